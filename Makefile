@@ -1,0 +1,55 @@
+# make demo and make test are all a newcomer needs; `make help` lists the rest.
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/devproxy
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/devproxy ./cmd/devproxy
+
+.PHONY: demo
+demo: build ## a small real project, served by devproxy, on this machine
+	go run ./testdata/demo/run --devproxy bin/devproxy
+
+.PHONY: deps
+deps: ## what the tests need: installed on Debian as root, named elsewhere
+	@./.ci/deps
+
+.PHONY: test
+test: deps ## every test but those in a browser, with the race detector
+	go test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: e2e
+e2e: deps build ## the demo in real Chromium, h2spec, saves under load
+	go test -race -shuffle=on -timeout 20m -tags e2e -run '^TestE2E' ./cmd/devproxy
+
+.PHONY: lint
+lint: ## gofmt, vet on three systems, golangci-lint
+	@unformatted=$$(gofmt -l cmd devproxy hcl localca testdata); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
+	GOOS=linux go vet ./...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
+	go run $(GOLANGCI_LINT) run ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME each
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks, with memory
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: soak
+soak: build ## saves under load, for SOAK (10m)
+	SOAK=$${SOAK:-10m} go test -race -timeout 0 -tags e2e -run '^TestE2ESaves' ./cmd/devproxy
