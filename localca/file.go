@@ -1,0 +1,115 @@
+package localca
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// tempMark is in the names of temporary files, between the name of the file they
+// become and a random part.
+const tempMark = ".tmp-"
+
+// WriteFile writes a file that is either the old or the new one, whole, whatever
+// happens: data goes to a temporary file beside it, is synced, and is renamed
+// over path; then the folder is synced, so that the name survives a power cut
+// too. The mode is perm exactly, without the umask. The folder must exist.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	staged, err := steps(nil).stage(path, data, perm)
+	if err != nil {
+		return err
+	}
+	return staged.commit()
+}
+
+// steps is told of every step that changes the disk, before it is taken; an
+// error stands for the step's failure. Nil is silent: only tests listen.
+type steps func(step string) error
+
+func (s steps) at(step string) error {
+	if s == nil {
+		return nil
+	}
+	return s(step)
+}
+
+// stagedFile is complete on the disk, but not yet under its name. So several
+// files can be written before the first takes effect, and a full disk is
+// noticed while nothing has changed.
+type stagedFile struct {
+	path, temp string
+	steps      steps
+}
+
+// stage writes data to a temporary file in the folder of path.
+func (s steps) stage(path string, data []byte, perm fs.FileMode) (*stagedFile, error) {
+	if err := s.at("create " + path); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix(path)+"*")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.fill(f, data, perm), f.Close()); err != nil {
+		os.Remove(f.Name())
+		return nil, err
+	}
+	return &stagedFile{path: path, temp: f.Name(), steps: s}, nil
+}
+
+// fill leaves the closing to its caller.
+func (s steps) fill(f *os.File, data []byte, perm fs.FileMode) error {
+	if err := s.at("write " + f.Name()); err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Chmod(perm); err != nil {
+		return err
+	}
+	if err := s.at("sync " + f.Name()); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// commit gives the file its name.
+func (f *stagedFile) commit() error {
+	if err := f.steps.at("rename to " + f.path); err != nil {
+		f.discard()
+		return err
+	}
+	if err := os.Rename(f.temp, f.path); err != nil {
+		f.discard()
+		return err
+	}
+	if err := f.steps.at("sync the folder of " + f.path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(f.path))
+}
+
+// discard removes a file that was not committed. What cannot be removed stays:
+// the caller has a better error to report, and sweep comes later.
+func (f *stagedFile) discard() { os.Remove(f.temp) }
+
+// tempPrefix begins the names of the temporary files of path.
+func tempPrefix(path string) string { return "." + filepath.Base(path) + tempMark }
+
+// sweep removes temporary files of path that a killed process left. The caller
+// knows that no other process is writing path.
+func sweep(path string) {
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // they do no harm
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), tempPrefix(path)) {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package localca
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// organization is the O of every certificate of the CA.
+const organization = "devproxy"
+
+const (
+	// rootYears is how long a root is good for. Each new one has to be trusted
+	// by hand, so it outlives most machines.
+	rootYears = 10
+	// clockSkew is how far certificates are dated back, for virtual machines and
+	// containers whose clock lags after sleep.
+	clockSkew = 24 * time.Hour
+	// longestCommonName is ub-common-name of RFC 5280 appendix A.1, in characters.
+	longestCommonName = 64
+	// serialBytes is the size of the random serial numbers; RFC 5280 section
+	// 4.1.2.2 allows 20 bytes.
+	serialBytes = 16
+)
+
+// newKey makes a P-256 key, the one kind of key used: all clients have it, and
+// it is made in microseconds, so that a handshake can wait for it.
+func newKey() (*ecdsa.PrivateKey, error) {
+	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+}
+
+// signRoot makes the self-signed certificate for key.
+func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+	id, err := keyID(&key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: newSerial(),
+		Subject: pkix.Name{
+			Organization: []string{organization},
+			CommonName:   rootName(owner()),
+			// NSS and macOS find a root by its subject: with the key in it, an old
+			// root and a new one of the same person are never mixed up.
+			SerialNumber: hex.EncodeToString(id[:4]),
+		},
+		NotBefore:             now.Add(-clockSkew),
+		NotAfter:              now.AddDate(rootYears, 0, 0),
+		SubjectKeyId:          id,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+
+		PermittedDNSDomainsCritical: true,
+		PermittedDNSDomains:         []string{suffix},
+		PermittedIPRanges:           permittedRanges(),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// checkRoot says why cert is not a root that signRoot could have made: trusting
+// one without the constraints would break the promise of this package.
+func checkRoot(cert *x509.Certificate) error {
+	switch {
+	case !cert.IsCA || !cert.MaxPathLenZero || cert.KeyUsage&x509.KeyUsageCertSign == 0:
+		return errors.New("it is not a root of path length 0")
+	case !slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) || len(cert.UnknownExtKeyUsage) > 0:
+		return errors.New("it is not limited to TLS servers")
+	case !cert.PermittedDNSDomainsCritical ||
+		!slices.Equal(cert.PermittedDNSDomains, []string{suffix}) ||
+		!slices.EqualFunc(cert.PermittedIPRanges, permittedRanges(), sameRange):
+		return errors.New("it is not constrained to localhost")
+	}
+	if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
+		return errors.New("its signature is wrong")
+	}
+	return nil
+}
+
+func sameRange(a, b *net.IPNet) bool { return a.String() == b.String() }
+
+// keyID is a subject key identifier by method 1 of RFC 7093 section 2. It
+// depends on the key alone, so that leaves of a key whose root was written anew
+// still verify with the old root.
+func keyID(key *ecdsa.PublicKey) ([]byte, error) {
+	point, err := key.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(point)
+	return sum[:20], nil
+}
+
+// newSerial is random, so that no two certificates of an issuer share one even
+// though nothing is counted. crypto/rand never fails.
+func newSerial() *big.Int {
+	var b [serialBytes]byte
+	rand.Read(b[:])
+	b[0] |= 1 // RFC 5280 forbids zero, which is unlikely but not impossible
+	return new(big.Int).SetBytes(b[:])
+}
+
+// rootName is what a person reads in the list of a trust store.
+func rootName(owner string) string {
+	name := organization + " local CA"
+	if owner != "" {
+		name += " for " + owner
+	}
+	runes := []rune(name)
+	return string(runes[:min(len(runes), longestCommonName)])
+}
+
+// owner is USER@HOST as far as the system tells, without characters that a
+// dialogue could not show.
+func owner() string {
+	var parts []string
+	if u, err := user.Current(); err == nil {
+		parts = append(parts, u.Username)
+	}
+	if host, err := os.Hostname(); err == nil {
+		parts = append(parts, host)
+	}
+	return strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.Join(parts, "@"))
+}

@@ -1,0 +1,117 @@
+package localca
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// The folder of a CA: the certificate, the key (PKCS #8), and a lock that is
+// held while they are written. A version that makes roots of another kind must
+// use other names, or each version would replace the other's root.
+const (
+	filePrefix = "root"
+	rootFile   = filePrefix + ".pem"
+	keyFile    = filePrefix + "-key.pem"
+	lockFile   = filePrefix + ".lock"
+)
+
+const (
+	// lockWait is how long Open waits for another process that makes the root,
+	// which takes milliseconds; one that takes so long is stopped or stuck.
+	lockWait = 10 * time.Second
+	// lockPoll is how often it looks: file locks cannot be waited for with a
+	// deadline.
+	lockPoll = 10 * time.Millisecond
+)
+
+// store is the folder of a CA, whose path is absolute.
+type store struct {
+	dir      string
+	now      func() time.Time
+	lockWait time.Duration
+	steps    steps
+}
+
+func (s store) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s store) newCA(key *ecdsa.PrivateKey, root *x509.Certificate, reason string) *CA {
+	return &CA{root: root, key: key, file: s.path(rootFile), reason: reason, now: s.now}
+}
+
+// open is Open. It takes the lock only when something is to be written, so that
+// a sound CA opens from a read-only folder too.
+func (s store) open() (*CA, error) {
+	if err := s.makeDir(); err != nil {
+		return nil, err
+	}
+	found, err := s.readTight()
+	if err != nil {
+		return nil, err
+	}
+	if found.fault == "" {
+		return s.newCA(found.key, found.root, ""), nil
+	}
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	// Another process may have written the root while this one waited.
+	if found, err = s.readTight(); err != nil {
+		return nil, err
+	}
+	if found.fault == "" {
+		return s.newCA(found.key, found.root, ""), nil
+	}
+	return s.mend(found)
+}
+
+func (s store) makeDir() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return storeError("make the folder", s.dir, err)
+	}
+	if err := tightenDir(s.dir); err != nil {
+		if explained, ok := errors.AsType[*StoreError](err); ok {
+			return explained
+		}
+		return storeError("read the folder", s.dir, err)
+	}
+	return nil
+}
+
+// readTight is read for a caller who may change modes.
+func (s store) readTight() (found, error) {
+	if err := tightenKey(s.path(keyFile)); err != nil {
+		return found{}, storeError("make private (chmod 600)", s.path(keyFile), err)
+	}
+	return s.read()
+}
+
+// lock keeps other processes from writing until unlock is called. The file
+// stays: removing it would let a third process lock another of the same name.
+func (s store) lock() (unlock func(), err error) {
+	path := s.path(lockFile)
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), s.lockWait)
+	defer cancel()
+	_, err = lock.TryLockContext(ctx, lockPoll)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, &StoreError{
+			Op: "lock", Path: path, Err: fmt.Errorf("another process has held it for %s", s.lockWait),
+			Fix: fmt.Sprintf("end that process (lsof %q names it), then try again", path),
+		}
+	case err != nil:
+		return nil, storeError("lock", path, err)
+	}
+	// The process's end would release it too: there is nothing to do on failure.
+	return func() { lock.Close() }, nil
+}
