@@ -1,0 +1,149 @@
+package forward
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+)
+
+// Close codes (RFC 6455 section 7.4.1 and the IANA registry).
+const (
+	closeGoingAway      = 1001 // to the upstream: the visitor is taken away
+	closeServiceRestart = 1012 // to the visitor: connect again
+)
+
+// closeFrame is a WebSocket close frame (RFC 6455 section 5.5.1). What goes to
+// a server is masked (section 5.3).
+func closeFrame(code uint16, masked bool) []byte {
+	frame := []byte{0x88, 2}
+	payload := binary.BigEndian.AppendUint16(nil, code)
+	if !masked {
+		return append(frame, payload...)
+	}
+	var key [4]byte
+	_, _ = rand.Read(key[:]) // never fails (crypto/rand)
+	frame[1] |= 0x80
+	frame = append(frame, key[:]...)
+	return append(frame, payload[0]^key[0], payload[1]^key[1])
+}
+
+// frames follows the boundaries of WebSocket frames (RFC 6455 section 5.2) in
+// the bytes that pass.
+type frames struct {
+	head [14]byte // of the frame that is arriving
+	have int      // bytes of it
+	left uint64   // bytes of payload still to come
+}
+
+// atBoundary reports whether the bytes so far end with a whole frame.
+func (f *frames) atBoundary() bool { return f.have == 0 && f.left == 0 }
+
+// advance takes the bytes up to the end of the current frame, or all of p, and
+// returns how many those are.
+func (f *frames) advance(p []byte) int {
+	taken := 0
+	for taken < len(p) {
+		if f.left > 0 {
+			n := min(f.left, uint64(len(p)-taken))
+			f.left -= n
+			taken += int(n)
+		} else {
+			f.head[f.have] = p[taken]
+			f.have++
+			taken++
+			if f.have < f.headLen() {
+				continue
+			}
+			f.left = f.payloadLen()
+			f.have = 0
+		}
+		if f.left == 0 && f.have == 0 {
+			return taken
+		}
+	}
+	return taken
+}
+
+// headLen is the length of the head, as far as its first two bytes tell.
+func (f *frames) headLen() int {
+	if f.have < 2 {
+		return 2
+	}
+	n := 2
+	switch f.head[1] & 0x7f {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if f.head[1]&0x80 != 0 {
+		n += 4
+	}
+	return n
+}
+
+func (f *frames) payloadLen() uint64 {
+	switch short := f.head[1] & 0x7f; short {
+	case 126:
+		return uint64(binary.BigEndian.Uint16(f.head[2:]))
+	case 127:
+		return binary.BigEndian.Uint64(f.head[2:])
+	default:
+		return uint64(short)
+	}
+}
+
+// errClosedByUs ends the copying once a close frame of our own was written.
+var errClosedByUs = errors.New("closed with a close frame")
+
+// frameWriter writes one direction of a WebSocket and can end it with a close
+// frame between two frames of its own.
+type frameWriter struct {
+	dst io.Writer
+
+	mu     sync.Mutex
+	frames frames
+	last   []byte // the close frame to write at the next boundary
+	closed bool
+}
+
+// Write passes p on. Once the close frame is written it fails.
+func (w *frameWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return 0, errClosedByUs
+	}
+	for rest := p; len(rest) > 0; {
+		taken := w.frames.advance(rest)
+		rest = rest[taken:]
+		if w.last != nil && w.frames.atBoundary() {
+			return w.closeLocked(p[:len(p)-len(rest)])
+		}
+	}
+	return w.dst.Write(p)
+}
+
+func (w *frameWriter) closeLocked(p []byte) (int, error) {
+	w.closed = true
+	if _, err := w.dst.Write(append(p[:len(p):len(p)], w.last...)); err != nil {
+		return 0, err
+	}
+	return len(p), errClosedByUs
+}
+
+// end writes frame now, when no frame is under way, or else after the one that
+// is.
+func (w *frameWriter) end(frame []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.last = frame
+	if w.frames.atBoundary() {
+		_, _ = w.closeLocked(nil) // a connection that is gone needs no close frame
+	}
+}
