@@ -1,0 +1,24 @@
+//go:build !windows
+
+package control
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+func checkPrivate(dir string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("the runtime directory %s belongs to somebody else: remove it, or set XDG_RUNTIME_DIR to a folder of yours", dir)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("the runtime directory %s is open to others: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+// Package inspect records exchanges in a bounded ring, for whoever wants to
+// look at them later or as they end: the access lines of the terminal today,
+// the inspector page tomorrow.
+//
+// A record holds no header and no body, so that no secret is kept.
+package inspect
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultCapacity is how many exchanges a Recorder keeps when not told
+// otherwise: a cold load of a large page, in at most 1 MB.
+const DefaultCapacity = 1000
+
+// maxTarget bounds what is kept of a request target, host or error, in bytes.
+// A stranger chooses them.
+const maxTarget = 512
+
+// Exchange is one request with its response. The zero value of a field means
+// that it is not known or did not happen.
+type Exchange struct {
+	ID       uint64 // from 1, in the order in which exchanges ended
+	Start    time.Time
+	Duration time.Duration // until the last byte of the response
+
+	Method, Host, Target, Proto string
+	Status                      int // 499: the visitor left before the answer
+
+	Generation uint64 // of the plan it was answered by
+	Route      string // where the route is written: "Proxyfile:14"
+	Upstream   string // the member that answered: ":3000"
+	Page       string // which page of devproxy's own was shown: "waiting page"
+	Error      string // why the exchange failed
+
+	BytesOut int64         // of the response's body
+	Held     time.Duration // how long it waited for an upstream
+	Resent   int           // how often it was sent again
+	Upgrade  bool          // the connection was upgraded, 101
+}
+
+// Recorder keeps the last exchanges. The zero value keeps DefaultCapacity of
+// them. It is safe for concurrent use.
+type Recorder struct {
+	// Capacity is how many exchanges are kept; 0 means DefaultCapacity. It
+	// must not change once the first was recorded.
+	Capacity int
+
+	mu   sync.Mutex
+	ring []Exchange
+	last uint64 // ID of the newest
+
+	subscriber atomic.Pointer[Subscription]
+}
+
+// Record adds an exchange that ended, in place of the oldest when full. It
+// never blocks.
+func (r *Recorder) Record(x Exchange) {
+	x.Host, x.Target, x.Error = clip(x.Host), clip(x.Target), clip(x.Error)
+	r.mu.Lock()
+	if r.ring == nil {
+		r.ring = make([]Exchange, r.capacity())
+	}
+	r.last++
+	x.ID = r.last
+	r.ring[int((r.last-1)%uint64(len(r.ring)))] = x
+	r.mu.Unlock()
+	if s := r.subscriber.Load(); s != nil {
+		s.offer(x)
+	}
+}
+
+func (r *Recorder) capacity() int {
+	if r.Capacity > 0 {
+		return r.Capacity
+	}
+	return DefaultCapacity
+}
+
+// clip cuts a text that is too long to keep. The copy lets go of the rest.
+func clip(text string) string {
+	if len(text) <= maxTarget {
+		return text
+	}
+	return text[:maxTarget] + "…"
+}
+
+// Recent are the last n exchanges, the newest first; fewer when fewer are kept.
+func (r *Recorder) Recent(n int) []Exchange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = min(n, len(r.ring), int(min(r.last, uint64(len(r.ring)))))
+	recent := make([]Exchange, 0, max(n, 0))
+	for id := r.last; len(recent) < n; id-- {
+		recent = append(recent, r.ring[int((id-1)%uint64(len(r.ring)))])
+	}
+	return recent
+}
+
+// Subscription hands exchanges on as they end.
+type Subscription struct {
+	// C receives each exchange. When nobody reads for so long that it is full,
+	// exchanges are lost to it and counted, and no request waits.
+	C      <-chan Exchange
+	send   chan<- Exchange
+	missed atomic.Uint64
+}
+
+// Missed is how many exchanges were lost since it was last asked.
+func (s *Subscription) Missed() uint64 { return s.missed.Swap(0) }
+
+func (s *Subscription) offer(x Exchange) {
+	select {
+	case s.send <- x:
+	default:
+		s.missed.Add(1)
+	}
+}
+
+// Subscribe makes the one subscription of a Recorder, with room for buffer
+// exchanges that are not read yet; a second replaces the first.
+func (r *Recorder) Subscribe(buffer int) *Subscription {
+	c := make(chan Exchange, buffer)
+	s := &Subscription{C: c, send: c}
+	r.subscriber.Store(s)
+	return s
+}
