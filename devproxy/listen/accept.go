@@ -1,0 +1,134 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	// handshakeTimeout is how long a connection may take from being accepted to
+	// the end of its TLS handshake. Both ends are on one machine; it is so long
+	// for a client that asks its user about the certificate.
+	handshakeTimeout = 10 * time.Second
+
+	// maxHandshakes bounds the connections accepted and not yet handed on. The
+	// newest is refused: those before it end by handshakeTimeout. A browser
+	// with a hundred tabs opens fewer at once.
+	maxHandshakes = 1024
+
+	// An accept that fails for want of descriptors works again once some are
+	// closed: the loop pauses, longer each time, as net/http does.
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// recordHandshake is the first byte of a TLS connection (RFC 8446 §5.1). No
+// HTTP request begins with it.
+const recordHandshake = 0x16
+
+// start accepts on the sockets of e until they are closed.
+func (s *Set) start(e endpoint, serve func(net.Conn)) {
+	for _, socket := range e.sockets {
+		s.wg.Go(func() { s.acceptLoop(socket, serve) })
+	}
+}
+
+func (s *Set) acceptLoop(socket net.Listener, serve func(net.Conn)) {
+	pause := minAcceptPause
+	for {
+		c, err := socket.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			s.log.Warn("accepting a connection failed; trying again", "listener", socket.Addr().String(), "error", err, "pause", pause)
+			if !s.pause(pause) {
+				return
+			}
+			pause = min(2*pause, maxAcceptPause)
+			continue
+		}
+		pause = minAcceptPause
+		s.admit(c, serve)
+	}
+}
+
+// pause reports whether to go on after it.
+func (s *Set) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// admit serves c on a goroutine of its own, if there is room for it.
+func (s *Set) admit(c net.Conn, serve func(net.Conn)) {
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		s.log.Warn("a connection was closed: too many have not finished their handshake", "limit", maxHandshakes)
+		c.Close()
+		return
+	}
+	s.wg.Go(func() {
+		serve(c)
+		<-s.slots
+	})
+}
+
+// handOn gives c to whoever accepts, or closes it when nobody will.
+func (s *Set) handOn(c net.Conn) {
+	select {
+	case s.accepted <- c:
+	case <-s.ctx.Done():
+		c.Close()
+	}
+}
+
+func (s *Set) plain(c net.Conn) { s.handOn(Scan(c, s.facts(c))) }
+
+// secure hands on c after the handshake, in the form that net/http wants:
+// HTTP/2 as *tls.Conn itself, anything else behind the scanner.
+func (s *Set) secure(c net.Conn) {
+	ready, err := s.handshake(c)
+	if err != nil {
+		s.log.Debug("a client left in the handshake", "client", c.RemoteAddr().String(), "error", err)
+		c.Close()
+		return
+	}
+	s.handOn(ready)
+}
+
+func (s *Set) handshake(c net.Conn) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
+	defer cancel()
+	o := &opened{Conn: c, about: guarded{facts: s.facts(c)}}
+	first, err := o.peek(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if first != recordHandshake {
+		o.about.facts.PlainOnTLS = true
+		return Scan(o, o.about.facts), nil
+	}
+	t := tls.Server(o, s.tls)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	state := t.ConnectionState()
+	o.about.facts.TLS, o.about.facts.ServerName = true, state.ServerName
+	if state.NegotiatedProtocol == "h2" {
+		return t, nil
+	}
+	return scannedTLS{&scanned{Conn: t, about: o.about}, t}, nil
+}
+
+func (s *Set) facts(c net.Conn) Conn { return Conn{ID: s.lastID.Add(1), Local: localAddr(c)} }

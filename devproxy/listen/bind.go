@@ -1,0 +1,93 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+)
+
+const (
+	// freePortTries bounds the search for a port that is free on both loopback
+	// addresses: each try has the system pick one, and a second failure in a
+	// row is already rare.
+	freePortTries = 20
+
+	// fallbackTries bounds the search for a free port from 8443 upwards. A
+	// machine on which that many are taken has another problem.
+	fallbackTries = 100
+)
+
+// bind listens on every address of a, all on the same port, or on none. A
+// machine without IPv6 is no error as long as one address remains.
+func bind(ctx context.Context, a address) ([]net.Listener, error) {
+	if a.port != 0 {
+		return bindAll(ctx, a)
+	}
+	var last error
+	for range freePortTries {
+		sockets, err := bindAll(ctx, a)
+		if err == nil {
+			return sockets, nil
+		}
+		if !errors.Is(err, errTaken) {
+			return nil, err
+		}
+		last = err
+	}
+	return nil, last
+}
+
+// bindAll is one try. With port 0 the first address decides the port. A failure
+// is a *BindError, not yet explained.
+func bindAll(ctx context.Context, a address) ([]net.Listener, error) {
+	var sockets []net.Listener
+	port := a.port
+	var absent error
+	for _, ip := range a.ips {
+		at := netip.AddrPortFrom(ip, port)
+		socket, err := bindOne(ctx, at)
+		if err != nil && isAbsent(err) && len(a.ips) > 1 {
+			absent = &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
+			continue
+		}
+		if err != nil {
+			closeAll(sockets)
+			return nil, &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
+		}
+		port = boundTo(socket).Port()
+		sockets = append(sockets, socket)
+	}
+	if len(sockets) == 0 {
+		return nil, absent
+	}
+	return sockets, nil
+}
+
+func bindOne(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
+	if err := probe(ctx, at); err != nil {
+		return nil, err
+	}
+	network := "tcp4"
+	if at.Addr().Is6() {
+		network = "tcp6"
+	}
+	var lc net.ListenConfig
+	return lc.Listen(ctx, network, at.String())
+}
+
+func closeAll(sockets []net.Listener) {
+	for _, socket := range sockets {
+		socket.Close()
+	}
+}
+
+// boundTo is the address a TCP listener of ours is bound to.
+func boundTo(socket net.Listener) netip.AddrPort {
+	tcp, ok := socket.Addr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}

@@ -1,0 +1,83 @@
+package listen
+
+import (
+	"bytes"
+	"io"
+)
+
+// Limits of what surrounds chunks.
+const (
+	maxChunkLine   = 1 << 10 // the size and its extensions, which nobody uses
+	maxChunkDigits = 15      // hexadecimal: no size reaches the sign of an int64
+	maxTrailers    = 4 << 10 // all of them: what net/http takes
+)
+
+func broken(section, reason string) *BodyError {
+	return &BodyError{Reason: reason, Section: "RFC " + section}
+}
+
+func endedEarly() *BodyError {
+	e := broken("9112 §8", "the connection ended before the message")
+	e.Err = io.ErrUnexpectedEOF
+	return e
+}
+
+// bodyLine finds a line of at most limit bytes, CRLF included, and gives it
+// without them; n is 0 while it has yet to arrive.
+func bodyLine(b []byte, limit int) (line []byte, n int, err *BodyError) {
+	window := b[:min(len(b), limit)]
+	end := bytes.IndexByte(window, '\n')
+	switch {
+	case end < 0 && len(b) >= limit:
+		return nil, 0, broken("9112 §7.1", "a chunk's size line or the trailers are too long")
+	case end < 0:
+		return nil, 0, nil
+	case end == 0 || b[end-1] != '\r':
+		return nil, 0, broken("9112 §7.1", "a line ends in LF alone")
+	}
+	return b[:end-1], end + 1, nil
+}
+
+// parseChunkSize reads "1a" or "1a;name=value". Extensions are passed over;
+// blanks are taken inside them only.
+func parseChunkSize(line []byte) (int64, *BodyError) {
+	size, digits := int64(0), 0
+	for digits < len(line) && isHex(line[digits]) {
+		if digits == maxChunkDigits {
+			return 0, broken("9112 §7.1", "a chunk's size is too large")
+		}
+		c := line[digits]
+		if !isDigit(c) {
+			c = c&0x0f + 9 + '0'
+		}
+		size = size<<4 | int64(c-'0')
+		digits++
+	}
+	switch rest := line[digits:]; {
+	case digits == 0:
+		return 0, broken("9112 §7.1", "a chunk's size is not a hexadecimal number")
+	case len(rest) > 0 && rest[0] != ';':
+		return 0, broken("9112 §7.1", "a chunk's size is followed by something else than an extension")
+	case bytes.ContainsFunc(rest, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		return 0, broken("9112 §7.1.1", "a chunk extension holds a control character")
+	}
+	return size, nil
+}
+
+// checkTrailer judges a trailer field. Those that frame, route or authorise a
+// message come too late to be honoured, and must not be merged into the head.
+func checkTrailer(line []byte) *BodyError {
+	name, _, refusal := parseField(line)
+	if refusal != nil {
+		return &BodyError{Reason: "in a trailer, " + refusal.Reason, Section: refusal.Section}
+	}
+	for _, forbidden := range [...]string{
+		"content-length", "transfer-encoding", "host", "trailer", "connection", "upgrade", "te", "expect",
+		"content-type", "content-encoding", "content-range", "authorization", "proxy-authorization", "cookie",
+	} {
+		if equalFold(name, forbidden) {
+			return broken("9110 §6.5.1", "a trailer is named "+forbidden)
+		}
+	}
+	return nil
+}

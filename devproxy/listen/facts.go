@@ -1,0 +1,87 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+)
+
+// Conn is what is known of the connection a request came on.
+type Conn struct {
+	// ID numbers the connections of a Set from 1.
+	ID uint64
+	// Local is the address of this end.
+	Local netip.AddrPort
+	// TLS is true when the connection is encrypted. The facts of TLS are in
+	// http.Request.TLS as usual.
+	TLS bool
+	// PlainOnTLS is true for plain HTTP sent to the HTTPS port by mistake: to
+	// be answered with a redirect.
+	PlainOnTLS bool
+	// ServerName is the name the client asked a certificate for; empty without
+	// TLS, or for a client that knows an address only.
+	ServerName string
+	// Share names the share a visitor came through; empty means a local
+	// connection. It is what "local" means: an address can be forged.
+	Share string
+}
+
+// guarded is what ConnContext finds of a connection and leaves in the context.
+type guarded struct {
+	facts Conn
+	// refusal is set before the request that stands for it can be read.
+	refusal *Refusal
+}
+
+// factsKey is the context key of *guarded.
+type factsKey struct{}
+
+// ConnContext belongs into http.Server.ConnContext. Connections that did not
+// come from this package are left as they are.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn() // HTTP/2: no scanner lies between
+	}
+	if k, ok := c.(interface{ guarded() *guarded }); ok {
+		return context.WithValue(ctx, factsKey{}, k.guarded())
+	}
+	return ctx
+}
+
+// FromContext tells what is known of the connection a request came on; the
+// zero Conn for a request that did not come through this package.
+func FromContext(ctx context.Context) Conn {
+	g, ok := ctx.Value(factsKey{}).(*guarded)
+	if !ok {
+		return Conn{}
+	}
+	return g.facts
+}
+
+// ConnState belongs into http.Server.ConnState. It tells the scanner that a
+// handler took the connection (an upgrade: what follows is not HTTP), or that
+// a request was answered and the next may follow.
+func ConnState(c net.Conn, state http.ConnState) {
+	s, ok := c.(interface{ settle(hijacked bool) })
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateHijacked:
+		s.settle(true)
+	case http.StateIdle:
+		s.settle(false)
+	}
+}
+
+// localAddr is the zero AddrPort for connections that are not TCP.
+func localAddr(c net.Conn) netip.AddrPort {
+	tcp, ok := c.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}

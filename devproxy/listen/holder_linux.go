@@ -1,0 +1,163 @@
+package listen
+
+import (
+	"bytes"
+	"cmp"
+	"os"
+	"os/user"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// findHolder names the holder as exactly as this user may know: the process
+// where its descriptors may be read, else the user it runs as.
+func findHolder(port uint16) Holder {
+	table := listeningSockets()
+	i := slices.IndexFunc(table, func(s socketEntry) bool { return s.port == port })
+	if i < 0 {
+		return newHolder(port, 0, "", "", "", "")
+	}
+	holder := userName(table[i].uid)
+	pid := socketOwners()[table[i].inode]
+	if pid == 0 {
+		return newHolder(port, 0, "", holder, "", "")
+	}
+	return newHolder(port, pid, processName(pid), holder, processDir(pid), serviceOf(pid))
+}
+
+// ListeningProcesses are the processes listening on TCP whose descriptors may
+// be read, which are the user's own, ordered by pid. It never fails: what the
+// system does not tell is left out.
+func ListeningProcesses() []Process {
+	owners := socketOwners()
+	byPID := map[int]*Process{}
+	for _, socket := range listeningSockets() {
+		pid := owners[socket.inode]
+		if pid == 0 {
+			continue
+		}
+		if byPID[pid] == nil {
+			byPID[pid] = &Process{PID: pid, Name: processName(pid), Dir: processDir(pid)}
+		}
+		byPID[pid].Ports = append(byPID[pid].Ports, int(socket.port))
+	}
+	var processes []Process
+	for _, process := range byPID {
+		slices.Sort(process.Ports)
+		process.Ports = slices.Compact(process.Ports)
+		processes = append(processes, *process)
+	}
+	slices.SortFunc(processes, func(a, b Process) int { return cmp.Compare(a.PID, b.PID) })
+	return processes
+}
+
+// socketEntry is a row of /proc/net/tcp or tcp6.
+type socketEntry struct {
+	port       uint16
+	uid, inode string
+}
+
+// stateListen is TCP_LISTEN as the kernel prints it.
+const stateListen = "0A"
+
+func listeningSockets() []socketEntry {
+	var table []socketEntry
+	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // without IPv6 there is no tcp6
+		}
+		for line := range bytes.Lines(text) {
+			if entry, ok := parseSocket(string(line)); ok {
+				table = append(table, entry)
+			}
+		}
+	}
+	return table
+}
+
+// parseSocket reads "sl local_address rem_address st tx:rx tr:tm retrnsmt uid
+// timeout inode …", addresses in hexadecimal as ADDRESS:PORT.
+func parseSocket(line string) (socketEntry, bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 10 || fields[3] != stateListen {
+		return socketEntry{}, false
+	}
+	_, hex, _ := strings.Cut(fields[1], ":")
+	port, err := strconv.ParseUint(hex, 16, 16)
+	return socketEntry{port: uint16(port), uid: fields[7], inode: fields[9]}, err == nil
+}
+
+// socketOwners maps socket inodes to pids, for every process whose descriptors
+// may be read. A socket that a parent shares with children is the parent's.
+func socketOwners() map[string]int {
+	owners := map[string]int{}
+	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		return owners
+	}
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil || !strings.HasPrefix(target, "socket:[") {
+			continue
+		}
+		inode := strings.TrimSuffix(strings.TrimPrefix(target, "socket:["), "]")
+		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
+		if err == nil && (owners[inode] == 0 || pid < owners[inode]) {
+			owners[inode] = pid
+		}
+	}
+	return owners
+}
+
+func processName(pid int) string {
+	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
+}
+
+func processDir(pid int) string {
+	dir, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/cwd")
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+func userName(uid string) string {
+	u, err := user.LookupId(uid)
+	if err != nil {
+		return "user " + uid
+	}
+	return u.Username
+}
+
+// serviceOf is the name of the systemd service a process belongs to, as its
+// control group (version 2) tells. Services of a user's own manager are left
+// out: they are not stopped with sudo.
+func serviceOf(pid int) string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if service, ok := serviceOfGroup(strings.TrimSpace(line)); ok {
+			return service
+		}
+	}
+	return ""
+}
+
+// serviceOfGroup reads "0::/system.slice/caddy.service" as "caddy".
+func serviceOfGroup(line string) (string, bool) {
+	group, ok := strings.CutPrefix(line, "0::/system.slice/")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(path.Base(group), ".service")
+}

@@ -1,0 +1,194 @@
+package listen
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// namespace is how a network namespace of its own is prepared for an ordinary
+// user in it.
+type namespace struct {
+	Sysctls map[string]string
+	Taken   []string // addresses that root listens on
+	// HTTPS and HTTP are what is asked for; empty for the default ports.
+	HTTPS, HTTP string
+}
+
+const namespaceVariable = "DEVPROXY_LISTEN_TEST_NAMESPACE"
+
+// openInNamespace runs as root in a new namespace, prepares it, becomes an
+// ordinary user and opens the ports.
+func openInNamespace() (any, error) {
+	var ns namespace
+	if err := json.Unmarshal([]byte(os.Getenv(namespaceVariable)), &ns); err != nil {
+		return nil, err
+	}
+	for name, value := range ns.Sysctls {
+		if err := os.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), []byte(value), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	if err := raiseLoopback(); err != nil {
+		return nil, err
+	}
+	for _, at := range ns.Taken {
+		if _, err := net.Listen("tcp", at); err != nil {
+			return nil, err
+		}
+	}
+	const nobody = 65534
+	if err := syscall.Setresgid(nobody, nobody, nobody); err != nil {
+		return nil, err
+	}
+	if err := syscall.Setresuid(nobody, nobody, nobody); err != nil {
+		return nil, err
+	}
+	return openPorts(ns.HTTPS, ns.HTTP)
+}
+
+// raiseLoopback is "ip link set lo up".
+func raiseLoopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
+}
+
+// inNamespace gives what an ordinary user gets in such a namespace.
+func inNamespace(t *testing.T, ns namespace) opening {
+	t.Helper()
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root to make network namespaces")
+		}
+		t.Skip("needs root to make network namespaces")
+	}
+	text, err := json.Marshal(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"=namespace", namespaceVariable+"="+string(text))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o opening
+	if err := json.Unmarshal(out, &o); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return o
+}
+
+// TestNamedPortIsNotReplaced asks for ports that may not be bound, or are
+// taken: there is no fallback, and the error has the fix.
+func TestNamedPortIsNotReplaced(t *testing.T) {
+	for name, test := range map[string]struct {
+		ns   namespace
+		want opening
+	}{
+		"HTTPS": {namespace{HTTPS: ":443"},
+			opening{Error: "cannot listen on 127.0.0.1:443: the port needs permission here", Fix: permissionFix(443)}},
+		"HTTP": {namespace{HTTPS: ":0", HTTP: "[::1]:80"},
+			opening{Error: "cannot listen on [::1]:80: the port needs permission here", Fix: permissionFix(80)}},
+		"below 80": {namespace{HTTPS: ":79"},
+			opening{Error: "cannot listen on 127.0.0.1:79: the port needs permission here", Fix: permissionFix(79)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, inNamespace(t, test.ns)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDefaultPortsWithoutPermission(t *testing.T) {
+	o := inNamespace(t, namespace{})
+	want := opening{
+		HTTPS: []string{"127.0.0.1:8443", "[::1]:8443"},
+		Fallbacks: []Fallback{
+			{Wanted: 443, Got: 8443, Reason: Permission, Fix: permissionFix(443)},
+			{Wanted: 80, Reason: Permission, Fix: permissionFix(80)},
+		},
+		Texts: []string{"8443, because port 443 needs permission here", "no port 80, because port 80 needs permission here"},
+	}
+	if diff := cmp.Diff(want, o); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	const command = "echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system"
+	if o.Fallbacks[0].Fix != command {
+		t.Errorf("the fix is %q", o.Fallbacks[0].Fix)
+	}
+}
+
+// TestTheFixGivesDefaultPorts sets what the fix would set.
+func TestTheFixGivesDefaultPorts(t *testing.T) {
+	_, setting, _ := strings.Cut(permissionFix(443), "echo ")
+	setting, _, _ = strings.Cut(setting, " |")
+	name, value, _ := strings.Cut(setting, "=")
+	o := inNamespace(t, namespace{Sysctls: map[string]string{name: value}})
+	want := opening{HTTPS: []string{"127.0.0.1:443", "[::1]:443"}, HTTP: []string{"127.0.0.1:80", "[::1]:80"}}
+	if diff := cmp.Diff(want, o); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestDefaultPortsWithoutIPv6(t *testing.T) {
+	o := inNamespace(t, namespace{Sysctls: map[string]string{
+		"net.ipv6.conf.all.disable_ipv6":      "1",
+		"net.ipv6.conf.default.disable_ipv6":  "1",
+		"net.ipv6.conf.lo.disable_ipv6":       "1",
+		"net.ipv4.ip_unprivileged_port_start": "80",
+	}})
+	want := opening{HTTPS: []string{"127.0.0.1:443"}, HTTP: []string{"127.0.0.1:80"}}
+	if diff := cmp.Diff(want, o); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestDefaultPortsTaken has root listen: the user is told which user it is,
+// and the command that shows more. It is ::1 alone, or everything, or 8443 too.
+func TestDefaultPortsTaken(t *testing.T) {
+	free := map[string]string{"net.ipv4.ip_unprivileged_port_start": "80"}
+	for _, test := range []struct {
+		taken []string
+		got   int
+	}{
+		{[]string{"[::1]:443"}, 8443},
+		{[]string{"0.0.0.0:443"}, 8443},
+		{[]string{"[::]:443", "[::1]:8443", "0.0.0.0:8444"}, 8445},
+	} {
+		t.Run(fmt.Sprint(test.taken), func(t *testing.T) {
+			o := inNamespace(t, namespace{Sysctls: free, Taken: test.taken})
+			want := []string{fmt.Sprintf("127.0.0.1:%d", test.got), fmt.Sprintf("[::1]:%d", test.got)}
+			if diff := cmp.Diff(want, o.HTTPS); diff != "" || len(o.Fallbacks) != 1 {
+				t.Fatalf("fallbacks %v, HTTPS -want +got:\n%s", o.Fallbacks, diff)
+			}
+			f := o.Fallbacks[0]
+			if f.Got != test.got || f.Reason != Taken || f.Holder.User != "root" {
+				t.Errorf("fallback %+v, holder %+v", f, f.Holder)
+			}
+			if len(o.HTTP) != 2 {
+				t.Errorf("HTTP %v, want port 80", o.HTTP)
+			}
+		})
+	}
+}

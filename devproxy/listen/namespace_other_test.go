@@ -1,0 +1,7 @@
+//go:build !linux
+
+package listen
+
+import "errors"
+
+func openInNamespace() (any, error) { return nil, errors.New("only Linux has network namespaces") }

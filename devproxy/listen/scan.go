@@ -1,0 +1,162 @@
+package listen
+
+import "io"
+
+// phase is where in a message the scanner is.
+type phase uint8
+
+const (
+	atStart     phase = iota // before a request line; an empty line may come first
+	inHead                   // the head is held until all of it is judged
+	inBody                   // remaining bytes of a body of known length
+	atChunkSize              // the size line of a chunk
+	inChunk                  // remaining bytes of a chunk
+	atChunkEnd               // the CRLF after a chunk
+	inTrailers               // the lines after the last chunk
+	atEnd                    // the message is over; nothing of the next is judged yet
+)
+
+// scanner judges the messages of one connection, in one pass and without
+// memory of its own: the caller holds bytes until they are judged. The zero
+// scanner is at the start of the first message.
+type scanner struct {
+	phase     phase
+	head      head
+	remaining int64
+	trailers  int // bytes of trailers so far
+}
+
+// skip drops one empty line before a request line, which some old clients send
+// after a body (RFC 9112 §2.2). It gives the number of bytes to drop.
+func (s *scanner) skip(b []byte) int {
+	switch {
+	case s.phase != atStart, len(b) == 0, len(b) == 1 && b[0] == '\r':
+		return 0
+	}
+	s.phase = inHead
+	if b[0] == '\r' && b[1] == '\n' {
+		return 2
+	}
+	return 0
+}
+
+// scan judges what follows the bytes judged so far. n of b may be handed on; 0
+// means that more must arrive first, or that the message is over. The error is
+// a *Refusal or a *BodyError, and final.
+func (s *scanner) scan(b []byte) (n int, err error) {
+	if s.phase != inHead {
+		n, broken := s.scanBody(b)
+		if broken != nil {
+			return 0, broken
+		}
+		return n, nil
+	}
+	n, refusal := s.head.scan(b)
+	if refusal != nil {
+		return 0, refusal
+	}
+	if n > 0 {
+		s.begin()
+	}
+	return n, nil
+}
+
+// begin enters the body that the head announced.
+func (s *scanner) begin() {
+	s.phase, s.remaining, s.trailers = atEnd, s.head.length, 0
+	if s.head.chunked {
+		s.phase = atChunkSize
+	} else if s.head.length > 0 {
+		s.phase = inBody
+	}
+}
+
+// next leaves a message that is over.
+func (s *scanner) next() { *s = scanner{} }
+
+func (s *scanner) scanBody(b []byte) (int, *BodyError) {
+	switch s.phase {
+	case inBody, inChunk:
+		n := int(min(int64(len(b)), s.remaining))
+		s.passed(n)
+		return n, nil
+	case atChunkSize:
+		return s.chunkSize(b)
+	case atChunkEnd:
+		return s.chunkEnd(b)
+	case inTrailers:
+		return s.trailer(b)
+	}
+	return 0, nil
+}
+
+// free is how many bytes may follow unseen: the rest of a body or a chunk.
+func (s *scanner) free() int64 {
+	if s.phase == inBody || s.phase == inChunk {
+		return s.remaining
+	}
+	return 0
+}
+
+// passed counts bytes of a body, judged or unseen.
+func (s *scanner) passed(n int) {
+	s.remaining -= int64(n)
+	switch {
+	case s.remaining > 0:
+	case s.phase == inBody:
+		s.phase = atEnd
+	default:
+		s.phase = atChunkEnd
+	}
+}
+
+func (s *scanner) chunkSize(b []byte) (int, *BodyError) {
+	line, n, err := bodyLine(b, maxChunkLine)
+	if n == 0 {
+		return 0, err
+	}
+	if s.remaining, err = parseChunkSize(line); err != nil {
+		return 0, err
+	}
+	s.phase = inChunk
+	if s.remaining == 0 {
+		s.phase = inTrailers
+	}
+	return n, nil
+}
+
+func (s *scanner) chunkEnd(b []byte) (int, *BodyError) {
+	switch {
+	case len(b) > 0 && b[0] != '\r', len(b) > 1 && b[1] != '\n':
+		return 0, broken("9112 §7.1", "a chunk is longer than its size")
+	case len(b) < 2:
+		return 0, nil
+	}
+	s.phase = atChunkSize
+	return 2, nil
+}
+
+func (s *scanner) trailer(b []byte) (int, *BodyError) {
+	line, n, err := bodyLine(b, maxTrailers-s.trailers)
+	if n == 0 {
+		return 0, err
+	}
+	if s.trailers += n; len(line) == 0 {
+		s.phase = atEnd
+		return n, nil
+	}
+	if err := checkTrailer(line); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// ended is what the end of the stream means here. A client that leaves within
+// a head asked for nothing and is owed no answer.
+func (s *scanner) ended() error {
+	switch s.phase {
+	case atStart, inHead, atEnd:
+		return io.EOF
+	}
+	return endedEarly()
+}

@@ -1,0 +1,148 @@
+package listen
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// notHTTP is refused by the scanner wherever it looks.
+const notHTTP = "\n\r\x00 not HTTP \r\n\r\n\n"
+
+const upgradeHead = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+
+// takeOver hijacks, accepts the upgrade and sends back all it reads until the
+// client's side ends; then it says so.
+func takeOver(w http.ResponseWriter, r *http.Request) {
+	c, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	io.Copy(c, buffered)
+	io.WriteString(c, "the end")
+	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		io.WriteString(c, err.Error())
+	}
+}
+
+// TestUpgradeIsRaw sends bytes that are no HTTP before the answer to the
+// upgrade and after it, and closes one direction.
+func TestUpgradeIsRaw(t *testing.T) {
+	r := serve(t, http.HandlerFunc(takeOver))
+	config := &tls.Config{RootCAs: r.pool, ServerName: "shop.localhost"}
+	for _, early := range []string{"", notHTTP, strings.Repeat(notHTTP, 10_000)} {
+		t.Run("plain", func(t *testing.T) { upgrade(t, r.dial(t, false), early) })
+		t.Run("plain on the TLS port", func(t *testing.T) { upgrade(t, r.dial(t, true), early) })
+		t.Run("TLS", func(t *testing.T) { upgrade(t, tls.Client(r.dial(t, true), config), early) })
+	}
+}
+
+func upgrade(t *testing.T, c interface {
+	net.Conn
+	CloseWrite() error
+}, early string) {
+	t.Helper()
+	io.WriteString(c, upgradeHead+early)
+	in := bufio.NewReader(c)
+	response, err := http.ReadResponse(in, nil)
+	if err != nil || response.StatusCode != 101 {
+		t.Fatalf("%v, %v: no upgrade", response, err)
+	}
+	io.WriteString(c, "later"+notHTTP)
+	c.CloseWrite()
+	got, err := io.ReadAll(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(early+"later"+notHTTP+"the end", string(got)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestWaitingHoldsLittle holds that bytes after a request for an upgrade stay
+// with the system until it is answered, however many there are.
+func TestWaitingHoldsLittle(t *testing.T) {
+	early := strings.Repeat(notHTTP, 10_000)
+	c := Scan(&cut{rest: upgradeHead + early, sizes: []byte{255}}, Conn{}).(*scanned)
+	head := make([]byte, 1<<20)
+	if n, err := c.Read(head); err != nil || string(head[:n]) != upgradeHead {
+		t.Fatalf("%q, %v: want the head alone", head[:n], err)
+	}
+	if n, err := c.Read(head[:1]); n > 0 || err != nil || cap(c.buf) > firstBuffer {
+		t.Fatalf("%d bytes, %v, and %d are held", n, err, cap(c.buf))
+	}
+	ConnState(c, http.StateHijacked)
+	if got, err := io.ReadAll(c); err != nil || string(got) != early {
+		t.Errorf("%d bytes of %d, %v", len(got), len(early), err)
+	}
+}
+
+// TestDeclinedUpgradeGoesOn holds that what follows a request whose upgrade was
+// not accepted is HTTP, and judged, even if it came before the answer.
+func TestDeclinedUpgradeGoesOn(t *testing.T) {
+	c := serve(t, http.HandlerFunc(echo)).dial(t, false)
+	io.WriteString(c, upgradeHead+upgradeHead+"GET /3 HTTP/1.1\r\nHost: a\r\n\r\nGET /4 HTTP/1.1\nHost: a\r\n\r\n")
+	want := []string{"200 /  <nil>", "200 /  <nil>", "200 /3  <nil>", "400 a line ends in LF alone (RFC 9112 §2.2)"}
+	if diff := cmp.Diff(want, answers(t, c)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestUpgradeWithABody waits for the end of the body before it waits for the
+// answer.
+func TestUpgradeWithABody(t *testing.T) {
+	c := serve(t, http.HandlerFunc(echo)).dial(t, false)
+	io.WriteString(c, "POST /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5000\r\n\r\n")
+	io.WriteString(c, string(make([]byte, 5000)))
+	io.WriteString(c, "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	got := answers(t, c)
+	if len(got) != 2 || got[1] != "200 /2  <nil>" {
+		t.Errorf("%q: want two answers", got)
+	}
+}
+
+// TestRefusedIsNobodyElse holds that a request under way is not taken for the
+// refused one that was pipelined behind it.
+func TestRefusedIsNobodyElse(t *testing.T) {
+	g := &guarded{refusal: refuse(400, "9112 §3", "no")}
+	r, err := http.NewRequestWithContext(context.WithValue(t.Context(), factsKey{}, g), "GET", "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := Refused(r); ok {
+		t.Error("a GET was taken for a refused request")
+	}
+	r.Method = refusedMethod
+	if _, ok := Refused(r); !ok {
+		t.Error("a refused request was not told")
+	}
+	if _, ok := Refused(r.WithContext(t.Context())); ok {
+		t.Error("a method alone is not a refusal")
+	}
+}
+
+// TestScanOfAShare marks a connection that no Set accepted.
+func TestScanOfAShare(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	c := Scan(theirs, Conn{Share: "shop"})
+	defer c.Close()
+	if got := FromContext(ConnContext(t.Context(), c)).Share; got != "shop" {
+		t.Errorf("share %q", got)
+	}
+	if got := FromContext(ConnContext(t.Context(), ours)); got != (Conn{}) {
+		t.Errorf("a strange connection has facts: %v", got)
+	}
+	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err == nil {
+		t.Error("a pipe closed one direction")
+	}
+}

@@ -1,0 +1,108 @@
+package plan
+
+import "strings"
+
+// restMark stands in a rewrite or a redirect for what follows the route's path.
+const restMark = "{rest}"
+
+// Target is the path to forward for the path that came, both percent-encoded:
+// strip_prefix or rewrite applied, rawPath itself without them. What is kept of
+// rawPath is kept byte for byte. A changed path begins with exactly one "/", so
+// that nobody takes what follows for an authority (RFC 3986 section 3.3);
+// rawPath itself may begin with several.
+func (m Match) Target(rawPath string) string {
+	switch {
+	case m.Route.Rewrite != "":
+		return oneSlash(expand(m.Route.Rewrite, m.Rest, inPath))
+	case m.Route.StripPrefix:
+		return oneSlash(m.Rest)
+	}
+	return rawPath
+}
+
+// Location is where the route's redirect sends the visitor, with the query
+// that came. It is empty when the route's answer is no redirect. A target on
+// this host stays on it, whatever the visitor's path is.
+func (m Match) Location(rawQuery string) string {
+	redirect, ok := m.Route.Answer.(*Redirect)
+	if !ok {
+		return ""
+	}
+	location := expand(redirect.Target, encode(m.Rest, inURL), inURL)
+	if strings.HasPrefix(redirect.Target, restMark) || strings.HasPrefix(redirect.Target, "/") && !strings.HasPrefix(redirect.Target, "//") {
+		location = oneSlash(location)
+	}
+	if rawQuery == "" {
+		return location
+	}
+	location, fragment, hasFragment := strings.Cut(location, "#")
+	if strings.Contains(location, "?") {
+		location += "&" + encode(rawQuery, inURL)
+	} else {
+		location += "?" + encode(rawQuery, inURL)
+	}
+	if hasFragment {
+		location += "#" + fragment
+	}
+	return location
+}
+
+// expand puts rest, as it is, in the place of restMark. A "/" on both sides of the joint
+// is one: "/v1/{rest}" and "/v1{rest}" mean the same. After "//" it is none: an
+// authority must not come from rest.
+func expand(template, rest string, allowed charset) string {
+	var out strings.Builder
+	for {
+		literal, after, found := strings.Cut(template, restMark)
+		out.WriteString(encode(literal, allowed))
+		if !found {
+			return out.String()
+		}
+		joint := rest
+		if strings.HasSuffix(literal, "/") && !strings.HasSuffix(literal, "//") {
+			joint = strings.TrimPrefix(rest, "/")
+		}
+		out.WriteString(joint)
+		template = after
+	}
+}
+
+// oneSlash makes path begin with exactly one "/".
+func oneSlash(path string) string {
+	return "/" + strings.TrimLeft(path, "/")
+}
+
+// charset are the bytes beside letters, digits and escapes that stay as they
+// are.
+type charset string
+
+const (
+	// inPath is the rest of pchar and "/" (RFC 3986 section 3.3).
+	inPath charset = "-._~!$&'()*+,;=:@/"
+	// inURL are the printable characters: what a visitor or a Proxyfile wrote
+	// as a URL is kept, but can begin no new line. A backslash is left out:
+	// browsers read it as "/".
+	inURL charset = inPath + "?#[]\"<>^`{|}"
+)
+
+// encode percent-encodes the bytes of s that are not allowed and leaves
+// escapes that are there already alone.
+func encode(s string, allowed charset) string {
+	const digits = "0123456789ABCDEF"
+	var out strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		_, escape := unhex(s[i:])
+		switch {
+		case c == '%' && escape, isAlphanumeric(c), c != '%' && strings.IndexByte(string(allowed), c) >= 0:
+			out.WriteByte(c)
+		default:
+			out.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
+	}
+	return out.String()
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
