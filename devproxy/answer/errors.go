@@ -1,0 +1,55 @@
+package answer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// NotFoundError is the error of a path for which a folder holds nothing that
+// may be served. It is answered with 404.
+type NotFoundError struct {
+	Dir  string // absolute
+	Text string // as the Proxyfile has it: "site/dist"
+	// Path is what was looked up in Dir, still percent-encoded.
+	Path string
+	// DirMissing is true when Dir itself is not there yet, or is no folder.
+	DirMissing bool
+	// Reason is why a path was not even looked up, to be read after "the path
+	// …": `has a segment that begins with "."`. Empty when it was.
+	Reason string
+}
+
+func (e *NotFoundError) Error() string {
+	switch {
+	case e.DirMissing:
+		return fmt.Sprintf("there is no folder %q yet (%s)", e.Text, e.Dir)
+	case e.Reason != "":
+		return fmt.Sprintf("the path %q %s; nothing is served under such a name", e.Path, e.Reason)
+	}
+	return fmt.Sprintf("the folder %q has no file for %q", e.Text, e.Path)
+}
+
+// MethodError is the error of a method that files do not have. It is answered
+// with 405 and an Allow field (RFC 9110 section 15.5.6).
+type MethodError struct {
+	Method string
+	Allow  []string // the methods that work
+}
+
+func (e *MethodError) Error() string {
+	return fmt.Sprintf("files take %s, not %s", strings.Join(e.Allow, " and "), e.Method)
+}
+
+// ReadError is the error of a folder or file that is there and cannot be read.
+// It is answered with 500.
+type ReadError struct {
+	Path string // absolute
+	Err  error
+}
+
+func (e *ReadError) Error() string {
+	return fmt.Sprintf("cannot read %s, which the route serves: %v", e.Path, e.Err)
+}
+
+// Unwrap is the error of the operating system.
+func (e *ReadError) Unwrap() error { return e.Err }

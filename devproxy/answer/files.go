@@ -1,0 +1,180 @@
+package answer
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+const (
+	indexPage    = "index.html"
+	notFoundPage = "404.html"
+)
+
+// Files answers r from the folder of f. rest is what follows the route's path,
+// percent-encoded as it came, and is what is looked up: with
+// route "/docs" { files = "site/dist" }, "/docs/a" is site/dist/a. For the path
+// PATH these are tried, the first that is a regular file is sent:
+//
+//	PATH             as it is
+//	PATH.html        when PATH does not end in "/"
+//	PATH/index.html  when it does; otherwise the visitor is sent to PATH/
+//	index.html       with f.SPA
+//	404.html         with status 404
+//
+// With f.SPA a path that looks like a file ("/app.js") gets index.html only
+// when the visitor asks for a page (Accept names text/html): a script tag whose
+// file is gone must fail with a 404, not with a syntax error in line 1 of HTML.
+//
+// No segment may begin with ".", "/.well-known" included. Nothing outside the
+// folder is sent, whatever links say; no listings, devices or pipes. Ranges and
+// conditional requests work as in RFC 9110 sections 13 and 14; "Cache-Control:
+// no-cache" has browsers ask each time, so that edits show.
+//
+// Errors: *MethodError, *NotFoundError, *ReadError.
+func Files(w http.ResponseWriter, r *http.Request, f *plan.Files, rest string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return &MethodError{Method: r.Method, Allow: []string{http.MethodGet, http.MethodHead}}
+	}
+	d, err := openFolder(f)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	n, wrong := parseName(rest)
+	if wrong != "" {
+		return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: rest, Reason: wrong})
+	}
+	if answered, err := d.serve(w, r, n); answered || err != nil {
+		return err
+	}
+	return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: rest})
+}
+
+// serve answers with what the folder has for n.
+func (d *folder) serve(w http.ResponseWriter, r *http.Request, n name) (answered bool, err error) {
+	for _, candidate := range n.candidates() {
+		if answered, err := d.send(w, r, candidate); answered || err != nil {
+			return answered, err
+		}
+	}
+	if !n.slash {
+		if is, err := d.isFile(n.below(indexPage)); err != nil {
+			return false, err
+		} else if is {
+			addSlash(w, r)
+			return true, nil
+		}
+	}
+	if !d.spec.SPA || n.dotted() && !wantsPage(w, r) {
+		return false, nil
+	}
+	return d.send(w, r, indexPage)
+}
+
+// candidates are the files that answer n, in the order in which they are tried.
+func (n name) candidates() []string {
+	switch {
+	case n.slash:
+		return []string{n.below(indexPage)}
+	case n.path == "":
+		return nil
+	}
+	return []string{n.path, n.path + ".html"}
+}
+
+func (n name) below(base string) string {
+	return strings.TrimPrefix(n.path+"/"+base, "/")
+}
+
+// wantsPage reports whether the visitor asks for HTML, as a browser does for a
+// navigation and not for a script, style or fetch.
+func wantsPage(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Add("Vary", "Accept")
+	return strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html")
+}
+
+// addSlash sends the visitor to the same path with a "/", on which the links of
+// an index.html are based. It is relative to the last segment, since only the
+// visitor knows what comes before it, and begins with "./", since "a:b/" alone
+// would be a scheme (RFC 3986 section 4.2).
+func addSlash(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	location := "./" + path[strings.LastIndexByte(path, '/')+1:] + "/"
+	if r.URL.RawQuery != "" {
+		location += "?" + r.URL.RawQuery
+	}
+	redirectTo(w, http.StatusFound, location)
+}
+
+// send answers with a file, if there is one of that name.
+func (d *folder) send(w http.ResponseWriter, r *http.Request, name string) (answered bool, err error) {
+	plain, err := d.open(name)
+	if err != nil || plain == nil {
+		return false, err
+	}
+	defer plain.Close()
+	chosen, token, vary := d.encoded(plain, r)
+	if chosen != plain {
+		defer chosen.Close()
+	}
+	h := w.Header()
+	if vary {
+		h.Add("Vary", "Accept-Encoding")
+	}
+	if token != "" {
+		h.Set("Content-Encoding", token)
+	}
+	setDefault(h, "Content-Type", contentType(name, token))
+	setDefault(h, "Cache-Control", "no-cache")
+	setDefault(h, "ETag", entityTag(chosen))
+	http.ServeContent(w, r, name, chosen.info.ModTime(), chosen)
+	return true, nil
+}
+
+// contentType is empty where ServeContent shall look at the bytes, which it
+// cannot when they are compressed.
+func contentType(name, token string) string {
+	kind := mediaType(name)
+	if kind == "" && token != "" {
+		return "application/octet-stream"
+	}
+	return kind
+}
+
+// entityTag changes with every save: file systems keep fractions of a second.
+// It names the sibling's own bytes, and so is strong (RFC 9110 section 8.8.1).
+func entityTag(f *file) string {
+	return fmt.Sprintf(`"%x-%x"`, f.info.ModTime().UnixNano(), f.info.Size())
+}
+
+// setDefault keeps what the route says. An empty value is none.
+func setDefault(h http.Header, field, value string) {
+	if _, said := h[field]; !said && value != "" {
+		h.Set(field, value)
+	}
+}
+
+// notFound answers with the folder's own 404.html, or returns why there is
+// nothing else.
+func (d *folder) notFound(w http.ResponseWriter, r *http.Request, why *NotFoundError) error {
+	own, err := d.open(notFoundPage)
+	if err != nil || own == nil {
+		return why
+	}
+	defer own.Close()
+	h := w.Header()
+	setDefault(h, "Content-Type", mediaType(notFoundPage))
+	setDefault(h, "Cache-Control", "no-cache")
+	h.Set("Content-Length", strconv.FormatInt(own.info.Size(), 10))
+	w.WriteHeader(http.StatusNotFound)
+	if r.Method != http.MethodHead {
+		// A visitor that is gone needs no answer.
+		_, _ = io.CopyN(w, own, own.info.Size())
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package answer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// folder is the folder of one request. It is opened anew for each, so that a
+// folder that a build removes and makes again is served at once.
+type folder struct {
+	spec *plan.Files
+	// dir is where spec.Dir leads, all links followed: it alone may lie
+	// anywhere, as the Proxyfile says so.
+	dir  string
+	root *os.Root
+}
+
+func openFolder(spec *plan.Files) (*folder, error) {
+	dir, err := filepath.EvalSymlinks(spec.Dir)
+	if err != nil {
+		return nil, folderError(spec, err)
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, &NotFoundError{Dir: spec.Dir, Text: spec.Text, DirMissing: true}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, folderError(spec, err)
+	}
+	return &folder{spec: spec, dir: dir, root: root}, nil
+}
+
+// folderError tells a folder that is not there yet from one that may not or
+// cannot be read.
+func folderError(spec *plan.Files, err error) error {
+	if unreadable(err) {
+		return &ReadError{Path: spec.Dir, Err: err}
+	}
+	return &NotFoundError{Dir: spec.Dir, Text: spec.Text, DirMissing: true}
+}
+
+func (d *folder) Close() error { return d.root.Close() }
+
+// file is an open regular file of a folder.
+type file struct {
+	*os.File
+	info fs.FileInfo
+	name string // as asked for; gives the media type
+}
+
+// open opens the regular file name, slash-separated. It is nil without an
+// error when there is none that may be served.
+//
+// resolve follows the links of name and refuses those that lead out or to a dot
+// file. What it saw may change until the file is opened: then os.Root keeps the
+// opening inside the folder, and what is opened must be the file that was seen.
+func (d *folder) open(name string) (*file, error) {
+	resolved, seen, err := d.resolve(name)
+	if err != nil || seen == nil || !seen.Mode().IsRegular() {
+		return nil, err
+	}
+	opened, err := d.root.OpenFile(resolved, openFlags, 0)
+	if err != nil {
+		return nil, d.readError(err, name)
+	}
+	info, err := opened.Stat()
+	if err != nil || !os.SameFile(seen, info) {
+		opened.Close()
+		return nil, d.readError(err, name)
+	}
+	return &file{File: opened, info: info, name: name}, nil
+}
+
+// isFile reports whether open would find a file.
+func (d *folder) isFile(name string) (bool, error) {
+	_, info, err := d.resolve(name)
+	return info != nil && info.Mode().IsRegular(), err
+}
+
+// resolve is the path below the folder that name leads to, free of links, and
+// what is there. info is nil when nothing is there that may be served.
+func (d *folder) resolve(name string) (path string, info fs.FileInfo, err error) {
+	full, err := filepath.EvalSymlinks(filepath.Join(d.dir, filepath.FromSlash(name)))
+	if err != nil {
+		return "", nil, d.readError(err, name)
+	}
+	path, err = filepath.Rel(d.dir, full)
+	if err != nil || hidden(path) {
+		return "", nil, nil
+	}
+	info, err = d.root.Lstat(path)
+	if err != nil {
+		return "", nil, d.readError(err, name)
+	}
+	return path, info, nil
+}
+
+// hidden reports a dot file, one below a dot folder, or a way out (".."): where
+// a link leads, or the long form of a short name on Windows.
+func hidden(path string) bool {
+	for segment := range strings.SplitSeq(path, string(filepath.Separator)) {
+		if strings.HasPrefix(segment, ".") && segment != "." {
+			return true
+		}
+	}
+	return false
+}
+
+// readError is nil unless err says that the file cannot be read: systems
+// have many words for "no such file" (a file as a folder, a name too long, a
+// circle of links, a link that leads out).
+func (d *folder) readError(err error, name string) error {
+	if unreadable(err) {
+		return &ReadError{Path: filepath.Join(d.spec.Dir, filepath.FromSlash(name)), Err: cause(err)}
+	}
+	return nil
+}
+
+// cause takes the path off the system's error: ReadError has its own.
+func cause(err error) error {
+	var inPath *fs.PathError
+	if errors.As(err, &inPath) {
+		return inPath.Err
+	}
+	return err
+}

@@ -1,0 +1,73 @@
+package answer
+
+import (
+	"net/url"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// name is what a request asks of a folder.
+type name struct {
+	path string // slash-separated, below the folder; "" is the folder itself
+	// slash is true when the request's path ends in "/": it asks for a folder.
+	slash bool
+}
+
+// dotted reports that the last segment looks like a file's name: "app.js".
+func (n name) dotted() bool {
+	return strings.Contains(n.path[strings.LastIndexByte(n.path, '/')+1:], ".")
+}
+
+// parseName decodes rest, what follows the route's path, exactly once. What it
+// returns is a plain local name: no segment is empty, ".", ".." or begins with
+// ".", and none holds a separator of any system or a NUL. wrong says what keeps
+// rest from being one, empty when nothing does.
+func parseName(rest string) (n name, wrong string) {
+	if rest == "" {
+		return name{}, ""
+	}
+	if rest[0] != '/' {
+		return name{}, `does not begin with "/"`
+	}
+	trimmed, slash := strings.CutSuffix(rest[1:], "/")
+	if trimmed == "" {
+		if slash {
+			return name{}, "has an empty segment"
+		}
+		return name{slash: true}, "" // rest is "/"
+	}
+	segments := strings.Split(trimmed, "/")
+	for i, raw := range segments {
+		segment, err := url.PathUnescape(raw)
+		if err != nil {
+			return name{}, `has a "%" that two hexadecimal digits do not follow`
+		}
+		if wrong := vetSegment(segment); wrong != "" {
+			return name{}, wrong
+		}
+		segments[i] = segment
+	}
+	return name{path: strings.Join(segments, "/"), slash: slash}, ""
+}
+
+// vetSegment returns what is wrong with a decoded segment. The rules are the
+// same on every system but for the names that Windows alone gives a meaning.
+func vetSegment(segment string) (wrong string) {
+	first, _ := utf8.DecodeRuneInString(segment)
+	switch {
+	case segment == "":
+		return "has an empty segment"
+	case segment[0] == '.':
+		return `has a segment that begins with "."`
+	case strings.ContainsAny(segment, "/\\\x00"):
+		return "has a separator or a NUL within a segment"
+	case unicode.Is(unicode.Cf, first):
+		// HFS+ ignores such characters: "\u200c.env" is ".env" there.
+		return "has a segment that begins with an invisible character"
+	case !filepath.IsLocal(segment):
+		return "has a segment that is a device here" // NUL, COM1
+	}
+	return vetPlatform(segment)
+}

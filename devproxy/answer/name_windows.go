@@ -1,0 +1,14 @@
+package answer
+
+import "strings"
+
+// vetPlatform refuses what makes two names one file on Windows: an alternate
+// data stream ("a::$DATA"), and dots and spaces at the end, which are dropped.
+// Short names (ENV~1) are found out when the name is resolved. It has not been
+// tried on Windows.
+func vetPlatform(segment string) (wrong string) {
+	if strings.Contains(segment, ":") || strings.TrimRight(segment, ". ") != segment {
+		return "has a segment that is no plain file name here"
+	}
+	return ""
+}

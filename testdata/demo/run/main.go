@@ -1,0 +1,125 @@
+// Command run is `make demo`: it builds the demo's API, starts it and Vite on
+// free ports, and runs `devproxy up` in front of them until that ends. With
+// --once it asks for every link through devproxy instead, and exits.
+//
+//	go run ./testdata/demo/run --devproxy bin/devproxy [--once] [-- FLAGS OF UP]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+func main() {
+	// On Linux a child is told when the thread that started it ends; this one
+	// lasts as long as the program.
+	runtime.LockOSThread()
+	var d demo
+	flag.StringVar(&d.devproxy, "devproxy", "bin/devproxy", "the devproxy to run")
+	flag.StringVar(&d.dir, "dir", filepath.Join("testdata", "demo"), "the demo's folder")
+	flag.BoolVar(&d.noNode, "no-node", false, "do as if Node were not installed")
+	once := flag.Bool("once", false, "ask for every link once through devproxy, then exit")
+	flag.Parse()
+	d.upFlags = flag.Args()
+
+	err := d.run(*once)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 && !*once {
+		os.Exit(exit.ExitCode()) // devproxy has said why
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// demo is what runs for one `make demo`.
+type demo struct {
+	devproxy, dir string
+	noNode        bool
+	upFlags       []string
+
+	tmp      string // for the API's binary and the logs; removed at the end
+	children []*child
+	web, api uint16 // ports; web is 0 without Vite
+}
+
+func (d *demo) run(once bool) (err error) {
+	keys, stopKeys := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stopKeys()
+	ctx, stop := signal.NotifyContext(keys, syscall.SIGTERM)
+	defer stop()
+	ctx, orphaned := context.WithCancel(ctx)
+	defer orphaned()
+	go watchParent(ctx, orphaned)
+
+	if d.devproxy, err = filepath.Abs(d.devproxy); err != nil {
+		return err
+	}
+	if d.dir, err = filepath.Abs(d.dir); err != nil {
+		return err
+	}
+	if d.tmp, err = os.MkdirTemp("", "devproxy-demo-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(d.tmp)
+	defer d.stopChildren()
+
+	if err := d.startAPI(ctx); err != nil {
+		return err
+	}
+	if err := d.startWeb(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		say("Node: %v", err)
+		say("The page is served from files instead: everything works but hot module replacement.")
+	}
+	if once {
+		return d.once(ctx)
+	}
+	return d.up(ctx, keys)
+}
+
+// proxyfile is the demo's, or the one for when Vite does not run.
+func (d *demo) proxyfile() string {
+	if d.web == 0 {
+		return filepath.Join(d.dir, "nonode", "Proxyfile")
+	}
+	return filepath.Join(d.dir, "Proxyfile")
+}
+
+// command is devproxy with what the Proxyfile asks of the environment.
+func (d *demo) command(flags ...string) *exec.Cmd {
+	arguments := append([]string{"up", "-f", d.proxyfile()}, flags...)
+	cmd := exec.Command(d.devproxy, append(arguments, d.upFlags...)...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("DEMO_WEB_PORT=%d", d.web), fmt.Sprintf("DEMO_API_PORT=%d", d.api))
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// watchParent ends the demo when the program that started it is gone: killed,
+// `go run` leaves us behind, with no terminal to stop us from.
+func watchParent(ctx context.Context, orphaned func()) {
+	parent := os.Getppid()
+	for ctx.Err() == nil {
+		if os.Getppid() != parent {
+			orphaned()
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func say(format string, values ...any) { fmt.Fprintf(os.Stderr, format+"\n", values...) }
