@@ -80,7 +80,7 @@ func (in *Instance) take() error {
 	for deadline := time.Now().Add(nameless); ; time.Sleep(takePoll) {
 		locked, err := in.lock.TryLock()
 		if err != nil {
-			return fmt.Errorf("cannot lock %s: %w", in.base+lockSuffix, err)
+			return fmt.Errorf("cannot lock the folder: %w; set XDG_RUNTIME_DIR to a folder of yours that can be written to", err)
 		}
 		if locked {
 			return nil

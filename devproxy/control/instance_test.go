@@ -124,6 +124,9 @@ func TestAfterAKillTheNextTakesOver(t *testing.T) {
 	if _, err := os.Stat(base(dir, mustReal(t, folder)) + socketSuffix); err != nil {
 		t.Fatalf("nothing to replace: %v", err)
 	}
+	if holder, ok := readHolder(base(dir, mustReal(t, folder))); ok {
+		t.Errorf("a killed process is still the holder: %+v", holder)
+	}
 	if _, err := Dial(dir, folder); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("Dial: %v, want ErrNotRunning", err)
 	}

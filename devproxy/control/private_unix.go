@@ -9,6 +9,7 @@ import (
 	"syscall"
 )
 
+// checkPrivate makes sure that dir is this user's, and closes it to others.
 func checkPrivate(dir string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || int(stat.Uid) != os.Geteuid() {
@@ -18,7 +19,7 @@ func checkPrivate(dir string, info fs.FileInfo) error {
 		return nil
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return fmt.Errorf("the runtime directory %s is open to others: %w", dir, err)
+		return fmt.Errorf("the runtime directory %s is open to others: %w; close it with chmod 700 %[1]s", dir, err)
 	}
 	return nil
 }

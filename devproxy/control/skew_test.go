@@ -48,6 +48,20 @@ func TestAnotherVersionIsNamedAndCanBeStopped(t *testing.T) {
 	must(t, client.Down(t.Context()))
 }
 
+func TestTheLastQuestionIsAnsweredAfterTheEnd(t *testing.T) {
+	var client *Client
+	client = answering(t, func(end func()) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			end()
+			eventually(t, "nobody can ask any more", func() bool { _, err := dial(client.base); return err != nil })
+			w.WriteHeader(http.StatusAccepted)
+		})
+	})
+	if _, err := client.ask(t.Context(), http.MethodPost, downPath); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFieldsOfALaterVersionAreIgnored(t *testing.T) {
 	client := answering(t, func(func()) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -38,6 +38,8 @@ type Route struct {
 	// State is "up", "waiting" or, for what needs no upstream, "ready".
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"` // why it waits
+	// Hints name processes that listen nearby.
+	Hints []string `json:"hints,omitempty"`
 }
 
 // Rejected is a save that changed nothing.

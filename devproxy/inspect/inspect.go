@@ -6,6 +6,7 @@
 package inspect
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 // otherwise: a cold load of a large page, in at most 1 MB.
 const DefaultCapacity = 1000
 
-// maxTarget bounds what is kept of a request target, host or error, in bytes.
+// maxTarget bounds what is kept of a method, target, host or error, in bytes.
 // A stranger chooses them.
 const maxTarget = 512
 
@@ -58,7 +59,7 @@ type Recorder struct {
 // Record adds an exchange that ended, in place of the oldest when full. It
 // never blocks.
 func (r *Recorder) Record(x Exchange) {
-	x.Host, x.Target, x.Error = clip(x.Host), clip(x.Target), clip(x.Error)
+	x.Method, x.Host, x.Target, x.Error = clip(x.Method), clip(x.Host), clip(x.Target), clip(x.Error)
 	r.mu.Lock()
 	if r.ring == nil {
 		r.ring = make([]Exchange, r.capacity())
@@ -84,7 +85,7 @@ func clip(text string) string {
 	if len(text) <= maxTarget {
 		return text
 	}
-	return text[:maxTarget] + "…"
+	return strings.ToValidUTF8(text[:maxTarget], "") + "…"
 }
 
 // Recent are the last n exchanges, the newest first; fewer when fewer are kept.

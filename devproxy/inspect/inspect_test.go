@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestRecentIsTheLastRecordedNewestFirst(t *testing.T) {
@@ -35,11 +36,15 @@ func TestNothingRecordedYet(t *testing.T) {
 	}
 }
 
-func TestLongTargetsAreClipped(t *testing.T) {
+func TestWhatAStrangerChoosesIsClipped(t *testing.T) {
+	long := "x" + strings.Repeat("é", 1<<19) // cut in the middle of a character
 	var r Recorder
-	r.Record(Exchange{Target: strings.Repeat("a", 1<<20)})
-	if got := len(r.Recent(1)[0].Target); got > maxTarget+len("…") {
-		t.Errorf("kept %d bytes of the target", got)
+	r.Record(Exchange{Method: long, Host: long, Target: long, Error: long})
+	x := r.Recent(1)[0]
+	for name, kept := range map[string]string{"method": x.Method, "host": x.Host, "target": x.Target, "error": x.Error} {
+		if len(kept) > maxTarget+len("…") || !utf8.ValidString(kept) {
+			t.Errorf("kept %d bytes of the %s: %q", len(kept), name, kept[max(0, len(kept)-8):])
+		}
 	}
 }
 

@@ -56,9 +56,9 @@ func (s *fileSet) replace(files []File) {
 // now on it counts as seen. Files that are vacant all of a sudden are most
 // likely being saved: with patience they are not settled and nothing counts.
 func (s *fileSet) compare(patience bool) (changed, settled bool) {
+	s.moved() // notes what has happened since the last glance
 	now := make(map[string]state, len(s.files))
 	for path, f := range s.files {
-		f.info = glance(path)
 		now[path] = look(path)
 		if !f.differs(now[path], s.stirred) {
 			continue

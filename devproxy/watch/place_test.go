@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestAFileThatComesToBeIsSeen(t *testing.T) {
@@ -47,6 +48,9 @@ func TestAFolderThatIsReplacedIsSeen(t *testing.T) {
 		must(t, os.Mkdir(dir, 0o755))
 		write(t, path, "removed and made anew")
 		r.until("removed and made anew")
+		r.quiet("the Set that followed is over")
+		write(t, path, "watched anew")
+		r.until("watched anew")
 
 		must(t, os.Rename(dir, dir+".old"))
 		must(t, os.Mkdir(dir, 0o755))
@@ -57,6 +61,9 @@ func TestAFolderThatIsReplacedIsSeen(t *testing.T) {
 		must(t, os.Rename(dir+".away", dir))
 		write(t, path, "away and back")
 		r.until("away and back")
+		r.quiet("the Set that followed is over")
+		write(t, path, "watched again")
+		r.until("watched again")
 		r.quiet("at the end")
 	})
 }
@@ -73,8 +80,13 @@ func TestAFolderReplacedFurtherUpIsSeen(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	write(t, path, "second")
 	r.until("second")
+	r.quiet("the Set that followed is over")
+	start := time.Now()
 	write(t, path, "third")
 	r.until("third")
+	if took := time.Since(start); took > safetyInterval/2 {
+		t.Errorf("the new folder is not watched: a save was seen after %v", took)
+	}
 }
 
 func TestSymlinksAreFollowed(t *testing.T) {

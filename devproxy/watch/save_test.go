@@ -11,7 +11,7 @@ import (
 
 // modes runs a test with the system's events and without.
 func modes(t *testing.T, test func(t *testing.T, opts Options)) {
-	t.Run("events", func(t *testing.T) { t.Parallel(); test(t, Options{}) })
+	t.Run("events", func(t *testing.T) { t.Parallel(); test(t, Options{noSafety: true}) })
 	t.Run("polled", func(t *testing.T) { t.Parallel(); test(t, Options{Poll: true}) })
 }
 

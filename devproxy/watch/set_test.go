@@ -42,6 +42,27 @@ func TestAReaderThatRefusesAFileIsToldOnce(t *testing.T) {
 	})
 }
 
+// The comparison may come before the glance that would have noticed.
+func TestWhatAComparisonNoticesIsNotForgotten(t *testing.T) {
+	_, path := project(t)
+	var set fileSet
+	compare := func(want bool, when string) {
+		t.Helper()
+		if changed, _ := set.compare(false); changed != want {
+			t.Fatalf("%s: changed = %v", when, changed)
+		}
+	}
+	set.replace([]File{{Path: path}})
+	compare(true, "given without content")
+	set.replace([]File{{Path: path, Content: []byte("old")}})
+	compare(false, "read")
+	must(t, os.Remove(path))
+	write(t, path, "old")
+	compare(false, "back as it was")
+	set.replace([]File{{Path: path}})
+	compare(true, "the reader had looked while it was away")
+}
+
 func TestFilesNoLongerSetAreNotWatched(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, opts Options) {

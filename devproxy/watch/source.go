@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ type source struct {
 	fs   *fsnotify.Watcher // nil: none come
 	note func(string)
 	told map[string]bool // notes given
+	safe time.Duration   // between glances where events come
 
 	dirs  map[string]fs.FileInfo // watched folders, as they were when watched
 	names map[string]bool        // paths whose events matter, folded
@@ -36,7 +38,10 @@ type source struct {
 }
 
 func newSource(opts Options) *source {
-	s := &source{note: opts.Note, told: map[string]bool{}, dirs: map[string]fs.FileInfo{}}
+	s := &source{note: opts.Note, told: map[string]bool{}, dirs: map[string]fs.FileInfo{}, safe: safetyInterval}
+	if opts.noSafety {
+		s.safe = math.MaxInt64
+	}
 	if opts.Poll {
 		return s
 	}
@@ -73,7 +78,7 @@ func (s *source) interval() time.Duration {
 	if s.fs == nil || s.poor {
 		return pollInterval
 	}
-	return safetyInterval
+	return s.safe
 }
 
 // concerns reports whether event is about a watched file. Events of the other

@@ -34,6 +34,16 @@ func TestWhatIsNoFileIsNotRead(t *testing.T) {
 	})
 }
 
+func TestADeviceIsNotRead(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	for _, path := range []string{pipe, "/dev/zero"} {
+		if got := look(path); got != (state{fault: special}) {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+}
+
 // The pipe that takes a file's place after it was looked at.
 func TestOpeningAPipeDoesNotWait(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")

@@ -10,7 +10,6 @@ package watch
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // Options configure a Watcher. The zero value is what `devproxy up` uses.
@@ -21,6 +20,10 @@ type Options struct {
 	// command that mends it: one line, each at most once. Nil means nobody
 	// asks. It is called by Run's goroutine.
 	Note func(text string)
+
+	// noSafety leaves out the glances for events that do not come, so that a
+	// test sees which do.
+	noSafety bool
 }
 
 // File is a file to watch, with what its reader has made of it.
@@ -71,56 +74,28 @@ func (w *Watcher) Changes() <-chan struct{} { return w.changes }
 // Run watches until ctx ends. It cannot fail: without events it polls. It is
 // called once.
 func (w *Watcher) Run(ctx context.Context) {
-	src := newSource(w.opts)
-	defer src.close()
-	var (
-		set    fileSet
-		events burst
-		settle = time.NewTimer(time.Hour)
-		poll   = time.NewTimer(src.interval())
-	)
-	defer settle.Stop()
-	defer poll.Stop()
-	settle.Stop()
-	stir := func() {
-		events.add(time.Now())
-		settle.Reset(time.Until(events.due()))
-	}
+	r := newRun(w)
+	defer r.close()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.wake:
-			set.replace(w.take())
-			stir()
-		case event := <-src.events():
-			if src.concerns(event) {
-				set.stirred = true
-				stir()
+			r.set.replace(w.take())
+			r.stir()
+		case event := <-r.src.events():
+			if r.src.concerns(event) {
+				r.set.stirred = true
+				r.stir()
 			}
-		case <-src.errors():
+		case <-r.src.errors():
 			// Mostly an overflow of the queue: any event may have been lost.
-			set.stirred = true
-			stir()
-		case <-poll.C:
-			src.attach(set.paths())
-			if set.moved() {
-				stir()
-			}
-			poll.Reset(src.interval())
-		case now := <-settle.C:
-			// Watched before compared: what changes after this comparison
-			// makes an event.
-			src.attach(set.paths())
-			switch changed, settled := set.compare(now.Before(events.end())); {
-			case !settled:
-				settle.Reset(time.Until(events.end()))
-				continue
-			case changed:
-				raise(w.changes)
-			}
-			events = burst{}
-			poll.Reset(src.interval())
+			r.set.stirred = true
+			r.stir()
+		case <-r.poll.C:
+			r.glance()
+		case now := <-r.settle.C:
+			r.compare(now)
 		}
 	}
 }
