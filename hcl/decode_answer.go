@@ -1,0 +1,125 @@
+package hcl
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+func (d *decoder) decodeRedirect(v value) *Redirect {
+	if v.known() && v.isObject() {
+		d.errorf(v.at(), `write redirect = "/PATH"; status stands beside it`, "redirect is a URL or a path")
+		return nil
+	}
+	target, ok := d.str(v, "redirect")
+	if !ok {
+		return nil
+	}
+	r := &Redirect{Target: target, Status: 302, Range: v.at()}
+	lower := strings.ToLower(target)
+	switch {
+	case strings.HasPrefix(target, "//"):
+		d.errorf(v.at(), quotef("write %s", "https:"+target), "a redirect's URL has a scheme")
+	case strings.HasPrefix(target, "/"):
+	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
+		if u, err := url.Parse(strings.ReplaceAll(target, "{rest}", "")); err != nil || u.Host == "" {
+			d.errorf(v.at(), `write one like "https://example.com/docs{rest}"`, "%q is no URL", target)
+			return nil
+		}
+	case strings.Contains(target, "://"):
+		d.errorf(v.at(), `write one that begins with "https://" or "/"`, "%q is no address of the web", target)
+		return nil
+	default:
+		detail := quotef("write %s", "/"+target)
+		if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") {
+			detail = quotef("write %s", "https://"+target)
+		}
+		d.errorf(v.at(), detail, "a redirect is a URL, or a path that begins with \"/\"")
+		return nil
+	}
+	if !d.placeholders(v, target) {
+		return nil
+	}
+	return r
+}
+
+func redirectStatuses() []int { return []int{301, 302, 303, 307, 308} }
+
+// redirectStatus is v if it is one; 0 otherwise.
+func (d *decoder) redirectStatus(v value) int {
+	if !v.known() {
+		return 0
+	}
+	status, ok := integer(v.Value)
+	if !ok || !slices.Contains(redirectStatuses(), status) {
+		d.errorf(v.at(), "write 301, 302, 303, 307 or 308", "%s is no status of a redirect", v.written())
+		return 0
+	}
+	return status
+}
+
+func (d *decoder) decodeRespond(v value) *Respond {
+	if !v.IsKnown() {
+		return nil
+	}
+	r := &Respond{Status: 200, Range: v.at()}
+	if !v.isObject() {
+		r.Status = d.status(v)
+		if r.Status == 0 {
+			return nil
+		}
+		return r
+	}
+	var body *field
+	for _, f := range d.object(v, "respond", []string{"status", "body", "headers"}) {
+		switch f.name {
+		case "status":
+			r.Status = d.status(f.value)
+		case "body":
+			body = &f
+			r.Body, _ = d.scalar(f.value, "body")
+		case "headers":
+			for name, text := range d.headerMap(f.value, "headers") {
+				if text == nil {
+					d.errorf(f.at(), "leave it out", "there is no %s to remove here", name)
+					continue
+				}
+				if r.Headers == nil {
+					r.Headers = map[string]string{}
+				}
+				r.Headers[name] = *text
+			}
+		}
+	}
+	if r.Status == 0 {
+		return nil
+	}
+	if body != nil && r.Body != "" && (r.Status == 204 || r.Status == 304) {
+		d.errorf(body.at(), "leave it out, or take another status", "a %d has no body", r.Status)
+	}
+	return r
+}
+
+// status is v as the status of a fixed answer; 0 when it is none.
+func (d *decoder) status(v value) int {
+	if !v.known() {
+		return 0
+	}
+	status, ok := integer(v.Value)
+	if v.Type() == cty.String {
+		detail := "write respond = { body = " + v.written() + " }"
+		if _, err := strconv.Atoi(v.AsString()); err == nil {
+			detail = "write " + v.AsString() + ", without quotes"
+		}
+		d.errorf(v.at(), detail, "a status is a number")
+		return 0
+	}
+	if !ok || status < 200 || status > 599 {
+		d.errorf(v.at(), "write one of 200 to 599", "%s is no status", v.written())
+		return 0
+	}
+	return status
+}

@@ -1,0 +1,180 @@
+package hcl
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+func (d *decoder) decodeHost(b *block) *Host {
+	host := &Host{Range: b.header}
+	if b.label != "" {
+		host.Name = Name{Value: d.name(b.label, b.labelRange, true), Range: b.labelRange}
+	}
+	host.Aliases = d.decodeAliases(b.body)
+	answered := d.decodeSettings(b, &host.Settings)
+	var routes []*Route
+	for _, inner := range only(b.body.blocks, "route") {
+		route, good := d.decodeRoute(inner, answered)
+		if route == nil {
+			continue
+		}
+		routes = append(routes, route)
+		if good && (hasAnswer(&route.Settings) || hasAnswer(&host.Settings)) {
+			host.Routes = append(host.Routes, route)
+		}
+	}
+	d.findSecondRoutes(host.Name.Value, routes)
+	if !answered && len(b.body.blocks) == 0 && !b.body.damaged {
+		d.errorf(b.header, "write upstream = 3000, or files, redirect, respond, or a route", "%s answers with nothing", b.title())
+	}
+	return host
+}
+
+func hasAnswer(s *Settings) bool {
+	return s.Upstream != nil || s.Files != nil || s.Redirect != nil || s.Respond != nil
+}
+
+func (d *decoder) decodeAliases(b *body) []Name {
+	v, present := d.get(b, "aliases")
+	if !present || !v.IsKnown() && !v.writtenOut() {
+		return nil
+	}
+	if !v.isList() && !v.writtenOut() {
+		detail := `write ["shop.localhost"]`
+		if v.is(cty.String) {
+			detail = "write [" + v.written() + "]"
+		}
+		d.errorf(v.at(), detail, "aliases is a list of names")
+		return nil
+	}
+	var names []Name
+	for _, element := range d.elements(v) {
+		text, ok := d.str(element, "an alias")
+		if !ok {
+			continue
+		}
+		if name := d.name(text, element.at(), true); name != "" {
+			names = append(names, Name{Value: name, Range: element.at()})
+		}
+	}
+	return names
+}
+
+// decodeSettings fills in what hosts and routes share, and reports whether b
+// has an answer, be it a mistaken one.
+func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
+	var first value
+	var firstName string
+	for _, name := range []string{"upstream", "files", "redirect", "respond"} {
+		v, present := d.get(b.body, name)
+		if !present {
+			continue
+		}
+		if answered {
+			d.secondAnswer(b, firstName, first, name, v)
+			continue
+		}
+		answered, first, firstName = true, v, name
+		switch name {
+		case "upstream":
+			s.Upstream = d.decodeUpstream(v)
+		case "files":
+			s.Files = d.decodeFiles(v)
+		case "redirect":
+			s.Redirect = d.decodeRedirect(v)
+		case "respond":
+			s.Respond = d.decodeRespond(v)
+		}
+	}
+	d.decodeCompanions(b, s, firstName)
+	s.RequestHeaders = d.decodeHeaders(b.body, "request_headers")
+	s.ResponseHeaders = d.decodeHeaders(b.body, "response_headers")
+	s.Timeout = d.decodeDuration(b.body, "timeout")
+	s.Hold = d.decodeDuration(b.body, "hold")
+	s.TLSSkipVerify = d.boolean(b.body, "tls_skip_verify")
+	return answered
+}
+
+// secondAnswer reports the later of two answers.
+func (d *decoder) secondAnswer(b *block, firstName string, first value, name string, v value) {
+	at, before := b.body.attrs[name].nameRange(), b.body.attrs[firstName].nameRange()
+	if at.File == before.File && at.Start.Byte < before.Start.Byte {
+		at, before, name, firstName = before, at, firstName, name
+	}
+	detail := "remove this or " + firstName + " at " + place(before)
+	if at.File != before.File {
+		detail = "unset the other one beside it: " + firstName + " = null"
+	}
+	d.errorf(at, detail, "%s has two answers, %s and %s", b.title(), firstName, name)
+}
+
+// decodeCompanions decodes spa and status, which belong to files and redirect.
+func (d *decoder) decodeCompanions(b *block, s *Settings, answer string) {
+	if spa := d.boolean(b.body, "spa"); spa != nil {
+		if answer == "files" {
+			if s.Files != nil {
+				s.Files.SPA = *spa
+			}
+		} else if !b.body.damaged {
+			d.errorf(b.body.attrs["spa"].nameRange(), `write files = "DIR" beside it`, "spa goes with files")
+		}
+	}
+	v, present := d.get(b.body, "status")
+	if !present {
+		return
+	}
+	if answer != "redirect" {
+		detail := `write redirect = "/PATH" beside it`
+		if answer == "respond" {
+			detail = "write respond = { status = …, body = … }"
+		}
+		if !b.body.damaged {
+			d.errorf(b.body.attrs["status"].nameRange(), detail, "status goes with redirect")
+		}
+		return
+	}
+	if status := d.redirectStatus(v); status != 0 && s.Redirect != nil {
+		s.Redirect.Status = status
+	}
+}
+
+func (d *decoder) decodeFiles(v value) *Files {
+	if v.is(cty.Bool) || v.known() && v.isObject() {
+		d.errorf(v.at(), `write files = "DIR"; spa = true stands beside it`, "files is a folder's name")
+		return nil
+	}
+	text, ok := d.str(v, "files")
+	if !ok {
+		return nil
+	}
+	files := &Files{Text: text, Range: v.at()}
+	switch {
+	case text == "":
+		d.errorf(v.at(), `write "." for the folder of the Proxyfile`, "the name of a folder is empty")
+		return nil
+	case strings.HasPrefix(text, "~"):
+		d.errorf(v.at(), `write "${env("HOME")}`+text[1:]+`"`, `"~" is not expanded`)
+		return nil
+	case strings.ContainsRune(text, 0):
+		d.errorf(v.at(), "remove it", "no file has a NUL in its name")
+		return nil
+	}
+	files.Dir = d.absolute(text)
+	if exists, isDir := d.env.folder(files.Dir); !exists {
+		d.warnf(v.at(), "a page says so until it is", "the folder %q is not there yet", text)
+	} else if !isDir {
+		d.errorf(v.at(), "name the folder it is in", "%q is not a folder", text)
+	}
+	return files
+}
+
+// absolute is a path of a file, relative to the Proxyfile.
+func (d *decoder) absolute(path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(d.file.Dir, path)
+}

@@ -1,0 +1,232 @@
+package hcl
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// decodeUpstream decodes an upstream in every form: a port, an address, a URL,
+// a socket, a service, or a list of these.
+func (d *decoder) decodeUpstream(v value) *Upstream {
+	if !v.IsKnown() && !v.writtenOut() {
+		return nil
+	}
+	u := &Upstream{Text: v.written(), Range: v.at()}
+	if service := d.serviceOf(v.Value); service != nil {
+		if service.Upstream == nil {
+			return nil // its mistake is reported where it is written
+		}
+		u.Service = service
+		u.Members = service.Upstream.Members
+		return u
+	}
+	if !v.isList() && !v.writtenOut() {
+		u.Members = d.members(v)
+	} else {
+		elements := d.elements(v)
+		if len(elements) == 0 {
+			d.errorf(v.at(), "write [3000, 3001]", "an upstream has at least one address")
+		}
+		for _, element := range elements {
+			u.Members = append(u.Members, d.members(element)...)
+		}
+	}
+	if len(u.Members) == 0 {
+		return nil
+	}
+	return u
+}
+
+// members are the addresses that one value of an upstream stands for.
+func (d *decoder) members(v value) []Member {
+	if !v.IsKnown() {
+		return nil
+	}
+	if service := d.serviceOf(v.Value); service != nil {
+		if service.Upstream == nil {
+			return nil
+		}
+		return service.Upstream.Members
+	}
+	var m *Member
+	switch {
+	case v.is(cty.Number):
+		m = d.portMember(v)
+	case v.is(cty.String):
+		m = d.addressMember(v, v.AsString())
+	default:
+		d.errorf(v.at(), `write a port like 3000, or "host:port", "http://…", "unix:PATH", service.NAME`, "an upstream is not %s", typeName(v.Value))
+	}
+	if m == nil {
+		return nil
+	}
+	m.Range = v.at()
+	return []Member{*m}
+}
+
+func (d *decoder) portMember(v value) *Member {
+	n, ok := integer(v.Value)
+	if !ok || n < 1 || n > 65535 {
+		d.errorf(v.at(), "write one of 1 to 65535", "port %s is out of range", v.written())
+		return nil
+	}
+	return &Member{Scheme: SchemeHTTP, Port: uint16(n), Text: ":" + strconv.Itoa(n)}
+}
+
+var (
+	quotedReference = regexp.MustCompile(`^(service|local|tcp)\.[A-Za-z_][\w-]*$`)
+	allDigits       = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// addressMember is the upstream that text names.
+func (d *decoder) addressMember(v value, text string) *Member {
+	switch scheme, rest, isURL := strings.Cut(text, "://"); {
+	case text == "":
+		d.errorf(v.at(), "write a port like 3000", "an upstream is not empty")
+	case allDigits.MatchString(text):
+		if port := d.port(v, text); port != 0 {
+			return &Member{Scheme: SchemeHTTP, Port: port, Text: ":" + strconv.Itoa(int(port))}
+		}
+	case quotedReference.MatchString(text):
+		d.errorf(v.at(), "remove the quotes: "+text, "a reference is written without quotes")
+	case strings.HasPrefix(text, ":") && allDigits.MatchString(text[1:]):
+		d.errorf(v.at(), "write "+text[1:], "a port has no colon")
+	case strings.HasPrefix(text, "unix:"):
+		return d.socketMember(v, text)
+	case isURL:
+		return d.urlMember(v, text, scheme, rest)
+	default:
+		return d.hostPortMember(v, text)
+	}
+	return nil
+}
+
+// port is the number that digits stand for; 0, and reported, when it is none.
+func (d *decoder) port(v value, digits string) uint16 {
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || n == 0 {
+		d.errorf(v.at(), "write one of 1 to 65535", "port %s is out of range", digits)
+		return 0
+	}
+	return uint16(n)
+}
+
+func (d *decoder) socketMember(v value, text string) *Member {
+	path := strings.TrimPrefix(text, "unix:")
+	if strings.HasPrefix(path, "//") {
+		// As a URL: unix:///run/app.sock.
+		path = strings.TrimPrefix(path, "//")
+	}
+	if path == "" || strings.ContainsRune(path, 0) {
+		d.errorf(v.at(), `write "unix:tmp/app.sock"`, "a socket has a path")
+		return nil
+	}
+	if strings.HasPrefix(path, "~") {
+		d.errorf(v.at(), `write "unix:${env("HOME")}`+path[1:]+`"`, `"~" is not expanded`)
+		return nil
+	}
+	return &Member{Scheme: SchemeHTTP, Socket: d.absolute(path), Text: text}
+}
+
+// urlMember decodes SCHEME://HOST[:PORT].
+func (d *decoder) urlMember(v value, text, scheme, rest string) *Member {
+	known := map[string]uint16{"http": 80, "https": 443, "h2c": 80}
+	port, ok := known[strings.ToLower(scheme)]
+	if !ok {
+		other := map[string]string{"ws": "http", "wss": "https", "grpc": "h2c", "grpcs": "https", "h2": "https", "tcp": "http", "fastcgi": "http"}
+		detail := "write http, https, h2c or unix"
+		if instead := other[strings.ToLower(scheme)]; instead != "" {
+			detail = quotef("write %s", instead+"://"+rest)
+			if strings.HasPrefix(scheme, "ws") {
+				detail += ": WebSockets go there too"
+			}
+		}
+		d.errorf(v.at(), detail, "an upstream has no scheme %q", scheme)
+		return nil
+	}
+	if strings.Contains(rest, "@") {
+		d.errorf(v.at(), `write request_headers = { Authorization = "…" }`, "the URL of an upstream has no user name")
+		return nil
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		detail := quotef("write %s", scheme+"://"+rest[:i])
+		if path := strings.TrimRight(rest[i:], "/"); strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#") {
+			detail += "; for the path, rewrite = " + strconv.Quote(path+"{rest}")
+		}
+		d.errorf(v.at(), detail, "the URL of an upstream has no path")
+		return nil
+	}
+	u, err := url.Parse("http://" + rest)
+	if err != nil || u.Hostname() == "" || !isDialable(u.Hostname()) {
+		d.errorf(v.at(), `write one like "http://127.0.0.1:3000"`, "%q is no URL", text)
+		return nil
+	}
+	if digits := u.Port(); digits != "" {
+		if port = d.port(v, digits); port == 0 {
+			return nil
+		}
+	}
+	return &Member{Scheme: Scheme(strings.ToLower(scheme)), Host: u.Hostname(), Port: port, Text: text}
+}
+
+// hostPortMember decodes HOST:PORT.
+func (d *decoder) hostPortMember(v value, text string) *Member {
+	if strings.Contains(text, "/") {
+		detail := `write "host:port" or a URL`
+		if host, _, _ := strings.Cut(text, "/"); strings.Contains(host, ":") {
+			detail = quotef("write %s", host)
+		} else if strings.HasPrefix(text, "/") || strings.HasPrefix(text, ".") {
+			detail = quotef("write %s for a socket, or files = … for a folder", "unix:"+text)
+		}
+		d.errorf(v.at(), detail, "%q is no address", text)
+		return nil
+	}
+	i := strings.LastIndexByte(text, ':')
+	bare := strings.Trim(text, "[]")
+	if i < 0 || strings.HasSuffix(text, "]") {
+		if !isDialable(bare) {
+			d.errorf(v.at(), `write "host:port"`, "%q is no address", text)
+			return nil
+		}
+		d.errorf(v.at(), quotef("write %s", text+":80")+" or "+quotef("%s", "https://"+text), "%q has no port", text)
+		return nil
+	}
+	host, digits := text[:i], text[i+1:]
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	} else if strings.Contains(host, ":") {
+		detail := `write "[::1]:3000"`
+		if _, err := netip.ParseAddr(text); err == nil {
+			detail = quotef("write %s", "["+text+"]:80")
+		}
+		d.errorf(v.at(), detail, "an IPv6 address stands in brackets")
+		return nil
+	}
+	if !isDialable(host) || !allDigits.MatchString(digits) {
+		d.errorf(v.at(), `write "host:port"`, "%q is no address", text)
+		return nil
+	}
+	port := d.port(v, digits)
+	if port == 0 {
+		return nil
+	}
+	return &Member{Scheme: SchemeHTTP, Host: host, Port: port, Text: text}
+}
+
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+
+// isDialable reports whether host is a name or an address, without a port.
+func isDialable(host string) bool {
+	if len(host) > maxName {
+		return false
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return hostPattern.MatchString(host) && !strings.Contains(host, "..")
+}

@@ -1,0 +1,178 @@
+package hcl
+
+import "time"
+
+// File is a checked Proxyfile with its Proxyfile.local merged in: every
+// expression is evaluated, every reference resolved. What a route inherits
+// from its host or service is not yet filled in; package plan does that.
+type File struct {
+	// Path is the absolute path of the Proxyfile, Dir its folder. Both are
+	// empty for a file made by ForPort.
+	Path, Dir string
+
+	// Domain is the name all hosts hang under: the domain attribute, else the
+	// longest common parent of the hosts.
+	Domain string
+	Listen Listen
+	Hosts  []*Host
+	// Services are in the order written, used or not.
+	Services []*Service
+
+	// Sources holds the bytes of every file that was read, by the name that
+	// ranges carry. Diagnostics and error pages quote from it.
+	Sources Sources
+	// Read holds the bytes of every file that was read, by absolute path: what
+	// this File was made of, for whoever watches the files.
+	Read map[string][]byte
+	// Watch lists every path that was read or looked for, absolute: a change
+	// of any of them, also its coming to be, may change this file.
+	Watch []string
+}
+
+// Listen is the listen block. The zero value means: not written.
+type Listen struct {
+	// HTTPS and HTTP are addresses as the --https and --http flags take them:
+	// "8443", ":8443", "127.0.0.1:8443". Empty means the default port with its
+	// fallback.
+	HTTPS, HTTP string
+	// ServePlain is true for redirect = false: HTTP serves the plan too.
+	ServePlain bool
+	Range      Range
+}
+
+// Name is a host name or alias, in lower case, with the place it is written.
+type Name struct {
+	Value string // "shop.localhost" or "*.tenant.shop.localhost"
+	Range Range
+}
+
+// Host is a host block.
+type Host struct {
+	Name    Name
+	Aliases []Name
+	// Settings of the host hold for each of its routes that leaves them out.
+	Settings
+	Routes []*Route
+	// Range is the block's header: host "NAME".
+	Range Range
+}
+
+// Route is a route block.
+type Route struct {
+	// Path is a decoded, clean path prefix: "/" or "/api" (no trailing slash,
+	// no empty, "." or ".." segment).
+	Path      string
+	PathRange Range
+	// Exact is true when the route matches Path alone.
+	Exact bool
+	// Match holds further conditions; nil means none.
+	Match *Match
+	Settings
+	// StripPrefix takes Path off the forwarded path.
+	StripPrefix bool
+	// Rewrite is the path to forward, with {rest} for what follows Path;
+	// empty means unchanged.
+	Rewrite string
+	// Range is the block's header: route "PATH".
+	Range Range
+}
+
+// Match is a route's match attribute. Values compare whole; a "*" in them
+// matches any run of characters. All of it must hold.
+type Match struct {
+	Methods []string          // upper case; empty means any
+	Headers map[string]string // by canonical field name
+	Query   map[string]string // by parameter name
+	Range   Range
+}
+
+// Settings is what both a host and a route can say. A nil pointer or empty
+// map means: left out.
+type Settings struct {
+	// At most one of these four is not nil.
+	Upstream *Upstream
+	Files    *Files
+	Redirect *Redirect
+	Respond  *Respond
+
+	// RequestHeaders and ResponseHeaders are keyed by canonical field name; a
+	// nil value removes the field.
+	RequestHeaders, ResponseHeaders map[string]*string
+
+	Timeout *time.Duration // to the first response byte; 0 means none
+	Hold    *time.Duration // for an upstream that refuses connections; 0 means none
+
+	TLSSkipVerify *bool
+}
+
+// Upstream is the value of an upstream attribute.
+type Upstream struct {
+	// Members has at least one element; requests go round robin.
+	Members []Member
+	// Service is the service it was written as, nil when written in place.
+	Service *Service
+	// Text is the attribute's expression as written, for people.
+	Text  string
+	Range Range
+}
+
+// Scheme is how an upstream is spoken to.
+type Scheme string
+
+// The schemes of an upstream.
+const (
+	SchemeHTTP  Scheme = "http"  // HTTP/1.1
+	SchemeHTTPS Scheme = "https" // HTTP/1.1 or HTTP/2 over TLS, by ALPN
+	SchemeH2C   Scheme = "h2c"   // HTTP/2 with prior knowledge (RFC 9113 section 3.3)
+)
+
+// Member is one address of an upstream.
+type Member struct {
+	Scheme Scheme
+	// Host is the name or address to dial. Empty means the loopback
+	// addresses, 127.0.0.1 and ::1, both tried; so do "localhost" and names
+	// below it (RFC 6761 section 6.3), whose Host keeps the name.
+	Host string
+	// Port is 1 to 65535; 0 for a unix socket.
+	Port uint16
+	// Socket is the absolute path of a unix socket, else empty.
+	Socket string
+	// Text is the member as people know it: ":5173", "h2c://127.0.0.1:50051",
+	// "unix:tmp/app.sock".
+	Text  string
+	Range Range
+}
+
+// Service is a service block.
+type Service struct {
+	Name     string
+	Upstream *Upstream
+	// TLSSkipVerify, Hold, Timeout: as in Settings.
+	TLSSkipVerify *bool
+	Hold, Timeout *time.Duration
+	// Range is the block's header: service "NAME".
+	Range Range
+}
+
+// Files is the files attribute.
+type Files struct {
+	Dir   string // absolute
+	Text  string // as written
+	SPA   bool   // unknown paths get index.html
+	Range Range
+}
+
+// Redirect is the redirect attribute.
+type Redirect struct {
+	Target string // URL or path, with {rest} for what follows the route's path
+	Status int    // 301, 302, 303, 307 or 308; 302 when left out
+	Range  Range
+}
+
+// Respond is the respond attribute.
+type Respond struct {
+	Status  int // 200 to 599
+	Body    string
+	Headers map[string]string // by canonical field name
+	Range   Range
+}

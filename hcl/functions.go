@@ -1,0 +1,122 @@
+package hcl
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+)
+
+// functions are what expressions may call.
+//
+//	strings  chomp format join lower replace split strlen substr title trim
+//	         trimprefix trimspace trimsuffix upper
+//	lists    coalesce compact concat contains distinct element flatten keys
+//	         length lookup merge range reverse slice sort values zipmap
+//	numbers  abs ceil floor max min parseint
+//	others   env jsondecode jsonencode tobool tonumber tostring url
+//
+// None reads a file, the clock or the network: a Proxyfile means the same
+// until it, or the environment, changes.
+func (s *scope) functions() map[string]function.Function {
+	plain := map[string]function.Function{
+		"chomp": stdlib.ChompFunc, "lower": stdlib.LowerFunc, "split": stdlib.SplitFunc, "strlen": stdlib.StrlenFunc,
+		"substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc, "trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc,
+		"trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
+
+		"coalesce": stdlib.CoalesceFunc, "compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc,
+		"element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
+		"keys": stdlib.KeysFunc, "length": stdlib.LengthFunc, "lookup": stdlib.LookupFunc, "merge": stdlib.MergeFunc, "range": stdlib.RangeFunc,
+		"reverse": stdlib.ReverseListFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
+
+		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "max": stdlib.MaxFunc, "min": stdlib.MinFunc,
+		"parseint": stdlib.ParseIntFunc,
+
+		"jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
+		"tobool": stdlib.MakeToFunc(cty.Bool), "tonumber": stdlib.MakeToFunc(cty.Number), "tostring": stdlib.MakeToFunc(cty.String),
+
+		"env": s.envFunction(), "url": s.urlFunction(),
+	}
+	all := map[string]function.Function{
+		// These may make more than they are given.
+		"distinct": s.meter.function(stdlib.DistinctFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
+		"join":     s.meter.function(stdlib.JoinFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
+		"replace":  s.meter.function(stdlib.ReplaceFunc, func(args []cty.Value) int { return weight(args[2], maxWork) }),
+		"format":   s.meter.function(checkedFormat(), nil),
+	}
+	for name, f := range plain {
+		all[name] = s.meter.function(f, nil)
+	}
+	return all
+}
+
+// wideVerb matches a format verb with a width that makes more text than
+// anybody wants.
+var wideVerb = regexp.MustCompile(`%[^a-zA-Z%]*([0-9]{4,}|\*)`)
+
+func checkedFormat() function.Function {
+	return function.New(&function.Spec{
+		Params: stdlib.FormatFunc.Params(), VarParam: stdlib.FormatFunc.VarParam(),
+		Type: function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if args[0].IsKnown() && !args[0].IsNull() && wideVerb.MatchString(args[0].AsString()) {
+				return cty.DynamicVal, function.NewArgErrorf(0, "widths above 999 are not allowed")
+			}
+			return stdlib.FormatFunc.Call(args)
+		},
+	})
+}
+
+// envFunction is env(NAME) or env(NAME, DEFAULT).
+func (s *scope) envFunction() function.Function {
+	return function.New(&function.Spec{
+		Params:   []function.Parameter{{Name: "name", Type: cty.String}},
+		VarParam: &function.Parameter{Name: "default", Type: cty.String, AllowNull: true},
+		Type:     function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			name := args[0].AsString()
+			if len(args) > 2 {
+				return cty.DynamicVal, fmt.Errorf("env takes a name and a default, not %d arguments", len(args))
+			}
+			if value := s.getenv(name); value != "" {
+				return cty.StringVal(value), nil
+			}
+			if len(args) == 2 {
+				return args[1], nil
+			}
+			return cty.DynamicVal, function.NewArgErrorf(0, `the environment variable %q is not set; give env a default: env(%q, "…")`, name, name)
+		},
+	})
+}
+
+// urlFunction is url(HOST): where a host of this file is served.
+func (s *scope) urlFunction() function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "host", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			name := strings.ToLower(args[0].AsString())
+			if !s.knowsHost(name) {
+				hint := "hosts: " + strings.Join(s.hostNames, ", ")
+				return cty.DynamicVal, function.NewArgErrorf(0, "no host is named %q; %s", name, didYouMean(name, s.hostNames, hint))
+			}
+			if s.port != 0 && s.port != 443 {
+				return cty.StringVal(fmt.Sprintf("https://%s:%d", name, s.port)), nil
+			}
+			return cty.StringVal("https://" + name), nil
+		},
+	})
+}
+
+func (s *scope) knowsHost(name string) bool {
+	_, parent, _ := strings.Cut(name, ".")
+	for _, host := range s.hostNames {
+		if host == name || host == "*."+parent {
+			return true
+		}
+	}
+	return false
+}

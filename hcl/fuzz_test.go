@@ -1,0 +1,125 @@
+package hcl
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// decodeText is Load without a disk.
+func decodeText(proxyfile, local string) (*File, Diagnostics) {
+	file := &File{Path: "/p/Proxyfile", Dir: "/p", Sources: Sources{"Proxyfile": []byte(proxyfile)}}
+	sources := []source{{"Proxyfile", []byte(proxyfile)}}
+	if local != "" {
+		file.Sources[LocalName] = []byte(local)
+		sources = append(sources, source{LocalName, []byte(local)})
+	}
+	diags := decode(file, sources, environment{
+		getenv: testEnv,
+		folder: func(string) (bool, bool) { return true, true },
+	})
+	return file, diags
+}
+
+// FuzzLoad: whatever the text, loading it ends, soon and without a panic;
+// every place lies in its file; a file is either right, or an error says why
+// it is not; what is said is the same each time and can be written.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("../testdata/proxyfile/*/*.hcl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text), "")
+		f.Add("host \"a.localhost\" { upstream = 1 }\n", string(text))
+	}
+	for _, seed := range []string{
+		"", "\xff\xfeh", "\uFEFFhost \"a.localhost\" { upstream = 1 }", "\x00", "host \"a", "host \"a\" {", "a = <<EOT", "a = \"${", "}", "host \"a\"", "a {\n\"b\"", "{", "=", "host \"a\"\n{\n}",
+		"locals { a = [for x in range(1000): [for y in range(1000): \"${x}${y}\"]] }", "a = \"%{ if", "host a.b {\n x: [1,\n 2\n", "<<<<<<< HEAD\n=======\n>>>>>>> b\n",
+	} {
+		f.Add(seed, "")
+	}
+	f.Fuzz(func(t *testing.T, proxyfile, local string) {
+		if len(proxyfile) > 1<<16 || len(local) > 1<<16 {
+			return
+		}
+		began := time.Now()
+		file, diags := decodeText(proxyfile, local)
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("took %s", took)
+		}
+		checkRanges(t, file, diags)
+		if !diags.HasErrors() {
+			checkWhole(t, file)
+		}
+		var first, second bytes.Buffer
+		if err := diags.Write(&first, file.Sources, false); err != nil {
+			t.Fatal(err)
+		}
+		again, diags := decodeText(proxyfile, local)
+		if err := diags.Write(&second, again.Sources, false); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+			t.Errorf("not the same twice:\n%s\n%s", &first, &second)
+		}
+		if i := bytes.IndexFunc(first.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && isControl(r) }); i >= 0 {
+			t.Errorf("a control character was written: %q", &first)
+		}
+	})
+}
+
+// checkWhole fails unless file can be served.
+func checkWhole(t *testing.T, file *File) {
+	t.Helper()
+	if len(file.Hosts) == 0 {
+		t.Error("a file without errors has no host")
+	}
+	for _, h := range file.Hosts {
+		if h.Name.Value == "" {
+			t.Error("a host without errors has no name")
+		}
+		answers := countAnswers(t, &h.Settings)
+		if answers == 0 && len(h.Routes) == 0 {
+			t.Errorf("host %q answers with nothing", h.Name.Value)
+		}
+		for _, r := range h.Routes {
+			if len(r.Path) == 0 || r.Path[0] != '/' {
+				t.Errorf("route %q", r.Path)
+			}
+			if countAnswers(t, &r.Settings)+answers == 0 {
+				t.Errorf("route %q answers with nothing", r.Path)
+			}
+		}
+	}
+}
+
+func countAnswers(t *testing.T, s *Settings) int {
+	t.Helper()
+	n := 0
+	for _, is := range []bool{s.Upstream != nil, s.Files != nil, s.Redirect != nil, s.Respond != nil} {
+		if is {
+			n++
+		}
+	}
+	if n > 1 {
+		t.Error("two answers")
+	}
+	if s.Upstream != nil {
+		if len(s.Upstream.Members) == 0 {
+			t.Error("an upstream has no member")
+		}
+		for _, m := range s.Upstream.Members {
+			if (m.Port == 0) == (m.Socket == "") {
+				t.Errorf("member %+v", m)
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,182 @@
+package hcl
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func summaries(diags Diagnostics) []string {
+	var all []string
+	for _, d := range diags {
+		all = append(all, d.Summary)
+	}
+	return all
+}
+
+// TestBombs: short files that would take all the stack, the memory or the day.
+func TestBombs(t *testing.T) {
+	doubled := func(first, next string) string {
+		var b strings.Builder
+		b.WriteString("locals {\n a0 = " + first + "\n")
+		for i := 1; i < 64; i++ {
+			from := string(rune('0'+(i-1)/10)) + string(rune('0'+(i-1)%10))
+			if i == 1 {
+				from = "0"
+			}
+			name := string(rune('0'+i/10)) + string(rune('0'+i%10))
+			b.WriteString(" a" + name + " = " + strings.ReplaceAll(next, "X", "local.a"+from) + "\n")
+		}
+		return b.String() + "}\n" + smallest
+	}
+	const work = "the expressions of this file take too much work"
+	const deep = "more than 40 levels inside of each other"
+	const long = "more than 100 operators in a row"
+	n := 100_000
+	tests := []struct{ name, text, want string }{
+		{"parentheses", "a = " + strings.Repeat("(", n), deep},
+		{"brackets", "a = " + strings.Repeat("[", n) + strings.Repeat("]", n), deep},
+		{"objects", "a = " + strings.Repeat("{a=", n), deep},
+		{"blocks", strings.Repeat("a {\n", n), deep},
+		{"templates", "a = " + strings.Repeat(`"${`, n), deep},
+		{"directives", `a = "` + strings.Repeat(`%{if true}`, n) + `"`, long},
+		{"nots", "a = " + strings.Repeat("!", n), long},
+		{"nots over lines", "a = (" + strings.Repeat("\n!", n), long},
+		{"sums", "a = 1" + strings.Repeat("+1", n), long},
+		{"conditions", "a = " + strings.Repeat("true?1:", n) + "1", long},
+		{"indices", "a = b" + strings.Repeat("[c]", n), long},
+		{"splats", "a = b" + strings.Repeat("[*]", n), long},
+		{"attributes", "a = b" + strings.Repeat(".c", n), long},
+		{"a long number", "a = " + strings.Repeat("9", n), "this number is too long"},
+		{"a large number", "a = 1e999999999", "this number is too long"},
+		{"strings of strings", doubled(`"0123456789abcdef"`, `"${X}${X}"`), work},
+		{"lists of lists", doubled(`[1]`, `[X, X]`), work},
+		{"joined lists", doubled(`[1]`, `concat(X, X)`), work},
+		{"powers", doubled(`1e99`, `X * X`), "this number is too large"},
+		{"nested for", "locals { a = [for x in range(1000): [for y in range(1000): [for z in range(1000): z]]] }\n" + smallest, work},
+		{"for in templates", "locals { a = \"%{for x in range(1000)}%{for y in range(1000)}%{for z in range(1000)}x%{endfor}%{endfor}%{endfor}\" }\n" + smallest, work},
+		{"replace", "locals {\n a = join(\"\", [for x in range(1000): \"aaaaaaaaaa\"])\n b = replace(local.a, \"a\", local.a)\n}\n" + smallest, work},
+		{"join", "locals {\n a = join(\"\", [for x in range(1000): \"aaaaaaaaaa\"])\n b = join(local.a, range(1000))\n}\n" + smallest, work},
+		{"format", "locals { a = format(\"%999999999d\", 1) }\n" + smallest, "widths above 999 are not allowed"},
+		{"range", "locals { a = range(1000000000) }\n" + smallest, "more than 1024 values were generated; either decrease the difference between start and end or use a smaller step"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			began := time.Now()
+			_, diags := decodeText(tt.text, "")
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("took %s", took)
+			}
+			if len(diags) == 0 || !strings.HasPrefix(tt.want, diags[0].Summary) {
+				t.Fatalf("%q, want %q", summaries(diags), tt.want)
+			}
+		})
+	}
+}
+
+func TestLongChain(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(smallest + "locals {\n z0 = 1\n")
+	for i := range 300 {
+		b.WriteString(" " + chainName(i+1) + " = local." + chainName(i) + "\n")
+	}
+	_, diags := decodeText(strings.Replace(b.String(), "z0 = 1", chainName(0)+" = 1", 1)+"}\n", "")
+	if len(diags) == 0 || diags[0].Summary != "more than 100 values refer to each other in a row" {
+		t.Errorf("%q", summaries(diags))
+	}
+}
+
+// chainName sorts later ones first, so that the first evaluated is the last of
+// the chain.
+func chainName(i int) string {
+	n := 999 - i
+	return "a" + string([]rune{rune('0' + n/100), rune('0' + n/10%10), rune('0' + n%10)})
+}
+
+// TestOrdinary: what real files do is within the limits.
+func TestOrdinary(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("locals { all = { for n in range(1000): \"k${n}\" => \"value ${n}\" } }\nhost \"a.localhost\" {\n  upstream = 1\n")
+	for i := range 2000 {
+		b.WriteString("  route \"/r" + strings.Repeat("x", i%7) + "/" + chainName(i%999) + string(rune('a'+i/999)) + "\" { upstream = " + "300" + "0 }\n")
+	}
+	b.WriteString("  request_headers = { X-A = \"" + strings.Repeat("${1}", 200) + "\", X-B = [\n" + strings.Repeat("\"a\",\n", 500) + "][0] }\n}\n")
+	began := time.Now()
+	_, diags := decodeText(b.String(), "")
+	if len(diags) > 0 {
+		t.Errorf("%q", summaries(diags)[:1])
+	}
+	t.Logf("%d bytes in %s", b.Len(), time.Since(began))
+}
+
+func TestText(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string
+		line, col  int
+	}{
+		{"byte order mark", "\uFEFF" + smallest, []string{"the file begins with a byte order mark"}, 1, 1},
+		{"not UTF-8", "# caf\xe9\n" + smallest, []string{"byte 0xe9 is not UTF-8"}, 1, 6},
+		{"not UTF-8, and a mistake", "# caf\xe9\nhost \"a.localhost\" { upstrem = 1 }\n", []string{"byte 0xe9 is not UTF-8", `unknown attribute "upstrem" in host "a.localhost"`}, 1, 6},
+		{"UTF-16", "\xff\xfeh\x00o\x00", []string{"the file is UTF-16"}, 1, 1},
+		{"NUL", smallest + "\n\x00", []string{"a NUL byte is no text"}, 3, 1},
+		{"empty", "", []string{"Proxyfile has no host"}, 0, 0},
+		{"only comments", "# nothing\n", []string{"Proxyfile has no host"}, 0, 0},
+		{"CRLF", strings.ReplaceAll("# a\nhost \"a.localhost\" {\n  upstream = x\n}\n", "\n", "\r\n"), []string{`there is no value named "x"`}, 3, 14},
+		{"binary", "\x7fELF\x02\x01\x01\x00\x00\xff", []string{"byte 0xff is not UTF-8"}, 1, 10},
+		{"a merge conflict", "<<<<<<< HEAD\n" + smallest + "=======\n>>>>>>> b\n", []string{"a merge conflict is left here", "a merge conflict is left here", "a merge conflict is left here"}, 1, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file, diags := decodeText(tt.text, "")
+			got := summaries(diags)
+			if tt.name == "binary" {
+				got = nil
+				for _, s := range summaries(diags) {
+					if strings.Contains(s, "UTF-8") {
+						got = append(got, s)
+					}
+				}
+			} else if len(diags) > 0 && (diags[0].Range.Start.Line != tt.line || diags[0].Range.Start.Column != tt.col) {
+				t.Errorf("at %+v", diags[0].Range.Start)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			checkRanges(t, file, diags)
+		})
+	}
+}
+
+// TestGarbage: large files made of mistakes.
+func TestGarbage(t *testing.T) {
+	fill := func(part string) string { return strings.Repeat(part, maxFileSize/32/len(part)) }
+	tests := map[string]string{
+		"words": fill("a b c\n"), "one line": fill("a"), "headers": fill("host \"a.localhost\" {\n"), "hosts": fill("host \"a.localhost\" { upstream = x }\n"),
+		"braces": fill("}\n"), "quotes": fill("\"\n"), "assignments": fill("a = 30s\n"), "in one host": "host \"a.localhost\" {\n" + fill("a = 30s\n") + "}\n",
+		"a list": "a = 30s\nhost \"a.localhost\" { upstream = [" + fill("x, ") + "] }\n", "ports": "host a.localhost { upstream = [" + fill("70000, ") + "] }\n",
+		"good ports": "host a.localhost { upstream = [" + fill("7, ") + "] }\n", "semicolons": fill(";"), "control characters": fill("\x01"),
+		"opened": fill("host \"a.localhost\" {\n  route \"/\" {\n"), "strings": fill("a = \"\n"), "attributes": fill("abcdef = 1\n"), "words in one host": "host \"a.localhost\" {\n" + fill("a b c\n"),
+	}
+	for name, text := range tests {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			file, diags := decodeText(text, "")
+			read := time.Since(began)
+			if !diags.HasErrors() {
+				t.Error("no error")
+			}
+			if len(diags) > maxReported {
+				t.Errorf("%d diagnostics", len(diags))
+			}
+			out := rendered(t, diags, file.Sources)
+			took := time.Since(began)
+			t.Logf("%s to read, %s in all, %d diagnostics, %d bytes", read, took, len(diags), len(out))
+			if took > 30*time.Second {
+				t.Error("took too long")
+			}
+		})
+	}
+}

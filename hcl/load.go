@@ -1,0 +1,94 @@
+package hcl
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Options are what Load needs of the world around the file.
+type Options struct {
+	// Getenv answers env() in expressions; an empty answer means not set. Nil
+	// means an empty environment.
+	Getenv func(name string) string
+	// WorkDir is the folder, absolute, that ranges' file names are relative
+	// to where that is shorter. Empty means that they are absolute.
+	WorkDir string
+	// HTTPSPort is the port in what url() gives, once it is bound. 0 means the
+	// listen block's, and 443 without one.
+	HTTPSPort uint16
+}
+
+func (o Options) environment() environment {
+	env := environment{getenv: o.Getenv, port: int(o.HTTPSPort), folder: statFolder}
+	if env.getenv == nil {
+		env.getenv = func(string) string { return "" }
+	}
+	return env
+}
+
+func statFolder(path string) (exists, isDir bool) {
+	info, err := os.Stat(path)
+	return err == nil, err == nil && info.IsDir()
+}
+
+// Load reads the Proxyfile at path and the Proxyfile.local beside it,
+// evaluates and checks them. It does all the I/O of the language.
+//
+// The error is a *FileError and is only about reading; mistakes in the text
+// are diagnostics, sorted. The File is never nil: with errors it holds what
+// could be understood, and Path, Dir, Sources and Watch are always filled in
+// as far as known.
+func Load(path string, opts Options) (*File, Diagnostics, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return &File{}, nil, newFileError(path, err)
+	}
+	dir := filepath.Dir(path)
+	local := filepath.Join(dir, LocalName)
+	file := &File{Path: path, Dir: dir, Sources: Sources{}, Read: map[string][]byte{}, Watch: []string{path}}
+	if local != path {
+		file.Watch = append(file.Watch, local)
+	}
+	text, err := readFile(path)
+	if err != nil {
+		return file, nil, err
+	}
+	file.Read[path] = text
+	sources := []source{{name: displayName(path, opts.WorkDir), text: text}}
+	if local != path {
+		text, err := readFile(local)
+		switch {
+		case err == nil:
+			file.Read[local] = text
+			sources = append(sources, source{name: displayName(local, opts.WorkDir), text: text})
+		case !errors.Is(err, fs.ErrNotExist):
+			return file, nil, err
+		}
+	}
+	for _, src := range sources {
+		file.Sources[src.name] = src.text
+	}
+	diags := decode(file, sources, opts.environment())
+	return file, diags, nil
+}
+
+// source is one file's text and the name its ranges carry.
+type source struct {
+	name string
+	text []byte
+}
+
+// displayName is path as people know it: relative to dir where that is
+// shorter.
+func displayName(path, dir string) string {
+	if dir == "" {
+		return path
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || len(rel) >= len(path) {
+		return path
+	}
+	return rel
+}

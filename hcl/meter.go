@@ -1,0 +1,140 @@
+package hcl
+
+import (
+	"errors"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+)
+
+// maxWork bounds what the expressions of a file may cost, in units of about a
+// byte copied: a few lines of for within for, or of strings made of strings,
+// would otherwise take all memory. Real files use some thousands.
+const maxWork = 4 << 20
+
+// stepWork is what one turn of a for costs beside what it makes.
+const stepWork = 32
+
+var errWork = errors.New("the expressions of this file take too much work")
+
+// meter counts down what is left of maxWork.
+type meter struct{ left int }
+
+// spend reports whether there was enough left.
+func (m *meter) spend(work int) bool {
+	if work > m.left {
+		m.left = 0
+		return false
+	}
+	m.left -= work
+	return true
+}
+
+// metered is an expression whose every evaluation costs.
+type metered struct {
+	// Expression is embedded also because the interface has methods that only
+	// hclsyntax can write.
+	hclsyntax.Expression
+	meter *meter
+}
+
+func (e metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	if !e.meter.spend(stepWork) {
+		return cty.DynamicVal, nil
+	}
+	value, diags := e.Expression.Value(ctx)
+	if !e.meter.spend(weight(value, e.meter.left)) {
+		return cty.DynamicVal, diags
+	}
+	return value, diags
+}
+
+// weight is about how many bytes v holds, at most limit+1.
+func weight(v cty.Value, limit int) int {
+	if v.IsNull() || !v.IsKnown() || v.IsMarked() {
+		return 1
+	}
+	switch t := v.Type(); {
+	case t == cty.String:
+		return min(len(v.AsString()), limit+1)
+	case t.IsCapsuleType() || t.IsPrimitiveType() || !v.CanIterateElements():
+		return 1
+	}
+	total := 1
+	for it := v.ElementIterator(); it.Next() && total <= limit; {
+		_, element := it.Element()
+		total += stepWork + weight(element, limit-total)
+	}
+	return min(total, limit+1)
+}
+
+// install puts a meter on the parts of expr that are evaluated more than once
+// or copied: the bodies of for, and the parts of templates.
+func (m *meter) install(expr hclsyntax.Expression) {
+	wrap := func(e hclsyntax.Expression) hclsyntax.Expression {
+		switch e.(type) {
+		case nil, *hclsyntax.LiteralValueExpr, metered:
+			return e
+		}
+		return metered{e, m}
+	}
+	visit(expr, func(node hclsyntax.Node) {
+		switch e := node.(type) {
+		case *hclsyntax.ForExpr:
+			e.KeyExpr, e.ValExpr, e.CondExpr = wrap(e.KeyExpr), wrap(e.ValExpr), wrap(e.CondExpr)
+		case *hclsyntax.TemplateExpr:
+			for i, part := range e.Parts {
+				e.Parts[i] = wrap(part)
+			}
+		}
+	})
+}
+
+// visit calls f for every node of expr, also for those that have a meter.
+func visit(expr hclsyntax.Node, f func(hclsyntax.Node)) {
+	_ = hclsyntax.VisitAll(expr, func(node hclsyntax.Node) hcl.Diagnostics {
+		for {
+			inner, is := node.(metered)
+			if !is {
+				break
+			}
+			node = inner.Expression
+		}
+		f(node)
+		return nil
+	})
+}
+
+// function is f made to cost: its arguments, times what it may make of each.
+func (m *meter) function(f function.Function, factor func(args []cty.Value) int) function.Function {
+	charge := func(args []cty.Value) error {
+		work := stepWork
+		for _, arg := range args {
+			work += weight(arg, m.left)
+		}
+		if factor != nil {
+			times := factor(args)
+			if times > 0 && work > m.left/times {
+				m.left = 0
+				return errWork
+			}
+			work *= max(times, 1)
+		}
+		if !m.spend(work) {
+			return errWork
+		}
+		return nil
+	}
+	return function.New(&function.Spec{
+		Params: f.Params(), VarParam: f.VarParam(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := charge(args); err != nil {
+				return cty.DynamicPseudoType, err
+			}
+			return f.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
+	})
+}

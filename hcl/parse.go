@@ -1,0 +1,162 @@
+package hcl
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// maxRepairs bounds how many mistakes of form are reported of one top-level
+// block, and maxReparsed how many bytes are parsed for that: each mistake costs
+// one more run of the parser over its block.
+const (
+	maxRepairs  = 50
+	maxReparsed = 2 << 20
+)
+
+// parse is the syntax tree of t. A syntax error does not end it: the place is
+// reported, overwritten with something harmless, and parsed again, each
+// top-level block for itself.
+func parse(t *text) (*hclsyntax.Body, Diagnostics) {
+	tokens, _ := hclsyntax.LexConfig(t.clean, t.name, hcl.InitialPos)
+	if at, summary, found := tooDeep(tokens); found {
+		return &hclsyntax.Body{}, Diagnostics{{Severity: Error, Summary: summary, Detail: "write it simpler", Range: t.rangeOf(at)}}
+	}
+	file, problems := hclsyntax.ParseConfig(t.clean, t.name, hcl.InitialPos)
+	if firstSyntaxError(problems) == nil {
+		body := file.Body.(*hclsyntax.Body)
+		return body, redefinitions(t, body, problems)
+	}
+	whole := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
+	var diags Diagnostics
+	for _, chunk := range chunks(t.clean) {
+		body, more := parseChunk(t, chunk)
+		diags = append(diags, more...)
+		if len(diags) >= maxReported {
+			break
+		}
+		diags = append(diags, adopt(t, whole, body)...)
+	}
+	return whole, diags
+}
+
+// parseChunk parses one top-level block, repairing what it can.
+func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
+	r := repairer{text: t, chunk: c, work: bytes.Clone(t.clean[c.start:c.end])}
+	start := hcl.Pos{Line: c.line, Column: 1, Byte: c.start}
+	for range min(maxRepairs, 2+maxReparsed/(c.end-c.start)) {
+		file, problems := hclsyntax.ParseConfig(r.work, t.name, start)
+		body := file.Body.(*hclsyntax.Body)
+		problem := firstSyntaxError(problems)
+		if problem == nil {
+			return body, append(r.diags, redefinitions(t, body, problems)...)
+		}
+		before := bytes.Clone(r.work)
+		r.repair(problem)
+		if bytes.Equal(before, r.work) {
+			return body, r.diags
+		}
+	}
+	return &hclsyntax.Body{}, r.diags
+}
+
+// chunk is a stretch of the text that holds whole top-level blocks.
+type chunk struct {
+	start, end int // bytes
+	line       int // of start
+}
+
+// topLevel matches what can begin a line only at the top level of a file,
+// where people write it without indentation.
+var topLevel = regexp.MustCompile(`(?m)^(?:(?:host|service|tcp|udp)[ \t]+["\w*]|(?:locals|listen|share)[ \t]*\{|domain[ \t]*[=:])`)
+
+func chunks(src []byte) []chunk {
+	var list []chunk
+	start, line := 0, 1
+	cut := func(end int) {
+		if end > start {
+			list = append(list, chunk{start, end, line})
+			line += bytes.Count(src[start:end], []byte("\n"))
+			start = end
+		}
+	}
+	for _, at := range topLevel.FindAllIndex(src, -1) {
+		cut(at[0])
+	}
+	cut(len(src))
+	return list
+}
+
+// redefined is what the parser says of an attribute that is set twice; it is
+// no mistake of form and needs no repair.
+const redefined = "Attribute redefined"
+
+func firstSyntaxError(problems hcl.Diagnostics) *hcl.Diagnostic {
+	var first *hcl.Diagnostic
+	for _, p := range problems {
+		if p.Severity != hcl.DiagError || p.Summary == redefined || p.Subject == nil {
+			continue
+		}
+		if first == nil || p.Subject.Start.Byte < first.Subject.Start.Byte {
+			first = p
+		}
+	}
+	return first
+}
+
+func redefinitions(t *text, body *hclsyntax.Body, problems hcl.Diagnostics) Diagnostics {
+	var diags Diagnostics
+	for _, p := range problems {
+		if p.Summary == redefined && p.Subject != nil {
+			diags = append(diags, redefinition(t, body, *p.Subject))
+		}
+	}
+	return diags
+}
+
+// redefinition names the attribute of the same name before at.
+func redefinition(t *text, body *hclsyntax.Body, at hcl.Range) Diagnostic {
+	name := string(t.clean[at.Start.Byte:min(at.End.Byte, len(t.clean))])
+	inner := body
+	for {
+		i := slices.IndexFunc(inner.Blocks, func(b *hclsyntax.Block) bool {
+			return b.Body.SrcRange.Start.Byte <= at.Start.Byte && at.End.Byte <= b.Body.SrcRange.End.Byte
+		})
+		if i < 0 {
+			break
+		}
+		inner = inner.Blocks[i].Body
+	}
+	detail := "remove one of them"
+	if first := inner.Attributes[name]; first != nil {
+		detail = "the first is at " + place(t.rangeOf(first.NameRange))
+	}
+	return Diagnostic{Severity: Error, Summary: quotef("a second %s", name), Detail: detail, Range: t.rangeOf(at)}
+}
+
+// adopt adds what is in body to whole.
+func adopt(t *text, whole, body *hclsyntax.Body) Diagnostics {
+	var diags Diagnostics
+	for name, attr := range body.Attributes {
+		if whole.Attributes[name] == nil {
+			whole.Attributes[name] = attr
+			continue
+		}
+		diags = append(diags, redefinition(t, whole, attr.NameRange))
+	}
+	whole.Blocks = append(whole.Blocks, body.Blocks...)
+	return diags
+}
+
+// syntaxErrors is what is wrong with the form of src, whatever it means.
+func syntaxErrors(src []byte, filename string) Diagnostics {
+	t, diags := newText(source{name: filename, text: src})
+	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
+	_, more := parse(t)
+	diags = append(diags, more...)
+	diags.Sort()
+	return diags
+}

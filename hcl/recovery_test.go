@@ -1,0 +1,72 @@
+package hcl
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestRecovery: what cannot stand in fixtures, as a comment behind it would
+// change the mistake. Each has to be found without hiding the mistakes after
+// it, and without making new ones.
+func TestRecovery(t *testing.T) {
+	const next = "host \"next.localhost\" { upstream = x }\n"
+	const found = `there is no value named "x"`
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"label with template", "host \"${local.x}.localhost\" { upstream = 1 }\nlocals { x = 1 }\n", []string{"a label is plain text", found}},
+		{"label without end", "host \"a.localhost {\n  upstream = 0\n}\n", []string{"a host's name is a string", "port 0 is out of range", found}},
+		{"string without end", "host \"a.localhost\" {\n  upstream = \"http://x\n  timeout = 30s\n}\n", []string{"this string has no end", "a duration is a string", found}},
+		{"list without end", "host \"a.localhost\" {\n  route \"/a\" {\n    upstream = [3000,\n  }\n}\n", []string{"a value is missing here", found}},
+		{"list without end before a value", "host \"a.localhost\" {\n  aliases = [\"b.localhost\"\n  upstream = 3000\n}\n", []string{"a comma is missing here", found}},
+		{"JSON", "{\n  \"host\": \"x\"\n}\n", []string{"this is no attribute and no block", found}},
+		{"Caddyfile", "shop.localhost {\n  reverse_proxy localhost:3000\n}\n", []string{"this is no attribute and no block", found}},
+		{"nginx", "server {\n  listen 80;\n}\n", []string{`unknown block "server" in the Proxyfile`, "this is no attribute and no block", found}},
+		{"shell variable", "host \"a.localhost\" {\n  upstream = $PORT\n  hold = \"5\"\n}\n", []string{`"$" means nothing here`, `"5" is no duration`, found}},
+		{"no brace", "host \"a.localhost\"\n  upstream = 0\n}\n", []string{`a block has its "{" on the line of its name`, found}},
+		{"comparison", "host \"a.localhost\" {\n  upstream == 3000\n  hold = \"5\"\n}\n", []string{"this is no attribute and no block", `"5" is no duration`, found}},
+		{"interpolation without end", "host \"a.localhost\" {\n  upstream = \"${3\"\n  hold = \"5\"\n}\n", []string{`this "${" has no end`, `"5" is no duration`, found}},
+		{"heredoc without end", next + "host \"a.localhost\" {\n  upstream = <<EOT\nx\n}\n", []string{found, "this text has no end"}},
+		{"two blocks on a line", "host \"a.localhost\" { upstream = 1 } host \"b.localhost\" { upstream = 1 }\n", []string{"something stands behind this block", found}},
+		{"brace behind a value", "host \"a.localhost\" {\n  upstream = 0 }\n", []string{`port 0 is out of range`, `the "}" of a block of several lines has its own`, found}},
+		{"no value", "host \"a.localhost\" {\n  upstream =\n  hold = \"5\"\n}\n", []string{"a value is missing here", `"5" is no duration`, found}},
+		{"a word alone", "host \"a.localhost\" {\n  upstream\n  hold = \"5\"\n}\n", []string{"this is no attribute and no block", `"5" is no duration`, found}},
+		{"colon at the end", "host \"a.localhost\" {\n  upstream:\n  hold: 5\n}\n",
+			[]string{`an attribute takes "=" instead of ":"`, "a value is missing here", `an attribute takes "=" instead of ":"`, "a duration is a string", found}},
+		{"tab, comment, CRLF", "host \"a.localhost\" {\r\n\tupstream: 0 # why\r\n}\r\n", []string{`an attribute takes "=" instead of ":"`, "port 0 is out of range", found}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := tt.text + next
+			if tt.name == "heredoc without end" {
+				text = tt.text
+			}
+			file, diags := decodeText(text, "")
+			if diff := cmp.Diff(tt.want, summaries(diags)); diff != "" {
+				t.Errorf("-want +got:\n%s\n%s", diff, rendered(t, diags, file.Sources))
+			}
+			checkRanges(t, file, diags)
+		})
+	}
+}
+
+func TestUnclosedBracketIsNamed(t *testing.T) {
+	_, diags := decodeText("# one\nhost \"a.localhost\" {\n  upstream = [3000,\n\n}\n", "")
+	if len(diags) != 1 || diags[0].Detail != `the "[" of line 3 is not closed` {
+		t.Errorf("%+v", diags)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"upstream", "redirect", "respond", "host", "service", "api", "hold"}
+	for given, want := range map[string]string{
+		"upstrem": "upstream", "UPSTREAM": "upstream", "hots": "host", "upstreams": "upstream", "up": "", "x": "", "ap": "api",
+		"redirct": "redirect", "serv": "service", "zebra": "", "completely": "", "": "",
+	} {
+		if got := nearest(given, words); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", given, got, want)
+		}
+	}
+}

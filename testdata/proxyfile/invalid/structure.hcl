@@ -1,0 +1,51 @@
+domian = "a.localhost" # ERROR: unknown attribute "domian" in the Proxyfile
+upstream = 3000 # ERROR: unknown attribute "upstream" in the Proxyfile
+hots "a.localhost" { # ERROR: unknown block "hots" in the Proxyfile
+  upstream = 3000
+}
+route "/api" { upstream = 3000 } # ERROR: a route does not belong in the Proxyfile
+host = "a.localhost" # ERROR: "host" is a block
+listen "x" { # ERROR: "listen" has no name
+  https = 8443
+}
+listen { # ERROR: a second listen block
+  http = 8080
+}
+locals {
+  a = 1
+  b { # ERROR: locals holds values, not blocks
+  }
+}
+locals {
+  a = 2 # ERROR: a second local "a"
+}
+host { # ERROR: a host has a name
+  upstream = 3000
+  timeout  = "x" # ERROR: "x" is no duration
+}
+host "" { upstream = 3000 } # ERROR: the name of this host is empty
+host "a.localhost" "b.localhost" { # ERROR: one name is enough for a host
+  upstream = 3000
+}
+host "b.localhost" {
+  upstrem  = 3000 # ERROR: unknown attribute "upstrem" in host "b.localhost"
+  exact    = true # ERROR: unknown attribute "exact" in host "b.localhost"
+  xyz      = 1 # ERROR: unknown attribute "xyz" in host "b.localhost"
+  port     = 1 # ERROR: unknown attribute "port" in host "b.localhost"
+  upstream = 3000
+  upstream = 3001 # ERROR: a second "upstream"
+  match { # ERROR: unknown block "match" in host "b.localhost"
+  }
+  service "web" { # ERROR: a service does not belong in host "b.localhost"
+    upstream = 3000
+  }
+  location "/x" { # ERROR: unknown block "location" in host "b.localhost"
+  }
+  route "/a" {
+    match { # ERROR: "match" is an attribute
+    }
+    aliases = ["x.localhost"] # ERROR: unknown attribute "aliases" in route "/a"
+    route "/b" { # ERROR: a route does not belong in route "/a"
+    }
+  }
+}

@@ -1,0 +1,79 @@
+domain = "shop.localhost"
+
+locals {
+  api     = service.api
+  docs    = "${local.root}/docs"
+  root    = "."
+  headers = { X-From = "devproxy", X-Powered-By = null }
+}
+
+listen {
+  https    = 8443
+  http     = "127.0.0.1:8080"
+  redirect = false
+}
+
+host "shop.localhost" {
+  aliases          = ["www.shop.localhost", "SHOP2.localhost"]
+  upstream         = service.web
+  timeout          = "1m30s"
+  hold             = "0s"
+  tls_skip_verify  = true
+  request_headers  = local.headers
+  response_headers = { Server = null, X-Number = 1, X-Bool = true }
+
+  route "/api" {
+    upstream     = local.api
+    strip_prefix = true
+    hold         = "500ms"
+  }
+  route "/v2" {
+    upstream = "h2c://127.0.0.1:50051"
+    rewrite  = "/v1{rest}"
+  }
+  route "/exact" {
+    upstream = [3000, "3001", ":::1" == "" ? 1 : "[::1]:3002", "http://127.0.0.1", "https://example.com:8443", service.web]
+    exact    = true
+  }
+  route "/exact" { upstream = "unix:tmp/app.sock" }
+  route "/exact" {
+    upstream = "localhost:3000"
+    match    = { methods = ["get", "POST"], headers = { X-Debug = "1", x-version = 2 }, query = { v = "*" } }
+  }
+  route "/files" {
+    files = local.root
+    spa   = true
+  }
+  route "/old" { redirect = "/docs{rest}" }
+  route "/older" {
+    redirect = "https://example.com{rest}"
+    status   = 301
+  }
+  route "/healthz" { respond = 204 }
+  route "/stub" {
+    respond = { status = 418, body = jsonencode({ a = [1, true, null] }), headers = { Content-Type = "application/json" } }
+  }
+  route "/café" { upstream = service.web.port + 1 }
+  route "/none" {
+    upstream        = "${service.web.url}"
+    timeout         = null
+    request_headers = { Host = "example.com" }
+  }
+  route "/unset" {
+    respond  = null
+    upstream = 3000
+  }
+  route "/inherits" { exact = true }
+}
+
+host "*.tenant.shop.localhost" { upstream = service.web }
+host "localhost" { upstream = "example.com:80" }
+
+service "web" { upstream = 5173 }
+service "api" {
+  upstream        = [3000, 3001]
+  balance         = "round_robin"
+  hold            = "5s"
+  timeout         = "10s"
+  tls_skip_verify = false
+}

@@ -1,0 +1,1 @@
+host "shop.localhost" { upstream = 5173 }
