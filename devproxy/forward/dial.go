@@ -6,151 +6,187 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
 const (
-	// dialTimeout bounds connecting. Loopback answers at once; this is for
-	// upstreams elsewhere.
+	// dialTimeout bounds opening a connection, all addresses together. On
+	// loopback the answer comes at once; this is for upstreams elsewhere.
 	dialTimeout = 10 * time.Second
-	// dialStagger is how long one address may stay silent before the next is
-	// tried beside it (RFC 8305 section 5 recommends 250 ms).
-	dialStagger = 250 * time.Millisecond
+	// dialStagger is how long one address may keep silent before the next is
+	// tried beside it, as in RFC 8305 section 5 (250 ms there).
+	dialStagger = 200 * time.Millisecond
 )
 
-// DialFunc opens a connection, as net.Dialer.DialContext does.
-type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialer connects to the first of a member's addresses that answers, beginning
-// with the one that answered last.
-type dialer struct {
-	network string
-	addrs   []string
-	dial    DialFunc
-
-	last atomic.Int32 // index of the address that answered last
-	done func(error)  // told of every outcome: nil or a *dialError
+// Attempt is one address that was tried in vain.
+type Attempt struct {
+	Addr string // "127.0.0.1:5173", or a socket's path
+	Err  error
 }
 
-// dialError says that no address of a member answered.
-type dialError struct{ attempts []Attempt }
+// String is "127.0.0.1:5173: connection refused".
+func (a Attempt) String() string { return a.Addr + ": " + cause(a.Err) }
 
-func (e *dialError) Error() string {
-	texts := make([]string, len(e.attempts))
-	for i, a := range e.attempts {
-		texts[i] = a.Addr + ": " + a.Err.Error()
+// cause is the last and most exact word of a network error.
+func cause(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case isRefusal(err) && !isMissing(err):
+		return "connection refused"
+	case isMissing(err):
+		return "no such socket"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer"
+	case errors.As(err, &dns):
+		return dns.Err
+	case errors.As(err, &op):
+		return strings.TrimPrefix(op.Err.Error(), "connect: ")
 	}
-	return "cannot connect: " + strings.Join(texts, "; ")
+	return err.Error()
 }
 
+// dialError is a member that could not be connected to.
+type dialError struct{ Attempts []Attempt }
+
+func (e *dialError) Error() string { return joinAttempts(e.Attempts) }
+
+// Unwrap gives the causes in the order of the attempts.
 func (e *dialError) Unwrap() []error {
-	errs := make([]error, len(e.attempts))
-	for i, a := range e.attempts {
+	errs := make([]error, len(e.Attempts))
+	for i, a := range e.Attempts {
 		errs[i] = a.Err
 	}
 	return errs
 }
 
-// refused reports whether nothing listens, as opposed to something being in
-// the way: at least one address refused, and the others did so too or do not
-// exist on this machine.
-func (e *dialError) refused() bool {
+func joinAttempts(attempts []Attempt) string {
+	texts := make([]string, len(attempts))
+	for i, a := range attempts {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// asRefused finds the dialError of a member where nothing listens: each
+// address refused, or does not exist on this machine (no IPv6), and at least
+// one refused.
+func asRefused(err error) (*dialError, bool) {
+	var failed *dialError
+	if !errors.As(err, &failed) {
+		return nil, false
+	}
 	refused := false
-	for _, a := range e.attempts {
+	for _, a := range failed.Attempts {
 		switch {
-		case isRefused(a.Err):
+		case isRefusal(a.Err):
 			refused = true
-		case !isAbsent(a.Err):
-			return false
+		case !isNoAddress(a.Err):
+			return nil, false
 		}
 	}
-	return refused
+	return failed, refused
 }
 
-func isRefused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errRefused) ||
-		errors.Is(err, syscall.ENOENT) // a unix socket that is not there yet
+// dialer connects to the first of its addresses that answers.
+type dialer struct {
+	dial    dialFunc
+	network string
+	addrs   []string
+	last    atomic.Int32 // index of the address that answered last
 }
 
-// isAbsent: a machine without IPv6 has no ::1.
-func isAbsent(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT)
+// connect tries the address that answered last first.
+func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if len(d.addrs) == 1 {
+		conn, err := d.dial(ctx, d.network, d.addrs[0])
+		if err != nil {
+			return nil, &dialError{[]Attempt{{d.addrs[0], err}}}
+		}
+		return conn, nil
+	}
+	return d.race(ctx, d.order())
 }
 
-// outcome is what came of dialling one address.
-type outcome struct {
+// order is the indexes of addrs, the one that answered last in front.
+func (d *dialer) order() []int {
+	last := int(d.last.Load())
+	order := []int{last}
+	for i := range d.addrs {
+		if i != last {
+			order = append(order, i)
+		}
+	}
+	return order
+}
+
+type dialled struct {
 	index int
 	conn  net.Conn
 	err   error
 }
 
-// connect dials the addresses one after the other, the next one as soon as one
-// fails or stays silent for dialStagger.
-func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	outcomes := make(chan outcome, len(d.addrs))
-	order := d.order()
-	pending, next := 0, 0
-	start := func() {
-		go dialOne(ctx, d, order[next], outcomes)
-		next++
-		pending++
+// race starts the next address when the one before failed or stays silent. It
+// returns once one answered or all failed; the losers end with ctx, and a
+// connection that comes too late is closed.
+func (d *dialer) race(ctx context.Context, order []int) (net.Conn, error) {
+	results := make(chan dialled, len(order))
+	start := func(i int) {
+		go func() {
+			conn, err := d.dial(ctx, d.network, d.addrs[i])
+			results <- dialled{i, conn, err}
+		}()
 	}
-	failed := &dialError{}
-	start()
 	stagger := time.NewTimer(dialStagger)
 	defer stagger.Stop()
+
+	errs := make([]error, len(d.addrs))
+	start(order[0])
+	started, ended := 1, 0
 	for {
 		select {
-		case o := <-outcomes:
-			pending--
-			if o.err == nil {
-				go closeLate(outcomes, pending)
-				d.last.Store(int32(o.index))
-				d.done(nil)
-				return o.conn, nil
+		case r := <-results:
+			ended++
+			if r.err == nil {
+				d.last.Store(int32(r.index))
+				go discard(results, started-ended)
+				return r.conn, nil
 			}
-			failed.attempts = append(failed.attempts, Attempt{d.addrs[o.index], o.err})
-			if next < len(order) {
-				start()
-			} else if pending == 0 {
-				d.done(failed)
-				return nil, failed
+			errs[r.index] = r.err
+			if ended == len(order) {
+				return nil, d.failure(errs)
+			}
+			if ended < started {
+				continue
 			}
 		case <-stagger.C:
-			if next < len(order) {
-				start()
-				stagger.Reset(dialStagger)
-			}
+		}
+		if started < len(order) {
+			start(order[started])
+			started++
+			stagger.Reset(dialStagger)
 		}
 	}
 }
 
-func dialOne(ctx context.Context, d *dialer, index int, outcomes chan<- outcome) {
-	conn, err := d.dial(ctx, d.network, d.addrs[index])
-	outcomes <- outcome{index, conn, err}
-}
-
-// closeLate closes the connections that lost the race. Their dials end at once,
-// since the winner's return cancels them.
-func closeLate(outcomes <-chan outcome, pending int) {
-	for range pending {
-		if late := <-outcomes; late.err == nil {
-			_ = late.conn.Close()
+// discard closes the connections that lost the race. Their context is
+// cancelled, so that the wait is short.
+func discard(results <-chan dialled, n int) {
+	for range n {
+		if r := <-results; r.conn != nil {
+			r.conn.Close()
 		}
 	}
 }
 
-// order is the indexes of the addresses, the one that answered last first.
-func (d *dialer) order() []int {
-	first := int(d.last.Load())
-	order := []int{first}
-	for i := range d.addrs {
-		if i != first {
-			order = append(order, i)
-		}
+func (d *dialer) failure(errs []error) error {
+	attempts := make([]Attempt, len(errs))
+	for i, err := range errs {
+		attempts[i] = Attempt{d.addrs[i], err}
 	}
-	return order
+	return &dialError{attempts}
 }

@@ -8,49 +8,45 @@ import (
 )
 
 var (
-	// ErrRetired means that the upstream was retired before anything was sent:
-	// match the request again, on the plan that is current now.
-	ErrRetired = errors.New("the upstream is no longer part of the plan")
-	// ErrAborted means that the exchange broke off after the response began,
-	// or that the visitor left: the connection must be closed so that nobody
-	// takes what was sent for the whole.
-	ErrAborted = errors.New("the exchange was broken off")
+	// ErrRetired is returned when the upstream was retired, or the request's
+	// route closed, before anything was sent. The request can be matched again.
+	ErrRetired = errors.New("the plan changed while the request waited")
+	// ErrAborted is returned when no complete answer can be given any more: it
+	// has begun and broke off, or the visitor has left or broken its own
+	// request. The connection (the stream, in HTTP/2) must be cut.
+	ErrAborted = errors.New("the exchange was cut off")
+	// ErrVisitorGone is an ErrAborted because the visitor left.
+	ErrVisitorGone = fmt.Errorf("%w: the visitor left", ErrAborted)
 )
 
-// Attempt is one address that was tried and what came of it.
-type Attempt struct {
-	Addr string
-	Err  error
+// LoopError is a request that came back to the devproxy that sent it (508,
+// RFC 5842 section 7.2).
+type LoopError struct {
+	Upstream string // the answer of the route that leads back: ":3000"
 }
 
-// WaitingError is the error of a page navigation to an upstream that refuses
-// connections: it is answered with the waiting page.
-type WaitingError struct{ Unavailable }
-
-func (e *WaitingError) Error() string { return "waiting: " + e.text() }
-
-// UnavailableError is the error of any other request to an upstream that
-// refused connections for as long as the request was held.
-type UnavailableError struct {
-	Unavailable
-	// Full means that the request was not held, since too many were already.
-	Full bool
+func (e *LoopError) Error() string {
+	return fmt.Sprintf("upstream %s leads back to devproxy itself", e.Upstream)
 }
 
-func (e *UnavailableError) Error() string {
-	if e.Full {
-		return fmt.Sprintf("%s, and %d requests wait for it already", e.text(), maxHeld)
-	}
-	return e.text()
-}
+// BodyError is a request whose body broke off or was malformed before the
+// upstream had answered (400).
+type BodyError struct{ Err error }
+
+func (e *BodyError) Error() string { return "the request's body cannot be read: " + e.Err.Error() }
+
+// Unwrap gives the error of reading.
+func (e *BodyError) Unwrap() error { return e.Err }
 
 // Unavailable is what is known of an upstream that refuses connections.
 type Unavailable struct {
 	Attempts []Attempt
-	Waited   time.Duration
+	// Waited is how long the request was held.
+	Waited time.Duration
 }
 
-func (u Unavailable) text() string {
+// String is "nothing listens on 127.0.0.1:5173 or [::1]:5173".
+func (u Unavailable) String() string {
 	addrs := make([]string, len(u.Attempts))
 	for i, a := range u.Attempts {
 		addrs[i] = a.Addr
@@ -58,58 +54,57 @@ func (u Unavailable) text() string {
 	return "nothing listens on " + strings.Join(addrs, " or ")
 }
 
-// UpstreamError is the error of an upstream that was reached and gave no
-// usable answer.
+// WaitingError is a navigation to an upstream that refuses connections: show
+// the waiting page (503).
+type WaitingError struct{ Unavailable }
+
+func (e *WaitingError) Error() string { return e.String() }
+
+// UnavailableError is any other request to an upstream that refused for as
+// long as the request was held (503).
+type UnavailableError struct {
+	Unavailable
+	// Full is true when the request was not held, since too many were already.
+	Full bool
+}
+
+func (e *UnavailableError) Error() string {
+	if e.Full {
+		return e.String() + ", and as many requests as may wait for it do so already"
+	}
+	return fmt.Sprintf("%s, after %s", e.String(), e.Waited.Round(time.Millisecond))
+}
+
+// UpstreamError is an upstream that was reached, or could not be for another
+// reason than refusing, and gave no usable answer (502).
 type UpstreamError struct {
 	Member string // ":3000"
-	// Sent means that the request may have reached the upstream and was not
-	// sent again, since that could do its work twice.
-	Sent bool
-	Err  error
+	// Reason is what went wrong in words: "closed the connection without an
+	// answer". Hint is what to do about it; empty when nothing is known.
+	Reason, Hint string
+	// Attempts are the addresses that were tried when none was reached.
+	Attempts []Attempt
+	Err      error
 }
 
 func (e *UpstreamError) Error() string {
-	text := fmt.Sprintf("upstream %s: %v", e.Member, e.Err)
-	if e.Sent {
-		text += "; the request was not sent again, since it may have been carried out"
+	text := "upstream " + e.Member + " " + e.Reason
+	if detail := cause(e.Err); !strings.Contains(e.Reason, detail) {
+		text += " (" + detail + ")"
 	}
 	return text
 }
 
-// Unwrap gives Err.
+// Unwrap gives the transport's own error.
 func (e *UpstreamError) Unwrap() error { return e.Err }
 
-// TimeoutError is the error of an upstream that sent no response byte within
-// the route's timeout.
+// TimeoutError is an upstream that gave no answer within the route's timeout
+// (504).
 type TimeoutError struct {
 	Member  string
 	Timeout time.Duration
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("upstream %s sent nothing for %s, the route's timeout", e.Member, e.Timeout)
+	return fmt.Sprintf("upstream %s gave no answer within %s", e.Member, e.Timeout)
 }
-
-// LoopError is the error of a request that has been here before.
-type LoopError struct{ Member string }
-
-func (e *LoopError) Error() string {
-	return fmt.Sprintf("upstream %s leads back to devproxy itself", e.Member)
-}
-
-// TargetError is the error of a request target that cannot be forwarded byte
-// for byte.
-type TargetError struct{ Target string }
-
-func (e *TargetError) Error() string {
-	return fmt.Sprintf("the request target %q cannot be forwarded unchanged", e.Target)
-}
-
-// BodyError is the error of a request whose body broke off or was malformed,
-// before the upstream had answered.
-type BodyError struct{ Err error }
-
-func (e *BodyError) Error() string { return fmt.Sprintf("reading the request's body: %v", e.Err) }
-
-// Unwrap gives Err.
-func (e *BodyError) Unwrap() error { return e.Err }

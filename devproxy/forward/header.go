@@ -1,143 +1,129 @@
 package forward
 
 import (
-	"net"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// hopHeader carries the instances of devproxy that a request went through, so
-// that a loop ends instead of filling every port.
-const hopHeader = "Devproxy-Hop"
+// hopField carries the instances that a request has passed.
+const hopField = "Devproxy-Hop"
 
-// hopByHop are the fields that end at this hop (RFC 9110 section 7.6.1), beside
-// those that Connection names.
-var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+// RequestHeader is the header and the Host that in is forwarded with to m: its
+// own end-to-end fields, then what devproxy says of the visitor, then what the
+// route sets. It changes nothing and sends nothing. The hop field, by which a
+// running devproxy recognises its own requests, is not in it.
+func RequestHeader(in *http.Request, x Exchange, m *plan.Member) (header http.Header, host string) {
+	out := make(http.Header, len(in.Header)+6)
+	for name, values := range in.Header {
+		if !isHopByHop(name) && !isForwarding(name) {
+			out[name] = values
+		}
+	}
+	dropNamed(out, in.Header["Connection"])
+	if hasToken(in.Header["Te"], "trailers") {
+		// Its only value with a meaning end to end: gRPC asks for it.
+		out["Te"] = []string{"trailers"}
+	}
+	if protocol := upgradeOf(in); protocol != "" {
+		out["Connection"] = []string{"Upgrade"}
+		out["Upgrade"] = []string{protocol}
+	}
+	setForwarding(out, in, x)
+	applyFields(out, x.Match.Route.RequestHeaders)
+	return out, requestHost(in, x, m)
 }
 
-// forwarding are the fields in which proxies tell of the visitor. What a
-// visitor says in them of itself is dropped.
-var forwarding = []string{
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port",
-	"X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
-}
-
-// RequestHeader is the header, and the Host, that r is forwarded with. It does
-// not change r.
-func RequestHeader(r *http.Request, x Exchange, member *plan.Member) (header http.Header, host string) {
-	header = r.Header.Clone()
-	if header == nil {
-		header = http.Header{}
-	}
-	upgrade := upgradeType(r.Header)
-	trailers := containsToken(r.Header["Te"], "trailers")
-	removeHopByHop(header)
-	for _, name := range forwarding {
-		delete(header, name)
-	}
-	setForwarding(header, r, x)
-	if trailers {
-		header["Te"] = []string{"trailers"} // RFC 9110 section 10.1.4
-	}
-	if upgrade != "" {
-		header["Connection"] = []string{"Upgrade"}
-		header["Upgrade"] = []string{upgrade}
-	}
-	if _, ok := header["User-Agent"]; !ok {
-		header["User-Agent"] = nil // net/http would send its own
-	}
-
-	host = r.Host
-	if member.Authority != "" {
-		host = member.Authority
-	}
+// requestHost is what the Proxyfile says, else the visitor's.
+func requestHost(in *http.Request, x Exchange, m *plan.Member) string {
 	for _, field := range x.Match.Route.RequestHeaders {
-		switch {
-		case field.Name == "Host" && !field.Remove:
-			host = field.Value
-		case field.Remove:
-			header[field.Name] = nil
-		default:
-			header[field.Name] = []string{field.Value}
+		if field.Name == "Host" && !field.Remove {
+			return field.Value
 		}
 	}
-	return header, host
+	switch {
+	case m.Authority != "":
+		return m.Authority
+	case in.Host != "":
+		return in.Host
+	}
+	// An HTTP/1.0 visitor need not say; the upstream's HTTP/1.1 must hear.
+	return urlHost(m)
 }
 
-func setForwarding(header http.Header, r *http.Request, x Exchange) {
-	visitor, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		visitor = "unknown" // RFC 7239 section 6.2
+// isHopByHop lists the fields that belong to one connection (RFC 9110 section
+// 7.6.1, RFC 9112 section 9.3 and appendix C.2.2) and those that net/http writes
+// by itself.
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
+		return true
 	}
-	node := visitor
-	if strings.Contains(visitor, ":") {
-		node = `"[` + visitor + `]"`
-	}
-	header["X-Forwarded-For"] = []string{visitor}
-	header["X-Forwarded-Host"] = []string{r.Host}
-	header["X-Forwarded-Proto"] = []string{x.Scheme}
-	header["Forwarded"] = []string{"for=" + node + `;host="` + r.Host + `";proto=` + x.Scheme}
-	if x.Match.Route.StripPrefix && x.Match.Route.Path != "/" {
-		header["X-Forwarded-Prefix"] = []string{x.Match.Route.Path}
-	}
+	return false
 }
 
-// removeHopByHop deletes the fields that end here, and those that Connection
-// names.
-func removeHopByHop(header http.Header) {
-	for _, value := range header["Connection"] {
-		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				header.Del(name)
-			}
+// dropNamed removes the fields that the Connection field names.
+func dropNamed(h http.Header, connection []string) {
+	for _, value := range connection {
+		for token := range strings.SplitSeq(value, ",") {
+			h.Del(strings.TrimSpace(token))
 		}
 	}
-	for _, name := range hopByHop {
-		delete(header, name)
-	}
 }
 
-// upgradeType is the protocol that a request or response switches to; empty
-// for none.
-func upgradeType(header http.Header) string {
-	if !containsToken(header["Connection"], "upgrade") {
-		return ""
-	}
-	return header.Get("Upgrade")
-}
-
-func containsToken(values []string, token string) bool {
-	return slices.ContainsFunc(values, func(value string) bool {
-		for part := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(part), token) {
+// hasToken reports whether a comma-separated field holds token in any case,
+// alone or with parameters.
+func hasToken(values []string, token string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			item, _, _ = strings.Cut(item, ";")
+			if strings.EqualFold(strings.TrimSpace(item), token) {
 				return true
 			}
 		}
-		return false
-	})
+	}
+	return false
 }
 
-// copyResponseHeader writes an upstream's header fields for the visitor.
-func copyResponseHeader(to, from http.Header, route *plan.Route) {
-	for name, values := range from {
-		to[name] = append([]string(nil), values...)
-	}
-	removeHopByHop(to)
-	// Alt-Svc would send browsers to the upstream's own port (RFC 7838).
-	delete(to, "Alt-Svc")
-	if _, ok := to["Content-Type"]; !ok {
-		to["Content-Type"] = nil // net/http would guess one
-	}
-	for _, field := range route.ResponseHeaders {
-		if field.Remove {
-			delete(to, field.Name)
-		} else {
-			to[field.Name] = []string{field.Value}
+// applyFields makes h say what a route says. Fields of the connection and of
+// the body's length are not a route's to set.
+func applyFields(h http.Header, fields []plan.Header) {
+	for _, field := range fields {
+		switch {
+		case isHopByHop(field.Name), field.Name == "Host", field.Name == "Content-Length":
+		case field.Remove:
+			delete(h, field.Name)
+		default:
+			h[field.Name] = []string{field.Value}
 		}
 	}
+}
+
+// responseHeader moves the header of an answer to the visitor's.
+func responseHeader(to, from http.Header, route *plan.Route) {
+	for name, values := range from {
+		if !isHopByHop(name) {
+			to[name] = values
+		}
+	}
+	dropNamed(to, from["Connection"])
+	applyFields(to, route.ResponseHeaders)
+	if _, ok := to["Content-Type"]; !ok {
+		to["Content-Type"] = nil // keeps net/http from guessing one
+	}
+}
+
+// upgradeOf is the protocol that a request asks to change to, empty when it
+// does not or may not (RFC 9110 section 7.8).
+func upgradeOf(r *http.Request) string {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || !hasToken(r.Header["Connection"], "upgrade") {
+		return ""
+	}
+	protocol := r.Header.Get("Upgrade")
+	if strings.EqualFold(protocol, "h2c") {
+		return ""
+	}
+	return protocol
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,6 +115,7 @@ func newProxy(t *testing.T, visitor string, opts Options, members ...plan.Member
 		p.EnableHTTP2 = true
 		p.StartTLS()
 	}
+	p.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	t.Cleanup(func() {
 		p.Close()
 		p.upstream.Retire()
@@ -130,6 +133,7 @@ func newProxy(t *testing.T, visitor string, opts Options, members ...plan.Member
 func startUpstream(t *testing.T, mode string, handler http.Handler) plan.Member {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(handler)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // some are spoken to wrongly
 	member := plan.Member{Scheme: hcl.SchemeHTTP, Network: "tcp", Text: ":upstream"}
 	switch mode {
 	case "http":
@@ -161,11 +165,9 @@ func startUpstream(t *testing.T, mode string, handler http.Handler) plan.Member 
 	return member
 }
 
-// client speaks to p as its visitors do.
+// client speaks to p as its visitors do. It follows no redirect.
 func (p *proxy) client() *http.Client {
-	c := p.Client()
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c
+	return p.Client()
 }
 
 // dial is a raw connection to p.

@@ -1,84 +1,62 @@
 package forward
 
 import (
-	"context"
-	"errors"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // State is whether an upstream accepts connections, as last seen.
 type State struct {
-	Known bool // false until somebody connected or tried to
-	Up    bool
+	// Known is false until somebody has tried.
+	Known bool
+	// Up is true while one member accepted the last connection to it.
+	Up bool
+	// Since is when it came to be Up, or not; After is how long it was the
+	// other way before, 0 when that is not known.
 	Since time.Time
-	// Attempts are what was tried last; empty when Up.
+	After time.Duration
+	// Attempts are the addresses that refused, of all members; nil when Up.
 	Attempts []Attempt
 }
 
-// stateBox holds an upstream's state by member: it is up while one of them is.
-type stateBox struct {
-	mu      sync.Mutex
-	current State
-	down    map[*plan.Member]bool
-}
-
-// State is what is known without asking.
+// State is what was last seen. It dials nothing; Probe does.
 func (u *Upstream) State() State {
-	u.state.mu.Lock()
-	defer u.state.mu.Unlock()
-	return u.state.current
+	u.status.mu.Lock()
+	defer u.status.mu.Unlock()
+	return u.status.state
 }
 
-// Probe asks by connecting to the members.
-func (u *Upstream) Probe(ctx context.Context) State {
-	u.probe(ctx)
-	return u.State()
+// status keeps the state up to date.
+type status struct {
+	mu       sync.Mutex
+	state    State
+	refused  [][]Attempt // by member; nil: it answered, or nobody tried
+	onChange func(State)
 }
 
-// probe reports whether a member accepts a connection. It ends at the first.
-func (u *Upstream) probe(ctx context.Context) bool {
-	for _, m := range u.members {
-		if conn, err := m.dialer.connect(ctx); err == nil {
-			_ = conn.Close()
-			return true
-		}
+// note takes down the outcome of a dial to member i: nil means it answered.
+func (s *status) note(i int, refused []Attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[i] = refused
+	up := refused == nil
+	if !up && slices.ContainsFunc(s.refused, func(r []Attempt) bool { return r == nil }) {
+		return // another member is up, or not tried yet
 	}
-	return false
-}
-
-// connected is told the outcome of every dial to a member.
-func (u *Upstream) connected(m *plan.Member, err error) {
-	if errors.Is(err, context.Canceled) {
-		return // says nothing of the member
-	}
-	if next, changed := u.state.set(m, err, len(u.members)); changed && u.opts.OnState != nil {
-		u.opts.OnState(next)
-	}
-}
-
-func (b *stateBox) set(m *plan.Member, err error, members int) (State, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.down == nil {
-		b.down = map[*plan.Member]bool{}
-	}
-	var dial *dialError
-	if errors.As(err, &dial) {
-		b.down[m] = true
-		b.current.Attempts = dial.attempts
-	} else {
-		delete(b.down, m)
-	}
-	up := len(b.down) < members
+	s.state.Attempts = slices.Concat(s.refused...)
 	if up {
-		b.current.Attempts = nil
+		s.state.Attempts = nil
 	}
-	changed := !b.current.Known || b.current.Up != up
-	if changed {
-		b.current.Known, b.current.Up, b.current.Since = true, up, time.Now()
+	if s.state.Known && s.state.Up == up {
+		return
 	}
-	return b.current, changed
+	now := time.Now()
+	if s.state.Known {
+		s.state.After = now.Sub(s.state.Since)
+	}
+	s.state.Known, s.state.Up, s.state.Since = true, up, now
+	if s.onChange != nil {
+		s.onChange(s.state)
+	}
 }

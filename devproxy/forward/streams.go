@@ -1,84 +1,88 @@
 package forward
 
-import (
-	"io"
-	"sync"
-	"sync/atomic"
-)
+import "sync"
 
-// stream is an exchange without an end of its own.
-type stream interface {
-	route() string
-	// end closes it properly. It must not block.
-	end()
-}
-
-// streams are the open streams of an upstream.
+// streams are the answers that have no end of their own: upgraded connections
+// and event streams, by route.
 type streams struct {
-	mu  sync.Mutex
-	all map[stream]struct{}
+	mu   sync.Mutex
+	open map[*stream]struct{}
+	// closes counts how often a route was closed, so that an exchange that
+	// began before and becomes a stream after is closed too.
+	closes map[string]int
 }
 
-func (s *streams) add(st stream) {
+type stream struct {
+	route string
+	close func() // must not block; called at most once
+}
+
+// mark is the route's count, to be taken when an exchange begins.
+func (s *streams) mark(route string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[stream]struct{}{}
+	return s.closes[route]
+}
+
+// add registers a stream of an exchange that began at mark. It is closed at
+// once when its route was closed since.
+func (s *streams) add(route string, mark int, end func()) *stream {
+	s.mu.Lock()
+	st := &stream{route, end}
+	late := s.closes[route] != mark
+	if !late {
+		if s.open == nil {
+			s.open = map[*stream]struct{}{}
+		}
+		s.open[st] = struct{}{}
 	}
-	s.all[st] = struct{}{}
+	s.mu.Unlock()
+	if late {
+		end()
+	}
+	return st
 }
 
-func (s *streams) remove(st stream) {
+func (s *streams) remove(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.all, st)
+	delete(s.open, st)
 }
 
-func (s *streams) len() int {
+func (s *streams) close(route string) int {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.all)
-}
-
-func (s *streams) closeAll(routeID string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for st := range s.all {
-		if st.route() == routeID {
-			st.end()
-			delete(s.all, st)
-			n++
+	var closing []*stream
+	for st := range s.open {
+		if st.route == route {
+			closing = append(closing, st)
+			delete(s.open, st)
 		}
 	}
-	return n
-}
-
-// eventStream is a text/event-stream body that can be ended as if the upstream
-// had: the browser connects again by itself.
-type eventStream struct {
-	routeID string
-	body    io.ReadCloser
-	ended   atomic.Bool
-}
-
-func (s *streams) openEvents(routeID string, body io.ReadCloser) *eventStream {
-	e := &eventStream{routeID: routeID, body: body}
-	s.add(e)
-	return e
-}
-
-func (e *eventStream) route() string { return e.routeID }
-
-func (e *eventStream) end() {
-	e.ended.Store(true)
-	_ = e.body.Close() // wakes the Read
-}
-
-func (e *eventStream) Read(p []byte) (int, error) {
-	n, err := e.body.Read(p)
-	if err != nil && e.ended.Load() {
-		return n, io.EOF
+	if s.closes == nil {
+		s.closes = map[string]int{}
 	}
-	return n, err
+	s.closes[route]++
+	s.mu.Unlock()
+	for _, st := range closing {
+		st.close()
+	}
+	return len(closing)
+}
+
+// CloseStreams ends what is open of a route: WebSockets with a close frame on
+// both sides (RFC 6455 section 7.1.2: 1012 to the visitor, 1001 to the
+// upstream) and a moment for the reply, other upgrades by closing, event
+// streams with their last chunk, so that EventSource asks again. Requests of
+// the route that are held return ErrRetired. It returns at once with the number
+// of streams; the exchanges end on their own.
+func (u *Upstream) CloseStreams(routeID string) int {
+	u.held.release(routeID)
+	return u.streams.close(routeID)
+}
+
+// Streams is the number of open streams.
+func (u *Upstream) Streams() int {
+	u.streams.mu.Lock()
+	defer u.streams.mu.Unlock()
+	return len(u.streams.open)
 }

@@ -1,42 +1,50 @@
 package forward
 
 import (
+	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
 
-// outURL is the URL that makes http.Transport send path and query byte for
-// byte as they are. Path and RawPath do where their own escaping gives the
-// same bytes back; Opaque does otherwise. A path beginning with "//" that fits
-// neither would be read as an authority: a *TargetError.
-func outURL(scheme, authority, path, rawQuery string, forceQuery bool) (*url.URL, error) {
-	u := &url.URL{Scheme: scheme, Host: authority, RawQuery: rawQuery, ForceQuery: forceQuery}
-	if plain(path) {
-		u.Path = path
-		return u, nil
+// TargetError is a request target that cannot be sent as it came (400).
+type TargetError struct {
+	Target string
+	Reason string
+}
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("the request target %q cannot be forwarded: %s", e.Target, e.Reason)
+}
+
+// targetURL is a URL whose RequestURI gives path byte for byte, with the query
+// of r behind it. Scheme and host are the member's, filled in later.
+func targetURL(r *http.Request, path string) (*url.URL, error) {
+	// HTTP/2 lets a space through, which would end an HTTP/1 target (RFC 9112
+	// section 3).
+	for i := range len(path) {
+		if path[i] <= ' ' || path[i] == 0x7f {
+			return nil, &TargetError{path, "it holds a space or a control character"}
+		}
 	}
-	if decoded, err := url.PathUnescape(path); err == nil {
+	if strings.ContainsRune(r.URL.RawQuery, ' ') {
+		return nil, &TargetError{path + "?" + r.URL.RawQuery, "its query holds a space"}
+	}
+	if path == "*" && r.Method != http.MethodOptions || path != "*" && !strings.HasPrefix(path, "/") {
+		return nil, &TargetError{path, `it does not begin with "/"`}
+	}
+	u := &url.URL{RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
+	decoded, err := url.PathUnescape(path)
+	if err == nil && path != "*" {
 		u.Path, u.RawPath = decoded, path
 		if u.EscapedPath() == path {
 			return u, nil
 		}
 	}
 	if strings.HasPrefix(path, "//") {
-		return nil, &TargetError{path}
+		// net/http would read what follows as an authority.
+		return nil, &TargetError{path, `it begins with "//" and holds characters that must be percent-encoded`}
 	}
 	u.Path, u.RawPath, u.Opaque = "", "", path
 	return u, nil
-}
-
-// plain reports whether path is the same escaped and unescaped: the usual case.
-func plain(path string) bool {
-	for i := range len(path) {
-		switch c := path[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '/' || c == '-' || c == '.' || c == '_' || c == '~' || c == '@' || c == ':' || c == '$' || c == '&' || c == '+' || c == '=':
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -9,95 +9,82 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// Options are what an Upstream needs of the world around it.
+// DefaultMaxHeld is how many requests wait for one refusing upstream. A page
+// of a large module graph asks for about as many; each costs a goroutine and
+// its head.
+const DefaultMaxHeld = 1000
+
+// Options configure an Upstream. The zero value is usable.
 type Options struct {
-	// Instance names this devproxy in the hop header. It must not be empty.
+	// Instance names the running devproxy in the hop field, by which a request
+	// that comes back is recognised; empty switches that off.
 	Instance string
-	// Dial opens connections; nil means net.Dialer.
-	Dial DialFunc
-	// OnState is called when the upstream comes up or goes away; nil means
-	// nobody asks. It must not block.
+	// MaxHeld is how many requests may wait at once; 0 means DefaultMaxHeld.
+	MaxHeld int
+	// OnState is called when the upstream comes up or goes away, one call at a
+	// time and in order; nil means nobody asks. It must not block, and must
+	// not call the Upstream.
 	OnState func(State)
+	// Dial opens a connection; nil means net.Dialer. It must honour ctx.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Upstream is the running side of a plan.Upstream: the connections to its
-// members and what is known of them. It is safe for concurrent use and lives
-// until Retire.
+// Upstream is where requests are forwarded: one resolved spec with its
+// connections. It is safe for concurrent use.
 type Upstream struct {
 	opts    Options
+	text    string
 	members []*member
-	turn    atomic.Uint32 // round robin
-	door    door
-	streams streams
-	state   stateBox
+	turn    atomic.Uint64 // round robin
 
-	mu       sync.Mutex
-	inFlight int
-	retired  chan struct{} // closed by Retire
-	idle     chan struct{} // closed when retired and nothing is in flight
+	status  status
+	held    held
+	streams streams
+	probes  probes
+
+	life lifetime
 }
 
-// New is the running side of spec. It connects to nothing yet.
+// New makes an Upstream. It opens no connection and starts nothing; Retire
+// lets go of what later exchanges leave behind.
 func New(spec *plan.Upstream, opts Options) *Upstream {
-	if opts.Dial == nil {
-		opts.Dial = (&net.Dialer{}).DialContext
+	if opts.MaxHeld <= 0 {
+		opts.MaxHeld = DefaultMaxHeld
 	}
-	u := &Upstream{opts: opts, retired: make(chan struct{}), idle: make(chan struct{})}
-	u.door.probe = u.probe
-	for i := range spec.Members {
-		u.members = append(u.members, newMember(&spec.Members[i], opts.Dial, u.connected))
+	if opts.Dial == nil {
+		dialer := &net.Dialer{}
+		opts.Dial = dialer.DialContext
+	}
+	u := &Upstream{opts: opts, text: spec.Text}
+	u.status.refused, u.status.onChange = make([][]Attempt, len(spec.Members)), opts.OnState
+	u.life.over = make(chan struct{})
+	for i, m := range spec.Members {
+		u.members = append(u.members, newMember(m, opts.Dial, func(attempts []Attempt) { u.status.note(i, attempts) }))
 	}
 	return u
 }
 
-// enter counts an exchange in; false when the upstream is retired.
-func (u *Upstream) enter() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.isRetired() {
-		return false
-	}
-	u.inFlight++
-	return true
-}
-
-func (u *Upstream) leave() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.inFlight--
-	if u.inFlight == 0 && u.isRetired() {
-		u.endLocked()
-	}
-}
-
-func (u *Upstream) isRetired() bool {
-	select {
-	case <-u.retired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Retire takes no new exchange and sends those that are held away with
-// ErrRetired. Exchanges in flight finish, without a deadline; connections that
-// nobody uses are closed. It may be called twice.
+// Retire takes the upstream out of service. Exchanges in flight finish without
+// a deadline, requests that are held return ErrRetired, idle connections are
+// closed: at once, and again when the last exchange has ended.
 func (u *Upstream) Retire() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.isRetired() {
-		return
-	}
-	close(u.retired)
+	u.life.retire(u.closeIdle)
+	u.held.releaseAll()
 	u.closeIdle()
-	if u.inFlight == 0 {
-		u.endLocked()
-	}
 }
 
-func (u *Upstream) endLocked() {
-	u.closeIdle()
-	close(u.idle)
+// Idle reports whether no exchange is in flight.
+func (u *Upstream) Idle() bool { return u.life.idle() }
+
+// Wait returns when the upstream is retired and its last exchange has ended,
+// or with ctx's error.
+func (u *Upstream) Wait(ctx context.Context) error {
+	select {
+	case <-u.life.over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (u *Upstream) closeIdle() {
@@ -106,40 +93,52 @@ func (u *Upstream) closeIdle() {
 	}
 }
 
-// Wait returns when a retired upstream has ended its last exchange, or ctx
-// ends.
-func (u *Upstream) Wait(ctx context.Context) {
-	select {
-	case <-u.idle:
-	case <-ctx.Done():
-	}
+// lifetime counts the exchanges in flight up to the last one after retirement.
+type lifetime struct {
+	mu      sync.Mutex
+	flights int
+	retired bool
+	last    func()
+	over    chan struct{} // closed when retired and nothing is in flight
 }
 
-// Idle reports whether the upstream is retired and has ended its last exchange.
-func (u *Upstream) Idle() bool {
-	select {
-	case <-u.idle:
-		return true
-	default:
+// begin is false once retired.
+func (l *lifetime) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.retired {
 		return false
 	}
+	l.flights++
+	return true
 }
 
-// Streams is the number of open upgraded connections and event streams.
-func (u *Upstream) Streams() int { return u.streams.len() }
+func (l *lifetime) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flights--
+	l.finishLocked()
+}
 
-// CloseStreams ends the streams of a route: a WebSocket with a close frame of
-// its own (1012, RFC 6455 section 7.4 and its registry), an event stream with
-// its end. It returns how many there were, and does not wait.
-func (u *Upstream) CloseStreams(routeID string) int { return u.streams.closeAll(routeID) }
-
-// pick is the member whose turn it is, passing over those in tried.
-func (u *Upstream) pick(tried map[*member]bool) *member {
-	turn := int(u.turn.Add(1) - 1)
-	for i := range u.members {
-		if m := u.members[(turn+i)%len(u.members)]; !tried[m] {
-			return m
-		}
+func (l *lifetime) retire(last func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.retired {
+		return
 	}
-	return nil
+	l.retired, l.last = true, last
+	l.finishLocked()
+}
+
+func (l *lifetime) finishLocked() {
+	if l.retired && l.flights == 0 {
+		l.last()
+		close(l.over)
+	}
+}
+
+func (l *lifetime) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flights == 0
 }

@@ -1,0 +1,118 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// addresses is a Dial that knows how each address behaves.
+type addresses struct {
+	delay map[string]time.Duration // before it answers; negative: never
+	fails map[string]error
+	tried []string
+	open  int // connections
+}
+
+type countedConn struct {
+	net.Conn
+	a *addresses
+}
+
+func (c countedConn) Close() error { c.a.open--; return nil }
+
+func (a *addresses) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	a.tried = append(a.tried, addr)
+	delay := a.delay[addr]
+	if delay < 0 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	time.Sleep(delay) // deaf to ctx, as a connection that is just being made
+	if err := a.fails[addr]; err != nil {
+		return nil, err
+	}
+	a.open++
+	return countedConn{nil, a}, nil
+}
+
+func TestDialTriesEachAddressAndRemembersTheOneThatAnswered(t *testing.T) {
+	refused := syscall.ECONNREFUSED
+	for _, test := range []struct {
+		name  string
+		a     addresses
+		takes time.Duration
+		want  string // addresses tried by two dials
+	}{
+		{"the first answers", addresses{}, 0, "v4 v4"},
+		{"the first refuses", addresses{fails: map[string]error{"v4": refused}}, 0, "v4 v6 v6"},
+		{"the first swallows packets", addresses{delay: map[string]time.Duration{"v4": -1}}, dialStagger, "v4 v6 v6"},
+		{"the first is slow and loses", addresses{delay: map[string]time.Duration{"v4": time.Second}}, dialStagger, "v4 v6 v6"},
+		{"the first is slow and wins", addresses{delay: map[string]time.Duration{"v4": 300 * time.Millisecond, "v6": time.Second}}, 300 * time.Millisecond, "v4 v6 v4 v6"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := test.a
+				d := dialer{dial: a.dial, network: "tcp", addrs: []string{"v4", "v6"}}
+				start := time.Now()
+				for i := range 2 {
+					conn, err := d.connect(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if took := time.Since(start); i == 0 && took != test.takes {
+						t.Errorf("took %v, want %v", took, test.takes)
+					}
+					conn.Close()
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if got := strings.Join(a.tried, " "); got != test.want || a.open != 0 {
+					t.Errorf("tried %q, want %q; %d connections left open", got, test.want, a.open)
+				}
+			})
+		})
+	}
+}
+
+func TestDialGivesUpWithEveryCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := addresses{delay: map[string]time.Duration{"v4": -1}, fails: map[string]error{"v6": syscall.ENETUNREACH}}
+		d := dialer{dial: a.dial, network: "tcp", addrs: []string{"v4", "v6"}}
+		start := time.Now()
+		_, err := d.connect(t.Context())
+		if err == nil || err.Error() != "v4: no answer, v6: network is unreachable" || time.Since(start) != dialTimeout {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestWhatCountsAsRefused(t *testing.T) {
+	op := func(err error) error { return &net.OpError{Op: "dial", Err: err} }
+	for _, test := range []struct {
+		errs []error
+		want bool
+	}{
+		{[]error{op(syscall.ECONNREFUSED)}, true},
+		{[]error{op(syscall.ENOENT)}, true},
+		{[]error{op(syscall.ECONNREFUSED), op(syscall.EADDRNOTAVAIL)}, true},
+		{[]error{op(syscall.EADDRNOTAVAIL)}, false},
+		{[]error{op(syscall.ECONNREFUSED), context.DeadlineExceeded}, false},
+		{[]error{&net.DNSError{Err: "no such host"}}, false},
+		{[]error{io.EOF}, false},
+	} {
+		var attempts []Attempt
+		for _, err := range test.errs {
+			attempts = append(attempts, Attempt{"a", err})
+		}
+		if _, got := asRefused(errors.Join(&dialError{attempts})); got != test.want {
+			t.Errorf("%v: got %v", test.errs, got)
+		}
+	}
+}

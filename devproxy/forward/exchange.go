@@ -1,0 +1,43 @@
+package forward
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// Exchange is what Forward must know beside the request itself.
+type Exchange struct {
+	// Match is the route of the request.
+	Match plan.Match
+	// Target is the path to send, percent-encoded: Match.Target of the path
+	// that came. The query is the request's own.
+	Target string
+	// Scheme is the visitor's: "https" or "http".
+	Scheme string
+	// Visitor is who asks; the zero value takes the request's RemoteAddr.
+	Visitor netip.Addr
+	// Report is filled while the exchange goes on and complete when Forward
+	// returns; nil means nobody reads it.
+	Report *Report
+}
+
+// Report is what happened in an exchange.
+type Report struct {
+	// Member is the upstream's member that was asked last (":5173"); empty
+	// when none was.
+	Member string
+	// Status is the final status that was written; 101 for an upgrade, 0 when
+	// Forward returned before it wrote one.
+	Status int
+	// BytesIn and BytesOut count the bodies towards the upstream and towards
+	// the visitor; of an upgraded connection all bytes after the head.
+	BytesIn, BytesOut int64
+	// Upgrade is true when the connection was upgraded.
+	Upgrade bool
+	// Held is how long the request waited for an upstream that refused.
+	Held time.Duration
+	// Resent is how often the request was sent again.
+	Resent int
+}

@@ -1,0 +1,67 @@
+package forward
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// isForwarding lists the fields by which proxies speak of the visitor. Whoever
+// asks devproxy is no proxy of ours, so that what it says here is not believed.
+func isForwarding(name string) bool {
+	switch name {
+	case "Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded")
+}
+
+// setForwarding says who asked, in the old way and in that of RFC 7239.
+func setForwarding(out http.Header, in *http.Request, x Exchange) {
+	visitor := x.Visitor
+	if !visitor.IsValid() {
+		visitor = remoteAddr(in)
+	}
+	node := "unknown" // RFC 7239 section 6.2
+	if visitor.IsValid() {
+		visitor = visitor.Unmap().WithZone("")
+		node = visitor.String()
+		out["X-Forwarded-For"] = []string{node}
+		if visitor.Is6() {
+			node = `"[` + node + `]"`
+		}
+	}
+	forwarded := "for=" + node
+	if in.Host != "" {
+		out["X-Forwarded-Host"] = []string{in.Host}
+		forwarded += ";host=" + quoted(in.Host)
+	}
+	out["X-Forwarded-Proto"] = []string{x.Scheme}
+	out["Forwarded"] = []string{forwarded + ";proto=" + x.Scheme}
+	if x.Match.Route.StripPrefix {
+		out["X-Forwarded-Prefix"] = []string{x.Match.Route.Path}
+	}
+}
+
+func remoteAddr(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, _ := netip.ParseAddr(host)
+	return addr
+}
+
+// quoted is a value of RFC 7239: a token as it is, anything else (a port's
+// colon is enough) as a quoted-string.
+func quoted(value string) string {
+	if !strings.ContainsFunc(value, notInToken) {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+}
+
+func notInToken(c rune) bool {
+	return !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
+}

@@ -1,0 +1,167 @@
+package forward
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/google/go-cmp/cmp"
+)
+
+func request(fields ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Host, r.RemoteAddr = "shop.localhost:8443", "127.0.0.1:50000"
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	return r
+}
+
+// forwarded is what devproxy says of the visitor in every request.
+func forwarded(more http.Header) http.Header {
+	h := http.Header{
+		"X-Forwarded-For":   {"127.0.0.1"},
+		"X-Forwarded-Host":  {"shop.localhost:8443"},
+		"X-Forwarded-Proto": {"https"},
+		"Forwarded":         {`for=127.0.0.1;host="shop.localhost:8443";proto=https`},
+	}
+	for name, values := range more {
+		h[name] = values
+	}
+	return h
+}
+
+func TestRequestHeader(t *testing.T) {
+	route := &plan.Route{Path: "/api"}
+	for _, test := range []struct {
+		name  string
+		in    *http.Request
+		route *plan.Route
+		want  http.Header
+	}{
+		{"nothing is invented", request(), route, forwarded(nil)},
+		{"end-to-end fields pass", request("Cookie", "a=1", "Accept-Encoding", "br", "X-A", "1", "X-A", "2"), route,
+			forwarded(http.Header{"Cookie": {"a=1"}, "Accept-Encoding": {"br"}, "X-A": {"1", "2"}})},
+		{"hop-by-hop fields are dropped, RFC 9110 section 7.6.1",
+			request("Connection", "close, X-Mine", "X-Mine", "1", "Keep-Alive", "5", "Proxy-Connection", "x", "Te", "gzip", "Upgrade", "foo",
+				"Proxy-Authorization", "x", "Transfer-Encoding", "chunked"), route, forwarded(nil)},
+		{"TE: trailers is kept", request("Te", "deflate, trailers;q=0.5"), route, forwarded(http.Header{"Te": {"trailers"}})},
+		{"what a visitor says of itself is not believed",
+			request("X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "ftp", "X-Forwarded-Host", "evil", "Forwarded", "for=6.6.6.6", "X-Real-Ip", "6.6.6.6",
+				"X-Forwarded-Port", "1", "X-Forwarded-Prefix", "/evil", "X-Forwarded-Server", "evil"), route, forwarded(nil)},
+		{"Connection cannot take away what devproxy says", request("Connection", "X-Forwarded-For, Forwarded"), route, forwarded(nil)},
+		{"an upgrade is asked for", request("Connection", "keep-alive, upgrade", "Upgrade", "websocket"), route,
+			forwarded(http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}})},
+		{"the upgrade to h2c is not", request("Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c", "Http2-Settings", "AAMA"), route, forwarded(nil)},
+		{"the stripped prefix is told", request(), &plan.Route{Path: "/api", StripPrefix: true}, forwarded(http.Header{"X-Forwarded-Prefix": {"/api"}})},
+		{"the route has the last word", request("Cookie", "a=1"), &plan.Route{RequestHeaders: []plan.Header{
+			{Name: "Connection", Value: "close"}, {Name: "Content-Length", Value: "7"}, {Name: "Cookie", Remove: true},
+			{Name: "Host", Value: "x"}, {Name: "X-Env", Value: "dev"}, {Name: "X-Forwarded-Proto", Value: "http"}}},
+			forwarded(http.Header{"X-Env": {"dev"}, "X-Forwarded-Proto": {"http"}})},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := test.in.Header.Clone()
+			got, _ := RequestHeader(test.in, Exchange{Match: plan.Match{Route: test.route}, Scheme: "https"}, &plan.Member{})
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(before, test.in.Header); diff != "" {
+				t.Errorf("the visitor's own header was changed: %s", diff)
+			}
+		})
+	}
+}
+
+func TestForwardedSpeaksIPv6AndUnknownVisitors(t *testing.T) {
+	x := Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "http", Visitor: netip.MustParseAddr("::1")}
+	got, _ := RequestHeader(request(), x, &plan.Member{})
+	if got.Get("Forwarded") != `for="[::1]";host="shop.localhost:8443";proto=http` || got.Get("X-Forwarded-For") != "::1" {
+		t.Errorf("got %q and %q", got.Get("Forwarded"), got.Get("X-Forwarded-For"))
+	}
+	r := request()
+	r.RemoteAddr, r.Host = "@", `a"b`
+	got, _ = RequestHeader(r, Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "http"}, &plan.Member{})
+	if got.Get("Forwarded") != `for=unknown;host="a\"b";proto=http` || got["X-Forwarded-For"] != nil {
+		t.Errorf("got %q and %q", got.Get("Forwarded"), got["X-Forwarded-For"])
+	}
+}
+
+func TestHostIsTheProxyfilesElseTheVisitors(t *testing.T) {
+	route := &plan.Route{}
+	override := &plan.Route{RequestHeaders: []plan.Header{{Name: "Host", Value: "other"}}}
+	tcp := plan.Member{Network: "tcp", Addrs: []string{"127.0.0.1:3000"}}
+	for _, test := range []struct {
+		route     *plan.Route
+		authority string
+		visitor   string
+		want      string
+	}{
+		{route, "", "shop.localhost:8443", "shop.localhost:8443"},
+		{route, "staging.example.com", "shop.localhost", "staging.example.com"},
+		{override, "staging.example.com", "shop.localhost", "other"},
+		{route, "", "", "127.0.0.1:3000"},
+	} {
+		r := request()
+		r.Host = test.visitor
+		m := tcp
+		m.Authority = test.authority
+		if _, got := RequestHeader(r, Exchange{Match: plan.Match{Route: test.route}}, &m); got != test.want {
+			t.Errorf("%+v: got %q", test, got)
+		}
+	}
+}
+
+// What is on the wire is exactly what RequestHeader says, and the hop field.
+func TestNoFieldIsAddedOnTheWire(t *testing.T) {
+	heads := make(chan string, 1)
+	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
+		if head, err := readHead(r); err == nil {
+			heads <- head
+			io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		}
+	}))
+	c := p.dial(t)
+	defer c.Close()
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX-A: 1\r\n\r\n")
+	lines := strings.Split(strings.TrimSpace(<-heads), "\r\n")
+	slices.Sort(lines)
+	want := []string{
+		"Devproxy-Hop: this-instance", "Forwarded: for=127.0.0.1;host=shop.localhost;proto=https", "GET / HTTP/1.1", "Host: shop.localhost",
+		"X-A: 1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: shop.localhost", "X-Forwarded-Proto: https",
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheAnswersHeadPassesWithoutWhatBelongsToTheConnection(t *testing.T) {
+	p := newProxy(t, "h1", Options{}, answering(t, "HTTP/1.1 200 Fine\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nConnection: X-Mine\r\nX-Mine: 1\r\n"+
+		"Keep-Alive: timeout=5\r\nProxy-Connection: x\r\nUpgrade: foo\r\nServer: vite\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Powered-By: me\r\nContent-Length: 2\r\n\r\nok"))
+	p.route.ResponseHeaders = []plan.Header{{Name: "X-Env", Value: "dev"}, {Name: "X-Powered-By", Remove: true}, {Name: "Content-Length", Value: "9"}}
+	res, body := p.get(t, "/")
+	want := http.Header{"Date": {"Mon, 01 Jan 2024 00:00:00 GMT"}, "Server": {"vite"}, "Set-Cookie": {"a=1", "b=2"}, "X-Env": {"dev"}, "Content-Length": {"2"}}
+	if diff := cmp.Diff(want, res.Header); diff != "" || body != "ok" {
+		t.Error(diff, body)
+	}
+}
+
+func TestARequestThatComesBackIsALoop(t *testing.T) {
+	var p *proxy
+	dialled := 0
+	p = newProxy(t, "h1", Options{}, startUpstream(t, "http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		dialled++
+		p.ServeHTTP(w, r)
+	})))
+	res, _ := p.get(t, "/")
+	if res.StatusCode != http.StatusLoopDetected || dialled != 1 {
+		t.Errorf("got %s after %d requests to the upstream", res.Status, dialled)
+	}
+}

@@ -1,0 +1,151 @@
+package forward
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// respond passes an answer on. From its head on, the only way to say that
+// something went wrong is to break off.
+func (f *forwarding) respond(res *http.Response) error {
+	defer res.Body.Close()
+	if res.StatusCode < 200 {
+		return &UpstreamError{Member: f.member.Text, Err: fmt.Errorf("status %03d", res.StatusCode),
+			Reason: "answered with a status that does not exist", Hint: "is this the right port?"}
+	}
+	f.writeHead(res)
+	if isEventStream(res) {
+		st := f.upstream.streams.add(f.route.ID, f.mark, func() { f.cancel(errStreamClosed) })
+		defer f.upstream.streams.remove(st)
+	}
+	if err := f.copyBody(res); err != nil {
+		return err
+	}
+	return f.writeTrailer(res)
+}
+
+func (f *forwarding) writeHead(res *http.Response) {
+	header := f.w.Header()
+	responseHeader(header, res.Header, f.route)
+	if names := trailerNames(res.Trailer); len(names) > 0 {
+		header["Trailer"] = names
+		if f.r.ProtoMajor == 1 {
+			// Only chunks leave room for trailers (RFC 9112 section 7.1.2); an
+			// HTTP/2 upstream may have told the length all the same.
+			delete(header, "Content-Length")
+		}
+	}
+	if f.body != nil && !f.body.complete() && f.r.ProtoMajor == 1 {
+		// The answer is early. What still comes of the request must not be
+		// taken for the next one.
+		header.Set("Connection", "close")
+	}
+	f.Report.Status = res.StatusCode
+	f.w.WriteHeader(res.StatusCode)
+}
+
+func trailerNames(trailer http.Header) []string {
+	names := make([]string, 0, len(trailer))
+	for name := range trailer {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// copyBody passes the body on as it comes. What is read is flushed unless more
+// is sure to follow at once: the buffer was filled, or the end is reached and
+// net/http flushes anyway. So a stream is immediate and a download is not cut
+// into small writes.
+func (f *forwarding) copyBody(res *http.Response) error {
+	if res.Body == http.NoBody || res.ContentLength == 0 {
+		return nil
+	}
+	if res.ContentLength < 0 {
+		// Nobody knows when the first byte comes; the head is here.
+		if err := f.control.Flush(); err != nil {
+			return f.visitorLost(err)
+		}
+	}
+	buf := newBlock()
+	defer freeBlock(buf)
+	for left := res.ContentLength; ; {
+		n, err := res.Body.Read(buf[:])
+		left -= int64(n)
+		if n > 0 {
+			done := err == io.EOF || left == 0
+			if err := f.write(buf[:n], !done && n < len(buf)); err != nil {
+				return f.visitorLost(err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return f.broken(err)
+		}
+	}
+}
+
+func (f *forwarding) write(p []byte, flush bool) error {
+	n, err := f.w.Write(p)
+	f.Report.BytesOut += int64(n)
+	if err != nil || !flush {
+		return err
+	}
+	return f.control.Flush()
+}
+
+// broken is an answer that ended before its end.
+func (f *forwarding) broken(err error) error {
+	switch {
+	case f.streamClosed():
+		return nil // an event stream that may end anywhere
+	case f.r.Context().Err() != nil:
+		return ErrVisitorGone
+	case f.body != nil && f.body.fault() != nil:
+		return errors.Join(ErrAborted, f.body.fault())
+	}
+	return fmt.Errorf("%w: the answer of upstream %s broke off: %w", ErrAborted, f.member.Text, err)
+}
+
+func (f *forwarding) visitorLost(err error) error {
+	if errors.Is(err, http.ErrBodyNotAllowed) || errors.Is(err, http.ErrContentLength) {
+		return fmt.Errorf("%w: upstream %s sent a body where none belongs: %w", ErrAborted, f.member.Text, err)
+	}
+	return ErrVisitorGone
+}
+
+// writeTrailer sends the fields that came after the body, announced or not.
+func (f *forwarding) writeTrailer(res *http.Response) error {
+	if len(res.Trailer) == 0 {
+		return nil
+	}
+	// A short answer would otherwise get a Content-Length, and so no trailers.
+	if err := f.control.Flush(); err != nil {
+		return f.visitorLost(err)
+	}
+	header := f.w.Header()
+	for name, values := range res.Trailer {
+		if slices.Contains(header["Trailer"], name) {
+			header[name] = values
+		} else {
+			header[http.TrailerPrefix+name] = values
+		}
+	}
+	return nil
+}
+
+func isEventStream(res *http.Response) bool {
+	kind := res.Header.Get("Content-Type")
+	if !strings.HasPrefix(kind, "text/event-stream") { // most are not
+		return false
+	}
+	kind, _, err := mime.ParseMediaType(kind)
+	return err == nil && kind == "text/event-stream"
+}

@@ -1,0 +1,157 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// maxResends bounds how often one request is sent again after the connection
+// was lost. An upstream that dies of this very request is restarted by its
+// watcher each time; three times it may be chance.
+const maxResends = 3
+
+// send asks the upstream until it answers, refuses for too long, or fails in
+// a way that asking again would not mend.
+func (f *forwarding) send() (*http.Response, error) {
+	for {
+		res, err := f.askMembers()
+		if err == nil {
+			return res, nil
+		}
+		if refused, ok := asRefused(err); ok {
+			if err := f.hold(refused.Attempts); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		var lost *lostError
+		if !errors.As(err, &lost) || !f.mayResend(lost) {
+			return nil, err
+		}
+		f.Report.Resent++
+	}
+}
+
+// lostError is a connection that broke before the first byte of an answer.
+type lostError struct {
+	*UpstreamError
+	unsent bool // before the first byte of the request, too
+}
+
+// Unwrap gives the error that the visitor is told.
+func (e *lostError) Unwrap() error { return e.UpstreamError }
+
+func (f *forwarding) mayResend(lost *lostError) bool {
+	repeatable := isIdempotent(f.r.Method) && f.upgrade == ""
+	if !repeatable && !lost.unsent || f.Report.Resent >= maxResends {
+		return false
+	}
+	if f.body == nil {
+		return true
+	}
+	_, err := f.body.open()
+	return err == nil
+}
+
+// askMembers goes round the members until one accepts the connection. When
+// all refuse, the error holds all their attempts.
+func (f *forwarding) askMembers() (*http.Response, error) {
+	var refused []Attempt
+	for _, m := range f.upstream.next() {
+		res, err := f.ask(m)
+		if r, ok := asRefused(err); ok {
+			refused = append(refused, r.Attempts...)
+			continue
+		}
+		return res, err
+	}
+	return nil, &dialError{refused}
+}
+
+// ask sends the request to m once.
+func (f *forwarding) ask(m *member) (*http.Response, error) {
+	f.member = m
+	f.Report.Member = m.Text
+	if f.upgrade != "" && m.Scheme == hcl.SchemeH2C {
+		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "speaks HTTP/2, which has no Upgrade",
+			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
+	}
+	a := newAttempt(f)
+	out, err := f.request(m, a)
+	if err != nil {
+		return nil, err
+	}
+	f.clock = startClock(f.route.Timeout, func() { f.cancel(errTimeout) })
+	if f.body != nil {
+		f.body.clock = f.clock
+	}
+	alone := f.alone()
+	// Said here, net/http does not send a body that was expected and declined.
+	out.Close = alone && f.upgrade == "" && !m.speaksHTTP2()
+	res, err := m.transport(alone).RoundTrip(out)
+	f.clock.stop()
+	a.end()
+	if err != nil {
+		return nil, a.judge(m, err)
+	}
+	m.note(res)
+	return res, nil
+}
+
+// alone reports whether the request needs a connection of its own: it cannot
+// be sent again, takes the connection over, may leave it in the middle, or has
+// lost one already.
+func (f *forwarding) alone() bool {
+	return f.upgrade != "" || f.Report.Resent > 0 || !isIdempotent(f.r.Method) || f.r.Header["Expect"] != nil ||
+		f.r.ContentLength < 0 || f.r.ContentLength > maxReplay
+}
+
+// request is what is sent to m.
+func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
+	target := *f.target
+	target.Scheme, target.Host = "http", urlHost(&m.Member)
+	if m.Scheme == hcl.SchemeHTTPS {
+		target.Scheme = "https"
+	}
+	header, host := f.sentHeader(m)
+	out := &http.Request{
+		Method: f.r.Method, URL: &target, Host: host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header,
+	}
+	out = out.WithContext(a.trace(f.ctx))
+	if f.body == nil {
+		return out, nil
+	}
+	body, err := f.body.open()
+	if err != nil {
+		return nil, err
+	}
+	a.setBody(body)
+	out.Body, out.GetBody = body, f.body.open
+	out.ContentLength, out.Trailer = f.r.ContentLength, f.trailer
+	if f.r.ContentLength < 0 {
+		// Said, net/http need not find out by waiting for the first byte.
+		out.TransferEncoding = []string{"chunked"}
+	}
+	return out, nil
+}
+
+// sentHeader is RequestHeader and what only a running devproxy adds.
+func (f *forwarding) sentHeader(m *member) (header http.Header, host string) {
+	header, host = RequestHeader(f.r, f.Exchange, &m.Member)
+	if id := f.upstream.opts.Instance; id != "" {
+		header[hopField] = append(slices.Clip(f.r.Header[hopField]), id)
+	}
+	if _, ok := header["User-Agent"]; !ok {
+		header["User-Agent"] = []string{""} // keeps net/http from adding its own
+	}
+	return header, host
+}
+
+// streamClosed reports that CloseStreams ended the exchange.
+func (f *forwarding) streamClosed() bool { return context.Cause(f.ctx) == errStreamClosed }
