@@ -2,6 +2,7 @@ package listen
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,7 +45,8 @@ func TestHolderIsNamed(t *testing.T) {
 	}
 	pid, port := holding(t, dir)
 	_, err = open(t, Config{HTTPS: fmt.Sprint(port), HTTP: ":0"})
-	failed, ok := err.(*BindError)
+	var failed *BindError
+	ok := errors.As(err, &failed)
 	if !ok {
 		t.Fatalf("%v, want a *BindError", err)
 	}

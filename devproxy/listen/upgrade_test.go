@@ -102,7 +102,7 @@ func TestDeclinedUpgradeGoesOn(t *testing.T) {
 func TestUpgradeWithABody(t *testing.T) {
 	c := serve(t, http.HandlerFunc(echo)).dial(t, false)
 	io.WriteString(c, "POST /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5000\r\n\r\n")
-	io.WriteString(c, string(make([]byte, 5000)))
+	c.Write(make([]byte, 5000))
 	io.WriteString(c, "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	got := answers(t, c)
 	if len(got) != 2 || got[1] != "200 /2  <nil>" {

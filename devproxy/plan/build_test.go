@@ -218,6 +218,7 @@ func TestDiagnostics(t *testing.T) {
 			when("/a", 2, hcl.Match{Headers: map[string]string{"X": "1", "Y": "2"}})), ""},
 		{"no answer", hostOf("a.localhost", nil, &hcl.Route{Path: "/a"}), `error: route "/a" answers with nothing`},
 		{"own path", hostOf("a.localhost", nil, routeOf("/.well-known/devproxy/x", 1)), `warning: route "/.well-known/devproxy/x" can never match`},
+		{"beside the own paths", hostOf("a.localhost", nil, routeOf("/.well-known/devproxy", 1), routeOf("/.well-known", 2)), ""},
 		{"shadowed methods", hostOf("a.localhost", nil,
 			when("/a", 1, hcl.Match{Methods: []string{"GET", "POST"}}), when("/a", 2, hcl.Match{Methods: []string{"POST"}}),
 		), `warning: route "/a (POST)" can never match`},

@@ -9,8 +9,9 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// ownPath is where devproxy answers itself on every host.
-const ownPath = "/.well-known/devproxy"
+// OwnPaths begins the paths that devproxy answers itself, on every host, before
+// any route is asked.
+const OwnPaths = "/.well-known/devproxy/"
 
 // Label is the route as people know it within its host: its path, and what
 // else it asks for: "/api", "/api (exact)", "/api (POST; X-Debug: 1)".
@@ -82,7 +83,7 @@ func (b *builder) findDuplicates(host *Host, ranges map[*Route]hcl.Range) {
 // the order in which they are tried.
 func (b *builder) findUnreachable(host *Host, ranges map[*Route]hcl.Range) {
 	for i, r := range host.Routes {
-		if r.Path == ownPath || strings.HasPrefix(r.Path, ownPath+"/") {
+		if strings.HasPrefix(r.Path, OwnPaths) {
 			b.warnf(ranges[r], "devproxy answers there itself; use another path",
 				"route %q can never match", r.Label())
 			continue

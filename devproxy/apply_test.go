@@ -1,0 +1,129 @@
+package devproxy
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// planIn is the plan of a Proxyfile in folder.
+func planIn(t *testing.T, folder, text string) *plan.Plan {
+	t.Helper()
+	path := filepath.Join(folder, "Proxyfile")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file, diags, err := hcl.Load(path, hcl.Options{WorkDir: folder})
+	if err != nil || diags.HasErrors() {
+		t.Fatal(err, diags)
+	}
+	built, diags := plan.Build(file, plan.Env{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return built
+}
+
+// newServer is closed when the test is over.
+func newServer(t *testing.T) *Server {
+	s := New(Options{})
+	s.SetListening(Listening{HTTPSPort: 443, ServePlain: true})
+	t.Cleanup(s.Close)
+	return s
+}
+
+// status asks s for the root of host.
+func status(s *Server, host string) int {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://"+host+"/", nil))
+	return w.Code
+}
+
+func mustApply(t *testing.T, s *Server, folder, text string) Applied {
+	t.Helper()
+	applied, err := s.Apply(folder, planIn(t, folder, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return applied
+}
+
+func TestApplyOfAnEqualPlanChangesNothing(t *testing.T) {
+	s, folder := newServer(t), t.TempDir()
+	if s.Generation() != 0 || status(s, "shop.localhost") != 404 {
+		t.Errorf("a new server: generation %d, status %d", s.Generation(), status(s, "shop.localhost"))
+	}
+	const text = `host "shop.localhost" { respond = 204 }`
+	if first := mustApply(t, s, folder, text); first.Generation != 1 || len(first.Changes.Added) != 1 {
+		t.Errorf("first %+v", first)
+	}
+	for _, same := range []string{text, "# moved down\n\n" + text} {
+		if again := mustApply(t, s, folder, same); again.Generation != 1 || !again.Changes.Empty() {
+			t.Errorf("again %+v", again)
+		}
+	}
+	if line := s.Hosts(t.Context())[0].Line; line != 3 {
+		t.Errorf("the host is said to be in line %d, want where it is now", line)
+	}
+	if next := mustApply(t, s, folder, `host "shop.localhost" { respond = 200 }`); next.Generation != 2 || len(next.Changes.Changed) != 1 {
+		t.Errorf("next %+v", next)
+	}
+	if got := status(s, "shop.localhost"); got != 200 {
+		t.Errorf("status %d", got)
+	}
+}
+
+func TestRemove(t *testing.T) {
+	s, one, two := newServer(t), t.TempDir(), t.TempDir()
+	mustApply(t, s, one, `host "one.localhost" { respond = 204 }`)
+	mustApply(t, s, two, `host "two.localhost" { respond = 204 }`)
+	removed, err := s.Remove(one)
+	if err != nil || removed.Generation != 3 || len(removed.Changes.Removed) != 1 {
+		t.Errorf("%+v, %v", removed, err)
+	}
+	if status(s, "one.localhost") != 404 || status(s, "two.localhost") != 204 {
+		t.Errorf("one is %d, two is %d", status(s, "one.localhost"), status(s, "two.localhost"))
+	}
+	if again, err := s.Remove(one); err != nil || again.Generation != 3 {
+		t.Errorf("removed twice: %+v, %v", again, err)
+	}
+}
+
+// TestConflict has two folders claim a name: whoever comes later is told who
+// has it, also when it is the folder that was there first that comes later.
+func TestConflict(t *testing.T) {
+	s, one, two := newServer(t), t.TempDir(), t.TempDir()
+	mustApply(t, s, one, `host "one.localhost" { respond = 200 }`)
+	mustApply(t, s, two, `host "two.localhost" { respond = 204 }`)
+	for _, test := range []struct{ by, name, has, text string }{
+		{two, "one.localhost", one, `host "one.localhost" { respond = 201 }`},
+		{one, "two.localhost", two, `host "two.localhost" { respond = 201 }`},
+	} {
+		_, err := s.Apply(test.by, planIn(t, test.by, test.text))
+		var conflict *plan.ConflictError
+		if !errors.As(err, &conflict) || conflict.Name != test.name || conflict.FirstFolder != test.has {
+			t.Errorf("%v, want that %s is served for %s", err, test.name, test.has)
+		}
+	}
+	if s.Generation() != 2 || status(s, "one.localhost") != 200 || status(s, "two.localhost") != 204 {
+		t.Errorf("generation %d, one is %d, two is %d", s.Generation(), status(s, "one.localhost"), status(s, "two.localhost"))
+	}
+}
+
+func TestApplyAfterClose(t *testing.T) {
+	s, folder := newServer(t), t.TempDir()
+	mustApply(t, s, folder, `host "one.localhost" { respond = 200 }`)
+	s.Close()
+	if _, err := s.Apply(folder, planIn(t, folder, `host "one.localhost" { respond = 204 }`)); !errors.Is(err, ErrClosed) {
+		t.Errorf("Apply: %v", err)
+	}
+	if _, err := s.Remove(folder); !errors.Is(err, ErrClosed) {
+		t.Errorf("Remove: %v", err)
+	}
+}

@@ -1,0 +1,123 @@
+package devproxy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/watch"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// Project is a folder's Proxyfile on its way to a Server: loaded, planned,
+// applied, and again on every save.
+type Project struct {
+	Server *Server
+	// Folder is the project's identity for the server.
+	Folder string
+	// Load reads the Proxyfile; hcl.Load with its arguments. The File must not
+	// be nil.
+	Load func() (*hcl.File, hcl.Diagnostics, error)
+	// Bind has the sockets that a file asks for opened, keeping those that stay
+	// wanted, and returns what plans depend on beside the file.
+	Bind func(*hcl.File) (plan.Env, error)
+
+	env plan.Env // of the sockets that are open
+}
+
+// Save is the outcome of one save.
+type Save struct {
+	// At is when the change was noticed, Took how long it took to apply.
+	At   time.Time
+	Took time.Duration
+	// File is what was read; without hosts when Err is not nil.
+	File *hcl.File
+	// Diagnostics are the file's and the plan's. With an error among them
+	// nothing was applied.
+	Diagnostics hcl.Diagnostics
+	// Err is what kept the file from being read or applied, else nil.
+	Err error
+	// Applied is what changed; nil when nothing was applied.
+	Applied *Applied
+}
+
+// Rejected reports whether the save changed nothing because of a mistake.
+func (s Save) Rejected() bool { return s.Applied == nil }
+
+// Apply loads the Proxyfile once and applies it.
+func (p *Project) Apply() (save Save) {
+	save.At = time.Now()
+	defer func() { save.Took = time.Since(save.At) }()
+	save.File, save.Diagnostics, save.Err = p.Load()
+	if save.Err != nil || save.Diagnostics.HasErrors() {
+		return save
+	}
+	built, err := p.plan(&save)
+	if err != nil || built == nil {
+		save.Err = err
+		return save
+	}
+	applied, err := p.Server.Apply(p.Folder, built)
+	if err != nil {
+		save.Err = err
+		return save
+	}
+	save.Applied = &applied
+	return save
+}
+
+// plan builds the file's plan: nil when it has mistakes. They are looked for
+// before a socket is touched.
+func (p *Project) plan(save *Save) (*plan.Plan, error) {
+	if _, diags := plan.Build(save.File, p.env); diags.HasErrors() {
+		save.add(diags)
+		return nil, nil
+	}
+	env, err := p.Bind(save.File)
+	if err != nil {
+		return nil, err
+	}
+	p.env = env
+	built, diags := plan.Build(save.File, env)
+	save.add(diags)
+	if diags.HasErrors() {
+		return nil, nil
+	}
+	return built, nil
+}
+
+func (s *Save) add(diags hcl.Diagnostics) {
+	s.Diagnostics = append(s.Diagnostics, diags...)
+	s.Diagnostics.Sort()
+}
+
+// Follow applies every change of the files that first was read from, until
+// ctx ends. report is called after each, in Follow's goroutine; note tells why
+// the system has no file events to give.
+func (p *Project) Follow(ctx context.Context, first Save, report func(Save), note func(string)) {
+	watcher := watch.New(watch.Options{Note: note})
+	watcher.Set(watched(first.File))
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { watcher.Run(ctx) })
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-watcher.Changes():
+			save := p.Apply()
+			watcher.Set(watched(save.File))
+			report(save)
+		}
+	}
+}
+
+// watched are the files that f was made of, with what they held.
+func watched(f *hcl.File) []watch.File {
+	files := make([]watch.File, len(f.Watch))
+	for i, path := range f.Watch {
+		files[i] = watch.File{Path: path, Content: f.Read[path]}
+	}
+	return files
+}

@@ -1,0 +1,180 @@
+package page
+
+import (
+	"html"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// waiting and unknown are the pages of the documentation.
+var (
+	waiting = Page{
+		Status: 503, Title: "Nothing answers on port 5173 yet.", Lead: "This page opens by itself when it does.",
+		Quote:    &Quote{"Proxyfile:2", "upstream = 5173"},
+		Attempts: []string{"127.0.0.1:5173 connection refused", "[::1]:5173 connection refused"},
+		Waited:   12*time.Second + 300*time.Millisecond,
+		Hints:    []string{"node (pid 41213, ~/shop/web) listens on 5174. If that is your server: `upstream = 5174`."},
+		Poll:     "/.well-known/devproxy/state?path=%2F", RetryAfter: 1,
+	}
+	unknown = Page{
+		Status: 404, Title: "shpo.localhost is not in any Proxyfile served now.",
+		Suggest:   &Link{URL: "https://shop.localhost"},
+		Served:    []Link{{"https://shop.localhost", "~/shop/Proxyfile:1"}, {"https://mail.shop.localhost", "~/shop/Proxyfile:7"}},
+		CodeTitle: "To add it:", Code: `host "shpo.localhost" { upstream = 3000 }`,
+	}
+	broken = Page{Status: 502, Title: "The upstream gave no usable answer.", Lead: "Upstream :3000 reset the connection before it answered.",
+		Quote: &Quote{"Proxyfile:5", `route "/api" { upstream = 3000 }`}, Hints: []string{"Its own output may say why."}}
+)
+
+func write(p Page, method string, fields ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "/", nil)
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
+	w := httptest.NewRecorder()
+	if err := p.Write(w, r); err != nil {
+		panic(err)
+	}
+	return w
+}
+
+func TestAProgramGetsLinesOfText(t *testing.T) {
+	for name, test := range map[string]struct {
+		page Page
+		want string
+	}{
+		"waiting": {waiting, `Nothing answers on port 5173 yet.
+Proxyfile:2    upstream = 5173
+127.0.0.1:5173 connection refused · [::1]:5173 connection refused
+node (pid 41213, ~/shop/web) listens on 5174. If that is your server: ` + "`upstream = 5174`" + `.
+`},
+		"unknown": {unknown, `shpo.localhost is not in any Proxyfile served now.
+Did you mean https://shop.localhost ?
+Served: https://shop.localhost (~/shop/Proxyfile:1)
+        https://mail.shop.localhost (~/shop/Proxyfile:7)
+To add it: host "shpo.localhost" { upstream = 3000 }
+`},
+		"broken": {broken, `The upstream gave no usable answer.
+Upstream :3000 reset the connection before it answered.
+Proxyfile:5    route "/api" { upstream = 3000 }
+Its own output may say why.
+`},
+		"share":   {Restarting("/x"), "This site is restarting.\n"},
+		"hostile": {Page{Status: 404, Title: "a\nb\x1b[2J\u009bc"}, "a b [2J c\n"},
+	} {
+		w := write(test.page, "GET", "Accept", "*/*")
+		if diff := cmp.Diff(test.want, w.Body.String()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if w.Code != test.page.Status || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+	}
+}
+
+func TestWhoGetsHTML(t *testing.T) {
+	for _, test := range []struct {
+		dest, accept string
+		want         bool
+	}{
+		{"document", "*/*", true}, {"iframe", "", true}, {"empty", "text/html", false}, {"script", "*/*", false},
+		{"", "text/html,application/xhtml+xml", true}, {"", "*/*", false}, {"", "application/json", false},
+	} {
+		w := write(waiting, "GET", "Sec-Fetch-Dest", test.dest, "Accept", test.accept)
+		if got := strings.HasPrefix(w.Header().Get("Content-Type"), "text/html"); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+func TestHeadersOfThePage(t *testing.T) {
+	w := write(waiting, "GET", "Accept", "text/html")
+	header := w.Header()
+	if header.Get("Cache-Control") != "no-store" || header.Get("Retry-After") != "1" || header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("header = %v", header)
+	}
+	if h := write(unknown, "GET").Header(); h.Get("Retry-After") != "" {
+		t.Error("a page that will not change asks to be tried again")
+	}
+	head := write(waiting, "HEAD", "Accept", "text/html")
+	if head.Body.Len() != 0 || head.Header().Get("Content-Length") != header.Get("Content-Length") || head.Code != 503 {
+		t.Errorf("HEAD: %d bytes, %v", head.Body.Len(), head.Header())
+	}
+}
+
+// A policy with the wrong hash would switch the page off in silence.
+func TestThePolicyAllowsExactlyWhatThePageHolds(t *testing.T) {
+	w := write(waiting, "GET", "Accept", "text/html")
+	policy, body := w.Header().Get("Content-Security-Policy"), w.Body.String()
+	for _, element := range []string{"style", "script"} {
+		found := regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(body, -1)
+		if len(found) != 1 || !strings.Contains(policy, element+"-src '"+hash(found[0][1])+"'") {
+			t.Errorf("%d <%s> elements, policy %s", len(found), element, policy)
+		}
+	}
+	if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") {
+		t.Error(policy)
+	}
+	if external := regexp.MustCompile(`(?:src|href)="(https?:)?//`).FindString(body); external != "" {
+		t.Errorf("the page loads from elsewhere: %s", external)
+	}
+	if regexp.MustCompile(`\s(style|on[a-z]+)="`).MatchString(body) {
+		t.Error("an inline attribute, which the policy forbids")
+	}
+}
+
+func TestEverythingIsEscaped(t *testing.T) {
+	const evil = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&`
+	p := Page{Status: 503, Title: evil, Lead: evil, Quote: &Quote{evil, evil}, Attempts: []string{evil}, Hints: []string{evil + "`" + evil + "`"},
+		Suggest: &Link{"javascript:alert(1)", evil}, Served: []Link{{"javascript:alert(1)", evil}}, CodeTitle: evil, Code: evil, Poll: evil}
+	body := write(p, "GET", "Accept", "text/html").Body.String()
+	if strings.Count(body, "<script") != 1 || strings.Contains(body, "<img") || strings.Contains(body, `href="javascript:`) {
+		t.Error(body)
+	}
+	if n := strings.Count(html.UnescapeString(body), evil); n < 9 {
+		t.Errorf("the text is shown %d times", n)
+	}
+	if !strings.Contains(body, "data-poll=\"&lt;script&gt;") {
+		t.Error("the polled path is not escaped as an attribute")
+	}
+}
+
+func TestOnlyAPageThatWaitsPolls(t *testing.T) {
+	for _, p := range []Page{unknown, broken} {
+		if body := write(p, "GET", "Accept", "text/html").Body.String(); strings.Contains(body, "<script") || strings.Contains(body, "refresh") {
+			t.Errorf("%d reloads itself", p.Status)
+		}
+	}
+	body := write(waiting, "GET", "Accept", "text/html").Body.String()
+	for _, part := range []string{`data-poll="/.well-known/devproxy/state?path=%2F"`, `<noscript><meta http-equiv="refresh" content="2"></noscript>`, `data-waited="12"`} {
+		if !strings.Contains(body, part) {
+			t.Errorf("the waiting page lacks %s", part)
+		}
+	}
+}
+
+func TestBackticksBecomeCode(t *testing.T) {
+	for hint, want := range map[string][]span{
+		"plain":     {{"plain", false}},
+		"a `b` c":   {{"a ", false}, {"b", true}, {" c", false}},
+		"`b``c`":    {{"b", true}, {"c", true}},
+		"a ` b":     {{"a ` b", false}},
+		"`a` b ` c": {{"a", true}, {" b ` c", false}},
+	} {
+		if diff := cmp.Diff(want, spans(hint)); diff != "" {
+			t.Errorf("%q: %s", hint, diff)
+		}
+	}
+}
+
+func TestAShareTellsNothing(t *testing.T) {
+	body := write(Restarting("/p"), "GET", "Accept", "text/html").Body.String()
+	if !strings.Contains(body, "This site is restarting.") || strings.Contains(body, "localhost") || strings.Contains(body, "Proxyfile") {
+		t.Error(body)
+	}
+}

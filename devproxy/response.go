@@ -1,0 +1,40 @@
+package devproxy
+
+import (
+	"net/http"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// responseWriter notes what is written through it, for the exchange's record.
+// http.ResponseController reaches the writer below through Unwrap.
+type responseWriter struct {
+	http.ResponseWriter
+	status int           // the final status; 0 while there is none
+	bytes  int64         // of the body
+	fields []plan.Header // what the route sets and removes, last
+}
+
+// Unwrap is what http.ResponseController looks for.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader notes the final status. Informational ones (RFC 9110 section
+// 15.2) pass, but for 101, after which the connection is no longer HTTP.
+func (w *responseWriter) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+	if status >= 200 {
+		setHeaders(w.Header(), w.fields)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}

@@ -1,0 +1,118 @@
+package devproxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/listen"
+)
+
+const (
+	// headTimeout bounds the arrival of a request's head. A browser sends it
+	// in one piece; a person typing into openssl has this long.
+	headTimeout = 30 * time.Second
+	// idleTimeout closes connections nobody uses. It is longer than what
+	// browsers keep (Chromium: 5 minutes), so that the browser closes first
+	// and no request meets a closing connection.
+	idleTimeout = 6 * time.Minute
+	// maxHeadBytes bounds a request's head (listen refuses earlier for
+	// HTTP/1; this is HTTP/2's bound).
+	maxHeadBytes = 64 << 10
+	// maxStreams is what one HTTP/2 connection may ask for at once: a cold
+	// load of a large module graph asks for all it knows of.
+	maxStreams = 1000
+	// maxFrame is the longest HTTP/2 frame taken, the least that RFC 9113
+	// section 4.2 allows and what browsers send. A frame of a head is held
+	// whole, so net/http's 1 MiB would be a stranger's to fill.
+	maxFrame = 16 << 10
+	// uploadWindow is HTTP/2's credit for one upload. net/http's default of
+	// 1 MiB would do on loopback; the connection's is made to hold four.
+	uploadWindow = 1 << 20
+)
+
+// Run serves on the listeners until ctx ends. Then it accepts nothing more,
+// closes streams, which have no end of their own, and returns when the
+// requests in flight are finished; Close cuts them short. The error is a
+// listener's that failed on its own.
+func (s *Server) Run(ctx context.Context, log *slog.Logger, listeners ...net.Listener) error {
+	srv := s.httpServer(log)
+	var group sync.WaitGroup
+	failed := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		group.Go(func() {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.drain(srv)
+	group.Wait()
+	return err
+}
+
+func (s *Server) httpServer(log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Server{
+		Handler:           s,
+		ConnContext:       listen.ConnContext,
+		ConnState:         listen.ConnState,
+		ReadHeaderTimeout: headTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeadBytes,
+		Protocols:         protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReadFrameSize:              maxFrame,
+			MaxReceiveBufferPerStream:     uploadWindow,
+			MaxReceiveBufferPerConnection: 4 * uploadWindow,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// drain ends srv: streams are closed, requests finish. It returns early when
+// Close is called.
+func (s *Server) drain(srv *http.Server) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stop := context.AfterFunc(s.closing, cancel)
+	defer stop()
+
+	s.closeAllStreams()
+	if srv.Shutdown(ctx) != nil {
+		srv.Close()
+	}
+	s.retired.wait(ctx)
+}
+
+func (s *Server) closeAllStreams() {
+	g := s.current.Load()
+	for _, host := range g.plan.Hosts() {
+		for _, route := range host.Routes {
+			closeStreams(g, route)
+		}
+	}
+}
+
+// Close cuts off what Run still waits for and makes every later Apply fail.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	for _, u := range s.current.Load().upstreams {
+		u.Retire()
+	}
+}

@@ -1,0 +1,149 @@
+package devproxy
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/answer"
+	"github.com/devproxy/devproxy/devproxy/forward"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// serve answers r on x, or returns why it could not, with nothing written yet.
+func (s *Server) serve(x *exchange, r *http.Request) error {
+	if refusal, ok := listen.Refused(r); ok {
+		return refusal
+	}
+	if conn := listen.FromContext(r.Context()); !conn.TLS && (conn.PlainOnTLS || !s.listening.Load().ServePlain) {
+		return s.redirectToHTTPS(x, r)
+	}
+	if strings.HasPrefix(r.URL.Path, ownPaths) {
+		return s.serveOwn(x, r)
+	}
+	for {
+		match, err := x.generation.plan.Match(request(r))
+		if err != nil {
+			return err
+		}
+		x.route = match.Route
+		err = s.answer(x, r, match)
+		if !errors.Is(err, forward.ErrRetired) {
+			return err
+		}
+		// The plan changed while the request waited, and nothing has been sent
+		// yet: what the file says now counts.
+		x.generation = s.current.Load()
+	}
+}
+
+func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
+	if _, ok := match.Route.Answer.(*plan.Upstream); !ok {
+		x.w.fields = match.Route.ResponseHeaders // an upstream's are forward's
+	}
+	switch a := match.Route.Answer.(type) {
+	case *plan.Upstream:
+		return s.forward(x, r, match, a)
+	case *plan.Files:
+		return answer.Files(x.w, r, a, filesPath(match))
+	case *plan.Redirect:
+		return answer.Redirect(x.w, r, a, match.Rest)
+	case *plan.Respond:
+		return answer.Respond(x.w, r, a)
+	}
+	panic("a route without an answer") // plan.Build makes none
+}
+
+// filesPath is what is looked up in a folder: an exact route's own path stands
+// for the folder itself.
+func filesPath(match plan.Match) string {
+	if match.Route.Exact {
+		return "/"
+	}
+	return match.Rest
+}
+
+func setHeaders(to http.Header, fields []plan.Header) {
+	for _, field := range fields {
+		if field.Remove {
+			to.Del(field.Name)
+		} else {
+			to.Set(field.Name, field.Value)
+		}
+	}
+}
+
+func (s *Server) forward(x *exchange, r *http.Request, match plan.Match, spec *plan.Upstream) error {
+	return x.generation.upstream(spec).Forward(x.w, r, forward.Exchange{
+		Match:  match,
+		Target: match.Target(rawPath(r)),
+		Scheme: scheme(r),
+		Report: &x.report,
+	})
+}
+
+// request is what the plan matches r by.
+func request(r *http.Request) plan.Request {
+	return plan.Request{
+		Method:   r.Method,
+		Host:     hostname(r.Host),
+		Path:     rawPath(r),
+		RawQuery: r.URL.RawQuery,
+		Header:   r.Header,
+	}
+}
+
+// rawPath is the path as it came: RequestURI up to the query. URL.Path has
+// lost the difference between "/" and "%2F".
+func rawPath(r *http.Request) string {
+	target := r.RequestURI
+	if !strings.HasPrefix(target, "/") {
+		// Absolute-form (RFC 9112 section 3.2.2), or "*".
+		return r.URL.EscapedPath()
+	}
+	path, _, _ := strings.Cut(target, "?")
+	return path
+}
+
+// hostname is authority without its port and brackets.
+func hostname(authority string) string {
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		return host
+	}
+	return strings.Trim(authority, "[]")
+}
+
+func scheme(r *http.Request) string {
+	if listen.FromContext(r.Context()).TLS {
+		return "https"
+	}
+	return "http"
+}
+
+// redirectToHTTPS sends plain HTTP to the same place over TLS: with 307, which
+// keeps method and body and which no browser remembers beyond the session.
+func (s *Server) redirectToHTTPS(x *exchange, r *http.Request) error {
+	host := hostname(r.Host)
+	if _, err := x.generation.plan.Match(plan.Request{Method: r.Method, Host: host, Path: "/"}); err != nil {
+		var unknown *plan.UnknownHostError
+		if errors.As(err, &unknown) {
+			return err // a name that is not served is not sent anywhere
+		}
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	x.w.Header().Set("Location", s.publicURL(host)+requestTarget(r))
+	x.w.WriteHeader(http.StatusTemporaryRedirect)
+	return nil
+}
+
+// requestTarget is path and query as they came.
+func requestTarget(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
+}

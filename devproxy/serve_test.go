@@ -1,0 +1,141 @@
+package devproxy
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const fixedHosts = `host "shop.localhost" {
+  aliases = ["www.shop.localhost"]
+  respond = 204
+}
+
+host "*.tenant.localhost" { respond = 204 }
+`
+
+func TestPlainHTTPIsRedirected(t *testing.T) {
+	s := serveFile(t, fixedHosts)
+	base := func(host string) string { return fmt.Sprintf("https://%s:%d", host, s.port()) }
+	for _, test := range []struct{ method, target, host, want string }{
+		{"GET", "/", "shop.localhost", base("shop.localhost") + "/"},
+		{"GET", "/a/b?c=d&e", "shop.localhost", base("shop.localhost") + "/a/b?c=d&e"},
+		{"POST", "/a%2Fb%20?", "shop.localhost:8080", base("shop.localhost") + "/a%2Fb%20?"},
+		{"GET", "/x", "WWW.shop.localhost.", base("WWW.shop.localhost.") + "/x"},
+		{"GET", "/x", "a.tenant.localhost", base("a.tenant.localhost") + "/x"},
+		{"GET", "//evil.example/x", "shop.localhost", base("shop.localhost") + "//evil.example/x"},
+		{"GET", "http://shop.localhost/abs?q", "shop.localhost", base("shop.localhost") + "/abs?q"},
+	} {
+		got := s.plain(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", test.method, test.target, test.host))
+		if got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != test.want {
+			t.Errorf("%s %s: %d to %q, want 307 to %q", test.host, test.target, got.status, got.header.Get("Location"), test.want)
+		}
+	}
+}
+
+func TestPortIsLeftOutWhenItIsTheDefault(t *testing.T) {
+	s := serveFile(t, fixedHosts)
+	s.SetListening(Listening{HTTPSPort: 443})
+	got := s.plain("GET /x HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n")
+	if got.header.Get("Location") != "https://shop.localhost/x" {
+		t.Errorf("to %q", got.header.Get("Location"))
+	}
+}
+
+// TestHostAttacks asks for names that are not served, as DNS rebinding and
+// cache poisoning do. None is sent anywhere, none reaches a route, and the page
+// names what is served.
+func TestHostAttacks(t *testing.T) {
+	for _, listenBlock := range []string{"", "listen { redirect = false }\n"} {
+		s := serveFile(t, listenBlock+fixedHosts)
+		for _, host := range []string{
+			"evil.example", "evil.example:443", "shop.localhost.evil.example", "evil-shop.localhost", "localhost",
+			"127.0.0.1", "[::1]:80", "a.b.tenant.localhost", "tenant.localhost", "xn--shop.localhost", "shop.localhost..",
+		} {
+			got := s.plain("GET / HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: shop.localhost\r\nForwarded: host=shop.localhost\r\nConnection: close\r\n\r\n")
+			if got.status != http.StatusNotFound && got.status != http.StatusBadRequest || got.header.Get("Location") != "" {
+				t.Errorf("%sHost %s: status %d, Location %q", listenBlock, host, got.status, got.header.Get("Location"))
+			}
+		}
+		// Refused before the plan is asked.
+		for _, host := range []string{"shop.localhost/x", "a@shop.localhost", "shop.localhost:x", "shop.localhost, evil.example", ""} {
+			got := s.plain("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+			if got.status != http.StatusBadRequest && got.status != http.StatusNotFound {
+				t.Errorf("Host %q: status %d", host, got.status)
+			}
+		}
+	}
+}
+
+func TestUnknownHostPage(t *testing.T) {
+	s := serveFile(t, fixedHosts)
+	got := s.get(strings.Replace(s.url("/"), "shop", "shpo", 1), "Accept", "text/html")
+	if got.status != 404 {
+		t.Fatalf("status %d", got.status)
+	}
+	for _, want := range []string{
+		"shpo.localhost is not in any Proxyfile served now.",
+		fmt.Sprintf("https://shop.localhost:%d", s.port()),
+		"/Proxyfile:1",
+		"upstream = 3000",
+	} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the page does not say %q:\n%s", want, got.body)
+		}
+	}
+	// The name comes from whoever asks: it must not become markup, nor a file's
+	// text to paste when it is no name for here.
+	hostile := s.plain("GET / HTTP/1.1\r\nHost: <script>alert(1)</script>\r\nAccept: text/html\r\n\r\n")
+	if strings.Contains(hostile.body, "<script>alert") {
+		t.Errorf("the page carries markup of the visitor:\n%s", hostile.body)
+	}
+}
+
+// TestState asks what a waiting page polls: it learns one word.
+func TestState(t *testing.T) {
+	a := newDevServer(t, "a")
+	s := serveFile(t, fmt.Sprintf(`host "shop.localhost" {
+  upstream = %d
+  route "/api" { upstream = %d }
+  route "/fixed" { respond = 204 }
+}
+`, a.port(), freePort(t)))
+	for path, want := range map[string]string{"/": "up", "/api/x?y=z": "waiting", "/fixed": "up", "/../etc": "up", "": "up"} {
+		got := s.get(s.url(statePath + "?path=" + queryEscape(path)))
+		if got.status != 200 || got.body != want+"\n" || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%q: status %d, %q, %v; want %q", path, got.status, got.body, got.header, want)
+		}
+		for name := range got.header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: other origins may read it", name)
+			}
+		}
+	}
+	if got := s.get(s.url(ownPaths + "else")); got.status != 404 {
+		t.Errorf("a path of ours that is none: %d", got.status)
+	}
+	select {
+	case x := <-s.records.C:
+		t.Errorf("recorded: %+v", x)
+	default:
+	}
+}
+
+// TestWaitingPage navigates to a port that nothing listens on.
+func TestWaitingPage(t *testing.T) {
+	port := freePort(t)
+	s := serveFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %d }\n", port))
+	got := s.get(s.url("/a?b"), "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html")
+	if got.status != 503 || got.header.Get("Retry-After") != "1" {
+		t.Errorf("status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+	}
+	for _, want := range []string{fmt.Sprintf("Nothing answers on port %d yet.", port), "Proxyfile:1", "connection refused", statePath} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the page does not say %q:\n%s", want, got.body)
+		}
+	}
+	if x := <-s.records.C; x.Status != 503 || x.Page != "waiting page" || x.Route != "Proxyfile:1" || x.Target != "/a?b" {
+		t.Errorf("recorded %+v", x)
+	}
+}

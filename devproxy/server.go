@@ -1,0 +1,91 @@
+// Package devproxy serves the plans of projects: it joins listeners, plans,
+// upstreams and pages into one running server, and applies new plans to it
+// without closing anything that has not changed.
+//
+// A request reads the current generation once and lives in it to its end. A
+// save builds the next generation beside the current one and swaps one pointer.
+package devproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/devproxy/devproxy/devproxy/inspect"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// Options configure a Server.
+type Options struct {
+	// Recorder records every exchange.
+	Recorder *inspect.Recorder
+	// OnState is called when an upstream comes up or goes away; nil means
+	// nobody asks. It must not block.
+	OnState func(StateChange)
+	// Folder is how people know a folder, as pages name it ("~/shop"); nil
+	// names it by its path.
+	Folder func(path string) string
+}
+
+// Server serves one generation at a time. It is an http.Handler; Run serves it
+// on listeners. Create one with New; Close ends what it runs.
+type Server struct {
+	opts     Options
+	instance string // in the hop header, to recognise a loop
+
+	current  atomic.Pointer[generation]
+	inFlight atomic.Int64
+
+	mu      sync.Mutex // held by Apply, Remove and Close, never by a request
+	folders []folderPlan
+	closed  bool
+
+	retired   retirees
+	listening atomic.Pointer[Listening]
+
+	closing context.Context // ended by Close
+	cancel  context.CancelFunc
+}
+
+// Listening is what the server must know of its sockets.
+type Listening struct {
+	// HTTPSPort is the port that plain HTTP is redirected to.
+	HTTPSPort uint16
+	// ServePlain serves plans over plain HTTP too, instead of redirecting.
+	ServePlain bool
+}
+
+// SetListening says what the sockets are now. Before, it is port 443.
+func (s *Server) SetListening(l Listening) { s.listening.Store(&l) }
+
+// folderPlan is what one folder wants served.
+type folderPlan struct {
+	folder string
+	plan   *plan.Plan
+}
+
+// New is a server with nothing to serve yet: every host is unknown.
+func New(opts Options) *Server {
+	if opts.Folder == nil {
+		opts.Folder = func(path string) string { return path }
+	}
+	s := &Server{opts: opts, instance: rand.Text()}
+	s.closing, s.cancel = context.WithCancel(context.Background())
+	s.SetListening(Listening{HTTPSPort: 443})
+	s.current.Store(&generation{plan: &plan.Plan{}})
+	return s
+}
+
+// ServeHTTP is the way of every request, from whichever listener: the exchange
+// is opened, answered or failed, and closed.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.inFlight.Add(1)
+	defer s.inFlight.Add(-1)
+	x := s.open(w)
+	defer s.close(x, r)
+	if x.err = s.serve(x, r); x.err != nil {
+		s.fail(x, r)
+	}
+}

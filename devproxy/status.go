@@ -1,0 +1,111 @@
+package devproxy
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/forward"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// StateChange tells that an upstream came up or went away.
+type StateChange struct {
+	Upstream string // ":5173"
+	Up       bool
+	At       time.Time
+	// After is how long it was in the other state; 0 when that is not known.
+	After  time.Duration
+	Detail string // why it waits; empty when up
+}
+
+// The states of a route.
+const (
+	StateUp      = "up"
+	StateWaiting = "waiting"
+	StateReady   = "ready" // answered by devproxy itself
+)
+
+func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
+	opts := forward.Options{Instance: s.instance}
+	if s.opts.OnState != nil {
+		opts.OnState = func(state forward.State) {
+			s.opts.OnState(StateChange{Upstream: spec.Text, Up: state.Up, At: state.Since, After: state.After, Detail: refusals(state)})
+		}
+	}
+	return forward.New(spec, opts)
+}
+
+// refusals is "nothing listens on 127.0.0.1:5173 or [::1]:5173".
+func refusals(state forward.State) string {
+	if state.Up || len(state.Attempts) == 0 {
+		return ""
+	}
+	return forward.Unavailable{Attempts: state.Attempts}.String()
+}
+
+// statusPatience bounds the connecting that asking for a status costs: ports
+// of this machine answer at once.
+const statusPatience = 300 * time.Millisecond
+
+// Hosts are the served hosts and the state of their routes, each upstream
+// asked by connecting to it.
+func (s *Server) Hosts(ctx context.Context) []control.Host {
+	g := s.current.Load()
+	g.probe(ctx)
+	hosts := make([]control.Host, 0, len(g.plan.Hosts()))
+	for _, h := range g.plan.Hosts() {
+		host := control.Host{Name: h.Name, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
+		for i := len(h.Routes) - 1; i >= 0; i-- { // as written: the shortest path first
+			host.Routes = append(host.Routes, g.routeStatus(h.Routes[i]))
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// probe asks all upstreams at once.
+func (g *generation) probe(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, u := range g.upstreams {
+		group.Go(func() { u.Probe(ctx) })
+	}
+	group.Wait()
+}
+
+func (g *generation) routeStatus(route *plan.Route) control.Route {
+	status := control.Route{Path: route.Label(), Upstream: route.Answer.String(), State: StateReady}
+	spec, ok := route.Answer.(*plan.Upstream)
+	if !ok {
+		return status
+	}
+	state := g.upstream(spec).State()
+	status.State = StateWaiting
+	if state.Up {
+		status.State = StateUp
+		return status
+	}
+	status.Detail = refusals(state)
+	for _, process := range nearby(spec) {
+		status.Hints = append(status.Hints, process.String())
+	}
+	return status
+}
+
+// Generation is the number of the plan that is served now; 0 before the first.
+func (s *Server) Generation() uint64 { return s.current.Load().number }
+
+// Streams is the number of open upgraded connections and event streams.
+func (s *Server) Streams() int { return s.current.Load().streams() }
+
+// InFlight is the number of exchanges that have not ended, streams among them.
+func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
+
+// publicURL is where a host is served.
+func (s *Server) publicURL(name string) string {
+	return "https://" + name + strings.TrimSuffix(":"+itoa(s.listening.Load().HTTPSPort), ":443")
+}
