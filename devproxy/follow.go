@@ -2,6 +2,7 @@ package devproxy
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,7 +79,14 @@ func (p *Project) plan(save *Save) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.env = env
+	if !slices.Equal(env.Bound, p.env.Bound) {
+		// url() names the port, which only now is known.
+		p.env = env
+		save.File, save.Diagnostics, err = p.Load()
+		if err != nil || save.Diagnostics.HasErrors() {
+			return nil, err
+		}
+	}
 	built, diags := plan.Build(save.File, env)
 	save.add(diags)
 	if diags.HasErrors() {

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // BenchmarkForward compares a small GET over kept-alive connections with
@@ -21,7 +20,7 @@ func BenchmarkForward(b *testing.B) {
 	body := strings.Repeat("x", 1024)
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) }))
 	defer up.Close()
-	spec := &plan.Upstream{Members: []plan.Member{{Scheme: hcl.SchemeHTTP, Network: "tcp", Addrs: []string{up.Listener.Addr().String()}, Text: ":up"}}}
+	spec := &plan.Upstream{Members: []plan.Member{{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{up.Listener.Addr().String()}, Text: ":up"}}}
 	u := New(spec, Options{Instance: "bench"})
 	defer u.Retire()
 	route := &plan.Route{ID: "r", Path: "/", Hold: plan.DefaultHold}

@@ -16,12 +16,22 @@ type clock struct {
 	stopped bool
 }
 
-// startClock calls expire after limit; 0 gives nil.
+// startClock calls expire after limit, but never once stop has returned; 0 gives
+// nil.
 func startClock(limit time.Duration, expire func()) *clock {
 	if limit <= 0 {
 		return nil
 	}
-	return &clock{limit: limit, timer: time.AfterFunc(limit, expire)}
+	c := &clock{limit: limit}
+	c.timer = time.AfterFunc(limit, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.stopped {
+			c.stopped = true
+			expire()
+		}
+	})
+	return c
 }
 
 // pause stops the clock until resume, which starts it from zero.

@@ -6,16 +6,24 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// addresses is a Dial that knows how each address behaves.
-type addresses struct {
+// behaviour is how addresses answer.
+type behaviour struct {
 	delay map[string]time.Duration // before it answers; negative: never
 	fails map[string]error
+}
+
+// addresses is a Dial that knows how each address behaves.
+type addresses struct {
+	behaviour
+
+	mu    sync.Mutex
 	tried []string
 	open  int // connections
 }
@@ -25,10 +33,21 @@ type countedConn struct {
 	a *addresses
 }
 
-func (c countedConn) Close() error { c.a.open--; return nil }
+func (c countedConn) Close() error {
+	c.a.count(-1)
+	return nil
+}
+
+func (a *addresses) count(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open += n
+}
 
 func (a *addresses) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	a.mu.Lock()
 	a.tried = append(a.tried, addr)
+	a.mu.Unlock()
 	delay := a.delay[addr]
 	if delay < 0 {
 		<-ctx.Done()
@@ -38,7 +57,7 @@ func (a *addresses) dial(ctx context.Context, _, addr string) (net.Conn, error) 
 	if err := a.fails[addr]; err != nil {
 		return nil, err
 	}
-	a.open++
+	a.count(1)
 	return countedConn{nil, a}, nil
 }
 
@@ -46,19 +65,19 @@ func TestDialTriesEachAddressAndRemembersTheOneThatAnswered(t *testing.T) {
 	refused := syscall.ECONNREFUSED
 	for _, test := range []struct {
 		name  string
-		a     addresses
+		a     behaviour
 		takes time.Duration
 		want  string // addresses tried by two dials
 	}{
-		{"the first answers", addresses{}, 0, "v4 v4"},
-		{"the first refuses", addresses{fails: map[string]error{"v4": refused}}, 0, "v4 v6 v6"},
-		{"the first swallows packets", addresses{delay: map[string]time.Duration{"v4": -1}}, dialStagger, "v4 v6 v6"},
-		{"the first is slow and loses", addresses{delay: map[string]time.Duration{"v4": time.Second}}, dialStagger, "v4 v6 v6"},
-		{"the first is slow and wins", addresses{delay: map[string]time.Duration{"v4": 300 * time.Millisecond, "v6": time.Second}}, 300 * time.Millisecond, "v4 v6 v4 v6"},
+		{"the first answers", behaviour{}, 0, "v4 v4"},
+		{"the first refuses", behaviour{fails: map[string]error{"v4": refused}}, 0, "v4 v6 v6"},
+		{"the first swallows packets", behaviour{delay: map[string]time.Duration{"v4": -1}}, dialStagger, "v4 v6 v6"},
+		{"the first is slow and loses", behaviour{delay: map[string]time.Duration{"v4": time.Second}}, dialStagger, "v4 v6 v6"},
+		{"the first is slow and wins", behaviour{delay: map[string]time.Duration{"v4": 300 * time.Millisecond, "v6": time.Second}}, 300 * time.Millisecond, "v4 v6 v4 v6"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := test.a
+				a := addresses{behaviour: test.a}
 				d := dialer{dial: a.dial, network: "tcp", addrs: []string{"v4", "v6"}}
 				start := time.Now()
 				for i := range 2 {
@@ -83,7 +102,7 @@ func TestDialTriesEachAddressAndRemembersTheOneThatAnswered(t *testing.T) {
 
 func TestDialGivesUpWithEveryCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := addresses{delay: map[string]time.Duration{"v4": -1}, fails: map[string]error{"v6": syscall.ENETUNREACH}}
+		a := addresses{behaviour: behaviour{delay: map[string]time.Duration{"v4": -1}, fails: map[string]error{"v6": syscall.ENETUNREACH}}}
 		d := dialer{dial: a.dial, network: "tcp", addrs: []string{"v4", "v6"}}
 		start := time.Now()
 		_, err := d.connect(t.Context())

@@ -8,7 +8,7 @@ import (
 	"net"
 	"strings"
 
-	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // fault puts an error of the transport into words that help.
@@ -61,7 +61,7 @@ func protocolFault(m *member, err error) (reason, hint string) {
 		return "speaks TLS", `write "https://" before its address`
 	case strings.Contains(text, "malformed HTTP response") && strings.Contains(text, `\x00\x00`):
 		return "speaks HTTP/2 without TLS", `write "h2c://" before its address`
-	case m.Scheme == hcl.SchemeH2C && (strings.Contains(text, "frame too large") || strings.Contains(text, "HTTP/1.1")):
+	case m.Scheme == plan.SchemeH2C && (strings.Contains(text, "frame too large") || strings.Contains(text, "could not be established") || strings.Contains(text, "HTTP/1.1")):
 		return "does not speak HTTP/2 without TLS", `write "http://" instead of "h2c://"`
 	case strings.Contains(text, "server response headers exceeded"):
 		return "answered with a head of more than 1 MiB", "look for a cookie or header that grows"

@@ -12,16 +12,15 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 func TestABadAnswerIsExplained(t *testing.T) {
 	ok := http.NotFoundHandler()
-	as := func(m plan.Member, scheme hcl.Scheme) plan.Member {
+	as := func(m plan.Member, scheme plan.Scheme) plan.Member {
 		m.Scheme, m.ServerName, m.SkipVerify = scheme, "localhost", true
 		return m
 	}
-	verified := as(startUpstream(t, "https", ok), hcl.SchemeHTTPS)
+	verified := as(startUpstream(t, "https", ok), plan.SchemeHTTPS)
 	verified.SkipVerify = false
 	wrongName := startUpstream(t, "https", ok)
 	wrongName.SkipVerify, wrongName.ServerName = false, "elsewhere.example"
@@ -30,10 +29,10 @@ func TestABadAnswerIsExplained(t *testing.T) {
 		m            plan.Member
 		reason, hint string
 	}{
-		{"TLS where HTTP is written", as(startUpstream(t, "https", ok), hcl.SchemeHTTP), "", "https://"},
-		{"HTTP where TLS is written", as(startUpstream(t, "http", ok), hcl.SchemeHTTPS), "does not speak TLS", "http://"},
-		{"h2c where HTTP is written", as(answering(t, "\x00\x00\x12\x04\x00\x00\x00\x00\x00"), hcl.SchemeHTTP), "speaks HTTP/2 without TLS", "h2c://"},
-		{"HTTP where h2c is written", as(answering(t, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), hcl.SchemeH2C), "does not speak HTTP/2", "http://"},
+		{"TLS where HTTP is written", as(startUpstream(t, "https", ok), plan.SchemeHTTP), "", "https://"},
+		{"HTTP where TLS is written", as(startUpstream(t, "http", ok), plan.SchemeHTTPS), "does not speak TLS", "http://"},
+		{"h2c where HTTP is written", as(answering(t, "\x00\x00\x12\x04\x00\x00\x00\x00\x00"), plan.SchemeHTTP), "speaks HTTP/2 without TLS", "h2c://"},
+		{"HTTP where h2c is written", as(answering(t, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), plan.SchemeH2C), "does not speak HTTP/2", "http://"},
 		{"a certificate nobody knows", verified, "certificate", "tls_skip_verify = true"},
 		{"garbage", answering(t, "220 mail.localhost ESMTP\r\n"), "something that is not HTTP", "right port"},
 		{"a status that is none", answering(t, "HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), "a status that does not exist", "right port"},

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // visitorModes are the protocols a visitor speaks.
@@ -134,19 +133,19 @@ func startUpstream(t *testing.T, mode string, handler http.Handler) plan.Member 
 	t.Helper()
 	srv := httptest.NewUnstartedServer(handler)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // some are spoken to wrongly
-	member := plan.Member{Scheme: hcl.SchemeHTTP, Network: "tcp", Text: ":upstream"}
+	member := plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Text: ":upstream"}
 	switch mode {
 	case "http":
 		srv.Start()
 	case "https":
 		srv.EnableHTTP2 = true
 		srv.StartTLS()
-		member.Scheme, member.SkipVerify, member.ServerName = hcl.SchemeHTTPS, true, "localhost"
+		member.Scheme, member.SkipVerify, member.ServerName = plan.SchemeHTTPS, true, "localhost"
 	case "h2c":
 		srv.Config.Protocols = new(http.Protocols)
 		srv.Config.Protocols.SetUnencryptedHTTP2(true)
 		srv.Start()
-		member.Scheme = hcl.SchemeH2C
+		member.Scheme = plan.SchemeH2C
 	case "unix":
 		path := t.TempDir() + "/s"
 		ln, err := net.Listen("unix", path)

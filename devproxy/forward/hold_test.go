@@ -8,26 +8,48 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // port is an in-memory address that refuses until it is opened; then every
 // connection gets answer.
 type port struct {
+	answer string
+
+	mu      sync.Mutex
 	opensAt time.Time // zero: never
-	answer  string
 	dials   int
 }
 
-func (p *port) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (p *port) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opensAt = time.Now()
+}
+
+// dialled is how often somebody tried.
+func (p *port) dialled() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dials
+}
+
+// try counts a dial and reports whether it is accepted.
+func (p *port) try() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.dials++
-	if p.opensAt.IsZero() || time.Now().Before(p.opensAt) {
+	return !p.opensAt.IsZero() && !time.Now().Before(p.opensAt)
+}
+
+func (p *port) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if !p.try() {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
 	here, there := net.Pipe()
@@ -50,7 +72,7 @@ func (p *port) dial(ctx context.Context, network, addr string) (net.Conn, error)
 // bubble is an upstream at port, and what its exchanges share.
 func bubble(p *port, opts Options) (*Upstream, *plan.Route) {
 	opts.Dial = p.dial
-	spec := &plan.Upstream{Members: []plan.Member{{Scheme: hcl.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:5173"}, Text: ":5173"}}}
+	spec := &plan.Upstream{Members: []plan.Member{{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:5173"}, Text: ":5173"}}}
 	return New(spec, opts), &plan.Route{ID: "route", Path: "/", Hold: 10 * time.Second}
 }
 
@@ -124,8 +146,8 @@ func TestAHeldRequestIsAnsweredSoonAfterThePortOpens(t *testing.T) {
 			if late := time.Since(start) - opens; late > probeLast || report.Held == 0 {
 				t.Errorf("answered %v after the port opened; held %v", late, report.Held)
 			}
-			if limit := 8 + int(opens/probeLast); p.dials > limit {
-				t.Errorf("%d dials in %v", p.dials, opens)
+			if limit := 8 + int(opens/probeLast); p.dialled() > limit {
+				t.Errorf("%d dials in %v", p.dialled(), opens)
 			}
 			if state := u.State(); !state.Known || !state.Up || state.After == 0 {
 				t.Errorf("state = %+v", state)
@@ -157,12 +179,12 @@ func TestOneGoroutineLooksForAllHeldRequestsAndTheyAreBounded(t *testing.T) {
 		if !errors.As(page, &waiting) {
 			t.Errorf("a navigation got %v", page)
 		}
-		before := p.dials
+		before := p.dialled()
 		time.Sleep(5 * time.Second)
-		if n := p.dials - before; n > 5*4+8 {
+		if n := p.dialled() - before; n > 5*4+8 {
 			t.Errorf("%d dials in 5 s for 20 requests", n)
 		}
-		p.opensAt = time.Now()
+		p.open()
 		for range 20 {
 			if err := <-results; err != nil {
 				t.Error(err)
@@ -229,7 +251,7 @@ func TestAVisitorWhoLeavesIsHeldNoLonger(t *testing.T) {
 func TestAMissingSocketHoldsAndAWrongNameDoesNot(t *testing.T) {
 	for addr, held := range map[string]bool{"unix " + t.TempDir() + "/none.sock": true, "tcp no.such.name.invalid:80": false} {
 		network, addr, _ := strings.Cut(addr, " ")
-		u := New(&plan.Upstream{Members: []plan.Member{{Scheme: hcl.SchemeHTTP, Network: network, Addrs: []string{addr}}}}, Options{})
+		u := New(&plan.Upstream{Members: []plan.Member{{Scheme: plan.SchemeHTTP, Network: network, Addrs: []string{addr}}}}, Options{})
 		err, _, report := forwardOnce(u, &plan.Route{Hold: 30 * time.Millisecond}, request())
 		var unavailable *UnavailableError
 		var bad *UpstreamError
@@ -252,10 +274,10 @@ func TestProbesShareOneOutcome(t *testing.T) {
 				t.Fatalf("state = %+v", s)
 			}
 		}
-		if p.dials != 1 {
-			t.Errorf("%d dials for 100 probes", p.dials)
+		if p.dialled() != 1 {
+			t.Errorf("%d dials for 100 probes", p.dialled())
 		}
-		p.opensAt = time.Now()
+		p.open()
 		time.Sleep(probeInterval)
 		if s := u.Probe(t.Context()); !s.Up || s.After != probeInterval || s.Attempts != nil {
 			t.Errorf("state = %+v", s)

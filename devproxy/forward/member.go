@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // member is one address of an upstream with its connections.
@@ -31,11 +30,11 @@ func newMember(spec plan.Member, dial dialFunc, observe func([]Attempt)) *member
 // speaksHTTP2 is true when the pool's connections carry many requests each and
 // say which of them they did not read (RFC 9113 section 6.8).
 func (m *member) speaksHTTP2() bool {
-	return m.Scheme == hcl.SchemeH2C || m.answered.Load()
+	return m.Scheme == plan.SchemeH2C || m.answered.Load()
 }
 
 func (m *member) note(res *http.Response) {
-	if m.Scheme == hcl.SchemeHTTPS {
+	if m.Scheme == plan.SchemeHTTPS {
 		m.answered.Store(res.ProtoMajor == 2)
 	}
 }

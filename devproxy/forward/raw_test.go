@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // rawUpstream hands each accepted connection to serve, and closes it after.
@@ -37,7 +36,7 @@ func rawUpstream(t *testing.T, serve func(c *net.TCPConn, r *bufio.Reader)) plan
 		ln.Close()
 		conns.Wait()
 	})
-	return plan.Member{Scheme: hcl.SchemeHTTP, Network: "tcp", Addrs: []string{ln.Addr().String()}, Text: ":upstream"}
+	return plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{ln.Addr().String()}, Text: ":upstream"}
 }
 
 // readHead reads up to the empty line, as it came.

@@ -57,6 +57,16 @@ func (b *requestBody) open() (io.ReadCloser, error) {
 	return &bodyReader{body: b}, nil
 }
 
+// measure makes c the clock of the attempt that comes.
+func (b *requestBody) measure(c *clock) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clock = c
+	if b.filling {
+		c.pause()
+	}
+}
+
 // started reports whether anything was asked of the visitor.
 func (b *requestBody) started() bool {
 	b.mu.Lock()

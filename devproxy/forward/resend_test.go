@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // dying is a raw upstream that reads each request with its body and closes the
@@ -82,7 +81,7 @@ func TestMembersTakeTurnsAndOneThatRefusesIsPassedOver(t *testing.T) {
 	named := func(name string) plan.Member {
 		return startUpstream(t, "http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name) }))
 	}
-	dead := plan.Member{Scheme: hcl.SchemeHTTP, Network: "unix", Addrs: []string{t.TempDir() + "/none"}, Text: "none"}
+	dead := plan.Member{Scheme: plan.SchemeHTTP, Network: "unix", Addrs: []string{t.TempDir() + "/none"}, Text: "none"}
 	p := newProxy(t, "h1", Options{}, named("a"), dead, named("b"))
 	var got string
 	for range 6 {

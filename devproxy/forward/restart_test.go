@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // load asks p with several visitors at once until stop is closed and returns
@@ -79,7 +78,7 @@ func TestAGracefulRestartUnderLoadLosesNothing(t *testing.T) {
 	}
 	for _, visitor := range visitorModes {
 		srv := serve()
-		p := newProxy(t, visitor, Options{}, plan.Member{Scheme: hcl.SchemeHTTP, Network: "unix", Addrs: []string{socket}, Text: "unix"})
+		p := newProxy(t, visitor, Options{}, plan.Member{Scheme: plan.SchemeHTTP, Network: "unix", Addrs: []string{socket}, Text: "unix"})
 		stop := make(chan struct{})
 		go func() {
 			defer close(stop)
@@ -146,7 +145,7 @@ func TestACrashUnderLoadLosesNoIdempotentRequest(t *testing.T) {
 		bufio.NewReader(out).ReadString('\n')
 		return cmd
 	}
-	p := newProxy(t, "h1", Options{}, plan.Member{Scheme: hcl.SchemeHTTP, Network: "tcp", Addrs: []string{ln.Addr().String()}, Text: ":upstream"})
+	p := newProxy(t, "h1", Options{}, plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{ln.Addr().String()}, Text: ":upstream"})
 	stop := make(chan struct{})
 	go func() {
 		defer close(stop)
@@ -202,7 +201,7 @@ func TestNodesKeepAliveTimeoutFailsNoRequest(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(line, err)
 	}
-	p := newProxy(t, "h1", Options{}, plan.Member{Scheme: hcl.SchemeHTTP, Network: "unix", Addrs: []string{socket}, Text: "unix"})
+	p := newProxy(t, "h1", Options{}, plan.Member{Scheme: plan.SchemeHTTP, Network: "unix", Addrs: []string{socket}, Text: "unix"})
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {

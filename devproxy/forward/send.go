@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // maxResends bounds how often one request is sent again after the connection
@@ -76,7 +76,7 @@ func (f *forwarding) askMembers() (*http.Response, error) {
 func (f *forwarding) ask(m *member) (*http.Response, error) {
 	f.member = m
 	f.Report.Member = m.Text
-	if f.upgrade != "" && m.Scheme == hcl.SchemeH2C {
+	if f.upgrade != "" && m.Scheme == plan.SchemeH2C {
 		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "speaks HTTP/2, which has no Upgrade",
 			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
 	}
@@ -87,7 +87,7 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	}
 	f.clock = startClock(f.route.Timeout, func() { f.cancel(errTimeout) })
 	if f.body != nil {
-		f.body.clock = f.clock
+		f.body.measure(f.clock)
 	}
 	alone := f.alone()
 	// Said here, net/http does not send a body that was expected and declined.
@@ -97,6 +97,10 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	a.end()
 	if err != nil {
 		return nil, a.judge(m, err)
+	}
+	if context.Cause(f.ctx) == errTimeout { // in the moment in which it answered
+		res.Body.Close()
+		return nil, errTimeout
 	}
 	m.note(res)
 	return res, nil
@@ -114,7 +118,7 @@ func (f *forwarding) alone() bool {
 func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 	target := *f.target
 	target.Scheme, target.Host = "http", urlHost(&m.Member)
-	if m.Scheme == hcl.SchemeHTTPS {
+	if m.Scheme == plan.SchemeHTTPS {
 		target.Scheme = "https"
 	}
 	header, host := f.sentHeader(m)

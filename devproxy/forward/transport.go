@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 const (
@@ -39,9 +38,9 @@ type connectFunc func(ctx context.Context) (net.Conn, error)
 func newPooled(m plan.Member, connect connectFunc) *http.Transport {
 	t := newTransport(m, connect)
 	switch m.Scheme {
-	case hcl.SchemeH2C:
+	case plan.SchemeH2C:
 		t.Protocols.SetUnencryptedHTTP2(true)
-	case hcl.SchemeHTTPS:
+	case plan.SchemeHTTPS:
 		t.Protocols.SetHTTP1(true)
 		t.Protocols.SetHTTP2(true)
 	default:
@@ -76,7 +75,7 @@ func newTransport(m plan.Member, connect connectFunc) *http.Transport {
 		DisableCompression: true,
 		Protocols:          new(http.Protocols),
 	}
-	if m.Scheme == hcl.SchemeHTTPS {
+	if m.Scheme == plan.SchemeHTTPS {
 		t.TLSClientConfig = &tls.Config{
 			ServerName: m.ServerName,
 			// The Proxyfile's word, or a loopback upstream's own certificate.

@@ -111,8 +111,10 @@ func (t *tunnel) close() {
 		frames := make(chan struct{})
 		go func() {
 			defer close(frames)
-			t.toVisitor.end(closeFrame(closeServiceRestart, false))
+			// The upstream first: a visitor's answer to its own close frame
+			// would otherwise be passed on in place of this one.
 			t.toUpstream.end(closeFrame(closeGoingAway, true))
+			t.toVisitor.end(closeFrame(closeServiceRestart, false))
 		}()
 		grace := time.NewTimer(closeGrace)
 		defer grace.Stop()

@@ -14,7 +14,7 @@ import (
 // waiting and unknown are the pages of the documentation.
 var (
 	waiting = Page{
-		Status: 503, Title: "Nothing answers on port 5173 yet.", Lead: "This page opens by itself when it does.",
+		Status: 503, Title: "Nothing answers on port 5173 yet.", Lead: OpensItself,
 		Quote:    &Quote{"Proxyfile:2", "upstream = 5173"},
 		Attempts: []string{"127.0.0.1:5173 connection refused", "[::1]:5173 connection refused"},
 		Waited:   12*time.Second + 300*time.Millisecond,
@@ -49,23 +49,27 @@ func TestAProgramGetsLinesOfText(t *testing.T) {
 		want string
 	}{
 		"waiting": {waiting, `Nothing answers on port 5173 yet.
-Proxyfile:2    upstream = 5173
-127.0.0.1:5173 connection refused · [::1]:5173 connection refused
+Proxyfile:2  upstream = 5173
+127.0.0.1:5173 connection refused
+[::1]:5173 connection refused
+waited 13 s
 node (pid 41213, ~/shop/web) listens on 5174. If that is your server: ` + "`upstream = 5174`" + `.
 `},
 		"unknown": {unknown, `shpo.localhost is not in any Proxyfile served now.
 Did you mean https://shop.localhost ?
-Served: https://shop.localhost (~/shop/Proxyfile:1)
-        https://mail.shop.localhost (~/shop/Proxyfile:7)
-To add it: host "shpo.localhost" { upstream = 3000 }
+Served:
+  https://shop.localhost  ~/shop/Proxyfile:1
+  https://mail.shop.localhost  ~/shop/Proxyfile:7
+To add it:
+  host "shpo.localhost" { upstream = 3000 }
 `},
 		"broken": {broken, `The upstream gave no usable answer.
 Upstream :3000 reset the connection before it answered.
-Proxyfile:5    route "/api" { upstream = 3000 }
+Proxyfile:5  route "/api" { upstream = 3000 }
 Its own output may say why.
 `},
-		"share":   {Restarting("/x"), "This site is restarting.\n"},
-		"hostile": {Page{Status: 404, Title: "a\nb\x1b[2J\u009bc"}, "a b [2J c\n"},
+		"share":   {Restarting("/x"), "This site is restarting.\nThe page opens by itself.\n"},
+		"hostile": {Page{Status: 404, Title: "a\nb\x1b[2J\u009bc\u202ed\xff"}, "a\ufffdb\ufffd[2J\ufffdc\ufffdd\ufffd\n"},
 	} {
 		w := write(test.page, "GET", "Accept", "*/*")
 		if diff := cmp.Diff(test.want, w.Body.String()); diff != "" {
@@ -82,7 +86,7 @@ func TestWhoGetsHTML(t *testing.T) {
 		dest, accept string
 		want         bool
 	}{
-		{"document", "*/*", true}, {"iframe", "", true}, {"empty", "text/html", false}, {"script", "*/*", false},
+		{"document", "text/html", true}, {"document", "*/*", false}, {"iframe", "text/html;q=0.5", true}, {"", "text/html;q=0", false}, {"empty", "text/html", false}, {"script", "*/*", false},
 		{"", "text/html,application/xhtml+xml", true}, {"", "*/*", false}, {"", "application/json", false},
 	} {
 		w := write(waiting, "GET", "Sec-Fetch-Dest", test.dest, "Accept", test.accept)
@@ -151,7 +155,7 @@ func TestOnlyAPageThatWaitsPolls(t *testing.T) {
 		}
 	}
 	body := write(waiting, "GET", "Accept", "text/html").Body.String()
-	for _, part := range []string{`data-poll="/.well-known/devproxy/state?path=%2F"`, `<noscript><meta http-equiv="refresh" content="2"></noscript>`, `data-waited="12"`} {
+	for _, part := range []string{`data-poll="/.well-known/devproxy/state?path=%2F"`, `<noscript><meta http-equiv="refresh" content="2"></noscript>`, `data-seconds="13"`} {
 		if !strings.Contains(body, part) {
 			t.Errorf("the waiting page lacks %s", part)
 		}
@@ -159,14 +163,14 @@ func TestOnlyAPageThatWaitsPolls(t *testing.T) {
 }
 
 func TestBackticksBecomeCode(t *testing.T) {
-	for hint, want := range map[string][]span{
+	for hint, want := range map[string][]piece{
 		"plain":     {{"plain", false}},
 		"a `b` c":   {{"a ", false}, {"b", true}, {" c", false}},
 		"`b``c`":    {{"b", true}, {"c", true}},
 		"a ` b":     {{"a ` b", false}},
 		"`a` b ` c": {{"a", true}, {" b ` c", false}},
 	} {
-		if diff := cmp.Diff(want, spans(hint)); diff != "" {
+		if diff := cmp.Diff(want, pieces(hint)); diff != "" {
 			t.Errorf("%q: %s", hint, diff)
 		}
 	}

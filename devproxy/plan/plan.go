@@ -122,9 +122,19 @@ type Upstream struct {
 	Text    string // for people: ":5173", ":3000, :3001"
 }
 
+// Scheme is how an upstream is spoken to, as the Proxyfile says it.
+type Scheme = hcl.Scheme
+
+// The schemes of an upstream.
+const (
+	SchemeHTTP  = hcl.SchemeHTTP
+	SchemeHTTPS = hcl.SchemeHTTPS
+	SchemeH2C   = hcl.SchemeH2C
+)
+
 // Member is one address of an upstream.
 type Member struct {
-	Scheme hcl.Scheme
+	Scheme Scheme
 	// Network is "tcp" or "unix". Addrs are dialled in order until one
 	// answers: "127.0.0.1:5173" and "[::1]:5173" for a port, a path for unix.
 	Network string

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/devproxy/devproxy/devproxy/inspect"
+)
+
+const (
+	// foldEvery is how often a folded line is looked at, and foldAfter how
+	// long after its last asset it is printed.
+	foldEvery = 200 * time.Millisecond
+	foldAfter = 500 * time.Millisecond
+)
+
+// accessLog prints a line for each exchange. Successful scripts, styles,
+// images and fonts are folded into one line, so that the address stays in
+// sight.
+type accessLog struct {
+	streams *streams
+	verbose bool // fold nothing
+	oneHost bool // there is no need to name it
+
+	folded      int
+	first, last time.Time // of the folded assets: the first's start, the last's end
+}
+
+func (a *accessLog) add(x inspect.Exchange) {
+	if !a.verbose && isAsset(x) {
+		if a.folded == 0 {
+			a.first = x.Start
+		}
+		a.folded++
+		a.last = x.Start.Add(x.Duration)
+		return
+	}
+	a.flush()
+	fmt.Fprintln(a.streams.Err, a.line(x))
+}
+
+// flush prints the folded assets, if there are any.
+func (a *accessLog) flush() {
+	if a.folded == 0 {
+		return
+	}
+	text := fmt.Sprintf("          + %s, %s", count(a.folded, "asset"), short(a.last.Sub(a.first)))
+	fmt.Fprintln(a.streams.Err, a.streams.dim(text))
+	a.folded = 0
+}
+
+// flushQuiet prints them once no more have come for a while.
+func (a *accessLog) flushQuiet(now time.Time) {
+	if a.folded > 0 && now.Sub(a.last) >= foldAfter {
+		a.flush()
+	}
+}
+
+func (a *accessLog) line(x inspect.Exchange) string {
+	s := a.streams
+	target := printable(x.Target)
+	if !a.oneHost {
+		host, _, _ := strings.Cut(x.Host, ":")
+		target = printable(host) + target
+	}
+	if room := s.Width - 45; room > 20 && len(target) > room {
+		target = target[:room] + "…"
+	}
+	line := fmt.Sprintf("%s  %-4s %-32s", s.dim(clock(x.Start)), x.Method, target)
+	place := ""
+	if x.Route != "" {
+		place = " (" + x.Route + ")"
+	}
+	switch {
+	case x.Page != "":
+		return line + "   " + s.yellow(x.Page) + place
+	case x.Status == 499:
+		return line + "   " + s.dim("visitor left after "+short(x.Duration))
+	case x.Error != "":
+		return line + "   " + s.red(fmt.Sprint(x.Status)) + "  " + printable(x.Error) + place
+	case x.Upgrade:
+		return line + "   " + s.dim("socket closed after "+short(x.Duration))
+	}
+	line += "   " + a.status(x.Status) + "  " + s.dim(short(x.Duration))
+	if x.Held >= time.Second {
+		line += s.dim("  held " + short(x.Held))
+	}
+	if x.Resent > 0 {
+		line += s.dim(fmt.Sprintf("  sent %d times", x.Resent+1))
+	}
+	return line
+}
+
+func (a *accessLog) status(status int) string {
+	text := fmt.Sprint(status)
+	switch {
+	case status >= 500:
+		return a.streams.red(text)
+	case status >= 400:
+		return a.streams.yellow(text)
+	}
+	return text
+}
+
+// assetEndings are file names that a page asks for by itself.
+var assetEndings = []string{
+	".js", ".mjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".map", ".wasm",
+	".css", ".scss", ".sass", ".less",
+	".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".ico",
+	".woff", ".woff2", ".ttf", ".otf",
+}
+
+func isAsset(x inspect.Exchange) bool {
+	if x.Method != http.MethodGet || x.Status >= 400 || x.Upgrade || x.Page != "" {
+		return false
+	}
+	name, _, _ := strings.Cut(x.Target, "?")
+	return strings.HasPrefix(name, "/@") || slices.Contains(assetEndings, strings.ToLower(path.Ext(name)))
+}
+
+// printable keeps a visitor from writing to the terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, text)
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+)
+
+// runAttached runs a program on our own streams with these variables on top of
+// ours. Signals reach it from the terminal by themselves; others are passed
+// on. A program that ran and failed is an *exec.ExitError.
+func runAttached(ctx context.Context, s *streams, argv, env []string) error {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", argv[0], err)
+	}
+	cmd := exec.Command(path, argv[1:]...)
+	cmd.Args[0] = argv[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
+	cmd.Env = append(os.Environ(), env...)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot run %s: %w", argv[0], err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case sig := <-signals:
+			if sig == syscall.SIGTERM {
+				_ = cmd.Process.Signal(sig) // it may just have ended
+			}
+		case <-ctx.Done():
+			_ = cmd.Process.Kill()
+			return errors.Join(ctx.Err(), <-ended)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// checker is the check verb.
+type checker struct {
+	*streams
+	json bool
+	file fileFlags
+}
+
+func newCheckCmd(s *streams) *cobra.Command {
+	c := &checker{streams: s}
+	cmd := &cobra.Command{
+		Use:        "check",
+		Short:      "report every mistake in the Proxyfile",
+		SuggestFor: []string{"validate", "lint", "test"},
+		Long: `Reports every mistake in the Proxyfile, each with the line and what to write
+instead. Exits 3 when there is one; warnings alone exit 0.`,
+		Example: "  devproxy check\n  devproxy check -f staging.hcl --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return c.run() },
+	}
+	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object a diagnostic, and one at the end")
+	addFileFlags(cmd, &c.file)
+	return cmd
+}
+
+func (c *checker) run() error {
+	file, diags, err := loadFile(c.file)
+	if err != nil {
+		return err
+	}
+	diags = withPlan(file, diags)
+	if c.json {
+		err = c.printJSON(file, diags)
+	} else {
+		err = c.print(file, diags)
+	}
+	if err == nil && diags.HasErrors() {
+		err = exit(exitProxyfile)
+	}
+	return err
+}
+
+// withPlan adds to diags what the plan alone can tell. Where the file has been
+// found wrong already, the plan's words for the same place are not repeated.
+func withPlan(file *hcl.File, diags hcl.Diagnostics) hcl.Diagnostics {
+	_, more := plan.Build(file, plan.Env{})
+	for _, d := range more {
+		if !mentions(diags, d.Range) {
+			diags = append(diags, d)
+		}
+	}
+	diags.Sort()
+	return diags
+}
+
+func mentions(diags hcl.Diagnostics, at hcl.Range) bool {
+	for _, d := range diags {
+		if d.Range.File == at.File && d.Range.Start.Line == at.Start.Line && d.Severity == hcl.Error {
+			return true
+		}
+	}
+	return false
+}
+
+// print writes the diagnostics to Err, and the result to Out.
+func (c *checker) print(file *hcl.File, diags hcl.Diagnostics) error {
+	if err := diags.Write(c.Err, file.Sources, c.Color); err != nil {
+		return fmt.Errorf("cannot write the diagnostics: %w", err)
+	}
+	n := newTally(file, diags)
+	if n.Errors > 0 {
+		fmt.Fprintln(c.Err, mistakes(n))
+		return nil
+	}
+	text := fmt.Sprintf("%s is valid: %s, %s", n.File, count(n.Hosts, "host"), count(n.Routes, "route"))
+	if n.Warnings > 0 {
+		text += ", " + count(n.Warnings, "warning")
+	}
+	fmt.Fprintln(c.Out, text)
+	return nil
+}
+
+// tally is the last object of `check --json`.
+type tally struct {
+	Event    string `json:"event"`
+	File     string `json:"file"`
+	Valid    bool   `json:"valid"`
+	Errors   int    `json:"errors"`
+	Warnings int    `json:"warnings"`
+	Hosts    int    `json:"hosts"`
+	Routes   int    `json:"routes"`
+}
+
+func newTally(file *hcl.File, diags hcl.Diagnostics) tally {
+	n := tally{Event: "checked", File: shownName(file), Hosts: len(file.Hosts)}
+	for _, d := range diags {
+		if d.Severity == hcl.Error {
+			n.Errors++
+		} else {
+			n.Warnings++
+		}
+	}
+	for _, h := range file.Hosts {
+		n.Routes += len(h.Routes)
+		// A host's own answer is its route "/".
+		if h.Upstream != nil || h.Files != nil || h.Redirect != nil || h.Respond != nil {
+			n.Routes++
+		}
+	}
+	n.Valid = n.Errors == 0
+	return n
+}
+
+// shownName is the name of the Proxyfile as its ranges have it.
+func shownName(file *hcl.File) string {
+	for name := range file.Sources {
+		if !strings.HasSuffix(name, hcl.LocalName) || strings.HasSuffix(file.Path, hcl.LocalName) {
+			return name
+		}
+	}
+	return file.Path
+}
+
+// mistakes is the line below diagnostics with an error: "2 errors, 1 warning".
+func mistakes(n tally) string {
+	text := count(n.Errors, "error")
+	if n.Warnings > 0 {
+		text += ", " + count(n.Warnings, "warning")
+	}
+	return text
+}
+
+func (c *checker) printJSON(file *hcl.File, diags hcl.Diagnostics) error {
+	out := json.NewEncoder(c.Out)
+	out.SetEscapeHTML(false)
+	for _, d := range diags {
+		if err := out.Encode(d); err != nil {
+			return fmt.Errorf("cannot write the diagnostics: %w", err)
+		}
+	}
+	return out.Encode(newTally(file, diags))
+}

@@ -1,0 +1,174 @@
+//go:build e2e && unix
+
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// demoLimit is for the demo with everything it builds and installs.
+const demoLimit = 6 * time.Minute
+
+// TestE2EDemo runs what `make demo` runs, with Vite and without, until every
+// link has answered.
+func TestE2EDemo(t *testing.T) {
+	for name, flags := range map[string][]string{"vite": nil, "no-node": {"--no-node"}} {
+		t.Run(name, func(t *testing.T) {
+			if flags == nil {
+				needTool(t, "npm")
+			}
+			// In the checkout, as its reader does it: only there is a module to
+			// build the API in. What it adds is what git ignores.
+			args := append([]string{"run", demoSource + "/run", "--devproxy", devproxyBinary(t), "--dir", demoSource, "--once"}, flags...)
+			_, state, private := privateState(t)
+			mark := "DEVPROXY_E2E_MARK=" + rand.Text()
+			env := append(os.Environ(), mark, "DEVPROXY_HOME="+state)
+			for _, entry := range private {
+				if strings.HasPrefix(entry, "XDG_RUNTIME_DIR=") {
+					env = append(env, entry)
+				}
+			}
+			out, err := runTool(t, demoLimit, env, needTool(t, "go"), append(args, "--", "--https", ":0")...)
+			if err != nil {
+				t.Fatalf("the demo ends with %v\n%s", err, out)
+			}
+			for _, path := range []string{"/", "/api/hello", "/docs/", "/old/routes"} {
+				line := regexp.MustCompile(`(?m)^200 HTTP/2\.0 https://shop\.localhost:\d+` + path + "$")
+				if !line.MatchString(out) {
+					t.Errorf("no answer for %s in:\n%s", path, out)
+				}
+			}
+			if served := !strings.Contains(out, "served from files instead"); served != (flags == nil) {
+				t.Errorf("served by Vite is %v:\n%s", served, out)
+			}
+			if left := processesWith(mark); left != nil {
+				t.Errorf("the demo leaves processes behind: %q", left)
+			}
+		})
+	}
+}
+
+// processesWith are the command lines of running processes with an entry in
+// their environment, where the system tells of them (Linux).
+func processesWith(entry string) (commands []string) {
+	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
+	for _, folder := range folders {
+		environ, err := os.ReadFile(filepath.Join(folder, "environ"))
+		if err != nil || !bytes.Contains(environ, []byte(entry)) {
+			continue
+		}
+		if command, err := os.ReadFile(filepath.Join(folder, "cmdline")); err == nil {
+			commands = append(commands, string(bytes.ReplaceAll(command, []byte{0}, []byte(" "))))
+		}
+	}
+	return commands
+}
+
+// certifiedNames are names that the root may sign for, of every kind.
+var certifiedNames = []string{"localhost", "shop.localhost", "a.b.shop.localhost", "127.0.0.1", "::1"}
+
+const helloProxyfile = `host "shop.localhost" { respond = { status = 200, body = "hello" } }`
+
+// TestE2EClients has clients with different certificate verification ask the
+// running program. localca proves the details; this proves the chain that `up`
+// really sends.
+func TestE2EClients(t *testing.T) {
+	u := startUp(t, projectDir(t, helloProxyfile))
+	for _, name := range certifiedNames {
+		dial := "127.0.0.1"
+		if name == "::1" {
+			dial = "::1"
+		}
+		for client, ask := range map[string]func(*testing.T, *upProcess, string, string) error{
+			"go": askGo, "curl": askCurl, "node": askNode, "openssl": askOpenSSL,
+		} {
+			t.Run(client+"/"+name, func(t *testing.T) {
+				if err := ask(t, u, name, dial); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// bracketed is a name as it is written in a URL.
+func bracketed(name string) string {
+	if strings.Contains(name, ":") {
+		return "[" + name + "]"
+	}
+	return name
+}
+
+func askGo(t *testing.T, u *upProcess, name, _ string) error {
+	for _, protocol := range []string{"h1", "h2"} {
+		status, body := fetch(t, u.client(protocol), u.url(bracketed(name), "/"))
+		if err := wantHello(name, status, body); err != nil {
+			return fmt.Errorf("%s: %w", protocol, err)
+		}
+	}
+	return nil
+}
+
+// wantHello: a name that is in no Proxyfile has a certificate all the same, so
+// that its page can say so.
+func wantHello(name string, status int, body string) error {
+	known := name == "shop.localhost"
+	if known && (status != 200 || body != "hello") || !known && status != 404 {
+		return fmt.Errorf("%s answers %d %.60q", name, status, body)
+	}
+	return nil
+}
+
+func askCurl(t *testing.T, u *upProcess, name, dial string) error {
+	port := fmt.Sprint(u.addr.Port())
+	out, err := runTool(t, patience, u.env, needTool(t, "curl"), "--disable", "--silent", "--show-error", "--noproxy", "*",
+		"--cacert", u.rootFile(), "--connect-to", net.JoinHostPort(name, port)+":"+net.JoinHostPort(dial, port),
+		"--output", "/dev/null", "--write-out", "%{http_code} %{http_version} %{ssl_verify_result}", u.url(bracketed(name), "/"))
+	want := "404 2 0"
+	if name == "shop.localhost" {
+		want = "200 2 0"
+	}
+	if err != nil || out != want {
+		return fmt.Errorf("curl says %q, want %q: %w", out, want, err)
+	}
+	return nil
+}
+
+// askNode trusts the root as `devproxy env` has Node do it.
+func askNode(t *testing.T, u *upProcess, name, dial string) error {
+	const script = `
+const [name, host, port] = process.argv.slice(1);
+require('https').get({host, port, servername: name.includes('.0.') || name.includes(':') ? '' : name, headers: {host: name}},
+  r => { console.log(r.socket.authorized); r.resume() })
+  .on('error', e => { console.log(e.code, e.message); process.exitCode = 1 });`
+	env := append(u.env, "NODE_EXTRA_CA_CERTS="+u.rootFile(), "NODE_OPTIONS=")
+	out, err := runTool(t, patience, env, needTool(t, "node"), "-e", script, "--", name, dial, fmt.Sprint(u.addr.Port()))
+	if err != nil || strings.TrimSpace(out) != "true" {
+		return fmt.Errorf("node says %q: %w", out, err)
+	}
+	return nil
+}
+
+func askOpenSSL(t *testing.T, u *upProcess, name, dial string) error {
+	args := []string{"s_client", "-brief", "-verify_return_error", "-x509_strict", "-CAfile", u.rootFile(), "-no-CApath",
+		"-connect", net.JoinHostPort(dial, fmt.Sprint(u.addr.Port()))}
+	if net.ParseIP(name) != nil {
+		args = append(args, "-noservername", "-verify_ip", name)
+	} else {
+		args = append(args, "-servername", name, "-verify_hostname", name)
+	}
+	out, err := runTool(t, patience, u.env, needTool(t, "openssl"), args...)
+	if err != nil || !strings.Contains(out, "Verification: OK") {
+		return fmt.Errorf("openssl says %q: %w", out, err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// explainer is the explain verb.
+type explainer struct {
+	*streams
+	method  string
+	headers []string
+	json    bool
+	file    fileFlags
+}
+
+func newExplainCmd(s *streams) *cobra.Command {
+	e := &explainer{streams: s}
+	cmd := &cobra.Command{
+		Use:   "explain URL",
+		Short: "say which route answers a URL",
+		Long: `Says which host, route and upstream of the Proxyfile answer a URL, with file and
+line, and the path and headers as they would be sent. Nothing is sent. A URL that
+begins with "/" is one of the Proxyfile's first host. Exits 1 when devproxy itself
+would answer, with 404 or 400.`,
+		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("devproxy explain https://shop.localhost/api", "explain takes one URL, not %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return e.run(args[0]) },
+	}
+	cmd.Flags().StringVarP(&e.method, "method", "X", http.MethodGet, "the request's method")
+	cmd.Flags().StringArrayVarP(&e.headers, "header", "H", nil, "a header field of the request, `NAME:VALUE`")
+	cmd.Flags().BoolVar(&e.json, "json", false, "print one JSON object")
+	addFileFlags(cmd, &e.file)
+	return cmd
+}
+
+func (e *explainer) run(text string) error {
+	header, err := parseHeaders(e.headers)
+	if err != nil {
+		return err
+	}
+	p, err := e.load()
+	if err != nil {
+		return err
+	}
+	v, err := parseVisit(text, p)
+	if err != nil {
+		return err
+	}
+	v.method, v.header = strings.ToUpper(e.method), header
+	x := explain(p, v)
+	if e.json {
+		encoder := json.NewEncoder(e.Out)
+		encoder.SetEscapeHTML(false) // URLs are full of "&"
+		err = encoder.Encode(x)
+	} else {
+		err = e.print(x)
+	}
+	if err == nil && x.Error != nil {
+		err = exit(exitFailed)
+	}
+	return err
+}
+
+// load is the plan of the Proxyfile. Which addresses devproxy would listen on is
+// not known here, so no loop is looked for.
+func (e *explainer) load() (*plan.Plan, error) {
+	file, diags, err := loadFile(e.file)
+	if err != nil {
+		return nil, err
+	}
+	var p *plan.Plan
+	if !diags.HasErrors() {
+		var more hcl.Diagnostics
+		p, more = plan.Build(file, plan.Env{})
+		diags = append(diags, more...)
+		diags.Sort()
+	}
+	if !diags.HasErrors() {
+		return p, nil
+	}
+	if err := diags.Write(e.Err, file.Sources, e.Color); err != nil {
+		return nil, err
+	}
+	return nil, exit(exitProxyfile)
+}
+
+// parseHeaders reads NAME:VALUE pairs.
+func parseHeaders(pairs []string) (http.Header, error) {
+	header := http.Header{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, ":")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" {
+			return nil, usagef("--header 'X-Debug: 1'", "%q is no header field", pair)
+		}
+		header.Add(name, strings.TrimSpace(value))
+	}
+	return header, nil
+}
+
+// visit is the request to be explained.
+type visit struct {
+	scheme    string // "https" or "http"
+	authority string // as in the URL: "shop.localhost:8443"
+	path      string // percent-encoded as it would come
+	query     string // "?" and what follows it; empty without
+	method    string
+	header    http.Header
+}
+
+func (v *visit) url() string { return v.scheme + "://" + v.authority + v.target(v.path) }
+
+// target is path with the visitor's query.
+func (v *visit) target(path string) string { return path + v.query }
+
+// rawQuery is the query without its "?".
+func (v *visit) rawQuery() string { return strings.TrimPrefix(v.query, "?") }
+
+// request is what the plan matches v by.
+func (v *visit) request() plan.Request {
+	return plan.Request{Method: v.method, Host: hostOf(v.authority), Path: v.path, RawQuery: v.rawQuery(), Header: v.header}
+}
+
+var errNoHost = errors.New("the Proxyfile has no host with one name")
+
+// parseVisit takes a URL, one without its scheme, or a path of the first host.
+// It is cut by hand: net/url would decode and clean what has to be seen as it
+// is.
+func parseVisit(text string, p *plan.Plan) (*visit, error) {
+	v := &visit{scheme: "https"}
+	rest := text
+	if scheme, after, ok := strings.Cut(text, "://"); ok && !strings.ContainsAny(scheme, "/?#") {
+		switch strings.ToLower(scheme) {
+		case "http", "ws":
+			v.scheme = "http"
+		case "https", "wss":
+		default:
+			return nil, usagef("devproxy explain https://shop.localhost/api", "%q is neither http nor https", scheme)
+		}
+		rest = after
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	if i := strings.IndexByte(rest, '?'); i >= 0 {
+		rest, v.query = rest[:i], asSent(rest[i:])
+	}
+	v.authority, v.path = rest, "/"
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		v.authority, v.path = rest[:i], asSent(rest[i:])
+	}
+	// No client sends the user of a URL in Host.
+	v.authority = v.authority[strings.LastIndexByte(v.authority, '@')+1:]
+	if v.authority == "" {
+		first, err := firstHost(p)
+		if err != nil {
+			return nil, usagef("devproxy explain https://shop.localhost"+v.path, "%w: name it", err)
+		}
+		v.authority = first
+	}
+	return v, nil
+}
+
+// firstHost is the first name that is no wildcard.
+func firstHost(p *plan.Plan) (string, error) {
+	for _, h := range p.Hosts() {
+		if !strings.HasPrefix(h.Name, "*") {
+			return h.Name, nil
+		}
+	}
+	return "", errNoHost
+}
+
+// asSent encodes what people type and no client sends: white space, control
+// characters and what is not ASCII.
+func asSent(s string) string {
+	var out strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f {
+			fmt.Fprintf(&out, "%%%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+// hostOf is authority without its port and brackets.
+func hostOf(authority string) string {
+	if end := strings.IndexByte(authority, ']'); strings.HasPrefix(authority, "[") && end > 0 {
+		return authority[1:end]
+	}
+	host, _, _ := strings.Cut(authority, ":")
+	return host
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// explanation is what `devproxy explain --json` prints. Fields are added, never
+// renamed or removed. What does not apply is left out.
+type explanation struct {
+	URL    string     `json:"url"`
+	Method string     `json:"method"`
+	Host   *place     `json:"host,omitempty"`
+	Route  *placed    `json:"route,omitempty"`
+	Answer *answering `json:"answer,omitempty"`
+	Sends  *sending   `json:"sends,omitempty"` // with an upstream
+	// Skipped are routes whose path fits and whose conditions do not.
+	Skipped []skipped `json:"skipped,omitempty"`
+	// Error is set when devproxy itself answers; the exit code is then 1.
+	Error *refusal `json:"error,omitempty"`
+}
+
+// place is a name with the line that it is written on.
+type place struct {
+	Name string `json:"name"`
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// placed is a route: its path and conditions as its name, and the line that
+// gives it its answer.
+type placed struct {
+	place
+	Path  string `json:"path"`
+	Exact bool   `json:"exact"`
+	Text  string `json:"text,omitempty"` // the line
+}
+
+// answering is what a route answers with. Kind is "upstream", "files",
+// "redirect" or "respond"; or "devproxy" for its own paths, which have no route.
+type answering struct {
+	Kind     string    `json:"kind"`
+	Text     string    `json:"text"`
+	Members  []member  `json:"members,omitempty"`  // upstream
+	Timeout  string    `json:"timeout,omitempty"`  // upstream: "30s"
+	Hold     string    `json:"hold,omitempty"`     // upstream: "10s"
+	Dir      string    `json:"dir,omitempty"`      // files
+	Path     string    `json:"path,omitempty"`     // files: within dir
+	SPA      bool      `json:"spa,omitempty"`      // files
+	Status   int       `json:"status,omitempty"`   // redirect, respond
+	Location string    `json:"location,omitempty"` // redirect
+	Body     string    `json:"body,omitempty"`     // respond
+	Headers  []changed `json:"headers,omitempty"`  // set on the response
+}
+
+// member is one address of an upstream; addresses are tried in order.
+type member struct {
+	Text      string   `json:"text"`
+	Protocol  string   `json:"protocol"` // "http", "https" or "h2c"
+	Addresses []string `json:"addresses"`
+	Host      string   `json:"host"` // the Host that it is sent
+	TLSName   string   `json:"tls_name,omitempty"`
+	Verified  bool     `json:"verified"` // with https: the certificate is
+}
+
+// sending is the request as the upstream gets it.
+type sending struct {
+	Method  string    `json:"method"`
+	Target  string    `json:"target"`
+	Headers []changed `json:"headers"`
+}
+
+// changed is a field that is set, or taken off.
+type changed struct {
+	Name   string `json:"name"`
+	Value  string `json:"value,omitempty"`
+	Remove bool   `json:"remove,omitempty"`
+}
+
+type skipped struct {
+	place
+	Reason string `json:"reason"`
+}
+
+// refusal is devproxy's own answer.
+type refusal struct {
+	Status int    `json:"status"`
+	Reason string `json:"reason"`
+	Near   string `json:"near,omitempty"` // the host that was probably meant
+}
+
+func explain(p *plan.Plan, v *visit) *explanation {
+	x := &explanation{URL: v.url(), Method: v.method}
+	tried := p.Trace(v.request())
+	for _, t := range tried {
+		if t.Failed != "" {
+			x.Skipped = append(x.Skipped, skipped{placeOf(t.Route.Label(), t.Route.Source), t.Failed})
+		}
+	}
+	m, err := p.Match(v.request())
+	if err != nil {
+		x.refuse(err)
+		return x
+	}
+	if decoded, err := url.PathUnescape(v.path); err == nil && strings.HasPrefix(decoded, plan.OwnPaths) {
+		x.Skipped = nil
+		x.Answer = &answering{Kind: "devproxy", Text: "devproxy itself, before any route"}
+		return x
+	}
+	r := m.Route
+	host := placeOf(r.Host.Name, r.Host.Source)
+	x.Host = &host
+	x.Route = &placed{placeOf(r.Label(), r.Source), r.Path, r.Exact, r.Source.Text}
+	x.answer(m, v)
+	return x
+}
+
+// refuse says with which status, and by which rule, devproxy answers itself.
+func (x *explanation) refuse(err error) {
+	x.Error = &refusal{Status: http.StatusNotFound, Reason: err.Error()}
+	if unknown, ok := errors.AsType[*plan.UnknownHostError](err); ok {
+		x.Error.Reason, x.Error.Near = fmt.Sprintf("no host of the Proxyfile is %q", unknown.Host), unknown.Near
+	}
+	if missing, ok := errors.AsType[*plan.NoRouteError](err); ok {
+		host := placeOf(missing.Host.Name, missing.Host.Source)
+		x.Host = &host
+	}
+	if _, ok := errors.AsType[*plan.PathError](err); ok {
+		x.Error.Status = http.StatusBadRequest
+	}
+}
+
+func (x *explanation) answer(m plan.Match, v *visit) {
+	r := m.Route
+	x.Answer = &answering{Text: r.Answer.String(), Headers: changes(r.ResponseHeaders)}
+	switch a := r.Answer.(type) {
+	case *plan.Upstream:
+		x.Answer.Kind, x.Answer.Members, x.Answer.Hold = "upstream", membersOf(a, v), r.Hold.String()
+		if r.Timeout > 0 {
+			x.Answer.Timeout = r.Timeout.String()
+		}
+		x.Sends = &sending{Method: v.method, Target: v.target(m.Target(v.path)), Headers: sentHeaders(m, a, v)}
+	case *plan.Files:
+		x.Answer.Kind, x.Answer.Dir, x.Answer.SPA = "files", a.Dir, a.SPA
+		x.Answer.Path = "/" + strings.TrimLeft(m.Rest, "/")
+	case *plan.Redirect:
+		x.Answer.Kind, x.Answer.Status, x.Answer.Location = "redirect", a.Status, m.Location(v.rawQuery())
+	case *plan.Respond:
+		x.Answer.Kind, x.Answer.Status, x.Answer.Body = "respond", a.Status, a.Body
+		x.Answer.Headers = append(changes(a.Headers), x.Answer.Headers...)
+	}
+}
+
+func placeOf(name string, s plan.Source) place { return place{name, s.File, s.Line} }
+
+func membersOf(u *plan.Upstream, v *visit) []member {
+	var list []member
+	for _, m := range u.Members {
+		list = append(list, member{
+			Text: m.Text, Protocol: string(m.Scheme), Addresses: m.Addrs, Host: cmp.Or(m.Authority, v.authority),
+			TLSName: m.ServerName, Verified: m.ServerName != "" && !m.SkipVerify,
+		})
+	}
+	return list
+}
+
+func changes(fields []plan.Header) []changed {
+	var list []changed
+	for _, f := range fields {
+		list = append(list, changed{f.Name, f.Value, f.Remove})
+	}
+	return list
+}

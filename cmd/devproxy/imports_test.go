@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/devproxy/devproxy/"
+
+// allowed lists, for each package of the house, which packages of the house it
+// may import. "name/..." covers a package and all below it.
+var allowed = map[string][]string{
+	"cmd/devproxy": {"devproxy/...", "hcl", "localca/...", "tunnel/..."},
+	"devproxy":     {"devproxy/...", "hcl", "localca", "tunnel/agent"},
+
+	"devproxy/plan":       {"hcl"},
+	"devproxy/forward":    {"devproxy/plan"},
+	"devproxy/middleware": {"devproxy/plan"},
+	"devproxy/answer":     {"devproxy/plan"},
+	"devproxy/share":      {"devproxy/plan"},
+	"devproxy/control":    {"localca"},
+	"devproxy/listen":     {},
+	"devproxy/inspect":    {},
+	"devproxy/watch":      {},
+	"devproxy/page":       {},
+
+	"hcl":           {},
+	"localca":       {},
+	"localca/trust": {"localca"},
+}
+
+// reasons say, for an outside import, who alone may have it and why.
+var reasons = []struct{ prefix, only, why string }{
+	{"github.com/hashicorp/hcl", "hcl", "the language has one owner; everybody else works with hcl.File"},
+	{"github.com/spf13/cobra", "cmd/devproxy", "only cmd reads flags"},
+	{"github.com/fsnotify/fsnotify", "devproxy/watch", "one package watches files"},
+	{"github.com/smallstep/truststore", "localca/trust", "one package writes to trust stores"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+// TestImports holds the import rules of the house, so that text -> file ->
+// plan -> apply and request -> plan -> forward stay straight lines.
+func TestImports(t *testing.T) {
+	for _, pkg := range listPackages(t) {
+		name := strings.TrimPrefix(pkg.ImportPath, module)
+		if strings.HasPrefix(name, "testdata/") {
+			continue
+		}
+		may, known := allowed[name]
+		if !known {
+			t.Errorf("package %s has no row in the import table: which room does it belong to?", name)
+		}
+		for _, imported := range pkg.Imports {
+			if inner, ours := strings.CutPrefix(imported, module); ours && !covers(may, inner) {
+				t.Errorf("%s imports %s: it may import only %v", name, inner, may)
+			}
+			for _, r := range reasons {
+				if strings.HasPrefix(imported, r.prefix) && name != r.only {
+					t.Errorf("%s imports %s: only %s may, because %s", name, imported, r.only, r.why)
+				}
+			}
+			if imported == "log" {
+				t.Errorf("%s imports log: use log/slog, whose handler cmd picks", name)
+			}
+		}
+	}
+}
+
+func covers(may []string, name string) bool {
+	for _, m := range may {
+		below, tree := strings.CutSuffix(m, "/...")
+		if m == name || tree && (name == below || strings.HasPrefix(name, below+"/")) {
+			return true
+		}
+	}
+	return false
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", path.Join(module, "...")).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var pkg goPackage
+		if err := dec.Decode(&pkg); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, pkg)
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// fileFlags are -f and -C, which every verb that reads a Proxyfile takes.
+type fileFlags struct {
+	File string // empty means: the nearest Proxyfile
+	Dir  string // where to begin; empty means the working directory
+}
+
+func addFileFlags(cmd *cobra.Command, f *fileFlags) {
+	cmd.Flags().StringVarP(&f.File, "file", "f", "", "the Proxyfile to read (default: the one of this folder or of the nearest above it)")
+	cmd.Flags().StringVarP(&f.Dir, "directory", "C", "", "work as if started in this folder")
+}
+
+// find is the absolute path of the Proxyfile, and the working directory that
+// names in messages are relative to: the real one, as that is where a
+// terminal or an editor looks for a name it is shown.
+func (f fileFlags) find() (path, workDir string, err error) {
+	workDir, err = os.Getwd()
+	if err != nil {
+		return "", "", failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+	}
+	dir := workDir
+	if f.Dir != "" {
+		dir = absolute(workDir, f.Dir)
+	}
+	if f.File != "" {
+		return absolute(dir, f.File), workDir, nil
+	}
+	path, err = hcl.Find(dir)
+	return path, workDir, loadFailure(err)
+}
+
+func absolute(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
+// loadFile finds, reads and checks the Proxyfile. Its diagnostics are for the
+// caller to print. The error is ready to be returned from a verb; the file is
+// not nil then either, once its path is known, for the sake of its Watch.
+func loadFile(f fileFlags) (*hcl.File, hcl.Diagnostics, error) {
+	path, workDir, err := f.find()
+	if err != nil {
+		return nil, nil, err
+	}
+	return loadPath(path, workDir, 0)
+}
+
+// loadPath is loadFile for a path that find gave: what a watcher does again
+// after each save. httpsPort is the port in what url() gives; 0 means that none
+// is bound yet.
+func loadPath(path, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
+	file, diags, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort})
+	return file, diags, loadFailure(err)
+}
+
+// loadFailure gives the errors of package hcl their fix.
+func loadFailure(err error) error {
+	var notFound *hcl.NotFoundError
+	var unreadable *hcl.FileError
+	switch {
+	case errors.As(err, &notFound):
+		return &exitError{code: exitFailed, err: err, fix: "write one, for a dev server on port 5173:\n" +
+			"  echo 'host \"" + hostOfFolder(notFound.Dir) + "\" { upstream = 5173 }' > Proxyfile"}
+	case errors.As(err, &unreadable):
+		return &exitError{code: exitFailed, err: err, fix: unreadable.Fix}
+	}
+	return err
+}
+
+// hostOfFolder is the host name that a project in dir has by default:
+// FOLDER.localhost.
+func hostOfFolder(dir string) string {
+	var label strings.Builder
+	for _, r := range strings.ToLower(filepath.Base(dir)) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			label.WriteRune(r)
+		case !strings.HasSuffix(label.String(), "-"):
+			label.WriteByte('-')
+		}
+	}
+	name := label.String()
+	name = strings.Trim(name[:min(len(name), maxLabel)], "-")
+	if name == "" {
+		name = "app"
+	}
+	return name + ".localhost"
+}
+
+// maxLabel is the longest label of a name (RFC 1035 section 2.3.4).
+const maxLabel = 63

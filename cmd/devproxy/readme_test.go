@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestReadme holds README to what is there: its Proxyfiles are valid and
+// formatted, its make targets and verbs exist.
+func TestReadme(t *testing.T) {
+	readme := readText(t, "../../README.md")
+	blocks := regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllStringSubmatch(readme, -1)
+	if len(blocks) < 2 {
+		t.Fatalf("%d Proxyfiles in README", len(blocks))
+	}
+	for _, block := range blocks {
+		checkReadmeFile(t, block[1])
+	}
+
+	makefile := readText(t, "../../Makefile")
+	targets := regexp.MustCompile(`(?m)^make (\S+)`).FindAllStringSubmatch(readme, -1)
+	if len(targets) < 2 {
+		t.Errorf("README has %d make commands", len(targets))
+	}
+	for _, target := range targets {
+		if !strings.Contains(makefile, "\n"+target[1]+":") {
+			t.Errorf("README says make %s, Makefile has no such target", target[1])
+		}
+	}
+	for _, verb := range readmeVerbs(t, readme) {
+		root := newRootCmd(&streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
+		root.InitDefaultCompletionCmd()
+		if cmd, _, err := root.Find([]string{verb}); err != nil || cmd == root {
+			t.Errorf("README tells of devproxy %s, which is no verb", verb)
+		}
+	}
+}
+
+// checkReadmeFile runs check and fmt --check on a Proxyfile.
+func checkReadmeFile(t *testing.T, text string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Proxyfile"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"check", "-C", dir}, {"fmt", "--check", filepath.Join(dir, "Proxyfile")}} {
+		var out bytes.Buffer
+		if code := run(&streams{In: strings.NewReader(""), Out: &out, Err: &out}, args); code != exitOK {
+			t.Errorf("devproxy %s: exit code %d\n%s\nof\n%s", args[0], code, out.String(), text)
+		}
+	}
+}
+
+// readmeVerbs are the verbs of the first column of README's table.
+func readmeVerbs(t *testing.T, readme string) []string {
+	t.Helper()
+	_, table, found := strings.Cut(readme, "\n## The verbs\n")
+	if !found {
+		t.Fatal("README has no table of verbs")
+	}
+	table, _, _ = strings.Cut(table, "\n## ")
+	var verbs []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?`) \\|").FindAllStringSubmatch(table, -1) {
+		for _, name := range regexp.MustCompile("`(?:devproxy )?([a-z]+)").FindAllStringSubmatch(row[1], -1) {
+			verbs = append(verbs, name[1])
+		}
+	}
+	if !slices.Contains(verbs, "up") || len(verbs) < 8 {
+		t.Errorf("README's verbs are %q", verbs)
+	}
+	return verbs
+}

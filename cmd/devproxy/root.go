@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// run executes one command line and returns the exit code.
+func run(s *streams, args []string) int {
+	root := newRootCmd(s)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	asJSON := false
+	if cmd != nil {
+		if flag := cmd.Flags().Lookup("json"); flag != nil {
+			asJSON = flag.Value.String() == "true"
+		}
+	}
+	return report(s, err, asJSON)
+}
+
+func newRootCmd(s *streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "devproxy",
+		Short:         "One file gives your dev servers one trusted https address.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(cmd, args[0])
+			}
+			fmt.Fprint(s.Out, welcome)
+			return nil
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("devproxy "+cmd.Name()+" --help", "%w", err)
+	})
+	root.AddCommand(
+		newUpCmd(s),
+		newCheckCmd(s),
+		newFmtCmd(s),
+		newExplainCmd(s),
+		newTrustCmd(s),
+		newUntrustCmd(s),
+		newEnvCmd(s),
+		newStatusCmd(s),
+		newDownCmd(s),
+		newVersionCmd(s),
+	)
+	return root
+}
+
+const welcome = `One file gives your dev servers one trusted https address.
+
+  devproxy up       serve it; every save applies
+  devproxy trust    make this machine's browsers accept it
+  devproxy check    report every mistake in the Proxyfile
+  devproxy explain  say which route answers a URL
+`
+
+func unknownVerb(cmd *cobra.Command, verb string) error {
+	fix := "devproxy --help"
+	if near := cmd.SuggestionsFor(verb); len(near) > 0 {
+		fix = "did you mean: devproxy " + near[0]
+	}
+	return usagef(fix, "there is no verb %q", verb)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scriptPatience bounds what a transcript waits for; only a failing one waits
+// so long.
+const scriptPatience = 20 * time.Second
+
+// scriptWaitfor is `waitfor FILE REGEXP [NAME]`: it returns when the output
+// that a background command writes to FILE matches, and keeps the match, or its
+// first group, in the variable NAME.
+func scriptWaitfor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: waitfor FILE REGEXP [NAME]")
+	}
+	wanted, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	var text []byte
+	for deadline := time.Now().Add(scriptPatience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		text, _ = os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		found := wanted.FindSubmatch(text)
+		if found == nil {
+			continue
+		}
+		if len(args) == 3 {
+			ts.Setenv(args[2], string(found[min(1, len(found)-1)]))
+		}
+		return
+	}
+	ts.Fatalf("%s does not match %s:\n%s", args[0], args[1], text)
+}
+
+// scriptHTTPGet is `httpget URL STATUS [REGEXP]`: the answer to a GET, from
+// 127.0.0.1 whatever the name, trusting the root in DEVPROXY_HOME alone.
+func scriptHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: httpget URL STATUS [REGEXP]")
+	}
+	at, err := url.Parse(args[0])
+	ts.Check(err)
+	root, err := os.ReadFile(ts.Getenv("DEVPROXY_HOME") + "/root.pem")
+	ts.Check(err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(root)
+	transport := &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: roots},
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", at.Port()))
+		},
+	}
+	response, err := (&http.Client{Transport: transport, Timeout: scriptPatience}).Get(args[0])
+	ts.Check(err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	if strconv.Itoa(response.StatusCode) != args[1] {
+		ts.Fatalf("status %d, want %s:\n%s", response.StatusCode, args[1], body)
+	}
+	if len(args) == 3 && !regexp.MustCompile("(?m)"+args[2]).Match(body) {
+		ts.Fatalf("%s does not match:\n%s", args[2], body)
+	}
+}

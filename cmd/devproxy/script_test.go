@@ -1,0 +1,43 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"devproxy": main,
+	})
+}
+
+// TestScript runs every transcript of testdata/script. Each one has a HOME and
+// a DEVPROXY_HOME of its own; `go test -run TestScript -update` rewrites the
+// golden parts.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir+"/home")
+			env.Setenv("DEVPROXY_HOME", env.WorkDir+"/home/.devproxy")
+			env.Setenv("XDG_RUNTIME_DIR", env.WorkDir+"/run")
+			env.Setenv("XDG_DATA_HOME", "")
+			env.Setenv("NO_COLOR", "1")
+			for _, dir := range []string{"/home", "/run"} {
+				if err := os.Mkdir(env.WorkDir+dir, 0o700); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"waitfor": scriptWaitfor,
+			"httpget": scriptHTTPGet,
+		},
+	})
+}

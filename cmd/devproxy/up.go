@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// upOptions are the flags of up.
+type upOptions struct {
+	file           fileFlags
+	https, http    string
+	json           bool
+	verbose, quiet bool
+}
+
+func newUpCmd(s *streams) *cobra.Command {
+	var opts upOptions
+	cmd := &cobra.Command{
+		Use:   "up [PORT]",
+		Short: "serve the Proxyfile; every save applies",
+		Long: `Serves the Proxyfile of this folder, or of the nearest above it, on loopback; watches it and applies every save.
+Ctrl-C stops: requests in flight finish, a second Ctrl-C cuts them off.
+
+With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port.
+
+--json prints one object a line: ready, applied, rejected, failed, stopped.`,
+		Example: `  devproxy up
+  devproxy up 5173
+  devproxy up --https :8443 --http :8080
+  devproxy up --json`,
+		SuggestFor: []string{"run", "start", "serve"},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("devproxy up 5173", "up takes one port, not %q", args)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runUp(ctx, s, opts, args)
+		},
+	}
+	addFileFlags(cmd, &opts.file)
+	flags := cmd.Flags()
+	flags.StringVar(&opts.https, "https", "", "address for HTTPS, never replaced by another: :8443, 127.0.0.1:8443, :0")
+	flags.StringVar(&opts.http, "http", "", "address for plain HTTP")
+	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
+	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "print every request")
+	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "print no requests")
+	return cmd
+}
+
+// source is where a project's plan comes from: a Proxyfile, or a port.
+type source struct {
+	folder string
+	name   string // what is watched: "Proxyfile"; empty for a port
+	// load reads it; httpsPort is the port that is bound, 0 before.
+	load func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error)
+}
+
+// findSource is what `up` with these arguments serves.
+func findSource(opts upOptions, args []string) (source, error) {
+	if len(args) == 0 {
+		path, workDir, err := opts.file.find()
+		if err != nil {
+			return source{}, err
+		}
+		load := func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, httpsPort) }
+		return source{folder: filepath.Dir(path), name: filepath.Base(path), load: load}, nil
+	}
+	port, err := strconv.ParseUint(args[0], 10, 16)
+	if err != nil || port == 0 {
+		return source{}, usagef("devproxy up 5173", "%q is not a port (1 to 65535)", args[0])
+	}
+	folder, err := filepath.Abs(opts.file.Dir)
+	if err != nil {
+		return source{}, failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+	}
+	load := func(uint16) (*hcl.File, hcl.Diagnostics, error) {
+		return hcl.ForPort(uint16(port), hostOfFolder(folder)), nil, nil
+	}
+	return source{folder: folder, load: load}, nil
+}
+
+func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
+	src, err := findSource(opts, args)
+	if err != nil {
+		return err
+	}
+	in, err := openInstance(ctx, s, opts, src)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	first := in.project.Apply()
+	if first.Rejected() {
+		return in.firstRejected(first)
+	}
+	return in.run(ctx, first)
+}
+
+// firstRejected is the end of an `up` whose file cannot be served.
+func (in *instance) firstRejected(save devproxy.Save) error {
+	if save.Err != nil {
+		return save.Err
+	}
+	in.report.rejected(save, false)
+	return &exitError{code: exitProxyfile, err: errProxyfile, fix: "devproxy check shows the mistakes again", quiet: !in.opts.json}
+}

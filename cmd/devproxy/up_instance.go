@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/inspect"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/localca"
+)
+
+// errProxyfile is a Proxyfile that cannot be served; its diagnostics have been
+// printed.
+var errProxyfile = errors.New("the Proxyfile has errors")
+
+// instance is one `devproxy up`: everything that runs for a folder, joined.
+type instance struct {
+	opts   upOptions
+	source source
+	report upReport
+
+	ca      *localca.CA
+	lock    *control.Instance
+	sockets *listen.Set // nil until the first plan is built
+	bound   listen.Config
+	server  *devproxy.Server
+	project devproxy.Project
+
+	exchanges *inspect.Subscription
+	states    chan devproxy.StateChange
+	log       *slog.Logger
+	started   time.Time
+}
+
+// stateBuffer is how many changes of upstreams may wait to be printed.
+const stateBuffer = 64
+
+// exchangeBuffer is how many exchanges may wait to be printed: a burst of a
+// large page's modules.
+const exchangeBuffer = 4096
+
+func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
+	in := &instance{opts: opts, source: src, started: time.Now(), states: make(chan devproxy.StateChange, stateBuffer)}
+	in.report = newUpReport(s, opts, src)
+	in.log = slog.New(slog.DiscardHandler)
+	if opts.verbose && !opts.json {
+		in.log = slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	runtimeDir, err := control.RuntimeDir(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := control.Acquire(runtimeDir, src.folder)
+	if err != nil {
+		return nil, lockFailure(err)
+	}
+	in.lock = lock
+	if in.ca, err = openCA(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	recorder := &inspect.Recorder{}
+	in.exchanges = recorder.Subscribe(exchangeBuffer)
+	in.server = devproxy.New(devproxy.Options{
+		Recorder: recorder,
+		OnState:  in.stateChanged,
+		Folder:   devproxy.Home,
+	})
+	in.project = devproxy.Project{
+		Server: in.server,
+		Folder: src.folder,
+		Load:   func() (*hcl.File, hcl.Diagnostics, error) { return src.load(in.httpsPort()) },
+		Bind:   func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
+	}
+	return in, nil
+}
+
+// stateChanged may lose a change that nobody has time to print.
+func (in *instance) stateChanged(change devproxy.StateChange) {
+	select {
+	case in.states <- change:
+	default:
+	}
+}
+
+// forgetStates drops the changes that the first look at every upstream made:
+// the banner has told of them.
+func (in *instance) forgetStates() {
+	for {
+		select {
+		case <-in.states:
+		default:
+			return
+		}
+	}
+}
+
+// close releases what openInstance took.
+func (in *instance) close() {
+	in.server.Close()
+	if in.sockets != nil {
+		_ = in.sockets.Close() // sockets have nothing to lose
+	}
+	_ = in.lock.Close() // the kernel does it too
+}
+
+func lockFailure(err error) error {
+	var held *control.HeldError
+	if errors.As(err, &held) {
+		return failf("devproxy status shows it, devproxy down stops it", "%w", err)
+	}
+	return err
+}
+
+// openCA is the CA of this user, made if need be.
+func openCA() (*localca.CA, error) {
+	home, err := localca.Home(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := localca.Open(home)
+	var store *localca.StoreError
+	if errors.As(err, &store) {
+		return nil, failf(store.Fix, "cannot %s %s: %w", store.Op, store.Path, store.Err)
+	}
+	return ca, err
+}
+
+// bind opens the sockets that flags and file ask for. Those that stay wanted
+// stay open.
+func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) {
+	wanted := listen.Config{
+		HTTPS: firstOf(in.opts.https, file.Listen.HTTPS),
+		HTTP:  firstOf(in.opts.http, file.Listen.HTTP),
+		TLS:   &tls.Config{GetCertificate: in.ca.GetCertificate, MinVersion: tls.VersionTLS12},
+		Log:   in.log,
+	}
+	var err error
+	switch {
+	case in.sockets == nil:
+		in.sockets, err = listen.Open(ctx, wanted)
+	case !in.bound.Equal(wanted):
+		err = in.sockets.Apply(ctx, wanted)
+	}
+	if err != nil {
+		return plan.Env{}, in.bindFailure(err)
+	}
+	in.bound = wanted
+	in.server.SetListening(devproxy.Listening{HTTPSPort: in.httpsPort(), ServePlain: file.Listen.ServePlain})
+	return plan.Env{Bound: slices.Concat(in.sockets.HTTPS(), in.sockets.HTTP())}, nil
+}
+
+// httpsPort is the port that HTTPS is bound to; 0 before it is.
+func (in *instance) httpsPort() uint16 {
+	if in.sockets == nil {
+		return 0
+	}
+	return in.sockets.HTTPS()[0].Port()
+}
+
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// bindFailure is exit code 4 with what helps. An address that is no loopback
+// address, or no address, is a wrong use.
+func (in *instance) bindFailure(err error) error {
+	var bind *listen.BindError
+	if !errors.As(err, &bind) {
+		return &exitError{code: exitUsage, err: err, fix: "devproxy up --https :8443"}
+	}
+	fix := bind.Fix
+	switch {
+	case fix != "" && bind.Reason == listen.Taken && bind.Holder.PID != 0:
+		fix = "stop it with: " + fix
+	case fix != "" && bind.Reason == listen.Taken:
+		fix = "see who with: " + fix
+	case fix != "":
+		fix = "allow it once, for good: " + fix
+	}
+	if flag := in.flagOf(bind.Addr); flag != "" {
+		fix += ", or leave out " + flag
+	}
+	return &exitError{code: exitPort, err: err, fix: fix}
+}
+
+// flagOf is the flag that asked for an address; empty when the Proxyfile did.
+func (in *instance) flagOf(addr netip.AddrPort) string {
+	port := fmt.Sprintf(":%d", addr.Port())
+	for flag, value := range map[string]string{"--https": in.opts.https, "--http": in.opts.http} {
+		if value != "" && (":"+value == port || len(value) >= len(port) && value[len(value)-len(port):] == port) {
+			return flag
+		}
+	}
+	return ""
+}
+
+// run serves until ctx ends or somebody asks for the end.
+func (in *instance) run(ctx context.Context, first devproxy.Save) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
+
+	var group errgroup.Group
+	served := make(chan error, 1)
+	go func() { served <- in.server.Run(serving, in.log, in.sockets) }()
+	saves := make(chan devproxy.Save)
+	notes := make(chan string)
+	group.Go(func() error {
+		in.project.Follow(ctx, first, sendTo(ctx, saves), sendTo(ctx, notes))
+		return nil
+	})
+	state := &status{instance: in}
+	group.Go(func() error {
+		return in.lock.Serve(ctx, control.Handler(state.now, stop))
+	})
+
+	in.report.ready(state.now(), in.sockets.Fallbacks(), first)
+	in.forgetStates()
+	in.loop(ctx, stop, saves, notes, state)
+	return errors.Join(in.drain(stopServing, served), group.Wait())
+}
+
+// sendTo is a function that sends to c until ctx ends.
+func sendTo[T any](ctx context.Context, c chan<- T) func(T) {
+	return func(value T) {
+		select {
+		case c <- value:
+		case <-ctx.Done():
+		}
+	}
+}

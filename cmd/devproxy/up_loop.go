@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// loop prints what happens, in one goroutine, until ctx ends.
+func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy.Save, notes <-chan string, state *status) {
+	keys, restore := in.report.keys()
+	defer restore()
+	fold := time.NewTicker(foldEvery)
+	defer fold.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case save := <-saves:
+			in.saved(save, state)
+		case text := <-notes:
+			in.report.note(text)
+		case change := <-in.states:
+			in.report.state(change)
+		case x := <-in.exchanges.C:
+			in.report.exchange(x)
+		case <-fold.C:
+			in.report.idle()
+		case key, ok := <-keys:
+			if !ok {
+				keys = nil
+				continue
+			}
+			in.pressed(key, stop, state)
+		}
+	}
+}
+
+// saved tells of a save. One that changed nothing, or only moved lines, is
+// nothing to tell.
+func (in *instance) saved(save devproxy.Save, state *status) {
+	state.saved(save)
+	switch {
+	case save.Rejected():
+		in.report.rejected(save, true)
+	case !save.Applied.Changes.Empty() || state.recovered:
+		in.report.applied(save)
+	}
+}
+
+// pressed acts on a key of the last line of the banner.
+func (in *instance) pressed(key byte, stop func(), state *status) {
+	switch key {
+	case 'q', 'Q', 4: // Ctrl-D ends the input
+		stop()
+	case 'o', 'O':
+		if urls := state.now().URLs; len(urls) > 0 {
+			if err := openBrowser(urls[0]); err != nil {
+				in.report.note(err.Error())
+			}
+		}
+	}
+}
+
+// drain lets the requests in flight finish; a second Ctrl-C cuts them off.
+func (in *instance) drain(stopServing func(), served <-chan error) error {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(again)
+	streams, requests := in.server.Streams(), in.server.InFlight()
+	in.report.stopping(requests - streams)
+	stopServing()
+	select {
+	case err := <-served:
+		in.report.stopped(requests-streams, streams)
+		return err
+	case <-again:
+		in.server.Close()
+		in.report.stopped(0, streams)
+		return <-served
+	}
+}
+
+// status is what the running instance says of itself.
+type status struct {
+	instance *instance
+
+	mu        sync.Mutex
+	rejected  *control.Rejected
+	recovered bool // the last save was applied and the one before was not
+}
+
+// saved notes the outcome of a save.
+func (st *status) saved(save devproxy.Save) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.recovered = st.rejected != nil && !save.Rejected()
+	st.rejected = nil
+	if !save.Rejected() {
+		return
+	}
+	st.rejected = &control.Rejected{At: save.At, Diagnostics: diagnosticsJSON(save.Diagnostics)}
+	if save.Err != nil {
+		st.rejected.Error = save.Err.Error()
+	}
+}
+
+// diagnosticsJSON is ds as an array of the objects that check --json prints.
+func diagnosticsJSON(ds hcl.Diagnostics) json.RawMessage {
+	text, err := json.Marshal(ds)
+	if err != nil || ds == nil { // our own types
+		return json.RawMessage("[]")
+	}
+	return text
+}
+
+// now asks every upstream; it is called by the control socket too.
+func (st *status) now() control.Status {
+	in := st.instance
+	answer := control.Status{
+		Folder: in.source.folder, PID: os.Getpid(), Version: version(), Started: in.started,
+		Generation: in.server.Generation(), Streams: in.server.Streams(),
+		Hosts: in.server.Hosts(context.Background()),
+		URLs:  []string{},
+	}
+	answer.HTTPS = in.sockets.HTTPS()[0].String()
+	if http := in.sockets.HTTP(); len(http) > 0 {
+		addr := http[0].String()
+		answer.HTTP = &addr
+	}
+	for _, host := range answer.Hosts {
+		answer.URLs = append(answer.URLs, host.URL)
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	answer.Rejected = st.rejected
+	return answer
+}

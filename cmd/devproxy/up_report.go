@@ -1,0 +1,299 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/inspect"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// upReport tells what `up` does: upText to a person, upJSON to a program. Its
+// methods are called by one goroutine.
+type upReport interface {
+	ready(status control.Status, fallbacks []listen.Fallback, first devproxy.Save)
+	applied(save devproxy.Save)
+	// rejected tells of mistakes; still says that an older plan is served.
+	rejected(save devproxy.Save, still bool)
+	state(change devproxy.StateChange)
+	exchange(x inspect.Exchange)
+	// idle is called now and then, for lines that wait for more.
+	idle()
+	note(text string)
+	stopping(requests int)
+	stopped(requests, sockets int)
+	// keys are what a person types; nil without a terminal.
+	keys() (keys <-chan byte, restore func())
+}
+
+func newUpReport(s *streams, opts upOptions, src source) upReport {
+	if opts.json {
+		return &upJSON{streams: s}
+	}
+	return &upText{streams: s, opts: opts, source: src, access: accessLog{streams: s, verbose: opts.verbose}}
+}
+
+// upJSON prints the events of the command line's contract.
+type upJSON struct{ streams *streams }
+
+func (j *upJSON) print(event any) {
+	if text, err := json.Marshal(event); err == nil { // our own types
+		fmt.Fprintf(j.streams.Out, "%s\n", text)
+	}
+}
+
+func (j *upJSON) ready(status control.Status, _ []listen.Fallback, first devproxy.Save) {
+	j.print(struct {
+		Event string         `json:"event"`
+		URLs  []string       `json:"urls"`
+		HTTPS string         `json:"https"`
+		HTTP  *string        `json:"http"`
+		Hosts []control.Host `json:"hosts"`
+		// Diagnostics are the warnings of the file.
+		Diagnostics hcl.Diagnostics `json:"diagnostics,omitempty"`
+	}{"ready", status.URLs, status.HTTPS, status.HTTP, status.Hosts, first.Diagnostics})
+}
+
+func (j *upJSON) applied(save devproxy.Save) {
+	changes := save.Applied.Changes
+	j.print(struct {
+		Event      string   `json:"event"`
+		Generation uint64   `json:"generation"`
+		Added      []string `json:"added"`
+		Removed    []string `json:"removed"`
+		Changed    []string `json:"changed"`
+		Kept       int      `json:"kept_connections"`
+		Dropped    int      `json:"dropped_connections"`
+		Took       int64    `json:"took_ms"`
+	}{"applied", save.Applied.Generation,
+		append(labels(changes.Added), changes.AddedNames...), append(labels(changes.Removed), changes.RemovedNames...),
+		changedLabels(changes.Changed), save.Applied.Kept, save.Applied.Dropped, save.Took.Milliseconds()})
+}
+
+// labels name routes by host and path.
+func labels(routes []*plan.Route) []string {
+	names := make([]string, len(routes))
+	for i, r := range routes {
+		names[i] = r.Host.Name + r.Label()
+	}
+	return names
+}
+
+func changedLabels(changes []plan.Change) []string {
+	routes := make([]*plan.Route, len(changes))
+	for i, c := range changes {
+		routes[i] = c.New
+	}
+	return labels(routes)
+}
+
+func (j *upJSON) rejected(save devproxy.Save, _ bool) {
+	event := struct {
+		Event       string          `json:"event"`
+		Error       string          `json:"error,omitempty"`
+		Diagnostics hcl.Diagnostics `json:"diagnostics"`
+	}{"rejected", "", save.Diagnostics}
+	if event.Diagnostics == nil {
+		event.Diagnostics = hcl.Diagnostics{}
+	}
+	if save.Err != nil {
+		event.Error = save.Err.Error()
+	}
+	j.print(event)
+}
+
+func (j *upJSON) stopped(requests, sockets int) {
+	j.print(struct {
+		Event    string `json:"event"`
+		Requests int    `json:"requests"`
+		Sockets  int    `json:"sockets"`
+	}{"stopped", requests, sockets})
+}
+
+func (j *upJSON) state(change devproxy.StateChange) {
+	state := devproxy.StateWaiting
+	if change.Up {
+		state = devproxy.StateUp
+	}
+	j.print(struct {
+		Event    string `json:"event"`
+		Upstream string `json:"upstream"`
+		State    string `json:"state"`
+		Detail   string `json:"detail,omitempty"`
+	}{"state", change.Upstream, state, change.Detail})
+}
+
+func (*upJSON) exchange(inspect.Exchange)   {}
+func (*upJSON) idle()                       {}
+func (*upJSON) note(string)                 {}
+func (*upJSON) stopping(int)                {}
+func (*upJSON) keys() (<-chan byte, func()) { return nil, func() {} }
+
+// upText prints what a person reads.
+type upText struct {
+	streams *streams
+	opts    upOptions
+	source  source
+	access  accessLog
+	good    time.Time // when the plan that is served was read
+}
+
+func (t *upText) ready(status control.Status, fallbacks []listen.Fallback, first devproxy.Save) {
+	t.good = first.At
+	t.diagnose(first)
+	t.access.oneHost = len(status.Hosts) == 1
+	printHosts(t.streams, status.Hosts)
+	for _, f := range fallbacks {
+		t.fallback(f)
+	}
+	keys := ""
+	if t.streams.InTTY && t.streams.OutTTY {
+		keys = "o open · q quit"
+	}
+	switch {
+	case t.source.name != "" && keys != "":
+		t.note(t.source.name + " is watched · " + keys)
+	case t.source.name != "":
+		t.note(t.source.name + " is watched · Ctrl-C stops")
+	default:
+		t.note(firstOf(keys, "Ctrl-C stops"))
+	}
+}
+
+// fallback tells why a port is another. That plain HTTP has none is worth a
+// line only when it was asked for.
+func (t *upText) fallback(f listen.Fallback) {
+	if f.Got == 0 {
+		return
+	}
+	switch {
+	case f.Reason == listen.Permission && f.Fix != "":
+		fmt.Fprintf(t.streams.Out, "%s. Once, for good:\n  %s\n", f, t.streams.bold(f.Fix))
+	case f.Fix != "":
+		fmt.Fprintf(t.streams.Out, "%s:  %s\n", f, t.streams.bold(f.Fix))
+	default:
+		fmt.Fprintf(t.streams.Out, "%s\n", f)
+	}
+}
+
+func (t *upText) diagnose(save devproxy.Save) {
+	if save.File == nil {
+		return
+	}
+	_ = save.Diagnostics.Write(t.streams.Err, save.File.Sources, t.streams.Color) // as with every print
+}
+
+func (t *upText) rejected(save devproxy.Save, still bool) {
+	t.access.flush()
+	t.diagnose(save)
+	if save.Err != nil {
+		report(&streams{Out: t.streams.Out, Err: t.streams.Err}, save.Err, false)
+	}
+	if !still {
+		return
+	}
+	problem := count(errorsIn(save.Diagnostics), "error")
+	if save.Err != nil {
+		problem = filepath.Base(t.source.name) + " cannot be used"
+	}
+	fmt.Fprintf(t.streams.Err, "%s; still serving the %s of %s\n", problem, t.source.name, clock(t.good))
+}
+
+func errorsIn(ds hcl.Diagnostics) int {
+	n := 0
+	for _, d := range ds {
+		if d.Severity == hcl.Error {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *upText) applied(save devproxy.Save) {
+	t.access.flush()
+	t.good = save.At
+	t.diagnose(save)
+	what := save.Applied.Changes.String()
+	if what == "" {
+		what = "nothing differs"
+	}
+	fmt.Fprintf(t.streams.Err, "%s %s in %d ms: %s · %s kept, %d dropped\n", clock(save.At), t.streams.green("applied"),
+		save.Took.Milliseconds(), what, count(save.Applied.Kept, "socket"), save.Applied.Dropped)
+}
+
+func (t *upText) state(change devproxy.StateChange) {
+	t.access.flush()
+	if change.Up {
+		after := ""
+		if change.After > 0 {
+			after = " after " + short(change.After)
+		}
+		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Upstream, t.streams.green("up"), after)
+		return
+	}
+	fmt.Fprintf(t.streams.Err, "%s  %s is %s: %s\n", clock(time.Now()), change.Upstream, t.streams.yellow("waiting"), change.Detail)
+}
+
+func (t *upText) exchange(x inspect.Exchange) {
+	if !t.opts.quiet {
+		t.access.add(x)
+	}
+}
+
+func (t *upText) idle() { t.access.flushQuiet(time.Now()) }
+
+func (t *upText) note(text string) { fmt.Fprintln(t.streams.Err, t.streams.dim(text)) }
+
+func (t *upText) stopping(requests int) {
+	t.access.flush()
+	if requests > 0 {
+		fmt.Fprintf(t.streams.Err, "finishing %s (^C again: now)\n", count(requests, "request"))
+	}
+}
+
+func (t *upText) stopped(requests, sockets int) {
+	t.access.flush()
+	text := "stopped"
+	if requests > 0 || sockets > 0 {
+		text += fmt.Sprintf(": %s finished, %s closed", count(requests, "request"), count(sockets, "socket"))
+	}
+	fmt.Fprintln(t.streams.Err, text)
+}
+
+func (t *upText) keys() (<-chan byte, func()) {
+	if !t.streams.InTTY || !t.streams.OutTTY {
+		return nil, func() {}
+	}
+	return readKeys(t.streams.In)
+}
+
+// count is "1 error", "2 errors".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// clock is a time of day.
+func clock(at time.Time) string { return at.Format("15:04:05") }
+
+// short is a duration as people say it: "340 ms", "1.6 s", "29 s", "3 min".
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	default:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+}

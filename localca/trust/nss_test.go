@@ -1,0 +1,190 @@
+package trust
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// certutil runs the real one.
+func certutil(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), needTool(t, "certutil"), args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("certutil %s: %v: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(output)
+}
+
+// database makes an NSS database with no password.
+func (f *fixture) database(dir string) string {
+	f.t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		f.t.Fatal(err)
+	}
+	certutil(f.t, "-N", "-d", "sql:"+dir, "--empty-password")
+	return dir
+}
+
+// holding are those of the folders whose database trusts the root, as certutil
+// itself lists it.
+func (f *fixture) holding(dirs ...string) []string {
+	f.t.Helper()
+	var holding []string
+	for _, dir := range dirs {
+		if !exists(filepath.Join(dir, "cert9.db")) {
+			continue
+		}
+		for line := range strings.Lines(certutil(f.t, "-L", "-d", "sql:"+dir)) {
+			if strings.HasPrefix(line, rootOf(f.ca).nick()) && strings.HasSuffix(strings.TrimSpace(line), " C,,") {
+				holding = append(holding, dir)
+			}
+		}
+	}
+	return holding
+}
+
+func TestChromiumPlaces(t *testing.T) {
+	needTool(t, "certutil")
+	const legacy, modern = ".pki/nssdb", ".local/share/pki/nssdb"
+	const snapLegacy, snapModern = "snap/chromium/current/.pki/nssdb", "snap/chromium/current/.local/share/pki/nssdb"
+	const flatpak = ".var/app/com.google.Chrome/data/pki/nssdb"
+	all := []string{legacy, modern, "xdg/pki/nssdb", snapLegacy, snapModern, flatpak}
+	tests := map[string]struct {
+		there []string // databases
+		empty string   // a folder without one
+		xdg   string   // $XDG_DATA_HOME below the home, or a relative path
+		want  []string
+	}{
+		"neither: only the second is made":          {want: []string{modern}},
+		"the first exists":                          {there: []string{legacy}, want: []string{legacy}},
+		"the second exists":                         {there: []string{modern}, want: []string{modern}},
+		"both exist":                                {there: []string{legacy, modern}, want: []string{legacy, modern}},
+		"the first is an empty folder":              {empty: legacy, want: []string{legacy}},
+		"the first is empty, the second exists":     {empty: legacy, there: []string{modern}, want: []string{legacy, modern}},
+		"XDG_DATA_HOME":                             {xdg: "~/xdg", want: []string{"xdg/pki/nssdb"}},
+		"XDG_DATA_HOME that is relative is ignored": {xdg: "xdg", want: []string{modern}},
+		"XDG_DATA_HOME and the first":               {xdg: "~/xdg", there: []string{legacy}, want: []string{legacy}},
+		"snap, and one to make":                     {there: []string{snapLegacy}, want: []string{modern, snapLegacy}},
+		"snap's second, flatpak and the first":      {there: []string{legacy, snapModern, flatpak}, want: []string{legacy, snapModern, flatpak}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.env["XDG_DATA_HOME"] = strings.Replace(test.xdg, "~", f.machine.Home, 1)
+			for _, dir := range test.there {
+				f.database(f.home(dir))
+			}
+			if test.empty != "" {
+				if err := os.MkdirAll(f.home(test.empty), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			store := f.store("chromium")
+			want(t, store.Check(t.Context()), Untrusted)
+			want(t, store.Install(t.Context()), Trusted)
+			var places []string
+			for _, dir := range all {
+				places = append(places, f.home(dir))
+			}
+			var wanted []string
+			for _, dir := range test.want {
+				wanted = append(wanted, f.home(dir))
+			}
+			if diff := cmp.Diff(wanted, f.holding(places...)); diff != "" {
+				t.Errorf("databases with the root (-want +got):\n%s", diff)
+			}
+			if test.want[0] != legacy && exists(f.home(".pki")) {
+				t.Error("~/.pki was made: it hides the other database from Chromium")
+			}
+			want(t, store.Check(t.Context()), Trusted)
+			want(t, store.Uninstall(t.Context()), Untrusted)
+			if left := f.holding(places...); left != nil {
+				t.Errorf("still there after untrust: %v", left)
+			}
+		})
+	}
+}
+
+// TestNSSLeavesOthersAlone installs twice, replaces the CA, and untrusts: every
+// root of devproxy's is gone, and nothing else.
+func TestNSSLeavesOthersAlone(t *testing.T) {
+	f := newFixture(t)
+	db := f.database(f.home(".pki", "nssdb"))
+	foreign := newCA(t)
+	certutil(t, "-A", "-d", "sql:"+db, "-t", "C,,", "-n", "corporate devproxy local CA root", "-i", foreign.RootFile())
+	before := certutil(t, "-L", "-d", "sql:"+db)
+
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	once := certutil(t, "-L", "-d", "sql:"+db)
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	if diff := cmp.Diff(once, certutil(t, "-L", "-d", "sql:"+db)); diff != "" {
+		t.Errorf("a second install changed the database:\n%s", diff)
+	}
+
+	f.ca = newCA(t) // the root was made anew; the old one is still in the store
+	want(t, f.store("chromium").Check(t.Context()), Untrusted)
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	if got := strings.Count(certutil(t, "-L", "-d", "sql:"+db), "\n"+nickPrefix); got != 2 {
+		t.Fatalf("%d roots of devproxy's, want the old and the new one", got)
+	}
+	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted)
+	if diff := cmp.Diff(before, certutil(t, "-L", "-d", "sql:"+db)); diff != "" {
+		t.Errorf("untrust left the database changed:\n%s", diff)
+	}
+	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted) // again: nothing to do
+}
+
+// TestNSSDistrusted is a root that somebody has put there without trust:
+// presence alone is not enough, and trust mends it.
+func TestNSSDistrusted(t *testing.T) {
+	f := newFixture(t)
+	db := f.database(f.home(".pki", "nssdb"))
+	certutil(t, "-A", "-d", "sql:"+db, "-t", ",,", "-n", rootOf(f.ca).nick(), "-i", f.ca.RootFile())
+	got := want(t, f.store("chromium").Check(t.Context()), Untrusted)
+	if !strings.Contains(got.Detail, "there but not trusted") {
+		t.Errorf("detail %q", got.Detail)
+	}
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+}
+
+func TestNSSWithoutCertutil(t *testing.T) {
+	for _, name := range []string{"chromium", "firefox"} {
+		f := newFixture(t)
+		f.write(f.home(".mozilla/firefox/profiles.ini"), "[Profile0]\nPath=a\n")
+		f.write(f.home(".mozilla/firefox/a/cert9.db"), "")
+		f.machine.Find = func(program string) (string, error) { return "", exec.ErrNotFound }
+		for _, got := range []Result{f.store(name).Check(t.Context()), f.store(name).Install(t.Context())} {
+			want(t, got, Skipped)
+			if !strings.Contains(got.Fix, "libnss3-tools") {
+				t.Errorf("fix %q does not say what to install", got.Fix)
+			}
+		}
+	}
+}
+
+func TestNickOf(t *testing.T) {
+	tests := map[string]string{
+		"devproxy local CA 0123456789ab                               C,,  \n": "devproxy local CA 0123456789ab",
+		"devproxy local CA                                            C,,  \n": "",
+		" devproxy local CA 0123456789ab                              C,,  \n": "",
+		"corporate devproxy local CA 0123456789ab                     C,,  \n": "",
+		"devproxy local CA":  "",
+		"devproxy local CA ": "",
+		"":                   "",
+	}
+	for line, want := range tests {
+		got, ok := nickOf(line)
+		if got != want || ok != (want != "") {
+			t.Errorf("nickOf(%q) = %q, %v, want %q", line, got, ok, want)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package trust
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/smallstep/truststore"
+)
+
+// system is the operating system's store, which curl, Go and OpenSSL read. It
+// is written through smallstep/truststore, which knows the distributions,
+// macOS and Windows; only as root, so that it never runs sudo by itself.
+type system struct {
+	machine Machine
+	root    Root
+}
+
+// prefix begins the name of our file in the system's folder.
+const prefix = "devproxy"
+
+func (s *system) Name() string { return "system" }
+
+func (s *system) Check(ctx context.Context) Result {
+	clients, failures := s.prove(ctx)
+	switch {
+	case len(failures) > 0:
+		return Result{Store: s.Name(), State: Untrusted, Detail: "not accepted by " + strings.Join(failures, ", "), Fix: "devproxy trust --store system"}
+	case len(clients) == 0:
+		return Result{Store: s.Name(), State: Skipped, Detail: "nothing here can prove it"}
+	}
+	return Result{Store: s.Name(), State: Trusted, Detail: strings.Join(clients, ", ") + ": handshake ok", Places: bundles()}
+}
+
+func (s *system) Install(ctx context.Context) Result {
+	if known := s.Check(ctx); known.State == Trusted {
+		return known
+	}
+	if refusal := s.refuse("trust"); refusal != nil {
+		return *refusal
+	}
+	err := truststore.InstallFile(s.root.File, truststore.WithPrefix(prefix))
+	if err != nil {
+		return Result{Store: s.Name(), State: Failed, Detail: describe(err)}
+	}
+	return s.Check(ctx)
+}
+
+// Uninstall looks for files rather than at the proof: a root that one client
+// accepts and another does not, or an older one, is to go too.
+func (s *system) Uninstall(ctx context.Context) Result {
+	accept, _ := s.prove(ctx)
+	stale := anchors()
+	if len(accept) == 0 && len(stale) == 0 {
+		return Result{Store: s.Name(), State: Untrusted}
+	}
+	if refusal := s.refuse("untrust"); refusal != nil {
+		return *refusal
+	}
+	for _, path := range stale {
+		if err := os.Remove(path); err != nil {
+			return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: stale}
+		}
+	}
+	// It runs the system's own update, after all of ours are gone.
+	err := truststore.UninstallFile(s.root.File, truststore.WithPrefix(prefix))
+	if err != nil {
+		return Result{Store: s.Name(), State: Failed, Detail: describe(err)}
+	}
+	if accept, _ = s.prove(ctx); len(accept) > 0 {
+		return Result{Store: s.Name(), State: Failed, Detail: "still accepted by " + strings.Join(accept, ", ")}
+	}
+	return Result{Store: s.Name(), State: Untrusted}
+}
+
+// refuse is the result where this process cannot write to the store.
+func (s *system) refuse(verb string) *Result {
+	if exists("/etc/NIXOS") {
+		return &Result{Store: s.Name(), State: Skipped, Detail: "NixOS makes the store from its configuration",
+			Fix: fmt.Sprintf("security.pki.certificateFiles = [ %q ];", s.root.File)}
+	}
+	if !s.machine.Root {
+		refusal := needsRoot(s.Name(), "the system store needs root", s.machine.SystemCommand(verb))
+		return &refusal
+	}
+	return nil
+}
+
+// describe is truststore's error with what the program it ran had to say.
+func describe(err error) string {
+	var failed *truststore.CmdError
+	if errors.As(err, &failed) {
+		return fmt.Sprintf("%s: %v: %s", strings.Join(failed.Cmd().Args, " "), failed.Err(), firstLine(failed.Out()))
+	}
+	return err.Error()
+}
+
+// prove makes each client that is here connect, with nothing but the system's
+// store to trust. It returns those that accept, and those that refuse.
+func (s *system) prove(ctx context.Context) (accept, failures []string) {
+	if s.machine.Handshake == nil {
+		return nil, nil
+	}
+	addr, stop, err := s.machine.Handshake(ctx)
+	if err != nil {
+		return nil, nil // without loopback there is nothing to serve either
+	}
+	defer stop()
+	for _, client := range []struct {
+		name string
+		try  func(context.Context, string) (bool, error)
+	}{{"curl", s.curl}, {"Go", s.goClient}, {"OpenSSL", s.openssl}} {
+		here, err := client.try(ctx, addr)
+		switch {
+		case !here:
+		case err == nil:
+			accept = append(accept, client.name)
+		default:
+			failures = append(failures, client.name)
+		}
+	}
+	return accept, failures
+}
+
+func (s *system) curl(ctx context.Context, addr string) (bool, error) {
+	curl, err := s.machine.Find("curl")
+	if err != nil {
+		return false, nil
+	}
+	_, port, _ := net.SplitHostPort(addr) // our own listener's
+	// -q: a .curlrc may say --insecure or name other roots.
+	_, err = s.machine.Run(ctx, curl, "-q", "-sS", "--noproxy", "*", "--connect-to", "localhost:"+port+":"+addr, "https://localhost:"+port+"/")
+	return true, err
+}
+
+func (s *system) openssl(ctx context.Context, addr string) (bool, error) {
+	openssl, err := s.machine.Find("openssl")
+	if err != nil || platformVerifies() { // there it reads files of its own
+		return false, nil
+	}
+	_, err = s.machine.Run(ctx, openssl, "s_client", "-connect", addr, "-servername", "localhost", "-verify_hostname", "localhost", "-verify_return_error", "-brief")
+	return true, err
+}
+
+// platformVerifies reports whether certificates are verified by the operating
+// system rather than by each library from files (crypto/x509, root_darwin.go
+// and root_windows.go). Not tried there.
+func platformVerifies() bool { return runtime.GOOS == "darwin" || runtime.GOOS == "windows" }
+
+// goClient verifies as crypto/x509 does, from the same files. Go's own pool is
+// read once a process, so that it would not see what was just installed.
+func (s *system) goClient(ctx context.Context, addr string) (bool, error) {
+	config := &tls.Config{ServerName: "localhost", MinVersion: tls.VersionTLS12} // nil roots: the platform is asked
+	if !platformVerifies() {
+		config.RootCAs = x509.NewCertPool()
+		found := false
+		for _, path := range bundles() {
+			if text, err := os.ReadFile(path); err == nil {
+				found = config.RootCAs.AppendCertsFromPEM(text)
+			}
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	d := tls.Dialer{Config: config}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return true, err
+	}
+	return true, conn.Close()
+}
+
+// bundles is the file of the system's store: the first that is here of the
+// list of crypto/x509 (root_linux.go).
+func bundles() []string {
+	for _, path := range []string{
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem",
+		"/etc/pki/tls/cacert.pem",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+		"/etc/ssl/cert.pem",
+	} {
+		if exists(path) {
+			return []string{path} // crypto/x509 reads the first alone
+		}
+	}
+	return nil
+}
+
+// Bundle is the public roots of this machine and the given one, PEM: what a
+// program that reads one file needs, so that it trusts both. from is the file
+// the public roots come from: the user's own, if one is given and can be read.
+func Bundle(own string, root Root) (text []byte, from string, err error) {
+	sources := bundles()
+	if own != "" {
+		sources = append([]string{own}, sources...)
+	}
+	for _, path := range sources {
+		if text, err = os.ReadFile(path); err == nil {
+			from = path
+			break
+		}
+	}
+	if from == "" {
+		return nil, "", errors.New("this machine has no file of public root certificates; install the ca-certificates package")
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		text = append(text, '\n')
+	}
+	return append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Cert.Raw})...), from, nil
+}

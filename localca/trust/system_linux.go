@@ -1,0 +1,37 @@
+package trust
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/smallstep/truststore"
+)
+
+// certsDir is where update-ca-certificates links every root, by its name and by
+// its hash. It leaves the links of a root that is taken out.
+const certsDir = "/etc/ssl/certs"
+
+// anchors are the files of devproxy's roots in the system's folders, of this
+// root and of older ones: truststore names them prefix and serial number.
+func anchors() []string {
+	if truststore.SystemTrustFilename == "" {
+		return nil // a distribution that truststore does not know
+	}
+	paths, err := filepath.Glob(strings.Replace(truststore.SystemTrustFilename, "%s", prefix+"[0-9]*", 1))
+	if err != nil {
+		return nil // the pattern is ours: it is well formed
+	}
+	entries, err := os.ReadDir(certsDir)
+	if err != nil {
+		return paths // another distribution's layout
+	}
+	for _, e := range entries {
+		link := filepath.Join(certsDir, e.Name())
+		target, err := os.Readlink(link)
+		if ours, _ := filepath.Match(prefix+"[0-9]*", filepath.Base(target)); err == nil && ours {
+			paths = append(paths, link)
+		}
+	}
+	return paths
+}

@@ -1,0 +1,72 @@
+package trust
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+)
+
+// windows is the Windows user's store, from inside WSL, where the browsers run.
+// certutil.exe asks the user in a window of its own. Written from its
+// documentation; not tried on Windows.
+type windows struct {
+	machine Machine
+	root    Root
+}
+
+func isWSL(m Machine) bool {
+	return m.Getenv("WSL_DISTRO_NAME") != "" || exists("/proc/sys/fs/binfmt_misc/WSLInterop")
+}
+
+func (s *windows) Name() string { return "windows" }
+
+func (s *windows) certutil() (string, *Result) {
+	path, err := s.machine.Find("certutil.exe")
+	if err != nil {
+		return "", &Result{Store: s.Name(), State: Skipped, Detail: "certutil.exe is not on PATH: WSL's interop is off"}
+	}
+	return path, nil
+}
+
+func (s *windows) Check(ctx context.Context) Result {
+	certutil, missing := s.certutil()
+	if missing != nil {
+		return *missing
+	}
+	if _, err := s.machine.Run(ctx, certutil, "-user", "-store", "Root", s.serial()); err != nil {
+		return Result{Store: s.Name(), State: Untrusted, Detail: "the root is not in the Windows store", Fix: "devproxy trust --store windows"}
+	}
+	return Result{Store: s.Name(), State: Trusted, Detail: "the Windows user's store"}
+}
+
+// serial is in whole bytes: certutil.exe takes no odd number of digits.
+func (s *windows) serial() string { return hex.EncodeToString(s.root.Cert.SerialNumber.Bytes()) }
+
+func (s *windows) Install(ctx context.Context) Result {
+	known := s.Check(ctx)
+	if known.State != Untrusted {
+		return known
+	}
+	certutil, _ := s.certutil()
+	path, err := s.machine.Run(ctx, "wslpath", "-w", s.root.File)
+	if err != nil {
+		return Result{Store: s.Name(), State: Failed, Detail: "wslpath: " + firstLine(path)}
+	}
+	if output, err := s.machine.Run(ctx, certutil, "-user", "-addstore", "Root", strings.TrimSpace(string(path))); err != nil {
+		return Result{Store: s.Name(), State: Failed, Detail: "certutil.exe: " + firstLine(output)}
+	}
+	return s.Check(ctx)
+}
+
+func (s *windows) Uninstall(ctx context.Context) Result {
+	known := s.Check(ctx)
+	if known.State != Trusted {
+		known.Detail, known.Fix = "", ""
+		return known
+	}
+	certutil, _ := s.certutil()
+	if output, err := s.machine.Run(ctx, certutil, "-user", "-delstore", "Root", s.serial()); err != nil {
+		return Result{Store: s.Name(), State: Failed, Detail: "certutil.exe: " + firstLine(output)}
+	}
+	return Result{Store: s.Name(), State: Untrusted}
+}
