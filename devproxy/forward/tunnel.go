@@ -108,13 +108,15 @@ func (t *tunnel) end() {
 
 func (t *tunnel) close() {
 	if t.toVisitor != nil {
+		// Both first: one end's answer to its close frame must not be passed on
+		// in place of the other's.
+		t.toUpstream.arm(closeFrame(closeGoingAway, true))
+		t.toVisitor.arm(closeFrame(closeServiceRestart, false))
 		frames := make(chan struct{})
 		go func() {
 			defer close(frames)
-			// The upstream first: a visitor's answer to its own close frame
-			// would otherwise be passed on in place of this one.
-			t.toUpstream.end(closeFrame(closeGoingAway, true))
-			t.toVisitor.end(closeFrame(closeServiceRestart, false))
+			t.toUpstream.end()
+			t.toVisitor.end()
 		}()
 		grace := time.NewTimer(closeGrace)
 		defer grace.Stop()

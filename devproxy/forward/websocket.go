@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // Close codes (RFC 6455 section 7.4.1 and the IANA registry).
@@ -103,9 +104,13 @@ var errClosedByUs = errors.New("closed with a close frame")
 type frameWriter struct {
 	dst io.Writer
 
+	// last is the close frame to write at the next boundary; nil while the
+	// WebSocket is open. It is set without the lock, which a Write to a peer
+	// that does not read may hold for long.
+	last atomic.Pointer[[]byte]
+
 	mu     sync.Mutex
 	frames frames
-	last   []byte // the close frame to write at the next boundary
 	closed bool
 }
 
@@ -113,37 +118,44 @@ type frameWriter struct {
 func (w *frameWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
-		return 0, errClosedByUs
+	if w.endsHereLocked() {
+		return w.closeLocked(nil)
 	}
 	for rest := p; len(rest) > 0; {
 		taken := w.frames.advance(rest)
 		rest = rest[taken:]
-		if w.last != nil && w.frames.atBoundary() {
+		if w.endsHereLocked() {
 			return w.closeLocked(p[:len(p)-len(rest)])
 		}
 	}
 	return w.dst.Write(p)
 }
 
+func (w *frameWriter) endsHereLocked() bool {
+	return w.closed || w.last.Load() != nil && w.frames.atBoundary()
+}
+
+// closeLocked writes p and behind it, once, the close frame.
 func (w *frameWriter) closeLocked(p []byte) (int, error) {
+	if w.closed {
+		return 0, errClosedByUs
+	}
 	w.closed = true
-	if _, err := w.dst.Write(append(p[:len(p):len(p)], w.last...)); err != nil {
+	if _, err := w.dst.Write(append(p[:len(p):len(p)], *w.last.Load()...)); err != nil {
 		return 0, err
 	}
 	return len(p), errClosedByUs
 }
 
-// end writes frame now, when no frame is under way, or else after the one that
-// is.
-func (w *frameWriter) end(frame []byte) {
+// arm makes frame the last that is written: after the one that is under way,
+// by whichever Write comes next, or by end.
+func (w *frameWriter) arm(frame []byte) { w.last.Store(&frame) }
+
+// end writes the armed frame now, unless another frame is under way.
+func (w *frameWriter) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
-		return
-	}
-	w.last = frame
-	if w.frames.atBoundary() {
+	if w.endsHereLocked() {
 		_, _ = w.closeLocked(nil) // a connection that is gone needs no close frame
 	}
 }

@@ -37,7 +37,8 @@ func TestTheCloseFrameComesBetweenTwoFrames(t *testing.T) {
 				w := &frameWriter{dst: &got}
 				w.Write(whole)
 				w.Write(whole[:cut])
-				w.end(last)
+				w.arm(last)
+				w.end()
 				if got.Len() != len(whole)+cut {
 					t.Fatalf("cut at %d: the close frame went out inside a frame", cut)
 				}

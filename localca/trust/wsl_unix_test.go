@@ -1,0 +1,100 @@
+//go:build unix
+
+package trust
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeWindows are the two programs of WSL that the store uses: they write their
+// arguments to a log, and keep the store's serial numbers in a file. It proves
+// what is run, not what Windows makes of it.
+func (f *fixture) fakeWindows() (log string) {
+	f.t.Helper()
+	bin := f.home("bin")
+	log = f.home("log")
+	f.write(filepath.Join(bin, "certutil.exe"), `#!/bin/sh
+echo "certutil.exe $*" >> `+log+`
+store=`+f.home("store")+`
+case "$2" in
+-store) [ -e "$store" ] && grep -qx "$4" "$store" ;;
+-addstore) [ "$4" = 'C:\root.pem' ] && echo `+(&windows{root: rootOf(f.ca)}).serial()+` > "$store" ;;
+-delstore) rm "$store" ;;
+esac
+`)
+	f.write(filepath.Join(bin, "wslpath"), "#!/bin/sh\necho \"wslpath $*\" >> "+log+"\necho 'C:\\root.pem'\n")
+	for _, name := range []string{"certutil.exe", "wslpath"} {
+		if err := os.Chmod(filepath.Join(bin, name), 0o755); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	f.env["WSL_DISTRO_NAME"] = "Debian"
+	return log
+}
+
+func TestWindowsFromWSL(t *testing.T) {
+	f := newFixture(t)
+	log := f.fakeWindows()
+	store := f.store("windows")
+	want(t, store.Check(t.Context()), Untrusted)
+	want(t, store.Install(t.Context()), Trusted)
+	want(t, store.Install(t.Context()), Trusted)
+	want(t, store.Uninstall(t.Context()), Untrusted)
+	want(t, store.Uninstall(t.Context()), Untrusted)
+
+	serial := (&windows{root: rootOf(f.ca)}).serial()
+	if len(serial)%2 != 0 {
+		t.Errorf("serial %q has half a byte", serial)
+	}
+	find := "certutil.exe -user -store Root " + serial
+	wanted := []string{
+		find,                                                                                         // check
+		find, "wslpath -w " + f.ca.RootFile(), `certutil.exe -user -addstore Root C:\root.pem`, find, // install, checked
+		find, // install again
+		find, "certutil.exe -user -delstore Root " + serial,
+		find, // uninstall again
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wanted, strings.Split(strings.TrimSpace(string(text)), "\n")); diff != "" {
+		t.Errorf("what was run (-want +got):\n%s", diff)
+	}
+}
+
+func TestWindowsWithoutInterop(t *testing.T) {
+	f := newFixture(t)
+	f.env["WSL_DISTRO_NAME"] = "Debian"
+	f.t.Setenv("PATH", f.home())
+	if got := want(t, f.store("windows").Install(t.Context()), Skipped); !strings.Contains(got.Detail, "interop is off") {
+		t.Errorf("detail %q", got.Detail)
+	}
+}
+
+func TestStores(t *testing.T) {
+	f := newFixture(t)
+	names := func() (names []string) {
+		for _, s := range Stores(f.machine, rootOf(f.ca)) {
+			names = append(names, s.Name())
+		}
+		return names
+	}
+	wanted := []string{"system", "chromium", "firefox", "java"}
+	if !isWSL(f.machine) {
+		if diff := cmp.Diff(wanted, names()); diff != "" {
+			t.Errorf("stores (-want +got):\n%s", diff)
+		}
+	}
+	f.env["WSL_DISTRO_NAME"] = "Debian"
+	if !slices.Equal(names(), append(wanted, "windows")) {
+		t.Errorf("inside WSL: %v", names())
+	}
+}
