@@ -14,7 +14,8 @@ build: ## bin/devproxy
 
 .PHONY: demo
 demo: build ## a small real project, served by devproxy, on this machine
-	go run ./testdata/demo/run --devproxy bin/devproxy
+	go build -o bin/demo ./testdata/demo/run
+	bin/demo --devproxy bin/devproxy
 
 .PHONY: deps
 deps: ## what the tests need: installed on Debian as root, named elsewhere

@@ -29,6 +29,7 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 	if x.w.status != 0 || errors.Is(x.err, forward.ErrAborted) || errors.Is(x.err, errGone) {
 		panic(http.ErrAbortHandler)
 	}
+	x.w.fields = nil // a route's policy is not this page's
 	p := s.page(x, r)
 	if p.Status == http.StatusBadRequest || isRefusal(x.err) {
 		// Whoever sends what two programs read differently gets no second try
@@ -184,7 +185,7 @@ func (s *Server) waiting(x *exchange, r *http.Request, attempts []forward.Attemp
 	p := page.Page{
 		Status:     http.StatusServiceUnavailable,
 		Title:      fmt.Sprintf("Nothing answers on %s yet.", spokenUpstream(spec)),
-		Lead:       "This page opens by itself when it does.",
+		Lead:       page.OpensItself,
 		Quote:      quote(x.route.Source),
 		Waited:     waited,
 		Hints:      nearbyHints(spec),

@@ -28,13 +28,6 @@ type attribute struct {
 }
 
 func (a *attribute) nameRange() Range { return a.text.rangeOf(a.NameRange) }
-func (a *attribute) exprRange() Range { return a.text.rangeOf(a.Expr.Range()) }
-
-// written is the value as it stands in the file.
-func (a *attribute) written() string {
-	r := a.exprRange()
-	return string(a.text.src[r.Start.Byte:r.End.Byte])
-}
 
 // block is TYPE "LABEL" { … }.
 type block struct {

@@ -65,7 +65,6 @@ func (d *decoder) decodeAliases(b *body) []Name {
 // decodeSettings fills in what hosts and routes share, and reports whether b
 // has an answer, be it a mistaken one.
 func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
-	var first value
 	var firstName string
 	for _, name := range []string{"upstream", "files", "redirect", "respond"} {
 		v, present := d.get(b.body, name)
@@ -73,10 +72,10 @@ func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
 			continue
 		}
 		if answered {
-			d.secondAnswer(b, firstName, first, name, v)
+			d.secondAnswer(b, firstName, name)
 			continue
 		}
-		answered, first, firstName = true, v, name
+		answered, firstName = true, name
 		switch name {
 		case "upstream":
 			s.Upstream = d.decodeUpstream(v)
@@ -98,7 +97,7 @@ func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
 }
 
 // secondAnswer reports the later of two answers.
-func (d *decoder) secondAnswer(b *block, firstName string, first value, name string, v value) {
+func (d *decoder) secondAnswer(b *block, firstName, name string) {
 	at, before := b.body.attrs[name].nameRange(), b.body.attrs[firstName].nameRange()
 	if at.File == before.File && at.Start.Byte < before.Start.Byte {
 		at, before, name, firstName = before, at, firstName, name

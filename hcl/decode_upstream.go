@@ -118,10 +118,7 @@ func (d *decoder) port(v value, digits string) uint16 {
 
 func (d *decoder) socketMember(v value, text string) *Member {
 	path := strings.TrimPrefix(text, "unix:")
-	if strings.HasPrefix(path, "//") {
-		// As a URL: unix:///run/app.sock.
-		path = strings.TrimPrefix(path, "//")
-	}
+	path = strings.TrimPrefix(path, "//") // as a URL: unix:///run/app.sock
 	if path == "" || strings.ContainsRune(path, 0) {
 		d.errorf(v.at(), `write "unix:tmp/app.sock"`, "a socket has a path")
 		return nil

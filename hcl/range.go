@@ -88,16 +88,6 @@ func characters(text []byte) int {
 	return scanner.Range().End.Column - 1
 }
 
-// line is the bounds in src of the line that holds the byte at.
-func (t *text) line(at int) (start, end int) {
-	at = min(max(at, 0), len(t.src))
-	start = bytes.LastIndexByte(t.src[:at], '\n') + 1
-	if i := bytes.IndexByte(t.src[at:], '\n'); i >= 0 {
-		return start, at + i
-	}
-	return start, len(t.src)
-}
-
 // holed reports whether a mistake inside of r has been reported already.
 func (t *text) holed(r hcl.Range) bool {
 	for _, hole := range t.holes {

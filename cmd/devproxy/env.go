@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +17,9 @@ import (
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// bundleName is the file in $DEVPROXY_HOME with the public roots and ours.
-const bundleName = "bundle.pem"
+// bundlePrefix begins the names of the files in $DEVPROXY_HOME with the public
+// roots and ours.
+const bundlePrefix = "bundle"
 
 // bundleVariables name a file that replaces a program's roots, so that they
 // need the public ones too.
@@ -49,6 +52,7 @@ your SSL_CERT_FILE, if it is set, else the system's. Java reads none of them: de
 			return printEnv(s, shell, pairs)
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // what follows CMD is its own
 	cmd.Flags().StringVar(&shell, "shell", "sh", "form of the exports: sh, fish, powershell")
 	return cmd
 }
@@ -62,14 +66,17 @@ func environment() ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(filepath.Dir(ca.RootFile()), bundleName)
-	own := os.Getenv("SSL_CERT_FILE")
-	if own == path {
-		own = "" // we are inside an environment of ours
+	home, own := filepath.Dir(ca.RootFile()), os.Getenv("SSL_CERT_FILE")
+	if isBundle(home, own) { // we are inside an environment of ours
+		own = bundleSource(own)
 	}
-	text, _, err := trust.Bundle(own, trust.Root{Cert: ca.Root(), File: ca.RootFile()})
+	path := filepath.Join(home, bundleFor(own))
+	text, from, err := trust.Bundle(own, trust.Root{Cert: ca.Root(), File: ca.RootFile()})
 	if err != nil {
 		return nil, err
+	}
+	if from == own {
+		text = append([]byte(sourceMark+own+"\n"), text...)
 	}
 	if old, err := os.ReadFile(path); err != nil || !bytes.Equal(old, text) {
 		if err := localca.WriteFile(path, text, 0o644); err != nil {
@@ -81,6 +88,42 @@ func environment() ([]pair, error) {
 		pairs = append(pairs, pair{name, path})
 	}
 	return pairs, nil
+}
+
+// bundleFor is the name of the bundle with the public roots of a file of the
+// user's own; empty is the system's. Each file has its own bundle, since shells
+// that name different ones may be open at once.
+func bundleFor(own string) string {
+	if own == "" {
+		return bundlePrefix + ".pem"
+	}
+	sum := sha256.Sum256([]byte(own))
+	return fmt.Sprintf("%s-%x.pem", bundlePrefix, sum[:4])
+}
+
+func isBundle(home, path string) bool {
+	ours, _ := filepath.Match(bundlePrefix+"*.pem", filepath.Base(path))
+	return ours && filepath.Dir(path) == home
+}
+
+// sourceMark begins the first line of a bundle with the roots of a file of the
+// user's own, and names that file. Readers of PEM skip what is outside of its
+// blocks (RFC 7468 section 2).
+const sourceMark = "# devproxy: the public roots of "
+
+// bundleSource is the file of the user's own that a bundle's public roots are
+// from; empty for the system's.
+func bundleSource(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "" // it is made anew
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	source, marked := strings.CutPrefix(line, sourceMark)
+	if !marked {
+		return ""
+	}
+	return source
 }
 
 func printEnv(s *streams, shell string, pairs []pair) error {
@@ -117,7 +160,10 @@ func runEnv(cmd *cobra.Command, s *streams, argv []string, pairs []pair) error {
 	err := runAttached(cmd.Context(), s, argv, env)
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
-		return exit(max(failed.ExitCode(), 1)) // -1 for a signal
+		if status, ok := failed.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return exit(128 + int(status.Signal())) // as shells do
+		}
+		return exit(failed.ExitCode())
 	}
 	if err != nil {
 		return failf("devproxy env -- CMD runs a program on PATH", "%w", err)

@@ -21,8 +21,9 @@ import (
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// trustPatience bounds all the programs that one trust verb runs.
-const trustPatience = 2 * time.Minute
+// trustPatience bounds the programs that are run for one store. A person who is
+// asked, or who types a password, has all the time.
+const trustPatience = time.Minute
 
 // trustOptions are the flags of trust and untrust.
 type trustOptions struct {
@@ -74,8 +75,6 @@ func addTrustFlags(cmd *cobra.Command, opts *trustOptions) {
 }
 
 func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
-	ctx, cancel := context.WithTimeout(ctx, trustPatience)
-	defer cancel()
 	ca, err := trustCA(opts.check)
 	if err != nil {
 		return err
@@ -85,33 +84,28 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 		return err
 	}
 	t := &trustRun{streams: s, opts: opts}
-	if !opts.check {
-		fmt.Fprintln(s.Err, "This CA can sign localhost names and loopback addresses, nothing else.")
+	if opts.check {
+		t.each(ctx, stores, trust.Store.Check)
+		t.print()
+		return t.verdict(true)
 	}
-	for _, store := range stores {
-		if opts.check {
-			t.results = append(t.results, store.Check(ctx))
-			continue
-		}
-		t.results = append(t.results, t.withRoot(ctx, store, store.Install(ctx)))
-	}
+	fmt.Fprintln(s.Err, "This CA can sign localhost names and loopback addresses, nothing else.")
+	t.warnRoot(stores)
+	t.each(ctx, stores, trust.Store.Install)
 	t.print()
-	if !opts.check && !opts.json {
+	if !opts.json {
 		fmt.Fprintln(s.Out, "Undo: devproxy untrust")
 	}
-	return t.verdict(opts.check)
+	return t.verdict(false)
 }
 
 func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
-	ctx, cancel := context.WithTimeout(ctx, trustPatience)
-	defer cancel()
 	ca, err := trustCA(true)
+	if errors.Is(err, localca.ErrNoCA) {
+		fmt.Fprintln(s.Err, "there is no CA yet, so no store can trust it")
+		return nil
+	}
 	if err != nil {
-		var none *exitError
-		if errors.As(err, &none) && errors.Is(err, localca.ErrNoCA) {
-			fmt.Fprintln(s.Err, "there is no CA yet, so no store can trust it")
-			return nil
-		}
 		return err
 	}
 	stores, err := pickStores(ca, opts)
@@ -119,16 +113,18 @@ func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
 		return err
 	}
 	t := &trustRun{streams: s, opts: opts}
-	for _, store := range stores {
-		t.results = append(t.results, t.withRoot(ctx, store, store.Uninstall(ctx)))
-	}
+	t.warnRoot(stores)
+	t.each(ctx, stores, trust.Store.Uninstall)
 	t.print()
 	return t.verdict(false)
 }
 
-// trustCA is the CA: made if need be, unless nothing is to be changed.
+// trustCA is the CA: made if need be, unless nothing is to be changed, or sudo
+// runs us. What root makes in a user's folder that user could not use, and the
+// CA of root's own folder is not the one that serves.
 func trustCA(readOnly bool) (*localca.CA, error) {
-	if !readOnly {
+	user := sudoUser()
+	if !readOnly && user == "" {
 		return openCA()
 	}
 	home, err := localca.Home(os.Getenv)
@@ -137,9 +133,21 @@ func trustCA(readOnly bool) (*localca.CA, error) {
 	}
 	ca, err := localca.Load(home)
 	if errors.Is(err, localca.ErrNoCA) {
-		return nil, failf("devproxy trust", "%w", err)
+		fix := "devproxy trust"
+		if user != "" {
+			fix = "devproxy trust, as " + user + " without sudo: it shows the command that needs root"
+		}
+		return nil, failf(fix, "%w", err)
 	}
 	return ca, err
+}
+
+// sudoUser is who runs us through sudo; empty without sudo.
+func sudoUser() string {
+	if user := os.Getenv("SUDO_USER"); os.Geteuid() == 0 && user != "root" {
+		return user
+	}
+	return ""
 }
 
 func pickStores(ca *localca.CA, opts trustOptions) ([]trust.Store, error) {
@@ -187,18 +195,18 @@ func listenWithLeaf(_ context.Context, ca *localca.CA) (addr string, stop func()
 	return ln.Addr().String(), func() { srv.Close(); <-done }, nil
 }
 
-// systemArgv installs or removes the CA in the system's store as root: this
-// very program, with this user's CA.
+// systemArgv does a verb to the system's store as root: this very program, with
+// this user's CA.
 func systemArgv(verb string) []string {
 	program, err := os.Executable()
 	if err != nil {
 		program = "devproxy"
 	}
-	home, err := localca.Home(os.Getenv)
-	if err != nil {
-		home = ""
+	argv := []string{"sudo"}
+	if home, err := localca.Home(os.Getenv); err == nil { // else there would be no CA
+		argv = append(argv, "env", localca.HomeVariable+"="+home)
 	}
-	return []string{"sudo", "env", localca.HomeVariable + "=" + home, program, verb, "--store", "system"}
+	return append(argv, program, verb, "--store", "system")
 }
 
 // trustRun is one run over the stores.
@@ -208,30 +216,50 @@ type trustRun struct {
 	results []trust.Result
 }
 
-// withRoot shows the command that a store needs root for, asks, and runs it.
-func (t *trustRun) withRoot(ctx context.Context, store trust.Store, result trust.Result) trust.Result {
-	if result.State != trust.NeedsRoot {
-		return result
+// each does one thing to every store. One that fails never stops the others.
+func (t *trustRun) each(ctx context.Context, stores []trust.Store, do func(trust.Store, context.Context) trust.Result) {
+	for _, store := range stores {
+		once := func() trust.Result {
+			bounded, cancel := context.WithTimeout(ctx, trustPatience)
+			defer cancel()
+			return do(store, bounded)
+		}
+		result := once()
+		if result.State == trust.NeedsRoot {
+			result = t.withRoot(ctx, result, once)
+		}
+		t.results = append(t.results, result)
 	}
-	fmt.Fprintf(t.streams.Err, "%s store needs root:  %s", titles[result.Store], t.streams.bold(result.Fix))
-	if !t.opts.yes && !t.confirm() {
-		return result
-	}
-	if t.opts.yes {
-		fmt.Fprintln(t.streams.Err)
-	}
-	if err := runAttached(ctx, t.streams, result.AsRoot, nil); err != nil {
-		result.State, result.Detail = trust.Failed, err.Error()
-		return result
-	}
-	return store.Check(ctx)
 }
 
-// confirm asks on a terminal; elsewhere the answer is no.
+// withRoot shows the command that a store needs root for, asks, and runs it.
+// Then the store is done again, and says what is so now.
+func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func() trust.Result) trust.Result {
+	fmt.Fprintf(t.streams.Err, "%s store needs root:  %s", titles[result.Store], t.streams.bold(result.Fix))
+	if !t.confirm() {
+		return result
+	}
+	if err := runAttached(ctx, t.streams, result.AsRoot, nil); err != nil {
+		result.State, result.Detail = trust.Failed, "as root: "+err.Error()
+		return result
+	}
+	return again()
+}
+
+// warnRoot says whose browsers are meant when sudo runs us.
+func (t *trustRun) warnRoot(stores []trust.Store) {
+	user := sudoUser()
+	browser := func(store trust.Store) bool { return store.Name() == "chromium" || store.Name() == "firefox" }
+	if user != "" && slices.ContainsFunc(stores, browser) {
+		fmt.Fprintf(t.streams.Err, "sudo: these are root's browsers; for those of %s run it without sudo\n", user)
+	}
+}
+
+// confirm asks on a terminal; elsewhere the answer is that of --yes.
 func (t *trustRun) confirm() bool {
-	if !t.streams.InTTY {
+	if t.opts.yes || !t.streams.InTTY {
 		fmt.Fprintln(t.streams.Err)
-		return false
+		return t.opts.yes
 	}
 	fmt.Fprint(t.streams.Err, "   Run it? [Y/n] ")
 	answer, err := bufio.NewReader(t.streams.In).ReadString('\n')

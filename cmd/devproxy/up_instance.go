@@ -233,7 +233,10 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		return in.lock.Serve(ctx, control.Handler(state.now, stop))
 	})
 
-	in.report.ready(state.now(), in.sockets.Fallbacks(), first)
+	in.report.ready(banner{
+		status: state.now(), fallbacks: in.sockets.Fallbacks(), first: first,
+		trusted: func() bool { return browsersTrust(ctx, in.ca) },
+	})
 	in.forgetStates()
 	in.loop(ctx, stop, saves, notes, state)
 	return errors.Join(in.drain(stopServing, served), group.Wait())

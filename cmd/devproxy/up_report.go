@@ -14,10 +14,19 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
+// banner is what `up` says once it serves.
+type banner struct {
+	status    control.Status
+	fallbacks []listen.Fallback
+	first     devproxy.Save
+	// trusted asks whether the browsers accept the CA: it takes a moment.
+	trusted func() bool
+}
+
 // upReport tells what `up` does: upText to a person, upJSON to a program. Its
 // methods are called by one goroutine.
 type upReport interface {
-	ready(status control.Status, fallbacks []listen.Fallback, first devproxy.Save)
+	ready(banner)
 	applied(save devproxy.Save)
 	// rejected tells of mistakes; still says that an older plan is served.
 	rejected(save devproxy.Save, still bool)
@@ -48,7 +57,8 @@ func (j *upJSON) print(event any) {
 	}
 }
 
-func (j *upJSON) ready(status control.Status, _ []listen.Fallback, first devproxy.Save) {
+func (j *upJSON) ready(b banner) {
+	status := b.status
 	j.print(struct {
 		Event string         `json:"event"`
 		URLs  []string       `json:"urls"`
@@ -57,7 +67,7 @@ func (j *upJSON) ready(status control.Status, _ []listen.Fallback, first devprox
 		Hosts []control.Host `json:"hosts"`
 		// Diagnostics are the warnings of the file.
 		Diagnostics hcl.Diagnostics `json:"diagnostics,omitempty"`
-	}{"ready", status.URLs, status.HTTPS, status.HTTP, status.Hosts, first.Diagnostics})
+	}{"ready", status.URLs, status.HTTPS, status.HTTP, status.Hosts, b.first.Diagnostics})
 }
 
 func (j *upJSON) applied(save devproxy.Save) {
@@ -144,13 +154,16 @@ type upText struct {
 	good    time.Time // when the plan that is served was read
 }
 
-func (t *upText) ready(status control.Status, fallbacks []listen.Fallback, first devproxy.Save) {
-	t.good = first.At
-	t.diagnose(first)
-	t.access.oneHost = len(status.Hosts) == 1
-	printHosts(t.streams, status.Hosts)
-	for _, f := range fallbacks {
+func (t *upText) ready(b banner) {
+	t.good = b.first.At
+	t.diagnose(b.first)
+	t.access.oneHost = len(b.status.Hosts) == 1
+	printHosts(t.streams, b.status.Hosts)
+	for _, f := range b.fallbacks {
 		t.fallback(f)
+	}
+	if !b.trusted() {
+		fmt.Fprintf(t.streams.Out, "Browsers do not trust this yet: %s\n", t.streams.bold("devproxy trust"))
 	}
 	keys := ""
 	if t.streams.InTTY && t.streams.OutTTY {

@@ -48,7 +48,7 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
 	if srv.Shutdown(grace) != nil {
 		srv.Close()
 	}
-	<-served
+	<-served // http.ErrServerClosed
 	return nil
 }
 

@@ -144,10 +144,11 @@ func (f *forwarding) fail(err error) error {
 			f.w.Header().Set("Connection", "close")
 		}
 	}
-	if lost, ok := err.(*lostError); ok {
+	var lost *lostError
+	if errors.As(err, &lost) {
 		err = lost.UpstreamError
 	}
-	if context.Cause(f.ctx) == errTimeout {
+	if errors.Is(context.Cause(f.ctx), errTimeout) {
 		return &TimeoutError{f.member.Text, f.route.Timeout}
 	}
 	return err

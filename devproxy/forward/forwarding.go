@@ -63,5 +63,6 @@ func quoted(value string) string {
 }
 
 func notInToken(c rune) bool {
-	return !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
+	alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
 }

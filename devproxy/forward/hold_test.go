@@ -76,11 +76,11 @@ func bubble(p *port, opts Options) (*Upstream, *plan.Route) {
 	return New(spec, opts), &plan.Route{ID: "route", Path: "/", Hold: 10 * time.Second}
 }
 
-func forwardOnce(u *Upstream, route *plan.Route, r *http.Request) (error, *httptest.ResponseRecorder, Report) {
+func forwardOnce(u *Upstream, route *plan.Route, r *http.Request) (*httptest.ResponseRecorder, Report, error) {
 	var report Report
 	w := httptest.NewRecorder()
 	err := u.Forward(w, r, Exchange{Match: plan.Match{Route: route}, Target: "/", Scheme: "http", Report: &report})
-	return err, w, report
+	return w, report, err
 }
 
 const fine = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -113,7 +113,7 @@ func TestHowLongARequestIsHeld(t *testing.T) {
 				u, route := bubble(&port{}, Options{})
 				route.Hold = test.hold
 				start := time.Now()
-				err, w, report := forwardOnce(u, route, test.r)
+				w, report, err := forwardOnce(u, route, test.r)
 				var waiting *WaitingError
 				var unavailable *UnavailableError
 				if !errors.As(err, &waiting) && test.waiting || !errors.As(err, &unavailable) && !test.waiting {
@@ -139,7 +139,7 @@ func TestAHeldRequestIsAnsweredSoonAfterThePortOpens(t *testing.T) {
 			start := time.Now()
 			p := &port{opensAt: start.Add(opens), answer: fine}
 			u, route := bubble(p, Options{})
-			err, w, report := forwardOnce(u, route, request())
+			w, report, err := forwardOnce(u, route, request())
 			if err != nil || w.Body.String() != "ok" {
 				t.Fatalf("got %q, %v", w.Body, err)
 			}
@@ -164,17 +164,17 @@ func TestOneGoroutineLooksForAllHeldRequestsAndTheyAreBounded(t *testing.T) {
 		results := make(chan error, 21)
 		for range 20 {
 			go func() {
-				err, _, _ := forwardOnce(u, route, request())
+				_, _, err := forwardOnce(u, route, request())
 				results <- err
 			}()
 		}
 		synctest.Wait()
-		err, _, _ := forwardOnce(u, route, request())
+		_, _, err := forwardOnce(u, route, request())
 		var unavailable *UnavailableError
 		if !errors.As(err, &unavailable) || !unavailable.Full {
 			t.Errorf("the 21st got %v", err)
 		}
-		page, _, _ := forwardOnce(u, route, request("Accept", "text/html"))
+		_, _, page := forwardOnce(u, route, request("Accept", "text/html"))
 		var waiting *WaitingError
 		if !errors.As(page, &waiting) {
 			t.Errorf("a navigation got %v", page)
@@ -207,14 +207,14 @@ func TestHeldRequestsAreReleasedWhenThePlanChanges(t *testing.T) {
 				go func() {
 					r := request()
 					r.Method, r.ContentLength, r.Body = http.MethodPost, 4, http.NoBody
-					err, _, _ := forwardOnce(u, route, r)
+					_, _, err := forwardOnce(u, route, r)
 					result <- err
 				}()
 				synctest.Wait()
 				u.CloseStreams("another route")
 				time.Sleep(time.Second)
 				change(u)
-				if err := <-result; err != ErrRetired || time.Since(start) != time.Second {
+				if err := <-result; !errors.Is(err, ErrRetired) || time.Since(start) != time.Second {
 					t.Errorf("after %v: %v", time.Since(start), err)
 				}
 			})
@@ -226,7 +226,7 @@ func TestARetiredUpstreamTakesNoRequest(t *testing.T) {
 	u, route := bubble(&port{}, Options{})
 	u.Retire()
 	u.Retire()
-	if err, _, _ := forwardOnce(u, route, request()); err != ErrRetired {
+	if _, _, err := forwardOnce(u, route, request()); !errors.Is(err, ErrRetired) {
 		t.Error(err)
 	}
 	if err := u.Wait(t.Context()); err != nil || !u.Idle() {
@@ -239,7 +239,7 @@ func TestAVisitorWhoLeavesIsHeldNoLonger(t *testing.T) {
 		u, route := bubble(&port{}, Options{})
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)
 		defer leave()
-		err, _, _ := forwardOnce(u, route, request().WithContext(ctx))
+		_, _, err := forwardOnce(u, route, request().WithContext(ctx))
 		if !errors.Is(err, ErrVisitorGone) || !errors.Is(err, ErrAborted) {
 			t.Error(err)
 		}
@@ -252,7 +252,7 @@ func TestAMissingSocketHoldsAndAWrongNameDoesNot(t *testing.T) {
 	for addr, held := range map[string]bool{"unix " + t.TempDir() + "/none.sock": true, "tcp no.such.name.invalid:80": false} {
 		network, addr, _ := strings.Cut(addr, " ")
 		u := New(&plan.Upstream{Members: []plan.Member{{Scheme: plan.SchemeHTTP, Network: network, Addrs: []string{addr}}}}, Options{})
-		err, _, report := forwardOnce(u, &plan.Route{Hold: 30 * time.Millisecond}, request())
+		_, report, err := forwardOnce(u, &plan.Route{Hold: 30 * time.Millisecond}, request())
 		var unavailable *UnavailableError
 		var bad *UpstreamError
 		if held != errors.As(err, &unavailable) || held == errors.As(err, &bad) || held != (report.Held > 0) {

@@ -78,14 +78,14 @@ func (b *requestBody) started() bool {
 func (b *requestBody) complete() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.err == io.EOF
+	return errors.Is(b.err, io.EOF)
 }
 
 // fault is what the visitor did wrong or failed to send; nil when all is well.
 func (b *requestBody) fault() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == io.EOF {
+	if errors.Is(b.err, io.EOF) {
 		return nil
 	}
 	return b.err

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"errors"
 	"encoding/binary"
 	"testing"
 )
@@ -42,7 +43,7 @@ func TestTheCloseFrameComesBetweenTwoFrames(t *testing.T) {
 				if got.Len() != len(whole)+cut {
 					t.Fatalf("cut at %d: the close frame went out inside a frame", cut)
 				}
-				if _, err := w.Write(append(whole[cut:len(whole):len(whole)], whole...)); err != errClosedByUs {
+				if _, err := w.Write(append(whole[cut:len(whole):len(whole)], whole...)); !errors.Is(err, errClosedByUs) {
 					t.Errorf("cut at %d: Write returned %v", cut, err)
 				}
 				if want := bytes.Join([][]byte{whole, whole, last}, nil); !bytes.Equal(got.Bytes(), want) {

@@ -21,7 +21,7 @@ func (o *opened) guarded() *guarded { return &o.about }
 
 // peek waits for the first byte until ctx ends.
 func (o *opened) peek(ctx context.Context) (byte, error) {
-	stop := context.AfterFunc(ctx, func() { o.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = o.SetReadDeadline(time.Unix(1, 0)) })
 	n, err := o.Conn.Read(o.first[:])
 	if !stop() {
 		return 0, fmt.Errorf("nothing was sent: %w", context.Cause(ctx))

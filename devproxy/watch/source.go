@@ -164,7 +164,7 @@ func (s *source) add(dir string) bool {
 
 func (s *source) drop(dir string) {
 	if s.dirs[dir] != nil {
-		s.fs.Remove(dir) // an error says that the watch has gone by itself
+		_ = s.fs.Remove(dir) // an error says that the watch has gone by itself
 		delete(s.dirs, dir)
 	}
 }

@@ -20,7 +20,7 @@ func (f *fixture) fakeWindows() (log string) {
 	bin := f.home("bin")
 	log = f.home("log")
 	f.write(filepath.Join(bin, "certutil.exe"), `#!/bin/sh
-echo "certutil.exe $*" >> `+log+`
+printf 'certutil.exe %s\n' "$*" >> `+log+`
 store=`+f.home("store")+`
 case "$2" in
 -store) [ -e "$store" ] && grep -qx "$4" "$store" ;;
@@ -28,7 +28,7 @@ case "$2" in
 -delstore) rm "$store" ;;
 esac
 `)
-	f.write(filepath.Join(bin, "wslpath"), "#!/bin/sh\necho \"wslpath $*\" >> "+log+"\necho 'C:\\root.pem'\n")
+	f.write(filepath.Join(bin, "wslpath"), "#!/bin/sh\nprintf 'wslpath %s\\n' \"$*\" >> "+log+"\nprintf '%s\\n' 'C:\\root.pem'\n")
 	for _, name := range []string{"certutil.exe", "wslpath"} {
 		if err := os.Chmod(filepath.Join(bin, name), 0o755); err != nil {
 			f.t.Fatal(err)

@@ -1,0 +1,66 @@
+package page
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// In a real browser the policy lets the style and the script through, the page
+// polls, and it opens when the answer is "up".
+func TestTheWaitingPageOpensByItself(t *testing.T) {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is not installed: make deps")
+		}
+		t.Skip("chromium is not installed: make deps")
+	}
+	var polls atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch up := polls.Load() >= 3; {
+		case r.URL.Path == "/state" && polls.Add(1) >= 3:
+			io.WriteString(w, "up\n")
+		case r.URL.Path == "/state":
+			io.WriteString(w, "waiting\n")
+		case up:
+			io.WriteString(w, "<!DOCTYPE html><p id=app>here</p>")
+		default:
+			p := waitingPage()
+			p.Poll = "/state?path=%2F"
+			_ = p.Write(w, r) // a failure shows as a page that never opens
+		}
+	}))
+	defer server.Close()
+
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	defer stop()
+	tab, closeTab := chromedp.NewContext(allocator)
+	defer closeTab()
+	ctx, cancel := context.WithTimeout(tab, time.Minute)
+	defer cancel()
+
+	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL)); err != nil {
+		t.Fatal(err)
+	}
+	radius, err := chromedp.Run(ctx, chromedp.Evaluate[string](`getComputedStyle(document.querySelector(".quote")).borderTopLeftRadius`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := chromedp.Run(ctx, chromedp.Text("#app"))
+	if err != nil {
+		t.Fatalf("after %d polls: %v", polls.Load(), err)
+	}
+	if app != "here" || radius != "8px" {
+		t.Errorf("the page shows %q; the style was applied: %q", app, radius)
+	}
+}
