@@ -284,7 +284,7 @@ func newDevServer(t testing.TB, name string) *devServer {
 	d := &devServer{name: name, finish: make(chan struct{}), arrived: make(chan string, 1000)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", name, r.URL.Path) })
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("X-Number")) })
+	mux.HandleFunc("/echo", d.echo)
 	mux.HandleFunc("/ws", d.socket)
 	mux.HandleFunc("/gone", d.socket)
 	mux.HandleFunc("/events", d.events)
@@ -300,6 +300,15 @@ func (d *devServer) port() int {
 	at, _ := url.Parse(d.URL)
 	port, _ := strconv.Atoi(at.Port())
 	return port
+}
+
+// echoTime is what an answer of /echo takes: long enough for a save to come
+// between its request and its answer.
+const echoTime = 20 * time.Millisecond
+
+func (d *devServer) echo(w http.ResponseWriter, r *http.Request) {
+	time.Sleep(echoTime)
+	fmt.Fprint(w, r.Header.Get("X-Number"))
 }
 
 func (d *devServer) socket(w http.ResponseWriter, r *http.Request) {

@@ -94,6 +94,12 @@ func (s *Server) drain(srv *http.Server) {
 	if srv.Shutdown(ctx) != nil {
 		srv.Close()
 	}
+	// Upgraded connections are not srv's to wait for: their close frames are
+	// written, and answered, by the time their upstream is idle.
+	for _, u := range s.current.Load().upstreams {
+		u.Retire()
+		s.retired.add(u)
+	}
 	s.retired.wait(ctx)
 }
 

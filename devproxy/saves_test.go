@@ -75,8 +75,11 @@ type load struct {
 func startLoad(t testing.TB, s *site) *load {
 	l := &load{t: t, site: s}
 	l.ctx, l.stop = context.WithCancel(t.Context())
-	for _, http2 := range []bool{false, false, true, true} {
-		l.group.Go(func() { l.ask(s.client(http2)) })
+	for _, http2 := range []bool{false, true} {
+		client := s.client(http2)
+		for _, path := range []string{"/fixed", "/echo", "/moves"} {
+			l.group.Go(func() { l.ask(client, path) })
+		}
 	}
 	conn := s.open("/ws")
 	l.group.Go(func() { l.talk(conn) })
@@ -84,16 +87,14 @@ func startLoad(t testing.TB, s *site) *load {
 }
 
 // ask wants every answer to be of one number throughout.
-func (l *load) ask(client *http.Client) {
+func (l *load) ask(client *http.Client, path string) {
 	for l.ctx.Err() == nil {
-		for _, path := range []string{"/fixed", "/echo", "/moves"} {
-			// Not l.ctx: what has begun must come to its end.
-			got, err := get(context.Background(), client, l.site.url(path))
-			if err != nil || got.status != 200 || got.body == "" || got.header.Get("X-Number") != got.body {
-				l.t.Errorf("%s: %v, status %d, header %q, body %q", path, err, got.status, got.header.Get("X-Number"), got.body)
-			}
-			l.answers.Add(1)
+		// Not l.ctx: what has begun must come to its end.
+		got, err := get(context.Background(), client, l.site.url(path))
+		if err != nil || got.status != 200 || got.body == "" || got.header.Get("X-Number") != got.body {
+			l.t.Errorf("%s: %v, status %d, header %q, body %q", path, err, got.status, got.header.Get("X-Number"), got.body)
 		}
+		l.answers.Add(1)
 	}
 }
 

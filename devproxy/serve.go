@@ -1,6 +1,7 @@
 package devproxy
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -100,8 +101,9 @@ func request(r *http.Request) plan.Request {
 func rawPath(r *http.Request) string {
 	target := r.RequestURI
 	if !strings.HasPrefix(target, "/") {
-		// Absolute-form (RFC 9112 section 3.2.2), or "*".
-		return r.URL.EscapedPath()
+		// Absolute-form (RFC 9112 section 3.2.2), or "*". An empty path is "/"
+		// (RFC 9110 section 4.2.3).
+		return cmp.Or(r.URL.EscapedPath(), "/")
 	}
 	path, _, _ := strings.Cut(target, "?")
 	return path

@@ -38,7 +38,13 @@ func (d *devServer) await(t *testing.T, what string) {
 // events opens an event stream and reads its first event.
 func (s *site) events(path string, http2 bool) (*http.Response, *bufio.Reader, string) {
 	s.t.Helper()
-	response, err := s.client(http2).Get(s.url(path))
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	s.t.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(path), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	response, err := s.client(http2).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -76,6 +82,20 @@ func TestWebSocketOfRemovedRouteGetsCloseFrame(t *testing.T) {
 	b.await(t, "close 1001")
 	if err := echo(t.Context(), kept, "still here"); err != nil {
 		t.Errorf("the WebSocket of the other route: %v", err)
+	}
+}
+
+// TestWebSocketStaysWhenHeadersChange changes all of a route but its upstream.
+func TestWebSocketStaysWhenHeadersChange(t *testing.T) {
+	a := newDevServer(t, "a")
+	const text = "host \"shop.localhost\" {\n  upstream = %d\n  request_headers = { X = \"%s\" }\n}\n"
+	s := serveFile(t, fmt.Sprintf(text, a.port(), "1"))
+	conn := s.open("/ws")
+	if applied := s.apply(fmt.Sprintf(text, a.port(), "2")); len(applied.Changes.Changed) != 1 || applied.Kept != 1 || applied.Dropped != 0 {
+		t.Errorf("%+v, want one route changed and its socket kept", applied)
+	}
+	if err := echo(t.Context(), conn, "still here"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -217,6 +237,26 @@ func TestStop(t *testing.T) {
 	}
 	if s.InFlight() != 0 || s.Streams() != 0 {
 		t.Errorf("%d in flight, %d streams left", s.InFlight(), s.Streams())
+	}
+}
+
+// TestStopWaitsForCloseFrames has nothing but a WebSocket whose visitor is slow
+// to read: the process may not end before its close frame was sent.
+func TestStopWaitsForCloseFrames(t *testing.T) {
+	a := newDevServer(t, "a")
+	s := serveFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %d }\n", a.port()))
+	conn := s.open("/ws")
+	if err := echo(t.Context(), conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if n := s.InFlight(); n != 0 {
+		t.Errorf("Run returned with %d exchanges under way", n)
+	}
+	if code := closeCode(t, conn); code != websocket.StatusServiceRestart {
+		t.Errorf("the WebSocket ended with %d, want 1012", code)
 	}
 }
 

@@ -66,6 +66,7 @@ type forwarding struct {
 	mark   int // of the route's streams
 
 	member    *member // asked last
+	leave     func()  // its queue; nil when the exchange is in none
 	waitUntil time.Time
 }
 
@@ -116,6 +117,7 @@ func (f *forwarding) finishBody() {
 }
 
 func (f *forwarding) run() error {
+	defer f.leaveQueue()
 	defer f.finishBody()
 	res, err := f.send()
 	if err != nil {
@@ -139,8 +141,9 @@ func (f *forwarding) fail(err error) error {
 		if broken := f.body.fault(); broken != nil {
 			err = &BodyError{broken}
 		}
-		if f.body.started() && !f.body.complete() && f.r.ProtoMajor == 1 {
-			// net/http must not take the rest of the body for the next request.
+		if !f.body.complete() && f.r.ProtoMajor == 1 {
+			// In full duplex net/http would take the rest of the body for the next
+			// request, and panic over one that nobody read (golang/go#68560).
 			f.w.Header().Set("Connection", "close")
 		}
 	}

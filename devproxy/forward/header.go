@@ -109,6 +109,7 @@ func responseHeader(to, from http.Header, route *plan.Route) {
 		}
 	}
 	dropNamed(to, from["Connection"])
+	delete(to, "Alt-Svc") // would send browsers past devproxy (RFC 7838)
 	applyFields(to, route.ResponseHeaders)
 	if _, ok := to["Content-Type"]; !ok {
 		to["Content-Type"] = nil // keeps net/http from guessing one

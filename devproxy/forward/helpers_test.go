@@ -112,6 +112,7 @@ func newProxy(t *testing.T, visitor string, opts Options, members ...plan.Member
 		p.StartTLS()
 	case "h2":
 		p.EnableHTTP2 = true
+		p.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1000}
 		p.StartTLS()
 	}
 	p.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

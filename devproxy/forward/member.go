@@ -16,11 +16,12 @@ type member struct {
 	observe  func([]Attempt) // the outcome of a dial; nil attempts: it answered
 	pooled   *http.Transport
 	single   *http.Transport // a connection for each request, HTTP/1.1 only
+	queue    queue           // for pooled connections of HTTP/1.1
 	answered atomic.Bool     // in HTTP/2, as ALPN chose
 }
 
 func newMember(spec plan.Member, dial dialFunc, observe func([]Attempt)) *member {
-	m := &member{Member: spec, observe: observe}
+	m := &member{Member: spec, observe: observe, queue: newQueue()}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs}
 	m.pooled = newPooled(spec, m.connect)
 	m.single = newSingle(spec, m.connect)
@@ -37,15 +38,6 @@ func (m *member) note(res *http.Response) {
 	if m.Scheme == plan.SchemeHTTPS {
 		m.answered.Store(res.ProtoMajor == 2)
 	}
-}
-
-// transport picks what carries a request: alone asks for a connection that no
-// other request used before.
-func (m *member) transport(alone bool) http.RoundTripper {
-	if alone && !m.speaksHTTP2() {
-		return m.single
-	}
-	return m.pooled
 }
 
 func (m *member) closeIdle() {

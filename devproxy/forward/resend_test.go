@@ -98,3 +98,27 @@ func TestMembersTakeTurnsAndOneThatRefusesIsPassedOver(t *testing.T) {
 		t.Errorf("answered by %q", got)
 	}
 }
+
+// The upstream gives up an idle connection just when something is sent on it.
+func TestWhatMayNotBeSentTwiceMeetsNoClosingConnection(t *testing.T) {
+	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		io.Copy(io.Discard, req.Body)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		r.ReadByte()
+	}))
+	for i, method := range []string{"GET", "POST", "GET", "GET", "PATCH", "POST"} {
+		req, _ := http.NewRequest(method, p.URL, strings.NewReader("data"))
+		res, err := p.client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("%d, %s: %s", i, method, res.Status)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
@@ -13,6 +14,11 @@ import (
 // was lost. An upstream that dies of this very request is restarted by its
 // watcher each time; three times it may be chance.
 const maxResends = 3
+
+// resendPause is how long the second resend waits, and the third twice as
+// long: a connection of its own was lost too, so the upstream is just going
+// away, and its successor is not there yet.
+const resendPause = 50 * time.Millisecond
 
 // send asks the upstream until it answers, refuses for too long, or fails in
 // a way that asking again would not mend.
@@ -32,7 +38,20 @@ func (f *forwarding) send() (*http.Response, error) {
 		if !errors.As(err, &lost) || !f.mayResend(lost) {
 			return nil, err
 		}
+		if f.Report.Resent > 0 {
+			f.pause(resendPause << (f.Report.Resent - 1))
+		}
 		f.Report.Resent++
+	}
+}
+
+// pause waits, or until the exchange ends.
+func (f *forwarding) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.ctx.Done():
 	}
 }
 
@@ -89,16 +108,14 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	if f.body != nil {
 		f.body.measure(f.clock)
 	}
-	alone := f.alone()
-	// Said here, net/http does not send a body that was expected and declined.
-	out.Close = alone && f.upgrade == "" && !m.speaksHTTP2()
-	res, err := m.transport(alone).RoundTrip(out)
+	res, err := f.carry(m, out)
 	f.clock.stop()
 	a.end()
 	if err != nil {
+		f.leaveQueue()
 		return nil, a.judge(m, err)
 	}
-	if context.Cause(f.ctx) == errTimeout { // in the moment in which it answered
+	if errors.Is(context.Cause(f.ctx), errTimeout) { // in the moment in which it answered
 		res.Body.Close()
 		return nil, errTimeout
 	}
@@ -106,11 +123,34 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	return res, nil
 }
 
+// carry picks the transport, and waits for its turn where connections are
+// shared.
+func (f *forwarding) carry(m *member, out *http.Request) (*http.Response, error) {
+	switch {
+	case f.upgrade != "":
+		return m.single.RoundTrip(out)
+	case m.speaksHTTP2():
+		return m.pooled.RoundTrip(out)
+	case f.alone():
+		// Said here, net/http does not send a body that was expected and declined.
+		out.Close = true
+		return m.single.RoundTrip(out)
+	}
+	f.leave = m.queue.enter(f.ctx)
+	return m.pooled.RoundTrip(out)
+}
+
+// leaveQueue makes room for the next, if this exchange takes any.
+func (f *forwarding) leaveQueue() {
+	if f.leave != nil {
+		f.leave()
+	}
+}
+
 // alone reports whether the request needs a connection of its own: it cannot
-// be sent again, takes the connection over, may leave it in the middle, or has
-// lost one already.
+// be sent again, may leave it in the middle, or has lost one already.
 func (f *forwarding) alone() bool {
-	return f.upgrade != "" || f.Report.Resent > 0 || !isIdempotent(f.r.Method) || f.r.Header["Expect"] != nil ||
+	return f.Report.Resent > 0 || !isIdempotent(f.r.Method) || f.r.Header["Expect"] != nil ||
 		f.r.ContentLength < 0 || f.r.ContentLength > maxReplay
 }
 
@@ -158,4 +198,4 @@ func (f *forwarding) sentHeader(m *member) (header http.Header, host string) {
 }
 
 // streamClosed reports that CloseStreams ended the exchange.
-func (f *forwarding) streamClosed() bool { return context.Cause(f.ctx) == errStreamClosed }
+func (f *forwarding) streamClosed() bool { return errors.Is(context.Cause(f.ctx), errStreamClosed) }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -386,13 +388,14 @@ func TestAnEarlyAnswerEndsTheUpload(t *testing.T) {
 		io.Copy(io.Discard, res.Body)
 		res.Body.Close()
 		send.Close()
-		if res.StatusCode != http.StatusRequestEntityTooLarge {
-			t.Errorf("%s: got %s", visitor, res.Status)
+		if res.StatusCode != http.StatusRequestEntityTooLarge || res.ProtoMajor == 1 && !res.Close {
+			t.Errorf("%s: got %s; the connection is to be closed: %v", visitor, res.Status, res.Close)
 		}
 	}
 }
 
 func TestAColdLoadReusesConnections(t *testing.T) {
+	const modules = 1000
 	var conns atomic.Int64
 	up := startUpstream(t, "http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "export {}") }))
 	counted := func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -400,35 +403,65 @@ func TestAColdLoadReusesConnections(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	p := newProxy(t, "h2", Options{Dial: counted}, up)
-	load := func() {
-		failed := make(chan error, 1000)
-		for range 1000 {
-			go func() {
-				failed <- func() error {
-					res, err := p.client().Get(p.URL)
-					if err != nil {
-						return err
-					}
-					defer res.Body.Close()
-					if body, err := io.ReadAll(res.Body); err != nil || string(body) != "export {}" {
-						return fmt.Errorf("%s %q %v", res.Status, body, err)
-					}
-					return nil
-				}()
-			}()
+	// One connection with all requests on it, as a browser has.
+	visitor, err := p.Client().Transport.(*http.Transport).NewClientConn(t.Context(), "https", p.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer visitor.Close()
+	get := func() error {
+		req, _ := http.NewRequest(http.MethodGet, p.URL, nil)
+		res, err := visitor.RoundTrip(req)
+		if err != nil {
+			return err
 		}
-		for range 1000 {
-			if err := <-failed; err != nil {
+		defer res.Body.Close()
+		if body, err := io.ReadAll(res.Body); err != nil || string(body) != "export {}" {
+			return fmt.Errorf("%s %q %v", res.Status, body, err)
+		}
+		return nil
+	}
+	load := func() {
+		results := make(chan error, modules)
+		for range modules {
+			go func() { results <- get() }()
+		}
+		for range modules {
+			if err := <-results; err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	p.get(t, "/") // so that the visitor has one connection, as a browser does, and not a thousand
 	load()
 	first := conns.Load()
 	load()
-	if second := conns.Load() - first; second > 1000-maxIdle {
-		t.Errorf("%d connections for the first load, %d more for the second", first, second)
+	second := conns.Load() - first
+	t.Logf("%d connections for the first load, %d more for the second", first, second)
+	if second > maxIdle { // how many the first takes depends on the machine
+		t.Errorf("%d connections for %d modules, %d more for the second load", first, modules, second)
 	}
-	t.Logf("%d connections for the first load, %d more for the second", first, conns.Load()-first)
+}
+
+func TestARequestBehindSlowAnswersWaitsOnlyAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		var leave func()
+		for range maxIdle {
+			leave = q.enter(t.Context())
+		}
+		start := time.Now()
+		q.enter(t.Context())()
+		if waited := time.Since(start); waited != queuePatience {
+			t.Errorf("waited %v", waited)
+		}
+		leave()
+		leave()
+		if start = time.Now(); len(q) != maxIdle-1 {
+			t.Errorf("%d places are taken", len(q))
+		}
+		q.enter(t.Context())
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("waited %v for a free place", waited)
+		}
+	})
 }

@@ -14,7 +14,9 @@ type streams struct {
 
 type stream struct {
 	route string
-	close func() // must not block; called at most once
+	// close is called at most once, with streams.mu held: it must neither block
+	// nor come back here. So it never comes after remove.
+	close func()
 }
 
 // mark is the route's count, to be taken when an exchange begins.
@@ -28,18 +30,16 @@ func (s *streams) mark(route string) int {
 // once when its route was closed since.
 func (s *streams) add(route string, mark int, end func()) *stream {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	st := &stream{route, end}
-	late := s.closes[route] != mark
-	if !late {
-		if s.open == nil {
-			s.open = map[*stream]struct{}{}
-		}
-		s.open[st] = struct{}{}
-	}
-	s.mu.Unlock()
-	if late {
+	if s.closes[route] != mark {
 		end()
+		return st
 	}
+	if s.open == nil {
+		s.open = map[*stream]struct{}{}
+	}
+	s.open[st] = struct{}{}
 	return st
 }
 
@@ -51,22 +51,20 @@ func (s *streams) remove(st *stream) {
 
 func (s *streams) close(route string) int {
 	s.mu.Lock()
-	var closing []*stream
+	defer s.mu.Unlock()
+	closed := 0
 	for st := range s.open {
 		if st.route == route {
-			closing = append(closing, st)
 			delete(s.open, st)
+			st.close()
+			closed++
 		}
 	}
 	if s.closes == nil {
 		s.closes = map[string]int{}
 	}
 	s.closes[route]++
-	s.mu.Unlock()
-	for _, st := range closing {
-		st.close()
-	}
-	return len(closing)
+	return closed
 }
 
 // CloseStreams ends what is open of a route: WebSockets with a close frame on

@@ -250,3 +250,38 @@ func TestAnUpgradeToAnUpstreamWithoutItSaysWhatToWrite(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// ALPN chose HTTP/2 before; the upgrade needs a connection of its own.
+func TestAnUpgradeNeedsHTTP1EvenWhereHTTP2IsSpoken(t *testing.T) {
+	p := newProxy(t, "h1", Options{}, startUpstream(t, "https", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			fmt.Fprint(w, r.Proto)
+			return
+		}
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		c, b, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.Copy(c, b)
+	})))
+	if _, proto := p.get(t, "/"); proto != "HTTP/2.0" {
+		t.Fatalf("ALPN chose %s", proto)
+	}
+	c := p.dial(t)
+	defer c.Close()
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	r := bufio.NewReader(c)
+	if head, _ := readHead(r); !strings.HasPrefix(head, "HTTP/1.1 101 ") {
+		t.Fatalf("got %q", head)
+	}
+	fmt.Fprint(c, "hello")
+	closeWrite(c)
+	if got, _ := io.ReadAll(r); string(got) != "hello" {
+		t.Errorf("got %q", got)
+	}
+}

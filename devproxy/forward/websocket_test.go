@@ -2,8 +2,8 @@ package forward
 
 import (
 	"bytes"
-	"errors"
 	"encoding/binary"
+	"errors"
 	"testing"
 )
 
