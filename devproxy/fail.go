@@ -18,6 +18,9 @@ import (
 // errGone means that the visitor left: there is nobody to show a page.
 var errGone = errors.New("the visitor left")
 
+// errStopping is the error of a request that was held when devproxy ended.
+var errStopping = errors.New("devproxy is stopping")
+
 // ownPathError is the error of a path below ownPaths that is none of ours.
 type ownPathError struct{ path string }
 
@@ -106,6 +109,8 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		return page.Page{Status: http.StatusMethodNotAllowed, Title: "Files can only be read.", Lead: sentence(method.Error()), Quote: quote(x.route.Source)}
 	case errors.As(err, &unreadable):
 		return page.Page{Status: http.StatusInternalServerError, Title: "This file cannot be read.", Lead: sentence(unreadable.Error()), Quote: quote(x.route.Source)}
+	case errors.Is(err, errStopping):
+		return page.Page{Status: http.StatusServiceUnavailable, Title: "devproxy is stopping.", RetryAfter: 1}
 	case errors.As(err, &ownPath):
 		return page.Page{Status: http.StatusNotFound, Title: sentence(ownPath.Error())}
 	default:

@@ -90,16 +90,18 @@ func (s *Server) drain(srv *http.Server) {
 	stop := context.AfterFunc(s.closing, cancel)
 	defer stop()
 
+	s.stopping.Store(true)
 	s.closeAllStreams()
+	// What is held is sent away; what is under way finishes.
+	for _, u := range s.current.Load().upstreams {
+		u.Retire()
+		s.retired.add(u)
+	}
 	if srv.Shutdown(ctx) != nil {
 		srv.Close()
 	}
 	// Upgraded connections are not srv's to wait for: their close frames are
 	// written, and answered, by the time their upstream is idle.
-	for _, u := range s.current.Load().upstreams {
-		u.Retire()
-		s.retired.add(u)
-	}
 	s.retired.wait(ctx)
 }
 
@@ -117,6 +119,7 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.stopping.Store(true)
 	s.cancel()
 	for _, u := range s.current.Load().upstreams {
 		u.Retire()

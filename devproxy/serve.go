@@ -34,6 +34,9 @@ func (s *Server) serve(x *exchange, r *http.Request) error {
 		if !errors.Is(err, forward.ErrRetired) {
 			return err
 		}
+		if s.stopping.Load() {
+			return errStopping
+		}
 		// The plan changed while the request waited, and nothing has been sent
 		// yet: what the file says now counts.
 		x.generation = s.current.Load()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,6 +198,16 @@ func TestHeldRequestFollowsTheFile(t *testing.T) {
 	}
 }
 
+// busy reports whether an upstream still carries an exchange.
+func (s *site) busy() bool {
+	for _, u := range s.current.Load().upstreams {
+		if !u.Idle() {
+			return true
+		}
+	}
+	return false
+}
+
 // TestStop ends a site as Ctrl-C does: streams are closed properly, the
 // request in flight is answered, Run returns.
 func TestStop(t *testing.T) {
@@ -235,8 +246,28 @@ func TestStop(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if s.InFlight() != 0 || s.Streams() != 0 {
-		t.Errorf("%d in flight, %d streams left", s.InFlight(), s.Streams())
+	if s.busy() || s.Streams() != 0 {
+		t.Errorf("Run returned with exchanges under way, %d streams", s.Streams())
+	}
+}
+
+// TestStopSendsAwayWhatIsHeld has a fetch wait for a port that never opens: the
+// end does not wait for its patience.
+func TestStopSendsAwayWhatIsHeld(t *testing.T) {
+	s := serveFile(t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %d\n  hold = \"1h\"\n}\n", freePort(t)))
+	answered := make(chan error, 1)
+	go func() {
+		got, err := get(context.Background(), s.client(false), s.url("/"))
+		if err == nil && (got.status != 503 || !strings.HasPrefix(got.body, "devproxy is stopping.")) {
+			err = fmt.Errorf("status %d, body %q", got.status, got.body)
+		}
+		answered <- err
+	}()
+	for s.InFlight() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := errors.Join(s.stop(), <-answered); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -252,8 +283,8 @@ func TestStopWaitsForCloseFrames(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if n := s.InFlight(); n != 0 {
-		t.Errorf("Run returned with %d exchanges under way", n)
+	if s.busy() {
+		t.Error("Run returned with the WebSocket's exchange under way")
 	}
 	if code := closeCode(t, conn); code != websocket.StatusServiceRestart {
 		t.Errorf("the WebSocket ended with %d, want 1012", code)

@@ -235,7 +235,7 @@ func (t *trustRun) each(ctx context.Context, stores []trust.Store, do func(trust
 // withRoot shows the command that a store needs root for, asks, and runs it.
 // Then the store is done again, and says what is so now.
 func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func() trust.Result) trust.Result {
-	fmt.Fprintf(t.streams.Err, "%s store needs root:  %s", titles[result.Store], t.streams.bold(result.Fix))
+	fmt.Fprintf(t.streams.Err, "%s store needs root:  %s", capital(result.Store), t.streams.bold(result.Fix))
 	if !t.confirm() {
 		return result
 	}
@@ -270,8 +270,15 @@ func (t *trustRun) confirm() bool {
 	return answer == "" || answer == "y" || answer == "yes"
 }
 
-// titles are the stores' names as a person reads them.
-var titles = map[string]string{"system": "System", "chromium": "Chromium", "firefox": "Firefox", "java": "Java", "windows": "Windows"}
+// title is a store's name as a person reads it.
+func title(store string) string {
+	if store == "system" {
+		return store
+	}
+	return capital(store)
+}
+
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 func (t *trustRun) print() {
 	if t.opts.json {
@@ -282,7 +289,7 @@ func (t *trustRun) print() {
 		return
 	}
 	for _, r := range t.results {
-		fmt.Fprintf(t.streams.Out, "  %-15s %s  %s\n", titles[r.Store], t.state(r.State), r.Detail)
+		fmt.Fprintf(t.streams.Out, "  %-15s %s  %s\n", title(r.Store), t.state(r.State), r.Detail)
 		if r.Fix != "" {
 			fmt.Fprintf(t.streams.Out, "  %-15s %-10s  %s\n", "", "", t.streams.bold(r.Fix))
 		}

@@ -30,6 +30,11 @@ func firefoxRoots(m Machine) []string {
 // firefoxDatabases are the profiles that every profiles.ini names, as far as
 // Firefox has made a database in them yet.
 func firefoxDatabases(m Machine) databases {
+	// Since version 120 Firefox takes over the roots that were added to the
+	// system's store, and NSS's tools are not made for Windows.
+	if m.OS == "windows" {
+		return databases{elsewhere: readsSystem}
+	}
 	dbs := databases{noun: "profile", after: "restart it once"}
 	for _, root := range firefoxRoots(m) {
 		for _, profile := range profilesOf(root) {

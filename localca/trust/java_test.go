@@ -90,6 +90,11 @@ func TestJava(t *testing.T) {
 		t.Error("Java still accepts the root")
 	}
 	want(t, f.store("java").Uninstall(t.Context()), Untrusted) // again: nothing to do
+
+	// The CA is gone: untrust still finds its root.
+	want(t, f.storeFor("java", old).Install(t.Context()), Trusted)
+	want(t, f.storeFor("java", nil).Uninstall(t.Context()), Untrusted)
+	want(t, f.storeFor("java", old).Check(t.Context()), Untrusted)
 }
 
 func TestJavaNotHere(t *testing.T) {

@@ -42,8 +42,13 @@ func newCA(t *testing.T) *localca.CA {
 	return ca
 }
 
-// rootOf is the root as the stores take it.
-func rootOf(ca *localca.CA) Root { return Root{Cert: ca.Root(), File: ca.RootFile()} }
+// rootOf is the root as the stores take it; nil is a CA that is gone.
+func rootOf(ca *localca.CA) Root {
+	if ca == nil {
+		return Root{}
+	}
+	return Root{Cert: ca.Root(), File: ca.RootFile()}
+}
 
 // store is the store of this name for the fixture's CA.
 func (f *fixture) store(name string) Store { return f.storeFor(name, f.ca) }

@@ -1,13 +1,9 @@
 package trust
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -33,6 +29,9 @@ type databases struct {
 	noun string
 	// after is what must be done for a change to show.
 	after string
+	// elsewhere says where the browser keeps its roots when it has no NSS
+	// databases on this kind of machine; empty when it has.
+	elsewhere string
 }
 
 // all are the existing ones and the one to make.
@@ -89,6 +88,9 @@ func (s *nss) Uninstall(ctx context.Context) Result {
 
 // begin is certutil, or the result where there is nothing to do or to do it with.
 func (s *nss) begin(dbs databases) (certutil string, stop *Result) {
+	if dbs.elsewhere != "" {
+		return "", &Result{Store: s.name, State: Skipped, Detail: dbs.elsewhere}
+	}
 	if len(dbs.all()) == 0 {
 		noun := cmp.Or(dbs.noun, "database")
 		return "", &Result{Store: s.name, State: Skipped, Detail: "no " + s.name + " " + noun + " here"}
@@ -135,152 +137,4 @@ func (s *nss) describe(dbs databases) string {
 		text += "; " + dbs.after
 	}
 	return text
-}
-
-// verify asks NSS itself whether it would accept the root as the issuer of a
-// server's certificate ("L": a CA for SSL).
-func (s *nss) verify(ctx context.Context, certutil, db string) error {
-	if !hasDatabase(db) {
-		return errors.New("there is no database yet")
-	}
-	if !s.holds(ctx, certutil, db) {
-		return errors.New("the root is not there")
-	}
-	if output, err := s.run(ctx, certutil, "-V", db, "-n", s.root.nick(), "-u", "L"); err != nil {
-		return fmt.Errorf("the root is there but not trusted: %w", s.complaint(output))
-	}
-	return nil
-}
-
-// holds reports whether the root is in the database, trusted or not.
-func (s *nss) holds(ctx context.Context, certutil, db string) bool {
-	der, err := s.run(ctx, certutil, "-L", db, "-n", s.root.nick(), "-r")
-	return err == nil && bytes.Equal(der, s.root.Cert.Raw)
-}
-
-func (s *nss) add(ctx context.Context, certutil, db string) error {
-	if !hasDatabase(db) {
-		if err := s.makeDatabase(ctx, certutil, db); err != nil {
-			return err
-		}
-	}
-	if s.verify(ctx, certutil, db) == nil {
-		return nil
-	}
-	held := s.holds(ctx, certutil, db)
-	output, err := s.run(ctx, certutil, "-A", db, "-t", "C,,", "-n", s.root.nick(), "-i", s.root.File)
-	if err == nil {
-		return s.verify(ctx, certutil, db)
-	}
-	if !held {
-		// certutil stores the certificate first and its trust second: where the
-		// second failed, the first would be left, distrusted.
-		_, _ = s.run(ctx, certutil, "-D", db, "-n", s.root.nick())
-	}
-	return s.complaint(output)
-}
-
-// run runs certutil on a database. -f with an empty file answers a database
-// that has a password with a wrong one; without it certutil opens the terminal
-// to ask, whatever its standard input is.
-func (s *nss) run(ctx context.Context, certutil, action, db string, args ...string) ([]byte, error) {
-	argv := append([]string{certutil, action, "-d", "sql:" + db, "-f", os.DevNull}, args...)
-	return s.machine.Run(ctx, argv...)
-}
-
-// complaint is why certutil failed, from what it printed.
-func (s *nss) complaint(output []byte) error {
-	if bytes.Contains(output, []byte("SEC_ERROR_BAD_PASSWORD")) {
-		return fmt.Errorf("it has a primary password; import %s in the browser's own settings", s.root.File)
-	}
-	_, reason, found := strings.Cut(string(output), "certutil: ")
-	if !found {
-		reason = string(output)
-	}
-	return fmt.Errorf("certutil: %s", firstLine([]byte(reason)))
-}
-
-// remove deletes every root of devproxy's, of this key and of older ones.
-func (s *nss) remove(ctx context.Context, certutil, db string) error {
-	output, err := s.run(ctx, certutil, "-L", db)
-	if err != nil {
-		return s.complaint(output)
-	}
-	for line := range strings.Lines(string(output)) {
-		nick, ok := nickOf(line)
-		if !ok {
-			continue
-		}
-		if output, err := s.run(ctx, certutil, "-D", db, "-n", nick); err != nil {
-			return s.complaint(output)
-		}
-	}
-	return nil
-}
-
-// nickOf is the nickname in a line of `certutil -L`, when it is one of ours.
-// The trust flags stand behind it.
-func nickOf(line string) (string, bool) {
-	rest, ours := strings.CutPrefix(line, nickPrefix)
-	id, _, flagged := strings.Cut(rest, " ")
-	if !ours || !flagged || id == "" {
-		return "", false
-	}
-	return nickPrefix + id, true
-}
-
-func (s *nss) makeDatabase(ctx context.Context, certutil, db string) error {
-	if err := os.MkdirAll(db, 0o700); err != nil {
-		return fmt.Errorf("cannot make the database: %w", err)
-	}
-	output, err := s.machine.Run(ctx, certutil, "-N", "-d", "sql:"+db, "--empty-password")
-	if err != nil {
-		return fmt.Errorf("cannot make the database: %w", s.complaint(output))
-	}
-	return nil
-}
-
-// hasDatabase reports whether a folder is an NSS database.
-func hasDatabase(dir string) bool { return exists(filepath.Join(dir, "cert9.db")) }
-
-// chromiumDatabases: Chromium reads ~/.pki/nssdb alone when that folder exists,
-// else $XDG_DATA_HOME/pki/nssdb (since version 146). So a root is put into each
-// that exists. The first folder is never made, since that would hide the second
-// from Chromium; in one that is there but empty the database is made, since
-// Chromium has settled on it.
-func chromiumDatabases(m Machine) databases {
-	data := m.Getenv("XDG_DATA_HOME")
-	if !filepath.IsAbs(data) {
-		data = filepath.Join(m.Home, ".local", "share")
-	}
-	legacy := filepath.Join(m.Home, ".pki", "nssdb")
-	modern := filepath.Join(data, "pki", "nssdb")
-	dbs := databases{}
-	for _, dir := range append([]string{legacy, modern}, packagedChromium(m)...) {
-		if hasDatabase(dir) && !slices.Contains(dbs.existing, dir) {
-			dbs.existing = append(dbs.existing, dir)
-		}
-	}
-	switch {
-	case exists(legacy) && !hasDatabase(legacy):
-		dbs.create = legacy
-	case !exists(legacy) && !hasDatabase(modern):
-		dbs.create = modern
-	}
-	return dbs
-}
-
-// packagedChromium are the databases inside snap's and flatpak's homes. Those
-// that are not there are left to the browser, whose first start makes them.
-func packagedChromium(m Machine) []string {
-	snap := filepath.Join(m.Home, "snap", "chromium", "current")
-	dirs := []string{
-		filepath.Join(snap, ".pki", "nssdb"),
-		filepath.Join(snap, ".local", "share", "pki", "nssdb"),
-	}
-	for _, app := range []string{"org.chromium.Chromium", "com.google.Chrome"} {
-		flatpak := filepath.Join(m.Home, ".var", "app", app)
-		dirs = append(dirs, filepath.Join(flatpak, ".pki", "nssdb"), filepath.Join(flatpak, "data", "pki", "nssdb"))
-	}
-	return dirs
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/localca"
 )
 
 // certutil runs the real one.
@@ -143,6 +146,40 @@ func TestNSSLeavesOthersAlone(t *testing.T) {
 	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted) // again: nothing to do
 }
 
+// TestNSSWithoutCA has lost its CA: untrust finds what devproxy put there.
+func TestNSSWithoutCA(t *testing.T) {
+	f := newFixture(t)
+	db := f.database(f.home(".pki", "nssdb"))
+	colleague := newCA(t)
+	certutil(t, "-A", "-d", "sql:"+db, "-t", "C,,", "-n", byHand(colleague), "-i", colleague.RootFile())
+	before := certutil(t, "-L", "-d", "sql:"+db)
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	f.ca = nil
+	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted)
+	if diff := cmp.Diff(before, certutil(t, "-L", "-d", "sql:"+db)); diff != "" {
+		t.Errorf("untrust took out more or less than the root:\n%s", diff)
+	}
+}
+
+// TestElsewhere has browsers that read the system's store: even with a certutil
+// on PATH, which is another program on Windows, nothing is made for them.
+func TestElsewhere(t *testing.T) {
+	for _, at := range []struct{ os, store string }{{"darwin", "chromium"}, {"windows", "chromium"}, {"windows", "firefox"}} {
+		f := newFixture(t)
+		f.machine.OS = at.os
+		f.machine.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+			t.Errorf("%s on %s: %v was run", at.store, at.os, argv)
+			return nil, nil
+		}
+		store := f.store(at.store)
+		for _, got := range []Result{store.Check(t.Context()), store.Install(t.Context()), store.Uninstall(t.Context())} {
+			if want(t, got, Skipped); got.Detail != readsSystem {
+				t.Errorf("detail %q", got.Detail)
+			}
+		}
+	}
+}
+
 // TestNSSDistrusted is a root that somebody has put there without trust:
 // presence alone is not enough, and trust mends it.
 func TestNSSDistrusted(t *testing.T) {
@@ -171,20 +208,114 @@ func TestNSSWithoutCertutil(t *testing.T) {
 	}
 }
 
+// byHand is the nickname that a browser gives the root when a person imports
+// the file: it is made of the certificate's names.
+func byHand(ca *localca.CA) string {
+	name := ca.Root().Subject
+	return name.CommonName + " - " + name.Organization[0]
+}
+
+// TestNSSImportedByHand is a root that a person has put there with the browser's
+// own dialogue, as the advice for a database with a password says.
+func TestNSSImportedByHand(t *testing.T) {
+	f := newFixture(t)
+	db := f.database(f.home(".pki", "nssdb"))
+	colleague := newCA(t)
+	f.write(f.home("colleague.pem"), string(colleague.RootPEM()))
+	certutil(t, "-A", "-d", "sql:"+db, "-t", "C,,", "-n", byHand(colleague)+" #2", "-i", f.home("colleague.pem"))
+	before := certutil(t, "-L", "-d", "sql:"+db)
+	want(t, f.store("chromium").Check(t.Context()), Untrusted)
+
+	certutil(t, "-A", "-d", "sql:"+db, "-t", ",,", "-n", byHand(f.ca), "-i", f.ca.RootFile())
+	got := want(t, f.store("chromium").Check(t.Context()), Untrusted)
+	if !strings.Contains(got.Detail, "there but not trusted") {
+		t.Errorf("detail %q", got.Detail)
+	}
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	want(t, f.store("chromium").Check(t.Context()), Trusted)
+	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted)
+	if diff := cmp.Diff(before, certutil(t, "-L", "-d", "sql:"+db)); diff != "" {
+		t.Errorf("untrust took out more or less than the root:\n%s", diff)
+	}
+}
+
+// TestNSSRootWrittenAnew has two certificates of one key in a database, which
+// NSS files under one subject.
+func TestNSSRootWrittenAnew(t *testing.T) {
+	f := newFixture(t)
+	db := f.database(f.home(".pki", "nssdb"))
+	before := certutil(t, "-L", "-d", "sql:"+db)
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	old := f.ca
+	if err := os.Remove(old.RootFile()); err != nil {
+		t.Fatal(err)
+	}
+	anew, err := localca.Open(filepath.Dir(old.RootFile()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(anew.Root().RawSubject, old.Root().RawSubject) || bytes.Equal(anew.Root().Raw, old.Root().Raw) {
+		t.Fatal("this is no other certificate of the same subject: the test proves nothing")
+	}
+	f.ca = anew
+	want(t, f.store("chromium").Check(t.Context()), Untrusted)
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	want(t, f.store("chromium").Check(t.Context()), Trusted)
+	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted)
+	if diff := cmp.Diff(before, certutil(t, "-L", "-d", "sql:"+db)); diff != "" {
+		t.Errorf("untrust left the database changed:\n%s", diff)
+	}
+}
+
+// TestNSSHandshake makes NSS's own client the judge: it accepts our leaf, and a
+// leaf of another CA it refuses, whatever certutil says of the root.
+func TestNSSHandshake(t *testing.T) {
+	needTool(t, "tstclnt")
+	f := newFixture(t)
+	f.withHandshake()
+	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	other := newCA(t)
+	f.machine.Handshake = func(context.Context) (string, func(), error) {
+		addr, stop := listenWith(t, other)
+		return addr, stop, nil
+	}
+	got := want(t, f.store("chromium").Check(t.Context()), Untrusted)
+	if !strings.Contains(got.Detail, "NSS refuses a connection: SEC_ERROR_UNKNOWN_ISSUER") {
+		t.Errorf("detail %q", got.Detail)
+	}
+}
+
 func TestNickOf(t *testing.T) {
 	tests := map[string]string{
-		"devproxy local CA 0123456789ab                               C,,  \n": "devproxy local CA 0123456789ab",
-		"devproxy local CA                                            C,,  \n": "",
-		" devproxy local CA 0123456789ab                              C,,  \n": "",
-		"corporate devproxy local CA 0123456789ab                     C,,  \n": "",
-		"devproxy local CA":  "",
-		"devproxy local CA ": "",
-		"":                   "",
+		"devproxy local CA 0123456789ab                               C,,  \n":                 "devproxy local CA 0123456789ab",
+		"devproxy local CA for amy@a-machine-with-a-long-name.example.com - devproxy CT,C,c\n": "devproxy local CA for amy@a-machine-with-a-long-name.example.com - devproxy",
+		"devproxy local CA                                            C,,  \n":                 "",
+		" devproxy local CA 0123456789ab                              C,,  \n":                 "",
+		"corporate devproxy local CA 0123456789ab                     C,,  \n":                 "",
+		"devproxy local CA":               "",
+		"devproxy local CA ":              "",
+		"devproxy local CA without flags": "",
+		"":                                "",
 	}
 	for line, want := range tests {
 		got, ok := nickOf(line)
 		if got != want || ok != (want != "") {
 			t.Errorf("nickOf(%q) = %q, %v, want %q", line, got, ok, want)
+		}
+	}
+}
+
+func TestGiven(t *testing.T) {
+	for nick, want := range map[string]bool{
+		rootOf(newCA(t)).nick():                  true,
+		nickPrefix + "0123456789ab":              true,
+		nickPrefix + "0123456789":                false,
+		nickPrefix + "for amy@host - devproxy":   false,
+		nickPrefix + "0123456789ab - devproxy":   false,
+		"corporate " + nickPrefix + "0123456789": false,
+	} {
+		if got := given(nick); got != want {
+			t.Errorf("given(%q) = %v", nick, got)
 		}
 	}
 }

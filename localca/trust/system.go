@@ -58,6 +58,9 @@ func (s *system) Install(ctx context.Context) Result {
 func (s *system) Uninstall(ctx context.Context) Result {
 	accept, _ := s.prove(ctx)
 	stale := anchors()
+	if s.root.Cert == nil && platformVerifies() {
+		return Result{Store: s.Name(), State: Skipped, Detail: unknownRoot}
+	}
 	if len(accept) == 0 && len(stale) == 0 {
 		return Result{Store: s.Name(), State: Untrusted}
 	}
@@ -69,15 +72,21 @@ func (s *system) Uninstall(ctx context.Context) Result {
 			return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: stale}
 		}
 	}
-	// It runs the system's own update, after all of ours are gone.
-	err := truststore.UninstallFile(s.root.File, truststore.WithPrefix(prefix))
-	if err != nil {
+	if err := s.withdraw(ctx); err != nil {
 		return Result{Store: s.Name(), State: Failed, Detail: describe(err)}
 	}
 	if accept, _ = s.prove(ctx); len(accept) > 0 {
 		return Result{Store: s.Name(), State: Failed, Detail: "still accepted by " + strings.Join(accept, ", ")}
 	}
 	return Result{Store: s.Name(), State: Untrusted}
+}
+
+// withdraw runs the system's own update, after all of ours are gone.
+func (s *system) withdraw(ctx context.Context) error {
+	if s.root.Cert == nil {
+		return update(ctx, s.machine)
+	}
+	return truststore.UninstallFile(s.root.File, truststore.WithPrefix(prefix))
 }
 
 // refuse is the result where this process cannot write to the store.
@@ -89,6 +98,10 @@ func (s *system) refuse(verb string) *Result {
 	if !s.machine.Root {
 		refusal := needsRoot(s.Name(), "the system store needs root", s.machine.SystemCommand(verb))
 		return &refusal
+	}
+	// truststore would write the file, and only then find that nothing reads it.
+	if program, err := updateProgram(s.machine); err != nil {
+		return &Result{Store: s.Name(), State: Failed, Detail: program + " is not on PATH", Fix: "install the package ca-certificates, or add /usr/sbin to PATH"}
 	}
 	return nil
 }
@@ -211,7 +224,7 @@ func Bundle(own string, root Root) (text []byte, from string, err error) {
 		}
 	}
 	if from == "" {
-		return nil, "", errors.New("this machine has no file of public root certificates; install the ca-certificates package")
+		return nil, "", errors.New("this machine has no file of public root certificates; install the package ca-certificates, or set SSL_CERT_FILE to such a file")
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')

@@ -1,6 +1,8 @@
 package trust
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,26 @@ import (
 // certsDir is where update-ca-certificates links every root, by its name and by
 // its hash. It leaves the links of a root that is taken out.
 const certsDir = "/etc/ssl/certs"
+
+// updateProgram is the program that makes the system's store from its folders,
+// as truststore runs it.
+func updateProgram(m Machine) (string, error) {
+	if truststore.SystemTrustCommand == nil {
+		return "update-ca-certificates", truststore.ErrNotSupported
+	}
+	program := truststore.SystemTrustCommand[0]
+	_, err := m.Find(program)
+	return program, err
+}
+
+// update makes the system's store from its folders.
+func update(ctx context.Context, m Machine) error {
+	output, err := m.Run(ctx, truststore.SystemTrustCommand...)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(truststore.SystemTrustCommand, " "), err, firstLine(output))
+	}
+	return nil
+}
 
 // anchors are the files of devproxy's roots in the system's folders, of this
 // root and of older ones: truststore names them prefix and serial number.

@@ -98,6 +98,15 @@ func TestSystemStore(t *testing.T) {
 	if diff := cmp.Diff(before, systemFiles(t)); diff != "" {
 		t.Errorf("untrust did not leave the store as it was:\n%s", diff)
 	}
+
+	// The CA is gone: untrust still finds its root.
+	want(t, f.store("system").Install(t.Context()), Trusted)
+	f.machine.Handshake = nil
+	want(t, f.storeFor("system", nil).Uninstall(t.Context()), Untrusted)
+	f.accepted(false)
+	if diff := cmp.Diff(before, systemFiles(t)); diff != "" {
+		t.Errorf("untrust did not leave the store as it was:\n%s", diff)
+	}
 }
 
 // TestSystemStoreHalfTrusted is a root that some clients accept and one does
@@ -148,6 +157,32 @@ func TestSystemStoreUpdateFails(t *testing.T) {
 		if !strings.Contains(got.Detail, part) {
 			t.Errorf("detail %q does not say %q", got.Detail, part)
 		}
+	}
+}
+
+// TestSystemStoreNoUpdate lacks the program that makes the store: no file is
+// left for nobody to read.
+func TestSystemStoreNoUpdate(t *testing.T) {
+	needTool(t, "update-ca-certificates")
+	if !inside(t, &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}) {
+		return
+	}
+	privateSystem(t)
+	f := newFixture(t)
+	f.withHandshake()
+	f.machine.Find = func(program string) (string, error) {
+		if program == "update-ca-certificates" {
+			return "", exec.ErrNotFound
+		}
+		return exec.LookPath(program)
+	}
+	before := systemFiles(t)
+	got := want(t, f.store("system").Install(t.Context()), Failed)
+	if got.Detail != "update-ca-certificates is not on PATH" || !strings.Contains(got.Fix, "ca-certificates") {
+		t.Errorf("%+v", got)
+	}
+	if diff := cmp.Diff(before, systemFiles(t)); diff != "" {
+		t.Errorf("the store changed:\n%s", diff)
 	}
 }
 

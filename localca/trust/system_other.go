@@ -2,5 +2,13 @@
 
 package trust
 
+import "context"
+
 // anchors is nil where the store is no folder of files: older roots are left.
 func anchors() []string { return nil }
+
+// updateProgram is empty where the system's store is changed at once.
+func updateProgram(Machine) (string, error) { return "", nil }
+
+// update has nothing to do there.
+func update(context.Context, Machine) error { return nil }

@@ -64,6 +64,8 @@ type Store interface {
 // Machine is what the stores need of the machine they are on. Every field but
 // Handshake must be set; Here fills them for this one.
 type Machine struct {
+	// OS is runtime.GOOS.
+	OS     string
 	Getenv func(string) string
 	// Home is the user's home directory.
 	Home string
@@ -87,6 +89,7 @@ type Machine struct {
 func Here() Machine {
 	home, _ := os.UserHomeDir() // empty: stores below it are not there
 	return Machine{
+		OS:     runtime.GOOS,
 		Getenv: os.Getenv,
 		Home:   home,
 		// On Windows the user's own store is written.
@@ -119,18 +122,28 @@ func run(ctx context.Context, argv ...string) ([]byte, error) {
 	return stdout.Bytes(), err
 }
 
-// Root is the certificate the stores are about.
+// Root is the certificate the stores are about. The zero Root means that there
+// is none any more: then a store can only be asked to Uninstall, which takes
+// out the older ones of devproxy's that it can tell.
 type Root struct {
 	Cert *x509.Certificate
 	// File is its path, PEM.
 	File string
 }
 
+// unknownRoot is the result's detail for a store whose roots are told apart by
+// the certificate alone, when there is none.
+const unknownRoot = "without the CA, its root cannot be told from others"
+
 // nickPrefix begins the name of every root of devproxy's in a store.
 const nickPrefix = "devproxy local CA "
 
+// nickDigits is how much of the fingerprint is in the name: enough that no two
+// roots of one person share it.
+const nickDigits = 12
+
 // nick is the root's own name in stores that keep certificates by name.
-func (r Root) nick() string { return nickPrefix + r.fingerprint()[:12] }
+func (r Root) nick() string { return nickPrefix + r.fingerprint()[:nickDigits] }
 
 // fingerprint is the SHA-256 of the certificate in hexadecimal.
 func (r Root) fingerprint() string {

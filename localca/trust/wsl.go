@@ -59,6 +59,9 @@ func (s *windows) Install(ctx context.Context) Result {
 }
 
 func (s *windows) Uninstall(ctx context.Context) Result {
+	if s.root.Cert == nil {
+		return Result{Store: s.Name(), State: Skipped, Detail: unknownRoot}
+	}
 	known := s.Check(ctx)
 	if known.State != Trusted {
 		known.Detail, known.Fix = "", ""

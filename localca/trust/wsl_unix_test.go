@@ -70,6 +70,16 @@ func TestWindowsFromWSL(t *testing.T) {
 	}
 }
 
+func TestWindowsWithoutCA(t *testing.T) {
+	f := newFixture(t)
+	log := f.fakeWindows()
+	f.ca = nil
+	want(t, f.store("windows").Uninstall(t.Context()), Skipped)
+	if exists(log) {
+		t.Error("certutil.exe was run for no root")
+	}
+}
+
 func TestWindowsWithoutInterop(t *testing.T) {
 	f := newFixture(t)
 	f.env["WSL_DISTRO_NAME"] = "Debian"

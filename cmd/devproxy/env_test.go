@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/pem"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/localca"
+)
+
+// plainEnvironment is this process's without what tells programs whom to trust
+// or which proxy to ask, and with these on top.
+func plainEnvironment(more ...string) []string {
+	names := append([]string{nodeVariable, "SSL_CERT_DIR", "GIT_SSL_NO_VERIFY", "JAVA_HOME", "SUDO_USER", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}, bundleVariables...)
+	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(names, name) || strings.HasSuffix(strings.ToLower(name), "_proxy")
+	})
+	return append(append(env, "NO_COLOR=1"), more...)
+}
+
+// trustTool is the path of a program; without it the test is skipped, or failed
+// where CI promises that everything is there.
+func trustTool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+	return path
+}
+
+// makeCA makes the CA of a state folder.
+func makeCA(t *testing.T, state string) *localca.CA {
+	t.Helper()
+	ca, err := localca.Open(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
+}
+
+// certificatesIn are the DER bytes in a PEM file, in order.
+func certificatesIn(t *testing.T, path string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		all = append(all, string(block.Bytes))
+	}
+	return all
+}
+
+// TestEnvClients has real programs connect, without and with the environment.
+func TestEnvClients(t *testing.T) {
+	state := t.TempDir()
+	addr, stop, err := listenWithLeaf(t.Context(), makeCA(t, state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	_, port, _ := net.SplitHostPort(addr)
+	url := "https://localhost:" + port + "/"
+	clients := map[string]struct {
+		argv []string
+		// reached is what it prints once the certificate is accepted.
+		reached string
+	}{
+		"curl":    {[]string{"curl", "-q", "-sS", url}, "ok"},
+		"node":    {[]string{"node", "-e", `require("https").get({host: "127.0.0.1", servername: "localhost", port: process.argv[1]}, r => r.pipe(process.stdout))`, port}, "ok"},
+		"python3": {[]string{"python3", "-c", "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read())", url}, "ok"},
+		// The page is no repository: git says so once it has read it.
+		"git": {[]string{"git", "ls-remote", url}, "not valid: is this a git repository"},
+	}
+	for name, client := range clients {
+		t.Run(name, func(t *testing.T) {
+			trustTool(t, name)
+			run := func(argv ...string) string {
+				cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+				cmd.Env = plainEnvironment("DEVPROXY_HOME="+state, "GIT_TERMINAL_PROMPT=0")
+				out, _ := cmd.CombinedOutput() // git fails either way
+				return string(out)
+			}
+			if out := run(client.argv...); strings.Contains(out, client.reached) {
+				t.Fatalf("it trusts the CA without help, so this test proves nothing: %s", out)
+			}
+			if out := run(append([]string{"devproxy", "env", "--"}, client.argv...)...); !strings.Contains(out, client.reached) {
+				t.Errorf("it does not trust the CA: %s", out)
+			}
+		})
+	}
+}
+
+// bundleIn is the bundle that the exports of `devproxy env` name.
+func bundleIn(t *testing.T, env ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `eval "$(devproxy env)" && eval "$(devproxy env)" && printf %s "$SSL_CERT_FILE"`)
+	cmd.Env = plainEnvironment(env...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// TestEnvBundle looks into the bundle, each time after a second `devproxy env`
+// in the environment of the first: that must not add to it.
+func TestEnvBundle(t *testing.T) {
+	trustTool(t, "sh")
+	state := t.TempDir()
+	home := "DEVPROXY_HOME=" + state
+	ca := makeCA(t, state)
+	corporate := makeCA(t, t.TempDir())
+
+	path := bundleIn(t, home)
+	public := certificatesIn(t, path)
+	if len(public) < 2 || public[len(public)-1] != string(ca.Root().Raw) {
+		t.Errorf("%d certificates, want the machine's and then ours", len(public))
+	}
+	if slices.Contains(public[:len(public)-1], string(ca.Root().Raw)) {
+		t.Error("our root is in it twice")
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, want what others may read", before.Mode())
+	}
+
+	// A shell with a file of its own has a bundle of its own.
+	own := "SSL_CERT_FILE=" + corporate.RootFile()
+	ownPath := bundleIn(t, home, own)
+	if ownPath == path {
+		t.Error("both shells have one bundle")
+	}
+	if !cmp.Equal(certificatesIn(t, ownPath), []string{string(corporate.Root().Raw), string(ca.Root().Raw)}) {
+		t.Errorf("%d certificates, want the user's own and ours", len(certificatesIn(t, ownPath)))
+	}
+
+	// What has not changed is not written; what is broken is.
+	if again := bundleIn(t, home); again != path {
+		t.Errorf("the bundle moved to %s", again)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("an unchanged bundle was written again (%v)", err)
+	}
+	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bundleIn(t, home)
+	if !cmp.Equal(certificatesIn(t, path), public) {
+		t.Error("a broken bundle was not mended")
+	}
+}
+
+// TestEnvSignal terminates devproxy: the program it runs gets the signal, and
+// its exit code is devproxy's.
+func TestEnvSignal(t *testing.T) {
+	trustTool(t, "sh")
+	// A signal that does not arrive is a failure, not a test without an end.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "devproxy", "env", "--", "sh", "-c", `trap 'kill $!; exit 9' TERM; sleep 600 & echo ready; wait`)
+	cmd.Env = plainEnvironment("DEVPROXY_HOME=" + t.TempDir())
+	cmd.WaitDelay = time.Second
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	var failed *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &failed) || failed.ExitCode() != 9 {
+		t.Errorf("it ended with %v, want the program's exit code 9", err)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	const nasty = `it's $HOME \ "x"; *`
+	out, err := exec.CommandContext(t.Context(), trustTool(t, "sh"), "-c", "printf %s "+quoteSh(nasty)).Output()
+	if err != nil || string(out) != nasty {
+		t.Errorf("sh reads %q (%v), want %q", out, err, nasty)
+	}
+	if got, want := quoteFish(nasty), `'it\'s $HOME \\ "x"; *'`; got != want {
+		t.Errorf("fish %s, want %s", got, want)
+	}
+	if fish, err := exec.LookPath("fish"); err == nil {
+		out, err := exec.CommandContext(t.Context(), fish, "-c", "printf %s "+quoteFish(nasty)).Output()
+		if err != nil || string(out) != nasty {
+			t.Errorf("fish reads %q (%v), want %q", out, err, nasty)
+		}
+	}
+}
+
+func TestIsBundle(t *testing.T) {
+	home := filepath.FromSlash("/home/amy/.devproxy")
+	for path, want := range map[string]bool{
+		filepath.Join(home, bundleFor("")):          true,
+		filepath.Join(home, bundleFor("/corp.pem")): true,
+		filepath.Join(home, "root.pem"):             false,
+		filepath.Join("/etc", bundleFor("")):        false,
+		"":                                          false,
+	} {
+		if got := isBundle(home, path); got != want {
+			t.Errorf("isBundle(%q) = %v", path, got)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package trust
+
+import (
+	"path/filepath"
+	"slices"
+)
+
+// readsSystem is the result's detail for a browser without a store of its own.
+const readsSystem = "it reads the system store here"
+
+// chromiumDatabases: Chromium reads ~/.pki/nssdb alone when that folder exists,
+// else $XDG_DATA_HOME/pki/nssdb (since version 146). So a root is put into each
+// that exists. The first folder is never made, since that would hide the second
+// from Chromium; in one that is there but empty the database is made, since
+// Chromium has settled on it.
+func chromiumDatabases(m Machine) databases {
+	if m.OS == "darwin" || m.OS == "windows" {
+		return databases{elsewhere: readsSystem}
+	}
+	data := m.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(data) {
+		data = filepath.Join(m.Home, ".local", "share")
+	}
+	legacy := filepath.Join(m.Home, ".pki", "nssdb")
+	modern := filepath.Join(data, "pki", "nssdb")
+	dbs := databases{}
+	for _, dir := range append([]string{legacy, modern}, packagedChromium(m)...) {
+		if hasDatabase(dir) && !slices.Contains(dbs.existing, dir) {
+			dbs.existing = append(dbs.existing, dir)
+		}
+	}
+	switch {
+	case exists(legacy) && !hasDatabase(legacy):
+		dbs.create = legacy
+	case !exists(legacy) && !hasDatabase(modern):
+		dbs.create = modern
+	}
+	return dbs
+}
+
+// packagedChromium are the databases inside snap's and flatpak's homes. Those
+// that are not there are left to the browser, whose first start makes them.
+func packagedChromium(m Machine) []string {
+	snap := filepath.Join(m.Home, "snap", "chromium", "current")
+	dirs := []string{
+		filepath.Join(snap, ".pki", "nssdb"),
+		filepath.Join(snap, ".local", "share", "pki", "nssdb"),
+	}
+	for _, app := range []string{"org.chromium.Chromium", "com.google.Chrome"} {
+		flatpak := filepath.Join(m.Home, ".var", "app", app)
+		dirs = append(dirs, filepath.Join(flatpak, ".pki", "nssdb"), filepath.Join(flatpak, "data", "pki", "nssdb"))
+	}
+	return dirs
+}
