@@ -23,7 +23,9 @@ const bundlePrefix = "bundle"
 
 // bundleVariables name a file that replaces a program's roots, so that they
 // need the public ones too.
-var bundleVariables = []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE"}
+func bundleVariables() []string {
+	return []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE"}
+}
 
 // nodeVariable names a file that Node adds to its roots.
 const nodeVariable = "NODE_EXTRA_CA_CERTS"
@@ -84,7 +86,7 @@ func environment() ([]pair, error) {
 		}
 	}
 	pairs := []pair{{nodeVariable, ca.RootFile()}}
-	for _, name := range bundleVariables {
+	for _, name := range bundleVariables() {
 		pairs = append(pairs, pair{name, path})
 	}
 	return pairs, nil

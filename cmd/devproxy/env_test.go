@@ -23,7 +23,7 @@ import (
 // plainEnvironment is this process's without what tells programs whom to trust
 // or which proxy to ask, and with these on top.
 func plainEnvironment(more ...string) []string {
-	names := append([]string{nodeVariable, "SSL_CERT_DIR", "GIT_SSL_NO_VERIFY", "JAVA_HOME", "SUDO_USER", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}, bundleVariables...)
+	names := append([]string{nodeVariable, "SSL_CERT_DIR", "GIT_SSL_NO_VERIFY", "JAVA_HOME", "SUDO_USER", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}, bundleVariables()...)
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(names, name) || strings.HasSuffix(strings.ToLower(name), "_proxy")
@@ -72,7 +72,7 @@ func certificatesIn(t *testing.T, path string) (all []string) {
 // TestEnvClients has real programs connect, without and with the environment.
 func TestEnvClients(t *testing.T) {
 	state := t.TempDir()
-	addr, stop, err := listenWithLeaf(t.Context(), makeCA(t, state))
+	addr, stop, err := listenWithLeaf(makeCA(t, state))
 	if err != nil {
 		t.Fatal(err)
 	}

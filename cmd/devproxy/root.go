@@ -40,7 +40,7 @@ func newRootCmd(s *streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("devproxy "+cmd.Name()+" --help", "%w", err)
+		return usagef(cmd.CommandPath()+" --help", "%w", err)
 	})
 	root.AddCommand(
 		newUpCmd(s),
@@ -54,7 +54,23 @@ func newRootCmd(s *streams) *cobra.Command {
 		newDownCmd(s),
 		newVersionCmd(s),
 	)
+	for _, cmd := range root.Commands() {
+		cmd.Args = usageArgs(cmd.Args)
+	}
 	return root
+}
+
+// usageArgs makes a wrong number of arguments a wrong use: exit code 2.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		return nil
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usagef(cmd.CommandPath()+" --help", "%w", err)
+		}
+		return nil
+	}
 }
 
 const welcome = `One file gives your dev servers one trusted https address.

@@ -3,13 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -54,20 +49,6 @@ A store that needs root shows the command and asks; without a terminal it is onl
 	return cmd
 }
 
-func newUntrustCmd(s *streams) *cobra.Command {
-	var opts trustOptions
-	cmd := &cobra.Command{
-		Use:     "untrust",
-		Short:   "take the CA out of the trust stores again",
-		Long:    "Takes devproxy's CA out of every trust store it is in. The CA itself stays in $DEVPROXY_HOME.",
-		Example: "  devproxy untrust\n  devproxy untrust --store java",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runUntrust(cmd.Context(), s, opts) },
-	}
-	addTrustFlags(cmd, &opts)
-	return cmd
-}
-
 func addTrustFlags(cmd *cobra.Command, opts *trustOptions) {
 	cmd.Flags().StringSliceVar(&opts.stores, "store", nil, "only these stores: system, chromium, firefox, java (and windows, inside WSL)")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object a store")
@@ -75,6 +56,9 @@ func addTrustFlags(cmd *cobra.Command, opts *trustOptions) {
 }
 
 func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
+	if err := checkStores(opts.stores); err != nil {
+		return err // before a CA is made
+	}
 	ca, err := trustCA(opts.check)
 	if err != nil {
 		return err
@@ -90,32 +74,12 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 		return t.verdict(true)
 	}
 	fmt.Fprintln(s.Err, "This CA can sign localhost names and loopback addresses, nothing else.")
-	t.warnRoot(stores)
+	t.noteSudo(stores)
 	t.each(ctx, stores, trust.Store.Install)
 	t.print()
 	if !opts.json {
 		fmt.Fprintln(s.Out, "Undo: devproxy untrust")
 	}
-	return t.verdict(false)
-}
-
-func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
-	ca, err := trustCA(true)
-	if errors.Is(err, localca.ErrNoCA) {
-		fmt.Fprintln(s.Err, "there is no CA yet, so no store can trust it")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	stores, err := pickStores(ca, opts)
-	if err != nil {
-		return err
-	}
-	t := &trustRun{streams: s, opts: opts}
-	t.warnRoot(stores)
-	t.each(ctx, stores, trust.Store.Uninstall)
-	t.print()
 	return t.verdict(false)
 }
 
@@ -142,57 +106,37 @@ func trustCA(readOnly bool) (*localca.CA, error) {
 	return ca, err
 }
 
-// sudoUser is who runs us through sudo; empty without sudo.
-func sudoUser() string {
-	if user := os.Getenv("SUDO_USER"); os.Geteuid() == 0 && user != "root" {
-		return user
+// pickStores are the stores to work on. Without a CA, which is nil, they can
+// only take older roots out.
+func pickStores(ca *localca.CA, opts trustOptions) ([]trust.Store, error) {
+	if err := checkStores(opts.stores); err != nil {
+		return nil, err
 	}
-	return ""
+	machine, root := trust.Here(), trust.Root{}
+	machine.SystemCommand = systemArgv
+	if ca != nil {
+		machine.Handshake = func(context.Context) (string, func(), error) { return listenWithLeaf(ca) }
+		root = trust.Root{Cert: ca.Root(), File: ca.RootFile()}
+	}
+	stores := trust.Stores(machine, root)
+	if len(opts.stores) == 0 {
+		return stores, nil
+	}
+	return slices.DeleteFunc(stores, func(store trust.Store) bool { return !slices.Contains(opts.stores, store.Name()) }), nil
 }
 
-func pickStores(ca *localca.CA, opts trustOptions) ([]trust.Store, error) {
-	machine := trust.Here()
-	machine.Handshake = func(ctx context.Context) (string, func(), error) { return listenWithLeaf(ctx, ca) }
-	machine.SystemCommand = systemArgv
-	all := trust.Stores(machine, trust.Root{Cert: ca.Root(), File: ca.RootFile()})
-	if len(opts.stores) == 0 {
-		return all, nil
-	}
+// checkStores is a usage failure for names that no store here has.
+func checkStores(wanted []string) error {
 	var names []string
-	for _, store := range all {
+	for _, store := range trust.Stores(trust.Here(), trust.Root{}) {
 		names = append(names, store.Name())
 	}
-	for _, name := range opts.stores {
+	for _, name := range wanted {
 		if !slices.Contains(names, name) {
-			return nil, usagef("stores: "+strings.Join(names, ", "), "there is no store %q", name)
+			return usagef("stores: "+strings.Join(names, ", "), "there is no store %q", name)
 		}
 	}
-	return slices.DeleteFunc(all, func(store trust.Store) bool { return !slices.Contains(opts.stores, store.Name()) }), nil
-}
-
-// listenWithLeaf answers one-line HTTP on loopback with a leaf for localhost:
-// what clients prove their store against.
-func listenWithLeaf(_ context.Context, ca *localca.CA) (addr string, stop func(), err error) {
-	leaf, err := ca.Issue("localhost")
-	if err != nil {
-		return "", nil, err
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot listen on loopback for the proof: %w", err)
-	}
-	srv := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // refusals are the result
-	}
-	srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12})) // ended by stop
-	}()
-	return ln.Addr().String(), func() { srv.Close(); <-done }, nil
+	return nil
 }
 
 // systemArgv does a verb to the system's store as root: this very program, with
@@ -214,11 +158,17 @@ type trustRun struct {
 	streams *streams
 	opts    trustOptions
 	results []trust.Result
+	// alone is the user whose browsers are left alone; empty leaves nobody's.
+	alone string
 }
 
 // each does one thing to every store. One that fails never stops the others.
 func (t *trustRun) each(ctx context.Context, stores []trust.Store, do func(trust.Store, context.Context) trust.Result) {
 	for _, store := range stores {
+		if t.alone != "" && isBrowser(store) {
+			t.results = append(t.results, trust.Result{Store: store.Name(), State: trust.Skipped, Detail: "it is " + t.alone + "'s: leave out sudo"})
+			continue
+		}
 		once := func() trust.Result {
 			bounded, cancel := context.WithTimeout(ctx, trustPatience)
 			defer cancel()
@@ -246,15 +196,6 @@ func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func
 	return again()
 }
 
-// warnRoot says whose browsers are meant when sudo runs us.
-func (t *trustRun) warnRoot(stores []trust.Store) {
-	user := sudoUser()
-	browser := func(store trust.Store) bool { return store.Name() == "chromium" || store.Name() == "firefox" }
-	if user != "" && slices.ContainsFunc(stores, browser) {
-		fmt.Fprintf(t.streams.Err, "sudo: these are root's browsers; for those of %s run it without sudo\n", user)
-	}
-}
-
 // confirm asks on a terminal; elsewhere the answer is that of --yes.
 func (t *trustRun) confirm() bool {
 	if t.opts.yes || !t.streams.InTTY {
@@ -268,48 +209,6 @@ func (t *trustRun) confirm() bool {
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return answer == "" || answer == "y" || answer == "yes"
-}
-
-// title is a store's name as a person reads it.
-func title(store string) string {
-	if store == "system" {
-		return store
-	}
-	return capital(store)
-}
-
-func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
-
-func (t *trustRun) print() {
-	if t.opts.json {
-		out := json.NewEncoder(t.streams.Out)
-		for _, result := range t.results {
-			_ = out.Encode(result) // as with every print
-		}
-		return
-	}
-	for _, r := range t.results {
-		fmt.Fprintf(t.streams.Out, "  %-15s %s  %s\n", title(r.Store), t.state(r.State), r.Detail)
-		if r.Fix != "" {
-			fmt.Fprintf(t.streams.Out, "  %-15s %-10s  %s\n", "", "", t.streams.bold(r.Fix))
-		}
-	}
-	if len(t.opts.stores) == 0 {
-		fmt.Fprintf(t.streams.Out, "  %-15s per shell: eval \"$(devproxy env)\"\n", "Node, Python")
-	}
-}
-
-func (t *trustRun) state(state trust.State) string {
-	text := fmt.Sprintf("%-10s", state)
-	switch state {
-	case trust.Trusted:
-		return t.streams.green(text)
-	case trust.Failed:
-		return t.streams.red(text)
-	case trust.Untrusted, trust.NeedsRoot:
-		return t.streams.yellow(text)
-	}
-	return text
 }
 
 // verdict is the exit code: 1 when a store failed, or, looking only, when one

@@ -123,7 +123,16 @@ func TestTrustThroughSudo(t *testing.T) {
 			t.Errorf("%s: no warning that these are root's browsers: %s", verb, stderr)
 		}
 	}
-	err := filepath.WalkDir(state, func(path string, entry fs.DirEntry, err error) error {
+	// Where sudo keeps HOME, root would make files in the user's.
+	for _, verb := range []string{"trust", "untrust"} {
+		cmd := exec.CommandContext(t.Context(), "devproxy", verb, "--store", "java,chromium")
+		code, stdout, _ := runForCode(t, cmd, append(env, "SUDO_USER=amy"))
+		want := "  Chromium        skipped     it is amy's: leave out sudo\n"
+		if code != exitOK || !strings.HasPrefix(stdout, want) {
+			t.Errorf("%s in the user's home: exit code %d, %q", verb, code, stdout)
+		}
+	}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -131,7 +140,7 @@ func TestTrustThroughSudo(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != someUser {
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != someUser && path != filepath.Join(dir, "devproxy") {
 			t.Errorf("%s belongs to user %d", path, owner)
 		}
 		return nil

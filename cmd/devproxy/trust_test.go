@@ -65,6 +65,35 @@ func TestTrustCheck(t *testing.T) {
 	}
 }
 
+// TestUntrustWithoutCA has lost the CA that a browser trusts: untrust takes its
+// root out all the same.
+func TestUntrustWithoutCA(t *testing.T) {
+	certutil := trustTool(t, "certutil")
+	home := t.TempDir()
+	state := filepath.Join(home, "state")
+	env := plainEnvironment("HOME="+home, "DEVPROXY_HOME="+state)
+	listed := func() string {
+		_, stdout, _ := runForCode(t, exec.CommandContext(t.Context(), certutil, "-L", "-d", "sql:"+filepath.Join(home, ".local", "share", "pki", "nssdb")), env)
+		return stdout
+	}
+	if code, _, stderr := runTrustVerb(t, env, "trust", "--store", "chromium"); code != exitOK || !strings.Contains(listed(), "devproxy local CA") {
+		t.Fatalf("exit code %d: %s%s", code, stderr, listed())
+	}
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := runTrustVerb(t, env, "untrust", "--store", "chromium")
+	if code != exitOK || !strings.Contains(stderr, "there is no CA here") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if left := listed(); strings.Contains(left, "devproxy") {
+		t.Errorf("still there:\n%s", left)
+	}
+	if _, err := os.Stat(state); err == nil {
+		t.Error("untrust made a CA")
+	}
+}
+
 // TestTrustOneBadStore has a Firefox profile that is broken, before and after
 // stores that are not: each has its line, and the exit code tells.
 func TestTrustOneBadStore(t *testing.T) {

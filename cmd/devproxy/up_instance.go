@@ -184,7 +184,7 @@ func firstOf(texts ...string) string {
 func (in *instance) bindFailure(err error) error {
 	var bind *listen.BindError
 	if !errors.As(err, &bind) {
-		return &exitError{code: exitUsage, err: err, fix: "devproxy up --https :8443"}
+		return &exitError{code: exitUsage, err: err, fix: "an address is a port or a loopback address: 8443, :8443, 127.0.0.1:8443, [::1]:8443, :0"}
 	}
 	fix := bind.Fix
 	switch {
@@ -221,7 +221,10 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 
 	var group errgroup.Group
 	served := make(chan error, 1)
-	go func() { served <- in.server.Run(serving, in.log, in.sockets) }()
+	go func() {
+		defer stop() // a server that ends by itself ends all
+		served <- in.server.Run(serving, in.log, in.sockets)
+	}()
 	saves := make(chan devproxy.Save)
 	notes := make(chan string)
 	group.Go(func() error {
@@ -230,6 +233,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	})
 	state := &status{instance: in}
 	group.Go(func() error {
+		defer stop()
 		return in.lock.Serve(ctx, control.Handler(state.now, stop))
 	})
 

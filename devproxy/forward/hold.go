@@ -24,6 +24,10 @@ func (f *forwarding) hold(refused []Attempt) error {
 		}
 		return &UnavailableError{Unavailable{refused, f.Report.Held}, true}
 	}
+	if f.gone() {
+		f.upstream.held.leave(w)
+		return ErrRetired
+	}
 	start := time.Now()
 	defer func() {
 		f.upstream.held.leave(w)
@@ -42,6 +46,13 @@ func (f *forwarding) hold(refused []Attempt) error {
 		return ErrVisitorGone
 	}
 	return nil
+}
+
+// gone reports whether whoever lets held requests go has been here already:
+// between the beginning of this exchange and its being held.
+func (f *forwarding) gone() bool {
+	late := f.upstream.life.isRetired() || f.upstream.streams.mark(f.route.ID) != f.mark
+	return late && !f.begun()
 }
 
 // holdLeft is how long the request may still wait.

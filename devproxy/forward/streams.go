@@ -74,8 +74,11 @@ func (s *streams) close(route string) int {
 // the route that are held return ErrRetired. It returns at once with the number
 // of streams; the exchanges end on their own.
 func (u *Upstream) CloseStreams(routeID string) int {
+	// In this order: a request that is held in between sees that its route was
+	// closed, one that is held before is released.
+	closed := u.streams.close(routeID)
 	u.held.release(routeID)
-	return u.streams.close(routeID)
+	return closed
 }
 
 // Streams is the number of open streams.

@@ -102,6 +102,12 @@ type lifetime struct {
 	over    chan struct{} // closed when retired and nothing is in flight
 }
 
+func (l *lifetime) isRetired() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retired
+}
+
 // begin is false once retired.
 func (l *lifetime) begin() bool {
 	l.mu.Lock()
