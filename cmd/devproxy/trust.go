@@ -77,6 +77,7 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 	t.noteSudo(stores)
 	t.each(ctx, stores, trust.Store.Install)
 	t.print()
+	t.sayUnchanged(trust.Trusted, "Nothing was changed: what is here trusts the CA already.")
 	if !opts.json {
 		fmt.Fprintln(s.Out, "Undo: devproxy untrust")
 	}
@@ -193,7 +194,9 @@ func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func
 		result.State, result.Detail = trust.Failed, "as root: "+err.Error()
 		return result
 	}
-	return again()
+	result = again()
+	result.Changed = true
+	return result
 }
 
 // confirm asks on a terminal; elsewhere the answer is that of --yes.

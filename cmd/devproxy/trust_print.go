@@ -37,6 +37,23 @@ func (t *trustRun) print() {
 	}
 }
 
+// sayUnchanged says text when some store is in the wanted state, and all that
+// are here were so before.
+func (t *trustRun) sayUnchanged(wanted trust.State, text string) {
+	here := 0
+	for _, r := range t.results {
+		switch {
+		case r.Changed || r.State != wanted && r.State != trust.Skipped:
+			return
+		case r.State == wanted:
+			here++
+		}
+	}
+	if here > 0 {
+		fmt.Fprintln(t.streams.Err, text)
+	}
+}
+
 func (t *trustRun) state(state trust.State) string {
 	text := fmt.Sprintf("%-10s", state)
 	switch state {

@@ -46,18 +46,24 @@ func TestTrustCheck(t *testing.T) {
 		args   []string
 		code   int
 		stdout string
+		said   string // in stderr
 	}{
-		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: there is no database yet\n                              devproxy trust --store chromium\n"},
-		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n"},
-		{[]string{"trust", "--store", "chromium", "--check"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\n"},
-		{[]string{"trust", "--store", "chromium", "--check", "--json"}, 0, `{"store":"chromium","state":"trusted","detail":"~/.local/share/pki/nssdb","places":["` + home + `/.local/share/pki/nssdb"]}` + "\n"},
-		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n"},
-		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: the root is not there\n                              devproxy trust --store chromium\n"},
+		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: there is no database yet\n                              devproxy trust --store chromium\n", ""},
+		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "This CA can sign"},
+		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "Nothing was changed: what is here trusts the CA already.\n"},
+		{[]string{"trust", "--store", "chromium", "--check"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\n", ""},
+		{[]string{"trust", "--store", "chromium", "--check", "--json"}, 0, `{"store":"chromium","state":"trusted","detail":"~/.local/share/pki/nssdb","places":["` + home + `/.local/share/pki/nssdb"]}` + "\n", ""},
+		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n", ""},
+		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n", "Nothing was changed: no store here has the CA.\n"},
+		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: the root is not there\n                              devproxy trust --store chromium\n", ""},
 	}
 	for _, step := range steps {
-		code, stdout, _ := runTrustVerb(t, env, step.args...)
+		code, stdout, stderr := runTrustVerb(t, env, step.args...)
 		if code != step.code {
 			t.Errorf("devproxy %s: exit code %d, want %d", strings.Join(step.args, " "), code, step.code)
+		}
+		if !strings.Contains(stderr, step.said) || strings.Contains(stderr, "Nothing was") != strings.Contains(step.said, "Nothing was") {
+			t.Errorf("devproxy %s said %q, want %q", strings.Join(step.args, " "), stderr, step.said)
 		}
 		if diff := cmp.Diff(step.stdout, stdout); diff != "" {
 			t.Errorf("devproxy %s (-want +got):\n%s", strings.Join(step.args, " "), diff)

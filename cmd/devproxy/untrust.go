@@ -50,5 +50,6 @@ func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
 	t.noteSudo(stores)
 	t.each(ctx, stores, trust.Store.Uninstall)
 	t.print()
+	t.sayUnchanged(trust.Untrusted, "Nothing was changed: no store here has the CA.")
 	return t.verdict(false)
 }

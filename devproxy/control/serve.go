@@ -48,7 +48,9 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
 	if srv.Shutdown(grace) != nil {
 		srv.Close()
 	}
-	<-served // http.ErrServerClosed
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the control socket %s failed: %w", in.base+socketSuffix, err)
+	}
 	return nil
 }
 

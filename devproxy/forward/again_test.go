@@ -254,7 +254,7 @@ func TestTheThousandAndFirstIsNotHeldUntilOneLeaves(t *testing.T) {
 		synctest.Wait()
 		u.Retire()
 		for range 1000 {
-			if err := <-results; err != ErrRetired {
+			if err := <-results; !errors.Is(err, ErrRetired) {
 				t.Fatalf("a held request got %v", err)
 			}
 		}

@@ -417,7 +417,7 @@ func TestAColdLoadReusesConnections(t *testing.T) {
 		}
 		defer res.Body.Close()
 		if body, err := io.ReadAll(res.Body); err != nil || string(body) != "export {}" {
-			return fmt.Errorf("%s %q %v", res.Status, body, err)
+			return fmt.Errorf("%s %q: %w", res.Status, body, errors.Join(err))
 		}
 		return nil
 	}

@@ -88,9 +88,9 @@ func (w *Watcher) Run(ctx context.Context) {
 				r.set.stirred = true
 				r.stir()
 			}
-		case <-r.src.errors():
+		case err := <-r.src.errors():
 			// Mostly an overflow of the queue: any event may have been lost.
-			r.set.stirred = true
+			r.set.stirred = r.set.stirred || err != nil
 			r.stir()
 		case <-r.poll.C:
 			r.glance()

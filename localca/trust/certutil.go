@@ -115,47 +115,49 @@ func given(nick string) bool {
 	return err == nil && len(id) == nickDigits/2
 }
 
-func (s *nss) add(ctx context.Context, certutil, db string) error {
+// add reports whether there was something to do, and it was done.
+func (s *nss) add(ctx context.Context, certutil, db string) (changed bool, err error) {
 	if !hasDatabase(db) {
 		if err := s.makeDatabase(ctx, certutil, db); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if s.verify(ctx, certutil, db) == nil {
-		return nil
+		return false, nil
 	}
 	was, err := s.held(ctx, certutil, db)
 	if err != nil {
-		return err
+		return false, err
 	}
 	output, err := s.run(ctx, certutil, "-A", db, "-t", "C,,", "-n", s.root.nick(), "-i", s.root.File)
 	if err == nil {
-		return s.verify(ctx, certutil, db)
+		return true, s.verify(ctx, certutil, db)
 	}
 	if was == "" {
 		// certutil stores the certificate first and its trust second: where the
 		// second failed, the first would be left, distrusted.
 		_, _ = s.run(ctx, certutil, "-D", db, "-n", s.root.nick())
 	}
-	return s.complaint(output)
+	return false, s.complaint(output)
 }
 
 // remove deletes every root of devproxy's: this one, whatever its nickname, and
-// older ones that devproxy put there.
-func (s *nss) remove(ctx context.Context, certutil, db string) error {
+// older ones that devproxy put there. It reports whether there was one.
+func (s *nss) remove(ctx context.Context, certutil, db string) (changed bool, err error) {
 	nicks, err := s.nicks(ctx, certutil, db)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, nick := range nicks {
 		if !given(nick) && !s.holds(ctx, certutil, db, nick) {
 			continue
 		}
 		if output, err := s.run(ctx, certutil, "-D", db, "-n", nick); err != nil {
-			return s.complaint(output)
+			return changed, s.complaint(output)
 		}
+		changed = true
 	}
-	return nil
+	return changed, nil
 }
 
 func (s *nss) makeDatabase(ctx context.Context, certutil, db string) error {

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,8 +73,18 @@ func TestFirefoxProfiles(t *testing.T) {
 			if diff := cmp.Diff(wanted, f.holding(all...)); diff != "" {
 				t.Errorf("profiles with the root (-want +got):\n%s", diff)
 			}
-			if !strings.Contains(got.Detail, "profile") || !strings.HasSuffix(got.Detail, "; restart it once") {
-				t.Errorf("detail %q", got.Detail)
+			noun := "1 profile"
+			if n := len(wanted); n > 1 {
+				noun = fmt.Sprintf("%d profiles", n)
+			}
+			if got.Detail != noun+"; restart it once" || !got.Changed {
+				t.Errorf("detail %q, changed: %v", got.Detail, got.Changed)
+			}
+			// Where nothing has changed there is nothing to restart for.
+			for _, got := range []Result{store.Check(t.Context()), store.Install(t.Context())} {
+				if want(t, got, Trusted); got.Detail != noun || got.Changed {
+					t.Errorf("again: detail %q, changed: %v", got.Detail, got.Changed)
+				}
 			}
 			want(t, store.Uninstall(t.Context()), Untrusted)
 			if left := f.holding(all...); left != nil {

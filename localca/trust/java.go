@@ -73,7 +73,9 @@ func (s *java) Install(ctx context.Context) Result {
 	if failure := s.change(ctx, cacerts, argv); failure != nil {
 		return *failure
 	}
-	return s.Check(ctx)
+	result := s.Check(ctx)
+	result.Changed = true
+	return result
 }
 
 func (s *java) Uninstall(ctx context.Context) Result {
@@ -91,7 +93,7 @@ func (s *java) Uninstall(ctx context.Context) Result {
 			return *failure
 		}
 	}
-	return Result{Store: s.Name(), State: Untrusted, Places: []string{cacerts}}
+	return Result{Store: s.Name(), State: Untrusted, Changed: len(aliases) > 0, Places: []string{cacerts}}
 }
 
 // aliases are those of devproxy's roots in the store, of this one and of older

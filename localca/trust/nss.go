@@ -60,7 +60,7 @@ func (s *nss) Check(ctx context.Context) Result {
 	if stop != nil {
 		return *stop
 	}
-	return s.each(dbs, func(db string) error { return s.verify(ctx, certutil, db) }, Untrusted)
+	return s.each(dbs, func(db string) (bool, error) { return false, s.verify(ctx, certutil, db) }, Untrusted)
 }
 
 func (s *nss) Install(ctx context.Context) Result {
@@ -69,7 +69,7 @@ func (s *nss) Install(ctx context.Context) Result {
 	if stop != nil {
 		return *stop
 	}
-	return s.each(dbs, func(db string) error { return s.add(ctx, certutil, db) }, Failed)
+	return s.each(dbs, func(db string) (bool, error) { return s.add(ctx, certutil, db) }, Failed)
 }
 
 func (s *nss) Uninstall(ctx context.Context) Result {
@@ -79,7 +79,7 @@ func (s *nss) Uninstall(ctx context.Context) Result {
 	if stop != nil {
 		return *stop
 	}
-	result := s.each(dbs, func(db string) error { return s.remove(ctx, certutil, db) }, Failed)
+	result := s.each(dbs, func(db string) (bool, error) { return s.remove(ctx, certutil, db) }, Failed)
 	if result.State == Trusted { // each did what was wanted
 		result.State = Untrusted
 	}
@@ -98,18 +98,23 @@ func (s *nss) begin(dbs databases) (certutil string, stop *Result) {
 	return s.certutil()
 }
 
-// each does one thing to every database. One that fails never stops the
-// others; the result is then bad.
-func (s *nss) each(dbs databases, do func(db string) error, bad State) Result {
+// each does one thing to every database and says whether that changed any. One
+// that fails never stops the others; the result is then bad.
+func (s *nss) each(dbs databases, do func(db string) (changed bool, err error), bad State) Result {
 	result := Result{Store: s.name, State: Trusted, Places: dbs.all()}
 	var failures []string
 	for _, db := range dbs.all() {
-		if err := do(db); err != nil {
+		changed, err := do(db)
+		if err != nil {
 			failures = append(failures, s.machine.shorten(db)+": "+err.Error())
 		}
+		result.Changed = result.Changed || changed
 	}
 	if failures == nil {
 		result.Detail = s.describe(dbs)
+		if result.Changed && dbs.after != "" {
+			result.Detail += "; " + dbs.after
+		}
 		return result
 	}
 	result.State = bad
@@ -132,9 +137,6 @@ func (s *nss) describe(dbs databases) string {
 		text = strings.Join(short, ", ")
 	case len(all) == 1:
 		text = "1 " + dbs.noun
-	}
-	if dbs.after != "" {
-		text += "; " + dbs.after
 	}
 	return text
 }

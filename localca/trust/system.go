@@ -50,7 +50,9 @@ func (s *system) Install(ctx context.Context) Result {
 	if err != nil {
 		return Result{Store: s.Name(), State: Failed, Detail: describe(err)}
 	}
-	return s.Check(ctx)
+	result := s.Check(ctx)
+	result.Changed = true
+	return result
 }
 
 // Uninstall looks for files rather than at the proof: a root that one client
@@ -78,7 +80,7 @@ func (s *system) Uninstall(ctx context.Context) Result {
 	if accept, _ = s.prove(ctx); len(accept) > 0 {
 		return Result{Store: s.Name(), State: Failed, Detail: "still accepted by " + strings.Join(accept, ", ")}
 	}
-	return Result{Store: s.Name(), State: Untrusted}
+	return Result{Store: s.Name(), State: Untrusted, Changed: true}
 }
 
 // withdraw runs the system's own update, after all of ours are gone.

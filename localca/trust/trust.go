@@ -45,6 +45,8 @@ type Result struct {
 	Fix    string `json:"fix,omitempty"`    // the command that helps, as a shell reads it
 	// AsRoot is Fix as arguments, for NeedsRoot; nil for every other state.
 	AsRoot []string `json:"-"`
+	// Changed is true when Install or Uninstall had something to do, and did it.
+	Changed bool `json:"-"`
 	// Places are the files and folders that were looked at.
 	Places []string `json:"places,omitempty"`
 }

@@ -55,7 +55,9 @@ func (s *windows) Install(ctx context.Context) Result {
 	if output, err := s.machine.Run(ctx, certutil, "-user", "-addstore", "Root", strings.TrimSpace(string(path))); err != nil {
 		return Result{Store: s.Name(), State: Failed, Detail: "certutil.exe: " + firstLine(output)}
 	}
-	return s.Check(ctx)
+	result := s.Check(ctx)
+	result.Changed = true
+	return result
 }
 
 func (s *windows) Uninstall(ctx context.Context) Result {
@@ -71,5 +73,5 @@ func (s *windows) Uninstall(ctx context.Context) Result {
 	if output, err := s.machine.Run(ctx, certutil, "-user", "-delstore", "Root", s.serial()); err != nil {
 		return Result{Store: s.Name(), State: Failed, Detail: "certutil.exe: " + firstLine(output)}
 	}
-	return Result{Store: s.Name(), State: Untrusted}
+	return Result{Store: s.Name(), State: Untrusted, Changed: true}
 }
