@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,6 +96,19 @@ func newDownCmd(s *streams) *cobra.Command {
 	return cmd
 }
 
+// elsewhere names what runs for other folders, a line each.
+func elsewhere(runtimeDir string) string {
+	running, err := control.List(runtimeDir)
+	if err != nil {
+		return "" // the question was another
+	}
+	var text strings.Builder
+	for _, holder := range running {
+		fmt.Fprintf(&text, "\nin %s runs pid %d", devproxy.Home(holder.Folder), holder.PID)
+	}
+	return text.String()
+}
+
 // dialInstance finds what runs for the folder of the Proxyfile that the flags
 // name, or for the folder itself, where `up PORT` needs no Proxyfile.
 func dialInstance(file fileFlags) (*control.Client, error) {
@@ -111,7 +125,7 @@ func dialInstance(file fileFlags) (*control.Client, error) {
 	}
 	client, err := control.Dial(runtimeDir, folder)
 	if errors.Is(err, control.ErrNotRunning) {
-		return nil, failf("devproxy up", "nothing runs in %s", devproxy.Home(folder))
+		return nil, failf("devproxy up"+elsewhere(runtimeDir), "nothing runs in %s", devproxy.Home(folder))
 	}
 	return client, err
 }

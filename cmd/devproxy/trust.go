@@ -194,9 +194,12 @@ func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func
 		result.State, result.Detail = trust.Failed, "as root: "+err.Error()
 		return result
 	}
-	result = again()
-	result.Changed = true
-	return result
+	next := again()
+	if next.State == trust.NeedsRoot && next.Fix != result.Fix {
+		return t.withRoot(ctx, next, again) // another root, with a command of its own
+	}
+	next.Changed = true
+	return next
 }
 
 // confirm asks on a terminal; elsewhere the answer is that of --yes.

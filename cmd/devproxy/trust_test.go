@@ -197,6 +197,24 @@ func TestAskedForRoot(t *testing.T) {
 	}
 }
 
+// TestRootTwice is a store that holds two roots, each with a command of its own.
+func TestRootTwice(t *testing.T) {
+	touch, dir := trustTool(t, "touch"), t.TempDir()
+	run := trustRun{streams: &streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, opts: trustOptions{yes: true}}
+	ask := func() trust.Result {
+		for _, name := range []string{"one", "two"} {
+			path := filepath.Join(dir, name)
+			if _, err := os.Stat(path); err != nil {
+				return trust.Result{Store: "java", State: trust.NeedsRoot, Fix: "delete " + name, AsRoot: []string{touch, path}}
+			}
+		}
+		return trust.Result{Store: "java", State: trust.Untrusted}
+	}
+	if got := run.withRoot(t.Context(), ask(), ask); got.State != trust.Untrusted || !got.Changed {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestRootCommandFails is a command that ran and failed.
 func TestRootCommandFails(t *testing.T) {
 	run := trustRun{streams: &streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, opts: trustOptions{yes: true}}

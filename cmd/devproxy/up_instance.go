@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -70,6 +71,9 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	in.lock = lock
 	if in.ca, err = openCA(); err != nil {
 		return nil, errors.Join(err, lock.Close())
+	}
+	if made, reason := in.ca.Fresh(); made {
+		in.report.note("made a CA in " + devproxy.Home(filepath.Dir(in.ca.RootFile())) + ": " + reason)
 	}
 	recorder := &inspect.Recorder{}
 	in.exchanges = recorder.Subscribe(exchangeBuffer)

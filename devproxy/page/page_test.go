@@ -68,7 +68,6 @@ Upstream :3000 reset the connection before it answered.
 Proxyfile:5  route "/api" { upstream = 3000 }
 Its own output may say why.
 `},
-		"share":   {Restarting("/x"), "This site is restarting.\nThe page opens by itself.\n"},
 		"hostile": {Page{Status: 404, Title: "a\nb\x1b[2J\u009bc\u202ed\xff"}, "a\ufffdb\ufffd[2J\ufffdc\ufffdd\ufffd\n"},
 	} {
 		w := write(test.page, "GET", "Accept", "*/*")
@@ -173,12 +172,5 @@ func TestBackticksBecomeCode(t *testing.T) {
 		if diff := cmp.Diff(want, pieces(hint)); diff != "" {
 			t.Errorf("%q: %s", hint, diff)
 		}
-	}
-}
-
-func TestAShareTellsNothing(t *testing.T) {
-	body := write(Restarting("/p"), "GET", "Accept", "text/html").Body.String()
-	if !strings.Contains(body, "This site is restarting.") || strings.Contains(body, "localhost") || strings.Contains(body, "Proxyfile") {
-		t.Error(body)
 	}
 }

@@ -14,8 +14,11 @@ type windows struct {
 	root    Root
 }
 
+// isWSL asks the kernel too, since sudo drops the variable. With systemd the
+// second name is the one.
 func isWSL(m Machine) bool {
-	return m.Getenv("WSL_DISTRO_NAME") != "" || exists("/proc/sys/fs/binfmt_misc/WSLInterop")
+	const interop = "/proc/sys/fs/binfmt_misc/WSLInterop"
+	return m.Getenv("WSL_DISTRO_NAME") != "" || exists(interop) || exists(interop+"-late")
 }
 
 func (s *windows) Name() string { return "windows" }
