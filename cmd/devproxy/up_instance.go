@@ -35,8 +35,9 @@ type instance struct {
 
 	ca      *localca.CA
 	lock    *control.Instance
-	sockets *listen.Set // nil until the first plan is built
-	bound   listen.Config
+	sockets *listen.Set      // nil until the first plan is built
+	bound   listen.Config    // what the sockets were asked for
+	told    []netip.AddrPort // what the user was last told; the loop's
 	server  *devproxy.Server
 	project devproxy.Project
 
@@ -163,7 +164,12 @@ func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) 
 	}
 	in.bound = wanted
 	in.server.SetListening(devproxy.Listening{HTTPSPort: in.httpsPort(), ServePlain: file.Listen.ServePlain})
-	return plan.Env{Bound: slices.Concat(in.sockets.HTTPS(), in.sockets.HTTP())}, nil
+	return plan.Env{Bound: in.addrs()}, nil
+}
+
+// addrs are the addresses that are listened on.
+func (in *instance) addrs() []netip.AddrPort {
+	return slices.Concat(in.sockets.HTTPS(), in.sockets.HTTP())
 }
 
 // httpsPort is the port that HTTPS is bound to; 0 before it is.
@@ -241,13 +247,19 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		return in.lock.Serve(ctx, control.Handler(state.now, stop))
 	})
 
-	in.report.ready(banner{
-		status: state.now(), fallbacks: in.sockets.Fallbacks(), first: first,
-		trusted: func() bool { return browsersTrust(ctx, in.ca) },
-	})
+	in.ready(ctx, first, state)
 	in.forgetStates()
 	in.loop(ctx, stop, saves, notes, state)
 	return errors.Join(in.drain(stopServing, served), group.Wait())
+}
+
+// ready tells where everything is served.
+func (in *instance) ready(ctx context.Context, save devproxy.Save, state *status) {
+	in.told = in.addrs()
+	in.report.ready(banner{
+		status: state.now(), fallbacks: in.sockets.Fallbacks(), first: save,
+		trusted: func() bool { return browsersTrust(ctx, in.ca) },
+	})
 }
 
 // sendTo is a function that sends to c until ctx ends.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 		case <-ctx.Done():
 			return
 		case save := <-saves:
-			in.saved(save, state)
+			in.saved(ctx, save, state)
 		case text := <-notes:
 			in.report.note(text)
 		case change := <-in.states:
@@ -46,13 +47,16 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 
 // saved tells of a save. One that changed nothing, or only moved lines, is
 // nothing to tell.
-func (in *instance) saved(save devproxy.Save, state *status) {
+func (in *instance) saved(ctx context.Context, save devproxy.Save, state *status) {
 	state.saved(save)
 	switch {
 	case save.Rejected():
 		in.report.rejected(save, true)
 	case !save.Applied.Changes.Empty() || state.recovered:
 		in.report.applied(save)
+	}
+	if !save.Rejected() && !slices.Equal(in.told, in.addrs()) {
+		in.ready(ctx, save, state) // other ports, other addresses
 	}
 }
 
