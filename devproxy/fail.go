@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -194,7 +195,7 @@ func (s *Server) waiting(x *exchange, r *http.Request, attempts []forward.Attemp
 		Quote:      quote(x.route.Source),
 		Waited:     waited,
 		Hints:      nearbyHints(spec),
-		Poll:       statePath + "?path=" + queryEscape(rawPath(r)),
+		Poll:       statePath + "?path=" + url.QueryEscape(rawPath(r)),
 		RetryAfter: 1,
 	}
 	for _, attempt := range attempts {

@@ -42,7 +42,8 @@ type Applied struct {
 	Kept, Dropped int
 }
 
-// ErrClosed is the error of an Apply after Close.
+// ErrClosed is the error of an Apply once the server ends: Run drains it, or
+// Close was called.
 var ErrClosed = errors.New("the server is closed")
 
 // Apply makes p what is served for folder, in place of what was. Requests in
@@ -72,7 +73,7 @@ func (s *Server) withoutLocked(folder string) []folderPlan {
 // applyLocked builds the next generation, swaps it in and drains what is gone.
 // Everything that can fail comes before the swap; nothing after it does.
 func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
-	if s.closed {
+	if s.stopping.Load() {
 		return Applied{}, ErrClosed
 	}
 	plans := make([]*plan.Plan, len(folders))

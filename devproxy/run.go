@@ -90,7 +90,7 @@ func (s *Server) drain(srv *http.Server) {
 	stop := context.AfterFunc(s.closing, cancel)
 	defer stop()
 
-	s.stopping.Store(true)
+	s.stopApplying()
 	s.closeAllStreams()
 	// What is held is sent away; what is under way finishes.
 	for _, u := range s.current.Load().upstreams {
@@ -114,12 +114,17 @@ func (s *Server) closeAllStreams() {
 	}
 }
 
+// stopApplying makes the current generation the last, so that what is drained
+// is all there is.
+func (s *Server) stopApplying() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping.Store(true)
+}
+
 // Close cuts off what Run still waits for and makes every later Apply fail.
 func (s *Server) Close() {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.stopping.Store(true)
+	s.stopApplying()
 	s.cancel()
 	for _, u := range s.current.Load().upstreams {
 		u.Retire()

@@ -3,6 +3,7 @@ package devproxy
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -102,7 +103,7 @@ func TestState(t *testing.T) {
 }
 `, a.port(), freePort(t)))
 	for path, want := range map[string]string{"/": "up", "/api/x?y=z": "waiting", "/fixed": "up", "/../etc": "up", "": "up"} {
-		got := s.get(s.url(statePath + "?path=" + queryEscape(path)))
+		got := s.get(s.url(statePath + "?path=" + url.QueryEscape(path)))
 		if got.status != 200 || got.body != want+"\n" || got.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%q: status %d, %q, %v; want %q", path, got.status, got.body, got.header, want)
 		}

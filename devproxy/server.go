@@ -37,12 +37,11 @@ type Server struct {
 
 	current  atomic.Pointer[generation]
 	inFlight atomic.Int64
-	// stopping is set once no later generation will come.
+	// stopping is set, under mu, once no later generation will come.
 	stopping atomic.Bool
 
 	mu      sync.Mutex // held by Apply, Remove and Close, never by a request
 	folders []folderPlan
-	closed  bool
 
 	retired   retirees
 	listening atomic.Pointer[Listening]

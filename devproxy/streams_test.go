@@ -271,6 +271,20 @@ func TestStopSendsAwayWhatIsHeld(t *testing.T) {
 	}
 }
 
+// TestStopIsTheEndOfApply saves once more while devproxy ends: what came after
+// the drain would never be drained.
+func TestStopIsTheEndOfApply(t *testing.T) {
+	s := serveFile(t, "host \"shop.localhost\" { respond = 204 }\n")
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	p := planIn(t, folder, "host \"shop.localhost\" { respond = 200 }\n")
+	if _, err := s.Apply(folder, p); !errors.Is(err, ErrClosed) {
+		t.Errorf("Apply returned %v, want ErrClosed", err)
+	}
+}
+
 // TestStopWaitsForCloseFrames has nothing but a WebSocket whose visitor is slow
 // to read: the process may not end before its close frame was sent.
 func TestStopWaitsForCloseFrames(t *testing.T) {

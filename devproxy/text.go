@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -58,8 +57,6 @@ func portOf(spec *plan.Upstream) int {
 	n, _ := strconv.Atoi(port) // the plan's own
 	return n
 }
-
-func queryEscape(s string) string { return url.QueryEscape(s) }
 
 func itoa(n uint16) string { return strconv.Itoa(int(n)) }
 

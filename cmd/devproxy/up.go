@@ -97,10 +97,6 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	// Before anything is made or held: there may be nothing to serve.
-	if _, _, err := src.load(0); err != nil {
-		return err
-	}
 	in, err := openInstance(ctx, s, opts, src)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ type instance struct {
 	source source
 	report upReport
 
-	ca      *localca.CA
+	ca      *localca.CA // nil until the first plan is built
 	lock    *control.Instance
 	sockets *listen.Set      // nil until the first plan is built
 	bound   listen.Config    // what the sockets were asked for
@@ -70,12 +70,6 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		return nil, lockFailure(err)
 	}
 	in.lock = lock
-	if in.ca, err = openCA(); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	if made, reason := in.ca.Fresh(); made {
-		in.report.note("made a CA in " + devproxy.Home(filepath.Dir(in.ca.RootFile())) + ": " + reason)
-	}
 	recorder := &inspect.Recorder{}
 	in.exchanges = recorder.Subscribe(exchangeBuffer)
 	in.server = devproxy.New(devproxy.Options{
@@ -143,9 +137,28 @@ func openCA() (*localca.CA, error) {
 	return ca, err
 }
 
+// openCA opens the CA, once there is something to serve with it.
+func (in *instance) openCA() error {
+	if in.ca != nil {
+		return nil
+	}
+	ca, err := openCA()
+	if err != nil {
+		return err
+	}
+	in.ca = ca
+	if made, reason := ca.Fresh(); made {
+		in.report.note("made a CA in " + devproxy.Home(filepath.Dir(ca.RootFile())) + ": " + reason)
+	}
+	return nil
+}
+
 // bind opens the sockets that flags and file ask for. Those that stay wanted
 // stay open.
 func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) {
+	if err := in.openCA(); err != nil {
+		return plan.Env{}, err
+	}
 	wanted := listen.Config{
 		HTTPS: firstOf(in.opts.https, file.Listen.HTTPS),
 		HTTP:  firstOf(in.opts.http, file.Listen.HTTP),
