@@ -93,7 +93,8 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, k kind, title strin
 		r.errorf(attr.NameRange, later, "%q is not built yet", name)
 		return
 	}
-	if _, isBlock := r.language[name]; isBlock {
+	_, isBlock := r.language[name]
+	if isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0) {
 		r.errorf(attr.NameRange, "write "+name+" … { … }, without \"=\"", "%q is a block", name)
 		return
 	}

@@ -195,4 +195,7 @@ func (d *decoder) decodeRoot(root *body) {
 	if d.file.Domain == "" {
 		d.file.Domain = commonParent(d.file.Hosts)
 	}
+	for _, b := range only(root.blocks, "share") {
+		d.decodeShare(b)
+	}
 }

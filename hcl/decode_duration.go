@@ -16,31 +16,42 @@ const maxDuration = 365 * 24 * time.Hour
 // absent.
 func (d *decoder) decodeDuration(b *body, name string) *time.Duration {
 	v, present := d.get(b, name)
-	if !present || !v.known() {
+	if !present {
 		return nil
 	}
-	if v.Type() == cty.Number {
-		d.errorf(v.at(), quotef("write %s", v.written()+"s"), "a duration is a string")
-		return nil
-	}
-	if v.Type() != cty.String {
-		d.errorf(v.at(), `write one like "30s"`, "a duration is a string")
-		return nil
-	}
-	text := v.AsString()
-	duration, err := time.ParseDuration(text)
+	duration, ok := d.duration(v)
 	switch {
-	case err != nil:
-		d.errorf(v.at(), durationHint(text), "%q is no duration", text)
+	case !ok:
 		return nil
 	case duration < 0:
 		d.errorf(v.at(), `write "0s" for none`, "a duration is not negative")
 		return nil
 	case duration > maxDuration:
-		d.errorf(v.at(), `write "0s" for no limit`, "%q is more than a year", text)
+		d.errorf(v.at(), `write "0s" for no limit`, "%q is more than a year", v.AsString())
 		return nil
 	}
 	return &duration
+}
+
+// duration is v as a time, which may be negative.
+func (d *decoder) duration(v value) (duration time.Duration, ok bool) {
+	switch {
+	case !v.known():
+		return 0, false
+	case v.Type() == cty.Number:
+		d.errorf(v.at(), quotef("write %s", v.written()+"s"), "a duration is a string")
+		return 0, false
+	case v.Type() != cty.String:
+		d.errorf(v.at(), `write one like "30s"`, "a duration is a string")
+		return 0, false
+	}
+	text := v.AsString()
+	duration, err := time.ParseDuration(text)
+	if err != nil {
+		d.errorf(v.at(), durationHint(text), "%q is no duration", text)
+		return 0, false
+	}
+	return duration, true
 }
 
 var looseDuration = regexp.MustCompile(`(?i)^\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zµ]*)\s*$`)

@@ -13,6 +13,7 @@ func (d *decoder) decodeHost(b *block) *Host {
 		host.Name = Name{Value: d.name(b.label, b.labelRange, true), Range: b.labelRange}
 	}
 	host.Aliases = d.decodeAliases(b.body)
+	host.Share = d.boolean(b.body, "share")
 	answered := d.decodeSettings(b, &host.Settings)
 	var routes []*Route
 	for _, inner := range only(b.body.blocks, "route") {
@@ -37,20 +38,9 @@ func hasAnswer(s *Settings) bool {
 }
 
 func (d *decoder) decodeAliases(b *body) []Name {
-	v, present := d.get(b, "aliases")
-	if !present || !v.IsKnown() && !v.writtenOut() {
-		return nil
-	}
-	if !v.isList() && !v.writtenOut() {
-		detail := `write ["shop.localhost"]`
-		if v.is(cty.String) {
-			detail = "write [" + v.written() + "]"
-		}
-		d.errorf(v.at(), detail, "aliases is a list of names")
-		return nil
-	}
+	elements, _ := d.list(b, "aliases", "names", `"shop.localhost"`)
 	var names []Name
-	for _, element := range d.elements(v) {
+	for _, element := range elements {
 		text, ok := d.str(element, "an alias")
 		if !ok {
 			continue

@@ -14,7 +14,9 @@ type File struct {
 	// longest common parent of the hosts.
 	Domain string
 	Listen Listen
-	Hosts  []*Host
+	// Share is the share block; nil when there is none.
+	Share *Share
+	Hosts []*Host
 	// Services are in the order written, used or not.
 	Services []*Service
 
@@ -53,6 +55,9 @@ type Host struct {
 	// Settings of the host hold for each of its routes that leaves them out.
 	Settings
 	Routes []*Route
+	// Share is false for a host that is kept out of shares; nil means left
+	// out, which shares it.
+	Share *bool
 	// Range is the block's header: host "NAME".
 	Range Range
 }

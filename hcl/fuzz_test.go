@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,6 +83,7 @@ func checkWhole(t *testing.T, file *File) {
 	if len(file.Hosts) == 0 {
 		t.Error("a file without errors has no host")
 	}
+	checkWholeShare(t, file)
 	for _, h := range file.Hosts {
 		if h.Name.Value == "" {
 			t.Error("a host without errors has no name")
@@ -97,6 +100,37 @@ func checkWhole(t *testing.T, file *File) {
 				t.Errorf("route %q answers with nothing", r.Path)
 			}
 		}
+	}
+}
+
+// checkWholeShare fails unless what the share block says can be done: a relay,
+// a name or a range that is none would open or close what it should not.
+func checkWholeShare(t *testing.T, file *File) {
+	t.Helper()
+	s := file.Share
+	if s == nil {
+		return
+	}
+	for _, shared := range s.Hosts {
+		if !slices.ContainsFunc(file.Hosts, func(h *Host) bool { return h.Name.Value == shared.Value && (h.Share == nil || *h.Share) }) {
+			t.Errorf("host %q cannot be shared", shared.Value)
+		}
+	}
+	for _, path := range slices.Concat(s.Paths, s.Public) {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "%\\?#") {
+			t.Errorf("path %q", path)
+		}
+	}
+	for _, prefix := range s.Allow {
+		if !prefix.IsValid() || prefix.Masked() != prefix || prefix.Addr().Is4In6() {
+			t.Errorf("range %q", prefix)
+		}
+	}
+	if strings.ContainsAny(s.Relay, "/ _") || strings.ContainsAny(s.Name, "./ _") || len(s.Name) > maxLabel || s.Expires < 0 {
+		t.Errorf("share %+v", s)
+	}
+	if s.Password != "" && s.Unset != "" {
+		t.Error("a password that is set and is not")
 	}
 }
 

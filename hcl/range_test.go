@@ -16,6 +16,12 @@ func checkRanges(t *testing.T, file *File, diags Diagnostics) {
 		checkRange(t, file.Sources, d.Range, d.Summary)
 	}
 	checkRange(t, file.Sources, file.Listen.Range, "listen")
+	if file.Share != nil {
+		checkRange(t, file.Sources, file.Share.Range, "share")
+		for _, host := range file.Share.Hosts {
+			checkRange(t, file.Sources, host.Range, "shared host")
+		}
+	}
 	for _, s := range file.Services {
 		checkRange(t, file.Sources, s.Range, "service")
 		checkUpstream(t, file.Sources, s.Upstream)

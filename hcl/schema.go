@@ -52,11 +52,19 @@ func laterBalancing() map[string]string {
 	}
 }
 
+func laterSharing() map[string]string {
+	return map[string]string{
+		"rewrite_body": "absolute local URLs in pages stay as they are; those in headers are rewritten",
+		"callback":     "it will keep one address for OAuth callbacks; a plain name does now",
+		"sealed":       "it will keep the relay from reading what passes",
+		"tcp":          "it will publish TCP services; hosts are published now",
+		"udp":          "it will publish UDP services; hosts are published now",
+	}
+}
+
 // kinds is the language, by the name of the block. The empty name is the top
 // level of a file.
 func kinds() map[string]kind {
-	host := laterSettings()
-	host["share"] = "it will keep a host out of shares; nothing is shared yet"
 	service := laterBalancing()
 	maps.Copy(service, map[string]string{
 		"command":    "devproxy will run it; start it yourself, and write its upstream",
@@ -70,12 +78,12 @@ func kinds() map[string]kind {
 		"":        {name: "the Proxyfile", attrs: []string{"domain"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
 		"locals":  {name: "locals", free: true},
 		"listen":  {name: "listen", attrs: []string{"https", "http", "redirect"}},
-		"host":    {label: "name", attrs: append(settings(), "aliases"), later: host, blocks: []string{"route"}},
+		"host":    {label: "name", attrs: append(settings(), "aliases", "share"), later: laterSettings(), blocks: []string{"route"}},
 		"route":   {label: "path", attrs: append(settings(), "exact", "match", "strip_prefix", "rewrite"), later: laterSettings()},
 		"service": {label: "name", attrs: []string{"upstream", "balance", "tls_skip_verify", "hold", "timeout"}, later: service},
 		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
-		"share":   {name: "share", notBuilt: "it will publish hosts under a link"},
+		"share":   {name: "share", attrs: []string{"relay", "hosts", "name", "password", "paths", "public", "allow", "expires"}, later: laterSharing()},
 	}
 }
 

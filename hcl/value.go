@@ -144,6 +144,24 @@ func (d *decoder) elements(v value) []value {
 	return parts
 }
 
+// list are the elements of an attribute that lists what, like example. It is
+// not there when the attribute is absent or no list.
+func (d *decoder) list(b *body, name, what, example string) (parts []value, there bool) {
+	v, present := d.get(b, name)
+	if !present || !v.IsKnown() && !v.writtenOut() {
+		return nil, false
+	}
+	if !v.isList() && !v.writtenOut() {
+		detail := "write [" + example + "]"
+		if v.is(cty.String) {
+			detail = "write [" + v.written() + "]"
+		}
+		d.errorf(v.at(), detail, "%s is a list of %s", name, what)
+		return nil, false
+	}
+	return d.elements(v), true
+}
+
 // field is one entry of an object or map.
 type field struct {
 	name   string

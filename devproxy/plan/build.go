@@ -20,6 +20,7 @@ func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
 		p.hosts = append(p.hosts, b.host(h))
 	}
 	p.table = newTable(p.hosts)
+	p.shares = []*Share{b.share()}
 	b.diags.Sort()
 	return p, b.diags
 }

@@ -14,6 +14,9 @@ type Changes struct {
 	Changed        []Change
 	// AddedNames and RemovedNames are aliases of hosts that are in both plans.
 	AddedNames, RemovedNames []string
+	// Share is true when what both plans have is shared differently. It closes
+	// nothing: that is the business of whoever shares.
+	Share bool
 	// several says that there is more than one host to tell routes apart by.
 	several bool
 }
@@ -47,12 +50,13 @@ func Diff(old, next *Plan) Changes {
 	c.several = len(hosts) > 1
 	c.RemovedNames = missingNames(old, newHosts)
 	c.AddedNames = missingNames(next, oldHosts)
+	c.Share = sharesDiffer(old, next)
 	return c
 }
 
 // Empty reports whether nothing differs.
 func (c Changes) Empty() bool {
-	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.AddedNames)+len(c.RemovedNames) == 0
+	return !c.Share && len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.AddedNames)+len(c.RemovedNames) == 0
 }
 
 // String is the changes in one line: "/api :3000 -> :3001 · + /docs · - /old".
@@ -74,6 +78,9 @@ func (c Changes) String() string {
 	}
 	for _, name := range c.RemovedNames {
 		parts = append(parts, "- "+name)
+	}
+	if c.Share {
+		parts = append(parts, "share changed")
 	}
 	return strings.Join(parts, " · ")
 }
@@ -165,6 +172,19 @@ func hostsByName(p *Plan, seen map[string]bool) map[string]*Host {
 		seen[h.Name] = true
 	}
 	return byName
+}
+
+// sharesDiffer compares the shares of the folders that both plans have.
+func sharesDiffer(old, next *Plan) bool {
+	if old == nil || next == nil {
+		return false
+	}
+	for _, s := range next.shares {
+		if i := slices.IndexFunc(old.shares, func(was *Share) bool { return was.Folder == s.Folder }); i >= 0 && old.shares[i].differs(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // missingNames are the aliases of p's hosts that the same hosts lack in other.

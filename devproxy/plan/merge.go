@@ -29,6 +29,7 @@ func Merge(plans ...*Plan) (*Plan, error) {
 			}
 		}
 		merged.hosts = append(merged.hosts, p.hosts...)
+		merged.shares = append(merged.shares, p.shares...)
 	}
 	return merged, nil
 }

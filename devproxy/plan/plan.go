@@ -21,8 +21,9 @@ type Env struct {
 // Plan is what is to be served: hosts with their routes, everything inherited
 // filled in. Plans are immutable and safe for concurrent use.
 type Plan struct {
-	hosts []*Host
-	table table
+	hosts  []*Host
+	table  table
+	shares []*Share // one a folder
 }
 
 // Hosts are the plan's hosts in the order of the file. The caller must not

@@ -1,6 +1,5 @@
 host "a.localhost" {
   upstream   = 1
-  share      = false # ERROR: "share" is not built yet
   cors       = true # ERROR: "cors" is not built yet
   basic_auth = {} # ERROR: "basic_auth" is not built yet
   allow      = [] # ERROR: "allow" is not built yet
@@ -29,6 +28,11 @@ tcp "postgres" { # ERROR: "tcp" is not built yet
 udp "dns" { # ERROR: "udp" is not built yet
   listen = 53
 }
-share { # ERROR: "share" is not built yet
-  relay = "t.example.com"
+share {
+  rewrite_body = false # ERROR: "rewrite_body" is not built yet
+  callback     = true # ERROR: "callback" is not built yet
+  sealed       = true # ERROR: "sealed" is not built yet
+  tcp          = [tcp.postgres] # ERROR: "tcp" is not built yet
+  udp          = [udp.dns] # ERROR: "udp" is not built yet
+  relay        = "cloudflare" # ERROR: relay "cloudflare" is not built yet
 }

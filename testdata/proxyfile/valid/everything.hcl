@@ -67,7 +67,21 @@ host "shop.localhost" {
 }
 
 host "*.tenant.shop.localhost" { upstream = service.web }
-host "localhost" { upstream = "example.com:80" }
+host "localhost" {
+  upstream = "example.com:80"
+  share    = false
+}
+
+share {
+  relay    = "T.example.com:8443"
+  hosts    = ["shop.localhost", "*.Tenant.shop.localhost"]
+  name     = "Shop-2"
+  password = env("SET")
+  paths    = ["/", "/café"]
+  public   = ["/hooks/stripe"]
+  allow    = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
+  expires  = "2h"
+}
 
 service "web" { upstream = 5173 }
 service "api" {

@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// share is how the file is published.
+func (b *builder) share() *Share {
+	s := &Share{Folder: b.file.Dir, Domain: projectDomain(b.file), Expires: DefaultExpires}
+	s.Project, _, _ = strings.Cut(s.Domain, ".")
+	if w := b.file.Share; w != nil {
+		s.Relay, s.Name, s.Password, s.Unset = w.Relay, w.Name, w.Password, w.Unset
+		s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
+		s.Source = b.source(w.Range)
+		if w.Expires != 0 {
+			s.Expires = w.Expires
+		}
+	}
+	b.shareHosts(s)
+	b.findCollision(s)
+	return s
+}
+
+// shareHosts says which hosts are shared, and of the others why not.
+func (b *builder) shareHosts(s *Share) {
+	named := map[string]bool{}
+	if w := b.file.Share; w != nil {
+		for _, host := range w.Hosts {
+			named[host.Value] = true
+		}
+	}
+	for _, h := range b.file.Hosts {
+		name := h.Name.Value
+		switch {
+		case h.Share != nil && !*h.Share:
+			s.NotShared = append(s.NotShared, NotShared{name, reasonKept})
+		case len(named) > 0 && !named[name]:
+			s.NotShared = append(s.NotShared, NotShared{name, reasonUnnamed})
+		default:
+			s.Hosts = append(s.Hosts, name)
+		}
+	}
+}
+
+// projectDomain is the name the project goes by. "localhost" is everybody's;
+// a wildcard is no name unless there is no other.
+func projectDomain(file *hcl.File) string {
+	if file.Domain != "" && file.Domain != "localhost" {
+		return file.Domain
+	}
+	first := ""
+	for _, h := range file.Hosts {
+		base, wildcard := strings.CutPrefix(h.Name.Value, "*.")
+		if !wildcard {
+			return base
+		}
+		if first == "" {
+			first = base
+		}
+	}
+	return first
+}
+
+// findCollision warns of shared hosts that would have one public name: without
+// a plain name a host becomes one label, whose dots are "--". They are served
+// well on this machine, so it is no error.
+func (b *builder) findCollision(s *Share) {
+	if s.Name != "" {
+		return
+	}
+	shared := s.sharing()
+	taken := map[string]string{}
+	for _, h := range b.file.Hosts {
+		name := h.Name.Value
+		label := strings.ReplaceAll(strings.TrimSuffix(name, "."+s.Domain), ".", "--")
+		if !shared[name] {
+			continue
+		}
+		if other := taken[label]; other != "" && other != name {
+			b.warnf(h.Name.Range, `write share { name = "…" }, or share = false in one of them`,
+				"%q and %q cannot be shared together: their public names would be the same", other, name)
+		}
+		taken[label] = name
+	}
+}

@@ -1,0 +1,100 @@
+package hcl
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const relayExample = `write one like "t.example.com"`
+
+// providers are words of relay that are no domain of a relay.
+func providers() []string { return []string{"cloudflare", "localhost.run", "pinggy", "ngrok"} }
+
+// relay decodes who carries the bytes of a share.
+func (d *decoder) relay(v value) string {
+	text, ok := d.str(v, "relay")
+	if !ok {
+		return ""
+	}
+	name := strings.ToLower(text)
+	domain, port, hasPort := strings.Cut(name, ":")
+	scheme, rest, isURL := strings.Cut(name, "://")
+	switch {
+	case text == "":
+		d.errorf(v.at(), relayExample+", or leave it out", "relay is empty")
+	case slices.Contains(providers(), name) || scheme == "ssh" && isURL:
+		d.errorf(v.at(), "name a relay's domain: "+relayExample, "relay %q is not built yet", text)
+	case isURL:
+		rest, _, _ = strings.Cut(rest, "/")
+		d.errorf(v.at(), quotef("write %s", rest), "a relay has no scheme")
+	case strings.Contains(name, "/"):
+		rest, _, _ = strings.Cut(name, "/")
+		d.errorf(v.at(), quotef("write %s", rest), "a relay has no path")
+	case isAddress(name):
+		d.errorf(v.at(), relayExample+": visitors' names are below it", "%q is an address, not a domain", text)
+	case !d.relayDomain(domain, text, v.at()):
+	case !hasPort:
+		return domain
+	case !allDigits.MatchString(port):
+		d.errorf(v.at(), quotef("write %s, or one with a port behind the colon", domain), "%q is no port", port)
+	default:
+		return d.relayPort(v, domain, port)
+	}
+	return ""
+}
+
+// relayPort is the relay with its port where that has to be said.
+func (d *decoder) relayPort(v value, domain, digits string) string {
+	switch port := d.port(v, digits); port {
+	case 0:
+		return ""
+	case 443:
+		return domain
+	default:
+		return fmt.Sprintf("%s:%d", domain, port)
+	}
+}
+
+func isAddress(text string) bool {
+	if _, err := netip.ParseAddrPort(text); err == nil {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	return err == nil
+}
+
+// relayDomain checks the domain of a relay, which text was written for.
+func (d *decoder) relayDomain(domain, text string, at Range) bool {
+	write := func(domain string) string { return quotef("write %s", domain) }
+	switch base, wildcard := strings.CutPrefix(domain, "*."); {
+	case wildcard:
+		d.errorf(at, write(base), "a relay has no wildcard")
+	case strings.HasSuffix(domain, "."):
+		d.errorf(at, write(strings.TrimRight(domain, ".")), `a name does not end with "."`)
+	case len(domain) > maxName:
+		d.errorf(at, "", "a name has at most %d characters", maxName)
+	case !d.hostLabels(domain, text, relayExample, at):
+	case !strings.Contains(domain, "."):
+		// Browsers take no certificate for the names below a single label.
+		d.errorf(at, didYouMean(domain, providers(), relayExample), "%q is no relay's domain", text)
+	default:
+		return true
+	}
+	return false
+}
+
+// hostLabels checks that name has the labels of a host name (RFC 1123 section
+// 2.1): unlike names of this machine's own, those in certificates have no "_".
+func (d *decoder) hostLabels(name, text, example string, at Range) bool {
+	switch {
+	case slices.Contains(strings.Split(name, "."), ""):
+		d.errorf(at, example, "%q has an empty part", text)
+	case strings.Contains(name, "_"):
+		d.errorf(at, quotef("write %s", strings.ReplaceAll(name, "_", "-")), `%q has a "_"`, text)
+	default:
+		return d.labels(name, text, at)
+	}
+	return false
+}

@@ -1,0 +1,246 @@
+package hcl
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+const threeHosts = `
+host "shop.localhost" { upstream = 1 }
+host "admin.shop.localhost" { upstream = 2 }
+host "*.tenant.shop.localhost" { upstream = 3 }
+`
+
+func prefixes() cmp.Option { return cmpopts.EquateComparable(netip.Prefix{}) }
+
+func TestShare(t *testing.T) {
+	names := func(values ...string) []Name {
+		var all []Name
+		for _, value := range values {
+			all = append(all, Name{Value: value})
+		}
+		return all
+	}
+	tests := []struct {
+		written string
+		want    Share
+	}{
+		{``, Share{}},
+		{`relay = "t.example.com"`, Share{Relay: "t.example.com"}},
+		{`relay = "T.Example.com:8443"`, Share{Relay: "t.example.com:8443"}},
+		{`relay = "t.example.com:443"`, Share{Relay: "t.example.com"}},
+		{`relay = "t.example.com:0443"`, Share{Relay: "t.example.com"}},
+		{`relay = "share.localhost:8444"`, Share{Relay: "share.localhost:8444"}},
+		{`relay = null`, Share{}},
+		{`hosts = ["admin.shop.localhost"]`, Share{Hosts: names("admin.shop.localhost")}},
+		{`hosts = ["*.Tenant.shop.localhost", "SHOP.localhost"]`, Share{Hosts: names("*.tenant.shop.localhost", "shop.localhost")}},
+		{`hosts = [for n in ["", "admin."] : "${n}shop.localhost"]`, Share{Hosts: names("shop.localhost", "admin.shop.localhost")}},
+		{`hosts = null`, Share{}},
+		{`name = "Shop"`, Share{Name: "shop"}},
+		{`name = "shop-2"`, Share{Name: "shop-2"}},
+		{`name = "0123456789abcdefg"`, Share{Name: "0123456789abcdefg"}},
+		{`name = "0123456789abcdef"`, Share{Name: "0123456789abcdef"}}, // not behind a "-"
+		{`name = "a-0123456789abcdei"`, Share{Name: "a-0123456789abcdei"}},
+		{`name = "shopping"`, Share{Name: "shopping"}}, // "i" and "o" are in no zone
+		{`password = env("SET")`, Share{Password: "from the environment"}},
+		{`password = "${env("SET")}!"`, Share{Password: "from the environment!"}},
+		{`password = env("NOT_SET", null)`, Share{}},
+		{`password = env("NOT_SET")`, Share{Unset: "NOT_SET"}},
+		{`password = local.word`, Share{Password: "sesame"}},
+		{`password = null`, Share{}},
+		{`paths = ["/", "/café"]`, Share{Paths: []string{"/", "/café"}}},
+		{`public = ["/hooks/stripe"]`, Share{Public: []string{"/hooks/stripe"}}},
+		{`public = []`, Share{}},
+		{"paths = [\"/hooks\"]\npublic = [\"/\"]", Share{Paths: []string{"/hooks"}, Public: []string{"/"}}},
+		{`allow = ["203.0.113.0/24", "2001:db8::/32"]`, Share{Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")}}},
+		{`allow = ["203.0.113.7", "::ffff:203.0.113.8", "2001:db8::1"]`, Share{Allow: []netip.Prefix{
+			netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("203.0.113.8/32"), netip.MustParsePrefix("2001:db8::1/128"),
+		}}},
+		{`expires = "90m"`, Share{Expires: 90 * time.Minute}},
+		{`expires = "20000h"`, Share{Expires: 20000 * time.Hour}},
+	}
+	for _, tt := range tests {
+		file := decodeRight(t, threeHosts+"locals { word = \"sesame\" }\nshare {\n"+tt.written+"\n}\n")
+		if diff := cmp.Diff(&tt.want, file.Share, withoutRanges(), prefixes()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.written, diff)
+		}
+	}
+	if file := decodeRight(t, threeHosts); file.Share != nil {
+		t.Errorf("without a share block: %+v", file.Share)
+	}
+}
+
+func TestHostShare(t *testing.T) {
+	for written, want := range map[string]*bool{"": nil, "share = false": ptr(false), "share = 1 == 1": ptr(true), "share = null": nil} {
+		file := decodeRight(t, "host \"a.localhost\" {\n upstream = 1\n "+written+"\n}\n")
+		if diff := cmp.Diff(want, file.Hosts[0].Share); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", written, diff)
+		}
+	}
+}
+
+// TestShareMistakes: each is one diagnostic, and nothing is made of it.
+func TestShareMistakes(t *testing.T) {
+	const zone = "write one that is longer or shorter than 8 characters, or "
+	tests := []struct{ written, summary, detail string }{
+		{`relay = ""`, "relay is empty", relayExample + ", or leave it out"},
+		{`relay = 8443`, "relay is a string", `write "8443"`},
+		{`relay = "cloudflare"`, `relay "cloudflare" is not built yet`, "name a relay's domain: " + relayExample},
+		{`relay = "localhost.run"`, `relay "localhost.run" is not built yet`, "name a relay's domain: " + relayExample},
+		{`relay = "Pinggy"`, `relay "Pinggy" is not built yet`, "name a relay's domain: " + relayExample},
+		{`relay = "ngrok"`, `relay "ngrok" is not built yet`, "name a relay's domain: " + relayExample},
+		{`relay = "ssh://me@example.com:22"`, `relay "ssh://me@example.com:22" is not built yet`, "name a relay's domain: " + relayExample},
+		{`relay = "cloudfare"`, `"cloudfare" is no relay's domain`, `did you mean "cloudflare"?`},
+		{`relay = "t"`, `"t" is no relay's domain`, relayExample},
+		{`relay = "wss://t.example.com:8443/x"`, "a relay has no scheme", `write "t.example.com:8443"`},
+		{`relay = "t.example.com/x"`, "a relay has no path", `write "t.example.com"`},
+		{`relay = "t.example.com."`, `a name does not end with "."`, `write "t.example.com"`},
+		{`relay = "*.example.com"`, "a relay has no wildcard", `write "example.com"`},
+		{`relay = "t_1.example.com"`, `"t_1.example.com" has a "_"`, `write "t-1.example.com"`},
+		{`relay = "t..example.com"`, `"t..example.com" has an empty part`, relayExample},
+		{`relay = "t.example.com:"`, `"" is no port`, `write "t.example.com", or one with a port behind the colon`},
+		{`relay = "t.example.com:https"`, `"https" is no port`, `write "t.example.com", or one with a port behind the colon`},
+		{`relay = "t!.example.com"`, `"t!.example.com" is no name`, `write letters, digits and "-"`},
+		{`relay = "t.example.com:0"`, "port 0 is out of range", "write one of 1 to 65535"},
+		{`relay = "t.example.com:65536"`, "port 65536 is out of range", "write one of 1 to 65535"},
+		{`relay = "192.0.2.1:443"`, `"192.0.2.1:443" is an address, not a domain`, relayExample + ": visitors' names are below it"},
+		{`relay = "[2001:db8::1]"`, `"[2001:db8::1]" is an address, not a domain`, relayExample + ": visitors' names are below it"},
+		{`relay = "` + strings.Repeat("a.", 130) + `com"`, "a name has at most 253 characters", ""},
+
+		{`hosts = []`, "a share has at least one host", "leave it out for all hosts without share = false"},
+		{`hosts = "shop.localhost"`, "hosts is a list of host names of this file", `write ["shop.localhost"]`},
+		{`hosts = true`, "hosts is a list of host names of this file", `write ["shop.localhost"]`},
+		{`hosts = [null]`, "a host is null", "write a string"},
+
+		{`name = ""`, "name is empty", "leave it out for an unguessable one"},
+		{`name = ["shop"]`, "name is a string", "this is a list"},
+		{`name = "shop.example.com"`, "name has no dots", `write "shop": the relay's domain follows it`},
+		{`name = ".shop"`, `".shop" has an empty part`, `write one like "shop"`},
+		{`name = "my shop"`, `"my shop" is no name`, `write letters, digits and "-"`},
+		{`name = "my_shop"`, `"my_shop" has a "_"`, `write "my-shop"`},
+		{`name = "-shop"`, `"-shop" is no name`, `write letters, digits and "-"`},
+		{`name = "café"`, `"café" is not ASCII`, `write letters a to z, digits and "-"`},
+		{`name = "` + strings.Repeat("a", 64) + `"`, "the part of a name between two dots has at most 63 characters", ""},
+		{`name = "admin---shop"`, `name has no "--": unguessable names are told by it`, `write "admin-shop"`},
+		{`name = "xn--caf-dma"`, `name has no "--": unguessable names are told by it`, `write "xn-caf-dma"`},
+		{`name = "shop-k3v9x2m7qpr4t8wz"`, `"shop-k3v9x2m7qpr4t8wz" looks like an unguessable name, which nobody can choose`, "end it with fewer characters, or leave name out"},
+		{`name = "Checkers"`, `"Checkers" looks like the zone of a key, which nobody can choose`, zone + `"chec-kers"`},
+		{`name = "s"`, `"s" is kept for sealed shares`, `write a longer one, like "shop"`},
+
+		{`password = ""`, "password is empty", "leave it out for none"},
+		{`password = env("NOT_SET", "")`, "password is empty", "leave it out for none"},
+		{`password = env("SET", "a", "b")`, "env takes a name and a default, not 3 arguments", ""},
+		{`password = "${env("NOT_SET")}"`, `the environment variable "NOT_SET" is not set`, `give env a default: env("NOT_SET", "…")`},
+
+		{`paths = []`, "a share without paths has nothing to show", "leave it out for all"},
+		{`paths = "/a"`, "paths is a list of paths", `write ["/a"]`},
+		{`public = {}`, "public is a list of paths", `write ["/"]`},
+
+		{`allow = []`, "a share that allows nobody has no visitors", "leave it out for everybody"},
+		{`allow = "203.0.113.0/24"`, "allow is a list of CIDR ranges", `write ["203.0.113.0/24"]`},
+		{`allow = ["203.0.113.7/24"]`, `"203.0.113.7/24" has bits beyond its length`, `write "203.0.113.0/24"`},
+		{`allow = [""]`, `"" is no CIDR range`, `write one like "203.0.113.0/24", or an address`},
+
+		{`expires = "0s"`, "a link lives for some time", `write one like "8h", which it is when left out`},
+		{`expires = "-1h"`, "a link lives for some time", `write one like "8h", which it is when left out`},
+		{`expires = 2`, "a duration is a string", `write "2s"`},
+		{`expires = 2h`, "a duration is a string", `write "2h"`},
+		{`expires = "7 days"`, `"7 days" is no duration`, `write "168h"`},
+		{`expires = true`, "a duration is a string", `write one like "30s"`},
+	}
+	for _, tt := range tests {
+		file, diags := decodeText(threeHosts+"share {\n"+tt.written+"\n}\n", "")
+		var got []string
+		for _, d := range diags {
+			got = append(got, string(d.Severity), d.Summary, d.Detail)
+		}
+		if diff := cmp.Diff([]string{"error", tt.summary, tt.detail}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.written, diff)
+		}
+		if diff := cmp.Diff(&Share{}, file.Share, withoutRanges(), prefixes()); diff != "" {
+			t.Errorf("%s made something:\n%s", tt.written, diff)
+		}
+	}
+}
+
+// TestLiteralPassword: a password belongs where others do not read it.
+func TestLiteralPassword(t *testing.T) {
+	tests := []struct {
+		name, share, local string
+		warned             bool
+	}{
+		{"a literal", `password = "sesame"`, "", true},
+		{"a call of another function", `password = upper("sesame")`, "", true},
+		{"the environment", `password = env("SET")`, "", false},
+		{"a default beside the environment", `password = env("SET", "sesame")`, "", false},
+		{"a literal that is not committed", "", `share { password = "sesame" }`, false},
+		{"a literal that another replaces", `password = "sesame"`, `share { password = "open" }`, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file, diags := decodeText(threeHosts+"share {\n"+tt.share+"\n}\n", tt.local)
+			if warned := len(diags) == 1 && diags[0].Severity == Warning; warned != tt.warned || len(diags) > 1 {
+				t.Errorf("warned %t, want %t: %s", warned, tt.warned, rendered(t, diags, file.Sources))
+			}
+			if file.Share.Password == "" {
+				t.Error("the password is lost")
+			}
+		})
+	}
+}
+
+// TestShareOfMistakenHosts: what is wrong with a host is said once.
+func TestShareOfMistakenHosts(t *testing.T) {
+	for _, text := range []string{
+		"host \"shop_.example.com\" { upstream = 1 }\nshare { hosts = [\"shop_.example.com\"] }\n",
+		"host \"a.localhost\" { upstream = 99999 }\nshare { hosts = [\"a.localhost\"] }\n",
+	} {
+		file, diags := decodeText(text, "")
+		if len(diags) != 1 {
+			t.Errorf("%s\n%s", text, rendered(t, diags, file.Sources))
+		}
+	}
+}
+
+func TestLocalShare(t *testing.T) {
+	const base = threeHosts + `
+share {
+  relay   = "t.example.com"
+  hosts   = ["shop.localhost"]
+  public  = ["/hooks"]
+  expires = "1h"
+}
+`
+	file, diags := decodeText(base, `
+share {
+  relay  = "share.localhost:8444"
+  public = null
+  hosts  = ["own.localhost", "admin.shop.localhost"]
+}
+host "own.localhost" { upstream = 9 }
+host "shop.localhost" { share = false }
+`)
+	if len(diags) > 0 {
+		t.Fatal(rendered(t, diags, file.Sources))
+	}
+	want := &Share{Relay: "share.localhost:8444", Hosts: []Name{{Value: "own.localhost"}, {Value: "admin.shop.localhost"}}, Expires: time.Hour}
+	if diff := cmp.Diff(want, file.Share, withoutRanges()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if share := file.Hosts[0].Share; share == nil || *share {
+		t.Error("share = false of the second file is lost")
+	}
+	file, diags = decodeText(threeHosts, `share { expires = "2h" }`)
+	if len(diags) > 0 || file.Share == nil || file.Share.Expires != 2*time.Hour {
+		t.Errorf("a share block that only the second file has: %+v %v", file.Share, diags)
+	}
+	file, diags = decodeText(base, "share {}\nshare {}\n")
+	if len(diags) != 1 || diags[0].Summary != "a second share block" || diags[0].Range.File != LocalName {
+		t.Errorf("two in the second file: %s", rendered(t, diags, file.Sources))
+	}
+}
