@@ -29,6 +29,14 @@ var allowed = map[string][]string{
 	"devproxy/watch":      {},
 	"devproxy/page":       {},
 
+	"devproxy/share/provider": {"tunnel/agent"},
+
+	"tunnel":            {},
+	"tunnel/agent":      {"tunnel"},
+	"tunnel/relay":      {"tunnel"},
+	"tunnel/wan":        {},
+	"tunnel/benchshare": {"tunnel", "tunnel/wan"},
+
 	"hcl":           {},
 	"localca":       {},
 	"localca/trust": {"localca"},
@@ -39,6 +47,9 @@ var reasons = []struct{ prefix, only, why string }{
 	{"github.com/hashicorp/hcl", "hcl", "the language has one owner; everybody else works with hcl.File"},
 	{"github.com/spf13/cobra", "cmd/devproxy", "only cmd reads flags"},
 	{"github.com/fsnotify/fsnotify", "devproxy/watch", "one package watches files"},
+	{"github.com/prometheus/client_golang", "tunnel/relay", "only the relay is watched by machines"},
+	{"go.etcd.io/bbolt", "tunnel/relay", "the registry of names is the relay's"},
+	{"github.com/mdp/qrterminal", "cmd/devproxy", "only cmd prints"},
 	{"github.com/smallstep/truststore", "localca/trust", "one package writes to trust stores"},
 }
 

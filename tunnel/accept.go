@@ -1,0 +1,169 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Acceptor joins the lanes that agents dial into sessions. The zero value of
+// its unexported fields is ready; it must not be copied.
+type Acceptor struct {
+	// Admit decides about a new session of key; hello is Config.Hello. The
+	// answer, at most MaxPayload bytes, is handed to the agent. A *Refusal is
+	// told to it as it is, any other error as CodeFailed.
+	Admit func(ctx context.Context, key ed25519.PublicKey, hello []byte, from net.Addr) (answer []byte, err error)
+	// Established is called once for every new session, before its first
+	// frame; it must not block. An older session of the same key has ended
+	// with ErrReplaced by then, unless it drains.
+	Established func(s *Session)
+	// Log takes what is only of interest when looking for a fault; nil discards.
+	Log *slog.Logger
+
+	mu       sync.Mutex
+	sessions map[sessionID]*Session
+	byKey    map[[ed25519.PublicKeySize]byte]*Session
+}
+
+// Join reads a lane's hello and joins it to its session. It returns when the
+// handshake is over, at most HandshakeTimeout later; the lane is closed when
+// it failed.
+func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
+	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { lane.Conn.Close() })
+	err := a.join(ctx, lane)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		w := welcome{refusal: refusal}
+		_, _ = lane.Conn.Write(w.append(nil)) // whoever left need not know
+	}
+	lane.Conn.Close()
+	return fmt.Errorf("a lane from %v did not join: %w", lane.Conn.RemoteAddr(), err)
+}
+
+func (a *Acceptor) join(ctx context.Context, lane Lane) error {
+	h, err := readHello(lane.Conn, lane.Binding)
+	if err != nil {
+		return err
+	}
+	if h.session != (sessionID{}) {
+		return a.further(lane, h)
+	}
+	answer, err := a.Admit(ctx, h.key, h.payload, lane.Conn.RemoteAddr())
+	if err != nil {
+		var refusal *Refusal
+		if !errors.As(err, &refusal) {
+			return &Refusal{CodeFailed, err.Error()}
+		}
+		return err
+	}
+	var id sessionID
+	_, _ = rand.Read(id[:]) // never fails
+	s := newSession(id, h.key, a.Log)
+	a.register(s)
+	return s.welcomeLane(lane, answer)
+}
+
+// register makes s the session of its key.
+func (a *Acceptor) register(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sessions == nil {
+		a.sessions = map[sessionID]*Session{}
+		a.byKey = map[[ed25519.PublicKeySize]byte]*Session{}
+	}
+	key := [ed25519.PublicKeySize]byte(s.key)
+	if old := a.byKey[key]; old != nil {
+		old.replaced()
+	}
+	s.onEnd = func() { s.running.Go(func() { a.remove(s) }) } // later: the session's mutex is held
+	a.sessions[s.id], a.byKey[key] = s, s
+	a.Established(s)
+}
+
+// replaced ends a session that a newer one stands for; one that drains ends by
+// itself.
+func (s *Session) replaced() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.drains {
+		s.endLocked(ErrReplaced, &Refusal{CodeReplaced, ErrReplaced.Error()})
+	}
+}
+
+func (a *Acceptor) remove(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.sessions, s.id)
+	if key := [ed25519.PublicKeySize]byte(s.key); a.byKey[key] == s {
+		delete(a.byKey, key)
+	}
+}
+
+// further joins one more lane to a session.
+func (a *Acceptor) further(lane Lane, h hello) error {
+	a.mu.Lock()
+	s := a.sessions[h.session]
+	a.mu.Unlock()
+	if s == nil || !s.key.Equal(h.key) {
+		return &Refusal{CodeNoSession, "there is no such session (any more)"}
+	}
+	return s.welcomeLane(lane, nil)
+}
+
+// welcomeLane answers a hello and makes the connection a lane of s.
+func (s *Session) welcomeLane(lane Lane, answer []byte) error {
+	number, err := s.number()
+	if err != nil {
+		return err
+	}
+	w := welcome{session: s.id, lane: number, payload: answer}
+	if _, err := lane.Conn.Write(w.append(nil)); err != nil {
+		return fmt.Errorf("cannot answer: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return s.err
+	}
+	s.joinLocked(newLane(lane, number))
+	return nil
+}
+
+// number is the next lane's. A full session gives up its worst lane, if that
+// is in trouble.
+func (s *Session) number() (uint16, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return 0, &Refusal{CodeNoSession, "the session has ended"}
+	}
+	if len(s.lanes) >= maxJoined {
+		now := time.Now()
+		worst := s.lanes[0]
+		for _, l := range s.lanes {
+			if l.stalled(now) > worst.stalled(now) {
+				worst = l
+			}
+		}
+		if worst.stalled(now) < troubled {
+			return 0, &Refusal{CodeBusy, fmt.Sprintf("a session has at most %d lanes", maxJoined)}
+		}
+		s.dropLocked(worst, nil)
+	}
+	s.numbered++
+	return s.numbered, nil
+}

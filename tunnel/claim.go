@@ -1,0 +1,56 @@
+package tunnel
+
+import "time"
+
+// Request is what an agent asks of a relay, as JSON: a Claim is the hello of a
+// new session, and a Request is all that is written on a stream the agent opens
+// with the head ControlHead. The relay's whole answer there is a Reply.
+type Request struct {
+	// Op is "claim", to change what is shared, or "end", to end the link for good.
+	Op    string `json:"op"`
+	Claim *Claim `json:"claim,omitempty"`
+}
+
+// Reply is the relay's answer to a Request.
+type Reply struct {
+	Grant *Grant `json:"grant,omitempty"`
+	// Code and Error are why not; Code 0 is success.
+	Code  Code   `json:"code,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// ControlHead is the head of streams that agents open.
+const ControlHead = "control/1"
+
+// Claim is what an agent wants to be known as.
+type Claim struct {
+	// Enrol is a token that makes the relay know this key; empty for a key it knows.
+	Enrol string `json:"enrol,omitempty"`
+	// Project is the label that public names are made of: "shop".
+	Project string `json:"project"`
+	// Link is the secret part of unguessable names, 16 characters of
+	// Alphabet; empty with Name.
+	Link string `json:"link,omitempty"`
+	// Name is a plain lasting name, which is the zone too; empty for
+	// unguessable names.
+	Name string `json:"name,omitempty"`
+	// Hosts are the shared hosts, as what stands before the project's domain: ""
+	// for the domain itself, "admin", "*.tenant". Empty claims nothing (only enrols).
+	Hosts []string `json:"hosts"`
+	// Until is when the link ends for good; zero is never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Grant is the relay's answer to a Claim.
+type Grant struct {
+	// Domain is the relay's: "t.example.com".
+	Domain string `json:"domain"`
+	// Port is what visitors' URLs need, 443 for none.
+	Port uint16 `json:"port"`
+	// Zone is the parent of all public names, which no stranger shares; empty
+	// when there is one unguessable name only.
+	Zone string `json:"zone,omitempty"`
+	// Hosts are the public names, in the order of Claim.Hosts; a wildcard host
+	// has "*" for what it stands for ("*--tenant--shop-….zone.t.example.com").
+	Hosts []string `json:"hosts"`
+}

@@ -1,0 +1,216 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// Config is what the dialling end of a session needs.
+type Config struct {
+	// Key proves who dials.
+	Key ed25519.PrivateKey
+	// Dial makes one lane. It is called whenever the session wants one, by up
+	// to MaxLanes goroutines at once, and with jittered backoff while it fails.
+	Dial func(ctx context.Context) (Lane, error)
+	// Hello is the opaque payload of a new session, at most MaxPayload bytes.
+	Hello []byte
+	// Log takes what is only of interest when looking for a fault; nil discards.
+	Log *slog.Logger
+}
+
+// Dial opens a session: it dials the first lane and proves the key. The answer
+// is what the accepting end's Admit returned. The session dials further lanes
+// itself, and again when lanes are lost, until it ends. A *Refusal says that
+// the other end does not want it.
+func Dial(ctx context.Context, cfg Config) (s *Session, answer []byte, err error) {
+	if len(cfg.Hello) > MaxPayload {
+		return nil, nil, fmt.Errorf("a hello of %d bytes; at most %d are allowed", len(cfg.Hello), MaxPayload)
+	}
+	key := cfg.Key.Public().(ed25519.PublicKey)
+	lane, w, rtt, err := dialLane(ctx, cfg, hello{key: key, payload: cfg.Hello})
+	if err != nil {
+		return nil, nil, err
+	}
+	s = newSession(w.session, key, cfg.Log)
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.dialer = &dialer{session: s, cfg: cfg, life: life, stop: stop, hurried: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.path.rtt = rtt
+	s.joinLocked(newLane(lane, w.lane))
+	s.missLocked()
+	return s, w.payload, nil
+}
+
+func newLane(l Lane, number uint16) *lane {
+	tcp := l.TCP
+	if tcp == nil {
+		tcp = tcpOf(l.Conn)
+	}
+	return &lane{number: number, conn: l.Conn, tcp: tcp}
+}
+
+// dialLane dials a connection and exchanges hello and welcome on it.
+func dialLane(ctx context.Context, cfg Config, h hello) (Lane, welcome, time.Duration, error) {
+	lane, err := cfg.Dial(ctx)
+	if err != nil {
+		return Lane{}, welcome{}, 0, err
+	}
+	start := time.Now()
+	w, err := shakeHands(ctx, lane.Conn, h.append(nil, cfg.Key, lane.Binding))
+	if err != nil {
+		lane.Conn.Close()
+		return Lane{}, welcome{}, 0, err
+	}
+	return lane, w, time.Since(start), nil
+}
+
+// shakeHands says hello and waits for the welcome, at most HandshakeTimeout.
+func shakeHands(ctx context.Context, conn net.Conn, hello []byte) (welcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	w, err := talk(conn, hello)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return w, fmt.Errorf("no welcome came in time: %w", context.Cause(ctx))
+	case err != nil:
+		return w, fmt.Errorf("the handshake broke off: %w", err)
+	case w.refusal != nil:
+		return w, w.refusal
+	}
+	return w, nil
+}
+
+func talk(conn net.Conn, hello []byte) (welcome, error) {
+	if _, err := conn.Write(hello); err != nil {
+		return welcome{}, err
+	}
+	return readWelcome(conn)
+}
+
+// dialer has a session's lanes dialled. Its fields are guarded by the
+// session's mutex.
+type dialer struct {
+	session *Session
+	cfg     Config
+	life    context.Context
+	stop    context.CancelFunc
+
+	dialing int
+	fails   int           // in a row
+	hurried chan struct{} // closed to end the waiting of a backoff
+}
+
+// Backoff of lanes: from firstBackoff, doubled with every failure in a row, to
+// urgentBackoff while the session has no lane at all, and to calmBackoff while
+// it has one; half of it is left to chance.
+const (
+	firstBackoff  = 100 * time.Millisecond
+	urgentBackoff = time.Second
+	calmBackoff   = 15 * time.Second
+	// quickDial bounds most attempts while streams wait: on a path that has just
+	// come back a new attempt is faster than TCP's next repetition. Every third
+	// attempt gets patientDial, for paths that are slow and not broken.
+	quickDial   = 2 * time.Second
+	patientDial = 10 * time.Second
+	// groping is how many lanes are tried at once while they fail.
+	groping = 2
+)
+
+// need has n lanes dialled, but for those that are being dialled.
+func (d *dialer) need(n int, urgent bool) {
+	if d.session.drains && !urgent {
+		return // those of a relay that was replaced lead to its successor
+	}
+	if d.fails > 0 {
+		n = min(n, groping)
+	}
+	for ; d.dialing < n; d.dialing++ {
+		wait, patience := d.pace(urgent)
+		hurried := d.hurried
+		d.session.running.Go(func() { d.join(wait, patience, hurried) })
+	}
+}
+
+// pace is how long to wait before the next attempt, and how long it may take.
+func (d *dialer) pace(urgent bool) (wait, patience time.Duration) {
+	patience = patientDial
+	if urgent && d.fails%3 != 2 {
+		patience = quickDial
+	}
+	if d.fails == 0 {
+		return 0, patience
+	}
+	limit := calmBackoff
+	if urgent {
+		limit = urgentBackoff
+	}
+	wait = min(firstBackoff<<min(d.fails-1, 10), limit)
+	return wait/2 + rand.N(wait/2), patience
+}
+
+// hurry ends the waiting of backoffs: something has changed.
+func (d *dialer) hurry() {
+	close(d.hurried)
+	d.hurried = make(chan struct{})
+	d.fails = 0
+	d.session.missLocked()
+}
+
+// join dials one lane and joins it to the session.
+func (d *dialer) join(wait, patience time.Duration, hurried <-chan struct{}) {
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-hurried:
+		case <-d.life.Done():
+		}
+	}
+	ctx, cancel := context.WithTimeout(d.life, patience)
+	defer cancel()
+	s := d.session
+	lane, w, _, err := dialLane(ctx, d.cfg, hello{session: s.id, key: s.key})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.dialing--
+	if s.ended {
+		if err == nil {
+			lane.Conn.Close()
+		}
+		return
+	}
+	if err != nil {
+		d.failed(err)
+		return
+	}
+	d.fails = 0
+	s.joinLocked(newLane(lane, w.lane))
+	s.succeedLocked(time.Now())
+	s.missLocked()
+}
+
+// failed counts a failure. A session that the other end does not have any more
+// is over with its last lane.
+func (d *dialer) failed(err error) {
+	s := d.session
+	d.fails++
+	s.log.Debug("lane not dialled", "error", err, "failures", d.fails)
+	var refusal *Refusal
+	if errors.As(err, &refusal) && refusal.Code != CodeBusy && len(s.lanes) == 0 {
+		s.endLocked(ended(refusal), nil)
+		return
+	}
+	s.missLocked()
+}

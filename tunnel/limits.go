@@ -1,0 +1,73 @@
+package tunnel
+
+import "time"
+
+// Limits of what one end takes from the other. They are part of the protocol
+// (spec.md): an end that goes beyond them ends the session.
+const (
+	// MaxPayload bounds Config.Hello and its answer, in bytes.
+	MaxPayload = 16 << 10
+	// MaxHead bounds the head that a stream is opened with, in bytes.
+	MaxHead = 1 << 10
+	// MaxData bounds the bytes of a stream in one frame: with its header it
+	// fills one TLS record (RFC 8446 section 5.1).
+	MaxData = 16<<10 - 64
+	// MaxLanes bounds the lanes that a session uses.
+	MaxLanes = 16
+	// maxJoined bounds them together with those that are on their way out.
+	maxJoined = 2 * MaxLanes
+	// MaxStreams bounds the streams that one end may have open at once.
+	MaxStreams = 4096
+	// FirstCredit is what a stream may send, in bytes each way, before the
+	// first credit arrives.
+	FirstCredit = 256 << 10
+	// MaxCredit is what the credit of a stream grows to, in bytes.
+	MaxCredit = 8 << 20
+	// maxMessage bounds the text of a refusal, in bytes.
+	maxMessage = 256
+	// maxPieces bounds the frames of one stream that wait for a hole before
+	// them. What waits is bounded by credit too; this bounds what the tiniest
+	// frames cost beside their bytes.
+	maxPieces = 8192
+)
+
+// Times of a session.
+const (
+	// HandshakeTimeout bounds the exchange of hello and welcome.
+	HandshakeTimeout = 10 * time.Second
+	// ResumeTimeout is how long both ends keep a session without any lane.
+	ResumeTimeout = 30 * time.Second
+	// silence is how long a lane may owe an answer before it is given up.
+	silence = 12 * time.Second
+	// pingEvery is how often an idle lane is asked for a sign of life by the
+	// end that dialled it. Routers forget idle connections after minutes, HTTP
+	// proxies after one.
+	pingEvery = 15 * time.Second
+	// patience is how long the accepting end waits for these pings.
+	patience = pingEvery + 2*silence
+	// probeTimeout is what Probe leaves a lane for its sign of life.
+	probeTimeout = 2 * time.Second
+	// ackDelay is how long an acknowledgement waits for a frame to ride with.
+	ackDelay = 5 * time.Millisecond
+	// closeTimeout bounds the writing of the last frame of a session.
+	closeTimeout = time.Second
+)
+
+// Sizes of the scheduler, in bytes.
+const (
+	// shortBytes is how much of a stream may be unacknowledged for what is
+	// written next to still be a short message.
+	shortBytes = 16 << 10
+	// shortFrames bounds the same in frames, so that many tiny writes are put
+	// together.
+	shortFrames = 64
+	// hedgeBytes bounds the frames that go over two lanes.
+	hedgeBytes = 6 << 10
+	// queueBytes is what a stream holds beyond what lanes have taken.
+	queueBytes = 256 << 10
+	// ackBytes are acknowledged at once, without waiting for ackDelay.
+	ackBytes = 64 << 10
+	// budgetBytes is what the streams of a session may be granted together
+	// beyond the first credit of each.
+	budgetBytes = 64 << 20
+)

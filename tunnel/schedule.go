@@ -1,0 +1,275 @@
+package tunnel
+
+import "time"
+
+// pushLocked gives a short item to the lane that will deliver it first, and on
+// a path with loss to a second one: then a lost packet costs no time-out.
+func (s *Session) pushLocked(it *item) {
+	now := time.Now()
+	best := s.bestLocked(nil, now)
+	if best == nil {
+		s.orphans = append(s.orphans, it)
+		return
+	}
+	s.queueLocked(best, it)
+	if it.size() <= hedgeBytes && s.path.lossy(now) {
+		if second := s.bestLocked(best, now); second != nil && second.unacked < shortBytes {
+			s.stats.Resent += uint64(len(it.frame.data))
+			s.queueLocked(second, it)
+		}
+	}
+}
+
+func (s *Session) queueLocked(l *lane, it *item) {
+	it.copies++
+	l.queue = append(l.queue, it)
+	l.unacked += it.size()
+	l.wake.Signal()
+}
+
+// bestLocked is the lane, other than the one given, with the least before what
+// it is given next; a lane whose oldest frame should have been acknowledged
+// by now comes last. Nil when there is none.
+func (s *Session) bestLocked(except *lane, now time.Time) *lane {
+	var best *lane
+	var cost int
+	for _, l := range s.lanes {
+		if l == except || !l.usable() {
+			continue
+		}
+		c := l.unacked
+		if late := l.stalled(now) - s.path.late(); late > 0 {
+			c += lateCost + int(late/time.Millisecond)<<10
+		}
+		if best == nil || c < cost {
+			best, cost = l, c
+		}
+	}
+	return best
+}
+
+// lateCost is what a late lane is thought to have before it, in bytes: more
+// than any lane that is not late.
+const lateCost = 1 << 30
+
+// free is how many of n lanes are kept free of long messages, so that a short
+// one never waits behind them.
+func free(n int) int {
+	switch {
+	case n >= 8:
+		return 3
+	case n >= 4:
+		return 2
+	case n >= 2:
+		return 1
+	}
+	return 0
+}
+
+// carriesLocked reports whether l takes long messages: all lanes do but the
+// oldest few.
+func (s *Session) carriesLocked(l *lane) bool {
+	n, place := 0, 0
+	for _, other := range s.lanes {
+		if other == l {
+			place = n
+		}
+		if other.usable() {
+			n++
+		}
+	}
+	return place >= free(n)
+}
+
+// pullLocked tells a lane that there are bytes for it: of those that wait, the
+// one with the least in flight.
+func (s *Session) pullLocked() {
+	var idle *lane
+	for _, l := range s.lanes {
+		if !l.writing && l.usable() && s.carriesLocked(l) && (idle == nil || l.unacked < idle.unacked) {
+			idle = l
+		}
+	}
+	if idle != nil {
+		idle.writing = true // taken: the next call finds another
+		idle.wake.Signal()
+	}
+}
+
+// next waits until there is something to write on l, and returns it; nil when
+// the lane is dead.
+func (s *Session) next(l *lane) *[]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := batches.Get().(*[]byte)
+	for !l.dead {
+		if *b = s.fillLocked(l, (*b)[:0]); len(*b) > 0 {
+			l.writing = true
+			return b
+		}
+		l.writing = false
+		l.wake.Wait()
+	}
+	batches.Put(b)
+	return nil
+}
+
+// written notes that a write returned.
+func (s *Session) written(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.writing = false
+}
+
+// fillLocked appends the frames that l shall write next: answers, short items,
+// else one long one, and acknowledgements with any of them.
+func (s *Session) fillLocked(l *lane, b []byte) []byte {
+	now := time.Now()
+	for _, f := range l.answers {
+		b = f.append(b)
+	}
+	l.answers = nil
+	first := len(l.flights) == 0
+	for len(l.queue) > 0 && (len(b) == 0 || len(b)+l.queue[0].size() <= batchBytes) {
+		it := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		b = s.writeLocked(l, it, b, now, first)
+	}
+	if len(l.queue) == 0 {
+		l.queue = nil
+	}
+	if len(b) == 0 && l.usable() {
+		if it := s.longLocked(l, now); it != nil {
+			it.copies++
+			l.unacked += it.size()
+			b = s.writeLocked(l, it, b, now, first)
+		}
+	}
+	if len(b) > 0 || l.ackNow {
+		b = s.acksLocked(l, b)
+	}
+	return b
+}
+
+// writeLocked puts an item into flight on l.
+func (s *Session) writeLocked(l *lane, it *item, b []byte, now time.Time, alone bool) []byte {
+	if it.done {
+		it.copies--
+		l.unacked -= it.size()
+		s.releaseLocked(it)
+		return b
+	}
+	it.written = true
+	l.sent++
+	if len(l.flights) == 0 {
+		l.owed = now
+		s.armLocked(s.path.glance())
+	}
+	l.flights = append(l.flights, flight{it, now, alone})
+	return it.frame.append(b)
+}
+
+// longLocked is the next piece of a long message for l: what lost its lane
+// comes first, then the streams in turn, then what is late on other lanes.
+func (s *Session) longLocked(l *lane, now time.Time) *item {
+	if !s.carriesLocked(l) {
+		return nil
+	}
+	for len(s.resend) > 0 {
+		it := s.resend[0]
+		s.resend[0] = nil
+		s.resend = s.resend[1:]
+		if !it.done {
+			s.stats.Resent += uint64(len(it.frame.data))
+			return it
+		}
+		s.releaseLocked(it)
+	}
+	for len(s.ring) > 0 {
+		st := s.ring[0]
+		s.ring[0] = nil
+		s.ring = s.ring[1:]
+		it := st.nextPending()
+		if len(st.pending) > 0 {
+			s.ring = append(s.ring, st)
+		} else {
+			st.inRing = false
+		}
+		if it != nil {
+			return it
+		}
+	}
+	s.ring, s.resend = nil, nil
+	return s.lateLocked(l, now)
+}
+
+// lateLocked is a long item that is late on another lane, for a lane that has
+// nothing else to do: the end of a transfer must not wait for the slowest.
+func (s *Session) lateLocked(l *lane, now time.Time) *item {
+	var oldest *flight
+	for _, other := range s.lanes {
+		if other == l || len(other.flights) == 0 {
+			continue
+		}
+		fl := &other.flights[0]
+		if fl.item.again || fl.item.done || fl.item.short || now.Sub(fl.at) < s.path.late() {
+			continue
+		}
+		if oldest == nil || fl.at.Before(oldest.at) {
+			oldest = fl
+		}
+	}
+	if oldest == nil {
+		return nil
+	}
+	oldest.item.again = true
+	s.stats.Resent += uint64(len(oldest.item.frame.data))
+	return oldest.item
+}
+
+// relieveLocked sends what is late again, over another lane: short items that
+// went over one lane only, and long ones after a time that only a lane in
+// trouble needs.
+func (s *Session) relieveLocked(l *lane, now time.Time) {
+	if stuck := l.stalled(now); stuck < s.path.late() {
+		return
+	}
+	for _, fl := range l.flights {
+		age := now.Sub(fl.at)
+		if age < s.path.late() {
+			return // those behind are younger
+		}
+		it := fl.item
+		if it.done || it.again || !it.short && age < s.path.stuck() {
+			continue
+		}
+		it.again = true
+		if it.copies > 1 {
+			continue // hedged already
+		}
+		s.againLocked(it, l, now)
+	}
+	// What the lane has not even written goes elsewhere altogether.
+	if other := s.bestLocked(l, now); other != nil && other.stalled(now) < s.path.late() {
+		for _, it := range l.queue {
+			it.copies--
+			l.unacked -= it.size()
+			s.queueLocked(other, it)
+		}
+		l.queue = nil
+	}
+}
+
+// againLocked sends an item that is in flight on l a second time.
+func (s *Session) againLocked(it *item, l *lane, now time.Time) {
+	if !it.short {
+		s.resend = append(s.resend, it)
+		s.pullLocked()
+		return
+	}
+	if other := s.bestLocked(l, now); other != nil {
+		s.stats.Resent += uint64(len(it.frame.data))
+		s.queueLocked(other, it)
+	}
+}

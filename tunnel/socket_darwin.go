@@ -1,0 +1,16 @@
+package tunnel
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// tuneSocket cannot choose the congestion control: macOS has no option for it.
+func tuneSocket(fd uintptr, _ string) {
+	const tcpNotsentLowat = 0x201 // netinet/tcp.h; not tried on a Mac
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpNotsentLowat, unsentBytes)
+}
+
+// lossOf: the round trips tell of loss where the kernel's counts are not read.
+func lossOf(*net.TCPConn) (lossCount, bool) { return lossCount{}, false }
