@@ -17,8 +17,10 @@ type item struct {
 	written bool
 	// short items are pushed to the best lane, the others pulled by any.
 	short bool
-	// again is set when a copy was sent because the first took too long.
-	again bool
+	// copied is when it was last sent again because it took too long.
+	copied time.Time
+	// waiting is set while it lies in the session's resend.
+	waiting bool
 	// cost is what it counts for in the queue of a lane.
 	cost int
 	// done is set once it was acknowledged or is no longer wanted.

@@ -100,6 +100,17 @@ func (l *lane) run() {
 	group.Go(func() { l.session.lost(l, l.write()) })
 	l.session.lost(l, l.read())
 	group.Wait()
+	l.close()
+}
+
+// close closes the lane. The socket goes first: TLS and WebSocket would wait
+// seconds to say goodbye on a path that takes nothing more, and the last frame
+// has said it.
+func (l *lane) close() {
+	if l.tcp != nil {
+		l.tcp.Close()
+	}
+	l.conn.Close()
 }
 
 // stalled is for how long the oldest frame in flight has been on its way.

@@ -180,6 +180,7 @@ func (s *Session) longLocked(l *lane, now time.Time) *item {
 		it := s.resend[0]
 		s.resend[0] = nil
 		s.resend = s.resend[1:]
+		it.waiting = false
 		if !it.done {
 			s.stats.Resent += uint64(len(it.frame.data))
 			return it
@@ -213,7 +214,7 @@ func (s *Session) lateLocked(l *lane, now time.Time) *item {
 			continue
 		}
 		fl := &other.flights[0]
-		if fl.item.again || fl.item.done || fl.item.short || now.Sub(fl.at) < s.path.late() {
+		if fl.item.done || fl.item.short || fl.item.waiting || s.youngLocked(fl, s.path.late(), now) {
 			continue
 		}
 		if oldest == nil || fl.at.Before(oldest.at) {
@@ -223,7 +224,7 @@ func (s *Session) lateLocked(l *lane, now time.Time) *item {
 	if oldest == nil {
 		return nil
 	}
-	oldest.item.again = true
+	oldest.item.copied = now
 	s.stats.Resent += uint64(len(oldest.item.frame.data))
 	return oldest.item
 }
@@ -235,41 +236,53 @@ func (s *Session) relieveLocked(l *lane, now time.Time) {
 	if stuck := l.stalled(now); stuck < s.path.late() {
 		return
 	}
-	for _, fl := range l.flights {
-		age := now.Sub(fl.at)
-		if age < s.path.late() {
-			return // those behind are younger
+	other := s.bestLocked(l, now)
+	if other == nil || other.stalled(now) >= s.path.late() {
+		return // no lane is better off
+	}
+	for i := range l.flights {
+		fl := &l.flights[i]
+		if now.Sub(fl.at) < s.path.late() {
+			break // those behind are younger
 		}
-		it := fl.item
-		if it.done || it.again || !it.short && age < s.path.stuck() {
-			continue
-		}
-		it.again = true
-		if it.copies > 1 {
-			continue // hedged already
-		}
-		s.againLocked(it, l, now)
+		s.againLocked(fl, other, now)
 	}
 	// What the lane has not even written goes elsewhere altogether.
-	if other := s.bestLocked(l, now); other != nil && other.stalled(now) < s.path.late() {
-		for _, it := range l.queue {
-			it.copies--
-			l.unacked -= it.size()
-			s.queueLocked(other, it)
-		}
-		l.queue = nil
-	}
-}
-
-// againLocked sends an item that is in flight on l a second time.
-func (s *Session) againLocked(it *item, l *lane, now time.Time) {
-	if !it.short {
-		s.resend = append(s.resend, it)
-		s.pullLocked()
-		return
-	}
-	if other := s.bestLocked(l, now); other != nil {
-		s.stats.Resent += uint64(len(it.frame.data))
+	for _, it := range l.queue {
+		it.copies--
+		l.unacked -= it.size()
 		s.queueLocked(other, it)
 	}
+	l.queue = nil
+}
+
+// maxCopies bounds on how many lanes an item may lie at once.
+const maxCopies = 4
+
+// againLocked sends an item in flight once more: a short one over the lane
+// given, a long one over whichever can write.
+func (s *Session) againLocked(fl *flight, other *lane, now time.Time) {
+	it := fl.item
+	after := s.path.stuck()
+	if it.short {
+		after = s.path.late()
+	}
+	if it.done || it.waiting || it.copies >= maxCopies || s.youngLocked(fl, after, now) {
+		return
+	}
+	it.copied = now
+	if it.short {
+		s.stats.Resent += uint64(len(it.frame.data))
+		s.queueLocked(other, it)
+		return
+	}
+	it.waiting = true
+	s.resend = append(s.resend, it)
+	s.pullLocked()
+}
+
+// youngLocked reports whether a flight, and the last copy of what it carries,
+// is younger than d.
+func (s *Session) youngLocked(fl *flight, d time.Duration, now time.Time) bool {
+	return now.Sub(fl.at) < d || now.Sub(fl.item.copied) < d
 }

@@ -144,7 +144,7 @@ func (s *Session) endLaneLocked(l *lane, reason *Refusal) {
 	l.dead = true
 	l.wake.Signal()
 	if reason == nil {
-		l.conn.Close()
+		s.running.Go(l.close)
 		return
 	}
 	last := wireFrame{kind: kindClose, number: uint64(reason.Code), data: []byte(cut(reason.Message))}
@@ -152,11 +152,14 @@ func (s *Session) endLaneLocked(l *lane, reason *Refusal) {
 }
 
 // say writes a last frame and closes the lane. A writer that is stuck is given
-// up: the deadline ends both.
+// up: the deadline ends both. What the other end still sends is read until it
+// closes, since closing before that could destroy the last frame (RFC 1122
+// section 4.2.2.13).
 func (l *lane) say(last wireFrame) {
-	defer l.conn.Close()
-	if l.conn.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil {
-		_, _ = l.conn.Write(last.append(nil)) // the other end finds out by itself
+	by := time.Now().Add(closeTimeout)
+	_ = l.conn.SetDeadline(by)
+	if _, err := l.conn.Write(last.append(nil)); err != nil || l.tcp == nil || l.tcp.CloseWrite() != nil {
+		l.close()
 	}
 }
 

@@ -135,7 +135,7 @@ func (s *Session) dropLocked(l *lane, why error) {
 	}
 	l.dead = true
 	l.wake.Signal()
-	s.running.Go(func() { l.conn.Close() }) // TLS says goodbye, which may take time
+	s.running.Go(l.close)
 	i := slices.Index(s.lanes, l)
 	if i < 0 {
 		return
@@ -170,7 +170,9 @@ func (s *Session) rescueLocked(l *lane) {
 		case it.copies > 0: // still on its way elsewhere
 		case it.short:
 			s.pushLocked(it)
+		case it.waiting:
 		default:
+			it.waiting = true
 			s.resend = append(s.resend, it)
 			s.pullLocked()
 		}
