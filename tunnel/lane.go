@@ -25,8 +25,9 @@ type Lane struct {
 // batchBytes is what one write of a lane carries at most: one TLS record.
 const batchBytes = 16 << 10
 
-// readBuffer holds the headers of frames; their bytes are read past it.
-const readBuffer = 4 << 10
+// readBuffer holds the headers of frames; their bytes are read past it. It is
+// all that an idle lane holds, beside TLS.
+const readBuffer = 256
 
 // lane is a Lane that has joined a session. Its fields are guarded by the
 // session's mutex.
@@ -35,14 +36,13 @@ type lane struct {
 	number  uint16
 	conn    net.Conn
 	tcp     *net.TCPConn
-	wake    sync.Cond // something to write, or the end
 
 	queue    []*item     // pushed to this lane, to be written next
 	answers  []wireFrame // frames that are not counted: pings and pongs
 	flights  []flight    // written, in order, not yet acknowledged
 	sent     uint64      // counted frames written
 	unacked  int         // bytes in queue and flights
-	writing  bool        // in conn.Write
+	writing  bool        // a goroutine writes, or is about to
 	received uint64      // counted frames read
 	told     uint64      // the newest of the session's ackNews this lane has sent
 	news     uint64      // the session's ackNews when received last grew
@@ -75,31 +75,36 @@ func (l *lane) read() error {
 	}
 }
 
-// write puts onto the lane what the session gives it, until it is dead.
-func (l *lane) write() error {
+// write puts onto the lane what the session gives it, until there is nothing
+// left. A lane with nothing to write has no goroutine for it, and no buffer.
+func (l *lane) write() {
+	b := batches.Get().(*[]byte)
+	defer batches.Put(b)
 	for {
-		b := l.session.next(l)
-		if b == nil {
-			return nil
+		if *b = l.session.next(l, (*b)[:0]); len(*b) == 0 {
+			return
 		}
-		_, err := l.conn.Write(*b)
-		batches.Put(b)
-		l.session.written(l)
-		if err != nil {
-			return err
+		if _, err := l.conn.Write(*b); err != nil {
+			l.session.lost(l, err)
+			return
 		}
 	}
 }
 
-// batches are the buffers of writes; an idle lane holds none.
+// kickLocked has the lane write what there is for it.
+func (l *lane) kickLocked() {
+	if !l.writing && !l.dead {
+		l.writing = true
+		l.session.running.Go(l.write)
+	}
+}
+
+// batches are the buffers of writes.
 var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes+overhead); return &b }}
 
-// run reads and writes until the lane ends, and tells the session why.
+// run reads until the lane ends, and tells the session why.
 func (l *lane) run() {
-	var group sync.WaitGroup
-	group.Go(func() { l.session.lost(l, l.write()) })
 	l.session.lost(l, l.read())
-	group.Wait()
 	l.close()
 }
 

@@ -15,7 +15,7 @@ const (
 	longBytes = 192 << 10
 	// longMemory is how long the lanes of a long message are kept.
 	longMemory = 30 * time.Second
-	idleAfter  = 2 * time.Minute
+	idleAfter  = 30 * time.Second
 )
 
 // laneCount is how many lanes each end wants.

@@ -24,7 +24,7 @@ func (s *Session) queueLocked(l *lane, it *item) {
 	it.copies++
 	l.queue = append(l.queue, it)
 	l.unacked += it.size()
-	l.wake.Signal()
+	l.kickLocked()
 }
 
 // bestLocked is the lane, other than the one given, with the least before what
@@ -91,34 +91,19 @@ func (s *Session) pullLocked() {
 		}
 	}
 	if idle != nil {
-		idle.writing = true // taken: the next call finds another
-		idle.wake.Signal()
+		idle.kickLocked()
 	}
 }
 
-// next waits until there is something to write on l, and returns it; nil when
-// the lane is dead.
-func (s *Session) next(l *lane) *[]byte {
+// next appends what is to be written on l; nothing ends the writing.
+func (s *Session) next(l *lane, b []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := batches.Get().(*[]byte)
-	for !l.dead {
-		if *b = s.fillLocked(l, (*b)[:0]); len(*b) > 0 {
-			l.writing = true
-			return b
-		}
-		l.writing = false
-		l.wake.Wait()
+	if !l.dead {
+		b = s.fillLocked(l, b)
 	}
-	batches.Put(b)
-	return nil
-}
-
-// written notes that a write returned.
-func (s *Session) written(l *lane) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l.writing = false
+	l.writing = len(b) > 0
+	return b
 }
 
 // fillLocked appends the frames that l shall write next: answers, short items,

@@ -142,7 +142,6 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 // endLaneLocked ends one lane of an ended session.
 func (s *Session) endLaneLocked(l *lane, reason *Refusal) {
 	l.dead = true
-	l.wake.Signal()
 	if reason == nil {
 		s.running.Go(l.close)
 		return

@@ -134,11 +134,11 @@ func (s *Session) acknowledgeLocked() {
 		return
 	}
 	best.ackNow = true
-	best.wake.Signal()
+	best.kickLocked()
 	if s.path.lossy(now) {
 		if second := s.bestLocked(best, now); second != nil {
 			second.ackNow = true
-			second.wake.Signal()
+			second.kickLocked()
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (s *Session) answerLocked(l *lane, f wireFrame) {
 	if len(l.answers) < maxAnswers {
 		l.answers = append(l.answers, f)
 	}
-	l.wake.Signal()
+	l.kickLocked()
 }
 
 // lost is told by a lane's goroutines that it ended.
@@ -134,7 +134,6 @@ func (s *Session) dropLocked(l *lane, why error) {
 		return
 	}
 	l.dead = true
-	l.wake.Signal()
 	s.running.Go(l.close)
 	i := slices.Index(s.lanes, l)
 	if i < 0 {
@@ -182,7 +181,6 @@ func (s *Session) rescueLocked(l *lane) {
 // joinLocked makes l a lane of the session.
 func (s *Session) joinLocked(l *lane) {
 	l.session = s
-	l.wake.L = &s.mu
 	l.heard = time.Now()
 	s.lanes = append(s.lanes, l)
 	s.since = time.Time{}
