@@ -13,7 +13,7 @@ build: ## bin/devproxy
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/devproxy ./cmd/devproxy
 
 .PHONY: demo
-demo: build ## a small real project, served by devproxy, on this machine
+demo: build ## a small real project, served and shared by devproxy, on this machine
 	go build -o bin/demo ./testdata/demo/run
 	bin/demo --devproxy bin/devproxy
 
@@ -50,6 +50,11 @@ fuzz: ## every fuzz target for FUZZTIME each
 .PHONY: bench
 bench: ## benchmarks, with memory
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-share
+bench-share: build ## a share on an emulated path with loss, beside its peers: Linux, root
+	go build -o bin/benchshare ./tunnel/benchshare
+	bin/benchshare --devproxy bin/devproxy --cc cubic,bbr $(BENCHSHARE)
 
 .PHONY: soak
 soak: build ## saves under load, for SOAK (10m)

@@ -295,7 +295,7 @@ func (s *Session) Probe() {
 
 // Stats is what a session looks like at one moment.
 type Stats struct {
-	// Lanes that work; 0 while the session waits to be resumed.
+	// Lanes in use; 0 while the session waits to be resumed.
 	Lanes int
 	// Streams that are open.
 	Streams int
@@ -313,7 +313,7 @@ func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
-	st.Lanes, st.Streams = len(s.lanes), len(s.streams)
+	st.Lanes, st.Streams = s.inUseLocked(), len(s.streams)
 	st.RTT, st.Lossy = s.path.rtt, s.path.lossy(time.Now())
 	return st
 }
