@@ -1,0 +1,283 @@
+package share
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestHidden(t *testing.T) {
+	s := mustNew(t, oneHost())
+	for target, want := range map[string]bool{
+		"/":                                  false,
+		"/index.html":                        false,
+		"/.gitignore":                        false,
+		"/.github/x":                         false,
+		"/env":                               false,
+		"/a.env":                             false,
+		"/git":                               false,
+		"/environment":                       false,
+		"/100%25":                            false,
+		"/%E0%A4%A":                          false,
+		"/?x=/.env":                          false,
+		"/" + strings.Repeat("%3", 50) + "2": false, // "/2", in the end
+		"/a?.git":                            false,
+		"/.well-known/acme-challenge/x":      false,
+		"/@vite/client":                      false,
+		"/node_modules/.vite/deps/vue.js?v":  false,
+		"/.env":                              true,
+		"/.env?raw":                          true,
+		"/.env.local":                        true,
+		"/a/b/.env.production/c":             true,
+		"/.env~":                             true, // an editor's copy
+		"/.envrc":                            true,
+		"/.git":                              true,
+		"/.git/":                             true,
+		"/.git/config":                       true,
+		"/a/.git/HEAD":                       true,
+		"/__open-in-editor":                  true,
+		"/__open-in-editor?file=x":           true,
+		"/base/__Open-In-Editor/":            true,
+		"/%5f_open-in-editor":                true,
+		"/.well-known/devproxy/":             true,
+		"/.well-known/devproxy":              true,
+		"/.well-known/devproxy/status":       true,
+		"/.well-known//devproxy/state":       true,
+		"/.Well-Known/%64evproxy/state":      true,
+
+		"/@fs/home/me/shop/src/a.js":          false,
+		"/@fs/home/me/shop":                   false,
+		"//@fs//home/me/shop/src/a%20b.js?t":  false,
+		"/@fs/home/me/shop/.env":              true,
+		"/@fs/home/me/shop/sub/.git/config":   true,
+		"/@fs/home/me/shopping/a.js":          true,
+		"/@fs/home/me/SHOP/a.js":              true,
+		"/@fs/home/me":                        true,
+		"/@fs/":                               true,
+		"/@fs":                                true,
+		"/@fs/etc/passwd":                     true,
+		"/@fs//etc/passwd?raw":                true,
+		"/@FS/etc/passwd":                     true,
+		"/%40fs/etc/passwd":                   true,
+		"/base/@fs/etc/passwd":                true,
+		"/@fs/home/me/shop/../../../etc/x":    true,
+		"/@fs/home/me/shop/%2e%2e/x":          true,
+		"/@fs/home/me/shop#/../../../../etc":  true,
+		"/@fs/home/me/shop%00/x":              true,
+		`/@fs\etc\passwd`:                     true,
+		"/@fs/C:/Users/me/x":                  true,
+		"/@fs/home/me/shop/@fs/etc/passwd":    true,
+		"/@id/react":                          false,
+		"/@id/__x00__virtual:x":               false,
+		"/@id/node_modules/x/y.js":            false,
+		"/@id//home/me/shop/a.js":             false,
+		"/@id/__x00__/home/me/shop/a.js?c":    false,
+		"/@id//etc/passwd":                    true,
+		"/@id/%2fetc/passwd":                  true,
+		"/@id/__x00__/etc/passwd":             true,
+		"/@id/file:///etc/passwd":             true,
+		"/@id/C:/x":                           true,
+		"/@id/../../etc/passwd":               true,
+		"/@ID//etc/passwd":                    true,
+		"/@id/react/@id//etc/passwd":          true,
+		"/@id//home/me/shop/.env":             true,
+		"/@id/@fs/etc/passwd":                 true,
+		"/@id/__x00__/home/me/shop/../../../": true,
+	} {
+		if got := s.HiddenTarget(target); got != want {
+			t.Errorf("%s: hidden %v, want %v", target, got, want)
+		}
+	}
+	for target, want := range map[string]bool{"/@fs/home/me/shop/a.js": true, "/.env": true, "/a.js": false} {
+		if got := Hidden(target); got != want {
+			t.Errorf("without a project, %s: hidden %v, want %v", target, got, want)
+		}
+	}
+}
+
+func TestHiddenOnWindows(t *testing.T) {
+	opts := oneHost()
+	opts.Root = `C:\Users\me\.environments\shop`
+	s := mustNew(t, opts)
+	for target, want := range map[string]bool{
+		"/@fs/C:/Users/me/.environments/shop/a.js":      false,
+		"/@fs/c:/users/me/.environments/shop/a.js":      false,
+		"/@fs/C:/Users/me/.environments/shop/.env":      true,
+		"/@fs/C:/Users/me/a.js":                         true,
+		"/@id/C:/Users/me/.environments/shop/b.js":      true, // a hidden name, where no folder of ours is told apart
+		"/.environments/a.js":                           true,
+		`/@fs/C:\Windows\win.ini`:                       true,
+		"/@fs/D:/Users/me/.environments/shop/a.js":      true,
+		"/@fs/C:/Users/me/.environments/shop/../../../": true,
+	} {
+		if got := s.HiddenTarget(target); got != want {
+			t.Errorf("%s: hidden %v, want %v", target, got, want)
+		}
+	}
+}
+
+// spellings are ways to write a path that some server reads as path.
+func spellings(p string) []string {
+	name := strings.TrimPrefix(p, "/")
+	encode := func(s string, level int) string {
+		var b strings.Builder
+		for i := range len(s) {
+			fmt.Fprintf(&b, "%%%s%02x", strings.Repeat("25", level), s[i])
+		}
+		return b.String()
+	}
+	var names []string
+	for _, n := range []string{name, strings.ToUpper(name), strings.ToUpper(name[:2]) + name[2:]} {
+		names = append(names, n, encode(n, 0), encode(n, 1), encode(n, 5), encode(n[:1], 0)+n[1:],
+			encode(n[:1], 0)+encode(n[1:], 2), n[:2]+encode(n[2:3], 0)+n[3:], strings.ToUpper(encode(n[:1], 1))+n[1:],
+			n[:1]+"%u00"+fmt.Sprintf("%02x", n[1])+n[2:])
+	}
+	names = append(names,
+		// Overlong, wide and invisible.
+		"%c0%ae"+name[1:], "%e0%80%ae"+name[1:], "%f0%80%80%ae"+name[1:], "%25c0%25ae"+name[1:], "%c0%a52e"+name[1:],
+		"\uff0e"+name[1:], "%ef%bc%8e"+name[1:], "%e2%80%a4"+name[1:],
+		"%e2%80%8c"+name, name[:2]+"%e2%80%8d"+name[2:], name[:3]+"%ef%bb%bf"+name[3:], name[:2]+"%ad"+name[2:], "%20"+name,
+	)
+	var result []string
+	for _, n := range names {
+		for _, before := range []string{"/", "//", "/a/", "/./", "/a/../", "/%2e/", "/a%2f", "/a%252f", "/a\\", "/a%5c", "/%2f", "/a;x=1/", "/..;/"} {
+			for _, after := range []string{"", "/", "//", "/.", "/x/..", ".", "%2e", "%20", "...", "%20.", "::$DATA", ":x", ";", ";a=b", "%3bx", "%00", "%00.png", "%0a", "?", "?raw", "?import&raw", "%3fraw", "#", "#/../a", "%23x", "\\", "%5c", "%2f", "%252f"} {
+				result = append(result, before+n+after)
+			}
+		}
+	}
+	return result
+}
+
+func TestEverySpellingIsHidden(t *testing.T) {
+	tried := 0
+	for _, p := range []string{"/.env", "/.git", "/.env.local", "/.git/config", "/.env.production.local"} {
+		for _, spelling := range spellings(p) {
+			tried++
+			if !mustHide(spelling) {
+				t.Errorf("%s is %s and not hidden", spelling, p)
+			}
+		}
+	}
+	for _, p := range []string{"/GIT~1/config", "/env~1", "/ENV~2.LOC", "/gi3f2a~1/config", "/EN0A1B~12"} {
+		tried++
+		if !mustHide(p) {
+			t.Errorf("%s is not hidden, which on Windows may be .git or .env", p)
+		}
+	}
+	t.Logf("%d spellings", tried)
+}
+
+func mustHide(target string) bool {
+	p, _, _ := strings.Cut(target, "?")
+	return Hidden(p)
+}
+
+// The guard costs no more the longer somebody makes it decode.
+func TestDeepEncodingIsCheap(t *testing.T) {
+	if deep := "/%" + strings.Repeat("25", 300_000) + "2eenv"; !Hidden(deep) {
+		t.Error("an escape 300000 deep is not hidden")
+	}
+	disguised := "%c0%a5"
+	for range 20 {
+		disguised = strings.Replace(disguised, "%", "%c0%a5", 1)
+	}
+	if !Hidden("/" + disguised + "2ex") {
+		t.Error("whatever needs twenty rounds is let through")
+	}
+}
+
+const loot = "SECRET=1"
+
+// lenient answers as servers do that are free with paths: whatever is found in
+// any of its readings is sent.
+func lenient(target string) bool {
+	files := fstest.MapFS{
+		".env": {Data: []byte(loot)}, ".git/config": {Data: []byte(loot)}, "a/.env.local": {Data: []byte(loot)},
+		"index.html": {Data: []byte("hello")}, "a/b.js": {Data: []byte("hello")},
+	}
+	if u, err := url.ParseRequestURI(target); err == nil {
+		w := httptest.NewRecorder()
+		http.FileServerFS(files).ServeHTTP(w, &http.Request{Method: "GET", URL: u})
+		if strings.Contains(w.Body.String(), loot) {
+			return true
+		}
+	}
+	p, _, _ := strings.Cut(target, "?")
+	for range 6 {
+		for _, reading := range []string{p, strings.ReplaceAll(p, `\`, "/"), strings.ToLower(p), trimEnds(p)} {
+			if file := files[strings.TrimPrefix(path.Clean("/"+reading), "/")]; file != nil && string(file.Data) == loot {
+				return true
+			}
+		}
+		p = decodeOnce(p)
+	}
+	return false
+}
+
+// decodeOnce decodes each escape of p once and leaves what is none.
+func decodeOnce(p string) string {
+	var b strings.Builder
+	for i := 0; i < len(p); i++ {
+		if i+2 < len(p) && p[i] == '%' {
+			if text, err := url.PathUnescape(p[i : i+3]); err == nil {
+				b.WriteString(text)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(p[i])
+	}
+	return b.String()
+}
+
+// trimEnds is what Windows opens for p.
+func trimEnds(p string) string {
+	segments := strings.Split(strings.ReplaceAll(strings.ToLower(p), `\`, "/"), "/")
+	for i, segment := range segments {
+		if segment != "." && segment != ".." {
+			segment, _, _ = strings.Cut(segment, ":")
+			segments[i] = strings.TrimRight(segment, ". ")
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// FuzzHidden has servers look for the files, and fails where one finds any that
+// the guard lets through. Nor may the guard hide what holds no hidden name.
+func FuzzHidden(f *testing.F) {
+	for i, spelling := range spellings("/.env") {
+		if i%50 == 0 {
+			f.Add(spelling)
+		}
+	}
+	for _, p := range []string{"/", "/.git/config", "/a/.env.local", "/A/%2E%65nv.LOCAL", "/a/b.js", "/%2f%2egit%5cconfig", "/a/..%252f.env"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		p, _, _ := strings.Cut(target, "?")
+		hidden := Hidden(p)
+		if !hidden && lenient(target) {
+			t.Fatalf("%q is served and not hidden", target)
+		}
+		if full, ok := settle(p, unescape); hidden && ok && full == p && isPlain(p) {
+			t.Fatalf("%q is hidden and holds no hidden name", target)
+		}
+	})
+}
+
+// isPlain reports that no hidden name can be in p, however it is read.
+func isPlain(p string) bool {
+	return strings.Trim(p, "/abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func BenchmarkHidden(b *testing.B) {
+	for range b.N {
+		hiddenPath("/src/components/very/ordinary/Component.vue", []string{"home", "me", "shop"})
+	}
+}

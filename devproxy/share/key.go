@@ -1,0 +1,108 @@
+package share
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// askKey answers a visitor who may not see path without the gate's key and has
+// not shown it; nil lets in.
+func (s *Share) askKey(q *query, path string) *reply {
+	rest, hasSecret := s.cutSecret(q.r.URL.RawQuery)
+	if hasSecret && opensLink(q.r) {
+		return s.exchange(q, rest)
+	}
+	if s.gate.open() || s.public.match(path) || s.ownPreflight(q.r) {
+		return nil
+	}
+	if upgrades(q.r) && !s.ownOrigin(q.r, true) {
+		return plainReply(http.StatusForbidden, "This connection was opened by a page of another site.")
+	}
+	if s.gate.cookie.in(q.r.Header, time.Now()) {
+		q.keyed = true
+		return nil
+	}
+	right, wait := s.gate.tries(q.r.Header, q.visitor.Addr.Addr())
+	switch {
+	case right:
+		q.keyed = true
+		return nil
+	case wait > 0:
+		return tooMany(wait)
+	}
+	return s.refuse(q)
+}
+
+// exchange takes the secret out of the address, where it would be copied,
+// logged and sent on, and puts a cookie in its place.
+func (s *Share) exchange(q *query, rest string) *reply {
+	target := q.path
+	if rest != "" {
+		target += "?" + rest
+	}
+	answer := redirect(http.StatusSeeOther, q.publicURL(target))
+	if !s.gate.open() && !s.gate.password {
+		answer.cookie = s.gate.cookie.make(time.Now())
+	}
+	return answer
+}
+
+// refuse asks for the key: a person on a page, a program in a line of text.
+func (s *Share) refuse(q *query) *reply {
+	switch {
+	case !s.gate.password:
+		return unauthorized("This link is not complete.", "It ends in a secret that is missing here, or wrong. Ask whoever sent it for the whole link.").
+			forPrograms("Send the secret of the link, what stands behind ?" + secretName + "= in it, as: Authorization: Bearer SECRET")
+	case navigates(q.r) && isRead(q.r):
+		return loginPage(target(q.r))
+	case navigates(q.r):
+		return loginPage("/") // a form that was sent is not sent again
+	}
+	return unauthorized("This site asks for a password.").
+		forPrograms("Open it in a browser, or send the password as: Authorization: Bearer PASSWORD")
+}
+
+// opensLink reports whether a browser, or somebody with curl, opens an address:
+// no page can have an image or a script do it.
+func opensLink(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return isRead(r) && (mode == "" || mode == "navigate")
+}
+
+func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// ownPreflight reports whether a browser asks, for a page of this share, if it
+// may send a request (WHATWG Fetch, CORS-preflight). It sends no cookie with that.
+func (s *Share) ownPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" &&
+		r.ContentLength == 0 && s.ownOrigin(r, false)
+}
+
+// ownOrigin reports whether r was made by a page of this share; absent is the
+// answer for a request without Origin, which no page made.
+func (s *Share) ownOrigin(r *http.Request, absent bool) bool {
+	switch origins := r.Header["Origin"]; len(origins) {
+	case 0:
+		return absent
+	case 1:
+		_, own := s.table.publicOrigin(origins[0])
+		return own
+	}
+	return false
+}
+
+// upgrades reports whether r asks to leave HTTP (RFC 9110 section 7.8).
+func upgrades(r *http.Request) bool {
+	if r.Header.Get("Upgrade") == "" {
+		return false
+	}
+	for _, line := range r.Header["Connection"] {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package share
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// loginPath takes the password. It exists in this spelling alone.
+const loginPath = plan.OwnPaths + "login"
+
+const (
+	// maxForm bounds what is read of a login: the password and an address to go
+	// on to, which the page has from a request line.
+	maxForm = 16 << 10
+	// maxTarget is the longest address to go on to; a longer one starts at "/".
+	maxTarget = 8 << 10
+)
+
+func (s *Share) login(q *query) *reply {
+	switch q.r.Method {
+	case http.MethodGet, http.MethodHead:
+		if s.gate.cookie.in(q.r.Header, time.Now()) {
+			return redirect(http.StatusSeeOther, q.publicURL("/"))
+		}
+		return loginPage("/")
+	case http.MethodPost:
+		return s.takePassword(q)
+	}
+	answer := plainReply(http.StatusMethodNotAllowed, "This page takes a form.")
+	answer.header.Set("Allow", "GET, HEAD, POST")
+	return answer
+}
+
+// takePassword gives the cookie to whoever knows the password. The form comes
+// from our own page: another site that sent it would log its visitors in, or
+// guess from their addresses.
+func (s *Share) takePassword(q *query) *reply {
+	if origin := q.r.Header["Origin"]; len(origin) != 1 || origin[0] != q.publicURL("") {
+		return plainReply(http.StatusForbidden, "This form was sent by a page of another site.", "Open the link and write the password there.")
+	}
+	form, ok := readForm(q.r)
+	if !ok {
+		return plainReply(http.StatusBadRequest, "This form cannot be read.", "Open the link and write the password there.")
+	}
+	next := localTarget(form.Get("to"))
+	right, wait := s.gate.attempts.try(q.visitor.Addr.Addr(), func() bool { return s.gate.fits(form.Get("password")) })
+	switch {
+	case wait > 0:
+		return tooMany(wait)
+	case !right:
+		return wrongPassword(next)
+	}
+	answer := redirect(http.StatusSeeOther, q.publicURL(next))
+	answer.cookie = s.gate.cookie.make(time.Now())
+	return answer
+}
+
+func readForm(r *http.Request) (url.Values, bool) {
+	form := *r // ParseForm leaves its results in it
+	form.Form, form.PostForm, form.MultipartForm = nil, nil, nil
+	form.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+	err := form.ParseForm()
+	return form.PostForm, err == nil
+}
+
+// localTarget is where a visitor goes on to: a path of this site, whatever the
+// form says.
+func localTarget(text string) string {
+	if len(text) > maxTarget || !strings.HasPrefix(text, "/") || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "/"
+	}
+	return text
+}

@@ -1,0 +1,231 @@
+package share
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestLogin(t *testing.T) {
+	s := mustNew(t, withPassword())
+	_, answer := admit(s, sendPassword(single, "open sesame"))
+	if answer == nil || answer.Code != 303 || answer.Header().Get("Location") != "https://"+single+"/cart?id=1" {
+		t.Fatalf("%+v", answer)
+	}
+	in, refused := admit(s, browse(ask("GET", single, "/", "Cookie", key(t, s))))
+	if refused != nil || len(in.Header["Cookie"]) > 0 {
+		t.Errorf("with the cookie: %+v", refused)
+	}
+	if got := status(s, browse(ask("GET", single, loginPath, "Cookie", key(t, s)))); got != 303 {
+		t.Errorf("the login of somebody who is in: %d", got)
+	}
+}
+
+func TestLoginRefuses(t *testing.T) {
+	change := func(f func(*http.Request)) *http.Request {
+		r := sendPassword(single, "open sesame")
+		f(r)
+		return r
+	}
+	withBody := func(body string) *http.Request {
+		r := sendPassword(single, "")
+		other := httptest.NewRequest("POST", loginPath, strings.NewReader(body))
+		r.Body, r.ContentLength = other.Body, other.ContentLength
+		return r
+	}
+	for name, test := range map[string]struct {
+		r    *http.Request
+		want int
+	}{
+		"a wrong password":       {sendPassword(single, "open"), 401},
+		"an empty one":           {sendPassword(single, ""), 401},
+		"no form":                {withBody("%%"), 400},
+		"a huge form":            {withBody("password=open+sesame&to=" + strings.Repeat("x", maxForm)), 400},
+		"another site's form":    {change(func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }), 403},
+		"a sandbox's form":       {change(func(r *http.Request) { r.Header.Set("Origin", "null") }), 403},
+		"nobody's form":          {change(func(r *http.Request) { r.Header.Del("Origin") }), 403},
+		"JSON":                   {change(func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }), 401},
+		"in the query":           {ask("POST", single, loginPath+"?password=open+sesame", "Origin", "https://"+single), 401},
+		"another method":         {ask("PUT", single, loginPath), 405},
+		"another spelling":       {ask("GET", single, "/.well-known/devproxy/log%69n"), 404},
+		"a link's secret":        {browse(ask("GET", single, "/?devproxy="+secret)), 401},
+		"a public name's bearer": {ask("GET", single, "/", "Authorization", "Bearer "+secret), 401},
+		"the password as bearer": {ask("GET", single, "/", "Authorization", "Bearer open sesame"), 0},
+	} {
+		if got := status(s(t), test.r); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+// s is a share with a password and nothing guessed yet.
+func s(t *testing.T) *Share { return mustNew(t, withPassword()) }
+
+// With a plain name and a password the link alone lets nobody in, and its
+// secret is taken out of the address all the same.
+func TestPasswordOfANamedShare(t *testing.T) {
+	opts := oneNamed()
+	opts.Password = "open sesame"
+	s := mustNew(t, opts)
+	host := firstHost(s)
+	_, answer := admit(s, browse(ask("GET", host, "/a?devproxy="+secret)))
+	if answer == nil || answer.Code != 303 || answer.Header().Get("Location") != "https://"+host+"/a" || answer.Header().Get("Set-Cookie") != "" {
+		t.Errorf("%+v", answer)
+	}
+	if got := status(s, ask("GET", host, "/", "Authorization", "Bearer "+secret)); got != 401 {
+		t.Errorf("the secret instead of the password: %d", got)
+	}
+}
+
+func TestWhereALoginLeads(t *testing.T) {
+	for to, want := range map[string]string{
+		"/a?b=c&d#e": "/a?b=c&d#e", "//evil.example/": "//evil.example/", // on our host, as it is written behind it
+		"https://evil.example": "/", "": "/", "a": "/", `\\evil.example`: "/", "/a\r\nX: y": "/", "/a b": "/", "/\x7f": "/",
+		"/" + strings.Repeat("a", maxTarget): "/",
+	} {
+		if got := localTarget(to); got != want {
+			t.Errorf("%q: %q, want %q", to, got, want)
+		}
+	}
+}
+
+func TestGuessesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustNew(t, withPassword())
+		v := visitorOf(single)
+		try := func(password string, v Visitor) (int, string) {
+			_, answer := admitFrom(s, sendPassword(single, password), v)
+			return answer.Code, answer.Header().Get("Retry-After")
+		}
+		for i := range addressAttempts {
+			if code, _ := try("wrong", v); code != 401 {
+				t.Fatalf("guess %d: %d", i, code)
+			}
+		}
+		if code, after := try("open sesame", v); code != 429 || after != "15" {
+			t.Errorf("after %d guesses the right one: %d, Retry-After %q", addressAttempts, code, after)
+		}
+		_, answer := admitFrom(s, ask("GET", single, "/", "Authorization", "Bearer open sesame"), v)
+		if answer == nil || answer.Code != 429 {
+			t.Errorf("the same as bearer: %+v", answer)
+		}
+		neighbour := v
+		neighbour.Addr = netip.MustParseAddrPort("203.0.113.8:1")
+		if code, _ := try("open sesame", neighbour); code != 303 {
+			t.Errorf("a neighbour: %d", code)
+		}
+		time.Sleep(addressPause)
+		for range 100 { // a right one costs nothing
+			if code, _ := try("open sesame", v); code != 303 {
+				t.Fatalf("after a pause: %d", code)
+			}
+		}
+		time.Sleep(time.Hour)
+		guesses := 0
+		for i := range 10_000 {
+			far := v
+			far.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1)
+			if code, _ := try("wrong", far); code == 401 {
+				guesses++
+			}
+		}
+		if guesses != globalAttempts {
+			t.Errorf("ten thousand addresses guess %d times", guesses)
+		}
+		if n := s.gate.attempts.guesser.Len(); n != maxAddresses || len(s.gate.attempts.byAddr) != n {
+			t.Errorf("%d addresses are remembered", n)
+		}
+	})
+}
+
+// What an address may guess is not used up while everybody has to wait.
+func TestWaitingForOthersCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAttempts()
+		wrong := func() bool { return false }
+		for i := range globalAttempts {
+			a.try(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), wrong)
+		}
+		mine := netip.MustParseAddr("203.0.113.7")
+		for range 10 * addressAttempts {
+			if _, wait := a.try(mine, wrong); wait != globalPause {
+				t.Fatalf("wait %s", wait)
+			}
+		}
+		time.Sleep(globalPause)
+		if right, wait := a.try(mine, func() bool { return true }); !right || wait != 0 {
+			t.Errorf("%v, wait %s", right, wait)
+		}
+	})
+}
+
+// A new share of the same link goes on counting.
+func TestGuessesOutliveTheShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := withPassword()
+		opts.Attempts = NewAttempts()
+		for range addressAttempts {
+			admit(mustNew(t, opts), sendPassword(single, "wrong"))
+		}
+		if got := status(mustNew(t, opts), sendPassword(single, "wrong")); got != 429 {
+			t.Errorf("%d", got)
+		}
+	})
+}
+
+func TestGuessesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustNew(t, withPassword())
+		var (
+			wait    sync.WaitGroup
+			guessed atomic.Int32
+		)
+		for range 64 {
+			wait.Go(func() {
+				if status(s, sendPassword(single, "wrong")) == 401 {
+					guessed.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		if guessed.Load() != addressAttempts {
+			t.Errorf("%d guesses at once", guessed.Load())
+		}
+	})
+}
+
+func TestNetworks(t *testing.T) {
+	for addr, want := range map[string]string{
+		"203.0.113.7": "203.0.113.7/32", "::ffff:203.0.113.7": "203.0.113.7/32",
+		"2001:db8:0:1::5": "2001:db8:0:1::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		if got := network(netip.MustParseAddr(addr)).String(); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+	if network(netip.Addr{}) != (netip.Prefix{}) {
+		t.Error("nobody has a network")
+	}
+}
+
+// On a public path, where everybody gets in, what the project is told must not
+// say if a password was right.
+func TestPublicPathsAreNoOracle(t *testing.T) {
+	opts := withPassword()
+	opts.Public = []string{"/hook"}
+	s := mustNew(t, opts)
+	in, _ := admit(s, ask("POST", single, "/hook", "Authorization", "Bearer open sesame"))
+	if in == nil || in.Header.Get("Authorization") == "" {
+		t.Errorf("%+v", in)
+	}
+	in, _ = admit(s, ask("POST", single, "/", "Authorization", "Bearer open sesame"))
+	if in == nil || in.Header.Get("Authorization") != "" {
+		t.Errorf("%+v", in)
+	}
+}

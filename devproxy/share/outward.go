@@ -1,0 +1,105 @@
+package share
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Outward makes the header of a response to v public, just before it is
+// written with status. r is the request, as it came or as Admit made it. Doing
+// it twice changes nothing more.
+func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
+	replace(h["Link"], s.outwardLink)
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		return // 100 and 103: nothing else has a meaning there
+	}
+	replace(h["Location"], s.table.publicReference)
+	replace(h["Refresh"], s.outwardRefresh)
+	replace(h["Access-Control-Allow-Origin"], s.table.publicReference)
+	replace(h["Content-Security-Policy"], s.outwardPolicy)
+	replace(h["Content-Security-Policy-Report-Only"], s.outwardPolicy)
+	s.outwardCookies(h, v)
+	if status >= 200 {
+		setUnlessSet(h, "X-Robots-Tag", "noindex")
+		setUnlessSet(h, "Referrer-Policy", "same-origin")
+	}
+}
+
+func setUnlessSet(h http.Header, name, value string) {
+	if len(h[name]) == 0 {
+		h[name] = []string{value}
+	}
+}
+
+// replace changes values in place.
+func replace(values []string, f func(string) string) {
+	for i, value := range values {
+		values[i] = f(value)
+	}
+}
+
+// outwardRefresh makes the URL of a Refresh field public: "5; url=https://…",
+// as browsers read it (WHATWG HTML, shared declarative refresh steps).
+func (s *Share) outwardRefresh(value string) string {
+	i := strings.IndexAny(value, ";,")
+	if i < 0 {
+		return value
+	}
+	start := i + 1 + blanks(value[i+1:])
+	if len(value) >= start+3 && strings.EqualFold(value[start:start+3], "url") {
+		equals := start + 3 + blanks(value[start+3:])
+		if strings.HasPrefix(value[equals:], "=") {
+			start = equals + 1 + blanks(value[equals+1:])
+		}
+	}
+	end := len(value)
+	if start < end && (value[start] == '"' || value[start] == '\'') {
+		quote := value[start]
+		start++
+		if n := strings.IndexByte(value[start:], quote); n >= 0 {
+			end = start + n
+		}
+	}
+	return value[:start] + s.table.publicReference(value[start:end]) + value[end:]
+}
+
+func blanks(text string) int { return len(text) - len(strings.TrimLeft(text, " \t")) }
+
+// outwardLink makes the targets and anchors of a Link field public (RFC 8288
+// section 3).
+func (s *Share) outwardLink(value string) string {
+	var out strings.Builder
+	for value != "" {
+		switch i := strings.IndexAny(value, `<"`); {
+		case i < 0:
+			out.WriteString(value)
+			value = ""
+		case value[i] == '<':
+			value = s.outwardSpan(&out, value, i, ">", true)
+		default:
+			value = s.outwardSpan(&out, value, i, `"`, isAnchor(value[:i]))
+		}
+	}
+	return out.String()
+}
+
+// outwardSpan writes value up to the close of the span that opens at i, and
+// returns what follows. What is in the span is a reference when public is true.
+func (s *Share) outwardSpan(out *strings.Builder, value string, i int, closing string, public bool) string {
+	out.WriteString(value[:i+1])
+	span, after, closed := strings.Cut(value[i+1:], closing)
+	if public {
+		span = s.table.publicReference(span)
+	}
+	out.WriteString(span)
+	if closed {
+		out.WriteString(closing)
+	}
+	return after
+}
+
+func isAnchor(before string) bool {
+	before = lower(strings.TrimRight(before, " \t"))
+	before, found := strings.CutSuffix(before, "=")
+	return found && strings.HasSuffix(strings.TrimRight(before, " \t"), "anchor")
+}

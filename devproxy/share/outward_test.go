@@ -1,0 +1,234 @@
+package share
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shares are the three kinds of names that there are.
+func shares(t testing.TB) map[string]*Share {
+	return map[string]*Share{"one": mustNew(t, oneHost()), "zone": mustNew(t, several()), "named": mustNew(t, plainName())}
+}
+
+// outward is what a field becomes in a response from the share's first host.
+func outward(s *Share, name string, values ...string) []string {
+	h := http.Header{name: slices.Clone(values)}
+	s.Outward(h, http.StatusOK, visitorOf(firstHost(s)), nil)
+	once := slices.Clone(h[name])
+	s.Outward(h, http.StatusOK, visitorOf(firstHost(s)), nil)
+	if !slices.Equal(once, h[name]) {
+		return append(h[name], "and once more it is different")
+	}
+	return once
+}
+
+func TestOutwardFields(t *testing.T) {
+	all := shares(t)
+	for _, test := range []struct{ share, name, in, want string }{
+		{"one", "Location", "https://shop.localhost:8443/a?b=//c#d", "https://" + single + "/a?b=//c#d"},
+		{"one", "Location", "http://shop.localhost:8080/a", "https://" + single + "/a"},
+		{"one", "Location", "https://WWW.Shop.localhost.:8443", "https://" + single},
+		{"one", "Location", "HTTPS://shop.localhost:8443?x", "HTTPS://" + single + "?x"},
+		{"one", "Location", "//shop.localhost:8443/a", "//" + single + "/a"},
+		{"one", "Location", "https://me:pw@shop.localhost:8443/a", "https://me:pw@" + single + "/a"},
+		{"one", "Location", `https://shop.localhost:8443\a`, `https://` + single + `\a`},
+		{"one", "Location", "/a", "/a"},
+		{"one", "Location", "", ""},
+		{"one", "Location", "a//shop.localhost:8443/", "a//shop.localhost:8443/"},
+		{"one", "Location", "https://shop.localhost/a", "https://shop.localhost/a"},
+		{"one", "Location", "https://shop.localhost:84430/a", "https://shop.localhost:84430/a"},
+		{"one", "Location", "https://shop.localhost:8443@evil.example/a", "https://shop.localhost:8443@evil.example/a"},
+		{"one", "Location", "https://xshop.localhost:8443/a", "https://xshop.localhost:8443/a"},
+		{"one", "Location", "https://shop.localhost.evil.example:8443/a", "https://shop.localhost.evil.example:8443/a"},
+		{"one", "Location", "ftp://shop.localhost:8443/a", "ftp://shop.localhost:8443/a"},
+		{"one", "Location", "https://idp.example/?back=https%3A%2F%2Fshop.localhost%3A8443", "https://idp.example/?back=https%3A%2F%2Fshop.localhost%3A8443"},
+		{"one", "Location", "https://shop-zzzzzzzzzzzzzzzz.t.example.com/", "https://shop-zzzzzzzzzzzzzzzz.t.example.com/"},
+		{"zone", "Location", "https://admin.shop.localhost:8443/", "https://" + admin + "/"},
+		{"zone", "Location", "https://acme.tenant.shop.localhost:8443/", "https://acme" + tenants + "/"},
+		{"zone", "Location", "https://mail.shop.localhost:8443/", "https://mail.shop.localhost:8443/"},
+		{"named", "Location", "https://admin.shop.localhost:8443/", "https://admin.shop.t.example.com:8444/"},
+
+		{"one", "Refresh", "5; url=https://shop.localhost:8443/a", "5; url=https://" + single + "/a"},
+		{"one", "Refresh", `5;URL = "https://shop.localhost:8443/a" x`, `5;URL = "https://` + single + `/a" x`},
+		{"one", "Refresh", `0,'https://shop.localhost:8443/a`, `0,'https://` + single + `/a`},
+		{"one", "Refresh", "0; https://shop.localhost:8443/a", "0; https://" + single + "/a"},
+		{"one", "Refresh", "5", "5"},
+		{"one", "Refresh", "5;", "5;"},
+		{"one", "Refresh", "5; url", "5; url"},
+		{"one", "Refresh", "5; url='", "5; url='"},
+
+		{"one", "Link", "<https://shop.localhost:8443/a>; rel=preload, </b>; rel=next, <//shop.localhost:8443/c>; rel=x",
+			"<https://" + single + "/a>; rel=preload, </b>; rel=next, <//" + single + "/c>; rel=x"},
+		{"one", "Link", `</a>; title="<https://shop.localhost:8443/>"; anchor="https://shop.localhost:8443/b"`,
+			`</a>; title="<https://shop.localhost:8443/>"; anchor="https://` + single + `/b"`},
+		{"one", "Link", `</a>; title="https://shop.localhost:8443/"`, `</a>; title="https://shop.localhost:8443/"`},
+		{"one", "Link", `<https://shop.localhost:8443/a`, `<https://` + single + `/a`},
+		{"one", "Link", `</a>; title="x`, `</a>; title="x`},
+
+		{"one", "Access-Control-Allow-Origin", "https://shop.localhost:8443", "https://" + single},
+		{"one", "Access-Control-Allow-Origin", "*", "*"},
+		{"one", "Access-Control-Allow-Origin", "null", "null"},
+		{"one", "Access-Control-Allow-Origin", "https://other.example", "https://other.example"},
+		{"zone", "Access-Control-Allow-Origin", "https://admin.shop.localhost:8443", "https://" + admin},
+
+		{"zone", "Content-Security-Policy", "default-src 'self' https://admin.shop.localhost:8443/x wss://shop.localhost:8443; img-src data: https: shop.localhost:8443,frame-src mail.shop.localhost:8443",
+			"default-src 'self' https://" + admin + "/x wss://" + shop + "; img-src data: https: " + shop + ",frame-src mail.shop.localhost:8443"},
+		{"zone", "Content-Security-Policy-Report-Only", "connect-src ws://shop.localhost:8080; report-uri //shop.localhost:8443/r /r",
+			"connect-src wss://" + shop + "; report-uri //" + shop + "/r /r"},
+		{"zone", "Content-Security-Policy", "img-src https://*.shop.localhost:8443 *.shop.localhost:* admin.shop.localhost:* *.localhost:8443 *.shop.localhost * localhost:*",
+			"img-src https://*." + zone + " *." + zone + ":* " + admin + ":* *.localhost:8443 *.shop.localhost * localhost:*"},
+		{"named", "Content-Security-Policy", "img-src https://*.shop.localhost:8443 *.tenant.shop.localhost:8443",
+			"img-src https://*.shop.t.example.com:8444 *.tenant.shop.t.example.com:8444"},
+		{"one", "Content-Security-Policy", "img-src *.shop.localhost:8443", "img-src *.shop.localhost:8443"},
+		{"one", "Content-Security-Policy", "script-src 'sha256-//shop.localhost' ws://shop.localhost:*", "script-src 'sha256-//shop.localhost' wss://" + single + ":*"},
+
+		{"one", "Strict-Transport-Security", "max-age=1; includeSubDomains", "max-age=1; includeSubDomains"},
+		{"one", "X-Robots-Tag", "all", "all"},
+		{"one", "Referrer-Policy", "origin", "origin"},
+		{"one", "X-Whatever", "https://shop.localhost:8443/", "https://shop.localhost:8443/"},
+	} {
+		if got := outward(all[test.share], test.name, test.in); !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s, %s: %s\n became %q\n not    %q", test.share, test.name, test.in, got, test.want)
+		}
+	}
+}
+
+// Where no host lies below the project's domain, a source for those below it
+// has nothing public to name.
+func TestOutwardPolicyWithoutHostsBelow(t *testing.T) {
+	opts := several()
+	opts.Hosts = []Host{opts.Hosts[0], {Local: "mail.localhost:8443", Public: "mail--" + shop}}
+	const policy = "img-src *.shop.localhost:8443"
+	if got := outward(mustNew(t, opts), "Content-Security-Policy", policy); got[0] != policy {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestOutwardCookies(t *testing.T) {
+	all := shares(t)
+	named := mustNew(t, oneNamed())
+	all["alone"] = named
+	for _, test := range []struct{ share, in, want string }{
+		{"one", "a=b; Path=/; Domain=.shop.localhost; HttpOnly", "a=b; Path=/; HttpOnly"},
+		{"one", "a=b", "a=b"},
+		{"one", "a=b; Domain=", "a=b"},
+		{"one", "a=b;domain=Shop.Localhost;Secure", "a=b;Secure"},
+		{"one", "a=b; Domain=localhost", ""},
+		{"one", "a=b; Domain=.", "a=b"},
+		{"one", "a=b; Domain=t.example.com", ""},
+		{"one", "a=b; Domain=" + single, "a=b"},
+		{"one", "a=b; Domain=evil.example", ""},
+		{"one", "a=b; Domain=shop.localhost; Domain=t.example.com", ""},
+		{"one", "a=b; Domain=t.example.com; Domain=shop.localhost", "a=b"},
+		{"alone", "a=b; Domain=.shop.localhost", "a=b"},
+		{"zone", "a=b; Path=/; Domain=.shop.localhost; HttpOnly", "a=b; Path=/; HttpOnly; Domain=" + zone},
+		{"zone", "a=b; Domain=admin.shop.localhost", ""}, // not the responder's
+		{"zone", "a=b; Domain=" + zone, "a=b; Domain=" + zone},
+		{"zone", "a=b; Domain=t.example.com", ""},
+		{"zone", "a=b; Domain=com", ""},
+		{"zone", "a=b; Domain=localhost", ""},
+		{"zone", `a="x; Domain=shop.localhost"`, ""}, // browsers know no quotes here
+		{"named", "a=b; Domain=shop.localhost", "a=b; Domain=shop.t.example.com"},
+		{"named", "a=b; Domain=t.example.com", ""},
+		{"one", "__Host-devproxy=1.x; Path=/; Secure", ""},
+		{"one", " __host-DevProxy =; Max-Age=0", ""},
+		{"zone", "__Secure-devproxy=x; Domain=shop.localhost", ""},
+	} {
+		want := []string{test.want}
+		if test.want == "" {
+			want = nil
+		}
+		if got := outward(all[test.share], "Set-Cookie", test.in); !slices.Equal(got, want) {
+			t.Errorf("%s: %s\n became %q\n not    %q", test.share, test.in, got, want)
+		}
+	}
+}
+
+// The Domain depends on which host a cookie comes from.
+func TestOutwardCookiesOfOtherHosts(t *testing.T) {
+	nested := several()
+	nested.Hosts = append(nested.Hosts, Host{Local: "api.admin.shop.localhost:8443", Public: "api--" + admin})
+	for _, test := range []struct {
+		opts         Options
+		from, domain string
+		want         string
+	}{
+		{several(), admin, "admin.shop.localhost", "a=b"},
+		{several(), admin, "shop.localhost", "a=b; Domain=" + zone},
+		{several(), admin, admin, "a=b; Domain=" + admin},
+		{several(), admin, shop, ""},
+		{several(), "acme" + tenants, "tenant.shop.localhost", "a=b; Domain=" + zone},
+		{nested, admin, "admin.shop.localhost", "a=b; Domain=" + zone},
+		{nested, "api--" + admin, "admin.shop.localhost", "a=b; Domain=" + zone},
+		{plainName(), "admin.shop.t.example.com:8444", "shop.localhost", "a=b; Domain=shop.t.example.com"},
+		{plainName(), "acme.tenant.shop.t.example.com:8444", "tenant.shop.localhost", "a=b; Domain=tenant.shop.t.example.com"},
+		{plainName(), "shop-zzzzzzzzzzzzzzzz.t.example.com", "shop.localhost", ""},
+	} {
+		s := mustNew(t, test.opts)
+		h := http.Header{"Set-Cookie": {"a=b; Domain=" + test.domain}}
+		s.Outward(h, http.StatusOK, visitorOf(test.from), nil)
+		if got := h.Get("Set-Cookie"); got != test.want {
+			t.Errorf("%s from %s: %q, want %q", test.domain, test.from, got, test.want)
+		}
+	}
+}
+
+// Cookies keep their order, and the gate's own passes.
+func TestOutwardKeepsCookies(t *testing.T) {
+	s := mustNew(t, withPassword())
+	own := key(t, s) + "; Path=/; Secure"
+	got := outward(s, "Set-Cookie", "a=1", own, "x=1; Domain=com", "b=2", "__Host-devproxy=0.forged")
+	if want := []string{"a=1", own, "b=2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestOutwardByStatus(t *testing.T) {
+	s := mustNew(t, oneHost())
+	for status, want := range map[int]string{100: "", 103: "", 101: "", 200: "noindex", 304: "noindex", 503: "noindex"} {
+		h := http.Header{"Link": {"<https://shop.localhost:8443/>"}, "Set-Cookie": {"a=b; Domain=shop.localhost"}}
+		s.Outward(h, status, visitorOf(single), nil)
+		if got := h.Get("X-Robots-Tag"); got != want {
+			t.Errorf("%d: %q, want %q", status, got, want)
+		}
+		if h.Get("Link") != "<https://"+single+"/>" {
+			t.Errorf("%d: %q", status, h.Get("Link"))
+		}
+		if handled := h.Get("Set-Cookie") == "a=b"; handled != (status == 101 || status >= 200) {
+			t.Errorf("%d: %q", status, h.Get("Set-Cookie"))
+		}
+		if want != "" && h.Get("Referrer-Policy") != "same-origin" {
+			t.Errorf("%d: %q", status, h.Get("Referrer-Policy"))
+		}
+	}
+}
+
+// FuzzOutward looks for fields that make the rewriting fail, or that lose what
+// is none of its business.
+func FuzzOutward(f *testing.F) {
+	f.Add(`<https://shop.localhost:8443/>; anchor="x`, "a=b;Domain=x")
+	f.Add("5;url='", " ;;=Domain")
+	f.Add("img-src *.shop.localhost:*,", "Domain=;domain")
+	s := mustNew(f, several())
+	f.Fuzz(func(t *testing.T, value, cookie string) {
+		for _, name := range []string{"Link", "Location", "Refresh", "Content-Security-Policy", "Access-Control-Allow-Origin"} {
+			got := outward(s, name, value)
+			if len(got) != 1 {
+				t.Fatalf("%s: %q became %q", name, value, got)
+			}
+			if !strings.Contains(lower(value), "shop.localhost") && got[0] != value {
+				t.Fatalf("%s: %q became %q, with nothing of ours in it", name, value, got)
+			}
+		}
+		for _, line := range outward(s, "Set-Cookie", cookie) {
+			for part := range strings.SplitSeq(line, ";") {
+				name, domain, _ := strings.Cut(part, "=")
+				if strings.EqualFold(strings.TrimSpace(name), "domain") && part != line && !within(domain, zone) && !strings.HasPrefix(line, part) {
+					t.Fatalf("%q became %q", cookie, line)
+				}
+			}
+		}
+	})
+}

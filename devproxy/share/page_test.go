@@ -1,0 +1,111 @@
+package share
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pages are all that the share shows itself.
+func pages() map[string]*reply {
+	return map[string]*reply{
+		"login":      loginPage(`/cart?a="><script>&b=1`),
+		"wrong":      wrongPassword("/"),
+		"incomplete": mustRefuse(),
+		"toomany":    tooMany(14500 * time.Millisecond),
+		"over":       over(time.Date(2026, 11, 22, 15, 4, 0, 0, time.UTC)),
+		"nothing":    plainReply(http.StatusNotFound, "There is no such page here."),
+	}
+}
+
+func mustRefuse() *reply {
+	s := &Share{}
+	return s.refuse(&query{})
+}
+
+// What is shown is what is in testdata; UPDATE=1 go test writes it.
+func TestPages(t *testing.T) {
+	for name, page := range pages() {
+		w := httptest.NewRecorder()
+		page.write(w, browse(ask("GET", single, "/")))
+		html := bytes.Replace(w.Body.Bytes(), []byte(style), []byte("STYLE\n"), 1)
+		golden(t, name+".html", html)
+		w = httptest.NewRecorder()
+		page.write(w, ask("GET", single, "/"))
+		golden(t, name+".txt", w.Body.Bytes())
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, bytes.ReplaceAll(want, []byte("\r\n"), []byte("\n"))) {
+		t.Errorf("%s is now\n%s", name, got)
+	}
+}
+
+func TestPageHeaders(t *testing.T) {
+	s := mustNew(t, withPassword())
+	for name, test := range map[string]struct {
+		r    *http.Request
+		html bool
+	}{
+		"a browser":  {browse(ask("GET", single, "/")), true},
+		"HEAD":       {browse(ask("HEAD", single, "/")), true},
+		"an old one": {ask("GET", single, "/", "Accept", "text/html"), true},
+		"curl":       {ask("GET", single, "/", "Accept", "*/*"), false},
+		"fetch":      {ask("GET", single, "/", "Accept", "text/html", "Sec-Fetch-Mode", "cors"), false},
+		"a script":   {ask("GET", single, "/", "Accept", "*/*", "Sec-Fetch-Dest", "script"), false},
+		"no HTML":    {ask("GET", single, "/", "Accept", "text/html;q=0"), false},
+	} {
+		_, w := admit(s, test.r)
+		h := w.Header()
+		if got := strings.HasPrefix(h.Get("Content-Type"), "text/html"); got != test.html || w.Code != 401 {
+			t.Errorf("%s: %d %s", name, w.Code, h.Get("Content-Type"))
+		}
+		if got := h.Get("Content-Security-Policy") != ""; got != test.html {
+			t.Errorf("%s: policy %q", name, h.Get("Content-Security-Policy"))
+		}
+		if empty := w.Body.Len() == 0; empty != (test.r.Method == "HEAD") {
+			t.Errorf("%s: a body of %d bytes", name, w.Body.Len())
+		}
+		for field, want := range map[string]string{
+			"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "Referrer-Policy": "same-origin",
+			"X-Content-Type-Options": "nosniff", "Www-Authenticate": `Bearer realm="share"`,
+		} {
+			if h.Get(field) != want {
+				t.Errorf("%s: %s is %q, want %q", name, field, h.Get(field), want)
+			}
+		}
+	}
+}
+
+// No page of a share says where it is served from.
+func TestPagesNameNothing(t *testing.T) {
+	s := mustNew(t, withPassword())
+	for _, r := range []*http.Request{
+		ask("GET", single, "/"), ask("GET", single, "/.env"), ask("GET", single, "/@fs/home/me/shop/.env"),
+		ask("GET", "x.example", "/"), sendPassword(single, "wrong"),
+	} {
+		_, w := admit(s, browse(r))
+		for _, word := range []string{"localhost", "8443", "/home", "Proxyfile", "203.0.113", ".env"} {
+			if strings.Contains(w.Body.String(), word) {
+				t.Errorf("%s %s: the page names %s", r.Host, r.URL, word)
+			}
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package share
+
+import "strings"
+
+// outwardPolicy makes the sources of a Content-Security-Policy public (CSP
+// level 3 section 2.3.1), and the addresses that it reports to.
+func (s *Share) outwardPolicy(policy string) string {
+	var out strings.Builder
+	for policy != "" {
+		i := strings.IndexAny(policy, " \t;,")
+		if i < 0 {
+			i = len(policy)
+		}
+		out.WriteString(s.outwardSource(policy[:i]))
+		if i < len(policy) {
+			out.WriteByte(policy[i])
+			i++
+		}
+		policy = policy[i:]
+	}
+	return out.String()
+}
+
+// outwardSource makes one source public: a host with or without scheme, port
+// and path, "*." before it for every host below, ":*" behind it for every port.
+func (s *Share) outwardSource(source string) string {
+	ref, isURL := cutReference(source)
+	if !isURL {
+		end := strings.IndexByte(source, '/')
+		if end < 0 {
+			end = len(source)
+		}
+		ref = reference{authority: source[:end], rest: source[end:]}
+	}
+	public, ok := s.publicSource(ref.authority, ref.defaultPort())
+	if !ok {
+		return source
+	}
+	if !isURL {
+		return public + ref.rest
+	}
+	ref.authority = public
+	ref.secure()
+	return ref.String()
+}
+
+func (s *Share) publicSource(text, port string) (public string, ok bool) {
+	name, anyPort := strings.CutSuffix(text, ":*")
+	local, ok := parseAuthority(name, port)
+	if !ok {
+		return "", false
+	}
+	if !anyPort {
+		public, ok := s.sourceOf(local)
+		return public.String(), ok
+	}
+	for _, host := range s.table.hosts {
+		if public, ok := s.sourceOf(authority{local.name, host.local.port}); ok {
+			return public.name + ":*", true
+		}
+	}
+	return "", false
+}
+
+func (s *Share) sourceOf(local authority) (authority, bool) {
+	if public, ok := s.table.public(local); ok {
+		return public, true
+	}
+	return s.sourceBelow(local)
+}
+
+// sourceBelow is for "*.shop.localhost": every host of the project below it. In
+// public they are below the zone, where no stranger's are.
+func (s *Share) sourceBelow(local authority) (authority, bool) {
+	parent, wild := strings.CutPrefix(local.name, "*.")
+	if !wild || s.zone == "" || !within(parent, s.localZone) {
+		return authority{}, false
+	}
+	for _, host := range s.table.hosts {
+		if host.local.port == local.port && host.local.name != parent && within(host.local.name, parent) {
+			return authority{"*." + s.below(parent), host.public.port}, true
+		}
+	}
+	return authority{}, false
+}

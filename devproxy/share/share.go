@@ -1,0 +1,110 @@
+package share
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// StatePath is the one page of devproxy's own that visitors reach: it says if
+// a site that restarts is back. It exists in this spelling alone, with any
+// query, for those who may see the path that its parameter "path" asks about.
+const StatePath = plan.OwnPaths + "state"
+
+// Share is one state of what is published. It is never changed and may be used
+// by many requests at once. Create it with New.
+type Share struct {
+	opts      Options
+	table     table
+	zone      string // in lower case; empty for none
+	localZone string
+	named     bool
+	alone     bool // there is one host: cookies have no parent to share
+	root      []string
+	secret    []byte // nil for none
+	allow     []netip.Prefix
+	paths     prefixes // nil for all
+	public    prefixes
+	gate      gate
+}
+
+// New is a share, or every reason why there cannot be one.
+func New(opts Options) (*Share, error) {
+	names, err := newTable(&opts)
+	if err := errors.Join(err, checkGate(&opts), checkPaths(&opts)); err != nil {
+		return nil, err
+	}
+	s := &Share{
+		opts: opts, table: names, named: opts.Named,
+		zone: lower(opts.Zone), localZone: lower(opts.LocalZone),
+		root: split(opts.Root), allow: unmapped(opts.Allow),
+		public: newPrefixes(opts.Public),
+	}
+	if len(opts.Paths) > 0 {
+		s.paths = newPrefixes(opts.Paths)
+	}
+	if len(opts.Secret) > 0 {
+		s.secret = opts.Secret
+	}
+	only := names.hosts[0].public
+	s.alone = len(names.hosts) == 1 && !strings.HasPrefix(only.name, "*") && (s.zone == "" || s.zone == only.name)
+	s.gate = newGate(&opts, s.alone)
+	return s, nil
+}
+
+// unmapped are prefixes as the addresses they are compared with are written.
+func unmapped(prefixes []netip.Prefix) []netip.Prefix {
+	var result []netip.Prefix
+	for _, prefix := range prefixes {
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
+		result = append(result, prefix)
+	}
+	return result
+}
+
+// Visitor is who is at the other end, as whoever carries the bytes tells it.
+type Visitor struct {
+	// Addr is the visitor's address; zero means not told, and fails every allow.
+	Addr netip.AddrPort
+	// Scheme is "https" or "http".
+	Scheme string
+	// Host is the public authority that was asked for, in lower case, without a
+	// default port.
+	Host string
+}
+
+// URL is a public address of a share.
+type URL struct {
+	// URL is what to open: "https://shop-….t.example.com". In a share with a
+	// plain name the first one carries the secret.
+	URL string
+	// Local is the authority it stands for: "shop.localhost:8443".
+	Local string
+}
+
+// URLs are the public addresses in the order of Options.Hosts. That of a
+// wildcard host has a "*" in it.
+func (s *Share) URLs() []URL {
+	secret := ""
+	if !s.gate.open() && !s.gate.password {
+		secret = "/?" + secretName + "=" + string(s.secret)
+	}
+	var urls []URL
+	for _, host := range s.table.hosts {
+		u := URL{URL: "https://" + host.public.String(), Local: host.local.String()}
+		if secret != "" && !strings.HasPrefix(host.public.name, "*") {
+			u.URL += secret
+			secret = ""
+		}
+		urls = append(urls, u)
+	}
+	return urls
+}
+
+// Ends is when the share ends for good; zero means never.
+func (s *Share) Ends() time.Time { return s.opts.Until }

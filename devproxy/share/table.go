@@ -1,0 +1,118 @@
+package share
+
+import "strings"
+
+// table says which public name stands for which local one. Each public name
+// has one local name, and leads back to it.
+type table struct {
+	hosts     []pair // in the order of Options.Hosts; a wildcard's names begin with "*"
+	toPublic  map[authority]authority
+	toLocal   map[authority]authority
+	wildcards []pair // without their "*", the longest public name first
+	notShared map[string]bool
+}
+
+// pair is a host by both of its names.
+type pair struct{ local, public authority }
+
+// public is the public name of a local authority.
+func (t *table) public(local authority) (public authority, ok bool) {
+	if public, ok = t.toPublic[local]; ok {
+		return public, true
+	}
+	for _, w := range t.wildcards {
+		public, ok = swap(local, w.local, w.public)
+		if !ok {
+			continue
+		}
+		// "a--b" for "*" can be spelled like the host "a.b": that one has it.
+		if back, known := t.local(public); known && back == local {
+			return public, true
+		}
+	}
+	return authority{}, false
+}
+
+// local is the local name of a public authority.
+func (t *table) local(public authority) (local authority, ok bool) {
+	if local, ok = t.toLocal[public]; ok {
+		return local, true
+	}
+	for _, w := range t.wildcards {
+		if local, ok = swap(public, w.public, w.local); ok {
+			return local, !t.taken(local)
+		}
+	}
+	return authority{}, false
+}
+
+// taken reports whether local is no name of a wildcard's, though it looks like
+// one: another host has it, with its own public name or with none.
+func (t *table) taken(local authority) bool {
+	_, shared := t.toPublic[local]
+	return shared || t.notShared[local.name]
+}
+
+// swap puts what a stands before from before to.
+func swap(a, from, to authority) (authority, bool) {
+	label, ok := strings.CutSuffix(a.name, from.name)
+	if !ok || a.port != from.port || !isLabel(label) {
+		return authority{}, false
+	}
+	b := authority{label + to.name, to.port}
+	return b, firstLabelFits(a.name) && firstLabelFits(b.name)
+}
+
+func firstLabelFits(name string) bool {
+	label, _, _ := strings.Cut(name, ".")
+	return len(label) <= maxLabel
+}
+
+// publicOrigin is the local origin that a public one stands for (RFC 6454
+// section 6.1). Only https origins are public.
+func (t *table) publicOrigin(origin string) (local string, ok bool) {
+	ref, ok := cutReference(origin)
+	if !ok || ref.rest != "" {
+		return "", false
+	}
+	return t.localReference(origin)
+}
+
+// localReference is a URL of a public origin as the project knows it; false
+// when it is of none of them.
+func (t *table) localReference(text string) (string, bool) {
+	ref, ok := cutReference(text)
+	if !ok || lower(ref.scheme) != "https:" {
+		return text, false
+	}
+	public, ok := parseAuthority(ref.authority, httpsPort)
+	if !ok {
+		return text, false
+	}
+	local, ok := t.local(public)
+	if !ok {
+		return text, false
+	}
+	ref.authority = local.String()
+	return ref.String(), true
+}
+
+// publicReference is a URL that names a local host, absolute or relative to its
+// scheme, with the public name in its place. Everything else stays as it is.
+func (t *table) publicReference(text string) string {
+	ref, ok := cutReference(text)
+	if !ok {
+		return text
+	}
+	local, ok := parseAuthority(ref.authority, ref.defaultPort())
+	if !ok {
+		return text
+	}
+	public, ok := t.public(local)
+	if !ok {
+		return text
+	}
+	ref.authority = public.String()
+	ref.secure()
+	return ref.String()
+}

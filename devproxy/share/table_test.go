@@ -1,0 +1,206 @@
+package share
+
+import (
+	"math/rand"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/quick"
+)
+
+func TestNames(t *testing.T) {
+	notShared := several()
+	notShared.Hosts = []Host{
+		{Local: "*.shop.localhost:8443", Public: "*--" + shop},
+		{Local: "shop.localhost:8443", Public: shop, Aliases: []string{"www.shop.localhost:8443"}},
+	}
+	notShared.NotShared = []string{"Mail.shop.localhost."}
+	nested := several()
+	nested.Hosts = append(nested.Hosts,
+		Host{Local: "a.b.tenant.shop.localhost:8443", Public: "a--b" + tenants},
+		Host{Local: "*.c.tenant.shop.localhost:8443", Public: "*--c" + tenants})
+
+	for name, test := range map[string]struct {
+		opts   Options
+		public string
+		want   string // local; empty for unknown
+	}{
+		"one":                      {oneHost(), single, "shop.localhost:8443"},
+		"one, another port":        {oneHost(), single + ":8443", ""},
+		"one, dot and case":        {oneHost(), strings.ToUpper(single) + ".:443", "shop.localhost:8443"},
+		"another share's":          {oneHost(), "shop-zzzzzzzzzzzzzzzz.t.example.com", ""},
+		"below one":                {oneHost(), "x." + single, ""},
+		"the relay itself":         {oneHost(), "t.example.com", ""},
+		"its local name":           {oneHost(), "shop.localhost:8443", ""},
+		"the zone itself":          {several(), zone, ""},
+		"admin":                    {several(), admin, "admin.shop.localhost:8443"},
+		"a wildcard's":             {several(), "acme" + tenants, "acme.tenant.shop.localhost:8443"},
+		"a wildcard's with --":     {several(), "a--b" + tenants, "a--b.tenant.shop.localhost:8443"},
+		"a wildcard's with a star": {several(), "*" + tenants, ""},
+		"a wildcard's without":     {several(), tenants, ""},
+		"two labels":               {several(), "a.b" + tenants, ""},
+		"a label that is none":     {several(), "a%00" + tenants, ""},
+		"a long label":             {several(), strings.Repeat("a", 64) + tenants, ""},
+		"of a plain name":          {plainName(), "admin.shop.t.example.com:8444", "admin.shop.localhost:8443"},
+		"its wildcard":             {plainName(), "acme.tenant.shop.t.example.com:8444", "acme.tenant.shop.localhost:8443"},
+		"without its port":         {plainName(), "admin.shop.t.example.com", ""},
+		"an exact host first":      {nested, "a--b" + tenants, "a.b.tenant.shop.localhost:8443"},
+		"the narrower wildcard":    {nested, "x--c" + tenants, "x.c.tenant.shop.localhost:8443"},
+		"below a wildcard":         {notShared, "any--" + shop, "any.shop.localhost:8443"},
+		"a host that is not shared, by a wildcard": {notShared, "mail--" + shop, ""},
+		"an alias, by a wildcard":                  {notShared, "www--" + shop, ""},
+		"empty":                                    {oneHost(), "", ""},
+	} {
+		s := mustNew(t, test.opts)
+		public, _ := parseAuthority(test.public, httpsPort)
+		local, ok := s.table.local(public)
+		if got := local.String(); ok != (test.want != "") || ok && got != test.want {
+			t.Errorf("%s: %s is %q (%v), want %q", name, test.public, got, ok, test.want)
+		}
+	}
+}
+
+func TestCollisionsTeach(t *testing.T) {
+	for want, change := range map[string]func(*Options){
+		"no host to share": func(o *Options) { o.Hosts = nil },
+		"admin.shop.localhost:8443 is a name of shop.localhost:8443 and of": func(o *Options) { o.Hosts[0].Aliases = []string{"admin.shop.localhost:8443"} },
+		admin + " is a name of admin":                                       func(o *Options) { o.Hosts[2] = Host{Local: "x.shop.localhost", Public: admin} },
+		"has the name shop.localhost:8443 twice":                            func(o *Options) { o.Hosts[1] = o.Hosts[0] },
+		"not below its zone":                                                func(o *Options) { o.Hosts[0].Public = single },
+		"its name is no host name":                                          func(o *Options) { o.Hosts[0].Local = "sh op" },
+		"which is no host name":                                             func(o *Options) { o.Hosts[0].Public = "" },
+		"first label of both":                                               func(o *Options) { o.Hosts[2].Public = "tenant." + zone },
+		"the first label of both, or of none":                               func(o *Options) { o.Hosts[2].Local = "a.*.shop.localhost" },
+		"anybody could guess it":                                            func(o *Options) { o.Named, o.Secret = true, []byte("short") },
+		"a URL cannot carry":                                                func(o *Options) { o.Named, o.Secret = true, []byte("0123456789abcde&") },
+		"has 0 bytes, not 32":                                               func(o *Options) { o.Password, o.CookieKey = "x", nil },
+		"in `share { public }` matches nothing":                             func(o *Options) { o.Public = []string{"hook"} },
+		"in `share { paths }` matches nothing":                              func(o *Options) { o.Paths = []string{"hook"} },
+	} {
+		opts := several()
+		change(&opts)
+		if _, err := New(opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestURLs(t *testing.T) {
+	starFirst := plainName()
+	starFirst.Hosts[0], starFirst.Hosts[2] = starFirst.Hosts[2], starFirst.Hosts[0]
+	open := oneNamed()
+	open.Public = []string{"/"}
+	locked := oneNamed()
+	locked.Password = "x"
+	for name, test := range map[string]struct {
+		opts Options
+		want []string
+	}{
+		"one":        {oneHost(), []string{"https://" + single}},
+		"several":    {several(), []string{"https://" + shop, "https://" + admin, "https://*" + tenants}},
+		"a name":     {oneNamed(), []string{"https://shop.t.example.com/?devproxy=" + secret}},
+		"all public": {open, []string{"https://shop.t.example.com"}},
+		"a password": {locked, []string{"https://shop.t.example.com"}},
+		"a star first": {starFirst, []string{"https://*.tenant.shop.t.example.com:8444",
+			"https://admin.shop.t.example.com:8444/?devproxy=" + secret, "https://shop.t.example.com:8444"}},
+	} {
+		var got []string
+		for _, u := range mustNew(t, test.opts).URLs() {
+			got = append(got, u.URL)
+		}
+		if !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// name is a random authority: often one of the shares', often nearly.
+type name string
+
+func (name) Generate(r *rand.Rand, _ int) reflect.Value {
+	labels := []string{"a", "b", "a--b", "shop", "admin", "tenant", "-", "--", "xn--p1ai", strings.Repeat("l", 60)}
+	parents := []string{"", "shop.localhost:8443", "tenant.shop.localhost:8443", "b.tenant.shop.localhost:8443", shop, admin, tenants,
+		"--b" + tenants, "tenant.shop.t.example.com:8444", "localhost:8443", zone, "shop.localhost:8080"}
+	text := parents[r.Intn(len(parents))]
+	for range r.Intn(3) {
+		joint := []string{".", "--", ""}[r.Intn(3)]
+		text = labels[r.Intn(len(labels))] + joint + text
+	}
+	return reflect.ValueOf(name(text))
+}
+
+// Each name of a share leads back to itself, from either side, and what is not
+// a name of the share stays as it is.
+func TestNamesLeadBack(t *testing.T) {
+	tricky := several()
+	tricky.Hosts = append(tricky.Hosts,
+		Host{Local: "*.b.tenant.shop.localhost:8443", Public: "*--b" + tenants},
+		Host{Local: "a.a.tenant.shop.localhost:8443", Public: "a--a" + tenants},
+		Host{Local: "*.shop.localhost:8443", Public: "*--" + shop})
+	for _, opts := range []Options{oneHost(), tricky, plainName()} {
+		s := mustNew(t, opts)
+		alias := map[authority]bool{}
+		for local, public := range s.table.toPublic {
+			alias[local] = s.table.toLocal[public] != local
+		}
+		found := 0
+		err := quick.Check(func(n name) bool {
+			a, ok := parseAuthority(string(n), httpsPort)
+			if !ok {
+				return true
+			}
+			if local, ok := s.table.local(a); ok {
+				found++
+				if back, ok := s.table.public(local); !ok || back != a {
+					t.Errorf("%s -> %s -> %s", a, local, back)
+					return false
+				}
+			}
+			if public, ok := s.table.public(a); ok && !alias[a] {
+				found++
+				if back, ok := s.table.local(public); !ok || back != a {
+					t.Errorf("%s -> %s -> %s", a, public, back)
+					return false
+				}
+				url := s.table.publicReference("https://" + a.String() + "/x")
+				again, ok := s.table.localReference(url)
+				return ok && again == "https://"+a.String()+"/x"
+			}
+			return true
+		}, &quick.Config{MaxCount: 20000, Rand: rand.New(rand.NewSource(1))})
+		if err != nil {
+			t.Error(err)
+		}
+		if found < 50 {
+			t.Errorf("only %d of the names were names of the share", found)
+		}
+	}
+}
+
+func TestAllow(t *testing.T) {
+	opts := oneHost()
+	opts.Allow = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::ffff:198.51.100.0/120")}
+	s := mustNew(t, opts)
+	for addr, want := range map[string]int{
+		"203.0.113.7:1": 0, "[::ffff:203.0.113.7]:1": 0, "203.0.114.7:1": 403, "[2001:db8::1]:1": 0,
+		"[2001:db9::1]:1": 403, "198.51.100.1:1": 0, "[2001:db8::1%eth0]:1": 0, "": 403,
+	} {
+		v := Visitor{Scheme: "https", Host: single}
+		if addr != "" {
+			v.Addr = netip.MustParseAddrPort(addr)
+		}
+		_, answer := admitFrom(s, ask("GET", single, "/"), v)
+		if got := 0; answer != nil {
+			got = answer.Code
+			if got != want {
+				t.Errorf("%s: %d, want %d", addr, got, want)
+			}
+		} else if want != 0 {
+			t.Errorf("%s: let in, want %d", addr, want)
+		}
+	}
+	if code := status(mustNew(t, oneHost()), ask("GET", single, "/")); code != 0 {
+		t.Errorf("without allow: %d", code)
+	}
+}
