@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// pinPrefix names the hash of a pin.
+const pinPrefix = "sha256/"
+
+// Pin is the pin of a certificate's key.
+func Pin(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return pinPrefix + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// tlsConfig is what every lane's TLS has in common. It is 1.3 or nothing:
+// the binding of older versions is not unique to a connection (RFC 7627).
+func tlsConfig(t target, opts Options) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: t.host, RootCAs: opts.Roots}
+	if opts.Pin == "" {
+		return config, nil
+	}
+	text, ok := strings.CutPrefix(opts.Pin, pinPrefix)
+	if sum, err := base64.StdEncoding.DecodeString(text); !ok || err != nil || len(sum) != sha256.Size {
+		return nil, &Error{Reason: ReasonRelay, Op: "use the pin", Addr: fmt.Sprintf("%q", opts.Pin), Err: errors.New("it is not the SHA-256 of a key"), Fix: "write " + pinPrefix + " and 44 characters of base64"}
+	}
+	config.InsecureSkipVerify = true // VerifyConnection does, on every connection
+	config.VerifyConnection = func(state tls.ConnectionState) error { return verifyPin(state, opts.Pin) }
+	return config, nil
+}
+
+// pinError is a certificate with another key than the pinned one.
+type pinError struct{ got, want string }
+
+func (e *pinError) Error() string {
+	return fmt.Sprintf("its certificate has the key %s, and pinned is %s", e.got, e.want)
+}
+
+func verifyPin(state tls.ConnectionState, want string) error {
+	got := Pin(state.PeerCertificates[0]) // a server has one, says the handshake
+	if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
+		return &pinError{got, want}
+	}
+	return nil
+}
+
+// secure shakes hands over TLS, offering one protocol. It closes the socket
+// when that fails.
+func (d *dialer) secure(ctx context.Context, s *socket, protocol string) (*tls.Conn, error) {
+	config := d.tls.Clone()
+	config.NextProtos = []string{protocol}
+	ctx, cancel := context.WithTimeout(ctx, shakeTimeout)
+	defer cancel()
+	conn := tls.Client(s, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		s.Close()
+		return nil, d.target.unsafe(err)
+	}
+	return conn, nil
+}
+
+// unsafe explains a TLS handshake that failed.
+func (t target) unsafe(err error) error {
+	e := func(reason Reason, err error, fix string) error {
+		return &Error{Reason: reason, Op: "verify", Addr: t.String(), Err: err, Fix: fix}
+	}
+	var unverified *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	var pin *pinError
+	switch {
+	case errors.As(err, &pin):
+		return e(ReasonPin, pin, fmt.Sprintf("if the relay has a new key: devproxy relay login %s --pin %s", t, pin.got))
+	case errors.As(err, &unknown) && errors.As(err, &unverified):
+		return t.unknownIssuer(unverified.UnverifiedCertificates, err)
+	case errors.As(err, &name):
+		return e(ReasonCertificate, fmt.Errorf("its certificate is for %s", namesOf(name.Certificate)), "check the relay's name")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return e(ReasonCertificate, fmt.Errorf("its certificate ended on %s", invalid.Cert.NotAfter.Format(time.DateOnly)), "have it renewed; or, if that is not over yet, set this machine's clock")
+	case errors.As(err, &unverified):
+		return e(ReasonCertificate, err, "have whoever runs the relay look at its certificate")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return t.broken("talk to", fmt.Errorf("no answer to the TLS handshake within %v", shakeTimeout))
+	}
+	return t.broken("talk to", fmt.Errorf("the TLS handshake broke off: %w", plainly(err)))
+}
+
+// unknownIssuer is a certificate that nobody trusted has signed. Where a public
+// relay's is expected that is a company's proxy, which decrypts.
+func (t target) unknownIssuer(chain []*x509.Certificate, err error) error {
+	e := &Error{Reason: ReasonInspected, Op: "verify", Addr: t.String(), Err: err}
+	if len(chain) > 0 {
+		e.Err = fmt.Errorf("its certificate is signed by %q, which this machine does not trust: %w", printable(issuerOf(chain[len(chain)-1])), err)
+		e.Fix = fmt.Sprintf("if that is a company's proxy, %s\nif it is the relay's own: devproxy relay login %s --pin %s", t.inspectedFix(), t, Pin(chain[0]))
+	}
+	if isLocal(t.host) {
+		e.Reason, e.Fix = ReasonCertificate, "run the relay and this with the same DEVPROXY_HOME: its CA signs for both"
+	}
+	return e
+}
+
+func issuerOf(cert *x509.Certificate) string {
+	if name := cert.Issuer.CommonName; name != "" {
+		return name
+	}
+	return cert.Issuer.String()
+}
+
+// namesOf are the names a certificate is for, not too many of them.
+func namesOf(cert *x509.Certificate) string {
+	names := cert.DNSNames
+	if len(names) > 3 {
+		names = append(names[:3:3], "…")
+	}
+	if len(names) == 0 {
+		return "no name at all"
+	}
+	return printable(strings.Join(names, ", "))
+}
