@@ -48,6 +48,7 @@ func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		w := welcome{refusal: refusal}
+		_ = lane.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
 		_, _ = lane.Conn.Write(w.append(nil)) // whoever left need not know
 	}
 	lane.Conn.Close()
@@ -137,7 +138,10 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return s.err
+		// After a welcome the agent reads frames.
+		last := closeFrame(s.reason)
+		_, _ = lane.Conn.Write(last.append(nil))
+		return fmt.Errorf("its session has ended: %v", s.err)
 	}
 	s.joinLocked(newLane(lane, number))
 	return nil
@@ -165,5 +169,8 @@ func (s *Session) number() (uint16, error) {
 		s.dropLocked(worst, nil)
 	}
 	s.numbered++
+	for s.laneLocked(uint64(s.numbered)) != nil { // after 65,535 lanes they begin anew
+		s.numbered++
+	}
 	return s.numbered, nil
 }

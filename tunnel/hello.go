@@ -141,7 +141,10 @@ func readWelcome(r io.Reader) (welcome, error) {
 	if err := checkVersion(b); err != nil {
 		return welcome{}, err
 	}
-	if b[len(magic)+1] != 0 {
+	switch b[len(magic)+1] {
+	case 0:
+		return readAdmitted(r)
+	case 1:
 		code, err := readUint16(r)
 		if err != nil {
 			return welcome{}, err
@@ -149,11 +152,14 @@ func readWelcome(r io.Reader) (welcome, error) {
 		message, err := readString16(r, maxMessage)
 		return welcome{refusal: &Refusal{Code(code), string(message)}}, err
 	}
-	var w welcome
+	return welcome{}, &ProtocolError{fmt.Sprintf("a welcome that begins with %d", b[len(magic)+1])}
+}
+
+// readAdmitted reads what a welcome that is no refusal says.
+func readAdmitted(r io.Reader) (w welcome, err error) {
 	if _, err := io.ReadFull(r, w.session[:]); err != nil {
 		return w, unexpected(err)
 	}
-	var err error
 	if w.lane, err = readUint16(r); err != nil {
 		return w, err
 	}

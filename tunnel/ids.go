@@ -6,7 +6,8 @@ import "slices"
 // that are over. It is kept as runs, of which there are at most one more than
 // streams that are open.
 type idSet struct {
-	runs []run // sorted, with a gap between any two
+	runs  []run  // sorted, with a gap between any two
+	count uint64 // of the numbers in them
 }
 
 // run is the numbers from first to last.
@@ -37,6 +38,7 @@ func (s *idSet) add(n uint64) {
 	if in {
 		return
 	}
+	s.count++
 	joinsBefore := i > 0 && s.runs[i-1].last+1 == n
 	joinsAfter := i < len(s.runs) && s.runs[i].first == n+1
 	switch {
@@ -50,12 +52,4 @@ func (s *idSet) add(n uint64) {
 	default:
 		s.runs = slices.Insert(s.runs, i, run{n, n})
 	}
-}
-
-// next is the smallest number that is not in the set.
-func (s *idSet) next() uint64 {
-	if len(s.runs) == 0 || s.runs[0].first > 0 {
-		return 0
-	}
-	return s.runs[0].last + 1
 }

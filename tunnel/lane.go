@@ -52,6 +52,8 @@ type lane struct {
 	owed time.Time
 	// heard is when the last frame came.
 	heard time.Time
+	// pinged is when it was last asked for a sign of life.
+	pinged time.Time
 	// probe is when the lane is given up for lack of a pong; zero without probe.
 	probe time.Time
 

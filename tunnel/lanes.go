@@ -45,6 +45,9 @@ func (s *Session) countLanesLocked(now time.Time) {
 	case s.path.lossy(now):
 		want = lossyLanes
 	}
+	if s.dialer == nil {
+		want = min(want+s.troubledLocked(now), MaxLanes) // what the dialling end need not see
+	}
 	if want != s.want.own && s.dialer == nil {
 		s.pushLocked(&item{frame: wireFrame{kind: kindLanes, number: uint64(want)}, short: true})
 	}
@@ -82,6 +85,17 @@ func (s *Session) missingLocked(now time.Time) int {
 		}
 	}
 	return min(n, maxJoined-len(s.lanes))
+}
+
+// troubledLocked is how many lanes are in trouble.
+func (s *Session) troubledLocked(now time.Time) int {
+	n := 0
+	for _, l := range s.lanes {
+		if l.usable() && l.stalled(now) >= troubled {
+			n++
+		}
+	}
+	return n
 }
 
 // succession is how many worn lanes are replaced at once.
@@ -126,7 +140,7 @@ func (s *Session) wearLocked(now time.Time) {
 		return
 	}
 	for _, l := range s.lanes {
-		l.worn = l.usable() && s.carriesLocked(l) && l.loss.again >= wornLosses && l.loss.window < wornWindow
+		l.worn = l.usable() && s.carriesLocked(l, now) && l.loss.again >= wornLosses && l.loss.window < wornWindow
 	}
 }
 

@@ -29,6 +29,12 @@ const (
 	// them. What waits is bounded by credit too; this bounds what the tiniest
 	// frames cost beside their bytes.
 	maxPieces = 8192
+	// maxUnread bounds what has come on all streams of a session and was not
+	// read, in bytes: a thousand streams at a stand. Beyond it, the one that
+	// holds most is reset.
+	maxUnread = 256 << 20
+	// pieceCost is what a frame's bytes cost beside themselves, for maxUnread.
+	pieceCost = 64
 )
 
 // Times of a session.
@@ -67,6 +73,10 @@ const (
 	queueBytes = 256 << 10
 	// ackBytes are acknowledged at once, without waiting for ackDelay.
 	ackBytes = 64 << 10
+	// keptBytes is what a session keeps to send again. Beyond it a stream may
+	// write shortBytes only: the other end could grant credit without end, and
+	// acknowledge nothing.
+	keptBytes = 64 << 20
 	// budgetBytes is what the streams of a session may be granted together
 	// beyond the first credit of each.
 	budgetBytes = 64 << 20

@@ -11,6 +11,8 @@ const firstRTT = 100 * time.Millisecond
 // path is what is known of the way between both ends.
 type path struct {
 	rtt      time.Duration // smoothed, of frames that nothing was before
+	short    pace          // of short items
+	long     pace          // of pieces of long messages
 	lossyTo  time.Time     // the path counts as lossy until then
 	outliers int           // samples, of the last window, that a lost packet explains
 	window   time.Time     // when the window began
@@ -59,8 +61,38 @@ func (p *path) lossy(now time.Time) bool { return p.rtt >= nearby && now.Before(
 func (p *path) late() time.Duration { return p.rtt + max(p.rtt/4, 15*time.Millisecond) + ackDelay }
 
 // stuck is after how long a long message's frame is not merely behind one
-// retransmission of TCP's, but behind several or a time-out.
-func (p *path) stuck() time.Duration { return 3*p.rtt + 50*time.Millisecond }
+// retransmission of TCP's, or others in the queue of a slow path, but behind
+// several or a time-out.
+func (p *path) stuck() time.Duration {
+	if p.long.mean == 0 {
+		return firstStuck
+	}
+	return max(3*p.rtt+50*time.Millisecond, p.long.mean+4*p.long.dev)
+}
+
+// firstStuck is stuck before the first acknowledgement has shown how slow the
+// path is.
+const firstStuck = time.Second
+
+// lateShort is after how long a short item is sent again, and lateLong a piece
+// of a long message for which there is a lane with nothing else to do.
+func (p *path) lateShort() time.Duration { return max(p.late(), p.short.mean+2*p.short.dev) }
+func (p *path) lateLong() time.Duration  { return max(p.late(), p.long.mean+p.long.dev) }
+
+// pace is how long frames take until they are acknowledged, with the queues
+// before them, and how much that differs (as in RFC 6298 section 2).
+type pace struct{ mean, dev time.Duration }
+
+// took notes a frame. One that something held up does not make all late.
+func (p *pace) took(d time.Duration) {
+	if p.mean == 0 {
+		p.mean, p.dev = d, d/2
+		return
+	}
+	off := min(d, 2*p.mean+ackDelay) - p.mean
+	p.mean += off / 8
+	p.dev += (off.Abs() - p.dev) / 4
+}
 
 // glance is how often frames in flight are looked at.
 func (p *path) glance() time.Duration {

@@ -17,6 +17,7 @@ type receiver struct {
 	caughtUp uint64   // the offset up to which everything has come
 	pieces   []piece  // beyond it, by offset
 	held     int      // bytes in pieces
+	cost     int      // of ready and pieces, in the session's unread
 	read     uint64   // the offset up to which everything was read
 	final    uint64   // where the stream ends, once hasFinal
 	hasEnd   bool
@@ -71,7 +72,9 @@ func (st *Stream) consume(p []byte) int {
 	for len(st.ready) > 0 && n < len(p) {
 		m := copy(p[n:], st.ready[0])
 		n += m
+		st.charge(-m)
 		if st.ready[0] = st.ready[0][m:]; len(st.ready[0]) == 0 {
+			st.charge(-pieceCost)
 			st.ready[0] = nil
 			st.ready = st.ready[1:]
 		}
@@ -113,10 +116,7 @@ func (st *Stream) takeData(f wireFrame) error {
 	if f.kind&flagOpen != 0 && !st.known {
 		st.known = true
 		st.head = f.head
-		if !st.reset {
-			st.session.accepts = append(st.session.accepts, st)
-			st.session.accept.Signal()
-		}
+		st.announce()
 	}
 	if st.closed || st.stopSent || st.reset {
 		freeData(f.data)
@@ -142,6 +142,57 @@ func (st *Stream) checkData(f wireFrame) error {
 	return nil
 }
 
+// announce hands a stream that was opened to Accept. Where nobody accepts, it
+// is reset: ends of streams come without bound.
+func (st *Stream) announce() {
+	s := st.session
+	switch {
+	case st.reset:
+	case len(s.accepts) >= MaxStreams:
+		st.shed()
+	default:
+		s.accepts = append(s.accepts, st)
+		s.accept.Signal()
+	}
+}
+
+// charge counts what the stream holds.
+func (st *Stream) charge(n int) {
+	st.cost += n
+	st.session.unread += n
+	if st.cost == 0 {
+		delete(st.session.left, st)
+	}
+}
+
+// shed gives the stream up at both ends, for what it costs.
+func (st *Stream) shed() {
+	st.reset, st.stopped = true, true
+	st.abandon()
+	st.stopReading()
+	st.settle()
+}
+
+// shedLocked gives up the stream that holds most, while they hold too much.
+func (s *Session) shedLocked() {
+	if s.unread <= maxUnread {
+		return
+	}
+	var most *Stream
+	costlier := func(st *Stream) {
+		if most == nil || st.cost > most.cost {
+			most = st
+		}
+	}
+	for _, st := range s.streams {
+		costlier(st)
+	}
+	for st := range s.left {
+		costlier(st)
+	}
+	most.shed()
+}
+
 // place orders a frame's bytes by their offset.
 func (st *Stream) place(f wireFrame) error {
 	p := piece{f.number, f.data}
@@ -159,9 +210,10 @@ func (st *Stream) place(f wireFrame) error {
 	if st.hasEnd && st.caughtUp == st.final {
 		st.receiveOver = true
 		st.settle()
-		return nil
+	} else {
+		st.canRead.Broadcast()
 	}
-	st.canRead.Broadcast()
+	st.session.shedLocked()
 	return nil
 }
 
@@ -174,6 +226,7 @@ func (st *Stream) advance(p piece) {
 	st.caughtUp += uint64(len(data))
 	st.session.stats.Received += uint64(len(data))
 	st.ready = append(st.ready, data)
+	st.charge(len(data) + pieceCost)
 }
 
 // fillHoles makes ready what waited for the bytes that came.
@@ -182,6 +235,7 @@ func (st *Stream) fillHoles() {
 	for n < len(st.pieces) && st.pieces[n].at <= st.caughtUp {
 		p := st.pieces[n]
 		st.held -= len(p.data)
+		st.charge(-len(p.data) - pieceCost)
 		if p.end() > st.caughtUp {
 			st.advance(p)
 		} else {
@@ -211,6 +265,7 @@ func (st *Stream) hold(p piece) error {
 		return &ProtocolError{fmt.Sprintf("pieces of stream %d that overlap or are too many", st.id)}
 	}
 	st.pieces = slices.Insert(st.pieces, i, p)
+	st.charge(len(p.data) + pieceCost)
 	return nil
 }
 
@@ -248,4 +303,5 @@ func (st *Stream) dropReceived() {
 		freeData(p.data)
 	}
 	st.ready, st.pieces, st.held = nil, nil, 0
+	st.charge(-st.cost)
 }

@@ -1,6 +1,9 @@
 package tunnel
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // pushLocked gives a short item to the lane that will deliver it first, and on
 // a path with loss to a second one: then a lost packet costs no time-out.
@@ -67,31 +70,46 @@ func free(n int) int {
 }
 
 // carriesLocked reports whether l takes long messages: all lanes do but the
-// oldest few.
-func (s *Session) carriesLocked(l *lane) bool {
+// oldest few. Lanes in trouble count for nothing: they may be all that carry.
+func (s *Session) carriesLocked(l *lane, now time.Time) bool {
 	n, place := 0, 0
 	for _, other := range s.lanes {
 		if other == l {
 			place = n
 		}
-		if other.usable() {
+		if other.usable() && other.stalled(now) < s.path.stuck() {
 			n++
 		}
 	}
 	return place >= free(n)
 }
 
+// burden is after how long without an acknowledgement a lane is given no more
+// of long messages: they would lie in its queue.
+const burden = time.Second
+
+func (l *lane) burdened(now time.Time) bool { return l.stalled(now) >= burden }
+
 // pullLocked tells a lane that there are bytes for it: of those that wait, the
-// one with the least in flight.
-func (s *Session) pullLocked() {
+// one with the least in flight. It reports whether one did.
+func (s *Session) pullLocked() bool {
+	now := time.Now()
 	var idle *lane
 	for _, l := range s.lanes {
-		if !l.writing && l.usable() && s.carriesLocked(l) && (idle == nil || l.unacked < idle.unacked) {
+		if !l.writing && l.usable() && !l.burdened(now) && s.carriesLocked(l, now) && (idle == nil || l.unacked < idle.unacked) {
 			idle = l
 		}
 	}
 	if idle != nil {
 		idle.kickLocked()
+	}
+	return idle != nil
+}
+
+// pullMoreLocked has what waits pulled by lanes that have come to carry it:
+// others are in trouble or retire, or their queues have emptied.
+func (s *Session) pullMoreLocked() {
+	for n := len(s.ring) + len(s.resend); n > 0 && s.pullLocked(); n-- {
 	}
 }
 
@@ -158,19 +176,11 @@ func (s *Session) writeLocked(l *lane, it *item, b []byte, now time.Time, alone 
 // longLocked is the next piece of a long message for l: what lost its lane
 // comes first, then the streams in turn, then what is late on other lanes.
 func (s *Session) longLocked(l *lane, now time.Time) *item {
-	if !s.carriesLocked(l) {
+	if !s.carriesLocked(l, now) || l.burdened(now) {
 		return nil
 	}
-	for len(s.resend) > 0 {
-		it := s.resend[0]
-		s.resend[0] = nil
-		s.resend = s.resend[1:]
-		it.waiting = false
-		if !it.done {
-			s.stats.Resent += uint64(len(it.frame.data))
-			return it
-		}
-		s.releaseLocked(it)
+	if it := s.resendLocked(l); it != nil {
+		return it
 	}
 	for len(s.ring) > 0 {
 		st := s.ring[0]
@@ -186,8 +196,33 @@ func (s *Session) longLocked(l *lane, now time.Time) *item {
 			return it
 		}
 	}
-	s.ring, s.resend = nil, nil
+	s.ring = nil
 	return s.lateLocked(l, now)
+}
+
+// resendLocked takes the first of what is to be sent again that l does not
+// carry already.
+func (s *Session) resendLocked(l *lane) *item {
+	for i := 0; i < len(s.resend); {
+		it := s.resend[i]
+		if !it.done && l.carries(it) {
+			i++
+			continue
+		}
+		s.resend = slices.Delete(s.resend, i, i+1)
+		it.waiting = false
+		if !it.done {
+			s.stats.Resent += uint64(len(it.frame.data))
+			return it
+		}
+		s.releaseLocked(it)
+	}
+	return nil
+}
+
+// carries reports whether an item lies on the lane.
+func (l *lane) carries(it *item) bool {
+	return it.copies > 0 && slices.ContainsFunc(l.flights, func(fl flight) bool { return fl.item == it })
 }
 
 // lateLocked is a long item that is late on another lane, for a lane that has
@@ -199,7 +234,8 @@ func (s *Session) lateLocked(l *lane, now time.Time) *item {
 			continue
 		}
 		fl := &other.flights[0]
-		if fl.item.done || fl.item.short || fl.item.waiting || s.youngLocked(fl, s.path.late(), now) {
+		it := fl.item
+		if it.done || it.short || it.waiting || it.copies >= maxCopies || s.youngLocked(fl, s.path.lateLong(), now) || l.carries(it) {
 			continue
 		}
 		if oldest == nil || fl.at.Before(oldest.at) {
@@ -250,15 +286,17 @@ func (s *Session) againLocked(fl *flight, other *lane, now time.Time) {
 	it := fl.item
 	after := s.path.stuck()
 	if it.short {
-		after = s.path.late()
+		after = s.path.lateShort()
 	}
 	if it.done || it.waiting || it.copies >= maxCopies || s.youngLocked(fl, after, now) {
 		return
 	}
 	it.copied = now
 	if it.short {
-		s.stats.Resent += uint64(len(it.frame.data))
-		s.queueLocked(other, it)
+		if !other.carries(it) {
+			s.stats.Resent += uint64(len(it.frame.data))
+			s.queueLocked(other, it)
+		}
 		return
 	}
 	it.waiting = true

@@ -61,9 +61,12 @@ func (st *Stream) writeErr() error {
 	return st.writeBy.err()
 }
 
-// room is how much of n bytes may be taken now: within the credit, the queue
-// and one frame.
+// room is how much of n bytes may be taken now: within the credit, the queue,
+// one frame, and what the session keeps.
 func (st *Stream) room(n int) int {
+	if st.session.kept >= keptBytes && st.unacked >= shortBytes {
+		return 0
+	}
 	left := min(st.credit-st.offset, MaxData)
 	return min(n, int(left), max(queueBytes-st.queued, 0))
 }
@@ -140,6 +143,7 @@ func (st *Stream) grew(n int) {
 	st.offset += uint64(n)
 	st.unacked += n
 	st.session.stats.Sent += uint64(n)
+	st.session.kept += n
 }
 
 // push sends a short item.
@@ -232,6 +236,9 @@ func (st *Stream) arrived(it *item) {
 		st.sendOver = true
 	case it.frame.kind.isData() && !st.gaveUp:
 		st.unacked -= len(it.frame.data)
+		if st.session.kept >= keptBytes {
+			st.canWrite.Broadcast()
+		}
 		if it.short && len(it.frame.data) > 0 {
 			st.flying--
 		}

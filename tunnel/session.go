@@ -22,9 +22,10 @@ type Session struct {
 	numbered uint16  // of the last lane that joined; the accepting end's
 
 	streams map[uint64]*Stream
-	opened  uint64 // streams opened here
-	mine    int    // of those in streams, opened here
-	over    idSet  // streams of the other end that are over
+	opened  uint64               // streams opened here
+	mine    int                  // of those in streams, opened here
+	over    idSet                // streams of the other end that are over
+	left    map[*Stream]struct{} // that are over at both ends, but were not read to the end
 	accepts []*Stream
 	accept  sync.Cond
 
@@ -38,6 +39,8 @@ type Session struct {
 	ackSet   bool
 
 	granted int // beyond FirstCredit, over all streams
+	kept    int // bytes written that are not acknowledged on every lane
+	unread  int // what has come and was not read, with what it costs to hold
 	path    path
 	want    laneCount
 
@@ -50,6 +53,7 @@ type Session struct {
 	done    chan struct{}
 	ended   bool
 	err     error
+	reason  *Refusal       // told to the other end; nil when it knows
 	running sync.WaitGroup // lanes, and the dialler's goroutines
 	onEnd   func()
 	stats   Stats
@@ -61,8 +65,8 @@ func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger) *Session 
 	}
 	s := &Session{
 		id: id, key: key, log: log,
-		streams: map[uint64]*Stream{},
-		drain:   make(chan struct{}), done: make(chan struct{}),
+		streams: map[uint64]*Stream{}, left: map[*Stream]struct{}{},
+		drain: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.accept.L = &s.mu
 	s.want.own, s.want.other = firstLanes, firstLanes
@@ -118,7 +122,7 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 	if s.ended {
 		return
 	}
-	s.ended, s.err = true, err
+	s.ended, s.err, s.reason = true, err, reason
 	s.ticker.Stop()
 	s.ackTimer.Stop()
 	for _, st := range s.streams {
@@ -146,8 +150,16 @@ func (s *Session) endLaneLocked(l *lane, reason *Refusal) {
 		s.running.Go(l.close)
 		return
 	}
-	last := wireFrame{kind: kindClose, number: uint64(reason.Code), data: []byte(cut(reason.Message))}
+	last := closeFrame(reason)
 	s.running.Go(func() { l.say(last) })
+}
+
+// closeFrame is the last frame of a session; nil is the end that was asked for.
+func closeFrame(reason *Refusal) wireFrame {
+	if reason == nil {
+		reason = &Refusal{Code: codeClosed}
+	}
+	return wireFrame{kind: kindClose, number: uint64(reason.Code), data: []byte(cut(reason.Message))}
 }
 
 // say writes a last frame and closes the lane. A writer that is stuck is given
@@ -266,6 +278,9 @@ func (s *Session) forgetLocked(st *Stream) {
 		return
 	}
 	delete(s.streams, st.id)
+	if st.cost > 0 {
+		s.left[st] = struct{}{}
+	}
 	s.granted -= st.window - FirstCredit
 	if st.id&1 == s.sideBit() {
 		s.mine--

@@ -38,22 +38,28 @@ func (s *Session) take(l *lane, f wireFrame) error {
 		s.want.other = int(min(max(f.number, 1), MaxLanes))
 		s.missLocked()
 	case f.kind == kindRetire:
-		s.eachLane(f.lane, func(l *lane) { l.retiring = now })
+		if l := s.laneLocked(f.lane); l != nil {
+			l.retiring = now
+			s.pullMoreLocked()
+		}
 	case f.kind == kindGone:
-		s.eachLane(f.lane, func(l *lane) { s.dropLocked(l, nil) })
+		if l := s.laneLocked(f.lane); l != nil {
+			s.dropLocked(l, nil)
+		}
 	case f.kind == kindClose:
 		s.endLocked(ended(&Refusal{Code(f.number), string(f.data)}), nil)
 	}
 	return nil
 }
 
-func (s *Session) eachLane(number uint64, act func(*lane)) {
+// laneLocked is the lane with this number; nil when there is none (any more).
+func (s *Session) laneLocked(number uint64) *lane {
 	for _, l := range s.lanes {
 		if uint64(l.number) == number {
-			act(l)
-			return
+			return l
 		}
 	}
+	return nil
 }
 
 // takeStreamLocked acts on a frame of a stream.
@@ -92,7 +98,8 @@ func (s *Session) streamLocked(id uint64) (*Stream, error) {
 	if s.over.has(n) {
 		return nil, nil
 	}
-	if len(s.streams)-s.mine >= 2*MaxStreams {
+	// An end may know sooner than the other that a stream is over: twice as many.
+	if len(s.streams)-s.mine >= 2*MaxStreams || n >= s.over.count+2*MaxStreams {
 		return nil, &ProtocolError{fmt.Sprintf("more than %d streams at once", MaxStreams)}
 	}
 	return s.addStreamLocked(id), nil
@@ -129,18 +136,36 @@ func (s *Session) acknowledgeLocked() {
 	s.ackSet, s.ackBytes = false, 0
 	s.ackTimer.Stop()
 	now := time.Now()
-	best := s.bestLocked(nil, now)
-	if best == nil {
-		return
-	}
-	best.ackNow = true
-	best.kickLocked()
+	n := 1
 	if s.path.lossy(now) {
-		if second := s.bestLocked(best, now); second != nil {
-			second.ackNow = true
-			second.kickLocked()
+		n = 2
+	}
+	for l := s.heardLocked(nil, now); l != nil && n > 0; n-- {
+		l.ackNow = true
+		l.kickLocked()
+		l = s.heardLocked(l, now)
+	}
+}
+
+// heardLocked is the lane, other than the one given, for acknowledgements:
+// the one with the least before them of those that were just heard from. An
+// acknowledgement is not acknowledged, so that a lane that fell silent would
+// swallow them unnoticed.
+func (s *Session) heardLocked(except *lane, now time.Time) *lane {
+	var best *lane
+	for _, l := range s.lanes {
+		if l == except || !l.usable() {
+			continue
+		}
+		fresh, bestFresh := now.Sub(l.heard) < s.path.late(), best != nil && now.Sub(best.heard) < s.path.late()
+		switch {
+		case best == nil, fresh && !bestFresh,
+			fresh && l.unacked < best.unacked,
+			fresh == bestFresh && (!fresh || l.unacked == best.unacked) && l.heard.After(best.heard):
+			best = l
 		}
 	}
+	return best
 }
 
 // acksLocked appends what l has not yet told of.
@@ -158,8 +183,7 @@ func (s *Session) acksLocked(l *lane, b []byte) []byte {
 
 // takeAckLocked drops what has arrived from a lane's flights.
 func (s *Session) takeAckLocked(f wireFrame, now time.Time) error {
-	var l *lane
-	s.eachLane(f.lane, func(found *lane) { l = found })
+	l := s.laneLocked(f.lane)
 	if l == nil {
 		return nil // it died, and its flights went elsewhere
 	}
@@ -172,8 +196,14 @@ func (s *Session) takeAckLocked(f wireFrame, now time.Time) error {
 	}
 	for i := range n {
 		fl := l.flights[i]
+		took := now.Sub(fl.at)
 		if fl.alone {
-			s.path.sample(now.Sub(fl.at), now)
+			s.path.sample(took, now)
+		}
+		if fl.item.short {
+			s.path.short.took(took)
+		} else {
+			s.path.long.took(took)
 		}
 		l.unacked -= fl.item.size()
 		fl.item.copies--
@@ -190,6 +220,7 @@ func (s *Session) takeAckLocked(f wireFrame, now time.Time) error {
 	if s.drains {
 		s.armLocked(0)
 	}
+	s.pullMoreLocked()
 	return nil
 }
 
@@ -206,7 +237,19 @@ func (s *Session) arrivedLocked(it *item) {
 // releaseLocked gives the bytes of an item back once no lane refers to it.
 func (s *Session) releaseLocked(it *item) {
 	if it.done && it.copies == 0 && it.frame.data != nil {
+		s.keepLessLocked(len(it.frame.data))
 		freeData(it.frame.data)
 		it.frame.data = nil
+	}
+}
+
+// keepLessLocked notes that n bytes need to be kept no longer.
+func (s *Session) keepLessLocked(n int) {
+	full := s.kept >= keptBytes
+	s.kept -= n
+	if full && s.kept < keptBytes {
+		for _, st := range s.streams {
+			st.canWrite.Broadcast()
+		}
 	}
 }

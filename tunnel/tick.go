@@ -41,6 +41,7 @@ func (s *Session) tick() {
 	case s.drainedLocked():
 		s.endLocked(ErrDrained, &Refusal{Code: codeDrained})
 	default:
+		s.pullMoreLocked()
 		s.countLanesLocked(now)
 		s.armLocked(s.nextLookLocked(now))
 	}
@@ -59,6 +60,9 @@ func (s *Session) watchLocked(l *lane, now time.Time) {
 		s.dropLocked(l, nil)
 	default:
 		s.relieveLocked(l, now)
+		if l.stalled(now) >= s.path.stuck() && now.Sub(l.pinged) >= s.path.stuck() {
+			s.pingLocked(l, now) // its acknowledgements may lie on a lane that fell silent
+		}
 		if s.dialer != nil && l.owed.IsZero() && now.Sub(l.heard) >= pingEvery {
 			s.pingLocked(l, now)
 		}
@@ -104,6 +108,7 @@ func (s *Session) pingLocked(l *lane, now time.Time) {
 	if l.owed.IsZero() {
 		l.owed = now
 	}
+	l.pinged = now
 	s.answerLocked(l, wireFrame{kind: kindPing, number: uint64(now.UnixMilli())})
 }
 
@@ -187,13 +192,13 @@ func (s *Session) joinLocked(l *lane) {
 	orphans := s.orphans
 	s.orphans = nil
 	for _, it := range orphans {
-		if !it.done {
+		if it.done {
+			s.releaseLocked(it)
+		} else {
 			s.pushLocked(it)
 		}
 	}
-	for range len(s.resend) + len(s.ring) {
-		s.pullLocked()
-	}
+	s.pullMoreLocked()
 	s.running.Go(l.run)
 	s.armLocked(pingEvery)
 }

@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// TestAdmin: metrics count, and neither they nor the log give a link away.
+func TestAdmin(t *testing.T) {
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Access = slog.New(slog.NewJSONHandler(&log, nil)) })
+	key := testKey("a")
+	host := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts[0]
+	get(t, w.client("h2"), "https://"+host+"/page?secret=1")
+	get(t, w.client("h1"), "https://nobody."+domain+"/")
+	admin := httptest.NewServer(w.Admin())
+	defer admin.Close()
+	if status, body, _ := get(t, admin.Client(), admin.URL+"/healthz"); status != 200 || body != "ok\n" {
+		t.Errorf("healthz: %d %q", status, body)
+	}
+	eventually(t, "both are counted", func() bool { return strings.Count(log.String(), "\n") == 2 })
+	_, body, _ := get(t, admin.Client(), admin.URL+"/metrics")
+	for _, line := range []string{
+		`devproxy_relay_requests_total{class="2xx"} 1`,
+		`devproxy_relay_requests_total{class="4xx"} 1`,
+		`devproxy_relay_body_bytes_total{direction="out"} 2`,
+		`devproxy_relay_sessions 1`,
+		`devproxy_relay_handshakes_total{outcome="visitor"} 2`,
+	} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("no %s in\n%s", line, body)
+		}
+	}
+	link := tunnel.Link(key, 0)
+	if strings.Contains(body, link) || strings.Contains(log.String(), link) || strings.Contains(log.String(), "secret") {
+		t.Errorf("a secret is in the metrics or the log:\n%s", log.String())
+	}
+	var line struct {
+		From, Method, Host, Path, Proto string
+		Status, Out                     int
+	}
+	if err := json.Unmarshal([]byte(log.String()[:strings.Index(log.String(), "\n")]), &line); err != nil {
+		t.Fatal(err)
+	}
+	if line.From != "127.0.0.1" || line.Method != "GET" || line.Path != "/page" || line.Proto != "HTTP/2.0" || line.Status != 200 || line.Out != 2 ||
+		!regexp.MustCompile(`^shop-....…\.t\.example\.com$`).MatchString(line.Host) {
+		t.Errorf("%+v", line)
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

@@ -1,0 +1,332 @@
+package relay
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+func codeFrom(err error) tunnel.Code {
+	var refused *tunnel.Refusal
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return 0
+}
+
+func TestAdmission(t *testing.T) {
+	known, enrolled, barred := testKey("known"), testKey("enrolled"), testKey("barred")
+	file := filepath.Join(t.TempDir(), "authorized_keys")
+	text := fmt.Sprintf("# people\n\ndevproxy-ed25519 %s ada@laptop\nrevoked %s\n", publicKey(known), publicKey(barred))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := start(t, func(o *Options) {
+		o.Open, o.AuthorizedKeys, o.Tokens = false, file, []string{"first-token-of-two", "second-token-of-two"}
+	})
+	try := func(name string, token string) error {
+		key := testKey(name)
+		claim := claimOf(key, "")
+		claim.Enrol = token
+		a, err := w.tryAgent(key, claim, &recorder{})
+		if err == nil {
+			a.Close(nil)
+		}
+		return err
+	}
+	for _, step := range []struct {
+		name, token string
+		want        tunnel.Code // 0 is admitted
+	}{
+		{"known", "", 0},
+		{"enrolled", "", tunnel.CodeUnknownKey},
+		{"enrolled", "wrong", tunnel.CodeBadToken},
+		{"enrolled", "second-token-of-two", 0},
+		{"enrolled", "", 0}, // from now on it is known
+		{"barred", "first-token-of-two", tunnel.CodeRevoked},
+		{"other", "", tunnel.CodeUnknownKey},
+	} {
+		if err := try(step.name, step.token); codeFrom(err) != step.want || err != nil && step.want == 0 {
+			t.Errorf("key %s with token %q: %v; want code %d", step.name, step.token, err, step.want)
+		}
+	}
+	_ = enrolled
+	// Without a file, a token, or --dev, nobody comes in.
+	w = start(t, func(o *Options) { o.Open = false })
+	if err := try("known", ""); codeFrom(err) != tunnel.CodeUnknownKey {
+		t.Errorf("at a closed relay: %v", err)
+	}
+}
+
+// TestEnrolOnly: a claim without hosts makes the key known, and nothing else.
+func TestEnrolOnly(t *testing.T) {
+	w := start(t, func(o *Options) { o.Open, o.Tokens = false, []string{"token-for-this-test"} })
+	key := testKey("a")
+	a := w.agent(key, tunnel.Claim{Enrol: "token-for-this-test"}, &recorder{})
+	if a.grant.Domain != domain || a.grant.Port != 443 || len(a.grant.Hosts) != 0 {
+		t.Errorf("the grant is %+v", a.grant)
+	}
+	a.Close(nil)
+	if host := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts; len(host) != 1 {
+		t.Errorf("afterwards it is granted %q", host)
+	}
+}
+
+// TestRevokedAtOnce: a key that leaves the file loses its session.
+func TestRevokedAtOnce(t *testing.T) {
+	a, b := testKey("a"), testKey("b")
+	file := filepath.Join(t.TempDir(), "authorized_keys")
+	write := func(keys ...Key) {
+		t.Helper()
+		var text strings.Builder
+		for _, key := range keys {
+			fmt.Fprintln(&text, base64.StdEncoding.EncodeToString(key[:]))
+		}
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(publicKey(a), publicKey(b))
+	w := start(t, func(o *Options) { o.Open, o.AuthorizedKeys = false, file })
+	gone, stays := w.agent(a, claimOf(a, ""), &recorder{}), w.agent(b, claimOf(b, ""), &recorder{})
+	write(publicKey(b))
+	within(t, "the revoked session's end", gone.Done())
+	if codeFrom(gone.Err()) != tunnel.CodeRevoked {
+		t.Errorf("it ended with %v", gone.Err())
+	}
+	if err := stays.Err(); err != nil {
+		t.Errorf("the other session: %v", err)
+	}
+	if _, err := w.tryAgent(a, claimOf(a, ""), &recorder{}); codeFrom(err) != tunnel.CodeRevoked {
+		t.Errorf("once more: %v", err)
+	}
+	write(publicKey(a), publicKey(b))
+	eventually(t, "the key is admitted again", func() bool {
+		_, err := w.tryAgent(a, claimOf(a, ""), &recorder{})
+		return err == nil
+	})
+}
+
+// TestNames: who may have which.
+func TestNames(t *testing.T) {
+	w := start(t, nil)
+	a, b := testKey("a"), testKey("b")
+	first := w.agent(a, claimOf(a, ""), &recorder{})
+	stolen := claimOf(a, "")
+	if _, err := w.tryAgent(b, stolen, &recorder{}); codeFrom(err) != tunnel.CodeNameTaken {
+		t.Errorf("another key's link: %v", err)
+	}
+	if _, err := w.tryAgent(b, claimOf(a, "", "admin"), &recorder{}); codeFrom(err) != tunnel.CodeNameTaken {
+		t.Errorf("another key's link in a zone of one's own: %v", err)
+	}
+	first.Close(nil)
+	if _, err := w.tryAgent(b, stolen, &recorder{}); codeFrom(err) != tunnel.CodeNameTaken {
+		t.Errorf("another key's link while its owner sleeps: %v", err)
+	}
+	plain := tunnel.Claim{Name: "shop", Hosts: []string{"", "admin", "*.tenant"}}
+	granted := w.agent(a, plain, http.HandlerFunc(echo)).grant
+	if want := []string{"shop." + domain, "admin.shop." + domain, "*.tenant.shop." + domain}; granted.Zone != "shop."+domain || !slices.Equal(granted.Hosts, want) {
+		t.Errorf("the grant is %+v", granted)
+	}
+	for _, host := range []string{"shop." + domain, "admin.shop." + domain, "x.tenant.shop." + domain} {
+		if status, body, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 || !strings.Contains(body, "public="+host+" ") {
+			t.Errorf("%s: %d %s", host, status, body)
+		}
+	}
+	for _, host := range []string{"other.shop." + domain, "x.y.tenant.shop." + domain, "tenant.shop." + domain} {
+		if status, _, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 404 {
+			t.Errorf("%s: %d, want 404", host, status)
+		}
+	}
+	for _, claim := range []tunnel.Claim{plain, {Name: "shop", Hosts: []string{"mine"}}} {
+		if _, err := w.tryAgent(b, claim, &recorder{}); codeFrom(err) != tunnel.CodeNameTaken {
+			t.Errorf("another key's plain name, hosts %q: %v", claim.Hosts, err)
+		}
+	}
+	for name, claim := range map[string]tunnel.Claim{
+		"bad name": {Name: "a--b", Hosts: []string{""}},
+		"past":     {Name: "past", Hosts: []string{""}, Until: time.Now().Add(-time.Minute)},
+	} {
+		if _, err := w.tryAgent(b, claim, &recorder{}); codeFrom(err) != tunnel.CodeBadClaim {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestUncovered: nobody is given a name that browsers would refuse.
+func TestUncovered(t *testing.T) {
+	w := start(t, func(o *Options) {
+		o.Covers = func(name string) bool { return strings.Count(name, ".") == strings.Count(domain, ".")+1 }
+	})
+	key := testKey("a")
+	w.agent(key, claimOf(key, ""), &recorder{})
+	if _, err := w.tryAgent(key, claimOf(key, "", "admin"), &recorder{}); codeFrom(err) != tunnel.CodeBadClaim || !strings.Contains(err.Error(), "*."+tunnel.Zone(key.Public().(ed25519.PublicKey))+"."+domain) {
+		t.Errorf("two hosts: %v", err)
+	}
+}
+
+// TestWildcardTokenNames: a wildcard stands for one label in the joined names
+// too, and an exact host goes before it.
+func TestWildcardTokenNames(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	grant := w.agent(key, claimOf(key, "", "*.tenant", "a.tenant"), http.HandlerFunc(echo)).grant
+	for _, label := range []string{"x", "a", "x-y", "x--y"} {
+		host := strings.Replace(grant.Hosts[1], "*", label, 1)
+		if status, body, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 || !strings.Contains(body, "public="+host+" ") {
+			t.Errorf("%s: %d %s", host, status, body)
+		}
+	}
+}
+
+// TestReclaim: the names of a running session change as a whole.
+func TestReclaim(t *testing.T) {
+	w := start(t, nil)
+	a, b := testKey("a"), testKey("b")
+	w.agent(b, tunnel.Claim{Name: "taken", Hosts: []string{""}}, &recorder{})
+	agent := w.agent(a, claimOf(a, ""), http.HandlerFunc(echo))
+	one := agent.grant.Hosts[0]
+	if reply := agent.ask(tunnel.Request{Op: "claim", Claim: &tunnel.Claim{Name: "taken", Hosts: []string{"", "x"}}}); reply.Code != tunnel.CodeNameTaken || reply.Grant != nil {
+		t.Errorf("a name of another: %+v", reply)
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://"+one+"/"); status != 200 {
+		t.Errorf("after a refused claim the old name gives %d", status)
+	}
+	claim := claimOf(a, "", "admin")
+	reply := agent.ask(tunnel.Request{Op: "claim", Claim: &claim})
+	if reply.Code != 0 || reply.Grant == nil || reply.Grant.Zone == "" || len(reply.Grant.Hosts) != 2 {
+		t.Fatalf("two hosts: %+v", reply)
+	}
+	for _, host := range reply.Grant.Hosts {
+		if status, _, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 {
+			t.Errorf("%s: %d", host, status)
+		}
+	}
+	for _, bad := range []tunnel.Request{{Op: "dance"}, {Op: "claim"}} {
+		if reply := agent.ask(bad); reply.Code != tunnel.CodeBadClaim || reply.Error == "" {
+			t.Errorf("%+v: %+v", bad, reply)
+		}
+	}
+}
+
+// TestEnd: an ended link answers 410 at once, for good, with the moment.
+func TestEnd(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	agent := w.agent(key, claimOf(key, ""), &recorder{})
+	host := agent.grant.Hosts[0]
+	if reply := agent.ask(tunnel.Request{Op: "end"}); reply.Code != 0 {
+		t.Fatalf("%+v", reply)
+	}
+	status, body, header := get(t, w.client("h2"), "https://"+host+"/", "Accept", "text/html")
+	if want := "It was open until " + time.Now().UTC().Format("15:04 UTC, 2 January"); status != 410 || header.Get("X-Robots-Tag") != "noindex" ||
+		!strings.Contains(body, "This link has ended.") || !strings.Contains(body, want) {
+		t.Errorf("%d %v %s", status, header, body)
+	}
+	claim := claimOf(key, "")
+	if reply := agent.ask(tunnel.Request{Op: "claim", Claim: &claim}); reply.Code != tunnel.CodeEnded {
+		t.Errorf("the same link again: %+v", reply)
+	}
+	zoned := claimOf(key, "", "admin")
+	if reply := agent.ask(tunnel.Request{Op: "claim", Claim: &zoned}); reply.Code != tunnel.CodeEnded {
+		t.Errorf("the same link in another shape: %+v", reply)
+	}
+	claim.Link = tunnel.Link(key, 1)
+	if reply := agent.ask(tunnel.Request{Op: "claim", Claim: &claim}); reply.Code != 0 || reply.Grant.Hosts[0] == host {
+		t.Errorf("the next link: %+v", reply)
+	}
+	named := w.agent(testKey("b"), tunnel.Claim{Name: "shop", Hosts: []string{""}}, &recorder{})
+	if reply := named.ask(tunnel.Request{Op: "end"}); reply.Code != 0 {
+		t.Errorf("a plain name's end: %+v", reply)
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://shop."+domain+"/"); status != 410 {
+		t.Errorf("an ended plain name: %d", status)
+	}
+	w.agent(testKey("b"), tunnel.Claim{Name: "shop", Hosts: []string{""}}, &recorder{})
+	if status, _, _ := get(t, w.client("h1"), "https://shop."+domain+"/"); status != 200 {
+		t.Errorf("a plain name shared again by its key: %d", status)
+	}
+}
+
+// TestReplaced: a newer session of a key gets the names.
+func TestReplaced(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	name := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+	}
+	older := w.agent(key, claimOf(key, ""), name("older"))
+	newer := w.agent(key, claimOf(key, ""), name("newer"))
+	within(t, "the older session's end", older.Done())
+	if !errors.Is(older.Err(), tunnel.ErrReplaced) {
+		t.Errorf("the older ended with %v", older.Err())
+	}
+	if _, body, _ := get(t, w.client("h1"), "https://"+newer.grant.Hosts[0]+"/"); body != "newer" {
+		t.Errorf("answered by %q", body)
+	}
+}
+
+// TestAgentByWebSocket: the same session inside of HTTPS.
+func TestAgentByWebSocket(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	direct := w.dialLane
+	_ = direct
+	over := *w
+	overSocket := func(ctx context.Context) (tunnel.Lane, error) {
+		var state *http.Response
+		c, res, err := websocket.Dial(ctx, "wss://"+domain+agentPath, &websocket.DialOptions{HTTPClient: over.client("h1")})
+		if err != nil {
+			return tunnel.Lane{}, err
+		}
+		state = res
+		binding, err := tunnel.Binding(*state.TLS)
+		return tunnel.Lane{Conn: laneConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, Binding: binding}, err
+	}
+	s, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: key, Dial: overSocket, Hello: []byte(`{"project":"shop","link":"` + tunnel.Link(key, 0) + `","hosts":[""]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(nil)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "by websocket") })}
+	done := make(chan error)
+	go func() { done <- server.Serve(streams{s}) }()
+	defer func() { s.Close(nil); server.Close(); <-done }()
+	host := "shop-" + tunnel.Link(key, 0) + "." + domain
+	if status, body, _ := get(t, w.client("h2"), "https://"+host+"/"); body != "by websocket" {
+		t.Errorf("%d %q", status, body)
+	}
+	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	if status, _, _ := get(t, w.client("h1"), "https://"+domain+agentPath, "Origin", "https://evil.example"); status != 400 {
+		t.Errorf("a browser at the agents' path: %d", status)
+	}
+}
+
+// TestTransplantedHello: a proof made for one connection is worth nothing on
+// another.
+func TestTransplantedHello(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	dial := func(ctx context.Context) (tunnel.Lane, error) {
+		lane, err := w.dialLane(ctx)
+		lane.Binding = make([]byte, len(lane.Binding)) // another connection's
+		return lane, err
+	}
+	_, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: key, Dial: dial, Hello: []byte(`{"hosts":[]}`)})
+	if codeFrom(err) != tunnel.CodeBadProof {
+		t.Errorf("%v; want CodeBadProof", err)
+	}
+}

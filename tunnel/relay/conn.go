@@ -1,0 +1,95 @@
+package relay
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"sync/atomic"
+)
+
+// conn is an accepted connection, counted until it is closed.
+type conn struct {
+	net.Conn
+	door *door
+	from *origin
+	addr netip.AddrPort
+
+	// Guarded by door.mu.
+	class   class
+	shaking *list.Element
+
+	// leaf is the certificate shown, which says what other names the client
+	// may ask for on this connection (RFC 9113 section 9.1.1).
+	leaf atomic.Pointer[x509.Certificate]
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.door.leave(c)
+	return c.Conn.Close()
+}
+
+// tcp is the socket below; nil when it is none.
+func (c *conn) tcp() *net.TCPConn {
+	tcp, _ := c.Conn.(*net.TCPConn)
+	return tcp
+}
+
+// covers reports whether the certificate shown is good for name.
+func (c *conn) covers(name string) bool {
+	leaf := c.leaf.Load()
+	return leaf != nil && leaf.VerifyHostname(name) == nil
+}
+
+type connKey struct{}
+
+// withConn is http.Server's ConnContext: c is a TLS connection over a *conn.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c.(*tls.Conn).NetConn().(*conn))
+}
+
+func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }
+
+// handed is a net.Listener of the connections that are handed to it.
+type handed struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func newHanded() *handed { return &handed{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+// give hands c over, or closes it when nobody accepts any more.
+func (h *handed) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.done:
+		c.Close()
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handed) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener; http.Server calls it once.
+func (h *handed) Close() error {
+	close(h.done)
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handed) Addr() net.Addr { return streamsAddr{} }
+
+type streamsAddr struct{}
+
+func (streamsAddr) Network() string { return "tls" }
+func (streamsAddr) String() string  { return "visitors" }

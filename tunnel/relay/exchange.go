@@ -1,0 +1,230 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// maxHead bounds the head of a response: agents are strangers too.
+	maxHead = 256 << 10
+	// maxHints bounds the interim responses of one exchange.
+	maxHints = 100
+	// expectPatience is how long an expected 100 (Continue) is waited for; a
+	// client sends its body then too (RFC 9110 section 10.1.1).
+	expectPatience = 3 * time.Second
+	// maxTries bounds how often a request that can be repeated is sent, when
+	// sessions end under it.
+	maxTries = 3
+)
+
+// pipe is what an exchange runs on: a *tunnel.Stream.
+type pipe interface {
+	net.Conn
+	CloseWrite() error
+	Reset()
+}
+
+// forward passes the request to the agent and its response back. Before the
+// response begins, a lost session is no error for a request that may be
+// repeated.
+func (v *visit) forward() error {
+	for try := 1; ; try++ {
+		err := v.exchange()
+		var broken *brokenError
+		if !errors.As(err, &broken) || broken.answered || try == maxTries || !v.repeatable() || v.r.Context().Err() != nil {
+			return err
+		}
+	}
+}
+
+// repeatable is whether nothing is changed by sending the request again
+// (RFC 9110 section 9.2.2), and all of it is still there.
+func (v *visit) repeatable() bool {
+	switch v.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return v.r.ContentLength == 0 && upgradeOf(v.r) == ""
+	}
+	return false
+}
+
+// exchange is one attempt, on one stream.
+type exchange struct {
+	*visit
+	pipe    pipe
+	upgrade string
+	upload  *upload // nil for a request without a body
+}
+
+func (v *visit) exchange() error {
+	st, claimed, done, err := v.relay.open(v.r.Context(), v.at.name, v.at.head("https", v.conn.addr))
+	if err != nil {
+		return err
+	}
+	defer done()
+	v.claimed = claimed
+	defer st.Close()
+	defer context.AfterFunc(v.r.Context(), st.Reset)()
+
+	x := &exchange{visit: v, pipe: st}
+	if v.r.ContentLength == 0 {
+		x.upgrade = upgradeOf(v.r) // nobody sends a body in front of another protocol
+	}
+	if err := x.send(); err != nil {
+		return &brokenError{err: err}
+	}
+	defer x.stopUpload()
+	return x.receive()
+}
+
+// receive reads the response and passes it on.
+func (x *exchange) receive() error {
+	limited := &io.LimitedReader{R: x.pipe, N: maxHead}
+	from := bufio.NewReader(limited)
+	res, err := x.readHead(from)
+	if err != nil {
+		if fault := x.visitorErr(); fault != nil {
+			return fault
+		}
+		return &brokenError{err: err}
+	}
+	limited.N = math.MaxInt64
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return x.switchProtocols(res, from)
+	}
+	defer res.Body.Close()
+	x.writeHead(res)
+	if err := x.copyBody(res); err != nil {
+		return &brokenError{err, true}
+	}
+	return x.writeTrailer(res)
+}
+
+// readHead reads up to the final response, and acts on interim ones.
+func (x *exchange) readHead(from *bufio.Reader) (*http.Response, error) {
+	for range maxHints {
+		res, err := http.ReadResponse(from, &http.Request{Method: x.r.Method})
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, fmt.Errorf("the agent closed the stream without a response: %w", err)
+		case err != nil:
+			return nil, err
+		case res.StatusCode < 100 || res.StatusCode > 999:
+			return nil, fmt.Errorf("the agent answered with the status %d", res.StatusCode)
+		case res.StatusCode == http.StatusContinue:
+			x.continueUpload()
+		case res.StatusCode == http.StatusSwitchingProtocols || res.StatusCode >= 200:
+			return res, nil
+		default:
+			x.hint(res)
+		}
+	}
+	return nil, fmt.Errorf("the agent sent %d interim responses", maxHints)
+}
+
+// hint passes an interim response on (RFC 9110 section 15.2).
+func (x *exchange) hint(res *http.Response) {
+	if !x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	h := x.w.Header()
+	kept := h.Clone()
+	for name, values := range res.Header {
+		if !isHopByHop(name) {
+			h[name] = values
+		}
+	}
+	_ = x.bounded(func() error {
+		x.w.WriteHeader(res.StatusCode)
+		return nil
+	})
+	clear(h)
+	for name, values := range kept {
+		h[name] = values
+	}
+}
+
+func (x *exchange) writeHead(res *http.Response) {
+	h := x.w.Header()
+	responseFields(h, res.Header)
+	dropWideCookies(h, x.claimed.zone, x.at.name)
+	if names := sentTrailers(res.Trailer); len(names) > 0 {
+		h["Trailer"] = names
+		if x.r.ProtoMajor == 1 {
+			delete(h, "Content-Length") // only chunks leave room for trailers
+		}
+	}
+	early := x.upload != nil && !x.upload.complete()
+	if x.r.ProtoMajor == 1 && (early || x.relay.leaving()) {
+		// What still comes of the request must not be taken for the next one.
+		h.Set("Connection", "close")
+	}
+	x.status = res.StatusCode
+	x.w.WriteHeader(res.StatusCode)
+}
+
+// copyBody passes the body on as it comes: what is read is flushed, unless the
+// buffer was filled, so that more is sure to follow at once.
+func (x *exchange) copyBody(res *http.Response) error {
+	if res.Body == http.NoBody || res.ContentLength == 0 {
+		return nil
+	}
+	if res.ContentLength < 0 {
+		if err := x.flush(); err != nil {
+			return err
+		}
+	}
+	buf := newBlock()
+	defer freeBlock(buf)
+	for left := res.ContentLength; ; {
+		n, err := res.Body.Read(buf[:])
+		left -= int64(n)
+		if n > 0 {
+			if err := x.write(buf[:n], err == nil && left != 0 && n < len(buf)); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (x *exchange) write(p []byte, flush bool) error {
+	return x.bounded(func() error {
+		n, err := x.w.Write(p)
+		x.out += int64(n)
+		if err != nil || !flush {
+			return err
+		}
+		return x.control.Flush()
+	})
+}
+
+func (x *exchange) flush() error { return x.bounded(x.control.Flush) }
+
+// writeTrailer sends the fields that came after the body, announced or not.
+func (x *exchange) writeTrailer(res *http.Response) error {
+	names := sentTrailers(res.Trailer)
+	if len(names) == 0 {
+		return nil
+	}
+	// A short answer would otherwise get a Content-Length, and so no trailers.
+	if err := x.flush(); err != nil {
+		return &brokenError{err, true}
+	}
+	for _, name := range names {
+		x.w.Header()[http.TrailerPrefix+name] = res.Trailer[name]
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// resumePoll is how often a session without lanes is looked at while a request
+// waits for it: sessions tell of their end, not of their lanes.
+const resumePoll = 25 * time.Millisecond
+
+// Why a name has no share. An *EndedError is a third reason.
+var (
+	errUnknown = errors.New("nobody has this name")
+	errAsleep  = errors.New("nobody shares this name now")
+	errBusy    = errors.New("too many requests of this share are under way")
+)
+
+// find is the share of name, ready for a stream. It waits for one that is in
+// resume or just gone.
+func (r *Relay) find(ctx context.Context, name string) (live, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Limits.Wait)
+	defer cancel()
+	for {
+		l, held, news := r.table.find(name)
+		now := time.Now()
+		switch {
+		case held && l.claimed.expired(now):
+			return live{}, &EndedError{name, l.claimed.until}
+		case held && l.ready():
+			return l, nil
+		case held && !l.lost.IsZero() && now.Sub(l.lost) > recentlyGone:
+			return live{}, errAsleep
+		case !held:
+			if err := r.absent(ctx, name, now); err != nil {
+				return live{}, err
+			}
+		}
+		if !wait(ctx, news) {
+			return live{}, errAsleep
+		}
+	}
+}
+
+// absent says why no session holds name; nil when one is to be expected: the
+// relay has just started, and agents are on their way.
+func (r *Relay) absent(ctx context.Context, name string, now time.Time) error {
+	record, known, err := r.recall(ctx, name)
+	switch {
+	case errors.Is(err, ErrSuspended):
+		return errAsleep
+	case err != nil:
+		return err
+	case !known:
+		return errUnknown
+	}
+	if at, ended := record.EndedAt(now); ended {
+		if !tunnel.TokenName(name) && now.Sub(at) > memoryOfPlain {
+			return errUnknown
+		}
+		return &EndedError{name, at}
+	}
+	if now.Sub(r.started) > recentlyGone {
+		return errAsleep
+	}
+	return nil
+}
+
+// recall is what the registry knows of a name or the wildcard that covers it.
+func (r *Relay) recall(ctx context.Context, name string) (Record, bool, error) {
+	for _, candidate := range candidates(name) {
+		record, known, err := r.opts.Registry.Lookup(ctx, candidate)
+		if err != nil {
+			return Record{}, false, fmt.Errorf("cannot look %s up: %w", candidate, err)
+		}
+		if known {
+			return record, true, nil
+		}
+	}
+	return Record{}, false, nil
+}
+
+// wait returns when there are news, or lanes may have come back; false when
+// ctx has ended.
+func wait(ctx context.Context, news <-chan struct{}) bool {
+	timer := time.NewTimer(resumePoll)
+	defer timer.Stop()
+	select {
+	case <-news:
+		return true
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// open opens a stream for a request to name. The second result is what the
+// share was granted; the third must be called at the end of the request.
+func (r *Relay) open(ctx context.Context, name string, head []byte) (pipe, *claimed, func(), error) {
+	for {
+		if dial := r.successorOf(); dial != nil {
+			return r.openLate(ctx, dial, head)
+		}
+		l, err := r.find(ctx, name)
+		if err != nil {
+			if r.successorOf() != nil {
+				continue // it was handed over meanwhile
+			}
+			return nil, nil, nil, err
+		}
+		if int(l.requests.Add(1)) > r.opts.Limits.RequestsPerShare {
+			l.requests.Add(-1)
+			r.metrics.limited.WithLabelValues("share").Inc()
+			return nil, nil, nil, errBusy
+		}
+		done := func() { l.requests.Add(-1) }
+		st, err := l.session.Open(head)
+		if err == nil {
+			return st, l.claimed, done, nil
+		}
+		done()
+		if errors.Is(err, tunnel.ErrTooManyStreams) {
+			return nil, nil, nil, errBusy
+		}
+		// The session has just ended or begun to drain; find knows by now.
+	}
+}

@@ -1,0 +1,223 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// successor starts a second relay beside w, which takes what w gets late.
+func successor(t *testing.T, w *world) (next *world, dial func(context.Context) (net.Conn, error)) {
+	t.Helper()
+	next = &world{t: t, ca: w.ca}
+	r, err := New(w.opts2())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Relay = r
+	dir, err := os.MkdirTemp("", "late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	late, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t)
+	next.addr = ln.Addr().String()
+	var group sync.WaitGroup
+	group.Go(func() { _ = r.Serve(context.Background(), ln) })
+	group.Go(func() { _ = r.ServeLate(context.Background(), late) })
+	t.Cleanup(func() {
+		r.Close()
+		group.Wait()
+	})
+	return next, func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
+}
+
+// opts2 are the options of w without what belongs to one relay.
+func (w *world) opts2() Options {
+	o := w.opts
+	o.Metrics = nil
+	return o
+}
+
+// TestRetire: while another relay takes over, no request fails: not one under
+// way, not one on a connection that was open, not an upgraded one.
+func TestRetire(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	begun, finish := make(chan struct{}), make(chan struct{})
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/slow":
+			close(begun)
+			<-finish
+			fmt.Fprint(w, "done")
+		case "/ws":
+			socketEcho(w, r)
+		default:
+			http.SetCookie(w, &http.Cookie{Name: "wide", Value: "1", Domain: domain})
+			fmt.Fprint(w, visitorOf(r).Addr.Addr())
+		}
+	})
+	first := w.agent(key, claimOf(key, ""), app)
+	host := first.grant.Hosts[0]
+	clients := map[string]*http.Client{}
+	for _, protocol := range protocols { // connections that are open before
+		clients[protocol] = w.client(protocol)
+		get(t, clients[protocol], "https://"+host+"/")
+	}
+	socket := w.open(t, host)
+	say(t, socket, []byte("before"))
+	slow := make(chan string)
+	go func() {
+		_, body, _ := get(t, w.client("h1"), "https://"+host+"/slow")
+		slow <- body
+	}()
+	within(t, "the slow request", begun)
+
+	next, dial := successor(t, w)
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		w.Retire(context.Background(), dial)
+		w.Close()
+	}()
+	within(t, "the agent hears of it", first.Draining())
+	next.agent(key, claimOf(key, ""), app)
+
+	for _, protocol := range protocols {
+		status, body, header := get(t, clients[protocol], "https://"+host+"/")
+		if status != 200 || body != "127.0.0.1" || header["Set-Cookie"] != nil {
+			t.Errorf("%s, on an open connection: %d %q %v", protocol, status, body, header)
+		}
+	}
+	if status, _, _ := get(t, next.client("h2"), "https://"+host+"/"); status != 200 {
+		t.Errorf("at the successor: %d", status)
+	}
+	say(t, socket, bytes.Repeat([]byte("after"), 100_000))
+	close(finish)
+	if body := within(t, "the slow answer", slow); body != "done" {
+		t.Errorf("the request under way got %q", body)
+	}
+	_ = socket.Close(1000, "")
+	within(t, "the first session's end", first.Done())
+	if !errors.Is(first.Err(), tunnel.ErrDrained) {
+		t.Errorf("the first session ended with %v", first.Err())
+	}
+	within(t, "the end of the first relay, with the connections its clients left open", retired)
+}
+
+// TestRetireUnderLoad: requests that come all the time, on connections that
+// stay open and on new ones, all succeed.
+func TestRetireUnderLoad(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprint(w, n)
+	})
+	first := w.agent(key, claimOf(key, ""), app)
+	host := first.grant.Hosts[0]
+	next, dial := successor(t, w)
+
+	var current atomic.Pointer[string] // the address that new connections reach, as with a handed socket
+	current.Store(&w.addr)
+	var group sync.WaitGroup
+	stop := make(chan struct{})
+	var served atomic.Int64
+	var clients []*http.Client
+	for i := range 8 {
+		client := w.client(protocols[i%2])
+		clients = append(clients, client)
+		client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, *current.Load())
+		}
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				res, err := client.Post("https://"+host+"/", "text/plain", strings.NewReader("12345"))
+				if err != nil {
+					t.Errorf("POST: %v", err)
+					return
+				}
+				body, _ := io.ReadAll(res.Body)
+				res.Body.Close()
+				if res.StatusCode != 200 || string(body) != "5" {
+					t.Errorf("POST: %d %q", res.StatusCode, body)
+				}
+				served.Add(1)
+			}
+		})
+	}
+	eventually(t, "load", func() bool { return served.Load() > 50 })
+	current.Store(&next.addr)
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		w.Retire(context.Background(), dial)
+		w.Close()
+	}()
+	within(t, "the agent hears of it", first.Draining())
+	next.agent(key, claimOf(key, ""), app)
+	before := served.Load()
+	eventually(t, "load on the successor", func() bool { return served.Load() > before+200 })
+	close(stop)
+	group.Wait()
+	for _, client := range clients {
+		client.CloseIdleConnections() // net/http may have opened one too many
+	}
+	within(t, "the end of the first relay", retired)
+}
+
+func TestRedirect(t *testing.T) {
+	w := start(t, func(o *Options) { o.Port = 8443 })
+	ln := listen(t)
+	done := make(chan error, 1)
+	go func() { done <- w.ServeRedirect(context.Background(), ln) }()
+	client := &http.Client{
+		Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, ln.Addr().String())
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	for url, want := range map[string]string{
+		"http://shop." + domain + "/a%2Fb?c=d": "https://shop." + domain + ":8443/a%2Fb?c=d",
+		"http://shop." + domain + ":80//x":     "https://shop." + domain + ":8443//x",
+		"http://" + domain:                     "https://" + domain + ":8443/",
+		"http://evil.example/":                 "",
+	} {
+		status, _, header := get(t, client, url)
+		if got := header.Get("Location"); got != want || (want != "") != (status == http.StatusPermanentRedirect) {
+			t.Errorf("%s: %d %q, want %q", url, status, got, want)
+		}
+	}
+	w.Close()
+	if err := within(t, "ServeRedirect", done); err != nil {
+		t.Error(err)
+	}
+}

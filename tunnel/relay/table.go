@@ -1,0 +1,222 @@
+package relay
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// share is a session and what it is known as.
+type share struct {
+	key     Key
+	session *tunnel.Session
+	// requests are those under way.
+	requests atomic.Int32
+
+	// Guarded by table.mu.
+	claimed *claimed
+	lost    time.Time // when the session ended; zero while it has not
+}
+
+// claimed is what a claim was granted. It does not change.
+type claimed struct {
+	zone  string // empty for one unguessable name
+	hosts []string
+	plain bool // the zone is a plain name
+	// link stands in the registry for the secret part of the names, whatever
+	// the rest of them; empty for a plain name.
+	link  string
+	until time.Time
+}
+
+// names are what a claim holds in the registry: the hosts, the link and the
+// zone.
+func (c *claimed) names() []string {
+	names := c.ending()
+	if c.zone != "" && !slices.Contains(names, c.zone) {
+		names = append(names, c.zone)
+	}
+	return names
+}
+
+// ending are the names that end with the share. A key's zone is the key's.
+func (c *claimed) ending() []string {
+	names := slices.Clone(c.hosts)
+	if c.plain && !slices.Contains(names, c.zone) {
+		names = append(names, c.zone)
+	}
+	if c.link != "" {
+		names = append(names, c.link)
+	}
+	return names
+}
+
+// expired is whether the share has come to its end by itself.
+func (c *claimed) expired(now time.Time) bool { return !c.until.IsZero() && !now.Before(c.until) }
+
+// live is the share that holds a name, at one moment.
+type live struct {
+	*share
+	claimed *claimed
+	lost    time.Time
+}
+
+// ready reports whether streams can be opened.
+func (l live) ready() bool {
+	select {
+	case <-l.session.Done():
+		return false
+	case <-l.session.Draining():
+		return false
+	default:
+		return l.session.Stats().Lanes > 0
+	}
+}
+
+// table finds the share of a name.
+type table struct {
+	mu     sync.Mutex
+	byName map[string]*share
+	byKey  map[Key]*share
+	news   chan struct{} // closed at the next change
+}
+
+func newTable() *table {
+	return &table{byName: map[string]*share{}, byKey: map[Key]*share{}, news: make(chan struct{})}
+}
+
+// put makes s hold what c names, and nothing else; whoever held it before
+// does not any more.
+func (t *table) put(s *share, c *claimed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.putLocked(s, c)
+}
+
+func (t *table) putLocked(s *share, c *claimed) {
+	if old := t.byKey[s.key]; old != nil {
+		t.dropLocked(old)
+	}
+	s.claimed = c
+	t.byKey[s.key] = s
+	for _, host := range c.hosts {
+		t.byName[host] = s
+	}
+	t.tellLocked()
+}
+
+// change makes s hold c in place of what it held; false when another session
+// of its key has taken over.
+func (t *table) change(s *share, c *claimed) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byKey[s.key] != s {
+		return false
+	}
+	t.putLocked(s, c)
+	return true
+}
+
+// lose notes that the session of s has ended. Its names stay for a while:
+// whoever asks for them waits for the next session.
+func (t *table) lose(s *share, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.lost = now
+	t.tellLocked()
+}
+
+// sweep drops the shares that were lost before a moment.
+func (t *table) sweep(before time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, s := range t.byKey {
+		if !s.lost.IsZero() && s.lost.Before(before) {
+			t.dropLocked(s)
+			delete(t.byKey, key)
+		}
+	}
+}
+
+// end drops one name.
+func (t *table) end(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.byName, name)
+	t.tellLocked()
+}
+
+func (t *table) dropLocked(s *share) {
+	for _, host := range s.claimed.hosts {
+		if t.byName[host] == s {
+			delete(t.byName, host)
+		}
+	}
+}
+
+func (t *table) tellLocked() {
+	close(t.news)
+	t.news = make(chan struct{})
+}
+
+// find is the share that holds name, and a channel that is closed when that
+// may have changed.
+func (t *table) find(name string) (l live, ok bool, news <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, candidate := range candidates(name) {
+		if s := t.byName[candidate]; s != nil {
+			return live{s, s.claimed, s.lost}, true, t.news
+		}
+	}
+	return live{}, false, t.news
+}
+
+// ofKey is the share of a key; nil for none.
+func (t *table) ofKey(key Key) *share {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byKey[key]
+}
+
+// claimOf is what s holds now.
+func (t *table) claimOf(s *share) *claimed {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return s.claimed
+}
+
+// all are the shares whose session has not ended.
+func (t *table) all() []*share {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []*share
+	for _, s := range t.byKey {
+		if s.lost.IsZero() {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// joint is how tunnel.PublicNames joins the labels of a host.
+const joint = "--"
+
+// candidates are the names under which name may be held, the most exact first:
+// itself, then the wildcards that it fits. "*" stands for one label of a host,
+// which is a whole label below a plain name, and what comes before a joint in
+// an unguessable one.
+func candidates(name string) []string {
+	all := []string{name}
+	label, parent, _ := strings.Cut(name, ".")
+	for at := 1; at < len(label); at++ {
+		if strings.HasPrefix(label[at:], joint) {
+			all = append(all, "*"+label[at:]+"."+parent)
+		}
+	}
+	return append(all, "*."+parent)
+}

@@ -1,0 +1,271 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// socketEcho answers WebSocket messages.
+func socketEcho(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	c.SetReadLimit(-1)
+	for {
+		kind, message, err := c.Read(context.Background())
+		if err != nil || c.Write(context.Background(), kind, message) != nil {
+			return
+		}
+	}
+}
+
+// open opens a WebSocket at a share.
+func (w *world) open(t testing.TB, host string) *websocket.Conn {
+	t.Helper()
+	c, res, err := websocket.Dial(t.Context(), "wss://"+host+"/ws", &websocket.DialOptions{HTTPClient: w.client("h1")})
+	if err != nil {
+		t.Fatalf("%v %v", err, res)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	c.SetReadLimit(-1)
+	return c
+}
+
+func say(t testing.TB, c *websocket.Conn, message []byte) {
+	t.Helper()
+	if err := c.Write(t.Context(), websocket.MessageBinary, message); err != nil {
+		t.Fatal(err)
+	}
+	_, back, err := c.Read(t.Context())
+	if err != nil || !bytes.Equal(back, message) {
+		t.Fatalf("%d bytes came back of %d: %v", len(back), len(message), err)
+	}
+}
+
+func TestWebSocket(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(socketEcho)).grant.Hosts[0]
+	c := w.open(t, host)
+	for _, size := range []int{1, 125, 126, 1 << 16, 1 << 20} {
+		say(t, c, bytes.Repeat([]byte("x"), size))
+	}
+	if err := c.Close(4001, "mine"); err != nil {
+		t.Errorf("the close handshake: %v", err)
+	}
+	eventually(t, "the request is counted out", func() bool { return w.table.ofKey(publicKey(key)).requests.Load() == 0 })
+}
+
+// TestRestart: WebSockets end with 1012 between two frames, also when one is
+// under way, and a request under way is finished.
+func TestRestart(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	begun, finish := make(chan struct{}), make(chan struct{})
+	sending := make(chan *websocket.Conn, 1)
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/slow":
+			close(begun)
+			<-finish
+			fmt.Fprint(rw, "done")
+		case "/busy":
+			c, err := websocket.Accept(rw, r, nil)
+			if err != nil {
+				return
+			}
+			defer c.CloseNow()
+			sending <- c
+			message := bytes.Repeat([]byte("y"), 100_000)
+			for c.Write(r.Context(), websocket.MessageBinary, message) == nil {
+			}
+		default:
+			socketEcho(rw, r)
+		}
+	})).grant.Hosts[0]
+	idle := w.open(t, host)
+	say(t, idle, []byte("x"))
+	busy, _, err := websocket.Dial(t.Context(), "wss://"+host+"/busy", &websocket.DialOptions{HTTPClient: w.client("h1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.CloseNow()
+	busy.SetReadLimit(-1)
+	<-sending
+	slow := make(chan string)
+	go func() {
+		_, body, _ := get(t, w.client("h2"), "https://"+host+"/slow")
+		slow <- body
+	}()
+	within(t, "the slow request", begun)
+
+	down := make(chan struct{})
+	go func() {
+		defer close(down)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		w.Shutdown(ctx)
+	}()
+	if _, _, err := idle.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusServiceRestart {
+		t.Errorf("the idle WebSocket ended with %v; want 1012", err)
+	}
+	for {
+		_, message, err := busy.Read(t.Context())
+		if err == nil {
+			if len(message) != 100_000 {
+				t.Errorf("a message of %d bytes", len(message))
+			}
+			continue
+		}
+		if websocket.CloseStatus(err) != websocket.StatusServiceRestart {
+			t.Errorf("the busy WebSocket ended with %v; want 1012", err)
+		}
+		break
+	}
+	close(finish)
+	if body := within(t, "the slow answer", slow); body != "done" {
+		t.Errorf("the request under way got %q", body)
+	}
+	within(t, "the shutdown", down)
+}
+
+// TestHalfClose: an upgraded connection's directions end one by one.
+func TestHalfClose(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		c, buffered, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\nhello,")
+		all, _ := io.ReadAll(buffered)
+		fmt.Fprintf(c, "%s!", strings.ToUpper(string(all)))
+	})).grant.Hosts[0]
+	c := w.dial(host)
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\nearly", host)
+	from := bufio.NewReader(c)
+	res, err := http.ReadResponse(from, nil)
+	if err != nil || res.StatusCode != 101 {
+		t.Fatalf("%v, %v", res, err)
+	}
+	fmt.Fprint(c, " late")
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(from)
+	if string(all) != "hello,EARLY LATE!" || err != nil {
+		t.Errorf("read %q, %v", all, err)
+	}
+}
+
+// TestUnwantedSwitch: an agent that changes the protocol unasked does not get
+// hold of the connection.
+func TestUnwantedSwitch(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if c, _, err := http.NewResponseController(rw).Hijack(); err == nil {
+			fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+			c.Close()
+		}
+	})).grant.Hosts[0]
+	for _, fields := range [][]string{nil, {"Connection", "Upgrade", "Upgrade", "websocket"}, {"Connection", "Upgrade", "Upgrade", "h2c"}} {
+		if status, _, _ := get(t, w.client("h1"), "https://"+host+"/", fields...); status != http.StatusBadGateway {
+			t.Errorf("with %q: status %d, want 502", fields, status)
+		}
+	}
+}
+
+// TestFrameBoundaries compares with a reference that is told the lengths.
+func TestFrameBoundaries(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var wire bytes.Buffer
+		ends := map[int]bool{0: true}
+		for range 5 {
+			size := []int{0, 1, 125, 126, 127, 65535, 65536}[random.IntN(7)]
+			masked := random.IntN(2) == 1
+			wire.Write(frameOf(size, masked))
+			ends[wire.Len()] = true
+		}
+		var f frames
+		for at, bytes := 0, wire.Bytes(); at < len(bytes); {
+			n := min(1+random.IntN(40000), len(bytes)-at)
+			taken := f.advance(bytes[at : at+n])
+			for i := at + 1; i < at+taken; i++ {
+				if ends[i] {
+					t.Fatalf("a frame ends at %d, inside of %d to %d", i, at, at+taken)
+				}
+			}
+			at += taken
+			if f.atBoundary() != ends[at] || taken < n && !ends[at] {
+				t.Fatalf("at %d: boundary %v, want %v", at, f.atBoundary(), ends[at])
+			}
+		}
+	}
+}
+
+func frameOf(size int, masked bool) []byte {
+	mask := byte(0)
+	if masked {
+		mask = 0x80
+	}
+	frame := []byte{0x82}
+	switch {
+	case size < 126:
+		frame = append(frame, mask|byte(size))
+	case size < 1<<16:
+		frame = append(frame, mask|126, byte(size>>8), byte(size))
+	default:
+		frame = append(frame, mask|127, 0, 0, 0, 0, byte(size>>24), byte(size>>16), byte(size>>8), byte(size))
+	}
+	if masked {
+		frame = append(frame, 1, 2, 3, 4)
+	}
+	return append(frame, make([]byte, size)...)
+}
+
+// TestStuckVisitor: a visitor who does not read cannot hold a restart up.
+func TestStuckVisitor(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	agentEnd, pipeEnd := net.Pipe()
+	defer agentEnd.Close()
+	s := &switched{visitor: near, pipe: testPipe{pipeEnd}, done: make(chan struct{})}
+	s.frames = &frameWriter{dst: near}
+	r := &Relay{switched: map[*switched]struct{}{}}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		s.run(r, near, pipeEnd)
+	}()
+	if _, err := agentEnd.Write(frameOf(10, false)); err != nil { // nobody reads it at far
+		t.Fatal(err)
+	}
+	r.restart()
+	select {
+	case <-over:
+	case <-time.After(patience):
+		t.Fatal("still there")
+	}
+}
+
+type testPipe struct{ net.Conn }
+
+func (p testPipe) CloseWrite() error { return nil }
+func (p testPipe) Reset()            { p.Close() }

@@ -1,0 +1,204 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// agentPath, on the domain itself, is where agents open a WebSocket when only
+// HTTPS passes.
+const agentPath = "/.well-known/devproxy/agent"
+
+// visit is one request of a visitor.
+type visit struct {
+	relay   *Relay
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	conn    *conn
+	at      authority
+	start   time.Time
+
+	status    int
+	in, out   int64 // bytes of the bodies
+	claimed   *claimed
+	fault     error // why the relay answered itself, or broke off
+	agentLane bool  // an agent's WebSocket: nobody's visit
+}
+
+// visit answers one request: it is the server's handler.
+func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
+	if !r.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer r.group.Done()
+	v := &visit{relay: r, w: w, r: req, control: http.NewResponseController(w), conn: connOf(req.Context()), start: time.Now()}
+	defer v.record() // also when the handler ends with http.ErrAbortHandler
+	if req.ProtoMajor == 1 {
+		// The last bytes of a response are written after the handler has returned.
+		defer func() { v.writeBy(r.stall()) }()
+	}
+	if r.leaving() {
+		w.Header().Set("Connection", "close") // HTTP/2: GOAWAY (net/http)
+	}
+	if refused, ok := v.refuse(); ok {
+		v.answer(refused)
+		return
+	}
+	if v.at.name == r.opts.Domain {
+		v.serveDomain()
+		return
+	}
+	if err := v.forward(); err != nil {
+		v.failed(err)
+	}
+}
+
+// enter counts a visit that Close waits for; false when it is closed.
+func (r *Relay) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.group.Add(1)
+	}
+	return !r.closed
+}
+
+// refuse says what is wrong with a request before anybody is asked.
+func (v *visit) refuse() (page, bool) {
+	if !v.conn.from.limiter.Allow() {
+		v.relay.metrics.limited.WithLabelValues("requests").Inc()
+		return page{Status: http.StatusTooManyRequests, Kind: "client", Title: "These are too many requests at once.", Retry: time.Second}, true
+	}
+	at, ok := readAuthority(v.r.Host, "https")
+	v.at = at
+	switch {
+	case !ok:
+		return page{Status: http.StatusBadRequest, Kind: "client", Title: "This is no name of a host."}, true
+	case at.name != v.relay.opts.Domain && !below(at.name, v.relay.opts.Domain):
+		return page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name is not served here."}, true
+	case !v.conn.covers(at.name):
+		// A browser that took the connection for this name's opens another one
+		// (RFC 9110 section 15.5.20).
+		return page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name needs a connection of its own."}, true
+	case v.r.ProtoMajor == 2 && v.r.TLS.NegotiatedProtocol != "h2":
+		// net/http lets HTTP/1's parser read "PRI * HTTP/2.0".
+		return page{Status: http.StatusHTTPVersionNotSupported, Kind: "client", Title: "This connection speaks HTTP/1.1."}, true
+	case v.r.Method == http.MethodConnect:
+		return page{Status: http.StatusMethodNotAllowed, Kind: "client", Title: "This is no proxy."}, true
+	case !isTarget(v.target()):
+		return page{Status: http.StatusBadRequest, Kind: "client", Title: "The address holds a space or a control character."}, true
+	}
+	if most := v.relay.opts.Limits.BodyBytes; most > 0 {
+		if v.r.ContentLength > most {
+			return pageOf(&http.MaxBytesError{Limit: most}), true
+		}
+		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, most)
+	}
+	return page{}, false
+}
+
+// target is the request target in origin-form, byte for byte as it came
+// (RFC 9112 section 3.2.1).
+func (v *visit) target() string {
+	target := v.r.RequestURI
+	if target == "*" || strings.HasPrefix(target, "/") {
+		return target
+	}
+	// Absolute-form: what follows the authority.
+	_, rest, _ := strings.Cut(target, "://")
+	if at := strings.IndexAny(rest, "/?"); at >= 0 && rest[at] == '/' {
+		return rest[at:]
+	} else if at >= 0 {
+		return "/" + rest[at:]
+	}
+	return "/"
+}
+
+// isTarget is whether target can stand in a request line: HTTP/2 lets a space
+// through, which would end it (RFC 9112 section 3).
+func isTarget(target string) bool {
+	for i := range len(target) {
+		if target[i] <= ' ' || target[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// serveDomain answers on the relay's own name.
+func (v *visit) serveDomain() {
+	if v.r.URL.Path == agentPath {
+		v.serveAgent()
+		return
+	}
+	v.answer(page{Status: http.StatusNotFound, Kind: "client", Title: "Nothing is shared here.",
+		Lead: "This server carries links of `devproxy share`; each has a name of its own below " + v.relay.opts.Domain + "."})
+}
+
+// answer sends a page of the relay's own.
+func (v *visit) answer(p page) {
+	v.status = p.Status
+	_ = v.bounded(func() error {
+		p.write(v.w, v.r)
+		return nil
+	})
+}
+
+// failed ends a visit that was not answered to its end.
+func (v *visit) failed(err error) {
+	v.fault = err
+	switch {
+	case v.status != 0:
+		panic(http.ErrAbortHandler) // the visitor must not take it for complete
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The visitor's body has stalled, which ended the context too.
+	case v.r.Context().Err() != nil || errors.Is(err, context.Canceled):
+		v.status = statusGone
+		panic(http.ErrAbortHandler)
+	}
+	v.relay.log.Debug("not forwarded", "host", masked(v.at.name), "error", err)
+	v.answer(pageOf(err))
+}
+
+// statusGone is recorded for a visitor who left before the answer; nobody is
+// sent it. nginx made the number known.
+const statusGone = 499
+
+// bounded has write written before the visitor counts as stalled. HTTP/2 ends
+// a stream whose deadline passes while it rests, so there is none in between.
+func (v *visit) bounded(write func() error) error {
+	v.writeBy(v.relay.stall())
+	defer v.writeBy(time.Time{})
+	return write()
+}
+
+// stall is when what does not move from now on has stalled.
+func (r *Relay) stall() time.Time { return time.Now().Add(r.opts.Limits.StallTimeout) }
+
+// writeBy bounds the next write; errors mean that there is no connection any
+// more, which the write will tell.
+func (v *visit) writeBy(at time.Time) { _ = v.control.SetWriteDeadline(at) }
+
+func (v *visit) readBy(at time.Time) { _ = v.control.SetReadDeadline(at) }
+
+// brokenError is an exchange that broke off on the agent's side.
+type brokenError struct {
+	err error
+	// answered is that the response had begun.
+	answered bool
+}
+
+func (e *brokenError) Error() string {
+	if e.answered {
+		return fmt.Sprintf("the response broke off: %v", e.err)
+	}
+	return fmt.Sprintf("no response came: %v", e.err)
+}
+
+func (e *brokenError) Unwrap() error { return e.err }
