@@ -20,6 +20,7 @@ type exchange struct {
 	w          *responseWriter
 	start      time.Time
 
+	visit  *visit         // nil for a local request
 	route  *plan.Route    // nil until one matched
 	report forward.Report // filled in when an upstream was asked
 	page   string         // which page of devproxy's own was shown
@@ -27,8 +28,8 @@ type exchange struct {
 	own    bool           // answered for devproxy's own pages: not recorded
 }
 
-func (s *Server) open(w http.ResponseWriter) *exchange {
-	return &exchange{generation: s.current.Load(), w: &responseWriter{ResponseWriter: w}, start: time.Now()}
+func (s *Server) open(w http.ResponseWriter, r *http.Request) *exchange {
+	return &exchange{generation: s.current.Load(), w: &responseWriter{ResponseWriter: w}, start: time.Now(), visit: newVisit(r)}
 }
 
 // close records the exchange.
@@ -43,6 +44,9 @@ func (s *Server) close(x *exchange, r *http.Request) {
 		Generation: x.generation.number,
 		Upstream:   x.report.Member, Held: x.report.Held, Resent: x.report.Resent, Upgrade: x.report.Upgrade,
 		Page: x.page,
+	}
+	if x.visit != nil {
+		x.visit.record(&record, r)
 	}
 	switch {
 	case record.Status != 0:

@@ -35,6 +35,10 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 	}
 	x.w.fields = nil // a route's policy is not this page's
 	p := s.page(x, r)
+	if x.visit != nil {
+		x.visit.publish(x, r)
+		p = visitorPage(p)
+	}
 	if p.Status == http.StatusBadRequest || isRefusal(x.err) {
 		// Whoever sends what two programs read differently gets no second try
 		// on this connection.
@@ -112,6 +116,8 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		return page.Page{Status: http.StatusInternalServerError, Title: "This file cannot be read.", Lead: sentence(unreadable.Error()), Quote: quote(x.route.Source)}
 	case errors.Is(err, errStopping):
 		return page.Page{Status: http.StatusServiceUnavailable, Title: "devproxy is stopping.", RetryAfter: 1}
+	case errors.Is(err, errHidden):
+		return page.Page{Status: http.StatusNotFound, Title: sentence(err.Error())}
 	case errors.As(err, &ownPath):
 		return page.Page{Status: http.StatusNotFound, Title: sentence(ownPath.Error())}
 	default:

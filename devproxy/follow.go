@@ -41,6 +41,8 @@ type Save struct {
 	Err error
 	// Applied is what changed; nil when nothing was applied.
 	Applied *Applied
+	// Plan is what was applied, nil when nothing was.
+	Plan *plan.Plan
 }
 
 // Rejected reports whether the save changed nothing because of a mistake.
@@ -64,7 +66,7 @@ func (p *Project) Apply() (save Save) {
 		save.Err = err
 		return save
 	}
-	save.Applied = &applied
+	save.Applied, save.Plan = &applied, built
 	return save
 }
 

@@ -26,6 +26,12 @@ func (s *Server) serveOwn(x *exchange, r *http.Request) error {
 	if r.URL.Path != statePath {
 		return &ownPathError{r.URL.Path}
 	}
+	return s.serveState(x, r)
+}
+
+// serveState tells a waiting page whether it may reload.
+func (s *Server) serveState(x *exchange, r *http.Request) error {
+	x.own = true
 	header := x.w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("Cache-Control", "no-store")

@@ -13,6 +13,8 @@ type responseWriter struct {
 	status int           // the final status; 0 while there is none
 	bytes  int64         // of the body
 	fields []plan.Header // what the route sets and removes, last
+	// outward makes a head public, after all else; nil leaves it as it is.
+	outward func(header http.Header, status int)
 }
 
 // Unwrap is what http.ResponseController looks for.
@@ -26,6 +28,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	if status >= 200 {
 		setHeaders(w.Header(), w.fields)
+	}
+	if w.outward != nil {
+		w.outward(w.Header(), status)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -18,12 +18,20 @@ func (s *Server) serve(x *exchange, r *http.Request) error {
 	if refusal, ok := listen.Refused(r); ok {
 		return refusal
 	}
+	if x.visit != nil {
+		return s.serveVisitor(x, r)
+	}
 	if conn := listen.FromContext(r.Context()); !conn.TLS && (conn.PlainOnTLS || !s.listening.Load().ServePlain) {
 		return s.redirectToHTTPS(x, r)
 	}
 	if strings.HasPrefix(r.URL.Path, ownPaths) {
 		return s.serveOwn(x, r)
 	}
+	return s.serveRoute(x, r)
+}
+
+// serveRoute has the route of r answer it.
+func (s *Server) serveRoute(x *exchange, r *http.Request) error {
 	for {
 		match, err := x.generation.plan.Match(request(r))
 		if err != nil {
@@ -51,6 +59,9 @@ func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
 	case *plan.Upstream:
 		return s.forward(x, r, match, a)
 	case *plan.Files:
+		if err := x.visit.guard(filesPath(match)); err != nil {
+			return err
+		}
 		return answer.Files(x.w, r, a, filesPath(match))
 	case *plan.Redirect:
 		return answer.Redirect(x.w, r, a, match.Rest)
@@ -80,12 +91,17 @@ func setHeaders(to http.Header, fields []plan.Header) {
 }
 
 func (s *Server) forward(x *exchange, r *http.Request, match plan.Match, spec *plan.Upstream) error {
-	return x.generation.upstream(spec).Forward(x.w, r, forward.Exchange{
-		Match:  match,
-		Target: match.Target(rawPath(r)),
-		Scheme: scheme(r),
-		Report: &x.report,
-	})
+	target := match.Target(rawPath(r))
+	if err := x.visit.guard(target); err != nil {
+		return err
+	}
+	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Report: &x.report}
+	if v := x.visit; v != nil {
+		out.Visitor, out.PublicHost = v.visitor.Addr.Addr(), v.visitor.Host
+		out.Over = v.streams
+		out.Switched = func(header http.Header) { x.w.outward(header, http.StatusSwitchingProtocols) }
+	}
+	return x.generation.upstream(spec).Forward(x.w, r, out)
 }
 
 // request is what the plan matches r by.

@@ -84,7 +84,7 @@ func New(opts Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.inFlight.Add(1)
 	defer s.inFlight.Add(-1)
-	x := s.open(w)
+	x := s.open(w, r)
 	defer s.close(x, r)
 	if x.err = s.serve(x, r); x.err != nil {
 		s.fail(x, r)

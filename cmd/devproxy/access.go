@@ -28,11 +28,16 @@ type accessLog struct {
 	oneHost bool // there is no need to name it
 
 	folded      int
+	visitors    bool      // the folded assets were visitors'
 	first, last time.Time // of the folded assets: the first's start, the last's end
 }
 
 func (a *accessLog) add(x inspect.Exchange) {
 	if !a.verbose && isAsset(x) {
+		if visitor := x.Share != ""; visitor != a.visitors {
+			a.flush()
+			a.visitors = visitor
+		}
 		if a.folded == 0 {
 			a.first = x.Start
 		}
@@ -50,6 +55,9 @@ func (a *accessLog) flush() {
 		return
 	}
 	text := fmt.Sprintf("          + %s, %s", count(a.folded, "asset"), short(a.last.Sub(a.first)))
+	if a.visitors {
+		text += "  visitor"
+	}
 	fmt.Fprintln(a.streams.Err, a.streams.dim(text))
 	a.folded = 0
 }
@@ -61,7 +69,16 @@ func (a *accessLog) flushQuiet(now time.Time) {
 	}
 }
 
+// line is one exchange. What came through a share is marked as a visitor's.
 func (a *accessLog) line(x inspect.Exchange) string {
+	line := a.outcome(x)
+	if x.Share != "" {
+		line += a.streams.style("35", strings.TrimRight("  visitor "+x.Visitor, " "))
+	}
+	return line
+}
+
+func (a *accessLog) outcome(x inspect.Exchange) string {
 	s := a.streams
 	target := printable(x.Target)
 	if !a.oneHost {

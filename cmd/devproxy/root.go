@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -44,6 +45,7 @@ func newRootCmd(s *streams) *cobra.Command {
 	})
 	root.AddCommand(
 		newUpCmd(s),
+		newShareCmd(s),
 		newCheckCmd(s),
 		newFmtCmd(s),
 		newExplainCmd(s),
@@ -52,6 +54,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		newEnvCmd(s),
 		newStatusCmd(s),
 		newDownCmd(s),
+		newRelayCmd(s),
 		newVersionCmd(s),
 	)
 	for _, cmd := range root.Commands() {
@@ -77,14 +80,29 @@ const welcome = `One file gives your dev servers one trusted https address.
 
   devproxy up       serve it; every save applies
   devproxy trust    make this machine's browsers accept it
+  devproxy share    publish it under a link
   devproxy check    report every mistake in the Proxyfile
   devproxy explain  say which route answers a URL
 `
 
 func unknownVerb(cmd *cobra.Command, verb string) error {
 	fix := "devproxy --help"
-	if near := cmd.SuggestionsFor(verb); len(near) > 0 {
-		fix = "did you mean: devproxy " + near[0]
+	if near := meantVerb(cmd, verb); near != "" {
+		fix = "did you mean: devproxy " + near
 	}
 	return usagef(fix, "there is no verb %q", verb)
+}
+
+// meantVerb is the verb that another tool calls so, else the one that is
+// spelled nearly so; empty when there is none.
+func meantVerb(root *cobra.Command, verb string) string {
+	for _, cmd := range root.Commands() {
+		if slices.Contains(cmd.SuggestFor, verb) {
+			return cmd.Name()
+		}
+	}
+	if near := root.SuggestionsFor(verb); len(near) > 0 {
+		return near[0]
+	}
+	return ""
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/devproxy/devproxy/devproxy/control"
 )
 
 // scriptPatience bounds what a transcript waits for; only a failing one waits
@@ -73,5 +75,26 @@ func scriptHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if len(args) == 3 && !regexp.MustCompile("(?m)"+args[2]).Match(body) {
 		ts.Fatalf("%s does not match:\n%s", args[2], body)
+	}
+}
+
+// scriptShare is `share OP [STATE]`: it asks the instance of the current folder
+// for what a key of its terminal does, and wants the share to stand so then.
+func scriptShare(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: share OP [STATE]")
+	}
+	runtimeDir, err := control.RuntimeDir(ts.Getenv)
+	ts.Check(err)
+	client, err := control.Dial(runtimeDir, ts.MkAbs("."))
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
+	defer cancel()
+	got, err := client.Share(ctx, control.ShareRequest{Op: args[0], For: oneMore})
+	if (err != nil) != neg {
+		ts.Fatalf("share %s: %v", args[0], err)
+	}
+	if len(args) == 2 && got.State != args[1] {
+		ts.Fatalf("share %s: the share is %s, want %s", args[0], got.State, args[1])
 	}
 }

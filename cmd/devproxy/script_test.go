@@ -38,6 +38,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"waitfor": scriptWaitfor,
 			"httpget": scriptHTTPGet,
+			"share":   scriptShare,
 		},
 	})
 }

@@ -62,6 +62,7 @@ func printStatus(s *streams, status control.Status, asJSON bool) error {
 		return nil
 	}
 	printHosts(s, status.Hosts)
+	printShareStatus(s, status.Share)
 	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
 	if status.Rejected != nil {
 		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
@@ -112,20 +113,27 @@ func elsewhere(runtimeDir string) string {
 // dialInstance finds what runs for the folder of the Proxyfile that the flags
 // name, or for the folder itself, where `up PORT` needs no Proxyfile.
 func dialInstance(file fileFlags) (*control.Client, error) {
-	folder, err := filepath.Abs(file.Dir)
-	if err != nil {
-		return nil, failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
-	}
-	if path, _, err := file.find(); err == nil {
-		folder = filepath.Dir(path)
-	}
-	runtimeDir, err := control.RuntimeDir(os.Getenv)
-	if err != nil {
-		return nil, err
-	}
-	client, err := control.Dial(runtimeDir, folder)
+	client, folder, runtimeDir, err := findInstance(file)
 	if errors.Is(err, control.ErrNotRunning) {
 		return nil, failf("devproxy up"+elsewhere(runtimeDir), "nothing runs in %s", devproxy.Home(folder))
 	}
 	return client, err
+}
+
+// findInstance is dialInstance for whoever goes on without one: the error is
+// control.ErrNotRunning then.
+func findInstance(file fileFlags) (client *control.Client, folder, runtimeDir string, err error) {
+	folder, err = filepath.Abs(file.Dir)
+	if err != nil {
+		return nil, "", "", failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+	}
+	if path, _, err := file.find(); err == nil {
+		folder = filepath.Dir(path)
+	}
+	runtimeDir, err = control.RuntimeDir(os.Getenv)
+	if err != nil {
+		return nil, folder, "", err
+	}
+	client, err = control.Dial(runtimeDir, folder)
+	return client, folder, runtimeDir, err
 }

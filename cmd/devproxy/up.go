@@ -20,6 +20,10 @@ type upOptions struct {
 	https, http    string
 	json           bool
 	verbose, quiet bool
+
+	share bool // from the beginning
+	shareFlags
+	shareHosts []string // none: those of the Proxyfile
 }
 
 func newUpCmd(s *streams) *cobra.Command {
@@ -32,8 +36,11 @@ Ctrl-C stops: requests in flight finish, a second Ctrl-C cuts them off.
 
 With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port.
 
---json prints one object a line: ready, applied, rejected, failed, stopped.`,
+--share publishes it under a link too, as devproxy share does.
+
+--json prints one object a line: ready, applied, rejected, shared, unshared, failed, stopped.`,
 		Example: `  devproxy up
+  devproxy up --share
   devproxy up 5173
   devproxy up --https :8443 --http :8080
   devproxy up --json`,
@@ -50,6 +57,13 @@ With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port.
 			return runUp(ctx, s, opts, args)
 		},
 	}
+	cmd.Flags().BoolVar(&opts.share, "share", false, "publish it under a link")
+	addUpFlags(cmd, &opts)
+	return cmd
+}
+
+// addUpFlags are the flags of whatever may serve a Proxyfile.
+func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 	addFileFlags(cmd, &opts.file)
 	flags := cmd.Flags()
 	flags.StringVar(&opts.https, "https", "", "address for HTTPS, never replaced by another: :8443, 127.0.0.1:8443, :0")
@@ -57,7 +71,7 @@ With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port.
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
 	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "print every request")
 	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "print no requests")
-	return cmd
+	addShareFlags(cmd, &opts.shareFlags)
 }
 
 // source is where a project's plan comes from: a Proxyfile, or a port.
@@ -93,9 +107,20 @@ func findSource(opts upOptions, args []string) (source, error) {
 }
 
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
+	if !opts.share && (opts.relay != "" || opts.lasts != 0) {
+		return usagef("devproxy up --share", "--relay and --for are about a share, and none is asked for")
+	}
+	if err := opts.check(); err != nil {
+		return err
+	}
 	src, err := findSource(opts, args)
 	if err != nil {
 		return err
+	}
+	if opts.share {
+		if err := checkRelay(opts, src); err != nil {
+			return err
+		}
 	}
 	in, err := openInstance(ctx, s, opts, src)
 	if err != nil {

@@ -40,6 +40,12 @@ type instance struct {
 	told    []netip.AddrPort // what the user was last told; the loop's
 	server  *devproxy.Server
 	project devproxy.Project
+	sharing *sharing // nil until run
+	shown   bool     // a link has worked; the loop's
+
+	shares   chan shareEvent
+	loopOver chan struct{} // closed when nobody reads shares any more
+	tasks    errgroup.Group
 
 	exchanges *inspect.Subscription
 	states    chan devproxy.StateChange
@@ -50,12 +56,19 @@ type instance struct {
 // stateBuffer is how many changes of upstreams may wait to be printed.
 const stateBuffer = 64
 
+// shareBuffer is how much may happen to the share before the loop begins, or
+// while it is busy.
+const shareBuffer = 16
+
 // exchangeBuffer is how many exchanges may wait to be printed: a burst of a
 // large page's modules.
 const exchangeBuffer = 4096
 
 func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
-	in := &instance{opts: opts, source: src, started: time.Now(), states: make(chan devproxy.StateChange, stateBuffer)}
+	in := &instance{
+		opts: opts, source: src, started: time.Now(), states: make(chan devproxy.StateChange, stateBuffer),
+		shares: make(chan shareEvent, shareBuffer), loopOver: make(chan struct{}),
+	}
 	in.report = newUpReport(s, opts, src)
 	in.log = slog.New(slog.DiscardHandler)
 	if opts.verbose && !opts.json {
@@ -241,8 +254,10 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	defer stop()
 	serving, stopServing := context.WithCancel(context.Background())
 	defer stopServing()
+	if err := in.openSharing(first.Plan); err != nil {
+		return err
+	}
 
-	var group errgroup.Group
 	served := make(chan error, 1)
 	go func() {
 		defer stop() // a server that ends by itself ends all
@@ -250,20 +265,26 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	}()
 	saves := make(chan devproxy.Save)
 	notes := make(chan string)
-	group.Go(func() error {
+	in.tasks.Go(func() error {
 		in.project.Follow(ctx, first, sendTo(ctx, saves), sendTo(ctx, notes))
 		return nil
 	})
 	state := &status{instance: in}
-	group.Go(func() error {
+	in.tasks.Go(func() error {
 		defer stop()
-		return in.lock.Serve(ctx, control.Handler(state.now, stop))
+		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: state.now, Down: stop, Share: in.sharing.do}))
 	})
+	in.tasks.Go(func() error { in.sharing.run(ctx); return nil })
 
-	in.ready(ctx, first, state)
-	in.forgetStates()
-	in.loop(ctx, stop, saves, notes, state)
-	return errors.Join(in.drain(stopServing, served), group.Wait())
+	failed := in.shareFirst(ctx)
+	if failed == nil {
+		in.ready(ctx, first, state)
+		in.forgetStates()
+		failed = in.loop(ctx, stop, saves, notes, state)
+	}
+	stop()
+	close(in.loopOver)
+	return errors.Join(failed, in.drain(stopServing, served), in.tasks.Wait())
 }
 
 // ready tells where everything is served.

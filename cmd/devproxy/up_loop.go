@@ -15,8 +15,9 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// loop prints what happens, in one goroutine, until ctx ends.
-func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy.Save, notes <-chan string, state *status) {
+// loop prints what happens, in one goroutine, until ctx ends. The error is a
+// share's that was asked for and cannot be.
+func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy.Save, notes <-chan string, state *status) error {
 	keys, restore := in.report.keys()
 	defer restore()
 	fold := time.NewTicker(foldEvery)
@@ -24,7 +25,7 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case save := <-saves:
 			in.saved(ctx, save, state)
 		case text := <-notes:
@@ -40,7 +41,11 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 				keys = nil
 				continue
 			}
-			in.pressed(key, stop, state)
+			in.pressed(ctx, key, stop, state)
+		case event := <-in.shares:
+			if err := in.shareChanged(event); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -49,6 +54,9 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 // nothing to tell.
 func (in *instance) saved(ctx context.Context, save devproxy.Save, state *status) {
 	state.saved(save)
+	if !save.Rejected() {
+		in.sharing.follow(save.Plan)
+	}
 	switch {
 	case save.Rejected():
 		in.report.rejected(save, true)
@@ -61,7 +69,14 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save, state *status
 }
 
 // pressed acts on a key of the last line of the banner.
-func (in *instance) pressed(key byte, stop func(), state *status) {
+func (in *instance) pressed(ctx context.Context, key byte, stop func(), state *status) {
+	if request, ok := shareRequestOf(key); ok {
+		if request.Op == control.OpStart {
+			request = in.opts.request(in.opts.shareHosts)
+		}
+		in.askShare(ctx, request)
+		return
+	}
 	switch key {
 	case 'q', 'Q', 4: // Ctrl-D ends the input
 		stop()
@@ -82,15 +97,27 @@ func (in *instance) drain(stopServing func(), served <-chan error) error {
 	streams, requests := in.server.Streams(), in.server.InFlight()
 	in.report.stopping(requests - streams)
 	stopServing()
+	ended := make(chan error, 1)
+	go func() {
+		err := <-served
+		<-in.sharing.done // its visitors' requests too
+		ended <- err
+	}()
 	select {
-	case err := <-served:
-		in.report.stopped(requests-streams, streams)
+	case err := <-ended:
+		in.stopped(requests-streams, streams)
 		return err
 	case <-again:
 		in.server.Close()
-		in.report.stopped(0, streams)
-		return <-served
+		err := <-ended
+		in.stopped(0, streams)
+		return err
 	}
+}
+
+// stopped tells how it ended, for the link too.
+func (in *instance) stopped(requests, sockets int) {
+	in.report.stopped(requests, sockets, in.sharing.now())
 }
 
 // status is what the running instance says of itself.
@@ -142,6 +169,9 @@ func (st *status) now() control.Status {
 	}
 	for _, host := range answer.Hosts {
 		answer.URLs = append(answer.URLs, host.URL)
+	}
+	if share := in.sharing.now(); share.State != control.ShareNone {
+		answer.Share = &share
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()

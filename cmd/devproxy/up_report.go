@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy"
@@ -35,8 +36,10 @@ type upReport interface {
 	// idle is called now and then, for lines that wait for more.
 	idle()
 	note(text string)
+	share(event shareEvent)
 	stopping(requests int)
-	stopped(requests, sockets int)
+	// stopped is the end; share is how the share stood last.
+	stopped(requests, sockets int, share control.Share)
 	// keys are what a person types; nil without a terminal.
 	keys() (keys <-chan byte, restore func())
 }
@@ -45,7 +48,10 @@ func newUpReport(s *streams, opts upOptions, src source) upReport {
 	if opts.json {
 		return &upJSON{streams: s}
 	}
-	return &upText{streams: s, opts: opts, source: src, access: accessLog{streams: s, verbose: opts.verbose}}
+	return &upText{
+		streams: s, opts: opts, source: src, access: accessLog{streams: s, verbose: opts.verbose},
+		shares: shareText{streams: s, keys: s.InTTY && s.OutTTY},
+	}
 }
 
 // upJSON prints the events of the command line's contract.
@@ -118,7 +124,12 @@ func (j *upJSON) rejected(save devproxy.Save, _ bool) {
 	j.print(event)
 }
 
-func (j *upJSON) stopped(requests, sockets int) {
+func (j *upJSON) share(e shareEvent) { shareJSON{j.streams}.tell(e) }
+
+func (j *upJSON) stopped(requests, sockets int, share control.Share) {
+	if share.State == control.ShareAsleep {
+		j.share(shareEvent{kind: shareOver, share: share})
+	}
 	j.print(struct {
 		Event    string `json:"event"`
 		Requests int    `json:"requests"`
@@ -151,6 +162,7 @@ type upText struct {
 	opts    upOptions
 	source  source
 	access  accessLog
+	shares  shareText
 	good    time.Time // when the plan that is served was read
 }
 
@@ -168,6 +180,9 @@ func (t *upText) ready(b banner) {
 	keys := ""
 	if t.streams.InTTY && t.streams.OutTTY {
 		keys = "o open · q quit"
+		if !t.opts.share {
+			keys = "s share · " + keys
+		}
 	}
 	switch {
 	case t.source.name != "" && keys != "":
@@ -270,11 +285,23 @@ func (t *upText) stopping(requests int) {
 	}
 }
 
-func (t *upText) stopped(requests, sockets int) {
+func (t *upText) share(e shareEvent) {
 	t.access.flush()
-	text := "stopped"
+	t.shares.tell(e)
+}
+
+func (t *upText) stopped(requests, sockets int, share control.Share) {
+	t.access.flush()
+	var parts []string
 	if requests > 0 || sockets > 0 {
-		text += fmt.Sprintf(": %s finished, %s closed", count(requests, "request"), count(sockets, "socket"))
+		parts = append(parts, count(requests, "request")+" finished", count(sockets, "socket")+" closed")
+	}
+	if share.State == control.ShareAsleep {
+		parts = append(parts, "link asleep")
+	}
+	text := "stopped"
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
 	}
 	fmt.Fprintln(t.streams.Err, text)
 }

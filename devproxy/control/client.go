@@ -109,28 +109,37 @@ func (c *Client) Down(ctx context.Context) error {
 }
 
 func (c *Client) ask(ctx context.Context, method, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://devproxy"+path, http.NoBody)
+	status, body, err := c.send(ctx, method, path, http.NoBody)
+	if err == nil && status >= http.StatusMultipleChoices {
+		err = fmt.Errorf("the devproxy that runs here%s answered %d %s to %s", c.pid(), status, http.StatusText(status), path)
+	}
+	return body, err
+}
+
+// send asks one question and gives the answer, whatever its status.
+func (c *Client) send(ctx context.Context, method, path string, question io.Reader) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://devproxy"+path, question)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	req.Header.Set(protocolField, protocol)
 	res, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, refused) {
+		return 0, nil, fmt.Errorf("the devproxy that ran here%s has ended: %w", c.pid(), ErrNotRunning)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the devproxy that runs here%s does not answer: %w", c.pid(), err)
+		return 0, nil, fmt.Errorf("the devproxy that runs here%s does not answer: %w", c.pid(), err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("the devproxy that runs here%s broke off its answer: %w", c.pid(), err)
+		return 0, nil, fmt.Errorf("the devproxy that runs here%s broke off its answer: %w", c.pid(), err)
 	}
 	// Stopping is asked of any version.
-	if spoken := res.Header.Get(protocolField); spoken != protocol && method == http.MethodGet {
-		return nil, fmt.Errorf("the devproxy that runs here%s is another version: it speaks control protocol %q, this one %q; stop it with devproxy down and start it again", c.pid(), spoken, protocol)
+	if spoken := res.Header.Get(protocolField); spoken != protocol && path != downPath {
+		return 0, nil, fmt.Errorf("the devproxy that runs here%s is another version: it speaks control protocol %q, this one %q; stop it with devproxy down and start it again", c.pid(), spoken, protocol)
 	}
-	if res.StatusCode >= http.StatusMultipleChoices {
-		return nil, fmt.Errorf("the devproxy that runs here%s answered %s to %s", c.pid(), res.Status, path)
-	}
-	return body, nil
+	return res.StatusCode, answer, nil
 }
 
 // pid is for error texts.

@@ -43,7 +43,7 @@ func TestTheJSONOfStatusIsStable(t *testing.T) {
 		`"urls":["https://shop.localhost:8443"],"https":"127.0.0.1:8443","http":"127.0.0.1:8080",` +
 		`"hosts":[{"name":"shop.localhost","url":"https://shop.localhost:8443","file":"Proxyfile","line":1,` +
 		`"routes":[{"path":"/","upstream":":5173","state":"waiting","detail":"refused"}]}],"streams":2,` +
-		`"rejected":{"at":"2026-01-02T03:05:00Z","error":"no","diagnostics":[{"severity":"error"}]}}`
+		`"rejected":{"at":"2026-01-02T03:05:00Z","error":"no","diagnostics":[{"severity":"error"}]},"share":null}`
 	status := sample("/shop")
 	status.PID = 1
 	got, err := json.Marshal(status)
@@ -79,7 +79,7 @@ func TestDownGivesUpWhenItsContextEnds(t *testing.T) {
 	served := make(chan error)
 	asked := make(chan struct{})
 	go func() {
-		served <- in.Serve(ctx, Handler(func() Status { return Status{} }, func() { close(asked) }))
+		served <- in.Serve(ctx, Handler(Verbs{Down: func() { close(asked) }}))
 	}()
 	eventually(t, "it serves", func() bool { _, err := Dial(dir, folder); return err == nil })
 	client, err := Dial(dir, folder)

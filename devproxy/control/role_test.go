@@ -50,7 +50,7 @@ func runUp(dir, folder string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	fmt.Println("acquired")
-	err = in.Serve(ctx, Handler(func() Status { return Status{PID: os.Getpid(), Folder: folder} }, cancel))
+	err = in.Serve(ctx, Handler(Verbs{Status: func() Status { return Status{PID: os.Getpid(), Folder: folder} }, Down: cancel}))
 	return errors.Join(err, in.Close())
 }
 

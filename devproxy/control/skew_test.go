@@ -89,7 +89,7 @@ func TestAnAnswerThatIsNoJSONIsAnError(t *testing.T) {
 
 func TestAnUnknownVerbAndALongBodyAreRefused(t *testing.T) {
 	client := answering(t, func(func()) http.Handler {
-		return Handler(func() Status { return Status{} }, func() {})
+		return Handler(Verbs{})
 	})
 	if _, err := client.ask(t.Context(), http.MethodPost, "/fly"); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("an unknown verb: %v", err)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -20,6 +21,8 @@ type Status struct {
 	Hosts      []Host    `json:"hosts"`    // in the order of the file
 	Streams    int       `json:"streams"`  // open upgraded connections and event streams
 	Rejected   *Rejected `json:"rejected"` // null when the last save was applied
+	// Share is null while nothing was shared.
+	Share *Share `json:"share"`
 }
 
 // Host is a served host.
@@ -54,6 +57,7 @@ type Rejected struct {
 const (
 	statusPath = "/status"
 	downPath   = "/down"
+	sharePath  = "/share"
 )
 
 // protocol is the version of these paths and of Status. Both sides say theirs
@@ -64,18 +68,29 @@ const (
 	protocol      = "1"
 )
 
-// Handler answers the verbs: status tells, down asks the instance to end and
-// returns at once.
-func Handler(status func() Status, down func()) http.Handler {
+// Verbs are what Handler asks of the instance.
+type Verbs struct {
+	// Status tells what is served.
+	Status func() Status
+	// Down asks the instance to end; it returns at once.
+	Down func()
+	// Share does what a request asks of the share, and tells how it stands
+	// then. An error that is no *ShareError has nothing to suggest.
+	Share func(context.Context, ShareRequest) (Share, error)
+}
+
+// Handler answers the verbs.
+func Handler(v Verbs) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(status()) // the client left: nobody to tell
+		_ = json.NewEncoder(w).Encode(v.Status()) // the client left: nobody to tell
 	})
 	mux.HandleFunc("POST "+downPath, func(w http.ResponseWriter, _ *http.Request) {
-		down()
+		v.Down()
 		w.WriteHeader(http.StatusAccepted)
 	})
+	mux.HandleFunc("POST "+sharePath, v.answerShare)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(protocolField, protocol)
 		mux.ServeHTTP(w, r)

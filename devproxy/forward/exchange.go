@@ -1,6 +1,8 @@
 package forward
 
 import (
+	"context"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -16,8 +18,18 @@ type Exchange struct {
 	Target string
 	// Scheme is the visitor's: "https" or "http".
 	Scheme string
-	// Visitor is who asks; the zero value takes the request's RemoteAddr.
+	// Visitor is who asks; the zero value takes the request's RemoteAddr, and
+	// with PublicHost set it is not known.
 	Visitor netip.Addr
+	// PublicHost is the authority that a visitor of a share asked for. The
+	// request's Host is the local name then. Empty means that they are the same.
+	PublicHost string
+	// Over ends the exchange's stream (an upgraded connection, an event stream)
+	// as CloseStreams does, when it is done; nil means never.
+	Over context.Context
+	// Switched changes the head of a 101, the one that does not pass through
+	// the response writer, before it is written; nil leaves it.
+	Switched func(http.Header)
 	// Report is filled while the exchange goes on and complete when Forward
 	// returns; nil means nobody reads it.
 	Report *Report

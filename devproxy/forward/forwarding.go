@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,9 +19,15 @@ func isForwarding(name string) bool {
 }
 
 // setForwarding says who asked, in the old way and in that of RFC 7239.
+//
+// The public host of a share is told in Forwarded alone. X-Forwarded-Host is
+// what dev servers check or compare: Rails blocks a host that it does not know,
+// Next refuses a server action whose Origin is another. In a share Host and
+// Origin are local, and so is this; absolute URLs made of it become public on
+// the way out.
 func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	visitor := x.Visitor
-	if !visitor.IsValid() {
+	if !visitor.IsValid() && x.PublicHost == "" {
 		visitor = remoteAddr(in)
 	}
 	node := "unknown" // RFC 7239 section 6.2
@@ -35,7 +42,9 @@ func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	forwarded := "for=" + node
 	if in.Host != "" {
 		out["X-Forwarded-Host"] = []string{in.Host}
-		forwarded += ";host=" + quoted(in.Host)
+	}
+	if host := cmp.Or(x.PublicHost, in.Host); host != "" {
+		forwarded += ";host=" + quoted(host)
 	}
 	out["X-Forwarded-Proto"] = []string{x.Scheme}
 	out["Forwarded"] = []string{forwarded + ";proto=" + x.Scheme}

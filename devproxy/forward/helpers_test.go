@@ -38,14 +38,17 @@ type proxy struct {
 	route    *plan.Route
 	report   chan Report
 	errs     chan error
+	visit    func(*Exchange) // makes it a visitor's of a share; nil does not
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var report Report
 	path, _, _ := cut(r.RequestURI)
-	err := p.upstream.Forward(w, r, Exchange{
-		Match: plan.Match{Route: p.route}, Target: path, Scheme: "https", Report: &report,
-	})
+	x := Exchange{Match: plan.Match{Route: p.route}, Target: path, Scheme: "https", Report: &report}
+	if p.visit != nil {
+		p.visit(&x)
+	}
+	err := p.upstream.Forward(w, r, x)
 	select {
 	case p.report <- report:
 	default:

@@ -23,6 +23,7 @@ func (f *forwarding) respond(res *http.Response) error {
 		f.leaveQueue()
 		st := f.upstream.streams.add(f.route.ID, f.mark, func() { f.cancel(errStreamClosed) })
 		defer f.upstream.streams.remove(st)
+		defer f.upstream.streams.until(f.Over, st)()
 	}
 	if err := f.copyBody(res); err != nil {
 		return err

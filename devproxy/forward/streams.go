@@ -1,6 +1,9 @@
 package forward
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // streams are the answers that have no end of their own: upgraded connections
 // and event streams, by route.
@@ -65,6 +68,22 @@ func (s *streams) close(route string) int {
 	}
 	s.closes[route]++
 	return closed
+}
+
+// until closes st when over is done; nil is never. What it returns must be
+// called when the stream has ended, and may be called at any time.
+func (s *streams) until(over context.Context, st *stream) (forget func() bool) {
+	if over == nil {
+		return func() bool { return false }
+	}
+	return context.AfterFunc(over, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, open := s.open[st]; open {
+			delete(s.open, st)
+			st.close()
+		}
+	})
 }
 
 // CloseStreams ends what is open of a route: WebSockets with a close frame on

@@ -33,6 +33,7 @@ func (f *forwarding) switchProtocols(res *http.Response) error {
 	}
 	t := newTunnel(visitor, buffered.Reader, upstream, strings.EqualFold(protocol, "websocket"))
 	st := f.upstream.streams.add(f.route.ID, f.mark, t.end)
+	defer f.upstream.streams.until(f.Over, st)()
 	f.Report.BytesIn, f.Report.BytesOut = t.run(func() { f.upstream.streams.remove(st) })
 	return nil
 }
@@ -46,6 +47,9 @@ func (f *forwarding) writeSwitch(visitor net.Conn, res *http.Response) error {
 	}
 	header["Connection"] = []string{"Upgrade"}
 	header["Upgrade"] = res.Header["Upgrade"]
+	if f.Switched != nil {
+		f.Switched(header)
+	}
 	head := bufio.NewWriter(visitor)
 	fmt.Fprint(head, "HTTP/1.1 101 Switching Protocols\r\n")
 	_ = header.Write(head) // Flush tells

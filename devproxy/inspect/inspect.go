@@ -40,6 +40,9 @@ type Exchange struct {
 	Held     time.Duration // how long it waited for an upstream
 	Resent   int           // how often it was sent again
 	Upgrade  bool          // the connection was upgraded, 101
+
+	Share   string // the share that a visitor came through; empty: local
+	Visitor string // the visitor's address, where it is told: "203.0.113.7"
 }
 
 // Recorder keeps the last exchanges. The zero value keeps DefaultCapacity of

@@ -33,7 +33,8 @@ type scanned struct {
 
 // Scan puts the scanner before a connection that speaks HTTP/1, whoever
 // accepted it: a listener of a share's visitors wraps each of them and marks
-// it with facts.
+// it with facts. A connection with a method Hijacked is told when a handler has
+// taken it.
 func Scan(c net.Conn, facts Conn) net.Conn {
 	return &scanned{Conn: c, about: guarded{facts: facts}}
 }
@@ -53,6 +54,9 @@ func (c *scanned) guarded() *guarded { return &c.about }
 func (c *scanned) settle(hijacked bool) {
 	c.waiting = false
 	c.raw = c.raw || hijacked
+	if told, ok := c.Conn.(interface{ Hijacked() }); ok && hijacked {
+		told.Hijacked()
+	}
 }
 
 // Read hands on what the scanner let through, at most to the end of a message.

@@ -26,6 +26,12 @@ type Conn struct {
 	// Share names the share a visitor came through; empty means a local
 	// connection. It is what "local" means: an address can be forged.
 	Share string
+	// Visitor is who asks through a share, as whoever carries its bytes tells;
+	// the zero AddrPort is not told, or a local connection.
+	Visitor netip.AddrPort
+	// PublicHost is the authority that a visitor asked for; empty for a local
+	// connection, whose requests say it themselves.
+	PublicHost string
 }
 
 // guarded is what ConnContext finds of a connection and leaves in the context.

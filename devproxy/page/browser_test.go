@@ -15,8 +15,16 @@ import (
 )
 
 // In a real browser the policy lets the style and the script through, the page
-// polls, and it opens when the answer is "up".
+// polls, and it opens when the answer is "up": also when, meanwhile, nothing
+// answers at all.
 func TestTheWaitingPageOpensByItself(t *testing.T) {
+	for name, p := range map[string]Page{"local": waitingPage(), "visitor": visitorPage()} {
+		t.Run(name, func(t *testing.T) { opensByItself(t, p) })
+	}
+}
+
+func opensByItself(t *testing.T, p Page) {
+	p.Poll = "/state?path=%2F"
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -29,13 +37,13 @@ func TestTheWaitingPageOpensByItself(t *testing.T) {
 		switch up := polls.Load() >= 3; {
 		case r.URL.Path == "/state" && polls.Add(1) >= 3:
 			io.WriteString(w, "up\n")
+		case r.URL.Path == "/state" && polls.Load() == 1:
+			panic(http.ErrAbortHandler)
 		case r.URL.Path == "/state":
 			io.WriteString(w, "waiting\n")
 		case up:
 			io.WriteString(w, "<!DOCTYPE html><p id=app>here</p>")
 		default:
-			p := waitingPage()
-			p.Poll = "/state?path=%2F"
 			_ = p.Write(w, r) // a failure shows as a page that never opens
 		}
 	}))
@@ -52,7 +60,7 @@ func TestTheWaitingPageOpensByItself(t *testing.T) {
 	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL)); err != nil {
 		t.Fatal(err)
 	}
-	radius, err := chromedp.Run(ctx, chromedp.Evaluate[string](`getComputedStyle(document.querySelector(".quote")).borderTopLeftRadius`))
+	display, err := chromedp.Run(ctx, chromedp.Evaluate[string](`getComputedStyle(document.querySelector(".status")).display`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +68,7 @@ func TestTheWaitingPageOpensByItself(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after %d polls: %v", polls.Load(), err)
 	}
-	if app != "here" || radius != "8px" {
-		t.Errorf("the page shows %q; the style was applied: %q", app, radius)
+	if app != "here" || display != "flex" {
+		t.Errorf("the page shows %q; the style was applied: %q", app, display)
 	}
 }

@@ -12,3 +12,11 @@ func waitingPage() Page {
 		Poll:     "/.well-known/devproxy/state?path=%2F", RetryAfter: 1,
 	}
 }
+
+// visitorPage is what a visitor of a share sees of it.
+func visitorPage() Page {
+	return Page{
+		Status: 503, Title: "This site is restarting.", Lead: OpensLater,
+		Poll: "/.well-known/devproxy/state?path=%2F", RetryAfter: 1, Visitor: true,
+	}
+}

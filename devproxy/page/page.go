@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
-// OpensItself is the lead of a page that polls. It is said of the page in
-// a browser only; the text form, which cannot open anything, leaves it out.
-const OpensItself = "This page opens by itself when it does."
+// The leads of a page that polls. They are said of the page in a browser only;
+// the text form, which cannot open anything, leaves them out.
+const (
+	// OpensItself follows a title that names what is missing.
+	OpensItself = "This page opens by itself when it does."
+	// OpensLater is for visitors of a share.
+	OpensLater = "The page opens by itself."
+)
 
 // Page is one page. The zero value of every field but Status and Title means
 // that the page has no such part.
@@ -39,6 +44,9 @@ type Page struct {
 	// Poll is the path, with its query, that the page asks until the answer is
 	// "up", and then reloads itself. Empty means that the page stays as it is.
 	Poll string
+	// Visitor is true for a page that is shown through a share. It names
+	// nothing of the machine that it comes from, devproxy included.
+	Visitor bool
 	// RetryAfter is the Retry-After header (RFC 9110 section 10.2.3) in
 	// seconds; zero sends none.
 	RetryAfter int

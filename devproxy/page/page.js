@@ -2,19 +2,19 @@
 (() => {
   const first = 500, last = 2000, growth = 1.1, patience = 5000; // ms, ms, factor, ms
   const poll = document.querySelector("main").dataset.poll;
-  const lost = document.getElementById("lost");
+  const lost = document.getElementById("lost"); // null on a visitor's page
   const waited = document.getElementById("waited");
 
   const ask = async (delay) => {
     try {
       const answer = await fetch(poll, { cache: "no-store", signal: AbortSignal.timeout(patience) });
-      lost.hidden = true;
+      if (lost) lost.hidden = true;
       if (answer.ok && (await answer.text()).trim() === "up") {
         location.reload();
         return;
       }
     } catch {
-      lost.hidden = false;
+      if (lost) lost.hidden = false;
     }
     later(Math.min(last, delay * growth));
   };

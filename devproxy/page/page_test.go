@@ -174,3 +174,19 @@ func TestBackticksBecomeCode(t *testing.T) {
 		}
 	}
 }
+
+func TestAVisitorsPageSaysNothingOfUs(t *testing.T) {
+	body := write(visitorPage(), "GET", "Accept", "text/html").Body.String()
+	for _, part := range []string{"<h1>This site is restarting.</h1>", `<p class="lead">The page opens by itself.</p>`, "data-poll"} {
+		if !strings.Contains(body, part) {
+			t.Errorf("the page lacks %s", part)
+		}
+	}
+	shown := strings.ReplaceAll(body, "/.well-known/devproxy/state", "")
+	if strings.Contains(shown, "devproxy") || strings.Contains(shown, `id="waited"`) {
+		t.Errorf("the page tells too much:\n%s", shown)
+	}
+	if text := write(visitorPage(), "GET", "Accept", "*/*").Body.String(); text != "This site is restarting.\n" {
+		t.Errorf("a program reads %q", text)
+	}
+}

@@ -9,7 +9,7 @@ import (
 // text is the form for programs: the title, then one fact a line.
 func (p Page) text() []byte {
 	lines := []string{p.Title}
-	if p.Lead != "" && p.Lead != OpensItself {
+	if p.Lead != "" && p.Lead != OpensItself && p.Lead != OpensLater {
 		lines = append(lines, p.Lead)
 	}
 	if p.Quote != nil {

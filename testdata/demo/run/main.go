@@ -1,6 +1,7 @@
 // Command run is `make demo`: it builds the demo's API, starts it and Vite on
-// free ports, and runs `devproxy up` in front of them until that ends. With
-// --once it asks for every link through devproxy instead, and exits.
+// free ports, and a relay beside them, and runs `devproxy up --share` in front
+// of all until that ends. With --once it asks for every page instead, at the
+// local address and through the link, and exits.
 //
 //	go run ./testdata/demo/run --devproxy bin/devproxy [--once] [-- FLAGS OF UP]
 package main
@@ -27,7 +28,8 @@ func main() {
 	flag.StringVar(&d.devproxy, "devproxy", "bin/devproxy", "the devproxy to run")
 	flag.StringVar(&d.dir, "dir", filepath.Join("testdata", "demo"), "the demo's folder")
 	flag.BoolVar(&d.noNode, "no-node", false, "do as if Node were not installed")
-	once := flag.Bool("once", false, "ask for every link once through devproxy, then exit")
+	flag.BoolVar(&d.noShare, "no-share", false, "run no relay and share nothing")
+	once := flag.Bool("once", false, "ask for every page once through devproxy, then exit")
 	flag.Parse()
 	d.upFlags = flag.Args()
 
@@ -46,11 +48,16 @@ func main() {
 type demo struct {
 	devproxy, dir string
 	noNode        bool
+	noShare       bool
 	upFlags       []string
 
 	tmp      string // for the API's binary and the logs; removed at the end
+	home     string // DEVPROXY_HOME; empty leaves it as it is
 	children []*child
 	web, api uint16 // ports; web is 0 without Vite
+
+	relay     string // "share.localhost:41234"; empty without one
+	relayAddr string // what that is dialled at
 }
 
 func (d *demo) run(once bool) (err error) {
@@ -84,6 +91,14 @@ func (d *demo) run(once bool) (err error) {
 		say("Node: %v", err)
 		say("The page is served from files instead: everything works but hot module replacement.")
 	}
+	if once && os.Getenv("DEVPROXY_HOME") == "" {
+		d.home = filepath.Join(d.tmp, "home")
+	}
+	if !d.noShare {
+		if err := d.startRelay(ctx); err != nil {
+			return err
+		}
+	}
 	if once {
 		return d.once(ctx)
 	}
@@ -101,10 +116,21 @@ func (d *demo) proxyfile() string {
 // command is devproxy with what the Proxyfile asks of the environment.
 func (d *demo) command(flags ...string) *exec.Cmd {
 	arguments := append([]string{"up", "-f", d.proxyfile()}, flags...)
+	if d.relay != "" {
+		arguments = append(arguments, "--share", "--relay", d.relay)
+	}
 	cmd := exec.Command(d.devproxy, append(arguments, d.upFlags...)...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("DEMO_WEB_PORT=%d", d.web), fmt.Sprintf("DEMO_API_PORT=%d", d.api))
+	cmd.Env = append(d.environment(), fmt.Sprintf("DEMO_WEB_PORT=%d", d.web), fmt.Sprintf("DEMO_API_PORT=%d", d.api))
 	cmd.Stderr = os.Stderr
 	return cmd
+}
+
+// environment is ours, with the DEVPROXY_HOME of --once.
+func (d *demo) environment() []string {
+	if d.home == "" {
+		return os.Environ()
+	}
+	return append(os.Environ(), "DEVPROXY_HOME="+d.home)
 }
 
 // watchParent ends the demo when the program that started it is gone: killed,

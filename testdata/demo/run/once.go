@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -25,44 +26,27 @@ type event struct {
 	Event string
 	URLs  []string
 	HTTPS string // an address: "127.0.0.1:8443"
+	URL   string // of a share
 	Error string
 	Fix   string
+
+	Domain, Listen string // of a relay
 }
 
-// once runs devproxy, asks for every link and stops it. The CA is one of its
+// once runs devproxy, asks for every page and stops it. The CA is one of its
 // own unless DEVPROXY_HOME names one.
-func (d *demo) once(ctx context.Context) (err error) {
+func (d *demo) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, onceLimit)
 	defer cancel()
-	home := os.Getenv("DEVPROXY_HOME")
-	if home == "" {
-		home = filepath.Join(d.tmp, "home")
-	}
 	cmd := d.command("--json")
-	cmd.Env = append(cmd.Env, "DEVPROXY_HOME="+home)
-	out, in, err := os.Pipe()
+	events, err := d.startEvents(ctx, "devproxy", cmd)
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	cmd.Stdout = in
-	apart(cmd)
-	up, err := start("devproxy", cmd)
-	in.Close() // the child has its own
-	if err != nil {
+	if err := d.askBoth(ctx, events); err != nil {
 		return err
 	}
-	d.children = append(d.children, up)
-
-	events := make(chan event)
-	go read(ctx, out, events)
-	ready, err := awaitReady(ctx, events)
-	if err != nil {
-		return err
-	}
-	if err := askAll(ctx, ready, filepath.Join(home, "root.pem")); err != nil {
-		return err
-	}
+	up := d.children[len(d.children)-1]
 	interrupt(cmd)
 	select {
 	case <-up.done:
@@ -70,6 +54,26 @@ func (d *demo) once(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return errors.New("devproxy does not stop")
 	}
+}
+
+// askBoth asks at the local address, and through the link if there is one.
+func (d *demo) askBoth(ctx context.Context, events <-chan event) error {
+	ready, err := await(ctx, events, "ready")
+	if err != nil {
+		return fmt.Errorf("devproxy %w", err)
+	}
+	shared := event{}
+	if d.relay != "" {
+		if shared, err = await(ctx, events, "shared"); err != nil {
+			return fmt.Errorf("devproxy %w", err)
+		}
+	}
+	go drop(events) // so that devproxy never waits for us
+	root := filepath.Join(cmp.Or(d.home, os.Getenv("DEVPROXY_HOME")), "root.pem")
+	if err := askAll(ctx, ready.URLs[0], ready.HTTPS, root); err != nil || d.relay == "" {
+		return err
+	}
+	return askAll(ctx, shared.URL, d.relayAddr, root)
 }
 
 // read sends the events of a stream until it ends.
@@ -89,34 +93,9 @@ func read(ctx context.Context, lines io.Reader, to chan<- event) {
 	}
 }
 
-// awaitReady returns the ready event; the rest is read and dropped, so that
-// devproxy never waits for us.
-func awaitReady(ctx context.Context, events <-chan event) (event, error) {
-	for {
-		select {
-		case e, more := <-events:
-			switch {
-			case !more:
-				return event{}, errors.New("devproxy ended before it was ready")
-			case e.Event == "failed":
-				return event{}, fmt.Errorf("devproxy: %s\n  %s", e.Error, e.Fix)
-			case e.Event == "ready" && len(e.URLs) > 0:
-				go func() {
-					for range events {
-					}
-				}()
-				return e, nil
-			}
-		case <-ctx.Done():
-			return event{}, errors.New("devproxy is not ready in time")
-		}
-	}
-}
-
-// askAll asks for every link below the ready event's first URL, trusting the
-// CA in rootFile and nothing else. "*.localhost" does not resolve everywhere:
-// the address is dialled.
-func askAll(ctx context.Context, ready event, rootFile string) error {
+// askAll asks for every page below a URL, trusting the CA in rootFile and
+// nothing else. "*.localhost" does not resolve everywhere: address is dialled.
+func askAll(ctx context.Context, at, address, rootFile string) error {
 	pem, err := os.ReadFile(rootFile)
 	if err != nil {
 		return err
@@ -129,11 +108,11 @@ func askAll(ctx context.Context, ready event, rootFile string) error {
 		TLSClientConfig:   &tls.Config{RootCAs: roots},
 		ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, ready.HTTPS)
+			return new(net.Dialer).DialContext(ctx, network, address)
 		},
 	}
 	defer transport.CloseIdleConnections()
-	base, err := url.Parse(ready.URLs[0])
+	base, err := url.Parse(at)
 	if err != nil {
 		return err
 	}

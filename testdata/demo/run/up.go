@@ -52,7 +52,11 @@ func (d *demo) explain() {
 	say("  /api/hello   the Go API, on :%d", d.api)
 	say("  /docs/       files of %s", d.short("docs"))
 	say("  /old/routes  a redirect to /docs/routes")
-	say("and save")
+	if d.relay != "" {
+		say("The second address is a public link, through a relay that runs here too: on a")
+		say("server of yours it would be `devproxy relay --domain t.example.com`.")
+	}
+	say("Save")
 	if d.web != 0 {
 		say("  %s   the page changes without a reload", d.short("web/src/message.js"))
 	}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// relayOptions are the flags of relay.
+type relayOptions struct {
+	domain, listen, http, admin string
+	certs, keys                 []string
+	authorizedKeys, token       string
+	dev, json                   bool
+	state, congestion           string
+}
+
+// devDomain is the domain of a relay in --dev mode: its names are loopback for
+// every browser, and the local CA may sign them.
+const devDomain = "share.localhost"
+
+func newRelayCmd(s *streams) *cobra.Command {
+	var opts relayOptions
+	cmd := &cobra.Command{
+		Use:   "relay",
+		Short: "run the public side of shares on a server of your own",
+		Long: `Runs the server that shares go through: visitors and agents on one port.
+
+The domain and everything below it (t.example.com, *.t.example.com) must lead to this server, and the certificate must
+cover both. A share of several hosts needs one for *.ZONE.DOMAIN too; repeat --cert and --key for it.
+Agents are let in by their key, from --authorized-keys, or enrol themselves once with the --token.
+
+--dev needs nothing: domain ` + devDomain + `, a free port of this machine, the local CA, every key.
+
+SIGHUP starts the program anew, as it is on the disk now, and hands the sockets over: no request fails, and what is
+under way goes on in the old process for up to an hour. SIGTERM finishes within 30 s.
+
+--authorized-keys is looked at every 2 s, certificates every 10 s. A key that leaves the file, or stands behind the word
+"revoked" in it, is out at once.
+
+Requests and events are logged on standard error, as JSON. --json prints one object a line: ready, handover, stopped, failed.`,
+		Example: `  devproxy relay --dev
+  devproxy relay --domain t.example.com --cert wildcard.pem --key wildcard.key --authorized-keys keys
+  DEVPROXY_RELAY_TOKEN=… devproxy relay --domain t.example.com --cert t.pem --key t.key --admin :9090`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := opts.check(cmd.Flags().Changed("http"))
+			if err != nil {
+				return err
+			}
+			return runRelay(cmd.Context(), s, cfg)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.domain, "domain", "", "the parent of all links: t.example.com (--dev: "+devDomain+")")
+	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
+	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP; none for nothing (--dev: none)")
+	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and again for further names")
+	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
+	flags.StringVar(&opts.authorizedKeys, "authorized-keys", "", "file with the agents' keys, one a line")
+	flags.StringVar(&opts.token, "token", "", "what enrols a key, 16 characters or more (default: $"+tokenVariable+", which other users cannot see)")
+	flags.StringVar(&opts.admin, "admin", "", "address for /healthz and /metrics; a port alone is loopback")
+	flags.BoolVar(&opts.dev, "dev", false, "try it on this machine")
+	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")
+	flags.StringVar(&opts.congestion, "congestion", "bbr", "congestion control for agents: bbr where the system has it, or system")
+	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
+	cmd.AddCommand(newRelayLoginCmd(s))
+	return cmd
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/localca"
+	"github.com/devproxy/devproxy/tunnel/relay"
+)
+
+// shortestToken is as much as cannot be guessed by asking.
+const shortestToken = 16
+
+// relayConfig is a checked command line of relay.
+type relayConfig struct {
+	relayOptions
+	state string // absolute
+	// open is that every key is admitted.
+	open bool
+}
+
+var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// check fills in the defaults and refuses what cannot be meant. httpSet is
+// whether --http was given.
+func (o relayOptions) check(httpSet bool) (relayConfig, error) {
+	if o.token == "" {
+		o.token = os.Getenv(tokenVariable)
+	}
+	if o.dev {
+		o.setDev(httpSet)
+	}
+	cfg := relayConfig{relayOptions: o, open: o.dev && o.token == "" && o.authorizedKeys == ""}
+	cfg.listen = firstOf(cfg.listen, ":443")
+	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkAdmission} {
+		if err := check(); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, cfg.setState()
+}
+
+func (o *relayOptions) setDev(httpSet bool) {
+	o.domain = firstOf(o.domain, devDomain)
+	o.listen = firstOf(o.listen, "127.0.0.1:0")
+	if !httpSet {
+		o.http = noAddress
+	}
+}
+
+// noAddress turns a listener off.
+const noAddress = "none"
+
+func (c *relayConfig) checkDomain() error {
+	c.domain = strings.TrimSuffix(strings.ToLower(c.domain), ".")
+	switch {
+	case c.domain == "":
+		return usagef("devproxy relay --domain t.example.com --cert FILE --key FILE, or try it with: devproxy relay --dev", "a relay needs a domain")
+	case !domainPattern.MatchString(c.domain) || len(c.domain) > 150:
+		return usagef("write one like t.example.com", "%q is no domain of a relay", c.domain)
+	case c.dev && !isLocalName(c.domain):
+		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key in place of --dev", "--dev signs names below localhost alone, not %s", c.domain)
+	}
+	return nil
+}
+
+func (c *relayConfig) checkCerts() error {
+	switch {
+	case len(c.certs) != len(c.keys):
+		return usagef("--cert chain.pem --key key.pem", "every --cert has a --key: there are %d and %d", len(c.certs), len(c.keys))
+	case c.dev && len(c.certs) > 0:
+		return usagef("leave one of the two out", "--dev makes its own certificates, so --cert has no use")
+	case !c.dev && len(c.certs) == 0:
+		return usagef("--cert FILE --key FILE, with a certificate for "+c.domain+" and *."+c.domain+"; or try it with: devproxy relay --dev", "a relay needs a certificate")
+	}
+	return nil
+}
+
+func (c *relayConfig) checkAddresses() error {
+	for flag, address := range map[string]*string{"--listen": &c.listen, "--http": &c.http, "--admin": &c.admin} {
+		if *address == "" || *address == noAddress {
+			*address = ""
+			continue
+		}
+		full, ok := listenAddress(*address, flag == "--admin")
+		if !ok {
+			return usagef("an address is a port or has one: 443, :443, 0.0.0.0:443, [::1]:8443", "%s %q is no address", flag, *address)
+		}
+		*address = full
+	}
+	if c.listen == "" {
+		return usagef("leave out --listen none", "a relay without --listen has nothing to do")
+	}
+	if c.open && !isLoopback(c.listen) {
+		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback alone, not on %s", c.listen)
+	}
+	if c.congestion != "bbr" && c.congestion != "system" {
+		return usagef("--congestion bbr, or --congestion system", "there is no congestion control %q here", c.congestion)
+	}
+	return nil
+}
+
+// listenAddress is text as net.Listen takes it. A port alone is every address,
+// or with loopback 127.0.0.1.
+func listenAddress(text string, loopback bool) (string, bool) {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", false
+	}
+	if host == "" && loopback {
+		host = "127.0.0.1"
+	}
+	if host != "" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", false
+		}
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+func isLoopback(address string) bool {
+	at, err := netip.ParseAddrPort(address)
+	return err == nil && at.Addr().IsLoopback()
+}
+
+func (c *relayConfig) checkAdmission() error {
+	if c.token != "" && len(c.token) < shortestToken {
+		return usagef("make one with: openssl rand -hex 16", "the token has %d characters; fewer than %d can be guessed", len(c.token), shortestToken)
+	}
+	if c.authorizedKeys == "" {
+		return nil
+	}
+	if err := relay.CheckKeysFile(c.authorizedKeys); err != nil {
+		return failf("one key a line, as devproxy relay login prints it; # begins a comment", "%w", err)
+	}
+	return nil
+}
+
+// setState finds the file for names and keys, and makes its folder when it is
+// the default.
+func (c *relayConfig) setState() error {
+	if c.relayOptions.state != "" {
+		path, err := filepath.Abs(c.relayOptions.state)
+		c.state = path
+		return err
+	}
+	home, err := localca.Home(os.Getenv)
+	if err != nil {
+		return err
+	}
+	c.state = filepath.Join(home, "relay.db")
+	return privateHome(home)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy/control"
+)
+
+// shareFlags are what `share` and `up --share` take.
+type shareFlags struct {
+	relay string
+	lasts time.Duration
+	// congestion is tunnel.Tune's.
+	congestion string
+}
+
+func addShareFlags(cmd *cobra.Command, f *shareFlags) {
+	cmd.Flags().StringVar(&f.relay, "relay", "", "who carries the bytes: the domain of a relay, t.example.com or share.localhost:41234 (default: the Proxyfile's, $DEVPROXY_RELAY, the last `relay login`)")
+	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
+	cmd.Flags().DurationVar(&f.lasts, "for", 0, "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
+}
+
+// request asks for hosts to be shared; none are those of the Proxyfile.
+func (f shareFlags) request(hosts []string) control.ShareRequest {
+	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: f.relay, For: f.lasts}
+}
+
+func (f shareFlags) check() error {
+	if f.lasts < 0 {
+		return usagef("devproxy share --for 2h", "a link cannot last %s", f.lasts)
+	}
+	if f.congestion != "bbr" && f.congestion != "system" {
+		return usagef("--congestion bbr, or --congestion system", "there is no congestion control %q here", f.congestion)
+	}
+	return nil
+}
+
+func newShareCmd(s *streams) *cobra.Command {
+	var opts upOptions
+	cmd := &cobra.Command{
+		Use:   "share [HOST... | PORT]",
+		Short: "publish it under a link",
+		Long: `Publishes what ` + "`devproxy up`" + ` serves here, or serves it too: every host of the Proxyfile, those named, or a PORT, which
+needs no Proxyfile. Whoever has the link can open it until it expires.
+
+Ctrl-C puts the link to sleep; the next share has the same one. x ends it for good.
+
+--json prints one object a line: shared, relay, unshared, failed.`,
+		Example: `  devproxy share
+  devproxy share admin.shop.localhost --for 2h
+  devproxy share 3000
+  devproxy share --relay share.localhost:41234`,
+		SuggestFor: []string{"http", "expose", "publish", "tunnel"},
+		Args:       cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runShare(ctx, s, opts, args)
+		},
+	}
+	addUpFlags(cmd, &opts)
+	return cmd
+}
+
+// runShare asks what runs here, or runs it.
+func runShare(ctx context.Context, s *streams, opts upOptions, args []string) error {
+	if err := opts.check(); err != nil {
+		return err
+	}
+	port, hosts, err := shareArguments(args)
+	if err != nil {
+		return err
+	}
+	client, _, _, err := findInstance(opts.file)
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
+		opts.share, opts.shareHosts = true, hosts
+		return runUp(ctx, s, opts, port)
+	case err != nil:
+		return err
+	}
+	if len(port) > 0 {
+		if hosts, err = hostsOfPort(ctx, client, port[0]); err != nil {
+			return err
+		}
+	}
+	if opts.https != "" || opts.http != "" {
+		return usagef("devproxy share", "--https and --http are about what runs here already")
+	}
+	return attach(ctx, s, client, opts.request(hosts), opts.json)
+}
+
+// shareArguments tells a port from hosts.
+func shareArguments(args []string) (port, hosts []string, err error) {
+	for _, arg := range args {
+		if _, err := strconv.Atoi(arg); err == nil {
+			port = append(port, arg)
+		} else {
+			hosts = append(hosts, arg)
+		}
+	}
+	if len(port) > 1 || len(port) == 1 && len(hosts) > 0 {
+		return nil, nil, usagef("devproxy share 3000, or devproxy share HOST", "share takes one port, or hosts")
+	}
+	return port, hosts, nil
+}
+
+// hostsOfPort are the hosts that what runs here serves from a port.
+func hostsOfPort(ctx context.Context, client *control.Client, port string) ([]string, error) {
+	status, err := client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []string
+	for _, host := range status.Hosts {
+		for _, route := range host.Routes {
+			if route.Path == "/" && route.Upstream == ":"+port {
+				hosts = append(hosts, host.Name)
+			}
+		}
+	}
+	if len(hosts) == 0 {
+		return nil, failf("devproxy share, to publish what runs here; or devproxy down first",
+			"the devproxy that runs here (pid %d) serves nothing from port %s", status.PID, port)
+	}
+	return hosts, nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/control"
+)
+
+// shareJSON prints the share's events of the command line's contract.
+type shareJSON struct{ streams *streams }
+
+func (j shareJSON) tell(e shareEvent) {
+	switch e.kind {
+	case shareShown, shareLater:
+		j.print(sharedEvent(e.share))
+	case shareBegun, shareLost, shareBack:
+		j.print(struct {
+			Event string `json:"event"`
+			State string `json:"state"`
+			Relay string `json:"relay"`
+			Error string `json:"error,omitempty"`
+			Fix   string `json:"fix,omitempty"`
+		}{"relay", e.share.State, e.share.Relay, e.share.Error, e.share.Fix})
+	case shareOver:
+		j.print(struct {
+			Event  string `json:"event"`
+			Reason string `json:"reason"`
+			Error  string `json:"error,omitempty"`
+			Fix    string `json:"fix,omitempty"`
+		}{"unshared", e.share.State, e.share.Error, e.share.Fix})
+	case shareTrouble:
+		j.print(struct {
+			Event string `json:"event"`
+			Error string `json:"error"`
+			Fix   string `json:"fix,omitempty"`
+		}{"share_failed", e.share.Error, e.share.Fix})
+	}
+}
+
+func sharedEvent(sh control.Share) any {
+	hosts := make(map[string]string, len(sh.Hosts))
+	for _, host := range sh.Hosts {
+		hosts[host.Name] = host.URL
+	}
+	return struct {
+		Event   string            `json:"event"`
+		URL     string            `json:"url"`
+		Hosts   map[string]string `json:"hosts"`
+		Expires time.Time         `json:"expires"`
+		Relay   string            `json:"relay"`
+	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay}
+}
+
+func (j shareJSON) print(event any) {
+	if text, err := json.Marshal(event); err == nil { // our own types
+		fmt.Fprintf(j.streams.Out, "%s\n", text)
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"net"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// table is what visitors of a link get now.
+type table struct {
+	current atomic.Pointer[devproxy.Shared]
+	plan    *plan.Share        // what it was made of
+	port    uint16             // of HTTPS here
+	end     context.CancelFunc // of the streams that it allows
+	// attempts are the guesses at a password, of all tables.
+	attempts *share.Attempts
+}
+
+// adopt makes what the relay granted what visitors get. The names are known
+// before: a relay that grants others is not believed.
+func (l *link) adopt(grant tunnel.Grant, env shareEnv) error {
+	public, _ := l.key.Key.Public().(ed25519.PublicKey)
+	zone, hosts, err := tunnel.PublicNames(public, grant.Domain, l.claim())
+	if err != nil {
+		return err
+	}
+	if zone != grant.Zone || !slices.Equal(hosts, grant.Hosts) {
+		return failf("update the older of the two", "relay %s grants the names %q where this devproxy expects %q", l.relay.Relay, grant.Hosts, hosts)
+	}
+	port := env.port()
+	made, err := share.New(l.options(grant, port, env.folder))
+	if err != nil {
+		return err
+	}
+	l.grant = grant
+	l.show(made, port)
+	return nil
+}
+
+// show puts a table in place of the one before. Streams go on, unless somebody
+// who has one might not get it now.
+func (l *link) show(made *share.Share, port uint16) {
+	t := &l.table
+	shared, end := &devproxy.Shared{Share: made}, t.end
+	if before := t.current.Load(); before != nil && !stricter(t.plan, l.plan) {
+		shared.Streams, end = before.Streams, nil
+	} else {
+		shared.Streams, t.end = context.WithCancel(l.serving)
+	}
+	t.plan, t.port = l.plan, port
+	t.current.Store(shared)
+	if end != nil {
+		end()
+	}
+}
+
+// stricter reports whether what was open under old may not be under next.
+func stricter(old, next *plan.Share) bool {
+	gone := func(host string) bool { return !slices.Contains(next.Hosts, host) }
+	return slices.ContainsFunc(old.Hosts, gone) || old.Name != next.Name || old.Password != next.Password ||
+		!slices.Equal(old.Paths, next.Paths) || !slices.Equal(old.Public, next.Public) || !slices.Equal(old.Allow, next.Allow)
+}
+
+// options are the share as its visitors meet it.
+func (l *link) options(grant tunnel.Grant, port uint16, folder string) share.Options {
+	options := share.Options{
+		Zone: grant.Zone, LocalZone: l.plan.Domain, Root: folder,
+		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Allow: l.plan.Allow,
+		Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
+	}
+	if l.plan.Name != "" {
+		options.Named = true
+		options.Secret = []byte(tunnel.Link(l.key.Key, l.key.Generation))
+	}
+	for _, host := range l.plan.NotShared {
+		options.NotShared = append(options.NotShared, host.Name)
+	}
+	for i, name := range l.plan.Hosts {
+		host := share.Host{Local: authority(name, port), Public: authority(grant.Hosts[i], grant.Port)}
+		for _, alias := range l.aliases[name] {
+			host.Aliases = append(host.Aliases, authority(alias, port))
+		}
+		options.Hosts = append(options.Hosts, host)
+	}
+	return options
+}
+
+// authority is a name with its port, unless that is HTTPS's own.
+func authority(name string, port uint16) string {
+	if port == 443 {
+		return name
+	}
+	return net.JoinHostPort(name, strconv.Itoa(int(port)))
+}
+
+// cookieKey signs the cookies of the gate: another key for each link and each
+// password, so that a new one asks everybody again.
+func (l *link) cookieKey() []byte {
+	info := binary.BigEndian.AppendUint64([]byte("devproxy gate cookie"), l.key.Generation)
+	derived, err := hkdf.Key(sha256.New, l.key.Key.Seed(), nil, string(info)+l.plan.Password, sha256.Size)
+	if err != nil {
+		panic(err) // only for lengths above 8160 bytes (RFC 5869 section 2.3)
+	}
+	return derived
+}
+
+// describe is the live share as it is told.
+func (s *sharing) describe(state string, err error) control.Share {
+	l := s.live
+	view := control.Share{
+		State: state, Link: l.number, Relay: l.relay.Relay, Expires: l.until,
+		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths,
+	}
+	view.Error, view.Fix = describeError(err)
+	for _, prefix := range l.plan.Allow {
+		view.Allow = append(view.Allow, prefix.String())
+	}
+	for _, host := range l.plan.NotShared {
+		view.NotShared = append(view.NotShared, control.NotShared{Name: host.Name, Reason: host.Reason})
+	}
+	if shown := l.table.current.Load(); shown != nil {
+		view.URL = shown.URLs()[0].URL
+		for i, name := range l.grant.Hosts {
+			view.Hosts = append(view.Hosts, control.SharedHost{Name: l.plan.Hosts[i], URL: "https://" + authority(name, l.grant.Port)})
+		}
+	}
+	return view
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"net/netip"
+	"testing"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+func TestStricter(t *testing.T) {
+	base := plan.Share{Domain: "shop.localhost", Project: "shop", Hosts: []string{"shop.localhost", "admin.shop.localhost"}}
+	for name, test := range map[string]struct {
+		change func(*plan.Share)
+		want   bool
+	}{
+		"nothing":          {func(*plan.Share) {}, false},
+		"another end":      {func(p *plan.Share) { p.Expires++ }, false},
+		"one host more":    {func(p *plan.Share) { p.Hosts = append(p.Hosts, "mail.shop.localhost") }, false},
+		"another order":    {func(p *plan.Share) { p.Hosts = []string{"admin.shop.localhost", "shop.localhost"} }, false},
+		"one host less":    {func(p *plan.Share) { p.Hosts = p.Hosts[:1] }, true},
+		"a password":       {func(p *plan.Share) { p.Password = "pass" }, true},
+		"a name":           {func(p *plan.Share) { p.Name = "shop" }, true},
+		"only some paths":  {func(p *plan.Share) { p.Paths = []string{"/app"} }, true},
+		"public paths":     {func(p *plan.Share) { p.Public = []string{"/app"} }, true},
+		"only some people": {func(p *plan.Share) { p.Allow = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} }, true},
+	} {
+		next := base
+		test.change(&next)
+		if got := stricter(&base, &next); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestCookieKeys has every link and every password have another.
+func TestCookieKeys(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	key := ed25519.NewKeyFromSeed(seed)
+	seed[0] = 1
+	seen := map[string]string{}
+	for name, l := range map[string]*link{
+		"first":            {key: &shareKey{Key: key}, terms: terms{plan: &plan.Share{}}},
+		"the next link":    {key: &shareKey{Key: key, Generation: 1}, terms: terms{plan: &plan.Share{}}},
+		"a password":       {key: &shareKey{Key: key}, terms: terms{plan: &plan.Share{Password: "a"}}},
+		"another password": {key: &shareKey{Key: key}, terms: terms{plan: &plan.Share{Password: "b"}}},
+		"another folder":   {key: &shareKey{Key: ed25519.NewKeyFromSeed(seed)}, terms: terms{plan: &plan.Share{}}},
+	} {
+		made := string(l.cookieKey())
+		if len(made) != 32 || made != string(l.cookieKey()) {
+			t.Errorf("%s: %d bytes, or not the same twice", name, len(made))
+		}
+		if other, taken := seen[made]; taken {
+			t.Errorf("%s has the key of %s", name, other)
+		}
+		seen[made] = name
+	}
+}
+
+func TestClaimedHosts(t *testing.T) {
+	for host, want := range map[string]string{
+		"shop.localhost": "", "admin.shop.localhost": "admin", "*.tenant.shop.localhost": "*.tenant",
+		"other.localhost": "other.localhost", "myshop.localhost": "myshop.localhost",
+	} {
+		if got := beforeDomain(host, "shop.localhost"); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+}

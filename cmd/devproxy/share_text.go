@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/control"
+)
+
+// shareText tells a person what becomes of a share.
+type shareText struct {
+	streams *streams
+	keys    bool      // keys are read
+	lost    time.Time // since when the relay is away
+}
+
+func (t *shareText) tell(e shareEvent) {
+	switch e.kind {
+	case shareBegun:
+		t.note("connecting to " + e.share.Relay)
+	case shareShown:
+		t.shown(e)
+	case shareLater:
+		t.line("link open until " + untilText(e.share.Expires, time.Now()))
+	case shareLost:
+		t.away(e)
+	case shareBack:
+		t.line("relay " + e.share.Relay + " is " + t.streams.green("back") + " after " + short(time.Since(t.lost)))
+		t.lost = time.Time{}
+	case shareOver:
+		t.over(e.share)
+	case shareTrouble:
+		t.problem(e.share)
+	}
+}
+
+func (t *shareText) shown(e shareEvent) {
+	if host := e.moved(); host != "" {
+		t.line("a second host moves the link of " + host + " to another address: " + e.before.URL + " works no more")
+	}
+	t.lost = time.Time{}
+	printShare(t.streams, e.share, time.Now())
+	printQR(t.streams, e.share.URL)
+	if t.keys {
+		t.note(shareKeys)
+	}
+}
+
+// away tells why the relay is not there; what visitors meet depends on whether
+// the session can be resumed.
+func (t *shareText) away(e shareEvent) {
+	if t.lost.IsZero() {
+		t.lost = time.Now()
+	}
+	if e.share.State == control.ShareResuming {
+		t.line("relay " + e.share.Relay + " is " + t.streams.yellow("away") + "; visitors wait")
+		return
+	}
+	t.line("relay " + e.share.Relay + " " + t.streams.yellow("cannot be reached") + "; trying on")
+	t.problem(e.share)
+}
+
+func (t *shareText) over(sh control.Share) {
+	if sh.State == control.ShareFailed {
+		t.line("nothing is shared any more")
+		t.problem(sh)
+		return
+	}
+	again := "makes a new one"
+	if sh.State == control.ShareAsleep {
+		again = "wakes it"
+	}
+	t.line("the link " + overText(sh) + ". devproxy share " + again)
+}
+
+// problem prints what is wrong with its fix, as a verb's failure is printed.
+func (t *shareText) problem(sh control.Share) {
+	if sh.Error != "" {
+		report(&streams{Out: t.streams.Out, Err: t.streams.Err}, failf(sh.Fix, "%s", sh.Error), false)
+	}
+}
+
+func (t *shareText) line(text string) {
+	fmt.Fprintf(t.streams.Err, "%s  %s\n", t.streams.dim(clock(time.Now())), text)
+}
+
+func (t *shareText) note(text string) { fmt.Fprintln(t.streams.Err, t.streams.dim(text)) }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+// link is one share from its beginning to its end.
+type link struct {
+	number  uint64
+	request control.ShareRequest // what it was asked for with
+	key     *shareKey
+	relay   rememberedRelay
+
+	// What is to be shared, and what came of it.
+	terms
+	grant tunnel.Grant // zero before the first
+	table table
+
+	agent  *agent.Agent
+	cancel context.CancelFunc // ends agent.Run
+	states mailbox[agent.State]
+	ended  chan error    // agent.Run's
+	gone   chan struct{} // closed behind it
+	expiry *time.Timer
+
+	serving     context.Context // done when nothing is shared any more
+	stopServing context.CancelFunc
+	served      chan struct{} // nil before the first grant; closed when the last visitor was served
+}
+
+// terms are what can change about a link.
+type terms struct {
+	plan    *plan.Share
+	aliases map[string][]string // of the plan's hosts, by name
+	until   time.Time
+}
+
+// claim is what the relay is asked for.
+func (l *link) claim() tunnel.Claim {
+	claim := claimOf(l.plan, l.key)
+	claim.Enrol, claim.Until = l.relay.Token, l.until
+	return claim
+}
+
+// start dials the relay and keeps at it.
+func (l *link) start(env shareEnv) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	l.serving, l.stopServing = context.WithCancel(context.Background())
+	l.expiry = time.NewTimer(time.Until(l.until))
+	l.agent = agent.New(agent.Options{
+		Relay: l.relay.Relay, Key: l.key.Key, Claim: l.claim(), Roots: env.roots(l.relay.Relay), Pin: l.relay.Pin,
+		Getenv: os.Getenv, Congestion: env.congestion, Notify: l.states.put, Log: env.log,
+	})
+	go func() {
+		defer close(l.gone)
+		l.ended <- l.agent.Run(ctx)
+	}()
+}
+
+// serve serves visitors until stopServing.
+func (l *link) serve(env shareEnv) {
+	l.served = make(chan struct{})
+	sharing := devproxy.Sharing{Name: l.plan.Project, Visitor: visitorOf, Share: l.table.current.Load}
+	go func() {
+		defer close(l.served)
+		err := env.server.ServeShare(l.serving, env.log, l.agent, sharing)
+		if err != nil && l.serving.Err() == nil {
+			env.log.Warn("the listener of a share's visitors failed", "error", err)
+		}
+	}()
+}
+
+// visitorOf is what the relay said of whoever is at the other end.
+func visitorOf(c net.Conn) share.Visitor {
+	conn, ok := c.(*agent.Conn)
+	if !ok {
+		return share.Visitor{} // not an agent's; nobody is told of
+	}
+	return share.Visitor{Addr: conn.Visitor.Addr, Scheme: conn.Visitor.Scheme, Host: conn.Visitor.Host}
+}
+
+// close stops serving and dialling. Requests of visitors have until patience is
+// over; forever waits for them, unless the server is closed.
+func (l *link) close(patience time.Duration) {
+	l.expiry.Stop()
+	l.stopServing()
+	if l.served != nil {
+		l.drain(patience)
+	}
+	l.cancel()
+	_ = l.agent.Close() // nothing to lose any more
+	<-l.gone
+	if l.served != nil {
+		<-l.served
+	}
+}
+
+// forever is the patience of an `up` that ends: a second Ctrl-C cuts it short.
+const forever = time.Duration(-1)
+
+func (l *link) drain(patience time.Duration) {
+	if patience == forever {
+		<-l.served
+		return
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-l.served:
+	case <-timer.C:
+	}
+}

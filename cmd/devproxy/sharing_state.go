@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+// changed follows what the agent says of its connection.
+func (s *sharing) changed(state agent.State) {
+	switch state.Phase {
+	case agent.Up:
+		s.up(state.Grant)
+	case agent.Resuming:
+		s.set(s.describe(control.ShareResuming, nil))
+	case agent.Waiting:
+		s.set(s.describe(control.ShareWaiting, problem(state.Err)))
+	}
+}
+
+// problem is err as an error: a nil pointer in an interface is none.
+func problem(err *agent.Error) error {
+	if err == nil {
+		return nil
+	}
+	return err
+}
+
+// up takes what the relay granted and serves it.
+func (s *sharing) up(grant tunnel.Grant) {
+	if err := s.live.adopt(grant, s.shareEnv); err != nil {
+		if s.live.served != nil {
+			return // granted before the last change
+		}
+		s.fail(err)
+		return
+	}
+	if s.live.served == nil {
+		s.live.serve(s.shareEnv)
+	}
+	s.set(s.describe(control.ShareUp, nil))
+}
+
+// finish ends the link for good: the relay says so from now on, and the next
+// share has another.
+func (s *sharing) finish(state string) {
+	l := s.live
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	untold := l.agent.End(ctx)
+	if err := l.key.Next(); err != nil {
+		s.trouble(err)
+	}
+	s.stop(state, endGrace)
+	if untold != nil && time.Now().Before(l.until) {
+		s.trouble(failf("", "the relay could not be told; to visitors the link is asleep until %s: %w", untilText(l.until, time.Now()), untold))
+	}
+}
+
+// stop ends serving and dialling. The link itself stays what it was.
+func (s *sharing) stop(state string, patience time.Duration) { s.over(state, nil, patience) }
+
+// fail is the end of a share that cannot go on: the agent has given up.
+func (s *sharing) fail(err error) {
+	var e *agent.Error
+	if !errors.As(err, &e) || e.Reason != agent.ReasonEnded {
+		s.over(control.ShareFailed, err, endGrace)
+		return
+	}
+	// The relay says that the link is over: its clock is ahead of ours, or it
+	// knows of an end that this folder does not. The next one is another.
+	if err := s.live.key.Next(); err != nil {
+		s.trouble(err)
+	}
+	began, request, state := s.live.served == nil, s.live.request, control.ShareExpired
+	if time.Now().Before(s.live.until) {
+		state = control.ShareEnded
+	}
+	s.over(state, nil, endGrace)
+	if began {
+		if err := s.begin(request); err != nil {
+			s.trouble(err)
+		}
+	}
+}
+
+func (s *sharing) over(state string, err error, patience time.Duration) {
+	view := s.describe(state, err)
+	s.live.close(patience)
+	s.live = nil
+	s.set(view)
+}
+
+// set makes view how the share stands, and tells what has changed.
+func (s *sharing) set(view control.Share) {
+	event, changed := shareChange(s.now(), view)
+	s.view.Store(&view)
+	if changed {
+		s.tell(event)
+	}
+}
+
+// trouble tells of something that was not done.
+func (s *sharing) trouble(err error) {
+	view := s.now()
+	view.Error, view.Fix = describeError(err)
+	s.tell(shareEvent{kind: shareTrouble, share: view})
+}

@@ -1,0 +1,87 @@
+package devproxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/inspect"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/share"
+)
+
+// visit is a request that came through a share.
+type visit struct {
+	share   *share.Share
+	visitor share.Visitor
+	over    context.Context // done when the share is
+	streams context.Context // done when its streams may not go on
+	// host is the local authority that was meant; empty until the visitor was
+	// admitted.
+	host string
+}
+
+// errHidden is the error of a path that a share keeps to itself.
+var errHidden = errors.New("the path is hidden from visitors")
+
+// newVisit is nil for a local request.
+func newVisit(r *http.Request) *visit {
+	sharing := sharingOf(r.Context())
+	if sharing == nil {
+		return nil
+	}
+	conn := listen.FromContext(r.Context())
+	v := &visit{visitor: share.Visitor{Addr: conn.Visitor, Scheme: scheme(r), Host: conn.PublicHost}, over: sharing.over, streams: sharing.over}
+	shared := sharing.Share()
+	v.share = shared.Share
+	if shared.Streams != nil {
+		v.streams = shared.Streams
+	}
+	return v
+}
+
+// serveVisitor is serve for a visitor of a share.
+func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
+	in, handled := x.visit.share.Admit(x.w, r, x.visit.visitor)
+	if handled {
+		return nil
+	}
+	x.visit.host = in.Host
+	x.visit.publish(x, r) // only now: what the gate writes is public already
+	if in.URL.Path == statePath {
+		return s.serveState(x, in)
+	}
+	if x.visit.over.Err() != nil {
+		return errStopping
+	}
+	return s.serveRoute(x, in)
+}
+
+// publish has every head that is written from now on made public.
+func (v *visit) publish(x *exchange, r *http.Request) {
+	x.w.outward = func(header http.Header, status int) { v.share.Outward(header, status, v.visitor, r) }
+}
+
+// guard refuses what the share hides also when the route leads there by
+// another path than the visitor's.
+func (v *visit) guard(target string) error {
+	if v != nil && v.share.HiddenTarget(target) {
+		return errHidden
+	}
+	return nil
+}
+
+// record tells of the visit. The link's secret, which the query of the first
+// request carries, is not kept.
+func (v *visit) record(record *inspect.Exchange, r *http.Request) {
+	record.Share = listen.FromContext(r.Context()).Share
+	if addr := v.visitor.Addr.Addr(); addr.IsValid() {
+		record.Visitor = addr.Unmap().String()
+	}
+	if v.host != "" {
+		record.Host = v.host
+		return
+	}
+	record.Target, _, _ = strings.Cut(record.Target, "?")
+}
