@@ -112,7 +112,7 @@ func (s *share) startUp(ctx context.Context, side wan.Side) error {
 		return err
 	}
 	var err error
-	s.up, err = s.devproxy(ctx, side, "up", "--share", "--relay", relayDomain, "--json", "--quiet",
+	s.up, err = s.devproxy(ctx, side, "up", "--share", "--relay", relayDomain, "--congestion", s.bench.tune(), "--json", "--quiet",
 		"-C", s.dir, "--https", "127.0.0.1:443", "--http", "127.0.0.1:0")
 	if err != nil {
 		return err
