@@ -141,7 +141,7 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 		// After a welcome the agent reads frames.
 		last := closeFrame(s.reason)
 		_, _ = lane.Conn.Write(last.append(nil))
-		return fmt.Errorf("its session has ended: %v", s.err)
+		return errors.New("its session has ended: " + s.err.Error()) // not wrapped: a *Refusal would be answered
 	}
 	s.joinLocked(newLane(lane, number))
 	return nil

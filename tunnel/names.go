@@ -78,7 +78,7 @@ func PublicNames(pub ed25519.PublicKey, domain string, claim Claim) (zone string
 	names := make(map[string]string, len(claim.Hosts))
 	for _, host := range claim.Hosts {
 		name := publicName(host, zone, domain, claim)
-		if err := checkPublic(host, name, claim); err != nil {
+		if err := checkPublic(host, name); err != nil {
 			return "", nil, err
 		}
 		if other, taken := names[name]; taken {

@@ -93,7 +93,7 @@ func checkHost(host string, c Claim) error {
 }
 
 // checkPublic says whether name, what host is called, fits into the DNS.
-func checkPublic(host, name string, c Claim) error {
+func checkPublic(host, name string) error {
 	label, _, _ := strings.Cut(name, ".")
 	switch {
 	case len(label) > maxLabel:

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -25,7 +26,8 @@ func (r *Relay) control(s *share, st *tunnel.Stream) {
 	grant, err := r.do(ctx, s, st)
 	if err != nil {
 		reply.Code, reply.Error = tunnel.CodeFailed, err.Error()
-		if refused, ok := refusal(err).(*tunnel.Refusal); ok {
+		var refused *tunnel.Refusal
+		if errors.As(refusal(err), &refused) {
 			reply.Code, reply.Error = refused.Code, refused.Message
 		}
 		r.metrics.refused.WithLabelValues(codeOf(refusal(err))).Inc()

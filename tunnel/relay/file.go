@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
 	namesBucket = "names"
 	keysBucket  = "keys"
 	// lockWait bounds the waiting for another process that has the file.
-	lockWait = 5 * time.Second
+	lockWait = 2 * time.Second
 )
 
 // File is a Registry in one bbolt file, mode 0600, which one process may have
@@ -46,7 +47,7 @@ func (f *File) Resume() error {
 		return nil
 	}
 	db, err := bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("cannot open the relay's registry %s: another process has it open; stop the other relay, or choose another file with --state", f.path)
 	}
 	if err != nil {
