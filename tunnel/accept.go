@@ -132,11 +132,13 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 		return err
 	}
 	w := welcome{session: s.id, lane: number, payload: answer}
-	if _, err := lane.Conn.Write(w.append(nil)); err != nil {
-		return fmt.Errorf("cannot answer: %w", err)
-	}
+	_, err = lane.Conn.Write(w.append(nil))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.joining--
+	if err != nil {
+		return fmt.Errorf("cannot answer: %w", err)
+	}
 	if s.ended {
 		// After a welcome the agent reads frames.
 		last := closeFrame(s.reason)
@@ -147,30 +149,36 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 	return nil
 }
 
-// number is the next lane's. A full session gives up its worst lane, if that
-// is in trouble.
+// number is the next lane's, which counts from here on. A full session gives up
+// its worst lane, if that is in trouble.
 func (s *Session) number() (uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return 0, &Refusal{CodeNoSession, "the session has ended"}
 	}
-	if len(s.lanes) >= maxJoined {
-		now := time.Now()
-		worst := s.lanes[0]
-		for _, l := range s.lanes {
-			if l.stalled(now) > worst.stalled(now) {
-				worst = l
-			}
-		}
-		if worst.stalled(now) < troubled {
+	if len(s.lanes)+s.joining >= maxJoined {
+		worst := s.worstLocked(time.Now())
+		if worst == nil {
 			return 0, &Refusal{CodeBusy, fmt.Sprintf("a session has at most %d lanes", maxJoined)}
 		}
 		s.dropLocked(worst, nil)
 	}
+	s.joining++
 	s.numbered++
 	for s.laneLocked(uint64(s.numbered)) != nil { // after 65,535 lanes they begin anew
 		s.numbered++
 	}
 	return s.numbered, nil
+}
+
+// worstLocked is the lane that is longest in trouble; nil when none is.
+func (s *Session) worstLocked(now time.Time) *lane {
+	var worst *lane
+	for _, l := range s.lanes {
+		if l.stalled(now) >= troubled && (worst == nil || l.stalled(now) > worst.stalled(now)) {
+			worst = l
+		}
+	}
+	return worst
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ func keyOf(name string) ed25519.PrivateKey {
 
 // network joins the ends of a session over connections that a test can cut.
 type network struct {
-	t        *testing.T
+	t        testing.TB
 	acceptor *Acceptor
 	// pipe makes a connection; TCP on loopback when nil.
 	pipe func() (near, far net.Conn)
@@ -83,7 +84,7 @@ func (n *network) pair() (near, far net.Conn) {
 	return tcpPair(n.t)
 }
 
-func tcpPair(t *testing.T) (near, far net.Conn) {
+func tcpPair(t testing.TB) (near, far net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -110,6 +111,13 @@ func (n *network) cut() {
 		c.Close()
 	}
 	n.conns = nil
+}
+
+// conn is the near end of lane i/2, or the far one when i is odd.
+func (n *network) conn(i int) *wireConn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conns[i].(*wireConn)
 }
 
 func (n *network) mend() {
@@ -139,7 +147,7 @@ func (n *network) breakOne(i int) {
 }
 
 // sessions opens a session: the agent's end and the relay's.
-func (n *network) sessions(t *testing.T) (agent, relay *Session) {
+func (n *network) sessions(t testing.TB) (agent, relay *Session) {
 	t.Helper()
 	n.t = t
 	n.open()
@@ -240,3 +248,5 @@ func within[T any](t *testing.T, c <-chan T) T {
 		panic("not reached")
 	}
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

@@ -107,6 +107,9 @@ var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes+overhe
 // run reads until the lane ends, and tells the session why.
 func (l *lane) run() {
 	l.session.lost(l, l.read())
+	// Where the session said why it ends, that goes out before the lane is
+	// closed: say leaves the other end closeTimeout for it.
+	_, _ = io.Copy(io.Discard, l.conn)
 	l.close()
 }
 

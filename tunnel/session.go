@@ -20,6 +20,7 @@ type Session struct {
 	mu       sync.Mutex
 	lanes    []*lane // that work, oldest first
 	numbered uint16  // of the last lane that joined; the accepting end's
+	joining  int     // lanes that are being welcomed
 
 	streams map[uint64]*Stream
 	opened  uint64               // streams opened here

@@ -15,6 +15,7 @@ import (
 type wire struct {
 	latency func() time.Duration
 	link    *link
+	turn    chan struct{} // writes do not mix
 
 	mu      sync.Mutex
 	change  sync.Cond
@@ -60,7 +61,7 @@ type chunk struct {
 const wireBuffer = 64 << 10
 
 func newWire(latency func() time.Duration, link *link) *wire {
-	w := &wire{latency: latency, link: link}
+	w := &wire{latency: latency, link: link, turn: make(chan struct{}, 1)}
 	w.change.L = &w.mu
 	return w
 }
@@ -154,6 +155,8 @@ func (w *wire) takeOff(p []byte) int {
 }
 
 func (w *wire) write(p []byte) (int, error) {
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	written := 0

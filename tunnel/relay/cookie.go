@@ -31,9 +31,10 @@ func isWide(cookie, zone, host string) bool {
 		if !strings.EqualFold(strings.TrimSpace(name), "domain") {
 			continue
 		}
-		domain := lowerASCII(strings.TrimPrefix(strings.TrimSpace(value), "."))
+		value = lowerASCII(strings.TrimSpace(value))
+		domain := strings.TrimPrefix(value, ".")
 		switch {
-		case domain == "": // ignored by browsers: the cookie is the host's own
+		case value == "": // ignored by browsers: the cookie is the host's own
 		case zone == "" && domain == host:
 		case zone != "" && (domain == zone || below(domain, zone)):
 		default:

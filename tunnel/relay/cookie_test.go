@@ -31,6 +31,7 @@ func TestWideCookies(t *testing.T) {
 		{"a=1; Domain=fooz.t.example.com", false, false},
 		{"a=1; Domain=other.z.t.example.com", false, true},
 		{"a=1; Domain=", true, true},
+		{"a=1; Domain= .", false, false},
 		{"a=1; Domain", true, true},
 		{"a=Domain=t.example.com", true, true},
 		{"Domain=t.example.com", true, true}, // a cookie of that name

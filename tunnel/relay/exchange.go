@@ -39,7 +39,7 @@ func (v *visit) forward() error {
 	for try := 1; ; try++ {
 		err := v.exchange()
 		var broken *brokenError
-		if !errors.As(err, &broken) || broken.answered || try == maxTries || !v.repeatable() || v.r.Context().Err() != nil {
+		if !errors.As(err, &broken) || !broken.lost || try == maxTries || !v.repeatable() || v.r.Context().Err() != nil {
 			return err
 		}
 	}
@@ -58,31 +58,32 @@ func (v *visit) repeatable() bool {
 // exchange is one attempt, on one stream.
 type exchange struct {
 	*visit
-	pipe    pipe
+	opened
 	upgrade string
 	upload  *upload // nil for a request without a body
 }
 
 func (v *visit) exchange() error {
-	st, claimed, done, err := v.relay.open(v.r.Context(), v.at.name, v.at.head("https", v.conn.addr))
+	st, err := v.relay.open(v.r.Context(), v.at.name, v.at.head("https", v.conn.addr))
 	if err != nil {
 		return err
 	}
-	defer done()
-	v.claimed = claimed
-	defer st.Close()
+	defer st.close()
 	defer context.AfterFunc(v.r.Context(), st.Reset)()
 
-	x := &exchange{visit: v, pipe: st}
+	x := &exchange{visit: v, opened: st}
 	if v.r.ContentLength == 0 {
 		x.upgrade = upgradeOf(v.r) // nobody sends a body in front of another protocol
 	}
 	if err := x.send(); err != nil {
-		return &brokenError{err: err}
+		return x.broken(err)
 	}
 	defer x.stopUpload()
 	return x.receive()
 }
+
+// broken is err, before the response began.
+func (x *exchange) broken(err error) error { return &brokenError{err: err, lost: x.lost()} }
 
 // receive reads the response and passes it on.
 func (x *exchange) receive() error {
@@ -93,7 +94,7 @@ func (x *exchange) receive() error {
 		if fault := x.visitorErr(); fault != nil {
 			return fault
 		}
-		return &brokenError{err: err}
+		return x.broken(err)
 	}
 	limited.N = math.MaxInt64
 	if res.StatusCode == http.StatusSwitchingProtocols {
@@ -102,7 +103,7 @@ func (x *exchange) receive() error {
 	defer res.Body.Close()
 	x.writeHead(res)
 	if err := x.copyBody(res); err != nil {
-		return &brokenError{err, true}
+		return &brokenError{err: err, answered: true}
 	}
 	return x.writeTrailer(res)
 }
@@ -221,7 +222,7 @@ func (x *exchange) writeTrailer(res *http.Response) error {
 	}
 	// A short answer would otherwise get a Content-Length, and so no trailers.
 	if err := x.flush(); err != nil {
-		return &brokenError{err, true}
+		return &brokenError{err: err, answered: true}
 	}
 	for _, name := range names {
 		x.w.Header()[http.TrailerPrefix+name] = res.Trailer[name]

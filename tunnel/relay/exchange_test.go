@@ -10,9 +10,13 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/devproxy/devproxy/tunnel"
 )
 
 // echo tells what the agent saw of a request.
@@ -342,12 +346,15 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// TestBrokenResponse: half an answer is never taken for a whole one.
+// TestBrokenResponse: half an answer is never taken for a whole one, and an
+// app that breaks off is not asked again.
 func TestBrokenResponse(t *testing.T) {
 	w := start(t, nil)
+	var asked atomic.Int32
 	key := testKey("a")
 	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/none" {
+			asked.Add(1)
 			panic(http.ErrAbortHandler)
 		}
 		fmt.Fprint(w, "half")
@@ -359,6 +366,9 @@ func TestBrokenResponse(t *testing.T) {
 		if status, body, _ := get(t, client, "https://"+host+"/none"); status != http.StatusBadGateway || !strings.Contains(body, "was lost") {
 			t.Errorf("%s: no answer gives %d %q", protocol, status, body)
 		}
+		if n := asked.Swap(0); n != 1 {
+			t.Errorf("%s: the app was asked %d times", protocol, n)
+		}
 		res, err := client.Get("https://" + host + "/half")
 		if err != nil {
 			t.Fatal(err)
@@ -367,5 +377,62 @@ func TestBrokenResponse(t *testing.T) {
 			t.Errorf("%s: half an answer was read as %q", protocol, body)
 		}
 		res.Body.Close()
+	}
+}
+
+// TestAgentStopsReading: an agent that has answered, and neither reads on nor
+// closes, does not keep the exchange.
+func TestAgentStopsReading(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	hello := fmt.Sprintf(`{"project":"shop","link":%q,"hosts":[""]}`, tunnel.Link(key, 0))
+	s, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: key, Dial: w.dialLane, Hello: []byte(hello)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(nil)
+	for _, protocol := range protocols {
+		answered := make(chan error, 1)
+		go func() {
+			st, err := s.Accept(t.Context())
+			if err == nil {
+				_, err = io.WriteString(st, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+			answered <- err
+		}()
+		r, err := http.NewRequest(http.MethodPost, "https://shop-"+tunnel.Link(key, 0)+"."+domain+"/", io.LimitReader(zeros{}, 1<<40))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := w.client(protocol).Do(r)
+		if err != nil {
+			t.Fatalf("%s: %v, %v", protocol, err, <-answered)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(body) != "ok" {
+			t.Errorf("%s: %q", protocol, body)
+		}
+		eventually(t, "the exchange is over", func() bool { return w.table.ofKey(publicKey(key)).requests.Load() == 0 })
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestRequestFields: HTTP/2 may carry a Host beside :authority, and says
+// nothing of connections.
+func TestRequestFields(t *testing.T) {
+	r := &http.Request{ProtoMajor: 2, Header: http.Header{
+		"Host": {"evil"}, "Content-Length": {"5"}, "Te": {"trailers, gzip"}, "Connection": {"X-Hop, keep-alive"}, "X-Hop": {"1"},
+		"Upgrade": {"websocket"}, "X-Forwarded-For": {"1"}, "X-Mine": {"1", "2"}, "Cookie": {"a=1"},
+	}}
+	want := http.Header{"Te": {"trailers"}, "X-Mine": {"1", "2"}, "Cookie": {"a=1"}}
+	if got := requestFields(r); !reflect.DeepEqual(got, want) || upgradeOf(r) != "" {
+		t.Errorf("fields %v, upgrade %q; want %v", got, upgradeOf(r), want)
 	}
 }

@@ -99,9 +99,26 @@ func wait(ctx context.Context, news <-chan struct{}) bool {
 	}
 }
 
-// open opens a stream for a request to name. The second result is what the
-// share was granted; the third must be called at the end of the request.
-func (r *Relay) open(ctx context.Context, name string, head []byte) (pipe, *claimed, func(), error) {
+// opened is a stream for one request.
+type opened struct {
+	pipe
+	claimed *claimed // what the share was granted
+	share   *share   // nil for a stream by way of a successor
+}
+
+// close ends the stream, and the request with it.
+func (o opened) close() {
+	o.Close() // never fails
+	if o.share != nil {
+		o.share.requests.Add(-1)
+	}
+}
+
+// lost reports whether the whole session has ended, and not the stream alone.
+func (o opened) lost() bool { return o.share != nil && o.share.session.Err() != nil }
+
+// open opens a stream for a request to name.
+func (r *Relay) open(ctx context.Context, name string, head []byte) (opened, error) {
 	for {
 		if dial := r.successorOf(); dial != nil {
 			return r.openLate(ctx, dial, head)
@@ -111,21 +128,20 @@ func (r *Relay) open(ctx context.Context, name string, head []byte) (pipe, *clai
 			if r.successorOf() != nil {
 				continue // it was handed over meanwhile
 			}
-			return nil, nil, nil, err
+			return opened{}, err
 		}
 		if int(l.requests.Add(1)) > r.opts.Limits.RequestsPerShare {
 			l.requests.Add(-1)
 			r.metrics.limited.WithLabelValues("share").Inc()
-			return nil, nil, nil, errBusy
+			return opened{}, errBusy
 		}
-		done := func() { l.requests.Add(-1) }
 		st, err := l.session.Open(head)
 		if err == nil {
-			return st, l.claimed, done, nil
+			return opened{st, l.claimed, l.share}, nil
 		}
-		done()
+		l.requests.Add(-1)
 		if errors.Is(err, tunnel.ErrTooManyStreams) {
-			return nil, nil, nil, errBusy
+			return opened{}, errBusy
 		}
 		// The session has just ended or begun to drain; find knows by now.
 	}

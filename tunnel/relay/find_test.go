@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -122,5 +123,47 @@ func TestCandidates(t *testing.T) {
 	}
 	if n := len(candidates(strings.Repeat("-", 63) + ".x")); n > 64 {
 		t.Errorf("%d candidates of one name", n)
+	}
+}
+
+// TestSessionLostUnderRequest: what can be repeated goes to the next session,
+// and nothing else is sent twice.
+func TestSessionLostUnderRequest(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	asked := make(chan string, 10)
+	older := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- r.Method
+		<-r.Context().Done()
+	}))
+	host := older.grant.Hosts[0]
+	answers := map[string]chan string{http.MethodGet: make(chan string, 1), http.MethodPost: make(chan string, 1)}
+	for method, answer := range answers {
+		client := w.client("h2")
+		go func() {
+			r, _ := http.NewRequest(method, "https://"+host+"/", nil)
+			res, err := client.Do(r)
+			if err != nil {
+				answer <- err.Error()
+				return
+			}
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			answer <- fmt.Sprint(res.StatusCode, " ", string(body))
+		}()
+		within(t, "the request", asked)
+	}
+	w.agent(key, claimOf(key, ""), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- "again " + r.Method
+		fmt.Fprint(w, "newer")
+	}))
+	if got := within(t, "GET", answers[http.MethodGet]); got != "200 newer" {
+		t.Errorf("GET: %s", got)
+	}
+	if got := within(t, "POST", answers[http.MethodPost]); !strings.HasPrefix(got, "502 ") {
+		t.Errorf("POST: %s", got)
+	}
+	if got := within(t, "the repeated request", asked); got != "again GET" || len(asked) > 0 {
+		t.Errorf("sent %q, and %d more", got, len(asked))
 	}
 }

@@ -135,7 +135,25 @@ func TestOtherShareOnConnection(t *testing.T) {
 			t.Errorf("Host %s: %d %q; want %d %q", step.host, res.StatusCode, body, step.status, step.body)
 		}
 	}
-	// The same by HTTP/2, where the certificate of a resumed session counts too.
+	// The same by HTTP/2, on the connection that hostA has opened.
+	client := w.client("h2")
+	get(t, client, "https://"+hostA+"/")
+	for host, want := range map[string]int{hostA: 200, hostC: 200, hostB: 421, "www.example.com": 421} {
+		r, err := http.NewRequest(http.MethodGet, "https://"+hostA+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host // :authority
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("HTTP/2 with :authority %s: %d, want %d", host, res.StatusCode, want)
+		}
+	}
+	// The certificate of a resumed session counts too.
 	config := &tls.Config{RootCAs: w.ca.pool, ServerName: hostA, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	for resumed := range 2 {
 		conn, err := tls.Dial("tcp", w.addr, config)
@@ -235,6 +253,7 @@ func TestLimits(t *testing.T) {
 		for range 5 {
 			open = append(open, w.dial(host))
 		}
+		eventually(t, "all are visitors", func() bool { _, n, _ := w.door.counts(); return n == 5 })
 		c := dialTCP(t, w.addr)
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !strings.Contains(fmt.Sprint(err), "reset") {
 			t.Errorf("the sixth connection: %v, want it closed", err)

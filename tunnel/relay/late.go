@@ -33,17 +33,17 @@ const lateTimeout = 2 * waitForAgent
 var errLate = fmt.Errorf("the relay's successor: %w", errAsleep)
 
 // openLate opens a stream by way of the successor.
-func (r *Relay) openLate(ctx context.Context, dial func(context.Context) (net.Conn, error), head []byte) (pipe, *claimed, func(), error) {
+func (r *Relay) openLate(ctx context.Context, dial func(context.Context) (net.Conn, error), head []byte) (opened, error) {
 	c, err := dial(ctx)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("cannot reach the relay's successor: %w", err)
+		return opened{}, fmt.Errorf("cannot reach the relay's successor: %w", err)
 	}
 	claimed, err := askLate(c, head)
 	if err != nil {
 		c.Close()
-		return nil, nil, nil, err
+		return opened{}, err
 	}
-	return latePipe{c.(*net.UnixConn)}, claimed, func() {}, nil
+	return opened{pipe: latePipe{c.(*net.UnixConn)}, claimed: claimed}, nil
 }
 
 func askLate(c net.Conn, head []byte) (*claimed, error) {
@@ -103,14 +103,13 @@ func (r *Relay) late(c *net.UnixConn) error {
 		return err
 	}
 	at, _ := readAuthority(visitor.Host, visitor.Scheme)
-	st, claimed, done, err := r.open(r.life, at.name, head)
+	st, err := r.open(r.life, at.name, head)
 	if err != nil {
 		_, _ = c.Write([]byte{0, 0, 0, 0}) // the predecessor answers for itself
 		return err
 	}
-	defer done()
-	defer st.Close()
-	reply := appendBytes16([]byte{1, plainByte(claimed)}, []byte(claimed.zone))
+	defer st.close()
+	reply := appendBytes16([]byte{1, plainByte(st.claimed)}, []byte(st.claimed.zone))
 	if _, err := c.Write(reply); err != nil {
 		return err
 	}

@@ -78,7 +78,11 @@ func (p page) write(w http.ResponseWriter, r *http.Request) {
 	}
 	body, kind := []byte(p.text()), "text/plain; charset=utf-8"
 	if navigates(r) {
-		body, kind = p.html(), "text/html; charset=utf-8"
+		shown := p
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			shown.Retry = 0 // a form that was posted would come back as a GET
+		}
+		body, kind = shown.html(), "text/html; charset=utf-8"
 		h.Set("Content-Security-Policy", policy)
 	}
 	h.Set("Content-Type", kind)

@@ -85,10 +85,28 @@ func (x *exchange) stopUpload() {
 	select {
 	case <-x.upload.done:
 	default:
+		if x.status != 0 {
+			_ = x.flush() // the visitor need not wait for what follows
+		}
 		x.upload.interrupt()
 		<-x.upload.done
 	}
 	x.in = x.upload.bytes
+	x.unread = x.r.ProtoMajor == 1 && x.upload.bytes > 0 && !x.upload.complete()
+}
+
+// lingerTimeout is how long a visitor who was answered early has to hear it.
+const lingerTimeout = 500 * time.Millisecond
+
+// linger reads on for a moment when not all of a body was wanted: a connection
+// that is closed with bytes unread is reset, which takes the response from a
+// visitor who is still sending (RFC 9112 section 9.6).
+func (v *visit) linger() {
+	if !v.unread || v.bounded(v.control.Flush) != nil {
+		return
+	}
+	v.readBy(time.Now().Add(lingerTimeout))
+	_, _ = io.Copy(io.Discard, v.r.Body)
 }
 
 // upload carries the body of a request.
@@ -131,8 +149,12 @@ func (u *upload) interrupt() {
 	defer u.mu.Unlock()
 	u.stopped = true
 	close(u.stop)
-	u.x.pipe.Reset()
-	if !u.complete() {
+	u.x.Reset()
+	switch {
+	case u.complete():
+	case u.x.r.ProtoMajor == 1: // an interrupted read could not be followed by another
+		u.x.readBy(time.Now().Add(lingerTimeout))
+	default:
 		u.x.readBy(time.Unix(1, 0))
 	}
 }
@@ -228,7 +250,7 @@ func (u *upload) failed(err error) {
 	}
 	err = fmt.Errorf("the visitor's body broke off: %w", err)
 	u.fault.Store(&err)
-	u.x.pipe.Reset()
+	u.x.Reset()
 }
 
 type nopCloser struct{ io.Writer }

@@ -31,7 +31,7 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	defer visitor.Close()
 	x.status = http.StatusSwitchingProtocols
 	if err := x.writeSwitch(visitor, res); err != nil {
-		return &brokenError{err, true}
+		return &brokenError{err: err, answered: true}
 	}
 	s := &switched{visitor: visitor, pipe: x.pipe, done: make(chan struct{})}
 	if strings.EqualFold(protocol, "websocket") {

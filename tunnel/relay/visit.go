@@ -26,7 +26,7 @@ type visit struct {
 
 	status    int
 	in, out   int64 // bytes of the bodies
-	claimed   *claimed
+	unread    bool  // the visitor may still be sending
 	fault     error // why the relay answered itself, or broke off
 	agentLane bool  // an agent's WebSocket: nobody's visit
 }
@@ -57,6 +57,7 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	if err := v.forward(); err != nil {
 		v.failed(err)
 	}
+	v.linger()
 }
 
 // enter counts a visit that Close waits for; false when it is closed.
@@ -192,6 +193,8 @@ type brokenError struct {
 	err error
 	// answered is that the response had begun.
 	answered bool
+	// lost is that the session ended before it had.
+	lost bool
 }
 
 func (e *brokenError) Error() string {
