@@ -22,13 +22,12 @@ import (
 
 // dropEvent is a line that a devproxy prints with --json.
 type dropEvent struct {
-	Event string
-	PID   int
-	URL   string
-	State string
-	Error string
-	Line  string    `json:"-"`
-	At    time.Time `json:"-"` // when it was read here
+	Event  string
+	PID    int
+	URL    string    // of a share
+	Listen string    // where a relay does
+	Line   string    `json:"-"`
+	At     time.Time `json:"-"` // when it was read here
 }
 
 // dropProcess is a devproxy in a namespace, with those that replace it.

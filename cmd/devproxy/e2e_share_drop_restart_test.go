@@ -73,7 +73,7 @@ func (n *dropNet) getBusy(round int) *busy {
 		<-n.upstream.held
 		b.held = append(b.held, response)
 	}
-	b.upload = n.upload([]string{"h1", "h2"}[round%2], round)
+	b.upload = n.upload([]string{"h1", "h2"}[round%2], round, uploadShort)
 	b.talk.alive(n.t, "before")
 	return b
 }
@@ -148,7 +148,7 @@ func (b *busy) over(t *testing.T, u *dropUpstream) {
 	}
 	select {
 	case seen := <-u.uploads:
-		if seen.err == nil || seen.bytes >= uploadBytes {
+		if seen.err == nil || seen.bytes >= b.upload.body.size {
 			t.Errorf("to upstream the upload that broke off has %d bytes and ended with %v", seen.bytes, seen.err)
 		}
 	case <-time.After(2 * patience):

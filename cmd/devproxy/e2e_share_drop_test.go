@@ -61,7 +61,7 @@ func (n *dropNet) unnoticed(t *testing.T, name string, round, seed int, happen f
 	t.Helper()
 	start := time.Now()
 	protocol := []string{"h1", "h2"}[round%2]
-	talking, up := n.talk(), n.upload(protocol, seed)
+	talking, up := n.talk(), n.upload(protocol, seed, uploadBytes)
 	begun := time.Now()
 	happen(t, round)
 	happened := time.Now()

@@ -16,18 +16,19 @@ import (
 	"github.com/coder/websocket"
 )
 
+// An upload lasts through whatever happens: it has begun when upstream has a
+// quarter, and the visitor keeps the last quarter back until it is over.
 const (
-	// uploadBytes is an upload that lasts through whatever happens.
 	uploadBytes = 200_000_000
-	// uploadBegun is how much of it upstream has when that begins, and
-	// uploadHeld how much the visitor keeps back until it is over.
-	uploadBegun, uploadHeld = 50_000_000, 50_000_000
+	// uploadShort is for what 200 MB would only make longer. Its length is not
+	// told: only its end says that it is whole.
+	uploadShort = 40_000_000
 )
 
 // dropUpstream is what is shared. It says what it has seen.
 type dropUpstream struct {
 	address string
-	begun   chan struct{}   // an upload has come as far as uploadBegun
+	begun   chan struct{}   // an upload has
 	uploads chan seenUpload // one that has ended
 	held    chan struct{}   // a request of /held has begun
 	release chan struct{}   // one for each that shall end
@@ -78,7 +79,8 @@ func (u *dropUpstream) echo(w http.ResponseWriter, r *http.Request) {
 
 func (u *dropUpstream) upload(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.New()
-	n, err := io.CopyN(sum, r.Body, uploadBegun)
+	size, _ := strconv.ParseInt(r.FormValue("size"), 10, 64)
+	n, err := io.CopyN(sum, r.Body, size/4)
 	if err == nil {
 		u.begun <- struct{}{}
 		var more int64
@@ -123,14 +125,15 @@ func (u *dropUpstream) socket(w http.ResponseWriter, r *http.Request) {
 // none can stand in for another.
 type heldBody struct {
 	from *rand.ChaCha8
+	size int64
 	left int64
 	sum  hash.Hash
 	gone chan struct{}
 	once sync.Once
 }
 
-func newHeldBody(seed int) *heldBody {
-	return &heldBody{from: rand.NewChaCha8([32]byte{byte(seed)}), left: uploadBytes, sum: sha256.New(), gone: make(chan struct{})}
+func newHeldBody(seed int, size int64) *heldBody {
+	return &heldBody{from: rand.NewChaCha8([32]byte{byte(seed)}), size: size, left: size, sum: sha256.New(), gone: make(chan struct{})}
 }
 
 func (b *heldBody) letGo() { b.once.Do(func() { close(b.gone) }) }
@@ -142,7 +145,7 @@ func (b *heldBody) Close() error {
 }
 
 func (b *heldBody) Read(p []byte) (int, error) {
-	if b.left <= uploadHeld {
+	if b.left <= b.size/4 {
 		<-b.gone
 	}
 	if b.left == 0 {

@@ -252,12 +252,12 @@ type upload struct {
 }
 
 // upload begins one, and returns when upstream has the first part of it.
-func (n *dropNet) upload(protocol string, seed int) *upload {
+func (n *dropNet) upload(protocol string, seed int, size int64) *upload {
 	n.t.Helper()
-	up := &upload{body: newHeldBody(seed), done: make(chan error, 1)}
+	up := &upload{body: newHeldBody(seed, size), done: make(chan error, 1)}
 	n.t.Cleanup(up.body.letGo)
 	client := n.client(protocol)
-	go func() { up.done <- up.send(client, n.url+"/upload") }()
+	go func() { up.done <- up.send(client, fmt.Sprintf("%s/upload?size=%d", n.url, size)) }()
 	select {
 	case <-n.upstream.begun:
 	case err := <-up.done:
@@ -274,7 +274,9 @@ func (up *upload) send(client *http.Client, url string) error {
 	if err != nil {
 		return err
 	}
-	request.ContentLength = uploadBytes
+	if up.body.size == uploadBytes {
+		request.ContentLength = uploadBytes
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return err
@@ -302,7 +304,7 @@ func (up *upload) finish(t *testing.T, u *dropUpstream) {
 	case <-time.After(2 * patience):
 		t.Fatal("the upload does not end")
 	}
-	if seen := <-u.uploads; seen.bytes != uploadBytes || seen.err != nil {
-		t.Errorf("upstream has seen %d bytes, %v; want %d", seen.bytes, seen.err, uploadBytes)
+	if seen := <-u.uploads; seen.bytes != up.body.size || seen.err != nil {
+		t.Errorf("upstream has seen %d bytes, %v; want %d", seen.bytes, seen.err, up.body.size)
 	}
 }

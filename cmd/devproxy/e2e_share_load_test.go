@@ -21,6 +21,8 @@ const (
 	// stalledBytes are more than all buffers on the way hold: a stream's credit
 	// of 8 MB, HTTP/2's window of 4 MB and two sockets.
 	stalledBytes = 32 << 20
+	// haltedBytes are those of a visitor who stops sending half-way.
+	haltedBytes = 1 << 20
 	// ninthBytes are what the one beside them gets and sends.
 	ninthBytes = 4 << 20
 	// slower is how many times slower that one may be for it: more than a busy
@@ -30,20 +32,24 @@ const (
 	crowd = 500
 )
 
-// pieces is a body of stalledBytes, sent as it is taken.
+// pieces is a body of so many, sent as it is taken.
 type pieces struct {
 	piece []byte
+	count int
 	moved atomic.Int64 // bytes, of all requests
 	ended atomic.Int64 // requests
 	begin chan struct{}
 }
 
-func newPieces() *pieces { return &pieces{piece: numbered(1, 64<<10), begin: make(chan struct{})} }
+func newPieces(size int) *pieces {
+	piece := numbered(1, 64<<10)
+	return &pieces{piece: piece, count: size / len(piece), begin: make(chan struct{})}
+}
 
 // download sends it.
 func (p *pieces) download(w http.ResponseWriter, _ *http.Request) {
 	defer p.ended.Add(1)
-	for range stalledBytes / len(p.piece) {
+	for range p.count {
 		n, err := w.Write(p.piece)
 		if p.moved.Add(int64(n)); err != nil {
 			return
@@ -65,7 +71,7 @@ func (p *pieces) upload(w http.ResponseWriter, r *http.Request) {
 
 func (p *pieces) compare(body io.Reader) string {
 	got := make([]byte, len(p.piece))
-	for i := range stalledBytes / len(p.piece) {
+	for i := range p.count {
 		if _, err := io.ReadFull(body, got); err != nil || !bytes.Equal(got, p.piece) {
 			return fmt.Sprintf("piece %d: %v", i, err)
 		}
@@ -85,7 +91,11 @@ func TestE2EShareStalled(t *testing.T) {
 	for _, protocol := range []string{"h1", "h2"} {
 		for _, kind := range []string{"read", "send", "taken"} {
 			t.Run(protocol+"/"+kind, func(t *testing.T) {
-				p := newPieces()
+				p := newPieces(stalledBytes)
+				if kind == "send" { // which fills no buffer
+					p = newPieces(haltedBytes)
+					close(p.begin)
+				}
 				path := "/" + protocol + kind
 				n.upstream.mux.HandleFunc("GET "+path, p.download)
 				n.upstream.mux.HandleFunc("POST "+path, p.upload)
@@ -142,8 +152,9 @@ func (s *stalled) stall(kind string) {
 	answer := make(chan error, 1)
 	s.answers = append(s.answers, answer)
 	if kind == "read" {
+		slow := time.AfterFunc(patience, cancel)
 		response, err := s.request(ctx, http.MethodGet, nil)
-		if err != nil {
+		if err != nil || !slow.Stop() {
 			s.t.Fatal(err)
 		}
 		go func() {
@@ -153,9 +164,9 @@ func (s *stalled) stall(kind string) {
 		}()
 		return
 	}
-	body := &stallingBody{stalled: s, left: stalledBytes, stopAt: stalledBytes - 100<<10, gone: ctx.Done()}
-	if kind == "taken" {
-		body.stopAt = -1
+	body := &stallingBody{stalled: s, left: s.pieces.count * len(s.pieces.piece), stopAt: -1, gone: ctx.Done()}
+	if kind == "send" {
+		body.stopAt = body.left / 2
 	}
 	go func() {
 		response, err := s.request(ctx, http.MethodPost, body)
@@ -203,13 +214,13 @@ func (b *stallingBody) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, io.EOF
 	}
-	most := b.left
-	if b.left > b.stopAt && b.stopAt > 0 {
-		most = b.left - b.stopAt
-	}
 	whole := b.stalled.pieces.piece
-	at := (stalledBytes - b.left) % len(whole)
-	n := copy(p, whole[at:min(len(whole), at+most)])
+	at := (len(whole) - b.left%len(whole)) % len(whole)
+	end := min(len(whole), at+b.left-max(b.stopAt, 0))
+	if b.left <= b.stopAt {
+		end = min(len(whole), at+b.left)
+	}
+	n := copy(p, whole[at:end])
 	b.left -= n
 	b.stalled.sent.Add(int64(n))
 	return n, nil
@@ -270,8 +281,8 @@ func (s *stalled) move(method string, want []byte) error {
 	return err
 }
 
-// goOn lets the stalled ones end. Two are enough to compare: more would only
-// take longer; of those that have sent nearly all, all.
+// goOn lets the stalled ones end; of those with much left two, since more would
+// only take longer.
 func (s *stalled) goOn(kind string) {
 	s.t.Helper()
 	ending := s.answers
@@ -280,9 +291,9 @@ func (s *stalled) goOn(kind string) {
 		for _, cancel := range s.cancel[2:] {
 			cancel()
 		}
+		close(s.pieces.begin)
 	}
 	close(s.resumed)
-	close(s.pieces.begin)
 	for i, answer := range ending {
 		select {
 		case err := <-answer:

@@ -40,6 +40,7 @@ type relayProcess struct {
 	cmd    *exec.Cmd
 	home   string
 	addr   string
+	http   string // of the redirect, empty for none
 	events chan map[string]any
 	pid    int // of the process that serves
 
@@ -79,6 +80,7 @@ func startRelay(t *testing.T, home string, args ...string) *relayProcess {
 	})
 	ready := p.expect("ready")
 	p.addr = ready["listen"].(string)
+	p.http, _ = ready["http"].(string)
 	return p
 }
 
@@ -104,19 +106,23 @@ func (p *relayProcess) read(out *os.File) {
 // expect waits for an event, and remembers who serves.
 func (p *relayProcess) expect(name string) map[string]any {
 	p.t.Helper()
-	select {
-	case event, ok := <-p.events:
-		if !ok || event["event"] != name {
-			p.t.Fatalf("the event is %v, want %s", event, name)
+	for {
+		select {
+		case event, ok := <-p.events:
+			if ok && event["event"] == "stopped" && name != "stopped" {
+				continue // a process that was replaced
+			}
+			if !ok || event["event"] != name {
+				p.t.Fatalf("the event is %v, want %s", event, name)
+			}
+			if name == "ready" {
+				p.pid = int(event["pid"].(float64))
+			}
+			return event
+		case <-time.After(handoverPatience):
+			p.t.Fatalf("no %s event", name)
 		}
-		if name == "ready" {
-			p.pid = int(event["pid"].(float64))
-		}
-		return event
-	case <-time.After(handoverPatience):
-		p.t.Fatalf("no %s event", name)
 	}
-	return nil
 }
 
 func (p *relayProcess) signal(sig syscall.Signal) {
@@ -383,4 +389,45 @@ func TestRelayHandoverFails(t *testing.T) {
 	p.signal(syscall.SIGHUP)
 	p.expect("ready")
 	p.expect("handover")
+}
+
+// TestRelayWithFiles: a relay as on a server, with its own certificate, keys
+// and a redirect, all of which survive a handover.
+func TestRelayWithFiles(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writeCert(t, dir, "relay", "t.example.com", "*.t.example.com")
+	p := startRelay(t, dir, "--domain", "t.example.com", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cert", cert, "--key", key,
+		"--token", "a token for this test")
+	pem, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	client := &http.Client{Timeout: handoverPatience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{RootCAs: roots},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			to := p.addr
+			if strings.HasSuffix(addr, ":80") {
+				to = p.http
+			}
+			return new(net.Dialer).DialContext(ctx, network, to)
+		},
+	}}
+	for range 2 {
+		res, err := client.Get("http://shop.t.example.com/x") // redirected to HTTPS
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), "There is no such link.") || res.Request.URL.Scheme != "https" {
+			t.Errorf("%s %s: %q", res.Request.URL, res.Status, body)
+		}
+		p.signal(syscall.SIGHUP)
+		p.expect("ready")
+		p.expect("handover")
+	}
+	p.signal(syscall.SIGTERM)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 )
 
@@ -46,9 +47,9 @@ func (s *relaySockets) close() {
 // relayBindFailure is exit code 4 with what helps.
 func relayBindFailure(flag, address string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
+	var system *os.SyscallError
+	if errors.As(err, &system) {
+		err = system.Err
 	}
 	e := &exitError{code: exitPort, err: errors.New("cannot listen on " + address + ": " + err.Error())}
 	switch {

@@ -1,0 +1,130 @@
+//go:build e2e && unix
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+// shopOffice are the two dev servers of a project. They know their local names
+// alone.
+func shopOffice(w http.ResponseWriter, r *http.Request) {
+	shop := "https://" + strings.TrimPrefix(r.Host, "admin.") // with the port
+	switch r.URL.Path {
+	case "/login":
+		for _, cookie := range []string{"sid=secret; Domain=.shop.localhost; Path=/; Secure; HttpOnly; SameSite=Lax", "note=ours; Domain=shop.localhost; Path=/"} {
+			w.Header().Add("Set-Cookie", cookie)
+		}
+		http.Redirect(w, r, "https://admin."+r.Host+"/welcome", http.StatusSeeOther)
+	case "/me":
+		if r.Header.Get("Origin") == shop {
+			w.Header().Set("Access-Control-Allow-Origin", shop)
+			w.Header().Set("Access-Control-Allow-Credentials", "true")
+			w.Header().Set("Access-Control-Allow-Headers", "X-Shop")
+			w.Header().Set("Access-Control-Allow-Methods", "PUT")
+		}
+		_, _ = io.WriteString(w, r.Method+" "+r.Header.Get("Cookie"))
+	default:
+		html(w, "<h1>"+r.Host+"</h1>")
+	}
+}
+
+// evilApp answers as a project would that is after its neighbour's cookies.
+func evilApp(zone string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for _, domain := range []string{zone, ".shop.localhost", "share.localhost", "localhost"} {
+			w.Header().Add("Set-Cookie", "note=evil; Path=/; Domain="+domain)
+			w.Header().Add("Set-Cookie", "sid=evil; Path=/; Secure; Domain="+domain)
+		}
+		html(w, "evil")
+	}
+}
+
+// askMe asks the office with credentials and a header that needs a preflight.
+const askMe = `fetch('%s/me', {method: 'PUT', credentials: 'include', headers: {'X-Shop': '1'}}).then(r => r.text(), e => 'refused')`
+
+// twoHosts: cookies, redirects and CORS between the hosts of a project work as
+// they do on this machine, and another share has no part in them.
+func (b *publicBrowser) twoHosts(t *testing.T) {
+	apps := startApp(t, shopOffice)
+	project := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\n", apps.URL)), nil)
+	shop, admin := "https://"+project.host("shop.localhost"), "https://"+project.host("admin.shop.localhost")
+	_, zone, _ := strings.Cut(strings.TrimSuffix(project.host("shop.localhost"), fmt.Sprintf(":%s", b.relay.port())), ".")
+	local := fmt.Sprintf("shop.localhost:%d", project.addr.Port())
+
+	p := openTab(t, b.browser)
+	if status, err := p.visit(shop + "/login"); err != nil || status != http.StatusOK {
+		t.Fatalf("the login: %d, %v", status, err)
+	}
+	if got := evaluate[string](t, p, "location.href + '|' + document.cookie + '|' + document.querySelector('h1').innerText"); got != admin+"/welcome|note=ours|admin."+local {
+		t.Errorf("the login leads to %q", got)
+	}
+	if status, err := p.visit(shop + "/"); err != nil || status != http.StatusOK {
+		t.Fatalf("the shop: %d, %v", status, err)
+	}
+	apps.take()
+	if got := evaluate[string](t, p, fmt.Sprintf(askMe, admin)); got != "PUT sid=secret; note=ours" {
+		t.Errorf("the office answers the shop's page %q", got)
+	}
+	seen := apps.take()
+	if len(seen) != 2 || seen[0].Method != http.MethodOptions {
+		t.Fatalf("the office was asked %d times, want a preflight and the request", len(seen))
+	}
+	for _, r := range seen {
+		if r.Host != "admin."+local || r.Header.Get("Origin") != "https://"+local {
+			t.Errorf("%s: the office was asked as %q from %q", r.Method, r.Host, r.Header.Get("Origin"))
+		}
+	}
+	for _, c := range cookiesOf(t, p, shop, admin) {
+		if want := "." + zone; c != want {
+			t.Errorf("a cookie belongs to %q, want %q", c, want)
+		}
+	}
+	b.neighbour(t, apps, p, shop, admin, zone)
+}
+
+// neighbour: another share of the same relay, so same-site to the browser.
+func (b *publicBrowser) neighbour(t *testing.T, apps *app, p *tab, shop, admin, zone string) {
+	evil := startApp(t, evilApp(zone))
+	other := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"evil.localhost\" { upstream = %q }\n", evil.URL)), nil)
+	foreign := openTab(t, b.browser)
+	for range 2 { // what the first answer sets would be sent with the second
+		if status, err := foreign.visit(other.link); err != nil || status != http.StatusOK {
+			t.Fatalf("the neighbour: %d, %v", status, err)
+		}
+	}
+	for _, domain := range []string{zone, strings.TrimPrefix(shop, "https://"), strings.TrimPrefix(admin, "https://")} {
+		evaluate[string](t, foreign, fmt.Sprintf("document.cookie = 'note=evil; Path=/; Domain=%s'", strings.Split(domain, ":")[0]))
+	}
+	if got := evaluate[string](t, foreign, "document.cookie"); got != "" {
+		t.Errorf("the neighbour's page reads %q", got)
+	}
+	for _, r := range evil.take() {
+		if got := r.Header.Get("Cookie"); got != "" {
+			t.Errorf("the neighbour's server is sent %q", got)
+		}
+	}
+	apps.take()
+	for _, ask := range []string{askMe, `fetch('%s/me', {credentials: 'include'}).then(r => r.text(), e => 'refused')`} {
+		if got := evaluate[string](t, foreign, fmt.Sprintf(ask, admin)); got != "refused" {
+			t.Errorf("the neighbour's page reads %q from the office", got)
+		}
+	}
+	for _, r := range apps.take() {
+		if got := r.Header.Get("Origin"); got != other.link {
+			t.Errorf("the office sees the neighbour as %q, want its own name %q", got, other.link)
+		}
+	}
+	if os.Getenv("TOSS") != "" {
+		evaluate[string](t, foreign, "document.cookie = 'note=tossed; Path=/; Domain=share.localhost'")
+		t.Logf("TOSS %q", evaluate[string](t, p, fmt.Sprintf(askMe, admin)))
+	}
+	if got := evaluate[string](t, p, fmt.Sprintf(askMe, admin)); got != "PUT sid=secret; note=ours" {
+		t.Errorf("beside the neighbour the office answers %q", got)
+	}
+}

@@ -1,0 +1,204 @@
+//go:build e2e && linux
+
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+const (
+	// asleepFiles is how many files the relay of the sleeping shares may have
+	// open: as many as systems give programs that do not ask for more.
+	asleepFiles = 1024
+	// asleepShares are as many as fit: agents may have three quarters of what
+	// is left beside 64 files, and a session without traffic has two lanes.
+	asleepShares = (asleepFiles - 64) / 4 * 3 / asleepLanes
+	asleepLanes  = 2
+	// asleepGoal is what one share should cost the relay, in KB.
+	asleepGoal = 50
+	// connectAtOnce are the agents that connect at the same time.
+	connectAtOnce = 16
+	// calmLooks at the relay's memory in a row have to find no less of it for
+	// it to have come to rest.
+	calmLooks = 5
+)
+
+// TestE2EShareAsleep keeps as many shares on a relay as its descriptors allow.
+// All of them work, one more gets an answer that helps, and the relay, here
+// without the race detector, needs little memory for each.
+func TestE2EShareAsleep(t *testing.T) {
+	r := startAsleepRelay(t)
+	if _, err := r.share(); err != nil { // so that the program's own pages count before
+		t.Fatal(err)
+	}
+	before := r.memory()
+	hosts := r.shareMany(asleepShares - 1)
+	after := r.memory()
+	each := float64(after-before) / (asleepShares - 1)
+	t.Logf("%d shares with %d lanes each within %d files: %d KB before, %d KB after, %.1f KB each (goal %d)",
+		asleepShares, asleepLanes, asleepFiles, before, after, each, asleepGoal)
+	if each > 2*asleepGoal {
+		t.Errorf("a share costs the relay %.1f KB, the goal is %d", each, asleepGoal)
+	}
+	if _, err := r.share(); err == nil || !strings.Contains(err.Error(), "as many shares as") {
+		t.Errorf("one share too many: %v; want it told so", err)
+	}
+	for _, at := range []int{0, len(hosts) / 2, len(hosts) - 1} {
+		r.wantHello(hosts[at])
+	}
+}
+
+// asleepRelay is a relay in --dev mode, built as users have it.
+type asleepRelay struct {
+	*dropProcess
+	addr  string
+	roots *x509.CertPool
+}
+
+func startAsleepRelay(t *testing.T) *asleepRelay {
+	t.Helper()
+	program := filepath.Join(shortDir(t), "devproxy")
+	if out, err := runTool(t, 5*time.Minute, os.Environ(), needTool(t, "go"), "build", "-o", program, "."); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	_, state, env := privateState(t)
+	command := append(fewFiles(t, asleepFiles), program, "relay", "--dev", "--json")
+	r := &asleepRelay{roots: x509.NewCertPool()}
+	r.dropProcess = startDrop(t, exec.Command(command[0], command[1:]...), env, syscall.SIGTERM)
+	r.addr = r.await("ready").Listen
+	root, err := os.ReadFile(filepath.Join(state, "root.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.roots.AppendCertsFromPEM(root)
+	return r
+}
+
+// memory is what the relay has of its own in memory, in KB, once it comes to
+// rest: the garbage of many handshakes is given back to the system only after a
+// while.
+func (r *asleepRelay) memory() int {
+	r.t.Helper()
+	least := r.resident()
+	for calm := 0; calm < calmLooks; calm++ {
+		<-time.After(time.Second)
+		if now := r.resident(); now < least {
+			least, calm = now, 0
+		}
+	}
+	return least
+}
+
+// resident is proc_pid_status(5)'s VmRSS.
+func (r *asleepRelay) resident() int {
+	r.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.pid))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	size, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return size
+}
+
+// shareMany shares the same little app under so many keys, and returns the
+// public hosts.
+func (r *asleepRelay) shareMany(count int) []string {
+	r.t.Helper()
+	hosts := make([]string, count)
+	turn := make(chan struct{}, connectAtOnce)
+	var group sync.WaitGroup
+	for i := range hosts {
+		turn <- struct{}{}
+		group.Go(func() {
+			defer func() { <-turn }()
+			var err error
+			if hosts[i], err = r.share(); err != nil {
+				r.t.Errorf("share %d: %v", i, err)
+			}
+		})
+	}
+	group.Wait()
+	if r.t.Failed() {
+		r.t.FailNow()
+	}
+	return hosts
+}
+
+// share runs an agent until the test ends, and returns its host once it has
+// all its lanes.
+func (r *asleepRelay) share() (string, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	_, port, _ := net.SplitHostPort(r.addr)
+	states := newMailbox[agent.State]()
+	a := agent.New(agent.Options{
+		Relay: devDomain + ":" + port, Key: key, Roots: r.roots, Notify: states.put,
+		Claim: tunnel.Claim{Project: "shop", Link: tunnel.Link(key, 0), Hosts: []string{""}},
+	})
+	r.serve(a)
+	deadline := time.After(patience)
+	for {
+		select {
+		case state := <-states.c:
+			if state.Phase == agent.Waiting {
+				return "", state.Err
+			}
+		case <-deadline:
+			return "", fmt.Errorf("the agent is %+v after %v", a.State(), patience)
+		case <-time.After(10 * time.Millisecond): // lanes are not told of
+		}
+		if state := a.State(); state.Phase == agent.Up && state.Lanes == asleepLanes {
+			return state.Grant.Hosts[0], nil
+		}
+	}
+}
+
+// serve answers the agent's visitors until the test ends.
+func (r *asleepRelay) serve(a *agent.Agent) {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })}
+	var group sync.WaitGroup
+	group.Go(func() { _ = a.Run(ctx) }) // share waits for its state
+	group.Go(func() { _ = server.Serve(a) })
+	r.t.Cleanup(func() {
+		cancel()
+		server.Close()
+		group.Wait()
+	})
+}
+
+// wantHello has a visitor open a share.
+func (r *asleepRelay) wantHello(host string) {
+	r.t.Helper()
+	_, port, _ := net.SplitHostPort(r.addr)
+	u := &upProcess{t: r.t, roots: r.roots, addr: netip.MustParseAddrPort(r.addr)}
+	if status, body := fetch(r.t, u.client("h2"), "https://"+host+":"+port+"/"); status != http.StatusOK || body != "hello" {
+		r.t.Errorf("%s answers %d %.100q", host, status, body)
+	}
+}
