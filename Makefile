@@ -59,3 +59,4 @@ bench-share: build ## a share on an emulated path with loss, beside its peers: L
 .PHONY: soak
 soak: build ## saves under load, for SOAK (10m)
 	SOAK=$${SOAK:-10m} go test -race -timeout 0 -tags e2e -run '^TestE2ESaves' ./cmd/devproxy
+	SOAK=$${SOAK:-10m} go test -race -timeout 0 -tags e2e -run '^TestE2EShareDrop' ./cmd/devproxy

@@ -49,7 +49,7 @@ func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
 	if errors.As(err, &refusal) {
 		w := welcome{refusal: refusal}
 		_ = lane.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
-		_, _ = lane.Conn.Write(w.append(nil)) // whoever left need not know
+		_, _ = lane.Conn.Write(w.encode()) // whoever left need not know
 	}
 	lane.Conn.Close()
 	return fmt.Errorf("a lane from %v did not join: %w", lane.Conn.RemoteAddr(), err)
@@ -132,7 +132,7 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 		return err
 	}
 	w := welcome{session: s.id, lane: number, payload: answer}
-	_, err = lane.Conn.Write(w.append(nil))
+	_, err = lane.Conn.Write(w.encode())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.joining--

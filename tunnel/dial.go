@@ -63,7 +63,7 @@ func dialLane(ctx context.Context, cfg Config, h hello) (Lane, welcome, time.Dur
 		return Lane{}, welcome{}, 0, err
 	}
 	start := time.Now()
-	w, err := shakeHands(ctx, lane.Conn, h.append(nil, cfg.Key, lane.Binding))
+	w, err := shakeHands(ctx, lane.Conn, h.encode(cfg.Key, lane.Binding))
 	if err != nil {
 		lane.Conn.Close()
 		return Lane{}, welcome{}, 0, err

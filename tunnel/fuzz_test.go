@@ -92,8 +92,8 @@ func FuzzHello(f *testing.F) {
 
 // FuzzWelcome: a welcome is read only in its one form.
 func FuzzWelcome(f *testing.F) {
-	f.Add((&welcome{session: sessionID{1}, lane: 2, payload: []byte("answer")}).append(nil))
-	f.Add((&welcome{refusal: &Refusal{CodeBusy, "later"}}).append(nil))
+	f.Add((&welcome{session: sessionID{1}, lane: 2, payload: []byte("answer")}).encode())
+	f.Add((&welcome{refusal: &Refusal{CodeBusy, "later"}}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		from := newGreedy(b)
 		w, err := readWelcome(from)
@@ -104,7 +104,7 @@ func FuzzWelcome(f *testing.F) {
 			wantReadError(t, err)
 			return
 		}
-		if again := w.append(nil); !bytes.HasPrefix(b, again) {
+		if again := w.encode(); !bytes.HasPrefix(b, again) {
 			t.Errorf("%x is read as %+v, which is written as %x", b, w, again)
 		}
 	})

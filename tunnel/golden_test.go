@@ -44,8 +44,8 @@ func goldens() map[string][]byte {
 	visitor := Visitor{netip.MustParseAddrPort("192.0.2.1:51000"), "https", "shop.t.example.com"}
 	all := map[string][]byte{
 		"hello":   helloOf("agent", sessionID{}, []byte("hello"), bindingHere),
-		"welcome": (&welcome{session: sessionID{0xa1, 15: 0xa2}, lane: 1, payload: []byte("answer")}).append(nil),
-		"refusal": (&welcome{refusal: &Refusal{CodeBusy, "later"}}).append(nil),
+		"welcome": (&welcome{session: sessionID{0xa1, 15: 0xa2}, lane: 1, payload: []byte("answer")}).encode(),
+		"refusal": (&welcome{refusal: &Refusal{CodeBusy, "later"}}).encode(),
 		"visitor": visitor.AppendTo(nil),
 	}
 	for name, f := range goldenFrames() {

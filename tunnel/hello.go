@@ -46,17 +46,15 @@ type hello struct {
 	payload []byte
 }
 
-// append appends h and the proof that its key's owner made it for the
-// connection with this binding.
-func (h *hello) append(b []byte, key ed25519.PrivateKey, binding []byte) []byte {
-	from := len(b)
-	b = append(b, magic...)
-	b = append(b, version)
+// encode is h with the proof that its key's owner made it for the connection
+// with this binding.
+func (h *hello) encode(key ed25519.PrivateKey, binding []byte) []byte {
+	b := append([]byte(magic), version)
 	b = append(b, h.session[:]...)
 	b = append(b, h.key...)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(h.payload)))
 	b = append(b, h.payload...)
-	return append(b, ed25519.Sign(key, proof(binding, b[from:]))...)
+	return append(b, ed25519.Sign(key, proof(binding, b))...)
 }
 
 // proof is what is signed.
@@ -111,9 +109,8 @@ type welcome struct {
 	payload []byte // Admit's answer; empty for a further lane
 }
 
-func (w *welcome) append(b []byte) []byte {
-	b = append(b, magic...)
-	b = append(b, version)
+func (w *welcome) encode() []byte {
+	b := append([]byte(magic), version)
 	if w.refusal != nil {
 		b = append(b, 1)
 		b = binary.BigEndian.AppendUint16(b, uint16(w.refusal.Code))

@@ -22,7 +22,7 @@ var (
 func helloOf(name string, session sessionID, payload, binding []byte) []byte {
 	key := keyOf(name)
 	h := hello{session: session, key: key.Public().(ed25519.PublicKey), payload: payload}
-	return h.append(nil, key, binding)
+	return h.encode(key, binding)
 }
 
 // changed is b with another byte at an offset; negative ones count from the end.
@@ -57,7 +57,7 @@ func TestHelloRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				err, w := joinBy(t, openAcceptor(), c.hello)
+				w, err := joinBy(t, openAcceptor(), c.hello)
 				var refusal *Refusal
 				if !errors.As(err, &refusal) || refusal.Code != c.code {
 					t.Errorf("%v; want code %d", err, c.code)
@@ -78,7 +78,7 @@ func openAcceptor() *Acceptor {
 }
 
 // joinBy says a hello over a new lane, and is what comes of it.
-func joinBy(t *testing.T, a *Acceptor, hello []byte) (error, welcome) {
+func joinBy(t *testing.T, a *Acceptor, hello []byte) (welcome, error) {
 	t.Helper()
 	near, far := wirePair(always(time.Millisecond), 0)
 	defer near.Close()
@@ -94,7 +94,7 @@ func joinBy(t *testing.T, a *Acceptor, hello []byte) (error, welcome) {
 			t.Errorf("after the refusal: %v; want the end", err)
 		}
 	}
-	return <-joined, w
+	return w, <-joined
 }
 
 // TestHelloCut: a hello that ends early is none, and waits for nothing.
@@ -125,11 +125,11 @@ func TestReplay(t *testing.T) {
 			"the first hello":  helloOf("agent", sessionID{}, nil, bindingThere),
 			"a further lane's": helloOf("agent", relay.id, nil, bindingThere),
 		} {
-			if _, w := joinBy(t, n.acceptor, replayed); w.refusal == nil || w.refusal.Code != CodeBadProof {
+			if w, _ := joinBy(t, n.acceptor, replayed); w.refusal == nil || w.refusal.Code != CodeBadProof {
 				t.Errorf("%s: %v; want CodeBadProof", name, w.refusal)
 			}
 		}
-		_, w := joinBy(t, n.acceptor, helloOf("thief", relay.id, nil, bindingHere))
+		w, _ := joinBy(t, n.acceptor, helloOf("thief", relay.id, nil, bindingHere))
 		if w.refusal == nil || w.refusal.Code != CodeNoSession {
 			t.Errorf("another key's lane in a session: %v; want CodeNoSession", w.refusal)
 		}
@@ -194,7 +194,7 @@ func TestPayloads(t *testing.T) {
 
 // TestWelcomeRefused: what is no welcome ends the dialling with a reason.
 func TestWelcomeRefused(t *testing.T) {
-	good := (&welcome{session: sessionID{1}, lane: 1, payload: []byte("x")}).append(nil)
+	good := (&welcome{session: sessionID{1}, lane: 1, payload: []byte("x")}).encode()
 	for name, c := range map[string]struct{ answer, want string }{
 		"of HTTP":            {"HTTP/1.1 400 Bad Request\r\n\r\n", "no devproxy lane"},
 		"of another version": {"DVPX\x02\x00", "version 2"},

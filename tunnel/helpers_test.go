@@ -238,15 +238,4 @@ func random(n int, seed byte) []byte {
 	return b[:n]
 }
 
-func within[T any](t *testing.T, c <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(30 * time.Second):
-		t.Fatal("nothing came within 30 s")
-		panic("not reached")
-	}
-}
-
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

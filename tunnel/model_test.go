@@ -98,7 +98,7 @@ func randUpTo(rng *rand.Rand, d time.Duration) time.Duration {
 }
 
 func (m *model) run() {
-	m.network.log = slog.New(slog.NewTextHandler(&m.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	m.log = slog.New(slog.NewTextHandler(&m.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	m.agent, m.relay = m.sessions(m.t)
 	start := time.Now()
 	defer time.AfterFunc(10*time.Minute, func() {

@@ -68,7 +68,7 @@ func (p *peer) joinAgent(far net.Conn) {
 	})
 	key := keyOf("agent")
 	h := hello{key: key.Public().(ed25519.PublicKey)}
-	if _, err := talk(p.conn, h.append(nil, key, make([]byte, bindingSize))); err != nil {
+	if _, err := talk(p.conn, h.encode(key, make([]byte, bindingSize))); err != nil {
 		p.t.Fatal(err)
 	}
 	p.session = <-established
@@ -81,7 +81,7 @@ func (p *peer) dialAgent(far net.Conn) {
 			p.t.Error(err)
 		}
 		w := welcome{session: sessionID{1}, lane: 1}
-		p.conn.Write(w.append(nil))
+		p.conn.Write(w.encode())
 	})
 	lanes := make(chan net.Conn, 1)
 	lanes <- far

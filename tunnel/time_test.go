@@ -548,7 +548,7 @@ func TestTooManyLanes(t *testing.T) {
 			near, far := wirePair(always(0), 0)
 			go n.acceptor.Join(context.WithoutCancel(t.Context()), Lane{Conn: far, Binding: bindingHere})
 			h := hello{session: relay.id, key: key.Public().(ed25519.PublicKey)}
-			_, err := shakeHands(t.Context(), near, h.append(nil, key, bindingHere))
+			_, err := shakeHands(t.Context(), near, h.encode(key, bindingHere))
 			return near, err
 		}
 		for range maxJoined - 2 {

@@ -107,7 +107,7 @@ func (r *devRelay) share(t *testing.T, dir string, env []string, args ...string)
 	t.Helper()
 	p := r.beginShare(t, dir, env, args...)
 	p.ready = p.await("ready")
-	p.upProcess.trust()
+	p.trust()
 	p.awaitLink()
 	return p
 }
