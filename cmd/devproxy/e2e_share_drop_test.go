@@ -33,6 +33,7 @@ func roundsOf() int {
 // changes, and the relay is replaced. No request fails, no message is lost, and
 // the bytes are the same.
 func TestE2EShareDropNothing(t *testing.T) {
+	t.Parallel() // with TestE2EShareAsleep, which only waits
 	n := newDropNet(t, 0)
 	v := n.startVisitors()
 	through := n.talk() // all of it

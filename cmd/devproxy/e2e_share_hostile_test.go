@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // both are the protocols of visitors.
@@ -417,46 +415,5 @@ func TestE2EShareKeys(t *testing.T) {
 	p.stop()
 	if failed := relay.beginShare(t, dir, nil).awaitEnd(); !strings.Contains(failed.Error, "revoked this folder's key") {
 		t.Errorf("a revoked key comes again and is told %s", failed.Line)
-	}
-}
-
-// TestE2EShareSmuggle sends every case of testdata/smuggle through the relay.
-// It reads requests with net/http and writes each anew, on a stream of its own:
-// what it lets pass is one request in the plainest form, and what it cannot
-// read reaches nobody.
-func TestE2EShareSmuggle(t *testing.T) {
-	relay := startDevRelay(t)
-	p := relay.share(t, projectDir(t, smuggleProxyfile(1)), nil)
-	host := p.host("shop.localhost")
-	for _, c := range lyingRequests(t) {
-		t.Run(c.name, func(t *testing.T) {
-			upstream := newRawUpstream(t)
-			p.save("Proxyfile", smuggleProxyfile(upstream.port()))
-			p.awaitPast("applied")
-			c.raw = strings.ReplaceAll(c.raw, "shop.localhost", host)
-			status := c.send(t, relay.dialRaw(t, host))
-			p.save("Proxyfile", smuggleProxyfile(1))
-			p.awaitPast("applied")
-			upstream.finish()
-			c.compareShared(t, upstream, status)
-		})
-	}
-}
-
-func (c lyingRequest) compareShared(t *testing.T, u *rawUpstream, status int) {
-	t.Helper()
-	expect, want, _ := strings.Cut(c.expect, " ")
-	if len(u.messages) > 1 || strings.Contains(u.raw.String(), "\nGET /smuggled") || u.stuck > 0 {
-		t.Errorf("%s: status %d, left open %d, at the upstream: %q", c.rule, status, u.stuck, u.raw.String())
-	}
-	switch {
-	case expect == "forward" && !c.otherHost:
-		if diff := cmp.Diff([]string{want}, u.messages); diff != "" || status != 200 {
-			t.Errorf("%s: status %d, messages (-want +got):\n%s", c.rule, status, diff)
-		}
-	case len(u.messages) == 1:
-		t.Logf("READ %s: %d %q", c.name, status, u.messages)
-	case status == 200:
-		t.Errorf("%s: 200 from nobody", c.rule)
 	}
 }

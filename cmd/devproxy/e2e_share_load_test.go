@@ -232,7 +232,7 @@ func (s *stalled) settle() {
 	s.t.Helper()
 	other := s.dropNet.client("h1")
 	last, still := int64(-1), 0
-	for start := time.Now(); still < 20; still++ {
+	for start := time.Now(); still < 10; still++ {
 		if err := s.ask(other, http.MethodPost, still); err != nil {
 			s.t.Fatal(err)
 		}

@@ -42,6 +42,9 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 	if r.leaving() {
 		return nil, errLeaving
 	}
+	if !r.door.roomForAgent() {
+		return nil, errFull
+	}
 	var c tunnel.Claim
 	if err := json.Unmarshal(hello, &c); err != nil {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim cannot be read; run the same version of devproxy at both ends"}
@@ -61,6 +64,9 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 
 // errLeaving is told to agents that meet a relay in its last moments.
 var errLeaving = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay is about to stop; try again"}
+
+// errFull is told to agents whose connections would be closed at once.
+var errFull = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files allows (ulimit -n); try again later, or have whoever runs it raise that"}
 
 // grant gives key what it claims, in the registry.
 func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, c tunnel.Claim) (*claimed, *tunnel.Grant, error) {

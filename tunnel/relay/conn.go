@@ -18,8 +18,11 @@ type conn struct {
 	addr netip.AddrPort
 
 	// Guarded by door.mu.
-	class   class
-	shaking *list.Element
+	class class
+	// queue is where it waits to be closed when others need its place; nil
+	// while it may not be.
+	queue *list.List
+	place *list.Element
 
 	// leaf is the certificate shown, which says what other names the client
 	// may ask for on this connection (RFC 9113 section 9.1.1).

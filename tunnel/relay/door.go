@@ -3,11 +3,17 @@ package relay
 import (
 	"container/list"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 
 	"golang.org/x/time/rate"
 )
+
+// evictAmong is how many of those that wait longest are looked at for one to
+// close: enough to find the many of one address among them, few enough that a
+// flood costs little.
+const evictAmong = 64
 
 // maxIdleOrigins is how many addresses without a connection are remembered, so
 // that a new connection brings no new allowance of requests.
@@ -30,7 +36,8 @@ type door struct {
 
 	mu      sync.Mutex
 	count   [gone]int
-	shaking list.List // of *conn, oldest first
+	shaking list.List // of *conn in their handshake, oldest first
+	resting list.List // of visitors' *conn without a request, oldest first
 	origins map[netip.Prefix]*origin
 	idle    list.List // of *origin without connections, oldest first
 }
@@ -48,7 +55,7 @@ func newDoor(limits Limits) *door {
 }
 
 // enter counts a new connection in. It returns nil when there are too many of
-// its address; when there are too many handshakes, the oldest is closed.
+// its address; when there are too many handshakes, another one is closed.
 func (d *door) enter(c net.Conn) *conn {
 	addr := addrOf(c.RemoteAddr())
 	d.mu.Lock()
@@ -58,35 +65,76 @@ func (d *door) enter(c net.Conn) *conn {
 		return nil
 	}
 	if d.count[shaking] >= d.limits.Handshakes {
-		d.evictLocked()
+		d.evictLocked(&d.shaking)
 	}
 	from.conns++
 	d.unidleLocked(from)
 	entered := &conn{Conn: c, door: d, from: from, addr: addr}
 	d.count[shaking]++
-	entered.shaking = d.shaking.PushBack(entered)
+	entered.queueLocked(&d.shaking)
 	return entered
 }
 
-// evictLocked closes the connection that has been in its handshake longest.
-func (d *door) evictLocked() {
-	oldest := d.shaking.Front().Value.(*conn)
-	d.leaveLocked(oldest)
-	oldest.Conn.Close()
+// evictLocked closes a connection of queue: of those that wait longest, one of
+// the address that has the most. So whoever holds many places makes room, and
+// not a visitor between them. False when there is none.
+func (d *door) evictLocked(queue *list.List) bool {
+	var worst *conn
+	at := queue.Front()
+	for range min(evictAmong, queue.Len()) {
+		if c := at.Value.(*conn); worst == nil || c.from.conns > worst.from.conns {
+			worst = c
+		}
+		at = at.Next()
+	}
+	if worst == nil {
+		return false
+	}
+	d.leaveLocked(worst)
+	worst.Conn.Close()
+	return true
+}
+
+// queueLocked takes c out of its queue, and into another one; nil is none.
+func (c *conn) queueLocked(queue *list.List) {
+	if c.queue != nil {
+		c.queue.Remove(c.place)
+	}
+	c.queue, c.place = queue, nil
+	if queue != nil {
+		c.place = queue.PushBack(c)
+	}
+}
+
+// follow is http.Server's ConnState: a visitor's connection without a request,
+// or with half a head, may be closed when others need its place.
+func (d *door) follow(c *conn, state http.ConnState) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case c.class != visiting:
+	case state == http.StateNew || state == http.StateIdle:
+		c.queueLocked(&d.resting)
+	default:
+		c.queueLocked(nil)
+	}
 }
 
 // become makes c count as what its handshake showed it to be. It reports false
-// when there are too many such, or c is gone already.
+// when there are too many such, or c is gone already. What rests makes room.
 func (d *door) become(c *conn, to class) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := d.count[shaking] + d.count[visiting] + d.count[laning]
+	if c.class == gone {
+		return false
+	}
+	c.queueLocked(nil) // it makes no room for itself
 	switch {
-	case c.class == gone:
+	case to == visiting && d.count[visiting] >= d.limits.Connections && !d.evictLocked(&d.resting):
 		return false
-	case to == visiting && d.count[visiting] >= d.limits.Connections:
+	case to == laning && d.count[laning] >= d.lanes():
 		return false
-	case to == laning && d.count[laning] >= d.most/4*3, all > d.most:
+	case d.fullLocked() && !d.evictLocked(&d.resting) && !d.evictLocked(&d.shaking):
 		return false
 	}
 	d.moveLocked(c, to)
@@ -96,11 +144,24 @@ func (d *door) become(c *conn, to class) bool {
 	return true
 }
 
+// lanes is how many connections agents may have together.
+func (d *door) lanes() int { return d.most / 4 * 3 }
+
+// roomForAgent is whether one more agent could have its first connection.
+func (d *door) roomForAgent() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count[laning] < d.lanes()
+}
+
+// fullLocked is whether there are as many connections as there may be together.
+func (d *door) fullLocked() bool {
+	return d.count[shaking]+d.count[visiting]+d.count[laning] > d.most
+}
+
 func (d *door) moveLocked(c *conn, to class) {
 	d.count[c.class]--
-	if c.class == shaking {
-		d.shaking.Remove(c.shaking)
-	}
+	c.queueLocked(nil)
 	c.class = to
 	if to != gone {
 		d.count[to]++

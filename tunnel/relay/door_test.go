@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net"
+	"net/http"
 	"testing"
 )
 
@@ -60,7 +61,7 @@ func TestDoorCountsPerAddress(t *testing.T) {
 }
 
 func TestDoorVisitorsLeaveRoomForAgents(t *testing.T) {
-	d := newDoor(Limits{Connections: 2}.withDefaults())
+	d := newDoor(Limits{Connections: 2, ConnectionsPerAddress: 10}.withDefaults())
 	for i := range 3 {
 		c, _ := enter(d, "192.0.2.1")
 		if got := d.become(c, visiting); got != (i < 2) {
@@ -70,6 +71,47 @@ func TestDoorVisitorsLeaveRoomForAgents(t *testing.T) {
 	c, _ := enter(d, "192.0.2.1")
 	if !d.become(c, laning) {
 		t.Error("no room for an agent")
+	}
+}
+
+// TestDoorEvictsTheMany: a handshake of an address with many goes before an
+// older one of another.
+func TestDoorEvictsTheMany(t *testing.T) {
+	d := newDoor(Limits{Handshakes: 10}.withDefaults())
+	visitor, visitorClosed := enter(d, "192.0.2.1")
+	for range 100 {
+		enter(d, "192.0.2.2")
+	}
+	if *visitorClosed || !d.become(visitor, visiting) {
+		t.Error("a visitor was pushed out by the many of another address")
+	}
+}
+
+// TestDoorMakesRoom: visitors without a request make room for another one,
+// those with a request do not.
+func TestDoorMakesRoom(t *testing.T) {
+	d := newDoor(Limits{Connections: 3, ConnectionsPerAddress: 10}.withDefaults())
+	visit := func(from string, state http.ConnState) (bool, *bool) {
+		c, closed := enter(d, from)
+		ok := d.become(c, visiting)
+		d.follow(c, http.StateNew)
+		d.follow(c, state)
+		return ok, closed
+	}
+	_, busy := visit("192.0.2.2", http.StateActive)
+	_, alone := visit("192.0.2.3", http.StateIdle)
+	_, idle := visit("192.0.2.2", http.StateIdle)
+	if ok, _ := visit("192.0.2.4", http.StateActive); !ok || *busy || *alone || !*idle {
+		t.Errorf("came in: %v; closed: %v %v %v, want the last", ok, *busy, *alone, *idle)
+	}
+	if ok, _ := visit("192.0.2.5", http.StateActive); !ok || *busy || !*alone {
+		t.Errorf("came in: %v; closed: %v %v, want the second", ok, *busy, *alone)
+	}
+	if ok, _ := visit("192.0.2.6", http.StateActive); ok || *busy {
+		t.Error("a visitor with a request made room")
+	}
+	if _, visitors, _ := d.counts(); visitors != 3 || d.resting.Len() != 0 {
+		t.Errorf("%d visitors, %d rest", visitors, d.resting.Len())
 	}
 }
 

@@ -10,10 +10,10 @@ type Limits struct {
 	// agents and files always find some.
 	Connections int
 	// ConnectionsPerAddress is how many of them one address (IPv6: one /64)
-	// may have.
+	// may have: no more than a quarter by default.
 	ConnectionsPerAddress int
 	// Handshakes is how many connections may be in their handshake; beyond
-	// that the oldest of them is closed.
+	// that an old one is closed, of the address that has the most.
 	Handshakes int
 	// HandshakeTimeout bounds a TLS handshake, HeadTimeout the arrival of a
 	// request's head, IdleTimeout the wait for the next request, StallTimeout
@@ -69,7 +69,7 @@ const (
 
 func (l Limits) withDefaults() Limits {
 	def(&l.Connections, descriptors()/4*3)
-	def(&l.ConnectionsPerAddress, connectionsPerAddress)
+	def(&l.ConnectionsPerAddress, min(connectionsPerAddress, max(l.Connections/4, 1)))
 	def(&l.Handshakes, min(handshakes, descriptors()/8))
 	def(&l.HandshakeTimeout, handshakeTimeout)
 	def(&l.HeadTimeout, headTimeout)

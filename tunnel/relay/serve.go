@@ -125,11 +125,14 @@ func (r *Relay) httpServer() *http.Server {
 		Handler:                      http.HandlerFunc(r.visit),
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is the share's to answer
 		ConnContext:                  withConn,
-		TLSConfig:                    r.tls,
-		ReadHeaderTimeout:            l.HeadTimeout,
-		IdleTimeout:                  l.IdleTimeout,
-		MaxHeaderBytes:               l.HeadBytes,
-		Protocols:                    protocols,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			r.door.follow(c.(*tls.Conn).NetConn().(*conn), state)
+		},
+		TLSConfig:         r.tls,
+		ReadHeaderTimeout: l.HeadTimeout,
+		IdleTimeout:       l.IdleTimeout,
+		MaxHeaderBytes:    l.HeadBytes,
+		Protocols:         protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
 			MaxReadFrameSize:              maxFrame,
