@@ -43,7 +43,7 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 		// The last bytes of a response are written after the handler has returned.
 		defer func() { v.writeBy(r.stall()) }()
 	}
-	if r.leaving() {
+	if r.leaving() || v.chunkedIn() {
 		w.Header().Set("Connection", "close") // HTTP/2: GOAWAY (net/http)
 	}
 	if refused, ok := v.refuse(); ok {
@@ -59,6 +59,12 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	}
 	v.linger()
 }
+
+// chunkedIn is whether the end of an HTTP/1 request is where its chunks say. What
+// follows it on the connection is not read: net/http forgets a Content-Length
+// beside (RFC 9112 section 6.1 has us close), and goes on behind a chunk that
+// cannot be read once EnableFullDuplex was called.
+func (v *visit) chunkedIn() bool { return v.r.ProtoMajor == 1 && v.r.ContentLength < 0 }
 
 // enter counts a visit that Close waits for; false when it is closed.
 func (r *Relay) enter() bool {
@@ -145,6 +151,10 @@ func (v *visit) serveDomain() {
 // answer sends a page of the relay's own.
 func (v *visit) answer(p page) {
 	v.status = p.Status
+	if v.r.ProtoMajor == 1 && v.r.ContentLength != 0 {
+		// What still comes of the request must not be taken for the next one.
+		v.w.Header().Set("Connection", "close")
+	}
 	_ = v.bounded(func() error {
 		p.write(v.w, v.r)
 		return nil
