@@ -7,12 +7,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -80,6 +82,7 @@ func TestE2EShareAuthority(t *testing.T) {
 	hostA, hostB, hostC, hostD := a.host("aa.localhost"), b.host("bb.localhost"), zone.host("cc.localhost"), zone.host("dd.localhost")
 	for _, protocol := range both {
 		client := relay.visitor(t, protocol)
+		dials := countDials(client)
 		for _, step := range []struct {
 			host string
 			want string // the body, or the status of a refusal
@@ -106,7 +109,22 @@ func TestE2EShareAuthority(t *testing.T) {
 				noteLeaks(t, a, "a refusal", got.body, "aa.localhost", "private", "bb.localhost")
 			}
 		}
+		if n := dials.Load(); n != 1 {
+			t.Errorf("%s: there were %d connections, want all on one", protocol, n)
+		}
 	}
+}
+
+// countDials counts the connections that client makes from now on.
+func countDials(client *http.Client) *atomic.Int64 {
+	count := new(atomic.Int64)
+	transport := client.Transport.(*http.Transport)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		count.Add(1)
+		return dial(ctx, network, address)
+	}
+	return count
 }
 
 // hiddenSpellings are paths to .env and .git as a hundred programs would read
