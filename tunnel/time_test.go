@@ -568,3 +568,74 @@ func TestTooManyLanes(t *testing.T) {
 		_ = agent
 	})
 }
+
+// TestGone: an end that loses a lane tells the other, which need not find out
+// for itself.
+func TestGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, agent, relay := link40(t)
+		time.Sleep(time.Second)
+		echoBubble(agent)
+		conn := n.conn(2)
+		conn.hold(true)
+		conn.in.set(func() { conn.in.dead = true })
+		time.Sleep(100 * time.Millisecond)
+		relay.mu.Lock()
+		defer relay.mu.Unlock()
+		if relay.laneLocked(2) != nil || relay.laneLocked(1) == nil {
+			t.Error("the relay does not know which lane the agent has lost")
+		}
+	})
+}
+
+// TestRetire: a lane that retires delivers what lies on it; nothing is sent twice.
+func TestRetire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{pipe: func() (near, far net.Conn) { return wirePair(always(40*time.Millisecond), 1_000_000) }}
+		agent, relay := n.sessions(t)
+		time.Sleep(time.Second)
+		near, far := pair(t, relay, agent)
+		go func() {
+			near.Write(random(250_000, 1))
+			near.CloseWrite()
+		}()
+		time.Sleep(50 * time.Millisecond)
+		agent.mu.Lock()
+		agent.want.own, agent.want.other = 1, 1
+		agent.retireLocked(agent.laneLocked(2), time.Now())
+		agent.mu.Unlock()
+		wantAll(t, far, string(random(250_000, 1)), nil)
+		time.Sleep(time.Second)
+		if st := relay.Stats(); st.Resent != 0 {
+			t.Errorf("%d bytes were sent again", st.Resent)
+		}
+		relay.mu.Lock()
+		defer relay.mu.Unlock()
+		if relay.laneLocked(2) != nil {
+			t.Error("the lane is still there")
+		}
+	})
+}
+
+// TestBurden: a lane whose acknowledgements do not come is given no more of a
+// long message, however much its buffers would take.
+func TestBurden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, agent, _ := link40(t)
+		time.Sleep(time.Second)
+		agent.mu.Lock()
+		defer agent.mu.Unlock()
+		l, now := agent.laneLocked(2), time.Now()
+		agent.resend = []*item{{frame: wireFrame{kind: kindData, stream: 1}}}
+		old := &item{frame: wireFrame{kind: kindData, stream: 1}, copies: 1}
+		l.flights = []flight{{item: old, at: now.Add(-burden)}}
+		if it := agent.longLocked(l, now); it != nil {
+			t.Errorf("it is given %+v", it.frame)
+		}
+		l.flights[0].at = now.Add(-burden / 2)
+		if it := agent.longLocked(l, now); it == nil {
+			t.Error("it is given nothing, though it is not late yet")
+		}
+		agent.resend, l.flights = nil, nil
+	})
+}

@@ -37,14 +37,21 @@ func startDevRelay(t *testing.T, args ...string) *devRelay {
 	t.Helper()
 	place := &upProcess{}
 	place.home, place.state, place.env = privateState(t)
-	r := &devRelay{upProcess: startBeside(t, place, shortDir(t), append([]string{"relay", "--dev", "--json"}, args...)...)}
+	args = append([]string{"relay", "--dev", "--json"}, args...)
+	return newDevRelay(t, startBeside(t, place, shortDir(t), args...), filepath.Join(place.state, "root.pem"))
+}
+
+// newDevRelay is a relay that begins, whose visitors trust the CA in a file.
+func newDevRelay(t *testing.T, started *upProcess, ca string) *devRelay {
+	t.Helper()
+	r := &devRelay{upProcess: started}
 	var ready struct{ Domain, Listen string }
 	decodeEvent(t, r.await("ready"), &ready)
 	_, port, err := net.SplitHostPort(ready.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.listen, r.name, r.roots = ready.Listen, net.JoinHostPort(ready.Domain, port), rootsOf(t, r.rootFile())
+	r.listen, r.name, r.roots = ready.Listen, net.JoinHostPort(ready.Domain, port), rootsOf(t, ca)
 	return r
 }
 
