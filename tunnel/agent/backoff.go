@@ -17,8 +17,10 @@ const (
 	hurriedFor   = time.Minute
 	longestPause = 15 * time.Second
 	// stable is how long a session must have lasted for the next outage to
-	// count as a new one.
-	stable = 10 * time.Second
+	// count as a new one. Whoever loses a session once in so long, and comes
+	// back at once, asks the relay no more often than those in a hurry do; a
+	// relay that is restarted again and again is no outage of minutes.
+	stable = hurriedPause
 )
 
 // outage is the time without a session, or with none that lasts.
