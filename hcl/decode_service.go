@@ -4,6 +4,7 @@ import (
 	"net"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
@@ -52,25 +53,81 @@ func (d *decoder) decodeService(b *block) *Service {
 	case !b.body.damaged:
 		d.errorf(b.header, "write upstream = 3000", "%s has no upstream", b.title())
 	}
-	if v, present := d.get(b.body, "balance"); present {
-		d.checkBalance(v)
+	service.Balance = d.decodeBalance(b.body)
+	service.Health = d.decodeHealth(b.body)
+	if v, present := d.get(b.body, "fallback"); present {
+		service.Fallback = d.decodeUpstream(v)
 	}
 	service.TLSSkipVerify = d.boolean(b.body, "tls_skip_verify")
 	service.Hold = d.decodeDuration(b.body, "hold")
 	service.Timeout = d.decodeDuration(b.body, "timeout")
+	service.takeOver(b.body)
+	d.findOwnFallback(service)
 	return service
 }
 
-// checkBalance lets only round_robin pass, which is what is done anyway.
-func (d *decoder) checkBalance(v value) {
-	text, ok := d.str(v, "balance")
-	switch {
-	case !ok || text == "round_robin":
-	case text == "least_conn" || text == "cookie":
-		d.errorf(v.at(), `it takes turns now: write "round_robin", or leave balance out`, "balance %q is not built yet", text)
-	default:
-		d.errorf(v.at(), didYouMean(text, []string{"round_robin", "least_conn", "cookie"}, `write "round_robin"`), "there is no balance %q", text)
+// decodeBalance decodes how requests are spread over members.
+func (d *decoder) decodeBalance(b *body) Balance {
+	v, present := d.get(b, "balance")
+	if !present {
+		return BalanceRoundRobin
 	}
+	forms := []string{string(BalanceRoundRobin), string(BalanceLeastConn), string(BalanceCookie)}
+	switch {
+	case !v.known():
+		return BalanceRoundRobin
+	case v.Type() != cty.String:
+		d.errorf(v.at(), "write "+list(forms), "balance is a string")
+		return BalanceRoundRobin
+	}
+	text := v.AsString()
+	if slices.Contains(forms, text) {
+		return Balance(text)
+	}
+	detail := didYouMean(text, forms, "write "+list(forms))
+	if text == "ip_hash" || text == "sticky" || text == "hash" {
+		detail = `write "cookie": a browser keeps its member`
+	}
+	d.errorf(v.at(), detail, "there is no balance %q", text)
+	return BalanceRoundRobin
+}
+
+// takeOver fills in what s leaves out from the service that it is another name
+// of.
+func (s *Service) takeOver(b *body) {
+	if s.Upstream == nil || s.Upstream.Service == nil {
+		return
+	}
+	from := s.Upstream.Service
+	for name, take := range map[string]func(){
+		"balance":         func() { s.Balance = from.Balance },
+		"health":          func() { s.Health = from.Health },
+		"fallback":        func() { s.Fallback = from.Fallback },
+		"tls_skip_verify": func() { s.TLSSkipVerify = from.TLSSkipVerify },
+		"hold":            func() { s.Hold = from.Hold },
+		"timeout":         func() { s.Timeout = from.Timeout },
+	} {
+		if b.attrs[name] == nil {
+			take()
+		}
+	}
+}
+
+// findOwnFallback warns of a fallback that goes where nothing answered already.
+func (d *decoder) findOwnFallback(s *Service) {
+	if s.Upstream == nil || s.Fallback == nil {
+		return
+	}
+	for _, m := range s.Fallback.Members {
+		if slices.ContainsFunc(s.Upstream.Members, func(own Member) bool { return sameAddress(own, m) }) {
+			d.warnf(s.Fallback.Range, "name another address, or leave fallback out", "the fallback %s is among the addresses of upstream", m.Text)
+			return
+		}
+	}
+}
+
+func sameAddress(a, b Member) bool {
+	return a.Scheme == b.Scheme && a.Host == b.Host && a.Port == b.Port && a.Socket == b.Socket
 }
 
 // serviceValue is what service.NAME is in an expression.

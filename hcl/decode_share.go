@@ -104,30 +104,6 @@ func (d *decoder) decodeAllow(b *body) []netip.Prefix {
 	return allow
 }
 
-// prefix is a range of addresses in CIDR notation (RFC 4632 section 3.1, RFC
-// 4291 section 2.3), or one address.
-func (d *decoder) prefix(text string, at Range) (prefix netip.Prefix, ok bool) {
-	const example = `write one like "203.0.113.0/24", or an address`
-	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-		addr = addr.Unmap()
-		return netip.PrefixFrom(addr, addr.BitLen()), true
-	}
-	prefix, err := netip.ParsePrefix(text)
-	switch {
-	case err != nil:
-		d.errorf(at, example, "%q is no CIDR range", text)
-		return netip.Prefix{}, false
-	case prefix.Addr().Is4In6():
-		// Visitors' addresses are compared as IPv4 ones.
-		d.errorf(at, example, "%q is an IPv4 range in IPv6 form", text)
-		return netip.Prefix{}, false
-	case prefix.Masked() != prefix:
-		d.errorf(at, quotef("write %s", prefix.Masked().String()), "%q has bits beyond its length", text)
-		return netip.Prefix{}, false
-	}
-	return prefix, true
-}
-
 // decodeExpires decodes how long a link lives; 0 when it is absent.
 func (d *decoder) decodeExpires(b *body) time.Duration {
 	v, present := d.get(b, "expires")

@@ -1,6 +1,9 @@
 package hcl
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // File is a checked Proxyfile with its Proxyfile.local merged in: every
 // expression is evaluated, every reference resolved. What a route inherits
@@ -108,11 +111,91 @@ type Settings struct {
 	Hold    *time.Duration // for an upstream that refuses connections; 0 means none
 
 	TLSSkipVerify *bool
+
+	// CORS, BasicAuth, RateLimit, Cache and Simulate with their Off set are
+	// written as false or null: they undo what the host says.
+	CORS      *CORS
+	BasicAuth *BasicAuth
+	// Allow and Deny are who may ask; an empty list undoes the host's.
+	Allow, Deny *Ranges
+	RateLimit   *RateLimit
+	Compress    *bool
+	Cache       *Cache
+	MaxBody     *int64 // in bytes; 0 means none
+	Simulate    *Simulate
+}
+
+// CORS is the cors attribute: which origins of other hosts may read answers.
+type CORS struct {
+	Off bool
+	// Own allows the hosts of this Proxyfile, with credentials: cors = true.
+	Own bool
+	// Any allows every origin, without credentials: cors = ["*"].
+	Any bool
+	// Origins are allowed with credentials, serialized as browsers send them
+	// ("https://app.example.com", RFC 6454 section 6.2).
+	Origins []string
+	Range   Range
+}
+
+// BasicAuth is the basic_auth attribute (RFC 7617).
+type BasicAuth struct {
+	Off   bool
+	Users map[string]string // bcrypt hashes by name
+	Range Range
+}
+
+// Ranges is a list of addresses: allow or deny. A single address is a range of
+// one.
+type Ranges struct {
+	Prefixes []netip.Prefix // masked, without 4-in-6
+	Range    Range
+}
+
+// RateKey is what a rate limit counts by.
+type RateKey string
+
+// What rate_limit = { by } can be.
+const (
+	RateByAddress RateKey = "address" // one IPv4 address, one /64 of IPv6
+	RateByUser    RateKey = "user"    // the name of basic_auth; the address where there is none
+	RateByAll     RateKey = "all"     // everybody together
+)
+
+// RateLimit is the rate_limit attribute.
+type RateLimit struct {
+	Off   bool
+	Count int           // requests, at least 1
+	Per   time.Duration // in this time: "10/s", "100/m", "1000/h"
+	Burst int           // at once; Count when left out
+	By    RateKey       // RateByAddress when left out
+	Range Range
+}
+
+// Cache is the cache attribute.
+type Cache struct {
+	Off   bool
+	Size  int64 // in bytes; DefaultCacheSize when left out
+	Range Range
+}
+
+// DefaultCacheSize is how many bytes one route keeps: a few builds of a large
+// front end.
+const DefaultCacheSize = 64 << 20
+
+// Simulate is the simulate attribute: a slow or failing service. Zero values
+// do nothing.
+type Simulate struct {
+	Off       bool
+	Delay     time.Duration // before the first byte
+	Errors    float64       // the share of requests that fail, 0 to 1
+	Bandwidth int64         // bytes a second of the answer's body
+	Range     Range
 }
 
 // Upstream is the value of an upstream attribute.
 type Upstream struct {
-	// Members has at least one element; requests go round robin.
+	// Members has at least one element; Service says how they are balanced.
 	Members []Member
 	// Service is the service it was written as, nil when written in place.
 	Service *Service
@@ -155,8 +238,35 @@ type Service struct {
 	// TLSSkipVerify, Hold, Timeout: as in Settings.
 	TLSSkipVerify *bool
 	Hold, Timeout *time.Duration
+	Balance       Balance // BalanceRoundRobin when left out
+	Health        *Health // nil means that nobody asks
+	// Fallback answers when no member does; nil means none.
+	Fallback *Upstream
 	// Range is the block's header: service "NAME".
 	Range Range
+}
+
+// Balance is how requests are spread over the members of an upstream.
+type Balance string
+
+// The forms of balance.
+const (
+	BalanceRoundRobin Balance = "round_robin"
+	BalanceLeastConn  Balance = "least_conn" // the fewest exchanges under way
+	BalanceCookie     Balance = "cookie"     // a browser keeps its member
+)
+
+// Health is the health attribute of a service: a GET that each member is asked
+// again and again.
+type Health struct {
+	Path     string        // with its query, as it is sent
+	Interval time.Duration // 2 s when left out
+	Timeout  time.Duration // of one GET; 1 s when left out, never above Interval
+	Rise     int           // answers in a row that make it well; 1 when left out
+	Fall     int           // failures in a row that make it ill; 2 when left out
+	// Status is what a well member answers; 0 means any of 200 to 399.
+	Status int
+	Range  Range
 }
 
 // Files is the files attribute.

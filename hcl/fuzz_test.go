@@ -84,10 +84,14 @@ func checkWhole(t *testing.T, file *File) {
 		t.Error("a file without errors has no host")
 	}
 	checkWholeShare(t, file)
+	for _, s := range file.Services {
+		checkWholeService(t, s)
+	}
 	for _, h := range file.Hosts {
 		if h.Name.Value == "" {
 			t.Error("a host without errors has no name")
 		}
+		checkWholeAround(t, &h.Settings)
 		answers := countAnswers(t, &h.Settings)
 		if answers == 0 && len(h.Routes) == 0 {
 			t.Errorf("host %q answers with nothing", h.Name.Value)
@@ -96,6 +100,7 @@ func checkWhole(t *testing.T, file *File) {
 			if len(r.Path) == 0 || r.Path[0] != '/' {
 				t.Errorf("route %q", r.Path)
 			}
+			checkWholeAround(t, &r.Settings)
 			if countAnswers(t, &r.Settings)+answers == 0 {
 				t.Errorf("route %q answers with nothing", r.Path)
 			}

@@ -1,9 +1,6 @@
 package hcl
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // kind is what a body may hold.
 type kind struct {
@@ -28,27 +25,18 @@ func settings() []string {
 	return []string{
 		"upstream", "files", "spa", "redirect", "status", "respond", "request_headers", "response_headers",
 		"timeout", "hold", "tls_skip_verify",
+		"cors", "basic_auth", "allow", "deny", "rate_limit", "max_body", "compress", "cache", "simulate",
 	}
 }
 
-func laterSettings() map[string]string {
+func laterRunning() map[string]string {
 	return map[string]string{
-		"cors":       "it will answer preflights; one origin needs none",
-		"basic_auth": "it will ask for a name and a password",
-		"allow":      "it will name the addresses that may connect; only this machine can now",
-		"deny":       "it will name addresses that may not connect; only this machine can now",
-		"rate_limit": "it will answer 429 above a rate",
-		"compress":   "it will compress answers",
-		"cache":      "it will keep answers as RFC 9111 allows",
-		"max_body":   "it will answer 413 above a size",
-		"simulate":   "it will make a service slow or failing",
-	}
-}
-
-func laterBalancing() map[string]string {
-	return map[string]string{
-		"health":   "it will ask upstreams whether they are well",
-		"fallback": "it will answer when nothing else does",
+		"command":    "devproxy will run it; start it yourself, and write its upstream",
+		"dir":        "it goes with command",
+		"env":        "it goes with command",
+		"ready":      "it goes with command",
+		"depends_on": "it goes with command",
+		"restart":    "it goes with command",
 	}
 }
 
@@ -65,22 +53,13 @@ func laterSharing() map[string]string {
 // kinds is the language, by the name of the block. The empty name is the top
 // level of a file.
 func kinds() map[string]kind {
-	service := laterBalancing()
-	maps.Copy(service, map[string]string{
-		"command":    "devproxy will run it; start it yourself, and write its upstream",
-		"dir":        "it goes with command",
-		"env":        "it goes with command",
-		"ready":      "it goes with command",
-		"depends_on": "it goes with command",
-		"restart":    "it goes with command",
-	})
 	return map[string]kind{
 		"":        {name: "the Proxyfile", attrs: []string{"domain"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
 		"locals":  {name: "locals", free: true},
 		"listen":  {name: "listen", attrs: []string{"https", "http", "redirect"}},
-		"host":    {label: "name", attrs: append(settings(), "aliases", "share"), later: laterSettings(), blocks: []string{"route"}},
-		"route":   {label: "path", attrs: append(settings(), "exact", "match", "strip_prefix", "rewrite"), later: laterSettings()},
-		"service": {label: "name", attrs: []string{"upstream", "balance", "tls_skip_verify", "hold", "timeout"}, later: service},
+		"host":    {label: "name", attrs: append(settings(), "aliases", "share"), blocks: []string{"route"}},
+		"route":   {label: "path", attrs: append(settings(), "exact", "match", "strip_prefix", "rewrite")},
+		"service": {label: "name", attrs: []string{"upstream", "balance", "health", "fallback", "tls_skip_verify", "hold", "timeout"}, later: laterRunning()},
 		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"share":   {name: "share", attrs: []string{"relay", "hosts", "name", "password", "paths", "public", "allow", "expires"}, later: laterSharing()},
@@ -121,5 +100,9 @@ func otherWords() map[string]string {
 		"root": "files", "static": "files", "dir": "files", "file_server": "files", "server_name": "aliases", "alias": "aliases",
 		"headers": "request_headers", "insecure": "tls_skip_verify", "variables": "locals", "variable": "locals", "local": "locals",
 		"return": "respond", "response": "respond", "handle": "route", "upstreams": "upstream", "vhost": "host",
+		"gzip": "compress", "encode": "compress", "compression": "compress", "auth": "basic_auth", "basicauth": "basic_auth",
+		"limit_req": "rate_limit", "ratelimit": "rate_limit", "throttle": "rate_limit", "proxy_cache": "cache",
+		"client_max_body_size": "max_body", "body_limit": "max_body", "allowed_origins": "cors", "delay": "simulate", "latency": "simulate",
+		"lb_policy": "balance", "load_balancing": "balance", "healthcheck": "health", "health_check": "health", "backup": "fallback",
 	}
 }

@@ -64,6 +64,9 @@ func (x *explanation) rows() []row {
 	if x.Route != nil {
 		rows = append(rows, row{"route", x.Route.Name, []string{x.Route.String(), x.Route.Text}})
 	}
+	for _, around := range x.Around {
+		rows = append(rows, around.row())
+	}
 	if x.Answer != nil {
 		rows = append(rows, x.Answer.rows()...)
 	}
@@ -86,22 +89,7 @@ func (x *explanation) rows() []row {
 func (a *answering) rows() []row {
 	switch a.Kind {
 	case "upstream":
-		var rows []row
-		for i, m := range a.Members {
-			label := ""
-			if i == 0 {
-				label = "upstream"
-			}
-			notes := []string{strings.Join(m.Addresses, ", ")}
-			if m.TLSName != "" {
-				notes = append(notes, m.security())
-			}
-			rows = append(rows, row{label, m.Text, notes})
-		}
-		if a.Timeout != "" {
-			rows = append(rows, row{"timeout", a.Timeout, nil})
-		}
-		return append(rows, row{"hold", a.Hold, nil})
+		return a.upstreamRows()
 	case "files":
 		return []row{{"files", a.Dir, nil}, {"path", a.Path, nil}}
 	case "devproxy":
@@ -110,6 +98,44 @@ func (a *answering) rows() []row {
 		return []row{{"redirect", fmt.Sprintf("%d %s", a.Status, a.Location), nil}}
 	}
 	return []row{{"respond", strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, firstLine(a.Body))), nil}}
+}
+
+func (a *answering) upstreamRows() []row {
+	rows := memberRows("upstream", a.Members)
+	for _, line := range []struct{ label, value string }{
+		{"balance", a.Balance}, {"first", a.First}, {"health", a.Health},
+	} {
+		if line.value != "" {
+			rows = append(rows, row{line.label, line.value, nil})
+		}
+	}
+	rows = append(rows, memberRows("fallback", a.Fallback)...)
+	if a.Timeout != "" {
+		rows = append(rows, row{"timeout", a.Timeout, nil})
+	}
+	return append(rows, row{"hold", a.Hold, nil})
+}
+
+// memberRows are addresses, the label before the first.
+func memberRows(label string, members []member) []row {
+	var rows []row
+	for _, m := range members {
+		notes := []string{strings.Join(m.Addresses, ", ")}
+		if m.TLSName != "" {
+			notes = append(notes, m.security())
+		}
+		rows = append(rows, row{label, m.Text, notes})
+		label = ""
+	}
+	return rows
+}
+
+// row is s on a line of any width.
+func (s setting) row() row {
+	if s.Does == "" {
+		return row{s.Name, s.Text, nil}
+	}
+	return row{s.Name, s.Text + "; " + s.Does, nil}
 }
 
 func (m *member) security() string {

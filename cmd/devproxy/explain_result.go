@@ -14,10 +14,12 @@ import (
 // explanation is what `devproxy explain --json` prints. Fields are added, never
 // renamed or removed. What does not apply is left out.
 type explanation struct {
-	URL    string     `json:"url"`
-	Method string     `json:"method"`
-	Host   *place     `json:"host,omitempty"`
-	Route  *placed    `json:"route,omitempty"`
+	URL    string  `json:"url"`
+	Method string  `json:"method"`
+	Host   *place  `json:"host,omitempty"`
+	Route  *placed `json:"route,omitempty"`
+	// Around is what the request meets before its answer, in order.
+	Around []setting  `json:"around,omitempty"`
 	Answer *answering `json:"answer,omitempty"`
 	Sends  *sending   `json:"sends,omitempty"` // with an upstream
 	// Skipped are routes whose path fits and whose conditions do not.
@@ -48,6 +50,10 @@ type answering struct {
 	Kind     string    `json:"kind"`
 	Text     string    `json:"text"`
 	Members  []member  `json:"members,omitempty"`  // upstream
+	Balance  string    `json:"balance,omitempty"`  // upstream of several members
+	First    string    `json:"first,omitempty"`    // upstream of several members: who is asked first
+	Health   string    `json:"health,omitempty"`   // upstream: "GET /healthz every 2s"
+	Fallback []member  `json:"fallback,omitempty"` // upstream: asked in order when no member answers
 	Timeout  string    `json:"timeout,omitempty"`  // upstream: "30s"
 	Hold     string    `json:"hold,omitempty"`     // upstream: "10s"
 	Dir      string    `json:"dir,omitempty"`      // files
@@ -117,6 +123,7 @@ func explain(p *plan.Plan, v *visit) *explanation {
 	host := placeOf(r.Host.Name, r.Host.Source)
 	x.Host = &host
 	x.Route = &placed{placeOf(r.Label(), r.Source), r.Path, r.Exact, r.Source.Text}
+	x.Around = settingsOf(r, v)
 	x.answer(m, v)
 	return x
 }
@@ -141,7 +148,8 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 	x.Answer = &answering{Text: r.Answer.String(), Headers: changes(r.ResponseHeaders)}
 	switch a := r.Answer.(type) {
 	case *plan.Upstream:
-		x.Answer.Kind, x.Answer.Members, x.Answer.Hold = "upstream", membersOf(a, v), r.Hold.String()
+		x.Answer.Kind, x.Answer.Hold = "upstream", r.Hold.String()
+		x.Answer.spread(a, v)
 		if r.Timeout > 0 {
 			x.Answer.Timeout = r.Timeout.String()
 		}
@@ -157,11 +165,31 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 	}
 }
 
+// spread says among whom the request is spread, and how.
+func (a *answering) spread(u *plan.Upstream, v *visit) {
+	a.Members, a.Fallback = membersOf(u.Members, v), membersOf(u.Fallback, v)
+	if u.Health != nil {
+		a.Health = u.Health.String()
+	}
+	if len(u.Members) < 2 {
+		return
+	}
+	a.Balance = string(u.Balance)
+	switch u.Balance {
+	case plan.BalanceLeastConn:
+		a.First = "the one with the fewest exchanges under way"
+	case plan.BalanceCookie:
+		a.First = "the browser's own by its cookie; a new browser's, in turn"
+	default:
+		a.First = u.Members[0].Text + ", then in turn"
+	}
+}
+
 func placeOf(name string, s plan.Source) place { return place{name, s.File, s.Line} }
 
-func membersOf(u *plan.Upstream, v *visit) []member {
+func membersOf(members []plan.Member, v *visit) []member {
 	var list []member
-	for _, m := range u.Members {
+	for _, m := range members {
 		list = append(list, member{
 			Text: m.Text, Protocol: string(m.Scheme), Addresses: m.Addrs, Host: cmp.Or(m.Authority, v.authority),
 			TLSName: m.ServerName, Verified: m.ServerName != "" && !m.SkipVerify,

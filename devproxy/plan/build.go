@@ -81,6 +81,8 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 		r.Hold = *s.Hold
 	}
 	r.RequestHeaders, r.Answer = b.answer(&s)
+	b.around(r, &s)
+	b.checkAround(r, &w.Settings, &s)
 	r.ID = r.identity()
 	return r
 }

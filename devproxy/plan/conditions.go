@@ -80,7 +80,7 @@ func (c *Conditions) holdsMethod(method string) bool {
 // no header field of a parsed request (net/http), but people write it as one.
 func (p *Pattern) holdsHeader(r *Request) bool {
 	if p.Name == "Host" {
-		return glob(p.Value, r.Host)
+		return glob(normal(p.Value), normal(r.Host))
 	}
 	for _, value := range r.Header[p.Name] {
 		if glob(p.Value, value) {

@@ -101,20 +101,31 @@ func differences(a, b *Route) []string {
 			list = append(list, text)
 		}
 	}
-	if !sameAnswer(a.Answer, b.Answer) {
-		if a.Answer.String() == b.Answer.String() {
-			add(true, b.Answer.String()+" reached differently")
-		} else {
-			add(true, a.Answer.String()+" -> "+b.Answer.String())
-		}
-	}
+	list = append(list, answerDifferences(a.Answer, b.Answer)...)
 	add(a.StripPrefix != b.StripPrefix, "strip_prefix")
 	add(a.Rewrite != b.Rewrite, "rewrite")
 	add(!slices.Equal(a.RequestHeaders, b.RequestHeaders), "request_headers")
 	add(!slices.Equal(a.ResponseHeaders, b.ResponseHeaders), "response_headers")
 	add(a.Timeout != b.Timeout, "timeout "+fromTo(a.Timeout, b.Timeout))
 	add(a.Hold != b.Hold, "hold "+fromTo(a.Hold, b.Hold))
-	return list
+	return append(list, aroundDifferences(a, b)...)
+}
+
+// answerDifferences names both answers, or what is different where their names
+// are the same.
+func answerDifferences(a, b Answer) []string {
+	if sameAnswer(a, b) {
+		return nil
+	}
+	if a.String() != b.String() {
+		return []string{a.String() + " -> " + b.String()}
+	}
+	from, isUpstream := a.(*Upstream)
+	to, both := b.(*Upstream)
+	if isUpstream && both {
+		return upstreamDifferences(from, to)
+	}
+	return []string{b.String() + " reached differently"}
 }
 
 func fromTo(a, b time.Duration) string {

@@ -25,6 +25,7 @@ func inherit(host, route *hcl.Settings) hcl.Settings {
 	s.TLSSkipVerify = cmp.Or(route.TLSSkipVerify, service.TLSSkipVerify, host.TLSSkipVerify)
 	s.RequestHeaders = merge(host.RequestHeaders, route.RequestHeaders)
 	s.ResponseHeaders = merge(host.ResponseHeaders, route.ResponseHeaders)
+	inheritAround(&s, host, route)
 	return s
 }
 

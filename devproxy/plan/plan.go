@@ -70,8 +70,73 @@ type Route struct {
 	Timeout time.Duration // to the first response byte; 0 means none
 	Hold    time.Duration // for a refusing upstream; 0 means none
 
+	// What is put around the answer, in the order in which a request meets it.
+	Access    Access
+	RateLimit *RateLimit // nil means none
+	CORS      *CORS      // nil means that no field of CORS is touched
+	// Users are the bcrypt hashes of basic_auth, sorted by name; nil asks for
+	// none.
+	Users    []User
+	MaxBody  int64 // bytes of a request's body; 0 means any number
+	Compress bool
+	Cache    *Cache    // nil means none; only with an *Upstream
+	Simulate *Simulate // nil means none
+
 	// Source is the line that gives the route its answer.
 	Source Source
+}
+
+// Access is who may ask, by address. Denied counts before allowed; an empty
+// Allow allows everybody.
+type Access struct {
+	Allow, Deny []netip.Prefix // sorted
+}
+
+// User is who may enter, by basic_auth.
+type User struct {
+	Name, Hash string
+}
+
+// CORS is which other origins may read a route's answers (the Fetch Standard,
+// section 3.2).
+type CORS struct {
+	// Any allows every origin, without credentials.
+	Any bool
+	// Origins are allowed with credentials, serialized: sorted.
+	Origins []string
+	// Hosts are names of hosts, aliases and wildcards among them, whose origins
+	// are allowed with credentials, whatever the port is devproxy's: sorted.
+	Hosts []string
+}
+
+// RateKey is what a rate limit counts by.
+type RateKey = hcl.RateKey
+
+// The keys of a rate limit.
+const (
+	RateByAddress = hcl.RateByAddress
+	RateByUser    = hcl.RateByUser
+	RateByAll     = hcl.RateByAll
+)
+
+// RateLimit is how often a route may be asked.
+type RateLimit struct {
+	Count int
+	Per   time.Duration
+	Burst int
+	By    RateKey
+}
+
+// Cache is what a route keeps of its upstream's answers.
+type Cache struct {
+	Size int64 // bytes
+}
+
+// Simulate makes a route slow or failing. Zero values do nothing.
+type Simulate struct {
+	Delay     time.Duration // before the first byte
+	Errors    float64       // the share of requests that fail, 0 to 1
+	Bandwidth int64         // bytes a second of the answer's body
 }
 
 // DefaultHold is how long a request waits for an upstream that refuses
@@ -121,6 +186,29 @@ type Upstream struct {
 	Key     string
 	Members []Member
 	Text    string // for people: ":5173", ":3000, :3001"
+	Balance Balance
+	Health  *Health // nil means that nobody asks
+	// Fallback are asked, in order, when no member answers; part of Key.
+	Fallback []Member
+}
+
+// Balance is how requests are spread over members.
+type Balance = hcl.Balance
+
+// The forms of balance.
+const (
+	BalanceRoundRobin = hcl.BalanceRoundRobin
+	BalanceLeastConn  = hcl.BalanceLeastConn
+	BalanceCookie     = hcl.BalanceCookie
+)
+
+// Health is what each member of an upstream is asked, and how often.
+type Health struct {
+	Path       string // with its query
+	Interval   time.Duration
+	Timeout    time.Duration // of one GET
+	Rise, Fall int           // answers, failures in a row
+	Status     int           // of a well member; 0 means 200 to 399
 }
 
 // Scheme is how an upstream is spoken to, as the Proxyfile says it.

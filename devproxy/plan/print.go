@@ -39,6 +39,26 @@ func (r *Route) settings() []string {
 	}
 	add(r.Timeout != 0, "timeout %s", r.Timeout)
 	add(r.Hold != DefaultHold, "hold %s", r.Hold)
+	return append(lines, r.around()...)
+}
+
+// around lists what is put around the answer, in the order in which a request
+// meets it.
+func (r *Route) around() []string {
+	var lines []string
+	add := func(there bool, name, text string) {
+		if there {
+			lines = append(lines, name+text)
+		}
+	}
+	add(r.Access.String() != "", "", r.Access.String())
+	add(r.RateLimit != nil, "rate_limit ", said(r.RateLimit))
+	add(r.CORS != nil, "cors ", said(r.CORS))
+	add(r.Users != nil, "basic_auth ", userNames(r.Users))
+	add(r.MaxBody != 0, "max_body ", bodySize(r))
+	add(r.Compress, "compress", "")
+	add(r.Cache != nil, "cache ", said(r.Cache))
+	add(r.Simulate != nil, "simulate ", said(r.Simulate))
 	return lines
 }
 
@@ -49,7 +69,7 @@ func describe(a Answer) []string {
 		for _, m := range a.Members {
 			lines = append(lines, "upstream "+m.key())
 		}
-		return lines
+		return append(lines, a.spread()...)
 	case *Files:
 		if a.SPA {
 			return []string{a.String() + " spa"}
@@ -64,6 +84,22 @@ func describe(a Answer) []string {
 		return lines
 	}
 	return []string{a.String()}
+}
+
+// spread lists how requests are spread over members, where it is not the usual
+// way.
+func (u *Upstream) spread() []string {
+	var lines []string
+	if u.Balance != BalanceRoundRobin {
+		lines = append(lines, "balance "+string(u.Balance))
+	}
+	if u.Health != nil {
+		lines = append(lines, "health "+u.Health.spec())
+	}
+	for _, m := range u.Fallback {
+		lines = append(lines, "fallback "+m.key())
+	}
+	return lines
 }
 
 // String is the field as it is sent, or its name after a "-" when it is removed.

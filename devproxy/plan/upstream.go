@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,20 +16,78 @@ import (
 // than those of this machine are left to the dialler. authority is the Host
 // that the route asks for; empty means it does not.
 func (b *builder) upstream(u *hcl.Upstream, authority string, skipVerify bool) *Upstream {
-	spec := &Upstream{}
-	var keys, texts []string
+	spec := &Upstream{Balance: BalanceRoundRobin}
+	spec.Members = b.members(u, authority, skipVerify)
+	if s := u.Service; s != nil {
+		spec.Balance = cmp.Or(s.Balance, BalanceRoundRobin)
+		spec.Health = health(s.Health)
+		spec.Fallback = b.fallback(s, authority, skipVerify)
+	}
+	spec.Key = spec.key()
+	spec.Text = textOf(spec.Members)
+	return spec
+}
+
+func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) []Member {
+	var list []Member
 	for _, m := range u.Members {
 		member := resolve(m, authority, skipVerify)
 		b.findLoop(m, member)
-		spec.Members = append(spec.Members, member)
-		keys = append(keys, member.key())
+		list = append(list, member)
+	}
+	return list
+}
+
+// fallback are the addresses that answer when no member of s does, and after
+// them those of a service that is the fallback and has one itself.
+func (b *builder) fallback(s *hcl.Service, authority string, skipVerify bool) []Member {
+	var list []Member
+	for s != nil && s.Fallback != nil {
+		next := s.Fallback.Service
+		skip := skipVerify
+		if next != nil && next.TLSSkipVerify != nil {
+			skip = *next.TLSSkipVerify
+		}
+		list = append(list, b.members(s.Fallback, authority, skip)...)
+		s = next
+	}
+	return list
+}
+
+func health(h *hcl.Health) *Health {
+	if h == nil {
+		return nil
+	}
+	return &Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall, Status: h.Status}
+}
+
+// key is the spec as text. The order of a list has no say in which connections
+// it is made of; that of fallbacks says who is asked first.
+func (u *Upstream) key() string {
+	var members []string
+	for _, m := range u.Members {
+		members = append(members, m.key())
+	}
+	slices.Sort(members)
+	key := strings.Join(members, " | ")
+	if u.Balance != BalanceRoundRobin {
+		key += " balance=" + string(u.Balance)
+	}
+	if u.Health != nil {
+		key += " health=" + u.Health.spec()
+	}
+	for _, m := range u.Fallback {
+		key += " fallback=" + m.key()
+	}
+	return key
+}
+
+func textOf(members []Member) string {
+	var texts []string
+	for _, m := range members {
 		texts = append(texts, m.Text)
 	}
-	// The order of a list has no say in which connections it is made of.
-	slices.Sort(keys)
-	spec.Key = strings.Join(keys, " | ")
-	spec.Text = strings.Join(texts, ", ")
-	return spec
+	return strings.Join(texts, ", ")
 }
 
 func resolve(m hcl.Member, authority string, skipVerify bool) Member {

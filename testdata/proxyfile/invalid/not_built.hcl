@@ -1,16 +1,5 @@
 host "a.localhost" {
-  upstream   = 1
-  cors       = true # ERROR: "cors" is not built yet
-  basic_auth = {} # ERROR: "basic_auth" is not built yet
-  allow      = [] # ERROR: "allow" is not built yet
-  deny       = [] # ERROR: "deny" is not built yet
-  rate_limit = "10/s" # ERROR: "rate_limit" is not built yet
-  compress   = true # ERROR: "compress" is not built yet
-  cache      = true # ERROR: "cache" is not built yet
-  max_body   = "10MB" # ERROR: "max_body" is not built yet
-  simulate   = {} # ERROR: "simulate" is not built yet
-
-  route "/a" { cors = true } # ERROR: "cors" is not built yet
+  upstream = 1
 }
 service "a" {
   command    = "npm run dev" # ERROR: "command" is not built yet
@@ -19,8 +8,6 @@ service "a" {
   ready      = "/" # ERROR: "ready" is not built yet
   depends_on = [] # ERROR: "depends_on" is not built yet
   restart    = true # ERROR: "restart" is not built yet
-  health     = {} # ERROR: "health" is not built yet
-  fallback   = "" # ERROR: "fallback" is not built yet
 }
 tcp "postgres" { # ERROR: "tcp" is not built yet
   listen = 15432

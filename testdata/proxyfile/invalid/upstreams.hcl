@@ -41,7 +41,7 @@ service "none" { hold = "1s" } # ERROR: service "none" has no upstream
 service "a b" { upstream = 1 } # ERROR: "a b" is no name for a service
 service "balance" {
   upstream = 1
-  balance  = "least_conn" # ERROR: balance "least_conn" is not built yet
+  balance  = "least_conn"
 }
 service "balance2" {
   upstream = 1

@@ -64,6 +64,29 @@ host "shop.localhost" {
     upstream = 3000
   }
   route "/inherits" { exact = true }
+  route "/around" {
+    cors       = true
+    basic_auth = { ann = "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234" }
+    allow      = ["127.0.0.1", "::1", "10.0.0.0/8"]
+    deny       = ["10.1.0.0/16"]
+    rate_limit = { rate = "10/s", burst = 20, by = "user" }
+    max_body   = "10MB"
+    compress   = true
+    cache      = { size = "16MiB" }
+    simulate   = { delay = "300ms", errors = "5%", bandwidth = "1.5Mbit/s" }
+  }
+  route "/around/less" {
+    cors       = ["https://app.example.com", "http://localhost:6006"]
+    basic_auth = null
+    allow      = []
+    deny       = null
+    rate_limit = "100/m"
+    max_body   = "0"
+    compress   = false
+    cache      = true
+    simulate   = false
+  }
+  route "/around/any" { cors = ["*"] }
 }
 
 host "*.tenant.shop.localhost" { upstream = service.web }
@@ -86,8 +109,11 @@ share {
 service "web" { upstream = 5173 }
 service "api" {
   upstream        = [3000, 3001]
-  balance         = "round_robin"
+  balance         = "cookie"
+  health          = { path = "/healthz", interval = "2s", timeout = "1s", rise = 1, fall = 2, status = 200 }
+  fallback        = service.staging
   hold            = "5s"
   timeout         = "10s"
   tls_skip_verify = false
 }
+service "staging" { upstream = "https://staging.example.com" }

@@ -1,0 +1,20 @@
+# A Rails app: ActionCable goes to a process of its own that speaks WebSocket,
+# built assets come from the folder without waking Ruby, and Sidekiq's page asks
+# for a password. The app believes that it is reached by https.
+host "blog.localhost" {
+  upstream        = "unix:tmp/sockets/puma.sock"
+  request_headers = { X-Forwarded-Ssl = "on" }
+
+  route "/cable" { upstream = 28080 }
+  route "/assets" {
+    files            = "assets"
+    response_headers = { Cache-Control = "public, max-age=31536000, immutable" }
+  }
+  route "/sidekiq" {
+    basic_auth = { admin = "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234" }
+  }
+  route "/sidekiq/healthz" {
+    exact      = true
+    basic_auth = null
+  }
+}

@@ -1,0 +1,25 @@
+# Three replicas of an API with a health check: one that is killed or hangs is
+# left out within two checks, and when all are away the staging server answers.
+# Reports stay with the replica that has their session, and uploads, which must
+# not be repeated, take turns without a check.
+host "api.localhost" {
+  upstream = service.api
+
+  route "/reports" { upstream = service.reports }
+  route "/uploads" { upstream = [3001, 3002, 3003] }
+}
+
+service "api" {
+  upstream = [3001, 3002, 3003]
+  balance  = "least_conn"
+  health   = { path = "/healthz", interval = "1s", timeout = "500ms", rise = 2, fall = 2 }
+  fallback = service.staging
+}
+
+service "reports" {
+  upstream = service.api
+  balance  = "cookie"
+  fallback = null
+}
+
+service "staging" { upstream = "https://staging.example.com" }

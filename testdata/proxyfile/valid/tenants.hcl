@@ -1,0 +1,18 @@
+# One app for every tenant, told apart by the name: any label below
+# tenants.localhost is one. The API is asked from all of their pages, with
+# cookies, and a tenant's own folder of branding stays on its host.
+domain = "tenants.localhost"
+
+host "*.tenants.localhost" {
+  upstream = 3000
+
+  route "/branding" { upstream = 3002 }
+}
+
+host "api.tenants.localhost" {
+  upstream   = 3001
+  cors       = true
+  rate_limit = "100/s"
+}
+
+host "tenants.localhost" { redirect = "https://www.tenants.localhost{rest}" }
