@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/access"
 )
 
 // query is a visitor's request while it is decided about.
@@ -76,18 +78,9 @@ func (s *Share) meant(q *query) (authority, bool) {
 }
 
 // allows checks the visitor's address. Of one that is not told nobody knows
-// whether it is allowed.
+// whether it is allowed. A list without addresses allows nobody.
 func (s *Share) allows(v Visitor) bool {
-	if s.allow == nil {
-		return true
-	}
-	addr := v.Addr.Addr().Unmap().WithZone("")
-	for _, prefix := range s.allow {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return s.allow == nil || len(s.allow) > 0 && access.Allowed(v.Addr.Addr(), s.allow, nil)
 }
 
 // stateOf is the path whose state a waiting page asks for: who may see the

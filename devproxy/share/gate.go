@@ -65,7 +65,7 @@ func (g *gate) tries(h http.Header, addr netip.Addr) (right bool, wait time.Dura
 	case !ok:
 		return false, 0
 	case g.password:
-		return g.attempts.try(addr, func() bool { return g.fits(token) })
+		return g.attempts.Try(addr, func() bool { return g.fits(token) })
 	}
 	return g.fits(token), 0
 }

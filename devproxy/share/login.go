@@ -47,7 +47,7 @@ func (s *Share) takePassword(q *query) *reply {
 		return plainReply(http.StatusBadRequest, "This form cannot be read.", "Open the link and write the password there.")
 	}
 	next := localTarget(form.Get("to"))
-	right, wait := s.gate.attempts.try(q.visitor.Addr.Addr(), func() bool { return s.gate.fits(form.Get("password")) })
+	right, wait := s.gate.attempts.Try(q.visitor.Addr.Addr(), func() bool { return s.gate.fits(form.Get("password")) })
 	switch {
 	case wait > 0:
 		return tooMany(wait)

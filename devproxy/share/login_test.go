@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/access"
 )
 
 func TestLogin(t *testing.T) {
@@ -103,13 +105,13 @@ func TestGuessesAreBounded(t *testing.T) {
 			_, answer := admitFrom(s, sendPassword(single, password), v)
 			return answer.Code, answer.Header().Get("Retry-After")
 		}
-		for i := range addressAttempts {
+		for i := range access.AddressAttempts {
 			if code, _ := try("wrong", v); code != 401 {
 				t.Fatalf("guess %d: %d", i, code)
 			}
 		}
 		if code, after := try("open sesame", v); code != 429 || after != "15" {
-			t.Errorf("after %d guesses the right one: %d, Retry-After %q", addressAttempts, code, after)
+			t.Errorf("after %d guesses the right one: %d, Retry-After %q", access.AddressAttempts, code, after)
 		}
 		_, answer := admitFrom(s, ask("GET", single, "/", "Authorization", "Bearer open sesame"), v)
 		if answer == nil || answer.Code != 429 {
@@ -120,7 +122,7 @@ func TestGuessesAreBounded(t *testing.T) {
 		if code, _ := try("open sesame", neighbour); code != 303 {
 			t.Errorf("a neighbour: %d", code)
 		}
-		time.Sleep(addressPause)
+		time.Sleep(access.AddressPause)
 		for range 100 { // a right one costs nothing
 			if code, _ := try("open sesame", v); code != 303 {
 				t.Fatalf("after a pause: %d", code)
@@ -135,32 +137,8 @@ func TestGuessesAreBounded(t *testing.T) {
 				guesses++
 			}
 		}
-		if guesses != globalAttempts {
+		if guesses != access.GlobalAttempts {
 			t.Errorf("ten thousand addresses guess %d times", guesses)
-		}
-		if n := s.gate.attempts.guesser.Len(); n != maxAddresses || len(s.gate.attempts.byAddr) != n {
-			t.Errorf("%d addresses are remembered", n)
-		}
-	})
-}
-
-// What an address may guess is not used up while everybody has to wait.
-func TestWaitingForOthersCostsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := NewAttempts()
-		wrong := func() bool { return false }
-		for i := range globalAttempts {
-			a.try(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), wrong)
-		}
-		mine := netip.MustParseAddr("203.0.113.7")
-		for range 10 * addressAttempts {
-			if _, wait := a.try(mine, wrong); wait != globalPause {
-				t.Fatalf("wait %s", wait)
-			}
-		}
-		time.Sleep(globalPause)
-		if right, wait := a.try(mine, func() bool { return true }); !right || wait != 0 {
-			t.Errorf("%v, wait %s", right, wait)
 		}
 	})
 }
@@ -170,7 +148,7 @@ func TestGuessesOutliveTheShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := withPassword()
 		opts.Attempts = NewAttempts()
-		for range addressAttempts {
+		for range access.AddressAttempts {
 			admit(mustNew(t, opts), sendPassword(single, "wrong"))
 		}
 		if got := status(mustNew(t, opts), sendPassword(single, "wrong")); got != 429 {
@@ -194,24 +172,10 @@ func TestGuessesAtOnce(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		if guessed.Load() != addressAttempts {
+		if guessed.Load() != access.AddressAttempts {
 			t.Errorf("%d guesses at once", guessed.Load())
 		}
 	})
-}
-
-func TestNetworks(t *testing.T) {
-	for addr, want := range map[string]string{
-		"203.0.113.7": "203.0.113.7/32", "::ffff:203.0.113.7": "203.0.113.7/32",
-		"2001:db8:0:1::5": "2001:db8:0:1::/64", "fe80::1%eth0": "fe80::/64",
-	} {
-		if got := network(netip.MustParseAddr(addr)).String(); got != want {
-			t.Errorf("%s: %s, want %s", addr, got, want)
-		}
-	}
-	if network(netip.Addr{}) != (netip.Prefix{}) {
-		t.Error("nobody has a network")
-	}
 }
 
 // On a public path, where everybody gets in, what the project is told must not
