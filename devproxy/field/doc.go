@@ -1,0 +1,2 @@
+// Package field reads what several packages ask of header fields.
+package field

@@ -1,0 +1,59 @@
+package field
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Quality is how gladly a visitor whose Accept-Encoding is accept takes a
+// coding, 0 to 1 (RFC 9110 section 12.5.3). What is not named is not taken, but
+// for identity; without the field that is all.
+func Quality(accept, token string) float64 {
+	anything := 0.0
+	if token == "identity" {
+		// Acceptable, but never before a coding that is asked for.
+		anything = 0.001
+	}
+	for element := range strings.SplitSeq(accept, ",") {
+		named, parameters, _ := strings.Cut(element, ";")
+		named = strings.ToLower(strings.TrimSpace(named))
+		switch {
+		case named == token || token == "gzip" && named == "x-gzip":
+			return weight(parameters)
+		case named == "*":
+			anything = weight(parameters)
+		}
+	}
+	return anything
+}
+
+// weight is the q of an element's parameters, 1 when there is none and 0 when
+// it is no number.
+func weight(parameters string) float64 {
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		key, value, _ := strings.Cut(parameter, "=")
+		if !strings.EqualFold(strings.TrimSpace(key), "q") {
+			continue
+		}
+		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil || !(q >= 0 && q <= 1) {
+			return 0
+		}
+		return q
+	}
+	return 1
+}
+
+// Has reports whether one of a field's lines holds token in any case, alone or
+// with parameters, in a list separated by commas.
+func Has(lines []string, token string) bool {
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(item, ";")
+			if strings.EqualFold(strings.TrimSpace(name), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,83 @@
+package cache
+
+import (
+	"container/list"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// entry is an answer that is kept, or on its way to be. But for its body it is
+// not changed once others see it: freshening makes another one.
+type entry struct {
+	key    string
+	names  []string // of Vary
+	values []string // selecting, of the request it answers
+	status int
+	header http.Header
+	body   *spool
+
+	directives directives
+	date, came time.Time
+	initial    time.Duration // its age when it came
+	life       time.Duration
+	cost       int64         // bytes, as far as they are counted; under Cache.mu
+	place      *list.Element // in Cache.recent; under Cache.mu
+}
+
+func newEntry(q *query, status int, h http.Header, sent, came time.Time) *entry {
+	e := &entry{key: q.key, names: varyNames(h), status: status, header: keptHeader(h), body: newSpool()}
+	e.values = selecting(e.names, q.r.Header)
+	e.read(sent, came)
+	return e
+}
+
+// read takes the times from the header.
+func (e *entry) read(sent, came time.Time) {
+	e.directives = parseDirectives(e.header["Cache-Control"])
+	e.date, e.came = dateOf(e.header, came), came
+	e.initial = initialAge(e.header, e.date, sent, came)
+	e.life = lifetime(e.status, e.header, e.directives, e.date)
+	if e.header.Get("Date") == "" {
+		e.header.Set("Date", e.date.UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
+	}
+}
+
+// answers reports whether e's request selects as h does (section 4.1).
+func (e *entry) answers(h http.Header) bool { return slices.Equal(e.values, selecting(e.names, h)) }
+
+// entryCost is what an entry costs beside its texts, in bytes.
+const entryCost = 1 << 10
+
+// headCost counts the texts of a head.
+func (e *entry) headCost() int64 {
+	n := entryCost + 2*len(e.key)
+	for _, values := range e.values {
+		n += len(values)
+	}
+	for name, values := range e.header {
+		n += len(name) + 32
+		for _, value := range values {
+			n += len(value) + 16
+		}
+	}
+	return int64(n)
+}
+
+// freshened is e with the fields of a 304 (section 3.2), which came in answer to
+// a request sent then.
+func (e *entry) freshened(h http.Header, sent, came time.Time) *entry {
+	fresh := &entry{key: e.key, names: e.names, values: e.values, status: e.status, header: e.header.Clone(), body: e.body}
+	delete(fresh.header, "Age")  // that of the 304 counts, or none
+	delete(fresh.header, "Date") // likewise
+	for name, values := range keptHeader(h) {
+		switch name {
+		case "Content-Length", "Content-Encoding", "Content-Range", "Cache-Status", "Vary":
+			// They are of the 304, or of the body that stays, or what it was chosen by.
+		default:
+			fresh.header[name] = values
+		}
+	}
+	fresh.read(sent, came)
+	return fresh
+}

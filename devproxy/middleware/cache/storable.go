@@ -1,0 +1,113 @@
+package cache
+
+import (
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// storable reports whether a shared cache may keep an answer (section 3), and
+// whether this one does.
+func storable(r *http.Request, status int, h http.Header, d directives) bool {
+	switch {
+	case r.Method != http.MethodGet, parseAsked(r.Header).noStore:
+		return false
+	case status < 200, status == http.StatusPartialContent, status == http.StatusNotModified, h.Get("Content-Range") != "":
+		return false
+	case d.has("must-understand") && !understood(status):
+		return false
+	case d.has("no-store") && !d.has("must-understand"): // section 5.2.2.3
+		return false
+	case d.has("private"), len(h["Set-Cookie"]) > 0:
+		return false
+	case r.Header.Get("Authorization") != "" && !d.has("public") && !d.has("s-maxage") && !d.has("must-revalidate"): // section 3.5
+		return false
+	case slices.Contains(varyNames(h), "*"), len(h["Trailer"]) > 0, isStream(h):
+		return false
+	}
+	explicit := d.has("public") || d.has("s-maxage") || d.has("max-age") || len(h["Expires"]) > 0
+	return explicit || heuristic(status) && (h.Get("Etag") != "" || h.Get("Last-Modified") != "")
+}
+
+// understood are the statuses whose caching is defined by RFC 9110 in a way
+// that this cache follows.
+func understood(status int) bool {
+	return heuristic(status) || slices.Contains([]int{302, 303, 307, 400, 401, 403, 406, 409, 411, 413, 415, 422, 451, 500, 502, 503, 504}, status)
+}
+
+// isStream reports whether an answer has no end of its own.
+func isStream(h http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace" || strings.HasPrefix(kind, "application/grpc")
+}
+
+// length is the declared one, -1 when there is none.
+func length(h http.Header) int64 {
+	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// varyNames are the canonical names that Vary lists, "*" among them.
+func varyNames(h http.Header) []string {
+	var names []string
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, http.CanonicalHeaderKey(name))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// selecting is what a request says in the fields that Vary lists, in a form
+// that is equal for equal values (section 4.1): lines joined, space around
+// commas dropped.
+func selecting(names []string, h http.Header) []string {
+	values := make([]string, len(names))
+	for i, name := range names {
+		lines, there := h[name]
+		if !there {
+			continue // unlike an empty one, which begins with a mark
+		}
+		var items []string
+		for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+			items = append(items, strings.TrimSpace(item))
+		}
+		values[i] = "=" + strings.Join(items, ",")
+	}
+	return values
+}
+
+// isHopByHop lists what belongs to one connection, or to one proxy (section
+// 3.1).
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// keptHeader is what is kept of h.
+func keptHeader(h http.Header) http.Header {
+	kept := h.Clone()
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			kept.Del(strings.TrimSpace(name))
+		}
+	}
+	for name := range kept {
+		if isHopByHop(name) {
+			delete(kept, name)
+		}
+	}
+	return kept
+}

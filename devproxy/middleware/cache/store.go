@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+)
+
+// find is the newest entry for q (section 4.1); nil when there is none. varies
+// says that there are some for the same URI.
+func (c *Cache) find(q *query) (found *entry, varies bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	variants := c.entries[q.key]
+	for _, e := range variants {
+		if e.answers(q.r.Header) && (found == nil || e.date.After(found.date) || e.date.Equal(found.date) && e.came.After(found.came)) {
+			found = e
+		}
+	}
+	if found != nil {
+		c.recent.MoveToFront(found.place)
+	}
+	return found, len(variants) > 0
+}
+
+// grow counts n more bytes of e, at the expense of what was not used for the
+// longest time. It is false when they do not fit.
+func (c *Cache) grow(e *entry, n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.cost+n > c.size/maxPart || c.closed {
+		return false
+	}
+	for c.used+n > c.size {
+		last := c.recent.Back()
+		if last == nil {
+			return false // all is on its way
+		}
+		c.removeLocked(last.Value.(*entry))
+	}
+	e.cost += n
+	c.used += n
+	return true
+}
+
+// release gives back what e costs, which is not kept.
+func (c *Cache) release(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used -= e.cost
+	e.cost = 0
+}
+
+// keep stores e, which is whole, in place of what the same request selected. It
+// is false when it was overtaken by an invalidation.
+func (c *Cache) keep(e *entry, f *fetch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || f.void {
+		return false
+	}
+	c.keepLocked(e)
+	return true
+}
+
+func (c *Cache) keepLocked(e *entry) {
+	for _, old := range slices.Clone(c.entries[e.key]) {
+		// Also a variant that an older Vary made: the newer one is what holds.
+		if slices.Equal(old.names, e.names) && slices.Equal(old.values, e.values) {
+			c.removeLocked(old)
+		}
+	}
+	c.entries[e.key] = append(c.entries[e.key], e)
+	e.place = c.recent.PushFront(e)
+}
+
+// replace puts fresh, which has the body of old, in its place, if old is still
+// there.
+func (c *Cache) replace(old, fresh *entry, f *fetch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old.place == nil || c.closed || f.void {
+		return
+	}
+	fresh.cost = old.cost
+	c.used += fresh.cost
+	c.removeLocked(old)
+	c.keepLocked(fresh)
+}
+
+// drop removes e if it is still there.
+func (c *Cache) drop(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.place != nil {
+		c.removeLocked(e)
+	}
+}
+
+func (c *Cache) removeLocked(e *entry) {
+	c.recent.Remove(e.place)
+	e.place = nil
+	c.used -= e.cost
+	e.cost = 0
+	rest := slices.DeleteFunc(c.entries[e.key], func(other *entry) bool { return other == e })
+	if len(rest) == 0 {
+		delete(c.entries, e.key)
+	} else {
+		c.entries[e.key] = rest
+	}
+}
+
+// invalidate removes all that is kept for the URIs that an unsafe request has
+// changed (section 4.4): its own, and those of the same origin that the answer
+// names. What is on its way for them is not kept.
+func (c *Cache) invalidate(r *http.Request, h http.Header) {
+	keys := []string{keyOf(r, target(r))}
+	for _, name := range []string{"Location", "Content-Location"} {
+		if key, ok := referenced(r, h.Get(name)); ok {
+			keys = append(keys, key)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range c.fetches {
+		f.void = f.void || slices.Contains(keys, f.q.key)
+	}
+	for _, key := range keys {
+		for _, e := range slices.Clone(c.entries[key]) {
+			c.removeLocked(e)
+		}
+	}
+}

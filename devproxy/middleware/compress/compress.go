@@ -1,0 +1,152 @@
+package compress
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"github.com/devproxy/devproxy/devproxy/field"
+)
+
+// maxWhole is how much of an answer is kept to see whether it shrinks, in
+// bytes. What is flushed before, or longer, is compressed without looking.
+const maxWhole = 64 << 10
+
+// Serve answers r with what next answers, compressed where that is possible and
+// worth it. The error is next's. An answer that next breaks off is broken off
+// here too, without the end that would make it look whole.
+func Serve(w http.ResponseWriter, r *http.Request, next func(http.ResponseWriter, *http.Request) error) error {
+	if r.Method == http.MethodConnect || r.ProtoMajor == 1 && field.Has(r.Header["Connection"], "upgrade") {
+		return next(w, r)
+	}
+	out := &writer{ResponseWriter: w, r: r}
+	if err := next(out, r); err != nil {
+		return err
+	}
+	return out.finish()
+}
+
+// writer is the way of one answer.
+type writer struct {
+	http.ResponseWriter
+	r      *http.Request
+	status int // 0 before the head
+	coding *coding
+	whole  *bytes.Buffer // what is kept while it is not decided; nil otherwise
+	to     encoder       // nil while nothing is compressed
+}
+
+// Unwrap is what http.ResponseController looks for.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader decides what can be decided by the head.
+func (w *writer) WriteHeader(status int) {
+	if status < 200 || w.status != 0 {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	w.status = status
+	h := w.Header()
+	if !mayChange(status, h) {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	addVary(h)
+	w.coding = choose(w.r.Header["Accept-Encoding"])
+	switch {
+	case status == http.StatusNotModified:
+		describeUnchanged(h, w.r.Header)
+		w.ResponseWriter.WriteHeader(status)
+	case w.coding == nil:
+		w.ResponseWriter.WriteHeader(status)
+	case w.r.Method == http.MethodHead:
+		describe(h, w.coding)
+		w.ResponseWriter.WriteHeader(status)
+	default:
+		w.whole = &bytes.Buffer{}
+	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.whole != nil {
+		if w.whole.Len()+len(p) <= maxWhole {
+			return w.whole.Write(p)
+		}
+		if err := w.begin(); err != nil {
+			return 0, err
+		}
+	}
+	if w.to != nil {
+		return w.to.Write(p)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// begin compresses what was kept and all that follows.
+func (w *writer) begin() error {
+	describe(w.Header(), w.coding)
+	w.ResponseWriter.WriteHeader(w.status)
+	w.to = w.coding.encoder(w.ResponseWriter)
+	_, err := w.to.Write(w.whole.Bytes())
+	w.whole = nil
+	return err
+}
+
+// FlushError sends all that was written, the head alone too.
+func (w *writer) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.whole != nil {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	if w.to != nil {
+		if err := w.to.Flush(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// finish ends the answer.
+func (w *writer) finish() error {
+	switch {
+	case w.whole != nil:
+		return w.finishWhole()
+	case w.to != nil:
+		if err := w.to.Close(); err != nil {
+			return err
+		}
+		w.coding.release(w.to)
+	}
+	return nil
+}
+
+// finishWhole sends the shorter one of the answer and its compressed form.
+func (w *writer) finishWhole() error {
+	plain, small := w.whole.Bytes(), &bytes.Buffer{}
+	e := w.coding.encoder(small)
+	if _, err := e.Write(plain); err != nil {
+		return err
+	}
+	if err := e.Close(); err != nil {
+		return err
+	}
+	w.coding.release(e)
+	body := plain
+	if small.Len() < len(plain) {
+		describe(w.Header(), w.coding)
+		body = small.Bytes()
+	}
+	if len(w.Header()["Trailer"]) == 0 { // which only chunks leave room for
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.ResponseWriter.WriteHeader(w.status)
+	_, err := w.ResponseWriter.Write(body)
+	return err
+}

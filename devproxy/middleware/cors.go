@@ -1,0 +1,148 @@
+package middleware
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+const (
+	// preflightAge is how many seconds browsers keep the answer to a preflight:
+	// short, so that a change of the Proxyfile is soon seen.
+	preflightAge = "600"
+	// maxAskedFields bounds what a preflight may name, in bytes; it is sent back.
+	maxAskedFields = 4 << 10
+)
+
+// The fields of CORS that say who may read (the Fetch Standard, section 3.3.3).
+const (
+	allowOrigin      = "Access-Control-Allow-Origin"
+	allowCredentials = "Access-Control-Allow-Credentials"
+)
+
+// crossOrigin says which other origins may read what next answers, in place of
+// what the upstream says of that, and answers preflights.
+func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		origin := r.Header.Get("Origin")
+		own := isOwn(origin, r, from)
+		allowed := origin != "" && !own && allows(c, origin, from)
+		if isPreflight(r) && !own {
+			return preflight(c, w, r, origin, allowed)
+		}
+		set := func(h http.Header, _ int) { setOrigin(h, c, origin, allowed) }
+		err := next(&headWriter{ResponseWriter: w, head: set}, r)
+		if err != nil {
+			setOrigin(w.Header(), c, origin, allowed) // of the page that will say why
+		}
+		return err
+	}
+}
+
+// isPreflight as in the Fetch Standard, section 3.3.2.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// isOwn reports whether r comes from a page of the host it asks.
+func isOwn(origin string, r *http.Request, from From) bool {
+	scheme := "https://"
+	if from.Plain {
+		scheme = "http://"
+	}
+	return strings.EqualFold(origin, scheme+r.Host)
+}
+
+func allows(c *plan.CORS, origin string, from From) bool {
+	origin = strings.ToLower(origin)
+	return c.Any || slices.Contains(c.Origins, origin) || isHost(c.Hosts, origin, from)
+}
+
+// isHost reports whether origin is one of hosts on devproxy's own port. A
+// wildcard is one label, as in TLS.
+func isHost(hosts []string, origin string, from From) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+		return false
+	}
+	if u.Scheme != "https" && !(from.Plain && u.Scheme == "http") || u.Port() != from.Port {
+		return false
+	}
+	name := u.Hostname()
+	_, parent, _ := strings.Cut(name, ".")
+	return slices.ContainsFunc(hosts, func(host string) bool {
+		below, wild := strings.CutPrefix(host, "*.")
+		return host == name || wild && below == parent && name != "."+parent
+	})
+}
+
+// setOrigin says in h who may read it.
+func setOrigin(h http.Header, c *plan.CORS, origin string, allowed bool) {
+	delete(h, allowOrigin)
+	delete(h, allowCredentials)
+	switch {
+	case c.Any:
+		h[allowOrigin] = []string{"*"} // whoever asks: it needs no Vary
+		return
+	case allowed:
+		h[allowOrigin], h[allowCredentials] = []string{origin}, []string{"true"}
+	}
+	addVary(h, "Origin")
+}
+
+// preflight answers for whatever the route leads to. Methods and fields are
+// not restricted: an origin that may ask may ask anything.
+func preflight(c *plan.CORS, w http.ResponseWriter, r *http.Request, origin string, allowed bool) error {
+	h := w.Header()
+	setOrigin(h, c, origin, allowed)
+	addVary(h, "Access-Control-Request-Method", "Access-Control-Request-Headers")
+	method, fields := r.Header.Get("Access-Control-Request-Method"), strings.Join(r.Header["Access-Control-Request-Headers"], ", ")
+	if !allowed || !isToken(method) || !areFields(fields) {
+		return &OriginError{origin}
+	}
+	h.Set("Access-Control-Allow-Methods", method)
+	if fields != "" {
+		h.Set("Access-Control-Allow-Headers", fields)
+	}
+	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
+		h.Set("Access-Control-Allow-Private-Network", "true")
+	}
+	h.Set("Access-Control-Max-Age", preflightAge)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func areFields(list string) bool {
+	if len(list) > maxAskedFields {
+		return false
+	}
+	for field := range strings.SplitSeq(list, ",") {
+		if field = strings.TrimSpace(field); field != "" && !isToken(field) {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken reports whether text is a token (RFC 9110 section 5.6.2).
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(c rune) bool {
+		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+	})
+}
+
+// addVary adds names that are not there yet.
+func addVary(h http.Header, names ...string) {
+	for _, name := range names {
+		there := slices.ContainsFunc(h["Vary"], func(line string) bool {
+			return slices.ContainsFunc(strings.Split(line, ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
+		})
+		if !there {
+			h["Vary"] = append(slices.Clip(h["Vary"]), name)
+		}
+	}
+}

@@ -1,0 +1,360 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/devproxy/devproxy/devproxy/access"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+func here() From { return From{Addr: netip.MustParseAddr("127.0.0.1")} }
+
+// fine answers what it was asked with.
+func fine(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s %s", r.Header.Get("Authorization"), body)
+	return nil
+}
+
+// ask is one request; the error is what the page would tell of.
+func ask(s *State, route *plan.Route, from From, r *http.Request, next Handler) (*httptest.ResponseRecorder, error) {
+	w := httptest.NewRecorder()
+	err := s.Serve(w, r, route, from, next)
+	return w, err
+}
+
+func get(fields ...string) *http.Request { return request("GET", "", fields...) }
+
+func request(method, body string, fields ...string) *http.Request {
+	r := httptest.NewRequest(method, "https://shop.localhost/", strings.NewReader(body))
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
+	return r
+}
+
+func hashed(t testing.TB, password string, cost int) string {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(hash)
+}
+
+func routeOf(change func(*plan.Route)) *plan.Route {
+	r := &plan.Route{Host: &plan.Host{Name: "shop.localhost"}, Answer: &plan.Upstream{Key: "a"}}
+	change(r)
+	return r
+}
+
+// TestNothingCostsNothing: a route that asks for nothing needs no state.
+func TestNothingCostsNothing(t *testing.T) {
+	if Needed(routeOf(func(*plan.Route) {})) {
+		t.Error("a bare route needs a state")
+	}
+	for name, change := range map[string]func(*plan.Route){
+		"allow":      func(r *plan.Route) { r.Access.Allow = []netip.Prefix{{}} },
+		"deny":       func(r *plan.Route) { r.Access.Deny = []netip.Prefix{{}} },
+		"basic_auth": func(r *plan.Route) { r.Users = []plan.User{{}} },
+		"rate_limit": func(r *plan.Route) { r.RateLimit = &plan.RateLimit{} },
+		"cors":       func(r *plan.Route) { r.CORS = &plan.CORS{} },
+		"max_body":   func(r *plan.Route) { r.MaxBody = 1 },
+		"compress":   func(r *plan.Route) { r.Compress = true },
+		"simulate":   func(r *plan.Route) { r.Simulate = &plan.Simulate{} },
+	} {
+		if !Needed(routeOf(change)) {
+			t.Errorf("%s needs no state", name)
+		}
+	}
+}
+
+func TestAccess(t *testing.T) {
+	route := routeOf(func(r *plan.Route) { r.Access.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	s := NewState(route)
+	tests := []struct {
+		from From
+		ok   bool
+	}{
+		{here(), true},
+		{From{Addr: netip.MustParseAddr("::ffff:127.0.0.1")}, true},
+		{From{Addr: netip.MustParseAddr("192.0.2.1")}, false},
+		{From{}, false},
+		{From{Addr: netip.MustParseAddr("127.0.0.1"), Visitor: true}, false},
+		{From{Addr: netip.MustParseAddr("::1"), Visitor: true}, false},
+	}
+	for _, test := range tests {
+		_, err := ask(s, route, test.from, get(), fine)
+		var denied *DeniedError
+		if (err == nil) != test.ok || err != nil && !errors.As(err, &denied) {
+			t.Errorf("%+v: %v", test.from, err)
+		}
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		route := routeOf(func(r *plan.Route) {
+			r.RateLimit = &plan.RateLimit{Count: 10, Per: time.Second, Burst: 2, By: plan.RateByAddress}
+			r.CORS = &plan.CORS{Any: true}
+		})
+		s := NewState(route)
+		for i := range 5 {
+			_, err := ask(s, route, here(), get(), fine)
+			var limited *LimitedError
+			if i < 2 && err != nil || i >= 2 && (!errors.As(err, &limited) || limited.After != 100*time.Millisecond) {
+				t.Fatalf("request %d: %v", i+1, err)
+			}
+		}
+		if _, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://a.test", "Access-Control-Request-Method", "PUT"), fine); err != nil {
+			t.Errorf("a preflight was counted: %v", err)
+		}
+		other := From{Addr: netip.MustParseAddr("192.0.2.1")}
+		if _, err := ask(s, route, other, get(), fine); err != nil {
+			t.Errorf("another address: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if _, err := ask(s, route, here(), get(), fine); err != nil {
+			t.Errorf("after the time that was told: %v", err)
+		}
+	})
+}
+
+// TestRateLimitByUser counts names that were proven, and addresses before that.
+func TestRateLimitByUser(t *testing.T) {
+	route := routeOf(func(r *plan.Route) {
+		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByUser}
+		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "a", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "b", bcrypt.MinCost)}}
+	})
+	s := NewState(route)
+	as := func(name, password string) error {
+		r := get()
+		r.SetBasicAuth(name, password)
+		_, err := ask(s, route, here(), r, fine)
+		return err
+	}
+	var limited *LimitedError
+	var unauthorized *UnauthorizedError
+	if err := as("ana", "a"); err != nil {
+		t.Error(err)
+	}
+	if err := as("ana", "a"); !errors.As(err, &limited) {
+		t.Errorf("her second request: %v", err)
+	}
+	if err := as("bob", "wrong"); !errors.As(err, &unauthorized) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if err := as("bob", "b"); err != nil {
+		t.Errorf("what somebody else guessed took bob's: %v", err)
+	}
+}
+
+// TestUpdate keeps what equal settings have counted.
+func TestUpdate(t *testing.T) {
+	limit := plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAll}
+	with := func(l *plan.RateLimit) *plan.Route { return routeOf(func(r *plan.Route) { r.RateLimit = l }) }
+	s := NewState(with(&limit))
+	if _, err := ask(s, with(&limit), here(), get(), fine); err != nil {
+		t.Fatal(err)
+	}
+	same := limit
+	s.Update(with(&same))
+	if _, err := ask(s, with(&same), here(), get(), fine); err == nil {
+		t.Error("an equal limit was filled up by a save")
+	}
+	more := limit
+	more.Burst = 2
+	s.Update(with(&more))
+	if _, err := ask(s, with(&more), here(), get(), fine); err != nil {
+		t.Errorf("another limit: %v", err)
+	}
+	s.Update(with(nil))
+	if _, err := ask(s, with(nil), here(), get(), fine); err != nil {
+		t.Errorf("no limit: %v", err)
+	}
+	s.Close()
+}
+
+func TestBasicAuth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		users := []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "other", bcrypt.MinCost+2)}}
+		route := routeOf(func(r *plan.Route) { r.Users = users })
+		s := NewState(route)
+		as := func(name, password string, from From) (*httptest.ResponseRecorder, error) {
+			r := get()
+			r.SetBasicAuth(name, password)
+			return ask(s, route, from, r, fine)
+		}
+		var unauthorized *UnauthorizedError
+		for _, r := range []*http.Request{get(), get("Authorization", "Bearer secret"), get("Authorization", "Basic !"), get("Authorization", "Basic YW5h")} {
+			if _, err := ask(s, route, here(), r, fine); !errors.As(err, &unauthorized) || unauthorized.Realm != "shop.localhost" {
+				t.Errorf("%q: %v", r.Header, err)
+			}
+		}
+		w, err := as("ana", "secret", here())
+		if err != nil || w.Body.String() != " " {
+			t.Errorf("the right one: %q, %v; the field must not be passed on", w.Body, err)
+		}
+		for i := range 2 * access.AddressAttempts {
+			_, err := as([]string{"ana", "nobody", "bob", ""}[i%4], "wrong", here())
+			var limited *LimitedError
+			if i < access.AddressAttempts && !errors.As(err, &unauthorized) || i >= access.AddressAttempts && !errors.As(err, &limited) {
+				t.Errorf("guess %d: %v", i+1, err)
+			}
+		}
+		if _, err := as("ana", "secret", here()); err != nil {
+			t.Errorf("who was let in before is kept out by guesses: %v", err)
+		}
+		if _, err := as("bob", "other", From{Addr: netip.MustParseAddr("192.0.2.1")}); err != nil {
+			t.Errorf("from elsewhere: %v", err)
+		}
+		time.Sleep(access.AddressPause)
+		if _, err := as("bob", "other", here()); err != nil {
+			t.Errorf("after the pause: %v", err)
+		}
+
+		// A changed hash asks again, whatever was shown before.
+		changed := routeOf(func(r *plan.Route) { r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "new", bcrypt.MinCost)}} })
+		s.Update(changed)
+		r := get()
+		r.SetBasicAuth("ana", "secret")
+		if _, err := ask(s, changed, From{Addr: netip.MustParseAddr("192.0.2.2")}, r, fine); !errors.As(err, &unauthorized) {
+			t.Errorf("the old password: %v", err)
+		}
+	})
+}
+
+// TestSameWork: whether a name is known, and how dear its hash is, takes the
+// same work: that of the dearest.
+func TestSameWork(t *testing.T) {
+	for cost := bcrypt.MinCost; cost < 8; cost++ {
+		if got, err := bcrypt.Cost([]byte(nobody(cost))); err != nil || got != cost {
+			t.Errorf("%d: %d, %v", cost, got, err)
+		}
+		if err := bcrypt.CompareHashAndPassword([]byte(nobody(cost)), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+			t.Errorf("%d: it was not compared: %v", cost, err)
+		}
+	}
+	users := []plan.User{{Name: "a", Hash: hashed(t, "x", 4)}, {Name: "b", Hash: hashed(t, "x", 6)}}
+	for _, name := range []string{"a", "b"} {
+		if !matches(users, name, "x") || matches(users, name, "y") {
+			t.Errorf("%s", name)
+		}
+	}
+	long := strings.Repeat("x", 72)
+	users = []plan.User{{Name: "a", Hash: hashed(t, long, 4)}}
+	if !matches(users, "a", long) || matches(users, "a", long+"y") {
+		t.Error("what bcrypt does not take in was accepted")
+	}
+}
+
+func TestShownIsBounded(t *testing.T) {
+	s := newShown()
+	for i := range 10 * maxShown {
+		s.add(s.token(nil, fmt.Sprint(i), ""))
+	}
+	if len(s.all) > maxShown {
+		t.Errorf("%d are remembered", len(s.all))
+	}
+}
+
+func TestMaxBody(t *testing.T) {
+	route := routeOf(func(r *plan.Route) { r.MaxBody = 10 })
+	s := NewState(route)
+	for _, chunked := range []bool{false, true} {
+		for n := range 30 {
+			r := request("POST", strings.Repeat("x", n))
+			if chunked {
+				r.ContentLength = -1
+			}
+			asked := false
+			w, err := ask(s, route, here(), r, func(w http.ResponseWriter, r *http.Request) error {
+				asked = true
+				return fine(w, r)
+			})
+			var large *TooLargeError
+			if n <= 10 && (err != nil || w.Body.Len() != n+1) || n > 10 && !errors.As(err, &large) {
+				t.Errorf("%d bytes, chunked %v: %q, %v", n, chunked, w.Body, err)
+			}
+			if n > 10 && asked != chunked {
+				t.Errorf("%d bytes, chunked %v: asked %v", n, chunked, asked)
+			}
+		}
+	}
+}
+
+func TestSimulate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		route := routeOf(func(r *plan.Route) { r.Simulate = &plan.Simulate{Delay: 300 * time.Millisecond, Errors: 0.25} })
+		s := NewState(route)
+		failed, begun := 0, time.Now()
+		for range 1000 {
+			_, err := ask(s, route, here(), get(), fine)
+			var simulated *SimulatedError
+			if errors.As(err, &simulated) {
+				failed++
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if failed < 180 || failed > 320 { // 5 standard deviations
+			t.Errorf("%d of 1000 fail at 25 %%", failed)
+		}
+		if took := time.Since(begun); took != 300*time.Second {
+			t.Errorf("1000 delays of 300 ms took %v", took)
+		}
+
+		route = routeOf(func(r *plan.Route) { r.Simulate = &plan.Simulate{Bandwidth: 100_000} })
+		begun = time.Now()
+		w, err := ask(s, route, here(), get(), func(w http.ResponseWriter, _ *http.Request) error {
+			_, err := w.Write(make([]byte, 500_000))
+			return err
+		})
+		if took := time.Since(begun); err != nil || w.Body.Len() != 500_000 || took < 4900*time.Millisecond || took > 5*time.Second {
+			t.Errorf("500 kB at 100 kB/s took %v: %d bytes, %v", took, w.Body.Len(), err)
+		}
+	})
+}
+
+// TestOneAtATime: requests and saves at once.
+func TestOneAtATime(t *testing.T) {
+	route := routeOf(func(r *plan.Route) {
+		r.RateLimit = &plan.RateLimit{Count: 1000, Per: time.Second, Burst: 1000, By: plan.RateByAddress}
+		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}}
+		r.CORS, r.MaxBody, r.Compress = &plan.CORS{Hosts: []string{"shop.localhost"}}, 100, true
+	})
+	s := NewState(route)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for range 50 {
+				if i == 0 {
+					s.Update(route)
+					continue
+				}
+				r := get("Origin", "https://shop.localhost")
+				r.SetBasicAuth("ana", "secret")
+				if _, err := ask(s, route, here(), r, fine); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	s.Close()
+}

@@ -1,0 +1,82 @@
+package middleware
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// paceEvery is how often a simulated bandwidth lets something pass: often
+// enough to look like a line, seldom enough to cost nothing.
+const paceEvery = 50 * time.Millisecond
+
+// simulate is next as a slow or failing service.
+func simulate(s *plan.Simulate, next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := pause(r.Context(), s.Delay); err != nil {
+			return err
+		}
+		if rand.Float64() < s.Errors {
+			return &SimulatedError{s.Errors}
+		}
+		if s.Bandwidth > 0 && r.Header.Get("Upgrade") == "" {
+			w = &pacedWriter{ResponseWriter: w, ctx: r.Context(), perSecond: s.Bandwidth}
+		}
+		return next(w, r)
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pacedWriter passes a body on at no more than its bandwidth.
+type pacedWriter struct {
+	http.ResponseWriter
+	ctx       context.Context
+	perSecond int64
+	free      time.Time // when the line has carried what was written
+}
+
+// Unwrap is what http.ResponseController looks for.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *pacedWriter) Write(p []byte) (written int, err error) {
+	step := max(1, int(w.perSecond*int64(paceEvery)/int64(time.Second)))
+	for len(p) > 0 {
+		if err := pause(w.ctx, time.Until(w.free)); err != nil {
+			return written, err
+		}
+		n, err := w.ResponseWriter.Write(p[:min(step, len(p))])
+		written += n
+		if err != nil {
+			return written, err
+		}
+		p = p[n:]
+		took := time.Duration(float64(n) / float64(w.perSecond) * float64(time.Second))
+		if now := time.Now(); w.free.Before(now) {
+			w.free = now
+		}
+		w.free = w.free.Add(took)
+		if len(p) > 0 {
+			if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil {
+				return written, err
+			}
+		}
+	}
+	return written, nil
+}
