@@ -38,11 +38,25 @@ type Host struct {
 type Route struct {
 	Path     string `json:"path"`
 	Upstream string `json:"upstream"` // the answer: ":5173", "files docs", "respond 204"
-	// State is "up", "waiting" or, for what needs no upstream, "ready".
+	// State is "up", "waiting", "ill" when every member is or, for what needs no
+	// upstream, "ready".
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"` // why it waits
 	// Hints name processes that listen nearby.
 	Hints []string `json:"hints,omitempty"`
+	// Members are those of an upstream with several or with health, the fallback
+	// members last.
+	Members []Member `json:"members,omitempty"`
+}
+
+// Member is one address of an upstream.
+type Member struct {
+	Upstream string `json:"upstream"` // ":3001"
+	// State is "up", "waiting", "ill" or, before anybody has asked, "unknown".
+	State    string `json:"state"`
+	Detail   string `json:"detail,omitempty"` // why it waits or is ill
+	Active   int    `json:"active"`           // exchanges under way
+	Fallback bool   `json:"fallback,omitempty"`
 }
 
 // Rejected is a save that changed nothing.

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -22,12 +23,48 @@ type attempt struct {
 	mu       sync.Mutex
 	ended    bool
 	conn     net.Conn // in use
+	shared   bool     // conn carries other requests too
 	before   int64    // bytes written on it before this request
 	body     io.ReadCloser
 	answered bool // the first byte of an answer has come
+	ejected  bool // its member turned ill, and another is asked
+
+	// cancel ends this attempt alone; nil when it must not be given up.
+	cancel context.CancelFunc
 }
 
 func newAttempt(f *forwarding) *attempt { return &attempt{f: f} }
+
+// errEjected is why an attempt was given up.
+var errEjected = errors.New("its health check failed")
+
+// abandonable is the context of an attempt that may be given up, when somebody
+// could say so. It ends with the exchange: the answer's body is read under it.
+func (a *attempt) abandonable() context.Context {
+	f := a.f
+	if f.upstream.checks.rule == nil || !isIdempotent(f.r.Method) || f.upgrade != "" || f.Report.Resent >= maxResends {
+		return f.ctx
+	}
+	ctx, cancel := context.WithCancel(f.ctx)
+	a.cancel = cancel
+	return ctx
+}
+
+// eject gives the attempt up, unless an answer has begun or the body cannot be
+// sent again.
+func (a *attempt) eject() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended || a.answered || a.ejected {
+		return false
+	}
+	if body, ok := a.body.(*bodyReader); ok && !body.closeForReplay() {
+		return false
+	}
+	a.ejected = true
+	a.cancel()
+	return true
+}
 
 func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -44,8 +81,9 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.conn = info.Conn
+	a.shared = carriesMany(a.f.member, info.Conn)
 	c := watched(info.Conn)
-	if c == nil || a.f.member.speaksHTTP2() {
+	if c == nil || a.shared {
 		return // others use it too, and the transport closes the body by itself
 	}
 	a.before = c.written.Load()
@@ -54,10 +92,16 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
+// carriesMany reports whether a connection to m speaks HTTP/2.
+func carriesMany(m *member, c net.Conn) bool {
+	secure, ok := c.(*tls.Conn)
+	return m.Scheme == plan.SchemeH2C || ok && secure.ConnectionState().NegotiatedProtocol == "h2"
+}
+
 // unsentLocked reports that no byte of the request left this machine.
 func (a *attempt) unsentLocked() bool {
 	c := watched(a.conn)
-	return c != nil && !a.f.member.speaksHTTP2() && c.written.Load() == a.before
+	return c != nil && !a.shared && c.written.Load() == a.before
 }
 
 func (a *attempt) gotFirstByte() {
@@ -87,11 +131,17 @@ func (a *attempt) gotInformational(code int, header textproto.MIMEHeader) error 
 
 // end is called when the transport has returned: what it still says comes too
 // late for the visitor.
-func (a *attempt) end() {
+// It reports whether the attempt was given up.
+func (a *attempt) end() (ejected bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
-	if a.conn == nil || a.body == nil {
+	a.unwatchLocked()
+	return a.ejected
+}
+
+func (a *attempt) unwatchLocked() {
+	if a.conn == nil || a.body == nil || a.shared {
 		return
 	}
 	if c := watched(a.conn); c != nil {
@@ -111,7 +161,7 @@ func (a *attempt) judge(m *member, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.conn != nil && !a.answered {
-		return &lostError{e, a.unsentLocked()}
+		return &lostError{UpstreamError: e, unsent: a.unsentLocked()}
 	}
 	return e
 }

@@ -2,8 +2,9 @@
 // the head, sends the request, streams the answer, joins the two ends of an
 // upgrade, and holds the request while the upstream refuses connections.
 //
-// An Upstream owns what outlives a plan: pooled connections, which member and
-// which address answered last, who waits, and the open streams by route.
+// An Upstream owns what outlives a plan: pooled connections, how each member
+// fares and which address answered last, who waits, and the open streams by
+// route.
 // Forward either answers the visitor or writes nothing and returns an error
 // whose type says why, so that one place turns errors into pages:
 //
@@ -24,6 +25,16 @@
 // their own: a pooled one may be closed by the upstream in the very moment in
 // which it is used (Node does so after 5 s), and nobody could tell whether the
 // request was read.
+//
+// # Which member is asked
+//
+// Those that are neither ill (health) nor resting (they could not be connected to
+// a moment ago), as balance says; who came back grows into its share over
+// slowStart. Then those that rest, then the fallback members in order, then the
+// ill. Without a fallback a request whose members all refuse is held. A request
+// that is sent again goes to a member that has not lost it, where there is one.
+// One that waits for the first byte of a member which turns ill is taken back and
+// sent elsewhere, if it may be sent twice.
 //
 // # Limits
 //

@@ -40,6 +40,8 @@ type Report struct {
 	// Member is the upstream's member that was asked last (":5173"); empty
 	// when none was.
 	Member string
+	// Fallback is true when that is a fallback member: no other accepted.
+	Fallback bool
 	// Status is the final status that was written; 101 for an upgrade, 0 when
 	// Forward returned before it wrote one.
 	Status int

@@ -65,8 +65,10 @@ type forwarding struct {
 	clock  *clock
 	mark   int // of the route's streams
 
-	member    *member // asked last
-	leave     func()  // its queue; nil when the exchange is in none
+	member    *member   // asked last
+	busy      *member   // counts this exchange
+	lost      []*member // that lost it
+	leave     func()    // its queue; nil when the exchange is in none
 	waitUntil time.Time
 }
 
@@ -117,6 +119,7 @@ func (f *forwarding) finishBody() {
 }
 
 func (f *forwarding) run() error {
+	defer f.occupy(nil)
 	defer f.leaveQueue()
 	defer f.finishBody()
 	res, err := f.send()

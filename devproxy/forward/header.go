@@ -30,6 +30,11 @@ func RequestHeader(in *http.Request, x Exchange, m *plan.Member) (header http.He
 		out["Connection"] = []string{"Upgrade"}
 		out["Upgrade"] = []string{protocol}
 	}
+	if cookies := out["Cookie"]; len(cookies) > 0 {
+		if out["Cookie"] = withoutSticky(cookies); len(out["Cookie"]) == 0 {
+			delete(out, "Cookie")
+		}
+	}
 	setForwarding(out, in, x)
 	applyFields(out, x.Match.Route.RequestHeaders)
 	return out, requestHost(in, x, m)
@@ -114,6 +119,12 @@ func responseHeader(to, from http.Header, route *plan.Route) {
 	if _, ok := to["Content-Type"]; !ok {
 		to["Content-Type"] = nil // keeps net/http from guessing one
 	}
+}
+
+func isGRPC(r *http.Request) bool {
+	kind := r.Header.Get("Content-Type")
+	rest, ok := strings.CutPrefix(kind, "application/grpc")
+	return ok && r.ProtoMajor == 2 && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
 
 // upgradeOf is the protocol that a request asks to change to, empty when it

@@ -11,8 +11,12 @@ import (
 const waitingPageAfter = time.Second
 
 // hold waits until a member may be asked again. Its error ends the exchange.
+// Where there is a fallback nothing is held: it was asked in vain, too.
 func (f *forwarding) hold(refused []Attempt) error {
 	navigation := isNavigation(f.r)
+	if len(f.upstream.roster.fallback) > 0 {
+		return f.giveUp(navigation, refused)
+	}
 	left := f.holdLeft(navigation)
 	if left <= 0 {
 		return f.giveUp(navigation, refused)

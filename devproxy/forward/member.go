@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -12,15 +13,20 @@ import (
 // member is one address of an upstream with its connections.
 type member struct {
 	plan.Member
+	id       string // in the cookie of balance
+	standby  bool   // a fallback member
 	dialer   dialer
-	observe  func([]Attempt) // the outcome of a dial; nil attempts: it answered
+	observe  func(m *member, failed []Attempt, refused bool) // the outcome of a dial; nil attempts: it answered
 	pooled   *http.Transport
 	single   *http.Transport // a connection for each request, HTTP/1.1 only
 	queue    queue           // for pooled connections of HTTP/1.1
 	answered atomic.Bool     // in HTTP/2, as ALPN chose
+	active   atomic.Int64    // exchanges under way
+
+	condition
 }
 
-func newMember(spec plan.Member, dial dialFunc, observe func([]Attempt)) *member {
+func newMember(spec plan.Member, dial dialFunc, observe func(*member, []Attempt, bool)) *member {
 	m := &member{Member: spec, observe: observe, queue: newQueue()}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs}
 	m.pooled = newPooled(spec, m.connect)
@@ -45,27 +51,18 @@ func (m *member) closeIdle() {
 	m.single.CloseIdleConnections()
 }
 
-// connect dials m and tells the observer.
+// connect dials m and tells the observer, unless whoever asked has left.
 func (m *member) connect(ctx context.Context) (net.Conn, error) {
 	conn, err := m.dialer.connect(ctx)
-	if err != nil {
-		if refused, ok := asRefused(err); ok {
-			m.observe(refused.Attempts)
-		}
-		return nil, err
+	if err == nil {
+		m.observe(m, nil, false)
+		return conn, nil
 	}
-	m.observe(nil)
-	return conn, nil
-}
-
-// next is the members in the order in which this request asks them.
-func (u *Upstream) next() []*member {
-	if len(u.members) == 1 {
-		return u.members
+	var failed *dialError
+	if _, refused := asRefused(err); errors.As(err, &failed) && (refused || ctx.Err() == nil) {
+		m.observe(m, failed.Attempts, refused)
 	}
-	first := int((u.turn.Add(1) - 1) % uint64(len(u.members)))
-	order := make([]*member, 0, len(u.members))
-	return append(append(order, u.members[first:]...), u.members[:first]...)
+	return nil, err
 }
 
 // urlHost names a member in URLs, by which net/http tells hosts apart; it

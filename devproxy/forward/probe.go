@@ -43,9 +43,9 @@ func (u *Upstream) Probe(ctx context.Context) State {
 func (u *Upstream) look(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	answered := make([]bool, len(u.members))
+	answered := make([]bool, len(u.roster.members))
 	var group sync.WaitGroup
-	for i, m := range u.members {
+	for i, m := range u.roster.members {
 		group.Go(func() {
 			if conn, err := m.connect(ctx); err == nil {
 				conn.Close()

@@ -203,6 +203,19 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// closeForReplay is Close for an attempt that is given up, unless the beginning
+// of the body is gone: then it reports false and does nothing.
+func (r *bodyReader) closeForReplay() bool {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	if r.body.count != int64(len(r.body.kept)) {
+		return false
+	}
+	r.closed = true
+	r.body.changed.Broadcast()
+	return true
+}
+
 // Close ends this attempt's reading, also one under way. The visitor's body
 // stays open for the next attempt.
 func (r *bodyReader) Close() error {

@@ -34,6 +34,7 @@ func (f *forwarding) respond(res *http.Response) error {
 func (f *forwarding) writeHead(res *http.Response) {
 	header := f.w.Header()
 	responseHeader(header, res.Header, f.route)
+	f.setSticky(header)
 	if names := trailerNames(res.Trailer); len(names) > 0 {
 		header["Trailer"] = names
 		if f.r.ProtoMajor == 1 {

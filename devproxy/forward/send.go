@@ -38,7 +38,8 @@ func (f *forwarding) send() (*http.Response, error) {
 		if !errors.As(err, &lost) || !f.mayResend(lost) {
 			return nil, err
 		}
-		if f.Report.Resent > 0 {
+		f.lost = append(f.lost, f.member)
+		if f.Report.Resent > 0 && !lost.ejected {
 			f.pause(resendPause << (f.Report.Resent - 1))
 		}
 		f.Report.Resent++
@@ -58,7 +59,8 @@ func (f *forwarding) pause(d time.Duration) {
 // lostError is a connection that broke before the first byte of an answer.
 type lostError struct {
 	*UpstreamError
-	unsent bool // before the first byte of the request, too
+	unsent  bool // before the first byte of the request, too
+	ejected bool // given up, since its member turned ill
 }
 
 // Unwrap gives the error that the visitor is told.
@@ -76,25 +78,47 @@ func (f *forwarding) mayResend(lost *lostError) bool {
 	return err == nil
 }
 
-// askMembers goes round the members until one accepts the connection. When
-// all refuse, the error holds all their attempts.
+// askMembers goes round the members until one can be connected to. When none
+// can and one of them refused, the error holds all attempts that were refused:
+// it may come back. Otherwise it is that of the last.
 func (f *forwarding) askMembers() (*http.Response, error) {
 	var refused []Attempt
-	for _, m := range f.upstream.next() {
+	var last error
+	for _, m := range f.upstream.roster.order(f) {
 		res, err := f.ask(m)
+		var failed *dialError
+		if !errors.As(err, &failed) || f.ctx.Err() != nil {
+			return res, err
+		}
 		if r, ok := asRefused(err); ok {
 			refused = append(refused, r.Attempts...)
-			continue
 		}
-		return res, err
+		last = err
 	}
-	return nil, &dialError{refused}
+	if refused != nil {
+		return nil, &dialError{refused}
+	}
+	return nil, last
+}
+
+// occupy makes m the member that counts this exchange; nil is none.
+func (f *forwarding) occupy(m *member) {
+	if f.busy == m {
+		return
+	}
+	if f.busy != nil {
+		f.busy.active.Add(-1)
+	}
+	if f.busy = m; m != nil {
+		m.active.Add(1)
+	}
 }
 
 // ask sends the request to m once.
 func (f *forwarding) ask(m *member) (*http.Response, error) {
+	f.occupy(m)
 	f.member = m
-	f.Report.Member = m.Text
+	f.Report.Member, f.Report.Fallback = m.Text, m.standby
 	if f.upgrade != "" && m.Scheme == plan.SchemeH2C {
 		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "speaks HTTP/2, which has no Upgrade",
 			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
@@ -108,9 +132,12 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	if f.body != nil {
 		f.body.measure(f.clock)
 	}
-	res, err := f.carry(m, out)
+	res, err := f.carryWatched(m, a, out)
 	f.clock.stop()
-	a.end()
+	if ejected := a.end(); ejected {
+		f.leaveQueue()
+		return nil, f.ejection(m, res)
+	}
 	if err != nil {
 		f.leaveQueue()
 		return nil, a.judge(m, err)
@@ -123,13 +150,35 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	return res, nil
 }
 
+// carryWatched is carry with m's health in view.
+func (f *forwarding) carryWatched(m *member, a *attempt, out *http.Request) (*http.Response, error) {
+	if a.cancel == nil {
+		return f.carry(m, out)
+	}
+	f.upstream.roster.await(m, a)
+	defer f.upstream.roster.forget(m, a)
+	return f.carry(m, out)
+}
+
+// ejection is the error of an attempt that was given up. An answer that came in
+// that very moment comes too late.
+func (f *forwarding) ejection(m *member, res *http.Response) error {
+	if res != nil {
+		res.Body.Close()
+	}
+	return &lostError{ejected: true, UpstreamError: &UpstreamError{Member: m.Text, Err: errEjected,
+		Reason: "turned ill before it answered", Hint: "devproxy status says what its health check got"}}
+}
+
 // carry picks the transport, and waits for its turn where connections are
 // shared.
 func (f *forwarding) carry(m *member, out *http.Request) (*http.Response, error) {
 	switch {
 	case f.upgrade != "":
 		return m.single.RoundTrip(out)
-	case m.speaksHTTP2():
+	case m.speaksHTTP2(), m.Scheme == plan.SchemeHTTPS && isGRPC(f.r):
+		// gRPC has no other protocol than HTTP/2: whether m speaks it need not
+		// be known from an answer before.
 		return m.pooled.RoundTrip(out)
 	case f.alone():
 		// Said here, net/http does not send a body that was expected and declined.
@@ -167,7 +216,7 @@ func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header,
 	}
-	out = out.WithContext(a.trace(f.ctx))
+	out = out.WithContext(a.trace(a.abandonable()))
 	if f.body == nil {
 		return out, nil
 	}

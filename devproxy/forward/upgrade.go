@@ -42,6 +42,7 @@ func (f *forwarding) switchProtocols(res *http.Response) error {
 func (f *forwarding) writeSwitch(visitor net.Conn, res *http.Response) error {
 	header := http.Header{}
 	responseHeader(header, res.Header, f.route)
+	f.setSticky(header)
 	if header["Content-Type"] == nil {
 		delete(header, "Content-Type")
 	}

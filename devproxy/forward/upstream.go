@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
@@ -25,6 +24,9 @@ type Options struct {
 	// time and in order; nil means nobody asks. It must not block, and must
 	// not call the Upstream.
 	OnState func(State)
+	// OnMember is called when a member with health turns ill, or well again,
+	// under the same conditions; nil means nobody asks.
+	OnMember func(MemberChange)
 	// Dial opens a connection; nil means net.Dialer. It must honour ctx.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -32,10 +34,11 @@ type Options struct {
 // Upstream is where requests are forwarded: one resolved spec with its
 // connections. It is safe for concurrent use.
 type Upstream struct {
-	opts    Options
-	text    string
-	members []*member
-	turn    atomic.Uint64 // round robin
+	opts   Options
+	text   string
+	roster roster
+	checks *checks
+	cookie string // of balance = "cookie"; empty for the others
 
 	status  status
 	held    held
@@ -45,8 +48,9 @@ type Upstream struct {
 	life lifetime
 }
 
-// New makes an Upstream. It opens no connection and starts nothing; Retire
-// lets go of what later exchanges leave behind.
+// New makes an Upstream. With health it begins to check the members, without
+// it opens no connection and starts nothing. Retire ends the checks and lets go
+// of what exchanges leave behind.
 func New(spec *plan.Upstream, opts Options) *Upstream {
 	if opts.MaxHeld <= 0 {
 		opts.MaxHeld = DefaultMaxHeld
@@ -55,19 +59,33 @@ func New(spec *plan.Upstream, opts Options) *Upstream {
 		dialer := &net.Dialer{}
 		opts.Dial = dialer.DialContext
 	}
-	u := &Upstream{opts: opts, text: spec.Text}
+	u := &Upstream{opts: opts, text: spec.Text, cookie: stickyName(spec)}
+	u.roster.balance, u.roster.onMember = spec.Balance, opts.OnMember
 	u.status.refused, u.status.onChange = make([][]Attempt, len(spec.Members)), opts.OnState
 	u.life.over = make(chan struct{})
 	for i, m := range spec.Members {
-		u.members = append(u.members, newMember(m, opts.Dial, func(attempts []Attempt) { u.status.note(i, attempts) }))
+		u.roster.members = append(u.roster.members, newMember(m, opts.Dial, func(m *member, failed []Attempt, refused bool) {
+			u.roster.noteDial(m, failed)
+			if failed == nil || refused {
+				u.status.note(i, failed)
+			}
+		}))
 	}
+	for _, m := range spec.Fallback {
+		standby := newMember(m, opts.Dial, func(m *member, failed []Attempt, _ bool) { u.roster.noteDial(m, failed) })
+		standby.standby = true
+		u.roster.fallback = append(u.roster.fallback, standby)
+	}
+	nameMembers(u.roster.members)
+	u.checks = startChecks(spec.Health, &u.roster)
 	return u
 }
 
-// Retire takes the upstream out of service. Exchanges in flight finish without
+// Retire takes the upstream out of service. Checks end, exchanges in flight finish without
 // a deadline, requests that are held return ErrRetired, idle connections are
 // closed: at once, and again when the last exchange has ended.
 func (u *Upstream) Retire() {
+	u.checks.stop()
 	u.life.retire(u.closeIdle)
 	u.held.releaseAll()
 	u.closeIdle()
@@ -76,11 +94,12 @@ func (u *Upstream) Retire() {
 // Idle reports whether no exchange is in flight.
 func (u *Upstream) Idle() bool { return u.life.idle() }
 
-// Wait returns when the upstream is retired and its last exchange has ended,
-// or with ctx's error.
+// Wait returns when the upstream is retired and its last exchange and its
+// checks have ended, or with ctx's error.
 func (u *Upstream) Wait(ctx context.Context) error {
 	select {
 	case <-u.life.over:
+		u.checks.wait() // cancelled by Retire
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -88,7 +107,7 @@ func (u *Upstream) Wait(ctx context.Context) error {
 }
 
 func (u *Upstream) closeIdle() {
-	for _, m := range u.members {
+	for _, m := range u.roster.all() {
 		m.closeIdle()
 	}
 }

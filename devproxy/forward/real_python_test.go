@@ -1,0 +1,84 @@
+package forward
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pythonServer serves the folder of its argument as `python3 -m http.server`
+// does, in HTTP/1.0. Below /old an answer has no length: its end is the end of
+// the connection.
+const pythonServer = `
+import http.server, functools, sys
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if not self.path.startswith("/old"):
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        for i in range(1000):
+            self.wfile.write(b"%04d\n" % i)
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.end_headers()
+        self.wfile.write(self.request_version.encode() + b" " + body)
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=sys.argv[1]))
+print(server.server_address[1], flush=True)
+server.serve_forever()`
+
+func TestRealPythonHTTPServer(t *testing.T) {
+	dir := t.TempDir()
+	large := strings.Repeat("0123456789", 100_000)
+	for name, content := range map[string]string{"index.html": "<h1>hello</h1>", "large.txt": large, "empty": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	python := startProgram(t, "python3", "-c", pythonServer, dir)
+	for _, visitor := range visitorModes {
+		p := newProxy(t, visitor, Options{}, python)
+		for path, want := range map[string]string{"/": "<h1>hello</h1>", "/large.txt": large, "/empty": "", "/old": numbered()} {
+			for range 3 { // nothing of the one before is in the next
+				if res, body := p.ask(t, "GET", path, nil); res.StatusCode != 200 || body != want {
+					t.Errorf("%s %s: %s, %d bytes, want %d", visitor, path, res.Status, len(body), len(want))
+				}
+			}
+		}
+		testPythonsOtherAnswers(t, visitor, p)
+	}
+}
+
+func testPythonsOtherAnswers(t *testing.T, visitor string, p *proxy) {
+	res, _ := p.ask(t, "GET", "/large.txt", nil)
+	modified := res.Header.Get("Last-Modified")
+	if res, body := p.ask(t, "GET", "/large.txt", nil, "If-Modified-Since", modified); modified == "" || res.StatusCode != 304 || body != "" {
+		t.Errorf("%s: not modified since %q: %s %q", visitor, modified, res.Status, body)
+	}
+	if res, body := p.ask(t, "HEAD", "/large.txt", nil); res.StatusCode != 200 || res.ContentLength != 1_000_000 || body != "" {
+		t.Errorf("%s: HEAD: %s, length %d, %q", visitor, res.Status, res.ContentLength, body)
+	}
+	if res, body := p.ask(t, "POST", "/form", strings.NewReader("a=b")); res.StatusCode != 201 || body != "HTTP/1.1 a=b" {
+		t.Errorf("%s: POST: %s %q", visitor, res.Status, body)
+	}
+	if res, _ := p.ask(t, "GET", "/missing", nil); res.StatusCode != 404 {
+		t.Errorf("%s: missing: %s", visitor, res.Status)
+	}
+	if res, _ := p.ask(t, "DELETE", "/", nil); res.StatusCode != 501 {
+		t.Errorf("%s: DELETE: %s", visitor, res.Status)
+	}
+}
+
+// numbered is what pythonServer answers below /old.
+func numbered() string {
+	var all strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&all, "%04d\n", i)
+	}
+	return all.String()
+}
