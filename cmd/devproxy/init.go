@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy/scaffold"
+)
+
+// initOptions are the flags of init.
+type initOptions struct {
+	dir string
+	yes bool
+}
+
+func newInitCmd(s *streams) *cobra.Command {
+	var opts initOptions
+	cmd := &cobra.Command{
+		Use:        "init",
+		Short:      "write a Proxyfile from what is here",
+		SuggestFor: []string{"new", "create", "import"},
+		Long: `Reads what other tools are told in this folder and those in it (package.json, Vite's server.proxy, compose files,
+Procfile, portless.json, .slim.yaml, .localias.yaml), shows the Proxyfile that says the same, and asks before
+it writes it. It runs nothing, and never overwrites. Without a terminal it only shows, unless --yes is given.`,
+		Example: "  devproxy init\n  devproxy init --yes",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return runInit(s, opts) },
+	}
+	cmd.Flags().StringVarP(&opts.dir, "directory", "C", "", "work as if started in this folder")
+	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "write it without asking")
+	return cmd
+}
+
+func runInit(s *streams, opts initOptions) error {
+	dir, err := filepath.Abs(opts.dir)
+	if err != nil {
+		return failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+	}
+	for _, name := range []string{"Proxyfile", "Proxyfile.hcl"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return alreadyThere(filepath.Join(dir, name))
+		}
+	}
+	result, err := scaffold.Read(dir)
+	if err != nil {
+		return failf("cd to a folder that you may read", "%w", err)
+	}
+	printFound(s, result)
+	if result.Text == nil {
+		return failf("write one, for a dev server on port 5173:\n  echo 'host \""+result.Host+"\" { upstream = 5173 }' > Proxyfile",
+			"nothing in %s names a dev server", dir)
+	}
+	if _, err := s.Out.Write(result.Text); err != nil {
+		return fmt.Errorf("cannot print the Proxyfile: %w", err)
+	}
+	if !opts.yes && !s.InTTY {
+		return failf("devproxy init --yes", "nothing is written: there is no terminal to ask on")
+	}
+	if !opts.yes && !confirmInit(s) {
+		fmt.Fprintln(s.Err, "nothing is written")
+		return nil
+	}
+	return writeProxyfile(s, filepath.Join(dir, "Proxyfile"), result.Text)
+}
+
+func alreadyThere(path string) error {
+	return failf("devproxy check; to begin anew, move it away first", "%s is there already, and is not overwritten", path)
+}
+
+func writeProxyfile(s *streams, path string, text []byte) error {
+	switch err := scaffold.Write(path, text); {
+	case errors.Is(err, scaffold.ErrExists):
+		return alreadyThere(path)
+	case err != nil:
+		return failf("make the folder one that you may write to", "cannot write %s: %w", path, err)
+	}
+	fmt.Fprintln(s.Err, "next: devproxy up")
+	return nil
+}
+
+func confirmInit(s *streams) bool {
+	fmt.Fprint(s.Err, "\nWrite Proxyfile? [Y/n] ")
+	answer, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(s.Err)
+		return false
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "" || answer == "y" || answer == "yes"
+}
+
+// printFound says what was read, a line a file, and what was left out.
+func printFound(s *streams, r *scaffold.Result) {
+	var files []string
+	texts, width := map[string][]string{}, 0
+	for _, f := range r.Found {
+		if texts[f.File] == nil {
+			files = append(files, f.File)
+		}
+		texts[f.File] = append(texts[f.File], f.Text)
+		width = max(width, len(f.File))
+	}
+	for i, file := range files {
+		head := "found"
+		if i > 0 {
+			head = ""
+		}
+		fmt.Fprintf(s.Err, "%-5s  %-*s   %s\n", head, width, clean(file), strings.Join(texts[file], ", "))
+	}
+	for i, n := range r.Notes {
+		if i == 0 {
+			fmt.Fprintln(s.Err, "not carried over:")
+		}
+		at := clean(n.File)
+		if n.Line > 0 {
+			at = fmt.Sprintf("%s:%d", at, n.Line)
+		}
+		fmt.Fprintf(s.Err, "  %s: %s\n", at, clean(n.Text))
+	}
+	if len(files)+len(r.Notes) > 0 {
+		fmt.Fprintln(s.Err)
+	}
+}
+
+// clean is text of a file without what would steer the terminal.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7F && r < 0xA0 {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,101 @@
+package scaffold
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+func (d *draft) result() *Result {
+	r := &Result{Found: d.found, Notes: d.notes, Host: d.project + suffix}
+	if len(d.hosts) == 0 {
+		return r
+	}
+	var out strings.Builder
+	for i, h := range d.hosts {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
+		h.write(&out)
+	}
+	// What cannot be formatted is returned as it is, and shows the fault.
+	r.Text, _ = hcl.Format([]byte(out.String()), "Proxyfile")
+	return r
+}
+
+func (h *host) write(out *strings.Builder) {
+	if len(h.routes) == 0 && h.what == "" && !h.cors {
+		fmt.Fprintf(out, "host %s { upstream = %s }\n", quote(h.name), value(h.upstream))
+		return
+	}
+	fmt.Fprintf(out, "host %s {\n", quote(h.name))
+	if h.upstream != "" {
+		fmt.Fprintf(out, "upstream = %s", value(h.upstream))
+		if h.what != "" {
+			fmt.Fprintf(out, " # %s", h.what)
+		}
+		out.WriteByte('\n')
+	}
+	if h.cors {
+		out.WriteString("cors = true\n")
+	}
+	for i, r := range h.routes {
+		if i == 0 && h.upstream != "" || r.long() || i > 0 && h.routes[i-1].long() {
+			out.WriteByte('\n')
+		}
+		r.write(out)
+	}
+	out.WriteString("}\n")
+}
+
+func (r route) long() bool { return r.strip || r.skipVerify || r.rewrite != "" }
+
+func (r route) write(out *strings.Builder) {
+	if !r.long() {
+		fmt.Fprintf(out, "route %s { upstream = %s }\n", quote(r.path), value(r.upstream))
+		return
+	}
+	fmt.Fprintf(out, "route %s {\nupstream = %s\n", quote(r.path), value(r.upstream))
+	if r.strip {
+		out.WriteString("strip_prefix = true\n")
+	}
+	if r.rewrite != "" {
+		fmt.Fprintf(out, "rewrite = %s\n", quote(r.rewrite))
+	}
+	if r.skipVerify {
+		out.WriteString("tls_skip_verify = true\n")
+	}
+	out.WriteString("}\n")
+}
+
+// value is an upstream as it is written: a port bare, anything else quoted.
+func value(upstream string) string {
+	if portOf(upstream) != 0 {
+		return upstream
+	}
+	return quote(upstream)
+}
+
+// quote is text as an HCL string, whatever a hostile file holds: no template
+// begins in it, and nothing ends it.
+func quote(text string) string {
+	var out strings.Builder
+	out.WriteByte('"')
+	for i, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case (r == '$' || r == '%') && strings.HasPrefix(text[i+1:], "{"):
+			out.WriteRune(r)
+			out.WriteRune(r)
+		case r < 0x20 || r == 0x7F || r >= 0x80 && r < 0xA0 || r == '\uFFFD':
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	out.WriteByte('"')
+	return out.String()
+}

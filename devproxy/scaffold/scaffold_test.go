@@ -1,0 +1,177 @@
+package scaffold
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// TestFixtures reads each project of testdata. Its file "want" is what is
+// said, and the Proxyfile.
+func TestFixtures(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no fixtures", err)
+	}
+	for _, name := range names {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, want := t.TempDir(), ""
+			for _, f := range archive.Files {
+				if f.Name == "want" {
+					want = string(f.Data)
+					continue
+				}
+				put(t, filepath.Join(dir, f.Name), f.Data)
+			}
+			got := read(t, dir)
+			if diff := cmp.Diff(want, spell(got)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			valid(t, got)
+		})
+	}
+}
+
+func spell(r *Result) string {
+	var out strings.Builder
+	for _, f := range r.Found {
+		fmt.Fprintf(&out, "found %s: %s\n", f.File, f.Text)
+	}
+	for _, n := range r.Notes {
+		at := n.File
+		if n.Line > 0 {
+			at = fmt.Sprintf("%s:%d", at, n.Line)
+		}
+		fmt.Fprintf(&out, "note %s: %s\n", at, n.Text)
+	}
+	if r.Text != nil {
+		fmt.Fprintf(&out, "\n%s", r.Text)
+	}
+	return out.String()
+}
+
+func put(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, dir string) *Result {
+	t.Helper()
+	r, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// valid fails where the language refuses what was written.
+func valid(t *testing.T, r *Result) {
+	t.Helper()
+	if r.Text == nil {
+		return
+	}
+	path := filepath.Join(t.TempDir(), "Proxyfile")
+	put(t, path, r.Text)
+	_, diags, err := hcl.Load(path, hcl.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range diags {
+		t.Errorf("line %d: %s: %s\n%s", d.Range.Start.Line, d.Summary, d.Detail, r.Text)
+	}
+	again, _ := hcl.Format(r.Text, "Proxyfile")
+	if diff := cmp.Diff(string(r.Text), string(again)); diff != "" {
+		t.Errorf("not formatted:\n%s", diff)
+	}
+}
+
+func TestWriteNeverOverwrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "Proxyfile")
+	if err := Write(path, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(path, []byte("second")); !errors.Is(err, ErrExists) {
+		t.Errorf("error %v, want ErrExists", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "first" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestLargeFileIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "Procfile"), append([]byte("web: x -p 3000\n#"), make([]byte, maxFile)...))
+	r := read(t, dir)
+	if r.Text != nil || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].Text, "larger than 1024 KiB") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestLinkOutIsNotFollowed(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	put(t, filepath.Join(outside, "Procfile"), []byte("web: x -p 3000\n"))
+	if err := os.Symlink(filepath.Join(outside, "Procfile"), filepath.Join(dir, "Procfile")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "sub")); err != nil {
+		t.Fatal(err)
+	}
+	if r := read(t, dir); r.Text != nil {
+		t.Errorf("read through a link: %s", r.Text)
+	}
+}
+
+// FuzzRead gives a hostile text to each reader: nothing panics, and what is
+// written is valid.
+func FuzzRead(f *testing.F) {
+	files := []string{"vite.config.ts", "package.json", "compose.yaml", "Procfile", ".slim.yaml", ".localias.yaml", "portless.json"}
+	archives, _ := filepath.Glob("testdata/*.txtar")
+	for _, name := range archives {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			for i, known := range files {
+				if filepath.Base(file.Name) == known {
+					f.Add(uint8(i), string(file.Data))
+				}
+			}
+		}
+	}
+	f.Add(uint8(5), "a${b}\"%{c}: 3000")
+	f.Add(uint8(0), "export default { server: { proxy: { '/${a}\\\"': 'http://${b}:1' } } }")
+	f.Fuzz(func(t *testing.T, which uint8, text string) {
+		dir := t.TempDir()
+		put(t, filepath.Join(dir, files[int(which)%len(files)]), []byte(text))
+		valid(t, read(t, dir))
+	})
+}
+
+func TestQuote(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain":      `"plain"`,
+		`a"b\c`:      `"a\"b\\c"`,
+		"${x} %{y}":  `"$${x} %%{y}"`,
+		"$5 100%":    `"$5 100%"`,
+		"a\nb\x1b[m": `"a\u000ab\u001b[m"`,
+	} {
+		if got := quote(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
