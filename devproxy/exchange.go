@@ -2,6 +2,8 @@ package devproxy
 
 import (
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/forward"
@@ -20,9 +22,11 @@ type exchange struct {
 	w          *responseWriter
 	start      time.Time
 
-	visit  *visit         // nil for a local request
-	route  *plan.Route    // nil until one matched
-	report forward.Report // filled in when an upstream was asked
+	visit  *visit      // nil for a local request
+	route  *plan.Route // nil until one matched
+	mu     sync.Mutex
+	report forward.Report // filled in when an upstream was asked; under mu, as a cache may read on when the visitor has left
+	advice []string       // what browsers will refuse or leak in the answer
 	page   string         // which page of devproxy's own was shown
 	err    error          // why
 	own    bool           // answered for devproxy's own pages: not recorded
@@ -37,12 +41,14 @@ func (s *Server) close(x *exchange, r *http.Request) {
 	if s.opts.Recorder == nil || x.own {
 		return
 	}
+	report := x.reported()
 	record := inspect.Exchange{
 		Start: x.start, Duration: time.Since(x.start),
 		Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto,
 		Status: x.w.status, BytesOut: x.w.bytes,
 		Generation: x.generation.number,
-		Upstream:   x.report.Member, Held: x.report.Held, Resent: x.report.Resent, Upgrade: x.report.Upgrade,
+		Upstream:   report.Member, Held: report.Held, Resent: report.Resent, Upgrade: report.Upgrade,
+		Fallback: report.Fallback, Cached: isHit(x.w.Header()), Advice: x.advice,
 		Page: x.page,
 	}
 	if x.visit != nil {
@@ -50,7 +56,7 @@ func (s *Server) close(x *exchange, r *http.Request) {
 	}
 	switch {
 	case record.Status != 0:
-	case x.report.Upgrade:
+	case report.Upgrade:
 		record.Status = http.StatusSwitchingProtocols
 	case x.err != nil:
 		record.Status = statusGone
@@ -64,4 +70,23 @@ func (s *Server) close(x *exchange, r *http.Request) {
 		record.Error = x.err.Error()
 	}
 	s.opts.Recorder.Record(record)
+}
+
+func (x *exchange) setReport(report forward.Report) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.report = report
+}
+
+func (x *exchange) reported() forward.Report {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.report
+}
+
+// isHit reports whether a cache of devproxy's answered by itself: its item is
+// the last of Cache-Status (RFC 9211 section 2).
+func isHit(h http.Header) bool {
+	lines := h["Cache-Status"]
+	return len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], "devproxy; hit")
 }

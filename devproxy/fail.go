@@ -33,7 +33,7 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 	if x.w.status != 0 || errors.Is(x.err, forward.ErrAborted) || errors.Is(x.err, errGone) {
 		panic(http.ErrAbortHandler)
 	}
-	x.w.fields = nil // a route's policy is not this page's
+	x.w.fields, x.w.advise = nil, nil // a route's policy is not this page's
 	p := s.page(x, r)
 	if x.visit != nil {
 		x.visit.publish(x, r)
@@ -44,9 +44,22 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 		// on this connection.
 		x.w.Header().Set("Connection", "close")
 	}
+	if page.IsGRPC(r) {
+		page.WriteGRPC(x.w, p.Status, grpcMessage(p))
+		x.w.status = p.Status // for the record; the call's own is 200 always
+		return
+	}
 	if p.Write(x.w, r) != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// grpcMessage is p for a program that shows no page.
+func grpcMessage(p page.Page) string {
+	if p.Lead == page.OpensItself || p.Lead == page.OpensLater {
+		return p.Title
+	}
+	return strings.TrimSpace(p.Title + " " + p.Lead)
 }
 
 func isRefusal(err error) bool {
@@ -73,6 +86,9 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		unreadable  *answer.ReadError
 		ownPath     *ownPathError
 	)
+	if p, ok := aroundPage(x); ok {
+		return p
+	}
 	switch err := x.err; {
 	case errors.As(err, &refusal):
 		return page.Page{Status: refusal.Status, Title: "This request can be read in two ways.", Lead: sentence(refusal.Error())}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/devproxy/devproxy/devproxy/forward"
+	"github.com/devproxy/devproxy/devproxy/middleware"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
@@ -16,6 +17,9 @@ type generation struct {
 	number    uint64
 	plan      *plan.Plan
 	upstreams map[string]*forward.Upstream // by plan.Upstream.Key
+	// around is what routes keep between requests, by plan.Route.ID; those that
+	// put nothing around their answer are not in it.
+	around map[string]*middleware.State
 }
 
 func (g *generation) upstream(spec *plan.Upstream) *forward.Upstream {
@@ -95,6 +99,7 @@ func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
 
 	s.current.Store(next)
 	s.folders = folders
+	updateAround(old, next)
 	dropped := drainRoutes(old, changes)
 	s.retireUnused(old, next)
 	return Applied{Generation: next.number, Changes: changes, Kept: next.streams(), Dropped: dropped}, nil
@@ -102,9 +107,10 @@ func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
 
 // build is the generation after old: upstreams whose spec is equal are kept.
 func (s *Server) build(old *generation, p *plan.Plan) *generation {
-	next := &generation{number: old.number + 1, plan: p, upstreams: map[string]*forward.Upstream{}}
+	next := &generation{number: old.number + 1, plan: p, upstreams: map[string]*forward.Upstream{}, around: map[string]*middleware.State{}}
 	for _, host := range p.Hosts() {
 		for _, route := range host.Routes {
+			next.keepAround(old, route)
 			spec, ok := route.Answer.(*plan.Upstream)
 			if !ok || next.upstreams[spec.Key] != nil {
 				continue
@@ -117,6 +123,36 @@ func (s *Server) build(old *generation, p *plan.Plan) *generation {
 		}
 	}
 	return next
+}
+
+// keepAround hands the state of route on, whose settings may have changed: what
+// is counted and kept by equal ones stays.
+func (g *generation) keepAround(old *generation, route *plan.Route) {
+	if !middleware.Needed(route) {
+		return
+	}
+	kept := old.around[route.ID]
+	if kept == nil {
+		kept = middleware.NewState(route)
+	}
+	g.around[route.ID] = kept
+}
+
+// updateAround tells states of the settings that hold from now on, and retires
+// those that no route has any more.
+func updateAround(old, next *generation) {
+	for _, host := range next.plan.Hosts() {
+		for _, route := range host.Routes {
+			if state := next.around[route.ID]; state != nil {
+				state.Update(route)
+			}
+		}
+	}
+	for id, state := range old.around {
+		if next.around[id] == nil {
+			state.Close()
+		}
+	}
 }
 
 // drainRoutes closes the streams of routes that are gone or that go elsewhere

@@ -13,6 +13,9 @@ type responseWriter struct {
 	status int           // the final status; 0 while there is none
 	bytes  int64         // of the body
 	fields []plan.Header // what the route sets and removes, last
+	// advise looks at the head of an upstream's answer and mends it; nil leaves
+	// it as it is.
+	advise func(header http.Header, status int)
 	// outward makes a head public, after all else; nil leaves it as it is.
 	outward func(header http.Header, status int)
 }
@@ -28,6 +31,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	if status >= 200 {
 		setHeaders(w.Header(), w.fields)
+		if w.advise != nil {
+			w.advise(w.Header(), status)
+		}
 	}
 	if w.outward != nil {
 		w.outward(w.Header(), status)

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/devproxy/devproxy/devproxy/answer"
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/middleware"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
@@ -51,35 +51,6 @@ func (s *Server) serveRoute(x *exchange, r *http.Request) error {
 	}
 }
 
-func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
-	if _, ok := match.Route.Answer.(*plan.Upstream); !ok {
-		x.w.fields = match.Route.ResponseHeaders // an upstream's are forward's
-	}
-	switch a := match.Route.Answer.(type) {
-	case *plan.Upstream:
-		return s.forward(x, r, match, a)
-	case *plan.Files:
-		if err := x.visit.guard(filesPath(match)); err != nil {
-			return err
-		}
-		return answer.Files(x.w, r, a, filesPath(match))
-	case *plan.Redirect:
-		return answer.Redirect(x.w, r, a, match.Rest)
-	case *plan.Respond:
-		return answer.Respond(x.w, r, a)
-	}
-	panic("a route without an answer") // plan.Build makes none
-}
-
-// filesPath is what is looked up in a folder: an exact route's own path stands
-// for the folder itself.
-func filesPath(match plan.Match) string {
-	if match.Route.Exact {
-		return "/"
-	}
-	return match.Rest
-}
-
 func setHeaders(to http.Header, fields []plan.Header) {
 	for _, field := range fields {
 		if field.Remove {
@@ -90,18 +61,27 @@ func setHeaders(to http.Header, fields []plan.Header) {
 	}
 }
 
-func (s *Server) forward(x *exchange, r *http.Request, match plan.Match, spec *plan.Upstream) error {
+func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match, spec *plan.Upstream) error {
 	target := match.Target(rawPath(r))
 	if err := x.visit.guard(target); err != nil {
 		return err
 	}
-	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Report: &x.report}
+	report := &forward.Report{}
+	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Report: report}
 	if v := x.visit; v != nil {
 		out.Visitor, out.PublicHost = v.visitor.Addr.Addr(), v.visitor.Host
+	}
+	if middleware.Background(r.Context()) {
+		// For a cache, which outlives this exchange.
+		return x.generation.upstream(spec).Forward(w, r, out)
+	}
+	if v := x.visit; v != nil {
 		out.Over = v.streams
 		out.Switched = func(header http.Header) { x.w.outward(header, http.StatusSwitchingProtocols) }
 	}
-	return x.generation.upstream(spec).Forward(x.w, r, out)
+	x.w.advise = s.advisor(x, r, match, spec)
+	defer func() { x.setReport(*report) }()
+	return x.generation.upstream(spec).Forward(w, r, out)
 }
 
 // request is what the plan matches r by.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/devproxy/devproxy/devproxy/advice"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
@@ -21,8 +22,8 @@ import (
 type Options struct {
 	// Recorder records every exchange.
 	Recorder *inspect.Recorder
-	// OnState is called when an upstream comes up or goes away; nil means
-	// nobody asks. It must not block.
+	// OnState is called when an upstream, or one of several members, comes up or
+	// goes away; nil means nobody asks. It must not block.
 	OnState func(StateChange)
 	// Folder is how people know a folder, as pages name it ("~/shop"); nil
 	// names it by its path.
@@ -43,6 +44,7 @@ type Server struct {
 	mu      sync.Mutex // held by Apply, Remove and Close, never by a request
 	folders []folderPlan
 
+	advised   advice.Once
 	retired   retirees
 	listening atomic.Pointer[Listening]
 

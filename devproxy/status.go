@@ -11,14 +11,16 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// StateChange tells that an upstream came up or went away.
+// StateChange tells that an upstream came up or went away, or that one member of
+// it turned ill or well again.
 type StateChange struct {
 	Upstream string // ":5173"
-	Up       bool
+	Member   string // ":3001"; empty when it is about the upstream
+	Up       bool   // of a member: well
 	At       time.Time
 	// After is how long it was in the other state; 0 when that is not known.
 	After  time.Duration
-	Detail string // why it waits; empty when up
+	Detail string // why it waits or is ill; empty when up
 }
 
 // The states of a route.
@@ -26,6 +28,11 @@ const (
 	StateUp      = "up"
 	StateWaiting = "waiting"
 	StateReady   = "ready" // answered by devproxy itself
+	// StateIll is for members, and for upstreams without another, whose health
+	// check fails.
+	StateIll = "ill"
+	// StateUnknown is for members that nobody has connected to yet.
+	StateUnknown = "unknown"
 )
 
 func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
@@ -33,6 +40,9 @@ func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
 	if s.opts.OnState != nil {
 		opts.OnState = func(state forward.State) {
 			s.opts.OnState(StateChange{Upstream: spec.Text, Up: state.Up, At: state.Since, After: state.After, Detail: refusals(state)})
+		}
+		opts.OnMember = func(c forward.MemberChange) {
+			s.opts.OnState(StateChange{Upstream: spec.Text, Member: c.Member, Up: c.Health != forward.Ill, At: c.At, After: c.After, Detail: c.Why})
 		}
 	}
 	return forward.New(spec, opts)
@@ -84,9 +94,15 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 		return status
 	}
 	state := g.upstream(spec).State()
+	if len(spec.Members)+len(spec.Fallback) > 1 || spec.Health != nil {
+		status.Members = memberStatus(g.upstream(spec).Members())
+	}
 	status.State = StateWaiting
 	if state.Up {
 		status.State = StateUp
+		if allIll(status.Members) {
+			status.State = StateIll
+		}
 		return status
 	}
 	status.Detail = refusals(state)
@@ -94,6 +110,34 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 		status.Hints = append(status.Hints, process.String())
 	}
 	return status
+}
+
+func memberStatus(members []forward.MemberState) []control.Member {
+	list := make([]control.Member, len(members))
+	for i, m := range members {
+		list[i] = control.Member{Upstream: m.Text, State: StateUnknown, Active: m.Active, Fallback: m.Fallback}
+		switch {
+		case m.Health == forward.Ill:
+			list[i].State, list[i].Detail = StateIll, m.Why
+		case m.Up:
+			list[i].State = StateUp
+		case m.Known:
+			list[i].State, list[i].Detail = StateWaiting, forward.Unavailable{Attempts: m.Refused}.String()
+		}
+	}
+	return list
+}
+
+// allIll reports whether every member that shares the load is ill.
+func allIll(members []control.Member) bool {
+	ill := false
+	for _, m := range members {
+		if !m.Fallback && m.State != StateIll {
+			return false
+		}
+		ill = ill || !m.Fallback
+	}
+	return ill
 }
 
 // Generation is the number of the plan that is served now; 0 before the first.

@@ -47,6 +47,9 @@ func (a *accessLog) add(x inspect.Exchange) {
 	}
 	a.flush()
 	fmt.Fprintln(a.streams.Err, a.line(x))
+	for _, text := range x.Advice {
+		fmt.Fprintln(a.streams.Err, a.streams.yellow("          "+printable(text)))
+	}
 }
 
 // flush prints the folded assets, if there are any.
@@ -104,6 +107,12 @@ func (a *accessLog) outcome(x inspect.Exchange) string {
 		return line + "   " + s.dim("socket closed after "+short(x.Duration))
 	}
 	line += "   " + a.status(x.Status) + "  " + s.dim(short(x.Duration))
+	if x.Cached {
+		line += s.dim("  cached")
+	}
+	if x.Fallback {
+		line += s.yellow("  fallback " + x.Upstream)
+	}
 	if x.Held >= time.Second {
 		line += s.dim("  held " + short(x.Held))
 	}
@@ -133,7 +142,7 @@ var assetEndings = []string{
 }
 
 func isAsset(x inspect.Exchange) bool {
-	if x.Method != http.MethodGet || x.Status >= 400 || x.Upgrade || x.Page != "" {
+	if x.Method != http.MethodGet || x.Status >= 400 || x.Upgrade || x.Page != "" || len(x.Advice) > 0 {
 		return false
 	}
 	name, _, _ := strings.Cut(x.Target, "?")

@@ -17,6 +17,9 @@ func printHosts(s *streams, hosts []control.Host) {
 		for _, route := range host.Routes {
 			paths = max(paths, utf8.RuneCountInString(route.Path))
 			answers = max(answers, utf8.RuneCountInString(route.Upstream))
+			for _, m := range route.Members {
+				answers = max(answers, utf8.RuneCountInString(m.Upstream))
+			}
 		}
 	}
 	for _, host := range hosts {
@@ -34,20 +37,43 @@ func printHosts(s *streams, hosts []control.Host) {
 
 func printRoute(s *streams, route control.Route, paths, answers int) {
 	line := "  " + pad(route.Path, paths) + "   "
-	switch route.State {
-	case devproxy.StateUp:
-		line += pad(route.Upstream, answers) + "   " + s.green("up")
-	case devproxy.StateWaiting:
-		line += pad(route.Upstream, answers) + "   " + s.yellow("waiting")
-		if route.Detail != "" {
-			line += "   " + route.Detail
-		}
-	default:
+	if route.State == devproxy.StateReady {
 		line += route.Upstream
+	} else {
+		line += pad(route.Upstream, answers) + "   " + stateText(s, route.State, route.Detail)
 	}
 	fmt.Fprintln(s.Out, line)
+	for _, m := range route.Members {
+		fmt.Fprintf(s.Out, "%*s%s   %s\n", paths+len("  ")+len("   "), "", pad(m.Upstream, answers), memberText(s, m))
+	}
 	for _, hint := range route.Hints {
 		indent := paths + answers + len("  ") + len("   ") + len("   waiting   ")
 		fmt.Fprintf(s.Out, "%*s%s\n", indent, "", hint)
 	}
+}
+
+// stateText is "up", or "waiting" with the reason behind it.
+func stateText(s *streams, state, detail string) string {
+	switch state {
+	case devproxy.StateUp:
+		return s.green(state)
+	case devproxy.StateWaiting, devproxy.StateIll:
+		state = s.yellow(state)
+	}
+	if detail != "" {
+		state += "   " + detail
+	}
+	return state
+}
+
+// memberText is "up, 3 under way", or "fallback, unknown".
+func memberText(s *streams, m control.Member) string {
+	text := stateText(s, m.State, m.Detail)
+	if m.Active > 0 {
+		text += fmt.Sprintf("   %d under way", m.Active)
+	}
+	if m.Fallback {
+		text += "   " + s.dim("fallback")
+	}
+	return text
 }

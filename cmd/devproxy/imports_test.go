@@ -20,14 +20,24 @@ var allowed = map[string][]string{
 
 	"devproxy/plan":       {"hcl"},
 	"devproxy/forward":    {"devproxy/plan"},
-	"devproxy/middleware": {"devproxy/plan"},
-	"devproxy/answer":     {"devproxy/plan"},
-	"devproxy/share":      {"devproxy/plan"},
-	"devproxy/control":    {"localca"},
-	"devproxy/listen":     {},
-	"devproxy/inspect":    {},
-	"devproxy/watch":      {},
-	"devproxy/page":       {},
+	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/..."},
+	"devproxy/answer":     {"devproxy/plan", "devproxy/field"},
+	"devproxy/advice":     {"devproxy/plan"},
+	"devproxy/share":      {"devproxy/plan", "devproxy/access"},
+	"devproxy/scaffold":   {"hcl"},
+
+	"devproxy/middleware/cache":    {"devproxy/field"},
+	"devproxy/middleware/compress": {"devproxy/field"},
+
+	// What several of them need, and neither of them owns.
+	"devproxy/access": {},
+	"devproxy/field":  {},
+
+	"devproxy/control": {"localca"},
+	"devproxy/listen":  {},
+	"devproxy/inspect": {},
+	"devproxy/watch":   {},
+	"devproxy/page":    {},
 
 	"devproxy/share/provider": {"tunnel/agent"},
 

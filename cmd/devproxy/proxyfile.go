@@ -73,7 +73,7 @@ func loadFailure(err error) error {
 	var unreadable *hcl.FileError
 	switch {
 	case errors.As(err, &notFound):
-		return &exitError{code: exitFailed, err: err, fix: "write one, for a dev server on port 5173:\n" +
+		return &exitError{code: exitFailed, err: err, fix: "devproxy init writes one from what is there; or, for a dev server on port 5173:\n" +
 			"  echo 'host \"" + hostOfFolder(notFound.Dir) + "\" { upstream = 5173 }' > Proxyfile"}
 	case errors.As(err, &unreadable):
 		return &exitError{code: exitFailed, err: err, fix: unreadable.Fix}

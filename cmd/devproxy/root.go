@@ -44,11 +44,13 @@ func newRootCmd(s *streams) *cobra.Command {
 		return usagef(cmd.CommandPath()+" --help", "%w", err)
 	})
 	root.AddCommand(
+		newInitCmd(s),
 		newUpCmd(s),
 		newShareCmd(s),
 		newCheckCmd(s),
 		newFmtCmd(s),
 		newExplainCmd(s),
+		newHashPasswordCmd(s),
 		newTrustCmd(s),
 		newUntrustCmd(s),
 		newEnvCmd(s),
@@ -78,6 +80,7 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 const welcome = `One file gives your dev servers one trusted https address.
 
+  devproxy init     write a Proxyfile from what is here
   devproxy up       serve it; every save applies
   devproxy trust    make this machine's browsers accept it
   devproxy share    publish it under a link

@@ -139,15 +139,19 @@ func (j *upJSON) stopped(requests, sockets int, share control.Share) {
 
 func (j *upJSON) state(change devproxy.StateChange) {
 	state := devproxy.StateWaiting
-	if change.Up {
+	switch {
+	case change.Up:
 		state = devproxy.StateUp
+	case change.Member != "":
+		state = devproxy.StateIll
 	}
 	j.print(struct {
 		Event    string `json:"event"`
 		Upstream string `json:"upstream"`
+		Member   string `json:"member,omitempty"`
 		State    string `json:"state"`
 		Detail   string `json:"detail,omitempty"`
-	}{"state", change.Upstream, state, change.Detail})
+	}{"state", change.Upstream, change.Member, state, change.Detail})
 }
 
 func (*upJSON) exchange(inspect.Exchange)   {}
@@ -257,11 +261,18 @@ func (t *upText) applied(save devproxy.Save) {
 
 func (t *upText) state(change devproxy.StateChange) {
 	t.access.flush()
-	if change.Up {
-		after := ""
-		if change.After > 0 {
-			after = " after " + short(change.After)
-		}
+	after := ""
+	if change.Up && change.After > 0 {
+		after = " after " + short(change.After)
+	}
+	switch {
+	case change.Member != "" && change.Up:
+		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Member, t.streams.green("well again"), after)
+		return
+	case change.Member != "":
+		fmt.Fprintf(t.streams.Err, "%s  %s is %s: %s\n", clock(time.Now()), change.Member, t.streams.yellow("ill"), change.Detail)
+		return
+	case change.Up:
 		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Upstream, t.streams.green("up"), after)
 		return
 	}

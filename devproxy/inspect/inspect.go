@@ -40,6 +40,11 @@ type Exchange struct {
 	Held     time.Duration // how long it waited for an upstream
 	Resent   int           // how often it was sent again
 	Upgrade  bool          // the connection was upgraded, 101
+	Cached   bool          // a cache of devproxy's answered; no upstream was waited for
+	Fallback bool          // no member answered, and a fallback did
+	// Advice is what browsers will refuse or leak in the answer, said once for
+	// each route: sentences.
+	Advice []string
 
 	Share   string // the share that a visitor came through; empty: local
 	Visitor string // the visitor's address, where it is told: "203.0.113.7"

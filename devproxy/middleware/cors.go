@@ -68,7 +68,8 @@ func isHost(hosts []string, origin string, from From) bool {
 	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host {
 		return false
 	}
-	if u.Scheme != "https" && !(from.Plain && u.Scheme == "http") || u.Port() != from.Port {
+	spoken := u.Scheme == "https" || from.Plain && u.Scheme == "http"
+	if !spoken || u.Port() != from.Port {
 		return false
 	}
 	name := u.Hostname()

@@ -28,6 +28,9 @@ func (p *Plan) Match(r Request) (Match, error) {
 			return Match{}, ambiguous(r.Path, route, other)
 		}
 	}
+	if host.hides(r.Path, &r, route) {
+		return Match{}, &PathError{Path: r.Path, Reason: `has a ";" by which some programs read another path, that only some may ask`}
+	}
 	if route == nil {
 		return Match{}, &NoRouteError{Host: host, Path: r.Path}
 	}

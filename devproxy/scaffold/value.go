@@ -49,7 +49,7 @@ func newJSReader(src []byte) *jsReader {
 		}
 		name := r.tokens[i+1].text
 		if at := r.initial(i + 2); at > 0 {
-			r.consts[name], _ = r.value(at)
+			r.consts[name] = r.value(at)
 		}
 	}
 	return r
@@ -69,29 +69,26 @@ func (r *jsReader) initial(i int) int {
 	return 0
 }
 
-// value reads the value that begins at i, and gives where it ends: at the
-// comma, bracket or semicolon after it.
-func (r *jsReader) value(i int) (jsValue, int) {
+// value reads the value that begins at i, up to the comma, bracket or semicolon
+// after it.
+func (r *jsReader) value(i int) jsValue {
 	end := r.end(i)
 	if i >= end {
-		return jsValue{}, end
+		return jsValue{}
 	}
 	r.depth++
 	defer func() { r.depth-- }()
-	v := jsValue{line: r.tokens[i].line, source: r.source(i, end)}
 	if r.depth > maxNesting {
-		return v, end
+		return jsValue{line: r.tokens[i].line, source: r.source(i, end)}
 	}
 	// "a || b" and "a ?? b": what b says stands where a is not known.
 	if at := r.either(i, end); at > 0 {
-		left := r.simple(i, at)
-		if left.known {
-			return left, end
+		if left := r.simple(i, at); left.known {
+			return left
 		}
-		right, _ := r.value(at + 1)
-		return right, end
+		return r.value(at + 1)
 	}
-	return r.simple(i, end), end
+	return r.simple(i, end)
 }
 
 // either is the place of "||" or "??" on the outermost level; 0 for none.
@@ -122,8 +119,7 @@ func (r *jsReader) simple(i, end int) jsValue {
 	case t.text == "{":
 		v.object, v.fields = true, r.fields(i)
 	case t.text == "(" && r.depth < maxNesting && r.end(i+1)+1 == end:
-		inner, _ := r.value(i + 1)
-		return inner
+		return r.value(i + 1)
 	case !alone:
 	case t.kind == js.StringToken:
 		v.text, v.known = unquoteJS(t.text)
@@ -185,7 +181,7 @@ func (r *jsReader) fields(i int) []jsField {
 		end := r.end(i)
 		switch {
 		case i+1 < end && r.tokens[i+1].text == ":" && t.text != "[":
-			v, _ := r.value(i + 2)
+			v := r.value(i + 2)
 			v.line = t.line
 			all = append(all, jsField{name, v})
 		case i+1 == end && js.IsIdentifier(t.kind):

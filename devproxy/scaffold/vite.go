@@ -108,7 +108,7 @@ func (r *jsReader) unwrap(i, depth int) (jsValue, bool) {
 	if js.IsIdentifier(r.tokens[i].kind) && i+1 < end && r.tokens[i+1].text == "(" {
 		return r.unwrap(i+2, depth+1)
 	}
-	v, _ := r.value(i)
+	v := r.value(i)
 	return v, v.object
 }
 

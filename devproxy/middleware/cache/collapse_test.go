@@ -293,7 +293,7 @@ func TestBrokenOff(t *testing.T) {
 		}
 		func() {
 			defer func() {
-				if recover() != http.ErrAbortHandler {
+				if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
 					t.Error("a panic of the handler is swallowed")
 				}
 			}()

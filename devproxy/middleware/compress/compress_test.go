@@ -69,7 +69,7 @@ func (a answer) to(t testing.TB, method, accept string, fields ...string) *httpt
 // decoded undoes a coding with another implementation than the one that made
 // it, where there is one.
 func decoded(coding string, from io.Reader) (string, error) {
-	var to io.Reader = from
+	to := from
 	switch coding {
 	case "zstd":
 		d, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20)) // RFC 9659

@@ -1,0 +1,109 @@
+// Package advice knows what browsers make of the head of an answer behind
+// devproxy: what they will refuse or leak, which is told to whoever wrote it;
+// and what an upstream means only for itself, which is mended.
+package advice
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// maxName bounds what is repeated of a cookie's name, in bytes.
+const maxName = 64
+
+// Of is what to tell of an answer of host: a sentence each, with what to write
+// instead. It is nil for most.
+func Of(h http.Header, host string) []string {
+	var told []string
+	for _, line := range h["Set-Cookie"] {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil {
+			told = append(told, "browsers refuse a Set-Cookie that cannot be read: "+err.Error())
+			continue
+		}
+		if text := ofCookie(cookie, host); text != "" {
+			told = append(told, text)
+		}
+	}
+	if h.Get("Access-Control-Allow-Origin") == "*" && h.Get("Access-Control-Allow-Credentials") == "true" {
+		told = append(told, `browsers refuse Access-Control-Allow-Origin: * with credentials: name the origin, or write cors = true in the route`)
+	}
+	return told
+}
+
+// ofCookie follows RFC 6265bis section 5.7, the storage model.
+func ofCookie(c *http.Cookie, host string) string {
+	name := c.Name[:min(len(c.Name), maxName)]
+	domain := strings.ToLower(strings.TrimPrefix(c.Domain, "."))
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	refused := func(why, instead string) string {
+		return fmt.Sprintf("browsers refuse the cookie %q: %s; %s", name, why, instead)
+	}
+	switch {
+	case strings.HasPrefix(c.Name, "__Host-") && (!c.Secure || c.Path != "/" || domain != ""):
+		return refused("a name with __Host- needs Secure and Path=/, and no Domain", "add what is missing, or rename it")
+	case strings.HasPrefix(c.Name, "__Secure-") && !c.Secure:
+		return refused("a name with __Secure- needs Secure", "add it: devproxy serves HTTPS")
+	case c.SameSite == http.SameSiteNoneMode && !c.Secure:
+		return refused("SameSite=None needs Secure", "add it: devproxy serves HTTPS")
+	case domain == "localhost" && host != "localhost":
+		return refused("Domain=localhost is a top-level domain, whose hosts belong to anybody", "leave Domain out, or write Domain="+project(host))
+	case domain != "" && domain != host && !strings.HasSuffix(host, "."+domain):
+		return refused(fmt.Sprintf("Domain=%s is not a parent of %s", domain, host), "leave Domain out, or write Domain="+project(host))
+	}
+	return ""
+}
+
+// project is the name below .localhost that all hosts of a project share.
+func project(host string) string {
+	name, ok := strings.CutSuffix(host, ".localhost")
+	if !ok {
+		return host
+	}
+	return name[strings.LastIndexByte(name, '.')+1:] + ".localhost"
+}
+
+// DropHSTS takes Strict-Transport-Security (RFC 6797) from an answer of a
+// .localhost name: browsers would hold on to it for months, and for other
+// projects of that name.
+func DropHSTS(h http.Header, host string) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		delete(h, "Strict-Transport-Security")
+	}
+}
+
+// maxTold is how many sentences are remembered; when there are more, they are
+// told once more.
+const maxTold = 1000
+
+// Once lets each sentence about a route pass a single time. The zero value is
+// ready; it is safe for concurrent use.
+type Once struct {
+	mu   sync.Mutex
+	told map[[2]string]struct{}
+}
+
+// New are those of the sentences that were not told of the route yet.
+func (o *Once) New(route string, sentences []string) []string {
+	if len(sentences) == 0 {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var fresh []string
+	for _, sentence := range sentences {
+		key := [2]string{route, sentence}
+		if _, told := o.told[key]; told {
+			continue
+		}
+		if o.told == nil || len(o.told) >= maxTold {
+			o.told = map[[2]string]struct{}{}
+		}
+		o.told[key] = struct{}{}
+		fresh = append(fresh, sentence)
+	}
+	return fresh
+}

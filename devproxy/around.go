@@ -1,0 +1,80 @@
+package devproxy
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/devproxy/devproxy/devproxy/answer"
+	"github.com/devproxy/devproxy/devproxy/middleware"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// answer has the route of match answer r: what the route puts around its
+// answer, and in its middle the answer itself.
+func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
+	if _, ok := match.Route.Answer.(*plan.Upstream); !ok {
+		x.w.fields = match.Route.ResponseHeaders // an upstream's are forward's
+	}
+	around := x.generation.around[match.Route.ID]
+	if around == nil {
+		return s.respond(x, x.w, r, match)
+	}
+	return around.Serve(x.w, r, match.Route, s.from(x, r), func(w http.ResponseWriter, r *http.Request) error {
+		return s.respond(x, w, r, match)
+	})
+}
+
+// respond answers r on w, which writes to x.w unless a cache asks for itself.
+func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match) error {
+	switch a := match.Route.Answer.(type) {
+	case *plan.Upstream:
+		return s.forward(x, w, r, match, a)
+	case *plan.Files:
+		if err := x.visit.guard(filesPath(match)); err != nil {
+			return err
+		}
+		return answer.Files(w, r, a, filesPath(match))
+	case *plan.Redirect:
+		return answer.Redirect(w, r, a, match.Rest)
+	case *plan.Respond:
+		return answer.Respond(w, r, a)
+	}
+	panic("a route without an answer") // plan.Build makes none
+}
+
+// filesPath is what is looked up in a folder: an exact route's own path stands
+// for the folder itself.
+func filesPath(match plan.Match) string {
+	if match.Route.Exact {
+		return "/"
+	}
+	return match.Rest
+}
+
+// from is who asks. A visitor's address is what the relay tells; the one that
+// their connection comes from is the relay's.
+func (s *Server) from(x *exchange, r *http.Request) middleware.From {
+	from := middleware.From{Plain: scheme(r) == "http", Port: s.publicPort(r)}
+	if x.visit != nil {
+		from.Visitor, from.Addr = true, x.visit.visitor.Addr.Addr().Unmap()
+		return from
+	}
+	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		from.Addr = remote.Addr().Unmap()
+	}
+	return from
+}
+
+// publicPort is the port of the origins of this server's hosts, empty for the
+// one that goes without saying.
+func (s *Server) publicPort(r *http.Request) string {
+	if scheme(r) == "https" {
+		if port := s.listening.Load().HTTPSPort; port != 443 {
+			return itoa(port)
+		}
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(r.Host)
+	return port
+}

@@ -1,0 +1,309 @@
+package devproxy
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/devproxy/devproxy/devproxy/share"
+)
+
+// ana is basic_auth for a user "ana" with the password "secret".
+func ana(t testing.TB) string {
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("basic_auth = { ana = %q }", hash)
+}
+
+// bearsAna is the Authorization field of ana.
+const bearsAna = "Basic YW5hOnNlY3JldA=="
+
+// counted is an upstream that says how often it was asked.
+type counted struct {
+	*httptest.Server
+	asked atomic.Int64
+}
+
+func newCounted(t testing.TB, header http.Header) *counted {
+	c := &counted{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := c.asked.Add(1)
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		_, err := io.Copy(io.Discard, r.Body)
+		if err == nil {
+			fmt.Fprintf(w, "answer %d %s%s", n, r.URL.Path, strings.Repeat(" and more", 200))
+		}
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// first is the answer up to what makes it worth compressing.
+func first(body string) string {
+	text, _, _ := strings.Cut(body, " and more")
+	return text
+}
+
+func TestAround(t *testing.T) {
+	u := newCounted(t, http.Header{"Content-Type": {"text/plain"}, "Cache-Control": {"max-age=60"}})
+	s := serveFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  upstream = %q
+  route "/nobody" { deny = ["127.0.0.0/8", "::1"] }
+  route "/once" { rate_limit = { rate = "1/h" } }
+  route "/members" { %s }
+  route "/small" { max_body = "10B" }
+  route "/packed" { compress = true }
+  route "/kept" { cache = true }
+  route "/ill" { simulate = { errors = "100%%" } }
+  route "/shared" { cors = ["https://app.example.com"] }
+  route "/fixed" {
+    respond    = { status = 200, body = "fixed" }
+    rate_limit = { rate = "1/h" }
+  }
+}
+`, u.URL, ana(t)))
+	tests := []struct {
+		method, path string
+		body         string
+		fields       []string
+		status       int
+		field, value string
+	}{
+		{method: "GET", path: "/", status: 200},
+		{method: "GET", path: "/nobody", status: 403},
+		{method: "GET", path: "/once", status: 200},
+		{method: "GET", path: "/once", status: 429, field: "Retry-After", value: "3600"},
+		{method: "GET", path: "/members", status: 401, field: "Www-Authenticate", value: `Basic realm="shop.localhost", charset="UTF-8"`},
+		{method: "GET", path: "/members", fields: []string{"Authorization", bearsAna}, status: 200},
+		{method: "GET", path: "/members", fields: []string{"Authorization", "Basic YW5hOndyb25n"}, status: 401},
+		{method: "POST", path: "/small", body: "ten bytes.", status: 200},
+		{method: "POST", path: "/small", body: "eleven byte", status: 413},
+		{method: "GET", path: "/packed", fields: []string{"Accept-Encoding", "br"}, status: 200, field: "Content-Encoding", value: "br"},
+		{method: "GET", path: "/ill", status: 503},
+		{method: "GET", path: "/shared", fields: []string{"Origin", "https://app.example.com"}, status: 200, field: "Access-Control-Allow-Origin", value: "https://app.example.com"},
+		{method: "OPTIONS", path: "/shared", fields: []string{"Origin", "https://app.example.com", "Access-Control-Request-Method", "PUT"}, status: 204, field: "Access-Control-Allow-Methods", value: "PUT"},
+		{method: "GET", path: "/fixed", status: 200},
+		{method: "GET", path: "/fixed", status: 429},
+	}
+	for _, http2 := range []bool{false, true} {
+		if http2 {
+			// What was counted is: the first round took all there is.
+			tests = append(tests[:2], tests[3:13]...)
+		}
+		client := s.client(http2)
+		for _, test := range tests {
+			r, err := http.NewRequestWithContext(t.Context(), test.method, s.url(test.path), strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := 0; i < len(test.fields); i += 2 {
+				r.Header.Set(test.fields[i], test.fields[i+1])
+			}
+			res, err := client.Do(r)
+			if err != nil {
+				t.Errorf("%s %s: %v", test.method, test.path, err)
+				continue
+			}
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err != nil || res.StatusCode != test.status || test.field != "" && res.Header.Get(test.field) != test.value {
+				t.Errorf("%s %s: %d %v %.300q, %v; want %d, %s: %s", test.method, test.path, res.StatusCode, res.Header, body, err, test.status, test.field, test.value)
+			}
+		}
+	}
+
+	before := u.asked.Load()
+	for range 3 {
+		if got := s.get(s.url("/kept")); got.status != 200 {
+			t.Errorf("kept: %d %q", got.status, got.body)
+		}
+	}
+	if n := u.asked.Load() - before; n != 1 {
+		t.Errorf("the upstream was asked %d times for what is kept", n)
+	}
+}
+
+// TestAroundSpelling: no spelling of a protected path opens it. Whatever the
+// upstream makes of a target, without the password it never sees one that leads
+// there.
+func TestAroundSpelling(t *testing.T) {
+	var leaked atomic.Value
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, reading := range readings(r.RequestURI) {
+			if reading == "/admin" || strings.HasPrefix(reading, "/admin/") {
+				leaked.Store(r.RequestURI)
+			}
+		}
+	}))
+	t.Cleanup(upstream.Close)
+	s := serveFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  upstream = %q
+  route "/admin" { %s }
+}
+`, upstream.URL, ana(t)))
+	for _, target := range []string{
+		"/admin", "/admin/", "/admin/users", "/admin?x", "//admin", "///admin/users", "/./admin", "/x/../admin", "/admin/../admin", "/%61dmin", "/%41dmin",
+		"/admin%2Fusers", "/%2Fadmin", "/%2fadmin/users", "/x/%2e%2e/admin", "/x/..%2Fadmin", "/x%2F..%2Fadmin", "/%2e/admin", `/\admin`, "/%5Cadmin", `/x\..\admin`,
+		"/admin%00", "/%00/admin", "/admin;x", "/;x/admin", "/admin;/users", "/admin%3Bx", "/admin#x", "/a%64min/users", "/%2561dmin", "/%252Fadmin",
+		"/admin/%2e%2e/admin", "/admin//users", "/admin%20", "/admin.", "http://shop.localhost/admin", "http://other.localhost/admin", "https://shop.localhost//admin", "*",
+		"/x/..;/admin", "/ADMIN/../admin", "/.%2Fadmin", "/%2e%2fadmin", "/admin%E2%80%8B",
+	} {
+		status := raw(t, s, "GET "+target+" HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n")
+		if at := leaked.Swap(""); at != nil && at != "" {
+			t.Errorf("%q reached the upstream as %q with %d", target, at, status)
+		}
+	}
+	if status := raw(t, s, "GET /admin HTTP/1.1\r\nHost: shop.localhost\r\nAuthorization: "+bearsAna+"\r\nConnection: close\r\n\r\n"); status != 200 || leaked.Load() != "/admin" {
+		t.Errorf("with the password: %d, %v", status, leaked.Load())
+	}
+}
+
+// readings are what servers make of a target: decoded once, cleaned, without
+// parameters.
+func readings(target string) []string {
+	target, _, _ = strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(target)
+	if err != nil {
+		decoded = target
+	}
+	slashed := strings.ReplaceAll(decoded, `\`, "/")
+	var bare []string
+	for segment := range strings.SplitSeq(slashed, "/") {
+		name, _, _ := strings.Cut(segment, ";")
+		bare = append(bare, name)
+	}
+	return []string{target, path.Clean(target), decoded, path.Clean(decoded), path.Clean(slashed), path.Clean(strings.Join(bare, "/"))}
+}
+
+// raw sends bytes over TLS and reads the status of the answer; 0 when there is
+// none.
+func raw(t *testing.T, s *site, request string) int {
+	t.Helper()
+	dialer := &net.Dialer{Timeout: patience}
+	conn, err := tls.DialWithDialer(dialer, "tcp", s.sockets.HTTPS()[0].String(), &tls.Config{RootCAs: s.roots, ServerName: "shop.localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// TestAroundSave changes only rate_limit: sockets, cache and what is kept of
+// them stay; a route that leads elsewhere begins with an empty cache.
+func TestAroundSave(t *testing.T) {
+	d, u := newDevServer(t, "dev"), newCounted(t, http.Header{"Cache-Control": {"max-age=60"}})
+	file := func(rate string, upstream string) string {
+		return fmt.Sprintf(`
+host "shop.localhost" {
+  upstream   = %d
+  rate_limit = %q
+  route "/kept" {
+    upstream = %q
+    cache    = true
+  }
+}
+`, d.port(), rate, upstream)
+	}
+	s := serveFile(t, file("100/s", u.URL))
+	socket := s.open("/ws")
+	if got := s.get(s.url("/kept")); first(got.body) != "answer 1 /kept" {
+		t.Fatalf("%d %.50q", got.status, got.body)
+	}
+	applied := s.apply(file("2/h", u.URL))
+	if applied.Dropped != 0 || applied.Kept != 1 {
+		t.Errorf("kept %d, dropped %d", applied.Kept, applied.Dropped)
+	}
+	if err := echo(t.Context(), socket, "still here"); err != nil {
+		t.Error(err)
+	}
+	if got := s.get(s.url("/kept")); first(got.body) != "answer 1 /kept" {
+		t.Errorf("after a save: %d %.50q", got.status, got.body)
+	}
+	for i, want := range []int{200, 200, 429} {
+		if got := s.get(s.url("/")); got.status != want {
+			t.Errorf("request %d of 2 an hour: %d, want %d", i+1, got.status, want)
+		}
+	}
+	other := newCounted(t, http.Header{"Cache-Control": {"max-age=60"}})
+	s.apply(file("100/s", other.URL))
+	if got := s.get(s.url("/kept")); first(got.body) != "answer 1 /kept" || other.asked.Load() != 1 {
+		t.Errorf("of the new upstream: %d %.50q, asked %d times", got.status, got.body, other.asked.Load())
+	}
+}
+
+// TestAroundVisitors: a visitor passes through the same, and is never local,
+// even when the relay runs on this machine.
+func TestAroundVisitors(t *testing.T) {
+	u := newCounted(t, nil)
+	s := shareFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  upstream = %q
+  route "/here" { allow = ["127.0.0.0/8", "::1"] }
+  route "/there" { allow = ["203.0.113.0/24"] }
+  route "/elsewhere" { deny = ["203.0.113.7"] }
+  route "/members" { %s }
+}
+`, u.URL, ana(t)), nil)
+	for path, want := range map[string]int{"/": 200, "/here": 403, "/there": 200, "/elsewhere": 403, "/members": 401} {
+		if got := s.visit(path); got.status != want {
+			t.Errorf("%s: %d %.200q, want %d", path, got.status, got.body, want)
+		}
+	}
+	s.visits(share.Visitor{Addr: netip.MustParseAddrPort("127.0.0.1:4000"), Scheme: "https", Host: s.visitor.Load().Host})
+	if got := s.visit("/here"); got.status != 403 {
+		t.Errorf("a visitor whose address is a loopback one: %d", got.status)
+	}
+}
+
+// TestAdvice: what an upstream means for its own address is mended, and what
+// browsers will refuse is told once a route.
+func TestAdvice(t *testing.T) {
+	var upstream *httptest.Server
+	upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		w.Header().Set("Set-Cookie", "sid=1; Domain=localhost")
+		w.Header().Set("Location", upstream.URL+"/next?q=1")
+		w.WriteHeader(http.StatusFound)
+	}))
+	t.Cleanup(upstream.Close)
+	s := serveFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }", upstream.URL))
+	for i := range 2 {
+		got := s.get(s.url("/"))
+		if got.header.Get("Location") != s.url("/next?q=1") || got.header.Get("Strict-Transport-Security") != "" {
+			t.Errorf("%v", got.header)
+		}
+		record := <-s.records.C
+		if len(record.Advice) != 1-i {
+			t.Errorf("request %d: advice %q", i+1, record.Advice)
+		}
+	}
+}
