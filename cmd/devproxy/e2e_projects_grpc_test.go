@@ -3,9 +3,9 @@
 package main
 
 import (
-	"errors"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
