@@ -22,6 +22,7 @@ func printHosts(s *streams, hosts []control.Host) {
 			}
 		}
 	}
+	told := map[string]bool{}
 	for _, host := range hosts {
 		place := ""
 		if host.Line > 0 {
@@ -30,6 +31,10 @@ func printHosts(s *streams, hosts []control.Host) {
 		filler := strings.TrimPrefix(pad(host.URL, urls), host.URL)
 		fmt.Fprintf(s.Out, "%s%s%s\n", s.style("1;36", host.URL), filler, place)
 		for _, route := range host.Routes {
+			if told[route.Upstream] {
+				route.Members = nil // their states stand above
+			}
+			told[route.Upstream] = true
 			printRoute(s, route, paths, answers)
 		}
 	}

@@ -2,8 +2,12 @@ package middleware
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
+	"strconv"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // DeniedError is the error of an address that allow and deny keep out (403).
@@ -13,20 +17,25 @@ type DeniedError struct {
 
 func (e *DeniedError) Error() string {
 	if !e.Addr.IsValid() {
-		return "allow and deny of this route let nobody in whose address is not known"
+		return "this route's allow and deny let nobody in whose address is not known"
 	}
-	return fmt.Sprintf("allow and deny of this route keep %s out", e.Addr)
+	return fmt.Sprintf("this route's allow and deny keep %s out", e.Addr)
 }
 
 // LimitedError is the error of somebody who asks too often, or guesses too often
 // at a password (429).
 type LimitedError struct {
 	After time.Duration // when it may be tried again, above zero
-	What  string        // what there was too much of: "rate_limit of this route: 10 in 1s"
+	What  string        // what there was too much of: "this route takes 10/s"
 }
 
 func (e *LimitedError) Error() string {
-	return fmt.Sprintf("%s; try again in %s", e.What, e.After.Round(time.Second/10))
+	return fmt.Sprintf("%s; try again in %s", e.What, inSeconds(e.After))
+}
+
+// inSeconds is d as people say it: "0.1 s", "60 s".
+func inSeconds(d time.Duration) string {
+	return strconv.FormatFloat(math.Ceil(d.Seconds()*10)/10, 'f', -1, 64) + " s"
 }
 
 // OriginError is the error of a preflight from an origin that cors does not
@@ -36,7 +45,7 @@ type OriginError struct {
 }
 
 func (e *OriginError) Error() string {
-	return fmt.Sprintf("cors of this route does not let pages of %q ask: write cors = [%q], or cors = true for the hosts of the Proxyfile", e.Origin, e.Origin)
+	return fmt.Sprintf("this route lets no pages of %q ask: write cors = [%q], or cors = true for the hosts of the Proxyfile", e.Origin, e.Origin)
 }
 
 // UnauthorizedError is the error of a request without the name and password
@@ -46,7 +55,7 @@ type UnauthorizedError struct {
 }
 
 func (e *UnauthorizedError) Error() string {
-	return "basic_auth of this route asks for a name and a password that it knows"
+	return "this route asks for a name and a password of its basic_auth"
 }
 
 // TooLargeError is the error of a body above max_body (413). Reading such a body
@@ -56,7 +65,7 @@ type TooLargeError struct {
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("max_body of this route lets %d bytes pass, and this request has more", e.Max)
+	return fmt.Sprintf("this route takes bodies of up to %s (max_body), and this one is longer", plan.FormatSize(e.Max))
 }
 
 // SimulatedError is the error of a request that simulate makes fail (503).
@@ -65,5 +74,5 @@ type SimulatedError struct {
 }
 
 func (e *SimulatedError) Error() string {
-	return fmt.Sprintf("simulate = { errors = \"%g%%\" } of this route made this request fail; the upstream was not asked", 100*e.Share)
+	return fmt.Sprintf("this route's simulate makes %g%% of its requests fail; the upstream was not asked", 100*e.Share)
 }

@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
@@ -43,7 +42,7 @@ func (l *limiter) before(addr netip.Addr, user string, next Handler) Handler {
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if wait := l.table.Take(who); wait > 0 {
-			return &LimitedError{wait, fmt.Sprintf("rate_limit of this route lets %d requests pass in %s", l.spec.Count, l.spec.Per)}
+			return &LimitedError{wait, "this route takes " + l.spec.String() + " (rate_limit)"}
 		}
 		return next(w, r)
 	}
