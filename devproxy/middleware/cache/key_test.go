@@ -1,0 +1,60 @@
+package cache
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestKey: hosts are the same in any case; schemes, ports and spellings of paths
+// are not.
+func TestKey(t *testing.T) {
+	c := New(Options{Size: 1 << 20})
+	defer c.Close()
+	answer := &up{header: []string{"Cache-Control", "max-age=60"}, body: "a"}
+	asked := 0
+	ask := func(host, target string, secure bool) {
+		r := get(t.Context(), "/")
+		r.Host, r.RequestURI = host, target
+		if secure {
+			r.TLS = &tls.ConnectionState{}
+		}
+		_ = c.Serve(httptest.NewRecorder(), r, func(w http.ResponseWriter, r *http.Request) error { asked++; return answer.answer(w, r) })
+	}
+	ask("shop.localhost", "/a", true)
+	ask("SHOP.localhost", "/a", true)
+	if asked != 1 {
+		t.Errorf("one host in two spellings: asked %d times", asked)
+	}
+	for i, other := range []struct {
+		host, target string
+		secure       bool
+	}{{"shop.localhost", "/a", false}, {"shop.localhost:8443", "/a", true}, {"shop.localhost", "/%61", true}, {"shop.localhost", "/a?", true}, {"shop.localhost", "/A", true}} {
+		ask(other.host, other.target, other.secure)
+		if asked != i+2 {
+			t.Errorf("%+v is answered with another's", other)
+		}
+	}
+}
+
+// TestDelayCounts: what an answer took to come is part of its age (RFC 9111
+// section 4.2.3).
+func TestDelayCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Options{Size: 1 << 20})
+		defer c.Close()
+		slow := func(w http.ResponseWriter, r *http.Request) error {
+			time.Sleep(5 * time.Second)
+			return (&up{header: []string{"Date", "now", "Age", "50", "Cache-Control", "max-age=60"}, body: "a"}).answer(w, r)
+		}
+		_ = c.Serve(httptest.NewRecorder(), get(t.Context(), "/"), slow)
+		w := httptest.NewRecorder()
+		_ = c.Serve(w, get(t.Context(), "/"), slow)
+		if got := w.Header().Get("Age"); got != "55" {
+			t.Errorf("Age %s, want 55", got)
+		}
+	})
+}
