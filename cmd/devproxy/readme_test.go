@@ -76,7 +76,7 @@ func readmeVerbs(t *testing.T, readme string) []string {
 	table, _, _ = strings.Cut(table, "\n## ")
 	var verbs []string
 	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?`) \\|").FindAllStringSubmatch(table, -1) {
-		for _, name := range regexp.MustCompile("`(?:devproxy )?([a-z]+)").FindAllStringSubmatch(row[1], -1) {
+		for _, name := range regexp.MustCompile("`(?:devproxy )?([a-z]+(?:-[a-z]+)*)").FindAllStringSubmatch(row[1], -1) {
 			verbs = append(verbs, name[1])
 		}
 	}
