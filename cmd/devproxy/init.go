@@ -26,7 +26,7 @@ func newInitCmd(s *streams) *cobra.Command {
 		Short:      "write a Proxyfile from what is here",
 		SuggestFor: []string{"new", "create", "import"},
 		Long: `Reads what other tools are told in this folder and those in it (package.json, Vite's server.proxy, compose files,
-Procfile, portless.json, .slim.yaml, .localias.yaml), shows the Proxyfile that says the same, and asks before
+Procfile, Caddyfile, portless.json, .slim.yaml, .localias.yaml), shows the Proxyfile that says the same, and asks before
 it writes it. It runs nothing, and never overwrites. Without a terminal it only shows, unless --yes is given.`,
 		Example: "  devproxy init\n  devproxy init --yes",
 		Args:    cobra.NoArgs,

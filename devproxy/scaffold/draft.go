@@ -21,22 +21,45 @@ type host struct {
 	// name is the whole name where a file gave one. Else the host is under
 	// the project's: by label, or the project's own where label is empty.
 	name, label string
-	upstream    string // as in a Proxyfile: a port or a URL; may be empty
+	upstream    string // as in a Proxyfile: a port, a URL or a list; may be empty
+	files       string // a folder, instead; may be empty
 	what        string // a comment: "vite"
 	cors        bool
+	compress    bool
 	routes      []route
 	file        string
 	line        int
 }
 
-// route is a block inside of a host.
+// route is a block inside of a host, with one answer.
 type route struct {
-	path, upstream, rewrite string
-	strip, skipVerify       bool
+	path                     string
+	upstream, files          string
+	redirect                 string
+	status                   int // of redirect or respond; 0 is redirect's own
+	respond                  bool
+	body                     string
+	rewrite                  string
+	strip, skipVerify, exact bool
+}
+
+// answer is where the route leads, in a word.
+func (r route) answer() string {
+	switch {
+	case r.files != "":
+		return "files " + r.files
+	case r.redirect != "":
+		return "redirect " + r.redirect
+	case r.respond:
+		return "respond " + strconv.Itoa(r.status)
+	}
+	return r.upstream
 }
 
 func (d *draft) note(file string, line int, text string) {
-	d.notes = append(d.notes, Note{file, line, text})
+	if n := (Note{file, line, text}); !slices.Contains(d.notes, n) { // once for all paths of a matcher
+		d.notes = append(d.notes, n)
+	}
 }
 
 func (d *draft) say(file, format string, args ...any) {
@@ -76,9 +99,9 @@ func (h *host) merge(d *draft, more *host) {
 
 func (h *host) route(d *draft, file string, line int, r route) {
 	for _, have := range h.routes {
-		if have.path == r.path {
+		if have.path == r.path && have.exact == r.exact {
 			if have != r {
-				d.note(file, line, fmt.Sprintf("route %q is there already, and goes to %s", r.path, have.upstream))
+				d.note(file, line, fmt.Sprintf("route %q is there already, and goes to %s", r.path, have.answer()))
 			}
 			return
 		}
@@ -111,7 +134,7 @@ func (d *draft) settle() {
 		}
 		first := seen[h.name]
 		if first != nil {
-			d.note(h.file, h.line, fmt.Sprintf("%s goes to %s already, by %s", h.name, first.upstream, first.file))
+			d.note(h.file, h.line, fmt.Sprintf("%s is there already, by %s", h.name, first.file))
 			return true
 		}
 		seen[h.name] = h

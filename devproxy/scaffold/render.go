@@ -25,7 +25,7 @@ func (d *draft) result() *Result {
 }
 
 func (h *host) write(out *strings.Builder) {
-	if len(h.routes) == 0 && h.what == "" && !h.cors {
+	if len(h.routes) == 0 && h.what == "" && !h.cors && !h.compress && h.files == "" {
 		fmt.Fprintf(out, "host %s { upstream = %s }\n", quote(h.name), value(h.upstream))
 		return
 	}
@@ -37,11 +37,17 @@ func (h *host) write(out *strings.Builder) {
 		}
 		out.WriteByte('\n')
 	}
+	if h.files != "" {
+		fmt.Fprintf(out, "files = %s\n", quote(h.files))
+	}
 	if h.cors {
 		out.WriteString("cors = true\n")
 	}
+	if h.compress {
+		out.WriteString("compress = true\n")
+	}
 	for i, r := range h.routes {
-		if i == 0 && h.upstream != "" || r.long() || i > 0 && h.routes[i-1].long() {
+		if i == 0 && (h.upstream != "" || h.files != "") || r.long() || i > 0 && h.routes[i-1].long() {
 			out.WriteByte('\n')
 		}
 		r.write(out)
@@ -49,14 +55,22 @@ func (h *host) write(out *strings.Builder) {
 	out.WriteString("}\n")
 }
 
-func (r route) long() bool { return r.strip || r.skipVerify || r.rewrite != "" }
+func (r route) long() bool {
+	return r.strip || r.skipVerify || r.exact || r.rewrite != "" || r.redirect != "" && r.status != 0
+}
 
 func (r route) write(out *strings.Builder) {
 	if !r.long() {
-		fmt.Fprintf(out, "route %s { upstream = %s }\n", quote(r.path), value(r.upstream))
+		fmt.Fprintf(out, "route %s { %s }\n", quote(r.path), r.assignment())
 		return
 	}
-	fmt.Fprintf(out, "route %s {\nupstream = %s\n", quote(r.path), value(r.upstream))
+	fmt.Fprintf(out, "route %s {\n%s\n", quote(r.path), r.assignment())
+	if r.redirect != "" && r.status != 0 {
+		fmt.Fprintf(out, "status = %d\n", r.status)
+	}
+	if r.exact {
+		out.WriteString("exact = true\n")
+	}
 	if r.strip {
 		out.WriteString("strip_prefix = true\n")
 	}
@@ -69,8 +83,30 @@ func (r route) write(out *strings.Builder) {
 	out.WriteString("}\n")
 }
 
-// value is an upstream as it is written: a port bare, anything else quoted.
+// assignment is the attribute that answers.
+func (r route) assignment() string {
+	switch {
+	case r.files != "":
+		return "files = " + quote(r.files)
+	case r.redirect != "":
+		return "redirect = " + quote(r.redirect)
+	case r.respond && r.body == "":
+		return fmt.Sprintf("respond = %d", r.status)
+	case r.respond:
+		return fmt.Sprintf("respond = { status = %d, body = %s }", r.status, quote(r.body))
+	}
+	return "upstream = " + value(r.upstream)
+}
+
+// value is an upstream as it is written: a port bare, several in a list,
+// anything else quoted.
 func value(upstream string) string {
+	if several := strings.Fields(upstream); len(several) > 1 {
+		for i, one := range several {
+			several[i] = value(one)
+		}
+		return "[" + strings.Join(several, ", ") + "]"
+	}
 	if portOf(upstream) != 0 {
 		return upstream
 	}

@@ -70,6 +70,7 @@ func readers() []reader {
 		{named(".slim.yaml", ".slim.yml"), readSlim},
 		{named(".localias.yaml"), readLocalias},
 		{named("portless.json"), readPortless},
+		{named("Caddyfile"), readCaddy},
 		{isViteConfig, readVite},
 		{named("package.json"), readPackage},
 		{named("Procfile.dev", "Procfile"), readProcfile},

@@ -138,7 +138,7 @@ func TestLinkOutIsNotFollowed(t *testing.T) {
 // FuzzRead gives a hostile text to each reader: nothing panics, and what is
 // written is valid.
 func FuzzRead(f *testing.F) {
-	files := []string{"vite.config.ts", "package.json", "compose.yaml", "Procfile", ".slim.yaml", ".localias.yaml", "portless.json"}
+	files := []string{"vite.config.ts", "package.json", "compose.yaml", "Procfile", ".slim.yaml", ".localias.yaml", "portless.json", "Caddyfile"}
 	archives, _ := filepath.Glob("testdata/*.txtar")
 	for _, name := range archives {
 		archive, err := txtar.ParseFile(name)
