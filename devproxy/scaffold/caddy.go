@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -232,11 +233,23 @@ func (c *caddySite) redirect(d directive, at string, rest []string) {
 	if len(rest) > 1 {
 		status = map[string]int{"301": 301, "302": 302, "303": 303, "307": 307, "308": 308, "permanent": 301, "temporary": 302}[rest[1]]
 	}
-	if strings.Contains(strings.ReplaceAll(to, "{rest}", ""), "{") || strings.ContainsAny(to, " \t\n") || !strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "http") {
+	if !isRedirect(strings.ReplaceAll(to, "{rest}", "")) {
 		c.s.draft.note(c.file, d.line, fmt.Sprintf("the redirect to %q cannot be said in a Proxyfile", rest[0]))
 		return
 	}
 	c.add(d, at, route{redirect: to, status: status})
+}
+
+// isRedirect reports whether a Proxyfile can say where to.
+func isRedirect(to string) bool {
+	u, err := url.Parse(to)
+	if err != nil || strings.ContainsAny(to, "{} \t\n") {
+		return false
+	}
+	if u.Scheme == "" {
+		return strings.HasPrefix(to, "/") && u.Host == ""
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 func (c *caddySite) respond(d directive, at string, rest []string) {
@@ -247,6 +260,9 @@ func (c *caddySite) respond(d directive, at string, rest []string) {
 		} else {
 			r.body = text
 		}
+	}
+	if r.status == 204 || r.status == 205 || r.status == 304 {
+		r.body = "" // which none of them has (RFC 9110 section 6.4.1)
 	}
 	if r.status < 200 || r.status > 599 || strings.Contains(r.body, "{") {
 		c.s.draft.note(c.file, d.line, "respond: its status or body cannot be said in a Proxyfile")
