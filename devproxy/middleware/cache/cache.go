@@ -30,20 +30,21 @@ type Cache struct {
 	cancel context.CancelFunc
 	asking sync.WaitGroup
 
-	mu      sync.Mutex
-	size    int64
-	used    int64
-	entries map[string][]*entry // by key: the variants of one URI
-	recent  list.List           // of *entry, the last used first
-	fetches map[*fetch]struct{} // under way
-	leaders map[string]*fetch   // those that others may wait for
-	alone   map[string]struct{} // keys whose last answer was nobody else's
-	closed  bool
+	mu       sync.Mutex
+	size     int64
+	used     int64
+	entries  map[string][]*entry // by key: the variants of one URI
+	partials map[string]*partial // by key
+	recent   list.List           // of *entry, the last used first
+	fetches  map[*fetch]struct{} // under way
+	leaders  map[string]*fetch   // those that others may wait for
+	alone    map[string]struct{} // keys whose last answer was nobody else's
+	closed   bool
 }
 
 // New is an empty cache.
 func New(opts Options) *Cache {
-	c := &Cache{size: opts.Size, entries: map[string][]*entry{}, fetches: map[*fetch]struct{}{}, leaders: map[string]*fetch{}, alone: map[string]struct{}{}}
+	c := &Cache{size: opts.Size, entries: map[string][]*entry{}, partials: map[string]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[string]*fetch{}, alone: map[string]struct{}{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -147,6 +148,11 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next Handler) erro
 	why := "uri-miss"
 	if varies {
 		why = "vary-miss"
+	}
+	if e == nil {
+		if answered, err := c.answerPart(w, q); answered {
+			return err
+		}
 	}
 	if e == nil || q.asked.noStore {
 		if q.asked.noStore {

@@ -13,6 +13,7 @@
 // once. The upstream is asked in the goroutine of the first; when that visitor
 // leaves and others want the answer it is read on for them.
 //
-// What is done is said in Cache-Status (RFC 9211). Partial answers are passed on
-// and not kept; ranges are cut from whole ones.
+// Ranges are cut from whole answers, and partial ones of the same strong
+// validator are put together (section 3.4). What is done is said in Cache-Status
+// (RFC 9211).
 package cache

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,11 @@ func with(status int, body string, fields ...string) *up {
 	u := ok(body, fields...)
 	u.status = status
 	return u
+}
+
+// slice is a part of "abcdefghi".
+func slice(from, end int) *up {
+	return with(206, "abcdefghi"[from:end], "Cache-Control", "max-age=60", "ETag", `"1"`, "Content-Range", fmt.Sprintf("bytes %d-%d/9", from, end-1))
 }
 
 // kept: a second request is answered by the cache; asked: by the upstream.
@@ -41,6 +47,15 @@ func TestRFC9111(t *testing.T) {
 		"3 public alone is not fresh":                  notKept(ok("a", "Cache-Control", "public")),
 		"3 an error with freshness is":                 kept(with(500, "a", fresh...)),
 		"3 an unknown status with freshness is":        kept(with(299, "a", fresh...)),
+		"3.4 a part is kept as one":                    {{ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {wait: second, ask: []string{"Range", "bytes=1-1"}, status: 206, body: "b", want: []string{"Content-Range", "bytes 1-1/9", "Content-Length", "1", "Age", "1"}}, {ask: []string{"Range", "bytes=2-3"}, up: slice(2, 4), status: 206, body: "cd"}, {ask: []string{"Range", "bytes=0-3"}, status: 206, body: "abcd"}},
+		"3.4 parts become the whole":                   {{ask: []string{"Range", "bytes=6-"}, up: slice(6, 9), status: 206, body: "ghi"}, {ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {ask: []string{"Range", "bytes=-3"}, status: 206, body: "ghi"}, {ask: []string{"Range", "bytes=3-5"}, up: slice(3, 6), status: 206, body: "def"}, {body: "abcdefghi", want: []string{"Content-Length", "9", "Content-Range", ""}}},
+		"3.4 not of another version":                   {{ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {ask: []string{"Range", "bytes=3-8"}, up: with(206, "DEFGHI", "Cache-Control", "max-age=60", "ETag", `"2"`, "Content-Range", "bytes 3-8/9"), status: 206, body: "DEFGHI"}, {up: ok("ABCDEFGHI"), body: "ABCDEFGHI"}},
+		"3.4 not by a weak tag":                        {{ask: []string{"Range", "bytes=0-0"}, up: with(206, "a", "Cache-Control", "max-age=60", "ETag", `W/"1"`, "Content-Range", "bytes 0-0/9"), status: 206, body: "a"}, {ask: []string{"Range", "bytes=0-0"}, up: slice(0, 1), status: 206, body: "a"}},
+		"3.4 not for the whole":                        {{ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {up: ok("abcdefghi"), body: "abcdefghi"}},
+		"3.4 not a part that is stale":                 {{ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {wait: 60 * second, ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}},
+		"3.4 If-Range of a part":                       {{ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {ask: []string{"Range", "bytes=0-2", "If-Range", `"1"`}, status: 206, body: "abc"}, {ask: []string{"Range", "bytes=0-2", "If-Range", `"0"`}, up: ok("new"), body: "new"}},
+		"3.4 a POST drops parts":                       {{ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}, {method: "POST", up: ok("")}, {ask: []string{"Range", "bytes=0-2"}, up: slice(0, 3), status: 206, body: "abc"}},
+		"3.4 several ranges are passed on":             {{ask: []string{"Range", "bytes=0-0,2-2"}, up: with(206, "multipart", "Cache-Control", "max-age=60", "ETag", `"1"`, "Content-Type", "multipart/byteranges; boundary=x"), status: 206, body: "multipart"}, {ask: []string{"Range", "bytes=0-0"}, up: slice(0, 1), status: 206, body: "a"}},
 		"3 a 206 is not":                               notKept(with(206, "a", "Cache-Control", "max-age=60", "Content-Range", "bytes 0-0/2")),
 		"3 Set-Cookie is not":                          notKept(ok("a", "Cache-Control", "max-age=60", "Set-Cookie", "a=b")),
 		"3 an event stream is not":                     notKept(ok("a", "Cache-Control", "max-age=60", "Content-Type", "text/event-stream")),

@@ -42,6 +42,13 @@ func (c *Cache) grow(e *entry, n int64) bool {
 	return true
 }
 
+// mostFor is how long one answer may be.
+func (c *Cache) mostFor() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size / maxPart
+}
+
 // release gives back what e costs, which is not kept.
 func (c *Cache) release(e *entry) {
 	c.mu.Lock()
@@ -101,6 +108,10 @@ func (c *Cache) removeLocked(e *entry) {
 	e.place = nil
 	c.used -= e.cost
 	e.cost = 0
+	if p := c.partials[e.key]; p != nil && p.e == e {
+		delete(c.partials, e.key)
+		return
+	}
 	rest := slices.DeleteFunc(c.entries[e.key], func(other *entry) bool { return other == e })
 	if len(rest) == 0 {
 		delete(c.entries, e.key)
@@ -127,6 +138,9 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 	for _, key := range keys {
 		for _, e := range slices.Clone(c.entries[key]) {
 			c.removeLocked(e)
+		}
+		if p := c.partials[key]; p != nil {
+			c.removeLocked(p.e)
 		}
 	}
 }

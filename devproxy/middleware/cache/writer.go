@@ -27,6 +27,7 @@ type writer struct {
 	status   int    // 0 before the head
 	instead  bool   // the visitor gets old, or another try
 	new      *entry // what is stored, on its way
+	part     *part  // a range that is kept; nil for none
 	kept     bool   // the visitor is given what is stored, and nothing by this writer
 	finished bool
 }
@@ -92,6 +93,10 @@ func (w *writer) inform(status int) {
 
 // store begins an entry if the answer may be one.
 func (w *writer) store(status int, now time.Time) {
+	if status == http.StatusPartialContent && w.old == nil {
+		w.part = beginPart(w.q, w.header, w.c.mostFor())
+		return
+	}
 	d := parseDirectives(w.header["Cache-Control"])
 	if !storable(w.q.r, status, w.header, d) {
 		if w.old != nil && status < 500 {
@@ -116,6 +121,9 @@ func (w *writer) Write(p []byte) (int, error) {
 		if err := w.overflow(); err != nil {
 			return 0, err
 		}
+	}
+	if w.part != nil {
+		w.part.data = append(w.part.data, p[:min(int64(len(p)), w.part.length-int64(len(w.part.data)))]...)
 	}
 	if w.kept {
 		return len(p), nil
@@ -196,6 +204,9 @@ func (w *writer) finish(err error, next Handler, in *http.Request) error {
 	case w.instead:
 		return w.useStale()
 	case w.new == nil:
+		if w.part != nil && int64(len(w.part.data)) == w.part.length && !w.hasTrailers() {
+			w.c.combine(w.fetch, w.part)
+		}
 		w.copyTrailers()
 		return nil
 	}
