@@ -91,4 +91,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.err = s.serve(x, r); x.err != nil {
 		s.fail(x, r)
 	}
+	if x.reported().Member == "" {
+		linger(w, r)
+	}
 }
