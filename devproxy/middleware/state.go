@@ -137,7 +137,7 @@ func (s *State) Serve(w http.ResponseWriter, r *http.Request, route *plan.Route,
 		return &DeniedError{addr}
 	}
 	limit, kept := s.current()
-	next = inside(route, kept, next)
+	next = inside(route, kept, !from.Plain, next)
 	if len(route.Users) > 0 {
 		next = s.authenticated(route, addr, limit, next)
 	} else if limit != nil && limit.spec.By == plan.RateByUser {
@@ -153,13 +153,13 @@ func (s *State) Serve(w http.ResponseWriter, r *http.Request, route *plan.Route,
 }
 
 // inside is what lies behind the question of who asks.
-func inside(route *plan.Route, kept *cache.Cache, next Handler) Handler {
+func inside(route *plan.Route, kept *cache.Cache, secure bool, next Handler) Handler {
 	if route.Simulate != nil {
 		next = simulate(route.Simulate, next)
 	}
 	if kept != nil {
 		upstream := next
-		next = func(w http.ResponseWriter, r *http.Request) error { return kept.Serve(w, r, upstream) }
+		next = func(w http.ResponseWriter, r *http.Request) error { return kept.Serve(w, r, secure, upstream) }
 	}
 	if route.Compress {
 		plain := next

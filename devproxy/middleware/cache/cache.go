@@ -96,21 +96,20 @@ func Background(ctx context.Context) bool { return ctx.Value(backgroundKey{}) !=
 
 // query is a request as the cache sees it.
 type query struct {
-	r     *http.Request
-	key   string
-	asked asked
+	r      *http.Request
+	origin string // of its URI: scheme and host
+	key    string
+	asked  asked
 }
 
-func newQuery(r *http.Request) *query { return &query{r, keyOf(r, target(r)), parseAsked(r.Header)} }
-
-// keyOf is the effective URI of a target (RFC 9110 section 7.1). Paths are taken
-// as they are: which of them are the same is the upstream's to say.
-func keyOf(r *http.Request, target string) string {
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
+// newQuery takes the effective URI as the key (RFC 9110 section 7.1). Paths are
+// taken as they are: which of them are the same is the upstream's to say.
+func newQuery(r *http.Request, secure bool) *query {
+	origin := "http://" + strings.ToLower(r.Host)
+	if secure {
+		origin = "https://" + strings.ToLower(r.Host)
 	}
-	return scheme + strings.ToLower(r.Host) + target
+	return &query{r, origin, origin + target(r), parseAsked(r.Header)}
 }
 
 func target(r *http.Request) string {
@@ -120,30 +119,28 @@ func target(r *http.Request) string {
 	return r.URL.RequestURI()
 }
 
-// referenced is the key of a reference in an answer to r, if it is of the same
+// referenced is the key of a reference in an answer to q, if it is of the same
 // origin. Others' are not this one's to invalidate (section 4.4).
-func referenced(r *http.Request, reference string) (key string, ok bool) {
-	if reference == "" {
+func (q *query) referenced(reference string) (key string, ok bool) {
+	base, err := url.Parse(q.key)
+	if err != nil || reference == "" {
 		return "", false
-	}
-	base := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	if r.TLS != nil {
-		base.Scheme = "https"
 	}
 	to, err := base.Parse(reference)
 	if err != nil || to.Scheme != base.Scheme || !strings.EqualFold(to.Host, base.Host) {
 		return "", false
 	}
-	return keyOf(r, to.RequestURI()), true
+	return q.origin + to.RequestURI(), true
 }
 
-// Serve answers r from what is kept, or with next. Errors are next's, or say
-// that an answer broke off.
-func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next Handler) error {
+// Serve answers r from what is kept, or with next. secure is true for a visitor's
+// https, whatever carries it here. Errors are next's, or say that an answer broke
+// off.
+func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, secure bool, next Handler) error {
+	q := newQuery(r, secure)
 	if why := passes(r); why != "" {
-		return c.pass(w, r, next, why)
+		return c.pass(w, q, next, why)
 	}
-	q := newQuery(r)
 	e, varies := c.find(q)
 	why := "uri-miss"
 	if varies {
@@ -191,16 +188,16 @@ func passes(r *http.Request) string {
 }
 
 // pass has next answer. The success of an unsafe method invalidates.
-func (c *Cache) pass(w http.ResponseWriter, r *http.Request, next Handler, why string) error {
+func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) error {
 	out := &passing{ResponseWriter: w, status: forwarded(why)}
-	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, r.Method) {
+	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, q.r.Method) {
 		out.head = func(status int, h http.Header) {
 			if status >= 200 && status < 400 {
-				c.invalidate(r, h)
+				c.invalidate(q, h)
 			}
 		}
 	}
-	return next(out, r)
+	return next(out, q.r)
 }
 
 // miss has next answer what is not there, together with others who ask for it.

@@ -49,7 +49,7 @@ func TestHerd(t *testing.T) {
 			group.Go(func() {
 				time.Sleep(time.Duration(i) * 6 * time.Millisecond) // some while it comes
 				w := httptest.NewRecorder()
-				if err := c.Serve(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body {
+				if err := c.ask(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body {
 					t.Errorf("visitor %d: %d bytes, %v", i, w.Body.Len(), err)
 				}
 			})
@@ -81,7 +81,7 @@ func TestHerdForItself(t *testing.T) {
 				for i := range 50 {
 					group.Go(func() {
 						w := httptest.NewRecorder()
-						if err := c.Serve(w, get(t.Context(), "/", "X-Visitor", fmt.Sprint(i)), upstream); err != nil || w.Body.String() != fmt.Sprint(i) {
+						if err := c.ask(w, get(t.Context(), "/", "X-Visitor", fmt.Sprint(i)), upstream); err != nil || w.Body.String() != fmt.Sprint(i) {
 							t.Errorf("visitor %d gets %q, %v", i, w.Body, err)
 						}
 					})
@@ -120,12 +120,12 @@ func TestFirstLeaves(t *testing.T) {
 			}
 			ctx, leave := context.WithCancel(t.Context())
 			var group sync.WaitGroup
-			group.Go(func() { _ = c.Serve(httptest.NewRecorder(), get(ctx, "/"), upstream) })
+			group.Go(func() { _ = c.ask(httptest.NewRecorder(), get(ctx, "/"), upstream) })
 			synctest.Wait()
 			for range followers {
 				group.Go(func() {
 					w := httptest.NewRecorder()
-					if err := c.Serve(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != strings.Repeat("piece ", 10) {
+					if err := c.ask(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != strings.Repeat("piece ", 10) {
 						t.Errorf("who joined gets %q, %v", w.Body, err)
 					}
 				})
@@ -165,13 +165,13 @@ func TestSlowFirst(t *testing.T) {
 		slow := stuck{httptest.NewRecorder(), make(chan struct{})}
 		var group sync.WaitGroup
 		group.Go(func() {
-			if err := c.Serve(slow, get(t.Context(), "/"), upstream); err != nil {
+			if err := c.ask(slow, get(t.Context(), "/"), upstream); err != nil {
 				t.Error(err)
 			}
 		})
 		synctest.Wait()
 		w := httptest.NewRecorder()
-		if err := c.Serve(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body {
+		if err := c.ask(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body {
 			t.Errorf("behind a slow one: %d bytes, %v", w.Body.Len(), err)
 		}
 		close(slow.until)
@@ -210,7 +210,7 @@ func TestEndless(t *testing.T) {
 		for range 3 {
 			group.Go(func() {
 				w := httptest.NewRecorder()
-				if err := c.Serve(w, get(ctx, "/"), upstream); !errors.Is(err, context.Canceled) || strings.Count(w.Body.String(), "data") != 4 {
+				if err := c.ask(w, get(ctx, "/"), upstream); !errors.Is(err, context.Canceled) || strings.Count(w.Body.String(), "data") != 4 {
 					t.Errorf("%q, %v", w.Body, err)
 				}
 			})
@@ -243,20 +243,20 @@ func TestTooLong(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			w := httptest.NewRecorder()
-			if err := c.Serve(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body {
+			if err := c.ask(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body {
 				t.Errorf("who began gets %d bytes, %v", w.Body.Len(), err)
 			}
 		})
 		group.Go(func() {
 			time.Sleep(10 * time.Millisecond)
 			w := httptest.NewRecorder()
-			if err := c.Serve(w, get(t.Context(), "/"), upstream); !errors.Is(err, errTooLong) {
+			if err := c.ask(w, get(t.Context(), "/"), upstream); !errors.Is(err, errTooLong) {
 				t.Errorf("who joined gets %d bytes, %v", w.Body.Len(), err)
 			}
 		})
 		group.Wait()
 		w := httptest.NewRecorder()
-		if err := c.Serve(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body || asked != 2 {
+		if err := c.ask(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body || asked != 2 {
 			t.Errorf("%d bytes, %v, asked %d times", w.Body.Len(), err, asked)
 		}
 		if c.used != 0 {
@@ -280,7 +280,7 @@ func TestBrokenOff(t *testing.T) {
 		var group sync.WaitGroup
 		for range 5 {
 			group.Go(func() {
-				if err := c.Serve(httptest.NewRecorder(), get(t.Context(), "/"), upstream); !errors.Is(err, broken) {
+				if err := c.ask(httptest.NewRecorder(), get(t.Context(), "/"), upstream); !errors.Is(err, broken) {
 					t.Errorf("%v", err)
 				}
 			})
@@ -288,7 +288,7 @@ func TestBrokenOff(t *testing.T) {
 		group.Wait()
 		w := httptest.NewRecorder()
 		whole := &up{header: []string{"Cache-Control", "max-age=60"}, body: "whole"}
-		if err := c.Serve(w, get(t.Context(), "/"), whole.answer); err != nil || w.Body.String() != "whole" {
+		if err := c.ask(w, get(t.Context(), "/"), whole.answer); err != nil || w.Body.String() != "whole" {
 			t.Errorf("%q, %v", w.Body, err)
 		}
 		func() {
@@ -297,7 +297,7 @@ func TestBrokenOff(t *testing.T) {
 					t.Error("a panic of the handler is swallowed")
 				}
 			}()
-			_ = c.Serve(httptest.NewRecorder(), get(t.Context(), "/other"), func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) })
+			_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/other"), func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) })
 		}()
 	})
 }
@@ -308,7 +308,7 @@ func TestOvertaken(t *testing.T) {
 		"by a POST": func(c *Cache) {
 			r := httptest.NewRequest("POST", "http://shop.localhost/", strings.NewReader("x"))
 			r.RequestURI = "/"
-			_ = c.Serve(httptest.NewRecorder(), r, (&up{body: "done"}).answer)
+			_ = c.ask(httptest.NewRecorder(), r, (&up{body: "done"}).answer)
 		},
 		"by Clear": (*Cache).Clear,
 	} {
@@ -319,7 +319,7 @@ func TestOvertaken(t *testing.T) {
 				old := &up{header: []string{"Cache-Control", "max-age=60"}, body: "old"}
 				var group sync.WaitGroup
 				group.Go(func() {
-					_ = c.Serve(httptest.NewRecorder(), get(t.Context(), "/"), func(w http.ResponseWriter, r *http.Request) error {
+					_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/"), func(w http.ResponseWriter, r *http.Request) error {
 						time.Sleep(time.Second)
 						return old.answer(w, r)
 					})
@@ -328,7 +328,7 @@ func TestOvertaken(t *testing.T) {
 				change(c)
 				group.Wait()
 				w := httptest.NewRecorder()
-				if err := c.Serve(w, get(t.Context(), "/"), (&up{body: "new"}).answer); err != nil || w.Body.String() != "new" {
+				if err := c.ask(w, get(t.Context(), "/"), (&up{body: "new"}).answer); err != nil || w.Body.String() != "new" {
 					t.Errorf("%q, %v", w.Body, err)
 				}
 			})
@@ -346,7 +346,7 @@ func TestBound(t *testing.T) {
 			return (&up{header: []string{"Cache-Control", "max-age=60"}, body: strings.Repeat("x", n)}).answer
 		}
 		for i := range 500 {
-			if err := c.Serve(httptest.NewRecorder(), get(t.Context(), fmt.Sprintf("/%d", i)), large(i*150)); err != nil {
+			if err := c.ask(httptest.NewRecorder(), get(t.Context(), fmt.Sprintf("/%d", i)), large(i*150)); err != nil {
 				t.Fatal(err)
 			}
 			if c.used > size {
@@ -357,8 +357,8 @@ func TestBound(t *testing.T) {
 		asked := 0
 		count := func(w http.ResponseWriter, r *http.Request) error { asked++; return large(100)(w, r) }
 		for range 300 {
-			_ = c.Serve(httptest.NewRecorder(), get(t.Context(), "/loved"), count)
-			_ = c.Serve(httptest.NewRecorder(), get(t.Context(), fmt.Sprintf("/%d", asked)), large(60_000))
+			_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/loved"), count)
+			_ = c.ask(httptest.NewRecorder(), get(t.Context(), fmt.Sprintf("/%d", asked)), large(60_000))
 		}
 		if asked != 1 {
 			t.Errorf("what is used all the time was asked for %d times", asked)
@@ -379,10 +379,10 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Options{Size: 1 << 20})
 		first := &up{header: []string{"Cache-Control", "max-age=1, stale-while-revalidate=60"}, body: "a"}
-		_ = c.Serve(httptest.NewRecorder(), get(t.Context(), "/"), first.answer)
+		_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/"), first.answer)
 		time.Sleep(2 * time.Second)
 		background := false
-		err := c.Serve(httptest.NewRecorder(), get(t.Context(), "/"), func(_ http.ResponseWriter, r *http.Request) error {
+		err := c.ask(httptest.NewRecorder(), get(t.Context(), "/"), func(_ http.ResponseWriter, r *http.Request) error {
 			background = Background(r.Context())
 			<-r.Context().Done()
 			return r.Context().Err()
@@ -393,7 +393,7 @@ func TestClose(t *testing.T) {
 			t.Errorf("background %v, %v", background, err)
 		}
 		w := httptest.NewRecorder()
-		if err := c.Serve(w, get(t.Context(), "/"), (&up{header: []string{"Cache-Control", "max-age=60"}, body: "b"}).answer); err != nil || w.Body.String() != "b" || c.used != 0 {
+		if err := c.ask(w, get(t.Context(), "/"), (&up{header: []string{"Cache-Control", "max-age=60"}, body: "b"}).answer); err != nil || w.Body.String() != "b" || c.used != 0 {
 			t.Errorf("%q, %v, %d bytes", w.Body, err, c.used)
 		}
 	})

@@ -86,7 +86,7 @@ func (s step) run(t *testing.T, c *Cache, number int) {
 	}
 	w := httptest.NewRecorder()
 	var asked atomic.Int32 // in the background too
-	err := c.Serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+	err := c.ask(w, r, func(w http.ResponseWriter, r *http.Request) error {
 		asked.Add(1)
 		if s.up == nil {
 			return (&up{status: 599, body: "asked"}).answer(w, r)
@@ -124,4 +124,9 @@ func (s step) run(t *testing.T, c *Cache, number int) {
 			t.Errorf("step %d: %s: %q, want %q", number, s.want[i], got, s.want[i+1])
 		}
 	}
+}
+
+// ask is Serve for a request made as a server makes it.
+func (c *Cache) ask(w http.ResponseWriter, r *http.Request, next Handler) error {
+	return c.Serve(w, r, r.TLS != nil, next)
 }

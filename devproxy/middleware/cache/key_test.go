@@ -22,7 +22,7 @@ func TestKey(t *testing.T) {
 		if secure {
 			r.TLS = &tls.ConnectionState{}
 		}
-		_ = c.Serve(httptest.NewRecorder(), r, func(w http.ResponseWriter, r *http.Request) error { asked++; return answer.answer(w, r) })
+		_ = c.ask(httptest.NewRecorder(), r, func(w http.ResponseWriter, r *http.Request) error { asked++; return answer.answer(w, r) })
 	}
 	ask("shop.localhost", "/a", true)
 	ask("SHOP.localhost", "/a", true)
@@ -50,9 +50,9 @@ func TestDelayCounts(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			return (&up{header: []string{"Date", "now", "Age", "50", "Cache-Control", "max-age=60"}, body: "a"}).answer(w, r)
 		}
-		_ = c.Serve(httptest.NewRecorder(), get(t.Context(), "/"), slow)
+		_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/"), slow)
 		w := httptest.NewRecorder()
-		_ = c.Serve(w, get(t.Context(), "/"), slow)
+		_ = c.ask(w, get(t.Context(), "/"), slow)
 		if got := w.Header().Get("Age"); got != "55" {
 			t.Errorf("Age %s, want 55", got)
 		}

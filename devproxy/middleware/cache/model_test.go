@@ -46,7 +46,7 @@ func walk(t *testing.T, random *rand.Rand) {
 			versions[path]++
 			r := httptest.NewRequest("POST", "http://shop.localhost"+path, strings.NewReader("x"))
 			r.RequestURI = path
-			_ = c.Serve(httptest.NewRecorder(), r, (&up{}).answer)
+			_ = c.ask(httptest.NewRecorder(), r, (&up{}).answer)
 			continue
 		}
 		r := get(t.Context(), path)
@@ -60,7 +60,7 @@ func walk(t *testing.T, random *rand.Rand) {
 		}
 		asked := false
 		w := httptest.NewRecorder()
-		err := c.Serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		err := c.ask(w, r, func(w http.ResponseWriter, r *http.Request) error {
 			asked = true
 			if tag := r.Header.Get("If-None-Match"); tag != "" {
 				var n int

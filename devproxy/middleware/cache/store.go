@@ -123,10 +123,10 @@ func (c *Cache) removeLocked(e *entry) {
 // invalidate removes all that is kept for the URIs that an unsafe request has
 // changed (section 4.4): its own, and those of the same origin that the answer
 // names. What is on its way for them is not kept.
-func (c *Cache) invalidate(r *http.Request, h http.Header) {
-	keys := []string{keyOf(r, target(r))}
+func (c *Cache) invalidate(q *query, h http.Header) {
+	keys := []string{q.key}
 	for _, name := range []string{"Location", "Content-Location"} {
-		if key, ok := referenced(r, h.Get(name)); ok {
+		if key, ok := q.referenced(h.Get(name)); ok {
 			keys = append(keys, key)
 		}
 	}
