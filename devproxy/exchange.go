@@ -84,9 +84,14 @@ func (x *exchange) reported() forward.Report {
 	return x.report
 }
 
-// isHit reports whether a cache of devproxy's answered by itself: its item is
-// the last of Cache-Status (RFC 9211 section 2).
+// isHit reports whether a cache of devproxy's answered, alone or with what it was
+// asking for somebody else: its item is the last of Cache-Status (RFC 9211
+// section 2).
 func isHit(h http.Header) bool {
 	lines := h["Cache-Status"]
-	return len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], "devproxy; hit")
+	if len(lines) == 0 {
+		return false
+	}
+	own, is := strings.CutPrefix(lines[len(lines)-1], "devproxy; ")
+	return is && (strings.HasPrefix(own, "hit") || strings.HasSuffix(own, "; collapsed"))
 }

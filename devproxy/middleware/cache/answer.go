@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,15 +22,39 @@ func (c *Cache) answer(w http.ResponseWriter, q *query, e *entry, status string)
 	in.Header.Del("If-Match")
 	in.Header.Del("If-Unmodified-Since")
 	modified, _ := http.ParseTime(h.Get("Last-Modified"))
-	if modified.IsZero() && in.Header.Get("If-None-Match") == "" {
-		in.Header.Del("If-Modified-Since")
+	if modified.IsZero() && notModifiedSince(in.Header, e.date) {
+		delete(h, "Content-Type")
+		delete(h, "Content-Length")
+		delete(h, "Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
+	readableRange(in.Header)
 	if _, typed := h["Content-Type"]; !typed {
 		h["Content-Type"] = nil // keeps net/http from guessing one
 	}
 	out := &counting{ResponseWriter: w}
 	http.ServeContent(out, in, "", modified, &reader{spool: e.body})
 	return out.err
+}
+
+// notModifiedSince evaluates If-Modified-Since for an answer without
+// Last-Modified, by its Date (section 4.3.2).
+func notModifiedSince(h http.Header, date time.Time) bool {
+	since, err := http.ParseTime(h.Get("If-Modified-Since"))
+	return err == nil && len(h["If-None-Match"]) == 0 && !date.Truncate(time.Second).After(since)
+}
+
+// readableRange makes a Range one that http.ServeContent reads. Units are the
+// same in any case, and those that are not known are ignored (RFC 9110 sections
+// 14.1 and 14.2).
+func readableRange(h http.Header) {
+	unit, set, ok := strings.Cut(h.Get("Range"), "=")
+	if ok && strings.EqualFold(unit, "bytes") {
+		h.Set("Range", "bytes="+set)
+		return
+	}
+	h.Del("Range")
 }
 
 // counting keeps the error that http.ServeContent does not return.

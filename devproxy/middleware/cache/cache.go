@@ -3,6 +3,7 @@ package cache
 import (
 	"container/list"
 	"context"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"slices"
@@ -38,13 +39,14 @@ type Cache struct {
 	recent   list.List           // of *entry, the last used first
 	fetches  map[*fetch]struct{} // under way
 	leaders  map[string]*fetch   // those that others may wait for
-	alone    map[string]struct{} // keys whose last answer was nobody else's
+	alone    map[uint64]struct{} // keys whose last answer was nobody else's
 	closed   bool
+	seed     maphash.Seed // of alone
 }
 
 // New is an empty cache.
 func New(opts Options) *Cache {
-	c := &Cache{size: opts.Size, entries: map[string][]*entry{}, partials: map[string]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[string]*fetch{}, alone: map[string]struct{}{}}
+	c := &Cache{size: opts.Size, entries: map[string][]*entry{}, partials: map[string]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[string]*fetch{}, alone: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -197,7 +199,11 @@ func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) 
 			}
 		}
 	}
-	return next(out, q.r)
+	err := next(out, q.r)
+	if q.r.Header.Get("Upgrade") != "" {
+		return err // the connection may be somebody else's by now
+	}
+	return out.finish(err)
 }
 
 // miss has next answer what is not there, together with others who ask for it.
@@ -212,7 +218,9 @@ func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) 
 	return c.fetch(w, q, nil, next, why, shared)
 }
 
-// maxAlone bounds what is remembered of answers that were not shared.
+// maxAlone bounds what is remembered of answers that were not shared. It is
+// hashes, not keys, whose length visitors choose; when two are the same, who asks
+// for the one does not wait either.
 const maxAlone = 4096
 
 // isAlone reports whether the last answer for key was only for who asked: then
@@ -220,7 +228,7 @@ const maxAlone = 4096
 func (c *Cache) isAlone(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, is := c.alone[key]
+	_, is := c.alone[maphash.String(c.seed, key)]
 	return is
 }
 
@@ -229,13 +237,13 @@ func (c *Cache) noteAlone(key string, alone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !alone {
-		delete(c.alone, key)
+		delete(c.alone, maphash.String(c.seed, key))
 		return
 	}
 	if len(c.alone) >= maxAlone {
 		clear(c.alone) // they wait once more
 	}
-	c.alone[key] = struct{}{}
+	c.alone[maphash.String(c.seed, key)] = struct{}{}
 }
 
 // conditional reports whether an answer may be for this visitor alone (RFC 9110
@@ -257,18 +265,32 @@ func (c *Cache) head(w http.ResponseWriter, q *query, next Handler, why string) 
 	f := c.begin(q)
 	defer c.finish(f)
 	out.head = func(status int, h http.Header) {
-		if status != http.StatusOK {
-			return
-		}
-		if e, _ := c.find(q); e != nil {
-			if differs(e, h) {
-				c.drop(e)
-			} else {
-				c.replace(e, e.freshened(h, sent, time.Now()), f)
-			}
+		if e, _ := c.find(q); e != nil && status == http.StatusOK {
+			c.told(e, q, h, sent, f)
 		}
 	}
-	return next(out, q.r)
+	return out.finish(next(out, q.r))
+}
+
+// told is what the 200 to a HEAD says of e.
+func (c *Cache) told(e *entry, q *query, h http.Header, sent time.Time, f *fetch) {
+	if differs(e, h) {
+		c.drop(e)
+		return
+	}
+	c.confirm(e, e.freshened(q, h, sent, time.Now()), f)
+}
+
+// confirm puts fresh in the place of e, if others may have it.
+func (c *Cache) confirm(e, fresh *entry, f *fetch) (forAll bool) {
+	switch {
+	case fresh.forAll():
+		c.replace(e, fresh, f)
+		return true
+	case len(fresh.header["Set-Cookie"]) == 0:
+		c.drop(e)
+	}
+	return false // with a cookie of one visitor e is as good as it was
 }
 
 // differs reports whether h is of another representation than e.

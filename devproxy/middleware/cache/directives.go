@@ -37,29 +37,31 @@ func cutDirective(s string) (name, argument, rest string) {
 		return name, "", s[end+1:]
 	}
 	s = strings.TrimLeft(s[end+1:], " \t")
-	if !strings.HasPrefix(s, `"`) {
-		argument, rest, _ = strings.Cut(s, ",")
-		return name, strings.TrimSpace(argument), rest
+	if strings.HasPrefix(s, `"`) {
+		if text, behind, ok := cutQuoted(s[1:]); ok {
+			_, rest, _ = strings.Cut(behind, ",")
+			return name, text, rest
+		}
+		// A quote without an end must not hide a no-store behind it.
 	}
-	argument, s = cutQuoted(s[1:])
-	_, rest, _ = strings.Cut(s, ",")
-	return name, argument, rest
+	argument, rest, _ = strings.Cut(s, ",")
+	return name, strings.TrimSpace(argument), rest
 }
 
 // cutQuoted takes a quoted-string (RFC 9110 section 5.6.4) behind its opening
-// quote.
-func cutQuoted(s string) (text, rest string) {
+// quote. ok is false when it has no end.
+func cutQuoted(s string) (text, rest string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		switch {
 		case s[i] == '"':
-			return b.String(), s[i+1:]
+			return b.String(), s[i+1:], true
 		case s[i] == '\\' && i+1 < len(s):
 			i++
 		}
 		b.WriteByte(s[i])
 	}
-	return b.String(), ""
+	return "", "", false
 }
 
 func (d directives) has(name string) bool { return d[name] != nil }

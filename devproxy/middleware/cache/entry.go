@@ -64,20 +64,30 @@ func (e *entry) headCost() int64 {
 	return int64(n)
 }
 
-// freshened is e with the fields of a 304 (section 3.2), which came in answer to
-// a request sent then.
-func (e *entry) freshened(h http.Header, sent, came time.Time) *entry {
-	fresh := &entry{key: e.key, names: e.names, values: e.values, status: e.status, header: e.header.Clone(), body: e.body}
+// forAll reports whether e, with the fields of a 304 to one visitor, may be kept
+// for others. A cookie is that visitor's.
+func (e *entry) forAll() bool {
+	d := e.directives
+	return !d.has("no-store") && !d.has("private") && len(e.header["Set-Cookie"]) == 0 && !slices.Contains(e.names, "*")
+}
+
+// freshened is e with the fields of a 304 to q (section 3.2), which came in
+// answer to a request sent then. It selects by all that either of them names.
+func (e *entry) freshened(q *query, h http.Header, sent, came time.Time) *entry {
+	fresh := &entry{key: e.key, names: append(varyNames(h), e.names...), status: e.status, header: e.header.Clone(), body: e.body}
 	delete(fresh.header, "Age")  // that of the 304 counts, or none
 	delete(fresh.header, "Date") // likewise
 	for name, values := range keptHeader(h) {
 		switch name {
-		case "Content-Length", "Content-Encoding", "Content-Range", "Cache-Status", "Vary":
-			// They are of the 304, or of the body that stays, or what it was chosen by.
+		case "Content-Length", "Content-Encoding", "Content-Range", "Cache-Status":
+			// They are of the 304, or of the body that stays.
 		default:
 			fresh.header[name] = values
 		}
 	}
+	slices.Sort(fresh.names)
+	fresh.names = slices.Compact(fresh.names)
+	fresh.values = selecting(fresh.names, q.r.Header)
 	fresh.read(sent, came)
 	return fresh
 }

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -29,7 +30,8 @@ type fetch struct {
 	drained chan struct{}
 	over    chan struct{} // closed at the end, when err is known
 	err     error
-	thrown  any // what next panicked with
+	thrown  any         // what next panicked with
+	behind  http.Header // trailers, known when entry is whole
 
 	// Under Cache.mu:
 	void      bool // nothing is stored any more
@@ -116,7 +118,7 @@ func (c *Cache) fetch(w http.ResponseWriter, q *query, old *entry, next Handler,
 	}
 	f, leads := c.join(q)
 	if !leads {
-		if answered, err := c.wait(w, q, f); answered {
+		if answered, err := c.wait(w, q, f, why); answered {
 			return err
 		}
 		// All who wait for what they may not have ask at once, for themselves.
@@ -130,7 +132,8 @@ func (c *Cache) fetch(w http.ResponseWriter, q *query, old *entry, next Handler,
 // lead fetches for q and all who join. The upstream is asked in a goroutine that
 // ends with the answer, or when the last of them has left.
 func (c *Cache) lead(w http.ResponseWriter, q *query, f *fetch, old *entry, next Handler, why string) error {
-	defer context.AfterFunc(q.r.Context(), func() { f.leave(true) })()
+	leave := sync.OnceFunc(func() { f.leave(true) })
+	defer context.AfterFunc(q.r.Context(), leave)()
 	go func() {
 		defer close(f.over)
 		defer c.finish(f)
@@ -141,6 +144,9 @@ func (c *Cache) lead(w http.ResponseWriter, q *query, f *fetch, old *entry, next
 	if f.streams {
 		err := c.stream(w, q, f, why)
 		if !errors.Is(err, errTooLong) {
+			if err != nil {
+				leave() // a lost connection shows here before it ends the context
+			}
 			return err
 		}
 		close(f.drained)
@@ -159,14 +165,26 @@ func (c *Cache) stream(w http.ResponseWriter, q *query, f *fetch, why string) er
 		h[name] = append([]string(nil), values...)
 	}
 	addStatus(h, forwarded(why)+"; stored")
-	return follow(w, q, f.entry)
+	if err := follow(w, q, f.entry); err != nil {
+		return err
+	}
+	maps.Copy(h, f.behind)
+	return nil
 }
 
+// maxWait is how long one waits for another's head. Some answers, as those of a
+// long poll, only come when the next has asked too.
+const maxWait = 10 * time.Second
+
 // wait answers q with what f fetches, if q may have that.
-func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch) (answered bool, err error) {
+func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch, why string) (answered bool, err error) {
 	defer f.leave(false)
+	late := time.NewTimer(maxWait)
+	defer late.Stop()
 	select {
 	case <-f.decided:
+	case <-late.C:
+		return false, nil
 	case <-q.r.Context().Done():
 		return true, q.r.Context().Err()
 	}
@@ -174,7 +192,7 @@ func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch) (answered bool, 
 	if e == nil || !e.answers(q.r.Header) || e.judge(q.asked, now) != mayUse {
 		return false, nil
 	}
-	return true, c.answer(w, q, e, hit(e, now)+"; collapsed")
+	return true, c.answer(w, q, e, forwarded(why)+"; collapsed")
 }
 
 // run asks, answers on w, and stores.
@@ -231,6 +249,9 @@ func (c *Cache) refresh(q *query, e *entry, next Handler) {
 		defer c.finish(f)
 		defer f.cancel()
 		defer context.AfterFunc(c.ctx, f.cancel)()
+		// No net/http is around it that would catch it, http.ErrAbortHandler above
+		// all. Who asks next meets the same handler, and their server tells.
+		defer func() { _ = recover() }()
 		_ = f.run(&nobody{header: http.Header{}}, f.ctx, e, next, "stale") // the next visitor sees what came of it
 	})
 }
@@ -250,10 +271,18 @@ func sameEntity(e *entry, h http.Header) bool {
 	switch {
 	case tag != "":
 		return weak(tag) == weak(e.header.Get("Etag"))
-	case modified != "" && e.header.Get("Etag") == "":
+	case modified != "" && e.header.Get("Last-Modified") != "":
 		return modified == e.header.Get("Last-Modified")
 	}
 	return true
+}
+
+// mayUpdate reports whether a 304 about e changes it: a strong validator is only
+// about answers that have the same. Some servers weaken their tag in a 200 and
+// not in the 304.
+func mayUpdate(e *entry, h http.Header) bool {
+	tag := h.Get("Etag")
+	return tag == "" || tag != weak(tag) || tag == e.header.Get("Etag")
 }
 
 func weak(tag string) string {

@@ -30,7 +30,15 @@ type part struct {
 	total  int64
 	span
 	length int64
+	room   *entry // what it costs on its way
 }
+
+// maxSpans of one representation are kept, so that a visitor who asks for single
+// bytes makes no long lists; spanCost is what each costs beside its bytes.
+const (
+	maxSpans = 64
+	spanCost = 64
+)
 
 // beginPart is nil for a 206 that is not kept: without a strong validator it
 // could not be told what it is a part of.
@@ -46,7 +54,7 @@ func beginPart(q *query, h http.Header, most int64) *part {
 		return nil
 	}
 	whole.Set("Content-Length", strconv.FormatInt(total, 10))
-	return &part{header: whole, total: total, span: span{from: from}, length: end - from}
+	return &part{header: whole, total: total, span: span{from: from}, length: end - from, room: &entry{}}
 }
 
 // parseContentRange reads "bytes 0-99/1000" (RFC 9110 section 14.4), with a
@@ -92,9 +100,12 @@ func (c *Cache) combine(f *fetch, p *part) {
 	if old := c.partialOf(f.q); old != nil && old.total == p.total && old.e.header.Get("Etag") == p.header.Get("Etag") {
 		merged.spans = join(append(slices.Clone(old.spans), p.span))
 	}
+	if len(merged.spans) > maxSpans {
+		merged.spans = []span{p.span}
+	}
 	size := e.headCost()
 	for _, s := range merged.spans {
-		size += int64(len(s.data))
+		size += int64(len(s.data)) + spanCost
 	}
 	if !c.grow(e, size) {
 		return

@@ -32,6 +32,9 @@ func (w *passing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader looks at the final one.
 func (w *passing) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		w.done = true
+	}
 	if status >= 200 && !w.done {
 		w.done = true
 		if w.head != nil {
@@ -40,6 +43,15 @@ func (w *passing) WriteHeader(status int) {
 		addStatus(w.Header(), w.status)
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// finish ends an answer of which nothing was written: net/http makes that a 200,
+// unseen.
+func (w *passing) finish(err error) error {
+	if err == nil && !w.done {
+		w.WriteHeader(http.StatusOK)
+	}
+	return err
 }
 
 func (w *passing) Write(p []byte) (int, error) {

@@ -14,7 +14,7 @@ func storable(r *http.Request, status int, h http.Header, d directives) bool {
 	switch {
 	case r.Method != http.MethodGet, parseAsked(r.Header).noStore:
 		return false
-	case status < 200, status == http.StatusPartialContent, status == http.StatusNotModified, h.Get("Content-Range") != "":
+	case status < 200, isPersonal(status), status == http.StatusPartialContent, status == http.StatusNotModified, h.Get("Content-Range") != "":
 		return false
 	case d.has("must-understand") && !understood(status):
 		return false
@@ -29,6 +29,14 @@ func storable(r *http.Request, status int, h http.Header, d directives) bool {
 	}
 	explicit := d.has("public") || d.has("s-maxage") || d.has("max-age") || len(h["Expires"]) > 0
 	return explicit || heuristic(status) && (h.Get("Etag") != "" || h.Get("Last-Modified") != "")
+}
+
+// isPersonal lists statuses that answer a field of one request and not what it
+// asks for: a condition, a range, an expectation, its size, the client's own
+// rate or credentials (RFC 9110 sections 15.5.8, 15.5.13, 15.5.17, 15.5.18; RFC
+// 6585 says "MUST NOT be stored" of its own).
+func isPersonal(status int) bool {
+	return slices.Contains([]int{407, 412, 416, 417, 428, 429, 431, 511}, status)
 }
 
 // understood are the statuses whose caching is defined by RFC 9110 in a way
@@ -77,12 +85,34 @@ func selecting(names []string, h http.Header) []string {
 			continue // unlike an empty one, which begins with a mark
 		}
 		var items []string
-		for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
-			items = append(items, strings.TrimSpace(item))
+		for rest := strings.Join(lines, ","); ; {
+			end := listItem(rest)
+			items = append(items, strings.TrimSpace(rest[:end]))
+			if end == len(rest) {
+				break
+			}
+			rest = rest[end+1:]
 		}
 		values[i] = "=" + strings.Join(items, ",")
 	}
 	return values
+}
+
+// listItem is the length of the first item of a list. A comma in quotes does
+// not end it (RFC 9110 section 5.6.4).
+func listItem(s string) int {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == ',' && !quoted:
+			return i
+		}
+	}
+	return len(s)
 }
 
 // isHopByHop lists what belongs to one connection, or to one proxy (section

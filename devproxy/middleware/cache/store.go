@@ -57,6 +57,11 @@ func (c *Cache) release(e *entry) {
 	e.cost = 0
 }
 
+// maxVariants of one URI are kept, the last that came. Each request for it looks
+// at all of them, and a visitor may make up as many as there are values of what
+// Vary names.
+const maxVariants = 64
+
 // keep stores e, which is whole, in place of what the same request selected. It
 // is false when it was overtaken by an invalidation.
 func (c *Cache) keep(e *entry, f *fetch) bool {
@@ -75,6 +80,9 @@ func (c *Cache) keepLocked(e *entry) {
 		if slices.Equal(old.names, e.names) && slices.Equal(old.values, e.values) {
 			c.removeLocked(old)
 		}
+	}
+	if variants := c.entries[e.key]; len(variants) >= maxVariants {
+		c.removeLocked(variants[0])
 	}
 	c.entries[e.key] = append(c.entries[e.key], e)
 	e.place = c.recent.PushFront(e)
@@ -136,6 +144,7 @@ func (c *Cache) invalidate(q *query, h http.Header) {
 		f.void = f.void || slices.Contains(keys, f.q.key)
 	}
 	for _, key := range keys {
+		delete(c.leaders, key) // who asks after the change must not get what was before
 		for _, e := range slices.Clone(c.entries[key]) {
 			c.removeLocked(e)
 		}

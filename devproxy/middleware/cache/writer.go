@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -10,9 +11,8 @@ import (
 
 // Why an answer is not kept that was begun to be.
 var (
-	errTooLong  = errors.New("the answer is too long for the cache")
-	errShort    = errors.New("the answer is shorter than it had declared")
-	errTrailers = errors.New("the answer has trailers, which are not kept")
+	errTooLong = errors.New("the answer is too long for the cache")
+	errShort   = errors.New("the answer is shorter than it had declared")
 )
 
 // writer takes what the upstream answers to a fetch: to the visitor, to the
@@ -58,7 +58,9 @@ func (w *writer) WriteHeader(status int) {
 		return
 	}
 	w.store(status, now)
-	w.c.noteAlone(w.q.key, w.new == nil && w.q.r.Method == http.MethodGet && status < 400)
+	if w.new == nil && w.q.r.Method == http.MethodGet && status < 400 && status != http.StatusNotModified && status != http.StatusPartialContent {
+		w.c.noteAlone(w.q.key, true)
+	}
 	if w.new != nil && w.shared {
 		w.kept, w.streams = true, true
 		w.decide(w.new)
@@ -94,7 +96,13 @@ func (w *writer) inform(status int) {
 // store begins an entry if the answer may be one.
 func (w *writer) store(status int, now time.Time) {
 	if status == http.StatusPartialContent && w.old == nil {
-		w.part = beginPart(w.q, w.header, w.c.mostFor())
+		if p := beginPart(w.q, w.header, w.c.mostFor()); p != nil && w.c.grow(p.room, p.length) {
+			p.data, w.part = make([]byte, 0, p.length), p
+		}
+		return
+	}
+	if w.q.r.Method == http.MethodHead && w.old != nil && status == http.StatusOK {
+		w.c.told(w.old, w.q, w.header, w.sent, w.fetch)
 		return
 	}
 	d := parseDirectives(w.header["Cache-Control"])
@@ -136,6 +144,7 @@ func (w *writer) Write(p []byte) (int, error) {
 // ask again.
 func (w *writer) overflow() error {
 	w.give(errTooLong)
+	w.c.noteAlone(w.q.key, true) // so that nobody is broken off next time
 	if !w.kept {
 		return nil
 	}
@@ -185,6 +194,9 @@ func (w *writer) give(why error) {
 
 // abandon is for an answer that never finished.
 func (w *writer) abandon() {
+	if w.part != nil {
+		w.c.release(w.part.room)
+	}
 	if !w.finished {
 		w.give(errBrokenOff)
 	}
@@ -192,6 +204,9 @@ func (w *writer) abandon() {
 
 // finish ends the fetch: err is how next ended.
 func (w *writer) finish(err error, next Handler, in *http.Request) error {
+	if err == nil && w.status == 0 {
+		w.WriteHeader(http.StatusOK) // as net/http would
+	}
 	w.finished = true
 	switch {
 	case err != nil && w.status == 0 && w.old != nil && w.old.mayHideError(w.q.asked, time.Now()) && !errors.Is(err, context.Canceled):
@@ -220,9 +235,9 @@ func (w *writer) complete() error {
 		w.give(errShort)
 		return errShort
 	}
+	w.c.noteAlone(w.q.key, w.hasTrailers())
 	if w.hasTrailers() {
-		w.copyTrailers()
-		w.give(errTrailers)
+		w.passTrailers()
 		return nil
 	}
 	if !w.c.keep(e, w.fetch) {
@@ -243,6 +258,23 @@ func (w *writer) hasTrailers() bool {
 	return len(w.header["Trailer"]) > 0
 }
 
+// passTrailers ends an answer that turns out to have trailers: it is whole, and
+// not kept. Who reads what was stored takes them by themselves.
+func (w *writer) passTrailers() {
+	if !w.kept {
+		w.copyTrailers()
+	} else {
+		w.behind = http.Header{}
+		for name, values := range w.header {
+			if strings.HasPrefix(name, http.TrailerPrefix) {
+				w.behind[name] = values
+			}
+		}
+	}
+	w.c.release(w.new)
+	w.new.body.end(nil)
+}
+
 // copyTrailers passes on what came behind the body.
 func (w *writer) copyTrailers() {
 	to := w.ResponseWriter.Header()
@@ -256,7 +288,11 @@ func (w *writer) copyTrailers() {
 // useStale answers with what an error is hidden by.
 func (w *writer) useStale() error {
 	w.decide(nil)
-	return w.c.answer(w.ResponseWriter, w.q, w.old, hit(w.old, time.Now())+"; detail=stale-if-error")
+	said := forwarded(w.why)
+	if w.status != 0 {
+		said += fmt.Sprintf("; fwd-status=%d", w.status)
+	}
+	return w.c.answer(w.ResponseWriter, w.q, w.old, said+"; detail=stale-if-error")
 }
 
 // freshen answers with the entry that the upstream has confirmed (section
@@ -273,12 +309,16 @@ func (w *writer) freshen(next Handler, in *http.Request) error {
 		defer again.abandon()
 		return again.finish(next(again, in), next, in)
 	}
-	fresh := w.old.freshened(w.header, w.sent, time.Now())
-	if d := fresh.directives; d.has("no-store") || d.has("private") {
-		w.c.drop(w.old)
-	} else {
-		w.c.replace(w.old, fresh, w.fetch)
+	said := forwarded(w.why) + "; fwd-status=304"
+	if !mayUpdate(w.old, w.header) {
+		w.decide(nil)
+		return w.c.answer(w.ResponseWriter, w.q, w.old, said)
 	}
-	w.decide(fresh)
-	return w.c.answer(w.ResponseWriter, w.q, fresh, forwarded(w.why)+"; fwd-status=304; stored")
+	fresh := w.old.freshened(w.q, w.header, w.sent, time.Now())
+	if w.c.confirm(w.old, fresh, w.fetch) {
+		w.decide(fresh)
+		said += "; stored"
+	}
+	w.decide(nil) // without effect after that
+	return w.c.answer(w.ResponseWriter, w.q, fresh, said)
 }
