@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/middleware"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -110,7 +111,7 @@ func (s *Server) build(old *generation, p *plan.Plan) *generation {
 	next := &generation{number: old.number + 1, plan: p, upstreams: map[string]*forward.Upstream{}, around: map[string]*middleware.State{}}
 	for _, host := range p.Hosts() {
 		for _, route := range host.Routes {
-			next.keepAround(old, route)
+			s.keepAround(next, old, route)
 			spec, ok := route.Answer.(*plan.Upstream)
 			if !ok || next.upstreams[spec.Key] != nil {
 				continue
@@ -127,15 +128,24 @@ func (s *Server) build(old *generation, p *plan.Plan) *generation {
 
 // keepAround hands the state of route on, whose settings may have changed: what
 // is counted and kept by equal ones stays.
-func (g *generation) keepAround(old *generation, route *plan.Route) {
+func (s *Server) keepAround(next, old *generation, route *plan.Route) {
 	if !middleware.Needed(route) {
 		return
 	}
 	kept := old.around[route.ID]
 	if kept == nil {
-		kept = middleware.NewState(route)
+		kept = middleware.NewState(route, s.attemptsAt(route.Host.Name))
 	}
-	g.around[route.ID] = kept
+	next.around[route.ID] = kept
+}
+
+// attemptsAt counts guesses at the passwords of a host. They outlive plans, so
+// that no save gives anybody more of them.
+func (s *Server) attemptsAt(host string) *access.Attempts {
+	if s.attempts[host] == nil {
+		s.attempts[host] = access.NewAttempts()
+	}
+	return s.attempts[host]
 }
 
 // updateAround tells states of the settings that hold from now on, and retires

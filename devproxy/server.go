@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/advice"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -41,8 +42,9 @@ type Server struct {
 	// stopping is set, under mu, once no later generation will come.
 	stopping atomic.Bool
 
-	mu      sync.Mutex // held by Apply, Remove and Close, never by a request
-	folders []folderPlan
+	mu       sync.Mutex // held by Apply, Remove and Close, never by a request
+	folders  []folderPlan
+	attempts map[string]*access.Attempts // by host; under mu
 
 	advised   advice.Once
 	retired   retirees
@@ -74,7 +76,7 @@ func New(opts Options) *Server {
 	if opts.Folder == nil {
 		opts.Folder = func(path string) string { return path }
 	}
-	s := &Server{opts: opts, instance: rand.Text()}
+	s := &Server{opts: opts, instance: rand.Text(), attempts: map[string]*access.Attempts{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.SetListening(Listening{HTTPSPort: 443})
 	s.current.Store(&generation{plan: &plan.Plan{}})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/bcrypt"
-	"golang.org/x/term"
 )
 
 const (
@@ -70,10 +69,10 @@ func askPassword(s *streams) ([]byte, error) {
 	var typed [2][]byte
 	for i, prompt := range []string{"Password: ", "Again: "} {
 		fmt.Fprint(s.Err, prompt)
-		password, err := term.ReadPassword(int(terminal.Fd()))
+		password, err := readHidden(terminal)
 		fmt.Fprintln(s.Err)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the terminal: %w", err)
+			return nil, err
 		}
 		typed[i] = password
 	}

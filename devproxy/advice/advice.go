@@ -10,20 +10,19 @@ import (
 	"sync"
 )
 
-// maxName bounds what is repeated of a cookie's name, in bytes.
-const maxName = 64
+// maxQuoted bounds what is repeated of a cookie's name or domain, in bytes.
+const maxQuoted = 64
+
+// maxPair is how long a cookie's name and value may be together, in bytes (RFC
+// 6265bis section 5.7).
+const maxPair = 4096
 
 // Of is what to tell of an answer of host: a sentence each, with what to write
 // instead. It is nil for most.
 func Of(h http.Header, host string) []string {
 	var told []string
 	for _, line := range h["Set-Cookie"] {
-		cookie, err := http.ParseSetCookie(line)
-		if err != nil {
-			told = append(told, "browsers refuse a Set-Cookie that cannot be read: "+err.Error())
-			continue
-		}
-		if text := ofCookie(cookie, host); text != "" {
+		if text := ofCookie(parseCookie(line), host); text != "" {
 			told = append(told, text)
 		}
 	}
@@ -34,27 +33,39 @@ func Of(h http.Header, host string) []string {
 }
 
 // ofCookie follows RFC 6265bis section 5.7, the storage model.
-func ofCookie(c *http.Cookie, host string) string {
-	name := c.Name[:min(len(c.Name), maxName)]
-	domain := strings.ToLower(strings.TrimPrefix(c.Domain, "."))
+func ofCookie(c cookie, host string) string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	refused := func(why, instead string) string {
-		return fmt.Sprintf("browsers refuse the cookie %q: %s; %s", name, why, instead)
+		return fmt.Sprintf("browsers refuse the cookie %q: %s; %s", shortened(c.name), why, instead)
 	}
 	switch {
-	case strings.HasPrefix(c.Name, "__Host-") && (!c.Secure || c.Path != "/" || domain != ""):
+	case c.length == 0:
+		return "browsers refuse a Set-Cookie that cannot be read: it has neither a name nor a value"
+	case c.length > maxPair:
+		return refused(fmt.Sprintf("name and value have %d bytes, and %d are the most", c.length, maxPair), "keep the rest on the server")
+	case c.hasPrefix("__Host-") && (!c.secure || c.path != "/" || c.domain != ""):
 		return refused("a name with __Host- needs Secure and Path=/, and no Domain", "add what is missing, or rename it")
-	case strings.HasPrefix(c.Name, "__Secure-") && !c.Secure:
+	case c.hasPrefix("__Secure-") && !c.secure:
 		return refused("a name with __Secure- needs Secure", "add it: devproxy serves HTTPS")
-	case c.SameSite == http.SameSiteNoneMode && !c.Secure:
+	case c.sameSiteNone && !c.secure:
 		return refused("SameSite=None needs Secure", "add it: devproxy serves HTTPS")
-	case domain == "localhost" && host != "localhost":
-		return refused("Domain=localhost is a top-level domain, whose hosts belong to anybody", "leave Domain out, or write Domain="+project(host))
-	case domain != "" && domain != host && !strings.HasSuffix(host, "."+domain):
-		return refused(fmt.Sprintf("Domain=%s is not a parent of %s", domain, host), "leave Domain out, or write Domain="+project(host))
+	case c.domain == "" || c.domain == host:
+		return ""
+	case isTop(c.domain, host):
+		return refused(fmt.Sprintf("Domain=%s is a top-level domain, whose hosts belong to anybody", shortened(c.domain)), "leave Domain out, or write Domain="+project(host))
+	case !strings.HasSuffix(host, "."+c.domain):
+		return refused(fmt.Sprintf("Domain=%s is not a parent of %s", shortened(c.domain), host), "leave Domain out, or write Domain="+project(host))
 	}
 	return ""
 }
+
+// isTop reports a domain of one label. Browsers take those that are on no list
+// for public suffixes as well.
+func isTop(domain, host string) bool {
+	return domain == "localhost" || !strings.Contains(domain, ".") && strings.HasSuffix(host, "."+domain)
+}
+
+func shortened(text string) string { return text[:min(len(text), maxQuoted)] }
 
 // project is the name below .localhost that all hosts of a project share.
 func project(host string) string {

@@ -26,7 +26,21 @@ func TestOf(t *testing.T) {
 		{"Set-Cookie", "__Host-sid=1; Secure; Path=/; Domain=shop.localhost", "__Host-"},
 		{"Set-Cookie", "__Host-sid=1; Secure", "__Host-"},
 		{"Set-Cookie", "__Secure-sid=1", "__Secure-"},
+		{"Set-Cookie", "__host-sid=1; Secure", "__Host-"},
+		{"Set-Cookie", "__SECURE-sid=1", "__Secure-"},
 		{"Set-Cookie", "=", "cannot be read"},
+		{"Set-Cookie", "; Secure", "cannot be read"},
+		{"Set-Cookie", "sid=" + strings.Repeat("x", maxPair-3), ""},
+		{"Set-Cookie", "sid=" + strings.Repeat("x", maxPair-2), "4097 bytes"},
+		// What http.ParseSetCookie refuses and browsers take.
+		{"Set-Cookie", `prefs={"a":1}`, ""},
+		{"Set-Cookie", "user[id]=1", ""},
+		{"Set-Cookie", "name=Jürgen", ""},
+		{"Set-Cookie", "lone", ""},
+		{"Set-Cookie", `prefs={"a":1}; samesite = none`, `"prefs": SameSite=None needs Secure`},
+		{"Set-Cookie", "sid=1; Domain=localhost; Domain=shop.localhost", ""},
+		{"Set-Cookie", "sid=1; SameSite=None; SameSite=Lax", ""},
+		{"Set-Cookie", "sid=1; Domain=", ""},
 		{"Access-Control-Allow-Origin", "*", "cors = true"},
 	}
 	for _, test := range tests {
@@ -39,8 +53,13 @@ func TestOf(t *testing.T) {
 	if got := Of(http.Header{"Access-Control-Allow-Origin": {"*"}}, "shop.localhost"); got != nil {
 		t.Errorf("without credentials: %q", got)
 	}
-	if got := Of(http.Header{"Set-Cookie": {strings.Repeat("n", 5000) + "=1; SameSite=None"}}, "shop.localhost"); len(got) != 1 || len(got[0]) > 300 {
-		t.Errorf("a long name: %d bytes", len(strings.Join(got, "")))
+	for _, line := range []string{strings.Repeat("n", 4000) + "=1; SameSite=None", strings.Repeat("n", 5000) + "=1", "a=1; Domain=" + strings.Repeat("d", 5000)} {
+		if got := Of(http.Header{"Set-Cookie": {line}}, "shop.localhost"); len(got) != 1 || len(got[0]) > 300 {
+			t.Errorf("a long name or domain: %d bytes", len(strings.Join(got, "")))
+		}
+	}
+	if got := Of(http.Header{"Set-Cookie": {"a=1; Domain=test"}}, "shop.test"); len(got) != 1 || !strings.Contains(got[0], "Domain=test is a top-level domain") {
+		t.Errorf("another top-level domain: %q", got)
 	}
 }
 
@@ -101,6 +120,13 @@ func TestLocation(t *testing.T) {
 		{strip, "http://localhost:5173/users/", "https://shop.localhost/api/users/"},
 		{strip, "http://localhost:5173/", "https://shop.localhost/api/"},
 		{rewrite, "http://localhost:5173/v1/users", "https://shop.localhost/api/users"},
+		{rewrite, "http://localhost:5173/v1?q", "https://shop.localhost/api?q"},
+		{rewrite, "http://localhost:5173/v1users", "https://shop.localhost/v1users"},
+		{&plan.Route{Path: "/api", Rewrite: "/v1/{rest}"}, "http://localhost:5173/v1/users", "https://shop.localhost/api/users"},
+		// Spelled otherwise than url.URL does.
+		{plain, "http://localhost:5173/ü/a b?c d", "https://shop.localhost/ü/a b?c d"},
+		{strip, `http://localhost:5173/{x}|"y"`, `https://shop.localhost/api/{x}|"y"`},
+		{plain, "http://[::1%25lo]:5173/a", "https://shop.localhost/a"},
 		{rewrite, "http://localhost:5173/login", "https://shop.localhost/login"},
 	}
 	for _, test := range tests {

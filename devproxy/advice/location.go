@@ -23,10 +23,23 @@ func Location(value string, route *plan.Route, upstream *plan.Upstream, origin s
 	if !slices.ContainsFunc(upstream.Members, func(m plan.Member) bool { return listensOn(m, u) }) {
 		return value
 	}
-	path := u.EscapedPath()
-	rest := value[strings.Index(value, "://")+len("://"):]
-	rest = rest[len(u.Host):] // path, query and fragment as they came
-	return origin + outside(path, route) + strings.TrimPrefix(rest, path)
+	path, rest := afterAuthority(value)
+	return origin + outside(path, route) + rest
+}
+
+// afterAuthority is the path of an absolute URL, and what follows it, both as
+// they came: url.URL has them in its own spelling.
+func afterAuthority(value string) (path, rest string) {
+	_, value, _ = strings.Cut(value, "://")
+	start := strings.IndexAny(value, "/?#")
+	if start < 0 {
+		return "", ""
+	}
+	path = value[start:]
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, ""
 }
 
 func isLoopback(host string) bool {
@@ -57,7 +70,8 @@ func outside(path string, route *plan.Route) string {
 		return route.Path + path
 	case route.Rewrite != "":
 		before, after, found := strings.Cut(route.Rewrite, "{rest}")
-		if rest, ok := strings.CutPrefix(path, before); ok && found && after == "" {
+		before = strings.TrimSuffix(before, "/") // "/v1/{rest}" means "/v1{rest}"
+		if rest, ok := strings.CutPrefix(path, before); ok && found && after == "" && (rest == "" || rest[0] == '/') {
 			return strings.TrimSuffix(route.Path, "/") + rest
 		}
 	}

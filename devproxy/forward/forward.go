@@ -33,7 +33,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 		x.Report = &Report{}
 	}
 	f := &forwarding{
-		Exchange: x, upstream: u, w: w, r: r, route: route, target: target,
+		Exchange: x, upstream: u, w: w, r: r, route: route, target: target, arrived: time.Now(),
 		control: http.NewResponseController(w),
 		upgrade: upgradeOf(r),
 		mark:    u.streams.mark(route.ID),
@@ -55,6 +55,7 @@ type forwarding struct {
 	route    *plan.Route
 	control  *http.ResponseController
 
+	arrived time.Time
 	target  *url.URL
 	upgrade string // the protocol asked for
 	body    *requestBody
@@ -137,6 +138,7 @@ func (f *forwarding) run() error {
 
 // fail decides who is to blame. Nothing has been written yet.
 func (f *forwarding) fail(err error) error {
+	f.awaitCaller()
 	if f.r.Context().Err() != nil {
 		return ErrVisitorGone
 	}

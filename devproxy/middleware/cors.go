@@ -28,15 +28,16 @@ const (
 func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		origin := r.Header.Get("Origin")
-		own := isOwn(origin, r, from)
-		allowed := origin != "" && !own && allows(c, origin, from)
-		if isPreflight(r) && !own {
+		allowed := origin != "" && !isOwn(origin, r, from) && allows(c, origin, from)
+		if answersPreflight(r, from) {
 			return preflight(c, w, r, origin, allowed)
 		}
 		set := func(h http.Header, _ int) { setOrigin(h, c, origin, allowed) }
-		err := next(&headWriter{ResponseWriter: w, head: set}, r)
-		if err != nil {
-			setOrigin(w.Header(), c, origin, allowed) // of the page that will say why
+		out := &headWriter{ResponseWriter: w, head: set}
+		err := next(out, r)
+		if err != nil || !out.written {
+			// Of the page that will say why, or of an answer that is all head.
+			setOrigin(w.Header(), c, origin, allowed)
 		}
 		return err
 	}
@@ -45,6 +46,13 @@ func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 // isPreflight as in the Fetch Standard, section 3.3.2.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// answersPreflight reports whether r is a preflight that is answered here, and
+// so costs nobody anything. That of a page of the same host goes on, like any
+// other request.
+func answersPreflight(r *http.Request, from From) bool {
+	return isPreflight(r) && !isOwn(r.Header.Get("Origin"), r, from)
 }
 
 // isOwn reports whether r comes from a page of the host it asks.
@@ -65,7 +73,7 @@ func allows(c *plan.CORS, origin string, from From) bool {
 // wildcard is one label, as in TLS.
 func isHost(hosts []string, origin string, from From) bool {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+	if err != nil || u.Host == "" || strings.HasSuffix(u.Host, ":") || origin != u.Scheme+"://"+u.Host {
 		return false
 	}
 	spoken := u.Scheme == "https" || from.Plain && u.Scheme == "http"

@@ -30,6 +30,7 @@ func TestCORS(t *testing.T) {
 		{cors: own, origin: "https://.tenant.localhost"},
 		{cors: own, origin: "https://admin.localhost:8443"},
 		{cors: own, origin: "https://admin.localhost:443"},
+		{cors: own, origin: "https://admin.localhost:"},
 		{cors: own, origin: "http://admin.localhost"},
 		{cors: own, origin: "https://admin.localhost.evil.example"},
 		{cors: own, origin: "https://eviladmin.localhost"},
@@ -50,7 +51,7 @@ func TestCORS(t *testing.T) {
 	}
 	for _, test := range tests {
 		route := routeOf(func(r *plan.Route) { r.CORS = test.cors })
-		s := NewState(route)
+		s := newState(route)
 		from := here()
 		from.Port, from.Plain = test.port, test.plain
 		broken := errors.New("broken")
@@ -127,7 +128,7 @@ func TestPreflightBeforePassword(t *testing.T) {
 		r.CORS = &plan.CORS{Hosts: []string{"admin.localhost"}}
 		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", 4)}}
 	})
-	s := NewState(route)
+	s := newState(route)
 	w, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://admin.localhost", "Access-Control-Request-Method", "PUT"), fine)
 	if err != nil || w.Code != http.StatusNoContent {
 		t.Errorf("%d, %v", w.Code, err)
@@ -142,7 +143,7 @@ func TestPreflightBeforePassword(t *testing.T) {
 // TestOwnOrigin: a page may ask its own host without a word about it.
 func TestOwnOrigin(t *testing.T) {
 	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Origins: []string{"https://app.example.com"}} })
-	s := NewState(route)
+	s := newState(route)
 	asked := false
 	w, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://shop.localhost", "Access-Control-Request-Method", "PUT"), func(w http.ResponseWriter, _ *http.Request) error {
 		asked = true
@@ -156,7 +157,7 @@ func TestOwnOrigin(t *testing.T) {
 
 func TestPreflightIsBounded(t *testing.T) {
 	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Any: true} })
-	s := NewState(route)
+	s := newState(route)
 	for _, fields := range []string{strings.Repeat("x", maxAskedFields+1), "a b", "x\"y", "é"} {
 		_, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://a.test", "Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", fields), fine)
 		if err == nil {
@@ -167,7 +168,7 @@ func TestPreflightIsBounded(t *testing.T) {
 
 // FuzzOrigin: nobody is let in whom a plain reading of the list does not name.
 func FuzzOrigin(f *testing.F) {
-	for _, seed := range []string{"https://a.tenant.localhost", "https://admin.localhost:8443", "null", "https://admin.localhost@evil.example", "https://[::1]", "https://admin.localhost\x00"} {
+	for _, seed := range []string{"https://a.tenant.localhost", "https://admin.localhost:8443", "null", "https://admin.localhost:", "https://admin.localhost@evil.example", "https://[::1]", "https://admin.localhost\x00"} {
 		f.Add(seed, "")
 		f.Add(seed, "8443")
 	}
@@ -189,4 +190,14 @@ func FuzzOrigin(f *testing.F) {
 			t.Fatalf("%q is let in on port %q", origin, port)
 		}
 	})
+}
+
+// TestAnswerWithoutAWord: net/http writes the head of an answer that is nothing
+// else, and it says who may read it too.
+func TestAnswerWithoutAWord(t *testing.T) {
+	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Any: true} })
+	w, err := ask(newState(route), route, here(), get(), func(http.ResponseWriter, *http.Request) error { return nil })
+	if err != nil || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%v, %v", w.Header(), err)
+	}
 }

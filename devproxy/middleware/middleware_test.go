@@ -19,6 +19,8 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
+func newState(route *plan.Route) *State { return NewState(route, access.NewAttempts()) }
+
 func here() From { return From{Addr: netip.MustParseAddr("127.0.0.1")} }
 
 // fine answers what it was asked with.
@@ -86,7 +88,7 @@ func TestNothingCostsNothing(t *testing.T) {
 
 func TestAccess(t *testing.T) {
 	route := routeOf(func(r *plan.Route) { r.Access.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
-	s := NewState(route)
+	s := newState(route)
 	tests := []struct {
 		from From
 		ok   bool
@@ -113,7 +115,7 @@ func TestRateLimit(t *testing.T) {
 			r.RateLimit = &plan.RateLimit{Count: 10, Per: time.Second, Burst: 2, By: plan.RateByAddress}
 			r.CORS = &plan.CORS{Any: true}
 		})
-		s := NewState(route)
+		s := newState(route)
 		for i := range 5 {
 			_, err := ask(s, route, here(), get(), fine)
 			var limited *LimitedError
@@ -135,13 +137,30 @@ func TestRateLimit(t *testing.T) {
 	})
 }
 
+// TestOwnPreflightCounts: a preflight that goes on to the upstream is a request.
+func TestOwnPreflightCounts(t *testing.T) {
+	route := routeOf(func(r *plan.Route) {
+		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAddress}
+		r.CORS = &plan.CORS{Any: true}
+	})
+	s := newState(route)
+	own := request("OPTIONS", "", "Origin", "https://shop.localhost", "Access-Control-Request-Method", "PUT")
+	if _, err := ask(s, route, here(), own, fine); err != nil {
+		t.Fatal(err)
+	}
+	var limited *LimitedError
+	if _, err := ask(s, route, here(), own, fine); !errors.As(err, &limited) {
+		t.Errorf("the second one: %v", err)
+	}
+}
+
 // TestRateLimitByUser counts names that were proven, and addresses before that.
 func TestRateLimitByUser(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
 		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByUser}
 		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "a", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "b", bcrypt.MinCost)}}
 	})
-	s := NewState(route)
+	s := newState(route)
 	as := func(name, password string) error {
 		r := get()
 		r.SetBasicAuth(name, password)
@@ -168,7 +187,7 @@ func TestRateLimitByUser(t *testing.T) {
 func TestUpdate(t *testing.T) {
 	limit := plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAll}
 	with := func(l *plan.RateLimit) *plan.Route { return routeOf(func(r *plan.Route) { r.RateLimit = l }) }
-	s := NewState(with(&limit))
+	s := newState(with(&limit))
 	if _, err := ask(s, with(&limit), here(), get(), fine); err != nil {
 		t.Fatal(err)
 	}
@@ -190,11 +209,36 @@ func TestUpdate(t *testing.T) {
 	s.Close()
 }
 
+// TestOldRouteAfterUpdate: a request that still has the old route neither gives
+// the cache the old upstream's answer nor is given the new one's.
+func TestOldRouteAfterUpdate(t *testing.T) {
+	of := func(key string) *plan.Route {
+		return routeOf(func(r *plan.Route) { r.Answer, r.Cache = &plan.Upstream{Key: key}, &plan.Cache{Size: 1 << 20} })
+	}
+	before, after := of("before"), of("after")
+	s := newState(before)
+	defer s.Close()
+	s.Update(after)
+	for range 2 {
+		for _, route := range []*plan.Route{before, after} {
+			key := route.Answer.(*plan.Upstream).Key
+			w, err := ask(s, route, here(), get(), func(w http.ResponseWriter, _ *http.Request) error {
+				w.Header().Set("Cache-Control", "max-age=60")
+				_, err := io.WriteString(w, key)
+				return err
+			})
+			if err != nil || w.Body.String() != key {
+				t.Errorf("%s is answered %q, %v", key, w.Body, err)
+			}
+		}
+	}
+}
+
 func TestBasicAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		users := []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "other", bcrypt.MinCost+2)}}
 		route := routeOf(func(r *plan.Route) { r.Users = users })
-		s := NewState(route)
+		s := newState(route)
 		as := func(name, password string, from From) (*httptest.ResponseRecorder, error) {
 			r := get()
 			r.SetBasicAuth(name, password)
@@ -275,7 +319,7 @@ func TestShownIsBounded(t *testing.T) {
 
 func TestMaxBody(t *testing.T) {
 	route := routeOf(func(r *plan.Route) { r.MaxBody = 10 })
-	s := NewState(route)
+	s := newState(route)
 	for _, chunked := range []bool{false, true} {
 		for n := range 30 {
 			r := request("POST", strings.Repeat("x", n))
@@ -301,7 +345,7 @@ func TestMaxBody(t *testing.T) {
 func TestSimulate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		route := routeOf(func(r *plan.Route) { r.Simulate = &plan.Simulate{Delay: 300 * time.Millisecond, Errors: 0.25} })
-		s := NewState(route)
+		s := newState(route)
 		failed, begun := 0, time.Now()
 		for range 1000 {
 			_, err := ask(s, route, here(), get(), fine)
@@ -338,7 +382,7 @@ func TestOneAtATime(t *testing.T) {
 		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}}
 		r.CORS, r.MaxBody, r.Compress = &plan.CORS{Hosts: []string{"shop.localhost"}}, 100, true
 	})
-	s := NewState(route)
+	s := newState(route)
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {

@@ -56,7 +56,7 @@ type pacedWriter struct {
 func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *pacedWriter) Write(p []byte) (written int, err error) {
-	step := max(1, int(w.perSecond*int64(paceEvery)/int64(time.Second)))
+	step := max(1, int(w.perSecond/int64(time.Second/paceEvery)))
 	for len(p) > 0 {
 		if err := pause(w.ctx, time.Until(w.free)); err != nil {
 			return written, err

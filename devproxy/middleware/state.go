@@ -61,9 +61,10 @@ type State struct {
 	cache *cache.Cache
 }
 
-// NewState has counted and kept nothing.
-func NewState(route *plan.Route) *State {
-	s := &State{attempts: access.NewAttempts(), shown: newShown()}
+// NewState has counted and kept nothing. attempts are the guesses at passwords
+// of route's host, which all its routes count together.
+func NewState(route *plan.Route, attempts *access.Attempts) *State {
+	s := &State{attempts: attempts, shown: newShown()}
 	s.Update(route)
 	return s
 }
@@ -123,9 +124,15 @@ func (s *State) closeCacheLocked() {
 	}
 }
 
-func (s *State) current() (*limiter, *cache.Cache) {
+// current is what holds for a request of route. Around a save that is not always
+// the route of the last Update: where the two are answered differently, neither
+// may see what is kept of the other.
+func (s *State) current(route *plan.Route) (*limiter, *cache.Cache) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if route != s.route && !sameAnswers(s.route, route) {
+		return s.limit, nil
+	}
 	return s.limit, s.cache
 }
 
@@ -136,7 +143,7 @@ func (s *State) Serve(w http.ResponseWriter, r *http.Request, route *plan.Route,
 	if !access.Allowed(addr, route.Access.Allow, route.Access.Deny) {
 		return &DeniedError{addr}
 	}
-	limit, kept := s.current()
+	limit, kept := s.current(route)
 	next = inside(route, kept, !from.Plain, next)
 	if len(route.Users) > 0 {
 		next = s.authenticated(route, addr, limit, next)
@@ -146,7 +153,7 @@ func (s *State) Serve(w http.ResponseWriter, r *http.Request, route *plan.Route,
 	if route.CORS != nil {
 		next = crossOrigin(route.CORS, from, next)
 	}
-	if limit != nil && limit.spec.By != plan.RateByUser && (route.CORS == nil || !isPreflight(r)) {
+	if limit != nil && limit.spec.By != plan.RateByUser && (route.CORS == nil || !answersPreflight(r, from)) {
 		next = limit.before(addr, "", next)
 	}
 	return next(w, r)

@@ -2,11 +2,15 @@ package compress
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/devproxy/devproxy/devproxy/field"
 )
+
+// errShort is of an answer that ends before the length that it had declared.
+var errShort = errors.New("the answer is shorter than its Content-Length")
 
 // maxWhole is how much of an answer is kept to see whether it shrinks, in
 // bytes. What is flushed before, or longer, is compressed without looking.
@@ -14,7 +18,8 @@ const maxWhole = 64 << 10
 
 // Serve answers r with what next answers, compressed where that is possible and
 // worth it. The error is next's. An answer that next breaks off is broken off
-// here too, without the end that would make it look whole.
+// here too, without the end that would make it look whole; so is one that is
+// shorter than it had declared, which is an error.
 func Serve(w http.ResponseWriter, r *http.Request, next func(http.ResponseWriter, *http.Request) error) error {
 	if r.Method == http.MethodConnect || r.ProtoMajor == 1 && field.Has(r.Header["Connection"], "upgrade") {
 		return next(w, r)
@@ -34,6 +39,7 @@ type writer struct {
 	coding *coding
 	whole  *bytes.Buffer // what is kept while it is not decided; nil otherwise
 	to     encoder       // nil while nothing is compressed
+	left   int64         // of the declared length, while net/http cannot watch it; negative for none
 }
 
 // Unwrap is what http.ResponseController looks for.
@@ -63,13 +69,22 @@ func (w *writer) WriteHeader(status int) {
 		describe(h, w.coding)
 		w.ResponseWriter.WriteHeader(status)
 	default:
-		w.whole = &bytes.Buffer{}
+		w.whole, w.left = &bytes.Buffer{}, length(h)
 	}
 }
 
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.whole == nil && w.to == nil {
+		return w.ResponseWriter.Write(p)
+	}
+	if w.left >= 0 {
+		if int64(len(p)) > w.left {
+			return 0, http.ErrContentLength
+		}
+		w.left -= int64(len(p))
 	}
 	if w.whole != nil {
 		if w.whole.Len()+len(p) <= maxWhole {
@@ -79,10 +94,7 @@ func (w *writer) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if w.to != nil {
-		return w.to.Write(p)
-	}
-	return w.ResponseWriter.Write(p)
+	return w.to.Write(p)
 }
 
 // begin compresses what was kept and all that follows.
@@ -113,9 +125,12 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// finish ends the answer.
+// finish ends the answer. One that is shorter than declared is left without its
+// end, as net/http would leave it: a file may be cut while it is read.
 func (w *writer) finish() error {
 	switch {
+	case w.left > 0:
+		return w.breakOff()
 	case w.whole != nil:
 		return w.finishWhole()
 	case w.to != nil:
@@ -125,6 +140,17 @@ func (w *writer) finish() error {
 		w.coding.release(w.to)
 	}
 	return nil
+}
+
+// breakOff sends what there is, and the head with the declared length.
+func (w *writer) breakOff() error {
+	if w.whole != nil {
+		w.ResponseWriter.WriteHeader(w.status)
+		if _, err := w.ResponseWriter.Write(w.whole.Bytes()); err != nil {
+			return err
+		}
+	}
+	return errShort
 }
 
 // finishWhole sends the shorter one of the answer and its compressed form.

@@ -160,6 +160,8 @@ func TestHeads(t *testing.T) {
 		{name: "no type", accept: all, header: map[string]string{"Content-Type": ""}},
 		{name: "svg", accept: all, header: map[string]string{"Content-Type": "image/svg+xml"}, coding: "zstd", vary: "Accept-Encoding"},
 		{name: "gRPC", accept: all, header: map[string]string{"Content-Type": "application/grpc"}},
+		{name: "gRPC in JSON", accept: all, header: map[string]string{"Content-Type": "application/grpc+json"}},
+		{name: "gRPC-Web in JSON", accept: all, header: map[string]string{"Content-Type": "application/grpc-web+json"}},
 		{name: "a range", accept: all, status: 206, header: map[string]string{"Content-Range": "bytes 0-1999/5000"}},
 		{name: "a range of nothing", accept: all, status: 416, header: map[string]string{"Content-Range": "bytes */5000"}},
 		{name: "has a coding", accept: all, header: map[string]string{"Content-Encoding": "gzip"}, coding: "gzip"},
@@ -273,22 +275,7 @@ func TestProgress(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer res.Body.Close()
-				var body io.Reader = res.Body
-				switch res.Header.Get("Content-Encoding") {
-				case "zstd":
-					d, err := zstd.NewReader(res.Body, zstd.WithDecoderConcurrency(1))
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer d.Close()
-					body = d
-				case "br":
-					body = brotli.NewReader(res.Body)
-				case "gzip":
-					if body, err = gzip.NewReader(res.Body); err != nil {
-						t.Fatal(err)
-					}
-				}
+				body := decoder(t, res.Header.Get("Content-Encoding"), res.Body)
 				for i := range 3 {
 					piece := make([]byte, len("data: 0\n\n"))
 					if _, err := io.ReadFull(body, piece); err != nil || string(piece) != fmt.Sprintf("data: %d\n\n", i) {
@@ -299,6 +286,29 @@ func TestProgress(t *testing.T) {
 			})
 		}
 	}
+}
+
+// decoder undoes a coding piece by piece.
+func decoder(t *testing.T, coding string, from io.Reader) io.Reader {
+	t.Helper()
+	switch coding {
+	case "zstd":
+		d, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20)) // RFC 9659
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(d.Close)
+		return d
+	case "br":
+		return brotli.NewReader(from)
+	case "gzip":
+		d, err := gzip.NewReader(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	return from
 }
 
 // FuzzServe: whatever the head says and however the body comes, what is decoded

@@ -2,11 +2,14 @@
 // (RFC 1952), as the visitor likes best.
 //
 // What is flushed is flushed through the encoder, so that an answer shows as it
-// comes. Never compressed are event streams, ranges, what has a coding already,
-// what Cache-Control: no-transform protects, what is small and what does not
-// shrink. The compressed answer is another representation: Vary names
+// comes. Never compressed are event streams, gRPC, ranges, what has a coding
+// already, what Cache-Control: no-transform protects, what is small and what
+// does not shrink; the last is known only of what is not flushed before its
+// end. The compressed answer is another representation: Vary names
 // Accept-Encoding, a strong ETag becomes weak (RFC 9110 section 8.8.1).
 //
-// Memory: one encoder for each answer under way, of at most 1 MiB of window, and
-// up to maxWhole of an answer that is tried whole.
+// Memory: one encoder for each answer under way, with a window of at most 1 MiB
+// (measured with writes of 32 KiB: 3 MiB in all for br, 2.5 MiB for zstd, 1 MiB
+// for gzip; longer writes cost br more), and up to maxWhole of an answer that is
+// tried whole.
 package compress

@@ -56,7 +56,7 @@ func compressible(contentType string) bool {
 	}
 	major, minor, _ := strings.Cut(kind, "/")
 	switch {
-	case kind == "text/event-stream":
+	case kind == "text/event-stream", major == "application" && strings.HasPrefix(minor, "grpc"): // which frames, and codes, by itself
 		return false
 	case major == "text", strings.HasSuffix(minor, "+json"), strings.HasSuffix(minor, "+xml"), strings.HasSuffix(minor, "+text"):
 		return true
