@@ -1,6 +1,11 @@
 # make demo and make test are all a newcomer needs; `make help` lists the rest.
 .DEFAULT_GOAL := help
 
+# The toolchain that go.mod names, whatever the machine has: an older one has
+# known security holes in net/http. Where GOTOOLCHAIN is "local", go would refuse.
+export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
+
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
 
@@ -31,12 +36,19 @@ e2e: deps build ## the demo in real Chromium, h2spec, saves under load
 
 .PHONY: lint
 lint: ## gofmt, vet on three systems, golangci-lint
-	@unformatted=$$(gofmt -l cmd devproxy hcl localca testdata); \
+	@unformatted=$$(gofmt -l cmd devproxy hcl localca tunnel testdata); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	GOOS=linux go vet -tags e2e ./...
 	GOOS=darwin go vet ./...
 	GOOS=windows go vet ./...
 	go run $(GOLANGCI_LINT) run --build-tags e2e ./...
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in the code and its dependencies; needs the network
+	@output=$$(go run $(GOVULNCHECK) ./... 2>&1); status=$$?; echo "$$output"; \
+	case "$$output" in *"govulncheck: fetching vulnerabilities:"*) \
+	  echo "not checked: the vulnerability database could not be reached" ;; \
+	*) exit $$status ;; esac
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME each
