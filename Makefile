@@ -6,6 +6,7 @@
 export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CADDY = github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
 
@@ -25,6 +26,11 @@ demo: build ## a small real project, served and shared by devproxy, on this mach
 .PHONY: deps
 deps: ## what the tests need: installed on Debian as root, named elsewhere
 	@./.ci/deps
+
+.PHONY: deps-bench
+deps-bench: ## the peers that bench measures, and its load generator
+	@./.ci/deps haproxy:haproxy h2load:nghttp2-client
+	@test -x bin/peers/caddy || GOBIN="$(CURDIR)/bin/peers" go install $(CADDY)
 
 .PHONY: test
 test: deps ## every test but those in a browser, with the race detector
@@ -60,13 +66,18 @@ fuzz: ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: bench
-bench: ## benchmarks, with memory
+bench: deps-bench build ## forwarding next to nginx, HAProxy and Caddy, as ratios of one run: Linux
+	go build -o bin/bench ./cmd/bench
+	PATH="$(CURDIR)/bin/peers:$$PATH" bin/bench forward --devproxy bin/devproxy --json bin/bench.json $(BENCH)
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks of the packages, with memory
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-share
 bench-share: build ## a share on an emulated path with loss, beside its peers: Linux, root
-	go build -o bin/benchshare ./tunnel/benchshare
-	bin/benchshare --devproxy bin/devproxy --cc cubic,bbr $(BENCHSHARE)
+	go build -o bin/bench ./cmd/bench
+	bin/bench share --devproxy bin/devproxy --cc cubic,bbr $(BENCH)
 
 .PHONY: soak
 soak: build ## saves under load, for SOAK (10m)

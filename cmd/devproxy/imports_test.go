@@ -16,7 +16,13 @@ const module = "github.com/devproxy/devproxy/"
 // may import. "name/..." covers a package and all below it.
 var allowed = map[string][]string{
 	"cmd/devproxy": {"devproxy/...", "hcl", "localca/...", "tunnel/..."},
-	"devproxy":     {"devproxy/...", "hcl", "localca", "tunnel/agent"},
+	// The benchmarks run devproxy as a program; only the raw tunnel is linked in.
+	"cmd/bench":         {"cmd/bench/..."},
+	"cmd/bench/forward": {"cmd/bench/harness"},
+	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
+	"cmd/bench/harness": {},
+
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent"},
 
 	"devproxy/plan":       {"hcl"},
 	"devproxy/forward":    {"devproxy/plan"},
@@ -41,11 +47,10 @@ var allowed = map[string][]string{
 
 	"devproxy/share/provider": {"tunnel/agent"},
 
-	"tunnel":            {},
-	"tunnel/agent":      {"tunnel"},
-	"tunnel/relay":      {"tunnel"},
-	"tunnel/wan":        {},
-	"tunnel/benchshare": {"tunnel", "tunnel/wan"},
+	"tunnel":       {},
+	"tunnel/agent": {"tunnel"},
+	"tunnel/relay": {"tunnel"},
+	"tunnel/wan":   {},
 
 	"hcl":           {},
 	"localca":       {},

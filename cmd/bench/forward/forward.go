@@ -1,0 +1,144 @@
+// Package forward measures devproxy as a reverse proxy next to the peers that
+// are on PATH: nginx, HAProxy and Caddy. All figures come from one run on one
+// machine, so their ratios count, not their values.
+//
+// The upstream (nginx, static files) and the load generator (h2load, of the
+// nghttp2 project) share one core; the proxy has another one to itself, with one
+// worker. Every proxy has the same ECDSA P-256 certificate, except devproxy,
+// which issues its own of that kind.
+package forward
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bench is what the command line asks for.
+type bench struct {
+	devproxy string
+	peers    []string
+	rows     []string
+	duration time.Duration
+	rounds   int
+	json     string
+	verbose  bool
+	proxyCPU int
+	loadCPU  int
+}
+
+// Run measures what args ask for (see --help). It prints a table to standard
+// output, and writes the same as JSON to the file of --json. It returns an error
+// when a program is missing or a request fails.
+func Run(ctx context.Context, args []string) error {
+	b, err := parse(args)
+	if err != nil {
+		return err
+	}
+	report, err := b.measure(ctx)
+	if err != nil {
+		return err
+	}
+	report.print(os.Stdout)
+	return b.writeJSON(report)
+}
+
+func parse(args []string) (bench, error) {
+	b := bench{peers: peerNames()}
+	flags := flag.NewFlagSet("bench forward", flag.ContinueOnError)
+	flags.StringVar(&b.devproxy, "devproxy", "bin/devproxy", "the devproxy to measure; several, separated by commas, are measured next to each other")
+	flags.DurationVar(&b.duration, "d", 3*time.Second, "time of load for each figure")
+	flags.IntVar(&b.rounds, "n", 2, "rounds; each figure is the median of its rounds")
+	flags.StringVar(&b.json, "json", "", "also write the figures to this file, as JSON")
+	flags.BoolVar(&b.verbose, "v", false, "show what the programs print")
+	flags.IntVar(&b.loadCPU, "load-cpu", 0, "core of the load generator and the upstream")
+	flags.IntVar(&b.proxyCPU, "proxy-cpu", 1, "core of the proxies")
+	flags.Func("peers", "peers to measure, of "+strings.Join(b.peers, ",")+" (default: those on PATH)", func(text string) error {
+		b.peers = strings.Split(text, ",")
+		for _, name := range b.peers {
+			if !slices.Contains(peerNames(), name) {
+				return fmt.Errorf("unknown peer %q", name)
+			}
+		}
+		return nil
+	})
+	flags.Func("row", "rows to measure, of "+strings.Join(rowNames(), ",")+" (default: all)", func(text string) error {
+		b.rows = strings.Split(text, ",")
+		for _, name := range b.rows {
+			if !slices.Contains(rowNames(), name) {
+				return fmt.Errorf("unknown row %q", name)
+			}
+		}
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return b, err
+	}
+	if flags.NArg() > 0 || b.rounds < 1 || b.duration <= 0 {
+		return b, fmt.Errorf("cannot use %q: see bench forward --help", args)
+	}
+	if b.rows == nil {
+		b.rows = rowNames()
+	}
+	return b, nil
+}
+
+func (b bench) writeJSON(r *report) error {
+	if b.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.json, append(text, '\n'), 0o644)
+}
+
+// measure starts the upstream and every proxy, and takes the rows one by one:
+// all proxies in turn for each row, so that a change of the machine's speed
+// meets all of them.
+func (b bench) measure(ctx context.Context) (_ *report, err error) {
+	lab, err := b.openLab(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lab.close()) }()
+	r := &report{Rounds: b.rounds, Seconds: b.duration.Seconds()}
+	for _, p := range lab.proxies {
+		r.Systems = append(r.Systems, system{Name: p.name, Version: p.version})
+	}
+	for _, row := range loadRows() {
+		if !slices.Contains(b.rows, row.Name) {
+			continue
+		}
+		for _, kind := range row.measures {
+			r.Rows = append(r.Rows, figures{Row: row.Name + "/" + kind.name, Title: row.Title + ", " + kind.title, Unit: kind.unit})
+		}
+		at := len(r.Rows) - len(row.measures)
+		for range b.rounds {
+			for i, p := range lab.proxies {
+				values, err := row.run(ctx, lab, p)
+				if err != nil {
+					return nil, fmt.Errorf("%s, %s: %w", p.name, row.Title, err)
+				}
+				for k, value := range values {
+					r.Rows[at+k].add(i, value)
+				}
+				b.logf("%s, %s: %v\n", p.name, row.Name, values)
+			}
+		}
+	}
+	return r, nil
+}
+
+func (b bench) logf(format string, args ...any) {
+	if b.verbose {
+		fmt.Fprintf(os.Stderr, format, args...)
+	}
+}

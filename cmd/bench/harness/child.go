@@ -1,0 +1,150 @@
+// Package harness runs the programs that a benchmark measures and reads what
+// they use of the machine.
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Child is a program that a benchmark runs. Create it with Start.
+type Child struct {
+	name   string
+	cmd    *exec.Cmd
+	out    *os.File
+	lines  *bufio.Scanner
+	stderr tail
+	done   chan struct{} // closed once it has ended
+	err    error         // how; read after done
+}
+
+// maxLine is a line of a child's standard output: a result with its errors.
+const maxLine = 1 << 20
+
+// Start starts cmd. The end of its standard error is kept for the error that
+// Next returns when the program ends; verbose shows all of it. A program that
+// is not stopped ends with the process that started it (Linux).
+func Start(name string, cmd *exec.Cmd, verbose bool) (*Child, error) {
+	c := &Child{name: name, cmd: cmd, done: make(chan struct{})}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	cmd.Stdout, cmd.Stderr = in, &c.stderr
+	if verbose {
+		cmd.Stderr = io.MultiWriter(&c.stderr, os.Stderr)
+	}
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		out.Close()
+		return nil, fmt.Errorf("cannot start %s: %w", name, err)
+	}
+	c.out, c.lines = out, bufio.NewScanner(out)
+	c.lines.Buffer(nil, maxLine)
+	go func() {
+		c.err = cmd.Wait()
+		close(c.done)
+	}()
+	return c, nil
+}
+
+// PID is the process ID of the child.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Next decodes the next line of JSON that the child writes into into. When the
+// child has ended, the error holds the last of its standard error.
+func (c *Child) Next(into any) error {
+	for c.lines.Scan() {
+		line := c.lines.Bytes()
+		if !bytes.HasPrefix(line, []byte("{")) {
+			continue // said to people
+		}
+		if err := json.Unmarshal(line, into); err != nil {
+			return fmt.Errorf("%s wrote %q: %w", c.name, line, err)
+		}
+		return nil
+	}
+	c.Stop()
+	how := "exit status 0"
+	if c.err != nil {
+		how = c.err.Error()
+	}
+	return fmt.Errorf("%s ended (%s); its last words: %s", c.name, how, c.stderr.String())
+}
+
+// Drain reads and drops what the child writes until it ends, so that the child
+// never waits for its reader.
+func (c *Child) Drain() {
+	for c.lines.Scan() {
+	}
+}
+
+// Stop sends SIGTERM, waits 3 s, then kills the child. It returns when the
+// child has ended. Stopping a nil or an ended Child does nothing.
+func (c *Child) Stop() {
+	if c == nil {
+		return
+	}
+	const patience = 3 * time.Second
+	_ = c.cmd.Process.Signal(syscall.SIGTERM) // on Windows nothing of this runs
+	select {
+	case <-c.done:
+	case <-time.After(patience):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+	}
+	_ = c.out.Close()
+}
+
+// tail keeps the end of what is written to it. It is safe for concurrent use.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailSize = 2 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if extra := len(t.text) - tailSize; extra > 0 {
+		t.text = append(t.text[:0], t.text[extra:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}
+
+// Signal sends a signal to the child.
+func (c *Child) Signal(sig os.Signal) error { return c.cmd.Process.Signal(sig) }
+
+// Done is closed once the child has ended.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// Err is how the child ended: nil for exit status 0, or when it still runs.
+func (c *Child) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Last is the end of what the child wrote to its standard error.
+func (c *Child) Last() string { return c.stderr.String() }

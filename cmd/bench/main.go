@@ -1,0 +1,59 @@
+// Command bench measures devproxy next to its peers.
+//
+//	bench forward --devproxy bin/devproxy             # beside nginx, HAProxy and Caddy
+//	bench share --raw                                 # the tunnel alone, without HTTP
+//	bench share --raw --row download -n 5             # one line of the table, five times
+//	bench share --probe --lanes 8,16                  # parallel sockets: the upper bound
+//
+// Both need Linux; share needs root too.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/devproxy/devproxy/cmd/bench/forward"
+	"github.com/devproxy/devproxy/cmd/bench/share"
+)
+
+func main() {
+	if share.IsRole() {
+		exit(share.RunRole())
+		return
+	}
+	// A child is told when the thread that started it ends; this one lasts as
+	// long as the program.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "forward":
+			return forward.Run(ctx, args[1:])
+		case "share":
+			return share.Run(ctx, args[1:])
+		}
+	}
+	return errors.New("say what to measure: bench forward, or bench share; --help after it lists the flags")
+}
+
+func exit(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,152 @@
+package share
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// serveUpstream is the application that is shared: /bytes/N is N zeros.
+func serveUpstream(s spec) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/bytes/{n}", serveBytes)
+	const headTime = 10 * time.Second
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headTime}
+	stopClose := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stopClose()
+	if err := tell(message{Ready: listener.Addr().String()}); err != nil {
+		return err
+	}
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func serveBytes(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
+	if err != nil || n < 0 || n > stalledSize {
+		http.Error(w, "how many bytes?", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+	_, _ = io.CopyN(w, zeros{}, n) // the reader tells
+}
+
+// httpClient is a browser without a screen: HTTP/1.1, connections kept.
+type httpClient struct {
+	http *http.Client
+	base string
+}
+
+func newHTTPClient(s spec) (*httpClient, error) {
+	config := &tls.Config{}
+	if s.Root == "" {
+		config.InsecureSkipVerify = true // only asked for on loopback
+	} else {
+		text, err := os.ReadFile(s.Root)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(text)
+	}
+	transport := &http.Transport{
+		TLSClientConfig:     config,
+		MaxIdleConnsPerHost: 1000, // all
+		DisableCompression:  true,
+	}
+	if s.Dial != "" {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.Dial)
+		}
+	}
+	return &httpClient{&http.Client{Transport: transport}, s.URL}, nil
+}
+
+func (c *httpClient) get(ctx context.Context, size int) (int64, error) {
+	body, err := c.open(ctx, size)
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	return io.Copy(io.Discard, body)
+}
+
+func (c *httpClient) stall(ctx context.Context, size int) error {
+	body, err := c.open(ctx, size)
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadFull(body, make([]byte, 1)) // closed with ctx
+	return err
+}
+
+func (c *httpClient) open(ctx context.Context, size int) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/bytes/%d", c.base, size), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return resp.Body, nil
+}
+
+// wait asks until there is an answer: peers do not say when they are ready.
+func (c *httpClient) wait(ctx context.Context) error {
+	const patience, pause = 30 * time.Second, 100 * time.Millisecond
+	for start := time.Now(); ; time.Sleep(pause) {
+		_, err := c.get(ctx, 1)
+		if err == nil || time.Since(start) > patience {
+			return err
+		}
+	}
+}
+
+// visit measures the rows as visitors of a link.
+func visit(s spec) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := newHTTPClient(s)
+	if err != nil {
+		return err
+	}
+	if s.Patient {
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.Rows {
+		res, err := r.run(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := tell(message{Result: &res}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

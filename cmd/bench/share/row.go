@@ -1,0 +1,164 @@
+package share
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// row is one line of the table: what is asked of a tunnel.
+type row struct {
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Requests int    `json:"requests"`
+	Size     int    `json:"size"`    // of every response, in bytes
+	Workers  int    `json:"workers"` // requests at once
+	Kind     kind   `json:"kind"`
+}
+
+// kind is what goes on beside the requests.
+type kind string
+
+const (
+	alone   kind = "alone"   // nothing
+	beside  kind = "beside"  // a download, over and over
+	stalled kind = "stalled" // visitors who have stopped reading
+)
+
+const (
+	// downloadSize is that of the table's download.
+	downloadSize = 10_000_000
+	// stalledSize is more than all buffers on the way hold.
+	stalledSize = 256 << 20
+	// stalledVisitors is how many of them there are in that row.
+	stalledVisitors = 8
+	// lead is how long a download runs before the requests beside it, so that
+	// its start is over.
+	lead = 500 * time.Millisecond
+	// settle is how long the buffers of those who stopped reading take to fill.
+	settle = 2 * time.Second
+	// requestTimeout is for the slowest: 10 MB at 0.1 MB/s.
+	requestTimeout = 100 * time.Second
+)
+
+// allRows is the table of the design.
+func allRows() []row {
+	return []row{
+		{"small", "300 × 4 KB over 6", 300, 4 << 10, 6, alone},
+		{"burst", "1000 × 1 KB over 64", 1000, 1 << 10, 64, alone},
+		{"download", "one 10 MB download", 1, downloadSize, 1, alone},
+		{"beside", "4 KB while a download runs", 200, 4 << 10, 6, beside},
+		{"stalled", "3 × 10 MB beside 8 who stopped reading", 3, downloadSize, 1, stalled},
+	}
+}
+
+// client makes exchanges through a tunnel.
+type client interface {
+	// get asks for size bytes and reads them.
+	get(ctx context.Context, size int) (int64, error)
+	// stall asks for size bytes, reads the first and then no more, until ctx
+	// is done. It returns when the first has come.
+	stall(ctx context.Context, size int) error
+}
+
+// run measures one row.
+func (r row) run(ctx context.Context, c client) (result, error) {
+	if _, err := timedGet(ctx, c, r.warmSize()); err != nil {
+		return result{}, fmt.Errorf("row %s: the first request of all: %w", r.Name, err)
+	}
+	switch r.Kind {
+	case beside:
+		return r.runBeside(ctx, c)
+	case stalled:
+		return r.runStalled(ctx, c)
+	}
+	return r.load(ctx, c), nil
+}
+
+// warmSize is small, so that what is measured starts with a path that is known
+// and windows that are not.
+func (r row) warmSize() int { return min(r.Size, 4<<10) }
+
+func timedGet(ctx context.Context, c client, size int) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	n, err := c.get(ctx, size)
+	if err == nil && n != int64(size) {
+		err = fmt.Errorf("a response of %d bytes instead of %d", n, size)
+	}
+	return n, err
+}
+
+// load makes the requests.
+func (r row) load(ctx context.Context, c client) result {
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int64
+		m    = newMeter()
+	)
+	for range r.Workers {
+		wg.Go(func() {
+			for next.Add(1) <= int64(r.Requests) {
+				start := time.Now()
+				n, err := timedGet(ctx, c, r.Size)
+				m.add(time.Since(start), n, err)
+			}
+		})
+	}
+	wg.Wait()
+	return m.result(r.Name)
+}
+
+// runBeside keeps a download running beside the requests.
+func (r row) runBeside(ctx context.Context, c client) (result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		wg     sync.WaitGroup
+		bytes  atomic.Int64
+		failed error
+	)
+	start := time.Now()
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			n, err := timedGet(ctx, c, downloadSize)
+			bytes.Add(n)
+			if err != nil && ctx.Err() == nil {
+				failed = err
+				return
+			}
+		}
+	})
+	time.Sleep(lead)
+	res := r.load(ctx, c)
+	took := time.Since(start)
+	cancel()
+	wg.Wait()
+	res.BesideMBs = megabytes(bytes.Load(), took)
+	if failed != nil {
+		res.fail(fmt.Errorf("the download: %w", failed))
+	}
+	return res, nil
+}
+
+// runStalled compares a download with the same one alone: the second, as the
+// first is slowed by windows that are small still.
+func (r row) runStalled(ctx context.Context, c client) (result, error) {
+	r.load(ctx, c)
+	before := r.load(ctx, c)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for range stalledVisitors {
+		if err := c.stall(ctx, stalledSize); err != nil {
+			return result{}, fmt.Errorf("row %s: a visitor who stops reading: %w", r.Name, err)
+		}
+	}
+	time.Sleep(settle)
+	res := r.load(ctx, c)
+	if before.MBs > 0 {
+		res.Ratio = res.MBs / before.MBs
+	}
+	return res, nil
+}
