@@ -69,7 +69,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	report := &forward.Report{}
 	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Report: report}
 	if v := x.visit; v != nil {
-		out.Visitor, out.PublicHost = v.visitor.Addr.Addr(), v.visitor.Host
+		out.Visitor, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), v.visitor.Host, v.hops
 	}
 	if middleware.Background(r.Context()) {
 		// For a cache, which outlives this exchange.

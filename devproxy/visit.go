@@ -9,6 +9,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // visit is a request that came through a share.
@@ -20,6 +21,8 @@ type visit struct {
 	// host is the local authority that was meant; empty until the visitor was
 	// admitted.
 	host string
+	// hops are the instances of devproxy that the request has passed.
+	hops []string
 }
 
 // errHidden is the error of a path that a share keeps to itself.
@@ -47,7 +50,7 @@ func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
 	if handled {
 		return nil
 	}
-	x.visit.host = in.Host
+	x.visit.host, x.visit.hops = in.Host, r.Header[field.Hop]
 	x.visit.publish(x, r) // only now: what the gate writes is public already
 	if in.URL.Path == statePath {
 		return s.serveState(x, in)

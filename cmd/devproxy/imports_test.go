@@ -22,34 +22,37 @@ var allowed = map[string][]string{
 	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
 	"cmd/bench/harness": {},
 
-	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent"},
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/field"},
 
 	"devproxy/plan":       {"hcl"},
-	"devproxy/forward":    {"devproxy/plan"},
-	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/..."},
-	"devproxy/answer":     {"devproxy/plan", "devproxy/field"},
+	"devproxy/forward":    {"devproxy/plan", "tunnel/field"},
+	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/field"},
+	"devproxy/answer":     {"devproxy/plan", "tunnel/field"},
 	"devproxy/advice":     {"devproxy/plan"},
-	"devproxy/share":      {"devproxy/plan", "devproxy/access"},
+	"devproxy/share":      {"devproxy/plan", "devproxy/access", "tunnel/field"},
 	"devproxy/scaffold":   {"hcl"},
 
-	"devproxy/middleware/cache":    {"devproxy/field"},
-	"devproxy/middleware/compress": {"devproxy/field"},
+	"devproxy/middleware/cache":    {"tunnel/field"},
+	"devproxy/middleware/compress": {"tunnel/field"},
 
 	// What several of them need, and neither of them owns.
 	"devproxy/access": {},
-	"devproxy/field":  {},
 
 	"devproxy/control": {"localca"},
 	"devproxy/listen":  {},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
-	"devproxy/page":    {},
+	"devproxy/page":    {"tunnel/field"},
 
 	"devproxy/share/provider": {"tunnel/agent"},
 
+	// The policy for header fields. It is below tunnel because the relay follows
+	// it too, and a leaf because everybody does.
+	"tunnel/field": {},
+
 	"tunnel":       {},
 	"tunnel/agent": {"tunnel"},
-	"tunnel/relay": {"tunnel"},
+	"tunnel/relay": {"tunnel", "tunnel/field"},
 	"tunnel/wan":   {},
 
 	"hcl":           {},

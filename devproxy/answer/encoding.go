@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/devproxy/devproxy/devproxy/field"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // coding is a content coding that a file may lie precompressed in.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // Exchange is what Forward must know beside the request itself.
@@ -18,9 +19,13 @@ type Exchange struct {
 	Target string
 	// Scheme is the visitor's: "https" or "http".
 	Scheme string
-	// Visitor is who asks; the zero value takes the request's RemoteAddr, and
-	// with PublicHost set it is not known.
+	// Visitor is who asks; the zero value takes the request's RemoteAddr. With
+	// PublicHost set the upstream is told field.Shown(Visitor).
 	Visitor netip.Addr
+	// Hops are the instances of devproxy that a visitor's request has passed, as
+	// it came: a share takes the field out of the request. With PublicHost
+	// empty the request's own field counts.
+	Hops []string
 	// PublicHost is the authority that a visitor of a share asked for. The
 	// request's Host is the local name then. Empty means that they are the same.
 	PublicHost string
@@ -33,6 +38,14 @@ type Exchange struct {
 	// Report is filled while the exchange goes on and complete when Forward
 	// returns; nil means nobody reads it.
 	Report *Report
+}
+
+// hops are the instances of devproxy that r has passed.
+func (x *Exchange) hops(r *http.Request) []string {
+	if x.PublicHost != "" {
+		return x.Hops
+	}
+	return r.Header[field.Hop]
 }
 
 // Report is what happened in an exchange.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // Forward carries r to the upstream and its answer to w. It returns nil when
@@ -17,7 +18,7 @@ import (
 // package's comment lists the errors.
 func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) error {
 	route := x.Match.Route
-	if u.opts.Instance != "" && slices.Contains(r.Header[hopField], u.opts.Instance) {
+	if u.opts.Instance != "" && slices.Contains(x.hops(r), u.opts.Instance) {
 		return &LoopError{u.text}
 	}
 	target, err := targetURL(r, x.Target)
@@ -35,7 +36,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 	f := &forwarding{
 		Exchange: x, upstream: u, w: w, r: r, route: route, target: target, arrived: time.Now(),
 		control: http.NewResponseController(w),
-		upgrade: upgradeOf(r),
+		upgrade: field.Upgrade(r),
 		mark:    u.streams.mark(route.ID),
 	}
 	f.prepare()
@@ -85,11 +86,15 @@ func (f *forwarding) prepare() {
 	}
 	f.trailer = http.Header{}
 	for name := range f.r.Trailer {
-		f.trailer[name] = nil
+		if field.Trailer(name) {
+			f.trailer[name] = nil
+		}
 	}
 	f.body = newRequestBody(f.r.Body, f.interruptBody, func() {
 		for name, values := range f.r.Trailer {
-			f.trailer[name] = values
+			if field.Trailer(name) {
+				f.trailer[name] = values
+			}
 		}
 	})
 	// Otherwise net/http reads the rest of the body before it sends a head.

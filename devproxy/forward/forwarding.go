@@ -6,17 +6,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-)
 
-// isForwarding lists the fields by which proxies speak of the visitor. Whoever
-// asks devproxy is no proxy of ours, so that what it says here is not believed.
-func isForwarding(name string) bool {
-	switch name {
-	case "Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip":
-		return true
-	}
-	return strings.HasPrefix(name, "X-Forwarded")
-}
+	"github.com/devproxy/devproxy/tunnel/field"
+)
 
 // setForwarding says who asked, in the old way and in that of RFC 7239.
 //
@@ -24,10 +16,15 @@ func isForwarding(name string) bool {
 // what dev servers check or compare: Rails blocks a host that it does not know,
 // Next refuses a server action whose Origin is another. In a share Host and
 // Origin are local, and so is this; absolute URLs made of it become public on
-// the way out.
+// the way out. A visitor of a share never looks local: see field.Shown.
 func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	visitor := x.Visitor
-	if !visitor.IsValid() && x.PublicHost == "" {
+	switch {
+	case x.PublicHost != "":
+		visitor = field.Shown(visitor)
+		// Apps that know nginx's habits alone would take the connection's peer.
+		out["X-Real-Ip"] = []string{visitor.String()}
+	case !visitor.IsValid():
 		visitor = remoteAddr(in)
 	}
 	node := "unknown" // RFC 7239 section 6.2

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -77,6 +78,41 @@ func TestRequestHeader(t *testing.T) {
 				t.Errorf("the visitor's own header was changed: %s", diff)
 			}
 		})
+	}
+}
+
+// TestRequestHeaderFollowsTheFieldPolicy sends every controlled field, in its
+// own spelling and in one that CGI reads as the same.
+func TestRequestHeaderFollowsTheFieldPolicy(t *testing.T) {
+	for kind, local := range map[field.Kind]bool{
+		field.Connection: false, field.Address: false, field.Target: false, field.Environment: false, field.Own: false,
+		field.Edge: true, field.Internal: true, field.Identity: true,
+	} {
+		for _, name := range field.Names(kind) {
+			name = http.CanonicalHeaderKey(strings.Replace(name, "*", "anything", 1))
+			for _, public := range []string{"", "shop-x.t.example.com"} {
+				in := request(name, "forged")
+				if strings.Contains(name, "-") {
+					in.Header[strings.ReplaceAll(name, "-", "_")] = []string{"forged"}
+				}
+				x := Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "https", PublicHost: public, Visitor: netip.MustParseAddr("203.0.113.7")}
+				got, _ := RequestHeader(in, x, &plan.Member{})
+				forged := 0
+				for _, values := range got {
+					if slices.Contains(values, "forged") {
+						forged++
+					}
+				}
+				if passes := local && public == ""; passes != (got.Get(name) == "forged") || forged > 0 != passes || forged > 1 {
+					t.Errorf("%s, share %q: %v", name, public, got)
+				}
+			}
+		}
+	}
+	route := &plan.Route{RequestHeaders: []plan.Header{{Name: "X-Original-Url", Value: "/x"}, {Name: "Remote-User", Value: "me"}, {Name: "Proxy", Value: "on"}}}
+	got, _ := RequestHeader(request("Remote-User", "forged", "My_header", "1"), Exchange{Match: plan.Match{Route: route}, PublicHost: "x.example.com"}, &plan.Member{})
+	if got.Get("X-Original-Url") != "/x" || got.Get("Remote-User") != "me" || got.Get("Proxy") != "on" || got["My_header"] == nil {
+		t.Errorf("a Proxyfile may set any field: %v", got)
 	}
 }
 

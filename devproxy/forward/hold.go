@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // waitingPageAfter is how long a navigation is held before the waiting page
@@ -87,7 +89,7 @@ func (f *forwarding) giveUp(navigation bool, refused []Attempt) error {
 // isNavigation reports whether a person waits to see a page: by what browsers
 // say of the request, else by what it accepts.
 func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || upgradeOf(r) != "" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || field.Upgrade(r) != "" {
 		return false
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // respond passes an answer on. From its head on, the only way to say that
@@ -55,7 +57,9 @@ func (f *forwarding) writeHead(res *http.Response) {
 func trailerNames(trailer http.Header) []string {
 	names := make([]string, 0, len(trailer))
 	for name := range trailer {
-		names = append(names, name)
+		if field.Trailer(name) {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -135,6 +139,9 @@ func (f *forwarding) writeTrailer(res *http.Response) error {
 	}
 	header := f.w.Header()
 	for name, values := range res.Trailer {
+		if !field.Trailer(name) {
+			continue
+		}
 		if slices.Contains(header["Trailer"], name) {
 			header[name] = values
 		} else {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // maxResends bounds how often one request is sent again after the connection
@@ -238,7 +239,12 @@ func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 func (f *forwarding) sentHeader(m *member) (header http.Header, host string) {
 	header, host = RequestHeader(f.r, f.Exchange, &m.Member)
 	if id := f.upstream.opts.Instance; id != "" {
-		header[hopField] = append(slices.Clip(f.r.Header[hopField]), id)
+		// A visitor's values go no further: the app would take them for ours.
+		if f.PublicHost == "" {
+			header[field.Hop] = append(slices.Clip(f.hops(f.r)), id)
+		} else {
+			header[field.Hop] = []string{id}
+		}
 	}
 	if _, ok := header["User-Agent"]; !ok {
 		header["User-Agent"] = []string{""} // keeps net/http from adding its own

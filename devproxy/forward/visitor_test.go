@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -35,13 +36,62 @@ func TestForwardedTellsThePublicHost(t *testing.T) {
 	}
 }
 
-// TestAVisitorWhoIsNotToldIsUnknown has a relay say nothing: the address of
-// the connection is the relay's, not the visitor's.
-func TestAVisitorWhoIsNotToldIsUnknown(t *testing.T) {
-	x := Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "https", PublicHost: "shop-x.t.example.com"}
-	got, _ := RequestHeader(request(), x, &plan.Member{})
-	if got["X-Forwarded-For"] != nil || got.Get("Forwarded") != "for=unknown;host=shop-x.t.example.com;proto=https" {
-		t.Errorf("got %q and %q", got["X-Forwarded-For"], got.Get("Forwarded"))
+// TestAVisitorNeverLooksLocal has a relay say nothing, or that the visitor is
+// at an address of this machine. The address of the connection is the agent's
+// own; an app that is told nothing falls back to it, and opens its consoles.
+func TestAVisitorNeverLooksLocal(t *testing.T) {
+	for _, visitor := range []netip.Addr{
+		{}, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1"), netip.MustParseAddr("::ffff:127.0.0.1"), netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("0.0.0.0"),
+	} {
+		x := Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "https", PublicHost: "shop-x.t.example.com", Visitor: visitor}
+		got, _ := RequestHeader(request(), x, &plan.Member{})
+		for name, want := range map[string]string{
+			"X-Forwarded-For": "192.0.2.1", "X-Real-Ip": "192.0.2.1", "Forwarded": "for=192.0.2.1;host=shop-x.t.example.com;proto=https",
+		} {
+			if got.Get(name) != want {
+				t.Errorf("%v: %s is %q, want %q", visitor, name, got.Get(name), want)
+			}
+		}
+	}
+	x := Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "https", Visitor: netip.MustParseAddr("127.0.0.1")}
+	if got, _ := RequestHeader(request(), x, &plan.Member{}); got.Get("X-Forwarded-For") != "127.0.0.1" || got["X-Real-Ip"] != nil {
+		t.Errorf("a local client became %v", got)
+	}
+}
+
+// TestHopsOfVisitors: a loop is recognized by what the share took out of the
+// request, and the app does not see it.
+func TestHopsOfVisitors(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	p := newProxy(t, "h1", Options{}, startUpstream(t, "http", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header })))
+	for _, test := range []struct {
+		public       string
+		hops, header []string
+		want         []string // nil for a loop
+	}{
+		{"shop-x.t.example.com", []string{"another"}, []string{"forged"}, []string{"this-instance"}},
+		{"shop-x.t.example.com", nil, []string{"this-instance"}, []string{"this-instance"}},
+		{"shop-x.t.example.com", []string{"another", "this-instance"}, nil, nil},
+		{"", []string{"this-instance"}, []string{"another"}, []string{"another", "this-instance"}},
+		{"", nil, []string{"this-instance"}, nil},
+	} {
+		p.visit = func(x *Exchange) { x.PublicHost, x.Hops = test.public, test.hops }
+		r, _ := http.NewRequest(http.MethodGet, p.URL, nil)
+		r.Header["Devproxy-Hop"] = test.header
+		res, err := p.client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if test.want == nil {
+			if res.StatusCode != http.StatusLoopDetected {
+				t.Errorf("%+v: %s", test, res.Status)
+			}
+			continue
+		}
+		if got := (<-seen)["Devproxy-Hop"]; !slices.Equal(got, test.want) {
+			t.Errorf("%+v: the upstream saw %q", test, got)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 const (
@@ -147,10 +148,7 @@ func isToken(text string) bool {
 // addVary adds names that are not there yet.
 func addVary(h http.Header, names ...string) {
 	for _, name := range names {
-		there := slices.ContainsFunc(h["Vary"], func(line string) bool {
-			return slices.ContainsFunc(strings.Split(line, ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
-		})
-		if !there {
+		if !field.Has(h["Vary"], name) {
 			h["Vary"] = append(slices.Clip(h["Vary"]), name)
 		}
 	}

@@ -2,7 +2,10 @@ package share
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // inward is r as the project sees it. What handlers keep of r stays as it is.
@@ -10,13 +13,11 @@ func (s *Share) inward(q *query) *http.Request {
 	in := q.r.WithContext(q.r.Context())
 	in.Header = q.r.Header.Clone()
 	in.Host = q.local.String()
-	in.RemoteAddr = ""
-	if q.visitor.Addr.IsValid() {
-		in.RemoteAddr = q.visitor.Addr.String()
-	}
+	in.RemoteAddr = netip.AddrPortFrom(field.Shown(q.visitor.Addr.Addr()), q.visitor.Addr.Port()).String()
 	s.inwardTarget(in, q)
 	for name := range in.Header {
-		if speaksOfVisitor(name) {
+		// Connection and its like are the forwarder's to read and to drop.
+		if !field.Allowed(name, field.Visitor) && !field.IsHopByHop(name) {
 			delete(in.Header, name)
 		}
 	}
@@ -70,18 +71,4 @@ func (s *Share) dropKeys(h http.Header, keyed bool) {
 		}
 		return
 	}
-}
-
-// speaksOfVisitor lists the fields by which proxies tell who asks and for what.
-// Visitors are no proxies of ours. Some frameworks take the path itself from
-// the last two, which would lead past the guard. CGI and its heirs do not tell
-// "_" from "-".
-func speaksOfVisitor(name string) bool {
-	name = strings.ReplaceAll(lower(name), "_", "-")
-	switch name {
-	case "forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip",
-		"fastly-client-ip", "x-host", "x-original-host", "x-original-url", "x-rewrite-url":
-		return true
-	}
-	return strings.HasPrefix(name, "x-forwarded")
 }

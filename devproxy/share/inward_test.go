@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 func TestInwardFields(t *testing.T) {
@@ -70,7 +72,7 @@ func TestInwardRequest(t *testing.T) {
 	}
 	r = ask("GET", single, "https://"+single+"/a?x=1")
 	in, _ = admitFrom(s, r, Visitor{Scheme: "https", Host: single})
-	if in == nil || in.RequestURI != "/a?x=1" || in.URL.String() != "/a?x=1" || in.RemoteAddr != "" {
+	if in == nil || in.RequestURI != "/a?x=1" || in.URL.String() != "/a?x=1" || in.RemoteAddr != "192.0.2.1:0" {
 		t.Errorf("%+v", in)
 	}
 	r = ask("OPTIONS", single, "*")
@@ -169,5 +171,48 @@ func TestVisitorsCannotSpeakForOthers(t *testing.T) {
 	}
 	if !slices.Equal(r.Header["Forwarded"], []string{"1.2.3.4"}) {
 		t.Error("the visitor's request was changed")
+	}
+}
+
+// TestVisitorsFollowTheFieldPolicy sends every controlled field, in its own
+// spelling and in one that CGI reads as the same.
+func TestVisitorsFollowTheFieldPolicy(t *testing.T) {
+	s := mustNew(t, oneHost())
+	for _, kind := range []field.Kind{field.Address, field.Target, field.Environment, field.Own, field.Edge, field.Internal, field.Identity} {
+		for _, name := range field.Names(kind) {
+			name = strings.Replace(name, "*", "anything", 1)
+			r := ask("GET", single, "/", name, "forged")
+			r.Header[strings.ReplaceAll(http.CanonicalHeaderKey(name), "-", "_")] = []string{"forged"}
+			if in, _ := admit(s, r); in == nil || len(in.Header) != 0 {
+				t.Errorf("%s: %+v", name, in)
+			}
+		}
+	}
+	for _, name := range []string{"Transfer_encoding", "Content_length", "Sec_fetch_site", "Keep_alive"} {
+		r := ask("GET", single, "/")
+		r.Header[name] = []string{"forged"}
+		if in, _ := admit(s, r); in == nil || len(in.Header) != 0 {
+			t.Errorf("%s: %+v", name, in)
+		}
+	}
+	for _, name := range []string{"Rsc", "Next-Action", "X-Nextjs-Data", "X-Middleware-Prefetch", "X-Http-Method-Override", "My_header", "Content-Type", "Upgrade", "Connection"} {
+		if in, _ := admit(s, ask("GET", single, "/", name, "own")); in == nil || in.Header.Get(name) != "own" && in.Header[name] == nil {
+			t.Errorf("%s does not pass: %+v", name, in)
+		}
+	}
+}
+
+// TestTheProjectNeverSeesALocalVisitor: dev servers open consoles for those.
+func TestTheProjectNeverSeesALocalVisitor(t *testing.T) {
+	s := mustNew(t, oneHost())
+	for addr, want := range map[string]string{
+		"127.0.0.1:4711": "192.0.2.1:4711", "[::1]:4711": "192.0.2.1:4711", "[::ffff:127.0.0.9]:1": "192.0.2.1:1", "[fe80::1%eth0]:1": "192.0.2.1:1", "169.254.1.1:1": "192.0.2.1:1",
+		"[::ffff:203.0.113.7]:1": "203.0.113.7:1", "10.255.255.254:1": "10.255.255.254:1",
+	} {
+		v := visitorOf(single)
+		v.Addr = netip.MustParseAddrPort(addr)
+		if in, _ := admitFrom(s, ask("GET", single, "/"), v); in == nil || in.RemoteAddr != want {
+			t.Errorf("%s: %+v, want %s", addr, in, want)
+		}
 	}
 }

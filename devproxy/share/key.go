@@ -2,8 +2,9 @@ package share
 
 import (
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // askKey answers a visitor who may not see path without the gate's key and has
@@ -94,15 +95,5 @@ func (s *Share) ownOrigin(r *http.Request, absent bool) bool {
 
 // upgrades reports whether r asks to leave HTTP (RFC 9110 section 7.8).
 func upgrades(r *http.Request) bool {
-	if r.Header.Get("Upgrade") == "" {
-		return false
-	}
-	for _, line := range r.Header["Connection"] {
-		for option := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(option), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
+	return r.Header.Get("Upgrade") != "" && field.Has(r.Header["Connection"], "upgrade")
 }

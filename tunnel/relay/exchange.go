@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 const (
@@ -50,7 +52,7 @@ func (v *visit) forward() error {
 func (v *visit) repeatable() bool {
 	switch v.r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return v.r.ContentLength == 0 && upgradeOf(v.r) == ""
+		return v.r.ContentLength == 0 && field.Upgrade(v.r) == ""
 	}
 	return false
 }
@@ -73,7 +75,7 @@ func (v *visit) exchange() error {
 
 	x := &exchange{visit: v, opened: st}
 	if v.r.ContentLength == 0 {
-		x.upgrade = upgradeOf(v.r) // nobody sends a body in front of another protocol
+		x.upgrade = field.Upgrade(v.r) // nobody sends a body in front of another protocol
 	}
 	if err := x.send(); err != nil {
 		return x.broken(err)
@@ -138,7 +140,7 @@ func (x *exchange) hint(res *http.Response) {
 	h := x.w.Header()
 	kept := h.Clone()
 	for name, values := range res.Header {
-		if !isHopByHop(name) {
+		if !field.IsHopByHop(name) {
 			h[name] = values
 		}
 	}

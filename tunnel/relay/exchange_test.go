@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // echo tells what the agent saw of a request.
@@ -432,7 +433,39 @@ func TestRequestFields(t *testing.T) {
 		"Upgrade": {"websocket"}, "X-Forwarded-For": {"1"}, "X-Mine": {"1", "2"}, "Cookie": {"a=1"},
 	}}
 	want := http.Header{"Te": {"trailers"}, "X-Mine": {"1", "2"}, "Cookie": {"a=1"}}
-	if got := requestFields(r); !reflect.DeepEqual(got, want) || upgradeOf(r) != "" {
-		t.Errorf("fields %v, upgrade %q; want %v", got, upgradeOf(r), want)
+	if got := requestFields(r); !reflect.DeepEqual(got, want) || field.Upgrade(r) != "" {
+		t.Errorf("fields %v, upgrade %q; want %v", got, field.Upgrade(r), want)
+	}
+}
+
+// TestRequestFieldsFollowTheFieldPolicy sends every controlled field, in its
+// own spelling and in one that CGI reads as the same. The agent is told of hops,
+// to recognize a loop.
+func TestRequestFieldsFollowTheFieldPolicy(t *testing.T) {
+	for _, kind := range []field.Kind{field.Connection, field.Address, field.Target, field.Environment, field.Own, field.Edge, field.Internal, field.Identity} {
+		for _, name := range field.Names(kind) {
+			name = http.CanonicalHeaderKey(strings.Replace(name, "*", "anything", 1))
+			r := &http.Request{ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{name: {"forged"}, "My_header": {"own"}}}
+			if strings.Contains(name, "-") {
+				r.Header[strings.ReplaceAll(name, "-", "_")] = []string{"forged"}
+			}
+			if got := requestFields(r); !reflect.DeepEqual(got, http.Header{"My_header": {"own"}}) {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+	}
+	r := &http.Request{Header: http.Header{field.Hop: {"a", "b"}, "Content_length": {"5"}, "Devproxy_hop": {"c"}}}
+	if got := requestFields(r); !reflect.DeepEqual(got, http.Header{field.Hop: {"a", "b"}}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestTrailersFollowTheFieldPolicy(t *testing.T) {
+	trailer := http.Header{}
+	for _, name := range []string{"X-Sum", "Grpc-Status", "X-Forwarded-For", "X_forwarded_for", "Forwarded", "Set-Cookie", "Authorization", "Content-Length", "Remote-User"} {
+		trailer[name] = []string{"1"}
+	}
+	if got := sentTrailers(trailer); !slices.Equal(got, []string{"Grpc-Status", "X-Sum"}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // send writes the head of the request, and starts its body on the way.
@@ -67,7 +69,7 @@ func (x *exchange) chunked() bool {
 }
 
 // expects is whether the visitor waits for a 100 (Continue) before its body.
-func (x *exchange) expects() bool { return hasToken(x.r.Header["Expect"], "100-continue") }
+func (x *exchange) expects() bool { return field.Has(x.r.Header["Expect"], "100-continue") }
 
 // continueUpload lets the body begin; it may be called again.
 func (x *exchange) continueUpload() {

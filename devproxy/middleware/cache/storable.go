@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // storable reports whether a shared cache may keep an answer (section 3), and
@@ -63,12 +65,8 @@ func length(h http.Header) int64 {
 // varyNames are the canonical names that Vary lists, "*" among them.
 func varyNames(h http.Header) []string {
 	var names []string
-	for _, line := range h["Vary"] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				names = append(names, http.CanonicalHeaderKey(name))
-			}
-		}
+	for name := range field.Elements(h["Vary"]) {
+		names = append(names, http.CanonicalHeaderKey(name))
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -115,27 +113,12 @@ func listItem(s string) int {
 	return len(s)
 }
 
-// isHopByHop lists what belongs to one connection, or to one proxy (section
-// 3.1).
-func isHopByHop(name string) bool {
-	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return true
-	}
-	return false
-}
-
 // keptHeader is what is kept of h.
 func keptHeader(h http.Header) http.Header {
 	kept := h.Clone()
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			kept.Del(strings.TrimSpace(name))
-		}
-	}
+	field.DropNamed(kept, h["Connection"])
 	for name := range kept {
-		if isHopByHop(name) {
+		if field.IsHopByHop(name) {
 			delete(kept, name)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/devproxy/devproxy/devproxy/field"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // encoder is what the three libraries have in common.

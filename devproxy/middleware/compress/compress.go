@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/devproxy/devproxy/devproxy/field"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // errShort is of an answer that ends before the length that it had declared.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/devproxy/devproxy/devproxy/field"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // smallest is the least that is worth it, in bytes: below, the head is longer

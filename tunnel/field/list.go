@@ -1,9 +1,38 @@
 package field
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 )
+
+// Elements are the elements of a list field (RFC 9110 section 5.6.1), without
+// the blanks around them. Empty elements are skipped, and quotes are not read:
+// it is for lists of tokens.
+func Elements(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for element := range strings.SplitSeq(line, ",") {
+				if element = strings.TrimSpace(element); element != "" && !yield(element) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Accepts reports whether the lines of an Accept field (RFC 9110 section
+// 12.5.1) name mediaType itself, with a weight above zero. A range such as
+// "*/*" does not count.
+func Accepts(lines []string, mediaType string) bool {
+	for element := range Elements(lines) {
+		named, parameters, _ := strings.Cut(element, ";")
+		if strings.EqualFold(strings.TrimSpace(named), mediaType) && weight(parameters) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // Quality is how gladly a visitor whose Accept-Encoding is accept takes a
 // coding, 0 to 1 (RFC 9110 section 12.5.3). What is not named is not taken, but
@@ -44,15 +73,13 @@ func weight(parameters string) float64 {
 	return 1
 }
 
-// Has reports whether one of a field's lines holds token in any case, alone or
-// with parameters, in a list separated by commas.
+// Has reports whether a list field has the element token in any case, alone or
+// with parameters.
 func Has(lines []string, token string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(item, ";")
-			if strings.EqualFold(strings.TrimSpace(name), token) {
-				return true
-			}
+	for element := range Elements(lines) {
+		name, _, _ := strings.Cut(element, ";")
+		if strings.EqualFold(strings.TrimSpace(name), token) {
+			return true
 		}
 	}
 	return false

@@ -1,2 +1,0 @@
-// Package field reads what several packages ask of header fields.
-package field

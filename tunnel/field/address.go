@@ -1,0 +1,91 @@
+package field
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Unknown is the address that an app is told for a visitor of a share who must
+// not look local, or whose address nobody told: 192.0.2.1, of the block for
+// documentation (RFC 5737), which is nobody's.
+//
+// It is an address, because apps do not treat its absence as unknown. Rails'
+// remote_ip, Rack's Request#ip and Express' req.ip fall back to the peer of the
+// connection when X-Forwarded-For is absent, and Rails also when it says
+// "unknown" (RFC 7239 section 6.2) or any other text that is not an address.
+// The peer is devproxy, so the answer would be 127.0.0.1, for which Rails'
+// web-console opens. None of the lists of proxies to skip contains it: Rails'
+// TRUSTED_PROXIES, Rack's trusted proxies, web-console's permissions, Express'
+// loopback, linklocal and uniquelocal, Symfony's and Laravel's
+// PRIVATE_SUBNETS, Tomcat's internalProxies.
+//
+// It cannot help an app that looks at the connection alone, such as Django's
+// INTERNAL_IPS or Werkzeug's debugger without ProxyFix: that peer is 127.0.0.1
+// for every request. So a share also hides the consoles themselves.
+var Unknown = netip.MustParseAddr("192.0.2.1")
+
+// Shown is the address that an app is told for a visitor at addr: addr itself,
+// without a zone and as IPv4 where it is mapped, or Unknown for the zero Addr,
+// for loopback, link-local, unspecified, multicast and reserved addresses,
+// and for an address of this machine. A private address of another machine stays:
+// it is what a relay in the same network sees. Shown(Shown(a)) is Shown(a).
+func Shown(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() || reserved(addr) || own(addr) {
+		return Unknown
+	}
+	return addr
+}
+
+var (
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8")   // RFC 791 section 3.2
+	future      = netip.MustParsePrefix("240.0.0.0/4") // RFC 1112 section 4, broadcast included
+	global6     = netip.MustParsePrefix("2000::/3")    // RFC 4291 section 2.4
+)
+
+// reserved reports whether addr cannot be another machine's. Of IPv6 only
+// global unicast and unique local addresses can; "::127.0.0.1", which Ruby's
+// IPAddr reads as 127.0.0.1, cannot.
+func reserved(addr netip.Addr) bool {
+	if addr.Is6() {
+		return !global6.Contains(addr) && !addr.IsPrivate()
+	}
+	return addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || thisNetwork.Contains(addr) || future.Contains(addr)
+}
+
+// ownFor is how long a list of this machine's addresses is used.
+const ownFor = 10 * time.Second
+
+// ownAddrs are this machine's addresses, as of a time.
+type ownAddrs struct {
+	at    time.Time
+	addrs map[netip.Addr]bool
+}
+
+var (
+	lastOwn        atomic.Pointer[ownAddrs]
+	interfaceAddrs = net.InterfaceAddrs // changed by tests
+)
+
+// own reports whether addr is this machine's. When the list cannot be read the
+// last one counts.
+func own(addr netip.Addr) bool {
+	last, now := lastOwn.Load(), time.Now()
+	if last == nil || now.Sub(last.at) > ownFor {
+		next := &ownAddrs{at: now, addrs: map[netip.Addr]bool{}}
+		list, err := interfaceAddrs()
+		if err != nil && last != nil {
+			next.addrs = last.addrs
+		}
+		for _, a := range list {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+				next.addrs[prefix.Addr().Unmap().WithZone("")] = true
+			}
+		}
+		lastOwn.Store(next)
+		last = next
+	}
+	return last.addrs[addr]
+}

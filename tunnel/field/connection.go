@@ -1,0 +1,53 @@
+package field
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Hop is the field that carries the devproxy instances a request has passed,
+// by which an instance recognizes its own requests.
+const Hop = "Devproxy-Hop"
+
+// IsHopByHop reports whether the canonical name is a field that belongs to one
+// connection (RFC 9110 section 7.6.1, RFC 9112 section 9.3 and appendix C.2.2)
+// or to one proxy (RFC 9110 section 11.7), or one that the writer of a message
+// writes itself.
+func IsHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
+		return true
+	}
+	return false
+}
+
+// DropNamed removes the fields from h that the lines of a Connection field
+// name.
+func DropNamed(h http.Header, connection []string) {
+	for name := range Elements(connection) {
+		h.Del(name)
+	}
+}
+
+// KeepTE gives out the only value of TE that has a meaning end to end,
+// "trailers", when in has it: gRPC asks for it.
+func KeepTE(out, in http.Header) {
+	if Has(in["Te"], "trailers") {
+		out["Te"] = []string{"trailers"}
+	}
+}
+
+// Upgrade is the protocol that r asks to change to (RFC 9110 section 7.8);
+// empty when r does not ask, or may not. Cleartext HTTP/2 is never one: it has
+// no place inside TLS, and is obsolete (RFC 9113 section 3.1).
+func Upgrade(r *http.Request) string {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || !Has(r.Header["Connection"], "upgrade") {
+		return ""
+	}
+	protocol := r.Header.Get("Upgrade")
+	if strings.EqualFold(protocol, "h2c") {
+		return ""
+	}
+	return protocol
+}

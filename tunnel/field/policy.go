@@ -1,0 +1,156 @@
+package field
+
+// Client is the kind of client that sent a request.
+type Client uint8
+
+const (
+	// Local is a client of the local listener: the developer's browser and
+	// tools, or a device that `access` lets in.
+	Local Client = iota
+	// Visitor is a client of a share.
+	Visitor
+)
+
+// Kind says what a controlled field would make an app believe.
+type Kind uint8
+
+const (
+	// None is a field that the policy leaves alone.
+	None Kind = iota
+	// Message fields frame or describe the message, or are the browser's word.
+	// They pass in their own spelling and are dropped in any other.
+	Message
+	// Connection fields belong to one connection; see IsHopByHop.
+	Connection
+	// Address fields tell the client's address. devproxy writes its own.
+	Address
+	// Target fields tell apps another scheme, host or path than the one that
+	// devproxy matched, guarded and authorized, or how to deliver a file.
+	Target
+	// Environment fields become environment variables that programs obey:
+	// Proxy becomes HTTP_PROXY (httpoxy, CVE-2016-5385).
+	Environment
+	// Own fields are devproxy's.
+	Own
+	// Edge fields tell what a CDN or a hosting platform knows of a request.
+	Edge
+	// Internal fields are what a framework sends to itself.
+	Internal
+	// Identity fields tell who has signed in, or with which certificate.
+	Identity
+)
+
+// everyones reports whether fields of kind k are dropped for local clients too.
+// The others cannot harm a local client's own machine, and developers do send
+// them by hand to try what their app makes of them.
+func (k Kind) everyones() bool {
+	switch k {
+	case Connection, Address, Target, Environment, Own:
+		return true
+	}
+	return false
+}
+
+// Allowed reports whether a request field may pass from c to an app. Fields of
+// the connection may not.
+func Allowed(name string, c Client) bool {
+	if common(name) {
+		return true
+	}
+	var room [maxName]byte
+	folded, odd := fold(room[:0], name)
+	kind := kindOf(folded)
+	switch {
+	case kind == None:
+		return true
+	case odd:
+		return false
+	case kind == Message:
+		return true
+	}
+	return c == Local && !kind.everyones()
+}
+
+// common reports whether name is one of the fields that browsers send with
+// nearly every request. It only saves time.
+func common(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Length", "Content-Type", "Cookie", "Dnt",
+		"If-Modified-Since", "If-None-Match", "Origin", "Pragma", "Priority", "Referer",
+		"Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
+		"Upgrade-Insecure-Requests", "User-Agent", "X-Requested-With":
+		return true
+	}
+	return false
+}
+
+// KindOf is the kind of the field called name, in any case and with any
+// punctuation.
+func KindOf(name string) Kind {
+	var room [maxName]byte
+	folded, _ := fold(room[:0], name)
+	return kindOf(folded)
+}
+
+// Trailer reports whether a field may pass in the trailer section of a request
+// or of a response. No field may that the policy controls or that the
+// recipient needs before the body: those for framing, routing, authentication,
+// request modifiers, response control and the content's format (RFC 9110
+// section 6.5.1), and cookies. Some recipients merge trailers into the header.
+func Trailer(name string) bool {
+	var room [maxName]byte
+	folded, _ := fold(room[:0], name)
+	return kindOf(folded) == None && !early[string(folded)] && !hasPrefix(folded, "if-")
+}
+
+// maxName is longer than every name of the tables. Longer names are folded on
+// the heap.
+const maxName = 64
+
+// fold appends the folded form of name to b. odd is true for a name that has
+// other punctuation than "-", which some servers read as another name.
+func fold(b []byte, name string) (folded []byte, odd bool) {
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-':
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		default:
+			c, odd = '-', true
+		}
+		b = append(b, c)
+	}
+	return b, odd
+}
+
+// kindOf looks a folded name up: exact names, then prefixes, then suffixes.
+func kindOf(folded []byte) Kind {
+	if kind, ok := exact[string(folded)]; ok {
+		return kind
+	}
+	if len(folded) == 0 {
+		return None
+	}
+	if c := folded[0]; 'a' <= c && c <= 'z' {
+		for _, r := range prefixes[c-'a'] {
+			if hasPrefix(folded, r.text) {
+				return r.kind
+			}
+		}
+	}
+	switch folded[len(folded)-1] {
+	case 'p', 'r': // the last letters of all suffixes
+		for _, suffix := range addressSuffixes {
+			if n := len(folded) - len(suffix); n >= 0 && string(folded[n:]) == suffix {
+				// Visitors only: the name is not known, and may be the app's own.
+				return Edge
+			}
+		}
+	}
+	return None
+}
+
+func hasPrefix(folded []byte, prefix string) bool {
+	return len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix
+}
