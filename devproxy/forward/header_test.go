@@ -201,3 +201,45 @@ func TestARequestThatComesBackIsALoop(t *testing.T) {
 		t.Errorf("got %s after %d requests to the upstream", res.Status, dialled)
 	}
 }
+
+// TestTrailersFollowTheFieldPolicy sends forbidden trailers both ways.
+func TestTrailersFollowTheFieldPolicy(t *testing.T) {
+	names := []string{"X-Forwarded-For", "X_forwarded_for", "Forwarded", "Remote-User", "Proxy", "Cache-Control"}
+	answers := []string{"Set-Cookie", "Www-Authenticate", "Location"}
+	trailers := func(all ...string) (text string) {
+		for _, name := range all {
+			text += name + ": forged\r\n"
+		}
+		return "0\r\nX-Sum: 1\r\n" + text + "\r\n"
+	}
+	seen := make(chan string, 1)
+	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
+		head, err := readHead(r)
+		if err != nil {
+			return
+		}
+		rest, err := readHead(r) // chunks and trailers, up to the empty line
+		if err != nil {
+			t.Error(err)
+		}
+		seen <- head + rest
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Set-Cookie, X-Forwarded-For\r\n\r\n2\r\nok\r\n"+trailers(append(answers, names...)...))
+	}))
+	c := p.dial(t)
+	defer c.Close()
+	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Forwarded-For, Remote-User\r\n\r\n2\r\nhi\r\n"+trailers(names...))
+	sent := <-seen
+	if !strings.Contains(sent, "X-Sum: 1") || strings.Contains(sent, "forged") || strings.Contains(sent, "Remote-User") {
+		t.Errorf("the upstream got %q", sent)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "ok" {
+		t.Errorf("%q, %v", body, err)
+	}
+	if len(res.Trailer) != 1 || res.Trailer.Get("X-Sum") != "1" || len(res.Header["Set-Cookie"]) > 0 {
+		t.Errorf("the client got %v and %v", res.Header, res.Trailer)
+	}
+}
