@@ -114,7 +114,8 @@ func pickStores(ca *localca.CA, opts trustOptions) ([]trust.Store, error) {
 		return nil, err
 	}
 	machine, root := trust.Here(), trust.Root{}
-	machine.SystemCommand = systemArgv
+	machine.SystemCommand = func(verb string) []string { return rootArgv(verb, "system") }
+	machine.JavaCommand = func(verb, home string) []string { return rootArgv(verb, "java", "JAVA_HOME="+home) }
 	if ca != nil {
 		machine.Handshake = func(context.Context) (string, func(), error) { return listenWithLeaf(ca) }
 		root = trust.Root{Cert: ca.Root(), File: ca.RootFile()}
@@ -140,18 +141,21 @@ func checkStores(wanted []string) error {
 	return nil
 }
 
-// systemArgv does a verb to the system's store as root: this very program, with
-// this user's CA.
-func systemArgv(verb string) []string {
+// rootArgv does a verb to a store as root: this very program, with this user's
+// CA and the variables of env, which sudo would drop.
+func rootArgv(verb, store string, env ...string) []string {
 	program, err := os.Executable()
 	if err != nil {
 		program = "devproxy"
 	}
 	argv := []string{"sudo"}
 	if home, err := localca.Home(os.Getenv); err == nil { // else there would be no CA
-		argv = append(argv, "env", localca.HomeVariable+"="+home)
+		env = append([]string{localca.HomeVariable + "=" + home}, env...)
 	}
-	return append(argv, program, verb, "--store", "system")
+	if len(env) > 0 {
+		argv = append(append(argv, "env"), env...)
+	}
+	return append(argv, program, verb, "--store", store)
 }
 
 // trustRun is one run over the stores.

@@ -229,9 +229,13 @@ func TestRootCommandFails(t *testing.T) {
 func TestSystemCommand(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "it's mine")
 	t.Setenv("DEVPROXY_HOME", state)
-	argv := systemArgv("untrust")
+	argv := rootArgv("untrust", "system")
 	want := []string{"sudo", "env", "DEVPROXY_HOME=" + state, argv[3], "untrust", "--store", "system"}
 	if diff := cmp.Diff(want, argv); diff != "" || !filepath.IsAbs(argv[3]) {
 		t.Errorf("%q (-want +got):\n%s", argv, diff)
+	}
+	want = []string{"sudo", "env", "DEVPROXY_HOME=" + state, "JAVA_HOME=/opt/jdk", argv[3], "trust", "--store", "java"}
+	if diff := cmp.Diff(want, rootArgv("trust", "java", "JAVA_HOME=/opt/jdk")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -129,9 +129,16 @@ func (s *nss) add(ctx context.Context, certutil, db string) (changed bool, err e
 	if err != nil {
 		return false, err
 	}
-	output, err := s.run(ctx, certutil, "-A", db, "-t", "C,,", "-n", s.root.nick(), "-i", s.root.File)
+	var output []byte
+	err = s.root.withCopy(func(path string) (err error) {
+		output, err = s.run(ctx, certutil, "-A", db, "-t", "C,,", "-n", s.root.nick(), "-i", path)
+		return err
+	})
 	if err == nil {
 		return true, s.verify(ctx, certutil, db)
+	}
+	if output == nil {
+		return false, err // certutil did not run
 	}
 	if was == "" {
 		// certutil stores the certificate first and its trust second: where the

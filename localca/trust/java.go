@@ -32,12 +32,25 @@ func (s *java) place() (keytool, cacerts string, missing *Result) {
 	if err != nil {
 		return "", "", &Result{Store: s.Name(), State: Skipped, Detail: "there is no bin/keytool in " + home}
 	}
+	if s.machine.Root {
+		if err := guardedProgram(keytool); err != nil {
+			refusal := s.unguarded(keytool, err)
+			return "", "", &refusal
+		}
+	}
 	for _, path := range []string{"lib/security/cacerts", "jre/lib/security/cacerts"} { // JDK 9 and later, JDK 8
 		if cacerts = filepath.Join(home, filepath.FromSlash(path)); exists(cacerts) {
 			return keytool, cacerts, nil
 		}
 	}
 	return "", "", &Result{Store: s.Name(), State: Skipped, Detail: "there is no lib/security/cacerts in " + home}
+}
+
+// unguarded is the result for a keytool that root must not run: an environment
+// variable names it, and somebody else than root could have written it.
+func (s *java) unguarded(keytool string, why error) Result {
+	return Result{Store: s.Name(), State: Failed, Detail: "root must not run " + keytool + ", because " + why.Error(),
+		Fix: "set JAVA_HOME to a JDK that only root can write to"}
 }
 
 func (s *java) Check(ctx context.Context) Result {
@@ -69,9 +82,14 @@ func (s *java) Install(ctx context.Context) Result {
 		return known
 	}
 	keytool, cacerts, _ := s.place()
-	argv := []string{keytool, "-importcert", "-noprompt", "-trustcacerts", "-keystore", cacerts, "-storepass", javaPassword, "-alias", s.alias(), "-file", s.root.File}
-	if failure := s.change(ctx, cacerts, argv); failure != nil {
-		return *failure
+	if refusal := s.refuse("trust", keytool, cacerts); refusal != nil {
+		return *refusal
+	}
+	err := s.root.withCopy(func(path string) error {
+		return s.run(ctx, keytool, "-importcert", "-noprompt", "-trustcacerts", "-keystore", cacerts, "-storepass", javaPassword, "-alias", s.alias(), "-file", path)
+	})
+	if err != nil {
+		return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
 	}
 	result := s.Check(ctx)
 	result.Changed = true
@@ -87,10 +105,14 @@ func (s *java) Uninstall(ctx context.Context) Result {
 	if err != nil {
 		return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
 	}
+	if len(aliases) > 0 {
+		if refusal := s.refuse("untrust", keytool, cacerts); refusal != nil {
+			return *refusal
+		}
+	}
 	for _, alias := range aliases {
-		argv := []string{keytool, "-delete", "-keystore", cacerts, "-storepass", javaPassword, "-alias", alias}
-		if failure := s.change(ctx, cacerts, argv); failure != nil {
-			return *failure
+		if err := s.run(ctx, keytool, "-delete", "-keystore", cacerts, "-storepass", javaPassword, "-alias", alias); err != nil {
+			return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
 		}
 	}
 	return Result{Store: s.Name(), State: Untrusted, Changed: len(aliases) > 0, Places: []string{cacerts}}
@@ -113,19 +135,29 @@ func (s *java) aliases(ctx context.Context, keytool, cacerts string) ([]string, 
 	return aliases, nil
 }
 
-// change runs a keytool that writes, where this user may. Nil is success.
-func (s *java) change(ctx context.Context, cacerts string, argv []string) *Result {
+// refuse is the result where this process cannot write to the store; nil where
+// it can. The command that it shows runs devproxy, not keytool: as root too,
+// what was checked is what is installed.
+func (s *java) refuse(verb, keytool, cacerts string) *Result {
 	f, err := os.OpenFile(cacerts, os.O_WRONLY, 0)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && !s.machine.Root:
-		refusal := needsRoot(s.Name(), cacerts+" belongs to the system", append([]string{"sudo"}, argv...))
+		refusal := needsRoot(s.Name(), cacerts+" belongs to the system", s.machine.JavaCommand(verb, s.machine.Getenv("JAVA_HOME")))
+		if why := guardedProgram(keytool); why != nil {
+			refusal = s.unguarded(keytool, why)
+		}
 		return &refusal
 	case err != nil:
 		return &Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
 	}
 	_ = f.Close() // nothing was written
+	return nil
+}
+
+// run runs keytool; the error is what it says.
+func (s *java) run(ctx context.Context, argv ...string) error {
 	if output, err := s.machine.Run(ctx, argv...); err != nil {
-		return &Result{Store: s.Name(), State: Failed, Detail: "keytool: " + firstLine(output), Places: []string{cacerts}}
+		return fmt.Errorf("keytool: %s", firstLine(output))
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ func newFixture(t *testing.T) *fixture {
 	f.machine.Home = t.TempDir()
 	f.machine.Getenv = func(name string) string { return f.env[name] }
 	f.machine.SystemCommand = func(verb string) []string { return []string{"sudo", "devproxy", verb, "--store", "system"} }
+	f.machine.JavaCommand = func(verb, home string) []string {
+		return []string{"sudo", "env", "JAVA_HOME=" + home, "devproxy", verb, "--store", "java"}
+	}
 	return f
 }
 

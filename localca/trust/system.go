@@ -45,7 +45,7 @@ func (s *system) Install(ctx context.Context) Result {
 	if refusal := s.refuse("trust"); refusal != nil {
 		return *refusal
 	}
-	err := truststore.InstallFile(s.root.File, truststore.WithPrefix(prefix))
+	err := s.root.withCopy(func(path string) error { return truststore.InstallFile(path, truststore.WithPrefix(prefix)) })
 	if err != nil {
 		return Result{Store: s.Name(), State: Failed, Detail: describe(err)}
 	}
@@ -87,7 +87,7 @@ func (s *system) withdraw(ctx context.Context) error {
 	if s.root.Cert == nil {
 		return update(ctx, s.machine)
 	}
-	return truststore.UninstallFile(s.root.File, truststore.WithPrefix(prefix))
+	return s.root.withCopy(func(path string) error { return truststore.UninstallFile(path, truststore.WithPrefix(prefix)) })
 }
 
 // refuse is the result where this process cannot write to the store.

@@ -85,9 +85,11 @@ type Machine struct {
 	// SystemCommand is the command that does a verb, trust or untrust, to the
 	// system's store as root, for a person to run.
 	SystemCommand func(verb string) []string
+	// JavaCommand is the same for the store of the JDK in the folder home.
+	JavaCommand func(verb, home string) []string
 }
 
-// Here is this machine, without Handshake and SystemCommand.
+// Here is this machine, without Handshake, SystemCommand and JavaCommand.
 func Here() Machine {
 	home, _ := os.UserHomeDir() // empty: stores below it are not there
 	return Machine{
@@ -129,7 +131,8 @@ func run(ctx context.Context, argv ...string) ([]byte, error) {
 // out the older ones of devproxy's that it can tell.
 type Root struct {
 	Cert *x509.Certificate
-	// File is its path, PEM.
+	// File is its path, PEM, for texts. What a store gets is Cert: the file may
+	// have changed since.
 	File string
 }
 

@@ -3,6 +3,7 @@ package trust
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"strings"
 )
 
@@ -51,12 +52,18 @@ func (s *windows) Install(ctx context.Context) Result {
 		return known
 	}
 	certutil, _ := s.certutil()
-	path, err := s.machine.Run(ctx, "wslpath", "-w", s.root.File)
+	err := s.root.withCopy(func(file string) error {
+		path, err := s.machine.Run(ctx, "wslpath", "-w", file)
+		if err != nil {
+			return fmt.Errorf("wslpath: %s", firstLine(path))
+		}
+		if output, err := s.machine.Run(ctx, certutil, "-user", "-addstore", "Root", strings.TrimSpace(string(path))); err != nil {
+			return fmt.Errorf("certutil.exe: %s", firstLine(output))
+		}
+		return nil
+	})
 	if err != nil {
-		return Result{Store: s.Name(), State: Failed, Detail: "wslpath: " + firstLine(path)}
-	}
-	if output, err := s.machine.Run(ctx, certutil, "-user", "-addstore", "Root", strings.TrimSpace(string(path))); err != nil {
-		return Result{Store: s.Name(), State: Failed, Detail: "certutil.exe: " + firstLine(output)}
+		return Result{Store: s.Name(), State: Failed, Detail: err.Error()}
 	}
 	result := s.Check(ctx)
 	result.Changed = true

@@ -28,7 +28,7 @@ case "$2" in
 -delstore) rm "$store" ;;
 esac
 `)
-	f.write(filepath.Join(bin, "wslpath"), "#!/bin/sh\nprintf 'wslpath %s\\n' \"$*\" >> "+log+"\nprintf '%s\\n' 'C:\\root.pem'\n")
+	f.write(filepath.Join(bin, "wslpath"), "#!/bin/sh\nprintf 'wslpath %s\\n' \"$1\" >> "+log+"\ncp \"$2\" "+f.home("copy")+"\nprintf '%s\\n' 'C:\\root.pem'\n")
 	for _, name := range []string{"certutil.exe", "wslpath"} {
 		if err := os.Chmod(filepath.Join(bin, name), 0o755); err != nil {
 			f.t.Fatal(err)
@@ -44,7 +44,15 @@ func TestWindowsFromWSL(t *testing.T) {
 	log := f.fakeWindows()
 	store := f.store("windows")
 	want(t, store.Check(t.Context()), Untrusted)
+	checked, err := os.ReadFile(f.ca.RootFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.swapped()
 	want(t, store.Install(t.Context()), Trusted)
+	if got, err := os.ReadFile(f.home("copy")); err != nil || string(got) != string(checked) {
+		t.Errorf("certutil.exe got %q (%v)", got, err)
+	}
 	want(t, store.Install(t.Context()), Trusted)
 	want(t, store.Uninstall(t.Context()), Untrusted)
 	want(t, store.Uninstall(t.Context()), Untrusted)
@@ -55,8 +63,8 @@ func TestWindowsFromWSL(t *testing.T) {
 	}
 	find := "certutil.exe -user -store Root " + serial
 	wanted := []string{
-		find,                                                                                         // check
-		find, "wslpath -w " + f.ca.RootFile(), `certutil.exe -user -addstore Root C:\root.pem`, find, // install, checked
+		find,                                                                      // check
+		find, "wslpath -w", `certutil.exe -user -addstore Root C:\root.pem`, find, // install, checked
 		find, // install again
 		find, "certutil.exe -user -delstore Root " + serial,
 		find, // uninstall again
