@@ -132,7 +132,7 @@ func printEnv(s *streams, shell string, pairs []pair) error {
 	forms := map[string]func(pair) string{
 		"sh":         func(p pair) string { return "export " + p.name + "=" + quoteSh(p.value) },
 		"fish":       func(p pair) string { return "set -gx " + p.name + " " + quoteFish(p.value) },
-		"powershell": func(p pair) string { return "$env:" + p.name + " = '" + strings.ReplaceAll(p.value, "'", "''") + "'" },
+		"powershell": func(p pair) string { return "$env:" + p.name + " = " + quotePowerShell(p.value) },
 	}
 	form, ok := forms[shell]
 	if !ok {
@@ -151,6 +151,13 @@ func quoteSh(text string) string { return "'" + strings.ReplaceAll(text, "'", `'
 // between single quotes.
 func quoteFish(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(text) + "'"
+}
+
+// quotePowerShell is text as one string of PowerShell, which takes the
+// typographic single quotes U+2018 to U+201B for the plain one. Each is
+// doubled: of two in a row the second one counts.
+func quotePowerShell(text string) string {
+	return "'" + strings.NewReplacer("'", "''", "\u2018", "\u2018\u2018", "\u2019", "\u2019\u2019", "\u201a", "\u201a\u201a", "\u201b", "\u201b\u201b").Replace(text) + "'"
 }
 
 // runEnv runs a program with the variables and ends with its exit code.

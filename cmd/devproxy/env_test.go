@@ -233,3 +233,19 @@ func TestIsBundle(t *testing.T) {
 		}
 	}
 }
+
+// TestQuotePowerShell has the characters that PowerShell takes for the end of a
+// string in single quotes.
+func TestQuotePowerShell(t *testing.T) {
+	for text, want := range map[string]string{
+		"it's $HOME `x` \"y\"":           "'it''s $HOME `x` \"y\"'",
+		"a\u2018; calc; \u2019b":         "'a\u2018\u2018; calc; \u2019\u2019b'",
+		"\u201a\u201b'":                  "'\u201a\u201a\u201b\u201b'''",
+		"\u2017\u201c\u201d\u201e\u00b4": "'\u2017\u201c\u201d\u201e\u00b4'",
+		"":                               "''",
+	} {
+		if got := quotePowerShell(text); got != want {
+			t.Errorf("%q is quoted as %q, want %q", text, got, want)
+		}
+	}
+}
