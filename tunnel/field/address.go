@@ -81,7 +81,7 @@ func own(addr netip.Addr) bool {
 		}
 		for _, a := range list {
 			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-				next.addrs[prefix.Addr().Unmap().WithZone("")] = true
+				next.addrs[prefix.Addr()] = true
 			}
 		}
 		lastOwn.Store(next)

@@ -48,6 +48,7 @@ func TestUpgrade(t *testing.T) {
 		{1, 1, "keep-alive", "websocket", ""},
 		{1, 0, "upgrade", "websocket", ""},
 		{2, 0, "upgrade", "websocket", ""},
+		{2, 1, "upgrade", "websocket", ""},
 		{1, 1, "upgrade, http2-settings", "H2c", ""},
 	} {
 		r := &http.Request{ProtoMajor: test.major, ProtoMinor: test.minor, Header: http.Header{"Connection": {test.connection}, "Upgrade": {test.upgrade}}}

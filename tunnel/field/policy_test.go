@@ -188,6 +188,25 @@ func TestCommonFieldsAreOrdinary(t *testing.T) {
 	}
 }
 
+func TestFold(t *testing.T) {
+	for name, want := range map[string]string{"AZaz09-": "azaz09-", "": ""} {
+		if got, odd := fold(nil, name); string(got) != want || odd {
+			t.Errorf("%q is folded to %q, odd %v", name, got, odd)
+		}
+	}
+	for name, want := range map[string]string{"A_b": "a-b", "[`{@/:": "------", "x\xff": "x-", " ": "-"} {
+		if got, odd := fold(nil, name); string(got) != want || !odd {
+			t.Errorf("%q is folded to %q, odd %v", name, got, odd)
+		}
+	}
+	if KindOf("-client-ip") != Edge || KindOf("client-ip-") != None {
+		t.Error("a suffix is read differently at the edges")
+	}
+	if names := Names(Environment); !slices.Equal(names, []string{"proxy"}) || !slices.IsSorted(Names(Identity)) {
+		t.Errorf("%q", names)
+	}
+}
+
 func TestLongNames(t *testing.T) {
 	long := strings.Repeat("a", maxName)
 	for name, want := range map[string]bool{
