@@ -10,6 +10,9 @@ import (
 	"testing"
 )
 
+// stranger is the id of a user and a group that are not root's.
+const stranger = 65534
+
 // rootTest skips a test that makes files of root's.
 func rootTest(t *testing.T) {
 	t.Helper()
@@ -47,21 +50,21 @@ func TestGuarded(t *testing.T) {
 		fails  string // what the error names, relative to dir; empty for no error
 	}{
 		"root's":                         {},
-		"another's program":              {change: func(_, p string) error { return chown(nobody, 0)(p) }, fails: "bin/program"},
-		"another's program, allowed":     {change: func(_, p string) error { return chown(nobody, 0)(p) }, others: []uint32{nobody}},
-		"a third user's program":         {change: func(_, p string) error { return chown(nobody-1, 0)(p) }, others: []uint32{nobody}, fails: "bin/program"},
-		"another's folder":               {change: func(d, _ string) error { return chown(nobody, 0)(d + "/bin") }, fails: "bin"},
+		"another's program":              {change: func(_, p string) error { return chown(stranger, 0)(p) }, fails: "bin/program"},
+		"another's program, allowed":     {change: func(_, p string) error { return chown(stranger, 0)(p) }, others: []uint32{stranger}},
+		"a third user's program":         {change: func(_, p string) error { return chown(stranger-1, 0)(p) }, others: []uint32{stranger}, fails: "bin/program"},
+		"another's folder":               {change: func(d, _ string) error { return chown(stranger, 0)(d + "/bin") }, fails: "bin"},
 		"a program for all":              {change: func(_, p string) error { return chmod(0o757)(p) }, fails: "bin/program"},
 		"a folder for all":               {change: func(d, _ string) error { return chmod(0o777)(d + "/bin") }, fails: "bin"},
 		"a folder for all, sticky":       {change: func(d, _ string) error { return chmod(0o777 | os.ModeSticky)(d + "/bin") }},
 		"a sticky program":               {change: func(_, p string) error { return chmod(0o757 | os.ModeSticky)(p) }, fails: "bin/program"},
 		"a folder for root's group":      {change: func(d, _ string) error { return chmod(0o775)(d + "/bin") }},
-		"a folder for another group":     {change: func(d, _ string) error { return firstError(chown(0, nobody)(d+"/bin"), chmod(0o775)(d+"/bin")) }, fails: "bin"},
-		"another group that only reads":  {change: func(d, _ string) error { return chown(0, nobody)(d + "/bin") }},
+		"a folder for another group":     {change: func(d, _ string) error { return firstError(chown(0, stranger)(d+"/bin"), chmod(0o775)(d+"/bin")) }, fails: "bin"},
+		"another group that only reads":  {change: func(d, _ string) error { return chown(0, stranger)(d + "/bin") }},
 		"a link":                         {change: func(d, _ string) error { return os.Symlink("bin/program", d+"/link") }, path: "link"},
 		"an absolute link":               {change: func(d, p string) error { return os.Symlink(p, d+"/link") }, path: "link"},
 		"a link up":                      {change: func(d, _ string) error { return os.Symlink("bin/../bin/./program", d+"/link") }, path: "link"},
-		"another's link":                 {change: func(d, p string) error { return firstError(os.Symlink(p, d+"/link"), chown(nobody, 0)(d+"/link")) }, path: "link", fails: "link"},
+		"another's link":                 {change: func(d, p string) error { return firstError(os.Symlink(p, d+"/link"), chown(stranger, 0)(d+"/link")) }, path: "link", fails: "link"},
 		"a link through another's":       {change: func(d, p string) error { return detour(d, p) }, path: "link", fails: "away"},
 		"a link to a program for all":    {change: func(d, p string) error { return firstError(os.Symlink(p, d+"/link"), chmod(0o757)(p)) }, path: "link", fails: "bin/program"},
 		"a folder that is a link to one": {change: func(d, _ string) error { return os.Symlink("bin", d+"/folder") }, path: "folder/program"},
@@ -105,7 +108,7 @@ func firstError(errs ...error) error {
 // detour makes dir/link lead to program by a link in a folder of another's.
 func detour(dir, program string) error {
 	away := dir + "/away"
-	return firstError(os.Mkdir(away, 0o755), os.Symlink(program, away+"/link"), os.Symlink("away/link", dir+"/link"), os.Chown(away, nobody, 0))
+	return firstError(os.Mkdir(away, 0o755), os.Symlink(program, away+"/link"), os.Symlink("away/link", dir+"/link"), os.Chown(away, stranger, 0))
 }
 
 func TestGuardedProgram(t *testing.T) {
@@ -116,11 +119,12 @@ func TestGuardedProgram(t *testing.T) {
 	}{
 		"all root's":               {},
 		"a library for all":        {func(dir string) error { return os.Chmod(dir+"/lib/libjli.so", 0o666) }, "lib/libjli.so"},
-		"settings of another's":    {func(dir string) error { return os.Chown(dir+"/conf/security", nobody, 0) }, "conf/security"},
+		"settings of another's":    {func(dir string) error { return os.Chown(dir+"/conf/security", stranger, 0) }, "conf/security"},
 		"a link to another's":      {func(dir string) error { return os.Symlink(dir+"/mine", dir+"/lib/ext") }, "mine"},
 		"a link to nowhere":        {func(dir string) error { return os.Symlink(dir+"/nowhere", dir+"/lib/ext") }, ""},
 		"a store for all":          {func(dir string) error { return os.Chmod(dir+"/lib/cacerts", 0o666) }, ""},
 		"something else of others": {func(dir string) error { return os.Chmod(dir+"/man", 0o777) }, ""},
+		"the way to it":            {func(dir string) error { return os.Chmod(dir+"/link", 0o777) }, "link"},
 		"the program":              {func(dir string) error { return os.Chmod(dir+"/bin/program", 0o777) }, "bin/program"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,10 +139,13 @@ func TestGuardedProgram(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := os.Chown(filepath.Join(dir, "mine"), nobody, 0); err != nil {
+			if err := os.Chown(filepath.Join(dir, "mine"), stranger, 0); err != nil {
 				t.Fatal(err)
 			}
-			link := filepath.Join(t.TempDir(), "program") // the folders are those of what it leads to
+			link := filepath.Join(dir, "link", "program") // the folders are those of what it leads to
+			if err := os.Mkdir(filepath.Dir(link), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			if err := os.Symlink(program, link); err != nil {
 				t.Fatal(err)
 			}

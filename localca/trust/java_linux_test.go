@@ -32,6 +32,7 @@ func TestJavaOfTheSystem(t *testing.T) {
 	if got.Fix != "sudo env JAVA_HOME="+home+" devproxy trust --store java" || got.AsRoot[0] != "sudo" || !strings.Contains(got.Detail, cacerts) {
 		t.Errorf("%+v", got)
 	}
+	want(t, f.store("java").Uninstall(t.Context()), Untrusted) // nothing to do needs no root
 	if after, err := os.ReadFile(cacerts); err != nil || string(after) != string(before) {
 		t.Errorf("the store changed (%v)", err)
 	}
