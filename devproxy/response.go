@@ -1,6 +1,7 @@
 package devproxy
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -18,6 +19,9 @@ type responseWriter struct {
 	advise func(header http.Header, status int)
 	// outward makes a head public, after all else; nil leaves it as it is.
 	outward func(header http.Header, status int)
+	// trailers takes out of the header what must not come after the body; nil
+	// leaves it as it is.
+	trailers func(header http.Header)
 }
 
 // Unwrap is what http.ResponseController looks for.
@@ -36,9 +40,26 @@ func (w *responseWriter) WriteHeader(status int) {
 		}
 	}
 	if w.outward != nil {
+		if status < 200 && status != http.StatusSwitchingProtocols {
+			// What is taken out of this head may belong to the final one.
+			defer restore(w.Header(), maps.Clone(w.Header()))
+		}
 		w.outward(w.Header(), status)
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// restore makes header what it was.
+func restore(header, was http.Header) {
+	clear(header)
+	maps.Copy(header, was)
+}
+
+// end is called when nothing more is written.
+func (w *responseWriter) end() {
+	if w.trailers != nil {
+		w.trailers(w.Header())
+	}
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {

@@ -93,6 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.err = s.serve(x, r); x.err != nil {
 		s.fail(x, r)
 	}
+	x.w.end()
 	if x.reported().Member == "" {
 		linger(w, r)
 	}

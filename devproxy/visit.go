@@ -18,9 +18,9 @@ type visit struct {
 	visitor share.Visitor
 	over    context.Context // done when the share is
 	streams context.Context // done when its streams may not go on
-	// host is the local authority that was meant; empty until the visitor was
-	// admitted.
-	host string
+	// host is the local authority that was meant, and target path and query
+	// without the link's secret; empty until the visitor was admitted.
+	host, target string
 	// hops are the instances of devproxy that the request has passed.
 	hops []string
 }
@@ -50,7 +50,7 @@ func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
 	if handled {
 		return nil
 	}
-	x.visit.host, x.visit.hops = in.Host, r.Header[field.Hop]
+	x.visit.host, x.visit.target, x.visit.hops = in.Host, in.RequestURI, r.Header[field.Hop]
 	x.visit.publish(x, r) // only now: what the gate writes is public already
 	if in.URL.Path == statePath {
 		return s.serveState(x, in)
@@ -64,6 +64,7 @@ func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
 // publish has every head that is written from now on made public.
 func (v *visit) publish(x *exchange, r *http.Request) {
 	x.w.outward = func(header http.Header, status int) { v.share.Outward(header, status, v.visitor, r) }
+	x.w.trailers = v.share.Trailers
 }
 
 // guard refuses what the share hides also when the route leads there by
@@ -75,15 +76,15 @@ func (v *visit) guard(target string) error {
 	return nil
 }
 
-// record tells of the visit. The link's secret, which the query of the first
-// request carries, is not kept.
+// record tells of the visit. The link's secret, which a query may carry, is not
+// kept.
 func (v *visit) record(record *inspect.Exchange, r *http.Request) {
 	record.Share = listen.FromContext(r.Context()).Share
 	if addr := v.visitor.Addr.Addr(); addr.IsValid() {
 		record.Visitor = addr.Unmap().String()
 	}
 	if v.host != "" {
-		record.Host = v.host
+		record.Host, record.Target = v.host, v.target
 		return
 	}
 	record.Target, _, _ = strings.Cut(record.Target, "?")

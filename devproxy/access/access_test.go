@@ -7,27 +7,6 @@ import (
 	"time"
 )
 
-// What an address may guess is not used up while everybody has to wait.
-func TestWaitingForOthersCostsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := NewAttempts()
-		wrong := func() bool { return false }
-		for i := range GlobalAttempts {
-			a.Try(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), wrong)
-		}
-		mine := netip.MustParseAddr("203.0.113.7")
-		for range 10 * AddressAttempts {
-			if _, wait := a.Try(mine, wrong); wait != GlobalPause {
-				t.Fatalf("wait %s", wait)
-			}
-		}
-		time.Sleep(GlobalPause)
-		if right, wait := a.Try(mine, func() bool { return true }); !right || wait != 0 {
-			t.Errorf("%v, wait %s", right, wait)
-		}
-	})
-}
-
 func TestNetworks(t *testing.T) {
 	for addr, want := range map[string]string{
 		"203.0.113.7": "203.0.113.7/32", "::ffff:203.0.113.7": "203.0.113.7/32",

@@ -8,60 +8,137 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How often a password may be guessed wrongly. People mistype a few times in a
-// row; behind one address there may be an office of them. What everybody
-// together may guess bounds those who have many addresses: about 5000 guesses
-// in eight hours.
+// How often a password may be guessed wrongly. Each pair is a token bucket: so
+// many at once, and one more for each pause.
+//
+// Whatever number of networks an attacker has, all of them together make at
+// most GlobalAttempts + FirstAttempts = 1054 wrong guesses at once and then 720
+// in an hour (600 + 120): 6814 in eight hours. An attacker with N networks, N
+// below FirstAttempts, makes 600 in an hour and N on top. Each device and each
+// network that has shown the right password before may add 240 in an hour.
 const (
+	// AddressAttempts and AddressPause are for one network (see Network), and
+	// for one device. People mistype a few times in a row, and an office may
+	// share one address.
 	AddressAttempts = 5
 	AddressPause    = 15 * time.Second
-	GlobalAttempts  = 30
-	GlobalPause     = 6 * time.Second
-	// maxAddresses bounds the memory: the address that was longest quiet is
-	// forgotten. Whoever has more addresses than that still has GlobalAttempts.
+	// GlobalAttempts and GlobalPause are for all networks together.
+	GlobalAttempts = 30
+	GlobalPause    = 6 * time.Second
+	// FirstAttempts and FirstPause are for the first guesses of all networks
+	// together. They are counted apart, so that attackers who have used up what
+	// everybody shares do not keep out a visitor who has not guessed yet.
+	FirstAttempts = 1024
+	FirstPause    = 30 * time.Second
+	// FirstAgain is how long a network must wait for another first guess.
+	FirstAgain = 24 * time.Hour
+	// maxAddresses bounds each table: the key that was longest quiet is
+	// forgotten. The common buckets hold for attackers with more networks.
 	maxAddresses = 1024
 )
 
 // Attempts counts wrong guesses at a password. It outlives what it guards, so
-// that no change of the Proxyfile gives anybody more of them. Create it with
-// NewAttempts.
+// that no change of the Proxyfile gives anybody more of them. It is safe for
+// concurrent use. Create it with NewAttempts.
 type Attempts struct {
 	mu     sync.Mutex
 	global *rate.Limiter
-	own    *Table[netip.Prefix]
+	first  *rate.Limiter // of all networks' first guesses
+	own    *ByNetwork
+	firsts *ByNetwork // has a token for each network that has not guessed yet
+	// proven are the networks and devices are the device cookies that have shown
+	// the right password. Strangers cannot use up their buckets.
+	proven  *ByNetwork
+	devices *Table[string]
 }
 
-// NewAttempts has counted none.
+// NewAttempts returns Attempts that has counted no guesses.
 func NewAttempts() *Attempts {
+	own := Limit{AddressPause, AddressAttempts}
 	return &Attempts{
-		global: Limit{GlobalPause, GlobalAttempts}.limiter(),
-		own:    NewTable[netip.Prefix](Limit{AddressPause, AddressAttempts}, maxAddresses),
+		global:  Limit{GlobalPause, GlobalAttempts}.limiter(),
+		first:   Limit{FirstPause, FirstAttempts}.limiter(),
+		own:     NewTable[netip.Prefix](own, maxAddresses),
+		firsts:  NewTable[netip.Prefix](Limit{FirstAgain, 1}, maxAddresses),
+		proven:  NewTable[netip.Prefix](own, maxAddresses),
+		devices: NewTable[string](own, maxAddresses),
 	}
 }
 
-// Try compares if addr may guess now: right says how that went. Otherwise wait,
-// above zero, is how long it must pause. Only wrong guesses count. Those whose
-// address is not known share one. One comparison runs at a time, so that who
-// guesses takes no more than one processor.
+// Try calls compare if addr may guess now; right is its result. Otherwise wait,
+// above zero, is how long addr must pause. Only wrong guesses count. All
+// addresses that are not known share one bucket. One comparison runs at a time,
+// so that guessing takes at most one processor.
 func (a *Attempts) Try(addr netip.Addr, compare func() bool) (right bool, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
-	own := a.own.of(Network(addr)).ReserveN(now, 1)
-	if wait = own.DelayFrom(now); wait > 0 {
-		own.CancelAt(now)
-		return false, wait
+	network := Network(addr)
+	var taken tokens
+	if own := a.proven.existing(network); own != nil {
+		wait = taken.take(own)
+	} else {
+		wait = a.stranger(&taken, network)
 	}
-	all := a.global.ReserveN(now, 1)
-	if wait = all.DelayFrom(now); wait > 0 {
-		all.CancelAt(now)
-		own.CancelAt(now)
-		return false, wait
+	if right, wait = taken.spend(wait, compare); right && network.IsValid() {
+		a.proven.of(network)
 	}
-	if compare() {
-		all.CancelAt(now)
-		own.CancelAt(now)
-		return true, 0
+	return right, wait
+}
+
+// TryDevice is Try for a browser that has shown the right password before, as
+// it proves by a signed cookie with the name device. It has a bucket of its own.
+func (a *Attempts) TryDevice(device string, compare func() bool) (right bool, wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var taken tokens
+	return taken.spend(taken.take(a.devices.of(device)), compare)
+}
+
+// stranger takes what a guess costs a network that has not shown the password.
+func (a *Attempts) stranger(taken *tokens, network netip.Prefix) (wait time.Duration) {
+	if wait = taken.take(a.own.of(network)); wait > 0 {
+		return wait
 	}
-	return false, 0
+	if taken.take(a.firsts.of(network), a.first) == 0 {
+		return 0
+	}
+	return taken.take(a.global)
+}
+
+// tokens are taken for one guess, and put back unless it is wrong.
+type tokens struct {
+	now  time.Time
+	list []*rate.Reservation
+}
+
+// take takes a token of each limiter, or none and returns how long to wait.
+func (t *tokens) take(limiters ...*rate.Limiter) (wait time.Duration) {
+	if t.now.IsZero() {
+		t.now = time.Now()
+	}
+	before := len(t.list)
+	for _, limiter := range limiters {
+		reservation := limiter.ReserveN(t.now, 1)
+		t.list = append(t.list, reservation)
+		if wait = reservation.DelayFrom(t.now); wait > 0 {
+			t.putBack(before)
+			return wait
+		}
+	}
+	return 0
+}
+
+func (t *tokens) putBack(from int) {
+	for _, reservation := range t.list[from:] {
+		reservation.CancelAt(t.now)
+	}
+	t.list = t.list[:from]
+}
+
+// spend makes the guess, unless there is something to wait for.
+func (t *tokens) spend(wait time.Duration, compare func() bool) (right bool, _ time.Duration) {
+	if right = wait == 0 && compare(); right || wait > 0 {
+		t.putBack(0)
+	}
+	return right, wait
 }

@@ -59,6 +59,17 @@ func take(limiter *rate.Limiter, now time.Time) time.Duration {
 	return wait
 }
 
+// existing is key's limiter, nil when none is remembered.
+func (t *Table[K]) existing(key K) *rate.Limiter {
+	t.mu.Lock()
+	_, there := t.byKey[key]
+	t.mu.Unlock()
+	if !there {
+		return nil
+	}
+	return t.of(key)
+}
+
 func (t *Table[K]) of(key K) *rate.Limiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()

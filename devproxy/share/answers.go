@@ -19,7 +19,8 @@ type reply struct {
 	note   string // small print; may name a command in backticks
 	form   *form
 	header http.Header
-	cookie *http.Cookie // nil sets none
+	// cookies are set by the reply.
+	cookies []*http.Cookie
 }
 
 // form asks for the password.
@@ -73,8 +74,10 @@ func wrongPassword(to string) *reply {
 }
 
 func tooMany(wait time.Duration) *reply {
-	seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
-	answer := plainReply(http.StatusTooManyRequests, "Too many tries.", "Try again in "+seconds+" s.")
-	answer.header.Set("Retry-After", seconds)
+	answer := plainReply(http.StatusTooManyRequests, "Too many tries.", "Try again in "+seconds(wait)+" s.")
+	answer.header.Set("Retry-After", seconds(wait))
 	return answer
 }
+
+// seconds is d in whole seconds, rounded up.
+func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }

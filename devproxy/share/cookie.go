@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,10 +21,10 @@ const (
 	// cookieLife is how long a visitor is not asked again in a share that never
 	// ends: a review takes days, not months.
 	cookieLife = 7 * 24 * time.Hour
-	// maxCandidates bounds how many cookies of the gate's name are looked at in
-	// a request: neighbours in the relay's domain can add some of their own.
-	maxCandidates = 16
 )
+
+// signatureLength is that of sign's result.
+var signatureLength = base64.RawURLEncoding.EncodedLen(sha256.Size)
 
 // cookie is what the gate gives to those who had its key. It says until when it
 // lets in, and is signed together with where and for which key.
@@ -62,40 +63,52 @@ func (c *cookie) make(now time.Time) *http.Cookie {
 	}
 }
 
-func (c *cookie) sign(end string) string {
-	mac := hmac.New(sha256.New, c.key)
-	mac.Write([]byte(c.scope + "\x00" + end))
+func (c *cookie) sign(end string) string { return sign(c.key, c.scope+"\x00"+end) }
+
+func sign(key []byte, text string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // valid reports whether value was made for this share and has not expired.
 func (c *cookie) valid(value string, now time.Time) bool {
 	end, signature, _ := strings.Cut(value, ".")
-	if !hmac.Equal([]byte(signature), []byte(c.sign(end))) {
-		return false
-	}
+	return isFuture(end, now) && len(signature) == signatureLength && hmac.Equal([]byte(signature), []byte(c.sign(end)))
+}
+
+// isFuture reports whether end, in seconds since 1970, is after now.
+func isFuture(end string, now time.Time) bool {
 	expires, err := strconv.ParseInt(end, 10, 64)
 	return err == nil && now.Before(time.Unix(expires, 0))
 }
 
 // in reports whether h brings a valid cookie.
 func (c *cookie) in(h http.Header, now time.Time) bool {
-	looked := 0
-	for _, line := range h["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if name != c.name {
-				continue
-			}
-			if looked++; looked > maxCandidates {
-				return false
-			}
-			if c.valid(value, now) {
-				return true
-			}
+	for value := range cookieValues(h, c.name) {
+		if c.valid(value, now) {
+			return true
 		}
 	}
 	return false
+}
+
+// cookieValues are the values of all cookies with exactly this name, in every
+// Cookie line. Pages of neighbours in the relay's domain can set cookies of the
+// same name for a wider domain, in any number and before the gate's. So all are
+// looked at: the limit on a request's head (64 KiB) leaves room for some 900
+// that need a signature compared, which takes less than a millisecond.
+func cookieValues(h http.Header, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range h["Cookie"] {
+			for pair := range strings.SplitSeq(line, ";") {
+				key, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+				if key == name && !yield(value) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // withoutGateCookies are Cookie lines without the gate's, whichever share's
@@ -105,8 +118,8 @@ func withoutGateCookies(lines []string) []string {
 	for _, line := range lines {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
-			name, _, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if !isGateCookie(name) {
+			name, _, _ := strings.Cut(pair, "=")
+			if !isGateCookie(strings.TrimSpace(name)) {
 				pairs = append(pairs, pair)
 			}
 		}
@@ -118,16 +131,17 @@ func withoutGateCookies(lines []string) []string {
 }
 
 func isGateCookie(name string) bool {
-	return strings.EqualFold(name, hostCookie) || strings.EqualFold(name, zoneCookie)
+	return strings.EqualFold(name, hostCookie) || strings.EqualFold(name, zoneCookie) || strings.EqualFold(name, deviceCookie)
 }
 
-// foreignGateCookie reports whether a Set-Cookie line takes the name of the
-// gate's cookie without being one.
+// foreignGateCookie reports whether a Set-Cookie line of the project takes the
+// name of a cookie of the gate without being one. The gate sets its device
+// cookie in replies of its own alone.
 func (s *Share) foreignGateCookie(line string) bool {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
-	if !isGateCookie(strings.TrimSpace(name)) {
+	if name = strings.TrimSpace(name); !isGateCookie(name) {
 		return false
 	}
-	return s.gate.open() || !s.gate.cookie.valid(strings.TrimSpace(value), time.Now())
+	return s.gate.open() || name != s.gate.cookie.name || !s.gate.cookie.valid(strings.TrimSpace(value), time.Now())
 }

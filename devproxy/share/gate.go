@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -16,6 +15,7 @@ type gate struct {
 	key      []byte // what opens it; nil for no gate
 	password bool   // key is a password: people type it, and guess at it
 	cookie   cookie
+	device   device
 	attempts *Attempts
 }
 
@@ -35,6 +35,7 @@ func newGate(opts *Options, alone bool) gate {
 		return gate{}
 	}
 	g.cookie = newCookie(opts, g.key, alone)
+	g.device = newDevice(opts, g.key)
 	return g
 }
 
@@ -68,34 +69,4 @@ func (g *gate) tries(h http.Header, addr netip.Addr) (right bool, wait time.Dura
 		return g.attempts.Try(addr, func() bool { return g.fits(token) })
 	}
 	return g.fits(token), 0
-}
-
-// secretName is the query parameter in which a link carries its secret.
-const secretName = "devproxy"
-
-// cutSecret takes the secret of the link out of a raw query and leaves all else
-// as it is.
-func (s *Share) cutSecret(rawQuery string) (rest string, found bool) {
-	if s.secret == nil || !strings.Contains(rawQuery, secretName+"=") {
-		return rawQuery, false
-	}
-	var kept []string
-	for pair := range strings.SplitSeq(rawQuery, "&") {
-		if s.isSecret(pair) {
-			found = true
-		} else {
-			kept = append(kept, pair)
-		}
-	}
-	return strings.Join(kept, "&"), found
-}
-
-func (s *Share) isSecret(pair string) bool {
-	name, value, _ := strings.Cut(pair, "=")
-	if name != secretName {
-		return false
-	}
-	value, err := url.QueryUnescape(value)
-	have, want := sha256.Sum256([]byte(value)), sha256.Sum256(s.secret)
-	return err == nil && subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }

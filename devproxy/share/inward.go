@@ -21,8 +21,9 @@ func (s *Share) inward(q *query) *http.Request {
 			delete(in.Header, name)
 		}
 	}
-	s.inwardOrigins(in.Header)
 	s.dropKeys(in.Header, q.keyed)
+	s.hideSecretIn(in.Header)
+	s.inwardOrigins(in.Header)
 	return in
 }
 
@@ -32,6 +33,7 @@ func (s *Share) inwardTarget(in *http.Request, q *query) {
 	target := *q.r.URL
 	target.Scheme, target.Host, target.User = "", "", nil
 	target.RawQuery, _ = s.cutSecret(target.RawQuery)
+	target.RawQuery = s.hideSecret(target.RawQuery)
 	in.URL = &target
 	in.RequestURI = q.path
 	if target.RawQuery != "" || target.ForceQuery {
@@ -61,14 +63,9 @@ func (s *Share) dropKeys(h http.Header, keyed bool) {
 	if (keyed || !s.gate.password) && s.gate.bears(h) {
 		delete(h, "Authorization")
 	}
-	for _, line := range h["Cookie"] {
-		if !strings.Contains(line, "-devproxy=") {
-			continue
-		}
-		h["Cookie"] = withoutGateCookies(h["Cookie"])
-		if len(h["Cookie"]) == 0 {
-			delete(h, "Cookie")
-		}
-		return
+	if lines := withoutGateCookies(h["Cookie"]); len(lines) > 0 {
+		h["Cookie"] = lines
+	} else {
+		delete(h, "Cookie")
 	}
 }

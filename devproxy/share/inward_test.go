@@ -156,6 +156,47 @@ func TestPathPrefixes(t *testing.T) {
 	}
 }
 
+// TestAllowedAddresses: a list without addresses allows nobody, and an address
+// that is not told is on no list.
+func TestAllowedAddresses(t *testing.T) {
+	prefixes := func(texts ...string) []netip.Prefix {
+		list := []netip.Prefix{}
+		for _, text := range texts {
+			list = append(list, netip.MustParsePrefix(text))
+		}
+		return list
+	}
+	for name, test := range map[string]struct {
+		allow []netip.Prefix
+		addr  string
+		want  int
+	}{
+		"no list":                   {nil, "203.0.113.7", 0},
+		"no list, not told":         {nil, "", 0},
+		"an empty list":             {prefixes(), "203.0.113.7", 403},
+		"an empty list, not told":   {prefixes(), "", 403},
+		"on the list":               {prefixes("203.0.113.0/24"), "203.0.113.7", 0},
+		"on the list, mapped":       {prefixes("203.0.113.0/24"), "::ffff:203.0.113.7", 0},
+		"on a mapped list":          {prefixes("::ffff:203.0.113.0/120"), "203.0.113.7", 0},
+		"next to a mapped list":     {prefixes("::ffff:203.0.113.0/120"), "203.0.114.7", 403},
+		"second on the list":        {prefixes("192.0.2.1/32", "2001:db8::/32"), "2001:db8::1", 0},
+		"not on the list":           {prefixes("203.0.113.0/24"), "203.0.114.7", 403},
+		"not told":                  {prefixes("0.0.0.0/0", "::/0"), "", 403},
+		"a wide mapped list, v6":    {prefixes("::ffff:0:0/95"), "203.0.113.7", 403},
+		"everybody of the old kind": {prefixes("0.0.0.0/0"), "203.0.113.7", 0},
+	} {
+		opts := oneHost()
+		opts.Allow = test.allow
+		v := visitorOf(single)
+		addr, _ := netip.ParseAddr(test.addr)
+		v.Addr = netip.AddrPortFrom(addr, 1)
+		in, answer := admitFrom(mustNew(t, opts), ask("GET", single, "/"), v)
+		if test.want == 0 && in == nil || test.want != 0 && (answer == nil || answer.Code != test.want) {
+			t.Errorf("%s: %+v", name, answer)
+		}
+	}
+}
+
 // What a project is told of a visitor is the visitor's, and nobody else's.
 func TestVisitorsCannotSpeakForOthers(t *testing.T) {
 	s := mustNew(t, oneHost())

@@ -14,10 +14,10 @@ func (s *Share) askKey(q *query, path string) *reply {
 	if hasSecret && opensLink(q.r) {
 		return s.exchange(q, rest)
 	}
-	if s.gate.open() || s.public.match(path) || s.ownPreflight(q.r) {
+	if s.gate.open() || s.public.match(path) {
 		return nil
 	}
-	if upgrades(q.r) && !s.ownOrigin(q.r, true) {
+	if upgrades(q.r) && s.fromOtherSite(q.r) {
 		return plainReply(http.StatusForbidden, "This connection was opened by a page of another site.")
 	}
 	if s.gate.cookie.in(q.r.Header, time.Now()) {
@@ -32,6 +32,9 @@ func (s *Share) askKey(q *query, path string) *reply {
 	case wait > 0:
 		return tooMany(wait)
 	}
+	if p, ok := s.ownPreflight(q.r); ok {
+		return preflightReply(p)
+	}
 	return s.refuse(q)
 }
 
@@ -44,7 +47,7 @@ func (s *Share) exchange(q *query, rest string) *reply {
 	}
 	answer := redirect(http.StatusSeeOther, q.publicURL(target))
 	if !s.gate.open() && !s.gate.password {
-		answer.cookie = s.gate.cookie.make(time.Now())
+		answer.cookies = []*http.Cookie{s.gate.cookie.make(time.Now())}
 	}
 	return answer
 }
@@ -73,24 +76,11 @@ func opensLink(r *http.Request) bool {
 
 func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-// ownPreflight reports whether a browser asks, for a page of this share, if it
-// may send a request (WHATWG Fetch, CORS-preflight). It sends no cookie with that.
-func (s *Share) ownPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" &&
-		r.ContentLength == 0 && s.ownOrigin(r, false)
-}
-
-// ownOrigin reports whether r was made by a page of this share; absent is the
-// answer for a request without Origin, which no page made.
-func (s *Share) ownOrigin(r *http.Request, absent bool) bool {
-	switch origins := r.Header["Origin"]; len(origins) {
-	case 0:
-		return absent
-	case 1:
-		_, own := s.table.publicOrigin(origins[0])
-		return own
-	}
-	return false
+// fromOtherSite reports whether a page outside the share made r. A request
+// without Origin was made by no page.
+func (s *Share) fromOtherSite(r *http.Request) bool {
+	_, own := s.pageOrigin(r)
+	return !own && len(r.Header["Origin"]) > 0
 }
 
 // upgrades reports whether r asks to leave HTTP (RFC 9110 section 7.8).

@@ -47,7 +47,9 @@ func (s *Share) takePassword(q *query) *reply {
 		return plainReply(http.StatusBadRequest, "This form cannot be read.", "Open the link and write the password there.")
 	}
 	next := localTarget(form.Get("to"))
-	right, wait := s.gate.attempts.Try(q.visitor.Addr.Addr(), func() bool { return s.gate.fits(form.Get("password")) })
+	now, host := time.Now(), q.visitor.Host
+	device := s.gate.device.in(q.r.Header, host, now)
+	right, wait := s.guess(q, device, form.Get("password"))
 	switch {
 	case wait > 0:
 		return tooMany(wait)
@@ -55,8 +57,18 @@ func (s *Share) takePassword(q *query) *reply {
 		return wrongPassword(next)
 	}
 	answer := redirect(http.StatusSeeOther, q.publicURL(next))
-	answer.cookie = s.gate.cookie.make(time.Now())
+	answer.cookies = []*http.Cookie{s.gate.cookie.make(now), s.gate.device.make(device, host, now)}
 	return answer
+}
+
+// guess compares the password, and counts a wrong one to the device that has
+// logged in before, or else to the visitor's address.
+func (s *Share) guess(q *query, device, password string) (right bool, wait time.Duration) {
+	compare := func() bool { return s.gate.fits(password) }
+	if device != "" {
+		return s.gate.attempts.TryDevice(device, compare)
+	}
+	return s.gate.attempts.Try(q.visitor.Addr.Addr(), compare)
 }
 
 func readForm(r *http.Request) (url.Values, bool) {

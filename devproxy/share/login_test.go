@@ -131,14 +131,189 @@ func TestGuessesAreBounded(t *testing.T) {
 		time.Sleep(time.Hour)
 		guesses := 0
 		for i := range 10_000 {
-			far := v
-			far.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1)
-			if code, _ := try("wrong", far); code == 401 {
+			if code, _ := try("wrong", far(i)); code == 401 {
 				guesses++
 			}
 		}
-		if guesses != access.GlobalAttempts {
+		if guesses != access.FirstAttempts+access.GlobalAttempts {
 			t.Errorf("ten thousand addresses guess %d times", guesses)
+		}
+	})
+}
+
+// far is a visitor from the i-th of many networks.
+func far(i int) Visitor {
+	v := visitorOf(single)
+	v.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
+	return v
+}
+
+// cookieNamed is a cookie that an answer sets, as browsers send it.
+func cookieNamed(answer *httptest.ResponseRecorder, name string) string {
+	for _, cookie := range answer.Result().Cookies() {
+		if cookie.Name == name {
+			return name + "=" + cookie.Value
+		}
+	}
+	return ""
+}
+
+// TestStrangersLockNobodyOut has a few networks guess all the time: whoever has
+// logged in before gets in, in a browser or with a script, and so does somebody
+// who comes for the first time.
+func TestStrangersLockNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustNew(t, withPassword())
+		login := func(v Visitor, fields ...string) (int, *httptest.ResponseRecorder) {
+			r := sendPassword(single, "open sesame")
+			for i := 0; i < len(fields); i += 2 {
+				r.Header.Add(fields[i], fields[i+1])
+			}
+			_, answer := admitFrom(s, r, v)
+			return answer.Code, answer
+		}
+		_, answer := login(far(1_000_000))
+		device := cookieNamed(answer, deviceCookie)
+		if device == "" {
+			t.Fatalf("no device cookie: %v", answer.Header())
+		}
+		attack := func() (refused bool) {
+			for i := range 35 {
+				_, answer := admitFrom(s, sendPassword(single, "wrong"), far(i%7))
+				refused = refused || answer.Code == 429
+			}
+			return refused
+		}
+		for !attack() {
+			time.Sleep(access.GlobalPause)
+		}
+		time.Sleep(cookieLife)
+		for !attack() {
+			time.Sleep(access.GlobalPause)
+		}
+		if code, _ := login(far(3)); code != 429 {
+			t.Fatalf("one of the attackers' networks: %d", code)
+		}
+		if code, _ := login(far(3), "Cookie", device); code != 303 {
+			t.Errorf("a known browser in a network of the attackers': %d", code)
+		}
+		if code, _ := login(far(2_000_000)); code != 303 {
+			t.Errorf("somebody who comes for the first time: %d", code)
+		}
+		bearer := ask("GET", single, "/", "Authorization", "Bearer open sesame")
+		if _, answer := admitFrom(s, bearer, far(1_000_000)); answer != nil {
+			t.Errorf("a script in a network that has logged in: %d", answer.Code)
+		}
+		for name, forged := range map[string]string{
+			"no signature": cutAfter(device, "."), "another's": strings.Replace(device, "=", "=X", 1),
+			"an empty name": deviceCookie + "=" + device[strings.Index(device, "."):], "none": "a=b",
+		} {
+			if code, _ := login(far(4), "Cookie", forged); code != 429 {
+				t.Errorf("a device cookie with %s: %d", name, code)
+			}
+		}
+		if code, _ := login(far(4), "Cookie", strings.Repeat(deviceCookie+"=x.9999999999."+strings.Repeat("A", signatureLength)+"; ", 100)+device); code != 303 {
+			t.Errorf("behind decoys: %d", code)
+		}
+	})
+}
+
+func cutAfter(text, separator string) string {
+	return text[:strings.LastIndex(text, separator)+len(separator)]
+}
+
+// TestDeviceCookie: it is for one host and one password, ends, keeps its name
+// when it is renewed, and opens nothing.
+func TestDeviceCookie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustNew(t, withPassword())
+		_, answer := admit(s, sendPassword(single, "open sesame"))
+		cookie := cookieNamed(answer, deviceCookie)
+		_, value, _ := strings.Cut(cookie, "=")
+		var line string
+		for _, set := range answer.Header()["Set-Cookie"] {
+			if strings.HasPrefix(set, deviceCookie) {
+				line = strings.Replace(set, value, "", 1)
+			}
+		}
+		if want := "__Host-devproxy-device=; Path=/; Max-Age=7776000; HttpOnly; Secure; SameSite=Lax"; line != want {
+			t.Errorf("%q\nwant %q", line, want)
+		}
+		sent := http.Header{"Cookie": {cookie}}
+		id := s.gate.device.in(sent, single, time.Now())
+		if id == "" || id != s.gate.device.in(sent, strings.ToUpper(single), time.Now()) {
+			t.Errorf("its name is %q", id)
+		}
+		if got := status(s, browse(ask("GET", single, "/", "Cookie", cookie))); got != 401 {
+			t.Errorf("with the device cookie alone: %d", got)
+		}
+		again := sendPassword(single, "open sesame")
+		again.Header.Set("Cookie", cookie)
+		_, answer = admit(s, again)
+		renewed := http.Header{"Cookie": {cookieNamed(answer, deviceCookie)}}
+		if got := s.gate.device.in(renewed, single, time.Now()); got != id {
+			t.Errorf("renewed it is %q, not %q", got, id)
+		}
+		if got := s.gate.device.in(sent, "x."+single, time.Now()); got != "" {
+			t.Errorf("on another host it is %q", got)
+		}
+		for name, change := range map[string]func(*Options){
+			"another password": func(o *Options) { o.Password = "other" },
+			"another key":      func(o *Options) { o.CookieKey = []byte(strings.Repeat("x", 32)) },
+		} {
+			opts := withPassword()
+			change(&opts)
+			if got := mustNew(t, opts).gate.device.in(sent, single, time.Now()); got != "" {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+		opts := withPassword()
+		opts.Until = time.Now().Add(time.Hour)
+		if c := mustNew(t, opts).gate.device.make("", single, time.Now()); c.MaxAge != 3600 {
+			t.Errorf("in a share that ends it lives %d s", c.MaxAge)
+		}
+		opts.Until = time.Now().Add(2 * deviceLife)
+		if c := mustNew(t, opts).gate.device.make("", single, time.Now()); c.MaxAge != int(deviceLife/time.Second) {
+			t.Errorf("in a share that ends late it lives %d s", c.MaxAge)
+		}
+		time.Sleep(deviceLife - time.Second)
+		if got := s.gate.device.in(sent, single, time.Now()); got != id {
+			t.Errorf("just before it ends: %q", got)
+		}
+		time.Sleep(time.Second)
+		if got := s.gate.device.in(sent, single, time.Now()); got != "" {
+			t.Errorf("after its end: %q", got)
+		}
+	})
+}
+
+// A device's wrong guesses are counted, apart from its network's.
+func TestADeviceGuesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustNew(t, withPassword())
+		_, answer := admit(s, sendPassword(single, "open sesame"))
+		device := cookieNamed(answer, deviceCookie)
+		guess := func(password string, fields ...string) int {
+			r := sendPassword(single, password)
+			for i := 0; i < len(fields); i += 2 {
+				r.Header.Add(fields[i], fields[i+1])
+			}
+			return status(s, r)
+		}
+		for i := range access.AddressAttempts {
+			if got := guess("wrong", "Cookie", device); got != 401 {
+				t.Errorf("guess %d: %d", i+1, got)
+			}
+		}
+		if got := guess("open sesame", "Cookie", device); got != 429 {
+			t.Errorf("one more: %d", got)
+		}
+		if got := guess("open sesame"); got != 303 {
+			t.Errorf("another browser of its network: %d", got)
+		}
+		time.Sleep(access.AddressPause)
+		if got := guess("open sesame", "Cookie", device); got != 303 {
+			t.Errorf("after a pause: %d", got)
 		}
 	})
 }

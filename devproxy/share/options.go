@@ -47,7 +47,8 @@ type Options struct {
 	Public []string
 	// Paths are the only path prefixes that exist outside; none means all.
 	Paths []string
-	// Allow are the visitors' addresses; none means all.
+	// Allow are the visitors' addresses; nil means all, and a list without
+	// addresses none.
 	Allow []netip.Prefix
 	// Until is when the share ends for good; zero means never.
 	Until time.Time

@@ -8,10 +8,14 @@ import (
 // Outward makes the header of a response to v public, just before it is
 // written with status. r is the request, as it came or as Admit made it. Doing
 // it twice changes nothing more.
+//
+// Of an informational response (RFC 9110 section 15.2), but for 101, Link alone
+// is left: no other field has a meaning there, and some are acted on.
 func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
 	replace(h["Link"], s.outwardLink)
 	if status < 200 && status != http.StatusSwitchingProtocols {
-		return // 100 and 103: nothing else has a meaning there
+		s.outwardInformational(h)
+		return
 	}
 	replace(h["Location"], s.table.publicReference)
 	replace(h["Refresh"], s.outwardRefresh)
@@ -19,9 +23,23 @@ func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
 	replace(h["Content-Security-Policy"], s.outwardPolicy)
 	replace(h["Content-Security-Policy-Report-Only"], s.outwardPolicy)
 	s.outwardCookies(h, v)
+	outwardTrailer(h)
 	if status >= 200 {
 		setUnlessSet(h, "X-Robots-Tag", "noindex")
-		setUnlessSet(h, "Referrer-Policy", "same-origin")
+		s.outwardReferrer(h)
+	}
+}
+
+// outwardInformational leaves Link. A browser that preloads what it names takes
+// the Referrer-Policy of the same response (WHATWG HTML, "early hints").
+func (s *Share) outwardInformational(h http.Header) {
+	for name := range h {
+		if name != "Link" {
+			delete(h, name)
+		}
+	}
+	if len(h["Link"]) > 0 && !s.named {
+		h["Referrer-Policy"] = []string{closedReferrer}
 	}
 }
 
@@ -72,7 +90,7 @@ func (s *Share) outwardLink(value string) string {
 	for value != "" {
 		switch i := strings.IndexAny(value, `<"`); {
 		case i < 0:
-			out.WriteString(value)
+			out.WriteString(s.outwardParameters(value))
 			value = ""
 		case value[i] == '<':
 			value = s.outwardSpan(&out, value, i, ">", true)
@@ -86,7 +104,8 @@ func (s *Share) outwardLink(value string) string {
 // outwardSpan writes value up to the close of the span that opens at i, and
 // returns what follows. What is in the span is a reference when public is true.
 func (s *Share) outwardSpan(out *strings.Builder, value string, i int, closing string, public bool) string {
-	out.WriteString(value[:i+1])
+	out.WriteString(s.outwardParameters(value[:i]))
+	out.WriteByte(value[i])
 	span, after, closed := strings.Cut(value[i+1:], closing)
 	if public {
 		span = s.table.publicReference(span)
@@ -96,6 +115,14 @@ func (s *Share) outwardSpan(out *strings.Builder, value string, i int, closing s
 		out.WriteString(closing)
 	}
 	return after
+}
+
+// outwardParameters is the text of a Link outside of targets and quotes.
+func (s *Share) outwardParameters(text string) string {
+	if s.named {
+		return text
+	}
+	return withoutReferrerPolicy(text)
 }
 
 func isAnchor(before string) bool {

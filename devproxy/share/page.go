@@ -64,8 +64,12 @@ func (p *reply) write(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Robots-Tag", "noindex")
 	// Not no-referrer: with that browsers say "Origin: null" of the form.
 	header.Set("Referrer-Policy", "same-origin")
-	if p.cookie != nil {
-		http.SetCookie(w, p.cookie)
+	for _, cookie := range p.cookies {
+		http.SetCookie(w, cookie)
+	}
+	if p.status == http.StatusNoContent {
+		w.WriteHeader(p.status)
+		return
 	}
 	if header.Get("Location") != "" {
 		header.Set("Content-Length", "0")

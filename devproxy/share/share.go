@@ -3,6 +3,7 @@ package share
 import (
 	"errors"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,10 +26,12 @@ type Share struct {
 	alone     bool // there is one host: cookies have no parent to share
 	root      []string
 	secret    []byte // nil for none
-	allow     []netip.Prefix
-	paths     prefixes // nil for all
-	public    prefixes
-	gate      gate
+	// secretPattern finds the secret in other texts; nil for none.
+	secretPattern *regexp.Regexp
+	allow         []netip.Prefix
+	paths         prefixes // nil for all
+	public        prefixes
+	gate          gate
 }
 
 // New is a share, or every reason why there cannot be one.
@@ -49,6 +52,9 @@ func New(opts Options) (*Share, error) {
 	if len(opts.Secret) > 0 {
 		s.secret = opts.Secret
 	}
+	if len(opts.Secret) >= minSecret {
+		s.secretPattern = newSecretPattern(opts.Secret)
+	}
 	only := names.hosts[0].public
 	s.alone = len(names.hosts) == 1 && !strings.HasPrefix(only.name, "*") && (s.zone == "" || s.zone == only.name)
 	s.gate = newGate(&opts, s.alone)
@@ -56,8 +62,12 @@ func New(opts Options) (*Share, error) {
 }
 
 // unmapped are prefixes as the addresses they are compared with are written.
+// A list without prefixes stays one: it is not nil.
 func unmapped(prefixes []netip.Prefix) []netip.Prefix {
-	var result []netip.Prefix
+	if prefixes == nil {
+		return nil
+	}
+	result := make([]netip.Prefix, 0, len(prefixes))
 	for _, prefix := range prefixes {
 		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
 			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)

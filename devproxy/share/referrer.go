@@ -1,0 +1,58 @@
+package share
+
+import (
+	"net/http"
+	"strings"
+)
+
+// closedReferrer tells no other site where its visitors come from. It is not
+// no-referrer, with which browsers send "Origin: null" with forms.
+const closedReferrer = "same-origin"
+
+// outwardReferrer sets the Referrer-Policy. In a share with an unguessable name
+// every policy that tells other sites the origin gives the name away, so the
+// project may choose only among those that do not. A page can still choose
+// another policy by <meta name="referrer"> or a referrerpolicy attribute: bodies
+// are left as they are here.
+func (s *Share) outwardReferrer(h http.Header) {
+	policy := effectiveReferrer(h["Referrer-Policy"])
+	switch {
+	case policy == "":
+		h["Referrer-Policy"] = []string{closedReferrer}
+	case s.named:
+	case policy != closedReferrer && policy != "no-referrer":
+		h["Referrer-Policy"] = []string{closedReferrer}
+	default:
+		h["Referrer-Policy"] = []string{policy}
+	}
+}
+
+// effectiveReferrer is the policy that browsers take from the field: the last
+// one that they know (Referrer Policy, section 8.1). It is empty for none.
+func effectiveReferrer(lines []string) (policy string) {
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			switch name := lower(strings.Trim(element, " \t\r\n\f")); name {
+			case "no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin",
+				"origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url":
+				policy = name
+			}
+		}
+	}
+	return policy
+}
+
+// withoutReferrerPolicy renames the parameter of a Link by which it chooses a
+// policy of its own; text holds neither targets nor quoted values.
+func withoutReferrerPolicy(text string) string {
+	const parameter = "referrerpolicy"
+	for from := 0; ; {
+		i := strings.Index(lower(text[from:]), parameter)
+		if i < 0 {
+			return text
+		}
+		i += from
+		text = text[:i] + "x-" + text[i:i+len("referrer")] + "-" + text[i+len("referrer"):]
+		from = i
+	}
+}

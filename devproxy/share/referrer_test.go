@@ -1,0 +1,75 @@
+package share
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestAnUnguessableNameStaysHere: of what the project says, only policies that
+// tell other sites no origin count.
+func TestAnUnguessableNameStaysHere(t *testing.T) {
+	zoned := several()
+	zoned.Password = "open sesame"
+	for name, opts := range map[string]Options{"one host": oneHost(), "several": several(), "with a password": zoned} {
+		s := mustNew(t, opts)
+		for said, want := range map[string]string{
+			"":                                "same-origin",
+			"no-referrer":                     "no-referrer",
+			"same-origin":                     "same-origin",
+			"NO-REFERRER ":                    "no-referrer",
+			"no-referrer-when-downgrade":      "same-origin",
+			"origin":                          "same-origin",
+			"strict-origin":                   "same-origin",
+			"origin-when-cross-origin":        "same-origin",
+			"strict-origin-when-cross-origin": "same-origin",
+			"unsafe-url":                      "same-origin",
+			"unknown":                         "same-origin",
+			"no-referrer, unsafe-url":         "same-origin",
+			"unsafe-url, no-referrer":         "no-referrer",
+			"unsafe-url|no-referrer":          "no-referrer",
+			"no-referrer|origin":              "same-origin",
+			"no-referrer, unknown":            "no-referrer",
+			"no-referrer, ,":                  "no-referrer",
+			"no-referrer; x":                  "same-origin",
+		} {
+			for _, status := range []int{200, 302, 304, 404, 503} {
+				h := http.Header{}
+				if said != "" {
+					h["Referrer-Policy"] = strings.Split(said, "|")
+				}
+				s.Outward(h, status, visitorOf(firstHost(s)), nil)
+				if got := strings.Join(h["Referrer-Policy"], "|"); got != want {
+					t.Errorf("%s, %d: %q became %q, want %q", name, status, said, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestAPlainNameIsNoSecret: there the project's policy counts.
+func TestAPlainNameIsNoSecret(t *testing.T) {
+	s := mustNew(t, plainName())
+	for said, want := range map[string]string{
+		"unsafe-url": "unsafe-url", "origin, strict-origin": "origin, strict-origin", "": "same-origin", "unknown": "same-origin",
+	} {
+		h := http.Header{"Referrer-Policy": {said}}
+		s.Outward(h, 200, visitorOf(firstHost(s)), nil)
+		if got := h.Get("Referrer-Policy"); got != want {
+			t.Errorf("%q became %q, want %q", said, got, want)
+		}
+	}
+}
+
+// TestThePagesOfTheGateTellNoName either.
+func TestThePagesOfTheGateTellNoName(t *testing.T) {
+	s := mustNew(t, withPassword())
+	for name, r := range map[string]*http.Request{
+		"the login": browse(ask("GET", single, "/")), "a text": ask("GET", single, "/"), "a redirect": sendPassword(single, "open sesame"),
+		"hidden": ask("GET", single, "/.env"), "a preflight": asPreflight(single, "/", "https://"+single),
+	} {
+		if _, answer := admit(s, r); answer == nil || answer.Header().Get("Referrer-Policy") != "same-origin" {
+			t.Errorf("%s: %+v", name, answer)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package share
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// secretName is the query parameter in which a link carries its secret.
+const secretName = "devproxy"
+
+// cutSecret takes the secret of the link out of a raw query and leaves all else
+// as it is.
+func (s *Share) cutSecret(rawQuery string) (rest string, found bool) {
+	if s.secret == nil || rawQuery == "" {
+		return rawQuery, false
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		if s.isSecret(pair) {
+			found = true
+		} else {
+			kept = append(kept, pair)
+		}
+	}
+	if !found {
+		return rawQuery, false
+	}
+	return strings.Join(kept, "&"), true
+}
+
+// isSecret reports whether a pair of a query is the link's secret, in whatever
+// way name and value are percent-encoded.
+func (s *Share) isSecret(pair string) bool {
+	name, value, _ := strings.Cut(pair, "=")
+	name, err := url.QueryUnescape(name)
+	if err != nil || name != secretName {
+		return false
+	}
+	value, err = url.QueryUnescape(value)
+	have, want := sha256.Sum256([]byte(value)), sha256.Sum256(s.secret)
+	return err == nil && subtle.ConstantTimeCompare(have[:], want[:]) == 1
+}
+
+// newSecretPattern matches secret as it is, percent-encoded however often, and
+// as JSON escapes it.
+func newSecretPattern(secret []byte) *regexp.Regexp {
+	var b strings.Builder
+	b.WriteString("(?i)")
+	for _, c := range secret {
+		fmt.Fprintf(&b, `(?:%s|%%(?:25)*(?:u00)?%02x|\\u00%02[2]x)`, regexp.QuoteMeta(string(rune(c))), c)
+	}
+	return regexp.MustCompile(b.String())
+}
+
+// hideSecret takes the link's secret out of text, a query or the value of a
+// field: a URL in it loses the parameter, and what is left of the secret in any
+// other place is cut out.
+func (s *Share) hideSecret(text string) string {
+	if s.secretPattern == nil || !s.secretPattern.MatchString(text) {
+		return text
+	}
+	if before, after, isURL := strings.Cut(text, "?"); isURL {
+		end := strings.IndexByte(after, '#')
+		if end < 0 {
+			end = len(after)
+		}
+		query, found := s.cutSecret(after[:end])
+		if query != "" {
+			query = "?" + query
+		}
+		if found {
+			text = before + query + after[end:]
+		}
+	}
+	return s.secretPattern.ReplaceAllString(text, "")
+}
+
+// hideSecretIn is hideSecret of every field: Referer tells the page's URL, and
+// so do HX-Current-URL, Next-Router-State-Tree and others that libraries add.
+func (s *Share) hideSecretIn(h http.Header) {
+	if s.secretPattern == nil {
+		return
+	}
+	for _, values := range h {
+		replace(values, s.hideSecret)
+	}
+}
