@@ -85,6 +85,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		method      *answer.MethodError
 		unreadable  *answer.ReadError
 		ownPath     *ownPathError
+		crossOrigin *crossOriginError
 	)
 	if p, ok := aroundPage(x); ok {
 		return p
@@ -136,6 +137,8 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		return page.Page{Status: http.StatusNotFound, Title: sentence(err.Error())}
 	case errors.As(err, &ownPath):
 		return page.Page{Status: http.StatusNotFound, Title: sentence(ownPath.Error())}
+	case errors.As(err, &crossOrigin):
+		return page.Page{Status: http.StatusForbidden, Title: "Requests from this origin are not allowed.", Lead: sentence(crossOrigin.Error())}
 	default:
 		return page.Page{Status: http.StatusInternalServerError, Title: "devproxy failed.", Lead: sentence(err.Error())}
 	}
@@ -170,19 +173,23 @@ func filesPage(x *exchange, err *answer.NotFoundError) page.Page {
 	return p
 }
 
-// unknownHost names what is served. It is shown on loopback only, where
-// everybody may know.
+// unknownHost names what is served, to whoever opens a local name. For another
+// name, or when a page of another origin asks, it says no more than that the
+// name is unknown: see isLocalName.
 func (s *Server) unknownHost(err *plan.UnknownHostError, r *http.Request) page.Page {
 	name := err.Host
 	if name == "" {
 		name = "This address"
 	}
 	p := page.Page{
-		Status:    http.StatusNotFound,
-		Title:     fmt.Sprintf("%s is not in any Proxyfile served now.", name),
-		CodeTitle: "To add it:",
-		Code:      fmt.Sprintf("host %q { upstream = 3000 }", err.Host),
+		Status: http.StatusNotFound,
+		Title:  fmt.Sprintf("%s is not in any Proxyfile served now.", name),
 	}
+	if !isLocalName(err.Host) || isCrossOrigin(r) && !opensDocument(r) {
+		p.Hints = []string{"`devproxy status` lists what is served."}
+		return p
+	}
+	p.CodeTitle, p.Code = "To add it:", fmt.Sprintf("host %q { upstream = 3000 }", err.Host)
 	if !strings.HasSuffix("."+err.Host, ".localhost") {
 		p.CodeTitle, p.Code = "", ""
 	}

@@ -29,37 +29,48 @@ func (s *Server) serveOwn(x *exchange, r *http.Request) error {
 	return s.serveState(x, r)
 }
 
-// serveState tells a waiting page whether it may reload.
+// serveState tells a waiting page whether it may reload. Only pages of the same
+// host may ask: each answer costs a connection to the upstream.
 func (s *Server) serveState(x *exchange, r *http.Request) error {
 	x.own = true
+	if isCrossOrigin(r) {
+		return &crossOriginError{r.URL.Path}
+	}
+	state, err := s.stateOf(x.generation, r)
+	if err != nil {
+		return err
+	}
 	header := x.w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	_, err := io.WriteString(x.w, s.stateOf(x.generation, r)+"\n")
-	if err != nil {
+	if _, err := io.WriteString(x.w, state+"\n"); err != nil {
 		return errors.Join(errGone, err)
 	}
 	return nil
 }
 
-// stateOf is the state of whatever answers ?path= on the host of r. A path
-// that an upstream does not answer needs no waiting.
-func (s *Server) stateOf(g *generation, r *http.Request) string {
+// stateOf is the state of whatever answers ?path= on the host of r. A path that
+// an upstream does not answer needs no waiting, nor does a local name that is
+// not served any more: its page says why. The error is that of another name.
+func (s *Server) stateOf(g *generation, r *http.Request) (string, error) {
 	match, err := g.plan.Match(plan.Request{
 		Method: http.MethodGet, Host: hostname(r.Host), Path: r.URL.Query().Get("path"), Header: r.Header,
 	})
+	if unknown, ok := errors.AsType[*plan.UnknownHostError](err); ok && !isLocalName(unknown.Host) {
+		return "", err
+	}
 	if err != nil {
-		return "up"
+		return "up", nil
 	}
 	spec, ok := match.Route.Answer.(*plan.Upstream)
 	if !ok {
-		return "up"
+		return "up", nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), statePatience)
 	defer cancel()
 	if g.upstream(spec).Probe(ctx).Up {
-		return "up"
+		return "up", nil
 	}
-	return "waiting"
+	return "waiting", nil
 }
