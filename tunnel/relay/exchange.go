@@ -132,15 +132,17 @@ func (x *exchange) readHead(from *bufio.Reader) (*http.Response, error) {
 	return nil, fmt.Errorf("the agent sent %d interim responses", maxHints)
 }
 
-// hint passes an interim response on (RFC 9110 section 15.2).
+// hint passes an interim response on (RFC 9110 section 15.2): Link, and the
+// policy for what it names. No other field has a meaning there, and a cookie
+// would pass dropWideCookies by.
 func (x *exchange) hint(res *http.Response) {
 	if !x.r.ProtoAtLeast(1, 1) {
 		return
 	}
 	h := x.w.Header()
 	kept := h.Clone()
-	for name, values := range res.Header {
-		if !field.IsHopByHop(name) {
+	for _, name := range [...]string{"Link", "Referrer-Policy"} {
+		if values, ok := res.Header[name]; ok {
 			h[name] = values
 		}
 	}

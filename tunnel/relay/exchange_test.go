@@ -150,8 +150,10 @@ func TestResponsesAsTheyCame(t *testing.T) {
 			fmt.Fprint(w, "<html>")
 		case "/hints":
 			w.Header().Set("Link", "</a.css>; rel=preload")
+			w.Header().Set("Set-Cookie", "wide=1; Domain=t.example.com")
+			w.Header().Set("X-Own", "1")
 			w.WriteHeader(103)
-			w.Header().Del("Link")
+			clear(w.Header())
 			fmt.Fprint(w, "ok")
 		default:
 			w.Header().Set("Content-Length", "5")
@@ -166,7 +168,7 @@ func TestResponsesAsTheyCame(t *testing.T) {
 		do := func(method, path string) (*http.Response, string, []string) {
 			var hints []string
 			trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-				hints = append(hints, fmt.Sprint(code, h.Get("Link")))
+				hints = append(hints, fmt.Sprint(code, h.Get("Link"), h.Get("Set-Cookie"), h.Get("X-Own")))
 				return nil
 			}}
 			r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), method, "https://"+host+path, nil)
