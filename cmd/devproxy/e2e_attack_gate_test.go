@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -294,4 +296,52 @@ func TestE2EAttackGateRebinding(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestE2EAttackGateAddedHost: a host that is written into the Proxyfile while it
+// is shared has no public name, and no wildcard of the share reaches it, until
+// somebody asks for it.
+func TestE2EAttackGateAddedHost(t *testing.T) {
+	relay := startDevRelay(t)
+	const before = "host \"shop.localhost\" { respond = { status = 200, body = \"shop\" } }\nhost \"*.shop.localhost\" { respond = { status = 200, body = \"wildcard\" } }\n"
+	const after = before + "host \"admin.shop.localhost\" { respond = { status = 200, body = \"private\" } }\n"
+	dir := projectDir(t, before)
+	p := relay.share(t, dir, nil)
+	client := relay.visitor(t, "h1")
+	admin := strings.Replace(p.hosts["*.shop.localhost"], "*", "admin", 1)
+	if got := ask(t, client, "GET", admin+"/", ""); got.body != "wildcard" {
+		t.Fatalf("before: %d %q", got.status, got.body)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Proxyfile"), []byte(after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told upEvent
+	for told.Event != "not_shared" {
+		told = p.await("not_shared", "applied", "shared", "relay")
+		if told.Event == "shared" && strings.Contains(told.Line, "admin") {
+			t.Fatalf("shared at once: %s", told.Line)
+		}
+	}
+	if !strings.Contains(told.Line, `"hosts":["admin.shop.localhost"]`) {
+		t.Errorf("%s", told.Line)
+	}
+	if got := ask(t, client, "GET", admin+"/", ""); got.status != 421 {
+		t.Errorf("a host that nobody wanted shared: %d %q", got.status, got.body)
+	}
+	if got := ask(t, client, "GET", p.hosts["shop.localhost"]+"/", ""); got.body != "shop" {
+		t.Errorf("what is shared: %d %q", got.status, got.body)
+	}
+	attached := startBeside(t, p.upProcess, dir, "share", "--json") // whoever runs this wants it
+	for {
+		e := p.await("shared", "relay")
+		if e.Event == "shared" {
+			p.noteLink(e)
+			break
+		}
+	}
+	if got := ask(t, client, "GET", p.hosts["admin.shop.localhost"]+"/", ""); got.body != "private" {
+		t.Errorf("once asked for: %d %q", got.status, got.body)
+	}
+	attached.kill()
+	attached.stopped = true
 }

@@ -10,6 +10,7 @@ import (
 type shareEvent struct {
 	kind          shareEventKind
 	before, share control.Share
+	added         []string // of shareAdded: the hosts
 }
 
 type shareEventKind int
@@ -30,6 +31,9 @@ const (
 	// shareTrouble: something was not done, as the share's Error says; the rest
 	// is as it was.
 	shareTrouble
+	// shareAdded: hosts were added to the Proxyfile, and are not shared until the
+	// user asks for it.
+	shareAdded
 )
 
 // shareChange is what happened between two looks at a share; false when that

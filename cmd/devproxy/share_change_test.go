@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 func TestShareChange(t *testing.T) {
@@ -68,5 +72,61 @@ func TestMovedNamesTheHost(t *testing.T) {
 		if got := e.moved(); got != "" {
 			t.Errorf("%s: got %q", name, got)
 		}
+	}
+}
+
+// TestHostsAddedLaterAreNotShared until somebody asks for them or the file
+// names them.
+func TestHostsAddedLaterAreNotShared(t *testing.T) {
+	kept := []plan.NotShared{{Name: "mail.localhost", Reason: "share = false"}}
+	for name, test := range map[string]struct {
+		hosts, agreed []string
+		listed        bool
+		want, added   []string
+	}{
+		"the same":        {[]string{"a", "b"}, []string{"a", "b"}, false, []string{"a", "b"}, nil},
+		"one more":        {[]string{"new", "a", "b"}, []string{"a", "b"}, false, []string{"a", "b"}, []string{"new"}},
+		"two more":        {[]string{"new", "a", "newer"}, []string{"a", "b"}, false, []string{"a"}, []string{"new", "newer"}},
+		"fewer":           {[]string{"b"}, []string{"a", "b"}, false, []string{"b"}, nil},
+		"renamed":         {[]string{"new"}, []string{"a"}, false, nil, []string{"new"}},
+		"named":           {[]string{"a", "new"}, []string{"a"}, true, []string{"a", "new"}, nil},
+		"nothing is left": {nil, []string{"a"}, false, nil, nil},
+	} {
+		p := &plan.Share{Hosts: test.hosts, NotShared: kept, Listed: test.listed, Name: "kept"}
+		got, added := withoutAdded(p, test.agreed)
+		if !slices.Equal(got.Hosts, test.want) || !slices.Equal(added, test.added) || got.Name != "kept" {
+			t.Errorf("%s: %v, added %v", name, got.Hosts, added)
+		}
+		if want := len(kept) + len(test.added); len(got.NotShared) != want || want > 1 && got.NotShared[1] != (plan.NotShared{Name: test.added[0], Reason: reasonAdded}) {
+			t.Errorf("%s: not shared: %v", name, got.NotShared)
+		}
+		if !slices.Equal(p.Hosts, test.hosts) || len(p.NotShared) != 1 {
+			t.Errorf("%s: the plan was changed: %+v", name, p)
+		}
+	}
+}
+
+// TestAddedHostsAreTold in the terminal and as JSON, once each.
+func TestAddedHostsAreTold(t *testing.T) {
+	var told []shareEvent
+	s := &sharing{shareEnv: shareEnv{tell: func(e shareEvent) { told = append(told, e) }}}
+	s.view.Store(&control.Share{State: control.ShareUp})
+	s.added = []string{"a", "b"}
+	s.tellAdded([]string{"a"})
+	s.tellAdded([]string{"b", "a"})
+	if len(told) != 1 || told[0].kind != shareAdded || !slices.Equal(told[0].added, []string{"b"}) {
+		t.Fatalf("%+v", told)
+	}
+	for keys, want := range map[bool]string{true: "To share it, press s\n", false: "To share it, run devproxy share\n"} {
+		var out, err bytes.Buffer
+		(&shareText{streams: &streams{Out: &out, Err: &err}, keys: keys}).tell(told[0])
+		if text := err.String(); !strings.Contains(text, "b is not shared: it was added after the share started. ") || !strings.HasSuffix(text, want) || out.Len() > 0 {
+			t.Errorf("keys %v: %q %q", keys, text, out.String())
+		}
+	}
+	var out bytes.Buffer
+	shareJSON{&streams{Out: &out}}.tell(told[0])
+	if want := `{"event":"not_shared","hosts":["b"],"reason":"added after the share started","fix":"devproxy share"}` + "\n"; out.String() != want {
+		t.Errorf("%s", out.String())
 	}
 }

@@ -35,6 +35,32 @@ func onlyHosts(p *plan.Share, asked []string) (*plan.Share, error) {
 	return &only, nil
 }
 
+// reasonAdded is why a host that a save has added is not shared.
+const reasonAdded = "added after the share started"
+
+// withoutAdded is p without the hosts that are not in agreed: they were added to
+// the Proxyfile after the user has last asked to share it, and may not be meant
+// for the public. A share block that names its hosts says what is meant.
+func withoutAdded(p *plan.Share, agreed []string) (kept *plan.Share, added []string) {
+	if p.Listed {
+		return p, nil
+	}
+	without := *p
+	without.Hosts, without.NotShared = nil, slices.Clone(p.NotShared)
+	for _, host := range p.Hosts {
+		if slices.Contains(agreed, host) {
+			without.Hosts = append(without.Hosts, host)
+		} else {
+			without.NotShared = append(without.NotShared, plan.NotShared{Name: host, Reason: reasonAdded})
+			added = append(added, host)
+		}
+	}
+	if len(added) == 0 {
+		return p, nil
+	}
+	return &without, added
+}
+
 func findShared(p *plan.Share, asked string) (string, error) {
 	for _, name := range []string{asked, asked + "." + p.Domain} {
 		if slices.Contains(p.Hosts, name) {

@@ -36,6 +36,13 @@ func (j shareJSON) tell(e shareEvent) {
 			Error string `json:"error"`
 			Fix   string `json:"fix,omitempty"`
 		}{"share_failed", e.share.Error, e.share.Fix})
+	case shareAdded:
+		j.print(struct {
+			Event  string   `json:"event"`
+			Hosts  []string `json:"hosts"`
+			Reason string   `json:"reason"`
+			Fix    string   `json:"fix"`
+		}{"not_shared", e.added, reasonAdded, "devproxy share"})
 	}
 }
 

@@ -31,6 +31,19 @@ func (t *shareText) tell(e shareEvent) {
 		t.over(e.share)
 	case shareTrouble:
 		t.problem(e.share)
+	case shareAdded:
+		t.added(e.added)
+	}
+}
+
+// added tells of hosts that a save has added and that are not shared.
+func (t *shareText) added(hosts []string) {
+	how := "run devproxy share"
+	if t.keys {
+		how = "press s"
+	}
+	for _, host := range hosts {
+		t.line(t.streams.yellow(host+" is not shared") + ": it was " + reasonAdded + ". To share it, " + how)
 	}
 }
 

@@ -51,7 +51,10 @@ type sharing struct {
 
 	plan  *plan.Plan
 	links uint64 // how many there have been
-	live  *link  // nil while nothing is shared
+	// agreed are the hosts of the plan when the user last asked to share it, and
+	// added those that came later; added are not shared.
+	agreed, added []string
+	live          *link // nil while nothing is shared
 }
 
 // shareQuestion is a request whose outcome somebody waits for.
@@ -128,6 +131,7 @@ func (s *sharing) answer(ctx context.Context, request control.ShareRequest) erro
 	}
 	switch request.Op {
 	case control.OpStart:
+		s.agreed = s.plan.Share().Hosts
 		return s.start(ctx, request)
 	case control.OpExtend:
 		next := s.live.terms
@@ -135,6 +139,7 @@ func (s *sharing) answer(ctx context.Context, request control.ShareRequest) erro
 		return s.change(ctx, next)
 	case control.OpNew:
 		again := s.live.request
+		s.agreed = s.plan.Share().Hosts
 		s.finish(control.ShareEnded)
 		return s.begin(again)
 	case control.OpSleep:

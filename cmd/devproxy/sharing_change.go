@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -59,11 +60,15 @@ func (s *sharing) begin(request control.ShareRequest) error {
 	return nil
 }
 
-// shareOf is what a request wants shared of the plan.
+// shareOf is what a request wants shared of the plan, without the hosts that
+// saves have added since the user last asked.
 func (s *sharing) shareOf(request control.ShareRequest) (*plan.Share, error) {
 	p, err := onlyHosts(s.plan.Share(), request.Hosts)
 	if err != nil {
 		return nil, err
+	}
+	if p, s.added = withoutAdded(p, s.agreed); len(p.Hosts) == 0 && len(s.added) > 0 {
+		return nil, failf("devproxy share", "%s was %s, and no other host is left to share", s.added[0], reasonAdded)
 	}
 	return p, mayShare(p)
 }
@@ -82,14 +87,30 @@ func (s *sharing) replan(ctx context.Context) {
 	if s.live == nil {
 		return
 	}
+	before := s.added
 	anew := s.plan.Share().Expires != s.live.plan.Expires && s.live.request.For == 0
 	err := s.revise(ctx, s.live.request, anew)
 	if err == nil {
+		s.tellAdded(before)
 		return
 	}
 	s.trouble(err)
 	if s.live != nil {
 		s.stop(control.ShareAsleep, endGrace)
+	}
+}
+
+// tellAdded tells of the hosts that are not shared because the last save has
+// added them. before are those that were told of.
+func (s *sharing) tellAdded(before []string) {
+	var added []string
+	for _, host := range s.added {
+		if !slices.Contains(before, host) {
+			added = append(added, host)
+		}
+	}
+	if len(added) > 0 {
+		s.tell(shareEvent{kind: shareAdded, share: s.now(), added: added})
 	}
 }
 

@@ -24,6 +24,8 @@ type Share struct {
 	// wildcards included. NotShared are the others.
 	Hosts     []string
 	NotShared []NotShared
+	// Listed is true when the share block names the hosts to share.
+	Listed bool
 	// Name is a plain, lasting label; empty means unguessable names.
 	Name string
 	// Password is asked of every visitor; empty means none, unless Unset is

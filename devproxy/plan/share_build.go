@@ -31,6 +31,7 @@ func (b *builder) shareHosts(s *Share) {
 			named[host.Value] = true
 		}
 	}
+	s.Listed = len(named) > 0
 	for _, h := range b.file.Hosts {
 		name := h.Name.Value
 		switch {

@@ -56,10 +56,12 @@ func TestShare(t *testing.T) {
 		}},
 		{"hosts are named", &hcl.Share{Hosts: named("b.shop.localhost", "shop.localhost")},
 			shopAnd(hostOf("a.shop.localhost", to(2)), hostOf("b.shop.localhost", to(3)), kept(hostOf("c.shop.localhost", to(4)))), Share{
+				Listed:    true,
 				Hosts:     []string{"shop.localhost", "b.shop.localhost"},
 				NotShared: []NotShared{{"a.shop.localhost", "not in share.hosts"}, {"c.shop.localhost", "share = false"}}, Expires: 8 * time.Hour,
 			}},
 		{"a host that share.hosts names and keeps", &hcl.Share{Hosts: named("shop.localhost")}, []*hcl.Host{kept(hostOf("shop.localhost", to(1)))}, Share{
+			Listed:    true,
 			NotShared: []NotShared{{"shop.localhost", "share = false"}}, Expires: 8 * time.Hour,
 		}},
 		{"all attributes", &hcl.Share{
