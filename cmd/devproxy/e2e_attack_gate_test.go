@@ -343,5 +343,6 @@ func TestE2EAttackGateAddedHost(t *testing.T) {
 		t.Errorf("once asked for: %d %q", got.status, got.body)
 	}
 	attached.kill()
+	_ = attached.cmd.Wait()
 	attached.stopped = true
 }
