@@ -16,7 +16,14 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
-	if Network(netip.Addr{}) != (netip.Prefix{}) {
+	for addr, want := range map[string]string{
+		"203.0.113.7": "203.0.113.7/32", "::ffff:203.0.113.7": "203.0.113.7/32", "2001:db8:1:2::5": "2001:db8:1::/48",
+	} {
+		if got := Site(netip.MustParseAddr(addr)).String(); got != want {
+			t.Errorf("the site of %s: %s, want %s", addr, got, want)
+		}
+	}
+	if Network(netip.Addr{}) != (netip.Prefix{}) || Site(netip.Addr{}) != (netip.Prefix{}) {
 		t.Error("nobody has a network")
 	}
 }

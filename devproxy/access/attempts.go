@@ -12,10 +12,10 @@ import (
 // many at once, and one more for each pause.
 //
 // Whatever number of networks an attacker has, all of them together make at
-// most GlobalAttempts + FirstAttempts = 1054 wrong guesses at once and then 720
-// in an hour (600 + 120): 6814 in eight hours. An attacker with N networks, N
-// below FirstAttempts, makes 600 in an hour and N on top. Each device and each
-// network that has shown the right password before may add 240 in an hour.
+// most GlobalAttempts + FirstAttempts = 286 wrong guesses at once and then 720
+// in an hour (600 + 120): 6046 in eight hours. An attacker with N sites, N below
+// FirstAttempts, makes 30 at once, 600 in an hour and N on top. Each device and
+// each network that has shown the right password before may add 240 in an hour.
 const (
 	// AddressAttempts and AddressPause are for one network (see Network), and
 	// for one device. People mistype a few times in a row, and an office may
@@ -25,12 +25,12 @@ const (
 	// GlobalAttempts and GlobalPause are for all networks together.
 	GlobalAttempts = 30
 	GlobalPause    = 6 * time.Second
-	// FirstAttempts and FirstPause are for the first guesses of all networks
-	// together. They are counted apart, so that attackers who have used up what
-	// everybody shares do not keep out a visitor who has not guessed yet.
-	FirstAttempts = 1024
+	// FirstAttempts and FirstPause are for the first guesses of all sites (see
+	// Site) together. They are counted apart, so that attackers who have used up
+	// what everybody shares do not keep out a visitor who has not guessed yet.
+	FirstAttempts = 256
 	FirstPause    = 30 * time.Second
-	// FirstAgain is how long a network must wait for another first guess.
+	// FirstAgain is how long a site must wait for another first guess.
 	FirstAgain = 24 * time.Hour
 	// maxAddresses bounds each table: the key that was longest quiet is
 	// forgotten. The common buckets hold for attackers with more networks.
@@ -43,9 +43,9 @@ const (
 type Attempts struct {
 	mu     sync.Mutex
 	global *rate.Limiter
-	first  *rate.Limiter // of all networks' first guesses
+	first  *rate.Limiter // of all sites' first guesses
 	own    *ByNetwork
-	firsts *ByNetwork // has a token for each network that has not guessed yet
+	firsts *ByNetwork // by Site: has a token for each that has not guessed yet
 	// proven are the networks and devices are the device cookies that have shown
 	// the right password. Strangers cannot use up their buckets.
 	proven  *ByNetwork
@@ -77,7 +77,7 @@ func (a *Attempts) Try(addr netip.Addr, compare func() bool) (right bool, wait t
 	if own := a.proven.existing(network); own != nil {
 		wait = taken.take(own)
 	} else {
-		wait = a.stranger(&taken, network)
+		wait = a.stranger(&taken, network, Site(addr))
 	}
 	if right, wait = taken.spend(wait, compare); right && network.IsValid() {
 		a.proven.of(network)
@@ -95,11 +95,11 @@ func (a *Attempts) TryDevice(device string, compare func() bool) (right bool, wa
 }
 
 // stranger takes what a guess costs a network that has not shown the password.
-func (a *Attempts) stranger(taken *tokens, network netip.Prefix) (wait time.Duration) {
+func (a *Attempts) stranger(taken *tokens, network, site netip.Prefix) (wait time.Duration) {
 	if wait = taken.take(a.own.of(network)); wait > 0 {
 		return wait
 	}
-	if taken.take(a.firsts.of(network), a.first) == 0 {
+	if taken.take(a.firsts.of(site), a.first) == 0 {
 		return 0
 	}
 	return taken.take(a.global)

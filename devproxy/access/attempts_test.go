@@ -138,8 +138,8 @@ func TestGuessesAreBounded(t *testing.T) {
 		want     func(time.Duration) int
 	}{
 		{1, func(d time.Duration) int { return AddressAttempts + int(d/AddressPause) }},
-		{1000, func(d time.Duration) int { return 1000 + GlobalAttempts + int(d/GlobalPause) }},
-		{5000, func(d time.Duration) int {
+		{200, func(d time.Duration) int { return 200 + GlobalAttempts + int(d/GlobalPause) }},
+		{1500, func(d time.Duration) int {
 			return GlobalAttempts + FirstAttempts + int(d/GlobalPause) + int(d/FirstPause)
 		}},
 	} {
@@ -165,6 +165,27 @@ func TestGuessesAreBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestASiteHasOneFirstGuess: an IPv6 customer has 65536 networks, and one first
+// guess.
+func TestASiteHasOneFirstGuess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAttempts()
+		guesses := 0
+		for i := range 1000 {
+			addr := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i), 15: 1})
+			if _, wait := a.Try(addr, wrong); wait == 0 {
+				guesses++
+			}
+		}
+		if want := 1 + GlobalAttempts; guesses != want {
+			t.Errorf("%d guesses, want %d", guesses, want)
+		}
+		if _, wait := a.Try(netip.MustParseAddr("2001:db8:2::1"), right); wait != 0 {
+			t.Errorf("another site waits %s", wait)
+		}
+	})
 }
 
 // TestAFirstGuessComesBack after a day of quiet, and not before.

@@ -8,9 +8,15 @@ import (
 // Network is what one person has to ask from: an IPv4 address, or a /64 of
 // IPv6, which is the least that a provider hands out. The zero Prefix stands
 // for all whose address is not known.
-func Network(addr netip.Addr) netip.Prefix {
+func Network(addr netip.Addr) netip.Prefix { return around(addr, 64) }
+
+// Site is what one customer of a provider can have: an IPv4 address, or a /48 of
+// IPv6, which holds 65536 networks (RFC 6177). The zero Prefix is as Network's.
+func Site(addr netip.Addr) netip.Prefix { return around(addr, 48) }
+
+// around is an IPv4 address, or the first bits of an IPv6 one.
+func around(addr netip.Addr, bits int) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
-	bits := 64
 	if addr.Is4() {
 		bits = 32
 	}
