@@ -15,12 +15,12 @@ func (e *crossOriginError) Error() string {
 	return fmt.Sprintf("only pages of this host may request %s", e.path)
 }
 
-// isLocalName reports whether host, without its port, always means this machine:
-// localhost and the names below it (RFC 6761 section 6.3), and loopback
-// addresses. Any other name can be made to resolve to this machine, so that a
-// page of a stranger's site reads what devproxy answers (DNS rebinding).
+// isLocalName reports whether host, in lower case and without port and trailing
+// dot, always means this machine: localhost and the names below it (RFC 6761
+// section 6.3), and loopback addresses. Any other name can be made to resolve to
+// this machine, so that a page of a stranger's site reads what devproxy answers
+// (DNS rebinding).
 func isLocalName(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if strings.HasSuffix("."+host, ".localhost") {
 		return true
 	}

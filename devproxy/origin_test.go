@@ -97,6 +97,11 @@ func TestTheStateIsForItsOwnPages(t *testing.T) {
 			t.Errorf("a visitor, %q: %d, want %d", test.fields, got.status, test.want)
 		}
 	}
+	select {
+	case x := <-s.records.C:
+		t.Errorf("recorded: %+v", x)
+	default:
+	}
 	for host, want := range map[string]int{"shop.localhost": 200, "gone.localhost": 200, "evil.example": 404, "shop.localhost.evil.example": 404} {
 		got := s.plain("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
 		if got.status != want {

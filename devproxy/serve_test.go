@@ -104,7 +104,8 @@ func TestState(t *testing.T) {
 `, a.port(), freePort(t)))
 	for path, want := range map[string]string{"/": "up", "/api/x?y=z": "waiting", "/fixed": "up", "/../etc": "up", "": "up"} {
 		got := s.get(s.url(statePath + "?path=" + url.QueryEscape(path)))
-		if got.status != 200 || got.body != want+"\n" || got.header.Get("Cache-Control") != "no-store" {
+		if got.status != 200 || got.body != want+"\n" || got.header.Get("Cache-Control") != "no-store" ||
+			got.header.Get("Content-Type") != "text/plain; charset=utf-8" || got.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%q: status %d, %q, %v; want %q", path, got.status, got.body, got.header, want)
 		}
 		for name := range got.header {

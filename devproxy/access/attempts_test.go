@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 func wrong() bool { return false }
@@ -43,6 +45,26 @@ func TestOneNetworkGuesses(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		if got, wait := a.Try(stranger(0), right); !got || wait != 0 {
 			t.Errorf("after the pause: %v, wait %s", got, wait)
+		}
+	})
+}
+
+// TestARightGuessCostsNothing in any bucket.
+func TestARightGuessCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAttempts()
+		for i := range 2 * FirstAttempts {
+			a.TryDevice("x", right)
+			if _, wait := a.Try(stranger(i), right); wait != 0 {
+				t.Fatalf("network %d waits %s", i, wait)
+			}
+		}
+		for name, limiter := range map[string]*rate.Limiter{
+			"the common one": a.global, "first guesses": a.first, "its own": a.own.of(Network(stranger(1))), "its first": a.firsts.of(Site(stranger(1))), "a device": a.devices.of("x"),
+		} {
+			if got, want := limiter.Tokens(), float64(limiter.Burst()); got != want {
+				t.Errorf("%s: %v tokens of %v", name, got, want)
+			}
 		}
 	})
 }

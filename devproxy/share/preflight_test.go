@@ -132,6 +132,9 @@ func TestRequestedFields(t *testing.T) {
 		if answer == nil || answer.Code != 204 || answer.Header().Get("Access-Control-Allow-Headers") != want {
 			t.Errorf("%q: %+v", asked, answer)
 		}
+		if _, there := answer.Header()["Access-Control-Allow-Headers"]; there != (want != "") {
+			t.Errorf("%q: an empty list: %v", asked, answer.Header())
+		}
 	}
 	_, answer := admit(s, asPreflight(host, "/", "https://"+host, "Access-Control-Request-Headers", "x-a", "Access-Control-Request-Headers", "x-b"))
 	if answer == nil || answer.Header().Get("Access-Control-Allow-Headers") != "x-a, x-b" {

@@ -95,6 +95,9 @@ func TestTheSecretIsInNoField(t *testing.T) {
 // TestAProjectsOwnValuesStay where there is no secret to hide.
 func TestAProjectsOwnValuesStay(t *testing.T) {
 	for name, s := range map[string]*Share{"token": mustNew(t, oneHost()), "password": mustNew(t, withPassword())} {
+		if in, _ := admit(s, ask("GET", single, "/?devproxy=&a", "Authorization", "Bearer open sesame")); in == nil || in.RequestURI != "/?devproxy=&a" {
+			t.Errorf("%s, an empty parameter: %+v", name, in)
+		}
 		r := ask("GET", single, "/?devproxy="+secret, "X-Token", secret, "Referer", "https://x.example/?devproxy="+secret)
 		if name == "password" {
 			r.Header.Set("Authorization", "Bearer "+s.opts.Password)
