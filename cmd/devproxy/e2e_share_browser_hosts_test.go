@@ -87,6 +87,40 @@ func (b *publicBrowser) twoHosts(t *testing.T) {
 	b.neighbour(t, apps, p, shop, admin, zone)
 }
 
+// gatedHosts: behind a password, the gate answers the preflights between the
+// hosts of a project, and the requests that follow reach the dev server.
+func (b *publicBrowser) gatedHosts(t *testing.T) {
+	apps := startApp(t, shopOffice)
+	project := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\nshare { password = \"open sesame\" }\n", apps.URL)), nil)
+	shop, admin := "https://"+project.host("shop.localhost"), "https://"+project.host("admin.shop.localhost")
+	p := openTab(t, b.browser)
+	if status, err := p.visit(shop + "/"); err != nil || status != http.StatusUnauthorized {
+		t.Fatalf("without the password: %d, %v", status, err)
+	}
+	p.forgetLoads()
+	p.logIn(t, "open sesame")
+	p.awaitLoad(t, "document.querySelector('h1') !== null && document.querySelector('h1').innerText.startsWith('shop.')")
+	apps.take()
+	if got := evaluate[string](t, p, fmt.Sprintf(askMe, admin)); got != "PUT " {
+		t.Errorf("the office answers the shop's page %q", got)
+	}
+	if seen := apps.take(); len(seen) != 1 || seen[0].Method != http.MethodPut {
+		t.Errorf("the office was asked %d times, want once, without the preflight: %+v", len(seen), seen)
+	}
+	stranger := openTab(t, b.browser)
+	evil := startApp(t, func(w http.ResponseWriter, _ *http.Request) { html(w, "evil") })
+	other := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"evil.localhost\" { upstream = %q }\n", evil.URL)), nil)
+	if status, err := stranger.visit(other.link); err != nil || status != http.StatusOK {
+		t.Fatalf("another share: %d, %v", status, err)
+	}
+	if got := evaluate[string](t, stranger, fmt.Sprintf(askMe, admin)); got != "refused" {
+		t.Errorf("the office answers another share's page %q", got)
+	}
+	if seen := apps.take(); len(seen) != 0 {
+		t.Errorf("the office was asked by another share's page: %+v", seen)
+	}
+}
+
 // neighbour: another share of the same relay, so same-site to the browser. What
 // no header can hinder is not asked here: a script that sets a cookie for the
 // relay's whole domain, unless that is on the Public Suffix List.

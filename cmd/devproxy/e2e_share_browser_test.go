@@ -31,6 +31,7 @@ func TestE2EShareBrowser(t *testing.T) {
 	b := &publicBrowser{relay, startChromium(t, relay.upProcess)}
 	t.Run("demo", b.demo)
 	t.Run("two hosts", b.twoHosts)
+	t.Run("two hosts with a password", b.gatedHosts)
 	t.Run("secret link", b.secretLink)
 	t.Run("password", b.password)
 	t.Run("restarting", b.restarting)

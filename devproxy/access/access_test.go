@@ -33,8 +33,10 @@ func TestForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := NewTable[int](Limit{time.Hour, 1}, 10)
 		for key := range 1000 {
-			table.Take(key)
-			table.Take(0) // never quiet
+			table.Take(key + 1)
+			if wait := table.Take(0); wait == 0 && key > 0 { // never quiet
+				t.Fatalf("who asks all the time was forgotten after %d others", key)
+			}
 		}
 		if len(table.byKey) != 10 || table.recent.Len() != 10 {
 			t.Errorf("%d keys are remembered", len(table.byKey))

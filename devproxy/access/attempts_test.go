@@ -161,7 +161,7 @@ func TestGuessesAreBounded(t *testing.T) {
 	}{
 		{1, func(d time.Duration) int { return AddressAttempts + int(d/AddressPause) }},
 		{200, func(d time.Duration) int { return 200 + GlobalAttempts + int(d/GlobalPause) }},
-		{1500, func(d time.Duration) int {
+		{600, func(d time.Duration) int {
 			return GlobalAttempts + FirstAttempts + int(d/GlobalPause) + int(d/FirstPause)
 		}},
 	} {
@@ -170,7 +170,7 @@ func TestGuessesAreBounded(t *testing.T) {
 				a := NewAttempts()
 				guesses := 0
 				compare := func() bool { guesses++; return false }
-				const long = 20 * time.Minute
+				const long = 10 * time.Minute
 				turn := 0
 				for start := time.Now(); ; time.Sleep(AddressPause) {
 					for range max(test.networks, 2*AddressAttempts) {
