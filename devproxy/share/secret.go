@@ -34,24 +34,23 @@ func (s *Share) cutSecret(rawQuery string) (rest string, found bool) {
 }
 
 // isSecret reports whether a pair of a query is the link's secret, in whatever
-// way name and value are percent-encoded.
+// way name and value are percent-encoded. A wrong escape makes either empty.
 func (s *Share) isSecret(pair string) bool {
 	name, value, _ := strings.Cut(pair, "=")
-	if name, _ = url.QueryUnescape(name); name != secretName { // "" for a wrong escape
+	if name, _ = url.QueryUnescape(name); name != secretName {
 		return false
 	}
-	value, err := url.QueryUnescape(value)
+	value, _ = url.QueryUnescape(value)
 	have, want := sha256.Sum256([]byte(value)), sha256.Sum256(s.secret)
-	return err == nil && subtle.ConstantTimeCompare(have[:], want[:]) == 1
+	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 
 // newSecretPattern matches secret as it is, percent-encoded however often, and
 // as JSON escapes it.
 func newSecretPattern(secret []byte) *regexp.Regexp {
 	var b strings.Builder
-	b.WriteString("(?i)")
 	for _, c := range secret {
-		fmt.Fprintf(&b, `(?:%s|%%(?:25)*(?:u00)?%02x|\\u00%02[2]x)`, regexp.QuoteMeta(string(rune(c))), c)
+		fmt.Fprintf(&b, `(?:%s|(?i:%%(?:25)*(?:u00)?%02x|\\u00%02[2]x))`, regexp.QuoteMeta(string(rune(c))), c)
 	}
 	return regexp.MustCompile(b.String())
 }
@@ -60,7 +59,7 @@ func newSecretPattern(secret []byte) *regexp.Regexp {
 // field: a URL in it loses the parameter, and what is left of the secret in any
 // other place is cut out.
 func (s *Share) hideSecret(text string) string {
-	if s.secretPattern == nil || !s.secretPattern.MatchString(text) {
+	if s.secretPattern == nil || !s.holdsSecret(text) {
 		return text
 	}
 	if before, after, isURL := strings.Cut(text, "?"); isURL {
@@ -76,7 +75,19 @@ func (s *Share) hideSecret(text string) string {
 			text = before + query + after[end:]
 		}
 	}
-	return s.secretPattern.ReplaceAllString(text, "")
+	if text = s.secretPattern.ReplaceAllString(text, ""); s.holdsSecret(text) {
+		return "" // in a spelling that no program writes
+	}
+	return text
+}
+
+// holdsSecret reports whether the secret is in text as it is, percent-encoded,
+// or as JSON escapes it. The pattern is slow, and most texts escape nothing.
+func (s *Share) holdsSecret(text string) bool {
+	secret := string(s.secret)
+	return strings.Contains(text, secret) ||
+		strings.Contains(text, "%") && strings.Contains(unescape(text), secret) ||
+		strings.Contains(text, `\`) && s.secretPattern.MatchString(text)
 }
 
 // hideSecretIn is hideSecret of every field: Referer tells the page's URL, and

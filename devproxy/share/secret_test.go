@@ -61,9 +61,11 @@ func TestTheSecretIsInNoField(t *testing.T) {
 		{"Next-Router-State-Tree", "%5B%22%3Fdevproxy%3D" + secret + "%22%5D", "%5B%22%3Fdevproxy%3D%22%5D"},
 		{"X-State", `{"url":"/?devproxy=` + secret + `&a=1"}`, `{"url":"/?a=1"}`},
 		{"X-State", `"\u00` + fmt.Sprintf("%02x", secret[0]) + secret[1:] + `"`, `""`},
+		{"X-Url", "/?a=" + secret[:1] + "%3%31" + secret[2:], ""},
+		{"X-Url", `C:\new\u0041`, `C:\new\u0041`},
 		{"Cookie", "from=" + secret + "; a=b", "from=; a=b"},
 		{"X-Token", secret, ""},
-		{"X-Token", strings.ToUpper(secret), ""},
+		{"X-Token", strings.ToUpper(secret), strings.ToUpper(secret)}, // it opens nothing
 		{"X-Token", secret[1:], secret[1:]},
 	} {
 		r := ask("GET", host, "/", test.name, test.in)
