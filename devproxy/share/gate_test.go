@@ -267,6 +267,11 @@ func TestTheShareEnds(t *testing.T) {
 		if c := answer.Result().Cookies()[0]; c.MaxAge != 3600 {
 			t.Errorf("the cookie lives %d s", c.MaxAge)
 		}
+		late := opts
+		late.Until = time.Now().Add(2 * cookieLife)
+		if c := mustNew(t, late).gate.cookie.make(time.Now()); c.MaxAge != int(cookieLife/time.Second) {
+			t.Errorf("in a share that ends late the cookie lives %d s", c.MaxAge)
+		}
 		time.Sleep(time.Hour - time.Nanosecond)
 		if got := status(s, r); got != 0 {
 			t.Errorf("just before: %d", got)

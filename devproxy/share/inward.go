@@ -3,7 +3,6 @@ package share
 import (
 	"net/http"
 	"net/netip"
-	"strings"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 )
