@@ -111,12 +111,11 @@ type prefix struct {
 	kind Kind
 }
 
-var (
-	exact    = map[string]Kind{}
-	prefixes ['z' - 'a' + 1][]prefix // by their first letter
-)
+// exact holds the names of table, prefixes its "name-*" by their first letter.
+var exact, prefixes = index(table)
 
-func init() {
+func index(table map[Kind]string) (exact map[string]Kind, prefixes ['z' - 'a' + 1][]prefix) {
+	exact = map[string]Kind{}
 	for kind, names := range table {
 		for name := range strings.FieldsSeq(names) {
 			if text, ok := strings.CutSuffix(name, "*"); ok {
@@ -126,6 +125,7 @@ func init() {
 			}
 		}
 	}
+	return exact, prefixes
 }
 
 func set(names string) map[string]bool {
