@@ -68,16 +68,18 @@ type savedWrong struct {
 
 // upProcess is a running `devproxy up --json` with state of its own.
 type upProcess struct {
-	t      *testing.T
-	dir    string   // the Proxyfile's folder
-	home   string   // $HOME
-	state  string   // $DEVPROXY_HOME
-	env    []string // of every devproxy that shall share this state
-	cmd    *exec.Cmd
-	ready  upEvent
-	addr   netip.AddrPort // of HTTPS on 127.0.0.1
-	roots  *x509.CertPool
-	events chan upEvent // ready is not among them; closed when standard output is
+	t     *testing.T
+	dir   string   // the Proxyfile's folder
+	home  string   // $HOME
+	state string   // $DEVPROXY_HOME
+	env   []string // of every devproxy that shall share this state
+	// program replaces devproxyBinary for every devproxy that shares this state.
+	program string
+	cmd     *exec.Cmd
+	ready   upEvent
+	addr    netip.AddrPort // of HTTPS on 127.0.0.1
+	roots   *x509.CertPool
+	events  chan upEvent // ready is not among them; closed when standard output is
 
 	stderr  outputBuffer
 	stopped bool

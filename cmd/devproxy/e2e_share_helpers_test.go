@@ -65,8 +65,19 @@ func (r *devRelay) port() string {
 // nothing. It must stop as startUp's does.
 func startBeside(t *testing.T, place *upProcess, dir string, args ...string) *upProcess {
 	t.Helper()
-	u := &upProcess{t: t, dir: dir, home: place.home, state: place.state, env: slices.Clone(place.env), events: make(chan upEvent, maxEvents)}
-	u.cmd = exec.Command(devproxyBinary(t), args...)
+	program := place.program
+	if program == "" {
+		program = devproxyBinary(t)
+	}
+	return startProgram(t, place, dir, append([]string{program}, args...))
+}
+
+// startProgram is startBeside with the whole command, which may limit what
+// devproxy gets: prlimit(1) and its arguments come before it.
+func startProgram(t *testing.T, place *upProcess, dir string, command []string) *upProcess {
+	t.Helper()
+	u := &upProcess{t: t, dir: dir, home: place.home, state: place.state, env: slices.Clone(place.env), program: place.program, events: make(chan upEvent, maxEvents)}
+	u.cmd = exec.Command(command[0], command[1:]...)
 	u.cmd.Dir, u.cmd.Env, u.cmd.Stderr = dir, u.env, &u.stderr
 	u.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := u.cmd.StdoutPipe()
@@ -122,7 +133,7 @@ func (r *devRelay) share(t *testing.T, dir string, env []string, args ...string)
 // beginShare is share without waiting for anything.
 func (r *devRelay) beginShare(t *testing.T, dir string, env []string, args ...string) *sharedProject {
 	t.Helper()
-	place := &upProcess{home: r.home, state: r.state, env: append(slices.Clone(r.env), env...)}
+	place := &upProcess{home: r.home, state: r.state, env: append(slices.Clone(r.env), env...), program: r.program}
 	args = append([]string{"up", "--share", "--relay", r.name, "--json", "--https", ":0", "--http", ":0"}, args...)
 	return &sharedProject{upProcess: startBeside(t, place, dir, args...), relay: r}
 }
