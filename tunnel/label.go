@@ -67,3 +67,10 @@ func TokenName(name string) bool {
 	label, _, _ := strings.Cut(name, ".")
 	return isTokenName(label)
 }
+
+// PlainName reports whether the first label of name is one that people choose:
+// neither shaped like an unguessable name nor like the zone of a key.
+func PlainName(name string) bool {
+	label, _, _ := strings.Cut(name, ".")
+	return !isTokenName(label) && !isGenerated(label, ZoneLength)
+}

@@ -116,4 +116,32 @@ func publicName(host, zone, domain string, claim Claim) string {
 	return strings.ReplaceAll(host, ".", joint) + joint + claim.Project + "-" + claim.Link + "." + zone
 }
 
+// Root is the name under which a relay remembers name, a public name below
+// domain: the plain name or the zone that it lies in, and for an unguessable
+// name its link, "*-LINK.DOMAIN", whatever the rest of it. A host below a plain
+// name has no entry of its own. It reports false for names that PublicNames
+// never makes.
+func Root(name, domain string) (root string, ok bool) {
+	inner, below := strings.CutSuffix(name, "."+domain)
+	if !below || inner == "" {
+		return "", false
+	}
+	first, _, deep := strings.Cut(inner, ".")
+	last := inner[strings.LastIndexByte(inner, '.')+1:]
+	switch {
+	case !deep && isTokenName(first):
+		return linkEntry(first, domain), true
+	case !deep || !isGenerated(last, ZoneLength):
+		return last + "." + domain, last != ""
+	case isTokenName(first) && len(first)+1+len(last) == len(inner):
+		return linkEntry(first, domain), true
+	}
+	return "", false
+}
+
+// linkEntry is the entry of an unguessable label.
+func linkEntry(label, domain string) string {
+	return "*" + label[len(label)-LinkLength-1:] + "." + domain
+}
+
 func isWildcard(host string) bool { return host == "*" || strings.HasPrefix(host, "*.") }

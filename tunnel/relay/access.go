@@ -23,12 +23,16 @@ func (v *visit) record() {
 	m.duration.Observe(took.Seconds())
 	m.bytes.WithLabelValues("in").Add(float64(v.in))
 	m.bytes.WithLabelValues("out").Add(float64(v.out))
-	if v.relay.opts.Access == nil {
+	log := v.relay.refused
+	if v.forwarded && v.fault == nil {
+		log = v.relay.access
+	}
+	if log == nil {
 		return
 	}
 	path, _, _ := strings.Cut(v.target(), "?") // a query may hold secrets
 	fields := []slog.Attr{
-		slog.String("from", v.conn.addr.Addr().String()),
+		slog.Any("from", v.conn.addr.Addr()),
 		slog.String("method", v.r.Method),
 		slog.String("host", masked(v.at.name)),
 		slog.String("path", path),
@@ -41,7 +45,7 @@ func (v *visit) record() {
 	if v.fault != nil {
 		fields = append(fields, slog.String("error", v.fault.Error()))
 	}
-	v.relay.opts.Access.LogAttrs(v.r.Context(), slog.LevelInfo, "request", fields...)
+	log.LogAttrs(v.r.Context(), slog.LevelInfo, "request", fields...)
 }
 
 // masked is name without the secret part of an unguessable one.

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
@@ -24,12 +28,13 @@ const (
 // admitted is a claim that was granted, before its session is there.
 type admitted struct {
 	claimed *claimed
+	from    *origin
 	at      time.Time
 }
 
 // admit decides about a new session: tunnel.Acceptor calls it.
 func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, from net.Addr) ([]byte, error) {
-	answer, err := r.grantHello(ctx, keyOf(pub), pub, hello)
+	answer, err := r.grantHello(ctx, keyOf(pub), pub, hello, addrOf(from).Addr())
 	if err != nil {
 		err = refusal(err)
 		r.metrics.refused.WithLabelValues(codeOf(err)).Inc()
@@ -38,26 +43,27 @@ func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, 
 	return answer, err
 }
 
-func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, hello []byte) ([]byte, error) {
+func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, hello []byte, addr netip.Addr) ([]byte, error) {
 	if r.leaving() {
 		return nil, errLeaving
 	}
-	if !r.door.roomForAgent() {
+	if !r.door.roomForAgent(addr) {
 		return nil, errFull
 	}
 	var c tunnel.Claim
 	if err := json.Unmarshal(hello, &c); err != nil {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim cannot be read; run the same version of devproxy at both ends"}
 	}
-	if err := r.keys.admit(ctx, key, c.Enrol); err != nil {
+	from := r.door.origin(addr)
+	if err := r.keys.admit(ctx, key, c.Enrol, from); err != nil {
 		return nil, err
 	}
-	granted, grant, err := r.grant(ctx, key, pub, c)
+	granted, grant, err := r.grant(ctx, key, pub, from, c)
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
-	r.admitted[key] = admitted{granted, time.Now()}
+	r.admitted[key] = admitted{granted, from, time.Now()}
 	r.mu.Unlock()
 	return json.Marshal(grant)
 }
@@ -66,10 +72,10 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 var errLeaving = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay is about to stop; try again"}
 
 // errFull is told to agents whose connections would be closed at once.
-var errFull = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files allows (ulimit -n); try again later, or have whoever runs it raise that"}
+var errFull = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files allows (ulimit -n), or as many of your network as it allows; try again later, or have its operator raise that"}
 
 // grant gives key what it claims, in the registry.
-func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, c tunnel.Claim) (*claimed, *tunnel.Grant, error) {
+func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, from *origin, c tunnel.Claim) (*claimed, *tunnel.Grant, error) {
 	zone, hosts, err := tunnel.PublicNames(pub, r.opts.Domain, c)
 	if err != nil {
 		return nil, nil, err
@@ -80,18 +86,52 @@ func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, c tun
 	granted := &claimed{zone: zone, hosts: hosts, plain: c.Name != "", until: c.Until}
 	if len(hosts) > 0 && !granted.plain {
 		// Whoever has seen a link must not get it in another shape.
-		granted.link = "*-" + c.Link + "." + r.opts.Domain
+		granted.link, _ = tunnel.Root(hosts[0], r.opts.Domain)
 	}
 	if granted.expired(time.Now()) {
 		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim has ended already; is the clock right?"}
 	}
 	if len(hosts) > 0 {
-		if err := r.opts.Registry.Claim(ctx, key, granted.names(), c.Until); err != nil {
+		if err := r.payFor(ctx, key, from, granted); err != nil {
+			return nil, nil, err
+		}
+		claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.network, Quota: r.opts.Limits.Names}
+		if err := r.opts.Registry.Claim(ctx, claim); err != nil {
 			return nil, nil, err
 		}
 	}
 	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts}, nil
 }
+
+// payFor takes what the names of a claim cost from a network's allowance, and
+// refuses reserved names. Names that the key has already cost nothing.
+func (r *Relay) payFor(ctx context.Context, key Key, from *origin, c *claimed) error {
+	dirty, plain := false, false
+	for _, name := range c.names() {
+		record, known, err := r.opts.Registry.Lookup(ctx, name)
+		if err != nil {
+			return err
+		}
+		mine := known && record.Owner == key
+		if !mine || !record.Until.Equal(c.until) || !record.Ended.IsZero() {
+			dirty = true
+		}
+		if mine || !tunnel.PlainName(name) {
+			continue
+		}
+		plain = true
+		if label, _, _ := strings.Cut(name, "."); isReserved(label) && !slices.Contains(r.opts.Names, label) {
+			return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: fmt.Sprintf("the name %q is reserved; the relay's operator can allow it with --allow-name", label)}
+		}
+	}
+	if dirty && !from.names.Allow() || plain && !from.plain.Allow() {
+		return errTooManyNames
+	}
+	return nil
+}
+
+// errTooManyNames is told to agents whose network claims names too fast.
+var errTooManyNames = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "your network claims new names faster than this relay allows; try again later"}
 
 // checkCovered says which name browsers would refuse.
 func (r *Relay) checkCovered(hosts []string) error {
@@ -112,10 +152,13 @@ func refusal(err error) error {
 		name    *tunnel.NameError
 		taken   *TakenError
 		ended   *EndedError
+		quota   *QuotaError
 	)
 	switch {
 	case errors.As(err, &refused):
 		return refused
+	case errors.As(err, &quota):
+		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: quota.Error() + ": share under a name or link that it has"}
 	case errors.As(err, &name):
 		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: name.Reason + ": " + name.Fix}
 	case errors.As(err, &taken):
@@ -140,23 +183,45 @@ func codeOf(err error) string {
 // established takes over a new session: tunnel.Acceptor calls it.
 func (r *Relay) established(session *tunnel.Session) {
 	key := keyOf(session.Key())
-	s := &share{key: key, session: session}
+	s := &share{
+		key: key, session: session,
+		slots: newSlots(r.opts.Limits), claims: rate.NewLimiter(claimsPerSecond, claimsBurst),
+	}
 	r.mu.Lock()
-	claim := r.admitted[key].claimed
+	claim, from := r.admitted[key].claimed, r.admitted[key].from
 	delete(r.admitted, key)
 	for other, a := range r.admitted {
 		if time.Since(a.at) > admittedFor {
 			delete(r.admitted, other)
 		}
 	}
+	r.sessions[key] = append(r.sessions[key], s)
+	if all := r.sessions[key]; len(all) > sessionsPerKey {
+		oldest := all[0]
+		r.group.Go(func() { oldest.session.Close(errSessions) })
+	}
 	r.mu.Unlock()
 	if claim == nil { // two agents of one key at once: the later has taken it
-		claim = &claimed{}
+		claim, from = &claimed{}, r.door.origin(netip.Addr{})
 	}
+	s.from = from
 	r.table.put(s, claim)
 	r.metrics.sessions.Inc()
-	r.log.Info("agent connected", "key", key, "hosts", len(claim.hosts))
+	r.log.Info("agent connected", "key", key, "from", s.from.network, "hosts", len(claim.hosts))
 	r.group.Go(func() { r.attend(s) })
+}
+
+// errSessions ends a session that has drained for too long.
+var errSessions = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the key has newer sessions, and as many as it may have"}
+
+// part forgets a session that has ended.
+func (r *Relay) part(s *share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rest := slices.DeleteFunc(r.sessions[s.key], func(other *share) bool { return other == s })
+	if r.sessions[s.key] = rest; len(rest) == 0 {
+		delete(r.sessions, s.key)
+	}
 }
 
 // attend answers what an agent asks until its session ends.
@@ -172,6 +237,7 @@ func (r *Relay) attend(s *share) {
 		s.session.Close(nil)
 	}
 	<-s.session.Done()
-	r.log.Info("agent gone", "key", s.key, "reason", s.session.Err())
+	r.part(s)
+	r.log.Info("agent gone", "key", s.key, "from", s.from.network, "reason", s.session.Err())
 	r.table.lose(s, time.Now())
 }

@@ -294,7 +294,7 @@ func TestAgentByWebSocket(t *testing.T) {
 		}
 		state = res
 		binding, err := tunnel.Binding(*state.TLS)
-		return tunnel.Lane{Conn: laneConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, Binding: binding}, err
+		return tunnel.Lane{Conn: laneConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c, nil}, Binding: binding}, err
 	}
 	s, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: key, Dial: overSocket, Hello: []byte(`{"project":"shop","link":"` + tunnel.Link(key, 0) + `","hosts":[""]}`)})
 	if err != nil {

@@ -17,12 +17,12 @@ type conn struct {
 	from *origin
 	addr netip.AddrPort
 
+	number uint64 // in the order in which they came
+
 	// Guarded by door.mu.
 	class class
-	// queue is where it waits to be closed when others need its place; nil
-	// while it may not be.
-	queue *list.List
-	place *list.Element
+	pool  pool
+	place *list.Element // in its pool; nil when it is gone
 
 	// leaf is the certificate shown, which says what other names the client
 	// may ask for on this connection (RFC 9113 section 9.1.1).

@@ -41,6 +41,9 @@ func (r *Relay) do(ctx context.Context, s *share, from io.Reader) (*tunnel.Grant
 	if err := json.NewDecoder(io.LimitReader(from, tunnel.MaxPayload)).Decode(&request); err != nil {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the request cannot be read; run the same version of devproxy at both ends"}
 	}
+	if !s.claims.Allow() {
+		return nil, &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "these are too many changes of a share at once; try again in a moment"}
+	}
 	switch {
 	case request.Op == "claim" && request.Claim != nil:
 		return r.reclaim(ctx, s, *request.Claim)
@@ -52,7 +55,7 @@ func (r *Relay) do(ctx context.Context, s *share, from io.Reader) (*tunnel.Grant
 
 // reclaim changes what a session is known as, at once and as a whole.
 func (r *Relay) reclaim(ctx context.Context, s *share, c tunnel.Claim) (*tunnel.Grant, error) {
-	granted, grant, err := r.grant(ctx, s.key, s.session.Key(), c)
+	granted, grant, err := r.grant(ctx, s.key, s.session.Key(), s.from, c)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +73,6 @@ func (r *Relay) end(ctx context.Context, s *share) error {
 		return err
 	}
 	r.table.change(s, &claimed{})
-	r.log.Info("share ended", "key", s.key)
+	r.log.Info("share ended", "key", s.key, "from", s.from.network)
 	return nil
 }

@@ -1,171 +1,172 @@
 package relay
 
 import (
-	"container/list"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
-
-	"golang.org/x/time/rate"
 )
-
-// evictAmong is how many of those that wait longest are looked at for one to
-// close: enough to find the many of one address among them, few enough that a
-// flood costs little.
-const evictAmong = 64
-
-// maxIdleOrigins is how many addresses without a connection are remembered, so
-// that a new connection brings no new allowance of requests.
-const maxIdleOrigins = 8192
 
 // class is what a connection counts as.
 type class int
 
 const (
-	shaking class = iota // in its handshake
+	shaking class = iota // in its handshake, or plain HTTP
 	visiting
 	laning // an agent's
 	gone
 )
 
-// door lets connections in and counts them. Its goroutines are its callers'.
+// door lets connections in, counts them and closes those of the worst offender
+// when there is no room: no network can keep another one out. Its goroutines are
+// its callers'.
 type door struct {
 	limits Limits
 	most   int // descriptors that connections may have together
 
-	mu      sync.Mutex
-	count   [gone]int
-	shaking list.List // of *conn in their handshake, oldest first
-	resting list.List // of visitors' *conn without a request, oldest first
-	origins map[netip.Prefix]*origin
-	idle    list.List // of *origin without connections, oldest first
-}
-
-// origin is an address that connections come from.
-type origin struct {
-	prefix  netip.Prefix
-	conns   int // visitors', and in their handshake
-	limiter *rate.Limiter
-	idle    *list.Element // nil while conns > 0
+	mu       sync.Mutex
+	count    [gone]int
+	networks networks
+	closable [pools]ranking
+	entered  uint64 // connections so far
+	evicted  int    // those closed to make room
 }
 
 func newDoor(limits Limits) *door {
-	return &door{limits: limits, most: descriptors() - agentFiles, origins: map[netip.Prefix]*origin{}}
+	d := &door{limits: limits, most: connectionsOf(limits.Descriptors)}
+	d.networks.init(limits)
+	for p := range d.closable {
+		d.closable[p].pool = pool(p)
+	}
+	return d
 }
 
+// connectionsOf is how many of the process's descriptors connections may have.
+func connectionsOf(descriptors int) int { return max(descriptors-ownFiles, descriptors/2) }
+
+// lanesOf is how many of them agents may have.
+func lanesOf(descriptors int) int { return connectionsOf(descriptors) / 4 * 3 }
+
 // enter counts a new connection in. It returns nil when there are too many of
-// its address; when there are too many handshakes, another one is closed.
+// its network, or no other one can be closed for it.
 func (d *door) enter(c net.Conn) *conn {
 	addr := addrOf(c.RemoteAddr())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	from := d.originLocked(addr.Addr())
-	if from.conns >= d.limits.ConnectionsPerAddress {
+	from := d.networks.find(addr.Addr())
+	switch {
+	case from.conns >= d.limits.ConnectionsPerAddress:
+		return nil
+	case d.count[shaking] >= d.limits.Handshakes && !d.evictLocked(poolShaking, nil):
+		return nil
+	case d.totalLocked() >= d.most && !d.makeRoomLocked(from):
 		return nil
 	}
-	if d.count[shaking] >= d.limits.Handshakes {
-		d.evictLocked(&d.shaking)
-	}
-	from.conns++
-	d.unidleLocked(from)
-	entered := &conn{Conn: c, door: d, from: from, addr: addr}
+	d.entered++
+	entered := &conn{Conn: c, door: d, from: from, addr: addr, number: d.entered}
 	d.count[shaking]++
-	entered.queueLocked(&d.shaking)
+	from.conns++
+	d.networks.use(from)
+	d.poolLocked(entered, poolShaking)
 	return entered
 }
 
-// evictLocked closes a connection of queue: of those that wait longest, one of
-// the address that has the most. So whoever holds many places makes room, and
-// not a visitor between them. False when there is none.
-func (d *door) evictLocked(queue *list.List) bool {
-	var worst *conn
-	at := queue.Front()
-	for range min(evictAmong, queue.Len()) {
-		if c := at.Value.(*conn); worst == nil || c.from.conns > worst.from.conns {
-			worst = c
-		}
-		at = at.Next()
-	}
-	if worst == nil {
+// makeRoomLocked closes a connection for one of a network, when the process has
+// no more descriptors for connections: one that rests, else one in its
+// handshake, else one of the network that has most. False when there is none.
+func (d *door) makeRoomLocked(from *origin) bool {
+	return d.evictLocked(poolResting, nil) || d.evictLocked(poolShaking, nil) ||
+		d.evictLocked(poolLanes, from) || d.evictLocked(poolBusy, from)
+}
+
+// evictLocked closes a connection of a pool: one of the network that has most.
+// With a network that it is for, it does so only if that one will still have
+// fewer. It reports false when there is none.
+func (d *door) evictLocked(p pool, forWhom *origin) bool {
+	worst := d.closable[p].top()
+	if worst == nil || forWhom != nil && worst.size(p) <= forWhom.size(p)+1 {
 		return false
 	}
-	d.leaveLocked(worst)
-	worst.Conn.Close()
+	victims := &worst.pools[p]
+	victim := victims.Front()
+	if p == poolLanes {
+		victim = victims.Back() // the lanes that were there before it came are not its
+	}
+	c := victim.Value.(*conn)
+	d.leaveLocked(c)
+	d.evicted++
+	c.Conn.Close()
 	return true
 }
 
-// queueLocked takes c out of its queue, and into another one; nil is none.
-func (c *conn) queueLocked(queue *list.List) {
-	if c.queue != nil {
-		c.queue.Remove(c.place)
-	}
-	c.queue, c.place = queue, nil
-	if queue != nil {
-		c.place = queue.PushBack(c)
-	}
-}
-
 // follow is http.Server's ConnState: a visitor's connection without a request,
-// or with half a head, may be closed when others need its place.
+// or with half a head, is closed before others when somebody needs its place.
 func (d *door) follow(c *conn, state http.ConnState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case c.class != visiting:
 	case state == http.StateNew || state == http.StateIdle:
-		c.queueLocked(&d.resting)
+		d.poolLocked(c, poolResting)
 	default:
-		c.queueLocked(nil)
+		d.poolLocked(c, poolBusy)
 	}
 }
 
 // become makes c count as what its handshake showed it to be. It reports false
-// when there are too many such, or c is gone already. What rests makes room.
+// when there are too many such, or c is gone already.
 func (d *door) become(c *conn, to class) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.class == gone {
-		return false
-	}
-	c.queueLocked(nil) // it makes no room for itself
 	switch {
-	case to == visiting && d.count[visiting] >= d.limits.Connections && !d.evictLocked(&d.resting):
+	case c.class == gone:
 		return false
-	case to == laning && d.count[laning] >= d.lanes():
-		return false
-	case d.fullLocked() && !d.evictLocked(&d.resting) && !d.evictLocked(&d.shaking):
+	case to == laning:
+		if !d.roomForLaneLocked(c.from) || d.lanesFullLocked() && !d.evictLocked(poolLanes, c.from) {
+			return false
+		}
+		c.from.conns--
+		c.from.lanes++
+		d.moveLocked(c, laning, poolLanes)
+		return true
+	}
+	if d.count[visiting] >= d.limits.Connections && !d.evictLocked(poolResting, nil) && !d.evictLocked(poolBusy, c.from) {
 		return false
 	}
-	d.moveLocked(c, to)
-	if to == laning {
-		d.leaveOriginLocked(c)
-	}
+	d.moveLocked(c, visiting, poolBusy)
 	return true
 }
 
-// lanes is how many connections agents may have together.
-func (d *door) lanes() int { return d.most / 4 * 3 }
-
-// roomForAgent is whether one more agent could have its first connection.
-func (d *door) roomForAgent() bool {
+// roomForAgent reports whether one more agent from an address could have its
+// first connection.
+func (d *door) roomForAgent(addr netip.Addr) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.count[laning] < d.lanes()
+	return d.roomForLaneLocked(d.networks.find(addr))
 }
 
-// fullLocked is whether there are as many connections as there may be together.
-func (d *door) fullLocked() bool {
-	return d.count[shaking]+d.count[visiting]+d.count[laning] > d.most
+// roomForLaneLocked reports whether from may have one more lane: there is room,
+// or another network has more and gives one up.
+func (d *door) roomForLaneLocked(from *origin) bool {
+	if from.lanes >= d.limits.LanesPerAddress {
+		return false
+	}
+	worst := d.closable[poolLanes].top()
+	return !d.lanesFullLocked() || worst != nil && worst.size(poolLanes) > from.lanes+1
 }
 
-func (d *door) moveLocked(c *conn, to class) {
+func (d *door) lanesFullLocked() bool { return d.count[laning] >= lanesOf(d.limits.Descriptors) }
+
+func (d *door) totalLocked() int { return d.count[shaking] + d.count[visiting] + d.count[laning] }
+
+// moveLocked changes the class and pool of c.
+func (d *door) moveLocked(c *conn, to class, p pool) {
 	d.count[c.class]--
-	c.queueLocked(nil)
 	c.class = to
 	if to != gone {
 		d.count[to]++
 	}
+	d.poolLocked(c, p)
 }
 
 // leave counts a connection out, once.
@@ -176,46 +177,30 @@ func (d *door) leave(c *conn) {
 }
 
 func (d *door) leaveLocked(c *conn) {
-	if c.class == gone {
+	switch c.class {
+	case gone:
 		return
+	case laning:
+		c.from.lanes--
+	default:
+		c.from.conns--
 	}
-	if c.class != laning {
-		d.leaveOriginLocked(c)
-	}
-	d.moveLocked(c, gone)
+	d.moveLocked(c, gone, poolNone)
+	d.networks.leave(c.from)
 }
 
-func (d *door) leaveOriginLocked(c *conn) {
-	c.from.conns--
-	if c.from.conns > 0 {
-		return
+// poolLocked moves c to another pool of its network.
+func (d *door) poolLocked(c *conn, p pool) {
+	if c.place != nil {
+		c.from.pools[c.pool].Remove(c.place)
+		c.place = nil
 	}
-	c.from.idle = d.idle.PushBack(c.from)
-	if d.idle.Len() > maxIdleOrigins {
-		delete(d.origins, d.idle.Remove(d.idle.Front()).(*origin).prefix)
+	if p != poolNone {
+		c.pool, c.place = p, c.from.pools[p].PushBack(c)
 	}
-}
-
-func (d *door) unidleLocked(o *origin) {
-	if o.idle != nil {
-		d.idle.Remove(o.idle)
-		o.idle = nil
+	for i := range d.closable {
+		d.closable[i].update(c.from)
 	}
-}
-
-// originLocked finds or makes the origin of an address.
-func (d *door) originLocked(addr netip.Addr) *origin {
-	bits := 32
-	if addr.Is6() {
-		bits = 64 // what one customer has
-	}
-	prefix, _ := addr.Prefix(bits) // of an invalid address: all such are one
-	o := d.origins[prefix]
-	if o == nil {
-		o = &origin{prefix: prefix, limiter: rate.NewLimiter(rate.Limit(d.limits.RequestsPerSecond), d.limits.Burst)}
-		d.origins[prefix] = o
-	}
-	return o
 }
 
 // counts is how many connections there are of each class.
@@ -223,6 +208,21 @@ func (d *door) counts() (handshakes, visitors, lanes int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.count[shaking], d.count[visiting], d.count[laning]
+}
+
+// evictions is how many connections were closed to make room for others.
+func (d *door) evictions() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.evicted
+}
+
+// origin is what the relay knows of an address; it stays while a connection of
+// it does, and a while longer.
+func (d *door) origin(addr netip.Addr) *origin {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.networks.find(addr)
 }
 
 // addrOf is the address of a TCP peer, without zone; zero for any other.

@@ -110,8 +110,8 @@ func TestDoorMakesRoom(t *testing.T) {
 	if ok, _ := visit("192.0.2.6", http.StateActive); ok || *busy {
 		t.Error("a visitor with a request made room")
 	}
-	if _, visitors, _ := d.counts(); visitors != 3 || d.resting.Len() != 0 {
-		t.Errorf("%d visitors, %d rest", visitors, d.resting.Len())
+	if _, visitors, _ := d.counts(); visitors != 3 || d.closable[poolResting].Len() != 0 {
+		t.Errorf("%d visitors, %d rest", visitors, d.closable[poolResting].Len())
 	}
 }
 
@@ -142,7 +142,7 @@ func TestDoorForgets(t *testing.T) {
 		c, _ := enter(d, net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String())
 		_ = c.Close()
 	}
-	if len(d.origins) > maxIdleOrigins {
-		t.Errorf("%d addresses are remembered", len(d.origins))
+	if len(d.networks.all) > maxIdleOrigins {
+		t.Errorf("%d addresses are remembered", len(d.networks.all))
 	}
 }

@@ -66,14 +66,27 @@ type exchange struct {
 }
 
 func (v *visit) exchange() error {
-	st, err := v.relay.open(v.r.Context(), v.at.name, v.at.head("https", v.conn.addr))
+	st, err := v.relay.open(v.r.Context(), v.at.name, v.conn.addr.Addr(), v.at.head("https", v.conn.addr))
 	if err != nil {
 		return err
 	}
-	defer st.close()
+	defer func() { st.close(v.r.Context().Err() != nil) }()
 	defer context.AfterFunc(v.r.Context(), st.Reset)()
 
 	x := &exchange{visit: v, opened: st}
+	err = x.run()
+	if st.evicted() && v.status == 0 {
+		return errBusy
+	}
+	return err
+}
+
+func (x *exchange) run() error {
+	v := x.visit
+	if x.slot != nil {
+		x.slot.uploading.Store(v.r.ContentLength != 0)
+		x.slot.onEviction(x.pipe.Reset)
+	}
 	if v.r.ContentLength == 0 {
 		x.upgrade = field.Upgrade(v.r) // nobody sends a body in front of another protocol
 	}
@@ -209,6 +222,7 @@ func (x *exchange) write(p []byte, flush bool) error {
 	return x.bounded(func() error {
 		n, err := x.w.Write(p)
 		x.out += int64(n)
+		x.slot.touch()
 		if err != nil || !flush {
 			return err
 		}

@@ -20,13 +20,19 @@ const (
 )
 
 // File is a Registry in one bbolt file, mode 0600, which one process may have
-// open at a time. It is made by OpenFile.
+// open at a time. It is made by OpenFile. Names are in memory too: the file is
+// read when it is opened, and from then on only written.
 type File struct {
 	watchers
 	path string
 
 	mu sync.RWMutex
 	db *bbolt.DB // nil while suspended
+
+	// names is guarded by turn, which is taken after mu and never held while
+	// something is written.
+	turn  sync.Mutex
+	names *ledger
 }
 
 // OpenFile opens or makes the registry at path; the folder must exist.
@@ -57,8 +63,28 @@ func (f *File) Resume() error {
 		db.Close()
 		return fmt.Errorf("cannot write the relay's registry %s: %w", f.path, err)
 	}
-	f.db = db
+	names, err := readNames(db)
+	if err != nil {
+		db.Close()
+		return fmt.Errorf("cannot read the relay's registry %s: %w", f.path, err)
+	}
+	f.db, f.names = db, names
 	return nil
+}
+
+// readNames reads every name. Entries that cannot be read are as if they were
+// not there.
+func readNames(db *bbolt.DB) (*ledger, error) {
+	names := newLedger()
+	return names, db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(namesBucket)).ForEach(func(name, text []byte) error {
+			var r Record
+			if json.Unmarshal(text, &r) == nil {
+				names.put(string(name), r)
+			}
+			return nil
+		})
+	})
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
@@ -86,63 +112,74 @@ func (f *File) Suspend() error {
 // Close is Suspend for good.
 func (f *File) Close() error { return f.Suspend() }
 
-func (f *File) view(do func(book) error) error {
+// change applies do to the names, and writes those that it returns. What cannot
+// be written is not changed: the names are read from the file again.
+func (f *File) change(do func(l *ledger, now time.Time) (changed []string, err error)) ([]string, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.db == nil {
-		return ErrSuspended
+		return nil, ErrSuspended
 	}
-	return f.db.View(func(tx *bbolt.Tx) error { return do(boltBook{tx}) })
+	f.turn.Lock()
+	changed, err := do(f.names, time.Now())
+	f.turn.Unlock()
+	if err != nil || len(changed) == 0 {
+		return nil, err
+	}
+	// Callers that come at once share a transaction, since each waits for the
+	// disk. Their order does not matter: what is written is the latest.
+	if err := f.db.Batch(func(tx *bbolt.Tx) error { return f.write(tx, changed) }); err != nil {
+		names, readErr := readNames(f.db)
+		if readErr != nil {
+			return nil, errors.Join(err, readErr)
+		}
+		f.turn.Lock()
+		f.names = names
+		f.turn.Unlock()
+		return nil, err
+	}
+	return changed, nil
 }
 
-// update puts the changes of callers that come at once into one transaction,
-// since each waits for the disk: after a restart every agent claims anew.
-func (f *File) update(do func(book) error) error {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.db == nil {
-		return ErrSuspended
+// write writes the names as they are now.
+func (f *File) write(tx *bbolt.Tx, changed []string) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	bucket := tx.Bucket([]byte(namesBucket))
+	for _, name := range changed {
+		r, known := f.names.records[name]
+		if !known {
+			if err := bucket.Delete([]byte(name)); err != nil {
+				return err
+			}
+			continue
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if err := bucket.Put([]byte(name), text); err != nil {
+			return err
+		}
 	}
-	return f.db.Batch(func(tx *bbolt.Tx) error { return do(boltBook{tx}) })
+	return nil
 }
 
 // Claim implements Registry.
-func (f *File) Claim(_ context.Context, owner Key, names []string, until time.Time) error {
-	return f.ifDirty(func(b book, write bool) (bool, error) {
-		return claim(b, owner, names, until, time.Now(), write)
-	})
+func (f *File) Claim(_ context.Context, c NameClaim) error {
+	_, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.claim(c, now) })
+	return err
 }
 
 // Renew implements Registry.
 func (f *File) Renew(_ context.Context, owner Key, names []string) error {
-	return f.ifDirty(func(b book, write bool) (bool, error) {
-		return renew(b, owner, names, time.Now(), write)
-	})
-}
-
-// ifDirty writes only when there is something to write.
-func (f *File) ifDirty(do func(b book, write bool) (dirty bool, err error)) error {
-	var dirty bool
-	err := f.view(func(b book) (err error) {
-		dirty, err = do(b, false)
-		return err
-	})
-	if err != nil || !dirty {
-		return err
-	}
-	return f.update(func(b book) error {
-		_, err := do(b, true)
-		return err
-	})
+	_, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.renew(owner, names, now), nil })
+	return err
 }
 
 // Release implements Registry.
 func (f *File) Release(_ context.Context, owner Key, names []string) error {
-	var ended []string
-	err := f.update(func(b book) (err error) {
-		ended, err = release(b, owner, names, time.Now())
-		return err
-	})
+	ended, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.release(owner, names, now), nil })
 	if err == nil {
 		f.tell(endings(owner, ended)...)
 	}
@@ -150,73 +187,73 @@ func (f *File) Release(_ context.Context, owner Key, names []string) error {
 }
 
 // Lookup implements Registry.
-func (f *File) Lookup(_ context.Context, name string) (r Record, ok bool, err error) {
-	err = f.view(func(b book) error {
-		r, ok, err = b.name(name)
-		return err
-	})
-	return r, ok, err
+func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.db == nil {
+		return Record{}, false, ErrSuspended
+	}
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	r, known := f.names.lookup(name, time.Now())
+	return r, known, nil
+}
+
+// Sweep implements Registry.
+func (f *File) Sweep(context.Context) error {
+	_, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.sweep(now), nil })
+	return err
 }
 
 // Standing implements Registry.
 func (f *File) Standing(_ context.Context, key Key) (s Standing, err error) {
-	err = f.view(func(b book) error {
-		s, err = b.standing(key)
-		return err
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.db == nil {
+		return Unknown, ErrSuspended
+	}
+	err = f.db.View(func(tx *bbolt.Tx) error {
+		switch string(tx.Bucket([]byte(keysBucket)).Get(key[:])) {
+		case enrolled:
+			s = Enrolled
+		case barred:
+			s = Revoked
+		}
+		return nil
 	})
 	return s, err
 }
 
 // SetStanding implements Registry.
 func (f *File) SetStanding(_ context.Context, key Key, s Standing) error {
-	err := f.update(func(b book) error { return b.putStanding(key, s) })
+	err := f.setStanding(key, s)
 	if err == nil {
 		f.tell(Change{Key: key, Standing: s})
 	}
 	return err
 }
 
-// boltBook is a book in a transaction.
-type boltBook struct{ tx *bbolt.Tx }
+// A key's standing is kept as one letter, so that strings(1) shows what a file
+// holds.
+const (
+	enrolled = "e"
+	barred   = "r"
+)
 
-func (b boltBook) name(name string) (Record, bool, error) {
-	text := b.tx.Bucket([]byte(namesBucket)).Get([]byte(name))
-	if text == nil {
-		return Record{}, false, nil
+func (f *File) setStanding(key Key, s Standing) error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.db == nil {
+		return ErrSuspended
 	}
-	var r Record
-	if err := json.Unmarshal(text, &r); err != nil {
-		return Record{}, false, fmt.Errorf("the registry's record of %s cannot be read: %w", name, err)
-	}
-	return r, true, nil
-}
-
-func (b boltBook) putName(name string, r Record) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return b.tx.Bucket([]byte(namesBucket)).Put([]byte(name), text)
-}
-
-// standing is kept as one letter, so that `strings` shows what a file holds.
-func (b boltBook) standing(key Key) (Standing, error) {
-	switch string(b.tx.Bucket([]byte(keysBucket)).Get(key[:])) {
-	case "e":
-		return Enrolled, nil
-	case "r":
-		return Revoked, nil
-	}
-	return Unknown, nil
-}
-
-func (b boltBook) putStanding(key Key, s Standing) error {
-	keys := b.tx.Bucket([]byte(keysBucket))
-	switch s {
-	case Enrolled:
-		return keys.Put(key[:], []byte("e"))
-	case Revoked:
-		return keys.Put(key[:], []byte("r"))
-	}
-	return keys.Delete(key[:])
+	return f.db.Batch(func(tx *bbolt.Tx) error {
+		keys := tx.Bucket([]byte(keysBucket))
+		switch s {
+		case Enrolled:
+			return keys.Put(key[:], []byte(enrolled))
+		case Revoked:
+			return keys.Put(key[:], []byte(barred))
+		}
+		return keys.Delete(key[:])
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
@@ -59,9 +60,6 @@ func (r *Relay) absent(ctx context.Context, name string, now time.Time) error {
 		return errUnknown
 	}
 	if at, ended := record.EndedAt(now); ended {
-		if !tunnel.TokenName(name) && now.Sub(at) > memoryOfPlain {
-			return errUnknown
-		}
 		return &EndedError{name, at}
 	}
 	if now.Sub(r.started) > recentlyGone {
@@ -70,18 +68,17 @@ func (r *Relay) absent(ctx context.Context, name string, now time.Time) error {
 	return nil
 }
 
-// recall is what the registry knows of a name or the wildcard that covers it.
+// recall is what the registry knows of the share that name belongs to.
 func (r *Relay) recall(ctx context.Context, name string) (Record, bool, error) {
-	for _, candidate := range candidates(name) {
-		record, known, err := r.opts.Registry.Lookup(ctx, candidate)
-		if err != nil {
-			return Record{}, false, fmt.Errorf("cannot look %s up: %w", candidate, err)
-		}
-		if known {
-			return record, true, nil
-		}
+	root, ok := tunnel.Root(name, r.opts.Domain)
+	if !ok || r.table.holds(root) {
+		return Record{}, false, nil // its agent is here, and does not share name
 	}
-	return Record{}, false, nil
+	record, known, err := r.opts.Registry.Lookup(ctx, root)
+	if err != nil {
+		return Record{}, false, fmt.Errorf("cannot look %s up: %w", root, err)
+	}
+	return record, known, nil
 }
 
 // wait returns when there are news, or lanes may have come back; false when
@@ -104,21 +101,30 @@ type opened struct {
 	pipe
 	claimed *claimed // what the share was granted
 	share   *share   // nil for a stream by way of a successor
+	slot    *slot    // nil with share
 }
 
-// close ends the stream, and the request with it.
-func (o opened) close() {
+// close ends the stream, and the request with it. One that the visitor gave up
+// keeps its slot until the agent has heard of it.
+func (o opened) close(gaveUp bool) {
 	o.Close() // never fails
-	if o.share != nil {
-		o.share.requests.Add(-1)
+	switch {
+	case o.share == nil:
+	case gaveUp:
+		time.AfterFunc(max(cancelledFor, 2*o.share.session.Stats().RTT), o.slot.release)
+	default:
+		o.slot.release()
 	}
 }
 
 // lost reports whether the whole session has ended, and not the stream alone.
 func (o opened) lost() bool { return o.share != nil && o.share.session.Err() != nil }
 
-// open opens a stream for a request to name.
-func (r *Relay) open(ctx context.Context, name string, head []byte) (opened, error) {
+// evicted reports whether another visitor needed the slot.
+func (o opened) evicted() bool { return o.slot != nil && o.slot.evicted.Load() }
+
+// open opens a stream for a request to name that a visitor has sent.
+func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head []byte) (opened, error) {
 	for {
 		if dial := r.successorOf(); dial != nil {
 			return r.openLate(ctx, dial, head)
@@ -130,19 +136,39 @@ func (r *Relay) open(ctx context.Context, name string, head []byte) (opened, err
 			}
 			return opened{}, err
 		}
-		if int(l.requests.Add(1)) > r.opts.Limits.RequestsPerShare {
-			l.requests.Add(-1)
-			r.metrics.limited.WithLabelValues("share").Inc()
-			return opened{}, errBusy
-		}
-		st, err := l.session.Open(head)
+		st, slot, err := r.openOn(ctx, l, networkOf(visitor), head)
 		if err == nil {
-			return opened{st, l.claimed, l.share}, nil
+			return opened{st, l.claimed, l.share, slot}, nil
 		}
-		l.requests.Add(-1)
-		if errors.Is(err, tunnel.ErrTooManyStreams) {
-			return opened{}, errBusy
+		if errors.Is(err, errBusy) {
+			r.metrics.limited.WithLabelValues("share").Inc()
+			return opened{}, err
 		}
 		// The session has just ended or begun to drain; find knows by now.
+	}
+}
+
+// openOn opens a stream on a session, as soon as the share has room for it.
+func (r *Relay) openOn(ctx context.Context, l live, network netip.Prefix, head []byte) (*tunnel.Stream, *slot, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Limits.Wait)
+	defer cancel()
+	slot, err := l.slots.take(ctx, network)
+	if err != nil {
+		return nil, nil, err
+	}
+	for {
+		st, err := l.session.Open(head)
+		if err == nil {
+			return st, slot, nil
+		}
+		if !errors.Is(err, tunnel.ErrTooManyStreams) {
+			slot.release()
+			return nil, nil, err
+		}
+		// Streams of requests that are over are still to be acknowledged.
+		if !wait(ctx, nil) {
+			slot.release()
+			return nil, nil, errBusy
+		}
 	}
 }

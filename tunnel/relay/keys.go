@@ -3,8 +3,6 @@ package relay
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -20,7 +18,7 @@ const keysPoll = 2 * time.Second
 // what the registry remembers, then a token.
 type keys struct {
 	path     string // of the authorized_keys file; empty for none
-	tokens   [][sha256.Size]byte
+	tokens   *tokens
 	open     bool // every key is admitted
 	registry Registry
 
@@ -29,10 +27,11 @@ type keys struct {
 }
 
 func newKeys(o *Options) (*keys, error) {
-	k := &keys{path: o.AuthorizedKeys, open: o.Open, registry: o.Registry}
-	for _, token := range o.Tokens {
-		k.tokens = append(k.tokens, sha256.Sum256([]byte(token)))
+	tokens, err := newTokens(o.Tokens)
+	if err != nil {
+		return nil, err
 	}
+	k := &keys{path: o.AuthorizedKeys, tokens: tokens, open: o.Open, registry: o.Registry}
 	k.file.Store(&keysFile{})
 	if k.path == "" {
 		return k, nil
@@ -51,7 +50,7 @@ func newKeys(o *Options) (*keys, error) {
 }
 
 // admit says whether key may have a session, enrolling it when token is right.
-func (k *keys) admit(ctx context.Context, key Key, token string) error {
+func (k *keys) admit(ctx context.Context, key Key, token string, from *origin) error {
 	file := k.file.Load()
 	if file.revoked[key] {
 		return revoked
@@ -69,24 +68,14 @@ func (k *keys) admit(ctx context.Context, key Key, token string) error {
 		return nil
 	case token == "":
 		return &tunnel.Refusal{Code: tunnel.CodeUnknownKey, Message: "this relay does not know the key " + key.String()}
-	case !k.right(token):
-		return &tunnel.Refusal{Code: tunnel.CodeBadToken, Message: "the enrolment token is not this relay's"}
+	}
+	if err := k.tokens.check(token, from); err != nil {
+		return err
 	}
 	return k.registry.SetStanding(ctx, key, Enrolled)
 }
 
 var revoked = &tunnel.Refusal{Code: tunnel.CodeRevoked, Message: "whoever runs this relay has revoked the key"}
-
-// right compares with every token, whole, so that the time it takes says
-// nothing of any.
-func (k *keys) right(token string) bool {
-	sum := sha256.Sum256([]byte(token))
-	found := 0
-	for _, t := range k.tokens {
-		found |= subtle.ConstantTimeCompare(sum[:], t[:])
-	}
-	return found == 1
-}
 
 // watch follows the file until ctx ends. note is told what cannot be read:
 // then what was read before goes on counting.

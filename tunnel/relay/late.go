@@ -103,12 +103,12 @@ func (r *Relay) late(c *net.UnixConn) error {
 		return err
 	}
 	at, _ := readAuthority(visitor.Host, visitor.Scheme)
-	st, err := r.open(r.life, at.name, head)
+	st, err := r.open(r.life, at.name, visitor.Addr.Addr(), head)
 	if err != nil {
 		_, _ = c.Write([]byte{0, 0, 0, 0}) // the predecessor answers for itself
 		return err
 	}
-	defer st.close()
+	defer st.close(false)
 	reply := appendBytes16([]byte{1, plainByte(st.claimed)}, []byte(st.claimed.zone))
 	if _, err := c.Write(reply); err != nil {
 		return err

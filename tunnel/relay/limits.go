@@ -5,6 +5,9 @@ import "time"
 // Limits bound what strangers may do. Fields that are zero have the defaults
 // below.
 type Limits struct {
+	// Descriptors is how many files and sockets the process may have open, on
+	// which other defaults depend; the default is the system's limit.
+	Descriptors int
 	// Connections is how many visitors' connections there may be; the default
 	// is three quarters of the descriptors that the process may have, so that
 	// agents and files always find some.
@@ -12,6 +15,10 @@ type Limits struct {
 	// ConnectionsPerAddress is how many of them one address (IPv6: one /64)
 	// may have: no more than a quarter by default.
 	ConnectionsPerAddress int
+	// LanesPerAddress is how many connections agents of one address may have.
+	// All agents together have three quarters of the descriptors. When those are
+	// in use, the address with the most lanes gives one up for another address.
+	LanesPerAddress int
 	// Handshakes is how many connections may be in their handshake; beyond
 	// that an old one is closed, of the address that has the most.
 	Handshakes int
@@ -24,11 +31,17 @@ type Limits struct {
 	// RequestsPerSecond and Burst bound the requests of one address.
 	RequestsPerSecond float64
 	Burst             int
-	// RequestsPerShare is how many requests of one share may be under way.
-	RequestsPerShare int
+	// RequestsPerShare is how many requests of one share may be under way, and
+	// RequestsPerVisitor how many of them from one address; by default a quarter.
+	// Further ones wait for Wait. When a share is full, the address with the most
+	// gives up an upload or another request that does not move.
+	RequestsPerShare, RequestsPerVisitor int
+	// Names bounds the names that are kept.
+	Names Quota
 	// BodyBytes bounds a request's body; zero is no bound.
 	BodyBytes int64
-	// Wait is how long a request waits for an agent that is just gone.
+	// Wait is how long a request waits for an agent that is just gone, or for
+	// other requests of its share.
 	Wait time.Duration
 }
 
@@ -36,6 +49,8 @@ const (
 	// connectionsPerAddress leaves room for a company or a mobile operator
 	// behind one address.
 	connectionsPerAddress = 1000
+	// lanesPerAddress are those of as many agents, of two lanes each.
+	lanesPerAddress = 2000
 	// handshakes of 10 s each: a flood must bring 400 new connections a second
 	// before honest ones, which need a second at most, are pushed out.
 	handshakes       = 4096
@@ -52,25 +67,54 @@ const (
 	// graph through at once.
 	requestsPerSecond = 500
 	burst             = 3000
-	// requestsPerShare stays below tunnel.MaxStreams.
-	requestsPerShare = 3000
+	// requestsPerShare stays below tunnel.MaxStreams. A quarter of it is what
+	// one HTTP/2 connection may ask for at once (maxStreams).
+	requestsPerShare = 4000
+	// wastePerSecond and wasteBurst bound the requests of one address that were
+	// too many, or that it gave up: beyond them its connections are closed. A
+	// reload in a browser gives up what it waits for, maxStreams at most.
+	wastePerSecond = 100
+	wasteBurst     = 2 * maxStreams
+	// namesPerSecond and namesBurst bound the new names of one address, whose
+	// key or link may be new. All developers of a company may come at once.
+	namesPerSecond = 1
+	namesBurst     = 1000
+	// plainEvery and plainBurst bound the new plain names of one address.
+	plainEvery = time.Minute
+	plainBurst = 20
+	// tokenEvery and tokenBurst bound the wrong enrolment tokens of one address;
+	// allTokensEvery and allTokensBurst those of all addresses together, which an
+	// address that has presented fewer than firstTokens does not depend on.
+	tokenEvery     = 6 * time.Second
+	tokenBurst     = 10
+	firstTokens    = 3
+	allTokensEvery = time.Second
+	allTokensBurst = 100
+	// claimsPerSecond and claimsBurst bound what one session may ask for.
+	claimsPerSecond = 2
+	claimsBurst     = 30
+	// sessionsPerKey is how many sessions a key may have: one in use, and others
+	// that drain.
+	sessionsPerKey = 4
 	// waitForAgent is how long a request waits for an agent in resume or just
 	// gone: it dials again within 2 s on a network that works.
 	waitForAgent = 10 * time.Second
 	// recentlyGone is how long after its loss a session is worth waiting for;
 	// as long as tunnel.ResumeTimeout.
 	recentlyGone = 30 * time.Second
-	// agentFiles are the descriptors that neither visitors nor agents get:
-	// sockets, the registry, logs.
-	agentFiles = 64
+	// ownFiles are the descriptors that neither visitors nor agents get: sockets,
+	// the registry, logs.
+	ownFiles = 64
 	// noDescriptorLimit stands for systems that have, or tell, none.
 	noDescriptorLimit = 1 << 16
 )
 
 func (l Limits) withDefaults() Limits {
-	def(&l.Connections, descriptors()/4*3)
+	def(&l.Descriptors, descriptors())
+	def(&l.Connections, l.Descriptors/4*3)
 	def(&l.ConnectionsPerAddress, min(connectionsPerAddress, max(l.Connections/4, 1)))
-	def(&l.Handshakes, min(handshakes, descriptors()/8))
+	def(&l.LanesPerAddress, min(lanesPerAddress, max(lanesOf(l.Descriptors), 1)))
+	def(&l.Handshakes, min(handshakes, l.Descriptors/8))
 	def(&l.HandshakeTimeout, handshakeTimeout)
 	def(&l.HeadTimeout, headTimeout)
 	def(&l.IdleTimeout, idleTimeout)
@@ -79,6 +123,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.RequestsPerSecond, requestsPerSecond)
 	def(&l.Burst, burst)
 	def(&l.RequestsPerShare, requestsPerShare)
+	def(&l.RequestsPerVisitor, max(l.RequestsPerShare/4, 1))
+	l.Names = l.Names.withDefaults()
 	def(&l.Wait, waitForAgent)
 	return l
 }

@@ -11,20 +11,20 @@ import (
 type Memory struct {
 	watchers
 	mu        sync.Mutex
-	names     map[string]Record
+	names     *ledger
 	standings map[Key]Standing
 }
 
 // NewMemory is an empty registry.
 func NewMemory() *Memory {
-	return &Memory{names: map[string]Record{}, standings: map[Key]Standing{}}
+	return &Memory{names: newLedger(), standings: map[Key]Standing{}}
 }
 
 // Claim implements Registry.
-func (m *Memory) Claim(_ context.Context, owner Key, names []string, until time.Time) error {
+func (m *Memory) Claim(_ context.Context, c NameClaim) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, err := claim(memoryBook{m}, owner, names, until, time.Now(), true)
+	_, err := m.names.claim(c, time.Now())
 	return err
 }
 
@@ -32,62 +32,54 @@ func (m *Memory) Claim(_ context.Context, owner Key, names []string, until time.
 func (m *Memory) Renew(_ context.Context, owner Key, names []string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, err := renew(memoryBook{m}, owner, names, time.Now(), true)
-	return err
+	m.names.renew(owner, names, time.Now())
+	return nil
 }
 
 // Release implements Registry.
 func (m *Memory) Release(_ context.Context, owner Key, names []string) error {
-	ended, err := m.release(owner, names)
-	m.tell(endings(owner, ended)...)
-	return err
+	m.tell(endings(owner, m.release(owner, names))...)
+	return nil
 }
 
-func (m *Memory) release(owner Key, names []string) ([]string, error) {
+func (m *Memory) release(owner Key, names []string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return release(memoryBook{m}, owner, names, time.Now())
+	return m.names.release(owner, names, time.Now())
 }
 
 // Lookup implements Registry.
 func (m *Memory) Lookup(_ context.Context, name string) (Record, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return memoryBook{m}.name(name)
+	r, known := m.names.lookup(name, time.Now())
+	return r, known, nil
+}
+
+// Sweep implements Registry.
+func (m *Memory) Sweep(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.names.sweep(time.Now())
+	return nil
 }
 
 // Standing implements Registry.
 func (m *Memory) Standing(_ context.Context, key Key) (Standing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return memoryBook{m}.standing(key)
+	return m.standings[key], nil
 }
 
 // SetStanding implements Registry.
 func (m *Memory) SetStanding(_ context.Context, key Key, s Standing) error {
 	m.mu.Lock()
-	_ = memoryBook{m}.putStanding(key, s)
+	if s == Unknown {
+		delete(m.standings, key)
+	} else {
+		m.standings[key] = s
+	}
 	m.mu.Unlock()
 	m.tell(Change{Key: key, Standing: s})
-	return nil
-}
-
-// memoryBook is a book in a Memory whose mutex is held.
-type memoryBook struct{ m *Memory }
-
-func (b memoryBook) name(name string) (Record, bool, error) {
-	r, ok := b.m.names[name]
-	return r, ok, nil
-}
-
-func (b memoryBook) putName(name string, r Record) error {
-	b.m.names[name] = r
-	return nil
-}
-
-func (b memoryBook) standing(key Key) (Standing, error) { return b.m.standings[key], nil }
-
-func (b memoryBook) putStanding(key Key, s Standing) error {
-	b.m.standings[key] = s
 	return nil
 }

@@ -44,6 +44,8 @@ func newMetrics(r *Relay) (*metrics, error) {
 		m.requests, m.duration, m.bytes, m.sessions, m.refused, m.handshakes, m.limited,
 		gauge("sessions", "Agents connected.", func() float64 { return float64(len(r.table.all())) }),
 		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.door.counts(); return float64(n) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + "evicted_total", Help: "Connections closed to make room for another network's."},
+			func() float64 { return float64(r.door.evictions()) }),
 		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.door.counts(); return float64(n) }),
 	}
 	for _, c := range collectors {

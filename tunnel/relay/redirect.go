@@ -21,12 +21,11 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 		Handler:           http.HandlerFunc(r.redirect),
 		ReadHeaderTimeout: l.HeadTimeout, ReadTimeout: l.HeadTimeout, WriteTimeout: l.HeadTimeout, IdleTimeout: l.HeadTimeout,
 		MaxHeaderBytes: l.HeadBytes,
-		ErrorLog:       slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(r.journal.logger(r.opts.Log, kindServer).Handler(), slog.LevelDebug),
 	}
 	defer server.Close() // also when the relay closes ln
 	defer context.AfterFunc(ctx, func() { server.Close() })()
-	door := newDoor(r.opts.Limits)
-	err := server.Serve(doorListener{ln, door})
+	err := server.Serve(doorListener{ln, r.door})
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -14,18 +15,20 @@ import (
 // a file; several could share one, which is why the verbs are those of a lease.
 // The methods may be called at once; each is atomic.
 type Registry interface {
-	// Claim gives all names to owner, or none: a *TakenError says which belongs
-	// to another key, an *EndedError which has ended for good. Until is when they
-	// end; zero is never. What owner has already is extended.
-	Claim(ctx context.Context, owner Key, names []string, until time.Time) error
+	// Claim gives all names to their new owner, or none: a *TakenError says which
+	// belongs to another key, an *EndedError which has ended for good, a
+	// *QuotaError that there are too many. What the owner has already is extended.
+	Claim(ctx context.Context, c NameClaim) error
 	// Renew says that owner's names are in use.
 	Renew(ctx context.Context, owner Key, names []string) error
-	// Release ends names of owner now. An unguessable name never begins again;
-	// a plain one may be claimed again by owner, and after Memory of it has gone
-	// by everybody.
+	// Release ends names of owner now. An unguessable name does not begin again;
+	// a plain one may be claimed again by owner, and by everybody once it is
+	// forgotten.
 	Release(ctx context.Context, owner Key, names []string) error
 	// Lookup is what is known of a name; ok is false for nothing.
 	Lookup(ctx context.Context, name string) (record Record, ok bool, err error)
+	// Sweep forgets the names that nobody has used for long enough.
+	Sweep(ctx context.Context) error
 	// Watch has every change from now on told to f, whoever makes it, until stop
 	// is called. f must neither block nor call the registry.
 	Watch(f func(Change)) (stop func())
@@ -36,9 +39,24 @@ type Registry interface {
 	SetStanding(ctx context.Context, key Key, standing Standing) error
 }
 
+// NameClaim is a claim of names, as tunnel.Root makes them.
+type NameClaim struct {
+	Owner Key
+	Names []string
+	// Until is when the names end; zero is never.
+	Until time.Time
+	// From is the network that claims, whose names are counted together.
+	From netip.Prefix
+	// Quota bounds what may be new; zero fields have their defaults.
+	Quota Quota
+}
+
 // Record is what a registry knows of a name.
 type Record struct {
 	Owner Key `json:"owner"`
+	// From is the network that the owner was last seen in when something of the
+	// record changed.
+	From netip.Prefix `json:"from,omitzero"`
 	// Until is when the name ends by itself; zero is never.
 	Until time.Time `json:"until,omitzero"`
 	// Ended is when it was released; zero while it was not.
@@ -114,6 +132,14 @@ type TakenError struct{ Name string }
 func (e *TakenError) Error() string {
 	return fmt.Sprintf("the name %s belongs to another key", e.Name)
 }
+
+// QuotaError is a claim of more names than the registry keeps.
+type QuotaError struct {
+	what string // with a place for most
+	most int
+}
+
+func (e *QuotaError) Error() string { return fmt.Sprintf(e.what, e.most) }
 
 // EndedError is a name whose share has ended for good.
 type EndedError struct {

@@ -45,7 +45,7 @@ func testRegistry(t *testing.T, r Registry) {
 	a, b := Key{1}, Key{2}
 	var told []Change
 	stop := r.Watch(func(c Change) { told = append(told, c) })
-	claim := func(owner Key, until time.Time, names ...string) error { return r.Claim(ctx, owner, names, until) }
+	claim := func(owner Key, until time.Time, names ...string) error { return r.Claim(ctx, NameClaim{Owner: owner, Names: names, Until: until}) }
 	taken := func(err error) bool { var e *TakenError; return errors.As(err, &e) }
 	ended := func(err error) bool { var e *EndedError; return errors.As(err, &e) }
 	check := func(what string, ok bool) {
@@ -129,7 +129,7 @@ func TestFile(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 50 { // as after a restart
 		group.Go(func() {
-			if err := first.Claim(ctx, Key{byte(i)}, []string{string(rune('a'+i)) + "." + domain}, time.Time{}); err != nil {
+			if err := first.Claim(ctx, NameClaim{Owner: Key{byte(i)}, Names: []string{string(rune('a'+i)) + "." + domain}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -138,7 +138,7 @@ func TestFile(t *testing.T) {
 	if err := first.Suspend(); err != nil {
 		t.Fatal(err)
 	}
-	if err := first.Claim(ctx, Key{1}, []string{plain}, time.Time{}); !errors.Is(err, ErrSuspended) {
+	if err := first.Claim(ctx, NameClaim{Owner: Key{1}, Names: []string{plain}}); !errors.Is(err, ErrSuspended) {
 		t.Errorf("a claim while another process has the file: %v", err)
 	}
 	second, err := OpenFile(path)
@@ -207,7 +207,7 @@ func TestBadKeysFile(t *testing.T) {
 		if err := k.reload(t.Context()); err == nil {
 			t.Errorf("%q: no error", text)
 		}
-		if err := k.admit(t.Context(), a, ""); err != nil {
+		if err := k.admit(t.Context(), a, "", nil); err != nil {
 			t.Errorf("%q: the key is out: %v", text, err)
 		}
 	}

@@ -33,8 +33,11 @@ type Options struct {
 	// AuthorizedKeys is the path of a file of keys that are admitted, looked at
 	// every 2 s; empty is none.
 	AuthorizedKeys string
-	// Tokens enrol a key that presents one of them.
+	// Tokens enrol a key that presents one of them. New refuses those that
+	// CheckToken does.
 	Tokens []string
+	// Names are plain names that agents may claim although they are reserved.
+	Names []string
 	// Covers reports whether a certificate is there for a name, so that nobody
 	// is given one that browsers refuse; nil is for every name.
 	Covers func(name string) bool
@@ -58,16 +61,20 @@ type Options struct {
 type Relay struct {
 	opts    Options
 	log     *slog.Logger
-	keys    *keys
-	door    *door
-	table   *table
-	metrics *metrics
-	tls     *tls.Config
-	agents  *tunnel.Acceptor
-	server  *http.Server
-	handed  *handed
-	started time.Time
-	port    atomic.Uint32
+	journal *journalState
+	// access and refused take one line for each visit: those that a share has
+	// answered, and the others. Nil discards.
+	access, refused *slog.Logger
+	keys            *keys
+	door            *door
+	table           *table
+	metrics         *metrics
+	tls             *tls.Config
+	agents          *tunnel.Acceptor
+	server          *http.Server
+	handed          *handed
+	started         time.Time
+	port            atomic.Uint32
 
 	// life ends with Close: what waits for visitors or agents ends with it.
 	life   context.Context
@@ -79,6 +86,7 @@ type Relay struct {
 	listeners map[net.Listener]kind
 	admitted  map[Key]admitted
 	switched  map[*switched]struct{}
+	sessions  map[Key][]*share // oldest first
 	stopping  bool
 	closed    bool // no goroutine is started any more
 	// restarting is that switched connections are ended.
@@ -106,14 +114,19 @@ func New(o Options) (*Relay, error) {
 		return nil, err
 	}
 	r := &Relay{
-		opts: o, log: o.Log, keys: keys,
+		opts: o, keys: keys, journal: newJournal(o.Log),
 		door: newDoor(o.Limits), table: newTable(), handed: newHanded(),
 		started:   time.Now(),
 		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*switched]struct{}{},
+		sessions: map[Key][]*share{},
+	}
+	r.log = r.journal.logger(o.Log, "")
+	if o.Access != nil {
+		r.access, r.refused = r.journal.logger(o.Access, kindAnswered), r.journal.logger(o.Access, kindRefused)
 	}
 	r.port.Store(uint32(o.Port))
 	r.life, r.cancel = context.WithCancel(context.Background())
-	r.agents = &tunnel.Acceptor{Admit: r.admit, Established: r.established, Log: o.Log}
+	r.agents = &tunnel.Acceptor{Admit: r.admit, Established: r.established, Log: r.log}
 	r.tls = r.tlsConfig()
 	r.server = r.httpServer()
 	if r.metrics, err = newMetrics(r); err != nil {

@@ -198,6 +198,7 @@ func (u *upload) carry() {
 	for u.mayRead() {
 		n, err := u.x.r.Body.Read(buf[:])
 		u.bytes += int64(n)
+		u.x.slot.touch()
 		if err == io.EOF {
 			u.ended()
 		}
@@ -222,6 +223,9 @@ func (u *upload) ended() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.whole.Store(true)
+	if u.x.slot != nil {
+		u.x.slot.uploading.Store(false)
+	}
 	u.x.readBy(time.Time{})
 }
 

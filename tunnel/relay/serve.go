@@ -139,7 +139,7 @@ func (r *Relay) httpServer() *http.Server {
 			MaxReceiveBufferPerStream:     uploadWindow,
 			MaxReceiveBufferPerConnection: 9 * uploadWindow,
 		},
-		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug), // strangers' doing
+		ErrorLog: slog.NewLogLogger(r.journal.logger(r.opts.Log, kindServer).Handler(), slog.LevelDebug), // strangers' doing
 	}
 }
 

@@ -1,11 +1,11 @@
 package relay
 
 import (
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
@@ -14,8 +14,11 @@ import (
 type share struct {
 	key     Key
 	session *tunnel.Session
-	// requests are those under way.
-	requests atomic.Int32
+	from    *origin // of its first lane
+	// slots are the requests under way.
+	slots *slots
+	// claims pays for what the agent asks for.
+	claims *rate.Limiter
 
 	// Guarded by table.mu.
 	claimed *claimed
@@ -27,32 +30,32 @@ type claimed struct {
 	zone  string // empty for one unguessable name
 	hosts []string
 	plain bool // the zone is a plain name
-	// link stands in the registry for the secret part of the names, whatever
-	// the rest of them; empty for a plain name.
+	// link is the registry's name of unguessable hosts, whatever the rest of
+	// them; empty for a plain name.
 	link  string
 	until time.Time
 }
 
-// names are what a claim holds in the registry: the hosts, the link and the
-// zone.
+// names are what a claim holds in the registry.
 func (c *claimed) names() []string {
-	names := c.ending()
-	if c.zone != "" && !slices.Contains(names, c.zone) {
-		names = append(names, c.zone)
+	var names []string
+	for _, name := range []string{c.link, c.zone} {
+		if name != "" {
+			names = append(names, name)
+		}
 	}
 	return names
 }
 
 // ending are the names that end with the share. A key's zone is the key's.
 func (c *claimed) ending() []string {
-	names := slices.Clone(c.hosts)
-	if c.plain && !slices.Contains(names, c.zone) {
-		names = append(names, c.zone)
+	switch {
+	case c.plain:
+		return []string{c.zone}
+	case c.link != "":
+		return []string{c.link}
 	}
-	if c.link != "" {
-		names = append(names, c.link)
-	}
-	return names
+	return nil
 }
 
 // expired is whether the share has come to its end by itself.
@@ -80,13 +83,14 @@ func (l live) ready() bool {
 // table finds the share of a name.
 type table struct {
 	mu     sync.Mutex
-	byName map[string]*share
+	byName map[string]*share // by public name
+	byRoot map[string]*share // by the name in the registry
 	byKey  map[Key]*share
 	news   chan struct{} // closed at the next change
 }
 
 func newTable() *table {
-	return &table{byName: map[string]*share{}, byKey: map[Key]*share{}, news: make(chan struct{})}
+	return &table{byName: map[string]*share{}, byRoot: map[string]*share{}, byKey: map[Key]*share{}, news: make(chan struct{})}
 }
 
 // put makes s hold what c names, and nothing else; whoever held it before
@@ -105,6 +109,9 @@ func (t *table) putLocked(s *share, c *claimed) {
 	t.byKey[s.key] = s
 	for _, host := range c.hosts {
 		t.byName[host] = s
+	}
+	for _, name := range c.names() {
+		t.byRoot[name] = s
 	}
 	t.tellLocked()
 }
@@ -142,15 +149,32 @@ func (t *table) sweep(before time.Time) {
 	}
 }
 
-// end drops one name.
+// end drops the hosts of a name in the registry.
 func (t *table) end(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.byName, name)
-	t.tellLocked()
+	if s := t.byRoot[name]; s != nil {
+		t.dropLocked(s)
+		t.tellLocked()
+	}
 }
 
+// holds reports whether a share whose session has not ended has a name of the
+// registry.
+func (t *table) holds(root string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.byRoot[root]
+	return s != nil && s.lost.IsZero()
+}
+
+// dropLocked makes s hold nothing.
 func (t *table) dropLocked(s *share) {
+	for _, name := range s.claimed.names() {
+		if t.byRoot[name] == s {
+			delete(t.byRoot, name)
+		}
+	}
 	for _, host := range s.claimed.hosts {
 		if t.byName[host] == s {
 			delete(t.byName, host)

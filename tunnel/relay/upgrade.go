@@ -33,7 +33,7 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	if err := x.writeSwitch(visitor, res); err != nil {
 		return &brokenError{err: err, answered: true}
 	}
-	s := &switched{visitor: visitor, pipe: x.pipe, done: make(chan struct{})}
+	s := &switched{visitor: visitor, pipe: x.pipe, slot: x.slot, done: make(chan struct{})}
 	if strings.EqualFold(protocol, "websocket") {
 		s.frames = &frameWriter{dst: visitor}
 	}
@@ -71,6 +71,7 @@ func (x *exchange) writeSwitch(visitor net.Conn, res *http.Response) error {
 type switched struct {
 	visitor net.Conn
 	pipe    pipe
+	slot    *slot
 	frames  *frameWriter // towards the visitor; nil for what is no WebSocket
 	done    chan struct{}
 
@@ -104,7 +105,7 @@ func (s *switched) carry(dst io.Writer, src io.Reader, end any) int64 {
 	buf := newBlock()
 	defer freeBlock(buf)
 	// The wrappers hide ReadFrom and WriteTo, which would allocate a buffer.
-	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, buf[:])
+	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, moving{src, s.slot}, buf[:])
 	switch {
 	case errors.Is(err, errRestart):
 		// The visitor answers our close frame; end waits for it.
@@ -116,6 +117,19 @@ func (s *switched) carry(dst io.Writer, src io.Reader, end any) int64 {
 		}
 	}
 	return n
+}
+
+// moving notes that bytes move.
+type moving struct {
+	src  io.Reader
+	slot *slot
+}
+
+// Read implements io.Reader.
+func (m moving) Read(p []byte) (int, error) {
+	n, err := m.src.Read(p)
+	m.slot.touch()
+	return n, err
 }
 
 func (s *switched) cut() {

@@ -66,7 +66,7 @@ func TestWebSocket(t *testing.T) {
 	if err := c.Close(4001, "mine"); err != nil {
 		t.Errorf("the close handshake: %v", err)
 	}
-	eventually(t, "the request is counted out", func() bool { return w.table.ofKey(publicKey(key)).requests.Load() == 0 })
+	eventually(t, "the request is counted out", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 0 })
 }
 
 // TestRestart: WebSockets end with 1012 between two frames, also when one is

@@ -29,6 +29,7 @@ type visit struct {
 	unread    bool  // the visitor may still be sending
 	fault     error // why the relay answered itself, or broke off
 	agentLane bool  // an agent's WebSocket: nobody's visit
+	forwarded bool  // a share has answered
 }
 
 // visit answers one request: it is the server's handler.
@@ -39,6 +40,7 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	defer r.group.Done()
 	v := &visit{relay: r, w: w, r: req, control: http.NewResponseController(w), conn: connOf(req.Context()), start: time.Now()}
 	defer v.record() // also when the handler ends with http.ErrAbortHandler
+	defer v.countWaste()
 	if req.ProtoMajor == 1 {
 		// The last bytes of a response are written after the handler has returned.
 		defer func() { v.writeBy(r.stall()) }()
@@ -57,6 +59,7 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	if err := v.forward(); err != nil {
 		v.failed(err)
 	}
+	v.forwarded = true
 	v.linger()
 }
 
@@ -76,9 +79,20 @@ func (r *Relay) enter() bool {
 	return !r.closed
 }
 
+// countWaste counts a request that was one too many, or that the visitor has
+// given up. A network that has more than wasteBurst of them loses the connection:
+// a flood of requests that are reset at once (CVE-2023-44487) ends there.
+func (v *visit) countWaste() {
+	gaveUp := v.r.Context().Err() != nil && (v.status == 0 || v.status == statusGone)
+	if (gaveUp || v.status == http.StatusTooManyRequests) && !v.conn.from.waste.Allow() {
+		v.relay.metrics.limited.WithLabelValues("waste").Inc()
+		v.conn.Close()
+	}
+}
+
 // refuse says what is wrong with a request before anybody is asked.
 func (v *visit) refuse() (page, bool) {
-	if !v.conn.from.limiter.Allow() {
+	if !v.conn.from.requests.Allow() {
 		v.relay.metrics.limited.WithLabelValues("requests").Inc()
 		return page{Status: http.StatusTooManyRequests, Kind: "client", Title: "These are too many requests at once.", Retry: time.Second}, true
 	}

@@ -24,7 +24,7 @@ func (v *visit) serveAgent() {
 		return
 	}
 	v.status = 101
-	lane := laneConn{websocket.NetConn(context.WithoutCancel(v.r.Context()), c, websocket.MessageBinary), c}
+	lane := laneConn{websocket.NetConn(context.WithoutCancel(v.r.Context()), c, websocket.MessageBinary), c, v.conn.RemoteAddr()}
 	v.relay.lane(v.conn, tunnel.Lane{Conn: lane, Binding: binding, TCP: v.conn.tcp()})
 }
 
@@ -33,7 +33,11 @@ func (v *visit) serveAgent() {
 type laneConn struct {
 	net.Conn
 	socket *websocket.Conn
+	remote net.Addr
 }
+
+// RemoteAddr implements net.Conn: the agent's address, not the WebSocket's.
+func (l laneConn) RemoteAddr() net.Addr { return l.remote }
 
 // Close implements net.Conn.
 func (l laneConn) Close() error { return l.socket.CloseNow() }
