@@ -7,7 +7,8 @@ import (
 // relayOptions are the flags of relay.
 type relayOptions struct {
 	domain, listen, http, admin string
-	certs, keys                 []string
+	certs, keys, allowNames     []string
+	namesPerKey                 int
 	authorizedKeys, token       string
 	dev, json                   bool
 	state, congestion           string
@@ -56,7 +57,9 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and again for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
 	flags.StringVar(&opts.authorizedKeys, "authorized-keys", "", "file with the agents' keys, one a line")
-	flags.StringVar(&opts.token, "token", "", "what enrols a key, 16 characters or more (default: $"+tokenVariable+", which other users cannot see)")
+	flags.StringVar(&opts.token, "token", "", "what enrols a key, 16 random characters or more (default: $"+tokenVariable+", which other users cannot see)")
+	flags.IntVar(&opts.namesPerKey, "names-per-key", 10, "how many plain names one key may have")
+	flags.StringArrayVar(&opts.allowNames, "allow-name", nil, "a reserved plain name, such as admin, that agents may have; again for further ones")
 	flags.StringVar(&opts.admin, "admin", "", "address for /healthz and /metrics; a port alone is loopback")
 	flags.BoolVar(&opts.dev, "dev", false, "try it on this machine")
 	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")

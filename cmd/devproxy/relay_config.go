@@ -10,11 +10,9 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/localca"
+	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/relay"
 )
-
-// shortestToken is as much as cannot be guessed by asking.
-const shortestToken = 16
 
 // relayConfig is a checked command line of relay.
 type relayConfig struct {
@@ -135,8 +133,18 @@ func isLoopback(address string) bool {
 }
 
 func (c *relayConfig) checkAdmission() error {
-	if c.token != "" && len(c.token) < shortestToken {
-		return usagef("make one with: openssl rand -hex 16", "the token has %d characters; fewer than %d can be guessed", len(c.token), shortestToken)
+	if c.token != "" {
+		if err := relay.CheckToken(c.token); err != nil {
+			return usagef("make one with: openssl rand -hex 16", "%w", err)
+		}
+	}
+	if c.namesPerKey < 1 {
+		return usagef("leave out --names-per-key, or give 1 or more", "a key cannot have %d names", c.namesPerKey)
+	}
+	for _, name := range c.allowNames {
+		if _, _, err := tunnel.PublicNames(nil, c.domain, tunnel.Claim{Name: name, Hosts: []string{""}}); err != nil {
+			return usagef("write one label, as in --allow-name admin", "--allow-name %q: %w", name, err)
+		}
 	}
 	if c.authorizedKeys == "" {
 		return nil

@@ -99,6 +99,7 @@ func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
 		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
+		Names: run.cfg.allowNames, Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}},
 	}
 	if run.cfg.token != "" {
 		o.Tokens = []string{run.cfg.token}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -22,41 +23,35 @@ const (
 	weakestToken = 40
 )
 
-// ErrWeakToken is an enrolment token that can be guessed.
-var ErrWeakToken = errors.New("the token can be guessed: it needs 16 characters or more that are left to chance")
-
-// CheckToken returns ErrWeakToken for enrolment tokens that are too short, or
-// that repeat themselves: "aaaaaaaaaaaaaaaa", "1234567812345678".
+// CheckToken says why an enrolment token can be guessed: it is too short, repeats
+// itself ("aaaaaaaaaaaaaaaa", "1234567812345678"), or is what people type when
+// they want many characters.
 func CheckToken(token string) error {
-	if len(token) < shortestToken || randomness(token) < weakestToken {
-		return ErrWeakToken
+	lower := strings.ToLower(token)
+	switch {
+	case len(token) < shortestToken:
+		return fmt.Errorf("the token has %d characters; fewer than %d can be guessed", len(token), shortestToken)
+	case randomness(lower) < weakestToken:
+		return errors.New("the token repeats itself, so it can be guessed")
+	case strings.Contains("abcdefghijklmnopqrstuvwxyz0123456789", lower), strings.Contains("1234567890qwertyuiopasdfghjklzxcvbnm", lower):
+		return errors.New("the token is a sequence, so it can be guessed")
 	}
 	return nil
 }
 
-// keyboard are the sequences that people type, beside the alphabet.
-const keyboard = "qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm"
-
 // randomness estimates how much of a text is left to chance, in bits: of every
-// character that neither repeats the one before, nor is its neighbour in the
-// alphabet or on a keyboard, nor ends three that came before.
+// character that neither repeats the one before nor ends three that came before.
 func randomness(text string) float64 {
-	text = strings.ToLower(text)
 	distinct := map[byte]bool{}
 	surprises := 0
 	for i := range len(text) {
 		distinct[text[i]] = true
-		if i == 0 || !follows(text[i-1], text[i]) && (i < 2 || !strings.Contains(text[:i], text[i-2:i+1])) {
+		repeats := i > 0 && text[i] == text[i-1] || i > 1 && strings.Contains(text[:i], text[i-2:i+1])
+		if !repeats {
 			surprises++
 		}
 	}
 	return float64(surprises) * math.Log2(float64(len(distinct)))
-}
-
-// follows reports whether people write b after a without thinking.
-func follows(a, b byte) bool {
-	return a == b || a+1 == b || b+1 == a ||
-		strings.Contains(keyboard, string([]byte{a, b})) || strings.Contains(keyboard, string([]byte{b, a}))
 }
 
 // tokens are the enrolment tokens of a relay. Wrong ones are braked: each
