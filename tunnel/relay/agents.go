@@ -38,7 +38,7 @@ func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, 
 	if err != nil {
 		err = refusal(err)
 		r.metrics.refused.WithLabelValues(codeOf(err)).Inc()
-		r.log.Info("agent refused", "key", keyOf(pub), "from", from, "error", err)
+		r.log.Info("agent refused", "key", keyOf(pub), "from", addrOf(from), "error", err)
 	}
 	return answer, err
 }

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"testing"
@@ -144,5 +146,287 @@ func TestDoorForgets(t *testing.T) {
 	}
 	if len(d.networks.all) > maxIdleOrigins {
 		t.Errorf("%d addresses are remembered", len(d.networks.all))
+	}
+}
+
+// tightDoor has room for 40 connections in all, 30 of them lanes.
+func tightDoor(change func(*Limits)) *door {
+	l := Limits{Descriptors: 80, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40, LanesPerAddress: 30}
+	if change != nil {
+		change(&l)
+	}
+	return newDoor(l.withDefaults())
+}
+
+// lane is an agent's connection from an address; nil when it was refused.
+func lane(d *door, from string) (*conn, *bool) {
+	c, closed := enter(d, from)
+	if c == nil || !d.become(c, laning) {
+		if c != nil {
+			_ = c.Close()
+		}
+		return nil, closed
+	}
+	return c, closed
+}
+
+// visitor is a visitor's connection in a state; nil when it was refused.
+func visitor(d *door, from string, state http.ConnState) (*conn, *bool) {
+	c, closed := enter(d, from)
+	if c == nil || !d.become(c, visiting) {
+		if c != nil {
+			_ = c.Close()
+		}
+		return nil, closed
+	}
+	d.follow(c, http.StateNew)
+	d.follow(c, state)
+	return c, closed
+}
+
+func TestDoorLanesPerAddress(t *testing.T) {
+	d := tightDoor(func(l *Limits) { l.LanesPerAddress = 3 })
+	for i := range 4 {
+		if c, _ := lane(d, "2001:db8::"+fmt.Sprint(i+1)); (c != nil) != (i < 3) {
+			t.Errorf("lane %d of one /64: %v", i+1, c != nil)
+		}
+	}
+	if d.roomForAgent(networkOf(addrOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::9")}).Addr()).Addr()) {
+		t.Error("a further agent of the /64 is promised room")
+	}
+	if c, _ := lane(d, "2001:db8:0:1::1"); c == nil {
+		t.Error("another /64 has no lane")
+	}
+	checkDoor(t, d)
+}
+
+// TestDoorLanesFull: the network with most lanes gives up its newest for one
+// that will still have fewer, and for no other.
+func TestDoorLanesFull(t *testing.T) {
+	d := tightDoor(nil)
+	closed := map[string][]*bool{}
+	fill := func(from string, n int) {
+		for range n {
+			c, gone := lane(d, from)
+			if c == nil {
+				t.Fatalf("no lane for %s", from)
+			}
+			closed[from] = append(closed[from], gone)
+		}
+	}
+	lost := func(from string) (n int) {
+		for _, gone := range closed[from] {
+			if *gone {
+				n++
+			}
+		}
+		return n
+	}
+	fill("192.0.2.1", 5)
+	fill("192.0.2.2", 25)
+	if c, _ := lane(d, "192.0.2.2"); c != nil {
+		t.Error("the network with most lanes has pushed out its own")
+	}
+	fill("192.0.2.3", 1)
+	if lost("192.0.2.1") != 0 || lost("192.0.2.2") != 1 || !*closed["192.0.2.2"][24] {
+		t.Errorf("lost %d and %d, want the newest of the second alone", lost("192.0.2.1"), lost("192.0.2.2"))
+	}
+	fill("192.0.2.3", 10) // 11 beside 14
+	if lost("192.0.2.1") != 0 || lost("192.0.2.2") != 11 {
+		t.Errorf("lost %d and %d", lost("192.0.2.1"), lost("192.0.2.2"))
+	}
+	fill("192.0.2.3", 1)
+	if c, _ := lane(d, "192.0.2.3"); c != nil || lost("192.0.2.2") != 12 {
+		t.Errorf("a network pushes out one that has hardly more: %d lost", lost("192.0.2.2"))
+	}
+	if _, _, n := d.counts(); n != 30 {
+		t.Errorf("%d lanes", n)
+	}
+	checkDoor(t, d)
+}
+
+// TestDoorTotal: however many come, the process's descriptors are enough, and
+// who has fewest gets in.
+func TestDoorTotal(t *testing.T) {
+	t.Run("resting visitors first", func(t *testing.T) {
+		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		_, resting := visitor(d, "192.0.2.1", http.StateIdle)
+		_, shaking := enter(d, "192.0.2.2")
+		for range 38 {
+			visitor(d, "192.0.2.3", http.StateActive)
+		}
+		if *resting || *shaking {
+			t.Fatal("closed before it was full")
+		}
+		enter(d, "192.0.2.4")
+		if !*resting || *shaking {
+			t.Errorf("closed: resting %v, in its handshake %v; want the first", *resting, *shaking)
+		}
+		checkDoor(t, d)
+	})
+	t.Run("then handshakes", func(t *testing.T) {
+		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		_, shaking := enter(d, "192.0.2.2")
+		var busy []*bool
+		for range 39 {
+			_, closed := visitor(d, "192.0.2.3", http.StateActive)
+			busy = append(busy, closed)
+		}
+		c, _ := enter(d, "192.0.2.4")
+		if !*shaking || c == nil || *busy[0] {
+			t.Errorf("closed: handshake %v, busy %v", *shaking, *busy[0])
+		}
+		checkDoor(t, d)
+	})
+	t.Run("then the most lanes", func(t *testing.T) {
+		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		for range 28 {
+			lane(d, "192.0.2.1")
+		}
+		for range 12 {
+			visitor(d, "192.0.2.2", http.StateActive)
+		}
+		if c, _ := visitor(d, "192.0.2.3", http.StateActive); c == nil {
+			t.Error("a visitor finds no room beside the lanes of one network")
+		}
+		if h, v, l := d.counts(); h != 0 || v != 13 || l != 27 {
+			t.Errorf("counts %d %d %d", h, v, l)
+		}
+		checkDoor(t, d)
+	})
+	t.Run("then the most visitors", func(t *testing.T) {
+		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		var first *bool
+		for i := range 40 {
+			_, closed := visitor(d, "192.0.2.2", http.StateActive)
+			if i == 0 {
+				first = closed
+			}
+		}
+		if c, _ := enter(d, "192.0.2.2"); c != nil {
+			t.Error("the network that has all of it pushes out its own")
+		}
+		if c, _ := lane(d, "192.0.2.3"); c == nil || !*first {
+			t.Error("an agent finds no room beside the visitors of one network")
+		}
+		checkDoor(t, d)
+	})
+	t.Run("few descriptors", func(t *testing.T) {
+		d := newDoor(Limits{Descriptors: 10}.withDefaults())
+		if c, _ := enter(d, "192.0.2.1"); c == nil || d.most != 5 {
+			t.Errorf("of 10 descriptors %d are for connections", d.most)
+		}
+	})
+	if got := connectionsOf(1000); got != 1000-ownFiles {
+		t.Errorf("of 1000 descriptors %d are for connections", got)
+	}
+}
+
+// TestDoorVisitorsFull: a visitor with a request makes room for one of a network
+// that has fewer.
+func TestDoorVisitorsFull(t *testing.T) {
+	d := tightDoor(func(l *Limits) { l.Connections = 3 })
+	_, oldest := visitor(d, "192.0.2.1", http.StateActive)
+	visitor(d, "192.0.2.1", http.StateActive)
+	visitor(d, "192.0.2.1", http.StateActive)
+	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c == nil || !*oldest {
+		t.Error("the only visitor of a network has not pushed out one of three")
+	}
+	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c != nil {
+		t.Error("a second one has pushed out one of two")
+	}
+	checkDoor(t, d)
+}
+
+// TestDoorModel does anything in any order, and checks that it adds up.
+func TestDoorModel(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		d := tightDoor(func(l *Limits) {
+			l.ConnectionsPerAddress, l.Connections, l.Handshakes, l.LanesPerAddress = 12, 20, 15, 20
+		})
+		var all []*conn
+		for range 2000 {
+			switch c := pick(random, all); random.IntN(6) {
+			case 0, 1:
+				if c, _ := enter(d, fmt.Sprintf("192.0.2.%d", random.IntN(6)*random.IntN(2))); c != nil {
+					all = append(all, c)
+				}
+			case 2:
+				if c != nil && c.class == shaking {
+					d.become(c, []class{visiting, laning}[random.IntN(2)])
+				}
+			case 3, 4:
+				if c != nil {
+					d.follow(c, []http.ConnState{http.StateActive, http.StateIdle}[random.IntN(2)])
+				}
+			case 5:
+				if c != nil {
+					_ = c.Close()
+				}
+			}
+			checkDoor(t, d)
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
+		}
+		for _, c := range all {
+			_ = c.Close()
+		}
+		if h, v, l := d.counts(); h+v+l != 0 || d.networks.idle.Len() != len(d.networks.all) {
+			t.Errorf("seed %d: %d %d %d left; %d of %d networks are idle", seed, h, v, l, d.networks.idle.Len(), len(d.networks.all))
+		}
+	}
+}
+
+func pick(random *rand.Rand, all []*conn) *conn {
+	if len(all) == 0 {
+		return nil
+	}
+	return all[random.IntN(len(all))]
+}
+
+// checkDoor recounts everything.
+func checkDoor(t *testing.T, d *door) {
+	t.Helper()
+	var count [gone]int
+	for network, o := range d.networks.all {
+		conns, lanes := 0, 0
+		for p := range o.pools {
+			for e := o.pools[p].Front(); e != nil; e = e.Next() {
+				c := e.Value.(*conn)
+				count[c.class]++
+				if c.class == laning {
+					lanes++
+				} else {
+					conns++
+				}
+				if c.pool != pool(p) || c.place != e || (c.class == laning) != (pool(p) == poolLanes) || (c.class == shaking) != (pool(p) == poolShaking) {
+					t.Errorf("a connection of class %d in pool %d", c.class, p)
+				}
+			}
+			if at := o.place[p]; (at >= 0) != (o.pools[p].Len() > 0) || at >= 0 && d.closable[p].origins[at] != o {
+				t.Errorf("%s has place %d in pool %d with %d connections", network, at, p, o.pools[p].Len())
+			}
+		}
+		if conns != o.conns || lanes != o.lanes || (o.idle == nil) != (conns+lanes > 0) {
+			t.Errorf("%s counts %d and %d, has %d and %d; idle %v", network, o.conns, o.lanes, conns, lanes, o.idle != nil)
+		}
+		if o.conns > d.limits.ConnectionsPerAddress || o.lanes > d.limits.LanesPerAddress {
+			t.Errorf("%s has %d and %d", network, o.conns, o.lanes)
+		}
+	}
+	if count != d.count {
+		t.Errorf("counts %v, has %v", d.count, count)
+	}
+	if d.totalLocked() > d.most || count[shaking] > d.limits.Handshakes || count[visiting] > d.limits.Connections || count[laning] > lanesOf(d.limits.Descriptors) {
+		t.Errorf("%v is more than there may be", count)
+	}
+	for p := range d.closable {
+		for i := range d.closable[p].origins {
+			if parent := (i - 1) / 2; i > 0 && d.closable[p].Less(i, parent) {
+				t.Errorf("pool %d is out of order", p)
+			}
+		}
 	}
 }

@@ -185,6 +185,9 @@ func (x *exchange) writeHead(res *http.Response) {
 		h.Set("Connection", "close")
 	}
 	x.status = res.StatusCode
+	if x.slot != nil {
+		x.slot.uploading.Store(false) // from here on either direction may rest
+	}
 	x.w.WriteHeader(res.StatusCode)
 }
 

@@ -56,6 +56,9 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 		v.serveDomain()
 		return
 	}
+	if err := req.Context().Err(); err != nil {
+		v.failed(err) // given up before it began
+	}
 	if err := v.forward(); err != nil {
 		v.failed(err)
 	}
