@@ -29,8 +29,8 @@ const (
 // Quota bounds the names that a registry keeps. A name counts until it is
 // forgotten, also when it has ended. When a key, a network or the registry has
 // as many as it may, its names that have ended make room for new ones. When the
-// registry is full, the network with the most names gives up those that were
-// unused for longest, if it has more than the network that claims.
+// registry is full, the network with the most names, or the one that claims if it
+// has as many, gives up those that were unused for longest.
 type Quota struct {
 	// PlainPerKey and PlainPerNetwork bound plain names.
 	PlainPerKey, PlainPerNetwork int
@@ -259,8 +259,8 @@ func (l *ledger) endedAt(name string, now time.Time) (time.Time, bool) {
 
 // leastOfTheMost is a name of the network that has most: one that has ended,
 // else one that was unused for longest. A plain name that was in use within a day
-// stays. It reports false when that network has no more names than the one that
-// claims.
+// stays. No network has more than the one that claims, if that has as many. It
+// reports false when no name may go.
 func (l *ledger) leastOfTheMost(c NameClaim, gone holding, now time.Time) (string, bool) {
 	going := map[netip.Prefix]int{}
 	for name := range gone {
@@ -273,8 +273,8 @@ func (l *ledger) leastOfTheMost(c NameClaim, gone holding, now time.Time) (strin
 			most, size = network, n
 		}
 	}
-	if most != c.From && size <= len(l.networks[c.From])-going[c.From] {
-		return "", false
+	if size <= len(l.networks[c.From])-going[c.From] {
+		most = c.From
 	}
 	var least string
 	var leastOver bool

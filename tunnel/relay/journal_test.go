@@ -1,0 +1,205 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+)
+
+// paper is where a journal writes.
+type paper struct {
+	bytes.Buffer
+	*journalState
+	log *slog.Logger
+}
+
+func newPaper(kind string) *paper {
+	p := &paper{}
+	plain := slog.New(slog.NewJSONHandler(&p.Buffer, nil))
+	p.journalState = newJournal(plain)
+	p.log = p.logger(plain, kind)
+	return p
+}
+
+// take are the lines since the last call.
+func (p *paper) take(t *testing.T) (lines []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(p.String()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, fields)
+	}
+	p.Reset()
+	return lines
+}
+
+// TestJournal: n lines of a kind and network are written, and the n+1st is
+// counted.
+func TestJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper("")
+		from := netip.MustParseAddr("192.0.2.1")
+		for range linesBurst + 3 {
+			p.log.Info("refused", "from", from)
+		}
+		if n := len(p.take(t)); n != linesBurst {
+			t.Errorf("%d lines, want %d", n, linesBurst)
+		}
+		for name, line := range map[string]func(){
+			"another network": func() { p.log.Info("refused", "from", netip.MustParseAddr("192.0.2.2")) },
+			"another kind":    func() { p.log.Info("gone", "from", from) },
+			"no network":      func() { p.log.Info("refused") },
+		} {
+			if line(); len(p.take(t)) != 1 {
+				t.Errorf("%s is left out", name)
+			}
+		}
+		p.summarize(time.Now())
+		lines := p.take(t)
+		if len(lines) != 1 || lines[0]["kind"] != "refused" || lines[0]["network"] != "192.0.2.1/32" || lines[0]["count"] != 3. || lines[0]["msg"] != "lines left out" {
+			t.Errorf("the summary is %v", lines)
+		}
+		if p.summarize(time.Now()); len(p.take(t)) != 0 {
+			t.Error("it is counted twice")
+		}
+		time.Sleep(time.Duration(float64(time.Second) / linesPerSecond))
+		p.log.Info("refused", "from", from)
+		p.log.Info("refused", "from", from)
+		if n := len(p.take(t)); n != 1 {
+			t.Errorf("%d lines after a pause", n)
+		}
+		time.Sleep(time.Hour)
+		p.summarize(time.Now())
+		if p.summarize(time.Now()); len(p.entries) != 0 {
+			t.Errorf("%d entries are kept for nothing", len(p.entries))
+		}
+	})
+}
+
+// TestJournalNetworks: the attribute may be of many types; one /64 is one network.
+func TestJournalNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper("")
+		addr := netip.MustParseAddr("2001:db8::1")
+		for _, from := range []any{
+			addr, netip.AddrPortFrom(addr, 80), networkOf(addr), &net.TCPAddr{IP: addr.AsSlice(), Port: 7},
+			netip.MustParseAddr("2001:db8::ffff"),
+		} {
+			for range linesBurst {
+				p.log.Info("x", "from", from)
+			}
+		}
+		if n := len(p.take(t)); n != linesBurst {
+			t.Errorf("%d lines", n)
+		}
+	})
+}
+
+// TestJournalKind: messages that differ each time are one kind.
+func TestJournalKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper(kindServer)
+		old := slog.NewLogLogger(p.log.With("a", 1).WithGroup("g").Handler(), slog.LevelInfo)
+		for i := range linesBurst + 5 {
+			old.Printf("http: something %d", i)
+		}
+		if n := len(p.take(t)); n != linesBurst {
+			t.Errorf("%d lines", n)
+		}
+		answered := newPaper(kindAnswered)
+		for range answeredBurst + 5 {
+			answered.log.Info("request", "from", netip.MustParseAddr("192.0.2.1"))
+		}
+		if n := len(answered.take(t)); n != answeredBurst {
+			t.Errorf("%d answered requests are logged at once", n)
+		}
+	})
+}
+
+// TestJournalTotal: many networks write no more than all together may, and are
+// told apart only up to a bound.
+func TestJournalTotal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper("")
+		for i := range 3 * allLinesBurst {
+			from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+			p.log.Info("x", "from", from)
+			p.log.Info("x", "from", from)
+		}
+		written := len(p.take(t))
+		if most := 2*maxEntries + linesBurst; written > most {
+			t.Errorf("%d lines, want at most %d", written, most)
+		}
+		if len(p.entries) > maxEntries+1 {
+			t.Errorf("%d entries", len(p.entries))
+		}
+		for i := range allLinesBurst {
+			p.log.Info(fmt.Sprint("kind ", i%500), "from", netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 64)}))
+		}
+		if written += len(p.take(t)); written > allLinesBurst {
+			t.Errorf("%d lines in all", written)
+		}
+		p.summarize(time.Now())
+		summaries := p.take(t)
+		if len(summaries) != maxSummaries || summaries[maxSummaries-1]["kind"] != "all others" || summaries[0]["network"] != "others" {
+			t.Errorf("%d summaries: %v", len(summaries), summaries[0])
+		}
+		left := 0.
+		for i, line := range summaries {
+			left += line["count"].(float64)
+			if i > 0 && i < maxSummaries-1 && line["count"].(float64) > summaries[i-1]["count"].(float64) {
+				t.Error("the summaries are not in order")
+			}
+		}
+		if want := 6*allLinesBurst + allLinesBurst - written; int(left) != want {
+			t.Errorf("%v lines are counted, %d were left out", left, want)
+		}
+	})
+}
+
+// TestJournalAllTogether: the allowance of all lines is one.
+func TestJournalAllTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper("")
+		line := func(i int) {
+			p.log.Info(fmt.Sprint("kind ", i%1000), "from", netip.AddrFrom4([4]byte{10, 0, 0, byte(i / 1000 % 2)}))
+		}
+		for i := range 2 * allLinesBurst {
+			line(i)
+		}
+		if n := len(p.take(t)); n != allLinesBurst {
+			t.Errorf("%d lines, want %d", n, allLinesBurst)
+		}
+	})
+}
+
+// TestJournalClips: no line is longer than its parts may be.
+func TestJournalClips(t *testing.T) {
+	p := newPaper("")
+	long := strings.Repeat("é", maxLogged)
+	p.log.Info(long, "path", long, "error", errors.New(long), "n", 5)
+	line := p.take(t)[0]
+	for _, field := range []string{"msg", "path", "error"} {
+		text := line[field].(string)
+		if len(text) > maxLogged+len("…") || !strings.HasSuffix(text, "…") || !utf8.ValidString(text) {
+			t.Errorf("%s has %d bytes: %q", field, len(text), text)
+		}
+	}
+	if line["n"] != 5. {
+		t.Error("a number is lost")
+	}
+	if exact := strings.Repeat("x", maxLogged); clip(exact) != exact || clip(exact+"x") != exact+"…" {
+		t.Error("the bound is off by one")
+	}
+}

@@ -1,0 +1,456 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// book is a ledger whose claims a test states in one line.
+type book struct {
+	*ledger
+	t     *testing.T
+	quota Quota
+}
+
+func newBook(t *testing.T, quota Quota) book { return book{newLedger(), t, quota} }
+
+// claim claims names for a key in a network.
+func (b book) claimFor(key, from int, names ...string) error {
+	b.t.Helper()
+	for i := range names {
+		names[i] += "." + domain
+	}
+	_, err := b.claim(NameClaim{Owner: Key{byte(key)}, From: network(from), Names: names, Quota: b.quota}, time.Now())
+	b.check()
+	return err
+}
+
+func (b book) release(key int, name string) {
+	b.t.Helper()
+	if ended := b.ledger.release(Key{byte(key)}, []string{name + "." + domain}, time.Now()); len(ended) != 1 {
+		b.t.Errorf("%s has not ended", name)
+	}
+}
+
+func (b book) has(name string) bool {
+	_, known := b.lookup(name+"."+domain, time.Now())
+	return known
+}
+
+// check recounts the indexes.
+func (b book) check() {
+	b.t.Helper()
+	keys, networks := 0, 0
+	for name, r := range b.records {
+		if _, ok := b.keys[r.Owner][name]; !ok {
+			b.t.Errorf("%s is missing at its key", name)
+		}
+		if _, ok := b.networks[r.From][name]; !ok {
+			b.t.Errorf("%s is missing at its network", name)
+		}
+	}
+	for _, names := range b.keys {
+		keys += len(names)
+	}
+	for _, names := range b.networks {
+		networks += len(names)
+	}
+	if keys != len(b.records) || networks != len(b.records) {
+		b.t.Errorf("%d names, %d of keys, %d of networks", len(b.records), keys, networks)
+	}
+}
+
+func isQuota(err error) bool { var e *QuotaError; return errors.As(err, &e) }
+
+// link is an unguessable name's entry in the registry.
+func link(i int) string { return fmt.Sprintf("*-%016d", i) }
+
+// TestQuotas: n names are granted and the n+1st is not, for each bound.
+func TestQuotas(t *testing.T) {
+	for name, c := range map[string]struct {
+		quota    Quota
+		key      func(i int) int
+		from     func(i int) int
+		label    func(i int) string
+		free     func(b book) error // one that is granted all the same
+		freeFail bool
+	}{
+		"plain names of a key": {Quota{PlainPerKey: 3}, one, number, plainLabel, func(b book) error { return b.claimFor(1, 9, link(1)) }, false},
+		"of a network":         {Quota{PlainPerNetwork: 3}, number, one, plainLabel, func(b book) error { return b.claimFor(9, 1, link(1)) }, false},
+		"all names of a key":   {Quota{PerKey: 3}, one, number, link, func(b book) error { return b.claimFor(9, 9, link(99)) }, false},
+		"all of a network":     {Quota{PerNetwork: 3}, number, one, link, func(b book) error { return b.claimFor(9, 9, link(99)) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBook(t, c.quota)
+				for i := range 4 {
+					err := b.claimFor(c.key(i), c.from(i), c.label(i))
+					if (err != nil) != (i == 3) || err != nil && !isQuota(err) {
+						t.Errorf("name %d: %v", i+1, err)
+					}
+				}
+				if b.has(c.label(3)) {
+					t.Error("a refused name is kept")
+				}
+				for i := range 3 {
+					if err := b.claimFor(c.key(i), c.from(i), c.label(i)); err != nil {
+						t.Errorf("one that it has: %v", err)
+					}
+				}
+				if err := c.free(b); err != nil {
+					t.Errorf("what the quota does not bound: %v", err)
+				}
+				// An ended name makes room; the one that ended first does.
+				b.release(c.key(1), c.label(1))
+				time.Sleep(time.Hour)
+				b.release(c.key(0), c.label(0))
+				if err := b.claimFor(c.key(3), c.from(3), c.label(3)); err != nil || b.has(c.label(1)) || !b.has(c.label(0)) {
+					t.Errorf("after two have ended: %v; the first to end is kept: %v, the second: %v", err, b.has(c.label(1)), b.has(c.label(0)))
+				}
+			})
+		})
+	}
+}
+
+func one(int) int             { return 1 }
+func number(i int) int        { return i + 1 }
+func plainLabel(i int) string { return fmt.Sprint("plain-", i) }
+
+// TestQuotaOfAClaim: a claim of two names needs room for both.
+func TestQuotaOfAClaim(t *testing.T) {
+	b := newBook(t, Quota{PerKey: 1})
+	if err := b.claimFor(1, 1, link(1), "abcdefgh"); !isQuota(err) || len(b.records) != 0 {
+		t.Errorf("%v, and %d names are kept", err, len(b.records))
+	}
+	if err := b.claimFor(1, 1, link(1)); err != nil {
+		t.Error(err)
+	}
+	if err := b.claimFor(1, 1, link(1), "abcdefgh"); !isQuota(err) {
+		t.Errorf("one more beside what it has: %v", err)
+	}
+}
+
+// TestTotal: a full registry takes from the network that has most: what has
+// ended, else what was unused for longest, but no plain name in use.
+func TestTotal(t *testing.T) {
+	prepare := func(t *testing.T) book {
+		b := newBook(t, Quota{Total: 5})
+		for i, from := range []int{1, 1, 2, 2, 2} {
+			if err := b.claimFor(i, from, link(i)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		return b
+	}
+	kept := func(b book) (names []int) {
+		for i := range 10 {
+			if b.has(link(i)) {
+				names = append(names, i)
+			}
+		}
+		return names
+	}
+	for name, c := range map[string]struct {
+		change func(b book)
+		from   int
+		want   []int
+	}{
+		"the one unused for longest": {func(book) {}, 3, []int{0, 1, 3, 4, 9}},
+		"one that has ended":         {func(b book) { b.release(3, link(3)) }, 3, []int{0, 1, 2, 4, 9}},
+		"its own":                    {func(book) {}, 2, []int{0, 1, 3, 4, 9}},
+		"its own, if another one has as many": {func(b book) {
+			b.forget(link(4) + "." + domain)
+			b.put(link(5)+"."+domain, Record{From: network(3), Seen: time.Now()})
+		}, 1, []int{1, 2, 3, 5, 9}},
+		"none while there is room": {func(b book) { b.forget(link(4) + "." + domain) }, 1, []int{0, 1, 2, 3, 9}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := prepare(t)
+				c.change(b)
+				if err := b.claimFor(9, c.from, link(9)); err != nil {
+					t.Error(err)
+				}
+				if got := kept(b); !slices.Equal(got, c.want) {
+					t.Errorf("kept are %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+	t.Run("plain names", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook(t, Quota{Total: 3})
+			for i := range 3 {
+				if err := b.claimFor(1, 1, plainLabel(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.claimFor(2, 2, link(1)); !isQuota(err) {
+				t.Errorf("a plain name in use gave way: %v", err)
+			}
+			time.Sleep(seenEvery)
+			if err := b.claimFor(2, 2, link(1)); err != nil {
+				t.Errorf("one that was not in use for a day did not: %v", err)
+			}
+		})
+	})
+}
+
+// TestLapse: how long names are kept, to the moment.
+func TestLapse(t *testing.T) {
+	for name, c := range map[string]struct {
+		label string
+		ended bool
+		after time.Duration
+	}{
+		"a plain name that is not used":  {"shop", false, lapseOfPlain},
+		"a plain name that has ended":    {"shop", true, memoryOfPlain},
+		"a link that is not used":        {link(1), false, memoryOfLinks},
+		"a link that has ended":          {link(1), true, memoryOfLinks},
+		"the zone of a key, as if plain": {"abcdefgh", false, lapseOfPlain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBook(t, Quota{})
+				if err := b.claimFor(1, 1, c.label); err != nil {
+					t.Fatal(err)
+				}
+				if c.ended {
+					b.release(1, c.label)
+				}
+				time.Sleep(c.after - 1)
+				var taken *TakenError
+				if err := b.claimFor(2, 2, c.label); !errors.As(err, &taken) || !b.has(c.label) {
+					t.Errorf("a moment before: %v", err)
+				}
+				if got := b.sweep(time.Now()); len(got) != 0 {
+					t.Errorf("swept too early: %q", got)
+				}
+				time.Sleep(1)
+				if b.has(c.label) {
+					t.Error("it is still known")
+				}
+				if c.label == "shop" {
+					if got := b.sweep(time.Now()); len(got) != 1 || len(b.records) != 0 {
+						t.Errorf("swept: %q", got)
+					}
+				}
+				if err := b.claimFor(2, 2, c.label); err != nil {
+					t.Errorf("then: %v", err)
+				}
+				b.check()
+			})
+		})
+	}
+	t.Run("in use", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook(t, Quota{})
+			_ = b.claimFor(1, 1, "shop")
+			for range 200 {
+				time.Sleep(seenEvery)
+				if changed := b.renew(Key{1}, []string{"shop." + domain, "none." + domain}, time.Now()); len(changed) != 1 {
+					t.Fatalf("renewed: %q", changed)
+				}
+				if changed := b.renew(Key{1}, []string{"shop." + domain}, time.Now()); len(changed) != 0 {
+					t.Fatal("renewed twice a day")
+				}
+				if changed := b.renew(Key{2}, []string{"shop." + domain}, time.Now()); len(changed) != 0 {
+					t.Fatal("renewed by another key")
+				}
+			}
+			if !b.has("shop") {
+				t.Error("a name in use has lapsed")
+			}
+		})
+	})
+}
+
+// TestClaimWritesLittle: what changes nothing is not written.
+func TestClaimWritesLittle(t *testing.T) {
+	l := newLedger()
+	now := time.Now()
+	claim := func(until time.Time, at time.Time, from int) []string {
+		changed, err := l.claim(NameClaim{Owner: Key{1}, Names: []string{"shop." + domain}, Until: until, From: network(from)}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changed
+	}
+	if len(claim(time.Time{}, now, 1)) != 1 {
+		t.Error("a new name is not written")
+	}
+	if len(claim(time.Time{}, now.Add(seenEvery-1), 2)) != 0 {
+		t.Error("the same claim on the same day is written")
+	}
+	if len(claim(time.Time{}, now.Add(seenEvery), 2)) != 1 || len(l.networks[network(1)]) != 0 || len(l.networks[network(2)]) != 1 {
+		t.Error("on the next day the network is not noted")
+	}
+	if until := now.Add(48 * time.Hour); len(claim(until, now.Add(seenEvery), 2)) != 1 {
+		t.Error("another end is not written")
+	}
+	l.release(Key{1}, []string{"shop." + domain}, now.Add(seenEvery))
+	if len(claim(now.Add(48*time.Hour), now.Add(seenEvery), 2)) != 1 {
+		t.Error("that an ended name begins again is not written")
+	}
+}
+
+// TestLedgerModel does anything in any order.
+func TestLedgerModel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(1, 1))
+		b := newBook(t, Quota{PlainPerKey: 3, PlainPerNetwork: 6, PerKey: 8, PerNetwork: 15, Total: 30})
+		for range 5000 {
+			key, from := random.IntN(8), random.IntN(4)
+			name := []string{plainLabel(random.IntN(20)), link(random.IntN(60))}[random.IntN(2)]
+			switch random.IntN(8) {
+			case 0:
+				b.ledger.release(Key{byte(key)}, []string{name + "." + domain}, time.Now())
+			case 1:
+				b.sweep(time.Now())
+			case 2:
+				time.Sleep(time.Duration(random.IntN(10*24)) * time.Hour)
+			case 3:
+				b.renew(Key{byte(key)}, []string{name + "." + domain}, time.Now())
+			default:
+				_ = b.claimFor(key, from, name)
+			}
+			b.check()
+			for owner, names := range b.keys {
+				if plain := count(keysOf(names), tunnel.PlainName); plain > 3 || len(names) > 8 {
+					t.Fatalf("%v has %d names, %d of them plain", owner[0], len(names), plain)
+				}
+			}
+			if len(b.records) > 30 {
+				t.Fatalf("%d names", len(b.records))
+			}
+		}
+	})
+}
+
+func keysOf(names holding) (all []string) {
+	for name := range names {
+		all = append(all, name)
+	}
+	return all
+}
+
+// TestFileStaysSmall: 308 claims of a hundred hosts took 16 MB once.
+func TestFileStaysSmall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := start(t, func(o *Options) { o.Registry = f })
+	hosts := []string{""}
+	for i := range 99 {
+		hosts = append(hosts, fmt.Sprintf("host-with-a-long-name-%d", i))
+	}
+	for i := range 20 {
+		if _, err := w.tryAgent(testKey(fmt.Sprint(i)), tunnel.Claim{Name: fmt.Sprintf("name-%d", i), Hosts: slices.Clone(hosts)}, &recorder{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(f.names.records); n != 20 {
+		t.Errorf("20 shares of 100 hosts are %d names", n)
+	}
+	for i := range 288 {
+		c := NameClaim{Owner: Key{byte(i), 1}, From: network(i), Names: []string{fmt.Sprintf("more-%d.%s", i, domain)}}
+		if err := f.Claim(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if t.Logf("%d bytes", info.Size()); info.Size() > 1<<20 {
+		t.Errorf("308 names take %d bytes", info.Size())
+	}
+}
+
+// TestFileForgets: what was forgotten is forgotten on the disk too.
+func TestFileForgets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := func(name string) error {
+		return f.Claim(t.Context(), NameClaim{Owner: Key{1}, Names: []string{name + "." + domain}, Quota: Quota{PlainPerKey: 1}})
+	}
+	if err := claim("one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim("two"); !isQuota(err) {
+		t.Errorf("a second: %v", err)
+	}
+	if err := f.Release(t.Context(), Key{1}, []string{"one." + domain}); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim("two"); err != nil {
+		t.Errorf("after the first has ended: %v", err)
+	}
+	if err := f.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := f.Suspend(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sweep(t.Context()); !errors.Is(err, ErrSuspended) {
+		t.Errorf("a sweep while suspended: %v", err)
+	}
+	if err := f.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if len(f.names.records) != 1 || len(f.names.records["two."+domain].Owner) == 0 {
+		t.Errorf("the file holds %v", f.names.records)
+	}
+	if r, known, err := f.Lookup(t.Context(), "two."+domain); !known || err != nil || r.Owner != (Key{1}) {
+		t.Errorf("%+v, %v, %v", r, known, err)
+	}
+}
+
+// TestMemoryOfNames holds what README says that names take.
+func TestMemoryOfNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second")
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	l := newLedger()
+	for i := range namesTotal {
+		from := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+		_, err := l.claim(NameClaim{Owner: Key{byte(i), byte(i >> 8), byte(i >> 16)}, From: from, Names: []string{fmt.Sprintf("*-%016d.%s", i, domain)}}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := heap() - before
+	if t.Logf("%d names take %d MB", namesTotal, took>>20); took > memoryOfNames {
+		t.Errorf("%d names take %d MB", namesTotal, took>>20)
+	}
+	runtime.KeepAlive(l)
+}
+
+// memoryOfNames is the bound in README, in bytes.
+const memoryOfNames = 64 << 20

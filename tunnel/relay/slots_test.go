@@ -1,0 +1,288 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func network(i int) netip.Prefix {
+	return networkOf(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+}
+
+// taker takes slots in a test's bubble.
+type taker struct {
+	*slots
+	t *testing.T
+}
+
+func newTaker(t *testing.T, total, perNetwork int) taker {
+	return taker{newSlots(Limits{RequestsPerShare: total, RequestsPerVisitor: perNetwork}), t}
+}
+
+// at once takes a slot that is free; nil when there is none at once.
+func (k taker) atOnce(from int) *slot {
+	k.t.Helper()
+	ctx, cancel := context.WithTimeout(k.t.Context(), time.Millisecond)
+	defer cancel()
+	p, err := k.take(ctx, network(from))
+	if err != nil && !errors.Is(err, errBusy) {
+		k.t.Errorf("take fails with %v", err)
+	}
+	return p
+}
+
+// stalled takes n slots for uploads that rest; giving one up releases it.
+func (k taker) stalled(from, n int) []*slot {
+	k.t.Helper()
+	var all []*slot
+	for range n {
+		p := k.atOnce(from)
+		if p == nil {
+			k.t.Fatalf("no slot for network %d", from)
+		}
+		p.uploading.Store(true)
+		p.onEviction(func() { go p.release() }) // as a handler does, later
+		all = append(all, p)
+	}
+	return all
+}
+
+func evicted(all []*slot) (n int) {
+	for _, p := range all {
+		if p.evicted.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSlotsPerNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 10, 3)
+		first := k.stalled(1, 3)
+		time.Sleep(time.Hour)
+		if k.atOnce(1) != nil {
+			t.Error("a network has a fourth slot of three")
+		}
+		if evicted(first) > 0 {
+			t.Error("a slot was given up in a share that is not full")
+		}
+		if k.atOnce(2) == nil {
+			t.Error("another network has none")
+		}
+		got := make(chan *slot)
+		go func() {
+			p, _ := k.take(t.Context(), network(1))
+			got <- p
+		}()
+		synctest.Wait()
+		first[0].release()
+		if p := <-got; p == nil {
+			t.Error("who waits is not given the slot that is free")
+		}
+		if k.underWay() != 4 {
+			t.Errorf("%d are under way", k.underWay())
+		}
+	})
+}
+
+func TestSlotsQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 10, 2)
+		k.stalled(1, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() { _, _ = k.take(ctx, network(1)) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		if _, err := k.take(t.Context(), network(1)); !errors.Is(err, errBusy) || time.Since(start) > 0 {
+			t.Errorf("the third in a queue of two: %v after %v", err, time.Since(start))
+		}
+		if k.atOnce(2) == nil {
+			t.Error("another network stands in the same queue")
+		}
+		cancel()
+		group.Wait()
+		if len(k.waiting) != 0 {
+			t.Error("somebody waits still")
+		}
+	})
+}
+
+// TestSlotsEviction: what is given up in a full share, and each condition of it.
+func TestSlotsEviction(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		prepare func(all []*slot)
+		rest    time.Duration
+		want    int
+	}{
+		{"an upload that rests", nil, stalledUpload, 1},
+		{"one that moved just now", nil, stalledUpload - 2*time.Millisecond, 0},
+		{"an answer that rests", func(all []*slot) { notUploading(all) }, restingExchange, 1},
+		{"one that moved within ten seconds", func(all []*slot) { notUploading(all) }, restingExchange - 2*time.Millisecond, 0},
+		{"one that cannot be ended yet", func(all []*slot) {
+			for _, p := range all {
+				p.onEviction(nil)
+			}
+		}, time.Hour, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newTaker(t, 6, 4)
+				most, fewer := k.stalled(1, 4), k.stalled(2, 2)
+				if c.prepare != nil {
+					c.prepare(most)
+				}
+				time.Sleep(c.rest)
+				p := k.atOnce(3)
+				if evicted(most) != c.want || (p != nil) != (c.want > 0) {
+					t.Errorf("%d were given up, want %d; the new one has a slot: %v", evicted(most), c.want, p != nil)
+				}
+				if evicted(fewer) > 0 {
+					t.Error("the network with fewer gave one up")
+				}
+			})
+		})
+	}
+}
+
+func notUploading(all []*slot) {
+	for _, p := range all {
+		p.uploading.Store(false)
+	}
+}
+
+// TestSlotsEvictTheLongest: of the network with most, the one that rests for
+// longest goes; once, although it takes its time.
+func TestSlotsEvictTheLongest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 3, 3)
+		all := k.stalled(1, 3)
+		calls := make([]int, len(all))
+		for i, p := range all {
+			p.onEviction(func() { calls[i]++ })
+		}
+		time.Sleep(time.Minute)
+		all[0].touch()
+		all[2].touch()
+		time.Sleep(stalledUpload)
+		k.atOnce(2)
+		if fmt.Sprint(calls) != "[0 1 0]" {
+			t.Fatalf("given up: %v", calls)
+		}
+		time.Sleep(time.Second)
+		k.atOnce(2)
+		if calls[1] != 1 {
+			t.Errorf("one was given up %d times", calls[1])
+		}
+	})
+}
+
+// TestSlotsFairness: no network makes another one give up what it has no more of.
+func TestSlotsFairness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 4, 4)
+		one, two := k.stalled(1, 2), k.stalled(2, 2)
+		time.Sleep(time.Minute)
+		if k.stalled(3, 1); evicted(one)+evicted(two) != 1 {
+			t.Errorf("given up: %d and %d", evicted(one), evicted(two))
+		}
+		if k.atOnce(3) != nil {
+			t.Error("a network has as many as the one that gave one up")
+		}
+	})
+}
+
+// TestSlotsGoToTheFewest: a free slot goes to the network that has fewest, in a
+// network to the one that waits for longest.
+func TestSlotsGoToTheFewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 5, 5)
+		first := k.stalled(1, 5)
+		order := make(chan string, 3)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for _, who := range []int{1, 2, 2} {
+			label := fmt.Sprint(who, " at ", time.Now().UnixMilli())
+			group.Go(func() {
+				if _, err := k.take(ctx, network(who)); err == nil {
+					order <- label
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		for _, p := range first[:2] {
+			p.release()
+			p.release() // counts once
+			synctest.Wait()
+		}
+		if k.underWay() != 5 {
+			t.Errorf("%d are under way", k.underWay())
+		}
+		a, b := <-order, <-order
+		if a[0] != '2' || b[0] != '2' || a > b {
+			t.Errorf("the slots went to %q and %q", a, b)
+		}
+		cancel()
+		group.Wait()
+	})
+}
+
+// TestSlotsAddUp takes and frees in any order.
+func TestSlotsAddUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 20, 6)
+		var group sync.WaitGroup
+		for i := range 200 {
+			random := rand.New(rand.NewPCG(uint64(i), 2))
+			group.Go(func() {
+				time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(4000))*time.Millisecond)
+				defer cancel()
+				p, err := k.take(ctx, network(random.IntN(5)))
+				if err != nil {
+					return
+				}
+				gone := make(chan struct{})
+				p.uploading.Store(random.IntN(2) == 0)
+				p.onEviction(sync.OnceFunc(func() { close(gone) }))
+				k.check()
+				select {
+				case <-gone:
+				case <-time.After(time.Duration(random.IntN(20)) * time.Second):
+				}
+				p.release()
+				k.check()
+			})
+		}
+		group.Wait()
+		if k.used != 0 || len(k.networks) != 0 || len(k.waiting) != 0 {
+			t.Errorf("left over: %d used, %d networks, %d waiting", k.used, len(k.networks), len(k.waiting))
+		}
+	})
+}
+
+func (k taker) check() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	used := 0
+	for network, n := range k.networks {
+		used += len(n.used)
+		if len(n.used) > k.perNetwork || len(n.waiting) > k.perNetwork || (len(n.waiting) > 0) != (k.waiting[network] != nil) {
+			k.t.Errorf("%s has %d and waits for %d", network, len(n.used), len(n.waiting))
+		}
+	}
+	if used != k.used || used > k.total {
+		k.t.Errorf("%d used, counted %d, of %d", used, k.used, k.total)
+	}
+}
