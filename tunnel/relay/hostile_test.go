@@ -265,7 +265,9 @@ func TestLimits(t *testing.T) {
 		}
 	})
 	t.Run("requests of a share", func(t *testing.T) {
-		w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerShare: 2, RequestsPerVisitor: 2, Wait: 100 * time.Millisecond} })
+		w := start(t, func(o *Options) {
+			o.Limits = Limits{RequestsPerShare: 2, RequestsPerVisitor: 2, Wait: 100 * time.Millisecond}
+		})
 		key := testKey("a")
 		begun, finish := make(chan struct{}, 2), make(chan struct{})
 		host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

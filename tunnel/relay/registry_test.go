@@ -45,7 +45,9 @@ func testRegistry(t *testing.T, r Registry) {
 	a, b := Key{1}, Key{2}
 	var told []Change
 	stop := r.Watch(func(c Change) { told = append(told, c) })
-	claim := func(owner Key, until time.Time, names ...string) error { return r.Claim(ctx, NameClaim{Owner: owner, Names: names, Until: until}) }
+	claim := func(owner Key, until time.Time, names ...string) error {
+		return r.Claim(ctx, NameClaim{Owner: owner, Names: names, Until: until})
+	}
 	taken := func(err error) bool { var e *TakenError; return errors.As(err, &e) }
 	ended := func(err error) bool { var e *EndedError; return errors.As(err, &e) }
 	check := func(what string, ok bool) {

@@ -1,0 +1,432 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// loopback is the network of every connection in these tests.
+func (w *world) loopback() *origin { return w.door.origin(netip.MustParseAddr("127.0.0.1")) }
+
+// TestWaste: a network that gives up requests, or sends too many, loses its
+// connections; one that does so now and then does not.
+func TestWaste(t *testing.T) {
+	// left leaves an allowance of n.
+	left := func(w *world, n int) { w.loopback().waste.AllowN(time.Now(), wasteBurst-n) }
+	t.Run("too many", func(t *testing.T) {
+		w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerSecond: 0.001, Burst: 1} })
+		c := w.dial(domain)
+		ask := func() int {
+			fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", domain)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				return 0
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			return res.StatusCode
+		}
+		left(w, 1)
+		for i, want := range []int{404, 429} {
+			if got := ask(); got != want {
+				t.Fatalf("request %d: %d", i, got)
+			}
+		}
+		left(w, wasteBurst) // none is left
+		w.loopback().waste.AllowN(time.Now(), int(w.loopback().waste.Tokens()))
+		ask()
+		eventually(t, "the connection is closed", func() bool { _, n, _ := w.door.counts(); return n == 0 })
+	})
+	for name, c := range map[string]struct {
+		left int
+		want int // connections
+	}{"given up": {0, 2}, "given up now and then": {1, 1}} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, nil)
+			key := testKey("a")
+			begun, gone := make(chan struct{}), make(chan struct{}, 1)
+			host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/slow" {
+					begun <- struct{}{}
+					<-r.Context().Done()
+					gone <- struct{}{}
+				}
+			})).grant.Hosts[0]
+			client := w.client("h2")
+			dials := 0
+			transport := client.Transport.(*http.Transport)
+			dial := transport.DialContext
+			transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dials++
+				return dial(ctx, network, addr)
+			}
+			left(w, c.left)
+			ctx, cancel := context.WithCancel(t.Context())
+			request, _ := http.NewRequestWithContext(ctx, "GET", "https://"+host+"/slow", nil)
+			failed := make(chan error, 1)
+			go func() {
+				_, err := client.Do(request)
+				failed <- err
+			}()
+			within(t, "the request", begun)
+			cancel()
+			within(t, "its end", failed)
+			within(t, "its end at the agent", gone)
+			if c.left == 0 {
+				eventually(t, "the connection is closed", func() bool { _, n, _ := w.door.counts(); return n == 0 })
+			}
+			if status, _, _ := get(t, client, "https://"+host+"/"); status != 200 || dials != c.want {
+				t.Errorf("%d on connection %d, want %d", status, dials, c.want)
+			}
+		})
+	}
+}
+
+// TestSessionsPerKey: sessions that drain count; the oldest ends.
+func TestSessionsPerKey(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	var sessions []*agent
+	for i := range sessionsPerKey + 1 {
+		begun := make(chan struct{}, 1)
+		a := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			begun <- struct{}{}
+			<-r.Context().Done()
+		}))
+		go func() {
+			res, err := w.client("h1").Get("https://" + a.grant.Hosts[0] + "/")
+			if err == nil {
+				res.Body.Close()
+			}
+		}()
+		within(t, "a request", begun)
+		a.Drain()
+		sessions = append(sessions, a)
+		if i < sessionsPerKey {
+			for j, other := range sessions {
+				if err := other.Err(); err != nil {
+					t.Fatalf("session %d has ended with %v beside %d", j, err, i)
+				}
+			}
+		}
+	}
+	within(t, "the first session's end", sessions[0].Done())
+	if codeFrom(sessions[0].Err()) != tunnel.CodeBusy || sessions[1].Err() != nil {
+		t.Errorf("the first ended with %v, the second with %v", sessions[0].Err(), sessions[1].Err())
+	}
+	for _, a := range sessions {
+		a.Close(nil)
+	}
+	eventually(t, "none is known", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.sessions) == 0
+	})
+}
+
+// TestClaimsPerSession: an agent changes its share as often as people do.
+func TestClaimsPerSession(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), &recorder{})
+	claim := claimOf(key, "")
+	for i := range claimsBurst {
+		if reply := a.ask(tunnel.Request{Op: "claim", Claim: &claim}); reply.Code != 0 {
+			t.Fatalf("change %d: %+v", i+1, reply)
+		}
+	}
+	refused := 0
+	for range 3 {
+		if reply := a.ask(tunnel.Request{Op: "claim", Claim: &claim}); reply.Code == tunnel.CodeBusy {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Errorf("no change of %d is refused", claimsBurst+3)
+	}
+}
+
+// TestNameRates: what costs something of a network's allowance, and what does not.
+func TestNameRates(t *testing.T) {
+	w := start(t, nil)
+	try := func(key ed25519.PrivateKey, claim tunnel.Claim) tunnel.Code {
+		t.Helper()
+		a, err := w.tryAgent(key, claim, &recorder{})
+		if err == nil {
+			a.Close(nil)
+			<-a.Done()
+		}
+		return codeFrom(err)
+	}
+	plain := func(name string) tunnel.Claim { return tunnel.Claim{Name: name, Hosts: []string{""}} }
+	a, b := testKey("a"), testKey("b")
+	if code := try(a, plain("one")); code != 0 {
+		t.Fatal(code)
+	}
+	spend := func(limiter interface {
+		AllowN(time.Time, int) bool
+		Tokens() float64
+	}) {
+		limiter.AllowN(time.Now(), int(limiter.Tokens()))
+	}
+	spend(w.loopback().plain)
+	for name, c := range map[string]struct {
+		key   ed25519.PrivateKey
+		claim tunnel.Claim
+		want  tunnel.Code
+	}{
+		"its own name":                 {a, plain("one"), 0},
+		"its own name with more hosts": {a, tunnel.Claim{Name: "one", Hosts: []string{"", "x"}}, 0},
+		"a new plain name":             {a, plain("two"), tunnel.CodeBusy},
+		"another key's name":           {b, plain("one"), tunnel.CodeBusy},
+		"a link":                       {b, claimOf(b, ""), 0},
+	} {
+		if code := try(c.key, c.claim); code != c.want {
+			t.Errorf("%s: %d, want %d", name, code, c.want)
+		}
+	}
+	spend(w.loopback().names)
+	until := claimOf(b, "")
+	until.Until = time.Now().Add(time.Hour)
+	next := claimOf(b, "")
+	next.Link = tunnel.Link(b, 1)
+	for name, c := range map[string]struct {
+		claim tunnel.Claim
+		want  tunnel.Code
+	}{
+		"the same link":     {claimOf(b, ""), 0},
+		"with another end":  {until, tunnel.CodeBusy},
+		"another link":      {next, tunnel.CodeBusy},
+		"nothing, to enrol": {tunnel.Claim{Hosts: []string{}}, 0},
+		"in another shape":  {claimOf(b, "", "x"), tunnel.CodeBusy}, // a zone is new
+	} {
+		spend(w.loopback().names)
+		if code := try(b, c.claim); code != c.want {
+			t.Errorf("%s: %d, want %d", name, code, c.want)
+		}
+	}
+}
+
+// TestNamesPerKey: the quota of the relay's limits counts.
+func TestNamesPerKey(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.Names = Quota{PlainPerKey: 2} })
+	for i, want := range []tunnel.Code{0, 0, tunnel.CodeBadClaim} {
+		a, err := w.tryAgent(testKey("a"), tunnel.Claim{Name: fmt.Sprint("name-", i), Hosts: []string{""}}, &recorder{})
+		if codeFrom(err) != want || err != nil && !strings.Contains(err.Error(), "2 plain names") {
+			t.Errorf("name %d: %v", i+1, err)
+		}
+		if err == nil {
+			a.Close(nil)
+		}
+	}
+}
+
+// TestDescriptors: the total bound is reached with real connections. Agents and
+// visitors of one address leave no room for more of it, and nothing breaks.
+func TestDescriptors(t *testing.T) {
+	w := start(t, func(o *Options) {
+		o.Limits = Limits{Descriptors: 40, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40}
+	})
+	if w.door.most != 20 {
+		t.Fatalf("connections may have %d descriptors", w.door.most)
+	}
+	key := testKey("a")
+	hold := make(chan struct{})
+	var begun sync.WaitGroup
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			begun.Done()
+			<-hold
+		}
+	})).grant.Hosts[0]
+	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	var group sync.WaitGroup
+	for range 18 {
+		begun.Add(1)
+		group.Go(func() {
+			if res, err := w.client("h1").Get("https://" + host + "/hold"); err == nil {
+				res.Body.Close()
+			} else {
+				t.Errorf("one of those that fit: %v", err)
+			}
+		})
+		begun.Wait()
+	}
+	c := dialTCP(t, w.addr)
+	if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("one more than fit: %v, want it closed", err)
+	}
+	if h, v, l := w.door.counts(); h+v+l > 20 {
+		t.Errorf("%d + %d + %d connections of 20", h, v, l)
+	}
+	close(hold)
+	group.Wait()
+	if status, _, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 {
+		t.Errorf("afterwards: %d", status)
+	}
+}
+
+// TestLaneWithoutBinding: a connection that cannot be bound, since it has TLS
+// 1.2, is no lane, directly or in a WebSocket.
+func TestLaneWithoutBinding(t *testing.T) {
+	w := start(t, nil)
+	old := &tls.Config{RootCAs: w.ca.pool, ServerName: domain, NextProtos: []string{tunnel.ALPN}, MaxVersion: tls.VersionTLS12}
+	c, err := tls.Dial("tcp", w.addr, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	key := testKey("a")
+	hello, _ := json.Marshal(claimOf(key, ""))
+	// The proof is for no binding, as a relay that does not look would check it.
+	_, _, err = tunnel.Dial(t.Context(), tunnel.Config{Key: key, Hello: hello, Dial: func(context.Context) (tunnel.Lane, error) {
+		return tunnel.Lane{Conn: c, Binding: nil}, nil
+	}})
+	if err == nil || codeFrom(err) == tunnel.CodeBadProof {
+		t.Errorf("a lane over TLS 1.2: %v", err)
+	}
+	client := w.client("h1")
+	client.Transport.(*http.Transport).TLSClientConfig.MaxVersion = tls.VersionTLS12
+	socket, res, err := websocket.Dial(t.Context(), "wss://"+domain+agentPath, &websocket.DialOptions{HTTPClient: client})
+	if err == nil {
+		socket.CloseNow()
+		t.Error("a WebSocket over TLS 1.2 is taken for a lane")
+	} else if res == nil || res.StatusCode != 400 {
+		t.Errorf("%v %v", res, err)
+	}
+	if _, _, lanes := w.door.counts(); lanes != 0 {
+		t.Errorf("%d lanes", lanes)
+	}
+}
+
+// brokenRegistry fails where a test says.
+type brokenRegistry struct {
+	*Memory
+	standing, lookup error
+}
+
+func (b *brokenRegistry) Standing(ctx context.Context, key Key) (Standing, error) {
+	if b.standing != nil {
+		return Unknown, b.standing
+	}
+	return b.Memory.Standing(ctx, key)
+}
+
+func (b *brokenRegistry) Lookup(ctx context.Context, name string) (Record, bool, error) {
+	if b.lookup != nil {
+		return Record{}, false, b.lookup
+	}
+	return b.Memory.Lookup(ctx, name)
+}
+
+// TestBrokenRegistry: a registry that cannot be read lets nobody in, also where
+// everybody else may come in.
+func TestBrokenRegistry(t *testing.T) {
+	broken := &brokenRegistry{Memory: NewMemory()}
+	w := start(t, func(o *Options) { o.Registry = broken })
+	key := testKey("a")
+	if err := broken.SetStanding(t.Context(), publicKey(key), Revoked); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.tryAgent(key, claimOf(key, ""), &recorder{}); codeFrom(err) != tunnel.CodeRevoked {
+		t.Errorf("a revoked key: %v", err)
+	}
+	for name, fault := range map[string]func(error){
+		"standing": func(err error) { broken.standing = err },
+		"lookup":   func(err error) { broken.lookup = err },
+	} {
+		for _, kind := range []struct {
+			err  error
+			code tunnel.Code
+		}{{errors.New("the disk is gone"), tunnel.CodeFailed}, {ErrSuspended, tunnel.CodeBusy}} {
+			fault(kind.err)
+			for _, who := range []string{"a", "b"} {
+				if who == "a" && name == "lookup" {
+					continue // revoked
+				}
+				if _, err := w.tryAgent(testKey(who), claimOf(testKey(who), ""), &recorder{}); codeFrom(err) != kind.code {
+					t.Errorf("%s fails with %v: key %s gets %v", name, kind.err, who, err)
+				}
+			}
+		}
+		fault(nil)
+	}
+	if _, err := w.tryAgent(testKey("b"), claimOf(testKey("b"), ""), &recorder{}); err != nil {
+		t.Errorf("a registry that works again: %v", err)
+	}
+}
+
+// TestTrailersFiltered: trailers that speak of a connection or of the visitor
+// are passed on in neither direction.
+func TestTrailersFiltered(t *testing.T) {
+	bad := []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Upgrade"}
+	w := start(t, nil)
+	key := testKey("a")
+	seen := make(chan http.Header, 1)
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		seen <- r.Trailer
+		_, _ = io.WriteString(rw, "body")
+		rw.(http.Flusher).Flush()
+		for _, name := range append(bad, "X-Mine") {
+			rw.Header().Set(http.TrailerPrefix+name, "there")
+		}
+	})).grant.Hosts[0]
+	for _, protocol := range protocols {
+		var fields strings.Builder
+		for _, name := range append(bad, "X-Mine") {
+			fmt.Fprintf(&fields, "%s: here\r\n", name)
+		}
+		if protocol == "h1" { // by hand: net/http's client refuses most of them
+			c := w.dial(host)
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\nTe: trailers\r\nTrailer: X-Mine, X-Forwarded-For, Forwarded\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n%s\r\n", host, &fields)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			checkTrailer(t, "to an HTTP/1 visitor", res.Trailer, bad, "there")
+		} else {
+			res, err := w.client(protocol).Post("https://"+host+"/", "", strings.NewReader("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			checkTrailer(t, "to an HTTP/2 visitor", res.Trailer, bad, "there")
+		}
+		got := within(t, "the request", seen)
+		if protocol == "h1" {
+			checkTrailer(t, "to the app", got, bad, "here")
+		}
+	}
+}
+
+func checkTrailer(t *testing.T, where string, got http.Header, bad []string, want string) {
+	t.Helper()
+	if got.Get("X-Mine") != want {
+		t.Errorf("%s: X-Mine is %q in %v", where, got.Get("X-Mine"), got)
+	}
+	for _, name := range bad {
+		if got.Get(name) != "" {
+			t.Errorf("%s: the trailer %s came through", where, name)
+		}
+	}
+}
