@@ -95,7 +95,7 @@ func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, from 
 		if err := r.payFor(ctx, key, from, granted); err != nil {
 			return nil, nil, err
 		}
-		claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.network, Quota: r.opts.Limits.Names}
+		claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}
 		if err := r.opts.Registry.Claim(ctx, claim); err != nil {
 			return nil, nil, err
 		}
@@ -207,7 +207,7 @@ func (r *Relay) established(session *tunnel.Session) {
 	s.from = from
 	r.table.put(s, claim)
 	r.metrics.sessions.Inc()
-	r.log.Info("agent connected", "key", key, "from", s.from.network, "hosts", len(claim.hosts))
+	r.log.Info("agent connected", "key", key, "from", s.from.prefix, "hosts", len(claim.hosts))
 	r.group.Go(func() { r.attend(s) })
 }
 
@@ -238,6 +238,6 @@ func (r *Relay) attend(s *share) {
 	}
 	<-s.session.Done()
 	r.part(s)
-	r.log.Info("agent gone", "key", s.key, "from", s.from.network, "reason", s.session.Err())
+	r.log.Info("agent gone", "key", s.key, "from", s.from.prefix, "reason", s.session.Err())
 	r.table.lose(s, time.Now())
 }

@@ -73,6 +73,6 @@ func (r *Relay) end(ctx context.Context, s *share) error {
 		return err
 	}
 	r.table.change(s, &claimed{})
-	r.log.Info("share ended", "key", s.key, "from", s.from.network)
+	r.log.Info("share ended", "key", s.key, "from", s.from.prefix)
 	return nil
 }

@@ -75,7 +75,7 @@ func (v *visit) exchange() error {
 
 	x := &exchange{visit: v, opened: st}
 	err = x.run()
-	if st.evicted() && v.status == 0 {
+	if st.gaveWay() && v.status == 0 {
 		return errBusy
 	}
 	return err

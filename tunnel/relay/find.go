@@ -120,8 +120,8 @@ func (o opened) close(gaveUp bool) {
 // lost reports whether the whole session has ended, and not the stream alone.
 func (o opened) lost() bool { return o.share != nil && o.share.session.Err() != nil }
 
-// evicted reports whether another visitor needed the slot.
-func (o opened) evicted() bool { return o.slot != nil && o.slot.evicted.Load() }
+// gaveWay reports whether another visitor needed the slot.
+func (o opened) gaveWay() bool { return o.slot != nil && o.slot.evicted.Load() }
 
 // open opens a stream for a request to name that a visitor has sent.
 func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head []byte) (opened, error) {

@@ -49,7 +49,7 @@ const (
 	namesPerKey = 256
 	// namesPerNetwork are the links of a company's projects and build machines.
 	namesPerNetwork = 5000
-	// namesTotal take some 15 MB of memory and 20 MB of disk.
+	// namesTotal take 64 MB of memory at most, and 20 MB of disk.
 	namesTotal = 50_000
 )
 

@@ -27,7 +27,7 @@ const (
 
 // origin is a network that connections come from: see networkOf.
 type origin struct {
-	network netip.Prefix
+	prefix netip.Prefix
 	// conns are visitors' connections and those in their handshake, lanes are
 	// agents'.
 	conns, lanes int
@@ -81,7 +81,7 @@ func (n *networks) find(addr netip.Addr) *origin {
 	network := networkOf(addr)
 	o := n.all[network]
 	if o == nil {
-		o = &origin{network: network, allowance: newAllowance(n.limits)}
+		o = &origin{prefix: network, allowance: newAllowance(n.limits)}
 		for p := range o.place {
 			o.place[p] = -1
 		}
@@ -108,7 +108,7 @@ func (n *networks) leave(o *origin) {
 	if n.idle.Len() > maxIdleOrigins {
 		oldest := n.idle.Remove(n.idle.Front()).(*origin)
 		oldest.idle = nil
-		delete(n.all, oldest.network)
+		delete(n.all, oldest.prefix)
 	}
 }
 

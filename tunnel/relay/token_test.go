@@ -65,7 +65,7 @@ func TestTokenBrake(t *testing.T) {
 		}
 		from := func(i int) *origin {
 			o := &origin{allowance: newAllowance(Limits{}.withDefaults())}
-			o.network = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+			o.prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
 			return o
 		}
 		code := func(token string, o *origin) tunnel.Code {
