@@ -25,8 +25,9 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// relayMemory is what README's "What one relay holds" promises for a relay on a
-// machine with few descriptors, in bytes.
+// relayMemory is what a relay may have resident under one of these attacks, in
+// bytes; without one it has 25 MB. Its own bound is higher: it is for all of
+// them at once.
 const relayMemory = 160 << 20
 
 // keyNumber is a key that is the same in every run.

@@ -158,7 +158,7 @@ func refusal(err error) error {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &quota):
-		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: quota.Error() + ": share under a name or link that it has"}
+		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: quota.Error()}
 	case errors.As(err, &name):
 		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: name.Reason + ": " + name.Fix}
 	case errors.As(err, &taken):

@@ -223,6 +223,31 @@ func TestNameRates(t *testing.T) {
 	}
 }
 
+// TestEnrolmentRate: one token does not make keys without end. A key that is
+// known does not need the allowance.
+func TestEnrolmentRate(t *testing.T) {
+	w := start(t, func(o *Options) { o.Open, o.Tokens = false, []string{"token-for-this-test"} })
+	try := func(name string) tunnel.Code {
+		a, err := w.tryAgent(testKey(name), tunnel.Claim{Enrol: "token-for-this-test", Hosts: []string{}}, &recorder{})
+		if err == nil {
+			a.Close(nil)
+			<-a.Done()
+		}
+		return codeFrom(err)
+	}
+	if code := try("a"); code != 0 {
+		t.Fatal(code)
+	}
+	names := w.loopback().names
+	names.AllowN(time.Now(), int(names.Tokens()))
+	if code := try("b"); code != tunnel.CodeBusy {
+		t.Errorf("a new key: %d", code)
+	}
+	if code := try("a"); code != 0 {
+		t.Errorf("a key that is known: %d", code)
+	}
+}
+
 // TestNamesPerKey: the quota of the relay's limits counts.
 func TestNamesPerKey(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.Names = Quota{PlainPerKey: 2} })

@@ -430,3 +430,22 @@ func checkDoor(t *testing.T, d *door) {
 		}
 	}
 }
+
+// TestDoorOfficeShakesHands: who has many visitors is no offender among
+// handshakes.
+func TestDoorOfficeShakesHands(t *testing.T) {
+	d := tightDoor(func(l *Limits) { l.Handshakes = 4 })
+	for range 10 {
+		visitor(d, "192.0.2.1", http.StateActive)
+	}
+	_, office := enter(d, "192.0.2.1")
+	var flood []*bool
+	for range 5 {
+		_, closed := enter(d, "192.0.2.2")
+		flood = append(flood, closed)
+	}
+	if *office || !*flood[0] || !*flood[1] || *flood[2] {
+		t.Errorf("closed: the office %v, the flood %v %v %v", *office, *flood[0], *flood[1], *flood[2])
+	}
+	checkDoor(t, d)
+}

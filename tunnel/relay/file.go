@@ -29,10 +29,11 @@ type File struct {
 	mu sync.RWMutex
 	db *bbolt.DB // nil while suspended
 
-	// names is guarded by turn, which is taken after mu and never held while
+	// names and keys are guarded by turn, which is taken after mu and never held while
 	// something is written.
 	turn  sync.Mutex
 	names *ledger
+	keys  int // with a standing
 }
 
 // OpenFile opens or makes the registry at path; the folder must exist.
@@ -69,7 +70,10 @@ func (f *File) Resume() error {
 		return fmt.Errorf("cannot read the relay's registry %s: %w", f.path, err)
 	}
 	f.db, f.names = db, names
-	return nil
+	return db.View(func(tx *bbolt.Tx) error {
+		f.keys = tx.Bucket([]byte(keysBucket)).Stats().KeyN
+		return nil
+	})
 }
 
 // readNames reads every name. Entries that cannot be read are as if they were
@@ -246,14 +250,39 @@ func (f *File) setStanding(key Key, s Standing) error {
 	if f.db == nil {
 		return ErrSuspended
 	}
-	return f.db.Batch(func(tx *bbolt.Tx) error {
+	more := 0
+	err := f.db.Batch(func(tx *bbolt.Tx) (err error) { // which may call it again
 		keys := tx.Bucket([]byte(keysBucket))
-		switch s {
-		case Enrolled:
-			return keys.Put(key[:], []byte(enrolled))
-		case Revoked:
-			return keys.Put(key[:], []byte(barred))
+		known := keys.Get(key[:]) != nil
+		more = 0
+		switch {
+		case s == Unknown:
+			err = keys.Delete(key[:])
+			if known {
+				more = -1
+			}
+			return err
+		case known:
+		case s == Enrolled && f.keyCount() >= keysTotal:
+			return errKeys
+		default:
+			more = 1
 		}
-		return keys.Delete(key[:])
+		if s == Enrolled {
+			return keys.Put(key[:], []byte(enrolled))
+		}
+		return keys.Put(key[:], []byte(barred))
 	})
+	if err == nil {
+		f.turn.Lock()
+		defer f.turn.Unlock()
+		f.keys += more
+	}
+	return err
+}
+
+func (f *File) keyCount() int {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return f.keys
 }

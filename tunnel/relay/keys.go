@@ -72,6 +72,9 @@ func (k *keys) admit(ctx context.Context, key Key, token string, from *origin) e
 	if err := k.tokens.check(token, from); err != nil {
 		return err
 	}
+	if !from.names.Allow() {
+		return errTooManyNames
+	}
 	return k.registry.SetStanding(ctx, key, Enrolled)
 }
 

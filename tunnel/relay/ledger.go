@@ -49,9 +49,14 @@ const (
 	namesPerKey = 256
 	// namesPerNetwork are the links of a company's projects and build machines.
 	namesPerNetwork = 5000
-	// namesTotal take 64 MB of memory at most, and 20 MB of disk.
+	// keysTotal is how many keys may be enrolled.
+	keysTotal = 100_000
+	// namesTotal take 64 MB of memory and 32 MB of disk at most.
 	namesTotal = 50_000
 )
+
+// errKeys refuses one key more than keysTotal.
+var errKeys = &QuotaError{"this relay has enrolled %d keys, which is as many as it keeps; its operator can list yours in --authorized-keys", keysTotal}
 
 func (q Quota) withDefaults() Quota {
 	def(&q.PlainPerKey, plainPerKey)
@@ -188,10 +193,10 @@ func (l *ledger) room(c NameClaim, fresh []string, now time.Time) (forgotten []s
 		of    func(name string) bool
 		what  string
 	}{
-		{l.keys[c.Owner], quota.PlainPerKey, tunnel.PlainName, "this key has %d plain names, which is as many as this relay keeps for one"},
-		{l.networks[c.From], quota.PlainPerNetwork, tunnel.PlainName, "your network has %d plain names, which is as many as this relay keeps for one"},
-		{l.keys[c.Owner], quota.PerKey, everyName, "this key has %d names, which is as many as this relay keeps for one"},
-		{l.networks[c.From], quota.PerNetwork, everyName, "your network has %d names, which is as many as this relay keeps for one"},
+		{l.keys[c.Owner], quota.PlainPerKey, tunnel.PlainName, "this key has %d plain names, which is as many as this relay keeps for one; share under one of them, or without a name"},
+		{l.networks[c.From], quota.PlainPerNetwork, tunnel.PlainName, "your network has %d plain names, which is as many as this relay keeps for one; share under one of them, or without a name"},
+		{l.keys[c.Owner], quota.PerKey, everyName, "this key has %d links, which is as many as this relay keeps for one; share under the last one again"},
+		{l.networks[c.From], quota.PerNetwork, everyName, "your network has %d names and links, which is as many as this relay keeps for one; try again from another one"},
 	} {
 		if !l.trim(bound.names, gone, bound.of, bound.most-count(fresh, bound.of), now) {
 			return nil, &QuotaError{bound.what, bound.most}
@@ -200,7 +205,7 @@ func (l *ledger) room(c NameClaim, fresh []string, now time.Time) (forgotten []s
 	for len(l.records)-len(gone)+len(fresh) > quota.Total {
 		name, ok := l.leastOfTheMost(c, gone, now)
 		if !ok {
-			return nil, &QuotaError{"this relay has %d names, which is as many as it keeps", quota.Total}
+			return nil, &QuotaError{"this relay has %d names and links, which is as many as it keeps; try again tomorrow", quota.Total}
 		}
 		gone[name] = struct{}{}
 	}

@@ -454,3 +454,47 @@ func TestMemoryOfNames(t *testing.T) {
 
 // memoryOfNames is the bound in README, in bytes.
 const memoryOfNames = 64 << 20
+
+// TestKeysTotal: n keys are enrolled and the n+1st is not; one that is known, or
+// that is barred, needs no room.
+func TestKeysTotal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	memory := NewMemory()
+	for i := range keysTotal - 2 {
+		memory.standings[Key{byte(i), byte(i >> 8), byte(i >> 16)}] = Enrolled
+	}
+	f.keys = keysTotal - 2
+	for kind, r := range map[string]Registry{"memory": memory, "file": f} {
+		set := func(key byte, s Standing) error { return r.SetStanding(t.Context(), Key{key, 0, 0, 1}, s) }
+		check := func(what string, err error, want error) {
+			t.Helper()
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %s: %v, want %v", kind, what, err, want)
+			}
+		}
+		check("the last but one", set(1, Enrolled), nil)
+		check("the same again", set(1, Enrolled), nil)
+		check("the last", set(2, Enrolled), nil)
+		check("one more", set(3, Enrolled), errKeys)
+		got, err := r.Standing(t.Context(), Key{3, 0, 0, 1})
+		if got != Unknown || err != nil {
+			t.Errorf("%s: a refused key is %v, %v", kind, got, err)
+		}
+		check("one that it has", set(2, Enrolled), nil)
+		check("to bar one", set(4, Revoked), nil)
+		check("to forget it", set(4, Unknown), nil)
+		check("to forget it again", set(4, Unknown), nil)
+		check("still one more", set(3, Enrolled), errKeys)
+		check("to forget another", set(1, Unknown), nil)
+		check("one in its place", set(3, Enrolled), nil)
+		check("and one more", set(5, Enrolled), errKeys)
+	}
+	if err := errors.Join(f.Suspend(), f.Resume()); err != nil || f.keys != 2 {
+		t.Errorf("the file has %d keys, %v", f.keys, err)
+	}
+}

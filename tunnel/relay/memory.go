@@ -73,13 +73,23 @@ func (m *Memory) Standing(_ context.Context, key Key) (Standing, error) {
 
 // SetStanding implements Registry.
 func (m *Memory) SetStanding(_ context.Context, key Key, s Standing) error {
-	m.mu.Lock()
-	if s == Unknown {
-		delete(m.standings, key)
-	} else {
-		m.standings[key] = s
+	if !m.setStanding(key, s) {
+		return errKeys
 	}
-	m.mu.Unlock()
 	m.tell(Change{Key: key, Standing: s})
 	return nil
+}
+
+func (m *Memory) setStanding(key Key, s Standing) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s == Unknown {
+		delete(m.standings, key)
+		return true
+	}
+	if _, known := m.standings[key]; !known && s == Enrolled && len(m.standings) >= keysTotal {
+		return false
+	}
+	m.standings[key] = s
+	return true
 }

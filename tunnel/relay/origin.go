@@ -61,8 +61,11 @@ func newAllowance(l Limits) allowance {
 
 // size is by what a network is compared with others.
 func (o *origin) size(p pool) int {
-	if p == poolLanes {
+	switch p {
+	case poolLanes:
 		return o.lanes
+	case poolShaking: // an office with many visitors is no offender here
+		return o.pools[poolShaking].Len()
 	}
 	return o.conns
 }

@@ -35,7 +35,8 @@ type Registry interface {
 
 	// Standing is what is known of a key.
 	Standing(ctx context.Context, key Key) (Standing, error)
-	// SetStanding changes it.
+	// SetStanding changes it. A *QuotaError says that no further key can be
+	// enrolled.
 	SetStanding(ctx context.Context, key Key, standing Standing) error
 }
 
@@ -133,7 +134,8 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("the name %s belongs to another key", e.Name)
 }
 
-// QuotaError is a claim of more names than the registry keeps.
+// QuotaError is a claim of more names, or an enrolment of more keys, than the
+// registry keeps.
 type QuotaError struct {
 	what string // with a place for most
 	most int
