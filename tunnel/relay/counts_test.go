@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -201,7 +203,16 @@ func TestNameRates(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, code, c.want)
 		}
 	}
+	if code := try(a, plain("one")); code != 0 {
+		t.Fatal(code)
+	}
+	if err := w.opts.Registry.Release(t.Context(), publicKey(a), []string{"one." + domain}); err != nil {
+		t.Fatal(err)
+	}
 	spend(w.loopback().names)
+	if code := try(a, plain("one")); code != tunnel.CodeBusy {
+		t.Errorf("its own name that has ended: %d", code)
+	}
 	until := claimOf(b, "")
 	until.Until = time.Now().Add(time.Hour)
 	next := claimOf(b, "")
@@ -220,6 +231,26 @@ func TestNameRates(t *testing.T) {
 		if code := try(b, c.claim); code != c.want {
 			t.Errorf("%s: %d, want %d", name, code, c.want)
 		}
+	}
+}
+
+// TestRefusalsAreNoted: in the log, with the address, and in the metrics.
+func TestRefusalsAreNoted(t *testing.T) {
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Log, o.Open = slog.New(slog.NewJSONHandler(&log, nil)), false })
+	key := testKey("a")
+	if _, err := w.tryAgent(key, claimOf(key, ""), &recorder{}); codeFrom(err) != tunnel.CodeUnknownKey {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"msg":"agent refused"`, publicKey(key).String(), `"from":"127.0.0.1:`} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("no %s in %s", part, log.String())
+		}
+	}
+	admin := httptest.NewServer(w.Admin())
+	defer admin.Close()
+	if _, body, _ := get(t, admin.Client(), admin.URL+"/metrics"); !strings.Contains(body, `devproxy_relay_refused_total{code="64"} 1`) {
+		t.Error("the refusal is not counted")
 	}
 }
 

@@ -57,7 +57,7 @@ func (d *door) enter(c net.Conn) *conn {
 	switch {
 	case from.conns >= d.limits.ConnectionsPerAddress:
 		return nil
-	case d.count[shaking] >= d.limits.Handshakes && !d.evictLocked(poolShaking, nil):
+	case d.count[shaking] >= d.limits.Handshakes && !d.evictLocked(poolShaking, 0):
 		return nil
 	case d.totalLocked() >= d.most && !d.makeRoomLocked(from):
 		return nil
@@ -75,18 +75,24 @@ func (d *door) enter(c net.Conn) *conn {
 // no more descriptors for connections: one that rests, else one in its
 // handshake, else one of the network that has most. False when there is none.
 func (d *door) makeRoomLocked(from *origin) bool {
-	return d.evictLocked(poolResting, nil) || d.evictLocked(poolShaking, nil) ||
-		d.evictLocked(poolLanes, from) || d.evictLocked(poolBusy, from)
+	if d.evictLocked(poolResting, 0) || d.evictLocked(poolShaking, 0) {
+		return true
+	}
+	most := poolLanes
+	if d.closable[poolBusy].most() > d.closable[poolLanes].most() {
+		most = poolBusy
+	}
+	return d.evictLocked(most, from.conns+from.lanes+1)
 }
 
-// evictLocked closes a connection of a pool: one of the network that has most.
-// With a network that it is for, it does so only if that one will still have
-// fewer. It reports false when there is none.
-func (d *door) evictLocked(p pool, forWhom *origin) bool {
-	worst := d.closable[p].top()
-	if worst == nil || forWhom != nil && worst.size(p) <= forWhom.size(p)+1 {
+// evictLocked closes a connection of a pool: one of the network that has most,
+// if those are more than a number, which is what the network that needs the room
+// will have. It reports false when there is none.
+func (d *door) evictLocked(p pool, moreThan int) bool {
+	if d.closable[p].most() <= moreThan {
 		return false
 	}
+	worst := d.closable[p].origins[0]
 	victims := &worst.pools[p]
 	victim := victims.Front()
 	if p == poolLanes {
@@ -122,7 +128,7 @@ func (d *door) become(c *conn, to class) bool {
 	case c.class == gone:
 		return false
 	case to == laning:
-		if !d.roomForLaneLocked(c.from) || d.lanesFullLocked() && !d.evictLocked(poolLanes, c.from) {
+		if !d.roomForLaneLocked(c.from) || d.lanesFullLocked() && !d.evictLocked(poolLanes, c.from.lanes+1) {
 			return false
 		}
 		c.from.conns--
@@ -130,7 +136,7 @@ func (d *door) become(c *conn, to class) bool {
 		d.moveLocked(c, laning, poolLanes)
 		return true
 	}
-	if d.count[visiting] >= d.limits.Connections && !d.evictLocked(poolResting, nil) && !d.evictLocked(poolBusy, c.from) {
+	if d.count[visiting] >= d.limits.Connections && !d.evictLocked(poolResting, 0) && !d.evictLocked(poolBusy, c.from.conns) {
 		return false
 	}
 	d.moveLocked(c, visiting, poolBusy)
@@ -151,8 +157,7 @@ func (d *door) roomForLaneLocked(from *origin) bool {
 	if from.lanes >= d.limits.LanesPerAddress {
 		return false
 	}
-	worst := d.closable[poolLanes].top()
-	return !d.lanesFullLocked() || worst != nil && worst.size(poolLanes) > from.lanes+1
+	return !d.lanesFullLocked() || d.closable[poolLanes].most() > from.lanes+1
 }
 
 func (d *door) lanesFullLocked() bool { return d.count[laning] >= lanesOf(d.limits.Descriptors) }
@@ -193,9 +198,8 @@ func (d *door) leaveLocked(c *conn) {
 func (d *door) poolLocked(c *conn, p pool) {
 	if c.place != nil {
 		c.from.pools[c.pool].Remove(c.place)
-		c.place = nil
 	}
-	if p != poolNone {
+	if c.place = nil; p != poolNone {
 		c.pool, c.place = p, c.from.pools[p].PushBack(c)
 	}
 	for i := range d.closable {

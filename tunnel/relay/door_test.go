@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"testing"
 )
 
@@ -144,7 +145,13 @@ func TestDoorForgets(t *testing.T) {
 		c, _ := enter(d, net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String())
 		_ = c.Close()
 	}
-	if len(d.networks.all) > maxIdleOrigins {
+	if len(d.networks.all) != maxIdleOrigins || d.networks.idle.Len() != maxIdleOrigins {
+		t.Errorf("%d addresses are remembered", len(d.networks.all))
+	}
+	for i := range 2 * maxIdleOrigins { // and those that never had a connection
+		d.origin(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
+	}
+	if len(d.networks.all) != maxIdleOrigins {
 		t.Errorf("%d addresses are remembered", len(d.networks.all))
 	}
 }
@@ -224,8 +231,12 @@ func TestDoorLanesFull(t *testing.T) {
 	}
 	fill("192.0.2.1", 5)
 	fill("192.0.2.2", 25)
+	room := func(from string) bool { return d.roomForAgent(netip.MustParseAddr(from)) }
 	if c, _ := lane(d, "192.0.2.2"); c != nil {
 		t.Error("the network with most lanes has pushed out its own")
+	}
+	if room("192.0.2.2") || !room("192.0.2.1") || !room("192.0.2.3") {
+		t.Error("the wrong ones are promised room")
 	}
 	fill("192.0.2.3", 1)
 	if lost("192.0.2.1") != 0 || lost("192.0.2.2") != 1 || !*closed["192.0.2.2"][24] {
@@ -236,6 +247,9 @@ func TestDoorLanesFull(t *testing.T) {
 		t.Errorf("lost %d and %d", lost("192.0.2.1"), lost("192.0.2.2"))
 	}
 	fill("192.0.2.3", 1)
+	if room("192.0.2.3") {
+		t.Error("a network with as many is promised room")
+	}
 	if c, _ := lane(d, "192.0.2.3"); c != nil || lost("192.0.2.2") != 12 {
 		t.Errorf("a network pushes out one that has hardly more: %d lost", lost("192.0.2.2"))
 	}
@@ -311,6 +325,30 @@ func TestDoorTotal(t *testing.T) {
 		}
 		checkDoor(t, d)
 	})
+	t.Run("who has many pushes out nobody who has fewer", func(t *testing.T) {
+		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		for range 10 {
+			lane(d, "192.0.2.1")
+		}
+		for range 11 {
+			visitor(d, "192.0.2.2", http.StateActive)
+		}
+		for range 19 {
+			visitor(d, "192.0.2.3", http.StateActive)
+		}
+		for range 4 { // 11 and 19 become 15 and 15
+			if c, _ := visitor(d, "192.0.2.2", http.StateActive); c == nil {
+				t.Error("no room beside the network with most")
+			}
+		}
+		if c, _ := enter(d, "192.0.2.2"); c != nil {
+			t.Error("room is made for a network that has as many as any")
+		}
+		if h, v, l := d.counts(); h != 0 || v != 30 || l != 10 {
+			t.Errorf("counts %d %d %d", h, v, l)
+		}
+		checkDoor(t, d)
+	})
 	t.Run("few descriptors", func(t *testing.T) {
 		d := newDoor(Limits{Descriptors: 10}.withDefaults())
 		if c, _ := enter(d, "192.0.2.1"); c == nil || d.most != 5 {
@@ -332,8 +370,32 @@ func TestDoorVisitorsFull(t *testing.T) {
 	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c == nil || !*oldest {
 		t.Error("the only visitor of a network has not pushed out one of three")
 	}
-	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c != nil {
+	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c != nil || d.evictions() != 1 {
 		t.Error("a second one has pushed out one of two")
+	}
+	checkDoor(t, d)
+	d = tightDoor(func(l *Limits) { l.Connections = 1 })
+	_, half := visitor(d, "192.0.2.1", http.StateNew) // or with half a head
+	if c, _ := visitor(d, "192.0.2.1", http.StateActive); c == nil || !*half {
+		t.Error("a connection without a request has not made room")
+	}
+}
+
+// TestDoorOldestFirst: among networks with as many, the oldest connection goes.
+func TestDoorOldestFirst(t *testing.T) {
+	d := tightDoor(func(l *Limits) { l.Handshakes = 3 })
+	first, _ := enter(d, "192.0.2.1")
+	_, second := enter(d, "192.0.2.2")
+	_, third := enter(d, "192.0.2.3")
+	_ = first.Close()
+	_, again := enter(d, "192.0.2.1")
+	enter(d, "192.0.2.4")
+	if !*second || *third || *again {
+		t.Errorf("closed: %v %v %v, want the second", *second, *third, *again)
+	}
+	enter(d, "192.0.2.5")
+	if !*third || *again {
+		t.Errorf("closed: %v %v, want the third", *third, *again)
 	}
 	checkDoor(t, d)
 }

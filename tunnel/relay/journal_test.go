@@ -114,8 +114,15 @@ func TestJournalKind(t *testing.T) {
 		for i := range linesBurst + 5 {
 			old.Printf("http: something %d", i)
 		}
-		if n := len(p.take(t)); n != linesBurst {
-			t.Errorf("%d lines", n)
+		lines := p.take(t)
+		if len(lines) != linesBurst || lines[0]["a"] != 1. {
+			t.Errorf("%d lines: %v", len(lines), lines[0])
+		}
+		p.log.WithGroup("g").Info("x", "b", 2)
+		time.Sleep(time.Hour)
+		p.log.WithGroup("g").Info("x", "b", 2)
+		if lines := p.take(t); len(lines) != 1 || fmt.Sprint(lines[0]["g"]) != "map[b:2]" {
+			t.Errorf("a group: %v", lines)
 		}
 		answered := newPaper(kindAnswered)
 		for range answeredBurst + 5 {
@@ -164,6 +171,47 @@ func TestJournalTotal(t *testing.T) {
 		}
 		if want := 6*allLinesBurst + allLinesBurst - written; int(left) != want {
 			t.Errorf("%v lines are counted, %d were left out", left, want)
+		}
+	})
+}
+
+// TestJournalSummaries: as many as there may be are written one by one.
+func TestJournalSummaries(t *testing.T) {
+	for _, n := range []int{maxSummaries, maxSummaries + 1} {
+		p := newPaper("")
+		for kind := range n {
+			for range linesBurst + 1 {
+				p.log.Info(fmt.Sprint(kind))
+			}
+		}
+		p.take(t)
+		p.summarize(time.Now())
+		lines := p.take(t)
+		if last := lines[len(lines)-1]; len(lines) != maxSummaries || (last["kind"] == "all others") != (n > maxSummaries) || n > maxSummaries && last["count"] != 2. {
+			t.Errorf("%d kinds: %d lines, the last is %v", n, len(lines), last)
+		}
+	}
+}
+
+// TestJournalKnownNetworks: a network that is told apart stays so when there is
+// no room for more.
+func TestJournalKnownNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper("")
+		for i := range 2 * maxEntries {
+			p.log.Info("x", "from", netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		}
+		p.summarize(time.Now())
+		p.take(t)
+		for range linesBurst + 2 {
+			p.log.Info("x", "from", netip.MustParseAddr("10.0.0.0"))
+		}
+		if n := len(p.take(t)); n != linesBurst-1 {
+			t.Errorf("%d lines", n)
+		}
+		p.summarize(time.Now())
+		if lines := p.take(t); len(lines) != 1 || lines[0]["network"] != "10.0.0.0/32" || lines[0]["count"] != 3. {
+			t.Errorf("%v", lines)
 		}
 	})
 }

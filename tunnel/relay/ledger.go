@@ -162,7 +162,7 @@ func (l *ledger) claim(c NameClaim, now time.Time) (changed []string, err error)
 	changed = forgotten
 	next := Record{Owner: c.Owner, From: c.From, Until: c.Until, Seen: now}
 	for _, name := range c.Names {
-		if old := l.records[name]; slices.Contains(fresh, name) || old.differs(next) {
+		if l.records[name].differs(next) {
 			l.put(name, next)
 			changed = append(changed, name)
 		}
@@ -170,9 +170,10 @@ func (l *ledger) claim(c NameClaim, now time.Time) (changed []string, err error)
 	return changed, nil
 }
 
-// differs reports whether next has to be written in place of r.
+// differs reports whether next has to be written in place of r, which is zero for
+// a new name.
 func (r Record) differs(next Record) bool {
-	return !r.Until.Equal(next.Until) || !r.Ended.IsZero() || next.Seen.Sub(r.Seen) >= seenEvery
+	return r.Owner != next.Owner || !r.Until.Equal(next.Until) || !r.Ended.IsZero() || next.Seen.Sub(r.Seen) >= seenEvery
 }
 
 // room finds the names that have to be forgotten for fresh ones of a claim.

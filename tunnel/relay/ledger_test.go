@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
@@ -60,11 +63,15 @@ func (b book) check() {
 			b.t.Errorf("%s is missing at its network", name)
 		}
 	}
-	for _, names := range b.keys {
-		keys += len(names)
+	for key, names := range b.keys {
+		if keys += len(names); len(names) == 0 {
+			b.t.Errorf("key %d is kept for nothing", key[0])
+		}
 	}
-	for _, names := range b.networks {
-		networks += len(names)
+	for network, names := range b.networks {
+		if networks += len(names); len(names) == 0 {
+			b.t.Errorf("%s is kept for nothing", network)
+		}
 	}
 	if keys != len(b.records) || networks != len(b.records) {
 		b.t.Errorf("%d names, %d of keys, %d of networks", len(b.records), keys, networks)
@@ -177,18 +184,60 @@ func TestTotal(t *testing.T) {
 		"none while there is room": {func(b book) { b.forget(link(4) + "." + domain) }, 1, []int{0, 1, 2, 3, 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := prepare(t)
-				c.change(b)
-				if err := b.claimFor(9, c.from, link(9)); err != nil {
-					t.Error(err)
-				}
-				if got := kept(b); !slices.Equal(got, c.want) {
-					t.Errorf("kept are %v, want %v", got, c.want)
-				}
-			})
+			for range 20 { // maps are in no order
+				synctest.Test(t, func(t *testing.T) {
+					b := prepare(t)
+					c.change(b)
+					if err := b.claimFor(9, c.from, link(9)); err != nil {
+						t.Error(err)
+					}
+					if got := kept(b); !slices.Equal(got, c.want) {
+						t.Errorf("kept are %v, want %v", got, c.want)
+					}
+				})
+			}
 		})
 	}
+	t.Run("two at once", func(t *testing.T) {
+		for range 20 {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBook(t, Quota{Total: 6})
+				for i := range 6 {
+					if err := b.claimFor(i, 1+i%2, link(i)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := b.claimFor(9, 3, link(8), "abcdefgh"); err != nil || len(b.networks[network(1)]) != 2 || len(b.networks[network(2)]) != 2 {
+					t.Errorf("%v; %d and %d are left", err, len(b.networks[network(1)]), len(b.networks[network(2)]))
+				}
+			})
+		}
+	})
+	t.Run("one that is free already", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook(t, Quota{Total: 2})
+			_ = b.claimFor(1, 1, "shop")
+			time.Sleep(lapseOfPlain)
+			_ = b.claimFor(2, 2, link(1))
+			if err := b.claimFor(3, 3, "shop"); err != nil || !b.has(link(1)) || len(b.records) != 2 {
+				t.Errorf("%v; %d names", err, len(b.records))
+			}
+		})
+	})
+	t.Run("plain names that have ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook(t, Quota{Total: 3})
+			for i := range 3 {
+				_ = b.claimFor(1, 1, plainLabel(i))
+			}
+			b.release(1, plainLabel(2))
+			time.Sleep(time.Second)
+			b.release(1, plainLabel(1))
+			if err := b.claimFor(2, 2, link(1)); err != nil || !b.has(plainLabel(0)) || !b.has(plainLabel(1)) {
+				t.Errorf("%v; the one in use is kept: %v, the one that ended last: %v", err, b.has(plainLabel(0)), b.has(plainLabel(1)))
+			}
+		})
+	})
 	t.Run("plain names", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBook(t, Quota{Total: 3})
@@ -260,20 +309,60 @@ func TestLapse(t *testing.T) {
 			_ = b.claimFor(1, 1, "shop")
 			for range 200 {
 				time.Sleep(seenEvery)
+				if changed := b.renew(Key{2}, []string{"shop." + domain}, time.Now()); len(changed) != 0 {
+					t.Fatal("renewed by another key")
+				}
 				if changed := b.renew(Key{1}, []string{"shop." + domain, "none." + domain}, time.Now()); len(changed) != 1 {
 					t.Fatalf("renewed: %q", changed)
 				}
 				if changed := b.renew(Key{1}, []string{"shop." + domain}, time.Now()); len(changed) != 0 {
 					t.Fatal("renewed twice a day")
 				}
-				if changed := b.renew(Key{2}, []string{"shop." + domain}, time.Now()); len(changed) != 0 {
-					t.Fatal("renewed by another key")
-				}
 			}
 			if !b.has("shop") {
 				t.Error("a name in use has lapsed")
 			}
 		})
+	})
+}
+
+// TestReleaseOnce: who ends what, and once.
+func TestReleaseOnce(t *testing.T) {
+	b := newBook(t, Quota{})
+	_ = b.claimFor(1, 1, "shop")
+	names := []string{"shop." + domain}
+	for i, want := range []int{0, 1, 0} {
+		now := time.Now().Add(time.Duration(i) * time.Hour)
+		if ended := b.ledger.release(Key{byte(min(i+1, 2)) ^ 3}, names, now); len(ended) != want {
+			t.Errorf("release %d ended %q", i, ended)
+		}
+	}
+}
+
+func TestNetworkOf(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		if got := networkOf(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("%s is in %s, want %s", addr, got, want)
+		}
+	}
+	if networkOf(netip.Addr{}) != (netip.Prefix{}) {
+		t.Error("an address that is none has a network")
+	}
+}
+
+// TestMemorySweeps as a file does.
+func TestMemorySweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory()
+		if err := m.Claim(t.Context(), NameClaim{Owner: Key{1}, Names: []string{plain}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lapseOfPlain)
+		if err := m.Sweep(t.Context()); err != nil || len(m.names.records) != 0 {
+			t.Errorf("%v; %d names", err, len(m.names.records))
+		}
 	})
 }
 
@@ -410,8 +499,14 @@ func TestFileForgets(t *testing.T) {
 	if err := f.Suspend(); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Sweep(t.Context()); !errors.Is(err, ErrSuspended) {
-		t.Errorf("a sweep while suspended: %v", err)
+	_, known, lookupErr := f.Lookup(t.Context(), "two."+domain)
+	standing, standingErr := f.Standing(t.Context(), Key{1})
+	for what, err := range map[string]error{
+		"a sweep": f.Sweep(t.Context()), "a look": lookupErr, "a key": standingErr, "another key": f.SetStanding(t.Context(), Key{1}, Enrolled),
+	} {
+		if !errors.Is(err, ErrSuspended) || known || standing != Unknown {
+			t.Errorf("%s while suspended: %v", what, err)
+		}
 	}
 	if err := f.Resume(); err != nil {
 		t.Fatal(err)
@@ -496,5 +591,108 @@ func TestKeysTotal(t *testing.T) {
 	}
 	if err := errors.Join(f.Suspend(), f.Resume()); err != nil || f.keys != 2 {
 		t.Errorf("the file has %d keys, %v", f.keys, err)
+	}
+}
+
+// TestFileNotWritten: what cannot be written has not happened.
+func TestFileNotWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := func(name string) error {
+		return f.Claim(t.Context(), NameClaim{Owner: Key{1}, Names: []string{name}})
+	}
+	if err := claim(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var told []Change
+	f.Watch(func(c Change) { told = append(told, c) })
+	for what, err := range map[string]error{
+		"a claim":   claim("more." + domain),
+		"a release": f.Release(t.Context(), Key{1}, []string{plain}),
+		"a key":     f.SetStanding(t.Context(), Key{1}, Enrolled),
+	} {
+		if err == nil {
+			t.Errorf("%s succeeds", what)
+		}
+	}
+	if err := claim(plain); err != nil {
+		t.Errorf("a claim that changes nothing: %v", err)
+	}
+	_, known, err := f.Lookup(t.Context(), "more."+domain)
+	if known || err != nil {
+		t.Errorf("the new name is known: %v, %v", known, err)
+	}
+	if r, known, _ := f.Lookup(t.Context(), plain); !known || !r.Ended.IsZero() {
+		t.Errorf("the old name is %+v", r)
+	}
+	if len(told) > 0 || f.keys != 0 {
+		t.Errorf("told %v, %d keys", told, f.keys)
+	}
+	if err := f.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim("more." + domain); err == nil {
+		t.Error("a claim succeeds without a file")
+	}
+}
+
+// TestFileLocked: a file that another relay has is told as such, and one that is
+// none is not touched.
+func TestFileLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFile(path); err == nil || !strings.Contains(err.Error(), "another process has it open") {
+		t.Errorf("a second time: %v", err)
+	}
+	if err := f.Resume(); err != nil { // which it is
+		t.Error(err)
+	}
+	if err := errors.Join(f.Close(), f.Close()); err != nil {
+		t.Error(err)
+	}
+	text := []byte(strings.Repeat("no database\n", 1000))
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFile(path); err == nil || strings.Contains(err.Error(), "another process") {
+		t.Errorf("no registry: %v", err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != string(text) {
+		t.Error("it was written to")
+	}
+}
+
+// TestFileSkips: an entry that cannot be read is as if it were not there.
+func TestFileSkips(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { f.Close() }()
+	err = f.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(namesBucket)).Put([]byte("bad."+domain), []byte("{"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Suspend(), f.Resume()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Claim(t.Context(), NameClaim{Owner: Key{1}, Names: []string{"bad." + domain}}); err != nil {
+		t.Error(err)
 	}
 }

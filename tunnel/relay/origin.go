@@ -89,7 +89,7 @@ func (n *networks) find(addr netip.Addr) *origin {
 			o.place[p] = -1
 		}
 		n.all[network] = o
-		n.leave(o) // nobody may use it
+		n.leave(o) // it may never have a connection
 	}
 	return o
 }
@@ -104,14 +104,12 @@ func (n *networks) use(o *origin) {
 
 // leave notes that o may have no connections any more.
 func (n *networks) leave(o *origin) {
-	if o.conns+o.lanes > 0 || o.idle != nil {
+	if o.conns+o.lanes > 0 {
 		return
 	}
 	o.idle = n.idle.PushBack(o)
 	if n.idle.Len() > maxIdleOrigins {
-		oldest := n.idle.Remove(n.idle.Front()).(*origin)
-		oldest.idle = nil
-		delete(n.all, oldest.prefix)
+		delete(n.all, n.idle.Remove(n.idle.Front()).(*origin).prefix)
 	}
 }
 
@@ -122,12 +120,12 @@ type ranking struct {
 	origins []*origin
 }
 
-// top is the first; nil for none.
-func (r *ranking) top() *origin {
+// most is the size of the first; 0 when there is none.
+func (r *ranking) most() int {
 	if len(r.origins) == 0 {
-		return nil
+		return 0
 	}
-	return r.origins[0]
+	return r.origins[0].size(r.pool)
 }
 
 // update puts o where it belongs after a change.
@@ -173,10 +171,5 @@ func (r *ranking) Pop() any {
 	return o
 }
 
-// oldest is the number of the first connection in a pool.
-func (o *origin) oldest(p pool) uint64 {
-	if front := o.pools[p].Front(); front != nil {
-		return front.Value.(*conn).number
-	}
-	return 0
-}
+// oldest is the number of the first connection in a pool that has one.
+func (o *origin) oldest(p pool) uint64 { return o.pools[p].Front().Value.(*conn).number }

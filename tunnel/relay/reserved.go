@@ -18,10 +18,10 @@ var reserved = words(`
 	acme ca crl ocsp pki
 
 	www ftp sftp ssh vpn rdp
-	mail email webmail smtp smtps imap imaps pop pop3 mx relay exchange
+	mail email webmail smtp smtps imap imaps pop mx relay exchange
 	ns dns ntp ldap ldaps kerberos kdc radius sip sips xmpp xmpp-server xmpp-client stun turn whois
 
-	api auth oauth oauth2 openid oidc saml sso idp login logout signin signup signout register
+	api auth oauth openid oidc saml sso idp login logout signin signup signout register
 	account accounts identity password passwords reset verify
 	dashboard console status billing payment payments invoice support
 	devproxy tunnel tunnels agent agents share shares metrics healthz
@@ -35,9 +35,8 @@ func words(list string) map[string]bool {
 	return set
 }
 
-// isReserved reports whether label, a plain name, or what comes before its
-// digits, is reserved.
+// isReserved reports whether label, a plain name, is reserved without the digits
+// at its end: "ns", "ns1" and "ns-1" are one.
 func isReserved(label string) bool {
-	base := strings.TrimRight(label, "0123456789")
-	return reserved[label] || reserved[base] || reserved[strings.TrimSuffix(base, "-")]
+	return reserved[strings.TrimSuffix(strings.TrimRight(label, "0123456789"), "-")]
 }

@@ -145,14 +145,14 @@ func (s *slots) makeRoom(p *slot) {
 	s.makeRoomLocked(p)
 }
 
-// makeRoomLocked gives up a request for p, when the share is full: of the
-// network with most requests, if p's will still have fewer, the one that rests
-// for longest.
+// makeRoomLocked gives up a request for p: of the network with most requests, if
+// p's will still have no more, the one that rests for longest. In a share that is
+// not full, p waits for its own network, which no other has more than.
 func (s *slots) makeRoomLocked(p *slot) {
-	own := s.networks[p.network]
-	if p.taken || s.used < s.total || len(own.used) >= s.perNetwork {
+	if p.taken {
 		return
 	}
+	own := s.networks[p.network]
 	var worst *networkSlots
 	for _, n := range s.networks {
 		if worst == nil || len(n.used) > len(worst.used) {

@@ -188,17 +188,81 @@ func TestSlotsEvictTheLongest(t *testing.T) {
 	})
 }
 
-// TestSlotsFairness: no network makes another one give up what it has no more of.
+// TestSlotsLookAgain: a request that waits gets the slot of one that comes to
+// rest meanwhile.
+func TestSlotsLookAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 2, 2)
+		all := k.stalled(1, 2)
+		start := time.Now()
+		p, err := k.take(t.Context(), network(2))
+		if took := time.Since(start); err != nil || p == nil || took > stalledUpload+lookAgain || evicted(all) != 1 {
+			t.Errorf("%v after %v, %d given up", err, took, evicted(all))
+		}
+	})
+}
+
+// TestSlotsFairness: the network with most gives way, and none makes another one
+// give up what it has no more of.
 func TestSlotsFairness(t *testing.T) {
+	for range 20 { // maps are in no order
+		synctest.Test(t, func(t *testing.T) {
+			k := newTaker(t, 12, 4)
+			one, two, three, four := k.stalled(1, 2), k.stalled(2, 4), k.stalled(3, 3), k.stalled(4, 3)
+			time.Sleep(time.Minute)
+			if k.stalled(5, 1); evicted(one) > 0 || evicted(two) != 1 || evicted(three)+evicted(four) > 0 {
+				t.Errorf("given up: %d %d %d %d", evicted(one), evicted(two), evicted(three), evicted(four))
+			}
+			k.stalled(5, 1)
+			if n := evicted(two) + evicted(three) + evicted(four); evicted(one) > 0 || n != 2 {
+				t.Errorf("given up: %d of the least, %d of the others", evicted(one), n)
+			}
+		})
+	}
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 4, 4)
 		one, two := k.stalled(1, 2), k.stalled(2, 2)
 		time.Sleep(time.Minute)
-		if k.stalled(3, 1); evicted(one)+evicted(two) != 1 {
+		p := k.stalled(3, 1)
+		if evicted(one)+evicted(two) != 1 {
 			t.Errorf("given up: %d and %d", evicted(one), evicted(two))
 		}
 		if k.atOnce(3) != nil {
 			t.Error("a network has as many as the one that gave one up")
+		}
+		p[0].release()
+		k.stalled(1, 1)
+		if k.makeRoom(p[0]); evicted(one)+evicted(two) != 1 {
+			t.Error("a slot that was granted makes others give way")
+		}
+	})
+}
+
+// TestSlotsWaitingIsNoRest: what waited for its slot has not rested.
+func TestSlotsWaitingIsNoRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 3, 3)
+		first := k.stalled(1, 3)
+		for _, p := range first {
+			p.onEviction(nil)
+		}
+		got := make(chan *slot)
+		go func() {
+			p, _ := k.take(t.Context(), network(1))
+			got <- p
+		}()
+		time.Sleep(time.Minute)
+		first[0].release()
+		p := <-got
+		p.uploading.Store(true)
+		p.onEviction(func() {})
+		time.Sleep(stalledUpload / 2)
+		if k.atOnce(2); p.evicted.Load() {
+			t.Error("it was given up for the time that it waited")
+		}
+		time.Sleep(stalledUpload / 2)
+		if k.atOnce(2); !p.evicted.Load() {
+			t.Error("it was not given up, although it rests")
 		}
 	})
 }
@@ -206,36 +270,41 @@ func TestSlotsFairness(t *testing.T) {
 // TestSlotsGoToTheFewest: a free slot goes to the network that has fewest, in a
 // network to the one that waits for longest.
 func TestSlotsGoToTheFewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newTaker(t, 5, 5)
-		first := k.stalled(1, 5)
-		order := make(chan string, 3)
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		for _, who := range []int{1, 2, 2} {
-			label := fmt.Sprint(who, " at ", time.Now().UnixMilli())
-			group.Go(func() {
-				if _, err := k.take(ctx, network(who)); err == nil {
-					order <- label
+	for range 20 { // maps are in no order
+		synctest.Test(t, func(t *testing.T) {
+			k := newTaker(t, 12, 8)
+			first, second := k.stalled(1, 8), k.stalled(2, 4)
+			for _, p := range append(first, second...) {
+				p.onEviction(nil)
+			}
+			order := make(chan string, 10)
+			ctx, cancel := context.WithCancel(t.Context())
+			var group sync.WaitGroup
+			for i, who := range []int{1, 2, 1, 2, 3, 3} {
+				group.Go(func() {
+					if _, err := k.take(ctx, network(who)); err == nil {
+						order <- fmt.Sprint(who, "-", i)
+					}
+				})
+				time.Sleep(time.Millisecond)
+			}
+			for _, p := range first[:3] { // 5, 4 and 0 are left
+				p.release()
+				p.release() // counts once
+				synctest.Wait()
+				if k.underWay() != 12 {
+					t.Errorf("%d are under way", k.underWay())
 				}
-			})
-			time.Sleep(time.Millisecond)
-		}
-		for _, p := range first[:2] {
-			p.release()
-			p.release() // counts once
-			synctest.Wait()
-		}
-		if k.underWay() != 5 {
-			t.Errorf("%d are under way", k.underWay())
-		}
-		a, b := <-order, <-order
-		if a[0] != '2' || b[0] != '2' || a > b {
-			t.Errorf("the slots went to %q and %q", a, b)
-		}
-		cancel()
-		group.Wait()
-	})
+			}
+			for _, want := range []string{"3-4", "3-5", "2-1"} {
+				if got := <-order; got != want {
+					t.Errorf("a slot went to %s, want %s", got, want)
+				}
+			}
+			cancel()
+			group.Wait()
+		})
+	}
 }
 
 // TestSlotsAddUp takes and frees in any order.
