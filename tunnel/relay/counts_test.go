@@ -14,6 +14,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -375,7 +378,14 @@ func TestLaneWithoutBinding(t *testing.T) {
 // brokenRegistry fails where a test says.
 type brokenRegistry struct {
 	*Memory
-	standing, lookup error
+	standing, lookup, set error
+}
+
+func (b *brokenRegistry) SetStanding(ctx context.Context, key Key, s Standing) error {
+	if b.set != nil {
+		return b.set
+	}
+	return b.Memory.SetStanding(ctx, key, s)
 }
 
 func (b *brokenRegistry) Standing(ctx context.Context, key Key) (Standing, error) {
@@ -484,5 +494,144 @@ func checkTrailer(t *testing.T, where string, got http.Header, bad []string, wan
 		if got.Get(name) != "" {
 			t.Errorf("%s: the trailer %s came through", where, name)
 		}
+	}
+}
+
+// TestSlotsAreFreed: with the answer at once, and some time after a visitor has
+// given up.
+func TestSlotsAreFreed(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	begun := make(chan struct{})
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			begun <- struct{}{}
+			<-r.Context().Done()
+		}
+	})).grant.Hosts[0]
+	underWay := w.table.ofKey(publicKey(key)).slots.underWay
+	for _, protocol := range protocols {
+		get(t, w.client(protocol), "https://"+host+"/")
+		eventually(t, "an answered request is counted out", func() bool { return underWay() == 0 })
+		ctx, cancel := context.WithCancel(t.Context())
+		request, _ := http.NewRequestWithContext(ctx, "GET", "https://"+host+"/slow", nil)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := w.client(protocol).Do(request)
+			failed <- err
+		}()
+		within(t, "the request", begun)
+		if underWay() != 1 {
+			t.Errorf("%s: %d are under way", protocol, underWay())
+		}
+		cancel()
+		within(t, "its end", failed)
+		eventually(t, "one that was given up is counted out", func() bool { return underWay() == 0 })
+	}
+}
+
+// TestStalledUploadGivesWay: in a full share, a visitor of another network gets
+// the place of an upload that rests, whose visitor is told so. No other one is
+// given up for it.
+func TestStalledUploadGivesWay(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerShare: 2, RequestsPerVisitor: 2} })
+			key := testKey("a")
+			host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+			})).grant.Hosts[0]
+			slots := w.table.ofKey(publicKey(key)).slots
+			type upload struct {
+				end    io.Closer // of the body
+				status int
+			}
+			answers := make(chan upload, 2)
+			ends := map[io.Closer]bool{}
+			for range 2 {
+				body, end := io.Pipe()
+				ends[end] = true
+				go func() {
+					res, err := w.client(protocol).Post("https://"+host+"/", "", struct {
+						io.Reader
+						io.Closer
+					}{io.MultiReader(strings.NewReader("half"), body), body})
+					if err != nil {
+						answers <- upload{end, 0}
+						return
+					}
+					res.Body.Close()
+					answers <- upload{end, res.StatusCode}
+				}()
+			}
+			defer func() {
+				for end := range ends {
+					end.Close()
+				}
+			}()
+			eventually(t, "both are under way", func() bool { return slots.underWay() == 2 })
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			p, err := slots.take(ctx, network(9))
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := within(t, "the answer", answers)
+			if first.status != 503 || slots.underWay() != 2 {
+				t.Errorf("the upload that gave way: %d; %d are under way", first.status, slots.underWay())
+			}
+			p.release()
+			delete(ends, first.end)
+			first.end.Close()
+			for end := range ends {
+				end.Close()
+			}
+			if second := within(t, "the answer", answers); second.status != 200 {
+				t.Errorf("the other upload: %d", second.status)
+			}
+		})
+	}
+}
+
+// TestKeysReloaded: a key that is barred in the file loses its session, also if
+// it was enrolled; a registry that cannot be written is told of.
+func TestKeysReloaded(t *testing.T) {
+	a, b := publicKey(testKey("a")), publicKey(testKey("b"))
+	path := filepath.Join(t.TempDir(), "keys")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# none\n")
+	broken := &brokenRegistry{Memory: NewMemory()}
+	if err := broken.SetStanding(t.Context(), a, Enrolled); err != nil {
+		t.Fatal(err)
+	}
+	k, err := newKeys(&Options{AuthorizedKeys: path, Registry: broken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("revoked " + a.String() + "\n" + b.String() + "\n")
+	var told []Change
+	defer broken.Watch(func(c Change) { told = append(told, c) })()
+	if err := errors.Join(k.reload(t.Context()), k.reload(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || told[0] != (Change{Key: a, Standing: Revoked}) {
+		t.Errorf("told %v", told)
+	}
+	write("revoked " + a.String() + "\nrevoked " + b.String() + "\n")
+	if err := k.reload(t.Context()); err != nil || len(told) < 2 || slices.ContainsFunc(told[1:], func(c Change) bool { return c.Key != b }) {
+		t.Errorf("%v; told %v", err, told)
+	}
+	broken.set = errors.New("the disk is full")
+	write("revoked " + publicKey(testKey("c")).String() + "\n")
+	if err := k.reload(t.Context()); !errors.Is(err, broken.set) {
+		t.Errorf("a key that could not be barred: %v", err)
+	}
+	if err := k.admit(t.Context(), publicKey(testKey("c")), "", nil); codeFrom(err) != tunnel.CodeRevoked {
+		t.Errorf("it comes in: %v", err)
 	}
 }

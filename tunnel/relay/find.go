@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,17 +145,21 @@ func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head 
 			r.metrics.limited.WithLabelValues("share").Inc()
 			return opened{}, err
 		}
+		if ctx.Err() != nil {
+			return opened{}, ctx.Err()
+		}
 		// The session has just ended or begun to drain; find knows by now.
 	}
 }
 
 // openOn opens a stream on a session, as soon as the share has room for it.
 func (r *Relay) openOn(ctx context.Context, l live, network netip.Prefix, head []byte) (*tunnel.Stream, *slot, error) {
+	visitor := ctx
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Limits.Wait)
 	defer cancel()
 	slot, err := l.slots.take(ctx, network)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, cmp.Or(visitor.Err(), err)
 	}
 	for {
 		st, err := l.session.Open(head)
@@ -168,7 +173,7 @@ func (r *Relay) openOn(ctx context.Context, l live, network netip.Prefix, head [
 		// Streams of requests that are over are still to be acknowledged.
 		if !wait(ctx, nil) {
 			slot.release()
-			return nil, nil, errBusy
+			return nil, nil, cmp.Or(visitor.Err(), errBusy)
 		}
 	}
 }

@@ -55,6 +55,7 @@ type slot struct {
 	giveUp func() // ends the request; nil until it can be ended
 	taken  bool
 	over   bool
+	victim *slot // what was given up for it; nil for none
 }
 
 func newSlots(l Limits) *slots {
@@ -147,9 +148,10 @@ func (s *slots) makeRoom(p *slot) {
 
 // makeRoomLocked gives up a request for p: of the network with most requests, if
 // p's will still have no more, the one that rests for longest. In a share that is
-// not full, p waits for its own network, which no other has more than.
+// not full, p waits for its own network, which no other has more than. Until what
+// was given up for p is over, nothing else is.
 func (s *slots) makeRoomLocked(p *slot) {
-	if p.taken {
+	if p.taken || p.victim != nil && !p.victim.over {
 		return
 	}
 	own := s.networks[p.network]
@@ -169,7 +171,7 @@ func (s *slots) makeRoomLocked(p *slot) {
 			victim, longest = candidate, rest
 		}
 	}
-	if victim != nil {
+	if p.victim = victim; victim != nil {
 		victim.evicted.Store(true)
 		victim.giveUp()
 	}

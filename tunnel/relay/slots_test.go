@@ -188,6 +188,35 @@ func TestSlotsEvictTheLongest(t *testing.T) {
 	})
 }
 
+// TestSlotsOneForOne: while the one that was given up is not over, no other is.
+func TestSlotsOneForOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 4, 4)
+		all := k.stalled(1, 4)
+		for _, p := range all {
+			p.onEviction(func() {})
+		}
+		time.Sleep(time.Minute)
+		got := make(chan *slot)
+		go func() {
+			p, _ := k.take(t.Context(), network(2))
+			got <- p
+		}()
+		time.Sleep(time.Minute)
+		if n := evicted(all); n != 1 {
+			t.Errorf("%d were given up for one", n)
+		}
+		for _, p := range all {
+			if p.evicted.Load() {
+				p.release()
+			}
+		}
+		if p := <-got; p == nil || evicted(all) != 1 {
+			t.Errorf("%d were given up", evicted(all))
+		}
+	})
+}
+
 // TestSlotsLookAgain: a request that waits gets the slot of one that comes to
 // rest meanwhile.
 func TestSlotsLookAgain(t *testing.T) {

@@ -184,6 +184,8 @@ func (v *visit) failed(err error) {
 	switch {
 	case v.status != 0:
 		panic(http.ErrAbortHandler) // the visitor must not take it for complete
+	case errors.Is(err, errBusy):
+		// To end the reading of an upload that gave way has ended the context too.
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// The visitor's body has stalled, which ended the context too.
 	case v.r.Context().Err() != nil || errors.Is(err, context.Canceled):
