@@ -25,10 +25,13 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// relayMemory is what a relay may have resident under one of these attacks, in
-// bytes; without one it has 25 MB. Its own bound is higher: it is for all of
-// them at once.
-const relayMemory = 160 << 20
+const (
+	// relayMemory is what a relay may have resident, in bytes; without an attack
+	// it has 25 MB.
+	relayMemory = 512 << 20
+	// upMemory is the same for devproxy up.
+	upMemory = 512 << 20
+)
 
 // keyNumber is a key that is the same in every run.
 func keyNumber(text string, i int) ed25519.PrivateKey {
@@ -126,7 +129,7 @@ func TestE2EAttackReset(t *testing.T) {
 								_ = h.reset(stream)
 							}
 						}
-						if sent.Add(5) > 8000 {
+						if sent.Add(5) > 5000 {
 							underWay()
 						}
 					})
@@ -135,7 +138,7 @@ func TestE2EAttackReset(t *testing.T) {
 			})
 		}
 		group.Wait()
-	}, s.clients(), s.process(relayMemory), s.agentProcess(relayMemory))
+	}, s.clients(), s.process(relayMemory), s.agentProcess(upMemory))
 	checkLogged(t, s, before, sent.Load())
 }
 
@@ -311,7 +314,7 @@ func TestE2EAttackHog(t *testing.T) {
 				ready.Wait()
 				underWay()
 				group.Wait()
-			}, s.clients(), s.process(2*relayMemory), s.agentProcess(2*relayMemory))
+			}, s.clients(), s.process(relayMemory), s.agentProcess(upMemory))
 		})
 	}
 }
