@@ -11,11 +11,12 @@ import (
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/middleware"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // serve answers r on x, or returns why it could not, with nothing written yet.
 func (s *Server) serve(x *exchange, r *http.Request) error {
-	if refusal, ok := listen.Refused(r); ok {
+	if refusal, ok := message.Refused(x.w, r); ok {
 		return refusal
 	}
 	if x.visit != nil {
