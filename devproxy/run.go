@@ -103,6 +103,7 @@ func (s *Server) drain(srv *http.Server) {
 	// Upgraded connections are not srv's to wait for: their close frames are
 	// written, and answered, by the time their upstream is idle.
 	s.retired.wait(ctx)
+	s.clients.Close()
 }
 
 func (s *Server) closeAllStreams() {
@@ -126,6 +127,7 @@ func (s *Server) stopApplying() {
 func (s *Server) Close() {
 	s.stopApplying()
 	s.cancel()
+	s.clients.Close()
 	for _, u := range s.current.Load().upstreams {
 		u.Retire()
 	}

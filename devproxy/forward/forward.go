@@ -26,6 +26,13 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 	if err != nil {
 		return err
 	}
+	var counted *client
+	if u.opts.Clients != nil && x.Client != nil {
+		if counted, err = u.opts.Clients.begin(r.Context(), x.Client); err != nil {
+			return ErrVisitorGone
+		}
+		defer u.opts.Clients.end(counted)
+	}
 	if !u.life.begin() {
 		return ErrRetired
 	}
@@ -39,6 +46,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 		control: http.NewResponseController(w),
 		upgrade: field.Upgrade(r),
 		mark:    u.streams.mark(route.ID),
+		client:  counted,
 	}
 	f.prepare()
 	var cancel context.CancelCauseFunc
@@ -56,6 +64,7 @@ type forwarding struct {
 	r        *http.Request
 	route    *plan.Route
 	control  *http.ResponseController
+	client   *client // counts this exchange; nil when nobody does
 
 	arrived time.Time
 	target  *url.URL
