@@ -332,3 +332,30 @@ func TestAbandonedIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestDialEndsWithItsRequest: an upstream that does not accept is dialled for
+// nobody who has left.
+func TestDialEndsWithItsRequest(t *testing.T) {
+	dialling, ended := make(chan struct{}), make(chan struct{})
+	p := newProxy(t, "h1", Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		close(dialling)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}}, plan.Member{Text: ":1", Network: "tcp", Addrs: []string{"127.0.0.1:1"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() { _, _ = p.Client().Do(r) })
+	<-dialling
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the dial goes on")
+	}
+	group.Wait()
+}
