@@ -137,11 +137,16 @@ func (x *exchange) visitorErr() error {
 	if x.upload == nil {
 		return nil
 	}
-	if x.r.Context().Err() != nil {
+	ended := x.r.Context().Err() != nil
+	if ended {
 		<-x.upload.done // net/http ends the context before a failed read returns
 	}
 	if err := x.upload.fault.Load(); err != nil {
 		return *err
+	}
+	if malformed := message.BodyFault(x.r, nil); ended && malformed != nil {
+		// The stream was reset while what came before the fault was written.
+		return &malformedError{malformed}
 	}
 	return nil
 }
