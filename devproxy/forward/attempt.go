@@ -118,14 +118,11 @@ func (a *attempt) gotFirstByte() {
 }
 
 // abandon leaves c, which is about to be closed, to Clients, if the client has
-// left before the upstream has answered. By the end of what is sent the upstream
+// left. It is asked before the upstream has begun to answer only. By the end of what is sent the upstream
 // learns of that as it would by the close. Whether it has some of the request is
 // not asked: a write may be under way.
 func (a *attempt) abandon(c *watchedConn) bool {
-	a.mu.Lock()
-	answered := a.answered
-	a.mu.Unlock()
-	if answered || a.f.r.Context().Err() == nil || c.CloseWrite() != nil {
+	if a.f.r.Context().Err() == nil || c.CloseWrite() != nil {
 		return false
 	}
 	a.f.upstream.opts.Clients.abandon(a.f.client, c.Conn, c.stopReading())

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -294,7 +295,7 @@ func TestAbandonedIsBounded(t *testing.T) {
 		isClosed := func(conn net.Conn) bool {
 			_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
 			_, err := conn.Read(make([]byte, 1))
-			return err == io.EOF
+			return errors.Is(err, io.EOF)
 		}
 		if isClosed(firstOfWorst) {
 			t.Error("closed at the bound")
@@ -358,4 +359,195 @@ func TestDialEndsWithItsRequest(t *testing.T) {
 		t.Fatal("the dial goes on")
 	}
 	group.Wait()
+}
+
+// TestNotAbandoned: what is not cancelled by its client, and what is answered
+// already, does not count when it ends.
+func TestNotAbandoned(t *testing.T) {
+	closed := make(chan error, 1)
+	begun := make(chan struct{}, 1)
+	member := rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
+		request, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		if request.URL.Path == "/answered" {
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+		}
+		begun <- struct{}{}
+		_, err = r.ReadByte()
+		closed <- err
+	})
+	t.Run("a timeout of the route", func(t *testing.T) {
+		clients := &Clients{}
+		p := newProxy(t, "h1", Options{Clients: clients}, member)
+		p.route.Timeout = 50 * time.Millisecond
+		p.visit = func(x *Exchange) { x.Client = 1 }
+		res, err := p.Client().Post(p.URL+"/silent", "text/plain", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusGatewayTimeout {
+			t.Errorf("answered with %s", res.Status)
+		}
+		<-begun
+		<-closed
+		eventually(t, clients.empty)
+	})
+	t.Run("an answer under way", func(t *testing.T) {
+		clients := &Clients{}
+		p := newProxy(t, "h1", Options{Clients: clients}, member)
+		p.visit = func(x *Exchange) { x.Client = 1 }
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/answered", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := p.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-begun
+		if _, err := io.ReadFull(res.Body, make([]byte, 2)); err != nil {
+			t.Fatal(err)
+		}
+		most := make(chan int, 1)
+		go func() { // it counts at no moment
+			worst := 0
+			for {
+				live, abandoned := clients.count(1)
+				if worst = max(worst, abandoned); live == 0 && abandoned == 0 {
+					most <- worst
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		cancel()
+		res.Body.Close()
+		<-closed
+		if n := <-most; n != 0 {
+			t.Errorf("%d counted as abandoned", n)
+		}
+	})
+	t.Run("nobody counts", func(t *testing.T) {
+		clients := &Clients{}
+		p := newProxy(t, "h1", Options{Clients: clients}, member)
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/silent", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		group.Go(func() { _, _ = p.Client().Do(r) })
+		<-begun
+		cancel()
+		<-closed
+		group.Wait()
+		if !clients.empty() {
+			t.Error("an exchange without a client counts")
+		}
+	})
+}
+
+// wholeConn cannot close one direction alone.
+type wholeConn struct {
+	net.Conn
+	closed atomic.Int64
+}
+
+func (c *wholeConn) Close() error {
+	c.closed.Add(1)
+	return c.Conn.Close()
+}
+
+// TestTakenOver: a connection that is taken over is not closed, and not read by
+// anybody else from then on.
+func TestTakenOver(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	raw := &wholeConn{Conn: ours}
+	c := &watchedConn{Conn: raw}
+	var idle func()
+	c.onAbandon(func(c *watchedConn) bool {
+		idle = c.stopReading()
+		return true
+	})
+	reading, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		buf := make([]byte, 1)
+		if _, err := c.Read(buf); err != nil {
+			failed <- err
+			return
+		}
+		close(reading)
+		_, err := c.Read(buf)
+		failed <- err
+	}()
+	if _, err := theirs.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	<-reading
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if <-failed == nil {
+		t.Error("the read goes on")
+	}
+	idle()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a later read: %v", err)
+	}
+	if n := raw.closed.Load(); n != 0 {
+		t.Errorf("closed %d times", n)
+	}
+	// One that is not taken over is closed.
+	other := &watchedConn{Conn: raw}
+	other.onAbandon(func(*watchedConn) bool { return false })
+	_ = other.Close()
+	if n := raw.closed.Load(); n != 1 {
+		t.Errorf("closed %d times, want once", n)
+	}
+}
+
+// TestCannotHalfClose: an upstream that cannot be told otherwise that its client
+// has left is told by the close.
+func TestCannotHalfClose(t *testing.T) {
+	clients := &Clients{}
+	raw := make(chan *wholeConn, 1)
+	arrived, left := make(chan struct{}), make(chan struct{})
+	p := newProxy(t, "h1", Options{Clients: clients, Dial: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			in := bufio.NewReader(theirs)
+			if _, err := http.ReadRequest(in); err == nil {
+				close(arrived)
+			}
+			_, _ = in.ReadByte()
+			close(left)
+		}()
+		c := &wholeConn{Conn: ours}
+		raw <- c
+		return c, nil
+	}}, plan.Member{Text: ":1", Network: "tcp", Addrs: []string{"127.0.0.1:1"}})
+	p.visit = func(x *Exchange) { x.Client = 1 }
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() { _, _ = p.Client().Do(r) })
+	<-arrived
+	cancel()
+	select {
+	case <-left:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the connection is still open")
+	}
+	group.Wait()
+	eventually(t, clients.empty)
 }

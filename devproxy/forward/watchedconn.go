@@ -40,7 +40,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 // stopReading has a Read that is under way return. idle returns when it has.
 func (c *watchedConn) stopReading() (idle func()) {
 	c.over.Store(true)
-	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // on a closed connection no Read is under way
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // on a closed connection no Read is under way
 	return func() {
 		c.reading.Lock()
 		defer c.reading.Unlock()

@@ -188,12 +188,12 @@ func (c *Conn) endMessage() { c.waiting = c.scan.phase == atEnd && c.scan.head.u
 // request that stands for it.
 func (c *Conn) refuse(err error) {
 	c.err = err
-	refusal, bad := err.(*Refusal)
-	if !bad {
-		c.fault.Store(err.(*BodyError))
+	var fault *BodyError
+	if errors.As(err, &fault) {
+		c.fault.Store(fault)
 		return
 	}
-	c.refusal = refusal
+	_ = errors.As(err, &c.refusal) // the scanner has no third kind
 	c.buf = []byte(refusedHead)
 	c.from, c.to, c.ready = 0, len(c.buf), len(c.buf)
 }

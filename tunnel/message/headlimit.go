@@ -67,7 +67,7 @@ func (c *Conn) SetReadDeadline(at time.Time) error { return c.limit.setReadDeadl
 
 // SetDeadline implements net.Conn.
 func (c *Conn) SetDeadline(at time.Time) error {
-	if err := c.Conn.SetWriteDeadline(at); err != nil {
+	if err := c.SetWriteDeadline(at); err != nil {
 		return err
 	}
 	return c.SetReadDeadline(at)
