@@ -34,6 +34,11 @@ func statusOf(change func(*http.Request)) int {
 	return refusal.Status
 }
 
+// unread is a body that nobody may read yet.
+type unread struct{ io.ReadCloser }
+
+func (unread) Read([]byte) (int, error) { panic("the body was read") }
+
 func TestHTTP2(t *testing.T) {
 	field := func(name string, values ...string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[name] = values }
@@ -79,6 +84,11 @@ func TestHTTP2(t *testing.T) {
 		"two Expects":         {field("Expect", "100-continue", "100-continue"), 417},
 		"a length":            {length(5, "5"), 0},
 		"a length of 0":       {length(0, "0"), 0},
+		"a length of no body": {func(r *http.Request) { r.Body, r.Header["Content-Length"] = nil, []string{"0"} }, 0},
+		"a body to be read later": {func(r *http.Request) {
+			r.Body, r.ContentLength, r.Header["Content-Length"] = unread{}, 5, []string{"5"}
+		}, 0},
+		"a body of no told length": {func(r *http.Request) { r.Body, r.ContentLength = unread{}, -1 }, 0},
 		"a signed length":     {length(0, "+5"), 400},
 		"an empty length":     {length(0, ""), 400},
 		"two lengths":         {length(5, "5", "5"), 400},
