@@ -120,7 +120,6 @@ func (c *Conn) settle(hijacked bool) {
 		return
 	}
 	c.raw = true
-	c.limit.end(c.Conn)
 	if told, ok := c.Conn.(interface{ Hijacked() }); ok {
 		told.Hijacked()
 	}

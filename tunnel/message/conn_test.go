@@ -28,8 +28,8 @@ func TestWaitingHoldsLittle(t *testing.T) {
 		t.Fatalf("%d bytes, %v, and %d are held", n, err, cap(c.buf))
 	}
 	ConnState(c, http.StateHijacked)
-	if got, err := io.ReadAll(c); err != nil || string(got) != early {
-		t.Errorf("%d bytes of %d, %v", len(got), len(early), err)
+	if got, err := io.ReadAll(c); err != nil || string(got) != early || c.buf != nil {
+		t.Errorf("%d bytes of %d, %v; %d are held", len(got), len(early), err, cap(c.buf))
 	}
 }
 
@@ -84,6 +84,7 @@ func TestHeadTimeout(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		every    time.Duration
+		before   http.ConnState // the state before state
 		state    http.ConnState
 		deadline time.Duration // of net/http
 		fails    time.Duration // 0 is never
@@ -92,6 +93,7 @@ func TestHeadTimeout(t *testing.T) {
 		"too slow":                {every: time.Second, state: http.StateIdle, fails: 11 * time.Second},
 		"too slow, new":           {every: time.Second, state: http.StateNew, fails: 11 * time.Second},
 		"slow, while one is busy": {every: time.Second, state: http.StateActive},
+		"too slow, after another": {every: time.Second, before: http.StateActive, state: http.StateIdle, fails: 11 * time.Second},
 		"net/http is stricter":    {every: time.Second, state: http.StateIdle, deadline: 5 * time.Second, fails: 5 * time.Second},
 		"net/http is laxer":       {every: time.Second, state: http.StateIdle, deadline: time.Minute, fails: 11 * time.Second},
 		"silence is not a head":   {every: time.Hour, state: http.StateIdle, deadline: time.Minute, fails: time.Minute},
@@ -99,6 +101,7 @@ func TestHeadTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, client := slowly(t, 10*time.Second)
+				ConnState(c, test.before)
 				ConnState(c, test.state)
 				began := time.Now()
 				if test.deadline > 0 {

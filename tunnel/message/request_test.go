@@ -89,14 +89,14 @@ func TestHTTP2(t *testing.T) {
 			r.Body, r.ContentLength, r.Header["Content-Length"] = unread{}, 5, []string{"5"}
 		}, 0},
 		"a body of no told length": {func(r *http.Request) { r.Body, r.ContentLength = unread{}, -1 }, 0},
-		"a signed length":     {length(0, "+5"), 400},
-		"an empty length":     {length(0, ""), 400},
-		"two lengths":         {length(5, "5", "5"), 400},
-		"no value of length":  {length(0), 400},
-		"a length not heard":  {length(0, "5"), 400},
-		"a length misheard":   {length(6, "5"), 400},
-		"a length of 63 bits": {length(1<<63-1, "9223372036854775807"), 0},
-		"a length of 64 bits": {length(0, "9223372036854775808"), 400},
+		"a signed length":          {length(0, "+5"), 400},
+		"an empty length":          {length(0, ""), 400},
+		"two lengths":              {length(5, "5", "5"), 400},
+		"no value of length":       {length(0), 400},
+		"a length not heard":       {length(0, "5"), 400},
+		"a length misheard":        {length(6, "5"), 400},
+		"a length of 63 bits":      {length(1<<63-1, "9223372036854775807"), 0},
+		"a length of 64 bits":      {length(0, "9223372036854775808"), 400},
 	} {
 		if got := statusOf(test.change); got != test.status {
 			t.Errorf("%s: %d, want %d", name, got, test.status)
