@@ -14,6 +14,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/page"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // errGone means that the visitor left: there is nobody to show a page.
@@ -63,14 +64,14 @@ func grpcMessage(p page.Page) string {
 }
 
 func isRefusal(err error) bool {
-	var refusal *listen.Refusal
+	var refusal *message.Refusal
 	return errors.As(err, &refusal)
 }
 
 // page is what a person, or a program, is told of x.err.
 func (s *Server) page(x *exchange, r *http.Request) page.Page {
 	var (
-		refusal     *listen.Refusal
+		refusal     *message.Refusal
 		badPath     *plan.PathError
 		unknown     *plan.UnknownHostError
 		noRoute     *plan.NoRouteError

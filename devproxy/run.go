@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// headTimeout bounds the arrival of a request's head. A browser sends it
-	// in one piece; a person typing into openssl has this long.
-	headTimeout = 30 * time.Second
 	// idleTimeout closes connections nobody uses. It is longer than what
 	// browsers keep (Chromium: 5 minutes), so that the browser closes first
 	// and no request meets a closing connection.
@@ -65,10 +62,13 @@ func (s *Server) httpServer(log *slog.Logger) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &http.Server{
-		Handler:           s,
+		Handler: s,
+		// OPTIONS * is refused like any other message that devproxy does not serve.
+		DisableGeneralOptionsHandler: true,
+
 		ConnContext:       listen.ConnContext,
 		ConnState:         listen.ConnState,
-		ReadHeaderTimeout: headTimeout,
+		ReadHeaderTimeout: listen.HeadTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeadBytes,
 		Protocols:         protocols,
@@ -103,6 +103,7 @@ func (s *Server) drain(srv *http.Server) {
 	// Upgraded connections are not srv's to wait for: their close frames are
 	// written, and answered, by the time their upstream is idle.
 	s.retired.wait(ctx)
+	s.clients.Close()
 }
 
 func (s *Server) closeAllStreams() {
@@ -126,6 +127,7 @@ func (s *Server) stopApplying() {
 func (s *Server) Close() {
 	s.stopApplying()
 	s.cancel()
+	s.clients.Close()
 	for _, u := range s.current.Load().upstreams {
 		u.Retire()
 	}

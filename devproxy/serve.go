@@ -11,11 +11,12 @@ import (
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/middleware"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // serve answers r on x, or returns why it could not, with nothing written yet.
 func (s *Server) serve(x *exchange, r *http.Request) error {
-	if refusal, ok := listen.Refused(r); ok {
+	if refusal, ok := message.Refused(x.w, r); ok {
 		return refusal
 	}
 	if x.visit != nil {
@@ -67,7 +68,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 		return err
 	}
 	report := &forward.Report{}
-	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Report: report}
+	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report}
 	if v := x.visit; v != nil {
 		out.Visitor, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), v.visitor.Host, v.hops
 	}
@@ -82,6 +83,24 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	x.w.advise = s.advisor(x, r, match, spec)
 	defer func() { x.setReport(*report) }()
 	return x.generation.upstream(spec).Forward(w, r, out)
+}
+
+// client is who counts in Server.clients: the network of a visitor, or a local
+// connection. It is nil when neither is known.
+func client(x *exchange, r *http.Request) any {
+	if v := x.visit; v != nil {
+		addr := v.visitor.Addr.Addr().Unmap()
+		bits := addr.BitLen()
+		if addr.Is6() {
+			bits = 64 // what one customer has
+		}
+		prefix, _ := addr.Prefix(bits) // visitors without an address count as one
+		return prefix
+	}
+	if id := listen.FromContext(r.Context()).ID; id != 0 {
+		return id
+	}
+	return nil
 }
 
 // request is what the plan matches r by.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/advice"
+	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
@@ -46,6 +47,8 @@ type Server struct {
 	folders  []folderPlan
 	attempts map[string]*access.Attempts // by host; under mu
 
+	// clients counts what each client has under way, cancelled exchanges too.
+	clients   forward.Clients
 	advised   advice.Once
 	retired   retirees
 	listening atomic.Pointer[Listening]

@@ -231,7 +231,7 @@ func (r *devRelay) visitor(t *testing.T, protocol string) *http.Client {
 }
 
 // dialRaw is a TLS connection to the relay that asks for nothing yet.
-func (r *devRelay) dialRaw(t *testing.T, serverName string) *tls.Conn {
+func (r *devRelay) dialRaw(t *testing.T, serverName string, protocols ...string) *tls.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -244,7 +244,7 @@ func (r *devRelay) dialRaw(t *testing.T, serverName string) *tls.Conn {
 		t.Fatal(err)
 	}
 	name, _, _ := strings.Cut(serverName, ":")
-	secure := tls.Client(conn, &tls.Config{RootCAs: r.roots, ServerName: name, NextProtos: []string{"http/1.1"}})
+	secure := tls.Client(conn, &tls.Config{RootCAs: r.roots, ServerName: name, NextProtos: append(protocols, "http/1.1")})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,69 +19,27 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/testdata/smuggle"
 )
 
-// lyingRequest is a case of testdata/smuggle, whose README is the format.
+// lyingRequest is a case of testdata/smuggle.
 type lyingRequest struct {
-	name, rule, expect string
-	eof                bool // the client closes its sending side
-	otherHost          bool // not for shop.localhost
-	raw                string
+	smuggle.Case
+	kept bool // the connection may stay open though the request is refused
 }
 
 func lyingRequests(t *testing.T) []lyingRequest {
 	t.Helper()
-	files, err := filepath.Glob("../../testdata/smuggle/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	var cases []lyingRequest
-	for _, file := range files {
-		for _, block := range strings.Split("\n"+readText(t, file), "\n== ")[1:] {
-			cases = append(cases, parseLying(t, filepath.Base(file), block))
-		}
-	}
-	return cases
-}
-
-func parseLying(t *testing.T, file, block string) lyingRequest {
-	t.Helper()
-	top, raw, _ := strings.Cut(block, "\n\n")
-	name, facts, _ := strings.Cut(top, "\n")
-	c := lyingRequest{name: file + "/" + name, raw: unescapeLying(t, name, strings.ReplaceAll(raw, "\n", ""))}
-	for line := range strings.SplitSeq(facts, "\n") {
-		switch key, value, _ := strings.Cut(line, ": "); key {
-		case "rule":
-			c.rule = value
-		case "expect":
-			c.expect = value
-		case "then":
-			c.eof = value == "eof"
-		case "host":
-			c.otherHost = value == "other"
-		}
-	}
-	if c.expect == "" {
-		t.Fatalf("%s expects nothing", c.name)
-	}
-	return c
-}
-
-func unescapeLying(t *testing.T, name, raw string) string {
-	t.Helper()
-	raw = regexp.MustCompile(`\{repeat (\d+) ([^}]*)\}`).ReplaceAllStringFunc(raw, func(s string) string {
-		count, text, _ := strings.Cut(strings.Trim(s, "{}")[len("repeat "):], " ")
-		n, err := strconv.Atoi(count)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		return strings.Repeat(text, n)
-	})
-	text, err := strconv.Unquote(`"` + raw + `"`)
+	cases, err := smuggle.Cases()
 	if err != nil {
-		t.Fatalf("%s: %v", name, err)
+		t.Fatal(err)
 	}
-	return text
+	all := make([]lyingRequest, len(cases))
+	for i, c := range cases {
+		all[i] = lyingRequest{Case: c}
+	}
+	return all
 }
 
 // TestE2ESmuggle sends every case to the running program, over plain HTTP and
@@ -101,7 +57,7 @@ func TestE2ESmuggle(t *testing.T) {
 	}
 	for _, c := range cases {
 		for _, scheme := range []string{"http", "https"} {
-			t.Run(c.name+"/"+scheme, func(t *testing.T) {
+			t.Run(c.Name+"/"+scheme, func(t *testing.T) {
 				raw := newRawUpstream(t)
 				u.save("Proxyfile", smuggleProxyfile(raw.port()))
 				u.await("applied")
@@ -112,6 +68,28 @@ func TestE2ESmuggle(t *testing.T) {
 				c.compare(t, raw, status)
 			})
 		}
+	}
+}
+
+// TestE2ESmuggleHTTP2 sends every HTTP/2 case to the running program.
+func TestE2ESmuggleHTTP2(t *testing.T) {
+	u := startUp(t, projectDir(t, smuggleProxyfile(1)))
+	for _, c := range smuggle.HTTP2Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			raw := newRawUpstream(t)
+			u.save("Proxyfile", smuggleProxyfile(raw.port()))
+			u.await("applied")
+			outcome, err := c.Send(u.dialRaw(t, "https", "h2"), "shop.localhost")
+			if err != nil {
+				t.Errorf("no answer: %v", err)
+			}
+			u.save("Proxyfile", smuggleProxyfile(1))
+			u.await("applied")
+			raw.finish()
+			if wrong := c.Judge(outcome, raw.messages); wrong != "" {
+				t.Error(wrong)
+			}
+		})
 	}
 }
 
@@ -128,8 +106,9 @@ type halfConn interface {
 // rawPatience is how long a connection that should be closed may stay open.
 const rawPatience = 5 * time.Second
 
-// dialRaw connects to the plain socket or, with TLS, to the other.
-func (u *upProcess) dialRaw(t *testing.T, scheme string) halfConn {
+// dialRaw connects to the plain socket or, with TLS, to the other; there it
+// speaks HTTP/1.1 unless protocols says otherwise.
+func (u *upProcess) dialRaw(t *testing.T, scheme string, protocols ...string) halfConn {
 	t.Helper()
 	addr := *u.ready.HTTP
 	if scheme == "https" {
@@ -146,7 +125,7 @@ func (u *upProcess) dialRaw(t *testing.T, scheme string) halfConn {
 	if scheme == "http" {
 		return conn.(*net.TCPConn)
 	}
-	secure := tls.Client(conn, &tls.Config{RootCAs: u.roots, ServerName: "shop.localhost", NextProtos: []string{"http/1.1"}})
+	secure := tls.Client(conn, &tls.Config{RootCAs: u.roots, ServerName: "shop.localhost", NextProtos: append(protocols, "http/1.1")})
 	if err := secure.Handshake(); err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +136,8 @@ func (u *upProcess) dialRaw(t *testing.T, scheme string) halfConn {
 // connection to be closed after it when c is not to be forwarded.
 func (c lyingRequest) send(t *testing.T, conn halfConn) int {
 	t.Helper()
-	_, _ = io.WriteString(conn, c.raw) // may fail: a long head is refused before its end
-	if c.eof {
+	_, _ = io.WriteString(conn, c.Raw) // may fail: a long head is refused before its end
+	if c.EOF {
 		_ = conn.CloseWrite()
 	}
 	in := bufio.NewReader(conn)
@@ -170,12 +149,12 @@ func (c lyingRequest) send(t *testing.T, conn halfConn) int {
 	}
 	// What is refused or broken is closed by devproxy: our side is still open,
 	// unless the case itself closed it.
-	if strings.HasPrefix(c.expect, "forward") {
+	if strings.HasPrefix(c.Expect, "forward") || c.kept {
 		_ = conn.CloseWrite()
 	}
 	// A reset is as good an end; a deadline is none.
 	if _, err := io.Copy(io.Discard, in); errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%s: the connection was not closed", c.rule)
+		t.Errorf("%s: the connection was not closed", c.Rule)
 	}
 	return status
 }
@@ -183,25 +162,28 @@ func (c lyingRequest) send(t *testing.T, conn halfConn) int {
 // compare holds what arrived against what the case expects.
 func (c lyingRequest) compare(t *testing.T, u *rawUpstream, status int) {
 	t.Helper()
-	expect, want, _ := strings.Cut(c.expect, " ")
-	if c.otherHost && expect == "forward" {
+	expect, want, _ := strings.Cut(c.Expect, " ")
+	if c.OtherHost && expect == "forward" {
 		expect = "404"
 	}
 	if u.stuck > 0 {
-		t.Errorf("%s: the upstream's connection was left open", c.rule)
+		t.Errorf("%s: the upstream's connection was left open", c.Rule)
 	}
 	switch expect {
 	case "forward":
 		if diff := cmp.Diff([]string{want}, u.messages); diff != "" || status != 200 || u.broken > 0 {
-			t.Errorf("%s: status %d, broken %d, messages (-want +got):\n%s", c.rule, status, u.broken, diff)
+			t.Errorf("%s: status %d, broken %d, messages (-want +got):\n%s", c.Rule, status, u.broken, diff)
 		}
 	case "abort":
+		if !c.EOF && status != 400 {
+			t.Errorf("%s: status %d, want 400", c.Rule, status)
+		}
 		if len(u.messages) > 0 || status == 200 || strings.HasSuffix(u.raw.String(), "0\r\n\r\n") {
-			t.Errorf("%s: status %d, a complete message at the upstream: %q", c.rule, status, u.raw.String())
+			t.Errorf("%s: status %d, a complete message at the upstream: %q", c.Rule, status, u.raw.String())
 		}
 	default:
 		if strconv.Itoa(status) != expect || u.raw.Len() > 0 {
-			t.Errorf("%s: status %d, want %s; at the upstream: %q", c.rule, status, expect, u.raw.String())
+			t.Errorf("%s: status %d, want %s; at the upstream: %q", c.Rule, status, expect, u.raw.String())
 		}
 	}
 }

@@ -22,10 +22,10 @@ var allowed = map[string][]string{
 	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
 	"cmd/bench/harness": {},
 
-	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/field"},
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/field", "tunnel/message"},
 
 	"devproxy/plan":       {"hcl"},
-	"devproxy/forward":    {"devproxy/plan", "tunnel/field"},
+	"devproxy/forward":    {"devproxy/plan", "tunnel/field", "tunnel/message"},
 	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/field"},
 	"devproxy/answer":     {"devproxy/plan", "tunnel/field"},
 	"devproxy/advice":     {"devproxy/plan"},
@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"devproxy/access": {},
 
 	"devproxy/control": {"localca"},
-	"devproxy/listen":  {},
+	"devproxy/listen":  {"tunnel/message"},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
 	"devproxy/page":    {"tunnel/field"},
@@ -52,8 +52,11 @@ var allowed = map[string][]string{
 
 	"tunnel":       {},
 	"tunnel/agent": {"tunnel"},
-	"tunnel/relay": {"tunnel", "tunnel/field"},
+	"tunnel/relay": {"tunnel", "tunnel/field", "tunnel/message"},
 	"tunnel/wan":   {},
+
+	// What both fronts of HTTP need.
+	"tunnel/message": {},
 
 	"hcl":           {},
 	"localca":       {},

@@ -67,6 +67,7 @@ func (a *attempt) eject() bool {
 }
 
 func (a *attempt) trace(ctx context.Context) context.Context {
+	ctx = context.WithValue(ctx, askedByKey{}, a.f.r.Context())
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              a.gotConn,
 		GotFirstResponseByte: a.gotFirstByte,
@@ -87,6 +88,9 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		return // others use it too, and the transport closes the body by itself
 	}
 	a.before = c.written.Load()
+	if a.f.client != nil {
+		c.onAbandon(a.abandon)
+	}
 	if body := a.body; body != nil {
 		c.watch(func() { body.Close() })
 	}
@@ -108,6 +112,21 @@ func (a *attempt) gotFirstByte() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answered = true
+	if c := watched(a.conn); c != nil && !a.shared {
+		c.onAbandon(nil)
+	}
+}
+
+// abandon leaves c, which is about to be closed, to Clients, if the client has
+// left. It is asked before the upstream has begun to answer only. By the end of what is sent the upstream
+// learns of that as it would by the close. Whether it has some of the request is
+// not asked: a write may be under way.
+func (a *attempt) abandon(c *watchedConn) bool {
+	if a.f.r.Context().Err() == nil || c.CloseWrite() != nil {
+		return false
+	}
+	a.f.upstream.opts.Clients.abandon(a.f.client, c.Conn, c.stopReading())
+	return true
 }
 
 // gotInformational passes a 1xx on (RFC 9110 section 15.2). 100 is left to

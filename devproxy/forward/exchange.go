@@ -26,6 +26,9 @@ type Exchange struct {
 	// it came: a share takes the field out of the request. With PublicHost
 	// empty the request's own field counts.
 	Hops []string
+	// Client is who counts in Options.Clients: a comparable value, such as the
+	// number of the client's connection. Nil does not count.
+	Client any
 	// PublicHost is the authority that a visitor of a share asked for. The
 	// request's Host is the local name then. Empty means that they are the same.
 	PublicHost string

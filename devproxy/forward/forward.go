@@ -10,6 +10,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // Forward carries r to the upstream and its answer to w. It returns nil when
@@ -25,6 +26,13 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 	if err != nil {
 		return err
 	}
+	var counted *client
+	if u.opts.Clients != nil && x.Client != nil {
+		if counted, err = u.opts.Clients.begin(r.Context(), x.Client); err != nil {
+			return ErrVisitorGone
+		}
+		defer u.opts.Clients.end(counted)
+	}
 	if !u.life.begin() {
 		return ErrRetired
 	}
@@ -38,6 +46,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 		control: http.NewResponseController(w),
 		upgrade: field.Upgrade(r),
 		mark:    u.streams.mark(route.ID),
+		client:  counted,
 	}
 	f.prepare()
 	var cancel context.CancelCauseFunc
@@ -55,6 +64,7 @@ type forwarding struct {
 	r        *http.Request
 	route    *plan.Route
 	control  *http.ResponseController
+	client   *client // counts this exchange; nil when nobody does
 
 	arrived time.Time
 	target  *url.URL
@@ -144,13 +154,20 @@ func (f *forwarding) run() error {
 // fail decides who is to blame. Nothing has been written yet.
 func (f *forwarding) fail(err error) error {
 	f.awaitCaller()
-	if f.r.Context().Err() != nil {
+	gone := f.r.Context().Err() != nil
+	if f.body != nil {
+		broken := f.body.fault()
+		if malformed := message.BodyFault(f.r, broken); malformed != nil && (gone || broken != nil) {
+			broken, gone = malformed, false // the visitor is still there
+		}
+		if broken != nil {
+			err = &BodyError{broken}
+		}
+	}
+	if gone {
 		return ErrVisitorGone
 	}
 	if f.body != nil {
-		if broken := f.body.fault(); broken != nil {
-			err = &BodyError{broken}
-		}
 		if !f.body.complete() && f.r.ProtoMajor == 1 {
 			// In full duplex net/http would take the rest of the body for the next
 			// request, and panic over one that nobody read (golang/go#68560).

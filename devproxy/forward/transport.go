@@ -60,6 +60,8 @@ func newSingle(m plan.Member, connect connectFunc) *http.Transport {
 func newTransport(m plan.Member, connect connectFunc) *http.Transport {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ctx, cancel := withAsker(ctx)
+			defer cancel()
 			conn, err := connect(ctx)
 			if err != nil {
 				return nil, err
@@ -84,4 +86,23 @@ func newTransport(m plan.Member, connect connectFunc) *http.Transport {
 		}
 	}
 	return t
+}
+
+// askedByKey is the context key of the context of the visitor's request.
+type askedByKey struct{}
+
+// withAsker is ctx, which ends when the visitor's request does, too. net/http
+// goes on dialling for whoever comes next: an upstream that accepts slowly would
+// be dialled for every request that was ever cancelled.
+func withAsker(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	asker, ok := ctx.Value(askedByKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(asker, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }

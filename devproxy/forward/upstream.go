@@ -20,6 +20,9 @@ type Options struct {
 	Instance string
 	// MaxHeld is how many requests may wait at once; 0 means DefaultMaxHeld.
 	MaxHeld int
+	// Clients bounds what each client has under way, over all upstreams that
+	// share it; nil bounds nothing.
+	Clients *Clients
 	// OnState is called when the upstream comes up or goes away, one call at a
 	// time and in order; nil means nobody asks. It must not block, and must
 	// not call the Upstream.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // watchedConn tells the exchange that uses it when it is closed. http.Transport
@@ -18,6 +19,39 @@ type watchedConn struct {
 	mu      sync.Mutex
 	closed  bool
 	onClose func()
+	// abandon takes the connection over instead of closing it, or reports false.
+	abandon func(*watchedConn) bool
+	taken   bool // by abandon
+
+	reading sync.Mutex  // held by Read
+	over    atomic.Bool // reads fail
+}
+
+// Read fails once the connection was taken over by abandon.
+func (c *watchedConn) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if c.over.Load() {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Read(p)
+}
+
+// stopReading has a Read that is under way return. idle returns when it has.
+func (c *watchedConn) stopReading() (idle func()) {
+	c.over.Store(true)
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // on a closed connection no Read is under way
+	return func() {
+		c.reading.Lock()
+		defer c.reading.Unlock()
+	}
+}
+
+// onAbandon sets what Close asks to take the connection over; nil for nothing.
+func (c *watchedConn) onAbandon(f func(*watchedConn) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandon = f
 }
 
 // Write counts what the system took: as long as that is nothing, the upstream
@@ -40,14 +74,22 @@ func (c *watchedConn) watch(f func()) {
 	}
 }
 
-// Close closes the connection.
+// Close closes the connection, unless it is taken over.
 func (c *watchedConn) Close() error {
 	c.mu.Lock()
-	f := c.onClose
-	c.closed, c.onClose = true, nil
+	f, abandon := c.onClose, c.abandon
+	c.closed, c.onClose, c.abandon = true, nil, nil
 	c.mu.Unlock()
 	if f != nil {
 		f()
+	}
+	taken := abandon != nil && abandon(c)
+	c.mu.Lock()
+	c.taken = c.taken || taken
+	taken = c.taken
+	c.mu.Unlock()
+	if taken {
+		return nil
 	}
 	return c.Conn.Close()
 }

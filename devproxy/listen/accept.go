@@ -110,25 +110,25 @@ func (s *Set) secure(c net.Conn) {
 func (s *Set) handshake(c net.Conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 	defer cancel()
-	o := &opened{Conn: c, about: guarded{facts: s.facts(c)}}
+	o := &opened{Conn: c, about: s.facts(c)}
 	first, err := o.peek(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if first != recordHandshake {
-		o.about.facts.PlainOnTLS = true
-		return Scan(o, o.about.facts), nil
+		o.about.PlainOnTLS = true
+		return Scan(o, o.about), nil
 	}
 	t := tls.Server(o, s.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
 	state := t.ConnectionState()
-	o.about.facts.TLS, o.about.facts.ServerName = true, state.ServerName
+	o.about.TLS, o.about.ServerName = true, state.ServerName
 	if state.NegotiatedProtocol == "h2" {
 		return t, nil
 	}
-	return scannedTLS{&scanned{Conn: t, about: o.about}, t}, nil
+	return scanTLS(t, o.about), nil
 }
 
 func (s *Set) facts(c net.Conn) Conn { return Conn{ID: s.lastID.Add(1), Local: localAddr(c)} }

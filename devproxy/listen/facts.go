@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // Conn is what is known of the connection a request came on.
@@ -34,24 +36,18 @@ type Conn struct {
 	PublicHost string
 }
 
-// guarded is what ConnContext finds of a connection and leaves in the context.
-type guarded struct {
-	facts Conn
-	// refusal is set before the request that stands for it can be read.
-	refusal *Refusal
-}
-
-// factsKey is the context key of *guarded.
+// factsKey is the context key of *Conn.
 type factsKey struct{}
 
 // ConnContext belongs into http.Server.ConnContext. Connections that did not
 // come from this package are left as they are.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	ctx = message.ConnContext(ctx, c)
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn() // HTTP/2: no scanner lies between
 	}
-	if k, ok := c.(interface{ guarded() *guarded }); ok {
-		return context.WithValue(ctx, factsKey{}, k.guarded())
+	if k, ok := c.(interface{ facts() *Conn }); ok {
+		return context.WithValue(ctx, factsKey{}, k.facts())
 	}
 	return ctx
 }
@@ -59,28 +55,15 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 // FromContext tells what is known of the connection a request came on; the
 // zero Conn for a request that did not come through this package.
 func FromContext(ctx context.Context) Conn {
-	g, ok := ctx.Value(factsKey{}).(*guarded)
+	facts, ok := ctx.Value(factsKey{}).(*Conn)
 	if !ok {
 		return Conn{}
 	}
-	return g.facts
+	return *facts
 }
 
-// ConnState belongs into http.Server.ConnState. It tells the scanner that a
-// handler took the connection (an upgrade: what follows is not HTTP), or that
-// a request was answered and the next may follow.
-func ConnState(c net.Conn, state http.ConnState) {
-	s, ok := c.(interface{ settle(hijacked bool) })
-	if !ok {
-		return
-	}
-	switch state {
-	case http.StateHijacked:
-		s.settle(true)
-	case http.StateIdle:
-		s.settle(false)
-	}
-}
+// ConnState belongs into http.Server.ConnState: see message.ConnState.
+func ConnState(c net.Conn, state http.ConnState) { message.ConnState(c, state) }
 
 // localAddr is the zero AddrPort for connections that are not TCP.
 func localAddr(c net.Conn) netip.AddrPort {

@@ -15,8 +15,11 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // patience bounds what should happen at once; only a failing test waits for it.
@@ -66,8 +69,10 @@ func serve(t testing.TB, handler http.Handler) running {
 	server := &http.Server{
 		Handler:           answerRefused(handler),
 		ReadHeaderTimeout: patience,
-		ConnContext:       ConnContext,
-		ConnState:         ConnState,
+
+		DisableGeneralOptionsHandler: true,
+		ConnContext:                  ConnContext,
+		ConnState:                    ConnState,
 	}
 	done := make(chan error)
 	go func() { done <- server.Serve(set) }()
@@ -80,7 +85,7 @@ func serve(t testing.TB, handler http.Handler) running {
 
 func answerRefused(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusal, ok := Refused(r); ok {
+		if refusal, ok := message.Refused(w, r); ok {
 			http.Error(w, refusal.Error(), refusal.Status)
 			return
 		}
@@ -119,8 +124,8 @@ func (r running) client(t testing.TB, http2 bool) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// message is a request as the upstream got it.
-type message struct{ method, target, body string }
+// received is a request as the upstream got it.
+type received struct{ method, target, body string }
 
 // upstream records what arrives, byte for byte and as messages.
 type upstream struct {
@@ -130,7 +135,7 @@ type upstream struct {
 
 	mu       sync.Mutex
 	raw      bytes.Buffer
-	messages []message
+	messages []received
 	broken   int // connections that ended within a message
 	stuck    int // connections that nobody ended
 }
@@ -188,7 +193,7 @@ func (u *upstream) record(c net.Conn) {
 			u.note(func() { u.broken++; u.countStuck(err) })
 			return
 		}
-		u.note(func() { u.messages = append(u.messages, message{r.Method, r.RequestURI, string(body)}) })
+		u.note(func() { u.messages = append(u.messages, received{r.Method, r.RequestURI, string(body)}) })
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	}
 }
@@ -209,10 +214,18 @@ func (u *upstream) countStuck(err error) {
 func (u *upstream) forwarder() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex() // HTTP/2 has it anyway
+		body := &noted{ReadCloser: r.Body}
 		out := r.Clone(r.Context())
+		if r.ContentLength != 0 {
+			out.Body = body
+		}
 		out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", u.listener.Addr().String()
 		response, err := u.transport.RoundTrip(out)
-		if err != nil {
+		switch {
+		case err != nil && body.failed.Load():
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		case err != nil:
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
@@ -220,4 +233,18 @@ func (u *upstream) forwarder() http.Handler {
 		w.WriteHeader(response.StatusCode)
 		io.Copy(w, response.Body)
 	})
+}
+
+// noted is a body that notes that it could not be read to its end.
+type noted struct {
+	io.ReadCloser
+	failed atomic.Bool
+}
+
+func (n *noted) Read(p []byte) (int, error) {
+	m, err := n.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		n.failed.Store(true)
+	}
+	return m, err
 }

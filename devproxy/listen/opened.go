@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -12,12 +13,12 @@ import (
 // net/http must get as a bare *tls.Conn.
 type opened struct {
 	net.Conn
-	about  guarded
+	about  Conn
 	first  [1]byte
 	peeked bool // first is still to be read
 }
 
-func (o *opened) guarded() *guarded { return &o.about }
+func (o *opened) facts() *Conn { return &o.about }
 
 // peek waits for the first byte until ctx ends.
 func (o *opened) peek(ctx context.Context) (byte, error) {
@@ -49,3 +50,6 @@ func (o *opened) CloseWrite() error {
 	}
 	return errNoHalfClose
 }
+
+// errNoHalfClose is for connections that can only be closed as a whole.
+var errNoHalfClose = errors.New("this connection cannot close one direction alone")

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // tell answers with what the handler knows of the connection.
@@ -148,9 +150,9 @@ func TestBodyErrorIsTyped(t *testing.T) {
 		seen <- err
 	})).dial(t, false)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n")
-	var broken *BodyError
+	var broken *message.BodyError
 	if err := <-seen; !errors.As(err, &broken) || broken.Section != "RFC 9112 §7.1" {
-		t.Errorf("reading the body: %v, want a *BodyError", err)
+		t.Errorf("reading the body: %v, want a *message.BodyError", err)
 	}
 	io.Copy(io.Discard, c) // ends at the deadline unless the server closes
 }

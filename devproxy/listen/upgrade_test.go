@@ -2,7 +2,6 @@ package listen
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -68,24 +67,6 @@ func upgrade(t *testing.T, c interface {
 	}
 }
 
-// TestWaitingHoldsLittle holds that bytes after a request for an upgrade stay
-// with the system until it is answered, however many there are.
-func TestWaitingHoldsLittle(t *testing.T) {
-	early := strings.Repeat(notHTTP, 10_000)
-	c := Scan(&cut{rest: upgradeHead + early, sizes: []byte{255}}, Conn{}).(*scanned)
-	head := make([]byte, 1<<20)
-	if n, err := c.Read(head); err != nil || string(head[:n]) != upgradeHead {
-		t.Fatalf("%q, %v: want the head alone", head[:n], err)
-	}
-	if n, err := c.Read(head[:1]); n > 0 || err != nil || cap(c.buf) > firstBuffer {
-		t.Fatalf("%d bytes, %v, and %d are held", n, err, cap(c.buf))
-	}
-	ConnState(c, http.StateHijacked)
-	if got, err := io.ReadAll(c); err != nil || string(got) != early {
-		t.Errorf("%d bytes of %d, %v", len(got), len(early), err)
-	}
-}
-
 // TestDeclinedUpgradeGoesOn holds that what follows a request whose upgrade was
 // not accepted is HTTP, and judged, even if it came before the answer.
 func TestDeclinedUpgradeGoesOn(t *testing.T) {
@@ -107,26 +88,6 @@ func TestUpgradeWithABody(t *testing.T) {
 	got := answers(t, c)
 	if len(got) != 2 || got[1] != "200 /2  <nil>" {
 		t.Errorf("%q: want two answers", got)
-	}
-}
-
-// TestRefusedIsNobodyElse holds that a request under way is not taken for the
-// refused one that was pipelined behind it.
-func TestRefusedIsNobodyElse(t *testing.T) {
-	g := &guarded{refusal: refuse(400, "9112 §3", "no")}
-	r, err := http.NewRequestWithContext(context.WithValue(t.Context(), factsKey{}, g), "GET", "/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := Refused(r); ok {
-		t.Error("a GET was taken for a refused request")
-	}
-	r.Method = refusedMethod
-	if _, ok := Refused(r); !ok {
-		t.Error("a refused request was not told")
-	}
-	if _, ok := Refused(r.WithContext(t.Context())); ok {
-		t.Error("a method alone is not a refusal")
 	}
 }
 

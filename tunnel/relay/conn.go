@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // conn is an accepted connection, counted until it is closed.
@@ -49,9 +51,18 @@ func (c *conn) covers(name string) bool {
 
 type connKey struct{}
 
-// withConn is http.Server's ConnContext: c is a TLS connection over a *conn.
+// withConn is http.Server's ConnContext.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c.(*tls.Conn).NetConn().(*conn))
+	return context.WithValue(message.ConnContext(ctx, c), connKey{}, connBelow(c))
+}
+
+// connBelow is the connection that c speaks TLS over, with the scanner of
+// HTTP/1 or without.
+func connBelow(c net.Conn) *conn {
+	if scanned, ok := c.(*message.TLSConn); ok {
+		c = scanned.NetConn()
+	}
+	return c.(*tls.Conn).NetConn().(*conn)
 }
 
 func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 var (
@@ -117,6 +119,7 @@ func pageOf(err error) page {
 	var (
 		ended *EndedError
 		large *http.MaxBytesError
+		body  *malformedError
 	)
 	switch {
 	case errors.As(err, &ended):
@@ -136,6 +139,8 @@ func pageOf(err error) page {
 	case errors.As(err, &large):
 		return page{Status: http.StatusRequestEntityTooLarge, Kind: "client", Title: "This is more than may be uploaded here.",
 			Lead: fmt.Sprintf("The relay takes at most %d bytes at once.", large.Limit)}
+	case errors.As(err, &body):
+		return page{Status: http.StatusBadRequest, Kind: "client", Title: "The body of this request is malformed.", Lead: sentence(body.Error())}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return page{Status: http.StatusRequestTimeout, Kind: "client", Title: "The upload came to a halt."}
@@ -143,6 +148,14 @@ func pageOf(err error) page {
 	return page{Status: http.StatusBadGateway, Kind: "server", Title: "The connection to this share was lost.",
 		Lead: "The answer did not come. Try again.", Retry: time.Second}
 }
+
+// unclear is the page of a request that has more than one reading, or none.
+func unclear(refusal *message.Refusal) page {
+	return page{Status: refusal.Status, Kind: "client", Title: "This request can be read in two ways.", Lead: sentence(refusal.Error())}
+}
+
+// sentence is an error's text as a page shows it.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
 
 // spoken is a moment as people say it: "15:04 UTC, 22 November".
 func spoken(at time.Time) string { return at.UTC().Format("15:04 UTC, 2 January") }

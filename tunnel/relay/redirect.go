@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // ServeRedirect sends plain HTTP on ln to the same place over TLS, until the
@@ -21,11 +24,13 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 		Handler:           http.HandlerFunc(r.redirect),
 		ReadHeaderTimeout: l.HeadTimeout, ReadTimeout: l.HeadTimeout, WriteTimeout: l.HeadTimeout, IdleTimeout: l.HeadTimeout,
 		MaxHeaderBytes: l.HeadBytes,
+		ConnContext:    message.ConnContext,
+		ConnState:      message.ConnState,
 		ErrorLog:       slog.NewLogLogger(r.journal.logger(r.opts.Log, kindServer).Handler(), slog.LevelDebug),
 	}
 	defer server.Close() // also when the relay closes ln
 	defer context.AfterFunc(ctx, func() { server.Close() })()
-	err := server.Serve(doorListener{ln, r.door})
+	err := server.Serve(doorListener{ln, r.door, l.HeadTimeout})
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -34,6 +39,11 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 
 // redirect answers with 308, which keeps method and body.
 func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
+	if refusal, refused := message.Refused(w, req); refused {
+		w.Header().Set("Connection", "close")
+		unclear(refusal).write(w, req)
+		return
+	}
 	at, ok := readAuthority(req.Host, "http")
 	if !ok || at.name != r.opts.Domain && !below(at.name, r.opts.Domain) {
 		page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name is not served here."}.write(w, req)
@@ -49,10 +59,12 @@ func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 
-// doorListener lets in as many connections as a door does.
+// doorListener lets in as many connections as a door does, each behind the
+// scanner of HTTP/1.
 type doorListener struct {
 	net.Listener
-	door *door
+	door        *door
+	headTimeout time.Duration
 }
 
 // Accept implements net.Listener.
@@ -63,7 +75,7 @@ func (l doorListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if entered := l.door.enter(c); entered != nil {
-			return entered, nil
+			return message.Scan(entered, l.headTimeout), nil
 		}
 		c.Close()
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // send writes the head of the request, and starts its body on the way.
@@ -136,11 +137,16 @@ func (x *exchange) visitorErr() error {
 	if x.upload == nil {
 		return nil
 	}
-	if x.r.Context().Err() != nil {
+	ended := x.r.Context().Err() != nil
+	if ended {
 		<-x.upload.done // net/http ends the context before a failed read returns
 	}
 	if err := x.upload.fault.Load(); err != nil {
 		return *err
+	}
+	if malformed := message.BodyFault(x.r, nil); ended && malformed != nil {
+		// The stream was reset while what came before the fault was written.
+		return &malformedError{malformed}
 	}
 	return nil
 }
@@ -254,10 +260,18 @@ func (u *upload) failed(err error) {
 		return // it is us who end the reading
 	default:
 	}
+	malformed := message.BodyFault(u.x.r, err)
 	err = fmt.Errorf("the visitor's body broke off: %w", err)
+	if malformed != nil {
+		err = &malformedError{malformed}
+	}
 	u.fault.Store(&err)
 	u.x.Reset()
 }
+
+// malformedError is a body whose framing is broken by a visitor who is still
+// there (400).
+type malformedError struct{ error }
 
 type nopCloser struct{ io.Writer }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 const (
@@ -126,7 +127,8 @@ func (r *Relay) httpServer() *http.Server {
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is the share's to answer
 		ConnContext:                  withConn,
 		ConnState: func(c net.Conn, state http.ConnState) {
-			r.door.follow(c.(*tls.Conn).NetConn().(*conn), state)
+			message.ConnState(c, state)
+			r.door.follow(connBelow(c), state)
 		},
 		TLSConfig:         r.tls,
 		ReadHeaderTimeout: l.HeadTimeout,
@@ -164,7 +166,11 @@ func (r *Relay) greet(c *conn) {
 		c.Close()
 		return
 	}
-	r.handed.give(secure)
+	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+		r.handed.give(secure)
+		return
+	}
+	r.handed.give(message.ScanTLS(secure, r.opts.Limits.HeadTimeout))
 }
 
 // join makes a lane of an agent's connection.

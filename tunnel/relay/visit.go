@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 // agentPath, on the domain itself, is where agents open a WebSocket when only
@@ -45,7 +47,7 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 		// The last bytes of a response are written after the handler has returned.
 		defer func() { v.writeBy(r.stall()) }()
 	}
-	if r.leaving() || v.chunkedIn() {
+	if r.leaving() {
 		w.Header().Set("Connection", "close") // HTTP/2: GOAWAY (net/http)
 	}
 	if refused, ok := v.refuse(); ok {
@@ -65,12 +67,6 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	v.forwarded = true
 	v.linger()
 }
-
-// chunkedIn is whether the end of an HTTP/1 request is where its chunks say. What
-// follows it on the connection is not read: net/http forgets a Content-Length
-// beside (RFC 9112 section 6.1 has us close), and goes on behind a chunk that
-// cannot be read once EnableFullDuplex was called.
-func (v *visit) chunkedIn() bool { return v.r.ProtoMajor == 1 && v.r.ContentLength < 0 }
 
 // enter counts a visit that Close waits for; false when it is closed.
 func (r *Relay) enter() bool {
@@ -99,10 +95,15 @@ func (v *visit) refuse() (page, bool) {
 		v.relay.metrics.limited.WithLabelValues("requests").Inc()
 		return page{Status: http.StatusTooManyRequests, Kind: "client", Title: "These are too many requests at once.", Retry: time.Second}, true
 	}
+	if refusal, refused := message.Refused(v.w, v.r); refused {
+		v.w.Header().Set("Connection", "close")
+		return unclear(refusal), true
+	}
 	at, ok := readAuthority(v.r.Host, "https")
 	v.at = at
 	switch {
 	case !ok:
+		v.w.Header().Set("Connection", "close")
 		return page{Status: http.StatusBadRequest, Kind: "client", Title: "This is no name of a host."}, true
 	case at.name != v.relay.opts.Domain && !below(at.name, v.relay.opts.Domain):
 		return page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name is not served here."}, true
@@ -110,13 +111,6 @@ func (v *visit) refuse() (page, bool) {
 		// A browser that took the connection for this name's opens another one
 		// (RFC 9110 section 15.5.20).
 		return page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name needs a connection of its own."}, true
-	case v.r.ProtoMajor == 2 && v.r.TLS.NegotiatedProtocol != "h2":
-		// net/http lets HTTP/1's parser read "PRI * HTTP/2.0".
-		return page{Status: http.StatusHTTPVersionNotSupported, Kind: "client", Title: "This connection speaks HTTP/1.1."}, true
-	case v.r.Method == http.MethodConnect:
-		return page{Status: http.StatusMethodNotAllowed, Kind: "client", Title: "This is no proxy."}, true
-	case !isTarget(v.target()):
-		return page{Status: http.StatusBadRequest, Kind: "client", Title: "The address holds a space or a control character."}, true
 	}
 	if most := v.relay.opts.Limits.BodyBytes; most > 0 {
 		if v.r.ContentLength > most {
@@ -142,17 +136,6 @@ func (v *visit) target() string {
 		return "/" + rest[at:]
 	}
 	return "/"
-}
-
-// isTarget is whether target can stand in a request line: HTTP/2 lets a space
-// through, which would end it (RFC 9112 section 3).
-func isTarget(target string) bool {
-	for i := range len(target) {
-		if target[i] <= ' ' || target[i] == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // serveDomain answers on the relay's own name.
@@ -188,6 +171,7 @@ func (v *visit) failed(err error) {
 		// To end the reading of an upload that gave way has ended the context too.
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// The visitor's body has stalled, which ended the context too.
+	case errors.As(err, new(*malformedError)): // so has a malformed one
 	case v.r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		v.status = statusGone
 		panic(http.ErrAbortHandler)

@@ -5,9 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -34,11 +32,11 @@ type Cache struct {
 	mu       sync.Mutex
 	size     int64
 	used     int64
-	entries  map[string][]*entry // by key: the variants of one URI
-	partials map[string]*partial // by key
+	entries  map[key][]*entry    // by key: the variants of one URI
+	partials map[key]*partial    // by key
 	recent   list.List           // of *entry, the last used first
 	fetches  map[*fetch]struct{} // under way
-	leaders  map[string]*fetch   // those that others may wait for
+	leaders  map[key]*fetch      // those that others may wait for
 	alone    map[uint64]struct{} // keys whose last answer was nobody else's
 	closed   bool
 	seed     maphash.Seed // of alone
@@ -46,7 +44,7 @@ type Cache struct {
 
 // New is an empty cache.
 func New(opts Options) *Cache {
-	c := &Cache{size: opts.Size, entries: map[string][]*entry{}, partials: map[string]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[string]*fetch{}, alone: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
+	c := &Cache{size: opts.Size, entries: map[key][]*entry{}, partials: map[key]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[key]*fetch{}, alone: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -95,45 +93,6 @@ type backgroundKey struct{}
 // Background reports whether a request is one that a cache makes for itself, in
 // a goroutine of its own.
 func Background(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
-
-// query is a request as the cache sees it.
-type query struct {
-	r      *http.Request
-	origin string // of its URI: scheme and host
-	key    string
-	asked  asked
-}
-
-// newQuery takes the effective URI as the key (RFC 9110 section 7.1). Paths are
-// taken as they are: which of them are the same is the upstream's to say.
-func newQuery(r *http.Request, secure bool) *query {
-	origin := "http://" + strings.ToLower(r.Host)
-	if secure {
-		origin = "https://" + strings.ToLower(r.Host)
-	}
-	return &query{r, origin, origin + target(r), parseAsked(r.Header)}
-}
-
-func target(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		return r.RequestURI
-	}
-	return r.URL.RequestURI()
-}
-
-// referenced is the key of a reference in an answer to q, if it is of the same
-// origin. Others' are not this one's to invalidate (section 4.4).
-func (q *query) referenced(reference string) (key string, ok bool) {
-	base, err := url.Parse(q.key)
-	if err != nil || reference == "" {
-		return "", false
-	}
-	to, err := base.Parse(reference)
-	if err != nil || to.Scheme != base.Scheme || !strings.EqualFold(to.Host, base.Host) {
-		return "", false
-	}
-	return q.origin + to.RequestURI(), true
-}
 
 // Serve answers r from what is kept, or with next. secure is true for a visitor's
 // https, whatever carries it here. Errors are next's, or say that an answer broke
@@ -223,27 +182,27 @@ func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) 
 // for the one does not wait either.
 const maxAlone = 4096
 
-// isAlone reports whether the last answer for key was only for who asked: then
+// isAlone reports whether the last answer for k was only for who asked: then
 // it is of no use to wait for somebody else's.
-func (c *Cache) isAlone(key string) bool {
+func (c *Cache) isAlone(k key) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, is := c.alone[maphash.String(c.seed, key)]
+	_, is := c.alone[maphash.Comparable(c.seed, k)]
 	return is
 }
 
 // noteAlone remembers that.
-func (c *Cache) noteAlone(key string, alone bool) {
+func (c *Cache) noteAlone(k key, alone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !alone {
-		delete(c.alone, maphash.String(c.seed, key))
+		delete(c.alone, maphash.Comparable(c.seed, k))
 		return
 	}
 	if len(c.alone) >= maxAlone {
 		clear(c.alone) // they wait once more
 	}
-	c.alone[maphash.String(c.seed, key)] = struct{}{}
+	c.alone[maphash.Comparable(c.seed, k)] = struct{}{}
 }
 
 // conditional reports whether an answer may be for this visitor alone (RFC 9110

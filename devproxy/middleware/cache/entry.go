@@ -10,7 +10,7 @@ import (
 // entry is an answer that is kept, or on its way to be. But for its body it is
 // not changed once others see it: freshening makes another one.
 type entry struct {
-	key    string
+	key    key
 	names  []string // of Vary
 	values []string // selecting, of the request it answers
 	status int
@@ -51,7 +51,7 @@ const entryCost = 1 << 10
 
 // headCost counts the texts of a head.
 func (e *entry) headCost() int64 {
-	n := entryCost + 2*len(e.key)
+	n := entryCost + 2*e.key.size()
 	for _, values := range e.values {
 		n += len(values)
 	}

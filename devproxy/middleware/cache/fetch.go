@@ -236,7 +236,7 @@ func (c *Cache) validate(w http.ResponseWriter, q *query, e *entry, next Handler
 func (c *Cache) refresh(q *query, e *entry, next Handler) {
 	r := q.r.Clone(context.WithValue(context.WithoutCancel(q.r.Context()), backgroundKey{}, true))
 	r.Method, r.Body = http.MethodGet, http.NoBody
-	again := &query{r, q.origin, q.key, asked{maxAge: -1, minFresh: -1, maxStale: -1, staleIfError: -1}}
+	again := &query{r, q.key, asked{maxAge: -1, minFresh: -1, maxStale: -1, staleIfError: -1}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.leaders[q.key] != nil {

@@ -40,6 +40,51 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// TestKeyIsNotAText: what a request says of its host is not taken for a part of
+// its path, whoever let it in.
+func TestKeyIsNotAText(t *testing.T) {
+	of := func(host, target string, secure bool) key {
+		r := get(t.Context(), "/")
+		r.Host, r.RequestURI = host, target
+		return keyOf(r, secure)
+	}
+	want := of("shop.localhost:8443", "/app/evil.js", true)
+	for _, other := range []key{
+		of("shop.localhost:8443/app", "/evil.js", true),
+		of("shop.localhost:8443/app/evil.js", "/", true),
+		of("shop.localhost", ":8443/app/evil.js", true),
+		of("shop.localhost:8443", "/app/evil.js", false),
+		of("user@shop.localhost:8443", "/app/evil.js", true),
+	} {
+		if other == want {
+			t.Errorf("%+v is the key of another request", other)
+		}
+	}
+	if got := of("SHOP.localhost:8443", "/app/evil.js", true); got != want {
+		t.Errorf("%+v, want %+v: hosts are the same in any case", got, want)
+	}
+}
+
+func TestRefer(t *testing.T) {
+	k := key{true, "shop.localhost:8443", "/a/b?c"}
+	for reference, want := range map[string]string{
+		"/x?y": "/x?y", "x": "/a/x", "?z": "/a/b?z", "https://SHOP.localhost:8443/x": "/x", "//shop.localhost:8443/x": "/x",
+		"": "", "http://shop.localhost:8443/x": "", "https://shop.localhost/x": "", "https://other/x": "", "//other/x": "", "%": "",
+	} {
+		got, ok := k.refer(reference)
+		if ok != (want != "") || ok && got != (key{true, k.host, want}) {
+			t.Errorf("%q: %+v, %t; want %q", reference, got, ok, want)
+		}
+	}
+	plain := key{false, "shop.localhost", "/"}
+	if got, ok := plain.refer("http://shop.localhost/x"); !ok || got != (key{false, "shop.localhost", "/x"}) {
+		t.Errorf("of plain HTTP: %+v, %t", got, ok)
+	}
+	if _, ok := plain.refer("https://shop.localhost/x"); ok {
+		t.Error("another scheme is another origin")
+	}
+}
+
 // TestDelayCounts: what an answer took to come is part of its age (RFC 9111
 // section 4.2.3).
 func TestDelayCounts(t *testing.T) {

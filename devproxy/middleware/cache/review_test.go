@@ -279,7 +279,7 @@ func TestVariants(t *testing.T) {
 		}
 		for key, variants := range c.entries {
 			if len(variants) > 64 {
-				t.Errorf("%d variants of %s", len(variants), key)
+				t.Errorf("%d variants of %v", len(variants), key)
 			}
 		}
 	})
@@ -357,7 +357,7 @@ func TestPartsAreBounded(t *testing.T) {
 		}
 		for key, p := range c.partials {
 			if len(p.spans) > maxSpans {
-				t.Errorf("%d spans of %s", len(p.spans), key)
+				t.Errorf("%d spans of %v", len(p.spans), key)
 			}
 		}
 		c.Clear()

@@ -132,10 +132,10 @@ func (c *Cache) removeLocked(e *entry) {
 // changed (section 4.4): its own, and those of the same origin that the answer
 // names. What is on its way for them is not kept.
 func (c *Cache) invalidate(q *query, h http.Header) {
-	keys := []string{q.key}
+	keys := []key{q.key}
 	for _, name := range []string{"Location", "Content-Location"} {
-		if key, ok := q.referenced(h.Get(name)); ok {
-			keys = append(keys, key)
+		if referred, ok := q.key.refer(h.Get(name)); ok {
+			keys = append(keys, referred)
 		}
 	}
 	c.mu.Lock()
@@ -143,12 +143,12 @@ func (c *Cache) invalidate(q *query, h http.Header) {
 	for f := range c.fetches {
 		f.void = f.void || slices.Contains(keys, f.q.key)
 	}
-	for _, key := range keys {
-		delete(c.leaders, key) // who asks after the change must not get what was before
-		for _, e := range slices.Clone(c.entries[key]) {
+	for _, k := range keys {
+		delete(c.leaders, k) // who asks after the change must not get what was before
+		for _, e := range slices.Clone(c.entries[k]) {
 			c.removeLocked(e)
 		}
-		if p := c.partials[key]; p != nil {
+		if p := c.partials[k]; p != nil {
 			c.removeLocked(p.e)
 		}
 	}

@@ -1,4 +1,4 @@
-package listen
+package message
 
 import (
 	"bytes"
@@ -85,4 +85,14 @@ func parseCoding(value []byte) *Refusal {
 		return refuse(400, "9112 §6.3", "chunked is not the last transfer coding")
 	}
 	return refuse(501, "9112 §6.1", "Transfer-Encoding names a coding other than chunked")
+}
+
+// checkExpect accepts the one expectation that exists, and an empty list. Any
+// other text that holds "100-continue" is read differently by different
+// servers.
+func checkExpect(value []byte) *Refusal {
+	if len(value) == 0 || equalFold(value, "100-continue") {
+		return nil
+	}
+	return refuse(417, "9110 §10.1.1", "Expect is not 100-continue")
 }

@@ -1,13 +1,14 @@
-package listen
+package message
 
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Refusal is why a head was refused.
 type Refusal struct {
-	// Status is 400, 414, 431 or 501.
+	// Status is 400, 414, 417, 431 or 501.
 	Status int
 	// Reason is one lower-case sentence: "two Host fields".
 	Reason string
@@ -33,19 +34,26 @@ const refusedMethod = "!REFUSED!"
 // the connection under it.
 const refusedHead = refusedMethod + " / HTTP/1.1\r\nHost: refused.invalid\r\nContent-Length: 9223372036854775807\r\n\r\n"
 
-// Refused tells whether r stands for a head that the scanner refused. Such a
-// request has nothing of the client's in it: the outermost handler answers it
-// with the refusal's status, reads no body and hands it to nobody. The
-// connection is closed after it.
-func Refused(r *http.Request) (*Refusal, bool) {
-	if r.Method != refusedMethod {
-		return nil, false
+// BodyFault returns what is wrong with the framing of r's body, once reading it
+// has failed with err, or r's context has ended; err is nil while no read has
+// returned. It returns nil for a client that left within its body, and for all
+// else that is not the client's fault.
+//
+// Over HTTP/1 the fault is the scanner's *BodyError: net/http ends r's context
+// before the read that fails returns, and has errors of its own for trailers.
+// Do not ask while reading may succeed: the fault may be that of a request which
+// is pipelined after r.
+func BodyFault(r *http.Request, err error) error {
+	if c, ok := r.Context().Value(connKey{}).(*Conn); ok {
+		if fault := c.fault.Load(); fault != nil {
+			return fault
+		}
 	}
-	g, ok := r.Context().Value(factsKey{}).(*guarded)
-	if !ok || g.refusal == nil {
-		return nil, false
+	if r.ProtoMajor == 2 && err != nil && strings.Contains(err.Error(), "declared") && strings.Contains(err.Error(), "Content-Length") {
+		// net/http's words: the error has no type.
+		return broken("9113 §8.1.1", "it is not as long as content-length says")
 	}
-	return g.refusal, true
+	return nil
 }
 
 // BodyError is what reading a request's body returns once its framing is

@@ -1,4 +1,4 @@
-package listen
+package message
 
 import (
 	"math/big"
@@ -34,6 +34,7 @@ type referenceHead struct {
 	method, target, authority       string
 	old                             bool
 	fields, hosts, lengths, codings int
+	expects                         int
 	length                          int
 }
 
@@ -137,6 +138,9 @@ func (h *referenceHead) field(line string) bool {
 		}
 		h.length = int(n.Int64())
 		return h.lengths == 1
+	case "expect":
+		h.expects++
+		return h.expects == 1 && (value == "" || len(value) == 12 && strings.EqualFold(value, "100-continue"))
 	case "transfer-encoding":
 		h.codings++
 		return h.codings == 1 && len(value) == len("chunked") && strings.EqualFold(value, "chunked")

@@ -1,4 +1,4 @@
-package listen
+package message
 
 import (
 	"bufio"
@@ -12,7 +12,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/testdata/smuggle"
 )
+
+const upgradeHead = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
 
 // cut is a connection whose bytes arrive in pieces of the given sizes, over
 // and over.
@@ -43,7 +47,7 @@ func (c *cut) Read(p []byte) (int, error) {
 // scanAll reads in through the scanner: what came out, and how it ended.
 func scanAll(t *testing.T, in string, arrive, read []byte) (out, end string) {
 	t.Helper()
-	c := Scan(&cut{rest: in, sizes: arrive}, Conn{}).(*scanned)
+	c := Scan(&cut{rest: in, sizes: arrive}, 0)
 	reads := &cut{sizes: read}
 	var all strings.Builder
 	buf := make([]byte, 8<<10)
@@ -61,8 +65,8 @@ func scanAll(t *testing.T, in string, arrive, read []byte) (out, end string) {
 		}
 		var broken *BodyError
 		switch {
-		case c.about.refusal != nil:
-			return all.String(), "refused: " + c.about.refusal.Error()
+		case c.refusal != nil:
+			return all.String(), "refused: " + c.refusal.Error()
 		case errors.As(err, &broken):
 			return all.String(), "broken: " + broken.Error()
 		}
@@ -74,8 +78,12 @@ func scanAll(t *testing.T, in string, arrive, read []byte) (out, end string) {
 // agrees with the reference, and lets nothing through that net/http reads as
 // other messages.
 func FuzzScanner(f *testing.F) {
-	for _, c := range smuggleCases(f) {
-		f.Add(c.raw+c.raw, []byte{0}, []byte{6})
+	cases, err := smuggle.Cases()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range cases {
+		f.Add(c.Raw+c.Raw, []byte{0}, []byte{6})
 	}
 	f.Add(upgradeHead+upgradeHead+"GET / HTTP/1.1\r\nHost: a\r\n\r\n", []byte{3, 200}, []byte{0, 90})
 	f.Fuzz(checkScanner)
@@ -180,7 +188,7 @@ func compareWithServer(t *testing.T, want reference, out string) {
 
 func TestLongHeadIsForgotten(t *testing.T) {
 	long := "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 50<<10) + "\r\n\r\n"
-	c := Scan(&cut{rest: long}, Conn{}).(*scanned)
+	c := Scan(&cut{rest: long}, 0)
 	if n, err := io.Copy(io.Discard, c); n != int64(len(long)) || err != nil {
 		t.Fatalf("%d bytes of %d: %v", n, len(long), err)
 	}
@@ -205,7 +213,7 @@ func BenchmarkScanner(b *testing.B) {
 	post := "POST /api HTTP/1.1\r\nHost: shop.localhost\r\n" + fields + "Content-Length: 1000\r\n\r\n" + strings.Repeat("a", 1000)
 	for _, request := range []string{get, post} {
 		b.Run(fmt.Sprintf("%s%d", request[:4], len(request)), func(b *testing.B) {
-			c := Scan(&endless{request: request}, Conn{})
+			c := Scan(&endless{request: request}, 0)
 			buf := make([]byte, 4<<10)
 			b.SetBytes(int64(len(request)))
 			b.ReportAllocs()
@@ -224,7 +232,7 @@ func BenchmarkScanner(b *testing.B) {
 
 // TestScannerAllocatesNothing is the benchmark's claim as a test.
 func TestScannerAllocatesNothing(t *testing.T) {
-	c := Scan(&endless{request: "GET / HTTP/1.1\r\nHost: shop.localhost\r\nAccept: */*\r\n\r\n"}, Conn{})
+	c := Scan(&endless{request: "GET / HTTP/1.1\r\nHost: shop.localhost\r\nAccept: */*\r\n\r\n"}, 0)
 	buf := make([]byte, 4<<10)
 	read := func() {
 		if _, err := c.Read(buf); err != nil {

@@ -1,4 +1,4 @@
-package listen
+package message
 
 import "bytes"
 
@@ -24,6 +24,7 @@ type head struct {
 	length    int64
 	chunked   bool
 	upgrade   bool
+	expects   bool
 }
 
 // scan judges b, which holds the head from its first byte on. It gives the
@@ -86,16 +87,24 @@ func (h *head) requestLine(line []byte) *Refusal {
 	if refusal := h.checkVersion(version); refusal != nil {
 		return refusal
 	}
-	switch {
-	case !isToken(method), string(method) == refusedMethod:
-		return refuse(400, "9110 §9.1", "the method is not a token")
-	case string(method) == "CONNECT":
-		return refuse(501, "9110 §9.3.6", "CONNECT asks for a tunnel, and devproxy is no forward proxy")
+	if refusal := checkMethod(method); refusal != nil {
+		return refusal
 	}
 	authority, refusal := checkTarget(method, target)
 	shift := len(method) + 1
 	h.authority = span{authority.from + shift, authority.to + shift}
 	return refusal
+}
+
+// checkMethod judges the method of a request.
+func checkMethod(method []byte) *Refusal {
+	switch {
+	case !isToken(method), string(method) == refusedMethod:
+		return refuse(400, "9110 §9.1", "the method is not a token")
+	case string(method) == "CONNECT":
+		return refuse(501, "9110 §9.3.6", "CONNECT asks for a tunnel, and devproxy is not a forward proxy")
+	}
+	return nil
 }
 
 func (h *head) checkVersion(version []byte) *Refusal {
@@ -132,6 +141,8 @@ func (h *head) field(line, authority []byte) *Refusal {
 		return h.noteCoding(value)
 	case equalFold(name, "upgrade"):
 		h.upgrade = true
+	case equalFold(name, "expect"):
+		return h.noteExpect(value)
 	}
 	return nil
 }
@@ -157,6 +168,14 @@ func (h *head) noteLength(value []byte) (refusal *Refusal) {
 	h.hasLength = true
 	h.length, refusal = parseLength(value)
 	return refusal
+}
+
+func (h *head) noteExpect(value []byte) *Refusal {
+	if h.expects {
+		return refuse(417, "9110 §10.1.1", "there are two Expect fields")
+	}
+	h.expects = true
+	return checkExpect(value)
 }
 
 func (h *head) noteCoding(value []byte) *Refusal {

@@ -1,0 +1,188 @@
+package relay
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/devproxy/devproxy/testdata/smuggle"
+)
+
+// TestSmuggle sends every case of testdata/smuggle, which devproxy's own
+// listeners judge too.
+func TestSmuggle(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	app := &recorder{}
+	host := w.agent(key, claimOf(key, ""), app).grant.Hosts[0]
+	cases, err := smuggle.Cases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			expect, message, _ := strings.Cut(c.Expect, " ")
+			var want []string
+			switch {
+			case c.OtherHost:
+				expect = "400"
+			case c.ByPlan:
+				return // the agent refuses it
+			case expect == "forward":
+				expect, want = "200", []string{message}
+			case expect == "abort" && c.EOF:
+				expect = "0"
+			case expect == "abort":
+				expect = "400"
+			}
+			conn := w.dial(host)
+			_, _ = io.WriteString(conn, replaceHost(c.Raw, host)) // may fail: a long head is refused before its end
+			if c.EOF {
+				_ = conn.CloseWrite()
+			}
+			status := 0
+			from := bufio.NewReader(conn)
+			if res, err := http.ReadResponse(from, nil); err == nil {
+				status = res.StatusCode
+				_, _ = io.Copy(io.Discard, res.Body)
+			}
+			if expect == "200" {
+				_ = conn.CloseWrite() // what is refused is closed by the relay
+			}
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			if _, err := io.Copy(io.Discard, from); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: the connection was not closed", c.Rule)
+			}
+			if got := app.take(); !slices.Equal(got, want) || strconv.Itoa(status) != expect {
+				t.Errorf("%s: status %d, want %s; the app saw %q, want %q", c.Rule, status, expect, got, want)
+			}
+		})
+	}
+}
+
+func replaceHost(raw, host string) string {
+	return strings.NewReplacer("shop.localhost", host, "SHOP.localhost", strings.ToUpper(host)).Replace(raw)
+}
+
+// TestSmuggleHTTP2 does the same with the HTTP/2 cases.
+func TestSmuggleHTTP2(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	app := &recorder{}
+	host := w.agent(key, claimOf(key, ""), app).grant.Hosts[0]
+	for _, c := range smuggle.HTTP2Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			conn, err := tls.Dial("tcp", w.addr, &tls.Config{RootCAs: w.ca.pool, ServerName: host, NextProtos: []string{"h2"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			outcome, err := c.Send(conn, host)
+			if err != nil {
+				t.Errorf("no answer: %v", err)
+			}
+			if wrong := c.Judge(outcome, app.take()); wrong != "" {
+				t.Error(wrong)
+			}
+		})
+	}
+}
+
+// TestSlowSecondHead: half a head has the same time on a connection that has
+// carried a request before, and does not end a request under way.
+func TestSlowSecondHead(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits = Limits{HeadTimeout: 200 * time.Millisecond} })
+	key := testKey("a")
+	begun, finish := make(chan struct{}), make(chan struct{})
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			begun <- struct{}{}
+			<-finish
+		}
+		fmt.Fprint(w, "ok")
+	})).grant.Hosts[0]
+	answer := func(from *bufio.Reader) {
+		t.Helper()
+		res, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 {
+			t.Fatalf("%s %q %v", res.Status, body, err)
+		}
+	}
+	c := w.dial(host)
+	from := bufio.NewReader(c)
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+	answer(from)
+	fmt.Fprintf(c, "GET /wait HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+	within(t, "the request", begun)
+	fmt.Fprint(c, "GET / HTTP/1.1\r\n")
+	ended := make(chan struct{})
+	time.AfterFunc(500*time.Millisecond, func() { close(ended) }) // longer than a head may take
+	<-ended
+	close(finish)
+	answer(from)
+	if _, err := io.ReadAll(from); err != nil { // closed, not by our own deadline
+		t.Errorf("the second head does not end: %v", err)
+	}
+}
+
+// TestChunksKeepTheConnection: the end of a chunked request is certain, so that
+// another one may follow.
+func TestChunksKeepTheConnection(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	app := &recorder{}
+	host := w.agent(key, claimOf(key, ""), app).grant.Hosts[0]
+	c := w.dial(host)
+	from := bufio.NewReader(c)
+	for i := range 3 {
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", host)
+		res, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		if res.StatusCode != 200 || res.Close {
+			t.Errorf("request %d: %s, close %t", i, res.Status, res.Close)
+		}
+	}
+	if got := app.take(); len(got) != 3 || got[2] != `POST / "hello"` {
+		t.Errorf("the app saw %q", got)
+	}
+}
+
+// TestRedirectIsScanned: the plain port judges requests like the other.
+func TestRedirectIsScanned(t *testing.T) {
+	w := start(t, nil)
+	ln := listen(t)
+	done := make(chan error, 1)
+	go func() { done <- w.ServeRedirect(t.Context(), ln) }()
+	t.Cleanup(func() {
+		w.Close()
+		<-done
+	})
+	for request, want := range map[string]int{
+		"GET / HTTP/1.1\r\nHost: " + domain + "\r\n\r\n":                                                              308,
+		"GET / HTTP/1.1\nHost: " + domain + "\r\n\r\n":                                                                400,
+		"POST / HTTP/1.1\r\nHost: " + domain + "\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+	} {
+		c := dialTCP(t, ln.Addr().String())
+		fmt.Fprint(c, request)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != want {
+			t.Errorf("%q: %v, %v; want %d", request, res, err, want)
+		}
+	}
+}
