@@ -46,14 +46,17 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	}
 	run := &relayRun{cfg: cfg, print: relayPrinter{s, cfg}, failed: make(chan error, 4)}
 	run.log = slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: run.level()}))
+	signals := make(chan os.Signal, 1)
+	defer signal.Stop(signals)
 	if err = run.start(ctx, from); err == nil {
-		run.print.ready(run) // before the predecessor tells who took over
+		signal.Notify(signals, relaySignals()...) // before anybody knows that it can be signalled
+		run.print.ready(run)                      // before the predecessor tells who took over
 	}
 	if err = from.started(err); err != nil {
 		run.close()
 		return err
 	}
-	err = run.wait(ctx)
+	err = run.wait(ctx, signals)
 	if err == nil {
 		run.print.stopped()
 	}
@@ -145,7 +148,7 @@ func (run *relayRun) serveOn(ln net.Listener, serve func(net.Listener) error) {
 }
 
 // wait serves until a signal says what else to do.
-func (run *relayRun) wait(ctx context.Context) error {
+func (run *relayRun) wait(ctx context.Context, signals <-chan os.Signal) error {
 	watching, stop := context.WithCancel(ctx)
 	defer func() {
 		stop()
@@ -154,9 +157,6 @@ func (run *relayRun) wait(ctx context.Context) error {
 	if run.certs != nil {
 		run.serving.Go(func() { run.certs.watch(watching, run.log) })
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, relaySignals()...)
-	defer signal.Stop(signals)
 	for {
 		select {
 		case err := <-run.failed:

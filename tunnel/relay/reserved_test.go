@@ -20,7 +20,7 @@ func TestReserved(t *testing.T) {
 	}
 }
 
-// TestReservedNames: nobody gets them anew; who has one keeps it, and the
+// TestReservedNames: nobody may claim them for the first time; a key that has one keeps it, and the
 // operator may allow them.
 func TestReservedNames(t *testing.T) {
 	memory := NewMemory()
