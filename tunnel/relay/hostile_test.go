@@ -290,7 +290,7 @@ func TestLimits(t *testing.T) {
 // TestManyVisitors: 500 at once are served, and one who reads slowly does not
 // slow another.
 func TestManyVisitors(t *testing.T) {
-	w := start(t, nil)
+	w := start(t, func(o *Options) { o.Limits.HandshakeTimeout = 10 * patience }) // 500 at once take long with the race detector
 	key := testKey("a")
 	all := make(chan struct{})
 	var arrived sync.WaitGroup
@@ -314,6 +314,7 @@ func TestManyVisitors(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 500 {
 		client := w.client(protocols[i%2])
+		client.Timeout = 10 * patience
 		group.Go(func() {
 			if status, body, _ := get(t, client, "https://"+host+"/"); status != 200 || body != "ok" {
 				t.Errorf("%d %q", status, body)
