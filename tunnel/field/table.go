@@ -62,13 +62,14 @@ var table = map[Kind]string{
 	// x-middleware-subrequest (CVE-2025-29927), its proxies' next-resume, and the
 	// keys of revalidation. Astro: the Vercel adapter's x-astro-*. React Router:
 	// CVE-2025-43864 and CVE-2025-43865. Symfony: HttpKernel's X-Php-Ob-Level.
+	// X-Rack-Mini-Profiler asks for what ?pp= does: the environment, profiles.
 	// They are the visitor's alone: a middleware or res.revalidate() of Next may
 	// ask its own origin, which is devproxy's.
 	Internal: `x-middleware-* x-invoke-* x-matched-path x-now-route-matches next-resume x-next-resume-state-length
 		x-prerender-revalidate x-prerender-revalidate-if-generated x-prerender-bypass-mode x-next-revalidated-tags x-next-revalidate-tag-token x-next-cache-tags x-next-cache-soft-tags
 		x-opennext-* x-astro-path x-astro-locals x-astro-middleware-secret
 		x-react-router-spa-mode x-react-router-prerender-data
-		x-php-ob-level`,
+		x-php-ob-level x-rack-mini-profiler`,
 
 	// Single sign-on in front of an app: Apache's and nginx's Remote-User,
 	// Authelia's Remote-*, Kubernetes' X-Remote-*, oauth2-proxy's
