@@ -7,30 +7,95 @@ type Kind string
 
 // The kinds of what a share hides.
 const (
-	Secrets Kind = "secret file"
+	Secrets Kind = "secret"
 	Tools   Kind = "developer tool"
 )
 
-// Rule is one entry of the table of what a share hides.
+// Rule is one entry of the table of what a share hides. Names, paths and query
+// are alternatives: one match hides the request. They are written in lower
+// case, and each is also the text that opens it in `share { show = […] }`.
 type Rule struct {
 	Kind Kind
-	// What says what the rule hides, in a few words that follow "hides": "the
-	// mail previews of Rails".
+	// What says what the rule hides, for "hidden: …": "Rails mail previews".
 	What string
-	// Show is the text that opens the rule in `share { show = […] }`. It is
-	// unique in the table.
-	Show string
 
-	// names are file names: "id_rsa", "*.pem", "secrets.*".
+	// names are file names: "id_rsa", "*.pem", "ssh_host_*_key".
 	names []string
 	// paths are path patterns: "/a/b" at the root of the site, "**/a/b" at any
-	// depth. Each hides what is below it too. A "*" stands for any text within a
-	// segment.
+	// depth, opened by "/a/b". Each hides what is below it too, and the same
+	// with an ending ("/a/b.json"). A "*" stands for any text within a segment.
 	paths []string
-	// query are names of query parameters that hide any path.
+	// query are names of parameters, with a value where that is needed:
+	// "xdebug_session_start", "pp=env". They are opened by "?NAME".
 	query []string
+
+	// except are paths, as in paths, that the rule does not hide.
+	except []string
+	// fileIn are parameters that name a file. With them the rule hides paths
+	// only when that file is hidden.
+	fileIn []string
+
 	// response recognizes the tool by the head of its response and the first
-	// bytes of its body. It is for paths that an app may have too. Nil means
-	// that the request alone decides.
+	// bytes of its body. With it names, paths and query hide nothing by
+	// themselves: they say whose responses are looked at; none means all. Nil
+	// means that the request alone decides.
 	response func(header http.Header, body []byte) bool
+	// Show opens a rule with a response in `share { show = […] }`. It is unique
+	// in the table.
+	Show string
+}
+
+// hiddenRules are all rules that are data. Those that need code are in guard.go
+// and place.go.
+func hiddenRules() []Rule {
+	var rules []Rule
+	for _, part := range [][]Rule{secretFiles(), javascriptTools(), otherTools()} {
+		rules = append(rules, part...)
+	}
+	return rules
+}
+
+// The rules that need code. Their What is all that a person sees of them.
+const (
+	whatDot      = "files and folders whose names begin with a dot"
+	whatShort    = "short names of Windows, which may stand for any hidden name"
+	whatOutside  = "files outside the project"
+	whatWay      = "paths that lead out of their folder"
+	whatOwn      = "devproxy's own pages"
+	whatEncoding = "paths that are encoded again and again"
+)
+
+// servedDots are the dot segments that dev servers serve to browsers. What is
+// secret below them has a rule of its own.
+var servedDots = map[string]bool{
+	".well-known": true, // RFC 8615
+	".vite":       true, // node_modules/.vite/deps: Vite's cacheDir
+	".next":       true, ".nuxt": true, ".storybook": true, ".vitepress": true, ".svelte-kit": true, ".astro": true,
+	".angular":      true, // .angular/cache/…/vite/deps: @angular/build's cache
+	".react-router": true, ".vinxi": true,
+	".pnpm": true, ".yarn": true, // node_modules/.pnpm, .yarn/cache and .yarn/__virtual__
+	".bun": true, ".deno": true, // their isolated node_modules
+	".vuepress": true, ".quasar": true, // VuePress and Quasar serve generated modules from there
+	".source": true, ".content-collections": true, ".velite": true, // Fumadocs, Content Collections, Velite: generated modules
+}
+
+// servedBelow are dot segments that are served below one segment only.
+var servedBelow = map[string]map[string]bool{
+	"node_modules": {
+		".cache":           true, // Nuxt and Storybook: node_modules/.cache/…/deps
+		".store":           true, // Yarn's nodeLinker: pnpm
+		".prisma":          true, // the generated client for browsers
+		".aspect_rules_js": true, // Bazel
+	},
+	".cache":    {".vite-storybook": true}, // node_modules/.cache/.vite-storybook/deps
+	".vuepress": {".temp": true, ".cache": true},
+	".expo":     {".virtual-metro-entry.bundle": true},
+}
+
+// servedPaths are paths below a dot segment that are served, also locally,
+// while the rest of it is not.
+var servedPaths = map[string]bool{
+	".netlify/functions": true, ".netlify/images": true, ".netlify/identity": true, // netlify-cli 27: `netlify dev`
+	".auth/login": true, ".auth/logout": true, ".auth/me": true, // Azure Static Web Apps CLI
+	".expo/.virtual-metro-entry.bundle": true, // @expo/cli 58: the entry of a Metro bundle
 }

@@ -1,16 +1,23 @@
 package share
 
-import (
-	"regexp"
-	"strings"
-	"sync"
-)
+import "strings"
 
-// shortName is what Windows also calls ".git", ".env" and ".env.local": the
-// first of a kind "GIT~1", later ones with a checksum "GI3F2A~1".
-var shortName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(git|env|(gi|en)[0-9a-f]{4})~[0-9]+(\.[^.]*)?$`)
-})
+// outside reports whether path asks for a file by its place on the disk, and
+// the place is not in root: "/@fs/PLACE", or "/@id/" and an absolute path, as
+// Vite writes them.
+func (g *guard) outside(path string, root []string) bool {
+	path = strings.ReplaceAll(path, `\`, "/")
+	segments := split(path)
+	for i := 0; i < len(segments); i++ {
+		if strings.EqualFold(visible(segments[i]), "@fs") {
+			if !inside(segments[i+1:], root) {
+				return true
+			}
+			i += len(root)
+		}
+	}
+	return hiddenID(path, root)
+}
 
 // inside reports whether the segments of a path lie in root, or are it. root
 // nil holds nothing.

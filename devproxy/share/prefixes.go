@@ -8,32 +8,33 @@ import (
 
 // prefixes are path prefixes, by their segments, that match as routes do: on
 // the border of a segment.
-type prefixes [][]string
+type prefixes []prefix
+
+// prefix is a path prefix as it is written, and folded.
+type prefix struct {
+	segments []string
+	folded   readings
+}
 
 // newPrefixes cuts paths, which are decoded and clean as those of routes are.
 func newPrefixes(paths []string) prefixes {
 	result := make(prefixes, len(paths))
 	for i, path := range paths {
-		result[i] = split(path)
+		result[i] = prefix{split(path), read(fold(path))}
 	}
 	return result
 }
 
 // all reports that one of them is "/".
 func (p prefixes) all() bool {
-	for _, prefix := range p {
-		if len(prefix) == 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p, func(prefix prefix) bool { return len(prefix.segments) == 0 })
 }
 
 // match reports whether path, percent-encoded as it came, begins with one of
 // them in every reading. By raw segments is the narrowest: what matches so also
 // does with %2F decoded and empty segments dropped. Decoded until nothing is
-// left to decode it must not lead elsewhere. A path that no two programs read
-// alike matches only "/".
+// left to decode, and folded as the guard folds, it must not lead elsewhere. A
+// path that no two programs read alike matches only "/".
 func (p prefixes) match(path string) bool {
 	if p.all() {
 		return true
@@ -42,12 +43,14 @@ func (p prefixes) match(path string) bool {
 	if !ok || !strings.HasPrefix(path, "/") || strings.ContainsAny(full, "\\\x00") {
 		return false
 	}
-	for _, segments := range [][]string{decoded(strings.Split(path[1:], "/")), split(full)} {
-		if slices.ContainsFunc(segments, isDots) || !p.begin(segments) {
-			return false
-		}
+	folded, ok := foldPath(path)
+	if !ok {
+		return false
 	}
-	return true
+	raw, decoded, lenient := decoded(strings.Split(path[1:], "/")), split(full), read(folded)
+	return slices.ContainsFunc(p, func(prefix prefix) bool {
+		return prefix.begins(raw) && prefix.begins(decoded) && prefix.beginsFolded(lenient)
+	})
 }
 
 // decoded are segments with their escapes decoded once; nil when one cannot be.
@@ -63,19 +66,23 @@ func decoded(segments []string) []string {
 	return result
 }
 
+// begins reports whether segments begin with the prefix and stay below it.
+func (p *prefix) begins(segments []string) bool {
+	return hasPrefix(segments, p.segments) && !slices.ContainsFunc(segments, isDots)
+}
+
+func (p *prefix) beginsFolded(path readings) bool {
+	for i, segments := range path {
+		if !hasPrefix(segments, p.folded[i]) || slices.ContainsFunc(segments, isUp) {
+			return false
+		}
+	}
+	return true
+}
+
 // isDots reports whether a program that cuts parameters off, at least, takes
 // segment for the way to this folder or the one above.
 func isDots(segment string) bool {
 	name, _, _ := strings.Cut(segment, ";")
 	return name == "." || name == ".."
-}
-
-// begin reports whether segments begin with one of the prefixes.
-func (p prefixes) begin(segments []string) bool {
-	for _, prefix := range p {
-		if len(segments) >= len(prefix) && slices.Equal(segments[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
 }

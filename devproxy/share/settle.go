@@ -1,8 +1,11 @@
 package share
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // maxRounds bounds how often a path is read again. Percent-encoding, however
@@ -66,10 +69,22 @@ func hexadecimal(digits []byte) (value rune, ok bool) {
 	return value, true
 }
 
+// foldPath is path in the one reading by which guard, paths and public compare
+// names: decoded until nothing is left to decode, and folded. ok is false for a
+// path that is still disguised after maxRounds.
+func foldPath(path string) (folded string, ok bool) {
+	return settle(path, func(s string) string { return fold(unescape(s)) })
+}
+
 // fold reads text as the most lenient program does: in lower case, overlong
 // UTF-8 (which RFC 3629 section 3 forbids, and some decode) as what it stands
-// for, wide forms of ASCII as ASCII.
+// for, and every character as the ASCII that it looks like or that a system
+// converts it to: compatibility decomposition (Unicode, UAX #15) without its
+// marks, and the "best fit" tables of Windows.
 func fold(text string) string {
+	if isASCII(text) {
+		return strings.ToLower(text)
+	}
 	out := make([]byte, 0, len(text))
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
@@ -79,11 +94,32 @@ func fold(text string) string {
 		if size == 0 { // a byte that is nothing in any reading
 			out, size = append(out, text[i]), 1
 		} else {
-			out = utf8.AppendRune(out, narrow(unicode.ToLower(r)))
+			out = utf8.AppendRune(out, r)
 		}
 		i += size
 	}
+	decomposed := norm.NFKD.Bytes(out)
+	out = out[:0:0]
+	for len(decomposed) > 0 {
+		r, size := utf8.DecodeRune(decomposed)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			out = append(out, decomposed[0])
+		case !unicode.Is(unicode.Mn, r):
+			out = utf8.AppendRune(out, bestFit(unicode.ToLower(r)))
+		}
+		decomposed = decomposed[size:]
+	}
 	return string(out)
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // overlong is the rune that text begins with when it is longer than need be;
@@ -111,17 +147,39 @@ func overlong(text string) (r rune, size int) {
 	return r, size
 }
 
-// narrow maps what systems convert to ASCII when they need a file name in it.
-func narrow(r rune) rune {
-	switch {
-	case 0xff01 <= r && r <= 0xff5e: // the wide forms of "!" to "~"
-		return unicode.ToLower(r - 0xff01 + '!')
-	case r == 'ı':
-		return 'i'
-	case r == '\u2024' || r == '\ufe52': // one dot leader, small full stop
-		return '.'
-	case r == '\ufe68': // small backslash
+// bestFit maps what systems convert to ASCII when they need a file name in it
+// and what Unicode does not decompose: the tables bestfit1252, 932 and 949 of
+// Windows. Yen and won have the place of the backslash in the last two.
+func bestFit(r rune) rune {
+	switch r {
+	case '\u00a5', '\u20a9', '\u2216', '\u29f5', '\u29f9':
 		return '\\'
+	case '\u2044', '\u2215', '\u29f8':
+		return '/'
+	case '\u0131', '\u0269': // dotless i, iota
+		return 'i'
+	case '\u0111', '\u00f0', '\u03b4':
+		return 'd'
+	case '\u03b1':
+		return 'a'
+	case '\u03b5', '\u2107', '\u212e':
+		return 'e'
+	case '\u0192', '\u03c6':
+		return 'f'
+	case '\u0261', '\u03b3':
+		return 'g'
+	case '\u0127':
+		return 'h'
+	case '\u0142':
+		return 'l'
+	case '\u03bf', '\u00f8', '\u03c9':
+		return 'o'
+	case '\u03c0':
+		return 'p'
+	case '\u03c3', '\u03c2':
+		return 's'
+	case '\u0167', '\u03c4', '\u03b8':
+		return 't'
 	}
 	return r
 }

@@ -24,7 +24,7 @@ type Share struct {
 	localZone string
 	named     bool
 	alone     bool // there is one host: cookies have no parent to share
-	root      []string
+	guard     guard
 	secret    []byte // nil for none
 	// secretPattern finds the secret in other texts; nil for none.
 	secretPattern *regexp.Regexp
@@ -37,13 +37,13 @@ type Share struct {
 // New is a share, or every reason why there cannot be one.
 func New(opts Options) (*Share, error) {
 	names, err := newTable(&opts)
-	if err := errors.Join(err, checkGate(&opts), checkPaths(&opts)); err != nil {
+	if err := errors.Join(err, checkGate(&opts), checkPaths(&opts), checkShow(opts.Show)); err != nil {
 		return nil, err
 	}
 	s := &Share{
 		opts: opts, table: names, named: opts.Named,
 		zone: lower(opts.Zone), localZone: lower(opts.LocalZone),
-		root: split(opts.Root), allow: unmapped(opts.Allow),
+		guard: newGuard(opts.Root, opts.Show), allow: unmapped(opts.Allow),
 		public: newPrefixes(opts.Public),
 	}
 	if len(opts.Paths) > 0 {

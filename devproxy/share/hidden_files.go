@@ -1,0 +1,111 @@
+package share
+
+// secretFiles are files that hold secrets, by exact names and unmistakable
+// endings. Names that begin with a dot are hidden anyway, whatever they are.
+//
+// Vite's server.fs.deny (8.2.2: ".env", ".env.*", "*.{crt,pem,key,p12,pfx,cer,
+// der}", ".npmrc", ".yarnrc.yml", "**/.git/**") must stay a part of it.
+func secretFiles() []Rule {
+	return []Rule{
+		{
+			Kind: Secrets, What: "private keys",
+			// ssh-keygen(1), sshd(8). The public halves, *.pub, are open.
+			names: []string{
+				"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss",
+				"ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "wallet.dat",
+				"*.pem", "*.key", "*.p8", "*.ppk", "*.pvk", "*.agekey", "*.keytab",
+			},
+		},
+		{
+			Kind: Secrets, What: "certificates and keystores",
+			names: []string{
+				"*.crt", "*.cer", "*.der", // often with the key next to it or in it
+				"*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.jceks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.ovpn",
+			},
+		},
+		{
+			Kind: Secrets, What: "environment files",
+			names: []string{
+				"*.env", "*.env.local", "*.env.production", "*.env.development", "*.env.staging", "*.env.test",
+			},
+		},
+		{
+			Kind: Secrets, What: "credentials",
+			names: []string{
+				"credentials.json", "credentials.yml", "credentials.yaml", "credentials.yml.enc", "*credentials.csv",
+				"*accesskeys.csv", "rootkey.csv", "application_default_credentials.json",
+				"client_secret.json", "client_secret_*.json", "client_secrets.json", // Google OAuth
+				"service-account.json", "service_account.json", "serviceaccount.json", "service-account-key.json",
+				"serviceaccountkey.json", "*-firebase-adminsdk-*.json", "gcp-key.json", "google-credentials.json",
+				"secrets.json", "secrets.yml", "secrets.yaml", "secrets.toml", "secrets.ini", "secrets.properties", "secret.yml", "secret.yaml",
+				"vault.yml", "vault.yaml", "vault_pass.txt", "vault_password.txt", "password.txt", "passwords.txt",
+				"htpasswd", "_netrc", "kubeconfig", "*.kubeconfig", "rclone.conf", "pgpass.conf",
+				"sftp-config.json", "sitemanager.xml", "recentservers.xml", "filezilla.xml",
+			},
+		},
+		{
+			Kind: Secrets, What: "settings with passwords",
+			names: []string{
+				"database.yml", "wp-config.php", "config.inc.php", "localsettings.php", "local_settings.py", "settings_local.py",
+				"parameters.yml", "web.config", "web.xml", "application.properties", "application.yml", "application.yaml",
+				"application-*.properties", "application-*.yml", "application-*.yaml", "bootstrap.yml",
+				"keystore.properties", "signing.properties", "local.properties",
+				"docker-compose.yml", "docker-compose.yaml", "docker-compose.*.yml", "docker-compose.*.yaml",
+				"compose.override.yml", "compose.override.yaml",
+			},
+			// The Servlet specification (10.5) and ASP.NET serve none of these.
+			paths: []string{"**/web-inf", "**/meta-inf", "**/app_data"},
+		},
+		{
+			Kind: Secrets, What: "databases and dumps",
+			names: []string{
+				"*.db", "*.db3", "*.sqlite", "*.sqlite2", "*.sqlite3", "*.s3db", "*.duckdb", "*.mdb", "*.accdb", "*.mdf", "*.ldf", "*.fdb", "*.ibd", "*.rdb",
+				"*.db-wal", "*.db-shm", "*.db-journal", "*.sqlite-wal", "*.sqlite-shm", "*.sqlite-journal",
+				"*.sqlite3-wal", "*.sqlite3-shm", "*.sqlite3-journal",
+				"*.sql", "*.sql.gz", "*.sql.bz2", "*.sql.xz", "*.sql.zst", "*.sql.zip", "*.sql.7z", "*.psql",
+				"*.dump", "*.dump.gz", "*.dump.bz2", "*.dump.xz", "*.dump.zst", "*.pgdump", "*.dmp", "*.mdmp",
+				"*.hprof", "*.heapsnapshot", "*.heapprofile",
+			},
+		},
+		{
+			Kind: Secrets, What: "state and variables of Terraform",
+			names: []string{"*.tfstate", "*.tfstate.backup", "*.tfstate.*.backup", "*.tfvars", "*.tfvars.json", "*.tfplan"},
+		},
+		{
+			Kind: Secrets, What: "backups and editors' copies",
+			names: []string{
+				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.old", "*.orig", "*.save", "*.swp", "*.swo", "*.swn", "*.kate-swp",
+				"*~", "#*#", "*___jb_tmp___", "*___jb_old___",
+				"backup.zip", "backup.tar", "backup.tar.gz", "backup.tgz", "backup.7z", "dump.zip", "dump.tar.gz", "dump.tgz",
+			},
+		},
+		{
+			Kind: Secrets, What: "logs",
+			names: []string{
+				"npm-debug.log", "npm-debug.log.*", "yarn-debug.log", "yarn-error.log", "pnpm-debug.log", "lerna-debug.log",
+				"firebase-debug.log", "development.log", "laravel.log", "debug.log", "php_errors.log", "error_log", "nohup.out",
+			},
+		},
+		{
+			Kind: Secrets, What: "files of version control",
+			paths: []string{"**/cvs/entries", "**/cvs/root", "**/cvs/repository", "**/_darcs"},
+		},
+		{
+			Kind: Secrets, What: "the Proxyfile",
+			names: []string{"proxyfile", "proxyfile.*"},
+		},
+		{
+			Kind: Secrets, What: "what frameworks build for their servers",
+			// next 16: preview and server action keys lie in prerender-manifest.json
+			// and server-reference-manifest.json, private variables in the code for
+			// the server. SvelteKit and Nitro inline private variables likewise.
+			// A browser needs nothing of it.
+			paths: []string{
+				"**/.next/server", "**/.next/cache", "**/.next/standalone", "**/.next/dev/server", "**/.next/dev/cache",
+				"**/.next/prerender-manifest.json", "**/.next/dev/prerender-manifest.json",
+				"**/.next/required-server-files.json", "**/.next/trace", "**/.next/dev/trace", "**/.next/dev/logs",
+				"**/.nuxt/dev", "**/.nuxt/dist/server", "**/.svelte-kit/output/server", "**/.react-router/build/server",
+			},
+		},
+	}
+}

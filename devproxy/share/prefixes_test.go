@@ -1,0 +1,82 @@
+package share
+
+import "testing"
+
+// TestPrefixesInEveryReading has spellings of a way out of /hooks that some
+// program takes, and ordinary paths below it.
+func TestPrefixesInEveryReading(t *testing.T) {
+	p := newPrefixes([]string{"/hooks", "/Preise/é"})
+	for path, want := range map[string]bool{
+		"/hooks":                          true,
+		"/hooks/":                         true,
+		"/hooks/stripe":                   true,
+		"/hooks/a%20b":                    true,
+		"/hooks/a%C3%A9":                  true,
+		"/hooks/%E2%82%AC5":               true,
+		"/hooks/%C2%A5100":                true, // a price in yen; no program leaves /hooks for it
+		"/hooks/v1.2":                     true,
+		"/hooks/a:b":                      true,
+		"/hooks/a;v=1":                    true,
+		"/hooks/main..feature":            true,
+		"/Preise/%C3%A9/x":                true,
+		"/Preise/e/x":                     false,
+		"/preise/%C3%A9":                  false,
+		"/Hooks":                          false,
+		"/hook":                           false,
+		"/hooksx":                         false,
+		"/":                               false,
+		"hooks":                           false,
+		"/hooks/../admin":                 false,
+		"/hooks/./admin":                  false,
+		"/hooks/%2e%2e/admin":             false,
+		"/hooks/%252e%252e/admin":         false,
+		"/hooks/%c0%ae%c0%ae/admin":       false,
+		"/hooks/%e0%80%ae%e0%80%ae/admin": false,
+		"/hooks/%uff0e%uff0e/admin":       false,
+		"/hooks/%u002e%u002e/admin":       false,
+		"/hooks/%EF%BC%8E%EF%BC%8E/admin": false,
+		"/hooks/%E2%80%A4%E2%80%A4/admin": false,
+		"/hooks/%E2%80%A5/admin":          false, // a two dot leader
+		"/hooks/%EF%B9%92%EF%B9%92/admin": false,
+		"/hooks/..%C2%A5admin":            false,
+		"/hooks/..%E2%82%A9admin":         false,
+		"/hooks/..%E2%88%95admin":         false,
+		"/hooks/..%E2%81%84admin":         false,
+		"/hooks/..%EF%BC%8Fadmin":         false,
+		"/hooks/..%EF%BC%BCadmin":         false,
+		"/hooks/..%c0%afadmin":            false,
+		"/hooks/..%c1%9cadmin":            false,
+		"/hooks/..%5cadmin":               false,
+		`/hooks/..\admin`:                 false,
+		"/hooks/..;/admin":                false,
+		"/hooks/..;x=1/admin":             false,
+		"/hooks/..%3b/admin":              false,
+		"/hooks/..%00/admin":              false,
+		"/hooks/..%0a/admin":              false,
+		"/hooks/..%23/admin":              false,
+		"/hooks/..%3f/admin":              false,
+		"/hooks/..%20/admin":              false,
+		"/hooks/.%20./admin":              false,
+		"/hooks/.%E2%80%8B./admin":        false,
+		"/hooks/%ad../admin":              false,
+		"/hooks/..::$DATA/admin":          false,
+		"/hooks/a;/../admin":              false,
+		"/hooks;x/admin":                  false,
+		"/hooks%3bx/admin":                false,
+		"/hooks%3fx":                      false,
+		"/hooks%23/admin":                 false,
+		"/hooks%2fadmin":                  false,
+		"/hooks%252fadmin":                false,
+		"//hooks":                         false,
+		"/%68ooks/x":                      true,
+		"/%EF%BD%88ooks/x":                false, // a wide h
+		"/hooks/%":                        false,
+	} {
+		if got := p.match(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+	if !newPrefixes([]string{"/x", "/"}).match("/%c0%ae%c0%ae/admin") {
+		t.Error(`"/" is all paths`)
+	}
+}

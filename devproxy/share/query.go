@@ -1,0 +1,100 @@
+package share
+
+import "strings"
+
+// query looks through the query of a path: for parameters that are hidden, and
+// for hidden files that a parameter names.
+func (g *guard) query(query string, segments []string) (Hit, bool) {
+	text, ok := foldQuery(query)
+	if !ok {
+		return Hit{Kind: Secrets, What: whatEncoding}, true
+	}
+	files := g.filesIn(segments)
+	for parameter := range strings.FieldsFuncSeq(text, separatesParameters) {
+		key, value, _ := strings.Cut(parameter, "=")
+		if hit, hidden := g.parameter(key, value); hidden {
+			return hit, true
+		}
+		if files != nil && files.rule.namesFile(key) {
+			if hit, hidden := g.file(value); hidden {
+				return hit, true
+			}
+		}
+	}
+	return Hit{}, false
+}
+
+// foldQuery is query folded as a path is. Most hold nothing to decode.
+func foldQuery(query string) (folded string, ok bool) {
+	if isASCII(query) && strings.IndexByte(query, '%') < 0 {
+		return strings.ToLower(query), true
+	}
+	return foldPath(query)
+}
+
+// separatesParameters knows "&" (URL Standard) and ";" (HTML 4, appendix B.2.2,
+// which old parsers still read), and what begins a query or ends it.
+func separatesParameters(r rune) bool { return r == '&' || r == ';' || r == '?' || r == '#' }
+
+// parameter looks at one parameter, in the spellings that parsers have for its
+// key.
+func (g *guard) parameter(key, value string) (Hit, bool) {
+	c := compiled()
+	for _, name := range keys(key) {
+		for _, p := range c.query[name] {
+			if (p.value == "" || glob(p.value, strings.TrimSpace(value))) && !g.shown.texts[p.show] {
+				return p.hit(), true
+			}
+		}
+	}
+	return Hit{}, false
+}
+
+// keys are the names that key has to some parser. PHP takes "a.b", "a b" and
+// "a[b" for "a_b", and as most do "a[]" for a list that is called "a".
+func keys(key string) []string {
+	if isPlain(key) && !strings.ContainsAny(key, ".+[") {
+		return []string{key}
+	}
+	key = visible(strings.TrimLeft(key, "+ "))
+	list := []string{key}
+	if end := strings.IndexAny(key, "[\x00"); end >= 0 {
+		list = append(list, key[:end])
+	}
+	if strings.ContainsAny(key, ".+ [") {
+		list = append(list, strings.NewReplacer(".", "_", "+", "_", " ", "_", "[", "_").Replace(key))
+	}
+	return list
+}
+
+// filesIn is the path among segments whose parameters name files; nil for none.
+func (g *guard) filesIn(segments []string) *pattern {
+	for i, name := range segments {
+		for _, p := range compiled().paths[name] {
+			if end, ok := p.match(segments, i); ok && p.rule.fileIn != nil && !g.shown.pattern(p, segments, end, g.sent) {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// namesFile reports whether the parameter key of the rule's paths names a file.
+func (r *Rule) namesFile(key string) bool {
+	for _, name := range r.fileIn {
+		if key == name {
+			return true
+		}
+	}
+	return false
+}
+
+// file looks at the value of a parameter that names a file. An URL of another
+// site is not one.
+func (g *guard) file(value string) (Hit, bool) {
+	if strings.Contains(value, "://") && !strings.HasPrefix(value, "file:") || strings.HasPrefix(value, "//") {
+		return Hit{}, false
+	}
+	path, _, _ := strings.Cut(value, "?")
+	return g.look(strings.TrimPrefix(path, "file:"), "")
+}

@@ -1,0 +1,144 @@
+package share
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// shown is what `share { show = […] }` opens. The zero value opens nothing.
+type shown struct {
+	texts map[string]bool // patterns of the table and names of files, folded
+	paths [][]string      // folded; the hit must lie within one of them
+}
+
+func newShown(entries []string) shown {
+	s := shown{texts: map[string]bool{}}
+	for _, entry := range entries {
+		if isPath(entry) && !compiled().shows[foldShow(entry)] {
+			s.paths = append(s.paths, appendSegments(nil, foldShow(entry)))
+			continue
+		}
+		s.texts[foldShow(entry)] = true
+	}
+	return s
+}
+
+func isPath(entry string) bool { return strings.HasPrefix(entry, "/") }
+
+// foldShow is an entry as the table writes it.
+func foldShow(entry string) string {
+	if folded, ok := foldPath(entry); ok {
+		return folded
+	}
+	return entry
+}
+
+// name reports whether segments[at] is open as the name of a file.
+func (s *shown) name(name string, segments []string, at int, sent bool) bool {
+	return s.texts[name] || s.within(segments, at+1, sent)
+}
+
+// pattern reports whether p, which ends before segments[end], is open.
+func (s *shown) pattern(p *pattern, segments []string, end int, sent bool) bool {
+	return s.texts[p.show] || s.within(segments, end, sent)
+}
+
+// within reports whether what ends before segments[end] lies in an open path.
+// What a route sends may lack the beginning of the visitor's path.
+func (s *shown) within(segments []string, end int, sent bool) bool {
+	for _, path := range s.paths {
+		for end <= len(path) {
+			if hasPrefix(segments, path) {
+				return true
+			}
+			if !sent || len(path) == 0 {
+				break
+			}
+			path = path[1:]
+		}
+	}
+	return false
+}
+
+// CheckShow reports whether an entry of `share { show = […] }` opens something:
+// a text of the table, or a path or file name that the table hides. near is the
+// closest text of the table where it does not; empty when none is close.
+func CheckShow(entry string) (near string, ok bool) {
+	folded := foldShow(entry)
+	if compiled().shows[folded] {
+		return "", true
+	}
+	var hit Hit
+	switch {
+	case strings.HasPrefix(entry, "?"):
+		hit, _ = (&guard{}).look("/", entry[1:])
+	case isPath(entry):
+		hit, _ = (&guard{}).look(entry, "")
+	case entry != "" && !strings.ContainsAny(entry, `/\*`):
+		hit, _ = (&guard{}).look("/"+entry, "")
+	}
+	if hit.Show != "" {
+		return "", true
+	}
+	return nearest(folded), false
+}
+
+// Shows are the texts of the table that open something, sorted.
+func Shows() []string {
+	var all []string
+	for text := range compiled().shows {
+		all = append(all, text)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func checkShow(entries []string) error {
+	for _, entry := range entries {
+		near, ok := CheckShow(entry)
+		switch {
+		case ok:
+		case near != "":
+			return fmt.Errorf("%q in `share { show }` opens nothing: did you mean %q?", entry, near)
+		default:
+			return fmt.Errorf("%q in `share { show }` opens nothing: no share hides it", entry)
+		}
+	}
+	return nil
+}
+
+// nearest is the text of the table that differs least from entry, in at most a
+// third of its characters.
+func nearest(entry string) string {
+	best, least := "", len(entry)/3+1
+	for _, text := range Shows() {
+		if d := distance(entry, text, least); d < least {
+			best, least = text, d
+		}
+	}
+	return best
+}
+
+// distance is the edit distance of Levenshtein, or most when it is no less.
+func distance(a, b string, most int) int {
+	if len(a)-len(b) >= most || len(b)-len(a) >= most {
+		return most
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
