@@ -31,7 +31,7 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	case *plan.Upstream:
 		return s.forward(x, w, r, match, a)
 	case *plan.Files:
-		if err := x.visit.guard(filesPath(match)); err != nil {
+		if err := x.visit.guard(r, filesPath(match), match.Rest); err != nil {
 			return err
 		}
 		return answer.Files(w, r, a, filesPath(match))

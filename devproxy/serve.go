@@ -63,7 +63,7 @@ func setHeaders(to http.Header, fields []plan.Header) {
 
 func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match, spec *plan.Upstream) error {
 	target := match.Target(rawPath(r))
-	if err := x.visit.guard(target); err != nil {
+	if err := x.visit.guard(r, target, match.Rest); err != nil {
 		return err
 	}
 	report := &forward.Report{}

@@ -23,6 +23,8 @@ type visit struct {
 	host, target string
 	// hops are the instances of devproxy that the request has passed.
 	hops []string
+	// hidden is why the share hid the request; nil for what it did not hide.
+	hidden *share.Hit
 }
 
 // errHidden is the error of a path that a share keeps to itself.
@@ -48,6 +50,9 @@ func newVisit(r *http.Request) *visit {
 func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
 	in, handled := x.visit.share.Admit(x.w, r, x.visit.visitor)
 	if handled {
+		if hit, hidden := x.visit.share.Hides(requestTarget(r)); hidden && x.w.status == http.StatusNotFound {
+			x.visit.hidden = &hit
+		}
 		return nil
 	}
 	x.visit.host, x.visit.target, x.visit.hops = in.Host, in.RequestURI, r.Header[field.Hop]
@@ -68,10 +73,22 @@ func (v *visit) publish(x *exchange, r *http.Request) {
 }
 
 // guard refuses what the share hides also when the route leads there by
-// another path than the visitor's.
-func (v *visit) guard(target string) error {
-	if v != nil && v.share.HiddenTarget(target) {
-		return errHidden
+// another path than the visitor's, which Admit has seen: by the path that is
+// sent, and by the path below the route, where an app that is mounted there has
+// its own root.
+func (v *visit) guard(r *http.Request, sent, rest string) error {
+	if v == nil {
+		return nil
+	}
+	asked := rawPath(r)
+	for _, path := range []string{sent, rest} {
+		if path == asked || path == "" {
+			continue
+		}
+		if hit, hidden := v.share.HidesSent(path + "?" + r.URL.RawQuery); hidden {
+			v.hidden = &hit
+			return errHidden
+		}
 	}
 	return nil
 }
@@ -82,6 +99,9 @@ func (v *visit) record(record *inspect.Exchange, r *http.Request) {
 	record.Share = listen.FromContext(r.Context()).Share
 	if addr := v.visitor.Addr.Addr(); addr.IsValid() {
 		record.Visitor = addr.Unmap().String()
+	}
+	if v.hidden != nil {
+		record.Hidden, record.Show = v.hidden.What, v.hidden.Show
 	}
 	if v.host != "" {
 		record.Host, record.Target = v.host, v.target

@@ -25,6 +25,7 @@ func (d *decoder) decodeShare(b *block) {
 	paths, public := d.decodePaths(b.body, "paths"), d.decodePaths(b.body, "public")
 	d.findHidden(public, paths)
 	share.Paths, share.Public = values(paths), values(public)
+	share.Show = d.decodeShow(b.body)
 	share.Allow = d.decodeAllow(b.body)
 	share.Expires = d.decodeExpires(b.body)
 }
@@ -47,6 +48,26 @@ func (d *decoder) decodePaths(b *body, name string) []Name {
 		}
 	}
 	return paths
+}
+
+// decodeShow decodes what is not hidden from visitors: paths, names of files,
+// and parameters of a query.
+func (d *decoder) decodeShow(b *body) []Name {
+	elements, _ := d.list(b, "show", "paths and file names", `"/rails/mailers"`)
+	var show []Name
+	for _, element := range elements {
+		text, ok := d.str(element, "an entry of show")
+		switch {
+		case !ok:
+		case text == "" || text == "/":
+			d.errorf(element.at(), `write one like "/rails/mailers"`, "%q in show names nothing that is hidden", text)
+		case strings.Contains(text, "://"):
+			d.errorf(element.at(), `write "/PATH": it is for all hosts`, "an entry of show is not a URL")
+		default:
+			show = append(show, Name{text, element.at()})
+		}
+	}
+	return show
 }
 
 // sharedPath is path without the advice that is for routes.

@@ -25,6 +25,9 @@ type Share struct {
 	// Paths and Public are path prefixes as in Route.Path. Nil Paths are all
 	// paths, nil Public none.
 	Paths, Public []string
+	// Show are entries of what every share hides that this one does not hide:
+	// "/rails/mailers", "*.sqlite3". What entries there are is not known here.
+	Show []Name
 	// Allow are the addresses of visitors, without bits below their length.
 	// Nil means everybody.
 	Allow []netip.Prefix

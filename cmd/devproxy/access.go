@@ -30,9 +30,15 @@ type accessLog struct {
 	folded      int
 	visitors    bool      // the folded assets were visitors'
 	first, last time.Time // of the folded assets: the first's start, the last's end
+
+	hidden hiddenLog
 }
 
 func (a *accessLog) add(x inspect.Exchange) {
+	if x.Hidden != "" {
+		a.addHidden(x)
+		return
+	}
 	if !a.verbose && isAsset(x) {
 		if visitor := x.Share != ""; visitor != a.visitors {
 			a.flush()
@@ -70,6 +76,7 @@ func (a *accessLog) flushQuiet(now time.Time) {
 	if a.folded > 0 && now.Sub(a.last) >= foldAfter {
 		a.flush()
 	}
+	a.countHidden(a.hidden.due(now))
 }
 
 // line is one exchange. What came through a share is marked as a visitor's.
@@ -97,6 +104,8 @@ func (a *accessLog) outcome(x inspect.Exchange) string {
 		place = " (" + x.Route + ")"
 	}
 	switch {
+	case x.Hidden != "":
+		return line + "   " + s.yellow("hidden") + "  " + x.Hidden + place
 	case x.Page != "":
 		return line + "   " + s.yellow(x.Page) + place
 	case x.Status == 499:

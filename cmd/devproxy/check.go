@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -55,7 +56,7 @@ func (c *checker) run() error {
 // withPlan adds to diags what the plan alone can tell. Where the file has been
 // found wrong already, the plan's words for the same place are not repeated.
 func withPlan(file *hcl.File, diags hcl.Diagnostics) hcl.Diagnostics {
-	_, more := plan.Build(file, plan.Env{})
+	_, more := plan.Build(file, plan.Env{CheckShow: share.CheckShow})
 	for _, d := range more {
 		if !mentions(diags, d.Range) {
 			diags = append(diags, d)

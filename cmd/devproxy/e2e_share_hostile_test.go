@@ -170,7 +170,7 @@ func TestE2EShareHidden(t *testing.T) {
 	}
 	p := relay.share(t, dir, nil)
 	host := p.host("shop.localhost")
-	for _, path := range []string{"/ok", "/environment", "/.github/x", "/a.env", "/files/docs/"} {
+	for _, path := range []string{"/ok", "/environment", "/.vite/deps/x.js", "/env.js", "/files/docs/"} {
 		if got := raw(t, relay, host, path); got.status != 200 {
 			t.Errorf("%s is hidden by mistake: %d %q", path, got.status, got.body)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -19,6 +20,7 @@ type explainer struct {
 	method  string
 	headers []string
 	json    bool
+	share   bool
 	file    fileFlags
 }
 
@@ -30,8 +32,9 @@ func newExplainCmd(s *streams) *cobra.Command {
 		Long: `Says which host, route and upstream of the Proxyfile answer a URL, with file and
 line, and the path and headers as they would be sent. Nothing is sent. A URL that
 begins with "/" is one of the Proxyfile's first host. Exits 1 when devproxy itself
-would answer, with 404 or 400.`,
-		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json",
+would answer, with 404 or 400. With --share it also says whether visitors of a
+share can see it, and exits 1 when they cannot.`,
+		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json\n  devproxy explain --share /rails/mailers",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("devproxy explain https://shop.localhost/api", "explain takes one URL, not %d", len(args))
@@ -42,6 +45,7 @@ would answer, with 404 or 400.`,
 	}
 	cmd.Flags().StringVarP(&e.method, "method", "X", http.MethodGet, "the request's method")
 	cmd.Flags().StringArrayVarP(&e.headers, "header", "H", nil, "a header field of the request, `NAME:VALUE`")
+	cmd.Flags().BoolVar(&e.share, "share", false, "say what a visitor of a share would see")
 	cmd.Flags().BoolVar(&e.json, "json", false, "print one JSON object")
 	addFileFlags(cmd, &e.file)
 	return cmd
@@ -62,6 +66,11 @@ func (e *explainer) run(text string) error {
 	}
 	v.method, v.header = strings.ToUpper(e.method), header
 	x := explain(p, v)
+	if e.share {
+		if x.Share, err = explainShare(p, v, x); err != nil {
+			return err
+		}
+	}
 	if e.json {
 		encoder := json.NewEncoder(e.Out)
 		encoder.SetEscapeHTML(false) // URLs are full of "&"
@@ -69,7 +78,7 @@ func (e *explainer) run(text string) error {
 	} else {
 		err = e.print(x)
 	}
-	if err == nil && x.Error != nil {
+	if err == nil && (x.Error != nil || x.Share != nil && x.Share.Hidden) {
 		err = exit(exitFailed)
 	}
 	return err
@@ -85,7 +94,7 @@ func (e *explainer) load() (*plan.Plan, error) {
 	var p *plan.Plan
 	if !diags.HasErrors() {
 		var more hcl.Diagnostics
-		p, more = plan.Build(file, plan.Env{})
+		p, more = plan.Build(file, plan.Env{CheckShow: share.CheckShow})
 		diags = append(diags, more...)
 		diags.Sort()
 	}

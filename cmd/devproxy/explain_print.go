@@ -55,6 +55,9 @@ func pad(text string, width int) string {
 
 func (x *explanation) rows() []row {
 	var rows []row
+	if x.Share != nil {
+		rows = append(rows, x.Share.rows()...)
+	}
 	if x.Host != nil {
 		rows = append(rows, row{"host", x.Host.Name, []string{x.Host.String()}})
 	}

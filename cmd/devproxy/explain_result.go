@@ -24,6 +24,8 @@ type explanation struct {
 	Sends  *sending   `json:"sends,omitempty"` // with an upstream
 	// Skipped are routes whose path fits and whose conditions do not.
 	Skipped []skipped `json:"skipped,omitempty"`
+	// Share is what a visitor of a share would meet; with --share.
+	Share *shareView `json:"share,omitempty"`
 	// Error is set when devproxy itself answers; the exit code is then 1.
 	Error *refusal `json:"error,omitempty"`
 }

@@ -57,7 +57,8 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	add("who", whoMayVisit(sh)+", until "+untilText(sh.Expires, now))
 	add("public", strings.Join(sh.Public, " "))
 	add("paths", strings.Join(sh.Paths, " "))
-	add("hidden", ".env* .git")
+	add("hidden", "secrets and developer tools (devproxy explain --share PATH)")
+	add("shown", strings.Join(sh.Show, " "))
 	add("relay", sh.Relay+"; whoever runs it can read this traffic")
 	return rows
 }

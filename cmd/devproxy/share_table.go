@@ -70,14 +70,14 @@ func (l *link) show(made *share.Share, port uint16) {
 func stricter(old, next *plan.Share) bool {
 	gone := func(host string) bool { return !slices.Contains(next.Hosts, host) }
 	return slices.ContainsFunc(old.Hosts, gone) || old.Name != next.Name || old.Password != next.Password ||
-		!slices.Equal(old.Paths, next.Paths) || !slices.Equal(old.Public, next.Public) || !slices.Equal(old.Allow, next.Allow)
+		!slices.Equal(old.Paths, next.Paths) || !slices.Equal(old.Public, next.Public) || slices.ContainsFunc(old.Show, func(entry string) bool { return !slices.Contains(next.Show, entry) }) || !slices.Equal(old.Allow, next.Allow)
 }
 
 // options are the share as its visitors meet it.
 func (l *link) options(grant tunnel.Grant, port uint16, folder string) share.Options {
 	options := share.Options{
 		Zone: grant.Zone, LocalZone: l.plan.Domain, Root: folder,
-		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Allow: l.plan.Allow,
+		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show, Allow: l.plan.Allow,
 		Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
 	}
 	if l.plan.Name != "" {
@@ -121,7 +121,7 @@ func (s *sharing) describe(state string, err error) control.Share {
 	l := s.live
 	view := control.Share{
 		State: state, Link: l.number, Relay: l.relay.Relay, Expires: l.until,
-		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths,
+		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show,
 	}
 	view.Error, view.Fix = describeError(err)
 	for _, prefix := range l.plan.Allow {

@@ -55,7 +55,10 @@ func newUpReport(s *streams, opts upOptions, src source) upReport {
 }
 
 // upJSON prints the events of the command line's contract.
-type upJSON struct{ streams *streams }
+type upJSON struct {
+	streams *streams
+	hidden  hiddenLog
+}
 
 func (j *upJSON) print(event any) {
 	if text, err := json.Marshal(event); err == nil { // our own types
@@ -127,6 +130,7 @@ func (j *upJSON) rejected(save devproxy.Save, _ bool) {
 func (j *upJSON) share(e shareEvent) { shareJSON{j.streams}.tell(e) }
 
 func (j *upJSON) stopped(requests, sockets int, share control.Share) {
+	j.countHidden(j.hidden.rest())
 	if share.State == control.ShareAsleep {
 		j.share(shareEvent{kind: shareOver, share: share})
 	}
@@ -154,8 +158,6 @@ func (j *upJSON) state(change devproxy.StateChange) {
 	}{"state", change.Upstream, change.Member, state, change.Detail})
 }
 
-func (*upJSON) exchange(inspect.Exchange)   {}
-func (*upJSON) idle()                       {}
 func (*upJSON) note(string)                 {}
 func (*upJSON) stopping(int)                {}
 func (*upJSON) keys() (<-chan byte, func()) { return nil, func() {} }
@@ -303,6 +305,7 @@ func (t *upText) share(e shareEvent) {
 
 func (t *upText) stopped(requests, sockets int, share control.Share) {
 	t.access.flush()
+	t.access.countHidden(t.access.hidden.rest())
 	var parts []string
 	if requests > 0 || sockets > 0 {
 		parts = append(parts, count(requests, "request")+" finished", count(sockets, "socket")+" closed")

@@ -26,9 +26,10 @@ type Share struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Password is true when visitors are asked for one.
 	Password bool `json:"password,omitempty"`
-	// Public, Paths and Allow are the Proxyfile's; empty asks nothing.
+	// Public, Paths, Show and Allow are the Proxyfile's; empty asks nothing.
 	Public []string `json:"public,omitempty"`
 	Paths  []string `json:"paths,omitempty"`
+	Show   []string `json:"show,omitempty"`
 	Allow  []string `json:"allow,omitempty"`
 	// Error and Fix say what is wrong now: why it waits, or why it failed.
 	Error string `json:"error,omitempty"`

@@ -48,6 +48,9 @@ type Exchange struct {
 
 	Share   string // the share that a visitor came through; empty: local
 	Visitor string // the visitor's address, where it is told: "203.0.113.7"
+	// Hidden is what the share hid from the visitor: "Rails mail previews". Show
+	// is the entry of `share { show = […] }` that opens it; empty: nothing does.
+	Hidden, Show string
 }
 
 // Recorder keeps the last exchanges. The zero value keeps DefaultCapacity of
@@ -67,7 +70,7 @@ type Recorder struct {
 // Record adds an exchange that ended, in place of the oldest when full. It
 // never blocks.
 func (r *Recorder) Record(x Exchange) {
-	x.Method, x.Host, x.Target, x.Error = clip(x.Method), clip(x.Host), clip(x.Target), clip(x.Error)
+	x.Method, x.Host, x.Target, x.Error, x.Show = clip(x.Method), clip(x.Host), clip(x.Target), clip(x.Error), clip(x.Show)
 	r.mu.Lock()
 	if r.ring == nil {
 		r.ring = make([]Exchange, r.capacity())

@@ -16,6 +16,10 @@ type Env struct {
 	// Bound are the addresses devproxy itself listens on. An upstream that is
 	// one of them is a loop, and an error.
 	Bound []netip.AddrPort
+	// CheckShow reports whether an entry of `share { show = […] }` opens
+	// something that a share hides, and the entry that was probably meant where
+	// it does not. Nil checks nothing.
+	CheckShow func(entry string) (near string, ok bool)
 }
 
 // Plan is what is to be served: hosts with their routes, everything inherited

@@ -37,6 +37,8 @@ type Share struct {
 	// Paths are the prefixes that exist outside, nil for all; Public those that
 	// need neither secret nor password, nil for none.
 	Paths, Public []string
+	// Show are entries of what every share hides that this one does not hide.
+	Show []string
 	// Allow are the addresses that may visit; nil means everybody.
 	Allow []netip.Prefix
 	// Expires is how long the link lives, never 0.
@@ -97,5 +99,5 @@ func (s *Share) sharing() map[string]bool {
 func (s *Share) sameSettings(other *Share) bool {
 	return s.Relay == other.Relay && s.Name == other.Name && s.Expires == other.Expires &&
 		s.Password == other.Password && s.Unset == other.Unset &&
-		slices.Equal(s.Paths, other.Paths) && slices.Equal(s.Public, other.Public) && slices.Equal(s.Allow, other.Allow)
+		slices.Equal(s.Paths, other.Paths) && slices.Equal(s.Public, other.Public) && slices.Equal(s.Show, other.Show) && slices.Equal(s.Allow, other.Allow)
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/devproxy/devproxy/hcl"
@@ -18,9 +19,32 @@ func (b *builder) share() *Share {
 			s.Expires = w.Expires
 		}
 	}
+	b.show(s)
 	b.shareHosts(s)
 	b.findCollision(s)
 	return s
+}
+
+// show is what the share does not hide.
+func (b *builder) show(s *Share) {
+	if b.file.Share == nil {
+		return
+	}
+	for _, entry := range b.file.Share.Show {
+		s.Show = append(s.Show, entry.Value)
+		if b.env.CheckShow == nil {
+			continue
+		}
+		near, ok := b.env.CheckShow(entry.Value)
+		if ok {
+			continue
+		}
+		detail := "to see what hides a path: devproxy explain --share PATH"
+		if near != "" {
+			detail = fmt.Sprintf("did you mean %q?", near)
+		}
+		b.errorf(entry.Range, detail, "%q in show names nothing that a share hides", entry.Value)
+	}
 }
 
 // shareHosts says which hosts are shared, and of the others why not.

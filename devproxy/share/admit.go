@@ -55,7 +55,7 @@ func (s *Share) decide(q *query) *reply {
 	if asked, ok := stateOf(q); ok {
 		return s.askKey(q, asked)
 	}
-	if s.paths != nil && !s.paths.match(q.path) || s.HiddenTarget(target(q.r)) {
+	if !s.Exists(q.path) || s.HiddenTarget(target(q.r)) {
 		return plainReply(http.StatusNotFound, "There is no such page here.")
 	}
 	return s.askKey(q, q.path)

@@ -42,6 +42,10 @@ func (s *Share) HidesSent(target string) (Hit, bool) {
 	return sent.look(path, query)
 }
 
+// Exists reports whether Options.Paths leave path, percent-encoded as it came,
+// in the share.
+func (s *Share) Exists(path string) bool { return s.paths == nil || s.paths.match(path) }
+
 // HiddenTarget is Hides without the reason.
 func (s *Share) HiddenTarget(target string) bool {
 	_, hidden := s.Hides(target)

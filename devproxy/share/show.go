@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // shown is what `share { show = […] }` opens. The zero value opens nothing.
@@ -109,36 +111,16 @@ func checkShow(entries []string) error {
 }
 
 // nearest is the text of the table that differs least from entry, in at most a
-// third of its characters.
+// third of its characters; empty when none does.
 func nearest(entry string) string {
-	best, least := "", len(entry)/3+1
+	best, least := "", min(len(entry), maxEntry)/3+1
 	for _, text := range Shows() {
-		if d := distance(entry, text, least); d < least {
+		if d := levenshtein.Distance(entry[:min(len(entry), maxEntry)], text, nil); d < least {
 			best, least = text, d
 		}
 	}
 	return best
 }
 
-// distance is the edit distance of Levenshtein, or most when it is no less.
-func distance(a, b string, most int) int {
-	if len(a)-len(b) >= most || len(b)-len(a) >= most {
-		return most
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
+// maxEntry bounds the text that is compared with the table, in bytes.
+const maxEntry = 100
