@@ -71,6 +71,7 @@ func newGuard(root string, show []string) guard {
 
 // readings are the segments of a folded path as programs take them that know
 // nothing which ends a name early, cut names there, or take it for a separator.
+// A name that begins with a dot does so in the second if it does in the first.
 type readings [3][]string
 
 func read(folded string) readings {
@@ -96,20 +97,19 @@ func (g *guard) look(path, query string) (Hit, bool) {
 		return Hit{Kind: Secrets, What: whatOutside}, true
 	}
 	var room [24]string // most paths have fewer segments, and so need no memory
-	segments := appendSegments(room[:0], folded)
-	if hit, hidden := g.segments(segments, g.folded[0]); hidden {
-		return hit, true
+	several := readings{appendSegments(room[:0], folded)}
+	if !ordinary {
+		several = read(folded)
+		if !hasDots(path) && slices.ContainsFunc(slices.Concat(several[:]...), isUp) {
+			return Hit{Kind: Secrets, What: whatWay}, true
+		}
+	}
+	for i, segments := range several {
+		if hit, hidden := g.segments(segments, g.folded[i]); hidden {
+			return hit, true
+		}
 	}
 	if !ordinary {
-		disguised := !hasDots(path)
-		for i, reading := range read(folded) {
-			if hit, hidden := g.segments(reading, g.folded[i]); hidden {
-				return hit, true
-			}
-			if disguised && slices.ContainsFunc(reading, isUp) {
-				return Hit{Kind: Secrets, What: whatWay}, true
-			}
-		}
 		if _, encoded, found := strings.Cut(folded, "?"); found {
 			query = encoded + "&" + query
 		}
@@ -117,7 +117,7 @@ func (g *guard) look(path, query string) (Hit, bool) {
 	if query == "" {
 		return Hit{}, false
 	}
-	return g.query(query, segments)
+	return g.query(query, &several)
 }
 
 // isPlain reports that path holds only characters that every program reads
@@ -222,14 +222,18 @@ func (g *guard) segment(segments []string, at int) (Hit, bool) {
 	if name == ".well-known" && at+1 < len(segments) && segments[at+1] == "devproxy" {
 		return Hit{Kind: Tools, What: whatOwn}, true
 	}
-	if name[0] == '.' && !isUp(name) && !served(segments, at) && !g.shown.name(name, segments, at, g.sent) {
+	if name[0] == '.' && !isUp(name) && !served(segments, at) && !g.shown.name(name, segments, at, g.sent) && !strings.ContainsFunc(name, endsName) {
 		return Hit{Kind: Secrets, What: whatDot, Show: name}, true
 	}
 	if hit, hidden := g.name(segments, at); hidden {
 		return hit, true
 	}
 	c := compiled()
-	for _, list := range [2][]*pattern{c.paths[name], c.wild[name[0]]} {
+	lists := [3][]*pattern{c.paths[name], c.wild[name[0]]}
+	if base := withoutFormat(name); base != name {
+		lists[2] = c.paths[base]
+	}
+	for _, list := range lists {
 		for _, p := range list {
 			if end, ok := p.match(segments, at); ok && p.rule.fileIn == nil && !g.shown.pattern(p, segments, end, g.sent) {
 				return p.hit(), true

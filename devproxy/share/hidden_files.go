@@ -75,7 +75,7 @@ func secretFiles() []Rule {
 			Kind: Secrets, What: "backups and editors' copies",
 			names: []string{
 				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.old", "*.orig", "*.save", "*.swp", "*.swo", "*.swn", "*.kate-swp",
-				"*~", "#*#", "*___jb_tmp___", "*___jb_old___",
+				"*~", "#*#*", "*___jb_tmp___", "*___jb_old___",
 				"backup.zip", "backup.tar", "backup.tar.gz", "backup.tgz", "backup.7z", "dump.zip", "dump.tar.gz", "dump.tgz",
 			},
 		},

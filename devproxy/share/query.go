@@ -1,15 +1,18 @@
 package share
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // query looks through the query of a path: for parameters that are hidden, and
 // for hidden files that a parameter names.
-func (g *guard) query(query string, segments []string) (Hit, bool) {
+func (g *guard) query(query string, path *readings) (Hit, bool) {
 	text, ok := foldQuery(query)
 	if !ok {
 		return Hit{Kind: Secrets, What: whatEncoding}, true
 	}
-	files := g.filesIn(segments)
+	files := g.filesIn(path)
 	for parameter := range strings.FieldsFuncSeq(text, separatesParameters) {
 		key, value, _ := strings.Cut(parameter, "=")
 		if hit, hidden := g.parameter(key, value); hidden {
@@ -67,12 +70,14 @@ func keys(key string) []string {
 	return list
 }
 
-// filesIn is the path among segments whose parameters name files; nil for none.
-func (g *guard) filesIn(segments []string) *pattern {
-	for i, name := range segments {
-		for _, p := range compiled().paths[name] {
-			if end, ok := p.match(segments, i); ok && p.rule.fileIn != nil && !g.shown.pattern(p, segments, end, g.sent) {
-				return p
+// filesIn is the pattern of a path whose parameters name files; nil for none.
+func (g *guard) filesIn(path *readings) *pattern {
+	for _, segments := range path {
+		for i, name := range segments {
+			for _, p := range compiled().paths[name] {
+				if end, ok := p.match(segments, i); ok && p.rule.fileIn != nil && !g.shown.pattern(p, segments, end, g.sent) {
+					return p
+				}
 			}
 		}
 	}
@@ -81,12 +86,7 @@ func (g *guard) filesIn(segments []string) *pattern {
 
 // namesFile reports whether the parameter key of the rule's paths names a file.
 func (r *Rule) namesFile(key string) bool {
-	for _, name := range r.fileIn {
-		if key == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(keys(key), func(name string) bool { return slices.Contains(r.fileIn, name) })
 }
 
 // file looks at the value of a parameter that names a file. An URL of another

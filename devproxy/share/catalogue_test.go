@@ -1,0 +1,145 @@
+package share
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestRules holds the form of the table: lower case, folded, and no text that
+// opens two rules.
+func TestRules(t *testing.T) {
+	owner := map[string]string{}
+	claim := func(text string, rule *Rule) {
+		if other, taken := owner[text]; taken {
+			t.Errorf("%q is in %q and in %q", text, other, rule.What)
+		}
+		owner[text] = rule.What
+		if folded, ok := foldPath(text); !ok || folded != text {
+			t.Errorf("%q is not folded", text)
+		}
+	}
+	path := regexp.MustCompile(`^(\*\*)?(/[^/?%]+)+$`)
+	for _, rule := range hiddenRules() {
+		if rule.What == "" || rule.Kind != Secrets && rule.Kind != Tools {
+			t.Errorf("%+v has no kind or says nothing", rule)
+		}
+		if len(rule.names)+len(rule.paths)+len(rule.query) == 0 && rule.response == nil {
+			t.Errorf("%q hides nothing", rule.What)
+		}
+		if rule.response != nil && rule.Show == "" {
+			t.Errorf("nothing opens %q", rule.What)
+		}
+		for _, name := range rule.names {
+			claim(name, &rule)
+			if strings.ContainsAny(name, "/?") || strings.Trim(name, "*") == "" {
+				t.Errorf("%q is not a file name", name)
+			}
+		}
+		for _, p := range append(rule.paths, rule.except...) {
+			if !path.MatchString(p) {
+				t.Errorf("%q is not a path", p)
+			}
+		}
+		for _, p := range rule.paths {
+			claim(strings.TrimPrefix(p, "**"), &rule)
+			if first := strings.Split(strings.TrimPrefix(p, "**"), "/")[1]; first[0] == '*' {
+				t.Errorf("%q: the first segment begins with *", p)
+			}
+		}
+		for _, q := range rule.query {
+			claim("?"+q, &rule)
+		}
+		if rule.Show != "" {
+			claim(rule.Show, &rule)
+		}
+	}
+}
+
+// TestEveryPattern asks for what each pattern of the table stands for.
+func TestEveryPattern(t *testing.T) {
+	s := mustNew(t, oneHost())
+	hides := func(target string) {
+		t.Helper()
+		if !s.HiddenTarget(target) {
+			t.Errorf("%s is not hidden", target)
+		}
+	}
+	for _, rule := range hiddenRules() {
+		if rule.response != nil || rule.fileIn != nil {
+			continue
+		}
+		for _, name := range rule.names {
+			name = strings.ReplaceAll(strings.ReplaceAll(name, "#", "%23"), "*", "x")
+			hides("/" + name)
+			hides("/a/" + strings.ToUpper(name) + "/b?x")
+		}
+		for _, p := range rule.paths {
+			rest, anywhere := strings.CutPrefix(p, "**")
+			rest = strings.ReplaceAll(rest, "*", "x")
+			hides(rest)
+			hides(rest + "/below?x")
+			hides(rest + ".json")
+			if anywhere {
+				hides("/base" + rest)
+			} else if s.HiddenTarget("/base" + rest) {
+				t.Errorf("%s is hidden, where an app may have it", "/base"+rest)
+			}
+			if hit, hidden := s.Hides(rest + "x"); hidden && hit.Show == strings.TrimPrefix(p, "**") && !strings.HasSuffix(p, "*") {
+				t.Errorf("%sx is hidden", rest)
+			}
+		}
+		for _, q := range rule.query {
+			key, value, _ := strings.Cut(strings.ReplaceAll(q, "*", "x"), "=")
+			hides("/?" + key + "=" + value)
+			hides("/a/b?x=1&" + strings.ToUpper(key) + "=" + value)
+			if value != "" && s.HiddenTarget("/?"+key+"=other") {
+				t.Errorf("?%s=other is hidden", key)
+			}
+			if s.HiddenTarget("/?x" + key + "=" + value) {
+				t.Errorf("?x%s is hidden", key)
+			}
+		}
+	}
+}
+
+// TestViteDeny keeps the guard from hiding less than Vite's own
+// server.fs.deny (8.2.2).
+func TestViteDeny(t *testing.T) {
+	for _, path := range []string{
+		"/.env", "/.env.x", "/a/.env.local", "/a.crt", "/a.pem", "/a.key", "/a.p12", "/a.pfx", "/a.cer", "/a.der", "/.npmrc", "/.yarnrc.yml", "/.git/x", "/a/.git/x/y",
+	} {
+		if !Hidden(path) {
+			t.Errorf("%s is not hidden", path)
+		}
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for _, test := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"a", "a", true}, {"a", "ab", false}, {"a*", "a", true}, {"a*", "ab", true}, {"a*", "ba", false},
+		{"*a", "ba", true}, {"*a", "ab", false}, {"a*b", "ab", true}, {"a*b", "axxb", true}, {"a*b", "a", false}, {"ab*b", "ab", false},
+		{"#*#*", "#a#", true}, {"#*#*", "#", false}, {"#*#*", "#a#b", true}, {"#*#*", "a##", false},
+		{"a*b*c", "axbxc", true}, {"a*b*c", "axcxb", false}, {"a*b*c", "abc", true}, {"", "", true}, {"*", "", true},
+	} {
+		if got := glob(test.pattern, test.text); got != test.want {
+			t.Errorf("glob(%q, %q) is %v", test.pattern, test.text, got)
+		}
+	}
+}
+
+// TestFormats: only the endings by which frameworks choose a format count.
+func TestFormats(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/rails/mailers.html": true, "/rails/mailers.csv": true, "/sidekiq.svg": false, "/rails/mailers.x": false, "/rails.json/mailers": false,
+		"/actuator/health.json": false, "/actuator/env.json": true, "/actuator": false, "/actuator/healthx": true,
+		"/__nextjs_font/x": false, "/__nextjs_fontx": true, "/__wds-outside-root__/3/node_modules/x.js": false, "/__wds-outside-root__/3/x.js": true,
+	} {
+		if got := Hidden(path); got != want {
+			t.Errorf("%s: hidden %v, want %v", path, got, want)
+		}
+	}
+}
