@@ -1,6 +1,10 @@
 package share
 
-import "testing"
+import (
+	"path"
+	"strings"
+	"testing"
+)
 
 // TestPrefixesInEveryReading has spellings of a way out of /hooks that some
 // program takes, and ordinary paths below it.
@@ -79,4 +83,49 @@ func TestPrefixesInEveryReading(t *testing.T) {
 	if !newPrefixes([]string{"/x", "/"}).match("/%c0%ae%c0%ae/admin") {
 		t.Error(`"/" is all paths`)
 	}
+}
+
+// FuzzPrefixes has no program be led out of a public path: not by decoding once
+// or often, by backslashes, parameters, or in wide forms.
+func FuzzPrefixes(f *testing.F) {
+	for _, path := range []string{"/hooks/a", "/hooks/../a", "/hooks/%2e%2e/a", "/hooks/%c0%ae%c0%ae/a", "/hooks/..;/a", "/hooks/..%5ca", "/hooks/\uff0e\uff0e/a", "/hooks/a%2f..%252f..%2fb"} {
+		f.Add(path)
+	}
+	p := newPrefixes([]string{"/hooks"})
+	f.Fuzz(func(t *testing.T, target string) {
+		if !p.match(target) {
+			return
+		}
+		for reading := target; ; {
+			for _, lenient := range []string{reading, strings.ReplaceAll(reading, `\`, "/"), narrowed(reading), withoutParameters(reading), withoutParameters(narrowed(reading))} {
+				if clean := path.Clean(lenient); clean != "/hooks" && !strings.HasPrefix(clean, "/hooks/") {
+					t.Fatalf("%q is %q to a lenient program", target, clean)
+				}
+			}
+			next := decodeOnce(reading)
+			if next == reading {
+				return
+			}
+			reading = next
+		}
+	})
+}
+
+// narrowed is text with the wide forms of ASCII as ASCII.
+func narrowed(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 0xff01 && r <= 0xff5e {
+			return r - 0xff01 + '!'
+		}
+		return r
+	}, text)
+}
+
+// withoutParameters cuts each segment at its parameters.
+func withoutParameters(text string) string {
+	segments := strings.Split(text, "/")
+	for i, segment := range segments {
+		segments[i], _, _ = strings.Cut(segment, ";")
+	}
+	return strings.Join(segments, "/")
 }
