@@ -65,10 +65,10 @@ func TestShare(t *testing.T) {
 			NotShared: []NotShared{{"shop.localhost", "share = false"}}, Expires: 8 * time.Hour,
 		}},
 		{"all attributes", &hcl.Share{
-			Relay: "t.example.com", Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Allow: allow, Expires: time.Hour,
+			Relay: "t.example.com", Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: named("*.pem", "/x"), Allow: allow, Expires: time.Hour,
 			Range: hcl.Range{File: "Proxyfile", Start: hcl.Pos{Line: 2, Column: 1, Byte: strings.Index(text, "share")}},
 		}, shopAnd(), Share{
-			Hosts: []string{"shop.localhost"}, Relay: "t.example.com", Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Allow: allow,
+			Hosts: []string{"shop.localhost"}, Relay: "t.example.com", Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: []string{"*.pem", "/x"}, Allow: allow,
 			Expires: time.Hour, Source: Source{File: "Proxyfile", Line: 2, Text: "share {"},
 		}},
 		{"a password that is not there", &hcl.Share{Unset: "SHARE_PASSWORD"}, shopAnd(), Share{
@@ -88,6 +88,24 @@ func TestShare(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestShow: an entry that opens nothing is a mistake, with the one that was
+// probably meant.
+func TestShow(t *testing.T) {
+	file := fileOf(hostOf("shop.localhost", to(1)))
+	file.Share = &hcl.Share{Show: named("/a", "/b", "/c")}
+	file.Share.Show[1].Range.Start.Line, file.Share.Show[2].Range.Start.Line = 7, 8
+	_, diags := Build(file, Env{CheckShow: func(entry string) (string, bool) {
+		return map[string]string{"/b": "/bb"}[entry], entry == "/a"
+	}})
+	want := hcl.Diagnostics{
+		{Severity: hcl.Error, Summary: `"/b" in show names nothing that a share hides`, Detail: `did you mean "/bb"?`, Range: file.Share.Show[1].Range},
+		{Severity: hcl.Error, Summary: `"/c" in show names nothing that a share hides`, Detail: "to see what hides a path: devproxy explain --share PATH", Range: file.Share.Show[2].Range},
+	}
+	if diff := cmp.Diff(want, diags); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
@@ -194,6 +212,7 @@ func TestShareChanged(t *testing.T) {
 		{"the password's variable", with(func(s *hcl.Share) { s.Unset = "X" }), told},
 		{"paths", with(func(s *hcl.Share) { s.Paths = []string{"/a"} }), told},
 		{"public", with(func(s *hcl.Share) { s.Public = []string{"/a"} }), told},
+		{"show", with(func(s *hcl.Share) { s.Show = named("/rails/mailers") }), told},
 		{"allow", with(func(s *hcl.Share) { s.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), told},
 		{"expires", with(func(s *hcl.Share) { s.Expires = time.Hour }), told},
 		{"share = false", sharing(t, plain, kept(a()), b()), told},

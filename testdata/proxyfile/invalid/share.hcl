@@ -40,6 +40,12 @@ share {
     7, # ERROR: a path is a string
   ]
   public = "/hooks" # ERROR: public is a list of paths
+  show = [
+    "", # ERROR: "" in show names nothing that is hidden
+    "/", # ERROR: "/" in show names nothing that is hidden
+    "https://shop.localhost/rails", # ERROR: an entry of show is not a URL
+    7, # ERROR: an entry of show is a string
+  ]
   allow = [
     "203.0.113.7/24", # ERROR: "203.0.113.7/24" has bits beyond its length
     "203.0.113.0/33", # ERROR: "203.0.113.0/33" is no CIDR range
