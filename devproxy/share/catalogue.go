@@ -40,12 +40,7 @@ func compile(rules []Rule) *catalogue {
 		query: map[string][]*pattern{}, shows: map[string]bool{},
 	}
 	for i := range rules {
-		if rules[i].response == nil {
-			c.add(&rules[i])
-		}
-		if rules[i].Show != "" {
-			c.shows[rules[i].Show] = true
-		}
+		c.add(&rules[i])
 	}
 	return c
 }

@@ -1,7 +1,5 @@
 package share
 
-import "net/http"
-
 // Kind is a class of what a share hides. Its text is what the terminal prints.
 type Kind string
 
@@ -34,15 +32,6 @@ type Rule struct {
 	// fileIn are parameters that name a file. With them the rule hides paths
 	// only when that file is hidden.
 	fileIn []string
-
-	// response recognizes the tool by the head of its response and the first
-	// bytes of its body. With it names, paths and query hide nothing by
-	// themselves: they say whose responses are looked at; none means all. Nil
-	// means that the request alone decides.
-	response func(header http.Header, body []byte) bool
-	// Show opens a rule with a response in `share { show = […] }`. It is unique
-	// in the table.
-	Show string
 }
 
 // hiddenRules are all rules that are data. Those that need code are in guard.go

@@ -12,7 +12,7 @@ func secretFiles() []Rule {
 			// ssh-keygen(1), sshd(8). The public halves, *.pub, are open.
 			names: []string{
 				"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss",
-				"ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "wallet.dat",
+				"*_rsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "private.asc", "secret.asc", "private-key.asc", "secret-key.asc", "wallet.dat",
 				"*.pem", "*.key", "*.p8", "*.ppk", "*.pvk", "*.agekey", "*.keytab",
 			},
 		},
@@ -20,7 +20,7 @@ func secretFiles() []Rule {
 			Kind: Secrets, What: "certificates and keystores",
 			names: []string{
 				"*.crt", "*.cer", "*.der", // often with the key next to it or in it
-				"*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.jceks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.ovpn",
+				"*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.jceks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.ovpn", "wg0.conf",
 			},
 		},
 		{
@@ -39,7 +39,7 @@ func secretFiles() []Rule {
 				"serviceaccountkey.json", "*-firebase-adminsdk-*.json", "gcp-key.json", "google-credentials.json",
 				"secrets.json", "secrets.yml", "secrets.yaml", "secrets.toml", "secrets.ini", "secrets.properties", "secret.yml", "secret.yaml",
 				"vault.yml", "vault.yaml", "vault_pass.txt", "vault_password.txt", "password.txt", "passwords.txt",
-				"htpasswd", "_netrc", "kubeconfig", "*.kubeconfig", "rclone.conf", "pgpass.conf",
+				"htpasswd", "*.htpasswd", "_netrc", "kubeconfig", "*.kubeconfig", "rclone.conf", "pgpass.conf",
 				"sftp-config.json", "sitemanager.xml", "recentservers.xml", "filezilla.xml",
 			},
 		},
@@ -62,7 +62,7 @@ func secretFiles() []Rule {
 				"*.db", "*.db3", "*.sqlite", "*.sqlite2", "*.sqlite3", "*.s3db", "*.duckdb", "*.mdb", "*.accdb", "*.mdf", "*.ldf", "*.fdb", "*.ibd", "*.rdb",
 				"*.db-wal", "*.db-shm", "*.db-journal", "*.sqlite-wal", "*.sqlite-shm", "*.sqlite-journal",
 				"*.sqlite3-wal", "*.sqlite3-shm", "*.sqlite3-journal",
-				"*.sql", "*.sql.gz", "*.sql.bz2", "*.sql.xz", "*.sql.zst", "*.sql.zip", "*.sql.7z", "*.psql",
+				"*.sql", "*.sql.gz", "*.sql.bz2", "*.sql.xz", "*.sql.zst", "*.sql.zip", "*.sql.7z", "*.psql", "*.pgsql", "*.bson",
 				"*.dump", "*.dump.gz", "*.dump.bz2", "*.dump.xz", "*.dump.zst", "*.pgdump", "*.dmp", "*.mdmp",
 				"*.hprof", "*.heapsnapshot", "*.heapprofile",
 			},
@@ -74,7 +74,7 @@ func secretFiles() []Rule {
 		{
 			Kind: Secrets, What: "backups and editors' copies",
 			names: []string{
-				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.old", "*.orig", "*.save", "*.swp", "*.swo", "*.swn", "*.kate-swp",
+				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.bk", "*.old", "*.orig", "*.save", "*.swp", "*.swo", "*.swn", "*.kate-swp",
 				"*~", "#*#*", "*___jb_tmp___", "*___jb_old___",
 				"backup.zip", "backup.tar", "backup.tar.gz", "backup.tgz", "backup.7z", "dump.zip", "dump.tar.gz", "dump.tgz",
 			},

@@ -54,7 +54,7 @@ func javascriptTools() []Rule {
 			// vite-plugin-vue-devtools 8.2.1: /__devtools__/. @vitejs/devtools 0.8.0
 			// and devframe 1.3.5: /__devtools/ with __connection.json, __ws, __mcp.
 			// unplugin-vue-inspector, UnoCSS: /__unocss. vite-plugin-mcp: /__mcp.
-			paths: []string{"**/__inspect", "**/__devtools__", "**/__devtools", "**/__devframe*", "**/__unocss", "**/__mcp", "**/__vue-inspector*", "**/__vue_devtools__"},
+			paths: []string{"**/__inspect", "**/__devtools__", "**/__devtools", "**/__devframe*", "**/__unocss", "**/__unocss_api", "**/__inspect_api", "**/__mcp", "**/__vue-inspector*", "**/__vue_devtools__"},
 		},
 		{
 			Kind: Tools, What: "TanStack Devtools",
@@ -111,10 +111,10 @@ func javascriptTools() []Rule {
 			Kind: Tools, What: "Wrangler's local explorer and triggers",
 			// wrangler 4.164.0 and miniflare 4.20260730.0: /cdn-cgi/explorer shows
 			// storage, handler and mf/scheduled run workers; /__scheduled with
-			// --test-scheduled.
+			// --test-scheduled. @cloudflare/vite-plugin: /__debug, a debugger.
 			paths: []string{
 				"/cdn-cgi/explorer", "/cdn-cgi/local", "/cdn-cgi/handler", "/cdn-cgi/platform-proxy", "/cdn-cgi/inspectorproxyworker",
-				"/cdn-cgi/mf/scheduled", "/cdn-cgi/mf/reload", "/__scheduled",
+				"/cdn-cgi/mf/scheduled", "/cdn-cgi/mf/reload", "/__scheduled", "**/__debug",
 			},
 		},
 		{

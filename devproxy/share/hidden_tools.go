@@ -34,17 +34,17 @@ func rubyTools() []Rule {
 		},
 		{
 			Kind: Tools, What: "caught mail",
-			paths: []string{"**/letter_opener"},
+			paths: []string{"**/letter_opener", "**/letter_opener_web"},
 		},
 		{
 			Kind: Tools, What: "job dashboards",
-			paths: []string{"/sidekiq", "/admin/sidekiq", "/good_job", "/admin/good_job", "/resque", "/admin/resque", "/delayed_job", "/mission_control", "/solid_queue"},
+			paths: []string{"/sidekiq", "/admin/sidekiq", "/good_job", "/admin/good_job", "/resque", "/admin/resque", "/delayed_job", "/mission_control", "/solid_queue", "/bull-board", "/admin/queues/api"},
 		},
 		{
 			Kind: Tools, What: "rack-mini-profiler",
 			// rack-mini-profiler, lib/mini_profiler.rb: ?pp=env prints the environment,
 			// others profile, dump objects and collect garbage (CVE-2016-4442).
-			paths: []string{"**/mini-profiler-resources/results*", "**/mini-profiler-resources/flamegraph", "**/mini-profiler-resources/snapshots", "/rails/performance", "/pghero"},
+			paths: []string{"**/mini-profiler-resources/results*", "**/mini-profiler-resources/flamegraph", "**/mini-profiler-resources/snapshots", "/profiler/results*", "/rails/performance", "/pghero"},
 			query: []string{
 				"pp=env", "pp=help", "pp=analyze-memory", "pp=profile-memory", "pp=profile-gc", "pp=flamegraph*", "pp=async-flamegraph*",
 				"pp=trace-exceptions", "pp=*-backtrace", "pp=enable", "pp=disable", "pp=skip",
@@ -135,7 +135,7 @@ func phpTools() []Rule {
 		},
 		{
 			Kind: Tools, What: "phpinfo and database consoles",
-			paths: []string{"**/phpinfo.php", "**/adminer.php", "**/adminer-*.php", "**/phpmyadmin", "/_phpinfo"},
+			paths: []string{"**/phpinfo.php", "**/adminer.php", "**/adminer-*.php", "/adminer", "**/phpmyadmin", "/pma", "/_phpinfo"},
 		},
 	}
 }
@@ -146,6 +146,10 @@ func beamTools() []Rule {
 			Kind: Tools, What: "Phoenix LiveDashboard and mailbox",
 			// phx.new: `scope "/dev"` with live_dashboard and Plug.Swoosh.MailboxPreview.
 			paths: []string{"/dev/dashboard", "/dev/mailbox"},
+		},
+		{
+			Kind: Tools, What: "Oban, the job dashboard",
+			paths: []string{"/oban"}, // oban_web: Oban.Web.Router's example
 		},
 		{
 			Kind: Tools, What: "actions of Phoenix error pages",
@@ -160,12 +164,20 @@ func javaTools() []Rule {
 			Kind: Tools, What: "Spring Boot Actuator",
 			// spring-boot-actuator: env, heapdump, loggers, shutdown, … Endpoints of
 			// the app's own may be there too. Health and info are made to be public.
-			paths:  []string{"**/actuator/*", "/heapdump", "/threaddump", "**/jolokia"},
+			// JHipster has them at /management, Spring Boot 1 at the root.
+			paths: []string{
+				"**/actuator/*", "**/heapdump", "**/threaddump", "**/configprops", "**/management/env", "**/management/loggers",
+				"**/management/logfile", "**/management/httptrace", "**/management/httpexchanges", "**/management/beans", "**/jolokia",
+			},
 			except: []string{"**/actuator/health", "**/actuator/info"},
 		},
 		{
 			Kind: Tools, What: "database consoles",
 			paths: []string{"**/h2-console", "/dbconsole"}, // H2: CVE-2021-42392
+		},
+		{
+			Kind: Tools, What: "Vaadin's developer tools",
+			query: []string{"debug_window"}, // vaadin-dev-server: ?v-r=push&debug_window edits source files
 		},
 		{
 			Kind: Tools, What: "Quarkus Dev UI",
@@ -177,10 +189,10 @@ func javaTools() []Rule {
 			paths: []string{"/@evolutions", "/@tests"}, // Play applies SQL; Revel runs tests
 		},
 		{
-			Kind: Tools, What: "Tomcat Manager and Druid",
+			Kind: Tools, What: "consoles of Tomcat, ColdFusion and Druid",
 			paths: []string{
 				"/manager/html", "/manager/text", "/manager/jmxproxy", "/host-manager",
-				"**/druid/sql.html", "**/druid/weburi.html", "**/druid/websession.html", "**/druid/datasource.html",
+				"**/cfide/administrator", "**/lucee/admin", "**/druid/sql.html", "**/druid/weburi.html", "**/druid/websession.html", "**/druid/datasource.html",
 				"**/druid/sql.json", "**/druid/weburi.json", "**/druid/websession.json", "**/druid/datasource.json", "**/druid/basic.json",
 			},
 		},
