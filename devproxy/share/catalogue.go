@@ -25,7 +25,14 @@ type catalogue struct {
 	paths   map[string][]*pattern // by their first segment
 	wild    globs                 // paths whose first segment holds "*", not first
 	query   map[string][]*pattern // by the parameter's name
-	shows   map[string]bool       // every text that opens something
+	texts   []textPattern
+	shows   map[string]bool // every text that opens something
+}
+
+// textPattern is a text anywhere in a target, and what opens it.
+type textPattern struct {
+	text string
+	*pattern
 }
 
 // globs are patterns by one byte that the text must hold at a known place.
@@ -46,6 +53,17 @@ func compile(rules []Rule) *catalogue {
 }
 
 func (c *catalogue) add(rule *Rule) {
+	var first *pattern
+	note := func(p *pattern) {
+		if c.shows[p.show] = true; first == nil {
+			first = p
+		}
+	}
+	defer func() {
+		for _, text := range rule.texts {
+			c.texts = append(c.texts, textPattern{text, first})
+		}
+	}()
 	for _, name := range rule.names {
 		p := &pattern{rule: rule, show: name, segments: []string{name}}
 		ending, isEnding := strings.CutPrefix(name, "*.")
@@ -59,7 +77,7 @@ func (c *catalogue) add(rule *Rule) {
 		default:
 			c.names[name] = p
 		}
-		c.shows[name] = true
+		note(p)
 	}
 	var except []*pattern
 	for _, path := range rule.except {
@@ -73,12 +91,13 @@ func (c *catalogue) add(rule *Rule) {
 		} else {
 			c.paths[first] = append(c.paths[first], p)
 		}
-		c.shows[p.show] = true
+		note(p)
 	}
 	for _, parameter := range rule.query {
 		name, value, _ := strings.Cut(parameter, "=")
-		c.query[name] = append(c.query[name], &pattern{rule: rule, show: "?" + parameter, value: value})
-		c.shows["?"+parameter] = true
+		p := &pattern{rule: rule, show: "?" + parameter, value: value}
+		c.query[name] = append(c.query[name], p)
+		note(p)
 	}
 }
 
@@ -88,7 +107,7 @@ func newPath(rule *Rule, path string) *pattern {
 }
 
 // match reports whether the path p is at segments[at:], and where it ends. Its
-// last segment may carry the ending of a format.
+// last segment may carry an ending.
 func (p *pattern) match(segments []string, at int) (end int, ok bool) {
 	end = at + len(p.segments)
 	if !p.anywhere && at > 0 || end > len(segments) {
@@ -96,7 +115,7 @@ func (p *pattern) match(segments []string, at int) (end int, ok bool) {
 	}
 	for i, want := range p.segments {
 		got := segments[at+i]
-		if !glob(want, got) && (i < len(p.segments)-1 || !glob(want, withoutFormat(got))) {
+		if !glob(want, got) && (i < len(p.segments)-1 || !glob(want, p.withoutEnding(got))) {
 			return 0, false
 		}
 	}
@@ -108,16 +127,20 @@ func (p *pattern) match(segments []string, at int) (end int, ok bool) {
 	return end, true
 }
 
-// formats are endings by which frameworks choose the form of a response.
-var formats = [...]string{".html", ".htm", ".json", ".xml", ".txt", ".csv"}
-
-func withoutFormat(name string) string {
-	for _, format := range formats {
-		if base, ok := strings.CutSuffix(name, format); ok {
-			return base
-		}
+// withoutEnding is name without an ending that the tool of p takes no notice of.
+// Connect and Express mount at "/x" also what is at "/x.anything". Where a
+// source file may have the name, only the endings count by which frameworks
+// choose a format.
+func (p *pattern) withoutEnding(name string) string {
+	base, ending, _ := strings.Cut(name, ".")
+	switch ending {
+	case "html", "htm", "json", "xml", "txt", "csv":
+		return base
 	}
-	return name
+	if p.anywhere && name[0] != '_' {
+		return name
+	}
+	return base
 }
 
 // glob reports whether text matches pattern, in which "*" is any text.

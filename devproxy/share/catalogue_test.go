@@ -73,7 +73,9 @@ func TestEveryPattern(t *testing.T) {
 			rest = strings.ReplaceAll(rest, "*", "x")
 			hides(rest)
 			hides(rest + "/below?x")
-			hides(rest + ".json")
+			if !strings.Contains(rest[strings.LastIndexByte(rest, '/'):], ".") {
+				hides(rest + ".json")
+			}
 			if anywhere {
 				hides("/base" + rest)
 			} else if s.HiddenTarget("/base" + rest) {
@@ -83,6 +85,12 @@ func TestEveryPattern(t *testing.T) {
 				t.Errorf("%sx is hidden", rest)
 			}
 		}
+		for _, text := range rule.texts {
+			hides("/?x=" + text)
+			hides("/x" + text + "x")
+			hides("/?x" + strings.ToUpper(text) + "y")
+			hides("/?" + percent(text, 0))
+		}
 		for _, q := range rule.query {
 			key, value, _ := strings.Cut(strings.ReplaceAll(q, "*", "x"), "=")
 			hides("/?" + key + "=" + value)
@@ -90,7 +98,7 @@ func TestEveryPattern(t *testing.T) {
 			if value != "" && s.HiddenTarget("/?"+key+"=other") {
 				t.Errorf("?%s=other is hidden", key)
 			}
-			if s.HiddenTarget("/?x" + key + "=" + value) {
+			if rule.texts == nil && s.HiddenTarget("/?x"+key+"="+value) {
 				t.Errorf("?x%s is hidden", key)
 			}
 		}
@@ -128,7 +136,7 @@ func TestGlob(t *testing.T) {
 // TestFormats: only the endings by which frameworks choose a format count.
 func TestFormats(t *testing.T) {
 	for path, want := range map[string]bool{
-		"/rails/mailers.html": true, "/rails/mailers.csv": true, "/sidekiq.svg": false, "/rails/mailers.x": false, "/rails.json/mailers": false,
+		"/rails/mailers.html": true, "/rails/mailers.csv": true, "/sidekiq.svg": true, "/src/rails/mailers.ts": false, "/src/debug/vars.ts": false, "/__inspect.x/": true, "/__vitest__.x/": true, "/webpack-dev-server.js": false, "/webpack-dev-server.x": true, "/open-url.x": true, "/rails/mailers.x": false, "/rails.json/mailers": false,
 		"/actuator/health.json": false, "/actuator/env.json": true, "/actuator": false, "/actuator/healthx": true,
 		"/__nextjs_font/x": false, "/__nextjs_fontx": true, "/__wds-outside-root__/3/node_modules/x.js": false, "/__wds-outside-root__/3/x.js": true,
 	} {

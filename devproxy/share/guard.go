@@ -114,8 +114,8 @@ func (g *guard) look(path, query string) (Hit, bool) {
 			query = encoded + "&" + query
 		}
 	}
-	if query == "" {
-		return Hit{}, false
+	if hit, hidden := g.text(folded); hidden || query == "" {
+		return hit, hidden
 	}
 	return g.query(query, &several)
 }
@@ -199,6 +199,16 @@ func pieces(segments []string) []string {
 	return result
 }
 
+// text looks for the texts that hide what holds them.
+func (g *guard) text(folded string) (Hit, bool) {
+	for _, t := range compiled().texts {
+		if strings.Contains(folded, t.text) && !g.shown.texts[t.show] {
+			return t.hit(), true
+		}
+	}
+	return Hit{}, false
+}
+
 // segments looks through one reading of a path, and root is the project's
 // folder in the same reading.
 func (g *guard) segments(segments, root []string) (Hit, bool) {
@@ -230,7 +240,7 @@ func (g *guard) segment(segments []string, at int) (Hit, bool) {
 	}
 	c := compiled()
 	lists := [3][]*pattern{c.paths[name], c.wild[name[0]]}
-	if base := withoutFormat(name); base != name {
+	if base, _, ending := strings.Cut(name, "."); ending {
 		lists[2] = c.paths[base]
 	}
 	for _, list := range lists {

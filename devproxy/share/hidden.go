@@ -27,6 +27,10 @@ type Rule struct {
 	// "xdebug_session_start", "pp=env". They are opened by "?NAME".
 	query []string
 
+	// texts hide what holds them anywhere, for tools that look no closer at a URL.
+	// What opens the rule's first path or parameter opens them.
+	texts []string
+
 	// except are paths, as in paths, that the rule does not hide.
 	except []string
 	// fileIn are parameters that name a file. With them the rule hides paths

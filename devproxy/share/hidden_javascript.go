@@ -24,7 +24,7 @@ func javascriptTools() []Rule {
 			// react-dev-utils 12.0.1 and @docusaurus/core 3.10.2: /__get-internal-source.
 			// gatsby 5.16.1: /__original-stack-frame, and until CVE-2023-34238
 			// /__file-code-frame?filePath=, which read any file.
-			paths: []string{"**/__get-internal-source", "**/__original-stack-frame*", "**/__file-code-frame"},
+			paths: []string{"**/__get-internal-source*", "**/__original-stack-frame*", "**/__file-code-frame"},
 		},
 		{
 			Kind: Tools, What: "Next.js developer endpoints",
@@ -47,6 +47,8 @@ func javascriptTools() []Rule {
 			// places, /invalidate, /open-editor?fileName=. @rsbuild/core 2.3.2 lists
 			// its assets at /rsbuild-dev-server.
 			paths: []string{"/webpack-dev-server", "/rsbuild-dev-server"},
+			// What webpack-dev-server 3 gives its clients.
+			except: []string{"/webpack-dev-server.js"},
 		},
 		{
 			Kind: Tools, What: "Vite and Vue developer tools",
@@ -58,9 +60,10 @@ func javascriptTools() []Rule {
 		},
 		{
 			Kind: Tools, What: "TanStack Devtools",
-			// @tanstack/devtools-vite 0.8.5, dist/esm/utils.js: /__tsd/open-source and
-			// the console of the server.
+			// @tanstack/devtools-vite 0.8.5, src/utils.ts: an editor opener and the
+			// console of the server, wherever the URL holds the text.
 			paths: []string{"**/__tsd"},
+			texts: []string{"__tsd/open-source", "__tsd/console-pipe"},
 		},
 		{
 			Kind: Tools, What: "Nuxt developer tools",
@@ -74,7 +77,7 @@ func javascriptTools() []Rule {
 			Kind: Tools, What: "Nitro tasks and virtual files",
 			// nitro 3.0.0: /_nitro/tasks runs tasks; /_vfs and /_vfs.json show the
 			// server's code.
-			paths: []string{"**/_nitro/tasks", "**/_vfs", "**/_vfs.json"},
+			paths: []string{"**/_nitro/tasks", "**/_vfs*"},
 		},
 		{
 			Kind: Tools, What: "Vitest UI and API",
@@ -87,7 +90,7 @@ func javascriptTools() []Rule {
 			Kind: Tools, What: "Gatsby's GraphQL and refresh endpoints",
 			// gatsby 5.16.1, dist/utils/start-server.js: /_+graphi?ql over the content
 			// with its places on the disk, POST /__refresh.
-			paths: []string{"/_graphql", "/_graphiql", "**/__graphql", "**/__graphiql", "**/___graphql", "**/___graphiql", "/__refresh"},
+			paths: []string{"/_graphql", "/_graphiql", "**/__*graphql", "**/__*graphiql", "/__refresh"},
 		},
 		{
 			Kind: Tools, What: "Parcel's editor and source endpoints",
@@ -130,9 +133,12 @@ func javascriptTools() []Rule {
 		{
 			Kind: Tools, What: "files above the root of @web/dev-server",
 			// @web/dev-server-core: /__wds-outside-root__/N/… climbs N folders. What
-			// pages ask for there are hoisted modules.
-			paths:  []string{"**/__wds-outside-root__"},
-			except: []string{"**/__wds-outside-root__/*/node_modules"},
+			// pages ask for there are modules of the workspace.
+			paths: []string{"**/__wds-outside-root__"},
+			except: []string{
+				"**/__wds-outside-root__/*/node_modules", "**/__wds-outside-root__/*/packages", "**/__wds-outside-root__/*/libs",
+				"**/__wds-outside-root__/*/components", "**/__wds-outside-root__/*/src", "**/__wds-outside-root__/*/dist",
+			},
 		},
 		{
 			Kind: Tools, What: "the project's folder for Chromium",

@@ -41,14 +41,22 @@ func rubyTools() []Rule {
 			paths: []string{"/sidekiq", "/admin/sidekiq", "/good_job", "/admin/good_job", "/resque", "/admin/resque", "/delayed_job", "/mission_control", "/solid_queue", "/bull-board", "/admin/queues/api"},
 		},
 		{
+			Kind: Tools, What: "the environment, shown by rack-mini-profiler",
+			// rack-mini-profiler, lib/mini_profiler.rb: it looks for /pp=env/ anywhere
+			// in the query.
+			query: []string{"pp=env*"},
+			texts: []string{"pp=env"},
+		},
+		{
 			Kind: Tools, What: "rack-mini-profiler",
-			// rack-mini-profiler, lib/mini_profiler.rb: ?pp=env prints the environment,
-			// others profile, dump objects and collect garbage (CVE-2016-4442).
-			paths: []string{"**/mini-profiler-resources/results*", "**/mini-profiler-resources/flamegraph", "**/mini-profiler-resources/snapshots", "/profiler/results*", "/rails/performance", "/pghero"},
-			query: []string{
-				"pp=env", "pp=help", "pp=analyze-memory", "pp=profile-memory", "pp=profile-gc", "pp=flamegraph*", "pp=async-flamegraph*",
-				"pp=trace-exceptions", "pp=*-backtrace", "pp=enable", "pp=disable", "pp=skip",
+			// The same: profiles, dumps of objects and SQL (CVE-2016-4442).
+			// includes.js and includes.css are what pages ask for.
+			paths: []string{
+				"**/mini-profiler-resources/results*", "**/mini-profiler-resources/flamegraph", "**/mini-profiler-resources/snapshots",
+				"/rack-mini-profiler", "/profiler/results*", "/rails/performance", "/pghero",
 			},
+			query: []string{"pp=help*", "pp=enable*", "pp=disable*", "pp=skip*", "pp=*-backtrace*"},
+			texts: []string{"pp=analyze-memory", "pp=profile-memory", "pp=profile-gc", "pp=flamegraph", "pp=async-flamegraph", "pp=trace-exceptions"},
 		},
 		{
 			Kind: Tools, What: "Tidewave, which runs code for agents",

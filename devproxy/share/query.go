@@ -12,6 +12,9 @@ func (g *guard) query(query string, path *readings) (Hit, bool) {
 	if !ok {
 		return Hit{Kind: Secrets, What: whatEncoding}, true
 	}
+	if hit, hidden := g.text(text); hidden {
+		return hit, true
+	}
 	files := g.filesIn(path)
 	for parameter := range strings.FieldsFuncSeq(text, separatesParameters) {
 		key, value, _ := strings.Cut(parameter, "=")

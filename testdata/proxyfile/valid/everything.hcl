@@ -102,7 +102,7 @@ share {
   password = env("SET")
   paths    = ["/", "/café"]
   public   = ["/hooks/stripe"]
-  show     = ["/rails/mailers", "*.sqlite3", "?pp=env"]
+  show     = ["/rails/mailers", "*.sqlite3", "?pp=env*"]
   allow    = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
   expires  = "2h"
 }
