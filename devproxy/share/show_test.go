@@ -16,6 +16,7 @@ func showing(t testing.TB, entries ...string) *Share {
 
 // TestShow has each entry open what it names, and nothing next to it.
 func TestShow(t *testing.T) {
+	all, plain := corpus(t, "hidden"), mustNew(t, oneHost())
 	for _, test := range []struct {
 		entry        string
 		open, hidden []string
@@ -45,9 +46,9 @@ func TestShow(t *testing.T) {
 				t.Errorf("show = [%q]: %s is not hidden", test.entry, target)
 			}
 		}
-		for file, targets := range corpus(t, "hidden") {
+		for file, targets := range all {
 			for _, target := range targets {
-				hit, _ := mustNew(t, oneHost()).Hides(target)
+				hit, _ := plain.Hides(target)
 				if s.HiddenTarget(target) || hit.Show == test.entry || slices.Contains(test.open, target) || strings.HasPrefix(target, test.entry) {
 					continue
 				}
@@ -80,6 +81,16 @@ func TestShowWhatTheHitNames(t *testing.T) {
 				}
 				entries = append(entries, hit.Show)
 			}
+		}
+	}
+}
+
+// TestShowSeveral has entries of every form side by side.
+func TestShowSeveral(t *testing.T) {
+	s := showing(t, "/files/demo.db", "/rails/mailers", "/other/x.db", "*.pem")
+	for target, want := range map[string]bool{"/files/demo.db": false, "/other/x.db": false, "/rails/mailers": false, "/a.pem": false, "/a.db": true, "/files/x.db": true} {
+		if got := s.HiddenTarget(target); got != want {
+			t.Errorf("%s: hidden %v, want %v", target, got, want)
 		}
 	}
 }
