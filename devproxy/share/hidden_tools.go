@@ -172,9 +172,16 @@ func javaTools() []Rule {
 			Kind: Tools, What: "Spring Boot Actuator",
 			// spring-boot-actuator: env, heapdump, loggers, shutdown, … Endpoints of
 			// the app's own may be there too. Health and info are made to be public.
+			// Below another path only the names of Spring count: shops sell actuators.
 			// JHipster has them at /management, Spring Boot 1 at the root.
 			paths: []string{
-				"**/actuator/*", "**/heapdump", "**/threaddump", "**/configprops", "**/management/env", "**/management/loggers",
+				"/actuator/*",
+				"**/actuator/env", "**/actuator/heapdump", "**/actuator/threaddump", "**/actuator/configprops", "**/actuator/beans", "**/actuator/mappings",
+				"**/actuator/loggers", "**/actuator/logfile", "**/actuator/httptrace", "**/actuator/httpexchanges", "**/actuator/auditevents",
+				"**/actuator/conditions", "**/actuator/caches", "**/actuator/scheduledtasks", "**/actuator/sessions", "**/actuator/shutdown",
+				"**/actuator/startup", "**/actuator/flyway", "**/actuator/liquibase", "**/actuator/integrationgraph", "**/actuator/quartz",
+				"**/actuator/refresh", "**/actuator/restart", "**/actuator/gateway", "**/actuator/sbom", "**/actuator/metrics", "**/actuator/prometheus",
+				"**/heapdump", "**/threaddump", "**/configprops", "**/management/env", "**/management/loggers",
 				"**/management/logfile", "**/management/httptrace", "**/management/httpexchanges", "**/management/beans", "**/jolokia",
 			},
 			except: []string{"**/actuator/health", "**/actuator/info"},

@@ -80,6 +80,9 @@ func TestPrefixesInEveryReading(t *testing.T) {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}
+	if p.match("/hooks/" + disguised()) {
+		t.Error("what nobody can read is below /hooks")
+	}
 	if !newPrefixes([]string{"/x", "/"}).match("/%c0%ae%c0%ae/admin") {
 		t.Error(`"/" is all paths`)
 	}

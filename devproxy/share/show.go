@@ -41,9 +41,19 @@ func (s *shown) name(name string, segments []string, at int, sent bool) bool {
 	return s.texts[name] || s.within(segments, at+1, sent)
 }
 
-// pattern reports whether p, which ends before segments[end], is open.
+// pattern reports whether p, which ends before segments[end], is open: by its
+// own text, by another path of its rule for the same segments ("/actuator/*" and
+// "/actuator/env"), or by a path of the project.
 func (s *shown) pattern(p *pattern, segments []string, end int, sent bool) bool {
-	return s.texts[p.show] || s.within(segments, end, sent)
+	return s.texts[p.show] || s.covers(p.rule, segments[end-len(p.segments):end]) || s.within(segments, end, sent)
+}
+
+// covers reports whether a path of rule that is open matches segments.
+func (s *shown) covers(rule *Rule, segments []string) bool {
+	return slices.ContainsFunc(rule.paths, func(path string) bool {
+		text := strings.TrimPrefix(path, "**")
+		return s.texts[text] && slices.EqualFunc(split(text), segments, glob)
+	})
 }
 
 // within reports whether what ends before segments[end] lies in an open path.

@@ -33,7 +33,8 @@ func TestShow(t *testing.T) {
 		{"/__nextjs_*", []string{"/__nextjs_source-map"}, []string{"/_next/mcp"}},
 		{"/_image", []string{"/_image?href=/a.png"}, []string{"/.env"}},
 		{"env~1", []string{"/ENV~1"}, []string{"/env~2", "/git~1"}},
-		{"/actuator/*", []string{"/actuator/env"}, []string{"/jolokia"}},
+		{"/actuator/*", []string{"/actuator/env", "/actuator/x", "/app/actuator/env", "/api/actuator/loggers/root"}, []string{"/jolokia", "/heapdump"}},
+		{"/actuator/env", []string{"/actuator/env", "/app/actuator/env/x"}, []string{"/actuator/x", "/actuator/beans", "/actuator/env/.env"}},
 	} {
 		s := showing(t, test.entry)
 		for _, target := range test.open {

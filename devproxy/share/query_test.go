@@ -1,0 +1,64 @@
+package share
+
+import (
+	"strings"
+	"testing"
+)
+
+// disguised needs more rounds than any honest target, each by another disguise
+// than percent-encoding.
+func disguised() string {
+	text := "%c0%a5"
+	for range 20 {
+		text = strings.Replace(text, "%", "%c0%a5", 1)
+	}
+	return text + "2ex"
+}
+
+// TestHiddenInTheQuery has each way in which a query hides a path, and its
+// negative.
+func TestHiddenInTheQuery(t *testing.T) {
+	s := mustNew(t, oneHost())
+	for target, want := range map[string]bool{
+		"/?__debugger__":                 true,
+		"/?__debugger__=no":              true,
+		"/?x=__debugger__":               false,
+		"/?__debugger__x":                false,
+		"/x%3f__debugger__=yes":          true,
+		"/x%3fa=b&c=d":                   false,
+		"/x%3fa=b%26__debugger__=yes":    true,
+		"/x?__debugger__[]=1":            true,
+		"/x?__debugger__%00=1":           true,
+		"/x?XDEBUG.SESSION=1":            true,
+		"/x?XDEBUG[SESSION=1":            true,
+		"/x?XDEBUG+SESSION=1":            true,
+		"/x?+xdebug%20session=1":         true,
+		"/x?xdebugsession=1":             false,
+		"/x?xdebug-session=1":            false,
+		"/x?r=gii/model":                 true,
+		"/x?r=%20gii":                    true,
+		"/x?r=girl":                      false,
+		"/x?" + disguised():              true,
+		"/x?" + strings.Repeat("a&", 99): false,
+
+		"/_image?href=/a.png":                  false,
+		"/_image?href=/a.png&href=/.env":       true,
+		"/_image?x=/.env":                      false,
+		"/a?href=/.env":                        false,
+		"/base/_image?href=.env":               true,
+		"/_image?href=/a.png?x=/.env":          false,
+		"/_image?href=/.env?x":                 true,
+		"/_image?href=file:///x/.env":          true,
+		"/_image?href=https://x.example/.env":  false,
+		"/_image?href=//x.example/.env":        false,
+		"/_image?href=/@fs/home/me/shop/a.png": false,
+		"/_image?href=/@fs/home/me/a.png":      true,
+		"/_image?href=%252F.env":               true,
+		"/_image%3fhref=/.env":                 true,
+		"/_image/x?href=/.env":                 true,
+	} {
+		if got := s.HiddenTarget(target); got != want {
+			t.Errorf("%s: hidden %v, want %v", target, got, want)
+		}
+	}
+}
