@@ -180,7 +180,11 @@ func parse(text string) (version, bool) {
 // isForeign reports a character that no version has (semver.org, items 9 and 10).
 // A version is printed, and whoever wrote the package chose it.
 func isForeign(r rune) bool {
-	return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '.' || r == '-' || r == '+')
+	switch {
+	case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '.', r == '-', r == '+':
+		return false
+	}
+	return true
 }
 
 func (v version) less(w version) bool {

@@ -159,6 +159,20 @@ func TestFilterTellsTextFromBinary(t *testing.T) {
 	}
 }
 
+// A length is written in the shortest form, as RFC 6455 section 5.2 wants it.
+func TestFilterWritesTheShortestLength(t *testing.T) {
+	for size, form := range map[int]byte{0: 0, 125: 125, 126: 126, 0xffff: 126, 0x10000: 127} {
+		var out bytes.Buffer
+		f := NewFilter(&out, Rules{Judge: func(Message) Verdict { return Pass }})
+		if _, err := f.Write(clientFrame(final|text, strings.Repeat("x", size))); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.Bytes()[1]; got != 0x80|form {
+			t.Errorf("%d bytes: the second byte is %#x, want %#x", size, got, 0x80|form)
+		}
+	}
+}
+
 // A message must not reach a server under the client's masking key: the bytes on
 // the wire would be of the client's choice (RFC 6455 section 10.3).
 func TestFilterMasksWithItsOwnKey(t *testing.T) {

@@ -54,6 +54,23 @@ func TestTheCloseFrameComesBetweenTwoFrames(t *testing.T) {
 	}
 }
 
+func TestTheCloseFrameIsTheLast(t *testing.T) {
+	var got bytes.Buffer
+	w := NewWriter(&got)
+	w.End() // nothing is armed
+	first, second := CloseFrame(GoingAway, false), CloseFrame(ServiceRestart, false)
+	w.Arm(first)
+	w.Arm(second)
+	w.End()
+	w.End()
+	if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, ErrClosed) {
+		t.Errorf("Write returned %d, %v", n, err)
+	}
+	if !bytes.Equal(got.Bytes(), first) {
+		t.Errorf("got % x, want the first close frame once", got.Bytes())
+	}
+}
+
 func TestCloseFramesAreMaskedTowardsServers(t *testing.T) {
 	plain, masked := CloseFrame(1012, false), CloseFrame(1001, true)
 	if !bytes.Equal(plain, []byte{0x88, 2, 0x03, 0xf4}) {
