@@ -368,6 +368,10 @@ func sees(t *testing.T, page *tab, expression string) {
 // Storybook its tree.
 func (s *sharedFramework) opens(t *testing.T, page *tab, base string) {
 	open := func(path string) {
+		// A page that rewrites its own address could be taken for the next one.
+		if _, err := chromedp.Run(page.ctx, chromedp.Navigate("about:blank")); err != nil {
+			t.Fatal(err)
+		}
 		if status, err := page.visit(base + path); err != nil || status >= 400 {
 			t.Fatalf("%s answers %d: %v", path, status, err)
 		}
