@@ -40,14 +40,19 @@ test: deps ## every test but those in a browser, with the race detector
 e2e: deps build ## the demo in real Chromium, h2spec, saves under load
 	go test -race -shuffle=on -timeout 20m -tags e2e -run '^TestE2E' ./cmd/devproxy
 
+.PHONY: frameworks
+frameworks: deps build ## real dev servers attacked and used through a share: installs them; UPDATE=1 records what browsers ask for
+	@./.ci/frameworks
+	go test -count=1 -timeout 60m -v -tags e2e,frameworks -run '^TestFrameworks$(if $(FRAMEWORK),/^$(FRAMEWORK)$$)' ./cmd/devproxy $(if $(UPDATE),-update)
+
 .PHONY: lint
 lint: ## gofmt, vet on three systems, golangci-lint
 	@unformatted=$$(gofmt -l cmd devproxy hcl localca tunnel testdata); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
-	GOOS=linux go vet -tags e2e ./...
+	GOOS=linux go vet -tags e2e,frameworks ./...
 	GOOS=darwin go vet ./...
 	GOOS=windows go vet ./...
-	go run $(GOLANGCI_LINT) run --build-tags e2e ./...
+	go run $(GOLANGCI_LINT) run --build-tags e2e,frameworks ./...
 
 .PHONY: vuln
 vuln: ## known vulnerabilities in the code and its dependencies; needs the network

@@ -14,6 +14,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/page"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel/message"
 )
 
@@ -31,6 +32,11 @@ func (e *ownPathError) Error() string { return fmt.Sprintf("devproxy has no page
 // fail shows why x could not be answered: the one error handler. A response
 // that has begun is cut off, so that nobody takes it for the whole.
 func (s *Server) fail(x *exchange, r *http.Request) {
+	var response *share.HiddenResponseError
+	if errors.As(x.err, &response) {
+		hit := response.Hit()
+		x.visit.hidden = &hit
+	}
 	if x.w.status != 0 || errors.Is(x.err, forward.ErrAborted) || errors.Is(x.err, errGone) {
 		panic(http.ErrAbortHandler)
 	}
@@ -87,6 +93,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		unreadable  *answer.ReadError
 		ownPath     *ownPathError
 		crossOrigin *crossOriginError
+		response    *share.HiddenResponseError
 	)
 	if p, ok := aroundPage(x); ok {
 		return p
@@ -136,6 +143,13 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		return page.Page{Status: http.StatusServiceUnavailable, Title: "devproxy is stopping.", RetryAfter: 1}
 	case errors.Is(err, errHidden):
 		return page.Page{Status: http.StatusNotFound, Title: sentence(err.Error())}
+	case errors.As(err, &response):
+		// An error stays one; a page that is not one is not there.
+		status := http.StatusNotFound
+		if response.Status >= http.StatusInternalServerError {
+			status = http.StatusInternalServerError
+		}
+		return page.Page{Status: status, Title: sentence(err.Error())}
 	case errors.As(err, &ownPath):
 		return page.Page{Status: http.StatusNotFound, Title: sentence(ownPath.Error())}
 	case errors.As(err, &crossOrigin):

@@ -71,6 +71,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report}
 	if v := x.visit; v != nil {
 		out.Visitor, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), v.visitor.Host, v.hops
+		out.Inspect = v.share.InspectResponse
 	}
 	if middleware.Background(r.Context()) {
 		// For a cache, which outlives this exchange.
@@ -79,6 +80,9 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	if v := x.visit; v != nil {
 		out.Over = v.streams
 		out.Switched = func(header http.Header) { x.w.outward(header, http.StatusSwitchingProtocols) }
+		if r.Header["Upgrade"] != nil {
+			out.Messages = s.messages(x, r, target)
+		}
 	}
 	x.w.advise = s.advisor(x, r, match, spec)
 	defer func() { x.setReport(*report) }()

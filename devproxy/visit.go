@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
 // visit is a request that came through a share.
@@ -91,6 +93,30 @@ func (v *visit) guard(r *http.Request, sent, rest string) error {
 		}
 	}
 	return nil
+}
+
+// messages is forward's for what a visitor sends on a WebSocket of a developer
+// tool. Such a socket agrees on no extension, since compressed messages could
+// not be judged: r must be the visit's own. The first message that does not pass
+// is recorded at once, as the socket may go on for hours.
+func (s *Server) messages(x *exchange, r *http.Request, target string) func(string) *websocket.Rules {
+	tell := func(hit share.Hit) {
+		if s.opts.Recorder == nil {
+			return
+		}
+		record := inspect.Exchange{
+			Start: time.Now(), Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto,
+			Status: http.StatusSwitchingProtocols, Generation: x.generation.number, Route: x.route.Source.String(),
+			Hidden: hit.What, Show: hit.Show,
+		}
+		x.visit.record(&record, r)
+		s.opts.Recorder.Record(record)
+	}
+	shared := x.visit.share
+	if shared.SocketRules(r, target, "", tell) != nil {
+		r.Header.Del("Sec-WebSocket-Extensions")
+	}
+	return func(accepted string) *websocket.Rules { return shared.SocketRules(r, target, accepted, tell) }
 }
 
 // record tells of the visit. The link's secret, which a query may carry, is not

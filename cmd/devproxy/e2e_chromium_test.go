@@ -177,6 +177,9 @@ func (p *tab) visit(url string) (status int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if response == nil {
+		return 0, fmt.Errorf("%s got no response of its own", url)
+	}
 	if response.SecurityState != security.StateSecure {
 		return 0, fmt.Errorf("Chromium calls %s %s", url, response.SecurityState)
 	}

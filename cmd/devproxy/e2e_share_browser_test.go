@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,7 @@ func (b *publicBrowser) demo(t *testing.T) {
 		{"page", d.loads},
 		{"events", d.receivesEvents},
 		{"websocket", d.echoes},
+		{"calls", d.callsNothing},
 		{"hot replacement", d.replaces},
 		{"sockets", d.allSocketsPublic},
 		{"hidden", d.hides},
@@ -117,6 +119,45 @@ func (d *sharedDemo) allSocketsPublic(t *testing.T) {
 	if len(opened) != 2 || closed != nil {
 		t.Errorf("WebSockets opened: %q, closed: %q; want the two of the page, none closed", opened, closed)
 	}
+}
+
+// callsNothing attacks Vite's own socket, as a visitor who has read the page. The
+// steps that follow show that hot replacement goes on.
+func (d *sharedDemo) callsNothing(t *testing.T) {
+	attacker := d.project.relay.hotSocket(t, d.project.base())
+	if _, connected, err := attacker.Read(t.Context()); err != nil || string(connected) != `{"type":"connected"}` {
+		t.Fatalf("Vite says %s, %v", connected, err)
+	}
+	for _, message := range []string{
+		`{"type":"ping"}`,
+		`{"type":"custom","event":"my:event"}`,
+		`{"type":"custom","event":"vite:invoke","data":{"name":"fetchModule","id":"send:1","data":["/src/main.js"]}}`,
+	} {
+		if err := attacker.Write(t.Context(), websocket.MessageText, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, message, err := attacker.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("Vite says %.200s, %v; want the close code 1008", message, err)
+	}
+}
+
+// hotSocket is a visitor's WebSocket to the Vite behind base, with its token.
+func (r *devRelay) hotSocket(t *testing.T, base string) *websocket.Conn {
+	t.Helper()
+	client := r.visitor(t, "h1")
+	token := regexp.MustCompile(`wsToken = "([^"]+)"`).FindStringSubmatch(ask(t, client, "GET", base+"/@vite/client", "").body)
+	if token == nil {
+		t.Fatal("Vite's client has no token")
+	}
+	conn, _, err := websocket.Dial(t.Context(), strings.Replace(base, "https:", "wss:", 1)+"/?token="+token[1], &websocket.DialOptions{
+		HTTPClient: client, Subprotocols: []string{"vite-hmr"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return conn
 }
 
 // hides asks, from the page, for what Vite shows to its own.

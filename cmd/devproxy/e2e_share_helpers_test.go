@@ -118,6 +118,8 @@ type sharedProject struct {
 	relay *devRelay
 	link  string            // the first host's public URL, with the secret of a plain name
 	hosts map[string]string // public URLs by local name
+
+	advisories []string // about dev servers with known holes
 }
 
 // share shares the project in dir, with more environment, until the test ends.
@@ -147,11 +149,12 @@ func (p *sharedProject) awaitLink() {
 func (p *sharedProject) noteLink(e upEvent) {
 	p.t.Helper()
 	var shared struct {
-		URL   string
-		Hosts map[string]string
+		URL        string
+		Hosts      map[string]string
+		Advisories []string
 	}
 	decodeEvent(p.t, e, &shared)
-	p.link, p.hosts = shared.URL, shared.Hosts
+	p.link, p.hosts, p.advisories = shared.URL, shared.Hosts, shared.Advisories
 }
 
 // awaitPast returns the next event of a kind; what is told of the way to the

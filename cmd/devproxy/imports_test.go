@@ -22,14 +22,14 @@ var allowed = map[string][]string{
 	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
 	"cmd/bench/harness": {},
 
-	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/field", "tunnel/message"},
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 
 	"devproxy/plan":       {"hcl"},
-	"devproxy/forward":    {"devproxy/plan", "tunnel/field", "tunnel/message"},
+	"devproxy/forward":    {"devproxy/plan", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/field"},
 	"devproxy/answer":     {"devproxy/plan", "tunnel/field"},
 	"devproxy/advice":     {"devproxy/plan"},
-	"devproxy/share":      {"devproxy/plan", "devproxy/access", "tunnel/field"},
+	"devproxy/share":      {"devproxy/plan", "devproxy/access", "tunnel/field", "tunnel/websocket"},
 	"devproxy/scaffold":   {"hcl"},
 
 	"devproxy/middleware/cache":    {"tunnel/field"},
@@ -37,6 +37,8 @@ var allowed = map[string][]string{
 
 	// What several of them need, and neither of them owns.
 	"devproxy/access": {},
+
+	"devproxy/advisory": {},
 
 	"devproxy/control": {"localca"},
 	"devproxy/listen":  {"tunnel/message"},
@@ -52,11 +54,14 @@ var allowed = map[string][]string{
 
 	"tunnel":       {},
 	"tunnel/agent": {"tunnel"},
-	"tunnel/relay": {"tunnel", "tunnel/field", "tunnel/message"},
+	"tunnel/relay": {"tunnel", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 	"tunnel/wan":   {},
 
 	// What both fronts of HTTP need.
 	"tunnel/message": {},
+
+	// What both ends of a tunnel need.
+	"tunnel/websocket": {},
 
 	"hcl":           {},
 	"localca":       {},

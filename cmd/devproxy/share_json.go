@@ -57,7 +57,9 @@ func sharedEvent(sh control.Share) any {
 		Hosts   map[string]string `json:"hosts"`
 		Expires time.Time         `json:"expires"`
 		Relay   string            `json:"relay"`
-	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay}
+		// Advisories are about dev servers with known holes.
+		Advisories []string `json:"advisories,omitempty"`
+	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Advisories}
 }
 
 func (j shareJSON) print(event any) {

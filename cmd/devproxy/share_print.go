@@ -59,6 +59,9 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	add("paths", strings.Join(sh.Paths, " "))
 	add("hidden", "secrets and developer tools (devproxy explain --share PATH)")
 	add("shown", strings.Join(sh.Show, " "))
+	for _, text := range sh.Advisories {
+		add("update", printable(text))
+	}
 	add("relay", sh.Relay+"; whoever runs it can read this traffic")
 	return rows
 }

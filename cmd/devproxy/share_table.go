@@ -12,7 +12,9 @@ import (
 	"sync/atomic"
 
 	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/advisory"
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel"
@@ -45,8 +47,22 @@ func (l *link) adopt(grant tunnel.Grant, env shareEnv) error {
 		return err
 	}
 	l.grant = grant
+	l.advisories = advisories(env.folder)
 	l.show(made, port)
 	return nil
+}
+
+// advisories are sentences about the dev servers of the project in folder.
+func advisories(folder string) []string {
+	var dirs []string
+	for _, process := range listen.ListeningProcesses() {
+		dirs = append(dirs, process.Dir)
+	}
+	var sentences []string
+	for _, finding := range advisory.Find(folder, advisory.Folders(folder, dirs...)...) {
+		sentences = append(sentences, finding.String())
+	}
+	return sentences
 }
 
 // show puts a table in place of the one before. Streams go on, unless somebody
@@ -122,6 +138,7 @@ func (s *sharing) describe(state string, err error) control.Share {
 	view := control.Share{
 		State: state, Link: l.number, Relay: l.relay.Relay, Expires: l.until,
 		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show,
+		Advisories: l.advisories,
 	}
 	view.Error, view.Fix = describeError(err)
 	for _, prefix := range l.plan.Allow {

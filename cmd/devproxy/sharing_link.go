@@ -25,6 +25,8 @@ type link struct {
 	terms
 	grant tunnel.Grant // zero before the first
 	table table
+	// advisories are about dev servers with known holes.
+	advisories []string
 
 	agent  *agent.Agent
 	cancel context.CancelFunc // ends agent.Run

@@ -31,6 +31,9 @@ type Share struct {
 	Paths  []string `json:"paths,omitempty"`
 	Show   []string `json:"show,omitempty"`
 	Allow  []string `json:"allow,omitempty"`
+	// Advisories are sentences about dev servers of the project whose versions
+	// have known holes that a visitor could use.
+	Advisories []string `json:"advisories,omitempty"`
 	// Error and Fix say what is wrong now: why it waits, or why it failed.
 	Error string `json:"error,omitempty"`
 	Fix   string `json:"fix,omitempty"`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
 // Exchange is what Forward must know beside the request itself.
@@ -38,6 +39,16 @@ type Exchange struct {
 	// Switched changes the head of a 101, the one that does not pass through
 	// the response writer, before it is written; nil leaves it.
 	Switched func(http.Header)
+	// Messages returns the rules for what the visitor sends on a WebSocket, by
+	// the subprotocol that the upstream accepted; nil rules pass everything, and
+	// so does a nil Messages. The judge is called by one goroutine at a time,
+	// before Forward returns.
+	Messages func(subprotocol string) *websocket.Rules
+	// Inspect looks at an upstream's final response before any of it is written,
+	// and may replace its body. With an error nothing of the response is written
+	// and Forward returns the error; a read of the body that fails breaks the
+	// response off. Nil passes every response.
+	Inspect func(*http.Response) error
 	// Report is filled while the exchange goes on and complete when Forward
 	// returns; nil means nobody reads it.
 	Report *Report

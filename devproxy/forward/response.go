@@ -20,6 +20,11 @@ func (f *forwarding) respond(res *http.Response) error {
 		return &UpstreamError{Member: f.member.Text, Err: fmt.Errorf("status %03d", res.StatusCode),
 			Reason: "answered with a status that does not exist", Hint: "is this the right port?"}
 	}
+	if f.Inspect != nil {
+		if err := f.Inspect(res); err != nil {
+			return err
+		}
+	}
 	f.writeHead(res)
 	if isEventStream(res) {
 		f.leaveQueue()

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
 // switchProtocols joins the visitor's connection with the upstream's after a
@@ -32,7 +34,10 @@ func (f *forwarding) switchProtocols(res *http.Response) error {
 		return errors.Join(ErrVisitorGone, err)
 	}
 	t := newTunnel(visitor, buffered.Reader, upstream, strings.EqualFold(protocol, "websocket"))
-	st := f.upstream.streams.add(f.route.ID, f.mark, t.end)
+	if f.Messages != nil {
+		t.rules = f.Messages(res.Header.Get("Sec-WebSocket-Protocol"))
+	}
+	st := f.upstream.streams.add(f.route.ID, f.mark, func() { t.end(websocket.ServiceRestart) })
 	defer f.upstream.streams.until(f.Over, st)()
 	f.Report.BytesIn, f.Report.BytesOut = t.run(func() { f.upstream.streams.remove(st) })
 	return nil

@@ -49,6 +49,12 @@ func compile(rules []Rule) *catalogue {
 	for i := range rules {
 		c.add(&rules[i])
 	}
+	for i := range socketRules {
+		c.shows[socketRules[i].show] = true
+	}
+	for i := range responseRules {
+		c.shows[responseRules[i].show] = true
+	}
 	return c
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
 // closeGrace is how long a visitor has to answer our close frame before the
@@ -35,7 +37,7 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	}
 	s := &switched{visitor: visitor, pipe: x.pipe, slot: x.slot, done: make(chan struct{})}
 	if strings.EqualFold(protocol, "websocket") {
-		s.frames = &frameWriter{dst: visitor}
+		s.frames = websocket.NewWriter(visitor)
 	}
 	x.in, x.out = s.run(x.relay, pending(buffered.Reader, visitor), pending(from, x.pipe))
 	return nil
@@ -72,7 +74,7 @@ type switched struct {
 	visitor net.Conn
 	pipe    pipe
 	slot    *slot
-	frames  *frameWriter // towards the visitor; nil for what is no WebSocket
+	frames  *websocket.Writer // towards the visitor; nil for what is no WebSocket
 	done    chan struct{}
 
 	ending sync.Once
@@ -107,7 +109,7 @@ func (s *switched) carry(dst io.Writer, src io.Reader, end any) int64 {
 	// The wrappers hide ReadFrom and WriteTo, which would allocate a buffer.
 	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, moving{src, s.slot}, buf[:])
 	switch {
-	case errors.Is(err, errRestart):
+	case errors.Is(err, websocket.ErrClosed):
 		// The visitor answers our close frame; end waits for it.
 	case err != nil:
 		s.cut()
@@ -148,10 +150,11 @@ func (s *switched) close() {
 	if s.frames == nil {
 		return
 	}
+	s.frames.Arm(websocket.CloseFrame(websocket.ServiceRestart, false))
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		s.frames.end()
+		s.frames.End()
 	}()
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	frames "github.com/devproxy/devproxy/tunnel/websocket"
 )
 
 // socketEcho answers WebSocket messages.
@@ -191,35 +192,6 @@ func TestUnwantedSwitch(t *testing.T) {
 	}
 }
 
-// TestFrameBoundaries compares with a reference that is told the lengths.
-func TestFrameBoundaries(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
-		var wire bytes.Buffer
-		ends := map[int]bool{0: true}
-		for range 5 {
-			size := []int{0, 1, 125, 126, 127, 65535, 65536}[random.IntN(7)]
-			masked := random.IntN(2) == 1
-			wire.Write(frameOf(size, masked))
-			ends[wire.Len()] = true
-		}
-		var f frames
-		for at, bytes := 0, wire.Bytes(); at < len(bytes); {
-			n := min(1+random.IntN(40000), len(bytes)-at)
-			taken := f.advance(bytes[at : at+n])
-			for i := at + 1; i < at+taken; i++ {
-				if ends[i] {
-					t.Fatalf("a frame ends at %d, inside of %d to %d", i, at, at+taken)
-				}
-			}
-			at += taken
-			if f.atBoundary() != ends[at] || taken < n && !ends[at] {
-				t.Fatalf("at %d: boundary %v, want %v", at, f.atBoundary(), ends[at])
-			}
-		}
-	}
-}
-
 func frameOf(size int, masked bool) []byte {
 	mask := byte(0)
 	if masked {
@@ -247,7 +219,7 @@ func TestStuckVisitor(t *testing.T) {
 	agentEnd, pipeEnd := net.Pipe()
 	defer agentEnd.Close()
 	s := &switched{visitor: near, pipe: testPipe{pipeEnd}, done: make(chan struct{})}
-	s.frames = &frameWriter{dst: near}
+	s.frames = frames.NewWriter(near)
 	r := &Relay{switched: map[*switched]struct{}{}}
 	over := make(chan struct{})
 	go func() {

@@ -1,4 +1,4 @@
-package forward
+package websocket
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func frame(form, size int, masked bool) []byte {
 }
 
 func TestTheCloseFrameComesBetweenTwoFrames(t *testing.T) {
-	last := closeFrame(closeServiceRestart, false)
+	last := CloseFrame(ServiceRestart, false)
 	for _, masked := range []bool{false, true} {
 		for _, whole := range [][]byte{frame(0, 0, masked), frame(0, 5, masked), frame(126, 300, masked), frame(127, 70000, masked)} {
 			for _, cut := range []int{1, 2, 3, len(whole) - 1} {
@@ -35,15 +35,15 @@ func TestTheCloseFrameComesBetweenTwoFrames(t *testing.T) {
 					continue
 				}
 				var got bytes.Buffer
-				w := &frameWriter{dst: &got}
+				w := NewWriter(&got)
 				w.Write(whole)
 				w.Write(whole[:cut])
-				w.arm(last)
-				w.end()
+				w.Arm(last)
+				w.End()
 				if got.Len() != len(whole)+cut {
 					t.Fatalf("cut at %d: the close frame went out inside a frame", cut)
 				}
-				if _, err := w.Write(append(whole[cut:len(whole):len(whole)], whole...)); !errors.Is(err, errClosedByUs) {
+				if _, err := w.Write(append(whole[cut:len(whole):len(whole)], whole...)); !errors.Is(err, ErrClosed) {
 					t.Errorf("cut at %d: Write returned %v", cut, err)
 				}
 				if want := bytes.Join([][]byte{whole, whole, last}, nil); !bytes.Equal(got.Bytes(), want) {
@@ -54,8 +54,25 @@ func TestTheCloseFrameComesBetweenTwoFrames(t *testing.T) {
 	}
 }
 
+func TestTheCloseFrameIsTheLast(t *testing.T) {
+	var got bytes.Buffer
+	w := NewWriter(&got)
+	w.End() // nothing is armed
+	first, second := CloseFrame(GoingAway, false), CloseFrame(ServiceRestart, false)
+	w.Arm(first)
+	w.Arm(second)
+	w.End()
+	w.End()
+	if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, ErrClosed) {
+		t.Errorf("Write returned %d, %v", n, err)
+	}
+	if !bytes.Equal(got.Bytes(), first) {
+		t.Errorf("got % x, want the first close frame once", got.Bytes())
+	}
+}
+
 func TestCloseFramesAreMaskedTowardsServers(t *testing.T) {
-	plain, masked := closeFrame(1012, false), closeFrame(1001, true)
+	plain, masked := CloseFrame(1012, false), CloseFrame(1001, true)
 	if !bytes.Equal(plain, []byte{0x88, 2, 0x03, 0xf4}) {
 		t.Errorf("% x", plain)
 	}
@@ -81,17 +98,17 @@ func FuzzFrameBoundaries(f *testing.F) {
 			at += n
 			want[at] = true
 		}
-		var fr frames
+		var fr Boundaries
 		for from := 0; from < len(stream); from += step {
 			piece := stream[from:min(from+step, len(stream))]
 			for at := 0; at < len(piece); {
-				n := fr.advance(piece[at:])
+				n := fr.Advance(piece[at:])
 				if n <= 0 {
 					t.Fatal("no progress")
 				}
 				at += n
-				if end := from + at; fr.atBoundary() != want[end] {
-					t.Fatalf("boundary at %d: %v, want %v", end, fr.atBoundary(), want[end])
+				if end := from + at; fr.AtBoundary() != want[end] {
+					t.Fatalf("boundary at %d: %v, want %v", end, fr.AtBoundary(), want[end])
 				}
 			}
 		}

@@ -1,0 +1,246 @@
+package share
+
+import (
+	"bytes"
+	"compress/zlib"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// maxErrorLook is how much of an error page is looked at, before any of it is
+	// passed on, in bytes.
+	maxErrorLook = 64 << 10
+	// maxPageLook is how much of any other page is looked at as it passes.
+	maxPageLook = 16 << 10
+)
+
+// responseRule is a page of a developer tool that any path may answer with.
+type responseRule struct {
+	// what it is, for the terminal: "the Werkzeug debugger".
+	what string
+	// show is the text that opens the rule in `share { show = […] }`.
+	show string
+	// header is a field that no other response has; empty for none.
+	header string
+	// errors restricts the texts to error responses, where they are less
+	// than unmistakable.
+	errors bool
+	// texts are what the page has in it: every one of them matches.
+	texts []*regexp.Regexp
+}
+
+// responseRules is the table of pages that have a console, settings or the
+// environment in them. The texts were read in the sources of the tools.
+var responseRules = []responseRule{
+	// werkzeug/debug/tbtools.py: a console, with the secret that it asks for.
+	{what: "the Werkzeug debugger", show: "werkzeug-page", texts: exprs(`// Werkzeug Debugger</title>`)},
+	// django/views/templates/technical_500.html and .txt: settings and local
+	// variables; the latter for clients that do not ask for HTML.
+	{what: "an error page of Django with settings", show: "django-page", errors: true, texts: exprs(`<th[^>]*>Django Version:</th>`)},
+	{what: "an error of Django with settings", show: "django-page", errors: true, texts: exprs(`(?m)^Django Version: `, `(?m)^Python Executable: `)},
+	{what: "an error page of Django with all URLs", show: "django-page", errors: true, texts: exprs(`Using the URLconf defined in\s+<code>`)},
+	// actionpack, action_dispatch/middleware/debug_exceptions.rb: source, session
+	// and environment; as HTML, as text for XMLHttpRequest, as JSON for an API.
+	{what: "an error page of Rails", show: "rails-page", errors: true, texts: exprs(`<title>Action Controller: Exception caught</title>`)},
+	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`(?m)^Rails\.root: `)},
+	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`"traces":\{"Application Trace":`)},
+	// web-console, web_console/middleware.rb.
+	{what: "a console of Rails", show: "web-console-page", header: "X-Web-Console-Session-Id"},
+	// better_errors/templates/main.erb: a console.
+	{what: "an error page of better_errors", show: "better_errors-page", errors: true, texts: exprs(`/__better_errors/`)},
+	// symfony/error-handler, HtmlErrorRenderer.php and SerializerErrorRenderer.php.
+	{what: "an error page of Symfony", show: "symfony-page", header: "X-Debug-Exception"},
+	// spatie/ignition, errorPage.php.
+	{what: "an error page of Laravel", show: "laravel-page", errors: true, texts: exprs(`<!-- Hide dumps asap -->`)},
+	// laravel/framework, exceptions/renderer: queries with their values.
+	{what: "an error page of Laravel", show: "laravel-page", errors: true, texts: exprs(`fonts\.bunny\.net/css\?family=figtree:300,400,500,600`)},
+	// filp/whoops, Resources/views/layout.html.php: server and environment.
+	{what: "an error page of Whoops", show: "whoops-page", errors: true, texts: exprs(`<title>Whoops! There was an error\.</title>`)},
+	// nette/tracy, BlueScreen: the environment.
+	{what: "an error page of Tracy", show: "tracy-page", errors: true, texts: exprs(`id="?tracy-bs"?`)},
+	// plug, lib/plug/templates/debugger.html.eex: session and actions.
+	{what: "an error page of Phoenix", show: "plug-page", errors: true, texts: exprs(`\.exception-info >`, `\.conn-details >`)},
+	// starlette/middleware/errors.py: source of each frame.
+	{what: "an error page of Starlette", show: "starlette-page", errors: true, texts: exprs(`<title>Starlette Debugger</title>`)},
+	// aspnetcore, Diagnostics/DeveloperExceptionPage: source, headers, routes.
+	{what: "an error page of ASP.NET", show: "aspnet-page", errors: true, texts: exprs(`<title>Internal Server Error</title>`, `An unhandled exception occurred while processing the request\.`)},
+	// php-src, ext/standard/info.c: the environment.
+	{what: "phpinfo()", show: "phpinfo-page", texts: exprs(`<title>(?:PHP [^<>]+ - )?phpinfo\(\)</title>`)},
+}
+
+func exprs(texts ...string) []*regexp.Regexp {
+	var all []*regexp.Regexp
+	for _, text := range texts {
+		all = append(all, regexp.MustCompile(text))
+	}
+	return all
+}
+
+// HiddenResponseError is the error of a response that a share hides.
+type HiddenResponseError struct {
+	// Status is what the upstream answered with.
+	Status int
+	rule   *responseRule
+}
+
+// Error says what is hidden.
+func (e *HiddenResponseError) Error() string { return "hidden from visitors: " + e.rule.what }
+
+// Hit says why.
+func (e *HiddenResponseError) Hit() Hit {
+	return Hit{Kind: Tools, What: e.rule.what, Show: e.rule.show}
+}
+
+// InspectResponse returns a HiddenResponseError when res is a page of a developer
+// tool that the share hides. Otherwise res can be passed on. The body of an error
+// page is read up to 64 KiB for that, and that of another page with a length up to
+// 16 KiB. A page without a length may be a stream and is not waited for: a read of
+// it fails with a HiddenResponseError once its first 16 KiB tell.
+// Event streams, downloads and all else that is not text are not looked at.
+func (s *Share) InspectResponse(res *http.Response) error {
+	for i := range responseRules {
+		if rule := &responseRules[i]; rule.header != "" && !s.guard.shown.texts[rule.show] && len(res.Header[http.CanonicalHeaderKey(rule.header)]) > 0 {
+			return &HiddenResponseError{res.StatusCode, rule}
+		}
+	}
+	failed := res.StatusCode >= 400
+	if !isText(res.Header.Get("Content-Type"), failed) || res.Body == nil || res.Body == http.NoBody {
+		return nil
+	}
+	body := &inspectedBody{ReadCloser: res.Body, share: s, res: res, failed: failed, left: maxPageLook}
+	if failed {
+		body.left = maxErrorLook
+	}
+	if failed || res.ContentLength > 0 { // the end is known: no stream
+		if err := body.readAhead(); err != nil {
+			return err
+		}
+	}
+	res.Body = body
+	return nil
+}
+
+// isText reports whether a response may be a page: for errors also the forms for
+// programs, which whoever asks can choose.
+func isText(contentType string, failed bool) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err != nil && contentType != "" {
+		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+	}
+	switch strings.TrimSpace(kind) {
+	case "", "text/html", "application/xhtml+xml":
+		return true
+	case "text/plain", "text/markdown", "application/json", "application/problem+json":
+		return failed
+	}
+	return false
+}
+
+// inspectedBody is a body that is looked at while it is read.
+type inspectedBody struct {
+	io.ReadCloser
+	share  *Share
+	res    *http.Response
+	failed bool
+	seen   []byte // as it came, perhaps encoded
+	left   int    // bytes still to look at
+	ahead  []byte // read, and not yet given on
+	err    error  // that came with them
+}
+
+// readAhead reads all that is looked at.
+func (b *inspectedBody) readAhead() error {
+	buf := make([]byte, 4<<10)
+	for b.left > 0 && b.err == nil {
+		var n int
+		n, b.err = b.ReadCloser.Read(buf[:min(len(buf), b.left)])
+		b.ahead = append(b.ahead, buf[:n]...)
+		b.left -= n
+	}
+	b.left = 0
+	return b.look(b.ahead)
+}
+
+// Read reads on. It fails once the page is known to be hidden.
+func (b *inspectedBody) Read(p []byte) (int, error) {
+	if len(b.ahead) > 0 {
+		n := copy(p, b.ahead)
+		b.ahead = b.ahead[n:]
+		return n, nil
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left > 0 && n > 0 {
+		taken := min(n, b.left)
+		b.left -= taken
+		b.seen = append(b.seen, p[:taken]...)
+		if hidden := b.look(b.seen); hidden != nil {
+			b.err = hidden
+			return 0, hidden
+		}
+		if b.left == 0 {
+			b.seen = nil
+		}
+	}
+	return n, err
+}
+
+// look compares what has come with the table.
+func (b *inspectedBody) look(seen []byte) error {
+	text := decodedBody(seen, b.res.Header.Get("Content-Encoding"))
+	for i := range responseRules {
+		rule := &responseRules[i]
+		if rule.header == "" && !b.share.guard.shown.texts[rule.show] && (b.failed || !rule.errors) && rule.matches(text) {
+			return &HiddenResponseError{b.res.StatusCode, rule}
+		}
+	}
+	return nil
+}
+
+func (rule *responseRule) matches(text []byte) bool {
+	return !slices.ContainsFunc(rule.texts, func(e *regexp.Regexp) bool { return !e.Match(text) })
+}
+
+// decodedBody is as much of the beginning of a body as can be decoded (RFC 9110
+// section 8.4.1). It is at most maxErrorLook bytes, whatever they expand to.
+func decodedBody(seen []byte, coding string) []byte {
+	var (
+		from io.Reader = bytes.NewReader(seen)
+		err  error
+	)
+	switch strings.ToLower(strings.TrimSpace(coding)) {
+	case "", "identity":
+		return seen
+	case "gzip", "x-gzip":
+		from, err = gzip.NewReader(from)
+	case "deflate":
+		from, err = zlib.NewReader(from)
+	case "br":
+		from = brotli.NewReader(from)
+	case "zstd":
+		var d *zstd.Decoder
+		d, err = zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
+		if err == nil {
+			defer d.Close()
+			from = d
+		}
+	default:
+		return nil
+	}
+	if err != nil {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(from, maxErrorLook)) // it breaks off where the rest has not come yet
+	return text
+}

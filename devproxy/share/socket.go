@@ -1,0 +1,240 @@
+package share
+
+import (
+	"encoding/json/jsontext"
+	"encoding/json/v2"
+	"net/http"
+	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/websocket"
+)
+
+// socketRule is a WebSocket of a developer tool, on which a page sends what hot
+// replacement needs, and an attacker would send calls: read this file, save that
+// one, run this test. What is not listed stays with the share.
+type socketRule struct {
+	// tool is what the terminal calls it: "Vite".
+	tool string
+	// show is the text that opens the rule in `share { show = […] }`.
+	show string
+	// subprotocols are those by which a client asks for the socket.
+	subprotocols []string
+	// path are segments, at any depth, the last one by its beginning: Next and
+	// others compare no more of it.
+	path []string
+	// passes reports whether a message may pass.
+	passes func(jsontext.Value) bool
+	// calls reports whether a message that does not pass ends the socket: no
+	// page sends it by itself. Others are dropped, since the page that sent them
+	// would connect again and reload, forever.
+	calls func(jsontext.Value) bool
+}
+
+// socketRules is the table of sockets. What each client sends was read in its
+// source, and so was what each server does with it.
+var socketRules = []socketRule{
+	{
+		// Vite (client.mjs, node/server/ws.ts): pings, and custom events to
+		// listeners of any plugin. "vite:invoke" calls fetchModule, which reads any
+		// file in Vite 6.0 to 6.4.1, 7.0 to 7.3.1 and 8.0.0 to 8.0.4
+		// (CVE-2026-39363, GHSA-p9ff-h696-f583). "nuxt:devtools:rpc" and
+		// vite-dev-rpc are RPC too. "vite:forward-console" writes to the terminal,
+		// which agents read. "unocss:hmr" asks for a style again.
+		tool: "Vite", show: "vite-hmr", subprotocols: []string{"vite-hmr", "vite-ping"},
+		passes: func(message jsontext.Value) bool {
+			m := object(message)
+			return only(m, "type", "ping") || text(m["type"]) == "custom" && oneOf(text(m["event"]),
+				"vite:invalidate", "vite:client-connected", "vite:module-loaded",
+				"vite:bundled-dev:payload-delivered", "vite:bundled-dev:reload-needed", "unocss:hmr")
+		},
+		calls: func(message jsontext.Value) bool { return text(object(message)["event"]) == "vite:invoke" },
+	},
+	{
+		// Vitest (packages/vitest/src/api/setup.ts, packages/browser): birpc with
+		// flatted, which saves and runs files (CVE-2025-24964, GHSA-9crc-q9x8-hgqq).
+		tool: "Vitest", show: "__vitest_api__", path: []string{"__vitest_api__"},
+		calls: always,
+	},
+	{
+		tool: "Vitest", show: "__vitest_browser_api__", path: []string{"__vitest_browser_api__"},
+		calls: always,
+	},
+	{
+		// Storybook (core-server/utils/get-server-channel.ts): the page sends every
+		// event of its own here too; "saveStoryRequest" and
+		// "createNewStoryfileRequest" write source files (CVE-2026-27148,
+		// GHSA-mjf5-7g4m-gx5w).
+		tool: "Storybook", show: "storybook-server-channel", path: []string{"storybook-server-channel"},
+		passes: func(message jsontext.Value) bool { return only(object(message), "type", "pong") },
+	},
+	{
+		// Next (server/dev/hot-reloader-*.ts): "browser-logs", "client-full-reload"
+		// and others write to the terminal, "mcp-error-state-response" answers in
+		// the page's place. The event and the type are read apart.
+		tool: "Next", show: "next-hmr", path: []string{"_next", ""},
+		passes: func(message jsontext.Value) bool {
+			m := object(message)
+			event, kind := m["event"], m["type"]
+			return (event != nil || kind != nil) &&
+				(event == nil || text(event) == "ping") &&
+				(kind == nil || oneOf(text(kind), "turbopack-subscribe", "turbopack-unsubscribe"))
+		},
+	},
+	{
+		// Rsbuild (server/socketServer.ts): "client-error" writes to the terminal
+		// what it reads through source maps.
+		tool: "Rsbuild", show: "rsbuild-hmr", path: []string{"rsbuild-hmr"},
+		passes: func(message jsontext.Value) bool { return only(object(message), "type", "ping") },
+	},
+	{
+		// Phoenix (phoenix_live_reload, channel.ex): "full_path" answers where a
+		// file is on the disk. A message is [join_ref, ref, topic, event, payload].
+		tool: "Phoenix LiveReload", show: "phoenix-live-reload", path: []string{"phoenix", "live_reload", "socket"},
+		passes: func(message jsontext.Value) bool {
+			var m []jsontext.Value
+			event := text(object(message)["event"])
+			if json.Unmarshal(message, &m) == nil && len(m) == 5 {
+				event = text(m[3])
+			}
+			return oneOf(event, "phx_join", "phx_leave", "heartbeat")
+		},
+	},
+}
+
+// SocketRules returns the rules for what a visitor sends on the WebSocket that
+// r asks for, or nil where the socket is not that of a developer tool. target is
+// the path that the upstream is asked for, accepted the subprotocol that it has
+// accepted, empty before it has. tell is called for the first message that does
+// not pass. With rules the handshake must not agree on an extension:
+// compressed messages end the socket.
+func (s *Share) SocketRules(r *http.Request, target, accepted string, tell func(Hit)) *websocket.Rules {
+	rule := s.socketOf(r, target, accepted)
+	if rule == nil || s.guard.shown.texts[rule.show] {
+		return nil
+	}
+	told := false
+	return &websocket.Rules{TooLong: websocket.Drop, Judge: func(m websocket.Message) websocket.Verdict {
+		verdict := rule.judge(m.Data)
+		if verdict != websocket.Pass && !told {
+			told = true
+			tell(Hit{Kind: Tools, What: "messages to the server on the socket of " + rule.tool, Show: rule.show})
+		}
+		return verdict
+	}}
+}
+
+// judge decides about one message. What two parsers could read in two ways is
+// not JSON here: a member that is there twice, a text that is not UTF-8, anything
+// after the value.
+func (rule *socketRule) judge(data []byte) websocket.Verdict {
+	message := jsontext.Value(data)
+	switch {
+	case !message.IsValid():
+		return websocket.Drop
+	case rule.passes != nil && rule.passes(message):
+		return websocket.Pass
+	case rule.calls != nil && rule.calls(message):
+		return websocket.Refuse
+	}
+	return websocket.Drop
+}
+
+func (s *Share) socketOf(r *http.Request, target, accepted string) *socketRule {
+	paths := [][]string{foldedSegments(rawPath(r)), foldedSegments(target)}
+	offered := append(tokens(r.Header["Sec-Websocket-Protocol"]), accepted)
+	for i := range socketRules {
+		rule := &socketRules[i]
+		if rule.offeredIn(offered) || rule.under(paths[0]) || rule.under(paths[1]) {
+			return rule
+		}
+	}
+	return nil
+}
+
+func (rule *socketRule) offeredIn(protocols []string) bool {
+	for _, protocol := range protocols {
+		for _, own := range rule.subprotocols {
+			if strings.EqualFold(protocol, own) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// under reports whether segments hold the rule's, one after the other.
+func (rule *socketRule) under(segments []string) bool {
+	n := len(rule.path)
+	if n == 0 {
+		return false
+	}
+	for i := 0; i+n <= len(segments); i++ {
+		if matchesAt(segments[i:i+n], rule.path) {
+			return true
+		}
+	}
+	return false
+}
+
+func matchesAt(segments, path []string) bool {
+	last := len(path) - 1
+	for i, want := range path[:last] {
+		if visible(segments[i]) != want {
+			return false
+		}
+	}
+	return strings.HasPrefix(visible(segments[last]), path[last])
+}
+
+// foldedSegments are the segments of a path as the most lenient program reads
+// them. A path that cannot be read has none: Admit has refused it.
+func foldedSegments(path string) []string {
+	path, _, _ = strings.Cut(path, "?")
+	folded, _ := settle(path, func(s string) string { return fold(unescape(s)) })
+	return split(folded)
+}
+
+// tokens are the members of a list field (RFC 9110 section 5.6.1).
+func tokens(lines []string) []string {
+	var all []string
+	for _, line := range lines {
+		for token := range strings.SplitSeq(line, ",") {
+			all = append(all, strings.TrimSpace(token))
+		}
+	}
+	return all
+}
+
+// object are the members of a JSON object; none for any other value.
+func object(value jsontext.Value) map[string]jsontext.Value {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(value, &members) != nil {
+		return nil
+	}
+	return members
+}
+
+// text is a JSON string; empty for any other value.
+func text(value jsontext.Value) string {
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// only reports whether an object is {name: value}.
+func only(members map[string]jsontext.Value, name, value string) bool {
+	return len(members) == 1 && text(members[name]) == value
+}
+
+func oneOf(s string, all ...string) bool {
+	for _, one := range all {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
+
+func always(jsontext.Value) bool { return true }

@@ -1,0 +1,5 @@
+export default {
+  output: process.env.EXPORT ? 'export' : undefined,
+  images: { unoptimized: true },
+  turbopack: { root: import.meta.dirname },
+}

@@ -1,0 +1,203 @@
+package websocket
+
+import (
+	"fmt"
+	"io"
+)
+
+// MaxMessage is the longest message that a Filter passes, in bytes of payload.
+// A longer one is dropped or refused as Rules.TooLong says.
+const MaxMessage = 64 << 10
+
+// Message is a whole data message of a client, unmasked.
+type Message struct {
+	// Binary is false for a text message. Nobody has checked that a text is
+	// UTF-8.
+	Binary bool
+	// Data is the payload. It is valid only during the call.
+	Data []byte
+}
+
+// Verdict is what becomes of a message.
+type Verdict int
+
+// The verdicts.
+const (
+	Refuse Verdict = iota // end the WebSocket with PolicyViolation
+	Drop                  // discard the message; the WebSocket goes on
+	Pass                  // send the message on
+)
+
+// Rules decide about the messages of a client.
+type Rules struct {
+	// Judge decides about one message of at most MaxMessage bytes.
+	Judge func(Message) Verdict
+	// TooLong is the verdict on longer messages: Refuse or Drop. The code of a
+	// refusal is TooBig then.
+	TooLong Verdict
+}
+
+// ViolationError reports frames or a message that end a WebSocket.
+type ViolationError struct {
+	Code   uint16 // for the close frame
+	Reason string
+}
+
+// Error says why the WebSocket ends.
+func (e *ViolationError) Error() string { return e.Reason }
+
+// Filter is a Writer of what a client sends. It reads the frames, sends on the
+// messages that its rules pass, and nothing else: each as one frame, masked with
+// a key of its own, so that two readers of the frames cannot disagree. Control
+// frames pass. Compressed messages are refused, since the handshake must not
+// have agreed on an extension. A Filter holds at most MaxMessage bytes. Create
+// it with NewFilter; it is not safe for concurrent use.
+type Filter struct {
+	dst   io.Writer
+	rules Rules
+	err   error // the first one; it stays
+
+	frame    Boundaries
+	inside   bool // a frame: its head is read
+	opcode   byte
+	final    bool
+	offset   int    // in the payload
+	control  []byte // payload of a control frame
+	opened   byte   // opcode of the message that is arriving; 0 for none
+	message  []byte
+	tooLong  bool // the message is discarded to its end
+	outgoing []byte
+}
+
+// NewFilter returns a Filter that writes to dst, a connection to a server.
+func NewFilter(dst io.Writer, rules Rules) *Filter { return &Filter{dst: dst, rules: rules} }
+
+// Write takes bytes of the client in any pieces. Its error is a ViolationError,
+// or that of the underlying writer.
+func (f *Filter) Write(p []byte) (int, error) {
+	if f.err == nil {
+		f.err = f.read(p)
+	}
+	if f.err != nil {
+		return 0, f.err
+	}
+	return len(p), nil
+}
+
+func (f *Filter) read(p []byte) error {
+	f.outgoing = f.outgoing[:0]
+	for len(p) > 0 {
+		if !f.inside {
+			n, whole := f.frame.takeHead(p)
+			p = p[n:]
+			if !whole {
+				break
+			}
+			if err := f.begin(); err != nil {
+				return f.flush(err)
+			}
+		}
+		n := min(f.frame.left, uint64(len(p)))
+		f.take(p[:n])
+		p = p[n:]
+		if f.frame.left == 0 {
+			if err := f.end(); err != nil {
+				return f.flush(err)
+			}
+		}
+	}
+	return f.flush(nil)
+}
+
+// flush writes what has passed so far. A violation comes after it.
+func (f *Filter) flush(violation error) error {
+	if len(f.outgoing) > 0 {
+		if _, err := f.dst.Write(f.outgoing); err != nil {
+			return err
+		}
+	}
+	return violation
+}
+
+// begin checks the head of a frame (RFC 6455 sections 5.1 to 5.5).
+func (f *Filter) begin() error {
+	first := f.frame.head[0]
+	f.inside, f.offset, f.frame.left = true, 0, f.frame.payloadLen()
+	f.opcode, f.final = first&opcodeSet, first&finBit != 0
+	switch {
+	case first&rsvBits != 0:
+		return broken("a frame uses an extension that was not agreed on")
+	case !f.frame.masked():
+		return broken("a frame is not masked")
+	}
+	switch f.opcode {
+	case opClose, opPing, opPong:
+		if !f.final || f.frame.left > maxControl {
+			return broken("a control frame is fragmented or too long")
+		}
+		f.control = f.control[:0]
+		return nil
+	case opText, opBinary:
+		if f.opened != 0 {
+			return broken("a message begins inside another")
+		}
+		f.opened = f.opcode
+	case opContinuation:
+		if f.opened == 0 {
+			return broken("a continuation belongs to no message")
+		}
+	default:
+		return broken("a frame has an unknown opcode")
+	}
+	if !f.tooLong && f.frame.left > uint64(MaxMessage-len(f.message)) {
+		if f.rules.TooLong != Drop {
+			return &ViolationError{TooBig, fmt.Sprintf("a message is longer than %d bytes", MaxMessage)}
+		}
+		f.tooLong, f.message = true, f.message[:0]
+	}
+	return nil
+}
+
+func broken(reason string) error { return &ViolationError{ProtocolError, reason} }
+
+// take takes bytes of the payload.
+func (f *Filter) take(p []byte) {
+	into := &f.message
+	switch {
+	case f.opcode >= opClose:
+		into = &f.control
+	case f.tooLong:
+		f.frame.left -= uint64(len(p))
+		return
+	}
+	start := len(*into)
+	*into = append(*into, p...)
+	mask((*into)[start:], f.frame.key(), f.offset)
+	f.offset += len(p)
+	f.frame.left -= uint64(len(p))
+}
+
+// end is reached with the last byte of a frame.
+func (f *Filter) end() error {
+	f.inside = false
+	if f.opcode >= opClose {
+		f.outgoing = appendMasked(f.outgoing, f.opcode, f.control)
+		return nil
+	}
+	if !f.final {
+		return nil
+	}
+	opcode, message, tooLong := f.opened, f.message, f.tooLong
+	f.opened, f.message, f.tooLong = 0, f.message[:0], false
+	if tooLong {
+		return nil
+	}
+	switch f.rules.Judge(Message{Binary: opcode == opBinary, Data: message}) {
+	case Pass:
+		f.outgoing = appendMasked(f.outgoing, opcode, message)
+	case Refuse:
+		return &ViolationError{PolicyViolation, "a message is not allowed"}
+	case Drop:
+	}
+	return nil
+}
