@@ -184,6 +184,7 @@ func work(s *Session) {
 	}
 }
 
+// wantBounds holds a session to its limits, and its account to what it holds.
 func wantBounds(t *testing.T, s *Session) {
 	t.Helper()
 	s.mu.Lock()
@@ -193,7 +194,7 @@ func wantBounds(t *testing.T, s *Session) {
 		answers = max(answers, len(l.answers))
 	}
 	for name, c := range map[string]struct{ is, most int }{
-		"streams": {len(s.streams), 2*MaxStreams + 3}, "unread": {s.unread, maxUnread}, "kept": {s.kept, keptBytes},
+		"streams": {len(s.streams), 2*MaxStreams + 3}, "unread": {s.unread, ownMemory}, "kept": {s.kept, keptBytes},
 		"runs": {len(s.over.runs), 2*MaxStreams + 1}, "accepts": {len(s.accepts), MaxStreams}, "granted": {s.granted, budgetBytes},
 		"lanes": {len(s.lanes), maxJoined}, "answers": {answers, maxAnswers},
 	} {
@@ -201,4 +202,5 @@ func wantBounds(t *testing.T, s *Session) {
 			t.Errorf("%s: %d; want at most %d", name, c.is, c.most)
 		}
 	}
+	wantCounted(t, s)
 }

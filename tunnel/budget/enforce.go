@@ -1,0 +1,104 @@
+package budget
+
+// Over reports whether Enforce has something to do.
+func (b *Budget) Over() bool { return b.over.Load() }
+
+// Budget returns the budget that the account is part of.
+func (a *Account) Budget() *Budget { return a.budget }
+
+// Enforce evicts until every limit is kept. Whoever makes accounts grow calls
+// it afterwards, without any lock that evict takes; it returns at once while no
+// limit is exceeded. Callers wait for each other: those who bring bytes in are
+// slowed down to the pace at which bytes are freed.
+func (b *Budget) Enforce() {
+	if !b.Over() {
+		return
+	}
+	b.enforcing.Lock()
+	defer b.enforcing.Unlock()
+	for {
+		worst, before := b.worst()
+		if worst == nil {
+			return
+		}
+		if whole := worst.evict(); !b.settle(worst, before, whole) {
+			return // it freed nothing; the next call tries again
+		}
+	}
+}
+
+// worst returns the account to evict, with its bytes; nil when every limit is
+// kept.
+func (b *Budget) worst() (*Account, int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.worstLocked()
+	if a == nil {
+		b.over.Store(false)
+		return nil, 0
+	}
+	b.evicted++
+	return a, a.used
+}
+
+func (b *Budget) worstLocked() *Account {
+	var (
+		most    *address
+		mostKey *key
+	)
+	for _, at := range b.addresses {
+		if most == nil || at.used > most.used {
+			most = at
+		}
+		if of := at.worst(); mostKey == nil || of.used > mostKey.used {
+			mostKey = of
+		}
+	}
+	switch {
+	case most == nil:
+		return nil
+	case exceeds(b.used, b.limits.Total), exceeds(most.used, b.limits.Address):
+		return most.worst().worst()
+	case exceeds(mostKey.used, b.limits.Key):
+		return mostKey.worst()
+	}
+	return nil
+}
+
+// worst returns the key that holds most.
+func (at *address) worst() *key {
+	var most *key
+	for _, of := range at.keys {
+		if most == nil || of.used > most.used {
+			most = of
+		}
+	}
+	return most
+}
+
+// worst returns the account that holds most; of those that hold the same, the
+// one that has not moved for longest. It is nil when none can be evicted.
+func (of *key) worst() *Account {
+	var most *Account
+	for a := range of.accounts {
+		if a.leaving {
+			continue
+		}
+		if most == nil || a.used > most.used || a.used == most.used && a.moved < most.moved {
+			most = a
+		}
+	}
+	return most
+}
+
+// settle notes what an eviction did. It reports whether anything was freed.
+func (b *Budget) settle(a *Account, before int64, whole bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if whole && !a.leaving {
+		a.countLocked(-a.used)
+		a.leaving = true
+		b.leaving += a.used
+	}
+	return whole || a.used < before
+}
