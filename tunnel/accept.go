@@ -78,7 +78,7 @@ func (a *Acceptor) join(ctx context.Context, lane Lane) error {
 	}
 	var id sessionID
 	_, _ = rand.Read(id[:]) // never fails
-	s := newSession(id, h.key, a.Log, a.Budget, lane.Conn.RemoteAddr())
+	s := newSession(id, h.key, a.Log, a.Budget, lane.from())
 	a.register(s)
 	return s.welcomeLane(lane, answer)
 }

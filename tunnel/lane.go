@@ -22,6 +22,14 @@ type Lane struct {
 	TCP *net.TCPConn
 }
 
+// from is the address of the other end; that of a WebSocket does not say.
+func (l Lane) from() net.Addr {
+	if l.TCP != nil {
+		return l.TCP.RemoteAddr()
+	}
+	return l.Conn.RemoteAddr()
+}
+
 // batchBytes is what one write of a lane carries at most: one TLS record.
 const batchBytes = 16 << 10
 

@@ -35,6 +35,7 @@ func (x *exchange) send() error {
 	if !x.expects() {
 		x.continueUpload()
 	}
+	x.hold(uploadCost(x.r)) // until the visit ends: what came may stay unread
 	go x.upload.run()
 	return nil
 }
