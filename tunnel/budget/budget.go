@@ -2,8 +2,9 @@
 //
 // A Budget counts bytes. Who holds them is a tree: an address has keys, a key
 // has accounts. When a limit is exceeded, the budget takes from the largest
-// account of the largest key of the largest address. Whoever holds little is
-// never refused and never evicted, however full the budget is.
+// account of the largest key of the largest address; of those that hold the same,
+// from the one that has not moved for longest. Whoever holds little is never
+// refused and never evicted, however full the budget is.
 package budget
 
 import (
@@ -40,7 +41,12 @@ func Network(addr net.Addr) netip.Prefix {
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	return NetworkOf(tcp.AddrPort().Addr())
+}
+
+// NetworkOf is Network for an address without a port.
+func NetworkOf(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
 	bits := 32
 	if ip.Is6() {
 		bits = 64
@@ -67,14 +73,25 @@ type Budget struct {
 
 // address is all that one address holds.
 type address struct {
-	used int64
+	held
 	keys map[string]*key
 }
 
 // key is all that one key of an address holds.
 type key struct {
-	used     int64
+	held
 	accounts map[*Account]struct{}
+}
+
+// held is what an account or a group of them holds.
+type held struct {
+	used  int64
+	moved uint64 // the budget's ticks when bytes were last counted, or moved
+}
+
+// worse reports whether h is to be evicted before other.
+func (h held) worse(other held) bool {
+	return h.used > other.used || h.used == other.used && h.moved < other.moved
 }
 
 // New returns a budget with nothing in it.
@@ -147,8 +164,7 @@ type Account struct {
 	key     *key
 
 	// Guarded by the budget's mu.
-	used    int64
-	moved   uint64 // when bytes were last counted, in ticks
+	held
 	closed  bool
 	leaving bool // evicted as a whole
 }
@@ -174,14 +190,27 @@ func (a *Account) Add(n int) {
 // countLocked counts n bytes in the groups of an account that is not leaving.
 func (a *Account) countLocked(n int64) {
 	b := a.budget
-	b.ticks++
-	a.moved = b.ticks
+	a.touchLocked()
 	a.key.used += n
 	a.address.used += n
 	b.used += n
 	if n > 0 && (exceeds(b.used, b.limits.Total) || exceeds(a.address.used, b.limits.Address) || exceeds(a.key.used, b.limits.Key)) {
 		b.over.Store(true)
 	}
+}
+
+// Touch says that what the account counts has moved: of accounts that hold the
+// same, the others are evicted first.
+func (a *Account) Touch() {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.touchLocked()
+}
+
+func (a *Account) touchLocked() {
+	b := a.budget
+	b.ticks++
+	a.moved, a.key.moved, a.address.moved = b.ticks, b.ticks, b.ticks
 }
 
 func exceeds(used, limit int64) bool { return limit > 0 && used > limit }

@@ -123,17 +123,25 @@ func TestNewcomer(t *testing.T) {
 	}
 }
 
-// TestOldest: of accounts that hold the same, the one that has not moved goes.
+// TestOldest: of accounts, keys and addresses that hold the same, the one that
+// has not moved for longest goes.
 func TestOldest(t *testing.T) {
-	for _, moves := range []int{0, 1} {
-		var log []string
-		b := New(Limits{Total: 200})
-		accounts := []*holder{open(b, Owner{}, &log, "0", 100), open(b, Owner{}, &log, "1", 100)}
-		accounts[moves].Add(1)
-		accounts[moves].Add(-1)
-		open(b, at("10.0.0.1/32"), &log, "other", 1)
-		b.Enforce()
-		want(t, log, fmt.Sprint(1-moves))
+	for name, owners := range map[string][2]Owner{
+		"accounts":  {of("10.0.0.1/32", "k"), of("10.0.0.1/32", "k")},
+		"keys":      {of("10.0.0.1/32", "k"), of("10.0.0.1/32", "l")},
+		"addresses": {of("10.0.0.1/32", "k"), of("10.0.0.2/32", "k")},
+	} {
+		for moves := range 2 {
+			t.Run(fmt.Sprint(name, moves), func(t *testing.T) {
+				var log []string
+				b := New(Limits{Total: 200})
+				accounts := []*holder{open(b, owners[0], &log, "0", 100), open(b, owners[1], &log, "1", 100)}
+				accounts[moves].Touch()
+				open(b, at("10.0.0.9/32"), &log, "other", 1)
+				b.Enforce()
+				want(t, log, fmt.Sprint(1-moves))
+			})
+		}
 	}
 }
 
@@ -288,24 +296,15 @@ func TestInvariants(t *testing.T) {
 				var (
 					mu   sync.Mutex
 					held int
-					over bool
 				)
-				drop := func(n int) bool {
-					mu.Lock()
-					defer mu.Unlock()
-					held -= n
-					return over || held < 0
-				}
 				var a *Account
 				a = b.Open(o, func() bool {
 					mu.Lock()
 					n := held / 2
 					held -= n
-					whole := n == 0
-					over = over || whole
 					mu.Unlock()
 					a.Add(-n)
-					return whole
+					return n == 0
 				})
 				for range 10 {
 					n := rng.IntN(400)
@@ -315,7 +314,6 @@ func TestInvariants(t *testing.T) {
 					a.Add(n)
 					b.Enforce()
 				}
-				drop(0)
 				mu.Lock()
 				n := held
 				held = 0

@@ -47,10 +47,10 @@ func (b *Budget) worstLocked() *Account {
 		mostKey *key
 	)
 	for _, at := range b.addresses {
-		if most == nil || at.used > most.used {
+		if most == nil || at.worse(most.held) {
 			most = at
 		}
-		if of := at.worst(); mostKey == nil || of.used > mostKey.used {
+		if of := at.worst(); mostKey == nil || of.worse(mostKey.held) {
 			mostKey = of
 		}
 	}
@@ -69,22 +69,21 @@ func (b *Budget) worstLocked() *Account {
 func (at *address) worst() *key {
 	var most *key
 	for _, of := range at.keys {
-		if most == nil || of.used > most.used {
+		if most == nil || of.worse(most.held) {
 			most = of
 		}
 	}
 	return most
 }
 
-// worst returns the account that holds most; of those that hold the same, the
-// one that has not moved for longest. It is nil when none can be evicted.
+// worst returns the account that holds most; nil when none can be evicted.
 func (of *key) worst() *Account {
 	var most *Account
 	for a := range of.accounts {
 		if a.leaving {
 			continue
 		}
-		if most == nil || a.used > most.used || a.used == most.used && a.moved < most.moved {
+		if most == nil || a.worse(most.held) {
 			most = a
 		}
 	}

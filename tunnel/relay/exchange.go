@@ -212,6 +212,7 @@ func (x *exchange) copyBody(res *http.Response) error {
 		n, err := res.Body.Read(buf[:])
 		left -= int64(n)
 		if n > 0 {
+			x.account.Touch()
 			if err := x.write(buf[:n], err == nil && left != 0 && n < len(buf)); err != nil {
 				return err
 			}

@@ -210,6 +210,7 @@ func (u *upload) carry() {
 			u.ended()
 		}
 		if n > 0 {
+			u.x.account.Touch()
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
