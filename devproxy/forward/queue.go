@@ -8,12 +8,16 @@ import (
 	"time"
 )
 
-// queuePatience is how long a request waits for one of maxIdle connections to
-// come free before it opens another, and how long a request that has one makes
-// others wait. Modules come free within milliseconds; a request that takes
-// longer, such as a long poll, is slow or waits itself, and costs the others
-// nothing.
-const queuePatience = 100 * time.Millisecond
+const (
+	// queuePatience is how long a request waits at most for one of maxIdle
+	// connections to come free before it opens another, and how long a request
+	// that has one makes others wait: modules come free within milliseconds, and
+	// what takes longer, such as a long poll, may take for ever.
+	queuePatience = 250 * time.Millisecond
+	// queueStall is how long none of them comes free before nobody waits for
+	// them any more.
+	queueStall = 50 * time.Millisecond
+)
 
 // queue keeps a cold load from opening a connection for each of its modules, at
 // once: a dev server answers one after the other anyway, and connections above
@@ -22,6 +26,7 @@ type queue struct {
 	mu      sync.Mutex
 	places  list.List       // of time.Time: since when each place is taken, oldest first
 	waiting []chan struct{} // closed to wake a request, oldest first
+	moved   time.Time       // when a place last came free, or the last one was taken
 }
 
 // enter waits for a place. leave must be called once when the connection is
@@ -39,7 +44,7 @@ func (q *queue) enter(ctx context.Context) (leave func()) {
 		case <-woken:
 		case <-timer.C:
 		case <-ctx.Done():
-			q.forget(woken)
+			q.giveUp(woken)
 			return func() {}
 		}
 		now := time.Now()
@@ -48,7 +53,7 @@ func (q *queue) enter(ctx context.Context) (leave func()) {
 			return leave
 		}
 		if !now.Before(giveUp) {
-			q.forget(woken)
+			q.giveUp(woken)
 			return func() {}
 		}
 		timer.Reset(min(wait, giveUp.Sub(now)))
@@ -62,12 +67,15 @@ func (q *queue) take(now time.Time) (leave func(), wait time.Duration, woken cha
 	defer q.mu.Unlock()
 	if q.places.Len() >= maxIdle {
 		oldest := q.places.Front()
-		if wait = queuePatience - now.Sub(oldest.Value.(time.Time)); wait > 0 {
+		wait = min(queuePatience-now.Sub(oldest.Value.(time.Time)), queueStall-now.Sub(q.moved))
+		if wait > 0 {
 			woken = make(chan struct{})
 			q.waiting = append(q.waiting, woken)
 			return nil, wait, woken
 		}
-		q.places.Remove(oldest)
+		q.places.Remove(oldest) // it is slow: it makes nobody wait any more
+	} else if q.places.Len() == maxIdle-1 {
+		q.moved = now
 	}
 	place := q.places.PushBack(now)
 	return func() { q.leave(place) }, 0, nil
@@ -79,6 +87,7 @@ func (q *queue) leave(place *list.Element) {
 	defer q.mu.Unlock()
 	before := q.places.Len()
 	if q.places.Remove(place); q.places.Len() < before {
+		q.moved = time.Now()
 		q.wakeLocked()
 	}
 }
@@ -90,14 +99,24 @@ func (q *queue) wakeLocked() {
 	}
 }
 
-// forget takes a request out that waits no longer. One that was woken, and does
-// not take its place, wakes the next.
-func (q *queue) forget(woken chan struct{}) {
+// forget takes a request out that waits no longer. It reports whether the request
+// was woken before.
+func (q *queue) forget(woken chan struct{}) (wasWoken bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i := slices.Index(q.waiting, woken); i >= 0 {
+	i := slices.Index(q.waiting, woken)
+	if i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
-	} else if q.places.Len() < maxIdle {
+	}
+	return i < 0
+}
+
+// giveUp is forget for a request that takes no place: one that was woken wakes
+// the next.
+func (q *queue) giveUp(woken chan struct{}) {
+	if q.forget(woken) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
 		q.wakeLocked()
 	}
 }

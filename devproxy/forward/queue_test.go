@@ -25,7 +25,7 @@ func TestSlowAnswersHoldNobody(t *testing.T) {
 		for i := range 3 * maxIdle {
 			start := time.Now()
 			leave := q.enter(t.Context())
-			if waited := time.Since(start); i > 0 && waited != 0 || waited > queuePatience {
+			if waited := time.Since(start); i > 0 && waited != 0 || waited > queueStall {
 				t.Fatalf("request %d waited %v", i, waited)
 			}
 			leave()
@@ -92,6 +92,7 @@ func TestQueueOrder(t *testing.T) {
 		for i := range 3 {
 			time.Sleep(time.Millisecond)
 			leaves[i]()
+			synctest.Wait()
 		}
 		group.Wait()
 		if len(order) != 4 || order[0] != 1 || order[1] != 0 || order[2] != 2 || order[3] != 3 {
@@ -103,28 +104,57 @@ func TestQueueOrder(t *testing.T) {
 	})
 }
 
-// TestQueueGivesUp: where places come free and are taken by others, a request
-// waits for queuePatience and goes on without one.
+// TestQueueGivesUp: where places come free and others take them, a request waits
+// for queuePatience and goes on without one.
 func TestQueueGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{}
 		q.enterAll(t, maxIdle)
 		start := time.Now()
-		time.AfterFunc(queuePatience-time.Millisecond, func() {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.places.Init() // all are done, and as many others have come
-			for range maxIdle {
+		stop := make(chan struct{})
+		go func() {
+			for tick := time.NewTicker(queueStall - time.Millisecond); ; {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+				}
+				q.mu.Lock() // one is done, and another has come at once
+				q.moved = time.Now()
+				q.places.Remove(q.places.Front())
 				q.places.PushBack(time.Now())
+				q.places.Front().Value = time.Now()
+				q.mu.Unlock()
 			}
-		})
+		}()
 		leave := q.enter(t.Context())
-		if waited := time.Since(start); waited != queuePatience || q.places.Len() != maxIdle {
+		close(stop)
+		if waited := time.Since(start); waited < queuePatience-queueStall || waited > queuePatience || q.places.Len() != maxIdle {
 			t.Errorf("waited %v; %d places", waited, q.places.Len())
 		}
 		leave()
-		if len(q.waiting) != 0 || q.places.Len() != maxIdle {
-			t.Errorf("%d still wait, %d places", len(q.waiting), q.places.Len())
+		if len(q.waiting) != 0 {
+			t.Errorf("%d still wait", len(q.waiting))
+		}
+	})
+}
+
+// TestQueueExpiry: a request has its place for queuePatience, also while others
+// come and go.
+func TestQueueExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{}
+		q.enterAll(t, maxIdle-1)
+		for range queuePatience/(10*time.Millisecond) - 1 {
+			leave := q.enter(t.Context())
+			time.Sleep(10 * time.Millisecond)
+			leave()
+		}
+		q.enter(t.Context())
+		start := time.Now()
+		q.enter(t.Context())
+		if waited := time.Since(start); waited != 10*time.Millisecond {
+			t.Errorf("waited %v for a place that is 10ms from its end", waited)
 		}
 	})
 }
