@@ -21,11 +21,11 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// bodyMemory is how many bytes the bodies of requests under way make devproxy
+// BodyMemory is how many bytes the bodies of requests under way make devproxy
 // hold, in all: what has come of them and what is kept to send them again. Beyond
 // it, a body of the connection that holds most is cut off, the one that has not
 // moved for longest.
-const bodyMemory = 128 << 20
+const BodyMemory = 128 << 20
 
 // Options configure a Server.
 type Options struct {
@@ -87,7 +87,7 @@ func New(opts Options) *Server {
 	if opts.Folder == nil {
 		opts.Folder = func(path string) string { return path }
 	}
-	s := &Server{opts: opts, instance: rand.Text(), memory: budget.New(budget.Limits{Total: bodyMemory}), attempts: map[string]*access.Attempts{}}
+	s := &Server{opts: opts, instance: rand.Text(), memory: budget.New(budget.Limits{Total: BodyMemory}), attempts: map[string]*access.Attempts{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.SetListening(Listening{HTTPSPort: 443})
 	s.current.Store(&generation{plan: &plan.Plan{}})
