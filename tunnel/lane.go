@@ -78,7 +78,7 @@ func (l *lane) read() error {
 		frame, err := readFrame(r)
 		if err == nil {
 			err = l.session.take(l, frame)
-			l.session.budget.Enforce()
+			l.session.account.Enforce()
 		}
 		if err != nil {
 			return err

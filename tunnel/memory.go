@@ -44,7 +44,6 @@ func (s *Session) openAccount(b *budget.Budget, from net.Addr) {
 		b = budget.New(budget.Limits{Total: ownMemory})
 	}
 	s.account = b.Open(budget.Owner{Address: budget.Network(from), Key: string(s.key)}, s.evict)
-	s.budget = b
 	s.holdLocked(sessionCost) // nobody else knows the session yet
 }
 

@@ -39,7 +39,7 @@ func (st *Stream) Write(p []byte) (int, error) {
 		if len(p) == 0 {
 			return written, nil
 		}
-		if st.session.budget.Over() && !enforced {
+		if st.session.account.Over() && !enforced {
 			enforced = true
 			st.enforce()
 			continue
@@ -60,7 +60,7 @@ func (st *Stream) Write(p []byte) (int, error) {
 func (st *Stream) enforce() {
 	st.session.mu.Unlock()
 	defer st.session.mu.Lock()
-	st.session.budget.Enforce()
+	st.session.account.Enforce()
 }
 
 func (st *Stream) writeErr() error {

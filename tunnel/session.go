@@ -42,7 +42,6 @@ type Session struct {
 	ackTimer *time.Timer
 	ackSet   bool
 
-	budget  *budget.Budget
 	account *budget.Account // of all that this session holds
 	held    int             // in account, besides unread
 	granted int             // beyond FirstCredit, over all streams

@@ -31,7 +31,7 @@ func hold(f *forwarding) *holding {
 	h := &holding{f: f}
 	h.account = f.upstream.opts.Memory.Open(ownerOf(f), h.evict)
 	h.account.Add(bodyCost(f.r))
-	h.account.Budget().Enforce()
+	h.account.Enforce()
 	return h
 }
 

@@ -226,9 +226,13 @@ func (a *Account) Used() int64 {
 // its own limit, so that it should not be given more credit. What other
 // addresses hold does not count.
 func (a *Account) Tight() bool {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.tightLocked()
+}
+
+func (a *Account) tightLocked() bool {
 	b := a.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	return exceeds(2*a.key.used, b.limits.Key) || exceeds(2*a.address.used, b.limits.Address) ||
 		b.limits.Address == 0 && exceeds(2*b.used, b.limits.Total)
 }

@@ -61,17 +61,17 @@ func TestLimits(t *testing.T) {
 			b := New(limits)
 			a := open(b, of("10.0.0.1/32", "k"), &log, "a", 60)
 			open(b, of("10.0.0.1/32", "k"), &log, "b", 40)
-			if b.Enforce(); b.Over() || len(log) > 0 {
-				t.Errorf("at the limit: over %t, evicted %q", b.Over(), log)
+			if b.enforce(); b.over.Load() || len(log) > 0 {
+				t.Errorf("at the limit: over %t, evicted %q", b.over.Load(), log)
 			}
 			a.Add(1)
-			if !b.Over() {
+			if !b.over.Load() {
 				t.Error("beyond the limit: not over")
 			}
-			b.Enforce()
+			b.enforce()
 			want(t, log, "a")
-			if b.Over() || b.Used() != 101 {
-				t.Errorf("over %t, %d bytes; want the bytes of a leaving account to count as used", b.Over(), b.Used())
+			if b.over.Load() || b.Used() != 101 {
+				t.Errorf("over %t, %d bytes; want the bytes of a leaving account to count as used", b.over.Load(), b.Used())
 			}
 		})
 	}
@@ -85,10 +85,10 @@ func TestLimitsAreApart(t *testing.T) {
 	open(b, of("10.0.0.1/32", "k"), &log, "a", 60)
 	open(b, of("10.0.0.1/32", "l"), &log, "b", 40)
 	open(b, of("10.0.0.2/32", "k"), &log, "c", 60)
-	b.Enforce()
+	b.enforce()
 	want(t, log)
 	open(b, of("10.0.0.2/32", "k"), &log, "d", 1)
-	b.Enforce()
+	b.enforce()
 	want(t, log, "c")
 }
 
@@ -101,7 +101,7 @@ func TestWorst(t *testing.T) {
 	open(b, of("10.0.0.2/32", "k"), &log, "more than half", 61)
 	open(b, of("10.0.0.2/32", "l"), &log, "a key alone", 100)
 	open(b, of("10.0.0.3/32", ""), &log, "newcomer", 29)
-	b.Enforce()
+	b.enforce()
 	want(t, log, "more than half")
 }
 
@@ -111,10 +111,10 @@ func TestNewcomer(t *testing.T) {
 	b := New(Shared(1000))
 	for i := range 20 {
 		open(b, at(fmt.Sprintf("10.0.0.%d/32", i)), &log, "attacker", 100, 50)
-		b.Enforce()
+		b.enforce()
 	}
 	newcomer := open(b, at("10.9.9.9/32"), &log, "newcomer", 40)
-	b.Enforce()
+	b.enforce()
 	if slices.Contains(log, "newcomer") || newcomer.Used() != 40 {
 		t.Errorf("evicted %q", log)
 	}
@@ -138,7 +138,7 @@ func TestOldest(t *testing.T) {
 				accounts := []*holder{open(b, owners[0], &log, "0", 100), open(b, owners[1], &log, "1", 100)}
 				accounts[moves].Touch()
 				open(b, at("10.0.0.9/32"), &log, "other", 1)
-				b.Enforce()
+				b.enforce()
 				want(t, log, fmt.Sprint(1-moves))
 			})
 		}
@@ -150,7 +150,7 @@ func TestParts(t *testing.T) {
 	var log []string
 	b := New(Limits{Total: 100})
 	a := open(b, Owner{}, &log, "a", 160, 30, 20, 10, 100)
-	b.Enforce()
+	b.enforce()
 	want(t, log, "a", "a", "a")
 	if a.Used() != 100 || b.Used() != 100 || b.Evicted() != 3 {
 		t.Errorf("%d, %d bytes after %d", a.Used(), b.Used(), b.Evicted())
@@ -163,15 +163,15 @@ func TestNothingFreed(t *testing.T) {
 	var log []string
 	b := New(Limits{Total: 100})
 	open(b, Owner{}, &log, "a", 160, 0, 0)
-	b.Enforce()
+	b.enforce()
 	want(t, log, "a")
-	if !b.Over() {
+	if !b.over.Load() {
 		t.Error("no longer over")
 	}
-	b.Enforce()
-	b.Enforce()
+	b.enforce()
+	b.enforce()
 	want(t, log, "a", "a", "a")
-	if b.Over() {
+	if b.over.Load() {
 		t.Error("still over")
 	}
 }
@@ -182,11 +182,11 @@ func TestLeaving(t *testing.T) {
 	var log []string
 	b := New(Limits{Total: 100, Address: 100, Key: 100})
 	a := open(b, Owner{}, &log, "a", 101)
-	b.Enforce()
+	b.enforce()
 	a.Add(500)
-	b.Enforce()
+	b.enforce()
 	other := open(b, Owner{}, &log, "other", 100)
-	b.Enforce()
+	b.enforce()
 	want(t, log, "a")
 	if b.Used() != 701 {
 		t.Errorf("%d bytes; want 701", b.Used())
@@ -194,7 +194,7 @@ func TestLeaving(t *testing.T) {
 	a.Add(-601)
 	a.Close()
 	other.Add(1)
-	b.Enforce()
+	b.enforce()
 	want(t, log, "a", "other")
 }
 
@@ -228,6 +228,37 @@ func TestTight(t *testing.T) {
 	}
 }
 
+// TestSmall: accounts of addresses with little are not made to wait for
+// evictions; all others are, and keep every limit.
+func TestSmall(t *testing.T) {
+	for _, c := range []struct {
+		small int
+		wait  bool
+	}{{125, false}, {126, true}} { // four addresses: a quarter of 1000 is 250
+		var log []string
+		b := New(Limits{Total: 1000, Address: 800, Key: 800})
+		small := open(b, at("10.0.0.1/32"), &log, "small", c.small)
+		open(b, at("10.0.0.2/32"), &log, "large", 700)
+		open(b, at("10.0.0.3/32"), &log, "", 100)
+		last := open(b, at("10.0.0.4/32"), &log, "last", 200)
+		if small.Enforce(); (len(log) > 0) != c.wait {
+			t.Errorf("%d bytes: evicted %q", c.small, log)
+		}
+		last.Enforce()
+		want(t, log, "large")
+	}
+	for name, limits := range map[string]Limits{"key": {Key: 100}, "address": {Address: 100}} {
+		var log []string
+		b := New(limits)
+		a := open(b, at("10.0.0.1/32"), &log, name, 101)
+		if !a.Over() {
+			t.Error("not over")
+		}
+		a.Enforce()
+		want(t, log, name)
+	}
+}
+
 // TestForget: a closed account is forgotten when it counts nothing, no earlier
 // and no later, and its groups with it.
 func TestForget(t *testing.T) {
@@ -256,8 +287,8 @@ func TestNil(t *testing.T) {
 	var b *Budget
 	a := b.Open(Owner{}, func() bool { t.Error("evicted"); return true })
 	a.Add(1 << 40)
-	a.Budget().Enforce()
-	if a.Used() != 1<<40 || a.Tight() || a.Budget().Over() {
+	a.Enforce()
+	if a.Used() != 1<<40 || a.Tight() || a.Over() {
 		t.Errorf("%d, tight %t", a.Used(), a.Tight())
 	}
 }
@@ -312,7 +343,7 @@ func TestInvariants(t *testing.T) {
 					held += n
 					mu.Unlock()
 					a.Add(n)
-					b.Enforce()
+					a.Enforce()
 				}
 				mu.Lock()
 				n := held
@@ -324,9 +355,9 @@ func TestInvariants(t *testing.T) {
 		})
 	}
 	group.Wait()
-	b.Enforce()
-	if b.Used() != 0 || b.Accounts() != 0 || b.used != 0 || b.leaving != 0 || b.Over() {
-		t.Errorf("%d bytes (%d, %d) in %d accounts, over %t; want nothing", b.Used(), b.used, b.leaving, b.Accounts(), b.Over())
+	b.enforce()
+	if b.Used() != 0 || b.Accounts() != 0 || b.used != 0 || b.leaving != 0 || b.over.Load() {
+		t.Errorf("%d bytes (%d, %d) in %d accounts, over %t; want nothing", b.Used(), b.used, b.leaving, b.Accounts(), b.over.Load())
 	}
 	if b.Evicted() == 0 {
 		t.Error("nothing was evicted")

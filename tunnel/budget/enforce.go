@@ -1,19 +1,30 @@
 package budget
 
-// Over reports whether Enforce has something to do.
-func (b *Budget) Over() bool { return b.over.Load() }
+// Over reports whether a limit of the account's budget is exceeded.
+func (a *Account) Over() bool { return a.budget.over.Load() }
 
-// Budget returns the budget that the account is part of.
-func (a *Account) Budget() *Budget { return a.budget }
-
-// Enforce evicts until every limit is kept. Whoever makes accounts grow calls
-// it afterwards, without any lock that evict takes; it returns at once while no
-// limit is exceeded. Callers wait for each other: those who bring bytes in are
-// slowed down to the pace at which bytes are freed.
-func (b *Budget) Enforce() {
-	if !b.Over() {
-		return
+// Enforce evicts until every limit is kept. Whoever makes an account grow calls
+// it afterwards, without any lock that evict takes. It returns at once while no
+// limit is exceeded, and for accounts of small addresses. Other callers wait for
+// each other: those who bring much in are slowed down to the pace at which bytes
+// are freed.
+func (a *Account) Enforce() {
+	if b := a.budget; b.over.Load() && !a.isSmall() {
+		b.enforce()
 	}
+}
+
+// isSmall reports whether the account's address holds less than half of an equal
+// part of the total, and nothing of it is tight. All small addresses together
+// hold less than half, so that a limit that is exceeded is others' to keep.
+func (a *Account) isSmall() bool {
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !a.tightLocked() && !exceeds(2*int64(len(b.addresses))*a.address.used, b.limits.Total)
+}
+
+func (b *Budget) enforce() {
 	b.enforcing.Lock()
 	defer b.enforcing.Unlock()
 	for {

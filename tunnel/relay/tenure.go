@@ -62,7 +62,7 @@ func (v *visit) end() {
 func (t *tenure) hold(n int) {
 	t.account.Add(n)
 	if n > 0 {
-		t.account.Budget().Enforce()
+		t.account.Enforce()
 	}
 }
 
