@@ -58,8 +58,8 @@ func (s *siege) stalledAgents(keys, addresses, streams int) attackFunc {
 				done := sync.OnceFunc(ready.Done)
 				defer done()
 				for ctx.Err() == nil {
-					s.stallAgent(ctx, attackerAddress(i%addresses), streams)
-					done()
+					s.stallAgent(ctx, attackerAddress(i%addresses), streams, done)
+					sleep(ctx, time.Second)
 				}
 			})
 		}
@@ -69,32 +69,40 @@ func (s *siege) stalledAgents(keys, addresses, streams int) attackFunc {
 	}
 }
 
-// stallAgent is one such session, until it ends or has done its worst for a while.
-func (s *siege) stallAgent(ctx context.Context, from string, streams int) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
+// stallAgent is one such session, until it ends. What the relay resets is opened
+// again, some streams a second.
+func (s *siege) stallAgent(ctx context.Context, from string, streams int, underWay func()) {
 	_, key, _ := ed25519.GenerateKey(rand.Reader) // never fails
 	session, err := s.relay.dialSession(ctx, from, key, tunnel.Claim{Enrol: s.token, Project: "a", Hosts: []string{}})
 	if err != nil {
-		sleep(ctx, 100*time.Millisecond)
+		sleep(ctx, time.Second)
 		return
 	}
 	defer session.Close(nil)
 	block := bytes.Repeat([]byte(" "), 250_000) // JSON that does not begin
-	for range streams {
+	stall := func() bool {
 		st, err := session.Open([]byte(tunnel.ControlHead))
 		if err != nil {
-			break
+			return false
 		}
 		_ = st.SetWriteDeadline(time.Now().Add(time.Millisecond))
-		if _, err := st.Write(block); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, tunnel.ErrStopped) {
-			break
+		_, err = st.Write(block)
+		return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, tunnel.ErrStopped)
+	}
+	for range streams {
+		if !stall() {
+			return
 		}
 	}
-	select {
-	case <-session.Done():
-	case <-ctx.Done():
-	}
+	underWay()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { session.Close(nil) })()
+	paced(ctx, 5, func(int) {
+		if !stall() {
+			cancel()
+		}
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -122,13 +130,9 @@ func TestE2EAttackMemoryAgents(t *testing.T) {
 
 // TestE2EAttackMemoryUploads: visitors whose uploads nobody reads.
 func TestE2EAttackMemoryUploads(t *testing.T) {
-	s := besiege(t, siegeOptions{app: func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			<-r.Context().Done()
-			return
-		}
-		_, _ = io.WriteString(w, "hello")
-	}})
+	over := make(chan struct{})
+	s := besiege(t, siegeOptions{app: stallingApp(over)})
+	t.Cleanup(func() { close(over) })
 	const connections, uploads = 40, 8
 	attack := func(ctx context.Context, underWay func()) {
 		var group sync.WaitGroup
@@ -139,16 +143,30 @@ func TestE2EAttackMemoryUploads(t *testing.T) {
 				group.Go(func() {
 					for ctx.Err() == nil {
 						s.stallUpload(ctx, client)
-						sleep(ctx, 200*time.Millisecond)
+						sleep(ctx, 5*time.Second) // it is memory that is to be used up, not the processor
 					}
 				})
 			}
 		}
-		sleep(ctx, 2*time.Second)
+		sleep(ctx, 3*time.Second) // until all of them have stalled
 		underWay()
 		group.Wait()
 	}
 	withstand(t, attack, s.clients(), s.process(relayResident(connections)), s.agentProcess(upResident))
+}
+
+// stallingApp says hello, and reads no body of a POST until over is closed.
+func stallingApp(over <-chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			select {
+			case <-r.Context().Done():
+			case <-over:
+			}
+			return
+		}
+		_, _ = io.WriteString(w, "hello")
+	}
 }
 
 // attacker is a client over HTTP/2, with a connection of its own.
@@ -181,18 +199,14 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // TestE2EAttackMemoryLyingRelay: a relay that opens streams to an agent, sends
 // on each what it may, and acknowledges and reads nothing.
 func TestE2EAttackMemoryLyingRelay(t *testing.T) {
-	app := startApp(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/stall" {
-			<-r.Context().Done()
-			return
-		}
-		_, _ = io.WriteString(w, "hello")
-	})
+	over := make(chan struct{})
+	app := startApp(t, stallingApp(over))
 	place := &upProcess{program: plainBinary(t)}
 	place.home, place.state, place.env = privateState(t)
 	liar := newLyingRelay(t, place)
 	dir := projectDir(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\n", app.URL))
 	up := startBeside(t, place, dir, "up", "--share", "--relay", liar.name, "--json", "--https", ":0", "--http", ":0")
+	t.Cleanup(func() { close(over) })
 	up.ready = up.await("ready")
 	up.trust()
 	sessions := liar.sessions
