@@ -98,7 +98,7 @@ func (s *siege) stallAgent(ctx context.Context, from string, streams int, underW
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { session.Close(nil) })()
-	paced(ctx, 5, func(int) {
+	paced(ctx, 1, func(int) {
 		if !stall() {
 			cancel()
 		}
@@ -143,12 +143,12 @@ func TestE2EAttackMemoryUploads(t *testing.T) {
 				group.Go(func() {
 					for ctx.Err() == nil {
 						s.stallUpload(ctx, client)
-						sleep(ctx, 5*time.Second) // it is memory that is to be used up, not the processor
+						sleep(ctx, time.Minute) // it is memory that is to be used up, not the processor
 					}
 				})
 			}
 		}
-		sleep(ctx, 3*time.Second) // until all of them have stalled
+		sleep(ctx, 8*time.Second) // until all of them have stalled
 		underWay()
 		group.Wait()
 	}
@@ -228,7 +228,7 @@ func TestE2EAttackMemoryLyingRelay(t *testing.T) {
 		return nil
 	}}}
 	attack := func(ctx context.Context, underWay func()) {
-		sleep(ctx, time.Millisecond)
+		defer func() { session.Close(nil) }() // so that the agent can stop
 		for ctx.Err() == nil {
 			liar.burden(ctx, session)
 			underWay()
