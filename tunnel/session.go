@@ -136,6 +136,9 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 	s.ackTimer.Stop()
 	for _, st := range s.streams {
 		st.failLocked(err)
+		if !st.known {
+			st.dropReceived() // nobody will ever see it
+		}
 		if st.cost > 0 {
 			s.left[st] = struct{}{}
 		}
