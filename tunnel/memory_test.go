@@ -333,9 +333,46 @@ func TestHoldEvicts(t *testing.T) {
 		if b.Evicted() != 1 {
 			t.Errorf("%d were evicted", b.Evicted())
 		}
+		before := b.Used()
+		if streams[1].Hold(1000); b.Used() != before {
+			t.Errorf("a stream that was reset counts %d bytes more", b.Used()-before)
+		}
 		for _, st := range streams {
 			st.Close()
 		}
+		p.session.Close(nil)
+		wantNothingHeld(t, b)
+	})
+}
+
+// TestHoldOver: what the user of a stream holds that is over at both ends counts
+// too, and makes it give way.
+func TestHoldOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(budget.Limits{Total: 100 << 10})
+		p := newPeerIn(t, dials, b)
+		p.send(wireFrame{kind: kindData | flagOpen | flagFin, stream: 1, data: []byte("x")})
+		st := accept(t, p.session)
+		if _, err := io.ReadAll(st); err != nil {
+			t.Fatal(err)
+		}
+		st.CloseWrite()
+		p.sleep(time.Second)
+		if n := p.session.Stats().Streams; n != 0 {
+			t.Fatalf("%d streams are open", n)
+		}
+		st.Hold(99 << 10)
+		p.send(wireFrame{kind: kindData | flagOpen, stream: 3, data: []byte("y")})
+		other := accept(t, p.session)
+		p.sleep(time.Second)
+		if err := p.session.Err(); err != nil || b.Used() > 50<<10 {
+			t.Errorf("it holds %d bytes, %v", b.Used(), err)
+		}
+		if _, err := other.Read(make([]byte, 1)); err != nil {
+			t.Errorf("another stream: %v", err)
+		}
+		other.Close()
+		st.Close()
 		p.session.Close(nil)
 		wantNothingHeld(t, b)
 	})
