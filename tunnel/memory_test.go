@@ -212,26 +212,35 @@ func TestWorstSession(t *testing.T) {
 // TestManySmall: where no stream holds much, the session that holds most ends,
 // and tells the other end that it may come again.
 func TestManySmall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := budget.New(budget.Limits{Total: 2 << 20})
-		bystander, p := newPeerIn(t, accepts, b), newPeerIn(t, dials, b)
-		for _, id := range streamIDs(dials, 0, 1000) {
-			p.send(wireFrame{kind: kindData | flagOpen, stream: id, head: make([]byte, 100), data: make([]byte, 10)})
+	for name, accepted := range map[string]bool{"accepted": true, "not accepted": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { manySmall(t, accepted) })
+		})
+	}
+}
+
+func manySmall(t *testing.T, accepted bool) {
+	b := budget.New(budget.Limits{Total: 2 << 20})
+	bystander, p := newPeerIn(t, accepts, b), newPeerIn(t, dials, b)
+	for _, id := range streamIDs(dials, 0, 1000) {
+		p.send(wireFrame{kind: kindData | flagOpen, stream: id, head: make([]byte, 100), data: make([]byte, 10)})
+		if accepted {
+			_, _ = p.session.Accept(t.Context()) // fails once the session has ended
 		}
-		p.sleep(time.Second)
-		var refused *Refusal
-		if err := p.session.Err(); !errors.As(err, &refused) || refused.Code != CodeBusy {
-			t.Errorf("it ended with %v; want a *Refusal, busy", err)
-		}
-		if last := p.seen(kindClose); len(last) != 1 || Code(last[0].number) != CodeBusy {
-			t.Errorf("it said %v", last)
-		}
-		if err := bystander.session.Err(); err != nil {
-			t.Errorf("the other session ended: %v", err)
-		}
-		bystander.session.Close(nil)
-		wantNothingHeld(t, b)
-	})
+	}
+	p.sleep(time.Second)
+	var refused *Refusal
+	if err := p.session.Err(); !errors.As(err, &refused) || refused.Code != CodeBusy {
+		t.Errorf("it ended with %v; want a *Refusal, busy", err)
+	}
+	if last := p.seen(kindClose); len(last) != 1 || Code(last[0].number) != CodeBusy {
+		t.Errorf("it said %v", last)
+	}
+	if err := bystander.session.Err(); err != nil {
+		t.Errorf("the other session ended: %v", err)
+	}
+	bystander.session.Close(nil)
+	wantNothingHeld(t, b) // though nobody has closed a stream
 }
 
 // TestStalledSender: an end that grants credit without end and acknowledges

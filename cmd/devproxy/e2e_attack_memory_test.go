@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,20 +136,25 @@ func TestE2EAttackMemoryUploads(t *testing.T) {
 	t.Cleanup(func() { close(over) })
 	const connections, uploads = 40, 8
 	attack := func(ctx context.Context, underWay func()) {
-		var group sync.WaitGroup
+		var (
+			group sync.WaitGroup
+			taken atomic.Int64 // bytes
+		)
 		for i := range connections {
 			client := s.attacker(attackerAddress(i % 4))
 			defer client.CloseIdleConnections()
 			for range uploads {
 				group.Go(func() {
 					for ctx.Err() == nil {
-						s.stallUpload(ctx, client)
+						s.stallUpload(ctx, client, &taken)
 						sleep(ctx, time.Minute) // it is memory that is to be used up, not the processor
 					}
 				})
 			}
 		}
-		sleep(ctx, 8*time.Second) // until all of them have stalled
+		for last := int64(-1); ctx.Err() == nil && last != taken.Load(); sleep(ctx, 2*time.Second) {
+			last = taken.Load() // until all of them have stalled
+		}
 		underWay()
 		group.Wait()
 	}
@@ -181,8 +187,8 @@ func (s *siege) attacker(from string) *http.Client {
 }
 
 // stallUpload sends a body until nobody takes it, and stays.
-func (s *siege) stallUpload(ctx context.Context, client *http.Client) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.project.link, zeros{})
+func (s *siege) stallUpload(ctx context.Context, client *http.Client, taken *atomic.Int64) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.project.link, zeros{taken})
 	if err != nil {
 		return
 	}
@@ -191,10 +197,13 @@ func (s *siege) stallUpload(ctx context.Context, client *http.Client) {
 	}
 }
 
-// zeros is a body without an end.
-type zeros struct{}
+// zeros is a body without an end that counts what is taken of it.
+type zeros struct{ taken *atomic.Int64 }
 
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+func (z zeros) Read(p []byte) (int, error) {
+	z.taken.Add(int64(len(p)))
+	return len(p), nil
+}
 
 // TestE2EAttackMemoryLyingRelay: a relay that opens streams to an agent, sends
 // on each what it may, and acknowledges and reads nothing.
