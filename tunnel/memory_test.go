@@ -354,6 +354,34 @@ func TestHoldEvicts(t *testing.T) {
 	})
 }
 
+// TestHoldReset: a stream that the other end has reset counts until its user is
+// done with it. It is not evicted once more, which would make it count nothing.
+func TestHoldReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(budget.Limits{Total: 120 << 10})
+		p := newPeerIn(t, dials, b)
+		p.send(wireFrame{kind: kindData | flagOpen, stream: 1, data: []byte("x")})
+		gone := accept(t, p.session)
+		gone.Hold(60 << 10)
+		p.send(wireFrame{kind: kindReset, stream: 1}, wireFrame{kind: kindData | flagOpen, stream: 3, data: []byte("y")})
+		p.sleep(time.Second)
+		other := accept(t, p.session)
+		other.Hold(50 << 10)
+		p.send(wireFrame{kind: kindData | flagOpen, stream: 5, data: []byte("z")})
+		p.sleep(time.Second)
+		if _, err := other.Read(make([]byte, 1)); err != ErrReset {
+			t.Errorf("the other stream: %v; want ErrReset", err)
+		}
+		if used := b.Used(); used < 60<<10 {
+			t.Errorf("%d bytes are counted", used)
+		}
+		gone.Close()
+		other.Close()
+		p.session.Close(nil)
+		wantNothingHeld(t, b)
+	})
+}
+
 // TestHoldOver: what the user of a stream holds that is over at both ends counts
 // too, and makes it give way.
 func TestHoldOver(t *testing.T) {
