@@ -46,7 +46,7 @@ const Memory = 64 << 20
 
 // connCost is what a visitor's connection costs its user, in bytes, besides what
 // comes on it: a goroutine or two, their buffers, and a head.
-const connCost = 16 << 10
+const connCost = 12 << 10
 
 // Agent keeps a session with a relay while Run runs. It is the net.Listener of
 // the visitors whom the relay passes on. Its methods may be called by several
