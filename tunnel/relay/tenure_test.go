@@ -36,12 +36,17 @@ func (w *world) from(address, protocol string) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// stalling answers "/" at once, reads no body on /upload, and sends a body without
-// end on /download.
-func stalling(w http.ResponseWriter, r *http.Request) {
+// stalling answers "/" at once, reads no body on /upload until over is closed, and
+// sends a body without end on /download.
+type stalling struct{ over chan struct{} }
+
+func (s stalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/upload":
-		<-r.Context().Done()
+		select { // who leaves is not noticed while the body is unread
+		case <-r.Context().Done():
+		case <-s.over:
+		}
 	case "/download":
 		_, _ = io.Copy(w, endless{})
 	case "/wait":
@@ -61,7 +66,9 @@ func TestStalledVisits(t *testing.T) {
 		for _, path := range []string{"/upload", "/download", "/wait"} {
 			t.Run(protocol+path, func(t *testing.T) {
 				w := start(t, func(o *Options) { o.Limits.Memory = most })
-				a := w.agent(testKey("a"), claimOf(testKey("a"), ""), http.HandlerFunc(stalling))
+				over := make(chan struct{})
+				defer close(over)
+				a := w.agent(testKey("a"), claimOf(testKey("a"), ""), stalling{over})
 				url := "https://" + a.grant.Hosts[0]
 				ctx, cancel := context.WithCancel(t.Context())
 				var group sync.WaitGroup
