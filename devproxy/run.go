@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/listen"
 )
 
@@ -27,9 +28,9 @@ const (
 	// section 4.2 allows and what browsers send. A frame of a head is held
 	// whole, so net/http's 1 MiB would be a stranger's to fill.
 	maxFrame = 16 << 10
-	// uploadWindow is HTTP/2's credit for one upload. net/http's default of
-	// 1 MiB would do on loopback; the connection's is made to hold four.
-	uploadWindow = 1 << 20
+	// connectionWindow is HTTP/2's credit for all uploads of a connection: 32 may
+	// stall, and the next still moves.
+	connectionWindow = 32 * forward.UploadWindow
 )
 
 // Run serves on the listeners until ctx ends. Then it accepts nothing more,
@@ -75,8 +76,8 @@ func (s *Server) httpServer(log *slog.Logger) *http.Server {
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
 			MaxReadFrameSize:              maxFrame,
-			MaxReceiveBufferPerStream:     uploadWindow,
-			MaxReceiveBufferPerConnection: 4 * uploadWindow,
+			MaxReceiveBufferPerStream:     forward.UploadWindow,
+			MaxReceiveBufferPerConnection: connectionWindow,
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -18,7 +18,14 @@ import (
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
+
+// BodyMemory is how many bytes the bodies of requests under way make devproxy
+// hold, in all: what has come of them and what is kept to send them again. Beyond
+// it, a body of the connection that holds most is cut off, the one that has not
+// moved for longest.
+const BodyMemory = 128 << 20
 
 // Options configure a Server.
 type Options struct {
@@ -36,7 +43,8 @@ type Options struct {
 // on listeners. Create one with New; Close ends what it runs.
 type Server struct {
 	opts     Options
-	instance string // in the hop header, to recognise a loop
+	instance string         // in the hop header, to recognise a loop
+	memory   *budget.Budget // of request bodies
 
 	current  atomic.Pointer[generation]
 	inFlight atomic.Int64
@@ -79,7 +87,7 @@ func New(opts Options) *Server {
 	if opts.Folder == nil {
 		opts.Folder = func(path string) string { return path }
 	}
-	s := &Server{opts: opts, instance: rand.Text(), attempts: map[string]*access.Attempts{}}
+	s := &Server{opts: opts, instance: rand.Text(), memory: budget.New(budget.Limits{Total: BodyMemory}), attempts: map[string]*access.Attempts{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.SetListening(Listening{HTTPSPort: 443})
 	s.current.Store(&generation{plan: &plan.Plan{}})

@@ -10,6 +10,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // Acceptor joins the lanes that agents dial into sessions. The zero value of
@@ -23,6 +25,9 @@ type Acceptor struct {
 	// frame; it must not block. An older session of the same key has ended
 	// with ErrReplaced by then, unless it drains.
 	Established func(s *Session)
+	// Budget bounds what all sessions hold together, by the address of their
+	// first lane and by their key; nil bounds each session to 256 MiB.
+	Budget *budget.Budget
 	// Log takes what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 
@@ -73,7 +78,7 @@ func (a *Acceptor) join(ctx context.Context, lane Lane) error {
 	}
 	var id sessionID
 	_, _ = rand.Read(id[:]) // never fails
-	s := newSession(id, h.key, a.Log)
+	s := newSession(id, h.key, a.Log, a.Budget, lane.from())
 	a.register(s)
 	return s.welcomeLane(lane, answer)
 }

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // Config is what the dialling end of a session needs.
@@ -20,6 +22,9 @@ type Config struct {
 	Dial func(ctx context.Context) (Lane, error)
 	// Hello is the opaque payload of a new session, at most MaxPayload bytes.
 	Hello []byte
+	// Budget bounds what the session holds, with others that share it; nil is
+	// a bound of 256 MiB for this session.
+	Budget *budget.Budget
 	// Log takes what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 }
@@ -37,7 +42,7 @@ func Dial(ctx context.Context, cfg Config) (s *Session, answer []byte, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	s = newSession(w.session, key, cfg.Log)
+	s = newSession(w.session, key, cfg.Log, cfg.Budget, nil)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.dialer = &dialer{session: s, cfg: cfg, life: life, stop: stop, hurried: make(chan struct{})}
 	s.mu.Lock()

@@ -88,6 +88,7 @@ func wantEmpty(t *testing.T, sessions ...*Session) {
 		if left != "" {
 			t.Errorf("session %d still holds %s", i, left)
 		}
+		wantQuiet(t, s)
 	}
 }
 

@@ -7,9 +7,13 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"io"
+	"iter"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // greedy is a reader that remembers the most that it was asked for at once:
@@ -111,7 +115,9 @@ func FuzzWelcome(f *testing.F) {
 }
 
 // FuzzSessionHostile feeds a session, at work at either end, whatever comes.
-// It may end, and must not panic, hang, or hold more than its bounds.
+// It may end, for what breaks the protocol alone. It must not panic, hang, or hold
+// more than its bounds; it counts what it holds, exactly, and nothing at the end.
+// A stream that is opened afterwards works as if nothing had been.
 func FuzzSessionHostile(f *testing.F) {
 	var all []byte
 	for _, frame := range goldenFrames() {
@@ -137,9 +143,11 @@ func FuzzSessionHostile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, plays bool, b []byte) {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPeer(t, side(plays))
+			memory := budget.New(budget.Limits{Total: fuzzMemory})
+			p := newPeerIn(t, side(plays), memory)
 			p.forget = true
 			work(p.session)
+			whole, working := framesOf(b)
 			for len(b) > 0 {
 				n := min(len(b), 200)
 				if _, err := p.conn.Write(b[:n]); err != nil {
@@ -150,10 +158,93 @@ func FuzzSessionHostile(f *testing.F) {
 			}
 			p.sleep(time.Second)
 			wantBounds(t, p.session)
+			if used := memory.Used(); used > fuzzMemory {
+				t.Errorf("it holds %d bytes; want at most %d", used, fuzzMemory)
+			}
+			if whole {
+				wantAlive(t, p, working)
+			}
 			p.sleep(time.Minute) // whatever was begun times out
 			p.session.Close(nil)
+			synctest.Wait()
+			wantNothingHeld(t, memory)
 		})
 	})
+}
+
+// fuzzMemory is the budget of a session that is fed: enough for what work writes,
+// and little enough to be reached.
+const fuzzMemory = 1 << 20
+
+// probe is the number of the stream that wantAlive opens, without its lowest bit.
+const probe = 5000
+
+// framesOf reports whether b is frames from end to end, and whether they leave a
+// lane and a probe to work with.
+func framesOf(b []byte) (whole, working bool) {
+	working = true
+	for r := bufio.NewReaderSize(bytes.NewReader(b), readBuffer); ; {
+		f, err := readFrame(r)
+		if err != nil {
+			return errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF), working
+		}
+		switch {
+		case f.kind == kindRetire, f.kind == kindGone, f.kind == kindClose, f.stream>>1 == probe:
+			working = false
+		}
+	}
+}
+
+// wantAlive opens a stream at a session that was fed, and wants it echoed: the
+// session has ended for a breach, or it works.
+func wantAlive(t *testing.T, p *peer, working bool) {
+	t.Helper()
+	err := p.session.Err()
+	var broken *ProtocolError
+	var refused *Refusal
+	switch {
+	case errors.As(err, &broken), errors.As(err, &refused) && refused.Code == CodeBusy, !working:
+		return
+	case err != nil && !errors.Is(err, ErrDrained):
+		t.Errorf("the session ended: %v", err)
+		return
+	case err != nil:
+		return
+	}
+	p.mu.Lock()
+	p.forget = false
+	p.mu.Unlock()
+	id := uint64(probe)<<1 | 1 ^ p.session.sideBit()
+	p.send(wireFrame{kind: kindData | flagOpen | flagFin, stream: id, head: []byte("probe"), data: []byte("ping")})
+	p.sleep(5 * time.Second)
+	if err := p.session.Err(); errors.As(err, &broken) {
+		return // the number was too far from those that were used
+	}
+	var echoed []byte
+	ended := false
+	for f := range p.framesOn(id) {
+		if f.kind.isData() && int(f.number) == len(echoed) {
+			echoed = append(echoed, f.data...)
+			ended = ended || f.kind&flagFin != 0
+		}
+	}
+	if string(echoed) != "ping" || !ended {
+		t.Errorf("a new stream is answered with %q, ended %t; want \"ping\"", echoed, ended)
+	}
+}
+
+// framesOn are the frames of a stream that came, once each.
+func (p *peer) framesOn(id uint64) iter.Seq[wireFrame] {
+	p.mu.Lock()
+	got := slices.Clone(p.got)
+	p.mu.Unlock()
+	return func(yield func(wireFrame) bool) {
+		for _, f := range got {
+			if f.kind.counted() && f.stream == id && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // work has a session answer the streams of the other end, and open some.
@@ -184,6 +275,7 @@ func work(s *Session) {
 	}
 }
 
+// wantBounds holds a session to its limits, and its account to what it holds.
 func wantBounds(t *testing.T, s *Session) {
 	t.Helper()
 	s.mu.Lock()
@@ -193,7 +285,7 @@ func wantBounds(t *testing.T, s *Session) {
 		answers = max(answers, len(l.answers))
 	}
 	for name, c := range map[string]struct{ is, most int }{
-		"streams": {len(s.streams), 2*MaxStreams + 3}, "unread": {s.unread, maxUnread}, "kept": {s.kept, keptBytes},
+		"streams": {len(s.streams), 2*MaxStreams + 3}, "unread": {s.unread, ownMemory}, "kept": {s.kept, keptBytes},
 		"runs": {len(s.over.runs), 2*MaxStreams + 1}, "accepts": {len(s.accepts), MaxStreams}, "granted": {s.granted, budgetBytes},
 		"lanes": {len(s.lanes), maxJoined}, "answers": {answers, maxAnswers},
 	} {
@@ -201,4 +293,5 @@ func wantBounds(t *testing.T, s *Session) {
 			t.Errorf("%s: %d; want at most %d", name, c.is, c.most)
 		}
 	}
+	wantCounted(t, s)
 }

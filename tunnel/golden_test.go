@@ -139,7 +139,7 @@ func TestSpecNumbers(t *testing.T) {
 	text := spec(t)
 	for name, want := range map[string]any{
 		"MaxPayload": MaxPayload, "MaxHead": MaxHead, "MaxData": MaxData, "MaxLanes": MaxLanes, "maxJoined": maxJoined,
-		"MaxStreams": MaxStreams, "FirstCredit": FirstCredit, "MaxCredit": MaxCredit, "maxMessage": maxMessage, "maxPieces": maxPieces,
+		"MaxStreams": MaxStreams, "FirstCredit": FirstCredit, "ControlCredit": ControlCredit, "MaxCredit": MaxCredit, "maxMessage": maxMessage, "maxPieces": maxPieces,
 		"HandshakeTimeout": HandshakeTimeout, "ResumeTimeout": ResumeTimeout, "silence": silence, "pingEvery": pingEvery,
 		"patience": patience, "probeTimeout": probeTimeout, "ackDelay": ackDelay, "closeTimeout": closeTimeout, "retireDelay": retireDelay,
 		"codeClosed": codeClosed, "CodeFailed": CodeFailed, "CodeBadHello": CodeBadHello, "CodeBadProof": CodeBadProof,

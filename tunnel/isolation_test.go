@@ -39,7 +39,7 @@ func ninth(t *testing.T, n int, flip bool) (took time.Duration) {
 			unread, _ := pair(t, from, to)
 			go unread.Write(make([]byte, 10<<20)) // until the credit is used
 			unfinished, reader := pair(t, from, to)
-			unfinished.Write(make([]byte, 100_000))
+			go unfinished.Write(make([]byte, 100_000)) // more than the first credit, one way
 			go io.Copy(io.Discard, struct{ io.Reader }{reader})
 		}
 		warm(t, from, to)

@@ -23,6 +23,8 @@ type item struct {
 	waiting bool
 	// cost is what it counts for in the queue of a lane.
 	cost int
+	// charged is what it counts for in the session's account.
+	charged int
 	// done is set once it was acknowledged or is no longer wanted.
 	done bool
 }

@@ -22,6 +22,14 @@ type Lane struct {
 	TCP *net.TCPConn
 }
 
+// from is the address of the other end; that of a WebSocket does not say.
+func (l Lane) from() net.Addr {
+	if l.TCP != nil {
+		return l.TCP.RemoteAddr()
+	}
+	return l.Conn.RemoteAddr()
+}
+
 // batchBytes is what one write of a lane carries at most: one TLS record.
 const batchBytes = 16 << 10
 
@@ -70,6 +78,7 @@ func (l *lane) read() error {
 		frame, err := readFrame(r)
 		if err == nil {
 			err = l.session.take(l, frame)
+			l.session.account.Enforce()
 		}
 		if err != nil {
 			return err

@@ -18,9 +18,12 @@ const (
 	maxJoined = 2 * MaxLanes
 	// MaxStreams bounds the streams that one end may have open at once.
 	MaxStreams = 4096
-	// FirstCredit is what a stream may send, in bytes each way, before the
-	// first credit arrives.
+	// FirstCredit is what a stream that the relay opens may send, in bytes each
+	// way, before the first credit arrives.
 	FirstCredit = 256 << 10
+	// ControlCredit is the same of a stream that the agent opens: it carries a
+	// short message.
+	ControlCredit = 16 << 10
 	// MaxCredit is what the credit of a stream grows to, in bytes.
 	MaxCredit = 8 << 20
 	// maxMessage bounds the text of a refusal, in bytes.
@@ -29,12 +32,6 @@ const (
 	// them. What waits is bounded by credit too; this bounds what the tiniest
 	// frames cost beside their bytes.
 	maxPieces = 8192
-	// maxUnread bounds what has come on all streams of a session and was not
-	// read, in bytes: a thousand streams at a stand. Beyond it, the one that
-	// holds most is reset.
-	maxUnread = 256 << 20
-	// pieceCost is what a frame's bytes cost beside themselves, for maxUnread.
-	pieceCost = 64
 )
 
 // Times of a session.
@@ -76,7 +73,7 @@ const (
 	// keptBytes is what a session keeps to send again. Beyond it a stream may
 	// write shortBytes only: the other end could grant credit without end, and
 	// acknowledge nothing.
-	keptBytes = 64 << 20
+	keptBytes = 32 << 20
 	// budgetBytes is what the streams of a session may be granted together
 	// beyond the first credit of each.
 	budgetBytes = 64 << 20

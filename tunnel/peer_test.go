@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // peer is a session's other end, played frame by frame over one lane.
@@ -17,6 +19,7 @@ type peer struct {
 	session *Session // the end that is tested
 	conn    net.Conn // this one
 	group   sync.WaitGroup
+	budget  *budget.Budget
 
 	mu       sync.Mutex
 	got      []wireFrame
@@ -38,8 +41,13 @@ const (
 // newPeer plays one end of a session in a synctest bubble, over a lane of no
 // latency. It acknowledges every frame until muted.
 func newPeer(t testing.TB, plays side) *peer {
+	return newPeerIn(t, plays, nil)
+}
+
+// newPeerIn is newPeer whose session counts in b.
+func newPeerIn(t testing.TB, plays side, b *budget.Budget) *peer {
 	near, far := wirePair(always(0), 0)
-	p := &peer{t: t, conn: near, received: make(chan struct{})}
+	p := &peer{t: t, conn: near, received: make(chan struct{}), budget: b}
 	if plays == dials {
 		p.joinAgent(far)
 	} else {
@@ -58,7 +66,7 @@ func newPeer(t testing.TB, plays side) *peer {
 func (p *peer) joinAgent(far net.Conn) {
 	established := make(chan *Session, 1)
 	a := &Acceptor{
-		Admit:       func(context.Context, ed25519.PublicKey, []byte, net.Addr) ([]byte, error) { return nil, nil },
+		Admit: admitAll, Budget: p.budget,
 		Established: func(s *Session) { established <- s },
 	}
 	p.group.Go(func() {
@@ -85,7 +93,7 @@ func (p *peer) dialAgent(far net.Conn) {
 	})
 	lanes := make(chan net.Conn, 1)
 	lanes <- far
-	s, _, err := Dial(context.Background(), Config{Key: keyOf("agent"), Dial: func(context.Context) (Lane, error) {
+	s, _, err := Dial(context.Background(), Config{Key: keyOf("agent"), Budget: p.budget, Dial: func(context.Context) (Lane, error) {
 		select {
 		case conn := <-lanes:
 			return Lane{Conn: conn, Binding: make([]byte, bindingSize)}, nil

@@ -13,13 +13,14 @@ type receiver struct {
 	canRead sync.Cond
 	readBy  deadline
 
-	ready    [][]byte // in order, to be read
-	caughtUp uint64   // the offset up to which everything has come
-	pieces   []piece  // beyond it, by offset
-	held     int      // bytes in pieces
-	cost     int      // of ready and pieces, in the session's unread
-	read     uint64   // the offset up to which everything was read
-	final    uint64   // where the stream ends, once hasFinal
+	ready    []arrival // in order, to be read
+	caughtUp uint64    // the offset up to which everything has come
+	pieces   []piece   // beyond it, by offset
+	held     int       // bytes in pieces
+	cost     int       // of ready, pieces and owned, in the session's unread
+	owned    int       // what Hold has counted
+	read     uint64    // the offset up to which everything was read
+	final    uint64    // where the stream ends, once hasFinal
 	hasEnd   bool
 
 	granted   uint64    // the offset that the other end may send up to
@@ -29,6 +30,13 @@ type receiver struct {
 	reset       bool // the other end gave the stream up
 	stopSent    bool // this end reads no more
 	receiveOver bool // nothing more comes
+}
+
+// arrival is the unread rest of a frame's bytes. All of them are held, and cost
+// something, until the last is read.
+type arrival struct {
+	data []byte
+	cost int
 }
 
 // piece is what came before bytes that are still missing.
@@ -70,12 +78,12 @@ func (st *Stream) Read(p []byte) (int, error) {
 func (st *Stream) consume(p []byte) int {
 	n := 0
 	for len(st.ready) > 0 && n < len(p) {
-		m := copy(p[n:], st.ready[0])
+		first := &st.ready[0]
+		m := copy(p[n:], first.data)
 		n += m
-		st.charge(-m)
-		if st.ready[0] = st.ready[0][m:]; len(st.ready[0]) == 0 {
-			st.charge(-pieceCost)
-			st.ready[0] = nil
+		if first.data = first.data[m:]; len(first.data) == 0 {
+			st.charge(-first.cost)
+			*first = arrival{}
 			st.ready = st.ready[1:]
 		}
 	}
@@ -88,19 +96,26 @@ func (st *Stream) consume(p []byte) int {
 }
 
 // grant lets the other end send on once half of what it may is used, and
-// faster, within the session's budget, when that took few round trips.
+// faster, within the session's growth, when that took few round trips. While the
+// session's account is tight, credit shrinks instead.
 func (st *Stream) grant() {
 	if st.hasEnd || st.receiveOver || st.failed != nil || int(st.granted-st.read) > st.window/2 {
 		return
 	}
 	now := time.Now()
 	s := st.session
-	if now.Sub(st.grantedAt) < 4*s.path.rtt && st.window < MaxCredit && s.granted+st.window <= budgetBytes {
-		s.granted += st.window
-		st.window *= 2
+	switch {
+	case s.account.Tight():
+		st.setWindow(min(st.window, tightWindow))
+	case now.Sub(st.grantedAt) < 4*s.path.rtt && st.window < MaxCredit && s.granted+st.window <= budgetBytes:
+		st.setWindow(2 * st.window)
 	}
 	st.grantedAt = now
-	st.granted = st.read + uint64(st.window)
+	if upTo := st.read + uint64(st.window); upTo > st.granted {
+		st.granted = upTo
+	} else {
+		return
+	}
 	s.pushLocked(&item{stream: st, short: true, frame: wireFrame{kind: kindCredit, stream: st.id, number: st.granted}})
 }
 
@@ -116,6 +131,8 @@ func (st *Stream) takeData(f wireFrame) error {
 	if f.kind&flagOpen != 0 && !st.known {
 		st.known = true
 		st.head = f.head
+		st.base += len(f.head)
+		st.session.holdLocked(len(f.head))
 		st.announce()
 	}
 	if st.closed || st.stopSent || st.reset {
@@ -151,46 +168,10 @@ func (st *Stream) announce() {
 	case len(s.accepts) >= MaxStreams:
 		st.shed()
 	default:
+		st.queuedUp = true
 		s.accepts = append(s.accepts, st)
 		s.accept.Signal()
 	}
-}
-
-// charge counts what the stream holds.
-func (st *Stream) charge(n int) {
-	st.cost += n
-	st.session.unread += n
-	if st.cost == 0 {
-		delete(st.session.left, st)
-	}
-}
-
-// shed gives the stream up at both ends, for what it costs.
-func (st *Stream) shed() {
-	st.reset, st.stopped = true, true
-	st.abandon()
-	st.stopReading()
-	st.settle()
-}
-
-// shedLocked gives up the stream that holds most, while they hold too much.
-func (s *Session) shedLocked() {
-	if s.unread <= maxUnread {
-		return
-	}
-	var most *Stream
-	costlier := func(st *Stream) {
-		if most == nil || st.cost > most.cost {
-			most = st
-		}
-	}
-	for _, st := range s.streams {
-		costlier(st)
-	}
-	for st := range s.left {
-		costlier(st)
-	}
-	most.shed()
 }
 
 // place orders a frame's bytes by their offset.
@@ -213,7 +194,6 @@ func (st *Stream) place(f wireFrame) error {
 	} else {
 		st.canRead.Broadcast()
 	}
-	st.session.shedLocked()
 	return nil
 }
 
@@ -225,8 +205,9 @@ func (st *Stream) advance(p piece) {
 	}
 	st.caughtUp += uint64(len(data))
 	st.session.stats.Received += uint64(len(data))
-	st.ready = append(st.ready, data)
-	st.charge(len(data) + pieceCost)
+	c := arrival{data, len(p.data) + pieceCost}
+	st.ready = append(st.ready, c)
+	st.charge(c.cost)
 }
 
 // fillHoles makes ready what waited for the bytes that came.
@@ -261,7 +242,7 @@ func (st *Stream) hold(p piece) error {
 		freeData(p.data)
 		return nil
 	}
-	if st.held += len(p.data); st.held > st.window+MaxData || len(st.pieces) >= maxPieces {
+	if st.held += len(p.data); st.held > int(st.granted-st.caughtUp)+MaxData || len(st.pieces) >= maxPieces {
 		return &ProtocolError{fmt.Sprintf("pieces of stream %d that overlap or are too many", st.id)}
 	}
 	st.pieces = slices.Insert(st.pieces, i, p)
@@ -303,5 +284,5 @@ func (st *Stream) dropReceived() {
 		freeData(p.data)
 	}
 	st.ready, st.pieces, st.held = nil, nil, 0
-	st.charge(-st.cost)
+	st.charge(st.owned - st.cost)
 }

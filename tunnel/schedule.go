@@ -8,6 +8,7 @@ import (
 // pushLocked gives a short item to the lane that will deliver it first, and on
 // a path with loss to a second one: then a lost packet costs no time-out.
 func (s *Session) pushLocked(it *item) {
+	s.countItemLocked(it)
 	now := time.Now()
 	best := s.bestLocked(nil, now)
 	if best == nil {

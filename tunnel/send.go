@@ -31,6 +31,7 @@ func (st *Stream) Write(p []byte) (int, error) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
 	written := 0
+	enforced := false
 	for {
 		if err := st.writeErr(); err != nil {
 			return written, err
@@ -38,6 +39,12 @@ func (st *Stream) Write(p []byte) (int, error) {
 		if len(p) == 0 {
 			return written, nil
 		}
+		if st.session.account.Over() && !enforced {
+			enforced = true
+			st.enforce()
+			continue
+		}
+		enforced = false
 		n := st.room(len(p))
 		if n == 0 {
 			st.canWrite.Wait()
@@ -47,6 +54,13 @@ func (st *Stream) Write(p []byte) (int, error) {
 		p = p[n:]
 		written += n
 	}
+}
+
+// enforce frees memory, of whichever session of the budget holds most.
+func (st *Stream) enforce() {
+	st.session.mu.Unlock()
+	defer st.session.mu.Lock()
+	st.session.account.Enforce()
 }
 
 func (st *Stream) writeErr() error {
@@ -135,6 +149,7 @@ func (st *Stream) tail() *item {
 func (st *Stream) newItem(p []byte, size int) *item {
 	data := dataBuffer(size)[:0]
 	it := &item{stream: st, frame: wireFrame{kind: kindData, stream: st.id, number: st.offset, data: append(data, p...)}}
+	st.session.countItemLocked(it)
 	st.grew(len(p))
 	return it
 }

@@ -5,8 +5,11 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // Session is a set of lanes between two programs, and the streams on them. Its
@@ -39,9 +42,11 @@ type Session struct {
 	ackTimer *time.Timer
 	ackSet   bool
 
-	granted int // beyond FirstCredit, over all streams
-	kept    int // bytes written that are not acknowledged on every lane
-	unread  int // what has come and was not read, with what it costs to hold
+	account *budget.Account // of all that this session holds
+	held    int             // in account, besides unread
+	granted int             // beyond FirstCredit, over all streams
+	kept    int             // bytes written that are not acknowledged on every lane
+	unread  int             // what has come and was not read, with what it costs to hold
 	path    path
 	want    laneCount
 
@@ -60,7 +65,9 @@ type Session struct {
 	stats   Stats
 }
 
-func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger) *Session {
+// newSession is a session of key without lanes. What it holds counts in b (nil:
+// a budget of its own), for the address that it is from (nil: unknown).
+func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger, b *budget.Budget, from net.Addr) *Session {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -69,6 +76,7 @@ func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger) *Session 
 		streams: map[uint64]*Stream{}, left: map[*Stream]struct{}{},
 		drain: make(chan struct{}), done: make(chan struct{}),
 	}
+	s.openAccount(b, from)
 	s.accept.L = &s.mu
 	s.want.own, s.want.other = firstLanes, firstLanes
 	s.path.rtt = firstRTT
@@ -128,7 +136,18 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 	s.ackTimer.Stop()
 	for _, st := range s.streams {
 		st.failLocked(err)
+		if !st.known {
+			st.dropReceived() // nobody will ever see it
+		}
+		if st.cost > 0 {
+			s.left[st] = struct{}{}
+		}
 	}
+	for _, st := range s.accepts {
+		st.dropReceived() // nobody will read it
+	}
+	s.accepts = nil
+	s.endAccountLocked()
 	s.streams, s.ring, s.resend, s.orphans = map[uint64]*Stream{}, nil, nil, nil
 	for _, l := range s.lanes {
 		s.endLaneLocked(l, reason)
@@ -243,6 +262,7 @@ func (s *Session) sideBit() uint64 {
 
 func (s *Session) addStreamLocked(id uint64) *Stream {
 	st := newStream(s, id)
+	s.holdLocked(st.base)
 	s.streams[id] = st
 	return st
 }
@@ -270,6 +290,8 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 	st := s.accepts[0]
 	s.accepts[0] = nil
 	s.accepts = s.accepts[1:]
+	st.queuedUp = false
+	st.dropBase()
 	return st, nil
 }
 
@@ -282,11 +304,15 @@ func (s *Session) forgetLocked(st *Stream) {
 	if st.cost > 0 {
 		s.left[st] = struct{}{}
 	}
-	s.granted -= st.window - FirstCredit
+	s.granted -= extra(st.window)
+	st.forgotten = true
+	st.dropBase()
 	if st.id&1 == s.sideBit() {
 		s.mine--
 	} else {
+		runs := len(s.over.runs)
 		s.over.add(st.id >> 1)
+		s.holdLocked(runCost * (len(s.over.runs) - runs))
 	}
 	if s.drains && len(s.streams) == 0 {
 		s.armLocked(0)

@@ -21,16 +21,29 @@ type Stream struct {
 	failed error // of a session that ended
 	known  bool  // the frame that opens it is there
 	closed bool
+
+	base      int  // what the stream itself costs
+	forgotten bool // over at both ends
+	queuedUp  bool // to be accepted
 }
 
 // errClosedHere is a use of a stream after its Close.
 var errClosedHere = net.ErrClosed
 
 func newStream(s *Session, id uint64) *Stream {
-	st := &Stream{session: s, id: id}
-	st.credit, st.granted, st.window = FirstCredit, FirstCredit, FirstCredit
+	st := &Stream{session: s, id: id, base: streamCost}
+	st.window = firstCredit(id)
+	st.credit, st.granted = uint64(st.window), uint64(st.window)
 	st.canWrite.L, st.canRead.L = &s.mu, &s.mu
 	return st
+}
+
+// firstCredit is what stream id may send, each way, before any credit.
+func firstCredit(id uint64) int {
+	if id&1 == 1 {
+		return ControlCredit // the agent opens it
+	}
+	return FirstCredit
 }
 
 // open makes the stream one that this end opens. The frame that says so goes
@@ -39,6 +52,8 @@ func (st *Stream) open(head []byte) {
 	st.known = true
 	st.unopened = true
 	st.head = append([]byte(nil), head...)
+	st.base += len(head)
+	st.session.holdLocked(len(head))
 }
 
 // Head is what the stream was opened with.
@@ -51,9 +66,12 @@ func (st *Stream) Close() error {
 	defer st.session.mu.Unlock()
 	if st.closed || st.failed != nil {
 		st.closed = true
+		st.dropOwned()
+		st.dropReceived()
 		return nil
 	}
 	st.closed = true
+	st.dropOwned()
 	st.finish()
 	st.stopReading()
 	st.settle()
@@ -65,10 +83,12 @@ func (st *Stream) Close() error {
 func (st *Stream) Reset() {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
+	st.closed = true
+	st.dropOwned()
 	if st.failed != nil {
+		st.dropReceived()
 		return
 	}
-	st.closed = true
 	st.abandon()
 	st.stopReading()
 	st.settle()

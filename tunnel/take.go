@@ -233,23 +233,3 @@ func (s *Session) arrivedLocked(it *item) {
 	}
 	s.releaseLocked(it)
 }
-
-// releaseLocked gives the bytes of an item back once no lane refers to it.
-func (s *Session) releaseLocked(it *item) {
-	if it.done && it.copies == 0 && it.frame.data != nil {
-		s.keepLessLocked(len(it.frame.data))
-		freeData(it.frame.data)
-		it.frame.data = nil
-	}
-}
-
-// keepLessLocked notes that n bytes need to be kept no longer.
-func (s *Session) keepLessLocked(n int) {
-	full := s.kept >= keptBytes
-	s.kept -= n
-	if full && s.kept < keptBytes {
-		for _, st := range s.streams {
-			st.canWrite.Broadcast()
-		}
-	}
-}

@@ -22,10 +22,10 @@ var allowed = map[string][]string{
 	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
 	"cmd/bench/harness": {},
 
-	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 
 	"devproxy/plan":       {"hcl"},
-	"devproxy/forward":    {"devproxy/plan", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	"devproxy/forward":    {"devproxy/plan", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/field"},
 	"devproxy/answer":     {"devproxy/plan", "tunnel/field"},
 	"devproxy/advice":     {"devproxy/plan"},
@@ -52,9 +52,12 @@ var allowed = map[string][]string{
 	// it too, and a leaf because everybody does.
 	"tunnel/field": {},
 
-	"tunnel":       {},
-	"tunnel/agent": {"tunnel"},
-	"tunnel/relay": {"tunnel", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	// What strangers can make a process hold, counted in one place on both sides.
+	"tunnel/budget": {},
+
+	"tunnel":       {"tunnel/budget"},
+	"tunnel/agent": {"tunnel", "tunnel/budget"},
+	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 	"tunnel/wan":   {},
 
 	// What both fronts of HTTP need.

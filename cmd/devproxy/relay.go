@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/tunnel/relay"
 )
 
 // relayOptions are the flags of relay.
@@ -12,6 +14,7 @@ type relayOptions struct {
 	authorizedKeys, token       string
 	dev, json                   bool
 	state, congestion           string
+	memory                      int // MB
 }
 
 // devDomain is the domain of a relay in --dev mode: its names are loopback for
@@ -64,6 +67,7 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 	flags.BoolVar(&opts.dev, "dev", false, "try it on this machine")
 	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")
 	flags.StringVar(&opts.congestion, "congestion", "bbr", "congestion control for agents: bbr where the system has it, or system")
+	flags.IntVar(&opts.memory, "memory", relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
 	cmd.AddCommand(newRelayLoginCmd(s))
 	return cmd

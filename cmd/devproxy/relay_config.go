@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +14,9 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/relay"
 )
+
+// leastMemory is the least --memory, in MB: a few large downloads at once.
+const leastMemory = 32
 
 // relayConfig is a checked command line of relay.
 type relayConfig struct {
@@ -96,6 +100,9 @@ func (c *relayConfig) checkAddresses() error {
 	}
 	if c.open && !isLoopback(c.listen) {
 		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback alone, not on %s", c.listen)
+	}
+	if c.memory < leastMemory {
+		return usagef(fmt.Sprintf("--memory %d, or more", relay.DefaultMemory>>20), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
 	}
 	if c.congestion != "bbr" && c.congestion != "system" {
 		return usagef("--congestion bbr, or --congestion system", "there is no congestion control %q here", c.congestion)

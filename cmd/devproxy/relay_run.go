@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -91,6 +92,7 @@ func (run *relayRun) start(ctx context.Context, from *handover) error {
 		return failf("--state FILE names another file", "%w", err)
 	}
 	options.Registry = run.state
+	limitMemory(options.Limits.Memory)
 	if run.relay, err = relay.New(options); err != nil {
 		return err
 	}
@@ -98,11 +100,25 @@ func (run *relayRun) start(ctx context.Context, from *handover) error {
 	return nil
 }
 
+// ownMemory is what the program needs besides what strangers make it hold, and a
+// relay for its names, in bytes.
+const ownMemory = 192 << 20
+
+// limitMemory has the garbage collector keep the program near what it can be made
+// to hold, and a quarter of that for what is not collected yet; GOMEMLIMIT in the
+// environment counts instead.
+func limitMemory(held int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(held + held/4 + ownMemory)
+	}
+}
+
 func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
 		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
-		Names: run.cfg.allowNames, Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}},
+		Names:  run.cfg.allowNames,
+		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},
 	}
 	if run.cfg.token != "" {
 		o.Tokens = []string{run.cfg.token}

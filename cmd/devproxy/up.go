@@ -12,6 +12,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
 // upOptions are the flags of up.
@@ -107,6 +108,7 @@ func findSource(opts upOptions, args []string) (source, error) {
 }
 
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
+	limitMemory(devproxy.BodyMemory + agent.Memory)
 	if !opts.share && (opts.relay != "" || opts.lasts != 0) {
 		return usagef("devproxy up --share", "--relay and --for are about a share, and none is asked for")
 	}

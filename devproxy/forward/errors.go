@@ -15,6 +15,9 @@ var (
 	// has begun and broke off, or the visitor has left or broken its own
 	// request. The connection (the stream, in HTTP/2) must be cut.
 	ErrAborted = errors.New("the exchange was cut off")
+	// ErrEvicted is an ErrAborted because the request's body held most when
+	// memory was short.
+	ErrEvicted = fmt.Errorf("%w: its body held too much memory", ErrAborted)
 	// ErrVisitorGone is an ErrAborted because the visitor left.
 	ErrVisitorGone = fmt.Errorf("%w: the visitor left", ErrAborted)
 )

@@ -48,11 +48,11 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, x Exchange) e
 		mark:    u.streams.mark(route.ID),
 		client:  counted,
 	}
-	f.prepare()
 	var cancel context.CancelCauseFunc
 	f.ctx, cancel = context.WithCancelCause(r.Context())
 	f.cancel = cancel
 	defer cancel(nil)
+	f.prepare()
 	return f.run()
 }
 
@@ -80,6 +80,7 @@ type forwarding struct {
 	member    *member   // asked last
 	busy      *member   // counts this exchange
 	lost      []*member // that lost it
+	holding   *holding  // what its body makes us hold; nil without a body
 	leave     func()    // its queue; nil when the exchange is in none
 	waitUntil time.Time
 }
@@ -94,13 +95,14 @@ func (f *forwarding) prepare() {
 	if f.r.Body == nil || f.r.Body == http.NoBody || f.r.ContentLength == 0 {
 		return
 	}
+	f.holding = hold(f)
 	f.trailer = http.Header{}
 	for name := range f.r.Trailer {
 		if field.Trailer(name) {
 			f.trailer[name] = nil
 		}
 	}
-	f.body = newRequestBody(f.r.Body, f.interruptBody, func() {
+	f.body = newRequestBody(touching{f.r.Body, f.holding.account}, f.interruptBody, func() {
 		for name, values := range f.r.Trailer {
 			if field.Trailer(name) {
 				f.trailer[name] = values
@@ -129,6 +131,7 @@ func (f *forwarding) finishBody() {
 		return
 	}
 	f.Report.BytesIn = f.body.finish()
+	f.holding.end()
 	if !f.body.complete() && f.r.ProtoMajor == 1 {
 		_ = f.control.SetReadDeadline(time.Now().Add(lingerTime)) // as far as it can be set
 	}
@@ -154,6 +157,9 @@ func (f *forwarding) run() error {
 // fail decides who is to blame. Nothing has been written yet.
 func (f *forwarding) fail(err error) error {
 	f.awaitCaller()
+	if errors.Is(context.Cause(f.ctx), ErrEvicted) {
+		return ErrEvicted
+	}
 	gone := f.r.Context().Err() != nil
 	if f.body != nil {
 		broken := f.body.fault()

@@ -19,7 +19,7 @@ type member struct {
 	observe  func(m *member, failed []Attempt, refused bool) // the outcome of a dial; nil attempts: it answered
 	pooled   *http.Transport
 	single   *http.Transport // a connection for each request, HTTP/1.1 only
-	queue    queue           // for pooled connections of HTTP/1.1
+	queue    *queue          // for pooled connections of HTTP/1.1
 	answered atomic.Bool     // in HTTP/2, as ALPN chose
 	active   atomic.Int64    // exchanges under way
 
@@ -27,7 +27,7 @@ type member struct {
 }
 
 func newMember(spec plan.Member, dial dialFunc, observe func(*member, []Attempt, bool)) *member {
-	m := &member{Member: spec, observe: observe, queue: newQueue()}
+	m := &member{Member: spec, observe: observe, queue: &queue{}}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs}
 	m.pooled = newPooled(spec, m.connect)
 	m.single = newSingle(spec, m.connect)

@@ -16,8 +16,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -440,28 +438,4 @@ func TestAColdLoadReusesConnections(t *testing.T) {
 	if second > maxIdle { // how many the first takes depends on the machine
 		t.Errorf("%d connections for %d modules, %d more for the second load", first, modules, second)
 	}
-}
-
-func TestARequestBehindSlowAnswersWaitsOnlyAMoment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
-		var leave func()
-		for range maxIdle {
-			leave = q.enter(t.Context())
-		}
-		start := time.Now()
-		q.enter(t.Context())()
-		if waited := time.Since(start); waited != queuePatience {
-			t.Errorf("waited %v", waited)
-		}
-		leave()
-		leave()
-		if start = time.Now(); len(q) != maxIdle-1 {
-			t.Errorf("%d places are taken", len(q))
-		}
-		q.enter(t.Context())
-		if waited := time.Since(start); waited != 0 {
-			t.Errorf("waited %v for a free place", waited)
-		}
-	})
 }

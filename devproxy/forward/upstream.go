@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // DefaultMaxHeld is how many requests wait for one refusing upstream. A page
@@ -23,6 +24,9 @@ type Options struct {
 	// Clients bounds what each client has under way, over all upstreams that
 	// share it; nil bounds nothing.
 	Clients *Clients
+	// Memory counts what requests with a body make devproxy hold; nil bounds
+	// nothing. Several upstreams share one.
+	Memory *budget.Budget
 	// OnState is called when the upstream comes up or goes away, one call at a
 	// time and in order; nil means nobody asks. It must not block, and must
 	// not call the Upstream.

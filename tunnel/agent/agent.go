@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // Options say what is shared, and through which relay.
@@ -38,6 +39,15 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// Memory is how many bytes a relay can make an agent hold: unread bytes of
+// visitors, answers that it does not acknowledge, and connCost for each of its
+// visitors' connections. Beyond it, the stream that holds most is reset.
+const Memory = 64 << 20
+
+// connCost is what a visitor's connection costs its user, in bytes, besides what
+// comes on it: a goroutine or two, their buffers, and a head.
+const connCost = 12 << 10
+
 // Agent keeps a session with a relay while Run runs. It is the net.Listener of
 // the visitors whom the relay passes on. Its methods may be called by several
 // goroutines at once.
@@ -48,6 +58,7 @@ type Agent struct {
 	dialer   *dialer
 	fault    error // of the options; Run fails with it
 	machine  machine
+	memory   *budget.Budget // of all sessions
 	visitors chan *Conn
 	closed   chan struct{}
 	closing  sync.Once
@@ -71,7 +82,7 @@ func New(opts Options) *Agent {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Agent{
-		notify: opts.Notify, key: opts.Key, log: opts.Log, claim: opts.Claim, machine: thisMachine(),
+		notify: opts.Notify, key: opts.Key, log: opts.Log, claim: opts.Claim, machine: thisMachine(), memory: budget.New(budget.Limits{Total: Memory}),
 		visitors: make(chan *Conn), closed: make(chan struct{}), hurry: make(chan struct{}, 1),
 		turn: make(chan struct{}, 1), changed: make(chan struct{}),
 	}

@@ -17,7 +17,7 @@ func (a *Agent) open(ctx context.Context) (*tunnel.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot write a claim: %w", err)
 	}
-	s, answer, err := tunnel.Dial(ctx, tunnel.Config{Key: a.key, Dial: a.dialer.lane, Hello: hello, Log: a.log})
+	s, answer, err := tunnel.Dial(ctx, tunnel.Config{Key: a.key, Dial: a.dialer.lane, Hello: hello, Budget: a.memory, Log: a.log})
 	if err != nil {
 		return nil, a.dialer.target.ended(err, a.key)
 	}
@@ -87,6 +87,7 @@ func (a *Agent) serve(ctx context.Context, s *tunnel.Session) {
 			stream.Reset()
 			continue
 		}
+		stream.Hold(connCost)
 		select {
 		case a.visitors <- &Conn{Stream: stream, Visitor: visitor}:
 		case <-ctx.Done():

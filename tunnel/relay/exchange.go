@@ -102,7 +102,8 @@ func (x *exchange) broken(err error) error { return &brokenError{err: err, lost:
 
 // receive reads the response and passes it on.
 func (x *exchange) receive() error {
-	limited := &io.LimitedReader{R: x.pipe, N: maxHead}
+	head := &headReader{Reader: x.pipe, visit: x.visit}
+	limited := &io.LimitedReader{R: head, N: maxHead}
 	from := bufio.NewReader(limited)
 	res, err := x.readHead(from)
 	if err != nil {
@@ -112,6 +113,7 @@ func (x *exchange) receive() error {
 		return x.broken(err)
 	}
 	limited.N = math.MaxInt64
+	head.finish(res.Header)
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return x.switchProtocols(res, from)
 	}
@@ -202,12 +204,15 @@ func (x *exchange) copyBody(res *http.Response) error {
 			return err
 		}
 	}
+	x.hold(blockSize)
+	defer x.hold(-blockSize)
 	buf := newBlock()
 	defer freeBlock(buf)
 	for left := res.ContentLength; ; {
 		n, err := res.Body.Read(buf[:])
 		left -= int64(n)
 		if n > 0 {
+			x.account.Touch()
 			if err := x.write(buf[:n], err == nil && left != 0 && n < len(buf)); err != nil {
 				return err
 			}

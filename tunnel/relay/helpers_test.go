@@ -119,6 +119,12 @@ func start(t testing.TB, change func(*Options)) *world {
 		if err := <-done; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
+		for deadline := time.Now().Add(patience); r.memory.Accounts() > 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		if r.memory.Used() != 0 || r.memory.Accounts() != 0 {
+			t.Errorf("at the end the relay counts %d bytes in %d accounts", r.memory.Used(), r.memory.Accounts())
+		}
 	})
 	return &world{r, t, ca, ln.Addr().String()}
 }

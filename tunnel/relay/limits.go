@@ -40,6 +40,10 @@ type Limits struct {
 	Names Quota
 	// BodyBytes bounds a request's body; zero is no bound.
 	BodyBytes int64
+	// Memory is how many bytes visits and sessions may make the relay hold
+	// together; one address, and one key, at most half of it. Beyond that what
+	// holds most is cut off, first of the address that holds most.
+	Memory int64
 	// Wait is how long a request waits for an agent that is just gone, or for
 	// other requests of its share.
 	Wait time.Duration
@@ -96,6 +100,8 @@ const (
 	// sessionsPerKey is how many sessions a key may have: one in use, and others
 	// that drain.
 	sessionsPerKey = 4
+	// DefaultMemory is the default of Limits.Memory, in bytes.
+	DefaultMemory = 256 << 20
 	// waitForAgent is how long a request waits for an agent in resume or just
 	// gone: it dials again within 2 s on a network that works.
 	waitForAgent = 10 * time.Second
@@ -125,6 +131,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.RequestsPerShare, requestsPerShare)
 	def(&l.RequestsPerVisitor, max(l.RequestsPerShare/4, 1))
 	l.Names = l.Names.withDefaults()
+	def(&l.Memory, DefaultMemory)
 	def(&l.Wait, waitForAgent)
 	return l
 }

@@ -46,6 +46,7 @@ func newMetrics(r *Relay) (*metrics, error) {
 		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.door.counts(); return float64(n) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + "evicted_total", Help: "Connections closed to make room for another network's."},
 			func() float64 { return float64(r.door.evictions()) }),
+		gauge("memory_bytes", "Bytes held for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
 		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.door.counts(); return float64(n) }),
 	}
 	for _, c := range collectors {

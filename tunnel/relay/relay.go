@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // Options are what a relay is made of.
@@ -72,6 +73,7 @@ type Relay struct {
 	tls             *tls.Config
 	agents          *tunnel.Acceptor
 	server          *http.Server
+	memory          *budget.Budget // of what strangers make it hold
 	handed          *handed
 	started         time.Time
 	port            atomic.Uint32
@@ -115,7 +117,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r := &Relay{
 		opts: o, keys: keys, journal: newJournal(o.Log),
-		door: newDoor(o.Limits), table: newTable(), handed: newHanded(),
+		door: newDoor(o.Limits), memory: budget.New(budget.Shared(o.Limits.Memory)), table: newTable(), handed: newHanded(),
 		started:   time.Now(),
 		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*switched]struct{}{},
 		sessions: map[Key][]*share{},
@@ -126,7 +128,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r.port.Store(uint32(o.Port))
 	r.life, r.cancel = context.WithCancel(context.Background())
-	r.agents = &tunnel.Acceptor{Admit: r.admit, Established: r.established, Log: r.log}
+	r.agents = &tunnel.Acceptor{Admit: r.admit, Established: r.established, Budget: r.memory, Log: r.log}
 	r.tls = r.tlsConfig()
 	r.server = r.httpServer()
 	if r.metrics, err = newMetrics(r); err != nil {

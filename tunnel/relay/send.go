@@ -35,6 +35,7 @@ func (x *exchange) send() error {
 	if !x.expects() {
 		x.continueUpload()
 	}
+	x.hold(uploadCost(x.r)) // until the visit ends: what came may stay unread
 	go x.upload.run()
 	return nil
 }
@@ -209,6 +210,7 @@ func (u *upload) carry() {
 			u.ended()
 		}
 		if n > 0 {
+			u.x.account.Touch()
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,8 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	if strings.EqualFold(protocol, "websocket") {
 		s.frames = websocket.NewWriter(visitor)
 	}
+	x.hold(2 * blockSize)
+	defer context.AfterFunc(x.r.Context(), s.cut)()
 	x.in, x.out = s.run(x.relay, pending(buffered.Reader, visitor), pending(from, x.pipe))
 	return nil
 }

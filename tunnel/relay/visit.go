@@ -18,13 +18,13 @@ const agentPath = "/.well-known/devproxy/agent"
 
 // visit is one request of a visitor.
 type visit struct {
-	relay   *Relay
-	w       http.ResponseWriter
-	r       *http.Request
-	control *http.ResponseController
-	conn    *conn
-	at      authority
-	start   time.Time
+	tenure
+	relay *Relay
+	w     http.ResponseWriter
+	r     *http.Request
+	conn  *conn
+	at    authority
+	start time.Time
 
 	status    int
 	in, out   int64 // bytes of the bodies
@@ -40,7 +40,9 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer r.group.Done()
-	v := &visit{relay: r, w: w, r: req, control: http.NewResponseController(w), conn: connOf(req.Context()), start: time.Now()}
+	v := &visit{relay: r, w: w, r: req, tenure: tenure{control: http.NewResponseController(w)}, conn: connOf(req.Context()), start: time.Now()}
+	v.begin()
+	defer v.end()
 	defer v.record() // also when the handler ends with http.ErrAbortHandler
 	defer v.countWaste()
 	if req.ProtoMajor == 1 {
@@ -167,6 +169,9 @@ func (v *visit) failed(err error) {
 	switch {
 	case v.status != 0:
 		panic(http.ErrAbortHandler) // the visitor must not take it for complete
+	case v.isEvicted():
+		v.status, v.fault = http.StatusServiceUnavailable, errEvicted
+		panic(http.ErrAbortHandler)
 	case errors.Is(err, errBusy):
 		// To end the reading of an upload that gave way has ended the context too.
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -194,10 +199,6 @@ func (v *visit) bounded(write func() error) error {
 
 // stall is when what does not move from now on has stalled.
 func (r *Relay) stall() time.Time { return time.Now().Add(r.opts.Limits.StallTimeout) }
-
-// writeBy bounds the next write; errors mean that there is no connection any
-// more, which the write will tell.
-func (v *visit) writeBy(at time.Time) { _ = v.control.SetWriteDeadline(at) }
 
 func (v *visit) readBy(at time.Time) { _ = v.control.SetReadDeadline(at) }
 

@@ -24,6 +24,7 @@ func (v *visit) serveAgent() {
 		return
 	}
 	v.status = 101
+	v.end() // the lane's session counts from now on
 	lane := laneConn{websocket.NetConn(context.WithoutCancel(v.r.Context()), c, websocket.MessageBinary), c, v.conn.RemoteAddr()}
 	v.relay.lane(v.conn, tunnel.Lane{Conn: lane, Binding: binding, TCP: v.conn.tcp()})
 }

@@ -1,0 +1,263 @@
+// Package budget bounds the memory that strangers make a process hold.
+//
+// A Budget counts bytes. Who holds them is a tree: an address has keys, a key
+// has accounts. When a limit is exceeded, the budget takes from the largest
+// account of the largest key of the largest address; of those that hold the same,
+// from the one that has not moved for longest. Whoever holds little is never
+// refused and never evicted, however full the budget is.
+package budget
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Limits are the most bytes that accounts hold together. Zero is no limit.
+type Limits struct {
+	// Total is for the whole budget.
+	Total int64
+	// Address is for one address (see Network).
+	Address int64
+	// Key is for one key of one address.
+	Key int64
+}
+
+// Shared is the Limits of a process that serves many strangers: one address,
+// and one key, has at most half of total.
+func Shared(total int64) Limits { return Limits{Total: total, Address: total / 2, Key: total / 2} }
+
+// Owner says whose bytes an account counts. Both fields may be zero.
+type Owner struct {
+	Address netip.Prefix
+	Key     string
+}
+
+// Network returns the prefix that counts as one address: an IPv4 address, or
+// the /64 that one customer has of IPv6. Anything but a TCP address has the zero prefix.
+func Network(addr net.Addr) netip.Prefix {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	return NetworkOf(tcp.AddrPort().Addr())
+}
+
+// NetworkOf is Network for an address without a port.
+func NetworkOf(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, _ := ip.Prefix(bits) // an invalid address has the zero prefix
+	return prefix
+}
+
+// Budget is made by New. Its methods may be called by several goroutines at
+// once. A nil *Budget opens accounts without any limit.
+type Budget struct {
+	limits Limits
+	over   atomic.Bool // a limit is exceeded
+
+	enforcing sync.Mutex // held while accounts are evicted; taken before mu
+
+	mu        sync.Mutex
+	used      int64
+	leaving   int64 // bytes of accounts that were evicted and are not zero yet
+	evicted   int64 // calls of evict
+	ticks     uint64
+	addresses map[netip.Prefix]*address
+}
+
+// address is all that one address holds.
+type address struct {
+	held
+	keys map[string]*key
+}
+
+// key is all that one key of an address holds.
+type key struct {
+	held
+	accounts map[*Account]struct{}
+}
+
+// held is what an account or a group of them holds.
+type held struct {
+	used  int64
+	moved uint64 // the budget's ticks when bytes were last counted, or moved
+}
+
+// worse reports whether h is to be evicted before other.
+func (h held) worse(other held) bool {
+	return h.used > other.used || h.used == other.used && h.moved < other.moved
+}
+
+// New returns a budget with nothing in it.
+func New(limits Limits) *Budget {
+	return &Budget{limits: limits, addresses: map[netip.Prefix]*address{}}
+}
+
+// Open returns a new account without bytes.
+//
+// evict is called when the account is the largest and a limit is exceeded. It
+// frees the largest part of what the account counts, and reports whether the
+// whole account is being given up: then it is not called again, and the account's
+// bytes are expected to go by themselves. Enforce calls it, without the budget's
+// lock and one call at a time. It may call Add and Close, but not Enforce.
+func (b *Budget) Open(owner Owner, evict func() (whole bool)) *Account {
+	if b == nil {
+		b = New(Limits{})
+	}
+	a := &Account{budget: b, owner: owner, evict: evict}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.addresses[owner.Address]
+	if at == nil {
+		at = &address{keys: map[string]*key{}}
+		b.addresses[owner.Address] = at
+	}
+	of := at.keys[owner.Key]
+	if of == nil {
+		of = &key{accounts: map[*Account]struct{}{}}
+		at.keys[owner.Key] = of
+	}
+	of.accounts[a] = struct{}{}
+	a.address, a.key = at, of
+	return a
+}
+
+// Used returns the bytes that all accounts hold, evicted ones included.
+func (b *Budget) Used() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used + b.leaving
+}
+
+// Accounts returns how many accounts are open or not empty.
+func (b *Budget) Accounts() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, at := range b.addresses {
+		for _, of := range at.keys {
+			n += len(of.accounts)
+		}
+	}
+	return n
+}
+
+// Evicted returns how often an account was made to free bytes.
+func (b *Budget) Evicted() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.evicted
+}
+
+// Account counts the bytes of one owner.
+type Account struct {
+	budget  *Budget
+	owner   Owner
+	evict   func() bool
+	address *address
+	key     *key
+
+	// Guarded by the budget's mu.
+	held
+	closed  bool
+	leaving bool // evicted as a whole
+}
+
+// Add counts n bytes more, or fewer. It never blocks and never fails: Enforce
+// frees what is too much.
+func (a *Account) Add(n int) {
+	if n == 0 {
+		return
+	}
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.used += int64(n)
+	if a.leaving {
+		b.leaving += int64(n)
+	} else {
+		a.countLocked(int64(n))
+	}
+	a.forgetLocked()
+}
+
+// countLocked counts n bytes in the groups of an account that is not leaving.
+func (a *Account) countLocked(n int64) {
+	b := a.budget
+	a.touchLocked()
+	a.key.used += n
+	a.address.used += n
+	b.used += n
+	if n > 0 && (exceeds(b.used, b.limits.Total) || exceeds(a.address.used, b.limits.Address) || exceeds(a.key.used, b.limits.Key)) {
+		b.over.Store(true)
+	}
+}
+
+// Touch says that what the account counts has moved: of accounts that hold the
+// same, the others are evicted first.
+func (a *Account) Touch() {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.touchLocked()
+}
+
+func (a *Account) touchLocked() {
+	b := a.budget
+	b.ticks++
+	a.moved, a.key.moved, a.address.moved = b.ticks, b.ticks, b.ticks
+}
+
+func exceeds(used, limit int64) bool { return limit > 0 && used > limit }
+
+// Used returns the bytes that the account counts.
+func (a *Account) Used() int64 {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.used
+}
+
+// Tight reports whether the account's key or address holds more than half of
+// its own limit, so that it should not be given more credit. What other
+// addresses hold does not count.
+func (a *Account) Tight() bool {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.tightLocked()
+}
+
+func (a *Account) tightLocked() bool {
+	b := a.budget
+	return exceeds(2*a.key.used, b.limits.Key) || exceeds(2*a.address.used, b.limits.Address) ||
+		b.limits.Address == 0 && exceeds(2*b.used, b.limits.Total)
+}
+
+// Close makes the budget forget the account as soon as it counts nothing. Until
+// then evict may still be called; a call may also have begun already.
+func (a *Account) Close() {
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.closed = true
+	a.forgetLocked()
+}
+
+// forgetLocked removes an account that is closed and empty.
+func (a *Account) forgetLocked() {
+	if !a.closed || a.used != 0 {
+		return
+	}
+	delete(a.key.accounts, a)
+	if len(a.key.accounts) > 0 {
+		return
+	}
+	delete(a.address.keys, a.owner.Key)
+	if len(a.address.keys) == 0 {
+		delete(a.budget.addresses, a.owner.Address)
+	}
+}
