@@ -16,7 +16,7 @@ const (
 	queuePatience = 250 * time.Millisecond
 	// queueStall is how long none of them comes free before nobody waits for
 	// them any more.
-	queueStall = 50 * time.Millisecond
+	queueStall = queuePatience / 2
 )
 
 // queue keeps a cold load from opening a connection for each of its modules, at
