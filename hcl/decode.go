@@ -15,7 +15,10 @@ type environment struct {
 	getenv func(name string) string
 	// folder says whether there is something at path, and if it is a folder.
 	folder func(path string) (exists, isDir bool)
-	port   int // of url(); 0 means the listen block's
+	// real is where path leads, links followed as far as there is something;
+	// nil leaves paths as they are.
+	real func(path string) string
+	port int // of url(); 0 means the listen block's
 }
 
 // decoder fills in a File. Its methods return what they could make of a block
@@ -28,6 +31,9 @@ type decoder struct {
 	diags    Diagnostics
 	reported map[Severity]int
 
+	concealed *concealed
+	flowed    map[Range]bool // attributes that file.Flows has
+
 	services map[*block]*Service
 	// serviceType is the type of the part of a service's value that leads
 	// back to its Service.
@@ -39,11 +45,13 @@ type decoder struct {
 const maxReported = 200
 
 func (d *decoder) errorf(at Range, detail, format string, args ...any) {
-	d.report(Diagnostic{Severity: Error, Summary: fmt.Sprintf(format, args...), Detail: detail, Range: at})
+	summary, detail := d.concealed.sentence(at, detail, format, args)
+	d.report(Diagnostic{Severity: Error, Summary: summary, Detail: detail, Range: at})
 }
 
 func (d *decoder) warnf(at Range, detail, format string, args ...any) {
-	d.report(Diagnostic{Severity: Warning, Summary: fmt.Sprintf(format, args...), Detail: detail, Range: at})
+	summary, detail := d.concealed.sentence(at, detail, format, args)
+	d.report(Diagnostic{Severity: Warning, Summary: summary, Detail: detail, Range: at})
 }
 
 func (d *decoder) report(all ...Diagnostic) {
@@ -58,7 +66,8 @@ func (d *decoder) report(all ...Diagnostic) {
 // decode fills file from the texts, of which all after the first are merged
 // over it. The diagnostics are sorted, and none is said twice.
 func decode(file *File, sources []source, env environment) Diagnostics {
-	d := &decoder{file: file, env: env, language: kinds(), reported: map[Severity]int{}, services: map[*block]*Service{}, serviceType: newServiceType()}
+	d := &decoder{file: file, env: env, language: kinds(), reported: map[Severity]int{}, services: map[*block]*Service{}, serviceType: newServiceType(),
+		concealed: newConcealed(env.getenv), flowed: map[Range]bool{}}
 	root := d.read(sources[0])
 	var over []*body
 	for _, src := range sources[1:] {
@@ -75,6 +84,7 @@ func decode(file *File, sources []source, env environment) Diagnostics {
 	}
 	d.decodeRoot(root)
 	d.check(root)
+	file.Mask = d.concealed.mask()
 	d.diags.Sort()
 	return slices.CompactFunc(d.diags, func(a, b Diagnostic) bool {
 		return a.Range == b.Range && a.Summary == b.Summary
@@ -128,7 +138,7 @@ func (d *decoder) joinLocals(b *body) {
 func (d *decoder) newScope(root *body, over []*body) {
 	s := &scope{
 		d: d, getenv: d.env.getenv, port: d.env.port, meter: &meter{left: maxWork},
-		locals: map[string]*node{}, services: map[string]*node{}, prepared: map[hclsyntax.Expression]*preparation{},
+		locals: map[string]*node{}, localAttrs: map[string]*attribute{}, services: map[string]*node{}, prepared: map[hclsyntax.Expression]*preparation{},
 	}
 	d.scope = s
 	s.callable = s.functions()
@@ -139,6 +149,7 @@ func (d *decoder) newScope(root *body, over []*body) {
 	}
 	for _, locals := range only(root.blocks, "locals") {
 		for name, attr := range locals.body.attrs {
+			s.localAttrs[name] = attr
 			s.locals[name] = &node{title: "local." + name, at: attr.nameRange(), eval: func() cty.Value { return s.value(attr.Expr, attr.text) }}
 		}
 	}
@@ -170,7 +181,8 @@ func (d *decoder) identity(b *block) string {
 	id := fmt.Sprintf("route %s", b.label)
 	for _, name := range []string{"exact", "match"} {
 		if attr := b.body.attrs[name]; attr != nil {
-			id += "\n" + identityOf(d.scope.value(attr.Expr, attr.text))
+			plain, _ := d.scope.value(attr.Expr, attr.text).UnmarkDeep()
+			id += "\n" + identityOf(plain)
 		} else {
 			id += "\n"
 		}

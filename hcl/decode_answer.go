@@ -18,7 +18,7 @@ func (d *decoder) decodeRedirect(v value) *Redirect {
 	if !ok {
 		return nil
 	}
-	r := &Redirect{Target: target, Status: 302, Range: v.at()}
+	r := &Redirect{Target: target, Status: 302, Range: v.at(), Flow: d.flow(v)}
 	lower := strings.ToLower(target)
 	switch {
 	case strings.HasPrefix(target, "//"):
@@ -65,7 +65,7 @@ func (d *decoder) decodeRespond(v value) *Respond {
 	if !v.IsKnown() {
 		return nil
 	}
-	r := &Respond{Status: 200, Range: v.at()}
+	r := &Respond{Status: 200, Range: v.at(), Flow: d.flow(v)}
 	if !v.isObject() {
 		r.Status = d.status(v)
 		if r.Status == 0 {
@@ -82,7 +82,8 @@ func (d *decoder) decodeRespond(v value) *Respond {
 			body = &f
 			r.Body, _ = d.scalar(f.value, "body")
 		case "headers":
-			for name, text := range d.headerMap(f.value, "headers") {
+			headers, _ := d.headerMap(f.value, "headers")
+			for name, text := range headers {
 				if text == nil {
 					d.errorf(f.at(), "leave it out", "there is no %s to remove here", name)
 					continue

@@ -35,7 +35,7 @@ func (d *decoder) decodeCORS(b *body) *CORS {
 
 // origins are the elements of cors = ["https://…"].
 func (d *decoder) origins(v value) *CORS {
-	c := &CORS{Range: v.at()}
+	c := &CORS{Range: v.at(), Flow: d.flow(v)}
 	elements := d.elements(v)
 	if len(elements) == 0 {
 		d.errorf(v.at(), "write false to allow none", "cors has at least one origin")

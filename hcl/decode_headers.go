@@ -18,29 +18,31 @@ func ownFields() []string {
 }
 
 // decodeHeaders decodes request_headers or response_headers.
-func (d *decoder) decodeHeaders(b *body, name string) map[string]*string {
+func (d *decoder) decodeHeaders(b *body, name string) (map[string]*string, map[string]Flow) {
 	v, present := d.get(b, name)
 	if !present || !v.IsKnown() {
-		return nil
+		return nil, nil
 	}
-	headers := d.headerMap(v, name)
+	headers, flows := d.headerMap(v, name)
 	if text, is := headers["Host"]; is && name == "request_headers" && text == nil {
 		d.errorf(v.at(), `write Host = "example.com" to send another`, "no request goes without Host")
 		delete(headers, "Host")
 	}
-	return headers
+	return headers, flows
 }
 
-// headerMap is v as field values by canonical name; nil removes the field.
-func (d *decoder) headerMap(v value, what string) map[string]*string {
+// headerMap is v as field values by canonical name, nil removes the field; and
+// what flows into them, by the same names.
+func (d *decoder) headerMap(v value, what string) (map[string]*string, map[string]Flow) {
 	if !v.IsKnown() {
-		return nil
+		return nil, nil
 	}
 	if v.IsNull() || !v.isObject() {
 		d.errorf(v.at(), "write "+what+` = { X-Debug = "1" }`, "%s is an object", what)
-		return nil
+		return nil, nil
 	}
 	headers := map[string]*string{}
+	var flows map[string]Flow
 	first := map[string]Range{}
 	for _, f := range d.fields(v) {
 		name, ok := d.fieldName(f)
@@ -56,6 +58,12 @@ func (d *decoder) headerMap(v value, what string) map[string]*string {
 			continue
 		}
 		first[name] = f.nameAt
+		if flow := d.flow(f.value); !flow.Empty() {
+			if flows == nil {
+				flows = map[string]Flow{}
+			}
+			flows[name] = flow
+		}
 		if f.IsKnown() && f.IsNull() {
 			headers[name] = nil
 			continue
@@ -64,7 +72,7 @@ func (d *decoder) headerMap(v value, what string) map[string]*string {
 			headers[name] = &text
 		}
 	}
-	return headers
+	return headers, flows
 }
 
 // scalar is a string, a number or a bool as text that can stand in a header

@@ -40,6 +40,9 @@ func (d *decoder) decodeHealth(b *body) *Health {
 		return nil
 	}
 	h := &Health{Rise: defaultRise, Fall: defaultFall, Range: v.at()}
+	if len(v.deepEnv()) > 0 {
+		h.Flow = d.flow(v)
+	}
 	before := len(d.diags)
 	hasPath, timeout := false, value{}
 	for _, f := range d.object(v, "health", []string{"path", "interval", "timeout", "rise", "fall", "status"}) {

@@ -46,7 +46,7 @@ func (d *decoder) decodeAliases(b *body) []Name {
 			continue
 		}
 		if name := d.name(text, element.at(), true); name != "" {
-			names = append(names, Name{Value: name, Range: element.at()})
+			names = append(names, Name{Value: name, Range: element.at(), Flow: d.flow(element)})
 		}
 	}
 	return names
@@ -78,8 +78,8 @@ func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
 		}
 	}
 	d.decodeCompanions(b, s, firstName)
-	s.RequestHeaders = d.decodeHeaders(b.body, "request_headers")
-	s.ResponseHeaders = d.decodeHeaders(b.body, "response_headers")
+	s.RequestHeaders, s.RequestFlows = d.decodeHeaders(b.body, "request_headers")
+	s.ResponseHeaders, s.ResponseFlows = d.decodeHeaders(b.body, "response_headers")
 	s.Timeout = d.decodeDuration(b.body, "timeout")
 	s.Hold = d.decodeDuration(b.body, "hold")
 	s.TLSSkipVerify = d.boolean(b.body, "tls_skip_verify")
@@ -127,6 +127,7 @@ func (d *decoder) decodeCompanions(b *block, s *Settings, answer string) {
 	}
 	if status := d.redirectStatus(v); status != 0 && s.Redirect != nil {
 		s.Redirect.Status = status
+		s.Redirect.Flow = s.Redirect.Flow.and(d.flow(v))
 	}
 }
 
@@ -139,7 +140,7 @@ func (d *decoder) decodeFiles(v value) *Files {
 	if !ok {
 		return nil
 	}
-	files := &Files{Text: text, Range: v.at()}
+	files := &Files{Text: text, Range: v.at(), Flow: d.flow(v)}
 	switch {
 	case text == "":
 		d.errorf(v.at(), `write "." for the folder of the Proxyfile`, "the name of a folder is empty")
@@ -152,12 +153,27 @@ func (d *decoder) decodeFiles(v value) *Files {
 		return nil
 	}
 	files.Dir = d.absolute(text)
+	files.Real = d.real(files.Dir)
+	if !files.Flow.Empty() {
+		files.Text = files.Flow.Shown
+	}
+	if isRemote(files.Dir) {
+		return files // asking after it would send this user's credentials there
+	}
 	if exists, isDir := d.env.folder(files.Dir); !exists {
-		d.warnf(v.at(), "a page says so until it is", "the folder %q is not there yet", text)
+		d.warnf(v.at(), "a page says so until it is", "the folder %q is not there yet", files.Text)
 	} else if !isDir {
-		d.errorf(v.at(), "name the folder it is in", "%q is not a folder", text)
+		d.errorf(v.at(), "name the folder it is in", "%q is not a folder", files.Text)
 	}
 	return files
+}
+
+// real is where path leads, links followed.
+func (d *decoder) real(path string) string {
+	if d.env.real == nil || isRemote(path) {
+		return path
+	}
+	return d.env.real(path)
 }
 
 // absolute is a path of a file, relative to the Proxyfile.

@@ -68,11 +68,12 @@ func (d *decoder) decodeListenAddress(b *body, name string) string {
 }
 
 func (d *decoder) decodeDomain(attr *attribute) {
-	v := value{d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text}
+	v := d.attribute(attr)
+	d.noteFlow("domain", v)
 	if v.IsNull() {
 		return
 	}
 	if text, ok := d.str(v, "domain"); ok {
-		d.file.Domain = d.name(text, v.at(), false)
+		d.file.Domain, d.file.DomainFlow = d.name(text, v.at(), false), d.flow(v)
 	}
 }

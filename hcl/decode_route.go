@@ -31,6 +31,7 @@ func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bo
 	}
 	if v, present := d.get(b.body, "rewrite"); present {
 		route.Rewrite = d.decodeRewrite(v, b.body.attrs["rewrite"], route.StripPrefix)
+		route.RewriteFlow = d.flow(v)
 	}
 	if !answered && !hostAnswers && !b.body.damaged {
 		d.errorf(b.header, "write upstream = 3000, or files, redirect or respond; or give the host an answer", "%s answers with nothing", b.title())
@@ -96,7 +97,7 @@ func (d *decoder) decodeMatch(v value) *Match {
 		d.errorf(v.at(), `write match = { methods = ["GET"] }`, "match is an object of methods, headers and query")
 		return nil
 	}
-	match := &Match{Range: v.at()}
+	match := &Match{Range: v.at(), Flow: d.flow(v)}
 	for _, f := range d.object(v, "match", []string{"methods", "headers", "query"}) {
 		switch f.name {
 		case "methods":

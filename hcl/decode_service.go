@@ -142,8 +142,8 @@ func (d *decoder) serviceValue(service *Service) cty.Value {
 		if scheme == SchemeH2C {
 			scheme = SchemeHTTP
 		}
-		object["port"] = cty.NumberIntVal(int64(m.Port))
-		object["url"] = cty.StringVal(string(scheme) + "://" + net.JoinHostPort(host, strconv.Itoa(int(m.Port))))
+		object["port"] = cty.NumberIntVal(int64(m.Port)).WithMarks(marksOf(m.Flow.Env))
+		object["url"] = cty.StringVal(string(scheme) + "://" + net.JoinHostPort(host, strconv.Itoa(int(m.Port)))).WithMarks(marksOf(m.Flow.Env))
 	}
 	return cty.ObjectVal(object)
 }

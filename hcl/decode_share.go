@@ -28,6 +28,17 @@ func (d *decoder) decodeShare(b *block) {
 	share.Show = d.decodeShow(b.body)
 	share.Allow = d.decodeAllow(b.body)
 	share.Expires = d.decodeExpires(b.body)
+	for _, name := range sortedKeys(b.body.attrs) {
+		if name == "password" {
+			continue // visitors have to know it; they are not told
+		}
+		if v, present := d.get(b.body, name); present && len(v.deepEnv()) > 0 {
+			if share.Flows == nil {
+				share.Flows = map[string]Flow{}
+			}
+			share.Flows[name] = d.flow(v)
+		}
+	}
 }
 
 // decodePaths decodes a list of paths that match like those of routes. An
@@ -44,7 +55,7 @@ func (d *decoder) decodePaths(b *body, name string) []Name {
 			continue
 		}
 		if path, ok := d.sharedPath(text, element.at()); ok {
-			paths = append(paths, Name{path, element.at()})
+			paths = append(paths, Name{Value: path, Range: element.at()})
 		}
 	}
 	return paths

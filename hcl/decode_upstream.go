@@ -66,7 +66,36 @@ func (d *decoder) members(v value) []Member {
 		return nil
 	}
 	m.Range = v.at()
+	d.memberFlow(m, v)
 	return []Member{*m}
+}
+
+// memberFlow notes what flows into m. The port of an address of this machine is
+// not hidden: people look for their server by it, and it goes nowhere.
+func (d *decoder) memberFlow(m *Member, v value) {
+	env := v.deepEnv()
+	if len(env) == 0 {
+		return
+	}
+	m.Flow = Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at()}
+	if m.Socket == "" && isPlainLoopback(m.Host) {
+		return
+	}
+	d.concealed.hide(v, m.Flow)
+	if m.Host != "" {
+		d.concealed.add(m.Host, "${"+strings.Join(env, "}${")+"}")
+	}
+	if m.Socket != "" {
+		d.concealed.add(m.Socket, m.Flow.Shown)
+		d.concealed.add(m.RealSocket, m.Flow.Shown)
+	}
+	m.Text = m.Flow.Shown
+}
+
+// isPlainLoopback reports a host that says nothing but "this machine".
+func isPlainLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
 func (d *decoder) portMember(v value) *Member {
@@ -127,7 +156,8 @@ func (d *decoder) socketMember(v value, text string) *Member {
 		d.errorf(v.at(), `write "unix:${env("HOME")}`+path[1:]+`"`, `"~" is not expanded`)
 		return nil
 	}
-	return &Member{Scheme: SchemeHTTP, Socket: d.absolute(path), Text: text}
+	socket := d.absolute(path)
+	return &Member{Scheme: SchemeHTTP, Socket: socket, RealSocket: d.real(socket), Text: text}
 }
 
 // urlMember decodes SCHEME://HOST[:PORT].

@@ -16,12 +16,19 @@ type File struct {
 	// Domain is the name all hosts hang under: the domain attribute, else the
 	// longest common parent of the hosts.
 	Domain string
-	Listen Listen
+	// DomainFlow is what flows into the domain attribute.
+	DomainFlow Flow
+	Listen     Listen
 	// Share is the share block; nil when there is none.
 	Share *Share
 	Hosts []*Host
 	// Services are in the order written, used or not.
 	Services []*Service
+
+	// Flows are all flows from the environment into attributes, sorted by place.
+	Flows []AttributeFlow
+	// Mask takes values of the environment out of what is shown.
+	Mask *Mask
 
 	// Sources holds the bytes of every file that was read, by the name that
 	// ranges carry. Diagnostics and error pages quote from it.
@@ -49,6 +56,7 @@ type Listen struct {
 type Name struct {
 	Value string // "shop.localhost" or "*.tenant.shop.localhost"
 	Range Range
+	Flow  Flow
 }
 
 // Host is a host block.
@@ -80,7 +88,8 @@ type Route struct {
 	StripPrefix bool
 	// Rewrite is the path to forward, with {rest} for what follows Path;
 	// empty means unchanged.
-	Rewrite string
+	Rewrite     string
+	RewriteFlow Flow
 	// Range is the block's header: route "PATH".
 	Range Range
 }
@@ -92,6 +101,7 @@ type Match struct {
 	Headers map[string]string // by canonical field name
 	Query   map[string]string // by parameter name
 	Range   Range
+	Flow    Flow
 }
 
 // Settings is what both a host and a route can say. A nil pointer or empty
@@ -106,6 +116,9 @@ type Settings struct {
 	// RequestHeaders and ResponseHeaders are keyed by canonical field name; a
 	// nil value removes the field.
 	RequestHeaders, ResponseHeaders map[string]*string
+	// RequestFlows and ResponseFlows are what flows into those fields, by the
+	// same names.
+	RequestFlows, ResponseFlows map[string]Flow
 
 	Timeout *time.Duration // to the first response byte; 0 means none
 	Hold    *time.Duration // for an upstream that refuses connections; 0 means none
@@ -136,6 +149,7 @@ type CORS struct {
 	// ("https://app.example.com", RFC 6454 section 6.2).
 	Origins []string
 	Range   Range
+	Flow    Flow
 }
 
 // BasicAuth is the basic_auth attribute (RFC 7617).
@@ -225,10 +239,14 @@ type Member struct {
 	Port uint16
 	// Socket is the absolute path of a unix socket, else empty.
 	Socket string
+	// RealSocket is where Socket leads, links followed as far as there is
+	// something; empty for a port.
+	RealSocket string
 	// Text is the member as people know it: ":5173", "h2c://127.0.0.1:50051",
-	// "unix:tmp/app.sock".
+	// "unix:tmp/app.sock". What flows into it is shown by name, but for a port.
 	Text  string
 	Range Range
+	Flow  Flow
 }
 
 // Service is a service block.
@@ -267,14 +285,18 @@ type Health struct {
 	// Status is what a well member answers; 0 means any of 200 to 399.
 	Status int
 	Range  Range
+	Flow   Flow // into all of it
 }
 
 // Files is the files attribute.
 type Files struct {
-	Dir   string // absolute
-	Text  string // as written
+	Dir string // absolute
+	// Real is where Dir leads, links followed as far as there is something.
+	Real  string
+	Text  string // as written; what flows into it is shown by name
 	SPA   bool   // unknown paths get index.html
 	Range Range
+	Flow  Flow
 }
 
 // Redirect is the redirect attribute.
@@ -282,6 +304,7 @@ type Redirect struct {
 	Target string // URL or path, with {rest} for what follows the route's path
 	Status int    // 301, 302, 303, 307 or 308; 302 when left out
 	Range  Range
+	Flow   Flow // into target and status
 }
 
 // Respond is the respond attribute.
@@ -290,4 +313,5 @@ type Respond struct {
 	Body    string
 	Headers map[string]string // by canonical field name
 	Range   Range
+	Flow    Flow // into all of it
 }

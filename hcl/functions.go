@@ -70,6 +70,9 @@ func checkedFormat() function.Function {
 	})
 }
 
+// unsetVariable begins what is said of a variable that has no value.
+const unsetVariable = "the environment variable"
+
 // envFunction is env(NAME) or env(NAME, DEFAULT).
 func (s *scope) envFunction() function.Function {
 	return function.New(&function.Spec{
@@ -82,12 +85,13 @@ func (s *scope) envFunction() function.Function {
 				return cty.DynamicVal, fmt.Errorf("env takes a name and a default, not %d arguments", len(args))
 			}
 			if value := s.getenv(name); value != "" {
-				return cty.StringVal(value), nil
+				s.d.concealed.leaves[value] = true
+				return cty.StringVal(value).Mark(envMark(name)), nil
 			}
 			if len(args) == 2 {
 				return args[1], nil
 			}
-			return cty.DynamicVal, function.NewArgErrorf(0, `the environment variable %q is not set; give env a default: env(%q, "…")`, name, name)
+			return cty.DynamicVal, function.NewArgErrorf(0, unsetVariable+` %q is not set; give env a default: env(%q, "…")`, name, name)
 		},
 	})
 }

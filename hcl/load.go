@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Options are what Load needs of the world around the file.
@@ -21,7 +22,7 @@ type Options struct {
 }
 
 func (o Options) environment() environment {
-	env := environment{getenv: o.Getenv, port: int(o.HTTPSPort), folder: statFolder}
+	env := environment{getenv: o.Getenv, port: int(o.HTTPSPort), folder: statFolder, real: realPath}
 	if env.getenv == nil {
 		env.getenv = func(string) string { return "" }
 	}
@@ -31,6 +32,38 @@ func (o Options) environment() environment {
 func statFolder(path string) (exists, isDir bool) {
 	info, err := os.Stat(path)
 	return err == nil, err == nil && info.IsDir()
+}
+
+// maxLinks bounds a chain of links that lead to what is not there.
+const maxLinks = 40
+
+// realPath is where path leads, links followed. What is not there yet stays as
+// it is written, below what is.
+func realPath(path string) string { return realPathOf(path, maxLinks) }
+
+func realPathOf(path string, links int) string {
+	rest := ""
+	for at := path; ; at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if target, err := os.Readlink(at); err == nil && links > 0 {
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(realPathOf(filepath.Dir(at), links-1), target)
+			}
+			return realPathOf(filepath.Join(target, rest), links-1)
+		}
+		if at == filepath.Dir(at) {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+}
+
+// isRemote reports a path of another machine, by its form. Windows logs in
+// there to answer any question about it.
+func isRemote(path string) bool {
+	return strings.HasPrefix(filepath.VolumeName(path), `\\`)
 }
 
 // Load reads the Proxyfile at path and the Proxyfile.local beside it,

@@ -53,7 +53,8 @@ func (e metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 
 // weight is about how many bytes v holds, at most limit+1.
 func weight(v cty.Value, limit int) int {
-	if v.IsNull() || !v.IsKnown() || v.IsMarked() {
+	v, _ = v.Unmark()
+	if v.IsNull() || !v.IsKnown() {
 		return 1
 	}
 	switch t := v.Type(); {
@@ -92,22 +93,34 @@ func (m *meter) install(expr hclsyntax.Expression) {
 	})
 }
 
+// unwrapped is expr without its meter, or what indexed adds.
+func unwrapped(expr hclsyntax.Expression) hclsyntax.Expression {
+	for {
+		switch wrapped := expr.(type) {
+		case metered:
+			expr = wrapped.Expression
+		case indexed:
+			expr = wrapped.Expression
+		default:
+			return expr
+		}
+	}
+}
+
 // visit calls f for every node of expr, also for those that have a meter.
 func visit(expr hclsyntax.Node, f func(hclsyntax.Node)) {
 	_ = hclsyntax.VisitAll(expr, func(node hclsyntax.Node) hcl.Diagnostics {
-		for {
-			inner, is := node.(metered)
-			if !is {
-				break
-			}
-			node = inner.Expression
+		if expr, is := node.(hclsyntax.Expression); is {
+			node = unwrapped(expr)
 		}
 		f(node)
 		return nil
 	})
 }
 
-// function is f made to cost: its arguments, times what it may make of each.
+// function is f made to cost: its arguments, times what it may make of each. Its
+// result has the marks of every argument as a whole; cty's functions of lists
+// and objects keep those of what is inside, but not always those of a key.
 func (m *meter) function(f function.Function, factor func(args []cty.Value) int) function.Function {
 	charge := func(args []cty.Value) error {
 		work := stepWork
@@ -135,6 +148,15 @@ func (m *meter) function(f function.Function, factor func(args []cty.Value) int)
 			}
 			return f.ReturnTypeForValues(args)
 		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			result, err := f.Call(args)
+			for _, arg := range args {
+				if err == nil {
+					_, marks := arg.Unmark()
+					result = result.WithMarks(marks)
+				}
+			}
+			return result, err
+		},
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // maxFileSize bounds a Proxyfile. The largest real one is some kilobytes; a
@@ -23,6 +24,7 @@ func fileNames() []string { return []string{"Proxyfile", "Proxyfile.hcl"} }
 var (
 	ErrFolder     = errors.New("it is a folder")
 	ErrNotRegular = errors.New("it is not a regular file")
+	ErrForeign    = errors.New("it belongs to another user")
 	ErrTooLarge   = fmt.Errorf("it is larger than %d KiB", maxFileSize>>10)
 )
 
@@ -40,7 +42,7 @@ func (e *NotFoundError) Error() string {
 }
 
 // FileError says that a file of the language cannot be read. It wraps
-// fs.ErrNotExist, fs.ErrPermission, ErrFolder, ErrNotRegular or ErrTooLarge,
+// fs.ErrNotExist, fs.ErrPermission, ErrFolder, ErrNotRegular, ErrForeign or ErrTooLarge,
 // or another error of the system.
 type FileError struct {
 	Path string // absolute
@@ -109,6 +111,9 @@ func readFile(path string) ([]byte, error) {
 		return nil, newFileError(path, err)
 	}
 	defer file.Close()
+	if err := checkOwner(path, file); err != nil {
+		return nil, err
+	}
 	// The size that Stat gave is not to be relied on: files grow.
 	text, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
 	if err != nil {
@@ -136,6 +141,8 @@ func newFileError(path string, err error) *FileError {
 		e.Fix = "a Proxyfile is a text file: rename the folder, or name another file with -f FILE"
 	case errors.Is(err, ErrNotRegular):
 		e.Fix = "put the text into a plain file, and name that with -f FILE"
+	case errors.Is(err, ErrForeign):
+		e.Fix = "read it first; if you trust it, make it yours: sudo chown -h \"$(id -un)\" '" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	case errors.Is(err, ErrTooLarge):
 		e.Fix = "a Proxyfile is a short text: is this another file of that name? name the right one with -f FILE"
 	}

@@ -19,8 +19,10 @@ type scope struct {
 	meter     *meter
 	callable  map[string]function.Function
 
-	locals   map[string]*node
-	services map[string]*node
+	locals map[string]*node
+	// localAttrs is what locals are written as.
+	localAttrs map[string]*attribute
+	services   map[string]*node
 	// path is what is being evaluated, outermost first.
 	path []*node
 
@@ -78,7 +80,21 @@ func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 		for _, item := range e.Items {
 			s.prepare(item.ValueExpr)
 		}
+	// So are those that shown looks at.
+	case *hclsyntax.TemplateExpr:
+		for _, part := range e.Parts {
+			s.prepare(part)
+		}
+	case *hclsyntax.TemplateWrapExpr:
+		s.prepare(e.Wrapped)
+	case *hclsyntax.ParenthesesExpr:
+		s.prepare(e.Expression)
+	case *hclsyntax.FunctionCallExpr:
+		for _, arg := range e.Args {
+			s.prepare(arg)
+		}
 	}
+	guardIndices(expr)
 	s.meter.install(expr)
 	s.prepared[expr] = p
 	return p
@@ -109,7 +125,7 @@ func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
 	value, problems := expr.Value(ctx)
 	for _, problem := range problems {
 		if problem.Severity == hcl.DiagError {
-			s.report(problem, expr, t)
+			s.report(problem, expr, t, s.mayRead(p))
 			return cty.DynamicVal
 		}
 	}
@@ -127,6 +143,7 @@ func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
 // tooBig reports whether v is or holds a number that has more digits than any
 // use, or a division by zero; as text it would fill memory.
 func tooBig(v cty.Value) bool {
+	v, _ = v.Unmark()
 	if v.IsNull() || !v.IsKnown() {
 		return false
 	}
@@ -145,7 +162,32 @@ func tooBig(v cty.Value) bool {
 	return false
 }
 
-func (s *scope) report(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *text) {
+// mayRead reports whether a value of the environment can be in what is said of
+// an expression.
+func (s *scope) mayRead(p *preparation) bool {
+	for _, call := range p.calls {
+		if call.Name == "env" {
+			return true
+		}
+	}
+	for _, reference := range p.references {
+		for _, nodes := range []map[string]*node{s.locals, s.services} {
+			name, _, named := member(reference)
+			for other, n := range nodes {
+				if n.state == evaluated && (!named || name == other) {
+					if _, marks := n.value.UnmarkDeep(); len(marks) > 0 {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// report says what is wrong with expr. The words of HCL and of functions quote
+// values: where those can be of the environment, they are not used.
+func (s *scope) report(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *text, secret bool) {
 	if strings.Contains(problem.Detail, errWork.Error()) {
 		s.reportWork(expr, t)
 		return
@@ -166,6 +208,10 @@ func (s *scope) report(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *te
 	}
 	if strings.HasSuffix(summary, "EOF") {
 		summary = "the text ends too early" // of jsondecode
+	}
+	quotes := !strings.HasPrefix(summary, unsetVariable) && strings.ContainsAny(summary+detail, "\"'`")
+	if secret && (quotes || s.d.concealed.quotes(summary+detail)) {
+		summary, detail = "this cannot be evaluated with the values of the environment", "check the variables that it uses"
 	}
 	s.d.errorf(t.rangeOf(at), detail, "%s", summary)
 }

@@ -33,6 +33,8 @@ type Share struct {
 	Allow []netip.Prefix
 	// Expires is how long the link lives; 0 means left out.
 	Expires time.Duration
+	// Flows are what flows into the attributes of the block, by their names.
+	Flows map[string]Flow
 	// Range is the block's header: share.
 	Range Range
 }

@@ -14,6 +14,8 @@ type value struct {
 	cty.Value
 	expr hclsyntax.Expression
 	text *text
+	// env are the variables that flow into it as a whole, sorted.
+	env []string
 }
 
 func (v value) at() Range { return v.text.rangeOf(v.expr.Range()) }
@@ -50,8 +52,38 @@ func (d *decoder) get(b *body, name string) (v value, present bool) {
 	if attr == nil {
 		return value{}, false
 	}
-	v = value{d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text}
+	v = d.attribute(attr)
+	d.noteFlow(name, v)
 	return v, !v.IsNull()
+}
+
+// attribute is the value of attr, of which d.get is the usual reader.
+func (d *decoder) attribute(attr *attribute) value {
+	return d.newValue(d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text, nil)
+}
+
+// noteFlow notes that variables flow into the attribute of that name, once.
+func (d *decoder) noteFlow(name string, v value) {
+	at := v.at()
+	if len(v.deepEnv()) == 0 || d.flowed[at] {
+		return
+	}
+	d.flowed[at] = true
+	flow := Flow{Env: v.deepEnv(), Shown: d.scope.shown(v.expr, v.text), Range: at}
+	if !quiet(name) {
+		d.concealed.hide(v, flow)
+	}
+	d.file.Flows = append(d.file.Flows, AttributeFlow{name, flow})
+}
+
+// quiet reports attributes whose values are ports, times, sizes and the like:
+// people need to see them, and other texts have the same digits.
+func quiet(attribute string) bool {
+	switch attribute {
+	case "upstream", "fallback", "https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "health", "status", "balance":
+		return true
+	}
+	return false
 }
 
 // str is v as a string, which the sentence of the error calls what.
@@ -133,13 +165,13 @@ func (d *decoder) elements(v value) []value {
 	var parts []value
 	if tuple, is := v.expr.(*hclsyntax.TupleConsExpr); is {
 		for _, expr := range tuple.Exprs {
-			parts = append(parts, value{d.scope.value(expr, v.text), expr, v.text})
+			parts = append(parts, d.newValue(d.scope.value(expr, v.text), expr, v.text, v.env))
 		}
 		return parts
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, element := it.Element()
-		parts = append(parts, value{element, v.expr, v.text})
+		parts = append(parts, d.newValue(element, v.expr, v.text, v.env))
 	}
 	return parts
 }
@@ -183,10 +215,10 @@ func (d *decoder) fields(v value) []field {
 	var parts []field
 	for it := v.ElementIterator(); it.Next(); {
 		key, element := it.Element()
-		f := field{name: key.AsString(), nameAt: v.at(), value: value{element, v.expr, v.text}}
+		f := field{name: key.AsString(), nameAt: v.at(), value: d.newValue(element, v.expr, v.text, v.env)}
 		if item, found := byName[f.name]; found {
 			f.nameAt = v.text.rangeOf(item.KeyExpr.Range())
-			f.value = value{element, item.ValueExpr, v.text}
+			f.value = d.newValue(element, item.ValueExpr, v.text, v.env)
 		}
 		parts = append(parts, f)
 	}
