@@ -39,6 +39,8 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 		return answer.Redirect(w, r, a, match.Rest)
 	case *plan.Respond:
 		return answer.Respond(w, r, a)
+	case *plan.Withheld:
+		return &withheldError{a.Effects}
 	}
 	panic("a route without an answer") // plan.Build makes none
 }

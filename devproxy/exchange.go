@@ -69,6 +69,8 @@ func (s *Server) close(x *exchange, r *http.Request) {
 	if x.err != nil {
 		record.Error = x.err.Error()
 	}
+	mask := x.generation.plan.Mask()
+	record.Target, record.Error = mask.Text(record.Target), mask.Text(record.Error)
 	s.opts.Recorder.Record(record)
 }
 

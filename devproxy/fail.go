@@ -41,7 +41,7 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	x.w.fields, x.w.advise = nil, nil // a route's policy is not this page's
-	p := s.page(x, r)
+	p := masked(s.page(x, r), x.generation.plan.Mask())
 	if x.visit != nil {
 		x.visit.publish(x, r)
 		p = visitorPage(p)
@@ -94,6 +94,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		ownPath     *ownPathError
 		crossOrigin *crossOriginError
 		response    *share.HiddenResponseError
+		withheld    *withheldError
 	)
 	if p, ok := aroundPage(x); ok {
 		return p
@@ -150,6 +151,8 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 			status = http.StatusInternalServerError
 		}
 		return page.Page{Status: status, Title: sentence(err.Error())}
+	case errors.As(err, &withheld):
+		return withheld.page(x.route)
 	case errors.As(err, &ownPath):
 		return page.Page{Status: http.StatusNotFound, Title: sentence(ownPath.Error())}
 	case errors.As(err, &crossOrigin):

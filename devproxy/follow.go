@@ -24,7 +24,16 @@ type Project struct {
 	// wanted, and returns what plans depend on beside the file.
 	Bind func(*hcl.File) (plan.Env, error)
 
-	env plan.Env // of the sockets that are open
+	// Root is the folder of the project, links followed; empty is Folder's.
+	Root string
+	// Consent decides what of a plan is served: the plan itself, or one with
+	// parts withheld; an error keeps what was served. It is asked before sockets
+	// are opened and again, when these are, before anything is served. Nil
+	// serves all.
+	Consent func(*plan.Plan) (*plan.Plan, error)
+
+	env  plan.Env   // of the sockets that are open
+	last *plan.Plan // what was built last and applied, with nothing withheld
 }
 
 // Save is the outcome of one save.
@@ -41,8 +50,11 @@ type Save struct {
 	Err error
 	// Applied is what changed; nil when nothing was applied.
 	Applied *Applied
-	// Plan is what was applied, nil when nothing was.
+	// Plan is what was applied, nil when nothing was. After a mistake it is what is
+	// left of the plan before when consent for a part of it was taken back.
 	Plan *plan.Plan
+	// Withheld are the effects that Plan was to have and Consent has left out.
+	Withheld []*plan.Effect
 }
 
 // Rejected reports whether the save changed nothing because of a mistake.
@@ -54,33 +66,60 @@ func (p *Project) Apply() (save Save) {
 	defer func() { save.Took = time.Since(save.At) }()
 	save.File, save.Diagnostics, save.Err = p.Load()
 	if save.Err != nil || save.Diagnostics.HasErrors() {
+		p.reconsider(&save)
 		return save
 	}
 	built, err := p.plan(&save)
+	var agreed *plan.Plan
+	if err == nil && built != nil {
+		agreed, err = p.agreed(&save, built)
+	}
 	if err != nil || built == nil {
 		save.Err = err
+		p.reconsider(&save)
 		return save
 	}
-	applied, err := p.Server.Apply(p.Folder, built)
+	applied, err := p.Server.Apply(p.Folder, agreed)
 	if err != nil {
 		save.Err = err
 		return save
 	}
-	save.Applied, save.Plan = &applied, built
+	save.Applied, save.Plan, p.last = &applied, agreed, built
 	return save
+}
+
+// reconsider has the plan that is served no longer do what consent was taken
+// back for, though the save itself has a mistake.
+func (p *Project) reconsider(save *Save) {
+	if p.last == nil {
+		return
+	}
+	agreed, err := p.agreed(save, p.last)
+	if err != nil || agreed == p.last {
+		return
+	}
+	if _, err := p.Server.Apply(p.Folder, agreed); err == nil {
+		save.Plan = agreed
+	}
 }
 
 // plan builds the file's plan: nil when it has mistakes. They are looked for
 // before a socket is touched.
 func (p *Project) plan(save *Save) (*plan.Plan, error) {
-	if _, diags := plan.Build(save.File, p.env); diags.HasErrors() {
+	p.env.Root = p.Root
+	first, diags := plan.Build(save.File, p.env)
+	if diags.HasErrors() {
 		save.add(diags)
 		return nil, nil
+	}
+	if _, err := p.agreed(save, first); err != nil {
+		return nil, err
 	}
 	env, err := p.Bind(save.File)
 	if err != nil {
 		return nil, err
 	}
+	env.Root = p.Root
 	if !slices.Equal(env.Bound, p.env.Bound) {
 		// url() names the port, which only now is known.
 		p.env = env
@@ -95,6 +134,25 @@ func (p *Project) plan(save *Save) (*plan.Plan, error) {
 		return nil, nil
 	}
 	return built, nil
+}
+
+// agreed is what of a plan may be served. What is left out is noted in save.
+func (p *Project) agreed(save *Save, built *plan.Plan) (*plan.Plan, error) {
+	save.Withheld = nil
+	if p.Consent == nil {
+		return built, nil
+	}
+	agreed, err := p.Consent(built)
+	if err != nil {
+		return nil, err
+	}
+	kept := agreed.Effects()
+	for _, e := range built.Effects() {
+		if !slices.Contains(kept, e) {
+			save.Withheld = append(save.Withheld, e)
+		}
+	}
+	return agreed, nil
 }
 
 func (s *Save) add(diags hcl.Diagnostics) {

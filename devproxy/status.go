@@ -28,6 +28,8 @@ const (
 	StateUp      = "up"
 	StateWaiting = "waiting"
 	StateReady   = "ready" // answered by devproxy itself
+	// StateWithheld is for routes that need consent.
+	StateWithheld = "withheld"
 	// StateIll is for members, and for upstreams without another, whose health
 	// check fails.
 	StateIll = "ill"
@@ -88,7 +90,11 @@ func (g *generation) probe(ctx context.Context) {
 }
 
 func (g *generation) routeStatus(route *plan.Route) control.Route {
-	status := control.Route{Path: route.Label(), Upstream: route.Answer.String(), State: StateReady}
+	mask := g.plan.Mask()
+	status := control.Route{Path: mask.Text(route.Label()), Upstream: mask.Text(route.Answer.String()), State: StateReady}
+	if _, is := route.Answer.(*plan.Withheld); is {
+		status.State = StateWithheld
+	}
 	spec, ok := route.Answer.(*plan.Upstream)
 	if !ok {
 		return status
@@ -96,6 +102,9 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 	state := g.upstream(spec).State()
 	if len(spec.Members)+len(spec.Fallback) > 1 || spec.Health != nil {
 		status.Members = memberStatus(g.upstream(spec).Members())
+		for i := range status.Members {
+			status.Members[i].Detail = mask.Text(status.Members[i].Detail)
+		}
 	}
 	status.State = StateWaiting
 	if state.Up {
@@ -105,7 +114,7 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 		}
 		return status
 	}
-	status.Detail = refusals(state)
+	status.Detail = mask.Text(refusals(state))
 	for _, process := range nearby(spec) {
 		status.Hints = append(status.Hints, process.String())
 	}

@@ -90,8 +90,13 @@ func (c *concealed) note(v value) {
 
 // hide keeps v, and the variables that flow into it, out of all that is shown.
 func (c *concealed) hide(v value, f Flow) {
+	if !slices.ContainsFunc(f.Env, func(name string) bool { return !isPublic(name) }) {
+		return
+	}
 	for _, name := range f.Env {
-		c.add(c.getenv(name), "${"+name+"}")
+		if !isPublic(name) {
+			c.add(c.getenv(name), "${"+name+"}")
+		}
 	}
 	plain, _ := v.UnmarkDeep()
 	if plain.IsKnown() && !plain.IsNull() && plain.Type().IsPrimitiveType() {
@@ -101,6 +106,16 @@ func (c *concealed) hide(v value, f Flow) {
 	eachMarked(v.Value, v.env, func(text string, env []string) {
 		c.add(text, "${"+strings.Join(env, "}${")+"}")
 	})
+}
+
+// isPublic reports variables that say who and where this user is. They are in
+// every path that is shown, and no secret.
+func isPublic(name string) bool {
+	switch name {
+	case "HOME", "USERPROFILE", "USER", "USERNAME", "LOGNAME", "PWD", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME":
+		return true
+	}
+	return strings.HasPrefix(name, "XDG_")
 }
 
 // add has old replaced in every spelling in which it is shown.

@@ -40,16 +40,13 @@ func (d *decoder) decodeHealth(b *body) *Health {
 		return nil
 	}
 	h := &Health{Rise: defaultRise, Fall: defaultFall, Range: v.at()}
-	if len(v.deepEnv()) > 0 {
-		h.Flow = d.flow(v)
-	}
 	before := len(d.diags)
 	hasPath, timeout := false, value{}
 	for _, f := range d.object(v, "health", []string{"path", "interval", "timeout", "rise", "fall", "status"}) {
 		switch f.name {
 		case "path":
 			hasPath = true
-			h.Path = d.healthPath(f.value)
+			h.Path, h.Flow = d.healthPath(f.value), d.flow(f.value)
 		case "interval":
 			h.Interval = d.within(f.value, "an interval", minInterval, maxInterval)
 		case "timeout":

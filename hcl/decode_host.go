@@ -127,7 +127,10 @@ func (d *decoder) decodeCompanions(b *block, s *Settings, answer string) {
 	}
 	if status := d.redirectStatus(v); status != 0 && s.Redirect != nil {
 		s.Redirect.Status = status
-		s.Redirect.Flow = s.Redirect.Flow.and(d.flow(v))
+		if s.Redirect.Flow.Empty() {
+			s.Redirect.Flow = Flow{Shown: s.Redirect.Target, Range: v.at()}
+		}
+		s.Redirect.Flow.Env = union(s.Redirect.Flow.Env, d.comesFrom(v).Env)
 	}
 }
 

@@ -74,6 +74,6 @@ func (d *decoder) decodeDomain(attr *attribute) {
 		return
 	}
 	if text, ok := d.str(v, "domain"); ok {
-		d.file.Domain, d.file.DomainFlow = d.name(text, v.at(), false), d.flow(v)
+		d.file.Domain, d.file.DomainFlow = d.name(text, v.at(), false), d.comesFrom(v)
 	}
 }

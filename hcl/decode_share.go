@@ -36,7 +36,7 @@ func (d *decoder) decodeShare(b *block) {
 			if share.Flows == nil {
 				share.Flows = map[string]Flow{}
 			}
-			share.Flows[name] = d.flow(v)
+			share.Flows[name] = d.comesFrom(v)
 		}
 	}
 }

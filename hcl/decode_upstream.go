@@ -73,17 +73,16 @@ func (d *decoder) members(v value) []Member {
 // memberFlow notes what flows into m. The port of an address of this machine is
 // not hidden: people look for their server by it, and it goes nowhere.
 func (d *decoder) memberFlow(m *Member, v value) {
-	env := v.deepEnv()
-	if len(env) == 0 {
+	m.Flow = d.comesFrom(v)
+	if m.Flow.Empty() {
 		return
 	}
-	m.Flow = Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at()}
 	if m.Socket == "" && isPlainLoopback(m.Host) {
 		return
 	}
 	d.concealed.hide(v, m.Flow)
 	if m.Host != "" {
-		d.concealed.add(m.Host, "${"+strings.Join(env, "}${")+"}")
+		d.concealed.add(m.Host, "${"+strings.Join(m.Flow.Env, "}${")+"}")
 	}
 	if m.Socket != "" {
 		d.concealed.add(m.Socket, m.Flow.Shown)

@@ -12,6 +12,8 @@ type File struct {
 	// Path is the absolute path of the Proxyfile, Dir its folder. Both are
 	// empty for a file made by ForPort.
 	Path, Dir string
+	// RealDir is Dir with links followed; empty where that is not known.
+	RealDir string
 
 	// Domain is the name all hosts hang under: the domain attribute, else the
 	// longest common parent of the hosts.
@@ -285,7 +287,7 @@ type Health struct {
 	// Status is what a well member answers; 0 means any of 200 to 399.
 	Status int
 	Range  Range
-	Flow   Flow // into all of it
+	Flow   Flow // into Path
 }
 
 // Files is the files attribute.

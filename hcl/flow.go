@@ -24,15 +24,6 @@ type Flow struct {
 	Range Range
 }
 
-// and is f with what flows in other too.
-func (f Flow) and(other Flow) Flow {
-	if f.Empty() {
-		return other
-	}
-	f.Env = union(f.Env, other.Env)
-	return f
-}
-
 // Empty reports whether no variable flows in.
 func (f Flow) Empty() bool { return len(f.Env) == 0 }
 
@@ -100,13 +91,19 @@ func (v value) deepEnv() []string {
 // flow is where v comes from. What flows is kept out of everything that is
 // shown from now on.
 func (d *decoder) flow(v value) Flow {
+	f := d.comesFrom(v)
+	d.concealed.hide(v, f)
+	return f
+}
+
+// comesFrom is flow of a value that has to be shown all the same: an address
+// that people open, or a number.
+func (d *decoder) comesFrom(v value) Flow {
 	env := v.deepEnv()
 	if len(env) == 0 {
 		return Flow{}
 	}
-	f := Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at()}
-	d.concealed.hide(v, f)
-	return f
+	return Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at()}
 }
 
 const (

@@ -80,7 +80,7 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 	}
 	dir := filepath.Dir(path)
 	local := filepath.Join(dir, LocalName)
-	file := &File{Path: path, Dir: dir, Sources: Sources{}, Read: map[string][]byte{}, Watch: []string{path}}
+	file := &File{Path: path, Dir: dir, RealDir: realPath(dir), Sources: Sources{}, Read: map[string][]byte{}, Watch: []string{path}}
 	if local != path {
 		file.Watch = append(file.Watch, local)
 	}

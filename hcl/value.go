@@ -69,18 +69,21 @@ func (d *decoder) noteFlow(name string, v value) {
 		return
 	}
 	d.flowed[at] = true
-	flow := Flow{Env: v.deepEnv(), Shown: d.scope.shown(v.expr, v.text), Range: at}
-	if !quiet(name) {
+	flow := d.comesFrom(v)
+	if !isShown(name) {
 		d.concealed.hide(v, flow)
 	}
 	d.file.Flows = append(d.file.Flows, AttributeFlow{name, flow})
 }
 
-// quiet reports attributes whose values are ports, times, sizes and the like:
-// people need to see them, and other texts have the same digits.
-func quiet(attribute string) bool {
+// isShown reports attributes whose values are not hidden as a whole. Ports,
+// times and sizes have the digits of other texts; people open the addresses that
+// domain, hosts, name and relay make. Upstreams and health hide their parts.
+func isShown(attribute string) bool {
 	switch attribute {
-	case "upstream", "fallback", "https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "health", "status", "balance":
+	case "upstream", "fallback", "health",
+		"https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "status", "balance",
+		"domain", "hosts", "name", "relay":
 		return true
 	}
 	return false

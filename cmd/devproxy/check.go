@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,11 +42,22 @@ func (c *checker) run() error {
 	if err != nil {
 		return err
 	}
-	diags = withPlan(file, diags)
+	known, err := consentsFor(file.Dir)
+	if err != nil {
+		return err
+	}
+	p, diags := withPlan(file, diags, known.project.Root)
+	effects, missing := p.Effects(), []*plan.Effect(nil)
+	if diags.HasErrors() {
+		effects = nil
+	} else if missing, err = known.missing(effects); err != nil {
+		return err
+	}
+	allowed := func(e *plan.Effect) bool { return !slices.Contains(missing, e) }
 	if c.json {
-		err = c.printJSON(file, diags)
+		err = c.printJSON(file, diags, effects, allowed)
 	} else {
-		err = c.print(file, diags)
+		err = c.print(file, diags, effects, allowed)
 	}
 	if err == nil && diags.HasErrors() {
 		err = exit(exitProxyfile)
@@ -55,15 +67,15 @@ func (c *checker) run() error {
 
 // withPlan adds to diags what the plan alone can tell. Where the file has been
 // found wrong already, the plan's words for the same place are not repeated.
-func withPlan(file *hcl.File, diags hcl.Diagnostics) hcl.Diagnostics {
-	_, more := plan.Build(file, plan.Env{CheckShow: share.CheckShow})
+func withPlan(file *hcl.File, diags hcl.Diagnostics, root string) (*plan.Plan, hcl.Diagnostics) {
+	p, more := plan.Build(file, plan.Env{Root: root, CheckShow: share.CheckShow})
 	for _, d := range more {
 		if !mentions(diags, d.Range) {
 			diags = append(diags, d)
 		}
 	}
 	diags.Sort()
-	return diags
+	return p, diags
 }
 
 func mentions(diags hcl.Diagnostics, at hcl.Range) bool {
@@ -75,8 +87,9 @@ func mentions(diags hcl.Diagnostics, at hcl.Range) bool {
 	return false
 }
 
-// print writes the diagnostics to Err, and the result to Out.
-func (c *checker) print(file *hcl.File, diags hcl.Diagnostics) error {
+// print writes the diagnostics to Err, and what needs consent and the result to
+// Out.
+func (c *checker) print(file *hcl.File, diags hcl.Diagnostics, effects []*plan.Effect, allowed func(*plan.Effect) bool) error {
 	if err := diags.Write(c.Err, file.Sources, c.Color); err != nil {
 		return fmt.Errorf("cannot write the diagnostics: %w", err)
 	}
@@ -84,6 +97,15 @@ func (c *checker) print(file *hcl.File, diags hcl.Diagnostics) error {
 	if n.Errors > 0 {
 		fmt.Fprintln(c.Err, mistakes(n))
 		return nil
+	}
+	if len(effects) > 0 {
+		fmt.Fprintln(c.Out, effectsTitle)
+		listEffects(c.Out, effects, func(e *plan.Effect) string {
+			if allowed(e) {
+				return " (allowed)"
+			}
+			return " (needs " + allowCommand + ")"
+		})
 	}
 	text := fmt.Sprintf("%s is valid: %s, %s", n.File, count(n.Hosts, "host"), count(n.Routes, "route"))
 	if n.Warnings > 0 {
@@ -143,12 +165,21 @@ func mistakes(n tally) string {
 	return text
 }
 
-func (c *checker) printJSON(file *hcl.File, diags hcl.Diagnostics) error {
+func (c *checker) printJSON(file *hcl.File, diags hcl.Diagnostics, effects []*plan.Effect, allowed func(*plan.Effect) bool) error {
 	out := json.NewEncoder(c.Out)
 	out.SetEscapeHTML(false)
 	for _, d := range diags {
 		if err := out.Encode(d); err != nil {
 			return fmt.Errorf("cannot write the diagnostics: %w", err)
+		}
+	}
+	if len(effects) > 0 {
+		event := struct {
+			Event   string       `json:"event"`
+			Effects []effectJSON `json:"effects"`
+		}{"effects", effectsJSON(effects, allowed)}
+		if err := out.Encode(event); err != nil {
+			return fmt.Errorf("cannot write the effects: %w", err)
 		}
 	}
 	return out.Encode(newTally(file, diags))

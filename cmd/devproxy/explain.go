@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ func (e *explainer) run(text string) error {
 	if err != nil {
 		return err
 	}
-	p, err := e.load()
+	p, known, err := e.load()
 	if err != nil {
 		return err
 	}
@@ -71,6 +72,12 @@ func (e *explainer) run(text string) error {
 			return err
 		}
 	}
+	if err := x.consent(p, v, known); err != nil {
+		return err
+	}
+	var mask atomic.Pointer[hcl.Mask]
+	mask.Store(p.Mask())
+	e.streams = e.streams.masked(&mask)
 	if e.json {
 		encoder := json.NewEncoder(e.Out)
 		encoder.SetEscapeHTML(false) // URLs are full of "&"
@@ -86,25 +93,29 @@ func (e *explainer) run(text string) error {
 
 // load is the plan of the Proxyfile. Which addresses devproxy would listen on is
 // not known here, so no loop is looked for.
-func (e *explainer) load() (*plan.Plan, error) {
+func (e *explainer) load() (*plan.Plan, *consents, error) {
 	file, diags, err := loadFile(e.file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	known, err := consentsFor(file.Dir)
+	if err != nil {
+		return nil, nil, err
 	}
 	var p *plan.Plan
 	if !diags.HasErrors() {
 		var more hcl.Diagnostics
-		p, more = plan.Build(file, plan.Env{CheckShow: share.CheckShow})
+		p, more = plan.Build(file, plan.Env{Root: known.project.Root, CheckShow: share.CheckShow})
 		diags = append(diags, more...)
 		diags.Sort()
 	}
 	if !diags.HasErrors() {
-		return p, nil
+		return p, known, nil
 	}
 	if err := diags.Write(e.Err, file.Sources, e.Color); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return nil, exit(exitProxyfile)
+	return nil, nil, exit(exitProxyfile)
 }
 
 // parseHeaders reads NAME:VALUE pairs.

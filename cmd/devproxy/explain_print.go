@@ -67,6 +67,17 @@ func (x *explanation) rows() []row {
 	if x.Route != nil {
 		rows = append(rows, row{"route", x.Route.Name, []string{x.Route.String(), x.Route.Text}})
 	}
+	for _, effect := range x.Consent {
+		note := "needs " + allowCommand
+		if effect.Allowed {
+			note = "allowed"
+		}
+		text := effect.Kind + " " + effect.Target
+		if len(effect.Env) > 0 {
+			text += " with $" + strings.Join(effect.Env, ", $")
+		}
+		rows = append(rows, row{"consent", text + ": " + note, nil})
+	}
 	for _, around := range x.Around {
 		rows = append(rows, around.row())
 	}

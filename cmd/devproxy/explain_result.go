@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -22,6 +23,8 @@ type explanation struct {
 	Around []setting  `json:"around,omitempty"`
 	Answer *answering `json:"answer,omitempty"`
 	Sends  *sending   `json:"sends,omitempty"` // with an upstream
+	// Consent are the effects of the route outside its project.
+	Consent []effectJSON `json:"consent,omitempty"`
 	// Skipped are routes whose path fits and whose conditions do not.
 	Skipped []skipped `json:"skipped,omitempty"`
 	// Share is what a visitor of a share would meet; with --share.
@@ -128,6 +131,22 @@ func explain(p *plan.Plan, v *visit) *explanation {
 	x.Around = settingsOf(r, v)
 	x.answer(m, v)
 	return x
+}
+
+// consent says what the route does outside its project, and what of it the user
+// has allowed.
+func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) error {
+	m, err := p.Match(v.request())
+	if err != nil || x.Route == nil {
+		return nil // devproxy itself answers
+	}
+	effects := p.EffectsOf(m.Route)
+	missing, err := known.missing(effects)
+	if err != nil {
+		return err
+	}
+	x.Consent = effectsJSON(effects, func(e *plan.Effect) bool { return !slices.Contains(missing, e) })
+	return nil
 }
 
 // refuse says with which status, and by which rule, devproxy answers itself.

@@ -31,6 +31,8 @@ var allowed = map[string][]string{
 	"devproxy/advice":     {"devproxy/plan"},
 	"devproxy/share":      {"devproxy/plan", "devproxy/access", "tunnel/field", "tunnel/websocket"},
 	"devproxy/scaffold":   {"hcl"},
+	// What a user has agreed to, kept with localca's files; effects are plan's.
+	"devproxy/consent": {"devproxy/plan", "localca"},
 
 	"devproxy/middleware/cache":    {"tunnel/field"},
 	"devproxy/middleware/compress": {"tunnel/field"},

@@ -47,6 +47,8 @@ func newRootCmd(s *streams) *cobra.Command {
 		newInitCmd(s),
 		newUpCmd(s),
 		newShareCmd(s),
+		newAllowCmd(s),
+		newDenyCmd(s),
 		newCheckCmd(s),
 		newFmtCmd(s),
 		newExplainCmd(s),

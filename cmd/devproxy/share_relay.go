@@ -16,7 +16,8 @@ Without one, try it on this machine: devproxy relay --dev, and in another termin
 
 // findRelay is the relay of the flag, else of the Proxyfile, else of
 // $DEVPROXY_RELAY, else the one that `relay login` remembers in home; with the
-// token and the pin that belong to it.
+// token and the pin that belong to it. The token of the environment goes to
+// relays that the user has named, and never to one that only the Proxyfile names.
 func findRelay(home, flag, file string) (rememberedRelay, error) {
 	remembered, err := readRelay(home)
 	if err != nil {
@@ -29,8 +30,27 @@ func findRelay(home, flag, file string) (rememberedRelay, error) {
 	if relay.Relay == remembered.Relay {
 		relay = remembered
 	}
-	relay.Token = firstOf(relay.Token, os.Getenv(tokenVariable))
+	if relay.Token == "" && (sameRelay(relay.Relay, flag) || userNames(home, relay.Relay)) {
+		relay.Token = os.Getenv(tokenVariable)
+	}
 	return relay, nil
+}
+
+// userNames reports whether the user, and not only a Proxyfile, names a relay: in
+// $DEVPROXY_RELAY, or by relay login.
+func userNames(home, relay string) bool {
+	remembered, err := readRelay(home)
+	return sameRelay(relay, os.Getenv("DEVPROXY_RELAY")) || err == nil && sameRelay(relay, remembered.Relay)
+}
+
+// sameRelay reports whether two names of relays, neither of them empty, mean the
+// same.
+func sameRelay(a, b string) bool {
+	canonical := func(name string) string {
+		name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ":443")
+		return strings.TrimSuffix(name, ".")
+	}
+	return a != "" && canonical(a) == canonical(b)
 }
 
 // checkRelay fails when `up --share` has no relay, before anything is made or

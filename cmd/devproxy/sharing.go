@@ -36,6 +36,9 @@ type shareEnv struct {
 	roots func(relay string) *x509.CertPool
 	// port is the one that HTTPS is bound to.
 	port func() uint16
+	// mayShare is why a plan must not be shared without the user's consent,
+	// through the named relay or through the Proxyfile's.
+	mayShare func(p *plan.Plan, relay string) error
 	// tell is called with what happened, in order. It may block.
 	tell func(shareEvent)
 }

@@ -70,7 +70,10 @@ func (s *sharing) shareOf(request control.ShareRequest) (*plan.Share, error) {
 	if p, s.added = withoutAdded(p, s.agreed); len(p.Hosts) == 0 && len(s.added) > 0 {
 		return nil, failf("devproxy share", "%s was %s, and no other host is left to share", s.added[0], reasonAdded)
 	}
-	return p, mayShare(p)
+	if err := mayShare(p); err != nil {
+		return p, err
+	}
+	return p, s.mayShare(s.plan, request.Relay)
 }
 
 func lastsFor(request control.ShareRequest, p *plan.Share) time.Duration {

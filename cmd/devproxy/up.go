@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,6 +22,7 @@ type upOptions struct {
 	https, http    string
 	json           bool
 	verbose, quiet bool
+	allow, partial bool // what becomes of effects without consent
 
 	share bool // from the beginning
 	shareFlags
@@ -39,7 +41,10 @@ With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port.
 
 --share publishes it under a link too, as devproxy share does.
 
---json prints one object a line: ready, applied, rejected, shared, unshared, failed, stopped.`,
+What a Proxyfile does outside its project needs your consent once: on a terminal up lists it and asks.
+Otherwise it prints it and exits 1, unless --allow or --partial says what to do; see devproxy allow.
+
+--json prints one object a line: ready, applied, rejected, consent_needed, shared, unshared, failed, stopped.`,
 		Example: `  devproxy up
   devproxy up --share
   devproxy up 5173
@@ -71,6 +76,8 @@ func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 	flags.StringVar(&opts.http, "http", "", "address for plain HTTP")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
 	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "print every request")
+	flags.BoolVar(&opts.allow, "allow", false, "allow what the Proxyfile does outside its project, for this run")
+	flags.BoolVar(&opts.partial, "partial", false, "serve what needs no consent; the other routes say why they are not served")
 	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "print no requests")
 	addShareFlags(cmd, &opts.shareFlags)
 }
@@ -115,6 +122,9 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	if err := opts.check(); err != nil {
 		return err
 	}
+	if opts.allow && opts.partial {
+		return usagef("devproxy up --allow, or devproxy up --partial", "--allow serves all and --partial only a part")
+	}
 	src, err := findSource(opts, args)
 	if err != nil {
 		return err
@@ -130,14 +140,23 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	}
 	defer in.close()
 	first := in.project.Apply()
+	in.concealed(first)
 	if first.Rejected() {
 		return in.firstRejected(first)
 	}
+	in.consent.applied(first)
 	return in.run(ctx, first)
 }
 
 // firstRejected is the end of an `up` whose file cannot be served.
 func (in *instance) firstRejected(save devproxy.Save) error {
+	var needed *consentError
+	if errors.As(save.Err, &needed) {
+		if !needed.refused {
+			in.report.consent(needed.effects, consentBefore)
+		}
+		return failf(consentFix, "%w", save.Err)
+	}
 	if save.Err != nil {
 		return save.Err
 	}

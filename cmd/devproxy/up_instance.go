@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,10 +40,13 @@ type instance struct {
 	sockets *listen.Set      // nil until the first plan is built
 	bound   listen.Config    // what the sockets were asked for
 	told    []netip.AddrPort // what the user was last told; the loop's
+	served  *hcl.Mask        // of the plan that is served; the loop's
 	server  *devproxy.Server
 	project devproxy.Project
 	sharing *sharing // nil until run
-	shown   bool     // a link has worked; the loop's
+	consent *upConsent
+	mask    *atomic.Pointer[hcl.Mask] // of all that is printed
+	shown   bool                      // a link has worked; the loop's
 
 	shares   chan shareEvent
 	loopOver chan struct{} // closed when nobody reads shares any more
@@ -68,8 +72,15 @@ const exchangeBuffer = 4096
 func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
 	in := &instance{
 		opts: opts, source: src, started: time.Now(), states: make(chan devproxy.StateChange, stateBuffer),
-		shares: make(chan shareEvent, shareBuffer), loopOver: make(chan struct{}),
+		shares: make(chan shareEvent, shareBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
 	}
+	s = s.masked(in.mask)
+	known, err := consentsFor(src.folder)
+	if err != nil {
+		return nil, err
+	}
+	known.relay = opts.relay
+	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
 	in.report = newUpReport(s, opts, src)
 	in.log = slog.New(slog.DiscardHandler)
 	if opts.verbose && !opts.json {
@@ -92,12 +103,38 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		Folder:   devproxy.Home,
 	})
 	in.project = devproxy.Project{
-		Server: in.server,
-		Folder: src.folder,
-		Load:   func() (*hcl.File, hcl.Diagnostics, error) { return src.load(in.httpsPort()) },
-		Bind:   func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
+		Server:  in.server,
+		Folder:  src.folder,
+		Load:    in.load,
+		Root:    known.project.Root,
+		Consent: in.consent.decide,
+		Bind:    func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
 	}
 	return in, nil
+}
+
+// load reads the Proxyfile. A change of what the user has allowed is looked at
+// like a save of it.
+func (in *instance) load() (*hcl.File, hcl.Diagnostics, error) {
+	file, diags, err := in.source.load(in.httpsPort())
+	if err == nil && in.source.name != "" {
+		in.consent.watch(func(path string, content []byte) {
+			file.Watch = append(file.Watch, path)
+			file.Read[path] = content
+		})
+	}
+	return file, diags, err
+}
+
+// concealed keeps what the environment says in the file of a save out of all
+// that is printed; that of the plan that is served stays kept out too.
+func (in *instance) concealed(save devproxy.Save) {
+	if save.File != nil {
+		in.mask.Store(hcl.NewMask(in.served, save.File.Mask))
+	}
+	if save.Plan != nil {
+		in.served = save.Plan.Mask()
+	}
 }
 
 // stateChanged may lose a change that nobody has time to print.
@@ -267,7 +304,11 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	saves := make(chan devproxy.Save)
 	notes := make(chan string)
 	in.tasks.Go(func() error {
-		in.project.Follow(ctx, first, sendTo(ctx, saves), sendTo(ctx, notes))
+		send := sendTo(ctx, saves)
+		in.project.Follow(ctx, first, func(save devproxy.Save) {
+			in.consent.applied(save)
+			send(save)
+		}, sendTo(ctx, notes))
 		return nil
 	})
 	state := &status{instance: in}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/signal"
 	"slices"
@@ -53,15 +54,22 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 // saved tells of a save. One that changed nothing, or only moved lines, is
 // nothing to tell.
 func (in *instance) saved(ctx context.Context, save devproxy.Save, state *status) {
+	in.concealed(save)
 	state.saved(save)
-	if !save.Rejected() {
+	if save.Plan != nil {
 		in.sharing.follow(save.Plan)
 	}
+	var needed *consentError
 	switch {
+	case errors.As(save.Err, &needed):
+		in.report.consent(needed.effects, consentStill)
 	case save.Rejected():
 		in.report.rejected(save, true)
 	case !save.Applied.Changes.Empty() || state.recovered:
 		in.report.applied(save)
+	}
+	if save.Plan != nil && len(save.Withheld) > 0 {
+		in.report.consent(save.Withheld, consentPartial)
 	}
 	if !save.Rejected() && !slices.Equal(in.told, in.addrs()) {
 		in.ready(ctx, save, state) // other ports, other addresses

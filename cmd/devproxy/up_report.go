@@ -31,6 +31,8 @@ type upReport interface {
 	applied(save devproxy.Save)
 	// rejected tells of mistakes; still says that an older plan is served.
 	rejected(save devproxy.Save, still bool)
+	// consent tells of effects that need consent.
+	consent(effects []*plan.Effect, when consentWhen)
 	state(change devproxy.StateChange)
 	exchange(x inspect.Exchange)
 	// idle is called now and then, for lines that wait for more.
@@ -43,6 +45,15 @@ type upReport interface {
 	// keys are what a person types; nil without a terminal.
 	keys() (keys <-chan byte, restore func())
 }
+
+// consentWhen says what is served while consent is needed.
+type consentWhen string
+
+const (
+	consentBefore  consentWhen = "nothing"  // nothing is served yet
+	consentStill   consentWhen = "previous" // the plan before
+	consentPartial consentWhen = "partial"  // the rest
+)
 
 func newUpReport(s *streams, opts upOptions, src source) upReport {
 	if opts.json {
@@ -125,6 +136,15 @@ func (j *upJSON) rejected(save devproxy.Save, _ bool) {
 		event.Error = save.Err.Error()
 	}
 	j.print(event)
+}
+
+func (j *upJSON) consent(effects []*plan.Effect, when consentWhen) {
+	j.print(struct {
+		Event   string       `json:"event"`
+		Effects []effectJSON `json:"effects"`
+		Serving consentWhen  `json:"serving"`
+		Fix     string       `json:"fix"`
+	}{"consent_needed", effectsJSON(effects, noneAllowed), when, allowCommand})
 }
 
 func (j *upJSON) share(e shareEvent) { shareJSON{j.streams}.tell(e) }
@@ -237,6 +257,18 @@ func (t *upText) rejected(save devproxy.Save, still bool) {
 		problem = filepath.Base(t.source.name) + " cannot be used"
 	}
 	fmt.Fprintf(t.streams.Err, "%s; still serving the %s of %s\n", problem, t.source.name, clock(t.good))
+}
+
+func (t *upText) consent(effects []*plan.Effect, when consentWhen) {
+	t.access.flush()
+	fmt.Fprintln(t.streams.Err, effectsTitle)
+	listEffects(t.streams.Err, effects, noMark)
+	switch when {
+	case consentStill:
+		fmt.Fprintf(t.streams.Err, "nothing of this save is served before %s; still serving the %s of %s\n", allowCommand, t.source.name, clock(t.good))
+	case consentPartial:
+		fmt.Fprintf(t.streams.Err, "these routes are not served before %s\n", allowCommand)
+	}
 }
 
 func errorsIn(ds hcl.Diagnostics) int {

@@ -26,6 +26,8 @@ func (in *instance) openSharing(p *plan.Plan) error {
 		roots: func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
 		port:  in.httpsPort,
 		tell:  in.tellShare,
+
+		mayShare: in.consent.mayShare,
 	}, p)
 	return nil
 }

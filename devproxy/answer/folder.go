@@ -20,10 +20,17 @@ type folder struct {
 	root *os.Root
 }
 
+// errLeads is the error of a folder behind a link that has changed since the
+// Proxyfile was read: nobody has agreed to where it leads now.
+var errLeads = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to have it looked at again")
+
 func openFolder(spec *plan.Files) (*folder, error) {
 	dir, err := filepath.EvalSymlinks(spec.Dir)
 	if err != nil {
 		return nil, folderError(spec, err)
+	}
+	if spec.Within != "" && !plan.Within(dir, spec.Within) {
+		return nil, &ReadError{Path: spec.Dir, Err: errLeads}
 	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return nil, &NotFoundError{Dir: spec.Dir, Text: spec.Text, DirMissing: true}

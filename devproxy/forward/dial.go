@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 const (
@@ -95,6 +98,7 @@ type dialer struct {
 	dial    dialFunc
 	network string
 	addrs   []string
+	within  string       // the folder that a unix socket must not leave; empty allows any
 	last    atomic.Int32 // index of the address that answered last
 }
 
@@ -102,6 +106,9 @@ type dialer struct {
 func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	if err := d.stays(); err != nil {
+		return nil, &dialError{[]Attempt{{d.addrs[0], err}}}
+	}
 	if len(d.addrs) == 1 {
 		conn, err := d.dial(ctx, d.network, d.addrs[0])
 		if err != nil {
@@ -110,6 +117,23 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 		return conn, nil
 	}
 	return d.race(ctx, d.order())
+}
+
+// errLeads is the error of a socket behind a link that has changed since the
+// Proxyfile was read: nobody has agreed to where it leads now.
+var errLeads = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to have it looked at again")
+
+// stays is nil unless the links of a unix socket lead out of where they led when
+// consent was asked for. A socket that is not there is for the dial to tell.
+func (d *dialer) stays() error {
+	if d.within == "" {
+		return nil
+	}
+	real, err := filepath.EvalSymlinks(d.addrs[0])
+	if err != nil || plan.Within(real, d.within) {
+		return nil
+	}
+	return errLeads
 }
 
 // order is the indexes of addrs, the one that answered last in front.

@@ -28,7 +28,7 @@ type member struct {
 
 func newMember(spec plan.Member, dial dialFunc, observe func(*member, []Attempt, bool)) *member {
 	m := &member{Member: spec, observe: observe, queue: &queue{}}
-	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs}
+	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs, within: spec.Within}
 	m.pooled = newPooled(spec, m.connect)
 	m.single = newSingle(spec, m.connect)
 	return m

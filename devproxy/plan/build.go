@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -14,21 +15,25 @@ import (
 // looked at, but is not to be served. Equal files and environments make equal
 // plans.
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
-	b := builder{file: file, env: env}
-	p := &Plan{}
+	b := builder{file: file, env: env, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir)}}
+	p := &Plan{mask: file.Mask}
 	for _, h := range file.Hosts {
 		p.hosts = append(p.hosts, b.host(h))
 	}
 	p.table = newTable(p.hosts)
 	p.shares = []*Share{b.share()}
+	b.effects.sharing(&b, p.shares[0])
+	b.effects.rest(&b)
+	p.effects = b.effects.all
 	b.diags.Sort()
 	return p, b.diags
 }
 
 type builder struct {
-	file  *hcl.File
-	env   Env
-	diags hcl.Diagnostics
+	file    *hcl.File
+	env     Env
+	diags   hcl.Diagnostics
+	effects effects
 }
 
 func (b *builder) host(h *hcl.Host) *Host {
@@ -55,6 +60,7 @@ func (b *builder) host(h *hcl.Host) *Host {
 	slices.SortStableFunc(host.Routes, order)
 	b.findUnreachable(host, ranges)
 	host.tree = newTree(host.Routes)
+	b.effects.names(b, h)
 	return host
 }
 
@@ -84,6 +90,7 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 	b.around(r, &s)
 	b.checkAround(r, &w.Settings, &s)
 	r.ID = r.identity()
+	b.effects.route(b, r, &s, w)
 	return r
 }
 
@@ -100,7 +107,7 @@ func (b *builder) answer(s *hcl.Settings) ([]Header, Answer) {
 		}
 		return request, b.upstream(s.Upstream, authority, s.TLSSkipVerify != nil && *s.TLSSkipVerify)
 	case s.Files != nil:
-		return request, &Files{Dir: s.Files.Dir, Text: s.Files.Text, SPA: s.Files.SPA}
+		return request, &Files{Dir: s.Files.Dir, Text: s.Files.Text, SPA: s.Files.SPA, Within: b.effects.boundary(cmp.Or(s.Files.Real, s.Files.Dir))}
 	case s.Redirect != nil:
 		return request, &Redirect{Target: s.Redirect.Target, Status: s.Redirect.Status}
 	default:
@@ -122,7 +129,7 @@ func (b *builder) source(r hcl.Range) Source {
 
 // errorf adds an error once: a service that several routes use is wrong once.
 func (b *builder) errorf(at hcl.Range, detail, format string, args ...any) {
-	d := hcl.Diagnostic{Severity: hcl.Error, Summary: fmt.Sprintf(format, args...), Detail: detail, Range: at}
+	d := hcl.Diagnostic{Severity: hcl.Error, Summary: b.file.Mask.Text(fmt.Sprintf(format, args...)), Detail: b.file.Mask.Text(detail), Range: at}
 	if !slices.Contains(b.diags, d) {
 		b.diags = append(b.diags, d)
 	}
@@ -130,6 +137,6 @@ func (b *builder) errorf(at hcl.Range, detail, format string, args ...any) {
 
 func (b *builder) warnf(at hcl.Range, detail, format string, args ...any) {
 	b.diags = append(b.diags, hcl.Diagnostic{
-		Severity: hcl.Warning, Summary: fmt.Sprintf(format, args...), Detail: detail, Range: at,
+		Severity: hcl.Warning, Summary: b.file.Mask.Text(fmt.Sprintf(format, args...)), Detail: b.file.Mask.Text(detail), Range: at,
 	})
 }

@@ -126,7 +126,7 @@ func TestUpstreamIsResolved(t *testing.T) {
 		{"loopback 6", member("http", "::1", 80), false, "", "http tcp [::1]:80"},
 		{"mapped", member("http", "::ffff:127.0.0.1", 80), false, "", "http tcp 127.0.0.1:80"},
 		{"h2c", member("h2c", "127.0.0.1", 50051), false, "", "h2c tcp 127.0.0.1:50051"},
-		{"unix", hcl.Member{Scheme: "http", Socket: "/shop/app.sock"}, false, "", "http unix /shop/app.sock"},
+		{"unix", hcl.Member{Scheme: "http", Socket: "/shop/app.sock"}, false, "", "http unix /shop/app.sock within=/shop"},
 		{"name", member("http", "staging.example.com", 8080), false, "", "http tcp staging.example.com:8080 host=staging.example.com:8080"},
 		{"usual port", member("http", "example.com", 80), false, "", "http tcp example.com:80 host=example.com"},
 		{"address 6", member("http", "2001:db8::1", 80), false, "", "http tcp [2001:db8::1]:80 host=[2001:db8::1]"},

@@ -140,10 +140,13 @@ func sameAnswer(a, b Answer) bool {
 		return ok && a.Key == b.Key
 	case *Files:
 		b, ok := b.(*Files)
-		return ok && a.Dir == b.Dir && a.SPA == b.SPA
+		return ok && a.Dir == b.Dir && a.SPA == b.SPA && a.Within == b.Within
 	case *Redirect:
 		b, ok := b.(*Redirect)
 		return ok && *a == *b
+	case *Withheld:
+		b, ok := b.(*Withheld)
+		return ok && slices.EqualFunc(a.Effects, b.Effects, func(x, y *Effect) bool { return x.Covers(y) && y.Covers(x) })
 	case *Respond:
 		b, ok := b.(*Respond)
 		return ok && a.Status == b.Status && a.Body == b.Body && slices.Equal(a.Headers, b.Headers)

@@ -25,6 +25,8 @@ func inherit(host, route *hcl.Settings) hcl.Settings {
 	s.TLSSkipVerify = cmp.Or(route.TLSSkipVerify, service.TLSSkipVerify, host.TLSSkipVerify)
 	s.RequestHeaders = merge(host.RequestHeaders, route.RequestHeaders)
 	s.ResponseHeaders = merge(host.ResponseHeaders, route.ResponseHeaders)
+	s.RequestFlows = mergeFlows(host.RequestFlows, route.RequestHeaders, route.RequestFlows)
+	s.ResponseFlows = mergeFlows(host.ResponseFlows, route.ResponseHeaders, route.ResponseFlows)
 	inheritAround(&s, host, route)
 	return s
 }
@@ -34,6 +36,19 @@ func merge(under, over map[string]*string) map[string]*string {
 	merged := map[string]*string{}
 	maps.Copy(merged, under)
 	maps.Copy(merged, over)
+	return merged
+}
+
+// mergeFlows is what flows into the fields that merge gives: under's where over
+// does not say the field.
+func mergeFlows(under map[string]hcl.Flow, over map[string]*string, flows map[string]hcl.Flow) map[string]hcl.Flow {
+	merged := map[string]hcl.Flow{}
+	for name, flow := range under {
+		if _, said := over[name]; !said {
+			merged[name] = flow
+		}
+	}
+	maps.Copy(merged, flows)
 	return merged
 }
 

@@ -1,11 +1,14 @@
 package plan
 
+import "github.com/devproxy/devproxy/hcl"
+
 // Merge makes one plan of the plans of several folders; nil ones are left out.
 // A name that two of them claim is a *ConflictError. An exact name beats a
 // wildcard in the merged plan as it does in one: a wildcard of one folder never
 // covers a host of another.
 func Merge(plans ...*Plan) (*Plan, error) {
 	merged := &Plan{table: newTable(nil)}
+	var masks []*hcl.Mask
 	for _, p := range plans {
 		if p == nil {
 			continue
@@ -30,7 +33,10 @@ func Merge(plans ...*Plan) (*Plan, error) {
 		}
 		merged.hosts = append(merged.hosts, p.hosts...)
 		merged.shares = append(merged.shares, p.shares...)
+		merged.effects = append(merged.effects, p.effects...)
+		masks = append(masks, p.mask)
 	}
+	merged.mask = hcl.NewMask(masks...)
 	return merged, nil
 }
 

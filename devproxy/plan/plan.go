@@ -20,6 +20,9 @@ type Env struct {
 	// something that a share hides, and the entry that was probably meant where
 	// it does not. Nil checks nothing.
 	CheckShow func(entry string) (near string, ok bool)
+	// Root is the folder of the project, links followed: what lies below it is
+	// not outside. Empty means the Proxyfile's folder.
+	Root string
 }
 
 // Plan is what is to be served: hosts with their routes, everything inherited
@@ -28,6 +31,9 @@ type Plan struct {
 	hosts  []*Host
 	table  table
 	shares []*Share // one a folder
+
+	effects []*Effect
+	mask    *hcl.Mask
 }
 
 // Hosts are the plan's hosts in the order of the file. The caller must not
@@ -241,6 +247,9 @@ type Member struct {
 	// one, or where tls_skip_verify says so.
 	SkipVerify bool
 	Text       string // ":5173"
+	// Within is the folder, links followed, that a unix socket must not leave,
+	// or its own real path; empty for tcp.
+	Within string
 }
 
 // Files is an answer from a folder.
@@ -248,6 +257,9 @@ type Files struct {
 	Dir  string // absolute
 	Text string // as written
 	SPA  bool
+	// Within is the folder, links followed, that Dir must not leave later: the
+	// project's, or for one outside its own real path. Empty allows any.
+	Within string
 }
 
 // Redirect is an answer that sends the visitor elsewhere.

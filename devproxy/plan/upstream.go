@@ -32,6 +32,9 @@ func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) []
 	var list []Member
 	for _, m := range u.Members {
 		member := resolve(m, authority, skipVerify)
+		if m.Socket != "" {
+			member.Within = b.effects.boundary(realSocket(m))
+		}
 		b.findLoop(m, member)
 		list = append(list, member)
 	}
@@ -115,6 +118,9 @@ func resolve(m hcl.Member, authority string, skipVerify bool) Member {
 // key is m as text, without what is for people only.
 func (m *Member) key() string {
 	key := fmt.Sprintf("%s %s %s", m.Scheme, m.Network, strings.Join(m.Addrs, ","))
+	if m.Within != "" {
+		key += " within=" + m.Within
+	}
 	if m.Authority != "" {
 		key += " host=" + m.Authority
 	}

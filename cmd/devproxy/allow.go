@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+func newAllowCmd(s *streams) *cobra.Command {
+	var file fileFlags
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "allow",
+		Short: "allow what the Proxyfile does outside its project",
+		Long: `Lists what the Proxyfile does outside its project and remembers your consent: folders and unix sockets outside it,
+upstreams on other machines, other origins that may read answers, and values of env() that leave in a name, URL, header
+or body. Values are never listed or kept, only the names of their variables.
+
+The consent is the repository's: its worktrees share it, and moving or renaming a route does not ask again.
+A running devproxy applies it at once.`,
+		Example: "  devproxy allow\n  devproxy allow --yes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runAllow(ctx, s, file, yes)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "allow all of it without asking")
+	addFileFlags(cmd, &file)
+	return cmd
+}
+
+func runAllow(ctx context.Context, s *streams, file fileFlags, yes bool) error {
+	known, effects, err := loadEffects(s, file)
+	if err != nil {
+		return err
+	}
+	missing, err := known.missing(effects)
+	switch {
+	case err != nil:
+		return err
+	case len(effects) == 0:
+		fmt.Fprintln(s.Out, "nothing in this Proxyfile needs consent")
+		return nil
+	case len(missing) == 0:
+		fmt.Fprintln(s.Out, "all of it is allowed already")
+		return nil
+	case yes:
+		fmt.Fprintln(s.Err, effectsTitle)
+		listEffects(s.Err, missing, noMark)
+	case !s.InTTY:
+		fmt.Fprintln(s.Err, effectsTitle)
+		listEffects(s.Err, missing, noMark)
+		return failf("read the list, then: devproxy allow --yes", "there is no terminal to ask on")
+	case !ask(ctx, s, missing):
+		return failf("devproxy up --partial serves the rest", "nothing was allowed")
+	}
+	if err := known.store.Allow(known.project, missing); err != nil {
+		return consentFailure(err)
+	}
+	fmt.Fprintf(s.Out, "allowed %s\n", count(len(missing), "effect"))
+	return nil
+}
+
+func newDenyCmd(s *streams) *cobra.Command {
+	var file fileFlags
+	cmd := &cobra.Command{
+		Use:   "deny",
+		Short: "take back what devproxy allow has allowed here",
+		Long: `Forgets every consent of this repository, and the one for the relay that its Proxyfile names. A running devproxy
+stops serving these routes at once.`,
+		Example: "  devproxy deny",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, _, err := file.find()
+			if err != nil {
+				return err
+			}
+			known, err := consentsFor(filepath.Dir(path))
+			if err != nil {
+				return err
+			}
+			// A file with mistakes names no relay; its consents go all the same.
+			_, effects, _ := loadEffects(&streams{Err: discard{}}, file)
+			n, err := known.store.Deny(known.project, effects)
+			if err != nil {
+				return consentFailure(err)
+			}
+			fmt.Fprintf(s.Out, "took back %s\n", count(n, "consent"))
+			return nil
+		},
+	}
+	addFileFlags(cmd, &file)
+	return cmd
+}
+
+// discard takes what nobody reads.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// loadEffects are the effects of a Proxyfile, and the consents of its project.
+// Mistakes are printed.
+func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error) {
+	file, diags, err := loadFile(flags)
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := consentsFor(file.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, more := plan.Build(file, plan.Env{Root: known.project.Root})
+	diags = slices.Concat(diags, more)
+	diags.Sort()
+	if !diags.HasErrors() {
+		return known, p.Effects(), nil
+	}
+	if err := hcl.Diagnostics(diags).Write(s.Err, file.Sources, s.Color); err != nil {
+		return nil, nil, err
+	}
+	return nil, nil, &exitError{code: exitProxyfile, err: errProxyfile, fix: "devproxy check shows the mistakes again", quiet: true}
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/consent"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/localca"
+)
+
+// allowCommand is what gives consent.
+const allowCommand = "devproxy allow"
+
+// consents are what the user has allowed the project of one Proxyfile.
+type consents struct {
+	project consent.Project
+	store   *consent.Store
+	// relay is the relay that the command line names; a Proxyfile's counts for
+	// nothing then.
+	relay string
+	home  string // $DEVPROXY_HOME
+}
+
+// consentsFor are the consents of the project that folder is in.
+func consentsFor(folder string) (*consents, error) {
+	home, err := localca.Home(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	userHome, err := os.UserHomeDir()
+	if err != nil {
+		userHome = ""
+	}
+	project, err := consent.Find(folder, userHome)
+	if err != nil {
+		return nil, failf("cd to a folder that exists", "cannot tell which project %s is: %w", folder, err)
+	}
+	return &consents{project: project, store: consent.NewStore(home, userHome), home: home}, nil
+}
+
+// missing are the effects that need consent and have none.
+func (c *consents) missing(effects []*plan.Effect) ([]*plan.Effect, error) {
+	effects = slices.DeleteFunc(slices.Clone(effects), c.named)
+	if len(effects) == 0 {
+		return nil, nil
+	}
+	known, err := c.store.Read(c.project)
+	if err != nil {
+		return nil, consentFailure(err)
+	}
+	return slices.DeleteFunc(effects, func(e *plan.Effect) bool { return known.Allows(c.project, e) }), nil
+}
+
+// named reports the effect of a relay that the user has named themselves.
+func (c *consents) named(e *plan.Effect) bool {
+	if e.Kind != plan.KindRelay {
+		return false
+	}
+	if c.relay != "" {
+		return true
+	}
+	relay := e.Target
+	if e.Resolved != "" {
+		relay = e.Resolved
+	}
+	return userNames(c.home, relay)
+}
+
+// consentFailure gives the errors of the store their fix.
+func consentFailure(err error) error {
+	if store, ok := err.(*consent.Error); ok {
+		return failf(store.Fix, "%w", err)
+	}
+	return err
+}
+
+// withoutShares are the effects of serving alone.
+func withoutShares(effects []*plan.Effect) []*plan.Effect {
+	return slices.DeleteFunc(slices.Clone(effects), (*plan.Effect).ShareOnly)
+}
+
+// consentError is a plan that is not served because the user has not agreed to
+// its effects.
+type consentError struct {
+	effects []*plan.Effect
+	refused bool // they were asked, and said no
+}
+
+func (e *consentError) Error() string {
+	return fmt.Sprintf("this Proxyfile needs consent for %s outside its project", count(len(e.effects), "effect"))
+}
+
+// consentFix is what gives consent to what a consentError names.
+const consentFix = allowCommand + " lists and allows them\nfor one run: devproxy up --allow; without them: devproxy up --partial"
+
+// effectJSON is an effect in the contract of --json.
+type effectJSON struct {
+	Kind   string   `json:"kind"`
+	Target string   `json:"target"`
+	Env    []string `json:"env"`
+	File   string   `json:"file"`
+	Line   int      `json:"line"`
+	// Allowed is left out where all effects need consent.
+	Allowed bool `json:"allowed,omitempty"`
+}
+
+func effectsJSON(effects []*plan.Effect, allowed func(*plan.Effect) bool) []effectJSON {
+	list := make([]effectJSON, len(effects))
+	for i, e := range effects {
+		list[i] = effectJSON{Kind: string(e.Kind), Target: e.Target, Env: e.Env, Allowed: allowed(e)}
+		if e.Env == nil {
+			list[i].Env = []string{}
+		}
+		if len(e.Sources) > 0 {
+			list[i].File, list[i].Line = e.Sources[0].File, e.Sources[0].Line
+		}
+	}
+	return list
+}
+
+func noneAllowed(*plan.Effect) bool { return false }
+
+// listEffects writes effects, a line each, with what mark says of them.
+func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) string) {
+	var places, kinds []string
+	for _, e := range effects {
+		var at []string
+		for _, source := range e.Sources {
+			at = append(at, source.String())
+		}
+		places, kinds = append(places, printable(strings.Join(at, ", "))), append(kinds, string(e.Kind))
+	}
+	for i, e := range effects {
+		line := "  " + pad(places[i], widest(places)) + "  " + pad(kinds[i], widest(kinds)) + "  " + printable(e.Target)
+		if len(e.Env) > 0 {
+			line += " with $" + strings.Join(e.Env, ", $")
+		}
+		fmt.Fprintln(w, line+mark(e))
+	}
+}
+
+func noMark(*plan.Effect) string { return "" }
+
+func widest(cells []string) int {
+	width := 0
+	for _, cell := range cells {
+		width = max(width, len([]rune(cell)))
+	}
+	return width
+}
+
+// effectsTitle is the line before a list of effects.
+const effectsTitle = "This Proxyfile reaches outside its project:"
+
+// ask lists effects on the terminal and asks whether they are allowed. Anything
+// but yes is no.
+func ask(ctx context.Context, s *streams, effects []*plan.Effect) bool {
+	fmt.Fprintln(s.Err, effectsTitle)
+	listEffects(s.Err, effects, noMark)
+	fmt.Fprint(s.Err, "Allow this from now on? [y/N] ")
+	answer := make(chan string, 1)
+	go func() { answer <- readLine(s.In) }() // a read of a terminal ends with the process
+	select {
+	case line := <-answer:
+		line = strings.ToLower(strings.TrimSpace(line))
+		return line == "y" || line == "yes"
+	case <-ctx.Done():
+		fmt.Fprintln(s.Err)
+		return false
+	}
+}
+
+// readLine reads a line and nothing of what follows it, which is for others.
+func readLine(in io.Reader) string {
+	var line []byte
+	for b := make([]byte, 1); len(line) < 100; {
+		n, err := in.Read(b)
+		if n == 1 && b[0] == '\n' || err != nil {
+			break
+		}
+		line = append(line, b[:n]...)
+	}
+	return string(line)
+}
+
+// upConsent decides what of a plan an `up` serves.
+type upConsent struct {
+	*consents
+	ctx     context.Context
+	streams *streams
+	opts    upOptions
+
+	forRun []*plan.Effect // of --allow
+	// begun says that a plan is served; served are its effects.
+	begun  bool
+	served []*plan.Effect
+}
+
+// decide is devproxy.Project.Consent. Before the first plan is served it asks;
+// later a plan with effects that nobody has agreed to is refused, as one with
+// mistakes is.
+func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
+	missing, err := c.without(p.Effects())
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 && !c.begun {
+		if missing, err = c.request(p, missing); err != nil {
+			return nil, err
+		}
+	}
+	if len(missing) == 0 {
+		return p, nil
+	}
+	revoked, err := c.without(c.served)
+	if err != nil {
+		return nil, err
+	}
+	if !c.opts.partial && len(revoked) == 0 {
+		return nil, &consentError{effects: missing}
+	}
+	// What is served now was denied meanwhile: it must not go on.
+	return p.Withhold(func(e *plan.Effect) bool { return slices.Contains(missing, e) }), nil
+}
+
+// without are the effects that neither the user nor --allow has allowed. Those
+// of shares count when this `up` was started to share.
+func (c *upConsent) without(effects []*plan.Effect) ([]*plan.Effect, error) {
+	if !c.opts.share {
+		effects = withoutShares(effects)
+	}
+	if len(effects) == 0 {
+		return nil, nil
+	}
+	return c.needed(effects)
+}
+
+func (c *upConsent) needed(effects []*plan.Effect) ([]*plan.Effect, error) {
+	effects = slices.DeleteFunc(slices.Clone(effects), func(e *plan.Effect) bool {
+		return slices.ContainsFunc(c.forRun, func(known *plan.Effect) bool { return known.Covers(e) })
+	})
+	return c.missing(effects)
+}
+
+// request gets consent for a plan before it is served: from --allow, or from a
+// person. It returns what is still missing.
+func (c *upConsent) request(p *plan.Plan, missing []*plan.Effect) ([]*plan.Effect, error) {
+	switch {
+	case c.opts.allow:
+		c.forRun = p.Effects()
+		return nil, nil
+	case c.opts.partial || c.opts.json || !c.streams.InTTY || !c.streams.OutTTY:
+		return missing, nil
+	case !ask(c.ctx, c.streams, missing):
+		return nil, &consentError{effects: missing, refused: true}
+	}
+	if err := c.store.Allow(c.project, missing); err != nil {
+		return nil, consentFailure(err)
+	}
+	return nil, nil
+}
+
+// applied notes what is served after a save.
+func (c *upConsent) applied(save devproxy.Save) {
+	if save.Plan != nil {
+		c.begun, c.served = true, save.Plan.Effects()
+	}
+}
+
+// mayShare is why a plan must not be shared through the relay that a request
+// names, or through the Proxyfile's.
+func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
+	var effects []*plan.Effect
+	for _, e := range p.Effects() {
+		if e.ShareOnly() && (e.Kind != plan.KindRelay || relay == "") {
+			effects = append(effects, e)
+		}
+	}
+	missing, err := c.needed(effects)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	texts := make([]string, len(missing))
+	for i, e := range missing {
+		texts[i] = e.String()
+	}
+	return failf(allowCommand+", then share again", "sharing this needs consent: %s", strings.Join(texts, "; "))
+}
+
+// watchConsents has a change of what is allowed looked at like a save.
+func (c *consents) watch(save func(path string, content []byte)) {
+	content, err := os.ReadFile(c.store.Path())
+	if err != nil {
+		content = nil
+	}
+	save(filepath.Clean(c.store.Path()), content)
+}

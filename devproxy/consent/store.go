@@ -1,0 +1,265 @@
+package consent
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/localca"
+)
+
+// The files of a store, in $DEVPROXY_HOME.
+const (
+	fileName = "consent.json"
+	lockName = "consent.lock"
+)
+
+const (
+	// lockWait is for another process that writes, which takes milliseconds.
+	lockWait = 10 * time.Second
+	lockPoll = 10 * time.Millisecond
+	// maxFile bounds the file: some thousand projects.
+	maxFile = 16 << 20
+)
+
+// Store is the file that consents are kept in.
+type Store struct {
+	home, userHome string
+}
+
+// NewStore is the store in home, which is $DEVPROXY_HOME. userHome is the
+// user's home directory, or empty.
+func NewStore(home, userHome string) *Store { return &Store{home, userHome} }
+
+// Path is the file, which need not exist. Each change replaces it.
+func (s *Store) Path() string { return filepath.Join(s.home, fileName) }
+
+// Error is a store that cannot be used.
+type Error struct {
+	Err error
+	Fix string // the command or edit that helps
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Consents are what a user has allowed, as read at one moment.
+type Consents struct{ file record }
+
+// record is the file. It holds no value of the environment: entries whose target
+// is made of some have a keyed digest of it beside the target with names.
+type record struct {
+	// Secret is the key of the digests.
+	Secret string `json:"secret"`
+	// Projects are entries by Project.Key.
+	Projects map[string][]entry `json:"projects,omitempty"`
+	// Relays are allowed for all projects of the user.
+	Relays []entry `json:"relays,omitempty"`
+}
+
+type entry struct {
+	Kind   plan.Kind `json:"kind"`
+	Target string    `json:"target"`
+	Env    []string  `json:"env,omitempty"`
+	Digest string    `json:"digest,omitempty"`
+}
+
+// entryOf is what is kept of an effect.
+func (r *record) entryOf(e *plan.Effect) entry {
+	kept := entry{Kind: e.Kind, Target: e.Target, Env: e.Env}
+	if e.Resolved != "" {
+		secret, _ := hex.DecodeString(r.Secret) // checked when it was read
+		mac := hmac.New(sha256.New, secret)
+		fmt.Fprintf(mac, "%q %q %q", e.Kind, e.Target, e.Resolved)
+		kept.Digest = hex.EncodeToString(mac.Sum(nil))
+	}
+	return kept
+}
+
+// covers reports whether agreeing to e is agreeing to other: the same, with at
+// most the same variables.
+func (e entry) covers(other entry) bool {
+	return e.Kind == other.Kind && e.Target == other.Target && e.Digest == other.Digest &&
+		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
+}
+
+// list is where an effect's entries are: a relay is confirmed once per user.
+func (r *record) list(p Project, kind plan.Kind) []entry {
+	if kind == plan.KindRelay {
+		return r.Relays
+	}
+	return r.Projects[p.Key]
+}
+
+// Allows reports whether the user has allowed e to p.
+func (c *Consents) Allows(p Project, e *plan.Effect) bool {
+	wanted := c.file.entryOf(e)
+	return slices.ContainsFunc(c.file.list(p, e.Kind), func(known entry) bool { return known.covers(wanted) })
+}
+
+// Read is what the store holds for projects like p. The error is an *Error, and
+// nothing is allowed then.
+func (s *Store) Read(p Project) (*Consents, error) {
+	if err := s.checkPlace(p); err != nil {
+		return nil, err
+	}
+	file, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	return &Consents{file}, nil
+}
+
+// Allow allows effects to p. The error is an *Error.
+func (s *Store) Allow(p Project, effects []*plan.Effect) error {
+	return s.change(p, func(r *record) {
+		for _, e := range effects {
+			wanted := r.entryOf(e)
+			kept := slices.DeleteFunc(slices.Clone(r.list(p, e.Kind)), wanted.covers)
+			if slices.ContainsFunc(kept, func(known entry) bool { return known.covers(wanted) }) {
+				continue
+			}
+			kept = append(kept, wanted)
+			if e.Kind == plan.KindRelay {
+				r.Relays = kept
+			} else {
+				r.Projects[p.Key] = kept
+			}
+		}
+	})
+}
+
+// Deny takes back all that p was allowed, and of relays those among effects. It
+// returns how many consents that were. The error is an *Error.
+func (s *Store) Deny(p Project, effects []*plan.Effect) (n int, err error) {
+	err = s.change(p, func(r *record) {
+		n = len(r.Projects[p.Key])
+		delete(r.Projects, p.Key)
+		for _, e := range effects {
+			if e.Kind == plan.KindRelay {
+				before := len(r.Relays)
+				wanted := r.entryOf(e)
+				r.Relays = slices.DeleteFunc(r.Relays, func(known entry) bool { return known.covers(wanted) || wanted.covers(known) })
+				n += before - len(r.Relays)
+			}
+		}
+	})
+	return n, err
+}
+
+// change rewrites the file while nobody else does.
+func (s *Store) change(p Project, edit func(*record)) error {
+	if err := s.checkPlace(p); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.home, 0o700); err != nil {
+		return s.failure("make the folder", s.home, err)
+	}
+	lock := flock.New(filepath.Join(s.home, lockName), flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
+		return s.failure("lock", lock.Path(), err)
+	}
+	defer lock.Close() // the process's end would release it too
+	file, err := s.read()
+	if err != nil {
+		return err
+	}
+	edit(&file)
+	text, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := localca.WriteFile(s.Path(), append(text, '\n'), 0o600); err != nil {
+		return s.failure("write", s.Path(), err)
+	}
+	return nil
+}
+
+// read is the file; empty, with a new secret, when there is none.
+func (s *Store) read() (record, error) {
+	file := record{Projects: map[string][]entry{}}
+	text, err := s.text()
+	if errors.Is(err, fs.ErrNotExist) {
+		secret := make([]byte, sha256.Size)
+		_, _ = rand.Read(secret) // never fails
+		file.Secret = hex.EncodeToString(secret)
+		return file, nil
+	}
+	if err != nil {
+		return file, s.failure("read", s.Path(), err)
+	}
+	if err := json.Unmarshal(text, &file); err == nil {
+		if secret, err := hex.DecodeString(file.Secret); err == nil && len(secret) == sha256.Size {
+			if file.Projects == nil {
+				file.Projects = map[string][]entry{}
+			}
+			return file, nil
+		}
+	}
+	return record{}, &Error{fmt.Errorf("%s is damaged, so nothing is allowed", s.Path()), "remove it, then: devproxy allow"}
+}
+
+// text is what the file holds. One that others could have written is refused.
+func (s *Store) text() ([]byte, error) {
+	info, err := os.Lstat(s.Path())
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, errors.New("it is not a file of devproxy's")
+	}
+	if err := checkPrivate(info); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(s.Path())
+}
+
+// checkPlace refuses a store inside the project: its consents could be files of
+// the repository. A project around the user's home directory is the user's own.
+func (s *Store) checkPlace(p Project) error {
+	home, err := filepath.Abs(s.home)
+	if err != nil {
+		return s.failure("find", s.home, err)
+	}
+	if real, err := filepath.EvalSymlinks(home); err == nil {
+		home = real
+	}
+	user, err := filepath.EvalSymlinks(s.userHome)
+	if err != nil {
+		user = s.userHome
+	}
+	if !isBelow(home, p.Root) || user != "" && isBelow(user, p.Root) {
+		return nil
+	}
+	return &Error{
+		fmt.Errorf("the state folder %s is inside the project %s, whose files could give consent", home, p.Root),
+		"name a folder outside in " + localca.HomeVariable + ", or use --allow for one run",
+	}
+}
+
+func (s *Store) failure(op, path string, err error) error {
+	var inner *fs.PathError
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return &Error{fmt.Errorf("cannot %s %s: %w", op, path, err),
+		"see whose it is (ls -l " + strings.TrimSpace(path) + "), or name another folder in " + localca.HomeVariable}
+}

@@ -1,0 +1,370 @@
+package plan
+
+import (
+	"cmp"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// Effect is something that serving a plan does outside its project, or with
+// values of the environment. What it is made of does not depend on where in the
+// file it is written.
+type Effect struct {
+	Kind Kind
+	// Target is what is reached, in canonical form and as it may be shown: the
+	// real path of a folder or socket, "https://api.example.com:443" of an
+	// upstream. What comes from the environment is in it by name. See Here and
+	// Visitors.
+	Target string
+	// Resolved is Target with the values, where variables flow into Target
+	// itself; else empty. It is part of what the effect is, and must not be
+	// shown or stored.
+	Resolved string
+	// Env are the names of the variables whose values leave, sorted.
+	Env []string
+	// Sources are the lines that cause it, in the order of the plan.
+	Sources []Source
+
+	routes map[string]bool // by Route.ID
+	alias  string          // the name that it is about; empty for none
+	share  bool            // of sharing alone
+}
+
+// Kind says in which way an effect reaches outside.
+type Kind string
+
+// The kinds of effects.
+const (
+	KindFiles          Kind = "files"           // a folder outside the project is served
+	KindSocket         Kind = "unix socket"     // a unix socket outside the project is connected to
+	KindUpstream       Kind = "upstream"        // another machine is connected to
+	KindCORS           Kind = "cors"            // pages of another origin may read answers
+	KindHostName       Kind = "host name"       // values are in names of hosts
+	KindRedirect       Kind = "redirect"        // values are in a redirect
+	KindRespond        Kind = "respond"         // values are in a fixed answer
+	KindRequestHeader  Kind = "request header"  // values are sent to an upstream
+	KindResponseHeader Kind = "response header" // values are sent to visitors
+	KindHealth         Kind = "health"          // values are in a health check
+	KindRewrite        Kind = "rewrite"         // values are in forwarded paths
+	KindMatch          Kind = "match"           // visitors can find values by trying
+	KindShare          Kind = "share"           // values are in a share's public settings
+	KindRelay          Kind = "relay"           // a relay that the Proxyfile alone names gets the traffic of shares
+)
+
+// Targets that are no address.
+const (
+	// Here is any upstream on this machine that is not outside the project.
+	Here = "this machine"
+	// Visitors is whoever asks the hosts of the plan.
+	Visitors = "visitors"
+	// Public is the relay of a share, and everybody who has the link.
+	Public = "the relay and visitors"
+)
+
+// String is the effect in a line: "redirect to https://example.com:443 with
+// $TOKEN".
+func (e *Effect) String() string {
+	text := string(e.Kind) + " " + e.Target
+	if len(e.Env) > 0 {
+		text += " with $" + strings.Join(e.Env, ", $")
+	}
+	return text
+}
+
+// first is the first line that causes e.
+func (e *Effect) first() Source {
+	if len(e.Sources) == 0 {
+		return Source{}
+	}
+	return e.Sources[0]
+}
+
+func (s Source) compare(other Source) int {
+	return cmp.Or(cmp.Compare(s.File, other.File), cmp.Compare(s.Line, other.Line))
+}
+
+// ShareOnly reports whether e happens only when the project is shared.
+func (e *Effect) ShareOnly() bool { return e.share }
+
+// Covers reports whether whoever has agreed to e has agreed to other: the same,
+// with at most the same variables.
+func (e *Effect) Covers(other *Effect) bool {
+	return e.Kind == other.Kind && e.Target == other.Target && e.Resolved == other.Resolved &&
+		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
+}
+
+// Effects are the effects of serving and sharing the plan, in the order of the
+// file. The caller must not change them.
+func (p *Plan) Effects() []*Effect {
+	if p == nil {
+		return nil
+	}
+	return p.effects
+}
+
+// EffectsOf are the effects of one route, in the same order.
+func (p *Plan) EffectsOf(r *Route) []*Effect {
+	var list []*Effect
+	for _, e := range p.Effects() {
+		if e.routes[r.ID] {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Mask takes values of the environment out of texts that are shown; it may be
+// nil, which takes nothing out.
+func (p *Plan) Mask() *hcl.Mask {
+	if p == nil {
+		return nil
+	}
+	return p.mask
+}
+
+// effects collects the effects of a plan while it is built.
+type effects struct {
+	root string // of the project, links followed
+	all  []*Effect
+}
+
+// add notes an effect of route; nil is for what no route has.
+func (c *effects) add(e Effect, route *Route, at Source) {
+	i := slices.IndexFunc(c.all, func(known *Effect) bool {
+		return known.share == e.share && known.Covers(&e) && e.Covers(known)
+	})
+	if i < 0 {
+		e.routes = map[string]bool{}
+		c.all = append(c.all, &e)
+		i = len(c.all) - 1
+	}
+	known := c.all[i]
+	if route != nil {
+		known.routes[route.ID] = true
+	}
+	if at.Line > 0 && !slices.ContainsFunc(known.Sources, func(s Source) bool { return s.File == at.File && s.Line == at.Line }) {
+		known.Sources = append(known.Sources, at)
+	}
+}
+
+// inside reports whether a real path is in the project.
+func (c *effects) inside(path string) bool {
+	return c.root != "" && Within(path, c.root)
+}
+
+// boundary is the folder that a real path must not leave later, when links may
+// lead elsewhere: the project, or for a path outside that path.
+func (c *effects) boundary(path string) string {
+	if c.inside(path) {
+		return c.root
+	}
+	return path
+}
+
+// target is how a member is named by effects: Here, or by its address.
+func (c *effects) target(m hcl.Member) (kind Kind, shown, resolved string) {
+	switch {
+	case m.Socket != "" && c.inside(realSocket(m)):
+		return "", Here, ""
+	case m.Socket != "":
+		kind, resolved = KindSocket, realSocket(m)
+	case isLoopback(m.Host):
+		return "", Here, ""
+	default:
+		kind, resolved = KindUpstream, canonical(string(m.Scheme), m.Host, strconv.Itoa(int(m.Port)))
+	}
+	if m.Flow.Empty() {
+		return kind, resolved, ""
+	}
+	return kind, m.Flow.Shown, resolved
+}
+
+func realSocket(m hcl.Member) string { return cmp.Or(m.RealSocket, m.Socket) }
+
+// canonical is one form of an authority with its scheme: lower case, without a
+// trailing dot, with its port.
+func canonical(scheme, host, port string) string {
+	host = normal(strings.Trim(host, "[]"))
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	scheme = strings.ToLower(scheme)
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[scheme]
+	}
+	if port == "" {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// route notes what route does: s is what it is made of, w its own match.
+func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
+	at := func(f hcl.Flow) Source { return b.source(f.Range) }
+	env := func(kind Kind, target, resolved string, f hcl.Flow) {
+		if !f.Empty() {
+			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env}, r, at(f))
+		}
+	}
+	switch {
+	case s.Upstream != nil:
+		c.upstream(b, r, s, w)
+	case s.Files != nil:
+		if real := cmp.Or(s.Files.Real, s.Files.Dir); !c.inside(real) {
+			e := Effect{Kind: KindFiles, Target: real}
+			if f := s.Files.Flow; !f.Empty() {
+				e.Target, e.Resolved, e.Env = f.Shown, real, f.Env
+			}
+			c.add(e, r, b.source(s.Files.Range))
+		}
+	case s.Redirect != nil:
+		target, resolved := redirectTarget(s.Redirect)
+		env(KindRedirect, target, resolved, s.Redirect.Flow)
+	case s.Respond != nil:
+		env(KindRespond, Visitors, "", s.Respond.Flow)
+	}
+	for _, name := range sortedNames(s.ResponseFlows) {
+		env(KindResponseHeader, Visitors, "", s.ResponseFlows[name])
+	}
+	if w.Match != nil {
+		env(KindMatch, Visitors, "", w.Match.Flow)
+	}
+	c.cors(b, r, s.CORS)
+}
+
+// upstream notes who is connected to, and what of the environment they are sent.
+func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
+	for _, m := range reached(s.Upstream) {
+		kind, target, resolved := c.target(m)
+		if kind != "" {
+			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: m.Flow.Env}, r, b.source(m.Range))
+		}
+		sends := func(kind Kind, f hcl.Flow) {
+			if !f.Empty() {
+				c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env}, r, b.source(f.Range))
+			}
+		}
+		for _, name := range sortedNames(s.RequestFlows) {
+			sends(KindRequestHeader, s.RequestFlows[name])
+		}
+		sends(KindRewrite, w.RewriteFlow)
+		if service := s.Upstream.Service; service != nil && service.Health != nil {
+			sends(KindHealth, service.Health.Flow)
+		}
+	}
+}
+
+// reached are all members that an upstream may connect to, fallbacks included.
+func reached(u *hcl.Upstream) []hcl.Member {
+	all := slices.Clone(u.Members)
+	for s := u.Service; s != nil && s.Fallback != nil; s = s.Fallback.Service {
+		all = append(all, s.Fallback.Members...)
+	}
+	return all
+}
+
+// redirectTarget is where a redirect leads: an authority, or this host.
+func redirectTarget(r *hcl.Redirect) (shown, resolved string) {
+	u, err := url.Parse(strings.ReplaceAll(r.Target, restMark, ""))
+	if err != nil {
+		return r.Flow.Shown, r.Target
+	}
+	if u.Host == "" {
+		return Visitors, ""
+	}
+	resolved = canonical(u.Scheme, u.Hostname(), u.Port())
+	if shown, err := url.Parse(strings.ReplaceAll(r.Flow.Shown, restMark, "")); err == nil {
+		if same := canonical(shown.Scheme, shown.Hostname(), shown.Port()); same == resolved {
+			return resolved, "" // nothing flows into the authority
+		}
+	}
+	if scheme, rest, isURL := strings.Cut(r.Flow.Shown, "://"); isURL {
+		end := len(rest)
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 && !strings.Contains(rest[:i], "(") {
+			end = i
+		}
+		return scheme + "://" + rest[:end], resolved
+	}
+	return r.Flow.Shown, resolved
+}
+
+// cors notes the origins that are not of this machine.
+func (c *effects) cors(b *builder, r *Route, cors *hcl.CORS) {
+	if cors == nil || cors.Off || cors.Own {
+		return
+	}
+	at := b.source(cors.Range)
+	if cors.Any {
+		c.add(Effect{Kind: KindCORS, Target: "*", Env: cors.Flow.Env}, r, at)
+	}
+	for _, origin := range cors.Origins {
+		u, err := url.Parse(origin)
+		if err == nil && isLoopback(u.Hostname()) && u.Host != "" && cors.Flow.Empty() {
+			continue
+		}
+		e := Effect{Kind: KindCORS, Target: origin, Env: cors.Flow.Env}
+		if !cors.Flow.Empty() {
+			e.Target, e.Resolved = b.file.Mask.Text(origin), origin
+		}
+		c.add(e, r, at)
+	}
+}
+
+// names notes variables in names of hosts.
+func (c *effects) names(b *builder, h *hcl.Host) {
+	for _, alias := range h.Aliases {
+		if f := alias.Flow; !f.Empty() {
+			c.add(Effect{Kind: KindHostName, Target: f.Shown, Resolved: alias.Value, Env: f.Env, alias: alias.Value}, nil, b.source(f.Range))
+		}
+	}
+}
+
+// sharing notes what is told to a relay and its visitors once the project is
+// shared.
+func (c *effects) sharing(b *builder, s *Share) {
+	note := func(f hcl.Flow) {
+		if !f.Empty() {
+			c.add(Effect{Kind: KindShare, Target: Public, Env: f.Env, share: true}, nil, b.source(f.Range))
+		}
+	}
+	note(b.file.DomainFlow)
+	if w := b.file.Share; w != nil {
+		for _, name := range sortedNames(w.Flows) {
+			if carries("share." + name) {
+				note(w.Flows[name])
+			}
+		}
+	}
+	if s.Relay != "" && !isLoopback(relayHost(s.Relay)) {
+		e := Effect{Kind: KindRelay, Target: s.Relay, share: true}
+		if f := b.file.Share.Flows["relay"]; !f.Empty() {
+			e.Target, e.Resolved, e.Env = f.Shown, s.Relay, f.Env
+		}
+		c.add(e, nil, s.Source)
+	}
+}
+
+func relayHost(relay string) string {
+	host, _, err := net.SplitHostPort(relay)
+	if err != nil {
+		return relay
+	}
+	return host
+}
+
+// rest notes flows into attributes that nothing above knows of, so that an
+// attribute that is new does not carry anything out unseen.
+func (c *effects) rest(b *builder) {
+	for _, f := range b.file.Flows {
+		if !known(f.Attribute) {
+			c.add(Effect{Kind: Kind(f.Attribute), Target: Visitors, Env: f.Env}, nil, b.source(f.Range))
+		}
+	}
+	slices.SortStableFunc(c.all, func(x, y *Effect) int { return x.first().compare(y.first()) })
+}
