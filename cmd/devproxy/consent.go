@@ -256,7 +256,7 @@ func (c *upConsent) request(p *plan.Plan, missing []*plan.Effect) ([]*plan.Effec
 	case c.opts.allow:
 		c.forRun = p.Effects()
 		return nil, nil
-	case c.opts.partial || c.opts.json || !c.streams.InTTY || !c.streams.OutTTY:
+	case c.opts.partial || c.opts.json || !c.streams.InTTY || !c.streams.OutTTY && !c.streams.ErrTTY:
 		return missing, nil
 	case !ask(c.ctx, c.streams, missing):
 		return nil, &consentError{effects: missing, refused: true}

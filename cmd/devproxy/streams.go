@@ -15,8 +15,8 @@ type streams struct {
 	Out io.Writer // the result of the verb
 	Err io.Writer // everything else
 
-	// OutTTY and InTTY say whether Out and In are a terminal.
-	OutTTY, InTTY bool
+	// OutTTY, ErrTTY and InTTY say whether Out, Err and In are a terminal.
+	OutTTY, ErrTTY, InTTY bool
 	// Width is the number of columns of the terminal behind Out; 0 means
 	// unknown or not a terminal.
 	Width int
@@ -30,6 +30,7 @@ func processStreams() *streams {
 	s := &streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	s.InTTY = term.IsTerminal(int(os.Stdin.Fd()))
 	s.OutTTY = term.IsTerminal(int(os.Stdout.Fd()))
+	s.ErrTTY = term.IsTerminal(int(os.Stderr.Fd()))
 	if s.OutTTY {
 		s.Width, _, _ = term.GetSize(int(os.Stdout.Fd()))
 	}

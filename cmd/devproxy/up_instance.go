@@ -321,6 +321,9 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	failed := in.shareFirst(ctx)
 	if failed == nil {
 		in.ready(ctx, first, state)
+		if len(first.Withheld) > 0 {
+			in.report.consent(first.Withheld, consentPartial)
+		}
 		in.forgetStates()
 		failed = in.loop(ctx, stop, saves, notes, state)
 	}

@@ -18,7 +18,7 @@ import (
 type Effect struct {
 	Kind Kind
 	// Target is what is reached, in canonical form and as it may be shown: the
-	// real path of a folder or socket, "https://api.example.com:443" of an
+	// real path of a folder or socket, "https://api.example.com" of an
 	// upstream. What comes from the environment is in it by name. See Here and
 	// Visitors.
 	Target string
@@ -67,8 +67,7 @@ const (
 	Public = "the relay and visitors"
 )
 
-// String is the effect in a line: "redirect to https://example.com:443 with
-// $TOKEN".
+// String is the effect in a line: "redirect https://example.com with $TOKEN".
 func (e *Effect) String() string {
 	text := string(e.Kind) + " " + e.Target
 	if len(e.Env) > 0 {
@@ -188,17 +187,17 @@ func (c *effects) target(m hcl.Member) (kind Kind, shown, resolved string) {
 func realSocket(m hcl.Member) string { return cmp.Or(m.RealSocket, m.Socket) }
 
 // canonical is one form of an authority with its scheme: lower case, without a
-// trailing dot, with its port.
+// trailing dot, without the port that its scheme has anyway.
 func canonical(scheme, host, port string) string {
 	host = normal(strings.Trim(host, "[]"))
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
 	}
 	scheme = strings.ToLower(scheme)
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[scheme]
-	}
-	if port == "" {
+	if port == "" || port == map[string]string{"http": "80", "https": "443", "h2c": "80"}[scheme] {
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
 		return scheme + "://" + host
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
