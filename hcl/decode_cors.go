@@ -35,7 +35,7 @@ func (d *decoder) decodeCORS(b *body) *CORS {
 
 // origins are the elements of cors = ["https://…"].
 func (d *decoder) origins(v value) *CORS {
-	c := &CORS{Range: v.at(), Flow: d.flow(v)}
+	c := &CORS{Range: v.at()}
 	elements := d.elements(v)
 	if len(elements) == 0 {
 		d.errorf(v.at(), "write false to allow none", "cors has at least one origin")
@@ -49,9 +49,11 @@ func (d *decoder) origins(v value) *CORS {
 			d.errorf(element.at(), `write ["*"] for all without credentials, or the others alone`, `"*" stands alone`)
 		case text == "*":
 			c.Any = true
+			c.note("*", d.flow(element))
 		default:
 			if origin := d.origin(text, element.at()); origin != "" && !slices.Contains(c.Origins, origin) {
 				c.Origins = append(c.Origins, origin)
+				c.note(origin, d.flow(element))
 			}
 		}
 	}
@@ -59,6 +61,17 @@ func (d *decoder) origins(v value) *CORS {
 		return nil
 	}
 	return c
+}
+
+// note notes what flows into an origin.
+func (c *CORS) note(origin string, f Flow) {
+	if f.Empty() {
+		return
+	}
+	if c.Flows == nil {
+		c.Flows = map[string]Flow{}
+	}
+	c.Flows[origin] = f
 }
 
 // originScheme is any scheme (RFC 3986 section 3.1): the pages of desktop and

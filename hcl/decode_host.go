@@ -127,10 +127,11 @@ func (d *decoder) decodeCompanions(b *block, s *Settings, answer string) {
 	}
 	if status := d.redirectStatus(v); status != 0 && s.Redirect != nil {
 		s.Redirect.Status = status
-		if s.Redirect.Flow.Empty() {
-			s.Redirect.Flow = Flow{Shown: s.Redirect.Target, Range: v.at()}
+		if f := d.comesFrom(v); !f.Empty() && s.Redirect.Flow.Empty() {
+			s.Redirect.Flow = Flow{Env: f.Env, Shown: s.Redirect.Target, Range: f.Range}
+		} else {
+			s.Redirect.Flow.Env = union(s.Redirect.Flow.Env, f.Env)
 		}
-		s.Redirect.Flow.Env = union(s.Redirect.Flow.Env, d.comesFrom(v).Env)
 	}
 }
 

@@ -151,7 +151,8 @@ type CORS struct {
 	// ("https://app.example.com", RFC 6454 section 6.2).
 	Origins []string
 	Range   Range
-	Flow    Flow
+	// Flows are what flows into Origins, by origin; into "*" for Any.
+	Flows map[string]Flow
 }
 
 // BasicAuth is the basic_auth attribute (RFC 7617).

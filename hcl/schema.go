@@ -106,3 +106,20 @@ func otherWords() map[string]string {
 		"lb_policy": "balance", "load_balancing": "balance", "healthcheck": "health", "health_check": "health", "backup": "fallback",
 	}
 }
+
+// Attributes are all attributes of the language, sorted: "domain" of the file
+// itself, "route.rewrite" of a block. Those of locals have any name and are left
+// out.
+func Attributes() []string {
+	var all []string
+	for block, k := range kinds() {
+		for _, attr := range k.attrs {
+			if block != "" {
+				attr = block + "." + attr
+			}
+			all = append(all, attr)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

@@ -82,7 +82,7 @@ func (d *decoder) noteFlow(name string, v value) {
 func isShown(attribute string) bool {
 	switch attribute {
 	case "upstream", "fallback", "health",
-		"https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "status", "balance",
+		"https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "balance",
 		"domain", "hosts", "name", "relay":
 		return true
 	}

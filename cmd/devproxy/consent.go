@@ -109,12 +109,14 @@ type effectJSON struct {
 	Line   int      `json:"line"`
 	// Allowed is left out where all effects need consent.
 	Allowed bool `json:"allowed,omitempty"`
+
+	text string // target and variables, for people
 }
 
 func effectsJSON(effects []*plan.Effect, allowed func(*plan.Effect) bool) []effectJSON {
 	list := make([]effectJSON, len(effects))
 	for i, e := range effects {
-		list[i] = effectJSON{Kind: string(e.Kind), Target: e.Target, Env: e.Env, Allowed: allowed(e)}
+		list[i] = effectJSON{Kind: string(e.Kind), Target: e.Target, Env: e.Env, Allowed: allowed(e), text: e.Reach()}
 		if e.Env == nil {
 			list[i].Env = []string{}
 		}
@@ -138,10 +140,7 @@ func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) st
 		places, kinds = append(places, printable(strings.Join(at, ", "))), append(kinds, string(e.Kind))
 	}
 	for i, e := range effects {
-		line := "  " + pad(places[i], widest(places)) + "  " + pad(kinds[i], widest(kinds)) + "  " + printable(e.Target)
-		if len(e.Env) > 0 {
-			line += " with $" + strings.Join(e.Env, ", $")
-		}
+		line := "  " + pad(places[i], widest(places)) + "  " + pad(kinds[i], widest(kinds)) + "  " + printable(e.Reach())
 		fmt.Fprintln(w, line+mark(e))
 	}
 }
@@ -289,16 +288,17 @@ func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
 	}
 	texts := make([]string, len(missing))
 	for i, e := range missing {
-		texts[i] = e.String()
+		texts[i] = printable(e.String())
 	}
 	return failf(allowCommand+", then share again", "sharing this needs consent: %s", strings.Join(texts, "; "))
 }
 
-// watchConsents has a change of what is allowed looked at like a save.
-func (c *consents) watch(save func(path string, content []byte)) {
-	content, err := os.ReadFile(c.store.Path())
+// file is the file of the store with what it holds, nil when it is not there.
+func (c *consents) file() (path string, content []byte) {
+	path = filepath.Clean(c.store.Path())
+	content, err := os.ReadFile(path)
 	if err != nil {
-		content = nil
+		return path, nil
 	}
-	save(filepath.Clean(c.store.Path()), content)
+	return path, content
 }

@@ -72,11 +72,7 @@ func (x *explanation) rows() []row {
 		if effect.Allowed {
 			note = "allowed"
 		}
-		text := effect.Kind + " " + effect.Target
-		if len(effect.Env) > 0 {
-			text += " with $" + strings.Join(effect.Env, ", $")
-		}
-		rows = append(rows, row{"consent", text + ": " + note, nil})
+		rows = append(rows, row{"consent", printable(effect.Kind+" "+effect.text) + ": " + note, nil})
 	}
 	for _, around := range x.Around {
 		rows = append(rows, around.row())

@@ -64,7 +64,11 @@ func printStatus(s *streams, status control.Status, asJSON bool) error {
 	printHosts(s, status.Hosts)
 	printShareStatus(s, status.Share)
 	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
-	if status.Rejected != nil {
+	switch {
+	case status.Rejected == nil:
+	case status.Rejected.Error != "":
+		fmt.Fprintf(s.Out, "the save of %s is not served: %s\n", clock(status.Rejected.At), printable(status.Rejected.Error))
+	default:
 		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
 	}
 	return nil

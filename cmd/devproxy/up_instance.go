@@ -118,10 +118,9 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 func (in *instance) load() (*hcl.File, hcl.Diagnostics, error) {
 	file, diags, err := in.source.load(in.httpsPort())
 	if err == nil && in.source.name != "" {
-		in.consent.watch(func(path string, content []byte) {
-			file.Watch = append(file.Watch, path)
-			file.Read[path] = content
-		})
+		path, content := in.consent.file()
+		file.Watch = append(file.Watch, path)
+		file.Read[path] = content
 	}
 	return file, diags, err
 }

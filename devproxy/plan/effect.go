@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,12 +70,25 @@ const (
 
 // String is the effect in a line: "redirect https://example.com with $TOKEN".
 func (e *Effect) String() string {
-	text := string(e.Kind) + " " + e.Target
-	if len(e.Env) > 0 {
-		text += " with $" + strings.Join(e.Env, ", $")
-	}
-	return text
+	return string(e.Kind) + " " + e.Reach()
 }
+
+// Reach is the target and the variables: "https://example.com with $TOKEN".
+func (e *Effect) Reach() string {
+	names := make([]string, len(e.Env))
+	for i, name := range e.Env {
+		names[i] = "$" + name
+		if !variable.MatchString(name) {
+			names[i] = "$" + strconv.Quote(name) // any text may stand in env()
+		}
+	}
+	if len(names) == 0 {
+		return e.Target
+	}
+	return e.Target + " with " + strings.Join(names, ", ")
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // first is the first line that causes e.
 func (e *Effect) first() Source {
@@ -235,7 +249,19 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 		env(KindMatch, Visitors, "", w.Match.Flow)
 	}
 	c.cors(b, r, s.CORS)
+	// The fields of CORS written by hand do what cors does.
+	if origin := s.ResponseHeaders[allowOrigin]; origin != nil {
+		c.origin(b, r, *origin, s.ResponseFlows[allowOrigin], r.Source)
+	}
+	if s.Respond != nil {
+		if origin, said := s.Respond.Headers[allowOrigin]; said {
+			c.origin(b, r, origin, s.Respond.Flow, b.source(s.Respond.Range))
+		}
+	}
 }
+
+// allowOrigin is the field that says whose pages may read an answer.
+const allowOrigin = "Access-Control-Allow-Origin"
 
 // upstream notes who is connected to, and what of the environment they are sent.
 func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
@@ -300,19 +326,26 @@ func (c *effects) cors(b *builder, r *Route, cors *hcl.CORS) {
 	}
 	at := b.source(cors.Range)
 	if cors.Any {
-		c.add(Effect{Kind: KindCORS, Target: "*", Env: cors.Flow.Env}, r, at)
+		c.origin(b, r, "*", cors.Flows["*"], at)
 	}
 	for _, origin := range cors.Origins {
-		u, err := url.Parse(origin)
-		if err == nil && isLoopback(u.Hostname()) && u.Host != "" && cors.Flow.Empty() {
-			continue
-		}
-		e := Effect{Kind: KindCORS, Target: origin, Env: cors.Flow.Env}
-		if !cors.Flow.Empty() {
-			e.Target, e.Resolved = b.file.Mask.Text(origin), origin
-		}
-		c.add(e, r, at)
+		c.origin(b, r, origin, cors.Flows[origin], at)
 	}
+}
+
+// origin notes that pages of an origin may read answers, unless it is one of
+// this machine.
+func (c *effects) origin(b *builder, r *Route, origin string, f hcl.Flow, at Source) {
+	origin = strings.ToLower(strings.TrimSpace(origin))
+	u, err := url.Parse(origin)
+	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && f.Empty() {
+		return
+	}
+	e := Effect{Kind: KindCORS, Target: origin, Env: f.Env}
+	if !f.Empty() {
+		e.Target, e.Resolved = f.Shown, origin
+	}
+	c.add(e, r, at)
 }
 
 // names notes variables in names of hosts.

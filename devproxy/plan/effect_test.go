@@ -1,0 +1,430 @@
+package plan
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+const secretValue = "s3cr3t-t0ken"
+
+// effectsPlan is the plan of a Proxyfile in a folder of its own, with the
+// secret in $SECRET and a port in $PORT. The folder is DIR in text.
+func effectsPlan(t *testing.T, text string) (p *Plan, dir string) {
+	t.Helper()
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(base, "project")
+	for _, made := range []string{filepath.Join(dir, "site"), filepath.Join(base, "outside")} {
+		if err := os.MkdirAll(made, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"out": "../outside", "in": "site", "gone": "../not-there"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Skip("this system has no links: ", err)
+		}
+	}
+	path := filepath.Join(dir, "Proxyfile")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{"SECRET": secretValue, "PORT": "4711", "HASH": "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234", "SUB": "site"}
+	file, diags, err := hcl.Load(path, hcl.Options{WorkDir: dir, Getenv: func(name string) string { return values[name] }})
+	if err != nil || diags.HasErrors() {
+		t.Fatal(err, diags, text)
+	}
+	p, more := Build(file, Env{})
+	if more.HasErrors() {
+		t.Fatal(more, text)
+	}
+	return p, dir
+}
+
+// texts are effects in lines, with the project's folder as DIR and the one
+// around it as UP.
+func texts(p *Plan, dir string) []string {
+	var list []string
+	for _, e := range p.Effects() {
+		text := strings.ReplaceAll(e.String(), dir, "DIR")
+		list = append(list, strings.ReplaceAll(text, filepath.Dir(dir), "UP"))
+	}
+	return list
+}
+
+// TestEffects: what reaches outside, in canonical form; and what does not, which
+// must not be asked for.
+func TestEffects(t *testing.T) {
+	tests := []struct {
+		body string // of a host
+		want []string
+	}{
+		// Folders.
+		{`files = "site"`, nil},
+		{`files = "."`, nil},
+		{`files = "not-there-yet/dist"`, nil},
+		{`files = "in"`, nil},
+		{`files = "DIR/site/../in"`, nil},
+		{`files = env("SUB")`, nil},
+		{`files = "../outside"`, []string{"files UP/outside"}},
+		{`files = "out"`, []string{"files UP/outside"}},
+		{`files = "out/below"`, []string{"files UP/outside/below"}},
+		{`files = "gone"`, []string{"files UP/not-there"}},
+		{`files = "gone/below"`, []string{"files UP/not-there/below"}},
+		{`files = "../project2"`, []string{"files DIR2"}},
+		{`files = ".."`, []string{"files UP"}},
+		{`files = "/"`, []string{"files /"}},
+		{`files = "../${env("SECRET")}"`, []string{"files ../${SECRET} with $SECRET"}},
+		// Sockets.
+		{`upstream = "unix:tmp/app.sock"`, nil},
+		{`upstream = "unix:out/app.sock"`, []string{"unix socket UP/outside/app.sock"}},
+		{`upstream = "unix:///run/docker.sock"`, []string{"unix socket /run/docker.sock"}},
+		{`upstream = "unix:${env("SECRET")}.sock"`, nil},
+		// Machines.
+		{`upstream = 3000`, nil},
+		{`upstream = env("PORT")`, nil},
+		{`upstream = "127.0.0.1:${env("PORT")}"`, nil},
+		{`upstream = ["127.0.0.2:1", "[::1]:2", "localhost:3", "LOCALHOST.:4", "a.b.localhost:5", "0.0.0.0:6", "[::ffff:127.0.0.1]:7"]`, nil},
+		{`upstream = "https://Example.com."`, []string{"upstream https://example.com"}},
+		{`upstream = "https://example.com:443"`, []string{"upstream https://example.com"}},
+		{`upstream = "example.com:80"`, []string{"upstream http://example.com"}},
+		{`upstream = "http://example.com:8080"`, []string{"upstream http://example.com:8080"}},
+		{`upstream = "h2c://192.168.0.1:1"`, []string{"upstream h2c://192.168.0.1:1"}},
+		{`upstream = "https://[2001:DB8:0::1]"`, []string{"upstream https://[2001:db8::1]"}},
+		{`upstream = "https://[::ffff:192.0.2.1]"`, []string{"upstream https://192.0.2.1"}},
+		{`upstream = "localhost.example.com:80"`, []string{"upstream http://localhost.example.com"}},
+		{`upstream = "127.0.0.1.example.com:80"`, []string{"upstream http://127.0.0.1.example.com"}},
+		{`upstream = "0x7f.1:80"`, []string{"upstream http://0x7f.1"}},
+		{`upstream = "169.254.169.254:80"`, []string{"upstream http://169.254.169.254"}},
+		{`upstream = [1, "a.example:1", 2, "a.example:1"]`, []string{"upstream http://a.example:1"}},
+		{`upstream = "http://${env("SECRET")}.example.com"`, []string{"upstream http://${SECRET}.example.com with $SECRET"}},
+		{`upstream = "http://example.com:${env("PORT")}"`, []string{"upstream http://example.com:${PORT} with $PORT"}},
+		{`upstream = format("http://%s.evil.example", env("SECRET"))`, []string{"upstream ${format(http://%s.evil.example, ${SECRET})} with $SECRET"}},
+		{"upstream = \"http://a.example\"\n route \"/x\" { upstream = \"https://b.example\" }", []string{"upstream http://a.example", "upstream https://b.example"}},
+		// Origins.
+		{"respond = 204\n cors = true", nil},
+		{"respond = 204\n cors = false", nil},
+		{"respond = 204\n cors = [\"http://localhost:3000\", \"https://shop.localhost\", \"http://127.0.0.1\", \"tauri://localhost\"]", nil},
+		{"respond = 204\n cors = [\"https://App.example.com:443\"]", []string{"cors https://app.example.com"}},
+		{"respond = 204\n cors = [\"*\"]", []string{"cors *"}},
+		{"respond = 204\n cors = [\"https://${env(\"SECRET\")}.example\"]", []string{"cors https://${SECRET}.example with $SECRET"}},
+		{"respond = 204\n response_headers = { access-control-allow-ORIGIN = \"https://evil.example\" }", []string{"cors https://evil.example"}},
+		{"respond = { headers = { Access-Control-Allow-Origin = \"null\" } }", []string{"cors null"}},
+		{"respond = 204\n response_headers = { Access-Control-Allow-Origin = \"http://localhost:1\" }", nil},
+		{"respond = 204\n response_headers = { Access-Control-Allow-Origin = null }", nil},
+		// Values that leave.
+		{`redirect = "https://example.com{rest}"`, nil},
+		{`redirect = "/x?k=${env("SECRET")}"`, []string{"redirect visitors with $SECRET"}},
+		{`redirect = "https://Example.com:443/?k=${env("SECRET")}"`, []string{"redirect https://example.com with $SECRET"}},
+		{`redirect = "https://${env("SECRET")}.example.com/x"`, []string{"redirect https://${SECRET}.example.com with $SECRET"}},
+		{`redirect = "https://example.com/${env("UNSET", "x")}"`, nil},
+		{"redirect = \"/x\"\n status = env(\"SECRET\") == \"a\" ? 301 : 302", []string{"redirect visitors with $SECRET"}},
+		{`respond = { body = env("SECRET") }`, []string{"respond visitors with $SECRET"}},
+		{`respond = env("SECRET") == "a" ? 200 : 404`, []string{"respond visitors with $SECRET"}},
+		{`respond = { headers = { X = env("SECRET") } }`, []string{"respond visitors with $SECRET"}},
+		{`respond = { headers = { (env("SECRET")) = "x" } }`, []string{"respond visitors with $SECRET"}},
+		{"upstream = 3000\n response_headers = { X = env(\"SECRET\") }", []string{"response header visitors with $SECRET"}},
+		{"upstream = 3000\n request_headers = { X = env(\"SECRET\") }", []string{"request header this machine with $SECRET"}},
+		{"upstream = \"unix:app.sock\"\n request_headers = { X = env(\"SECRET\") }", []string{"request header this machine with $SECRET"}},
+		{"upstream = [3000, \"https://a.example\"]\n request_headers = { X = env(\"SECRET\") }",
+			[]string{"upstream https://a.example", "request header this machine with $SECRET", "request header https://a.example with $SECRET"}},
+		{"upstream = 3000\n request_headers = { Host = env(\"SECRET\") }", []string{"request header this machine with $SECRET"}},
+		{"respond = 204\n request_headers = { X = env(\"SECRET\") }", nil}, // there is nobody to send them to
+		{"upstream = 3000\n request_headers = { X = env(\"SECRET\") }\n route \"/a\" {\n upstream = \"https://a.example\"\n request_headers = { X = \"plain\" }\n }",
+			[]string{"request header this machine with $SECRET", "upstream https://a.example"}},
+		{"upstream = 3000\n request_headers = { X = env(\"SECRET\") }\n route \"/a\" { upstream = \"https://a.example\" }",
+			[]string{"request header this machine with $SECRET", "request header https://a.example with $SECRET", "upstream https://a.example"}},
+		{"upstream = 3000\n aliases = [\"${env(\"SUB\")}.shop.localhost\"]", []string{"host name ${SUB}.shop.localhost with $SUB"}},
+		{"upstream = 3000\n route \"/a\" { rewrite = \"/${env(\"SECRET\")}{rest}\" }", []string{"rewrite this machine with $SECRET"}},
+		{"upstream = 3000\n route \"/a\" { match = { query = { k = \"${substr(env(\"SECRET\"), 0, 1)}*\" } } }", []string{"match visitors with $SECRET"}},
+		{"upstream = 3000\n basic_auth = { ann = env(\"HASH\") }", nil},
+		{"upstream = 3000\n response_headers = { X = env(\"\\u001b[31m\", \"a\") }", nil},
+		// Services.
+		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n health = { path = \"/x?k=${env(\"SECRET\")}\" }", []string{"health this machine with $SECRET"}},
+		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n health = { path = \"/x\", interval = \"${env(\"PORT\")}ms\" }", nil},
+		{"upstream = service.s\n}\nservice \"s\" {\n upstream = \"https://a.example\"\n health = { path = \"/x?k=${env(\"SECRET\")}\" }",
+			[]string{"upstream https://a.example", "health https://a.example with $SECRET"}},
+		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = \"https://a.example\"", []string{"upstream https://a.example"}},
+		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = service.t\n}\nservice \"t\" {\n upstream = 2\n fallback = \"https://a.example\"", []string{"upstream https://a.example"}},
+		{"upstream = service.s\n}\nservice \"s\" { upstream = service.t }\nservice \"t\" {\n upstream = 2\n health = { path = \"/${env(\"SECRET\")}\" }", []string{"health this machine with $SECRET"}},
+		{"respond = 204\n}\nservice \"s\" {\n upstream = \"https://a.example\"", nil}, // nobody asks it
+		// Shares.
+		{"respond = 204\n}\nshare {\n relay = \"share.localhost:1\"\n password = env(\"SECRET\")", nil},
+		{"respond = 204\n}\nshare {\n relay = \"T.example.com\"", []string{"relay t.example.com"}},
+		{"respond = 204\n}\nshare {\n name = env(\"SUB\")", []string{"share the relay and visitors with $SUB"}},
+		{"respond = 204\n}\nshare {\n public = [\"/${env(\"SECRET\")}\"]", []string{"share the relay and visitors with $SECRET"}},
+		{"respond = 204\n}\nshare {\n relay = \"${env(\"SECRET\")}.example.com\"", []string{"relay ${SECRET}.example.com with $SECRET"}},
+		{"respond = 204\n}\nshare {\n expires = \"${env(\"PORT\")}s\"", nil},
+	}
+	for _, tt := range tests {
+		p, dir := effectsPlan(t, "host \"shop.localhost\" {\n "+tt.body+"\n}\n")
+		got := texts(p, dir)
+		slices.Sort(got)
+		want := slices.Sorted(slices.Values(tt.want))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s\n got %q\nwant %q", tt.body, got, want)
+		}
+		for _, e := range p.Effects() {
+			if strings.Contains(e.String(), "s3cr") || len(e.Sources) == 0 || e.Sources[0].Line == 0 {
+				t.Errorf("%s: %v at %v", tt.body, e, e.Sources)
+			}
+			if (e.Resolved != "") != strings.Contains(e.Target, "${") {
+				t.Errorf("%s: %v is resolved to %q", tt.body, e, e.Resolved)
+			}
+		}
+	}
+}
+
+// TestEverySink: a variable in any attribute of the language is either an effect
+// with its name, or the table says why not. A new attribute fails here until it
+// is in the table, and in this test.
+func TestEverySink(t *testing.T) {
+	inHost := func(body string) string { return "host \"shop.localhost\" {\n respond = 204\n " + body + "\n}\n" }
+	forwarding := func(body string) string { return "host \"shop.localhost\" {\n upstream = 3000\n " + body + "\n}\n" }
+	inService := func(body string) string {
+		return "host \"shop.localhost\" { upstream = service.s }\nservice \"s\" {\n" + body + "\n}\n"
+	}
+	const secret = `env("SECRET")`
+	settings := map[string]string{
+		"upstream":         "host \"shop.localhost\" { upstream = \"http://${env(\"SECRET\")}.example\" }",
+		"files":            "host \"shop.localhost\" { files = \"../${env(\"SECRET\")}\" }",
+		"spa":              "host \"shop.localhost\" {\n files = \"site\"\n spa = " + secret + " == \"a\"\n}",
+		"redirect":         "host \"shop.localhost\" { redirect = \"/${env(\"SECRET\")}\" }",
+		"status":           "host \"shop.localhost\" {\n redirect = \"/x\"\n status = " + secret + " == \"a\" ? 301 : 302\n}",
+		"respond":          "host \"shop.localhost\" { respond = { body = " + secret + " } }",
+		"request_headers":  forwarding("request_headers = { X = " + secret + " }"),
+		"response_headers": forwarding("response_headers = { X = " + secret + " }"),
+		"timeout":          forwarding("timeout = \"${strlen(" + secret + ")}s\""),
+		"hold":             forwarding("hold = \"${strlen(" + secret + ")}s\""),
+		"tls_skip_verify":  forwarding("tls_skip_verify = " + secret + " == \"a\""),
+		"cors":             inHost("cors = [\"https://${env(\"SECRET\")}.example\"]"),
+		"basic_auth":       inHost("basic_auth = { (" + secret + ") = env(\"HASH\") }"),
+		"allow":            inHost("allow = [\"10.0.0.${strlen(" + secret + ")}\"]"),
+		"deny":             inHost("deny = [\"10.0.0.${strlen(" + secret + ")}\"]"),
+		"rate_limit":       inHost("rate_limit = \"${strlen(" + secret + ")}/s\""),
+		"max_body":         inHost("max_body = \"${strlen(" + secret + ")}MB\""),
+		"compress":         inHost("compress = " + secret + " == \"a\""),
+		"cache":            forwarding("cache = " + secret + " == \"a\""),
+		"simulate":         inHost("simulate = { delay = \"${strlen(" + secret + ")}ms\" }"),
+	}
+	route := func(text string) string {
+		// What a host can say, a route can.
+		body := strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(text, "host \"shop.localhost\" {")), "}")
+		return "host \"shop.localhost\" {\n route \"/a\" {\n " + body + "\n }\n}\n"
+	}
+	files := map[string]string{
+		"domain":                  "domain = " + secret + " == \"a\" ? \"localhost\" : \"shop.localhost\"\n" + inHost(""),
+		"listen.https":            "listen { https = strlen(" + secret + ") + 8000 }\n" + inHost(""),
+		"listen.http":             "listen { http = strlen(" + secret + ") + 8000 }\n" + inHost(""),
+		"listen.redirect":         "listen { redirect = " + secret + " == \"a\" }\n" + inHost(""),
+		"host.aliases":            inHost("aliases = [\"${env(\"SECRET\")}.localhost\"]"),
+		"host.share":              inHost("share = " + secret + " == \"a\""),
+		"route.exact":             "host \"shop.localhost\" {\n route \"/a\" {\n respond = 204\n exact = " + secret + " == \"a\"\n }\n}",
+		"route.match":             "host \"shop.localhost\" {\n route \"/a\" {\n respond = 204\n match = { headers = { X = " + secret + " } }\n }\n}",
+		"route.strip_prefix":      "host \"shop.localhost\" {\n route \"/a\" {\n upstream = 1\n strip_prefix = " + secret + " == \"a\"\n }\n}",
+		"route.rewrite":           "host \"shop.localhost\" {\n route \"/a\" {\n upstream = 1\n rewrite = \"/${env(\"SECRET\")}\"\n }\n}",
+		"service.upstream":        inService("upstream = \"http://${env(\"SECRET\")}.example\""),
+		"service.balance":         inService("upstream = 1\n balance = " + secret + " == \"a\" ? \"cookie\" : \"least_conn\""),
+		"service.health":          inService("upstream = 1\n health = { path = \"/${env(\"SECRET\")}\" }"),
+		"service.fallback":        inService("upstream = 1\n fallback = \"http://${env(\"SECRET\")}.example\""),
+		"service.tls_skip_verify": inService("upstream = 1\n tls_skip_verify = " + secret + " == \"a\""),
+		"service.hold":            inService("upstream = 1\n hold = \"${strlen(" + secret + ")}s\""),
+		"service.timeout":         inService("upstream = 1\n timeout = \"${strlen(" + secret + ")}s\""),
+		"share.relay":             "share { relay = \"${env(\"SECRET\")}.example\" }\n" + inHost(""),
+		"share.hosts":             "share { hosts = [" + secret + " == \"a\" ? \"shop.localhost\" : \"shop.localhost\"] }\n" + inHost(""),
+		"share.name":              "share { name = " + secret + " }\n" + inHost(""),
+		"share.password":          "share { password = " + secret + " }\n" + inHost(""),
+		"share.paths":             "share { paths = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
+		"share.public":            "share { public = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
+		"share.allow":             "share { allow = [\"10.0.0.${strlen(" + secret + ")}\"] }\n" + inHost(""),
+		"share.expires":           "share { expires = \"${strlen(" + secret + ")}h\" }\n" + inHost(""),
+	}
+	for name, text := range settings {
+		files["host."+name], files["route."+name] = text, route(text)
+	}
+	for _, attribute := range hcl.Attributes() {
+		text, covered := files[attribute]
+		if !covered {
+			t.Errorf("%s: write a file with a variable in it here, and say in sinks what becomes of it", attribute)
+			continue
+		}
+		_, name, dotted := strings.Cut(attribute, ".")
+		if !dotted {
+			name = attribute
+		}
+		sink, known := sinks()[name]
+		if !known || (len(sink.kinds) > 0) == (sink.why != "") && name != "redirect" {
+			t.Errorf("%s: sinks says %+v", attribute, sink)
+		}
+		p, _ := effectsPlan(t, text)
+		var kinds []Kind
+		for _, e := range p.Effects() {
+			if slices.Equal(e.Env, []string{"SECRET"}) {
+				kinds = append(kinds, e.Kind)
+			}
+		}
+		quiet := sink.why != "" || attribute == "listen.redirect"
+		if quiet && len(kinds) > 0 || !quiet && (len(kinds) != 1 || !slices.Contains(sink.kinds, kinds[0])) {
+			t.Errorf("%s: the effects are of %q, want one of %q", attribute, kinds, sink.kinds)
+		}
+		if got := p.Mask().Text("x " + secretValue + " x"); !quiet && !slices.Contains([]string{"domain", "share.relay", "share.hosts", "share.name"}, attribute) && strings.Contains(got, secretValue) {
+			t.Errorf("%s: the mask leaves %q", attribute, got)
+		}
+	}
+}
+
+// TestUnknownSink: an attribute that the table does not have is an effect, and
+// withholds everything.
+func TestUnknownSink(t *testing.T) {
+	file := hcl.ForPort(3000, "shop.localhost")
+	file.Flows = []hcl.AttributeFlow{{Attribute: "brand_new", Flow: hcl.Flow{Env: []string{"X"}}}}
+	p, _ := Build(file, Env{})
+	if got := texts(p, "/none"); !slices.Equal(got, []string{"brand_new visitors with $X"}) {
+		t.Fatalf("effects %q", got)
+	}
+	rest := p.Withhold(func(*Effect) bool { return true })
+	if _, is := rest.Hosts()[0].Routes[0].Answer.(*Withheld); !is {
+		t.Error("it is served")
+	}
+}
+
+// TestCovers: each part of an effect counts.
+func TestCovers(t *testing.T) {
+	one := Effect{Kind: KindRedirect, Target: "https://a.example", Env: []string{"A", "B"}, Resolved: "x"}
+	for name, tt := range map[string]struct {
+		change func(*Effect)
+		want   bool
+	}{
+		"the same":           {func(*Effect) {}, true},
+		"fewer variables":    {func(e *Effect) { e.Env = []string{"B"} }, true},
+		"no variables":       {func(e *Effect) { e.Env = nil }, true},
+		"another variable":   {func(e *Effect) { e.Env = []string{"A", "C"} }, false},
+		"one more":           {func(e *Effect) { e.Env = []string{"A", "B", "C"} }, false},
+		"another kind":       {func(e *Effect) { e.Kind = KindRespond }, false},
+		"another target":     {func(e *Effect) { e.Target = "https://b.example" }, false},
+		"resolved elsewhere": {func(e *Effect) { e.Resolved = "y" }, false},
+		"other lines":        {func(e *Effect) { e.Sources = []Source{{"Proxyfile", 9, ""}} }, true},
+	} {
+		other := one
+		tt.change(&other)
+		if got := one.Covers(&other); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// TestWithhold: the routes of an effect, and no others, say that they need
+// consent, and do nothing else.
+func TestWithhold(t *testing.T) {
+	p, _ := effectsPlan(t, `
+share { relay = "t.example.com" }
+host "shop.localhost" {
+  aliases = ["${env("SUB")}.shop.localhost", "plain.shop.localhost"]
+  upstream = 3000
+  route "/out" {
+    files            = "../outside"
+    response_headers = { X = "1" }
+    request_headers  = { X = "1" }
+    cors             = true
+    compress         = true
+    simulate         = { delay = "1s" }
+    allow            = ["10.0.0.0/8"]
+  }
+  route "/api" {
+    upstream = "https://a.example"
+    rewrite  = "/x{rest}"
+    cache    = true
+  }
+  route "/only" {
+    respond = 204
+    match   = { query = { k = env("SECRET") } }
+  }
+}
+`)
+	all := func(*Effect) bool { return true }
+	rest := p.Withhold(all)
+	routes := map[string]*Route{}
+	for _, r := range rest.Hosts()[0].Routes {
+		routes[r.Path] = r
+		if r.Host != rest.Hosts()[0] {
+			t.Errorf("%s belongs to another plan's host", r.Path)
+		}
+	}
+	for path, want := range map[string]bool{"/": false, "/out": true, "/api": true, "/only": true} {
+		w, is := routes[path].Answer.(*Withheld)
+		if is != want || is && len(w.Effects) != 1 {
+			t.Errorf("%s answers with %v", path, routes[path].Answer)
+		}
+	}
+	out := routes["/out"]
+	if out.ResponseHeaders != nil || out.RequestHeaders != nil || out.CORS != nil || out.Compress || out.Simulate != nil || len(out.Access.Allow) != 1 {
+		t.Errorf("/out does more: %+v", out)
+	}
+	if api := routes["/api"]; api.Rewrite != "" || api.Cache != nil {
+		t.Errorf("/api does more: %+v", api)
+	}
+	if m, err := rest.Match(Request{Method: "GET", Host: "shop.localhost", Path: "/only"}); err != nil || m.Route != routes["/only"] {
+		t.Errorf("whether the query is right shows: %v, %v", m.Route, err)
+	}
+	if _, err := rest.Match(Request{Host: "plain.shop.localhost", Path: "/"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := rest.Match(Request{Host: "site.shop.localhost", Path: "/"}); err == nil {
+		t.Error("the alias of a variable is served")
+	}
+	if got := rest.Effects(); len(got) != 1 || got[0].Kind != KindRelay || !got[0].ShareOnly() {
+		t.Errorf("left are %v", got)
+	}
+	if p.Withhold(func(*Effect) bool { return false }) != p {
+		t.Error("nothing is denied, and the plan is another")
+	}
+	one := p.Withhold(func(e *Effect) bool { return e.Kind == KindFiles })
+	if d := Diff(rest, one); len(d.Changed) != 2 || len(d.AddedNames) != 1 {
+		t.Errorf("changed: %v", d)
+	}
+	if d := Diff(rest, p.Withhold(all)); !d.Empty() {
+		t.Errorf("the same twice differs: %v", d)
+	}
+	for _, r := range p.Hosts()[0].Routes {
+		if _, is := r.Answer.(*Withheld); is {
+			t.Error("the plan itself was changed")
+		}
+	}
+}
+
+// TestRoot: what lies below the root that the environment names is inside.
+func TestRoot(t *testing.T) {
+	p, dir := effectsPlan(t, "host \"shop.localhost\" { files = \"../outside\" }")
+	if len(p.Effects()) != 1 {
+		t.Fatal(p.Effects())
+	}
+	file, _, err := hcl.Load(filepath.Join(dir, "Proxyfile"), hcl.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Dir(dir)
+	p, _ = Build(file, Env{Root: root})
+	if got := p.Hosts()[0].Routes[0].Answer.(*Files).Within; len(p.Effects()) != 0 || got != root {
+		t.Errorf("effects %v, within %s", p.Effects(), got)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for _, tt := range []struct {
+		path, folder string
+		want         bool
+	}{
+		{"/a", "/a", true}, {"/a/b", "/a", true}, {"/a/..b", "/a", true}, {"/", "/", true}, {"/a", "/", true},
+		{"/ab", "/a", false}, {"/", "/a", false}, {"/b", "/a", false},
+	} {
+		if got := Within(filepath.FromSlash(tt.path), filepath.FromSlash(tt.folder)); got != tt.want {
+			t.Errorf("%s in %s: %t", tt.path, tt.folder, got)
+		}
+	}
+}
