@@ -62,7 +62,7 @@ func runAllow(ctx context.Context, s *streams, file fileFlags, yes bool) error {
 		fmt.Fprintln(s.Err, effectsTitle)
 		listEffects(s.Err, missing, noMark)
 		return failf("read the list, then: devproxy allow --yes", "there is no terminal to ask on")
-	case !ask(ctx, s, missing):
+	case !askConsent(ctx, s, missing):
 		return failf("devproxy up --partial serves the rest", "nothing was allowed")
 	}
 	if err := known.store.Allow(known.project, missing); err != nil {

@@ -158,9 +158,9 @@ func widest(cells []string) int {
 // effectsTitle is the line before a list of effects.
 const effectsTitle = "This Proxyfile reaches outside its project:"
 
-// ask lists effects on the terminal and asks whether they are allowed. Anything
+// askConsent lists effects on the terminal and asks whether they are allowed. Anything
 // but yes is no.
-func ask(ctx context.Context, s *streams, effects []*plan.Effect) bool {
+func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	fmt.Fprintln(s.Err, effectsTitle)
 	listEffects(s.Err, effects, noMark)
 	fmt.Fprint(s.Err, "Allow this from now on? [y/N] ")
@@ -257,7 +257,7 @@ func (c *upConsent) request(p *plan.Plan, missing []*plan.Effect) ([]*plan.Effec
 		return nil, nil
 	case c.opts.partial || c.opts.json || !c.streams.InTTY || !c.streams.OutTTY && !c.streams.ErrTTY:
 		return missing, nil
-	case !ask(c.ctx, c.streams, missing):
+	case !askConsent(c.ctx, c.streams, missing):
 		return nil, &consentError{effects: missing, refused: true}
 	}
 	if err := c.store.Allow(c.project, missing); err != nil {
