@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -132,6 +134,45 @@ func TestWhatCountsAsRefused(t *testing.T) {
 		}
 		if _, got := asRefused(errors.Join(&dialError{attempts})); got != test.want {
 			t.Errorf("%v: got %v", test.errs, got)
+		}
+	}
+}
+
+// TestSocketStays: a unix socket behind a link that leads elsewhere than when
+// the plan was made is not connected to.
+func TestSocketStays(t *testing.T) {
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, outside := filepath.Join(base, "in"), filepath.Join(base, "out")
+	for _, dir := range []string{inside, outside} {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "real"), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"in/here": "real", "in/away": "../out/real", "in/dir": "../out"} {
+		if err := os.Symlink(target, filepath.Join(base, link)); err != nil {
+			t.Skip("this system has no links: ", err)
+		}
+	}
+	for _, tt := range []struct {
+		path, within string
+		dials        bool
+	}{
+		{"in/real", "in", true}, {"in/here", "in", true}, {"in/missing", "in", true}, {"out/real", "out/real", true},
+		{"in/away", "in", false}, {"in/dir/real", "in", false}, {"in/away", "out/real", true}, {"out/real", "in", false}, {"in/away", "", true},
+	} {
+		dialled := false
+		d := dialer{network: "unix", addrs: []string{filepath.Join(base, tt.path)}, dial: func(context.Context, string, string) (net.Conn, error) {
+			dialled = true
+			return nil, errors.New("nobody is there")
+		}}
+		if tt.within != "" {
+			d.within = filepath.Join(base, tt.within)
+		}
+		if _, err := d.connect(t.Context()); err == nil || dialled != tt.dials || errors.Is(err, errLeads) == tt.dials {
+			t.Errorf("%s within %q: dialled %t, %v", tt.path, tt.within, dialled, err)
 		}
 	}
 }

@@ -265,7 +265,7 @@ const allowOrigin = "Access-Control-Allow-Origin"
 
 // upstream notes who is connected to, and what of the environment they are sent.
 func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
-	for _, m := range reached(s.Upstream) {
+	for i, m := range reached(s.Upstream) {
 		kind, target, resolved := c.target(m)
 		if kind != "" {
 			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: m.Flow.Env}, r, b.source(m.Range))
@@ -279,7 +279,8 @@ func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) 
 			sends(KindRequestHeader, s.RequestFlows[name])
 		}
 		sends(KindRewrite, w.RewriteFlow)
-		if service := s.Upstream.Service; service != nil && service.Health != nil {
+		checked := i < len(s.Upstream.Members) // nobody asks fallbacks for their health
+		if service := s.Upstream.Service; checked && service != nil && service.Health != nil {
 			sends(KindHealth, service.Health.Flow)
 		}
 	}

@@ -151,6 +151,8 @@ func TestEffects(t *testing.T) {
 		{"upstream = service.s\n}\nservice \"s\" {\n upstream = \"https://a.example\"\n health = { path = \"/x?k=${env(\"SECRET\")}\" }",
 			[]string{"upstream https://a.example", "health https://a.example with $SECRET"}},
 		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = \"https://a.example\"", []string{"upstream https://a.example"}},
+		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = \"https://a.example\"\n health = { path = \"/${env(\"SECRET\")}\" }",
+			[]string{"upstream https://a.example", "health this machine with $SECRET"}},
 		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = service.t\n}\nservice \"t\" {\n upstream = 2\n fallback = \"https://a.example\"", []string{"upstream https://a.example"}},
 		{"upstream = service.s\n}\nservice \"s\" { upstream = service.t }\nservice \"t\" {\n upstream = 2\n health = { path = \"/${env(\"SECRET\")}\" }", []string{"health this machine with $SECRET"}},
 		{"respond = 204\n}\nservice \"s\" {\n upstream = \"https://a.example\"", nil}, // nobody asks it

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/consent"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// reaching is a plan whose routes reach these machines.
+func reaching(t *testing.T, hosts ...string) *plan.Plan {
+	t.Helper()
+	file := hcl.ForPort(3000, "shop.localhost")
+	for i, host := range hosts {
+		file.Hosts[0].Routes = append(file.Hosts[0].Routes, &hcl.Route{
+			Path: fmt.Sprintf("/%d", i),
+			Settings: hcl.Settings{Upstream: &hcl.Upstream{
+				Members: []hcl.Member{{Scheme: hcl.SchemeHTTPS, Host: host, Port: 443, Text: host,
+					Range: hcl.Range{File: "Proxyfile", Start: hcl.Pos{Line: i + 1}}}},
+			}},
+		})
+	}
+	p, diags := plan.Build(file, plan.Env{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return p
+}
+
+// newConsent is an `up` with a store of its own, and what it prints. in is what
+// a person types.
+func newConsent(t *testing.T, in string, opts upOptions) (*upConsent, *bytes.Buffer) {
+	t.Helper()
+	home := t.TempDir()
+	var printed bytes.Buffer
+	s := &streams{In: strings.NewReader(in), Out: &printed, Err: &printed}
+	if in != "" {
+		s.InTTY, s.OutTTY = true, true
+	}
+	return &upConsent{
+		consents: &consents{project: consent.Project{Root: "/p", Key: "/p"}, store: consent.NewStore(home, ""), home: home},
+		ctx:      t.Context(), streams: s, opts: opts,
+	}, &printed
+}
+
+// withheld counts the routes that are not served.
+func withheld(p *plan.Plan) (n int) {
+	for _, r := range p.Hosts()[0].Routes {
+		if _, is := r.Answer.(*plan.Withheld); is {
+			n++
+		}
+	}
+	return n
+}
+
+// TestUpAsks: on a terminal it asks once, and anything but yes is no.
+func TestUpAsks(t *testing.T) {
+	for answer, want := range map[string]bool{"y\n": true, "YES\r\n": true, " yes \n": true, "n\n": false, "\n": false, "yess\n": false, "y": true, strings.Repeat("y", 200): false} {
+		c, printed := newConsent(t, answer, upOptions{})
+		p := reaching(t, "a.example", "b.example")
+		got, err := c.decide(p)
+		var refused *consentError
+		if want && (err != nil || got != p) || !want && (!errors.As(err, &refused) || !refused.refused || len(refused.effects) != 2) {
+			t.Errorf("%q: %v, %v", answer, got, err)
+		}
+		for _, line := range []string{effectsTitle, "  Proxyfile:1  upstream  https://a.example\n", "  Proxyfile:2  upstream  https://b.example\n", "[y/N] "} {
+			if !strings.Contains(printed.String(), line) {
+				t.Errorf("%q: it printed %q", answer, printed)
+			}
+		}
+		if !want {
+			continue
+		}
+		printed.Reset()
+		if got, err := c.decide(p); err != nil || got != p || printed.Len() > 0 {
+			t.Errorf("%q, again: %v, printed %q", answer, err, printed)
+		}
+	}
+}
+
+// TestUpDoesNotAsk: where nobody can answer, or a flag has.
+func TestUpDoesNotAsk(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change   func(*upConsent)
+		err      bool
+		withheld int
+	}{
+		"no terminal":     {func(c *upConsent) { c.streams.InTTY = false }, true, 0},
+		"nothing to see":  {func(c *upConsent) { c.streams.OutTTY = false }, true, 0},
+		"json":            {func(c *upConsent) { c.opts.json = true }, true, 0},
+		"--allow":         {func(c *upConsent) { c.opts.allow = true }, false, 0},
+		"--allow as JSON": {func(c *upConsent) { c.opts.allow, c.opts.json = true, true }, false, 0},
+		"--partial":       {func(c *upConsent) { c.opts.partial = true }, false, 1},
+		"allowed already": {func(c *upConsent) { _ = c.store.Allow(c.project, reaching(t, "a.example").Effects()) }, false, 0},
+		"another project's": {func(c *upConsent) {
+			_ = c.store.Allow(consent.Project{Root: "/q", Key: "/q"}, reaching(t, "a.example").Effects())
+			c.streams.InTTY = false
+		}, true, 0},
+	} {
+		c, printed := newConsent(t, "y\n", upOptions{})
+		tt.change(c)
+		got, err := c.decide(reaching(t, "a.example"))
+		if (err != nil) != tt.err || err == nil && withheld(got) != tt.withheld || printed.Len() > 0 {
+			t.Errorf("%s: %v, %v, printed %q", name, got, err, printed)
+		}
+	}
+	c, _ := newConsent(t, "y\n", upOptions{})
+	c.streams.OutTTY, c.streams.ErrTTY = false, true // devproxy up >log
+	if _, err := c.decide(reaching(t, "a.example")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSavesNeedConsent: a later plan is refused, not asked for; what was denied
+// is no longer served.
+func TestSavesNeedConsent(t *testing.T) {
+	c, printed := newConsent(t, "y\ny\n", upOptions{})
+	one := reaching(t, "a.example")
+	serve := func(p *plan.Plan) (*plan.Plan, error) {
+		got, err := c.decide(p)
+		if err == nil {
+			c.applied(devproxy.Save{Plan: got})
+		}
+		return got, err
+	}
+	if _, err := serve(one); err != nil {
+		t.Fatal(err)
+	}
+	printed.Reset()
+	two := reaching(t, "a.example", "b.example")
+	var needed *consentError
+	if _, err := serve(two); !errors.As(err, &needed) || len(needed.effects) != 1 || needed.refused || printed.Len() > 0 {
+		t.Fatalf("%v, printed %q", err, printed)
+	}
+	c.applied(devproxy.Save{}) // it was rejected
+	if err := c.store.Allow(c.project, needed.effects); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := serve(two); err != nil || got != two {
+		t.Fatal(got, err)
+	}
+	if _, err := c.store.Deny(c.project, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := serve(two); err != nil || withheld(got) != 2 {
+		t.Fatalf("what was denied is served: %v", err)
+	}
+	if _, err := serve(two); !errors.As(err, &needed) {
+		t.Errorf("the next save: %v", err)
+	}
+
+	// --allow is for what was there at the start.
+	c, _ = newConsent(t, "", upOptions{allow: true})
+	if _, err := serve(one); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := serve(two); !errors.As(err, &needed) || len(needed.effects) != 1 {
+		t.Errorf("--allow: %v", err)
+	}
+	// --partial serves the rest of a save too.
+	c, _ = newConsent(t, "", upOptions{partial: true})
+	if _, err := serve(one); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := serve(two); err != nil || withheld(got) != 2 {
+		t.Errorf("--partial: %v", err)
+	}
+}
+
+// TestConsentStoreBroken: nothing is served when what is allowed cannot be read.
+func TestConsentStoreBroken(t *testing.T) {
+	c, _ := newConsent(t, "y\n", upOptions{partial: true})
+	c.store = consent.NewStore("/p/state", "")
+	c.project.Root = "/p"
+	_, err := c.decide(reaching(t, "a.example"))
+	var verb *exitError
+	if !errors.As(err, &verb) || verb.fix == "" {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.decide(reaching(t)); err != nil {
+		t.Errorf("what needs no consent: %v", err)
+	}
+}
+
+// TestAskingEnds: Ctrl-C while it asks is no.
+func TestAskingEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	never, person := io.Pipe()
+	defer person.Close()
+	answered := make(chan bool, 1)
+	var printed bytes.Buffer
+	go func() {
+		answered <- askConsent(ctx, &streams{In: never, Err: &printed}, reaching(t, "a.example").Effects())
+	}()
+	cancel()
+	select {
+	case yes := <-answered:
+		if yes {
+			t.Error("it is yes")
+		}
+	case <-time.After(scriptPatience):
+		t.Fatal("it still asks")
+	}
+}
+
+// TestReadLine leaves what follows the line to whoever reads next.
+func TestReadLine(t *testing.T) {
+	in := strings.NewReader("yes\nq")
+	if line := readLine(in); line != "yes" {
+		t.Errorf("read %q", line)
+	}
+	if rest, _ := io.ReadAll(in); string(rest) != "q" {
+		t.Errorf("left %q", rest)
+	}
+}
+
+// TestSameRelay: the spellings of a relay's name.
+func TestSameRelay(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"t.example.com", "T.Example.com:443", true}, {"t.example.com.", "t.example.com", true},
+		{"t.example.com:8443", "t.example.com", false}, {"t.example.com", "u.example.com", false}, {"", "", false}, {"t.example.com", "", false},
+	} {
+		if got := sameRelay(tt.a, tt.b); got != tt.want {
+			t.Errorf("%q and %q: %t", tt.a, tt.b, got)
+		}
+	}
+}
+
+// TestTokenGoesToNamedRelays: the environment's token goes to relays that the
+// user names, however, and to none that only a Proxyfile does.
+func TestTokenGoesToNamedRelays(t *testing.T) {
+	const token, own = "0123456789abcdef", "fedcba9876543210"
+	for name, tt := range map[string]struct {
+		flag, file, env string
+		login           rememberedRelay
+		relay, token    string
+	}{
+		"the flag":                 {flag: "a.example", file: "b.example", relay: "a.example", token: token},
+		"the environment":          {env: "a.example", relay: "a.example", token: token},
+		"the login":                {login: rememberedRelay{Relay: "a.example"}, relay: "a.example", token: token},
+		"the login's own":          {login: rememberedRelay{Relay: "a.example", Token: own}, relay: "a.example", token: own},
+		"the file":                 {file: "a.example", relay: "a.example"},
+		"file over environment":    {file: "a.example", env: "b.example", relay: "a.example"},
+		"file over login":          {file: "a.example", login: rememberedRelay{Relay: "b.example", Token: own}, relay: "a.example"},
+		"file and environment":     {file: "a.example", env: "A.example:443", relay: "a.example", token: token},
+		"file and login":           {file: "a.example", login: rememberedRelay{Relay: "a.example"}, relay: "a.example", token: token},
+		"a file's almost the same": {file: "a.example.evil.example", env: "a.example", relay: "a.example.evil.example"},
+	} {
+		home := filepath.Join(t.TempDir(), "home")
+		if tt.login.Relay != "" {
+			if err := tt.login.remember(home); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv(tokenVariable, token)
+		t.Setenv("DEVPROXY_RELAY", tt.env)
+		got, err := findRelay(home, tt.flag, tt.file)
+		if err != nil || got.Relay != tt.relay || got.Token != tt.token {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+// TestMaskedStreams: what is printed has no value of the environment in it.
+func TestMaskedStreams(t *testing.T) {
+	var out, errs bytes.Buffer
+	var mask atomic.Pointer[hcl.Mask]
+	s := (&streams{Out: &out, Err: &errs, Width: 80}).masked(&mask)
+	fmt.Fprint(s.Out, "before it is known")
+	dir := t.TempDir()
+	saveTestFile(t, filepath.Join(dir, "Proxyfile"), `host "shop.localhost" { redirect = "/x?k=${env("KEY")}" }`)
+	file, _, err := hcl.Load(filepath.Join(dir, "Proxyfile"), hcl.Options{Getenv: func(string) string { return "the-value" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask.Store(file.Mask)
+	n, err := fmt.Fprint(s.Err, "GET /x?k=the-value 200")
+	if n != len("GET /x?k=the-value 200") || err != nil || errs.String() != "GET ${KEY} 200" && errs.String() != "GET /x?k=${KEY} 200" || s.Width != 80 {
+		t.Errorf("%d, %v, %q", n, err, errs.String())
+	}
+}
+
+func saveTestFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

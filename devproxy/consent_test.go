@@ -1,0 +1,138 @@
+package devproxy
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// consentProject is a project in a folder of its own, with $SECRET, whose
+// consent is decided by decide.
+func consentProject(t *testing.T, decide func(*plan.Plan) (*plan.Plan, error)) (p *Project, save func(text string) Save) {
+	t.Helper()
+	folder := t.TempDir()
+	path := filepath.Join(folder, "Proxyfile")
+	p = &Project{
+		Server: newServer(t), Folder: folder, Consent: decide,
+		Load: func() (*hcl.File, hcl.Diagnostics, error) {
+			return hcl.Load(path, hcl.Options{WorkDir: folder, Getenv: func(string) string { return "s3cr3t-t0ken" }})
+		},
+		Bind: func(*hcl.File) (plan.Env, error) { return plan.Env{}, nil },
+	}
+	return p, func(text string) Save {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return p.Apply()
+	}
+}
+
+func ask(s *Server, path string) (int, string) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "http://shop.localhost"+path, nil)
+	r.Header.Set("Accept", "text/html")
+	s.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// TestWithheldPage: a route that is withheld says why, with the command that
+// helps and without values; a program gets the same words.
+func TestWithheldPage(t *testing.T) {
+	p, save := consentProject(t, func(p *plan.Plan) (*plan.Plan, error) {
+		return p.Withhold(func(*plan.Effect) bool { return true }), nil
+	})
+	saved := save(`host "shop.localhost" {
+  respond = 204
+  route "/old" { redirect = "https://docs.example.com/?k=${env("SECRET")}" }
+}
+`)
+	if saved.Rejected() || len(saved.Withheld) != 1 || saved.Withheld[0].Kind != plan.KindRedirect {
+		t.Fatalf("%+v", saved)
+	}
+	status, body := ask(p.Server, "/old")
+	if status != http.StatusForbidden || !strings.Contains(body, "devproxy allow") || !strings.Contains(body, "redirect https://docs.example.com with $SECRET") || strings.Contains(body, "s3cr3t") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := ask(p.Server, "/"); status != 204 {
+		t.Errorf("the rest: %d", status)
+	}
+	for _, route := range p.Server.Hosts(t.Context())[0].Routes {
+		if (route.State == StateWithheld) != (route.Path == "/old") {
+			t.Errorf("%s is %s", route.Path, route.State)
+		}
+	}
+}
+
+// TestConsentIsAskedFirst: what is refused is not bound for, nor served; what
+// was served goes on.
+func TestConsentIsAskedFirst(t *testing.T) {
+	refused := errors.New("refused")
+	bound := 0
+	p, save := consentProject(t, func(p *plan.Plan) (*plan.Plan, error) {
+		if len(p.Effects()) > 0 {
+			return nil, refused
+		}
+		return p, nil
+	})
+	p.Bind = func(*hcl.File) (plan.Env, error) { bound++; return plan.Env{}, nil }
+	const outside = `host "shop.localhost" { files = "/" }`
+	if s := save(outside); !errors.Is(s.Err, refused) || !s.Rejected() || bound != 0 || p.Server.Generation() != 0 {
+		t.Errorf("first: %+v, bound %d times", s, bound)
+	}
+	if s := save(`host "shop.localhost" { respond = 204 }`); s.Rejected() || bound != 1 {
+		t.Errorf("without: %+v", s)
+	}
+	if s := save(outside); !errors.Is(s.Err, refused) || bound != 1 || s.Plan != nil {
+		t.Errorf("later: %+v", s)
+	}
+	if status, _ := ask(p.Server, "/etc/passwd"); status != 204 {
+		t.Errorf("then: %d", status)
+	}
+}
+
+// TestConsentTakenBack: a file with a mistake does not keep alive what is no
+// longer allowed.
+func TestConsentTakenBack(t *testing.T) {
+	denied := false
+	p, save := consentProject(t, func(p *plan.Plan) (*plan.Plan, error) {
+		return p.Withhold(func(*plan.Effect) bool { return denied }), nil
+	})
+	outside := t.TempDir()
+	good := `host "shop.localhost" { files = "` + filepath.ToSlash(outside) + `" }`
+	if err := os.WriteFile(filepath.Join(outside, "index.html"), []byte("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	save(good)
+	if status, body := ask(p.Server, "/"); status != 200 || body != "hello" {
+		t.Fatalf("%d %s", status, body)
+	}
+	if s := save("host {"); s.Plan != nil || len(s.Withheld) > 0 {
+		t.Errorf("a mistake alone: %+v", s)
+	}
+	denied = true
+	s := save("host {")
+	if !s.Rejected() || s.Plan == nil || len(s.Withheld) != 1 {
+		t.Errorf("%+v", s)
+	}
+	if status, _ := ask(p.Server, "/"); status != http.StatusForbidden {
+		t.Errorf("what was taken back answers with %d", status)
+	}
+	denied = false
+	if s := save("host {"); s.Plan != nil {
+		t.Errorf("given again: %+v", s)
+	}
+	if s := save(good); s.Rejected() {
+		t.Errorf("%+v", s)
+	}
+	if status, _ := ask(p.Server, "/"); status != 200 {
+		t.Errorf("given again it answers with %d", status)
+	}
+}
