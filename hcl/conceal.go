@@ -26,6 +26,10 @@ type Mask struct {
 // one is in too many words, and has too few values to be a secret.
 const minMasked = 4
 
+// maxMasked bounds the texts that are looked for. Values of variables come before
+// what is made of them.
+const maxMasked = 4096
+
 // NewMask is one Mask of several; nil ones are left out.
 func NewMask(masks ...*Mask) *Mask {
 	byOld := map[string]string{}
@@ -48,6 +52,74 @@ func NewMask(masks ...*Mask) *Mask {
 	}
 	m.replacer = strings.NewReplacer(m.pairs...)
 	return m
+}
+
+// JSON is a line of JSON with ${NAME} in place of the values in its strings. Names
+// and the words of devproxy's own contract stay: programs read them.
+func (m *Mask) JSON(line string) string {
+	if m == nil {
+		return line
+	}
+	var out strings.Builder
+	name := ""
+	for {
+		start := strings.IndexByte(line, '"')
+		if start < 0 {
+			out.WriteString(line)
+			return out.String()
+		}
+		out.WriteString(line[:start])
+		line = line[start:]
+		end := endOfString(line)
+		literal := line[:end]
+		line = line[end:]
+		if strings.HasPrefix(strings.TrimLeft(line, " "), ":") {
+			name = literal
+		} else if !isContract(name) {
+			literal = m.literal(literal)
+		}
+		out.WriteString(literal)
+	}
+}
+
+// endOfString is where the string that begins text ends, behind its quote.
+func endOfString(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// isContract reports names of fields whose values are words of devproxy's own,
+// or places of files.
+func isContract(name string) bool {
+	switch name {
+	case `"event"`, `"state"`, `"severity"`, `"kind"`, `"reason"`, `"serving"`, `"balance"`, `"protocol"`, `"method"`, `"file"`, `"folder"`:
+		return true
+	}
+	return false
+}
+
+// literal is a string of JSON with the values in it replaced.
+func (m *Mask) literal(literal string) string {
+	var text string
+	if json.Unmarshal([]byte(literal), &text) != nil {
+		return m.Text(literal)
+	}
+	shown := m.Text(text)
+	if shown == text {
+		return literal
+	}
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(shown) // a string
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 // Text is text with ${NAME} in place of the values.
@@ -120,7 +192,7 @@ func isPublic(name string) bool {
 
 // add has old replaced in every spelling in which it is shown.
 func (c *concealed) add(old, shown string) {
-	if len(old) < minMasked || old == shown {
+	if len(old) < minMasked || old == shown || len(c.masked) >= maxMasked {
 		return
 	}
 	quoted, _ := json.Marshal(old) // a string
@@ -134,9 +206,14 @@ func (c *concealed) add(old, shown string) {
 	}
 }
 
-func (c *concealed) mask() *Mask {
+// mask is what has been noted, but for parts of the names of hosts: those are
+// written in the file, and are what people open.
+func (c *concealed) mask(hosts []*Host) *Mask {
 	m := &Mask{}
 	for _, old := range sortedKeys(c.masked) {
+		if slices.ContainsFunc(hosts, func(h *Host) bool { return strings.Contains(h.Name.Value, strings.ToLower(old)) }) {
+			continue
+		}
 		m.pairs = append(m.pairs, old, c.masked[old])
 	}
 	return NewMask(m)

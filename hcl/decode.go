@@ -45,11 +45,17 @@ type decoder struct {
 const maxReported = 200
 
 func (d *decoder) errorf(at Range, detail, format string, args ...any) {
+	if d.reported[Error] >= maxReported {
+		return
+	}
 	summary, detail := d.concealed.sentence(at, detail, format, args)
 	d.report(Diagnostic{Severity: Error, Summary: summary, Detail: detail, Range: at})
 }
 
 func (d *decoder) warnf(at Range, detail, format string, args ...any) {
+	if d.reported[Warning] >= maxReported {
+		return
+	}
 	summary, detail := d.concealed.sentence(at, detail, format, args)
 	d.report(Diagnostic{Severity: Warning, Summary: summary, Detail: detail, Range: at})
 }
@@ -84,7 +90,7 @@ func decode(file *File, sources []source, env environment) Diagnostics {
 	}
 	d.decodeRoot(root)
 	d.check(root)
-	file.Mask = d.concealed.mask()
+	file.Mask = d.concealed.mask(file.Hosts)
 	d.diags.Sort()
 	return slices.CompactFunc(d.diags, func(a, b Diagnostic) bool {
 		return a.Range == b.Range && a.Summary == b.Summary

@@ -201,7 +201,7 @@ func TestMaskSpellings(t *testing.T) {
 	c.add(`a b&"c"/d`, "${X}")
 	c.add("abc", "${SHORT}")
 	c.add("abcd", "${LONG}")
-	m := c.mask()
+	m := c.mask(nil)
 	for text, want := range map[string]string{
 		`- a b&"c"/d -`:         "- ${X} -",
 		`"- a b&\"c\"/d -"`:     `"- ${X} -"`,
@@ -217,8 +217,23 @@ func TestMaskSpellings(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
+	for line, want := range map[string]string{
+		`{"event":"abcd","abcd":"abcd","list":["abcd \"x","y"],"n":1}`: `{"event":"abcd","abcd":"${LONG}","list":["${LONG} \"x","y"],"n":1}`,
+		`{"text": "a b&\"c\"/d <"}`:                                    `{"text": "${X} <"}`,
+		`{"text":"a b\u0026\"c\"/d"}`:                                  `{"text":"${X}"}`,
+		`{"text":"<abc>\n","file":"abcd`:                               `{"text":"<abc>\n","file":"abcd`,
+		`{"cut":"abcd`:                                                 `{"cut":"${LONG}`,
+	} {
+		if got := m.JSON(line); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+	named := c.mask([]*Host{{Name: Name{Value: "my-abcd.localhost"}}})
+	if got := named.Text("abcd"); got != "abcd" {
+		t.Errorf("the name of a host is shown as %s", got)
+	}
 	var none *Mask
-	if none.Text("abcd") != "abcd" || NewMask(nil, none) != nil {
+	if none.Text("abcd") != "abcd" || none.JSON(`"abcd"`) != `"abcd"` || NewMask(nil, none) != nil {
 		t.Error("no mask is one")
 	}
 }

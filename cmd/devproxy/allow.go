@@ -86,9 +86,9 @@ stops serving these routes at once.`,
 			if err != nil {
 				return err
 			}
-			known, err := consentsFor(filepath.Dir(path))
-			if err != nil {
-				return err
+			known := consentsFor(filepath.Dir(path))
+			if known.unusable != nil {
+				return known.unusable
 			}
 			// A file with mistakes names no relay; its consents go all the same.
 			_, effects, _ := loadEffects(&streams{Err: discard{}}, file)
@@ -116,10 +116,7 @@ func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	known, err := consentsFor(file.Dir)
-	if err != nil {
-		return nil, nil, err
-	}
+	known := consentsFor(file.Dir)
 	p, more := plan.Build(file, plan.Env{Root: known.project.Root})
 	diags = slices.Concat(diags, more)
 	diags.Sort()

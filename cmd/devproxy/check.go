@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,18 +41,13 @@ func (c *checker) run() error {
 	if err != nil {
 		return err
 	}
-	known, err := consentsFor(file.Dir)
-	if err != nil {
-		return err
-	}
+	known := consentsFor(file.Dir)
 	p, diags := withPlan(file, diags, known.project.Root)
-	effects, missing := p.Effects(), []*plan.Effect(nil)
+	effects := p.Effects()
 	if diags.HasErrors() {
 		effects = nil
-	} else if missing, err = known.missing(effects); err != nil {
-		return err
 	}
-	allowed := func(e *plan.Effect) bool { return !slices.Contains(missing, e) }
+	allowed := known.allowed(effects)
 	if c.json {
 		err = c.printJSON(file, diags, effects, allowed)
 	} else {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,23 +27,27 @@ type consents struct {
 	// nothing then.
 	relay string
 	home  string // $DEVPROXY_HOME
+	// unusable is why nothing can be looked up; nothing is allowed then.
+	unusable error
 }
 
-// consentsFor are the consents of the project that folder is in.
-func consentsFor(folder string) (*consents, error) {
+// consentsFor are the consents of the project that folder is in. What is wrong
+// with them matters only to a project that needs some.
+func consentsFor(folder string) *consents {
 	home, err := localca.Home(os.Getenv)
 	if err != nil {
-		return nil, err
+		return &consents{unusable: err}
 	}
 	userHome, err := os.UserHomeDir()
 	if err != nil {
 		userHome = ""
 	}
-	project, err := consent.Find(folder, userHome)
+	c := &consents{store: consent.NewStore(home, userHome), home: home}
+	c.project, err = consent.Find(folder, userHome)
 	if err != nil {
-		return nil, failf("cd to a folder that exists", "cannot tell which project %s is: %w", folder, err)
+		c.unusable = failf("cd to a folder that exists", "cannot tell which project %s is: %w", folder, err)
 	}
-	return &consents{project: project, store: consent.NewStore(home, userHome), home: home}, nil
+	return c
 }
 
 // missing are the effects that need consent and have none.
@@ -51,11 +56,21 @@ func (c *consents) missing(effects []*plan.Effect) ([]*plan.Effect, error) {
 	if len(effects) == 0 {
 		return nil, nil
 	}
+	if c.unusable != nil {
+		return nil, c.unusable
+	}
 	known, err := c.store.Read(c.project)
 	if err != nil {
 		return nil, consentFailure(err)
 	}
 	return slices.DeleteFunc(effects, func(e *plan.Effect) bool { return known.Allows(c.project, e) }), nil
+}
+
+// allowed reports which effects the user has allowed, as far as that can be
+// looked up: for verbs that only tell.
+func (c *consents) allowed(effects []*plan.Effect) func(*plan.Effect) bool {
+	missing, err := c.missing(effects)
+	return func(e *plan.Effect) bool { return err == nil && !slices.Contains(missing, e) }
 }
 
 // named reports the effect of a relay that the user has named themselves.
@@ -75,7 +90,7 @@ func (c *consents) named(e *plan.Effect) bool {
 
 // consentFailure gives the errors of the store their fix.
 func consentFailure(err error) error {
-	if store, ok := err.(*consent.Error); ok {
+	if store, ok := errors.AsType[*consent.Error](err); ok {
 		return failf(store.Fix, "%w", err)
 	}
 	return err
@@ -295,6 +310,9 @@ func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
 
 // file is the file of the store with what it holds, nil when it is not there.
 func (c *consents) file() (path string, content []byte) {
+	if c.store == nil {
+		return "", nil
+	}
 	path = filepath.Clean(c.store.Path())
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -72,9 +72,7 @@ func (e *explainer) run(text string) error {
 			return err
 		}
 	}
-	if err := x.consent(p, v, known); err != nil {
-		return err
-	}
+	x.consent(p, v, known)
 	var mask atomic.Pointer[hcl.Mask]
 	mask.Store(p.Mask())
 	e.streams = e.streams.masked(&mask)
@@ -98,10 +96,7 @@ func (e *explainer) load() (*plan.Plan, *consents, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	known, err := consentsFor(file.Dir)
-	if err != nil {
-		return nil, nil, err
-	}
+	known := consentsFor(file.Dir)
 	var p *plan.Plan
 	if !diags.HasErrors() {
 		var more hcl.Diagnostics

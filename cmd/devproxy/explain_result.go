@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -135,18 +134,13 @@ func explain(p *plan.Plan, v *visit) *explanation {
 
 // consent says what the route does outside its project, and what of it the user
 // has allowed.
-func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) error {
+func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) {
 	m, err := p.Match(v.request())
 	if err != nil || x.Route == nil {
-		return nil // devproxy itself answers
+		return // devproxy itself answers
 	}
 	effects := p.EffectsOf(m.Route)
-	missing, err := known.missing(effects)
-	if err != nil {
-		return err
-	}
-	x.Consent = effectsJSON(effects, func(e *plan.Effect) bool { return !slices.Contains(missing, e) })
-	return nil
+	x.Consent = effectsJSON(effects, known.allowed(effects))
 }
 
 // refuse says with which status, and by which rule, devproxy answers itself.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 	"sync/atomic"
 
 	"github.com/devproxy/devproxy/hcl"
@@ -15,7 +16,14 @@ type maskedWriter struct {
 }
 
 func (w maskedWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.to, w.mask.Load().Text(string(p))); err != nil {
+	mask := w.mask.Load()
+	text := string(p)
+	if strings.HasPrefix(text, "{") {
+		text = mask.JSON(text)
+	} else {
+		text = mask.Text(text)
+	}
+	if _, err := io.WriteString(w.to, text); err != nil {
 		return 0, err
 	}
 	return len(p), nil

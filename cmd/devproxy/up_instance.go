@@ -75,10 +75,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		shares: make(chan shareEvent, shareBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
 	}
 	s = s.masked(in.mask)
-	known, err := consentsFor(src.folder)
-	if err != nil {
-		return nil, err
-	}
+	known := consentsFor(src.folder)
 	known.relay = opts.relay
 	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
 	in.report = newUpReport(s, opts, src)
@@ -118,9 +115,10 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 func (in *instance) load() (*hcl.File, hcl.Diagnostics, error) {
 	file, diags, err := in.source.load(in.httpsPort())
 	if err == nil && in.source.name != "" {
-		path, content := in.consent.file()
-		file.Watch = append(file.Watch, path)
-		file.Read[path] = content
+		if path, content := in.consent.file(); path != "" {
+			file.Watch = append(file.Watch, path)
+			file.Read[path] = content
+		}
 	}
 	return file, diags, err
 }

@@ -86,7 +86,7 @@ func (r *record) entryOf(e *plan.Effect) entry {
 	if e.Resolved != "" {
 		secret, _ := hex.DecodeString(r.Secret) // checked when it was read
 		mac := hmac.New(sha256.New, secret)
-		fmt.Fprintf(mac, "%q %q %q", e.Kind, e.Target, e.Resolved)
+		fmt.Fprintf(mac, "%q %q", e.Kind, e.Resolved)
 		kept.Digest = hex.EncodeToString(mac.Sum(nil))
 	}
 	return kept
@@ -95,7 +95,10 @@ func (r *record) entryOf(e *plan.Effect) entry {
 // covers reports whether agreeing to e is agreeing to other: the same, with at
 // most the same variables.
 func (e entry) covers(other entry) bool {
-	return e.Kind == other.Kind && e.Target == other.Target && e.Digest == other.Digest &&
+	// The digest is of the target itself; how it is shown depends on how it is
+	// put together.
+	same := e.Target == other.Target || e.Digest != ""
+	return e.Kind == other.Kind && same && e.Digest == other.Digest &&
 		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
 }
 

@@ -53,7 +53,7 @@ func TestStore(t *testing.T) {
 		"another project":  {two, redirect("A", "B"), false},
 		"another kind":     {one, &plan.Effect{Kind: plan.KindUpstream, Target: "https://a.example"}, false},
 		"another target":   {one, &plan.Effect{Kind: plan.KindRedirect, Target: "https://b.example"}, false},
-		"resolved":         {one, &plan.Effect{Kind: plan.KindRedirect, Target: "https://a.example", Resolved: "x"}, false},
+		"made of values":         {one, &plan.Effect{Kind: plan.KindRedirect, Target: "https://a.example", Resolved: "x"}, false},
 		"a relay so named": {one, &plan.Effect{Kind: plan.KindRelay, Target: "https://a.example"}, false},
 	} {
 		if got := allows(t, s, tt.project, tt.effect); got != tt.want {
@@ -86,6 +86,11 @@ func TestStoreResolved(t *testing.T) {
 		return &plan.Effect{Kind: plan.KindUpstream, Target: "https://${X}.example", Env: []string{"X"}, Resolved: resolved}
 	}
 	mustAllow(t, s, p, host("https://s3cr3t.example"))
+	same := host("https://s3cr3t.example")
+	same.Target = "${format(https://%s.example, ${X})}"
+	if !allows(t, s, p, same) {
+		t.Error("another way to write it is another effect")
+	}
 	if !allows(t, s, p, host("https://s3cr3t.example")) || allows(t, s, p, host("https://other.example")) || allows(t, s, p, host("")) {
 		t.Error("a consent is for another target")
 	}

@@ -15,7 +15,7 @@ import (
 // looked at, but is not to be served. Equal files and environments make equal
 // plans.
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
-	b := builder{file: file, env: env, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir)}}
+	b := builder{file: file, env: env, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir), byID: map[string]*Effect{}}}
 	p := &Plan{mask: file.Mask}
 	for _, h := range file.Hosts {
 		p.hosts = append(p.hosts, b.host(h))

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -108,7 +109,11 @@ func (e *Effect) ShareOnly() bool { return e.share }
 // Covers reports whether whoever has agreed to e has agreed to other: the same,
 // with at most the same variables.
 func (e *Effect) Covers(other *Effect) bool {
-	return e.Kind == other.Kind && e.Target == other.Target && e.Resolved == other.Resolved &&
+	same := e.Target == other.Target
+	if e.Resolved != "" {
+		same = true // however it is put together
+	}
+	return e.Kind == other.Kind && same && e.Resolved == other.Resolved &&
 		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
 }
 
@@ -145,19 +150,19 @@ func (p *Plan) Mask() *hcl.Mask {
 type effects struct {
 	root string // of the project, links followed
 	all  []*Effect
+	byID map[string]*Effect
 }
 
 // add notes an effect of route; nil is for what no route has.
 func (c *effects) add(e Effect, route *Route, at Source) {
-	i := slices.IndexFunc(c.all, func(known *Effect) bool {
-		return known.share == e.share && known.Covers(&e) && e.Covers(known)
-	})
-	if i < 0 {
-		e.routes = map[string]bool{}
-		c.all = append(c.all, &e)
-		i = len(c.all) - 1
+	id := fmt.Sprintf("%q %q %q %t", e.Kind, cmp.Or(e.Resolved, e.Target), e.Env, e.share)
+	known := c.byID[id]
+	if known == nil {
+		known = &e
+		known.routes = map[string]bool{}
+		c.byID[id] = known
+		c.all = append(c.all, known)
 	}
-	known := c.all[i]
 	if route != nil {
 		known.routes[route.ID] = true
 	}

@@ -309,7 +309,8 @@ func TestCovers(t *testing.T) {
 		"another variable":   {func(e *Effect) { e.Env = []string{"A", "C"} }, false},
 		"one more":           {func(e *Effect) { e.Env = []string{"A", "B", "C"} }, false},
 		"another kind":       {func(e *Effect) { e.Kind = KindRespond }, false},
-		"another target":     {func(e *Effect) { e.Target = "https://b.example" }, false},
+		"written otherwise":  {func(e *Effect) { e.Target = "https://b.example" }, true},
+		"not resolved":       {func(e *Effect) { e.Resolved = "" }, false},
 		"resolved elsewhere": {func(e *Effect) { e.Resolved = "y" }, false},
 		"other lines":        {func(e *Effect) { e.Sources = []Source{{"Proxyfile", 9, ""}} }, true},
 	} {
@@ -318,6 +319,12 @@ func TestCovers(t *testing.T) {
 		if got := one.Covers(&other); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+	plain := Effect{Kind: KindRedirect, Target: "https://a.example"}
+	other := plain
+	other.Target = "https://b.example"
+	if plain.Covers(&other) || !plain.Covers(&plain) {
+		t.Error("the target does not count")
 	}
 }
 
