@@ -221,12 +221,16 @@ type upConsent struct {
 // later a plan with effects that nobody has agreed to is refused, as one with
 // mistakes is.
 func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
+	if c.opts.allow && !c.begun {
+		c.forRun = p.Effects()
+		return p, nil
+	}
 	missing, err := c.without(p.Effects())
 	if err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 && !c.begun {
-		if missing, err = c.request(p, missing); err != nil {
+		if missing, err = c.request(missing); err != nil {
 			return nil, err
 		}
 	}
@@ -263,13 +267,10 @@ func (c *upConsent) needed(effects []*plan.Effect) ([]*plan.Effect, error) {
 	return c.missing(effects)
 }
 
-// request gets consent for a plan before it is served: from --allow, or from a
-// person. It returns what is still missing.
-func (c *upConsent) request(p *plan.Plan, missing []*plan.Effect) ([]*plan.Effect, error) {
+// request asks a person, if there is one, for what is missing before anything is
+// served. It returns what still is.
+func (c *upConsent) request(missing []*plan.Effect) ([]*plan.Effect, error) {
 	switch {
-	case c.opts.allow:
-		c.forRun = p.Effects()
-		return nil, nil
 	case c.opts.partial || c.opts.json || !c.streams.InTTY || !c.streams.OutTTY && !c.streams.ErrTTY:
 		return missing, nil
 	case !askConsent(c.ctx, c.streams, missing):

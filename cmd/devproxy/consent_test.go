@@ -189,6 +189,11 @@ func TestConsentStoreBroken(t *testing.T) {
 	if !errors.As(err, &verb) || verb.fix == "" {
 		t.Errorf("%v", err)
 	}
+	c.opts.allow = true
+	if _, err := c.decide(reaching(t, "a.example")); err != nil {
+		t.Errorf("--allow: %v", err)
+	}
+	c.opts.allow = false
 	if _, err := c.decide(reaching(t)); err != nil {
 		t.Errorf("what needs no consent: %v", err)
 	}

@@ -6,14 +6,25 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 )
 
+// isOwn reports whether a file is this user's, root's, or for root under sudo that
+// of whoever called it.
+func isOwn(info fs.FileInfo) bool {
+	stat, known := info.Sys().(*syscall.Stat_t)
+	if !known || stat.Uid == 0 || int(stat.Uid) == os.Geteuid() {
+		return true
+	}
+	caller, err := strconv.Atoi(os.Getenv("SUDO_UID"))
+	return os.Geteuid() == 0 && err == nil && caller == int(stat.Uid)
+}
+
 // checkPrivate refuses a file that another user owns or may write.
 func checkPrivate(info fs.FileInfo) error {
-	stat, known := info.Sys().(*syscall.Stat_t)
 	switch {
-	case known && stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
+	case !isOwn(info):
 		return errors.New("it belongs to another user")
 	case info.Mode().Perm()&0o022 != 0:
 		return errors.New("others may write it (chmod 600 mends that)")

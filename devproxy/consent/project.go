@@ -23,7 +23,8 @@ const maxPointer = 8 << 10
 
 // Find is the project of dir. home is the user's home directory, or empty.
 //
-// The work tree is the nearest folder, dir or above it, with an entry ".git".
+// The work tree is the nearest folder, dir or above it, with an entry ".git" that
+// is the user's or root's: another user could put one into a shared folder.
 // The user's home directory and what is above it are none: whoever keeps
 // dotfiles in a repository has not made one project of all that is theirs.
 func Find(dir, home string) (Project, error) {
@@ -41,7 +42,7 @@ func Find(dir, home string) (Project, error) {
 		if home != "" && isBelow(home, at) {
 			break
 		}
-		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
+		if info, err := os.Lstat(filepath.Join(at, ".git")); err == nil && isOwn(info) {
 			return Project{Root: at, Key: repository(at)}, nil
 		}
 	}

@@ -208,6 +208,32 @@ func TestFindWorktreeParts(t *testing.T) {
 	}
 }
 
+// TestFindForeign: another user's ".git" in a folder above makes no project of
+// what is below it.
+func TestFindForeign(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	t.Setenv("SUDO_UID", "")
+	base := realDir(t)
+	dot, project := filepath.Join(base, ".git"), filepath.Join(base, "project")
+	mustWrite(t, filepath.Join(dot, "HEAD"), "x")
+	mustWrite(t, filepath.Join(project, "x"), "")
+	if got := mustFind(t, project, ""); got.Root != base {
+		t.Errorf("before it is given away: %+v", got)
+	}
+	if err := os.Lchown(dot, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustFind(t, project, ""); got != (Project{project, project}) {
+		t.Errorf("it is %+v", got)
+	}
+	t.Setenv("SUDO_UID", "65534")
+	if got := mustFind(t, project, ""); got.Root != base {
+		t.Errorf("for whoever called sudo: %+v", got)
+	}
+}
+
 // TestFindHome: a repository of dotfiles does not make one project of all that
 // is below it.
 func TestFindHome(t *testing.T) {

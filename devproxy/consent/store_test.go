@@ -53,7 +53,7 @@ func TestStore(t *testing.T) {
 		"another project":  {two, redirect("A", "B"), false},
 		"another kind":     {one, &plan.Effect{Kind: plan.KindUpstream, Target: "https://a.example"}, false},
 		"another target":   {one, &plan.Effect{Kind: plan.KindRedirect, Target: "https://b.example"}, false},
-		"made of values":         {one, &plan.Effect{Kind: plan.KindRedirect, Target: "https://a.example", Resolved: "x"}, false},
+		"made of values":   {one, &plan.Effect{Kind: plan.KindRedirect, Target: "https://a.example", Resolved: "x"}, false},
 		"a relay so named": {one, &plan.Effect{Kind: plan.KindRelay, Target: "https://a.example"}, false},
 	} {
 		if got := allows(t, s, tt.project, tt.effect); got != tt.want {

@@ -344,7 +344,7 @@ func (c *effects) cors(b *builder, r *Route, cors *hcl.CORS) {
 func (c *effects) origin(b *builder, r *Route, origin string, f hcl.Flow, at Source) {
 	origin = strings.ToLower(strings.TrimSpace(origin))
 	u, err := url.Parse(origin)
-	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && f.Empty() {
+	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && (f.Empty() || isBare(u)) {
 		return
 	}
 	e := Effect{Kind: KindCORS, Target: origin, Env: f.Env}
@@ -386,6 +386,13 @@ func (c *effects) sharing(b *builder, s *Share) {
 		}
 		c.add(e, nil, s.Source)
 	}
+}
+
+// isBare reports a URL whose scheme and host say nothing but "a web page of this
+// machine", so that a value that flows into it can only be its port.
+func isBare(u *url.URL) bool {
+	_, err := netip.ParseAddr(u.Hostname())
+	return (u.Scheme == "http" || u.Scheme == "https") && (err == nil || u.Hostname() == "localhost")
 }
 
 func relayHost(relay string) string {
