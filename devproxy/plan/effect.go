@@ -30,7 +30,7 @@ type Effect struct {
 	Resolved string
 	// Env are the names of the variables whose values leave, sorted.
 	Env []string
-	// Sources are the lines that cause it, in the order of the plan.
+	// Sources are the first lines that cause it, in the order of the plan.
 	Sources []Source
 
 	routes map[string]bool // by Route.ID
@@ -153,6 +153,9 @@ type effects struct {
 	byID map[string]*Effect
 }
 
+// maxSources bounds the lines that are named for one effect.
+const maxSources = 8
+
 // add notes an effect of route; nil is for what no route has.
 func (c *effects) add(e Effect, route *Route, at Source) {
 	id := fmt.Sprintf("%q %q %q %t", e.Kind, cmp.Or(e.Resolved, e.Target), e.Env, e.share)
@@ -166,7 +169,7 @@ func (c *effects) add(e Effect, route *Route, at Source) {
 	if route != nil {
 		known.routes[route.ID] = true
 	}
-	if at.Line > 0 && !slices.ContainsFunc(known.Sources, func(s Source) bool { return s.File == at.File && s.Line == at.Line }) {
+	if at.Line > 0 && len(known.Sources) < maxSources && !slices.ContainsFunc(known.Sources, func(s Source) bool { return s.File == at.File && s.Line == at.Line }) {
 		known.Sources = append(known.Sources, at)
 	}
 }
@@ -315,14 +318,27 @@ func redirectTarget(r *hcl.Redirect) (shown, resolved string) {
 			return resolved, "" // nothing flows into the authority
 		}
 	}
-	if scheme, rest, isURL := strings.Cut(r.Flow.Shown, "://"); isURL {
-		end := len(rest)
-		if i := strings.IndexAny(rest, "/?#"); i >= 0 && !strings.Contains(rest[:i], "(") {
-			end = i
-		}
-		return scheme + "://" + rest[:end], resolved
+	if scheme, rest, isURL := strings.Cut(r.Flow.Shown, "://"); isURL && strings.EqualFold(scheme, u.Scheme) {
+		return strings.ToLower(scheme) + "://" + authorityOfShown(rest), resolved
 	}
 	return r.Flow.Shown, resolved
+}
+
+// authorityOfShown is what comes before the path of a shown URL. What stands in
+// ${…} is part of it.
+func authorityOfShown(text string) string {
+	depth := 0
+	for i, c := range text {
+		switch {
+		case c == '{':
+			depth++
+		case c == '}':
+			depth--
+		case depth == 0 && strings.ContainsRune("/?#", c):
+			return text[:i]
+		}
+	}
+	return text
 }
 
 // cors notes the origins that are not of this machine.

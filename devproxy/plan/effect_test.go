@@ -127,6 +127,8 @@ func TestEffects(t *testing.T) {
 		{`redirect = "https://Example.com:443/?k=${env("SECRET")}"`, []string{"redirect https://example.com with $SECRET"}},
 		{`redirect = "https://${env("SECRET")}.example.com/x"`, []string{"redirect https://${SECRET}.example.com with $SECRET"}},
 		{`redirect = "https://example.com/${env("UNSET", "x")}"`, nil},
+		{`redirect = replace("https://example.com/?k=X", "X", env("SECRET"))`, []string{"redirect ${replace(https://example.com/?k=X, X, ${SECRET})} with $SECRET"}},
+		{`redirect = "HTTPS://${upper(env("SECRET"))}.example.com?x"`, []string{"redirect https://${upper(${SECRET})}.example.com with $SECRET"}},
 		{"redirect = \"/x\"\n status = env(\"SECRET\") == \"a\" ? 301 : 302", []string{"redirect visitors with $SECRET"}},
 		{`respond = { body = env("SECRET") }`, []string{"respond visitors with $SECRET"}},
 		{`respond = env("SECRET") == "a" ? 200 : 404`, []string{"respond visitors with $SECRET"}},
