@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
@@ -301,26 +299,4 @@ func (c *concealed) sentence(at Range, detail, format string, args []any) (summa
 		detail = "the value is that of " + strings.Join(env, ", ")
 	}
 	return fmt.Sprintf(verbs, shown...), detail
-}
-
-// indexed is the collection of an index expression. Its value has the variables
-// of the key too.
-type indexed struct {
-	hclsyntax.Expression
-	key hclsyntax.Expression
-}
-
-// Value is the collection, marked with the variables of the key. What is wrong
-// with the key is said where it is evaluated itself.
-func (e indexed) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	collection, diags := e.Expression.Value(ctx)
-	if diags.HasErrors() {
-		return collection, diags
-	}
-	key, problems := e.key.Value(ctx)
-	if problems.HasErrors() {
-		return collection, diags
-	}
-	_, marks := key.UnmarkDeep()
-	return collection.WithMarks(marks), diags
 }

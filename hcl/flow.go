@@ -180,17 +180,3 @@ func sourceOf(expr hclsyntax.Expression, t *text) string {
 	at := t.rangeOf(expr.Range())
 	return string(t.src[at.Start.Byte:at.End.Byte])
 }
-
-// guardIndices has what an index picks carry the variables of the index: of an
-// object, HCL gives the attribute without them.
-func guardIndices(expr hclsyntax.Expression) {
-	visit(expr, func(node hclsyntax.Node) {
-		index, is := node.(*hclsyntax.IndexExpr)
-		if !is {
-			return
-		}
-		if _, done := index.Collection.(indexed); !done {
-			index.Collection = indexed{index.Collection, index.Key}
-		}
-	})
-}

@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,15 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add(seed, "")
 	}
+	for _, expr := range []string{
+		`env("SET")`, `upper(env("SET"))`, `"a ${env("SET")} ${{ f = "1" }[substr(env("SET"), 0, 1)]}"`, `[for c in split("", env("SET")) : c][0]`,
+		`{ (env("SET")) = { a = env("SET") } }`, `service.s.url`, `env("SET") == "a" ? [env("SET")] : [1]`, `merge({ X = env("SET") }, { Y = 1 })`, `[{ a = env("SET") }][*].a`,
+	} {
+		for _, name := range append(settings(), "aliases", "share") {
+			f.Add("host \"a.localhost\" {\n "+name+" = "+expr+"\n}\nservice \"s\" { upstream = 1 }\n", "")
+		}
+		f.Add("host \"a.localhost\" { upstream = 1 }\n", "share {\n name = "+expr+"\n}\nservice \"s\" {\n upstream = 1\n health = { path = "+expr+" }\n}\n")
+	}
 	f.Fuzz(func(t *testing.T, proxyfile, local string) {
 		if len(proxyfile) > 1<<16 || len(local) > 1<<16 {
 			return
@@ -60,6 +70,7 @@ func FuzzLoad(f *testing.F) {
 		if !diags.HasErrors() {
 			checkWhole(t, file)
 		}
+		checkConcealed(t, file, diags, proxyfile+local)
 		var first, second bytes.Buffer
 		if err := diags.Write(&first, file.Sources, false); err != nil {
 			t.Fatal(err)
@@ -75,6 +86,59 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("a control character was written: %q", &first)
 		}
 	})
+}
+
+// checkConcealed fails when a value of the environment is in a diagnostic, or in
+// a setting that does not say so. text is all of the source.
+func checkConcealed(t *testing.T, file *File, diags Diagnostics, text string) {
+	t.Helper()
+	value := testEnv("SET")
+	if strings.Contains(text, "environment") {
+		return // it may be written there
+	}
+	for _, d := range diags {
+		if strings.Contains(d.Summary+d.Detail, value) {
+			t.Errorf("a diagnostic quotes the environment: %+v", d)
+		}
+	}
+	carries := func(text string, flow Flow) {
+		if strings.Contains(text, value) && (flow.Empty() || strings.Contains(flow.Shown, value)) {
+			t.Errorf("%q comes from %+v", text, flow)
+		}
+	}
+	check := func(s *Settings) {
+		for name, field := range s.RequestHeaders {
+			if field != nil {
+				carries(name+*field, s.RequestFlows[name])
+			}
+		}
+		for name, field := range s.ResponseHeaders {
+			if field != nil {
+				carries(name+*field, s.ResponseFlows[name])
+			}
+		}
+		if s.Respond != nil {
+			carries(s.Respond.Body+fmt.Sprint(s.Respond.Headers), s.Respond.Flow)
+		}
+		if s.Redirect != nil {
+			carries(s.Redirect.Target, s.Redirect.Flow)
+		}
+		if s.Files != nil {
+			carries(s.Files.Dir, s.Files.Flow)
+		}
+		if s.Upstream != nil {
+			for _, m := range s.Upstream.Members {
+				carries(m.Host+m.Socket, m.Flow)
+			}
+		}
+	}
+	for _, h := range file.Hosts {
+		check(&h.Settings)
+		for _, r := range h.Routes {
+			check(&r.Settings)
+			carries(r.Rewrite, r.RewriteFlow)
+		}
+	}
 }
 
 // checkWhole fails unless file can be served.

@@ -76,6 +76,15 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// TestKeysOfKeys: a key is evaluated once, however deep it is nested.
+func TestKeysOfKeys(t *testing.T) {
+	text := "locals {\n m = { a = \"a\" }\n b = " + strings.Repeat("local.m[", 35) + "\"a\"" + strings.Repeat("]", 35) + "\n}\n" + smallest
+	began := time.Now()
+	if _, diags := decodeText(text, ""); len(diags) > 0 || time.Since(began) > 20*time.Second {
+		t.Errorf("%q after %v", summaries(diags), time.Since(began))
+	}
+}
+
 func TestLongChain(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(smallest + "locals {\n z0 = 1\n")

@@ -101,6 +101,8 @@ func unwrapped(expr hclsyntax.Expression) hclsyntax.Expression {
 			expr = wrapped.Expression
 		case indexed:
 			expr = wrapped.Expression
+		case indexKey:
+			expr = wrapped.Expression
 		default:
 			return expr
 		}
