@@ -175,8 +175,9 @@ func (s *scope) shownCall(call *hclsyntax.FunctionCallExpr, t *text, depth int) 
 	return "${" + call.Name + "(" + strings.Join(args, ", ") + ")}"
 }
 
-// sourceOf is expr as it is written.
+// sourceOf is expr as it is written. The parser gives some parts of broken text
+// ranges that end before they begin.
 func sourceOf(expr hclsyntax.Expression, t *text) string {
-	at := t.rangeOf(expr.Range())
+	at := t.span(expr.Range().Start.Byte, expr.Range().End.Byte)
 	return string(t.src[at.Start.Byte:at.End.Byte])
 }

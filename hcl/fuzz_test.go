@@ -43,6 +43,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add("host \"a.localhost\" { upstream = 1 }\n", string(text))
 	}
 	for _, seed := range []string{
+		"host \"a.localhost\" {\n upstream = upper(env(\"SET\"ost \"a.))\n}\n", "host \"a.localhost\" {\n upstream = upper(\"SET\"ost \"a.)\n}\n",
 		"", "\xff\xfeh", "\uFEFFhost \"a.localhost\" { upstream = 1 }", "\x00", "host \"a", "host \"a\" {", "a = <<EOT", "a = \"${", "}", "host \"a\"", "a {\n\"b\"", "{", "=", "host \"a\"\n{\n}",
 		"locals { a = [for x in range(1000): [for y in range(1000): \"${x}${y}\"]] }", "a = \"%{ if", "host a.b {\n x: [1,\n 2\n", "<<<<<<< HEAD\n=======\n>>>>>>> b\n",
 	} {

@@ -30,9 +30,10 @@ const markEvery = 64
 
 // rangeOf is r as the rest of devproxy knows it.
 func (t *text) rangeOf(r hcl.Range) Range {
-	if len(t.holes) > 0 {
+	if len(t.holes) > 0 || r.End.Byte < r.Start.Byte {
 		// Overwriting keeps bytes and lines but not user characters, and a
-		// brace that was added for the parser lies beyond the end.
+		// brace that was added for the parser lies beyond the end. Some parts of
+		// broken text end before they begin.
 		return t.span(r.Start.Byte, r.End.Byte)
 	}
 	return Range{File: r.Filename, Start: Pos(r.Start), End: Pos(r.End)}
