@@ -248,6 +248,12 @@ func TestFindHome(t *testing.T) {
 	if got := mustFind(t, project, home); got != (Project{project, project}) {
 		t.Errorf("a folder below home is %+v", got)
 	}
+	link := filepath.Join(realDir(t), "link")
+	if err := os.Symlink(home, link); err == nil {
+		if got := mustFind(t, project, link); got.Root != project {
+			t.Errorf("below a home behind a link it is %+v", got)
+		}
+	}
 	if got := mustFind(t, home, home); got != (Project{home, home}) {
 		t.Errorf("home is %+v", got)
 	}
