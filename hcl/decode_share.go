@@ -75,7 +75,7 @@ func (d *decoder) decodeShow(b *body) []Name {
 		case strings.Contains(text, "://"):
 			d.errorf(element.at(), `write "/PATH": it is for all hosts`, "an entry of show is not a URL")
 		default:
-			show = append(show, Name{text, element.at()})
+			show = append(show, Name{Value: text, Range: element.at()})
 		}
 	}
 	return show

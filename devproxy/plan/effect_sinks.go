@@ -37,6 +37,7 @@ func sinks() map[string]sink {
 		"allow":      {why: "ranges of addresses that are compared with the client's"},
 		"deny":       {why: "ranges of addresses that are compared with the client's"},
 		"expires":    {why: "a time"},
+		"show":       {why: "paths of a fixed table: they decide, and are sent to nobody"},
 
 		"https": {why: "a port of this machine that devproxy listens on"},
 		"http":  {why: "a port of this machine that devproxy listens on"},
@@ -71,7 +72,7 @@ func known(attribute string) bool {
 // carries reports whether a setting of a share is told to anybody.
 func carries(setting string) bool {
 	switch setting {
-	case "share.allow", "share.expires", "share.relay":
+	case "share.allow", "share.expires", "share.show", "share.relay":
 		return false // the relay is an effect of its own
 	}
 	return true

@@ -250,6 +250,7 @@ func TestEverySink(t *testing.T) {
 		"share.paths":             "share { paths = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.public":            "share { public = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.allow":             "share { allow = [\"10.0.0.${strlen(" + secret + ")}\"] }\n" + inHost(""),
+		"share.show":              "share { show = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.expires":           "share { expires = \"${strlen(" + secret + ")}h\" }\n" + inHost(""),
 	}
 	for name, text := range settings {
