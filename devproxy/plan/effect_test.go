@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -441,5 +442,26 @@ func TestWithin(t *testing.T) {
 		if got := Within(filepath.FromSlash(tt.path), filepath.FromSlash(tt.folder)); got != tt.want {
 			t.Errorf("%s in %s: %t", tt.path, tt.folder, got)
 		}
+	}
+}
+
+// TestSources: an effect names the lines that cause it, each once, and not too
+// many.
+func TestSources(t *testing.T) {
+	lines := func(n int) (text string) {
+		for i := range n {
+			text += fmt.Sprintf(" route \"/%d\" { upstream = \"https://a.example\" }\n", i)
+		}
+		return "host \"shop.localhost\" {\n" + text + "}\n"
+	}
+	for n, want := range map[int]int{1: 1, 2: 2, maxSources: maxSources, maxSources + 1: maxSources} {
+		p, _ := effectsPlan(t, lines(n))
+		if got := p.Effects()[0].Sources; len(p.Effects()) != 1 || len(got) != want || got[len(got)-1].Line != want+1 || got[0].File != "Proxyfile" {
+			t.Errorf("%d routes: %v", n, got)
+		}
+	}
+	p, _ := effectsPlan(t, "host \"shop.localhost\" { upstream = [\"a.example:1\", \"a.example:1\"] }")
+	if got := p.Effects()[0].Sources; len(got) != 1 {
+		t.Errorf("one line: %v", got)
 	}
 }
