@@ -335,7 +335,7 @@ func TestHoldEvicts(t *testing.T) {
 		p.send(wireFrame{kind: kindData, stream: 1, number: 1, data: []byte("y")})
 		p.sleep(time.Second)
 		for i, want := range []error{nil, ErrReset, nil} {
-			if _, err := streams[i].Read(make([]byte, 1)); err != want {
+			if _, err := streams[i].Read(make([]byte, 1)); !errors.Is(err, want) {
 				t.Errorf("stream %d: %v; want %v", i, err, want)
 			}
 		}
@@ -369,7 +369,7 @@ func TestHoldReset(t *testing.T) {
 		other.Hold(50 << 10)
 		p.send(wireFrame{kind: kindData | flagOpen, stream: 5, data: []byte("z")})
 		p.sleep(time.Second)
-		if _, err := other.Read(make([]byte, 1)); err != ErrReset {
+		if _, err := other.Read(make([]byte, 1)); !errors.Is(err, ErrReset) {
 			t.Errorf("the other stream: %v; want ErrReset", err)
 		}
 		if used := b.Used(); used < 60<<10 {

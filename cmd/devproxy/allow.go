@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 func newAllowCmd(s *streams) *cobra.Command {
@@ -123,7 +122,7 @@ func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error)
 	if !diags.HasErrors() {
 		return known, p.Effects(), nil
 	}
-	if err := hcl.Diagnostics(diags).Write(s.Err, file.Sources, s.Color); err != nil {
+	if err := diags.Write(s.Err, file.Sources, s.Color); err != nil {
 		return nil, nil, err
 	}
 	return nil, nil, &exitError{code: exitProxyfile, err: errProxyfile, fix: "devproxy check shows the mistakes again", quiet: true}

@@ -75,7 +75,7 @@ func (e *explainer) run(text string) error {
 	x.consent(p, v, known)
 	var mask atomic.Pointer[hcl.Mask]
 	mask.Store(p.Mask())
-	e.streams = e.streams.masked(&mask)
+	e.streams = e.masked(&mask)
 	if e.json {
 		encoder := json.NewEncoder(e.Out)
 		encoder.SetEscapeHTML(false) // URLs are full of "&"

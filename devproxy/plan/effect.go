@@ -259,11 +259,11 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 	c.cors(b, r, s.CORS)
 	// The fields of CORS written by hand do what cors does.
 	if origin := s.ResponseHeaders[allowOrigin]; origin != nil {
-		c.origin(b, r, *origin, s.ResponseFlows[allowOrigin], r.Source)
+		c.origin(r, *origin, s.ResponseFlows[allowOrigin], r.Source)
 	}
 	if s.Respond != nil {
 		if origin, said := s.Respond.Headers[allowOrigin]; said {
-			c.origin(b, r, origin, s.Respond.Flow, b.source(s.Respond.Range))
+			c.origin(r, origin, s.Respond.Flow, b.source(s.Respond.Range))
 		}
 	}
 }
@@ -348,16 +348,16 @@ func (c *effects) cors(b *builder, r *Route, cors *hcl.CORS) {
 	}
 	at := b.source(cors.Range)
 	if cors.Any {
-		c.origin(b, r, "*", cors.Flows["*"], at)
+		c.origin(r, "*", cors.Flows["*"], at)
 	}
 	for _, origin := range cors.Origins {
-		c.origin(b, r, origin, cors.Flows[origin], at)
+		c.origin(r, origin, cors.Flows[origin], at)
 	}
 }
 
 // origin notes that pages of an origin may read answers, unless it is one of
 // this machine.
-func (c *effects) origin(b *builder, r *Route, origin string, f hcl.Flow, at Source) {
+func (c *effects) origin(r *Route, origin string, f hcl.Flow, at Source) {
 	origin = strings.ToLower(strings.TrimSpace(origin))
 	u, err := url.Parse(origin)
 	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && (f.Empty() || isBare(u)) {

@@ -85,7 +85,7 @@ func (x *exchange) run() error {
 	v := x.visit
 	if x.slot != nil {
 		x.slot.uploading.Store(v.r.ContentLength != 0)
-		x.slot.onEviction(x.pipe.Reset)
+		x.slot.onEviction(x.Reset)
 	}
 	if v.r.ContentLength == 0 {
 		x.upgrade = field.Upgrade(v.r) // nobody sends a body in front of another protocol

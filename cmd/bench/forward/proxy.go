@@ -132,24 +132,27 @@ func (p *proxy) workers() (pids []int) {
 // awaitAnswer returns when the server at addr answers path with 200. It tries
 // once a millisecond.
 func awaitAnswer(server *harness.Child, addr, path string) error {
-	_, err := awaitBody(server, addr, path, func(string) bool { return true })
-	return err
+	return awaitBody(server, addr, path, func(string) bool { return true })
 }
 
-func awaitBody(server *harness.Child, addr, path string, enough func(body string) bool) (string, error) {
+// awaitBody is awaitAnswer for a body that is enough.
+func awaitBody(server *harness.Child, addr, path string, enough func(body string) bool) error {
 	deadline := time.After(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
 		status, text, err := ask(addr, path)
 		if err == nil && status == http.StatusOK && enough(text) {
-			return text, nil
+			return nil
 		}
 		select {
 		case <-server.Done():
-			return "", fmt.Errorf("the server ended: %s", server.Last())
+			return fmt.Errorf("the server ended: %s", server.Last())
 		case <-deadline:
-			return "", fmt.Errorf("no answer from %s within %v (status %d, error %v): %s", addr, patience, status, err, server.Last())
+			if err == nil {
+				err = fmt.Errorf("status %d", status)
+			}
+			return fmt.Errorf("no answer from %s within %v: %w; %s", addr, patience, err, server.Last())
 		case <-tick.C:
 		}
 	}

@@ -50,8 +50,13 @@ func latencies(addr string) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("status %d, error %v", res.StatusCode, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		if res.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("status %d", res.StatusCode)
 		}
 		took = append(took, float64(time.Since(start).Nanoseconds())/1000)
 	}
@@ -114,6 +119,6 @@ func saveToApplied(_ context.Context, _ *lab, p *proxy) ([]float64, error) {
 		}
 	}
 	want := strconv.Itoa(p.generation)
-	_, err := awaitBody(p.child, p.http, "/version", func(body string) bool { return body == want })
+	err := awaitBody(p.child, p.http, "/version", func(body string) bool { return body == want })
 	return []float64{since(start)}, err
 }

@@ -14,7 +14,7 @@ import (
 // echoServer is an upstream whose WebSockets stay open until their client goes.
 type echoServer struct{ server *httptest.Server }
 
-func startEcho() (*echoServer, error) {
+func startEcho() *echoServer {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
@@ -22,7 +22,7 @@ func startEcho() (*echoServer, error) {
 		}
 		<-conn.CloseRead(r.Context()).Done()
 	})
-	return &echoServer{httptest.NewServer(handler)}, nil
+	return &echoServer{httptest.NewServer(handler)}
 }
 
 func (e *echoServer) addr() string { return e.server.Listener.Addr().String() }
@@ -41,14 +41,23 @@ func upgrade(addr string) (net.Conn, error) {
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	_, err = fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", hostName)
 	if err == nil {
-		var res *http.Response
-		if res, err = http.ReadResponse(bufio.NewReader(conn), nil); err == nil && res.StatusCode != http.StatusSwitchingProtocols {
-			err = fmt.Errorf("status %d", res.StatusCode)
-		}
+		err = checkSwitched(bufio.NewReader(conn))
 	}
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return conn, nil
+}
+
+func checkSwitched(r *bufio.Reader) error {
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("status %d", res.StatusCode)
+	}
+	return nil
 }
