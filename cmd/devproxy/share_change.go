@@ -50,7 +50,9 @@ func shareChange(before, now control.Share) (shareEvent, bool) {
 	case now.State != control.ShareUp:
 		e.kind = shareLost
 		return e, before.State != now.State || before.Error != now.Error
-	case !sameAddresses(before, now):
+	case !sameAddresses(before, now), before.State == control.ShareConnecting:
+		// The addresses can be known before the state is: a link that is extended
+		// while it connects gets them with the answer.
 		e.kind = shareShown
 	case before.State != control.ShareUp:
 		e.kind = shareBack

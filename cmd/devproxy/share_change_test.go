@@ -29,6 +29,7 @@ func TestShareChange(t *testing.T) {
 		"begun":                   {none, connecting, shareBegun},
 		"still connecting":        {connecting, connecting, 0},
 		"the first grant":         {connecting, up, shareShown},
+		"granted before it is up": {with(up, func(sh *control.Share) { sh.State = control.ShareConnecting }), up, shareShown},
 		"nothing":                 {up, up, 0},
 		"later":                   {up, with(up, func(sh *control.Share) { sh.Expires = now.Add(9 * time.Hour) }), shareLater},
 		"other hosts":             {up, with(up, func(sh *control.Share) { sh.Hosts = sh.Hosts[:1] }), shareShown},
