@@ -183,6 +183,9 @@ func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	go func() { answer <- readLine(s.In) }() // a read of a terminal ends with the process
 	select {
 	case line := <-answer:
+		if !strings.HasSuffix(line, "\n") {
+			fmt.Fprintln(s.Err) // the terminal shows no end of line at the end of the input
+		}
 		line = strings.ToLower(strings.TrimSpace(line))
 		return line == "y" || line == "yes"
 	case <-ctx.Done():
@@ -191,15 +194,16 @@ func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	}
 }
 
-// readLine reads a line and nothing of what follows it, which is for others.
+// readLine reads a line with its "\n", if it has one, and nothing of what follows
+// it, which is for others.
 func readLine(in io.Reader) string {
 	var line []byte
 	for b := make([]byte, 1); len(line) < 100; {
 		n, err := in.Read(b)
+		line = append(line, b[:n]...)
 		if n == 1 && b[0] == '\n' || err != nil {
 			break
 		}
-		line = append(line, b[:n]...)
 	}
 	return string(line)
 }

@@ -220,10 +220,26 @@ func TestAskingEnds(t *testing.T) {
 	}
 }
 
+// TestAskingAtTheEndOfInput: Ctrl-D is no, and what follows begins a line.
+func TestAskingAtTheEndOfInput(t *testing.T) {
+	var printed bytes.Buffer
+	if askConsent(t.Context(), &streams{In: strings.NewReader(""), Err: &printed}, reaching(t, "a.example").Effects()) {
+		t.Error("it is yes")
+	}
+	if !strings.HasSuffix(printed.String(), "[y/N] \n") {
+		t.Errorf("printed %q", printed.String())
+	}
+	printed.Reset()
+	askConsent(t.Context(), &streams{In: strings.NewReader("y\n"), Err: &printed}, reaching(t, "a.example").Effects())
+	if !strings.HasSuffix(printed.String(), "[y/N] ") {
+		t.Errorf("printed %q after an answer", printed.String())
+	}
+}
+
 // TestReadLine leaves what follows the line to whoever reads next.
 func TestReadLine(t *testing.T) {
 	in := strings.NewReader("yes\nq")
-	if line := readLine(in); line != "yes" {
+	if line := readLine(in); line != "yes\n" {
 		t.Errorf("read %q", line)
 	}
 	if rest, _ := io.ReadAll(in); string(rest) != "q" {
