@@ -49,9 +49,9 @@ func TestWhatIsHiddenIsRecorded(t *testing.T) {
 		{"/blog/sidekiq", "job dashboards", "/sidekiq"},
 		{"/app/sidekiq", "job dashboards", "/sidekiq"},
 		{"/other/sidekiq", "", ""},
-		{"/history/config", "files and folders whose names begin with a dot", ".git"},
+		{"/history/config", "names that begin with a dot", ".git"},
 		{"/pictures?url=%2Fa.png", "", ""},
-		{"/pictures?url=%2F.env", "files and folders whose names begin with a dot", ".env"},
+		{"/pictures?url=%2F.env", "names that begin with a dot", ".env"},
 		{"/?__debugger__=yes", "the Werkzeug debugger", "?__debugger__"},
 		{"/@fs/etc/passwd", "files outside the project", ""},
 	} {

@@ -95,7 +95,11 @@ stops serving these routes at once.`,
 			if err != nil {
 				return consentFailure(err)
 			}
-			fmt.Fprintf(s.Out, "took back %s\n", count(n, "consent"))
+			if n == 0 {
+				fmt.Fprintln(s.Out, "nothing was allowed for this project")
+				return nil
+			}
+			fmt.Fprintf(s.Out, "took back consent for %s\n", count(n, "effect"))
 			return nil
 		},
 	}

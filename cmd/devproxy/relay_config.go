@@ -102,7 +102,7 @@ func (c *relayConfig) checkAddresses() error {
 		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback alone, not on %s", c.listen)
 	}
 	if c.memory < leastMemory {
-		return usagef(fmt.Sprintf("--memory %d, or more", relay.DefaultMemory>>20), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
+		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
 	}
 	if c.congestion != "bbr" && c.congestion != "system" {
 		return usagef("--congestion bbr, or --congestion system", "there is no congestion control %q here", c.congestion)

@@ -23,7 +23,7 @@ type shareFlags struct {
 }
 
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
-	cmd.Flags().StringVar(&f.relay, "relay", "", "who carries the bytes: the domain of a relay, t.example.com or share.localhost:41234 (default: the Proxyfile's, $DEVPROXY_RELAY, the last `relay login`)")
+	cmd.Flags().StringVar(&f.relay, "relay", "", "`HOST` of the relay that carries the bytes: t.example.com or share.localhost:41234 (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
 	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
 	cmd.Flags().DurationVar(&f.lasts, "for", 0, "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
 }

@@ -265,9 +265,9 @@ func (t *upText) consent(effects []*plan.Effect, when consentWhen) {
 	listEffects(t.streams.Err, effects, noMark)
 	switch when {
 	case consentStill:
-		fmt.Fprintf(t.streams.Err, "nothing of this save is served before %s; still serving the %s of %s\n", allowCommand, t.source.name, clock(t.good))
+		fmt.Fprintf(t.streams.Err, "this save is not served until you run %s; still serving the %s of %s\n", allowCommand, t.source.name, clock(t.good))
 	case consentPartial:
-		fmt.Fprintf(t.streams.Err, "these routes are not served before %s\n", allowCommand)
+		fmt.Fprintf(t.streams.Err, "these routes are not served until you run %s\n", allowCommand)
 	}
 }
 

@@ -9,7 +9,7 @@ type Withheld struct {
 	Effects []*Effect
 }
 
-func (w *Withheld) String() string { return "withheld: needs consent" }
+func (w *Withheld) String() string { return "needs consent" }
 
 func (*Withheld) answer() {}
 

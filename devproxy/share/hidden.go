@@ -50,7 +50,7 @@ func hiddenRules() []Rule {
 
 // The rules that need code. Their What is all that a person sees of them.
 const (
-	whatDot      = "files and folders whose names begin with a dot"
+	whatDot      = "names that begin with a dot"
 	whatShort    = "short names of Windows, which may stand for any hidden name"
 	whatOutside  = "files outside the project"
 	whatWay      = "paths that lead out of their folder"
