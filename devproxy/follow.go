@@ -50,8 +50,8 @@ type Save struct {
 	Err error
 	// Applied is what changed; nil when nothing was applied.
 	Applied *Applied
-	// Plan is what was applied, nil when nothing was. After a mistake it is what is
-	// left of the plan before when consent for a part of it was taken back.
+	// Plan is the plan that was applied, nil when none was. After a mistake it is
+	// the rest of the plan before, when consent for a part of that was taken back.
 	Plan *plan.Plan
 	// Withheld are the effects that Plan was to have and Consent has left out.
 	Withheld []*plan.Effect

@@ -28,7 +28,7 @@ const minMasked = 4
 // what is made of them.
 const maxMasked = 4096
 
-// NewMask is one Mask of several; nil ones are left out.
+// NewMask returns one Mask that does what all of masks do. Nil ones are skipped.
 func NewMask(masks ...*Mask) *Mask {
 	byOld := map[string]string{}
 	for _, m := range masks {
@@ -52,7 +52,7 @@ func NewMask(masks ...*Mask) *Mask {
 	return m
 }
 
-// JSON is a line of JSON with ${NAME} in place of the values in its strings. Names
+// JSON returns a line of JSON with ${NAME} in place of the values in its strings. Names
 // and the words of devproxy's own contract stay: programs read them.
 func (m *Mask) JSON(line string) string {
 	if m == nil {
@@ -120,7 +120,7 @@ func (m *Mask) literal(literal string) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// Text is text with ${NAME} in place of the values.
+// Text returns text with ${NAME} in place of the values.
 func (m *Mask) Text(text string) string {
 	if m == nil {
 		return text

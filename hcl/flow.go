@@ -12,8 +12,8 @@ import (
 // Flow says which environment variables a value was made of. The zero value
 // means none.
 //
-// A variable that is not set flows nowhere: what env() gives then is the
-// default that the file says.
+// A variable that is not set flows nowhere: env() then returns the default that
+// the file gives.
 type Flow struct {
 	// Env are the names of the variables, sorted.
 	Env []string

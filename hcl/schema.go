@@ -107,7 +107,7 @@ func otherWords() map[string]string {
 	}
 }
 
-// Attributes are all attributes of the language, sorted: "domain" of the file
+// Attributes returns all attributes of the language, sorted: "domain" of the file
 // itself, "route.rewrite" of a block. Those of locals have any name and are left
 // out.
 func Attributes() []string {

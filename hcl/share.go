@@ -25,8 +25,8 @@ type Share struct {
 	// Paths and Public are path prefixes as in Route.Path. Nil Paths are all
 	// paths, nil Public none.
 	Paths, Public []string
-	// Show are entries of what every share hides that this one does not hide:
-	// "/rails/mailers", "*.sqlite3". What entries there are is not known here.
+	// Show lists entries that every share hides and this one does not hide:
+	// "/rails/mailers", "*.sqlite3". Package share knows which entries exist.
 	Show []Name
 	// Allow are the addresses of visitors, without bits below their length.
 	// Nil means everybody.

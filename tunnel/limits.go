@@ -18,10 +18,10 @@ const (
 	maxJoined = 2 * MaxLanes
 	// MaxStreams bounds the streams that one end may have open at once.
 	MaxStreams = 4096
-	// FirstCredit is what a stream that the relay opens may send, in bytes each
-	// way, before the first credit arrives.
+	// FirstCredit is how many bytes each end of a stream that the relay opens may
+	// send before the first credit arrives.
 	FirstCredit = 256 << 10
-	// ControlCredit is the same of a stream that the agent opens: it carries a
+	// ControlCredit is the same for a stream that the agent opens, which carries a
 	// short message.
 	ControlCredit = 16 << 10
 	// MaxCredit is what the credit of a stream grows to, in bytes.

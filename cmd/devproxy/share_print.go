@@ -62,7 +62,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	for _, text := range sh.Advisories {
 		add("update", printable(text))
 	}
-	add("relay", sh.Relay+"; whoever runs it can read this traffic")
+	add("relay", sh.Relay+"; its operator can read this traffic")
 	return rows
 }
 

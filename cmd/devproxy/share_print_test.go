@@ -39,7 +39,7 @@ https://admin--shop-k3v9x2m7qpr4t8wz.k7f3w2qd.t.example.com   admin.shop.localho
   not shared  mail.shop.localhost (share = false)
   who         anyone with the link, until 23:04 (8 h)
   hidden      secrets and developer tools (devproxy explain --share PATH)
-  relay       t.example.com; whoever runs it can read this traffic
+  relay       t.example.com; its operator can read this traffic
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

@@ -10,8 +10,9 @@ import (
 // for all whose address is not known.
 func Network(addr netip.Addr) netip.Prefix { return around(addr, 64) }
 
-// Site is what one customer of a provider can have: an IPv4 address, or a /48 of
-// IPv6, which holds 65536 networks (RFC 6177). The zero Prefix is as Network's.
+// Site returns the prefix that one customer of a provider can have: an IPv4
+// address, or a /48 of IPv6, which holds 65536 networks (RFC 6177). The zero
+// Prefix stands for all unknown addresses, as in Network.
 func Site(addr netip.Addr) netip.Prefix { return around(addr, 48) }
 
 // around is an IPv4 address, or the first bits of an IPv6 one.

@@ -116,7 +116,7 @@ func (c *Consents) Allows(p Project, e *plan.Effect) bool {
 	return slices.ContainsFunc(c.file.list(p, e.Kind), func(known entry) bool { return known.covers(wanted) })
 }
 
-// Read is what the store holds for projects like p. The error is an *Error, and
+// Read returns what the store holds for projects like p. The error is an *Error, and
 // nothing is allowed then.
 func (s *Store) Read(p Project) (*Consents, error) {
 	if err := s.checkPlace(p); err != nil {

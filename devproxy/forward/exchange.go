@@ -27,7 +27,7 @@ type Exchange struct {
 	// it came: a share takes the field out of the request. With PublicHost
 	// empty the request's own field counts.
 	Hops []string
-	// Client is who counts in Options.Clients: a comparable value, such as the
+	// Client is the client that is counted in Options.Clients: a comparable value, such as the
 	// number of the client's connection. Nil does not count.
 	Client any
 	// PublicHost is the authority that a visitor of a share asked for. The

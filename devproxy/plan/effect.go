@@ -63,18 +63,18 @@ const (
 const (
 	// Here is any upstream on this machine that is not outside the project.
 	Here = "this machine"
-	// Visitors is whoever asks the hosts of the plan.
+	// Visitors are all clients of the plan's hosts.
 	Visitors = "visitors"
 	// Public is the relay of a share, and everybody who has the link.
 	Public = "the relay and visitors"
 )
 
-// String is the effect in a line: "redirect https://example.com with $TOKEN".
+// String returns the effect as one line: "redirect https://example.com with $TOKEN".
 func (e *Effect) String() string {
 	return string(e.Kind) + " " + e.Reach()
 }
 
-// Reach is the target and the variables: "https://example.com with $TOKEN".
+// Reach returns the target and the variables: "https://example.com with $TOKEN".
 func (e *Effect) Reach() string {
 	names := make([]string, len(e.Env))
 	for i, name := range e.Env {
@@ -106,8 +106,8 @@ func (s Source) compare(other Source) int {
 // ShareOnly reports whether e happens only when the project is shared.
 func (e *Effect) ShareOnly() bool { return e.share }
 
-// Covers reports whether whoever has agreed to e has agreed to other: the same,
-// with at most the same variables.
+// Covers reports whether consent to e is consent to other: the same effect, with
+// at most the same variables.
 func (e *Effect) Covers(other *Effect) bool {
 	same := e.Target == other.Target
 	if e.Resolved != "" {
@@ -117,7 +117,7 @@ func (e *Effect) Covers(other *Effect) bool {
 		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
 }
 
-// Effects are the effects of serving and sharing the plan, in the order of the
+// Effects returns the effects of serving and sharing the plan, in the order of the
 // file. The caller must not change them.
 func (p *Plan) Effects() []*Effect {
 	if p == nil {
@@ -126,7 +126,7 @@ func (p *Plan) Effects() []*Effect {
 	return p.effects
 }
 
-// EffectsOf are the effects of one route, in the same order.
+// EffectsOf returns the effects of one route, in the same order.
 func (p *Plan) EffectsOf(r *Route) []*Effect {
 	var list []*Effect
 	for _, e := range p.Effects() {

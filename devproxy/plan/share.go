@@ -37,7 +37,7 @@ type Share struct {
 	// Paths are the prefixes that exist outside, nil for all; Public those that
 	// need neither secret nor password, nil for none.
 	Paths, Public []string
-	// Show are entries of what every share hides that this one does not hide.
+	// Show lists entries that every share hides and this one does not hide.
 	Show []string
 	// Allow are the addresses that may visit; nil means everybody.
 	Allow []netip.Prefix

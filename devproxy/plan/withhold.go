@@ -2,10 +2,10 @@ package plan
 
 import "slices"
 
-// Withheld is the answer of a route that nobody has agreed to: a page that says
-// so.
+// Withheld is the answer of a route that the user has not allowed: a page that
+// says so.
 type Withheld struct {
-	// Effects are those that nobody has agreed to, never empty.
+	// Effects are those that the user has not allowed, never empty.
 	Effects []*Effect
 }
 
@@ -13,10 +13,10 @@ func (w *Withheld) String() string { return "needs consent" }
 
 func (*Withheld) answer() {}
 
-// Withhold is p without the effects that denied reports: routes that have one
+// Withhold returns p without the effects that denied reports: routes that have one
 // answer with Withheld and do nothing else, and aliases that are made of one are
-// left out. Effects of shares alone stay: they are for whoever shares. It is p
-// itself when nothing is denied.
+// left out. Effects of shares alone stay: the user is asked about them when they
+// share. It returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	var gone []*Effect
 	for _, e := range p.effects {

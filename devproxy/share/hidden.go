@@ -1,6 +1,6 @@
 package share
 
-// Kind is a class of what a share hides. Its text is what the terminal prints.
+// Kind is a class of hidden things. The terminal prints its text.
 type Kind string
 
 // The kinds of what a share hides.

@@ -47,8 +47,8 @@ type Options struct {
 	Public []string
 	// Paths are the only path prefixes that exist outside; none means all.
 	Paths []string
-	// Show are entries of what a share hides that this one does not hide: texts
-	// that CheckShow accepts.
+	// Show lists entries that shares hide and this one does not hide: texts that
+	// CheckShow accepts.
 	Show []string
 	// Allow are the visitors' addresses; nil means all, and a list without
 	// addresses none.

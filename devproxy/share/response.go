@@ -87,7 +87,7 @@ func exprs(texts ...string) []*regexp.Regexp {
 
 // HiddenResponseError is the error of a response that a share hides.
 type HiddenResponseError struct {
-	// Status is what the upstream answered with.
+	// Status is the status of the upstream's response.
 	Status int
 	rule   *responseRule
 }

@@ -96,7 +96,7 @@ func CheckShow(entry string) (near string, ok bool) {
 	return nearest(folded), false
 }
 
-// Shows are the texts of the table that open something, sorted.
+// Shows returns the texts of the table that open something, sorted.
 func Shows() []string {
 	var all []string
 	for text := range compiled().shows {

@@ -1,6 +1,6 @@
 // Package budget bounds the memory that strangers make a process hold.
 //
-// A Budget counts bytes. Who holds them is a tree: an address has keys, a key
+// A Budget counts bytes. Their owners form a tree: an address has keys, a key
 // has accounts. When a limit is exceeded, the budget takes from the largest
 // account of the largest key of the largest address; of those that hold the same,
 // from the one that has not moved for longest. Whoever holds little is never
@@ -24,8 +24,8 @@ type Limits struct {
 	Key int64
 }
 
-// Shared is the Limits of a process that serves many strangers: one address,
-// and one key, has at most half of total.
+// Shared returns the Limits of a process that serves many strangers: one address
+// may hold at most half of total, and so may one key.
 func Shared(total int64) Limits { return Limits{Total: total, Address: total / 2, Key: total / 2} }
 
 // Owner says whose bytes an account counts. Both fields may be zero.
