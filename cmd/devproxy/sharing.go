@@ -93,6 +93,16 @@ func (s *sharing) do(ctx context.Context, request control.ShareRequest) (control
 	}
 }
 
+// doForOther is do for another process: its errors are *control.ShareErrors, which
+// keep their fix on the way there.
+func (s *sharing) doForOther(ctx context.Context, request control.ShareRequest) (control.Share, error) {
+	state, err := s.do(ctx, request)
+	if text, fix := describeError(err); err != nil {
+		return state, &control.ShareError{Text: text, Fix: fix}
+	}
+	return state, nil
+}
+
 // follow makes p the plan that is shared. What does not work is told.
 func (s *sharing) follow(p *plan.Plan) { s.plans.put(p) }
 

@@ -311,7 +311,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	state := &status{instance: in}
 	in.tasks.Go(func() error {
 		defer stop()
-		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: state.now, Down: stop, Share: in.sharing.do}))
+		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: state.now, Down: stop, Share: in.sharing.doForOther}))
 	})
 	in.tasks.Go(func() error { in.sharing.run(ctx); return nil })
 
