@@ -292,6 +292,10 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	if err := in.openSharing(first.Plan); err != nil {
 		return err
 	}
+	// Before anything is told: whoever reads that it is served may ask for more.
+	if err := in.lock.Listen(); err != nil {
+		return err
+	}
 
 	served := make(chan error, 1)
 	go func() {

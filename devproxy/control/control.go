@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -37,6 +38,7 @@ type Instance struct {
 	holder Holder
 	base   string // path of lock, socket and holder file without suffix
 	lock   *flock.Flock
+	ln     net.Listener // nil before Listen
 }
 
 // Acquire makes this process the one that runs folder. The error is a

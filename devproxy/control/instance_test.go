@@ -71,6 +71,28 @@ func TestDownReturnsWhenTheFolderIsFree(t *testing.T) {
 	}
 }
 
+// TestListenComesBeforeServe: a client that connects as soon as the socket is open
+// gets its answer from Serve.
+func TestListenComesBeforeServe(t *testing.T) {
+	dir, folder := shortDir(t), t.TempDir()
+	in, err := Acquire(dir, folder)
+	must(t, err)
+	must(t, in.Listen())
+	client, err := Dial(dir, folder)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() {
+		served <- in.Serve(ctx, Handler(Verbs{Down: func() {}, Status: func() Status { return sample(folder) }}))
+	}()
+	if got, err := client.Status(t.Context()); err != nil || got.Folder != folder {
+		t.Errorf("%+v, %v", got, err)
+	}
+	cancel()
+	must(t, <-served)
+	must(t, in.Close())
+}
+
 func TestDownGivesUpWhenItsContextEnds(t *testing.T) {
 	dir, folder := shortDir(t), t.TempDir()
 	in, err := Acquire(dir, folder)

@@ -23,11 +23,20 @@ const (
 	lastAnswer = time.Second
 )
 
-// Serve answers on the instance's socket until ctx ends, and removes it then.
+// Listen opens the instance's socket. Clients that connect from then on wait for
+// Serve, which must be called afterwards.
+func (in *Instance) Listen() (err error) {
+	in.ln, err = in.listen()
+	return err
+}
+
+// Serve answers on the instance's socket until ctx ends, and removes it then. It
+// opens the socket if Listen has not.
 func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
-	ln, err := in.listen()
-	if err != nil {
-		return err
+	if in.ln == nil {
+		if err := in.Listen(); err != nil {
+			return err
+		}
 	}
 	srv := &http.Server{
 		Handler:        http.MaxBytesHandler(handler, maxBody),
@@ -37,7 +46,7 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
 		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(in.ln) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("the control socket %s failed: %w", in.base+socketSuffix, err)
