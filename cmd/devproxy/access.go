@@ -105,7 +105,7 @@ func (a *accessLog) outcome(x inspect.Exchange) string {
 	}
 	switch {
 	case x.Hidden != "":
-		return line + "   " + s.yellow("hidden") + "  " + x.Hidden + place
+		return line + "   " + s.yellow("hidden") // addHidden says why
 	case x.Page != "":
 		return line + "   " + s.yellow(x.Page) + place
 	case x.Status == 499:

@@ -64,9 +64,14 @@ func (a *accessLog) addHidden(x inspect.Exchange) {
 	}
 	a.flush()
 	fmt.Fprintln(a.streams.Err, a.line(x))
-	if x.Show != "" {
-		fmt.Fprintln(a.streams.Err, a.streams.dim("          to show it: "+printable(showAttribute(x.Show))))
+	why := x.Hidden
+	if x.Route != "" {
+		why += " (" + x.Route + ")"
 	}
+	if x.Show != "" {
+		why += "; to show it: " + showAttribute(x.Show)
+	}
+	fmt.Fprintln(a.streams.Err, a.streams.dim("          "+printable(why)))
 }
 
 func (a *accessLog) countHidden(more int) {

@@ -34,13 +34,14 @@ func TestHiddenIsToldOnce(t *testing.T) {
 	log.flushQuiet(start.Add(3 * hiddenEvery))
 	want := []string{
 		"14:02:11  GET  /a.js                              404  0 ms  visitor 203.0.113.7",
-		"14:02:11  GET  /.env                              hidden  dots  visitor 203.0.113.7",
-		`          to show it: share { show = [".env"] }`,
-		"14:02:11  GET  /.git                              hidden  dots  visitor 203.0.113.7",
-		`          to show it: share { show = [".git"] }`,
-		"14:02:11  GET  /@fs/x                             hidden  outside  visitor 203.0.113.7",
-		"14:02:11  GET  /\ufffd                                 hidden  dots  visitor 203.0.113.7",
-		`          to show it: share { show = [".\x1b\""] }`,
+		"14:02:11  GET  /.env                              hidden  visitor 203.0.113.7",
+		`          dots; to show it: share { show = [".env"] }`,
+		"14:02:11  GET  /.git                              hidden  visitor 203.0.113.7",
+		`          dots; to show it: share { show = [".git"] }`,
+		"14:02:11  GET  /@fs/x                             hidden  visitor 203.0.113.7",
+		"          outside",
+		"14:02:11  GET  /\ufffd                                 hidden  visitor 203.0.113.7",
+		`          dots; to show it: share { show = [".\x1b\""] }`,
 		"          + 1 hidden request  visitor",
 	}
 	if got := strings.TrimSuffix(out.String(), "\n"); got != strings.Join(want, "\n") {
@@ -48,9 +49,11 @@ func TestHiddenIsToldOnce(t *testing.T) {
 	}
 	out.Reset()
 	log.verbose = true
-	log.add(hiddenExchange(start, "/.env", "dots", ".env"))
-	if got := strings.Count(out.String(), "\n"); got != 2 {
-		t.Errorf("verbose: %d lines\n%s", got, out.String())
+	x := hiddenExchange(start, "/.env", "dots", ".env")
+	x.Route = "Proxyfile:2"
+	log.add(x)
+	if got := out.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "          dots (Proxyfile:2); to show it: ") {
+		t.Errorf("verbose:\n%s", got)
 	}
 }
 
