@@ -53,6 +53,8 @@ var responseRules = []responseRule{
 	{what: "an error page of Rails", show: "rails-page", errors: true, texts: exprs(`<title>Action Controller: Exception caught</title>`)},
 	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`(?m)^Rails\.root: `)},
 	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`"traces":\{"Application Trace":`)},
+	// rack, show_exceptions.rb, and Sinatra's: source, session and environment.
+	{what: "an error page of Rack", show: "rack-page", errors: true, texts: exprs(`<a href="#env-info">ENV</a>`)},
 	// web-console, web_console/middleware.rb.
 	{what: "a console of Rails", show: "web-console-page", header: "X-Web-Console-Session-Id"},
 	// better_errors/templates/main.erb: a console.
@@ -65,6 +67,8 @@ var responseRules = []responseRule{
 	{what: "an error page of Laravel", show: "laravel-page", errors: true, texts: exprs(`fonts\.bunny\.net/css\?family=figtree:300,400,500,600`)},
 	// filp/whoops, Resources/views/layout.html.php: server and environment.
 	{what: "an error page of Whoops", show: "whoops-page", errors: true, texts: exprs(`<title>Whoops! There was an error\.</title>`)},
+	// codeigniter4, Views/errors/html/error_exception.php: source and $_SERVER.
+	{what: "an error page of CodeIgniter", show: "codeigniter-page", errors: true, texts: exprs(`&mdash;\s+CodeIgniter: [0-9.]+[^<]{0,20} --\s+Environment: `)},
 	// nette/tracy, BlueScreen: the environment.
 	{what: "an error page of Tracy", show: "tracy-page", errors: true, texts: exprs(`id="?tracy-bs"?`)},
 	// plug, lib/plug/templates/debugger.html.eex: session and actions.
