@@ -117,7 +117,7 @@ func (g *guard) look(path, query string) (Hit, bool) {
 	if hit, hidden := g.text(folded); hidden || query == "" {
 		return hit, hidden
 	}
-	return g.query(query, &several)
+	return g.query(query, &several, strings.Contains(folded, "@fs"))
 }
 
 // isPlain reports that path holds only characters that every program reads
