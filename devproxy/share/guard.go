@@ -262,11 +262,11 @@ func (g *guard) name(segments []string, at int) (Hit, bool) {
 	if p := c.names[name]; hides(p) {
 		return p.hit(), true
 	}
-	special := false
+	special, procedure := false, isProcedure(segments, at)
 	for i := range len(name) {
 		switch name[i] {
 		case '.':
-			if p := c.endings[name[i:]]; hides(p) {
+			if p := c.endings[name[i:]]; !procedure && hides(p) {
 				return p.hit(), true
 			}
 		case '~':
@@ -284,6 +284,13 @@ func (g *guard) name(segments []string, at int) (Hit, bool) {
 		return Hit{Kind: Secrets, What: whatShort, Show: name}, true
 	}
 	return Hit{}, false
+}
+
+// isProcedure reports whether segments[at] is the name of a procedure of tRPC,
+// such as "user.key" or "post.backup", where its adapters put them: nothing
+// below is a file.
+func isProcedure(segments []string, at int) bool {
+	return at == len(segments)-1 && (at == 1 && segments[0] == "trpc" || at == 2 && segments[0] == "api" && segments[1] == "trpc")
 }
 
 func (p *pattern) hit() Hit { return Hit{Kind: p.rule.Kind, What: p.rule.What, Show: p.show} }
