@@ -27,6 +27,9 @@ type Rule struct {
 	// "xdebug_session_start", "pp=env". They are opened by "?NAME".
 	query []string
 
+	// cookies tells that a cookie of such a name does the same. It is dropped.
+	cookies bool
+
 	// texts hide what holds them anywhere, for tools that look no closer at a URL.
 	// What opens the rule's first path or parameter opens them.
 	texts []string

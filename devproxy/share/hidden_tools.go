@@ -131,7 +131,8 @@ func phpTools() []Rule {
 			Kind: Tools, What: "Xdebug triggers",
 			// xdebug 3, docs/step_debug: each starts a session with the developer's
 			// editor, a profile or a trace.
-			query: []string{"xdebug_session", "xdebug_session_start", "xdebug_session_stop", "xdebug_session_stop_no_exec", "xdebug_trigger", "xdebug_profile", "xdebug_trace", "start_debug"},
+			cookies: true,
+			query:   []string{"xdebug_session", "xdebug_session_start", "xdebug_session_stop", "xdebug_session_stop_no_exec", "xdebug_trigger", "xdebug_profile", "xdebug_trace", "start_debug"},
 		},
 		{
 			Kind: Tools, What: "consoles of PHP frameworks",

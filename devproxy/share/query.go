@@ -60,6 +60,15 @@ func (g *guard) parameter(key, value string) (Hit, bool) {
 	return Hit{}, false
 }
 
+// cookie reports whether a cookie does what a hidden parameter of its name does.
+// PHP reads the name as that of a parameter.
+func (g *guard) cookie(name string) bool {
+	folded, ok := foldQuery(name)
+	return !ok || slices.ContainsFunc(keys(folded), func(key string) bool {
+		return slices.ContainsFunc(compiled().query[key], func(p *pattern) bool { return p.rule.cookies && !g.shown.texts[p.show] })
+	})
+}
+
 // climbs reports whether a piece of a query leads to a folder above. Vite before
 // 6.2.5 took the query for a part of the path: "/@fs/PROJECT/?/../../etc/passwd"
 // read any file (CVE-2025-31486). Apps write such a way only into the value of a

@@ -15,6 +15,29 @@ func disguised() string {
 	return text + "2ex"
 }
 
+// TestHiddenCookies has cookies of Xdebug dropped, and all others left.
+func TestHiddenCookies(t *testing.T) {
+	opts := oneHost()
+	hidden := mustNew(t, opts)
+	opts.Show = []string{"?xdebug_session"}
+	shown := mustNew(t, opts)
+	const others = "session=XDEBUG_SESSION; debugbar=1; r=debug; xdebug=1; a.b=c"
+	for cookie, open := range map[string]bool{
+		"XDEBUG_SESSION=PHPSTORM": true, "xdebug.session=1": true, "XDEBUG%5FSESSION=1": true, "XDEBUG_SESSION": true,
+		"XDEBUG_TRIGGER=1": false, "XDEBUG_PROFILE[x]=1": false, "XDEBUG_TRACE": false, "start_debug=1": false, disguised(): false,
+	} {
+		for s, want := range map[*Share]string{hidden: others, shown: others} {
+			if s == shown && open {
+				want = cookie + "; " + others
+			}
+			in, _ := admit(s, ask("GET", single, "/", "Cookie", cookie+"; "+others))
+			if got := in.Header.Get("Cookie"); got != want {
+				t.Errorf("%s, shown %t: %q, want %q", cookie, s == shown, got, want)
+			}
+		}
+	}
+}
+
 // TestHiddenInTheQuery has each way in which a query hides a path, and its
 // negative.
 func TestHiddenInTheQuery(t *testing.T) {
