@@ -273,9 +273,10 @@ func (g *guard) name(segments []string, at int) (Hit, bool) {
 			special = true
 		}
 	}
+	public := strings.HasSuffix(name, ".pub") // the half of a key that is no secret
 	for _, list := range [2][]*pattern{c.begin[name[0]], c.end[name[len(name)-1]]} {
 		for _, p := range list {
-			if glob(p.show, name) && hides(p) {
+			if !public && glob(p.show, name) && hides(p) {
 				return p.hit(), true
 			}
 		}

@@ -12,7 +12,7 @@ func secretFiles() []Rule {
 			// ssh-keygen(1), sshd(8). The public halves, *.pub, are open.
 			names: []string{
 				"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss",
-				"id_rsa_*", "id_ecdsa_*", "id_ed25519_*", "id_rsa.txt", "private_key", "*_rsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "private.asc", "secret.asc", "private-key.asc", "secret-key.asc", "wallet.dat",
+				"id_rsa_*", "id_ecdsa_*", "id_ed25519_*", "id_rsa *", "id_ed25519 *", "id_rsa.txt", "private_key", "*_rsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "private.asc", "secret.asc", "private-key.asc", "secret-key.asc", "wallet.dat",
 				"*.pem", "*.key", "*.p8", "*.pk8", "*.pkcs8", "*.ppk", "*.pvk", "*.agekey", "*.keytab",
 			},
 		},
@@ -42,6 +42,7 @@ func secretFiles() []Rule {
 				"htpasswd", "*.htpasswd", "_netrc", "kubeconfig", "kubeconfig.yml", "kubeconfig.yaml", "*.kubeconfig", "rclone.conf", "pgpass.conf",
 				"sftp-config.json", "sitemanager.xml", "recentservers.xml", "filezilla.xml",
 			},
+			paths: []string{"/auth.json"}, // Composer: tokens of registries
 		},
 		{
 			Kind: Secrets, What: "settings with passwords",

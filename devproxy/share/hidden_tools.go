@@ -187,7 +187,7 @@ func javaTools() []Rule {
 				"**/actuator/startup", "**/actuator/flyway", "**/actuator/liquibase", "**/actuator/integrationgraph", "**/actuator/quartz",
 				"**/actuator/refresh", "**/actuator/restart", "**/actuator/gateway", "**/actuator/sbom", "**/actuator/metrics", "**/actuator/prometheus",
 				"**/heapdump", "**/threaddump", "**/configprops", "**/management/env", "**/management/loggers",
-				"**/management/logfile", "**/management/httptrace", "**/management/httpexchanges", "**/management/beans", "**/jolokia",
+				"**/management/logfile", "**/management/shutdown", "**/management/httptrace", "**/management/httpexchanges", "**/management/beans", "**/jolokia",
 			},
 			except: []string{"**/actuator/health", "**/actuator/info"},
 		},
