@@ -273,10 +273,11 @@ func (g *guard) name(segments []string, at int) (Hit, bool) {
 			special = true
 		}
 	}
-	public := strings.HasSuffix(name, ".pub") // the half of a key that is no secret
+	// The public half of a key is no secret, and "~" is no copy of a file.
+	open := name == "~" || strings.HasSuffix(name, ".pub")
 	for _, list := range [2][]*pattern{c.begin[name[0]], c.end[name[len(name)-1]]} {
 		for _, p := range list {
-			if !public && glob(p.show, name) && hides(p) {
+			if !open && glob(p.show, name) && hides(p) {
 				return p.hit(), true
 			}
 		}
