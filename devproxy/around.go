@@ -13,6 +13,10 @@ import (
 // answer has the route of match answer r: what the route puts around its
 // answer, and in its middle the answer itself.
 func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
+	// Before a cache, which may hold what a local request was answered with.
+	if err := x.visit.guard(r, match); err != nil {
+		return err
+	}
 	if _, ok := match.Route.Answer.(*plan.Upstream); !ok {
 		x.w.fields = match.Route.ResponseHeaders // an upstream's are forward's
 	}
@@ -31,9 +35,6 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	case *plan.Upstream:
 		return s.forward(x, w, r, match, a)
 	case *plan.Files:
-		if err := x.visit.guard(r, filesPath(match), match.Rest); err != nil {
-			return err
-		}
 		return answer.Files(w, r, a, filesPath(match))
 	case *plan.Redirect:
 		return answer.Redirect(w, r, a, match.Rest)

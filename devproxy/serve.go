@@ -64,9 +64,6 @@ func setHeaders(to http.Header, fields []plan.Header) {
 
 func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match, spec *plan.Upstream) error {
 	target := match.Target(rawPath(r))
-	if err := x.visit.guard(r, target, match.Rest); err != nil {
-		return err
-	}
 	report := &forward.Report{}
 	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report}
 	if v := x.visit; v != nil {

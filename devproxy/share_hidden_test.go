@@ -109,3 +109,32 @@ func TestRecordsOfVisitorsAreBounded(t *testing.T) {
 		t.Errorf("%d bytes are kept: %s", len(got), fmt.Sprint(got[:20]))
 	}
 }
+
+// TestCachedIsHidden: what a local request has put into a route's cache stays
+// hidden from visitors.
+func TestCachedIsHidden(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		_, _ = io.WriteString(w, r.RequestURI)
+	}))
+	t.Cleanup(app.Close)
+	s := shareFile(t, strings.ReplaceAll(`host "shop.localhost" {
+  route "/blog" {
+    upstream     = "APP"
+    strip_prefix = true
+    cache        = true
+  }
+}
+`, "APP", strings.TrimPrefix(app.URL, "http://")), nil)
+	for path, want := range map[string]int{"/blog/sidekiq": 404, "/blog/post": 200} {
+		if got := s.get(s.url(path)); got.status != 200 {
+			t.Fatalf("%s, locally: %d", path, got.status)
+		}
+		if got := s.visit(path); got.status != want {
+			t.Errorf("%s: %d, want %d", path, got.status, want)
+		}
+		if got := s.get(s.url(path)); got.status != 200 {
+			t.Errorf("%s, locally again: %d", path, got.status)
+		}
+	}
+}

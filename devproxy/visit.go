@@ -9,6 +9,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/websocket"
@@ -78,12 +79,20 @@ func (v *visit) publish(x *exchange, r *http.Request) {
 // another path than the visitor's, which Admit has seen: by the path that is
 // sent, and by the path below the route, where an app that is mounted there has
 // its own root.
-func (v *visit) guard(r *http.Request, sent, rest string) error {
+func (v *visit) guard(r *http.Request, match plan.Match) error {
 	if v == nil {
 		return nil
 	}
-	asked := rawPath(r)
-	for _, path := range []string{sent, rest} {
+	asked, sent := rawPath(r), ""
+	switch match.Route.Answer.(type) {
+	case *plan.Upstream:
+		sent = match.Target(asked)
+	case *plan.Files:
+		sent = filesPath(match)
+	default:
+		return nil // the Proxyfile says the answer
+	}
+	for _, path := range []string{sent, match.Rest} {
 		if path == asked || path == "" {
 			continue
 		}

@@ -111,15 +111,15 @@ func cookieValues(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// withoutGateCookies are Cookie lines without the gate's, whichever share's
-// they are.
-func withoutGateCookies(lines []string) []string {
+// inwardCookies are Cookie lines without the gate's, whichever share's they are,
+// and without those that the share hides.
+func (s *Share) inwardCookies(lines []string) []string {
 	var kept []string
 	for _, line := range lines {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
 			name, _, _ := strings.Cut(pair, "=")
-			if !isGateCookie(strings.TrimSpace(name)) {
+			if name = strings.TrimSpace(name); !isGateCookie(name) && !s.guard.cookie(name) {
 				pairs = append(pairs, pair)
 			}
 		}

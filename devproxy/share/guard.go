@@ -117,7 +117,7 @@ func (g *guard) look(path, query string) (Hit, bool) {
 	if hit, hidden := g.text(folded); hidden || query == "" {
 		return hit, hidden
 	}
-	return g.query(query, &several)
+	return g.query(query, &several, strings.Contains(folded, "@fs"))
 }
 
 // isPlain reports that path holds only characters that every program reads
@@ -262,20 +262,22 @@ func (g *guard) name(segments []string, at int) (Hit, bool) {
 	if p := c.names[name]; hides(p) {
 		return p.hit(), true
 	}
-	special := false
+	special, procedure := false, isProcedure(segments, at)
 	for i := range len(name) {
 		switch name[i] {
 		case '.':
-			if p := c.endings[name[i:]]; hides(p) {
+			if p := c.endings[name[i:]]; !procedure && hides(p) {
 				return p.hit(), true
 			}
 		case '~':
 			special = true
 		}
 	}
+	// The public half of a key is no secret, and "~" is no copy of a file.
+	open := name == "~" || strings.HasSuffix(name, ".pub")
 	for _, list := range [2][]*pattern{c.begin[name[0]], c.end[name[len(name)-1]]} {
 		for _, p := range list {
-			if glob(p.show, name) && hides(p) {
+			if !open && glob(p.show, name) && hides(p) {
 				return p.hit(), true
 			}
 		}
@@ -284,6 +286,13 @@ func (g *guard) name(segments []string, at int) (Hit, bool) {
 		return Hit{Kind: Secrets, What: whatShort, Show: name}, true
 	}
 	return Hit{}, false
+}
+
+// isProcedure reports whether segments[at] is the name of a procedure of tRPC,
+// such as "user.key" or "post.backup", where its adapters put them: nothing
+// below is a file.
+func isProcedure(segments []string, at int) bool {
+	return at == len(segments)-1 && (at == 1 && segments[0] == "trpc" || at == 2 && segments[0] == "api" && segments[1] == "trpc")
 }
 
 func (p *pattern) hit() Hit { return Hit{Kind: p.rule.Kind, What: p.rule.What, Show: p.show} }

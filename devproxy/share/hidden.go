@@ -27,6 +27,9 @@ type Rule struct {
 	// "xdebug_session_start", "pp=env". They are opened by "?NAME".
 	query []string
 
+	// cookies tells that a cookie of such a name does the same. It is dropped.
+	cookies bool
+
 	// texts hide what holds them anywhere, for tools that look no closer at a URL.
 	// What opens the rule's first path or parameter opens them.
 	texts []string
@@ -69,6 +72,9 @@ var servedDots = map[string]bool{
 	".pnpm": true, ".yarn": true, // node_modules/.pnpm, .yarn/cache and .yarn/__virtual__
 	".bun": true, ".deno": true, // their isolated node_modules
 	".vuepress": true, ".quasar": true, // VuePress and Quasar serve generated modules from there
+	".11ty":   true,                                                // @11ty/eleventy-dev-server: /.11ty/reload-client.js in every page
+	".ory":    true,                                                // the Ory proxy: its API for browsers
+	".net":    true,                                                // the platform, in /tags/.net
 	".source": true, ".content-collections": true, ".velite": true, // Fumadocs, Content Collections, Velite: generated modules
 }
 
@@ -79,6 +85,7 @@ var servedBelow = map[string]map[string]bool{
 		".store":           true, // Yarn's nodeLinker: pnpm
 		".prisma":          true, // the generated client for browsers
 		".aspect_rules_js": true, // Bazel
+		".histoire":        true, // Histoire: stories that plugins generate
 	},
 	".cache":    {".vite-storybook": true}, // node_modules/.cache/.vite-storybook/deps
 	".vuepress": {".temp": true, ".cache": true},
@@ -88,7 +95,10 @@ var servedBelow = map[string]map[string]bool{
 // servedPaths are paths below a dot segment that are served, also locally,
 // while the rest of it is not.
 var servedPaths = map[string]bool{
-	".netlify/functions": true, ".netlify/images": true, ".netlify/identity": true, // netlify-cli 27: `netlify dev`
-	".auth/login": true, ".auth/logout": true, ".auth/me": true, // Azure Static Web Apps CLI
+	".netlify/functions": true, ".netlify/images": true, ".netlify/identity": true, ".netlify/builders": true, // netlify-cli 27: `netlify dev`
+	".redwood/functions":      true,                                         // Redwood: its web server's proxy of the API
+	".sanity/runtime":         true,                                         // sanity dev: the page's entry
+	".contentlayer/generated": true,                                         // Contentlayer: generated modules
+	".auth/login":             true, ".auth/logout": true, ".auth/me": true, // Azure Static Web Apps CLI
 	".expo/.virtual-metro-entry.bundle": true, // @expo/cli 58: the entry of a Metro bundle
 }

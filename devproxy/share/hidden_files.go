@@ -12,8 +12,8 @@ func secretFiles() []Rule {
 			// ssh-keygen(1), sshd(8). The public halves, *.pub, are open.
 			names: []string{
 				"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss",
-				"*_rsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "private.asc", "secret.asc", "private-key.asc", "secret-key.asc", "wallet.dat",
-				"*.pem", "*.key", "*.p8", "*.ppk", "*.pvk", "*.agekey", "*.keytab",
+				"id_rsa_*", "id_ecdsa_*", "id_ed25519_*", "id_rsa *", "id_ed25519 *", "id_rsa.txt", "private_key", "*_rsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key", "authorized_keys", "known_hosts", "secring.gpg", "secring.pgp", "private.asc", "secret.asc", "private-key.asc", "secret-key.asc", "wallet.dat",
+				"*.pem", "*.key", "*.p8", "*.pk8", "*.pkcs8", "*.ppk", "*.pvk", "*.agekey", "*.keytab",
 			},
 		},
 		{
@@ -26,32 +26,33 @@ func secretFiles() []Rule {
 		{
 			Kind: Secrets, What: "environment files",
 			names: []string{
-				"*.env", "*.env.local", "*.env.production", "*.env.development", "*.env.staging", "*.env.test",
+				"*.env", "*.env.local", "*.env.production", "*.env.development", "*.env.staging", "*.env.test", "*.env.prod", "*.env.dev", "*.env.stage", "*.env.docker",
 			},
 		},
 		{
 			Kind: Secrets, What: "credentials",
 			names: []string{
-				"credentials.json", "credentials.yml", "credentials.yaml", "credentials.yml.enc", "*credentials.csv",
+				"credentials.json", "credentials.yml", "credentials.yaml", "*.yml.enc", "*credentials.csv",
 				"*accesskeys.csv", "rootkey.csv", "application_default_credentials.json",
 				"client_secret.json", "client_secret_*.json", "client_secrets.json", // Google OAuth
 				"service-account.json", "service_account.json", "serviceaccount.json", "service-account-key.json",
 				"serviceaccountkey.json", "*-firebase-adminsdk-*.json", "gcp-key.json", "google-credentials.json",
-				"secrets.json", "secrets.yml", "secrets.yaml", "secrets.toml", "secrets.ini", "secrets.properties", "secret.yml", "secret.yaml",
+				"secrets.json", "secrets.yml", "secrets.yaml", "secrets.toml", "secrets.ini", "secrets.properties", "secret.yml", "secret.yaml", "secret.toml", "secret.txt", "secrets.txt",
 				"vault.yml", "vault.yaml", "vault_pass.txt", "vault_password.txt", "password.txt", "passwords.txt",
-				"htpasswd", "*.htpasswd", "_netrc", "kubeconfig", "*.kubeconfig", "rclone.conf", "pgpass.conf",
+				"htpasswd", "*.htpasswd", "_netrc", "kubeconfig", "kubeconfig.yml", "kubeconfig.yaml", "*.kubeconfig", "rclone.conf", "pgpass.conf",
 				"sftp-config.json", "sitemanager.xml", "recentservers.xml", "filezilla.xml",
 			},
+			paths: []string{"/auth.json"}, // Composer: tokens of registries
 		},
 		{
 			Kind: Secrets, What: "settings with passwords",
 			names: []string{
-				"database.yml", "wp-config.php", "config.inc.php", "localsettings.php", "local_settings.py", "settings_local.py",
-				"parameters.yml", "web.config", "web.xml", "application.properties", "application.yml", "application.yaml",
-				"application-*.properties", "application-*.yml", "application-*.yaml", "bootstrap.yml",
-				"keystore.properties", "signing.properties", "local.properties",
+				"database.yml", "wp-config.php", "wp-config.php*", "wp-config.txt", "configuration.php.*", "config.inc.php", "localsettings.php", "local_settings.py", "settings_local.py",
+				"parameters.yml", "parameters.yaml", "web.config", "web.*.config", "tomcat-users.xml", "ormconfig.json", "*.secret.exs", "web.xml", "application.properties", "application.yml", "application.yaml",
+				"application-*.properties", "application-*.yml", "application-*.yaml", "bootstrap.yml", "bootstrap.yaml",
+				"keystore.properties", "gradle.properties", "signing.properties", "local.properties",
 				"docker-compose.yml", "docker-compose.yaml", "docker-compose.*.yml", "docker-compose.*.yaml",
-				"compose.override.yml", "compose.override.yaml",
+				"compose.yml", "compose.yaml", "compose.*.yml", "compose.*.yaml",
 			},
 			// The Servlet specification (10.5) and ASP.NET serve none of these.
 			paths: []string{"**/web-inf", "**/meta-inf", "**/app_data"},
@@ -62,7 +63,8 @@ func secretFiles() []Rule {
 				"*.db", "*.db3", "*.sqlite", "*.sqlite2", "*.sqlite3", "*.s3db", "*.duckdb", "*.mdb", "*.accdb", "*.mdf", "*.ldf", "*.fdb", "*.ibd", "*.rdb",
 				"*.db-wal", "*.db-shm", "*.db-journal", "*.sqlite-wal", "*.sqlite-shm", "*.sqlite-journal",
 				"*.sqlite3-wal", "*.sqlite3-shm", "*.sqlite3-journal",
-				"*.sql", "*.sql.gz", "*.sql.bz2", "*.sql.xz", "*.sql.zst", "*.sql.zip", "*.sql.7z", "*.psql", "*.pgsql", "*.bson",
+				"*.sql", "*.sql.gz", "*.sql.bz2", "*.sql.xz", "*.sql.zst", "*.sql.zip", "*.sql.7z", "*.sql.lz4", "*.sql.lzma", "*.sql.rar", "*.sql.tar", "*.sql.tar.gz", "*.sql.tgz", "*.sql.gpg",
+				"*.db.gz", "*.db.zip", "*.sqlite.gz", "*.sqlite.zip", "*.sqlite3.gz", "*.sqlite3.zip", "*.aof", "*.psql", "*.pgsql", "*.bson",
 				"*.dump", "*.dump.gz", "*.dump.bz2", "*.dump.xz", "*.dump.zst", "*.pgdump", "*.dmp", "*.mdmp",
 				"*.hprof", "*.heapsnapshot", "*.heapprofile",
 			},
@@ -74,21 +76,22 @@ func secretFiles() []Rule {
 		{
 			Kind: Secrets, What: "backups and editors' copies",
 			names: []string{
-				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.bk", "*.old", "*.orig", "*.save", "*.swp", "*.swo", "*.swn", "*.kate-swp",
-				"*~", "#*#*", "*___jb_tmp___", "*___jb_old___",
-				"backup.zip", "backup.tar", "backup.tar.gz", "backup.tgz", "backup.7z", "dump.zip", "dump.tar.gz", "dump.tgz",
+				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.bk", "*.old", "*.orig", "*.*.save", // nano's; "settings.save" is a method
+				"*.swp", "*.swo", "*.swn", "*.kate-swp",
+				"*~", "#*#*", ".#*", "*___jb_tmp___", "*___jb_old___",
+				"backup.zip", "backup.tar", "backup.tar.gz", "backup.tgz", "backup.tar.bz2", "backup.tar.xz", "backup.rar", "backup.7z", "dump.zip", "dump.tar.gz", "dump.tgz",
 			},
 		},
 		{
 			Kind: Secrets, What: "logs",
 			names: []string{
 				"npm-debug.log", "npm-debug.log.*", "yarn-debug.log", "yarn-error.log", "pnpm-debug.log", "lerna-debug.log",
-				"firebase-debug.log", "development.log", "laravel.log", "debug.log", "php_errors.log", "error_log", "nohup.out",
+				"firebase-debug.log", "development.log", "production.log", "laravel.log", "laravel-*.log", "error.log", "access.log", "debug.log", "php_errors.log", "error_log", "nohup.out",
 			},
 		},
 		{
 			Kind: Secrets, What: "files of version control",
-			paths: []string{"**/cvs/entries", "**/cvs/root", "**/cvs/repository", "**/_darcs"},
+			paths: []string{"**/cvs/entries", "**/cvs/root", "**/cvs/repository", "**/_darcs", "**/_svn"},
 		},
 		{
 			Kind: Secrets, What: "the Proxyfile",

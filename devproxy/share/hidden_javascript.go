@@ -71,7 +71,15 @@ func javascriptTools() []Rule {
 			// read files (CVE-2024-23657). nuxt-studio: /__nuxt_studio/dev/* writes
 			// files. @nuxt/vite-builder 3: /__nuxt_vite_node__/, server code.
 			// @nuxtjs/tailwindcss: /_tailwind/.
-			paths: []string{"**/__nuxt_devtools__", "**/__nuxt_studio", "**/__nuxt_vite_node__", "/_tailwind"},
+			// nuxt 3 in test mode: /__nuxt_component_test__/?path= imports any module
+			// (CVE-2023-3224).
+			paths: []string{"**/__nuxt_component_test__", "**/__nuxt_devtools__", "**/__nuxt_studio", "**/__nuxt_vite_node__", "/_tailwind"},
+		},
+		{
+			Kind: Tools, What: "Keystatic's local storage",
+			// @keystatic/core, api: with storage "local" it reads and writes the
+			// project's files. Its sign-in at GitHub is open.
+			paths: []string{"/api/keystatic/tree", "/api/keystatic/blob", "/api/keystatic/update"},
 		},
 		{
 			Kind: Tools, What: "Nitro tasks and virtual files",
@@ -105,7 +113,7 @@ func javascriptTools() []Rule {
 			// @react-native-community/cli-server-api 20.2.0. /open-url ran commands
 			// (CVE-2025-11953); /symbolicate answers with code of the named files.
 			paths: []string{
-				"/open-url", "/open-stack-frame", "/symbolicate", "/open-debugger", "/debugger-frontend",
+				"/open-url", "/open-stack-frame", "/symbolicate", "/open-debugger", "/debugger-frontend", "/debugger-proxy",
 				"/inspector/debug", "/inspector/device",
 				"/_expo/open", "/_expo/touch", "/_expo/atlas", "/_expo/plugins", "/_expo/debugger", "/_expo/link", "/_expo/error-overlay-meta",
 			},

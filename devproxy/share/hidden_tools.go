@@ -131,7 +131,8 @@ func phpTools() []Rule {
 			Kind: Tools, What: "Xdebug triggers",
 			// xdebug 3, docs/step_debug: each starts a session with the developer's
 			// editor, a profile or a trace.
-			query: []string{"xdebug_session", "xdebug_session_start", "xdebug_session_stop", "xdebug_session_stop_no_exec", "xdebug_trigger", "xdebug_profile", "xdebug_trace", "start_debug"},
+			cookies: true,
+			query:   []string{"xdebug_session", "xdebug_session_start", "xdebug_session_stop", "xdebug_session_stop_no_exec", "xdebug_trigger", "xdebug_profile", "xdebug_trace", "start_debug"},
 		},
 		{
 			Kind: Tools, What: "consoles of PHP frameworks",
@@ -142,8 +143,12 @@ func phpTools() []Rule {
 			query: []string{"r=gii*", "r=debug", "r=debug/*", "debugbar", "debugbar_time", "_tracy_bar"},
 		},
 		{
+			Kind: Tools, What: "PHPUnit's eval-stdin.php, which runs what it is sent",
+			paths: []string{"**/eval-stdin.php"}, // CVE-2017-9841
+		},
+		{
 			Kind: Tools, What: "phpinfo and database consoles",
-			paths: []string{"**/phpinfo.php", "**/adminer.php", "**/adminer-*.php", "/adminer", "**/phpmyadmin", "/pma", "/_phpinfo"},
+			paths: []string{"**/phpinfo.php", "**/adminer.php", "**/adminer-*.php", "/adminer", "**/phpmyadmin", "**/phpmyadmin-*", "/pma", "/_phpinfo"},
 		},
 	}
 }
@@ -182,13 +187,18 @@ func javaTools() []Rule {
 				"**/actuator/startup", "**/actuator/flyway", "**/actuator/liquibase", "**/actuator/integrationgraph", "**/actuator/quartz",
 				"**/actuator/refresh", "**/actuator/restart", "**/actuator/gateway", "**/actuator/sbom", "**/actuator/metrics", "**/actuator/prometheus",
 				"**/heapdump", "**/threaddump", "**/configprops", "**/management/env", "**/management/loggers",
-				"**/management/logfile", "**/management/httptrace", "**/management/httpexchanges", "**/management/beans", "**/jolokia",
+				"**/management/logfile", "**/management/shutdown", "**/management/httptrace", "**/management/httpexchanges", "**/management/beans", "**/jolokia",
 			},
 			except: []string{"**/actuator/health", "**/actuator/info"},
 		},
 		{
 			Kind: Tools, What: "database consoles",
-			paths: []string{"**/h2-console", "/dbconsole"}, // H2: CVE-2021-42392
+			paths: []string{"**/h2-console", "/dbconsole", "/hawtio"}, // H2: CVE-2021-42392
+		},
+		{
+			Kind: Tools, What: "the debugger of Struts",
+			// struts2-core, DebuggingInterceptor, with struts.devMode: both evaluate OGNL.
+			query: []string{"debug=command", "debug=browser"},
 		},
 		{
 			Kind: Tools, What: "Vaadin's developer tools",
@@ -197,7 +207,7 @@ func javaTools() []Rule {
 		{
 			Kind: Tools, What: "Quarkus Dev UI",
 			// quarkus: /q/dev-ui changes the configuration and runs SQL (CVE-2022-4116).
-			paths: []string{"**/q/dev-ui", "/q/dev", "/q/dev-*", "/q/arc"},
+			paths: []string{"**/q/dev-ui", "**/q/dev-v1", "**/q/dev-mcp", "/q/dev", "/q/dev-*", "/q/arc"},
 		},
 		{
 			Kind: Tools, What: "Play evolutions and tests",

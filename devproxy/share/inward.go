@@ -57,12 +57,12 @@ func (s *Share) inwardOrigins(h http.Header) {
 
 // dropKeys takes out what opens the gate: it is none of the project's business.
 // Who has not shown the key must not learn of a password here, on a public
-// path, by what the project is told.
+// path, by what the project is told. Cookies that the share hides go, too.
 func (s *Share) dropKeys(h http.Header, keyed bool) {
 	if (keyed || !s.gate.password) && s.gate.bears(h) {
 		delete(h, "Authorization")
 	}
-	if lines := withoutGateCookies(h["Cookie"]); len(lines) > 0 {
+	if lines := s.inwardCookies(h["Cookie"]); len(lines) > 0 {
 		h["Cookie"] = lines
 	} else {
 		delete(h, "Cookie")

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// query looks through the query of a path: for parameters that are hidden, and
-// for hidden files that a parameter names.
-func (g *guard) query(query string, path *readings) (Hit, bool) {
+// query looks through the query of a path: for parameters that are hidden, for
+// hidden files that a parameter names, and for a way out of the path's folder.
+// onDisk tells that the path names a place on the disk.
+func (g *guard) query(query string, path *readings, onDisk bool) (Hit, bool) {
 	text, ok := foldQuery(query)
 	if !ok {
 		return Hit{Kind: Secrets, What: whatEncoding}, true
@@ -18,6 +19,9 @@ func (g *guard) query(query string, path *readings) (Hit, bool) {
 	files := g.filesIn(path)
 	for parameter := range strings.FieldsFuncSeq(text, separatesParameters) {
 		key, value, _ := strings.Cut(parameter, "=")
+		if climbs(key) || onDisk && climbs(parameter) {
+			return Hit{Kind: Secrets, What: whatWay}, true
+		}
 		if hit, hidden := g.parameter(key, value); hidden {
 			return hit, true
 		}
@@ -54,6 +58,27 @@ func (g *guard) parameter(key, value string) (Hit, bool) {
 		}
 	}
 	return Hit{}, false
+}
+
+// cookie reports whether a cookie does what a hidden parameter of its name does.
+// PHP reads the name as that of a parameter.
+func (g *guard) cookie(name string) bool {
+	folded, ok := foldQuery(name)
+	return !ok || slices.ContainsFunc(keys(folded), func(key string) bool {
+		return slices.ContainsFunc(compiled().query[key], func(p *pattern) bool { return p.rule.cookies && !g.shown.texts[p.show] })
+	})
+}
+
+// climbs reports whether a piece of a query leads to a folder above. Vite before
+// 6.2.5 took the query for a part of the path: "/@fs/PROJECT/?/../../etc/passwd"
+// read any file (CVE-2025-31486). Apps write such a way only into the value of a
+// parameter.
+func climbs(piece string) bool {
+	if !strings.Contains(piece, "..") {
+		return false
+	}
+	i := strings.IndexAny(piece, `/\`)
+	return i >= 0 && slices.ContainsFunc(appendSegments(nil, piece[i:]), isUp)
 }
 
 // keys are the names that key has to some parser. PHP takes "a.b", "a b" and

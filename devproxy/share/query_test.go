@@ -15,6 +15,29 @@ func disguised() string {
 	return text + "2ex"
 }
 
+// TestHiddenCookies has cookies of Xdebug dropped, and all others left.
+func TestHiddenCookies(t *testing.T) {
+	opts := oneHost()
+	hidden := mustNew(t, opts)
+	opts.Show = []string{"?xdebug_session"}
+	shown := mustNew(t, opts)
+	const others = "session=XDEBUG_SESSION; debugbar=1; r=debug; xdebug=1; a.b=c"
+	for cookie, open := range map[string]bool{
+		"XDEBUG_SESSION=PHPSTORM": true, "xdebug.session=1": true, "XDEBUG%5FSESSION=1": true, "XDEBUG_SESSION": true,
+		"XDEBUG_TRIGGER=1": false, "XDEBUG_PROFILE[x]=1": false, "XDEBUG_TRACE": false, "start_debug=1": false, disguised(): false,
+	} {
+		for s, want := range map[*Share]string{hidden: others, shown: others} {
+			if s == shown && open {
+				want = cookie + "; " + others
+			}
+			in, _ := admit(s, ask("GET", single, "/", "Cookie", cookie+"; "+others))
+			if got := in.Header.Get("Cookie"); got != want {
+				t.Errorf("%s, shown %t: %q, want %q", cookie, s == shown, got, want)
+			}
+		}
+	}
+}
+
 // TestHiddenInTheQuery has each way in which a query hides a path, and its
 // negative.
 func TestHiddenInTheQuery(t *testing.T) {
@@ -40,6 +63,22 @@ func TestHiddenInTheQuery(t *testing.T) {
 		"/x?r=girl":                      false,
 		"/x?" + disguised():              true,
 		"/x?" + strings.Repeat("a&", 99): false,
+
+		"/@fs/home/me/shop/?/../../../etc/passwd?import&raw": true,
+		"/@fs/home/me/shop/?import&/../../../etc/passwd?raw": true,
+		"/@fs/home/me/shop/?x=/../../../etc/passwd&raw":      true,
+		"/@fs/home/me/shop/a.vue?vue&type=style&lang..css":   false,
+		"/@fs/home/me/shop/?%2f%2e%2e%2f../etc/passwd":       true,
+		"/@fs/home/me/shop/%3f/x&/..%5c..%5cetc/passwd":      true,
+		"/src/x?/../../../etc/passwd?raw":                    true,
+		"/?x&\\..\\..\\etc":                                  true,
+		"/?/...":                                             true,
+		"/?/blog/post..html":                                 false,
+		"/viewer?../a.pdf":                                   false,
+		"/viewer?file=/x/../../a.pdf":                        false,
+		"/compare?a..b":                                      false,
+		"/?debug=command&expression=1":                       true,
+		"/?debug=true":                                       false,
 
 		"/_image?href=/a.png":                  false,
 		"/_image?href=/a.png&href=/.env":       true,

@@ -52,7 +52,9 @@ var responseRules = []responseRule{
 	// and environment; as HTML, as text for XMLHttpRequest, as JSON for an API.
 	{what: "an error page of Rails", show: "rails-page", errors: true, texts: exprs(`<title>Action Controller: Exception caught</title>`)},
 	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`(?m)^Rails\.root: `)},
-	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`"traces":\{"Application Trace":`)},
+	{what: "an error of Rails with its traces", show: "rails-page", errors: true, texts: exprs(`"traces":\{"Application Trace":|<Application[ -]Trace[ >]|(?m:^ +"?Application Trace"?:)`)},
+	// rack, show_exceptions.rb, and Sinatra's: source, session and environment.
+	{what: "an error page of Rack", show: "rack-page", errors: true, texts: exprs(`<a href="#env-info">ENV</a>`)},
 	// web-console, web_console/middleware.rb.
 	{what: "a console of Rails", show: "web-console-page", header: "X-Web-Console-Session-Id"},
 	// better_errors/templates/main.erb: a console.
@@ -63,16 +65,24 @@ var responseRules = []responseRule{
 	{what: "an error page of Laravel", show: "laravel-page", errors: true, texts: exprs(`<!-- Hide dumps asap -->`)},
 	// laravel/framework, exceptions/renderer: queries with their values.
 	{what: "an error page of Laravel", show: "laravel-page", errors: true, texts: exprs(`fonts\.bunny\.net/css\?family=figtree:300,400,500,600`)},
+	// laravel/framework, Foundation/Exceptions/Handler.php, convertExceptionToArray.
+	{what: "an error of Laravel with its trace", show: "laravel-page", errors: true, texts: exprs(`"exception":\s*"[^"]*",\s*"file":\s*"[^"]*",\s*"line":\s*\d+,\s*"trace":`)},
 	// filp/whoops, Resources/views/layout.html.php: server and environment.
 	{what: "an error page of Whoops", show: "whoops-page", errors: true, texts: exprs(`<title>Whoops! There was an error\.</title>`)},
+	// codeigniter4, Views/errors/html/error_exception.php: source and $_SERVER.
+	{what: "an error page of CodeIgniter", show: "codeigniter-page", errors: true, texts: exprs(`&mdash;\s+CodeIgniter: [0-9.]+[^<]{0,20} --\s+Environment: `)},
 	// nette/tracy, BlueScreen: the environment.
 	{what: "an error page of Tracy", show: "tracy-page", errors: true, texts: exprs(`id="?tracy-bs"?`)},
 	// plug, lib/plug/templates/debugger.html.eex: session and actions.
 	{what: "an error page of Phoenix", show: "plug-page", errors: true, texts: exprs(`\.exception-info >`, `\.conn-details >`)},
+	// plug, lib/plug/templates/debugger.md.eex: the same for other clients.
+	{what: "an error of Phoenix", show: "plug-page", errors: true, texts: exprs(`\A# [^\n]+ at [A-Z]+ /[^\n]*\n\nException:\n`)},
 	// starlette/middleware/errors.py: source of each frame.
 	{what: "an error page of Starlette", show: "starlette-page", errors: true, texts: exprs(`<title>Starlette Debugger</title>`)},
 	// aspnetcore, Diagnostics/DeveloperExceptionPage: source, headers, routes.
 	{what: "an error page of ASP.NET", show: "aspnet-page", errors: true, texts: exprs(`<title>Internal Server Error</title>`, `An unhandled exception occurred while processing the request\.`)},
+	// The same for clients that do not ask for HTML.
+	{what: "an error of ASP.NET", show: "aspnet-page", errors: true, texts: exprs(`(?m)^HEADERS\r?\n=======\r?$`)},
 	// php-src, ext/standard/info.c: the environment.
 	{what: "phpinfo()", show: "phpinfo-page", texts: exprs(`<title>(?:PHP [^<>]+ - )?phpinfo\(\)</title>`)},
 }
@@ -139,10 +149,10 @@ func isText(contentType string, failed bool) bool {
 	switch strings.TrimSpace(kind) {
 	case "", "text/html", "application/xhtml+xml":
 		return true
-	case "text/plain", "text/markdown", "application/json", "application/problem+json":
+	case "text/plain", "text/markdown", "application/json", "application/xml", "text/xml", "application/x-yaml", "application/yaml", "text/yaml":
 		return failed
 	}
-	return false
+	return failed && (strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml"))
 }
 
 // inspectedBody is a body that is looked at while it is read.

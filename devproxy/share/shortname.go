@@ -9,11 +9,14 @@ import "strings"
 func isShortName(name string) bool {
 	base, extension, _ := strings.Cut(name, ".")
 	letters, number, found := strings.Cut(base, "~")
-	if !found || len(letters) < 1 || len(letters) > 6 || !isNumber(number) || len(number) > 4 || len(extension) > 3 {
+	if !found || len(letters) < 1 || len(letters) > 6 || !isNumber(number) || number[0] == '0' || len(number) > 2 && len(base) > 8 || len(extension) > 3 {
 		return false
 	}
+	if extension == "" && isNumber(letters) {
+		return false // "5~10" is a range: no hidden name is only digits
+	}
 	switch extension {
-	case "js", "mjs", "css", "map", "png", "jpg", "gif", "svg":
+	case "js", "mjs", "css", "map", "png", "jpg", "gif", "svg", "ts", "tsx", "jsx", "vue", "htm", "pdf", "ico", "bmp", "mp3", "mp4", "ogg", "wav", "ttf", "otf", "eot", "glb", "vtt":
 		return strings.HasPrefix(letters, "env") || isHashed(letters)
 	}
 	return true

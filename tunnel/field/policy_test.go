@@ -22,21 +22,23 @@ func TestControlledFieldsByKind(t *testing.T) {
 			X-Real-Ip X-Client-Ip X-Cluster-Client-Ip True-Client-Ip Client-Ip CF-Connecting-IP CF-Connecting-IPv6 Fastly-Client-Ip Fly-Client-Ip
 			X-Azure-ClientIP X-Azure-SocketIP X-AppEngine-User-IP X-Envoy-External-Address X-ProxyUser-Ip WL-Proxy-Client-IP Proxy-Client-IP
 			X-Originating-IP X-Remote-IP X-Remote-Addr Remote-Addr Ali-Cdn-Real-Ip Incap-Client-IP X-Vercel-Forwarded-For
-			X-NF-Client-Connection-Ip DO-Connecting-IP X-Original-Forwarded-For X-Original-For CloudFront-Viewer-Address`,
+			X-NF-Client-Connection-Ip DO-Connecting-IP X-Original-Forwarded-For X-Original-For CloudFront-Viewer-Address X-Forward-For`,
 		Target: `X-Original-URL X-Rewrite-URL X-Original-URI X-Original-Host X-Host X-HTTP-Host-Override X-Waws-Unencoded-URL
-			X-Envoy-Original-Path X-Accel-Mapping X-Accel-Redirect X-Sendfile-Type X-Script-Name Script-Name Path-Info X-Scheme Front-End-Https`,
+			X-Envoy-Original-Path X-Accel-Mapping X-Accel-Redirect X-Sendfile-Type X-Script-Name Script-Name Path-Info X-Scheme Front-End-Https X-MS-Original-Url X-Ingress-Path`,
 		Environment: `Proxy`,
 		Own:         `Devproxy-Hop Devproxy-Anything`,
 		Edge: `Via Cdn-Loop CF-Ray CF-IPCountry CF-Visitor CF-Access-Authenticated-User-Email CF-Access-Jwt-Assertion Fastly-SSL X-Azure-FDID
 			X-Envoy-Internal X-Vercel-Ip-Country X-Arr-Ssl X-Nf-Geo X-Akamai-Edgescape CloudFront-Viewer-Country
-			X-New-Cdn-Client-Ip Acme-Connecting-Ip X-Acme-Real-Ip My-Forwarded-For X-Acme-Remote-Addr`,
+			X-New-Cdn-Client-Ip Acme-Connecting-Ip X-Acme-Real-Ip My-Forwarded-For X-Acme-Remote-Addr
+			X-Apigateway-Event X-CloudTasks-QueueName X-CloudScheduler X-Aws-Sqsd-Taskname`,
 		Internal: `X-Middleware-Subrequest X-Middleware-Subrequest-Id X-Middleware-Rewrite X-Middleware-Override-Headers X-Middleware-Next X-Middleware-Set-Cookie
 			X-Invoke-Path X-Invoke-Query X-Invoke-Status X-Matched-Path X-Now-Route-Matches Next-Resume X-Next-Resume-State-Length
 			X-Prerender-Revalidate X-Prerender-Revalidate-If-Generated X-React-Router-Spa-Mode X-Astro-Path X-Php-Ob-Level`,
 		Identity: `Remote-User Remote-Groups X-Remote-User X-Remote-Group X-Remote-Extra-Scopes X-Auth-Request-User X-Auth-Request-Email X-WebAuth-User
 			X-Authenticated-User X-Authenticated-Userid SSL-Client-Cert SSL-Client-Verify X-SSL-Client-Cert X-Client-Cert Client-Cert Client-Cert-Chain
 			Tailscale-User-Login X-Goog-Authenticated-User-Email X-Goog-IAP-JWT-Assertion X-Amzn-Oidc-Identity X-Amzn-Oidc-Data
-			X-MS-Client-Principal X-MS-Client-Principal-Name OIDC-Claim-Sub X-Authentik-Username X-Consumer-Username Shib-Session-Id Iv-User SM-User`,
+			X-MS-Client-Principal X-MS-Client-Principal-Name OIDC-Claim-Sub X-Authentik-Username X-Consumer-Username Shib-Session-Id Iv-User SM-User
+			X-Auth-Username Teleport-Jwt-Assertion`,
 	} {
 		for name := range strings.FieldsSeq(names) {
 			everyone := kinds[kind]

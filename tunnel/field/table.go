@@ -32,7 +32,7 @@ var table = map[Kind]string{
 		x-azure-clientip x-azure-socketip x-appengine-user-ip x-appengine-remote-addr x-envoy-external-address
 		x-vercel-forwarded-for x-vercel-proxied-for x-vercel-ip x-nf-client-connection-ip do-connecting-ip x-arr-clientip
 		ali-cdn-real-ip cdn-src-ip x-cdn-src-ip cdn-real-ip incap-client-ip akamai-client-ip x-sucuri-clientip eo-client-ip eo-connecting-ip
-		x-bluecoat-via z-forwarded-for`,
+		x-bluecoat-via z-forwarded-for x-forward-for remote-address`,
 
 	// Symfony and Laravel, Zend and Laminas take the path from X-Original-URL and
 	// X-Rewrite-URL (CVE-2018-14773), Azure's front end sends
@@ -45,7 +45,7 @@ var table = map[Kind]string{
 		x-rewrite-url x-rewrite-uri x-rewritten-url x-override-url x-request-uri request-uri
 		x-http-destinationurl x-http-path-translate x-path-info path-info x-script-name script-name
 		x-host x-host-override x-http-host x-http-host-override
-		x-waws-unencoded-url x-unencoded-url unencoded-url
+		x-waws-unencoded-url x-unencoded-url unencoded-url x-ms-original-url x-ingress-path
 		x-envoy-original-path x-envoy-original-host x-envoy-decorator-operation
 		x-scheme x-url-scheme front-end-https
 		x-accel-* x-sendfile*`,
@@ -54,9 +54,12 @@ var table = map[Kind]string{
 
 	Own: `devproxy-*`,
 
-	// Via and CDN-Loop (RFC 8586) are proxies' words.
+	// Via and CDN-Loop (RFC 8586) are proxies' words. The adapters of Express and
+	// Fastify for AWS Lambda take the caller from X-Apigateway-Event. Apps run a
+	// task because Google's or Amazon's queue field is there.
 	Edge: `via cdn-loop cf-* cloudfront-* fastly-* fly-* x-azure-* x-appengine-* x-envoy-* x-vercel-* x-nf-* x-arr-* x-waws-*
-		x-akamai-* akamai-* x-cdn-* ali-cdn-* incap-* x-sucuri-* eo-client-*`,
+		x-akamai-* akamai-* x-cdn-* ali-cdn-* incap-* x-sucuri-* eo-client-*
+		x-apigateway-event x-apigateway-context x-cloudtasks-* x-cloudscheduler* x-aws-sqsd-* x-netlify-original-pathname`,
 
 	// Next.js: INTERNAL_HEADERS of packages/next/src/server/lib/server-ipc and
 	// x-middleware-subrequest (CVE-2025-29927), its proxies' next-resume, and the
@@ -73,13 +76,14 @@ var table = map[Kind]string{
 
 	// Single sign-on in front of an app: Apache's and nginx's Remote-User,
 	// Authelia's Remote-*, Kubernetes' X-Remote-*, oauth2-proxy's
-	// X-Auth-Request-*, Authentik, Pomerium, Vouch, Kong, mod_auth_openidc,
+	// X-Auth-Request-*, Teleport, Authentik, Pomerium, Vouch, Kong, mod_auth_openidc,
 	// Shibboleth, SiteMinder, WebSEAL, Tailscale Serve, Google's IAP, Amazon's
 	// ALB, Azure's EasyAuth, ngrok, Replit; client certificates (RFC 9440 and
 	// those of nginx, HAProxy, IIS). Credentials that clients themselves send
 	// (Authorization, X-Api-Key, X-Auth-Token, X-User-Id, X-Amz-*) are not here.
 	Identity: `remote-user remote-name remote-email remote-groups remote-ident auth-user auth-type logon-user x-remote-* x-auth-request-*
 		x-auth-userid x-auth-username x-auth-roles x-auth-groups x-auth-subject
+		teleport-jwt-assertion x-jwt-assertion
 		x-webauth-* x-authenticated-* x-authentik-* x-pomerium-* x-vouch-* x-consumer-id x-consumer-username x-consumer-custom-id x-consumer-groups x-credential-identifier x-anonymous-consumer
 		x-userinfo x-endpoint-api-userinfo x-apigateway-api-userinfo x-proxy-user x-proxy-remote-user x-iisnode-*
 		oidc-* mellon-* shib-* eppn persistent-id sm-user sm-userdn sm-universalid sm-serversessionid smuser iv-user iv-user-l iv-groups iv-creds
