@@ -315,6 +315,33 @@ func TestAgentByWebSocket(t *testing.T) {
 	}
 }
 
+// TestAgentByWebSocketRests: the time in which a visitor's response must move is
+// none of a lane's, which rests for as long as nobody visits.
+func TestAgentByWebSocketRests(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.StallTimeout = time.Nanosecond })
+	overSocket := func(ctx context.Context) (tunnel.Lane, error) {
+		c, res, err := websocket.Dial(ctx, "wss://"+domain+agentPath, &websocket.DialOptions{HTTPClient: w.client("h1")})
+		if err != nil {
+			return tunnel.Lane{}, err
+		}
+		binding, err := tunnel.Binding(*res.TLS)
+		return tunnel.Lane{Conn: laneConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c, nil}, Binding: binding}, err
+	}
+	s, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: testKey("a"), Dial: overSocket, Hello: []byte(`{"hosts":[]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(nil)
+	eventually(t, "two lanes whose handlers have returned", func() bool { _, _, n := w.door.counts(); return n == 2 && w.memory.Accounts() == 1 })
+	a := &agent{Session: s, t: t}
+	for range 10 {
+		a.ask(tunnel.Request{})
+	}
+	if _, _, n := w.door.counts(); n != 2 {
+		t.Errorf("%d lanes are left", n)
+	}
+}
+
 // TestTransplantedHello: a proof made for one connection is worth nothing on
 // another.
 func TestTransplantedHello(t *testing.T) {

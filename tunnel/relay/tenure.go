@@ -34,7 +34,7 @@ type tenure struct {
 
 	mu      sync.Mutex
 	evicted bool
-	over    bool // the handler returns: control must not be used any more
+	over    bool // the handler returns, or the connection is a lane: control must not be used any more
 }
 
 // begin counts a visit until end, and has its context end with errEvicted
@@ -83,10 +83,14 @@ func (t *tenure) evict() (whole bool) {
 var past = time.Unix(1, 0)
 
 // writeBy bounds the next write; errors mean that there is no connection any
-// more, which the write will tell. An evicted visit writes nothing more.
+// more, which the write will tell. An evicted visit writes nothing more. After
+// end it does nothing: the connection may be an agent's lane.
 func (t *tenure) writeBy(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
 	if t.evicted {
 		at = past
 	}
