@@ -165,8 +165,9 @@ type Account struct {
 
 	// Guarded by the budget's mu.
 	held
-	closed  bool
-	leaving bool // evicted as a whole
+	closed    bool
+	leaving   bool // evicted as a whole
+	forgotten bool // in no group any more; others of the same names may be there
 }
 
 // Add counts n bytes more, or fewer. It never blocks and never fails: Enforce
@@ -249,9 +250,10 @@ func (a *Account) Close() {
 
 // forgetLocked removes an account that is closed and empty.
 func (a *Account) forgetLocked() {
-	if !a.closed || a.used != 0 {
+	if !a.closed || a.used != 0 || a.forgotten {
 		return
 	}
+	a.forgotten = true
 	delete(a.key.accounts, a)
 	if len(a.key.accounts) > 0 {
 		return

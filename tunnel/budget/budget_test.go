@@ -282,6 +282,30 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestForgetOnce: what an account does after it was forgotten, to be closed again
+// or to count late bytes, takes no other account out of reach.
+func TestForgetOnce(t *testing.T) {
+	for name, late := range map[string]func(*Account){
+		"closed again": (*Account).Close,
+		"late bytes": func(a *Account) {
+			a.Add(7)
+			a.Add(-7)
+		},
+	} {
+		var log []string
+		b := New(Limits{Total: 100})
+		gone := b.Open(at("10.0.0.1/32"), nil)
+		gone.Close()
+		next := open(b, at("10.0.0.1/32"), &log, "next", 101)
+		late(gone)
+		if b.Accounts() != 1 {
+			t.Errorf("%s: %d accounts; want the one that is open", name, b.Accounts())
+		}
+		next.Enforce()
+		want(t, log, "next")
+	}
+}
+
 // TestNil: a nil budget counts, and limits nothing.
 func TestNil(t *testing.T) {
 	var b *Budget
