@@ -31,9 +31,9 @@ type conn struct {
 	leaf atomic.Pointer[x509.Certificate]
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. The connection counts until its descriptor is free.
 func (c *conn) Close() error {
-	c.door.leave(c)
+	defer c.door.leave(c)
 	return c.Conn.Close()
 }
 

@@ -156,6 +156,46 @@ func TestDoorForgets(t *testing.T) {
 	}
 }
 
+// TestDoorRemembersWhoEnters: an address that comes back while another one is
+// put out for it stays known, however long it was away.
+func TestDoorRemembersWhoEnters(t *testing.T) {
+	d := newDoor(Limits{Handshakes: 1}.withDefaults())
+	enter(d, "192.0.2.1") // is in its handshake
+	for i := range maxIdleOrigins {
+		d.origin(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
+	}
+	first := d.networks.idle.Front().Value.(*origin) // is the first to be forgotten
+	back, _ := enter(d, first.prefix.Addr().String())
+	if back == nil || d.networks.all[back.from.prefix] != back.from {
+		t.Error("the address has a connection and is forgotten: its next one would count anew")
+	}
+}
+
+// closing is a connection that a test looks at while it is closed.
+type closing struct {
+	fakeConn
+	look func()
+}
+
+func (c closing) Close() error {
+	c.look()
+	return c.fakeConn.Close()
+}
+
+// TestDoorCountsUntilClosed: the place of a connection is free when its descriptor
+// is, no earlier.
+func TestDoorCountsUntilClosed(t *testing.T) {
+	d := newDoor(Limits{}.withDefaults())
+	during := 0
+	c := d.enter(closing{fakeConn{from: "192.0.2.1", closed: new(bool)}, func() { during, _, _ = d.counts() }})
+	if _ = c.Close(); during != 1 {
+		t.Errorf("while it is closed %d connections count, want 1", during)
+	}
+	if after, _, _ := d.counts(); after != 0 {
+		t.Errorf("after that %d count", after)
+	}
+}
+
 // tightDoor has room for 40 connections in all, 30 of them lanes.
 func tightDoor(change func(*Limits)) *door {
 	l := Limits{Descriptors: 80, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40, LanesPerAddress: 30}

@@ -90,6 +90,8 @@ func (n *networks) find(addr netip.Addr) *origin {
 		}
 		n.all[network] = o
 		n.leave(o) // it may never have a connection
+	} else if o.idle != nil {
+		n.idle.MoveToBack(o.idle) // whoever asks for it is about to use it
 	}
 	return o
 }
