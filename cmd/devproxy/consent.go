@@ -23,10 +23,7 @@ const allowCommand = "devproxy allow"
 type consents struct {
 	project consent.Project
 	store   *consent.Store
-	// relay is the relay that the command line names; a Proxyfile's counts for
-	// nothing then.
-	relay string
-	home  string // $DEVPROXY_HOME
+	home    string // $DEVPROXY_HOME
 	// unusable is why nothing can be looked up; nothing is allowed then.
 	unusable error
 }
@@ -78,9 +75,6 @@ func (c *consents) named(e *plan.Effect) bool {
 	if e.Kind != plan.KindRelay {
 		return false
 	}
-	if c.relay != "" {
-		return true
-	}
 	relay := e.Target
 	if e.Resolved != "" {
 		relay = e.Resolved
@@ -94,11 +88,6 @@ func consentFailure(err error) error {
 		return failf(store.Fix, "%w", err)
 	}
 	return err
-}
-
-// withoutShares are the effects of serving alone.
-func withoutShares(effects []*plan.Effect) []*plan.Effect {
-	return slices.DeleteFunc(slices.Clone(effects), (*plan.Effect).ShareOnly)
 }
 
 // consentError is a plan that is not served because the user has not agreed to
@@ -253,11 +242,13 @@ func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
 }
 
 // without are the effects that neither the user nor --allow has allowed. Those
-// of shares count when this `up` was started to share.
+// of shares count when this `up` was started to share, but for the Proxyfile's
+// relay when the command line names another: mayShare asks for that one when a
+// later request names none.
 func (c *upConsent) without(effects []*plan.Effect) ([]*plan.Effect, error) {
-	if !c.opts.share {
-		effects = withoutShares(effects)
-	}
+	effects = slices.DeleteFunc(slices.Clone(effects), func(e *plan.Effect) bool {
+		return e.ShareOnly() && (!c.opts.share || e.Kind == plan.KindRelay && c.opts.relay != "")
+	})
 	if len(effects) == 0 {
 		return nil, nil
 	}

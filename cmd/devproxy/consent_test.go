@@ -65,6 +65,38 @@ func withheld(p *plan.Plan) (n int) {
 	return n
 }
 
+// TestMayShareByRequest: the relay of the command line is that of the requests
+// that name it. A later one that names none goes through the Proxyfile's, which
+// needs consent.
+func TestMayShareByRequest(t *testing.T) {
+	file := hcl.ForPort(3000, "shop.localhost")
+	file.Share = &hcl.Share{Relay: "t.example.com"}
+	p, diags := plan.Build(file, plan.Env{})
+	if diags.HasErrors() || len(p.Effects()) != 1 {
+		t.Fatal(diags, p.Effects())
+	}
+	c, _ := newConsent(t, "", upOptions{share: true, shareFlags: shareFlags{relay: "mine.example"}})
+	if got, err := c.decide(p); err != nil || got != p {
+		t.Errorf("it is not served: %v", err)
+	}
+	if err := c.mayShare(p, "mine.example"); err != nil {
+		t.Errorf("through the relay that is named: %v", err)
+	}
+	if err := c.mayShare(p, ""); err == nil {
+		t.Error("a request without a relay goes through the Proxyfile's, unasked")
+	}
+	c.opts.relay = ""
+	if _, err := c.decide(p); err == nil {
+		t.Error("without the flag it is served, unasked")
+	}
+	if err := c.store.Allow(c.project, p.Effects()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.mayShare(p, ""); err != nil {
+		t.Errorf("with consent: %v", err)
+	}
+}
+
 // TestUpAsks: on a terminal it asks once, and anything but yes is no.
 func TestUpAsks(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "YES\r\n": true, " yes \n": true, "n\n": false, "\n": false, "yess\n": false, "y": true, strings.Repeat("y", 200): false} {

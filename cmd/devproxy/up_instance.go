@@ -76,7 +76,6 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	}
 	s = s.masked(in.mask)
 	known := consentsFor(src.folder)
-	known.relay = opts.relay
 	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
 	in.report = newUpReport(s, opts, src)
 	in.log = slog.New(slog.DiscardHandler)
