@@ -43,7 +43,22 @@ func (d *decoder) decodeRedirect(v value) *Redirect {
 	if !d.placeholders(v, target) {
 		return nil
 	}
+	if restInHost(target) {
+		d.errorf(v.at(), `write it behind the host: "https://example.com{rest}"`, "{rest} is what a visitor writes, and must not be a part of a host")
+		return nil
+	}
 	return r
+}
+
+// restInHost reports whether something of the authority of a URL comes after
+// {rest}: "https://{rest}example.com" leads to any host that a visitor names.
+func restInHost(target string) bool {
+	_, authority, isURL := strings.Cut(target, "://")
+	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+		authority = authority[:end]
+	}
+	before, _, has := strings.Cut(authority, "{rest}")
+	return isURL && !strings.HasPrefix(target, "/") && has && authority != before+"{rest}"
 }
 
 func redirectStatuses() []int { return []int{301, 302, 303, 307, 308} }

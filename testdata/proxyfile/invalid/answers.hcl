@@ -37,4 +37,8 @@ host "c.localhost" {
   route "/u" { respond = { headers = { A = null } } } # ERROR: there is no A to remove here
   route "/v" { respond = { body = [] } } # ERROR: body is a string
   route "/w" { redirect = 1 } # ERROR: redirect is a string
+  route "/x" { redirect = "https://{rest}example.com/" } # ERROR: {rest} is what a visitor writes, and must not be a part of a host
+  route "/y" { redirect = "https://example.com{rest}.evil.example?x" } # ERROR: {rest} is what a visitor writes, and must not be a part of a host
+  route "/z" { redirect = "https://example.com/{rest}/z" }
+  route "/z2" { redirect = "/login?to=https://{rest}x" }
 }
