@@ -109,11 +109,12 @@ func (r *Relay) late(c *net.UnixConn) error {
 		return err
 	}
 	defer st.close(false)
+	st.slot.onEviction(st.Reset)
 	reply := appendBytes16([]byte{1, plainByte(st.claimed)}, []byte(st.claimed.zone))
 	if _, err := c.Write(reply); err != nil {
 		return err
 	}
-	return errors.Join(c.SetDeadline(time.Time{}), splice(c, from, st))
+	return errors.Join(c.SetDeadline(time.Time{}), splice(c, from, st.pipe, st.slot))
 }
 
 func plainByte(c *claimed) byte {
@@ -123,14 +124,15 @@ func plainByte(c *claimed) byte {
 	return 0
 }
 
-// splice copies both directions until both have ended.
-func splice(c *net.UnixConn, from io.Reader, st pipe) error {
+// splice copies both directions until both have ended, and tells the request's
+// slot what moves.
+func splice(c *net.UnixConn, from io.Reader, st pipe, of *slot) error {
 	var (
 		inward sync.WaitGroup
 		in     error
 	)
-	inward.Go(func() { in = oneWay(st, from, st.CloseWrite, st.Reset) })
-	out := oneWay(c, st, c.CloseWrite, func() { c.Close(); st.Reset() })
+	inward.Go(func() { in = oneWay(st, moving{from, of}, st.CloseWrite, st.Reset) })
+	out := oneWay(c, moving{st, of}, c.CloseWrite, func() { c.Close(); st.Reset() })
 	inward.Wait()
 	return errors.Join(in, out)
 }

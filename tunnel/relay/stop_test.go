@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +124,64 @@ func TestRetire(t *testing.T) {
 		t.Errorf("the first session ended with %v", first.Err())
 	}
 	within(t, "the end of the first relay, with the connections its clients left open", retired)
+}
+
+// TestLateGivesWay: a request by way of the process that was replaced gives its
+// slot up like any other that rests.
+func TestLateGivesWay(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	begun := make(chan struct{}, 1)
+	app := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			begun <- struct{}{}
+			<-r.Context().Done()
+		}
+	})
+	first := w.agent(key, claimOf(key, ""), app)
+	host := first.grant.Hosts[0]
+	client := w.client("h2")
+	get(t, client, "https://"+host+"/")
+	next, dial := successor(t, w)
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		w.Retire(context.Background(), dial)
+		w.Close()
+	}()
+	within(t, "the agent hears of it", first.Draining())
+	next.agent(key, claimOf(key, ""), app)
+	status := make(chan int, 1)
+	go func() {
+		got, _, _ := get(t, client, "https://"+host+"/slow")
+		status <- got
+	}()
+	within(t, "the late request", begun)
+
+	l, _, _ := next.table.find(host)
+	other, err := l.slots.take(t.Context(), netip.MustParsePrefix("192.0.2.1/32"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.release()
+	l.slots.mu.Lock()
+	var late *slot
+	for late = range l.slots.networks[netip.MustParsePrefix("127.0.0.1/32")].used {
+	}
+	l.slots.mu.Unlock()
+	if _, may := late.resting(); may {
+		t.Error("it may be given up while it moves")
+	}
+	late.moved.Store(int64(-restingExchange))
+	if _, may := late.resting(); !may {
+		t.Fatal("it can not be given up")
+	}
+	late.giveUp()
+	if got := within(t, "its end", status); got != http.StatusBadGateway {
+		t.Errorf("the visitor got %d", got)
+	}
+	client.CloseIdleConnections()
+	within(t, "the end of the first relay", retired)
 }
 
 // TestRetireUnderLoad: requests that come all the time, on connections that
