@@ -17,6 +17,9 @@ const (
 	// lookAgain is how often a request that waits for a slot looks for one that
 	// can be given up.
 	lookAgain = 200 * time.Millisecond
+	// searchAgain is how long a network is not searched again in which no request
+	// could be given up: many wait, and one answer is for all.
+	searchAgain = lookAgain / 4
 	// cancelledFor is how long a slot stays taken, at least, after a visitor has
 	// given its request up: the agent's end of it goes on until it has heard.
 	cancelledFor = 100 * time.Millisecond
@@ -31,6 +34,10 @@ type slots struct {
 	used     int
 	networks map[netip.Prefix]*networkSlots
 	waiting  map[netip.Prefix]*networkSlots // those that have somebody waiting
+	// bySize are the networks that have a slot, by how many; most is the largest
+	// number. Strangers can come from many networks, so nothing looks through all.
+	bySize map[int]map[*networkSlots]struct{}
+	most   int
 }
 
 // networkSlots are those of one network.
@@ -38,6 +45,8 @@ type networkSlots struct {
 	network netip.Prefix
 	used    map[*slot]struct{}
 	waiting []*slot // oldest first
+	// searched is when no request of it could be given up.
+	searched time.Time
 }
 
 // slot is the place of one request.
@@ -62,6 +71,7 @@ func newSlots(l Limits) *slots {
 	return &slots{
 		total: l.RequestsPerShare, perNetwork: l.RequestsPerVisitor,
 		networks: map[netip.Prefix]*networkSlots{}, waiting: map[netip.Prefix]*networkSlots{},
+		bySize: map[int]map[*networkSlots]struct{}{},
 	}
 }
 
@@ -116,7 +126,9 @@ func (s *slots) grantLocked() {
 		var next *networkSlots
 		for _, n := range s.waiting {
 			if len(n.used) < s.perNetwork && (next == nil || len(n.used) < len(next.used)) {
-				next = n
+				if next = n; len(n.used) == 0 {
+					break
+				}
 			}
 		}
 		if next == nil {
@@ -125,10 +137,28 @@ func (s *slots) grantLocked() {
 		p := next.waiting[0]
 		s.dequeueLocked(next, 0)
 		next.used[p] = struct{}{}
+		s.countLocked(next, len(next.used)-1)
 		s.used++
 		p.taken = true
 		p.touch()
 		close(p.granted)
+	}
+}
+
+// countLocked notes that n has taken or freed a slot; it had before.
+func (s *slots) countLocked(n *networkSlots, before int) {
+	if delete(s.bySize[before], n); len(s.bySize[before]) == 0 {
+		delete(s.bySize, before)
+	}
+	if now := len(n.used); now > 0 {
+		if s.bySize[now] == nil {
+			s.bySize[now] = map[*networkSlots]struct{}{}
+		}
+		s.bySize[now][n] = struct{}{}
+	}
+	s.most = max(s.most, len(n.used))
+	if s.bySize[s.most] == nil && s.most > 0 {
+		s.most-- // n had most, and has one less
 	}
 }
 
@@ -154,14 +184,14 @@ func (s *slots) makeRoomLocked(p *slot) {
 	if p.taken || p.victim != nil && !p.victim.over {
 		return
 	}
-	own := s.networks[p.network]
-	var worst *networkSlots
-	for _, n := range s.networks {
-		if worst == nil || len(n.used) > len(worst.used) {
-			worst = n
-		}
+	if s.most <= len(s.networks[p.network].used)+1 {
+		return
 	}
-	if len(worst.used) <= len(own.used)+1 {
+	var worst *networkSlots
+	for worst = range s.bySize[s.most] {
+		break
+	}
+	if time.Since(worst.searched) < searchAgain {
 		return
 	}
 	var victim *slot
@@ -171,10 +201,12 @@ func (s *slots) makeRoomLocked(p *slot) {
 			victim, longest = candidate, rest
 		}
 	}
-	if p.victim = victim; victim != nil {
-		victim.evicted.Store(true)
-		victim.giveUp()
+	if p.victim = victim; victim == nil {
+		worst.searched = time.Now()
+		return
 	}
+	victim.evicted.Store(true)
+	victim.giveUp()
 }
 
 // resting is how long p has not moved, and whether it may be given up for that.
@@ -223,6 +255,7 @@ func (p *slot) release() {
 	n := s.networks[p.network]
 	if p.taken {
 		delete(n.used, p)
+		s.countLocked(n, len(n.used)+1)
 		s.used--
 	} else {
 		for at := range n.waiting {

@@ -336,6 +336,59 @@ func TestSlotsGoToTheFewest(t *testing.T) {
 	}
 }
 
+// TestSlotsOfManyNetworks: to look for room costs as much with many networks, or
+// many requests that move, as with few: strangers have as many as they like.
+func TestSlotsOfManyNetworks(t *testing.T) {
+	cost := func(networks, each int) time.Duration {
+		s := newSlots(Limits{RequestsPerShare: networks * each, RequestsPerVisitor: each})
+		for i := range networks * each {
+			p, err := s.take(t.Context(), networkOf(netip.AddrFrom4([4]byte{10, 0, byte(i / each >> 8), byte(i / each)})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.onEviction(func() { t.Error("a request that moves was given up") })
+		}
+		p := &slot{slots: s, network: network(1), granted: make(chan struct{})}
+		s.join(p)
+		best := time.Hour
+		for range 5 {
+			start := time.Now()
+			for range 1000 {
+				s.makeRoom(p)
+			}
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	few := cost(2, 2)
+	for name, many := range map[string]time.Duration{"networks": cost(4000, 1), "requests": cost(2, 2000)} {
+		if many > 50*few {
+			t.Errorf("with many %s it takes %v, with few %v", name, many, few)
+		}
+	}
+}
+
+// TestSlotsSearchAgain: what no request could be given up for a moment ago is
+// looked for again later.
+func TestSlotsSearchAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 2, 2)
+		all := k.stalled(1, 2)
+		time.Sleep(stalledUpload - searchAgain/2)
+		if k.atOnce(2) != nil || evicted(all) != 0 {
+			t.Error("one is given up too early")
+		}
+		time.Sleep(searchAgain / 2)
+		if k.atOnce(3); evicted(all) != 0 {
+			t.Error("the network is searched again at once")
+		}
+		time.Sleep(searchAgain / 2)
+		if k.atOnce(3) == nil || evicted(all) != 1 {
+			t.Errorf("%d are given up, want 1", evicted(all))
+		}
+	})
+}
+
 // TestSlotsAddUp takes and frees in any order.
 func TestSlotsAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -364,8 +417,8 @@ func TestSlotsAddUp(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if k.used != 0 || len(k.networks) != 0 || len(k.waiting) != 0 {
-			t.Errorf("left over: %d used, %d networks, %d waiting", k.used, len(k.networks), len(k.waiting))
+		if k.used != 0 || len(k.networks) != 0 || len(k.waiting) != 0 || len(k.bySize) != 0 || k.most != 0 {
+			t.Errorf("left over: %d used, %d networks, %d waiting, by size %v", k.used, len(k.networks), len(k.waiting), k.bySize)
 		}
 	})
 }
@@ -373,12 +426,18 @@ func TestSlotsAddUp(t *testing.T) {
 func (k taker) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	used := 0
+	used, most := 0, 0
 	for network, n := range k.networks {
-		used += len(n.used)
+		used, most = used+len(n.used), max(most, len(n.used))
+		if _, is := k.bySize[len(n.used)][n]; is != (len(n.used) > 0) {
+			k.t.Errorf("%s has %d, and its size is not kept", network, len(n.used))
+		}
 		if len(n.used) > k.perNetwork || len(n.waiting) > k.perNetwork || (len(n.waiting) > 0) != (k.waiting[network] != nil) {
 			k.t.Errorf("%s has %d and waits for %d", network, len(n.used), len(n.waiting))
 		}
+	}
+	if most != k.most {
+		k.t.Errorf("the most is %d, counted %d", most, k.most)
 	}
 	if used != k.used || used > k.total {
 		k.t.Errorf("%d used, counted %d, of %d", used, k.used, k.total)
