@@ -23,7 +23,7 @@ var (
 )
 
 // find is the share of name, ready for a stream. It waits for one that is in
-// resume or just gone.
+// resume or just gone, unless another process has taken over.
 func (r *Relay) find(ctx context.Context, name string) (live, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Limits.Wait)
 	defer cancel()
@@ -42,8 +42,8 @@ func (r *Relay) find(ctx context.Context, name string) (live, error) {
 				return live{}, err
 			}
 		}
-		if !wait(ctx, news) {
-			return live{}, errAsleep
+		if r.successorOf() != nil || !wait(ctx, news) {
+			return live{}, errAsleep // it will not come back to this process
 		}
 	}
 }

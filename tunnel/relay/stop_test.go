@@ -126,6 +126,38 @@ func TestRetire(t *testing.T) {
 	within(t, "the end of the first relay, with the connections its clients left open", retired)
 }
 
+// TestRetireWhileWaiting: a request that waits for its share is passed on as soon as
+// another relay takes over, where the share comes back.
+func TestRetireWhileWaiting(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.Wait = 10 * patience })
+	key := testKey("a")
+	app := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "here") })
+	first := w.agent(key, claimOf(key, ""), app)
+	host := first.grant.Hosts[0]
+	client := w.client("h1")
+	first.Close(nil)
+	eventually(t, "the session is gone", func() bool { return w.memory.Accounts() == 0 })
+	body := make(chan string, 1)
+	go func() {
+		_, text, _ := get(t, client, "https://"+host+"/")
+		body <- text
+	}()
+	eventually(t, "the request waits", func() bool { return w.memory.Accounts() == 1 })
+	next, dial := successor(t, w)
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		w.Retire(context.Background(), dial)
+		w.Close()
+	}()
+	next.agent(key, claimOf(key, ""), app)
+	if text := within(t, "the answer", body); text != "here" {
+		t.Errorf("it is %q", text)
+	}
+	client.CloseIdleConnections()
+	within(t, "the end of the first relay", retired)
+}
+
 // TestLateGivesWay: a request by way of the process that was replaced gives its
 // slot up like any other that rests.
 func TestLateGivesWay(t *testing.T) {
