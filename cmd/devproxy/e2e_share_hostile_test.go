@@ -103,7 +103,6 @@ func TestE2EShareAuthority(t *testing.T) {
 			{"private.localhost", "421"},
 			{"www.example.com", "421"},
 			{"x." + hostA, "421"},
-			{hostA + ".", "400"},
 			{strings.ToUpper(hostA), "aa.localhost"},
 			{hostA, "aa.localhost"},
 		} {
@@ -117,6 +116,13 @@ func TestE2EShareAuthority(t *testing.T) {
 		}
 		if n := dials.Load(); n != 1 {
 			t.Errorf("%s: there were %d connections, want all on one", protocol, n)
+		}
+		// A malformed authority is the last request of its connection.
+		if got := ask(t, client, "GET", a.link+"/", "", "Host", hostA+"."); got.status != 400 {
+			t.Errorf("%s: a host that ends in a dot: %d %q, want 400", protocol, got.status, got.body)
+		}
+		if got := ask(t, client, "GET", a.link+"/", "", "Host", hostA); got.status != 200 || dials.Load() != 2 {
+			t.Errorf("%s: after it: %d %q on connection %d, want a second one", protocol, got.status, got.body, dials.Load())
 		}
 	}
 }
