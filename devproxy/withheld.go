@@ -24,7 +24,7 @@ func (e *withheldError) Error() string {
 func (e *withheldError) page(route *plan.Route) page.Page {
 	p := page.Page{
 		Status: http.StatusForbidden, Title: "This route needs your consent.",
-		Lead:  "It reaches outside its project, and nobody has allowed that yet.",
+		Lead:  "It reaches outside its project, and you have not allowed that yet.",
 		Quote: quote(route.Source), CodeTitle: "To allow it:", Code: "devproxy allow",
 	}
 	for _, effect := range e.effects {

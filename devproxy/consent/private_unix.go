@@ -27,7 +27,7 @@ func checkPrivate(info fs.FileInfo) error {
 	case !isOwn(info):
 		return errors.New("it belongs to another user")
 	case info.Mode().Perm()&0o022 != 0:
-		return errors.New("others may write it (chmod 600 mends that)")
+		return errors.New("other users can write to it; fix it with chmod 600")
 	}
 	return nil
 }
