@@ -31,8 +31,10 @@ const (
 	// stream holds that much, the session is evicted.
 	shedLeast = 16 << 10
 	// tightWindow is how far the credit of a stream is kept ahead of what was
-	// read while its session's account is tight, in bytes.
-	tightWindow = 32 << 10
+	// read while its session's account is tight, in bytes: what a new stream
+	// has. With less, eight visitors that stop reading would slow a ninth, whose
+	// stream holds nothing, to a window for each round trip.
+	tightWindow = FirstCredit
 )
 
 // errMemory ends a session that holds too much.
