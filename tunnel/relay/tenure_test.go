@@ -85,6 +85,8 @@ func TestStalledVisits(t *testing.T) {
 						if err == nil {
 							if path == "/wait" {
 								_, err = io.Copy(io.Discard, res.Body)
+							} else if path == "/upload" {
+								err = fmt.Errorf("answered with %s, which the app never does", res.Status)
 							} else {
 								<-ctx.Done()
 							}
