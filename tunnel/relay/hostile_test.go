@@ -249,6 +249,8 @@ func TestLimits(t *testing.T) {
 		w := start(t, func(o *Options) { o.Limits.ConnectionsPerAddress = 5 })
 		key := testKey("a")
 		host := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts[0]
+		// A lane that is still in its handshake counts as one of the address.
+		eventually(t, "the agent has its lanes", func() bool { shaking, _, lanes := w.door.counts(); return shaking == 0 && lanes >= 2 })
 		var open []io.Closer
 		for range 5 {
 			open = append(open, w.dial(host))
