@@ -2,8 +2,9 @@ package share
 
 import (
 	"net/http"
-	"slices"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // Trailers takes out of the header of a response whose body has been written
@@ -11,7 +12,7 @@ import (
 // nothing more is set.
 func (s *Share) Trailers(h http.Header) {
 	for name := range h {
-		if trailer, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && !mayTrail(trailer) {
+		if trailer, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && !field.Trailer(trailer) {
 			delete(h, name)
 		}
 	}
@@ -27,7 +28,7 @@ func outwardTrailer(h http.Header) {
 	var kept []string
 	for _, line := range announced {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.Trim(name, " \t"); name != "" && mayTrail(name) {
+			if name = strings.Trim(name, " \t"); name != "" && field.Trailer(name) {
 				kept = append(kept, name)
 			}
 		}
@@ -35,26 +36,4 @@ func outwardTrailer(h http.Header) {
 	if h["Trailer"] = kept; len(kept) == 0 {
 		delete(h, "Trailer")
 	}
-}
-
-// mayTrail reports whether a field may come after the body. Programs have
-// fields of their own there (gRPC's metadata has any name). Fields that frame a
-// message, control its response, or make a browser act must not (RFC 9110
-// section 6.5.1): whoever merges trailers into the head would act on a field
-// that was not made public.
-func mayTrail(name string) bool {
-	name = lower(name)
-	for _, prefix := range []string{"access-control-", "content-", "cross-origin-", "proxy-", "sec-", "x-accel-", "x-forwarded-"} {
-		if strings.HasPrefix(name, prefix) && name != "content-md5" && name != "content-digest" {
-			return false
-		}
-	}
-	return !slices.Contains([]string{
-		"set-cookie", "set-cookie2", "cookie", "authorization", "www-authenticate", "authentication-info",
-		"location", "refresh", "link", "alt-svc", "clear-site-data", "strict-transport-security",
-		"referrer-policy", "permissions-policy", "feature-policy", "origin-agent-cluster", "service-worker-allowed", "sourcemap", "x-sourcemap",
-		"nel", "report-to", "reporting-endpoints", "x-frame-options", "x-content-type-options", "x-robots-tag", "x-sendfile", "forwarded",
-		"age", "cache-control", "date", "expires", "pragma", "retry-after", "vary", "warning",
-		"connection", "expect", "host", "keep-alive", "max-forwards", "te", "trailer", "transfer-encoding", "upgrade",
-	}, name)
 }

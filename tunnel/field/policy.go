@@ -100,7 +100,18 @@ func KindOf(name string) Kind {
 func Trailer(name string) bool {
 	var room [maxName]byte
 	folded, _ := fold(room[:0], name)
-	return kindOf(folded) == None && !early[string(folded)] && !hasPrefix(folded, "if-")
+	return kindOf(folded) == None && !isEarly(folded)
+}
+
+// isEarly reports whether a field is one that the recipient needs before the
+// body. Digests of the content come after it.
+func isEarly(folded []byte) bool {
+	switch name := string(folded); name {
+	case "content-md5", "content-digest":
+		return false
+	default:
+		return early[name] || hasPrefix(folded, "if-") || hasPrefix(folded, "content-") || hasPrefix(folded, "cross-origin-") || hasPrefix(folded, "proxy-")
+	}
 }
 
 // maxName is longer than every name of the tables. Longer names are folded on

@@ -104,12 +104,14 @@ var addressSuffixes = [...]string{
 }
 
 // early are the fields that come too late in a trailer section, besides the
-// controlled ones and If-*.
+// controlled ones and those of isEarly: a browser that merged them into the
+// header would act on them.
 var early = set(`host authorization www-authenticate authentication-info cookie cookie2 set-cookie2
 	cache-control pragma expires age date vary warning location content-location retry-after refresh
 	range expect origin referer x-http-method-override x-http-method x-method-override
 	alt-svc clear-site-data strict-transport-security content-security-policy content-security-policy-report-only
-	service-worker-allowed status`)
+	service-worker-allowed status link referrer-policy permissions-policy feature-policy origin-agent-cluster
+	sourcemap x-sourcemap nel report-to reporting-endpoints x-frame-options x-content-type-options x-robots-tag`)
 
 type prefix struct {
 	text string

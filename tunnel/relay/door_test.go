@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // fakeConn is a connection from an address that a test has not got.
@@ -238,7 +240,7 @@ func TestDoorLanesPerAddress(t *testing.T) {
 			t.Errorf("lane %d of one /64: %v", i+1, c != nil)
 		}
 	}
-	if d.roomForAgent(networkOf(addrOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::9")}).Addr()).Addr()) {
+	if d.roomForAgent(budget.NetworkOf(addrOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::9")}).Addr()).Addr()) {
 		t.Error("a further agent of the /64 is promised room")
 	}
 	if c, _ := lane(d, "2001:db8:0:1::1"); c == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // resumePoll is how often a session without lanes is looked at while a request
@@ -137,7 +138,7 @@ func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head 
 			}
 			return opened{}, err
 		}
-		st, slot, err := r.openOn(ctx, l, networkOf(visitor), head)
+		st, slot, err := r.openOn(ctx, l, budget.NetworkOf(visitor), head)
 		if err == nil {
 			return opened{st, l.claimed, l.share, slot}, nil
 		}

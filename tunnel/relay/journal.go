@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/devproxy/devproxy/tunnel/budget"
 	"golang.org/x/time/rate"
 )
 
@@ -187,11 +188,11 @@ func networkOfAttr(v slog.Value) netip.Prefix {
 	case netip.Prefix:
 		return from
 	case netip.Addr:
-		return networkOf(from)
+		return budget.NetworkOf(from)
 	case netip.AddrPort:
-		return networkOf(from.Addr())
+		return budget.NetworkOf(from.Addr())
 	case net.Addr:
-		return networkOf(addrOf(from).Addr())
+		return budget.NetworkOf(addrOf(from).Addr())
 	}
 	return netip.Prefix{}
 }

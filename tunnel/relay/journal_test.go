@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // paper is where a journal writes.
@@ -93,7 +95,7 @@ func TestJournalNetworks(t *testing.T) {
 		p := newPaper("")
 		addr := netip.MustParseAddr("2001:db8::1")
 		for _, from := range []any{
-			addr, netip.AddrPortFrom(addr, 80), networkOf(addr), &net.TCPAddr{IP: addr.AsSlice(), Port: 7},
+			addr, netip.AddrPortFrom(addr, 80), budget.NetworkOf(addr), &net.TCPAddr{IP: addr.AsSlice(), Port: 7},
 			netip.MustParseAddr("2001:db8::ffff"),
 		} {
 			for range linesBurst {

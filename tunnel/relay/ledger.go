@@ -338,15 +338,3 @@ func (l *ledger) sweep(now time.Time) (changed []string) {
 	}
 	return changed
 }
-
-// networkOf is what counts as one address: an IPv4 address, or an IPv6 /64,
-// which is what one customer has. All invalid addresses are one.
-func networkOf(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits)
-	return prefix
-}

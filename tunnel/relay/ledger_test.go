@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // book is a ledger whose claims a test states in one line.
@@ -343,11 +344,11 @@ func TestNetworkOf(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := networkOf(netip.MustParseAddr(addr)); got.String() != want {
+		if got := budget.NetworkOf(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s is in %s, want %s", addr, got, want)
 		}
 	}
-	if networkOf(netip.Addr{}) != (netip.Prefix{}) {
+	if budget.NetworkOf(netip.Addr{}) != (netip.Prefix{}) {
 		t.Error("an address that is none has a network")
 	}
 }

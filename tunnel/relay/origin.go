@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"net/netip"
 
+	"github.com/devproxy/devproxy/tunnel/budget"
 	"golang.org/x/time/rate"
 )
 
@@ -81,7 +82,7 @@ func (n *networks) init(limits Limits) { n.limits, n.all = limits, map[netip.Pre
 
 // find finds or makes the origin of an address.
 func (n *networks) find(addr netip.Addr) *origin {
-	network := networkOf(addr)
+	network := budget.NetworkOf(addr)
 	o := n.all[network]
 	if o == nil {
 		o = &origin{prefix: network, allowance: newAllowance(n.limits)}

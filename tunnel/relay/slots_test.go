@@ -10,10 +10,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 func network(i int) netip.Prefix {
-	return networkOf(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+	return budget.NetworkOf(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 }
 
 // taker takes slots in a test's bubble.
@@ -342,7 +344,7 @@ func TestSlotsOfManyNetworks(t *testing.T) {
 	cost := func(networks, each int) time.Duration {
 		s := newSlots(Limits{RequestsPerShare: networks * each, RequestsPerVisitor: each})
 		for i := range networks * each {
-			p, err := s.take(t.Context(), networkOf(netip.AddrFrom4([4]byte{10, 0, byte(i / each >> 8), byte(i / each)})))
+			p, err := s.take(t.Context(), budget.NetworkOf(netip.AddrFrom4([4]byte{10, 0, byte(i / each >> 8), byte(i / each)})))
 			if err != nil {
 				t.Fatal(err)
 			}
