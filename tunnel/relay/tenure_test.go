@@ -83,11 +83,12 @@ func TestStalledVisits(t *testing.T) {
 						req, _ := http.NewRequestWithContext(ctx, method, url+path, body)
 						res, err := client.Do(req)
 						if err == nil {
-							if path == "/wait" {
+							switch path {
+							case "/wait":
 								_, err = io.Copy(io.Discard, res.Body)
-							} else if path == "/upload" {
+							case "/upload":
 								err = fmt.Errorf("answered with %s, which the app never does", res.Status)
-							} else {
+							default:
 								<-ctx.Done()
 							}
 							res.Body.Close()
