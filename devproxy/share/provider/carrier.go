@@ -1,0 +1,306 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+const (
+	// firstPause and longestPause are between attempts to open a tunnel: a
+	// service for everybody is asked less often than a relay of one's own. The
+	// pause doubles with every failure.
+	firstPause   = time.Second
+	longestPause = time.Minute
+	// stable is how long a tunnel must have lasted for its end to count as the
+	// first failure.
+	stable = 30 * time.Second
+)
+
+// Conn is a visitor's connection, which carries one exchange.
+type Conn struct {
+	net.Conn
+	// Visitor is who is at the other end. The address is zero when it is not told.
+	Visitor tunnel.Visitor
+}
+
+// errNoHalfClose is for connections that end as a whole.
+var errNoHalfClose = errors.New("this connection cannot close one direction alone")
+
+// CloseWrite ends what is sent and leaves the other direction open.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errNoHalfClose
+}
+
+// carrier is a tunnel for each shared host, since the names that a provider gives
+// have nothing in common.
+type carrier struct {
+	provider Provider
+	opts     Options
+	opener   opener
+	fault    error // of the options; Run fails with it
+	visitors chan *Conn
+	closed   chan struct{}
+	closing  sync.Once
+	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	run     context.Context // of the tunnels; nil before Run
+	fail    context.CancelCauseFunc
+	ways    []*way // in the order of the claim's hosts
+	state   agent.State
+	changed chan struct{} // closed when the state changes
+}
+
+// way is the tunnel to one shared host, as its opener sees it.
+type way struct {
+	// host is the shared host, as the claim has it: "", "admin".
+	host string
+
+	carrier *carrier
+	cancel  context.CancelFunc
+	// The rest belongs to the carrier's mutex.
+	name string // public; empty while visitors do not get through
+	port uint16
+	err  *agent.Error // why the last attempt failed; nil before that, and once visitors get through
+}
+
+func newCarrier(p Provider, opts Options) *carrier {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Getenv == nil {
+		opts.Getenv = func(string) string { return "" }
+	}
+	c := &carrier{
+		provider: p, opts: opts, visitors: make(chan *Conn), closed: make(chan struct{}),
+		state: agent.State{Phase: agent.Connecting}, changed: make(chan struct{}),
+	}
+	c.opener, c.fault = p.opener(opts)
+	return c
+}
+
+// Run is Carrier's.
+func (c *carrier) Run(ctx context.Context) error {
+	defer c.Close()
+	if c.fault != nil {
+		return c.fault
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	c.running.Go(func() {
+		select {
+		case <-c.closed:
+			fail(nil)
+		case <-ctx.Done():
+		}
+	})
+	c.begin(ctx, fail)
+	<-ctx.Done()
+	c.running.Wait()
+	var fatal *agent.Error
+	if errors.As(context.Cause(ctx), &fatal) {
+		return fatal
+	}
+	return nil
+}
+
+func (c *carrier) begin(ctx context.Context, fail context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run, c.fail = ctx, fail
+	if c.opts.Notify != nil {
+		c.opts.Notify(c.state)
+	}
+	c.wantLocked(c.opts.Claim.Hosts)
+}
+
+// wantLocked opens the tunnels that are missing and ends those of other hosts.
+func (c *carrier) wantLocked(hosts []string) {
+	before := c.ways
+	c.ways = nil
+	for _, host := range hosts {
+		i := slices.IndexFunc(before, func(w *way) bool { return w.host == host })
+		if i >= 0 {
+			c.ways = append(c.ways, before[i])
+			continue
+		}
+		ctx, cancel := context.WithCancel(c.run)
+		w := &way{host: host, carrier: c, cancel: cancel}
+		c.ways = append(c.ways, w)
+		c.running.Go(func() { c.keep(ctx, w) })
+	}
+	for _, w := range before {
+		if !slices.Contains(c.ways, w) {
+			w.cancel()
+		}
+	}
+	c.tellLocked()
+}
+
+// keep has one tunnel after the other until ctx ends.
+func (c *carrier) keep(ctx context.Context, w *way) {
+	defer w.cancel()
+	for fails := 0; ctx.Err() == nil; fails++ {
+		began := time.Now()
+		err := c.opener.open(ctx, w)
+		if ctx.Err() != nil {
+			return
+		}
+		var known *agent.Error
+		if !errors.As(err, &known) {
+			known = broken(c.provider.Name, err)
+		}
+		c.opts.Log.Info("a tunnel is over", "provider", c.provider.Name, "host", w.host, "error", known)
+		if isFatal(known) {
+			c.fail(known)
+			return
+		}
+		w.down(known)
+		if time.Since(began) >= stable {
+			fails = 0
+		}
+		pause := min(firstPause<<min(fails, 10), longestPause)
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// up says that visitors get through to the host by its public name.
+func (w *way) up(name string, port uint16) {
+	w.carrier.mu.Lock()
+	defer w.carrier.mu.Unlock()
+	w.name, w.port, w.err = name, port, nil
+	w.carrier.tellLocked()
+}
+
+func (w *way) down(err *agent.Error) {
+	w.carrier.mu.Lock()
+	defer w.carrier.mu.Unlock()
+	w.name, w.err = "", err
+	w.carrier.tellLocked()
+}
+
+// accept hands a visitor's connection on, and closes it when nobody takes it any
+// more. addr is the visitor's, zero when it is not told. It is called after up
+// alone.
+func (w *way) accept(ctx context.Context, conn net.Conn, addr netip.AddrPort) {
+	w.carrier.mu.Lock()
+	visitor := tunnel.Visitor{Addr: addr, Scheme: "https", Host: authority(w.name, w.port)}
+	w.carrier.mu.Unlock()
+	select {
+	case w.carrier.visitors <- &Conn{conn, visitor}:
+	case <-ctx.Done():
+		_ = conn.Close() // nobody reads it
+	}
+}
+
+// authority is a public name with its port, unless that is HTTPS's own.
+func authority(name string, port uint16) string {
+	if port == 443 {
+		return name
+	}
+	return net.JoinHostPort(name, strconv.Itoa(int(port)))
+}
+
+// tellLocked tells how the tunnels stand together when that has changed. A share
+// is up when every host of it is: with some of them the pages of a project do not
+// work.
+func (c *carrier) tellLocked() {
+	next := agent.State{Phase: agent.Up, Grant: tunnel.Grant{Port: 443}}
+	for _, w := range c.ways {
+		switch {
+		case w.err != nil:
+			next.Phase, next.Err = agent.Waiting, w.err
+		case w.name == "" && next.Phase == agent.Up:
+			next.Phase = agent.Connecting
+		case w.name != "":
+			next.Grant.Hosts = append(next.Grant.Hosts, w.name)
+			next.Grant.Port = w.port
+		}
+	}
+	if next.Phase != agent.Up {
+		next.Grant = c.state.Grant
+	}
+	if reflect.DeepEqual(next, c.state) {
+		return
+	}
+	c.state = next
+	close(c.changed)
+	c.changed = make(chan struct{})
+	if c.opts.Notify != nil {
+		c.opts.Notify(next)
+	}
+}
+
+// Claim is Carrier's. It waits for the tunnels of new hosts.
+func (c *carrier) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error) {
+	c.mu.Lock()
+	if c.run == nil {
+		c.mu.Unlock()
+		return tunnel.Grant{}, broken(c.provider.Name, errors.New("the share has not begun"))
+	}
+	c.wantLocked(claim.Hosts)
+	c.mu.Unlock()
+	for {
+		c.mu.Lock()
+		state, changed := c.state, c.changed
+		c.mu.Unlock()
+		if state.Phase == agent.Up {
+			return state.Grant, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return tunnel.Grant{}, broken(c.provider.Name, context.Cause(ctx))
+		case <-c.closed:
+			return tunnel.Grant{}, broken(c.provider.Name, errors.New("the share has ended"))
+		}
+	}
+}
+
+// End is Carrier's. The names end with their tunnels; what visitors are told then
+// is the provider's.
+func (c *carrier) End(context.Context) error { return nil }
+
+// Accept waits for the next visitor; the connection is a *Conn. It is
+// net.ErrClosed once the carrier is closed or Run has returned.
+func (c *carrier) Accept() (net.Conn, error) {
+	select {
+	case conn := <-c.visitors:
+		return conn, nil
+	case <-c.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Run, and with it every visitor's connection, at once. It does not
+// wait, and closing again does nothing.
+func (c *carrier) Close() error {
+	c.closing.Do(func() { close(c.closed) })
+	return nil
+}
+
+// Addr is the provider's name, for logs.
+func (c *carrier) Addr() net.Addr { return addr(c.provider.Name) }
+
+type addr string
+
+func (addr) Network() string  { return "devproxy" }
+func (a addr) String() string { return string(a) }
