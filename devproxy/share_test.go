@@ -51,6 +51,42 @@ func TestAVisitorMeetsTheProject(t *testing.T) {
 	}
 }
 
+// TestTheAddressInAField has a provider tell the visitor's address in a field of
+// the request. What is no single address tells none.
+func TestTheAddressInAField(t *testing.T) {
+	told := make(chan string, 1)
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		told <- r.Header.Get("X-Forwarded-For") + r.Header.Get("Cf-Connecting-Ip")
+	}))
+	defer app.Close()
+	s := shareFileThrough(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\n", strings.TrimPrefix(app.URL, "http://")), "CF-Connecting-IP", nil)
+	s.visits(share.Visitor{Scheme: "https", Host: publicName})
+	const notTold = "192.0.2.1"
+	for _, test := range []struct {
+		fields []string
+		want   string
+	}{
+		{[]string{"CF-Connecting-IP", "198.51.100.4"}, "198.51.100.4"},
+		{[]string{"CF-Connecting-IP", "2001:db8::4"}, "2001:db8::4"},
+		{[]string{"CF-Connecting-IP", "::ffff:198.51.100.4"}, "198.51.100.4"},
+		{nil, notTold},
+		{[]string{"X-Forwarded-For", "198.51.100.4"}, notTold},
+		{[]string{"CF-Connecting-IP", "198.51.100.4, 198.51.100.5"}, notTold},
+		{[]string{"CF-Connecting-IP", "198.51.100.4:80"}, notTold},
+		{[]string{"CF-Connecting-IP", "127.0.0.1"}, notTold}, // a visitor is never local
+		{[]string{"CF-Connecting-IP", "::1"}, notTold},
+		{[]string{"CF-Connecting-IP", ""}, notTold},
+	} {
+		s.visit("/", test.fields...)
+		if got := <-told; got != test.want {
+			t.Errorf("%q: the app is told %q, not %q", test.fields, got, test.want)
+		}
+	}
+	if got := toldAddr([]string{"198.51.100.4", "198.51.100.5"}); got.IsValid() {
+		t.Errorf("two lines tell %s", got)
+	}
+}
+
 // TestAConnectionCarriesOneExchange pipelines a second request behind the
 // first: were it answered, two visitors could be behind one parser.
 func TestAConnectionCarriesOneExchange(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -41,12 +42,28 @@ func newVisit(r *http.Request) *visit {
 	}
 	conn := listen.FromContext(r.Context())
 	v := &visit{visitor: share.Visitor{Addr: conn.Visitor, Scheme: scheme(r), Host: conn.PublicHost}, over: sharing.over, streams: sharing.over}
+	if sharing.AddrField != "" {
+		v.visitor.Addr = toldAddr(r.Header[http.CanonicalHeaderKey(sharing.AddrField)])
+	}
 	shared := sharing.Share()
 	v.share = shared.Share
 	if shared.Streams != nil {
 		v.streams = shared.Streams
 	}
 	return v
+}
+
+// toldAddr is the visitor's address in the lines of a field, without a port. It is
+// zero unless there is one line with one address: somebody else wrote a second.
+func toldAddr(lines []string) netip.AddrPort {
+	if len(lines) != 1 {
+		return netip.AddrPort{}
+	}
+	addr, err := netip.ParseAddr(lines[0])
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(addr.Unmap().WithZone(""), 0)
 }
 
 // serveVisitor is serve for a visitor of a share.

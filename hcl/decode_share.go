@@ -15,7 +15,7 @@ func (d *decoder) decodeShare(b *block) {
 	share := &Share{Range: b.header}
 	d.file.Share = share
 	if v, present := d.get(b.body, "relay"); present {
-		share.Relay = d.relay(v)
+		share.Relays = d.relays(v)
 	}
 	share.Hosts = d.decodeSharedHosts(b.body)
 	if v, present := d.get(b.body, "name"); present {

@@ -3,6 +3,7 @@ package hcl
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -10,22 +11,60 @@ import (
 const relayExample = `write one like "t.example.com"`
 
 // providers are words of relay that are no domain of a relay.
-func providers() []string { return []string{"cloudflare", "localhost.run", "pinggy", "ngrok"} }
+func providers() []string { return []string{"cloudflare", "localhost.run", "pinggy"} }
 
-// relay decodes who carries the bytes of a share.
-func (d *decoder) relay(v value) string {
+// relays decodes who may carry the bytes of a share: one, or a list of them that
+// is tried in order.
+func (d *decoder) relays(v value) []Name {
+	if !v.isList() && !v.writtenOut() {
+		return d.relay(nil, v)
+	}
+	elements := d.elements(v)
+	if len(elements) == 0 {
+		d.errorf(v.at(), relayExample+", or leave it out", "relay is empty")
+	}
+	var relays []Name
+	for _, element := range elements {
+		relays = d.relay(relays, element)
+	}
+	return relays
+}
+
+// relay adds one of them to relays.
+func (d *decoder) relay(relays []Name, v value) []Name {
 	text, ok := d.str(v, "relay")
 	if !ok {
-		return ""
+		return relays
 	}
+	name := d.relayName(v, text)
+	switch i := slices.IndexFunc(relays, func(r Name) bool { return r.Value == name }); {
+	case name == "":
+		return relays
+	case i >= 0:
+		d.errorf(v.at(), "the first is at "+place(relays[i].Range), "a second %q", name)
+		return relays
+	}
+	relay := Name{Value: name, Range: v.at()}
+	if len(v.deepEnv()) > 0 {
+		relay.Flow = d.comesFrom(v)
+	}
+	return append(relays, relay)
+}
+
+// relayName is one relay as it is dialled; empty for one that cannot be meant.
+func (d *decoder) relayName(v value, text string) string {
 	name := strings.ToLower(text)
 	domain, port, hasPort := strings.Cut(name, ":")
 	scheme, rest, isURL := strings.Cut(name, "://")
 	switch {
 	case text == "":
 		d.errorf(v.at(), relayExample+", or leave it out", "relay is empty")
-	case slices.Contains(providers(), name) || scheme == "ssh" && isURL:
-		d.errorf(v.at(), "name a relay's domain: "+relayExample, "relay %q is not built yet", text)
+	case slices.Contains(providers(), name):
+		return name
+	case name == "ngrok":
+		d.errorf(v.at(), "name a relay's domain, or one of "+strings.Join(providers(), ", "), "relay %q is not built yet", text)
+	case isURL && scheme == "ssh":
+		return d.sshRelay(v, text)
 	case isURL:
 		rest, _, _ = strings.Cut(rest, "/")
 		d.errorf(v.at(), quotef("write %s", rest), "a relay has no scheme")
@@ -41,6 +80,26 @@ func (d *decoder) relay(v value) string {
 		d.errorf(v.at(), quotef("write %s, or one with a port behind the colon", domain), "%q is no port", port)
 	default:
 		return d.relayPort(v, domain, port)
+	}
+	return ""
+}
+
+// sshExample is how a server is named that forwards over SSH.
+const sshExample = `write one like "ssh://me@vps.example.com", or "ssh://me@vps.example.com?listen=8080&url=https://demo.example.com"`
+
+// sshRelay checks the shape of an SSH server's URL. What belongs to one is the
+// concern of package provider, which reads it when somebody shares.
+func (d *decoder) sshRelay(v value, text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		d.errorf(v.at(), sshExample, "%q is no URL of an SSH server", text)
+	case u.User != nil && strings.Contains(u.User.String(), ":"):
+		d.errorf(v.at(), "take it out: devproxy uses your SSH agent and ~/.ssh", "a password does not belong in a Proxyfile")
+	case u.Path != "" && u.Path != "/" || u.Fragment != "":
+		d.errorf(v.at(), sshExample, "an SSH server has no path")
+	default:
+		return strings.TrimSuffix(text, "/")
 	}
 	return ""
 }

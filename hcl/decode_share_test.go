@@ -31,12 +31,16 @@ func TestShare(t *testing.T) {
 		want    Share
 	}{
 		{``, Share{}},
-		{`relay = "t.example.com"`, Share{Relay: "t.example.com"}},
-		{`relay = "T.Example.com:8443"`, Share{Relay: "t.example.com:8443"}},
-		{`relay = "t.example.com:443"`, Share{Relay: "t.example.com"}},
-		{`relay = "t.example.com:0443"`, Share{Relay: "t.example.com"}},
-		{`relay = "share.localhost:8444"`, Share{Relay: "share.localhost:8444"}},
+		{`relay = "t.example.com"`, Share{Relays: names("t.example.com")}},
+		{`relay = "T.Example.com:8443"`, Share{Relays: names("t.example.com:8443")}},
+		{`relay = "t.example.com:443"`, Share{Relays: names("t.example.com")}},
+		{`relay = "t.example.com:0443"`, Share{Relays: names("t.example.com")}},
+		{`relay = "share.localhost:8444"`, Share{Relays: names("share.localhost:8444")}},
 		{`relay = null`, Share{}},
+		{`relay = "Cloudflare"`, Share{Relays: names("cloudflare")}},
+		{`relay = ["t.example.com", "localhost.run", "ssh://Me@vps.example.com:2222?listen=8080&url=https://demo.example.com"]`,
+			Share{Relays: names("t.example.com", "localhost.run", "ssh://Me@vps.example.com:2222?listen=8080&url=https://demo.example.com")}},
+		{`relay = ["ssh://vps.example.com/"]`, Share{Relays: names("ssh://vps.example.com")}},
 		{`hosts = ["admin.shop.localhost"]`, Share{Hosts: names("admin.shop.localhost")}},
 		{`hosts = ["*.Tenant.shop.localhost", "SHOP.localhost"]`, Share{Hosts: names("*.tenant.shop.localhost", "shop.localhost")}},
 		{`hosts = [for n in ["", "admin."] : "${n}shop.localhost"]`, Share{Hosts: names("shop.localhost", "admin.shop.localhost")}},
@@ -90,11 +94,7 @@ func TestShareMistakes(t *testing.T) {
 	tests := []struct{ written, summary, detail string }{
 		{`relay = ""`, "relay is empty", relayExample + ", or leave it out"},
 		{`relay = 8443`, "relay is a string", `write "8443"`},
-		{`relay = "cloudflare"`, `relay "cloudflare" is not built yet`, "name a relay's domain: " + relayExample},
-		{`relay = "localhost.run"`, `relay "localhost.run" is not built yet`, "name a relay's domain: " + relayExample},
-		{`relay = "Pinggy"`, `relay "Pinggy" is not built yet`, "name a relay's domain: " + relayExample},
-		{`relay = "ngrok"`, `relay "ngrok" is not built yet`, "name a relay's domain: " + relayExample},
-		{`relay = "ssh://me@example.com:22"`, `relay "ssh://me@example.com:22" is not built yet`, "name a relay's domain: " + relayExample},
+		{`relay = "ngrok"`, `relay "ngrok" is not built yet`, "name a relay's domain, or one of cloudflare, localhost.run, pinggy"},
 		{`relay = "cloudfare"`, `"cloudfare" is no relay's domain`, `did you mean "cloudflare"?`},
 		{`relay = "t"`, `"t" is no relay's domain`, relayExample},
 		{`relay = "wss://t.example.com:8443/x"`, "a relay has no scheme", `write "t.example.com:8443"`},
@@ -228,7 +228,7 @@ host "shop.localhost" { share = false }
 	if len(diags) > 0 {
 		t.Fatal(rendered(t, diags, file.Sources))
 	}
-	want := &Share{Relay: "share.localhost:8444", Hosts: []Name{{Value: "own.localhost"}, {Value: "admin.shop.localhost"}}, Expires: time.Hour}
+	want := &Share{Relays: []Name{{Value: "share.localhost:8444"}}, Hosts: []Name{{Value: "own.localhost"}, {Value: "admin.shop.localhost"}}, Expires: time.Hour}
 	if diff := cmp.Diff(want, file.Share, withoutRanges()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -196,7 +196,12 @@ func checkWholeShare(t *testing.T, file *File) {
 			t.Errorf("range %q", prefix)
 		}
 	}
-	if strings.ContainsAny(s.Relay, "/ _") || strings.ContainsAny(s.Name, "./ _") || len(s.Name) > maxLabel || s.Expires < 0 {
+	for _, relay := range s.Relays {
+		if strings.ContainsAny(relay.Value, "/ _") && !strings.HasPrefix(strings.ToLower(relay.Value), "ssh://") || relay.Value == "" {
+			t.Errorf("relay %q", relay.Value)
+		}
+	}
+	if strings.ContainsAny(s.Name, "./ _") || len(s.Name) > maxLabel || s.Expires < 0 {
 		t.Errorf("share %+v", s)
 	}
 	if s.Password != "" && s.Unset != "" {

@@ -8,9 +8,11 @@ import (
 // Share is the share block. Reading it publishes nothing: it says how this
 // project is shared once somebody asks for that.
 type Share struct {
-	// Relay is the relay's domain in lower case, with its port where that is
-	// not 443: "t.example.com", "share.localhost:8444". Empty means left out.
-	Relay string
+	// Relays may carry the share, the first that works: a relay's domain in lower
+	// case, with its port where that is not 443 ("t.example.com",
+	// "share.localhost:8444"), a provider's word ("cloudflare"), or the URL of an
+	// SSH server. Nil means left out.
+	Relays []Name
 	// Hosts are names of hosts of this file, wildcards as they are written
 	// there. Nil means left out: all but those with share = false.
 	Hosts []Name

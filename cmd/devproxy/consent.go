@@ -167,20 +167,8 @@ const effectsTitle = "This Proxyfile reaches outside its project:"
 func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	fmt.Fprintln(s.Err, effectsTitle)
 	listEffects(s.Err, effects, noMark)
-	fmt.Fprint(s.Err, "Allow this from now on? [y/N] ")
-	answer := make(chan string, 1)
-	go func() { answer <- readLine(s.In) }() // a read of a terminal ends with the process
-	select {
-	case line := <-answer:
-		if !strings.HasSuffix(line, "\n") {
-			fmt.Fprintln(s.Err) // the terminal shows no end of line at the end of the input
-		}
-		line = strings.ToLower(strings.TrimSpace(line))
-		return line == "y" || line == "yes"
-	case <-ctx.Done():
-		fmt.Fprintln(s.Err)
-		return false
-	}
+	answer := ask(ctx, s, "Allow this from now on? [y/N] ")
+	return answer == "y" || answer == "yes"
 }
 
 // readLine reads a line with its "\n", if it has one, and nothing of what follows
@@ -266,7 +254,7 @@ func (c *upConsent) needed(effects []*plan.Effect) ([]*plan.Effect, error) {
 // served. It returns what still is.
 func (c *upConsent) request(missing []*plan.Effect) ([]*plan.Effect, error) {
 	switch {
-	case c.opts.partial || c.opts.json || !c.streams.InTTY || !c.streams.OutTTY && !c.streams.ErrTTY:
+	case c.opts.partial || !canAsk(c.streams, c.opts.json):
 		return missing, nil
 	case !askConsent(c.ctx, c.streams, missing):
 		return nil, &consentError{effects: missing, refused: true}

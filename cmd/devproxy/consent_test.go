@@ -70,7 +70,7 @@ func withheld(p *plan.Plan) (n int) {
 // needs consent.
 func TestMayShareByRequest(t *testing.T) {
 	file := hcl.ForPort(3000, "shop.localhost")
-	file.Share = &hcl.Share{Relay: "t.example.com"}
+	file.Share = &hcl.Share{Relays: []hcl.Name{{Value: "t.example.com"}}}
 	p, diags := plan.Build(file, plan.Env{})
 	if diags.HasErrors() || len(p.Effects()) != 1 {
 		t.Fatal(diags, p.Effects())
@@ -322,9 +322,13 @@ func TestTokenGoesToNamedRelays(t *testing.T) {
 		}
 		t.Setenv(tokenVariable, token)
 		t.Setenv("DEVPROXY_RELAY", tt.env)
-		got, err := findRelay(home, tt.flag, tt.file)
-		if err != nil || got.Relay != tt.relay || got.Token != tt.token {
-			t.Errorf("%s: %+v, %v", name, got, err)
+		var file []string
+		if tt.file != "" {
+			file = []string{tt.file}
+		}
+		all, err := findRelays(home, tt.flag, file)
+		if err != nil || len(all) != 1 || all[0].Relay != tt.relay || all[0].Token != tt.token {
+			t.Errorf("%s: %+v, %v", name, all, err)
 		}
 	}
 }

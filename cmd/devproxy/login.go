@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/share/provider"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/agent"
@@ -40,14 +42,18 @@ func newRelayLoginCmd(s *streams) *cobra.Command {
 Each folder has a key of its own: its first share presents the token, so one login does for all of them.
 A relay that lists keys (--authorized-keys) needs no token.
 
+In place of a relay's HOST it takes a provider, who carries shares without a server of yours and can read them:
+cloudflare, localhost.run, pinggy, or ssh://HOST. There is nothing to log in to; it is remembered.
+
 The token comes from --token, from $` + tokenVariable + `, which other users cannot see, or is asked for.`,
 		Example: `  devproxy relay login t.example.com
+  devproxy relay login cloudflare
   devproxy relay login share.localhost:41234`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			opts.relay = strings.ToLower(args[0])
+			opts.relay = args[0]
 			return runRelayLogin(ctx, s, opts)
 		},
 	}
@@ -61,6 +67,9 @@ func runRelayLogin(ctx context.Context, s *streams, opts loginOptions) error {
 	home, err := localca.Home(os.Getenv)
 	if err != nil {
 		return err
+	}
+	if p, err := provider.Find(opts.relay); !errors.Is(err, provider.ErrUnknown) {
+		return loginProvider(ctx, s, home, p, err)
 	}
 	relay, err := relayToTry(home, opts)
 	if err != nil {
@@ -87,10 +96,38 @@ func runRelayLogin(ctx context.Context, s *streams, opts loginOptions) error {
 	return nil
 }
 
+// loginProvider remembers a provider, which has nothing to log in to, if it can be
+// used from here.
+func loginProvider(ctx context.Context, s *streams, home string, p provider.Provider, err error) error {
+	if err != nil {
+		return shareFailure(err)
+	}
+	if err := privateHome(home); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginPatience)
+	defer cancel()
+	if err := p.Probe(ctx, provider.Options{Home: home, Getenv: os.Getenv}); err != nil {
+		return shareFailure(err)
+	}
+	if err := (rememberedRelay{Relay: p.Name}).remember(home); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "shares go through %s now\n", p.Name)
+	for _, row := range providerRows(p) {
+		fmt.Fprintf(s.Out, "  %s  %s\n", s.dim(pad(row[0], len("can read it"))), row[1])
+	}
+	fmt.Fprintln(s.Out, "  devproxy share")
+	return nil
+}
+
+// loginPatience bounds the look whether a provider can be reached.
+const loginPatience = 10 * time.Second
+
 // relayToTry is what the command line says, with what was remembered of the
 // same relay.
 func relayToTry(home string, opts loginOptions) (rememberedRelay, error) {
-	relay := rememberedRelay{Relay: opts.relay, Token: firstOf(opts.token, os.Getenv(tokenVariable)), Pin: opts.pin}
+	relay := rememberedRelay{Relay: strings.ToLower(opts.relay), Token: firstOf(opts.token, os.Getenv(tokenVariable)), Pin: opts.pin}
 	before, err := readRelay(home)
 	if err != nil {
 		return relay, err

@@ -23,7 +23,7 @@ type shareFlags struct {
 }
 
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
-	cmd.Flags().StringVar(&f.relay, "relay", "", "`HOST` of the relay that carries the bytes: t.example.com or share.localhost:41234 (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
+	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the bytes: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev for a look on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
 	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
 	cmd.Flags().DurationVar(&f.lasts, "for", 0, "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
 }
@@ -82,7 +82,7 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 	client, _, _, err := findInstance(opts.file)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
-		opts.share, opts.shareHosts = true, hosts
+		opts.share, opts.shareOnly, opts.shareHosts = true, true, hosts
 		return runUp(ctx, s, opts, port)
 	case err != nil:
 		return err
@@ -94,6 +94,12 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 	}
 	if opts.https != "" || opts.http != "" {
 		return usagef("devproxy share", "--https and --http are about what runs here already")
+	}
+	// What runs here may have no Proxyfile; then it says itself what it lacks.
+	if src, err := findSource(opts, nil); err == nil && opts.relay == "" {
+		if opts.relay, err = offerRelay(ctx, s, opts, src); err != nil {
+			return err
+		}
 	}
 	return attach(ctx, s, client, opts.request(hosts), opts.json)
 }

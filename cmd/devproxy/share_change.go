@@ -31,6 +31,9 @@ const (
 	// shareTrouble: something was not done, as the share's Error says; the rest
 	// is as it was.
 	shareTrouble
+	// shareMoved: the relay cannot carry the link, as the share's Error says; the
+	// next of the list is tried.
+	shareMoved
 	// shareAdded: hosts were added to the Proxyfile, and are not shared until the
 	// user asks for it.
 	shareAdded
@@ -43,7 +46,7 @@ func shareChange(before, now control.Share) (shareEvent, bool) {
 	switch {
 	case isOver(now.State):
 		e.kind = shareOver
-		return e, !isOver(before.State) || before.Link != now.Link
+		return e, !isOver(before.State) || before.Link != now.Link || now.State == control.ShareFailed && before.Error != now.Error
 	case now.State == control.ShareConnecting:
 		e.kind = shareBegun
 		return e, before.Link != now.Link

@@ -61,6 +61,29 @@ func withoutAdded(p *plan.Share, agreed []string) (kept *plan.Share, added []str
 	return &without, added
 }
 
+// withoutWildcards is p without its wildcard hosts: a provider gives each host one
+// name, and nothing below it.
+func withoutWildcards(p *plan.Share, provider string) (*plan.Share, error) {
+	if !slices.ContainsFunc(p.Hosts, isWildcard) {
+		return p, nil
+	}
+	without := *p
+	without.Hosts, without.NotShared = nil, slices.Clone(p.NotShared)
+	for _, host := range p.Hosts {
+		if isWildcard(host) {
+			without.NotShared = append(without.NotShared, plan.NotShared{Name: host, Reason: provider + " carries no wildcard"})
+		} else {
+			without.Hosts = append(without.Hosts, host)
+		}
+	}
+	if len(without.Hosts) == 0 {
+		return nil, failf("share a host without a \"*\", or through a relay: devproxy relay login HOST", "%s carries no wildcard, and no other host is left to share", provider)
+	}
+	return &without, nil
+}
+
+func isWildcard(host string) bool { return strings.HasPrefix(host, "*") }
+
 func findShared(p *plan.Share, asked string) (string, error) {
 	for _, name := range []string{asked, asked + "." + p.Domain} {
 		if slices.Contains(p.Hosts, name) {

@@ -23,13 +23,23 @@ func (j shareJSON) tell(e shareEvent) {
 			Error string `json:"error,omitempty"`
 			Fix   string `json:"fix,omitempty"`
 		}{"relay", e.share.State, e.share.Relay, e.share.Error, e.share.Fix})
+	case shareMoved:
+		j.print(struct {
+			Event string `json:"event"`
+			State string `json:"state"`
+			Relay string `json:"relay"`
+			From  string `json:"from"`
+			Error string `json:"error"`
+		}{"relay", e.share.State, e.share.Relay, e.before.Relay, e.share.Error})
 	case shareOver:
 		j.print(struct {
 			Event  string `json:"event"`
 			Reason string `json:"reason"`
 			Error  string `json:"error,omitempty"`
 			Fix    string `json:"fix,omitempty"`
-		}{"unshared", e.share.State, e.share.Error, e.share.Fix})
+			// Again is that it is tried again.
+			Again bool `json:"again,omitempty"`
+		}{"unshared", e.share.State, e.share.Error, e.share.Fix, e.share.Again})
 	case shareTrouble:
 		j.print(struct {
 			Event string `json:"event"`
@@ -57,9 +67,13 @@ func sharedEvent(sh control.Share) any {
 		Hosts   map[string]string `json:"hosts"`
 		Expires time.Time         `json:"expires"`
 		Relay   string            `json:"relay"`
+		// Operator and Cannot are of a provider: who can read the traffic, and what
+		// does not pass.
+		Operator string   `json:"operator,omitempty"`
+		Cannot   []string `json:"cannot,omitempty"`
 		// Advisories are about dev servers with known holes.
 		Advisories []string `json:"advisories,omitempty"`
-	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Advisories}
+	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Advisories}
 }
 
 func (j shareJSON) print(event any) {

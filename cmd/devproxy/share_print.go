@@ -62,7 +62,15 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	for _, text := range sh.Advisories {
 		add("update", printable(text))
 	}
-	add("relay", sh.Relay+"; its operator can read this traffic")
+	switch {
+	case sh.Operator != "":
+		add("relay", sh.Relay+"; "+sh.Operator+" can read this traffic")
+	case isLocalName(sh.Relay):
+		add("relay", sh.Relay+"; the link works on this machine only")
+	default:
+		add("relay", sh.Relay+"; its operator can read this traffic")
+	}
+	add("carries no", strings.Join(sh.Cannot, ", "))
 	return rows
 }
 

@@ -64,6 +64,10 @@ func TestPrintShareSaysWhoMayVisit(t *testing.T) {
 		},
 			"  who         anyone, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) { sh.Paths = []string{"/app"} }, "  paths       /app\n"},
+		{func(sh *control.Share) { sh.Relay = "share.localhost:41234" }, "  relay       share.localhost:41234; the link works on this machine only\n"},
+		{func(sh *control.Share) {
+			sh.Relay, sh.Operator, sh.Cannot = "cloudflare", "Cloudflare", []string{"event streams", "bodies over 100 MB"}
+		}, "  relay       cloudflare; Cloudflare can read this traffic\n  carries no  event streams, bodies over 100 MB\n"},
 		{func(sh *control.Share) { sh.NotShared = nil }, ""},
 	} {
 		sh := sampleShare(now)

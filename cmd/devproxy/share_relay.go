@@ -2,45 +2,74 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/localca"
 )
 
 // noRelay is what helps when no relay is named anywhere.
-const noRelay = `devproxy relay login HOST remembers one.
-Without one, try it on this machine: devproxy relay --dev, and in another terminal
-  devproxy up --share --relay share.localhost:PORT`
+const noRelay = `devproxy relay login HOST remembers a relay of yours.
+Without a server: devproxy relay login cloudflare, or localhost.run: a link through somebody else's
+For a look at a link that works on this machine only: devproxy up --share --relay dev`
 
-// findRelay is the relay of the flag, else of the Proxyfile, else of
-// $DEVPROXY_RELAY, else the one that `relay login` remembers in home; with the
-// token and the pin that belong to it. The token of the environment goes to
-// relays that the user has named, and never to one that only the Proxyfile names.
-func findRelay(home, flag, file string) (rememberedRelay, error) {
+// errNoRelay is the cause of findRelays' error when no relay is named anywhere.
+var errNoRelay = errors.New("no relay is configured, so nobody can carry the link")
+
+// findRelays are the relays that may carry a share, in the order in which they
+// are tried: the flag's, else the Proxyfile's, else those of $DEVPROXY_RELAY, else
+// the one that `relay login` remembers in home; each with the token and the pin
+// that belong to it. The token of the environment goes to relays that the user has
+// named, and never to one that only the Proxyfile names.
+func findRelays(home, flag string, file []string) ([]rememberedRelay, error) {
 	remembered, err := readRelay(home)
 	if err != nil {
-		return rememberedRelay{}, err
+		return nil, err
 	}
-	relay := rememberedRelay{Relay: firstOf(flag, file, os.Getenv("DEVPROXY_RELAY"), remembered.Relay)}
-	if relay.Relay == "" {
-		return relay, failf(noRelay, "no relay is named, so there is nobody to share through")
+	names := file
+	switch {
+	case flag != "":
+		names = strings.Split(flag, ",")
+	case len(names) > 0:
+	case os.Getenv(relayVariable) != "":
+		names = strings.Split(os.Getenv(relayVariable), ",")
+	case remembered.Relay != "":
+		names = []string{remembered.Relay}
+	default:
+		return nil, failf(noRelay, "%w", errNoRelay)
 	}
-	if relay.Relay == remembered.Relay {
-		relay = remembered
+	relays := make([]rememberedRelay, 0, len(names))
+	for _, name := range names {
+		relay := rememberedRelay{Relay: strings.TrimSpace(name)}
+		if relay.Relay == remembered.Relay {
+			relay = remembered
+		}
+		if relay.Token == "" && (namesRelay(flag, relay.Relay) || userNames(home, relay.Relay)) {
+			relay.Token = os.Getenv(tokenVariable)
+		}
+		relays = append(relays, relay)
 	}
-	if relay.Token == "" && (sameRelay(relay.Relay, flag) || userNames(home, relay.Relay)) {
-		relay.Token = os.Getenv(tokenVariable)
-	}
-	return relay, nil
+	return relays, nil
 }
+
+// relayVariable names the relays of a user who has not logged in to one,
+// separated by commas.
+const relayVariable = "DEVPROXY_RELAY"
 
 // userNames reports whether the user, and not only a Proxyfile, names a relay: in
 // $DEVPROXY_RELAY, or by relay login.
 func userNames(home, relay string) bool {
 	remembered, err := readRelay(home)
-	return sameRelay(relay, os.Getenv("DEVPROXY_RELAY")) || err == nil && sameRelay(relay, remembered.Relay)
+	return namesRelay(os.Getenv(relayVariable), relay) || err == nil && sameRelay(relay, remembered.Relay)
+}
+
+// namesRelay reports whether a list of relays, separated by commas, has relay in
+// it.
+func namesRelay(list, relay string) bool {
+	return slices.ContainsFunc(strings.Split(list, ","), func(name string) bool { return sameRelay(name, relay) })
 }
 
 // sameRelay reports whether two names of relays, neither of them empty, mean the
@@ -60,11 +89,13 @@ func checkRelay(opts upOptions, src source) error {
 	if err != nil {
 		return err
 	}
-	named := ""
+	var named []string
 	if file, _, err := src.load(0); err == nil && file.Share != nil {
-		named = file.Share.Relay
+		for _, relay := range file.Share.Relays {
+			named = append(named, relay.Value)
+		}
 	}
-	_, err = findRelay(home, opts.relay, named)
+	_, err = findRelays(home, opts.relay, named)
 	return err
 }
 

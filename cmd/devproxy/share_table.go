@@ -6,6 +6,8 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -30,16 +32,10 @@ type table struct {
 	attempts *share.Attempts
 }
 
-// adopt makes what the relay granted what visitors get. The names are known
-// before: a relay that grants others is not believed.
+// adopt makes what the relay granted what visitors get.
 func (l *link) adopt(grant tunnel.Grant, env shareEnv) error {
-	public, _ := l.key.Key.Public().(ed25519.PublicKey)
-	zone, hosts, err := tunnel.PublicNames(public, grant.Domain, l.claim())
-	if err != nil {
+	if err := l.checkNames(grant); err != nil {
 		return err
-	}
-	if zone != grant.Zone || !slices.Equal(hosts, grant.Hosts) {
-		return failf("update the older of the two", "relay %s grants the names %q where this devproxy expects %q", l.relay.Relay, grant.Hosts, hosts)
 	}
 	port := env.port()
 	made, err := share.New(l.options(grant, port, env.folder))
@@ -51,6 +47,29 @@ func (l *link) adopt(grant tunnel.Grant, env shareEnv) error {
 	l.show(made, port)
 	return nil
 }
+
+// checkNames checks the names that were granted. Those of a relay are known
+// before: one that grants others is not believed. A provider chooses them.
+func (l *link) checkNames(grant tunnel.Grant) error {
+	if l.foreign() {
+		if len(grant.Hosts) != len(l.plan.Hosts) {
+			return errStaleGrant // of the hosts before the last change
+		}
+		return nil
+	}
+	public, _ := l.key.Key.Public().(ed25519.PublicKey)
+	zone, hosts, err := tunnel.PublicNames(public, grant.Domain, l.claim())
+	if err != nil {
+		return err
+	}
+	if zone != grant.Zone || !slices.Equal(hosts, grant.Hosts) {
+		return failf("update the older of the two", "relay %s grants the names %q where this devproxy expects %q", l.relay().Relay, grant.Hosts, hosts)
+	}
+	return nil
+}
+
+// errStaleGrant is a grant for other hosts than those that are shared now.
+var errStaleGrant = errors.New("the names are those of other hosts")
 
 // advisories are sentences about the dev servers of the project in folder.
 func advisories(folder string) []string {
@@ -96,7 +115,7 @@ func (l *link) options(grant tunnel.Grant, port uint16, folder string) share.Opt
 		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show, Allow: l.plan.Allow,
 		Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
 	}
-	if l.plan.Name != "" {
+	if l.plan.Name != "" || l.foreign() {
 		options.Named = true
 		options.Secret = []byte(tunnel.Link(l.key.Key, l.key.Generation))
 	}
@@ -136,7 +155,8 @@ func (l *link) cookieKey() []byte {
 func (s *sharing) describe(state string, err error) control.Share {
 	l := s.live
 	view := control.Share{
-		State: state, Link: l.number, Relay: l.relay.Relay, Expires: l.until,
+		State: state, Link: l.number, Relay: l.relay().Relay, Expires: l.until,
+		Operator: l.provider.Operator, Cannot: l.cannot(),
 		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show,
 		Advisories: l.advisories,
 	}
@@ -148,10 +168,30 @@ func (s *sharing) describe(state string, err error) control.Share {
 		view.NotShared = append(view.NotShared, control.NotShared{Name: host.Name, Reason: host.Reason})
 	}
 	if shown := l.table.current.Load(); shown != nil {
-		view.URL = shown.URLs()[0].URL
+		urls := shown.URLs()
+		view.URL = urls[0].URL
 		for i, name := range l.grant.Hosts {
-			view.Hosts = append(view.Hosts, control.SharedHost{Name: l.plan.Hosts[i], URL: "https://" + authority(name, l.grant.Port)})
+			host := control.SharedHost{Name: l.plan.Hosts[i], URL: "https://" + authority(name, l.grant.Port)}
+			if l.foreign() && i > 0 {
+				host.URL = urls[i].URL // it has a gate of its own
+			}
+			view.Hosts = append(view.Hosts, host)
 		}
 	}
 	return view
+}
+
+// cannot is what does not pass through the link's provider.
+func (l *link) cannot() []string {
+	if !l.foreign() {
+		return nil
+	}
+	cannot := slices.Clone(l.provider.Cannot)
+	if l.plan.Name != "" {
+		cannot = append(cannot, fmt.Sprintf("the name %q: %s chooses the names", l.plan.Name, l.provider.Name))
+	}
+	if len(l.plan.Hosts) > 1 {
+		cannot = append(cannot, "cookies for several hosts: open the link of each host once")
+	}
+	return cannot
 }

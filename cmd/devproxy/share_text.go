@@ -31,6 +31,8 @@ func (t *shareText) tell(e shareEvent) {
 		t.over(e.share)
 	case shareTrouble:
 		t.problem(e.share)
+	case shareMoved:
+		t.line("relay " + e.before.Relay + " " + t.streams.yellow("cannot be used") + ", trying " + e.share.Relay + " in its place: " + e.share.Error)
 	case shareAdded:
 		t.added(e.added)
 	}
@@ -75,7 +77,11 @@ func (t *shareText) away(e shareEvent) {
 
 func (t *shareText) over(sh control.Share) {
 	if sh.State == control.ShareFailed {
-		t.line("nothing is shared any more")
+		text := "nothing is shared"
+		if sh.Again {
+			text += "; it is tried again, and what is served here is served on"
+		}
+		t.line(text)
 		t.problem(sh)
 		return
 	}

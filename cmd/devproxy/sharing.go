@@ -58,6 +58,9 @@ type sharing struct {
 	// added those that came later; added are not shared.
 	agreed, added []string
 	live          *link // nil while nothing is shared
+	failover      failover
+	again         retry
+	dev           *devRelay // nil until a share goes through it
 }
 
 // shareQuestion is a request whose outcome somebody waits for.
@@ -110,6 +113,7 @@ func (s *sharing) follow(p *plan.Plan) { s.plans.put(p) }
 // last requests of visitors are finished or the server is closed.
 func (s *sharing) run(ctx context.Context) {
 	defer close(s.done)
+	defer func() { s.dev.close() }()
 	for {
 		var states <-chan agent.State
 		var ended <-chan error
@@ -131,6 +135,10 @@ func (s *sharing) run(ctx context.Context) {
 			s.changed(state)
 		case err := <-ended:
 			s.fail(err)
+		case <-s.failover.c:
+			s.failOver()
+		case <-s.again.c:
+			s.tryAgain()
 		case <-expiry:
 			s.finish(control.ShareExpired)
 		}
@@ -142,6 +150,7 @@ func (s *sharing) answer(ctx context.Context, request control.ShareRequest) erro
 	if s.live == nil && request.Op != control.OpStart {
 		return &control.ShareError{Text: "nothing is shared here", Fix: "devproxy share"}
 	}
+	s.again.stop()
 	switch request.Op {
 	case control.OpStart:
 		s.agreed = s.plan.Share().Hosts

@@ -10,6 +10,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/devproxy/share/provider"
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
@@ -33,30 +34,50 @@ func (s *sharing) start(ctx context.Context, request control.ShareRequest) error
 
 // begin starts a link, with a relay that has to be reached first.
 func (s *sharing) begin(request control.ShareRequest) error {
-	p, err := s.shareOf(request)
+	s.links++
+	l, err := s.newLink(request)
 	if err != nil {
 		return err
 	}
-	relay, err := findRelay(s.home, request.Relay, p.Relay)
+	s.live = l
+	l.start(s.shareEnv)
+	s.set(s.describe(control.ShareConnecting, nil))
+	return nil
+}
+
+// newLink is a link that has not been started.
+func (s *sharing) newLink(request control.ShareRequest) (*link, error) {
+	p, err := s.shareOf(request)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	relays, err := s.findRelays(request.Relay, p.Relays)
+	if err != nil {
+		return nil, err
 	}
 	key, err := openShareKey(s.home, s.folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	until := time.Now().Add(lastsFor(request, p))
 	if err := key.Lasts(until); err != nil {
+		return nil, err
+	}
+	l := &link{number: s.links, request: request, key: key, relays: relays, table: table{attempts: share.NewAttempts()}}
+	return l, s.carry(l, p, until)
+}
+
+// carry makes l a link of p through its relay at l.at.
+func (s *sharing) carry(l *link, p *plan.Share, until time.Time) (err error) {
+	if l.provider, err = provider.Find(l.relay().Relay); err != nil && !errors.Is(err, provider.ErrUnknown) {
 		return err
 	}
-	s.links++
-	s.live = &link{
-		number: s.links, request: request, key: key, relay: relay, terms: terms{p, s.aliases(), until},
-		states: newMailbox[agent.State](), ended: make(chan error, 1), gone: make(chan struct{}),
-		table: table{attempts: share.NewAttempts()},
+	if l.foreign() {
+		if p, err = withoutWildcards(p, l.provider.Name); err != nil {
+			return err
+		}
 	}
-	s.live.start(s.shareEnv)
-	s.set(s.describe(control.ShareConnecting, nil))
+	l.terms = terms{p, s.aliases(), until}
 	return nil
 }
 
@@ -124,16 +145,21 @@ func (s *sharing) revise(ctx context.Context, request control.ShareRequest, anew
 	if err != nil {
 		return err
 	}
-	relay, err := findRelay(s.home, request.Relay, p.Relay)
+	relays, err := s.findRelays(request.Relay, p.Relays)
 	if err != nil {
 		return err
+	}
+	if s.live.foreign() {
+		if p, err = withoutWildcards(p, s.live.provider.Name); err != nil {
+			return err
+		}
 	}
 	next := terms{p, s.aliases(), s.live.until}
 	if anew {
 		next.until = time.Now().Add(lastsFor(request, p))
 	}
 	switch {
-	case relay != s.live.relay:
+	case !slices.Equal(relays, s.live.relays):
 		return s.restart(request)
 	case next.same(s.live.terms) && s.live.table.port == s.port():
 		s.live.request = request
@@ -173,7 +199,7 @@ func (s *sharing) change(ctx context.Context, next terms) error {
 	if !reflect.DeepEqual(claimed, l.claim()) || len(grant.Hosts) == 0 {
 		ctx, cancel := context.WithTimeout(ctx, askPatience)
 		defer cancel()
-		grant, err = l.agent.Claim(ctx, l.claim())
+		grant, err = l.carrier.Claim(ctx, l.claim())
 	}
 	if err == nil {
 		err = l.adopt(grant, s.shareEnv)

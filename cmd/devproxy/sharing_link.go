@@ -10,6 +10,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/devproxy/share/provider"
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
@@ -19,7 +20,13 @@ type link struct {
 	number  uint64
 	request control.ShareRequest // what it was asked for with
 	key     *shareKey
-	relay   rememberedRelay
+	// relays may carry it, in the order in which they are tried; at is the one
+	// that does, or is tried now. tried counts those that failed since the link
+	// last worked.
+	relays    []rememberedRelay
+	at, tried int
+	// quiet is a link that is tried again: the user knows why it failed.
+	quiet bool
 
 	// What is to be shared, and what came of it.
 	terms
@@ -28,12 +35,13 @@ type link struct {
 	// advisories are about dev servers with known holes.
 	advisories []string
 
-	agent  *agent.Agent
-	cancel context.CancelFunc // ends agent.Run
-	states mailbox[agent.State]
-	ended  chan error    // agent.Run's
-	gone   chan struct{} // closed behind it
-	expiry *time.Timer
+	provider provider.Provider // zero for a relay
+	carrier  provider.Carrier
+	cancel   context.CancelFunc // ends carrier.Run
+	states   mailbox[agent.State]
+	ended    chan error    // carrier.Run's
+	gone     chan struct{} // closed behind it
+	expiry   *time.Timer
 
 	serving     context.Context // done when nothing is shared any more
 	stopServing context.CancelFunc
@@ -50,9 +58,16 @@ type terms struct {
 // claim is what the relay is asked for.
 func (l *link) claim() tunnel.Claim {
 	claim := claimOf(l.plan, l.key)
-	claim.Enrol, claim.Until = l.relay.Token, l.until
+	claim.Enrol, claim.Until = l.relay().Token, l.until
 	return claim
 }
+
+// relay is the one that carries the link, or is tried now.
+func (l *link) relay() rememberedRelay { return l.relays[l.at] }
+
+// foreign reports whether somebody else's service carries the link: it chooses
+// the names, and nobody keeps them secret for us.
+func (l *link) foreign() bool { return l.provider.Name != "" }
 
 // start dials the relay and keeps at it.
 func (l *link) start(env shareEnv) {
@@ -60,36 +75,47 @@ func (l *link) start(env shareEnv) {
 	l.cancel = cancel
 	l.serving, l.stopServing = context.WithCancel(context.Background())
 	l.expiry = time.NewTimer(time.Until(l.until))
-	l.agent = agent.New(agent.Options{
-		Relay: l.relay.Relay, Key: l.key.Key, Claim: l.claim(), Roots: env.roots(l.relay.Relay), Pin: l.relay.Pin,
-		Getenv: os.Getenv, Congestion: env.congestion, Notify: l.states.put, Log: env.log,
-	})
+	l.states, l.ended, l.gone = newMailbox[agent.State](), make(chan error, 1), make(chan struct{})
+	if l.foreign() {
+		l.carrier = l.provider.New(provider.Options{
+			Claim: l.claim(), Home: env.home, Getenv: os.Getenv, Notify: l.states.put, Log: env.log,
+		})
+	} else {
+		relay := l.relay()
+		l.carrier = agent.New(agent.Options{
+			Relay: relay.Relay, Key: l.key.Key, Claim: l.claim(), Roots: env.roots(relay.Relay), Pin: relay.Pin,
+			Getenv: os.Getenv, Congestion: env.congestion, Notify: l.states.put, Log: env.log,
+		})
+	}
 	go func() {
 		defer close(l.gone)
-		l.ended <- l.agent.Run(ctx)
+		l.ended <- l.carrier.Run(ctx)
 	}()
 }
 
 // serve serves visitors until stopServing.
 func (l *link) serve(env shareEnv) {
 	l.served = make(chan struct{})
-	sharing := devproxy.Sharing{Name: l.plan.Project, Visitor: visitorOf, Share: l.table.current.Load}
+	sharing := devproxy.Sharing{Name: l.plan.Project, Visitor: visitorOf, AddrField: l.provider.AddrField, Share: l.table.current.Load}
 	go func() {
 		defer close(l.served)
-		err := env.server.ServeShare(l.serving, env.log, l.agent, sharing)
+		err := env.server.ServeShare(l.serving, env.log, l.carrier, sharing)
 		if err != nil && l.serving.Err() == nil {
 			env.log.Warn("the listener of a share's visitors failed", "error", err)
 		}
 	}()
 }
 
-// visitorOf is what the relay said of whoever is at the other end.
+// visitorOf is what the relay or the provider said of who is at the other end.
 func visitorOf(c net.Conn) share.Visitor {
-	conn, ok := c.(*agent.Conn)
-	if !ok {
-		return share.Visitor{} // not an agent's; nobody is told of
+	var v tunnel.Visitor // of a connection that is neither's, nobody is told of
+	switch conn := c.(type) {
+	case *agent.Conn:
+		v = conn.Visitor
+	case *provider.Conn:
+		v = conn.Visitor
 	}
-	return share.Visitor{Addr: conn.Visitor.Addr, Scheme: conn.Visitor.Scheme, Host: conn.Visitor.Host}
+	return share.Visitor{Addr: v.Addr, Scheme: v.Scheme, Host: v.Host}
 }
 
 // close stops serving and dialling. Requests of visitors have until patience is
@@ -101,7 +127,7 @@ func (l *link) close(patience time.Duration) {
 		l.drain(patience)
 	}
 	l.cancel()
-	_ = l.agent.Close() // nothing to lose any more
+	_ = l.carrier.Close() // nothing to lose any more
 	<-l.gone
 	if l.served != nil {
 		<-l.served

@@ -18,7 +18,20 @@ func (s *sharing) changed(state agent.State) {
 	case agent.Resuming:
 		s.set(s.describe(control.ShareResuming, nil))
 	case agent.Waiting:
-		s.set(s.describe(control.ShareWaiting, problem(state.Err)))
+		s.waiting(problem(state.Err))
+	}
+}
+
+// waiting follows a relay that cannot be reached now. Where there are others, one
+// that never carried the link is left at once, and one that did after a while.
+func (s *sharing) waiting(why error) {
+	if s.live.served == nil && s.live.hasNext() {
+		s.next(why)
+		return
+	}
+	s.set(s.describe(control.ShareWaiting, why))
+	if len(s.live.relays) > 1 {
+		s.failover.start()
 	}
 }
 
@@ -33,12 +46,15 @@ func problem(err *agent.Error) error {
 // up takes what the relay granted and serves it.
 func (s *sharing) up(grant tunnel.Grant) {
 	if err := s.live.adopt(grant, s.shareEnv); err != nil {
-		if s.live.served != nil {
+		if s.live.served != nil || errors.Is(err, errStaleGrant) {
 			return // granted before the last change
 		}
 		s.fail(err)
 		return
 	}
+	s.failover.stop()
+	s.again.stop()
+	s.live.tried, s.live.quiet = 0, false
 	if s.live.served == nil {
 		s.live.serve(s.shareEnv)
 	}
@@ -51,7 +67,7 @@ func (s *sharing) finish(state string) {
 	l := s.live
 	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
-	untold := l.agent.End(ctx)
+	untold := l.carrier.End(ctx)
 	if err := l.key.Next(); err != nil {
 		s.trouble(err)
 	}
@@ -64,11 +80,17 @@ func (s *sharing) finish(state string) {
 // stop ends serving and dialling. The link itself stays what it was.
 func (s *sharing) stop(state string, patience time.Duration) { s.over(state, nil, patience) }
 
-// fail is the end of a share that cannot go on: the agent has given up.
+// fail is the end of a share that cannot go on: its carrier has given up.
 func (s *sharing) fail(err error) {
 	var e *agent.Error
 	if !errors.As(err, &e) || e.Reason != agent.ReasonEnded {
+		if s.live.hasNext() {
+			s.next(err)
+			return
+		}
+		request := s.live.request
 		s.over(control.ShareFailed, err, endGrace)
+		s.again.after(request, err)
 		return
 	}
 	// The relay says that the link is over: its clock is ahead of ours, or it
@@ -89,14 +111,20 @@ func (s *sharing) fail(err error) {
 }
 
 func (s *sharing) over(state string, err error, patience time.Duration) {
+	s.failover.stop()
 	view := s.describe(state, err)
+	view.Again = state == control.ShareFailed && s.live.request.Keep && mayPass(err)
 	s.live.close(patience)
 	s.live = nil
 	s.set(view)
 }
 
-// set makes view how the share stands, and tells what has changed.
+// set makes view how the share stands, and tells what has changed. What a link
+// that is tried again goes through is told once it works.
 func (s *sharing) set(view control.Share) {
+	if s.live != nil && s.live.quiet && view.State != control.ShareUp {
+		return
+	}
 	event, changed := shareChange(s.now(), view)
 	s.view.Store(&view)
 	if changed {

@@ -25,6 +25,9 @@ type upOptions struct {
 	allow, partial bool // what becomes of effects without consent
 
 	share bool // from the beginning
+	// shareOnly is that sharing is all that was asked for: without it, nothing is
+	// served either.
+	shareOnly bool
 	shareFlags
 	shareHosts []string // none: those of the Proxyfile
 }
@@ -130,8 +133,12 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 		return err
 	}
 	if opts.share {
-		if err := checkRelay(opts, src); err != nil {
+		relay, err := offerRelay(ctx, s, opts, src)
+		switch {
+		case err != nil && opts.shareOnly:
 			return err
+		case relay != "":
+			opts.relay = relay
 		}
 	}
 	in, err := openInstance(ctx, s, opts, src)

@@ -80,7 +80,7 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save, state *status
 func (in *instance) pressed(ctx context.Context, key byte, stop func(), state *status) {
 	if request, ok := shareRequestOf(key); ok {
 		if request.Op == control.OpStart {
-			request = in.opts.request(in.opts.shareHosts)
+			request = in.request()
 		}
 		in.askShare(ctx, request)
 		return

@@ -45,17 +45,34 @@ func (in *instance) shareFirst(ctx context.Context) error {
 	if !in.opts.share {
 		return nil
 	}
-	_, err := in.sharing.do(ctx, in.opts.request(in.opts.shareHosts))
+	_, err := in.sharing.do(ctx, in.request())
+	if err != nil && !in.opts.shareOnly {
+		in.shareTrouble(err)
+		return nil
+	}
 	return shareFailure(err)
 }
 
-// shareChanged tells of the share. The error ends `up --share` whose share
-// never came to be.
+// request is what this `up` asks for when it shares. It serves on whatever becomes
+// of the share, and tries again.
+func (in *instance) request() control.ShareRequest {
+	request := in.opts.request(in.opts.shareHosts)
+	request.Keep = !in.opts.shareOnly
+	return request
+}
+
+func (in *instance) shareTrouble(err error) {
+	text, fix := describeError(err)
+	in.tellShare(shareEvent{kind: shareTrouble, share: control.Share{Error: text, Fix: fix}})
+}
+
+// shareChanged tells of the share. The error ends a `share` whose link never came
+// to be; `up --share` goes on serving.
 func (in *instance) shareChanged(e shareEvent) error {
 	if e.kind == shareShown {
 		in.shown = true
 	}
-	if in.opts.share && !in.shown && e.share.State == control.ShareFailed {
+	if in.opts.shareOnly && !in.shown && e.share.State == control.ShareFailed {
 		return failf(e.share.Fix, "%s", e.share.Error)
 	}
 	in.report.share(e)
@@ -66,8 +83,7 @@ func (in *instance) shareChanged(e shareEvent) error {
 func (in *instance) askShare(ctx context.Context, request control.ShareRequest) {
 	in.tasks.Go(func() error {
 		if _, err := in.sharing.do(ctx, request); err != nil && ctx.Err() == nil {
-			text, fix := describeError(err)
-			in.tellShare(shareEvent{kind: shareTrouble, share: control.Share{Error: text, Fix: fix}})
+			in.shareTrouble(err)
 		}
 		return nil
 	})

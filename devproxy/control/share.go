@@ -22,6 +22,10 @@ type Share struct {
 	// NotShared are the other hosts of the plan.
 	NotShared []NotShared `json:"not_shared,omitempty"`
 	Relay     string      `json:"relay,omitempty"` // "t.example.com"
+	// Operator is who runs the provider that carries the share and can read the
+	// traffic; empty for a relay. Cannot is what does not pass there, for a person.
+	Operator string   `json:"operator,omitempty"`
+	Cannot   []string `json:"cannot,omitempty"`
 	// Expires is when the link ends for good; zero while nothing is shared.
 	Expires time.Time `json:"expires,omitzero"`
 	// Password is true when visitors are asked for one.
@@ -37,6 +41,8 @@ type Share struct {
 	// Error and Fix say what is wrong now: why it waits, or why it failed.
 	Error string `json:"error,omitempty"`
 	Fix   string `json:"fix,omitempty"`
+	// Again is true when a share that failed is tried again by itself.
+	Again bool `json:"again,omitempty"`
 }
 
 // SharedHost is a host with its public address.
@@ -70,8 +76,11 @@ type ShareRequest struct {
 	Op string `json:"op"`
 	// Hosts are the hosts to share, for OpStart; empty is what the Proxyfile says.
 	Hosts []string `json:"hosts,omitempty"`
-	// Relay overrides the Proxyfile's, for OpStart.
+	// Relay overrides the Proxyfile's, for OpStart: one, or several that are tried
+	// in order, separated by commas.
 	Relay string `json:"relay,omitempty"`
+	// Keep has a share that failed tried again, where that can help.
+	Keep bool `json:"keep,omitempty"`
 	// For is how long the link lasts from now (OpStart; 0 is what the Proxyfile
 	// says) or how much longer (OpExtend).
 	For time.Duration `json:"for,omitempty"`

@@ -395,12 +395,18 @@ func (c *effects) sharing(b *builder, s *Share) {
 			}
 		}
 	}
-	if s.Relay != "" && !isLoopback(relayHost(s.Relay)) {
-		e := Effect{Kind: KindRelay, Target: s.Relay, share: true}
-		if f := b.file.Share.Flows["relay"]; !f.Empty() {
-			e.Target, e.Resolved, e.Env = f.Shown, s.Relay, f.Env
+	if b.file.Share == nil {
+		return
+	}
+	for _, relay := range b.file.Share.Relays {
+		if isLoopback(relayHost(relay.Value)) {
+			continue
 		}
-		c.add(e, nil, s.Source)
+		e := Effect{Kind: KindRelay, Target: relay.Value, share: true}
+		if f := relay.Flow; !f.Empty() {
+			e.Target, e.Resolved, e.Env = f.Shown, relay.Value, f.Env
+		}
+		c.add(e, nil, b.source(relay.Range))
 	}
 }
 

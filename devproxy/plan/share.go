@@ -14,9 +14,10 @@ const DefaultExpires = 8 * time.Hour
 type Share struct {
 	// Folder is the folder of the Proxyfile.
 	Folder string
-	// Relay is a relay's domain, with its port where that is not 443; empty
+	// Relays may carry the share, the first that works: a relay's domain, with its
+	// port where that is not 443, a provider's word, or an SSH server's URL. Nil
 	// means not written.
-	Relay string
+	Relays []string
 	// Domain is the parent of the hosts, "shop.localhost"; where they have none
 	// but "localhost", it is the first host. Project is its first label.
 	Domain, Project string
@@ -97,7 +98,7 @@ func (s *Share) sharing() map[string]bool {
 
 // sameSettings compares what is said of a share beside its hosts.
 func (s *Share) sameSettings(other *Share) bool {
-	return s.Relay == other.Relay && s.Name == other.Name && s.Expires == other.Expires &&
+	return slices.Equal(s.Relays, other.Relays) && s.Name == other.Name && s.Expires == other.Expires &&
 		s.Password == other.Password && s.Unset == other.Unset &&
 		slices.Equal(s.Paths, other.Paths) && slices.Equal(s.Public, other.Public) && slices.Equal(s.Show, other.Show) && slices.Equal(s.Allow, other.Allow)
 }

@@ -12,7 +12,10 @@ func (b *builder) share() *Share {
 	s := &Share{Folder: b.file.Dir, Domain: projectDomain(b.file), Expires: DefaultExpires}
 	s.Project, _, _ = strings.Cut(s.Domain, ".")
 	if w := b.file.Share; w != nil {
-		s.Relay, s.Name, s.Password, s.Unset = w.Relay, w.Name, w.Password, w.Unset
+		for _, relay := range w.Relays {
+			s.Relays = append(s.Relays, relay.Value)
+		}
+		s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
 		s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
 		s.Source = b.source(w.Range)
 		if w.Expires != 0 {

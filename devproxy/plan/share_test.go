@@ -65,10 +65,10 @@ func TestShare(t *testing.T) {
 			NotShared: []NotShared{{"shop.localhost", "share = false"}}, Expires: 8 * time.Hour,
 		}},
 		{"all attributes", &hcl.Share{
-			Relay: "t.example.com", Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: named("*.pem", "/x"), Allow: allow, Expires: time.Hour,
+			Relays: named("t.example.com", "cloudflare"), Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: named("*.pem", "/x"), Allow: allow, Expires: time.Hour,
 			Range: hcl.Range{File: "Proxyfile", Start: hcl.Pos{Line: 2, Column: 1, Byte: strings.Index(text, "share")}},
 		}, shopAnd(), Share{
-			Hosts: []string{"shop.localhost"}, Relay: "t.example.com", Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: []string{"*.pem", "/x"}, Allow: allow,
+			Hosts: []string{"shop.localhost"}, Relays: []string{"t.example.com", "cloudflare"}, Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: []string{"*.pem", "/x"}, Allow: allow,
 			Expires: time.Hour, Source: Source{File: "Proxyfile", Line: 2, Text: "share {"},
 		}},
 		{"a password that is not there", &hcl.Share{Unset: "SHARE_PASSWORD"}, shopAnd(), Share{
@@ -204,7 +204,7 @@ func TestShareChanged(t *testing.T) {
 		{"nothing", with(func(*hcl.Share) {}), ""},
 		{"the line", with(func(s *hcl.Share) { s.Range.Start.Line = 9 }), ""},
 		{"what is the default", with(func(s *hcl.Share) { s.Expires = DefaultExpires }), ""},
-		{"relay", with(func(s *hcl.Share) { s.Relay = "t.example.com" }), told},
+		{"relay", with(func(s *hcl.Share) { s.Relays = named("t.example.com") }), told},
 		{"hosts", with(func(s *hcl.Share) { s.Hosts = named("b.shop.localhost") }), told},
 		{"more hosts", with(func(s *hcl.Share) { s.Hosts = nil }), told},
 		{"name", with(func(s *hcl.Share) { s.Name = "shop" }), told},

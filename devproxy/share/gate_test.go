@@ -24,6 +24,7 @@ func TestTheLinkIsExchangedForACookie(t *testing.T) {
 	}{
 		"zone":               {plainName(), "__Secure-devproxy=; Path=/; Domain=shop.t.example.com; Max-Age=604800; HttpOnly; Secure; SameSite=Lax"},
 		"one host of a zone": {aloneInItsZone(), "__Secure-devproxy=; Path=/; Domain=shop.t.example.com; Max-Age=604800; HttpOnly; Secure; SameSite=Lax"},
+		"chosen names":       {chosenNames(), "__Host-devproxy=; Path=/; Max-Age=604800; HttpOnly; Secure; SameSite=Lax"},
 		"host":               {oneNamed(), "__Host-devproxy=; Path=/; Max-Age=604800; HttpOnly; Secure; SameSite=Lax"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -55,6 +55,18 @@ func oneNamed() Options {
 	return opts
 }
 
+// chosenNames is a project whose names somebody else chose: they have no parent
+// that no stranger shares.
+func chosenNames() Options {
+	opts := oneHost()
+	opts.Named, opts.Secret = true, []byte(secret)
+	opts.Hosts = []Host{
+		{Local: "shop.localhost:8443", Public: "four-words-of-chance.tunnel.example"},
+		{Local: "admin.shop.localhost:8443", Public: "three-other-words.tunnel.example"},
+	}
+	return opts
+}
+
 func withPassword() Options {
 	opts := oneHost()
 	opts.Password = "open sesame"

@@ -24,8 +24,9 @@ type Options struct {
 	// not part of this share, so that the wildcard of a shared host does not
 	// reach them.
 	NotShared []string
-	// Zone is the public parent of all names, which no stranger shares; empty
-	// when there is one unguessable name, which has no such parent.
+	// Zone is the public parent of all names, which no stranger shares. Empty
+	// means that there is no such parent: of one unguessable name, or of names
+	// that somebody else chose. Then the cookies of each host are its own.
 	Zone string
 	// LocalZone is the parent of the local names: "shop.localhost". Empty means
 	// that they have none.
@@ -33,8 +34,8 @@ type Options struct {
 	// Root is the folder of the project, absolute and without symbolic links:
 	// /@fs/ paths inside it are not hidden. Empty hides them all.
 	Root string
-	// Named is true for a plain name, which anybody can guess: Secret is asked
-	// for, or Password.
+	// Named is true for names that are no secret, since they are plain or somebody
+	// else chose them: Secret is asked for, or Password.
 	Named bool
 	// Secret is what the link of a share with a plain name ends in: at least 16
 	// characters that stand for themselves in a URL (RFC 3986 section 2.3).

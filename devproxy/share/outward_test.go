@@ -113,6 +113,7 @@ func TestOutwardCookies(t *testing.T) {
 	all := shares(t)
 	named := mustNew(t, oneNamed())
 	all["alone"] = named
+	all["chosen"] = mustNew(t, chosenNames())
 	for _, test := range []struct{ share, in, want string }{
 		{"one", "a=b; Path=/; Domain=.shop.localhost; HttpOnly", "a=b; Path=/; HttpOnly"},
 		{"one", "a=b", "a=b"},
@@ -126,6 +127,9 @@ func TestOutwardCookies(t *testing.T) {
 		{"one", "a=b; Domain=shop.localhost; Domain=t.example.com", ""},
 		{"one", "a=b; Domain=t.example.com; Domain=shop.localhost", "a=b"},
 		{"alone", "a=b; Domain=.shop.localhost", "a=b"},
+		{"chosen", "a=b; Domain=.shop.localhost", "a=b"},
+		{"chosen", "a=b; Domain=tunnel.example", ""},
+		{"chosen", "a=b; Domain=admin.shop.localhost", ""}, // not the responder's
 		{"zone", "a=b; Path=/; Domain=.shop.localhost; HttpOnly", "a=b; Path=/; HttpOnly; Domain=" + zone},
 		{"zone", "a=b; Domain=admin.shop.localhost", ""}, // not the responder's
 		{"zone", "a=b; Domain=" + zone, "a=b; Domain=" + zone},

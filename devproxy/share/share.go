@@ -23,7 +23,7 @@ type Share struct {
 	zone      string // in lower case; empty for none
 	localZone string
 	named     bool
-	alone     bool // there is one host: cookies have no parent to share
+	alone     bool // each host is by itself: cookies have no parent to share
 	guard     guard
 	secret    []byte // nil for none
 	// secretPattern finds the secret in other texts; nil for none.
@@ -56,7 +56,7 @@ func New(opts Options) (*Share, error) {
 		s.secretPattern = newSecretPattern(opts.Secret)
 	}
 	only := names.hosts[0].public
-	s.alone = len(names.hosts) == 1 && !strings.HasPrefix(only.name, "*") && (s.zone == "" || s.zone == only.name)
+	s.alone = s.zone == "" || len(names.hosts) == 1 && s.zone == only.name
 	s.gate = newGate(&opts, s.alone)
 	return s, nil
 }
@@ -90,8 +90,9 @@ type Visitor struct {
 
 // URL is a public address of a share.
 type URL struct {
-	// URL is what to open: "https://shop-….t.example.com". In a share with a
-	// plain name the first one carries the secret.
+	// URL is what to open: "https://shop-….t.example.com". In a share that asks
+	// for the secret the first one carries it; without a zone all do, as each has
+	// a cookie of its own.
 	URL string
 	// Local is the authority it stands for: "shop.localhost:8443".
 	Local string
@@ -109,7 +110,9 @@ func (s *Share) URLs() []URL {
 		u := URL{URL: "https://" + host.public.String(), Local: host.local.String()}
 		if secret != "" && !strings.HasPrefix(host.public.name, "*") {
 			u.URL += secret
-			secret = ""
+			if s.zone != "" {
+				secret = ""
+			}
 		}
 		urls = append(urls, u)
 	}

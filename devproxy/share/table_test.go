@@ -102,6 +102,8 @@ func TestURLs(t *testing.T) {
 		"a name":     {oneNamed(), []string{"https://shop.t.example.com/?devproxy=" + secret}},
 		"all public": {open, []string{"https://shop.t.example.com"}},
 		"a password": {locked, []string{"https://shop.t.example.com"}},
+		"chosen names": {chosenNames(), []string{"https://four-words-of-chance.tunnel.example/?devproxy=" + secret,
+			"https://three-other-words.tunnel.example/?devproxy=" + secret}},
 		"a star first": {starFirst, []string{"https://*.tenant.shop.t.example.com:8444",
 			"https://admin.shop.t.example.com:8444/?devproxy=" + secret, "https://shop.t.example.com:8444"}},
 	} {

@@ -46,6 +46,9 @@ type Provider struct {
 	// address is told by the connection, or not at all.
 	AddrField string
 
+	// probe reports why the provider can't be used from here; nil means that
+	// nothing is known before it is tried.
+	probe func(context.Context, Options) error
 	// opener makes what opens this provider's tunnels. Its error is final: an
 	// *agent.Error.
 	opener func(Options) (opener, error)
@@ -72,6 +75,15 @@ type Options struct {
 // New is a carrier of what opts say. It has connected to nothing yet; what is
 // wrong with opts is Run's error.
 func (p Provider) New(opts Options) Carrier { return newCarrier(p, opts) }
+
+// Probe reports why the provider can't be used from here, as far as that shows
+// without a tunnel: a program is missing, a server can't be reached.
+func (p Provider) Probe(ctx context.Context, opts Options) error {
+	if p.probe == nil {
+		return nil
+	}
+	return p.probe(ctx, opts)
+}
 
 // ErrUnknown is the error of Find for a relay that is nobody this package knows:
 // it is a relay's domain.

@@ -1,0 +1,6 @@
+# An empty list of relays names nobody.
+host "shop.localhost" { upstream = 5173 }
+
+share {
+  relay = [] # ERROR: relay is empty
+}
