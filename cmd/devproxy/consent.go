@@ -167,7 +167,7 @@ const effectsTitle = "This Proxyfile reaches outside its project:"
 func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	fmt.Fprintln(s.Err, effectsTitle)
 	listEffects(s.Err, effects, noMark)
-	answer := ask(ctx, s, "Allow this from now on? [y/N] ")
+	answer := askLine(ctx, s, "Allow this from now on? [y/N] ")
 	return answer == "y" || answer == "yes"
 }
 

@@ -135,8 +135,22 @@ func (r *devRelay) share(t *testing.T, dir string, env []string, args ...string)
 // beginShare is share without waiting for anything.
 func (r *devRelay) beginShare(t *testing.T, dir string, env []string, args ...string) *sharedProject {
 	t.Helper()
+	return r.begin(t, dir, env, append([]string{"up", "--share"}, args...))
+}
+
+// shareOnly is beginShare for `devproxy share`, which ends when the share fails.
+func (r *devRelay) shareOnly(t *testing.T, dir string) *sharedProject {
+	t.Helper()
+	return r.begin(t, dir, nil, []string{"share"})
+}
+
+func (r *devRelay) begin(t *testing.T, dir string, env, args []string) *sharedProject {
+	t.Helper()
 	place := &upProcess{home: r.home, state: r.state, env: append(slices.Clone(r.env), env...), program: r.program}
-	args = append([]string{"up", "--share", "--relay", r.name, "--json", "--https", ":0", "--http", ":0"}, args...)
+	if !slices.Contains(args, "--relay") {
+		args = append(args, "--relay", r.name)
+	}
+	args = append(args, "--json", "--https", ":0", "--http", ":0")
 	return &sharedProject{upProcess: startBeside(t, place, dir, args...), relay: r}
 }
 
@@ -182,7 +196,7 @@ func (p *sharedProject) awaitEnd() (failed upEvent) {
 	}
 	_ = p.cmd.Wait()
 	if code := p.cmd.ProcessState.ExitCode(); code != 1 {
-		p.t.Errorf("devproxy up --share ends with %d, want 1", code)
+		p.t.Errorf("devproxy share ends with %d, want 1", code)
 	}
 	return failed
 }
@@ -364,7 +378,7 @@ func keyIn(t *testing.T, text string) string {
 func (r *devRelay) shareKnown(t *testing.T, dir string) (*sharedProject, upEvent) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		p := r.beginShare(t, dir, nil)
+		p := r.shareOnly(t, dir)
 		for e := range p.events {
 			switch e.Event {
 			case "shared":

@@ -407,7 +407,7 @@ func TestE2EShareKeys(t *testing.T) {
 	saveFile(t, file, "# nobody yet\n")
 	relay := startDevRelay(t, "--authorized-keys", file)
 	dir := projectDir(t, "host \"shop.localhost\" { respond = { status = 200, body = \"shop\" } }\nshare { name = \"first\" }\n")
-	failed := relay.beginShare(t, dir, nil).awaitEnd()
+	failed := relay.shareOnly(t, dir).awaitEnd()
 	key := keyIn(t, failed.Line)
 	if !strings.Contains(failed.Error, "does not know this folder's key") || failed.Fix == "" {
 		t.Errorf("an unknown key is told %s", failed.Line)
@@ -425,7 +425,7 @@ func TestE2EShareKeys(t *testing.T) {
 
 	// Another folder, whose key is known as well, asks for the same name.
 	thief := projectDir(t, "host \"shop.localhost\" { respond = { status = 200, body = \"stolen\" } }\nshare { name = \"first\" }\n")
-	thiefKey := keyIn(t, relay.beginShare(t, thief, nil).awaitEnd().Line)
+	thiefKey := keyIn(t, relay.shareOnly(t, thief).awaitEnd().Line)
 	saveFile(t, file, "devproxy-ed25519 "+key+" ada\n"+thiefKey+" eve\n")
 	_, failed = relay.shareKnown(t, thief)
 	if failed.Event != "failed" || !strings.Contains(failed.Error, "first") || failed.Fix == "" {
@@ -443,7 +443,7 @@ func TestE2EShareKeys(t *testing.T) {
 		t.Errorf("the revoked link answers %d %q", got.status, got.body)
 	}
 	p.stop()
-	if failed := relay.beginShare(t, dir, nil).awaitEnd(); !strings.Contains(failed.Error, "revoked this folder's key") {
+	if failed := relay.shareOnly(t, dir).awaitEnd(); !strings.Contains(failed.Error, "revoked this folder's key") {
 		t.Errorf("a revoked key comes again and is told %s", failed.Line)
 	}
 }

@@ -77,7 +77,7 @@ func askProvider(ctx context.Context, s *streams, p provider.Provider, found boo
 	if found {
 		question = fmt.Sprintf("Share through %s from now on (y), look at the link on this machine only (d), or not share (n)? [y/d/N] ", p.Name)
 	}
-	return ask(ctx, s, question)
+	return askLine(ctx, s, question)
 }
 
 // providerRows are what a person must know of a provider, label and text.
@@ -89,9 +89,9 @@ func providerRows(p provider.Provider) [][2]string {
 	return rows
 }
 
-// ask asks a question on the terminal and returns the answer in lower case. When
+// askLine asks a question on the terminal and returns the answer in lower case. When
 // ctx ends it is empty.
-func ask(ctx context.Context, s *streams, question string) string {
+func askLine(ctx context.Context, s *streams, question string) string {
 	fmt.Fprint(s.Err, question)
 	answer := make(chan string, 1)
 	go func() { answer <- readLine(s.In) }() // a read of a terminal ends with the process

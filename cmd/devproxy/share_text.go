@@ -71,7 +71,7 @@ func (t *shareText) away(e shareEvent) {
 		t.line("relay " + e.share.Relay + " is " + t.streams.yellow("away") + "; visitors wait")
 		return
 	}
-	t.line("relay " + e.share.Relay + " " + t.streams.yellow("cannot be reached") + "; trying on")
+	t.line("relay " + e.share.Relay + " " + t.streams.yellow("cannot be reached") + "; it is tried again")
 	t.problem(e.share)
 }
 

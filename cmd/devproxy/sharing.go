@@ -60,7 +60,7 @@ type sharing struct {
 	live          *link // nil while nothing is shared
 	failover      failover
 	again         retry
-	dev           *devRelay // nil until a share goes through it
+	inner         *innerRelay // nil until a share goes through it
 }
 
 // shareQuestion is a request whose outcome somebody waits for.
@@ -113,7 +113,7 @@ func (s *sharing) follow(p *plan.Plan) { s.plans.put(p) }
 // last requests of visitors are finished or the server is closed.
 func (s *sharing) run(ctx context.Context) {
 	defer close(s.done)
-	defer func() { s.dev.close() }()
+	defer func() { s.inner.close() }()
 	for {
 		var states <-chan agent.State
 		var ended <-chan error

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// failoverAfter is how long a relay that carried the link may be away before
-	// the next one of the list is tried, whose link is another: longer than most
-	// restarts, shorter than a visitor's patience.
-	failoverAfter = 15 * time.Second
+	// failoverAfter is how long a relay that carried the link may stay away, once
+	// visitors do not wait for it any more (tunnel.ResumeTimeout), before the next
+	// one of the list is tried: its link is another.
+	failoverAfter = 5 * time.Second
 	// firstAgain and longestAgain are between attempts of a share that failed.
 	// The pause doubles every time.
 	firstAgain   = 5 * time.Second

@@ -17,19 +17,19 @@ import (
 // machine only, for a look at what a visitor gets.
 const devWord = "dev"
 
-// devRelay is a relay like `devproxy relay --dev`, inside of `up`. It keeps nothing.
-type devRelay struct {
+// innerRelay is a relay like `devproxy relay --dev`, inside of `up`. It keeps nothing.
+type innerRelay struct {
 	run   *relayRun
 	state string // a folder
 }
 
-// openDevRelay starts one on a free port.
-func openDevRelay(ctx context.Context) (*devRelay, error) {
+// openInnerRelay starts one on a free port.
+func openInnerRelay(ctx context.Context) (*innerRelay, error) {
 	folder, err := os.MkdirTemp("", "devproxy-relay-") // mode 0700
 	if err != nil {
 		return nil, failf("see that there is space left for temporary files", "cannot make a folder for a relay: %w", err)
 	}
-	d := &devRelay{state: folder}
+	d := &innerRelay{state: folder}
 	options := relayOptions{dev: true, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
 	cfg, err := options.check(false)
 	if err == nil {
@@ -45,12 +45,12 @@ func openDevRelay(ctx context.Context) (*devRelay, error) {
 }
 
 // name is what an agent dials.
-func (d *devRelay) name() string {
+func (d *innerRelay) name() string {
 	return net.JoinHostPort(devDomain, fmt.Sprint(portOf(d.run.sockets.https)))
 }
 
 // close ends it; of nil it does nothing.
-func (d *devRelay) close() {
+func (d *innerRelay) close() {
 	if d == nil {
 		return
 	}
@@ -70,12 +70,12 @@ func (s *sharing) findRelays(flag string, file []string) ([]rememberedRelay, err
 		if relay.Relay != devWord {
 			continue
 		}
-		if s.dev == nil {
-			if s.dev, err = openDevRelay(context.Background()); err != nil {
+		if s.inner == nil {
+			if s.inner, err = openInnerRelay(context.Background()); err != nil {
 				return nil, err
 			}
 		}
-		relays[i] = rememberedRelay{Relay: s.dev.name(), Token: s.dev.run.cfg.token}
+		relays[i] = rememberedRelay{Relay: s.inner.name(), Token: s.inner.run.cfg.token}
 	}
 	return relays, nil
 }
