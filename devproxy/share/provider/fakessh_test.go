@@ -60,8 +60,14 @@ func newSigner(t testing.TB) ssh.Signer {
 // when it returns the connection is closed.
 func startSSH(t testing.TB, serve func(*fakeConn)) *fakeSSH {
 	t.Helper()
+	return startSSHWith(t, &ssh.ServerConfig{NoClientAuth: true}, serve)
+}
+
+// startSSHWith starts a server that admits whom config admits.
+func startSSHWith(t testing.TB, config *ssh.ServerConfig, serve func(*fakeConn)) *fakeSSH {
+	t.Helper()
 	f := &fakeSSH{t: t, key: newSigner(t), serve: serve, ready: make(chan *fakeConn, 100)}
-	f.config = &ssh.ServerConfig{NoClientAuth: true}
+	f.config = config
 	f.config.AddHostKey(f.key)
 	f.listen("127.0.0.1:0")
 	t.Cleanup(func() {

@@ -37,7 +37,7 @@ func parseLink(text string) (link, error) {
 		return link{}, errors.New("it does not begin with https://")
 	}
 	name, port, hasPort := strings.Cut(strings.TrimSuffix(rest, "/"), ":")
-	name = strings.ToLower(name)
+	name = lower(name)
 	if err := checkName(name); err != nil {
 		return link{}, err
 	}
@@ -98,11 +98,22 @@ func isHostName(name string) bool {
 	return true
 }
 
+// lower makes ASCII letters small. Others have small letters in ASCII too, such as
+// the Kelvin sign, and are no part of a host's name.
+func lower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, text)
+}
+
 // isHost reports whether text names a host to connect to: a host name, which may
 // have one label only, or an IP address without a zone.
 func isHost(text string) bool {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return ip.Zone() == ""
 	}
-	return isHostName(strings.ToLower(strings.TrimSuffix(text, ".")))
+	return isHostName(lower(strings.TrimSuffix(text, ".")))
 }

@@ -4,11 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -85,27 +83,6 @@ func freePort(t *testing.T) int {
 	}
 	defer ln.Close()
 	return ln.Addr().(*net.TCPAddr).Port
-}
-
-// writeKey makes a key for a file, as ssh-keygen does.
-func writeKey(t testing.TB, path string) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
 }
 
 // authorize lets a key forward and nothing else, as a careful owner of a server does.
@@ -419,10 +396,7 @@ func TestOpenSSHAgent(t *testing.T) {
 	s := newShare(t)
 	d := startSSHD(t, s)
 	file := filepath.Join(s.user, ".ssh", "id_ed25519")
-	keygen := exec.Command(needTool(t, "ssh-keygen"), "-q", "-p", "-N", "secret", "-f", file)
-	if out, err := keygen.CombinedOutput(); err != nil {
-		t.Fatalf("ssh-keygen: %v\n%s", err, out)
-	}
+	private := lockKey(t, file)
 	port := freePort(t)
 	s.start(d.server(port), shareOptions{})
 	s.fails(agent.ReasonUnknownKey, "ssh-add '"+file+"'", "has a passphrase")
@@ -434,7 +408,7 @@ func TestOpenSSHAgent(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "socket")
-	serveAgent(t, socket, file, "secret")
+	serveAgent(t, socket, file, private)
 	again := newShare(t)
 	again.user = s.user
 	again.start(d.server(port), shareOptions{env: map[string]string{"SSH_AUTH_SOCK": socket}})

@@ -120,7 +120,7 @@ func parseSSH(text string) (*sshServer, error) {
 	if err != nil {
 		return nil, errors.New("it is not a URL")
 	}
-	s := &sshServer{word: text, host: strings.ToLower(u.Hostname()), port: sshPort, listen: listenHere, listenPort: webPort}
+	s := &sshServer{word: text, host: lower(u.Hostname()), port: sshPort, listen: listenHere, listenPort: webPort}
 	switch _, hasPassword := u.User.Password(); {
 	case hasPassword:
 		return nil, errors.New("a password does not belong in a URL; devproxy uses keys, as ssh does")
