@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"devproxy/watch":   {},
 	"devproxy/page":    {"tunnel/field"},
 
-	"devproxy/share/provider": {"tunnel", "tunnel/agent"},
+	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent"},
 
 	// The policy for header fields. It is below tunnel because the relay follows
 	// it too, and a leaf because everybody does.

@@ -51,6 +51,18 @@ func newDialer(opts Options) (*dialer, error) {
 	return d, err
 }
 
+// Dial connects to address, HOST:PORT, by TCP within ten seconds, as an agent
+// connects to its relay: through the proxy that getenv names, if it names one. For
+// the servers of others, which share this machine's network with the relay. The
+// error is an *Error; what its Fix says of a relay is for the caller to replace.
+func Dial(ctx context.Context, address string, getenv func(string) string) (net.Conn, error) {
+	d, err := newDialer(Options{Relay: address, Getenv: getenv})
+	if err != nil {
+		return nil, err
+	}
+	return d.connect(ctx)
+}
+
 // lane makes one lane: TLS that carries frames, or where something on the way
 // does not let that pass, a WebSocket in TLS. What worked is tried first the
 // next time.

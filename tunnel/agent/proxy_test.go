@@ -328,3 +328,44 @@ func TestProxyFor(t *testing.T) {
 		})
 	}
 }
+
+// TestDial connects to a server that is not a relay, through the proxy that the
+// environment names.
+func TestDial(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "hello")
+			c.Close()
+		}
+	}()
+	p := (&fakeProxy{t: t, relay: ln.Addr().String()}).connectProxy("").start()
+	for address, getenv := range map[string]func(string) string{
+		ln.Addr().String():   env{}.get,
+		"ssh.example.com:22": env{"ALL_PROXY": p.at("http", "")}.get,
+	} {
+		c, err := Dial(t.Context(), address, getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(c)
+		c.Close()
+		if string(text) != "hello" {
+			t.Errorf("%s says %q, %v", address, text, err)
+		}
+	}
+	if got, want := p.first(), "ssh.example.com:22 ssh.example.com:22"; got != want {
+		t.Errorf("the proxy was asked for %q, want %q", got, want)
+	}
+	ln.Close()
+	_, err = Dial(t.Context(), ln.Addr().String(), nil)
+	wants(t, err, ReasonRefused, "cannot connect to "+ln.Addr().String(), "check the port")
+}

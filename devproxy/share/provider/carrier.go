@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,7 +61,7 @@ type carrier struct {
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	run     context.Context // of the tunnels; nil before Run
+	run     context.Context // of the tunnels; nil unless Run runs
 	fail    context.CancelCauseFunc
 	ways    []*way // in the order of the claim's hosts
 	state   agent.State
@@ -86,12 +88,33 @@ func newCarrier(p Provider, opts Options) *carrier {
 	if opts.Getenv == nil {
 		opts.Getenv = func(string) string { return "" }
 	}
+	if opts.Note == nil {
+		opts.Note = func(string) {}
+	}
 	c := &carrier{
 		provider: p, opts: opts, visitors: make(chan *Conn), closed: make(chan struct{}),
 		state: agent.State{Phase: agent.Connecting}, changed: make(chan struct{}),
 	}
-	c.opener, c.fault = p.opener(opts)
+	if c.fault = p.check(opts.Claim); c.fault == nil {
+		c.opener, c.fault = p.opener(opts)
+	}
 	return c
+}
+
+// check refuses a claim that the provider has no names for.
+func (p Provider) check(claim tunnel.Claim) error {
+	refuse := func(reason, fix string) error {
+		return &agent.Error{Reason: agent.ReasonBadClaim, Op: "share through", Addr: p.Name, Err: errors.New(reason), Fix: fix}
+	}
+	if p.MaxHosts > 0 && len(claim.Hosts) > p.MaxHosts {
+		return refuse(fmt.Sprintf("it shares %d host at most, and there are %d", p.MaxHosts, len(claim.Hosts)), "set share = false on the others")
+	}
+	for _, host := range claim.Hosts {
+		if strings.Contains(host, "*") {
+			return refuse(fmt.Sprintf("it has no names for the wildcard host %q", host), "set share = false on that host, or use a devproxy relay")
+		}
+	}
+	return nil
 }
 
 // Run is Carrier's.
@@ -111,6 +134,7 @@ func (c *carrier) Run(ctx context.Context) error {
 	})
 	c.begin(ctx, fail)
 	<-ctx.Done()
+	c.finish()
 	c.running.Wait()
 	var fatal *agent.Error
 	if errors.As(context.Cause(ctx), &fatal) {
@@ -127,6 +151,13 @@ func (c *carrier) begin(ctx context.Context, fail context.CancelCauseFunc) {
 		c.opts.Notify(c.state)
 	}
 	c.wantLocked(c.opts.Claim.Hosts)
+}
+
+// finish keeps Claim from opening tunnels that nobody would wait for.
+func (c *carrier) finish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = nil
 }
 
 // wantLocked opens the tunnels that are missing and ends those of other hosts.
@@ -251,10 +282,13 @@ func (c *carrier) tellLocked() {
 
 // Claim is Carrier's. It waits for the tunnels of new hosts.
 func (c *carrier) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error) {
+	if err := c.provider.check(claim); err != nil {
+		return tunnel.Grant{}, err
+	}
 	c.mu.Lock()
 	if c.run == nil {
 		c.mu.Unlock()
-		return tunnel.Grant{}, broken(c.provider.Name, errors.New("the share has not begun"))
+		return tunnel.Grant{}, broken(c.provider.Name, errors.New("the share is not running"))
 	}
 	c.wantLocked(claim.Hosts)
 	c.mu.Unlock()

@@ -1,6 +1,10 @@
 package provider
 
-import "github.com/devproxy/devproxy/tunnel/agent"
+import (
+	"errors"
+
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
 
 // The reasons that only providers have.
 const (
@@ -22,5 +26,8 @@ func isFatal(err *agent.Error) bool {
 
 // broken is a tunnel that went away.
 func broken(name string, err error) *agent.Error {
+	if err == nil {
+		err = errors.New("it has ended")
+	}
 	return &agent.Error{Reason: agent.ReasonBroken, Op: "share through", Addr: name, Err: err, Fix: "it is tried again"}
 }

@@ -45,6 +45,8 @@ type Provider struct {
 	// address in place of whatever the visitor wrote there. Empty means that the
 	// address is told by the connection, or not at all.
 	AddrField string
+	// MaxHosts is how many hosts one share may have; 0 is any number.
+	MaxHosts int
 
 	// probe reports why the provider can't be used from here; nil means that
 	// nothing is known before it is tried.
@@ -68,6 +70,10 @@ type Options struct {
 	// Notify is told every change of the state, in order, one at a time. It must
 	// neither block nor call the Carrier. Nil is told nothing.
 	Notify func(agent.State)
+	// Note is told sentences for the user, such as that the key of a server was
+	// seen for the first time. It must neither block nor call the Carrier, and may
+	// be called by several goroutines at a time. Nil is told nothing.
+	Note func(string)
 	// Log takes what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 }

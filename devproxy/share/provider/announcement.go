@@ -1,0 +1,126 @@
+package provider
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode"
+)
+
+// announcement is what a line of a server's text says about the public address.
+// The zero value says nothing.
+type announcement struct {
+	link    link   // where visitors get through
+	refused string // why they do not, as the server puts it; printable
+}
+
+// announced reads one line without control characters.
+func announced(line string) announcement {
+	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "{") {
+		var event serverEvent
+		if json.Unmarshal([]byte(line), &event) == nil {
+			return event.announced()
+		}
+	}
+	return announcement{link: linkIn(line)}
+}
+
+// serverEvent is a line of localhost.run with "--output json"
+// (https://localhost.run/docs/cli). Both forms have been seen: the older has
+// "event":"tcpip-forward" with the name in "address", the newer is a CloudEvent of
+// the type "v1.tcpip_forward.register.accepted" with the line that people get in
+// "data". The newer comes again when a free name changes.
+type serverEvent struct {
+	Event     string `json:"event"`
+	AuthzCode string `json:"authz_code"`
+	Address   string `json:"address"`
+	Message   string `json:"message"`
+
+	Type string `json:"type"`
+	Data string `json:"data"`
+}
+
+func (e serverEvent) announced() announcement {
+	result, isNewer := strings.CutPrefix(e.Type, "v1.tcpip_forward.register.")
+	switch {
+	case e.Event == "tcpip-forward" && e.AuthzCode == "OK":
+		found, _ := parseLink("https://" + e.Address)
+		return announcement{link: found}
+	case e.Event == "tcpip-forward":
+		return announcement{refused: refusal(e.Message)}
+	case isNewer && result == "accepted":
+		for line := range strings.Lines(e.Data) {
+			if found := linkIn(strings.TrimSpace(line)); found != (link{}) {
+				return announcement{link: found}
+			}
+		}
+	case isNewer:
+		return announcement{refused: refusal(e.Data)}
+	}
+	return announcement{}
+}
+
+// refusal is the first line of what a server says, never empty.
+func refusal(text string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if first = printable(first); first == "" {
+		return "it gave no reason"
+	}
+	return first
+}
+
+// spellings are the words right before the public address:
+//
+//	HTTPS: https://flb.tuns.sh
+//		sish, sshmuxer/httphandler.go; http:// is another line
+//	x.lhr.life tunneled with tls termination, https://x.lhr.life
+//		localhost.run
+//	Forwarding HTTP traffic from https://x.serveo.net
+//		serveo
+//
+// Nothing before it, and nothing after, is pinggy without a terminal. Any other
+// address is one of the pages that servers tell their users about.
+var spellings = []string{"https", "tunneled with tls termination", "forwarding http traffic from", "your url is", "public url", "tunnel url"}
+
+// linkIn is the public address that a line tells, or the zero link.
+func linkIn(line string) link {
+	before, rest, found := strings.Cut(line, "https://")
+	if !found {
+		return link{}
+	}
+	address, after, _ := strings.Cut(rest, " ")
+	before = strings.ToLower(strings.TrimRight(before, " :,"))
+	if before == "" && after != "" {
+		return link{}
+	}
+	for _, spelling := range spellings {
+		if before == "" || before == spelling || strings.HasSuffix(before, " "+spelling) {
+			public, err := parseLink("https://" + address)
+			if err != nil {
+				return link{}
+			}
+			return public
+		}
+	}
+	return link{}
+}
+
+// maxQuoted bounds what is quoted of a server's words, in runes.
+const maxQuoted = 160
+
+// printable is a stranger's text for a terminal: one short line of printable
+// characters.
+func printable(text string) string {
+	var b strings.Builder
+	for i, r := range []rune(strings.TrimSpace(text)) {
+		switch {
+		case i == maxQuoted:
+			return b.String() + "…"
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}

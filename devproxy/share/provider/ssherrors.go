@@ -1,0 +1,106 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+// unreached replaces what agent.Dial says about relays.
+func (s *sshServer) unreached(err error) error {
+	var e *agent.Error
+	if !errors.As(err, &e) {
+		return broken(s.word, err)
+	}
+	known := *e
+	switch e.Reason {
+	case agent.ReasonRefused:
+		known.Fix = "check the port, and whether an SSH server runs there"
+	case agent.ReasonBlocked:
+		known.Fix = fmt.Sprintf("port %d seems blocked; try the provider pinggy, which uses port 443, or set HTTPS_PROXY if this network needs a proxy", s.port)
+	case agent.ReasonProxyForbid:
+		known.Fix = fmt.Sprintf("the proxy may allow port 443 alone, and this is port %d; try the provider pinggy", s.port)
+	}
+	return &known
+}
+
+// unshaken explains a handshake that failed. trusted is whether the server's key
+// was accepted, so that the rest is about the user's.
+func (o *sshOpener) unshaken(ctx context.Context, err error, trusted bool, keys *keyRing) error {
+	s := o.server
+	var key *keyError
+	var known *agent.Error
+	text := err.Error()
+	switch {
+	case errors.As(err, &key):
+		return key.agentError()
+	case errors.As(err, &known):
+		return known
+	case ctx.Err() != nil:
+		return broken(s.word, fmt.Errorf("no SSH server answered within %v", o.times.handshake))
+	case errors.Is(err, errQuestion), trusted && (strings.Contains(text, "unable to authenticate") || strings.Contains(text, "authentication failures")):
+		reason, fix := keys.refused(s)
+		if s.service {
+			reason, fix = errors.New("it no longer admits users without a key"), "use another provider"
+		}
+		return &agent.Error{Reason: agent.ReasonUnknownKey, Op: "authenticate at", Addr: s.login() + "@" + s.address(), Err: reason, Fix: fix}
+	}
+	return broken(s.word, plainly(err))
+}
+
+// unforwarded is a server that does not forward the port.
+func (s *sshServer) unforwarded(said string) error {
+	reason := fmt.Sprintf("it does not forward %s", net.JoinHostPort(s.listen, fmt.Sprint(s.listenPort)))
+	fix := "it is tried again, since an earlier tunnel may still be open there"
+	if !s.service {
+		fix += "; check AllowTcpForwarding in its sshd_config, and whether something else uses the port"
+		if s.listenPort < 1024 {
+			fix += "; ports below 1024 are root's on a plain sshd: use ?listen=8080"
+		}
+	}
+	return &agent.Error{Reason: agent.ReasonFailed, Op: "share through", Addr: s.word, Err: errors.New(reason + quoted(said)), Fix: fix}
+}
+
+// unnamed is a server that forwards, but tells no public address.
+func (s *sshServer) unnamed(said string) error {
+	e := &agent.Error{
+		Reason: ReasonNoURL, Op: "share through", Addr: s.word, Err: errors.New("the server forwards, but it tells no https:// address" + quoted(said)),
+		Fix: fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", sshScheme+s.host+"?listen=8080&url=https://demo.example.com"),
+	}
+	if s.service { // it does tell one, as a rule
+		e.Reason, e.Fix = agent.ReasonFailed, "it is tried again; if it goes on, use another provider"
+	}
+	return e
+}
+
+// turnedAway is a server that says that it does not share.
+func (s *sshServer) turnedAway(said string) error {
+	return &agent.Error{Reason: agent.ReasonFailed, Op: "share through", Addr: s.word, Err: errors.New("the server refuses" + quoted(said)), Fix: "it is tried again; if it goes on, use another provider"}
+}
+
+// quoted is what a server said, for the end of a sentence.
+func quoted(said string) string {
+	if said == "" {
+		return ""
+	}
+	return fmt.Sprintf("; it says %q", said)
+}
+
+// plainError is an error whose text has the server's words in it.
+type plainError struct{ error }
+
+func (e plainError) Error() string { return printable(e.error.Error()) }
+func (e plainError) Unwrap() error { return e.error }
+
+// plainly is err for a terminal.
+func plainly(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return errors.New("the server closed the connection")
+	}
+	return plainError{err}
+}

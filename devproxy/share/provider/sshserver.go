@@ -1,0 +1,209 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+const (
+	// sshScheme begins the URL of an SSH server.
+	sshScheme = "ssh://"
+	// sshPort is where SSH servers listen.
+	sshPort = 22
+	// webPort is the port whose forwarding means "give me a name" to sish,
+	// localhost.run and serveo.
+	webPort = 80
+	// listenHere asks a server to listen where ssh -R does when told a port alone.
+	listenHere = "localhost"
+)
+
+// sshServer is an SSH server that forwards a port, and how it is asked to.
+type sshServer struct {
+	word string // the value of `relay`
+	user string // empty: the user's name on this machine
+	host string
+	port uint16
+
+	// listen and listenPort are what the server is asked to forward (RFC 4254
+	// section 7.1). Port 0 lets it choose.
+	listen     string
+	listenPort uint16
+	// public is where visitors get through; zero when the server's text tells.
+	public link
+	// command is what the session executes; empty starts a shell.
+	command string
+	// service is a server that admits everybody, and whose operators its users
+	// cannot ask.
+	service bool
+	// pin is the server's key, as in known_hosts; empty when nobody has published it.
+	pin string
+}
+
+// localhostRunServer is the service localhost.run. Its documentation
+// (https://localhost.run/docs) is the source of what is said here: the user "nokey"
+// needs no key (docs/faq), "80" forwards what comes to http:// and https:// (docs/cli),
+// free names change after some hours and free tunnels are slow (docs/forever-free).
+// Its key is in localhost-run/client-service, linux/systemd/localhost.run.service.
+var localhostRunServer = sshServer{
+	word: "localhost.run", user: "nokey", host: "localhost.run", port: sshPort,
+	listen: listenHere, listenPort: webPort, command: "--output json", service: true,
+	pin: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC3lJnhW1oCXuAYV9IBdcJA+Vx7AHL5S/ZQvV2fhceOAPgO2kNQZla6xvUwoE4iw8lYu3zoE1KtieCU9yInWOVI6W/wFaT/ETH1tn55T2FVsK/zaxPiHZVJGLPPdEEid0vS2p1JDfc9onZ0pNSHLl1QusIOeMUyZ2bUMMLLgw46KOT9S3s/LmxgoJ3PocVUn5rVXz/Dng7Y8jYNe4IFrZOAUsi7hNBa+OYja6ceefpDvNDEJ1BdhbYfGolBdNA7f+FNl0kfaWru4Cblr843wBe2ckO/sNqgeAMXO/qH+SSgQxUXF2AgAw+TGp3yCIyYoOPvOgvcPsQziJLmDbUuQpnH",
+}
+
+func localhostRun(string) (Provider, error) {
+	server := localhostRunServer
+	return sshProvider(&server, "names that stay (a free name changes after a few hours)", "full speed (free tunnels have a speed limit)"), nil
+}
+
+// pinggyServer is the service pinggy, on port 443. Its documentation
+// (https://pinggy.io/docs/usages/): it ignores the port it is asked for, "http" is
+// the user's name that asks for a tunnel for HTTP, and without a terminal it writes
+// plain text. A free tunnel ends after 60 minutes (https://pinggy.io). Its free
+// names contain the address of the machine that shares, which its pages show and do
+// not mention: rnzdf-184-182-85-60.a.free.pinggy.link.
+var pinggyServer = sshServer{
+	word: "pinggy", user: "http", host: "a.pinggy.io", port: httpsPort,
+	listen: listenHere, listenPort: 0, service: true,
+}
+
+func pinggy(string) (Provider, error) {
+	server := pinggyServer
+	return sshProvider(&server, "links that last (a free tunnel ends after 60 minutes, and the next has another name)",
+		"names without your IP address (a free name contains your network's public address)"), nil
+}
+
+// sshURL is the server in ssh://[USER@]HOST[:PORT][?listen=[ADDR:]PORT][&url=https://NAME[:PORT]]:
+// any sish, serveo or tuns.sh, or with url= any sshd behind an HTTPS proxy. ssh's own
+// configuration (~/.ssh/config) is not read.
+func sshURL(relay string) (Provider, error) {
+	server, reason := parseSSH(relay)
+	if reason != nil {
+		return Provider{}, &agent.Error{
+			Reason: agent.ReasonRelay, Op: "use", Addr: strconv.Quote(withoutUser(relay)) + " as a relay", Err: reason,
+			Fix: "write ssh://USER@HOST:PORT, and for a server that gives no names: ssh://USER@HOST?listen=8080&url=https://demo.example.com",
+		}
+	}
+	provider := sshProvider(server)
+	if server.public != (link{}) {
+		provider.MaxHosts = 1
+	}
+	return provider, nil
+}
+
+func sshProvider(server *sshServer, cannot ...string) Provider {
+	return Provider{
+		Name: server.word, Operator: server.host, Cannot: cannot,
+		opener: func(opts Options) (opener, error) { return newSSHOpener(server, opts), nil },
+	}
+}
+
+// withoutUser is a URL without what may be a password.
+func withoutUser(text string) string {
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		return sshScheme + "…" + text[i:]
+	}
+	return text
+}
+
+// parseSSH reads the URL of a server.
+func parseSSH(text string) (*sshServer, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("it is not a URL")
+	}
+	s := &sshServer{word: text, host: lower(u.Hostname()), port: sshPort, listen: listenHere, listenPort: webPort}
+	switch _, hasPassword := u.User.Password(); {
+	case hasPassword:
+		return nil, errors.New("a password does not belong in a URL; devproxy uses keys, as ssh does")
+	case u.User != nil && (u.User.Username() == "" || strings.ContainsFunc(u.User.Username(), isNotUser)):
+		return nil, errors.New("the user's name before the @ is not a name")
+	case !isHost(s.host):
+		return nil, fmt.Errorf("%q is not a host", s.host)
+	case u.Path != "" && u.Path != "/":
+		return nil, fmt.Errorf("an SSH server has no path %q", u.Path)
+	case u.Fragment != "":
+		return nil, fmt.Errorf("an SSH server has no fragment %q", u.Fragment)
+	}
+	s.user = u.User.Username()
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if s.port, err = parsePort(port); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.parameters(u.RawQuery)
+}
+
+func isNotUser(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// parameters reads what follows the question mark.
+func (s *sshServer) parameters(query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("what follows the question mark is not NAME=VALUE&NAME=VALUE")
+	}
+	for name, all := range values {
+		if !slices.Contains([]string{"listen", "url"}, name) {
+			return fmt.Errorf("unknown parameter %q; listen and url are known", name)
+		}
+		if len(all) > 1 {
+			return fmt.Errorf("parameter %q is there twice", name)
+		}
+	}
+	if values.Has("listen") {
+		if err := s.parseListen(values.Get("listen")); err != nil {
+			return fmt.Errorf("listen=%s: %w", values.Get("listen"), err)
+		}
+	}
+	if !values.Has("url") {
+		return nil
+	}
+	if s.public, err = parseLink(values.Get("url")); err != nil {
+		return fmt.Errorf("url=%s: %w", values.Get("url"), err)
+	}
+	if !values.Has("listen") {
+		return errors.New("url needs listen, the port that your HTTPS proxy sends requests to")
+	}
+	return nil
+}
+
+// parseListen reads [ADDR:]PORT, where ADDR is an address of the server's or, for
+// sish, the name to ask for.
+func (s *sshServer) parseListen(text string) error {
+	host, port := listenHere, text
+	if strings.Contains(text, ":") {
+		var err error
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return errors.New("it is not PORT or ADDRESS:PORT")
+		}
+	}
+	if !isHost(host) {
+		return fmt.Errorf("%q is not a host", host)
+	}
+	n, err := parsePort(port)
+	s.listen, s.listenPort = host, n
+	return err
+}
+
+// address is for dialling.
+func (s *sshServer) address() string { return net.JoinHostPort(s.host, strconv.Itoa(int(s.port))) }
+
+// login is the user's name at the server.
+func (s *sshServer) login() string {
+	if s.user != "" {
+		return s.user
+	}
+	self, err := user.Current()
+	if err != nil {
+		return "devproxy"
+	}
+	return self.Username[strings.LastIndexByte(self.Username, '\\')+1:] // DOMAIN\NAME on Windows
+}

@@ -1,0 +1,420 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/devproxy/devproxy/tunnel/agent"
+)
+
+const (
+	// handshakeTimeout bounds the key exchange and the authentication; the user may
+	// have to touch a key.
+	handshakeTimeout = 40 * time.Second
+	// setupTimeout bounds what the server is asked for then.
+	setupTimeout = 20 * time.Second
+	// linkTimeout is how long the server may take to tell the public address once
+	// it forwards.
+	linkTimeout = 15 * time.Second
+	// maxText is how much of a server's text is read in search of the public
+	// address, in bytes.
+	maxText = 64 << 10
+	// renameLimit is how long a public name must last: a service that changes it
+	// more often is broken.
+	renameLimit = time.Minute
+	// keepaliveEvery is how often the server is asked whether it is there, and
+	// keepaliveTimeout how long it may take to answer: it is dead after 30 s.
+	keepaliveEvery   = 15 * time.Second
+	keepaliveTimeout = 15 * time.Second
+	// maxVisitors is how many connections of visitors a tunnel carries at a time.
+	// Each may cost the 2 MB that package ssh lets the other end send unread.
+	maxVisitors = 128
+	// maxWaiting is how many more may wait for their turn, which costs nothing but
+	// the place. The rest are refused.
+	maxWaiting = 1024
+)
+
+// sshTimes are the limits that tests shorten.
+type sshTimes struct {
+	handshake, setup, link, rename, keepaliveEvery, keepaliveTimeout, linger time.Duration
+}
+
+// usualTimes are those of the constants.
+var usualTimes = sshTimes{
+	handshake: handshakeTimeout, setup: setupTimeout, link: linkTimeout, rename: renameLimit,
+	keepaliveEvery: keepaliveEvery, keepaliveTimeout: keepaliveTimeout, linger: sendLinger,
+}
+
+// sshOpener opens tunnels at an SSH server.
+type sshOpener struct {
+	server *sshServer
+	keys   hostKeys
+	getenv func(string) string
+	peer   net.Addr
+	times  sshTimes
+}
+
+func newSSHOpener(server *sshServer, opts Options) *sshOpener {
+	o := &sshOpener{
+		server: server, getenv: opts.Getenv, peer: addr(server.word),
+		keys:  hostKeys{own: filepath.Join(opts.Home, knownFile), pin: server.pin, note: opts.Note},
+		times: usualTimes,
+	}
+	if home := o.userHome(); home != "" {
+		o.keys.users = filepath.Join(home, ".ssh", "known_hosts")
+	}
+	return o
+}
+
+// userHome is the user's home directory, empty when it is not known.
+func (o *sshOpener) userHome() string { return cmp.Or(o.getenv("HOME"), o.getenv("USERPROFILE")) }
+
+// sshTunnel is a forwarded port, from its connection's handshake to its end.
+type sshTunnel struct {
+	*sshOpener
+	way  *way
+	conn ssh.Conn
+	fail context.CancelCauseFunc // ends the tunnel
+
+	running sync.WaitGroup
+	waiting chan ssh.NewChannel
+	says    chan announcement
+	text    *sessionText
+}
+
+// open implements opener.
+func (o *sshOpener) open(ctx context.Context, way *way) error {
+	conn, channels, requests, err := o.connect(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	t := &sshTunnel{
+		sshOpener: o, way: way, conn: conn, fail: fail,
+		waiting: make(chan ssh.NewChannel, maxWaiting), says: make(chan announcement), text: new(sessionText),
+	}
+	defer t.running.Wait()
+	defer conn.Close()
+	defer fail(nil)
+	// Requests of the server's are refused. Its channels are taken before anything
+	// is asked for, so that no visitor is too early.
+	t.running.Go(func() { ssh.DiscardRequests(requests) })
+	t.running.Go(func() { t.queue(channels) })
+	t.running.Go(func() { fail(broken(o.server.word, plainly(conn.Wait()))) })
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+
+	if err := t.stay(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// stay opens the tunnel and lets visitors in until ctx ends.
+func (t *sshTunnel) stay(ctx context.Context) error {
+	port, err := t.setup(ctx)
+	if err != nil {
+		return err
+	}
+	public, err := t.findLink(ctx)
+	if err != nil {
+		return err
+	}
+	t.way.up(public.name, public.port)
+	t.running.Go(func() { t.letIn(ctx, port) })
+	t.running.Go(func() { t.keepAlive(ctx) })
+	return t.follow(ctx, public)
+}
+
+// connect makes an SSH connection to the server. On it, nothing has been asked for.
+func (o *sshOpener) connect(ctx context.Context) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	fail := func(err error) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+		return nil, nil, nil, err
+	}
+	algorithms, err := o.keys.algorithms(o.server.address())
+	if err != nil {
+		return fail(o.unreadable(err))
+	}
+	socket, err := agent.Dial(ctx, o.server.address(), o.getenv)
+	if err != nil {
+		return fail(o.server.unreached(err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.times.handshake)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { socket.Close() })
+	defer stop()
+	ring := new(keyRing)
+	if !o.server.service {
+		ring = openKeyRing(o.userHome(), o.getenv("SSH_AUTH_SOCK"))
+	}
+	defer ring.close()
+	trusted := false
+	conn, channels, requests, err := ssh.NewClientConn(socket, o.server.address(), &ssh.ClientConfig{
+		User: o.server.login(), Auth: ring.methods(o.server.service), HostKeyAlgorithms: algorithms,
+		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
+			err := o.keys.check(address, remote, key)
+			if trusted = err == nil; trusted {
+				return nil
+			}
+			if known := new(keyError); errors.As(err, &known) {
+				return known
+			}
+			return o.unreadable(err)
+		},
+	})
+	if err != nil {
+		return fail(o.unshaken(ctx, err, trusted, ring))
+	}
+	return conn, channels, requests, nil
+}
+
+// unreadable is a file of known keys that cannot be used.
+func (o *sshOpener) unreadable(err error) *agent.Error {
+	return &agent.Error{
+		Reason: agent.ReasonPin, Op: "check the key of", Addr: o.server.address(), Err: plainly(err),
+		Fix: fmt.Sprintf("check the file %s and its folder", o.keys.own),
+	}
+}
+
+// setup has the server forward a port, and tells which. The session comes first:
+// services tie the tunnel to it, and sish waits a second for it (sshmuxer/requests.go).
+// Where no text is wanted there is none: a plain sshd need not let its user have a shell.
+func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
+	ctx, cancel := context.WithTimeout(parent, t.times.setup)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { t.conn.Close() })
+	defer stop()
+	slow := func(err error) error {
+		switch {
+		case ctx.Err() != nil:
+			err = fmt.Errorf("the server did not answer within %v", t.times.setup)
+		case errors.Is(err, io.EOF):
+			err = t.conn.Wait() // the server may have said why
+		}
+		return broken(t.server.word, plainly(err))
+	}
+	if t.server.public == (link{}) {
+		if err := t.startSession(parent); err != nil {
+			return 0, slow(err)
+		}
+	}
+	request := ssh.Marshal(struct {
+		Addr string
+		Port uint32
+	}{t.server.listen, uint32(t.server.listenPort)})
+	ok, answer, err := t.conn.SendRequest("tcpip-forward", true, request)
+	switch {
+	case err != nil:
+		return 0, slow(err)
+	case !ok:
+		return 0, t.server.unforwarded(t.text.last())
+	case t.server.listenPort != 0:
+		return uint32(t.server.listenPort), nil
+	case len(answer) < 4:
+		return 0, slow(errors.New("the server does not say which port it forwards"))
+	}
+	return binary.BigEndian.Uint32(answer), nil
+}
+
+// startSession starts what writes the public address. That a server has no
+// sessions, or no shell, is no error: it may forward all the same.
+func (t *sshTunnel) startSession(ctx context.Context) error {
+	channel, requests, err := t.conn.OpenChannel("session", nil)
+	if refused := new(ssh.OpenChannelError); errors.As(err, &refused) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.running.Go(func() { ssh.DiscardRequests(requests) })
+	// Both are read to their end, since they share a window.
+	t.running.Go(func() { t.read(ctx, channel) })
+	t.running.Go(func() { t.read(ctx, channel.Stderr()) })
+	if t.server.command == "" {
+		_, err = channel.SendRequest("shell", true, nil)
+	} else {
+		_, err = channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{t.server.command}))
+	}
+	return err
+}
+
+// findLink waits until the server has told the public address.
+func (t *sshTunnel) findLink(ctx context.Context) (link, error) {
+	if t.server.public != (link{}) {
+		return t.server.public, nil
+	}
+	limit := time.NewTimer(t.times.link)
+	defer limit.Stop()
+	for {
+		select {
+		case found := <-t.says:
+			if found.link != (link{}) {
+				return found.link, nil
+			}
+			return link{}, t.server.turnedAway(found.refused)
+		case <-limit.C:
+			return link{}, t.server.unnamed(t.text.last())
+		case <-ctx.Done():
+			return link{}, ctx.Err()
+		}
+	}
+}
+
+// follow changes the public name when the server does, until ctx ends.
+func (t *sshTunnel) follow(ctx context.Context, public link) error {
+	since := time.Now()
+	for {
+		select {
+		case found := <-t.says:
+			switch {
+			case found.link == public:
+				continue
+			case found.link == (link{}):
+				return t.server.turnedAway(found.refused)
+			case time.Since(since) < t.times.rename:
+				return broken(t.server.word, errors.New("the server changes the public name too often"))
+			}
+			public, since = found.link, time.Now()
+			t.way.up(public.name, public.port)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read reads a stream of the session to its end, and tells what it announces. When
+// an address has been announced in a text for people it announces nothing more: sish
+// and serveo go on with what visitors ask for.
+func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
+	lines := new(textLines)
+	buffer := make([]byte, 4<<10)
+	for {
+		n, err := stream.Read(buffer)
+		if t.text.take(n) {
+			lines.feed(buffer[:n], func(line string) {
+				says := t.text.line(line)
+				if says == (announcement{}) {
+					return
+				}
+				select {
+				case t.says <- says:
+				case <-ctx.Done():
+				}
+			})
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// keepAlive fails the tunnel when the server does not answer.
+func (t *sshTunnel) keepAlive(ctx context.Context) {
+	for {
+		select {
+		case <-time.After(t.times.keepaliveEvery):
+		case <-ctx.Done():
+			return
+		}
+		answered := make(chan struct{})
+		t.running.Go(func() {
+			// Any answer will do: a server that does not know the request
+			// refuses it (RFC 4254 section 4).
+			if _, _, err := t.conn.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+				close(answered)
+			}
+		})
+		select {
+		case <-answered:
+		case <-time.After(t.times.keepaliveTimeout):
+			t.fail(broken(t.server.word, fmt.Errorf("the server has not answered for %v", t.times.keepaliveEvery+t.times.keepaliveTimeout)))
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// queue takes the channels that the server opens. It never waits for visitors that
+// are in: package ssh, which has room for 16, would stop to read meanwhile.
+func (t *sshTunnel) queue(channels <-chan ssh.NewChannel) {
+	for channel := range channels {
+		if channel.ChannelType() != "forwarded-tcpip" {
+			_ = channel.Reject(ssh.UnknownChannelType, "only forwarded-tcpip is expected")
+			continue
+		}
+		select {
+		case t.waiting <- channel:
+		default:
+			_ = channel.Reject(ssh.ResourceShortage, "too many visitors are waiting")
+		}
+	}
+}
+
+// letIn accepts the visitors that wait, maxVisitors at a time.
+func (t *sshTunnel) letIn(ctx context.Context, port uint32) {
+	places := make(chan struct{}, maxVisitors)
+	for {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		next := t.next(ctx, port)
+		if next == nil {
+			return
+		}
+		channel, requests, err := next.Accept()
+		if err != nil {
+			return // the connection is over
+		}
+		t.running.Go(func() { ssh.DiscardRequests(requests) })
+		conn := newChannelConn(t.peer)
+		t.running.Go(func() {
+			conn.carry(ctx, channel, t.times.linger)
+			<-places
+		})
+		// Who the visitor is, no server of this kind tells: a service or an HTTPS
+		// proxy is in between, sish says its own name, and tunnl.gg 127.0.0.1. A
+		// wrong address would pass `allow`.
+		t.way.accept(ctx, conn, netip.AddrPort{})
+	}
+}
+
+// next is the channel of the next visitor, nil once ctx has ended.
+func (t *sshTunnel) next(ctx context.Context, port uint32) ssh.NewChannel {
+	for {
+		select {
+		case channel := <-t.waiting:
+			if isForwarded(channel.ExtraData(), port) {
+				return channel
+			}
+			_ = channel.Reject(ssh.Prohibited, "this port was not asked for")
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// isForwarded reports whether a channel is for the forwarded port (RFC 4254 section
+// 7.2). The address is not compared: tunnl.gg sends 127.0.0.1, whatever was asked for.
+func isForwarded(payload []byte, port uint32) bool {
+	var channel struct {
+		Addr       string
+		Port       uint32
+		OriginAddr string // sish: not an address
+		OriginPort uint32
+	}
+	return ssh.Unmarshal(payload, &channel) == nil && channel.Port == port
+}
