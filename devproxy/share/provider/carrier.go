@@ -35,6 +35,10 @@ type Conn struct {
 	net.Conn
 	// Visitor is who is at the other end. The address is zero when it is not told.
 	Visitor tunnel.Visitor
+	// AddrField is the request field that has the visitor's address on this
+	// connection: Provider.AddrField, or empty where others than the provider
+	// could have written it.
+	AddrField string
 }
 
 // errNoHalfClose is for connections that end as a whole.
@@ -78,7 +82,9 @@ type way struct {
 	// The rest belongs to the carrier's mutex.
 	name string // public; empty while visitors do not get through
 	port uint16
-	err  *agent.Error // why the last attempt failed; nil before that, and once visitors get through
+	// hidesAddr is set while AddrField cannot be believed.
+	hidesAddr bool
+	err       *agent.Error // why the last attempt failed; nil before that, and once visitors get through
 }
 
 func newCarrier(p Provider, opts Options) *carrier {
@@ -221,6 +227,14 @@ func (w *way) up(name string, port uint16) {
 	w.carrier.tellLocked()
 }
 
+// tellAddr says whether the provider alone can have written AddrField on the
+// connections that are accepted from now on. Before, it can.
+func (w *way) tellAddr(can bool) {
+	w.carrier.mu.Lock()
+	defer w.carrier.mu.Unlock()
+	w.hidesAddr = !can
+}
+
 func (w *way) down(err *agent.Error) {
 	w.carrier.mu.Lock()
 	defer w.carrier.mu.Unlock()
@@ -234,9 +248,13 @@ func (w *way) down(err *agent.Error) {
 func (w *way) accept(ctx context.Context, conn net.Conn, addr netip.AddrPort) {
 	w.carrier.mu.Lock()
 	visitor := tunnel.Visitor{Addr: addr, Scheme: "https", Host: authority(w.name, w.port)}
+	field := w.carrier.provider.AddrField
+	if w.hidesAddr {
+		field = ""
+	}
 	w.carrier.mu.Unlock()
 	select {
-	case w.carrier.visitors <- &Conn{conn, visitor}:
+	case w.carrier.visitors <- &Conn{conn, visitor, field}:
 	case <-ctx.Done():
 		_ = conn.Close() // nobody reads it
 	}

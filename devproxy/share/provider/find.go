@@ -1,15 +1,15 @@
 package provider
 
-import (
-	"strings"
-)
+import "strings"
 
-// words are the values of `relay` that name a provider, and what makes it. A word
+// words are the values of `relay` that name a provider, and what makes it, the one
+// to try first before the others. A word
 // that ends in "://" begins a URL. The function's error is an *agent.Error.
 var words = []struct {
 	word string
 	make func(relay string) (Provider, error)
 }{
+	{"cloudflare", cloudflare},
 	{"localhost.run", localhostRun},
 	{"pinggy", pinggy},
 	{sshScheme, sshURL},

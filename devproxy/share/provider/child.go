@@ -1,0 +1,53 @@
+package provider
+
+import (
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+// childGrace is how long a program that is asked to end may take. Then it is
+// killed.
+const childGrace = 3 * time.Second
+
+// child is a program that this process has started and ends. It leads a process
+// group, so that a signal of the terminal does not reach it, and so that whatever
+// it starts ends with it.
+type child struct {
+	cmd *exec.Cmd
+	// ended is closed when the process is gone and its output is read.
+	ended chan struct{}
+	err   error // of the wait; readable once ended is closed
+}
+
+// startChild starts cmd, which exec.CommandContext has made: the process ends with
+// the context. When it fails, nothing is left.
+func startChild(cmd *exec.Cmd) (*child, error) {
+	cmd.SysProcAttr = childAttributes()
+	cmd.Cancel = func() error { return endGroup(cmd.Process) }
+	cmd.WaitDelay = childGrace
+	c := &child{cmd: cmd, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go c.run(started)
+	if err := <-started; err != nil {
+		<-c.ended
+		return nil, err
+	}
+	return c, nil
+}
+
+// run starts the process and waits for it on one thread: on Linux the process is
+// killed when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG), which
+// must not happen before this process ends.
+func (c *child) run(started chan<- error) {
+	defer close(c.ended)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	c.err = c.cmd.Wait()
+	killGroup(c.cmd.Process) // what it started and left behind
+}

@@ -1,0 +1,12 @@
+//go:build unix && !linux
+
+package provider
+
+import "syscall"
+
+// childAttributes make a process the leader of a group. These systems do not end
+// it when this process is killed; cloudflared then ends with the next line that it
+// logs, since nobody reads its output any more (SIGPIPE).
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}

@@ -1,0 +1,9 @@
+package provider
+
+import "syscall"
+
+// childAttributes make a process the leader of a group that the kernel kills when
+// this process dies, however it dies.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

@@ -1,0 +1,7 @@
+//go:build unix
+
+package provider
+
+import "syscall"
+
+func isAlive(pid int) bool { return syscall.Kill(pid, 0) == nil }
