@@ -15,9 +15,6 @@ type Sharing struct {
 	Name string
 	// Visitor tells who is at the other end of a connection of the listener.
 	Visitor func(net.Conn) share.Visitor
-	// AddrField is the request field in which whoever carries the bytes writes the
-	// visitor's address. Empty means that Visitor tells it, or nobody does.
-	AddrField string
 	// Share is what is shared now. It is asked once for each request and never
 	// gives nil.
 	Share func() *Shared

@@ -39,13 +39,6 @@ func visitorAddr() netip.AddrPort { return netip.MustParseAddrPort("203.0.113.7:
 // shareFile serves a file and shares its host shop.localhost.
 func shareFile(t testing.TB, proxyfile string, change func(*share.Options)) *shareSite {
 	t.Helper()
-	return shareFileThrough(t, proxyfile, "", change)
-}
-
-// shareFileThrough is shareFile through a provider that tells the visitor's address
-// in a field.
-func shareFileThrough(t testing.TB, proxyfile, addrField string, change func(*share.Options)) *shareSite {
-	t.Helper()
 	s := &shareSite{site: serveFile(t, proxyfile), served: make(chan error, 1)}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,8 +66,8 @@ func shareFileThrough(t testing.TB, proxyfile, addrField string, change func(*sh
 	go func() {
 		s.served <- s.ServeShare(ctx, discard, s.relay, Sharing{
 			Name:    "shop",
-			Visitor: func(net.Conn) share.Visitor { return *s.visitor.Load() }, AddrField: addrField,
-			Share: s.table.Load,
+			Visitor: func(net.Conn) share.Visitor { return *s.visitor.Load() },
+			Share:   s.table.Load,
 		})
 	}()
 	t.Cleanup(func() {

@@ -59,8 +59,8 @@ func TestTheAddressInAField(t *testing.T) {
 		told <- r.Header.Get("X-Forwarded-For") + r.Header.Get("Cf-Connecting-Ip")
 	}))
 	defer app.Close()
-	s := shareFileThrough(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\n", strings.TrimPrefix(app.URL, "http://")), "CF-Connecting-IP", nil)
-	s.visits(share.Visitor{Scheme: "https", Host: publicName})
+	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\n", strings.TrimPrefix(app.URL, "http://")), nil)
+	s.visits(share.Visitor{AddrField: "CF-Connecting-IP", Scheme: "https", Host: publicName})
 	const notTold = "192.0.2.1"
 	for _, test := range []struct {
 		fields []string

@@ -42,8 +42,8 @@ func newVisit(r *http.Request) *visit {
 	}
 	conn := listen.FromContext(r.Context())
 	v := &visit{visitor: share.Visitor{Addr: conn.Visitor, Scheme: scheme(r), Host: conn.PublicHost}, over: sharing.over, streams: sharing.over}
-	if sharing.AddrField != "" {
-		v.visitor.Addr = toldAddr(r.Header[http.CanonicalHeaderKey(sharing.AddrField)])
+	if conn.AddrField != "" {
+		v.visitor.Addr = toldAddr(r.Header[http.CanonicalHeaderKey(conn.AddrField)])
 	}
 	shared := sharing.Share()
 	v.share = shared.Share

@@ -39,7 +39,7 @@ func (v *visitors) Accept() (net.Conn, error) {
 	}
 	who := v.sharing.Visitor(c)
 	return listen.Scan(v.count(c), listen.Conn{
-		TLS: who.Scheme == "https", Share: v.sharing.Name, Visitor: who.Addr, PublicHost: who.Host,
+		TLS: who.Scheme == "https", Share: v.sharing.Name, Visitor: who.Addr, AddrField: who.AddrField, PublicHost: who.Host,
 	}), nil
 }
 

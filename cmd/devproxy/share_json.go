@@ -46,6 +46,11 @@ func (j shareJSON) tell(e shareEvent) {
 			Error string `json:"error"`
 			Fix   string `json:"fix,omitempty"`
 		}{"share_failed", e.share.Error, e.share.Fix})
+	case shareNote:
+		j.print(struct {
+			Event string `json:"event"`
+			Text  string `json:"text"`
+		}{"note", e.note})
 	case shareAdded:
 		j.print(struct {
 			Event  string   `json:"event"`

@@ -78,7 +78,7 @@ func (l *link) start(env shareEnv) {
 	l.states, l.ended, l.gone = newMailbox[agent.State](), make(chan error, 1), make(chan struct{})
 	if l.foreign() {
 		l.carrier = l.provider.New(provider.Options{
-			Claim: l.claim(), Home: env.home, Getenv: os.Getenv, Notify: l.states.put, Log: env.log,
+			Claim: l.claim(), Home: env.home, Getenv: os.Getenv, Notify: l.states.put, Note: env.note, Log: env.log,
 		})
 	} else {
 		relay := l.relay()
@@ -96,7 +96,7 @@ func (l *link) start(env shareEnv) {
 // serve serves visitors until stopServing.
 func (l *link) serve(env shareEnv) {
 	l.served = make(chan struct{})
-	sharing := devproxy.Sharing{Name: l.plan.Project, Visitor: visitorOf, AddrField: l.provider.AddrField, Share: l.table.current.Load}
+	sharing := devproxy.Sharing{Name: l.plan.Project, Visitor: visitorOf, Share: l.table.current.Load}
 	go func() {
 		defer close(l.served)
 		err := env.server.ServeShare(l.serving, env.log, l.carrier, sharing)
@@ -108,14 +108,15 @@ func (l *link) serve(env shareEnv) {
 
 // visitorOf is what the relay or the provider said of who is at the other end.
 func visitorOf(c net.Conn) share.Visitor {
-	var v tunnel.Visitor // of a connection that is neither's, nobody is told of
 	switch conn := c.(type) {
 	case *agent.Conn:
-		v = conn.Visitor
+		v := conn.Visitor
+		return share.Visitor{Addr: v.Addr, Scheme: v.Scheme, Host: v.Host}
 	case *provider.Conn:
-		v = conn.Visitor
+		v := conn.Visitor
+		return share.Visitor{Addr: v.Addr, AddrField: conn.AddrField, Scheme: v.Scheme, Host: v.Host}
 	}
-	return share.Visitor{Addr: v.Addr, Scheme: v.Scheme, Host: v.Host}
+	return share.Visitor{} // not of ours; nobody is told of
 }
 
 // close stops serving and dialling. Requests of visitors have until patience is

@@ -31,6 +31,9 @@ type Conn struct {
 	// Visitor is who asks through a share, as whoever carries its bytes tells;
 	// the zero AddrPort is not told, or a local connection.
 	Visitor netip.AddrPort
+	// AddrField is the request field that tells Visitor in its place, where only
+	// whoever carries the bytes can have written it; empty for none.
+	AddrField string
 	// PublicHost is the authority that a visitor asked for; empty for a local
 	// connection, whose requests say it themselves.
 	PublicHost string

@@ -81,6 +81,9 @@ func unmapped(prefixes []netip.Prefix) []netip.Prefix {
 type Visitor struct {
 	// Addr is the visitor's address; zero means not told, and fails every allow.
 	Addr netip.AddrPort
+	// AddrField is the request field that tells the address in place of Addr, where
+	// only whoever carries the bytes can have written it; empty for none.
+	AddrField string
 	// Scheme is "https" or "http".
 	Scheme string
 	// Host is the public authority that was asked for, in lower case, without a

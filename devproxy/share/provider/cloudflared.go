@@ -62,7 +62,7 @@ const (
 // https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-524/.
 // That CF-Connecting-IP is the visitor's address is of
 // https://developers.cloudflare.com/fundamentals/reference/http-headers/.
-func cloudflare(string) (Provider, error) {
+func cloudflare() Provider {
 	return Provider{
 		Name:     "cloudflare",
 		Operator: "Cloudflare",
@@ -82,7 +82,7 @@ func cloudflare(string) (Provider, error) {
 			return nil
 		},
 		opener: func(opts Options) (opener, error) { return newCloudflared(opts) },
-	}, nil
+	}
 }
 
 func noCloudflared() *agent.Error {
@@ -94,16 +94,16 @@ func noCloudflared() *agent.Error {
 type cloudflared struct {
 	getenv   func(string) string
 	log      *slog.Logger
-	patience patience
+	patience cloudflaredTimes
 	// needsHTTP2 is set once HTTP/2 worked where QUIC did not.
 	needsHTTP2 atomic.Bool
 }
 
-// patience are the times of a tunnel; tests have shorter ones.
-type patience struct{ start, quic, http2, lost, startPoll, watchPoll time.Duration }
+// cloudflaredTimes are the times of a tunnel; tests have shorter ones.
+type cloudflaredTimes struct{ start, quic, http2, lost, startPoll, watchPoll time.Duration }
 
 func newCloudflared(opts Options) (*cloudflared, error) {
-	return &cloudflared{getenv: opts.Getenv, log: opts.Log, patience: patience{
+	return &cloudflared{getenv: opts.Getenv, log: opts.Log, patience: cloudflaredTimes{
 		start: startTimeout, quic: quicTimeout, http2: http2Timeout, lost: lostTimeout, startPoll: startPoll, watchPoll: watchPoll,
 	}}, nil
 }
@@ -116,7 +116,7 @@ var errNotConnected = errors.New("not connected to Cloudflare")
 func (c *cloudflared) open(ctx context.Context, w *way) error {
 	program := findProgram(c.getenv, "cloudflared")
 	if program == "" {
-		return &agent.Error{Reason: ReasonProgram, Op: "start", Addr: "cloudflared", Err: errors.New("it is not on PATH"), Fix: installFix}
+		return noCloudflared()
 	}
 	if !c.needsHTTP2.Load() {
 		err := c.tunnel(ctx, w, program, overQUIC)

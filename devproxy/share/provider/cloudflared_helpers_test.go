@@ -18,7 +18,7 @@ import (
 )
 
 // patient has short pauses, and times that only a fault reaches.
-var patient = patience{start: time.Minute, quic: time.Minute, http2: time.Minute, lost: time.Minute, startPoll: 5 * time.Millisecond, watchPoll: 10 * time.Millisecond}
+var patient = cloudflaredTimes{start: time.Minute, quic: time.Minute, http2: time.Minute, lost: time.Minute, startPoll: 5 * time.Millisecond, watchPoll: 10 * time.Millisecond}
 
 // sharing is a share through a fake cloudflared.
 type sharing struct {
@@ -103,7 +103,7 @@ func writeJSON(t *testing.T, path string, value any) {
 }
 
 // start shares hosts. What visitors ask for is answered by handler.
-func (s *sharing) start(p patience, handler http.Handler, hosts ...string) {
+func (s *sharing) start(p cloudflaredTimes, handler http.Handler, hosts ...string) {
 	s.t.Helper()
 	provider := cloudflare()
 	provider.opener = func(opts Options) (opener, error) {

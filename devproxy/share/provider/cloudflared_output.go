@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// maxLine is how much of a line of cloudflared's output is looked at, in bytes.
+	// maxOutputLine is how much of a line of cloudflared's output is looked at, in bytes.
 	// The rest of a longer line is skipped.
-	maxLine = 16 << 10
+	maxOutputLine = 16 << 10
 	// maxLastWords is how much of a line an error repeats, in bytes.
 	maxLastWords = 300
 	// maxStartOutput is how many bytes cloudflared may write until it is connected.
@@ -67,7 +67,7 @@ func (o *cloudflaredOutput) Write(p []byte) (int, error) {
 		part, after, ended := bytes.Cut(rest, []byte("\n"))
 		rest = after
 		if !o.skip {
-			room := maxLine - len(o.line)
+			room := maxOutputLine - len(o.line)
 			o.skip = len(part) > room
 			o.line = append(o.line, part[:min(len(part), room)]...)
 		}

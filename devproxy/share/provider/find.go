@@ -9,7 +9,7 @@ var words = []struct {
 	word string
 	make func(relay string) (Provider, error)
 }{
-	{"cloudflare", cloudflare},
+	{"cloudflare", func(string) (Provider, error) { return cloudflare(), nil }},
 	{"localhost.run", localhostRun},
 	{"pinggy", pinggy},
 	{sshScheme, sshURL},

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -102,6 +103,13 @@ func sshURL(relay string) (Provider, error) {
 func sshProvider(server *sshServer, cannot ...string) Provider {
 	return Provider{
 		Name: server.word, Operator: server.host, Cannot: cannot,
+		probe: func(ctx context.Context, opts Options) error {
+			conn, err := agent.Dial(ctx, server.address(), opts.Getenv)
+			if err != nil {
+				return server.unreached(err)
+			}
+			return conn.Close()
+		},
 		opener: func(opts Options) (opener, error) { return newSSHOpener(server, opts), nil },
 	}
 }
