@@ -7,11 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"syscall"
 )
 
 // runAttached runs a program on our own streams with these variables on top of
-// ours. Signals reach it from the terminal by themselves; others are passed
+// ours. Ctrl-C reaches it from the terminal by itself; other signals are passed
 // on. A program that ran and failed is an *exec.ExitError.
 func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	path, err := exec.LookPath(argv[0])
@@ -23,7 +22,7 @@ func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
 	cmd.Env = append(os.Environ(), env...)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot run %s: %w", argv[0], err)
@@ -35,7 +34,7 @@ func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 		case err := <-ended:
 			return err
 		case sig := <-signals:
-			if sig == syscall.SIGTERM {
+			if sig != os.Interrupt {
 				_ = cmd.Process.Signal(sig) // it may just have ended
 			}
 		case <-ctx.Done():

@@ -8,10 +8,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/localca"
@@ -45,7 +43,7 @@ The token comes from --token, from $` + tokenVariable + `, which other users can
   devproxy relay login share.localhost:41234`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
 			defer stop()
 			opts.relay = strings.ToLower(args[0])
 			return runRelayLogin(ctx, s, opts)
@@ -156,10 +154,10 @@ func askToken(s *streams, relay string) (string, error) {
 		return "", usagef("--token TOKEN, or $"+tokenVariable, "there is no terminal to ask for the token of %s on", relay)
 	}
 	fmt.Fprintf(s.Err, "token of %s: ", relay)
-	token, err := term.ReadPassword(int(terminal.Fd()))
+	token, err := readHidden(terminal)
 	fmt.Fprintln(s.Err)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the token: %w", err)
+		return "", err
 	}
 	return strings.TrimSpace(string(token)), nil
 }

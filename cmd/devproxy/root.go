@@ -32,7 +32,7 @@ func newRootCmd(s *streams) *cobra.Command {
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])
 			}
-			fmt.Fprint(s.Out, welcome)
+			fmt.Fprint(s.Out, typed(welcome))
 			return nil
 		},
 	}

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,9 +58,9 @@ Ctrl-C puts the link to sleep; the next share has the same one. x ends it for go
 		SuggestFor: []string{"http", "expose", "publish", "tunnel"},
 		Args:       cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return runShare(ctx, s, opts, args)
+			ctx, own, release := attended(cmd.Context(), s)
+			defer release()
+			return runShare(ctx, own, opts, args)
 		},
 	}
 	addUpFlags(cmd, &opts)

@@ -79,7 +79,7 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 	t.print()
 	t.sayUnchanged(trust.Trusted, "Nothing was changed: what is here trusts the CA already.")
 	if !opts.json {
-		fmt.Fprintln(s.Out, "Undo: devproxy untrust")
+		fmt.Fprintln(s.Out, typed("Undo: devproxy untrust"))
 	}
 	return t.verdict(false)
 }

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -58,9 +55,9 @@ Otherwise it prints it and exits 1, unless --allow or --partial says what to do;
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return runUp(ctx, s, opts, args)
+			ctx, own, release := attended(cmd.Context(), s)
+			defer release()
+			return runUp(ctx, own, opts, args)
 		},
 	}
 	cmd.Flags().BoolVar(&opts.share, "share", false, "publish it under a link")
@@ -97,8 +94,14 @@ func findSource(opts upOptions, args []string) (source, error) {
 		if err != nil {
 			return source{}, err
 		}
-		load := func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, httpsPort) }
-		return source{folder: filepath.Dir(path), name: filepath.Base(path), load: load}, nil
+		src := source{folder: filepath.Dir(path), name: filepath.Base(path)}
+		src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, httpsPort) }
+		if opts.file.File == "" {
+			src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
+				return loadFolder(src.folder, path, workDir, httpsPort)
+			}
+		}
+		return src, nil
 	}
 	port, err := strconv.ParseUint(args[0], 10, 16)
 	if err != nil || port == 0 {
