@@ -18,7 +18,7 @@ func (d *decoder) relay(v value) string {
 	if !ok {
 		return ""
 	}
-	name := strings.ToLower(text)
+	name := pasted(strings.ToLower(text))
 	domain, port, hasPort := strings.Cut(name, ":")
 	scheme, rest, isURL := strings.Cut(name, "://")
 	switch {
@@ -43,6 +43,15 @@ func (d *decoder) relay(v value) string {
 		return d.relayPort(v, domain, port)
 	}
 	return ""
+}
+
+// pasted is a relay as people copy it from a browser's address bar, without the
+// scheme that every relay has and the "/" that is no path.
+func pasted(name string) string {
+	if rest, isURL := strings.CutPrefix(name, "https://"); isURL {
+		return strings.TrimSuffix(rest, "/")
+	}
+	return name
 }
 
 // relayPort is the relay with its port where that has to be said.

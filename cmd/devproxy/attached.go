@@ -4,9 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
+)
+
+// The causes of a program that is not there: by its name, or by its path.
+var (
+	errNoProgram = errors.New("it is not on PATH")
+	errNoFile    = errors.New("there is no such file")
 )
 
 // runAttached runs a program on our own streams with these variables on top of
@@ -14,7 +21,14 @@ import (
 // on. A program that ran and failed is an *exec.ExitError.
 func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	path, err := exec.LookPath(argv[0])
-	if err != nil {
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("cannot run %s: %w", argv[0], errNoProgram)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cannot run %s: %w", argv[0], errNoFile)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot run %s: it is not an executable file", argv[0])
+	case err != nil:
 		return fmt.Errorf("cannot run %s: %w", argv[0], err)
 	}
 	cmd := exec.Command(path, argv[1:]...)
@@ -25,6 +39,10 @@ func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
+		var call *fs.PathError // "fork/exec /path: exec format error"
+		if errors.As(err, &call) {
+			err = call.Err
+		}
 		return fmt.Errorf("cannot run %s: %w", argv[0], err)
 	}
 	ended := make(chan error, 1)

@@ -41,11 +41,11 @@ A relay that lists keys (--authorized-keys) needs no token.
 The token comes from --token, from $` + tokenVariable + `, which other users cannot see, or is asked for.`,
 		Example: `  devproxy relay login t.example.com
   devproxy relay login share.localhost:41234`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: oneArg("relay", "devproxy relay login t.example.com"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
 			defer stop()
-			opts.relay = strings.ToLower(args[0])
+			opts.relay = relayArgument(strings.ToLower(args[0]))
 			return runRelayLogin(ctx, s, opts)
 		},
 	}

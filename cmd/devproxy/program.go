@@ -28,7 +28,9 @@ var program = sync.OnceValue(func() string {
 			}
 		}
 	}
-	if strings.ContainsFunc(path, func(r rune) bool { return strings.ContainsRune(" \t'\"\\$`&|;<>()*?[]#~=%!", r) && r != filepath.Separator }) {
+	if strings.ContainsFunc(path, func(r rune) bool {
+		return strings.ContainsRune(" \t'\"\\$`&|;<>()*?[]#~=%!", r) && r != filepath.Separator
+	}) {
 		path = quoteSh(path)
 	}
 	return path

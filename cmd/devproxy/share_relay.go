@@ -23,7 +23,7 @@ func findRelay(home, flag, file string) (rememberedRelay, error) {
 	if err != nil {
 		return rememberedRelay{}, err
 	}
-	relay := rememberedRelay{Relay: firstOf(flag, file, os.Getenv("DEVPROXY_RELAY"), remembered.Relay)}
+	relay := rememberedRelay{Relay: relayArgument(firstOf(flag, file, os.Getenv("DEVPROXY_RELAY"), remembered.Relay))}
 	if relay.Relay == "" {
 		return relay, failf(noRelay, "no relay is named, so there is nobody to share through")
 	}
@@ -47,7 +47,7 @@ func userNames(home, relay string) bool {
 // same.
 func sameRelay(a, b string) bool {
 	canonical := func(name string) string {
-		name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ":443")
+		name = strings.TrimSuffix(strings.ToLower(relayArgument(name)), ":443")
 		return strings.TrimSuffix(name, ".")
 	}
 	return a != "" && canonical(a) == canonical(b)

@@ -41,7 +41,7 @@ A store that needs root shows the command and asks; without a terminal it is onl
 		Example: `  devproxy trust
   devproxy trust --check
   devproxy trust --store chromium,firefox`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrust(cmd.Context(), s, opts) },
 	}
 	addTrustFlags(cmd, &opts)
@@ -135,7 +135,7 @@ func checkStores(wanted []string) error {
 	}
 	for _, name := range wanted {
 		if !slices.Contains(names, name) {
-			return usagef("stores: "+strings.Join(names, ", "), "there is no store %q", name)
+			return usagef("stores: "+strings.Join(names, ", "), "unknown store %q", name)
 		}
 	}
 	return nil
