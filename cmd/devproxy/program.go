@@ -20,7 +20,7 @@ var program = sync.OnceValue(func() string {
 	if err != nil {
 		return name
 	}
-	if dir, err := os.Getwd(); err == nil {
+	if dir, err := os.Getwd(); err == nil && filepath.Dir(dir) != dir {
 		if relative, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(relative) {
 			path = "." + string(filepath.Separator) + relative
 			if strings.ContainsRune(relative, filepath.Separator) {
