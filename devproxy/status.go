@@ -78,6 +78,18 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 	return hosts
 }
 
+// LookAgain connects to the upstreams that did not answer last, so that OnState
+// tells when one is there though no request came for it. ctx bounds it.
+func (s *Server) LookAgain(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, u := range s.current.Load().upstreams {
+		if state := u.State(); state.Known && !state.Up {
+			group.Go(func() { u.Probe(ctx) })
+		}
+	}
+	group.Wait()
+}
+
 // probe asks all upstreams at once.
 func (g *generation) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)

@@ -159,5 +159,8 @@ func (v *visit) record(record *inspect.Exchange, r *http.Request) {
 		record.Host, record.Target = v.host, v.target
 		return
 	}
+	if local := v.share.Meant(r, v.visitor); local != "" {
+		record.Host = local
+	}
 	record.Target, _, _ = strings.Cut(record.Target, "?")
 }

@@ -53,7 +53,7 @@ func (d *decoder) relay(relays []Name, v value) []Name {
 
 // relayName is one relay as it is dialled; empty for one that cannot be meant.
 func (d *decoder) relayName(v value, text string) string {
-	name := strings.ToLower(text)
+	name := pasted(strings.ToLower(text))
 	domain, port, hasPort := strings.Cut(name, ":")
 	scheme, rest, isURL := strings.Cut(name, "://")
 	switch {
@@ -102,6 +102,15 @@ func (d *decoder) sshRelay(v value, text string) string {
 		return strings.TrimSuffix(text, "/")
 	}
 	return ""
+}
+
+// pasted is a relay as people copy it from a browser's address bar, without the
+// scheme that every relay has and the "/" that is no path.
+func pasted(name string) string {
+	if rest, isURL := strings.CutPrefix(name, "https://"); isURL {
+		return strings.TrimSuffix(rest, "/")
+	}
+	return name
 }
 
 // relayPort is the relay with its port where that has to be said.

@@ -90,15 +90,13 @@ func (a *accessLog) line(x inspect.Exchange) string {
 
 func (a *accessLog) outcome(x inspect.Exchange) string {
 	s := a.streams
-	target := printable(x.Target)
+	host := ""
 	if !a.oneHost {
-		host, _, _ := strings.Cut(x.Host, ":")
-		target = printable(host) + target
+		host = hostOf(x.Host)
 	}
-	if room := s.Width - 45; room > 20 && len(target) > room {
-		target = target[:room] + "…"
-	}
-	line := fmt.Sprintf("%s  %-4s %-32s", s.dim(clock(x.Start)), x.Method, target)
+	columns, _ := s.size()
+	room, padded := targetRoom(columns)
+	line := fmt.Sprintf("%s  %-4s %s", s.dim(clock(x.Start)), x.Method, pad(fitTarget(printable(host), printable(x.Target), room), padded))
 	place := ""
 	if x.Route != "" {
 		place = " (" + x.Route + ")"
@@ -129,6 +127,44 @@ func (a *accessLog) outcome(x inspect.Exchange) string {
 		line += s.dim(fmt.Sprintf("  sent %d times", x.Resent+1))
 	}
 	return line
+}
+
+const (
+	// aroundTarget are the columns of an access line around its target, with an
+	// outcome and its place in the Proxyfile; outcomeOnly without that place.
+	aroundTarget = 45
+	outcomeOnly  = 30
+	// fullTarget is the width of the column of targets where there is room.
+	fullTarget = 32
+	// leastTarget is how much of a target is shown on the narrowest terminal.
+	leastTarget = 10
+)
+
+// targetRoom is how wide a target may be on a terminal, 0 for any width, and to
+// what width a shorter one is padded.
+func targetRoom(columns int) (room, padded int) {
+	if columns == 0 {
+		return 0, fullTarget
+	}
+	room = max(columns-aroundTarget, min(columns-outcomeOnly, 2*leastTarget), leastTarget)
+	return room, min(room, fullTarget)
+}
+
+// fitTarget is host and target in at most room columns; 0 is any number. Of a
+// host that is too long the beginning is left out, of a target the end: the path
+// is what tells requests apart.
+func fitTarget(host, target string, room int) string {
+	h, t := []rune(host), []rune(target)
+	if room == 0 || len(h)+len(t) <= room {
+		return host + target
+	}
+	if left := max(room-len(t), room/2); len(h) > left {
+		h = append([]rune{'…'}, h[len(h)-left+1:]...)
+	}
+	if left := room - len(h); len(t) > left {
+		t = append(t[:left-1], '…')
+	}
+	return string(h) + string(t)
 }
 
 func (a *accessLog) status(status int) string {

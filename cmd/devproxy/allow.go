@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,9 +25,9 @@ or body. Values are never listed or kept, only the names of their variables.
 The consent is the repository's: its worktrees share it, and moving or renaming a route does not ask again.
 A running devproxy applies it at once.`,
 		Example: "  devproxy allow\n  devproxy allow --yes",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
 			defer stop()
 			return runAllow(ctx, s, file, yes)
 		},
@@ -79,7 +77,7 @@ func newDenyCmd(s *streams) *cobra.Command {
 		Long: `Forgets every consent of this repository, and the one for the relay that its Proxyfile names. A running devproxy
 stops serving these routes at once.`,
 		Example: "  devproxy deny",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			path, _, err := file.find()
 			if err != nil {

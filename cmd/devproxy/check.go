@@ -22,14 +22,22 @@ type checker struct {
 func newCheckCmd(s *streams) *cobra.Command {
 	c := &checker{streams: s}
 	cmd := &cobra.Command{
-		Use:        "check",
+		Use:        "check [FILE]",
 		Short:      "report every mistake in the Proxyfile",
 		SuggestFor: []string{"validate", "lint", "test"},
 		Long: `Reports every mistake in the Proxyfile, each with the line and what to write
 instead. Exits 3 when there is one; warnings alone exit 0.`,
-		Example: "  devproxy check\n  devproxy check -f staging.hcl --json",
-		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return c.run() },
+		Example: "  devproxy check\n  devproxy check staging.hcl --json",
+		Args:    atMostOneArg("file", "devproxy check FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && c.file.File != "" {
+				return usagef("devproxy check "+args[0], "check takes a file as an argument or with -f, not both")
+			}
+			if len(args) == 1 {
+				c.file.File = args[0]
+			}
+			return c.run()
+		},
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object a diagnostic, and one at the end")
 	addFileFlags(cmd, &c.file)

@@ -136,7 +136,7 @@ func printEnv(s *streams, shell string, pairs []pair) error {
 	}
 	form, ok := forms[shell]
 	if !ok {
-		return usagef("--shell sh, fish or powershell", "there is no shell %q", shell)
+		return usagef("--shell sh, fish or powershell", "unknown shell %q", shell)
 	}
 	for _, p := range pairs {
 		fmt.Fprintln(s.Out, form(p))
@@ -175,7 +175,16 @@ func runEnv(cmd *cobra.Command, s *streams, argv []string, pairs []pair) error {
 		return exit(failed.ExitCode())
 	}
 	if err != nil {
-		return failf("devproxy env -- CMD runs a program on PATH", "%w", err)
+		return &exitError{code: notRun(err), err: err, fix: "devproxy env -- CMD runs a program on PATH, or by its path"}
 	}
 	return nil
+}
+
+// notRun is the exit code of a program that cannot be run, as shells have it
+// (POSIX, Shell Command Language, section 2.8.2).
+func notRun(err error) int {
+	if errors.Is(err, errNoProgram) || errors.Is(err, errNoFile) {
+		return 127
+	}
+	return 126
 }

@@ -57,18 +57,19 @@ func report(s *streams, err error, asJSON bool) int {
 	if e.quiet {
 		return e.code
 	}
+	fix := typed(e.fix)
 	if asJSON {
 		event := struct {
 			Event string `json:"event"`
 			Error string `json:"error"`
 			Fix   string `json:"fix,omitempty"`
-		}{"failed", e.err.Error(), e.fix}
+		}{"failed", e.err.Error(), fix}
 		if text, err := json.Marshal(event); err == nil {
 			fmt.Fprintf(s.Out, "%s\n", text)
 		}
 	}
 	fmt.Fprintf(s.Err, "devproxy: %s\n", e.err)
-	for line := range strings.Lines(e.fix) {
+	for line := range strings.Lines(fix) {
 		fmt.Fprintf(s.Err, "  %s\n", strings.TrimRight(line, "\n"))
 	}
 	return e.code

@@ -36,13 +36,8 @@ begins with "/" is one of the Proxyfile's first host. Exits 1 when devproxy itse
 would answer, with 404 or 400. With --share it also says whether visitors of a
 share can see it, and exits 1 when they cannot.`,
 		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json\n  devproxy explain --share /rails/mailers",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("devproxy explain https://shop.localhost/api", "explain takes one URL, not %d", len(args))
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, args []string) error { return e.run(args[0]) },
+		Args:    oneArg("URL", "devproxy explain https://shop.localhost/api"),
+		RunE:    func(_ *cobra.Command, args []string) error { return e.run(args[0]) },
 	}
 	cmd.Flags().StringVarP(&e.method, "method", "X", http.MethodGet, "the request's method")
 	cmd.Flags().StringArrayVarP(&e.headers, "header", "H", nil, "a header field of the request, `NAME:VALUE`")

@@ -27,7 +27,7 @@ func newHashPasswordCmd(s *streams) *cobra.Command {
 Without a terminal the password is the first line of standard input. It is never an argument: other users see
 those.`,
 		Example: "  devproxy hash-password\n  pass show shop | devproxy hash-password",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runHashPassword(s) },
 	}
 }

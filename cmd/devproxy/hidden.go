@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"golang.org/x/term"
 )
@@ -19,7 +18,7 @@ func readHidden(terminal *os.File) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read the terminal: %w", err)
 	}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
 
 	var line []byte

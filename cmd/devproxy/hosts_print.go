@@ -62,8 +62,10 @@ func stateText(s *streams, state, detail string) string {
 	switch state {
 	case devproxy.StateUp:
 		return s.green(state)
-	case devproxy.StateWaiting, devproxy.StateIll:
+	case devproxy.StateWaiting:
 		state = s.yellow(state)
+	case devproxy.StateIll:
+		state = s.yellow("unhealthy")
 	}
 	if detail != "" {
 		state += "   " + detail

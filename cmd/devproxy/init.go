@@ -29,7 +29,7 @@ func newInitCmd(s *streams) *cobra.Command {
 Procfile, Caddyfile, portless.json, .slim.yaml, .localias.yaml), shows the Proxyfile that says the same, and asks before
 it writes it. It runs nothing, and never overwrites. Without a terminal it only shows, unless --yes is given.`,
 		Example: "  devproxy init\n  devproxy init --yes",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runInit(s, opts) },
 	}
 	cmd.Flags().StringVarP(&opts.dir, "directory", "C", "", "work as if started in this folder")

@@ -1,27 +1,192 @@
-//go:build !windows
+//go:build unix
 
 package main
 
 import (
+	"errors"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// singleKeys makes the terminal hand over each key at once and unechoed,
-// while Ctrl-C still interrupts and output still works as before (x/term's raw
-// mode would take both away). It returns what undoes it.
-func singleKeys(terminal *os.File) (restore func(), err error) {
-	fd := int(terminal.Fd())
-	saved, err := unix.IoctlGetTermios(fd, getTermios)
+const (
+	// stopPatience is how long a Ctrl-Z may take to stop the process. The kernel
+	// does not stop one whose shell could not continue it (POSIX: an orphaned
+	// process group), so it goes on after that.
+	stopPatience = 200 * time.Millisecond
+	// backgroundTick is how often a process in the background looks whether it
+	// is in the foreground again: a shell's fg tells a running one nothing.
+	backgroundTick = 500 * time.Millisecond
+)
+
+// keyboard reads single keys of a terminal. It reads only while the process is in
+// the terminal's foreground: a read from the background would stop the process
+// (SIGTTIN), and with it everything it serves.
+type keyboard struct {
+	terminal *os.File
+	typed    chan byte
+	// wake ends the wait for a key: a byte in the pipe says that something else
+	// happened.
+	wake, waker *os.File
+	signals     chan os.Signal
+	stopping    chan struct{}
+	finished    sync.WaitGroup
+
+	// saved is the terminal as the user has it; nil while it is as the user has it.
+	saved *unix.Termios
+}
+
+func terminalKeys(terminal *os.File) (keys <-chan byte, stop func(), err error) {
+	if _, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios); err != nil {
+		return nil, nil, err
+	}
+	k := &keyboard{terminal: terminal, typed: make(chan byte), signals: make(chan os.Signal, 1), stopping: make(chan struct{})}
+	if k.wake, k.waker, err = os.Pipe(); err != nil {
+		return nil, nil, err
+	}
+	signal.Notify(k.signals, syscall.SIGTSTP, syscall.SIGCONT)
+	asked := make(chan os.Signal)
+	k.finished.Go(func() { k.watch(asked) })
+	k.finished.Go(func() { k.read(asked) })
+	var once sync.Once
+	return k.typed, func() {
+		once.Do(func() {
+			signal.Stop(k.signals)
+			close(k.stopping)
+			k.waker.Close()
+			k.finished.Wait()
+			k.release()
+			k.wake.Close()
+		})
+	}, nil
+}
+
+// watch hands signals to the reader, which waits for keys.
+func (k *keyboard) watch(asked chan<- os.Signal) {
+	for {
+		select {
+		case sig := <-k.signals:
+			if _, err := k.waker.Write([]byte{0}); err != nil {
+				return
+			}
+			select {
+			case asked <- sig:
+			case <-k.stopping:
+				return
+			}
+		case <-k.stopping:
+			return
+		}
+	}
+}
+
+// read sends what is typed until stop, or until the terminal is gone.
+func (k *keyboard) read(asked <-chan os.Signal) {
+	defer close(k.typed)
+	var key [1]byte
+	for {
+		woken, ready, err := k.wait()
+		switch {
+		case err != nil:
+			return
+		case woken:
+			if _, err := k.wake.Read(key[:]); err != nil {
+				return // stop
+			}
+			select {
+			case sig := <-asked:
+				k.signalled(sig)
+			case <-k.stopping:
+				return
+			}
+		case ready && k.inForeground():
+			if n, err := k.terminal.Read(key[:]); n == 0 || err != nil {
+				return
+			}
+			select {
+			case k.typed <- key[0]:
+			case <-k.stopping:
+				return
+			}
+		}
+	}
+}
+
+// wait returns when a key can be read, or there is something else to do. In the
+// background it returns now and then with neither.
+func (k *keyboard) wait() (woken, ready bool, err error) {
+	var fds unix.FdSet
+	var timeout *unix.Timeval
+	fds.Set(int(k.wake.Fd()))
+	if k.inForeground() {
+		k.grab()
+		fds.Set(int(k.terminal.Fd()))
+	} else {
+		k.saved = nil // it is the shell's now
+		tick := unix.NsecToTimeval(backgroundTick.Nanoseconds())
+		timeout = &tick
+	}
+	_, err = unix.Select(max(int(k.wake.Fd()), int(k.terminal.Fd()))+1, &fds, nil, nil, timeout)
+	if errors.Is(err, unix.EINTR) {
+		return false, false, nil
+	}
+	return fds.IsSet(int(k.wake.Fd())), fds.IsSet(int(k.terminal.Fd())), err
+}
+
+// signalled stops the process for Ctrl-Z, with the terminal as the user has it,
+// and takes up where it was afterwards.
+func (k *keyboard) signalled(sig os.Signal) {
+	if sig == syscall.SIGCONT {
+		k.saved = nil // the shell may have changed it meanwhile
+		return
+	}
+	k.release()
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	signal.Reset(syscall.SIGTSTP)
+	_ = unix.Kill(unix.Getpid(), unix.SIGTSTP) // ourselves
+	select {
+	case <-continued:
+	case <-time.After(stopPatience):
+	}
+	signal.Notify(k.signals, syscall.SIGTSTP)
+}
+
+// inForeground reports whether the terminal's keys are for this process. A
+// terminal that cannot say so is one without job control.
+func (k *keyboard) inForeground() bool {
+	group, err := unix.IoctlGetInt(int(k.terminal.Fd()), unix.TIOCGPGRP)
+	return err != nil || group == unix.Getpgrp()
+}
+
+// grab makes the terminal hand over each key at once and unechoed, while Ctrl-C
+// still interrupts and output still works as before (x/term's raw mode would take
+// both away).
+func (k *keyboard) grab() {
+	if k.saved != nil {
+		return
+	}
+	saved, err := unix.IoctlGetTermios(int(k.terminal.Fd()), getTermios)
 	if err != nil {
-		return nil, err
+		return // it is gone, and reading tells
 	}
 	changed := *saved
 	changed.Lflag &^= unix.ICANON | unix.ECHO
 	changed.Cc[unix.VMIN], changed.Cc[unix.VTIME] = 1, 0
-	if err := unix.IoctlSetTermios(fd, setTermios, &changed); err != nil {
-		return nil, err
+	if unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, &changed) == nil {
+		k.saved = saved
 	}
-	return func() { _ = unix.IoctlSetTermios(fd, setTermios, saved) }, nil
+}
+
+// release gives the terminal back.
+func (k *keyboard) release() {
+	if k.saved != nil && k.inForeground() {
+		_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, k.saved) // nobody to tell
+	}
+	k.saved = nil
 }

@@ -8,11 +8,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/share/provider"
@@ -49,11 +47,11 @@ The token comes from --token, from $` + tokenVariable + `, which other users can
 		Example: `  devproxy relay login t.example.com
   devproxy relay login cloudflare
   devproxy relay login share.localhost:41234`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: oneArg("relay", "devproxy relay login t.example.com"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
 			defer stop()
-			opts.relay = args[0]
+			opts.relay = relayArgument(args[0])
 			return runRelayLogin(ctx, s, opts)
 		},
 	}
@@ -193,10 +191,10 @@ func askToken(s *streams, relay string) (string, error) {
 		return "", usagef("--token TOKEN, or $"+tokenVariable, "there is no terminal to ask for the token of %s on", relay)
 	}
 	fmt.Fprintf(s.Err, "token of %s: ", relay)
-	token, err := term.ReadPassword(int(terminal.Fd()))
+	token, err := readHidden(terminal)
 	fmt.Fprintln(s.Err)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the token: %w", err)
+		return "", err
 	}
 	return strings.TrimSpace(string(token)), nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,6 +66,22 @@ func loadFile(f fileFlags) (*hcl.File, hcl.Diagnostics, error) {
 func loadPath(path, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
 	file, diags, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort})
 	return file, diags, loadFailure(err)
+}
+
+// loadFolder is loadPath for the Proxyfile of folder, which has had the path last:
+// it may be given the other of its two names while devproxy runs.
+func loadFolder(folder, last, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
+	path := last
+	if found, err := hcl.Find(folder); err == nil && filepath.Dir(found) == folder {
+		path = found
+	}
+	file, diags, err := loadPath(path, workDir, httpsPort)
+	for _, name := range []string{"Proxyfile", "Proxyfile.hcl"} {
+		if other := filepath.Join(folder, name); file != nil && !slices.Contains(file.Watch, other) {
+			file.Watch = append(file.Watch, other)
+		}
+	}
+	return file, diags, err
 }
 
 // loadFailure gives the errors of package hcl their fix.

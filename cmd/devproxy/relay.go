@@ -44,7 +44,7 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 		Example: `  devproxy relay --dev
   devproxy relay --domain t.example.com --cert wildcard.pem --key wildcard.key --authorized-keys keys
   DEVPROXY_RELAY_TOKEN=… devproxy relay --domain t.example.com --cert t.pem --key t.key --admin :9090`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := opts.check(cmd.Flags().Changed("http"))
 			if err != nil {

@@ -105,7 +105,7 @@ func (c *relayConfig) checkAddresses() error {
 		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
 	}
 	if c.congestion != "bbr" && c.congestion != "system" {
-		return usagef("--congestion bbr, or --congestion system", "there is no congestion control %q here", c.congestion)
+		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", c.congestion)
 	}
 	return nil
 }

@@ -41,6 +41,14 @@ type relayRun struct {
 
 // runRelay serves until a signal ends it.
 func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	unread := func() {} // a server goes on without its log
+	if cfg.dev {
+		unread = end // somebody tried it in a terminal that is gone
+	}
+	s, release := s.watched(unread)
+	defer release()
 	from, err := inherit()
 	if err != nil {
 		return err

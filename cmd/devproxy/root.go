@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -32,17 +33,19 @@ func newRootCmd(s *streams) *cobra.Command {
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])
 			}
-			fmt.Fprint(s.Out, welcome)
+			fmt.Fprint(s.Out, typed(welcome))
 			return nil
 		},
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef(cmd.CommandPath()+" --help", "%w", err)
+		return flagFailure(cmd, err)
 	})
+	root.Version = version()
+	root.SetVersionTemplate(versionLine() + "\n")
+	root.SetHelpCommand(newHelpCmd(root))
 	root.AddCommand(
 		newInitCmd(s),
 		newUpCmd(s),
@@ -60,24 +63,14 @@ func newRootCmd(s *streams) *cobra.Command {
 		newDownCmd(s),
 		newRelayCmd(s),
 		newVersionCmd(s),
+		newCompletionCmd(s),
 	)
+	completeValues(root)
+	root.SuggestionsMinimumDistance = maxSlips
 	for _, cmd := range root.Commands() {
-		cmd.Args = usageArgs(cmd.Args)
+		cmd.SuggestionsMinimumDistance = maxSlips
 	}
 	return root
-}
-
-// usageArgs makes a wrong number of arguments a wrong use: exit code 2.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	if check == nil {
-		return nil
-	}
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usagef(cmd.CommandPath()+" --help", "%w", err)
-		}
-		return nil
-	}
 }
 
 const welcome = `One file gives your dev servers one trusted https address.
@@ -90,12 +83,30 @@ const welcome = `One file gives your dev servers one trusted https address.
   devproxy explain  say which route answers a URL
 `
 
+// unknownVerb is the failure of a word that no verb below cmd has for a name.
 func unknownVerb(cmd *cobra.Command, verb string) error {
-	fix := "devproxy --help"
+	fix := cmd.CommandPath() + " --help"
 	if near := meantVerb(cmd, verb); near != "" {
-		fix = "did you mean: devproxy " + near
+		fix = "did you mean: " + cmd.CommandPath() + " " + near
 	}
-	return usagef(fix, "there is no verb %q", verb)
+	return usagef(fix, "unknown command %q", strings.TrimPrefix(verbOf(cmd)+" "+verb, "devproxy "))
+}
+
+// newHelpCmd is `devproxy help VERB`.
+func newHelpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:               "help [COMMAND]",
+		Short:             "show the help of a command",
+		Example:           "  devproxy help up",
+		ValidArgsFunction: adapt(verbValues),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownVerb(cmd, rest[0])
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // meantVerb is the verb that another tool calls so, else the one that is

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,20 +22,17 @@ type shareFlags struct {
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
 	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the bytes: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev for a look on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
 	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
-	cmd.Flags().DurationVar(&f.lasts, "for", 0, "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
+	cmd.Flags().Var((*lifetime)(&f.lasts), "for", "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
 }
 
 // request asks for hosts to be shared; none are those of the Proxyfile.
 func (f shareFlags) request(hosts []string) control.ShareRequest {
-	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: f.relay, For: f.lasts}
+	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: relayArgument(f.relay), For: f.lasts}
 }
 
 func (f shareFlags) check() error {
-	if f.lasts < 0 {
-		return usagef("devproxy share --for 2h", "a link cannot last %s", f.lasts)
-	}
 	if f.congestion != "bbr" && f.congestion != "system" {
-		return usagef("--congestion bbr, or --congestion system", "there is no congestion control %q here", f.congestion)
+		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", f.congestion)
 	}
 	return nil
 }
@@ -61,9 +55,9 @@ Ctrl-C puts the link to sleep; the next share has the same one. x ends it for go
 		SuggestFor: []string{"http", "expose", "publish", "tunnel"},
 		Args:       cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return runShare(ctx, s, opts, args)
+			ctx, own, release := attended(cmd.Context(), s)
+			defer release()
+			return runShare(ctx, own, opts, args)
 		},
 	}
 	addUpFlags(cmd, &opts)
@@ -107,10 +101,13 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 // shareArguments tells a port from hosts.
 func shareArguments(args []string) (port, hosts []string, err error) {
 	for _, arg := range args {
-		if _, err := strconv.Atoi(arg); err == nil {
-			port = append(port, arg)
-		} else {
-			hosts = append(hosts, arg)
+		switch number, meant, err := portArgument(arg); {
+		case !meant:
+			hosts = append(hosts, hostArgument(arg))
+		case err != nil:
+			return nil, nil, err
+		default:
+			port = append(port, strconv.Itoa(int(number)))
 		}
 	}
 	if len(port) > 1 || len(port) == 1 && len(hosts) > 0 {

@@ -118,7 +118,7 @@ func TestAddedHostsAreTold(t *testing.T) {
 	if len(told) != 1 || told[0].kind != shareAdded || !slices.Equal(told[0].added, []string{"b"}) {
 		t.Fatalf("%+v", told)
 	}
-	for keys, want := range map[bool]string{true: "To share it, press s\n", false: "To share it, run devproxy share\n"} {
+	for keys, want := range map[bool]string{true: "To share it: press s\n", false: "To share it: devproxy share\n"} {
 		var out, err bytes.Buffer
 		(&shareText{streams: &streams{Out: &out, Err: &err}, keys: keys}).tell(told[0])
 		if text := err.String(); !strings.Contains(text, "b is not shared: it was added after the share started. ") || !strings.HasSuffix(text, want) || out.Len() > 0 {

@@ -12,5 +12,5 @@ func overText(sh control.Share) string {
 	case control.ShareFailed:
 		return "failed: " + sh.Error
 	}
-	return "is asleep"
+	return "is paused"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,20 +12,41 @@ import (
 )
 
 // shareKeys is the last line of a share's block.
-const shareKeys = "e one hour more · n new link · x end"
+const shareKeys = "e extend by 1 h · n new link · x end link"
 
-// printShare prints a share's addresses and who may open them.
-func printShare(s *streams, sh control.Share, now time.Time) {
-	width := 0
-	for _, url := range shareURLs(sh) {
-		width = max(width, utf8.RuneCountInString(url))
-	}
-	for i, url := range shareURLs(sh) {
-		filler := strings.TrimPrefix(pad(url, width), url)
-		fmt.Fprintf(s.Out, "%s%s   %s\n", s.style("1;36", url), filler, s.dim(sh.Hosts[i].Name))
-	}
+// printShare prints who may open a share and its addresses: the addresses last, as
+// that is what stays in sight. With a code for a phone, if it fits above all of
+// it and the below lines that the caller prints next.
+func printShare(s *streams, sh control.Share, now time.Time, code bool, below int) {
+	var text bytes.Buffer
+	to := *s
+	to.Out = &text
 	for _, row := range shareRows(sh, now) {
-		fmt.Fprintf(s.Out, "  %s  %s\n", s.dim(pad(row[0], len("not shared"))), row[1])
+		to.row(row[0], len("not shared"), row[1])
+	}
+	to.links(shareURLs(sh), sh.Hosts)
+	if code {
+		printQR(s, sh.URL, s.height(text.String())+below)
+	}
+	_, _ = text.WriteTo(s.Out) // as with every print
+}
+
+// links prints the addresses with the hosts that they lead to, next to them or,
+// where that is too wide, below them.
+func (s *streams) links(urls []string, hosts []control.SharedHost) {
+	width, names := 0, 0
+	for i, url := range urls {
+		width, names = max(width, utf8.RuneCountInString(url)), max(names, utf8.RuneCountInString(hosts[i].Name))
+	}
+	columns, _ := s.size()
+	for i, url := range urls {
+		shown := s.style("1;36", url)
+		if columns > 0 && width+3+names > columns {
+			fmt.Fprintf(s.Out, "%s\n  %s\n", shown, s.dim(hosts[i].Name))
+			continue
+		}
+		filler := strings.TrimPrefix(pad(url, width), url)
+		fmt.Fprintf(s.Out, "%s%s   %s\n", shown, filler, s.dim(hosts[i].Name))
 	}
 }
 
@@ -53,8 +75,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	for i, host := range sh.NotShared {
 		kept[i] = fmt.Sprintf("%s (%s)", host.Name, host.Reason)
 	}
-	add("not shared", strings.Join(kept, ", "))
-	add("who", whoMayVisit(sh)+", until "+untilText(sh.Expires, now))
+	add("access", whoMayVisit(sh)+", until "+untilText(sh.Expires, now))
 	add("public", strings.Join(sh.Public, " "))
 	add("paths", strings.Join(sh.Paths, " "))
 	add("hidden", "secrets and developer tools (devproxy explain --share PATH)")
@@ -71,6 +92,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 		add("relay", sh.Relay+"; its operator can read this traffic")
 	}
 	add("carries no", strings.Join(sh.Cannot, ", "))
+	add("not shared", strings.Join(kept, ", "))
 	return rows
 }
 
@@ -121,7 +143,7 @@ func printShareStatus(s *streams, sh *control.Share) {
 	switch {
 	case sh == nil:
 	case sh.State == control.ShareUp:
-		printShare(s, *sh, time.Now())
+		printShare(s, *sh, time.Now(), false, 0)
 	case isOver(sh.State):
 		fmt.Fprintf(s.Out, "not shared: the link %s\n", overText(*sh))
 	default:

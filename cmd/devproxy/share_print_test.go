@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -33,13 +35,13 @@ func sampleShare(now time.Time) control.Share {
 func TestPrintShare(t *testing.T) {
 	now := atNoon(t)
 	var out bytes.Buffer
-	printShare(&streams{Out: &out}, sampleShare(now), now)
-	const want = `https://shop-k3v9x2m7qpr4t8wz.k7f3w2qd.t.example.com          shop.localhost
-https://admin--shop-k3v9x2m7qpr4t8wz.k7f3w2qd.t.example.com   admin.shop.localhost
-  not shared  mail.shop.localhost (share = false)
-  who         anyone with the link, until 23:04 (8 h)
+	printShare(&streams{Out: &out}, sampleShare(now), now, false, 0)
+	const want = `  access      anyone with the link, until 23:04 (8 h)
   hidden      secrets and developer tools (devproxy explain --share PATH)
   relay       t.example.com; its operator can read this traffic
+  not shared  mail.shop.localhost (share = false)
+https://shop-k3v9x2m7qpr4t8wz.k7f3w2qd.t.example.com          shop.localhost
+https://admin--shop-k3v9x2m7qpr4t8wz.k7f3w2qd.t.example.com   admin.shop.localhost
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
@@ -52,17 +54,17 @@ func TestPrintShareSaysWhoMayVisit(t *testing.T) {
 		change func(*control.Share)
 		want   string
 	}{
-		{func(sh *control.Share) { sh.Password = true }, "  who         anyone with the link and the password, until 23:04 (8 h)\n"},
+		{func(sh *control.Share) { sh.Password = true }, "  access      anyone with the link and the password, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) { sh.Allow = []string{"203.0.113.0/24", "2001:db8::1"} },
-			"  who         anyone with the link from 203.0.113.0/24, 2001:db8::1, until 23:04 (8 h)\n"},
+			"  access      anyone with the link from 203.0.113.0/24, 2001:db8::1, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) { sh.Public = []string{"/hooks", "/health"} }, "  public      /hooks /health\n"},
 		{func(sh *control.Share) { sh.Advisories = []string{"vite 7.3.1 lets visitors read\x1b", "next"} },
 			"  update      vite 7.3.1 lets visitors read\uFFFD\n  update      next\n"},
-		{func(sh *control.Share) { sh.Public, sh.Password = []string{"/"}, true }, "  who         anyone with the link, until 23:04 (8 h)\n"},
+		{func(sh *control.Share) { sh.Public, sh.Password = []string{"/"}, true }, "  access      anyone with the link, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) {
 			sh.Public, sh.URL = []string{"/"}, "https://shop.t.example.com/?devproxy=secret"
 		},
-			"  who         anyone, until 23:04 (8 h)\n"},
+			"  access      anyone, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) { sh.Paths = []string{"/app"} }, "  paths       /app\n"},
 		{func(sh *control.Share) { sh.Relay = "share.localhost:41234" }, "  relay       share.localhost:41234; the link works on this machine only\n"},
 		{func(sh *control.Share) {
@@ -73,7 +75,7 @@ func TestPrintShareSaysWhoMayVisit(t *testing.T) {
 		sh := sampleShare(now)
 		test.change(&sh)
 		var out bytes.Buffer
-		printShare(&streams{Out: &out}, sh, now)
+		printShare(&streams{Out: &out}, sh, now, false, 0)
 		if !strings.Contains(out.String(), test.want) || sh.NotShared == nil && strings.Contains(out.String(), "not shared") {
 			t.Errorf("got\n%swant %q in it", out.String(), test.want)
 		}
@@ -85,8 +87,8 @@ func TestPrintShareLinkCarriesTheSecret(t *testing.T) {
 	sh := sampleShare(atNoon(t))
 	sh.URL = "https://shop.t.example.com/?devproxy=secret"
 	var out bytes.Buffer
-	printShare(&streams{Out: &out}, sh, atNoon(t))
-	if !strings.HasPrefix(out.String(), sh.URL+" ") || strings.Contains(out.String(), sh.Hosts[0].URL+" ") {
+	printShare(&streams{Out: &out}, sh, atNoon(t), false, 0)
+	if !strings.Contains(out.String(), "\n"+sh.URL+" ") || strings.Contains(out.String(), sh.Hosts[0].URL+" ") {
 		t.Errorf("got\n%s", out.String())
 	}
 }
@@ -108,22 +110,92 @@ func TestUntilText(t *testing.T) {
 	}
 }
 
+// sized is a coloured terminal of a size.
+func sized(out io.Writer, columns, rows int) *streams {
+	return &streams{Out: out, Err: out, OutTTY: true, Color: true, Size: func() (int, int) { return columns, rows }}
+}
+
+// TestQRNeedsTheRoom prints a code only where it helps.
 func TestQRNeedsTheRoom(t *testing.T) {
-	const url = "https://shop-k3v9x2m7qpr4t8wz.t.example.com"
-	for _, test := range []struct {
-		width int
-		tty   bool
-		want  bool
-	}{{80, true, true}, {20, true, false}, {0, true, false}, {80, false, false}} {
+	const link = "https://shop-k3v9x2m7qpr4t8wz.t.example.com"
+	for name, test := range map[string]struct {
+		link          string
+		columns, rows int
+		change        func(*streams)
+		want          bool
+	}{
+		"room":         {link, 80, 24, nil, true},
+		"narrow":       {link, 20, 24, nil, false},
+		"short":        {link, 80, 16, nil, false},
+		"unknown size": {link, 80, 24, func(s *streams) { s.Size = nil }, false},
+		"no terminal":  {link, 80, 24, func(s *streams) { s.OutTTY = false }, false},
+		"no colour":    {link, 80, 24, func(s *streams) { s.Color = false }, false},
+		"this machine": {"https://shop-k3v9x2m7qpr4t8wz.share.localhost:41234", 80, 50, nil, false},
+		"localhost":    {"https://localhost:41234/", 80, 50, nil, false},
+		"loopback":     {"https://127.0.0.1:41234/", 80, 50, nil, false},
+		"loopback 6":   {"https://[::1]:41234/", 80, 50, nil, false},
+	} {
 		var out bytes.Buffer
-		printQR(&streams{Out: &out, OutTTY: test.tty, Width: test.width}, url)
-		if got := strings.Contains(out.String(), "█"); got != test.want {
-			t.Errorf("%+v: printed %v", test, got)
+		s := sized(&out, test.columns, test.rows)
+		if test.change != nil {
+			test.change(s)
 		}
-		for line := range strings.Lines(out.String()) {
-			if width := len([]rune(strings.TrimSuffix(line, "\n"))); width > test.width {
-				t.Errorf("%+v: a line of %d columns", test, width)
+		printQR(s, test.link, 2)
+		if got := strings.Contains(out.String(), "█"); got != test.want {
+			t.Errorf("%s: printed %v", name, got)
+		}
+	}
+}
+
+// TestTheLinkStaysInSight prints shares on screens of every size: the link, and
+// all that follows it, are never pushed off, and a code is whole or not there.
+func TestTheLinkStaysInSight(t *testing.T) {
+	now := atNoon(t)
+	codes := 0
+	for columns := 10; columns <= 120; columns += 5 {
+		for rows := 8; rows <= 60; rows += 2 {
+			for hosts := 1; hosts <= 2; hosts++ {
+				sh := sampleShare(now)
+				sh.Hosts = sh.Hosts[:hosts]
+				var out bytes.Buffer
+				s := sized(&out, columns, rows)
+				printShare(s, sh, now, true, 1)
+				fmt.Fprintln(&out, "keys")
+				text := out.String()
+				below := text[strings.Index(text, sh.URL):]
+				if height := s.height(below) + 1; height > rows && columns >= 30 {
+					t.Errorf("%d × %d: the link is %d rows above the end", columns, rows, height)
+				}
+				if !strings.Contains(text, "█") {
+					continue
+				}
+				codes++
+				if height := s.height(text) + 1; height > rows {
+					t.Errorf("%d × %d: a code on a text of %d rows", columns, rows, height)
+				}
+				for line := range strings.Lines(text[:strings.Index(text, "access")]) {
+					if width := shownWidth(strings.TrimSuffix(line, "\n")); strings.Contains(line, "█") && width > columns {
+						t.Errorf("%d × %d: a line of the code has %d columns", columns, rows, width)
+					}
+				}
 			}
+		}
+	}
+	if codes == 0 {
+		t.Error("no code on any screen")
+	}
+}
+
+func TestDenseLink(t *testing.T) {
+	for link, want := range map[string]string{
+		"https://shop-k3v.t.example.com":           "HTTPS://SHOP-K3V.T.EXAMPLE.COM",
+		"https://shop-k3v.t.example.com:8443/":     "HTTPS://SHOP-K3V.T.EXAMPLE.COM:8443",
+		"https://shop.t.example.com/?devproxy=aBc": "https://shop.t.example.com/?devproxy=aBc",
+		"https://shop.t.example.com/Admin":         "https://shop.t.example.com/Admin",
+		"https://shop.t.example.com#Top":           "https://shop.t.example.com#Top",
+	} {
+		if got := denseLink(link); got != want {
+			t.Errorf("%s: %s, want %s", link, got, want)
 		}
 	}
 }

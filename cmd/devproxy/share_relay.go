@@ -43,7 +43,7 @@ func findRelays(home, flag string, file []string) ([]rememberedRelay, error) {
 	}
 	relays := make([]rememberedRelay, 0, len(names))
 	for _, name := range names {
-		relay := rememberedRelay{Relay: strings.TrimSpace(name)}
+		relay := rememberedRelay{Relay: relayArgument(name)}
 		if relay.Relay == remembered.Relay {
 			relay = remembered
 		}
@@ -76,7 +76,7 @@ func namesRelay(list, relay string) bool {
 // same.
 func sameRelay(a, b string) bool {
 	canonical := func(name string) string {
-		name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ":443")
+		name = strings.TrimSuffix(strings.ToLower(relayArgument(name)), ":443")
 		return strings.TrimSuffix(name, ".")
 	}
 	return a != "" && canonical(a) == canonical(b)

@@ -11,6 +11,7 @@ import (
 type shareText struct {
 	streams *streams
 	keys    bool      // keys are read
+	serving bool      // and s is one of them: `up` goes on without a share
 	lost    time.Time // since when the relay is away
 }
 
@@ -42,12 +43,9 @@ func (t *shareText) tell(e shareEvent) {
 
 // added tells of hosts that a save has added and that are not shared.
 func (t *shareText) added(hosts []string) {
-	how := "run devproxy share"
-	if t.keys {
-		how = "press s"
-	}
+	how := t.shareAgain()
 	for _, host := range hosts {
-		t.line(t.streams.yellow(host+" is not shared") + ": it was " + reasonAdded + ". To share it, " + how)
+		t.line(t.streams.yellow(host+" is not shared") + ": it was " + reasonAdded + ". To share it: " + how)
 	}
 }
 
@@ -56,8 +54,7 @@ func (t *shareText) shown(e shareEvent) {
 		t.line("a second host moves the link of " + host + " to another address: " + e.before.URL + " works no more")
 	}
 	t.lost = time.Time{}
-	printShare(t.streams, e.share, time.Now())
-	printQR(t.streams, e.share.URL)
+	printShare(t.streams, e.share, time.Now(), true, 1)
 	if t.keys {
 		t.note(shareKeys)
 	}
@@ -79,19 +76,27 @@ func (t *shareText) away(e shareEvent) {
 
 func (t *shareText) over(sh control.Share) {
 	if sh.State == control.ShareFailed {
-		text := "nothing is shared"
+		text := "nothing is shared now"
 		if sh.Again {
-			text += "; it is tried again, and what is served here is served on"
+			text += "; devproxy tries again, and goes on serving this machine"
 		}
 		t.line(text)
 		t.problem(sh)
 		return
 	}
-	again := "makes a new one"
+	again := "For a new one"
 	if sh.State == control.ShareAsleep {
-		again = "wakes it"
+		again = "To resume it"
 	}
-	t.line("the link " + overText(sh) + ". devproxy share " + again)
+	t.line("the link " + overText(sh) + ". " + again + ": " + t.shareAgain())
+}
+
+// shareAgain is what shares what is served here.
+func (t *shareText) shareAgain() string {
+	if t.keys && t.serving {
+		return "press s"
+	}
+	return typed("devproxy share")
 }
 
 // problem prints what is wrong with its fix, as a verb's failure is printed.

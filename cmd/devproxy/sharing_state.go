@@ -73,7 +73,7 @@ func (s *sharing) finish(state string) {
 	}
 	s.stop(state, endGrace)
 	if untold != nil && time.Now().Before(l.until) {
-		s.trouble(failf("", "the relay could not be told; to visitors the link is asleep until %s: %w", untilText(l.until, time.Now()), untold))
+		s.trouble(failf("", "the relay could not be told; for visitors the link is paused until %s: %w", untilText(l.until, time.Now()), untold))
 	}
 }
 

@@ -32,7 +32,7 @@ func newStatusCmd(s *streams) *cobra.Command {
 		Long:       "Says what `devproxy up` serves for this folder. Exit code 1 when nothing runs.\n--json prints one object.",
 		Example:    "  devproxy status\n  devproxy status --json",
 		SuggestFor: []string{"list", "ps", "ls"},
-		Args:       cobra.NoArgs,
+		Args:       noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), statusPatience)
 			defer cancel()
@@ -82,7 +82,7 @@ func newDownCmd(s *streams) *cobra.Command {
 		Long:       "Stops the `devproxy up` of this folder and returns when it is gone. Requests in flight finish.",
 		Example:    "  devproxy down",
 		SuggestFor: []string{"stop", "kill"},
-		Args:       cobra.NoArgs,
+		Args:       noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), downPatience)
 			defer cancel()

@@ -17,9 +17,10 @@ type streams struct {
 
 	// OutTTY, ErrTTY and InTTY say whether Out, Err and In are a terminal.
 	OutTTY, ErrTTY, InTTY bool
-	// Width is the number of columns of the terminal behind Out; 0 means
-	// unknown or not a terminal.
-	Width int
+	// Size reports the columns and rows of the terminal that Out is now, which
+	// change when a window is resized. Nil, and a size of 0, mean unknown or not a
+	// terminal.
+	Size func() (columns, rows int)
 	// Color says whether escape sequences may be written to Out and Err.
 	Color bool
 }
@@ -32,10 +33,24 @@ func processStreams() *streams {
 	s.OutTTY = term.IsTerminal(int(os.Stdout.Fd()))
 	s.ErrTTY = term.IsTerminal(int(os.Stderr.Fd()))
 	if s.OutTTY {
-		s.Width, _, _ = term.GetSize(int(os.Stdout.Fd()))
+		s.Size = func() (columns, rows int) {
+			columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+			if err != nil {
+				return 0, 0
+			}
+			return columns, rows
+		}
 	}
 	s.Color = s.OutTTY && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return s
+}
+
+// size is what Size reports; 0 without one.
+func (s *streams) size() (columns, rows int) {
+	if s.Size == nil {
+		return 0, 0
+	}
+	return s.Size()
 }
 
 // style wraps text in an SGR sequence (ECMA-48 section 8.3.117) when colour is on.

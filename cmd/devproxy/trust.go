@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -34,14 +35,14 @@ func newTrustCmd(s *streams) *cobra.Command {
 		Long: `Installs devproxy's CA in every trust store that is here: the system's, Chromium's, Firefox's, Java's.
 The CA can sign localhost names and loopback addresses, nothing else. One failing store never stops the others.
 
-A store that needs root shows the command and asks; without a terminal it is only shown.
+A store that needs root shows the command and asks; without a terminal it is only shown. Exits 1 when a store is left.
 
 --check changes nothing, proves each store and exits 1 when one does not trust the CA.
 --json prints one object a store: {"store","state","detail","fix","places"}.`,
 		Example: `  devproxy trust
   devproxy trust --check
   devproxy trust --store chromium,firefox`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrust(cmd.Context(), s, opts) },
 	}
 	addTrustFlags(cmd, &opts)
@@ -79,7 +80,7 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 	t.print()
 	t.sayUnchanged(trust.Trusted, "Nothing was changed: what is here trusts the CA already.")
 	if !opts.json {
-		fmt.Fprintln(s.Out, "Undo: devproxy untrust")
+		fmt.Fprintln(s.Out, typed("Undo: devproxy untrust"))
 	}
 	return t.verdict(false)
 }
@@ -135,27 +136,50 @@ func checkStores(wanted []string) error {
 	}
 	for _, name := range wanted {
 		if !slices.Contains(names, name) {
-			return usagef("stores: "+strings.Join(names, ", "), "there is no store %q", name)
+			return usagef("stores: "+strings.Join(names, ", "), "unknown store %q", name)
 		}
 	}
 	return nil
 }
 
+// becomers are the programs that run a command as root, in the order of
+// preference. su takes it as one text.
+var becomers = []string{"sudo", "doas", "run0", "su"}
+
+// becomer is the one of them that is here; empty for none.
+func becomer() string {
+	for _, name := range becomers {
+		if _, err := exec.LookPath(name); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
 // rootArgv does a verb to a store as root: this very program, with this user's
-// CA and the variables of env, which sudo would drop.
+// CA and the variables of env, which sudo would drop. Where no program becomes
+// root, it is the command for a shell of root's.
 func rootArgv(verb, store string, env ...string) []string {
 	program, err := os.Executable()
 	if err != nil {
 		program = "devproxy"
 	}
-	argv := []string{"sudo"}
+	var argv []string
 	if home, err := localca.Home(os.Getenv); err == nil { // else there would be no CA
 		env = append([]string{localca.HomeVariable + "=" + home}, env...)
 	}
 	if len(env) > 0 {
 		argv = append(append(argv, "env"), env...)
 	}
-	return append(argv, program, verb, "--store", store)
+	argv = append(argv, program, verb, "--store", store)
+	switch name := becomer(); name {
+	case "":
+		return argv
+	case "su":
+		return []string{name, "-c", trust.ShellLine(argv)}
+	default:
+		return append([]string{name}, argv...)
+	}
 }
 
 // trustRun is one run over the stores.
@@ -190,8 +214,12 @@ func (t *trustRun) each(ctx context.Context, stores []trust.Store, do func(trust
 // withRoot shows the command that a store needs root for, asks, and runs it.
 // Then the store is done again, and says what is so now.
 func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func() trust.Result) trust.Result {
-	fmt.Fprintf(t.streams.Err, "%s store needs root:  %s", capital(result.Store), t.streams.bold(result.Fix))
-	if !t.confirm() {
+	needs := capital(result.Store) + " store needs root"
+	if becomer() == "" {
+		needs += ", and none of " + strings.Join(becomers, ", ") + " is installed. Run as root"
+	}
+	fmt.Fprintf(t.streams.Err, "%s:\n  %s\n", needs, t.streams.bold(result.Fix))
+	if becomer() == "" || !t.confirm() {
 		return result
 	}
 	if err := runAttached(ctx, t.streams, result.AsRoot, nil); err != nil {
@@ -206,30 +234,28 @@ func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func
 	return next
 }
 
-// confirm asks on a terminal; elsewhere the answer is that of --yes.
+// confirm asks on a terminal; elsewhere the answer is that of --yes. Enter alone
+// does not run a command as root.
 func (t *trustRun) confirm() bool {
 	if t.opts.yes || !t.streams.InTTY {
-		fmt.Fprintln(t.streams.Err)
 		return t.opts.yes
 	}
-	fmt.Fprint(t.streams.Err, "   Run it? [Y/n] ")
+	fmt.Fprint(t.streams.Err, "Run it? [y/N] ")
 	answer, err := bufio.NewReader(t.streams.In).ReadString('\n')
 	if err != nil {
+		fmt.Fprintln(t.streams.Err) // the terminal shows no end of line at the end of the input
 		return false
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "" || answer == "y" || answer == "yes"
+	return answer == "y" || answer == "yes"
 }
 
-// verdict is the exit code: 1 when a store failed, or, looking only, when one
-// does not trust the CA.
+// verdict is the exit code: 1 when a store failed or still needs root, or, looking
+// only, when one does not trust the CA.
 func (t *trustRun) verdict(check bool) error {
 	for _, r := range t.results {
-		if r.State == trust.Failed || check && r.State == trust.Untrusted {
+		if r.State == trust.Failed || r.State == trust.NeedsRoot || check && r.State == trust.Untrusted {
 			return exit(exitFailed)
-		}
-		if r.State == trust.NeedsRoot && slices.Contains(t.opts.stores, r.Store) {
-			return exit(exitFailed) // asked for by name, and not done
 		}
 	}
 	return nil

@@ -8,9 +8,9 @@ import (
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// sudoUser is who runs us through sudo; empty without sudo.
+// sudoUser is who runs us through sudo or doas; empty without.
 func sudoUser() string {
-	if user := os.Getenv("SUDO_USER"); os.Geteuid() == 0 && user != "root" {
+	if user := firstOf(os.Getenv("SUDO_USER"), os.Getenv("DOAS_USER")); os.Geteuid() == 0 && user != "root" {
 		return user
 	}
 	return ""

@@ -54,8 +54,8 @@ func TestTrustCheck(t *testing.T) {
 		{[]string{"trust", "--store", "chromium", "--check"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\n", ""},
 		{[]string{"trust", "--store", "chromium", "--check", "--json"}, 0, `{"store":"chromium","state":"trusted","detail":"~/.local/share/pki/nssdb","places":["` + home + `/.local/share/pki/nssdb"]}` + "\n", ""},
 		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n", ""},
-		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n", "Nothing was changed: no store here has the CA.\n"},
-		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: the root is not there\n                              devproxy trust --store chromium\n", ""},
+		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        skipped     no chromium database here\n", ""},
+		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: there is no database yet\n                              devproxy trust --store chromium\n", ""},
 	}
 	for _, step := range steps {
 		code, stdout, stderr := runTrustVerb(t, env, step.args...)
@@ -148,13 +148,14 @@ func TestTrustOneBadStore(t *testing.T) {
 // command here only leaves a file.
 func TestAskedForRoot(t *testing.T) {
 	touch := trustTool(t, "touch")
+	trustTool(t, "su")
 	for name, test := range map[string]struct {
 		tty    bool
 		answer string
 		yes    bool
 		runs   bool
 	}{
-		"enter":                    {tty: true, answer: "\n", runs: true},
+		"enter":                    {tty: true, answer: "\n"},
 		"y":                        {tty: true, answer: "y\n", runs: true},
 		"Yes":                      {tty: true, answer: "Yes\n", runs: true},
 		"n":                        {tty: true, answer: "n\n"},
@@ -180,10 +181,10 @@ func TestAskedForRoot(t *testing.T) {
 			if ran := err == nil; ran != test.runs {
 				t.Errorf("the command ran: %v, want %v", ran, test.runs)
 			}
-			if !strings.HasPrefix(errs.String(), "System store needs root:  sudo it") {
+			if !strings.HasPrefix(errs.String(), "System store needs root:\n  sudo it\n") {
 				t.Errorf("shown: %q", errs.String())
 			}
-			if asked := strings.Contains(errs.String(), "[Y/n]"); asked != (test.tty && !test.yes) {
+			if asked := strings.Contains(errs.String(), "[y/N]"); asked != (test.tty && !test.yes) {
 				t.Errorf("asked: %v", asked)
 			}
 			wanted := trust.NeedsRoot
@@ -225,17 +226,50 @@ func TestRootCommandFails(t *testing.T) {
 	}
 }
 
-// TestSystemCommand is one that a shell reads as it is meant.
+// TestSystemCommand is one that a shell reads as it is meant, through the program
+// that is here to become root.
 func TestSystemCommand(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "it's mine")
 	t.Setenv("DEVPROXY_HOME", state)
-	argv := rootArgv("untrust", "system")
-	want := []string{"sudo", "env", "DEVPROXY_HOME=" + state, argv[3], "untrust", "--store", "system"}
-	if diff := cmp.Diff(want, argv); diff != "" || !filepath.IsAbs(argv[3]) {
-		t.Errorf("%q (-want +got):\n%s", argv, diff)
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
-	want = []string{"sudo", "env", "DEVPROXY_HOME=" + state, "JAVA_HOME=/opt/jdk", argv[3], "trust", "--store", "java"}
+	here := func(names ...string) {
+		bin := t.TempDir()
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("PATH", bin)
+	}
+	plain := []string{"env", "DEVPROXY_HOME=" + state, program, "untrust", "--store", "system"}
+	for names, want := range map[string][]string{
+		"sudo doas run0 su": append([]string{"sudo"}, plain...),
+		"doas su":           append([]string{"doas"}, plain...),
+		"run0":              append([]string{"run0"}, plain...),
+		"su":                {"su", "-c", `env 'DEVPROXY_HOME=` + strings.ReplaceAll(state, "'", `'\''`) + `' ` + program + ` untrust --store system`},
+		"":                  plain,
+	} {
+		here(strings.Fields(names)...)
+		if diff := cmp.Diff(want, rootArgv("untrust", "system")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", names, diff)
+		}
+	}
+	here("sudo")
+	want := []string{"sudo", "env", "DEVPROXY_HOME=" + state, "JAVA_HOME=/opt/jdk", program, "trust", "--store", "java"}
 	if diff := cmp.Diff(want, rootArgv("trust", "java", "JAVA_HOME=/opt/jdk")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	// Where nothing becomes root, nothing is offered: not even --yes runs it.
+	here()
+	var errs bytes.Buffer
+	run := trustRun{streams: &streams{In: strings.NewReader("y\n"), Out: &bytes.Buffer{}, Err: &errs, InTTY: true}, opts: trustOptions{yes: true}}
+	result := trust.Result{Store: "system", State: trust.NeedsRoot, Fix: "it", AsRoot: []string{"/bin/false"}}
+	got := run.withRoot(t.Context(), result, func() trust.Result { t.Error("asked again"); return result })
+	if got.State != trust.NeedsRoot || errs.String() != "System store needs root, and none of sudo, doas, run0, su is installed. Run as root:\n  it\n" {
+		t.Errorf("%+v %q", got, errs.String())
 	}
 }

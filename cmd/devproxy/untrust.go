@@ -21,7 +21,7 @@ The CA itself stays in $DEVPROXY_HOME.
 
 --json prints one object a store: {"store","state","detail","fix","places"}.`,
 		Example: "  devproxy untrust\n  devproxy untrust --store java",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runUntrust(cmd.Context(), s, opts) },
 	}
 	addTrustFlags(cmd, &opts)

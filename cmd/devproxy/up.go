@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strconv"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +37,7 @@ func newUpCmd(s *streams) *cobra.Command {
 		Long: `Serves the Proxyfile of this folder, or of the nearest above it, on loopback; watches it and applies every save.
 Ctrl-C stops: requests in flight finish, a second Ctrl-C cuts them off.
 
-With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port.
+With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. Its URL, http://localhost:5173/, will do too.
 
 --share publishes it under a link too, as devproxy share does.
 
@@ -54,16 +51,11 @@ Otherwise it prints it and exits 1, unless --allow or --partial says what to do;
   devproxy up --https :8443 --http :8080
   devproxy up --json`,
 		SuggestFor: []string{"run", "start", "serve"},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("devproxy up 5173", "up takes one port, not %q", args)
-			}
-			return nil
-		},
+		Args:       atMostOneArg("port", "devproxy up 5173"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return runUp(ctx, s, opts, args)
+			ctx, own, release := attended(cmd.Context(), s)
+			defer release()
+			return runUp(ctx, own, opts, args)
 		},
 	}
 	cmd.Flags().BoolVar(&opts.share, "share", false, "publish it under a link")
@@ -100,19 +92,28 @@ func findSource(opts upOptions, args []string) (source, error) {
 		if err != nil {
 			return source{}, err
 		}
-		load := func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, httpsPort) }
-		return source{folder: filepath.Dir(path), name: filepath.Base(path), load: load}, nil
+		src := source{folder: filepath.Dir(path), name: filepath.Base(path)}
+		src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, httpsPort) }
+		if opts.file.File == "" {
+			src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
+				return loadFolder(src.folder, path, workDir, httpsPort)
+			}
+		}
+		return src, nil
 	}
-	port, err := strconv.ParseUint(args[0], 10, 16)
-	if err != nil || port == 0 {
-		return source{}, usagef("devproxy up 5173", "%q is not a port (1 to 65535)", args[0])
+	port, _, err := portArgument(args[0])
+	if err != nil {
+		if _, noFile := os.Stat(args[0]); noFile == nil {
+			return source{}, usagef("devproxy up -f "+args[0], "up takes a port, not a file")
+		}
+		return source{}, err
 	}
 	folder, err := filepath.Abs(opts.file.Dir)
 	if err != nil {
 		return source{}, failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
 	}
 	load := func(uint16) (*hcl.File, hcl.Diagnostics, error) {
-		return hcl.ForPort(uint16(port), hostOfFolder(folder)), nil, nil
+		return hcl.ForPort(port, hostOfFolder(folder)), nil, nil
 	}
 	return source{folder: folder, load: load}, nil
 }

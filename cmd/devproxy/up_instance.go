@@ -47,6 +47,7 @@ type instance struct {
 	consent *upConsent
 	mask    *atomic.Pointer[hcl.Mask] // of all that is printed
 	shown   bool                      // a link has worked; the loop's
+	note    func(string)              // has the loop print a line; nil until run
 
 	shares   chan shareEvent
 	loopOver chan struct{} // closed when nobody reads shares any more
@@ -263,7 +264,7 @@ func (in *instance) bindFailure(err error) error {
 	case fix != "" && bind.Reason == listen.Taken:
 		fix = "see who with: " + fix
 	case fix != "":
-		fix = "allow it once, for good: " + fix
+		fix = "allow it permanently: " + fix
 	}
 	if flag := in.flagOf(bind.Addr); flag != "" {
 		fix += ", or leave out " + flag
@@ -317,6 +318,8 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: state.now, Down: stop, Share: in.sharing.doForOther}))
 	})
 	in.tasks.Go(func() error { in.sharing.run(ctx); return nil })
+	in.tasks.Go(func() error { in.lookAgain(ctx); return nil })
+	in.note = sendTo(ctx, notes)
 
 	failed := in.shareFirst(ctx)
 	if failed == nil {
@@ -329,7 +332,24 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	}
 	stop()
 	close(in.loopOver)
-	return errors.Join(failed, in.drain(stopServing, served), in.tasks.Wait())
+	return errors.Join(failed, in.drain(ctx, stopServing, served), in.tasks.Wait())
+}
+
+// lookEvery is between two looks at upstreams that do not answer.
+const lookEvery = time.Second
+
+// lookAgain has a dev server that was started after devproxy noticed by itself.
+func (in *instance) lookAgain(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			in.server.LookAgain(ctx)
+		}
+	}
 }
 
 // ready tells where everything is served.

@@ -90,18 +90,22 @@ func (in *instance) pressed(ctx context.Context, key byte, stop func(), state *s
 		stop()
 	case 'o', 'O':
 		if urls := state.now().URLs; len(urls) > 0 {
-			if err := openBrowser(urls[0]); err != nil {
-				in.report.note(err.Error())
-			}
+			in.tasks.Go(func() error {
+				if err := openBrowser(ctx, urls[0]); err != nil {
+					in.note(err.Error() + ". Open it yourself: " + urls[0])
+				}
+				return nil
+			})
 		}
 	}
 }
 
-// drain lets the requests in flight finish; a second Ctrl-C cuts them off.
-func (in *instance) drain(stopServing func(), served <-chan error) error {
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(again)
+// drain lets the requests in flight finish; a second Ctrl-C cuts them off. Where
+// nobody can press it, they have unattendedPatience.
+func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan error) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, stopSignals()...)
+	defer signal.Stop(signals)
 	streams, requests := in.server.Streams(), in.server.InFlight()
 	in.report.stopping(requests - streams)
 	stopServing()
@@ -111,11 +115,23 @@ func (in *instance) drain(stopServing func(), served <-chan error) error {
 		<-in.sharing.done // its visitors' requests too
 		ended <- err
 	}()
-	select {
-	case err := <-ended:
-		in.stopped(requests-streams, streams)
-		return err
-	case <-again:
+	late := time.NewTimer(unattendedPatience)
+	defer late.Stop()
+	if !errors.Is(context.Cause(ctx), errUnattended) {
+		late.Stop()
+	}
+	for {
+		select {
+		case err := <-ended:
+			in.stopped(requests-streams, streams)
+			return err
+		case sig := <-signals:
+			if sig == syscall.SIGHUP { // one close of a terminal may send several
+				late.Reset(unattendedPatience)
+				continue
+			}
+		case <-late.C:
+		}
 		in.server.Close()
 		err := <-ended
 		in.stopped(0, streams)

@@ -190,7 +190,7 @@ func TestUpWithoutPermissionFor443(t *testing.T) {
 	said := bannerOf(t, dir, func() { askHello(t, dir, 8443) })
 	for _, want := range []string{
 		"https://shop.localhost:8443   Proxyfile:1\n",
-		"\n8443, because port 443 needs permission here. Once, for good:\n" +
+		"\nUsing port 8443: this machine does not allow 443. To allow it permanently:\n" +
 			"  echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system\n",
 	} {
 		if !strings.Contains(said, want) {
@@ -209,7 +209,7 @@ func TestUpWithoutPermissionFor443(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != exitPort {
 		t.Errorf("exit code %d, want %d", code, exitPort)
 	}
-	const want = "devproxy: cannot listen on 127.0.0.1:443: the port needs permission here\n  allow it once, for good: echo net.ipv4"
+	const want = "devproxy: cannot listen on 127.0.0.1:443: this machine does not allow it\n  allow it permanently: echo net.ipv4"
 	if !strings.HasPrefix(stderr.String(), want) {
 		t.Errorf("up --https :443 says\n%s\nwant\n%s", stderr.String(), want)
 	}

@@ -61,7 +61,7 @@ func newUpReport(s *streams, opts upOptions, src source) upReport {
 	}
 	return &upText{
 		streams: s, opts: opts, source: src, access: accessLog{streams: s, verbose: opts.verbose},
-		shares: shareText{streams: s, keys: s.InTTY && s.OutTTY},
+		shares: shareText{streams: s, keys: s.InTTY && s.OutTTY, serving: true},
 	}
 }
 
@@ -201,7 +201,7 @@ func (t *upText) ready(b banner) {
 		t.fallback(f)
 	}
 	if !b.trusted() {
-		fmt.Fprintf(t.streams.Out, "Browsers do not trust this yet: %s\n", t.streams.bold("devproxy trust"))
+		fmt.Fprintf(t.streams.Out, "Browsers will warn about this certificate until you run: %s\n", t.streams.bold(program()+" trust"))
 	}
 	keys := ""
 	if t.streams.InTTY && t.streams.OutTTY {
@@ -228,11 +228,13 @@ func (t *upText) fallback(f listen.Fallback) {
 	}
 	switch {
 	case f.Reason == listen.Permission && f.Fix != "":
-		fmt.Fprintf(t.streams.Out, "%s. Once, for good:\n  %s\n", f, t.streams.bold(f.Fix))
+		t.streams.command(f.String()+". To allow it permanently:", f.Fix)
+	case f.Reason == listen.Taken && f.Holder.PID != 0:
+		t.streams.command(f.String()+". To stop it:", f.Fix)
 	case f.Fix != "":
-		fmt.Fprintf(t.streams.Out, "%s:  %s\n", f, t.streams.bold(f.Fix))
+		t.streams.command(f.String()+". To see it:", f.Fix)
 	default:
-		fmt.Fprintf(t.streams.Out, "%s\n", f)
+		t.streams.paragraph(f.String())
 	}
 }
 
@@ -285,13 +287,32 @@ func (t *upText) applied(save devproxy.Save) {
 	t.access.flush()
 	t.good = save.At
 	t.diagnose(save)
-	what := save.Applied.Changes.String()
-	if what == "" {
-		what = "nothing differs"
-	}
-	fmt.Fprintf(t.streams.Err, "%s %s in %d ms: %s · %s kept, %d dropped\n", clock(save.At), t.streams.green("applied"),
-		save.Took.Milliseconds(), what, count(save.Applied.Kept, "socket"), save.Applied.Dropped)
+	fmt.Fprintf(t.streams.Err, "%s %s%s\n", clock(save.At), t.streams.green("applied"), appliedText(save))
 }
+
+// appliedText is what a save changed, after "applied": how long it took if that
+// can be noticed, and what became of the open sockets if there were any.
+func appliedText(save devproxy.Save) string {
+	text := ""
+	if save.Took >= noticeable {
+		text = " in " + short(save.Took)
+	}
+	text += ": " + firstOf(save.Applied.Changes.String(), "nothing changed")
+	var sockets []string
+	if kept := save.Applied.Kept; kept > 0 {
+		sockets = append(sockets, count(kept, "socket")+" kept")
+	}
+	if dropped := save.Applied.Dropped; dropped > 0 {
+		sockets = append(sockets, count(dropped, "socket")+" closed")
+	}
+	if len(sockets) > 0 {
+		text += " · " + strings.Join(sockets, ", ")
+	}
+	return text
+}
+
+// noticeable is how long something takes that a person would call slow.
+const noticeable = 100 * time.Millisecond
 
 func (t *upText) state(change devproxy.StateChange) {
 	t.access.flush()
@@ -301,10 +322,10 @@ func (t *upText) state(change devproxy.StateChange) {
 	}
 	switch {
 	case change.Member != "" && change.Up:
-		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Member, t.streams.green("well again"), after)
+		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Member, t.streams.green("healthy again"), after)
 		return
 	case change.Member != "":
-		fmt.Fprintf(t.streams.Err, "%s  %s is %s: %s\n", clock(time.Now()), change.Member, t.streams.yellow("ill"), change.Detail)
+		fmt.Fprintf(t.streams.Err, "%s  %s became %s: %s\n", clock(time.Now()), change.Member, t.streams.yellow("unhealthy"), change.Detail)
 		return
 	case change.Up:
 		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Upstream, t.streams.green("up"), after)
@@ -326,7 +347,7 @@ func (t *upText) note(text string) { fmt.Fprintln(t.streams.Err, t.streams.dim(t
 func (t *upText) stopping(requests int) {
 	t.access.flush()
 	if requests > 0 {
-		fmt.Fprintf(t.streams.Err, "finishing %s (^C again: now)\n", count(requests, "request"))
+		fmt.Fprintf(t.streams.Err, "finishing %s (Ctrl-C again to stop now)\n", count(requests, "request"))
 	}
 }
 
@@ -343,7 +364,7 @@ func (t *upText) stopped(requests, sockets int, share control.Share) {
 		parts = append(parts, count(requests, "request")+" finished", count(sockets, "socket")+" closed")
 	}
 	if share.State == control.ShareAsleep {
-		parts = append(parts, "link asleep")
+		parts = append(parts, "the link is paused and stays the same")
 	}
 	text := "stopped"
 	if len(parts) > 0 {

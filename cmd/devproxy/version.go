@@ -13,12 +13,17 @@ func newVersionCmd(s *streams) *cobra.Command {
 		Use:     "version",
 		Short:   "print the version",
 		Example: "  devproxy version",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(s.Out, "devproxy %s %s/%s %s\n", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+			fmt.Fprintln(s.Out, versionLine())
 			return nil
 		},
 	}
+}
+
+// versionLine is what `devproxy version` and --version print.
+func versionLine() string {
+	return fmt.Sprintf("devproxy %s %s/%s %s", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 // version is the module's version as the go command recorded it; "devel" for

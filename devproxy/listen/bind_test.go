@@ -165,12 +165,16 @@ func TestOpenNeedsCertificates(t *testing.T) {
 func TestFallbackTexts(t *testing.T) {
 	caddy := newHolder(443, 812, "caddy", "root", "/", "caddy")
 	for _, test := range []struct{ got, want string }{
-		{Fallback{Wanted: 443, Got: 8443, Reason: Permission}.String(), "8443, because port 443 needs permission here"},
-		{Fallback{Wanted: 443, Got: 8443, Reason: Taken, Holder: &caddy}.String(), "8443, because caddy (pid 812, root) holds 443"},
-		{Fallback{Wanted: 80, Reason: Permission}.String(), "no port 80, because port 80 needs permission here"},
+		{Fallback{Wanted: 443, Got: 8443, Reason: Permission}.String(), "Using port 8443: this machine does not allow 443"},
+		{Fallback{Wanted: 443, Got: 8443, Reason: Taken, Holder: &caddy}.String(), "Using port 8443: caddy (pid 812, root) is listening on 443"},
+		{Fallback{Wanted: 443, Got: 8444, Reason: Permission, Next: &caddy}.String(),
+			"Using port 8444: this machine does not allow 443, and caddy (pid 812, root) is listening on 8443"},
+		{Fallback{Wanted: 443, Got: 8444, Reason: Taken, Holder: &caddy, Next: &caddy}.String(),
+			"Using port 8444: caddy (pid 812, root) is listening on 443, and caddy (pid 812, root) on 8443"},
+		{Fallback{Wanted: 80, Reason: Permission}.String(), "Using no port 80: this machine does not allow 80"},
 		{caddy.Fix, "sudo systemctl stop caddy"},
 		{(&BindError{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Reason: Taken, Holder: &caddy}).Error(),
-			"cannot listen on 127.0.0.1:443: caddy (pid 812, root) holds it"},
+			"cannot listen on 127.0.0.1:443: caddy (pid 812, root) is using it"},
 		{newHolder(443, 7, "docker-proxy", "root", "", "").Fix, "docker ps --filter publish=443"},
 		{newHolder(443, 7, "node", "ann", "", "").Fix, "kill 7"},
 		{newHolder(443, 0, "", "root", "", "").Text, "a process of root"},

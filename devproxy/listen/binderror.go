@@ -34,14 +34,14 @@ func (e *BindError) explain() {
 	}
 }
 
-// Error is "cannot listen on 127.0.0.1:443: caddy (pid 812, root) holds it".
+// Error is "cannot listen on 127.0.0.1:443: caddy (pid 812, root) is using it".
 func (e *BindError) Error() string {
 	prefix := "cannot listen on " + e.Addr.String() + ": "
 	switch e.Reason {
 	case Permission:
-		return prefix + "the port needs permission here"
+		return prefix + "this machine does not allow it"
 	case Taken:
-		return prefix + e.Holder.Text + " holds it"
+		return prefix + e.Holder.Text + " is using it"
 	}
 	return prefix + e.Err.Error()
 }

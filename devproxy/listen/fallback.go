@@ -32,22 +32,33 @@ type Fallback struct {
 	Reason Reason
 	// Holder is who has the wanted port, for Taken; else nil.
 	Holder *Holder
+	// Next is who has the first port to fall back to, 8443, when Got is another
+	// one; else nil.
+	Next *Holder
 	// Fix is the one shell command that gives the wanted port for good, or
 	// shows who holds it.
 	Fix string
 }
 
-// String is "8443, because port 443 needs permission here" or "8443, because
-// caddy (pid 812, root) holds 443"; for HTTP it begins "no port 80".
+// String is "Using port 8443: this machine does not allow 443" or "Using port
+// 8444: caddy (pid 812, root) is listening on 443, and node (pid 7) on 8443"; for
+// HTTP it begins "Using no port 80".
 func (f Fallback) String() string {
-	got := strconv.Itoa(f.Got)
+	got := "Using port " + strconv.Itoa(f.Got)
 	if f.Got == 0 {
-		got = "no port " + strconv.Itoa(f.Wanted)
+		got = "Using no port " + strconv.Itoa(f.Wanted)
 	}
-	if f.Reason == Permission {
-		return fmt.Sprintf("%s, because port %d needs permission here", got, f.Wanted)
+	why := fmt.Sprintf("this machine does not allow %d", f.Wanted)
+	if f.Reason == Taken {
+		why = fmt.Sprintf("%s is listening on %d", f.Holder.Text, f.Wanted)
 	}
-	return fmt.Sprintf("%s, because %s holds %d", got, f.Holder.Text, f.Wanted)
+	switch {
+	case f.Next != nil && f.Reason == Taken:
+		why += fmt.Sprintf(", and %s on %d", f.Next.Text, fallbackHTTPS)
+	case f.Next != nil:
+		why += fmt.Sprintf(", and %s is listening on %d", f.Next.Text, fallbackHTTPS)
+	}
+	return got + ": " + why
 }
 
 // bindDefault tries wanted on both loopback addresses, then from next upwards;
@@ -70,6 +81,10 @@ func bindDefault(ctx context.Context, wanted, next uint16) ([]net.Listener, *Fal
 		sockets, err = bind(ctx, address{ips: bothLoopbacks(), port: port})
 		if err == nil {
 			fallback.Got = int(port)
+			if port != next {
+				holder := findHolder(next)
+				fallback.Next = &holder
+			}
 			return sockets, fallback, nil
 		}
 	}

@@ -106,11 +106,11 @@ func TestNamedPortIsNotReplaced(t *testing.T) {
 		want opening
 	}{
 		"HTTPS": {namespace{HTTPS: ":443"},
-			opening{Error: "cannot listen on 127.0.0.1:443: the port needs permission here", Fix: permissionFix(443)}},
+			opening{Error: "cannot listen on 127.0.0.1:443: this machine does not allow it", Fix: permissionFix(443)}},
 		"HTTP": {namespace{HTTPS: ":0", HTTP: "[::1]:80"},
-			opening{Error: "cannot listen on [::1]:80: the port needs permission here", Fix: permissionFix(80)}},
+			opening{Error: "cannot listen on [::1]:80: this machine does not allow it", Fix: permissionFix(80)}},
 		"below 80": {namespace{HTTPS: ":79"},
-			opening{Error: "cannot listen on 127.0.0.1:79: the port needs permission here", Fix: permissionFix(79)}},
+			opening{Error: "cannot listen on 127.0.0.1:79: this machine does not allow it", Fix: permissionFix(79)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, inNamespace(t, test.ns)); diff != "" {
@@ -128,7 +128,7 @@ func TestDefaultPortsWithoutPermission(t *testing.T) {
 			{Wanted: 443, Got: 8443, Reason: Permission, Fix: permissionFix(443)},
 			{Wanted: 80, Reason: Permission, Fix: permissionFix(80)},
 		},
-		Texts: []string{"8443, because port 443 needs permission here", "no port 80, because port 80 needs permission here"},
+		Texts: []string{"Using port 8443: this machine does not allow 443", "Using no port 80: this machine does not allow 80"},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -77,6 +77,16 @@ func (s *Share) meant(q *query) (authority, bool) {
 	return s.table.local(public)
 }
 
+// Meant is the local host, with its port unless that is 443, that a visitor's
+// request is for; empty for a name that is not shared.
+func (s *Share) Meant(r *http.Request, v Visitor) string {
+	local, ok := s.meant(&query{r: r, visitor: v})
+	if !ok {
+		return ""
+	}
+	return local.String()
+}
+
 // allows checks the visitor's address. Of one that is not told nobody knows
 // whether it is allowed. A list without addresses allows nobody.
 func (s *Share) allows(v Visitor) bool {

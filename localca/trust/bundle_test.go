@@ -57,8 +57,8 @@ func TestShellLine(t *testing.T) {
 		`'A=/home/it'\''s me' '' 'a;b'`:  {"A=/home/it's me", "", "a;b"},
 		"'$(x)' '~' 'é' '*'":             {"$(x)", "~", "é", "*"},
 	} {
-		if got := shellLine(argv); got != want {
-			t.Errorf("shellLine(%q) = %s, want %s", argv, got, want)
+		if got := ShellLine(argv); got != want {
+			t.Errorf("ShellLine(%q) = %s, want %s", argv, got, want)
 		}
 	}
 }

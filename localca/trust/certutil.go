@@ -164,16 +164,67 @@ func (s *nss) remove(ctx context.Context, certutil, db string) (changed bool, er
 		}
 		changed = true
 	}
+	s.removeDatabase(ctx, certutil, db)
 	return changed, nil
 }
 
+// madeMark is a file in the folder of a database that devproxy has made. Its text
+// says whether devproxy has made the folder too.
+const (
+	madeMark     = "made-by-devproxy"
+	madeDatabase = "devproxy untrust removes this database if nothing else is in it.\n"
+	madeFolder   = "devproxy untrust removes this folder if nothing else is in it.\n"
+)
+
+// removeDatabase removes a database that devproxy has made, with its folder, when
+// nobody has put anything into it since. One that stays is the browser's.
+func (s *nss) removeDatabase(ctx context.Context, certutil, db string) {
+	made, err := os.ReadFile(filepath.Join(db, madeMark))
+	if err != nil {
+		return
+	}
+	certs, err := s.run(ctx, certutil, "-L", db)
+	if err != nil || listsCerts(certs) {
+		return
+	}
+	// It fails where there are no keys, and says so.
+	if keys, err := s.run(ctx, certutil, "-K", db); err == nil || !bytes.Contains(keys, []byte("no keys found")) {
+		return
+	}
+	for _, name := range []string{"cert9.db", "key4.db", "pkcs11.txt", madeMark} {
+		_ = os.Remove(filepath.Join(db, name)) // what stays holds nothing
+	}
+	// Folders with something else in them stay.
+	if string(made) == madeFolder && os.Remove(db) == nil {
+		_ = os.Remove(filepath.Dir(db))
+	}
+}
+
+// listsCerts reports whether `certutil -L` names a certificate: a line that ends
+// with its trust.
+func listsCerts(output []byte) bool {
+	for line := range strings.Lines(string(output)) {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.Count(fields[len(fields)-1], ",") == 2 && !strings.Contains(line, "SSL,S/MIME,JAR/XPI") {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *nss) makeDatabase(ctx context.Context, certutil, db string) error {
+	made := madeDatabase
+	if !exists(db) {
+		made = madeFolder
+	}
 	if err := os.MkdirAll(db, 0o700); err != nil {
 		return fmt.Errorf("cannot make the database: %w", err)
 	}
 	output, err := s.machine.Run(ctx, certutil, "-N", "-d", "sql:"+db, "--empty-password")
 	if err != nil {
 		return fmt.Errorf("cannot make the database: %w", s.complaint(output))
+	}
+	if err := os.WriteFile(filepath.Join(db, madeMark), []byte(made), 0o600); err != nil {
+		return fmt.Errorf("cannot make the database: %w", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +145,63 @@ func TestNSSLeavesOthersAlone(t *testing.T) {
 		t.Errorf("untrust left the database changed:\n%s", diff)
 	}
 	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted) // again: nothing to do
+}
+
+func makeFolder(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNSSRemovesWhatItMade: untrust leaves no database that trust has made, unless
+// somebody has put something into it, and none that was there.
+func TestNSSRemovesWhatItMade(t *testing.T) {
+	needTool(t, "certutil")
+	for name, test := range map[string]struct {
+		before func(f *fixture, legacy, modern string)
+		during func(f *fixture, legacy, modern string)
+		left   []string // below the home
+	}{
+		"made": {},
+		"made in a folder that was there": {
+			before: func(f *fixture, legacy, _ string) { makeFolder(f.t, legacy) },
+			left:   []string{".pki/nssdb"},
+		},
+		"it was there": {
+			before: func(f *fixture, _, modern string) { f.database(modern) },
+			left:   []string{".local/share/pki/nssdb", ".local/share/pki/nssdb/cert9.db"},
+		},
+		"somebody's root is in it": {
+			during: func(f *fixture, _, modern string) {
+				certutil(f.t, "-A", "-d", "sql:"+modern, "-n", "mine", "-t", "C,,", "-i", newCA(f.t).RootFile())
+			},
+			left: []string{".local/share/pki/nssdb", ".local/share/pki/nssdb/cert9.db"},
+		},
+		"something else is in the folder": {
+			during: func(f *fixture, _, modern string) { makeFolder(f.t, filepath.Join(modern, "note")) },
+			left:   []string{".local/share/pki/nssdb", ".local/share/pki/nssdb/note"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			legacy, modern := filepath.Join(f.machine.Home, ".pki/nssdb"), filepath.Join(f.machine.Home, ".local/share/pki/nssdb")
+			if test.before != nil {
+				test.before(f, legacy, modern)
+			}
+			want(t, f.store("chromium").Install(t.Context()), Trusted)
+			if test.during != nil {
+				test.during(f, legacy, modern)
+			}
+			want(t, f.store("chromium").Uninstall(t.Context()), Untrusted)
+			for _, path := range []string{".pki/nssdb", ".pki/nssdb/cert9.db", ".local/share/pki", ".local/share/pki/nssdb", ".local/share/pki/nssdb/cert9.db", ".local/share/pki/nssdb/note"} {
+				kept := slices.ContainsFunc(test.left, func(left string) bool { return left == path || strings.HasPrefix(left, path+"/") })
+				if there := exists(filepath.Join(f.machine.Home, path)); there != kept {
+					t.Errorf("%s is there: %v, want %v", path, there, kept)
+				}
+			}
+		})
+	}
 }
 
 // TestNSSWithoutCA has lost its CA: untrust finds what devproxy put there.

@@ -193,12 +193,12 @@ func firstLine(output []byte) string {
 
 // needsRoot is the result for a store that only root may change.
 func needsRoot(store, detail string, argv []string) Result {
-	return Result{Store: store, State: NeedsRoot, Detail: detail, Fix: shellLine(argv), AsRoot: argv}
+	return Result{Store: store, State: NeedsRoot, Detail: detail, Fix: ShellLine(argv), AsRoot: argv}
 }
 
-// shellLine is a command as a person types it into a shell: words with anything
+// ShellLine is a command as a person types it into a shell: words with anything
 // but plain characters are quoted.
-func shellLine(argv []string) string {
+func ShellLine(argv []string) string {
 	words := make([]string, len(argv))
 	for i, word := range argv {
 		special := func(r rune) bool {

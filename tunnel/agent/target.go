@@ -24,21 +24,21 @@ func parseTarget(text string) (target, error) {
 		return target{host: text}, &Error{Reason: ReasonRelay, Op: "use", Addr: strconv.Quote(text) + " as a relay", Err: errors.New(reason), Fix: "write a domain, with its port if that is not 443: t.example.com:8443"}
 	}
 	if strings.Contains(text, "/") {
-		return refuse("that is an URL")
+		return refuse("this is a URL")
 	}
 	host, port := text, defaultPort
 	if h, p, err := net.SplitHostPort(text); err == nil {
 		host, port = h, p
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || len(port) > 5 {
-		return refuse("that is no port")
+		return refuse("this is not a port")
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if _, err := netip.ParseAddr(host); err == nil {
 		return target{host, port}, nil
 	}
 	if !isName(host) || strings.Contains(host, "*") {
-		return refuse("that is no domain")
+		return refuse("this is not a domain")
 	}
 	return target{host, port}, nil
 }

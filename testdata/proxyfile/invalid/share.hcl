@@ -16,7 +16,7 @@ host "mail.shop.localhost" {
   }
 }
 share {
-  relay = "https://t.example.com/" # ERROR: a relay has no scheme
+  relay = "wss://t.example.com/" # ERROR: a relay has no scheme
   hosts = [
     "admn.shop.localhost", # ERROR: no host is named "admn.shop.localhost"
     "admin", # ERROR: no host is named "admin"
