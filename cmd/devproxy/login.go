@@ -112,9 +112,7 @@ func loginProvider(ctx context.Context, s *streams, home string, p provider.Prov
 		return err
 	}
 	fmt.Fprintf(s.Out, "shares go through %s now\n", p.Name)
-	for _, row := range providerRows(p) {
-		fmt.Fprintf(s.Out, "  %s  %s\n", s.dim(pad(row[0], len("can read it"))), row[1])
-	}
+	s.paragraph(providerText(p))
 	fmt.Fprintln(s.Out, "  devproxy share")
 	return nil
 }

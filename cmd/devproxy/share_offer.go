@@ -20,9 +20,13 @@ func canAsk(s *streams, asJSON bool) bool {
 	return !asJSON && s.InTTY && (s.OutTTY || s.ErrTTY)
 }
 
-// offerRelay asks a person who shares without any relay through whom it may go,
-// and remembers the answer. relay is what this share goes through when that is not
-// remembered. Without a person, or with a no, the error is findRelays'.
+// errDeclined is the answer no to the offer of a provider.
+var errDeclined = errors.New("nothing is shared, since no relay is configured")
+
+// offerRelay asks a person who shares without any relay what may carry the link,
+// and remembers a provider. relay is what this share goes through when that is not
+// remembered. The error is findRelays' when nobody can be asked, and errDeclined
+// after a no.
 func offerRelay(ctx context.Context, s *streams, opts upOptions, src source) (relay string, err error) {
 	missing := checkRelay(opts, src)
 	if !errors.Is(missing, errNoRelay) || !canAsk(s, opts.json) {
@@ -32,17 +36,14 @@ func offerRelay(ctx context.Context, s *streams, opts upOptions, src source) (re
 	if err != nil {
 		return "", err
 	}
-	offered, found := firstProvider(ctx, home)
-	switch askProvider(ctx, s, offered, found) {
-	case "y", "yes":
-		if !found {
-			return "", missing
-		}
-		return "", rememberedRelay{Relay: offered.Name}.remember(home)
-	case "d", devWord:
+	p, found := firstProvider(ctx, home)
+	switch answer := askProvider(ctx, s, p, found); {
+	case answer == "d":
 		return devWord, nil
+	case found && (answer == "y" || answer == "yes"):
+		return "", rememberedRelay{Relay: p.Name}.remember(home)
 	}
-	return "", missing
+	return "", failf(noRelay, "%w", errDeclined)
 }
 
 // firstProvider is the first provider that can be reached from here.
@@ -50,7 +51,7 @@ func firstProvider(ctx context.Context, home string) (provider.Provider, bool) {
 	for _, name := range provider.Names() {
 		p, err := provider.Find(name)
 		if err != nil {
-			continue
+			continue // the beginning of a URL
 		}
 		ctx, cancel := context.WithTimeout(ctx, probePatience)
 		err = p.Probe(ctx, provider.Options{Home: home, Getenv: os.Getenv})
@@ -62,31 +63,29 @@ func firstProvider(ctx context.Context, home string) (provider.Provider, bool) {
 	return provider.Provider{}, false
 }
 
-// askProvider tells what a share through p means and returns the answer in lower
-// case.
+// askProvider says what can carry the link, with what a share through p means, and
+// returns the answer in lower case.
 func askProvider(ctx context.Context, s *streams, p provider.Provider, found bool) string {
-	fmt.Fprintln(s.Err, "No relay is configured, so nobody can carry the link yet.")
+	to := *s
+	to.Out = s.Err // a question is no result
+	to.paragraph("No relay is configured, and a link needs one to carry it.")
+	question := "Share? [d/N] "
 	if found {
-		fmt.Fprintf(s.Err, "%s would work from here, without an account:\n", s.bold(p.Name))
-		for _, row := range providerRows(p) {
-			fmt.Fprintf(s.Err, "  %s  %s\n", s.dim(pad(row[0], len("can read it"))), row[1])
-		}
+		to.row("y", 1, fmt.Sprintf("share through %s from now on: it needs no account. %s", s.bold(p.Name), providerText(p)))
+		question = "Share? [y/d/N] "
 	}
-	fmt.Fprintf(s.Err, "  %s  %s\n", s.dim(pad("instead", len("can read it"))), "a relay of yours: devproxy relay login HOST")
-	question := "Look at the link on this machine only (d), or not share (n)? [d/N] "
-	if found {
-		question = fmt.Sprintf("Share through %s from now on (y), look at the link on this machine only (d), or not share (n)? [y/d/N] ", p.Name)
-	}
+	to.row("d", 1, "look at the link on this machine only")
+	to.row("n", 1, "do not share. With a server of yours: devproxy relay login HOST")
 	return askLine(ctx, s, question)
 }
 
-// providerRows are what a person must know of a provider, label and text.
-func providerRows(p provider.Provider) [][2]string {
-	rows := [][2]string{{"can read it", p.Operator}}
+// providerText is what a person must know of a provider before sharing through it.
+func providerText(p provider.Provider) string {
+	text := p.Operator + " can read the traffic."
 	if len(p.Cannot) > 0 {
-		rows = append(rows, [2]string{"carries no", strings.Join(p.Cannot, ", ")})
+		text += " It does not carry " + strings.Join(p.Cannot, "; ") + "."
 	}
-	return rows
+	return text
 }
 
 // askLine asks a question on the terminal and returns the answer in lower case. When

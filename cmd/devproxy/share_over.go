@@ -12,5 +12,12 @@ func overText(sh control.Share) string {
 	case control.ShareFailed:
 		return "failed: " + sh.Error
 	}
-	return "is paused"
+	if lastsAsleep(sh) {
+		return "is paused"
+	}
+	return "has ended: " + sh.Relay + " gives another every time"
 }
+
+// lastsAsleep reports whether the next share has the same link: a provider gives
+// another.
+func lastsAsleep(sh control.Share) bool { return sh.State == control.ShareAsleep && sh.Operator == "" }

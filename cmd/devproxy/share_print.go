@@ -91,7 +91,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	default:
 		add("relay", sh.Relay+"; its operator can read this traffic")
 	}
-	add("carries no", strings.Join(sh.Cannot, ", "))
+	add("carries no", strings.Join(sh.Cannot, "; "))
 	add("not shared", strings.Join(kept, ", "))
 	return rows
 }

@@ -69,7 +69,7 @@ func TestPrintShareSaysWhoMayVisit(t *testing.T) {
 		{func(sh *control.Share) { sh.Relay = "share.localhost:41234" }, "  relay       share.localhost:41234; the link works on this machine only\n"},
 		{func(sh *control.Share) {
 			sh.Relay, sh.Operator, sh.Cannot = "cloudflare", "Cloudflare", []string{"event streams", "bodies over 100 MB"}
-		}, "  relay       cloudflare; Cloudflare can read this traffic\n  carries no  event streams, bodies over 100 MB\n"},
+		}, "  relay       cloudflare; Cloudflare can read this traffic\n  carries no  event streams; bodies over 100 MB\n"},
 		{func(sh *control.Share) { sh.NotShared = nil }, ""},
 	} {
 		sh := sampleShare(now)

@@ -85,7 +85,7 @@ func (t *shareText) over(sh control.Share) {
 		return
 	}
 	again := "For a new one"
-	if sh.State == control.ShareAsleep {
+	if lastsAsleep(sh) {
 		again = "To resume it"
 	}
 	t.line("the link " + overText(sh) + ". " + again + ": " + t.shareAgain())

@@ -138,6 +138,8 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 		switch {
 		case err != nil && opts.shareOnly:
 			return err
+		case errors.Is(err, errDeclined):
+			opts.share = false
 		case relay != "":
 			opts.relay = relay
 		}

@@ -364,7 +364,11 @@ func (t *upText) stopped(requests, sockets int, share control.Share) {
 		parts = append(parts, count(requests, "request")+" finished", count(sockets, "socket")+" closed")
 	}
 	if share.State == control.ShareAsleep {
-		parts = append(parts, "the link is paused and stays the same")
+		text := "the link has ended"
+		if lastsAsleep(share) {
+			text = "the link is paused and stays the same"
+		}
+		parts = append(parts, text)
 	}
 	text := "stopped"
 	if len(parts) > 0 {
