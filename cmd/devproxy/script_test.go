@@ -18,8 +18,13 @@ func TestMain(m *testing.M) {
 // a DEVPROXY_HOME of its own; `go test -run TestScript -update` rewrites the
 // golden parts.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "../../testdata/script",
+	testscript.Run(t, scriptParams("../../testdata/script"))
+}
+
+// scriptParams are those of every transcript in a folder.
+func scriptParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
@@ -47,5 +52,5 @@ func TestScript(t *testing.T) {
 			"httpget": scriptHTTPGet,
 			"share":   scriptShare,
 		},
-	})
+	}
 }

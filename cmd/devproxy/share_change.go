@@ -11,7 +11,6 @@ type shareEvent struct {
 	kind          shareEventKind
 	before, share control.Share
 	added         []string // of shareAdded: the hosts
-	note          string   // of shareNote
 }
 
 type shareEventKind int
@@ -35,8 +34,6 @@ const (
 	// shareMoved: the relay cannot carry the link, as the share's Error says; the
 	// next of the list is tried.
 	shareMoved
-	// shareNote: something that the user should know of the provider.
-	shareNote
 	// shareAdded: hosts were added to the Proxyfile, and are not shared until the
 	// user asks for it.
 	shareAdded

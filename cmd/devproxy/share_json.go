@@ -46,11 +46,6 @@ func (j shareJSON) tell(e shareEvent) {
 			Error string `json:"error"`
 			Fix   string `json:"fix,omitempty"`
 		}{"share_failed", e.share.Error, e.share.Fix})
-	case shareNote:
-		j.print(struct {
-			Event string `json:"event"`
-			Text  string `json:"text"`
-		}{"note", e.note})
 	case shareAdded:
 		j.print(struct {
 			Event  string   `json:"event"`
@@ -76,9 +71,11 @@ func sharedEvent(sh control.Share) any {
 		// does not pass.
 		Operator string   `json:"operator,omitempty"`
 		Cannot   []string `json:"cannot,omitempty"`
+		// Notes are what else the user should know of it.
+		Notes []string `json:"notes,omitempty"`
 		// Advisories are about dev servers with known holes.
 		Advisories []string `json:"advisories,omitempty"`
-	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Advisories}
+	}{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories}
 }
 
 func (j shareJSON) print(event any) {

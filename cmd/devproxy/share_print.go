@@ -92,6 +92,9 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 		add("relay", sh.Relay+"; its operator can read this traffic")
 	}
 	add("carries no", strings.Join(sh.Cannot, "; "))
+	for _, text := range sh.Notes {
+		add("note", printable(text))
+	}
 	add("not shared", strings.Join(kept, ", "))
 	return rows
 }

@@ -70,6 +70,7 @@ func TestPrintShareSaysWhoMayVisit(t *testing.T) {
 		{func(sh *control.Share) {
 			sh.Relay, sh.Operator, sh.Cannot = "cloudflare", "Cloudflare", []string{"event streams", "bodies over 100 MB"}
 		}, "  relay       cloudflare; Cloudflare can read this traffic\n  carries no  event streams; bodies over 100 MB\n"},
+		{func(sh *control.Share) { sh.Notes = []string{"the key of h is new\x1b"} }, "  note        the key of h is new\uFFFD\n"},
 		{func(sh *control.Share) { sh.NotShared = nil }, ""},
 	} {
 		sh := sampleShare(now)

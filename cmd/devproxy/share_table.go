@@ -160,6 +160,9 @@ func (s *sharing) describe(state string, err error) control.Share {
 		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show,
 		Advisories: l.advisories,
 	}
+	l.notes.Lock()
+	view.Notes = slices.Clone(l.notes.texts)
+	l.notes.Unlock()
 	view.Error, view.Fix = describeError(err)
 	for _, prefix := range l.plan.Allow {
 		view.Allow = append(view.Allow, prefix.String())

@@ -34,8 +34,6 @@ func (t *shareText) tell(e shareEvent) {
 		t.problem(e.share)
 	case shareMoved:
 		t.line("relay " + e.before.Relay + " " + t.streams.yellow("cannot be used") + ", trying " + e.share.Relay + " in its place: " + e.share.Error)
-	case shareNote:
-		t.line(e.note)
 	case shareAdded:
 		t.added(e.added)
 	}

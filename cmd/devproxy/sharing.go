@@ -39,8 +39,6 @@ type shareEnv struct {
 	// mayShare is why a plan must not be shared without the user's consent,
 	// through the named relay or through the Proxyfile's.
 	mayShare func(p *plan.Plan, relay string) error
-	// note is told a sentence for the user, of a provider.
-	note func(text string)
 	// tell is called with what happened, in order. It may block.
 	tell func(shareEvent)
 }

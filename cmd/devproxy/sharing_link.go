@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy"
@@ -36,12 +37,16 @@ type link struct {
 	advisories []string
 
 	provider provider.Provider // zero for a relay
-	carrier  provider.Carrier
-	cancel   context.CancelFunc // ends carrier.Run
-	states   mailbox[agent.State]
-	ended    chan error    // carrier.Run's
-	gone     chan struct{} // closed behind it
-	expiry   *time.Timer
+	notes    struct {
+		sync.Mutex
+		texts []string // that the provider has for the user
+	}
+	carrier provider.Carrier
+	cancel  context.CancelFunc // ends carrier.Run
+	states  mailbox[agent.State]
+	ended   chan error    // carrier.Run's
+	gone    chan struct{} // closed behind it
+	expiry  *time.Timer
 
 	serving     context.Context // done when nothing is shared any more
 	stopServing context.CancelFunc
@@ -69,6 +74,13 @@ func (l *link) relay() rememberedRelay { return l.relays[l.at] }
 // the names, and nobody keeps them secret for us.
 func (l *link) foreign() bool { return l.provider.Name != "" }
 
+// note keeps a sentence that the provider has for the user. It is shown with the link.
+func (l *link) note(text string) {
+	l.notes.Lock()
+	defer l.notes.Unlock()
+	l.notes.texts = append(l.notes.texts, text)
+}
+
 // start dials the relay and keeps at it.
 func (l *link) start(env shareEnv) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -78,7 +90,7 @@ func (l *link) start(env shareEnv) {
 	l.states, l.ended, l.gone = newMailbox[agent.State](), make(chan error, 1), make(chan struct{})
 	if l.foreign() {
 		l.carrier = l.provider.New(provider.Options{
-			Claim: l.claim(), Home: env.home, Getenv: os.Getenv, Notify: l.states.put, Note: env.note, Log: env.log,
+			Claim: l.claim(), Home: env.home, Getenv: os.Getenv, Notify: l.states.put, Note: l.note, Log: env.log,
 		})
 	} else {
 		relay := l.relay()

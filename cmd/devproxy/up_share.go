@@ -25,7 +25,6 @@ func (in *instance) openSharing(p *plan.Plan) error {
 		server: in.server, folder: folder, home: home, log: in.log, congestion: in.opts.congestion,
 		roots: func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
 		port:  in.httpsPort,
-		note:  func(text string) { in.tellShare(shareEvent{kind: shareNote, note: text}) },
 		tell:  in.tellShare,
 
 		mayShare: in.consent.mayShare,

@@ -26,6 +26,9 @@ type Share struct {
 	// traffic; empty for a relay. Cannot is what does not pass there, for a person.
 	Operator string   `json:"operator,omitempty"`
 	Cannot   []string `json:"cannot,omitempty"`
+	// Notes are sentences of the provider's: that the key of its server was
+	// remembered.
+	Notes []string `json:"notes,omitempty"`
 	// Expires is when the link ends for good; zero while nothing is shared.
 	Expires time.Time `json:"expires,omitzero"`
 	// Password is true when visitors are asked for one.
