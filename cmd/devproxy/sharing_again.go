@@ -113,8 +113,11 @@ func (r *retry) stop() {
 func (s *sharing) tryAgain() {
 	s.again.c = nil
 	l, err := s.newLink(s.again.request)
-	if err != nil {
-		s.again.after(s.again.request, err)
+	if err != nil { // what the user has changed meanwhile
+		view := s.now()
+		view.Error, view.Fix = describeError(err)
+		view.Again = false
+		s.set(view)
 		return
 	}
 	l.quiet = true
