@@ -30,10 +30,12 @@ const (
 	stable = 30 * time.Second
 )
 
-// Conn is a visitor's connection, which carries one exchange.
+// Conn is a connection with visitors: of one visitor, or of several in turn when the
+// provider or its HTTPS proxy reuses connections.
 type Conn struct {
 	net.Conn
-	// Visitor is who is at the other end. The address is zero when it is not told.
+	// Visitor is who is at the other end. The address is zero when it is not told,
+	// or is not the same for every request.
 	Visitor tunnel.Visitor
 	// AddrField is the request field that has the visitor's address on this
 	// connection: Provider.AddrField, or empty where others than the provider

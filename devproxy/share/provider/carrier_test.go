@@ -310,7 +310,7 @@ func TestCarrierAccept(t *testing.T) {
 		go w.accept(ctx, near, netip.AddrPort{})
 		synctest.Wait()
 		cancel()
-		if _, err := far.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the visitor reads %v, want EOF", err)
 		}
 		far.Close()
