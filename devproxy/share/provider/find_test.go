@@ -12,7 +12,7 @@ import (
 func TestFind(t *testing.T) {
 	for relay, want := range map[string]Provider{
 		"localhost.run":               {Name: "localhost.run", Operator: "localhost.run"},
-		"pinggy":                      {Name: "pinggy", Operator: "a.pinggy.io"},
+		"pinggy":                      {Name: "pinggy", Operator: "Pinggy"},
 		"ssh://vps.example.com":       {Name: "ssh://vps.example.com", Operator: "vps.example.com"},
 		"SSH://me@VPS.example.com:22": {Name: "SSH://me@VPS.example.com:22", Operator: "vps.example.com"},
 		"ssh://me@vps?listen=8080&url=https://demo.example.com": {
@@ -122,5 +122,19 @@ func TestLogin(t *testing.T) {
 	}
 	if got := new(sshServer).login(); got == "" || strings.Contains(got, `\`) {
 		t.Errorf("the user is %q", got)
+	}
+}
+
+func TestBase(t *testing.T) {
+	for text, want := range map[string]string{
+		"ssh://me@vps:22/?listen=80":  "ssh://me@vps",
+		"ssh://VPS:2222":              "ssh://vps:2222",
+		"ssh://[2001:db8::1]":         "ssh://[2001:db8::1]:22",
+		"ssh://m%C3%A9@vps?listen=80": "ssh://m%C3%A9@vps",
+	} {
+		s, err := parseSSH(text)
+		if err != nil || s.base() != want {
+			t.Errorf("%s is at %s, %v; want %s", text, s.base(), err, want)
+		}
 	}
 }

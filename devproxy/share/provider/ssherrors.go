@@ -71,7 +71,7 @@ func (s *sshServer) unforwarded(said string) error {
 func (s *sshServer) unnamed(said string) error {
 	e := &agent.Error{
 		Reason: ReasonNoURL, Op: "share through", Addr: s.word, Err: errors.New("the server forwards, but it tells no https:// address" + quoted(said)),
-		Fix: fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", sshScheme+s.host+"?listen=8080&url=https://demo.example.com"),
+		Fix: fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", s.base()+"?listen=8080&url=https://demo.example.com"),
 	}
 	if s.service { // it does tell one, as a rule
 		e.Reason, e.Fix = agent.ReasonFailed, "it is tried again; if it goes on, use another provider"

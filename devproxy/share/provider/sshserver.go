@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,10 +30,11 @@ const (
 
 // sshServer is an SSH server that forwards a port, and how it is asked to.
 type sshServer struct {
-	word string // the value of `relay`
-	user string // empty: the user's name on this machine
-	host string
-	port uint16
+	word     string // the value of `relay`
+	operator string // who runs it; empty: the host
+	user     string // empty: the user's name on this machine
+	host     string
+	port     uint16
 
 	// listen and listenPort are what the server is asked to forward (RFC 4254
 	// section 7.1). Port 0 lets it choose.
@@ -72,7 +74,7 @@ func localhostRun(string) (Provider, error) {
 // names contain the address of the machine that shares, which its pages show and do
 // not mention: rnzdf-184-182-85-60.a.free.pinggy.link.
 var pinggyServer = sshServer{
-	word: "pinggy", user: "http", host: "a.pinggy.io", port: httpsPort,
+	word: "pinggy", operator: "Pinggy", user: "http", host: "a.pinggy.io", port: httpsPort,
 	listen: listenHere, listenPort: 0, service: true,
 }
 
@@ -102,7 +104,7 @@ func sshURL(relay string) (Provider, error) {
 
 func sshProvider(server *sshServer, cannot ...string) Provider {
 	return Provider{
-		Name: server.word, Operator: server.host, Cannot: cannot,
+		Name: server.word, Operator: cmp.Or(server.operator, server.host), Cannot: cannot,
 		probe: func(ctx context.Context, opts Options) error {
 			conn, err := agent.Dial(ctx, server.address(), opts.Getenv)
 			if err != nil {
@@ -199,6 +201,18 @@ func (s *sshServer) parseListen(text string) error {
 	n, err := parsePort(port)
 	s.listen, s.listenPort = host, n
 	return err
+}
+
+// base is the server's URL without parameters.
+func (s *sshServer) base() string {
+	u := url.URL{Scheme: "ssh", Host: s.host}
+	if s.user != "" {
+		u.User = url.User(s.user)
+	}
+	if s.port != sshPort || strings.Contains(s.host, ":") {
+		u.Host = s.address()
+	}
+	return u.String()
 }
 
 // address is for dialling.
