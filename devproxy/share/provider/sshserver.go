@@ -64,7 +64,7 @@ var localhostRunServer = sshServer{
 
 func localhostRun(string) (Provider, error) {
 	server := localhostRunServer
-	return sshProvider(&server, "names that stay (a free name changes after a few hours)", "full speed (free tunnels have a speed limit)"), nil
+	return sshProvider(&server, "names that last (a free name changes after a few hours)", "large files at full speed (free tunnels have a speed limit)"), nil
 }
 
 // pinggyServer is the service pinggy, on port 443. Its documentation
@@ -80,8 +80,8 @@ var pinggyServer = sshServer{
 
 func pinggy(string) (Provider, error) {
 	server := pinggyServer
-	return sshProvider(&server, "links that last (a free tunnel ends after 60 minutes, and the next has another name)",
-		"names without your IP address (a free name contains your network's public address)"), nil
+	return sshProvider(&server, "shares longer than 60 minutes (then the tunnel ends, and the next has another name)",
+		"names without your network's public IP address (a free name contains it)"), nil
 }
 
 // sshURL is the server in ssh://[USER@]HOST[:PORT][?listen=[ADDR:]PORT][&url=https://NAME[:PORT]]:
