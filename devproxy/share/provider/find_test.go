@@ -65,6 +65,11 @@ func TestParseSSH(t *testing.T) {
 		"ssh://vps?url=https%3A%2F%2Fd.example.com%2F&listen=1": {
 			host: "vps", port: 22, listen: "localhost", listenPort: 1, public: link{"d.example.com", 443},
 		},
+		"ssh://plan@localhost.run?listen=example.com:80": {
+			user: "plan", host: "localhost.run", port: 22, listen: "example.com", listenPort: 80, command: "--output json", pin: localhostRunServer.pin,
+		},
+		"ssh://my_vps?listen=my_front:80": {host: "my_vps", port: 22, listen: "my_front", listenPort: 80},
+		"ssh://TOKEN@pro.pinggy.io:443":   {user: "TOKEN", host: "pro.pinggy.io", port: 443, listen: "localhost", listenPort: 0},
 	} {
 		want.word = text
 		if got, err := parseSSH(text); err != nil || *got != want {
@@ -86,7 +91,6 @@ func TestParseSSH(t *testing.T) {
 		"ssh://vps:":                          "not a port",
 		"ssh://vps:65536":                     "not a port",
 		"ssh://vps:x":                         "not a URL",
-		"ssh://v_ps":                          "is not a host",
 		"ssh://-vps":                          "is not a host",
 		"ssh://vps%00":                        "not a URL",
 		"ssh://[fe80::1%25eth0]":              "is not a host",

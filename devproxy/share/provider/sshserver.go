@@ -149,7 +149,22 @@ func parseSSH(text string) (*sshServer, error) {
 			return nil, err
 		}
 	}
-	return s, s.parameters(u.RawQuery)
+	if err := s.parameters(u.RawQuery); err != nil {
+		return nil, err
+	}
+	s.adapt()
+	return s, nil
+}
+
+// adapt applies what is known of a service to users who have an account there, and
+// name its host.
+func (s *sshServer) adapt() {
+	switch {
+	case s.host == localhostRunServer.host:
+		s.command, s.pin = localhostRunServer.command, localhostRunServer.pin
+	case strings.HasSuffix(s.host, ".pinggy.io") && s.listenPort == webPort:
+		s.listenPort = pinggyServer.listenPort
+	}
 }
 
 func isNotUser(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }

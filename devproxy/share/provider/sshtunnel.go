@@ -20,7 +20,7 @@ const (
 	// handshakeTimeout bounds the key exchange and the authentication; the user may
 	// have to touch a key.
 	handshakeTimeout = 40 * time.Second
-	// setupTimeout bounds what the server is asked for then.
+	// setupTimeout bounds the requests for a session and for the forwarding together.
 	setupTimeout = 20 * time.Second
 	// linkTimeout is how long the server may take to tell the public address once
 	// it forwards.
@@ -137,7 +137,8 @@ func (t *sshTunnel) stay(ctx context.Context) error {
 
 // setup has the server forward a port, and tells which. The session comes first:
 // services tie the tunnel to it, and sish waits a second for it (sshmuxer/requests.go).
-// Where no text is wanted there is none: a plain sshd need not let its user have a shell.
+// With url= there is no session: nothing is read from it, and a plain sshd may refuse
+// its user a shell.
 func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 	ctx, cancel := context.WithTimeout(parent, t.times.setup)
 	defer cancel()
@@ -175,8 +176,8 @@ func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 	return binary.BigEndian.Uint32(answer), nil
 }
 
-// startSession starts what writes the public address. That a server has no
-// sessions, or no shell, is no error: it may forward all the same.
+// startSession starts the session in which a service writes the public address. It is
+// not an error when the server refuses the session or the shell: it may still forward.
 func (t *sshTunnel) startSession(ctx context.Context) error {
 	channel, requests, err := t.OpenChannel("session", nil)
 	if refused := new(ssh.OpenChannelError); errors.As(err, &refused) {
@@ -241,9 +242,9 @@ func (t *sshTunnel) follow(ctx context.Context, public link) error {
 	}
 }
 
-// read reads a stream of the session to its end, and tells what it announces. When
-// an address has been announced in a text for people it announces nothing more: sish
-// and serveo go on with what visitors ask for.
+// read reads a stream of the session to its end, and sends what it announces to
+// says. After an address in text for people nothing more is announced: sish and serveo
+// go on with the requests of visitors, who could write addresses there.
 func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
 	lines := new(textLines)
 	buffer := make([]byte, 4<<10)
