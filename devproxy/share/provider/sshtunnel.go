@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
@@ -344,7 +343,7 @@ func (t *sshTunnel) letIn(ctx context.Context, port uint32) {
 		// Who the visitor is, no server of this kind tells: a service or an HTTPS
 		// proxy is in between, sish says its own name, and tunnl.gg 127.0.0.1. A
 		// wrong address would pass `allow`.
-		t.way.accept(ctx, conn, netip.AddrPort{})
+		t.way.accept(ctx, conn)
 	}
 }
 
