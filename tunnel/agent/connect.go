@@ -29,8 +29,9 @@ func (d *dialer) secureProxy(ctx context.Context, s *socket) (*tls.Conn, error) 
 }
 
 // connect has the proxy connect c to the relay (RFC 9110 section 9.3.6), with
-// the credentials that its URL holds (RFC 7617).
-func (p *proxy) connect(c net.Conn, t target) error {
+// the credentials that its URL holds (RFC 7617). greets is whether the server there
+// speaks first.
+func (p *proxy) connect(c net.Conn, t target, greets bool) error {
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: t.address()}, Host: t.address(), Header: http.Header{"User-Agent": {"devproxy"}}}
 	if p.User != nil {
 		password, _ := p.User.Password()
@@ -39,7 +40,11 @@ func (p *proxy) connect(c net.Conn, t target) error {
 	if err := request.Write(c); err != nil {
 		return err
 	}
-	buffered := bufio.NewReader(io.LimitReader(c, maxProxyHead))
+	answer := io.Reader(c)
+	if greets {
+		answer = byteByByte{c} // what follows the answer is the server's
+	}
+	buffered := bufio.NewReader(io.LimitReader(answer, maxProxyHead))
 	response, err := http.ReadResponse(buffered, request) //nolint:bodyclose // it has none, or the connection is given up
 	if err != nil {
 		return fmt.Errorf("its answer cannot be read: %w", plainly(err))
@@ -52,6 +57,11 @@ func (p *proxy) connect(c net.Conn, t target) error {
 	}
 	return nil
 }
+
+// byteByByte keeps a bufio.Reader from reading further than it is asked to.
+type byteByByte struct{ io.Reader }
+
+func (r byteByByte) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(len(p), 1)]) }
 
 // denied explains a proxy's no.
 func (p *proxy) denied(response *http.Response, t target) *Error {

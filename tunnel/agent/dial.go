@@ -31,6 +31,7 @@ type dialer struct {
 	tls        *tls.Config
 	proxyRoots *x509.CertPool // nil: the system's
 	congestion string
+	greeted    bool // the server speaks first, as it does not in TLS
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
@@ -60,6 +61,7 @@ func Dial(ctx context.Context, address string, getenv func(string) string) (net.
 	if err != nil {
 		return nil, err
 	}
+	d.greeted = true
 	return d.connect(ctx)
 }
 

@@ -110,13 +110,13 @@ func (d *dialer) throughProxy(ctx context.Context) (*socket, error) {
 func (d *dialer) ask(ctx context.Context, s *socket) (*socket, error) {
 	switch d.proxy.Scheme {
 	case "http":
-		return s, d.proxy.connect(s, d.target)
+		return s, d.proxy.connect(s, d.target, d.greeted)
 	case "https":
 		conn, err := d.secureProxy(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		return &socket{conn, s.tcp}, d.proxy.connect(conn, d.target)
+		return &socket{conn, s.tcp}, d.proxy.connect(conn, d.target, d.greeted)
 	}
 	return s, d.proxy.socks(ctx, s, d.target)
 }

@@ -365,6 +365,17 @@ func TestDial(t *testing.T) {
 	if got, want := p.first(), "ssh.example.com:22 ssh.example.com:22"; got != want {
 		t.Errorf("the proxy was asked for %q, want %q", got, want)
 	}
+	// The first that the server says may come with the proxy's answer.
+	eager := (&fakeProxy{t: t}).answering("HTTP/1.1 200 OK\r\nVia: proxy\r\n\r\nhello").start()
+	c, err := Dial(t.Context(), "ssh.example.com:22", env{"https_proxy": eager.at("http", "")}.get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(c); string(text) != "hello" {
+		t.Errorf("through an eager proxy it says %q, %v", text, err)
+	}
+	c.Close()
+
 	ln.Close()
 	_, err = Dial(t.Context(), ln.Addr().String(), nil)
 	wants(t, err, ReasonRefused, "cannot connect to "+ln.Addr().String(), "check the port")

@@ -19,29 +19,33 @@ func TestAnnounced(t *testing.T) {
 		"Tunnel URL: https://x.example.com/":                                             "x.example.com",
 		`{"event":"tcpip-forward","authz_code":"OK","address":"x.lhr.life"}`:             "x.lhr.life",
 		`{"type":"v1.tcpip_forward.register.accepted","data":"see\nhttps://x.lhr.life"}`: "x.lhr.life",
-
-		"HTTP: http://flb.tuns.sh":                                                                  "",
-		"Documentation:  https://help.ubuntu.com":                                                   "",
-		"See https://openssh.com/pq.html":                                                           "",
-		"Upgrade to Pinggy Pro to get unrestricted tunnels. https://dashboard.pinggy.io":            "",
-		"To set up and manage custom domains go to https://admin.localhost.run/":                    "",
-		"https://localhost.run/docs/":                                                               "",
-		"https://x.example.com https://y.example.com":                                               "",
-		"https://x.example.com is the manual":                                                       "",
-		"Service console can be accessed here: https://flb.tuns.sh/_sish/console?x-authorization=S": "",
-		"HTTPS: https://user:password@flb.tuns.sh":                                                  "",
-		"TCP: tuns.sh:10001":                                                                        "",
-		`{"event":"authn","message":"see https://admin.localhost.run"}`:                             "",
-		`{"event":"tcpip-forward","authz_code":"OK","address":"localhost"}`:                         "",
-		`{"event":"tcpip-forward","authz_code":"OK","address":"x.lhr.life/a"}`:                      "",
-		`{"type":"v1.notice","data":"https://admin.localhost.run"}`:                                 "",
-		`{"type":"v1.tcpip_forward.register.accepted","data":"see https://localhost.run/docs/"}`:    "",
-		`{not JSON: https://x.example.com`:                                                          "",
-		"":                                                                                          "",
 	} {
-		got := announced(line)
-		if got.link.name != want || got.refused != "" {
+		if got := announced(line); got.link.name != want || got.refused != "" {
 			t.Errorf("%q announces %+v, want %q", line, got, want)
+		}
+	}
+	for _, line := range []string{
+		"HTTP: http://flb.tuns.sh",
+		"Documentation:  https://help.ubuntu.com",
+		"See https://openssh.com/pq.html",
+		"Upgrade to Pinggy Pro to get unrestricted tunnels. https://dashboard.pinggy.io",
+		"To set up and manage custom domains go to https://admin.localhost.run/",
+		"https://localhost.run/docs/",
+		"https://x.example.com https://y.example.com",
+		"https://x.example.com is the manual",
+		"Service console can be accessed here: https://flb.tuns.sh/_sish/console?x-authorization=S",
+		"HTTPS: https://user:password@flb.tuns.sh",
+		"TCP: tuns.sh:10001",
+		`{"event":"authn","message":"see https://admin.localhost.run"}`,
+		`{"event":"tcpip-forward","authz_code":"OK","address":"localhost"}`,
+		`{"event":"tcpip-forward","authz_code":"OK","address":"x.lhr.life/a"}`,
+		`{"type":"v1.notice","data":"https://admin.localhost.run"}`,
+		`{"type":"v1.tcpip_forward.register.accepted","data":"see https://localhost.run/docs/"}`,
+		`{not JSON: https://x.example.com`,
+		"",
+	} {
+		if got := announced(line); got != (announcement{}) {
+			t.Errorf("%q announces %+v", line, got)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -30,10 +29,11 @@ const (
 	stable = 30 * time.Second
 )
 
-// Conn is a visitor's connection, which carries one exchange.
+// Conn is a connection with visitors: of one visitor, or of several in turn when the
+// provider or its HTTPS proxy reuses connections.
 type Conn struct {
 	net.Conn
-	// Visitor is who is at the other end. The address is zero when it is not told.
+	// Visitor is who is at the other end, without an address.
 	Visitor tunnel.Visitor
 	// AddrField is the request field that has the visitor's address on this
 	// connection: Provider.AddrField, or empty where others than the provider
@@ -243,11 +243,11 @@ func (w *way) down(err *agent.Error) {
 }
 
 // accept hands a visitor's connection on, and closes it when nobody takes it any
-// more. addr is the visitor's, zero when it is not told. It is called after up
+// more. Who the visitor is, a connection does not tell. It is called after up
 // alone.
-func (w *way) accept(ctx context.Context, conn net.Conn, addr netip.AddrPort) {
+func (w *way) accept(ctx context.Context, conn net.Conn) {
 	w.carrier.mu.Lock()
-	visitor := tunnel.Visitor{Addr: addr, Scheme: "https", Host: authority(w.name, w.port)}
+	visitor := tunnel.Visitor{Scheme: "https", Host: authority(w.name, w.port)}
 	field := w.carrier.provider.AddrField
 	if w.hidesAddr {
 		field = ""

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"reflect"
 	"slices"
 	"sync"
@@ -286,7 +285,7 @@ func TestCarrierAccept(t *testing.T) {
 		w := r.Carrier.(*carrier).ways[0]
 		w.up("renamed.example.com", 8443)
 		near, far := net.Pipe()
-		go w.accept(t.Context(), near, netip.AddrPort{})
+		go w.accept(t.Context(), near)
 		conn, err := r.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -307,10 +306,10 @@ func TestCarrierAccept(t *testing.T) {
 		// One that nobody takes is closed with its tunnel.
 		ctx, cancel := context.WithCancel(t.Context())
 		near, far = net.Pipe()
-		go w.accept(ctx, near, netip.AddrPort{})
+		go w.accept(ctx, near)
 		synctest.Wait()
 		cancel()
-		if _, err := far.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the visitor reads %v, want EOF", err)
 		}
 		far.Close()

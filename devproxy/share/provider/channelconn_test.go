@@ -214,7 +214,7 @@ func TestChannelConnVisitorLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := carry(true)
 		c.channel.end()
-		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("Read says %v, want EOF", err)
 		}
 		_, _ = c.Write([]byte("the first may get into the pump"))

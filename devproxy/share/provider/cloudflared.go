@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +80,7 @@ func cloudflare() Provider {
 			}
 			return nil
 		},
-		opener: func(opts Options) (opener, error) { return newCloudflared(opts) },
+		opener: func(opts Options) (opener, error) { return newCloudflared(opts), nil },
 	}
 }
 
@@ -102,10 +101,10 @@ type cloudflared struct {
 // cloudflaredTimes are the times of a tunnel; tests have shorter ones.
 type cloudflaredTimes struct{ start, quic, http2, lost, startPoll, watchPoll time.Duration }
 
-func newCloudflared(opts Options) (*cloudflared, error) {
+func newCloudflared(opts Options) *cloudflared {
 	return &cloudflared{getenv: opts.Getenv, log: opts.Log, patience: cloudflaredTimes{
 		start: startTimeout, quic: quicTimeout, http2: http2Timeout, lost: lostTimeout, startPoll: startPoll, watchPoll: watchPoll,
-	}}, nil
+	}}
 }
 
 // errNotConnected is the end of a tunnel that has a name but got no connection to
@@ -479,7 +478,7 @@ func (t *quickTunnel) hand(ctx context.Context, conn net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.upLocked()
-	t.way.accept(ctx, conn, netip.AddrPort{})
+	t.way.accept(ctx, conn)
 }
 
 // orEnded is err, or errEnded when it has that cause.

@@ -107,9 +107,9 @@ func (s *sharing) start(p cloudflaredTimes, handler http.Handler, hosts ...strin
 	s.t.Helper()
 	provider := cloudflare()
 	provider.opener = func(opts Options) (opener, error) {
-		c, err := newCloudflared(opts)
+		c := newCloudflared(opts)
 		c.patience = p
-		return c, err
+		return c, nil
 	}
 	if hosts == nil {
 		hosts = []string{""}

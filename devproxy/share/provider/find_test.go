@@ -12,7 +12,7 @@ import (
 func TestFind(t *testing.T) {
 	for relay, want := range map[string]Provider{
 		"localhost.run":               {Name: "localhost.run", Operator: "localhost.run"},
-		"pinggy":                      {Name: "pinggy", Operator: "a.pinggy.io"},
+		"pinggy":                      {Name: "pinggy", Operator: "Pinggy"},
 		"ssh://vps.example.com":       {Name: "ssh://vps.example.com", Operator: "vps.example.com"},
 		"SSH://me@VPS.example.com:22": {Name: "SSH://me@VPS.example.com:22", Operator: "vps.example.com"},
 		"ssh://me@vps?listen=8080&url=https://demo.example.com": {
@@ -65,6 +65,11 @@ func TestParseSSH(t *testing.T) {
 		"ssh://vps?url=https%3A%2F%2Fd.example.com%2F&listen=1": {
 			host: "vps", port: 22, listen: "localhost", listenPort: 1, public: link{"d.example.com", 443},
 		},
+		"ssh://plan@localhost.run?listen=example.com:80": {
+			user: "plan", host: "localhost.run", port: 22, listen: "example.com", listenPort: 80, command: "--output json", pin: localhostRunServer.pin,
+		},
+		"ssh://my_vps?listen=my_front:80": {host: "my_vps", port: 22, listen: "my_front", listenPort: 80},
+		"ssh://TOKEN@pro.pinggy.io:443":   {user: "TOKEN", host: "pro.pinggy.io", port: 443, listen: "localhost", listenPort: 0},
 	} {
 		want.word = text
 		if got, err := parseSSH(text); err != nil || *got != want {
@@ -86,7 +91,6 @@ func TestParseSSH(t *testing.T) {
 		"ssh://vps:":                          "not a port",
 		"ssh://vps:65536":                     "not a port",
 		"ssh://vps:x":                         "not a URL",
-		"ssh://v_ps":                          "is not a host",
 		"ssh://-vps":                          "is not a host",
 		"ssh://vps%00":                        "not a URL",
 		"ssh://[fe80::1%25eth0]":              "is not a host",
@@ -122,5 +126,19 @@ func TestLogin(t *testing.T) {
 	}
 	if got := new(sshServer).login(); got == "" || strings.Contains(got, `\`) {
 		t.Errorf("the user is %q", got)
+	}
+}
+
+func TestBase(t *testing.T) {
+	for text, want := range map[string]string{
+		"ssh://me@vps:22/?listen=80":  "ssh://me@vps",
+		"ssh://VPS:2222":              "ssh://vps:2222",
+		"ssh://[2001:db8::1]":         "ssh://[2001:db8::1]:22",
+		"ssh://m%C3%A9@vps?listen=80": "ssh://m%C3%A9@vps",
+	} {
+		s, err := parseSSH(text)
+		if err != nil || s.base() != want {
+			t.Errorf("%s is at %s, %v; want %s", text, s.base(), err, want)
+		}
 	}
 }

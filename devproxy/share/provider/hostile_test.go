@@ -171,7 +171,7 @@ func TestHostileText(t *testing.T) {
 // A server that does not answer, at any stage, is given up in time.
 func TestSilentServers(t *testing.T) {
 	short := func(times *sshTimes) {
-		times.handshake, times.setup, times.link = 200*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
+		times.setup, times.link = 200*time.Millisecond, 200*time.Millisecond
 	}
 	for name, serve := range map[string]func(*fakeConn){
 		"no session": func(c *fakeConn) { _ = c.Wait() },
@@ -207,7 +207,7 @@ func TestSilentServers(t *testing.T) {
 		server := plainServer
 		server.host, server.port = "127.0.0.1", uint16(ln.Addr().(*net.TCPAddr).Port)
 		s := newShare(t)
-		s.start(&server, shareOptions{times: short})
+		s.start(&server, shareOptions{times: func(times *sshTimes) { times.handshake = 200 * time.Millisecond }})
 		wantError(t, s.wait(isWaiting).Err, agent.ReasonBroken, "no SSH server answered within 200ms")
 	})
 }

@@ -32,11 +32,11 @@ func (l link) String() string { return "https://" + authority(l.name, l.port) }
 // name is a host name of the public DNS with two labels or more, neither an
 // address nor a name of this machine or network.
 func parseLink(text string) (link, error) {
-	rest, isHTTPS := strings.CutPrefix(text, "https://")
-	if !isHTTPS {
+	const scheme = "https://"
+	if !hasPrefixFold(text, scheme) {
 		return link{}, errors.New("it does not begin with https://")
 	}
-	name, port, hasPort := strings.Cut(strings.TrimSuffix(rest, "/"), ":")
+	name, port, hasPort := strings.Cut(strings.TrimSuffix(text[len(scheme):], "/"), ":")
 	name = lower(name)
 	if err := checkName(name); err != nil {
 		return link{}, err
@@ -110,10 +110,10 @@ func lower(text string) string {
 }
 
 // isHost reports whether text names a host to connect to: a host name, which may
-// have one label only, or an IP address without a zone.
+// have one label only and underscores, or an IP address without a zone.
 func isHost(text string) bool {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return ip.Zone() == ""
 	}
-	return isHostName(lower(strings.TrimSuffix(text, ".")))
+	return isHostName(strings.ReplaceAll(lower(strings.TrimSuffix(text, ".")), "_", "x"))
 }

@@ -9,6 +9,7 @@ func TestParseLink(t *testing.T) {
 	for text, want := range map[string]link{
 		"https://a.example.com":                           {"a.example.com", 443},
 		"https://a.example.com/":                          {"a.example.com", 443},
+		"HTTPS://a.example.com":                           {"a.example.com", 443},
 		"https://A.Example.COM":                           {"a.example.com", 443},
 		"https://a.example.com:8443":                      {"a.example.com", 8443},
 		"https://a.example.com:443/":                      {"a.example.com", 443},
@@ -25,7 +26,7 @@ func TestParseLink(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "https://", "http://a.example.com", "HTTPS://a.example.com", "//a.example.com", "a.example.com",
+		"", "https://", "http://a.example.com", "//a.example.com", "a.example.com",
 		"https://a", "https://localhost", "https://x.localhost", "https://x.LOCALHOST", "https://x.local", "https://x.internal", "https://x.home.arpa", "https://x.onion", "https://x.invalid",
 		"https://127.0.0.1", "https://1.2.3.4:443", "https://[::1]", "https://[2001:db8::1]:443", "https://0x7f.1", "https://a.1", "https://2130706433",
 		"https://a.example.com.", "https://.example.com", "https://a..example.com", "https://-a.example.com", "https://a-.example.com", "https://a_b.example.com",

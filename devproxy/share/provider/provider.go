@@ -43,7 +43,7 @@ type Provider struct {
 	Cannot []string
 	// AddrField is the request field in which the provider writes a visitor's
 	// address in place of whatever the visitor wrote there. Empty means that the
-	// address is told by the connection, or not at all. Conn.AddrField is what
+	// address is not told. Conn.AddrField is what
 	// holds for one connection.
 	AddrField string
 	// MaxHosts is how many hosts one share may have; 0 is any number.

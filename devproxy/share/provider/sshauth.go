@@ -121,20 +121,20 @@ func publicKey(path string) ssh.PublicKey {
 }
 
 // refused says why a server does not admit the user, and what would help.
-func (r *keyRing) refused(server *sshServer) (err error, fix string) {
+func (r *keyRing) refused(server *sshServer) (reason, fix string) {
 	target := server.login() + "@" + server.host
 	if server.port != sshPort {
 		target = fmt.Sprintf("-p %d %s", server.port, target)
 	}
 	switch {
 	case len(r.locked) > 0:
-		return fmt.Errorf("it accepts none of the %d keys it was offered, and %s has a passphrase", len(r.signers), strings.Join(r.locked, ", ")),
+		return fmt.Sprintf("it accepts none of the %d keys it was offered, and %s has a passphrase", len(r.signers), strings.Join(r.locked, ", ")),
 			"give the key to ssh-agent: ssh-add '" + r.locked[0] + "'"
 	case len(r.signers) == 0:
-		return errors.New("it wants a key, and there is none in ~/.ssh or ssh-agent"),
+		return "it wants a key, and there is none in ~/.ssh or ssh-agent",
 			"ssh-keygen -t ed25519 && ssh-copy-id " + target
 	}
-	return fmt.Errorf("it accepts none of the %d keys it was offered", len(r.signers)),
+	return fmt.Sprintf("it accepts none of the %d keys it was offered", len(r.signers)),
 		"add your key there: ssh-copy-id " + target
 }
 

@@ -387,7 +387,7 @@ func TestOpenSSHWithoutURL(t *testing.T) {
 	server := d.server(freePort(t))
 	server.public = link{}
 	s.start(server, shareOptions{times: func(times *sshTimes) { times.link = 100 * time.Millisecond }})
-	s.fails(ReasonNoURL, `relay = "ssh://127.0.0.1?listen=8080&url=https://demo.example.com"`)
+	s.fails(ReasonNoURL, "relay = \""+server.base()+"?listen=8080&url=https://demo.example.com\"")
 }
 
 // TestOpenSSHAgent: keys come from ssh-agent, and a file with a passphrase is named

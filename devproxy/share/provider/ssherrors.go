@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
@@ -46,9 +47,9 @@ func (o *sshOpener) unshaken(ctx context.Context, err error, trusted bool, keys 
 	case errors.Is(err, errQuestion), trusted && (strings.Contains(text, "unable to authenticate") || strings.Contains(text, "authentication failures")):
 		reason, fix := keys.refused(s)
 		if s.service {
-			reason, fix = errors.New("it no longer admits users without a key"), "use another provider"
+			reason, fix = "it no longer admits users without a key", "use another provider"
 		}
-		return &agent.Error{Reason: agent.ReasonUnknownKey, Op: "authenticate at", Addr: s.login() + "@" + s.address(), Err: reason, Fix: fix}
+		return &agent.Error{Reason: agent.ReasonUnknownKey, Op: "authenticate at", Addr: s.login() + "@" + s.address(), Err: errors.New(reason), Fix: fix}
 	}
 	return broken(s.word, plainly(err))
 }
@@ -58,7 +59,7 @@ func (s *sshServer) unforwarded(said string) error {
 	reason := fmt.Sprintf("it does not forward %s", net.JoinHostPort(s.listen, fmt.Sprint(s.listenPort)))
 	fix := "it is tried again, since an earlier tunnel may still be open there"
 	if !s.service {
-		fix += "; check AllowTcpForwarding in its sshd_config, and whether something else uses the port"
+		fix += "; set ClientAliveInterval 15 in its sshd_config, so that it notices that; check AllowTcpForwarding there, and whether something else uses the port"
 		if s.listenPort < 1024 {
 			fix += "; ports below 1024 are root's on a plain sshd: use ?listen=8080"
 		}
@@ -70,7 +71,7 @@ func (s *sshServer) unforwarded(said string) error {
 func (s *sshServer) unnamed(said string) error {
 	e := &agent.Error{
 		Reason: ReasonNoURL, Op: "share through", Addr: s.word, Err: errors.New("the server forwards, but it tells no https:// address" + quoted(said)),
-		Fix: fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", sshScheme+s.host+"?listen=8080&url=https://demo.example.com"),
+		Fix: fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", s.base()+"?listen=8080&url=https://demo.example.com"),
 	}
 	if s.service { // it does tell one, as a rule
 		e.Reason, e.Fix = agent.ReasonFailed, "it is tried again; if it goes on, use another provider"
@@ -99,7 +100,7 @@ func (e plainError) Unwrap() error { return e.error }
 
 // plainly is err for a terminal.
 func plainly(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return errors.New("the server closed the connection")
 	}
 	return plainError{err}

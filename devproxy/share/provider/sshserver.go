@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,10 +30,11 @@ const (
 
 // sshServer is an SSH server that forwards a port, and how it is asked to.
 type sshServer struct {
-	word string // the value of `relay`
-	user string // empty: the user's name on this machine
-	host string
-	port uint16
+	word     string // the value of `relay`
+	operator string // who runs it; empty: the host
+	user     string // empty: the user's name on this machine
+	host     string
+	port     uint16
 
 	// listen and listenPort are what the server is asked to forward (RFC 4254
 	// section 7.1). Port 0 lets it choose.
@@ -62,7 +64,7 @@ var localhostRunServer = sshServer{
 
 func localhostRun(string) (Provider, error) {
 	server := localhostRunServer
-	return sshProvider(&server, "names that stay (a free name changes after a few hours)", "full speed (free tunnels have a speed limit)"), nil
+	return sshProvider(&server, "names that last (a free name changes after a few hours)", "large files at full speed (free tunnels have a speed limit)"), nil
 }
 
 // pinggyServer is the service pinggy, on port 443. Its documentation
@@ -72,14 +74,14 @@ func localhostRun(string) (Provider, error) {
 // names contain the address of the machine that shares, which its pages show and do
 // not mention: rnzdf-184-182-85-60.a.free.pinggy.link.
 var pinggyServer = sshServer{
-	word: "pinggy", user: "http", host: "a.pinggy.io", port: httpsPort,
+	word: "pinggy", operator: "Pinggy", user: "http", host: "a.pinggy.io", port: httpsPort,
 	listen: listenHere, listenPort: 0, service: true,
 }
 
 func pinggy(string) (Provider, error) {
 	server := pinggyServer
-	return sshProvider(&server, "links that last (a free tunnel ends after 60 minutes, and the next has another name)",
-		"names without your IP address (a free name contains your network's public address)"), nil
+	return sshProvider(&server, "shares longer than 60 minutes (then the tunnel ends, and the next has another name)",
+		"names without your network's public IP address (a free name contains it)"), nil
 }
 
 // sshURL is the server in ssh://[USER@]HOST[:PORT][?listen=[ADDR:]PORT][&url=https://NAME[:PORT]]:
@@ -102,7 +104,7 @@ func sshURL(relay string) (Provider, error) {
 
 func sshProvider(server *sshServer, cannot ...string) Provider {
 	return Provider{
-		Name: server.word, Operator: server.host, Cannot: cannot,
+		Name: server.word, Operator: cmp.Or(server.operator, server.host), Cannot: cannot,
 		probe: func(ctx context.Context, opts Options) error {
 			conn, err := agent.Dial(ctx, server.address(), opts.Getenv)
 			if err != nil {
@@ -147,7 +149,22 @@ func parseSSH(text string) (*sshServer, error) {
 			return nil, err
 		}
 	}
-	return s, s.parameters(u.RawQuery)
+	if err := s.parameters(u.RawQuery); err != nil {
+		return nil, err
+	}
+	s.adapt()
+	return s, nil
+}
+
+// adapt applies what is known of a service to users who have an account there, and
+// name its host.
+func (s *sshServer) adapt() {
+	switch {
+	case s.host == localhostRunServer.host:
+		s.command, s.pin = localhostRunServer.command, localhostRunServer.pin
+	case strings.HasSuffix(s.host, ".pinggy.io") && s.listenPort == webPort:
+		s.listenPort = pinggyServer.listenPort
+	}
 }
 
 func isNotUser(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
@@ -199,6 +216,18 @@ func (s *sshServer) parseListen(text string) error {
 	n, err := parsePort(port)
 	s.listen, s.listenPort = host, n
 	return err
+}
+
+// base is the server's URL without parameters.
+func (s *sshServer) base() string {
+	u := url.URL{Scheme: "ssh", Host: s.host}
+	if s.user != "" {
+		u.User = url.User(s.user)
+	}
+	if s.port != sshPort || strings.Contains(s.host, ":") {
+		u.Host = s.address()
+	}
+	return u.String()
 }
 
 // address is for dialling.

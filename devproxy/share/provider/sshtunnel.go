@@ -8,21 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
 const (
 	// handshakeTimeout bounds the key exchange and the authentication; the user may
 	// have to touch a key.
 	handshakeTimeout = 40 * time.Second
-	// setupTimeout bounds what the server is asked for then.
+	// setupTimeout bounds the requests for a session and for the forwarding together.
 	setupTimeout = 20 * time.Second
 	// linkTimeout is how long the server may take to tell the public address once
 	// it forwards.
@@ -83,8 +80,8 @@ func (o *sshOpener) userHome() string { return cmp.Or(o.getenv("HOME"), o.getenv
 // sshTunnel is a forwarded port, from its connection's handshake to its end.
 type sshTunnel struct {
 	*sshOpener
-	way  *way
-	conn ssh.Conn
+	way *way
+	*sshConn
 	fail context.CancelCauseFunc // ends the tunnel
 
 	running sync.WaitGroup
@@ -95,13 +92,13 @@ type sshTunnel struct {
 
 // open implements opener.
 func (o *sshOpener) open(ctx context.Context, way *way) error {
-	conn, channels, requests, err := o.connect(ctx)
+	conn, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	t := &sshTunnel{
-		sshOpener: o, way: way, conn: conn, fail: fail,
+		sshOpener: o, way: way, sshConn: conn, fail: fail,
 		waiting: make(chan ssh.NewChannel, maxWaiting), says: make(chan announcement), text: new(sessionText),
 	}
 	defer t.running.Wait()
@@ -109,8 +106,8 @@ func (o *sshOpener) open(ctx context.Context, way *way) error {
 	defer fail(nil)
 	// Requests of the server's are refused. Its channels are taken before anything
 	// is asked for, so that no visitor is too early.
-	t.running.Go(func() { ssh.DiscardRequests(requests) })
-	t.running.Go(func() { t.queue(channels) })
+	t.running.Go(func() { ssh.DiscardRequests(conn.requests) })
+	t.running.Go(func() { t.queue(conn.channels) })
 	t.running.Go(func() { fail(broken(o.server.word, plainly(conn.Wait()))) })
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -137,70 +134,21 @@ func (t *sshTunnel) stay(ctx context.Context) error {
 	return t.follow(ctx, public)
 }
 
-// connect makes an SSH connection to the server. On it, nothing has been asked for.
-func (o *sshOpener) connect(ctx context.Context) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
-	fail := func(err error) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
-		return nil, nil, nil, err
-	}
-	algorithms, err := o.keys.algorithms(o.server.address())
-	if err != nil {
-		return fail(o.unreadable(err))
-	}
-	socket, err := agent.Dial(ctx, o.server.address(), o.getenv)
-	if err != nil {
-		return fail(o.server.unreached(err))
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.times.handshake)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { socket.Close() })
-	defer stop()
-	ring := new(keyRing)
-	if !o.server.service {
-		ring = openKeyRing(o.userHome(), o.getenv("SSH_AUTH_SOCK"))
-	}
-	defer ring.close()
-	trusted := false
-	conn, channels, requests, err := ssh.NewClientConn(socket, o.server.address(), &ssh.ClientConfig{
-		User: o.server.login(), Auth: ring.methods(o.server.service), HostKeyAlgorithms: algorithms,
-		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
-			err := o.keys.check(address, remote, key)
-			if trusted = err == nil; trusted {
-				return nil
-			}
-			if known := new(keyError); errors.As(err, &known) {
-				return known
-			}
-			return o.unreadable(err)
-		},
-	})
-	if err != nil {
-		return fail(o.unshaken(ctx, err, trusted, ring))
-	}
-	return conn, channels, requests, nil
-}
-
-// unreadable is a file of known keys that cannot be used.
-func (o *sshOpener) unreadable(err error) *agent.Error {
-	return &agent.Error{
-		Reason: agent.ReasonPin, Op: "check the key of", Addr: o.server.address(), Err: plainly(err),
-		Fix: fmt.Sprintf("check the file %s and its folder", o.keys.own),
-	}
-}
-
 // setup has the server forward a port, and tells which. The session comes first:
 // services tie the tunnel to it, and sish waits a second for it (sshmuxer/requests.go).
-// Where no text is wanted there is none: a plain sshd need not let its user have a shell.
+// With url= there is no session: nothing is read from it, and a plain sshd may refuse
+// its user a shell.
 func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 	ctx, cancel := context.WithTimeout(parent, t.times.setup)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { t.conn.Close() })
+	stop := context.AfterFunc(ctx, func() { t.Close() })
 	defer stop()
 	slow := func(err error) error {
 		switch {
 		case ctx.Err() != nil:
 			err = fmt.Errorf("the server did not answer within %v", t.times.setup)
 		case errors.Is(err, io.EOF):
-			err = t.conn.Wait() // the server may have said why
+			err = t.Wait() // the server may have said why
 		}
 		return broken(t.server.word, plainly(err))
 	}
@@ -213,7 +161,7 @@ func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 		Addr string
 		Port uint32
 	}{t.server.listen, uint32(t.server.listenPort)})
-	ok, answer, err := t.conn.SendRequest("tcpip-forward", true, request)
+	ok, answer, err := t.SendRequest("tcpip-forward", true, request)
 	switch {
 	case err != nil:
 		return 0, slow(err)
@@ -227,10 +175,10 @@ func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 	return binary.BigEndian.Uint32(answer), nil
 }
 
-// startSession starts what writes the public address. That a server has no
-// sessions, or no shell, is no error: it may forward all the same.
+// startSession starts the session in which a service writes the public address. It is
+// not an error when the server refuses the session or the shell: it may still forward.
 func (t *sshTunnel) startSession(ctx context.Context) error {
-	channel, requests, err := t.conn.OpenChannel("session", nil)
+	channel, requests, err := t.OpenChannel("session", nil)
 	if refused := new(ssh.OpenChannelError); errors.As(err, &refused) {
 		return nil
 	}
@@ -293,9 +241,9 @@ func (t *sshTunnel) follow(ctx context.Context, public link) error {
 	}
 }
 
-// read reads a stream of the session to its end, and tells what it announces. When
-// an address has been announced in a text for people it announces nothing more: sish
-// and serveo go on with what visitors ask for.
+// read reads a stream of the session to its end, and sends what it announces to
+// says. After an address in text for people nothing more is announced: sish and serveo
+// go on with the requests of visitors, who could write addresses there.
 func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
 	lines := new(textLines)
 	buffer := make([]byte, 4<<10)
@@ -319,8 +267,11 @@ func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
 	}
 }
 
-// keepAlive fails the tunnel when the server does not answer.
+// keepAlive fails the tunnel when nothing has come from the server for as long as
+// both times, though it was asked. While much is on its way the answer may take
+// longer than that; then other things come.
 func (t *sshTunnel) keepAlive(ctx context.Context) {
+	dead := t.times.keepaliveEvery + t.times.keepaliveTimeout
 	for {
 		select {
 		case <-time.After(t.times.keepaliveEvery):
@@ -329,19 +280,23 @@ func (t *sshTunnel) keepAlive(ctx context.Context) {
 		}
 		answered := make(chan struct{})
 		t.running.Go(func() {
+			defer close(answered)
 			// Any answer will do: a server that does not know the request
 			// refuses it (RFC 4254 section 4).
-			if _, _, err := t.conn.SendRequest("keepalive@openssh.com", true, nil); err == nil {
-				close(answered)
-			}
+			_, _, _ = t.SendRequest("keepalive@openssh.com", true, nil)
 		})
-		select {
-		case <-answered:
-		case <-time.After(t.times.keepaliveTimeout):
-			t.fail(broken(t.server.word, fmt.Errorf("the server has not answered for %v", t.times.keepaliveEvery+t.times.keepaliveTimeout)))
-			return
-		case <-ctx.Done():
-			return
+		for waiting := true; waiting; {
+			select {
+			case <-answered:
+				waiting = false
+			case <-time.After(dead - t.socket.silence()):
+				if t.socket.silence() >= dead {
+					t.fail(broken(t.server.word, fmt.Errorf("the server has not answered for %v", dead)))
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
@@ -388,7 +343,7 @@ func (t *sshTunnel) letIn(ctx context.Context, port uint32) {
 		// Who the visitor is, no server of this kind tells: a service or an HTTPS
 		// proxy is in between, sish says its own name, and tunnl.gg 127.0.0.1. A
 		// wrong address would pass `allow`.
-		t.way.accept(ctx, conn, netip.AddrPort{})
+		t.way.accept(ctx, conn)
 	}
 }
 
