@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"reflect"
@@ -88,15 +87,7 @@ type way struct {
 }
 
 func newCarrier(p Provider, opts Options) *carrier {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	if opts.Getenv == nil {
-		opts.Getenv = func(string) string { return "" }
-	}
-	if opts.Note == nil {
-		opts.Note = func(string) {}
-	}
+	opts = opts.filled()
 	c := &carrier{
 		provider: p, opts: opts, visitors: make(chan *Conn), closed: make(chan struct{}),
 		state: agent.State{Phase: agent.Connecting}, changed: make(chan struct{}),
@@ -153,9 +144,7 @@ func (c *carrier) begin(ctx context.Context, fail context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.run, c.fail = ctx, fail
-	if c.opts.Notify != nil {
-		c.opts.Notify(c.state)
-	}
+	c.opts.Notify(c.state)
 	c.wantLocked(c.opts.Claim.Hosts)
 }
 
@@ -293,9 +282,7 @@ func (c *carrier) tellLocked() {
 	c.state = next
 	close(c.changed)
 	c.changed = make(chan struct{})
-	if c.opts.Notify != nil {
-		c.opts.Notify(next)
-	}
+	c.opts.Notify(next)
 }
 
 // Claim is Carrier's. It waits for the tunnels of new hosts.

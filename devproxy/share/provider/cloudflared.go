@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -40,6 +39,9 @@ const (
 	// before it is given up, and with it its name. cloudflared connects again by
 	// itself and keeps the name, so this is longer than most naps of a network.
 	lostTimeout = 5 * time.Minute
+	// busyPause is how long nothing is asked of Cloudflare after it has refused a
+	// tunnel because there were too many.
+	busyPause = 30 * time.Second
 
 	// startPoll and watchPoll are between two questions whether cloudflared is
 	// connected: before it is, and after.
@@ -61,6 +63,12 @@ const (
 // https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-524/.
 // That CF-Connecting-IP is the visitor's address is of
 // https://developers.cloudflare.com/fundamentals/reference/http-headers/.
+//
+// Whoever runs cloudflared trusts Cloudflare with more than the traffic: Cloudflare
+// can have it connect to any address that this machine reaches, and change its
+// configuration (connection/http2.go, TypeTCP and handleConfigurationUpdate);
+// cloudflared 2026.8.2 has no flag against it. Every user of this machine can read
+// the link (cloudflaredMetrics).
 func cloudflare() Provider {
 	return Provider{
 		Name:     "cloudflare",
@@ -91,25 +99,31 @@ func noCloudflared() *agent.Error {
 // cloudflared opens quick tunnels with the program of that name. There is one
 // process for each shared host.
 type cloudflared struct {
-	getenv   func(string) string
-	log      *slog.Logger
-	patience cloudflaredTimes
+	getenv func(string) string
+	note   func(string)
+	log    *slog.Logger
+	times  cloudflaredTimes
 	// needsHTTP2 is set once HTTP/2 worked where QUIC did not.
 	needsHTTP2 atomic.Bool
+
+	noting sync.Once
+
+	mu        sync.Mutex
+	busyUntil time.Time
 }
 
 // cloudflaredTimes are the times of a tunnel; tests have shorter ones.
 type cloudflaredTimes struct{ start, quic, http2, lost, startPoll, watchPoll time.Duration }
 
 func newCloudflared(opts Options) *cloudflared {
-	return &cloudflared{getenv: opts.Getenv, log: opts.Log, patience: cloudflaredTimes{
+	return &cloudflared{getenv: opts.Getenv, note: opts.Note, log: opts.Log, times: cloudflaredTimes{
 		start: startTimeout, quic: quicTimeout, http2: http2Timeout, lost: lostTimeout, startPoll: startPoll, watchPoll: watchPoll,
 	}}
 }
 
-// errNotConnected is the end of a tunnel that has a name but got no connection to
-// Cloudflare.
-var errNotConnected = errors.New("not connected to Cloudflare")
+// errBlocked is a tunnel that has a name but got no connection to Cloudflare, which
+// another protocol may get.
+var errBlocked = errors.New(portBlocked.text)
 
 // open is opener's.
 func (c *cloudflared) open(ctx context.Context, w *way) error {
@@ -117,14 +131,48 @@ func (c *cloudflared) open(ctx context.Context, w *way) error {
 	if program == "" {
 		return noCloudflared()
 	}
+	if err := c.awaitQuiet(ctx); err != nil {
+		return err
+	}
 	if !c.needsHTTP2.Load() {
 		err := c.tunnel(ctx, w, program, overQUIC)
-		if !errors.Is(err, errNotConnected) || ctx.Err() != nil {
-			return err
+		if !errors.Is(err, errBlocked) || ctx.Err() != nil {
+			return c.noteBusy(err)
 		}
 		c.log.Info("cloudflared did not connect over QUIC and is started again with HTTP/2", "host", w.host, "error", err)
 	}
-	return c.tunnel(ctx, w, program, overHTTP2)
+	return c.noteBusy(c.tunnel(ctx, w, program, overHTTP2))
+}
+
+// noteAddr tells the user once what a service that is not private costs.
+func (c *cloudflared) noteAddr() {
+	c.noting.Do(func() {
+		c.note("visitors' addresses are not known through cloudflare here, so allow rules refuse every visitor")
+	})
+}
+
+// noteBusy begins a pause when Cloudflare wants one. It returns err.
+func (c *cloudflared) noteBusy(err error) error {
+	var known *agent.Error
+	if errors.As(err, &known) && known.Reason == agent.ReasonBusy {
+		c.mu.Lock()
+		c.busyUntil = time.Now().Add(busyPause)
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// awaitQuiet waits for the end of that pause.
+func (c *cloudflared) awaitQuiet(ctx context.Context) error {
+	c.mu.Lock()
+	until := c.busyUntil
+	c.mu.Unlock()
+	select {
+	case <-time.After(time.Until(until)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 const installFix = `install it: brew install cloudflared (macOS), winget install --id Cloudflare.cloudflared (Windows), https://pkg.cloudflare.com (Linux)
@@ -267,9 +315,12 @@ func (c *cloudflared) ownFault(op string, err error) *agent.Error {
 }
 
 // explain is a fault as an error.
-func (c *cloudflared) explain(f fault, detail string) *agent.Error {
+func (c *cloudflared) explain(f *fault, detail string) *agent.Error {
 	err := &agent.Error{Reason: f.reason, Op: "share through", Addr: "cloudflare", Err: errors.New(f.text), Fix: f.fix}
-	if f.isVague {
+	switch {
+	case f == &portBlocked:
+		err.Err = errBlocked
+	case f.isVague:
 		err.Err = fmt.Errorf("%s (%s)", f.text, detail)
 	}
 	if f.isNetwork && c.hasProxy() {
@@ -281,250 +332,4 @@ func (c *cloudflared) explain(f fault, detail string) *agent.Error {
 // hasProxy reports whether this network has an HTTP proxy, as far as known.
 func (c *cloudflared) hasProxy() bool {
 	return cmp.Or(c.getenv("HTTPS_PROXY"), c.getenv("https_proxy"), c.getenv("HTTP_PROXY"), c.getenv("http_proxy")) != ""
-}
-
-// quickTunnel is one cloudflared that runs.
-type quickTunnel struct {
-	*cloudflared
-	way      *way
-	process  *child
-	out      *cloudflaredOutput
-	visitors *tunnelListener
-	program  string
-
-	name string
-	// mu keeps the way from being called down while a visitor is handed over.
-	mu   sync.Mutex
-	isUp bool
-}
-
-// errEnded is a process that has ended by itself.
-var errEnded = errors.New("cloudflared has ended")
-
-// run stays with the tunnel until ctx ends, the process has ended (errEnded), or
-// the tunnel is of no more use.
-func (t *quickTunnel) run(ctx context.Context, protocol string, isPrivate bool) error {
-	metrics, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	switch t.name, err = metrics.hostname(ctx); {
-	case errors.Is(err, errBadName):
-		return &agent.Error{Reason: ReasonNoURL, Op: "use", Addr: "cloudflared's tunnel", Err: err, Fix: updateFix}
-	case err != nil:
-		return t.orEnded(t.lost("it does not answer: "+err.Error(), retryFix))
-	}
-	limit := t.patience.quic
-	if protocol == overHTTP2 {
-		limit = t.patience.http2
-	}
-	if err := t.connect(ctx, metrics, limit); err != nil {
-		return err
-	}
-	t.out.settle()
-	if protocol == overHTTP2 {
-		t.needsHTTP2.Store(true)
-	}
-	t.way.tellAddr(isPrivate)
-	t.up()
-	var accepting sync.WaitGroup
-	defer accepting.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer t.visitors.close()
-	accepting.Go(func() { t.accept(ctx) })
-	return t.watch(ctx, metrics)
-}
-
-// start waits until cloudflared has a name, and with it metrics: it serves them
-// after Cloudflare has given the tunnel (cmd/cloudflared/tunnel/cmd.go,
-// StartServer). The port is one that cloudflared has chosen and logs.
-func (t *quickTunnel) start(ctx context.Context) (*cloudflaredMetrics, error) {
-	select {
-	case addr := <-t.out.metrics:
-		return newCloudflaredMetrics(addr), nil
-	case <-t.process.ended:
-		return nil, errEnded
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-t.out.flooded:
-	case <-time.After(t.patience.start):
-	}
-	return nil, &agent.Error{Reason: agent.ReasonBlocked, Op: "share through", Addr: "cloudflare",
-		Err: fmt.Errorf("cloudflared has no tunnel after %v", t.patience.start), Fix: retryFix}
-}
-
-// connect waits until cloudflared has a connection to Cloudflare. The name is not
-// looked up here or later: it may not be published yet, and resolvers remember for
-// half an hour that it was not.
-func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics, limit time.Duration) error {
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
-	for {
-		if metrics.isReady(ctx) {
-			return nil
-		}
-		select {
-		case <-time.After(t.patience.startPoll):
-			continue
-		case <-t.process.ended:
-			return errEnded
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-t.out.flooded:
-		case <-timeout.C:
-		}
-		return t.notConnected()
-	}
-}
-
-// notConnected is the error of a tunnel that has a name and no connection.
-func (t *quickTunnel) notConnected() *agent.Error {
-	f, detail := t.out.cause()
-	if f == nil {
-		f = &portBlocked
-	}
-	err := t.explain(*f, detail)
-	err.Err = notConnected{err.Err}
-	return err
-}
-
-// notConnected makes an error be errNotConnected without changing its text.
-type notConnected struct{ error }
-
-func (notConnected) Is(target error) bool { return target == errNotConnected }
-
-// watch follows the connection to Cloudflare, which cloudflared renews itself.
-func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) error {
-	tick := time.NewTicker(t.patience.watchPoll)
-	defer tick.Stop()
-	missed, lastReady := 0, time.Now()
-	for {
-		select {
-		case <-tick.C:
-		case <-t.process.ended:
-			return errEnded
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if metrics.isReady(ctx) {
-			missed, lastReady = 0, time.Now()
-			t.up()
-			continue
-		}
-		// Once may be a moment between two connections.
-		if missed++; missed >= 2 && ctx.Err() == nil {
-			t.down()
-		}
-		if time.Since(lastReady) > t.patience.lost {
-			return t.lost("it has not been connected to Cloudflare for "+t.patience.lost.String(), retryFix)
-		}
-	}
-}
-
-// up says that visitors get through. While one is being handed over, that is known.
-func (t *quickTunnel) up() {
-	if t.mu.TryLock() {
-		defer t.mu.Unlock()
-		t.upLocked()
-	}
-}
-
-func (t *quickTunnel) upLocked() {
-	if !t.isUp {
-		t.isUp = true
-		t.way.up(t.name, 443)
-	}
-}
-
-// down says that they do not for now, unless one is being handed over.
-func (t *quickTunnel) down() {
-	if !t.mu.TryLock() {
-		return
-	}
-	defer t.mu.Unlock()
-	if t.isUp {
-		t.isUp = false
-		t.way.down(t.lost("it has lost its connection to Cloudflare", "it connects again by itself and keeps the link"))
-	}
-}
-
-func (t *quickTunnel) lost(text, fix string) *agent.Error {
-	return &agent.Error{Reason: agent.ReasonBroken, Op: "share through", Addr: "cloudflare", Err: errors.New("cloudflared: " + text), Fix: fix}
-}
-
-// accept hands visitors over until the listener is closed.
-func (t *quickTunnel) accept(ctx context.Context) {
-	for {
-		conn, err := t.visitors.accept(ctx)
-		switch {
-		case err == nil:
-			t.hand(ctx, conn)
-		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return
-		default: // out of descriptors, for example
-			t.log.Info("a visitor's connection cannot be accepted", "error", err)
-			select {
-			case <-time.After(t.patience.startPoll):
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-// hand gives a visitor to the carrier. That it came is a sign of a connection,
-// should the watch not have seen it yet.
-func (t *quickTunnel) hand(ctx context.Context, conn net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.upLocked()
-	t.way.accept(ctx, conn)
-}
-
-// orEnded is err, or errEnded when it has that cause.
-func (t *quickTunnel) orEnded(err *agent.Error) error {
-	select {
-	case <-t.process.ended:
-		return errEnded
-	default:
-		return err
-	}
-}
-
-// whyEnded is why a process has ended by itself, now that all its words are read.
-func (t *quickTunnel) whyEnded(ctx context.Context, protocol string) *agent.Error {
-	f, detail := t.out.cause()
-	switch {
-	case f != nil && f.reason == ReasonProgram:
-		return &agent.Error{Reason: ReasonProgram, Op: "run", Addr: t.program,
-			Err: fmt.Errorf("%s is too old: %s", t.version(ctx), detail), Fix: updateFix}
-	case t.name == "" && f != nil:
-		return t.explain(*f, detail)
-	case t.name != "" && !t.isUp && (f != nil || protocol == overQUIC):
-		return t.notConnected()
-	}
-	text := "it has ended (" + t.process.cmd.ProcessState.String() + ")"
-	if last := t.out.lastWords(); last != "" {
-		text += ": " + last
-	}
-	return t.lost(text, retryFix)
-}
-
-// versionLine is what cloudflared --version prints (cmd/cloudflared/main.go).
-var versionLine = regexp.MustCompile(`^cloudflared version ([0-9A-Za-z.+-]{1,40})`)
-
-// versionTimeout is how long it may take for that.
-const versionTimeout = 5 * time.Second
-
-// version is what the program says of itself.
-func (t *quickTunnel) version(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, t.program, "--version")
-	cmd.Env, cmd.WaitDelay = childEnvironment(t.getenv), versionTimeout
-	said, err := cmd.Output()
-	if match := versionLine.FindSubmatch(said); err == nil && match != nil {
-		return "version " + string(match[1])
-	}
-	return "its version"
 }

@@ -75,7 +75,7 @@ func fakeCloudflared() int {
 		fmt.Fprintln(os.Stderr, "fake:", err)
 		return 3
 	}
-	if len(os.Args) == 2 && os.Args[1] == "--version" { // main.go:67
+	if len(os.Args) == 2 && os.Args[1] == "--version" { // main.go:62
 		fmt.Printf("cloudflared version %s (built 2026-08-14-1200 UTC)\n", does.Version)
 		return 0
 	}
@@ -110,14 +110,14 @@ func (f *fake) say(level, message string, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
 		line[fields[i]] = fields[i+1]
 	}
-	if f.flags["output"] != "json" { // logger/create.go:66: another format
+	if f.flags["output"] != "json" { // logger/create.go:191: another format
 		fmt.Fprintln(os.Stderr, "2026-11-30T00:00:00Z", strings.ToUpper(level[:3]), message, fields)
 		return
 	}
 	_ = json.NewEncoder(os.Stderr).Encode(line)
 }
 
-// fails ends with an error that is not logged (cliutil/errors.go:25).
+// fails ends with an error that is not logged (cliutil/errors.go:33).
 func (f *fake) fails(text string) int {
 	fmt.Fprintln(os.Stderr, text)
 	return 1
@@ -133,7 +133,7 @@ func (f *fake) tunnel(args []string) int {
 	if err := f.readConfig(); err != nil {
 		return f.fails(err.Error())
 	}
-	// tunnel/cmd.go:257: --unix-socket alone does not make a quick tunnel.
+	// tunnel/cmd.go:259: --unix-socket alone does not make a quick tunnel.
 	if _, isSet := f.flags["url"]; !isSet {
 		return f.fails("You did not specify any valid additional argument to the cloudflared tunnel command.")
 	}
@@ -143,7 +143,7 @@ func (f *fake) tunnel(args []string) int {
 	f.say("info", "Thank you for trying Cloudflare Tunnel. …") // quick_tunnel.go:27
 	f.say("info", "Requesting new quick Tunnel on trycloudflare.com...")
 	fmt.Fprint(os.Stderr, f.does.Prints)
-	switch f.does.API { // quick_tunnel.go:43 to 66
+	switch f.does.API { // quick_tunnel.go:38 to 67
 	case "":
 	case "429":
 		f.say("error", "Error unmarshaling QuickTunnel response: error code: 1015", "error", "invalid character 'e' looking for beginning of value", "status_code", "429 Too Many Requests")
@@ -157,7 +157,7 @@ func (f *fake) tunnel(args []string) int {
 }
 
 // parse reads the flags, and does with an unknown one what urfave/cli does: it
-// prints to standard output, and main ignores the error (linux_service.go:78).
+// prints to standard output, and main ignores the error (linux_service.go:54).
 func (f *fake) parse(args []string) (code int, ok bool) {
 	f.flags = map[string]string{}
 	for i := 0; i < len(args); i++ {
@@ -177,8 +177,8 @@ func (f *fake) parse(args []string) (code int, ok bool) {
 	return 0, true
 }
 
-// readConfig reads the file of --config, or else the user's (config/configuration.go:100
-// and 390).
+// readConfig reads the file of --config, or else the user's (config/configuration.go:105
+// and 384).
 func (f *fake) readConfig() error {
 	path, isSet := f.flags["config"]
 	if !isSet {
@@ -197,11 +197,11 @@ func (f *fake) readConfig() error {
 	return nil
 }
 
-// serve is tunnel/cmd.go:352, StartServer.
+// serve is tunnel/cmd.go:319, StartServer.
 func (f *fake) serve() int {
 	f.protocol = f.flags["protocol"]
 	if f.protocol == "" {
-		f.protocol = "quic" // quick_tunnel.go:83
+		f.protocol = "quic" // quick_tunnel.go:86
 	}
 	edge, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -216,7 +216,7 @@ func (f *fake) serve() int {
 	if strings.Contains(f.name, "%d") {
 		f.name = fmt.Sprintf(f.name, n)
 	}
-	f.say("info", "|  https://"+f.name+"  |") // quick_tunnel.go:78
+	f.say("info", "|  https://"+f.name+"  |") // quick_tunnel.go:80
 	for _, setting := range os.Environ() {
 		if strings.HasPrefix(setting, "TUNNEL_") { // each is a flag: cmd.go, EnvVars
 			return f.fails("fake: the environment has " + setting)
@@ -232,7 +232,7 @@ func (f *fake) serve() int {
 	}
 	f.crash = make(chan struct{})
 	go func() { _ = http.Serve(metrics, f.metrics()) }()
-	f.say("info", fmt.Sprintf("Starting metrics server on %v/metrics", metrics.Addr())) // metrics/metrics.go:168
+	f.say("info", fmt.Sprintf("Starting metrics server on %v/metrics", metrics.Addr())) // metrics/metrics.go:166
 	server := &http.Server{Handler: f.edge()}
 	go func() { _ = server.Serve(edge) }()
 	go f.connect()
@@ -241,7 +241,7 @@ func (f *fake) serve() int {
 		signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
 	}
 	select {
-	case s := <-term: // tunnel/signal.go:18 and cmd.go:594
+	case s := <-term: // tunnel/signal.go:19 and cmd.go:563
 		f.say("info", fmt.Sprintf("Initiating graceful shutdown due to signal %s ...", s))
 		grace, _ := time.ParseDuration(f.flags["grace-period"])
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -302,13 +302,13 @@ func (f *fake) connect() {
 	}
 }
 
-// metrics is metrics/metrics.go:81.
+// metrics is metrics/metrics.go:68.
 func (f *fake) metrics() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/quicktunnel", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"hostname":"%s"}`, f.name)
 	})
-	mux.HandleFunc("/ready", func(w http.ResponseWriter, _ *http.Request) { // readiness.go:38
+	mux.HandleFunc("/ready", func(w http.ResponseWriter, _ *http.Request) { // readiness.go:37
 		status, count := http.StatusServiceUnavailable, 0
 		if f.ready.Load() {
 			status, count = http.StatusOK, 1
@@ -319,7 +319,7 @@ func (f *fake) metrics() http.Handler {
 	return mux
 }
 
-// edge takes visitors as Cloudflare does, and passes them on as proxy/proxy.go:181
+// edge takes visitors as Cloudflare does, and passes them on as proxy/proxy.go:185
 // does. Its own paths are the test's.
 func (f *fake) edge() http.Handler {
 	origin := f.origin()
@@ -341,8 +341,8 @@ func (f *fake) edge() http.Handler {
 	})
 }
 
-// origin is ingress/origin_service.go:327, newHTTPTransport, with the rules of the
-// configuration before --url (ingress/ingress.go:96).
+// origin is ingress/origin_service.go:346, newHTTPTransport, with the rules of the
+// configuration before --url (ingress/ingress.go:98).
 func (f *fake) origin() func(*http.Request) (*http.Response, error) {
 	service := f.flags["url"]
 	if len(f.config.Ingress) > 0 {
@@ -387,7 +387,7 @@ func (f *fake) proxy(w http.ResponseWriter, r *http.Request, origin func(*http.R
 	out.Header.Set("Cdn-Loop", "cloudflare; loops=1")
 	out.Header.Set("Cf-Warp-Tag-Id", "76750b88-18a9-4a67-83ee-90f4365c4309") // proxy/proxy.go:374
 	isWebSocket := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
-	if isWebSocket { // proxy/proxy.go:190
+	if isWebSocket { // proxy/proxy.go:194
 		out.Header.Set("Connection", "Upgrade")
 		out.Header.Set("Upgrade", "websocket")
 		out.Header.Set("Sec-Websocket-Version", "13")

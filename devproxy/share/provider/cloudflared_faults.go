@@ -80,7 +80,7 @@ func findFault(line cloudflaredLine) (f *fault, detail string) {
 	for i, f := range faults {
 		if strings.HasPrefix(line.Message, f.begins) && (f.has == nil || hasOne(text, f.has)) {
 			if line.Status != "" {
-				return &faults[i], line.Status
+				return &faults[i], printable(line.Status)
 			}
 			return &faults[i], line.text()
 		}

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,8 +18,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// patient has short pauses, and times that only a fault reaches.
-var patient = cloudflaredTimes{start: time.Minute, quic: time.Minute, http2: time.Minute, lost: time.Minute, startPoll: 5 * time.Millisecond, watchPoll: 10 * time.Millisecond}
+// fastTimes has short pauses, and times that only a fault reaches.
+var fastTimes = cloudflaredTimes{start: time.Minute, quic: time.Minute, http2: time.Minute, lost: time.Minute, startPoll: 5 * time.Millisecond, watchPoll: 10 * time.Millisecond}
 
 // sharing is a share through a fake cloudflared.
 type sharing struct {
@@ -30,13 +31,14 @@ type sharing struct {
 	stop    context.CancelFunc
 	ended   chan error // Run's
 	conns   chan *Conn // that the server has
+	notes   chan string
 	env     map[string]string
 }
 
 // setup prepares a share; start begins it.
 func setup(t *testing.T, does scenario) *sharing {
 	t.Helper()
-	s := &sharing{t: t, bin: t.TempDir(), temp: shortFolder(t), states: make(chan agent.State, 1000), ended: make(chan error, 1), conns: make(chan *Conn, 1000)}
+	s := &sharing{t: t, bin: t.TempDir(), temp: shortFolder(t), states: make(chan agent.State, 1000), ended: make(chan error, 1), conns: make(chan *Conn, 1000), notes: make(chan string, 1000)}
 	if does.Version == "" {
 		does.Version = "2026.8.2"
 	}
@@ -108,7 +110,7 @@ func (s *sharing) start(p cloudflaredTimes, handler http.Handler, hosts ...strin
 	provider := cloudflare()
 	provider.opener = func(opts Options) (opener, error) {
 		c := newCloudflared(opts)
-		c.patience = p
+		c.times = p
 		return c, nil
 	}
 	if hosts == nil {
@@ -118,6 +120,7 @@ func (s *sharing) start(p cloudflaredTimes, handler http.Handler, hosts ...strin
 		Claim:  tunnel.Claim{Hosts: hosts},
 		Getenv: func(name string) string { return s.env[name] },
 		Notify: func(state agent.State) { s.states <- state },
+		Note:   func(text string) { s.notes <- text },
 	})
 	ctx, stop := context.WithCancel(s.t.Context())
 	s.stop = stop
@@ -210,6 +213,23 @@ func (s *sharing) up() []string {
 func (s *sharing) waiting() *agent.Error {
 	s.t.Helper()
 	return s.until(func(state agent.State) bool { return state.Err != nil }).Err
+}
+
+// fatal waits for the error that ends the share.
+func (s *sharing) fatal() *agent.Error {
+	s.t.Helper()
+	select {
+	case err := <-s.ended:
+		s.ended <- nil
+		var known *agent.Error
+		if !errors.As(err, &known) {
+			s.t.Fatalf("the share ended with %v", err)
+		}
+		return known
+	case <-time.After(time.Minute):
+		s.t.Fatal("the share does not end")
+		return nil
+	}
 }
 
 // conn is the next connection that the server has got.

@@ -38,21 +38,21 @@ func newCloudflaredMetrics(addr netip.AddrPort) *cloudflaredMetrics {
 // errBadName is a quick tunnel without a name that can be used.
 var errBadName = errors.New("it has no public name")
 
-// hostname is the public name of the quick tunnel.
-func (m *cloudflaredMetrics) hostname(ctx context.Context) (string, error) {
+// link is the public address of the quick tunnel.
+func (m *cloudflaredMetrics) link(ctx context.Context) (link, error) {
 	status, body, err := m.get(ctx, "/quicktunnel")
 	if err != nil {
-		return "", err
+		return link{}, err
 	}
 	var answer struct{ Hostname string }
-	if err := json.Unmarshal(body, &answer); status != http.StatusOK || err != nil || answer.Hostname == "" {
-		return "", errBadName
+	if err := json.Unmarshal(body, &answer); status != http.StatusOK || err != nil || answer.Hostname == "" || len(answer.Hostname) > maxName {
+		return link{}, errBadName
 	}
-	name := strings.ToLower(strings.TrimPrefix(answer.Hostname, "https://"))
-	if !isPublicName(name) {
-		return "", fmt.Errorf("%w: %.80q", errBadName, name)
+	public, err := parseLink("https://" + strings.TrimPrefix(answer.Hostname, "https://")) // quick_tunnel.go has both forms
+	if err != nil {
+		return link{}, fmt.Errorf("%w: %w", errBadName, err)
 	}
-	return name, nil
+	return public, nil
 }
 
 // isReady reports whether the tunnel has a connection to Cloudflare
@@ -74,25 +74,4 @@ func (m *cloudflaredMetrics) get(ctx context.Context, path string) (status int, 
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxMetrics))
 	return resp.StatusCode, body, err
-}
-
-// isPublicName reports whether name, in lower case, is a DNS name that can mean a
-// host on the internet: two labels or more, and not one that always means this
-// machine, this network or an address.
-func isPublicName(name string) bool {
-	labels := strings.Split(name, ".")
-	if len(name) > 253 || len(labels) < 2 {
-		return false
-	}
-	for _, label := range labels {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	switch last := labels[len(labels)-1]; last {
-	case "localhost", "local", "internal", "test", "invalid", "example", "onion", "arpa": // RFC 6761, 6762, 7686; ICANN's private-use TLD
-		return false
-	default:
-		return strings.Trim(last, "0123456789") != "" // RFC 3696 section 2: not an address
-	}
 }

@@ -9,15 +9,12 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"unicode"
 )
 
 const (
 	// maxOutputLine is how much of a line of cloudflared's output is looked at, in bytes.
 	// The rest of a longer line is skipped.
 	maxOutputLine = 16 << 10
-	// maxLastWords is how much of a line an error repeats, in bytes.
-	maxLastWords = 300
 	// maxStartOutput is how many bytes cloudflared may write until it is connected.
 	// A start is about 10 KB. With TCP port 7844 refused, cloudflared 2026.8.2 tries
 	// again without a pause and logs several megabytes a second.
@@ -142,7 +139,6 @@ func parseCloudflared(text []byte) cloudflaredLine {
 	if json.Unmarshal(text, &line) != nil {
 		line = cloudflaredLine{Message: string(text)}
 	}
-	line.Message, line.Cause, line.Status = clean(line.Message), clean(line.Cause), clean(line.Status)
 	return line
 }
 
@@ -152,26 +148,11 @@ func (l cloudflaredLine) isError() bool {
 	return l.Level == "" || l.Level == "error" || l.Level == "fatal"
 }
 
+// text is the line for a terminal.
 func (l cloudflaredLine) text() string {
 	text := l.Message
 	if l.Cause != "" {
 		text = strings.TrimPrefix(text+": "+l.Cause, ": ")
 	}
-	if len(text) > maxLastWords {
-		text = strings.ToValidUTF8(text[:maxLastWords], "") + "…"
-	}
-	return text
-}
-
-// clean makes text that a stranger chose fit for a terminal and one line.
-func clean(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, text))
+	return printable(text)
 }

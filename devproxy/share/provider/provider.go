@@ -79,6 +79,23 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// filled is o with a default for everything that may be nil.
+func (o Options) filled() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
+	if o.Notify == nil {
+		o.Notify = func(agent.State) {}
+	}
+	if o.Note == nil {
+		o.Note = func(string) {}
+	}
+	return o
+}
+
 // New is a carrier of what opts say. It has connected to nothing yet; what is
 // wrong with opts is Run's error.
 func (p Provider) New(opts Options) Carrier { return newCarrier(p, opts) }
@@ -89,7 +106,7 @@ func (p Provider) Probe(ctx context.Context, opts Options) error {
 	if p.probe == nil {
 		return nil
 	}
-	return p.probe(ctx, opts)
+	return p.probe(ctx, opts.filled())
 }
 
 // ErrUnknown is the error of Find for a relay that is nobody this package knows:
