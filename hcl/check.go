@@ -7,6 +7,11 @@ func (d *decoder) check(root *body) {
 	d.findSecondNames()
 	if len(d.file.Hosts) == 0 && !root.damaged && !d.diags.HasErrors() {
 		at := Range{File: d.firstSource()}
+		if isBlank(d.file.Sources[at.File]) {
+			where := newFolder(d.file.Dir, nil)
+			d.errorf(at, "write "+smallestFor(where)+"; or delete the file and run devproxy init", "%s is empty", at.File)
+			return
+		}
 		d.errorf(at, `write host "shop.localhost" { upstream = 5173 }`, "%s has no host", at.File)
 	}
 	if !d.diags.HasErrors() {

@@ -111,19 +111,29 @@ var (
 	allDigits       = regexp.MustCompile(`^[0-9]+$`)
 )
 
-// addressMember is the upstream that text names.
+// addressMember is the upstream that text names. A "/" alone after the port is
+// not a path: dev servers print their address with one.
 func (d *decoder) addressMember(v value, text string) *Member {
+	if bare := strings.TrimSpace(text); bare != text && bare != "" {
+		d.errorf(v.at(), quotef("write %s", bare), "an address has no spaces around it")
+		return nil
+	}
+	if expr := environmentHabit(text); expr != "" && d.comesFrom(v).Empty() {
+		d.errorf(v.at(), "write "+expr, "%s", environmentSummary)
+		return nil
+	}
+	if cut, found := strings.CutSuffix(text, "/"); found && endsInAuthority.MatchString(cut) {
+		text = cut
+	}
 	switch scheme, rest, isURL := strings.Cut(text, "://"); {
 	case text == "":
 		d.errorf(v.at(), "write a port like 3000", "an upstream is not empty")
-	case allDigits.MatchString(text):
-		if port := d.port(v, text); port != 0 {
+	case allDigits.MatchString(text), strings.HasPrefix(text, ":") && allDigits.MatchString(text[1:]):
+		if port := d.port(v, strings.TrimPrefix(text, ":")); port != 0 {
 			return &Member{Scheme: SchemeHTTP, Port: port, Text: ":" + strconv.Itoa(int(port))}
 		}
 	case quotedReference.MatchString(text):
 		d.errorf(v.at(), "remove the quotes: "+text, "a reference is written without quotes")
-	case strings.HasPrefix(text, ":") && allDigits.MatchString(text[1:]):
-		d.errorf(v.at(), "write "+text[1:], "a port has no colon")
 	case strings.HasPrefix(text, "unix:"):
 		return d.socketMember(v, text)
 	case isURL:
@@ -133,6 +143,10 @@ func (d *decoder) addressMember(v value, text string) *Member {
 	}
 	return nil
 }
+
+// endsInAuthority matches what a "/" can follow that is not a path: a URL
+// without one, or a host or none with a port.
+var endsInAuthority = regexp.MustCompile(`^(?:[A-Za-z0-9.+-]+://[^/?#]+|[^/?#]*:[0-9]+)$`)
 
 // port is the number that digits stand for; 0, and reported, when it is none.
 func (d *decoder) port(v value, digits string) uint16 {
@@ -180,11 +194,7 @@ func (d *decoder) urlMember(v value, text, scheme, rest string) *Member {
 		return nil
 	}
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		detail := quotef("write %s", scheme+"://"+rest[:i])
-		if path := strings.TrimRight(rest[i:], "/"); strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#") {
-			detail += "; for the path, rewrite = " + strconv.Quote(path+"{rest}")
-		}
-		d.errorf(v.at(), detail, "the URL of an upstream has no path")
+		d.errorf(v.at(), withoutPath(scheme+"://"+rest[:i], rest[i:]), "the URL of an upstream has no path")
 		return nil
 	}
 	u, err := url.Parse("http://" + rest)
@@ -200,16 +210,44 @@ func (d *decoder) urlMember(v value, text, scheme, rest string) *Member {
 	return &Member{Scheme: Scheme(strings.ToLower(scheme)), Host: u.Hostname(), Port: port, Text: text}
 }
 
+// withoutPath says what to write instead of an address with a path.
+func withoutPath(address, path string) string {
+	detail := quotef("write %s", address)
+	if path = strings.TrimRight(path, "/"); strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && !strings.ContainsAny(path, "?# ") {
+		detail += "; for the path, rewrite = " + strconv.Quote(path+"{rest}")
+	}
+	return detail
+}
+
+var (
+	// halfURL matches a URL with a slash too few or without its scheme.
+	halfURL     = regexp.MustCompile(`^(?:(https?|h2c):/?|//)([^/:@]+(?::[0-9]+)?)/?$`)
+	portMapping = regexp.MustCompile(`^([0-9]+):[0-9]+(?:/tcp)?$`)
+)
+
 // hostPortMember decodes HOST:PORT.
 func (d *decoder) hostPortMember(v value, text string) *Member {
-	if strings.Contains(text, "/") {
-		detail := `write "host:port" or a URL`
-		if host, _, _ := strings.Cut(text, "/"); strings.Contains(host, ":") {
-			detail = quotef("write %s", host)
-		} else if strings.HasPrefix(text, "/") || strings.HasPrefix(text, ".") {
-			detail = quotef("write %s for a socket, or files = … for a folder", "unix:"+text)
+	if m := halfURL.FindStringSubmatch(text); m != nil && !allDigits.MatchString(m[2]) {
+		scheme := m[1]
+		if scheme == "" {
+			scheme = "http"
 		}
-		d.errorf(v.at(), detail, "%q is no address", text)
+		d.errorf(v.at(), quotef("write %s", scheme+"://"+m[2]), "%q is no address", text)
+		return nil
+	}
+	if m := portMapping.FindStringSubmatch(text); m != nil {
+		d.errorf(v.at(), "write "+m[1]+": the port that the container has on this machine", "an upstream is one port")
+		return nil
+	}
+	if i := strings.IndexAny(text, "/?#"); i >= 0 {
+		switch {
+		case strings.Contains(text[:i], ":") && isDialable(text[:strings.LastIndexByte(text[:i], ':')]):
+			d.errorf(v.at(), withoutPath(text[:i], text[i:]), "the address of an upstream has no path")
+		case strings.HasPrefix(text, "/") || strings.HasPrefix(text, "."):
+			d.errorf(v.at(), quotef("write %s for a socket, or files = … for a folder", "unix:"+text), "%q is no address", text)
+		default:
+			d.errorf(v.at(), `write "host:port" or a URL`, "%q is no address", text)
+		}
 		return nil
 	}
 	i := strings.LastIndexByte(text, ':')
@@ -227,7 +265,9 @@ func (d *decoder) hostPortMember(v value, text string) *Member {
 		host = host[1 : len(host)-1]
 	} else if strings.Contains(host, ":") {
 		detail := `write "[::1]:3000"`
-		if _, err := netip.ParseAddr(text); err == nil {
+		if _, err := netip.ParseAddr(host); err == nil && allDigits.MatchString(digits) {
+			detail = quotef("write %s", "["+host+"]:"+digits)
+		} else if _, err := netip.ParseAddr(text); err == nil {
 			detail = quotef("write %s", "["+text+"]:80")
 		}
 		d.errorf(v.at(), detail, "an IPv6 address stands in brackets")

@@ -39,8 +39,8 @@ type Diagnostic struct {
 	Severity Severity
 	// Summary says what is wrong, in one lower-case line without a full stop.
 	Summary string
-	// Detail stands under the quoted line, beside the underline: what to
-	// write. May be empty.
+	// Detail stands under the quoted line, next to the underline: what to
+	// write. It may be empty, or have more lines, which are those of a Proxyfile.
 	Detail string
 	// Range is the place to underline.
 	Range Range

@@ -154,6 +154,9 @@ func adopt(t *text, whole, body *hclsyntax.Body) Diagnostics {
 // syntaxErrors is what is wrong with the form of src, whatever it means.
 func syntaxErrors(src []byte, filename string) Diagnostics {
 	t, diags := newText(source{name: filename, text: src})
+	if diag, found := foreign(t, newFolder("", nil)); found {
+		return Diagnostics{diag}
+	}
 	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
 	_, more := parse(t)
 	diags = append(diags, more...)

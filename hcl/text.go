@@ -10,17 +10,11 @@ import (
 // once a file and replaced, so that the rest is still checked.
 func newText(src source) (*text, Diagnostics) {
 	t := &text{name: src.name, src: src.text, clean: src.text}
-	if bytes.HasPrefix(src.text, []byte{0xFF, 0xFE}) || bytes.HasPrefix(src.text, []byte{0xFE, 0xFF}) {
+	if hasUTF16Mark(src.text) {
 		t.clean = nil
-		return t, Diagnostics{t.errorAt(0, 2, "the file is UTF-16", "save it as UTF-8")}
+		return t, Diagnostics{t.errorAt(0, 2, "the file is UTF-16", utf16Advice(src.name))}
 	}
 	var diags Diagnostics
-	if bytes.HasPrefix(src.text, byteOrderMark) {
-		diags = append(diags, Diagnostic{
-			Severity: Warning, Range: t.span(0, len(byteOrderMark)),
-			Summary: "the file begins with a byte order mark", Detail: "save it as UTF-8 without one; devproxy fmt takes it off",
-		})
-	}
 	if at := invalidUTF8(src.text); at >= 0 {
 		diags = append(diags, t.errorAt(at, at+1, fmt.Sprintf("byte 0x%02x is not UTF-8", src.text[at]), "save the file as UTF-8"))
 		t.replace(func(text []byte) { bytesToValid(text) })

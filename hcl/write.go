@@ -56,7 +56,9 @@ func (p printer) print(d Diagnostic, src Sources) {
 		fmt.Fprintf(p.out, "%s: ", p.style(sgrBold, at))
 	}
 	fmt.Fprintf(p.out, "%s: %s\n", p.style(tint, string(d.Severity)), printable(d.Summary))
-	detail := printable(d.Detail)
+	first, more, _ := strings.Cut(d.Detail, "\n")
+	detail := printable(first)
+	defer p.printMore(more)
 	text, known := src[d.Range.File]
 	if !known || d.Range.Start.Line == 0 || d.Range.Start.Byte > len(text) {
 		if detail != "" {
@@ -71,6 +73,17 @@ func (p printer) print(d Diagnostic, src Sources) {
 	blank := strings.TrimRight(underline, "^")
 	marks := p.style(tint, underline[len(blank):])
 	fmt.Fprintf(p.out, "  %s %s%s\n", p.style(sgrDim, gutter+" |"), blank, strings.TrimRight(marks+" "+detail, " "))
+}
+
+// printMore prints the lines of a detail after its first: what to write where
+// that takes several.
+func (p printer) printMore(lines string) {
+	if lines == "" {
+		return
+	}
+	for line := range strings.SplitSeq(lines, "\n") {
+		fmt.Fprintf(p.out, "%s\n", strings.TrimRight("  "+printable(line), " "))
+	}
 }
 
 // maxQuoted is how many columns of a line are quoted; it leaves room for the

@@ -5,7 +5,7 @@ host "a.localhost" {
   route "/d" { upstream = "70000" } # ERROR: port 70000 is out of range
   route "/e" { upstream = "localhost:0" } # ERROR: port 0 is out of range
   route "/f" { upstream = "http://localhost:3000/v1" } # ERROR: the URL of an upstream has no path
-  route "/g" { upstream = "http://localhost:3000/" } # ERROR: the URL of an upstream has no path
+  route "/g" { upstream = "http://localhost:3000//" } # ERROR: the URL of an upstream has no path
   route "/h" { upstream = "http://localhost:3000?x" } # ERROR: the URL of an upstream has no path
   route "/i" { upstream = "ws://localhost:3000" } # ERROR: an upstream has no scheme "ws"
   route "/j" { upstream = "grpc://localhost:3000" } # ERROR: an upstream has no scheme "grpc"
@@ -13,12 +13,12 @@ host "a.localhost" {
   route "/l" { upstream = "http://me:pw@localhost" } # ERROR: the URL of an upstream has no user name
   route "/m" { upstream = "http://:3000" } # ERROR: "http://:3000" is no URL
   route "/n" { upstream = "http://a b" } # ERROR: "http://a b" is no URL
-  route "/o" { upstream = ":3000" } # ERROR: a port has no colon
+  route "/o" { upstream = "http:/localhost:3000" } # ERROR: "http:/localhost:3000" is no address
   route "/p" { upstream = "localhost" } # ERROR: "localhost" has no port
   route "/q" { upstream = "[::1]" } # ERROR: "[::1]" has no port
   route "/r" { upstream = "::1:3000" } # ERROR: an IPv6 address stands in brackets
   route "/s" { upstream = "localhost:http" } # ERROR: "localhost:http" is no address
-  route "/t" { upstream = "localhost:3000/x" } # ERROR: "localhost:3000/x" is no address
+  route "/t" { upstream = "localhost:3000/x" } # ERROR: the address of an upstream has no path
   route "/u" { upstream = "/run/app.sock" } # ERROR: "/run/app.sock" is no address
   route "/v" { upstream = "unix:" } # ERROR: a socket has a path
   route "/w" { upstream = "unix:~/app.sock" } # ERROR: "~" is not expanded

@@ -1,0 +1,268 @@
+package hcl
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// foreignFixtures are the files of other tools in testdata, by their names.
+func foreignFixtures(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../testdata/proxyfile/foreign/*.in")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no fixtures", err)
+	}
+	texts := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[strings.TrimSuffix(filepath.Base(file), ".in")] = string(text)
+	}
+	return texts
+}
+
+// decodeForeign is decodeText for a folder in which only the Proxyfile is.
+func decodeForeign(text string) (*File, Diagnostics) {
+	file := &File{Path: "/shop/Proxyfile", Dir: "/shop", Sources: Sources{"Proxyfile": []byte(text)}}
+	diags := decode(file, []source{{"Proxyfile", []byte(text)}}, environment{
+		getenv: testEnv,
+		folder: func(string) (bool, bool) { return false, false },
+	})
+	return file, diags
+}
+
+// TestForeign: a file of another tool is named, in one diagnostic that shows
+// the Proxyfile or says which command writes it.
+func TestForeign(t *testing.T) {
+	for name, text := range foreignFixtures(t) {
+		t.Run(name, func(t *testing.T) {
+			file, diags := decodeForeign(text)
+			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, ", not a Proxyfile") {
+				t.Errorf("%q", summaries(diags))
+			}
+			checkRanges(t, file, diags)
+			got := rendered(t, diags, file.Sources)
+			golden := "../testdata/proxyfile/foreign/" + name + ".golden"
+			if updating() {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("-want +got (-update rewrites):\n%s", diff)
+			}
+			checkAdvice(t, diags[0].Detail)
+		})
+	}
+}
+
+var shownBlock = regexp.MustCompile(`(?s)(?:write|begin with):? *\n?(host "[^"]*" \{.*\})`)
+
+// checkAdvice fails unless detail shows a valid Proxyfile in its formatted form,
+// or says what command makes one.
+func checkAdvice(t *testing.T, detail string) {
+	t.Helper()
+	m := shownBlock.FindStringSubmatch(detail)
+	if m == nil {
+		if !strings.Contains(detail, "devproxy init") && !strings.Contains(detail, "raw file") {
+			t.Errorf("no way out: %q", detail)
+		}
+		return
+	}
+	if _, diags := decodeText(m[1]+"\n", ""); len(diags) > 0 {
+		t.Errorf("%s\n%q", m[1], summaries(diags))
+	}
+	if formatted, _ := Format([]byte(m[1]+"\n"), "Proxyfile"); string(formatted) != m[1]+"\n" {
+		t.Errorf("not formatted:\n%s", m[1])
+	}
+}
+
+// TestForeignForms: the same files with a byte order mark, other line ends,
+// comments and blank lines, or cut short are known too.
+func TestForeignForms(t *testing.T) {
+	forms := map[string]func(string) string{
+		"byte order mark": func(s string) string { return "\uFEFF" + s },
+		"CRLF":            func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
+		"no last line":    func(s string) string { return strings.TrimRight(s, "\n") },
+		"blank lines":     func(s string) string { return "\n\n" + s + "\n\n" },
+		"no indentation":  func(s string) string { return regexp.MustCompile(`(?m)^[\t ]+`).ReplaceAllString(s, "") },
+		"tabs":            func(s string) string { return strings.ReplaceAll(s, "  ", "\t") },
+	}
+	for name, text := range foreignFixtures(t) {
+		for form, change := range forms {
+			if form == "blank lines" && name == "script" || (form == "no indentation" || form == "tabs") && (name == "compose" || name == "haproxy" || strings.HasPrefix(name, "yaml") || name == "caddyfile_global" || strings.HasPrefix(name, "traefik")) {
+				continue // another text then
+			}
+			file, diags := decodeForeign(change(text))
+			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, ", not a Proxyfile") {
+				t.Errorf("%s, %s: %q", name, form, summaries(diags))
+				continue
+			}
+			checkRanges(t, file, diags)
+			checkAdvice(t, diags[0].Detail)
+		}
+	}
+}
+
+// TestForeignOtherNames: what to do depends on the file's name and neighbours.
+func TestForeignOtherNames(t *testing.T) {
+	const caddy = "shop.localhost {\n\tphp_fastcgi 127.0.0.1:9000\n}\n"
+	tests := []struct {
+		name, text string
+		beside     bool // a Caddyfile is there
+		want       string
+	}{
+		{"Proxyfile", caddy, false, "rename it to Caddyfile and run devproxy init"},
+		{"Proxyfile", caddy, true, "remove it and run devproxy init, which reads Caddyfile"},
+		{"sub/Caddyfile", caddy, true, "run devproxy init, which reads such files"},
+		{LocalName, caddy, true, `write host "shop.localhost" { upstream = 5173 }; 5173 is the port of your dev server`},
+	}
+	for _, tt := range tests {
+		text, _ := newText(source{tt.name, []byte(tt.text)})
+		d, found := foreign(text, newFolder("/shop", func(string) (bool, bool) { return tt.beside, false }))
+		if !found || d.Detail != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, d.Detail, tt.want)
+		}
+	}
+}
+
+// TestFormatForeign: fmt says the same, and changes nothing.
+func TestFormatForeign(t *testing.T) {
+	for name, text := range foreignFixtures(t) {
+		got, diags := Format([]byte(text), "Proxyfile")
+		if len(diags) != 1 || !bytes.Equal(got, []byte(text)) {
+			t.Errorf("%s: %q", name, summaries(diags))
+		}
+	}
+}
+
+// proxyfiles are the Proxyfiles of testdata.
+func proxyfiles(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{"the smallest": smallest}
+	for _, pattern := range []string{"../testdata/proxyfile/*/*.hcl", "../testdata/proxyfile/valid/*/Proxyfile*", "../testdata/demo/Proxyfile*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[file] = string(text)
+		}
+	}
+	return texts
+}
+
+// isForeign reports whether text is taken for a file of another tool.
+func isForeign(text string) (string, bool) {
+	prepared, _ := newText(source{"Proxyfile", []byte(text)})
+	d, found := foreign(prepared, newFolder("/shop", nil))
+	return d.Summary, found
+}
+
+// TestMistakesAreNotForeign: a Proxyfile with one line, brace, quote or character
+// too few, too many or wrong stays a Proxyfile. So does each of its hosts alone.
+func TestMistakesAreNotForeign(t *testing.T) {
+	check := func(file, change, text string) {
+		if summary, found := isForeign(text); found {
+			t.Errorf("%s, %s: %s\n%s", filepath.Base(file), change, summary, text)
+		}
+	}
+	texts := proxyfiles(t)
+	if len(texts) < 20 {
+		t.Fatalf("only %d Proxyfiles", len(texts))
+	}
+	for file, text := range texts {
+		for _, part := range append(parts(text), text) {
+			check(file, "as it is", part)
+			lines := strings.SplitAfter(part, "\n")
+			for i := range lines {
+				rest := strings.Join(lines[:i], "") + strings.Join(lines[i+1:], "")
+				check(file, "a line less", rest)
+			}
+			if part == text && len(parts(text)) > 1 {
+				continue // its parts are tried: one alone has less that it is known by
+			}
+			// Long parts have many such places.
+			for i := 0; i < len(part); i += 1 + len(part)/400 {
+				check(file, "a character less", part[:i]+part[i+1:])
+				for _, c := range []string{"x", "{", "}", "[", "]", "\"", ":", ";", "=", " ", "\n", "#", "/", "<", "\x00"} {
+					check(file, "a character changed to "+c, part[:i]+c+part[i+1:])
+				}
+				if i%5 == 0 {
+					for _, c := range []string{":", ";", "\n", "{\n", "\n}\n", " = ", "- ", "\xff"} {
+						check(file, "a character more: "+c, part[:i]+c+part[i:])
+					}
+				}
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// parts are the top-level blocks of a Proxyfile that are Proxyfiles themselves:
+// with a host, or a setting of Proxyfile.local.
+func parts(text string) []string {
+	var all []string
+	for _, c := range chunks([]byte(text)) {
+		part := text[c.start:c.end]
+		if strings.HasPrefix(part, "domain") || strings.HasPrefix(part, "locals") || !topLevel.MatchString(part) {
+			continue
+		}
+		all = append(all, part)
+	}
+	return all
+}
+
+// TestNewcomersAreNotForeign: what people write who know the words and not yet
+// the form. The parser knows better what to say of it.
+func TestNewcomersAreNotForeign(t *testing.T) {
+	for _, text := range []string{
+		"host shop.localhost {\n  reverse_proxy localhost:3000\n}\n",
+		"host 'shop.localhost' { upstream = 3000 }\n",
+		"host “shop.localhost” {\n  upstream: 3000\n}\n",
+		"host \"shop.localhost\"\n{\n  upstream: 3000\n}\n",
+		"host \"shop.localhost\" {\n  proxy_pass http://localhost:3000;\n}\n",
+		"host \"shop.localhost\": {\n  upstream: 3000\n}\n",
+		"host: \"shop.localhost\" { upstream = 3000 }\n",
+		"shop.localhost {\n  upstream = 3000\n}\n",
+		"\"shop.localhost\" {\n  upstream = 3000\n}\n",
+		"server \"shop.localhost\" {\n  upstream = 3000\n}\n",
+		"hosts \"shop.localhost\" {\n  upstream = 3000\n}\n",
+		"upstream = 3000\n",
+		"upstream: 3000 # of vite\nhost \"a.localhost\" {}\n",
+		"domain = \"shop.localhost\"\n",
+		"listen {\n  https = 8443\n}\n",
+		"listen { https = 8443 }\n",
+		"share {\n  expires = \"2h\"\n}\n",
+		"locals {\n  PORT = 3000\n}\n",
+		"service web {\n  upstream = 3000\n}\n",
+		"# only a comment\n",
+		"<<<<<<< HEAD\nhost \"a.localhost\" { upstream = 1 }\n=======\nhost \"a.localhost\" { upstream = 2 }\n>>>>>>> b\n",
+		"# caf\xe9\xe9\xe9\nhost \"a.localhost\" { upstream = 1 }\n",
+		"/* shop */ host \"a.localhost\" { upstream = 1 }\n",
+		"/*\nserver {\n  listen 80;\n  proxy_pass http://a;\n}\n*/\nhost \"a.localhost\" { upstream = 1 }\n",
+		"host \"a.localhost\" {\n  respond = { body = <<EOT\n<html>\nserver {\n listen 80;\n}\nEOT\n}\n}\n",
+	} {
+		if summary, found := isForeign(text); found {
+			t.Errorf("%s\n%s", summary, text)
+		}
+	}
+}
