@@ -27,7 +27,8 @@ func newInitCmd(s *streams) *cobra.Command {
 		SuggestFor: []string{"new", "create", "import"},
 		Long: `Reads what other tools are told in this folder and those in it (package.json, Vite's server.proxy, compose files,
 Procfile, Caddyfile, portless.json, .slim.yaml, .localias.yaml), shows the Proxyfile that says the same, and asks before
-it writes it. It runs nothing, and never overwrites. Without a terminal it only shows, unless --yes is given.`,
+it writes it. Where nothing names a dev server, it offers a commented Proxyfile of one host. It runs nothing, and never
+overwrites. Without a terminal it only shows, unless --yes is given.`,
 		Example: "  devproxy init\n  devproxy init --yes",
 		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runInit(s, opts) },
@@ -52,9 +53,10 @@ func runInit(s *streams, opts initOptions) error {
 		return failf("cd to a folder that you may read", "%w", err)
 	}
 	printFound(s, result)
+	next := "devproxy up"
 	if result.Text == nil {
-		return failf("write one, for a dev server on port 5173:\n  echo 'host \""+result.Host+"\" { upstream = 5173 }' > Proxyfile",
-			"nothing in %s names a dev server", dir)
+		fmt.Fprintf(s.Err, "nothing in %s names a dev server; this is the smallest Proxyfile\n\n", dir)
+		result.Text, next = scaffold.Smallest(result.Host), "set the port in the Proxyfile, uncomment what you need, then run devproxy up"
 	}
 	if _, err := s.Out.Write(result.Text); err != nil {
 		return fmt.Errorf("cannot print the Proxyfile: %w", err)
@@ -66,21 +68,21 @@ func runInit(s *streams, opts initOptions) error {
 		fmt.Fprintln(s.Err, "nothing is written")
 		return nil
 	}
-	return writeProxyfile(s, filepath.Join(dir, "Proxyfile"), result.Text)
+	return writeProxyfile(s, filepath.Join(dir, "Proxyfile"), result.Text, next)
 }
 
 func alreadyThere(path string) error {
 	return failf("devproxy check; to begin anew, move it away first", "%s is there already, and is not overwritten", path)
 }
 
-func writeProxyfile(s *streams, path string, text []byte) error {
+func writeProxyfile(s *streams, path string, text []byte, next string) error {
 	switch err := scaffold.Write(path, text); {
 	case errors.Is(err, scaffold.ErrExists):
 		return alreadyThere(path)
 	case err != nil:
 		return failf("make the folder one that you may write to", "cannot write %s: %w", path, err)
 	}
-	fmt.Fprintln(s.Err, "next: devproxy up")
+	fmt.Fprintln(s.Err, "next: "+next)
 	return nil
 }
 

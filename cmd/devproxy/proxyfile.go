@@ -90,8 +90,8 @@ func loadFailure(err error) error {
 	var unreadable *hcl.FileError
 	switch {
 	case errors.As(err, &notFound):
-		return &exitError{code: exitFailed, err: err, fix: "devproxy init writes one from what is there; or, for a dev server on port 5173:\n" +
-			"  echo 'host \"" + hostOfFolder(notFound.Dir) + "\" { upstream = 5173 }' > Proxyfile"}
+		return &exitError{code: exitFailed, err: err, fix: "devproxy up 5173   serves the dev server on port 5173 without a Proxyfile\n" +
+			"devproxy init      writes a Proxyfile for this folder"}
 	case errors.As(err, &unreadable):
 		return &exitError{code: exitFailed, err: err, fix: unreadable.Fix}
 	}
