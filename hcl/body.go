@@ -51,6 +51,8 @@ type reader struct {
 	text     *text
 	language map[string]kind
 	diags    Diagnostics
+	// labelled says that the block whose body is read has its label.
+	labelled bool
 }
 
 func (r *reader) errorf(at hcl.Range, detail, format string, args ...any) {
@@ -75,7 +77,10 @@ func (r *reader) body(syntax *hclsyntax.Body, k kind, title string) *body {
 			continue
 		}
 		b.damaged = true
-		r.unknownAttribute(attr, k, title)
+		if k.label != "" && !r.labelled && isLabelKey(name) {
+			continue // the block's header was reported with it
+		}
+		r.unknownAttribute(attr, syntax, k, title)
 	}
 	for _, inner := range syntax.Blocks {
 		if read := r.block(inner, k, title); read != nil {
@@ -87,7 +92,7 @@ func (r *reader) body(syntax *hclsyntax.Body, k kind, title string) *body {
 	return b
 }
 
-func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, k kind, title string) {
+func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Body, k kind, title string) {
 	name := attr.Name
 	if later, known := k.later[name]; known {
 		r.errorf(attr.NameRange, later, "%q is not built yet", name)
@@ -95,7 +100,18 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, k kind, title strin
 	}
 	_, isBlock := r.language[name]
 	if isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0) {
-		r.errorf(attr.NameRange, "write "+name+" … { … }, without \"=\"", "%q is a block", name)
+		r.errorf(attr.NameRange, r.blockForm(attr, body, k), "%q is a block", name)
+		return
+	}
+	if host := body.Attributes["host"]; k.label == "" && host != nil && slices.Contains(settings(), name) {
+		return // it goes into the block that host was told to be
+	}
+	if slices.Contains(includes(), name) {
+		r.errorf(attr.NameRange, includeDetail, includeSummary)
+		return
+	}
+	if form := r.otherForm(attr, k); form != "" {
+		r.errorf(attr.NameRange, "write "+form, "unknown attribute %q in %s", name, title)
 		return
 	}
 	r.errorf(attr.NameRange, r.suggest(name, k), "unknown attribute %q in %s", name, title)
@@ -126,17 +142,24 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 	k, known := r.language[syntax.Type]
 	switch {
 	case !known && slices.Contains(outer.words(), syntax.Type):
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s = …", syntax.Type), "%q is an attribute", syntax.Type)
+		r.errorf(syntax.TypeRange, "write "+r.attributeForm(syntax), "%q is an attribute", syntax.Type)
 		return nil
 	case !known && outer.free:
 		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s = { … }", syntax.Type), "%s holds values, not blocks", title)
 		return nil
+	case slices.Contains(includes(), syntax.Type):
+		r.errorf(syntax.TypeRange, includeDetail, includeSummary)
+		return nil
 	case !known || syntax.Type == "":
-		r.errorf(syntax.TypeRange, r.suggest(syntax.Type, outer), "unknown block %q in %s", syntax.Type, title)
+		detail := r.suggest(syntax.Type, outer)
+		if form := r.blockOf(syntax, outer); form != "" {
+			detail = "write " + form
+		}
+		r.errorf(syntax.TypeRange, detail, "unknown block %q in %s", syntax.Type, title)
 		return nil
 	case !slices.Contains(outer.blocks, syntax.Type) && slices.Contains(outer.words(), syntax.Type):
 		// share is a block of the file and an attribute of a host.
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s = …", syntax.Type), "%q is an attribute in %s", syntax.Type, title)
+		r.errorf(syntax.TypeRange, "write "+r.attributeForm(syntax), "%q is an attribute in %s", syntax.Type, title)
 		return nil
 	case !slices.Contains(outer.blocks, syntax.Type):
 		detail := "put it at the top level of the file"
@@ -153,7 +176,10 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 	if !r.label(b, syntax, k) {
 		b.label = ""
 	}
+	outside := r.labelled
+	r.labelled = len(syntax.Labels) > 0
 	b.body = r.body(syntax.Body, k, b.title())
+	r.labelled = outside
 	return b
 }
 
@@ -175,7 +201,13 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 		want = 1
 	}
 	if len(ranges) < want {
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %q { … }", b.kind, exampleLabel(b.kind)), "a %s has a %s", b.kind, k.label)
+		label := exampleLabel(b.kind)
+		for _, name := range sortedKeys(syntax.Body.Attributes) {
+			if text := r.literal(syntax.Body.Attributes[name]); isLabelKey(name) && text != "" {
+				label = text
+			}
+		}
+		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %s {", b.kind, quoteText(label)), "a %s has a %s", b.kind, k.label)
 		return false
 	}
 	if len(ranges) > want {

@@ -45,7 +45,27 @@ func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bo
 var (
 	pathEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 	pathStar   = regexp.MustCompile(`/\*+$`)
+	// pattern matches what is a regular expression, or a location of nginx
+	// with its modifier, and can't be the path of a request.
+	pattern = regexp.MustCompile(`^(?:~\*?|=|\^~)[ \t]|^~|^\^|^\*|\.[*+]|\(\?|\[\^|\\[dwsDWS./]|[^/]\$$|\([^()/]*\|[^()/]*\)`)
 )
+
+func isPattern(path string) bool { return pattern.MatchString(path) }
+
+// patternPath reports a path that is a regular expression.
+func (d *decoder) patternPath(text string, at Range) {
+	detail := ""
+	switch prefix := pathPrefix(text); {
+	case strings.HasPrefix(text, "= "):
+		d.errorf(at, quotef("write %s", prefix)+"; for this path alone, exact = true", "a path has no modifier")
+		return
+	case prefix == "" || prefix == "/" && strings.Contains(text, "|"):
+		detail = "write one route for each path"
+	default:
+		detail = quotef("write %s", prefix) + ": it matches all below"
+	}
+	d.errorf(at, detail, "a path is a prefix, not a pattern")
+}
 
 // path checks the path of a route, which is written decoded: as people read
 // it, "/café" and not "/caf%C3%A9".
@@ -55,6 +75,8 @@ func (d *decoder) path(text string, at Range) (clean string, ok bool) {
 	switch i := strings.IndexAny(text, "?#"); {
 	case strings.Contains(text, "://"):
 		d.errorf(at, `write "/PATH"; the host's name stands in host "NAME"`, "a route has a path, not a URL")
+	case isPattern(text):
+		d.patternPath(text, at)
 	case !strings.HasPrefix(text, "/"):
 		d.errorf(at, write("/"+text), `a path begins with "/"`)
 	case i >= 0 && text[i] == '?':
@@ -189,6 +211,9 @@ func (d *decoder) decodeRewrite(v value, attr *attribute, strip bool) string {
 	return ""
 }
 
+// otherRest matches what other tools write for {rest}.
+var otherRest = regexp.MustCompile(`(?:^|/)\$[0-9]\b|\$(?:uri|request_uri|is_args|args)\b`)
+
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 // placeholders checks that target has no placeholder but {rest}, and no
@@ -196,6 +221,10 @@ var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 func (d *decoder) placeholders(v value, target string) bool {
 	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
 		d.errorf(v.at(), "write %20 for a space", "a path has no spaces and control characters")
+		return false
+	}
+	if found := otherRest.FindString(target); found != "" {
+		d.errorf(v.at(), "write {rest}: what follows the route's path", "unknown placeholder %s", strings.TrimPrefix(found, "/"))
 		return false
 	}
 	for _, found := range placeholder.FindAllString(target, -1) {

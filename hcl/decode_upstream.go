@@ -59,6 +59,8 @@ func (d *decoder) members(v value) []Member {
 		m = d.portMember(v)
 	case v.is(cty.String):
 		m = d.addressMember(v, v.AsString())
+	case v.known() && v.isObject() && objectUpstream(v) != "":
+		d.errorf(v.at(), "write "+objectUpstream(v), "an upstream is not %s", typeName(v.Value))
 	default:
 		d.errorf(v.at(), `write a port like 3000, or "host:port", "http://…", "unix:PATH", service.NAME`, "an upstream is not %s", typeName(v.Value))
 	}
@@ -68,6 +70,33 @@ func (d *decoder) members(v value) []Member {
 	m.Range = v.at()
 	d.memberFlow(m, v)
 	return []Member{*m}
+}
+
+// objectUpstream is { host = "localhost", port = 3000 } as an upstream is
+// written; empty for another object.
+func objectUpstream(v value) string {
+	part := func(names ...string) string {
+		for _, name := range names {
+			if !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
+				continue
+			}
+			element := v.GetAttr(name)
+			if n, is := integer(element); is {
+				return strconv.Itoa(n)
+			}
+			if element.Type() == cty.String && !element.IsNull() {
+				return element.AsString()
+			}
+		}
+		return ""
+	}
+	if len(v.deepEnv()) > 0 {
+		return ""
+	}
+	if address := part("url", "target", "address", "upstream"); address != "" {
+		return upstreamForm(address)
+	}
+	return upstreamForm(part("host", "hostname") + ":" + part("port"))
 }
 
 // memberFlow notes what flows into m. The port of an address of this machine is

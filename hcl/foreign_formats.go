@@ -60,11 +60,11 @@ func sketchApache(text string) *sketch {
 }
 
 var (
-	jsonStart     = regexp.MustCompile(`^[ \t\r\n]*(?:\[[ \t\r\n]*)?\{[ \t\r\n]*(?:"[^"\n]*"[ \t]*:|[A-Za-z_$][\w$]*[ \t]*:[ \t]*["'0-9{\[]|'[^'\n]*'[ \t]*:)`)
-	jsonList      = regexp.MustCompile(`^[ \t\r\n]*\[[ \t\r\n]*(?:"[^"\n]*"|[0-9]+)[ \t\r\n]*[,\]]`)
-	jsonNothing   = regexp.MustCompile(`^[ \t\r\n]*(?:\{[ \t\r\n]*\}|\[[ \t\r\n]*\])[ \t\r\n]*$`)
-	packageKey    = regexp.MustCompile(`(?m)^[ \t]*\{?[ \t]*"(?:scripts|dependencies|devDependencies|workspaces|packageManager)"[ \t]*:`)
-	portlessKey   = regexp.MustCompile(`"(?:appPort|apps)"[ \t]*:`)
+	jsonStart   = regexp.MustCompile(`^[ \t\r\n]*(?:\[[ \t\r\n]*)?\{[ \t\r\n]*(?:"[^"\n]*"[ \t]*:|[A-Za-z_$][\w$]*[ \t]*:[ \t]*["'0-9{\[]|'[^'\n]*'[ \t]*:)`)
+	jsonList    = regexp.MustCompile(`^[ \t\r\n]*\[[ \t\r\n]*(?:"[^"\n]*"|[0-9]+)[ \t\r\n]*[,\]]`)
+	jsonNothing = regexp.MustCompile(`^[ \t\r\n]*(?:\{[ \t\r\n]*\}|\[[ \t\r\n]*\])[ \t\r\n]*$`)
+	packageKey  = regexp.MustCompile(`(?m)^[ \t]*\{?[ \t]*"(?:scripts|dependencies|devDependencies|workspaces|packageManager)"[ \t]*:`)
+	portlessKey = regexp.MustCompile(`"(?:appPort|apps)"[ \t]*:`)
 )
 
 func isJSON(s *sample) bool {

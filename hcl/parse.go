@@ -47,10 +47,18 @@ func parse(t *text) (*hclsyntax.Body, Diagnostics) {
 func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
 	r := repairer{text: t, chunk: c, work: bytes.Clone(t.clean[c.start:c.end])}
 	start := hcl.Pos{Line: c.line, Column: 1, Byte: c.start}
+	tried := false
 	for range min(maxRepairs, 2+maxReparsed/(c.end-c.start)) {
 		file, problems := hclsyntax.ParseConfig(r.work, t.name, start)
 		body := file.Body.(*hclsyntax.Body)
 		problem := firstSyntaxError(problems)
+		if problem != nil && !tried {
+			tried = true
+			r.reportHabits()
+			if len(r.diags) > 0 {
+				continue
+			}
+		}
 		if problem == nil {
 			return body, append(r.diags, redefinitions(t, body, problems)...)
 		}

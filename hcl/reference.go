@@ -2,6 +2,8 @@ package hcl
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -13,6 +15,10 @@ import (
 func (s *scope) checkCall(call *hclsyntax.FunctionCallExpr, t *text) bool {
 	if _, known := s.callable[call.Name]; known {
 		return true
+	}
+	if slices.Contains([]string{"getenv", "get_env", "environ", "ENV", "process", "environment", "var"}, call.Name) {
+		s.d.errorf(t.rangeOf(call.NameRange), "write env", "%s", environmentSummary)
+		return false
 	}
 	names := sortedKeys(s.callable)
 	s.d.errorf(t.rangeOf(call.NameRange), didYouMean(call.Name, names, "functions: "+strings.Join(names, ", ")), "there is no function %q", call.Name)
@@ -107,12 +113,11 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 	case root == "yes" || root == "on" || root == "no" || root == "off":
 		want := map[string]string{"yes": "true", "on": "true", "no": "false", "off": "false"}[root]
 		s.d.errorf(at, "write "+want, "%q is no value", root)
-	case root == "var" || root == "env" || root == "ENV":
-		s.d.errorf(at, `write env("NAME", "default")`, "there is no value named %q", root)
 	case s.services[root] != nil:
 		s.d.errorf(at, "write service."+root, "there is no value named %q", root)
 	case s.locals[root] != nil:
 		s.d.errorf(at, "write local."+root, "there is no value named %q", root)
+	case s.otherEnvironment(reference, t):
 	default:
 		detail := quotef("if it is a string, write %s", string(t.src[at.Start.Byte:at.End.Byte]))
 		if near := nearest(root, []string{"local", "service", "true", "false", "null"}); near != "" && len(root) > 3 {
@@ -121,3 +126,43 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 		s.d.errorf(at, detail, "there is no value named %q", root)
 	}
 }
+
+// otherEnvironment reports a reference that is how other tools read a variable
+// of the environment: process.env.PORT, env.PORT, ENV["PORT"], var.port, PORT.
+func (s *scope) otherEnvironment(reference hcl.Traversal, t *text) bool {
+	root := reference.RootName()
+	at := t.rangeOf(reference.SourceRange())
+	name := ""
+	switch {
+	case allCaps.MatchString(root) && len(reference) == 1:
+		name = root
+	case slices.Contains([]string{"process", "env", "ENV", "var", "import", "os", "Deno", "Bun", "config", "settings"}, root):
+		name = "NAME"
+		for _, step := range reference[1:] {
+			switch step := step.(type) {
+			case hcl.TraverseAttr:
+				name = step.Name
+			case hcl.TraverseIndex:
+				if step.Key.Type() == cty.String {
+					name = step.Key.AsString()
+				}
+			}
+		}
+		if root == "var" {
+			name = strings.ToUpper(name)
+		}
+	default:
+		return false
+	}
+	if before := t.src[:at.Start.Byte]; callsEnv.Match(before[max(0, len(before)-maxWord):]) {
+		s.d.errorf(at, quotef("write %s", name), "the name of a variable is a string")
+		return true
+	}
+	s.d.errorf(at, "write "+envCall(name, ""), "%s", environmentSummary)
+	return true
+}
+
+var (
+	allCaps  = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
+	callsEnv = regexp.MustCompile(`\benv\([ \t\r\n]*$`)
+)

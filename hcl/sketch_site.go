@@ -74,6 +74,7 @@ func statements(text string, nginx bool) []statement {
 func sketchCaddy(text string) *sketch {
 	s := &sketch{}
 	var h *sketchHost
+	base := 0          // how many blocks the directives of h are in
 	var below []string // for each block inside of a site, its path; "" is unknown
 	var strips []bool
 	for i, st := range statements(text, false) {
@@ -86,26 +87,28 @@ func sketchCaddy(text string) *sketch {
 			switch {
 			case st.opens && name == "":
 				h, s.partial = nil, s.partial || i > 0
+				continue
 			case strings.HasPrefix(name, "("), name == "import":
 				h, s.partial = nil, true
+				continue
 			case isCaddyAddress(name) && (st.opens || h == nil):
-				h = &sketchHost{name: sketchName(strings.TrimRight(name, ","))}
+				h, base = &sketchHost{name: sketchName(strings.TrimRight(name, ","))}, 0
+				if st.opens {
+					base = 1
+				}
 				s.hosts = append(s.hosts, h)
 				s.partial = s.partial || len(args) > 0
 				continue
 			}
-			if st.opens && !isCaddyDirective(name) {
-				continue
-			}
 		}
 		if h == nil {
-			if !isCaddyDirective(name) {
-				continue // a global option
+			if st.depth > 0 || !isCaddyDirective(name) {
+				continue // a global option, or of a snippet
 			}
-			h = &sketchHost{}
+			h, base = &sketchHost{}, 0
 			s.hosts = append(s.hosts, h)
 		}
-		level := min(len(below), max(0, st.depth-1))
+		level := min(len(below), max(0, st.depth-base))
 		below, strips = below[:level], strips[:level]
 		at, strip := "/", false
 		if level > 0 {
@@ -131,7 +134,7 @@ func sketchCaddy(text string) *sketch {
 			s.partial = true
 			at = ""
 		}
-		if st.opens && st.depth > 0 {
+		if st.opens {
 			below, strips = append(below, at), append(strips, strip)
 		}
 	}

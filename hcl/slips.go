@@ -117,6 +117,9 @@ func slipUnquotedLabel(l *line, _ *hcl.Diagnostic) bool {
 	}
 	start, end := l.start+m[4], l.start+m[5]
 	name := strings.Trim(l.text[m[4]:m[5]], `"'`)
+	if plain := pathPrefix(name); plain != "" && strings.ContainsAny(name, "*^(") {
+		name = plain
+	}
 	l.report(start, end, unquotedSummary(l.text[m[2]:m[3]]), quotef("write %s", name))
 	l.fill(start, end, filler)
 	return true

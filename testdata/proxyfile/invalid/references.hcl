@@ -17,7 +17,7 @@ host "a.localhost" {
   route "/e" { upstream = api } # ERROR: there is no value named "api"
   route "/f" { upstream = port } # ERROR: there is no value named "port"
   route "/g" { upstream = tcp.postgres } # ERROR: "tcp" is not built yet
-  route "/h" { upstream = var.x } # ERROR: there is no value named "var"
+  route "/h" { upstream = var.x } # ERROR: a variable of the environment is read with env()
   route "/i" { upstream = services.api } # ERROR: there is no value named "services"
   route "/j" { upstream = something } # ERROR: there is no value named "something"
   route "/k" {

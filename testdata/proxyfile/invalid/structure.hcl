@@ -1,5 +1,5 @@
 domian = "a.localhost" # ERROR: unknown attribute "domian" in the Proxyfile
-upstream = 3000 # ERROR: unknown attribute "upstream" in the Proxyfile
+upstream = 3000 # said with host below
 hots "a.localhost" { # ERROR: unknown block "hots" in the Proxyfile
   upstream = 3000
 }

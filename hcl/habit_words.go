@@ -1,0 +1,423 @@
+package hcl
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// habit is a way of writing of another tool, and what to write instead. Its
+// place is of a value in a statement.
+type habit struct {
+	summary, detail string
+	start, end      int
+}
+
+var (
+	assigned = regexp.MustCompile(`^[A-Za-z_][\w-]*[ \t]*[=:][ \t]*(\S.*)$`)
+	quotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	// pastedAddress matches addresses without quotes that the parser cuts up.
+	pastedAddress = regexp.MustCompile(`^(?:\[[0-9A-Fa-f:]+\]:[0-9]+/?|[\w.-]*:[0-9]+/|[0-9]+/)$`)
+	// shellDefault matches ${PORT:-3000}, which no string of a Proxyfile has.
+	shellDefault = regexp.MustCompile(`\$\{[A-Za-z_]\w*:?-[^}]*\}`)
+)
+
+// valueHabit knows an attribute whose value reads the environment in a way that
+// does not parse.
+func valueHabit(statement string) (habit, bool) {
+	m := assigned.FindStringSubmatchIndex(statement)
+	if m == nil {
+		return habit{}, false
+	}
+	value := statement[m[2]:m[3]]
+	if pastedAddress.MatchString(value) {
+		return habit{"an address is a string, a port a number", "write " + upstreamForm(value), m[2], m[3]}, upstreamForm(value) != ""
+	}
+	bare := quotes.ReplaceAllStringFunc(value, func(s string) string { return strings.Repeat(" ", len(s)) })
+	if shellDefault.MatchString(value) {
+		bare = value
+	}
+	at := otherVariable.FindStringIndex(bare)
+	if at == nil || !strings.ContainsAny(bare[at[0]:at[1]], "$%{.?|") {
+		return habit{}, false
+	}
+	start, end := at[0], at[1]
+	const ends = " \t,[](){}"
+	for start > 0 && strings.IndexByte(ends, value[start-1]) < 0 {
+		start--
+	}
+	for end < len(value) && strings.IndexByte(ends, value[end]) < 0 {
+		end++
+	}
+	expr := environmentHabit(strings.Trim(value[start:end], `"'`))
+	if expr == "" {
+		return habit{}, false
+	}
+	return habit{environmentSummary, "write " + expr, m[2] + start, m[2] + end}, true
+}
+
+var (
+	pathKey    = regexp.MustCompile(`^(?:"(/[^"]*)"|(/[^\s"=:{]*))[ \t]*(?:=>?|:|->|→)?[ \t]*(.*)$`)
+	hostKey    = regexp.MustCompile(`^"?((?:https?://)?(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]+)?)"?[ \t]*(?:=>?|:|->|→)?[ \t]+([^=\s].*)$`)
+	headValue  = regexp.MustCompile(`^(host|route|service)[ \t]+(?:"([^"]+)"|([^\s"{=:]+))[ \t]*(?:=>?|:|->|→|[ \t])[ \t]*([^\s{=].*)$`)
+	headNames  = regexp.MustCompile(`^host[ \t]+("?[^\s",{]+"?(?:[ \t]*,[ \t]*"?[^\s",{]+"?)+)[ \t]*\{$`)
+	headCall   = regexp.MustCompile(`^(host|route|service)[ \t]*\([ \t]*["']?([^"'()]+)["']?[ \t]*\)[ \t]*\{$`)
+	otherSign  = regexp.MustCompile(`^([A-Za-z_]\w*)[ \t]*(?:=>|:=|->|→|==)[ \t]*(\S.*)$`)
+	setting    = regexp.MustCompile(`^(\w+)[ \t]*=[ \t]*(\S.*)$`)
+	directive  = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+([^\s=].*?))?[ \t]*;?$`)
+	otherBlock = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+([^={]*?))?[ \t]*\{(?:[ \t]|$)`)
+)
+
+// statementHabit knows a statement that other tools have. first is its first
+// line, whole all of it, and inside the block that it is in.
+func statementHabit(first, whole, inside string) (habit, bool) {
+	if m := directive.FindStringSubmatch(first); m != nil && slices.Contains(includes(), m[1]) {
+		return habit{summary: includeSummary, detail: includeDetail}, true
+	}
+	if slices.Contains([]string{"locals", "listen", "share"}, inside) {
+		return habit{}, false
+	}
+	if m := pathKey.FindStringSubmatch(first); m != nil && !strings.HasPrefix(first, "//") && !strings.HasPrefix(first, "/*") {
+		return habit{summary: "a path goes in a route block", detail: routeAdvice(m[1]+m[2], m[3], inside)}, true
+	}
+	if m := headNames.FindStringSubmatch(first); m != nil {
+		names := strings.Split(strings.NewReplacer(`"`, "", " ", "", "\t", "").Replace(m[1]), ",")
+		return habit{summary: "one name is enough for a host",
+			detail: fmt.Sprintf("write host %q {; further names are its aliases: aliases = [%s]", names[0], quoteList(names[1:]))}, true
+	}
+	if m := headCall.FindStringSubmatch(first); m != nil {
+		return habit{summary: "a block has no parentheses", detail: fmt.Sprintf("write %s %q {", m[1], m[2])}, true
+	}
+	if m := headValue.FindStringSubmatch(first); m != nil && !strings.HasSuffix(first, "{") && !strings.HasSuffix(first, "}") {
+		label := m[2] + m[3]
+		if name := sketchName(label); m[1] == "host" && name != "" {
+			label = name
+		}
+		if form := contents(m[4]); form != "" {
+			return habit{summary: fmt.Sprintf("what a %s does goes in braces", m[1]), detail: fmt.Sprintf("write %s %s { %s }", m[1], quoteText(label), form)}, true
+		}
+	}
+	if m := otherSign.FindStringSubmatch(first); m != nil && isAttribute(m[1]) {
+		return habit{summary: `an attribute takes "="`, detail: "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}, true
+	}
+	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" && !reference.MatchString(m[1]) {
+		detail := hostAdvice(sketchName(m[1]), m[2])
+		if s := sketchCaddy(whole); strings.HasSuffix(first, "{") && s.settle("") && len(s.hosts) == 1 {
+			detail = shown(s.lines())
+		}
+		return habit{summary: "a name goes in a host block", detail: detail}, true
+	}
+	if m := otherBlock.FindStringSubmatch(first); m != nil {
+		return blockHabit(m[1], strings.TrimSpace(m[2]), whole, inside)
+	}
+	if m := directive.FindStringSubmatch(first); m != nil {
+		return directiveHabit(m[1], strings.Fields(m[2]), inside)
+	}
+	return habit{}, false
+}
+
+// shown is the advice to write lines.
+func shown(lines []string) string {
+	if len(lines) == 1 {
+		return "write " + lines[0]
+	}
+	return "write:\n" + strings.Join(lines, "\n")
+}
+
+func quoteList(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = strconv.Quote(word)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// contents is what goes into a block for text: an attribute, or an upstream.
+// It is empty where text is neither.
+func contents(text string) string {
+	text = strings.TrimRight(text, ";, \t")
+	if m := setting.FindStringSubmatch(text); m != nil && isAttribute(m[1]) {
+		return m[1] + " = " + m[2]
+	}
+	if upstream := upstreamForm(text); upstream != "" {
+		return "upstream = " + upstream
+	}
+	return ""
+}
+
+var reference = regexp.MustCompile(`^(?:service|local)\.[\w-]+$`)
+
+// upstreamForm is an address of another tool as the value of upstream; empty
+// where it is none.
+func upstreamForm(text string) string {
+	text = strings.Trim(text, `"'`+"`")
+	if reference.MatchString(text) {
+		return text
+	}
+	if environmentHabit(text) != "" {
+		return environmentHabit(text)
+	}
+	upstream, prefix := sketchUpstream(text)
+	if prefix != "" && prefix != "/" {
+		return ""
+	}
+	return upstream
+}
+
+// routeAdvice is what to write for what a path has, in a block of that kind.
+func routeAdvice(path, has, inside string) string {
+	at := pathPrefix(path)
+	if at == "" {
+		at = "/"
+	}
+	form := contents(has)
+	if form == "" {
+		form = contents(strings.TrimSpace(strings.Trim(has, "{} \t")))
+	}
+	where := ""
+	if inside != "host" {
+		where = " in a host"
+	}
+	if form == "" {
+		return "write route " + quoteText(at) + " {" + where
+	}
+	return "write route " + quoteText(at) + " { " + form + " }" + where
+}
+
+func hostAdvice(name, has string) string {
+	form := contents(has)
+	if form == "" {
+		form = contents(strings.TrimSpace(strings.Trim(has, "{} \t")))
+	}
+	if form == "" {
+		return fmt.Sprintf("write host %q {", name)
+	}
+	return fmt.Sprintf("write host %q { %s }", name, form)
+}
+
+// includes are the words that take another file in.
+func includes() []string {
+	return []string{"include", "import", "include_dir", "source", "extends", "require"}
+}
+
+const (
+	includeSummary = "a Proxyfile can't include another file"
+	includeDetail  = "write all of it here; a Proxyfile.local next to it is merged over it"
+)
+
+// blockHabit knows a block of nginx or of a Caddyfile.
+func blockHabit(name, args, whole, inside string) (habit, bool) {
+	summary, s := "", &sketch{}
+	switch name {
+	case "location":
+		summary, s = `"location" is a block of nginx`, sketchNginx(whole)
+	case "handle", "handle_path":
+		summary, s = fmt.Sprintf("%q is a directive of Caddy", name), sketchCaddy(whole)
+	case "route":
+		if strings.HasPrefix(args, `"`) || !strings.Contains(whole, "reverse_proxy") && nginxModifier.FindString(args) == "" {
+			return habit{}, false
+		}
+		summary, s = "a path is a string, without a modifier", sketchCaddy(whole)
+	case "routes", "paths", "locations", "hosts", "sites", "domains":
+		return pluralHabit(name, args, whole, inside)
+	default:
+		if ownAttribute.MatchString(whole) || strings.HasPrefix(args, `"`) {
+			return habit{}, false // the parts of it are reported
+		}
+		switch name {
+		case "server", "http", "upstream", "stream":
+			summary, s = fmt.Sprintf("%q is a block of nginx", name), sketchNginx(whole)
+		case "reverse_proxy", "site":
+			summary, s = fmt.Sprintf("%q is a directive of Caddy", name), sketchCaddy(whole)
+		default:
+			return habit{}, false
+		}
+	}
+	if name == "upstream" && inside == "" {
+		form := "3000"
+		if group := nginxUpstreams(statements(whole, true))[args]; upstreamForm(group) != "" {
+			form = upstreamForm(group)
+		}
+		return habit{summary: summary, detail: "write service " + quoteText(args) + " { upstream = " + form + " }"}, identifier.MatchString(args)
+	}
+	path, title := pathPrefix(strings.Trim(args, `"'`)), "shop"+suffix
+	if i := strings.IndexAny(args, `"'`); i > 0 {
+		path = pathPrefix(strings.Trim(args[i:], `"'`))
+	}
+	if len(s.hosts) > 0 && s.hosts[0].name != "" {
+		title = s.hosts[0].name
+	}
+	if !s.settle("shop" + suffix) {
+		switch {
+		case path != "" && (name == "location" || strings.HasPrefix(name, "handle") || name == "route"):
+			return habit{summary: summary, detail: routeAdvice(path, "", inside)}, true
+		case name == "server" || name == "site" || name == "http":
+			return habit{summary: summary, detail: fmt.Sprintf("write host %q { upstream = 3000 }", title)}, true
+		}
+		return habit{summary: summary, detail: upstreamAdvice("3000", inside)}, true
+	}
+	h := s.hosts[0]
+	switch {
+	case inside == "" && (name == "server" || name == "http") || len(s.hosts) > 1:
+		return habit{summary: summary, detail: shown(s.lines())}, true
+	case len(h.routes) > 0:
+		r := h.routes[0]
+		if !r.strip {
+			return habit{summary: summary, detail: routeAdvice(r.path, "upstream = "+r.upstream, inside)}, true
+		}
+		return habit{summary: summary, detail: "write in a host:\n" + strings.Join(r.lines(), "\n")}, true
+	}
+	return habit{summary: summary, detail: upstreamAdvice(h.upstream, inside)}, true
+}
+
+// pluralHabit knows a block of several: routes { "/api" = 3000 }.
+func pluralHabit(name, args, whole, inside string) (habit, bool) {
+	if args != "" || ownAttribute.MatchString(whole) {
+		return habit{}, false
+	}
+	h := habit{summary: fmt.Sprintf("%q is not a block: each has its own", name)}
+	_, rest, _ := strings.Cut(whole, "{")
+	for line := range strings.Lines(strings.TrimSuffix(strings.TrimSpace(rest), "}")) {
+		line = strings.TrimSpace(line)
+		if m := pathKey.FindStringSubmatch(line); m != nil {
+			h.detail = routeAdvice(m[1]+m[2], m[3], inside)
+			return h, true
+		}
+		if m := hostKey.FindStringSubmatch(line); m != nil && sketchName(m[1]) != "" {
+			h.detail = hostAdvice(sketchName(m[1]), m[2])
+			return h, true
+		}
+	}
+	return habit{}, false
+}
+
+// upstreamAdvice is what to write for an upstream in a block of that kind.
+func upstreamAdvice(form, inside string) string {
+	if inside == "" {
+		return `write host "shop.localhost" { upstream = ` + form + " }"
+	}
+	return "write upstream = " + form
+}
+
+// removed are directives of other tools for what devproxy does by itself.
+func removed(name string) bool {
+	return strings.HasPrefix(name, "ssl") || strings.HasPrefix(name, "proxy_") ||
+		slices.Contains([]string{"tls", "log", "access_log", "error_log", "worker_processes", "charset", "server_tokens", "auto_https", "email", "http2"}, name)
+}
+
+// directiveHabit knows a line of nginx or of a Caddyfile.
+func directiveHabit(name string, args []string, inside string) (habit, bool) {
+	for i, arg := range args {
+		args[i] = strings.Trim(arg, `"';`)
+	}
+	h := habit{summary: fmt.Sprintf("%q is a directive of Caddy or nginx", name)}
+	last := ""
+	if len(args) > 0 {
+		last = args[len(args)-1]
+	}
+	if otherWords()[name] == "" && !removed(name) && !slices.Contains([]string{"redir", "rewrite", "listen", "add_header", "header", "gzip", "index", "try_files", "respond"}, name) {
+		return habit{}, false
+	}
+	switch name {
+	case "proxy_pass", "reverse_proxy", "proxy", "forward", "backend", "target", "port", "url":
+		form := "3000"
+		if found := upstreamForm(last); found != "" {
+			form = found
+		}
+		h.detail = upstreamAdvice(form, inside)
+		if len(args) > 1 && pathPrefix(args[0]) != "" && pathPrefix(args[0]) != "/" && inside != "route" {
+			h.detail = routeAdvice(args[0], "upstream = "+form, inside)
+		}
+	case "root", "static", "alias":
+		h.detail = "write files = " + quoteText(cmp.Or(last, "public"))
+	case "file_server":
+		h.detail = `remove it; files = "public" serves a folder`
+	case "server_name":
+		h.detail = `write aliases = ["shop.localhost"]; the first name goes in host "NAME"`
+		if len(args) > 0 && sketchName(last) != "" {
+			h.detail = "write aliases = [" + strconv.Quote(sketchName(last)) + `]; the first name goes in host "NAME"`
+		}
+	case "listen", "bind":
+		h.detail = "remove it; a block listen { https = 8443 } at the top level picks the port"
+	case "redir", "return", "rewrite", "respond":
+		h.detail = answerAdvice(args)
+	case "encode", "gzip":
+		h.detail = "write compress = true"
+	case "header", "add_header":
+		if len(args) < 2 || !isToken(args[0]) {
+			return habit{}, false
+		}
+		h.detail = "write response_headers = { " + args[0] + " = " + quoteText(strings.Join(args[1:], " ")) + " }"
+	case "index", "try_files":
+		h.detail = "remove it; files has index.html, and spa = true answers unknown paths with it"
+	default:
+		if !removed(name) {
+			return habit{}, false
+		}
+		h.detail = "remove it: devproxy does this by itself"
+	}
+	return h, true
+}
+
+// answerAdvice is what to write for a redirect or a fixed answer.
+func answerAdvice(args []string) string {
+	status, body := 0, ""
+	for _, arg := range args {
+		if n, err := strconv.Atoi(arg); err == nil && n >= 200 && n < 600 {
+			status = n
+		} else if strings.HasPrefix(arg, "/") || strings.Contains(arg, "://") {
+			to := arg
+			for _, variable := range []string{"$request_uri", "{uri}", "{$uri}", "$uri"} {
+				to = strings.ReplaceAll(to, variable, "{rest}")
+			}
+			if !strings.ContainsAny(strings.ReplaceAll(to, "{rest}", ""), "${}*^()") {
+				return "write redirect = " + quoteText(to)
+			}
+			return `write redirect = "https://example.com{rest}"`
+		} else {
+			body = strings.TrimSpace(body + " " + arg)
+		}
+	}
+	if body == "" && status != 0 {
+		return fmt.Sprintf("write respond = %d", status)
+	}
+	if status == 0 {
+		status = 200
+	}
+	return fmt.Sprintf("write respond = { status = %d, body = %s }", status, quoteText(body))
+}
+
+var (
+	nginxModifier = regexp.MustCompile(`^(?:=|\^~|~\*?)[ \t]*`)
+	pathStop      = regexp.MustCompile(`[\\^$|?*+()\[\]{}:<]|\.[*+?]`)
+)
+
+// pathPrefix is the longest plain prefix, on segment boundaries, of a pattern of
+// another tool: "/api" of "^/api/(.*)", "/users" of "/users/:id". It is "/" where
+// the pattern has none, and empty for what is not a pattern of paths.
+func pathPrefix(pattern string) string {
+	pattern = nginxModifier.ReplaceAllString(strings.TrimSpace(pattern), "")
+	pattern = strings.TrimPrefix(strings.TrimPrefix(pattern, "^"), `\A`)
+	pattern = strings.NewReplacer(`\/`, "/", `\.`, ".").Replace(pattern)
+	if !strings.HasPrefix(pattern, "/") {
+		if strings.HasPrefix(pattern, "*") || strings.HasPrefix(pattern, ".*") || strings.HasPrefix(pattern, "(.*)") {
+			return "/"
+		}
+		return ""
+	}
+	if m := pathStop.FindStringIndex(pattern); m != nil {
+		stop := m[0]
+		tail, cut := strings.TrimLeft(pattern[stop:], "*$"), pattern[:stop]
+		if tail != "" || strings.HasSuffix(cut, "/") {
+			cut = cut[:strings.LastIndexByte(cut, '/')+1]
+		}
+		pattern = cut
+	}
+	if pattern = strings.TrimSuffix(pattern, "/"); pattern == "" {
+		return "/"
+	}
+	return pattern
+}
