@@ -145,7 +145,7 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 		r.errorf(syntax.TypeRange, "write "+r.attributeForm(syntax), "%q is an attribute", syntax.Type)
 		return nil
 	case !known && outer.free:
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s = { … }", syntax.Type), "%s holds values, not blocks", title)
+		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s = {", syntax.Type), "%s holds values, not blocks", title)
 		return nil
 	case slices.Contains(includes(), syntax.Type):
 		r.errorf(syntax.TypeRange, includeDetail, includeSummary)

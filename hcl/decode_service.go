@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -77,14 +78,14 @@ func (d *decoder) decodeBalance(b *body) Balance {
 	case !v.known():
 		return BalanceRoundRobin
 	case v.Type() != cty.String:
-		d.errorf(v.at(), "write "+list(forms), "balance is a string")
+		d.errorf(v.at(), "write "+list(strings.Split(quoteList(forms), ", ")), "balance is a string")
 		return BalanceRoundRobin
 	}
 	text := v.AsString()
 	if slices.Contains(forms, text) {
 		return Balance(text)
 	}
-	detail := didYouMean(text, forms, "write "+list(forms))
+	detail := didYouMean(text, forms, "write "+list(strings.Split(quoteList(forms), ", ")))
 	if text == "ip_hash" || text == "sticky" || text == "hash" {
 		detail = `write "cookie": a browser keeps its member`
 	}

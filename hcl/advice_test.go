@@ -1,0 +1,103 @@
+package hcl
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	advised = regexp.MustCompile(`\^ (?:.*; )?write (.+)$`)
+	// prose is what follows "write" where it is not code but words of a person.
+	prose = regexp.MustCompile(`^(?:NAME = |all |a |an |one |it |its |letters|the |like|\{rest\}: |%20|"\}"|".*" without|".*" like|each|digits|none|TYPE|them|http, https|service\.NAME|one,)|^"\}" where`)
+)
+
+// adviceContexts are the places in which code that is advised is tried.
+func adviceContexts() []string {
+	const other = "host \"other.localhost\" { upstream = 1 }\n"
+	return []string{
+		"%\n" + other,
+		"% }\n" + other,
+		"%\n upstream = 1\n}\n" + other,
+		"host % { upstream = 1 }\n" + other,
+		"locals {\n % }\n}\n" + other,
+		"host \"a.localhost\" {\n upstream = 1\n %\n}\n",
+		"host \"a.localhost\" {\n upstream = 1\n %\n}\n}\n",
+		"host \"a.localhost\" {\n %\n}\n",
+		"host \"a.localhost\" {\n upstream = 1\n route \"/x\" {\n %\n }\n}\n",
+		"host \"a.localhost\" {\n files = \".\"\n %\n}\n",
+		"host \"a.localhost\" {\n redirect = \"/x\"\n %\n}\n",
+		"host \"a.localhost\" {\n upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n %\n}\n",
+		"host \"a.localhost\" {\n upstream = service.s\n}\nservice \"s\" {\n %\n}\n",
+		"share {\n %\n}\n" + other,
+		"listen {\n %\n}\n" + other,
+		"locals {\n %\n}\n" + other,
+		"locals {\n a = %\n}\n" + other,
+		"host \"a.localhost\" { upstream = % }\nservice \"api\" { upstream = 1 }\n",
+		"host \"a.localhost\" { % }\nservice \"unused\" { upstream = 1 }\n",
+		"host \"a.localhost\" {\n upstream = 1\n route \"/x\" {\n %\n }\n }\n}\n",
+		"host \"a.localhost\" {\n upstream = 1\n % = true\n}\n",
+		"locals {\n a = { % }\n}\n" + other,
+		"host % { upstream = 1 }\n",
+		"host \"a.localhost\" {\n upstream = 1\n route % {}\n}\n",
+	}
+}
+
+// TestGoldenAdvice: what the diagnostics of testdata say to write is valid in
+// some place of a Proxyfile.
+func TestGoldenAdvice(t *testing.T) {
+	files, err := filepath.Glob("../testdata/proxyfile/*/*.golden")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no goldens", err)
+	}
+	tried := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			m := advised.FindStringSubmatch(strings.TrimRight(line, "\n"))
+			if m == nil || prose.MatchString(m[1]) {
+				continue
+			}
+			tried++
+			if !validSomewhere(m[1]) {
+				t.Errorf("%s: %q is not valid anywhere", filepath.Base(file), m[1])
+			}
+		}
+	}
+	if tried < 100 {
+		t.Errorf("only %d tried", tried)
+	}
+}
+
+// validSomewhere reports whether code, or the beginning of it before words that
+// explain it, is valid in one of the contexts.
+func validSomewhere(code string) bool {
+	ends := []string{"", "; ", ": ", ", ", " or ", " in ", " and ", " for ", " to ", " next to ", " beside "}
+	for _, end := range ends {
+		part := code
+		if end != "" {
+			i := strings.Index(code, end)
+			if i < 0 {
+				continue
+			}
+			part = code[:i]
+		}
+		for _, context := range adviceContexts() {
+			text := []byte(strings.Replace(context, "%", part, 1))
+			file := &File{Path: "/p/Proxyfile", Dir: "/p", Sources: Sources{"Proxyfile": text}}
+			diags := decode(file, []source{{"Proxyfile", text}}, environment{
+				getenv: func(string) string { return "x" },
+				folder: func(string) (bool, bool) { return true, true },
+			})
+			if !diags.HasErrors() {
+				return true
+			}
+		}
+	}
+	return false
+}
