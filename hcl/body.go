@@ -103,7 +103,7 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Bod
 		r.errorf(attr.NameRange, r.blockForm(attr, body, k), "%q is a block", name)
 		return
 	}
-	if host := body.Attributes["host"]; k.label == "" && host != nil && slices.Contains(settings(), name) {
+	if host := body.Attributes["host"]; k.label == "" && host != nil && (slices.Contains(settings(), name) || isPortKey(name)) {
 		return // it goes into the block that host was told to be
 	}
 	if slices.Contains(includes(), name) {
@@ -236,7 +236,7 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 		return false
 	}
 	if b.label == "" {
-		r.errorf(ranges[0], fmt.Sprintf("write %s %q", b.kind, exampleLabel(b.kind)), "the %s of this %s is empty", k.label, b.kind)
+		r.errorf(ranges[0], fmt.Sprintf("write %s %q {", b.kind, exampleLabel(b.kind)), "the %s of this %s is empty", k.label, b.kind)
 		return false
 	}
 	return true

@@ -108,11 +108,18 @@ func without(blocks []*block, kind string) []*block {
 // read is the body of one file.
 func (d *decoder) read(src source) *body {
 	t, diags := newText(src)
-	if diag, found := foreign(t, newFolder(d.file.Dir, d.env.folder)); found {
+	where := newFolder(d.file.Dir, d.env.folder)
+	diag, foreign := foreign(t, where)
+	var syntax *hclsyntax.Body
+	var more Diagnostics
+	if !foreign {
+		syntax, more = parse(t)
+		diag, foreign = unlikely(t, where, more)
+	}
+	if foreign {
 		d.report(diag)
 		return &body{attrs: map[string]*attribute{}, damaged: true}
 	}
-	syntax, more := parse(t)
 	r := &reader{text: t, language: d.language}
 	b := r.body(syntax, d.language[""], d.language[""].name)
 	d.report(slices.Concat(diags, more, r.diags)...)

@@ -47,7 +47,12 @@ type format struct {
 
 // formats are tried in this order.
 func formats() []format {
-	fromLines := func(text string) *sketch { return sketchPairs(linePairs(text)) }
+	fromLines := func(text string) *sketch {
+		if strings.Contains(text, "apiVersion:") {
+			return &sketch{} // ports of Kubernetes are not of this machine
+		}
+		return sketchPairs(linePairs(text))
+	}
 	fromJSON := func(text string) *sketch { return sketchPairs(jsonPairs(text)) }
 	return []format{
 		{is: "an HTML page", known: isHTML, hint: "if you downloaded it, download the raw file instead"},
@@ -69,8 +74,11 @@ func formats() []format {
 		{is: "a .env file", known: isDotEnv, sketch: fromLines},
 		{is: "a hosts file", known: isHostsFile, sketch: sketchHostsFile},
 		{is: "a Procfile", file: "Procfile", known: isProcfile},
+		{is: "a Makefile", known: isMakefile},
+		{is: "a .slim.yaml", file: ".slim.yaml", known: isSlim},
 		{is: "a compose file", file: "compose.yaml", known: isCompose},
 		{is: "a YAML file", known: isYAML, sketch: fromLines},
+		{is: "a list of names", known: isNameList, sketch: sketchNameList},
 		{is: "an address", known: isAddressAlone, sketch: sketchAddress},
 	}
 }
@@ -217,4 +225,25 @@ func (f format) advice(s *sample, name string, where folder) string {
 		return f.hint
 	}
 	return "write " + smallestFor(where) + "; " + yourPort
+}
+
+// minStray is how many lines without a meaning make a text another language, if
+// nothing in it is of this one.
+const minStray = 3
+
+// unlikely is the one diagnostic of a text that is no Proxyfile by all that
+// diags, its syntax errors, say.
+func unlikely(t *text, where folder, diags Diagnostics) (Diagnostic, bool) {
+	stray := 0
+	for _, d := range diags {
+		if d.Summary == strayStatement {
+			stray++
+		}
+	}
+	if stray < minStray || ownBlock.Match(t.src) || ownAttribute.Match(t.src) {
+		return Diagnostic{}, false
+	}
+	d := t.errorAt(0, 0, "this is not a Proxyfile", "write "+smallestFor(where)+"; "+yourPort)
+	d.Range = newSample(t.src).firstLine(t)
+	return d, true
 }

@@ -63,7 +63,7 @@ var (
 	jsonStart   = regexp.MustCompile(`^[ \t\r\n]*(?:\[[ \t\r\n]*)?\{[ \t\r\n]*(?:"[^"\n]*"[ \t]*:|[A-Za-z_$][\w$]*[ \t]*:[ \t]*["'0-9{\[]|'[^'\n]*'[ \t]*:)`)
 	jsonList    = regexp.MustCompile(`^[ \t\r\n]*\[[ \t\r\n]*(?:"[^"\n]*"|[0-9]+)[ \t\r\n]*[,\]]`)
 	jsonNothing = regexp.MustCompile(`^[ \t\r\n]*(?:\{[ \t\r\n]*\}|\[[ \t\r\n]*\])[ \t\r\n]*$`)
-	packageKey  = regexp.MustCompile(`(?m)^[ \t]*\{?[ \t]*"(?:scripts|dependencies|devDependencies|workspaces|packageManager)"[ \t]*:`)
+	packageKey  = regexp.MustCompile(`"(?:scripts|dependencies|devDependencies|workspaces|packageManager)"[ \t]*:[ \t]*["{\[]`)
 	portlessKey = regexp.MustCompile(`"(?:appPort|apps)"[ \t]*:`)
 )
 
@@ -72,8 +72,10 @@ func isJSON(s *sample) bool {
 	return !s.assigns && (jsonStart.MatchString(text) || jsonList.MatchString(text) || jsonNothing.MatchString(text))
 }
 
-func isPackageJSON(s *sample) bool  { return isJSON(s) && packageKey.MatchString(s.text) }
-func isPortlessJSON(s *sample) bool { return isJSON(s) && portlessKey.MatchString(s.text) }
+func isPackageJSON(s *sample) bool { return isJSON(s) && packageKey.MatchString(s.text) }
+func isPortlessJSON(s *sample) bool {
+	return isJSON(s) && portlessKey.MatchString(s.text) && !strings.Contains(s.text, `"servers"`)
+}
 
 var (
 	dockerLine = regexp.MustCompile(`^(?:RUN|CMD|COPY|ADD|EXPOSE|ENTRYPOINT|WORKDIR|ENV|ARG|USER|LABEL)[ \t]+\S`)
@@ -116,7 +118,7 @@ func isCaddyDirective(name string) bool { return slices.Contains(caddyDirectives
 
 var (
 	caddyLine    = regexp.MustCompile(`(?:^|\{)[ \t]*(?:` + strings.Join(caddyDirectives(), "|") + `)(?:[ \t]+[^=\s].*)?$`)
-	caddyAddress = regexp.MustCompile(`^(?:https?://)?(?:\*\.)?(?:[A-Za-z0-9_{}$.*-]*\.[A-Za-z0-9_{}$-]+|localhost|\{\$\w+\}|[A-Za-z0-9_-]*)?(?::(?:[0-9]+|\{\$\w+\}))?(?:/\S*)?,?$`)
+	caddyAddress = regexp.MustCompile(`^(?:https?://)?(?:\*\.)?(?:[A-Za-z0-9_{}$.*-]*\.[A-Za-z0-9_{}$-]+|localhost|\{\$\w+(?::[^{}]*)?\}|[A-Za-z0-9_-]*)?(?::(?:[0-9]+|\{\$\w+(?::[^{}]*)?\}))?(?:/\S*)?,?$`)
 	caddySnippet = regexp.MustCompile(`^\([\w.-]+\)[ \t]*\{$`)
 	caddyOption  = regexp.MustCompile(`^[ \t]+(?:email|debug|admin|auto_https|http_port|https_port|local_certs|acme_ca|order|servers|log|storage|skip_install_trust|default_bind)\b`)
 )
@@ -198,6 +200,7 @@ func sketchTraefik(text string) *sketch {
 var (
 	sectionLine = regexp.MustCompile(`^\[\[?[ \t]*["']?[A-Za-z0-9_.:*/ -]+(?:["']\.?["']?|[\w.:*/ -]+)*[ \t]*\]\]?[ \t]*(?:[#;].*)?$`)
 	keyLine     = regexp.MustCompile(`^[ \t]*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)[ \t]*=`)
+	flatLine    = regexp.MustCompile(`^([A-Za-z0-9_.-]+)[ \t]*=[ \t]*\S`)
 	tomlValue   = regexp.MustCompile(`=[ \t]*(?:"|'|true\b|false\b|[+-]?[0-9][0-9_.:TZe+-]*[ \t]*(?:#.*)?$|\[|\{)`)
 )
 
@@ -207,7 +210,16 @@ func hasSections(s *sample) bool {
 }
 
 func isTOML(s *sample) bool {
-	return hasSections(s) && !slices.ContainsFunc(s.lines, func(line string) bool { return keyLine.MatchString(line) && !tomlValue.MatchString(line) })
+	return (hasSections(s) || isFlat(s)) && !slices.ContainsFunc(s.lines, func(line string) bool { return keyLine.MatchString(line) && !tomlValue.MatchString(line) })
+}
+
+// isFlat reports a text of keys that mean nothing to a Proxyfile, each with a
+// value and none in a block.
+func isFlat(s *sample) bool {
+	return !s.blocks && len(s.lines) > 1 && s.all(flatLine) && !slices.ContainsFunc(s.lines, func(line string) bool {
+		name := flatLine.FindStringSubmatch(line)[1]
+		return otherWords()[name] != "" || slices.Contains([]string{"domain", "host", "service", "route", "listen", "share", "locals", "upstream"}, name)
+	})
 }
 
 func isINI(s *sample) bool { return hasSections(s) }
@@ -241,6 +253,10 @@ var (
 	yamlLine    = regexp.MustCompile(`^(?:(?:- +)?(?:"[^"]*"|'[^']*'|[\w./@*~<][\w./@*~<:-]*)[ \t]*:(?:[ \t]|$)|- |-$|---|\.\.\.|%YAML|[ \t]|\]$)`)
 	yamlKey     = regexp.MustCompile(`^[ \t]*(?:- +)?(?:"[^"]*"|'[^']*'|[\w./@*~<][\w./@*~<:-]*)[ \t]*:(?:[ \t]|$)`)
 	labelled    = regexp.MustCompile(`^[ \t]*\w+[ \t]*[:=]?[ \t]*"[^"]*"[ \t]*\{`)
+	slimKey     = regexp.MustCompile(`^[ \t]*- +domain[ \t]*:`)
+	composePart = regexp.MustCompile(`^[ \t]+(?:image|build|ports|command|environment|volumes|env_file|depends_on)[ \t]*:`)
+	makeRule    = regexp.MustCompile(`^[\w./$()%-]+(?:[ \t]+[\w./$()%-]+)*[ \t]*:[^=]*$`)
+	makeRecipe  = regexp.MustCompile(`^\t[ \t]*\S`)
 	composeKey  = regexp.MustCompile(`^services[ \t]*:[ \t]*$`)
 	processLine = regexp.MustCompile(`^[A-Za-z][\w-]*:[ \t]+[^\s"'\[{&*|>#-]\S*[ \t]+\S`)
 	processName = regexp.MustCompile(`^(?:web|worker|release|api|app|vite|css|js|server|client|frontend|backend|dev|ui|assets|queue|redis|db|scheduler|clock|jobs)\d*:[ \t]+\S`)
@@ -251,7 +267,15 @@ func isYAML(s *sample) bool {
 	return !s.assigns && !s.blocks && s.all(yamlLine) && s.count(yamlKey) > 0 && s.count(labelled) == 0 && !strings.HasPrefix(s.lines[0], " ")
 }
 
-func isCompose(s *sample) bool { return isYAML(s) && s.count(composeKey) > 0 }
+func isCompose(s *sample) bool {
+	return isYAML(s) && s.count(composeKey) > 0 && s.count(composePart) > 0
+}
+
+func isSlim(s *sample) bool { return isYAML(s) && s.count(composeKey) > 0 && s.count(slimKey) > 0 }
+
+func isMakefile(s *sample) bool {
+	return !s.assigns && !s.blocks && makeRule.MatchString(s.first()) && s.count(makeRecipe) > 0
+}
 
 func isProcfile(s *sample) bool {
 	return !s.assigns && (s.all(processLine) || s.all(processName)) && s.count(command) > 0 || !s.assigns && s.all(processLine) && s.count(processName) > 0
@@ -259,13 +283,36 @@ func isProcfile(s *sample) bool {
 
 var addressAlone = regexp.MustCompile(`^(?:[0-9]{2,5}|:[0-9]{2,5}|https?://[^\s"{}]+|(?:localhost|[\w.-]+\.localhost|127\.0\.0\.1|\[::1\]):[0-9]{2,5}/?)$`)
 
+// isNameList reports a text that has a name and an address on each line.
+func isNameList(s *sample) bool {
+	return len(s.lines) > 1 && s.all(hostKey) && !slices.ContainsFunc(s.lines, func(line string) bool {
+		m := hostKey.FindStringSubmatch(line)
+		return sketchName(m[1]) == "" || upstreamForm(m[2]) == "" || reference.MatchString(m[1])
+	})
+}
+
+func sketchNameList(text string) *sketch {
+	s := &sketch{}
+	for line := range strings.Lines(text) {
+		if m := hostKey.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			s.hosts = append(s.hosts, &sketchHost{name: sketchName(m[1]), upstream: upstreamForm(m[2])})
+		}
+	}
+	return s
+}
+
 // isAddressAlone reports a text with nothing but the address of a server.
 func isAddressAlone(s *sample) bool { return len(s.lines) == 1 && addressAlone.MatchString(s.first()) }
 
 func sketchAddress(text string) *sketch {
 	h := &sketchHost{}
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); addressAlone.MatchString(line) {
+		line = strings.TrimSpace(line)
+		if m := hostLike.FindStringSubmatch(line); m != nil && strings.HasSuffix(m[1], suffix) {
+			// The name is the host's own: nothing else answers to it.
+			h.name, line = sketchName(line), line[strings.Index(line, suffix)+len(suffix):]
+		}
+		if addressAlone.MatchString(line) {
 			h.add("/", line, false)
 		}
 	}

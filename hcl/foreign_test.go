@@ -45,7 +45,7 @@ func TestForeign(t *testing.T) {
 	for name, text := range foreignFixtures(t) {
 		t.Run(name, func(t *testing.T) {
 			file, diags := decodeForeign(text)
-			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, ", not a Proxyfile") {
+			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, "not a Proxyfile") {
 				t.Errorf("%q", summaries(diags))
 			}
 			checkRanges(t, file, diags)
@@ -102,11 +102,11 @@ func TestForeignForms(t *testing.T) {
 	}
 	for name, text := range foreignFixtures(t) {
 		for form, change := range forms {
-			if form == "blank lines" && name == "script" || (form == "no indentation" || form == "tabs") && (name == "compose" || name == "haproxy" || strings.HasPrefix(name, "yaml") || name == "caddyfile_global" || strings.HasPrefix(name, "traefik")) {
+			if form == "blank lines" && name == "script" || (form == "no indentation" || form == "tabs") && (name == "compose" || name == "haproxy" || name == "slim" || name == "makefile" || name == "kubernetes" || name == "python" || strings.HasPrefix(name, "yaml") || name == "caddyfile_global" || strings.HasPrefix(name, "traefik")) {
 				continue // another text then
 			}
 			file, diags := decodeForeign(change(text))
-			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, ", not a Proxyfile") {
+			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, "not a Proxyfile") {
 				t.Errorf("%s, %s: %q", name, form, summaries(diags))
 				continue
 			}

@@ -114,11 +114,18 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 			}
 		}
 	}
+	if written := r.written(attr.Expr); value == "" && name == "host" && isSiteName(written) {
+		value = sketchName(written) // without its quotes
+	}
 	if value == "" {
 		value = exampleLabel(name)
 	}
-	if upstream := body.Attributes["upstream"]; name == "host" && k.label == "" && r.literal(upstream) != "" {
-		return fmt.Sprintf("write host %s { upstream = %s }", quoteText(value), r.written(upstream.Expr))
+	if name == "host" && k.label == "" {
+		for _, other := range sortedKeys(body.Attributes) {
+			if form := upstreamForm(r.literal(body.Attributes[other])); form != "" && isPortKey(other) {
+				return fmt.Sprintf("write host %s { upstream = %s }", quoteText(value), form)
+			}
+		}
 	}
 	return fmt.Sprintf("write %s %s {%s", name, quoteText(value), where)
 }

@@ -103,7 +103,7 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 	if m := otherSign.FindStringSubmatch(first); m != nil && isAttribute(m[1]) {
 		return habit{summary: `an attribute takes "="`, detail: "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}, true
 	}
-	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" && !reference.MatchString(m[1]) {
+	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" && !reference.MatchString(m[1]) && (strings.HasPrefix(m[2], "{") || contents(m[2]) != "") {
 		detail := hostAdvice(sketchName(m[1]), m[2])
 		if s := sketchCaddy(whole); strings.HasSuffix(first, "{") && s.settle("") && len(s.hosts) == 1 {
 			detail = shown(s.lines())
@@ -237,10 +237,7 @@ func blockHabit(name, args, whole, inside string) (habit, bool) {
 		}
 	}
 	if name == "upstream" && inside == "" {
-		form := "3000"
-		if group := nginxUpstreams(statements(whole, true))[args]; upstreamForm(group) != "" {
-			form = upstreamForm(group)
-		}
+		form := cmp.Or(nginxUpstreams(statements(whole, true))[args], "3000")
 		return habit{summary: summary, detail: "write service " + quoteText(args) + " { upstream = " + form + " }"}, identifier.MatchString(args)
 	}
 	path, title := pathPrefix(strings.Trim(args, `"'`)), "shop"+suffix

@@ -167,6 +167,9 @@ func syntaxErrors(src []byte, filename string) Diagnostics {
 	}
 	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
 	_, more := parse(t)
+	if diag, found := unlikely(t, newFolder("", nil), more); found {
+		return Diagnostics{diag}
+	}
 	diags = append(diags, more...)
 	diags.Sort()
 	return diags

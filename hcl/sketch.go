@@ -203,8 +203,13 @@ func quoteText(text string) string {
 // add puts an address for a path into h, and reports whether it fits.
 func (h *sketchHost) add(at, address string, strip bool) bool {
 	upstream, prefix := sketchUpstream(address)
+	return (prefix == "" || prefix == "/") && h.addForm(at, upstream, strip)
+}
+
+// addForm is add for an upstream as it is written in a Proxyfile.
+func (h *sketchHost) addForm(at, upstream string, strip bool) bool {
 	switch {
-	case upstream == "" || at == "" || prefix != "" && prefix != "/":
+	case upstream == "" || at == "":
 		return false
 	case at == "/" && (h.upstream == "" || h.upstream == upstream):
 		h.upstream = upstream

@@ -196,7 +196,9 @@ func sketchNginx(text string) *sketch {
 		case name == "upstream" && st.opens:
 			groupDepth = st.depth
 		case name == "server_name" && len(args) > 0:
-			h.name = sketchName(args[0])
+			if args[0] != "localhost" { // what packages of nginx write for any name
+				h.name = sketchName(args[0])
+			}
 			s.partial = s.partial || len(args) > 1
 		case name == "location" && st.opens && len(args) > 0:
 			at, locationDepth = nginxLocation(args), st.depth
@@ -206,9 +208,8 @@ func sketchNginx(text string) *sketch {
 			_, rest, _ := strings.Cut(address, "://")
 			strip = strings.HasSuffix(rest, "/") && at != "/"
 			if group := groups[strings.TrimSuffix(rest, "/")]; group != "" {
-				address = group
-			}
-			if !h.add(at, address, strip) {
+				s.partial = !h.addForm(at, group, strip) || s.partial
+			} else if !h.add(at, address, strip) {
 				s.partial = true
 			}
 		case quietNginx(name):
@@ -234,8 +235,7 @@ func nginxLocation(args []string) string {
 	return sketchPath(args[0])
 }
 
-// nginxUpstreams are the addresses of upstream blocks that have one, by their
-// names.
+// nginxUpstreams are upstream blocks as an upstream is written, by their names.
 func nginxUpstreams(all []statement) map[string]string {
 	groups := map[string]string{}
 	for i, st := range all {
@@ -248,11 +248,16 @@ func nginxUpstreams(all []statement) map[string]string {
 				break
 			}
 			if len(inner.words) > 1 && inner.words[0] == "server" {
-				servers = append(servers, inner.words[1])
+				form, _ := sketchUpstream(inner.words[1])
+				servers = append(servers, form)
 			}
 		}
-		if len(servers) == 1 {
+		switch {
+		case slices.Contains(servers, ""):
+		case len(servers) == 1:
 			groups[st.words[1]] = servers[0]
+		case len(servers) > 1:
+			groups[st.words[1]] = "[" + strings.Join(servers, ", ") + "]"
 		}
 	}
 	return groups

@@ -7,12 +7,15 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+// strayStatement is the mistake of a line that is neither attribute nor block.
+const strayStatement = "this is no attribute and no block"
+
 // translate is a mistake of form in words for people who do not know the words
 // of the grammar.
 func (r *repairer) translate(l *line, problem *hcl.Diagnostic) (summary, detail string) {
 	switch problem.Summary {
 	case "Argument or block definition required", "Invalid block definition":
-		return "this is no attribute and no block", `write NAME = VALUE, or TYPE "NAME" { … }`
+		return strayStatement, `write NAME = VALUE, or TYPE "NAME" { … }`
 	case "Missing newline after argument":
 		return "something stands behind this value", "quote it if it is a string; one attribute a line"
 	case "Missing newline after block definition":
