@@ -80,8 +80,15 @@ func formats() []format {
 		{is: "a YAML file", known: isYAML, sketch: fromLines},
 		{is: "a list of names", known: isNameList, sketch: sketchNameList},
 		{is: "an address", known: isAddressAlone, sketch: sketchAddress},
+		{is: flatTOML, known: isFlatTOML},
 	}
 }
+
+// flatTOML is what a text of keys and values is called that may be TOML: it has
+// the form of a Proxyfile.
+const flatTOML = "a file of settings"
+
+var flatSummary = foreignSummary(flatTOML)
 
 // folder is where a text lies, for what to do with it.
 type folder struct {
@@ -133,13 +140,15 @@ func foreign(t *text, where folder) (Diagnostic, bool) {
 	}
 	for _, f := range formats() {
 		if f.known(s) {
-			d := t.errorAt(0, 0, "this is "+f.is+", not a Proxyfile", f.advice(s, t.name, where))
+			d := t.errorAt(0, 0, foreignSummary(f.is), f.advice(s, t.name, where))
 			d.Range = s.firstLine(t)
 			return d, true
 		}
 	}
 	return Diagnostic{}, false
 }
+
+func foreignSummary(format string) string { return "this is " + format + ", not a Proxyfile" }
 
 // isBlank reports a text of white space alone.
 func isBlank(src []byte) bool {

@@ -210,12 +210,12 @@ func hasSections(s *sample) bool {
 }
 
 func isTOML(s *sample) bool {
-	return (hasSections(s) || isFlat(s)) && !slices.ContainsFunc(s.lines, func(line string) bool { return keyLine.MatchString(line) && !tomlValue.MatchString(line) })
+	return hasSections(s) && !slices.ContainsFunc(s.lines, func(line string) bool { return keyLine.MatchString(line) && !tomlValue.MatchString(line) })
 }
 
-// isFlat reports a text of keys that mean nothing to a Proxyfile, each with a
+// isFlatTOML reports a text of keys that mean nothing to a Proxyfile, each with a
 // value and none in a block.
-func isFlat(s *sample) bool {
+func isFlatTOML(s *sample) bool {
 	return !s.blocks && len(s.lines) > 1 && s.all(flatLine) && !slices.ContainsFunc(s.lines, func(line string) bool {
 		name := flatLine.FindStringSubmatch(line)[1]
 		return otherWords()[name] != "" || slices.Contains([]string{"domain", "host", "service", "route", "listen", "share", "locals", "upstream"}, name)

@@ -162,12 +162,14 @@ func adopt(t *text, whole, body *hclsyntax.Body) Diagnostics {
 // syntaxErrors is what is wrong with the form of src, whatever it means.
 func syntaxErrors(src []byte, filename string) Diagnostics {
 	t, diags := newText(source{name: filename, text: src})
-	if diag, found := foreign(t, newFolder("", nil)); found {
+	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
+	where := newFolder("", nil)
+	// Keys with values are formatted, whatever they mean.
+	if diag, found := foreign(t, where); found && diag.Summary != flatSummary {
 		return Diagnostics{diag}
 	}
-	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
 	_, more := parse(t)
-	if diag, found := unlikely(t, newFolder("", nil), more); found {
+	if diag, found := unlikely(t, where, more); found {
 		return Diagnostics{diag}
 	}
 	diags = append(diags, more...)
