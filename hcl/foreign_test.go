@@ -68,7 +68,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-var shownBlock = regexp.MustCompile(`(?s)(?:write|begin with):? *\n?(host "[^"]*" \{.*\})`)
+var shownBlock = regexp.MustCompile(`(?s)(?:write|begin with)(?:, [^\n]*)?:? *\n?(host "[^"]*" \{.*\})`)
 
 // checkAdvice fails unless detail shows a valid Proxyfile in its formatted form,
 // or says what command makes one.
@@ -268,4 +268,38 @@ func TestNewcomersAreNotForeign(t *testing.T) {
 			t.Errorf("%s\n%s", summary, text)
 		}
 	}
+}
+
+// FuzzForeign: whatever the text, the Proxyfile that is shown for it is valid.
+func FuzzForeign(f *testing.F) {
+	files, err := filepath.Glob("../testdata/proxyfile/foreign/*.in")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	for _, tt := range habitCases() {
+		f.Add(tt.text)
+	}
+	for _, seed := range []string{
+		"a.b {\n reverse_proxy /${x}/* localhost:1\n}\n", "location /\"x { proxy_pass http://a.b:1; }", "\"/${x}\" = 3\n", "{\"/%{x}\": 1, \"port\": 3}",
+		"[x.y]\nport = \"http://a.b/\x1b[m\"\n", "host a.b, c.d\u202e {\n x\n}\n", "a = ${X:-\"}\n", "server_name ${x};\nlisten 1;",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<16 {
+			return
+		}
+		file, diags := decodeForeign(text)
+		checkRanges(t, file, diags)
+		if len(diags) == 1 && strings.HasSuffix(diags[0].Summary, "not a Proxyfile") {
+			checkAdvice(t, diags[0].Detail)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // sketch is the Proxyfile that says the same as a file of another tool, as far
@@ -197,7 +198,24 @@ func sketchPath(pattern string) string {
 
 // quoteText is text as a string of a Proxyfile, in which no template begins.
 func quoteText(text string) string {
-	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(text))
+	var out strings.Builder
+	out.WriteByte('"')
+	for i, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case (r == '$' || r == '%') && strings.HasPrefix(text[i+1:], "{"):
+			out.WriteRune(r)
+			out.WriteRune(r)
+		case isControl(r) || r == utf8.RuneError:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	out.WriteByte('"')
+	return out.String()
 }
 
 // add puts an address for a path into h, and reports whether it fits.
