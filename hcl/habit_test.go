@@ -242,3 +242,36 @@ func TestNotHabits(t *testing.T) {
 		}
 	}
 }
+
+// TestOneMistakeIsOneDiagnostic: a syntax error in a host or route of a valid
+// Proxyfile is the only thing that is said.
+func TestOneMistakeIsOneDiagnostic(t *testing.T) {
+	tried := 0
+	for file, text := range proxyfiles(t) {
+		if !strings.Contains(file, "/valid/") {
+			continue
+		}
+		lines := strings.SplitAfter(text, "\n")
+		for i, line := range lines {
+			trimmed := strings.TrimSpace(line)
+			if !strings.HasSuffix(trimmed, "{") || !strings.HasPrefix(trimmed, "host ") && !strings.HasPrefix(trimmed, "route ") && !strings.HasPrefix(trimmed, "service ") {
+				continue
+			}
+			tried++
+			broken := strings.Join(lines[:i+1], "") + "    zz = 5s\n" + strings.Join(lines[i+1:], "")
+			decoded, diags := decodeText(broken, "")
+			for _, d := range diags {
+				if d.Range.Start.Line != i+2 {
+					t.Errorf("%s: a mistake on line %d\n%s", file, i+2, rendered(t, diags, decoded.Sources))
+					break
+				}
+			}
+			if len(diags) == 0 {
+				t.Errorf("%s: no mistake on line %d", file, i+2)
+			}
+		}
+	}
+	if tried < 30 {
+		t.Errorf("only %d tried", tried)
+	}
+}
