@@ -110,6 +110,10 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Bod
 		r.errorf(attr.NameRange, includeDetail, includeSummary)
 		return
 	}
+	if removed(name) || slices.Contains([]string{"websocket", "websockets", "ws", "changeOrigin", "change_origin", "secure", "ssl", "h2"}, name) {
+		r.errorf(attr.NameRange, "remove it: devproxy does this by itself", "unknown attribute %q in %s", name, title)
+		return
+	}
 	if form := r.otherForm(attr, k); form != "" {
 		r.errorf(attr.NameRange, "write "+form, "unknown attribute %q in %s", name, title)
 		return
@@ -152,6 +156,9 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 		return nil
 	case !known || syntax.Type == "":
 		detail := r.suggest(syntax.Type, outer)
+		if removed(syntax.Type) {
+			detail = "remove it: devproxy does this by itself"
+		}
 		if form := r.blockOf(syntax, outer); form != "" {
 			detail = "write " + form
 		}

@@ -165,7 +165,11 @@ func (d *decoder) decodeFiles(v value) *Files {
 		return files // asking after it would send this user's credentials there
 	}
 	if exists, isDir := d.env.folder(files.Dir); !exists {
-		d.warnf(v.at(), "a page says so until it is", "the folder %q is not there yet", files.Text)
+		detail := "a page says so until it is"
+		if expr := environmentHabit(text); expr != "" && files.Flow.Empty() {
+			detail = "for a variable, write " + expr
+		}
+		d.warnf(v.at(), detail, "the folder %q is not there yet", files.Text)
 	} else if !isDir {
 		d.errorf(v.at(), "name the folder it is in", "%q is not a folder", files.Text)
 	}

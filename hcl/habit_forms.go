@@ -94,8 +94,14 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 		if value == "80" {
 			return "write listen { http = 80 }" + where
 		}
+		if value != "" && !allDigits.MatchString(value) {
+			value = quoteText(value)
+		}
 		return "write listen { https = " + cmp.Or(value, "8443") + " }" + where
 	case "share":
+		if strings.Contains(value, ".") {
+			return "write share { relay = " + quoteText(value) + " }" + where
+		}
 		return `write share { expires = "2h" }` + where
 	case "locals":
 		return "write locals {" + where
@@ -113,6 +119,9 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 				value = key.AsString()
 			}
 		}
+	}
+	if tuple, is := attr.Expr.(*hclsyntax.TupleConsExpr); is && len(tuple.Exprs) > 0 {
+		value = r.literal(&hclsyntax.Attribute{Expr: tuple.Exprs[0]})
 	}
 	if written := r.written(attr.Expr); value == "" && name == "host" && isSiteName(written) {
 		value = sketchName(written) // without its quotes
@@ -132,13 +141,7 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 
 // attributeForm is a block that is an attribute, as it is written.
 func (r *reader) attributeForm(syntax *hclsyntax.Block) string {
-	examples := map[string]string{
-		"upstream": "upstream = 3000", "fallback": "fallback = 3000", "files": `files = "public"`, "redirect": `redirect = "/docs"`, "spa": "spa = true", "cors": "cors = true",
-		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
-		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "balance": `balance = "least_conn"`,
-		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
-	}
-	form := examples[syntax.Type]
+	form := attributeExamples()[syntax.Type]
 	if form == "" {
 		return syntax.Type + " = {"
 	}
@@ -192,4 +195,14 @@ func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
 		return meant + " " + quoteText(label) + " {"
 	}
 	return ""
+}
+
+// attributeExamples are the attributes with a plain value, each with one.
+func attributeExamples() map[string]string {
+	return map[string]string{
+		"upstream": "upstream = 3000", "fallback": "fallback = 3000", "files": `files = "public"`, "redirect": `redirect = "/docs"`, "spa": "spa = true", "cors": "cors = true",
+		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
+		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "balance": `balance = "least_conn"`,
+		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
+	}
 }

@@ -109,7 +109,7 @@ func statementEnd(text string) int {
 }
 
 // oneLine matches a block of one line, with what is in it.
-var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service)[ \t]+"[^"{}]*"[ \t]*\{(.*)\}[ \t]*$`)
+var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share)(?:[ \t]+"[^"{}]*")?[ \t]*\{(.*)\}[ \t]*$`)
 
 // reportHabits reports the statements of r's chunk that are those of other tools,
 // each once, and takes them out. It is for a chunk with a syntax error: in one
@@ -155,6 +155,9 @@ func (r *repairer) reportHabit(start, end int, inside string) int {
 	if h, found := valueHabit(string(r.work[from:to])); found {
 		r.report(from+h.start, from+h.end, h.summary, h.detail)
 		r.fill(from+h.start, from+h.end, filler)
+		if h.colon > 0 {
+			r.work[from+h.colon] = '='
+		}
 		return 0
 	}
 	stop := to

@@ -151,6 +151,35 @@ func habitCases() map[string]habitCase {
 		"URL with a slash too few":    {up(`"http:/localhost:5173"`), up(`"http://localhost:5173"`)},
 		"URL without a scheme":        {up(`"//localhost:5173/"`), up(`"http://localhost:5173"`)},
 		"spaces":                      {up(`" http://localhost:5173/ "`), up(`"http://localhost:5173/"`)},
+		"dollar and brace, dotted":    {up(`${env.PORT}`), port},
+		"dotted with default":         {up(`"${env.API_URL:-http://localhost:3000}"`), up(`env("API_URL", "http://localhost:3000")`)},
+		"variable in a list":          {up(`["$PORT", 3000]`), up(`[env("PORT", "3000"), 3000]`)},
+		"variable with colon":         {inHost("upstream: $PORT"), port},
+		"variable in locals":          {"locals { port = ${PORT} }\n" + up("local.port"), "locals { port = env(\"PORT\", \"3000\") }\n" + up("local.port")},
+		"a word, localhost":           {up(`localhost`), up("3000")},
+		"rewrite with a group":        {route("route \"/c\" {\n rewrite ^/c/(.*)$ /v1/$1 break;\n }"), route("route \"/c\" {\n rewrite = \"/v1{rest}\"\n }")},
+		"rewrite to the group":        {route("rewrite ^/c/(.*)$ /$1 break;"), route("route \"/c\" {\n strip_prefix = true\n }")},
+		"two addresses":               {inHost("reverse_proxy localhost:3000 localhost:3001"), up("[3000, 3001]")},
+		"to two addresses":            {inHost("reverse_proxy {\n    to localhost:3000 localhost:3001\n    lb_policy round_robin\n  }"), up("[3000, 3001]")},
+		"a socket":                    {inHost("reverse_proxy unix//run/app.sock"), up(`"unix:/run/app.sock"`)},
+		"a name of nginx":             {inHost("proxy_pass http://backend;"), up("3000")},
+		"path of proxy_pass":          {inHost("proxy_pass http://localhost:3000/v1/;"), inHost("upstream = 3000\nroute \"/\" {\n rewrite = \"/v1{rest}\"\n}")},
+		"ProxyPass":                   {route("ProxyPass /c http://localhost:3002/"), fixedRoute},
+		"server of HAProxy":           {inHost("server web1 127.0.0.1:3000 check"), up("3000")},
+		"upstream, two ports":         {inHost("upstream 3000 3001"), up("[3000, 3001]")},
+		"redirect with status":        {inHost("redirect 301 /x"), inHost(`redirect = "/x"`)},
+		"a word without quotes":       {"service \"s\" {\n upstream = 1\n balance cookie\n}\nhost \"a.localhost\" { upstream = service.s }\n", "service \"s\" {\n upstream = 1\n balance = \"cookie\"\n}\nhost \"a.localhost\" { upstream = service.s }\n"},
+		"location that returns":       {route("location /c { return 204; }"), route("route \"/c\" { respond = 204 }")},
+		"exact location":              {route("location = /c { return 301 /d; }"), route("route \"/c\" { redirect = \"/d\" }")},
+		"matcher":                     {route("@c path /c/*"), route("route \"/c\" {\n}")},
+		"size of nginx":               {inHost("upstream = 1\nclient_max_body_size 10m;"), inHost("upstream = 1\nmax_body = \"10MB\"")},
+		"host with colon":             {"host: \"a.localhost\" {\n  upstream = 1\n}\n", "host \"a.localhost\" {\n  upstream = 1\n}\n"},
+		"server and value":            {"server \"a.localhost\" 3000\n", "host \"a.localhost\" { upstream = 3000 }\n"},
+		"host to":                     {"host \"a.localhost\" to 3000\n", "host \"a.localhost\" { upstream = 3000 }\n"},
+		"name with port":              {"b.localhost:3000\n" + other, "host \"b.localhost\" { upstream = 3000 }\n" + other},
+		"hosts as list":               {"hosts = [\"a.localhost\"]\n", "host \"a.localhost\" {\n upstream = 1\n}\n"},
+		"listen with colon":           {"listen = \":8443\"\n" + other, "listen { https = \":8443\" }\n" + other},
+		"share with relay":            {"share = \"t.example.com\"\n" + other, "share { relay = \"t.example.com\" }\n" + other},
 		"path of an address":          {up(`"localhost:5173/v1"`), inHost("upstream = \"localhost:5173\"\nroute \"/\" {\n rewrite = \"/v1{rest}\"\n}")},
 		"path of a URL":               {up(`"http://localhost:5173/v1/"`), inHost("upstream = \"http://localhost:5173\"\nroute \"/\" {\n rewrite = \"/v1{rest}\"\n}")},
 	}
@@ -166,7 +195,7 @@ func suggestion(t *testing.T, detail string) string {
 	if !found {
 		t.Errorf("no code in %q", detail)
 	}
-	for _, end := range []string{"; ", " in a host", ", at the top level", ": it matches", ": the port", ": what follows"} {
+	for _, end := range []string{"; ", " in a host", " in a route", ", at the top level", ": it matches", ": the port", ": what follows"} {
 		code, _, _ = strings.Cut(code, end)
 	}
 	return code

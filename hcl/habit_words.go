@@ -14,15 +14,17 @@ import (
 type habit struct {
 	summary, detail string
 	start, end      int
+	// colon is where a ":" is for "=" in the statement; 0 for nowhere.
+	colon int
 }
 
 var (
-	assigned = regexp.MustCompile(`^[A-Za-z_][\w-]*[ \t]*[=:][ \t]*(\S.*)$`)
+	assigned = regexp.MustCompile(`^([A-Za-z_][\w-]*)[ \t]*([=:])[ \t]*(\S.*)$`)
 	quotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 	// pastedAddress matches addresses without quotes that the parser cuts up.
 	pastedAddress = regexp.MustCompile(`^(?:\[[0-9A-Fa-f:]+\]:[0-9]+/?|[\w.-]*:[0-9]+/|[0-9]+/)$`)
 	// shellDefault matches ${PORT:-3000}, which no string of a Proxyfile has.
-	shellDefault = regexp.MustCompile(`\$\{[A-Za-z_]\w*:?-[^}]*\}`)
+	shellDefault = regexp.MustCompile(`\$\{[A-Za-z_.][\w.]*:?-[^}]*\}`)
 )
 
 // valueHabit knows an attribute whose value reads the environment in a way that
@@ -32,9 +34,9 @@ func valueHabit(statement string) (habit, bool) {
 	if m == nil {
 		return habit{}, false
 	}
-	value := statement[m[2]:m[3]]
+	value := statement[m[6]:m[7]]
 	if pastedAddress.MatchString(value) {
-		return habit{"an address is a string, a port a number", "write " + upstreamForm(value), m[2], m[3]}, upstreamForm(value) != ""
+		return habit{"an address is a string, a port a number", "write " + upstreamForm(value), m[6], m[7], 0}, upstreamForm(value) != ""
 	}
 	bare := quotes.ReplaceAllStringFunc(value, func(s string) string { return strings.Repeat(" ", len(s)) })
 	if shellDefault.MatchString(value) {
@@ -56,19 +58,31 @@ func valueHabit(statement string) (habit, bool) {
 	if expr == "" {
 		return habit{}, false
 	}
-	return habit{environmentSummary, "write " + expr, m[2] + start, m[2] + end}, true
+	h := habit{summary: environmentSummary, detail: "write " + expr, start: m[6] + start, end: m[6] + end}
+	if statement[m[4]] == ':' {
+		h.colon = m[4]
+		h.detail = "write " + statement[m[2]:m[3]] + " = " + expr
+	}
+	return h, true
 }
 
 var (
 	pathKey    = regexp.MustCompile(`^(?:"(/[^"]*)"|(/[^\s"=:{]*))[ \t]*(?:=>?|:|->|→)?[ \t]*(.*)$`)
 	hostKey    = regexp.MustCompile(`^"?((?:https?://)?(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]+)?)"?[ \t]*(?:=>?|:|->|→)?[ \t]+([^=\s].*)$`)
-	headValue  = regexp.MustCompile(`^(host|route|service)[ \t]+(?:"([^"]+)"|([^\s"{=:]+))[ \t]*(?:=>?|:|->|→|[ \t])[ \t]*([^\s{=].*)$`)
+	headValue  = regexp.MustCompile(`^(host|route|service|server|site|path|location)[ \t]+(?:"([^"]+)"|([^\s"{=:]+))[ \t]*(?:=>?|:|->|→|[ \t])[ \t]*(?:(?:to|upstream|proxy)[ \t]+)?([^\s{=].*)$`)
+	headColon  = regexp.MustCompile(`^(host|route|service)[ \t]*[:=][ \t]*"?([^"{}\s]+)"?[ \t]*(\{.*)?$`)
+	namePort   = regexp.MustCompile(`^([A-Za-z0-9.-]+\.localhost):([0-9]+)$`)
+	matcher    = regexp.MustCompile(`^@[\w-]+[ \t]+(?:path[ \t]+)?(/\S*)?`)
+	snippet    = regexp.MustCompile(`^(?:\([\w.-]+\))?[ \t]*\{$`)
 	headNames  = regexp.MustCompile(`^host[ \t]+("?[^\s",{]+"?(?:[ \t]*,[ \t]*"?[^\s",{]+"?)+)[ \t]*\{$`)
 	headCall   = regexp.MustCompile(`^(host|route|service)[ \t]*\([ \t]*["']?([^"'()]+)["']?[ \t]*\)[ \t]*\{$`)
 	otherSign  = regexp.MustCompile(`^([A-Za-z_]\w*)[ \t]*(?:=>|:=|->|→|==)[ \t]*(\S.*)$`)
 	setting    = regexp.MustCompile(`^(\w+)[ \t]*=[ \t]*(\S.*)$`)
-	directive  = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+([^\s=].*?))?[ \t]*;?$`)
-	otherBlock = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+([^={]*?))?[ \t]*\{(?:[ \t]|$)`)
+	directive  = regexp.MustCompile(`^([A-Za-z_]+)(?:[ \t]+([^\s=].*?))?[ \t]*;?$`)
+	ofNginx    = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+[^\s={}";]+)+[ \t]*;$`)
+	otherBlock = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+((?:=[ \t]+/)?[^={]*?))?[ \t]*\{(?:[ \t]|$)`)
+	returned   = regexp.MustCompile(`(?:^|[{;\s])return[ \t]+([^;{}]+);`)
+	forwarded  = regexp.MustCompile(`(?m)(?:^|\{)[ \t]*to[ \t]+([^\n}]+)`)
 )
 
 // statementHabit knows a statement that other tools have. first is its first
@@ -92,18 +106,34 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 		return habit{summary: "a block has no parentheses", detail: fmt.Sprintf("write %s %q {", m[1], m[2])}, true
 	}
 	if m := headValue.FindStringSubmatch(first); m != nil && !strings.HasSuffix(first, "{") && !strings.HasSuffix(first, "}") {
-		label := m[2] + m[3]
+		kind, label := cmp.Or(otherWords()[m[1]], m[1]), m[2]+m[3]
+		if name := sketchName(label); kind == "host" && name != "" {
+			label = name
+		}
+		if form := contents(m[4]); form != "" && (kind != "route" || strings.HasPrefix(label, "/")) {
+			return habit{summary: fmt.Sprintf("what a %s does goes in braces", kind), detail: fmt.Sprintf("write %s %s { %s }", kind, quoteText(label), form)}, true
+		}
+	}
+	if m := headColon.FindStringSubmatch(first); m != nil && (strings.Contains(first, ":") || m[3] != "") {
+		label := m[2]
 		if name := sketchName(label); m[1] == "host" && name != "" {
 			label = name
 		}
-		if form := contents(m[4]); form != "" {
-			return habit{summary: fmt.Sprintf("what a %s does goes in braces", m[1]), detail: fmt.Sprintf("write %s %s { %s }", m[1], quoteText(label), form)}, true
-		}
+		return habit{summary: fmt.Sprintf("%q is a block", m[1]), detail: fmt.Sprintf("write %s %s {", m[1], quoteText(label))}, true
+	}
+	if m := namePort.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" {
+		return habit{summary: "a name goes in a host block", detail: hostAdvice(sketchName(m[1]), m[2])}, true
+	}
+	if m := matcher.FindStringSubmatch(first); m != nil {
+		return habit{summary: "a Proxyfile has routes instead of matchers", detail: routeAdvice(cmp.Or(m[1], "/api"), "", inside)}, true
+	}
+	if snippet.MatchString(first) && inside == "" && (first[0] == '(' || slices.ContainsFunc(strings.Split(whole, "\n"), caddyOption.MatchString)) {
+		return habit{summary: "a Proxyfile has no global options or snippets", detail: "remove it; each host has its own attributes"}, true
 	}
 	if m := otherSign.FindStringSubmatch(first); m != nil && isAttribute(m[1]) {
 		return habit{summary: `an attribute takes "="`, detail: "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}, true
 	}
-	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" && !reference.MatchString(m[1]) && (strings.HasPrefix(m[2], "{") || contents(m[2]) != "") {
+	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" && !reference.MatchString(m[1]) && !strings.HasPrefix(m[1], "var.") && (strings.HasPrefix(m[2], "{") || contents(m[2]) != "") {
 		detail := hostAdvice(sketchName(m[1]), m[2])
 		if s := sketchCaddy(whole); strings.HasSuffix(first, "{") && s.settle("") && len(s.hosts) == 1 {
 			detail = shown(s.lines())
@@ -114,7 +144,16 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 		return blockHabit(m[1], strings.TrimSpace(m[2]), whole, inside)
 	}
 	if m := directive.FindStringSubmatch(first); m != nil {
-		return directiveHabit(m[1], strings.Fields(m[2]), inside)
+		if h, found := directiveHabit(strings.Replace(m[1], "ProxyPass", "proxy_pass", 1), strings.Fields(m[2]), inside); found {
+			return h, true
+		}
+	}
+	if m := ofNginx.FindStringSubmatch(first); m != nil && !isAttribute(m[1]) {
+		h := habit{summary: fmt.Sprintf("%q is a directive of nginx", m[1]), detail: "remove it: a Proxyfile has nothing like it"}
+		if form := attributeExamples()[otherWords()[m[1]]]; form != "" {
+			h.detail = "write " + form
+		}
+		return h, true
 	}
 	return habit{}, false
 }
@@ -173,9 +212,13 @@ func routeAdvice(path, has, inside string) string {
 	if at == "" {
 		at = "/"
 	}
+	has, _, _ = strings.Cut(has, ", ")
 	form := contents(has)
 	if form == "" {
 		form = contents(strings.TrimSpace(strings.Trim(has, "{} \t")))
+	}
+	if at == "/" && inside == "host" && strings.HasPrefix(form, "upstream") {
+		return "write " + form
 	}
 	where := ""
 	if inside != "host" {
@@ -230,9 +273,19 @@ func blockHabit(name, args, whole, inside string) (habit, bool) {
 		switch name {
 		case "server", "http", "upstream", "stream":
 			summary, s = fmt.Sprintf("%q is a block of nginx", name), sketchNginx(whole)
-		case "reverse_proxy", "site":
+		case "reverse_proxy":
+			if m := forwarded.FindStringSubmatch(whole); m != nil {
+				return directiveHabit(name, append(strings.Fields(args), strings.Fields(m[1])...), inside)
+			}
+			return directiveHabit(name, strings.Fields(args), inside)
+		case "events":
+			return habit{summary: `"events" is a block of nginx`, detail: "remove it: devproxy does this by itself"}, true
+		case "site":
 			summary, s = fmt.Sprintf("%q is a directive of Caddy", name), sketchCaddy(whole)
 		default:
+			if removed(name) && inside != "" {
+				return habit{summary: fmt.Sprintf("%q is a directive of Caddy or nginx", name), detail: "remove it: devproxy does this by itself"}, true
+			}
 			return habit{}, false
 		}
 	}
@@ -248,7 +301,12 @@ func blockHabit(name, args, whole, inside string) (habit, bool) {
 		title = s.hosts[0].name
 	}
 	if !s.settle("shop" + suffix) {
+		m := returned.FindStringSubmatch(whole)
 		switch {
+		case name == "location" && path == "":
+			return habit{summary: summary, detail: "write one route for each path: a route is a prefix, not a pattern"}, true
+		case name == "location" && m != nil:
+			return habit{summary: summary, detail: routeAdvice(path, strings.TrimPrefix(answerAdvice(strings.Fields(m[1])), "write "), inside)}, true
 		case path != "" && (name == "location" || strings.HasPrefix(name, "handle") || name == "route"):
 			return habit{summary: summary, detail: routeAdvice(path, "", inside)}, true
 		case name == "server" || name == "site" || name == "http":
@@ -301,6 +359,9 @@ func upstreamAdvice(form, inside string) string {
 
 // removed are directives of other tools for what devproxy does by itself.
 func removed(name string) bool {
+	if otherWords()[name] != "" {
+		return false
+	}
 	return strings.HasPrefix(name, "ssl") || strings.HasPrefix(name, "proxy_") ||
 		slices.Contains([]string{"tls", "log", "access_log", "error_log", "worker_processes", "charset", "server_tokens", "auto_https", "email", "http2"}, name)
 }
@@ -315,16 +376,16 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 	if len(args) > 0 {
 		last = args[len(args)-1]
 	}
-	if otherWords()[name] == "" && !removed(name) && !slices.Contains([]string{"redir", "rewrite", "listen", "add_header", "header", "gzip", "index", "try_files", "respond"}, name) {
+	if otherWords()[name] == "" && !removed(name) && !slices.Contains([]string{"redir", "rewrite", "listen", "bind", "add_header", "header", "gzip", "index", "try_files", "respond"}, name) {
 		return habit{}, false
 	}
 	switch name {
-	case "proxy_pass", "reverse_proxy", "proxy", "forward", "backend", "target", "port", "url":
-		form := "3000"
-		if found := upstreamForm(last); found != "" {
-			form = found
+	case "proxy_pass", "reverse_proxy", "proxy", "forward", "backend", "target", "port", "url", "to", "dest", "server":
+		if name == "server" && len(args) < 2 {
+			return habit{}, false
 		}
-		h.detail = upstreamAdvice(form, inside)
+		form, rest := upstreamsForm(args)
+		h.detail = upstreamAdvice(form, inside) + rest
 		if len(args) > 1 && pathPrefix(args[0]) != "" && pathPrefix(args[0]) != "/" && inside != "route" {
 			h.detail = routeAdvice(args[0], "upstream = "+form, inside)
 		}
@@ -339,7 +400,9 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 		}
 	case "listen", "bind":
 		h.detail = "remove it; a block listen { https = 8443 } at the top level picks the port"
-	case "redir", "return", "rewrite", "respond":
+	case "rewrite":
+		h.detail = rewriteAdvice(last, args, inside)
+	case "redir", "return", "respond":
 		h.detail = answerAdvice(args)
 	case "encode", "gzip":
 		h.detail = "write compress = true"
@@ -357,6 +420,52 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 		h.detail = "remove it: devproxy does this by itself"
 	}
 	return h, true
+}
+
+// upstreamsForm is the upstream for the addresses among args, and what is to be
+// said of it.
+func upstreamsForm(args []string) (form, rest string) {
+	var forms []string
+	for _, arg := range args {
+		if socket, found := strings.CutPrefix(arg, "unix/"); found {
+			forms = append(forms, quoteText("unix:"+socket))
+			continue
+		}
+		upstream, prefix := sketchUpstream(arg)
+		if upstream == "" {
+			continue
+		}
+		if prefix = strings.TrimSuffix(prefix, "/"); prefix != "" {
+			rest = "; for the path, rewrite = " + quoteText(prefix+"{rest}")
+		}
+		forms = append(forms, upstream)
+	}
+	switch len(forms) {
+	case 0:
+		return "3000", "; 3000 is the port of your server"
+	case 1:
+		return forms[0], rest
+	}
+	return "[" + strings.Join(forms, ", ") + "]", rest
+}
+
+// rewriteAdvice is what to write for a rewrite to a path.
+func rewriteAdvice(last string, args []string, inside string) string {
+	if len(args) > 1 && slices.Contains([]string{"break", "last"}, last) {
+		last = args[len(args)-2]
+	}
+	where := ""
+	if inside != "route" {
+		where = " in a route"
+	}
+	to := strings.NewReplacer("/$1", "{rest}", "/{path}", "{rest}", "{uri}", "{rest}").Replace(last)
+	switch {
+	case to == "{rest}":
+		return "write strip_prefix = true" + where
+	case strings.HasPrefix(to, "/") && !strings.ContainsAny(strings.ReplaceAll(to, "{rest}", ""), "${}*^?#"):
+		return "write rewrite = " + quoteText(to) + where
+	}
+	return `write rewrite = "/v1{rest}"` + where
 }
 
 // answerAdvice is what to write for a redirect or a fixed answer.

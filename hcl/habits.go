@@ -13,7 +13,7 @@ const environmentSummary = "a variable of the environment is read with env()"
 // shells, ${PORT:-3000}, {env.PORT} and {$PORT:3000} of Caddy, %PORT% of
 // Windows, process.env.PORT and import.meta.env.PORT of JavaScript, {{PORT}}.
 // In each, one group has the name, and the next the default.
-var otherVariable = regexp.MustCompile(`\$\{([A-Za-z_]\w*)(?::?-([^{}"]*))?\}` +
+var otherVariable = regexp.MustCompile(`\$\{[ \t]*(?:process\.env\.|import\.meta\.env\.|\.?[Ee]nv\.)?([A-Za-z_]\w*)(?::?-([^{}"]*))?[ \t]*\}` +
 	`|\{\$([A-Za-z_]\w*)(?::([^{}"]*))?\}` +
 	`|\$(?:env:)?([A-Za-z_]\w*)()` +
 	`|\{\{?[ \t]*(?:env\.|\.Env\.|\$)?([A-Z_][A-Z0-9_]*)[ \t]*\}\}?()` +

@@ -108,6 +108,8 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 		s.d.errorf(at, "it will be a stable local port", "%q is not built yet", root)
 	case root == "path" || root == "rest" || root == "uri" || root == "1":
 		s.d.errorf(at, "write {rest}: what follows the route's path", "there is no value named %q", root)
+	case strings.EqualFold(root, "localhost"):
+		s.d.errorf(at, "write 3000; 3000 is the port of your server", "an address is a string, a port a number")
 	case root == "port":
 		s.d.errorf(at, "write service.NAME.port", "there is no value named %q", root)
 	case root == "yes" || root == "on" || root == "no" || root == "off":

@@ -104,6 +104,8 @@ func otherWords() map[string]string {
 		"limit_req": "rate_limit", "ratelimit": "rate_limit", "throttle": "rate_limit", "proxy_cache": "cache",
 		"client_max_body_size": "max_body", "body_limit": "max_body", "allowed_origins": "cors", "delay": "simulate", "latency": "simulate",
 		"lb_policy": "balance", "load_balancing": "balance", "healthcheck": "health", "health_check": "health", "backup": "fallback",
+		"to": "upstream", "dest": "upstream", "destination": "upstream", "address": "upstream", "addr": "upstream", "ports": "upstream", "forward": "upstream",
+		"prefix": "route", "hostname": "aliases", "names": "aliases",
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // A slip is a way of writing that newcomers bring along from other languages.
@@ -58,11 +59,39 @@ func slipNoEquals(l *line, _ *hcl.Diagnostic) bool {
 			continue
 		}
 		value := strings.TrimRight(l.text[m[5]:max(m[5], codeEnd(l.text))], "} \t\r;,")
-		l.report(l.start+m[2], l.start+m[3], `an attribute takes "="`, fmt.Sprintf("write %s = %s", name, value))
+		advice := fmt.Sprintf("write %s = %s", name, value)
+		words := strings.Fields(value)
+		whole := isExpression(value) && (len(words) == 1 || name != "redirect" && name != "respond")
+		switch {
+		case whole:
+		case name == "redirect" || name == "respond":
+			advice = answerAdvice(words)
+		case (name == "upstream" || name == "fallback") && len(words) > 0:
+			form, _ := upstreamsForm(words)
+			advice = "write " + name + " = " + form
+		default:
+			advice = "write " + name + " = " + quoteText(value)
+		}
+		l.report(l.start+m[2], l.start+m[3], `an attribute takes "="`, advice)
 		l.work[l.start+m[4]] = '='
+		if !whole {
+			l.fill(l.start+m[5], l.start+m[5]+len(value), filler)
+		}
 		return true
 	}
 	return false
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z][\w-]*$`)
+
+// isExpression reports text that can be the value of an attribute as it is. A
+// word alone is a string without its quotes.
+func isExpression(text string) bool {
+	if plainWord.MatchString(text) && text != "true" && text != "false" && text != "null" {
+		return false
+	}
+	_, problems := hclsyntax.ParseExpression([]byte(text), "", hcl.InitialPos)
+	return !problems.HasErrors()
 }
 
 // slipSeparator knows the comma or semicolon behind an attribute.
@@ -133,7 +162,7 @@ func unquotedSummary(block string) string {
 	return fmt.Sprintf("a %s's %s is a string", block, what)
 }
 
-var blockEquals = regexp.MustCompile(`^[ \t]*(?:host|route|service|tcp|udp|listen|locals|share)[ \t]+(?:"[^"]*"[ \t]*)?(=)[ \t]*\{`)
+var blockEquals = regexp.MustCompile(`^[ \t]*(?:host|route|service|tcp|udp|listen|locals|share)[ \t]+(?:"[^"]*"[ \t]*)?([=:])[ \t]*\{`)
 
 // slipBlockEquals knows `host "shop.localhost" = {`.
 func slipBlockEquals(l *line, _ *hcl.Diagnostic) bool {
@@ -141,7 +170,7 @@ func slipBlockEquals(l *line, _ *hcl.Diagnostic) bool {
 	if m == nil {
 		return false
 	}
-	l.report(l.start+m[2], l.start+m[3], `no "=" before the "{" of a block`, "remove it")
+	l.report(l.start+m[2], l.start+m[3], fmt.Sprintf(`no "%s" before the "{" of a block`, l.text[m[2]:m[3]]), "remove it")
 	l.work[l.start+m[2]] = ' '
 	return true
 }

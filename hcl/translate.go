@@ -16,6 +16,8 @@ func (r *repairer) translate(l *line, problem *hcl.Diagnostic) (summary, detail 
 	switch problem.Summary {
 	case "Argument or block definition required", "Invalid block definition":
 		return strayStatement, `write NAME = VALUE, or TYPE "NAME" { … }`
+	case "Unexpected comma after argument":
+		return "no ',' behind an attribute", "put each attribute on a line of its own"
 	case "Missing newline after argument":
 		return "something stands behind this value", "quote it if it is a string; one attribute a line"
 	case "Missing newline after block definition":
