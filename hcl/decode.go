@@ -109,14 +109,14 @@ func without(blocks []*block, kind string) []*block {
 func (d *decoder) read(src source) *body {
 	t, diags := newText(src)
 	where := newFolder(d.file.Dir, d.env.folder)
-	diag, foreign := foreign(t, where)
+	diag, other := foreign(t, where)
 	var syntax *hclsyntax.Body
 	var more Diagnostics
-	if !foreign {
+	if !other {
 		syntax, more = parse(t)
-		diag, foreign = unlikely(t, where, more)
+		diag, other = unlikely(t, where, more)
 	}
-	if foreign {
+	if other {
 		d.report(diag)
 		return &body{attrs: map[string]*attribute{}, damaged: true}
 	}

@@ -24,7 +24,7 @@ var ownBlock = regexp.MustCompile(`(?m)^[ \t]*(?:(?:host|service|route|tcp|udp)[
 // ownAttribute matches an attribute of the language with its value.
 var ownAttribute = regexp.MustCompile(`(?:^|[\n{])[ \t]*(?:` + strings.Join(assignable(), "|") + `)[ \t]*=[ \t]*[^=\s]`)
 
-// assignable are the attributes of the language, without their blocks.
+// assignable returns the attributes of the language, without their blocks.
 func assignable() []string {
 	var names []string
 	for _, name := range Attributes() {
@@ -33,7 +33,7 @@ func assignable() []string {
 	return names
 }
 
-// format is what other tools' files are called, and how they are known.
+// format is a kind of file of another tool.
 type format struct {
 	// is names it with its article: "a Caddyfile".
 	is string
@@ -100,7 +100,7 @@ type folder struct {
 	project string
 }
 
-// newFolder is the folder at path; exists may be nil.
+// newFolder returns the folder at path. exists may be nil.
 func newFolder(path string, exists func(path string) (exists, isDir bool)) folder {
 	f := folder{path: path, project: "shop" + suffix}
 	if exists != nil && path != "" {
@@ -125,9 +125,10 @@ func newFolder(path string, exists func(path string) (exists, isDir bool)) folde
 	return f
 }
 
-// foreign is the one diagnostic of a text that is a file of another tool, or no
-// text. A text with a block or, where the other format can't have them, an
-// attribute of the language is never one: its mistakes are a Proxyfile's.
+// foreign returns the one diagnostic of a file of another tool, or of one that is
+// not text. A text with a block of the language is never one, nor is one with an
+// attribute of the language if the other format can not have it: the mistakes in it
+// are those of a Proxyfile.
 func foreign(t *text, where folder) (Diagnostic, bool) {
 	if ownBlock.Match(t.src) {
 		return Diagnostic{}, false
@@ -158,7 +159,7 @@ func isBlank(src []byte) bool {
 // yourPort is the note of a port that no file gave.
 const yourPort = "5173 is the port of your dev server"
 
-// smallestFor is the smallest Proxyfile of a folder.
+// smallestFor returns the smallest Proxyfile of a folder.
 func smallestFor(where folder) string {
 	return `host "` + where.project + `" { upstream = 5173 }`
 }
@@ -183,7 +184,7 @@ func newSample(src []byte) *sample {
 	return s
 }
 
-// firstLine is the first line of s that says something, to be underlined.
+// firstLine returns the first line of s without a comment, to be underlined.
 func (s *sample) firstLine(t *text) Range {
 	if len(s.lines) == 0 {
 		return t.span(0, 0)
@@ -193,7 +194,7 @@ func (s *sample) firstLine(t *text) Range {
 	return t.span(start, start+len(first))
 }
 
-// prefixed is text after mark, if there is one.
+// prefixed returns text after mark; empty if text is.
 func prefixed(mark, text string) string {
 	if text == "" {
 		return ""
@@ -201,7 +202,7 @@ func prefixed(mark, text string) string {
 	return mark + text
 }
 
-// advice says what to do with a file of format f.
+// advice returns what to do with a file of format f.
 func (f format) advice(s *sample, name string, where folder) string {
 	rename := ""
 	if base := filepath.Base(name); f.file != "" && base != LocalName {
@@ -236,12 +237,12 @@ func (f format) advice(s *sample, name string, where folder) string {
 	return "write " + smallestFor(where) + "; " + yourPort
 }
 
-// minStray is how many lines without a meaning make a text another language, if
-// nothing in it is of this one.
+// minStray is how many lines that are neither attribute nor block make a text
+// another language, if nothing in it is of this one.
 const minStray = 3
 
-// unlikely is the one diagnostic of a text that is no Proxyfile by all that
-// diags, its syntax errors, say.
+// unlikely returns the one diagnostic of a text that has nothing of the language and
+// many syntax errors, which diags are.
 func unlikely(t *text, where folder, diags Diagnostics) (Diagnostic, bool) {
 	stray := 0
 	for _, d := range diags {

@@ -8,7 +8,7 @@ import (
 // maxSniffed is how many bytes of a file say whether it is text.
 const maxSniffed = 4 << 10
 
-// notText is the diagnostic of a file that is not text in UTF-8. A few stray
+// notText returns the diagnostic of a file that is not text in UTF-8. A few stray
 // bytes in a text are reported by newText.
 func notText(t *text, where folder) (Diagnostic, bool) {
 	src := t.src[:min(len(t.src), maxSniffed)]
@@ -21,8 +21,8 @@ func notText(t *text, where folder) (Diagnostic, bool) {
 	return Diagnostic{}, false
 }
 
-// utf16Advice is how to save the file of that name: redirections of Windows
-// PowerShell make UTF-16.
+// utf16Advice returns how to save the file of that name. Redirections of Windows
+// PowerShell write UTF-16.
 func utf16Advice(name string) string {
 	return "save it as UTF-8; in PowerShell: (Get-Content " + name + ") | Set-Content " + name + " -Encoding utf8"
 }

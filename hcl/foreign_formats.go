@@ -12,7 +12,7 @@ func (s *sample) all(pattern *regexp.Regexp) bool {
 	return len(s.lines) > 0 && !slices.ContainsFunc(s.lines, func(line string) bool { return !pattern.MatchString(line) })
 }
 
-// count is how many lines match.
+// count returns how many lines match.
 func (s *sample) count(pattern *regexp.Regexp) int {
 	n := 0
 	for _, line := range s.lines {
@@ -23,7 +23,7 @@ func (s *sample) count(pattern *regexp.Regexp) int {
 	return n
 }
 
-// first is the first line that says something.
+// first returns the first line that is not blank or a comment.
 func (s *sample) first() string {
 	if len(s.lines) == 0 {
 		return ""
@@ -106,7 +106,7 @@ func isNginx(s *sample) bool {
 	return !s.assigns && (s.count(nginxProxy) > 0 || directives > 1 || directives > 0 && s.count(nginxBlock) > 0)
 }
 
-// caddyDirectives are those that only a Caddyfile has in that form.
+// caddyDirectives returns the directives of a Caddyfile.
 func caddyDirectives() []string {
 	return []string{
 		"reverse_proxy", "file_server", "php_fastcgi", "handle_path", "handle", "handle_errors", "handle_response", "respond", "redir", "encode",

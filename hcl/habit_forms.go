@@ -10,20 +10,19 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// isLabelKey reports an attribute that other tools have for what is the label of
-// a block here.
+// isLabelKey reports an attribute that other tools have in place of a block's label.
 func isLabelKey(name string) bool {
 	return slices.Contains([]string{"name", "path", "hostname", "host", "prefix", "domain"}, name)
 }
 
-// written is an expression as it is in the file.
+// written returns an expression as it is in the file.
 func (r *reader) written(expr hclsyntax.Expression) string {
 	at := expr.Range()
 	return string(r.text.src[min(at.Start.Byte, len(r.text.src)):min(at.End.Byte, len(r.text.src))])
 }
 
-// literal is the value of an attribute that is a plain string or number, else
-// empty.
+// literal returns the value of an attribute that is a plain string or number; empty
+// for any other.
 func (r *reader) literal(attr *hclsyntax.Attribute) string {
 	if attr == nil || attr.Expr == nil || len(attr.Expr.Variables()) > 0 {
 		return ""
@@ -42,8 +41,8 @@ func (r *reader) literal(attr *hclsyntax.Attribute) string {
 	return ""
 }
 
-// otherForm is an attribute of another tool as it is written here; empty where
-// that is not known.
+// otherForm returns what to write for an attribute of another tool; empty if that is
+// not known.
 func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 	value := r.literal(attr)
 	if block := strings.TrimSuffix(attr.Name, "s"); block != attr.Name && r.language[block].label != "" && value == "" {
@@ -79,7 +78,7 @@ func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 	return ""
 }
 
-// blockForm is what to write for an attribute that is a block.
+// blockForm returns the advice for an attribute that should be a block.
 func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k kind) string {
 	name, value := attr.Name, r.literal(attr)
 	where := ""
@@ -139,7 +138,7 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 	return fmt.Sprintf("write %s %s {%s", name, quoteText(value), where)
 }
 
-// attributeForm is a block that is an attribute, as it is written.
+// attributeForm returns what to write for a block that should be an attribute.
 func (r *reader) attributeForm(syntax *hclsyntax.Block) string {
 	form := attributeExamples()[syntax.Type]
 	if form == "" {
@@ -155,8 +154,8 @@ func (r *reader) attributeForm(syntax *hclsyntax.Block) string {
 	return form
 }
 
-// blockOf is a block of another tool, or one in the plural, as it is written
-// here; empty where that is not known.
+// blockOf returns what to write for a block of another tool, or one in the plural;
+// empty if that is not known.
 func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
 	meant := otherWords()[syntax.Type]
 	if plural := strings.TrimSuffix(syntax.Type, "s"); plural != syntax.Type && r.language[plural].label != "" {
@@ -197,7 +196,7 @@ func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
 	return ""
 }
 
-// attributeExamples are the attributes with a plain value, each with one.
+// attributeExamples returns the attributes that take a plain value, each with one.
 func attributeExamples() map[string]string {
 	return map[string]string{
 		"upstream": "upstream = 3000", "fallback": "fallback = 3000", "files": `files = "public"`, "redirect": `redirect = "/docs"`, "spa": "spa = true", "cors": "cors = true",

@@ -21,7 +21,7 @@ func (s *statementScanner) atStatement() bool {
 	return !s.comment && s.heredoc == "" && !slices.Contains(s.open, "")
 }
 
-// inside is the word of the innermost block; empty at the top level.
+// inside returns the word of the innermost block; empty at the top level.
 func (s *statementScanner) inside() string {
 	if len(s.open) == 0 {
 		return ""
@@ -55,12 +55,10 @@ func (s *statementScanner) line(text string) {
 				s.comment = false
 				i++
 			}
+		case quoted && c == '\\':
+			i++
 		case quoted:
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				quoted = false
-			}
+			quoted = c != '"'
 		case c == '"':
 			quoted = true
 		case beginsComment(text, i):
@@ -87,12 +85,12 @@ func (s *statementScanner) line(text string) {
 }
 
 // beginsComment reports a comment at text[i:], outside of quotes. The "//" of a
-// URL without quotes is none.
+// URL without quotes is not one.
 func beginsComment(text string, i int) bool {
 	return text[i] == '#' || strings.HasPrefix(text[i:], "//") && (i == 0 || strings.IndexByte(" \t;{}", text[i-1]) >= 0)
 }
 
-// statementEnd is where the comment of a line begins, or its end.
+// statementEnd returns where the comment of a line begins, or its end.
 func statementEnd(text string) int {
 	quoted := false
 	for i := 0; i < len(text); i++ {
@@ -111,9 +109,9 @@ func statementEnd(text string) int {
 // oneLine matches a block of one line, with what is in it.
 var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share)(?:[ \t]+"[^"{}]*")?[ \t]*\{(.*)\}[ \t]*$`)
 
-// reportHabits reports the statements of r's chunk that are those of other tools,
-// each once, and takes them out. It is for a chunk with a syntax error: in one
-// without, words of other tools are attributes and blocks without a meaning.
+// reportHabits reports the statements of other tools in the chunk of r, each once,
+// and overwrites them. It is for a chunk with a syntax error. Statements that parse
+// are left to the reader, which reports unknown attributes and blocks.
 func (r *repairer) reportHabits() {
 	var s statementScanner
 	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs; {
@@ -121,7 +119,7 @@ func (r *repairer) reportHabits() {
 		if i := strings.IndexByte(string(r.work[at:min(len(r.work), at+maxHabit)]), '\n'); i >= 0 {
 			end = at + i
 		} else if len(r.work)-at > maxHabit {
-			return // no line that a person wrote
+			return // not a line that a person wrote
 		}
 		if s.atStatement() {
 			if next := r.reportHabit(at, end, s.inside()); next > 0 {

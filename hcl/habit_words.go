@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// habit is a way of writing of another tool, and what to write instead. Its
-// place is of a value in a statement.
+// habit is the diagnostic of a statement that is written as another tool has it.
+// start and end are the place of a value in the statement.
 type habit struct {
 	summary, detail string
 	start, end      int
@@ -27,8 +27,8 @@ var (
 	shellDefault = regexp.MustCompile(`\$\{[A-Za-z_.][\w.]*:?-[^}]*\}`)
 )
 
-// valueHabit knows an attribute whose value reads the environment in a way that
-// does not parse.
+// valueHabit recognizes an attribute whose value reads the environment, or names an
+// address, in a way that does not parse.
 func valueHabit(statement string) (habit, bool) {
 	m := assigned.FindStringSubmatchIndex(statement)
 	if m == nil {
@@ -85,8 +85,8 @@ var (
 	forwarded  = regexp.MustCompile(`(?m)(?:^|\{)[ \t]*to[ \t]+([^\n}]+)`)
 )
 
-// statementHabit knows a statement that other tools have. first is its first
-// line, whole all of it, and inside the block that it is in.
+// statementHabit recognizes a statement of another tool. first is its first line,
+// whole is all of it, and inside is the block around it.
 func statementHabit(first, whole, inside string) (habit, bool) {
 	if m := directive.FindStringSubmatch(first); m != nil && slices.Contains(includes(), m[1]) {
 		return habit{summary: includeSummary, detail: includeDetail}, true
@@ -158,90 +158,7 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 	return habit{}, false
 }
 
-// shown is the advice to write lines.
-func shown(lines []string) string {
-	if len(lines) == 1 {
-		return "write " + lines[0]
-	}
-	return "write:\n" + strings.Join(lines, "\n")
-}
-
-func quoteList(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = strconv.Quote(word)
-	}
-	return strings.Join(quoted, ", ")
-}
-
-// contents is what goes into a block for text: an attribute, or an upstream.
-// It is empty where text is neither.
-func contents(text string) string {
-	text = strings.TrimRight(text, ";, \t")
-	if m := setting.FindStringSubmatch(text); m != nil && isAttribute(m[1]) {
-		return m[1] + " = " + m[2]
-	}
-	if upstream := upstreamForm(text); upstream != "" {
-		return "upstream = " + upstream
-	}
-	return ""
-}
-
-var reference = regexp.MustCompile(`^(?:service|local)\.[\w-]+$`)
-
-// upstreamForm is an address of another tool as the value of upstream; empty
-// where it is none.
-func upstreamForm(text string) string {
-	text = strings.Trim(text, `"'`+"`")
-	if reference.MatchString(text) {
-		return text
-	}
-	if environmentHabit(text) != "" {
-		return environmentHabit(text)
-	}
-	upstream, prefix := sketchUpstream(text)
-	if prefix != "" && prefix != "/" {
-		return ""
-	}
-	return upstream
-}
-
-// routeAdvice is what to write for what a path has, in a block of that kind.
-func routeAdvice(path, has, inside string) string {
-	at := pathPrefix(path)
-	if at == "" {
-		at = "/"
-	}
-	has, _, _ = strings.Cut(has, ", ")
-	form := contents(has)
-	if form == "" {
-		form = contents(strings.TrimSpace(strings.Trim(has, "{} \t")))
-	}
-	if at == "/" && inside == "host" && strings.HasPrefix(form, "upstream") {
-		return "write " + form
-	}
-	where := ""
-	if inside != "host" {
-		where = " in a host"
-	}
-	if form == "" {
-		return "write route " + quoteText(at) + " {" + where
-	}
-	return "write route " + quoteText(at) + " { " + form + " }" + where
-}
-
-func hostAdvice(name, has string) string {
-	form := contents(has)
-	if form == "" {
-		form = contents(strings.TrimSpace(strings.Trim(has, "{} \t")))
-	}
-	if form == "" {
-		return fmt.Sprintf("write host %q {", name)
-	}
-	return fmt.Sprintf("write host %q { %s }", name, form)
-}
-
-// includes are the words that take another file in.
+// includes returns the words that other tools include a file with.
 func includes() []string {
 	return []string{"include", "import", "include_dir", "source", "extends", "require"}
 }
@@ -251,7 +168,7 @@ const (
 	includeDetail  = "write all of it here; a Proxyfile.local next to it is merged over it"
 )
 
-// blockHabit knows a block of nginx or of a Caddyfile.
+// blockHabit recognizes a block of nginx or of a Caddyfile.
 func blockHabit(name, args, whole, inside string) (habit, bool) {
 	summary, s := "", &sketch{}
 	switch name {
@@ -328,7 +245,7 @@ func blockHabit(name, args, whole, inside string) (habit, bool) {
 	return habit{summary: summary, detail: upstreamAdvice(h.upstream, inside)}, true
 }
 
-// pluralHabit knows a block of several: routes { "/api" = 3000 }.
+// pluralHabit recognizes a block of several: routes { "/api" = 3000 }.
 func pluralHabit(name, args, whole, inside string) (habit, bool) {
 	if args != "" || ownAttribute.MatchString(whole) {
 		return habit{}, false
@@ -349,15 +266,7 @@ func pluralHabit(name, args, whole, inside string) (habit, bool) {
 	return habit{}, false
 }
 
-// upstreamAdvice is what to write for an upstream in a block of that kind.
-func upstreamAdvice(form, inside string) string {
-	if inside == "" {
-		return `write host "shop.localhost" { upstream = ` + form + " }"
-	}
-	return "write upstream = " + form
-}
-
-// removed are directives of other tools for what devproxy does by itself.
+// removed reports a directive of another tool for what devproxy does by itself.
 func removed(name string) bool {
 	if otherWords()[name] != "" {
 		return false
@@ -366,7 +275,7 @@ func removed(name string) bool {
 		slices.Contains([]string{"tls", "log", "access_log", "error_log", "worker_processes", "charset", "server_tokens", "auto_https", "email", "http2"}, name)
 }
 
-// directiveHabit knows a line of nginx or of a Caddyfile.
+// directiveHabit recognizes a line of nginx or of a Caddyfile.
 func directiveHabit(name string, args []string, inside string) (habit, bool) {
 	for i, arg := range args {
 		args[i] = strings.Trim(arg, `"';`)
@@ -420,110 +329,4 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 		h.detail = "remove it: devproxy does this by itself"
 	}
 	return h, true
-}
-
-// upstreamsForm is the upstream for the addresses among args, and what is to be
-// said of it.
-func upstreamsForm(args []string) (form, rest string) {
-	var forms []string
-	for _, arg := range args {
-		if socket, found := strings.CutPrefix(arg, "unix/"); found {
-			forms = append(forms, quoteText("unix:"+socket))
-			continue
-		}
-		upstream, prefix := sketchUpstream(arg)
-		if upstream == "" {
-			continue
-		}
-		if prefix = strings.TrimSuffix(prefix, "/"); prefix != "" {
-			rest = "; for the path, rewrite = " + quoteText(prefix+"{rest}")
-		}
-		forms = append(forms, upstream)
-	}
-	switch len(forms) {
-	case 0:
-		return "3000", "; 3000 is the port of your server"
-	case 1:
-		return forms[0], rest
-	}
-	return "[" + strings.Join(forms, ", ") + "]", rest
-}
-
-// rewriteAdvice is what to write for a rewrite to a path.
-func rewriteAdvice(last string, args []string, inside string) string {
-	if len(args) > 1 && slices.Contains([]string{"break", "last"}, last) {
-		last = args[len(args)-2]
-	}
-	where := ""
-	if inside != "route" {
-		where = " in a route"
-	}
-	to := strings.NewReplacer("/$1", "{rest}", "/{path}", "{rest}", "{uri}", "{rest}").Replace(last)
-	switch {
-	case to == "{rest}":
-		return "write strip_prefix = true" + where
-	case strings.HasPrefix(to, "/") && !strings.ContainsAny(strings.ReplaceAll(to, "{rest}", ""), "${}*^?#"):
-		return "write rewrite = " + quoteText(to) + where
-	}
-	return `write rewrite = "/v1{rest}"` + where
-}
-
-// answerAdvice is what to write for a redirect or a fixed answer.
-func answerAdvice(args []string) string {
-	status, body := 0, ""
-	for _, arg := range args {
-		if n, err := strconv.Atoi(arg); err == nil && n >= 200 && n < 600 {
-			status = n
-		} else if strings.HasPrefix(arg, "/") || strings.Contains(arg, "://") {
-			to := arg
-			for _, variable := range []string{"$request_uri", "{uri}", "{$uri}", "$uri"} {
-				to = strings.ReplaceAll(to, variable, "{rest}")
-			}
-			if !strings.ContainsAny(strings.ReplaceAll(to, "{rest}", ""), "${}*^()") {
-				return "write redirect = " + quoteText(to)
-			}
-			return `write redirect = "https://example.com{rest}"`
-		} else {
-			body = strings.TrimSpace(body + " " + arg)
-		}
-	}
-	if body == "" && status != 0 {
-		return fmt.Sprintf("write respond = %d", status)
-	}
-	if status == 0 {
-		status = 200
-	}
-	return fmt.Sprintf("write respond = { status = %d, body = %s }", status, quoteText(body))
-}
-
-var (
-	nginxModifier = regexp.MustCompile(`^(?:=|\^~|~\*?)[ \t]*`)
-	pathStop      = regexp.MustCompile(`[\\^$|?*+()\[\]{}:<]|\.[*+?]`)
-)
-
-// pathPrefix is the longest plain prefix, on segment boundaries, of a pattern of
-// another tool: "/api" of "^/api/(.*)", "/users" of "/users/:id". It is "/" where
-// the pattern has none, and empty for what is not a pattern of paths.
-func pathPrefix(pattern string) string {
-	pattern = nginxModifier.ReplaceAllString(strings.TrimSpace(pattern), "")
-	pattern = strings.TrimPrefix(strings.TrimPrefix(pattern, "^"), `\A`)
-	pattern = strings.NewReplacer(`\/`, "/", `\.`, ".").Replace(pattern)
-	if !strings.HasPrefix(pattern, "/") {
-		if strings.HasPrefix(pattern, "*") || strings.HasPrefix(pattern, ".*") || strings.HasPrefix(pattern, "(.*)") {
-			return "/"
-		}
-		return ""
-	}
-	if m := pathStop.FindStringIndex(pattern); m != nil {
-		stop := m[0]
-		tail, cut := strings.TrimLeft(pattern[stop:], "*$"), pattern[:stop]
-		if tail != "" || strings.HasSuffix(cut, "/") {
-			cut = cut[:strings.LastIndexByte(cut, '/')+1]
-		}
-		pattern = cut
-	}
-	if pattern = strings.TrimSuffix(pattern, "/"); pattern == "" {
-		return "/"
-	}
-	return pattern
 }

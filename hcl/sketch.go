@@ -71,7 +71,7 @@ func (h *sketchHost) route(r sketchRoute) bool {
 	return true
 }
 
-// lines are the lines of the Proxyfile, formatted.
+// lines returns the lines of the Proxyfile, formatted.
 func (s *sketch) lines() []string {
 	var out []string
 	for i, h := range s.hosts {
@@ -105,8 +105,8 @@ func (r sketchRoute) lines() []string {
 // host: a name of more than one label, with a scheme and a port perhaps.
 var hostLike = regexp.MustCompile(`^(?:https?://)?((?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::[0-9]+)?/?$`)
 
-// sketchName is text as the name of a host; empty when it is none. A name
-// outside of .localhost gets one there.
+// sketchName returns text as the name of a host; empty if it can not be one. A name
+// outside .localhost gets one below it.
 func sketchName(text string) string {
 	m := hostLike.FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
@@ -140,9 +140,9 @@ func isSiteName(text string) bool {
 
 var bareAddress = regexp.MustCompile(`^(?:([A-Za-z0-9_.-]*|\[[0-9A-Fa-f:]+\]):)?([0-9]+)$`)
 
-// sketchUpstream is text, an address of another tool, as it is written in a
-// Proxyfile, and the path in it. It is empty where a Proxyfile can't say it: a
-// name without a dot is one of a container, and unknown on this machine.
+// sketchUpstream returns text, an address of another tool, as it is written in a
+// Proxyfile, and the path in it. It is empty if a Proxyfile can not have it: a name
+// without a dot is one of a container, which this machine does not know.
 func sketchUpstream(text string) (written, prefix string) {
 	text = strings.TrimSpace(text)
 	scheme, host, port := "http", "", ""
@@ -183,8 +183,8 @@ func sketchUpstream(text string) (written, prefix string) {
 
 var plainPath = regexp.MustCompile(`^(?:/[A-Za-z0-9._~@+-]+)+$`)
 
-// sketchPath is the path of a route for a pattern of another tool, "/" for all;
-// empty when a prefix can't say it.
+// sketchPath returns the path of a route for a pattern of another tool, "/" for all.
+// It is empty if the pattern is not a prefix.
 func sketchPath(pattern string) string {
 	pattern = strings.TrimSuffix(strings.TrimSuffix(pattern, "*"), "/")
 	if pattern == "" {
@@ -196,7 +196,7 @@ func sketchPath(pattern string) string {
 	return pattern
 }
 
-// quoteText is text as a string of a Proxyfile, in which no template begins.
+// quoteText returns text as a string of a Proxyfile, in which no template begins.
 func quoteText(text string) string {
 	var out strings.Builder
 	out.WriteByte('"')

@@ -16,7 +16,7 @@ var (
 	section  = regexp.MustCompile(`^[ \t]*\[\[?([^\]]+)\]`)
 )
 
-// jsonPairs are the pairs of a text in JSON, or in what people take for it.
+// jsonPairs returns the pairs of a text in JSON, or in what people take for it.
 func jsonPairs(text string) []pair {
 	var all []pair
 	for _, m := range jsonPair.FindAllStringSubmatch(text, -1) {
@@ -25,7 +25,7 @@ func jsonPairs(text string) []pair {
 	return all
 }
 
-// linePairs are the pairs of a text in YAML, TOML, INI or .env, one on a line.
+// linePairs returns the pairs of a text in YAML, TOML, INI or .env, one for each line.
 func linePairs(text string) []pair {
 	var all []pair
 	for line := range strings.Lines(text) {
@@ -55,8 +55,8 @@ func linePairs(text string) []pair {
 	return all
 }
 
-// sketchPairs is the sketch of keys that mean a host and its port by their
-// names. Where it is not clear which port is whose, it is empty.
+// sketchPairs returns the sketch of keys that are a host and its port by their
+// names. It is empty if several ports may belong to one host.
 func sketchPairs(pairs []pair) *sketch {
 	s := &sketch{}
 	h := &sketchHost{}

@@ -70,7 +70,7 @@ func statements(text string, nginx bool) []statement {
 	return all
 }
 
-// sketchCaddy is what the sites of a Caddyfile proxy.
+// sketchCaddy returns what the sites of a Caddyfile proxy.
 func sketchCaddy(text string) *sketch {
 	s := &sketch{}
 	var h *sketchHost
@@ -141,7 +141,7 @@ func sketchCaddy(text string) *sketch {
 	return s
 }
 
-// joinPath is a pattern inside of a path that is a prefix already.
+// joinPath returns the prefix of a pattern inside a block that has a prefix.
 func joinPath(below, pattern string) string {
 	at := sketchPath(pattern)
 	switch {
@@ -155,8 +155,7 @@ func joinPath(below, pattern string) string {
 	return below + at
 }
 
-// quietNginx are directives of nginx without which a site is the same to
-// devproxy.
+// quietNginx reports a directive of nginx that a sketch can leave out.
 func quietNginx(name string) bool {
 	for _, prefix := range []string{"proxy_set_header", "proxy_http_version", "proxy_redirect", "proxy_buffer", "proxy_read_timeout", "proxy_send_timeout",
 		"proxy_connect_timeout", "proxy_cache_bypass", "ssl", "access_log", "error_log", "worker_", "keepalive", "sendfile", "tcp_no", "default_type"} {
@@ -167,7 +166,7 @@ func quietNginx(name string) bool {
 	return slices.Contains([]string{"listen", "server_name", "events", "http", "user", "pid", "charset", "server_tokens", "map_hash_bucket_size"}, name)
 }
 
-// sketchNginx is what the servers of an nginx configuration proxy.
+// sketchNginx returns what the servers of an nginx configuration proxy.
 func sketchNginx(text string) *sketch {
 	s := &sketch{}
 	all := statements(text, true)
@@ -220,7 +219,7 @@ func sketchNginx(text string) *sketch {
 	return s
 }
 
-// nginxLocation is the prefix that a location matches; empty for a regular
+// nginxLocation returns the prefix that a location matches; empty for a regular
 // expression.
 func nginxLocation(args []string) string {
 	switch args[0] {
@@ -235,7 +234,7 @@ func nginxLocation(args []string) string {
 	return sketchPath(args[0])
 }
 
-// nginxUpstreams are upstream blocks as an upstream is written, by their names.
+// nginxUpstreams returns the upstream blocks as a Proxyfile has them, by name.
 func nginxUpstreams(all []statement) map[string]string {
 	groups := map[string]string{}
 	for i, st := range all {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// environmentSummary is the mistake of every other tool's way to read a
-// variable of the environment.
+// environmentSummary is the summary of a variable of the environment that is read
+// as other tools do.
 const environmentSummary = "a variable of the environment is read with env()"
 
 // otherVariable matches how other tools read a variable: $PORT and ${PORT} of
@@ -20,8 +20,8 @@ var otherVariable = regexp.MustCompile(`\$\{[ \t]*(?:process\.env\.|import\.meta
 	`|%([A-Za-z_]\w*)%()` +
 	`|\b(?:process\.env|import\.meta\.env|Deno\.env|os\.environ|ENV)(?:\.|\[["'])([A-Za-z_]\w*)(?:["']\])?(?:[ \t]*(?:\|\||\?\?)[ \t]*["']?([^"'\s}]*)["']?)?`)
 
-// environmentHabit is the expression for text, a string or a value without
-// quotes, that reads variables as other tools do; empty when it reads none.
+// environmentHabit returns the expression for text, a string or a value without
+// quotes, that reads variables as other tools do. It is empty if text reads none.
 func environmentHabit(text string) string {
 	found := otherVariable.FindAllStringSubmatchIndex(text, -1)
 	if found == nil {
@@ -39,7 +39,7 @@ func environmentHabit(text string) string {
 	return `"` + out.String() + text[at:] + `"`
 }
 
-// variableCall is env("NAME", "DEFAULT") for a match of otherVariable.
+// variableCall returns env("NAME", "DEFAULT") for a match of otherVariable.
 func variableCall(text string, m []int) string {
 	for i := 2; i+3 < len(m); i += 4 {
 		if m[i] < 0 {
@@ -54,8 +54,8 @@ func variableCall(text string, m []int) string {
 	return ""
 }
 
-// envCall is a call of env for a variable that other tools read without. An
-// empty fallback means the usual one for such a name, if there is one.
+// envCall returns a call of env(). An empty fallback means the usual one for such a
+// name, if there is one.
 func envCall(name, fallback string) string {
 	if upper := strings.ToUpper(name); fallback == "" {
 		switch {
