@@ -11,6 +11,8 @@ import (
 type sample struct {
 	text  string
 	lines []string // without blank ones and comments
+	// firstAt is where the first of lines begins in the file.
+	firstAt int
 	// assigns reports an attribute of the language with its "=".
 	assigns bool
 	// blocks reports a line that ends with "{", or that is a "}".
@@ -174,9 +176,15 @@ func newSample(src []byte) *sample {
 		s.text = s.text[:maxSampled]
 		s.text = s.text[:strings.LastIndexByte(s.text, '\n')+1]
 	}
+	next := len(src) - len(bytes.TrimPrefix(src, byteOrderMark))
 	for line := range strings.Lines(s.text) {
+		at := next
+		next += len(line)
 		line = strings.TrimRight(line, " \t\r\n")
 		if trimmed := strings.TrimSpace(line); trimmed != "" && !strings.HasPrefix(trimmed, "#") && !strings.HasPrefix(trimmed, "//") {
+			if s.lines == nil {
+				s.firstAt = at + len(line) - len(strings.TrimLeft(line, " \t"))
+			}
 			s.lines = append(s.lines, line)
 			s.blocks = s.blocks || strings.HasSuffix(line, "{") || trimmed == "}"
 		}
@@ -189,9 +197,7 @@ func (s *sample) firstLine(t *text) Range {
 	if len(s.lines) == 0 {
 		return t.span(0, 0)
 	}
-	first := strings.TrimLeft(s.lines[0], " \t")
-	start := strings.Index(string(t.src), first)
-	return t.span(start, start+len(first))
+	return t.span(s.firstAt, s.firstAt+len(strings.TrimLeft(s.lines[0], " \t")))
 }
 
 // prefixed returns text after mark; empty if text is.

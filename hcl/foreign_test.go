@@ -303,3 +303,12 @@ func FuzzForeign(f *testing.F) {
 		}
 	})
 }
+
+// TestForeignPlace: the first line that is not a comment is underlined, also if
+// a comment has the same text.
+func TestForeignPlace(t *testing.T) {
+	_, diags := decodeForeign("\uFEFF\n# server {\n  server {\n  listen 80;\n  proxy_pass http://localhost:1;\n}\n")
+	if len(diags) != 1 || diags[0].Range.Start.Line != 3 || diags[0].Range.Start.Column != 3 || diags[0].Range.End.Column != 11 {
+		t.Errorf("%+v", diags)
+	}
+}

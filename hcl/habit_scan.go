@@ -114,13 +114,14 @@ var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share
 // are left to the reader, which reports unknown attributes and blocks.
 func (r *repairer) reportHabits() {
 	var s statementScanner
-	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs; {
+	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs && r.text.scanned < maxScanned; {
 		end := len(r.work)
 		if i := strings.IndexByte(string(r.work[at:min(len(r.work), at+maxHabit)]), '\n'); i >= 0 {
 			end = at + i
 		} else if len(r.work)-at > maxHabit {
 			return // not a line that a person wrote
 		}
+		r.text.scanned += end - at + 1
 		if s.atStatement() {
 			if next := r.reportHabit(at, end, s.inside()); next > 0 {
 				at = next
@@ -132,8 +133,13 @@ func (r *repairer) reportHabits() {
 	}
 }
 
-// maxHabit bounds the length of a line that is looked at.
-const maxHabit = 1000
+const (
+	// maxHabit and maxHabitBlock bound the length in bytes of a line and of a block
+	// that are looked at, and maxScanned that of all lines of a file.
+	maxHabit      = 1000
+	maxHabitBlock = 8 << 10
+	maxScanned    = 256 << 10
+)
 
 // reportHabit reports the statement that begins on work[start:end], in a block of
 // that kind, if it is one of another tool. It returns where the next line
@@ -160,7 +166,7 @@ func (r *repairer) reportHabit(start, end int, inside string) int {
 	}
 	stop := to
 	if strings.HasSuffix(code, "{") {
-		stop = max(to, valueEnd(r.work, from, to))
+		stop = max(to, valueEnd(r.work[:min(len(r.work), from+maxHabitBlock)], from, to))
 	}
 	h, found := statementHabit(string(r.work[from:to]), string(r.work[from:stop]), inside)
 	if !found {

@@ -19,6 +19,9 @@ type text struct {
 	// overwritten for the parser; what overlaps one is not looked at again.
 	holes []Range
 
+	// scanned is how many bytes were searched for habits of other tools.
+	scanned int
+
 	lineStarts []int
 	// marks are places of one line, in order, markEvery bytes apart.
 	marks []Pos
