@@ -167,7 +167,7 @@ func smallestFor(where folder) string {
 }
 
 // maxSampled is how many bytes of a file are looked at to tell its format.
-const maxSampled = 64 << 10
+const maxSampled = 16 << 10
 
 func newSample(src []byte) *sample {
 	s := &sample{assigns: ownAttribute.Match(src)}

@@ -165,7 +165,7 @@ func proxyfiles(t *testing.T) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			texts[file] = string(text)
+			texts[filepath.ToSlash(file)] = string(text)
 		}
 	}
 	return texts
