@@ -170,12 +170,13 @@ func smallestFor(where folder) string {
 const maxSampled = 16 << 10
 
 func newSample(src []byte) *sample {
-	s := &sample{assigns: ownAttribute.Match(src)}
+	s := &sample{}
 	s.text = string(bytes.TrimPrefix(src, byteOrderMark))
 	if len(s.text) > maxSampled {
 		s.text = s.text[:maxSampled]
 		s.text = s.text[:strings.LastIndexByte(s.text, '\n')+1]
 	}
+	s.assigns = ownAttribute.MatchString(s.text)
 	next := len(src) - len(bytes.TrimPrefix(src, byteOrderMark))
 	for line := range strings.Lines(s.text) {
 		at := next
