@@ -195,7 +195,7 @@ func (a *Account) countLocked(n int64) {
 	a.key.used += n
 	a.address.used += n
 	b.used += n
-	if n > 0 && (exceeds(b.used, b.limits.Total) || exceeds(a.address.used, b.limits.Address) || exceeds(a.key.used, b.limits.Key)) {
+	if exceeds(b.used, b.limits.Total) || exceeds(a.address.used, b.limits.Address) || exceeds(a.key.used, b.limits.Key) {
 		b.over.Store(true)
 	}
 }

@@ -101,11 +101,12 @@ func (of *key) worst() *Account {
 	return most
 }
 
-// settle notes what an eviction did. It reports whether anything was freed.
+// settle notes what an eviction did of a, which is not leaving. It reports whether
+// anything was freed.
 func (b *Budget) settle(a *Account, before int64, whole bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if whole && !a.leaving {
+	if whole {
 		a.countLocked(-a.used)
 		a.leaving = true
 		b.leaving += a.used

@@ -54,7 +54,7 @@ func (k Kind) everyones() bool {
 // Allowed reports whether a request field may pass from c to an app. Fields of
 // the connection may not.
 func Allowed(name string, c Client) bool {
-	if common(name) {
+	if common[name] {
 		return true
 	}
 	var room [maxName]byte
@@ -69,19 +69,6 @@ func Allowed(name string, c Client) bool {
 		return true
 	}
 	return c == Local && !kind.everyones()
-}
-
-// common reports whether name is one of the fields that browsers send with
-// nearly every request. It only saves time.
-func common(name string) bool {
-	switch name {
-	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Length", "Content-Type", "Cookie", "Dnt",
-		"If-Modified-Since", "If-None-Match", "Origin", "Pragma", "Priority", "Referer",
-		"Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
-		"Upgrade-Insecure-Requests", "User-Agent", "X-Requested-With":
-		return true
-	}
-	return false
 }
 
 // KindOf is the kind of the field called name, in any case and with any
@@ -110,7 +97,7 @@ func isEarly(folded []byte) bool {
 	case "content-md5", "content-digest":
 		return false
 	default:
-		return early[name] || hasPrefix(folded, "if-") || hasPrefix(folded, "content-") || hasPrefix(folded, "cross-origin-") || hasPrefix(folded, "proxy-")
+		return early[name] || hasPrefix(folded, "if-") || hasPrefix(folded, "content-") || hasPrefix(folded, "cross-origin-")
 	}
 }
 
@@ -143,7 +130,7 @@ func kindOf(folded []byte) Kind {
 	if len(folded) == 0 {
 		return None
 	}
-	if c := folded[0]; 'a' <= c && c <= 'z' {
+	if c := folded[0]; c >= 'a' {
 		for _, r := range prefixes[c-'a'] {
 			if hasPrefix(folded, r.text) {
 				return r.kind

@@ -149,7 +149,7 @@ func (f *Filter) begin() error {
 	default:
 		return broken("a frame has an unknown opcode")
 	}
-	if !f.tooLong && f.frame.left > uint64(MaxMessage-len(f.message)) {
+	if f.frame.left > uint64(MaxMessage-len(f.message)) {
 		if f.rules.TooLong != Drop {
 			return &ViolationError{TooBig, fmt.Sprintf("a message is longer than %d bytes", MaxMessage)}
 		}

@@ -124,11 +124,9 @@ func (b *Boundaries) takeHead(p []byte) (taken int, whole bool) {
 	return taken, false
 }
 
-// headLen is the length of the head, as far as its first two bytes tell.
+// headLen is the length of the head. While the second byte has yet to arrive it
+// is that of the last head, which is more than 1 too.
 func (b *Boundaries) headLen() int {
-	if b.have < 2 {
-		return 2
-	}
 	n := 2 + b.lengthLen()
 	if b.masked() {
 		n += 4

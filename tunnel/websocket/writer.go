@@ -45,7 +45,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 }
 
 func (w *Writer) endsHereLocked() bool {
-	return w.closed || w.last.Load() != nil && w.frames.AtBoundary()
+	return w.last.Load() != nil && w.frames.AtBoundary()
 }
 
 // closeLocked writes p and, once, the close frame after it.

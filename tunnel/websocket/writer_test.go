@@ -63,11 +63,49 @@ func TestTheCloseFrameIsTheLast(t *testing.T) {
 	w.Arm(second)
 	w.End()
 	w.End()
+	if !bytes.Equal(got.Bytes(), first) {
+		t.Errorf("got % x at the end, want the first close frame once", got.Bytes())
+	}
 	if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, ErrClosed) {
 		t.Errorf("Write returned %d, %v", n, err)
 	}
 	if !bytes.Equal(got.Bytes(), first) {
 		t.Errorf("got % x, want the first close frame once", got.Bytes())
+	}
+}
+
+// TestNoFrameAfterArm: a Write that starts a frame ends the direction in its place.
+func TestNoFrameAfterArm(t *testing.T) {
+	for _, before := range [][]byte{nil, frame(0, 3, false)} {
+		var got bytes.Buffer
+		w := NewWriter(&got)
+		if _, err := w.Write(before); err != nil {
+			t.Fatal(err)
+		}
+		last := CloseFrame(GoingAway, false)
+		w.Arm(last)
+		for range 2 {
+			if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, ErrClosed) {
+				t.Errorf("Write returned %d, %v", n, err)
+			}
+		}
+		if want := append(before[:len(before):len(before)], last...); !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("got % x, want % x", got.Bytes(), want)
+		}
+	}
+}
+
+func TestWriterReturnsTheConnectionsError(t *testing.T) {
+	w := NewWriter(failing{})
+	if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, errBroken) {
+		t.Errorf("an open one: %d, %v", n, err)
+	}
+	w.Arm(CloseFrame(GoingAway, false))
+	if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, errBroken) {
+		t.Errorf("with the close frame: %d, %v", n, err)
+	}
+	if n, err := w.Write(frame(0, 1, false)); n != 0 || !errors.Is(err, ErrClosed) {
+		t.Errorf("after it: %d, %v", n, err)
 	}
 }
 
