@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,11 +31,18 @@ type File struct {
 	mu sync.RWMutex
 	db *bbolt.DB // nil while suspended
 
-	// names and keys are guarded by turn, which is taken after mu and never held while
-	// something is written.
-	turn  sync.Mutex
-	names *ledger
-	keys  int // with a standing
+	// names, writing and keys are guarded by turn, which is taken after mu and never
+	// held while the disk is waited for.
+	turn    sync.Mutex
+	names   *ledger
+	writing map[string]*writing // by name
+	keys    int                 // with a standing
+}
+
+// writing is what is under way for a name that has changed in memory.
+type writing struct {
+	calls  int  // that wait for the disk
+	failed bool // one of them
 }
 
 // OpenFile opens or makes the registry at path; the folder must exist.
@@ -69,7 +78,7 @@ func (f *File) Resume() error {
 		db.Close()
 		return fmt.Errorf("cannot read the relay's registry %s: %w", f.path, err)
 	}
-	f.db, f.names = db, names
+	f.db, f.names, f.writing = db, names, map[string]*writing{}
 	return db.View(func(tx *bbolt.Tx) error {
 		f.keys = tx.Bucket([]byte(keysBucket)).Stats().KeyN
 		return nil
@@ -82,13 +91,18 @@ func readNames(db *bbolt.DB) (*ledger, error) {
 	names := newLedger()
 	return names, db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(namesBucket)).ForEach(func(name, text []byte) error {
-			var r Record
-			if json.Unmarshal(text, &r) == nil {
-				names.put(string(name), r)
-			}
+			names.read(string(name), text)
 			return nil
 		})
 	})
+}
+
+// read puts the record that a file has of a name.
+func (l *ledger) read(name string, text []byte) {
+	var r Record
+	if json.Unmarshal(text, &r) == nil {
+		l.put(name, r)
+	}
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
@@ -116,9 +130,11 @@ func (f *File) Suspend() error {
 // Close is Suspend for good.
 func (f *File) Close() error { return f.Suspend() }
 
-// change applies do to the names, and writes those that it returns. What cannot
-// be written is not changed: the names are read from the file again.
-func (f *File) change(do func(l *ledger, now time.Time) (changed []string, err error)) ([]string, error) {
+// change applies do to the names that it is about, and writes those that do
+// returns. What cannot be written is not changed. A call that relies on what
+// another one has changed in memory writes it too: it must not succeed when that
+// cannot be written.
+func (f *File) change(about []string, do func(l *ledger, now time.Time) (changed []string, err error)) ([]string, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.db == nil {
@@ -126,23 +142,72 @@ func (f *File) change(do func(l *ledger, now time.Time) (changed []string, err e
 	}
 	f.turn.Lock()
 	changed, err := do(f.names, time.Now())
+	var names []string
+	if err == nil {
+		names = f.beginLocked(changed, about)
+	}
 	f.turn.Unlock()
-	if err != nil || len(changed) == 0 {
+	if len(names) == 0 {
 		return nil, err
 	}
 	// Callers that come at once share a transaction, since each waits for the
 	// disk. Their order does not matter: what is written is the latest.
-	if err := f.db.Batch(func(tx *bbolt.Tx) error { return f.write(tx, changed) }); err != nil {
-		names, readErr := readNames(f.db)
-		if readErr != nil {
-			return nil, errors.Join(err, readErr)
-		}
-		f.turn.Lock()
-		f.names = names
-		f.turn.Unlock()
+	err = f.db.Batch(func(tx *bbolt.Tx) error { return f.write(tx, names) })
+	if err = errors.Join(err, f.finish(names, err != nil)); err != nil {
 		return nil, err
 	}
 	return changed, nil
+}
+
+// beginLocked notes that a call writes what it has changed, and those of the names
+// it is about that another call writes. It returns them.
+func (f *File) beginLocked(changed, about []string) []string {
+	names := holding{}
+	for _, name := range changed {
+		names[name] = struct{}{}
+	}
+	for _, name := range about {
+		if f.writing[name] != nil {
+			names[name] = struct{}{}
+		}
+	}
+	for name := range names {
+		if f.writing[name] == nil {
+			f.writing[name] = &writing{}
+		}
+		f.writing[name].calls++
+	}
+	return slices.Collect(maps.Keys(names))
+}
+
+// finish notes that a call has written names, or failed to. When no other call
+// writes a name that failed, what the file has of it counts again.
+func (f *File) finish(names []string, failed bool) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	var stale []string
+	for _, name := range names {
+		w := f.writing[name]
+		w.failed = w.failed || failed
+		if w.calls--; w.calls > 0 {
+			continue
+		}
+		delete(f.writing, name)
+		if w.failed {
+			stale = append(stale, name)
+		}
+	}
+	if len(stale) == 0 {
+		return nil
+	}
+	return f.db.View(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte(namesBucket))
+		for _, name := range stale {
+			f.names.forget(name)
+			f.names.read(name, bucket.Get([]byte(name)))
+		}
+		return nil
+	})
 }
 
 // write writes the names as they are now.
@@ -171,19 +236,19 @@ func (f *File) write(tx *bbolt.Tx, changed []string) error {
 
 // Claim implements Registry.
 func (f *File) Claim(_ context.Context, c NameClaim) error {
-	_, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.claim(c, now) })
+	_, err := f.change(c.Names, func(l *ledger, now time.Time) ([]string, error) { return l.claim(c, now) })
 	return err
 }
 
 // Renew implements Registry.
 func (f *File) Renew(_ context.Context, owner Key, names []string) error {
-	_, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.renew(owner, names, now), nil })
+	_, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.renew(owner, names, now), nil })
 	return err
 }
 
 // Release implements Registry.
 func (f *File) Release(_ context.Context, owner Key, names []string) error {
-	ended, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.release(owner, names, now), nil })
+	ended, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.release(owner, names, now), nil })
 	if err == nil {
 		f.tell(endings(owner, ended)...)
 	}
@@ -205,7 +270,7 @@ func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
 
 // Sweep implements Registry.
 func (f *File) Sweep(context.Context) error {
-	_, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.sweep(now), nil })
+	_, err := f.change(nil, func(l *ledger, now time.Time) ([]string, error) { return l.sweep(now), nil })
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -645,6 +646,78 @@ func TestFileNotWritten(t *testing.T) {
 	if err := claim("more." + domain); err == nil {
 		t.Error("a claim succeeds without a file")
 	}
+}
+
+// TestFailedWriteIsAlone: a change that cannot be written takes no other with it.
+// What was granted meanwhile is granted in memory and in the file.
+func TestFailedWriteIsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	name := func(owner, i int) string { return fmt.Sprintf("name-%d-%d.%s", owner, i, domain) }
+	const owners, each = 20, 5
+	until := func(i int) time.Time { return time.Unix(1<<33+int64(i), 0).UTC() }
+	claim := func(owner, i int, more ...string) error {
+		return f.Claim(t.Context(), NameClaim{Owner: Key{byte(owner)}, From: network(owner), Names: append([]string{name(owner, i)}, more...), Until: until(i)})
+	}
+	var honest, failing sync.WaitGroup
+	stop := make(chan struct{})
+	for owner := range owners {
+		honest.Go(func() {
+			for i := range each {
+				if err := claim(owner, i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for owner := range owners {
+		failing.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if claim(owner, i%each, "") == nil { // the file takes no empty name
+					t.Error("a name that the file does not take was granted")
+					return
+				}
+			}
+		})
+	}
+	honest.Wait()
+	close(stop)
+	failing.Wait()
+	check := func(where string, r Registry) {
+		t.Helper()
+		for owner := range owners {
+			for i := range each {
+				if record, known, err := r.Lookup(t.Context(), name(owner, i)); !known || record.Owner != (Key{byte(owner)}) || !record.Until.Equal(until(i)) || err != nil {
+					t.Fatalf("%s: %s is %+v, %t, %v", where, name(owner, i), record, known, err)
+				}
+			}
+		}
+		if _, known, _ := r.Lookup(t.Context(), ""); known {
+			t.Errorf("%s: what was not written is known", where)
+		}
+	}
+	check("in memory", f)
+	if n := len(f.writing); n != 0 {
+		t.Errorf("%d names are still noted as being written", n)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	check("in the file", again)
 }
 
 // TestFileLocked: a file that another relay has is told as such, and one that is
