@@ -1,6 +1,7 @@
 package message
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -91,6 +92,10 @@ func TestAlphabets(t *testing.T) {
 		{"value, first", line + host + "a:@b\r\n\r\n", value},
 		{"value, within", line + host + "a: b@c\r\n\r\n", value},
 		{"value of 8 bytes", line + host + "a: b234567@c2345678\r\n\r\n", value},
+		{"value of digits, first", line + host + "a: @234567890123456\r\n\r\n", value},
+		{"value of digits, eighth", line + host + "a: 1234567@90123456\r\n\r\n", value},
+		{"value of digits, ninth", line + host + "a: 12345678@0123456\r\n\r\n", value},
+		{"value of digits, last", line + host + "a: 123456789012345@\r\n\r\n", value},
 		{"value, last", line + host + "a: b@\r\n\r\n", value},
 		{"CR of a field line", line + host + "a: b@\n\r\n", bytesOf("\r")},
 		{"LF of a field line", line + host + "a: b\r@\r\n", bytesOf("\n")},
@@ -196,6 +201,89 @@ func TestLimits(t *testing.T) {
 		}
 		if _, end := scanAll(t, test.beyond, nil, nil); !strings.Contains(end, test.end) {
 			t.Errorf("%s, beyond the limit: %q, want %q", name, end, test.end)
+		}
+	}
+}
+
+// TestReasons: a refusal names the rule that was broken, and has its status.
+func TestReasons(t *testing.T) {
+	line := func(target, version string) string { return "GET " + target + " " + version + "\r\nHost: a\r\n\r\n" }
+	field := func(f string) string { return "GET / HTTP/1.1\r\nHost: a\r\n" + f + "\r\n\r\n" }
+	host := func(h string) string { return "GET / HTTP/1.1\r\nHost: " + h + "\r\n\r\n" }
+	coding := func(c string) string { return field("Transfer-Encoding: " + c) }
+	for _, test := range []struct {
+		name, message string
+		status        int
+		reason        string
+	}{
+		{"a later version", line("/", "HTTP/2.0"), 501, "chosen in the TLS handshake"},
+		{"an earlier version", line("/", "HTTP/0.9"), 501, "chosen in the TLS handshake"},
+		{"a minor version of two digits", line("/", "HTTP/1.10"), 400, "does not end in HTTP/1.1"},
+		{"a minor version of no digit", line("/", "HTTP/1."), 400, "does not end in HTTP/1.1"},
+		{"a version without a dot", line("/", "HTTP/1x1"), 400, "does not end in HTTP/1.1"},
+		{"a letter for a major version", line("/", "HTTP/x.1"), 400, "does not end in HTTP/1.1"},
+		{"a letter for a minor version", line("/", "HTTP/1.x"), 400, "does not end in HTTP/1.1"},
+		{"a version of something else", line("/", "HTCPCP/1.1"), 400, "does not end in HTTP/1.1"},
+
+		{"a fragment", line("/#a", "HTTP/1.1"), 400, "a fragment"},
+		{"a CR in the target", line("/\ra", "HTTP/1.1"), 400, "a CR stands"},
+		{"a control character in the target", line("/\x01", "HTTP/1.1"), 400, "a control character"},
+		{"the first byte outside ASCII in the target", line("/\x80", "HTTP/1.1"), 400, "outside ASCII"},
+		{"DEL in the target", line("/\x7f", "HTTP/1.1"), 400, "a control character"},
+		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 501, "about no host"},
+		{"OPTIONS and more than *", "OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path nor"},
+		{"OPTIONS and another character", "OPTIONS a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path nor"},
+		{"a URL without host", line("http:///a", "HTTP/1.1"), 400, "the host is empty"},
+		{"a URL of another host", line("http://b/", "HTTP/1.1"), 400, "different hosts"},
+
+		{"a folded field", field(" a: b"), 400, "line folding"},
+		{"a folded field without colon", field("\ta"), 400, "line folding"},
+		{"a CR in a value", field("a: b\rc"), 400, "a CR stands"},
+		{"a control character in a value", field("a: b\x01c"), 400, "value holds a control character"},
+		{"a user name", host("u@a"), 400, "a user name"},
+		{"an empty user name", host("@a"), 400, "a user name"},
+		{"an IPv4 address in brackets", host("[127.0.0.1]"), 400, "not an IPv6 address"},
+		{"an IPv6 address with a zone", host("[fe80::1%eth0]"), 400, "not an IPv6 address"},
+		{"a name in brackets", host("[a]"), 400, "not an IPv6 address"},
+
+		{"another coding", coding("gzip"), 501, "other than chunked"},
+		{"another coding before chunked", coding("gzip , chunked"), 501, "other than chunked"},
+		{"chunked before another coding", coding("chunked , gzip"), 400, "not the last"},
+		{"chunked twice", coding("chunked , chunked"), 400, "more than once"},
+		{"chunked twice with another between", coding("chunked, gzip, chunked"), 400, "more than once"},
+		{"chunked twice before another", coding("chunked, chunked, gzip"), 400, "more than once"},
+		{"an empty member", coding("gzip, , chunked"), 400, "an empty member"},
+		{"an empty member at the end", coding("chunked,"), 400, "an empty member"},
+		{"no coding", coding(""), 400, "an empty member"},
+		{"a coding that ends in chunked", coding("xchunked"), 501, "other than chunked"},
+	} {
+		c := Scan(&cut{rest: test.message}, 0)
+		if out, _ := io.ReadAll(c); string(out) != refusedHead || c.refusal == nil || c.refusal.Status != test.status || !strings.Contains(c.refusal.Reason, test.reason) {
+			t.Errorf("%s: %v after %q; want %d, %q", test.name, c.refusal, out, test.status, test.reason)
+		}
+	}
+}
+
+// TestBodyReasons: the same of what is wrong with a body, which is known as soon as
+// it has come.
+func TestBodyReasons(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, test := range []struct{ name, body, reason string }{
+		{"LF in place of a size", "\n", "LF alone"},
+		{"a size line without CR", "5\n", "LF alone"},
+		{"a size line without end", strings.Repeat("0", maxChunkDigits) + ";" + strings.Repeat("a", maxChunkLine-maxChunkDigits-1), "too long"},
+		{"LF in place of a trailer", "0\r\n\n", "LF alone"},
+		{"a trailer without end", "0\r\na:" + strings.Repeat("a", maxTrailers-2), "too long"},
+		{"a trailer that frames", "0\r\nContent-Length: 1\r\n", "named content-length"},
+		{"a trailer without name", "0\r\n: 1\r\n", "has no name"},
+		{"a chunk that goes on", "1\r\nab", "longer than its size"},
+		{"a chunk that goes on after CR", "1\r\na\rb", "longer than its size"},
+	} {
+		c := Scan(&silent{cut{rest: head + test.body}}, 0)
+		_, err := io.ReadAll(c)
+		var broken *BodyError
+		if !errors.As(err, &broken) || !strings.Contains(broken.Reason, test.reason) || errors.Is(err, io.ErrUnexpectedEOF) || c.fault.Load() != broken {
+			t.Errorf("%s: %v; want %q", test.name, err, test.reason)
 		}
 	}
 }

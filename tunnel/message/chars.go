@@ -17,7 +17,7 @@ func in(low, high uint64, c byte) bool {
 	if c < 64 {
 		return low>>c&1 == 1
 	}
-	return c < 128 && high>>(c-64)&1 == 1
+	return high>>(c-64)&1 == 1 // nothing is left of high from 128 on
 }
 
 // isToken reports whether b is a token (RFC 9110 §5.6.2).

@@ -146,7 +146,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			// Bytes that came before the answer keep until it is given. Only the
 			// watch for a client that leaves reads now, and this ends it.
 			return 0, nil
-		case c.from == c.to && c.scan.free() > 0:
+		case c.scan.free() > 0: // and nothing is held, which would be ready
 			return c.readFree(p)
 		}
 		if err := c.fill(); err != nil {
@@ -248,8 +248,7 @@ func (c *Conn) fill() error {
 // net/http interrupts a Read with one and reads on afterwards.
 func (c *Conn) failed(err error) error {
 	if errors.Is(err, io.EOF) {
-		err = c.scan.ended()
-		c.err = err
+		return c.scan.ended()
 	}
 	return err
 }

@@ -32,7 +32,7 @@ type head struct {
 func (h *head) scan(b []byte) (int, *Refusal) {
 	for {
 		end, refusal := h.lineEnd(b)
-		if end < 0 || refusal != nil {
+		if end < 0 {
 			return 0, refusal
 		}
 		line := b[h.checked:end]

@@ -88,7 +88,7 @@ func checkHosts(r *http.Request) *Refusal {
 // sameAuthority compares two authorities of https. b is a valid one.
 func sameAuthority(a, b string) bool {
 	a, b = strings.TrimSuffix(a, ":443"), strings.TrimSuffix(b, ":443")
-	return len(a) == len(b) && equalFold([]byte(a), strings.ToLower(b))
+	return equalFold([]byte(a), strings.ToLower(b))
 }
 
 // checkFields judges how many fields there are, and those that frame or hold
