@@ -33,6 +33,7 @@ func TestAdmin(t *testing.T) {
 		`devproxy_relay_requests_total{class="4xx"} 1`,
 		`devproxy_relay_body_bytes_total{direction="out"} 2`,
 		`devproxy_relay_sessions 1`,
+		`devproxy_relay_sessions_total 1`,
 		`devproxy_relay_handshakes_total{outcome="visitor"} 2`,
 	} {
 		if !strings.Contains(body, line+"\n") {

@@ -91,14 +91,12 @@ func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, from 
 	if granted.expired(time.Now()) {
 		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim has ended already; is the clock right?"}
 	}
-	if len(hosts) > 0 {
-		if err := r.payFor(ctx, key, from, granted); err != nil {
-			return nil, nil, err
-		}
-		claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}
-		if err := r.opts.Registry.Claim(ctx, claim); err != nil {
-			return nil, nil, err
-		}
+	if err := r.payFor(ctx, key, from, granted); err != nil {
+		return nil, nil, err
+	}
+	claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}
+	if err := r.opts.Registry.Claim(ctx, claim); err != nil {
+		return nil, nil, err
 	}
 	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts}, nil
 }

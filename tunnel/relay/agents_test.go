@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -215,10 +219,146 @@ func TestReclaim(t *testing.T) {
 			t.Errorf("%s: %d", host, status)
 		}
 	}
-	for _, bad := range []tunnel.Request{{Op: "dance"}, {Op: "claim"}} {
+	for _, bad := range []tunnel.Request{{Op: "dance"}, {Op: "dance", Claim: &claim}, {Op: "claim"}} {
 		if reply := agent.ask(bad); reply.Code != tunnel.CodeBadClaim || reply.Error == "" {
 			t.Errorf("%+v: %+v", bad, reply)
 		}
+	}
+}
+
+// TestControlStreams: a stream with another head is none for control, and one that
+// says nothing does not hold the end of the relay up.
+func TestControlStreams(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), &recorder{})
+	st, err := a.Open([]byte("dance"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = st.SetDeadline(time.Now().Add(patience))
+	_, _ = fmt.Fprint(st, `{"op":"end"}`)
+	_ = st.CloseWrite()
+	if text, err := io.ReadAll(st); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || len(text) > 0 {
+		t.Errorf("a stream with another head is answered with %q, %v", text, err)
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {
+		t.Errorf("afterwards the share answers with %d", status)
+	}
+	if reply := a.ask(tunnel.Request{Op: "claim", Claim: &tunnel.Claim{Name: "shop", Hosts: []string{"", "**"}}}); reply.Code != tunnel.CodeBadClaim {
+		t.Errorf("a bad claim: %+v", reply)
+	}
+	admin := httptest.NewServer(w.Admin())
+	defer admin.Close()
+	if _, body, _ := get(t, admin.Client(), admin.URL+"/metrics"); !strings.Contains(body, fmt.Sprintf("devproxy_relay_refused_total{code=\"%d\"} 1", tunnel.CodeBadClaim)) {
+		t.Error("the refusal is not counted")
+	}
+
+	silent, err := a.Open([]byte(tunnel.ControlHead))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	if _, err := fmt.Fprint(silent, `{"op":`); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the relay waits for the rest", func() bool { return strings.Contains(ours(), "relay.(*Relay).do(") })
+	began := time.Now()
+	w.Close()
+	if took := time.Since(began); took >= controlTimeout/2 {
+		t.Errorf("the relay has closed after %v", took)
+	}
+}
+
+// TestControlFails: a registry that fails is told of, and changes nothing.
+func TestControlFails(t *testing.T) {
+	broken := &brokenRegistry{Memory: NewMemory()}
+	w := start(t, func(o *Options) { o.Registry = broken })
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), &recorder{})
+	next := claimOf(key, "", "more")
+	broken.lookup = errors.New("the disk is gone")
+	if reply := a.ask(tunnel.Request{Op: "claim", Claim: &next}); reply.Code != tunnel.CodeFailed || !strings.Contains(reply.Error, "the disk is gone") {
+		t.Errorf("a claim: %+v", reply)
+	}
+	broken.lookup, broken.release = nil, broken.lookup
+	if reply := a.ask(tunnel.Request{Op: "end"}); reply.Code != tunnel.CodeFailed || !strings.Contains(reply.Error, "the disk is gone") {
+		t.Errorf("an end: %+v", reply)
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {
+		t.Errorf("the share answers with %d", status)
+	}
+	broken.release = nil
+	if reply := a.ask(tunnel.Request{Op: "end"}); reply.Code != 0 {
+		t.Errorf("an end: %+v", reply)
+	}
+	if names := w.table.claimOf(w.table.ofKey(publicKey(key))).names(); len(names) > 0 {
+		t.Errorf("after its end the session still holds %q", names)
+	}
+}
+
+// TestAdmitNobody: whom no claim would help is refused before the registry is asked.
+func TestAdmitNobody(t *testing.T) {
+	key := testKey("a")
+	good, _ := json.Marshal(claimOf(key, ""))
+	for name, c := range map[string]struct {
+		hello  string
+		change func(*Relay)
+		want   tunnel.Code
+		says   string
+	}{
+		"a claim that cannot be read": {"{", func(*Relay) {}, tunnel.CodeBadClaim, "cannot be read"},
+		"the relay stops":             {string(good), func(r *Relay) { r.stopAccepting(public) }, tunnel.CodeBusy, "about to stop"},
+		"no lane is left": {string(good), func(r *Relay) {
+			for i := range 2 {
+				if c, _ := lane(r.door, "192.0.2.1"); c == nil {
+					t.Fatalf("lane %d is refused", i)
+				}
+			}
+		}, tunnel.CodeBusy, "as many shares"},
+		"one lane is left": {string(good), func(r *Relay) { lane(r.door, "192.0.2.1") }, 0, ""},
+	} {
+		registry := NewMemory()
+		r, err := New(Options{Domain: domain, Certificate: newCA(t).certificate, Open: true, Registry: registry, Limits: Limits{LanesPerAddress: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.change(r)
+		_, err = r.admit(t.Context(), key.Public().(ed25519.PublicKey), []byte(c.hello), &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
+		if codeFrom(err) != c.want || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %d", name, err, c.want)
+		}
+		if n := len(registry.names.records); n > 0 && c.want != 0 {
+			t.Errorf("%s: %d names are kept", name, n)
+		}
+		r.Close()
+	}
+}
+
+// TestEstablishedTwice: of two sessions of one key that come at once, the first to
+// arrive has the claim, and the other one has none.
+func TestEstablishedTwice(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), &recorder{})
+	first := w.table.ofKey(publicKey(key))
+	if n := len(w.admitted); n != 0 {
+		t.Errorf("%d claims wait for sessions that are there", n)
+	}
+	w.established(first.session)
+	second := w.table.ofKey(publicKey(key))
+	if second == first || second.from == nil || len(w.table.claimOf(second).hosts) > 0 {
+		t.Errorf("the second: %+v", second)
+	}
+	claim := claimOf(key, "")
+	if _, err := w.reclaim(t.Context(), first, claim); codeFrom(err) != tunnel.CodeReplaced {
+		t.Errorf("a claim of the first: %v", err)
+	}
+	if _, err := w.reclaim(t.Context(), second, claim); err != nil {
+		t.Errorf("a claim of the second: %v", err)
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {
+		t.Errorf("the share answers with %d", status)
 	}
 }
 

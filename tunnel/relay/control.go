@@ -20,6 +20,7 @@ func (r *Relay) control(s *share, st *tunnel.Stream) {
 	if st.SetDeadline(time.Now().Add(controlTimeout)) != nil {
 		return
 	}
+	defer context.AfterFunc(r.life, st.Reset)() // Close does not wait for the agent
 	ctx, cancel := context.WithTimeout(r.life, controlTimeout)
 	defer cancel()
 	var reply tunnel.Reply

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -147,14 +148,19 @@ func TestSessionsPerKey(t *testing.T) {
 	if codeFrom(sessions[0].Err()) != tunnel.CodeBusy || sessions[1].Err() != nil {
 		t.Errorf("the first ended with %v, the second with %v", sessions[0].Err(), sessions[1].Err())
 	}
+	known := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.sessions[publicKey(key)])
+	}
+	eventually(t, "the others are known", func() bool { return known() == sessionsPerKey })
 	for _, a := range sessions {
 		a.Close(nil)
 	}
-	eventually(t, "none is known", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.sessions) == 0
-	})
+	eventually(t, "none is known", func() bool { return known() == 0 })
+	if len(w.sessions) > 0 || len(w.admitted) > 0 {
+		t.Errorf("%d keys and %d claims are left", len(w.sessions), len(w.admitted))
+	}
 }
 
 // TestClaimsPerSession: an agent changes its share as often as people do.
@@ -254,6 +260,25 @@ func TestRefusalsAreNoted(t *testing.T) {
 	defer admin.Close()
 	if _, body, _ := get(t, admin.Client(), admin.URL+"/metrics"); !strings.Contains(body, `devproxy_relay_refused_total{code="64"} 1`) {
 		t.Error("the refusal is not counted")
+	}
+}
+
+// TestSessionsAreNoted: an agent's session is in the log from its beginning to its end.
+func TestSessionsAreNoted(t *testing.T) {
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, "", "x"), &recorder{})
+	a.ask(tunnel.Request{Op: "end"})
+	a.Close(nil)
+	eventually(t, "three lines", func() bool { return strings.Count(log.String(), "\n") >= 3 })
+	for i, line := range strings.SplitN(strings.TrimSpace(log.String()), "\n", 3) {
+		want := [][]string{{`"msg":"agent connected"`, `"hosts":2`}, {`"msg":"share ended"`}, {`"msg":"agent gone"`, `"reason":`}}[i]
+		for _, part := range append(want, publicKey(key).String(), `"from":"127.0.0.1/32"`) {
+			if !strings.Contains(line, part) {
+				t.Errorf("no %s in %s", part, line)
+			}
+		}
 	}
 }
 
@@ -377,7 +402,28 @@ func TestLaneWithoutBinding(t *testing.T) {
 // brokenRegistry fails where a test says.
 type brokenRegistry struct {
 	*Memory
-	standing, lookup, set error
+	standing, lookup, set, release, renew, sweep error
+}
+
+func (b *brokenRegistry) Release(ctx context.Context, owner Key, names []string) error {
+	if b.release != nil {
+		return b.release
+	}
+	return b.Memory.Release(ctx, owner, names)
+}
+
+func (b *brokenRegistry) Renew(ctx context.Context, owner Key, names []string) error {
+	if b.renew != nil {
+		return b.renew
+	}
+	return b.Memory.Renew(ctx, owner, names)
+}
+
+func (b *brokenRegistry) Sweep(ctx context.Context) error {
+	if b.sweep != nil {
+		return b.sweep
+	}
+	return b.Memory.Sweep(ctx)
 }
 
 func (b *brokenRegistry) SetStanding(ctx context.Context, key Key, s Standing) error {
@@ -627,6 +673,21 @@ func TestKeysReloaded(t *testing.T) {
 	if err := k.reload(t.Context()); err != nil || len(told) < 2 || slices.ContainsFunc(told[1:], func(c Change) bool { return c.Key != b }) {
 		t.Errorf("%v; told %v", err, told)
 	}
+	c, d := publicKey(testKey("c")), publicKey(testKey("d"))
+	write(c.String() + "\n" + d.String() + "\n")
+	if err := k.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	told = nil
+	write("# c is gone\n" + d.String() + "\n")
+	if err := k.reload(t.Context()); err != nil || len(told) != 1 || told[0] != (Change{Key: c, Standing: Revoked}) {
+		t.Errorf("a key that is no longer in the file: %v; told %v", err, told)
+	}
+	broken.set = errors.New("the disk is full")
+	write("# d is gone\n")
+	if err := k.reload(t.Context()); !errors.Is(err, broken.set) {
+		t.Errorf("a key that could not be taken out: %v", err)
+	}
 	broken.set = errors.New("the disk is full")
 	write("revoked " + publicKey(testKey("c")).String() + "\n")
 	if err := k.reload(t.Context()); !errors.Is(err, broken.set) {
@@ -635,4 +696,58 @@ func TestKeysReloaded(t *testing.T) {
 	if err := k.admit(t.Context(), publicKey(testKey("c")), "", nil); codeFrom(err) != tunnel.CodeRevoked {
 		t.Errorf("it comes in: %v", err)
 	}
+}
+
+// TestKeysWatched: the file is followed until the relay ends. What is wrong with it
+// is told once for each text, and what was read before goes on counting.
+func TestKeysWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "keys")
+		a, b := publicKey(testKey("a")), publicKey(testKey("b"))
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(a.String())
+		k, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var noted []error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			k.watch(ctx, func(err error) { noted = append(noted, err) })
+		}()
+		for _, step := range []struct {
+			text  string
+			a, b  bool // may come in
+			notes int
+		}{
+			{a.String(), true, false, 0},
+			{"nonsense", true, false, 1},
+			{a.String() + "\n" + b.String(), true, true, 0},
+			{b.String(), false, true, 0},
+		} {
+			noted = nil
+			write(step.text)
+			time.Sleep(3 * keysPoll)
+			synctest.Wait()
+			if len(noted) != step.notes {
+				t.Errorf("%q: noted %v", step.text, noted)
+			}
+			for key, may := range map[Key]bool{a: step.a, b: step.b} {
+				if err := k.admit(t.Context(), key, "", nil); (err == nil) != may {
+					t.Errorf("%q: %v", step.text, err)
+				}
+			}
+		}
+		cancel()
+		<-done
+		k.path = ""
+		k.watch(t.Context(), func(err error) { t.Error(err) }) // nothing to follow
+	})
 }

@@ -210,9 +210,14 @@ func (a *agent) ask(request tunnel.Request) tunnel.Reply {
 		a.t.Fatal(err)
 	}
 	_ = st.CloseWrite()
-	var reply tunnel.Reply
-	if err := json.NewDecoder(st).Decode(&reply); err != nil {
+	_ = st.SetDeadline(time.Now().Add(patience))
+	text, err := io.ReadAll(st)
+	if err != nil {
 		a.t.Fatal(err)
+	}
+	var reply tunnel.Reply
+	if err := json.Unmarshal(text, &reply); err != nil {
+		a.t.Fatalf("%q: %v", text, err)
 	}
 	return reply
 }

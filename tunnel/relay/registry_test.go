@@ -213,7 +213,9 @@ func TestBadKeysFile(t *testing.T) {
 			t.Errorf("%q: the key is out: %v", text, err)
 		}
 	}
-	if _, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()}); err == nil {
-		t.Error("a relay starts with a file that cannot be read")
+	for _, path := range []string{path, path + ".none"} {
+		if _, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()}); err == nil {
+			t.Error("a relay starts with a file that cannot be read")
+		}
 	}
 }
