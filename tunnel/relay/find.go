@@ -36,7 +36,7 @@ func (r *Relay) find(ctx context.Context, name string) (live, error) {
 			return live{}, &EndedError{name, l.claimed.until}
 		case held && l.ready():
 			return l, nil
-		case held && !l.lost.IsZero() && now.Sub(l.lost) > recentlyGone:
+		case !l.lost.IsZero() && now.Sub(l.lost) > recentlyGone:
 			return live{}, errAsleep
 		case !held:
 			if err := r.absent(ctx, name, now); err != nil {

@@ -1,13 +1,21 @@
 package relay
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
 )
 
 // TestWaitsForAgent: who comes just before the agent is served by it.
@@ -90,6 +98,176 @@ func TestAbsent(t *testing.T) {
 	}
 	if _, err := w.tryAgent(testKey("b"), claimOf(key, "", "*.x"), &recorder{}); codeFrom(err) != 67 {
 		t.Errorf("another key after a restart: %v", err)
+	}
+}
+
+// TestFind: how long a request waits for a share, and what it is told then.
+func TestFind(t *testing.T) {
+	const wait = 5 * time.Second
+	gone := errors.New("the disk is gone")
+	name := token
+	root, _ := tunnel.Root(name, domain)
+	for what, c := range map[string]struct {
+		held  bool          // by a session without lanes
+		known bool          // to the registry
+		since time.Duration // the session was lost, or else the relay was started
+		lost  bool
+		until time.Duration        // from now, or never
+		fault error                // of the registry
+		later func(*Relay, *share) // after a second
+		took  time.Duration
+		want  error
+	}{
+		"lanes may come back":                {held: true, took: wait, want: errAsleep},
+		"another session may come":           {held: true, lost: true, since: recentlyGone - 2*time.Second, took: 2 * time.Second, want: errAsleep},
+		"no other session is to be expected": {held: true, lost: true, since: recentlyGone + 1, want: errAsleep},
+		"it has ended":                       {held: true, until: -1, want: &EndedError{}},
+		"it ends now":                        {held: true, until: 0, want: &EndedError{}},
+		"it ends while somebody waits":       {held: true, until: 3 * time.Second, took: 3 * time.Second, want: &EndedError{}},
+		"it is dropped meanwhile":            {held: true, later: func(r *Relay, _ *share) { r.table.end(root) }, took: time.Second, want: errUnknown},
+		"it goes elsewhere meanwhile": {held: true, later: func(r *Relay, _ *share) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.successor = func(context.Context) (net.Conn, error) { return nil, gone }
+		}, took: time.Second, want: errAsleep},
+		"nobody has the name":             {want: errUnknown},
+		"the relay has just started":      {known: true, since: recentlyGone - 2*time.Second, took: 2 * time.Second, want: errAsleep},
+		"the relay has run for some time": {known: true, since: recentlyGone + 1, want: errAsleep},
+		"the registry fails":              {fault: gone, want: gone},
+		"the registry is somebody else's": {fault: ErrSuspended, want: errAsleep},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				registry := &brokenRegistry{Memory: NewMemory(), lookup: c.fault}
+				r, err := New(Options{Domain: domain, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }, Registry: registry, Limits: Limits{Wait: wait}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				owner := Key{1}
+				if c.known {
+					if err := registry.Claim(t.Context(), NameClaim{Owner: owner, Names: []string{root}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s := &share{key: owner, session: &tunnel.Session{}}
+				if c.held {
+					claim := &claimed{hosts: []string{name}, link: root}
+					if strings.Contains(what, "ends") || strings.Contains(what, "ended") {
+						claim.until = time.Now().Add(c.until)
+					}
+					r.table.put(s, claim)
+				}
+				began := time.Now()
+				r.started = began.Add(-c.since)
+				if c.lost {
+					r.table.lose(s, began.Add(-c.since))
+				}
+				if c.later != nil {
+					time.AfterFunc(time.Second, func() { c.later(r, s) })
+				}
+				_, err = r.find(t.Context(), name)
+				took := time.Since(began)
+				if late := took - c.took; late < 0 || late > resumePoll {
+					t.Errorf("took %v, want %v", took, c.took)
+				}
+				var ended *EndedError
+				if _, want := c.want.(*EndedError); want != errors.As(err, &ended) || !want && !errors.Is(err, c.want) {
+					t.Errorf("%v, want %v", err, c.want)
+				}
+				if ended != nil && (ended.Name != name || !ended.At.Equal(began.Add(c.until))) {
+					t.Errorf("%v, want %v", ended.At, began.Add(c.until))
+				}
+			})
+		})
+	}
+}
+
+// TestOpenGivenUp: a visitor who leaves while the share has no room for the request
+// is not waited for any longer, and is not told that the share is full.
+func TestOpenGivenUp(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerShare: 1, RequestsPerVisitor: 1} })
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), &recorder{})
+	slots := w.table.ofKey(publicKey(key)).slots
+	p, err := slots.take(t.Context(), network(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	opened := make(chan error, 1)
+	go func() {
+		_, err := w.Relay.open(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil)
+		opened <- err
+	}()
+	eventually(t, "it waits", func() bool {
+		slots.mu.Lock()
+		defer slots.mu.Unlock()
+		return len(slots.waiting) == 1
+	})
+	cancel()
+	if err := within(t, "its end", opened); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	p.release()
+	if n := slots.underWay(); n != 0 {
+		t.Errorf("%d are under way", n)
+	}
+}
+
+// TestOpenOn: a session whose streams are still to be acknowledged is waited for.
+// Whatever the end, a request that has no stream has no slot.
+func TestOpenOn(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.Wait = 100 * time.Millisecond })
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	l, held, _ := w.table.find(a.grant.Hosts[0])
+	if !held {
+		t.Fatal("nobody holds the name")
+	}
+	head := authority{name: a.grant.Hosts[0], full: a.grant.Hosts[0]}.head("https", netip.AddrPort{})
+	var streams []*tunnel.Stream
+	for {
+		st, err := l.session.Open(head)
+		if errors.Is(err, tunnel.ErrTooManyStreams) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, st)
+	}
+	open := func(ctx context.Context) error {
+		st, slot, err := w.openOn(ctx, l, network(1), head)
+		if n := l.slots.underWay(); err != nil && n != 0 {
+			t.Errorf("%v, and %d are under way", err, n)
+		}
+		if err == nil {
+			st.Reset()
+			slot.release()
+		}
+		return err
+	}
+	if err := open(t.Context()); !errors.Is(err, errBusy) {
+		t.Errorf("with as many streams as there may be: %v", err)
+	}
+	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := open(gone); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("and a visitor who leaves: %v", err)
+	}
+	w.opts.Limits.Wait = patience
+	opened := make(chan error, 1)
+	go func() { opened <- open(t.Context()) }()
+	eventually(t, "it has a slot", func() bool { return l.slots.underWay() == 1 })
+	streams[0].Reset()
+	if err := within(t, "the stream", opened); err != nil {
+		t.Errorf("when a stream is over: %v", err)
+	}
+	a.Close(nil)
+	within(t, "the session's end", l.session.Done())
+	if err := open(t.Context()); err == nil || errors.Is(err, errBusy) {
+		t.Errorf("on a session that has ended: %v", err)
 	}
 }
 
