@@ -315,6 +315,23 @@ func TestForgetOnce(t *testing.T) {
 	}
 }
 
+// TestForgetOneOfAKey: the other accounts of a key, and the other keys of an address,
+// stay within reach.
+func TestForgetOneOfAKey(t *testing.T) {
+	for name, sibling := range map[string]Owner{"key": of("10.0.0.1/32", "k"), "address": of("10.0.0.1/32", "l")} {
+		var log []string
+		b := New(Limits{Total: 100})
+		gone := b.Open(of("10.0.0.1/32", "k"), nil)
+		stays := open(b, sibling, &log, "stays", 101)
+		gone.Close()
+		if b.Accounts() != 1 {
+			t.Errorf("%s: %d accounts; want the one that is open", name, b.Accounts())
+		}
+		stays.Enforce()
+		want(t, log, "stays")
+	}
+}
+
 // TestNil: a nil budget counts, and limits nothing.
 func TestNil(t *testing.T) {
 	var b *Budget

@@ -157,7 +157,7 @@ func (s *slots) countLocked(n *networkSlots, before int) {
 		s.bySize[now][n] = struct{}{}
 	}
 	s.most = max(s.most, len(n.used))
-	if s.bySize[s.most] == nil && s.most > 0 {
+	if s.bySize[s.most] == nil {
 		s.most-- // n had most, and has one less
 	}
 }

@@ -219,6 +219,62 @@ func TestSlotsOneForOne(t *testing.T) {
 	})
 }
 
+// TestSlotsNextVictim: a request whose freed slot went to a network with fewer has
+// another one given up for it.
+func TestSlotsNextVictim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 5, 5)
+		all := k.stalled(1, 4)
+		for _, p := range all {
+			p.onEviction(func() {})
+		}
+		k.stalled(2, 1)
+		time.Sleep(time.Minute)
+		take := func(from int) <-chan *slot {
+			got := make(chan *slot, 1)
+			go func() {
+				p, _ := k.take(t.Context(), network(from))
+				got <- p
+			}()
+			synctest.Wait()
+			return got
+		}
+		release := func() {
+			for i, p := range all {
+				if p.evicted.Load() {
+					p.release()
+					all = append(all[:i:i], all[i+1:]...)
+					return
+				}
+			}
+			t.Fatal("none was given up")
+		}
+		second := take(2)
+		for _, p := range all {
+			p.touch()
+		}
+		third := take(3) // finds none that rests
+		release()
+		if <-third == nil || len(second) > 0 {
+			t.Fatal("the network without a slot has not got the one that was free")
+		}
+		time.Sleep(stalledUpload + lookAgain)
+		synctest.Wait()
+		release()
+		if <-second == nil {
+			t.Error("the one that waits has no slot")
+		}
+	})
+}
+
+// TestNoSlot: a request that is not counted has none.
+func TestNoSlot(t *testing.T) {
+	var p *slot
+	p.onEviction(func() { t.Error("given up") })
+	p.touch()
+	p.release()
+}
+
 // TestSlotsLookAgain: a request that waits gets the slot of one that comes to
 // rest meanwhile.
 func TestSlotsLookAgain(t *testing.T) {
@@ -437,6 +493,21 @@ func (k taker) check() {
 		if len(n.used) > k.perNetwork || len(n.waiting) > k.perNetwork || (len(n.waiting) > 0) != (k.waiting[network] != nil) {
 			k.t.Errorf("%s has %d and waits for %d", network, len(n.used), len(n.waiting))
 		}
+	}
+	sizes, holders := 0, 0
+	for size, networks := range k.bySize {
+		sizes += len(networks)
+		if size == 0 || len(networks) == 0 {
+			k.t.Errorf("%d networks are kept with the size %d", len(networks), size)
+		}
+	}
+	for _, n := range k.networks {
+		if len(n.used) > 0 {
+			holders++
+		}
+	}
+	if sizes != holders {
+		k.t.Errorf("%d sizes are kept of %d networks", sizes, holders)
 	}
 	if most != k.most {
 		k.t.Errorf("the most is %d, counted %d", most, k.most)
