@@ -17,16 +17,16 @@ import (
 func TestAccessLog(t *testing.T) {
 	fault := errors.New("the agent was lost")
 	for name, c := range map[string]struct {
-		visit visit
+		visit *visit
 		log   string // of which kind
 		parts []string
 	}{
-		"answered by a share":    {visit{forwarded: true, status: 200, in: 3, out: 5}, "answered", []string{"status=200", "in=3", "out=5", "path=/a ", "host=shop-0123…."}},
-		"broken off":             {visit{forwarded: true, status: 200, fault: fault}, "refused", []string{`error="the agent was lost"`}},
-		"answered by the relay":  {visit{status: 404}, "refused", []string{"status=404"}},
-		"given up":               {visit{status: 499, fault: fault}, "refused", []string{`error="the agent was lost"`}},
-		"an agent's lane":        {visit{agentLane: true, status: 101}, "", nil},
-		"a lane that was broken": {visit{agentLane: true, status: 400, fault: fault}, "", nil},
+		"answered by a share":    {&visit{forwarded: true, status: 200, in: 3, out: 5}, "answered", []string{"status=200", "in=3", "out=5", "path=/a ", "host=shop-0123…."}},
+		"broken off":             {&visit{forwarded: true, status: 200, fault: fault}, "refused", []string{`error="the agent was lost"`}},
+		"answered by the relay":  {&visit{status: 404}, "refused", []string{"status=404"}},
+		"given up":               {&visit{status: 499, fault: fault}, "refused", []string{`error="the agent was lost"`}},
+		"an agent's lane":        {&visit{agentLane: true, status: 101}, "", nil},
+		"a lane that was broken": {&visit{agentLane: true, status: 400, fault: fault}, "", nil},
 	} {
 		logs := map[string]*bytes.Buffer{"answered": {}, "refused": {}}
 		r := &Relay{opts: Options{Metrics: prometheus.NewRegistry()}, door: newDoor(Limits{}.withDefaults()), table: newTable()}

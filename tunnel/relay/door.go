@@ -128,8 +128,11 @@ func (d *door) become(c *conn, to class) bool {
 	case c.class == gone:
 		return false
 	case to == laning:
-		if !d.roomForLaneLocked(c.from) || d.lanesFullLocked() && !d.evictLocked(poolLanes, c.from.lanes+1) {
+		if !d.roomForLaneLocked(c.from) {
 			return false
+		}
+		if d.lanesFullLocked() {
+			d.evictLocked(poolLanes, 0) // of the network that has more
 		}
 		c.from.conns--
 		c.from.lanes++

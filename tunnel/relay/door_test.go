@@ -135,6 +135,9 @@ func TestDoorEvicts(t *testing.T) {
 	if !d.become(second, visiting) || !d.become(third, laning) {
 		t.Error("the others did not go on")
 	}
+	if n := d.evictions(); n != 1 {
+		t.Errorf("%d were closed to make room", n)
+	}
 	if h, v, l := d.counts(); h != 0 || v != 1 || l != 1 {
 		t.Errorf("counts %d %d %d", h, v, l)
 	}

@@ -1,0 +1,113 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// counting is a registry that counts what the relay asks of it.
+type counting struct {
+	brokenRegistry
+	renewed []string
+	sweeps  int
+}
+
+func (c *counting) Renew(ctx context.Context, owner Key, names []string) error {
+	c.renewed = append(c.renewed, names...)
+	return c.brokenRegistry.Renew(ctx, owner, names)
+}
+
+func (c *counting) Sweep(ctx context.Context) error {
+	c.sweeps++
+	return c.brokenRegistry.Sweep(ctx)
+}
+
+// TestKeepHouse: what is due from time to time is done then, and no longer than the
+// relay lives.
+func TestKeepHouse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log syncBuffer
+		registry := &counting{brokenRegistry: brokenRegistry{Memory: NewMemory()}}
+		r, err := New(Options{
+			Domain: domain, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
+			Registry: registry, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		here, gone := &share{key: Key{1}, session: &tunnel.Session{}}, &share{key: Key{2}, session: &tunnel.Session{}}
+		r.table.put(here, &claimed{zone: "here." + domain, plain: true, hosts: []string{"here." + domain}})
+		r.table.put(gone, &claimed{zone: "gone." + domain, plain: true, hosts: []string{"gone." + domain}})
+		r.group.Go(r.keepHouse)
+		synctest.Wait()
+		if registry.sweeps != 1 || len(registry.renewed) != 0 {
+			t.Errorf("at the start: %d sweeps, renewed %q", registry.sweeps, registry.renewed)
+		}
+		r.table.lose(gone, time.Now())
+		held := func() bool {
+			_, ok, _ := r.table.find("gone." + domain)
+			return ok
+		}
+		if time.Sleep(recentlyGone); !held() {
+			t.Error("a session that was just lost is forgotten")
+		}
+		time.Sleep(2 * sweepEvery)
+		if synctest.Wait(); held() || r.table.ofKey(gone.key) != nil {
+			t.Error("a session that was lost stays")
+		}
+		if r.table.ofKey(here.key) != here {
+			t.Error("a session that goes on is forgotten")
+		}
+		time.Sleep(renewEvery)
+		synctest.Wait()
+		if want := []string{"here." + domain}; registry.sweeps != 2 || !slices.Equal(registry.renewed, want) {
+			t.Errorf("after %v: %d sweeps, renewed %q", renewEvery, registry.sweeps, registry.renewed)
+		}
+
+		// A registry in another process's hands is nothing to tell of.
+		registry.renew, registry.sweep = ErrSuspended, ErrSuspended
+		time.Sleep(renewEvery)
+		if synctest.Wait(); log.String() != "" {
+			t.Errorf("logged %s", log.String())
+		}
+		registry.renew, registry.sweep = errors.New("the disk is full"), errors.New("the disk is gone")
+		time.Sleep(renewEvery)
+		synctest.Wait()
+		for _, part := range []string{"names not renewed", "the disk is full", "unused names not forgotten", "the disk is gone"} {
+			if !strings.Contains(log.String(), part) {
+				t.Errorf("no %q in %s", part, log.String())
+			}
+		}
+
+		// Lines that were left out are summed up each time, and at the end.
+		leftOut := func() int { return strings.Count(log.String(), "lines left out") }
+		for range linesBurst + 1 {
+			r.log.Info("strangers knock")
+		}
+		time.Sleep(summaryEvery)
+		if synctest.Wait(); leftOut() != 1 {
+			t.Errorf("%d summaries", leftOut())
+		}
+		for range linesBurst + 1 {
+			r.log.Info("strangers knock again")
+		}
+		r.Close()
+		if leftOut() != 2 {
+			t.Errorf("%d summaries at the end", leftOut())
+		}
+		sweeps := registry.sweeps
+		time.Sleep(3 * renewEvery)
+		if registry.sweeps != sweeps {
+			t.Error("the relay goes on after its end")
+		}
+	})
+}

@@ -1,0 +1,257 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// lateSocket serves late requests of w; it returns how to dial.
+func lateSocket(t *testing.T, w *world) func() *net.UnixConn {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "late") // t.TempDir is too long a path for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- w.ServeLate(context.Background(), ln) }()
+	t.Cleanup(func() {
+		w.Close()
+		if err := within(t, "the end of ServeLate", done); err != nil {
+			t.Error(err)
+		}
+		os.RemoveAll(dir)
+	})
+	return func() *net.UnixConn {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(patience))
+		return c.(*net.UnixConn)
+	}
+}
+
+// lateHead is the head of a stream for host, as the predecessor sends it.
+func lateHead(host string) []byte {
+	return authority{name: host, full: host}.head("https", netip.MustParseAddrPort("192.0.2.7:5"))
+}
+
+// TestLateRequests: what a successor answers on its socket.
+func TestLateRequests(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.Wait = 100 * time.Millisecond })
+	dial := lateSocket(t, w)
+	key := testKey("a")
+	one := w.agent(key, claimOf(key, ""), http.HandlerFunc(echo)).grant.Hosts[0]
+	plain := w.agent(testKey("b"), tunnel.Claim{Name: "shop", Hosts: []string{""}}, http.HandlerFunc(echo)).grant.Hosts[0]
+	for name, c := range map[string]struct {
+		sent  []byte
+		host  string // that is asked then; empty for none
+		reply []byte
+	}{
+		"an unguessable name": {appendBytes16(nil, lateHead(one)), one, []byte{1, 0, 0, 0}},
+		"a plain name":        {appendBytes16(nil, lateHead(plain)), plain, append([]byte{1, 1}, appendBytes16(nil, []byte(plain))...)},
+		"nobody's name":       {appendBytes16(nil, lateHead("nobody."+domain)), "", []byte{0, 0, 0, 0}},
+		"no head":             {appendBytes16(nil, nil), "", nil},
+		"nonsense":            {appendBytes16(nil, []byte("nonsense")), "", nil},
+		"a head of any size":  {[]byte{0xff, 0xff}, "", nil},
+		"half a head":         {[]byte{0, 9, 1}, "", nil},
+		"nothing":             {nil, "", nil},
+	} {
+		conn := dial()
+		if _, err := conn.Write(c.sent); err != nil {
+			t.Fatal(err)
+		}
+		if c.host == "" {
+			if name != "a head of any size" { // which is refused by its size alone
+				_ = conn.CloseWrite()
+			}
+			if got, err := io.ReadAll(conn); !bytes.Equal(got, c.reply) || err != nil && strings.Contains(err.Error(), "timeout") {
+				t.Errorf("%s: %q, %v; want %q", name, got, err, c.reply)
+			}
+			continue
+		}
+		got := make([]byte, len(c.reply))
+		if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, c.reply) {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, c.reply)
+		}
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody", c.host)
+		_ = conn.CloseWrite()
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if body, err := io.ReadAll(res.Body); !strings.Contains(string(body), "public="+c.host+" ") || !strings.Contains(string(body), "body=body") || err != nil {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
+	}
+	for _, key := range []string{"a", "b"} {
+		slots := w.table.ofKey(publicKey(testKey(key))).slots
+		eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
+	}
+}
+
+// TestLateEnds: an idle connection of the predecessor's, and a request on its way, do
+// not hold the end of the relay up; a predecessor that leaves is nobody's request.
+func TestLateEnds(t *testing.T) {
+	w := start(t, nil)
+	dial := lateSocket(t, w)
+	key := testKey("a")
+	ended := make(chan struct{}, 2)
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		ended <- struct{}{}
+	})).grant.Hosts[0]
+	ask := func() *net.UnixConn {
+		c := dial()
+		_, _ = c.Write(appendBytes16(nil, lateHead(host)))
+		_, _ = io.ReadFull(c, make([]byte, 4))
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		return c
+	}
+	slots := w.table.ofKey(publicKey(key)).slots
+	first := ask()
+	eventually(t, "a request is under way", func() bool { return slots.underWay() == 1 })
+	first.Close()
+	within(t, "the end of the request", ended)
+	eventually(t, "its slot is free", func() bool { return slots.underWay() == 0 })
+	idle, second := dial(), ask()
+	eventually(t, "a request is under way", func() bool { return slots.underWay() == 1 })
+	began := time.Now()
+	w.Close()
+	if took := time.Since(began); took >= lateTimeout/2 {
+		t.Errorf("the relay has closed after %v", took)
+	}
+	for _, c := range []net.Conn{idle, second} {
+		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Errorf("a connection stays: %v", err)
+		}
+	}
+}
+
+// TestAskLate: what the predecessor makes of a reply.
+func TestAskLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply string
+		want  claimed
+		err   error // nil for want
+	}{
+		"a plain name":        {"\x01\x01\x00\x04zone", claimed{zone: "zone", plain: true}, nil},
+		"another name":        {"\x01\x00\x00\x04zone", claimed{zone: "zone"}, nil},
+		"no zone":             {"\x01\x00\x00\x00", claimed{}, nil},
+		"no share":            {"\x00\x00\x00\x00", claimed{}, errLate},
+		"no reply":            {"", claimed{}, io.EOF},
+		"half a reply":        {"\x01", claimed{}, io.ErrUnexpectedEOF},
+		"no length of a zone": {"\x01\x00", claimed{}, io.EOF},
+		"half a length":       {"\x01\x00\x00", claimed{}, io.ErrUnexpectedEOF},
+		"half a zone":         {"\x01\x00\x00\x04zo", claimed{}, io.ErrUnexpectedEOF},
+	} {
+		near, far := net.Pipe()
+		asked := make(chan string, 1)
+		go func() {
+			head, _ := readBytes16(far)
+			asked <- string(head)
+			_, _ = io.WriteString(far, c.reply)
+			far.Close()
+		}()
+		got, err := askLate(near, []byte("head"))
+		if !errors.Is(err, c.err) || c.err == nil && (err != nil || got.zone != c.want.zone || got.plain != c.want.plain) {
+			t.Errorf("%s: %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
+		}
+		if head := <-asked; head != "head" {
+			t.Errorf("%s: asked with %q", name, head)
+		}
+		near.Close()
+	}
+	if !errors.Is(errLate, errAsleep) {
+		t.Error("a share that the successor has not got is not asleep")
+	}
+	// Without a deadline nothing is asked.
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	if _, err := askLate(undated{near}, nil); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("without a deadline: %v", err)
+	}
+}
+
+// undated is a connection that takes no deadlines.
+type undated struct{ net.Conn }
+
+func (undated) SetDeadline(time.Time) error { return os.ErrInvalid }
+
+// TestOpenLate: a successor that cannot be reached is told of; it is not a share that
+// is asleep.
+func TestOpenLate(t *testing.T) {
+	r := idle(t, nil)
+	refused := errors.New("refused")
+	_, err := r.openLate(t.Context(), func(context.Context) (net.Conn, error) { return nil, refused }, nil)
+	if !errors.Is(err, refused) || !strings.Contains(err.Error(), "successor") || errors.Is(err, errAsleep) {
+		t.Errorf("%v", err)
+	}
+	near, far := net.Pipe()
+	far.Close()
+	if _, err := r.openLate(t.Context(), func(context.Context) (net.Conn, error) { return near, nil }, nil); err == nil {
+		t.Error("a successor that says nothing has a share")
+	}
+	if _, err := near.Write([]byte{1}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("its connection stays open: %v", err)
+	}
+}
+
+func TestBytes16(t *testing.T) {
+	for _, size := range []int{0, 1, 255, 256, tunnel.MaxHead, tunnel.MaxHead + 1} {
+		b := bytes.Repeat([]byte("x"), size)
+		got, err := readBytes16(iotest.OneByteReader(bytes.NewReader(appendBytes16(nil, b))))
+		if fits := size <= tunnel.MaxHead; (err == nil) != fits || fits && !bytes.Equal(got, b) {
+			t.Errorf("%d bytes: %d, %v", size, len(got), err)
+		}
+	}
+}
+
+// TestOneWay: the end of a direction is passed on, and a failure cuts both.
+func TestOneWay(t *testing.T) {
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		from       io.Reader
+		to         io.Writer
+		end        error
+		ends, cuts int
+		want       error
+	}{
+		"all is copied":        {strings.NewReader("abc"), io.Discard, nil, 1, 0, nil},
+		"reading fails":        {iotest.ErrReader(broken), io.Discard, nil, 0, 1, broken},
+		"writing fails":        {strings.NewReader("abc"), failingWriter{broken}, nil, 0, 1, broken},
+		"the end is not heard": {strings.NewReader("abc"), io.Discard, broken, 1, 1, broken},
+	} {
+		ends, cuts := 0, 0
+		err := oneWay(c.to, c.from, func() error { ends++; return c.end }, func() { cuts++ })
+		if !errors.Is(err, c.want) || ends != c.ends || cuts != c.cuts {
+			t.Errorf("%s: %v, %d ends, %d cuts", name, err, ends, cuts)
+		}
+	}
+}
+
+type failingWriter struct{ err error }
+
+func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }

@@ -1,0 +1,284 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// scripted is a listener whose Accept fails as a test says, and then waits for Close.
+type scripted struct {
+	errors  []error
+	accepts int
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (s *scripted) Accept() (net.Conn, error) {
+	s.accepts++
+	if len(s.errors) > 0 {
+		err := s.errors[0]
+		s.errors = s.errors[1:]
+		return nil, err
+	}
+	<-s.closed
+	return nil, net.ErrClosed
+}
+
+func (s *scripted) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (s *scripted) Addr() net.Addr { return streamsAddr{} }
+
+// TestServe: how accepting ends, and that it goes on after a failure that passes.
+func TestServe(t *testing.T) {
+	gone := errors.New("the socket is gone")
+	for name, c := range map[string]struct {
+		errors []error
+		end    func(*Relay, context.CancelFunc) // after it has rested
+		want   error
+		took   time.Duration
+		logs   int
+	}{
+		"closed":                       {end: func(r *Relay, _ context.CancelFunc) { r.Close() }, took: time.Second},
+		"given up":                     {end: func(_ *Relay, cancel context.CancelFunc) { cancel() }, took: time.Second},
+		"stopped":                      {end: func(r *Relay, _ context.CancelFunc) { r.stopAccepting(public) }, took: time.Second},
+		"a socket that fails":          {errors: []error{gone}, want: gone},
+		"failures that pass":           {errors: []error{temporary(true), temporary(true), gone}, want: gone, took: 2 * acceptPause, logs: 2},
+		"closed while accepting rests": {errors: []error{temporary(true)}, end: func(r *Relay, _ context.CancelFunc) { r.Close() }, took: time.Second, logs: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log syncBuffer
+				r, err := New(Options{
+					Domain: domain, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
+					Log: slog.New(slog.NewTextHandler(&log, nil)),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ln := &scripted{errors: c.errors, closed: make(chan struct{})}
+				if c.end != nil {
+					time.AfterFunc(time.Second, func() { c.end(r, cancel) })
+				}
+				began := time.Now()
+				err = r.Serve(ctx, ln)
+				if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), "cannot accept on visitors") {
+					t.Errorf("%v, want %v", err, c.want)
+				}
+				if took := time.Since(began); took != c.took {
+					t.Errorf("took %v, want %v", took, c.took)
+				}
+				if n := strings.Count(log.String(), "connection not accepted"); n != c.logs {
+					t.Errorf("%d lines, want %d: %s", n, c.logs, log.String())
+				}
+				r.Close()
+				late := &scripted{closed: make(chan struct{})}
+				if err := r.Serve(ctx, late); err != nil || late.accepts > 0 {
+					t.Errorf("after the end: %v, %d accepts", err, late.accepts)
+				}
+				<-late.closed // is never used again
+			})
+		})
+	}
+}
+
+// TestRestEnds: accepting that rests does not hold the end of the relay up.
+func TestRestEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Relay{}
+		r.life, r.cancel = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, r.cancel)
+		began := time.Now()
+		if r.rest(time.Millisecond); time.Since(began) != time.Millisecond {
+			t.Errorf("rested for %v", time.Since(began))
+		}
+		if r.rest(time.Hour); time.Since(began) != time.Second {
+			t.Errorf("rested for %v", time.Since(began))
+		}
+	})
+}
+
+// TestHanded: connections go to the server one by one, and are closed when there is
+// none any more.
+func TestHanded(t *testing.T) {
+	h := newHanded()
+	closed := new(bool)
+	c := fakeConn{closed: closed}
+	go h.give(c)
+	if got, err := h.Accept(); got != net.Conn(c) || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	if *closed {
+		t.Error("a connection that was taken is closed")
+	}
+	if h.give(c); !*closed {
+		t.Error("a connection that nobody takes stays open")
+	}
+}
+
+// TestNew: options that cannot work are refused.
+func TestNew(t *testing.T) {
+	certificate := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
+	for name, c := range map[string]struct {
+		options Options
+		says    string
+	}{
+		"no domain":               {Options{Certificate: certificate}, "a domain"},
+		"a domain with a capital": {Options{Domain: "T.example.com", Certificate: certificate}, "lower case"},
+		"no certificates":         {Options{Domain: domain}, "certificates"},
+		"no keys file":            {Options{Domain: domain, Certificate: certificate, AuthorizedKeys: "none/keys"}, "authorized keys"},
+		"a token to be guessed":   {Options{Domain: domain, Certificate: certificate, Tokens: []string{"short"}}, "can be guessed"},
+	} {
+		if _, err := New(c.options); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", name, err, c.says)
+		}
+	}
+	enough := Options{Domain: domain, Certificate: certificate, Metrics: prometheus.NewRegistry()}
+	r, err := New(enough)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := New(enough); err == nil || !strings.Contains(err.Error(), "metrics") {
+		t.Errorf("two relays with the same metrics: %v", err)
+	}
+}
+
+// TestPortOfTheListener: agents are told the port that visitors need.
+func TestPortOfTheListener(t *testing.T) {
+	w := start(t, func(o *Options) { o.Port = 0 })
+	key := testKey("a")
+	_, port, _ := net.SplitHostPort(w.addr)
+	if got := w.agent(key, claimOf(key, ""), &recorder{}).grant.Port; fmt.Sprint(got) != port {
+		t.Errorf("port %d, want %s", got, port)
+	}
+}
+
+// TestHandshakes: what a handshake shows is counted, and a connection that shows
+// nothing is closed.
+func TestHandshakes(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits = Limits{HandshakeTimeout: 100 * time.Millisecond} })
+	garbage := dialTCP(t, w.addr)
+	fmt.Fprint(garbage, "GET / HTTP/1.1\r\n\r\n")
+	silent := dialTCP(t, w.addr)
+	for what, c := range map[string]net.Conn{"garbage": garbage, "silence": silent} {
+		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Errorf("after %s the connection stays: %v", what, err)
+		}
+	}
+	if _, err := tls.Dial("tcp", w.addr, &tls.Config{RootCAs: w.ca.pool, ServerName: "www.example.com"}); err == nil {
+		t.Error("a name without certificate is served")
+	}
+	eventually(t, "none is left", func() bool { h, v, l := w.door.counts(); return h+v+l == 0 })
+	admin := httptest.NewServer(w.Admin())
+	defer admin.Close()
+	if _, body, _ := get(t, admin.Client(), admin.URL+"/metrics"); !strings.Contains(body, `devproxy_relay_handshakes_total{outcome="failed"} 3`) {
+		t.Error("the failures are not counted")
+	}
+	key := testKey("a")
+	w.agent(key, claimOf(key, ""), &recorder{})
+	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	w.dial(domain)
+	eventually(t, "a visitor", func() bool { _, n, _ := w.door.counts(); return n == 1 })
+	_, body, _ := get(t, admin.Client(), admin.URL+"/metrics")
+	for _, line := range []string{
+		`devproxy_relay_handshakes_total{outcome="agent"} 2`, `devproxy_relay_handshakes_total{outcome="visitor"} 1`,
+		`devproxy_relay_lanes 2`, `devproxy_relay_visitor_connections 1`, `devproxy_relay_evicted_total 0`,
+	} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
+}
+
+// TestLanesOfAnAddress: a lane beyond the limit is closed, and counted.
+func TestLanesOfAnAddress(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.LanesPerAddress = 1 })
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, ""), &recorder{})
+	metrics := httptest.NewServer(w.Admin())
+	defer metrics.Close()
+	eventually(t, "the second lane is refused", func() bool {
+		_, body, _ := get(t, metrics.Client(), metrics.URL+"/metrics")
+		return strings.Contains(body, `devproxy_relay_limited_total{limit="lanes"}`)
+	})
+	if _, _, n := w.door.counts(); n != 1 {
+		t.Errorf("%d lanes", n)
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {
+		t.Errorf("the share answers with %d", status)
+	}
+}
+
+// TestLeafOf: the certificate that a connection has shown.
+func TestLeafOf(t *testing.T) {
+	ca := newCA(t)
+	cert, err := ca.certificate(&tls.ClientHelloInfo{ServerName: domain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := leafOf(cert)
+	if err != nil || parsed.VerifyHostname(domain) != nil {
+		t.Errorf("a certificate: %v", err)
+	}
+	if leaf, err := leafOf(&tls.Certificate{Certificate: [][]byte{{1}}, Leaf: parsed}); leaf != parsed || err != nil {
+		t.Errorf("one that is parsed already: %v", err)
+	}
+	if leaf, err := leafOf(&tls.Certificate{}); leaf != nil || err != nil {
+		t.Errorf("none: %v, %v", leaf, err)
+	}
+	if _, err := leafOf(&tls.Certificate{Certificate: [][]byte{{1}}}); err == nil {
+		t.Error("a broken one has a leaf")
+	}
+	if (&conn{}).covers(domain) {
+		t.Error("a connection that has shown nothing covers a name")
+	}
+}
+
+// TestChanged: what another process, or the operator, changes in the registry.
+func TestChanged(t *testing.T) {
+	w := start(t, nil)
+	a, b := testKey("a"), testKey("b")
+	first := w.agent(a, claimOf(a, ""), &recorder{})
+	second := w.agent(b, tunnel.Claim{Name: "shop", Hosts: []string{""}}, &recorder{})
+	w.changed(Change{Key: publicKey(testKey("c")), Standing: Revoked}) // is not here
+	w.changed(Change{Key: publicKey(a), Standing: Enrolled})
+	w.changed(Change{Name: "other." + domain, Key: publicKey(a), Standing: Revoked}) // is about the name
+	w.changed(Change{Name: "shop." + domain, Key: publicKey(b)})
+	if _, held, _ := w.table.find("shop." + domain); held {
+		t.Error("a name that has ended is still held")
+	}
+	if status, _, _ := get(t, w.client("h1"), "https://"+first.grant.Hosts[0]+"/"); status != 200 {
+		t.Errorf("another one answers with %d", status)
+	}
+	w.changed(Change{Key: publicKey(a), Standing: Revoked})
+	within(t, "the revoked session's end", first.Done())
+	if codeFrom(first.Err()) != tunnel.CodeRevoked || second.Err() != nil {
+		t.Errorf("%v, %v", first.Err(), second.Err())
+	}
+}

@@ -1,0 +1,294 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+)
+
+// newVisit is a visit of a relay that does not run.
+func newVisit(t *testing.T, r *Relay, request *http.Request) (*visit, *httptest.ResponseRecorder, *bool) {
+	t.Helper()
+	c, closed := enter(r.door, "192.0.2.1")
+	if c == nil || !r.door.become(c, visiting) {
+		t.Fatal("no room for a visitor")
+	}
+	w := httptest.NewRecorder()
+	v := &visit{relay: r, w: w, r: request, tenure: tenure{control: http.NewResponseController(w)}, conn: c, start: time.Now()}
+	v.begin()
+	return v, w, closed
+}
+
+// idle is a relay that does not run.
+func idle(t *testing.T, change func(*Options)) *Relay {
+	t.Helper()
+	o := Options{Domain: domain, Certificate: newCA(t).certificate, Open: true}
+	if change != nil {
+		change(&o)
+	}
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.Close()
+		if r.memory.Used() != 0 || r.memory.Accounts() != 0 {
+			t.Errorf("at the end the relay counts %d bytes in %d accounts", r.memory.Used(), r.memory.Accounts())
+		}
+	})
+	return r
+}
+
+// TestFailed: what a visitor is told, and what is recorded, when a request was not
+// answered. Some causes end the visitor's context too, and are told all the same.
+func TestFailed(t *testing.T) {
+	for name, c := range map[string]struct {
+		err     error
+		begun   bool // the response
+		left    bool // the visitor's context has ended
+		evicted bool
+		aborts  bool
+		status  int
+		fault   error
+	}{
+		"no answer":                          {err: &brokenError{err: errors.New("no")}, status: 502},
+		"the response has begun":             {err: &brokenError{err: errors.New("no")}, begun: true, aborts: true, status: 200},
+		"busy":                               {err: errBusy, status: 503},
+		"an upload gave way":                 {err: errBusy, left: true, status: 503},
+		"an upload stalls":                   {err: os.ErrDeadlineExceeded, left: true, status: 408},
+		"a malformed upload":                 {err: &malformedError{errors.New("no")}, left: true, status: 400},
+		"the visitor left":                   {err: errors.New("no"), left: true, aborts: true, status: statusGone},
+		"the visitor left while it waited":   {err: context.Canceled, aborts: true, status: statusGone},
+		"the share is asleep":                {err: errAsleep, status: 503},
+		"it held too much":                   {err: context.Canceled, evicted: true, aborts: true, status: 503, fault: errEvicted},
+		"it held too much, and had begun":    {err: errors.New("no"), evicted: true, begun: true, aborts: true, status: 200},
+		"it held too much with a bad upload": {err: &malformedError{errors.New("no")}, evicted: true, aborts: true, status: 503, fault: errEvicted},
+	} {
+		r := idle(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		v, w, _ := newVisit(t, r, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		if c.begun {
+			v.status = 200
+		}
+		if c.left {
+			cancel()
+		}
+		if c.evicted {
+			v.evict()
+		}
+		aborted := func() (aborted bool) {
+			defer func() {
+				if failed := recover(); failed != nil {
+					if failed != http.ErrAbortHandler {
+						panic(failed)
+					}
+					aborted = true
+				}
+			}()
+			v.failed(c.err)
+			return false
+		}()
+		fault := c.fault
+		if fault == nil {
+			fault = c.err
+		}
+		if aborted != c.aborts || v.status != c.status || !errors.Is(v.fault, fault) || !aborted && w.Code != c.status {
+			t.Errorf("%s: aborted %t, status %d, answered %d, %v; want %t, %d", name, aborted, v.status, w.Code, v.fault, c.aborts, c.status)
+		}
+		v.end()
+		cancel()
+	}
+}
+
+// TestCountWaste: requests that were one too many, or given up before they were
+// answered, cost something; a network without any allowance left loses the connection.
+func TestCountWaste(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		left   bool
+		costs  bool
+	}{
+		"answered":                      {200, false, false},
+		"answered, and then left":       {200, true, false},
+		"given up before the answer":    {0, true, true},
+		"given up while it was waiting": {statusGone, true, true},
+		"no answer":                     {0, false, false},
+		"too many":                      {429, false, true},
+		"too many, and left":            {429, true, true},
+		"the share is busy":             {503, false, false},
+	} {
+		for _, allowance := range []int{0, 1} {
+			r := idle(t, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			v, _, closed := newVisit(t, r, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+			leave(v.conn.from.waste, allowance)
+			if v.status = c.status; c.left {
+				cancel()
+			}
+			v.countWaste()
+			left := int(v.conn.from.waste.Tokens() + 0.5)
+			if want := c.costs && allowance == 0; *closed != want {
+				t.Errorf("%s, allowance %d: closed %t", name, allowance, *closed)
+			}
+			if want := allowance == 1 && !c.costs; (left == 1) != want {
+				t.Errorf("%s, allowance %d: %d left", name, allowance, left)
+			}
+			v.end()
+			cancel()
+		}
+	}
+}
+
+func TestTarget(t *testing.T) {
+	for target, want := range map[string]string{
+		"/": "/", "/a//b?c=%2F": "/a//b?c=%2F", "//x": "//x", "*": "*",
+		"https://h": "/", "https://h/": "/", "https://h/a?b=/c": "/a?b=/c", "https://h?a": "/?a", "https://h?a/b": "/?a/b", "https://h//a": "//a",
+	} {
+		v := &visit{r: &http.Request{RequestURI: target}}
+		if got := v.target(); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+	}
+}
+
+// TestRepeatable: only what changes nothing is sent again, and only if all of it
+// is still there.
+func TestRepeatable(t *testing.T) {
+	upgrade := http.Header{"Connection": {"upgrade"}, "Upgrade": {"websocket"}}
+	for name, c := range map[string]struct {
+		r    http.Request
+		want bool
+	}{
+		"GET":              {http.Request{Method: "GET"}, true},
+		"HEAD":             {http.Request{Method: "HEAD"}, true},
+		"OPTIONS":          {http.Request{Method: "OPTIONS"}, true},
+		"POST":             {http.Request{Method: "POST"}, false},
+		"DELETE":           {http.Request{Method: "DELETE"}, false},
+		"a body":           {http.Request{Method: "GET", ContentLength: 1}, false},
+		"a body of chunks": {http.Request{Method: "GET", ContentLength: -1}, false},
+		"an upgrade":       {http.Request{Method: "GET", ProtoMajor: 1, ProtoMinor: 1, Header: upgrade}, false},
+	} {
+		if got := (&visit{r: &c.r}).repeatable(); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// TestBrokenError: what the log says, and what it stands for.
+func TestBrokenError(t *testing.T) {
+	cause := errors.New("the cause")
+	for answered, want := range map[bool]string{true: "the response broke off: the cause", false: "no response came: the cause"} {
+		if err := (&brokenError{err: cause, answered: answered}); err.Error() != want || !errors.Is(err, cause) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestVisitAfterTheEnd: a relay that is closed takes no visit and starts nothing.
+func TestVisitAfterTheEnd(t *testing.T) {
+	r := idle(t, nil)
+	if !r.enter() {
+		t.Fatal("a relay that goes on takes no visit")
+	}
+	r.group.Done()
+	r.Close()
+	if r.enter() {
+		t.Error("a relay that is closed takes a visit")
+	}
+	if r.spawn(func() { t.Error("started") }) {
+		t.Error("a relay that is closed starts something")
+	}
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("the visit is not aborted")
+		}
+	}()
+	r.visit(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+}
+
+// deadlines is a response writer that notes its deadlines.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	write []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.write = append(d.write, at)
+	return nil
+}
+
+// TestTenure: what a visit holds is counted while it lasts, its eviction ends its
+// writes for good, and after its end its connection is let alone.
+func TestTenure(t *testing.T) {
+	r := idle(t, nil)
+	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/abc", nil))
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	v.control = http.NewResponseController(w)
+	at := time.Now().Add(time.Hour)
+	if v.writeBy(at); len(w.write) != 1 || !w.write[0].Equal(at) {
+		t.Errorf("deadlines %v", w.write)
+	}
+	if n := r.memory.Used(); n != visitCost+4 {
+		t.Errorf("%d bytes are counted", n)
+	}
+	v.hold(100)
+	if v.hold(-50); r.memory.Used() != visitCost+4+50 {
+		t.Errorf("%d bytes are counted", r.memory.Used())
+	}
+	if v.isEvicted() || v.r.Context().Err() != nil {
+		t.Error("it is evicted")
+	}
+	if !v.evict() || !v.isEvicted() || !errors.Is(context.Cause(v.r.Context()), errEvicted) {
+		t.Errorf("it goes on: %v", context.Cause(v.r.Context()))
+	}
+	v.writeBy(at)
+	if len(w.write) != 3 || !w.write[1].Equal(past) || !w.write[2].Equal(past) {
+		t.Errorf("deadlines %v", w.write)
+	}
+	v.end()
+	v.writeBy(at)
+	if v.evict(); len(w.write) != 3 {
+		t.Errorf("deadlines after the end: %v", w.write)
+	}
+	if n := r.memory.Accounts(); n != 0 {
+		t.Errorf("%d accounts are left", n)
+	}
+}
+
+// TestEvictsAtOnce: what grows beyond the limit is evicted by the one who grows.
+func TestEvictsAtOnce(t *testing.T) {
+	r := idle(t, func(o *Options) { o.Limits.Memory = 100 << 10 })
+	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/", nil))
+	if v.hold(10 << 10); v.isEvicted() {
+		t.Error("a small one is evicted")
+	}
+	if v.hold(60 << 10); !v.isEvicted() {
+		t.Error("a large one goes on")
+	}
+	v.end()
+}
+
+func TestIsTemporary(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&net.OpError{Err: temporary(true)}, true}, {&net.OpError{Err: temporary(false)}, false}, {errors.New("no"), false},
+		{fmt.Errorf("accept: %w", temporary(true)), true}, {net.ErrClosed, false},
+	} {
+		if got := isTemporary(c.err); got != c.want {
+			t.Errorf("%v: %t", c.err, got)
+		}
+	}
+}
+
+type temporary bool
+
+func (temporary) Error() string     { return "too many open files" }
+func (e temporary) Temporary() bool { return bool(e) }
