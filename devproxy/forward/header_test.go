@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
@@ -199,6 +200,29 @@ func TestARequestThatComesBackIsALoop(t *testing.T) {
 	res, _ := p.get(t, "/")
 	if res.StatusCode != http.StatusLoopDetected || dialled != 1 {
 		t.Errorf("got %s after %d requests to the upstream", res.Status, dialled)
+	}
+}
+
+// TestTrailerNeverSent: a response whose trailer was announced and did not come ends
+// all the same.
+func TestTrailerNeverSent(t *testing.T) {
+	for _, front := range []string{"h1", "h2"} {
+		p := newProxy(t, front, Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
+			if _, err := readHead(r); err == nil {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+			}
+		}))
+		client := p.client()
+		client.Timeout = 10 * time.Second // only a failing test waits for it
+		res, err := client.Get(p.URL + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(body) != "ok" || err != nil || res.Trailer.Get("X-Sum") != "" {
+			t.Errorf("%s: %q, %v, %v", front, body, res.Trailer, err)
+		}
 	}
 }
 

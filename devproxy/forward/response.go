@@ -135,7 +135,8 @@ func (f *forwarding) visitorLost(err error) error {
 
 // writeTrailer sends the fields that came after the body, announced or not.
 func (f *forwarding) writeTrailer(res *http.Response) error {
-	if len(res.Trailer) == 0 {
+	trailer := field.Trailers(res.Trailer)
+	if len(trailer) == 0 {
 		return nil
 	}
 	// A short answer would otherwise get a Content-Length, and so no trailers.
@@ -143,10 +144,7 @@ func (f *forwarding) writeTrailer(res *http.Response) error {
 		return f.visitorLost(err)
 	}
 	header := f.w.Header()
-	for name, values := range res.Trailer {
-		if !field.Trailer(name) {
-			continue
-		}
+	for name, values := range trailer {
 		if slices.Contains(header["Trailer"], name) {
 			header[name] = values
 		} else {

@@ -1,5 +1,7 @@
 package field
 
+import "net/http"
+
 // Client is the kind of client that sent a request.
 type Client uint8
 
@@ -88,6 +90,19 @@ func Trailer(name string) bool {
 	var room [maxName]byte
 	folded, _ := fold(room[:0], name)
 	return kindOf(folded) == None && !isEarly(folded)
+}
+
+// Trailers returns the fields of a trailer section that may pass and have a value.
+// A field that was announced and never sent has none. It must not be set for
+// net/http: its server never ends an HTTP/2 response whose trailers are all empty.
+func Trailers(in http.Header) http.Header {
+	out := http.Header{}
+	for name, values := range in {
+		if len(values) > 0 && Trailer(name) {
+			out[name] = values
+		}
+	}
+	return out
 }
 
 // isEarly reports whether a field is one that the recipient needs before the

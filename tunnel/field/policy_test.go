@@ -2,6 +2,7 @@ package field
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +128,14 @@ func TestTrailer(t *testing.T) {
 		if Trailer(name) {
 			t.Errorf("%s passes", name)
 		}
+	}
+}
+
+// TestTrailers: the fields that may pass, as far as they have a value.
+func TestTrailers(t *testing.T) {
+	got := Trailers(http.Header{"X-Sum": {"1", "2"}, "X-Empty": {""}, "X-Announced": nil, "Set-Cookie": {"a=b"}, "Remote-User": {"me"}})
+	if want := (http.Header{"X-Sum": {"1", "2"}, "X-Empty": {""}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -134,7 +134,7 @@ func (x *exchange) readHead(from *bufio.Reader) (*http.Response, error) {
 			return nil, fmt.Errorf("the agent closed the stream without a response: %w", err)
 		case err != nil:
 			return nil, err
-		case res.StatusCode < 100 || res.StatusCode > 999:
+		case res.StatusCode < 100: // net/http reads three digits
 			return nil, fmt.Errorf("the agent answered with the status %d", res.StatusCode)
 		case res.StatusCode == http.StatusContinue:
 			x.continueUpload()
@@ -176,10 +176,7 @@ func (x *exchange) writeHead(res *http.Response) {
 	responseFields(h, res.Header)
 	dropWideCookies(h, x.claimed.zone, x.at.name)
 	if names := sentTrailers(res.Trailer); len(names) > 0 {
-		h["Trailer"] = names
-		if x.r.ProtoMajor == 1 {
-			delete(h, "Content-Length") // only chunks leave room for trailers
-		}
+		h["Trailer"] = names // the body came in chunks: it has no Content-Length
 	}
 	early := x.upload != nil && !x.upload.complete()
 	if x.r.ProtoMajor == 1 && (early || x.relay.leaving()) {
@@ -242,16 +239,16 @@ func (x *exchange) flush() error { return x.bounded(x.control.Flush) }
 
 // writeTrailer sends the fields that came after the body, announced or not.
 func (x *exchange) writeTrailer(res *http.Response) error {
-	names := sentTrailers(res.Trailer)
-	if len(names) == 0 {
+	trailer := field.Trailers(res.Trailer)
+	if len(trailer) == 0 {
 		return nil
 	}
 	// A short answer would otherwise get a Content-Length, and so no trailers.
 	if err := x.flush(); err != nil {
 		return &brokenError{err: err, answered: true}
 	}
-	for _, name := range names {
-		x.w.Header()[http.TrailerPrefix+name] = res.Trailer[name]
+	for name, values := range trailer {
+		x.w.Header()[http.TrailerPrefix+name] = values
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httputil"
 	"strings"
 	"sync"
@@ -243,13 +242,7 @@ func (u *upload) finish(to io.Closer) {
 		return
 	}
 	end := bufio.NewWriter(u.x.pipe)
-	trailer := http.Header{}
-	for _, name := range sentTrailers(u.x.r.Trailer) {
-		if values := u.x.r.Trailer[name]; len(values) > 0 {
-			trailer[name] = values
-		}
-	}
-	_ = trailer.Write(end) // Flush tells
+	_ = field.Trailers(u.x.r.Trailer).Write(end) // Flush tells
 	_, _ = end.WriteString("\r\n")
 	_ = end.Flush() // reading tells
 }
