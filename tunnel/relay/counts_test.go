@@ -355,6 +355,9 @@ func TestDescriptors(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("one more than fit: %v, want it closed", err)
 	}
+	if !counts(w.Relay, `limited_total{limit="connections"} 1`) {
+		t.Error("the one that was refused is not counted")
+	}
 	if h, v, l := w.door.counts(); h+v+l > 20 {
 		t.Errorf("%d + %d + %d connections of 20", h, v, l)
 	}

@@ -19,6 +19,12 @@ type counting struct {
 	brokenRegistry
 	renewed []string
 	sweeps  int
+	lookups int
+}
+
+func (c *counting) Lookup(ctx context.Context, name string) (Record, bool, error) {
+	c.lookups++
+	return c.brokenRegistry.Lookup(ctx, name)
 }
 
 func (c *counting) Renew(ctx context.Context, owner Key, names []string) error {

@@ -2,12 +2,16 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -133,8 +137,8 @@ func TestCountWaste(t *testing.T) {
 			}
 			v.countWaste()
 			left := int(v.conn.from.waste.Tokens() + 0.5)
-			if want := c.costs && allowance == 0; *closed != want {
-				t.Errorf("%s, allowance %d: closed %t", name, allowance, *closed)
+			if want := c.costs && allowance == 0; *closed != want || counts(r, `limited_total{limit="waste"} 1`) != want {
+				t.Errorf("%s, allowance %d: closed %t, counted %t", name, allowance, *closed, counts(r, `limited_total{limit="waste"} 1`))
 			}
 			if want := allowance == 1 && !c.costs; (left == 1) != want {
 				t.Errorf("%s, allowance %d: %d left", name, allowance, left)
@@ -227,7 +231,10 @@ func (d *deadlines) SetWriteDeadline(at time.Time) error {
 // writes for good, and after its end its connection is let alone.
 func TestTenure(t *testing.T) {
 	r := idle(t, nil)
-	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/abc", nil))
+	request := httptest.NewRequest("GET", "/abc", nil)
+	request.Header.Set("X-Long", strings.Repeat("x", 1000))
+	v, _, _ := newVisit(t, r, request)
+	visitCost := int64(visitCost + fieldCost + len("X-Long") + 1000)
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	v.control = http.NewResponseController(w)
 	at := time.Now().Add(time.Hour)
@@ -244,7 +251,7 @@ func TestTenure(t *testing.T) {
 	if v.isEvicted() || v.r.Context().Err() != nil {
 		t.Error("it is evicted")
 	}
-	if !v.evict() || !v.isEvicted() || !errors.Is(context.Cause(v.r.Context()), errEvicted) {
+	if !v.evict() || !v.isEvicted() || !errors.Is(context.Cause(v.r.Context()), errEvicted) || !counts(r, `limited_total{limit="memory"} 1`) {
 		t.Errorf("it goes on: %v", context.Cause(v.r.Context()))
 	}
 	v.writeBy(at)
@@ -259,6 +266,34 @@ func TestTenure(t *testing.T) {
 	if n := r.memory.Accounts(); n != 0 {
 		t.Errorf("%d accounts are left", n)
 	}
+	v, _, _ = newVisit(t, r, request)
+	ctx := v.r.Context()
+	if v.end(); !errors.Is(ctx.Err(), context.Canceled) {
+		t.Errorf("what waits for the visit goes on after it: %v", ctx.Err())
+	}
+}
+
+// TestHeadReader: a head counts as it comes, and then as the fields that are held.
+func TestHeadReader(t *testing.T) {
+	r := idle(t, nil)
+	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/", nil))
+	before := r.memory.Used()
+	h := &headReader{Reader: strings.NewReader(strings.Repeat("x", 100)), visit: v}
+	for _, n := range []int{10, 20, 0, 5} {
+		if _, err := io.ReadFull(h, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.memory.Used() - before; got != 35 {
+		t.Errorf("%d bytes of the head are counted, want 35", got)
+	}
+	fields := http.Header{"Abc": {"1"}}
+	h.finish(fields)
+	_, _ = io.Copy(io.Discard, h) // the body
+	if got, want := r.memory.Used()-before, int64(fieldsCost(fields)); got != want {
+		t.Errorf("%d bytes are counted of the fields, want %d", got, want)
+	}
+	v.end()
 }
 
 // TestEvictsAtOnce: what grows beyond the limit is evicted by the one who grows.
@@ -272,6 +307,104 @@ func TestEvictsAtOnce(t *testing.T) {
 		t.Error("a large one goes on")
 	}
 	v.end()
+}
+
+// served has r serve one request by its handler, and gives the deadlines of its writes.
+func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
+	t.Helper()
+	c, _ := enter(r.door, "192.0.2.1")
+	if c == nil || !r.door.become(c, visiting) {
+		t.Fatal("no room for a visitor")
+	}
+	cert, err := r.opts.Certificate(&tls.ClientHelloInfo{ServerName: request.Host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := leafOf(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.leaf.Store(leaf)
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	defer func() {
+		if failed := recover(); failed != nil && failed != http.ErrAbortHandler {
+			panic(failed)
+		}
+	}()
+	r.visit(w, request.WithContext(context.WithValue(request.Context(), connKey{}, c)))
+	return w
+}
+
+// TestOwnAnswers: a visitor who does not read the relay's own answer is waited for as
+// long as for any, and the connection goes on only after a request that is whole.
+func TestOwnAnswers(t *testing.T) {
+	const stall = time.Hour
+	for name, c := range map[string]struct {
+		major, length int
+		writes        []bool // with a deadline, or lifted
+		closes        bool
+	}{
+		"HTTP/1":             {1, 0, []bool{true, false, true}, false}, // the last bytes follow
+		"HTTP/1 with a body": {1, 5, []bool{true, false, true}, true},
+		"HTTP/1 with chunks": {1, -1, []bool{true, false, true}, true},
+		"HTTP/2":             {2, 0, []bool{true, false}, false},
+		"HTTP/2 with a body": {2, 5, []bool{true, false}, false}, // which would end all streams
+	} {
+		r := idle(t, func(o *Options) { o.Limits.StallTimeout = stall })
+		request := httptest.NewRequest("POST", "/", nil)
+		request.Host, request.ProtoMajor, request.ContentLength = domain, c.major, int64(c.length)
+		began := time.Now()
+		w := served(t, r, request)
+		if w.Code != 404 || (w.Header().Get("Connection") == "close") != c.closes {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+		if len(w.write) != len(c.writes) {
+			t.Fatalf("%s: deadlines %v", name, w.write)
+		}
+		for i, limited := range c.writes {
+			if at := w.write[i]; limited && at.Before(began.Add(stall)) || !limited && !at.IsZero() {
+				t.Errorf("%s: deadline %d is %v", name, i, at)
+			}
+		}
+	}
+}
+
+// TestGivenUpBeforeItBegan: nobody is asked for a request whose visitor has left.
+func TestGivenUpBeforeItBegan(t *testing.T) {
+	registry := &counting{brokenRegistry: brokenRegistry{Memory: NewMemory()}}
+	r := idle(t, func(o *Options) { o.Registry = registry })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, lookups := range []int{1, 1} {
+		request := httptest.NewRequest("GET", "/", nil).WithContext(ctx)
+		request.Host = "shop." + domain
+		served(t, r, request)
+		if registry.lookups != lookups {
+			t.Errorf("%d look-ups, want %d", registry.lookups, lookups)
+		}
+		cancel()
+	}
+}
+
+// TestAnsweredAreLogged: every answered request has its line, where a network's other
+// requests are summed up.
+func TestAnsweredAreLogged(t *testing.T) {
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Access = slog.New(slog.NewTextHandler(&log, nil)) })
+	key := testKey("a")
+	host := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts[0]
+	client := w.client("h1")
+	for range linesBurst + 5 {
+		get(t, client, "https://"+host+"/")
+	}
+	eventually(t, "all have their lines", func() bool { return strings.Count(log.String(), "status=200") == linesBurst+5 })
+}
+
+// counts reports whether the relay's metrics have a line.
+func counts(r *Relay, line string) bool {
+	w := httptest.NewRecorder()
+	r.Admin().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return strings.Contains(w.Body.String(), "\ndevproxy_relay_"+line+"\n")
 }
 
 func TestIsTemporary(t *testing.T) {
