@@ -277,3 +277,31 @@ func TestOrdinaryUser(t *testing.T) {
 	chmod(dir, 0o777)
 	refused("a folder where others can put a root", dir)
 }
+
+// TestFolderOfNowhere: a relative path says nothing once the folder it begins in is gone.
+func TestFolderOfNowhere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("ca"); err == nil || !strings.Contains(err.Error(), "find the folder") {
+		t.Errorf("Open: %v", err)
+	}
+	if _, err := Load("ca"); err == nil || !strings.Contains(err.Error(), "find the folder") {
+		t.Errorf("Load: %v", err)
+	}
+}
+
+// TestSyncDir: a folder that cannot be synced, as in /proc, is as good as one that is;
+// one that is not there is not.
+func TestSyncDir(t *testing.T) {
+	for dir, fine := range map[string]bool{t.TempDir(): true, "/proc": true, filepath.Join(t.TempDir(), "none"): false} {
+		if err := syncDir(dir); (err == nil) != fine {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}

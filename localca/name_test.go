@@ -60,6 +60,10 @@ func TestPermits(t *testing.T) {
 		{"a\x00.localhost", "", "letters"},
 		{"shop.localhost:443", "", "letters"},
 		{"[::1]", "", "letters"},
+		{"", "", "the name is empty"},
+		{".", "", "the name is empty"},
+		{".localhost", "", "an empty label"},
+		{"a..localhost", "", "an empty label"},
 		{"des\u212a.localhost", "", "letters"}, // the Kelvin sign
 		{strings.Repeat("a", 64) + ".localhost", "", "63"},
 		{long + long + long + strings.Repeat("a", 52) + ".localhost", "", "253"},

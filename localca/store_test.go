@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -432,7 +433,66 @@ func TestWriteFile(t *testing.T) {
 	if err := WriteFile(filepath.Join(path, "x"), nil, 0o600); err == nil {
 		t.Error("wrote into a file")
 	}
+	folder := filepath.Join(filepath.Dir(path), "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(folder, []byte("third"), 0o600); err == nil {
+		t.Error("a folder was replaced by a file")
+	}
 	noTemporaryFiles(t, filepath.Dir(path))
+}
+
+// TestStepOfOneFile: whichever step of writing one file fails, nothing is left of it,
+// and the failure is told.
+func TestStepOfOneFile(t *testing.T) {
+	for failing := range 5 {
+		path := filepath.Join(t.TempDir(), "state")
+		writeFile(t, path, "old")
+		step := -1
+		steps := steps(func(string) error {
+			if step++; step == failing {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		staged, err := steps.stage(path, []byte("new"), 0o600)
+		if err == nil {
+			err = staged.commit()
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("step %d: %v", failing, err)
+		}
+		text, _ := os.ReadFile(path)
+		if want := map[bool]string{true: "new", false: "old"}[failing == 4]; string(text) != want { // the name has been given
+			t.Errorf("step %d: the file holds %q", failing, text)
+		}
+		noTemporaryFiles(t, filepath.Dir(path))
+	}
+}
+
+// TestFixes: each way a folder is known to fail has advice of its own.
+func TestFixes(t *testing.T) {
+	for _, test := range []struct {
+		err error
+		fix string
+	}{
+		{syscall.ENOSPC, "free some space"},
+		{syscall.EDQUOT, "free some space"},
+		{syscall.EROFS, "name a writable folder"},
+		{syscall.ENOTDIR, "a file is where a folder should be"},
+		{fs.ErrPermission, "ls -ld"},
+		{errors.New("anything else"), "if that lasts"},
+	} {
+		for name, err := range map[string]error{
+			"alone": test.err, "of a path": &fs.PathError{Op: "open", Path: "temporary", Err: test.err}, "of a link": &os.LinkError{Op: "rename", Old: "temporary", New: "x", Err: test.err},
+		} {
+			got := storeError("write", "/the/path", err)
+			if !strings.Contains(got.Fix, test.fix) || !strings.Contains(got.Fix, HomeVariable) || !errors.Is(got, test.err) || strings.Contains(got.Error(), "temporary") || !strings.Contains(got.Error(), "/the/path") {
+				t.Errorf("%v %s: %v", test.err, name, got)
+			}
+		}
+	}
 }
 
 // FuzzOpen puts anything into the two files: Open always gives a CA that works,

@@ -720,6 +720,50 @@ func TestFailedWriteIsAlone(t *testing.T) {
 	check("in the file", again)
 }
 
+// TestWritingTogether: calls that write the same name at once. When one of them has
+// failed, what the file has counts as soon as all have returned.
+func TestWritingTogether(t *testing.T) {
+	f, err := OpenFile(filepath.Join(t.TempDir(), "relay.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	old, later := Record{Owner: Key{1}, Seen: time.Now()}, Record{Owner: Key{1}, Seen: time.Now(), Until: time.Now().Add(time.Hour)}
+	until := func() time.Time {
+		r, known, err := f.Lookup(t.Context(), plain)
+		if !known || err != nil {
+			t.Fatalf("the name is gone: %v", err)
+		}
+		return r.Until
+	}
+	for name, failed := range map[string][2]bool{"none fails": {}, "the first fails": {true, false}, "the second fails": {false, true}, "both fail": {true, true}} {
+		if err := f.Claim(t.Context(), NameClaim{Owner: old.Owner, Names: []string{plain}}); err != nil {
+			t.Fatal(err)
+		}
+		f.turn.Lock()
+		f.names.put(plain, later)
+		first := f.beginLocked([]string{plain}, nil)
+		second := f.beginLocked(nil, []string{plain, "other." + domain}) // relies on the first
+		f.turn.Unlock()
+		if !slices.Equal(first, []string{plain}) || !slices.Equal(second, first) {
+			t.Errorf("%s: %q and %q are written", name, first, second)
+		}
+		if err := f.finish(first, failed[0]); err != nil || !until().Equal(later.Until) {
+			t.Errorf("%s: while one is written: %v, %v", name, until(), err)
+		}
+		want := later.Until
+		if failed[0] || failed[1] {
+			want = old.Until
+		}
+		if err := f.finish(second, failed[1]); err != nil || !until().Equal(want) {
+			t.Errorf("%s: at the end: %v, %v", name, until(), err)
+		}
+		if len(f.writing) > 0 {
+			t.Errorf("%s: %d names are still noted as being written", name, len(f.writing))
+		}
+	}
+}
+
 // TestFileLocked: a file that another relay has is told as such, and one that is
 // none is not touched.
 func TestFileLocked(t *testing.T) {
