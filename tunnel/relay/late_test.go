@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -59,7 +60,11 @@ func lateHead(host string) []byte {
 
 // TestLateRequests: what a successor answers on its socket.
 func TestLateRequests(t *testing.T) {
-	w := start(t, func(o *Options) { o.Limits.Wait = 100 * time.Millisecond })
+	var log syncBuffer
+	w := start(t, func(o *Options) {
+		o.Limits.Wait = 100 * time.Millisecond
+		o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
 	dial := lateSocket(t, w)
 	key := testKey("a")
 	one := w.agent(key, claimOf(key, ""), http.HandlerFunc(echo)).grant.Hosts[0]
@@ -105,6 +110,7 @@ func TestLateRequests(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
 	}
+	eventually(t, "all that failed are noted", func() bool { return strings.Count(log.String(), "late request failed") == 6 })
 	for _, key := range []string{"a", "b"} {
 		slots := w.table.ofKey(publicKey(testKey(key))).slots
 		eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
@@ -211,12 +217,45 @@ func TestOpenLate(t *testing.T) {
 	}
 	near, far := net.Pipe()
 	far.Close()
-	if _, err := r.openLate(t.Context(), func(context.Context) (net.Conn, error) { return near, nil }, nil); err == nil {
+	closed := new(bool)
+	if _, err := r.openLate(t.Context(), func(context.Context) (net.Conn, error) { return noting{near, closed}, nil }, nil); err == nil {
 		t.Error("a successor that says nothing has a share")
 	}
-	if _, err := near.Write([]byte{1}); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("its connection stays open: %v", err)
+	if !*closed {
+		t.Error("its connection stays open")
 	}
+}
+
+// noting is a connection that notes its end.
+type noting struct {
+	net.Conn
+	closed *bool
+}
+
+func (n noting) Close() error {
+	*n.closed = true
+	return n.Conn.Close()
+}
+
+// TestLateIsGivenUp: a visitor who leaves ends its request at the successor too.
+func TestLateIsGivenUp(t *testing.T) {
+	w := start(t, nil)
+	dial := lateSocket(t, w)
+	key := testKey("a")
+	begun, gone := make(chan struct{}), make(chan struct{})
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done()
+		close(gone)
+	})).grant.Hosts[0]
+	late, err := w.openLate(t.Context(), func(context.Context) (net.Conn, error) { return dial(), nil }, lateHead(host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(late, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+	within(t, "the request", begun)
+	late.Reset()
+	within(t, "its end", gone)
 }
 
 func TestBytes16(t *testing.T) {

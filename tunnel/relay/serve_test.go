@@ -262,12 +262,14 @@ func TestLeafOf(t *testing.T) {
 
 // TestChanged: what another process, or the operator, changes in the registry.
 func TestChanged(t *testing.T) {
-	w := start(t, nil)
-	a, b := testKey("a"), testKey("b")
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	a, b, c := testKey("a"), testKey("b"), testKey("c")
 	first := w.agent(a, claimOf(a, ""), &recorder{})
 	second := w.agent(b, tunnel.Claim{Name: "shop", Hosts: []string{""}}, &recorder{})
-	w.changed(Change{Key: publicKey(testKey("c")), Standing: Revoked}) // is not here
-	w.changed(Change{Key: publicKey(a), Standing: Enrolled})
+	third := w.agent(c, claimOf(c, ""), &recorder{})
+	w.changed(Change{Key: publicKey(testKey("d")), Standing: Revoked}) // is not here
+	w.changed(Change{Key: publicKey(c), Standing: Enrolled})
 	w.changed(Change{Name: "other." + domain, Key: publicKey(a), Standing: Revoked}) // is about the name
 	w.changed(Change{Name: "shop." + domain, Key: publicKey(b)})
 	if _, held, _ := w.table.find("shop." + domain); held {
@@ -278,7 +280,18 @@ func TestChanged(t *testing.T) {
 	}
 	w.changed(Change{Key: publicKey(a), Standing: Revoked})
 	within(t, "the revoked session's end", first.Done())
-	if codeFrom(first.Err()) != tunnel.CodeRevoked || second.Err() != nil {
-		t.Errorf("%v, %v", first.Err(), second.Err())
+	if codeFrom(first.Err()) != tunnel.CodeRevoked || second.Err() != nil || third.Err() != nil {
+		t.Errorf("%v, %v, %v", first.Err(), second.Err(), third.Err())
 	}
+	if n := strings.Count(log.String(), "key revoked"); n != 1 {
+		t.Errorf("%d lines of it in %s", n, log.String())
+	}
+}
+
+// TestHouseIsKept: a relay that runs does what is due.
+func TestHouseIsKept(t *testing.T) {
+	var log syncBuffer
+	registry := &brokenRegistry{Memory: NewMemory(), sweep: errors.New("the disk is gone")}
+	start(t, func(o *Options) { o.Registry, o.Log = registry, slog.New(slog.NewTextHandler(&log, nil)) })
+	eventually(t, "unused names are forgotten", func() bool { return strings.Contains(log.String(), "the disk is gone") })
 }

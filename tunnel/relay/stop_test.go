@@ -285,6 +285,69 @@ func TestRetireUnderLoad(t *testing.T) {
 	within(t, "the end of the first relay", retired)
 }
 
+// TestShutdown: requests under way are waited for, and nothing else; what is left at
+// the end of the time is closed.
+func TestShutdown(t *testing.T) {
+	for name, patient := range map[string]bool{"a request that ends": true, "one that does not": false} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, nil)
+			key := testKey("a")
+			begun, finish := make(chan struct{}), make(chan struct{})
+			host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				close(begun)
+				select {
+				case <-finish:
+				case <-r.Context().Done():
+				}
+				fmt.Fprint(w, "done")
+			})).grant.Hosts[0]
+			answer := make(chan string, 1)
+			go func() {
+				res, err := w.client("h1").Get("https://" + host + "/")
+				if err != nil {
+					answer <- "failed"
+					return
+				}
+				defer res.Body.Close()
+				body, _ := io.ReadAll(res.Body)
+				answer <- string(body)
+			}()
+			within(t, "the request", begun)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			down := make(chan struct{})
+			go func() {
+				defer close(down)
+				w.Shutdown(ctx)
+			}()
+			eventually(t, "nobody else comes in", func() bool {
+				c, err := net.Dial("tcp", w.addr)
+				if err == nil {
+					c.Close()
+				}
+				return err != nil
+			})
+			if len(answer) > 0 || w.life.Err() != nil {
+				t.Error("the request was not waited for")
+			}
+			want := "done"
+			if patient {
+				close(finish)
+			} else {
+				want = "failed"
+				cancel()
+			}
+			if got := within(t, "the answer", answer); got != want {
+				t.Errorf("the request got %q", got)
+			}
+			within(t, "the end", down)
+			if w.life.Err() == nil || w.enter() {
+				t.Error("the relay goes on")
+			}
+		})
+	}
+}
+
 func TestRedirect(t *testing.T) {
 	w := start(t, func(o *Options) { o.Port = 8443 })
 	ln := listen(t)
