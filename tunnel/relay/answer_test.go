@@ -96,6 +96,7 @@ func TestAnswersByHand(t *testing.T) {
 		"half-a-head":          {"HTTP/1.1 200 OK\r\nContent-", false, 502, "was lost"},
 		"half-a-head-and-gone": {"HTTP/1.1 200 OK\r\nContent-", true, 502, "was lost"},
 		"a-switch":             {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", false, 502, "was lost"},
+		"a-bare-switch":        {"HTTP/1.1 101 Switching Protocols\r\n\r\n", false, 502, "was lost"},
 		"longest-head":         {head(maxHead) + "ok", false, 200, "ok"},
 		"longer-head":          {head(maxHead+1) + "ok", false, 502, "was lost"},
 		"long-body":            {fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 2*maxHead, strings.Repeat("x", 2*maxHead)), false, 200, strings.Repeat("x", 2*maxHead)},

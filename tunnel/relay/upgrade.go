@@ -59,9 +59,6 @@ func pending(buffered *bufio.Reader, src io.Reader) io.Reader {
 func (x *exchange) writeSwitch(visitor net.Conn, res *http.Response) error {
 	fields := http.Header{}
 	responseFields(fields, res.Header)
-	if fields["Content-Type"] == nil {
-		delete(fields, "Content-Type")
-	}
 	dropWideCookies(fields, x.claimed.zone, x.at.name)
 	fields["Connection"], fields["Upgrade"] = []string{"Upgrade"}, res.Header["Upgrade"]
 	head := bufio.NewWriter(visitor)

@@ -4,12 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -68,6 +73,186 @@ func TestWebSocket(t *testing.T) {
 		t.Errorf("the close handshake: %v", err)
 	}
 	eventually(t, "the request is counted out", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 0 })
+	eventually(t, "it is counted", func() bool { return counts(w.Relay, `requests_total{class="1xx"} 1`) })
+}
+
+// TestSwitchHead: what a visitor is told of a switch, which is as little as of any
+// response.
+func TestSwitchHead(t *testing.T) {
+	w := start(t, nil)
+	host := w.byHand(func(string) (string, bool) {
+		return "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade, X-Hop\r\nUpgrade: shout\r\nX-Hop: 1\r\nX-Own: 1\r\nAlt-Svc: h3\r\n" +
+			"Set-Cookie: own=1\r\nSet-Cookie: wide=1; Domain=" + domain + "\r\n\r\nhello", false
+	})
+	c := w.dial(host)
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: Shout\r\n\r\n", host)
+	from := bufio.NewReader(c)
+	res, err := http.ReadResponse(from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"shout"}, "X-Own": {"1"}, "Set-Cookie": {"own=1"}}
+	if res.StatusCode != 101 || !reflect.DeepEqual(res.Header, want) {
+		t.Errorf("%d %v, want %v", res.StatusCode, res.Header, want)
+	}
+	_ = c.CloseWrite()
+	if rest, err := io.ReadAll(from); string(rest) != "hello" || err != nil {
+		t.Errorf("then %q, %v", rest, err)
+	}
+	eventually(t, "the connection is closed", func() bool { _, n, _ := w.door.counts(); return n == 0 })
+}
+
+// end is one end of a switched connection: it notes how it is ended.
+type end struct {
+	net.Conn
+	halves, closed atomic.Int32
+}
+
+func (e *end) Close() error      { e.closed.Add(1); return e.Conn.Close() }
+func (e *end) CloseWrite() error { e.halves.Add(1); return nil }
+func (e *end) Reset()            { _ = e.Close() }
+
+// newSwitched is a switched connection between two pipes; it gives the far ends.
+func newSwitched(t *testing.T, protocol string) (s *switched, visitor, agent *end, farVisitor, farAgent net.Conn) {
+	t.Helper()
+	a, farVisitor := net.Pipe()
+	b, farAgent := net.Pipe()
+	visitor, agent = &end{Conn: a}, &end{Conn: b}
+	s = &switched{visitor: visitor, pipe: agent, done: make(chan struct{})}
+	if protocol == "websocket" {
+		s.frames = frames.NewWriter(visitor)
+	}
+	t.Cleanup(func() {
+		for _, c := range []net.Conn{a, b, farVisitor, farAgent} {
+			c.Close()
+		}
+	})
+	return s, visitor, agent, farVisitor, farAgent
+}
+
+// TestSwitchedEnds: each direction ends by itself, and a failure ends both.
+func TestSwitchedEnds(t *testing.T) {
+	broken := errors.New("broken")
+	late := func(text string) io.Reader {
+		r, w := io.Pipe()
+		time.AfterFunc(time.Second, func() { _, _ = io.WriteString(w, text); w.Close() })
+		return r
+	}
+	for name, c := range map[string]struct {
+		fromVisitor, fromAgent func() io.Reader
+		in, out                int64
+		halves                 int32 // of each end
+		cut                    bool
+	}{
+		"both end":                  {func() io.Reader { return strings.NewReader("abc") }, func() io.Reader { return strings.NewReader("de") }, 3, 2, 1, false},
+		"the visitor goes on":       {func() io.Reader { return late("abc") }, func() io.Reader { return strings.NewReader("de") }, 3, 2, 1, false},
+		"the agent goes on":         {func() io.Reader { return strings.NewReader("abc") }, func() io.Reader { return late("de") }, 3, 2, 1, false},
+		"reading the visitor fails": {func() io.Reader { return iotest.ErrReader(broken) }, func() io.Reader { return strings.NewReader("") }, 0, 0, 0, true},
+		"reading the agent fails":   {func() io.Reader { return strings.NewReader("") }, func() io.Reader { return iotest.ErrReader(broken) }, 0, 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, visitor, agent, farVisitor, farAgent := newSwitched(t, "shout")
+				go io.Copy(io.Discard, farVisitor)
+				go io.Copy(io.Discard, farAgent)
+				r := &Relay{switched: map[*switched]struct{}{}}
+				in, out := s.run(r, c.fromVisitor(), c.fromAgent())
+				if in != c.in || out != c.out {
+					t.Errorf("%d bytes in, %d out; want %d, %d", in, out, c.in, c.out)
+				}
+				if cut := visitor.closed.Load() > 0 && agent.closed.Load() > 0; cut != c.cut {
+					t.Errorf("cut: %t", cut)
+				}
+				if !c.cut && (visitor.halves.Load() != c.halves || agent.halves.Load() != c.halves) {
+					t.Errorf("the visitor's side is ended %d times, the agent's %d times", visitor.halves.Load(), agent.halves.Load())
+				}
+				if len(r.switched) > 0 {
+					t.Error("it is still known")
+				}
+				farVisitor.Close()
+				farAgent.Close()
+			})
+		})
+	}
+}
+
+// TestRestartEnds: a restart ends what is switched, and what is switched afterwards. A
+// WebSocket's visitor has a moment to hang up, and no more than it needs.
+func TestRestartEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		protocol string
+		before   bool // the restart comes before the switch
+		answers  bool // the visitor hangs up after the close frame
+		took     time.Duration
+	}{
+		"another protocol":              {"shout", false, false, 0},
+		"another protocol, later":       {"shout", true, false, 0},
+		"a WebSocket":                   {"websocket", false, true, 0},
+		"a WebSocket, later":            {"websocket", true, true, 0},
+		"a visitor who does not answer": {"websocket", false, false, closeGrace},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, visitor, agent, farVisitor, farAgent := newSwitched(t, c.protocol)
+				r := &Relay{switched: map[*switched]struct{}{}}
+				if c.before {
+					r.restart()
+				}
+				got := make(chan []byte, 1)
+				go func() {
+					frame := make([]byte, 4)
+					n, _ := io.ReadFull(farVisitor, frame)
+					got <- frame[:n]
+					if c.answers {
+						farVisitor.Close()
+						farAgent.Close() // as the app does, which sees the visitor's end
+					}
+				}()
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					s.run(r, visitor, agent)
+				}()
+				synctest.Wait()
+				began := time.Now()
+				if !c.before {
+					r.restart()
+				}
+				<-over
+				if took := time.Since(began); took != c.took {
+					t.Errorf("took %v, want %v", took, c.took)
+				}
+				if visitor.closed.Load() == 0 || agent.closed.Load() == 0 {
+					t.Error("it goes on")
+				}
+				want := []byte(nil)
+				if c.protocol == "websocket" {
+					want = frames.CloseFrame(frames.ServiceRestart, false)
+				}
+				if frame := <-got; !bytes.Equal(frame, want) {
+					t.Errorf("the visitor gets % x, want % x", frame, want)
+				}
+			})
+		})
+	}
+}
+
+// TestMovingBytes: a switched connection on which bytes move does not rest.
+func TestMovingBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTaker(t, 1, 1)
+		p := k.atOnce(1)
+		p.onEviction(func() {})
+		time.Sleep(restingExchange)
+		if _, rests := p.resting(); !rests {
+			t.Error("it moves")
+		}
+		_, _ = moving{strings.NewReader("x"), p}.Read(make([]byte, 1))
+		if rest, rests := p.resting(); rests || rest != 0 {
+			t.Errorf("it has rested for %v", rest)
+		}
+		p.release()
+	})
 }
 
 // TestRestart: WebSockets end with 1012 between two frames, also when one is
