@@ -36,13 +36,18 @@ func TestBundle(t *testing.T) {
 	// A file that does not end in a newline must not swallow the next header.
 	bare := f.home("bare.pem")
 	f.write(bare, strings.TrimSpace(string(other.RootPEM())))
-	for own, public := range map[string][]byte{"": system, f.home("missing.pem"): system, other.RootFile(): other.RootPEM(), bare: other.RootPEM()} {
+	empty := f.home("empty.pem")
+	f.write(empty, "")
+	for own, public := range map[string][]byte{"": system, f.home("missing.pem"): system, other.RootFile(): other.RootPEM(), bare: other.RootPEM(), empty: nil} {
 		text, from, err := Bundle(own, rootOf(f.ca))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if bytes.Equal(public, system) != (from == bundles()[0]) {
 			t.Errorf("own %q: the public roots are from %q", own, from)
+		}
+		if want := string(public) + string(f.ca.RootPEM()); string(text) != want {
+			t.Errorf("own %q: the bundle has %d bytes, want the public roots and the root, %d", own, len(text), len(want))
 		}
 		wanted := append(certificates(t, public), string(f.ca.Root().Raw))
 		if !cmp.Equal(wanted, certificates(t, text)) {
@@ -56,6 +61,8 @@ func TestShellLine(t *testing.T) {
 		"sudo env A=/home/x/.b devproxy": {"sudo", "env", "A=/home/x/.b", "devproxy"},
 		`'A=/home/it'\''s me' '' 'a;b'`:  {"A=/home/it's me", "", "a;b"},
 		"'$(x)' '~' 'é' '*'":             {"$(x)", "~", "é", "*"},
+		"09AZaz-_=+,./:@%":               {"09AZaz-_=+,./:@%"},
+		"'[' '`' '{' ';' '!' 'a b'":      {"[", "`", "{", ";", "!", "a b"}, // next to letters and digits in ASCII, and others
 	} {
 		if got := ShellLine(argv); got != want {
 			t.Errorf("ShellLine(%q) = %s, want %s", argv, got, want)

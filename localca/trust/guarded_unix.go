@@ -44,13 +44,11 @@ func guarded(path string, others ...uint32) error {
 				at = "/"
 			}
 		}
-		for len(rest) > 0 && (rest[0] == "" || rest[0] == ".") {
-			rest = rest[1:]
-		}
 		if len(rest) == 0 {
 			return nil
 		}
-		// at has no links in it, so that its parent is what ".." means.
+		// at has no links in it, so that its parent is what ".." means. With an empty
+		// part or "." it stays where it is.
 		at, rest = filepath.Join(at, rest[0]), rest[1:]
 	}
 }

@@ -3,6 +3,7 @@
 package trust
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,8 +92,24 @@ func TestGuarded(t *testing.T) {
 			}
 		})
 	}
-	if err := guarded("bin/program"); err == nil {
-		t.Error("a relative path")
+	for _, path := range []string{"bin/program", "usr", "."} { // though the root has a folder of that name
+		if err := guarded(path); err == nil {
+			t.Errorf("%s: a relative path is guarded", path)
+		}
+	}
+	dir, program := tree(t)
+	for links := 1; links <= maxLinks+1; links++ {
+		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint(links)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next := filepath.Join(dir, fmt.Sprint(links), "link")
+		if err := os.Symlink(program, next); err != nil {
+			t.Fatal(err)
+		}
+		program = next
+		if err := guarded(program); (err == nil) != (links <= maxLinks) {
+			t.Errorf("%d links: %v", links, err)
+		}
 	}
 }
 
@@ -118,6 +135,9 @@ func TestGuardedProgram(t *testing.T) {
 		fails  string
 	}{
 		"all root's":               {},
+		"a folder of libraries":    {func(dir string) error { return os.Chmod(dir+"/lib", 0o777) }, "lib"},
+		"a folder of settings":     {func(dir string) error { return os.Chown(dir+"/conf", stranger, 0) }, "conf"},
+		"a folder of another kind": {func(dir string) error { return firstError(os.Mkdir(dir+"/jre", 0o755), os.Chmod(dir+"/jre", 0o777)) }, "jre"},
 		"a library for all":        {func(dir string) error { return os.Chmod(dir+"/lib/libjli.so", 0o666) }, "lib/libjli.so"},
 		"settings of another's":    {func(dir string) error { return os.Chown(dir+"/conf/security", stranger, 0) }, "conf/security"},
 		"a link to another's":      {func(dir string) error { return os.Symlink(dir+"/mine", dir+"/lib/ext") }, "mine"},

@@ -3,11 +3,14 @@
 package trust
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -49,13 +52,21 @@ func TestWindowsFromWSL(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.swapped()
-	want(t, store.Install(t.Context()), Trusted)
+	if got := want(t, store.Install(t.Context()), Trusted); !got.Changed {
+		t.Error("a root that was installed has changed nothing")
+	}
 	if got, err := os.ReadFile(f.home("copy")); err != nil || string(got) != string(checked) {
 		t.Errorf("certutil.exe got %q (%v)", got, err)
 	}
-	want(t, store.Install(t.Context()), Trusted)
-	want(t, store.Uninstall(t.Context()), Untrusted)
-	want(t, store.Uninstall(t.Context()), Untrusted)
+	if got := want(t, store.Install(t.Context()), Trusted); got.Changed {
+		t.Error("a root that was there is installed again")
+	}
+	if got := want(t, store.Uninstall(t.Context()), Untrusted); !got.Changed {
+		t.Error("a root that was taken out has changed nothing")
+	}
+	if got := want(t, store.Uninstall(t.Context()), Untrusted); got.Changed || got.Detail != "" || got.Fix != "" {
+		t.Errorf("taking out what is not there: %+v", got)
+	}
 
 	serial := (&windows{root: rootOf(f.ca)}).serial()
 	if len(serial)%2 != 0 {
@@ -94,6 +105,39 @@ func TestWindowsWithoutInterop(t *testing.T) {
 	f.t.Setenv("PATH", f.home())
 	if got := want(t, f.store("windows").Install(t.Context()), Skipped); !strings.Contains(got.Detail, "interop is off") {
 		t.Errorf("detail %q", got.Detail)
+	}
+}
+
+// TestRun: programs are run without the settings that change what they trust. What
+// they write to the standard error is for their failures alone.
+func TestRun(t *testing.T) {
+	for _, name := range settings() {
+		t.Setenv(name, "mine")
+	}
+	t.Setenv("UNRELATED", "kept")
+	output, err := run(t.Context(), "env")
+	if err != nil || strings.Contains(string(output), "=mine\n") || !strings.Contains(string(output), "UNRELATED=kept\n") {
+		t.Errorf("%s, %v", output, err)
+	}
+	for status, want := range map[string]string{"0": "out\n", "1": "out\nerr\n"} {
+		output, err := run(t.Context(), "sh", "-c", "echo err >&2; echo out; exit "+status)
+		if string(output) != want || (err == nil) != (status == "0") {
+			t.Errorf("exit %s: %q, %v", status, output, err)
+		}
+	}
+	// A program that leaves another one behind, which keeps its output open.
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	const longest = 20
+	if _, err := run(ctx, "sh", "-c", fmt.Sprintf("sleep %d & wait", longest)); err == nil {
+		t.Error("a program that was stopped has succeeded")
+	}
+	if took := time.Since(began); took > longest*time.Second/2 {
+		t.Errorf("it was waited for, for %v", took)
+	}
+	if here := Here(); here.Root != (os.Geteuid() == 0) || here.Run == nil || here.Find == nil {
+		t.Errorf("%+v", here)
 	}
 }
 
