@@ -2,15 +2,18 @@ package relay
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/devproxy/devproxy/tunnel"
@@ -250,6 +253,63 @@ func TestConnectionAfterTheAnswer(t *testing.T) {
 	}
 }
 
+// TestEarlyAnswerHTTP2: an early answer ends the stream of its request, and no other;
+// the upload that rests from then on may rest.
+func TestEarlyAnswerHTTP2(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	finish := make(chan struct{})
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			return
+		}
+		control := http.NewResponseController(w)
+		_ = control.EnableFullDuplex()
+		w.WriteHeader(200)
+		_ = control.Flush()
+		<-finish
+	})).grant.Hosts[0]
+	client := w.client("h2")
+	var dials atomic.Int32
+	transport := client.Transport.(*http.Transport)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials.Add(1)
+		return dial(ctx, network, addr)
+	}
+	body, send := io.Pipe()
+	defer send.Close()
+	go io.WriteString(send, "half")
+	res, err := client.Post("https://"+host+"/", "", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := w.table.ofKey(publicKey(key)).slots
+	uploading := func() bool {
+		slots.mu.Lock()
+		defer slots.mu.Unlock()
+		for _, n := range slots.networks {
+			for p := range n.used {
+				return p.uploading.Load()
+			}
+		}
+		return false
+	}
+	if uploading() {
+		t.Error("after its answer it still counts as an upload")
+	}
+	get(t, client, "https://"+host+"/")
+	close(finish)
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Error(err)
+	}
+	res.Body.Close()
+	get(t, client, "https://"+host+"/")
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // TestResponseTrailers: fields after the body reach visitors over both protocols,
 // announced or not, and only where there is a place for them.
 func TestResponseTrailers(t *testing.T) {
@@ -268,6 +328,10 @@ func TestResponseTrailers(t *testing.T) {
 			res, err := w.client(protocol).Get("https://" + host + "/" + name)
 			if err != nil {
 				t.Fatal(err)
+			}
+			announced := strings.Contains(want.bytes, "Trailer: X-Sum")
+			if _, is := res.Trailer["X-Sum"]; is != announced || res.Header.Get("Trailer") != "" && protocol == "h1" {
+				t.Errorf("%s, %s: announced is %v", protocol, name, res.Trailer)
 			}
 			body, err := io.ReadAll(res.Body)
 			res.Body.Close()

@@ -193,7 +193,7 @@ func (x *exchange) writeHead(res *http.Response) {
 // copyBody passes the body on as it comes: what is read is flushed, unless the
 // buffer was filled, so that more is sure to follow at once.
 func (x *exchange) copyBody(res *http.Response) error {
-	if res.Body == http.NoBody || res.ContentLength == 0 {
+	if res.Body == http.NoBody {
 		return nil
 	}
 	if res.ContentLength < 0 {

@@ -225,6 +225,7 @@ func TestEventStream(t *testing.T) {
 		}
 	})).grant.Hosts[0]
 	for _, protocol := range protocols {
+		before := w.memory.Used()
 		res, err := w.client(protocol).Get("https://" + host + "/")
 		if err != nil {
 			t.Fatal(err)
@@ -235,6 +236,9 @@ func TestEventStream(t *testing.T) {
 			if !lines.Scan() || lines.Text() != "data: "+event || !lines.Scan() {
 				t.Fatalf("%s: read %q, %v; want %s", protocol, lines.Text(), lines.Err(), event)
 			}
+		}
+		if held := w.memory.Used() - before; held < visitCost+blockSize {
+			t.Errorf("%s: %d bytes are counted while the response goes on", protocol, held)
 		}
 		res.Body.Close()
 		within(t, "the app hears that its visitor has left", gone)
