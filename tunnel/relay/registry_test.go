@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -183,6 +185,35 @@ func TestParseKeys(t *testing.T) {
 	}
 	if !slices.Equal(lines, []int{2, 4, 5}) {
 		t.Errorf("wrong lines %v of %v", lines, err)
+	}
+}
+
+// TestCheckKeysFile: what an operator is told of a file before a relay uses it.
+func TestCheckKeysFile(t *testing.T) {
+	line := publicKey(testKey("a")).String() + "\n"
+	of := func(n int) string { return line + strings.Repeat("#", 100) + strings.Repeat("\n", n-len(line)-100) }
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ text, says string }{
+		"good":             {line, ""},
+		"empty":            {"", ""},
+		"a bad line":       {line + "nonsense\n", ":2: "},
+		"a word alone":     {"devproxy-ed25519\n", "no key follows"},
+		"a very long line": {line + strings.Repeat("x", bufio.MaxScanTokenSize) + "\n", "too long"},
+		"the largest":      {of(maxKeysFile), ""},
+		"a larger one":     {of(maxKeysFile + 1), "more than 4194304 bytes"},
+	} {
+		path := filepath.Join(dir, "keys")
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckKeysFile(path); (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", name, err, c.says)
+		}
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "none")} {
+		if err := CheckKeysFile(path); err == nil || !strings.Contains(err.Error(), "cannot read the authorized keys") {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
