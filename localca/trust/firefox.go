@@ -46,9 +46,6 @@ func firefoxDatabases(m Machine) databases {
 	return dbs
 }
 
-// maxProfilesLine bounds a line of profiles.ini.
-const maxProfilesLine = 64 << 10
-
 // profilesOf reads the profile folders out of profiles.ini: sections [ProfileN]
 // with Path and IsRelative.
 func profilesOf(root string) []string {
@@ -68,8 +65,7 @@ func profilesOf(root string) []string {
 		}
 		path, relative = "", true
 	}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxProfilesLine)
+	lines := bufio.NewScanner(f) // what follows a line of 64 KiB is not read
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if strings.HasPrefix(line, "[") {

@@ -109,6 +109,19 @@ func TestFirefoxNotHere(t *testing.T) {
 	}
 }
 
+// TestFirefoxProfileWithoutPath: a section that names no folder is not the folder that
+// all profiles are in.
+func TestFirefoxProfileWithoutPath(t *testing.T) {
+	f := newFixture(t)
+	root := f.home(".mozilla", "firefox")
+	f.write(filepath.Join(root, "cert9.db"), "")
+	f.write(filepath.Join(root, "profiles.ini"), "[General]\nPath=a\n[Profile0]\nName=x\nIsRelative=1\n[Profile1]\nPath=b/c\n[Profile2]\nIsRelative=0\nPath=/d\n[Profile3]\nPath=e\n")
+	wanted := []string{filepath.Join(root, "b", "c"), "/d", filepath.Join(root, "e")}
+	if diff := cmp.Diff(wanted, profilesOf(root)); diff != "" {
+		t.Errorf("profiles (-want +got):\n%s", diff)
+	}
+}
+
 // TestFirefoxOneBadProfile has a broken database, and one whose primary
 // password nobody can be asked for: both are named, and the third gets the root.
 func TestFirefoxOneBadProfile(t *testing.T) {

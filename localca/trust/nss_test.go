@@ -245,10 +245,29 @@ func TestNSSDistrusted(t *testing.T) {
 	db := f.database(f.home(".pki", "nssdb"))
 	certutil(t, "-A", "-d", "sql:"+db, "-t", ",,", "-n", rootOf(f.ca).nick(), "-i", f.ca.RootFile())
 	got := want(t, f.store("chromium").Check(t.Context()), Untrusted)
-	if !strings.Contains(got.Detail, "there but not trusted") {
-		t.Errorf("detail %q", got.Detail)
+	if !strings.Contains(got.Detail, "there but not trusted") || got.Fix != "devproxy trust --store chromium" || got.Changed {
+		t.Errorf("%+v", got)
 	}
-	want(t, f.store("chromium").Install(t.Context()), Trusted)
+	if got := want(t, f.store("chromium").Install(t.Context()), Trusted); got.Fix != "" || !got.Changed {
+		t.Errorf("%+v", got)
+	}
+	if got := want(t, f.store("chromium").Check(t.Context()), Trusted); got.Changed {
+		t.Errorf("a check has changed something: %+v", got)
+	}
+}
+
+// TestNSSNotHere: where there is no database, untrust makes none and runs nothing.
+func TestNSSNotHere(t *testing.T) {
+	f := newFixture(t)
+	f.machine.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		t.Errorf("%v was run", argv)
+		return nil, nil
+	}
+	for name, detail := range map[string]string{"chromium": "no chromium database here", "firefox": "no firefox profile here"} {
+		if got := want(t, f.store(name).Uninstall(t.Context()), Skipped); got.Detail != detail {
+			t.Errorf("%s: %q", name, got.Detail)
+		}
+	}
 }
 
 func TestNSSWithoutCertutil(t *testing.T) {
