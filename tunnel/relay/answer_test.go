@@ -23,6 +23,12 @@ import (
 // a path, and whether the stream is reset after them. It gives the host.
 func (w *world) byHand(answer func(path string) (bytes string, reset bool)) string {
 	w.t.Helper()
+	return w.watchedByHand(nil, answer)
+}
+
+// watchedByHand is byHand, and sends what the agent has read of each request to seen.
+func (w *world) watchedByHand(seen chan<- string, answer func(path string) (bytes string, reset bool)) string {
+	w.t.Helper()
 	key := testKey("by hand")
 	hello, err := json.Marshal(claimOf(key, ""))
 	if err != nil {
@@ -46,9 +52,14 @@ func (w *world) byHand(answer func(path string) (bytes string, reset bool)) stri
 			}
 			go func() {
 				defer st.Close()
-				r, err := http.ReadRequest(bufio.NewReader(st))
+				var asked strings.Builder
+				r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(st, &asked)))
 				if err != nil {
 					return
+				}
+				if seen != nil {
+					_, _ = io.Copy(io.Discard, r.Body)
+					seen <- asked.String()
 				}
 				bytes, reset := answer(r.URL.Path)
 				_, _ = io.WriteString(st, bytes)
@@ -153,6 +164,62 @@ func TestAnswersByHand(t *testing.T) {
 	}
 	slots := w.table.ofKey(publicKey(testKey("by hand"))).slots
 	eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
+}
+
+// TestRequestsOnTheWire: how a request is framed on its way to the agent.
+func TestRequestsOnTheWire(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	w := start(t, nil)
+	seen := make(chan string, 1)
+	host := w.watchedByHand(seen, func(string) (string, bool) { return ok, false })
+	check := func(name string, want ...string) {
+		t.Helper()
+		got := within(t, name, seen)
+		lines := strings.Split(got, "\r\n")
+		slices.Sort(lines[1:slices.Index(lines, "")])
+		if lines[0] != want[0] || !slices.Equal(lines[1:], sortedHead(host, want[1:])) {
+			t.Errorf("%s: the agent reads %q, want %q", name, got, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		sent string
+		want []string
+	}{
+		"GET":                 {"GET /a HTTP/1.1\r\nHost: %s\r\n\r\n", []string{"GET /a HTTP/1.1", "", ""}},
+		"an empty POST":       {"POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n", []string{"POST / HTTP/1.1", "Content-Length: 0", "", ""}},
+		"a POST without":      {"POST / HTTP/1.1\r\nHost: %s\r\n\r\n", []string{"POST / HTTP/1.1", "", ""}},
+		"a length":            {"POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 4\r\n\r\nbody", []string{"POST / HTTP/1.1", "Content-Length: 4", "", "body"}},
+		"chunks":              {"POST / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", []string{"POST / HTTP/1.1", "Transfer-Encoding: chunked", "", "4", "body", "0", "", ""}},
+		"trailers":            {"POST / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Mine\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n", []string{"POST / HTTP/1.1", "Trailer: X-Mine, X-Sum", "Transfer-Encoding: chunked", "", "4", "body", "0", "X-Sum: 1", "", ""}},
+		"trailers of nothing": {"POST / HTTP/1.1\r\nHost: %s\r\nTrailer: X-Sum\r\nContent-Length: 0\r\n\r\n", []string{"POST / HTTP/1.1", "Content-Length: 0", "", ""}},
+	} {
+		conn := w.dial(host)
+		fmt.Fprintf(conn, c.sent, host)
+		check(name, c.want...)
+	}
+	// HTTP/2 may have both a length and trailers.
+	for _, length := range []int64{4, -1} {
+		r, err := http.NewRequest(http.MethodPost, "https://"+host+"/", io.NopCloser(strings.NewReader("body")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength, r.Trailer = length, http.Header{"X-Sum": {"1"}}
+		r.Header.Set("User-Agent", "")
+		res, err := w.client("h2").Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		check(fmt.Sprint("HTTP/2, length ", length), "POST / HTTP/1.1", "Trailer: X-Sum", "Transfer-Encoding: chunked", "", "4", "body", "0", "X-Sum: 1", "", "")
+	}
+}
+
+// sortedHead is the fields of a head with Host among them, sorted, and what follows.
+func sortedHead(host string, lines []string) []string {
+	end := slices.Index(lines, "")
+	fields := append([]string{"Host: " + host}, lines[:end]...)
+	slices.Sort(fields)
+	return append(fields, lines[end:]...)
 }
 
 // TestHints: an interim response carries links alone, and leaves nothing behind in the

@@ -52,7 +52,7 @@ func (x *exchange) writeRequest(to *bufio.Writer) error {
 	switch {
 	case x.chunked():
 		fields["Transfer-Encoding"] = []string{"chunked"}
-	case x.r.ContentLength > 0 || x.r.Header["Content-Length"] != nil:
+	case x.r.Header["Content-Length"] != nil:
 		fields["Content-Length"] = []string{fmt.Sprint(x.r.ContentLength)}
 	}
 	fmt.Fprintf(to, "%s %s HTTP/1.1\r\nHost: %s\r\n", x.r.Method, x.target(), x.at.full)
