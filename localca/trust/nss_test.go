@@ -3,6 +3,7 @@ package trust
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -393,6 +394,92 @@ func TestGiven(t *testing.T) {
 	} {
 		if got := given(nick); got != want {
 			t.Errorf("given(%q) = %v", nick, got)
+		}
+	}
+}
+
+// TestNSSFailures: what is done, and told, when certutil does not do what it is asked
+// to: nothing is left half done, and only what has changed is told as changed.
+func TestNSSFailures(t *testing.T) {
+	f := newFixture(t)
+	db := f.home("db")
+	f.write(filepath.Join(db, "cert9.db"), "")
+	failed := errors.New("exit status 255")
+	type answer struct {
+		output string
+		err    error
+	}
+	const bad = "certutil: it is broken\nand more"
+	nick, der := rootOf(f.ca).nick(), string(f.ca.Root().Raw)
+	listed := answer{"Nickname   Trust\n\n" + nick + "   C,,\n", nil}
+	for name, c := range map[string]struct {
+		do      string
+		create  bool                // there is no database yet
+		answers map[string][]answer // by certutil's action, in turn; the last one stays
+		tls     answer              // of NSS's own client
+		ran     string              // the actions, without -r
+		state   State
+		changed bool
+		detail  string
+	}{
+		"install, and it is there":         {"install", false, map[string][]answer{"-L": {listed}}, answer{}, "-L -L -V", Trusted, false, ""},
+		"install":                          {"install", false, map[string][]answer{"-L": {{}, {}, listed}}, answer{}, "-L -L -A -L -L -V", Trusted, true, ""},
+		"install, and it is not trusted":   {"install", false, map[string][]answer{"-L": {{}, {}, listed}, "-V": {{bad, failed}}}, answer{}, "-L -L -A -L -L -V", Failed, true, "there but not trusted: certutil: it is broken"},
+		"install, and listing fails":       {"install", false, map[string][]answer{"-L": {{bad, failed}}}, answer{}, "-L -L", Failed, false, "certutil: it is broken"},
+		"install, and adding fails":        {"install", false, map[string][]answer{"-L": {{}}, "-A": {{bad, failed}}}, answer{}, "-L -L -A -D", Failed, false, "certutil: it is broken"},
+		"mend, and adding fails":           {"install", false, map[string][]answer{"-L": {listed}, "-V": {{bad, failed}}, "-A": {{bad, failed}}}, answer{}, "-L -L -V -L -L -A", Failed, false, "certutil: it is broken"},
+		"install, and the program is gone": {"install", false, map[string][]answer{"-L": {{}}, "-A": {{"", failed}}}, answer{}, "-L -L -A", Failed, false, "exit status 255"},
+		"make one, and that fails":         {"install", true, map[string][]answer{"-N": {{bad, failed}}}, answer{}, "-N", Failed, false, "cannot make the database: certutil: it is broken"},
+		"check one that is not there":      {"check", true, nil, answer{}, "", Untrusted, false, "there is no database yet"},
+		"check, and it is there":           {"check", false, map[string][]answer{"-L": {listed}}, answer{}, "-L -L -V", Trusted, false, ""},
+		"check, and it is not there":       {"check", false, map[string][]answer{"-L": {{}}}, answer{}, "-L", Untrusted, false, "the root is not there"},
+		"check, and NSS refuses it":        {"check", false, map[string][]answer{"-L": {listed}}, answer{"authentication of server cert failed: no\nmore", failed}, "-L -L -V", Untrusted, false, "NSS refuses a connection: no"},
+		"check, and NSS only says so":      {"check", false, map[string][]answer{"-L": {listed}}, answer{"authentication of server cert failed: no", nil}, "-L -L -V", Trusted, false, ""},
+		"check, and NSS fails otherwise":   {"check", false, map[string][]answer{"-L": {listed}}, answer{"unknown option", failed}, "-L -L -V", Trusted, false, ""},
+		"remove":                           {"remove", false, map[string][]answer{"-L": {listed}}, answer{}, "-L -D", Untrusted, true, ""},
+		"remove, and that fails":           {"remove", false, map[string][]answer{"-L": {listed}, "-D": {{bad, failed}}}, answer{}, "-L -D", Failed, false, "certutil: it is broken"},
+		"remove, and listing fails":        {"remove", false, map[string][]answer{"-L": {{bad, failed}}}, answer{}, "-L", Failed, false, "certutil: it is broken"},
+		"remove where there is none":       {"remove", true, nil, answer{}, "", Skipped, false, "no chromium database here"},
+		"remove what is not there":         {"remove", false, map[string][]answer{"-L": {{}}}, answer{}, "-L", Untrusted, false, ""},
+	} {
+		var ran []string
+		m := f.machine
+		m.Find = func(program string) (string, error) { return program, nil }
+		m.Handshake = func(context.Context) (string, func(), error) { return "127.0.0.1:443", func() {}, nil }
+		m.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+			if argv[0] == "tstclnt" {
+				return []byte(c.tls.output), c.tls.err
+			}
+			action := argv[1]
+			ran = append(ran, action)
+			if slices.Contains(argv, "-r") {
+				return []byte(der), nil
+			}
+			all := c.answers[action]
+			if len(all) == 0 {
+				return nil, nil
+			}
+			if len(all) > 1 {
+				c.answers[action] = all[1:]
+			}
+			if all[0].output == "" && all[0].err != nil {
+				return nil, all[0].err
+			}
+			return []byte(all[0].output), all[0].err
+		}
+		s := &nss{machine: m, root: rootOf(f.ca), name: "chromium", find: func(Machine) databases {
+			if c.create {
+				return databases{create: f.home("made", name)}
+			}
+			return databases{existing: []string{db}}
+		}}
+		do := map[string]func(context.Context) Result{"install": s.Install, "check": s.Check, "remove": s.Uninstall}[c.do]
+		got := do(t.Context())
+		if got.State != c.state || got.Changed != c.changed || !strings.Contains(got.Detail, c.detail) || strings.Contains(got.Detail, "and more") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if strings.Join(ran, " ") != c.ran {
+			t.Errorf("%s: ran %q, want %q", name, ran, c.ran)
 		}
 	}
 }

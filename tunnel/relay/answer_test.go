@@ -140,6 +140,9 @@ func TestAnswersByHand(t *testing.T) {
 			}
 			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
+			if want.reset && want.status == 0 && res.StatusCode == 502 {
+				continue // the reset has overtaken the head
+			}
 			if want.status == 0 && err == nil || want.status != 0 && (err != nil || res.StatusCode != want.status || !strings.Contains(string(body), want.body)) {
 				t.Errorf("%s, %s: %d %.200q, %v; want %d", protocol, name, res.StatusCode, body, err, want.status)
 			}

@@ -106,10 +106,11 @@ func TestSwitchHead(t *testing.T) {
 type end struct {
 	net.Conn
 	halves, closed atomic.Int32
+	fails          error // of CloseWrite
 }
 
 func (e *end) Close() error      { e.closed.Add(1); return e.Conn.Close() }
-func (e *end) CloseWrite() error { e.halves.Add(1); return nil }
+func (e *end) CloseWrite() error { e.halves.Add(1); return e.fails }
 func (e *end) Reset()            { _ = e.Close() }
 
 // newSwitched is a switched connection between two pipes; it gives the far ends.
@@ -144,15 +145,19 @@ func TestSwitchedEnds(t *testing.T) {
 		halves                 int32 // of each end
 		cut                    bool
 	}{
-		"both end":                  {func() io.Reader { return strings.NewReader("abc") }, func() io.Reader { return strings.NewReader("de") }, 3, 2, 1, false},
-		"the visitor goes on":       {func() io.Reader { return late("abc") }, func() io.Reader { return strings.NewReader("de") }, 3, 2, 1, false},
-		"the agent goes on":         {func() io.Reader { return strings.NewReader("abc") }, func() io.Reader { return late("de") }, 3, 2, 1, false},
-		"reading the visitor fails": {func() io.Reader { return iotest.ErrReader(broken) }, func() io.Reader { return strings.NewReader("") }, 0, 0, 0, true},
-		"reading the agent fails":   {func() io.Reader { return strings.NewReader("") }, func() io.Reader { return iotest.ErrReader(broken) }, 0, 0, 0, true},
+		"both end":                      {func() io.Reader { return strings.NewReader("abc") }, func() io.Reader { return strings.NewReader("de") }, 3, 2, 1, false},
+		"the visitor goes on":           {func() io.Reader { return late("abc") }, func() io.Reader { return strings.NewReader("de") }, 3, 2, 1, false},
+		"the agent goes on":             {func() io.Reader { return strings.NewReader("abc") }, func() io.Reader { return late("de") }, 3, 2, 1, false},
+		"reading the visitor fails":     {func() io.Reader { return iotest.ErrReader(broken) }, func() io.Reader { return strings.NewReader("") }, 0, 0, 0, true},
+		"the visitor's side has no end": {func() io.Reader { return late("abc") }, func() io.Reader { return strings.NewReader("de") }, 0, 2, 1, true},
+		"reading the agent fails":       {func() io.Reader { return strings.NewReader("") }, func() io.Reader { return iotest.ErrReader(broken) }, 0, 0, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, visitor, agent, farVisitor, farAgent := newSwitched(t, "shout")
+				if name == "the visitor's side has no end" {
+					visitor.fails = broken
+				}
 				go io.Copy(io.Discard, farVisitor)
 				go io.Copy(io.Discard, farAgent)
 				r := &Relay{switched: map[*switched]struct{}{}}
