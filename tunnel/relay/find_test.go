@@ -172,7 +172,7 @@ func TestFind(t *testing.T) {
 					t.Errorf("took %v, want %v", took, c.took)
 				}
 				var ended *EndedError
-				if _, want := c.want.(*EndedError); want != errors.As(err, &ended) || !want && !errors.Is(err, c.want) {
+				if want := errors.As(c.want, new(*EndedError)); want != errors.As(err, &ended) || !want && !errors.Is(err, c.want) {
 					t.Errorf("%v, want %v", err, c.want)
 				}
 				if ended != nil && (ended.Name != name || !ended.At.Equal(began.Add(c.until))) {

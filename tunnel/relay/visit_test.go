@@ -49,6 +49,18 @@ func idle(t *testing.T, change func(*Options)) *Relay {
 	return r
 }
 
+// aborts reports whether a handler has ended with http.ErrAbortHandler, from what was
+// recovered. Any other panic goes on.
+func aborts(recovered any) bool {
+	if recovered == nil {
+		return false
+	}
+	if err, ok := recovered.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		panic(recovered)
+	}
+	return true
+}
+
 // TestFailed: what a visitor is told, and what is recorded, when a request was not
 // answered. Some causes end the visitor's context too, and are told all the same.
 func TestFailed(t *testing.T) {
@@ -88,12 +100,7 @@ func TestFailed(t *testing.T) {
 		}
 		aborted := func() (aborted bool) {
 			defer func() {
-				if failed := recover(); failed != nil {
-					if failed != http.ErrAbortHandler {
-						panic(failed)
-					}
-					aborted = true
-				}
+				aborted = aborts(recover())
 			}()
 			v.failed(c.err)
 			return false
@@ -209,7 +216,7 @@ func TestVisitAfterTheEnd(t *testing.T) {
 		t.Error("a relay that is closed starts something")
 	}
 	defer func() {
-		if recover() != http.ErrAbortHandler {
+		if !aborts(recover()) {
 			t.Error("the visit is not aborted")
 		}
 	}()
@@ -326,11 +333,7 @@ func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
 	}
 	c.leaf.Store(leaf)
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	defer func() {
-		if failed := recover(); failed != nil && failed != http.ErrAbortHandler {
-			panic(failed)
-		}
-	}()
+	defer func() { aborts(recover()) }()
 	r.visit(w, request.WithContext(context.WithValue(request.Context(), connKey{}, c)))
 	return w
 }
