@@ -19,19 +19,25 @@ func TestAdmin(t *testing.T) {
 	w := start(t, func(o *Options) { o.Access = slog.New(slog.NewJSONHandler(&log, nil)) })
 	key := testKey("a")
 	host := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts[0]
-	get(t, w.client("h2"), "https://"+host+"/page?secret=1")
+	res, err := w.client("h2").Post("https://"+host+"/page?secret=1", "", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
 	get(t, w.client("h1"), "https://nobody."+domain+"/")
 	admin := httptest.NewServer(w.Admin())
 	defer admin.Close()
-	if status, body, _ := get(t, admin.Client(), admin.URL+"/healthz"); status != 200 || body != "ok\n" {
-		t.Errorf("healthz: %d %q", status, body)
+	if status, body, h := get(t, admin.Client(), admin.URL+"/healthz"); status != 200 || body != "ok\n" || h.Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("healthz: %d %q %v", status, body, h)
 	}
 	eventually(t, "both are counted", func() bool { return strings.Count(log.String(), "\n") == 2 })
 	_, body, _ := get(t, admin.Client(), admin.URL+"/metrics")
 	for _, line := range []string{
 		`devproxy_relay_requests_total{class="2xx"} 1`,
 		`devproxy_relay_requests_total{class="4xx"} 1`,
+		`devproxy_relay_body_bytes_total{direction="in"} 4`,
 		`devproxy_relay_body_bytes_total{direction="out"} 2`,
+		`devproxy_relay_request_seconds_count 2`,
 		`devproxy_relay_sessions 1`,
 		`devproxy_relay_sessions_total 1`,
 		`devproxy_relay_handshakes_total{outcome="visitor"} 2`,
@@ -51,9 +57,13 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal([]byte(log.String()[:strings.Index(log.String(), "\n")]), &line); err != nil {
 		t.Fatal(err)
 	}
-	if line.From != "127.0.0.1" || line.Method != "GET" || line.Path != "/page" || line.Proto != "HTTP/2.0" || line.Status != 200 || line.Out != 2 ||
+	if line.From != "127.0.0.1" || line.Method != "POST" || line.Path != "/page" || line.Proto != "HTTP/2.0" || line.Status != 200 || line.Out != 2 ||
 		!regexp.MustCompile(`^shop-....…\.t\.example\.com$`).MatchString(line.Host) {
 		t.Errorf("%+v", line)
+	}
+	w.stopAccepting(public)
+	if status, body, _ := get(t, admin.Client(), admin.URL+"/healthz"); status != 503 || body != "stopping\n" {
+		t.Errorf("healthz of a relay that stops: %d %q", status, body)
 	}
 }
 

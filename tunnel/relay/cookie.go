@@ -35,7 +35,7 @@ func isWide(cookie, zone, host string) bool {
 		domain := strings.TrimPrefix(value, ".")
 		switch {
 		case value == "": // ignored by browsers: the cookie is the host's own
-		case zone == "" && domain == host:
+		case domain == host:
 		case zone != "" && (domain == zone || below(domain, zone)):
 		default:
 			return true

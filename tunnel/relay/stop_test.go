@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -370,8 +371,83 @@ func TestRedirect(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", url, status, got, want)
 		}
 	}
+	for name, c := range map[string]struct {
+		request string
+		status  int
+		says    string
+	}{
+		"a POST":             {"POST /a HTTP/1.1\r\nHost: shop." + domain + "\r\nContent-Length: 0\r\n\r\n", 308, ""},
+		"another name":       {"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "not served here"},
+		"a name that is not": {"GET / HTTP/1.1\r\nHost: -.\r\n\r\n", 421, "not served here"},
+		"two lengths":        {"POST / HTTP/1.1\r\nHost: shop." + domain + "\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n", 400, "two Content-Length"},
+	} {
+		conn := dialTCP(t, ln.Addr().String())
+		_, _ = io.WriteString(conn, c.request)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != c.status || !strings.Contains(strings.ToLower(string(body)), strings.ToLower(c.says)) || res.Close != (c.status != 421) {
+			t.Errorf("%s: %d %q, closes %t", name, res.StatusCode, body, res.Close)
+		}
+	}
 	w.Close()
 	if err := within(t, "ServeRedirect", done); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRedirectEnds: how serving redirects ends, and that the door counts them too.
+func TestRedirectEnds(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.ConnectionsPerAddress = 1 })
+	gone := errors.New("the socket is gone")
+	if err := w.ServeRedirect(t.Context(), &scripted{errors: []error{gone}, closed: make(chan struct{})}); !errors.Is(err, gone) {
+		t.Errorf("a socket that fails: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ln := listen(t)
+	done := make(chan error, 1)
+	go func() { done <- w.ServeRedirect(ctx, ln) }()
+	dialTCP(t, ln.Addr().String())
+	eventually(t, "the first one is in", func() bool { n, _, _ := w.door.counts(); return n == 1 })
+	second := dialTCP(t, ln.Addr().String())
+	if _, err := second.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("one more than an address may have: %v, want it closed", err)
+	}
+	cancel()
+	if err := within(t, "the end", done); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "none is left", func() bool { n, _, _ := w.door.counts(); return n == 0 })
+	w.Close()
+	late := &scripted{closed: make(chan struct{})}
+	if err := w.ServeRedirect(t.Context(), late); err != nil || late.accepts > 0 {
+		t.Errorf("after the end: %v, %d accepts", err, late.accepts)
+	}
+	<-late.closed
+}
+
+// TestReadAuthority: names are compared without case, final dot and port; agents are
+// told the port unless it is the scheme's own.
+func TestReadAuthority(t *testing.T) {
+	for _, c := range []struct{ host, scheme, name, full string }{
+		{"shop.example.com", "https", "shop.example.com", "shop.example.com"},
+		{"Shop.Example.COM.", "https", "shop.example.com", "shop.example.com"},
+		{"shop.example.com:443", "https", "shop.example.com", "shop.example.com"},
+		{"shop.example.com:80", "https", "shop.example.com", "shop.example.com:80"},
+		{"shop.example.com:80", "http", "shop.example.com", "shop.example.com"},
+		{"shop.example.com:443", "http", "shop.example.com", "shop.example.com:443"},
+		{"shop.example.com.:8443", "https", "shop.example.com", "shop.example.com:8443"},
+		{"shop.example.com:", "https", "shop.example.com", "shop.example.com"},
+	} {
+		if at, ok := readAuthority(c.host, c.scheme); !ok || at.name != c.name || at.full != c.full {
+			t.Errorf("%s of %s: %+v, %t", c.host, c.scheme, at, ok)
+		}
+	}
+	for _, host := range []string{"", ".", ":443", "a b", "[::1]", "a..b", "des\u212a.example.com"} {
+		if at, ok := readAuthority(host, "https"); ok {
+			t.Errorf("%q: %+v", host, at)
+		}
 	}
 }
