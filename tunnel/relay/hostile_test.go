@@ -68,6 +68,7 @@ func TestSmuggling(t *testing.T) {
 		"CONNECT":                     {"CONNECT %s:443 HTTP/1.1\r\nHost: %[1]s", "", 501, ""},
 		"HTTP/2 in the clear":         {"PRI * HTTP/2.0\r\nHost: %s", "SM\r\n\r\n", 501, ""},
 		"absolute-form":               {"GET https://%s/abs?x HTTP/1.1\r\nHost: %[1]s", "", 200, `GET /abs?x ""`},
+		"an address":                  {"GET / HTTP/1.1\r\nHost: [::1]", "", 400, ""},
 		"absolute-form, another host": {"GET https://%s/abs?x HTTP/1.1\r\nHost: other", "", 400, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,6 +81,9 @@ func TestSmuggling(t *testing.T) {
 			}
 			if err == nil {
 				_, _ = io.Copy(io.Discard, res.Body)
+				if c.status >= 400 && !res.Close {
+					t.Errorf("after %d the connection goes on", res.StatusCode)
+				}
 			}
 			conn.Close()
 			seen := app.take()
@@ -224,6 +228,9 @@ func TestLimits(t *testing.T) {
 			if want := map[bool]int{true: 200, false: 429}[i < 3]; status != want || want == 429 && header.Get("Retry-After") == "" {
 				t.Errorf("request %d: %d %v, want %d", i, status, header, want)
 			}
+		}
+		if !counts(w.Relay, `limited_total{limit="requests"} 2`) {
+			t.Error("they are not counted")
 		}
 	})
 	t.Run("body", func(t *testing.T) {

@@ -389,6 +389,20 @@ func TestGivenUpBeforeItBegan(t *testing.T) {
 	}
 }
 
+// TestAnnouncedTooLong: nobody is asked for a request whose body is announced as longer
+// than may be.
+func TestAnnouncedTooLong(t *testing.T) {
+	for length, status := range map[int64]int{10: 404, 11: 413} {
+		registry := &counting{brokenRegistry: brokenRegistry{Memory: NewMemory()}}
+		r := idle(t, func(o *Options) { o.Registry, o.Limits.BodyBytes = registry, 10 })
+		request := httptest.NewRequest("POST", "/", nil)
+		request.Host, request.ContentLength = "shop."+domain, length
+		if w := served(t, r, request); w.Code != status || (registry.lookups > 0) != (status == 404) {
+			t.Errorf("%d bytes: %d, %d look-ups", length, w.Code, registry.lookups)
+		}
+	}
+}
+
 // TestAnsweredAreLogged: every answered request has its line, where a network's other
 // requests are summed up.
 func TestAnsweredAreLogged(t *testing.T) {
