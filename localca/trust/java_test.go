@@ -1,9 +1,13 @@
 package trust
 
 import (
+	"context"
+	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,4 +129,94 @@ func TestJavaOtherPassword(t *testing.T) {
 		t.Errorf("detail %q", got.Detail)
 	}
 	want(t, f.store("java").Uninstall(t.Context()), Failed)
+}
+
+// TestJavaFailures: what is done, and told, when keytool does not do what it is asked to.
+func TestJavaFailures(t *testing.T) {
+	failed := errors.New("exit status 1")
+	type answer struct {
+		output string
+		err    error
+	}
+	f := newFixture(t)
+	print := strings.ToUpper(rootOf(f.ca).fingerprint())
+	var colons []string
+	for i := 0; i < len(print); i += 2 {
+		colons = append(colons, print[i:i+2])
+	}
+	there := answer{"Alias name: x\nSHA256: " + strings.Join(colons, ":") + "\n", nil}
+	other := answer{"Alias name: x\nSHA256: 00:11\n", nil}
+	bad := answer{"keytool error: it is broken\nand more", failed}
+	mine := aliasOf(rootOf(f.ca).nick())
+	old := aliasOf(nickPrefix + "0123456789ab")
+	list := answer{"Keystore type: JKS\n\n" + mine + ", 1 Jan 2026, trustedCertEntry,\nFingerprint: 00\n" + old + ", 1 Jan 2026, trustedCertEntry,\nsomebody-elses, 1 Jan 2026, trustedCertEntry,\n" + mine + " without a comma\n", nil}
+	for name, c := range map[string]struct {
+		do      string
+		answers map[string][]answer // in turn; the last one stays
+		folder  bool                // cacerts is one
+		ran     string
+		state   State
+		changed bool
+		detail  string
+	}{
+		"check, and it is there":       {"check", map[string][]answer{"-v": {there}}, false, "-v", Trusted, false, "cacerts"},
+		"check, and another is there":  {"check", map[string][]answer{"-v": {other}}, false, "-v", Untrusted, false, "the root is not in "},
+		"check, and keytool fails":     {"check", map[string][]answer{"-v": {{there.output, failed}}}, false, "-v", Untrusted, false, "the root is not in "},
+		"install, and it is there":     {"install", map[string][]answer{"-v": {there}}, false, "-v", Trusted, false, ""},
+		"install":                      {"install", map[string][]answer{"-v": {other, there}}, false, "-v -importcert -v", Trusted, true, ""},
+		"install, and that fails":      {"install", map[string][]answer{"-v": {other}, "-importcert": {bad}}, false, "-v -importcert", Failed, false, "keytool: keytool error: it is broken"},
+		"install into a folder":        {"install", map[string][]answer{"-v": {other}}, true, "-v", Failed, false, "cacerts"},
+		"remove":                       {"remove", map[string][]answer{"-list": {list}}, false, "-list -delete " + mine + " -delete " + old, Untrusted, true, ""},
+		"remove, and listing fails":    {"remove", map[string][]answer{"-list": {bad}}, false, "-list", Failed, false, "keytool: keytool error: it is broken"},
+		"remove, and that fails":       {"remove", map[string][]answer{"-list": {list}, "-delete": {bad}}, false, "-list -delete " + mine, Failed, false, "keytool: keytool error: it is broken"},
+		"remove what is not there":     {"remove", map[string][]answer{"-list": {{"Keystore type: JKS\n", nil}}}, false, "-list", Untrusted, false, ""},
+		"remove from a folder":         {"remove", map[string][]answer{"-list": {list}}, true, "-list", Failed, false, "cacerts"},
+		"remove nothing from a folder": {"remove", map[string][]answer{"-list": {{"", nil}}}, true, "-list", Untrusted, false, ""},
+	} {
+		for _, place := range []string{"lib", "jre/lib"} { // JDK 9 and later, JDK 8
+			home := f.home(strings.ReplaceAll(name, " ", "-"), strings.ReplaceAll(place, "/", "-"))
+			cacerts := filepath.Join(home, filepath.FromSlash(place), "security", "cacerts")
+			f.write(filepath.Join(home, "bin", "keytool"), "")
+			if c.folder {
+				f.write(filepath.Join(cacerts, "x"), "")
+			} else {
+				f.write(cacerts, "")
+			}
+			f.env["JAVA_HOME"] = home
+			answers := maps.Clone(c.answers)
+			var ran []string
+			m := f.machine
+			m.Root = false
+			m.Find = func(program string) (string, error) { return program, nil }
+			m.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+				action := argv[1]
+				if argv[2] == "-v" {
+					action = "-v"
+				}
+				if argv[0] != filepath.Join(home, "bin", "keytool") || !slices.Contains(argv, cacerts) {
+					t.Errorf("%s: ran %q", name, argv)
+				}
+				if ran = append(ran, action); action == "-delete" {
+					ran = append(ran, argv[len(argv)-1])
+				}
+				all := answers[action]
+				if len(all) == 0 {
+					return nil, nil
+				}
+				if len(all) > 1 {
+					answers[action] = all[1:]
+				}
+				return []byte(all[0].output), all[0].err
+			}
+			s := &java{m, rootOf(f.ca)}
+			do := map[string]func(context.Context) Result{"install": s.Install, "check": s.Check, "remove": s.Uninstall}[c.do]
+			got := do(t.Context())
+			if got.State != c.state || got.Changed != c.changed || !strings.Contains(got.Detail, c.detail) || strings.Contains(got.Detail, "and more") || (got.Fix != "") != (got.State == Untrusted && c.do == "check") {
+				t.Errorf("%s, %s: %+v", name, place, got)
+			}
+			if strings.Join(ran, " ") != c.ran {
+				t.Errorf("%s, %s: ran %q, want %q", name, place, ran, c.ran)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -452,6 +453,24 @@ func TestAgentByWebSocket(t *testing.T) {
 	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
 	if status, _, _ := get(t, w.client("h1"), "https://"+domain+agentPath, "Origin", "https://evil.example"); status != 400 {
 		t.Errorf("a browser at the agents' path: %d", status)
+	}
+}
+
+// TestNoWebSocket: what is not a WebSocket at the agents' path is refused, and the
+// connection goes on.
+func TestNoWebSocket(t *testing.T) {
+	w := start(t, nil)
+	conn := w.dial(domain)
+	from := bufio.NewReader(conn)
+	for range 2 {
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", agentPath, domain)
+		res, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _ = io.Copy(io.Discard, res.Body); res.StatusCode != http.StatusUpgradeRequired {
+			t.Errorf("status %d", res.StatusCode)
+		}
 	}
 }
 

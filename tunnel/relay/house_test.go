@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,24 +18,45 @@ import (
 // counting is a registry that counts what the relay asks of it.
 type counting struct {
 	brokenRegistry
+	mu      sync.Mutex
 	renewed []string
 	sweeps  int
 	lookups int
 }
 
 func (c *counting) Lookup(ctx context.Context, name string) (Record, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.lookups++
 	return c.brokenRegistry.Lookup(ctx, name)
 }
 
 func (c *counting) Renew(ctx context.Context, owner Key, names []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.renewed = append(c.renewed, names...)
 	return c.brokenRegistry.Renew(ctx, owner, names)
 }
 
 func (c *counting) Sweep(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sweeps++
 	return c.brokenRegistry.Sweep(ctx)
+}
+
+// fail makes it fail from now on.
+func (c *counting) fail(renew, sweep error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renew, c.sweep = renew, sweep
+}
+
+// counts are the sweeps so far, and the names renewed.
+func (c *counting) counts() (sweeps int, renewed []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sweeps, slices.Clone(c.renewed)
 }
 
 // TestKeepHouse: what is due from time to time is done then, and no longer than the
@@ -55,8 +77,8 @@ func TestKeepHouse(t *testing.T) {
 		r.table.put(gone, &claimed{zone: "gone." + domain, plain: true, hosts: []string{"gone." + domain}})
 		r.group.Go(r.keepHouse)
 		synctest.Wait()
-		if registry.sweeps != 1 || len(registry.renewed) != 0 {
-			t.Errorf("at the start: %d sweeps, renewed %q", registry.sweeps, registry.renewed)
+		if sweeps, renewed := registry.counts(); sweeps != 1 || len(renewed) != 0 {
+			t.Errorf("at the start: %d sweeps, renewed %q", sweeps, renewed)
 		}
 		r.table.lose(gone, time.Now())
 		held := func() bool {
@@ -75,17 +97,17 @@ func TestKeepHouse(t *testing.T) {
 		}
 		time.Sleep(renewEvery)
 		synctest.Wait()
-		if want := []string{"here." + domain}; registry.sweeps != 2 || !slices.Equal(registry.renewed, want) {
-			t.Errorf("after %v: %d sweeps, renewed %q", renewEvery, registry.sweeps, registry.renewed)
+		if sweeps, renewed := registry.counts(); sweeps != 2 || !slices.Equal(renewed, []string{"here." + domain}) {
+			t.Errorf("after %v: %d sweeps, renewed %q", renewEvery, sweeps, renewed)
 		}
 
 		// A registry in another process's hands is nothing to tell of.
-		registry.renew, registry.sweep = ErrSuspended, ErrSuspended
+		registry.fail(ErrSuspended, ErrSuspended)
 		time.Sleep(renewEvery)
 		if synctest.Wait(); log.String() != "" {
 			t.Errorf("logged %s", log.String())
 		}
-		registry.renew, registry.sweep = errors.New("the disk is full"), errors.New("the disk is gone")
+		registry.fail(errors.New("the disk is full"), errors.New("the disk is gone"))
 		time.Sleep(renewEvery)
 		synctest.Wait()
 		for _, part := range []string{"names not renewed", "the disk is full", "unused names not forgotten", "the disk is gone"} {
@@ -110,9 +132,9 @@ func TestKeepHouse(t *testing.T) {
 		if leftOut() != 2 {
 			t.Errorf("%d summaries at the end", leftOut())
 		}
-		sweeps := registry.sweeps
+		sweeps, _ := registry.counts()
 		time.Sleep(3 * renewEvery)
-		if registry.sweeps != sweeps {
+		if n, _ := registry.counts(); n != sweeps {
 			t.Error("the relay goes on after its end")
 		}
 	})

@@ -178,7 +178,9 @@ func TestAskLate(t *testing.T) {
 			head, _ := readBytes16(far)
 			asked <- string(head)
 			_, _ = io.WriteString(far, c.reply)
-			far.Close()
+			if c.err != nil {
+				far.Close()
+			}
 		}()
 		got, err := askLate(near, []byte("head"))
 		if !errors.Is(err, c.err) || c.err == nil && (err != nil || got.zone != c.want.zone || got.plain != c.want.plain) {
@@ -188,6 +190,7 @@ func TestAskLate(t *testing.T) {
 			t.Errorf("%s: asked with %q", name, head)
 		}
 		near.Close()
+		far.Close()
 	}
 	if !errors.Is(errLate, errAsleep) {
 		t.Error("a share that the successor has not got is not asleep")

@@ -3,8 +3,10 @@ package relay
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -116,6 +118,41 @@ func testRegistry(t *testing.T, r Registry) {
 	want := []Change{{Name: token, Key: a}, {Name: plain, Key: a}, {Name: plain, Key: a}, {Key: a, Standing: Enrolled}, {Key: a, Standing: Revoked}, {Key: a}}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+// TestWatchers: each is told until it stops, and no longer.
+func TestWatchers(t *testing.T) {
+	var w watchers
+	told := map[string]int{}
+	first := w.Watch(func(Change) { told["first"]++ })
+	second := w.Watch(func(Change) { told["second"]++ })
+	w.tell(Change{}, Change{})
+	first()
+	w.tell(Change{})
+	third := w.Watch(func(Change) { told["third"]++ })
+	w.tell(Change{})
+	first() // again
+	second()
+	third()
+	w.tell(Change{})
+	if want := map[string]int{"first": 2, "second": 4, "third": 1}; !maps.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// TestKeyText: a key is the same after it was written and read, and nothing else is one.
+func TestKeyText(t *testing.T) {
+	key := publicKey(testKey("a"))
+	text, err := json.Marshal(key)
+	var back Key
+	if err := errors.Join(err, json.Unmarshal(text, &back)); err != nil || back != key {
+		t.Errorf("%s: %v, %v", text, back, err)
+	}
+	for _, text := range []string{`""`, `"AAAA"`, `"` + key.String() + `AAAA"`, `"` + key.String()[1:] + `"`} {
+		if err := json.Unmarshal([]byte(text), &back); err == nil || back != key {
+			t.Errorf("%s is read as %v, %v", text, back, err)
+		}
 	}
 }
 

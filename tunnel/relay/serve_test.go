@@ -182,10 +182,10 @@ func TestPortOfTheListener(t *testing.T) {
 // TestHandshakes: what a handshake shows is counted, and a connection that shows
 // nothing is closed.
 func TestHandshakes(t *testing.T) {
-	w := start(t, func(o *Options) { o.Limits = Limits{HandshakeTimeout: 100 * time.Millisecond} })
+	w, hasty := start(t, nil), start(t, func(o *Options) { o.Limits.HandshakeTimeout = 50 * time.Millisecond })
 	garbage := dialTCP(t, w.addr)
 	fmt.Fprint(garbage, "GET / HTTP/1.1\r\n\r\n")
-	silent := dialTCP(t, w.addr)
+	silent := dialTCP(t, hasty.addr)
 	for what, c := range map[string]net.Conn{"garbage": garbage, "silence": silent} {
 		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Errorf("after %s the connection stays: %v", what, err)
@@ -194,10 +194,10 @@ func TestHandshakes(t *testing.T) {
 	if _, err := tls.Dial("tcp", w.addr, &tls.Config{RootCAs: w.ca.pool, ServerName: "www.example.com"}); err == nil {
 		t.Error("a name without certificate is served")
 	}
-	eventually(t, "none is left", func() bool { h, v, l := w.door.counts(); return h+v+l == 0 })
-	admin := httptest.NewServer(w.Admin())
-	defer admin.Close()
-	if _, body, _ := get(t, admin.Client(), admin.URL+"/metrics"); !strings.Contains(body, `devproxy_relay_handshakes_total{outcome="failed"} 3`) {
+	for _, r := range []*Relay{w.Relay, hasty.Relay} {
+		eventually(t, "none is left", func() bool { h, v, l := r.door.counts(); return h+v+l == 0 })
+	}
+	if !counts(w.Relay, `handshakes_total{outcome="failed"} 2`) || !counts(hasty.Relay, `handshakes_total{outcome="failed"} 1`) {
 		t.Error("the failures are not counted")
 	}
 	key := testKey("a")
@@ -205,12 +205,10 @@ func TestHandshakes(t *testing.T) {
 	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
 	w.dial(domain)
 	eventually(t, "a visitor", func() bool { _, n, _ := w.door.counts(); return n == 1 })
-	_, body, _ := get(t, admin.Client(), admin.URL+"/metrics")
 	for _, line := range []string{
-		`devproxy_relay_handshakes_total{outcome="agent"} 2`, `devproxy_relay_handshakes_total{outcome="visitor"} 1`,
-		`devproxy_relay_lanes 2`, `devproxy_relay_visitor_connections 1`, `devproxy_relay_evicted_total 0`,
+		`handshakes_total{outcome="agent"} 2`, `handshakes_total{outcome="visitor"} 1`, `lanes 2`, `visitor_connections 1`, `evicted_total 0`,
 	} {
-		if !strings.Contains(body, line+"\n") {
+		if !counts(w.Relay, line) {
 			t.Errorf("no %s", line)
 		}
 	}
