@@ -197,9 +197,9 @@ func TestHandshakes(t *testing.T) {
 	for _, r := range []*Relay{w.Relay, hasty.Relay} {
 		eventually(t, "none is left", func() bool { h, v, l := r.door.counts(); return h+v+l == 0 })
 	}
-	if !counts(w.Relay, `handshakes_total{outcome="failed"} 2`) || !counts(hasty.Relay, `handshakes_total{outcome="failed"} 1`) {
-		t.Error("the failures are not counted")
-	}
+	eventually(t, "the failures are counted", func() bool {
+		return counts(w.Relay, `handshakes_total{outcome="failed"} 2`) && counts(hasty.Relay, `handshakes_total{outcome="failed"} 1`)
+	})
 	key := testKey("a")
 	w.agent(key, claimOf(key, ""), &recorder{})
 	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
@@ -208,9 +208,7 @@ func TestHandshakes(t *testing.T) {
 	for _, line := range []string{
 		`handshakes_total{outcome="agent"} 2`, `handshakes_total{outcome="visitor"} 1`, `lanes 2`, `visitor_connections 1`, `evicted_total 0`,
 	} {
-		if !counts(w.Relay, line) {
-			t.Errorf("no %s", line)
-		}
+		eventually(t, line, func() bool { return counts(w.Relay, line) })
 	}
 }
 
