@@ -72,7 +72,9 @@ func TestSystemStore(t *testing.T) {
 		t.Setenv(name, os.DevNull)
 	}
 	other := f.swapped() // after it was checked
-	got = want(t, store.Install(t.Context()), Trusted)
+	if got = want(t, store.Install(t.Context()), Trusted); !got.Changed {
+		t.Errorf("a root that was installed has changed nothing: %+v", got)
+	}
 	f.ca, other = other, f.ca
 	f.accepted(false)
 	f.ca = other
@@ -256,4 +258,23 @@ func systemFiles(t *testing.T) map[string]string {
 		}
 	}
 	return files
+}
+
+// TestClientsThatAreNotHere prove nothing, in either direction.
+func TestClientsThatAreNotHere(t *testing.T) {
+	f := newFixture(t)
+	f.machine.Find = func(string) (string, error) { return "", exec.ErrNotFound }
+	f.machine.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		t.Errorf("%v was run", argv)
+		return nil, nil
+	}
+	s := &system{f.machine, rootOf(f.ca)}
+	for name, try := range map[string]func(context.Context, string) (bool, error){"curl": s.curl, "OpenSSL": s.openssl} {
+		if here, err := try(t.Context(), "127.0.0.1:1"); here || err != nil {
+			t.Errorf("%s: %t, %v", name, here, err)
+		}
+	}
+	if accept, failures := s.prove(t.Context()); len(accept)+len(failures) > 0 {
+		t.Errorf("without a handshake: %q, %q", accept, failures)
+	}
 }

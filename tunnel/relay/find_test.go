@@ -304,6 +304,35 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// TestTries: a request whose sessions end under it is sent again, and not for ever.
+func TestTries(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	asked := make(chan struct{}, 10)
+	next := func() *agent {
+		return w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}))
+	}
+	current := next()
+	host := current.grant.Hosts[0]
+	status := make(chan int, 1)
+	client := w.client("h1")
+	go func() {
+		got, _, _ := get(t, client, "https://"+host+"/")
+		status <- got
+	}()
+	for range maxTries {
+		within(t, "the request", asked)
+		current.Close(nil)
+		current = next()
+	}
+	if got := within(t, "the answer", status); got != http.StatusBadGateway || len(asked) > 0 {
+		t.Errorf("%d, after %d more tries", got, len(asked))
+	}
+}
+
 // TestSessionLostUnderRequest: what can be repeated goes to the next session,
 // and nothing else is sent twice.
 func TestSessionLostUnderRequest(t *testing.T) {
