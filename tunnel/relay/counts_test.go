@@ -122,7 +122,7 @@ func TestSessionsPerKey(t *testing.T) {
 	key := testKey("a")
 	var sessions []*agent
 	for i := range sessionsPerKey + 1 {
-		begun := make(chan struct{}, 1)
+		begun := make(chan struct{}, maxTries*(sessionsPerKey+1)) // a request whose session ends is sent again
 		a := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			begun <- struct{}{}
 			<-r.Context().Done()
