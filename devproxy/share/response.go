@@ -2,9 +2,9 @@ package share
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"io"
-	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -29,7 +29,7 @@ type responseRule struct {
 	what string
 	// show is the text that opens the rule in `share { show = […] }`.
 	show string
-	// header is a field that no other response has; empty for none.
+	// header is a field that no other response has, canonical; empty for none.
 	header string
 	// errors restricts the texts to error responses, where they are less
 	// than unmistakable.
@@ -118,7 +118,7 @@ func (e *HiddenResponseError) Hit() Hit {
 // Event streams, downloads and all else that is not text are not looked at.
 func (s *Share) InspectResponse(res *http.Response) error {
 	for i := range responseRules {
-		if rule := &responseRules[i]; rule.header != "" && !s.guard.shown.texts[rule.show] && len(res.Header[http.CanonicalHeaderKey(rule.header)]) > 0 {
+		if rule := &responseRules[i]; len(res.Header[rule.header]) > 0 && !s.guard.shown.texts[rule.show] {
 			return &HiddenResponseError{res.StatusCode, rule}
 		}
 	}
@@ -139,20 +139,22 @@ func (s *Share) InspectResponse(res *http.Response) error {
 	return nil
 }
 
-// isText reports whether a response may be a page: for errors also the forms for
-// programs, which whoever asks can choose.
+// isText reports whether a response may be a page: what browsers show as HTML,
+// or look into to find out (WHATWG MIME Sniffing, section 7); for errors also the
+// forms for programs, which whoever asks can choose. Browsers read a type up to
+// the first character that cannot be in it, and so does isText.
 func isText(contentType string, failed bool) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil && contentType != "" {
-		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+	kind := lower(strings.TrimSpace(contentType))
+	if end := strings.IndexAny(kind, " \t;,("); end >= 0 {
+		kind = kind[:end]
 	}
-	switch strings.TrimSpace(kind) {
-	case "", "text/html", "application/xhtml+xml":
+	switch kind {
+	case "text/html", "application/xhtml+xml", "*/*", "unknown/unknown", "application/unknown":
 		return true
 	case "text/plain", "text/markdown", "application/json", "application/xml", "text/xml", "application/x-yaml", "application/yaml", "text/yaml":
 		return failed
 	}
-	return failed && (strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml"))
+	return !strings.Contains(kind, "/") || failed && (strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml"))
 }
 
 // inspectedBody is a body that is looked at while it is read.
@@ -235,7 +237,10 @@ func decodedBody(seen []byte, coding string) []byte {
 	case "gzip", "x-gzip":
 		from, err = gzip.NewReader(from)
 	case "deflate":
-		from, err = zlib.NewReader(from)
+		if from, err = zlib.NewReader(from); err != nil {
+			// Some servers leave out the wrapper (RFC 9110 section 8.4.1.2).
+			from, err = flate.NewReader(bytes.NewReader(seen)), nil
+		}
 	case "br":
 		from = brotli.NewReader(from)
 	case "zstd":

@@ -2,6 +2,7 @@ package share
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"errors"
 	"fmt"
@@ -97,11 +98,24 @@ func TestHiddenResponses(t *testing.T) {
 		{"phpinfo as text", upstreamResponse(200, text, phpinfoPage), false},
 		{"an error as text", upstreamResponse(500, text, werkzeugPage), true},
 		{"without a type", upstreamResponse(500, "", werkzeugPage), true},
-		{"XHTML", upstreamResponse(500, "application/xhtml+xml", werkzeugPage), true},
+		{"a page without a type", upstreamResponse(200, "", werkzeugPage), true},
+		{"XHTML", upstreamResponse(200, "application/xhtml+xml", werkzeugPage), true},
 		{"a broken type", upstreamResponse(500, "Text/HTML; charset", werkzeugPage), true},
+		{"a type with two charsets", upstreamResponse(200, "text/html; charset=utf-8; charset=ascii", werkzeugPage), true},
+		{"a type without its semicolon", upstreamResponse(200, "text/html charset=utf-8", werkzeugPage), true},
+		{"a type after a tab", upstreamResponse(200, "\ttext/html\t;charset=utf-8", werkzeugPage), true},
+		{"a type twice", upstreamResponse(200, "text/html, text/html", werkzeugPage), true},
+		{"a type with a comment", upstreamResponse(200, "text/html(x)", werkzeugPage), true},
+		{"a type that browsers look into", upstreamResponse(200, "unknown/unknown", werkzeugPage), true},
+		{"another one", upstreamResponse(200, "application/unknown", werkzeugPage), true},
+		{"a third", upstreamResponse(200, "*/*", werkzeugPage), true},
+		{"a type that is none", upstreamResponse(200, "html", werkzeugPage), true},
+		{"a type that begins like HTML", upstreamResponse(200, "text/html5", werkzeugPage), false},
+		{"a download", upstreamResponse(200, "application/octet-stream", werkzeugPage), false},
+		{"a download that failed", upstreamResponse(500, "application/octet-stream", werkzeugPage), false},
 		{"an image", upstreamResponse(500, "image/png", werkzeugPage), false},
 		{"an event stream", upstreamResponse(500, "text/event-stream", werkzeugPage), false},
-		{"the last error that counts", upstreamResponse(400, page, railsPage), true},
+		{"the lowest status of an error", upstreamResponse(400, page, railsPage), true},
 		{"the first status that does not", upstreamResponse(399, page, railsPage), false},
 		{"an ordinary error", upstreamResponse(500, page, "<h1>Sorry</h1>"), false},
 		{"an ordinary page", upstreamResponse(200, page, "<h1>Hello</h1>"), false},
@@ -110,13 +124,18 @@ func TestHiddenResponses(t *testing.T) {
 		{"the end of what is looked at of a page", upstreamResponse(200, page, strings.Repeat("x", maxPageLook-len(phpinfoPage))+phpinfoPage), true},
 		{"after what is looked at of a page", upstreamResponse(200, page, strings.Repeat("x", maxPageLook-len(phpinfoPage)+1)+phpinfoPage), false},
 	}
-	for _, coding := range []string{"gzip", "x-gzip", "deflate", "br", "zstd", "identity"} {
+	for _, coding := range []string{"gzip", "x-gzip", "GZIP ", "deflate", "br", "zstd", "identity"} {
 		tests = append(tests, struct {
 			name   string
 			res    *http.Response
 			hidden bool
 		}{coding, upstreamResponse(500, page, encoded(t, coding, railsPage), "Content-Encoding", coding), true})
 	}
+	tests = append(tests, struct {
+		name   string
+		res    *http.Response
+		hidden bool
+	}{"deflate without its wrapper", upstreamResponse(500, page, encoded(t, "raw", railsPage), "Content-Encoding", "deflate"), true})
 	s := mustNew(t, oneHost())
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -141,8 +160,13 @@ func encoded(t *testing.T, coding, text string) string {
 	var out bytes.Buffer
 	var w io.WriteCloser
 	switch coding {
-	case "gzip", "x-gzip":
+	case "gzip", "x-gzip", "GZIP ":
 		w = gzip.NewWriter(&out)
+	case "raw":
+		var err error
+		if w, err = flate.NewWriter(&out, flate.BestSpeed); err != nil {
+			t.Fatal(err)
+		}
 	case "deflate":
 		w = zlib.NewWriter(&out)
 	case "br":
@@ -170,6 +194,40 @@ func TestPagesWithALengthAreHiddenAtOnce(t *testing.T) {
 		res.ContentLength = length
 		if err := s.InspectResponse(res); (err != nil) != hidden {
 			t.Errorf("length %d: %v", length, err)
+		}
+	}
+}
+
+// TestTypesOfPages: what a browser shows as HTML is looked at always, what a
+// program may ask for in its place only when it is an error.
+func TestTypesOfPages(t *testing.T) {
+	for contentType, want := range map[string]struct{ page, failed bool }{
+		"text/html": {true, true}, "application/xhtml+xml": {true, true}, "": {true, true}, "text": {true, true},
+		"*/*": {true, true}, "unknown/unknown": {true, true}, "application/unknown": {true, true},
+		"text/plain": {false, true}, "text/markdown": {false, true}, "application/json": {false, true}, "application/problem+json": {false, true},
+		"application/xml": {false, true}, "text/xml": {false, true}, "application/problem+xml": {false, true},
+		"application/yaml": {false, true}, "text/yaml": {false, true}, "application/x-yaml": {false, true},
+		"text/css": {false, false}, "text/event-stream": {false, false}, "application/x-json": {false, false}, "application/xml+x": {false, false}, "image/png": {false, false},
+	} {
+		if got := isText(contentType, false); got != want.page {
+			t.Errorf("%q, a page: %v", contentType, got)
+		}
+		if got := isText(contentType, true); got != want.failed {
+			t.Errorf("%q, an error: %v", contentType, got)
+		}
+	}
+}
+
+// TestResponsesWithoutABody stay without one: the forwarder knows them by it.
+func TestResponsesWithoutABody(t *testing.T) {
+	s := mustNew(t, oneHost())
+	for _, body := range []io.ReadCloser{nil, http.NoBody} {
+		for _, status := range []int{200, 304, 500} {
+			res := upstreamResponse(status, "text/html", "")
+			res.Body = body
+			if err := s.InspectResponse(res); err != nil || res.Body != body {
+				t.Errorf("%d: %v, body %T", status, err, res.Body)
+			}
 		}
 	}
 }

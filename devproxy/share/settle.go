@@ -1,6 +1,7 @@
 package share
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -106,7 +107,8 @@ func fold(text string) string {
 		case r == utf8.RuneError && size == 1:
 			out = append(out, decomposed[0])
 		case !unicode.Is(unicode.Mn, r):
-			out = utf8.AppendRune(out, bestFit(unicode.ToLower(r)))
+			r = unicode.ToLower(r)
+			out = utf8.AppendRune(out, cmp.Or(bestFits[r], r))
 		}
 		decomposed = decomposed[size:]
 	}
@@ -147,39 +149,24 @@ func overlong(text string) (r rune, size int) {
 	return r, size
 }
 
-// bestFit maps what systems convert to ASCII when they need a file name in it
-// and what Unicode does not decompose: the tables bestfit1252, 932 and 949 of
-// Windows. Yen and won have the place of the backslash in the last two.
-func bestFit(r rune) rune {
-	switch r {
-	case '\u00a5', '\u20a9', '\u2216', '\u29f5', '\u29f9':
-		return '\\'
-	case '\u2044', '\u2215', '\u29f8':
-		return '/'
-	case '\u0131', '\u0269': // dotless i, iota
-		return 'i'
-	case '\u0111', '\u00f0', '\u03b4':
-		return 'd'
-	case '\u03b1':
-		return 'a'
-	case '\u03b5', '\u2107', '\u212e':
-		return 'e'
-	case '\u0192', '\u03c6':
-		return 'f'
-	case '\u0261', '\u03b3':
-		return 'g'
-	case '\u0127':
-		return 'h'
-	case '\u0142':
-		return 'l'
-	case '\u03bf', '\u00f8', '\u03c9':
-		return 'o'
-	case '\u03c0':
-		return 'p'
-	case '\u03c3', '\u03c2':
-		return 's'
-	case '\u0167', '\u03c4', '\u03b8':
-		return 't'
+// bestFits maps what systems convert to ASCII when they need a file name in it
+// and what Unicode does not decompose, in lower case: the tables bestfit1252, 932
+// and 949 of Windows (windows-1252-2000.ucm of ICU has the first). Yen and won
+// have the place of the backslash in the last two. What has no place in a hidden
+// name or in the syntax of a path is left out.
+var bestFits = func() map[rune]rune {
+	fits := map[rune]rune{}
+	for ascii, likes := range map[rune]string{
+		'\\': "\u00a5\u20a9\u2216\u29f5\u29f9", '/': "\u2044\u2215\u29f8",
+		'%': "\u066a", ':': "\u0589\u2236", '~': "\u223c", '_': "\u02cd\u2584",
+		'-': "\u2010\u2011\u2212\u2500\u252c\u2534\u2550\u2564\u2565\u2566\u2567\u2568\u2569",
+		'8': "\u221e", 'a': "\u03b1", 'b': "\u0180", 'd': "\u0111\u00f0\u03b4", 'e': "\u03b5\u025b\u212e", 'f': "\u0192\u03c6",
+		'g': "\u0261\u03b3\u01e5", 'h': "\u0127\u04bb", 'i': "\u0131\u0268\u0269", 'l': "\u0142\u019a", 'n': "\u2229",
+		'o': "\u03bf\u00f8\u03c9\u0275", 'p': "\u03c0\u2118\u20a7", 's': "\u03c3\u03c2", 't': "\u0167\u03c4\u03b8\u01ab\u0288", 'v': "\u221a", 'z': "\u01b6",
+	} {
+		for _, like := range likes {
+			fits[like] = ascii
+		}
 	}
-	return r
-}
+	return fits
+}()

@@ -4,8 +4,10 @@ import (
 	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
@@ -30,6 +32,12 @@ type socketRule struct {
 	calls func(jsontext.Value) bool
 }
 
+// viteEvents are the custom events that Vite's own client sends, and UnoCSS's.
+var viteEvents = []string{
+	"vite:invalidate", "vite:client-connected", "vite:module-loaded",
+	"vite:bundled-dev:payload-delivered", "vite:bundled-dev:reload-needed", "unocss:hmr",
+}
+
 // socketRules is the table of sockets. What each client sends was read in its
 // source, and so was what each server does with it.
 var socketRules = []socketRule{
@@ -43,9 +51,7 @@ var socketRules = []socketRule{
 		tool: "Vite", show: "vite-hmr", subprotocols: []string{"vite-hmr", "vite-ping"},
 		passes: func(message jsontext.Value) bool {
 			m := object(message)
-			return only(m, "type", "ping") || text(m["type"]) == "custom" && oneOf(text(m["event"]),
-				"vite:invalidate", "vite:client-connected", "vite:module-loaded",
-				"vite:bundled-dev:payload-delivered", "vite:bundled-dev:reload-needed", "unocss:hmr")
+			return only(m, "type", "ping") || text(m["type"]) == "custom" && slices.Contains(viteEvents, text(m["event"]))
 		},
 		calls: func(message jsontext.Value) bool { return text(object(message)["event"]) == "vite:invoke" },
 	},
@@ -77,7 +83,7 @@ var socketRules = []socketRule{
 			event, kind := m["event"], m["type"]
 			return (event != nil || kind != nil) &&
 				(event == nil || text(event) == "ping") &&
-				(kind == nil || oneOf(text(kind), "turbopack-subscribe", "turbopack-unsubscribe"))
+				(kind == nil || slices.Contains([]string{"turbopack-subscribe", "turbopack-unsubscribe"}, text(kind)))
 		},
 	},
 	{
@@ -96,7 +102,7 @@ var socketRules = []socketRule{
 			if json.Unmarshal(message, &m) == nil && len(m) == 5 {
 				event = text(m[3])
 			}
-			return oneOf(event, "phx_join", "phx_leave", "heartbeat")
+			return slices.Contains([]string{"phx_join", "phx_leave", "heartbeat"}, event)
 		},
 	},
 }
@@ -141,7 +147,7 @@ func (rule *socketRule) judge(data []byte) websocket.Verdict {
 
 func (s *Share) socketOf(r *http.Request, target, accepted string) *socketRule {
 	paths := [][]string{foldedSegments(rawPath(r)), foldedSegments(target)}
-	offered := append(tokens(r.Header["Sec-Websocket-Protocol"]), accepted)
+	offered := append(slices.Collect(field.Elements(r.Header["Sec-Websocket-Protocol"])), accepted)
 	for i := range socketRules {
 		rule := &socketRules[i]
 		if rule.offeredIn(offered) || rule.under(paths[0]) || rule.under(paths[1]) {
@@ -152,14 +158,9 @@ func (s *Share) socketOf(r *http.Request, target, accepted string) *socketRule {
 }
 
 func (rule *socketRule) offeredIn(protocols []string) bool {
-	for _, protocol := range protocols {
-		for _, own := range rule.subprotocols {
-			if strings.EqualFold(protocol, own) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(protocols, func(protocol string) bool {
+		return slices.Contains(rule.subprotocols, lower(protocol))
+	})
 }
 
 // under reports whether segments hold the rule's, one after the other.
@@ -194,17 +195,6 @@ func foldedSegments(path string) []string {
 	return split(folded)
 }
 
-// tokens are the members of a list field (RFC 9110 section 5.6.1).
-func tokens(lines []string) []string {
-	var all []string
-	for _, line := range lines {
-		for token := range strings.SplitSeq(line, ",") {
-			all = append(all, strings.TrimSpace(token))
-		}
-	}
-	return all
-}
-
 // object are the members of a JSON object; none for any other value.
 func object(value jsontext.Value) map[string]jsontext.Value {
 	var members map[string]jsontext.Value
@@ -226,15 +216,6 @@ func text(value jsontext.Value) string {
 // only reports whether an object is {name: value}.
 func only(members map[string]jsontext.Value, name, value string) bool {
 	return len(members) == 1 && text(members[name]) == value
-}
-
-func oneOf(s string, all ...string) bool {
-	for _, one := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 func always(jsontext.Value) bool { return true }
