@@ -227,3 +227,49 @@ func TestAFirstGuessComesBack(t *testing.T) {
 		}
 	})
 }
+
+// TestManyAreRemembered: as many networks, known networks and devices as the
+// limit says keep what they have used up, and one more has the quietest of them
+// begin again.
+func TestManyAreRemembered(t *testing.T) {
+	for name, try := range map[string]func(a *Attempts, i int, compare func() bool) time.Duration{
+		"networks": func(a *Attempts, i int, compare func() bool) time.Duration {
+			_, wait := a.Try(stranger(i), compare)
+			return wait
+		},
+		"devices": func(a *Attempts, i int, compare func() bool) time.Duration {
+			_, wait := a.TryDevice(fmt.Sprint(i), compare)
+			return wait
+		},
+	} {
+		for _, others := range []int{maxAddresses - 1, maxAddresses} {
+			synctest.Test(t, func(t *testing.T) {
+				a := NewAttempts()
+				for range AddressAttempts {
+					try(a, 0, wrong)
+				}
+				for i := range others {
+					try(a, i+1, right)
+				}
+				if wait := try(a, 0, right); (wait == AddressPause) != (others < maxAddresses) {
+					t.Errorf("%s: after %d others it waits %s", name, others, wait)
+				}
+			})
+		}
+	}
+	for _, others := range []int{maxAddresses - 1, maxAddresses} {
+		synctest.Test(t, func(t *testing.T) {
+			a := NewAttempts()
+			for i := range others + 1 {
+				a.Try(stranger(i), right)
+			}
+			for i := range 8 * AddressAttempts {
+				a.Try(stranger(1<<20+i%8), wrong)
+			}
+			a.Try(stranger(0), wrong) // its first guess, if it is not known
+			if _, wait := a.Try(stranger(0), right); (wait == 0) != (others < maxAddresses) {
+				t.Errorf("a known network, after %d others: it waits %s", others, wait)
+			}
+		})
+	}
+}

@@ -166,6 +166,23 @@ func TestPreflightIsBounded(t *testing.T) {
 	}
 }
 
+// TestTokens puts every byte first, in the middle and last in what a preflight
+// names (RFC 9110 section 5.6.2).
+func TestTokens(t *testing.T) {
+	for c := range 256 {
+		text := string([]byte{byte(c)})
+		want := strings.Contains("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", text)
+		for _, token := range []string{text, text + "a", "a" + text + "b", "b" + text} {
+			if got := isToken(token); got != want {
+				t.Errorf("%q: %v", token, got)
+			}
+		}
+	}
+	if isToken("") {
+		t.Error("nothing is a token")
+	}
+}
+
 // FuzzOrigin: nobody is let in whom a plain reading of the list does not name.
 func FuzzOrigin(f *testing.F) {
 	for _, seed := range []string{"https://a.tenant.localhost", "https://admin.localhost:8443", "null", "https://admin.localhost:", "https://admin.localhost@evil.example", "https://[::1]", "https://admin.localhost\x00"} {

@@ -294,3 +294,24 @@ func TestTokenHoldsTheHash(t *testing.T) {
 		t.Error("two credentials, or two keys, give one token")
 	}
 }
+
+// TestManyAreCounted: as many addresses as the limit says are told apart, and
+// one more has the quietest of them begin again.
+func TestManyAreCounted(t *testing.T) {
+	for _, others := range []int{maxCounted - 1, maxCounted} {
+		route := routeOf(func(r *plan.Route) {
+			r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAddress}
+		})
+		s := newState(route)
+		for i := range others + 1 {
+			from := From{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}
+			if _, err := ask(s, route, from, get(), fine); err != nil {
+				t.Fatalf("address %d: %v", i, err)
+			}
+		}
+		_, err := ask(s, route, From{Addr: netip.MustParseAddr("10.0.0.0")}, get(), fine)
+		if limited := err != nil; limited != (others < maxCounted) {
+			t.Errorf("the first of %d addresses: %v", others+1, err)
+		}
+	}
+}

@@ -187,7 +187,7 @@ func TestDecoysHideNoCookie(t *testing.T) {
 	s := mustNew(t, plainName())
 	name, good := s.gate.cookie.name, s.gate.cookie.make(now).Value
 	end, _, _ := strings.Cut(good, ".")
-	plausible := name + "=" + end + "." + strings.Repeat("A", signatureLength)
+	plausible := name + "=" + end + "." + strings.Repeat("A", 43)
 	var many []string
 	for range 800 {
 		many = append(many, plausible)

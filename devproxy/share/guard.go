@@ -86,10 +86,9 @@ func (g *guard) look(path, query string) (Hit, bool) {
 	if ordinary {
 		folded = strings.ToLower(path)
 	} else {
-		var ok, fine bool
-		plain, ok = settle(path, unescape)
-		folded, fine = foldPath(path)
-		if !ok || !fine {
+		var ok bool
+		plain = unescape(path)
+		if folded, ok = foldPath(path); !ok {
 			return Hit{Kind: Secrets, What: whatEncoding}, true
 		}
 	}

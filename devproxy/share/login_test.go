@@ -48,7 +48,8 @@ func TestLoginRefuses(t *testing.T) {
 		"a wrong password":       {sendPassword(single, "open"), 401},
 		"an empty one":           {sendPassword(single, ""), 401},
 		"no form":                {withBody("%%"), 400},
-		"a huge form":            {withBody("password=open+sesame&to=" + strings.Repeat("x", maxForm)), 400},
+		"the longest form":       {withBody(fill("password=open+sesame&to=", maxForm)), 303},
+		"a longer form":          {withBody(fill("password=open+sesame&to=", maxForm+1)), 400},
 		"another site's form":    {change(func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }), 403},
 		"a sandbox's form":       {change(func(r *http.Request) { r.Header.Set("Origin", "null") }), 403},
 		"nobody's form":          {change(func(r *http.Request) { r.Header.Del("Origin") }), 403},
@@ -65,6 +66,9 @@ func TestLoginRefuses(t *testing.T) {
 		}
 	}
 }
+
+// fill is text with as many characters after it as make n bytes.
+func fill(text string, n int) string { return text + strings.Repeat("x", n-len(text)) }
 
 // s is a share with a password and nothing guessed yet.
 func s(t *testing.T) *Share { return mustNew(t, withPassword()) }
@@ -89,10 +93,16 @@ func TestWhereALoginLeads(t *testing.T) {
 	for to, want := range map[string]string{
 		"/a?b=c&d#e": "/a?b=c&d#e", "//evil.example/": "//evil.example/", // on our host, as it is written behind it
 		"https://evil.example": "/", "": "/", "a": "/", `\\evil.example`: "/", "/a\r\nX: y": "/", "/a b": "/", "/\x7f": "/",
-		"/" + strings.Repeat("a", maxTarget): "/",
+		"/" + strings.Repeat("a", maxTarget-1): "/" + strings.Repeat("a", maxTarget-1), "/" + strings.Repeat("a", maxTarget): "/",
 	} {
 		if got := localTarget(to); got != want {
 			t.Errorf("%q: %q, want %q", to, got, want)
+		}
+	}
+	for c := range 256 { // no byte that ends a field, or that URLs do not have
+		to := "/a" + string([]byte{byte(c)}) + "b"
+		if got := localTarget(to); (got == to) != (c > ' ' && c != 0x7f) {
+			t.Errorf("%q: %q", to, got)
 		}
 	}
 }
@@ -212,7 +222,7 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 				t.Errorf("a device cookie with %s: %d", name, code)
 			}
 		}
-		if code, _ := login(far(4), "Cookie", strings.Repeat(deviceCookie+"=x.9999999999."+strings.Repeat("A", signatureLength)+"; ", 100)+device); code != 303 {
+		if code, _ := login(far(4), "Cookie", strings.Repeat(deviceCookie+"=x.9999999999."+strings.Repeat("A", 43)+"; ", 100)+device); code != 303 {
 			t.Errorf("behind decoys: %d", code)
 		}
 	})

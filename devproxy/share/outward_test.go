@@ -87,6 +87,7 @@ func TestOutwardFields(t *testing.T) {
 		{"one", "Strict-Transport-Security", "max-age=1; includeSubDomains", "max-age=1; includeSubDomains"},
 		{"one", "X-Robots-Tag", "all", "all"},
 		{"named", "Referrer-Policy", "origin", "origin"},
+		{"one", "Link", "<https://x.example/>; referrerpolicy=a; REFERRERPOLICY=b; referrerreferrerpolicypolicy=c", "<https://x.example/>; x-referrer-policy=a; x-REFERRER-POLICY=b; referrerx-referrer-policypolicy=c"},
 		{"named", "Link", "<https://x.example/>; referrerpolicy=unsafe-url", "<https://x.example/>; referrerpolicy=unsafe-url"},
 		{"one", "Link", `<https://x.example/referrerpolicy=a>; title="referrerpolicy=b"; referrerPolicy=unsafe-url, </>; referrerpolicy = "origin"; x=1`,
 			`<https://x.example/referrerpolicy=a>; title="referrerpolicy=b"; x-referrer-Policy=unsafe-url, </>; x-referrer-policy = "origin"; x=1`},

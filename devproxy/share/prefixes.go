@@ -39,12 +39,9 @@ func (p prefixes) match(path string) bool {
 	if p.all() {
 		return true
 	}
-	full, ok := settle(path, unescape)
-	if !ok || !strings.HasPrefix(path, "/") || strings.ContainsAny(full, "\\\x00") {
-		return false
-	}
+	full := unescape(path)
 	folded, ok := foldPath(path)
-	if !ok {
+	if !ok || !strings.HasPrefix(path, "/") || strings.ContainsAny(full, "\\\x00") {
 		return false
 	}
 	raw, decoded, lenient := decoded(strings.Split(path[1:], "/")), split(full), read(folded)

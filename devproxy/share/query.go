@@ -9,7 +9,7 @@ import (
 // hidden files that a parameter names, and for a way out of the path's folder.
 // onDisk tells that the path names a place on the disk.
 func (g *guard) query(query string, path *readings, onDisk bool) (Hit, bool) {
-	text, ok := foldQuery(query)
+	text, ok := foldPath(query)
 	if !ok {
 		return Hit{Kind: Secrets, What: whatEncoding}, true
 	}
@@ -34,14 +34,6 @@ func (g *guard) query(query string, path *readings, onDisk bool) (Hit, bool) {
 	return Hit{}, false
 }
 
-// foldQuery is query folded as a path is. Most hold nothing to decode.
-func foldQuery(query string) (folded string, ok bool) {
-	if isASCII(query) && strings.IndexByte(query, '%') < 0 {
-		return strings.ToLower(query), true
-	}
-	return foldPath(query)
-}
-
 // separatesParameters knows "&" (URL Standard) and ";" (HTML 4, appendix B.2.2,
 // which old parsers still read), and what begins a query or ends it.
 func separatesParameters(r rune) bool { return r == '&' || r == ';' || r == '?' || r == '#' }
@@ -63,7 +55,7 @@ func (g *guard) parameter(key, value string) (Hit, bool) {
 // cookie reports whether a cookie does what a hidden parameter of its name does.
 // PHP reads the name as that of a parameter.
 func (g *guard) cookie(name string) bool {
-	folded, ok := foldQuery(name)
+	folded, ok := foldPath(name)
 	return !ok || slices.ContainsFunc(keys(folded), func(key string) bool {
 		return slices.ContainsFunc(compiled().query[key], func(p *pattern) bool { return p.rule.cookies && !g.shown.texts[p.show] })
 	})
@@ -74,29 +66,27 @@ func (g *guard) cookie(name string) bool {
 // read any file (CVE-2025-31486). Apps write such a way only into the value of a
 // parameter.
 func climbs(piece string) bool {
-	if !strings.Contains(piece, "..") {
-		return false
-	}
 	i := strings.IndexAny(piece, `/\`)
 	return i >= 0 && slices.ContainsFunc(appendSegments(nil, piece[i:]), isUp)
 }
 
-// keys are the names that key has to some parser. PHP takes "a.b", "a b" and
-// "a[b" for "a_b", and as most do "a[]" for a list that is called "a".
+// keys are the names that key has to some parser. What is written in C ends it at
+// a NUL. PHP takes "a.b", "a b" and "a[b" for "a_b", and as most do "a[]" for a list
+// that is called "a".
 func keys(key string) []string {
-	if isPlain(key) && !strings.ContainsAny(key, ".+[") {
-		return []string{key}
+	key = strings.TrimLeft(key, "+ ")
+	ended, _, _ := strings.Cut(key, "\x00")
+	list, _, _ := strings.Cut(ended, "[")
+	var all []string
+	for _, name := range []string{key, ended, list} {
+		name = visible(name)
+		all = append(all, name, inPHP.Replace(name))
 	}
-	key = visible(strings.TrimLeft(key, "+ "))
-	list := []string{key}
-	if end := strings.IndexAny(key, "[\x00"); end >= 0 {
-		list = append(list, key[:end])
-	}
-	if strings.ContainsAny(key, ".+ [") {
-		list = append(list, strings.NewReplacer(".", "_", "+", "_", " ", "_", "[", "_").Replace(key))
-	}
-	return list
+	return all
 }
+
+// inPHP makes a parameter's name what PHP calls the variable.
+var inPHP = strings.NewReplacer(".", "_", "+", "_", " ", "_", "[", "_")
 
 // filesIn is the pattern of a path whose parameters name files; nil for none.
 func (g *guard) filesIn(path *readings) *pattern {

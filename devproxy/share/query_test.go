@@ -5,16 +5,6 @@ import (
 	"testing"
 )
 
-// disguised needs more rounds than any honest target, each by another disguise
-// than percent-encoding.
-func disguised() string {
-	text := "%c0%a5"
-	for range 20 {
-		text = strings.Replace(text, "%", "%c0%a5", 1)
-	}
-	return text + "2ex"
-}
-
 // TestHiddenCookies has cookies of Xdebug dropped, and all others left.
 func TestHiddenCookies(t *testing.T) {
 	opts := oneHost()
@@ -24,7 +14,7 @@ func TestHiddenCookies(t *testing.T) {
 	const others = "session=XDEBUG_SESSION; debugbar=1; r=debug; xdebug=1; a.b=c"
 	for cookie, open := range map[string]bool{
 		"XDEBUG_SESSION=PHPSTORM": true, "xdebug.session=1": true, "XDEBUG%5FSESSION=1": true, "XDEBUG_SESSION": true,
-		"XDEBUG_TRIGGER=1": false, "XDEBUG_PROFILE[x]=1": false, "XDEBUG_TRACE": false, "start_debug=1": false, disguised(): false,
+		"XDEBUG_TRIGGER=1": false, "XDEBUG_PROFILE[x]=1": false, "XDEBUG_TRACE": false, "start_debug=1": false, disguised(20): false,
 	} {
 		for s, want := range map[*Share]string{hidden: others, shown: others} {
 			if s == shown && open {
@@ -47,11 +37,24 @@ func TestHiddenInTheQuery(t *testing.T) {
 		"/?__debugger__=no":              true,
 		"/?x=__debugger__":               false,
 		"/?__debugger__x":                false,
+		"/?x&__debugger__":               true,
+		"/?x;__debugger__":               true,
+		"/?x?__debugger__":               true,
+		"/?x#__debugger__":               true,
+		"/?x%23__debugger__":             true,
+		"/?x,__debugger__":               false,
+		"/?x/__debugger__":               false,
 		"/x%3f__debugger__=yes":          true,
 		"/x%3fa=b&c=d":                   false,
 		"/x%3fa=b%26__debugger__=yes":    true,
 		"/x?__debugger__[]=1":            true,
 		"/x?__debugger__%00=1":           true,
+		"/x?__debugger__%00x=1":          true,
+		"/x?__debugger__%00[x]=1":        true,
+		"/x?x%00__debugger__=1":          false,
+		"/x?[__debugger__]=1":            false,
+		"/x?XDEBUG.SESSION[]=1":          true,
+		"/x?XDEBUG%20SESSION%00x=1":      true,
 		"/x?XDEBUG.SESSION=1":            true,
 		"/x?XDEBUG[SESSION=1":            true,
 		"/x?XDEBUG+SESSION=1":            true,
@@ -61,7 +64,7 @@ func TestHiddenInTheQuery(t *testing.T) {
 		"/x?r=gii/model":                 true,
 		"/x?r=%20gii":                    true,
 		"/x?r=girl":                      false,
-		"/x?" + disguised():              true,
+		"/x?" + disguised(20):            true,
 		"/x?" + strings.Repeat("a&", 99): false,
 
 		"/@fs/home/me/shop/?/../../../etc/passwd?import&raw": true,
@@ -73,6 +76,9 @@ func TestHiddenInTheQuery(t *testing.T) {
 		"/src/x?/../../../etc/passwd?raw":                    true,
 		"/?x&\\..\\..\\etc":                                  true,
 		"/?/...":                                             true,
+		"/?/.%E2%80%8B./x":                                   true,
+		"/?/.%20./x":                                         true,
+		"/?/./x":                                             false,
 		"/?/blog/post..html":                                 false,
 		"/viewer?../a.pdf":                                   false,
 		"/viewer?file=/x/../../a.pdf":                        false,
@@ -95,6 +101,25 @@ func TestHiddenInTheQuery(t *testing.T) {
 		"/_image?href=%252F.env":               true,
 		"/_image%3fhref=/.env":                 true,
 		"/_image/x?href=/.env":                 true,
+	} {
+		if got := s.HiddenTarget(target); got != want {
+			t.Errorf("%s: hidden %v, want %v", target, got, want)
+		}
+	}
+}
+
+// TestAProjectNamedLikeATool: what its own folder is called neither hides its
+// files nor keeps a parameter that names a hidden one from being found.
+func TestAProjectNamedLikeATool(t *testing.T) {
+	opts := oneHost()
+	opts.Root = "/home/me/rails/mailers"
+	s := mustNew(t, opts)
+	for target, want := range map[string]bool{
+		"/@fs/home/me/rails/mailers/a.js":                   false,
+		"/@fs/home/me/rails/mailers/_image?href=/a.png":     false,
+		"/@fs/home/me/rails/mailers/_image?href=/.env":      true,
+		"/@fs/home/me/rails/mailers/rails/mailers":          true,
+		"/@fs/home/me/rails/mailers/rails/mailers/x?href=a": true,
 	} {
 		if got := s.HiddenTarget(target); got != want {
 			t.Errorf("%s: hidden %v, want %v", target, got, want)

@@ -2,6 +2,7 @@ package share
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -16,15 +17,13 @@ const closedReferrer = "same-origin"
 // are left as they are here.
 func (s *Share) outwardReferrer(h http.Header) {
 	policy := effectiveReferrer(h["Referrer-Policy"])
-	switch {
-	case policy == "":
-		h["Referrer-Policy"] = []string{closedReferrer}
-	case s.named:
-	case policy != closedReferrer && policy != "no-referrer":
-		h["Referrer-Policy"] = []string{closedReferrer}
-	default:
-		h["Referrer-Policy"] = []string{policy}
+	if s.named && policy != "" {
+		return
 	}
+	if policy != "no-referrer" {
+		policy = closedReferrer
+	}
+	h["Referrer-Policy"] = []string{policy}
 }
 
 // effectiveReferrer is the policy that browsers take from the field: the last
@@ -45,14 +44,7 @@ func effectiveReferrer(lines []string) (policy string) {
 // withoutReferrerPolicy renames the parameter of a Link by which it chooses a
 // policy of its own; text holds neither targets nor quoted values.
 func withoutReferrerPolicy(text string) string {
-	const parameter = "referrerpolicy"
-	for from := 0; ; {
-		i := strings.Index(lower(text[from:]), parameter)
-		if i < 0 {
-			return text
-		}
-		i += from
-		text = text[:i] + "x-" + text[i:i+len("referrer")] + "-" + text[i+len("referrer"):]
-		from = i
-	}
+	return referrerParameter.ReplaceAllString(text, "x-${1}-${2}")
 }
+
+var referrerParameter = regexp.MustCompile(`(?i)(referrer)(policy)`)

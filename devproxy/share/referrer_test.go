@@ -2,6 +2,7 @@ package share
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,30 @@ func TestAnUnguessableNameStaysHere(t *testing.T) {
 					t.Errorf("%s, %d: %q became %q, want %q", name, status, said, got, want)
 				}
 			}
+		}
+	}
+}
+
+// TestEveryPolicy of the Referrer Policy (section 3) is known: the last one
+// counts, and a share with a plain name leaves it as it is.
+func TestEveryPolicy(t *testing.T) {
+	hidden, plain := mustNew(t, oneHost()), mustNew(t, plainName())
+	for _, policy := range []string{
+		"no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin", "origin-when-cross-origin",
+		"strict-origin-when-cross-origin", "unsafe-url",
+	} {
+		want := "same-origin"
+		if policy == "no-referrer" {
+			want = policy
+		}
+		if got := outward(hidden, "Referrer-Policy", "no-referrer, "+policy); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q", policy, got)
+		}
+		if got := outward(plain, "Referrer-Policy", policy); !slices.Equal(got, []string{policy}) {
+			t.Errorf("a plain name, %s: %q", policy, got)
+		}
+		if got := outward(hidden, "Referrer-Policy", "no-referrer, x"+policy+", "+policy+"x"); !slices.Equal(got, []string{"no-referrer"}) {
+			t.Errorf("what is like %s: %q", policy, got)
 		}
 	}
 }

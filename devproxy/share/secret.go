@@ -62,18 +62,13 @@ func (s *Share) hideSecret(text string) string {
 	if s.secretPattern == nil || !s.holdsSecret(text) {
 		return text
 	}
-	if before, after, isURL := strings.Cut(text, "?"); isURL {
-		end := strings.IndexByte(after, '#')
-		if end < 0 {
-			end = len(after)
+	before, after, _ := strings.Cut(text, "?")
+	query, _, _ := strings.Cut(after, "#")
+	if rest, found := s.cutSecret(query); found {
+		if rest != "" {
+			rest = "?" + rest
 		}
-		query, found := s.cutSecret(after[:end])
-		if query != "" {
-			query = "?" + query
-		}
-		if found {
-			text = before + query + after[end:]
-		}
+		text = before + rest + after[len(query):]
 	}
 	if text = s.secretPattern.ReplaceAllString(text, ""); s.holdsSecret(text) {
 		return "" // in a spelling that no program writes
@@ -93,9 +88,6 @@ func (s *Share) holdsSecret(text string) bool {
 // hideSecretIn is hideSecret of every field: Referer tells the page's URL, and
 // so do HX-Current-URL, Next-Router-State-Tree and others that libraries add.
 func (s *Share) hideSecretIn(h http.Header) {
-	if s.secretPattern == nil {
-		return
-	}
 	for _, values := range h {
 		replace(values, s.hideSecret)
 	}

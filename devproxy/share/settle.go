@@ -13,19 +13,6 @@ import (
 // deep, takes one round; only mixing it with other disguises takes more.
 const maxRounds = 8
 
-// settle applies read to path until it changes nothing; false when it still
-// does after maxRounds, which only somebody does who looks for a way in.
-func settle(path string, read func(string) string) (string, bool) {
-	for range maxRounds {
-		next := read(path)
-		if next == path {
-			return path, true
-		}
-		path = next
-	}
-	return "", false
-}
-
 // unescape decodes percent-encoding until none is left, in one pass: what an
 // escape gives may complete the escape before it. %uXXXX, which JavaScript's
 // unescape reads, is one too. What is no escape stays as it is.
@@ -72,9 +59,17 @@ func hexadecimal(digits []byte) (value rune, ok bool) {
 
 // foldPath is path in the one reading by which guard, paths and public compare
 // names: decoded until nothing is left to decode, and folded. ok is false for a
-// path that is still disguised after maxRounds.
+// path that is still disguised after maxRounds, which only somebody sends who
+// looks for a way in; folded is empty then.
 func foldPath(path string) (folded string, ok bool) {
-	return settle(path, func(s string) string { return fold(unescape(s)) })
+	for range maxRounds {
+		next := fold(unescape(path))
+		if next == path {
+			return path, true
+		}
+		path = next
+	}
+	return "", false
 }
 
 // fold reads text as the most lenient program does: in lower case, overlong

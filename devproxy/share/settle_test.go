@@ -34,6 +34,7 @@ func TestUnescapeEveryEscape(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
+		"/%" + strings.Repeat("25", 1000) + "2e": "/.", "%25%25%32%65": "%.", "%u00%3225": `"5`, "%u0025%u0034%u0031": "A",
 		"": "", "%": "%", "%4": "%4", "%u": "%u", "%u004": "%u004", "%U0041": "A", "%v0041": "%v0041", "u0041": "u0041",
 		"%2541": "A", "%%341": "A", "%4%31": "A", "%25u0041": "A", "%u0025u0041": "A", "%u002541": "A", "%E9": "\xe9", "%u00e9": "é",
 	} {
@@ -133,16 +134,31 @@ func TestFoldAsWindowsDoes(t *testing.T) {
 	}
 }
 
-// TestRoundsAreBounded: what settles in as many rounds as the limit says is
-// read, and what needs one more is refused. One round sees that nothing changes.
-func TestRoundsAreBounded(t *testing.T) {
-	reads := 0
-	shorter := func(text string) string { reads++; return text[min(1, len(text)):] }
-	if got, ok := settle(strings.Repeat("x", maxRounds-1), shorter); got != "" || !ok || reads != maxRounds {
-		t.Errorf("%q, %v, after %d rounds", got, ok, reads)
+// disguised is a dot that needs as many rounds to be seen: each but the first
+// gives one more "%", in two bytes where one would do.
+func disguised(rounds int) string {
+	text := "%2e"
+	for range rounds - 1 {
+		text = strings.Replace(text, "%", "%c0%a5", 1)
 	}
-	reads = 0
-	if got, ok := settle(strings.Repeat("x", maxRounds), shorter); got != "" || ok || reads != maxRounds {
-		t.Errorf("one more: %q, %v, after %d rounds", got, ok, reads)
+	return text
+}
+
+// TestRoundsAreBounded: what as many rounds as the limit settle is read, and
+// what needs one more is not. The last round sees that nothing changes.
+func TestRoundsAreBounded(t *testing.T) {
+	if got, ok := foldPath("/" + disguised(maxRounds-1) + "env"); got != "/.env" || !ok {
+		t.Errorf("%q, %v", got, ok)
+	}
+	if got, ok := foldPath("/" + disguised(maxRounds) + "env"); got != "" || ok {
+		t.Errorf("one more: %q, %v", got, ok)
+	}
+	for _, rounds := range []int{1, maxRounds - 1, maxRounds, 3 * maxRounds} {
+		if !Hidden("/" + disguised(rounds) + "env") {
+			t.Errorf("a name that %d rounds show is not hidden", rounds)
+		}
+	}
+	if Hidden("/"+disguised(maxRounds-1)+"well-known/x") || !Hidden("/"+disguised(maxRounds)+"well-known/x") {
+		t.Error("what can be read is hidden, or what cannot is not")
 	}
 }

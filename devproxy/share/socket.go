@@ -191,7 +191,7 @@ func matchesAt(segments, path []string) bool {
 // them. A path that cannot be read has none: Admit has refused it.
 func foldedSegments(path string) []string {
 	path, _, _ = strings.Cut(path, "?")
-	folded, _ := settle(path, func(s string) string { return fold(unescape(s)) })
+	folded, _ := foldPath(path)
 	return split(folded)
 }
 

@@ -86,6 +86,45 @@ func TestCollisionsTeach(t *testing.T) {
 	}
 }
 
+// TestWhatAGateNeeds: a secret of so many characters that stand for themselves
+// in a URL, and a key of exactly so many bytes; nothing of it where all is public
+// or nothing is asked for.
+func TestWhatAGateNeeds(t *testing.T) {
+	key := func(n int) []byte { return []byte(strings.Repeat("k", n)) }
+	for name, test := range map[string]struct {
+		change func(*Options)
+		ok     bool
+	}{
+		"the shortest secret":            {func(o *Options) { o.Secret = []byte(secret[:minSecret]) }, true},
+		"a shorter secret":               {func(o *Options) { o.Secret = []byte(secret[:minSecret-1]) }, false},
+		"none":                           {func(o *Options) { o.Secret = nil }, false},
+		"none, with a password":          {func(o *Options) { o.Secret, o.Password = nil, "x" }, true},
+		"odd, with a password":           {func(o *Options) { o.Secret, o.Password = []byte("&"), "x" }, true},
+		"none, where all is public":      {func(o *Options) { o.Secret, o.Public, o.CookieKey = nil, []string{"/"}, nil }, true},
+		"none, where a path is public":   {func(o *Options) { o.Secret, o.Public = nil, []string{"/hook"} }, false},
+		"none, without a gate":           {func(o *Options) { o.Secret, o.Named, o.CookieKey = nil, false, nil }, true},
+		"a short key":                    {func(o *Options) { o.CookieKey = key(cookieKeySize - 1) }, false},
+		"a key":                          {func(o *Options) { o.CookieKey = key(cookieKeySize) }, true},
+		"a long key":                     {func(o *Options) { o.CookieKey = key(cookieKeySize + 1) }, false},
+		"a short key, with a password":   {func(o *Options) { o.Password, o.CookieKey = "x", key(cookieKeySize-1) }, false},
+		"a path that is none, in a gate": {func(o *Options) { o.Public = []string{"/", "hook"} }, false},
+	} {
+		opts := plainName()
+		test.change(&opts)
+		if _, err := New(opts); (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for c := range 256 {
+		opts := plainName()
+		opts.Secret = append([]byte(secret), byte(c))
+		want := strings.IndexByte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~", byte(c)) >= 0
+		if _, err := New(opts); (err == nil) != want {
+			t.Errorf("%q in a secret: %v", byte(c), err)
+		}
+	}
+}
+
 func TestURLs(t *testing.T) {
 	starFirst := plainName()
 	starFirst.Hosts[0], starFirst.Hosts[2] = starFirst.Hosts[2], starFirst.Hosts[0]
