@@ -88,6 +88,7 @@ func TestEveryPattern(t *testing.T) {
 		for _, text := range rule.texts {
 			hides("/?x=" + text)
 			hides("/x" + text + "x")
+			hides("/x" + text + "x?a=b")
 			hides("/?x" + strings.ToUpper(text) + "y")
 			hides("/?" + percent(text, 0))
 		}

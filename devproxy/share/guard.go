@@ -99,7 +99,7 @@ func (g *guard) look(path, query string) (Hit, bool) {
 	several := readings{appendSegments(room[:0], folded)}
 	if !ordinary {
 		several = read(folded)
-		if !hasDots(path) && slices.ContainsFunc(slices.Concat(several[:]...), isUp) {
+		if !climbsOpenly(path) && slices.ContainsFunc(slices.Concat(several[:]...), isUp) {
 			return Hit{Kind: Secrets, What: whatWay}, true
 		}
 	}
@@ -212,7 +212,7 @@ func (g *guard) text(folded string) (Hit, bool) {
 // folder in the same reading.
 func (g *guard) segments(segments, root []string) (Hit, bool) {
 	for i := 0; i < len(segments); i++ {
-		if len(root) > 0 && hasPrefix(segments[i:], root) {
+		if hasPrefix(segments[i:], root) {
 			i += len(root) // what the project's own folder is called is no secret
 			if i >= len(segments) {
 				break
@@ -309,11 +309,7 @@ func served(segments []string, at int) bool {
 // sees, bytes that are no text, and on Windows dots and spaces at the end.
 // What is only dots, and is a way up, stays.
 func visible(name string) string {
-	if isPlain(name) {
-		if n := len(name); n == 0 || name[n-1] != '.' {
-			return name
-		}
-	} else {
+	if !isPlain(name) {
 		name = strings.Map(func(r rune) rune {
 			if unseen(r) {
 				return -1
@@ -332,19 +328,16 @@ func visible(name string) string {
 // isUp reports the way to a folder above.
 func isUp(name string) bool { return name == ".." }
 
-// hasDots reports whether path has "." or ".." as a segment when it is decoded
+// climbsOpenly reports whether path has ".." as a segment when it is decoded
 // once: package plan refuses it then, and nobody is misled.
-func hasDots(path string) bool {
+func climbsOpenly(path string) bool {
 	once, err := url.PathUnescape(path)
-	return err == nil && slices.ContainsFunc(split(once), func(segment string) bool { return segment == "." || segment == ".." })
+	return err == nil && slices.ContainsFunc(split(once), isUp)
 }
 
 // unseen are control characters, what Unicode has no glyph for, and bytes that
 // are no text.
 func unseen(r rune) bool {
-	if r < 0x80 {
-		return r < ' ' || r == 0x7f
-	}
 	return r == unicode.ReplacementChar ||
 		unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

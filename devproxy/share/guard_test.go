@@ -51,6 +51,29 @@ func TestHidden(t *testing.T) {
 		"/.well-known/devproxy/status":       true,
 		"/.well-known//devproxy/state":       true,
 		"/.Well-Known/%64evproxy/state":      true,
+		"/x/devproxy/state":                  false,
+		"/.well-known/x/devproxy":            false,
+		"/.well-known/devproxyx":             false,
+		"/.well-known":                       false,
+
+		// What some program takes for the end of a name, or a separator.
+		"/a;.env":             true,
+		"/a:.env":             true,
+		"/a%3f.env":           true,
+		"/a%23.env":           true,
+		"/a%00.env":           true,
+		"/a%0a.env":           true,
+		"/a;x=1;.env":         true,
+		"/.env;a":             true,
+		"/id_rsa:a":           true,
+		"/a;/.;/x":            false,
+		"/a,.git":             false,
+		"/./%252e%252e/x":     true,
+		"/.;x":                false,
+		"/.well-known;x=1/y":  false,
+		"/.well-known/x;y=.z": false,
+		"/a;b:c%3fd":          false,
+		"/a;x.env.d:y":        false,
 
 		"/@fs/home/me/shop/src/a.js":          false,
 		"/@fs/home/me/shop":                   false,
@@ -67,6 +90,10 @@ func TestHidden(t *testing.T) {
 		"/@FS/etc/passwd":                     true,
 		"/%40fs/etc/passwd":                   true,
 		"/base/@fs/etc/passwd":                true,
+		"/%EF%BC%A0fs/etc/passwd":             true, // a wide @
+		"/@f%EF%BD%93/etc/passwd":             true,
+		"/%EF%BC%A0fs/home/me/shop/a.js":      false,
+		"/%EF%BC%A0id//etc/passwd":            true,
 		"/@fs/home/me/shop/../../../etc/x":    true,
 		"/@fs/home/me/shop/%2e%2e/x":          true,
 		"/@fs/home/me/shop#/../../../../etc":  true,
@@ -119,6 +146,33 @@ func TestHiddenOnWindows(t *testing.T) {
 	} {
 		if got := s.HiddenTarget(target); got != want {
 			t.Errorf("%s: hidden %v, want %v", target, got, want)
+		}
+	}
+}
+
+// TestEveryCharacterInAName puts every byte into, before and after a hidden name:
+// what nobody sees is ignored, and what separates or ends names uncovers it.
+func TestEveryCharacterInAName(t *testing.T) {
+	for c := range 256 {
+		unseen, ends := c < ' ' || c >= 0x7f, strings.IndexByte("/\\;:?#", byte(c)) >= 0
+		escape := fmt.Sprintf("%%%02x", c)
+		for path, want := range map[string]bool{
+			"/wal" + escape + "let.dat": unseen,
+			"/" + escape + "wallet.dat": unseen || ends || c == ' ' || c == '.',
+			"/wallet.dat" + escape:      unseen || ends || c == ' ' || c == '.' || c == '~', // "*~" is a backup
+		} {
+			if got := Hidden(path); got != want {
+				t.Errorf("%s: hidden %v, want %v", path, got, want)
+			}
+		}
+	}
+	for r, want := range map[rune]bool{
+		'\u00ad': true, '\u034f': true, '\u061c': true, '\u115f': true, '\u180e': true, '\u200b': true, '\u200d': true, '\u202e': true, '\u2060': true,
+		'\u3164': true, '\ufe0f': true, '\ufeff': true, '\ufffd': true, '\U000e0041': true, '\U000e0100': true, '\u0301': true,
+		'\u00b7': false, 'ж': false, '日': false, '\U0001f600': false,
+	} {
+		if got := Hidden("/wal" + url.PathEscape(string(r)) + "let.dat"); got != want {
+			t.Errorf("%U in a name: hidden %v, want %v", r, got, want)
 		}
 	}
 }
