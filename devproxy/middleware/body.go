@@ -12,7 +12,7 @@ func limitBody(limit int64, next Handler) Handler {
 		if r.ContentLength > limit {
 			return &TooLargeError{limit}
 		}
-		if r.ContentLength >= 0 || r.Body == nil || r.Body == http.NoBody {
+		if r.ContentLength >= 0 {
 			return next(w, r) // net/http reads no more than was declared
 		}
 		in := r.WithContext(r.Context())
@@ -31,9 +31,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, &TooLargeError{b.limit}
 	}
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1] // one more, to see whether there is more
-	}
+	p = p[:min(int64(len(p)), b.left+1)] // one more, to see whether there is more
 	n, err := b.ReadCloser.Read(p)
 	b.left -= int64(n)
 	if b.left < 0 {

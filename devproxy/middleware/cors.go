@@ -29,14 +29,14 @@ const (
 func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		origin := r.Header.Get("Origin")
-		allowed := origin != "" && !isOwn(origin, r, from) && allows(c, origin, from)
+		allowed := !isOwn(origin, r, from) && allows(c, origin, from)
 		if answersPreflight(r, from) {
 			return preflight(c, w, r, origin, allowed)
 		}
 		set := func(h http.Header, _ int) { setOrigin(h, c, origin, allowed) }
 		out := &headWriter{ResponseWriter: w, head: set}
 		err := next(out, r)
-		if err != nil || !out.written {
+		if !out.written {
 			// Of the page that will say why, or of an answer that is all head.
 			setOrigin(w.Header(), c, origin, allowed)
 		}
@@ -74,7 +74,7 @@ func allows(c *plan.CORS, origin string, from From) bool {
 // wildcard is one label, as in TLS.
 func isHost(hosts []string, origin string, from From) bool {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || strings.HasSuffix(u.Host, ":") || origin != u.Scheme+"://"+u.Host {
+	if err != nil || strings.HasSuffix(u.Host, ":") || origin != u.Scheme+"://"+u.Host {
 		return false
 	}
 	spoken := u.Scheme == "https" || from.Plain && u.Scheme == "http"

@@ -237,17 +237,23 @@ func TestLimitedBody(t *testing.T) {
 			}
 		}
 	}
-	// A declared length is checked before, and the body stays as it is.
-	r := request("POST", "0123456789")
-	body := r.Body
-	err := limitBody(10, func(_ http.ResponseWriter, in *http.Request) error {
-		if in.Body != body {
-			t.Error("a body of a declared length is wrapped")
+	// A declared length is checked before, and the body stays as it is: what
+	// has none is known by it.
+	for _, text := range []string{"", "0123456789"} {
+		r := request("POST", text)
+		if text == "" {
+			r.Body = http.NoBody
 		}
-		return nil
-	})(httptest.NewRecorder(), r)
-	if err != nil {
-		t.Error(err)
+		body := r.Body
+		err := limitBody(10, func(_ http.ResponseWriter, in *http.Request) error {
+			if in.Body != body {
+				t.Errorf("%q: a body of a declared length is wrapped", text)
+			}
+			return nil
+		})(httptest.NewRecorder(), r)
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 
