@@ -185,6 +185,9 @@ func TestLimitByUserNeedsAProof(t *testing.T) {
 			t.Errorf("request %d of an address without basic_auth: %v", i+1, err)
 		}
 	}
+	if _, err := ask(s, route, From{Addr: netip.MustParseAddr("192.0.2.1")}, get(), fine); err != nil {
+		t.Errorf("another address: %v", err)
+	}
 }
 
 // TestUnknownNameTakesAsLong: the time of a refusal does not tell whether a

@@ -30,12 +30,13 @@ func newLimiter(spec plan.RateLimit) *limiter {
 	return &limiter{spec, access.NewTable[asker](bucket, maxCounted)}
 }
 
-// before asks the limit first. user is empty for whoever has not said a name.
+// before asks the limit first. user is a proven name for a limit by users, and
+// empty otherwise.
 func (l *limiter) before(addr netip.Addr, user string, next Handler) Handler {
 	var who asker
 	switch {
 	case l.spec.By == plan.RateByAll:
-	case l.spec.By == plan.RateByUser && user != "":
+	case user != "":
 		who.user = user
 	default:
 		who.network = access.Network(addr)

@@ -95,9 +95,7 @@ func (s *State) updateCacheLocked(old, route *plan.Route) {
 		if !sameAnswers(old, route) {
 			s.cache.Clear()
 		}
-		if old.Cache.Size != route.Cache.Size {
-			s.cache.Resize(route.Cache.Size)
-		}
+		s.cache.Resize(route.Cache.Size)
 	}
 }
 
@@ -130,7 +128,7 @@ func (s *State) closeCacheLocked() {
 func (s *State) current(route *plan.Route) (*limiter, *cache.Cache) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if route != s.route && !sameAnswers(s.route, route) {
+	if !sameAnswers(s.route, route) {
 		return s.limit, nil
 	}
 	return s.limit, s.cache
