@@ -139,3 +139,18 @@ func TestClose(t *testing.T) {
 		}
 	}
 }
+
+// TestWithAndWithout: compress compresses, and without max_body any body passes.
+func TestWithAndWithout(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		route := routeOf(func(r *plan.Route) { r.Compress = compress })
+		w, err := ask(newState(route), route, here(), request("POST", strings.Repeat("x", 10_000), "Accept-Encoding", "gzip"), func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Content-Type", "text/plain")
+			_, err := io.Copy(w, r.Body)
+			return err
+		})
+		if err != nil || (w.Header().Get("Content-Encoding") == "gzip") != compress || !compress && w.Body.Len() != 10_000 {
+			t.Errorf("compress %v: %v, %d bytes, %v", compress, w.Header(), w.Body.Len(), err)
+		}
+	}
+}
