@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,15 +97,22 @@ func TestTooManyHandshakes(t *testing.T) {
 	}
 }
 
-// failing is a socket that has run out of descriptors, until it is closed.
+// failing is a socket whose accepts fail as often as it is told, which then
+// gives one connection, fails once more and is closed.
 type failing struct {
 	net.Listener
-	accepts int
-	until   time.Time
+	fails   int
+	accepts []time.Duration // when each came, from the first
+	begun   time.Time
 }
 
 func (f *failing) Accept() (net.Conn, error) {
-	if f.accepts++; time.Now().After(f.until) {
+	f.accepts = append(f.accepts, time.Since(f.begun))
+	switch n := len(f.accepts); n {
+	case f.fails + 1:
+		_, theirs := net.Pipe()
+		return theirs, nil
+	case f.fails + 3:
 		return nil, net.ErrClosed
 	}
 	return nil, errors.New("too many open files")
@@ -112,13 +120,44 @@ func (f *failing) Accept() (net.Conn, error) {
 
 func (f *failing) Addr() net.Addr { return &net.TCPAddr{} }
 
+// TestAcceptFailuresPause: each pause is twice the one before, up to the limit,
+// and after an accept that works they begin again.
 func TestAcceptFailuresPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &failing{until: time.Now().Add(10 * time.Second)}
-		bareSet(t).acceptLoop(f, func(net.Conn) {})
-		// 5, 10, … 640 ms make 1.3 s; then one a second.
-		if f.accepts < 10 || f.accepts > 20 {
-			t.Errorf("%d accepts in 10 s", f.accepts)
+		s, f := bareSet(t), &failing{fails: 10, begun: time.Now()}
+		served := 0
+		s.acceptLoop(f, func(c net.Conn) { served++; c.Close() })
+		var at time.Duration
+		want := []time.Duration{0}
+		for pause := minAcceptPause; len(want) <= f.fails; pause = min(2*pause, maxAcceptPause) {
+			at += pause
+			want = append(want, at)
+		}
+		want = append(want, at, at+minAcceptPause)
+		if !slices.Equal(f.accepts, want) {
+			t.Errorf("accepts at %v\nwant %v", f.accepts, want)
+		}
+		s.Close()
+		if served != 1 {
+			t.Errorf("%d connections are served", served)
+		}
+	})
+}
+
+// TestCloseEndsThePause of a socket that does not accept.
+func TestCloseEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := bareSet(t), &failing{fails: 1000, begun: time.Now()}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.acceptLoop(f, func(net.Conn) {})
+		}()
+		time.Sleep(time.Minute + time.Millisecond)
+		s.stop()
+		<-done
+		if last := time.Since(f.begun); last != time.Minute+time.Millisecond {
+			t.Errorf("the loop ends %v after it began", last)
 		}
 	})
 }

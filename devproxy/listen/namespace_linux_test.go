@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,5 +191,23 @@ func TestDefaultPortsTaken(t *testing.T) {
 				t.Errorf("HTTP %v, want port 80", o.HTTP)
 			}
 		})
+	}
+}
+
+// TestAllFallbacksTaken: the last of the ports that are tried is taken, and when
+// it is not free either there is an error.
+func TestAllFallbacksTaken(t *testing.T) {
+	const last = fallbackHTTPS + fallbackTries - 1
+	var taken []string
+	for port := fallbackHTTPS; port < last; port++ {
+		taken = append(taken, fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	o := inNamespace(t, namespace{Taken: taken})
+	if want := []string{fmt.Sprintf("127.0.0.1:%d", last), fmt.Sprintf("[::1]:%d", last)}; !slices.Equal(o.HTTPS, want) {
+		t.Errorf("HTTPS %v, want %v; %s", o.HTTPS, want, o.Error)
+	}
+	o = inNamespace(t, namespace{Taken: append(taken, fmt.Sprintf("127.0.0.1:%d", last))})
+	if want := fmt.Sprintf("no port from %d to %d is free, and cannot listen on 127.0.0.1:443: the port needs permission here", fallbackHTTPS, last); o.Error != want || o.Fix != permissionFix(443) {
+		t.Errorf("%q, fix %q\nwant %q", o.Error, o.Fix, want)
 	}
 }

@@ -56,6 +56,20 @@ func TestHidden(t *testing.T) {
 		"/.well-known/devproxyx":             false,
 		"/.well-known":                       false,
 
+		// Served below one folder, or in part, and nowhere else.
+		"/.cache/x":              true,
+		"/x/.store/y":            true,
+		"/.prisma/client":        true,
+		"/.temp/x":               true,
+		"/x/.cache/.vite-y":      true,
+		"/.vite-storybook/x":     true,
+		"/.netlify/state.json":   true,
+		"/.netlify":              true,
+		"/x/.netlify/functionsx": true,
+		"/.auth/users":           true,
+		"/.redwood/x":            true,
+		"/.expo/x":               true,
+
 		// What some program takes for the end of a name, or a separator.
 		"/a;.env":             true,
 		"/a:.env":             true,
