@@ -1,7 +1,6 @@
 package share
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -111,9 +110,6 @@ func (q *query) publicURL(target string) string {
 // rawPath is the path of r as it came. URL.Path has lost the difference
 // between "/" and "%2F".
 func rawPath(r *http.Request) string {
-	if r.RequestURI == "*" {
-		return "*"
-	}
 	path, _, _ := strings.Cut(target(r), "?")
 	return path
 }
@@ -125,6 +121,5 @@ func target(r *http.Request) string {
 		return r.RequestURI
 	}
 	u := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
-	u.Path = cmp.Or(u.Path, "/")
 	return u.RequestURI()
 }

@@ -69,14 +69,16 @@ func isLabelByte(c byte) bool {
 // maxLabel is RFC 1035 section 2.3.4, in bytes.
 const maxLabel = 63
 
-// lower folds ASCII alone: folding more could turn one name into another.
+// lower folds ASCII alone: folding more could turn one name into another. The
+// result is as long as text.
 func lower(text string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	result := []byte(text)
+	for i, c := range result {
+		if 'A' <= c && c <= 'Z' {
+			result[i] = c + 'a' - 'A'
 		}
-		return r
-	}, text)
+	}
+	return string(result)
 }
 
 // within reports whether name is domain or below it.

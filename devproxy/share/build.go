@@ -54,32 +54,27 @@ func (b *builder) host(host Host, zone string) {
 		return
 	}
 	both := pair{local, public}
-	if !b.claim(local, host.Local) || !b.claim(public, host.Local) {
-		return
-	}
-	if !b.names(both, host) {
-		return
-	}
+	b.claim(local, host.Local)
+	b.claim(public, host.Local)
+	b.names(both, host)
 	b.hosts = append(b.hosts, both)
 	b.aliases(host, public)
 }
 
 // names enters the two names of a host.
-func (b *builder) names(both pair, host Host) bool {
+func (b *builder) names(both pair, host Host) {
 	local, wild := strings.CutPrefix(both.local.name, "*.")
 	public, wildToo := strings.CutPrefix(both.public.name, "*")
 	if wild != wildToo || strings.ContainsRune(local+public, '*') {
 		b.wrong(`%s and %s cannot stand for each other: a "*" is the first label of both, or of none`, host.Local, host.Public)
-		return false
 	}
 	if wild {
 		b.wildcards = append(b.wildcards, pair{
 			authority{"." + local, both.local.port}, authority{public, both.public.port},
 		})
-		return true
+		return
 	}
 	b.toPublic[both.local], b.toLocal[both.public] = both.public, both.local
-	return true
 }
 
 // aliases enters further local names of a host. Those of a wildcard host have
@@ -91,23 +86,22 @@ func (b *builder) aliases(host Host, public authority) {
 		case !ok:
 			b.wrong("the alias %q of %s is no host name; rename it", text, host.Local)
 		case b.claimed[alias] == host.Local || strings.HasPrefix(public.name, "*"):
-		case b.claim(alias, host.Local):
+		default:
+			b.claim(alias, host.Local)
 			b.toPublic[alias] = public
 		}
 	}
 }
 
 // claim makes a name owner's, unless another has it.
-func (b *builder) claim(a authority, owner string) bool {
+func (b *builder) claim(a authority, owner string) {
 	other, taken := b.claimed[a]
 	switch {
-	case taken && other == owner:
+	case other == owner:
 		b.wrong("%s has the name %s twice: as two hosts, or in public as well as locally; rename one", owner, a)
-		return false
 	case taken:
 		b.wrong("%s is a name of %s and of %s: a share needs one name for each; rename one of the hosts", a, other, owner)
-		return false
+	default:
+		b.claimed[a] = owner
 	}
-	b.claimed[a] = owner
-	return true
 }

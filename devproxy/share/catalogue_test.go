@@ -136,6 +136,11 @@ func TestGlob(t *testing.T) {
 
 // TestFormats: only the endings by which frameworks choose a format count.
 func TestFormats(t *testing.T) {
+	for _, ending := range []string{"html", "htm", "json", "xml", "txt", "csv"} {
+		if !Hidden("/rails/mailers." + ending) {
+			t.Errorf("/rails/mailers.%s is not hidden", ending)
+		}
+	}
 	for path, want := range map[string]bool{
 		"/rails/mailers.html": true, "/rails/mailers.csv": true, "/sidekiq.svg": true, "/src/rails/mailers.ts": false, "/src/debug/vars.ts": false, "/__inspect.x/": true, "/__vitest__.x/": true, "/webpack-dev-server.js": false, "/webpack-dev-server.x": true, "/open-url.x": true, "/rails/mailers.x": false, "/rails.json/mailers": false,
 		"/actuator/health.json": false, "/actuator/env.json": true, "/actuator": false, "/actuator/healthx": true,

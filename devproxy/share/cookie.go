@@ -140,5 +140,5 @@ func (s *Share) foreignGateCookie(line string) bool {
 	if name = strings.TrimSpace(name); !isGateCookie(name) {
 		return false
 	}
-	return s.gate.open() || name != s.gate.cookie.name || !s.gate.cookie.valid(strings.TrimSpace(value), time.Now())
+	return name != s.gate.cookie.name || !s.gate.cookie.valid(strings.TrimSpace(value), time.Now())
 }

@@ -10,13 +10,9 @@ import (
 // domain than the share's would be sent with, goes to nobody; nor does one that
 // takes the name of the gate's and was not made by it.
 func (s *Share) outwardCookies(h http.Header, v Visitor) {
-	lines := h["Set-Cookie"]
-	if len(lines) == 0 {
-		return
-	}
 	from, known := s.responder(v)
-	kept := make([]string, 0, len(lines))
-	for _, line := range lines {
+	var kept []string
+	for _, line := range h["Set-Cookie"] {
 		if s.foreignGateCookie(line) || !known {
 			continue
 		}
@@ -24,18 +20,14 @@ func (s *Share) outwardCookies(h http.Header, v Visitor) {
 			kept = append(kept, line)
 		}
 	}
-	h["Set-Cookie"] = kept
-	if len(kept) == 0 {
-		delete(h, "Set-Cookie")
+	if delete(h, "Set-Cookie"); len(kept) > 0 {
+		h["Set-Cookie"] = kept
 	}
 }
 
 // responder is the host that a response to v comes from.
 func (s *Share) responder(v Visitor) (pair, bool) {
-	public, ok := parseAuthority(v.Host, httpsPort)
-	if !ok {
-		return pair{}, false
-	}
+	public, _ := parseAuthority(v.Host, httpsPort)
 	local, ok := s.table.local(public)
 	return pair{local, public}, ok
 }
@@ -57,7 +49,7 @@ func (s *Share) outwardCookie(line string, from pair) (string, bool) {
 		return strings.Join(kept, ";"), true
 	}
 	public, ok := s.cookieDomain(domain, from)
-	if ok && public != "" {
+	if public != "" {
 		kept = append(kept, " Domain="+public)
 	}
 	return strings.Join(kept, ";"), ok
@@ -73,12 +65,14 @@ func (s *Share) cookieDomain(domain string, from pair) (public string, ok bool) 
 		return domain, true // the project knows its public name, and says so
 	case !within(from.local.name, domain), s.localZone != domain && within(s.localZone, domain):
 		return "", false
-	case s.alone, domain == from.local.name && !s.hasBelow(domain):
+	case s.alone, !s.hasBelow(domain):
 		return "", true
-	case s.named && within(domain, s.localZone):
+	case s.zone == "", !strings.Contains(domain, "."):
+		return "", false
+	case within(domain, s.localZone):
 		return s.below(domain), true
 	}
-	return s.zone, s.zone != "" && strings.Contains(domain, ".")
+	return s.zone, true
 }
 
 // below is the public parent of whatever is below a local name, the zone or

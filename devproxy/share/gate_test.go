@@ -108,6 +108,15 @@ func TestTheSecretStaysOutside(t *testing.T) {
 		len(in.Header["Authorization"]) > 0 || len(in.Header["Cookie"]) > 0 {
 		t.Errorf("%+v", in)
 	}
+	opts := plainName()
+	opts.Public = []string{"/hook"}
+	if in, _ := admit(mustNew(t, opts), ask("POST", host, "/hook", "Authorization", "Bearer "+secret)); in == nil || in.Header["Authorization"] != nil {
+		t.Errorf("on a public path: %+v", in)
+	}
+	password := mustNew(t, withPassword())
+	if in, _ := admit(password, ask("GET", single, "/", "Cookie", key(t, password), "Authorization", "Bearer open sesame")); in == nil || in.Header["Authorization"] != nil {
+		t.Errorf("a password, with a cookie: %+v", in)
+	}
 	in, _ = admit(s, ask("POST", host, "/a", "Authorization", "Bearer app", "Cookie", key(t, s)))
 	if in == nil || in.Header.Get("Authorization") != "Bearer app" {
 		t.Errorf("the project's own token: %+v", in)

@@ -36,6 +36,8 @@ func TestInwardFields(t *testing.T) {
 		{"one", "X-Rewrite-Url", "/.env", ""},
 		{"one", "Cf-Connecting-Ip", "1.2.3.4", ""},
 		{"one", "Authorization", "Bearer token", "Bearer token"},
+		{"one", "Authorization", "Bearer ", "Bearer "},
+		{"one", "Authorization", "Bearer", "Bearer"},
 		{"one", "Cookie", "a=1; b=2", "a=1; b=2"},
 		{"one", "Cookie", "a=1; __Host-devproxy=x; b=2;c=__Host-devproxy=y", "a=1; b=2;c=__Host-devproxy=y"},
 		{"one", "Cookie", "__Secure-devproxy=x", ""},
@@ -74,6 +76,11 @@ func TestInwardRequest(t *testing.T) {
 	in, _ = admitFrom(s, r, Visitor{Scheme: "https", Host: single})
 	if in == nil || in.RequestURI != "/a?x=1" || in.URL.String() != "/a?x=1" || in.RemoteAddr != "192.0.2.1:0" {
 		t.Errorf("%+v", in)
+	}
+	for target, want := range map[string]string{"https://" + single: "/", "https://" + single + "?": "/?", "https://" + single + "?x": "/?x", "/?": "/?"} {
+		if in, _ := admit(s, ask("GET", single, target)); in == nil || in.RequestURI != want {
+			t.Errorf("%s: %+v", target, in)
+		}
 	}
 	r = ask("OPTIONS", single, "*")
 	if in, _ = admit(s, r); in == nil || in.RequestURI != "*" {
@@ -118,6 +125,7 @@ func TestWhoDoesNotGetIn(t *testing.T) {
 		"hidden":                   {ask("GET", single, "/app/.env"), visitorOf(single), 404},
 		"hidden, encoded":          {ask("GET", single, "/app/%252eenv?raw"), visitorOf(single), 404},
 		"the state of a page":      {ask("GET", single, StatePath+"?path=%2F"), visitorOf(single), 0},
+		"the state, HEAD":          {ask("HEAD", single, StatePath+"?path=%2F"), visitorOf(single), 0},
 		"the state, spelt":         {ask("GET", single, "/.well-known/devproxy/st%61te?path=%2F"), visitorOf(single), 404},
 		"the state, below":         {ask("GET", single, StatePath+"/x"), visitorOf(single), 404},
 		"the state, posted":        {ask("POST", single, StatePath), visitorOf(single), 404},
@@ -179,6 +187,9 @@ func TestAllowedAddresses(t *testing.T) {
 		"on the list, mapped":       {prefixes("203.0.113.0/24"), "::ffff:203.0.113.7", 0},
 		"on a mapped list":          {prefixes("::ffff:203.0.113.0/120"), "203.0.113.7", 0},
 		"next to a mapped list":     {prefixes("::ffff:203.0.113.0/120"), "203.0.114.7", 403},
+		"on a mapped list of all":   {prefixes("::ffff:0:0/96"), "203.0.113.7", 0},
+		"next to a list of v6":      {prefixes("2001:db8:1::/112"), "2001:db8:2::1", 403},
+		"on a wide mapped list, v6": {prefixes("::ffff:0:0/95"), "::fffe:1:1", 0},
 		"second on the list":        {prefixes("192.0.2.1/32", "2001:db8::/32"), "2001:db8::1", 0},
 		"not on the list":           {prefixes("203.0.113.0/24"), "203.0.114.7", 403},
 		"not told":                  {prefixes("0.0.0.0/0", "::/0"), "", 403},

@@ -17,7 +17,7 @@ func (s *Share) askKey(q *query, path string) *reply {
 	if s.gate.open() || s.public.match(path) {
 		return nil
 	}
-	if upgrades(q.r) && s.fromOtherSite(q.r) {
+	if field.Upgrade(q.r) != "" && s.fromOtherSite(q.r) {
 		return plainReply(http.StatusForbidden, "This connection was opened by a page of another site.")
 	}
 	if s.gate.cookie.in(q.r.Header, time.Now()) {
@@ -81,9 +81,4 @@ func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Metho
 func (s *Share) fromOtherSite(r *http.Request) bool {
 	_, own := s.pageOrigin(r)
 	return !own && len(r.Header["Origin"]) > 0
-}
-
-// upgrades reports whether r asks to leave HTTP (RFC 9110 section 7.8).
-func upgrades(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" && field.Has(r.Header["Connection"], "upgrade")
 }

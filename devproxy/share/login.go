@@ -73,7 +73,6 @@ func (s *Share) guess(q *query, device, password string) (right bool, wait time.
 
 func readForm(r *http.Request) (url.Values, bool) {
 	form := *r // ParseForm leaves its results in it
-	form.Form, form.PostForm, form.MultipartForm = nil, nil, nil
 	form.Body = http.MaxBytesReader(nil, r.Body, maxForm)
 	err := form.ParseForm()
 	return form.PostForm, err == nil

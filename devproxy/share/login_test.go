@@ -29,6 +29,34 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestWhatAsksForThePassword: a person gets a form that leads back to what was
+// read, a program a text that says how to send it.
+func TestWhatAsksForThePassword(t *testing.T) {
+	s := mustNew(t, withPassword())
+	for name, test := range map[string]struct {
+		r    *http.Request
+		want string
+	}{
+		"a page":                 {browse(ask("GET", single, "/a?b=c")), `name="to" value="/a?b=c"`},
+		"a form that was sent":   {browse(ask("POST", single, "/a?b=c")), `name="to" value="/"`},
+		"the page itself":        {browse(ask("GET", single, loginPath)), `name="to" value="/"`},
+		"a program":              {ask("GET", single, "/a"), "send the password as: Authorization: Bearer PASSWORD\n"},
+		"a program that sends":   {ask("POST", single, "/a"), "send the password as: Authorization: Bearer PASSWORD\n"},
+		"a program on the login": {ask("GET", single, loginPath), "Whoever sent you the link knows it.\n"},
+	} {
+		_, answer := admit(s, test.r)
+		if answer == nil || answer.Code != 401 || !strings.Contains(answer.Body.String(), test.want) {
+			t.Errorf("%s: %+v", name, answer)
+		}
+	}
+	if _, answer := admit(s, browse(ask("HEAD", single, loginPath))); answer == nil || answer.Code != 401 {
+		t.Errorf("HEAD: %+v", answer)
+	}
+	if _, answer := admit(s, ask("DELETE", single, loginPath)); answer == nil || answer.Code != 405 || answer.Header().Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("another method: %+v", answer)
+	}
+}
+
 func TestLoginRefuses(t *testing.T) {
 	change := func(f func(*http.Request)) *http.Request {
 		r := sendPassword(single, "open sesame")

@@ -59,29 +59,19 @@ func replace(values []string, f func(string) string) {
 // outwardRefresh makes the URL of a Refresh field public: "5; url=https://…",
 // as browsers read it (WHATWG HTML, shared declarative refresh steps).
 func (s *Share) outwardRefresh(value string) string {
-	i := strings.IndexAny(value, ";,")
-	if i < 0 {
-		return value
-	}
-	start := i + 1 + blanks(value[i+1:])
-	if len(value) >= start+3 && strings.EqualFold(value[start:start+3], "url") {
-		equals := start + 3 + blanks(value[start+3:])
-		if strings.HasPrefix(value[equals:], "=") {
-			start = equals + 1 + blanks(value[equals+1:])
+	start := len(value) - len(strings.TrimLeft(value, " \t0123456789.;,"))
+	if after, named := strings.CutPrefix(lower(value[start:]), "url"); named {
+		if after, assigned := strings.CutPrefix(strings.TrimLeft(after, " \t"), "="); assigned {
+			start = len(value) - len(strings.TrimLeft(after, " \t"))
 		}
 	}
-	end := len(value)
-	if start < end && (value[start] == '"' || value[start] == '\'') {
-		quote := value[start]
+	target := value[start:]
+	if target != "" && (target[0] == '"' || target[0] == '\'') {
 		start++
-		if n := strings.IndexByte(value[start:], quote); n >= 0 {
-			end = start + n
-		}
+		target, _, _ = strings.Cut(target[1:], target[:1])
 	}
-	return value[:start] + s.table.publicReference(value[start:end]) + value[end:]
+	return value[:start] + s.table.publicReference(target) + value[start+len(target):]
 }
-
-func blanks(text string) int { return len(text) - len(strings.TrimLeft(text, " \t")) }
 
 // outwardLink makes the targets and anchors of a Link field public (RFC 8288
 // section 3).

@@ -26,6 +26,11 @@ func outward(s *Share, name string, values ...string) []string {
 
 func TestOutwardFields(t *testing.T) {
 	all := shares(t)
+	opts := oneHost()
+	opts.Hosts[0].Aliases = []string{"shop.localhost:80"}
+	all["plain"] = mustNew(t, opts)
+	longest, _, _ := strings.Cut(tenants, ".") // with it a label is as long as it may be
+	longest = strings.Repeat("a", maxLabel-len(longest))
 	for _, test := range []struct{ share, name, in, want string }{
 		{"one", "Location", "https://shop.localhost:8443/a?b=//c#d", "https://" + single + "/a?b=//c#d"},
 		{"one", "Location", "http://shop.localhost:8080/a", "https://" + single + "/a"},
@@ -48,12 +53,32 @@ func TestOutwardFields(t *testing.T) {
 		{"zone", "Location", "https://admin.shop.localhost:8443/", "https://" + admin + "/"},
 		{"zone", "Location", "https://acme.tenant.shop.localhost:8443/", "https://acme" + tenants + "/"},
 		{"zone", "Location", "https://mail.shop.localhost:8443/", "https://mail.shop.localhost:8443/"},
+		{"zone", "Location", "https://acme.tenant.shop.localhost:8444/", "https://acme.tenant.shop.localhost:8444/"},
+		{"zone", "Location", "https://" + longest + ".tenant.shop.localhost:8443/", "https://" + longest + tenants + "/"},
+		{"zone", "Location", "https://a" + longest + ".tenant.shop.localhost:8443/", "https://a" + longest + ".tenant.shop.localhost:8443/"},
+		{"one", "Location", "https://@shop.localhost:8443/a", "https://@" + single + "/a"},
+		{"one", "Location", "https:///shop.localhost:8443/a", "https:///shop.localhost:8443/a"},
+		{"one", "Location", "https://shop.localhost:8443", "https://" + single},
+		{"plain", "Location", "http://shop.localhost/a", "https://" + single + "/a"},
+		{"plain", "Location", "https://shop.localhost/a", "https://shop.localhost/a"},
+		{"plain", "Location", "//shop.localhost/a", "//shop.localhost/a"},
+		{"plain", "Content-Security-Policy", "connect-src ws://shop.localhost WS://shop.localhost:80 wss://shop.localhost", "connect-src wss://" + single + " wss://" + single + " wss://shop.localhost"},
 		{"named", "Location", "https://admin.shop.localhost:8443/", "https://admin.shop.t.example.com:8444/"},
 
 		{"one", "Refresh", "5; url=https://shop.localhost:8443/a", "5; url=https://" + single + "/a"},
 		{"one", "Refresh", `5;URL = "https://shop.localhost:8443/a" x`, `5;URL = "https://` + single + `/a" x`},
 		{"one", "Refresh", `0,'https://shop.localhost:8443/a`, `0,'https://` + single + `/a`},
 		{"one", "Refresh", "0; https://shop.localhost:8443/a", "0; https://" + single + "/a"},
+		{"one", "Refresh", `5; url="https://shop.localhost:8443" x`, `5; url="https://` + single + `" x`},
+		{"one", "Refresh", `5; url='https://shop.localhost:8443' x`, `5; url='https://` + single + `' x`},
+		{"one", "Refresh", "5 url=https://shop.localhost:8443/a", "5 url=https://" + single + "/a"},
+		{"one", "Refresh", " 0.5,\turl\t= https://shop.localhost:8443/a", " 0.5,\turl\t= https://" + single + "/a"},
+		{"one", "Refresh", "5; uri=https://shop.localhost:8443/a", "5; uri=https://shop.localhost:8443/a"},
+		{"one", "Refresh", "5; url https://shop.localhost:8443/a", "5; url https://shop.localhost:8443/a"},
+		{"one", "Refresh", "5; url=\xff\xfe", "5; url=\xff\xfe"},
+		{"one", "Refresh", "", ""},
+		{"one", "Refresh", "5; url=", "5; url="},
+		{"one", "Refresh", "5; url=''", "5; url=''"},
 		{"one", "Refresh", "5", "5"},
 		{"one", "Refresh", "5;", "5;"},
 		{"one", "Refresh", "5; url", "5; url"},
@@ -63,6 +88,9 @@ func TestOutwardFields(t *testing.T) {
 			"<https://" + single + "/a>; rel=preload, </b>; rel=next, <//" + single + "/c>; rel=x"},
 		{"one", "Link", `</a>; title="<https://shop.localhost:8443/>"; anchor="https://shop.localhost:8443/b"`,
 			`</a>; title="<https://shop.localhost:8443/>"; anchor="https://` + single + `/b"`},
+		{"one", "Link", `</a>; ANCHOR = "https://shop.localhost:8443/b"`, `</a>; ANCHOR = "https://` + single + `/b"`},
+		{"one", "Link", `</a>; anchor "https://shop.localhost:8443/b"`, `</a>; anchor "https://shop.localhost:8443/b"`},
+		{"one", "Link", "</a>; x=\xff\xfe\xfd; referrerpolicy=unsafe-url", "</a>; x=\xff\xfe\xfd; x-referrer-policy=unsafe-url"},
 		{"one", "Link", `</a>; title="https://shop.localhost:8443/"`, `</a>; title="https://shop.localhost:8443/"`},
 		{"one", "Link", `<https://shop.localhost:8443/a`, `<https://` + single + `/a`},
 		{"one", "Link", `</a>; title="x`, `</a>; title="x`},
@@ -108,6 +136,11 @@ func TestOutwardPolicyWithoutHostsBelow(t *testing.T) {
 	if got := outward(mustNew(t, opts), "Content-Security-Policy", policy); got[0] != policy {
 		t.Errorf("%q", got)
 	}
+	opts = oneHost() // a host below, and no zone
+	opts.Hosts = []Host{{Local: "*.tenant.shop.localhost:8443", Public: "*--" + single}}
+	if got := outward(mustNew(t, opts), "Content-Security-Policy", policy); got[0] != policy {
+		t.Errorf("without a zone: %q", got)
+	}
 }
 
 func TestOutwardCookies(t *testing.T) {
@@ -143,6 +176,8 @@ func TestOutwardCookies(t *testing.T) {
 		{"one", "__Host-devproxy=1.x; Path=/; Secure", ""},
 		{"one", " __host-DevProxy =; Max-Age=0", ""},
 		{"zone", "__Secure-devproxy=x; Domain=shop.localhost", ""},
+		{"one", "__Host-devproxy-device=x.9999999999.x", ""},
+		{"one", "x__Host-devproxy=1", "x__Host-devproxy=1"},
 	} {
 		want := []string{test.want}
 		if test.want == "" {
@@ -152,17 +187,44 @@ func TestOutwardCookies(t *testing.T) {
 			t.Errorf("%s: %s\n became %q\n not    %q", test.share, test.in, got, want)
 		}
 	}
+	h := http.Header{"Set-Cookie": {"a=b; Domain=com"}}
+	if all["one"].Outward(h, http.StatusOK, visitorOf(single), nil); h["Set-Cookie"] != nil {
+		t.Errorf("of no cookie %q is left", h["Set-Cookie"])
+	}
 }
 
 // The Domain depends on which host a cookie comes from.
 func TestOutwardCookiesOfOtherHosts(t *testing.T) {
 	nested := several()
 	nested.Hosts = append(nested.Hosts, Host{Local: "api.admin.shop.localhost:8443", Public: "api--" + admin})
+	below := oneHost() // its local name lies below the project's
+	below.Hosts = []Host{{Local: "admin.shop.localhost:8443", Public: single}}
+	wildcard := oneHost() // without a zone
+	wildcard.Hosts = []Host{{Local: "*.tenant.shop.localhost:8443", Public: "*--" + single}}
+	outside := plainName()
+	outside.Hosts = append(outside.Hosts, Host{Local: "api.other.localhost:8443", Public: "api.shop.t.example.com:8444"}, Host{Local: "x.other.localhost:8443", Public: "x.shop.t.example.com:8444"})
+	nowhere := several()
+	nowhere.LocalZone = ""
 	for _, test := range []struct {
 		opts         Options
 		from, domain string
 		want         string
 	}{
+		{below, single, "shop.localhost", "a=b"},
+		{below, single, "admin.shop.localhost", "a=b"},
+		{below, single, "localhost", ""},
+		{wildcard, "acme--" + single, "acme--" + single, "a=b; Domain=acme--" + single},
+		{wildcard, "acme--" + single, "acme.tenant.shop.localhost", "a=b"},
+		{wildcard, "acme--" + single, "tenant.shop.localhost", ""},
+		{wildcard, "acme--" + single, "shop.localhost", ""},
+		{outside, "api.shop.t.example.com:8444", "api.other.localhost", "a=b"},
+		{outside, "api.shop.t.example.com:8444", "other.localhost", "a=b; Domain=shop.t.example.com"},
+		{outside, "api.shop.t.example.com:8444", "localhost", ""},
+		{nowhere, admin, "shop.localhost", "a=b; Domain=" + zone},
+		{nowhere, admin, "admin.shop.localhost", "a=b"},
+		{nowhere, admin, "localhost", ""},
+		{several(), "a%00" + tenants, "shop.localhost", ""},
+		{several(), "", "shop.localhost", ""},
 		{several(), admin, "admin.shop.localhost", "a=b"},
 		{several(), admin, "shop.localhost", "a=b; Domain=" + zone},
 		{several(), admin, admin, "a=b; Domain=" + admin},
@@ -187,7 +249,8 @@ func TestOutwardCookiesOfOtherHosts(t *testing.T) {
 func TestOutwardKeepsCookies(t *testing.T) {
 	s := mustNew(t, withPassword())
 	own := key(t, s) + "; Path=/; Secure"
-	got := outward(s, "Set-Cookie", "a=1", own, "x=1; Domain=com", "b=2", "__Host-devproxy=0.forged")
+	_, value, _ := strings.Cut(own, "=")
+	got := outward(s, "Set-Cookie", "a=1", own, "x=1; Domain=com", "b=2", "__Host-devproxy=0.forged", "__host-devproxy="+value, zoneCookie+"="+value, deviceCookie+"="+value)
 	if want := []string{"a=1", own, "b=2"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

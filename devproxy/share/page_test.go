@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,9 @@ func TestPageHeaders(t *testing.T) {
 		"curl":       {ask("GET", single, "/", "Accept", "*/*"), false},
 		"fetch":      {ask("GET", single, "/", "Accept", "text/html", "Sec-Fetch-Mode", "cors"), false},
 		"a script":   {ask("GET", single, "/", "Accept", "*/*", "Sec-Fetch-Dest", "script"), false},
+		"an iframe":  {ask("GET", single, "/", "Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"), true},
+		"a frame":    {ask("GET", single, "/", "Accept", "text/html", "Sec-Fetch-Dest", "frame"), true},
+		"an object":  {ask("GET", single, "/", "Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "object"), false},
 		"no HTML":    {ask("GET", single, "/", "Accept", "text/html;q=0"), false},
 	} {
 		_, w := admit(s, test.r)
@@ -83,13 +87,27 @@ func TestPageHeaders(t *testing.T) {
 		if empty := w.Body.Len() == 0; empty != (test.r.Method == "HEAD") {
 			t.Errorf("%s: a body of %d bytes", name, w.Body.Len())
 		}
+		if n := h.Get("Content-Length"); n == "" || w.Body.Len() > 0 && n != strconv.Itoa(w.Body.Len()) {
+			t.Errorf("%s: Content-Length %q of %d bytes", name, n, w.Body.Len())
+		}
 		for field, want := range map[string]string{
 			"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "Referrer-Policy": "same-origin",
 			"X-Content-Type-Options": "nosniff", "Www-Authenticate": `Bearer realm="share"`,
+			"Vary": "Accept, Cookie, Sec-Fetch-Dest, Sec-Fetch-Mode",
 		} {
 			if h.Get(field) != want {
 				t.Errorf("%s: %s is %q, want %q", name, field, h.Get(field), want)
 			}
+		}
+	}
+}
+
+// TestARedirectHasNoBody, whoever asks.
+func TestARedirectHasNoBody(t *testing.T) {
+	for _, r := range []*http.Request{browse(ask("GET", single, "/a")), ask("GET", single, "/a")} {
+		_, w := admitFrom(mustNew(t, oneHost()), r, Visitor{Scheme: "http", Host: single})
+		if w.Code != 307 || w.Body.Len() > 0 || w.Header().Get("Content-Length") != "0" || w.Header().Get("Content-Type") != "" {
+			t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
 		}
 	}
 }

@@ -26,11 +26,8 @@ func (s *Share) outwardPolicy(policy string) string {
 func (s *Share) outwardSource(source string) string {
 	ref, isURL := cutReference(source)
 	if !isURL {
-		end := strings.IndexByte(source, '/')
-		if end < 0 {
-			end = len(source)
-		}
-		ref = reference{authority: source[:end], rest: source[end:]}
+		host, _, _ := strings.Cut(source, "/")
+		ref = reference{authority: host, rest: source[len(host):]}
 	}
 	public, ok := s.publicSource(ref.authority, ref.defaultPort())
 	if !ok {
@@ -46,10 +43,7 @@ func (s *Share) outwardSource(source string) string {
 
 func (s *Share) publicSource(text, port string) (public string, ok bool) {
 	name, anyPort := strings.CutSuffix(text, ":*")
-	local, ok := parseAuthority(name, port)
-	if !ok {
-		return "", false
-	}
+	local, _ := parseAuthority(name, port)
 	if !anyPort {
 		public, ok := s.sourceOf(local)
 		return public.String(), ok

@@ -19,14 +19,10 @@ func cutReference(text string) (ref reference, ok bool) {
 		return reference{}, false
 	}
 	ref.scheme = scheme
-	ref.authority, ref.rest = after, ""
 	// Browsers read a backslash as a slash here (WHATWG URL, special schemes).
-	if i := strings.IndexAny(after, `/?#\`); i >= 0 {
-		ref.authority, ref.rest = after[:i], after[i:]
-	}
-	if i := strings.LastIndexByte(ref.authority, '@'); i >= 0 {
-		ref.userinfo, ref.authority = ref.authority[:i+1], ref.authority[i+1:]
-	}
+	end := strings.IndexAny(after+"/", `/?#\`)
+	host := strings.LastIndexByte(after[:end], '@') + 1
+	ref.userinfo, ref.authority, ref.rest = after[:host], after[host:end], after[end:]
 	return ref, true
 }
 

@@ -16,7 +16,7 @@ const secretName = "devproxy"
 // cutSecret takes the secret of the link out of a raw query and leaves all else
 // as it is.
 func (s *Share) cutSecret(rawQuery string) (rest string, found bool) {
-	if s.secret == nil {
+	if len(s.secret) == 0 {
 		return rawQuery, false
 	}
 	var kept []string

@@ -25,7 +25,7 @@ type Share struct {
 	named     bool
 	alone     bool // each host is by itself: cookies have no parent to share
 	guard     guard
-	secret    []byte // nil for none
+	secret    []byte // empty for none
 	// secretPattern finds the secret in other texts; nil for none.
 	secretPattern *regexp.Regexp
 	allow         []netip.Prefix
@@ -44,13 +44,10 @@ func New(opts Options) (*Share, error) {
 		opts: opts, table: names, named: opts.Named,
 		zone: lower(opts.Zone), localZone: lower(opts.LocalZone),
 		guard: newGuard(opts.Root, opts.Show), allow: unmapped(opts.Allow),
-		public: newPrefixes(opts.Public),
+		public: newPrefixes(opts.Public), secret: opts.Secret,
 	}
 	if len(opts.Paths) > 0 {
 		s.paths = newPrefixes(opts.Paths)
-	}
-	if len(opts.Secret) > 0 {
-		s.secret = opts.Secret
 	}
 	if len(opts.Secret) >= minSecret {
 		s.secretPattern = newSecretPattern(opts.Secret)
@@ -111,7 +108,7 @@ func (s *Share) URLs() []URL {
 	var urls []URL
 	for _, host := range s.table.hosts {
 		u := URL{URL: "https://" + host.public.String(), Local: host.local.String()}
-		if secret != "" && !strings.HasPrefix(host.public.name, "*") {
+		if !strings.HasPrefix(host.public.name, "*") {
 			u.URL += secret
 			if s.zone != "" {
 				secret = ""

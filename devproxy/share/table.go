@@ -3,7 +3,7 @@ package share
 import "strings"
 
 // table says which public name stands for which local one. Each public name
-// has one local name, and leads back to it.
+// has one local name, and leads back to it. What is no authority has none.
 type table struct {
 	hosts     []pair // in the order of Options.Hosts; a wildcard's names begin with "*"
 	toPublic  map[authority]authority
@@ -21,10 +21,7 @@ func (t *table) public(local authority) (public authority, ok bool) {
 		return public, true
 	}
 	for _, w := range t.wildcards {
-		public, ok = swap(local, w.local, w.public)
-		if !ok {
-			continue
-		}
+		public, _ = swap(local, w.local, w.public)
 		// "a--b" for "*" can be spelled like the host "a.b": that one has it.
 		if back, known := t.local(public); known && back == local {
 			return public, true
@@ -59,8 +56,7 @@ func swap(a, from, to authority) (authority, bool) {
 	if !ok || a.port != from.port || !isLabel(label) {
 		return authority{}, false
 	}
-	b := authority{label + to.name, to.port}
-	return b, firstLabelFits(a.name) && firstLabelFits(b.name)
+	return authority{label + to.name, to.port}, firstLabelFits(a.name)
 }
 
 func firstLabelFits(name string) bool {
@@ -71,8 +67,7 @@ func firstLabelFits(name string) bool {
 // publicOrigin is the local origin that a public one stands for (RFC 6454
 // section 6.1). Only https origins are public.
 func (t *table) publicOrigin(origin string) (local string, ok bool) {
-	ref, ok := cutReference(origin)
-	if !ok || ref.rest != "" {
+	if ref, _ := cutReference(origin); ref.rest != "" {
 		return "", false
 	}
 	return t.localReference(origin)
@@ -81,14 +76,11 @@ func (t *table) publicOrigin(origin string) (local string, ok bool) {
 // localReference is a URL of a public origin as the project knows it; false
 // when it is of none of them.
 func (t *table) localReference(text string) (string, bool) {
-	ref, ok := cutReference(text)
-	if !ok || lower(ref.scheme) != "https:" {
+	ref, _ := cutReference(text)
+	if lower(ref.scheme) != "https:" {
 		return text, false
 	}
-	public, ok := parseAuthority(ref.authority, httpsPort)
-	if !ok {
-		return text, false
-	}
+	public, _ := parseAuthority(ref.authority, httpsPort)
 	local, ok := t.local(public)
 	if !ok {
 		return text, false
@@ -100,14 +92,8 @@ func (t *table) localReference(text string) (string, bool) {
 // publicReference is a URL that names a local host, absolute or relative to its
 // scheme, with the public name in its place. Everything else stays as it is.
 func (t *table) publicReference(text string) string {
-	ref, ok := cutReference(text)
-	if !ok {
-		return text
-	}
-	local, ok := parseAuthority(ref.authority, ref.defaultPort())
-	if !ok {
-		return text
-	}
+	ref, _ := cutReference(text)
+	local, _ := parseAuthority(ref.authority, ref.defaultPort())
 	public, ok := t.public(local)
 	if !ok {
 		return text

@@ -21,6 +21,7 @@ func TestNames(t *testing.T) {
 		Host{Local: "a.b.tenant.shop.localhost:8443", Public: "a--b" + tenants},
 		Host{Local: "*.c.tenant.shop.localhost:8443", Public: "*--c" + tenants})
 
+	firstLabel := strings.IndexByte(tenants, '.')
 	for name, test := range map[string]struct {
 		opts   Options
 		public string
@@ -42,6 +43,8 @@ func TestNames(t *testing.T) {
 		"two labels":               {several(), "a.b" + tenants, ""},
 		"a label that is none":     {several(), "a%00" + tenants, ""},
 		"a long label":             {several(), strings.Repeat("a", 64) + tenants, ""},
+		"the longest of them":      {several(), strings.Repeat("a", maxLabel-firstLabel) + tenants, strings.Repeat("a", maxLabel-firstLabel) + ".tenant.shop.localhost:8443"},
+		"one that is longer":       {several(), strings.Repeat("a", maxLabel-firstLabel+1) + tenants, ""},
 		"of a plain name":          {plainName(), "admin.shop.t.example.com:8444", "admin.shop.localhost:8443"},
 		"its wildcard":             {plainName(), "acme.tenant.shop.t.example.com:8444", "acme.tenant.shop.localhost:8443"},
 		"without its port":         {plainName(), "admin.shop.t.example.com", ""},
@@ -72,6 +75,9 @@ func TestCollisionsTeach(t *testing.T) {
 		"which is no host name":                                             func(o *Options) { o.Hosts[0].Public = "" },
 		"first label of both":                                               func(o *Options) { o.Hosts[2].Public = "tenant." + zone },
 		"the first label of both, or of none":                               func(o *Options) { o.Hosts[2].Local = "a.*.shop.localhost" },
+		"a.*.shop.localhost and a-" + single:                                func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "a.*.shop.localhost", Public: "a-" + single} },
+		"*.*.shop.localhost and *--x":                                       func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.*.shop.localhost", Public: "*--x." + zone} },
+		"*.x.shop.localhost and *a*":                                        func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.x.shop.localhost", Public: "*a*." + zone} },
 		"anybody could guess it":                                            func(o *Options) { o.Named, o.Secret = true, []byte("short") },
 		"a URL cannot carry":                                                func(o *Options) { o.Named, o.Secret = true, []byte("0123456789abcde&") },
 		"has 0 bytes, not 32":                                               func(o *Options) { o.Password, o.CookieKey = "x", nil },
@@ -83,6 +89,29 @@ func TestCollisionsTeach(t *testing.T) {
 		if _, err := New(opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+}
+
+// TestAliases: an alias leads to its host's public name; one that is said twice,
+// or is the host's own name, is no collision; those of a wildcard host stay as
+// they are.
+func TestAliases(t *testing.T) {
+	opts := several()
+	opts.Hosts[0].Aliases = []string{"shop.localhost:8443", "www.shop.localhost:8443", "WWW.shop.localhost.:8443"}
+	opts.Hosts[2].Aliases = []string{"tenants.shop.localhost:8443"}
+	s := mustNew(t, opts)
+	for local, want := range map[string]string{"www.shop.localhost:8443": shop, "shop.localhost:8443": shop, "tenants.shop.localhost:8443": "tenants.shop.localhost:8443"} {
+		if got := s.table.publicReference("https://" + local + "/"); got != "https://"+want+"/" {
+			t.Errorf("%s became %s", local, got)
+		}
+	}
+	opts.Hosts[1].Aliases = []string{"www.shop.localhost:8443"}
+	if _, err := New(opts); err == nil {
+		t.Error("two hosts have one alias")
+	}
+	opts.Hosts[1].Aliases = []string{"www shop"}
+	if _, err := New(opts); err == nil || !strings.Contains(err.Error(), `the alias "www shop" of admin.shop.localhost:8443 is no host name`) {
+		t.Errorf("an alias that is no host name: %v", err)
 	}
 }
 

@@ -21,19 +21,13 @@ func (s *Share) Trailers(h http.Header) {
 // outwardTrailer takes out of the announced trailers those that must not be.
 // What is sent unannounced in their place, Trailers drops.
 func outwardTrailer(h http.Header) {
-	announced := h["Trailer"]
-	if len(announced) == 0 {
-		return
-	}
 	var kept []string
-	for _, line := range announced {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.Trim(name, " \t"); name != "" && field.Trailer(name) {
-				kept = append(kept, name)
-			}
+	for name := range field.Elements(h["Trailer"]) {
+		if field.Trailer(name) {
+			kept = append(kept, name)
 		}
 	}
-	if h["Trailer"] = kept; len(kept) == 0 {
-		delete(h, "Trailer")
+	if delete(h, "Trailer"); len(kept) > 0 {
+		h["Trailer"] = kept
 	}
 }
