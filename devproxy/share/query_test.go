@@ -125,4 +125,11 @@ func TestAProjectNamedLikeATool(t *testing.T) {
 			t.Errorf("%s: hidden %v, want %v", target, got, want)
 		}
 	}
+	opts.Root = "/home/me/@fs/shop"
+	s = mustNew(t, opts)
+	for target, want := range map[string]bool{"/@fs/home/me/@fs/shop/a.js": false, "/@fs/home/me/@fs/a.js": true, "/@fs/home/me/@fs/shop/@fs/shop/a.js": true} {
+		if got := s.HiddenTarget(target); got != want {
+			t.Errorf("%s: hidden %v, want %v", target, got, want)
+		}
+	}
 }
