@@ -140,9 +140,9 @@ var plainBytes = func() (plain [256]bool) {
 }()
 
 // split cuts path into its segments; empty ones do not count.
-func split(path string) []string {
-	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' })
-}
+func split(path string) []string { return strings.FieldsFunc(path, isSeparator) }
+
+func isSeparator(r rune) bool { return r == '/' || r == '\\' }
 
 // appendSegments appends the segments of a folded path without what file
 // systems ignore in them. Those that are "." in the end are left out.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 	"unicode"
 )
 
@@ -279,6 +280,35 @@ func TestDeepEncodingIsCheap(t *testing.T) {
 	}
 	if !Hidden("/" + disguised(20) + "x") {
 		t.Error("whatever needs twenty rounds is let through")
+	}
+}
+
+// TestLongPathsAreCheap: a target four times as long costs about four times as
+// much, whatever is repeated in it. Where one look went through all that follows
+// it would cost sixteen times as much. The cheapest of several tries counts.
+func TestLongPathsAreCheap(t *testing.T) {
+	s := mustNew(t, oneHost())
+	cost := func(unit string, size int) time.Duration {
+		path, begun := strings.Repeat(unit, size/len(unit)), time.Now()
+		s.HiddenTarget(path)
+		s.HiddenTarget("/_image?href=" + path)
+		return time.Since(begun)
+	}
+	for _, unit := range []string{
+		"/a", "/@fs/home/me/shop", "/@id//home/me/shop", "/@id/", "/@id/a", "/@id/__x00__/home/me/shop/a.js", "/a;b", "%41", "%2540", "%c3%a9", "/..a",
+		"/.well-known", "/node_modules", "/_image", "&href=/a", "?", "/home/me/shop", "/~", "/a~1", "[", ".", "\\",
+	} {
+		short, long := time.Hour, time.Hour
+		for tries := 1; ; tries++ {
+			short, long = min(short, cost(unit, 16<<10)), min(long, cost(unit, 64<<10))
+			if tries >= 3 && long < 10*short {
+				break
+			}
+			if tries == 30 {
+				t.Errorf("%q: 16 KiB cost %v, 64 KiB %v", unit, short, long)
+				break
+			}
+		}
 	}
 }
 
