@@ -16,4 +16,16 @@ func TestShortNames(t *testing.T) {
 			t.Errorf("%s: hidden %v, want %v", path, got, want)
 		}
 	}
+	// Endings of files that bundlers name alike: such a name is no secret's but
+	// for those that ".env…" gets.
+	for _, ending := range []string{
+		"js", "mjs", "css", "map", "png", "jpg", "gif", "svg", "ts", "tsx", "jsx", "vue", "htm", "pdf", "ico", "bmp", "mp3", "mp4", "ogg", "wav", "ttf", "otf", "eot", "glb", "vtt",
+	} {
+		if Hidden("/photo~1." + ending) {
+			t.Errorf("/photo~1.%s is hidden", ending)
+		}
+		if !Hidden("/env~1." + ending) {
+			t.Errorf("/env~1.%s is not hidden", ending)
+		}
+	}
 }

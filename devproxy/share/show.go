@@ -64,7 +64,7 @@ func (s *shown) within(segments []string, end int, sent bool) bool {
 			if hasPrefix(segments, path) {
 				return true
 			}
-			if !sent || len(path) == 0 {
+			if !sent {
 				break
 			}
 			path = path[1:]
@@ -87,7 +87,7 @@ func CheckShow(entry string) (near string, ok bool) {
 		hit, _ = (&guard{}).look("/", entry[1:])
 	case isPath(entry):
 		hit, _ = (&guard{}).look(entry, "")
-	case entry != "" && !strings.ContainsAny(entry, `/\*`):
+	case !strings.ContainsAny(entry, `/\*`):
 		hit, _ = (&guard{}).look("/"+entry, "")
 	}
 	if hit.Show != "" {
