@@ -59,10 +59,8 @@ func (s *Set) acceptLoop(socket net.Listener, serve func(net.Conn)) {
 
 // pause reports whether to go on after it.
 func (s *Set) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-s.ctx.Done():
 		return false

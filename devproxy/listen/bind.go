@@ -21,21 +21,11 @@ const (
 // bind listens on every address of a, all on the same port, or on none. A
 // machine without IPv6 is no error as long as one address remains.
 func bind(ctx context.Context, a address) ([]net.Listener, error) {
-	if a.port != 0 {
-		return bindAll(ctx, a)
+	sockets, err := bindAll(ctx, a)
+	for tries := 1; a.port == 0 && tries < freePortTries && errors.Is(err, errTaken); tries++ {
+		sockets, err = bindAll(ctx, a)
 	}
-	var last error
-	for range freePortTries {
-		sockets, err := bindAll(ctx, a)
-		if err == nil {
-			return sockets, nil
-		}
-		if !errors.Is(err, errTaken) {
-			return nil, err
-		}
-		last = err
-	}
-	return nil, last
+	return sockets, err
 }
 
 // bindAll is one try. With port 0 the first address decides the port. A failure
@@ -47,7 +37,7 @@ func bindAll(ctx context.Context, a address) ([]net.Listener, error) {
 	for _, ip := range a.ips {
 		at := netip.AddrPortFrom(ip, port)
 		socket, err := bindOne(ctx, at)
-		if err != nil && isAbsent(err) && len(a.ips) > 1 {
+		if isAbsent(err) {
 			absent = &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
 			continue
 		}

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,6 +95,31 @@ func TestServiceOfGroup(t *testing.T) {
 	} {
 		if got, ok := serviceOfGroup(line); ok && got != want || !ok && want != "" {
 			t.Errorf("%s: %q %t, want %q", line, got, ok, want)
+		}
+	}
+}
+
+// TestReasons: the two causes with a known fix, however they are wrapped, and
+// any other.
+func TestReasons(t *testing.T) {
+	for err, want := range map[error]Reason{
+		errTaken: Taken, syscall.EADDRINUSE: Taken, syscall.EACCES: Permission, syscall.EPERM: Permission, syscall.EADDRNOTAVAIL: 0, io.EOF: 0,
+	} {
+		wrapped := fmt.Errorf("listen: %w", err)
+		if got := reasonOf(wrapped); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
+		failed := error(&BindError{Reason: want, Err: wrapped})
+		if got := errors.Is(failed, errTaken); got != (want == Taken) {
+			t.Errorf("%v: taken: %v", err, got)
+		}
+		if !errors.Is(failed, err) || errors.Is(failed, io.ErrUnexpectedEOF) {
+			t.Errorf("%v: %v is not the system's error, or any", err, failed)
+		}
+	}
+	for _, err := range []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT} {
+		if !isAbsent(fmt.Errorf("listen: %w", err)) || isAbsent(syscall.EADDRINUSE) || isAbsent(nil) {
+			t.Errorf("%v: the address is not absent, or another is", err)
 		}
 	}
 }

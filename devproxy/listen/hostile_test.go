@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,52 @@ func bareSet(t *testing.T) *Set {
 	}
 	s.ctx, s.stop = context.WithCancel(t.Context())
 	return s
+}
+
+// records are the levels and texts of what a Set logs.
+type records struct {
+	slog.Handler
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *records) Enabled(context.Context, slog.Level) bool { return true }
+
+func (r *records) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, record.Level.String()+" "+record.Message)
+	return nil
+}
+
+// TestWhatIsLogged: what no caller can be told of, once for each connection.
+func TestWhatIsLogged(t *testing.T) {
+	for want, do := range map[string]func(s *Set){
+		"DEBUG a client left in the handshake": func(s *Set) {
+			ours, theirs := net.Pipe()
+			ours.Close()
+			s.admit(theirs, s.secure)
+		},
+		"WARN a connection was closed: too many have not finished their handshake": func(s *Set) {
+			s.slots = make(chan struct{})
+			_, theirs := net.Pipe()
+			s.admit(theirs, s.secure)
+		},
+		"WARN accepting a connection failed; trying again": func(s *Set) {
+			s.acceptLoop(&failing{fails: 0, begun: time.Now()}, func(c net.Conn) { c.Close() })
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, logged := bareSet(t), &records{}
+			s.log = slog.New(logged)
+			do(s)
+			s.wg.Wait()
+			s.Close()
+			if !slices.Equal(logged.all, []string{want}) {
+				t.Errorf("logged %q, want %q", logged.all, want)
+			}
+		})
+	}
 }
 
 func TestHandshakeIsBounded(t *testing.T) {
@@ -156,8 +203,8 @@ func TestCloseEndsThePause(t *testing.T) {
 		time.Sleep(time.Minute + time.Millisecond)
 		s.stop()
 		<-done
-		if last := time.Since(f.begun); last != time.Minute+time.Millisecond {
-			t.Errorf("the loop ends %v after it began", last)
+		if last := f.accepts[len(f.accepts)-1]; last > time.Minute || time.Since(f.begun) != time.Minute+time.Millisecond {
+			t.Errorf("the loop ends %v after it began, and accepts last after %v", time.Since(f.begun), last)
 		}
 	})
 }

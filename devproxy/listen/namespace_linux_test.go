@@ -211,3 +211,37 @@ func TestAllFallbacksTaken(t *testing.T) {
 		t.Errorf("%q, fix %q\nwant %q", o.Error, o.Fix, want)
 	}
 }
+
+// TestFreePortIsLookedFor: Linux picks one of two ports here, of which one is
+// taken on ::1. The other is found, and where none is free the search ends.
+func TestFreePortIsLookedFor(t *testing.T) {
+	ns := namespace{HTTPS: ":0", HTTP: "127.0.0.1:0", Sysctls: map[string]string{"net.ipv4.ip_local_port_range": "40000 40007"}, Taken: []string{"[::1]:40001"}}
+	for range 8 {
+		if o := inNamespace(t, ns); len(o.HTTPS) != 2 {
+			t.Errorf("HTTPS %v, %s", o.HTTPS, o.Error)
+		}
+	}
+	for port := range 8 {
+		if port != 1 {
+			ns.Taken = append(ns.Taken, fmt.Sprintf("[::1]:4000%d", port))
+		}
+	}
+	if o := inNamespace(t, ns); !strings.HasPrefix(o.Error, "cannot listen on [::1]:4000") || !strings.HasSuffix(o.Error, "holds it") {
+		t.Errorf("with no port free: %+v", o)
+	}
+}
+
+// TestAnAddressThatIsAbsent: asked for by itself it is an error, at once; on a
+// machine without IPv6 both loopbacks are the one that is there.
+func TestAnAddressThatIsAbsent(t *testing.T) {
+	ns := namespace{HTTPS: "[::1]:0", HTTP: ":0", Sysctls: map[string]string{
+		"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1", "net.ipv6.conf.lo.disable_ipv6": "1",
+	}}
+	if o := inNamespace(t, ns); !strings.HasPrefix(o.Error, "cannot listen on [::1]:0: ") || o.Fix != "" {
+		t.Errorf("%+v", o)
+	}
+	ns.HTTPS = "127.0.0.1:0"
+	if o := inNamespace(t, ns); len(o.HTTPS) != 1 || len(o.HTTP) != 1 {
+		t.Errorf("%+v", o)
+	}
+}
