@@ -30,9 +30,9 @@ const (
 // HTTP request begins with it.
 const recordHandshake = 0x16
 
-// start accepts on the sockets of e until they are closed.
-func (s *Set) start(e endpoint, serve func(net.Conn)) {
-	for _, socket := range e.sockets {
+// start accepts on sockets until they are closed.
+func (s *Set) start(sockets []net.Listener, serve func(net.Conn)) {
+	for _, socket := range sockets {
 		s.wg.Go(func() { s.acceptLoop(socket, serve) })
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 const (
@@ -19,30 +20,31 @@ const (
 )
 
 // bind listens on every address of a, all on the same port, or on none. A
-// machine without IPv6 is no error as long as one address remains.
-func bind(ctx context.Context, a address) ([]net.Listener, error) {
-	sockets, err := bindAll(ctx, a)
+// machine without IPv6 is no error as long as one address remains. An address
+// that a socket in have is bound to is not bound again.
+func bind(ctx context.Context, a address, have []net.Listener) ([]net.Listener, error) {
+	sockets, err := bindAll(ctx, a, have)
 	for tries := 1; a.port == 0 && tries < freePortTries && errors.Is(err, errTaken); tries++ {
-		sockets, err = bindAll(ctx, a)
+		sockets, err = bindAll(ctx, a, have)
 	}
 	return sockets, err
 }
 
 // bindAll is one try. With port 0 the first address decides the port. A failure
 // is a *BindError, not yet explained.
-func bindAll(ctx context.Context, a address) ([]net.Listener, error) {
+func bindAll(ctx context.Context, a address, have []net.Listener) ([]net.Listener, error) {
 	var sockets []net.Listener
 	port := a.port
 	var absent error
 	for _, ip := range a.ips {
 		at := netip.AddrPortFrom(ip, port)
-		socket, err := bindOne(ctx, at)
+		socket, err := bindOne(ctx, at, have)
 		if isAbsent(err) {
 			absent = &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
 			continue
 		}
 		if err != nil {
-			closeAll(sockets)
+			closeAll(without(sockets, have))
 			return nil, &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
 		}
 		port = boundTo(socket).Port()
@@ -54,7 +56,10 @@ func bindAll(ctx context.Context, a address) ([]net.Listener, error) {
 	return sockets, nil
 }
 
-func bindOne(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
+func bindOne(ctx context.Context, at netip.AddrPort, have []net.Listener) (net.Listener, error) {
+	if i := slices.IndexFunc(have, func(socket net.Listener) bool { return boundTo(socket) == at }); i >= 0 {
+		return have[i], nil
+	}
 	if err := probe(ctx, at); err != nil {
 		return nil, err
 	}

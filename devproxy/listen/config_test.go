@@ -3,6 +3,8 @@ package listen
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -70,4 +72,68 @@ func TestApplyTheSame(t *testing.T) {
 	if after := fmt.Sprint(s.HTTPS(), s.HTTP()); after != before {
 		t.Errorf("now %s, before %s", after, before)
 	}
+}
+
+// TestApplyToSomeAddresses changes between both loopbacks and one of them on the
+// same port: what is bound stays, what is missing comes, what is too much goes.
+func TestApplyToSomeAddresses(t *testing.T) {
+	s, err := open(t, Config{HTTPS: ":0", HTTP: ":0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, config := s.HTTPS()[0].Port(), &tls.Config{InsecureSkipVerify: true}
+	for _, test := range []struct {
+		https string
+		want  string
+	}{
+		{"127.0.0.1:%d", "[127.0.0.1:%d]"}, {":%d", "[127.0.0.1:%[1]d [::1]:%[1]d]"}, {"[::1]:%d", "[[::1]:%d]"}, {"127.0.0.1:%d", "[127.0.0.1:%d]"}, {"%d", "[127.0.0.1:%[1]d [::1]:%[1]d]"},
+	} {
+		cfg := Config{HTTPS: fmt.Sprintf(test.https, port), HTTP: ":0"}
+		if err := s.Apply(t.Context(), cfg); err != nil {
+			t.Fatalf("%s: %v", cfg.HTTPS, err)
+		}
+		if got, want := fmt.Sprint(s.HTTPS()), fmt.Sprintf(test.want, port); got != want {
+			t.Errorf("%s: %s, want %s", cfg.HTTPS, got, want)
+		}
+		for _, host := range []string{"127.0.0.1", "[::1]"} {
+			at := fmt.Sprintf("%s:%d", host, port)
+			go func() {
+				if c, err := s.Accept(); err == nil {
+					c.Close()
+				}
+			}()
+			c, err := tls.Dial("tcp", at, config)
+			if bound := slices.ContainsFunc(s.HTTPS(), func(a netip.AddrPort) bool { return a.String() == at }); (err == nil) != bound {
+				t.Errorf("%s: %s is bound: %v, and answers: %v", cfg.HTTPS, at, bound, err)
+			}
+			if err == nil {
+				c.Close()
+			}
+		}
+	}
+
+	// Another protocol's, or another's, is none of its own: nothing changes.
+	before := fmt.Sprint(s.HTTPS(), s.HTTP())
+	for _, https := range []string{fmt.Sprint(s.HTTP()[0].Port()), taken(t)} {
+		if err := s.Apply(t.Context(), Config{HTTPS: https, HTTP: ":0"}); err == nil {
+			t.Errorf("port %s is taken, and is applied", https)
+		}
+	}
+	if err := s.Apply(t.Context(), Config{HTTPS: fmt.Sprintf("127.0.0.1:%d", port), HTTP: taken(t)}); err == nil {
+		t.Error("a port of HTTP that is taken is applied")
+	}
+	if after := fmt.Sprint(s.HTTPS(), s.HTTP()); after != before {
+		t.Errorf("now %s, before %s", after, before)
+	}
+}
+
+// taken is a port that another socket has on ::1 alone.
+func taken(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return fmt.Sprint(boundTo(l).Port())
 }

@@ -16,17 +16,17 @@ type endpoint struct {
 }
 
 // openEndpoint binds what was asked for; nothing asked for is the default port
-// and its fallback.
-func openEndpoint(ctx context.Context, asked string, port, next uint16) (endpoint, error) {
+// and its fallback. Of the sockets in have, those that will do are used.
+func openEndpoint(ctx context.Context, asked string, port, next uint16, have []net.Listener) (endpoint, error) {
 	if asked == "" {
-		sockets, fallback, err := bindDefault(ctx, port, next)
+		sockets, fallback, err := bindDefault(ctx, port, next, have)
 		return endpoint{sockets: sockets, fallback: fallback}, err
 	}
 	a, err := parseAddress(asked)
 	if err != nil {
 		return endpoint{}, err
 	}
-	sockets, err := bind(ctx, a)
+	sockets, err := bind(ctx, a, have)
 	var failed *BindError
 	if errors.As(err, &failed) {
 		failed.explain()
@@ -34,33 +34,13 @@ func openEndpoint(ctx context.Context, asked string, port, next uint16) (endpoin
 	return endpoint{asked: asked, sockets: sockets}, err
 }
 
-// change gives the endpoint for what is asked for now: e with its sockets
-// where they will do, else a new one beside it.
+// change gives the endpoint for what is asked for now. It keeps those of e's
+// sockets that will do, and closes none.
 func (e endpoint) change(ctx context.Context, asked string, port, next uint16) (endpoint, error) {
 	if asked == e.asked {
 		return e, nil
 	}
-	// Our own socket would make the same port look taken.
-	wanted, err := address{ips: bothLoopbacks(), port: port}, error(nil)
-	if asked != "" {
-		wanted, err = parseAddress(asked)
-	}
-	if err == nil && e.is(wanted) {
-		return endpoint{asked: asked, sockets: e.sockets}, nil
-	}
-	return openEndpoint(ctx, asked, port, next)
-}
-
-// is reports whether e is bound to a's port on a's addresses, but for those
-// that the machine lacks.
-func (e endpoint) is(a address) bool {
-	addrs := e.addrs()
-	for _, at := range addrs {
-		if at.Port() != a.port || !slices.Contains(a.ips, at.Addr()) {
-			return false
-		}
-	}
-	return len(addrs) == len(a.ips) || len(addrs) > 0 && slices.Equal(a.ips, bothLoopbacks())
+	return openEndpoint(ctx, asked, port, next, e.sockets)
 }
 
 func (e endpoint) addrs() []netip.AddrPort {
@@ -71,12 +51,7 @@ func (e endpoint) addrs() []netip.AddrPort {
 	return addrs
 }
 
-// shares reports whether both have the same sockets.
-func (e endpoint) shares(other endpoint) bool { return slices.Equal(e.sockets, other.sockets) }
-
-// closeUnless closes e's sockets unless other goes on with them.
-func (e endpoint) closeUnless(other endpoint) {
-	if !e.shares(other) {
-		closeAll(e.sockets)
-	}
+// without are the sockets that are not in others.
+func without(sockets, others []net.Listener) []net.Listener {
+	return slices.DeleteFunc(slices.Clone(sockets), func(socket net.Listener) bool { return slices.Contains(others, socket) })
 }

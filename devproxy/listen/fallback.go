@@ -62,9 +62,9 @@ func (f Fallback) String() string {
 }
 
 // bindDefault tries wanted on both loopback addresses, then from next upwards;
-// next 0 means that there is nothing to fall back to.
-func bindDefault(ctx context.Context, wanted, next uint16) ([]net.Listener, *Fallback, error) {
-	sockets, err := bind(ctx, address{ips: bothLoopbacks(), port: wanted})
+// next 0 means that there is nothing to fall back to. It uses the sockets in have.
+func bindDefault(ctx context.Context, wanted, next uint16, have []net.Listener) ([]net.Listener, *Fallback, error) {
+	sockets, err := bind(ctx, address{ips: bothLoopbacks(), port: wanted}, have)
 	if err == nil {
 		return sockets, nil, nil
 	}
@@ -78,7 +78,7 @@ func bindDefault(ctx context.Context, wanted, next uint16) ([]net.Listener, *Fal
 		return nil, fallback, nil
 	}
 	for port := next; port < next+fallbackTries; port++ {
-		sockets, err = bind(ctx, address{ips: bothLoopbacks(), port: port})
+		sockets, err = bind(ctx, address{ips: bothLoopbacks(), port: port}, have)
 		if err == nil {
 			fallback.Got = int(port)
 			if port != next {

@@ -48,18 +48,18 @@ func Open(ctx context.Context, cfg Config) (*Set, error) {
 		slots:    make(chan struct{}, maxHandshakes),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	https, err := openEndpoint(ctx, cfg.HTTPS, defaultHTTPS, fallbackHTTPS)
+	https, err := openEndpoint(ctx, cfg.HTTPS, defaultHTTPS, fallbackHTTPS, nil)
 	if err != nil {
 		return nil, err
 	}
-	http, err := openEndpoint(ctx, cfg.HTTP, defaultHTTP, 0)
+	http, err := openEndpoint(ctx, cfg.HTTP, defaultHTTP, 0, nil)
 	if err != nil {
 		closeAll(https.sockets)
 		return nil, err
 	}
 	s.https, s.http = https, http
-	s.start(https, s.secure)
-	s.start(http, s.plain)
+	s.start(https.sockets, s.secure)
+	s.start(http.sockets, s.plain)
 	return s, nil
 }
 
@@ -78,7 +78,7 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 	}
 	http, err := s.http.change(ctx, cfg.HTTP, defaultHTTP, 0)
 	if err != nil {
-		https.closeUnless(s.https)
+		closeAll(without(https.sockets, s.https.sockets))
 		return err
 	}
 	s.replace(&s.https, https, s.secure)
@@ -90,10 +90,8 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 func (s *Set) replace(place *endpoint, now endpoint, serve func(net.Conn)) {
 	old := *place
 	*place = now
-	if !now.shares(old) {
-		s.start(now, serve)
-	}
-	old.closeUnless(now)
+	s.start(without(now.sockets, old.sockets), serve)
+	closeAll(without(old.sockets, now.sockets))
 }
 
 // HTTPS are the addresses that accept TLS, all with the same port.
