@@ -63,7 +63,7 @@ func TestHolderIsNamed(t *testing.T) {
 	if diff := cmp.Diff(want, failed.Holder); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if failed.Fix != want.Fix || !strings.HasSuffix(failed.Error(), want.Text+" holds it") {
+	if failed.Fix != want.Fix || !strings.HasSuffix(failed.Error(), want.Text+" is using it") {
 		t.Errorf("%v; fix %s", failed, failed.Fix)
 	}
 }

@@ -207,7 +207,7 @@ func TestAllFallbacksTaken(t *testing.T) {
 		t.Errorf("HTTPS %v, want %v; %s", o.HTTPS, want, o.Error)
 	}
 	o = inNamespace(t, namespace{Taken: append(taken, fmt.Sprintf("127.0.0.1:%d", last))})
-	if want := fmt.Sprintf("no port from %d to %d is free, and cannot listen on 127.0.0.1:443: the port needs permission here", fallbackHTTPS, last); o.Error != want || o.Fix != permissionFix(443) {
+	if want := fmt.Sprintf("no port from %d to %d is free, and cannot listen on 127.0.0.1:443: this machine does not allow it", fallbackHTTPS, last); o.Error != want || o.Fix != permissionFix(443) {
 		t.Errorf("%q, fix %q\nwant %q", o.Error, o.Fix, want)
 	}
 }
@@ -226,7 +226,7 @@ func TestFreePortIsLookedFor(t *testing.T) {
 			ns.Taken = append(ns.Taken, fmt.Sprintf("[::1]:4000%d", port))
 		}
 	}
-	if o := inNamespace(t, ns); !strings.HasPrefix(o.Error, "cannot listen on [::1]:4000") || !strings.HasSuffix(o.Error, "holds it") {
+	if o := inNamespace(t, ns); !strings.HasPrefix(o.Error, "cannot listen on [::1]:4000") || !strings.HasSuffix(o.Error, "is using it") {
 		t.Errorf("with no port free: %+v", o)
 	}
 }

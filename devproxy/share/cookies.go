@@ -61,13 +61,13 @@ func (s *Share) cookieDomain(domain string, from pair) (public string, ok bool) 
 	switch {
 	case domain == from.public.name && s.alone:
 		return "", true
-	case within(from.public.name, domain) && (within(domain, s.zone) || domain == from.public.name):
+	case within(from.public.name, domain) && within(domain, s.zone):
 		return domain, true // the project knows its public name, and says so
 	case !within(from.local.name, domain), s.localZone != domain && within(s.localZone, domain):
 		return "", false
 	case s.alone, !s.hasBelow(domain):
 		return "", true
-	case s.zone == "", !strings.Contains(domain, "."):
+	case !strings.Contains(domain, "."):
 		return "", false
 	case within(domain, s.localZone):
 		return s.below(domain), true
