@@ -184,6 +184,11 @@ func TestFallbackTexts(t *testing.T) {
 		{newHolder(443, 7, "node", "ann", "", "").Fix, "kill 7"},
 		{newHolder(443, 0, "", "root", "", "").Text, "a process of root"},
 		{newHolder(443, 0, "", "", "", "").Text, "another process"},
+		{newHolder(443, 0, "node", "root", "", "").Text, "a process of root"},
+		{newHolder(443, 0, "node", "", "", "").Text, "another process"},
+		{newHolder(443, 7, "", "root", "", "").Text, "a process of root"},
+		{newHolder(443, 7, "node", "", "", "").Text, "node (pid 7)"},
+		{newHolder(443, 0, "", "root", "", "").Fix, showFix(443)},
 	} {
 		if test.got != test.want {
 			t.Errorf("got  %s\nwant %s", test.got, test.want)

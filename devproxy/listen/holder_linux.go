@@ -21,10 +21,7 @@ func findHolder(port uint16) Holder {
 		return newHolder(port, 0, "", "", "", "")
 	}
 	holder := userName(table[i].uid)
-	pid := socketOwners()[table[i].inode]
-	if pid == 0 {
-		return newHolder(port, 0, "", holder, "", "")
-	}
+	pid := socketOwners()[table[i].file] // 0 for a process whose descriptors may not be read
 	return newHolder(port, pid, processName(pid), holder, processDir(pid), serviceOf(pid))
 }
 
@@ -35,7 +32,7 @@ func ListeningProcesses() []Process {
 	owners := socketOwners()
 	byPID := map[int]*Process{}
 	for _, socket := range listeningSockets() {
-		pid := owners[socket.inode]
+		pid := owners[socket.file]
 		if pid == 0 {
 			continue
 		}
@@ -56,8 +53,9 @@ func ListeningProcesses() []Process {
 
 // socketEntry is a row of /proc/net/tcp or tcp6.
 type socketEntry struct {
-	port       uint16
-	uid, inode string
+	port uint16
+	uid  string
+	file string // what a descriptor of the socket links to
 }
 
 // stateListen is TCP_LISTEN as the kernel prints it.
@@ -88,10 +86,10 @@ func parseSocket(line string) (socketEntry, bool) {
 	}
 	_, hex, _ := strings.Cut(fields[1], ":")
 	port, err := strconv.ParseUint(hex, 16, 16)
-	return socketEntry{port: uint16(port), uid: fields[7], inode: fields[9]}, err == nil
+	return socketEntry{port: uint16(port), uid: fields[7], file: "socket:[" + fields[9] + "]"}, err == nil
 }
 
-// socketOwners maps socket inodes to pids, for every process whose descriptors
+// socketOwners maps what descriptors link to, to pids, for every process whose descriptors
 // may be read. A socket that a parent shares with children is the parent's.
 func socketOwners() map[string]int {
 	owners := map[string]int{}
@@ -100,14 +98,10 @@ func socketOwners() map[string]int {
 		return owners
 	}
 	for _, link := range links {
-		target, err := os.Readlink(link)
-		if err != nil || !strings.HasPrefix(target, "socket:[") {
-			continue
-		}
-		inode := strings.TrimSuffix(strings.TrimPrefix(target, "socket:["), "]")
-		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
-		if err == nil && (owners[inode] == 0 || pid < owners[inode]) {
-			owners[inode] = pid
+		file, _ := os.Readlink(link)
+		pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
+		if owners[file] == 0 || pid < owners[file] {
+			owners[file] = pid
 		}
 	}
 	return owners
@@ -141,23 +135,18 @@ func userName(uid string) string {
 // control group (version 2) tells. Services of a user's own manager are left
 // out: they are not stopped with sudo.
 func serviceOf(pid int) string {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if service, ok := serviceOfGroup(strings.TrimSpace(line)); ok {
+	groups, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	return serviceIn(string(groups))
+}
+
+// serviceIn reads "0::/system.slice/caddy.service" as "caddy". Of control groups
+// without a service it is empty.
+func serviceIn(groups string) string {
+	for line := range strings.Lines(groups) {
+		group, system := strings.CutPrefix(strings.TrimSpace(line), "0::/system.slice/")
+		if service, ok := strings.CutSuffix(path.Base(group), ".service"); ok && system {
 			return service
 		}
 	}
 	return ""
-}
-
-// serviceOfGroup reads "0::/system.slice/caddy.service" as "caddy".
-func serviceOfGroup(line string) (string, bool) {
-	group, ok := strings.CutPrefix(line, "0::/system.slice/")
-	if !ok {
-		return "", false
-	}
-	return strings.CutSuffix(path.Base(group), ".service")
 }

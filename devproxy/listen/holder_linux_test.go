@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,12 +18,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// holding runs another process, in dir, that listens on the port it gives.
-func holding(t *testing.T, dir string) (pid, port int) {
+// holding runs another process, in dir and with files, that listens on the port
+// it gives.
+func holding(t *testing.T, dir string, files ...*os.File) (pid, port int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"=hold")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	cmd.Dir, cmd.Stderr, cmd.ExtraFiles = dir, os.Stderr, files
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -85,16 +88,20 @@ func TestListeningProcesses(t *testing.T) {
 	t.Errorf("process %d is not among them", pid)
 }
 
-func TestServiceOfGroup(t *testing.T) {
-	for line, want := range map[string]string{
+func TestServiceIn(t *testing.T) {
+	for groups, want := range map[string]string{
 		"0::/system.slice/caddy.service":                                     "caddy",
-		"0::/system.slice/system-php.slice/php@8.service":                    "php@8",
+		"0::/system.slice/system-php.slice/php@8.service\n":                  "php@8",
+		"1:name=systemd:/x\n0::/system.slice/caddy.service\n":                "caddy",
 		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope": "",
+		"0::/user.slice/user-1000.slice/user@1000.service":                   "",
 		"0::/system.slice/docker-0a1b.scope":                                 "",
 		"1:name=systemd:/system.slice/caddy.service":                         "",
+		"0::/": "",
+		"":     "",
 	} {
-		if got, ok := serviceOfGroup(line); ok && got != want || !ok && want != "" {
-			t.Errorf("%s: %q %t, want %q", line, got, ok, want)
+		if got := serviceIn(groups); got != want {
+			t.Errorf("%q: %q, want %q", groups, got, want)
 		}
 	}
 }
@@ -121,5 +128,77 @@ func TestReasons(t *testing.T) {
 		if !isAbsent(fmt.Errorf("listen: %w", err)) || isAbsent(syscall.EADDRINUSE) || isAbsent(nil) {
 			t.Errorf("%v: the address is not absent, or another is", err)
 		}
+	}
+}
+
+// TestParseSocket: rows of /proc/net/tcp and tcp6 of sockets that listen.
+func TestParseSocket(t *testing.T) {
+	const row = "   0: 0100007F:20FB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711"
+	want := socketEntry{port: 8443, uid: "1000", file: "socket:[4711]"}
+	for line, ok := range map[string]bool{
+		row:                         true,
+		row + " 1 0000000000000000": true,
+		strings.Replace(row, "0100007F", "00000000000000000000000001000000", 1):                            true,
+		strings.Replace(row, " 0A ", " 01 ", 1):                                                            false,
+		strings.TrimSuffix(row, " 4711"):                                                                   false,
+		strings.Replace(row, ":20FB", ":20FBX", 1):                                                         false,
+		strings.Replace(row, ":20FB", ":120FB", 1):                                                         false,
+		strings.Replace(row, ":20FB", "", 1):                                                               false,
+		"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode": false,
+		"": false,
+	} {
+		got, parsed := parseSocket(line)
+		if parsed != ok || ok && got != want {
+			t.Errorf("%q: %+v, %v", line, got, parsed)
+		}
+	}
+}
+
+// TestWhoListens: each process once, in order, with each port once. A socket
+// that a process shares with its children is its own.
+func TestWhoListens(t *testing.T) {
+	var ports []int
+	for range 5 {
+		s, err := open(t, Config{HTTPS: ":0", HTTP: "127.0.0.1:0"}) // one port on both addresses
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, int(s.HTTPS()[0].Port()), int(s.HTTP()[0].Port()))
+	}
+	shared, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	ports = append(ports, int(boundTo(shared).Port()))
+	file, err := shared.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	child, own := holding(t, t.TempDir(), file)
+	all := ListeningProcesses()
+	if !slices.IsSortedFunc(all, func(a, b Process) int { return a.PID - b.PID }) {
+		t.Errorf("they are not in order: %v", all)
+	}
+	found := map[int][]int{}
+	for _, p := range all {
+		if _, twice := found[p.PID]; twice || p.PID == 0 {
+			t.Errorf("process %d is there twice, or is none", p.PID)
+		}
+		if found[p.PID] = p.Ports; !slices.IsSorted(p.Ports) || len(slices.Compact(slices.Clone(p.Ports))) != len(p.Ports) {
+			t.Errorf("process %d: ports %v", p.PID, p.Ports)
+		}
+	}
+	for _, port := range ports {
+		if !slices.Contains(found[os.Getpid()], port) {
+			t.Errorf("port %d is not ours: %v", port, found[os.Getpid()])
+		}
+	}
+	if !slices.Equal(found[child], []int{own}) {
+		t.Errorf("the child has %v, want %d", found[child], own)
+	}
+	if holder := findHolder(1); holder.Text != "another process" || holder.Fix != showFix(1) {
+		t.Errorf("of a port on which nobody listens: %+v", holder)
 	}
 }

@@ -20,6 +20,7 @@ import (
 type namespace struct {
 	Sysctls map[string]string
 	Taken   []string // addresses that root listens on
+	List    bool     // also list processes
 	// HTTPS and HTTP are what is asked for; empty for the default ports.
 	HTTPS, HTTP string
 }
@@ -53,7 +54,12 @@ func openInNamespace() (any, error) {
 	if err := syscall.Setresuid(nobody, nobody, nobody); err != nil {
 		return nil, err
 	}
-	return openPorts(ns.HTTPS, ns.HTTP)
+	result, err := openPorts(ns.HTTPS, ns.HTTP)
+	if o, ok := result.(opening); ok && ns.List {
+		o.Processes = ListeningProcesses()
+		return o, err
+	}
+	return result, err
 }
 
 // raiseLoopback is "ip link set lo up".
@@ -242,6 +248,20 @@ func TestAnAddressThatIsAbsent(t *testing.T) {
 	}
 	ns.HTTPS = "127.0.0.1:0"
 	if o := inNamespace(t, ns); len(o.HTTPS) != 1 || len(o.HTTP) != 1 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestOthersProcessesAreNotListed: of a socket whose process may not be known
+// there is no process.
+func TestOthersProcessesAreNotListed(t *testing.T) {
+	o := inNamespace(t, namespace{List: true, HTTPS: ":0", HTTP: "127.0.0.1:0", Taken: []string{"127.0.0.1:9999"}})
+	for _, p := range o.Processes {
+		if p.PID == 0 {
+			t.Errorf("a process without a pid: %+v", p)
+		}
+	}
+	if len(o.HTTPS) != 2 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -47,6 +47,8 @@ type opening struct {
 	Fallbacks   []Fallback
 	Texts       []string
 	Error, Fix  string
+	// Processes are those that listen, as far as this user may know.
+	Processes []Process
 }
 
 // openPorts opens what is asked for, the default ports for nothing.
