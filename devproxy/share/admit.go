@@ -67,10 +67,8 @@ func (s *Share) ended(now time.Time) bool {
 // meant is the local host that a request is for. The relay's word counts; a
 // request that says something else was made to be read in two ways.
 func (s *Share) meant(q *query) (authority, bool) {
-	port := httpsPort
-	public, ok := parseAuthority(q.visitor.Host, port)
-	said, too := parseAuthority(q.r.Host, port)
-	if !ok || !too || said != public {
+	public, _ := parseAuthority(q.visitor.Host, httpsPort)
+	if said, _ := parseAuthority(q.r.Host, httpsPort); said != public {
 		return authority{}, false
 	}
 	return s.table.local(public)

@@ -145,6 +145,28 @@ func TestWhoDoesNotGetIn(t *testing.T) {
 	}
 }
 
+// TestMeant is the local host of a request, and nothing where there is none.
+func TestMeant(t *testing.T) {
+	for name, test := range map[string]struct {
+		opts        Options
+		said, asked string
+		want        string
+	}{
+		"a host":            {oneHost(), single, single, "shop.localhost:8443"},
+		"of 443":            {oneNamed(), "shop.t.example.com", "shop.t.example.com:443", "shop.localhost"},
+		"a wildcard's":      {several(), "acme" + tenants, "acme" + tenants, "acme.tenant.shop.localhost:8443"},
+		"an unknown one":    {oneHost(), "x.example", "x.example", ""},
+		"two":               {several(), shop, admin, ""},
+		"none":              {oneHost(), "", "", ""},
+		"one that is not":   {oneHost(), "a b", "a b", ""},
+		"one with userinfo": {oneHost(), "u@" + single, "u@" + single, ""},
+	} {
+		if got := mustNew(t, test.opts).Meant(ask("GET", test.said, "/"), visitorOf(test.asked)); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func TestPathPrefixes(t *testing.T) {
 	p := newPrefixes([]string{"/hook", "/a b/c"})
 	for path, want := range map[string]bool{

@@ -188,8 +188,9 @@ func TestOutwardCookies(t *testing.T) {
 		}
 	}
 	h := http.Header{"Set-Cookie": {"a=b; Domain=com"}}
-	if all["one"].Outward(h, http.StatusOK, visitorOf(single), nil); h["Set-Cookie"] != nil {
-		t.Errorf("of no cookie %q is left", h["Set-Cookie"])
+	all["one"].Outward(h, http.StatusOK, visitorOf(single), nil)
+	if lines, there := h["Set-Cookie"]; there {
+		t.Errorf("of no cookie %q is left", lines)
 	}
 }
 
@@ -199,6 +200,8 @@ func TestOutwardCookiesOfOtherHosts(t *testing.T) {
 	nested.Hosts = append(nested.Hosts, Host{Local: "api.admin.shop.localhost:8443", Public: "api--" + admin})
 	below := oneHost() // its local name lies below the project's
 	below.Hosts = []Host{{Local: "admin.shop.localhost:8443", Public: single}}
+	belowNamed := oneNamed()
+	belowNamed.Hosts = []Host{{Local: "admin.shop.localhost", Public: "shop.t.example.com"}}
 	wildcard := oneHost() // without a zone
 	wildcard.Hosts = []Host{{Local: "*.tenant.shop.localhost:8443", Public: "*--" + single}}
 	outside := plainName()
@@ -211,6 +214,7 @@ func TestOutwardCookiesOfOtherHosts(t *testing.T) {
 		want         string
 	}{
 		{below, single, "shop.localhost", "a=b"},
+		{belowNamed, "shop.t.example.com", "shop.localhost", "a=b"},
 		{below, single, "admin.shop.localhost", "a=b"},
 		{below, single, "localhost", ""},
 		{wildcard, "acme--" + single, "acme--" + single, "a=b"},
