@@ -71,6 +71,9 @@ func TestSavesAndTheCache(t *testing.T) {
 		if asked := asks(t, s, before); asked == test.stays {
 			t.Errorf("%s, and back: the upstream is asked: %v", name, asked)
 		}
+		if asks(t, s, before) {
+			t.Errorf("%s, and back: nothing is kept", name)
+		}
 		s.Close()
 	}
 }
