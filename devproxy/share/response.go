@@ -178,7 +178,6 @@ func (b *inspectedBody) readAhead() error {
 		b.ahead = append(b.ahead, buf[:n]...)
 		b.left -= n
 	}
-	b.left = 0
 	return b.look(b.ahead)
 }
 

@@ -29,7 +29,7 @@ func TestSocketsOfTools(t *testing.T) {
 		{path: "/__vitest_api", want: ""},
 		{path: "/app", target: "/__vitest_api__", want: "__vitest_api__"},
 		{path: "/__vitest_api__", target: "/app", want: "__vitest_api__"},
-		{path: "/__vitest_api__", target: "/?path=/__vitest_api__", want: "__vitest_api__"},
+		{path: "/app", target: "/app?x=/__vitest_api__"},
 		{path: "/?x=/__vitest_api__"},
 		{path: "/__vitest_browser_api__?type=tester", want: "__vitest_browser_api__"},
 		{path: "/storybook-server-channel?token=x&page=manager", want: "storybook-server-channel"},
