@@ -122,6 +122,20 @@ func TestApplyToSomeAddresses(t *testing.T) {
 	if err := s.Apply(t.Context(), Config{HTTPS: fmt.Sprintf("127.0.0.1:%d", port), HTTP: taken(t)}); err == nil {
 		t.Error("a port of HTTP that is taken is applied")
 	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	https := free.Addr().String()
+	free.Close()
+	if err := s.Apply(t.Context(), Config{HTTPS: https, HTTP: taken(t)}); err == nil {
+		t.Error("a port of HTTP that is taken is applied")
+	}
+	if again, err := net.Listen("tcp", https); err != nil {
+		t.Errorf("HTTPS was left bound: %v", err)
+	} else {
+		again.Close()
+	}
 	if after := fmt.Sprint(s.HTTPS(), s.HTTP()); after != before {
 		t.Errorf("now %s, before %s", after, before)
 	}
