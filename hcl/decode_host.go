@@ -8,6 +8,7 @@ import (
 )
 
 func (d *decoder) decodeHost(b *block) *Host {
+	defer d.enter(b)()
 	host := &Host{Range: b.header}
 	if b.label != "" {
 		host.Name = Name{Value: d.name(b.label, b.labelRange, true), Range: b.labelRange}

@@ -16,6 +16,8 @@ type value struct {
 	text *text
 	// env are the variables that flow into it as a whole, sorted.
 	env []string
+	// computed reports that it is computed from them.
+	computed bool
 }
 
 func (v value) at() Range { return v.text.rangeOf(v.expr.Range()) }
@@ -59,21 +61,32 @@ func (d *decoder) get(b *body, name string) (v value, present bool) {
 
 // attribute is the value of attr, of which d.get is the usual reader.
 func (d *decoder) attribute(attr *attribute) value {
-	return d.newValue(d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text, nil)
+	return d.newValue(d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text, value{})
 }
 
 // noteFlow notes that variables flow into the attribute of that name, once.
 func (d *decoder) noteFlow(name string, v value) {
 	at := v.at()
-	if len(v.deepEnv()) == 0 || d.flowed[at] {
+	if d.flowed[at] {
+		return
+	}
+	flow := d.comesFrom(v)
+	if flow.Empty() {
 		return
 	}
 	d.flowed[at] = true
-	flow := d.comesFrom(v)
 	if !isShown(name) {
 		d.concealed.hide(v, flow)
 	}
-	d.file.Flows = append(d.file.Flows, AttributeFlow{name, flow})
+	d.file.Flows = append(d.file.Flows, AttributeFlow{Attribute: name, Block: d.block, Bare: v.isBare(), Flow: flow})
+}
+
+// isBare reports a value that has nothing in it.
+func (v value) isBare() bool {
+	if !v.IsKnown() {
+		return false
+	}
+	return v.IsNull() || v.Type() == cty.Bool || v.CanIterateElements() && v.LengthInt() == 0
 }
 
 // isShown reports attributes whose values are not hidden as a whole. Ports,
@@ -168,13 +181,13 @@ func (d *decoder) elements(v value) []value {
 	var parts []value
 	if tuple, is := v.expr.(*hclsyntax.TupleConsExpr); is {
 		for _, expr := range tuple.Exprs {
-			parts = append(parts, d.newValue(d.scope.value(expr, v.text), expr, v.text, v.env))
+			parts = append(parts, d.newValue(d.scope.value(expr, v.text), expr, v.text, v))
 		}
 		return parts
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, element := it.Element()
-		parts = append(parts, d.newValue(element, v.expr, v.text, v.env))
+		parts = append(parts, d.newValue(element, v.expr, v.text, v))
 	}
 	return parts
 }
@@ -218,10 +231,10 @@ func (d *decoder) fields(v value) []field {
 	var parts []field
 	for it := v.ElementIterator(); it.Next(); {
 		key, element := it.Element()
-		f := field{name: key.AsString(), nameAt: v.at(), value: d.newValue(element, v.expr, v.text, v.env)}
+		f := field{name: key.AsString(), nameAt: v.at(), value: d.newValue(element, v.expr, v.text, v)}
 		if item, found := byName[f.name]; found {
 			f.nameAt = v.text.rangeOf(item.KeyExpr.Range())
-			f.value = d.newValue(element, item.ValueExpr, v.text, v.env)
+			f.value = d.newValue(element, item.ValueExpr, v.text, v)
 		}
 		parts = append(parts, f)
 	}
