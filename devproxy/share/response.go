@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -137,6 +138,12 @@ func (s *Share) InspectResponse(res *http.Response) error {
 	}
 	res.Body = body
 	return nil
+}
+
+// Audience names those who are given the same responses: the visitors of every
+// share that hides what s hides. It is never empty.
+func (s *Share) Audience() string {
+	return "visitors\n" + strings.Join(slices.Sorted(maps.Keys(s.guard.shown.texts)), "\n")
 }
 
 // isText reports whether a response may be a page: for errors also the forms for
