@@ -68,7 +68,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	report := &forward.Report{}
 	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report}
 	if v := x.visit; v != nil {
-		out.Visitor, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), v.visitor.Host, v.hops
+		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &s.machine, v.visitor.Host, v.hops
 		out.Inspect = v.share.InspectResponse
 	}
 	if middleware.Background(r.Context()) {
