@@ -69,6 +69,9 @@ var allowed = map[string][]string{
 	// What both ends of a tunnel need.
 	"tunnel/websocket": {},
 
+	// What tests alone import.
+	"internal/leaktest": {},
+
 	"hcl":           {},
 	"localca":       {},
 	"localca/trust": {"localca"},

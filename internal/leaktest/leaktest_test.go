@@ -1,0 +1,29 @@
+package leaktest
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) { os.Exit(Run(m, "internal/leaktest.")) }
+
+func linger(until chan struct{}) { <-until }
+
+// TestWait: a goroutine is found by a text on its stack while it runs, and not by
+// others; the caller's own is not found.
+func TestWait(t *testing.T) {
+	until := make(chan struct{})
+	go linger(until)
+	const function = "leaktest.linger"
+	if left := wait(0, []string{"nothing.", function}); strings.Count(left, function+"(") != 1 {
+		t.Errorf("left are %q", left)
+	}
+	if left := wait(0, []string{"nothing.", "leaktest.running"}); left != "" {
+		t.Errorf("found %q", left)
+	}
+	close(until)
+	if left := wait(patience, []string{function}); left != "" {
+		t.Errorf("left are %q", left)
+	}
+}
