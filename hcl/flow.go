@@ -43,6 +43,10 @@ type AttributeFlow struct {
 	// Bare reports that the value is null, true, false or empty: the variable
 	// only decides about the attribute.
 	Bare bool
+	// Whole reports that the attribute is computed as a whole, and not only
+	// elements of a list or an object that is written out. Whether it is Bare can
+	// depend on the variable then.
+	Whole bool
 	Flow
 }
 
@@ -106,11 +110,17 @@ func (d *decoder) newValue(raw cty.Value, expr hclsyntax.Expression, t *text, ou
 // deepEnv are the variables that flow into v or any part of it, and whether any
 // part is computed.
 func (v value) deepEnv() (env []string, computed bool) {
+	env, computed = v.partsEnv()
+	return union(v.env, env), v.computed || computed
+}
+
+// partsEnv are those that flow into parts of v.
+func (v value) partsEnv() (env []string, computed bool) {
 	if v.Value == cty.NilVal {
 		return nil, false
 	}
 	_, marks := v.UnmarkDeep()
-	return union(v.env, names(marks)), v.computed || isComputed(marks)
+	return names(marks), isComputed(marks)
 }
 
 // flow is where v comes from. What flows is kept out of everything that is

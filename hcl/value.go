@@ -75,10 +75,31 @@ func (d *decoder) noteFlow(name string, v value) {
 		return
 	}
 	d.flowed[at] = true
+	whole := v.computed
+	if names, written := d.writtenNames(v); written {
+		// The names of such an object are as they are: nothing picks one, and
+		// their order does not matter.
+		_, parts := v.partsEnv()
+		whole, flow.Computed = names, names || parts
+	}
 	if !isShown(name) {
 		d.concealed.hide(v, flow)
 	}
-	d.file.Flows = append(d.file.Flows, AttributeFlow{Attribute: name, Block: d.block, Bare: v.isBare(), Flow: flow})
+	d.file.Flows = append(d.file.Flows, AttributeFlow{Attribute: name, Block: d.block, Bare: v.isBare(), Whole: whole, Flow: flow})
+}
+
+// writtenNames reports whether v is an object that is written out, and whether one
+// of its names is computed.
+func (d *decoder) writtenNames(v value) (computed, written bool) {
+	object, written := unwrapped(v.expr).(*hclsyntax.ObjectConsExpr)
+	if !written {
+		return false, false
+	}
+	for _, item := range object.Items {
+		_, marks := d.scope.value(unwrapped(item.KeyExpr), v.text).UnmarkDeep()
+		computed = computed || isComputed(marks)
+	}
+	return computed, true
 }
 
 // isBare reports a value that has nothing in it.

@@ -30,6 +30,9 @@ type Effect struct {
 	Resolved string
 	// Env are the names of the variables whose values leave, sorted.
 	Env []string
+	// Computed reports that it depends on a value of the environment which effect
+	// this is, or whether there is one. A page for clients must not name it then.
+	Computed bool
 	// Sources are lines that cause it, sorted.
 	Sources []Source
 
@@ -170,6 +173,7 @@ func (c *effects) add(e Effect, route *Route, at Source) {
 		c.byID[id] = known
 		c.all = append(c.all, known)
 	}
+	known.Computed = known.Computed || e.Computed
 	if route != nil {
 		known.routes[route.ID] = true
 	}
@@ -235,7 +239,7 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 	c.own(r, s, w)
 	env := func(kind Kind, target, resolved string, f hcl.Flow) {
 		if !f.Empty() {
-			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env}, r, at(f))
+			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env, Computed: f.Computed}, r, at(f))
 		}
 	}
 	switch {
@@ -245,7 +249,7 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 		if real := cmp.Or(s.Files.Real, s.Files.Dir); !c.inside(real) {
 			e := Effect{Kind: KindFiles, Target: real}
 			if f := s.Files.Flow; !f.Empty() {
-				e.Target, e.Resolved, e.Env = f.Shown, real, f.Env
+				e.Target, e.Resolved, e.Env, e.Computed = f.Shown, real, f.Env, f.Computed
 			}
 			c.add(e, r, b.source(s.Files.Range))
 		} else {
@@ -283,13 +287,13 @@ func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) 
 	for i, m := range reached(s.Upstream) {
 		kind, target, resolved := c.target(m)
 		if kind != "" {
-			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: m.Flow.Env}, r, b.source(m.Range))
+			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: m.Flow.Env, Computed: m.Flow.Computed}, r, b.source(m.Range))
 		} else {
 			c.setting(b, r, m.Flow)
 		}
 		sends := func(kind Kind, f hcl.Flow) {
 			if !f.Empty() {
-				c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env}, r, b.source(f.Range))
+				c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env, Computed: f.Computed}, r, b.source(f.Range))
 			}
 		}
 		for _, name := range sortedNames(s.RequestFlows) {
@@ -308,7 +312,7 @@ func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) 
 // spell it out.
 func (c *effects) setting(b *builder, route *Route, f hcl.Flow) {
 	if f.Computed {
-		c.add(Effect{Kind: KindSetting, Target: Visitors, Env: f.Env}, route, b.source(f.Range))
+		c.add(Effect{Kind: KindSetting, Target: Visitors, Env: f.Env, Computed: true}, route, b.source(f.Range))
 	}
 }
 
@@ -400,7 +404,7 @@ func (c *effects) origin(r *Route, origin string, f hcl.Flow, at Source) {
 	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && (f.Empty() || isBare(u) && !f.Computed) {
 		return
 	}
-	e := Effect{Kind: KindCORS, Target: origin, Env: f.Env}
+	e := Effect{Kind: KindCORS, Target: origin, Env: f.Env, Computed: f.Computed}
 	if !f.Empty() {
 		e.Target, e.Resolved = f.Shown, origin
 	}
@@ -411,7 +415,7 @@ func (c *effects) origin(r *Route, origin string, f hcl.Flow, at Source) {
 func (c *effects) names(b *builder, h *hcl.Host) {
 	for _, alias := range h.Aliases {
 		if f := alias.Flow; !f.Empty() {
-			c.add(Effect{Kind: KindHostName, Target: f.Shown, Resolved: alias.Value, Env: f.Env, alias: alias.Value}, nil, b.source(f.Range))
+			c.add(Effect{Kind: KindHostName, Target: f.Shown, Resolved: alias.Value, Env: f.Env, Computed: f.Computed, alias: alias.Value}, nil, b.source(f.Range))
 		}
 	}
 }
@@ -447,6 +451,22 @@ func (c *effects) sharing(b *builder) {
 		}
 		c.add(e, nil, b.source(relay.Range))
 	}
+}
+
+// widen makes the effects that values of env have by an attribute those of all
+// routes that the attribute is about, as a setting is: which routes are withheld
+// must not depend on what was computed. It reports whether there are any.
+func (c *effects) widen(kinds []Kind, env []string, routes []*Route) (found bool) {
+	for _, e := range c.all {
+		if !e.Computed || !slices.Contains(kinds, e.Kind) || slices.ContainsFunc(env, func(name string) bool { return !slices.Contains(e.Env, name) }) {
+			continue
+		}
+		found = true
+		for _, r := range routes {
+			e.routes[r.ID] = true
+		}
+	}
+	return found
 }
 
 // about are the routes that the attributes of a block are about: all of them
@@ -486,12 +506,18 @@ func (c *effects) rest(b *builder, hosts []*Host) {
 		switch {
 		case !known:
 			c.add(Effect{Kind: Kind(f.Attribute), Target: Visitors, Env: f.Env}, nil, b.source(f.Range))
-		case !f.Computed || len(sink.kinds) > 0 && !f.Bare || f.Attribute == "domain" || b.file.Share != nil && f.Block == b.file.Share.Range:
+		case !f.Computed || f.Attribute == "domain" || b.file.Share != nil && f.Block == b.file.Share.Range:
 			// It is harmless, or is noted above.
 		case f.Attribute == "share":
 			c.add(Effect{Kind: KindShare, Target: Public, Env: f.Env, share: true}, nil, b.source(f.Range))
+		case len(sink.kinds) > 0 && !f.Whole:
+			// There is something in it, which is noted above.
 		default:
-			for _, r := range c.about(b, f.Block, hosts) {
+			routes := c.about(b, f.Block, hosts)
+			if !f.Bare && c.widen(sink.kinds, f.Env, routes) {
+				continue
+			}
+			for _, r := range routes {
 				c.setting(b, r, f.Flow)
 			}
 		}

@@ -368,6 +368,10 @@ func TestOracles(t *testing.T) {
 		{"respond = 204\n compress = tobool(env(\"UNSET\", \"true\"))", nil},
 		{"upstream = 1\n timeout = \"${env(\"PORT\")}s\"", nil},
 		{"respond = 204\n cors = [\"http://localhost:${env(\"PORT\")}\"]", nil},
+		{"respond = 204\n basic_auth = { (env(\"SUB\")) = env(\"HASH\") }", nil},
+		{"respond = 204\n basic_auth = { (upper(env(\"SUB\"))) = env(\"HASH\") }", []string{"setting visitors with $HASH, $SUB"}},
+		{"upstream = lookup({ (env(\"SECRET\")) = 3000 }, \"guess\", 3001)", setting},
+		{"upstream = merge({ guess = 3000 }, { (env(\"SUB\")) = 3001 }).guess", []string{"setting visitors with $SUB"}},
 	}
 	for _, tt := range tests {
 		p, dir := effectsPlan(t, "host \"shop.localhost\" {\n "+tt.body+"\n}\n")
@@ -425,6 +429,46 @@ host "other.localhost" {
 	const want = "shop.localhost/a true\nshop.localhost/b false\nshop.localhost/ true\nother.localhost/c true\nother.localhost/ true"
 	if shown[0] != want || shown[1] != want {
 		t.Errorf("withheld are\n%s\nand\n%s", shown[0], shown[1])
+	}
+}
+
+// TestOraclesOfConsent: which routes are withheld, and which aliases are served
+// meanwhile, does not depend on what was computed.
+func TestOraclesOfConsent(t *testing.T) {
+	const route = "\n route \"/a\" {\n respond = 204\n cors = false\n response_headers = { A = \"x\" }\n }\n route \"/b\" { upstream = 3000 }\n"
+	for _, text := range []string{
+		"respond = 204\n aliases = WRONG ? [\"x.localhost\"] : []" + route,
+		"respond = 204\n cors = WRONG ? [\"https://a.example\"] : null" + route,
+		"respond = 204\n response_headers = WRONG ? { A = \"1\" } : null" + route,
+		"respond = 204\n request_headers = WRONG ? { A = \"1\" } : null\n route \"/c\" { respond = 204 }",
+		"respond = 204\n request_headers = WRONG ? { A = \"1\" } : null" + route,
+		"upstream = WRONG ? \"https://a.example\" : 3000" + route,
+		"upstream = [WRONG ? \"https://a.example\" : 3000]" + route,
+		"files = WRONG ? \"../outside\" : \"site\"" + route,
+		"respond = 204" + route + " route \"/c\" { redirect = WRONG ? \"/x\" : null }",
+		"respond = 204" + route + " route \"/c\" { rewrite = WRONG ? \"/x\" : null }",
+		"respond = 204" + route + " route \"/c\" { match = WRONG ? { methods = [\"GET\"] } : null }",
+		"upstream = service.s" + route + "}\nservice \"s\" {\n upstream = 1\n fallback = WRONG ? \"https://a.example\" : null",
+		"upstream = service.s" + route + "}\nservice \"s\" {\n upstream = 1\n health = WRONG ? { path = \"/\" } : null",
+	} {
+		var shown []string
+		for _, wrong := range []string{"strlen(env(\"SECRET\")) == 0", "strlen(env(\"SECRET\")) != 0"} {
+			p, _ := effectsPlan(t, "host \"shop.localhost\" {\n "+strings.ReplaceAll(text, "WRONG", wrong)+"\n}\n")
+			rest := p.Withhold(func(*Effect) bool { return true })
+			h := rest.Hosts()[0]
+			line := fmt.Sprint(h.Aliases)
+			for _, r := range h.Routes {
+				w, is := r.Answer.(*Withheld)
+				line += fmt.Sprintf(" %s %t %t %d", r.Path, is, r.Exact, r.Match.Count())
+				if is && !w.Effects[0].Computed {
+					t.Errorf("%s: %v is shown to clients", text, w.Effects[0])
+				}
+			}
+			shown = append(shown, line)
+		}
+		if shown[0] != shown[1] || !strings.Contains(shown[0], "true") {
+			t.Errorf("%s\n%s\n%s", text, shown[0], shown[1])
+		}
 	}
 }
 

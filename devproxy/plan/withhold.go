@@ -73,7 +73,7 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next.Answer = w
 	next.StripPrefix, next.Rewrite, next.RequestHeaders, next.ResponseHeaders = false, "", nil, nil
 	next.CORS, next.Cache, next.Compress, next.Simulate = nil, nil, false, nil
-	if slices.ContainsFunc(w.Effects, func(e *Effect) bool { return e.Kind == KindMatch || e.Kind == KindSetting }) {
+	if slices.ContainsFunc(w.Effects, func(e *Effect) bool { return e.Kind == KindMatch || e.Computed }) {
 		// Whether its conditions hold, or somebody gets in, tells what they are
 		// made of.
 		next.Exact, next.Match = false, Conditions{}
