@@ -37,14 +37,15 @@ func Run(m *testing.M, texts ...string) int {
 // wait returns the stacks of the goroutines that do not end in time.
 func wait(patience time.Duration, texts []string) string {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if left := running(texts); left == "" || time.Now().After(deadline) {
+		if left := Running(texts...); left == "" || time.Now().After(deadline) {
 			return left
 		}
 	}
 }
 
-// running returns the stacks of the other goroutines that contain one of texts.
-func running(texts []string) string {
+// Running returns the stacks of the goroutines, but for the caller's, that contain
+// one of texts.
+func Running(texts ...string) string {
 	stacks := make([]byte, maxStacks)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var left []string

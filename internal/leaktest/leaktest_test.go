@@ -19,7 +19,7 @@ func TestWait(t *testing.T) {
 	if left := wait(0, []string{"nothing.", function}); strings.Count(left, function+"(") != 1 {
 		t.Errorf("left are %q", left)
 	}
-	if left := wait(0, []string{"nothing.", "leaktest.running"}); left != "" {
+	if left := wait(0, []string{"nothing.", "leaktest.Running"}); left != "" {
 		t.Errorf("found %q", left)
 	}
 	close(until)

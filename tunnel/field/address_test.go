@@ -58,9 +58,9 @@ func TestShown(t *testing.T) {
 // TestUnreadableInterfaces: without a list, loopback is still not shown, and
 // other addresses are.
 func TestUnreadableInterfaces(t *testing.T) {
-	machine(t, func() ([]net.Addr, error) { return nil, errors.New("no more descriptors") })
+	m := &Machine{list: func() ([]net.Addr, error) { return nil, errors.New("no more descriptors") }}
 	for addr, want := range map[string]string{"10.0.0.1": "10.0.0.1", "127.0.0.1": "192.0.2.1"} {
-		if got := Shown(netip.MustParseAddr(addr)); got.String() != want {
+		if got := m.Shown(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s is shown as %s, want %s", addr, got, want)
 		}
 	}
