@@ -8,13 +8,17 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Run(m, "internal/leaktest.")) }
 
-func linger(until chan struct{}) { <-until }
+func linger(begun, until chan struct{}) {
+	close(begun)
+	<-until
+}
 
 // TestWait: a goroutine is found by a text on its stack while it runs, and not by
 // others; the caller's own is not found.
 func TestWait(t *testing.T) {
-	until := make(chan struct{})
-	go linger(until)
+	begun, until := make(chan struct{}), make(chan struct{})
+	go linger(begun, until)
+	<-begun
 	const function = "leaktest.linger"
 	if left := wait(0, []string{"nothing.", function}); strings.Count(left, function+"(") != 1 {
 		t.Errorf("left are %q", left)
