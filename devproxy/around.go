@@ -13,7 +13,7 @@ import (
 // answer has the route of match answer r: what the route puts around its
 // answer, and in its middle the answer itself.
 func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
-	// Before a cache, which may hold what a local request was answered with.
+	// Before a cache, which need not ask the upstream.
 	if err := x.visit.guard(r, match); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func filesPath(match plan.Match) string {
 func (s *Server) from(x *exchange, r *http.Request) middleware.From {
 	from := middleware.From{Plain: scheme(r) == "http", Port: s.publicPort(r)}
 	if x.visit != nil {
-		from.Visitor, from.Addr = true, x.visit.visitor.Addr.Addr().Unmap()
+		from.Visitor, from.Addr, from.Audience = true, x.visit.visitor.Addr.Addr().Unmap(), x.visit.share.Audience()
 		return from
 	}
 	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {

@@ -71,6 +71,39 @@ func TestWithheldPage(t *testing.T) {
 	}
 }
 
+// TestWithheldPageOfAnOracle: what a value was computed to does not show on the
+// page of a route that is withheld for it.
+func TestWithheldPageOfAnOracle(t *testing.T) {
+	p, save := consentProject(t, func(p *plan.Plan) (*plan.Plan, error) {
+		return p.Withhold(func(*plan.Effect) bool { return true }), nil
+	})
+	var pages []string
+	for _, letter := range []string{"s", "x"} {
+		saved := save(`host "shop.localhost" {
+  respond = 204
+  route "/a" {
+    redirect = substr(env("SECRET"), 0, 1) == "` + letter + `" ? "https://a.example" : null
+    basic_auth = { ann = "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234" }
+  }
+  route "/b" { upstream = substr(env("SECRET"), 0, 1) == "` + letter + `" ? "https://a.example" : 3000 }
+}
+`)
+		if saved.Rejected() {
+			t.Fatalf("%+v", saved)
+		}
+		for _, path := range []string{"/a", "/b"} {
+			status, body := ask(p.Server, path)
+			if status != 403 || !strings.Contains(body, "devproxy allow") {
+				t.Errorf("%s: %d %s", path, status, body)
+			}
+			pages = append(pages, body)
+		}
+	}
+	if pages[0] != pages[2] || pages[1] != pages[3] {
+		t.Errorf("the pages differ:\n%s", strings.Join(pages, "\n"))
+	}
+}
+
 // TestConsentIsAskedFirst: what is refused is not bound for, nor served; what
 // was served goes on.
 func TestConsentIsAskedFirst(t *testing.T) {

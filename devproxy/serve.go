@@ -11,6 +11,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/middleware"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/budget"
 	"github.com/devproxy/devproxy/tunnel/message"
 )
 
@@ -67,7 +68,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	report := &forward.Report{}
 	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report}
 	if v := x.visit; v != nil {
-		out.Visitor, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), v.visitor.Host, v.hops
+		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &s.machine, v.visitor.Host, v.hops
 		out.Inspect = v.share.InspectResponse
 	}
 	if middleware.Background(r.Context()) {
@@ -90,13 +91,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 // connection. It is nil when neither is known.
 func client(x *exchange, r *http.Request) any {
 	if v := x.visit; v != nil {
-		addr := v.visitor.Addr.Addr().Unmap()
-		bits := addr.BitLen()
-		if addr.Is6() {
-			bits = 64 // what one customer has
-		}
-		prefix, _ := addr.Prefix(bits) // visitors without an address count as one
-		return prefix
+		return budget.NetworkOf(v.visitor.Addr.Addr()) // visitors without an address count as one
 	}
 	if id := listen.FromContext(r.Context()).ID; id != 0 {
 		return id

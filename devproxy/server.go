@@ -19,6 +19,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/budget"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // BodyMemory is how many bytes the bodies of requests under way make devproxy
@@ -57,6 +58,7 @@ type Server struct {
 
 	// clients counts what each client has under way, cancelled exchanges too.
 	clients   forward.Clients
+	machine   field.Machine
 	advised   advice.Once
 	retired   retirees
 	listening atomic.Pointer[Listening]

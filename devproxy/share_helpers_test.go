@@ -45,21 +45,7 @@ func shareFile(t testing.TB, proxyfile string, change func(*share.Options)) *sha
 		t.Fatal(err)
 	}
 	s.relay = &session{Listener: ln}
-	options := share.Options{
-		Hosts:     []share.Host{{Local: localName + ":" + strconv.Itoa(int(s.port())), Public: publicName}},
-		LocalZone: localName, CookieKey: make([]byte, 32), Until: time.Now().Add(time.Hour),
-	}
-	if options.Root, err = filepath.EvalSymlinks(s.folder); err != nil {
-		t.Fatal(err)
-	}
-	if change != nil {
-		change(&options)
-	}
-	table, err := share.New(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.table.Store(&Shared{Share: table})
+	s.reshare(change)
 	s.visits(share.Visitor{Addr: visitorAddr(), Scheme: "https", Host: publicName})
 	var ctx context.Context
 	ctx, s.end = context.WithCancel(context.Background())
@@ -76,6 +62,27 @@ func shareFile(t testing.TB, proxyfile string, change func(*share.Options)) *sha
 		s.await()
 	})
 	return s
+}
+
+// reshare makes what is shared another, from the usual options with a change.
+func (s *shareSite) reshare(change func(*share.Options)) {
+	s.t.Helper()
+	options := share.Options{
+		Hosts:     []share.Host{{Local: localName + ":" + strconv.Itoa(int(s.port())), Public: publicName}},
+		LocalZone: localName, CookieKey: make([]byte, 32), Until: time.Now().Add(time.Hour),
+	}
+	var err error
+	if options.Root, err = filepath.EvalSymlinks(s.folder); err != nil {
+		s.t.Fatal(err)
+	}
+	if change != nil {
+		change(&options)
+	}
+	table, err := share.New(options)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.table.Store(&Shared{Share: table})
 }
 
 // await returns when the share is over. Called again it returns at once.

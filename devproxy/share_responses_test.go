@@ -6,8 +6,80 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/share"
 )
+
+// TestVisitorsSeeNoCachedPagesOfTools: what a local request had a cache keep is
+// not given to visitors, neither while it is fetched nor later; nor does what is
+// hidden from them change what local clients get. What one share shows, another
+// hides again.
+func TestVisitorsSeeNoCachedPagesOfTools(t *testing.T) {
+	const secret = "SECRET_KEY_BASE"
+	begun, goOn := make(chan struct{}, 8), make(chan struct{})
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Cache-Control", "max-age=600, stale-while-revalidate=600")
+		if r.URL.Path == "/slow" {
+			begun <- struct{}{}
+			<-goOn
+		}
+		if r.URL.Path == "/asset" {
+			_, _ = io.WriteString(w, "an asset")
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<title>Action Controller: Exception caught</title>"+secret)
+	}))
+	t.Cleanup(app.Close)
+	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %q\n  cache    = true\n}\n", strings.TrimPrefix(app.URL, "http://")), nil)
+	local := func(path string) {
+		t.Helper()
+		if got := s.get(s.url(path)); got.status != 404 || !strings.Contains(got.body, secret) {
+			t.Errorf("%s: the developer reads %d %q", path, got.status, got.body)
+		}
+	}
+	visitor := func(path string) {
+		t.Helper()
+		if got := s.visit(path, "Accept", "text/html"); got.status != 404 || strings.Contains(got.body, secret) {
+			t.Errorf("%s: a visitor reads %d %q", path, got.status, got.body)
+		}
+	}
+	for range 2 {
+		local("/local-first")
+		visitor("/local-first")
+		visitor("/visitor-first")
+		local("/visitor-first")
+	}
+	// Of a fetch under way, others wait for the answer.
+	var group sync.WaitGroup
+	for _, ask := range []func(string){local, visitor} {
+		group.Go(func() { ask("/slow") })
+		select {
+		case <-begun:
+		case <-time.After(patience):
+			t.Error("the upstream is not asked")
+		}
+	}
+	close(goOn)
+	group.Wait()
+	for range 2 {
+		if got := s.visit("/asset"); got.body != "an asset" {
+			t.Errorf("an asset: %d %q", got.status, got.body)
+		}
+	}
+
+	s.reshare(func(o *share.Options) { o.Show = []string{"rails-page"} })
+	if got := s.visit("/shown"); !strings.Contains(got.body, secret) {
+		t.Errorf("what is shown on purpose: %d %q", got.status, got.body)
+	}
+	s.reshare(nil)
+	visitor("/shown")
+}
 
 // Pages of developer tools may be anywhere: what the upstream answers tells.
 func TestVisitorsSeeNoPagesOfTools(t *testing.T) {

@@ -2,6 +2,7 @@ package devproxy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/page"
@@ -26,6 +27,11 @@ func (e *withheldError) page(route *plan.Route) page.Page {
 		Status: http.StatusForbidden, Title: "This route needs your consent.",
 		Lead:  "It reaches outside its project, and you have not allowed that yet.",
 		Quote: quote(route.Source), CodeTitle: "To allow it:", Code: "devproxy allow",
+	}
+	if slices.ContainsFunc(e.effects, func(effect *plan.Effect) bool { return effect.Computed }) {
+		// Any client may read this, and which effects there are tells about a value.
+		p.Quote = nil
+		return p
 	}
 	for _, effect := range e.effects {
 		p.Hints = append(p.Hints, effect.String())

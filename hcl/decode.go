@@ -33,6 +33,7 @@ type decoder struct {
 
 	concealed *concealed
 	flowed    map[Range]bool // attributes that file.Flows has
+	block     Range          // the header of the block whose attributes are read
 
 	services map[*block]*Service
 	// serviceType is the type of the part of a service's value that leads
@@ -95,6 +96,14 @@ func decode(file *File, sources []source, env environment) Diagnostics {
 	return slices.CompactFunc(d.diags, func(a, b Diagnostic) bool {
 		return a.Range == b.Range && a.Summary == b.Summary
 	})
+}
+
+// enter has attributes noted as those of b until the function that it returns is
+// called.
+func (d *decoder) enter(b *block) (leave func()) {
+	outer := d.block
+	d.block = b.header
+	return func() { d.block = outer }
 }
 
 func only(blocks []*block, kind string) []*block {
@@ -194,11 +203,15 @@ func (d *decoder) identity(b *block) string {
 	if b.kind != "route" {
 		return topIdentity(b)
 	}
+	defer d.enter(b)()
 	before, reported := len(d.diags), maps.Clone(d.reported)
 	id := fmt.Sprintf("route %s", b.label)
 	for _, name := range []string{"exact", "match"} {
 		if attr := b.body.attrs[name]; attr != nil {
-			plain, _ := d.scope.value(attr.Expr, attr.text).UnmarkDeep()
+			// What it flows into is noted here too: another file may replace it.
+			v := d.attribute(attr)
+			d.noteFlow(name, v)
+			plain, _ := v.UnmarkDeep()
 			id += "\n" + identityOf(plain)
 		} else {
 			id += "\n"

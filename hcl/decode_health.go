@@ -60,6 +60,9 @@ func (d *decoder) decodeHealth(b *body) *Health {
 			h.Status = d.status(f.value)
 		}
 	}
+	if all := d.comesFrom(v); all.Computed {
+		h.Flow = h.Flow.and(all) // members and clients see what the other fields do
+	}
 	if !hasPath {
 		d.errorf(v.at(), `write health = { path = "/healthz" }`, "health has no path to ask for")
 	}

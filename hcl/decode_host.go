@@ -8,6 +8,7 @@ import (
 )
 
 func (d *decoder) decodeHost(b *block) *Host {
+	defer d.enter(b)()
 	host := &Host{Range: b.header}
 	if b.label != "" {
 		host.Name = Name{Value: d.name(b.label, b.labelRange, true), Range: b.labelRange}
@@ -127,10 +128,9 @@ func (d *decoder) decodeCompanions(b *block, s *Settings, answer string) {
 	}
 	if status := d.redirectStatus(v); status != 0 && s.Redirect != nil {
 		s.Redirect.Status = status
-		if f := d.comesFrom(v); !f.Empty() && s.Redirect.Flow.Empty() {
-			s.Redirect.Flow = Flow{Env: f.Env, Shown: s.Redirect.Target, Range: f.Range}
-		} else {
-			s.Redirect.Flow.Env = union(s.Redirect.Flow.Env, f.Env)
+		if f := d.comesFrom(v); !f.Empty() {
+			f.Shown = s.Redirect.Target
+			s.Redirect.Flow = s.Redirect.Flow.and(f)
 		}
 	}
 }

@@ -20,6 +20,16 @@ func (d *decoder) decodeListen(b *block) {
 	if redirect := d.boolean(b.body, "redirect"); redirect != nil {
 		listen.ServePlain = !*redirect
 	}
+	for _, name := range sortedKeys(b.body.attrs) {
+		// A port is bound before there is anything to withhold.
+		if v := d.attribute(b.body.attrs[name]); v.known() && v.computed {
+			detail := `write env("NAME", "8443") as it is, or use --` + name
+			if name == "redirect" {
+				detail = "write true or false"
+			}
+			d.errorf(v.at(), detail, "%s must not be computed from an environment variable", name)
+		}
+	}
 	if _, port, err := net.SplitHostPort(":" + listen.HTTPS); err == nil && d.scope.port == 0 {
 		d.scope.port, _ = strconv.Atoi(port)
 	} else if _, port, err := net.SplitHostPort(listen.HTTPS); err == nil && d.scope.port == 0 {
@@ -70,10 +80,11 @@ func (d *decoder) decodeListenAddress(b *body, name string) string {
 func (d *decoder) decodeDomain(attr *attribute) {
 	v := d.attribute(attr)
 	d.noteFlow("domain", v)
+	d.file.DomainFlow = d.comesFrom(v)
 	if v.IsNull() {
 		return
 	}
 	if text, ok := d.str(v, "domain"); ok {
-		d.file.Domain, d.file.DomainFlow = d.name(text, v.at(), false), d.comesFrom(v)
+		d.file.Domain = d.name(text, v.at(), false)
 	}
 }

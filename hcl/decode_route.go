@@ -14,6 +14,7 @@ import (
 // without a path, and not good when its own answer is a mistake: then it does
 // not take the host's instead.
 func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bool) {
+	defer d.enter(b)()
 	route = &Route{Range: b.header, PathRange: b.labelRange}
 	if exact := d.boolean(b.body, "exact"); exact != nil {
 		route.Exact = *exact
@@ -130,7 +131,7 @@ func (d *decoder) decodeMatch(v value) *Match {
 			match.Query = d.conditions(f.value, "query", func(f field) (string, bool) { return f.name, true })
 		}
 	}
-	if match.Methods == nil && match.Headers == nil && match.Query == nil {
+	if match.Methods == nil && match.Headers == nil && match.Query == nil && match.Flow.Empty() {
 		return nil
 	}
 	return match

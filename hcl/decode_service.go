@@ -46,6 +46,7 @@ func (d *decoder) addService(b *block) {
 }
 
 func (d *decoder) decodeService(b *block) *Service {
+	defer d.enter(b)()
 	service := &Service{Name: b.label, Range: b.header}
 	v, present := d.get(b.body, "upstream")
 	switch {
@@ -143,8 +144,8 @@ func (d *decoder) serviceValue(service *Service) cty.Value {
 		if scheme == SchemeH2C {
 			scheme = SchemeHTTP
 		}
-		object["port"] = cty.NumberIntVal(int64(m.Port)).WithMarks(marksOf(m.Flow.Env))
-		object["url"] = cty.StringVal(string(scheme) + "://" + net.JoinHostPort(host, strconv.Itoa(int(m.Port)))).WithMarks(marksOf(m.Flow.Env))
+		object["port"] = cty.NumberIntVal(int64(m.Port)).WithMarks(m.Flow.marks())
+		object["url"] = cty.StringVal(string(scheme) + "://" + net.JoinHostPort(host, strconv.Itoa(int(m.Port)))).WithMarks(m.Flow.marks())
 	}
 	return cty.ObjectVal(object)
 }

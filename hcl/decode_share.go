@@ -12,6 +12,7 @@ func (d *decoder) decodeShare(b *block) {
 		d.errorf(b.header, "the first is at "+place(first.Range), "a second share block")
 		return
 	}
+	defer d.enter(b)()
 	share := &Share{Range: b.header}
 	d.file.Share = share
 	if v, present := d.get(b.body, "relay"); present {
@@ -29,14 +30,19 @@ func (d *decoder) decodeShare(b *block) {
 	share.Allow = d.decodeAllow(b.body)
 	share.Expires = d.decodeExpires(b.body)
 	for _, name := range sortedKeys(b.body.attrs) {
-		if name == "password" {
+		if name == "password" && share.Unset != "" {
+			continue // evaluating it is an error
+		}
+		v, _ := d.get(b.body, name)
+		flow := d.comesFrom(v)
+		if name == "password" && !flow.Computed {
 			continue // visitors have to know it; they are not told
 		}
-		if v, present := d.get(b.body, name); present && len(v.deepEnv()) > 0 {
+		if !flow.Empty() {
 			if share.Flows == nil {
 				share.Flows = map[string]Flow{}
 			}
-			share.Flows[name] = d.comesFrom(v)
+			share.Flows[name] = flow
 		}
 	}
 }

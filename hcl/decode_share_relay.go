@@ -44,11 +44,7 @@ func (d *decoder) relay(relays []Name, v value) []Name {
 		d.errorf(v.at(), "the first is at "+place(relays[i].Range), "a second %q", name)
 		return relays
 	}
-	relay := Name{Value: name, Range: v.at()}
-	if len(v.deepEnv()) > 0 {
-		relay.Flow = d.comesFrom(v)
-	}
-	return append(relays, relay)
+	return append(relays, Name{Value: name, Range: v.at(), Flow: d.comesFrom(v)})
 }
 
 // relayName is one relay as it is dialled; empty for one that cannot be meant.

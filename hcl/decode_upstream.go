@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,7 @@ func (d *decoder) decodeUpstream(v value) *Upstream {
 			return nil // its mistake is reported where it is written
 		}
 		u.Service = service
-		u.Members = service.Upstream.Members
+		u.Members = d.chosen(service, v)
 		return u
 	}
 	if !v.isList() && !v.writtenOut() {
@@ -51,7 +52,7 @@ func (d *decoder) members(v value) []Member {
 		if service.Upstream == nil {
 			return nil
 		}
-		return service.Upstream.Members
+		return d.chosen(service, v)
 	}
 	var m *Member
 	switch {
@@ -90,13 +91,26 @@ func objectUpstream(v value) string {
 		}
 		return ""
 	}
-	if len(v.deepEnv()) > 0 {
+	if env, computed := v.deepEnv(); len(env) > 0 || computed {
 		return ""
 	}
 	if address := part("url", "target", "address", "upstream"); address != "" {
 		return upstreamForm(address)
 	}
 	return upstreamForm(part("host", "hostname") + ":" + part("port"))
+}
+
+// chosen are the members of the service that v is, with what decided that it is
+// this service.
+func (d *decoder) chosen(service *Service, v value) []Member {
+	members := slices.Clone(service.Upstream.Members)
+	if flow := d.comesFrom(v); flow.Computed {
+		for i, m := range members {
+			flow.Shown = m.Text
+			members[i].Flow = m.Flow.and(flow)
+		}
+	}
+	return members
 }
 
 // memberFlow notes what flows into m. The port of an address of this machine is

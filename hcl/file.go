@@ -288,7 +288,7 @@ type Health struct {
 	// Status is what a well member answers; 0 means any of 200 to 399.
 	Status int
 	Range  Range
-	Flow   Flow // into Path
+	Flow   Flow // into Path, and what the other fields are computed from
 }
 
 // Files is the files attribute.

@@ -22,6 +22,11 @@ type Flow struct {
 	Shown string
 	// Range is the expression.
 	Range Range
+	// Computed reports that the value tells something about a variable other
+	// than its whole value, by which settings together can spell it out. False
+	// for a variable's value as it is, as a part of a longer text, or with a
+	// constant added.
+	Computed bool
 }
 
 // Empty reports whether no variable flows in.
@@ -32,6 +37,16 @@ func (f Flow) Empty() bool { return len(f.Env) == 0 }
 // variable flows into any part of it.
 type AttributeFlow struct {
 	Attribute string // "redirect"
+	// Block is the header of the host, route, service or share block that the
+	// attribute is in; the zero value at the top level.
+	Block Range
+	// Bare reports that the value is null, true, false or empty: the variable
+	// only decides about the attribute.
+	Bare bool
+	// Whole reports that the attribute is computed as a whole, and not only
+	// elements of a list or an object that is written out. Whether it is Bare can
+	// depend on the variable then.
+	Whole bool
 	Flow
 }
 
@@ -61,31 +76,51 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// marksOf are the marks of names.
-func marksOf(names []string) cty.ValueMarks {
+// marks are the marks of what f flows into.
+func (f Flow) marks() cty.ValueMarks {
 	marks := cty.ValueMarks{}
-	for _, name := range names {
+	for _, name := range f.Env {
 		marks[envMark(name)] = struct{}{}
+	}
+	if f.Computed {
+		marks[computedMark{}] = struct{}{}
 	}
 	return marks
 }
 
+// and is what f and other flow into together, shown as f where that says more
+// than nothing.
+func (f Flow) and(other Flow) Flow {
+	if f.Empty() {
+		return other
+	}
+	f.Env, f.Computed = union(f.Env, other.Env), f.Computed || other.Computed
+	return f
+}
+
 // newValue is raw without its marks. It and all its parts have the variables
-// that flow into what it is a part of.
-func (d *decoder) newValue(raw cty.Value, expr hclsyntax.Expression, t *text, outer []string) value {
+// that flow into what it is a part of; the zero value is not part of anything.
+func (d *decoder) newValue(raw cty.Value, expr hclsyntax.Expression, t *text, outer value) value {
 	plain, marks := raw.Unmark()
-	v := value{Value: plain, expr: expr, text: t, env: union(outer, names(marks))}
+	v := value{Value: plain, expr: expr, text: t, env: union(outer.env, names(marks)), computed: outer.computed || isComputed(marks)}
 	d.concealed.note(v)
 	return v
 }
 
-// deepEnv are the variables that flow into v or any part of it.
-func (v value) deepEnv() []string {
+// deepEnv are the variables that flow into v or any part of it, and whether any
+// part is computed.
+func (v value) deepEnv() (env []string, computed bool) {
+	env, computed = v.partsEnv()
+	return union(v.env, env), v.computed || computed
+}
+
+// partsEnv are those that flow into parts of v.
+func (v value) partsEnv() (env []string, computed bool) {
 	if v.Value == cty.NilVal {
-		return nil
+		return nil, false
 	}
 	_, marks := v.UnmarkDeep()
-	return union(v.env, names(marks))
+	return names(marks), isComputed(marks)
 }
 
 // flow is where v comes from. What flows is kept out of everything that is
@@ -99,11 +134,11 @@ func (d *decoder) flow(v value) Flow {
 // comesFrom is flow of a value that has to be shown all the same: an address
 // that people open, or a number.
 func (d *decoder) comesFrom(v value) Flow {
-	env := v.deepEnv()
+	env, computed := v.deepEnv()
 	if len(env) == 0 {
 		return Flow{}
 	}
-	return Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at()}
+	return Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at(), Computed: computed}
 }
 
 const (
@@ -131,7 +166,7 @@ func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 		return written
 	}
 	plain, marks := s.value(expr, t).UnmarkDeep()
-	if len(marks) == 0 {
+	if len(names(marks)) == 0 {
 		if text, err := convert.Convert(plain, cty.String); err == nil && text.IsKnown() && !text.IsNull() {
 			return text.AsString()
 		}

@@ -42,13 +42,13 @@ func (s *scope) functions() map[string]function.Function {
 	}
 	all := map[string]function.Function{
 		// These may make more than they are given.
-		"distinct": s.meter.function(stdlib.DistinctFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
-		"join":     s.meter.function(stdlib.JoinFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
-		"replace":  s.meter.function(stdlib.ReplaceFunc, func(args []cty.Value) int { return weight(args[2], maxWork) }),
-		"format":   s.meter.function(checkedFormat(), nil),
+		"distinct": s.meter.function("distinct", stdlib.DistinctFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
+		"join":     s.meter.function("join", stdlib.JoinFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
+		"replace":  s.meter.function("replace", stdlib.ReplaceFunc, func(args []cty.Value) int { return weight(args[2], maxWork) }),
+		"format":   s.meter.function("format", checkedFormat(), nil),
 	}
 	for name, f := range plain {
-		all[name] = s.meter.function(f, nil)
+		all[name] = s.meter.function(name, f, nil)
 	}
 	return all
 }

@@ -37,7 +37,7 @@ func (e indexed) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	}
 	e.key.value, e.key.diags = e.key.expr.Value(ctx)
 	e.key.held = true
-	_, marks := e.key.value.UnmarkDeep()
+	_, marks := computed(e.key.value).UnmarkDeep()
 	return collection.WithMarks(marks), diags
 }
 

@@ -93,7 +93,7 @@ func (m *meter) install(expr hclsyntax.Expression) {
 	})
 }
 
-// unwrapped is expr without its meter, or what indexed adds.
+// unwrapped is expr without its meter, or what guards add.
 func unwrapped(expr hclsyntax.Expression) hclsyntax.Expression {
 	for {
 		switch wrapped := expr.(type) {
@@ -102,6 +102,12 @@ func unwrapped(expr hclsyntax.Expression) hclsyntax.Expression {
 		case indexed:
 			expr = wrapped.Expression
 		case indexKey:
+			expr = wrapped.Expression
+		case computedKey:
+			expr = wrapped.Expression
+		case *leftOperand:
+			expr = wrapped.Expression
+		case rightOperand:
 			expr = wrapped.Expression
 		default:
 			return expr
@@ -120,10 +126,11 @@ func visit(expr hclsyntax.Node, f func(hclsyntax.Node)) {
 	})
 }
 
-// function is f made to cost: its arguments, times what it may make of each. Its
-// result has the marks of every argument as a whole; cty's functions of lists
-// and objects keep those of what is inside, but not always those of a key.
-func (m *meter) function(f function.Function, factor func(args []cty.Value) int) function.Function {
+// function is f, called name, made to cost: its arguments, times what it may make
+// of each. Its result has the marks of every argument as a whole; cty's functions
+// of lists and objects keep those of what is inside, but not always those of a
+// key. See computes for what is marked as computed.
+func (m *meter) function(name string, f function.Function, factor func(args []cty.Value) int) function.Function {
 	charge := func(args []cty.Value) error {
 		work := stepWork
 		for _, arg := range args {
@@ -142,8 +149,16 @@ func (m *meter) function(f function.Function, factor func(args []cty.Value) int)
 		}
 		return nil
 	}
+	// f itself takes the marks off that it cannot take.
+	params, others := f.Params(), f.VarParam()
+	for i := range params {
+		params[i].AllowMarked = true
+	}
+	if others != nil {
+		others.AllowMarked = true
+	}
 	return function.New(&function.Spec{
-		Params: f.Params(), VarParam: f.VarParam(),
+		Params: params, VarParam: others,
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if err := charge(args); err != nil {
 				return cty.DynamicPseudoType, err
@@ -157,6 +172,9 @@ func (m *meter) function(f function.Function, factor func(args []cty.Value) int)
 					_, marks := arg.Unmark()
 					result = result.WithMarks(marks)
 				}
+			}
+			if err == nil && computes(name, args) {
+				result = result.Mark(computedMark{})
 			}
 			return result, err
 		},

@@ -95,6 +95,7 @@ func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 		}
 	}
 	guardIndices(expr)
+	guardOperands(expr)
 	s.meter.install(expr)
 	s.prepared[expr] = p
 	return p

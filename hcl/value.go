@@ -16,6 +16,8 @@ type value struct {
 	text *text
 	// env are the variables that flow into it as a whole, sorted.
 	env []string
+	// computed reports that it is computed from them.
+	computed bool
 }
 
 func (v value) at() Range { return v.text.rangeOf(v.expr.Range()) }
@@ -59,21 +61,53 @@ func (d *decoder) get(b *body, name string) (v value, present bool) {
 
 // attribute is the value of attr, of which d.get is the usual reader.
 func (d *decoder) attribute(attr *attribute) value {
-	return d.newValue(d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text, nil)
+	return d.newValue(d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text, value{})
 }
 
 // noteFlow notes that variables flow into the attribute of that name, once.
 func (d *decoder) noteFlow(name string, v value) {
 	at := v.at()
-	if len(v.deepEnv()) == 0 || d.flowed[at] {
+	if d.flowed[at] {
+		return
+	}
+	flow := d.comesFrom(v)
+	if flow.Empty() {
 		return
 	}
 	d.flowed[at] = true
-	flow := d.comesFrom(v)
+	whole := v.computed
+	if names, written := d.writtenNames(v); written {
+		// The names of such an object are as they are: nothing picks one, and
+		// their order does not matter.
+		_, parts := v.partsEnv()
+		whole, flow.Computed = names, names || parts
+	}
 	if !isShown(name) {
 		d.concealed.hide(v, flow)
 	}
-	d.file.Flows = append(d.file.Flows, AttributeFlow{name, flow})
+	d.file.Flows = append(d.file.Flows, AttributeFlow{Attribute: name, Block: d.block, Bare: v.isBare(), Whole: whole, Flow: flow})
+}
+
+// writtenNames reports whether v is an object that is written out, and whether one
+// of its names is computed.
+func (d *decoder) writtenNames(v value) (computed, written bool) {
+	object, written := unwrapped(v.expr).(*hclsyntax.ObjectConsExpr)
+	if !written {
+		return false, false
+	}
+	for _, item := range object.Items {
+		_, marks := d.scope.value(unwrapped(item.KeyExpr), v.text).UnmarkDeep()
+		computed = computed || isComputed(marks)
+	}
+	return computed, true
+}
+
+// isBare reports a value that has nothing in it.
+func (v value) isBare() bool {
+	if !v.IsKnown() {
+		return false
+	}
+	return v.IsNull() || v.Type() == cty.Bool || v.CanIterateElements() && v.LengthInt() == 0
 }
 
 // isShown reports attributes whose values are not hidden as a whole. Ports,
@@ -168,13 +202,13 @@ func (d *decoder) elements(v value) []value {
 	var parts []value
 	if tuple, is := v.expr.(*hclsyntax.TupleConsExpr); is {
 		for _, expr := range tuple.Exprs {
-			parts = append(parts, d.newValue(d.scope.value(expr, v.text), expr, v.text, v.env))
+			parts = append(parts, d.newValue(d.scope.value(expr, v.text), expr, v.text, v))
 		}
 		return parts
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, element := it.Element()
-		parts = append(parts, d.newValue(element, v.expr, v.text, v.env))
+		parts = append(parts, d.newValue(element, v.expr, v.text, v))
 	}
 	return parts
 }
@@ -218,10 +252,10 @@ func (d *decoder) fields(v value) []field {
 	var parts []field
 	for it := v.ElementIterator(); it.Next(); {
 		key, element := it.Element()
-		f := field{name: key.AsString(), nameAt: v.at(), value: d.newValue(element, v.expr, v.text, v.env)}
+		f := field{name: key.AsString(), nameAt: v.at(), value: d.newValue(element, v.expr, v.text, v)}
 		if item, found := byName[f.name]; found {
 			f.nameAt = v.text.rangeOf(item.KeyExpr.Range())
-			f.value = d.newValue(element, item.ValueExpr, v.text, v.env)
+			f.value = d.newValue(element, item.ValueExpr, v.text, v)
 		}
 		parts = append(parts, f)
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 func TestNetworks(t *testing.T) {
@@ -12,7 +14,7 @@ func TestNetworks(t *testing.T) {
 		"203.0.113.7": "203.0.113.7/32", "::ffff:203.0.113.7": "203.0.113.7/32",
 		"2001:db8:0:1::5": "2001:db8:0:1::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := Network(netip.MustParseAddr(addr)).String(); got != want {
+		if got := budget.NetworkOf(netip.MustParseAddr(addr)).String(); got != want {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
@@ -23,7 +25,7 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("the site of %s: %s, want %s", addr, got, want)
 		}
 	}
-	if Network(netip.Addr{}) != (netip.Prefix{}) || Site(netip.Addr{}) != (netip.Prefix{}) {
+	if budget.NetworkOf(netip.Addr{}) != (netip.Prefix{}) || Site(netip.Addr{}) != (netip.Prefix{}) {
 		t.Error("nobody has a network")
 	}
 }

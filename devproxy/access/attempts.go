@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // How often a password may be guessed wrongly. Each pair is a token bucket: so
@@ -17,7 +19,7 @@ import (
 // FirstAttempts, makes 30 at once, 600 in an hour and N on top. Each device and
 // each network that has shown the right password before may add 240 in an hour.
 const (
-	// AddressAttempts and AddressPause are for one network (see Network), and
+	// AddressAttempts and AddressPause are for one network (see budget.NetworkOf), and
 	// for one device. People mistype a few times in a row, and an office may
 	// share one address.
 	AddressAttempts = 5
@@ -72,7 +74,7 @@ func NewAttempts() *Attempts {
 func (a *Attempts) Try(addr netip.Addr, compare func() bool) (right bool, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	network := Network(addr)
+	network := budget.NetworkOf(addr)
 	var taken tokens
 	if own := a.proven.existing(network); own != nil {
 		wait = taken.take(own)

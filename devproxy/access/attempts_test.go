@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 func wrong() bool { return false }
@@ -60,7 +62,7 @@ func TestARightGuessCostsNothing(t *testing.T) {
 			}
 		}
 		for name, limiter := range map[string]*rate.Limiter{
-			"the common one": a.global, "first guesses": a.first, "its own": a.own.of(Network(stranger(1))), "its first": a.firsts.of(Site(stranger(1))), "a device": a.devices.of("x"),
+			"the common one": a.global, "first guesses": a.first, "its own": a.own.of(budget.NetworkOf(stranger(1))), "its first": a.firsts.of(Site(stranger(1))), "a device": a.devices.of("x"),
 		} {
 			if got, want := limiter.Tokens(), float64(limiter.Burst()); got != want {
 				t.Errorf("%s: %v tokens of %v", name, got, want)

@@ -3,29 +3,19 @@ package access
 import (
 	"net/netip"
 	"slices"
-)
 
-// Network is what one person has to ask from: an IPv4 address, or a /64 of
-// IPv6, which is the least that a provider hands out. The zero Prefix stands
-// for all whose address is not known.
-func Network(addr netip.Addr) netip.Prefix { return around(addr, 64) }
+	"github.com/devproxy/devproxy/tunnel/budget"
+)
 
 // Site returns the prefix that one customer of a provider can have: an IPv4
 // address, or a /48 of IPv6, which holds 65536 networks (RFC 6177). The zero
-// Prefix stands for all unknown addresses, as in Network.
-func Site(addr netip.Addr) netip.Prefix { return around(addr, 48) }
-
-// around is an IPv4 address, or the first bits of an IPv6 one.
-func around(addr netip.Addr, bits int) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		bits = 32
+// Prefix stands for all unknown addresses, as in budget.NetworkOf.
+func Site(addr netip.Addr) netip.Prefix {
+	network := budget.NetworkOf(addr)
+	if network.Addr().Is6() {
+		network, _ = network.Addr().Prefix(48) // the bits of a valid address
 	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // the zero Addr
-	}
-	return prefix
+	return network
 }
 
 // Allowed reports whether addr may ask: not when it is in deny, and with an

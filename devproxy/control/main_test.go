@@ -1,12 +1,10 @@
 package control
 
 import (
-	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
-	"time"
+
+	"github.com/devproxy/devproxy/tunnel/leaktest"
 )
 
 // TestMain runs the tests, or what a test has this binary do as another
@@ -15,32 +13,5 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(runRole(role))
 	}
-	code := m.Run()
-	if code == 0 {
-		code = leaked()
-	}
-	os.Exit(code)
-}
-
-func leaked() int {
-	var dump string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if dump = ours(); dump == "" {
-			return 0
-		}
-	}
-	fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+dump)
-	return 1
-}
-
-func ours() string {
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	var left []string
-	for i, stack := range strings.Split(string(stacks), "\n\n") {
-		if i > 0 && (strings.Contains(stack, "devproxy/control.") || strings.Contains(stack, "net/http.")) {
-			left = append(left, stack)
-		}
-	}
-	return strings.Join(left, "\n\n")
+	os.Exit(leaktest.Run(m, "devproxy/control.", "net/http."))
 }

@@ -21,8 +21,10 @@ type Exchange struct {
 	// Scheme is the visitor's: "https" or "http".
 	Scheme string
 	// Visitor is who asks; the zero value takes the request's RemoteAddr. With
-	// PublicHost set the upstream is told field.Shown(Visitor).
+	// PublicHost set the upstream is told Machine.Shown(Visitor).
 	Visitor netip.Addr
+	// Machine knows this machine's addresses; nil reads them for this exchange.
+	Machine *field.Machine
 	// Hops are the instances of devproxy that a visitor's request has passed, as
 	// it came: a share takes the field out of the request. With PublicHost
 	// empty the request's own field counts.

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-
-	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // setForwarding says who asked, in the old way and in that of RFC 7239.
@@ -16,12 +14,12 @@ import (
 // what dev servers check or compare: Rails blocks a host that it does not know,
 // Next refuses a server action whose Origin is another. In a share Host and
 // Origin are local, and so is this; absolute URLs made of it become public on
-// the way out. A visitor of a share never looks local: see field.Shown.
+// the way out. A visitor of a share never looks local: see field.Machine.
 func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	visitor := x.Visitor
 	switch {
 	case x.PublicHost != "":
-		visitor = field.Shown(visitor)
+		visitor = x.Machine.Shown(visitor)
 		// Apps that know nginx's habits alone would take the connection's peer.
 		out["X-Real-Ip"] = []string{visitor.String()}
 	case !visitor.IsValid():

@@ -7,6 +7,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // maxCounted is how many addresses or users a route tells apart: some 200 bytes
@@ -39,7 +40,7 @@ func (l *limiter) before(addr netip.Addr, user string, next Handler) Handler {
 	case user != "":
 		who.user = user
 	default:
-		who.network = access.Network(addr)
+		who.network = budget.NetworkOf(addr)
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if wait := l.table.Take(who); wait > 0 {

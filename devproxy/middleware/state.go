@@ -28,6 +28,10 @@ type From struct {
 	// Visitor is true for whoever comes through a share. A visitor is never
 	// local: a loopback address is the relay's, so it counts as not known.
 	Visitor bool
+	// Audience names clients whose responses are filtered in the same way: a
+	// cache gives none of them what was fetched for others. Empty for local
+	// clients.
+	Audience string
 }
 
 func (f From) addr() netip.Addr {
@@ -142,7 +146,7 @@ func (s *State) Serve(w http.ResponseWriter, r *http.Request, route *plan.Route,
 		return &DeniedError{addr}
 	}
 	limit, kept := s.current(route)
-	next = inside(route, kept, !from.Plain, next)
+	next = inside(route, kept, from, next)
 	if len(route.Users) > 0 {
 		next = s.authenticated(route, addr, limit, next)
 	} else if limit != nil && limit.spec.By == plan.RateByUser {
@@ -158,13 +162,14 @@ func (s *State) Serve(w http.ResponseWriter, r *http.Request, route *plan.Route,
 }
 
 // inside is what lies behind the question of who asks.
-func inside(route *plan.Route, kept *cache.Cache, secure bool, next Handler) Handler {
+func inside(route *plan.Route, kept *cache.Cache, from From, next Handler) Handler {
 	if route.Simulate != nil {
 		next = simulate(route.Simulate, next)
 	}
 	if kept != nil {
 		upstream := next
-		next = func(w http.ResponseWriter, r *http.Request) error { return kept.Serve(w, r, secure, upstream) }
+		client := cache.Client{Secure: !from.Plain, Audience: from.Audience}
+		next = func(w http.ResponseWriter, r *http.Request) error { return kept.Serve(w, r, client, upstream) }
 	}
 	if route.Compress {
 		plain := next

@@ -15,15 +15,15 @@ import (
 // looked at, but is not to be served. Equal files and environments make equal
 // plans.
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
-	b := builder{file: file, env: env, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir), byID: map[string]*Effect{}}}
+	b := builder{file: file, env: env, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir), byID: map[string]*Effect{}, routes: map[hcl.Range][]*Route{}}}
 	p := &Plan{mask: file.Mask}
 	for _, h := range file.Hosts {
 		p.hosts = append(p.hosts, b.host(h))
 	}
 	p.table = newTable(p.hosts)
 	p.shares = []*Share{b.share()}
-	b.effects.sharing(&b, p.shares[0])
-	b.effects.rest(&b)
+	b.effects.sharing(&b)
+	b.effects.rest(&b, p.hosts)
 	p.effects = b.effects.all
 	b.diags.Sort()
 	return p, b.diags
@@ -60,6 +60,7 @@ func (b *builder) host(h *hcl.Host) *Host {
 	slices.SortStableFunc(host.Routes, order)
 	b.findUnreachable(host, ranges)
 	host.tree = newTree(host.Routes)
+	b.effects.routes[h.Range] = host.Routes
 	b.effects.names(b, h)
 	return host
 }

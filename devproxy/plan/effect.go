@@ -30,7 +30,10 @@ type Effect struct {
 	Resolved string
 	// Env are the names of the variables whose values leave, sorted.
 	Env []string
-	// Sources are the first lines that cause it, in the order of the plan.
+	// Computed reports that it depends on a value of the environment which effect
+	// this is, or whether there is one. A page for clients must not name it then.
+	Computed bool
+	// Sources are lines that cause it, sorted.
 	Sources []Source
 
 	routes map[string]bool // by Route.ID
@@ -55,6 +58,7 @@ const (
 	KindHealth         Kind = "health"          // values are in a health check
 	KindRewrite        Kind = "rewrite"         // values are in forwarded paths
 	KindMatch          Kind = "match"           // visitors can find values by trying
+	KindSetting        Kind = "setting"         // visitors can find out what a setting was computed from
 	KindShare          Kind = "share"           // values are in a share's public settings
 	KindRelay          Kind = "relay"           // a relay that the Proxyfile alone names gets the traffic of shares
 )
@@ -151,6 +155,9 @@ type effects struct {
 	root string // of the project, links followed
 	all  []*Effect
 	byID map[string]*Effect
+	// routes are those that the attributes of a block are about, by the header
+	// of a host, route or service.
+	routes map[hcl.Range][]*Route
 }
 
 // maxSources bounds the lines that are named for one effect.
@@ -166,6 +173,7 @@ func (c *effects) add(e Effect, route *Route, at Source) {
 		c.byID[id] = known
 		c.all = append(c.all, known)
 	}
+	known.Computed = known.Computed || e.Computed
 	if route != nil {
 		known.routes[route.ID] = true
 	}
@@ -228,9 +236,10 @@ func canonical(scheme, host, port string) string {
 // route notes what route does: s is what it is made of, w its own match.
 func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 	at := func(f hcl.Flow) Source { return b.source(f.Range) }
+	c.own(r, s, w)
 	env := func(kind Kind, target, resolved string, f hcl.Flow) {
 		if !f.Empty() {
-			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env}, r, at(f))
+			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env, Computed: f.Computed}, r, at(f))
 		}
 	}
 	switch {
@@ -240,9 +249,11 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 		if real := cmp.Or(s.Files.Real, s.Files.Dir); !c.inside(real) {
 			e := Effect{Kind: KindFiles, Target: real}
 			if f := s.Files.Flow; !f.Empty() {
-				e.Target, e.Resolved, e.Env = f.Shown, real, f.Env
+				e.Target, e.Resolved, e.Env, e.Computed = f.Shown, real, f.Env, f.Computed
 			}
 			c.add(e, r, b.source(s.Files.Range))
+		} else {
+			c.setting(b, r, s.Files.Flow)
 		}
 	case s.Redirect != nil:
 		target, resolved := redirectTarget(s.Redirect)
@@ -276,11 +287,13 @@ func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) 
 	for i, m := range reached(s.Upstream) {
 		kind, target, resolved := c.target(m)
 		if kind != "" {
-			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: m.Flow.Env}, r, b.source(m.Range))
+			c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: m.Flow.Env, Computed: m.Flow.Computed}, r, b.source(m.Range))
+		} else {
+			c.setting(b, r, m.Flow)
 		}
 		sends := func(kind Kind, f hcl.Flow) {
 			if !f.Empty() {
-				c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env}, r, b.source(f.Range))
+				c.add(Effect{Kind: kind, Target: target, Resolved: resolved, Env: f.Env, Computed: f.Computed}, r, b.source(f.Range))
 			}
 		}
 		for _, name := range sortedNames(s.RequestFlows) {
@@ -292,6 +305,34 @@ func (c *effects) upstream(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) 
 			sends(KindHealth, service.Health.Flow)
 		}
 	}
+}
+
+// setting notes that visitors can find out what a setting of route was computed
+// from. One that is a variable's value as it is tells them nothing that helps to
+// spell it out.
+func (c *effects) setting(b *builder, route *Route, f hcl.Flow) {
+	if f.Computed {
+		c.add(Effect{Kind: KindSetting, Target: Visitors, Env: f.Env, Computed: true}, route, b.source(f.Range))
+	}
+}
+
+// own notes that the attributes of w and of the services of s are about r.
+func (c *effects) own(r *Route, s *hcl.Settings, w *hcl.Route) {
+	about := func(header hcl.Range) {
+		if header != (hcl.Range{}) && !slices.Contains(c.routes[header], r) {
+			c.routes[header] = append(c.routes[header], r)
+		}
+	}
+	about(w.Range)
+	var services func(u *hcl.Upstream)
+	services = func(u *hcl.Upstream) {
+		if u != nil && u.Service != nil && !slices.Contains(c.routes[u.Service.Range], r) {
+			about(u.Service.Range)
+			services(u.Service.Upstream)
+			services(u.Service.Fallback)
+		}
+	}
+	services(s.Upstream)
 }
 
 // reached are all members that an upstream may connect to, fallbacks included.
@@ -360,10 +401,10 @@ func (c *effects) cors(b *builder, r *Route, cors *hcl.CORS) {
 func (c *effects) origin(r *Route, origin string, f hcl.Flow, at Source) {
 	origin = strings.ToLower(strings.TrimSpace(origin))
 	u, err := url.Parse(origin)
-	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && (f.Empty() || isBare(u)) {
+	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && (f.Empty() || isBare(u) && !f.Computed) {
 		return
 	}
-	e := Effect{Kind: KindCORS, Target: origin, Env: f.Env}
+	e := Effect{Kind: KindCORS, Target: origin, Env: f.Env, Computed: f.Computed}
 	if !f.Empty() {
 		e.Target, e.Resolved = f.Shown, origin
 	}
@@ -374,32 +415,34 @@ func (c *effects) origin(r *Route, origin string, f hcl.Flow, at Source) {
 func (c *effects) names(b *builder, h *hcl.Host) {
 	for _, alias := range h.Aliases {
 		if f := alias.Flow; !f.Empty() {
-			c.add(Effect{Kind: KindHostName, Target: f.Shown, Resolved: alias.Value, Env: f.Env, alias: alias.Value}, nil, b.source(f.Range))
+			c.add(Effect{Kind: KindHostName, Target: f.Shown, Resolved: alias.Value, Env: f.Env, Computed: f.Computed, alias: alias.Value}, nil, b.source(f.Range))
 		}
 	}
 }
 
 // sharing notes what is told to a relay and its visitors once the project is
 // shared.
-func (c *effects) sharing(b *builder, s *Share) {
+func (c *effects) sharing(b *builder) {
 	note := func(f hcl.Flow) {
 		if !f.Empty() {
 			c.add(Effect{Kind: KindShare, Target: Public, Env: f.Env, share: true}, nil, b.source(f.Range))
 		}
 	}
 	note(b.file.DomainFlow)
-	if w := b.file.Share; w != nil {
-		for _, name := range sortedNames(w.Flows) {
-			if carries("share." + name) {
-				note(w.Flows[name])
-			}
-		}
-	}
-	if b.file.Share == nil {
+	w := b.file.Share
+	if w == nil {
 		return
 	}
-	for _, relay := range b.file.Share.Relays {
+	for _, name := range sortedNames(w.Flows) {
+		if carries("share."+name) || w.Flows[name].Computed && (name != "relay" || w.Relays == nil) {
+			note(w.Flows[name])
+		}
+	}
+	for _, relay := range w.Relays {
 		if isLoopback(relayHost(relay.Value)) {
+			if relay.Flow.Computed {
+				note(relay.Flow)
+			}
 			continue
 		}
 		e := Effect{Kind: KindRelay, Target: relay.Value, share: true}
@@ -408,6 +451,35 @@ func (c *effects) sharing(b *builder, s *Share) {
 		}
 		c.add(e, nil, b.source(relay.Range))
 	}
+}
+
+// widen makes the effects that values of env have by an attribute those of all
+// routes that the attribute is about, as a setting is: which routes are withheld
+// must not depend on what was computed. It reports whether there are any.
+func (c *effects) widen(kinds []Kind, env []string, routes []*Route) (found bool) {
+	for _, e := range c.all {
+		if !e.Computed || !slices.Contains(kinds, e.Kind) || slices.ContainsFunc(env, func(name string) bool { return !slices.Contains(e.Env, name) }) {
+			continue
+		}
+		found = true
+		for _, r := range routes {
+			e.routes[r.ID] = true
+		}
+	}
+	return found
+}
+
+// about are the routes that the attributes of a block are about: all of them
+// where the block is not known.
+func (c *effects) about(b *builder, header hcl.Range, hosts []*Host) []*Route {
+	if routes := c.routes[header]; routes != nil || slices.ContainsFunc(b.file.Services, func(s *hcl.Service) bool { return s.Range == header }) {
+		return routes // none of a service that no route uses
+	}
+	var all []*Route
+	for _, h := range hosts {
+		all = append(all, h.Routes...)
+	}
+	return all
 }
 
 // isBare reports a URL whose scheme and host say nothing but "a web page of this
@@ -426,12 +498,32 @@ func relayHost(relay string) string {
 }
 
 // rest notes flows into attributes that nothing above knows of, so that an
-// attribute that is new does not carry anything out unseen.
-func (c *effects) rest(b *builder) {
+// attribute that is new does not carry anything out unseen; and the settings that
+// decide something and carry nothing.
+func (c *effects) rest(b *builder, hosts []*Host) {
 	for _, f := range b.file.Flows {
-		if !known(f.Attribute) {
+		sink, known := sinks()[f.Attribute]
+		switch {
+		case !known:
 			c.add(Effect{Kind: Kind(f.Attribute), Target: Visitors, Env: f.Env}, nil, b.source(f.Range))
+		case !f.Computed || f.Attribute == "domain" || b.file.Share != nil && f.Block == b.file.Share.Range:
+			// It is harmless, or is noted above.
+		case f.Attribute == "share":
+			c.add(Effect{Kind: KindShare, Target: Public, Env: f.Env, share: true}, nil, b.source(f.Range))
+		case len(sink.kinds) > 0 && !f.Whole:
+			// There is something in it, which is noted above.
+		default:
+			routes := c.about(b, f.Block, hosts)
+			if !f.Bare && c.widen(sink.kinds, f.Env, routes) {
+				continue
+			}
+			for _, r := range routes {
+				c.setting(b, r, f.Flow)
+			}
 		}
+	}
+	for _, e := range c.all {
+		slices.SortFunc(e.Sources, Source.compare)
 	}
 	slices.SortStableFunc(c.all, func(x, y *Effect) int { return x.first().compare(y.first()) })
 }

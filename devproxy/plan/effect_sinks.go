@@ -6,7 +6,9 @@ import (
 )
 
 // sinks says of each attribute of the language what becomes of a variable that
-// flows into it: the kinds of effects, or why there are none.
+// flows into it: the kinds of effects, or why there are none. Where there are none,
+// and for true, false, null and what is empty, a computed value is one of
+// KindSetting all the same, or of KindShare in what is about shares.
 func sinks() map[string]sink {
 	return map[string]sink{
 		"aliases":          {kinds: []Kind{KindHostName}},
@@ -63,16 +65,10 @@ type sink struct {
 	why   string // there are no effects; empty where there are
 }
 
-// known reports whether the table has the attribute.
-func known(attribute string) bool {
-	_, is := sinks()[attribute]
-	return is
-}
-
 // carries reports whether a setting of a share is told to anybody.
 func carries(setting string) bool {
 	switch setting {
-	case "share.allow", "share.expires", "share.show", "share.relay":
+	case "share.allow", "share.expires", "share.show", "share.password", "share.relay":
 		return false // the relay is an effect of its own
 	}
 	return true

@@ -228,9 +228,9 @@ func TestEverySink(t *testing.T) {
 	}
 	files := map[string]string{
 		"domain":                  "domain = " + secret + " == \"a\" ? \"localhost\" : \"shop.localhost\"\n" + inHost(""),
-		"listen.https":            "listen { https = strlen(" + secret + ") + 8000 }\n" + inHost(""),
-		"listen.http":             "listen { http = strlen(" + secret + ") + 8000 }\n" + inHost(""),
-		"listen.redirect":         "listen { redirect = " + secret + " == \"a\" }\n" + inHost(""),
+		"listen.https":            "listen { https = env(\"PORT\") }\n" + inHost(""), // the language refuses a computed one
+		"listen.http":             "listen { http = tonumber(env(\"PORT\")) + 1 }\n" + inHost(""),
+		"listen.redirect":         "listen { redirect = env(\"PORT\") != \"\" }\n" + inHost(""),
 		"host.aliases":            inHost("aliases = [\"${env(\"SECRET\")}.localhost\"]"),
 		"host.share":              inHost("share = " + secret + " == \"a\""),
 		"route.exact":             "host \"shop.localhost\" {\n route \"/a\" {\n respond = 204\n exact = " + secret + " == \"a\"\n }\n}",
@@ -271,6 +271,19 @@ func TestEverySink(t *testing.T) {
 		if !known || (len(sink.kinds) > 0) == (sink.why != "") && name != "redirect" {
 			t.Errorf("%s: sinks says %+v", attribute, sink)
 		}
+		wants := sink.kinds
+		switch {
+		case strings.HasPrefix(attribute, "listen."):
+			wants = nil
+		case sink.why == "":
+		case attribute == "host.share" || strings.HasPrefix(attribute, "share."):
+			wants = []Kind{KindShare}
+		default:
+			wants = []Kind{KindSetting}
+		}
+		if attribute == "share.password" || attribute == "share.show" || strings.HasSuffix(attribute, "basic_auth") {
+			wants = nil // as it is
+		}
 		p, _ := effectsPlan(t, text)
 		var kinds []Kind
 		for _, e := range p.Effects() {
@@ -278,12 +291,208 @@ func TestEverySink(t *testing.T) {
 				kinds = append(kinds, e.Kind)
 			}
 		}
-		quiet := sink.why != "" || attribute == "listen.redirect"
-		if quiet && len(kinds) > 0 || !quiet && (len(kinds) != 1 || !slices.Contains(sink.kinds, kinds[0])) {
-			t.Errorf("%s: the effects are of %q, want one of %q", attribute, kinds, sink.kinds)
+		if len(wants) == 0 && len(kinds) > 0 || len(wants) > 0 && (len(kinds) != 1 || !slices.Contains(wants, kinds[0])) {
+			t.Errorf("%s: the effects are of %q, want one of %q", attribute, kinds, wants)
 		}
+		quiet := sink.why != "" || attribute == "listen.redirect"
 		if got := p.Mask().Text("x " + secretValue + " x"); !quiet && !slices.Contains([]string{"domain", "share.relay", "share.hosts", "share.name"}, attribute) && strings.Contains(got, secretValue) {
 			t.Errorf("%s: the mask leaves %q", attribute, got)
+		}
+	}
+}
+
+// TestOracles: what is computed from a variable is an effect, wherever it decides
+// something: many settings spell a value out to those who see what they do. A
+// variable's value as it is needs no consent there.
+func TestOracles(t *testing.T) {
+	const a = `substr(env("SECRET"), 0, 1) == "s"`
+	setting := []string{"setting visitors with $SECRET"}
+	tests := []struct {
+		body string // of a host
+		want []string
+	}{
+		{"upstream = " + a + " ? 3000 : 3001", setting},
+		{"upstream = [" + a + " ? 3000 : 3001, 3002]", setting},
+		{"upstream = [for p in [3000, 3001] : p if p == 3000 || " + a + "]", setting},
+		{"upstream = [3000, 3001][strlen(env(\"SECRET\")) - 12]", setting},
+		{"upstream = values({ (env(\"SECRET\")) = 3000, t = 3001 })[0]", setting},
+		{"upstream = [for p in { (env(\"SECRET\")) = 3000, t = 3001 } : p][0]", setting},
+		{"upstream = values({ for k in [env(\"SECRET\"), \"t\"] : k => strlen(k) })[0] + 3000", setting},
+		{"upstream = \"127.0.0.1:${strlen(env(\"SECRET\"))}\"", setting},
+		{"upstream = \"127.0.0.1:%{ if " + a + " }1%{ else }2%{ endif }\"", setting},
+		{"upstream = tonumber(env(\"PORT\")) / 100 < 48 ? 1 : 2", []string{"setting visitors with $PORT"}},
+		{"upstream = tonumber(env(\"PORT\")) + 1e157 - 1e157", []string{"setting visitors with $PORT"}},
+		{"upstream = tonumber(env(\"PORT\")) - tonumber(env(\"PORT\")) + 1", []string{"setting visitors with $PORT"}},
+		{"upstream = tonumber(env(\"PORT\")) % 10 + 1", []string{"setting visitors with $PORT"}},
+		{"upstream = \"unix:tmp/${strlen(env(\"SECRET\"))}.sock\"", setting},
+		{"upstream = env(" + a + " ? \"PORT\" : \"SUB\")", []string{"setting visitors with $PORT, $SECRET"}},
+		{"upstream = " + a + " ? \"https://a.example\" : \"http://127.0.0.1:1\"", []string{"upstream ${" + a + " ? \"https://a.example\" : \"http://127.0.0.1:1\"} with $SECRET"}},
+		{"upstream = " + a + " ? service.a : service.b\n}\nservice \"a\" { upstream = 1 }\nservice \"b\" {\n upstream = 2", setting},
+		{"upstream = service[" + a + " ? \"a\" : \"b\"]\n}\nservice \"a\" { upstream = 1 }\nservice \"b\" {\n upstream = 2", setting},
+		{"upstream = \"http://127.0.0.1:${service.a.port}\"\n}\nservice \"a\" {\n upstream = " + a + " ? 1 : 2", setting},
+		{"upstream = service.b\n}\nservice \"b\" { upstream = service.a }\nservice \"a\" {\n upstream = 1\n hold = " + a + " ? \"1s\" : \"2s\"", setting},
+		{"upstream = service.a\n}\nservice \"a\" {\n upstream = 1\n fallback = " + a + " ? 2 : 3", setting},
+		{"upstream = service.a\n}\nservice \"a\" {\n upstream = 1\n fallback = " + a + " ? null : 3", setting},
+		{"upstream = service.a\n}\nservice \"a\" {\n upstream = 1\n health = { path = \"/\", status = " + a + " ? 200 : 500 }", []string{"health this machine with $SECRET"}},
+		{"respond = 204\n}\nservice \"a\" {\n upstream = " + a + " ? 1 : 2", nil}, // no route uses it
+		{"files = " + a + " ? \"site\" : \".\"", setting},
+		{"respond = 204\n route \"/a\" { redirect = " + a + " ? null : \"/b\" }", setting},
+		{"respond = 204\n route \"/a\" {\n respond = 200\n exact = " + a + "\n }", setting},
+		{"respond = 204\n route \"/a\" {\n match = " + a + " ? null : { methods = [\"GET\"] }\n }", setting},
+		{"respond = 204\n route \"/a\" {\n match = { methods = [for m in [\"GET\"] : m if m != substr(env(\"SECRET\"), 0, 1) && !(" + a + ")] }\n }", []string{"match visitors with $SECRET"}},
+		{"respond = 204\n aliases = [for n in [\"a.localhost\"] : n if !(" + a + ")]", setting},
+		{"respond = 204\n cors = " + a, setting},
+		{"respond = 204\n cors = !(" + a + ")", setting},
+		{"respond = 204\n cors = [\"http://localhost:${strlen(env(\"SECRET\"))}\"]", []string{"cors http://localhost:${strlen(${SECRET})} with $SECRET"}},
+		{"respond = 204\n response_headers = " + a + " ? null : { A = \"1\" }", setting},
+		{"respond = 204\n basic_auth = { ann = " + a + " ? env(\"HASH\") : \"$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\" }", []string{"setting visitors with $HASH, $SECRET"}},
+		{"respond = 204\n}\nshare {\n password = substr(env(\"SECRET\"), 0, 1)", []string{"share the relay and visitors with $SECRET"}},
+		{"respond = 204\n}\nshare {\n expires = " + a + " ? \"1h\" : null", []string{"share the relay and visitors with $SECRET"}},
+		{"respond = 204\n}\nshare {\n paths = " + a + " ? null : [\"/a\"]", []string{"share the relay and visitors with $SECRET"}},
+		{"respond = 204\n}\nshare {\n relay = " + a + " ? \"share.localhost:1\" : \"share.localhost:2\"", []string{"share the relay and visitors with $SECRET"}},
+
+		{"upstream = env(\"PORT\", \"3000\")", nil},
+		{"upstream = tonumber(env(\"PORT\", \"3000\"))", nil},
+		{"upstream = tonumber(env(\"PORT\", \"3000\")) + 1", nil},
+		{"upstream = 10000 - env(\"PORT\")", nil},
+		{"upstream = coalesce(env(\"PORT\", null), 3000)", nil},
+		{"upstream = \"http://localhost:${env(\"PORT\")}\"", nil},
+		{"upstream = env(\"SECRET\", \"\") == \"\" ? 3000 : 3001", nil}, // whether it is set
+		{"upstream = null != env(\"SECRET\", null) ? env(\"PORT\") : 3001", nil},
+		{"upstream = [for p in [env(\"PORT\"), \"3001\"] : \"127.0.0.1:${p}\"]", nil},
+		{"upstream = lookup({ web = env(\"PORT\") }, \"web\", \"1\")", nil},
+		{"upstream = { web = env(\"PORT\"), other = strlen(env(\"SECRET\")) }.web", nil},
+		{"upstream = { web = env(\"PORT\") }[\"web\"]", nil},
+		{"upstream = service.a.url\n}\nservice \"a\" {\n upstream = env(\"PORT\")", nil},
+		{"files = \"site/${env(\"SUB\")}\"", nil},
+		{"respond = 204\n compress = tobool(env(\"UNSET\", \"true\"))", nil},
+		{"upstream = 1\n timeout = \"${env(\"PORT\")}s\"", nil},
+		{"respond = 204\n cors = [\"http://localhost:${env(\"PORT\")}\"]", nil},
+		{"respond = 204\n basic_auth = { (env(\"SUB\")) = env(\"HASH\") }", nil},
+		{"respond = 204\n basic_auth = { (upper(env(\"SUB\"))) = env(\"HASH\") }", []string{"setting visitors with $HASH, $SUB"}},
+		{"upstream = lookup({ (env(\"SECRET\")) = 3000 }, \"guess\", 3001)", setting},
+		{"upstream = merge({ guess = 3000 }, { (env(\"SUB\")) = 3001 }).guess", []string{"setting visitors with $SUB"}},
+	}
+	for _, tt := range tests {
+		p, dir := effectsPlan(t, "host \"shop.localhost\" {\n "+tt.body+"\n}\n")
+		if got := texts(p, dir); !slices.Equal(got, tt.want) {
+			t.Errorf("%s\n got %q\nwant %q", tt.body, got, tt.want)
+		}
+	}
+}
+
+// TestOraclesOfBlocks: a computed setting withholds the routes that it is about,
+// and they look the same whatever it was computed to.
+func TestOraclesOfBlocks(t *testing.T) {
+	const text = `
+service "s" {
+  upstream = 3000
+  timeout  = strlen(env("SECRET")) == NUMBER ? "1s" : "2s"
+}
+host "shop.localhost" {
+  upstream = service.s
+  route "/a" {
+    respond    = 204
+    exact      = strlen(env("SECRET")) == NUMBER
+    allow      = strlen(env("SECRET")) == NUMBER ? ["10.0.0.0/8"] : ["192.0.2.1"]
+    max_body   = "1MB"
+    rate_limit = "1/h"
+    basic_auth = { ann = env("HASH") }
+  }
+  route "/b" { respond = 204 }
+}
+host "other.localhost" {
+  respond  = 204
+  compress = strlen(env("SECRET")) == NUMBER
+  route "/c" { respond = 204 }
+}
+`
+	var shown []string
+	for _, number := range []string{"1", "12"} {
+		p, _ := effectsPlan(t, strings.ReplaceAll(text, "NUMBER", number))
+		rest := p.Withhold(func(*Effect) bool { return true })
+		var lines []string
+		for _, h := range rest.Hosts() {
+			for _, r := range h.Routes {
+				_, is := r.Answer.(*Withheld)
+				lines = append(lines, fmt.Sprintf("%s%s %t", h.Name, r.Path, is))
+				if is && (r.Exact || r.Compress || r.MaxBody != 0 || r.RateLimit != nil || r.Users != nil || r.Access.Allow != nil) {
+					t.Errorf("%s%s tells what was computed: %+v", h.Name, r.Path, r)
+				}
+			}
+		}
+		if m, err := rest.Match(Request{Host: "shop.localhost", Path: "/a/below"}); err != nil || m.Route.Path != "/a" {
+			t.Errorf("whether /a is exact shows: %v, %v", m.Route, err)
+		}
+		shown = append(shown, strings.Join(lines, "\n"))
+	}
+	const want = "shop.localhost/a true\nshop.localhost/b false\nshop.localhost/ true\nother.localhost/c true\nother.localhost/ true"
+	if shown[0] != want || shown[1] != want {
+		t.Errorf("withheld are\n%s\nand\n%s", shown[0], shown[1])
+	}
+}
+
+// TestOraclesOfConsent: which routes are withheld, and which aliases are served
+// meanwhile, does not depend on what was computed.
+func TestOraclesOfConsent(t *testing.T) {
+	const route = "\n route \"/a\" {\n respond = 204\n cors = false\n response_headers = { A = \"x\" }\n }\n route \"/b\" { upstream = 3000 }\n"
+	for _, text := range []string{
+		"respond = 204\n aliases = WRONG ? [\"x.localhost\"] : []" + route,
+		"respond = 204\n cors = WRONG ? [\"https://a.example\"] : null" + route,
+		"respond = 204\n response_headers = WRONG ? { A = \"1\" } : null" + route,
+		"respond = 204\n request_headers = WRONG ? { A = \"1\" } : null\n route \"/c\" { respond = 204 }",
+		"respond = 204\n request_headers = WRONG ? { A = \"1\" } : null" + route,
+		"upstream = WRONG ? \"https://a.example\" : 3000" + route,
+		"upstream = [WRONG ? \"https://a.example\" : 3000]" + route,
+		"files = WRONG ? \"../outside\" : \"site\"" + route,
+		"respond = 204" + route + " route \"/c\" { redirect = WRONG ? \"/x\" : null }",
+		"respond = 204" + route + " route \"/c\" { rewrite = WRONG ? \"/x\" : null }",
+		"respond = 204" + route + " route \"/c\" { match = WRONG ? { methods = [\"GET\"] } : null }",
+		"upstream = service.s" + route + "}\nservice \"s\" {\n upstream = 1\n fallback = WRONG ? \"https://a.example\" : null",
+		"upstream = service.s" + route + "}\nservice \"s\" {\n upstream = 1\n health = WRONG ? { path = \"/\" } : null",
+	} {
+		var shown []string
+		for _, wrong := range []string{"strlen(env(\"SECRET\")) == 0", "strlen(env(\"SECRET\")) != 0"} {
+			p, _ := effectsPlan(t, "host \"shop.localhost\" {\n "+strings.ReplaceAll(text, "WRONG", wrong)+"\n}\n")
+			rest := p.Withhold(func(*Effect) bool { return true })
+			h := rest.Hosts()[0]
+			line := fmt.Sprint(h.Aliases)
+			for _, r := range h.Routes {
+				w, is := r.Answer.(*Withheld)
+				line += fmt.Sprintf(" %s %t %t %d", r.Path, is, r.Exact, r.Match.Count())
+				if is && !w.Effects[0].Computed {
+					t.Errorf("%s: %v is shown to clients", text, w.Effects[0])
+				}
+			}
+			shown = append(shown, line)
+		}
+		if shown[0] != shown[1] || !strings.Contains(shown[0], "true") {
+			t.Errorf("%s\n%s\n%s", text, shown[0], shown[1])
+		}
+	}
+}
+
+// TestOracleOfMerging: which route of Proxyfile.local changes one of the Proxyfile
+// can depend on a variable too, also where nothing of it is left.
+func TestOracleOfMerging(t *testing.T) {
+	for _, equals := range []string{"==", "!="} {
+		_, dir := effectsPlan(t, "host \"a.localhost\" { respond = 204 }")
+		path := filepath.Join(dir, "Proxyfile")
+		for name, text := range map[string]string{
+			"Proxyfile":       "host \"shop.localhost\" {\n route \"/a\" {\n exact = env(\"SECRET\") " + equals + " \"x\"\n respond = 204\n }\n}\n",
+			"Proxyfile.local": "host \"shop.localhost\" {\n route \"/a\" {\n exact = true\n respond = 200\n }\n}\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, diags, err := hcl.Load(path, hcl.Options{WorkDir: dir, Getenv: func(string) string { return secretValue }})
+		if err != nil || diags.HasErrors() {
+			t.Fatal(err, diags)
+		}
+		p, _ := Build(file, Env{})
+		if got := texts(p, dir); !slices.Equal(got, []string{"setting visitors with $SECRET"}) {
+			t.Errorf("%s: effects %q", equals, got)
 		}
 	}
 }

@@ -51,6 +51,7 @@ func (h *Host) withhold(gone []*Effect) *Host {
 	for _, r := range h.Routes {
 		host.Routes = append(host.Routes, r.withhold(&host, gone))
 	}
+	slices.SortStableFunc(host.Routes, order)
 	host.tree = newTree(host.Routes)
 	return &host
 }
@@ -72,9 +73,11 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next.Answer = w
 	next.StripPrefix, next.Rewrite, next.RequestHeaders, next.ResponseHeaders = false, "", nil, nil
 	next.CORS, next.Cache, next.Compress, next.Simulate = nil, nil, false, nil
-	if slices.ContainsFunc(w.Effects, func(e *Effect) bool { return e.Kind == KindMatch }) {
-		// Whether its conditions hold tells what they are made of.
-		next.Match = Conditions{}
+	if slices.ContainsFunc(w.Effects, func(e *Effect) bool { return e.Kind == KindMatch || e.Computed }) {
+		// Whether its conditions hold, or somebody gets in, tells what they are
+		// made of.
+		next.Exact, next.Match = false, Conditions{}
+		next.Access, next.RateLimit, next.Users, next.MaxBody = Access{}, nil, nil, 0
 	}
 	return &next
 }

@@ -21,7 +21,7 @@ type query struct {
 
 // Admit decides whether the visitor's request r gets in. handled means that it
 // has been answered on w. Otherwise in is r as the project sees it: Host,
-// Origin and Referer local, RemoteAddr the visitor's as field.Shown tells it, and
+// Origin and Referer local, RemoteAddr the visitor's as field.Machine shows it, and
 // without the fields that package field refuses from visitors, the gate's cookie
 // and the secret. r is not changed.
 func (s *Share) Admit(w http.ResponseWriter, r *http.Request, v Visitor) (in *http.Request, handled bool) {

@@ -12,7 +12,7 @@ func (s *Share) inward(q *query) *http.Request {
 	in := q.r.WithContext(q.r.Context())
 	in.Header = q.r.Header.Clone()
 	in.Host = q.local.String()
-	in.RemoteAddr = netip.AddrPortFrom(field.Shown(q.visitor.Addr.Addr()), q.visitor.Addr.Port()).String()
+	in.RemoteAddr = netip.AddrPortFrom(s.machine.Shown(q.visitor.Addr.Addr()), q.visitor.Addr.Port()).String()
 	s.inwardTarget(in, q)
 	for name := range in.Header {
 		// Connection and its like are the forwarder's to read and to drop.

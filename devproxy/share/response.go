@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/zlib"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -137,6 +138,12 @@ func (s *Share) InspectResponse(res *http.Response) error {
 	}
 	res.Body = body
 	return nil
+}
+
+// Audience names those who are given the same responses: the visitors of every
+// share that hides what s hides. It is never empty.
+func (s *Share) Audience() string {
+	return "visitors\n" + strings.Join(slices.Sorted(maps.Keys(s.guard.shown.texts)), "\n")
 }
 
 // isText reports whether a response may be a page: what browsers show as HTML,

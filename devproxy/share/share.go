@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // StatePath is the one page of devproxy's own that visitors reach: it says if
@@ -32,6 +33,7 @@ type Share struct {
 	paths         prefixes // nil for all
 	public        prefixes
 	gate          gate
+	machine       field.Machine
 }
 
 // New is a share, or every reason why there cannot be one.

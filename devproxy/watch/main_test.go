@@ -2,48 +2,19 @@ package watch
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
-	"time"
+
+	"github.com/devproxy/devproxy/tunnel/leaktest"
 )
 
-// TestMain runs the tests and fails when a goroutine of ours, or of the
-// system's watcher, outlives them.
+// TestMain fails when a goroutine of ours, or of the
+// system's watcher, outlives the tests.
 func TestMain(m *testing.M) {
 	// The tests mostly wait, so that a core has time for many.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "32"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
-	if code == 0 {
-		code = leaked()
-	}
-	os.Exit(code)
-}
-
-func leaked() int {
-	var dump string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if dump = ours(); dump == "" {
-			return 0
-		}
-	}
-	fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+dump)
-	return 1
-}
-
-func ours() string {
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	var left []string
-	for i, stack := range strings.Split(string(stacks), "\n\n") {
-		if i > 0 && (strings.Contains(stack, "devproxy/watch.") || strings.Contains(stack, "fsnotify.")) {
-			left = append(left, stack)
-		}
-	}
-	return strings.Join(left, "\n\n")
+	os.Exit(leaktest.Run(m, "devproxy/watch.", "fsnotify."))
 }

@@ -26,14 +26,21 @@ import (
 // for every request. So a share also hides the consoles themselves.
 var Unknown = netip.MustParseAddr("192.0.2.1")
 
+// Machine knows the addresses of this machine. The zero value is ready for use, by
+// several goroutines at once; nil works too, but reads them each time.
+type Machine struct {
+	last atomic.Pointer[ownAddrs]
+	list func() ([]net.Addr, error) // net.InterfaceAddrs when nil; set by tests
+}
+
 // Shown is the address that an app is told for a visitor at addr: addr itself,
 // without a zone and as IPv4 where it is mapped, or Unknown for the zero Addr,
 // for loopback, link-local, unspecified, multicast and reserved addresses,
 // and for an address of this machine. A private address of another machine stays:
 // it is what a relay in the same network sees. Shown(Shown(a)) is Shown(a).
-func Shown(addr netip.Addr) netip.Addr {
+func (m *Machine) Shown(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsValid() || reserved(addr) || own(addr) {
+	if !addr.IsValid() || reserved(addr) || m.own(addr) {
 		return Unknown
 	}
 	return addr
@@ -64,28 +71,35 @@ type ownAddrs struct {
 	addrs map[netip.Addr]bool
 }
 
-var (
-	lastOwn        atomic.Pointer[ownAddrs]
-	interfaceAddrs = net.InterfaceAddrs // changed by tests
-)
-
 // own reports whether addr is this machine's. When the list cannot be read the
 // last one counts.
-func own(addr netip.Addr) bool {
-	last, now := lastOwn.Load(), time.Now()
+func (m *Machine) own(addr netip.Addr) bool {
+	if m == nil {
+		return new(Machine).own(addr)
+	}
+	last, now := m.last.Load(), time.Now()
 	if last == nil || now.Sub(last.at) > ownFor {
-		next := &ownAddrs{at: now, addrs: map[netip.Addr]bool{}}
-		list, err := interfaceAddrs()
-		if err != nil && last != nil {
-			next.addrs = last.addrs
-		}
-		for _, a := range list {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-				next.addrs[prefix.Addr()] = true
-			}
-		}
-		lastOwn.Store(next)
-		last = next
+		last = m.read(last, now)
+		m.last.Store(last)
 	}
 	return last.addrs[addr]
+}
+
+// read is the list now; last when it cannot be read.
+func (m *Machine) read(last *ownAddrs, now time.Time) *ownAddrs {
+	list := m.list
+	if list == nil {
+		list = net.InterfaceAddrs
+	}
+	next := &ownAddrs{at: now, addrs: map[netip.Addr]bool{}}
+	all, err := list()
+	if err != nil && last != nil {
+		next.addrs = last.addrs
+	}
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			next.addrs[prefix.Addr()] = true
+		}
+	}
+	return next
 }

@@ -9,17 +9,6 @@ import (
 	"time"
 )
 
-// machine makes addrs the addresses of this machine for one test.
-func machine(t *testing.T, list func() ([]net.Addr, error)) {
-	before := interfaceAddrs
-	interfaceAddrs = list
-	lastOwn.Store(nil)
-	t.Cleanup(func() {
-		interfaceAddrs = before
-		lastOwn.Store(nil)
-	})
-}
-
 func addrs(list ...string) func() ([]net.Addr, error) {
 	return func() ([]net.Addr, error) {
 		var result []net.Addr
@@ -35,7 +24,7 @@ func addrs(list ...string) func() ([]net.Addr, error) {
 }
 
 func TestShown(t *testing.T) {
-	machine(t, addrs("127.0.0.1/8", "192.168.1.10/24", "fe80::10/64", "fd00::10/64", "2001:db8:1::10/64", "198.51.100.10/24"))
+	m := &Machine{list: addrs("127.0.0.1/8", "192.168.1.10/24", "fe80::10/64", "fd00::10/64", "2001:db8:1::10/64", "198.51.100.10/24")}
 	for addr, want := range map[string]string{
 		"203.0.113.7": "203.0.113.7", "2001:db8::1": "2001:db8::1", "::ffff:203.0.113.7": "203.0.113.7", "192.0.2.1": "192.0.2.1",
 		"126.255.255.255": "126.255.255.255", "128.0.0.1": "128.0.0.1", "1.0.0.0": "1.0.0.0", "223.255.255.255": "223.255.255.255",
@@ -50,15 +39,15 @@ func TestShown(t *testing.T) {
 		if want == "" {
 			want = Unknown.String()
 		}
-		got := Shown(netip.MustParseAddr(addr))
+		got := m.Shown(netip.MustParseAddr(addr))
 		if got.String() != want {
 			t.Errorf("%s is shown as %s, want %s", addr, got, want)
 		}
-		if Shown(got) != got {
-			t.Errorf("%s is shown as %s the second time", addr, Shown(got))
+		if m.Shown(got) != got {
+			t.Errorf("%s is shown as %s the second time", addr, m.Shown(got))
 		}
 	}
-	if got := Shown(netip.Addr{}); got != Unknown {
+	if got := m.Shown(netip.Addr{}); got != Unknown {
 		t.Errorf("a visitor who is not told is shown as %s", got)
 	}
 	if Unknown != netip.MustParseAddr("192.0.2.1") {
@@ -69,9 +58,9 @@ func TestShown(t *testing.T) {
 // TestUnreadableInterfaces: without a list, loopback is still not shown, and
 // other addresses are.
 func TestUnreadableInterfaces(t *testing.T) {
-	machine(t, func() ([]net.Addr, error) { return nil, errors.New("no more descriptors") })
+	m := &Machine{list: func() ([]net.Addr, error) { return nil, errors.New("no more descriptors") }}
 	for addr, want := range map[string]string{"10.0.0.1": "10.0.0.1", "127.0.0.1": "192.0.2.1"} {
-		if got := Shown(netip.MustParseAddr(addr)); got.String() != want {
+		if got := m.Shown(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s is shown as %s, want %s", addr, got, want)
 		}
 	}
@@ -80,10 +69,10 @@ func TestUnreadableInterfaces(t *testing.T) {
 func TestTheMachinesAddressesAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reads, list := 0, addrs("10.0.0.1/8")
-		machine(t, func() ([]net.Addr, error) { reads++; return list() })
+		m := &Machine{list: func() ([]net.Addr, error) { reads++; return list() }}
 		shown := func(addr string, want string) {
 			t.Helper()
-			if got := Shown(netip.MustParseAddr(addr)); got.String() != want {
+			if got := m.Shown(netip.MustParseAddr(addr)); got.String() != want {
 				t.Errorf("%s is shown as %s, want %s", addr, got, want)
 			}
 		}
@@ -104,4 +93,26 @@ func TestTheMachinesAddressesAreReadAgain(t *testing.T) {
 			t.Errorf("read %d times", reads)
 		}
 	})
+}
+
+// TestTwoMachines: what one has read is not another's, and a nil one knows this
+// machine as well.
+func TestTwoMachines(t *testing.T) {
+	one, other := &Machine{list: addrs("10.0.0.1/8")}, &Machine{list: addrs("10.0.0.2/8")}
+	for addr, want := range map[string][2]bool{"10.0.0.1": {true, false}, "10.0.0.2": {false, true}} {
+		ip := netip.MustParseAddr(addr)
+		if got := [2]bool{one.Shown(ip) == Unknown, other.Shown(ip) == Unknown}; got != want {
+			t.Errorf("%s is this machine's: %v, want %v", addr, got, want)
+		}
+	}
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		ip := netip.MustParsePrefix(a.String()).Addr()
+		if (*Machine)(nil).Shown(ip) != Unknown || new(Machine).Shown(ip) != Unknown {
+			t.Errorf("%s is shown", ip)
+		}
+	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/leaktest"
 )
 
 func codeFrom(err error) tunnel.Code {
@@ -263,7 +264,7 @@ func TestControlStreams(t *testing.T) {
 	if _, err := fmt.Fprint(silent, `{"op":`); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the relay waits for the rest", func() bool { return strings.Contains(ours(), "relay.(*Relay).do(") })
+	eventually(t, "the relay waits for the rest", func() bool { return leaktest.Running("relay.(*Relay).do(") != "" })
 	began := time.Now()
 	w.Close()
 	if took := time.Since(began); took >= controlTimeout/2 {

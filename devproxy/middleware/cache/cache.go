@@ -38,13 +38,15 @@ type Cache struct {
 	fetches  map[*fetch]struct{} // under way
 	leaders  map[key]*fetch      // those that others may wait for
 	alone    map[uint64]struct{} // keys whose last answer was nobody else's
-	closed   bool
-	seed     maphash.Seed // of alone
+	// audiences are those that have asked.
+	audiences map[string]struct{}
+	closed    bool
+	seed      maphash.Seed // of alone
 }
 
 // New is an empty cache.
 func New(opts Options) *Cache {
-	c := &Cache{size: opts.Size, entries: map[key][]*entry{}, partials: map[key]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[key]*fetch{}, alone: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
+	c := &Cache{size: opts.Size, entries: map[key][]*entry{}, partials: map[key]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[key]*fetch{}, alone: map[uint64]struct{}{}, audiences: map[string]struct{}{}, seed: maphash.MakeSeed()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -94,11 +96,20 @@ type backgroundKey struct{}
 // a goroutine of its own.
 func Background(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
 
-// Serve answers r from what is kept, or with next. secure is true for a visitor's
-// https, whatever carries it here. Errors are next's, or say that an answer broke
-// off.
-func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, secure bool, next Handler) error {
-	q := newQuery(r, secure)
+// Client is who asks.
+type Client struct {
+	// Secure is true for https, whatever carries it here.
+	Secure bool
+	// Audience names clients that may be given the same responses. No other
+	// audience is given what was fetched for this one. There should be few.
+	Audience string
+}
+
+// Serve answers r from what is kept for the client's audience, or with next. Errors
+// are next's, or say that an answer broke off.
+func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, next Handler) error {
+	q := newQuery(r, client)
+	c.meet(client.Audience)
 	if why := passes(r); why != "" {
 		return c.pass(w, q, next, why)
 	}
@@ -134,6 +145,13 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, secure bool, next 
 		return unavailable(w)
 	}
 	return c.validate(w, q, e, next, why)
+}
+
+// meet remembers an audience.
+func (c *Cache) meet(audience string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.audiences[audience] = struct{}{}
 }
 
 // passes is why r is nothing for a cache (RFC 9211 section 2.2), empty when it

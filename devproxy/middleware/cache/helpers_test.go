@@ -128,5 +128,5 @@ func (s step) run(t *testing.T, c *Cache, number int) {
 
 // ask is Serve for a request made as a server makes it.
 func (c *Cache) ask(w http.ResponseWriter, r *http.Request, next Handler) error {
-	return c.Serve(w, r, r.TLS != nil, next)
+	return c.Serve(w, r, Client{Secure: r.TLS != nil, Audience: r.Header.Get("Audience")}, next)
 }

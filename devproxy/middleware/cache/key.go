@@ -13,10 +13,13 @@ type key struct {
 	secure bool   // https
 	host   string // the authority, in lower case
 	target string // path and query as they came: which are the same is the upstream's to say
+
+	// audience is Client.Audience: what one may have is not for another.
+	audience string
 }
 
-func keyOf(r *http.Request, secure bool) key {
-	k := key{secure, strings.ToLower(r.Host), r.RequestURI}
+func keyOf(r *http.Request, client Client) key {
+	k := key{client.Secure, strings.ToLower(r.Host), r.RequestURI, client.Audience}
 	if !strings.HasPrefix(k.target, "/") {
 		k.target = r.URL.RequestURI()
 	}
@@ -24,7 +27,7 @@ func keyOf(r *http.Request, secure bool) key {
 }
 
 // size is what k counts for in bytes.
-func (k key) size() int { return len("https://") + len(k.host) + len(k.target) }
+func (k key) size() int { return len("https://") + len(k.host) + len(k.target) + len(k.audience) }
 
 // refer is the key of a reference in an answer for k, if it is of the same
 // origin. Others' are not this one's to invalidate (RFC 9111 section 4.4).
@@ -41,7 +44,7 @@ func (k key) refer(reference string) (referred key, ok bool) {
 	if err != nil || to.Scheme != base.Scheme || !strings.EqualFold(to.Host, k.host) {
 		return key{}, false
 	}
-	return key{k.secure, k.host, to.RequestURI()}, true
+	return key{k.secure, k.host, to.RequestURI(), k.audience}, true
 }
 
 // query is a request as the cache sees it.
@@ -51,6 +54,6 @@ type query struct {
 	asked asked
 }
 
-func newQuery(r *http.Request, secure bool) *query {
-	return &query{r, keyOf(r, secure), parseAsked(r.Header)}
+func newQuery(r *http.Request, client Client) *query {
+	return &query{r, keyOf(r, client), parseAsked(r.Header)}
 }

@@ -46,7 +46,7 @@ func TestKeyIsNotAText(t *testing.T) {
 	of := func(host, target string, secure bool) key {
 		r := get(t.Context(), "/")
 		r.Host, r.RequestURI = host, target
-		return keyOf(r, secure)
+		return keyOf(r, Client{Secure: secure})
 	}
 	want := of("shop.localhost:8443", "/app/evil.js", true)
 	for _, other := range []key{
@@ -66,18 +66,18 @@ func TestKeyIsNotAText(t *testing.T) {
 }
 
 func TestRefer(t *testing.T) {
-	k := key{true, "shop.localhost:8443", "/a/b?c"}
+	k := key{true, "shop.localhost:8443", "/a/b?c", "visitors"}
 	for reference, want := range map[string]string{
 		"/x?y": "/x?y", "x": "/a/x", "?z": "/a/b?z", "https://SHOP.localhost:8443/x": "/x", "//shop.localhost:8443/x": "/x",
 		"": "", "http://shop.localhost:8443/x": "", "https://shop.localhost/x": "", "https://other/x": "", "//other/x": "", "%": "",
 	} {
 		got, ok := k.refer(reference)
-		if ok != (want != "") || ok && got != (key{true, k.host, want}) {
+		if ok != (want != "") || ok && got != (key{true, k.host, want, "visitors"}) {
 			t.Errorf("%q: %+v, %t; want %q", reference, got, ok, want)
 		}
 	}
-	plain := key{false, "shop.localhost", "/"}
-	if got, ok := plain.refer("http://shop.localhost/x"); !ok || got != (key{false, "shop.localhost", "/x"}) {
+	plain := key{false, "shop.localhost", "/", ""}
+	if got, ok := plain.refer("http://shop.localhost/x"); !ok || got != (key{false, "shop.localhost", "/x", ""}) {
 		t.Errorf("of plain HTTP: %+v, %t", got, ok)
 	}
 	if _, ok := plain.refer("https://shop.localhost/x"); ok {

@@ -92,6 +92,46 @@ func TestAfterChange(t *testing.T) {
 	})
 }
 
+// TestAudiences: what is kept for one audience is not for another, whole, in part
+// or on its way; a change is one for all.
+func TestAudiences(t *testing.T) {
+	fresh := []string{"Cache-Control", "max-age=60", "ETag", `"1"`}
+	visitors := []string{"Audience", "visitors"}
+	part := func(from string) *up {
+		return &up{status: 206, header: append([]string{"Content-Range", "bytes 0-0/2"}, fresh...), body: from}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Options{Size: 1 << 20})
+		defer c.Close()
+		for i, s := range []step{
+			{up: &up{header: fresh, body: "local"}, body: "local"},
+			{ask: visitors, up: &up{header: fresh, body: "visitors"}, body: "visitors"},
+			{body: "local"},
+			{ask: visitors, body: "visitors"},
+			{path: "/part", ask: []string{"Range", "bytes=0-0"}, up: part("l"), status: 206, body: "l"},
+			{path: "/part", ask: append([]string{"Range", "bytes=0-0"}, visitors...), up: part("v"), status: 206, body: "v"},
+			{path: "/part", ask: []string{"Range", "bytes=0-0"}, status: 206, body: "l"},
+			{method: "POST", ask: visitors, up: &up{}},
+			{up: &up{header: fresh, body: "new"}, body: "new"},
+			{ask: visitors, up: &up{header: fresh, body: "new for visitors"}, body: "new for visitors"},
+			{method: "POST", up: &up{}},
+			{ask: visitors, up: &up{header: fresh, body: "newer"}, body: "newer"},
+		} {
+			s.run(t, c, i)
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/slow"), func(w http.ResponseWriter, r *http.Request) error {
+				time.Sleep(time.Second)
+				return (&up{header: fresh, body: "local"}).answer(w, r)
+			})
+		})
+		synctest.Wait()
+		step{path: "/slow", ask: visitors, up: &up{header: fresh, body: "visitors"}, body: "visitors"}.run(t, c, 100)
+		group.Wait()
+	})
+}
+
 // TestPrivateConfirmed: a 304 that says private is for who asked.
 func TestPrivateConfirmed(t *testing.T) {
 	for _, said := range [][]string{{"Cache-Control", "private, max-age=60"}, {"Cache-Control", "max-age=60", "Set-Cookie", "session=1"}} {

@@ -130,7 +130,7 @@ func (c *Cache) removeLocked(e *entry) {
 
 // invalidate removes all that is kept for the URIs that an unsafe request has
 // changed (section 4.4): its own, and those of the same origin that the answer
-// names. What is on its way for them is not kept.
+// names, for every audience. What is on its way for them is not kept.
 func (c *Cache) invalidate(q *query, h http.Header) {
 	keys := []key{q.key}
 	for _, name := range []string{"Location", "Content-Location"} {
@@ -140,6 +140,14 @@ func (c *Cache) invalidate(q *query, h http.Header) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	changed := keys
+	keys = nil
+	for audience := range c.audiences {
+		for _, k := range changed {
+			k.audience = audience
+			keys = append(keys, k)
+		}
+	}
 	for f := range c.fetches {
 		f.void = f.void || slices.Contains(keys, f.q.key)
 	}
