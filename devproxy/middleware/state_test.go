@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/devproxy/devproxy/devproxy/middleware/cache"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
