@@ -98,7 +98,7 @@ func wrapped(text string, columns int) []string {
 	}
 	var lines []string
 	line, width := "", 0
-	for word := range strings.FieldsSeq(text) {
+	for word := range strings.FieldsSeq(keepItems(text)) {
 		n := shownWidth(word)
 		if width > 0 && width+1+n > columns {
 			lines, line, width = append(lines, line), "", 0
@@ -108,7 +108,29 @@ func wrapped(text string, columns int) []string {
 		}
 		line, width = line+word, width+n
 	}
-	return append(lines, line)
+	lines = append(lines, line)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], noBreak, " ")
+	}
+	return lines
+}
+
+// noBreak stands for a space at which a line is not broken.
+const noBreak = "\x01"
+
+// keepItems keeps the words of each item of a list such as "o open · q quit"
+// together, with the dot behind them.
+func keepItems(text string) string {
+	items := strings.Split(text, " · ")
+	if len(items) == 1 {
+		return text
+	}
+	for i, item := range items {
+		if len(item) <= 2*minText {
+			items[i] = strings.ReplaceAll(item, " ", noBreak)
+		}
+	}
+	return strings.Join(items, noBreak+"· ")
 }
 
 // height is the number of rows that text takes on the terminal, where long lines
