@@ -50,7 +50,7 @@ func newScreen(t *testing.T, columns, rows int) *screen {
 	}
 	s.env = []string{
 		"HOME=" + s.home, "XDG_RUNTIME_DIR=" + s.runtime(), "PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8",
-		"PS1=$ ", "TZ=" + morning(time.Now()), "SHELL=/bin/sh",
+		"PS1=$ ", "TZ=" + morning(time.Now()), "SHELL=/bin/sh", "HISTFILE=/dev/null",
 	}
 	return s
 }
