@@ -89,8 +89,8 @@ func TestStartedInBackground(t *testing.T) {
 	s.waitFor(`q quit`)
 	s.run("clear; tmux -S " + s.socket + " clear-history; " + showTerminal)
 	s.waitFor(sane)
-	s.run("devproxy down; jobs")
-	s.waitFor(`Done +devproxy up`)
+	s.run("devproxy down; wait; echo it is $?")
+	s.waitFor(`^it is 0`)
 }
 
 // TestCtrlZWithoutShell does not stop for good where nothing could continue it.

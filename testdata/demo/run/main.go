@@ -158,11 +158,11 @@ func watchParent(ctx context.Context, orphaned func()) {
 // errHungUp is the cause of an end because the terminal was closed.
 var errHungUp = errors.New("the terminal was closed")
 
-// watchTerminal ends the demo when its terminal is closed.
+// watchTerminal ends the demo when its terminal is closed. The kernel and the shell
+// both say so: the second time must not end the demo before it has tidied up.
 func watchTerminal(ctx context.Context, hungUp context.CancelCauseFunc) {
 	closed := make(chan os.Signal, 1)
 	signal.Notify(closed, syscall.SIGHUP)
-	defer signal.Stop(closed)
 	select {
 	case <-closed:
 		hungUp(errHungUp)
