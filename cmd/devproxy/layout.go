@@ -64,11 +64,14 @@ func (s *streams) note(text string) {
 }
 
 // event prints on Err what happened at a time.
-func (s *streams) event(at time.Time, text string) {
-	indent := len("15:04:05  ")
+func (s *streams) event(at time.Time, text string) { s.stamped(at, "  ", text) }
+
+// stamped is event with its own space after the time.
+func (s *streams) stamped(at time.Time, space, text string) {
+	indent := len("15:04:05") + len(space)
 	for i, line := range s.hanging(indent, indent, text) {
 		if i == 0 {
-			line = s.dim(clock(at)) + "  " + line
+			line = s.dim(clock(at)) + space + line
 		}
 		fmt.Fprintln(s.Err, line)
 	}

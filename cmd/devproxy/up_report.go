@@ -287,7 +287,7 @@ func (t *upText) applied(save devproxy.Save) {
 	t.access.flush()
 	t.good = save.At
 	t.diagnose(save)
-	t.streams.event(save.At, t.streams.green("applied")+appliedText(save))
+	t.streams.stamped(save.At, " ", t.streams.green("applied")+appliedText(save))
 }
 
 // appliedText is what a save changed, after "applied": how long it took if that
