@@ -64,17 +64,21 @@ func report(s *streams, err error, asJSON bool) int {
 			Event string `json:"event"`
 			Error string `json:"error"`
 			Fix   string `json:"fix,omitempty"`
-		}{"failed", e.err.Error(), fix}
+		}{"failed", plainText(e.err), fix}
 		if text, err := json.Marshal(event); err == nil {
 			fmt.Fprintf(s.Out, "%s\n", text)
 		}
 	}
 	const prefix = "devproxy: "
-	for i, line := range s.hanging(len(prefix), len(prefix), e.err.Error()) {
-		if i == 0 {
-			line = prefix + line
+	start := prefix
+	for text := range strings.Lines(plainText(e.err)) {
+		for i, line := range s.hanging(len(prefix), len(prefix), strings.TrimSuffix(text, "\n")) {
+			if i == 0 {
+				line = start + line
+			}
+			fmt.Fprintln(s.Err, line)
 		}
-		fmt.Fprintln(s.Err, line)
+		start = strings.Repeat(" ", len(prefix)) // of a further line
 	}
 	for line := range strings.Lines(fix) {
 		line = strings.TrimRight(line, "\n")
