@@ -119,7 +119,7 @@ func elsewhere(runtimeDir string) string {
 func dialInstance(file fileFlags) (*control.Client, error) {
 	client, folder, runtimeDir, err := findInstance(file)
 	if errors.Is(err, control.ErrNotRunning) {
-		return nil, failf("to start it: devproxy up"+elsewhere(runtimeDir), "devproxy is not running in %s", devproxy.Home(folder))
+		return nil, failf("to start it: devproxy up"+elsewhere(runtimeDir), "nothing is running in %s", devproxy.Home(folder))
 	}
 	return client, err
 }
