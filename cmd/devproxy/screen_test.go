@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// someUser is the user id of an ordinary user.
+const someUser = 65534
+
 // screen is a terminal of a size with a shell in it, as tmux has it.
 type screen struct {
 	t             *testing.T
