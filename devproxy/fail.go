@@ -125,7 +125,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		return p
 	case errors.As(err, &upstream):
 		return page.Page{Status: http.StatusBadGateway, Title: "The upstream gave no usable answer.", Lead: sentence(upstream.Error()),
-			Quote: quote(x.route.Source), Hints: oneOrNone(upstream.Hint)}
+			Quote: quote(x.route.Source), Hints: oneOrNone(capital(upstream.Hint))}
 	case errors.As(err, &timeout):
 		return page.Page{Status: http.StatusGatewayTimeout, Title: "The upstream took too long.", Lead: sentence(timeout.Error()),
 			Quote: quote(x.route.Source), Hints: []string{fmt.Sprintf("If that is its normal time, raise `timeout` (now %q) or remove it.", timeout.Timeout)}}
@@ -167,7 +167,15 @@ func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	return capital(text) + "."
+}
+
+// capital is text with a first letter as at the beginning of a sentence.
+func capital(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 func quote(source plan.Source) *page.Quote {

@@ -70,3 +70,6 @@ func fixFor(path string, err error) string {
 		return "if that lasts, name another folder in " + HomeVariable
 	}
 }
+
+// FirstCA is the reason that [CA.Fresh] gives when there was no CA before.
+const FirstCA = "none was made yet"

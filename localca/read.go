@@ -47,7 +47,7 @@ func (s store) read() (found, error) {
 	}
 	switch {
 	case keyFault == missing && rootFault == missing:
-		return found{fault: "none was made yet"}, nil
+		return found{fault: FirstCA}, nil
 	case keyFault != "":
 		return found{fault: keyFile + " " + keyFault}, nil
 	case rootFault != "":

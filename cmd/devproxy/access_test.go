@@ -41,3 +41,41 @@ func TestAccessMarksVisitors(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }
+
+// TestAccessFitsTheTerminal shortens a line where there is no room, and keeps of a
+// host and a path what tells requests apart.
+func TestAccessFitsTheTerminal(t *testing.T) {
+	const host, path = "admin.shop.localhost", "/api/orders/2026/november?page=2"
+	for _, columns := range []int{40, 60, 80, 100, 200} {
+		var out bytes.Buffer
+		log := accessLog{streams: sized(&out, columns, 24)}
+		log.streams.Color = false
+		log.add(inspect.Exchange{Start: time.Now(), Duration: 340 * time.Millisecond, Method: "GET", Host: host + ":8443", Target: path, Status: 401})
+		line := strings.TrimSuffix(out.String(), "\n")
+		if width := shownWidth(line); width > columns {
+			t.Errorf("%d columns: %d of %q", columns, width, line)
+		}
+		if !strings.Contains(line, "/api") || columns >= 200 && !strings.Contains(line, host+path) {
+			t.Errorf("%d columns: %q", columns, line)
+		}
+	}
+}
+
+func TestFitTarget(t *testing.T) {
+	for _, test := range []struct {
+		host, target string
+		room         int
+		want         string
+	}{
+		{"shop.localhost", "/api", 0, "shop.localhost/api"},
+		{"shop.localhost", "/api", 18, "shop.localhost/api"},
+		{"shop.localhost", "/api", 12, "…calhost/api"},
+		{"shop.localhost", "/a/long/path", 12, "…lhost/a/lo…"},
+		{"", "/a/long/path", 6, "/a/lo…"},
+		{"", "/ä/länger", 5, "/ä/l…"},
+	} {
+		if got := fitTarget(test.host, test.target, test.room); got != test.want {
+			t.Errorf("%s%s in %d: %q, want %q", test.host, test.target, test.room, got, test.want)
+		}
+	}
+}

@@ -90,7 +90,7 @@ func relayArgument(text string) string {
 	const scheme = "https://"
 	text = strings.TrimSpace(text)
 	if len(text) > len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
-		return strings.TrimSuffix(text[len(scheme):], "/")
+		return strings.ToLower(strings.TrimSuffix(text[len(scheme):], "/"))
 	}
 	return text
 }

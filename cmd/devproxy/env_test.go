@@ -212,7 +212,9 @@ func TestQuote(t *testing.T) {
 		t.Errorf("fish %s, want %s", got, want)
 	}
 	if fish, err := exec.LookPath("fish"); err == nil {
-		out, err := exec.CommandContext(t.Context(), fish, "-c", "printf %s "+quoteFish(nasty)).Output()
+		cmd, home := exec.CommandContext(t.Context(), fish, "-c", "printf %s "+quoteFish(nasty)), t.TempDir()
+		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home, "XDG_CACHE_HOME="+home)
+		out, err := cmd.Output()
 		if err != nil || string(out) != nasty {
 			t.Errorf("fish reads %q (%v), want %q", out, err, nasty)
 		}

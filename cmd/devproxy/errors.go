@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -63,14 +64,41 @@ func report(s *streams, err error, asJSON bool) int {
 			Event string `json:"event"`
 			Error string `json:"error"`
 			Fix   string `json:"fix,omitempty"`
-		}{"failed", e.err.Error(), fix}
+		}{"failed", plainText(e.err), fix}
 		if text, err := json.Marshal(event); err == nil {
 			fmt.Fprintf(s.Out, "%s\n", text)
 		}
 	}
-	fmt.Fprintf(s.Err, "devproxy: %s\n", e.err)
+	const prefix = "devproxy: "
+	start := prefix
+	for text := range strings.Lines(plainText(e.err)) {
+		for i, line := range s.hanging(len(prefix), len(prefix), strings.TrimSuffix(text, "\n")) {
+			if i == 0 {
+				line = start + line
+			}
+			fmt.Fprintln(s.Err, line)
+		}
+		start = strings.Repeat(" ", len(prefix)) // of a further line
+	}
 	for line := range strings.Lines(fix) {
-		fmt.Fprintf(s.Err, "  %s\n", strings.TrimRight(line, "\n"))
+		line = strings.TrimRight(line, "\n")
+		lines := []string{line}
+		if !isCommand(line) {
+			lines = s.hanging(2, 2, line)
+		}
+		for i, line := range lines {
+			if i == 0 {
+				line = "  " + line
+			}
+			fmt.Fprintln(s.Err, line)
+		}
 	}
 	return e.code
+}
+
+// isCommand reports whether a line of a fix is a command alone. It is not wrapped:
+// what is copied must run.
+func isCommand(line string) bool {
+	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return first == program() || slices.Contains([]string{"devproxy", "sudo", "echo", "export", "stty", "kill", "env"}, first)
 }

@@ -115,7 +115,7 @@ func parseHeaders(pairs []string) (http.Header, error) {
 		name, value, ok := strings.Cut(pair, ":")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			return nil, usagef("--header 'X-Debug: 1'", "%q is no header field", pair)
+			return nil, usagef("--header 'X-Debug: 1'", "%q is not a header field", pair)
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}

@@ -113,7 +113,7 @@ func printFound(s *streams, r *scaffold.Result) {
 		if i > 0 {
 			head = ""
 		}
-		fmt.Fprintf(s.Err, "%-5s  %-*s   %s\n", head, width, clean(file), strings.Join(texts[file], ", "))
+		printFile(s, head, clean(file), width, strings.Join(texts[file], ", "))
 	}
 	for i, n := range r.Notes {
 		if i == 0 {
@@ -123,10 +123,34 @@ func printFound(s *streams, r *scaffold.Result) {
 		if n.Line > 0 {
 			at = fmt.Sprintf("%s:%d", at, n.Line)
 		}
-		fmt.Fprintf(s.Err, "  %s: %s\n", at, clean(n.Text))
+		for i, line := range s.hanging(2, 4, at+": "+clean(n.Text)) {
+			if i == 0 {
+				line = "  " + line
+			}
+			fmt.Fprintln(s.Err, line)
+		}
 	}
 	if len(files)+len(r.Notes) > 0 {
 		fmt.Fprintln(s.Err)
+	}
+}
+
+// printFile prints what was found in a file: next to its name, or below it where
+// the terminal has no room.
+func printFile(s *streams, head, file string, width int, text string) {
+	columns, _ := s.size()
+	indent := len("found  ") + width + len("   ")
+	line := fmt.Sprintf("%-5s  %-*s   %s", head, width, file, text)
+	if columns == 0 || shownWidth(line) <= columns {
+		fmt.Fprintln(s.Err, line)
+		return
+	}
+	if columns-indent < 2*minText {
+		indent = len("found  ") + len("  ")
+	}
+	fmt.Fprintf(s.Err, "%-5s  %s\n", head, file)
+	for _, line := range wrapped(text, columns-indent) {
+		fmt.Fprintf(s.Err, "%*s%s\n", indent, "", line)
 	}
 }
 

@@ -32,30 +32,31 @@ type keyboard struct {
 	// wake ends the wait for a key: a byte in the pipe says that something else
 	// happened.
 	wake, waker *os.File
-	signals     chan os.Signal
+	continued   chan os.Signal
 	stopping    chan struct{}
 	finished    sync.WaitGroup
 
-	// saved is the terminal as the user has it; nil while it is as the user has it.
-	saved *unix.Termios
+	// saved is the terminal as the user has it; nil before the first grab. grabbed
+	// says that it is ours now.
+	saved   *unix.Termios
+	grabbed bool
 }
 
 func terminalKeys(terminal *os.File) (keys <-chan byte, stop func(), err error) {
 	if _, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios); err != nil {
 		return nil, nil, err
 	}
-	k := &keyboard{terminal: terminal, typed: make(chan byte), signals: make(chan os.Signal, 1), stopping: make(chan struct{})}
+	k := &keyboard{terminal: terminal, typed: make(chan byte), continued: make(chan os.Signal, 1), stopping: make(chan struct{})}
 	if k.wake, k.waker, err = os.Pipe(); err != nil {
 		return nil, nil, err
 	}
-	signal.Notify(k.signals, syscall.SIGTSTP, syscall.SIGCONT)
-	asked := make(chan os.Signal)
-	k.finished.Go(func() { k.watch(asked) })
-	k.finished.Go(func() { k.read(asked) })
+	signal.Notify(k.continued, syscall.SIGCONT)
+	k.finished.Go(k.watch)
+	k.finished.Go(k.read)
 	var once sync.Once
 	return k.typed, func() {
 		once.Do(func() {
-			signal.Stop(k.signals)
+			signal.Stop(k.continued)
 			close(k.stopping)
 			k.waker.Close()
 			k.finished.Wait()
@@ -65,17 +66,12 @@ func terminalKeys(terminal *os.File) (keys <-chan byte, stop func(), err error) 
 	}, nil
 }
 
-// watch hands signals to the reader, which waits for keys.
-func (k *keyboard) watch(asked chan<- os.Signal) {
+// watch wakes the reader when the process was stopped and goes on.
+func (k *keyboard) watch() {
 	for {
 		select {
-		case sig := <-k.signals:
+		case <-k.continued:
 			if _, err := k.waker.Write([]byte{0}); err != nil {
-				return
-			}
-			select {
-			case asked <- sig:
-			case <-k.stopping:
 				return
 			}
 		case <-k.stopping:
@@ -85,7 +81,7 @@ func (k *keyboard) watch(asked chan<- os.Signal) {
 }
 
 // read sends what is typed until stop, or until the terminal is gone.
-func (k *keyboard) read(asked <-chan os.Signal) {
+func (k *keyboard) read() {
 	defer close(k.typed)
 	var key [1]byte
 	for {
@@ -97,15 +93,14 @@ func (k *keyboard) read(asked <-chan os.Signal) {
 			if _, err := k.wake.Read(key[:]); err != nil {
 				return // stop
 			}
-			select {
-			case sig := <-asked:
-				k.signalled(sig)
-			case <-k.stopping:
-				return
-			}
+			k.grabbed = false // the shell may have changed the terminal meanwhile
 		case ready && k.inForeground():
 			if n, err := k.terminal.Read(key[:]); n == 0 || err != nil {
 				return
+			}
+			if k.suspends(key[0]) {
+				k.suspend()
+				continue
 			}
 			select {
 			case k.typed <- key[0]:
@@ -126,7 +121,7 @@ func (k *keyboard) wait() (woken, ready bool, err error) {
 		k.grab()
 		fds.Set(int(k.terminal.Fd()))
 	} else {
-		k.saved = nil // it is the shell's now
+		k.grabbed = false // it is the shell's now
 		tick := unix.NsecToTimeval(backgroundTick.Nanoseconds())
 		timeout = &tick
 	}
@@ -137,24 +132,24 @@ func (k *keyboard) wait() (woken, ready bool, err error) {
 	return fds.IsSet(int(k.wake.Fd())), fds.IsSet(int(k.terminal.Fd())), err
 }
 
-// signalled stops the process for Ctrl-Z, with the terminal as the user has it,
-// and takes up where it was afterwards.
-func (k *keyboard) signalled(sig os.Signal) {
-	if sig == syscall.SIGCONT {
-		k.saved = nil // the shell may have changed it meanwhile
-		return
-	}
+// suspends reports whether a key is the user's for stopping a process, Ctrl-Z.
+func (k *keyboard) suspends(key byte) bool {
+	return k.saved != nil && k.saved.Cc[unix.VSUSP] != noKey && k.saved.Cc[unix.VSUSP] == key
+}
+
+// suspend does what the terminal would do for Ctrl-Z: it stops the process group,
+// but with the terminal as the user has it. A signal would come too late for that,
+// and Go cannot take its own handler of SIGTSTP away again.
+func (k *keyboard) suspend() {
 	k.release()
 	continued := make(chan os.Signal, 1)
 	signal.Notify(continued, syscall.SIGCONT)
 	defer signal.Stop(continued)
-	signal.Reset(syscall.SIGTSTP)
-	_ = unix.Kill(unix.Getpid(), unix.SIGTSTP) // ourselves
+	_ = unix.Kill(0, unix.SIGTSTP) // our own group
 	select {
 	case <-continued:
 	case <-time.After(stopPatience):
 	}
-	signal.Notify(k.signals, syscall.SIGTSTP)
 }
 
 // inForeground reports whether the terminal's keys are for this process. A
@@ -164,29 +159,30 @@ func (k *keyboard) inForeground() bool {
 	return err != nil || group == unix.Getpgrp()
 }
 
-// grab makes the terminal hand over each key at once and unechoed, while Ctrl-C
-// still interrupts and output still works as before (x/term's raw mode would take
-// both away).
+// grab makes the terminal hand over each key at once and unechoed, Ctrl-Z too,
+// while Ctrl-C still interrupts and output still works as before (x/term's raw
+// mode would take both away).
 func (k *keyboard) grab() {
-	if k.saved != nil {
+	if k.grabbed {
 		return
 	}
-	saved, err := unix.IoctlGetTermios(int(k.terminal.Fd()), getTermios)
+	now, err := unix.IoctlGetTermios(int(k.terminal.Fd()), getTermios)
 	if err != nil {
 		return // it is gone, and reading tells
 	}
-	changed := *saved
-	changed.Lflag &^= unix.ICANON | unix.ECHO
-	changed.Cc[unix.VMIN], changed.Cc[unix.VTIME] = 1, 0
-	if unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, &changed) == nil {
-		k.saved = saved
+	if k.saved == nil || now.Lflag&(unix.ICANON|unix.ECHO) != 0 { // else it is as we left it
+		k.saved = now
 	}
+	changed := *k.saved
+	changed.Lflag &^= unix.ICANON | unix.ECHO
+	changed.Cc[unix.VMIN], changed.Cc[unix.VTIME], changed.Cc[unix.VSUSP] = 1, 0, noKey
+	k.grabbed = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, &changed) == nil
 }
 
 // release gives the terminal back.
 func (k *keyboard) release() {
-	if k.saved != nil && k.inForeground() {
+	if k.grabbed && k.inForeground() {
 		_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, k.saved) // nobody to tell
 	}
-	k.saved = nil
+	k.grabbed = false
 }

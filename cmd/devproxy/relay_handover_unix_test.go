@@ -56,7 +56,13 @@ func startRelay(t *testing.T, home string, args ...string) *relayProcess {
 	}
 	p := &relayProcess{t: t, home: home, events: make(chan map[string]any, 100)}
 	p.cmd = exec.Command(program, append([]string{"relay", "--json"}, args...)...)
-	p.cmd.Env = append(os.Environ(), "DEVPROXY_HOME="+home)
+	// What is killed at the end removes nothing of its own.
+	temporary, err := os.MkdirTemp("", "relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(temporary) })
+	p.cmd.Env = append(os.Environ(), "DEVPROXY_HOME="+home, "TMPDIR="+temporary)
 	out, in, err := os.Pipe() // which successors write to as well
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func addShareFlags(cmd *cobra.Command, f *shareFlags) {
 
 // request asks for hosts to be shared; none are those of the Proxyfile.
 func (f shareFlags) request(hosts []string) control.ShareRequest {
-	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: relayArgument(f.relay), For: f.lasts}
+	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: f.relay, For: f.lasts}
 }
 
 func (f shareFlags) check() error {

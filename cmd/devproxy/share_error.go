@@ -30,7 +30,7 @@ func describeError(err error) (text, fix string) {
 	case errors.As(err, &relay):
 		fix = relay.Fix
 	}
-	return err.Error(), fix
+	return plainText(err), fix
 }
 
 // shareFailure is err as a verb ends with it.

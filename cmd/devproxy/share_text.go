@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -100,12 +99,12 @@ func (t *shareText) shareAgain() string {
 // problem prints what is wrong with its fix, as a verb's failure is printed.
 func (t *shareText) problem(sh control.Share) {
 	if sh.Error != "" {
-		report(&streams{Out: t.streams.Out, Err: t.streams.Err}, failf(sh.Fix, "%s", sh.Error), false)
+		report(t.streams, failf(sh.Fix, "%s", sh.Error), false)
 	}
 }
 
 func (t *shareText) line(text string) {
-	fmt.Fprintf(t.streams.Err, "%s  %s\n", t.streams.dim(clock(time.Now())), text)
+	t.streams.event(time.Now(), text)
 }
 
-func (t *shareText) note(text string) { fmt.Fprintln(t.streams.Err, t.streams.dim(text)) }
+func (t *shareText) note(text string) { t.streams.note(text) }

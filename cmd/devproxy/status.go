@@ -109,7 +109,7 @@ func elsewhere(runtimeDir string) string {
 	}
 	var text strings.Builder
 	for _, holder := range running {
-		fmt.Fprintf(&text, "\nin %s runs pid %d", devproxy.Home(holder.Folder), holder.PID)
+		fmt.Fprintf(&text, "\nit is running in %s (pid %d)", devproxy.Home(holder.Folder), holder.PID)
 	}
 	return text.String()
 }
@@ -119,7 +119,7 @@ func elsewhere(runtimeDir string) string {
 func dialInstance(file fileFlags) (*control.Client, error) {
 	client, folder, runtimeDir, err := findInstance(file)
 	if errors.Is(err, control.ErrNotRunning) {
-		return nil, failf("devproxy up"+elsewhere(runtimeDir), "nothing runs in %s", devproxy.Home(folder))
+		return nil, failf("to start it: devproxy up"+elsewhere(runtimeDir), "nothing is running in %s", devproxy.Home(folder))
 	}
 	return client, err
 }

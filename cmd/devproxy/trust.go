@@ -74,7 +74,9 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 		t.print()
 		return t.verdict(true)
 	}
-	fmt.Fprintln(s.Err, "This CA can sign localhost names and loopback addresses, nothing else.")
+	for _, line := range s.hanging(0, 0, "This CA can sign localhost names and loopback addresses, nothing else.") {
+		fmt.Fprintln(s.Err, line)
+	}
 	t.noteSudo(stores)
 	t.each(ctx, stores, trust.Store.Install)
 	t.print()

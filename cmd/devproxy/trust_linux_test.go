@@ -10,9 +10,6 @@ import (
 	"testing"
 )
 
-// someUser is the user id of an ordinary user.
-const someUser = 65534
-
 // ordinaryUser is a folder of an ordinary user's, with a devproxy to run there.
 // The returned function makes the command.
 func ordinaryUser(t *testing.T) (dir string, command func(args ...string) *exec.Cmd) {

@@ -27,14 +27,46 @@ func (t *trustRun) print() {
 		return
 	}
 	for _, r := range t.results {
-		fmt.Fprintf(t.streams.Out, "  %-15s %s  %s\n", title(r.Store), t.state(r.State), r.Detail)
-		if r.Fix != "" {
-			fmt.Fprintf(t.streams.Out, "  %-15s %-10s  %s\n", "", "", t.streams.bold(r.Fix))
+		if r.State == trust.NeedsRoot && t.streams.OutTTY && !t.opts.check {
+			r.Detail, r.Fix = "not changed: see above", "" // where withRoot has shown it
 		}
+		t.printResult(r)
 	}
 	if len(t.opts.stores) == 0 {
-		fmt.Fprintf(t.streams.Out, "  %-15s per shell: eval \"$(devproxy env)\"\n", "Node, Python")
+		command := "per shell: " + typed(`eval "$(devproxy env)"`)
+		if columns, _ := t.streams.size(); columns > 0 && len("  Node, Python    ")+len(command) > columns {
+			command = "\n    " + command
+		}
+		fmt.Fprintf(t.streams.Out, "  %-15s %s\n", "Node, Python", command)
 	}
+}
+
+// printResult prints what became of a store: in columns, or below its name where a
+// terminal has no room.
+func (t *trustRun) printResult(r trust.Result) {
+	const wide, narrow = len("  Node, Python    needs root  "), len("    ")
+	columns, _ := t.streams.size()
+	fmt.Fprintf(t.streams.Out, "  %-15s %s", title(r.Store), t.state(r.State))
+	indent := wide
+	if columns > 0 && columns-wide < 2*minText {
+		indent = narrow
+		fmt.Fprintln(t.streams.Out)
+	} else {
+		fmt.Fprint(t.streams.Out, "  ")
+	}
+	for i, line := range wrapped(r.Detail, columns-indent) {
+		if i > 0 || indent == narrow {
+			line = strings.Repeat(" ", indent) + line
+		}
+		fmt.Fprintln(t.streams.Out, line)
+	}
+	if r.Fix == "" {
+		return
+	}
+	if columns > 0 && indent+shownWidth(r.Fix) > columns {
+		indent = narrow
+	}
+	fmt.Fprintf(t.streams.Out, "%*s%s\n", indent, "", t.streams.bold(r.Fix))
 }
 
 // sayUnchanged says text when some store is in the wanted state, and all that

@@ -35,7 +35,8 @@ func newUpCmd(s *streams) *cobra.Command {
 		Use:   "up [PORT]",
 		Short: "serve the Proxyfile; every save applies",
 		Long: `Serves the Proxyfile of this folder, or of the nearest above it, on loopback; watches it and applies every save.
-Ctrl-C stops: requests in flight finish, a second Ctrl-C cuts them off.
+Ctrl-C stops: requests in flight finish, a second Ctrl-C cuts them off. So does closing the terminal, unless nohup runs it,
+or the pipe that it prints to. Ctrl-Z stops it for a while; after bg it goes on serving.
 
 With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. Its URL, http://localhost:5173/, will do too.
 

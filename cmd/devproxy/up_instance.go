@@ -196,7 +196,11 @@ func (in *instance) openCA() error {
 	}
 	in.ca = ca
 	if made, reason := ca.Fresh(); made {
-		in.report.note("made a CA in " + devproxy.Home(filepath.Dir(ca.RootFile())) + ": " + reason)
+		text := "created a local CA in " + devproxy.Home(filepath.Dir(ca.RootFile()))
+		if reason != localca.FirstCA {
+			text += ": " + reason
+		}
+		in.report.note(text)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (in *instance) pressed(ctx context.Context, key byte, stop func(), state *s
 		if urls := state.now().URLs; len(urls) > 0 {
 			in.tasks.Go(func() error {
 				if err := openBrowser(ctx, urls[0]); err != nil {
-					in.note(err.Error() + ". Open it yourself: " + urls[0])
+					in.note(err.Error() + ". To open it yourself:\n" + urls[0])
 				}
 				return nil
 			})

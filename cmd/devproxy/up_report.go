@@ -201,7 +201,7 @@ func (t *upText) ready(b banner) {
 		t.fallback(f)
 	}
 	if !b.trusted() {
-		fmt.Fprintf(t.streams.Out, "Browsers will warn about this certificate until you run: %s\n", t.streams.bold(program()+" trust"))
+		t.streams.inlineCommand("Browsers will warn about this certificate until you run:", program()+" trust")
 	}
 	keys := ""
 	if t.streams.InTTY && t.streams.OutTTY {
@@ -230,9 +230,9 @@ func (t *upText) fallback(f listen.Fallback) {
 	case f.Reason == listen.Permission && f.Fix != "":
 		t.streams.command(f.String()+". To allow it permanently:", f.Fix)
 	case f.Reason == listen.Taken && f.Holder.PID != 0:
-		t.streams.command(f.String()+". To stop it:", f.Fix)
+		t.streams.inlineCommand(f.String()+". To stop it:", f.Fix)
 	case f.Fix != "":
-		t.streams.command(f.String()+". To see it:", f.Fix)
+		t.streams.inlineCommand(f.String()+". To see it:", f.Fix)
 	default:
 		t.streams.paragraph(f.String())
 	}
@@ -249,7 +249,7 @@ func (t *upText) rejected(save devproxy.Save, still bool) {
 	t.access.flush()
 	t.diagnose(save)
 	if save.Err != nil {
-		report(&streams{Out: t.streams.Out, Err: t.streams.Err}, save.Err, false)
+		report(t.streams, save.Err, false)
 	}
 	if !still {
 		return
@@ -287,7 +287,7 @@ func (t *upText) applied(save devproxy.Save) {
 	t.access.flush()
 	t.good = save.At
 	t.diagnose(save)
-	fmt.Fprintf(t.streams.Err, "%s %s%s\n", clock(save.At), t.streams.green("applied"), appliedText(save))
+	t.streams.stamped(save.At, " ", t.streams.green("applied")+appliedText(save))
 }
 
 // appliedText is what a save changed, after "applied": how long it took if that
@@ -320,18 +320,18 @@ func (t *upText) state(change devproxy.StateChange) {
 	if change.Up && change.After > 0 {
 		after = " after " + short(change.After)
 	}
+	text := ""
 	switch {
 	case change.Member != "" && change.Up:
-		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Member, t.streams.green("healthy again"), after)
-		return
+		text = change.Member + " is " + t.streams.green("healthy again") + after
 	case change.Member != "":
-		fmt.Fprintf(t.streams.Err, "%s  %s became %s: %s\n", clock(time.Now()), change.Member, t.streams.yellow("unhealthy"), change.Detail)
-		return
+		text = change.Member + " became " + t.streams.yellow("unhealthy") + ": " + change.Detail
 	case change.Up:
-		fmt.Fprintf(t.streams.Err, "%s  %s is %s%s\n", clock(time.Now()), change.Upstream, t.streams.green("up"), after)
-		return
+		text = change.Upstream + " is " + t.streams.green("up") + after
+	default:
+		text = change.Upstream + " is " + t.streams.yellow("waiting") + ": " + change.Detail
 	}
-	fmt.Fprintf(t.streams.Err, "%s  %s is %s: %s\n", clock(time.Now()), change.Upstream, t.streams.yellow("waiting"), change.Detail)
+	t.streams.event(time.Now(), text)
 }
 
 func (t *upText) exchange(x inspect.Exchange) {
@@ -342,7 +342,7 @@ func (t *upText) exchange(x inspect.Exchange) {
 
 func (t *upText) idle() { t.access.flushQuiet(time.Now()) }
 
-func (t *upText) note(text string) { fmt.Fprintln(t.streams.Err, t.streams.dim(text)) }
+func (t *upText) note(text string) { t.streams.note(text) }
 
 func (t *upText) stopping(requests int) {
 	t.access.flush()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,23 @@ func cause(err error) string {
 	case errors.As(err, &op):
 		return strings.TrimPrefix(op.Err.Error(), "connect: ")
 	}
-	return err.Error()
+	return withoutPackages(err.Error())
+}
+
+// packages are what Go's libraries put before their errors: their own names, and
+// names of their parts.
+var packages = []string{
+	"net/http", "http", "http2", "net/textproto", "textproto", "tls", "crypto/tls", "x509",
+	"HTTP/1.x transport connection broken", "readLoopPeekFailLocked", "remote error", "local error",
+}
+
+// withoutPackages is an error of a library in the words that are about the
+// upstream.
+func withoutPackages(text string) string {
+	parts := strings.Split(text, ": ")
+	last := len(parts) - 1
+	kept := slices.DeleteFunc(parts[:last:last], func(part string) bool { return slices.Contains(packages, part) })
+	return strings.Join(append(kept, parts[last]), ": ")
 }
 
 // dialError is a member that could not be connected to.

@@ -143,3 +143,27 @@ func TestRetireLetsExchangesFinish(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLibrariesAreNotNamed: what a page or the terminal says of an upstream is
+// about the upstream.
+func TestLibrariesAreNotNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		`net/http: HTTP/1.x transport connection broken: malformed HTTP response "220 mail: http: ready"`: `malformed HTTP response "220 mail: ready"`,
+		"tls: failed to verify certificate: x509: certificate signed by unknown authority":                "failed to verify certificate: certificate signed by unknown authority",
+		"remote error: tls: handshake failure":                                                            "handshake failure",
+		"http2: frame too large":                                                                          "frame too large",
+		"x509: tls":                                                                                       "tls",
+		"unexpected EOF":                                                                                  "unexpected EOF",
+		"":                                                                                                "",
+	} {
+		if got := withoutPackages(text); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+	err := fault(&member{}, errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "220 mail"`))
+	for _, name := range packages {
+		if strings.Contains(err.Error(), name+": ") {
+			t.Errorf("%s names %s", err, name)
+		}
+	}
+}

@@ -168,7 +168,7 @@ func (f *forwarding) ejection(m *member, res *http.Response) error {
 		res.Body.Close()
 	}
 	return &lostError{ejected: true, UpstreamError: &UpstreamError{Member: m.Text, Err: errEjected,
-		Reason: "turned ill before it answered", Hint: "devproxy status says what its health check got"}}
+		Reason: "turned ill before it answered", Hint: "`devproxy status` says what its health check got"}}
 }
 
 // carry picks the transport, and waits for its turn where connections are

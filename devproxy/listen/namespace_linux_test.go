@@ -193,6 +193,10 @@ func TestDefaultPortsTaken(t *testing.T) {
 			if f.Got != test.got || f.Reason != Taken || f.Holder.User != "root" {
 				t.Errorf("fallback %+v, holder %+v", f, f.Holder)
 			}
+			// Another port than 8443 has a reason of its own.
+			if next := f.Next; (next != nil) != (test.got != 8443) || next != nil && (next.User != "root" || !strings.HasSuffix(f.String(), " on 8443")) {
+				t.Errorf("%s: %+v has 8443", f, next)
+			}
 			if len(o.HTTP) != 2 {
 				t.Errorf("HTTP %v, want port 80", o.HTTP)
 			}

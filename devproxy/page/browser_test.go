@@ -49,7 +49,13 @@ func opensByItself(t *testing.T, p Page) {
 	}))
 	defer server.Close()
 
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)
+	home, err := os.MkdirTemp("", "chromium") // it writes more than its profile
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox,
+		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	defer stop()
 	tab, closeTab := chromedp.NewContext(allocator)

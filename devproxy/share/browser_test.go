@@ -41,7 +41,13 @@ func TestLoginInABrowser(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 
+	home, err := os.MkdirTemp("", "chromium") // it writes more than its profile
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox,
+		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home),
 		chromedp.Flag("ignore-certificate-errors", true))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	defer stop()

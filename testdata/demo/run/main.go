@@ -68,6 +68,13 @@ func (d *demo) run(once bool) (err error) {
 	ctx, orphaned := context.WithCancel(ctx)
 	defer orphaned()
 	go watchParent(ctx, orphaned)
+	ctx, hungUp := context.WithCancelCause(ctx)
+	defer hungUp(nil)
+	go watchTerminal(ctx, hungUp)
+	// A closed pipe is no reason to leave servers and files behind.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 
 	if d.devproxy, err = filepath.Abs(d.devproxy); err != nil {
 		return err
@@ -145,6 +152,21 @@ func watchParent(ctx context.Context, orphaned func()) {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// errHungUp is the cause of an end because the terminal was closed.
+var errHungUp = errors.New("the terminal was closed")
+
+// watchTerminal ends the demo when its terminal is closed. The kernel and the shell
+// both say so: the second time must not end the demo before it has tidied up.
+func watchTerminal(ctx context.Context, hungUp context.CancelCauseFunc) {
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGHUP)
+	select {
+	case <-closed:
+		hungUp(errHungUp)
+	case <-ctx.Done():
 	}
 }
 

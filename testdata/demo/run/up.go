@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -28,9 +29,13 @@ func (d *demo) up(ctx, keys context.Context) error {
 		return up.err
 	case <-ctx.Done():
 	}
-	// Ctrl-C reaches every process of the terminal; a second one would tell
-	// devproxy not to finish what it is answering.
-	if keys.Err() == nil || !term.IsTerminal(int(os.Stdin.Fd())) {
+	switch {
+	case errors.Is(context.Cause(ctx), errHungUp):
+		// The terminal has told devproxy as well, and twice does no harm.
+		_ = up.cmd.Process.Signal(syscall.SIGHUP) // it may just have ended
+	case keys.Err() == nil || !term.IsTerminal(int(os.Stdin.Fd())):
+		// Ctrl-C reaches every process of the terminal; a second one would tell
+		// devproxy not to finish what it is answering.
 		interrupt(up.cmd)
 	}
 	const patience = 15 * time.Second
@@ -47,20 +52,18 @@ func (d *demo) up(ctx, keys context.Context) error {
 }
 
 func (d *demo) explain() {
-	say("A shop on one origin. Open the address below, then look at")
+	say("A shop on one origin. At the first address below:")
 	say("  /            the page: fetch, events, a WebSocket")
 	say("  /api/hello   the Go API, on :%d", d.api)
 	say("  /docs/       files of %s", d.short("docs"))
 	say("  /old/routes  a redirect to /docs/routes")
 	if d.relay != "" {
-		say("The second address is a public link, through a relay that runs here too: on a")
-		say("server of yours it would be `devproxy relay --domain t.example.com`.")
+		say("The second address is a link, through a relay that runs on this machine too.")
 	}
-	say("Save")
 	if d.web != 0 {
-		say("  %s   the page changes without a reload", d.short("web/src/message.js"))
+		say("Save %s: the page changes without a reload.", d.short("web/src/message.js"))
 	}
-	say("  %s   a route changes, no socket closes", d.short(filepath.Base(d.proxyfile())))
+	say("Save %s: a route changes, no socket closes.", d.short("Proxyfile"))
 	say("")
 }
 
