@@ -8,6 +8,9 @@ export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CADDY = github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# The newest release whose dependencies the module proxies serve completely.
+GORELEASER = github.com/goreleaser/goreleaser/v2@v2.15.1
+RELEASE_CONFIG = .ci/release/goreleaser.yaml
 FUZZTIME ?= 30s
 
 .PHONY: help
@@ -88,3 +91,18 @@ bench-share: build ## a share on an emulated path with loss, beside its peers: L
 soak: build ## saves under load, for SOAK (10m)
 	SOAK=$${SOAK:-10m} go test -race -timeout 0 -tags e2e -run '^TestE2ESaves' ./cmd/devproxy
 	SOAK=$${SOAK:-10m} go test -race -timeout 0 -tags e2e -run '^TestE2EShareDrop' ./cmd/devproxy
+
+.PHONY: snapshot
+snapshot: ## archives, packages and npm packages for this machine's platform, in dist: Linux and macOS
+	@mkdir -p bin
+	sed -e "s/^    goos: .*/    goos: [$$(go env GOOS)]/" -e "s/^    goarch: .*/    goarch: [$$(go env GOARCH)]/" $(RELEASE_CONFIG) >bin/goreleaser.yaml
+	go run $(GORELEASER) release --config bin/goreleaser.yaml --snapshot --clean --skip=sign,sbom,docker
+	rm -rf bin/npm && node .ci/release/npm/assemble.mjs dist bin/npm
+
+.PHONY: release-check
+release-check: ## goreleaser's own check of its configuration; builds goreleaser first, which takes minutes
+	go run $(GORELEASER) check $(RELEASE_CONFIG)
+
+.PHONY: release
+release: ## builds and publishes the tag that is checked out; needs accounts, see .ci/release/README.md
+	go run $(GORELEASER) release --config $(RELEASE_CONFIG) --clean

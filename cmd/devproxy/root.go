@@ -44,7 +44,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		return flagFailure(cmd, err)
 	})
 	root.Version = version()
-	root.SetVersionTemplate(versionLine() + "\n")
+	root.SetVersionTemplate(versionLine(thisBuild()) + "\n")
 	root.SetHelpCommand(newHelpCmd(root))
 	root.AddCommand(
 		newInitCmd(s),
@@ -64,6 +64,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		newRelayCmd(s),
 		newVersionCmd(s),
 		newCompletionCmd(s),
+		newManCmd(root),
 	)
 	completeValues(root)
 	root.SuggestionsMinimumDistance = maxSlips

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -8,30 +9,86 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// release is the version that a release build sets, as in
+// go build -ldflags "-X main.release=v1.2.3". Packagers who build from an
+// archive of the sources set it too, since the go command finds no version there.
+var release string
+
+// buildInfo describes how this program was built. Its JSON is what
+// `devproxy version --json` prints; unknown values are empty.
+type buildInfo struct {
+	// Version is a release (v1.2.3), the go command's version of a checkout
+	// (v1.2.4-0.20260102150405-0123456789ab, with +dirty after changes), or "devel".
+	Version  string `json:"version"`
+	Commit   string `json:"commit"`   // the full hash
+	Time     string `json:"time"`     // of the commit, RFC 3339
+	Modified bool   `json:"modified"` // files differed from the commit
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	Go       string `json:"go"` // the toolchain
+}
+
 func newVersionCmd(s *streams) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "print the version",
-		Example: "  devproxy version",
+		Long:    "Prints the version, the platform and the Go toolchain. --json prints one object, with the commit too.",
+		Example: "  devproxy version\n  devproxy version --json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintln(s.Out, versionLine())
+			build := thisBuild()
+			if asJSON {
+				text, err := json.Marshal(build)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(s.Out, "%s\n", text)
+				return nil
+			}
+			fmt.Fprintln(s.Out, versionLine(build))
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
 }
 
 // versionLine is what `devproxy version` and --version print.
-func versionLine() string {
-	return fmt.Sprintf("devproxy %s %s/%s %s", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+func versionLine(build buildInfo) string {
+	return fmt.Sprintf("devproxy %s %s/%s %s", build.Version, build.OS, build.Arch, build.Go)
 }
 
-// version is the module's version as the go command recorded it; "devel" for
-// a build from a checkout.
-func version() string {
+// version is the Version of this build.
+func version() string { return thisBuild().Version }
+
+func thisBuild() buildInfo {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
+	if !ok {
+		info = &debug.BuildInfo{}
 	}
-	return info.Main.Version
+	return describeBuild(info, release)
+}
+
+// describeBuild joins what the go command recorded with the version of a
+// release build, which wins when it is not empty.
+func describeBuild(info *debug.BuildInfo, release string) buildInfo {
+	build := buildInfo{Version: release, OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
+	if build.Version == "" {
+		build.Version = info.Main.Version
+	}
+	if build.Version == "" || build.Version == "(devel)" {
+		build.Version = "devel"
+	}
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			build.Commit = setting.Value
+		case "vcs.time":
+			build.Time = setting.Value
+		case "vcs.modified":
+			build.Modified = setting.Value == "true"
+		}
+	}
+	return build
 }
