@@ -50,7 +50,7 @@ frameworks: deps build ## real dev servers attacked and used through a share: in
 
 .PHONY: lint
 lint: ## gofmt, vet on three systems, golangci-lint
-	@unformatted=$$(gofmt -l cmd devproxy hcl internal localca tunnel testdata); \
+	@unformatted=$$(gofmt -l cmd devproxy hcl localca tunnel testdata); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	GOOS=linux go vet -tags e2e,frameworks ./...
 	GOOS=darwin go vet ./...
