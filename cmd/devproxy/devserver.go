@@ -30,7 +30,7 @@ func portArgument(text string) (port uint16, meant bool, err error) {
 	if h, p, err := net.SplitHostPort(rest); err == nil {
 		host, digits, hasPort = h, p, true
 	}
-	if !isThisMachine(host) && !(hasPort && host == "") {
+	if !isThisMachine(host) && (!hasPort || host != "") {
 		return 0, false, refuse("%q is not a port (1 to 65535)", text)
 	}
 	switch {

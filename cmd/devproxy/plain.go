@@ -32,7 +32,7 @@ func eachCause(err error, f func(error)) {
 		return
 	}
 	f(err)
-	switch wrapper := err.(type) {
+	switch wrapper := err.(type) { //nolint:errorlint // it is the walk itself
 	case interface{ Unwrap() error }:
 		eachCause(wrapper.Unwrap(), f)
 	case interface{ Unwrap() []error }:
@@ -45,7 +45,7 @@ func eachCause(err error, f func(error)) {
 // plainCause is what is wrong, and with what, for the errors of Go's libraries that
 // say more than that; empty for any other.
 func plainCause(cause error) (text, subject string) {
-	switch e := cause.(type) {
+	switch e := cause.(type) { //nolint:errorlint // eachCause unwraps
 	case *fs.PathError:
 		return e.Err.Error(), e.Path
 	case *os.LinkError:

@@ -33,7 +33,7 @@ func TestPlainText(t *testing.T) {
 		{fmt.Errorf("two: %w", errors.Join(path, number)), "two: /bin/x: exec format error\n\"x1\" is not a number"},
 		{fmt.Errorf("cannot run it: %w", program), "cannot run it: no-such-program is not installed"},
 		{fmt.Errorf("cannot connect: %w", dial), "cannot connect: 127.0.0.1:1: connection refused"},
-		{fmt.Errorf("no mention: %v", open), "no mention: " + open.Error()},
+		{errors.New("not wrapped: " + open.Error()), "not wrapped: " + open.Error()},
 		{errors.New("nothing of Go's: open it"), "nothing of Go's: open it"},
 	} {
 		got := plainText(test.err)

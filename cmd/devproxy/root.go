@@ -46,6 +46,7 @@ func newRootCmd(s *streams) *cobra.Command {
 	root.Version = version()
 	root.SetVersionTemplate(versionLine(thisBuild()) + "\n")
 	root.SetHelpCommand(newHelpCmd(root))
+	plainHelp(root)
 	root.AddCommand(
 		newInitCmd(s),
 		newUpCmd(s),

@@ -40,7 +40,7 @@ func (t *shareText) tell(e shareEvent) {
 
 // added tells of hosts that a save has added and that are not shared.
 func (t *shareText) added(hosts []string) {
-	how := t.shareAgain()
+	how := t.shareNow(t.keys)
 	for _, host := range hosts {
 		t.line(t.streams.yellow(host+" is not shared") + ": it was " + reasonAdded + ". To share it: " + how)
 	}
@@ -85,12 +85,12 @@ func (t *shareText) over(sh control.Share) {
 	if lastsAsleep(sh) {
 		again = "To resume it"
 	}
-	t.line("the link " + overText(sh) + ". " + again + ": " + t.shareAgain())
+	t.line("the link " + overText(sh) + ". " + again + ": " + t.shareNow(t.keys && t.serving))
 }
 
-// shareAgain is what shares what is served here.
-func (t *shareText) shareAgain() string {
-	if t.keys && t.serving {
+// shareNow is what shares what is served here: the key where it is read.
+func (t *shareText) shareNow(key bool) string {
+	if key {
 		return "press s"
 	}
 	return typed("devproxy share")

@@ -28,28 +28,49 @@ const sane = `susp = \^Z;[^$]* icanon[^$]* echo\n`
 
 const showTerminal = `stty -a | grep -o 'susp = ...\| -*icanon\| -*echo\>'`
 
-// TestCtrlZ stops devproxy with the terminal as it was, and keys work after fg.
+// TestCtrlZ stops devproxy with the terminal as it was, and keys work after fg:
+// under a shell that restores the terminal by itself, and under one that does not.
 func TestCtrlZ(t *testing.T) {
-	s := newScreen(t, 80, 24)
-	s.write("Proxyfile", sampleProxyfile)
-	s.open()
-	s.run("devproxy up --https :0 --http :0")
-	s.waitFor(`q quit`)
-	for range 2 {
-		s.run("") // no key of ours
-		s.press("C-z")
-		s.waitFor(`Stopped +devproxy up`)
-		s.run("clear; tmux -S " + s.socket + " clear-history; " + showTerminal)
-		s.waitFor(sane)
-		s.run("fg")
-		s.waitFor(`^devproxy up`)
-		s.press("e") // says that nothing is shared
-		s.waitFor(`nothing is shared here`)
+	for _, shell := range [][]string{{"bash", "--norc", "--noprofile", "-i"}, {"sh", "-i"}} {
+		t.Run(shell[0], func(t *testing.T) {
+			s := newScreen(t, 80, 24)
+			s.write("Proxyfile", sampleProxyfile)
+			s.open(shell...)
+			s.waitFor(`^\$`)
+			s.run("devproxy up --https :0 --http :0")
+			s.waitFor(`q quit`)
+			pid := s.pidOfUp()
+			for name, stop := range map[string]func(){
+				"Ctrl-Z": func() { s.press("C-z") },
+				"a signal": func() {
+					if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+						t.Fatal(err)
+					}
+				},
+			} {
+				stop()
+				s.waitFor(`Stopped( \(signal\))? +devproxy up`)
+				if name == "Ctrl-Z" {
+					s.run("clear; tmux -S " + s.socket + " clear-history; " + showTerminal)
+					s.waitFor(sane)
+				} else {
+					s.run("stty sane; clear; tmux -S " + s.socket + " clear-history")
+				}
+				s.run("fg")
+				s.waitFor(`^(\$ )?devproxy up`)
+				s.press("e") // says that nothing is shared
+				s.waitFor(`nothing is shared here`)
+				s.run("clear-marker") // which devproxy does not echo
+			}
+			if strings.Contains(s.whole(), "clear-marker") {
+				t.Errorf("keys are shown:\n%s", s.whole())
+			}
+			s.press("q")
+			s.waitFor(`^stopped`)
+			s.run("clear; " + showTerminal)
+			s.waitFor(sane)
+		})
 	}
-	s.press("q")
-	s.waitFor(`^stopped`)
-	s.run("clear; " + showTerminal)
-	s.waitFor(sane)
 }
 
 // TestBackground goes on serving while another program has the terminal, and has
@@ -91,17 +112,6 @@ func TestStartedInBackground(t *testing.T) {
 	s.waitFor(sane)
 	s.run("devproxy down; wait; echo it is $?")
 	s.waitFor(`^it is 0`)
-}
-
-// TestCtrlZWithoutShell does not stop for good where nothing could continue it.
-func TestCtrlZWithoutShell(t *testing.T) {
-	s := newScreen(t, 80, 24)
-	s.write("Proxyfile", sampleProxyfile)
-	s.open("sh", "-c", "exec devproxy up --https :0 --http :0")
-	s.waitFor(`q quit`)
-	s.press("C-z")
-	s.press("e")
-	s.waitFor(`nothing is shared here`)
 }
 
 // TestResize has lines fit the window as it is now.

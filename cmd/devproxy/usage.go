@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -128,4 +131,33 @@ func invalidFlag(cmd *cobra.Command, invalid *pflag.InvalidValueError) error {
 		return usagef("write them with commas between them", "%s: %q is not a list of names", name, value)
 	}
 	return usagef(cmd.CommandPath()+" --help", "%s: %q cannot be used", name, value)
+}
+
+// flagTypes are what pflag puts behind a flag for its value, in the types of Go.
+var flagTypes = regexp.MustCompile(`(?m)^(\s+(?:-\w, )?--[a-z-]+)(\[=true\|false\]| (?:stringArray|strings|string|int)\b)`)
+
+// plainHelp has the help of root and all below it show values as the rest of its
+// texts do, in the same columns.
+func plainHelp(root *cobra.Command) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		out := cmd.OutOrStdout()
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		help(cmd, args)
+		cmd.SetOut(out)
+		_, _ = io.WriteString(out, plainFlags(text.String())) // as with every print
+	})
+}
+
+func plainFlags(help string) string {
+	return flagTypes.ReplaceAllStringFunc(help, func(line string) string {
+		found := flagTypes.FindStringSubmatch(line)
+		value := map[string]string{"[=true|false]": "", " int": " N"}
+		shown, known := value[found[2]]
+		if !known {
+			shown = " VALUE"
+		}
+		return found[1] + pad(shown, len(found[2]))
+	})
 }

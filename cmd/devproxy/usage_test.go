@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +116,35 @@ func TestEveryValueCompletes(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// TestHelpSpeaksPlainly: no type of Go, in columns.
+func TestHelpSpeaksPlainly(t *testing.T) {
+	var out bytes.Buffer
+	root := newRootCmd(&streams{Out: &out, Err: &out})
+	everyCommand(root, func(cmd *cobra.Command) {
+		out.Reset()
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		_, flags, _ := strings.Cut(out.String(), "\nFlags:\n")
+		flags, _, _ = strings.Cut(flags, "\n\n")
+		column := 0
+		for line := range strings.Lines(flags) {
+			for _, word := range []string{"[=true", " string", " int ", "Array"} {
+				if strings.Contains(line, word) {
+					t.Errorf("%s --help: %s", cmd.CommandPath(), line)
+				}
+			}
+			text := regexp.MustCompile(`^ +\S.*?   +|^ +(-., )?--\S+( \S+)?   ?`).FindString(line)
+			if column == 0 {
+				column = len(text)
+			}
+			if len(text) != column {
+				t.Errorf("%s --help: a text begins in column %d, not %d: %s", cmd.CommandPath(), len(text), column, line)
+			}
+		}
 	})
 }
 
