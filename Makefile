@@ -100,7 +100,7 @@ snapshot: ## archives, packages and npm packages for this machine's platform, in
 	rm -rf bin/npm && node .ci/release/npm/assemble.mjs dist bin/npm
 
 .PHONY: release-check
-release-check: ## goreleaser's own check of its configuration; builds goreleaser first, which takes minutes
+release-check: ## goreleaser's own check of its configuration; compiles goreleaser the first time, which takes minutes
 	go run $(GORELEASER) check $(RELEASE_CONFIG)
 
 .PHONY: release

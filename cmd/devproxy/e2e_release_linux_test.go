@@ -188,6 +188,15 @@ func debInstalls(t *testing.T, deb string) {
 		if want := fmt.Sprintf("devproxy v%s linux/%s ", releaseVersion, runtime.GOARCH); err != nil || !strings.HasPrefix(string(out), want) {
 			t.Errorf("devproxy version: %v, %s", err, out)
 		}
+		// Sources without a repository, as in an archive, have no commit.
+		head, err := exec.Command("git", "rev-parse", "HEAD").Output()
+		if err != nil {
+			return
+		}
+		out, err = inRoot(t.Context(), root, "version", "--json").Output()
+		if err != nil || !strings.Contains(string(out), `"commit":"`+strings.TrimSpace(string(head))+`"`) {
+			t.Errorf("devproxy version --json: %v, %s, want the commit %s", err, out, head)
+		}
 	})
 	t.Run("man", func(t *testing.T) { manShows(t, filepath.Join(root, "usr/share/man")) })
 	t.Run("completions", func(t *testing.T) { completionsLoad(t, root) })

@@ -67,8 +67,8 @@ func TestReleaseTargets(t *testing.T) {
 	if !slices.Contains(build.Env, "CGO_ENABLED=0") || !slices.Contains(build.Flags, "-trimpath") || build.ModTimestamp == "" {
 		t.Errorf("builds are not static, or can't be built again: %+v", build)
 	}
-	if !strings.Contains(strings.Join(build.Ldflags, " "), "-X main.release=v{{ .Version }}") {
-		t.Errorf("builds do not know their version: %v", build.Ldflags)
+	if !strings.Contains(strings.Join(build.Ldflags, " "), "-X main.release=v{{ .Version }}") || !slices.Contains(build.Flags, "-buildvcs=true") {
+		t.Errorf("builds do not know their version and commit: %+v", build)
 	}
 	var files []string
 	for _, file := range config.Archives[0].Files {
