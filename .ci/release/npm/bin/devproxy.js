@@ -35,19 +35,21 @@ function find() {
 
 // run ends this program as the child ends: with its exit code, or by its signal.
 function run(program) {
-  const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' });
-
   // Both are in one process group, so the signals of a terminal (Ctrl-C, closing
   // it) reach the child without help, and this program only has to outlive it.
   // devproxy stops at once at the second Ctrl-C, so they are not passed on too.
   // All others are sent to this program alone, and passed on.
   const terminal = [0, 1, 2].some((fd) => tty.isatty(fd)); // process.stdin would begin to read
   const signals = process.platform === 'win32' ? ['SIGINT', 'SIGBREAK', 'SIGTERM'] : ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'];
+  // Before the child is there: it may be ready and interrupted before the next line
+  // of this program runs. The functions themselves run later.
+  let child;
   for (const signal of signals) {
     process.on(signal, () => {
       if (signal === 'SIGTERM' || !terminal) child.kill(signal);
     });
   }
+  child = spawn(program, process.argv.slice(2), { stdio: 'inherit' });
 
   child.on('error', (error) => fail(`cannot run ${program}`, error.message, 'install it again: npm install --include=optional devproxy'));
   child.on('exit', (code, signal) => {
