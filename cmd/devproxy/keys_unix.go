@@ -36,6 +36,7 @@ type keyboard struct {
 	stopping    chan struct{}
 	finished    sync.WaitGroup
 
+	mu sync.Mutex // of what follows
 	// saved is the terminal as the user has it; nil before the first grab. grabbed
 	// says that it is ours now.
 	saved   *unix.Termios
@@ -59,18 +60,37 @@ func terminalKeys(terminal *os.File) (keys <-chan byte, stop func(), err error) 
 			signal.Stop(k.continued)
 			close(k.stopping)
 			k.waker.Close()
-			k.finished.Wait()
+			k.join()
 			k.release()
-			k.wake.Close()
 		})
 	}, nil
 }
 
-// watch wakes the reader when the process was stopped and goes on.
+// join waits for the goroutines. A reader whose key another process took, while
+// this one was stopped, waits for the next one and ends with the process.
+func (k *keyboard) join() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.finished.Wait()
+		k.wake.Close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(stopPatience):
+	}
+}
+
+// watch takes the terminal again when the process was stopped and goes on, and
+// wakes the reader.
 func (k *keyboard) watch() {
 	for {
 		select {
 		case <-k.continued:
+			k.lost() // the shell may have changed it meanwhile
+			if k.inForeground() {
+				k.grab()
+			}
 			if _, err := k.waker.Write([]byte{0}); err != nil {
 				return
 			}
@@ -93,7 +113,6 @@ func (k *keyboard) read() {
 			if _, err := k.wake.Read(key[:]); err != nil {
 				return // stop
 			}
-			k.grabbed = false // the shell may have changed the terminal meanwhile
 		case ready && k.inForeground():
 			if n, err := k.terminal.Read(key[:]); n == 0 || err != nil {
 				return
@@ -121,7 +140,7 @@ func (k *keyboard) wait() (woken, ready bool, err error) {
 		k.grab()
 		fds.Set(int(k.terminal.Fd()))
 	} else {
-		k.grabbed = false // it is the shell's now
+		k.lost() // it is the shell's now
 		tick := unix.NsecToTimeval(backgroundTick.Nanoseconds())
 		timeout = &tick
 	}
@@ -134,6 +153,8 @@ func (k *keyboard) wait() (woken, ready bool, err error) {
 
 // suspends reports whether a key is the user's for stopping a process, Ctrl-Z.
 func (k *keyboard) suspends(key byte) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	return k.saved != nil && k.saved.Cc[unix.VSUSP] != noKey && k.saved.Cc[unix.VSUSP] == key
 }
 
@@ -163,6 +184,8 @@ func (k *keyboard) inForeground() bool {
 // while Ctrl-C still interrupts and output still works as before (x/term's raw
 // mode would take both away).
 func (k *keyboard) grab() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.grabbed {
 		return
 	}
@@ -179,8 +202,17 @@ func (k *keyboard) grab() {
 	k.grabbed = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, &changed) == nil
 }
 
+// lost notes that the terminal may be as others have left it.
+func (k *keyboard) lost() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.grabbed = false
+}
+
 // release gives the terminal back.
 func (k *keyboard) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.grabbed && k.inForeground() {
 		_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, k.saved) // nobody to tell
 	}

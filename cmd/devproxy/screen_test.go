@@ -27,6 +27,7 @@ type screen struct {
 	columns, rows int
 	env           []string
 	as            *syscall.Credential // nil for this user
+	marks         int                 // see fresh
 }
 
 // newScreen makes a screen; open starts it. Its folder has a path of the same
@@ -164,6 +165,16 @@ func (s *screen) waitFor(pattern string) string {
 			s.t.Fatalf("the terminal does not show %s:\n%s", pattern, s.whole())
 		}
 	}
+}
+
+// fresh forgets what was printed, runs a command line in the shell and waits until
+// what that prints matches.
+func (s *screen) fresh(line, pattern string) {
+	s.t.Helper()
+	s.marks++
+	mark := fmt.Sprintf("mark-%d", s.marks)
+	s.run("clear; tmux -S " + s.socket + " clear-history; echo " + mark + "; " + line)
+	s.waitFor("^" + mark + "\\n(?s:.*)" + pattern)
 }
 
 // settled waits until the screen shows a pattern and no longer changes, and

@@ -51,10 +51,9 @@ func TestCtrlZ(t *testing.T) {
 				stop()
 				s.waitFor(`Stopped( \(signal\))? +devproxy up`)
 				if name == "Ctrl-Z" {
-					s.run("clear; tmux -S " + s.socket + " clear-history; " + showTerminal)
-					s.waitFor(sane)
+					s.fresh(showTerminal, sane)
 				} else {
-					s.run("stty sane; clear; tmux -S " + s.socket + " clear-history")
+					s.fresh("stty sane", "")
 				}
 				s.run("fg")
 				s.waitFor(`^(\$ )?devproxy up`)
@@ -67,8 +66,7 @@ func TestCtrlZ(t *testing.T) {
 			}
 			s.press("q")
 			s.waitFor(`^stopped`)
-			s.run("clear; " + showTerminal)
-			s.waitFor(sane)
+			s.fresh(showTerminal, sane)
 		})
 	}
 }
@@ -84,8 +82,7 @@ func TestBackground(t *testing.T) {
 	s.press("C-z")
 	s.waitFor(`Stopped +devproxy up`)
 	s.run("bg")
-	s.run("clear; tmux -S " + s.socket + " clear-history; devproxy status; echo it is $?")
-	s.waitFor(`^it is 0`) // typed while devproxy is in the background
+	s.fresh("devproxy status; echo it is $?", `^it is 0`) // typed while devproxy is in the background
 	s.run("jobs")
 	s.waitFor(`Running +devproxy up`)
 	s.run("fg")
@@ -108,8 +105,7 @@ func TestStartedInBackground(t *testing.T) {
 	s.open()
 	s.run("devproxy up --https :0 --http :0 &")
 	s.waitFor(`q quit`)
-	s.run("clear; tmux -S " + s.socket + " clear-history; " + showTerminal)
-	s.waitFor(sane)
+	s.fresh(showTerminal, sane)
 	s.run("devproxy down; wait; echo it is $?")
 	s.waitFor(`^it is 0`)
 }
