@@ -248,11 +248,17 @@ func TestTerminalCloses(t *testing.T) {
 // pidOfUp is the process that serves the screen's folder.
 func (s *screen) pidOfUp() int {
 	s.t.Helper()
-	cmd := exec.Command("devproxy", "status", "--json")
-	cmd.Env, cmd.Dir = s.env, s.dir
-	out, err := cmd.Output()
-	if err != nil {
-		s.t.Fatal(err)
+	var out []byte
+	for deadline := time.Now().Add(scriptPatience); ; time.Sleep(10 * time.Millisecond) {
+		cmd := exec.Command("devproxy", "status", "--json")
+		cmd.Env, cmd.Dir = s.env, s.dir
+		var err error
+		if out, err = cmd.CombinedOutput(); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("devproxy status: %v: %s", err, out)
+		}
 	}
 	_, rest, _ := strings.Cut(string(out), `"pid":`)
 	digits, _, _ := strings.Cut(rest, ",")
