@@ -29,7 +29,7 @@ const (
 	runCost = 16
 	// shedLeast is the least that a stream holds to be evicted alone. Where no
 	// stream holds that much, the session is evicted.
-	shedLeast = 16 << 10
+	shedLeast = 4 << 10
 	// tightWindow is how far the credit of a stream is kept ahead of what was
 	// read while its session's account is tight, in bytes: what a new stream
 	// has. With less, eight visitors that stop reading would slow a ninth, whose
@@ -162,7 +162,6 @@ func (st *Stream) shed() {
 	}
 	st.stopped = true
 	st.abandon()
-	st.session.dropSentLocked(st)
 	st.stopReading()
 	st.settle()
 }

@@ -281,6 +281,39 @@ func TestStalledSender(t *testing.T) {
 	})
 }
 
+// TestResetSender: what a stream has sent and its user gives up is held no longer,
+// though the other end acknowledges nothing. It would belong to no stream, and get
+// the session evicted in place of one.
+func TestResetSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(budget.Limits{Total: 1 << 20})
+		p := newPeerIn(t, accepts, b)
+		p.mute = true
+		before := b.Used()
+		for range 20 {
+			st, err := p.session.Open(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.send(wireFrame{kind: kindCredit, stream: st.id, number: 1 << 50})
+			if _, err := st.Write(make([]byte, 100<<10)); err != nil {
+				t.Fatal(err)
+			}
+			p.sleep(10 * time.Millisecond)
+			st.Reset()
+			p.sleep(10 * time.Millisecond)
+		}
+		p.session.mu.Lock()
+		wantCounted(t, p.session)
+		p.session.mu.Unlock()
+		if got := b.Used() - before; got > 20*20*itemCost || b.Evicted() > 0 {
+			t.Errorf("%d bytes are held, and %d were evicted", got, b.Evicted())
+		}
+		p.session.Close(nil)
+		wantNothingHeld(t, b)
+	})
+}
+
 // TestHold: what a stream's user holds counts until Close or Reset, whatever
 // the other end does meanwhile, and makes the stream give way.
 func TestHold(t *testing.T) {

@@ -224,12 +224,17 @@ func (st *Stream) finish() {
 	st.pushData(nil, flagFin)
 }
 
-// abandon drops what has not been acknowledged and tells the other end.
+// abandon drops what has not been acknowledged and tells the other end. What lies
+// on lanes is not kept for another try: it would count for the session and for no
+// stream, and many such streams would get the session evicted.
 func (st *Stream) abandon() {
 	if st.gaveUp || st.sendOver {
 		return
 	}
 	st.gaveUp = true
+	if st.unacked > 0 {
+		st.session.dropSentLocked(st)
+	}
 	st.drop()
 	st.session.pushLocked(&item{stream: st, short: true, frame: wireFrame{kind: kindReset, stream: st.id}})
 }
