@@ -89,11 +89,18 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 	if opts.https != "" || opts.http != "" {
 		return usagef("devproxy share", "--https and --http are about what runs here already")
 	}
-	// What runs here may have no Proxyfile; then it says itself what it lacks.
-	if src, err := findSource(opts, nil); err == nil && opts.relay == "" {
-		if opts.relay, err = offerRelay(ctx, s, opts, src); err != nil {
-			return err
-		}
+	err = attach(ctx, s, client, opts.request(hosts), opts.json)
+	var refused *control.ShareError
+	if !errors.As(err, &refused) || refused.Text != errNoRelay.Error() {
+		return err
+	}
+	// What runs here has no relay. Without a Proxyfile there is nothing to look in.
+	src, found := findSource(opts, nil)
+	if found != nil {
+		return err
+	}
+	if opts.relay, found = offerRelay(ctx, s, opts, src); found != nil {
+		return found
 	}
 	return attach(ctx, s, client, opts.request(hosts), opts.json)
 }
