@@ -196,6 +196,12 @@ func filesPage(x *exchange, err *answer.NotFoundError) page.Page {
 		p.Title = "This folder does not exist yet."
 		p.Hints = []string{"It is served as soon as it is there: build it, then reload."}
 	}
+	switch {
+	case err.Link != "" && err.LinkDot:
+		p.Title = "This link leads to a hidden file."
+	case err.Link != "":
+		p.Title = "This link leads out of the folder."
+	}
 	return p
 }
 
