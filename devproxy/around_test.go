@@ -332,3 +332,48 @@ func TestOneCache(t *testing.T) {
 		res.Body.Close()
 	}
 }
+
+// TestOneRouteTakesEverySpelling: a path with "%5C", "%2F..%2F" or "//" reaches the
+// upstream byte for byte when it means one route only.
+func TestOneRouteTakesEverySpelling(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) }))
+	t.Cleanup(upstream.Close)
+	s := serveFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  upstream = %[1]q
+  route "/api" {
+    upstream     = %[1]q
+    strip_prefix = true
+  }
+  route "/only" {
+    respond = 204
+    exact   = true
+  }
+}
+`, upstream.URL))
+	for target, want := range map[string]string{
+		"/a%5Cb": "/a%5Cb", "/a%2F..%2Fb": "/a%2F..%2Fb", "/x%2f%2fy": "/x%2f%2fy", "/a/../b": "/a/../b", "/a/%2e/b": "/a/%2e/b", "/a//b": "/a//b", "//a": "//a",
+		"/only/": "/only/", "//api/x": "/x", "/api//x": "/x", "/api/a%5Cb": "/a%5Cb", "/api/x/../y": "/x/../y",
+	} {
+		conn, err := tls.Dial("tcp", s.sockets.HTTPS()[0].String(), &tls.Config{RootCAs: s.roots, ServerName: "shop.localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		conn.Close()
+		if res.StatusCode != 200 || string(body) != want {
+			t.Errorf("%q: %d, the upstream got %.200q, want %q", target, res.StatusCode, body, want)
+		}
+	}
+	for _, target := range []string{"/api/../x", "/api%2Fx", `/x\..\api`, "/x%2F..%2Fapi/y", "/%00", "/%zz"} {
+		if status := raw(t, s, "GET "+target+" HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n"); status != 400 {
+			t.Errorf("%q: %d, want 400", target, status)
+		}
+	}
+}
