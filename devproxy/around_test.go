@@ -377,3 +377,48 @@ host "shop.localhost" {
 		}
 	}
 }
+
+// TestRedirectsStayHere has an app behind strip_prefix that redirects in each way
+// that frameworks do.
+func TestRedirectsStayHere(t *testing.T) {
+	var upstream *httptest.Server
+	upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := strings.NewReplacer("UPSTREAM", upstream.URL, "HOST", "http://"+r.Host).Replace(r.URL.Query().Get("to"))
+		w.Header().Set("Location", to)
+		w.Header().Set("Content-Location", to)
+		w.Header().Set("Refresh", "1; url="+to)
+		w.Header().Set("Set-Cookie", "a=1; Path=/login")
+		w.Header().Set("X-Port", r.Header.Get("X-Forwarded-Port"))
+		w.WriteHeader(http.StatusFound)
+	}))
+	t.Cleanup(upstream.Close)
+	s := serveFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  route "/api" {
+    upstream     = %q
+    strip_prefix = true
+  }
+}
+`, upstream.URL))
+	_, port, _ := net.SplitHostPort(s.sockets.HTTPS()[0].String())
+	origin := "https://shop.localhost:" + port
+	for to, want := range map[string]string{
+		"/login": "/api/login", "UPSTREAM/login": origin + "/api/login", "HOST/login": origin + "/api/login", "https://example.com/login": "https://example.com/login",
+	} {
+		conn, err := tls.Dial("tcp", s.sockets.HTTPS()[0].String(), &tls.Config{RootCAs: s.roots, ServerName: "shop.localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = fmt.Fprintf(conn, "GET /api/?to=%s HTTP/1.1\r\nHost: shop.localhost:%s\r\nConnection: close\r\n\r\n", url.QueryEscape(to), port)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		h := res.Header
+		if h.Get("Location") != want || h.Get("Content-Location") != want || h.Get("Refresh") != "1; url="+want || h.Get("Set-Cookie") != "a=1; Path=/api/login" || h.Get("X-Port") != port {
+			t.Errorf("%s: %v, want %s", to, h, want)
+		}
+	}
+}
