@@ -11,12 +11,11 @@ import (
 // public: what is meant for the upstream's own address is mended, and what
 // browsers will refuse is told once.
 func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstream *plan.Upstream) func(http.Header, int) {
-	route, origin, host := match.Route, scheme(r)+"://"+r.Host, hostname(r.Host)
+	route, host := match.Route, hostname(r.Host)
+	outside := advice.Outside{Route: route, Upstream: upstream, Origin: scheme(r) + "://" + r.Host}
 	return func(h http.Header, _ int) {
 		advice.DropHSTS(h, host)
-		if location := h.Get("Location"); location != "" {
-			h.Set("Location", advice.Location(location, route, upstream, origin))
-		}
+		outside.Header(h)
 		x.advice = s.advised.New(route.ID, advice.Of(h, host))
 	}
 }

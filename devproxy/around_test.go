@@ -332,3 +332,93 @@ func TestOneCache(t *testing.T) {
 		res.Body.Close()
 	}
 }
+
+// TestOneRouteTakesEverySpelling: a path with "%5C", "%2F..%2F" or "//" reaches the
+// upstream byte for byte when it means one route only.
+func TestOneRouteTakesEverySpelling(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) }))
+	t.Cleanup(upstream.Close)
+	s := serveFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  upstream = %[1]q
+  route "/api" {
+    upstream     = %[1]q
+    strip_prefix = true
+  }
+  route "/only" {
+    respond = 204
+    exact   = true
+  }
+}
+`, upstream.URL))
+	for target, want := range map[string]string{
+		"/a%5Cb": "/a%5Cb", "/a%2F..%2Fb": "/a%2F..%2Fb", "/x%2f%2fy": "/x%2f%2fy", "/a/../b": "/a/../b", "/a/%2e/b": "/a/%2e/b", "/a//b": "/a//b", "//a": "//a",
+		"/only/": "/only/", "//api/x": "/x", "/api//x": "/x", "/api/a%5Cb": "/a%5Cb", "/api/x/../y": "/x/../y",
+	} {
+		conn, err := tls.Dial("tcp", s.sockets.HTTPS()[0].String(), &tls.Config{RootCAs: s.roots, ServerName: "shop.localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		conn.Close()
+		if res.StatusCode != 200 || string(body) != want {
+			t.Errorf("%q: %d, the upstream got %.200q, want %q", target, res.StatusCode, body, want)
+		}
+	}
+	for _, target := range []string{"/api/../x", "/api%2Fx", `/x\..\api`, "/x%2F..%2Fapi/y", "/%00", "/%zz"} {
+		if status := raw(t, s, "GET "+target+" HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n"); status != 400 {
+			t.Errorf("%q: %d, want 400", target, status)
+		}
+	}
+}
+
+// TestRedirectsStayHere has an app behind strip_prefix that redirects in each way
+// that frameworks do.
+func TestRedirectsStayHere(t *testing.T) {
+	var upstream *httptest.Server
+	upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := strings.NewReplacer("UPSTREAM", upstream.URL, "HOST", "http://"+r.Host).Replace(r.URL.Query().Get("to"))
+		w.Header().Set("Location", to)
+		w.Header().Set("Content-Location", to)
+		w.Header().Set("Refresh", "1; url="+to)
+		w.Header().Set("Set-Cookie", "a=1; Path=/login")
+		w.Header().Set("X-Port", r.Header.Get("X-Forwarded-Port"))
+		w.WriteHeader(http.StatusFound)
+	}))
+	t.Cleanup(upstream.Close)
+	s := serveFile(t, fmt.Sprintf(`
+host "shop.localhost" {
+  route "/api" {
+    upstream     = %q
+    strip_prefix = true
+  }
+}
+`, upstream.URL))
+	_, port, _ := net.SplitHostPort(s.sockets.HTTPS()[0].String())
+	origin := "https://shop.localhost:" + port
+	for to, want := range map[string]string{
+		"/login": "/api/login", "UPSTREAM/login": origin + "/api/login", "HOST/login": origin + "/api/login", "https://example.com/login": "https://example.com/login",
+	} {
+		conn, err := tls.Dial("tcp", s.sockets.HTTPS()[0].String(), &tls.Config{RootCAs: s.roots, ServerName: "shop.localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = fmt.Fprintf(conn, "GET /api/?to=%s HTTP/1.1\r\nHost: shop.localhost:%s\r\nConnection: close\r\n\r\n", url.QueryEscape(to), port)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		h := res.Header
+		if h.Get("Location") != want || h.Get("Content-Location") != want || h.Get("Refresh") != "1; url="+want || h.Get("Set-Cookie") != "a=1; Path=/api/login" || h.Get("X-Port") != port {
+			t.Errorf("%s: %v, want %s", to, h, want)
+		}
+	}
+}

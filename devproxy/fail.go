@@ -101,7 +101,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 	}
 	switch err := x.err; {
 	case errors.As(err, &refusal):
-		return page.Page{Status: refusal.Status, Title: "This request can be read in two ways.", Lead: sentence(refusal.Error())}
+		return page.Page{Status: refusal.Status, Title: refusal.Title(), Lead: sentence(refusal.Error())}
 	case errors.As(err, &badPath):
 		return page.Page{Status: http.StatusBadRequest, Title: "This path can be read in two ways.", Lead: sentence(badPath.Error())}
 	case errors.As(err, &target):
@@ -195,6 +195,12 @@ func filesPage(x *exchange, err *answer.NotFoundError) page.Page {
 	if err.DirMissing {
 		p.Title = "This folder does not exist yet."
 		p.Hints = []string{"It is served as soon as it is there: build it, then reload."}
+	}
+	switch {
+	case err.Link != "" && err.LinkDot:
+		p.Title = "This link leads to a hidden file."
+	case err.Link != "":
+		p.Title = "This link leads out of the folder."
 	}
 	return p
 }

@@ -149,7 +149,7 @@ host "other.localhost" { respond = 204 }
 		{"/files/none.html", 404, "There is no such page here."},
 		{"/missing/", 404, "There is no such page here."},
 		{"/nowhere", 404, "There is no such page here."},
-		{"/a/../b", 400, "This request cannot be answered as it is."},
+		{"/files/../b", 400, "This request cannot be answered as it is."},
 		{"/moved/config", 404, "There is no such page here."},
 		{"/.git/config", 404, ""},
 		{"/.well-known/devproxy/other", 404, ""},

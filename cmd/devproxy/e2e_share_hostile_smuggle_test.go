@@ -14,7 +14,10 @@ import (
 var relayReads = map[string]string{
 	"host.txt/a Host with a port":  "421", // the share has another
 	"host.txt/no Host on HTTP/1.0": "400",
-	"host.txt/an IPv6 Host":        "400",
+	// The share's host has a port already.
+	"host.txt/a Host with a colon and nothing behind it": "400",
+	"host.txt/a URL with a colon and nothing behind it":  "400",
+	"host.txt/an IPv6 Host":                              "400",
 }
 
 // TestE2EShareSmuggle sends every case of testdata/smuggle through the relay,

@@ -173,6 +173,116 @@ func TestEnvBundle(t *testing.T) {
 	}
 }
 
+// variablesIn are the variables of `devproxy env` run twice, the second time in
+// the environment of the first.
+func variablesIn(t *testing.T, dir string, env ...string) map[string]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `eval "$(devproxy env)" && cd / && eval "$(devproxy env)" && env`)
+	cmd.Env = plainEnvironment(env...)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		values[name] = value
+	}
+	return values
+}
+
+// TestEnvMerges has each variable keep the roots that it named.
+func TestEnvMerges(t *testing.T) {
+	trustTool(t, "sh")
+	state, work := t.TempDir(), t.TempDir()
+	ca := makeCA(t, state)
+	ours := string(ca.Root().Raw)
+	roots := map[string][]string{} // the certificates of what a variable may name
+	for _, name := range append(bundleVariables(), nodeVariable) {
+		corporate := makeCA(t, filepath.Join(work, name))
+		roots[corporate.RootFile()] = []string{string(corporate.Root().Raw)}
+	}
+	of := func(variable string) string { return filepath.Join(work, variable, "root.pem") }
+	folder := filepath.Join(work, "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"b.pem": of("AWS_CA_BUNDLE"), "0123abcd.0": of("AWS_CA_BUNDLE"), "a.pem": of("CURL_CA_BUNDLE"), "broken": "nowhere"} {
+		if err := os.Symlink(to, filepath.Join(folder, link)); err != nil {
+			t.Skip("this system has no links: ", err)
+		}
+	}
+	roots[folder] = append(slices.Clone(roots[of("AWS_CA_BUNDLE")]), roots[of("CURL_CA_BUNDLE")]...)
+	both := filepath.Join(work, "both.pem")
+	text, err := os.ReadFile(of("SSL_CERT_FILE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(both, append(slices.Clone(ca.RootPEM()), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	roots[both] = append(slices.Clone(roots[of("SSL_CERT_FILE")]), ours)
+	const public, alone = "the machine's", "ours alone"
+	all := func(path string) map[string]string {
+		return map[string]string{nodeVariable: alone, "SSL_CERT_FILE": path, "REQUESTS_CA_BUNDLE": path, "CURL_CA_BUNDLE": path, "GIT_SSL_CAINFO": path, "AWS_CA_BUNDLE": path}
+	}
+	with := func(m map[string]string, more ...string) map[string]string {
+		for i := 0; i < len(more); i += 2 {
+			m[more[i]] = more[i+1]
+		}
+		return m
+	}
+	each := all(public)
+	for name := range each {
+		each[name] = of(name)
+	}
+	for name, test := range map[string]struct{ set, want map[string]string }{
+		"nothing":     {nil, all(public)},
+		"each":        {each, each},
+		"node":        {map[string]string{nodeVariable: of(nodeVariable)}, with(all(public), nodeVariable, of(nodeVariable))},
+		"openssl":     {map[string]string{"SSL_CERT_FILE": of("SSL_CERT_FILE")}, all(of("SSL_CERT_FILE"))},
+		"git":         {map[string]string{"GIT_SSL_CAINFO": of("GIT_SSL_CAINFO")}, with(all(public), "GIT_SSL_CAINFO", of("GIT_SSL_CAINFO"))},
+		"aws":         {map[string]string{"AWS_CA_BUNDLE": of("AWS_CA_BUNDLE")}, with(all(public), "AWS_CA_BUNDLE", of("AWS_CA_BUNDLE"))},
+		"requests":    {map[string]string{"REQUESTS_CA_BUNDLE": of("AWS_CA_BUNDLE")}, with(all(public), "REQUESTS_CA_BUNDLE", of("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE", of("AWS_CA_BUNDLE"))},
+		"curl":        {map[string]string{"CURL_CA_BUNDLE": of("CURL_CA_BUNDLE")}, with(all(public), "CURL_CA_BUNDLE", of("CURL_CA_BUNDLE"), "REQUESTS_CA_BUNDLE", of("CURL_CA_BUNDLE"), "AWS_CA_BUNDLE", of("CURL_CA_BUNDLE"))},
+		"folder":      {map[string]string{"REQUESTS_CA_BUNDLE": folder, "AWS_CA_BUNDLE": of("AWS_CA_BUNDLE")}, with(all(public), "REQUESTS_CA_BUNDLE", folder, "AWS_CA_BUNDLE", of("AWS_CA_BUNDLE"))},
+		"relative":    {map[string]string{nodeVariable: "AWS_CA_BUNDLE/root.pem", "GIT_SSL_CAINFO": "./GIT_SSL_CAINFO/root.pem"}, with(all(public), nodeVariable, of("AWS_CA_BUNDLE"), "GIT_SSL_CAINFO", of("GIT_SSL_CAINFO"))},
+		"missing":     {map[string]string{nodeVariable: "/no/such", "AWS_CA_BUNDLE": "/no/such"}, all(public)},
+		"ours":        {map[string]string{nodeVariable: ca.RootFile(), "AWS_CA_BUNDLE": ca.RootFile()}, all(public)},
+		"merged once": {map[string]string{nodeVariable: both, "CURL_CA_BUNDLE": both, "REQUESTS_CA_BUNDLE": of("AWS_CA_BUNDLE")}, with(all(public), nodeVariable, both, "CURL_CA_BUNDLE", both, "REQUESTS_CA_BUNDLE", of("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE", of("AWS_CA_BUNDLE"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := []string{"DEVPROXY_HOME=" + state}
+			for variable, path := range test.set {
+				env = append(env, variable+"="+path)
+			}
+			got := variablesIn(t, work, env...)
+			for variable, want := range test.want {
+				certificates := certificatesIn(t, got[variable])
+				switch n := len(certificates); {
+				case !slices.Contains(certificates, ours):
+					t.Errorf("%s: the CA is not in %s", variable, got[variable])
+				case want == alone:
+					if n != 1 {
+						t.Errorf("%s: %d certificates, want the CA alone", variable, n)
+					}
+				case want == public:
+					if filepath.Base(got[variable]) != bundleFor("") || n < 2 {
+						t.Errorf("%s: %s, want the machine's roots", variable, got[variable])
+					}
+				default:
+					slices.Sort(certificates)
+					if wanted := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(roots[want]), ours)))); !slices.Equal(certificates, wanted) {
+						t.Errorf("%s: %d certificates, want those of %s and the CA", variable, n, want)
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestEnvSignal terminates devproxy: the program it runs gets the signal, and
 // its exit code is devproxy's.
 func TestEnvSignal(t *testing.T) {

@@ -95,7 +95,9 @@ func TestDropHSTS(t *testing.T) {
 func TestLocation(t *testing.T) {
 	upstream := &plan.Upstream{Members: []plan.Member{
 		{Addrs: []string{"127.0.0.1:5173", "[::1]:5173"}}, {Network: "unix", Addrs: []string{"/run/app.sock"}}, {Addrs: []string{"api.example.com:3000"}},
-	}}
+		{Addrs: []string{"vm:8000"}}, {Addrs: []string{"192.168.7.9:8000", "[fd00::7]:8000"}}, {Scheme: plan.SchemeHTTPS, Addrs: []string{"site.example:443"}, Authority: "site.example"},
+		{Addrs: []string{"127.0.0.1:7000"}, Authority: "named.test"},
+	}, Fallback: []plan.Member{{Addrs: []string{"spare:9000"}}}}
 	plain, strip := &plan.Route{Path: "/"}, &plan.Route{Path: "/api", StripPrefix: true}
 	rewrite := &plan.Route{Path: "/api", Rewrite: "/v1{rest}"}
 	tests := []struct {
@@ -113,7 +115,10 @@ func TestLocation(t *testing.T) {
 		{plain, "http://example.com:5173/", ""},
 		{plain, "http://u:p@localhost:5173/", ""},
 		{plain, "/a", ""},
-		{plain, "//localhost:5173/a", ""},
+		{plain, "//localhost:5173/a", "https://shop.localhost/a"},
+		{plain, "//example.com/a", ""},
+		{plain, "///a", ""},
+		{strip, `/\example.com/a`, ""},
 		{plain, "javascript://localhost:5173/a", ""},
 		{plain, "http://localhost:5173.example.com/", ""},
 		{plain, "", ""},
@@ -123,6 +128,55 @@ func TestLocation(t *testing.T) {
 		{rewrite, "http://localhost:5173/v1?q", "https://shop.localhost/api?q"},
 		{rewrite, "http://localhost:5173/v1users", "https://shop.localhost/v1users"},
 		{&plan.Route{Path: "/api", Rewrite: "/v1/{rest}"}, "http://localhost:5173/v1/users", "https://shop.localhost/api/users"},
+		// The upstream by its name, by another of its names, and by its address.
+		{plain, "http://api.example.com:3000/a", "https://shop.localhost/a"},
+		{plain, "http://API.example.com.:3000", "https://shop.localhost"},
+		{strip, "http://api.example.com:3000/a?b#c", "https://shop.localhost/api/a?b#c"},
+		{plain, "http://api.example.com/a", ""},
+		{plain, "http://vm:8000/a", "https://shop.localhost/a"},
+		{plain, "http://192.168.7.9:8000/a", "https://shop.localhost/a"},
+		{plain, "http://[fd00:0::7]:8000/a", "https://shop.localhost/a"},
+		{plain, "http://192.168.7.9:8001/a", ""},
+		{plain, "https://site.example/a", "https://shop.localhost/a"},
+		{plain, "https://site.example:443/a", "https://shop.localhost/a"},
+		{plain, "http://spare:9000/a", "https://shop.localhost/a"},
+		{plain, "http://named.test/a", "https://shop.localhost/a"},
+		{plain, "http://named.test:7000/a", "https://shop.localhost/a"},
+		{plain, "http://named.test:7001/a", ""},
+		// The visitor's own host, in the scheme that the app speaks.
+		{plain, "http://shop.localhost/a?b", "https://shop.localhost/a?b"},
+		{plain, "http://SHOP.localhost:80/a", "https://shop.localhost/a"},
+		{plain, "https://shop.localhost/a", ""},
+		{plain, "https://shop.localhost:443/a", ""},
+		{plain, "http://shop.localhost:9999/a", ""},
+		{plain, "http://other.localhost/a", ""},
+		{strip, "http://shop.localhost/login", "https://shop.localhost/api/login"},
+		{strip, "https://shop.localhost/login", "https://shop.localhost/api/login"},
+		{strip, "https://shop.localhost/api/login", ""},
+		{strip, "//shop.localhost/login", "//shop.localhost/api/login"},
+		// A path alone.
+		{strip, "/login", "/api/login"},
+		{strip, "/", "/api/"},
+		{strip, "/?a#b", "/api/?a#b"},
+		{strip, "/apiary", "/api/apiary"},
+		{strip, "/api/login", ""},
+		{strip, "/api", ""},
+		{strip, "/api?q", ""},
+		{strip, "login", ""},
+		{strip, "../login", ""},
+		{strip, "?q", ""},
+		{strip, "#f", ""},
+		{strip, "http:login", ""},
+		{plain, "/login", ""},
+		{rewrite, "/v1/users?q", "/api/users?q"},
+		{rewrite, "/v1", "/api"},
+		{rewrite, "/login", ""},
+		{rewrite, "/api/users", ""},
+		{&plan.Route{Path: "/api", Rewrite: "/api/v2{rest}"}, "/api/v2/x", "/api/x"},
+		{&plan.Route{Path: "/", Rewrite: "/public{rest}"}, "/public/x", "/x"},
+		{&plan.Route{Path: "/", StripPrefix: true}, "/x", ""},
+		{&plan.Route{Path: "/api", Exact: true, StripPrefix: true}, "/x", ""},
+		{&plan.Route{Path: "/api", Rewrite: "/fixed"}, "/x", ""},
 		// Spelled otherwise than url.URL does.
 		{plain, "http://localhost:5173/ü/a b?c d", "https://shop.localhost/ü/a b?c d"},
 		{strip, `http://localhost:5173/{x}|"y"`, `https://shop.localhost/api/{x}|"y"`},
@@ -134,8 +188,43 @@ func TestLocation(t *testing.T) {
 		if want == "" {
 			want = test.value
 		}
-		if got := Location(test.value, test.route, upstream, "https://shop.localhost"); got != want {
+		if got := (Outside{test.route, upstream, "https://shop.localhost"}).Reference(test.value); got != want {
 			t.Errorf("%s: %q, want %q", test.value, got, want)
+		}
+	}
+}
+
+// TestOutsideHeader has all fields that lead somewhere.
+func TestOutsideHeader(t *testing.T) {
+	o := Outside{Route: &plan.Route{Path: "/api", StripPrefix: true}, Upstream: &plan.Upstream{Members: []plan.Member{{Addrs: []string{"vm:8000"}}}}, Origin: "https://shop.localhost:8443"}
+	for _, test := range []struct{ field, value, want string }{
+		{"Location", "http://vm:8000/a", "https://shop.localhost:8443/api/a"},
+		{"Location", "http://shop.localhost:8443/a", "https://shop.localhost:8443/api/a"},
+		{"Location", "http://shop.localhost/a", "http://shop.localhost/a"},
+		{"Content-Location", "/a/1", "/api/a/1"},
+		{"Content-Location", "http://vm:8000/a.json", "https://shop.localhost:8443/api/a.json"},
+		{"Refresh", "5", "5"},
+		{"Refresh", "5; url=/a", "5; url=/api/a"},
+		{"Refresh", "5;URL = '/a'; x", "5;URL = '/api/a'; x"},
+		{"Refresh", `0, "http://vm:8000/a"`, `0, "https://shop.localhost:8443/api/a"`},
+		{"Refresh", "0;/a", "0;/api/a"},
+		{"Refresh", "0; url=", "0; url="},
+		{"Refresh", `0; url="/a`, `0; url="/api/a`},
+		{"Refresh", "0; url=https://example.com/a", "0; url=https://example.com/a"},
+		{"Set-Cookie", "a=1; Path=/admin; HttpOnly", "a=1; Path=/api/admin; HttpOnly"},
+		{"Set-Cookie", "a=1;path = /admin", "a=1;path =/api/admin"},
+		{"Set-Cookie", "a=/x; Path=/", "a=/x; Path=/"},
+		{"Set-Cookie", "__Host-a=1; Path=/; Secure", "__Host-a=1; Path=/; Secure"},
+		{"Set-Cookie", "a=1; Path=/api", "a=1; Path=/api"},
+		{"Set-Cookie", "a=1; Path=relative", "a=1; Path=relative"},
+		{"Set-Cookie", "Path=/admin", "Path=/admin"},
+		{"Set-Cookie", "a=1", "a=1"},
+		{"X-Other", "/a", "/a"},
+	} {
+		h := http.Header{test.field: {"", test.value}}
+		o.Header(h)
+		if got := h[test.field][1]; got != test.want || h[test.field][0] != "" {
+			t.Errorf("%s: %s: %q, want %q", test.field, test.value, got, test.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package advice
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -10,21 +11,174 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// Location is a Location field (RFC 9110 section 10.2.2) that leads to the
-// address of an upstream on this machine, leading to origin instead
-// ("https://shop.localhost"): a dev server that makes absolute URLs of its own
-// port would send the browser past devproxy. Anything else stays as it is. What
-// the route has taken off the path is put back.
-func Location(value string, route *plan.Route, upstream *plan.Upstream, origin string) string {
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.User != nil || !isLoopback(u.Hostname()) {
+// Outside translates between what an upstream calls its places and what the
+// browser calls them.
+type Outside struct {
+	Route    *plan.Route
+	Upstream *plan.Upstream
+	// Origin is the one that the browser asked: "https://shop.localhost:8443".
+	Origin string
+}
+
+// Header rewrites the fields of an upstream's response that lead somewhere, so
+// that the browser stays at devproxy: Location and Content-Location (RFC 9110
+// sections 10.2.2 and 8.7), Refresh (WHATWG HTML), and the Path of cookies (RFC
+// 6265 section 5.2.4).
+func (o Outside) Header(h http.Header) {
+	replace(h, "Location", o.Reference)
+	replace(h, "Content-Location", o.Reference)
+	replace(h, "Refresh", func(value string) string {
+		start, end := refreshURL(value)
+		return value[:start] + o.Reference(value[start:end]) + value[end:]
+	})
+	replace(h, "Set-Cookie", o.cookie)
+}
+
+// replace changes the lines of a field. The slice is a new one: a cache may hold
+// the old one.
+func replace(h http.Header, name string, f func(string) string) {
+	lines := h[name]
+	if len(lines) == 0 {
+		return
+	}
+	changed := make([]string, len(lines))
+	for i, line := range lines {
+		changed[i] = f(line)
+	}
+	h[name] = changed
+}
+
+// Reference is a URL reference of the upstream as the browser has to follow it:
+//
+//   - A URL at the upstream's own authority (its address, or the Host that it is
+//     sent) leads to Origin: a dev server that makes absolute URLs of its own port
+//     or name would send the browser past devproxy.
+//   - A URL at Origin's authority gets Origin's scheme: apps build it from Host,
+//     and speak plain HTTP themselves.
+//   - In both, and in a path alone, what the route has taken off the path is put
+//     back. A path that has the route's prefix already stays, unless it is at the
+//     upstream's authority: the app knows the prefix, by X-Forwarded-Prefix or its
+//     settings.
+//
+// Anything else stays as it is, byte for byte.
+func (o Outside) Reference(value string) string {
+	if strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "//") {
+		if strings.HasPrefix(value, `/\`) {
+			return value // browsers read "//", an authority
+		}
+		path, rest := cutPath(value)
+		return o.path(path, false) + rest
+	}
+	absolute := value
+	if strings.HasPrefix(value, "//") {
+		scheme, _, _ := strings.Cut(o.Origin, "://")
+		absolute = scheme + ":" + value // RFC 3986 section 4.2
+	}
+	u, err := url.Parse(absolute)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.User != nil || u.Host == "" {
 		return value
 	}
-	if !slices.ContainsFunc(upstream.Members, func(m plan.Member) bool { return listensOn(m, u) }) {
+	path, rest := afterAuthority(absolute)
+	if o.isOrigin(u) {
+		if u.Scheme == "https" || strings.HasPrefix(value, "//") {
+			return value[:len(value)-len(path)-len(rest)] + o.path(path, false) + rest
+		}
+		return o.Origin + o.path(path, false) + rest
+	}
+	if !slices.ContainsFunc(slices.Concat(o.Upstream.Members, o.Upstream.Fallback), func(m plan.Member) bool { return isAt(m, u) }) {
 		return value
 	}
-	path, rest := afterAuthority(value)
-	return origin + outside(path, route) + rest
+	return o.Origin + o.path(path, true) + rest
+}
+
+// isOrigin reports whether u is at Origin's authority, as an app writes it that
+// knows the authority alone: without a port where Origin has none.
+func (o Outside) isOrigin(u *url.URL) bool {
+	scheme, authority, _ := strings.Cut(o.Origin, "://")
+	host, port := splitAuthority(authority)
+	asked := u.Port()
+	if port == "" && (asked == defaultPort(scheme) || asked == defaultPort(u.Scheme)) {
+		asked = ""
+	}
+	return asked == port && sameHost(u.Hostname(), host)
+}
+
+// path is the path on which a visitor reaches the upstream's. inside is true when
+// path is certainly the upstream's own.
+func (o Outside) path(path string, inside bool) string {
+	route := o.Route
+	if route.Exact || !strings.HasPrefix(path, "/") && path != "" {
+		return path
+	}
+	before := ""
+	switch {
+	case route.Rewrite != "":
+		var after string
+		var found bool
+		before, after, found = strings.Cut(route.Rewrite, "{rest}")
+		if !found || after != "" {
+			return path
+		}
+		before = strings.TrimSuffix(before, "/") // "/v1/{rest}" means "/v1{rest}"
+	case !route.StripPrefix:
+		return path
+	}
+	prefix := strings.TrimSuffix(route.Path, "/")
+	rest, ok := below(path, before)
+	if !ok {
+		return path
+	}
+	if _, known := below(path, prefix); known && before == "" && !inside {
+		return path
+	}
+	return prefix + rest
+}
+
+// below is what follows prefix in path, whole segments only.
+func below(path, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, prefix)
+	return rest, ok && (rest == "" || rest[0] == '/')
+}
+
+// cookie is a Set-Cookie line with the Path on which a visitor has it. "/" stays:
+// it covers the visitor's path, and routes next to this one may share the cookie.
+func (o Outside) cookie(line string) string {
+	parts := strings.Split(line, ";")
+	for i, part := range parts[1:] {
+		key, value, _ := strings.Cut(part, "=")
+		path := trim(value)
+		if !strings.EqualFold(trim(key), "path") || !strings.HasPrefix(path, "/") || path == "/" {
+			continue
+		}
+		if outside := o.path(path, false); outside != path {
+			parts[i+1] = key + "=" + outside
+		}
+	}
+	return strings.Join(parts, ";")
+}
+
+// refreshURL is where the URL of a Refresh field is: "5; url=/a", as browsers
+// read it (WHATWG HTML, shared declarative refresh steps). It is empty when
+// there is none.
+func refreshURL(value string) (start, end int) {
+	i := strings.IndexAny(value, ";,")
+	if i < 0 {
+		return len(value), len(value)
+	}
+	skip := func(from int) int { return len(value) - len(strings.TrimLeft(value[from:], " \t")) }
+	start, end = skip(i+1), len(value)
+	if end-start >= 3 && strings.EqualFold(value[start:start+3], "url") {
+		if equals := skip(start + 3); strings.HasPrefix(value[equals:], "=") {
+			start = skip(equals + 1)
+		}
+	}
+	if start < end && (value[start] == '"' || value[start] == '\'') {
+		if n := strings.IndexByte(value[start+1:], value[start]); n >= 0 {
+			end = start + 1 + n
+		}
+		start++
+	}
+	return start, end
 }
 
 // afterAuthority is the path of an absolute URL, and what follows it, both as
@@ -35,7 +189,11 @@ func afterAuthority(value string) (path, rest string) {
 	if start < 0 {
 		return "", ""
 	}
-	path = value[start:]
+	return cutPath(value[start:])
+}
+
+// cutPath cuts query and fragment off a path.
+func cutPath(path string) (before, rest string) {
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		return path[:i], path[i:]
 	}
@@ -51,29 +209,52 @@ func isLoopback(host string) bool {
 	return err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
 }
 
-// listensOn reports whether u's port is one of m's on this machine.
-func listensOn(m plan.Member, u *url.URL) bool {
+// isAt reports whether u is at m's address, or at the authority that m is asked
+// for. All names of this machine are one.
+func isAt(m plan.Member, u *url.URL) bool {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = defaultPort(u.Scheme)
 	}
-	return slices.ContainsFunc(m.Addrs, func(addr string) bool {
+	for _, addr := range m.Addrs {
 		host, its, err := net.SplitHostPort(addr)
-		return err == nil && its == port && isLoopback(host)
-	})
-}
-
-// outside is the path on which a visitor reaches the upstream's.
-func outside(path string, route *plan.Route) string {
-	switch {
-	case route.StripPrefix && route.Path != "/":
-		return route.Path + path
-	case route.Rewrite != "":
-		before, after, found := strings.Cut(route.Rewrite, "{rest}")
-		before = strings.TrimSuffix(before, "/") // "/v1/{rest}" means "/v1{rest}"
-		if rest, ok := strings.CutPrefix(path, before); ok && found && after == "" && (rest == "" || rest[0] == '/') {
-			return strings.TrimSuffix(route.Path, "/") + rest
+		if m.Network == "unix" || err != nil {
+			continue
+		}
+		if its == port && (sameHost(host, u.Hostname()) || isLoopback(host) && isLoopback(u.Hostname()) || m.Authority != "" && sameHost(hostOf(m.Authority), u.Hostname())) {
+			return true
 		}
 	}
-	return path
+	host, its := splitAuthority(m.Authority)
+	return host != "" && sameHost(host, u.Hostname()) && (its == port || its == "" && u.Port() == "")
+}
+
+func hostOf(authority string) string {
+	host, _ := splitAuthority(authority)
+	return host
+}
+
+// splitAuthority is a host without brackets, and its port or "".
+func splitAuthority(authority string) (host, port string) {
+	u := url.URL{Host: authority}
+	return u.Hostname(), u.Port()
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
+// sameHost compares names without regard to case and a final dot, and addresses
+// by their value.
+func sameHost(a, b string) bool {
+	a, b = strings.TrimSuffix(a, "."), strings.TrimSuffix(b, ".")
+	if strings.EqualFold(a, b) {
+		return a != ""
+	}
+	first, err := netip.ParseAddr(a)
+	second, otherErr := netip.ParseAddr(b)
+	return err == nil && otherErr == nil && first.Unmap() == second.Unmap()
 }

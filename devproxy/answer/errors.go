@@ -17,6 +17,12 @@ type NotFoundError struct {
 	// Reason is why a path was not even looked up, to be read after "the path
 	// …": `has a segment that begins with "."`. Empty when it was.
 	Reason string
+	// Link is the symbolic link that led away from what may be served,
+	// slash-separated below Dir: "assets/shared". Empty when none did.
+	Link string
+	// LinkDot is true when Link leads to a name that begins with ".", within
+	// Dir, and false when it leads out of Dir.
+	LinkDot bool
 }
 
 func (e *NotFoundError) Error() string {
@@ -25,6 +31,11 @@ func (e *NotFoundError) Error() string {
 		return fmt.Sprintf("there is no folder %q yet (%s)", e.Text, e.Dir)
 	case e.Reason != "":
 		return fmt.Sprintf("the path %q %s; nothing is served under such a name", e.Path, e.Reason)
+	case e.Link != "" && e.LinkDot:
+		return fmt.Sprintf("%q in the folder %q is a link to a name that begins with \".\"; such files are not served", e.Link, e.Text)
+	case e.Link != "":
+		return fmt.Sprintf("%q in the folder %q is a link that leads out of the folder; only what is inside is served. "+
+			"Copy the files into the folder, or serve the link's target by a route of its own", e.Link, e.Text)
 	}
 	return fmt.Sprintf("the folder %q has no file for %q", e.Text, e.Path)
 }

@@ -30,8 +30,10 @@ const (
 // when the visitor asks for a page (Accept names text/html): a script tag whose
 // file is gone must fail with a 404, not with a syntax error in line 1 of HTML.
 //
-// No segment may begin with ".", "/.well-known" included. Nothing outside the
-// folder is sent, whatever links say; no listings, devices or pipes. Ranges and
+// No segment may begin with ".", except a first ".well-known" (RFC 8615). There,
+// what is missing is 404 with f.SPA too: clients take any other status of an
+// unknown name for support of what they ask about. Nothing outside the folder is
+// sent, whatever links say; no listings, devices or pipes. Ranges and
 // conditional requests work as in RFC 9110 sections 13 and 14; "Cache-Control:
 // no-cache" has browsers ask each time, so that edits show.
 //
@@ -52,7 +54,8 @@ func Files(w http.ResponseWriter, r *http.Request, f *plan.Files, rest string) e
 	if answered, err := d.serve(w, r, n); answered || err != nil {
 		return err
 	}
-	return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: rest})
+	link, toDot := d.strayLink(n)
+	return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: rest, Link: link, LinkDot: toDot})
 }
 
 // serve answers with what the folder has for n.
@@ -70,7 +73,7 @@ func (d *folder) serve(w http.ResponseWriter, r *http.Request, n name) (answered
 			return true, nil
 		}
 	}
-	if !d.spec.SPA || n.dotted() && !wantsPage(w, r) {
+	if !d.spec.SPA || n.wellKnown() || n.dotted() && !wantsPage(w, r) {
 		return false, nil
 	}
 	return d.send(w, r, indexPage)
@@ -129,18 +132,24 @@ func (d *folder) send(w http.ResponseWriter, r *http.Request, name string) (answ
 	if token != "" {
 		h.Set("Content-Encoding", token)
 	}
-	setDefault(h, "Content-Type", contentType(name, token))
+	setDefault(h, "Content-Type", contentType(plain, token))
 	setDefault(h, "Cache-Control", "no-cache")
 	setDefault(h, "ETag", entityTag(chosen))
+	r = withPlainRange(r, chosen.info.Size(), h.Get("ETag"))
 	http.ServeContent(w, r, name, chosen.info.ModTime(), chosen)
 	return true, nil
 }
 
 // contentType is empty where ServeContent shall look at the bytes, which it
 // cannot when they are compressed.
-func contentType(name, token string) string {
-	kind := mediaType(name)
-	if kind == "" && token != "" {
+func contentType(plain *file, token string) string {
+	kind := mediaType(plain.name)
+	switch {
+	case isTransportStream(plain):
+		return "video/mp2t"
+	case kind == "" && isWellKnownJSON(plain):
+		return "application/json"
+	case kind == "" && token != "":
 		return "application/octet-stream"
 	}
 	return kind

@@ -108,14 +108,46 @@ func (d *folder) resolve(name string) (path string, info fs.FileInfo, err error)
 }
 
 // hidden reports a dot file, one below a dot folder, or a way out (".."): where
-// a link leads, or the long form of a short name on Windows.
+// a link leads, or the long form of a short name on Windows. A first ".well-known"
+// is not hidden.
 func hidden(path string) bool {
-	for segment := range strings.SplitSeq(path, string(filepath.Separator)) {
-		if strings.HasPrefix(segment, ".") && segment != "." {
+	for i, segment := range strings.Split(path, string(filepath.Separator)) {
+		if strings.HasPrefix(segment, ".") && segment != "." && (i != 0 || segment != wellKnown) {
 			return true
 		}
 	}
 	return false
+}
+
+// strayLink finds the link because of which nothing was found for n: the first
+// segment of a file that would answer n, when it is a link that leads out of the
+// folder, or to a dot file in it. link is slash-separated below the folder, and
+// empty when there is none. Links that lead to nothing do not count.
+func (d *folder) strayLink(n name) (link string, toDot bool) {
+	for _, candidate := range append(n.candidates(), n.below(indexPage)) {
+		for i, c := range candidate + "/" {
+			if c != '/' {
+				continue
+			}
+			local := filepath.FromSlash(candidate[:i])
+			info, err := os.Lstat(filepath.Join(d.dir, local))
+			if err != nil {
+				break
+			}
+			full, err := filepath.EvalSymlinks(filepath.Join(d.dir, local))
+			if err != nil {
+				break
+			}
+			path, err := filepath.Rel(d.dir, full)
+			if err != nil || hidden(path) {
+				if info.Mode()&fs.ModeSymlink == 0 {
+					break // not a link: a folder that has another name on Windows
+				}
+				return candidate[:i], err == nil && filepath.IsLocal(path)
+			}
+		}
+	}
+	return "", false
 }
 
 // readError is nil unless err says that the file cannot be read: systems

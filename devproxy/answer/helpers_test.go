@@ -1,7 +1,9 @@
 package answer
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -90,4 +92,13 @@ func tool(t *testing.T, name string) string {
 		t.Skipf("%s is not installed: make deps", name)
 	}
 	return path
+}
+
+// unixClient asks the server on a socket.
+func unixClient(t *testing.T, socket string) *http.Client {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }

@@ -20,10 +20,20 @@ func (n name) dotted() bool {
 	return strings.Contains(n.path[strings.LastIndexByte(n.path, '/')+1:], ".")
 }
 
+// wellKnown is the one segment that may begin with ".", as the first of a name:
+// it is public by definition (RFC 8615).
+const wellKnown = ".well-known"
+
+// wellKnown reports whether the name is in the folder's .well-known.
+func (n name) wellKnown() bool {
+	first, _, _ := strings.Cut(n.path, "/")
+	return first == wellKnown
+}
+
 // parseName decodes rest, what follows the route's path, exactly once. What it
 // returns is a plain local name: no segment is empty, ".", ".." or begins with
-// ".", and none holds a separator of any system or a NUL. wrong says what keeps
-// rest from being one, empty when nothing does.
+// "." (except a first ".well-known"), and none holds a separator of any system or
+// a NUL. wrong says what keeps rest from being one, empty when nothing does.
 func parseName(rest string) (n name, wrong string) {
 	if rest == "" {
 		return name{}, ""
@@ -43,6 +53,10 @@ func parseName(rest string) (n name, wrong string) {
 		segment, err := url.PathUnescape(raw)
 		if err != nil {
 			return name{}, `has a "%" that two hexadecimal digits do not follow`
+		}
+		if i == 0 && segment == wellKnown {
+			segments[i] = segment
+			continue
 		}
 		if wrong := vetSegment(segment); wrong != "" {
 			return name{}, wrong

@@ -22,16 +22,16 @@ func trap(t testing.TB) (dir string, open func(rest string) (int, string)) {
 		".env":             secret,
 		".env.html":        secret,
 		".git/config":      secret,
-		".well-known/x":    secret,
+		".well-known/.env": secret, "sub/.well-known/x": secret, ".well-knownx": secret,
 		"sub/.hidden/a":    secret,
 		"..%2fsecret.html": "a name that only looks like a way out",
 	})
 	for link, target := range map[string]string{
-		"out":           "../secret.txt",
-		"out.html":      "../secret.txt",
-		"absolute":      filepath.Join(filepath.Dir(f.Dir), "secret.txt"),
-		"up":            "..",
-		"env.txt":       ".env",
+		"out":      "../secret.txt",
+		"out.html": "../secret.txt",
+		"absolute": filepath.Join(filepath.Dir(f.Dir), "secret.txt"),
+		"up":       "..",
+		"env.txt":  ".env", ".well-known/env": "../.env",
 		"repository":    ".git",
 		"chain":         "sub/chain",
 		"sub/chain":     "../../secret.txt",
@@ -70,7 +70,8 @@ func TestTraversal(t *testing.T) {
 		// NUL, and escapes that are none.
 		"/page%00", "/page.html%00.txt", "/\x00", "/page\x00.html", "/%", "/%2", "/%zz", "/page%",
 		// Dot files.
-		"/.env", "/%2eenv", "/%2Eenv", "/.git/config", "/%2egit/config", "/sub/.hidden/a", "/.well-known/x",
+		"/.env", "/%2eenv", "/%2Eenv", "/.git/config", "/%2egit/config", "/sub/.hidden/a", "/sub/.well-known/x", "/.well-known", "/.well-known/.env", "/.well-knownx", "/.Well-Known/x", "/.well-known/env", "/.well-known/../.env", "/.well-known%2f.env",
+		"/.well-known/%2e%2e/.env",
 		"/.git", "/.git/", "/.env.html", "/\u200c.env", "/%e2%80%8c.env",
 		// Links that lead out, or to a dot file.
 		"/out", "/out.html", "/absolute", "/up/secret.txt", "/up/", "/up", "/env.txt", "/repository/config", "/chain",

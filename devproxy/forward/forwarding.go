@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
@@ -37,6 +38,7 @@ func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	forwarded := "for=" + node
 	if in.Host != "" {
 		out["X-Forwarded-Host"] = []string{in.Host}
+		out["X-Forwarded-Port"] = []string{forwardedPort(in.Host, x.Scheme)}
 	}
 	if host := cmp.Or(x.PublicHost, in.Host); host != "" {
 		forwarded += ";host=" + quoted(host)
@@ -46,6 +48,18 @@ func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	if x.Match.Route.StripPrefix {
 		out["X-Forwarded-Prefix"] = []string{x.Match.Route.Path}
 	}
+}
+
+// forwardedPort is the port of X-Forwarded-Host, or what its absence means: apps
+// that read it put it into the URLs that they build.
+func forwardedPort(host, scheme string) string {
+	if port := (&url.URL{Host: host}).Port(); port != "" {
+		return port
+	}
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
 }
 
 func remoteAddr(r *http.Request) netip.Addr {

@@ -32,6 +32,7 @@ func forwarded(more http.Header) http.Header {
 	h := http.Header{
 		"X-Forwarded-For":   {"127.0.0.1"},
 		"X-Forwarded-Host":  {"shop.localhost:8443"},
+		"X-Forwarded-Port":  {"8443"},
 		"X-Forwarded-Proto": {"https"},
 		"Forwarded":         {`for=127.0.0.1;host="shop.localhost:8443";proto=https`},
 	}
@@ -172,7 +173,7 @@ func TestNoFieldIsAddedOnTheWire(t *testing.T) {
 	slices.Sort(lines)
 	want := []string{
 		"Devproxy-Hop: this-instance", "Forwarded: for=127.0.0.1;host=shop.localhost;proto=https", "GET / HTTP/1.1", "Host: shop.localhost",
-		"X-A: 1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: shop.localhost", "X-Forwarded-Proto: https",
+		"X-A: 1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: shop.localhost", "X-Forwarded-Port: 443", "X-Forwarded-Proto: https",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)

@@ -61,6 +61,8 @@ func (b *builder) host(h *hcl.Host) *Host {
 	b.findUnreachable(host, ranges)
 	host.tree = newTree(host.Routes)
 	b.effects.routes[h.Range] = host.Routes
+	host.guarded = anyGuarded(host.Routes)
+	compareRoutes(host.Routes)
 	b.effects.names(b, h)
 	return host
 }

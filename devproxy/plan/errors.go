@@ -17,14 +17,6 @@ func (e *PathError) Error() string {
 	return fmt.Sprintf("the path %q %s", e.Path, e.Reason)
 }
 
-// ambiguous is the error of a path whose two readings reach the routes raw
-// and decoded, either of which may be nil.
-func ambiguous(path string, raw, decoded *Route) *PathError {
-	return &PathError{Path: path, Reason: fmt.Sprintf(
-		"is %s by its raw segments, and %s with %%2F decoded and empty segments dropped",
-		labelOf(raw), labelOf(decoded))}
-}
-
 func labelOf(r *Route) string {
 	if r == nil {
 		return "no route"

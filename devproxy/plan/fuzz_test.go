@@ -5,64 +5,134 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // reference is Match written as plainly as the design states it: whole paths
-// are cut, decoded and compared for every route. The second result is the
-// status, 200 when there is a route.
+// are cut, decoded and compared for every route, in every reading. The second
+// result is the status, 200 when there is a route.
 func reference(p *Plan, r Request) (*Route, int) {
 	host := referenceHost(p, strings.TrimSuffix(strings.ToLower(r.Host), "."))
 	if host == nil {
 		return nil, http.StatusNotFound
 	}
-	raw, ok := referenceRaw(r.Path)
-	if !ok {
+	decoded, err := url.PathUnescape(r.Path)
+	if err != nil || !strings.HasPrefix(r.Path, "/") || strings.Contains(decoded, "\x00") {
 		return nil, http.StatusBadRequest
 	}
-	var decoded []string
-	for _, segment := range raw {
-		for part := range strings.SplitSeq(segment, "/") {
-			if part != "" {
-				decoded = append(decoded, part)
+	own := referenceRoute(host, referenceMerge(referenceCut(r.Path, false, false)), r)
+	for _, slash := range []bool{false, true} {
+		for _, backslash := range []bool{false, true} {
+			for _, cut := range []bool{false, true} {
+				raw := referenceCut(r.Path, slash, backslash)
+				if cut {
+					raw = referenceBare(r.Path, slash, backslash)
+				}
+				resolved, climbs := referenceResolve(raw)
+				merged, mergedClimbs := referenceResolve(referenceMerge(raw))
+				if (climbs || mergedClimbs) && (!cut && (own == nil || referenceMaps(own)) || cut && slices.ContainsFunc(host.Routes, referenceGuarded) && strings.Contains(decoded, ";")) {
+					return nil, http.StatusBadRequest
+				}
+				for _, segments := range [][]string{raw, resolved, merged} {
+					other := referenceRoute(host, referenceMerge(segments), r)
+					if !cut && !referenceSame(own, other) {
+						return nil, http.StatusBadRequest
+					}
+					untrailed := slices.DeleteFunc(slices.Clone(segments), func(s string) bool { return s == "" })
+					for _, reached := range []*Route{other, referenceRoute(host, untrailed, r), referenceRoute(host, segments, r)} {
+						if referenceGuarded(reached) && (own == nil || !reflect.DeepEqual(own.Users, reached.Users) || !reflect.DeepEqual(own.Access, reached.Access)) {
+							return nil, http.StatusBadRequest
+						}
+					}
+				}
 			}
 		}
 	}
-	for _, segment := range slices.Concat(raw, decoded) {
-		if segment == "." || segment == ".." || strings.ContainsAny(segment, "\\\x00") {
-			return nil, http.StatusBadRequest
-		}
-	}
-	if r.Path == "/" {
-		raw = nil
-	}
-	first, second := referenceRoute(host, raw, r), referenceRoute(host, decoded, r)
-	switch {
-	case first != second:
-		return nil, http.StatusBadRequest
-	case first == nil:
+	if own == nil {
 		return nil, http.StatusNotFound
 	}
-	return first, http.StatusOK
+	return own, http.StatusOK
 }
 
-// referenceRaw cuts at "/" and decodes each segment: an escaped slash is then
-// a slash inside a segment.
-func referenceRaw(p string) ([]string, bool) {
-	if !strings.HasPrefix(p, "/") {
-		return nil, false
+func referenceGuarded(r *Route) bool {
+	return r != nil && (len(r.Users) > 0 || len(r.Access.Allow) > 0 || len(r.Access.Deny) > 0)
+}
+
+// referenceMaps holds for the routes of fuzzPlan.
+func referenceMaps(r *Route) bool { return r.StripPrefix }
+
+// referenceSame holds for the routes of fuzzPlan: they differ in where they lead,
+// in strip_prefix and in their guards.
+func referenceSame(a, b *Route) bool {
+	if a == b || a == nil || b == nil {
+		return a == b
 	}
-	segments := strings.Split(p[1:], "/")
+	return a.Answer.String() == b.Answer.String() && !a.StripPrefix && !b.StripPrefix && reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.Access, b.Access)
+}
+
+// referenceCut cuts at "/" and at what else separates, and decodes each segment:
+// an escaped slash that does not separate is a slash inside a segment.
+func referenceCut(p string, slash, backslash bool) []string {
+	return referenceDecode(strings.Split(referenceSeparators(p, slash, backslash)[1:], "/"))
+}
+
+// referenceBare is referenceCut with what follows a ";" cut off.
+func referenceBare(p string, slash, backslash bool) []string {
+	segments := strings.Split(referenceSeparators(p, slash, backslash)[1:], "/")
 	for i, segment := range segments {
-		decoded, err := url.PathUnescape(segment)
-		if err != nil {
-			return nil, false
-		}
-		segments[i] = decoded
+		segments[i] = regexp.MustCompile(`(?is)(;|%3b).*`).ReplaceAllString(segment, "")
 	}
-	return segments, true
+	return referenceDecode(segments)
+}
+
+func referenceSeparators(p string, slash, backslash bool) string {
+	if slash {
+		p = regexp.MustCompile("(?i)%2f").ReplaceAllString(p, "/")
+	}
+	if backslash {
+		p = regexp.MustCompile(`(?i)%5c|\\`).ReplaceAllString(p, "/")
+	}
+	return p
+}
+
+func referenceDecode(segments []string) []string {
+	for i, segment := range segments {
+		segments[i], _ = url.PathUnescape(segment)
+	}
+	return segments
+}
+
+// referenceMerge drops empty segments, but not one at the end.
+func referenceMerge(segments []string) []string {
+	kept := slices.DeleteFunc(slices.Clone(segments), func(s string) bool { return s == "" })
+	if len(kept) > 0 && segments[len(segments)-1] == "" {
+		kept = append(kept, "")
+	}
+	return kept
+}
+
+func referenceResolve(segments []string) (kept []string, climbs bool) {
+	for i, segment := range segments {
+		switch {
+		case segment != "." && segment != "..":
+			kept = append(kept, segment)
+			continue
+		case segment == ".." && len(kept) == 0:
+			climbs = true
+		case segment == "..":
+			kept = kept[:len(kept)-1]
+		}
+		if i == len(segments)-1 {
+			kept = append(kept, "")
+		}
+	}
+	return kept, climbs
 }
 
 func referenceHost(p *Plan, name string) *Host {
@@ -126,15 +196,16 @@ func referenceConditions(c Conditions, r Request) bool {
 }
 
 // FuzzMatch holds two things: Match is the reference, and no spelling of a
-// protected path reaches the route of its parent.
+// path reaches a route with less protection than one of its other readings.
 func FuzzMatch(f *testing.F) {
 	p := fuzzPlan(f)
-	for _, seed := range []string{
-		"/", "/api", "/api/admin", "/api/admin/", "/api/%61dmin/x", "/api%2Fadmin", "/api//admin", "//api/admin",
-		"/api/./admin", "/api/x/../admin", "/api/%2e%2E/admin", "/api%5cadmin", `/api\admin`, "/api/admin/keys",
-		"/api/admin%2fkeys", "/api/%2fadmin", "/%2Fapi/admin", "/api/admin%00", "/caf%C3%A9", "/api%2", "/api;/admin", "*", "",
-	} {
-		f.Add("GET", "shop.localhost", seed, "", "")
+	for _, seed := range append(spellings(),
+		"/", "/api", "/api/admin", "/api/admin/", "/api/%61dmin/x", "/api/admin/keys", "/caf%C3%A9", "/api%2", "/api%00", "*", "",
+		"/only", "/only/", "//only", "/secret/", "/secret//", "/strip/x/..", "/strip/../x", "/..", "/../strip/x", "/%5C..%5C..%5Cx", "/x;a/..", "/x;/../..", "/..;/..",
+	) {
+		for _, host := range []string{"shop.localhost", "guard.localhost"} {
+			f.Add("GET", host, seed, "", "")
+		}
 		f.Add("POST", "A.shop.localhost.", seed, "beta=yes", "1")
 	}
 	f.Fuzz(func(t *testing.T, method, host, target, query, debug string) {
@@ -156,27 +227,40 @@ func FuzzMatch(f *testing.F) {
 		if m.Rest != "" && m.Rest[0] != '/' || !strings.HasSuffix(target, m.Rest) {
 			t.Errorf("Match(%q): rest %q is not what ends the path at a boundary", target, m.Rest)
 		}
-		if m.Route.Host.Name == "shop.localhost" {
-			checkProtected(t, target, m.Route)
-		}
+		checkProtected(t, p, r, m.Route)
 	})
 }
 
-// checkProtected fails when target, decoded and cleaned as a program behind
-// devproxy may do it, lies under a protected path and yet reached a route that
-// does not.
-func checkProtected(t *testing.T, target string, reached *Route) {
+// meanings are what programs make of a target: decoded once, with some or all of
+// its separators, without parameters, cleaned.
+func meanings(t *testing.T, target string) (all []string) {
 	t.Helper()
 	decoded, err := url.PathUnescape(target)
 	if err != nil {
 		t.Fatalf("a path with a bad escape was matched: %q", target)
 	}
-	meant := path.Clean("/" + strings.ReplaceAll(decoded, `\`, "/"))
-	if (meant == "/api/admin" || strings.HasPrefix(meant, "/api/admin/")) && !strings.HasPrefix(reached.Path, "/api/admin") {
-		t.Fatalf("%q means %q and reached %q", target, meant, reached.Label())
+	slashed := strings.ReplaceAll(decoded, `\`, "/")
+	parameters := regexp.MustCompile(`;[^/]*`)
+	for _, text := range []string{decoded, slashed, parameters.ReplaceAllString(decoded, ""), parameters.ReplaceAllString(slashed, "")} {
+		all = append(all, path.Clean("/"+text))
 	}
-	if meant == "/api/admin/keys" && !strings.HasPrefix(reached.Path, "/api/admin/keys") {
-		t.Fatalf("%q means %q and reached %q", target, meant, reached.Label())
+	return all
+}
+
+// checkProtected fails when target means the path of a protected route to
+// some program, and yet reached a route without that protection.
+func checkProtected(t *testing.T, p *Plan, r Request, reached *Route) {
+	t.Helper()
+	for _, meaning := range meanings(t, r.Path) {
+		plain := r
+		plain.Path = (&url.URL{Path: meaning}).EscapedPath()
+		if strings.ContainsAny(meaning, ";\\\x00") {
+			continue // it has further meanings
+		}
+		meant, err := p.Match(plain)
+		if err == nil && referenceGuarded(meant.Route) && (!reflect.DeepEqual(meant.Route.Users, reached.Users) || !reflect.DeepEqual(meant.Route.Access, reached.Access)) {
+			t.Fatalf("%q means %q, which is %q, and reached %q", r.Path, meaning, meant.Route.Label(), reached.Label())
+		}
 	}
 }
 
@@ -192,18 +276,31 @@ func TestEverySpelling(t *testing.T) {
 			for _, third := range append(separators, "") {
 				for _, word := range words {
 					target := first + "api" + second + word + third
-					m, err := p.Match(Request{Method: "GET", Host: "shop.localhost", Path: target})
-					if err != nil {
-						continue
+					for _, host := range []string{"shop.localhost", "guard.localhost"} {
+						r := Request{Method: "GET", Host: host, Path: target}
+						m, err := p.Match(r)
+						if err != nil {
+							continue
+						}
+						reached++
+						checkProtected(t, p, r, m.Route)
 					}
-					reached++
-					checkProtected(t, target, m.Route)
 				}
 			}
 		}
 	}
 	if reached == 0 {
 		t.Error("every spelling is refused; the plain one must not be")
+	}
+}
+
+// spellings are ways to write "/api/admin" and "/secret" that programs are known
+// to decode.
+func spellings() []string {
+	return []string{
+		"/api%2Fadmin", "/api//admin", "//api/admin", "/api/./admin", "/api/x/../admin", "/api/%2e%2E/admin", "/api%5cadmin", `/api\admin`,
+		"/api/admin%2fkeys", "/api/%2fadmin", "/%2Fapi/admin", "/api;/admin", "/api/..;/admin", "/x%2f..%2Fapi/admin", "/secret;x", "/;x/secret", "//secret", "/./secret",
+		"/x/..%5Csecret", "/api//../secret", "/a//..%2f/../secret", `/x\..\secret`, "/x;\\..\\secret", "/a%3b/../secret%3B",
 	}
 }
 
@@ -215,7 +312,19 @@ func fuzzPlan(t testing.TB) *Plan {
 		when("/api", 9, matchOf("", "", "yes")),
 		when("/", 10, matchOf("DELETE", "", "")),
 	)
-	return build(t, written, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
+	protect(written.Routes[1])
+	protect(written.Routes[2])
+	stripped := routeOf("/strip", 1)
+	stripped.StripPrefix = true
+	guard := hostOf("guard.localhost", to(1), routeOf("/api", 1), protect(routeOf("/api/admin", 1)), exactly("/only", 2), protect(exactly("/secret", 1)), stripped,
+		protect(routeOf("/closed", 1)), routeOf("/closed/open", 1))
+	return build(t, written, guard, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
+}
+
+// protect asks for a name and a password.
+func protect(r *hcl.Route) *hcl.Route {
+	r.BasicAuth = &hcl.BasicAuth{Users: map[string]string{"ana": "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"}}
+	return r
 }
 
 func statusOf(t *testing.T, err error) int {

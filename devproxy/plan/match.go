@@ -9,27 +9,23 @@ import (
 // or a *NoRouteError. It does not allocate when the host is in lower case and
 // no route on the way asks for an escaped query parameter.
 //
-// Paths are read twice: by raw segments, and with %2F decoded and empty
-// segments dropped. When the readings reach different routes the request is
-// refused, so that no spelling of a path falls through to the route of its
-// parent. That holds for "/api/" beside an exact route "/api" too.
+// A path is cut at "/", and "//" counts as "/". Programs behind devproxy may read
+// the same path in other ways; where that matters the request is refused: see
+// Host.otherwise.
 func (p *Plan) Match(r Request) (Match, error) {
 	host := p.table.find(normal(r.Host))
 	if host == nil {
 		return Match{}, p.unknownHost(r.Host)
 	}
-	plain, wrong := vetPath(r.Path)
+	s, wrong := vetPath(r.Path)
 	if wrong != "" {
 		return Match{}, &PathError{Path: r.Path, Reason: wrong}
 	}
-	route := host.tree.find(rawSegments(r.Path), &r)
-	if !plain {
-		if other := host.tree.find(decodedSegments(r.Path), &r); other != route {
-			return Match{}, ambiguous(r.Path, route, other)
+	route := host.tree.find(cutPath(r.Path), &r)
+	if s != (shape{}) {
+		if wrong := host.otherwise(r.Path, s, &r, route); wrong != "" {
+			return Match{}, &PathError{Path: r.Path, Reason: wrong}
 		}
-	}
-	if host.hides(r.Path, &r, route) {
-		return Match{}, &PathError{Path: r.Path, Reason: `has a ";" by which some programs read another path, that only some may ask`}
 	}
 	if route == nil {
 		return Match{}, &NoRouteError{Host: host, Path: r.Path}
@@ -37,7 +33,7 @@ func (p *Plan) Match(r Request) (Match, error) {
 	return Match{Route: route, Rest: route.rest(r.Path)}, nil
 }
 
-// rest is what follows the route's path in a path that its raw segments match.
+// rest is what follows the route's path in a path that reached it.
 func (r *Route) rest(path string) string {
 	if r.Exact {
 		return ""
@@ -46,11 +42,12 @@ func (r *Route) rest(path string) string {
 		return path
 	}
 	for range strings.Count(r.Path, "/") {
-		end := strings.IndexByte(path[1:], '/')
+		path = strings.TrimLeft(path, "/")
+		end := strings.IndexByte(path, '/')
 		if end < 0 {
 			return ""
 		}
-		path = path[1+end:]
+		path = path[end:]
 	}
 	return path
 }
@@ -69,8 +66,7 @@ type Tried struct {
 	Failed string
 }
 
-// Trace lists the routes whose paths fit r, by raw segments and in the order in
-// which they are tried, up to the one that takes it. It is empty for a host
+// Trace lists the routes whose paths fit r, in the order in which they are tried, up to the one that takes it. It is empty for a host
 // that is not known and for a path that is refused.
 func (p *Plan) Trace(r Request) []Tried {
 	host := p.table.find(normal(r.Host))
@@ -81,7 +77,7 @@ func (p *Plan) Trace(r Request) []Tried {
 		return nil
 	}
 	var tried []Tried
-	n, whole := host.tree.descend(rawSegments(r.Path))
+	n, whole := host.tree.descend(cutPath(r.Path))
 	for ; n != nil; n, whole = n.parent, false {
 		routes := n.prefix
 		if whole {

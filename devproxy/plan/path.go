@@ -2,52 +2,60 @@ package plan
 
 import "strings"
 
-// cutter cuts a path that vetPath has let pass into its segments, in one of
-// two readings. Upstreams differ in how they read "%2F" and "//"; a request is
-// only forwarded when both readings lead to the same route.
+// separators are the bytes that cut a path into segments besides "/". Upstreams
+// differ in which they take for one.
+type separators struct {
+	slash     bool // "%2F"
+	backslash bool // `\` and "%5C"
+}
+
+// cutter cuts a path that vetPath has let pass into its segments.
 type cutter struct {
 	rest string // begins with a separator, or is empty at the end
-	// decoded cuts at %2F too and drops empty segments.
-	decoded bool
+	separators
+	// merge drops empty segments, so that "//" counts as "/". The empty one after
+	// a trailing separator stays, unless it is the only segment.
+	merge bool
+	// untrailed drops the empty segment after a trailing separator too.
+	untrailed bool
+
+	begun bool // a segment has been returned
 }
 
-// rawSegments cuts at "/" alone: "/a//b%2Fc/" is "a", "", "b%2Fc" and "".
-// "/" has no segments.
-func rawSegments(path string) cutter {
-	if path == "/" {
-		path = ""
-	}
-	return cutter{rest: path}
-}
-
-// decodedSegments cuts at "%2F" too and drops empty segments: "/a//b%2Fc/" is
-// "a", "b" and "c".
-func decodedSegments(path string) cutter {
-	return cutter{rest: path, decoded: true}
+// cutPath cuts as devproxy does itself: at "/" alone, and "//" counts as "/", as
+// nginx and Caddy have it. "/a//b%2Fc/" is "a", "b%2Fc" and "".
+func cutPath(path string) cutter {
+	return cutter{rest: path, merge: true}
 }
 
 // next is the next segment, still percent-encoded.
 func (c *cutter) next() (segment string, ok bool) {
 	for c.rest != "" {
-		segment, c.rest = cutSegment(c.rest, c.decoded)
-		if segment != "" || !c.decoded {
-			return segment, true
+		segment, c.rest = cutSegment(c.rest, c.separators)
+		last := c.rest == ""
+		switch {
+		case segment != "", !c.merge && (!last || !c.untrailed):
+		case last && c.begun && !c.untrailed:
+		default:
+			continue
 		}
+		c.begun = true
+		return segment, true
 	}
 	return "", false
 }
 
 // cutSegment takes the separator that s begins with and the segment after it.
-func cutSegment(s string, decoded bool) (segment, rest string) {
-	s = s[separator(s, decoded):]
-	if !decoded {
+func cutSegment(s string, by separators) (segment, rest string) {
+	s = s[separator(s, by):]
+	if by == (separators{}) {
 		if i := strings.IndexByte(s, '/'); i >= 0 {
 			return s[:i], s[i:]
 		}
 		return s, ""
 	}
 	for i := range len(s) {
-		if separator(s[i:], decoded) > 0 {
+		if separator(s[i:], by) > 0 {
 			return s[:i], s[i:]
 		}
 	}
@@ -55,65 +63,134 @@ func cutSegment(s string, decoded bool) (segment, rest string) {
 }
 
 // separator is the length of the separator that s begins with; 0 means none.
-func separator(s string, decoded bool) int {
+func separator(s string, by separators) int {
 	switch {
-	case s != "" && s[0] == '/':
+	case s == "":
+		return 0
+	case s[0] == '/', by.backslash && s[0] == '\\':
 		return 1
-	case decoded && len(s) >= 3 && s[0] == '%' && s[1] == '2' && s[2]|0x20 == 'f':
+	case s[0] != '%' || len(s) < 3:
+		return 0
+	case by.slash && s[1] == '2' && s[2]|0x20 == 'f', by.backslash && s[1] == '5' && s[2]|0x20 == 'c':
 		return 3
 	}
 	return 0
 }
 
-// vetPath refuses what no two programs read alike: it returns what is wrong
-// with path, empty when nothing is. plain reports that both readings of path
-// are the same: it has no %2F and no empty segment.
-//
-// A dot segment of the raw reading has no %2F in it and so is one of the
-// decoded reading too; only that one is looked through.
-func vetPath(path string) (plain bool, wrong string) {
+// shape is what in a path programs read differently.
+type shape struct {
+	empty      bool // "//" or a trailing "/"
+	slash      bool // "%2F"
+	backslash  bool // `\` or "%5C"
+	dots       bool // a "." or ".." segment, in some reading
+	parameters bool // ";" or "%3B"
+}
+
+// spelled reports that a path has more readings than those of its "/".
+func (s shape) spelled() bool { return s.slash || s.backslash || s.dots }
+
+// vetPath finds the shape of path, and what makes it no path at all: wrong is
+// empty when nothing does.
+func vetPath(path string) (s shape, wrong string) {
 	if path == "" || path[0] != '/' {
-		return false, `does not begin with "/"`
+		return s, `does not begin with "/"`
 	}
-	plain = true
-	length, dots := 0, 0 // of this segment so far: bytes, and how many are dots
+	length, dots := 0, 0 // of this segment so far, in its shortest reading: bytes, and how many are dots
+	raw := 0             // bytes of this segment, cut at "/" alone
 	for i := 0; i < len(path); {
 		c, size := path[i], 1
 		if c == '%' {
 			var ok bool
 			if c, ok = unhex(path[i:]); !ok {
-				return false, `has a "%" that two hexadecimal digits do not follow`
+				return s, `has a "%" that two hexadecimal digits do not follow`
 			}
 			size = 3
 		}
+		raw++
 		switch c {
-		case '\\':
-			return false, "has a backslash in it"
 		case 0:
-			return false, "has a NUL in it"
-		case '/':
-			if isDots(length, dots) {
-				return false, wrongDots
-			}
-			plain = plain && size == 1 && (length > 0 || i == 0)
+			return s, "has a NUL in it"
+		case '/', '\\':
+			s.dots = s.dots || isDots(length, dots)
 			length, dots = 0, 0
+			switch {
+			case c == '\\':
+				s.backslash = true
+			case size > 1:
+				s.slash = true
+			default:
+				s.empty = s.empty || raw == 1 && i > 0
+				raw = 0
+			}
 		case '.':
 			length, dots = length+1, dots+1
 		default:
+			s.parameters = s.parameters || c == ';'
 			length++
 		}
 		i += size
 	}
-	if isDots(length, dots) {
-		return false, wrongDots
-	}
-	return plain && (length > 0 || path == "/"), ""
+	s.dots = s.dots || isDots(length, dots)
+	s.empty = s.empty || raw == 0 && path != "/"
+	return s, ""
 }
-
-const wrongDots = `has a "." or ".." segment`
 
 func isDots(length, dots int) bool {
 	return dots == length && (dots == 1 || dots == 2)
+}
+
+// withoutDots removes the dot segments of path as RFC 3986 section 5.2.4 does, with
+// its segments cut by c; what it returns has "/" for every separator. climbs
+// reports that a ".." had nothing above it.
+func withoutDots(c cutter) (path string, climbs bool) {
+	var kept []string
+	trailing := false
+	for {
+		segment, ok := c.next()
+		if !ok {
+			break
+		}
+		var buf [2]byte
+		decoded, short := decodeInto(buf[:0], segment, len(buf))
+		trailing = true
+		switch {
+		case short && string(decoded) == ".":
+		case short && string(decoded) == "..":
+			if len(kept) == 0 {
+				climbs = true
+			} else {
+				kept = kept[:len(kept)-1]
+			}
+		default:
+			kept, trailing = append(kept, segment), false
+		}
+	}
+	path = "/" + strings.Join(kept, "/")
+	if trailing && len(kept) > 0 {
+		path += "/"
+	}
+	return path, climbs
+}
+
+// withoutParameters is path with what follows a ";" in each segment cut off.
+// Servlet containers take "/admin;x" and "/a/..;/admin" for "/admin" (RFC 3986
+// section 3.3 leaves ";" to them).
+func withoutParameters(path string, by separators) string {
+	var b strings.Builder
+	for rest := path; rest != ""; {
+		n := separator(rest, by)
+		b.WriteString(rest[:n])
+		var segment string
+		segment, rest = cutSegment(rest, by)
+		for i := range len(segment) {
+			if segment[i] == ';' || len(segment)-i >= 3 && segment[i] == '%' && segment[i+1] == '3' && segment[i+2]|0x20 == 'b' {
+				segment = segment[:i]
+				break
+			}
+		}
+		b.WriteString(segment)
+	}
+	return b.String()
 }
 
 // unhex is the byte that the percent escape at the beginning of s stands for

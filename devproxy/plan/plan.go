@@ -51,8 +51,9 @@ type Host struct {
 	Routes []*Route
 	Source Source
 
-	names []name // Name and Aliases, each with its line
-	tree  tree   // of Routes
+	names   []name // Name and Aliases, each with its line
+	tree    tree   // of Routes
+	guarded bool   // one of Routes is
 }
 
 type name struct {
@@ -94,6 +95,10 @@ type Route struct {
 
 	// Source is the line that gives the route its answer.
 	Source Source
+
+	// guard and effect are equal for routes of a host that let in the same
+	// visitors, and that do the same with a request.
+	guard, effect int
 }
 
 // Access is who may ask, by address. Denied counts before allowed; an empty

@@ -53,6 +53,8 @@ func (h *Host) withhold(gone []*Effect) *Host {
 	}
 	slices.SortStableFunc(host.Routes, order)
 	host.tree = newTree(host.Routes)
+	host.guarded = anyGuarded(host.Routes)
+	compareRoutes(host.Routes)
 	return &host
 }
 

@@ -80,7 +80,7 @@ func HTTP2Cases() []HTTP2Case {
 
 	for _, authority := range []string{
 		"{host}/app", "{host}/", "{host}?x", "{host}#x", "user@{host}", "@{host}", "{host}@evil", "{host} ", " {host}", "{host}\\x",
-		"{host},evil", "{host};x", "ev%69l", "http://{host}", "{host}:", "{host}:0", "{host}:99999", "[::1", "[::1]x", "[fe80::1%25eth0]", "sh\xc3\xb6p", "",
+		"{host},evil", "{host};x", "ev%69l", "http://{host}", "{host}:0", "{host}:99999", "[::1", "[::1]x", "[fe80::1%25eth0]", "sh\xc3\xb6p", "",
 	} {
 		get(fmt.Sprintf("authority %q", authority), "RFC 9113 §8.3.1", "refused", ":authority", authority)
 	}

@@ -104,11 +104,11 @@ func TestAlphabets(t *testing.T) {
 
 		{"host, first", line + "Host: @\r\n\r\n", bytesOf(alphanumeric + "._-")},
 		{"host, within", line + "Host: a@1\r\n\r\n", with(bytesOf(alphanumeric+"._-"), ":")},
-		{"host, last", line + "Host: a@\r\n\r\n", with(bytesOf(alphanumeric+"._-"), " \t")},
+		{"host, last", line + "Host: a@\r\n\r\n", with(bytesOf(alphanumeric+"._-"), " \t:")},
 		{"port, first", line + "Host: a:@1\r\n\r\n", bytesOf("0-9")},
 		{"port, last", line + "Host: a:8@\r\n\r\n", with(bytesOf("0-9"), " \t")},
 		{"IPv6", line + "Host: [::@]\r\n\r\n", bytesOf("0-9A-Fa-f")},
-		{"after IPv6", line + "Host: [::1]@\r\n\r\n", bytesOf(" \t")},
+		{"after IPv6", line + "Host: [::1]@\r\n\r\n", bytesOf(" \t:")},
 
 		{"length, first", post + "Content-Length: @0\r\n\r\n", with(bytesOf("0"), " \t")},
 		{"length, last", post + "Content-Length: 0@\r\n\r\n", with(bytesOf("0"), " \t")},

@@ -42,6 +42,27 @@ func badValue(c byte) *Refusal {
 	return refuse(400, "9110 §5.5", "a field's value holds a control character")
 }
 
+// oneLength is the first member of a list of equal lengths: "2, 2", which says
+// that somebody joined two fields, is the length 2 (RFC 9112 §6.3). The rest of
+// value is overwritten with blanks, so that every reader of the head takes it for
+// one. Any other value is returned as it is.
+func oneLength(value []byte) []byte {
+	first, _, list := bytes.Cut(value, []byte(","))
+	if !list {
+		return value
+	}
+	first = trimBlanks(first)
+	for member := range bytes.SplitSeq(value, []byte(",")) {
+		if !bytes.Equal(trimBlanks(member), first) {
+			return value
+		}
+	}
+	for i := len(first); i < len(value); i++ {
+		value[i] = ' '
+	}
+	return first
+}
+
 // parseLength reads a Content-Length: digits and nothing else, one value, and
 // no more than an int64 holds.
 func parseLength(value []byte) (int64, *Refusal) {

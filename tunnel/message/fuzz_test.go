@@ -108,7 +108,7 @@ func fragments() []string {
 		"POST / HTTP/1.1\r\nHost: a\r\n", "Content-Length: 5\r\n", "Content-Length: 5\r\n\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
 		"Transfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding", "chunked", "Upgrade: x\r\n", "Expect: 100-continue\r\n", "X: y\r\n",
 		"5\r\nhello\r\n", "0\r\n\r\n", "0\r\n", "5;a=b\r\n", "hello", "5", "f", ";", ":", " ", "\t", "\r\n", "\n", "\r", "\x00", "\\", "%2f", "%", "#", "?", "[::1]", "@",
-		refusedMethod,
+		refusedMethod, "Host: a:\r\n", "GET http://a:/ HTTP/1.1\r\n", "Content-Length: 5, 5\r\n\r\n", "Content-Length: 5 ,\t5,5 \r\n", "Content-Length: 5, 6\r\n", ",",
 	}
 }
 

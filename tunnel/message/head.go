@@ -155,7 +155,7 @@ func (h *head) noteHost(value, authority []byte) *Refusal {
 		return refusal
 	}
 	// Both are ASCII by now, so that folding is the case of letters alone.
-	if len(authority) > 0 && !bytes.EqualFold(authority, value) {
+	if len(authority) > 0 && !bytes.EqualFold(withoutEmptyPort(authority), withoutEmptyPort(value)) {
 		return refuse(400, "9112 §3.2.2", "Host and the request target name different hosts")
 	}
 	return nil
@@ -166,7 +166,7 @@ func (h *head) noteLength(value []byte) (refusal *Refusal) {
 		return refuse(400, "9112 §6.3", "there are two Content-Length fields")
 	}
 	h.hasLength = true
-	h.length, refusal = parseLength(value)
+	h.length, refusal = parseLength(oneLength(value))
 	return refusal
 }
 

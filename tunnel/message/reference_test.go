@@ -24,7 +24,8 @@ var (
 	fieldPattern    = regexp.MustCompile(`(?s)^(` + tokenPattern + `):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f])*)$`)
 	originPattern   = regexp.MustCompile(`^/(?:[!-$&->@-\[\]-~]|%[0-9A-Fa-f]{2})*(?:\?[!-~]*)?$`)
 	absolutePattern = regexp.MustCompile(`^(?i:https?)://([^/?]+)((?:/(?:[!-$&->@-\[\]-~]|%[0-9A-Fa-f]{2})*)?(?:\?[!-~]*)?)$`)
-	hostPattern     = regexp.MustCompile(`^(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)\])(?::0*([1-9][0-9]{0,4}))?$`)
+	hostPattern     = regexp.MustCompile(`^(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)\])(?::(?:0*([1-9][0-9]{0,4}))?)?$`)
+	lengthsPattern  = regexp.MustCompile(`(?im)^(content-length:[ \t]*[0-9]+)((?:[ \t]*,[ \t]*[0-9]+)+)([ \t]*\r)$`)
 	chunkPattern    = regexp.MustCompile(`(?s)^([0-9A-Fa-f]{1,15})(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?$`)
 	lateTrailer     = regexp.MustCompile(`(?i)^(content-(length|type|encoding|range)|transfer-encoding|host|trailer|connection|upgrade|te|expect|(proxy-)?authorization|cookie)$`)
 )
@@ -54,13 +55,23 @@ func refer(in string) reference {
 		}
 		body, after, ok := referBody(head, after)
 		if !ok {
-			r.end = "broken"
+			r.end, r.tail = "broken", withOneLength(rest)
 			return r
 		}
-		raw := rest[:len(rest)-len(after)]
+		raw := withOneLength(rest[:len(rest)-len(after)])
 		r.messages = append(r.messages, referenceMessage{raw, head.method, head.target, body})
 		in = after
 	}
+}
+
+// withOneLength is a message as it goes out: a list of equal lengths is the first
+// one, and blanks.
+func withOneLength(message string) string {
+	until := strings.Index(message, "\r\n\r\n") + len("\r\n\r\n")
+	return lengthsPattern.ReplaceAllStringFunc(message[:until], func(line string) string {
+		parts := lengthsPattern.FindStringSubmatch(line)
+		return parts[1] + strings.Repeat(" ", len(parts[2])) + parts[3]
+	}) + message[until:]
 }
 
 func referHead(in string) (h referenceHead, after, end string) {
@@ -129,9 +140,16 @@ func (h *referenceHead) field(line string) bool {
 	switch strings.ToLower(parts[1]) {
 	case "host":
 		h.hosts++
-		return h.hosts == 1 && referHost(value) && (h.authority == "" || strings.EqualFold(h.authority, value))
+		return h.hosts == 1 && referHost(value) && (h.authority == "" || strings.EqualFold(strings.TrimSuffix(h.authority, ":"), strings.TrimSuffix(value, ":")))
 	case "content-length":
 		h.lengths++
+		members := strings.Split(value, ",")
+		for i := range members {
+			if members[i] = strings.Trim(members[i], " \t"); members[i] != members[0] {
+				return false
+			}
+		}
+		value = members[0]
 		n, ok := new(big.Int).SetString(value, 10)
 		if !ok || !n.IsInt64() || strings.ContainsAny(value, "+-_") {
 			return false

@@ -19,6 +19,22 @@ type Refusal struct {
 // Error makes a Refusal an error: "two Host fields (RFC 9112 §3.2)".
 func (r *Refusal) Error() string { return r.Reason + " (" + r.Section + ")" }
 
+// Title is the heading of a page for the refusal, for people who did not make the
+// request by hand.
+func (r *Refusal) Title() string {
+	switch r.Status {
+	case http.StatusRequestURITooLong:
+		return "This URL is too long."
+	case http.StatusExpectationFailed:
+		return "The Expect field cannot be met."
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return "The header of this request is too large."
+	case http.StatusNotImplemented:
+		return "This kind of request is not supported."
+	}
+	return "This request can be read in two ways."
+}
+
 func refuse(status int, section, reason string) *Refusal {
 	return &Refusal{Status: status, Reason: reason, Section: "RFC " + section}
 }

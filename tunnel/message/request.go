@@ -19,9 +19,10 @@ const emptyPatience = 10 * time.Second
 //
 // w is that of the same request. An HTTP/2 request with "content-length: 0"
 // whose stream is still open is waited for, at most 10 seconds: it is empty
-// only if no data follows.
+// only if no data follows. An empty port is taken off r.Host (RFC 3986 §6.2.3).
 func Refused(w http.ResponseWriter, r *http.Request) (*Refusal, bool) {
 	refusal := standsFor(r)
+	defer func() { r.Host = strings.TrimSuffix(r.Host, ":") }() // valid by now, or refused
 	if r.ProtoMajor == 2 {
 		refusal = checkHTTP2(w, r)
 	}
@@ -87,7 +88,7 @@ func checkHosts(r *http.Request) *Refusal {
 
 // sameAuthority compares two authorities of https. b is a valid one.
 func sameAuthority(a, b string) bool {
-	a, b = strings.TrimSuffix(a, ":443"), strings.TrimSuffix(b, ":443")
+	a, b = strings.TrimSuffix(strings.TrimSuffix(a, ":443"), ":"), strings.TrimSuffix(strings.TrimSuffix(b, ":443"), ":")
 	return equalFold([]byte(a), strings.ToLower(b))
 }
 

@@ -121,7 +121,7 @@ func TestHTTP2Alphabets(t *testing.T) {
 		{"query", func(r *http.Request, c string) { r.RequestURI = "/a?b" + c }, without(bytesOf(visible), "#")},
 		{"authority, first", func(r *http.Request, c string) { r.Host = c + "a" }, bytesOf(alphanumeric + "._-")},
 		{"authority, within", func(r *http.Request, c string) { r.Host = "a" + c + "1" }, with(bytesOf(alphanumeric+"._-"), ":")},
-		{"authority, last", func(r *http.Request, c string) { r.Host = "a" + c }, bytesOf(alphanumeric + "._-")},
+		{"authority, last", func(r *http.Request, c string) { r.Host = "a" + c }, with(bytesOf(alphanumeric+"._-"), ":")},
 		{"length, first", func(r *http.Request, c string) { r.Header["Content-Length"] = []string{c + "0"} }, bytesOf("0")},
 		{"length, last", func(r *http.Request, c string) { r.Header["Content-Length"] = []string{"0" + c} }, bytesOf("0")},
 	} {
@@ -264,4 +264,26 @@ func (b *tooShort) Read(p []byte) (int, error) {
 	}
 	b.sent = true
 	return copy(p, "hell"), nil
+}
+
+// TestEmptyPort: "a:" is the host "a" to everybody behind.
+func TestEmptyPort(t *testing.T) {
+	for authority, want := range map[string]string{"a:": "a", "a": "a", "a:1": "a:1", "[::1]:": "[::1]", "[::1]": "[::1]", "[::]": "[::]"} {
+		for _, protocol := range []int{1, 2} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.ProtoMajor, r.Host, r.RequestURI = protocol, authority, "/"
+			if refusal, refused := Refused(httptest.NewRecorder(), r); refused || r.Host != want {
+				t.Errorf("HTTP/%d, %s: %q, %v", protocol, authority, r.Host, refusal)
+			}
+		}
+	}
+}
+
+// TestTitles: only what can be read in two ways is called so.
+func TestTitles(t *testing.T) {
+	for status, want := range map[int]string{400: "in two ways", 414: "too long", 417: "Expect", 431: "too large", 501: "not supported"} {
+		if got := (&Refusal{Status: status}).Title(); !strings.Contains(got, want) {
+			t.Errorf("%d: %q", status, got)
+		}
+	}
 }

@@ -89,13 +89,13 @@ func checkPath(target []byte) *Refusal {
 }
 
 // checkAuthority judges a Host field or an authority: a name, an IPv4 address
-// or an IPv6 address in brackets, with a port or without. What RFC 3986 allows
-// beyond that names no machine.
+// or an IPv6 address in brackets, with a port, an empty one (RFC 3986 §3.2.3) or
+// none. What RFC 3986 allows beyond that names no machine.
 func checkAuthority(b []byte) *Refusal {
 	host, port := b, []byte(nil)
 	if i := bytes.LastIndexByte(b, ':'); i >= 0 && b[len(b)-1] != ']' {
 		host, port = b[:i], b[i+1:]
-		if !isPort(port) {
+		if len(port) > 0 && !isPort(port) {
 			return refuse(400, "9110 §4.2", "the host's port is not a number from 1 to 65535")
 		}
 	}
@@ -113,6 +113,12 @@ func checkAuthority(b []byte) *Refusal {
 		}
 	}
 	return nil
+}
+
+// withoutEmptyPort is "a" for the authority "a:", which means the same (RFC 3986
+// §6.2.3).
+func withoutEmptyPort(authority []byte) []byte {
+	return bytes.TrimSuffix(authority, []byte(":"))
 }
 
 func checkIPv6(host []byte) *Refusal {

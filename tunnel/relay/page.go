@@ -151,7 +151,7 @@ func pageOf(err error) page {
 
 // unclear is the page of a request that has more than one reading, or none.
 func unclear(refusal *message.Refusal) page {
-	return page{Status: refusal.Status, Kind: "client", Title: "This request can be read in two ways.", Lead: sentence(refusal.Error())}
+	return page{Status: refusal.Status, Kind: "client", Title: refusal.Title(), Lead: sentence(refusal.Error())}
 }
 
 // sentence is an error's text as a page shows it.

@@ -4,8 +4,9 @@
 // It keeps what the upstream allows a shared cache to keep, and where the
 // specification leaves a choice it takes the one that cannot show anybody what
 // is not theirs: an answer with Set-Cookie or with any form of private is not
-// kept, no-cache="FIELD" means all of the answer, and targeted fields
-// (RFC 9213), which are for the caches of a CDN, are passed on and ignored.
+// kept, and no-cache="FIELD" means all of the answer. CDN-Cache-Control (RFC 9213)
+// counts in place of Cache-Control and Expires, so that a developer sees what a CDN
+// will do; all three are passed on as they came.
 //
 // Requests for what is not there yet are collapsed into one (section 4). The
 // visitors who wait are given the bytes as they come once the head shows that

@@ -17,7 +17,7 @@ type entry struct {
 	header http.Header
 	body   *spool
 
-	directives directives
+	policy     policy
 	date, came time.Time
 	initial    time.Duration // its age when it came
 	life       time.Duration
@@ -27,6 +27,7 @@ type entry struct {
 
 func newEntry(q *query, status int, h http.Header, sent, came time.Time) *entry {
 	e := &entry{key: q.key, names: varyNames(h), status: status, header: keptHeader(h), body: newSpool()}
+	delete(e.header, "Content-Range") // means nothing outside of 206 and 416 (RFC 9110 section 14.4)
 	e.values = selecting(e.names, q.r.Header)
 	e.read(sent, came)
 	return e
@@ -34,10 +35,10 @@ func newEntry(q *query, status int, h http.Header, sent, came time.Time) *entry 
 
 // read takes the times from the header.
 func (e *entry) read(sent, came time.Time) {
-	e.directives = parseDirectives(e.header["Cache-Control"])
+	e.policy = policyOf(e.header)
 	e.date, e.came = dateOf(e.header, came), came
 	e.initial = initialAge(e.header, e.date, sent, came)
-	e.life = lifetime(e.status, e.header, e.directives, e.date)
+	e.life = lifetime(e.status, e.header, e.policy, e.date)
 	if e.header.Get("Date") == "" {
 		e.header.Set("Date", e.date.UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
 	}
@@ -67,7 +68,7 @@ func (e *entry) headCost() int64 {
 // forAll reports whether e, with the fields of a 304 to one visitor, may be kept
 // for others. A cookie is that visitor's.
 func (e *entry) forAll() bool {
-	d := e.directives
+	d := e.policy
 	return !d.has("no-store") && !d.has("private") && len(e.header["Set-Cookie"]) == 0 && !slices.Contains(e.names, "*")
 }
 

@@ -22,14 +22,14 @@ func heuristic(status int) bool {
 }
 
 // lifetime is how long an answer is fresh after it was made (section 4.2.1).
-func lifetime(status int, h http.Header, d directives, date time.Time) time.Duration {
+func lifetime(status int, h http.Header, d policy, date time.Time) time.Duration {
 	for _, name := range []string{"s-maxage", "max-age"} {
 		if v, ok := d.seconds(name); ok {
 			return v
 		}
 	}
-	if lines := h["Expires"]; len(lines) > 0 {
-		expires, err := http.ParseTime(lines[0])
+	if lines := d.expires; len(lines) > 0 {
+		expires, err := parseDate(lines[0])
 		if err != nil || slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
 			return 0 // section 5.3: what cannot be read has expired
 		}
@@ -38,7 +38,7 @@ func lifetime(status int, h http.Header, d directives, date time.Time) time.Dura
 	if !heuristic(status) && !d.has("public") {
 		return 0
 	}
-	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	modified, err := parseDate(h.Get("Last-Modified"))
 	if err != nil {
 		return 0
 	}
@@ -48,7 +48,7 @@ func lifetime(status int, h http.Header, d directives, date time.Time) time.Dura
 // dateOf is when an answer was made; without a word of it, when it came
 // (RFC 9110 section 6.6.1).
 func dateOf(h http.Header, came time.Time) time.Time {
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+	if date, err := parseDate(h.Get("Date")); err == nil {
 		return date
 	}
 	return came
@@ -77,7 +77,7 @@ func (e *entry) judge(a asked, now time.Time) verdict {
 	age := e.age(now)
 	stale := age - e.life // from 0 on
 	switch {
-	case a.noCache || e.directives.has("no-cache"):
+	case a.noCache || e.policy.has("no-cache"):
 		return mustAsk
 	case a.maxAge >= 0 && age > a.maxAge && a.maxStale < 0:
 		return mustAsk
@@ -90,7 +90,7 @@ func (e *entry) judge(a asked, now time.Time) verdict {
 	case a.maxStale >= 0 && stale <= a.maxStale:
 		return mayUse
 	}
-	if while, ok := e.directives.seconds("stale-while-revalidate"); ok && stale <= while && a.maxAge < 0 && a.minFresh < 0 {
+	if while, ok := e.policy.seconds("stale-while-revalidate"); ok && stale <= while && a.maxAge < 0 && a.minFresh < 0 {
 		return mayUseStale
 	}
 	return mustAsk
@@ -98,7 +98,14 @@ func (e *entry) judge(a asked, now time.Time) verdict {
 
 // mustRevalidate forbids stale answers in any case (section 4.2.4).
 func (e *entry) mustRevalidate() bool {
-	return e.directives.has("must-revalidate") || e.directives.has("proxy-revalidate") || e.directives.has("s-maxage") || e.directives.has("no-cache")
+	return e.policy.has("must-revalidate") || e.policy.has("proxy-revalidate") || e.policy.has("s-maxage") || e.policy.has("no-cache")
+}
+
+// mayBeDisconnected reports whether a stale e may be used when the upstream gives
+// no answer at all (RFC 9111 section 4.2.4). A visitor who asks for a fresh one
+// gets the error.
+func (e *entry) mayBeDisconnected(a asked) bool {
+	return !e.mustRevalidate() && !a.noCache && a.maxAge < 0 && a.minFresh < 0
 }
 
 // mayHideError reports whether e may be used in place of an error (RFC 5861
@@ -107,7 +114,7 @@ func (e *entry) mayHideError(a asked, now time.Time) bool {
 	if e.mustRevalidate() {
 		return false
 	}
-	allowed, ok := e.directives.seconds("stale-if-error")
+	allowed, ok := e.policy.seconds("stale-if-error")
 	if a.staleIfError >= 0 {
 		allowed, ok = max(allowed, a.staleIfError), true
 	}

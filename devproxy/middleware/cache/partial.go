@@ -50,7 +50,7 @@ func beginPart(q *query, h http.Header, most int64) *part {
 	}
 	whole := keptHeader(h)
 	delete(whole, "Content-Range")
-	if !storable(q.r, http.StatusOK, whole, parseDirectives(h["Cache-Control"])) {
+	if !storable(q.r, http.StatusOK, whole, policyOf(h)) {
 		return nil
 	}
 	whole.Set("Content-Length", strconv.FormatInt(total, 10))

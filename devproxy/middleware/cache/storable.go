@@ -12,11 +12,11 @@ import (
 
 // storable reports whether a shared cache may keep an answer (section 3), and
 // whether this one does.
-func storable(r *http.Request, status int, h http.Header, d directives) bool {
+func storable(r *http.Request, status int, h http.Header, d policy) bool {
 	switch {
 	case r.Method != http.MethodGet, parseAsked(r.Header).noStore:
 		return false
-	case status < 200, isPersonal(status), status == http.StatusPartialContent, status == http.StatusNotModified, h.Get("Content-Range") != "":
+	case status < 200, isPersonal(status), status == http.StatusPartialContent, status == http.StatusNotModified:
 		return false
 	case d.has("must-understand") && !understood(status):
 		return false
@@ -29,7 +29,7 @@ func storable(r *http.Request, status int, h http.Header, d directives) bool {
 	case slices.Contains(varyNames(h), "*"), len(h["Trailer"]) > 0, isStream(h):
 		return false
 	}
-	explicit := d.has("public") || d.has("s-maxage") || d.has("max-age") || len(h["Expires"]) > 0
+	explicit := d.has("public") || d.has("s-maxage") || d.has("max-age") || len(d.expires) > 0
 	return explicit || heuristic(status) && (h.Get("Etag") != "" || h.Get("Last-Modified") != "")
 }
 
@@ -83,7 +83,7 @@ func selecting(names []string, h http.Header) []string {
 			continue // unlike an empty one, which begins with a mark
 		}
 		var items []string
-		for rest := strings.Join(lines, ","); ; {
+		for rest := anyCase(name, strings.Join(lines, ",")); ; {
 			end := listItem(rest)
 			items = append(items, strings.TrimSpace(rest[:end]))
 			if end == len(rest) {
@@ -94,6 +94,17 @@ func selecting(names []string, h http.Header) []string {
 		values[i] = "=" + strings.Join(items, ",")
 	}
 	return values
+}
+
+// anyCase is value in lower case for the fields whose values are the same in any
+// case: language ranges (RFC 4647 section 2.1), codings and character sets (RFC
+// 9110 sections 8.4.1 and 8.3.2).
+func anyCase(name, value string) string {
+	switch name {
+	case "Accept-Language", "Accept-Encoding", "Accept-Charset":
+		return strings.ToLower(value)
+	}
+	return value
 }
 
 // listItem is the length of the first item of a list. A comma in quotes does

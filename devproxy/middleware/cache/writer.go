@@ -105,7 +105,7 @@ func (w *writer) store(status int, now time.Time) {
 		w.c.told(w.old, w.q, w.header, w.sent, w.fetch)
 		return
 	}
-	d := parseDirectives(w.header["Cache-Control"])
+	d := policyOf(w.header)
 	if !storable(w.q.r, status, w.header, d) {
 		if w.old != nil && status < 500 {
 			w.c.drop(w.old) // there is something newer
@@ -210,14 +210,16 @@ func (w *writer) finish(err error, next Handler, in *http.Request) error {
 	w.finished = true
 	switch {
 	case err != nil && w.status == 0 && w.old != nil && w.old.mayHideError(w.q.asked, time.Now()) && !errors.Is(err, context.Canceled):
-		return w.useStale()
+		return w.useStale("stale-if-error")
+	case err != nil && w.status == 0 && w.old != nil && w.old.mayBeDisconnected(w.q.asked) && !errors.Is(err, context.Canceled):
+		return w.useStale("disconnected")
 	case err != nil:
 		w.give(err)
 		return err
 	case w.instead && w.status == http.StatusNotModified:
 		return w.freshen(next, in)
 	case w.instead:
-		return w.useStale()
+		return w.useStale("stale-if-error")
 	case w.new == nil:
 		if w.part != nil && int64(len(w.part.data)) == w.part.length && !w.hasTrailers() {
 			w.c.combine(w.fetch, w.part)
@@ -286,13 +288,13 @@ func (w *writer) copyTrailers() {
 }
 
 // useStale answers with what an error is hidden by.
-func (w *writer) useStale() error {
+func (w *writer) useStale(detail string) error {
 	w.decide(nil)
 	said := forwarded(w.why)
 	if w.status != 0 {
 		said += fmt.Sprintf("; fwd-status=%d", w.status)
 	}
-	return w.c.answer(w.ResponseWriter, w.q, w.old, said+"; detail=stale-if-error")
+	return w.c.answer(w.ResponseWriter, w.q, w.old, said+"; detail="+detail)
 }
 
 // freshen answers with the entry that the upstream has confirmed (section

@@ -1,7 +1,6 @@
 package compress
 
 import (
-	"compress/flate"
 	"io"
 	"strings"
 	"sync"
@@ -31,11 +30,16 @@ type coding struct {
 // zstdWindow is far below the 8 MiB that browsers take (RFC 9659).
 const zstdWindow = 1 << 20
 
+// gzipLevel is the fastest that shrinks text with few matches: the levels below
+// leave it as it is.
+const gzipLevel = 3
+
 // codings are in the order of preference among those that are liked equally.
 // They are never written after they are made; the pools guard themselves.
 var codings = [...]*coding{
 	{token: "zstd", pool: sync.Pool{New: func() any {
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow),
+			zstd.WithAllLitEntropyCompression(true)) // text with few matches, such as numbers, shrinks by its alphabet alone
 		if err != nil {
 			panic(err) // of the options above
 		}
@@ -43,7 +47,7 @@ var codings = [...]*coding{
 	}}},
 	{token: "br", pool: sync.Pool{New: func() any { return brotli.NewWriterOptions(nil, brotli.WriterOptions{Quality: 4, LGWin: 20}) }}},
 	{token: "gzip", pool: sync.Pool{New: func() any {
-		e, err := gzip.NewWriterLevel(nil, flate.BestSpeed)
+		e, err := gzip.NewWriterLevel(nil, gzipLevel)
 		if err != nil {
 			panic(err) // of the level above
 		}

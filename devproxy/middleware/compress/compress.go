@@ -25,7 +25,7 @@ func Serve(w http.ResponseWriter, r *http.Request, next func(http.ResponseWriter
 		return next(w, r)
 	}
 	out := &writer{ResponseWriter: w, r: r}
-	if err := next(out, r); err != nil {
+	if err := next(out, withKnownTags(r)); err != nil {
 		return err
 	}
 	return out.finish()
@@ -58,6 +58,7 @@ func (w *writer) WriteHeader(status int) {
 		return
 	}
 	addVary(h)
+	weakTags.note(h.Get("Etag"))
 	w.coding = choose(w.r.Header["Accept-Encoding"])
 	switch {
 	case status == http.StatusNotModified:
@@ -66,10 +67,22 @@ func (w *writer) WriteHeader(status int) {
 	case w.coding == nil:
 		w.ResponseWriter.WriteHeader(status)
 	case w.r.Method == http.MethodHead:
-		describe(h, w.coding)
+		w.describeHead(h)
 		w.ResponseWriter.WriteHeader(status)
 	default:
 		w.whole, w.left = &bytes.Buffer{}, length(h)
+	}
+}
+
+// describeHead makes h what a GET would have, where that is certain: an answer
+// longer than maxWhole is always compressed. Of others only the body would show
+// whether they shrink, so their coding is not named, and what depends on it is
+// left out (RFC 9110 section 9.3.2).
+func (w *writer) describeHead(h http.Header) {
+	certain := length(h) > maxWhole
+	describe(h, w.coding)
+	if !certain {
+		delete(h, "Content-Encoding")
 	}
 }
 

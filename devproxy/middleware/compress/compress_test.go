@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,7 +174,7 @@ func TestHeads(t *testing.T) {
 		{name: "small", accept: all, header: map[string]string{"Content-Length": "5"}, body: "small"},
 		{name: "does not shrink", accept: all, body: "k3v9x2m7qpr4t8wz", vary: "Accept-Encoding"},
 		{name: "empty", accept: all, body: "-", vary: "Accept-Encoding"},
-		{name: "HEAD", method: "HEAD", accept: all, header: map[string]string{"Content-Length": "2000"}, coding: "zstd", vary: "Accept-Encoding"},
+		{name: "HEAD", method: "HEAD", accept: all, header: map[string]string{"Content-Length": "70000"}, coding: "zstd", vary: "Accept-Encoding"},
 	}
 	for _, test := range tests {
 		a := answer{status: test.status, header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Accept-Ranges": "bytes", "ETag": `"x"`}}
@@ -216,6 +218,127 @@ func TestHeads(t *testing.T) {
 				t.Errorf("%s: %d bytes, %v", test.name, len(got), err)
 			}
 		}
+	}
+}
+
+// TestHeadIsOfGet: a HEAD names no coding and no length that the GET does not have.
+func TestHeadIsOfGet(t *testing.T) {
+	noise := make([]byte, 5000)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	for name, body := range map[string]string{
+		"small": "small", "shrinks": text(5000), "does not shrink": string(noise), "long": text(100_000), "long noise": strings.Repeat(string(noise), 20),
+		"tiny text": "k3v9x2m7qpr4t8wz", "most kept": text(maxWhole), "one more": text(maxWhole + 1),
+	} {
+		for _, declared := range []bool{false, true} {
+			a := answer{header: map[string]string{"Content-Type": "text/plain", "ETag": `"x"`}, pieces: []string{body}}
+			if declared {
+				a.header["Content-Length"] = strconv.Itoa(len(body))
+			}
+			get := a.to(t, "GET", all)
+			a.status, a.pieces = 200, nil
+			head := a.to(t, "HEAD", all).Header()
+			if coding := head.Get("Content-Encoding"); coding != "" && coding != get.Header().Get("Content-Encoding") {
+				t.Errorf("%s, declared %v: HEAD has the coding %q, GET %q", name, declared, coding, get.Header().Get("Content-Encoding"))
+			}
+			if length := head.Get("Content-Length"); length != "" && length != strconv.Itoa(get.Body.Len()) {
+				t.Errorf("%s, declared %v: HEAD has the length %s, GET %d bytes", name, declared, length, get.Body.Len())
+			}
+			if get.Header().Get("Vary") != head.Get("Vary") {
+				t.Errorf("%s, declared %v: HEAD varies by %q", name, declared, head.Get("Vary"))
+			}
+		}
+	}
+}
+
+// TestFewMatches: text of numbers has few repeated strings and a small alphabet.
+func TestFewMatches(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var numbers strings.Builder
+	for range 2000 {
+		fmt.Fprintf(&numbers, "%d,", random.Uint32())
+	}
+	sizes := map[string]int{}
+	for _, coding := range []string{"zstd", "br", "gzip"} {
+		w := answer{header: map[string]string{"Content-Type": "application/json"}, pieces: []string{numbers.String()}}.to(t, "GET", coding)
+		if w.Header().Get("Content-Encoding") != coding {
+			t.Errorf("%s: %v", coding, w.Header())
+		}
+		sizes[coding] = w.Body.Len()
+	}
+	if sizes["zstd"] > sizes["br"]*5/4 {
+		t.Errorf("%d bytes become %v", numbers.Len(), sizes)
+	}
+}
+
+// TestBrokenTypes: a broken parameter does not matter.
+func TestBrokenTypes(t *testing.T) {
+	for kind, want := range map[string]bool{
+		"text/plain; charset": true, "text/plain;": true, "text/html; charset=": true, "Text/HTML ; charset=utf-8; charset=utf-8": true, `application/json; a="`: true,
+		"text/plain charset=utf-8": true, "application/problem+json;;": true, "image/png; charset": false, "text/event-stream; charset": false,
+		"": false, ";": false, "application/grpc; x": false, "font/woff2": false,
+	} {
+		if got := compressible(kind); got != want {
+			t.Errorf("%q: %v", kind, got)
+		}
+	}
+}
+
+// TestUpstreamKnowsItsTags has an upstream that compares tags as text.
+func TestUpstreamKnowsItsTags(t *testing.T) {
+	for _, tag := range []string{`"strong-1"`, `W/"weak-1"`, `"with W/ in it"`} {
+		asked := http.Header{}
+		upstream := func(w http.ResponseWriter, r *http.Request) error {
+			asked = r.Header
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set("ETag", tag)
+			if r.Header.Get("If-None-Match") == tag {
+				w.WriteHeader(http.StatusNotModified)
+				return nil
+			}
+			_, err := io.WriteString(w, text(3000))
+			return err
+		}
+		ask := func(fields ...string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Accept-Encoding", all)
+			for i := 0; i < len(fields); i += 2 {
+				r.Header.Set(fields[i], fields[i+1])
+			}
+			before := r.Header.Clone()
+			w := httptest.NewRecorder()
+			if err := Serve(w, r, upstream); err != nil {
+				t.Fatal(err)
+			}
+			if !maps.EqualFunc(before, r.Header, slices.Equal) {
+				t.Errorf("the request was changed: %v", r.Header)
+			}
+			return w
+		}
+		given := ask().Header().Get("ETag")
+		w := ask("If-None-Match", given, "If-Match", given, "If-Range", given)
+		if w.Code != 304 || w.Header().Get("ETag") != given {
+			t.Errorf("%s: asked with %s: %d %v", tag, given, w.Code, w.Header())
+		}
+		if asked.Get("If-Match") != tag || asked.Get("If-Range") != given {
+			t.Errorf("%s: the upstream was asked %v", tag, asked)
+		}
+	}
+	weakTags.note(`W/"w"`)
+	for list, want := range map[string]string{
+		`W/"a", "b", W/"w",W/"c"`: `"a", "b", W/"w","c"`, "*": "*", "": "", `W/"open`: `W/"open`, `"a W/"b"`: `"a W/"b"`, "W/x": "W/x",
+	} {
+		if got := strengthened(list); got != want {
+			t.Errorf("%s: %s, want %s", list, got, want)
+		}
+	}
+	for i := range 2 * maxWeakTags {
+		weakTags.note(fmt.Sprintf(`W/"%d"`, i))
+	}
+	if len(weakTags.tags) > maxWeakTags {
+		t.Errorf("%d tags are remembered", len(weakTags.tags))
 	}
 }
 

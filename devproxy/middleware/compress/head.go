@@ -1,7 +1,6 @@
 package compress
 
 import (
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -50,9 +49,9 @@ func length(h http.Header) int64 {
 
 // compressible reports whether a media type is text, or shrinks like it.
 func compressible(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return false
+	kind := strings.ToLower(strings.TrimSpace(contentType))
+	if i := strings.IndexAny(kind, ";, \t"); i >= 0 {
+		kind = kind[:i] // parameters may be broken
 	}
 	major, minor, _ := strings.Cut(kind, "/")
 	switch {
