@@ -10,6 +10,7 @@ import (
 type relayOptions struct {
 	domain, listen, http, admin string
 	certs, keys, allowNames     []string
+	publicPort                  int // 0: the one of listen
 	namesPerKey                 int
 	authorizedKeys, token       string
 	dev, json                   bool
@@ -56,6 +57,7 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 	flags := cmd.Flags()
 	flags.StringVar(&opts.domain, "domain", "", "the parent of all links: t.example.com (--dev: "+devDomain+")")
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
+	flags.IntVar(&opts.publicPort, "public-port", 0, "port in links and redirects, where a port mapping leads from it to --listen (default: the port of --listen)")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP; none for nothing (--dev: none)")
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and again for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")

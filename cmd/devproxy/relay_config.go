@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -100,6 +101,9 @@ func (c *relayConfig) checkAddresses() error {
 	}
 	if c.open && !isLoopback(c.listen) {
 		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback alone, not on %s", c.listen)
+	}
+	if c.publicPort < 0 || c.publicPort > math.MaxUint16 {
+		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", c.publicPort)
 	}
 	if c.memory < leastMemory {
 		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)

@@ -72,6 +72,14 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	return err
 }
 
+// publicPort is the port in links.
+func (run *relayRun) publicPort() uint16 {
+	if port := run.cfg.publicPort; port != 0 {
+		return uint16(port)
+	}
+	return portOf(run.sockets.https)
+}
+
 // level keeps a terminal on which somebody tries --dev free of requests.
 func (run *relayRun) level() slog.Level {
 	if run.cfg.dev && !run.cfg.json {
@@ -123,7 +131,7 @@ func limitMemory(held int64) {
 
 func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
-		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
+		Domain: run.cfg.domain, Port: uint16(run.cfg.publicPort), AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
 		Names:  run.cfg.allowNames,
 		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},

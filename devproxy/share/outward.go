@@ -12,6 +12,7 @@ import (
 // Of an informational response (RFC 9110 section 15.2), but for 101, Link alone
 // is left: no other field has a meaning there, and some are acted on.
 func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
+	s = s.seenBy(v)
 	replace(h["Link"], s.outwardLink)
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		s.outwardInformational(h)

@@ -24,7 +24,8 @@ type Options struct {
 	// Domain is the parent of all public names, in lower case: "t.example.com".
 	// Agents connect to it itself.
 	Domain string
-	// Port is what visitors' URLs need; 0 is that of Serve's listener.
+	// Port is the port in links and redirects; 0 is that of Serve's listener.
+	// Visitors are served whatever port they came by.
 	Port uint16
 	// Certificate is asked in every handshake; ClientHelloInfo.ServerName may
 	// be any name, or none.
