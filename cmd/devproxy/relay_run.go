@@ -151,7 +151,7 @@ func (run *relayRun) options() (relay.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	run.certs = certs
+	run.certs, o.Certificates = certs, certs.inUse
 	o.Certificate, o.Covers = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return certs.GetCertificate(h) }, certs.Covers
 	return o, nil
 }

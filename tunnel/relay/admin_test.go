@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
@@ -82,4 +84,24 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// TestCertificateMetrics: the times of the certificates in use are told.
+func TestCertificateMetrics(t *testing.T) {
+	leaf := &x509.Certificate{NotBefore: time.Unix(1_000_000, 0), NotAfter: time.Unix(2_000_000, 0)}
+	w := start(t, func(o *Options) {
+		o.Certificates = func() map[string]*x509.Certificate {
+			return map[string]*x509.Certificate{"t.pem": leaf, "bad\xff": leaf}
+		}
+	})
+	answer := httptest.NewRecorder()
+	w.Admin().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{
+		`devproxy_relay_certificate_not_before_timestamp_seconds{file="t.pem"} 1e+06`,
+		`devproxy_relay_certificate_not_after_timestamp_seconds{file="t.pem"} 2e+06`,
+	} {
+		if !strings.Contains(answer.Body.String(), line+"\n") {
+			t.Errorf("no %s in\n%s", line, answer.Body)
+		}
+	}
 }

@@ -49,6 +49,9 @@ func newMetrics(r *Relay) (*metrics, error) {
 		gauge("memory_bytes", "Bytes held for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
 		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.door.counts(); return float64(n) }),
 	}
+	if r.opts.Certificates != nil {
+		collectors = append(collectors, newCertificateTimes(prefix, r.opts.Certificates))
+	}
 	for _, c := range collectors {
 		if err := r.opts.Metrics.Register(c); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,9 @@ type Options struct {
 	// Covers reports whether a certificate is there for a name, so that nobody
 	// is given one that browsers refuse; nil is for every name.
 	Covers func(name string) bool
+	// Certificates are the certificates in use by a name for each, such as its
+	// file, for metrics; nil is for none.
+	Certificates func() map[string]*x509.Certificate
 	// Open admits every key.
 	Open bool
 	// Congestion is the congestion control asked for agents' connections:
