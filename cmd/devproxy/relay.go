@@ -14,7 +14,7 @@ type relayOptions struct {
 	namesPerKey                 int
 	authorizedKeys, token       string
 	dev, json                   bool
-	state, congestion           string
+	state, congestion, logLevel string
 	memory                      int // MB
 }
 
@@ -41,7 +41,8 @@ under way goes on in the old process for up to an hour. SIGTERM finishes within 
 --authorized-keys is looked at every 2 s, certificates every 10 s. A key that leaves the file, or stands behind the word
 "revoked" in it, is out at once.
 
-Requests and events are logged on standard error, as JSON. --json prints one object a line: ready, handover, stopped, failed.`,
+Requests and events are logged on standard error, as JSON: also which agents were refused, and which TLS handshakes
+failed, with their addresses. --json prints one object a line: ready, handover, stopped, failed.`,
 		Example: `  devproxy relay --dev
   devproxy relay --domain t.example.com --cert wildcard.pem --key wildcard.key --authorized-keys keys
   DEVPROXY_RELAY_TOKEN=… devproxy relay --domain t.example.com --cert t.pem --key t.key --admin :9090`,
@@ -70,6 +71,7 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")
 	flags.StringVar(&opts.congestion, "congestion", "bbr", "congestion control for agents: bbr where the system has it, or system")
 	flags.IntVar(&opts.memory, "memory", relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
+	flags.StringVar(&opts.logLevel, "log-level", "", "what is logged: debug, info, warn or error (default info; --dev without --json: warn)")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
 	cmd.AddCommand(newRelayLoginCmd(s))
 	return cmd

@@ -184,14 +184,14 @@ func TestRelayCertWarnings(t *testing.T) {
 		begins, ends time.Duration
 		level, text  string // empty for nothing
 	}{
-		"long":                    {-30 * day, 60 * day, "", ""},
-		"ends in 15 days":         {-75 * day, 15 * day, "", ""},
-		"ends in 13 days":         {-77 * day, 13 * day, "WARN", "certificate ends soon"},
-		"ends tomorrow":           {-89 * day, day, "WARN", "certificate ends soon"},
-		"lives for six days":      {-2 * day, 4 * day, "", ""},
-		"the last of its six":     {-5 * day, day, "WARN", "certificate ends soon"},
-		"has ended":               {-91 * day, -day, "ERROR", "certificate has ended"},
-		"is not valid yet": {2 * day, 4 * day, "ERROR", "check this machine's clock"},
+		"long":                {-30 * day, 60 * day, "", ""},
+		"ends in 15 days":     {-75 * day, 15 * day, "", ""},
+		"ends in 13 days":     {-77 * day, 13 * day, "WARN", "certificate ends soon"},
+		"ends tomorrow":       {-89 * day, day, "WARN", "certificate ends soon"},
+		"lives for six days":  {-2 * day, 4 * day, "", ""},
+		"the last of its six": {-5 * day, day, "WARN", "certificate ends soon"},
+		"has ended":           {-91 * day, -day, "ERROR", "certificate has ended"},
+		"is not valid yet":    {2 * day, 4 * day, "ERROR", "check this machine's clock"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert, key := writeCertBetween(t, t.TempDir(), "relay", now.Add(c.begins), now.Add(c.ends), "t.example.com", "*.t.example.com")

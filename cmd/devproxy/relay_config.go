@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +27,8 @@ type relayConfig struct {
 	state string // absolute
 	// open is that every key is admitted.
 	open bool
+	// level is the least that is logged.
+	level slog.Level
 }
 
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
@@ -40,6 +44,9 @@ func (o relayOptions) check(httpSet bool) (relayConfig, error) {
 	}
 	cfg := relayConfig{relayOptions: o, open: o.dev && o.token == "" && o.authorizedKeys == ""}
 	cfg.listen = firstOf(cfg.listen, ":443")
+	if err := cfg.setLevel(); err != nil {
+		return cfg, err
+	}
 	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkAdmission} {
 		if err := check(); err != nil {
 			return cfg, err
@@ -58,6 +65,21 @@ func (o *relayOptions) setDev(httpSet bool) {
 
 // noAddress turns a listener off.
 const noAddress = "none"
+
+// setLevel reads --log-level. Without it, a terminal on which somebody tries --dev
+// is kept free of requests.
+func (c *relayConfig) setLevel() error {
+	switch {
+	case c.logLevel != "":
+		if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.logLevel) {
+			return usagef("--log-level debug, info, warn or error", "unknown level %q", c.logLevel)
+		}
+		return c.level.UnmarshalText([]byte(c.logLevel))
+	case c.dev && !c.json:
+		c.level = slog.LevelWarn
+	}
+	return nil
+}
 
 func (c *relayConfig) checkDomain() error {
 	c.domain = strings.TrimSuffix(strings.ToLower(c.domain), ".")

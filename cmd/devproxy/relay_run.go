@@ -54,7 +54,7 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 		return err
 	}
 	run := &relayRun{cfg: cfg, print: relayPrinter{s, cfg}, failed: make(chan error, 4)}
-	run.log = slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: run.level()}))
+	run.log = slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: cfg.level}))
 	signals := make(chan os.Signal, 1)
 	defer signal.Stop(signals)
 	if err = run.start(ctx, from); err == nil {
@@ -78,14 +78,6 @@ func (run *relayRun) publicPort() uint16 {
 		return uint16(port)
 	}
 	return portOf(run.sockets.https)
-}
-
-// level keeps a terminal on which somebody tries --dev free of requests.
-func (run *relayRun) level() slog.Level {
-	if run.cfg.dev && !run.cfg.json {
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
 }
 
 // start opens everything, in the order in which it may fail: what another

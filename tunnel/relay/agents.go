@@ -36,11 +36,22 @@ type admitted struct {
 func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, from net.Addr) ([]byte, error) {
 	answer, err := r.grantHello(ctx, keyOf(pub), pub, hello, addrOf(from).Addr())
 	if err != nil {
-		err = refusal(err)
-		r.metrics.refused.WithLabelValues(codeOf(err)).Inc()
-		r.log.Info("agent refused", "key", keyOf(pub), "from", addrOf(from), "error", err)
+		err = &loggedError{r.refuse("agent refused", keyOf(pub), addrOf(from), err)}
 	}
 	return answer, err
+}
+
+// loggedError is a refusal that the log has already.
+type loggedError struct{ error }
+
+func (e *loggedError) Unwrap() error { return e.error }
+
+// refuse counts and logs what an agent is refused, and returns what it is told.
+func (r *Relay) refuse(what string, key Key, from fmt.Stringer, err error) error {
+	told := refusal(err)
+	r.metrics.refused.WithLabelValues(codeOf(told)).Inc()
+	r.log.Info(what, "key", key, "from", from, "error", told)
+	return told
 }
 
 func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, hello []byte, addr netip.Addr) ([]byte, error) {
