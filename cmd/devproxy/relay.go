@@ -38,8 +38,8 @@ Agents are let in by their key, from --authorized-keys, or enrol themselves once
 SIGHUP starts the program anew, as it is on the disk now, and hands the sockets over: no request fails, and what is
 under way goes on in the old process for up to an hour. SIGTERM finishes within 30 s.
 
---authorized-keys is looked at every 2 s, certificates every 10 s. A key that leaves the file, or stands behind the word
-"revoked" in it, is out at once.
+--authorized-keys is looked at every 2 s, certificates every 10 s. A key behind the word "revoked" in the file
+is out at the next look. A key that has left the file is out at the second, since a file may be seen while it is written.
 
 Requests and events are logged on standard error, as JSON: also which agents were refused, and which TLS handshakes
 failed, with their addresses. --json prints one object a line: ready, handover, stopped, failed.`,

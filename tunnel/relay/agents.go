@@ -47,12 +47,20 @@ type loggedError struct{ error }
 func (e *loggedError) Unwrap() error { return e.error }
 
 // refuse counts and logs what an agent is refused, and returns what it is told.
-func (r *Relay) refuse(what string, key Key, from fmt.Stringer, err error) error {
+func (r *Relay) refuse(what string, key Key, from fmt.Stringer, err error) *tunnel.Refusal {
 	told := refusal(err)
 	r.metrics.refused.WithLabelValues(codeOf(told)).Inc()
+	if told == errFailed {
+		r.log.Error(what, "key", key, "from", from, "error", err)
+		return told
+	}
 	r.log.Info(what, "key", key, "from", from, "error", told)
 	return told
 }
+
+// errFailed is told to agents in place of a fault of this server, whose words are
+// for its operator: they name files.
+var errFailed = &tunnel.Refusal{Code: tunnel.CodeFailed, Message: "the relay has a fault of its own and cannot take the share now; its log says which"}
 
 func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, hello []byte, addr netip.Addr) ([]byte, error) {
 	if r.leaving() {
@@ -155,7 +163,7 @@ func (r *Relay) checkCovered(hosts []string) error {
 }
 
 // refusal is what an agent is told of err.
-func refusal(err error) error {
+func refusal(err error) *tunnel.Refusal {
 	var (
 		refused *tunnel.Refusal
 		name    *tunnel.NameError
@@ -177,16 +185,15 @@ func refusal(err error) error {
 	case errors.Is(err, ErrSuspended):
 		return errLeaving
 	}
-	return err
+	return errFailed
 }
 
 // codeOf is the label under which a refusal is counted.
-func codeOf(err error) string {
-	var refused *tunnel.Refusal
-	if !errors.As(err, &refused) {
+func codeOf(told *tunnel.Refusal) string {
+	if told == errFailed {
 		return "failed"
 	}
-	return fmt.Sprint(refused.Code)
+	return fmt.Sprint(told.Code)
 }
 
 // established takes over a new session: tunnel.Acceptor calls it.

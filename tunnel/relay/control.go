@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"time"
 
@@ -27,11 +26,7 @@ func (r *Relay) control(s *share, st *tunnel.Stream) {
 	grant, err := r.do(ctx, s, st)
 	if err != nil {
 		told := r.refuse("request of an agent refused", s.key, s.from.prefix, err)
-		reply.Code, reply.Error = tunnel.CodeFailed, told.Error()
-		var refused *tunnel.Refusal
-		if errors.As(told, &refused) {
-			reply.Code, reply.Error = refused.Code, refused.Message
-		}
+		reply.Code, reply.Error = told.Code, told.Message
 	}
 	reply.Grant = grant
 	_ = json.NewEncoder(st).Encode(reply) // an agent that is gone need not know

@@ -296,7 +296,7 @@ func (f *File) Standing(_ context.Context, key Key) (s Standing, err error) {
 // SetStanding implements Registry.
 func (f *File) SetStanding(_ context.Context, key Key, s Standing) error {
 	err := f.setStanding(key, s)
-	if err == nil {
+	if err == nil || s == Revoked { // whose session ends even if the disk is full
 		f.tell(Change{Key: key, Standing: s})
 	}
 	return err
