@@ -10,7 +10,8 @@ import (
 type relayOptions struct {
 	domain, listen, http, admin string
 	certs, keys, allowNames     []string
-	publicPort                  int // 0: the one of listen
+	balancers, proxies          []string // CIDR
+	publicPort                  int      // 0: the one of listen
 	namesPerKey                 int
 	authorizedKeys, token       string
 	dev, json                   bool
@@ -59,6 +60,8 @@ failed, with their addresses. --json prints one object a line: ready, handover, 
 	flags.StringVar(&opts.domain, "domain", "", "the parent of all links: t.example.com (--dev: "+devDomain+")")
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
 	flags.IntVar(&opts.publicPort, "public-port", 0, "port in links and redirects, where a port mapping leads from it to --listen (default: the port of --listen)")
+	flags.StringSliceVar(&opts.balancers, "proxy-protocol", nil, "addresses (`CIDR`) of balancers that put a PROXY protocol header, v1 or v2, in front of each connection; again for further ones")
+	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay, whose X-Forwarded-For tells the visitor; agents cannot come through them")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP; none for nothing (--dev: none)")
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and again for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")

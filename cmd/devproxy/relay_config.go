@@ -25,6 +25,8 @@ const leastMemory = 32
 type relayConfig struct {
 	relayOptions
 	state string // absolute
+	// proxyProtocol and trustedProxies are those of the flags.
+	proxyProtocol, trustedProxies []netip.Prefix
 	// open is that every key is admitted.
 	open bool
 	// level is the least that is logged.
@@ -47,7 +49,7 @@ func (o relayOptions) check(httpSet bool) (relayConfig, error) {
 	if err := cfg.setLevel(); err != nil {
 		return cfg, err
 	}
-	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkAdmission} {
+	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkProxies, cfg.checkAdmission} {
 		if err := check(); err != nil {
 			return cfg, err
 		}
@@ -134,6 +136,36 @@ func (c *relayConfig) checkAddresses() error {
 		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", c.congestion)
 	}
 	return nil
+}
+
+// checkProxies reads the addresses of what is in front of the relay.
+func (c *relayConfig) checkProxies() (err error) {
+	if c.proxyProtocol, err = proxyPrefixes("--proxy-protocol", c.balancers); err == nil {
+		c.trustedProxies, err = proxyPrefixes("--trusted-proxies", c.proxies)
+	}
+	return err
+}
+
+// proxyPrefixes reads addresses and networks. A network of all addresses is
+// refused: every visitor could choose an address then.
+func proxyPrefixes(flag string, texts []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			var addr netip.Addr
+			addr, err = netip.ParseAddr(text)
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		switch {
+		case err != nil:
+			return nil, usagef(flag+" 10.0.0.5, or "+flag+" 10.0.0.0/8", "%s %q is neither an address nor a network", flag, text)
+		case prefix.Bits() == 0:
+			return nil, usagef(flag+" with the addresses of your proxies alone", "with %s %s every visitor could choose an address", flag, text)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
 }
 
 // listenAddress is text as net.Listen takes it. A port alone is every address,

@@ -125,7 +125,8 @@ func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
 		Domain: run.cfg.domain, Port: uint16(run.cfg.publicPort), AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
-		Names:  run.cfg.allowNames,
+		Names:         run.cfg.allowNames,
+		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies,
 		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},
 	}
 	if run.cfg.token != "" {

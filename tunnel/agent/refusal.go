@@ -52,7 +52,8 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 	case tunnel.CodeBadHello:
 		return e(ReasonVersion, said, "run the same version of devproxy here and on the relay: devproxy version")
 	case tunnel.CodeBadProof:
-		return e(ReasonInspected, "something between decrypts TLS", t.inspectedFix())
+		return e(ReasonInspected, "something between decrypts TLS", t.inspectedFix()+
+			"\nif it is a proxy in front of the relay, have its operator pass TLS through: only visitors may come where TLS ends on the way")
 	case tunnel.CodeReplaced:
 		return e(ReasonReplaced, `another "devproxy up --share" uses this folder's key`, "stop that one (devproxy down, where it runs), then share again")
 	case tunnel.CodeBusy:

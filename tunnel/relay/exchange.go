@@ -66,7 +66,7 @@ type exchange struct {
 }
 
 func (v *visit) exchange() error {
-	st, err := v.relay.open(v.r.Context(), v.at.name, v.conn.addr.Addr(), v.at.head("https", v.conn.addr))
+	st, err := v.relay.open(v.r.Context(), v.at.name, v.addr.Addr(), v.at.head("https", v.addr))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +51,14 @@ type Options struct {
 	Certificates func() map[string]*x509.Certificate
 	// Open admits every key.
 	Open bool
+	// ProxyProtocol are the addresses of balancers. Their connections to Serve's
+	// listener begin with a header of the PROXY protocol, version 1 or 2, that tells
+	// the address of the visitor or agent; those to ServeRedirect's may.
+	ProxyProtocol []netip.Prefix
+	// TrustedProxies are the addresses of proxies that end TLS in front of the relay
+	// and speak TLS with it again. Their X-Forwarded-For tells the visitor. Agents
+	// cannot come through them.
+	TrustedProxies []netip.Prefix
 	// Congestion is the congestion control asked for agents' connections:
 	// "bbr", or "system" or "" for the system's own.
 	Congestion string
@@ -73,15 +83,17 @@ type Relay struct {
 	access, refused *slog.Logger
 	keys            *keys
 	door            *door
-	table           *table
-	metrics         *metrics
-	tls             *tls.Config
-	agents          *tunnel.Acceptor
-	server          *http.Server
-	memory          *budget.Budget // of what strangers make it hold
-	handed          *handed
-	started         time.Time
-	port            atomic.Uint32
+	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
+	balancers, trusted proxies
+	table              *table
+	metrics            *metrics
+	tls                *tls.Config
+	agents             *tunnel.Acceptor
+	server             *http.Server
+	memory             *budget.Budget // of what strangers make it hold
+	handed             *handed
+	started            time.Time
+	port               atomic.Uint32
 
 	// life ends with Close: what waits for visitors or agents ends with it.
 	life   context.Context
@@ -120,13 +132,16 @@ func New(o Options) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
+	balancers, trusted := newProxies(o.ProxyProtocol), newProxies(o.TrustedProxies)
 	r := &Relay{
 		opts: o, keys: keys, journal: newJournal(o.Log),
+		balancers: balancers, trusted: trusted,
 		door: newDoor(o.Limits), memory: budget.New(budget.Shared(o.Limits.Memory)), table: newTable(), handed: newHanded(),
 		started:   time.Now(),
 		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*switched]struct{}{},
 		sessions: map[Key][]*share{},
 	}
+	r.door.proxies = slices.Concat(balancers, trusted)
 	r.log = r.journal.logger(o.Log, "")
 	if o.Access != nil {
 		r.access, r.refused = r.journal.logger(o.Access, kindAnswered), r.journal.logger(o.Access, kindRefused)

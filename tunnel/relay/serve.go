@@ -153,10 +153,32 @@ func (r *Relay) httpServer() *http.Server {
 	}
 }
 
+// introduce finds out whose connection c is, where a balancer tells. It closes c
+// and reports false when that fails.
+func (r *Relay) introduce(c *conn, required bool) bool {
+	err := r.readProxyHeader(c, required)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errTooManyOfAddress):
+		r.tooMany("connections", c.addr)
+	case errors.Is(err, io.EOF): // a look whether the port is open
+		r.log.Debug("connection closed", "from", c.addr, "error", err)
+	default:
+		r.log.Info("connection refused", "from", c.addr, "error", err)
+		r.metrics.handshakes.WithLabelValues("failed").Inc()
+	}
+	c.Close()
+	return false
+}
+
 // greet finds out who a connection is from, and hands it on.
 func (r *Relay) greet(c *conn) {
 	ctx, cancel := context.WithTimeout(r.life, r.opts.Limits.HandshakeTimeout)
 	defer cancel()
+	if !r.introduce(c, true) {
+		return
+	}
 	secure := tls.Server(c, r.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		level := slog.LevelInfo
