@@ -35,7 +35,7 @@ func newRelayLoginCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST",
 		Short: "share through this relay from now on",
-		Long: `Remembers a relay, with the token that makes it admit your folders, and tries it with the key of this folder.
+		Long: `Remembers a relay as the one for further shares, with the token that makes it admit your folders, and tries it with the key of this folder.
 
 Each folder has a key of its own: its first share presents the token, so one login does for all of them.
 A relay that lists keys (--authorized-keys) needs no token.
@@ -124,13 +124,12 @@ const loginPatience = 10 * time.Second
 // same relay.
 func relayToTry(home string, opts loginOptions) (rememberedRelay, error) {
 	relay := rememberedRelay{Relay: strings.ToLower(opts.relay), Token: firstOf(opts.token, os.Getenv(tokenVariable)), Pin: opts.pin}
-	before, err := readRelay(home)
+	all, err := readRelays(home)
 	if err != nil {
 		return relay, err
 	}
-	if before.Relay == relay.Relay {
-		relay.Token, relay.Pin = firstOf(relay.Token, before.Token), firstOf(relay.Pin, before.Pin)
-	}
+	before := loginOf(all, relay.Relay)
+	relay.Token, relay.Pin = firstOf(relay.Token, before.Token), firstOf(relay.Pin, before.Pin)
 	return relay, nil
 }
 
