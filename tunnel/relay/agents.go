@@ -35,7 +35,11 @@ type admitted struct {
 // admit decides about a new session: tunnel.Acceptor calls it.
 func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, from net.Addr) ([]byte, error) {
 	answer, err := r.grantHello(ctx, keyOf(pub), pub, hello, addrOf(from).Addr())
-	if err != nil {
+	var refused *tunnel.Refusal
+	switch {
+	case errors.As(err, &refused) && refused.Code == tunnel.CodeReleased:
+		err = &loggedError{err} // what was asked for
+	case err != nil:
 		err = &loggedError{r.refuse("agent refused", keyOf(pub), addrOf(from), err)}
 	}
 	return answer, err
@@ -77,6 +81,9 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 	if err := r.keys.admit(ctx, key, c.Enrol, from); err != nil {
 		return nil, err
 	}
+	if c.Release != "" {
+		return nil, r.release(ctx, key, from, c.Release)
+	}
 	granted, grant, err := r.grant(ctx, key, pub, from, c)
 	if err != nil {
 		return nil, err
@@ -85,6 +92,23 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 	r.admitted[key] = admitted{granted, from, time.Now()}
 	r.mu.Unlock()
 	return json.Marshal(grant)
+}
+
+// release gives up a plain name of key. It never returns nil.
+func (r *Relay) release(ctx context.Context, key Key, from *origin, label string) error {
+	if !from.names.Allow() {
+		return errTooManyNames
+	}
+	name := label + "." + r.opts.Domain
+	given, err := r.opts.Registry.GiveUp(ctx, key, []string{name})
+	switch {
+	case err != nil:
+		return err
+	case len(given) == 0:
+		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: "the name " + name + " is not this key's"}
+	}
+	r.log.Info("name given up", "key", key, "from", from.prefix, "name", name)
+	return &tunnel.Refusal{Code: tunnel.CodeReleased, Message: name}
 }
 
 // errLeaving is told to agents that meet a relay in its last moments.

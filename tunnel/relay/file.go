@@ -255,6 +255,15 @@ func (f *File) Release(_ context.Context, owner Key, names []string) error {
 	return err
 }
 
+// GiveUp implements Registry.
+func (f *File) GiveUp(_ context.Context, owner Key, names []string) ([]string, error) {
+	given, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.giveUp(owner, names, now), nil })
+	if err == nil {
+		f.tell(endings(owner, given)...)
+	}
+	return given, err
+}
+
 // Lookup implements Registry.
 func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
 	f.mu.RLock()
