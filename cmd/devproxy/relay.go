@@ -76,6 +76,6 @@ failed, with their addresses. --json prints one object a line: ready, handover, 
 	flags.IntVar(&opts.memory, "memory", relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
 	flags.StringVar(&opts.logLevel, "log-level", "", "what is logged: debug, info, warn or error (default info; --dev without --json: warn)")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
-	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s))
+	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s), newRelayKeysCmd(s))
 	return cmd
 }

@@ -257,7 +257,7 @@ func (f *File) Release(_ context.Context, owner Key, names []string) error {
 
 // GiveUp implements Registry.
 func (f *File) GiveUp(_ context.Context, owner Key, names []string) ([]string, error) {
-	given, err := f.change(func(l *ledger, now time.Time) ([]string, error) { return l.giveUp(owner, names, now), nil })
+	given, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.giveUp(owner, names, now), nil })
 	if err == nil {
 		f.tell(endings(owner, given)...)
 	}

@@ -60,7 +60,7 @@ func newMetrics(r *Relay) (*metrics, error) {
 	return m, nil
 }
 
-// Admin serves /healthz and /metrics. It is for an address that only the
+// Admin serves /healthz, /metrics and, of a File, /keys. It is for an address that only the
 // relay's owner reaches.
 func (r *Relay) Admin() http.Handler {
 	mux := http.NewServeMux()
@@ -72,6 +72,7 @@ func (r *Relay) Admin() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n")) // whoever asked is gone otherwise
 	})
+	mux.HandleFunc("GET /keys", r.serveKeys)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }
