@@ -18,9 +18,8 @@ func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
 		s.outwardInformational(h)
 		return
 	}
-	replace(h["Location"], s.table.publicReference)
+	s.outwardLocations(h)
 	replace(h["Refresh"], s.outwardRefresh)
-	replace(h["Access-Control-Allow-Origin"], s.table.publicReference)
 	replace(h["Content-Security-Policy"], s.outwardPolicy)
 	replace(h["Content-Security-Policy-Report-Only"], s.outwardPolicy)
 	s.outwardCookies(h, v)
