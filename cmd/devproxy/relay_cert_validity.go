@@ -41,14 +41,15 @@ func certTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC"
 // warn logs which certificates in use are not valid or end soon, each once a day.
 func (c *certFiles) warn(log *slog.Logger, now time.Time) {
 	for i, pair := range *c.pairs.Load() {
-		level, text, attr := slog.LevelError, "", slog.Attr{}
+		level, text := slog.LevelError, ""
+		var when slog.Attr
 		switch leaf := pair.Leaf; {
 		case now.Before(leaf.NotBefore):
-			text, attr = "certificate not valid yet: check this machine's clock", slog.Time("valid_from", leaf.NotBefore.UTC())
+			text, when = "certificate not valid yet: check this machine's clock", slog.Time("valid_from", leaf.NotBefore.UTC())
 		case now.After(leaf.NotAfter):
-			text, attr = "certificate has ended: renew it", slog.Time("ended", leaf.NotAfter.UTC())
+			text, when = "certificate has ended: renew it", slog.Time("ended", leaf.NotAfter.UTC())
 		case endsSoon(leaf, now):
-			level, text, attr = slog.LevelWarn, "certificate ends soon: renew it", slog.Time("ends", leaf.NotAfter.UTC())
+			level, text, when = slog.LevelWarn, "certificate ends soon: renew it", slog.Time("ends", leaf.NotAfter.UTC())
 		default:
 			continue
 		}
@@ -57,6 +58,6 @@ func (c *certFiles) warn(log *slog.Logger, now time.Time) {
 			continue
 		}
 		c.warned[key] = now
-		log.Log(context.Background(), level, text, "file", c.certs[i], "names", pair.Leaf.DNSNames, attr)
+		log.LogAttrs(context.Background(), level, text, slog.String("file", c.certs[i]), slog.Any("names", pair.Leaf.DNSNames), when)
 	}
 }

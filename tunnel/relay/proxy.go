@@ -55,7 +55,7 @@ func (r *Relay) readProxyHeader(c *conn, required bool) error {
 		return nil
 	}
 	defer context.AfterFunc(r.life, func() { c.Conn.Close() })()
-	if err := c.Conn.SetReadDeadline(time.Now().Add(proxyHeaderTimeout)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(proxyHeaderTimeout)); err != nil {
 		return err
 	}
 	c.ahead = bufio.NewReader(c.Conn)
@@ -69,7 +69,7 @@ func (r *Relay) readProxyHeader(c *conn, required bool) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the PROXY protocol header that %s must send, since --proxy-protocol lists it: %w", c.addr.Addr(), err)
 	}
-	if err := c.Conn.SetReadDeadline(time.Time{}); err != nil {
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
 	if header == nil || header.Version == 2 && header.Command.IsLocal() {

@@ -27,8 +27,11 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 		ErrorLog:       slog.NewLogLogger(r.journal.logger(r.opts.Log, kindServer).Handler(), slog.LevelDebug),
 	}
 	conns := newHanded()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(conns) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(conns) // ends with Close
+	}()
 	err := r.accept(ctx, ln, public, func(c net.Conn) {
 		entered := r.door.enter(c)
 		if entered == nil {
@@ -43,7 +46,7 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 		})
 	})
 	server.Close()
-	<-served // http.ErrServerClosed
+	<-served
 	return err
 }
 
