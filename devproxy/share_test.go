@@ -37,7 +37,8 @@ func TestAVisitorMeetsTheProject(t *testing.T) {
 		"X-Forwarded-For":   {r.Header.Get("X-Forwarded-For"), "203.0.113.7"},
 		"X-Forwarded-Proto": {r.Header.Get("X-Forwarded-Proto"), "https"},
 		"X-Forwarded-Host":  {r.Header.Get("X-Forwarded-Host"), local},
-		"Forwarded":         {r.Header.Get("Forwarded"), "for=203.0.113.7;host=" + publicName + ";proto=https"},
+		"Forwarded":         {r.Header.Get("Forwarded"), "for=203.0.113.7;host=\"" + local + "\";proto=https"},
+		"our own field":     {r.Header.Get("Devproxy-Public-Host"), publicName},
 		"Location":          {got.header.Get("Location"), "https://" + publicName + "/next"},
 		"X-Robots-Tag":      {got.header.Get("X-Robots-Tag"), "noindex"},
 	} {

@@ -34,6 +34,9 @@ type Claim struct {
 	// Name is a plain lasting name, which is the zone too; empty for
 	// unguessable names.
 	Name string `json:"name,omitempty"`
+	// Release is a plain name to give up, so that any key may claim it. Nothing
+	// else of the claim counts then, and the answer is a Refusal with CodeReleased.
+	Release string `json:"release,omitempty"`
 	// Hosts are the shared hosts, as what stands before the project's domain: ""
 	// for the domain itself, "admin", "*.tenant". Empty claims nothing (only enrols).
 	Hosts []string `json:"hosts"`

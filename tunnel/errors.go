@@ -80,4 +80,5 @@ const (
 	CodeNameTaken  Code = 67 // a name belongs to another key
 	CodeBadClaim   Code = 68 // a claim that cannot be granted as it is
 	CodeEnded      Code = 69 // a name whose share has ended
+	CodeReleased   Code = 70 // the plain name was given up, as the claim asked
 )

@@ -145,7 +145,7 @@ func TestSpecNumbers(t *testing.T) {
 		"codeClosed": codeClosed, "CodeFailed": CodeFailed, "CodeBadHello": CodeBadHello, "CodeBadProof": CodeBadProof,
 		"CodeNoSession": CodeNoSession, "CodeReplaced": CodeReplaced, "CodeBusy": CodeBusy, "codeDrained": codeDrained,
 		"CodeUnknownKey": CodeUnknownKey, "CodeRevoked": CodeRevoked, "CodeBadToken": CodeBadToken, "CodeNameTaken": CodeNameTaken,
-		"CodeBadClaim": CodeBadClaim, "CodeEnded": CodeEnded,
+		"CodeBadClaim": CodeBadClaim, "CodeEnded": CodeEnded, "CodeReleased": CodeReleased,
 	} {
 		m := regexp.MustCompile(`(?m)^\| ` + name + ` \| ([^|]*) \|`).FindStringSubmatch(text)
 		if m == nil || m[1] != fmt.Sprint(want) {

@@ -153,8 +153,13 @@ func relayValues(c *completion, _ string) []string {
 		add(name, "$"+relayVariable)
 	}
 	if home, err := localca.Home(os.Getenv); err == nil {
-		if remembered, err := readRelay(home); err == nil {
-			add(remembered.Relay, "the last relay login")
+		remembered, _ := readRelays(home)
+		for i, relay := range remembered {
+			description := "a relay login"
+			if i == 0 {
+				description = "the last relay login"
+			}
+			add(relay.Relay, description)
 		}
 	}
 	for _, name := range provider.Names() {

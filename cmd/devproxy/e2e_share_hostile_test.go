@@ -63,7 +63,7 @@ func TestE2EShareSpoofed(t *testing.T) {
 			}
 			for name, want := range map[string]string{
 				"X-Forwarded-For": field.Unknown.String(), "X-Real-Ip": field.Unknown.String(), "X-Forwarded-Proto": "https", "X-Forwarded-Host": local, "X-Own": "kept",
-				"Forwarded": fmt.Sprintf("for=%s;host=%q;proto=https", field.Unknown, p.host("shop.localhost")),
+				"Forwarded": fmt.Sprintf("for=%s;host=%q;proto=https", field.Unknown, local), "Devproxy-Public-Host": p.host("shop.localhost"),
 			} {
 				if got := h[name]; !slices.Equal(got, []string{want}) {
 					t.Errorf("%s is %q, want %q", name, got, want)

@@ -84,6 +84,7 @@ var reasons = []struct{ prefix, only, why string }{
 	{"github.com/fsnotify/fsnotify", "devproxy/watch", "one package watches files"},
 	{"github.com/prometheus/client_golang", "tunnel/relay", "only the relay is watched by machines"},
 	{"go.etcd.io/bbolt", "tunnel/relay", "the registry of names is the relay's"},
+	{"github.com/pires/go-proxyproto", "tunnel/relay", "only the relay is behind balancers"},
 	{"github.com/mdp/qrterminal", "cmd/devproxy", "only cmd prints"},
 	{"github.com/smallstep/truststore", "localca/trust", "one package writes to trust stores"},
 }

@@ -35,7 +35,7 @@ func newRelayLoginCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST",
 		Short: "share through this relay from now on",
-		Long: `Remembers a relay, with the token that makes it admit your folders, and tries it with the key of this folder.
+		Long: `Remembers a relay as the one for further shares, with the token that makes it admit your folders, and tries it with the key of this folder.
 
 Each folder has a key of its own: its first share presents the token, so one login does for all of them.
 A relay that lists keys (--authorized-keys) needs no token.
@@ -124,13 +124,12 @@ const loginPatience = 10 * time.Second
 // same relay.
 func relayToTry(home string, opts loginOptions) (rememberedRelay, error) {
 	relay := rememberedRelay{Relay: strings.ToLower(opts.relay), Token: firstOf(opts.token, os.Getenv(tokenVariable)), Pin: opts.pin}
-	before, err := readRelay(home)
+	all, err := readRelays(home)
 	if err != nil {
 		return relay, err
 	}
-	if before.Relay == relay.Relay {
-		relay.Token, relay.Pin = firstOf(relay.Token, before.Token), firstOf(relay.Pin, before.Pin)
-	}
+	before := loginOf(all, relay.Relay)
+	relay.Token, relay.Pin = firstOf(relay.Token, before.Token), firstOf(relay.Pin, before.Pin)
 	return relay, nil
 }
 
@@ -161,19 +160,29 @@ func newLoginAttempt(ctx context.Context, home string, file fileFlags) (*loginAt
 }
 
 func (l *loginAttempt) enrol(ctx context.Context, relay rememberedRelay) error {
-	claim := tunnel.Claim{Enrol: relay.Token, Project: tunnel.Label(filepath.Base(l.folder))}
-	options := agent.Options{Relay: relay.Relay, Pin: relay.Pin, Key: l.key.Key, Claim: claim, Getenv: os.Getenv}
-	if isLocalName(relay.Relay) {
-		ca, err := localca.Load(l.home)
-		if errors.Is(err, localca.ErrNoCA) {
-			return failf("start one on this machine in another terminal: devproxy relay --dev", "%s is a relay on this machine, and none was ever started here", relay.Relay)
-		}
-		if err != nil {
-			return err
-		}
+	options, err := agentOptions(l.home, relay)
+	if err != nil {
+		return err
+	}
+	options.Key = l.key.Key
+	options.Claim = tunnel.Claim{Enrol: relay.Token, Project: tunnel.Label(filepath.Base(l.folder))}
+	return agent.Enrol(ctx, options)
+}
+
+// agentOptions are what reaches a relay, but for the key and what is claimed.
+func agentOptions(home string, relay rememberedRelay) (agent.Options, error) {
+	options := agent.Options{Relay: relay.Relay, Pin: relay.Pin, Getenv: os.Getenv}
+	if !isLocalName(relay.Relay) {
+		return options, nil
+	}
+	ca, err := localca.Load(home)
+	if errors.Is(err, localca.ErrNoCA) {
+		return options, failf("start one on this machine in another terminal: devproxy relay --dev", "%s is a relay on this machine, and none was ever started here", relay.Relay)
+	}
+	if err == nil {
 		options.Roots = relayRoots(relay.Relay, ca)
 	}
-	return agent.Enrol(ctx, options)
+	return options, err
 }
 
 // mayAsk reports whether another token could help, and somebody can give it.

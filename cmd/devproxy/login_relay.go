@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // relayFile is where a rememberedRelay is kept, below $DEVPROXY_HOME.
@@ -21,29 +22,62 @@ type rememberedRelay struct {
 	Pin string `json:"pin,omitempty"`
 }
 
-// readRelay is the remembered relay; zero when there is none.
-func readRelay(home string) (rememberedRelay, error) {
-	var relay rememberedRelay
+// maxRemembered is how many logins are remembered; beyond that the oldest goes.
+const maxRemembered = 50
+
+// rememberedRelays is the content of relayFile: the last login and, after it, the
+// earlier ones, the latest first. Files of older versions have only the first.
+type rememberedRelays struct {
+	rememberedRelay
+	Earlier []rememberedRelay `json:"earlier,omitempty"`
+}
+
+// readRelays are the remembered relays, the last login first.
+func readRelays(home string) ([]rememberedRelay, error) {
 	path := filepath.Join(home, relayFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return relay, nil
+		return nil, nil
 	}
 	if err != nil {
-		return relay, stateFailure("read", path, err)
+		return nil, stateFailure("read", path, err)
 	}
-	if err := json.Unmarshal(text, &relay); err != nil {
-		return relay, failf("remove it, then: devproxy relay login HOST", "cannot read %s: %w", path, err)
+	var content rememberedRelays
+	if err := json.Unmarshal(text, &content); err != nil {
+		return nil, failf("remove it, then: devproxy relay login HOST", "cannot read %s: %w", path, err)
 	}
-	return relay, nil
+	all := append([]rememberedRelay{content.rememberedRelay}, content.Earlier...)
+	return slices.DeleteFunc(all, func(r rememberedRelay) bool { return r.Relay == "" }), nil
 }
 
-// remember keeps the relay, and its token from everybody else.
+// readRelay is the relay of the last login; zero when there is none.
+func readRelay(home string) (rememberedRelay, error) {
+	all, err := readRelays(home)
+	if len(all) == 0 {
+		return rememberedRelay{}, err
+	}
+	return all[0], err
+}
+
+// loginOf is what is remembered of a relay; zero for nothing.
+func loginOf(all []rememberedRelay, relay string) rememberedRelay {
+	for _, r := range all {
+		if sameRelay(r.Relay, relay) {
+			return r
+		}
+	}
+	return rememberedRelay{}
+}
+
+// remember makes the relay the last login, and keeps the token from other users
+// of the machine. A file that cannot be read is replaced.
 func (r rememberedRelay) remember(home string) error {
 	if err := privateHome(home); err != nil {
 		return err
 	}
-	return writeState(filepath.Join(home, relayFile), r)
+	earlier, _ := readRelays(home)
+	earlier = slices.DeleteFunc(earlier, func(old rememberedRelay) bool { return sameRelay(old.Relay, r.Relay) })
+	return writeState(filepath.Join(home, relayFile), rememberedRelays{r, earlier[:min(len(earlier), maxRemembered-1)]})
 }
 
 // privateHome makes $DEVPROXY_HOME if need be. One that is there keeps its

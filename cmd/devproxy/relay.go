@@ -10,10 +10,12 @@ import (
 type relayOptions struct {
 	domain, listen, http, admin string
 	certs, keys, allowNames     []string
+	balancers, proxies          []string // CIDR
+	publicPort                  int      // 0: the one of listen
 	namesPerKey                 int
 	authorizedKeys, token       string
 	dev, json                   bool
-	state, congestion           string
+	state, congestion, logLevel string
 	memory                      int // MB
 }
 
@@ -37,10 +39,11 @@ Agents are let in by their key, from --authorized-keys, or enrol themselves once
 SIGHUP starts the program anew, as it is on the disk now, and hands the sockets over: no request fails, and what is
 under way goes on in the old process for up to an hour. SIGTERM finishes within 30 s.
 
---authorized-keys is looked at every 2 s, certificates every 10 s. A key that leaves the file, or stands behind the word
-"revoked" in it, is out at once.
+--authorized-keys is looked at every 2 s, certificates every 10 s. A key behind the word "revoked" in the file
+is out at the next look. A key that has left the file is out at the second, since a file may be seen while it is written.
 
-Requests and events are logged on standard error, as JSON. --json prints one object a line: ready, handover, stopped, failed.`,
+Requests and events are logged on standard error, as JSON: also which agents were refused, and which TLS handshakes
+failed, with their addresses. --json prints one object a line: ready, handover, stopped, failed.`,
 		Example: `  devproxy relay --dev
   devproxy relay --domain t.example.com --cert wildcard.pem --key wildcard.key --authorized-keys keys
   DEVPROXY_RELAY_TOKEN=… devproxy relay --domain t.example.com --cert t.pem --key t.key --admin :9090`,
@@ -56,6 +59,9 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 	flags := cmd.Flags()
 	flags.StringVar(&opts.domain, "domain", "", "the parent of all links: t.example.com (--dev: "+devDomain+")")
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
+	flags.IntVar(&opts.publicPort, "public-port", 0, "port in links and redirects, where a port mapping leads from it to --listen (default: the port of --listen)")
+	flags.StringSliceVar(&opts.balancers, "proxy-protocol", nil, "addresses (`CIDR`) of balancers that put a PROXY protocol header, v1 or v2, in front of each connection; again for further ones")
+	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay, whose X-Forwarded-For tells the visitor; agents cannot come through them")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP; none for nothing (--dev: none)")
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and again for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
@@ -68,7 +74,8 @@ Requests and events are logged on standard error, as JSON. --json prints one obj
 	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")
 	flags.StringVar(&opts.congestion, "congestion", "bbr", "congestion control for agents: bbr where the system has it, or system")
 	flags.IntVar(&opts.memory, "memory", relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
+	flags.StringVar(&opts.logLevel, "log-level", "", "what is logged: debug, info, warn or error (default info; --dev without --json: warn)")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
-	cmd.AddCommand(newRelayLoginCmd(s))
+	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s), newRelayKeysCmd(s))
 	return cmd
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,90 +21,174 @@ const certPoll = 10 * time.Second
 
 // certFiles are the certificates of --cert and --key, read again when they change.
 type certFiles struct {
+	domain      string
 	certs, keys []string
-	text        []byte // of all the files, as last read
 	pairs       atomic.Pointer[[]*tls.Certificate]
+
+	// The rest belongs to the goroutine that reads the files.
+	text    []byte // of all the files, as last read
+	refused bool   // something in them is not in use, and may be later
+	told    string // the last complaint
+	warned  map[string]time.Time
 }
 
 // openCerts reads the files, which must cover the relay's own names.
 func openCerts(certs, keys []string, domain string) (*certFiles, error) {
-	c := &certFiles{certs: certs, keys: keys}
-	if _, err := c.load(); err != nil {
+	c := &certFiles{domain: domain, certs: certs, keys: keys, warned: map[string]time.Time{}}
+	c.pairs.Store(new([]*tls.Certificate))
+	if _, err := c.load(time.Now()); err != nil {
 		return nil, failf("give the chain in PEM, the server's own certificate first, and the key that belongs to it", "%w", err)
 	}
-	for _, name := range []string{domain, "x." + domain} {
-		if !c.Covers(name) {
-			return nil, failf("have one issued for "+domain+" and *."+domain, "no certificate of --cert is for %s; they are for %s",
-				strings.Replace(name, "x.", "*.", 1), c.names())
-		}
+	if name, missing := c.uncovered(*c.pairs.Load()); missing {
+		return nil, failf("have one issued for "+domain+" and *."+domain, "no certificate of --cert is for %s; they are for %s", name, c.names())
 	}
 	return c, nil
 }
 
-// load reads the files; false when nothing has changed. After an error what
-// was read before goes on counting.
-func (c *certFiles) load() (changed bool, err error) {
-	var all []byte
-	var pairs []*tls.Certificate
+// uncovered is a name of the relay's own that no certificate is for.
+func (c *certFiles) uncovered(pairs []*tls.Certificate) (name string, missing bool) {
+	for _, name := range []string{c.domain, "x." + c.domain} {
+		if findCert(pairs, name, time.Now()) == nil {
+			return strings.Replace(name, "x.", "*.", 1), true
+		}
+	}
+	return "", false
+}
+
+// load reads the files and puts what is good in use. changed reports whether
+// something else is in use now. The error says what of the files is not: a file
+// that cannot be used, or a certificate that is worse than the one in use.
+func (c *certFiles) load(now time.Time) (changed bool, err error) {
+	pairs, text, err := c.read()
+	if err != nil {
+		return false, err
+	}
+	if bytes.Equal(text, c.text) && !c.refused {
+		return false, nil
+	}
+	old := *c.pairs.Load()
+	pairs, err = c.choose(old, pairs, now)
+	c.text, c.refused = text, err != nil
+	c.pairs.Store(&pairs)
+	same := func(a, b *tls.Certificate) bool {
+		return bytes.Equal(a.Leaf.Raw, b.Leaf.Raw) && len(a.Certificate) == len(b.Certificate)
+	}
+	return !slices.EqualFunc(old, pairs, same), err
+}
+
+// read reads all files.
+func (c *certFiles) read() (pairs []*tls.Certificate, text []byte, err error) {
 	for i := range c.certs {
 		cert, certErr := os.ReadFile(c.certs[i])
 		key, keyErr := os.ReadFile(c.keys[i])
 		if err := errors.Join(certErr, keyErr); err != nil {
-			return false, fmt.Errorf("cannot read a certificate: %w", err)
+			return nil, nil, fmt.Errorf("cannot read a certificate: %w", err)
 		}
 		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
-			return false, fmt.Errorf("cannot use %s with %s: %w", c.certs[i], c.keys[i], err)
+			return nil, nil, fmt.Errorf("cannot use %s with %s: %w", c.certs[i], c.keys[i], err)
 		}
-		all = append(append(all, cert...), key...)
+		text = append(append(text, cert...), key...)
 		pairs = append(pairs, &pair)
 	}
-	if bytes.Equal(all, c.text) {
-		return false, nil
-	}
-	c.text = all
-	c.pairs.Store(&pairs)
-	return true, nil
+	return pairs, text, nil
 }
 
-// watch follows the files until ctx ends.
+// choose keeps an old certificate that is valid now where the new one is not, and
+// all old ones when the new ones are not for the relay's names any more.
+func (c *certFiles) choose(old, pairs []*tls.Certificate, now time.Time) ([]*tls.Certificate, error) {
+	if len(old) == 0 {
+		return pairs, nil
+	}
+	var errs []error
+	for i := range pairs {
+		if reason := invalidAt(pairs[i].Leaf, now); reason != "" && invalidAt(old[i].Leaf, now) == "" {
+			errs = append(errs, fmt.Errorf("the certificate in %s %s; the one before stays in use", c.certs[i], reason))
+			pairs[i] = old[i]
+		}
+	}
+	name, missing := c.uncovered(pairs)
+	if _, before := c.uncovered(old); missing && !before {
+		errs = append(errs, fmt.Errorf("no certificate is for %s any more; those before stay in use", name))
+		pairs = old
+	}
+	return pairs, errors.Join(errs...)
+}
+
+// watch follows the files until ctx ends, and warns of certificates that are not
+// valid or end soon.
 func (c *certFiles) watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(certPoll)
 	defer tick.Stop()
+	c.warn(log, time.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-		}
-		changed, err := c.load()
-		if err != nil {
-			log.Error("certificates not read again", "error", err)
-		} else if changed {
-			log.Info("certificates read again", "names", c.names())
+		case now := <-tick.C:
+			c.poll(log, now)
 		}
 	}
+}
+
+// poll reads the files again and logs what has changed. The same complaint is
+// logged once.
+func (c *certFiles) poll(log *slog.Logger, now time.Time) {
+	changed, err := c.load(now)
+	complaint := ""
+	if err != nil {
+		complaint = err.Error()
+	}
+	if complaint != "" && complaint != c.told {
+		log.Error("certificates not read again", "error", err)
+	}
+	c.told = complaint
+	if changed {
+		clear(c.warned)
+		log.Info("certificates read again", "names", c.names())
+	}
+	c.warn(log, now)
 }
 
 // GetCertificate is the first certificate for the name that is asked for, else
-// the first: its names tell the client what this server is.
+// the first: its names tell the client what this server is. One that is valid now
+// goes before one that is not.
 func (c *certFiles) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if pair := c.find(hello.ServerName); pair != nil {
+	pairs := *c.pairs.Load()
+	if pair := findCert(pairs, hello.ServerName, time.Now()); pair != nil {
 		return pair, nil
 	}
-	return (*c.pairs.Load())[0], nil
+	return pairs[0], nil
 }
 
 // Covers reports whether a certificate is for name.
-func (c *certFiles) Covers(name string) bool { return c.find(name) != nil }
+func (c *certFiles) Covers(name string) bool {
+	return findCert(*c.pairs.Load(), name, time.Now()) != nil
+}
 
-func (c *certFiles) find(name string) *tls.Certificate {
-	for _, pair := range *c.pairs.Load() {
-		if pair.Leaf.VerifyHostname(name) == nil {
+// findCert is the first certificate for a name that is valid now, else the first
+// for the name; nil when none is for it.
+func findCert(pairs []*tls.Certificate, name string, now time.Time) *tls.Certificate {
+	var invalid *tls.Certificate
+	for _, pair := range pairs {
+		switch {
+		case pair.Leaf.VerifyHostname(name) != nil:
+		case invalidAt(pair.Leaf, now) == "":
 			return pair
+		case invalid == nil:
+			invalid = pair
 		}
 	}
-	return nil
+	return invalid
+}
+
+// inUse are the certificates in use by their files.
+func (c *certFiles) inUse() map[string]*x509.Certificate {
+	leaves := map[string]*x509.Certificate{}
+	for i, pair := range *c.pairs.Load() {
+		leaves[c.certs[i]] = pair.Leaf
+	}
+	return leaves
 }
 
 func (c *certFiles) names() string {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,8 +25,12 @@ const leastMemory = 32
 type relayConfig struct {
 	relayOptions
 	state string // absolute
+	// proxyProtocol and trustedProxies are those of the flags.
+	proxyProtocol, trustedProxies []netip.Prefix
 	// open is that every key is admitted.
 	open bool
+	// level is the least that is logged.
+	level slog.Level
 }
 
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
@@ -39,7 +46,10 @@ func (o relayOptions) check(httpSet bool) (relayConfig, error) {
 	}
 	cfg := relayConfig{relayOptions: o, open: o.dev && o.token == "" && o.authorizedKeys == ""}
 	cfg.listen = firstOf(cfg.listen, ":443")
-	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkAdmission} {
+	if err := cfg.setLevel(); err != nil {
+		return cfg, err
+	}
+	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkProxies, cfg.checkAdmission} {
 		if err := check(); err != nil {
 			return cfg, err
 		}
@@ -57,6 +67,21 @@ func (o *relayOptions) setDev(httpSet bool) {
 
 // noAddress turns a listener off.
 const noAddress = "none"
+
+// setLevel reads --log-level. Without it, a terminal on which somebody tries --dev
+// is kept free of requests.
+func (c *relayConfig) setLevel() error {
+	switch {
+	case c.logLevel != "":
+		if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.logLevel) {
+			return usagef("--log-level debug, info, warn or error", "unknown level %q", c.logLevel)
+		}
+		return c.level.UnmarshalText([]byte(c.logLevel))
+	case c.dev && !c.json:
+		c.level = slog.LevelWarn
+	}
+	return nil
+}
 
 func (c *relayConfig) checkDomain() error {
 	c.domain = strings.TrimSuffix(strings.ToLower(c.domain), ".")
@@ -101,6 +126,9 @@ func (c *relayConfig) checkAddresses() error {
 	if c.open && !isLoopback(c.listen) {
 		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback alone, not on %s", c.listen)
 	}
+	if c.publicPort < 0 || c.publicPort > math.MaxUint16 {
+		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", c.publicPort)
+	}
 	if c.memory < leastMemory {
 		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
 	}
@@ -108,6 +136,36 @@ func (c *relayConfig) checkAddresses() error {
 		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", c.congestion)
 	}
 	return nil
+}
+
+// checkProxies reads the addresses of what is in front of the relay.
+func (c *relayConfig) checkProxies() (err error) {
+	if c.proxyProtocol, err = proxyPrefixes("--proxy-protocol", c.balancers); err == nil {
+		c.trustedProxies, err = proxyPrefixes("--trusted-proxies", c.proxies)
+	}
+	return err
+}
+
+// proxyPrefixes reads addresses and networks. A network of all addresses is
+// refused: every visitor could choose an address then.
+func proxyPrefixes(flag string, texts []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			var addr netip.Addr
+			addr, err = netip.ParseAddr(text)
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		switch {
+		case err != nil:
+			return nil, usagef(flag+" 10.0.0.5, or "+flag+" 10.0.0.0/8", "%s %q is neither an address nor a network", flag, text)
+		case prefix.Bits() == 0:
+			return nil, usagef(flag+" with the addresses of your proxies alone", "with %s %s every visitor could choose an address", flag, text)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
 }
 
 // listenAddress is text as net.Listen takes it. A port alone is every address,

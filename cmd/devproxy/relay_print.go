@@ -45,7 +45,7 @@ func (p relayPrinter) ready(run *relayRun) {
 		return
 	}
 	at := p.cfg.domain
-	if port := portOf(run.sockets.https); port != 443 {
+	if port := run.publicPort(); port != 443 {
 		at += ":" + strconv.Itoa(int(port))
 	}
 	fmt.Fprintf(p.Out, "%s\n", p.bold("https://"+at))

@@ -54,7 +54,7 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 		return err
 	}
 	run := &relayRun{cfg: cfg, print: relayPrinter{s, cfg}, failed: make(chan error, 4)}
-	run.log = slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: run.level()}))
+	run.log = slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: cfg.level}))
 	signals := make(chan os.Signal, 1)
 	defer signal.Stop(signals)
 	if err = run.start(ctx, from); err == nil {
@@ -72,12 +72,12 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	return err
 }
 
-// level keeps a terminal on which somebody tries --dev free of requests.
-func (run *relayRun) level() slog.Level {
-	if run.cfg.dev && !run.cfg.json {
-		return slog.LevelWarn
+// publicPort is the port in links.
+func (run *relayRun) publicPort() uint16 {
+	if port := run.cfg.publicPort; port != 0 {
+		return uint16(port)
 	}
-	return slog.LevelInfo
+	return portOf(run.sockets.https)
 }
 
 // start opens everything, in the order in which it may fail: what another
@@ -123,9 +123,10 @@ func limitMemory(held int64) {
 
 func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
-		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
+		Domain: run.cfg.domain, Port: uint16(run.cfg.publicPort), AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
-		Names:  run.cfg.allowNames,
+		Names:         run.cfg.allowNames,
+		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies,
 		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},
 	}
 	if run.cfg.token != "" {
@@ -143,7 +144,7 @@ func (run *relayRun) options() (relay.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	run.certs = certs
+	run.certs, o.Certificates = certs, certs.inUse
 	o.Certificate, o.Covers = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return certs.GetCertificate(h) }, certs.Covers
 	return o, nil
 }

@@ -29,6 +29,7 @@ func scriptParams(dir string) testscript.Params {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
+			env.Values[forwardersKey{}] = forwarders{}
 			env.Setenv("HOME", env.WorkDir+"/home")
 			env.Setenv("DEVPROXY_HOME", env.WorkDir+"/home/.devproxy")
 			env.Setenv("XDG_RUNTIME_DIR", env.WorkDir+"/run")
@@ -51,6 +52,7 @@ func scriptParams(dir string) testscript.Params {
 			"waitfor": scriptWaitfor,
 			"httpget": scriptHTTPGet,
 			"share":   scriptShare,
+			"forward": scriptForward,
 		},
 	}
 }

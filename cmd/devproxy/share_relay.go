@@ -21,11 +21,11 @@ var errNoRelay = errors.New("no relay is configured, so nobody can carry the lin
 
 // findRelays are the relays that may carry a share, in the order in which they
 // are tried: the flag's, else the Proxyfile's, else those of $DEVPROXY_RELAY, else
-// the one that `relay login` remembers in home; each with the token and the pin
+// the last that `relay login` remembers in home; each with the token and the pin
 // that belong to it. The token of the environment goes to relays that the user has
 // named, and never to one that only the Proxyfile names.
 func findRelays(home, flag string, file []string) ([]rememberedRelay, error) {
-	remembered, err := readRelay(home)
+	remembered, err := readRelays(home)
 	if err != nil {
 		return nil, err
 	}
@@ -36,16 +36,16 @@ func findRelays(home, flag string, file []string) ([]rememberedRelay, error) {
 	case len(names) > 0:
 	case os.Getenv(relayVariable) != "":
 		names = strings.Split(os.Getenv(relayVariable), ",")
-	case remembered.Relay != "":
-		names = []string{remembered.Relay}
+	case len(remembered) > 0:
+		names = []string{remembered[0].Relay}
 	default:
 		return nil, failf(noRelay, "%w", errNoRelay)
 	}
 	relays := make([]rememberedRelay, 0, len(names))
 	for _, name := range names {
 		relay := rememberedRelay{Relay: relayArgument(name)}
-		if relay.Relay == remembered.Relay {
-			relay = remembered
+		if login := loginOf(remembered, relay.Relay); login.Relay != "" {
+			relay.Token, relay.Pin = login.Token, login.Pin
 		}
 		if relay.Token == "" && (namesRelay(flag, relay.Relay) || userNames(home, relay.Relay)) {
 			relay.Token = os.Getenv(tokenVariable)
@@ -62,8 +62,8 @@ const relayVariable = "DEVPROXY_RELAY"
 // userNames reports whether the user, and not only a Proxyfile, names a relay: in
 // $DEVPROXY_RELAY, or by relay login.
 func userNames(home, relay string) bool {
-	remembered, err := readRelay(home)
-	return namesRelay(os.Getenv(relayVariable), relay) || err == nil && sameRelay(relay, remembered.Relay)
+	remembered, err := readRelays(home)
+	return namesRelay(os.Getenv(relayVariable), relay) || err == nil && loginOf(remembered, relay).Relay != ""
 }
 
 // namesRelay reports whether a list of relays, separated by commas, has relay in

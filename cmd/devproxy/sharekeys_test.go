@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -177,5 +180,59 @@ func TestRememberedRelay(t *testing.T) {
 	var e *exitError
 	if _, err := readRelay(home); !errors.As(err, &e) || !strings.Contains(e.fix, "devproxy relay login") {
 		t.Errorf("a broken file is %v", err)
+	}
+}
+
+// TestRememberedRelays: each login keeps its token and pin, the last one is the
+// default, and files of older versions are read.
+func TestRememberedRelays(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	t.Setenv(relayVariable, "")
+	t.Setenv(tokenVariable, "")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old := `{"relay": "old.example.com", "token": "first", "pin": "sha256/o"}`
+	if err := os.WriteFile(filepath.Join(home, relayFile), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, relay := range []rememberedRelay{{Relay: "a.example.com", Token: "a1"}, {Relay: "b.example.com:8443", Token: "b"}, {Relay: "cloudflare"}, {Relay: "a.example.com", Token: "a2", Pin: "sha256/a"}} {
+		if err := relay.remember(home); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := readRelays(home)
+	want := []rememberedRelay{{"a.example.com", "a2", "sha256/a"}, {Relay: "cloudflare"}, {Relay: "b.example.com:8443", Token: "b"}, {"old.example.com", "first", "sha256/o"}}
+	if err != nil || !slices.Equal(all, want) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	for name, c := range map[string]struct {
+		flag string
+		want rememberedRelay
+	}{
+		"the last login":         {"", want[0]},
+		"an earlier one":         {"b.example.com:8443", want[2]},
+		"one of an older file":   {"old.example.com", want[3]},
+		"the same, with port":    {"old.example.com:443", rememberedRelay{"old.example.com:443", "first", "sha256/o"}},
+		"another port":           {"old.example.com:8443", rememberedRelay{Relay: "old.example.com:8443"}},
+		"one never logged in to": {"c.example.com", rememberedRelay{Relay: "c.example.com"}},
+	} {
+		if got, err := findRelays(home, c.flag, nil); err != nil || len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+		}
+	}
+	for i := range 2 * maxRemembered {
+		if err := (rememberedRelay{Relay: "r" + strconv.Itoa(i) + ".example.com"}).remember(home); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := readRelays(home); err != nil || len(all) != maxRemembered {
+		t.Errorf("%d are remembered, %v", len(all), err)
+	}
+	// An older version reads the last one.
+	text, err := os.ReadFile(filepath.Join(home, relayFile))
+	var last rememberedRelay
+	if err != nil || json.Unmarshal(text, &last) != nil || last.Relay != all[0].Relay && !strings.HasPrefix(last.Relay, "r") {
+		t.Errorf("%s, %v", text, err)
 	}
 }

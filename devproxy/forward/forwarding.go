@@ -1,21 +1,22 @@
 package forward
 
 import (
-	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // setForwarding says who asked, in the old way and in that of RFC 7239.
 //
-// The public host of a share is told in Forwarded alone. X-Forwarded-Host is
+// The public host of a share is told in field.PublicHost alone. The others are
 // what dev servers check or compare: Rails blocks a host that it does not know,
-// Next refuses a server action whose Origin is another. In a share Host and
-// Origin are local, and so is this; absolute URLs made of it become public on
-// the way out. A visitor of a share never looks local: see field.Machine.
+// Next refuses a server action whose Origin is another, and rack-protection reads
+// Forwarded first. In a share Host and Origin are local, and so are these; absolute
+// URLs made of them become public on the way out. A visitor of a share never looks local: see field.Machine.
 func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	visitor := x.Visitor
 	switch {
@@ -39,9 +40,10 @@ func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	if in.Host != "" {
 		out["X-Forwarded-Host"] = []string{in.Host}
 		out["X-Forwarded-Port"] = []string{forwardedPort(in.Host, x.Scheme)}
+		forwarded += ";host=" + quoted(in.Host)
 	}
-	if host := cmp.Or(x.PublicHost, in.Host); host != "" {
-		forwarded += ";host=" + quoted(host)
+	if x.PublicHost != "" {
+		out[field.PublicHost] = []string{x.PublicHost}
 	}
 	out["X-Forwarded-Proto"] = []string{x.Scheme}
 	out["Forwarded"] = []string{forwarded + ";proto=" + x.Scheme}

@@ -14,18 +14,17 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// TestForwardedTellsThePublicHost holds what an app is told of a share: the
-// public host in the field that nobody checks, the local one where frameworks
-// compare it.
-func TestForwardedTellsThePublicHost(t *testing.T) {
+// TestThePublicHostIsTold holds what an app is told of a share: the public host in
+// devproxy's own field, and the local one wherever frameworks compare it.
+func TestThePublicHostIsTold(t *testing.T) {
 	x := Exchange{
 		Match: plan.Match{Route: &plan.Route{}}, Scheme: "https", PublicHost: "shop-x.t.example.com:8443",
 		Visitor: netip.MustParseAddr("203.0.113.7"),
 	}
-	got, host := RequestHeader(request("X-Forwarded-For", "1.2.3.4"), x, &plan.Member{})
+	got, host := RequestHeader(request("X-Forwarded-For", "1.2.3.4", "Devproxy-Public-Host", "forged.example"), x, &plan.Member{})
 	for name, want := range map[string]string{
 		"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.localhost:8443",
-		"Forwarded": `for=203.0.113.7;host="shop-x.t.example.com:8443";proto=https`,
+		"Forwarded": `for=203.0.113.7;host="shop.localhost:8443";proto=https`, "Devproxy-Public-Host": "shop-x.t.example.com:8443",
 	} {
 		if got.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, got.Get(name), want)
@@ -33,6 +32,10 @@ func TestForwardedTellsThePublicHost(t *testing.T) {
 	}
 	if host != "shop.localhost:8443" {
 		t.Errorf("Host is %q", host)
+	}
+	x.PublicHost = ""
+	if got, _ := RequestHeader(request("Devproxy-Public-Host", "forged.example"), x, &plan.Member{}); got["Devproxy-Public-Host"] != nil {
+		t.Errorf("a local client says %q", got["Devproxy-Public-Host"])
 	}
 }
 
@@ -46,7 +49,7 @@ func TestAVisitorNeverLooksLocal(t *testing.T) {
 		x := Exchange{Match: plan.Match{Route: &plan.Route{}}, Scheme: "https", PublicHost: "shop-x.t.example.com", Visitor: visitor}
 		got, _ := RequestHeader(request(), x, &plan.Member{})
 		for name, want := range map[string]string{
-			"X-Forwarded-For": "192.0.2.1", "X-Real-Ip": "192.0.2.1", "Forwarded": "for=192.0.2.1;host=shop-x.t.example.com;proto=https",
+			"X-Forwarded-For": "192.0.2.1", "X-Real-Ip": "192.0.2.1", "Forwarded": `for=192.0.2.1;host="shop.localhost:8443";proto=https`,
 		} {
 			if got.Get(name) != want {
 				t.Errorf("%v: %s is %q, want %q", visitor, name, got.Get(name), want)

@@ -25,6 +25,7 @@ type query struct {
 // without the fields that package field refuses from visitors, the gate's cookie
 // and the secret. r is not changed.
 func (s *Share) Admit(w http.ResponseWriter, r *http.Request, v Visitor) (in *http.Request, handled bool) {
+	s = s.seenBy(v)
 	q := &query{r: r, visitor: v, path: rawPath(r)}
 	if refusal := s.decide(q); refusal != nil {
 		refusal.write(w, r)
@@ -60,6 +61,18 @@ func (s *Share) decide(q *query) *reply {
 	return s.askKey(q, q.path)
 }
 
+// seenBy is the share with the port that v came by in its public names: a relay
+// may be reached by another port than the one in its links.
+func (s *Share) seenBy(v Visitor) *Share {
+	public, ok := parseAuthority(v.Host, httpsPort)
+	if !ok || public.port == s.table.port || v.Scheme == "http" {
+		return s
+	}
+	seen := *s
+	seen.table = s.table.seenAt(public.port)
+	return &seen
+}
+
 func (s *Share) ended(now time.Time) bool {
 	return !s.opts.Until.IsZero() && !now.Before(s.opts.Until)
 }
@@ -77,7 +90,7 @@ func (s *Share) meant(q *query) (authority, bool) {
 // Meant is the local host, with its port unless that is 443, that a visitor's
 // request is for; empty for a name that is not shared.
 func (s *Share) Meant(r *http.Request, v Visitor) string {
-	local, ok := s.meant(&query{r: r, visitor: v})
+	local, ok := s.seenBy(v).meant(&query{r: r, visitor: v})
 	if !ok {
 		return ""
 	}

@@ -30,8 +30,21 @@ func newTable(opts *Options) (table, error) {
 	for _, name := range opts.NotShared {
 		b.notShared[strings.TrimSuffix(lower(name), ".")] = true
 	}
+	b.port = portOf(b.hosts)
 	slices.SortStableFunc(b.wildcards, func(x, y pair) int { return len(y.public.name) - len(x.public.name) })
 	return b.table, errors.Join(b.errs...)
+}
+
+// portOf is the port of every public name; empty when they have several.
+func portOf(hosts []pair) string {
+	port := ""
+	for i, host := range hosts {
+		if i > 0 && host.public.port != port {
+			return ""
+		}
+		port = host.public.port
+	}
+	return port
 }
 
 func (b *builder) wrong(format string, args ...any) {

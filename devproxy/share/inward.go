@@ -40,7 +40,7 @@ func (s *Share) inwardTarget(in *http.Request, q *query) {
 	}
 }
 
-// inwardOrigins makes Origin and Referer local when they are of this share. A
+// inwardOrigins makes Origin, Referer and its like local when they are of this share. A
 // project must see those of others as they are.
 func (s *Share) inwardOrigins(h http.Header) {
 	if origin := h["Origin"]; len(origin) == 1 {
@@ -48,9 +48,11 @@ func (s *Share) inwardOrigins(h http.Header) {
 			h["Origin"] = []string{local}
 		}
 	}
-	if referer := h["Referer"]; len(referer) == 1 {
-		if local, ok := s.table.localReference(referer[0]); ok {
-			h["Referer"] = []string{local}
+	for _, name := range []string{"Referer", "Hx-Current-Url"} { // htmx sends the second beside the first
+		if page := h[name]; len(page) == 1 {
+			if local, ok := s.table.localReference(page[0]); ok {
+				h[name] = []string{local}
+			}
 		}
 	}
 }

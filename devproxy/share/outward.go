@@ -12,14 +12,14 @@ import (
 // Of an informational response (RFC 9110 section 15.2), but for 101, Link alone
 // is left: no other field has a meaning there, and some are acted on.
 func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
+	s = s.seenBy(v)
 	replace(h["Link"], s.outwardLink)
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		s.outwardInformational(h)
 		return
 	}
-	replace(h["Location"], s.table.publicReference)
+	s.outwardLocations(h)
 	replace(h["Refresh"], s.outwardRefresh)
-	replace(h["Access-Control-Allow-Origin"], s.table.publicReference)
 	replace(h["Content-Security-Policy"], s.outwardPolicy)
 	replace(h["Content-Security-Policy-Report-Only"], s.outwardPolicy)
 	s.outwardCookies(h, v)

@@ -72,7 +72,7 @@ func (s *Share) sourceBelow(local authority) (authority, bool) {
 	}
 	for _, host := range s.table.hosts {
 		if host.local.port == local.port && host.local.name != parent && within(host.local.name, parent) {
-			return authority{"*." + s.below(parent), host.public.port}, true
+			return authority{"*." + s.below(parent), s.table.shown(host.public).port}, true
 		}
 	}
 	return authority{}, false

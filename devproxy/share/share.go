@@ -33,7 +33,7 @@ type Share struct {
 	paths         prefixes // nil for all
 	public        prefixes
 	gate          gate
-	machine       field.Machine
+	machine       *field.Machine
 }
 
 // New is a share, or every reason why there cannot be one.
@@ -46,7 +46,7 @@ func New(opts Options) (*Share, error) {
 		opts: opts, table: names, named: opts.Named,
 		zone: lower(opts.Zone), localZone: lower(opts.LocalZone),
 		guard: newGuard(opts.Root, opts.Show), allow: unmapped(opts.Allow),
-		public: newPrefixes(opts.Public), secret: opts.Secret,
+		public: newPrefixes(opts.Public), secret: opts.Secret, machine: new(field.Machine),
 	}
 	if len(opts.Paths) > 0 {
 		s.paths = newPrefixes(opts.Paths)

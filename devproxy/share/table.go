@@ -10,6 +10,26 @@ type table struct {
 	toLocal   map[authority]authority
 	wildcards []pair // without their "*", the longest public name first
 	notShared map[string]bool
+	// port is the port of every public name; empty when they have several. seen
+	// is the one that a visitor came by, when that is another.
+	port, seen string
+}
+
+// seenAt is the table of a visitor who came by a port. A relay may be reached by
+// another port than the one in its links, through a port mapping.
+func (t table) seenAt(port string) table {
+	if t.port != "" && port != t.port {
+		t.seen = port
+	}
+	return t
+}
+
+// shown is a public authority with the port that the visitor came by.
+func (t *table) shown(public authority) authority {
+	if t.seen != "" {
+		public.port = t.seen
+	}
+	return public
 }
 
 // pair is a host by both of its names.
@@ -18,13 +38,13 @@ type pair struct{ local, public authority }
 // public is the public name of a local authority.
 func (t *table) public(local authority) (public authority, ok bool) {
 	if public, ok = t.toPublic[local]; ok {
-		return public, true
+		return t.shown(public), true
 	}
 	for _, w := range t.wildcards {
 		public, _ = swap(local, w.local, w.public)
 		// "a--b" for "*" can be spelled like the host "a.b": that one has it.
 		if back, known := t.local(public); known && back == local {
-			return public, true
+			return t.shown(public), true
 		}
 	}
 	return authority{}, false
@@ -32,6 +52,9 @@ func (t *table) public(local authority) (public authority, ok bool) {
 
 // local is the local name of a public authority.
 func (t *table) local(public authority) (local authority, ok bool) {
+	if t.seen != "" && public.port == t.seen {
+		public.port = t.port
+	}
 	if local, ok = t.toLocal[public]; ok {
 		return local, true
 	}

@@ -2,6 +2,7 @@ package share
 
 import (
 	"math/rand"
+	"net/http"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -273,5 +274,51 @@ func TestAllow(t *testing.T) {
 	}
 	if code := status(mustNew(t, oneHost()), ask("GET", single, "/")); code != 0 {
 		t.Errorf("without allow: %d", code)
+	}
+}
+
+// TestOtherPort is a relay behind a port mapping: visitors come by another port
+// than the one in links. Names count, whatever the port, and what a visitor reads
+// has the port that the visitor came by.
+func TestOtherPort(t *testing.T) {
+	s := mustNew(t, several())
+	const came = ":9443"
+	for host, local := range map[string]string{
+		shop: "shop.localhost:8443", admin: "admin.shop.localhost:8443", "acme" + tenants: "acme.tenant.shop.localhost:8443",
+	} {
+		in, refused := admit(s, ask("GET", host+came, "/", "Origin", "https://"+admin+came, "Referer", "https://"+shop+came+"/x"))
+		if in == nil {
+			t.Errorf("%s: status %d", host+came, refused.Code)
+			continue
+		}
+		if in.Host != local || in.Header.Get("Origin") != "https://admin.shop.localhost:8443" || in.Header.Get("Referer") != "https://shop.localhost:8443/x" {
+			t.Errorf("%s becomes %s with %v", host+came, in.Host, in.Header)
+		}
+	}
+	h := http.Header{
+		"Location":                    {"https://admin.shop.localhost:8443/y"},
+		"Access-Control-Allow-Origin": {"https://shop.localhost:8443"},
+		"Content-Security-Policy":     {"img-src https://admin.shop.localhost:8443"},
+	}
+	s.Outward(h, 302, visitorOf(shop+came), nil)
+	if got, want := h.Get("Location"), "https://"+admin+came+"/y"; got != want {
+		t.Errorf("Location is %s, want %s", got, want)
+	}
+	if got, want := h.Get("Access-Control-Allow-Origin"), "https://"+shop+came; got != want {
+		t.Errorf("Access-Control-Allow-Origin is %s, want %s", got, want)
+	}
+	if got, want := h.Get("Content-Security-Policy"), "img-src https://"+admin+came; got != want {
+		t.Errorf("Content-Security-Policy is %s, want %s", got, want)
+	}
+	// An origin with a port that is neither the link's nor the visitor's is not
+	// one of the share: something else listens there.
+	in, _ := admit(s, ask("GET", shop+came, "/", "Origin", "https://"+shop+":9444"))
+	if got := in.Header.Get("Origin"); got != "https://"+shop+":9444" {
+		t.Errorf("another port's Origin becomes %s", got)
+	}
+	for _, host := range []string{"shop-zzzzzzzzzzzzzzzz.t.example.com" + came, "t.example.com" + came} {
+		if in, _ := admit(s, ask("GET", host, "/")); in != nil {
+			t.Errorf("%s gets in", host)
+		}
 	}
 }

@@ -65,9 +65,14 @@ func (a *authority) leaf(t testing.TB, name string, ends time.Time) tls.Certific
 	if ends.IsZero() {
 		ends = time.Now().Add(time.Hour)
 	}
+	return a.leafBetween(t, name, time.Now().Add(-24*time.Hour), ends)
+}
+
+func (a *authority) leafBetween(t testing.TB, name string, begins, ends time.Time) tls.Certificate {
+	t.Helper()
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: ends,
+		NotBefore: begins, NotAfter: ends,
 	}
 	if ip := net.ParseIP(name); ip != nil {
 		template.IPAddresses = []net.IP{ip}

@@ -91,6 +91,10 @@ func TestUnsafe(t *testing.T) {
 			"its certificate is for www.example.org", "check the relay's name"},
 		"ended": {func(r *fakeRelay) { r.cert = ca.leaf(t, relayName, yesterday) }, relayName, "", ReasonCertificate,
 			"its certificate ended on " + yesterday.UTC().Format(time.DateOnly), "clock"},
+		"not valid yet": {func(r *fakeRelay) {
+			r.cert = ca.leafBetween(t, relayName, time.Now().Add(time.Hour), time.Now().Add(2*time.Hour))
+		}, relayName, "", ReasonCertificate,
+			"its certificate is not valid before 2", "check this machine's clock, which says 2"},
 		"other pin": {func(r *fakeRelay) { r.cert = good }, relayName, Pin(foreign.Leaf), ReasonPin,
 			"the key " + Pin(good.Leaf) + ", and pinned is " + Pin(foreign.Leaf), "--pin " + Pin(good.Leaf)},
 	} {

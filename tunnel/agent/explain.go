@@ -64,7 +64,8 @@ func (r reworded) Unwrap() error { return r.cause }
 func (t target) notRelay(err error) *Error {
 	return &Error{
 		Reason: ReasonNotRelay, Op: "share through", Addr: t.String(), Err: fmt.Errorf("what answers there is no devproxy relay: %w", err),
-		Fix: "check the name; on a server of your own: devproxy relay --domain " + t.host,
+		Fix: "check the name; on a server of your own: devproxy relay --domain " + t.host +
+			"\na proxy in front of a relay must pass TLS through, as agents cannot come where TLS ends on the way",
 	}
 }
 

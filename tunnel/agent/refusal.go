@@ -52,7 +52,8 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 	case tunnel.CodeBadHello:
 		return e(ReasonVersion, said, "run the same version of devproxy here and on the relay: devproxy version")
 	case tunnel.CodeBadProof:
-		return e(ReasonInspected, "something between decrypts TLS", t.inspectedFix())
+		return e(ReasonInspected, "something between decrypts TLS", t.inspectedFix()+
+			"\nif it is a proxy in front of the relay, have its operator pass TLS through: only visitors may come where TLS ends on the way")
 	case tunnel.CodeReplaced:
 		return e(ReasonReplaced, `another "devproxy up --share" uses this folder's key`, "stop that one (devproxy down, where it runs), then share again")
 	case tunnel.CodeBusy:
@@ -65,7 +66,8 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 	case tunnel.CodeBadToken:
 		return e(ReasonBadToken, "the enrolment token is not valid (any more)", fmt.Sprintf("devproxy relay login %s --token TOKEN, with the one its operator gives you", t))
 	case tunnel.CodeNameTaken:
-		return e(ReasonNameTaken, said, `choose another, share { name = "…" }, or leave it out for a link that nobody can guess`)
+		return e(ReasonNameTaken, said, "choose another, share { name = \"…\" }, or leave it out for a link that nobody can guess\n"+
+			"if the key is your own (another folder, another machine, this folder's old path): devproxy relay release NAME, there")
 	case tunnel.CodeBadClaim:
 		return e(ReasonBadClaim, said, "change the share block; if it is right, run the same version of devproxy here and on the relay")
 	case tunnel.CodeEnded:

@@ -87,13 +87,26 @@ func (t target) unsafe(err error) error {
 	case errors.As(err, &name):
 		return e(ReasonCertificate, fmt.Errorf("its certificate is for %s", namesOf(name.Certificate)), "check the relay's name")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return e(ReasonCertificate, fmt.Errorf("its certificate ended on %s", invalid.Cert.NotAfter.Format(time.DateOnly)), "have it renewed; or, if that is not over yet, set this machine's clock")
+		text, fix := outdated(invalid.Cert, time.Now())
+		return e(ReasonCertificate, errors.New(text), fix)
 	case errors.As(err, &unverified):
 		return e(ReasonCertificate, err, "have whoever runs the relay look at its certificate")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return t.broken("talk to", fmt.Errorf("no answer to the TLS handshake within %v", shakeTimeout))
 	}
 	return t.broken("talk to", fmt.Errorf("the TLS handshake broke off: %w", plainly(err)))
+}
+
+// outdated explains a certificate that is not valid now: it has ended, or its time
+// has not come, as far as this machine's clock is right (RFC 5280 section
+// 4.1.2.5).
+func outdated(cert *x509.Certificate, now time.Time) (text, fix string) {
+	const layout = "2006-01-02 15:04 UTC"
+	clock := "this machine's clock, which says " + now.UTC().Format(layout)
+	if now.Before(cert.NotBefore) {
+		return "its certificate is not valid before " + cert.NotBefore.UTC().Format(layout), "check " + clock
+	}
+	return "its certificate ended on " + cert.NotAfter.UTC().Format(layout), "have the relay's operator renew it; or check " + clock
 }
 
 // unknownIssuer is a certificate that nobody trusted has signed. Where a public

@@ -9,6 +9,11 @@ import (
 // by which an instance recognizes its own requests.
 const Hop = "Devproxy-Hop"
 
+// PublicHost is the field that tells a project under which public host, with the
+// port unless it is 443, a visitor of a share asked. All other fields have the
+// local one. A client that sends it itself is not believed.
+const PublicHost = "Devproxy-Public-Host"
+
 // IsHopByHop reports whether the canonical name is a field that belongs to one
 // connection (RFC 9110 section 7.6.1, RFC 9112 section 9.3 and appendix C.2.2)
 // or to one proxy (RFC 9110 section 11.7), or one that the writer of a message

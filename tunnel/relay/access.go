@@ -32,7 +32,7 @@ func (v *visit) record() {
 	}
 	path, _, _ := strings.Cut(v.target(), "?") // a query may hold secrets
 	fields := []slog.Attr{
-		slog.Any("from", v.conn.addr.Addr()),
+		slog.Any("from", v.addr.Addr()),
 		slog.String("method", v.r.Method),
 		slog.String("host", masked(v.at.name)),
 		slog.String("path", path),

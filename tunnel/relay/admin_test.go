@@ -2,13 +2,16 @@ package relay
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
@@ -82,4 +85,74 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// TestCertificateMetrics: the times of the certificates in use are told.
+func TestCertificateMetrics(t *testing.T) {
+	leaf := &x509.Certificate{NotBefore: time.Unix(1_000_000, 0), NotAfter: time.Unix(2_000_000, 0)}
+	w := start(t, func(o *Options) {
+		o.Certificates = func() map[string]*x509.Certificate {
+			return map[string]*x509.Certificate{"t.pem": leaf, "bad\xff": leaf}
+		}
+	})
+	answer := httptest.NewRecorder()
+	w.Admin().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{
+		`devproxy_relay_certificate_not_before_timestamp_seconds{file="t.pem"} 1e+06`,
+		`devproxy_relay_certificate_not_after_timestamp_seconds{file="t.pem"} 2e+06`,
+	} {
+		if !strings.Contains(answer.Body.String(), line+"\n") {
+			t.Errorf("no %s in\n%s", line, answer.Body)
+		}
+	}
+}
+
+// TestAdminKeys: keys are listed with their plain names, links are counted only,
+// and a web page by its own name is told nothing.
+func TestAdminKeys(t *testing.T) {
+	file, err := OpenFile(filepath.Join(t.TempDir(), "relay.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w := start(t, func(o *Options) { o.Registry = file })
+	key, barred := testKey("a"), publicKey(testKey("b"))
+	link := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts[0]
+	w.agent(key, tunnel.Claim{Project: "shop", Name: "shop", Hosts: []string{""}}, &recorder{})
+	if err := file.SetStanding(t.Context(), barred, Revoked); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(host string) *httptest.ResponseRecorder {
+		r, answer := httptest.NewRequest("GET", "/keys", nil), httptest.NewRecorder()
+		r.Host = host
+		w.Admin().ServeHTTP(answer, r)
+		return answer
+	}
+	for _, host := range []string{"127.0.0.1:9090", "[::1]:9090", "localhost:9090", "192.0.2.1"} {
+		var list []KeyInfo
+		answer := ask(host)
+		if err := json.Unmarshal(answer.Body.Bytes(), &list); err != nil || len(list) != 2 {
+			t.Fatalf("%s: %d %s", host, answer.Code, answer.Body)
+		}
+		if strings.Contains(answer.Body.String(), link) {
+			t.Errorf("the link is in %s", answer.Body)
+		}
+		for _, info := range list {
+			switch info.Key {
+			case publicKey(key):
+				if info.Standing != "" || len(info.Names) != 1 || info.Names[0] != "shop."+domain || info.Links != 1 || info.Seen.IsZero() {
+					t.Errorf("%+v", info)
+				}
+			case barred:
+				if info.Standing != "revoked" || info.Names != nil || info.Links != 0 {
+					t.Errorf("%+v", info)
+				}
+			}
+		}
+	}
+	for _, host := range []string{"evil.example", "evil.example:9090", "127.0.0.1.evil.example", ""} {
+		if answer := ask(host); answer.Code != 421 {
+			t.Errorf("%q: %d %s", host, answer.Code, answer.Body)
+		}
+	}
 }

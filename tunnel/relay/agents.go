@@ -35,13 +35,36 @@ type admitted struct {
 // admit decides about a new session: tunnel.Acceptor calls it.
 func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, from net.Addr) ([]byte, error) {
 	answer, err := r.grantHello(ctx, keyOf(pub), pub, hello, addrOf(from).Addr())
-	if err != nil {
-		err = refusal(err)
-		r.metrics.refused.WithLabelValues(codeOf(err)).Inc()
-		r.log.Info("agent refused", "key", keyOf(pub), "from", addrOf(from), "error", err)
+	var refused *tunnel.Refusal
+	switch {
+	case errors.As(err, &refused) && refused.Code == tunnel.CodeReleased:
+		err = &loggedError{err} // what was asked for
+	case err != nil:
+		err = &loggedError{r.refuse("agent refused", keyOf(pub), addrOf(from), err)}
 	}
 	return answer, err
 }
+
+// loggedError is a refusal that the log has already.
+type loggedError struct{ error }
+
+func (e *loggedError) Unwrap() error { return e.error }
+
+// refuse counts and logs what an agent is refused, and returns what it is told.
+func (r *Relay) refuse(what string, key Key, from fmt.Stringer, err error) *tunnel.Refusal {
+	told := refusal(err)
+	r.metrics.refused.WithLabelValues(codeOf(told)).Inc()
+	if told == errFailed {
+		r.log.Error(what, "key", key, "from", from, "error", err)
+		return told
+	}
+	r.log.Info(what, "key", key, "from", from, "error", told)
+	return told
+}
+
+// errFailed is told to agents in place of a fault of this server, whose words are
+// for its operator: they name files.
+var errFailed = &tunnel.Refusal{Code: tunnel.CodeFailed, Message: "the relay has a fault of its own and cannot take the share now; its log says which"}
 
 func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, hello []byte, addr netip.Addr) ([]byte, error) {
 	if r.leaving() {
@@ -58,6 +81,9 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 	if err := r.keys.admit(ctx, key, c.Enrol, from); err != nil {
 		return nil, err
 	}
+	if c.Release != "" {
+		return nil, r.release(ctx, key, from, c.Release)
+	}
 	granted, grant, err := r.grant(ctx, key, pub, from, c)
 	if err != nil {
 		return nil, err
@@ -66,6 +92,23 @@ func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, 
 	r.admitted[key] = admitted{granted, from, time.Now()}
 	r.mu.Unlock()
 	return json.Marshal(grant)
+}
+
+// release gives up a plain name of key. It never returns nil.
+func (r *Relay) release(ctx context.Context, key Key, from *origin, label string) error {
+	if !from.names.Allow() {
+		return errTooManyNames
+	}
+	name := label + "." + r.opts.Domain
+	given, err := r.opts.Registry.GiveUp(ctx, key, []string{name})
+	switch {
+	case err != nil:
+		return err
+	case len(given) == 0:
+		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: "the name " + name + " is not this key's"}
+	}
+	r.log.Info("name given up", "key", key, "from", from.prefix, "name", name)
+	return &tunnel.Refusal{Code: tunnel.CodeReleased, Message: name}
 }
 
 // errLeaving is told to agents that meet a relay in its last moments.
@@ -144,7 +187,7 @@ func (r *Relay) checkCovered(hosts []string) error {
 }
 
 // refusal is what an agent is told of err.
-func refusal(err error) error {
+func refusal(err error) *tunnel.Refusal {
 	var (
 		refused *tunnel.Refusal
 		name    *tunnel.NameError
@@ -166,16 +209,15 @@ func refusal(err error) error {
 	case errors.Is(err, ErrSuspended):
 		return errLeaving
 	}
-	return err
+	return errFailed
 }
 
 // codeOf is the label under which a refusal is counted.
-func codeOf(err error) string {
-	var refused *tunnel.Refusal
-	if !errors.As(err, &refused) {
+func codeOf(told *tunnel.Refusal) string {
+	if told == errFailed {
 		return "failed"
 	}
-	return fmt.Sprint(refused.Code)
+	return fmt.Sprint(told.Code)
 }
 
 // established takes over a new session: tunnel.Acceptor calls it.

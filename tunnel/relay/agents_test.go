@@ -280,11 +280,11 @@ func TestControlFails(t *testing.T) {
 	a := w.agent(key, claimOf(key, ""), &recorder{})
 	next := claimOf(key, "", "more")
 	broken.lookup = errors.New("the disk is gone")
-	if reply := a.ask(tunnel.Request{Op: "claim", Claim: &next}); reply.Code != tunnel.CodeFailed || !strings.Contains(reply.Error, "the disk is gone") {
+	if reply := a.ask(tunnel.Request{Op: "claim", Claim: &next}); reply.Code != tunnel.CodeFailed || reply.Error != errFailed.Message {
 		t.Errorf("a claim: %+v", reply)
 	}
 	broken.lookup, broken.release = nil, broken.lookup
-	if reply := a.ask(tunnel.Request{Op: "end"}); reply.Code != tunnel.CodeFailed || !strings.Contains(reply.Error, "the disk is gone") {
+	if reply := a.ask(tunnel.Request{Op: "end"}); reply.Code != tunnel.CodeFailed || reply.Error != errFailed.Message {
 		t.Errorf("an end: %+v", reply)
 	}
 	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"container/list"
 	"context"
 	"crypto/tls"
@@ -18,6 +19,10 @@ type conn struct {
 	door *door
 	from *origin
 	addr netip.AddrPort
+	// told is that addr comes from a PROXY protocol header, and ahead what was
+	// read behind that; nil for nothing.
+	told  bool
+	ahead *bufio.Reader
 
 	number uint64 // in the order in which they came
 

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"time"
 
@@ -26,12 +25,8 @@ func (r *Relay) control(s *share, st *tunnel.Stream) {
 	var reply tunnel.Reply
 	grant, err := r.do(ctx, s, st)
 	if err != nil {
-		reply.Code, reply.Error = tunnel.CodeFailed, err.Error()
-		var refused *tunnel.Refusal
-		if errors.As(refusal(err), &refused) {
-			reply.Code, reply.Error = refused.Code, refused.Message
-		}
-		r.metrics.refused.WithLabelValues(codeOf(refusal(err))).Inc()
+		told := r.refuse("request of an agent refused", s.key, s.from.prefix, err)
+		reply.Code, reply.Error = told.Code, told.Message
 	}
 	reply.Grant = grant
 	_ = json.NewEncoder(st).Encode(reply) // an agent that is gone need not know

@@ -23,6 +23,8 @@ const (
 type door struct {
 	limits Limits
 	most   int // descriptors that connections may have together
+	// proxies carry the connections of many addresses.
+	proxies proxies
 
 	mu       sync.Mutex
 	count    [gone]int
@@ -55,7 +57,7 @@ func (d *door) enter(c net.Conn) *conn {
 	defer d.mu.Unlock()
 	from := d.networks.find(addr.Addr())
 	switch {
-	case from.conns >= d.limits.ConnectionsPerAddress:
+	case from.conns >= d.limits.ConnectionsPerAddress && !d.proxies.has(addr.Addr()):
 		return nil
 	case d.count[shaking] >= d.limits.Handshakes && !d.evictLocked(poolShaking, 0):
 		return nil
@@ -69,6 +71,31 @@ func (d *door) enter(c net.Conn) *conn {
 	d.networks.use(from)
 	d.poolLocked(entered, poolShaking)
 	return entered
+}
+
+// readdress makes c, which is in its handshake, a connection of another address.
+// It reports false when that has too many, or c is gone.
+func (d *door) readdress(c *conn, addr netip.AddrPort) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	from := d.networks.find(addr.Addr())
+	switch {
+	case c.class == gone:
+		return false
+	case from == c.from:
+	case from.conns >= d.limits.ConnectionsPerAddress:
+		return false
+	default:
+		d.poolLocked(c, poolNone)
+		c.from.conns--
+		d.networks.leave(c.from)
+		c.from = from
+		from.conns++
+		d.networks.use(from)
+		d.poolLocked(c, poolShaking)
+	}
+	c.addr, c.told = addr, true
+	return true
 }
 
 // makeRoomLocked closes a connection for one of a network, when the process has

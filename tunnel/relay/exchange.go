@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// maxHead bounds the head of a response: agents are strangers too.
-	maxHead = 256 << 10
+	// maxHead bounds the head of a response: agents are strangers too. It is above
+	// what devproxy takes from a dev server, 1 MiB, with room for longer names, so
+	// that no response which the developer's log has as passed on fails here.
+	maxHead = 2 << 20
 	// maxHints bounds the interim responses of one exchange.
 	maxHints = 100
 	// expectPatience is how long an expected 100 (Continue) is waited for; a
@@ -66,7 +68,7 @@ type exchange struct {
 }
 
 func (v *visit) exchange() error {
-	st, err := v.relay.open(v.r.Context(), v.at.name, v.conn.addr.Addr(), v.at.head("https", v.conn.addr))
+	st, err := v.relay.open(v.r.Context(), v.at.name, v.addr.Addr(), v.at.head("https", v.addr))
 	if err != nil {
 		return err
 	}

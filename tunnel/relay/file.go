@@ -255,6 +255,15 @@ func (f *File) Release(_ context.Context, owner Key, names []string) error {
 	return err
 }
 
+// GiveUp implements Registry.
+func (f *File) GiveUp(_ context.Context, owner Key, names []string) ([]string, error) {
+	given, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.giveUp(owner, names, now), nil })
+	if err == nil {
+		f.tell(endings(owner, given)...)
+	}
+	return given, err
+}
+
 // Lookup implements Registry.
 func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
 	f.mu.RLock()
@@ -296,7 +305,7 @@ func (f *File) Standing(_ context.Context, key Key) (s Standing, err error) {
 // SetStanding implements Registry.
 func (f *File) SetStanding(_ context.Context, key Key, s Standing) error {
 	err := f.setStanding(key, s)
-	if err == nil {
+	if err == nil || s == Revoked { // whose session ends even if the disk is full
 		f.tell(Change{Key: key, Standing: s})
 	}
 	return err

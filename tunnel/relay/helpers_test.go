@@ -98,6 +98,16 @@ type world struct {
 	t    testing.TB
 	ca   *authorityCA
 	addr string
+	// dialer makes agents' lanes; nil is dialLane.
+	dialer func(context.Context) (tunnel.Lane, error)
+}
+
+// lanes makes agents' lanes.
+func (w *world) lanes(ctx context.Context) (tunnel.Lane, error) {
+	if w.dialer != nil {
+		return w.dialer(ctx)
+	}
+	return w.dialLane(ctx)
 }
 
 func start(t testing.TB, change func(*Options)) *world {
@@ -126,7 +136,7 @@ func start(t testing.TB, change func(*Options)) *world {
 			t.Errorf("at the end the relay counts %d bytes in %d accounts", r.memory.Used(), r.memory.Accounts())
 		}
 	})
-	return &world{r, t, ca, ln.Addr().String()}
+	return &world{Relay: r, t: t, ca: ca, addr: ln.Addr().String()}
 }
 
 func listen(t testing.TB) net.Listener {
@@ -169,7 +179,7 @@ func (w *world) tryAgent(key ed25519.PrivateKey, claim tunnel.Claim, handler htt
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, answer, err := tunnel.Dial(w.t.Context(), tunnel.Config{Key: key, Dial: w.dialLane, Hello: hello})
+	s, answer, err := tunnel.Dial(w.t.Context(), tunnel.Config{Key: key, Dial: w.lanes, Hello: hello})
 	if err != nil {
 		return nil, err
 	}

@@ -92,11 +92,15 @@ func (j journal) Handle(ctx context.Context, line slog.Record) error {
 	line.Attrs(func(a slog.Attr) bool {
 		if a.Key == "from" {
 			from = networkOfAttr(a.Value)
+			a.Value = slog.StringValue(cmp.Or(addressText(a.Value), "unknown"))
 		}
 		short.AddAttrs(clipAttr(a))
 		return true
 	})
-	if !j.shared.allow(entryKey{cmp.Or(j.kind, short.Message), from}, line.Time) {
+	if line.Level >= slog.LevelError {
+		from = netip.Prefix{} // a fault of this server: one allowance for all networks
+	}
+	if !j.shared.allow(entryKey{cmp.Or(j.kind, short.Message), from}, line.Time, line.Level) {
 		return nil
 	}
 	return j.Handler.Handle(ctx, short)
@@ -114,8 +118,9 @@ func (j journal) WithGroup(name string) slog.Handler {
 	return j
 }
 
-// allow reports whether a line may be written, and counts it otherwise.
-func (s *journalState) allow(key entryKey, now time.Time) bool {
+// allow reports whether a line may be written, and counts it otherwise. Errors do
+// not need the allowance of all lines, so that strangers cannot hide them.
+func (s *journalState) allow(key entryKey, now time.Time, level slog.Level) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key]
@@ -130,7 +135,7 @@ func (s *journalState) allow(key entryKey, now time.Time) bool {
 		}
 		s.entries[key] = e
 	}
-	if e.allowance.AllowN(now, 1) && s.all.AllowN(now, 1) {
+	if e.allowance.AllowN(now, 1) && (level >= slog.LevelError || s.all.AllowN(now, 1)) {
 		return true
 	}
 	e.left++
@@ -195,6 +200,24 @@ func networkOfAttr(v slog.Value) netip.Prefix {
 		return budget.NetworkOf(addrOf(from).Addr())
 	}
 	return netip.Prefix{}
+}
+
+// addressText is an address or a network as text; empty for none.
+func addressText(v slog.Value) string {
+	switch from := v.Any().(type) {
+	case string:
+		return clip(from)
+	case net.Addr:
+		return addressText(slog.AnyValue(addrOf(from)))
+	case interface {
+		IsValid() bool
+		String() string
+	}:
+		if from.IsValid() {
+			return from.String()
+		}
+	}
+	return ""
 }
 
 // clipAttr bounds the text of an attribute.

@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,8 +11,9 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// keysPoll is how often the authorized_keys file is looked at: a revoked key
-// is out this much later.
+// keysPoll is how often the authorized_keys file is looked at. A key that is
+// marked as revoked is out this much later, one that has left the file twice as
+// much.
 const keysPoll = 2 * time.Second
 
 // keys decides which keys are admitted. What the file says comes first, then
@@ -22,8 +24,12 @@ type keys struct {
 	open     bool // every key is admitted
 	registry Registry
 
-	text []byte // of the file, as last read; the polling goroutine's
 	file atomic.Pointer[keysFile]
+
+	// The rest is the polling goroutine's.
+	text []byte       // of the file, as it counts
+	seen []byte       // at the last look; nil before the first
+	due  map[Key]bool // to be revoked in the registry
 }
 
 func newKeys(o *Options) (*keys, error) {
@@ -31,7 +37,7 @@ func newKeys(o *Options) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keys{path: o.AuthorizedKeys, tokens: tokens, open: o.Open, registry: o.Registry}
+	k := &keys{path: o.AuthorizedKeys, tokens: tokens, open: o.Open, registry: o.Registry, due: map[Key]bool{}}
 	k.file.Store(&keysFile{})
 	if k.path == "" {
 		return k, nil
@@ -100,39 +106,76 @@ func (k *keys) watch(ctx context.Context, note func(error)) {
 	}
 }
 
-// reload reads the file and revokes the keys that are no longer in it. Every
-// look compares the bytes: a file can change twice within the grain of its time.
+// reload reads the file. Every look compares the bytes: a file can change twice
+// within the grain of its time. What a change adds counts at once, keys and
+// revocations. What it leaves out counts when the next look finds the same: a file
+// that is written in place is empty, or half there, for a moment.
 func (k *keys) reload(ctx context.Context) error {
 	text, err := readKeysFile(k.path)
 	if err != nil {
 		return fmt.Errorf("%w; the keys read before go on counting", err)
 	}
-	if bytes.Equal(text, k.text) {
-		return nil
+	again := k.seen != nil && bytes.Equal(text, k.seen)
+	k.seen = text
+	if !bytes.Equal(text, k.text) {
+		file, err := parseKeys(k.path, text)
+		switch {
+		case err != nil && again:
+			return k.bar(ctx) // said already
+		case err != nil:
+			return errors.Join(fmt.Errorf("%w; the keys read before go on counting", err), k.bar(ctx))
+		}
+		k.adopt(file, text, again)
 	}
-	k.text = text
-	file, err := parseKeys(k.path, text)
-	if err != nil {
-		return fmt.Errorf("%w; the keys read before go on counting", err)
-	}
-	old := k.file.Swap(&file)
-	return k.applyChange(ctx, old, &file)
+	return k.bar(ctx)
 }
 
-func (k *keys) applyChange(ctx context.Context, old, file *keysFile) error {
+// adopt makes file count. Unless it was read twice, what it leaves out stays.
+func (k *keys) adopt(file keysFile, text []byte, again bool) {
+	old := k.file.Load()
+	whole := true
+	if !again {
+		for key := range old.revoked {
+			if !file.revoked[key] {
+				file.revoked[key], whole = true, false
+				delete(file.admitted, key)
+			}
+		}
+		for key := range old.admitted {
+			if !file.admitted[key] && !file.revoked[key] {
+				file.admitted[key], whole = true, false
+			}
+		}
+	}
+	if whole {
+		k.text = text
+	}
 	for key := range old.admitted {
 		if !file.admitted[key] {
-			if err := k.registry.SetStanding(ctx, key, Revoked); err != nil {
-				return err
-			}
+			k.due[key] = true
 		}
 	}
 	for key := range file.revoked {
 		if !old.revoked[key] {
-			if err := k.registry.SetStanding(ctx, key, Revoked); err != nil {
-				return err
-			}
+			k.due[key] = true
 		}
+	}
+	k.file.Store(&file)
+}
+
+// bar revokes the keys that are due in the registry. Those for which that fails
+// stay due.
+func (k *keys) bar(ctx context.Context) error {
+	file := k.file.Load()
+	for key := range k.due {
+		if file.admitted[key] { // it has come back
+			delete(k.due, key)
+			continue
+		}
+		if err := k.registry.SetStanding(ctx, key, Revoked); err != nil {
+			return fmt.Errorf("cannot revoke a key: %w", err)
+		}
+		delete(k.due, key)
 	}
 	return nil
 }

@@ -326,6 +326,18 @@ func (l *ledger) release(owner Key, names []string, now time.Time) (ended []stri
 	return ended
 }
 
+// giveUp is Registry.GiveUp.
+func (l *ledger) giveUp(owner Key, names []string, now time.Time) (given []string) {
+	for _, name := range names {
+		r, known := l.lookup(name, now)
+		if known && r.Owner == owner && tunnel.PlainName(name) {
+			l.forget(name)
+			given = append(given, name)
+		}
+	}
+	return given
+}
+
 // sweep forgets the names that are nobody's any more.
 func (l *ledger) sweep(now time.Time) (changed []string) {
 	for name, r := range l.records {

@@ -48,6 +48,19 @@ func (m *Memory) release(owner Key, names []string) []string {
 	return m.names.release(owner, names, time.Now())
 }
 
+// GiveUp implements Registry.
+func (m *Memory) GiveUp(_ context.Context, owner Key, names []string) ([]string, error) {
+	given := m.giveUp(owner, names)
+	m.tell(endings(owner, given)...)
+	return given, nil
+}
+
+func (m *Memory) giveUp(owner Key, names []string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.names.giveUp(owner, names, time.Now())
+}
+
 // Lookup implements Registry.
 func (m *Memory) Lookup(_ context.Context, name string) (Record, bool, error) {
 	m.mu.Lock()

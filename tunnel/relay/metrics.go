@@ -49,6 +49,9 @@ func newMetrics(r *Relay) (*metrics, error) {
 		gauge("memory_bytes", "Bytes held for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
 		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.door.counts(); return float64(n) }),
 	}
+	if r.opts.Certificates != nil {
+		collectors = append(collectors, newCertificateTimes(prefix, r.opts.Certificates))
+	}
 	for _, c := range collectors {
 		if err := r.opts.Metrics.Register(c); err != nil {
 			return nil, err
@@ -57,7 +60,7 @@ func newMetrics(r *Relay) (*metrics, error) {
 	return m, nil
 }
 
-// Admin serves /healthz and /metrics. It is for an address that only the
+// Admin serves /healthz, /metrics and, of a File, /keys. It is for an address that only the
 // relay's owner reaches.
 func (r *Relay) Admin() http.Handler {
 	mux := http.NewServeMux()
@@ -69,6 +72,7 @@ func (r *Relay) Admin() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n")) // whoever asked is gone otherwise
 	})
+	mux.HandleFunc("GET /keys", r.serveKeys)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

@@ -2,12 +2,10 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/devproxy/devproxy/tunnel/message"
 )
@@ -15,7 +13,7 @@ import (
 // ServeRedirect sends plain HTTP on ln to the same place over TLS, until the
 // relay stops or ctx ends.
 func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
-	if !r.hold(ln, public) {
+	if !r.enter() {
 		return ln.Close()
 	}
 	defer r.group.Done()
@@ -28,12 +26,27 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 		ConnState:      message.ConnState,
 		ErrorLog:       slog.NewLogLogger(r.journal.logger(r.opts.Log, kindServer).Handler(), slog.LevelDebug),
 	}
-	defer server.Close() // also when the relay closes ln
-	defer context.AfterFunc(ctx, func() { server.Close() })()
-	err := server.Serve(doorListener{ln, r.door, l.HeadTimeout})
-	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-		return nil
-	}
+	conns := newHanded()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(conns) // ends with Close
+	}()
+	err := r.accept(ctx, ln, public, func(c net.Conn) {
+		entered := r.door.enter(c)
+		if entered == nil {
+			r.tooMany("connections", addrOf(c.RemoteAddr()))
+			c.Close()
+			return
+		}
+		r.group.Go(func() {
+			if r.introduce(entered, false) {
+				conns.give(message.Scan(entered, l.HeadTimeout))
+			}
+		})
+	})
+	server.Close()
+	<-served
 	return err
 }
 
@@ -57,26 +70,4 @@ func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Location", to+v.target())
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusPermanentRedirect)
-}
-
-// doorListener lets in as many connections as a door does, each behind the
-// scanner of HTTP/1.
-type doorListener struct {
-	net.Listener
-	door        *door
-	headTimeout time.Duration
-}
-
-// Accept implements net.Listener.
-func (l doorListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if entered := l.door.enter(c); entered != nil {
-			return message.Scan(entered, l.headTimeout), nil
-		}
-		c.Close()
-	}
 }

@@ -25,6 +25,9 @@ type Registry interface {
 	// a plain one may be claimed again by owner, and by everybody once it is
 	// forgotten.
 	Release(ctx context.Context, owner Key, names []string) error
+	// GiveUp forgets plain names of owner, so that everybody may claim them at once.
+	// It returns those that were owner's.
+	GiveUp(ctx context.Context, owner Key, names []string) (given []string, err error)
 	// Lookup is what is known of a name; ok is false for nothing.
 	Lookup(ctx context.Context, name string) (record Record, ok bool, err error)
 	// Sweep forgets the names that nobody has used for long enough.

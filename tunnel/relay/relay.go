@@ -3,11 +3,14 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +27,8 @@ type Options struct {
 	// Domain is the parent of all public names, in lower case: "t.example.com".
 	// Agents connect to it itself.
 	Domain string
-	// Port is what visitors' URLs need; 0 is that of Serve's listener.
+	// Port is the port in links and redirects; 0 is that of Serve's listener.
+	// Visitors are served whatever port they came by.
 	Port uint16
 	// Certificate is asked in every handshake; ClientHelloInfo.ServerName may
 	// be any name, or none.
@@ -42,8 +46,19 @@ type Options struct {
 	// Covers reports whether a certificate is there for a name, so that nobody
 	// is given one that browsers refuse; nil is for every name.
 	Covers func(name string) bool
+	// Certificates are the certificates in use by a name for each, such as its
+	// file, for metrics; nil is for none.
+	Certificates func() map[string]*x509.Certificate
 	// Open admits every key.
 	Open bool
+	// ProxyProtocol are the addresses of balancers. Their connections to Serve's
+	// listener begin with a header of the PROXY protocol, version 1 or 2, that tells
+	// the address of the visitor or agent; those to ServeRedirect's may.
+	ProxyProtocol []netip.Prefix
+	// TrustedProxies are the addresses of proxies that end TLS in front of the relay
+	// and speak TLS with it again. Their X-Forwarded-For tells the visitor. Agents
+	// cannot come through them.
+	TrustedProxies []netip.Prefix
 	// Congestion is the congestion control asked for agents' connections:
 	// "bbr", or "system" or "" for the system's own.
 	Congestion string
@@ -68,15 +83,17 @@ type Relay struct {
 	access, refused *slog.Logger
 	keys            *keys
 	door            *door
-	table           *table
-	metrics         *metrics
-	tls             *tls.Config
-	agents          *tunnel.Acceptor
-	server          *http.Server
-	memory          *budget.Budget // of what strangers make it hold
-	handed          *handed
-	started         time.Time
-	port            atomic.Uint32
+	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
+	balancers, trusted proxies
+	table              *table
+	metrics            *metrics
+	tls                *tls.Config
+	agents             *tunnel.Acceptor
+	server             *http.Server
+	memory             *budget.Budget // of what strangers make it hold
+	handed             *handed
+	started            time.Time
+	port               atomic.Uint32
 
 	// life ends with Close: what waits for visitors or agents ends with it.
 	life   context.Context
@@ -115,13 +132,16 @@ func New(o Options) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
+	balancers, trusted := newProxies(o.ProxyProtocol), newProxies(o.TrustedProxies)
 	r := &Relay{
 		opts: o, keys: keys, journal: newJournal(o.Log),
+		balancers: balancers, trusted: trusted,
 		door: newDoor(o.Limits), memory: budget.New(budget.Shared(o.Limits.Memory)), table: newTable(), handed: newHanded(),
 		started:   time.Now(),
 		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*switched]struct{}{},
 		sessions: map[Key][]*share{},
 	}
+	r.door.proxies = slices.Concat(balancers, trusted)
 	r.log = r.journal.logger(o.Log, "")
 	if o.Access != nil {
 		r.access, r.refused = r.journal.logger(o.Access, kindAnswered), r.journal.logger(o.Access, kindRefused)

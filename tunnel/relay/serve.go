@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
@@ -39,12 +41,18 @@ func (r *Relay) Serve(ctx context.Context, ln net.Listener) error {
 	return r.accept(ctx, ln, public, func(c net.Conn) {
 		entered := r.door.enter(c)
 		if entered == nil {
-			r.metrics.limited.WithLabelValues("connections").Inc()
+			r.tooMany("connections", addrOf(c.RemoteAddr()))
 			c.Close()
 			return
 		}
 		r.group.Go(func() { r.greet(entered) }) // accept is counted itself
 	})
+}
+
+// tooMany counts and logs a connection that a limit closes.
+func (r *Relay) tooMany(limit string, from netip.AddrPort) {
+	r.metrics.limited.WithLabelValues(limit).Inc()
+	r.log.Info("connection refused", "from", from, "error", "too many "+limit)
 }
 
 // accept has take take every connection of ln, which it must do at once.
@@ -145,13 +153,39 @@ func (r *Relay) httpServer() *http.Server {
 	}
 }
 
+// introduce finds out whose connection c is, where a balancer tells. It closes c
+// and reports false when that fails.
+func (r *Relay) introduce(c *conn, required bool) bool {
+	err := r.readProxyHeader(c, required)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errTooManyOfAddress):
+		r.tooMany("connections", c.addr)
+	case errors.Is(err, io.EOF): // a look whether the port is open
+		r.log.Debug("connection closed", "from", c.addr, "error", err)
+	default:
+		r.log.Info("connection refused", "from", c.addr, "error", err)
+		r.metrics.handshakes.WithLabelValues("failed").Inc()
+	}
+	c.Close()
+	return false
+}
+
 // greet finds out who a connection is from, and hands it on.
 func (r *Relay) greet(c *conn) {
 	ctx, cancel := context.WithTimeout(r.life, r.opts.Limits.HandshakeTimeout)
 	defer cancel()
+	if !r.introduce(c, true) {
+		return
+	}
 	secure := tls.Server(c, r.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		r.log.Debug("handshake failed", "from", c.addr, "error", err)
+		level := slog.LevelInfo
+		if errors.Is(err, io.EOF) && c.leaf.Load() == nil {
+			level = slog.LevelDebug // a look whether the port is open, which balancers take every few seconds
+		}
+		r.log.Log(ctx, level, "handshake failed", "from", c.addr, "error", err)
 		r.metrics.handshakes.WithLabelValues("failed").Inc()
 		c.Close()
 		return
@@ -162,7 +196,7 @@ func (r *Relay) greet(c *conn) {
 	}
 	r.metrics.handshakes.WithLabelValues("visitor").Inc()
 	if !r.door.become(c, visiting) {
-		r.metrics.limited.WithLabelValues("connections").Inc()
+		r.tooMany("connections", c.addr)
 		c.Close()
 		return
 	}
@@ -178,7 +212,7 @@ func (r *Relay) join(c *conn, secure *tls.Conn) {
 	r.metrics.handshakes.WithLabelValues("agent").Inc()
 	binding, err := tunnel.Binding(secure.ConnectionState())
 	if err != nil {
-		r.log.Debug("lane refused", "from", c.addr, "error", err)
+		r.log.Info("lane refused", "from", c.addr, "error", err)
 		c.Close()
 		return
 	}
@@ -192,11 +226,13 @@ func (r *Relay) lane(c *conn, lane tunnel.Lane) {
 		tunnel.Tune(lane.TCP, r.opts.Congestion)
 	}
 	if err := r.agents.Join(r.life, lane); err != nil {
-		r.log.Debug("lane refused", "from", c.addr, "error", err)
+		if !errors.As(err, new(*loggedError)) {
+			r.log.Info("lane refused", "from", c.addr, "error", err)
+		}
 		return
 	}
 	if !r.door.become(c, laning) {
-		r.metrics.limited.WithLabelValues("lanes").Inc()
+		r.tooMany("lanes", c.addr)
 		lane.Conn.Close()
 	}
 }

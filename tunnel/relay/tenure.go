@@ -44,7 +44,7 @@ func (v *visit) begin() {
 	ctx, v.cancel = context.WithCancelCause(v.r.Context())
 	v.r = v.r.WithContext(ctx)
 	v.evictions = v.relay.metrics.limited.WithLabelValues("memory")
-	v.account = v.relay.memory.Open(budget.Owner{Address: v.conn.from.prefix}, v.evict)
+	v.account = v.relay.memory.Open(budget.Owner{Address: v.from.prefix}, v.evict)
 	v.hold(visitCost + fieldsCost(v.r.Header) + len(v.r.RequestURI))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -23,6 +24,10 @@ type visit struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	conn  *conn
+	// addr is the visitor, and from what the relay knows of its network: those of
+	// conn, but behind a trusted proxy.
+	addr  netip.AddrPort
+	from  *origin
 	at    authority
 	start time.Time
 
@@ -41,6 +46,7 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	}
 	defer r.group.Done()
 	v := &visit{relay: r, w: w, r: req, tenure: tenure{control: http.NewResponseController(w)}, conn: connOf(req.Context()), start: time.Now()}
+	v.addr, v.from = r.visitorOf(v.conn, req.Header)
 	v.begin()
 	defer v.end()
 	defer v.record() // also when the handler ends with http.ErrAbortHandler
@@ -85,15 +91,17 @@ func (r *Relay) enter() bool {
 // a flood of requests that are reset at once (CVE-2023-44487) ends there.
 func (v *visit) countWaste() {
 	gaveUp := v.r.Context().Err() != nil && (v.status == 0 || v.status == statusGone)
-	if (gaveUp || v.status == http.StatusTooManyRequests) && !v.conn.from.waste.Allow() {
+	if (gaveUp || v.status == http.StatusTooManyRequests) && !v.from.waste.Allow() {
 		v.relay.metrics.limited.WithLabelValues("waste").Inc()
-		v.conn.Close()
+		if v.from == v.conn.from { // else a proxy's, which others use too
+			v.conn.Close()
+		}
 	}
 }
 
 // refuse says what is wrong with a request before anybody is asked.
 func (v *visit) refuse() (page, bool) {
-	if !v.conn.from.requests.Allow() {
+	if !v.from.requests.Allow() {
 		v.relay.metrics.limited.WithLabelValues("requests").Inc()
 		return page{Status: http.StatusTooManyRequests, Kind: "client", Title: "These are too many requests at once.", Retry: time.Second}, true
 	}

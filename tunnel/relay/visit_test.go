@@ -24,7 +24,7 @@ func newVisit(t *testing.T, r *Relay, request *http.Request) (*visit, *httptest.
 		t.Fatal("no room for a visitor")
 	}
 	w := httptest.NewRecorder()
-	v := &visit{relay: r, w: w, r: request, tenure: tenure{control: http.NewResponseController(w)}, conn: c, start: time.Now()}
+	v := &visit{relay: r, w: w, r: request, tenure: tenure{control: http.NewResponseController(w)}, conn: c, addr: c.addr, from: c.from, start: time.Now()}
 	v.begin()
 	return v, w, closed
 }

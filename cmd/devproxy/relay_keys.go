@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/localca"
+	"github.com/devproxy/devproxy/tunnel/relay"
+)
+
+// maxKeyList bounds what a relay's /keys may answer, in bytes: all keys and names
+// that it keeps are below it.
+const maxKeyList = 64 << 20
+
+// relayKeysOptions are the flags of relay keys.
+type relayKeysOptions struct {
+	state, admin string
+	json         bool
+}
+
+func newRelayKeysCmd(s *streams) *cobra.Command {
+	var opts relayKeysOptions
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "list the keys that a relay of yours knows, with their names",
+		Long: `Lists the keys that enrolled themselves at the relay on this server, those that were revoked, and the plain names of each.
+Links are counted only, since whoever knows one can open it.
+
+While the relay runs, --admin asks it, at its own --admin address. Otherwise the file of its --state is read.
+To bar a key, write "revoked KEY" into the file of --authorized-keys.`,
+		Example: `  devproxy relay keys --admin 9090
+  devproxy relay keys --state /var/lib/devproxy/relay.db`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
+			defer stop()
+			return runRelayKeys(ctx, s, opts)
+		},
+	}
+	cmd.Flags().StringVar(&opts.state, "state", "", "the relay's file for names and keys (default relay.db in $DEVPROXY_HOME)")
+	cmd.Flags().StringVar(&opts.admin, "admin", "", "the relay's address for /keys; a port alone is loopback")
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print one object a line")
+	return cmd
+}
+
+func runRelayKeys(ctx context.Context, s *streams, opts relayKeysOptions) error {
+	keys, err := opts.read(ctx)
+	if err != nil {
+		return err
+	}
+	if opts.json {
+		to := json.NewEncoder(s.Out)
+		for _, key := range keys {
+			if err := to.Encode(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(keys) == 0 {
+		fmt.Fprintln(s.Out, "no keys are enrolled")
+		return nil
+	}
+	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	for _, key := range keys {
+		names := key.Names
+		if key.Links > 0 {
+			names = append(names, count(key.Links, "link"))
+		}
+		seen := "never shared"
+		if !key.Seen.IsZero() {
+			seen = key.Seen.Format(time.DateOnly)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", key.Key, firstOf(key.Standing, "listed"), seen, strings.Join(names, ", "))
+	}
+	return table.Flush()
+}
+
+// read asks the relay, or reads its file.
+func (o relayKeysOptions) read(ctx context.Context) ([]relay.KeyInfo, error) {
+	if o.admin != "" {
+		return o.ask(ctx)
+	}
+	path := o.state
+	if path == "" {
+		home, err := localca.Home(os.Getenv)
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Join(home, "relay.db")
+	}
+	keys, err := relay.ReadKeys(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, failf("devproxy relay keys --state FILE, with the relay's --state", "there is no relay's file %s", path)
+	case errors.Is(err, relay.ErrInUse):
+		return nil, failf("devproxy relay keys --admin ADDRESS, with the relay's --admin", "cannot read %s: %w", path, err)
+	case err != nil:
+		return nil, failf("see whose it is (ls -l)", "cannot read the relay's file %s: %w", path, err)
+	}
+	return keys, nil
+}
+
+// ask gets the list from a relay that runs.
+func (o relayKeysOptions) ask(ctx context.Context) ([]relay.KeyInfo, error) {
+	address, ok := listenAddress(o.admin, true)
+	if !ok {
+		return nil, usagef("an address is a port or has one: 9090, 127.0.0.1:9090", "--admin %q is no address", o.admin)
+	}
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/keys", nil)
+	if err != nil {
+		return nil, err
+	}
+	fix := "check that it is the --admin of a relay that runs"
+	response, err := new(http.Transport).RoundTrip(request)
+	if err != nil {
+		return nil, failf(fix, "cannot ask the relay at %s: %w", address, err)
+	}
+	defer response.Body.Close()
+	var keys []relay.KeyInfo
+	if response.StatusCode == http.StatusOK {
+		err = json.NewDecoder(io.LimitReader(response.Body, maxKeyList)).Decode(&keys)
+	} else {
+		err = errors.New(response.Status)
+	}
+	if err != nil {
+		return nil, failf(fix, "cannot read the answer of the relay at %s: %w", address, err)
+	}
+	return keys, nil
+}
