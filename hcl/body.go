@@ -214,7 +214,7 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 				label = text
 			}
 		}
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %s {", b.kind, quoteText(label)), "a %s has a %s", b.kind, k.label)
+		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %s {", b.kind, Quote(label)), "a %s has a %s", b.kind, k.label)
 		return false
 	}
 	if len(ranges) > want {

@@ -76,9 +76,9 @@ func routeAdvice(path, has, inside string) string {
 		where = " in a host"
 	}
 	if form == "" {
-		return "write route " + quoteText(at) + " {" + where
+		return "write route " + Quote(at) + " {" + where
 	}
-	return "write route " + quoteText(at) + " { " + form + " }" + where
+	return "write route " + Quote(at) + " { " + form + " }" + where
 }
 
 func hostAdvice(name, has string) string {
@@ -106,7 +106,7 @@ func upstreamsForm(args []string) (form, rest string) {
 	var forms []string
 	for _, arg := range args {
 		if socket, found := strings.CutPrefix(arg, "unix/"); found {
-			forms = append(forms, quoteText("unix:"+socket))
+			forms = append(forms, Quote("unix:"+socket))
 			continue
 		}
 		upstream, prefix := sketchUpstream(arg)
@@ -114,7 +114,7 @@ func upstreamsForm(args []string) (form, rest string) {
 			continue
 		}
 		if prefix = strings.TrimSuffix(prefix, "/"); prefix != "" {
-			rest = "; for the path, rewrite = " + quoteText(prefix+"{rest}")
+			rest = "; for the path, rewrite = " + Quote(prefix+"{rest}")
 		}
 		forms = append(forms, upstream)
 	}
@@ -141,7 +141,7 @@ func rewriteAdvice(last string, args []string, inside string) string {
 	case to == "{rest}":
 		return "write strip_prefix = true" + where
 	case strings.HasPrefix(to, "/") && !strings.ContainsAny(strings.ReplaceAll(to, "{rest}", ""), "${}*^?#"):
-		return "write rewrite = " + quoteText(to) + where
+		return "write rewrite = " + Quote(to) + where
 	}
 	return `write rewrite = "/v1{rest}"` + where
 }
@@ -158,7 +158,7 @@ func answerAdvice(args []string) string {
 				to = strings.ReplaceAll(to, variable, "{rest}")
 			}
 			if !strings.ContainsAny(strings.ReplaceAll(to, "{rest}", ""), "${}*^()") {
-				return "write redirect = " + quoteText(to)
+				return "write redirect = " + Quote(to)
 			}
 			return `write redirect = "https://example.com{rest}"`
 		} else {
@@ -171,7 +171,7 @@ func answerAdvice(args []string) string {
 	if status == 0 {
 		status = 200
 	}
-	return fmt.Sprintf("write respond = { status = %d, body = %s }", status, quoteText(body))
+	return fmt.Sprintf("write respond = { status = %d, body = %s }", status, Quote(body))
 }
 
 var (

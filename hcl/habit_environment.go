@@ -70,5 +70,5 @@ func envCall(name, fallback string) string {
 	if fallback == "" {
 		return `env("` + name + `")`
 	}
-	return `env("` + name + `", ` + quoteText(fallback) + `)`
+	return `env("` + name + `", ` + Quote(fallback) + `)`
 }

@@ -64,13 +64,13 @@ func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 			return `host "shop.localhost" { ` + form + " }"
 		}
 	case other == "route" && strings.HasPrefix(value, "/") && slices.Contains(known, "route"):
-		return "route " + quoteText(value) + " {"
+		return "route " + Quote(value) + " {"
 	case other == "route" && k.label == "path":
-		return "route " + quoteText(value) + ` { as the block's first line`
+		return "route " + Quote(value) + ` { as the block's first line`
 	case other == "files" && slices.Contains(known, "files"):
-		return "files = " + quoteText(value)
+		return "files = " + Quote(value)
 	case other == "aliases" && slices.Contains(known, "aliases") && sketchName(value) != "":
-		return "aliases = [" + quoteText(sketchName(value)) + "]"
+		return "aliases = [" + Quote(sketchName(value)) + "]"
 	}
 	if attr.Name == "upstream" && slices.Contains(k.blocks, "host") && upstreamForm(value) != "" {
 		return `host "shop.localhost" { upstream = ` + upstreamForm(value) + " }"
@@ -94,12 +94,12 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 			return "write listen { http = 80 }" + where
 		}
 		if value != "" && !allDigits.MatchString(value) {
-			value = quoteText(value)
+			value = Quote(value)
 		}
 		return "write listen { https = " + cmp.Or(value, "8443") + " }" + where
 	case "share":
 		if strings.Contains(value, ".") {
-			return "write share { relay = " + quoteText(value) + " }" + where
+			return "write share { relay = " + Quote(value) + " }" + where
 		}
 		return `write share { expires = "2h" }` + where
 	case "locals":
@@ -131,11 +131,11 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 	if name == "host" && k.label == "" {
 		for _, other := range sortedKeys(body.Attributes) {
 			if form := upstreamForm(r.literal(body.Attributes[other])); form != "" && isPortKey(other) {
-				return fmt.Sprintf("write host %s { upstream = %s }", quoteText(value), form)
+				return fmt.Sprintf("write host %s { upstream = %s }", Quote(value), form)
 			}
 		}
 	}
-	return fmt.Sprintf("write %s %s {%s", name, quoteText(value), where)
+	return fmt.Sprintf("write %s %s {%s", name, Quote(value), where)
 }
 
 // attributeForm returns what to write for a block that should be an attribute.
@@ -170,7 +170,7 @@ func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
 	}
 	switch {
 	case meant == "route" && strings.HasPrefix(label, "/"):
-		form := "route " + quoteText(pathPrefix(label)) + " {"
+		form := "route " + Quote(pathPrefix(label)) + " {"
 		if !slices.Contains(outer.blocks, "route") {
 			form += " in a host"
 		}
@@ -191,7 +191,7 @@ func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
 		if label == "" {
 			label = exampleLabel(meant)
 		}
-		return meant + " " + quoteText(label) + " {"
+		return meant + " " + Quote(label) + " {"
 	}
 	return ""
 }

@@ -111,7 +111,7 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 			label = name
 		}
 		if form := contents(m[4]); form != "" && (kind != "route" || strings.HasPrefix(label, "/")) {
-			return habit{summary: fmt.Sprintf("what a %s does goes in braces", kind), detail: fmt.Sprintf("write %s %s { %s }", kind, quoteText(label), form)}, true
+			return habit{summary: fmt.Sprintf("what a %s does goes in braces", kind), detail: fmt.Sprintf("write %s %s { %s }", kind, Quote(label), form)}, true
 		}
 	}
 	if m := headColon.FindStringSubmatch(first); m != nil && (strings.Contains(first, ":") || m[3] != "") {
@@ -119,7 +119,7 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 		if name := sketchName(label); m[1] == "host" && name != "" {
 			label = name
 		}
-		return habit{summary: fmt.Sprintf("%q is a block", m[1]), detail: fmt.Sprintf("write %s %s {", m[1], quoteText(label))}, true
+		return habit{summary: fmt.Sprintf("%q is a block", m[1]), detail: fmt.Sprintf("write %s %s {", m[1], Quote(label))}, true
 	}
 	if m := namePort.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" {
 		return habit{summary: "a name goes in a host block", detail: hostAdvice(sketchName(m[1]), m[2])}, true
@@ -208,7 +208,7 @@ func blockHabit(name, args, whole, inside string) (habit, bool) {
 	}
 	if name == "upstream" && inside == "" {
 		form := cmp.Or(nginxUpstreams(statements(whole, true))[args], "3000")
-		return habit{summary: summary, detail: "write service " + quoteText(args) + " { upstream = " + form + " }"}, identifier.MatchString(args)
+		return habit{summary: summary, detail: "write service " + Quote(args) + " { upstream = " + form + " }"}, identifier.MatchString(args)
 	}
 	path, title := pathPrefix(strings.Trim(args, `"'`)), "shop"+suffix
 	if i := strings.IndexAny(args, `"'`); i > 0 {
@@ -299,7 +299,7 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 			h.detail = routeAdvice(args[0], "upstream = "+form, inside)
 		}
 	case "root", "static", "alias":
-		h.detail = "write files = " + quoteText(cmp.Or(last, "public"))
+		h.detail = "write files = " + Quote(cmp.Or(last, "public"))
 	case "file_server":
 		h.detail = `remove it; files = "public" serves a folder`
 	case "server_name":
@@ -319,7 +319,7 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 		if len(args) < 2 || !isToken(args[0]) {
 			return habit{}, false
 		}
-		h.detail = "write response_headers = { " + args[0] + " = " + quoteText(strings.Join(args[1:], " ")) + " }"
+		h.detail = "write response_headers = { " + args[0] + " = " + Quote(strings.Join(args[1:], " ")) + " }"
 	case "index", "try_files":
 		h.detail = "remove it; files has index.html, and spa = true answers unknown paths with it"
 	default:

@@ -96,9 +96,9 @@ func (s *sketch) lines() []string {
 
 func (r sketchRoute) lines() []string {
 	if !r.strip {
-		return []string{fmt.Sprintf("  route %s { upstream = %s }", quoteText(r.path), r.upstream)}
+		return []string{fmt.Sprintf("  route %s { upstream = %s }", Quote(r.path), r.upstream)}
 	}
-	return []string{"  route " + quoteText(r.path) + " {", "    upstream     = " + r.upstream, "    strip_prefix = true", "  }"}
+	return []string{"  route " + Quote(r.path) + " {", "    upstream     = " + r.upstream, "    strip_prefix = true", "  }"}
 }
 
 // hostLike matches what other tools write where a Proxyfile has the name of a
@@ -178,7 +178,7 @@ func sketchUpstream(text string) (written, prefix string) {
 	if port != "" {
 		host += ":" + port
 	}
-	return quoteText(scheme + "://" + host), prefix
+	return Quote(scheme + "://" + host), prefix
 }
 
 var plainPath = regexp.MustCompile(`^(?:/[A-Za-z0-9._~@+-]+)+$`)
@@ -196,8 +196,9 @@ func sketchPath(pattern string) string {
 	return pattern
 }
 
-// quoteText returns text as a string of a Proxyfile, in which no template begins.
-func quoteText(text string) string {
+// Quote returns text as a string of a Proxyfile, whatever a hostile file holds: no
+// template begins in it, and nothing ends it. What is not text becomes U+FFFD.
+func Quote(text string) string {
 	var out strings.Builder
 	out.WriteByte('"')
 	for i, r := range text {

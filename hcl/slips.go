@@ -70,7 +70,7 @@ func slipNoEquals(l *line, _ *hcl.Diagnostic) bool {
 			form, _ := upstreamsForm(words)
 			advice = "write " + name + " = " + form
 		default:
-			advice = "write " + name + " = " + quoteText(value)
+			advice = "write " + name + " = " + Quote(value)
 		}
 		l.report(l.start+m[2], l.start+m[3], `an attribute takes "="`, advice)
 		l.work[l.start+m[4]] = '='

@@ -72,13 +72,19 @@ func (s *sharing) carry(l *link, p *plan.Share, until time.Time) (err error) {
 	if l.provider, err = provider.Find(l.relay().Relay); err != nil && !errors.Is(err, provider.ErrUnknown) {
 		return err
 	}
-	if l.foreign() {
-		if p, err = withoutWildcards(p, l.provider.Name); err != nil {
-			return err
-		}
+	if p, err = l.carried(p); err != nil {
+		return err
 	}
 	l.terms = terms{p, s.aliases(), until}
 	return nil
+}
+
+// carried is what of p the link's relay or provider can carry.
+func (l *link) carried(p *plan.Share) (*plan.Share, error) {
+	if !l.foreign() {
+		return p, nil
+	}
+	return withoutWildcards(p, l.provider.Name)
 }
 
 // shareOf is what a request wants shared of the plan, without the hosts that
@@ -149,10 +155,8 @@ func (s *sharing) revise(ctx context.Context, request control.ShareRequest, anew
 	if err != nil {
 		return err
 	}
-	if s.live.foreign() {
-		if p, err = withoutWildcards(p, s.live.provider.Name); err != nil {
-			return err
-		}
+	if p, err = s.live.carried(p); err != nil {
+		return err
 	}
 	next := terms{p, s.aliases(), s.live.until}
 	if anew {

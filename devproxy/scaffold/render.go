@@ -26,10 +26,10 @@ func (d *draft) result() *Result {
 
 func (h *host) write(out *strings.Builder) {
 	if len(h.routes) == 0 && h.what == "" && !h.cors && !h.compress && h.files == "" {
-		fmt.Fprintf(out, "host %s { upstream = %s }\n", quote(h.name), value(h.upstream))
+		fmt.Fprintf(out, "host %s { upstream = %s }\n", hcl.Quote(h.name), value(h.upstream))
 		return
 	}
-	fmt.Fprintf(out, "host %s {\n", quote(h.name))
+	fmt.Fprintf(out, "host %s {\n", hcl.Quote(h.name))
 	if h.upstream != "" {
 		fmt.Fprintf(out, "upstream = %s", value(h.upstream))
 		if h.what != "" {
@@ -38,7 +38,7 @@ func (h *host) write(out *strings.Builder) {
 		out.WriteByte('\n')
 	}
 	if h.files != "" {
-		fmt.Fprintf(out, "files = %s\n", quote(h.files))
+		fmt.Fprintf(out, "files = %s\n", hcl.Quote(h.files))
 	}
 	if h.cors {
 		out.WriteString("cors = true\n")
@@ -61,10 +61,10 @@ func (r route) long() bool {
 
 func (r route) write(out *strings.Builder) {
 	if !r.long() {
-		fmt.Fprintf(out, "route %s { %s }\n", quote(r.path), r.assignment())
+		fmt.Fprintf(out, "route %s { %s }\n", hcl.Quote(r.path), r.assignment())
 		return
 	}
-	fmt.Fprintf(out, "route %s {\n%s\n", quote(r.path), r.assignment())
+	fmt.Fprintf(out, "route %s {\n%s\n", hcl.Quote(r.path), r.assignment())
 	if r.redirect != "" && r.status != 0 {
 		fmt.Fprintf(out, "status = %d\n", r.status)
 	}
@@ -75,7 +75,7 @@ func (r route) write(out *strings.Builder) {
 		out.WriteString("strip_prefix = true\n")
 	}
 	if r.rewrite != "" {
-		fmt.Fprintf(out, "rewrite = %s\n", quote(r.rewrite))
+		fmt.Fprintf(out, "rewrite = %s\n", hcl.Quote(r.rewrite))
 	}
 	if r.skipVerify {
 		out.WriteString("tls_skip_verify = true\n")
@@ -87,13 +87,13 @@ func (r route) write(out *strings.Builder) {
 func (r route) assignment() string {
 	switch {
 	case r.files != "":
-		return "files = " + quote(r.files)
+		return "files = " + hcl.Quote(r.files)
 	case r.redirect != "":
-		return "redirect = " + quote(r.redirect)
+		return "redirect = " + hcl.Quote(r.redirect)
 	case r.respond && r.body == "":
 		return fmt.Sprintf("respond = %d", r.status)
 	case r.respond:
-		return fmt.Sprintf("respond = { status = %d, body = %s }", r.status, quote(r.body))
+		return fmt.Sprintf("respond = { status = %d, body = %s }", r.status, hcl.Quote(r.body))
 	}
 	return "upstream = " + value(r.upstream)
 }
@@ -110,28 +110,5 @@ func value(upstream string) string {
 	if portOf(upstream) != 0 {
 		return upstream
 	}
-	return quote(upstream)
-}
-
-// quote is text as an HCL string, whatever a hostile file holds: no template
-// begins in it, and nothing ends it.
-func quote(text string) string {
-	var out strings.Builder
-	out.WriteByte('"')
-	for i, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			out.WriteByte('\\')
-			out.WriteRune(r)
-		case (r == '$' || r == '%') && strings.HasPrefix(text[i+1:], "{"):
-			out.WriteRune(r)
-			out.WriteRune(r)
-		case r < 0x20 || r == 0x7F || r >= 0x80 && r < 0xA0 || r == '\uFFFD':
-			fmt.Fprintf(&out, `\u%04x`, r)
-		default:
-			out.WriteRune(r)
-		}
-	}
-	out.WriteByte('"')
-	return out.String()
+	return hcl.Quote(upstream)
 }

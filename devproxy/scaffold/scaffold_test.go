@@ -170,7 +170,7 @@ func TestQuote(t *testing.T) {
 		"$5 100%":    `"$5 100%"`,
 		"a\nb\x1b[m": `"a\u000ab\u001b[m"`,
 	} {
-		if got := quote(text); got != want {
+		if got := hcl.Quote(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
