@@ -7,15 +7,33 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
+// outside is how r's browser calls the places of upstream.
+func outside(r *http.Request, match plan.Match, upstream *plan.Upstream) advice.Outside {
+	return advice.Outside{Route: match.Route, Upstream: upstream, Origin: scheme(r) + "://" + r.Host, Page: r.Header.Get("Origin")}
+}
+
 // advisor looks at the head of an upstream's answer before a share makes it
 // public: what is meant for the upstream's own address is mended, and what
 // browsers will refuse is told once.
 func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstream *plan.Upstream) func(http.Header, int) {
-	route, host := match.Route, hostname(r.Host)
-	outside := advice.Outside{Route: route, Upstream: upstream, Origin: scheme(r) + "://" + r.Host}
-	return func(h http.Header, _ int) {
+	host, outside := hostname(r.Host), outside(r, match, upstream)
+	return func(h http.Header, status int) {
+		if status < 200 {
+			outside.Informational(h)
+			return
+		}
 		advice.DropHSTS(h, host)
 		outside.Header(h)
-		x.advice = s.advised.New(route.ID, advice.Of(h, host))
+		x.advice = s.advised.New(match.Route.ID, advice.Of(h, host))
 	}
+}
+
+// stopLoop is the error of a redirect that would go round in circles.
+func (s *Server) stopLoop(x *exchange, r *http.Request, match plan.Match, upstream *plan.Upstream, res *http.Response) error {
+	told := advice.ToldScheme(match.Route, scheme(r))
+	loop, again := outside(r, match, upstream).Loop(res, r, requestTarget(r), told)
+	if loop == nil || again && !s.again.TooOften(client(x, r), loop.URL) {
+		return nil
+	}
+	return loop
 }

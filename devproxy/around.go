@@ -17,7 +17,9 @@ func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
 	if err := x.visit.guard(r, match); err != nil {
 		return err
 	}
-	if _, ok := match.Route.Answer.(*plan.Upstream); !ok {
+	if upstream, ok := match.Route.Answer.(*plan.Upstream); ok {
+		x.w.advise = s.advisor(x, r, match, upstream) // also of what a cache has
+	} else {
 		x.w.fields = match.Route.ResponseHeaders // an upstream's are forward's
 	}
 	around := x.generation.around[match.Route.ID]

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/advice"
 	"github.com/devproxy/devproxy/devproxy/answer"
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/listen"
@@ -86,6 +87,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		upstream    *forward.UpstreamError
 		timeout     *forward.TimeoutError
 		loop        *forward.LoopError
+		redirects   *advice.LoopError
 		target      *forward.TargetError
 		body        *forward.BodyError
 		notFound    *answer.NotFoundError
@@ -133,6 +135,10 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		return page.Page{Status: http.StatusLoopDetected, Title: "This route leads back to devproxy itself.",
 			Lead:  sentence(loop.Error()),
 			Quote: quote(x.route.Source), Hints: []string{"Write the port of the dev server there, not devproxy's."}}
+	case errors.As(err, &redirects):
+		return page.Page{Status: http.StatusLoopDetected, Title: "This app redirects to itself without end.",
+			Lead:  sentence(redirects.Error()) + " devproxy has stopped it.",
+			Quote: quote(x.route.Source), Hints: oneOrNone(redirects.Hint())}
 	case errors.As(err, &notFound):
 		return filesPage(x, notFound)
 	case errors.As(err, &method):

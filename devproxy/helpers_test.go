@@ -191,7 +191,11 @@ type reply struct {
 }
 
 func get(ctx context.Context, client *http.Client, url string, fields ...string) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	return do(ctx, client, http.MethodGet, url, fields...)
+}
+
+func do(ctx context.Context, client *http.Client, method, url string, fields ...string) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return reply{}, err
 	}

@@ -35,9 +35,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	if status >= 200 {
 		setHeaders(w.Header(), w.fields)
-		if w.advise != nil {
-			w.advise(w.Header(), status)
-		}
+	}
+	if w.advise != nil && status != http.StatusSwitchingProtocols {
+		w.advise(w.Header(), status)
 	}
 	if w.outward != nil {
 		if status < 200 && status != http.StatusSwitchingProtocols {

@@ -69,7 +69,15 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	out := forward.Exchange{Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report}
 	if v := x.visit; v != nil {
 		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &s.machine, v.visitor.Host, v.hops
-		out.Inspect = v.share.InspectResponse
+	}
+	out.Inspect = func(res *http.Response) error {
+		if err := s.stopLoop(x, r, match, spec, res); err != nil {
+			return err
+		}
+		if v := x.visit; v != nil {
+			return v.share.InspectResponse(res)
+		}
+		return nil
 	}
 	if middleware.Background(r.Context()) {
 		// For a cache, which outlives this exchange.
@@ -82,7 +90,6 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 			out.Messages = s.messages(x, r, target)
 		}
 	}
-	x.w.advise = s.advisor(x, r, match, spec)
 	defer func() { x.setReport(*report) }()
 	return x.generation.upstream(spec).Forward(w, r, out)
 }

@@ -60,6 +60,7 @@ type Server struct {
 	clients   forward.Clients
 	machine   field.Machine
 	advised   advice.Once
+	again     advice.Again
 	retired   retirees
 	listening atomic.Pointer[Listening]
 

@@ -84,6 +84,7 @@ func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
 	s.Timeout = d.decodeDuration(b.body, "timeout")
 	s.Hold = d.decodeDuration(b.body, "hold")
 	s.TLSSkipVerify = d.boolean(b.body, "tls_skip_verify")
+	s.ForwardedProto = d.decodeForwardedProto(b.body)
 	d.decodeAround(b.body, s)
 	return answered
 }

@@ -61,6 +61,7 @@ func (d *decoder) decodeService(b *block) *Service {
 		service.Fallback = d.decodeUpstream(v)
 	}
 	service.TLSSkipVerify = d.boolean(b.body, "tls_skip_verify")
+	service.ForwardedProto = d.decodeForwardedProto(b.body)
 	service.Hold = d.decodeDuration(b.body, "hold")
 	service.Timeout = d.decodeDuration(b.body, "timeout")
 	service.takeOver(b.body)
@@ -106,6 +107,7 @@ func (s *Service) takeOver(b *body) {
 		"health":          func() { s.Health = from.Health },
 		"fallback":        func() { s.Fallback = from.Fallback },
 		"tls_skip_verify": func() { s.TLSSkipVerify = from.TLSSkipVerify },
+		"forwarded_proto": func() { s.ForwardedProto = from.ForwardedProto },
 		"hold":            func() { s.Hold = from.Hold },
 		"timeout":         func() { s.Timeout = from.Timeout },
 	} {

@@ -111,6 +111,9 @@ func TestSettings(t *testing.T) {
 		{"respond = 204\nupstream = null\nfiles = null", Settings{Respond: &Respond{Status: 204}}},
 		{"respond = 204\ntimeout = \"1m30s\"\nhold = \"0s\"\ntls_skip_verify = false",
 			Settings{Respond: &Respond{Status: 204}, Timeout: ptr(90 * time.Second), Hold: ptr(time.Duration(0)), TLSSkipVerify: ptr(false)}},
+		{"respond = 204\nforwarded_proto = \"http\"", Settings{Respond: &Respond{Status: 204}, ForwardedProto: ForwardedHTTP}},
+		{"respond = 204\nforwarded_proto = \"https\"", Settings{Respond: &Respond{Status: 204}, ForwardedProto: ForwardedHTTPS}},
+		{"respond = 204\nforwarded_proto = null", Settings{Respond: &Respond{Status: 204}}},
 		{"respond = 204\nrequest_headers = { x-a = 1, X-B = null, X-C = true, X-D = \"\" }\nresponse_headers = {}", Settings{
 			Respond:         &Respond{Status: 204},
 			RequestHeaders:  map[string]*string{"X-A": ptr("1"), "X-B": nil, "X-C": ptr("true"), "X-D": ptr("")},

@@ -125,7 +125,8 @@ type Settings struct {
 	Timeout *time.Duration // to the first response byte; 0 means none
 	Hold    *time.Duration // for an upstream that refuses connections; 0 means none
 
-	TLSSkipVerify *bool
+	TLSSkipVerify  *bool
+	ForwardedProto ForwardedProto // empty means left out
 
 	// CORS, BasicAuth, RateLimit, Cache and Simulate with their Off set are
 	// written as false or null: they undo what the host says.
@@ -256,16 +257,29 @@ type Member struct {
 type Service struct {
 	Name     string
 	Upstream *Upstream
-	// TLSSkipVerify, Hold, Timeout: as in Settings.
-	TLSSkipVerify *bool
-	Hold, Timeout *time.Duration
-	Balance       Balance // BalanceRoundRobin when left out
-	Health        *Health // nil means that nobody asks
+	// TLSSkipVerify, ForwardedProto, Hold, Timeout: as in Settings.
+	TLSSkipVerify  *bool
+	ForwardedProto ForwardedProto
+	Hold, Timeout  *time.Duration
+	Balance        Balance // BalanceRoundRobin when left out
+	Health         *Health // nil means that nobody asks
 	// Fallback answers when no member does; nil means none.
 	Fallback *Upstream
 	// Range is the block's header: service "NAME".
 	Range Range
 }
+
+// ForwardedProto is the scheme that an upstream is told its clients use.
+type ForwardedProto string
+
+// The forms of forwarded_proto.
+const (
+	// ForwardedHTTPS tells the scheme that the client uses, which is nearly always
+	// https. It is what holds when nothing is written.
+	ForwardedHTTPS ForwardedProto = "https"
+	// ForwardedHTTP tells http, in every field of the request that has a scheme.
+	ForwardedHTTP ForwardedProto = "http"
+)
 
 // Balance is how requests are spread over the members of an upstream.
 type Balance string

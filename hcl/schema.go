@@ -24,7 +24,7 @@ type kind struct {
 func settings() []string {
 	return []string{
 		"upstream", "files", "spa", "redirect", "status", "respond", "request_headers", "response_headers",
-		"timeout", "hold", "tls_skip_verify",
+		"timeout", "hold", "tls_skip_verify", "forwarded_proto",
 		"cors", "basic_auth", "allow", "deny", "rate_limit", "max_body", "compress", "cache", "simulate",
 	}
 }
@@ -59,7 +59,7 @@ func kinds() map[string]kind {
 		"listen":  {name: "listen", attrs: []string{"https", "http", "redirect"}},
 		"host":    {label: "name", attrs: append(settings(), "aliases", "share"), blocks: []string{"route"}},
 		"route":   {label: "path", attrs: append(settings(), "exact", "match", "strip_prefix", "rewrite")},
-		"service": {label: "name", attrs: []string{"upstream", "balance", "health", "fallback", "tls_skip_verify", "hold", "timeout"}, later: laterRunning()},
+		"service": {label: "name", attrs: []string{"upstream", "balance", "health", "fallback", "tls_skip_verify", "forwarded_proto", "hold", "timeout"}, later: laterRunning()},
 		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"share":   {name: "share", attrs: []string{"relay", "hosts", "name", "password", "paths", "public", "show", "allow", "expires"}, later: laterSharing()},

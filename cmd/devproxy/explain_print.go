@@ -123,6 +123,9 @@ func (a *answering) upstreamRows() []row {
 	if a.Timeout != "" {
 		rows = append(rows, row{"timeout", a.Timeout, nil})
 	}
+	if a.Proto != "" {
+		rows = append(rows, row{"forwarded_proto", a.Proto, nil})
+	}
 	return append(rows, row{"hold", a.Hold, nil})
 }
 

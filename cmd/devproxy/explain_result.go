@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // explanation is what `devproxy explain --json` prints. Fields are added, never
@@ -53,20 +54,21 @@ type placed struct {
 type answering struct {
 	Kind     string    `json:"kind"`
 	Text     string    `json:"text"`
-	Members  []member  `json:"members,omitempty"`  // upstream
-	Balance  string    `json:"balance,omitempty"`  // upstream of several members
-	First    string    `json:"first,omitempty"`    // upstream of several members: who is asked first
-	Health   string    `json:"health,omitempty"`   // upstream: "GET /healthz every 2s"
-	Fallback []member  `json:"fallback,omitempty"` // upstream: asked in order when no member answers
-	Timeout  string    `json:"timeout,omitempty"`  // upstream: "30s"
-	Hold     string    `json:"hold,omitempty"`     // upstream: "10s"
-	Dir      string    `json:"dir,omitempty"`      // files
-	Path     string    `json:"path,omitempty"`     // files: within dir
-	SPA      bool      `json:"spa,omitempty"`      // files
-	Status   int       `json:"status,omitempty"`   // redirect, respond
-	Location string    `json:"location,omitempty"` // redirect
-	Body     string    `json:"body,omitempty"`     // respond
-	Headers  []changed `json:"headers,omitempty"`  // set on the response
+	Members  []member  `json:"members,omitempty"`         // upstream
+	Balance  string    `json:"balance,omitempty"`         // upstream of several members
+	First    string    `json:"first,omitempty"`           // upstream of several members: who is asked first
+	Health   string    `json:"health,omitempty"`          // upstream: "GET /healthz every 2s"
+	Fallback []member  `json:"fallback,omitempty"`        // upstream: asked in order when no member answers
+	Timeout  string    `json:"timeout,omitempty"`         // upstream: "30s"
+	Hold     string    `json:"hold,omitempty"`            // upstream: "10s"
+	Proto    string    `json:"forwarded_proto,omitempty"` // upstream that is told another scheme than its clients': "http"
+	Dir      string    `json:"dir,omitempty"`             // files
+	Path     string    `json:"path,omitempty"`            // files: within dir
+	SPA      bool      `json:"spa,omitempty"`             // files
+	Status   int       `json:"status,omitempty"`          // redirect, respond
+	Location string    `json:"location,omitempty"`        // redirect
+	Body     string    `json:"body,omitempty"`            // respond
+	Headers  []changed `json:"headers,omitempty"`         // set on the response
 }
 
 // member is one address of an upstream; addresses are tried in order.
@@ -165,6 +167,9 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 	case *plan.Upstream:
 		x.Answer.Kind, x.Answer.Hold = "upstream", r.Hold.String()
 		x.Answer.spread(a, v)
+		if r.ForwardedHTTP {
+			x.Answer.Proto = string(hcl.ForwardedHTTP)
+		}
 		if r.Timeout > 0 {
 			x.Answer.Timeout = r.Timeout.String()
 		}

@@ -25,11 +25,11 @@ var allowed = map[string][]string{
 	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 
 	"devproxy/plan":       {"hcl"},
-	"devproxy/forward":    {"devproxy/plan", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	"devproxy/forward":    {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field"},
 	"devproxy/answer":     {"devproxy/plan", "tunnel/field"},
-	"devproxy/advice":     {"devproxy/plan"},
-	"devproxy/share":      {"devproxy/plan", "devproxy/access", "tunnel/field", "tunnel/websocket"},
+	"devproxy/advice":     {"devproxy/plan", "devproxy/urlfield"},
+	"devproxy/share":      {"devproxy/plan", "devproxy/access", "devproxy/urlfield", "tunnel/field", "tunnel/websocket"},
 	"devproxy/scaffold":   {"hcl"},
 	// What a user has agreed to, kept with localca's files; effects are plan's.
 	"devproxy/consent": {"devproxy/plan", "localca"},
@@ -38,7 +38,8 @@ var allowed = map[string][]string{
 	"devproxy/middleware/compress": {"tunnel/field"},
 
 	// What several of them need, and neither of them owns.
-	"devproxy/access": {"tunnel/budget"},
+	"devproxy/access":   {"tunnel/budget"},
+	"devproxy/urlfield": {},
 
 	"devproxy/advisory": {},
 

@@ -188,7 +188,7 @@ func TestLocation(t *testing.T) {
 		if want == "" {
 			want = test.value
 		}
-		if got := (Outside{test.route, upstream, "https://shop.localhost"}).Reference(test.value); got != want {
+		if got := (Outside{Route: test.route, Upstream: upstream, Origin: "https://shop.localhost"}).Reference(test.value); got != want {
 			t.Errorf("%s: %q, want %q", test.value, got, want)
 		}
 	}
@@ -196,7 +196,7 @@ func TestLocation(t *testing.T) {
 
 // TestOutsideHeader has all fields that lead somewhere.
 func TestOutsideHeader(t *testing.T) {
-	o := Outside{Route: &plan.Route{Path: "/api", StripPrefix: true}, Upstream: &plan.Upstream{Members: []plan.Member{{Addrs: []string{"vm:8000"}}}}, Origin: "https://shop.localhost:8443"}
+	o := Outside{Route: &plan.Route{Path: "/api", StripPrefix: true}, Upstream: &plan.Upstream{Members: []plan.Member{{Addrs: []string{"vm:8000"}}}}, Origin: "https://shop.localhost:8443", Page: "http://page.localhost"}
 	for _, test := range []struct{ field, value, want string }{
 		{"Location", "http://vm:8000/a", "https://shop.localhost:8443/api/a"},
 		{"Location", "http://shop.localhost:8443/a", "https://shop.localhost:8443/api/a"},
@@ -220,11 +220,66 @@ func TestOutsideHeader(t *testing.T) {
 		{"Set-Cookie", "Path=/admin", "Path=/admin"},
 		{"Set-Cookie", "a=1", "a=1"},
 		{"X-Other", "/a", "/a"},
+		{"Link", `<http://shop.localhost:8443/a>; rel=preload, <http://vm:8000/b>; rel=next; anchor="http://vm:8000/c", </d>; title="http://vm:8000/"`,
+			`<https://shop.localhost:8443/api/a>; rel=preload, <https://shop.localhost:8443/api/b>; rel=next; anchor="https://shop.localhost:8443/api/c", </api/d>; title="http://vm:8000/"`},
+		{"Hx-Redirect", "http://shop.localhost:8443/api/a", "https://shop.localhost:8443/api/a"},
+		{"Hx-Push-Url", "false", "false"},
+		{"Hx-Replace-Url", "/a", "/api/a"},
+		{"Hx-Location", `{"path":"http://shop.localhost:8443/api/a","target":"#x"}`, `{"path":"https://shop.localhost:8443/api/a","target":"#x"}`},
+		{"X-Inertia-Location", "http://vm:8000/a", "https://shop.localhost:8443/api/a"},
+		{"Turbolinks-Location", "http://shop.localhost:8443/api/a", "https://shop.localhost:8443/api/a"},
+		{"Sourcemap", "main.js.map", "main.js.map"},
+		{"Access-Control-Allow-Origin", "http://shop.localhost:8443", "https://shop.localhost:8443"},
+		{"Access-Control-Allow-Origin", "http://vm:8000", "https://shop.localhost:8443"},
+		{"Access-Control-Allow-Origin", "*", "*"},
+		{"Access-Control-Allow-Origin", "null", "null"},
+		{"Access-Control-Allow-Origin", "http://page.localhost", "http://page.localhost"},
+		{"Access-Control-Allow-Origin", "http://evil.example", "http://evil.example"},
+		{"Timing-Allow-Origin", "http://shop.localhost:8443, http://evil.example", "https://shop.localhost:8443, http://evil.example"},
+		{"Content-Security-Policy", "default-src 'self' http://shop.localhost:8443/x ws://shop.localhost:8443; connect-src http://vm:8000 ws://vm:8000 http://shop.localhost:* http://shop.localhost https:; report-uri http://shop.localhost:8443/r",
+			"default-src 'self' https://shop.localhost:8443/x wss://shop.localhost:8443; connect-src http://vm:8000 ws://vm:8000 https://shop.localhost:* http://shop.localhost https:; report-uri https://shop.localhost:8443/r"},
+		{"Content-Security-Policy-Report-Only", "img-src http://SHOP.localhost:8443 http://shop.localhost.evil.example:8443", "img-src https://shop.localhost:8443 http://shop.localhost.evil.example:8443"},
 	} {
 		h := http.Header{test.field: {"", test.value}}
 		o.Header(h)
 		if got := h[test.field][1]; got != test.want || h[test.field][0] != "" {
 			t.Errorf("%s: %s: %q, want %q", test.field, test.value, got, test.want)
 		}
+	}
+}
+
+// TestOutsidePage: an origin that may read is left as the browser says it, even if
+// it is one that would otherwise be this host's own.
+func TestOutsidePage(t *testing.T) {
+	o := Outside{Route: &plan.Route{Path: "/"}, Upstream: &plan.Upstream{}, Origin: "https://shop.localhost", Page: "http://shop.localhost"}
+	for value, want := range map[string]string{"http://shop.localhost": "http://shop.localhost", "http://shop.localhost:80": "https://shop.localhost"} {
+		h := http.Header{"Access-Control-Allow-Origin": {value}}
+		o.Header(h)
+		if got := h.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s became %s", value, got)
+		}
+	}
+	plain := Outside{Route: &plan.Route{Path: "/"}, Upstream: &plan.Upstream{}, Origin: "http://shop.localhost:8080"}
+	h := http.Header{"Location": {"http://shop.localhost:8080/a"}, "Content-Security-Policy": {"img-src http://shop.localhost:8080 ws://shop.localhost:8080"}}
+	plain.Header(h)
+	if h.Get("Location") != "http://shop.localhost:8080/a" || h.Get("Content-Security-Policy") != "img-src http://shop.localhost:8080 ws://shop.localhost:8080" {
+		t.Errorf("served over plain HTTP: %v", h)
+	}
+}
+
+// TestOutsideLeavesStoredHeaders: a cache has the slices that came.
+func TestOutsideLeavesStoredHeaders(t *testing.T) {
+	o := Outside{Route: &plan.Route{Path: "/api", StripPrefix: true}, Upstream: &plan.Upstream{}, Origin: "https://shop.localhost"}
+	h := http.Header{"Location": {"http://shop.localhost/api/a"}, "Link": {"<http://shop.localhost/api/a>"}, "Set-Cookie": {"a=1; Path=/b"}}
+	stored := h.Clone()
+	for name := range h {
+		stored[name] = h[name] // the same slices
+	}
+	o.Header(h)
+	if stored.Get("Location") != "http://shop.localhost/api/a" || stored.Get("Link") != "<http://shop.localhost/api/a>" || stored.Get("Set-Cookie") != "a=1; Path=/b" {
+		t.Errorf("changed in place: %v", stored)
+	}
+	if h.Get("Location") != "https://shop.localhost/api/a" || h.Get("Set-Cookie") != "a=1; Path=/api/b" {
+		t.Errorf("not changed: %v", h)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/urlfield"
 )
 
 // Outside translates between what an upstream calls its places and what the
@@ -18,34 +19,76 @@ type Outside struct {
 	Upstream *plan.Upstream
 	// Origin is the one that the browser asked: "https://shop.localhost:8443".
 	Origin string
+	// Page is the origin of the page that asks, as its browser tells it; empty where
+	// it does not.
+	Page string
 }
 
-// Header rewrites the fields of an upstream's response that lead somewhere, so
-// that the browser stays at devproxy: Location and Content-Location (RFC 9110
-// sections 10.2.2 and 8.7), Refresh (WHATWG HTML), and the Path of cookies (RFC
-// 6265 section 5.2.4).
+// Header rewrites the fields of an upstream's response that name places, so that
+// the browser stays at devproxy: those of package urlfield, and the Path of cookies
+// (RFC 6265 section 5.2.4).
 func (o Outside) Header(h http.Header) {
-	replace(h, "Location", o.Reference)
-	replace(h, "Content-Location", o.Reference)
-	replace(h, "Refresh", func(value string) string {
-		start, end := refreshURL(value)
-		return value[:start] + o.Reference(value[start:end]) + value[end:]
-	})
-	replace(h, "Set-Cookie", o.cookie)
+	urls := o.urls()
+	urls.Header(h)
+	lines := h["Set-Cookie"]
+	for i, line := range lines {
+		if changed := o.cookie(line); changed != line {
+			lines = slices.Clone(lines) // a cache may have the old one
+			lines[i] = changed
+		}
+	}
+	if len(lines) > 0 {
+		h["Set-Cookie"] = lines
+	}
 }
 
-// replace changes the lines of a field. The slice is a new one: a cache may hold
-// the old one.
-func replace(h http.Header, name string, f func(string) string) {
-	lines := h[name]
-	if len(lines) == 0 {
-		return
+// Informational is Header for an informational response (RFC 9110 section 15.2),
+// in which browsers read Link alone.
+func (o Outside) Informational(h http.Header) {
+	urls := o.urls()
+	urls.Link(h)
+}
+
+func (o Outside) urls() urlfield.Rewriter {
+	return urlfield.Rewriter{URL: o.Reference, Origin: o.origin, Source: o.source}
+}
+
+// origin is an origin that may read the response. That of the page that asks stays:
+// it is what the browser compares with.
+func (o Outside) origin(value string) string {
+	u, err := url.Parse(value)
+	if value == o.Page || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RequestURI() != "/" || !o.isOrigin(u) && !o.isUpstream(u) {
+		return value
 	}
-	changed := make([]string, len(lines))
-	for i, line := range lines {
-		changed[i] = f(line)
+	return o.Origin
+}
+
+// source is a source of a Content-Security-Policy. One at Origin's authority gets
+// Origin's scheme; one at the upstream's own is left to the page, which may
+// connect there on purpose.
+func (o Outside) source(value string) string {
+	scheme, rest, _ := strings.Cut(value, "://")
+	secure := map[string]string{"http": "https", "ws": "wss"}[strings.ToLower(scheme)]
+	if secure == "" || !strings.HasPrefix(o.Origin, "https:") {
+		return value
 	}
-	h[name] = changed
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, anyPort := strings.CutSuffix(rest[:end], ":*")
+	u := url.URL{Scheme: "http", Host: authority}
+	if anyPort {
+		_, own, _ := strings.Cut(o.Origin, "://")
+		if host, _ := splitAuthority(own); !sameHost(u.Hostname(), host) {
+			return value
+		}
+		return secure + "://" + rest
+	}
+	if !o.isOrigin(&u) {
+		return value
+	}
+	return secure + o.Origin[len("https"):] + rest[end:]
 }
 
 // Reference is a URL reference of the upstream as the browser has to follow it:
@@ -85,7 +128,7 @@ func (o Outside) Reference(value string) string {
 		}
 		return o.Origin + o.path(path, false) + rest
 	}
-	if !slices.ContainsFunc(slices.Concat(o.Upstream.Members, o.Upstream.Fallback), func(m plan.Member) bool { return isAt(m, u) }) {
+	if !o.isUpstream(u) {
 		return value
 	}
 	return o.Origin + o.path(path, true) + rest
@@ -101,6 +144,11 @@ func (o Outside) isOrigin(u *url.URL) bool {
 		asked = ""
 	}
 	return asked == port && sameHost(u.Hostname(), host)
+}
+
+// isUpstream reports whether u is at an address of the upstream.
+func (o Outside) isUpstream(u *url.URL) bool {
+	return slices.ContainsFunc(slices.Concat(o.Upstream.Members, o.Upstream.Fallback), func(m plan.Member) bool { return isAt(m, u) })
 }
 
 // path is the path on which a visitor reaches the upstream's. inside is true when
@@ -155,30 +203,6 @@ func (o Outside) cookie(line string) string {
 		}
 	}
 	return strings.Join(parts, ";")
-}
-
-// refreshURL is where the URL of a Refresh field is: "5; url=/a", as browsers
-// read it (WHATWG HTML, shared declarative refresh steps). It is empty when
-// there is none.
-func refreshURL(value string) (start, end int) {
-	i := strings.IndexAny(value, ";,")
-	if i < 0 {
-		return len(value), len(value)
-	}
-	skip := func(from int) int { return len(value) - len(strings.TrimLeft(value[from:], " \t")) }
-	start, end = skip(i+1), len(value)
-	if end-start >= 3 && strings.EqualFold(value[start:start+3], "url") {
-		if equals := skip(start + 3); strings.HasPrefix(value[equals:], "=") {
-			start = skip(equals + 1)
-		}
-	}
-	if start < end && (value[start] == '"' || value[start] == '\'') {
-		if n := strings.IndexByte(value[start+1:], value[start]); n >= 0 {
-			end = start + 1 + n
-		}
-		start++
-	}
-	return start, end
 }
 
 // afterAuthority is the path of an absolute URL, and what follows it, both as

@@ -14,6 +14,7 @@
 //	*UnavailableError  503  held in vain, or too many are held
 //	*UpstreamError     502  connected, and no usable answer came
 //	*TimeoutError      504  no answer within the route's timeout
+//	any error of Exchange.Inspect
 //	ErrRetired         -    nothing was sent: match again on the current plan
 //	ErrAborted         -    the answer has begun, or the visitor has left
 //

@@ -18,7 +18,8 @@ type Exchange struct {
 	// Target is the path to send, percent-encoded: Match.Target of the path
 	// that came. The query is the request's own.
 	Target string
-	// Scheme is the visitor's: "https" or "http".
+	// Scheme is the visitor's: "https" or "http". The upstream may be told another,
+	// by Route.ForwardedHTTP.
 	Scheme string
 	// Visitor is who asks; the zero value takes the request's RemoteAddr. With
 	// PublicHost set the upstream is told Machine.Shown(Visitor).

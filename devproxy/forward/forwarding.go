@@ -18,7 +18,7 @@ import (
 // Forwarded first. In a share Host and Origin are local, and so are these; absolute
 // URLs made of them become public on the way out. A visitor of a share never looks local: see field.Machine.
 func setForwarding(out http.Header, in *http.Request, x Exchange) {
-	visitor := x.Visitor
+	visitor, scheme := x.Visitor, toldScheme(x)
 	switch {
 	case x.PublicHost != "":
 		visitor = x.Machine.Shown(visitor)
@@ -39,14 +39,14 @@ func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	forwarded := "for=" + node
 	if in.Host != "" {
 		out["X-Forwarded-Host"] = []string{in.Host}
-		out["X-Forwarded-Port"] = []string{forwardedPort(in.Host, x.Scheme)}
+		out["X-Forwarded-Port"] = []string{forwardedPort(in.Host, scheme)}
 		forwarded += ";host=" + quoted(in.Host)
 	}
 	if x.PublicHost != "" {
 		out[field.PublicHost] = []string{x.PublicHost}
 	}
-	out["X-Forwarded-Proto"] = []string{x.Scheme}
-	out["Forwarded"] = []string{forwarded + ";proto=" + x.Scheme}
+	out["X-Forwarded-Proto"] = []string{scheme}
+	out["Forwarded"] = []string{forwarded + ";proto=" + scheme}
 	if x.Match.Route.StripPrefix {
 		out["X-Forwarded-Prefix"] = []string{x.Match.Route.Path}
 	}

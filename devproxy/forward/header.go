@@ -35,9 +35,11 @@ func RequestHeader(in *http.Request, x Exchange, m *plan.Member) (header http.He
 			delete(out, "Cookie")
 		}
 	}
+	host = requestHost(in, x, m)
 	setForwarding(out, in, x)
+	setOrigin(out, in, x, m, host)
 	applyFields(out, x.Match.Route.RequestHeaders)
-	return out, requestHost(in, x, m)
+	return out, host
 }
 
 // requestHost is what the Proxyfile says, else the visitor's.

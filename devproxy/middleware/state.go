@@ -107,7 +107,7 @@ func (s *State) updateCacheLocked(old, route *plan.Route) {
 func sameAnswers(old, route *plan.Route) bool {
 	was, ok := old.Answer.(*plan.Upstream)
 	is, still := route.Answer.(*plan.Upstream)
-	return ok && still && was.Key == is.Key && old.StripPrefix == route.StripPrefix && old.Rewrite == route.Rewrite &&
+	return ok && still && was.Key == is.Key && old.StripPrefix == route.StripPrefix && old.Rewrite == route.Rewrite && old.ForwardedHTTP == route.ForwardedHTTP &&
 		slices.Equal(old.RequestHeaders, route.RequestHeaders) && slices.Equal(old.ResponseHeaders, route.ResponseHeaders)
 }
 

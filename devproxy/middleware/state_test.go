@@ -50,6 +50,7 @@ func TestSavesAndTheCache(t *testing.T) {
 		"a larger cache":     {func(r *plan.Route) { r.Cache = &plan.Cache{Size: 2 << 20} }, true},
 		"a small cache":      {func(r *plan.Route) { r.Cache = &plan.Cache{Size: 100} }, false},
 		"another upstream":   {func(r *plan.Route) { r.Answer = &plan.Upstream{Key: "b"} }, false},
+		"forwarded_proto":    {func(r *plan.Route) { r.ForwardedHTTP = true }, false},
 		"strip_prefix":       {func(r *plan.Route) { r.StripPrefix = true }, false},
 		"rewrite":            {func(r *plan.Route) { r.Rewrite = "/x" }, false},
 		"request headers":    {func(r *plan.Route) { r.RequestHeaders = header }, false},

@@ -78,7 +78,7 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 	}
 	r := &Route{
 		Host: host, Path: w.Path, Exact: w.Exact, Match: conditions(w.Match),
-		StripPrefix: w.StripPrefix, Rewrite: w.Rewrite,
+		StripPrefix: w.StripPrefix, Rewrite: w.Rewrite, ForwardedHTTP: s.ForwardedProto == hcl.ForwardedHTTP,
 		ResponseHeaders: headers(s.ResponseHeaders),
 		Hold:            DefaultHold,
 		Source:          b.source(*at),

@@ -16,7 +16,7 @@ func duration(d time.Duration) *time.Duration { return &d }
 // its host; what it says itself wins.
 func TestInherit(t *testing.T) {
 	value, other, yes, no := "host", "route", true, false
-	service := &hcl.Service{Name: "api", Hold: duration(2 * time.Second), TLSSkipVerify: &no}
+	service := &hcl.Service{Name: "api", Hold: duration(2 * time.Second), TLSSkipVerify: &no, ForwardedProto: hcl.ForwardedHTTP}
 	served := func() *hcl.Upstream { u := to(2); u.Service = service; return u }
 	host := hostOf("shop.localhost", to(1),
 		&hcl.Route{Path: "/bare"},
@@ -27,7 +27,7 @@ func TestInherit(t *testing.T) {
 			Hold:            duration(0), Timeout: duration(time.Second),
 		}},
 		&hcl.Route{Path: "/service", Settings: hcl.Settings{Upstream: served()}},
-		&hcl.Route{Path: "/both", Settings: hcl.Settings{Upstream: served(), Hold: duration(3 * time.Second)}, StripPrefix: true},
+		&hcl.Route{Path: "/both", Settings: hcl.Settings{Upstream: served(), Hold: duration(3 * time.Second), ForwardedProto: hcl.ForwardedHTTPS}, StripPrefix: true},
 	)
 	host.Hold, host.Timeout, host.TLSSkipVerify = duration(5*time.Second), duration(time.Minute), &yes
 	host.RequestHeaders = map[string]*string{"X-A": &value, "X-B": &value, "X-C": nil}
@@ -38,6 +38,7 @@ func TestInherit(t *testing.T) {
     request_header X-A: host
     request_header X-B: host
     request_header -X-C
+    forwarded_proto http
     timeout 1m0s
     hold 2s
   route /bare

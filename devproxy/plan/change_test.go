@@ -11,6 +11,8 @@ func TestDiff(t *testing.T) {
 	shop := func(routes ...*hcl.Route) *Plan { return build(t, hostOf("shop.localhost", to(5173), routes...)) }
 	stripped := routeOf("/api", 3000)
 	stripped.StripPrefix = true
+	plain := routeOf("/api", 3000)
+	plain.ForwardedProto = hcl.ForwardedHTTP
 	held := routeOf("/api", 3000)
 	held.Hold = duration(0)
 	moved := routeOf("/api", 3000)
@@ -35,6 +37,7 @@ func TestDiff(t *testing.T) {
 		{"the last plan", shop(), nil, "- /"},
 		{"a setting", shop(routeOf("/api", 3000)), shop(stripped), "/api strip_prefix"},
 		{"a duration", shop(routeOf("/api", 3000)), shop(held), "/api hold 10s -> 0s"},
+		{"the scheme that is told", shop(routeOf("/api", 3000)), shop(plain), "/api forwarded_proto https -> http"},
 		{"verification", shop(unverified(false)), shop(unverified(true)), "/api https://example.com reached differently"},
 		{"identity", shop(routeOf("/api", 3000)), shop(exactly("/api", 3000)), "+ /api (exact) · - /api"},
 		{"a second host", shop(), build(t, hostOf("shop.localhost", to(5174)), hostOf("mail.shop.localhost", to(8025))),

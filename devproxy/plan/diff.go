@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // Changes is what differs between two plans, by the identity of routes. Lines
@@ -106,9 +108,18 @@ func differences(a, b *Route) []string {
 	add(a.Rewrite != b.Rewrite, "rewrite")
 	add(!slices.Equal(a.RequestHeaders, b.RequestHeaders), "request_headers")
 	add(!slices.Equal(a.ResponseHeaders, b.ResponseHeaders), "response_headers")
+	add(a.ForwardedHTTP != b.ForwardedHTTP, "forwarded_proto "+a.forwardedProto()+" -> "+b.forwardedProto())
 	add(a.Timeout != b.Timeout, "timeout "+fromTo(a.Timeout, b.Timeout))
 	add(a.Hold != b.Hold, "hold "+fromTo(a.Hold, b.Hold))
 	return append(list, aroundDifferences(a, b)...)
+}
+
+// forwardedProto is the setting as it is written.
+func (r *Route) forwardedProto() string {
+	if r.ForwardedHTTP {
+		return string(hcl.ForwardedHTTP)
+	}
+	return string(hcl.ForwardedHTTPS)
 }
 
 // answerDifferences names both answers, or what is different where their names

@@ -48,6 +48,7 @@ func sinks() map[string]sink {
 		"cache":           {why: "true, false or a size"},
 		"compress":        {why: "true or false"},
 		"exact":           {why: "true or false"},
+		"forwarded_proto": {why: "one of two words"},
 		"hold":            {why: "a time"},
 		"max_body":        {why: "a size"},
 		"rate_limit":      {why: "a rate"},

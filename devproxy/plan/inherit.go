@@ -23,6 +23,7 @@ func inherit(host, route *hcl.Settings) hcl.Settings {
 	s.Hold = cmp.Or(route.Hold, service.Hold, host.Hold)
 	s.Timeout = cmp.Or(route.Timeout, service.Timeout, host.Timeout)
 	s.TLSSkipVerify = cmp.Or(route.TLSSkipVerify, service.TLSSkipVerify, host.TLSSkipVerify)
+	s.ForwardedProto = cmp.Or(route.ForwardedProto, service.ForwardedProto, host.ForwardedProto)
 	s.RequestHeaders = merge(host.RequestHeaders, route.RequestHeaders)
 	s.ResponseHeaders = merge(host.ResponseHeaders, route.ResponseHeaders)
 	s.RequestFlows = mergeFlows(host.RequestFlows, route.RequestHeaders, route.RequestFlows)

@@ -78,6 +78,10 @@ type Route struct {
 
 	RequestHeaders, ResponseHeaders []Header // sorted by name
 
+	// ForwardedHTTP tells the upstream that its clients use plain HTTP. False tells
+	// it the scheme that they use.
+	ForwardedHTTP bool
+
 	Timeout time.Duration // to the first response byte; 0 means none
 	Hold    time.Duration // for a refusing upstream; 0 means none
 

@@ -37,6 +37,7 @@ func (r *Route) settings() []string {
 	for _, h := range r.ResponseHeaders {
 		add(true, "response_header %s", h)
 	}
+	add(r.ForwardedHTTP, "forwarded_proto %s", r.forwardedProto())
 	add(r.Timeout != 0, "timeout %s", r.Timeout)
 	add(r.Hold != DefaultHold, "hold %s", r.Hold)
 	return append(lines, r.around()...)

@@ -59,7 +59,7 @@ func compareRoutes(routes []*Route) {
 		case *Withheld:
 			answer = r.ID
 		}
-		r.effect = number(effects, asText(r.guard, path, fmt.Sprintf("%T", r.Answer), answer, r.StripPrefix, r.Rewrite, r.RequestHeaders, r.ResponseHeaders,
+		r.effect = number(effects, asText(r.guard, path, fmt.Sprintf("%T", r.Answer), answer, r.StripPrefix, r.Rewrite, r.ForwardedHTTP, r.RequestHeaders, r.ResponseHeaders,
 			r.RateLimit, r.CORS, r.MaxBody, r.Cache, r.Simulate))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/devproxy/devproxy/devproxy/urlfield"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
@@ -43,18 +44,16 @@ func (s *Share) inwardTarget(in *http.Request, q *query) {
 // inwardOrigins makes Origin, Referer and its like local when they are of this share. A
 // project must see those of others as they are.
 func (s *Share) inwardOrigins(h http.Header) {
-	if origin := h["Origin"]; len(origin) == 1 {
-		if local, ok := s.table.publicOrigin(origin[0]); ok {
-			h["Origin"] = []string{local}
-		}
+	url := func(url string) string {
+		local, _ := s.table.localReference(url)
+		return local
 	}
-	for _, name := range []string{"Referer", "Hx-Current-Url"} { // htmx sends the second beside the first
-		if page := h[name]; len(page) == 1 {
-			if local, ok := s.table.localReference(page[0]); ok {
-				h[name] = []string{local}
-			}
+	urlfield.Request(h, func(origin string) string {
+		if local, ok := s.table.publicOrigin(origin); ok {
+			return local
 		}
-	}
+		return origin
+	}, url)
 }
 
 // dropKeys takes out what opens the gate: it is none of the project's business.

@@ -2,26 +2,8 @@ package share
 
 import "strings"
 
-// outwardPolicy makes the sources of a Content-Security-Policy public (CSP
-// level 3 section 2.3.1), and the addresses that it reports to.
-func (s *Share) outwardPolicy(policy string) string {
-	var out strings.Builder
-	for policy != "" {
-		i := strings.IndexAny(policy, " \t;,")
-		if i < 0 {
-			i = len(policy)
-		}
-		out.WriteString(s.outwardSource(policy[:i]))
-		if i < len(policy) {
-			out.WriteByte(policy[i])
-			i++
-		}
-		policy = policy[i:]
-	}
-	return out.String()
-}
-
-// outwardSource makes one source public: a host with or without scheme, port
+// outwardSource makes one source of a Content-Security-Policy public (CSP level 3
+// section 2.3.1): a host with or without scheme, port
 // and path, "*." before it for every host below, ":*" behind it for every port.
 func (s *Share) outwardSource(source string) string {
 	ref, isURL := cutReference(source)

@@ -89,6 +89,8 @@ func (s *Share) holdsSecret(text string) bool {
 // so do HX-Current-URL, Next-Router-State-Tree and others that libraries add.
 func (s *Share) hideSecretIn(h http.Header) {
 	for _, values := range h {
-		replace(values, s.hideSecret)
+		for i, value := range values {
+			values[i] = s.hideSecret(value)
+		}
 	}
 }

@@ -26,5 +26,9 @@ host "a.localhost" {
   route "/q" { match = { methods = "GET" } } # ERROR: methods is a list
   route "/r" { match = { methods = ["G T", 1] } } # ERROR: "G T" is no method | a method is a string
   route "/s" { match = { headers = [] } } # ERROR: headers is an object
+  route "/u" { forwarded_proto = true } # ERROR: forwarded_proto is a string
+  route "/v" { forwarded_proto = "HTTP" } # ERROR: unknown forwarded_proto "HTTP"
+  route "/w" { forwarded_proto = "https://" } # ERROR: unknown forwarded_proto "https://"
+  route "/x" { forwarded_proto = "h2c" } # ERROR: unknown forwarded_proto "h2c"
   route "/t" { match = { query = { a = null } } } # ERROR: a value of query is a string
 }

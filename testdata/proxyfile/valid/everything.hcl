@@ -19,6 +19,7 @@ host "shop.localhost" {
   timeout          = "1m30s"
   hold             = "0s"
   tls_skip_verify  = true
+  forwarded_proto  = "http"
   request_headers  = local.headers
   response_headers = { Server = null, X-Number = 1, X-Bool = true }
 
@@ -116,5 +117,6 @@ service "api" {
   hold            = "5s"
   timeout         = "10s"
   tls_skip_verify = false
+  forwarded_proto = "https"
 }
 service "staging" { upstream = "https://staging.example.com" }
