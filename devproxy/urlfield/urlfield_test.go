@@ -8,7 +8,9 @@ import (
 
 // marking marks what it gets, by kind.
 func marking() Rewriter {
-	mark := func(kind string) func(string) string { return func(text string) string { return kind + "(" + text + ")" } }
+	mark := func(kind string) func(string) string {
+		return func(text string) string { return kind + "(" + text + ")" }
+	}
 	return Rewriter{URL: mark("URL"), Origin: mark("O"), Source: func(text string) string {
 		if strings.Contains(text, "//") {
 			return "S(" + text + ")"
