@@ -9,7 +9,7 @@ import (
 
 // outside is how r's browser calls the places of upstream.
 func outside(r *http.Request, match plan.Match, upstream *plan.Upstream) advice.Outside {
-	return advice.Outside{Route: match.Route, Upstream: upstream, Origin: scheme(r) + "://" + r.Host, Page: r.Header.Get("Origin")}
+	return advice.Outside{Route: match.Route, Upstream: upstream, Prefix: match.Prefix(), Origin: scheme(r) + "://" + r.Host, Page: r.Header.Get("Origin")}
 }
 
 // advisor looks at the head of an upstream's answer before a share makes it

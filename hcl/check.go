@@ -1,6 +1,11 @@
 package hcl
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // check looks at the file as a whole.
 func (d *decoder) check(root *body) {
@@ -64,6 +69,21 @@ func (d *decoder) findSecondRoutes(host string, routes []*Route) {
 			continue
 		}
 		first[id] = r
+	}
+}
+
+// findLoneStars warns of a path that ends in a segment of any name, where nothing
+// takes the path without it. Other tools write "/api/*" for "/api" and all below.
+func (d *decoder) findLoneStars(host *Host, routes []*Route) {
+	for _, r := range routes {
+		base, lone := strings.CutSuffix(r.Path, "/*")
+		if !lone || r.Exact || base == "" && hasAnswer(&host.Settings) {
+			continue
+		}
+		base = cmp.Or(base, "/")
+		if !slices.ContainsFunc(routes, func(other *Route) bool { return other.Path != r.Path && within(other.Path, base) }) {
+			d.warnf(r.PathRange, quotef("write %s, which matches it too; for one segment below it, add exact = true", base), "route %q does not match %q", r.Path, base)
+		}
 	}
 }
 

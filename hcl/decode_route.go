@@ -45,10 +45,9 @@ func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bo
 
 var (
 	pathEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
-	pathStar   = regexp.MustCompile(`/\*+$`)
 	// pattern matches what is a regular expression, or a location of nginx
 	// with its modifier, and can't be the path of a request.
-	pattern = regexp.MustCompile(`^(?:~\*?|=|\^~)[ \t]|^~|^\^|^\*|\.[*+]|\(\?|\[\^|\\[dwsDWS./]|[^/]\$$|\([^()/]*\|[^()/]*\)`)
+	pattern = regexp.MustCompile(`^(?:~\*?|=|\^~)[ \t]|^~|^\^|^\*|(?:^|[/()|\]])\.\*|\.\*[$()|]|\.\+|\(\?|\[\^|\\[dwsDWS./]|[^/]\$$|\([^()/]*\|[^()/]*\)`)
 )
 
 func isPattern(path string) bool { return pattern.MatchString(path) }
@@ -84,8 +83,8 @@ func (d *decoder) path(text string, at Range) (clean string, ok bool) {
 		d.errorf(at, write(text[:i])+" and match = { query = { … } }", "a path has no query")
 	case i >= 0:
 		d.errorf(at, write(text[:i]), "a path has no fragment: browsers do not send it")
-	case pathStar.MatchString(text):
-		d.errorf(at, write(path.Clean("/"+pathStar.ReplaceAllString(text, "")))+": it matches all below", `a path is a prefix, without "*"`)
+	case strings.Contains(text, "**"):
+		d.twoStars(text, at)
 	case pathEscape.MatchString(text):
 		d.errorf(at, "write the character itself: "+unescaped(text), "a path is written without %% escapes")
 	case strings.Contains(text, `\`):
@@ -100,6 +99,16 @@ func (d *decoder) path(text string, at Range) (clean string, ok bool) {
 		return text, true
 	}
 	return "", false
+}
+
+// twoStars reports a path with "**", which other tools have for any number of
+// segments.
+func (d *decoder) twoStars(text string, at Range) {
+	detail := quotef("write %s", pathPrefix(text)) + ": it matches all below"
+	if plain := strings.TrimRight(text, "*/"); strings.Contains(plain, "*") {
+		detail = `write one "*" for each segment`
+	}
+	d.errorf(at, detail, `a "*" in a path matches within one segment`)
 }
 
 func unescaped(text string) string {

@@ -104,7 +104,7 @@ func (d *decoder) sharedPath(text string, at Range) (clean string, ok bool) {
 // findHidden warns of public paths that do not exist outside.
 func (d *decoder) findHidden(public, paths []Name) {
 	for _, p := range public {
-		if len(paths) > 0 && !slices.ContainsFunc(paths, func(shown Name) bool { return within(p.Value, shown.Value) || within(shown.Value, p.Value) }) {
+		if len(paths) > 0 && !slices.ContainsFunc(paths, func(shown Name) bool { _, both := Overlap(p.Value, shown.Value); return both }) {
 			d.warnf(p.Range, "add it to paths", "the public path %q is not among the paths of this share", p.Value)
 		}
 	}

@@ -81,7 +81,6 @@ func habitCases() map[string]habitCase {
 		"regular expression, case":    {route(`route "~* /c" { upstream = 3002 }`), fixedRoute},
 		"modifier outside":            {route(`route ~ "^/c" { upstream = 3002 }`), route("route \"/c\" {\n upstream = 3002\n}")},
 		"exact modifier":              {route(`route "= /c" { upstream = 3002 }`), route("route \"/c\" {\n upstream = 3002\n exact = true\n}")},
-		"star":                        {route(`route "/c/*" { upstream = 3002 }`), fixedRoute},
 		"stars":                       {route(`route "/c/**" { upstream = 3002 }`), fixedRoute},
 		"star without quotes":         {route(`route /c/* { upstream = 3002 }`), fixedRoute},
 		"star alone":                  {inHost(`route "*" { upstream = 3002 }`), inHost(`route "/" { upstream = 3002 }`)},

@@ -194,6 +194,16 @@ func TestLocation(t *testing.T) {
 	}
 }
 
+// TestOutsideOfStars: a route's path with stars is put back as the request had it.
+func TestOutsideOfStars(t *testing.T) {
+	o := Outside{Route: &plan.Route{Path: "/*/v1", StripPrefix: true}, Prefix: "/shop/v1", Upstream: &plan.Upstream{}, Origin: "https://a.localhost"}
+	for value, want := range map[string]string{"/login": "/shop/v1/login", "/shop/v1/x": "/shop/v1/x", "/cart/v1/x": "/shop/v1/cart/v1/x"} {
+		if got := o.Reference(value); got != want {
+			t.Errorf("%s: %s, want %s", value, got, want)
+		}
+	}
+}
+
 // TestOutsideHeader has all fields that lead somewhere.
 func TestOutsideHeader(t *testing.T) {
 	o := Outside{Route: &plan.Route{Path: "/api", StripPrefix: true}, Upstream: &plan.Upstream{Members: []plan.Member{{Addrs: []string{"vm:8000"}}}}, Origin: "https://shop.localhost:8443", Page: "http://page.localhost"}

@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,6 +18,9 @@ import (
 type Outside struct {
 	Route    *plan.Route
 	Upstream *plan.Upstream
+	// Prefix is the path that the request's own began with: plan.Match.Prefix.
+	// Empty means the route's path.
+	Prefix string
 	// Origin is the one that the browser asked: "https://shop.localhost:8443".
 	Origin string
 	// Page is the origin of the page that asks, as its browser tells it; empty where
@@ -171,7 +175,7 @@ func (o Outside) path(path string, inside bool) string {
 	case !route.StripPrefix:
 		return path
 	}
-	prefix := strings.TrimSuffix(route.Path, "/")
+	prefix := strings.TrimSuffix(cmp.Or(o.Prefix, route.Path), "/")
 	rest, ok := below(path, before)
 	if !ok {
 		return path

@@ -48,7 +48,7 @@ func setForwarding(out http.Header, in *http.Request, x Exchange) {
 	out["X-Forwarded-Proto"] = []string{scheme}
 	out["Forwarded"] = []string{forwarded + ";proto=" + scheme}
 	if x.Match.Route.StripPrefix {
-		out["X-Forwarded-Prefix"] = []string{x.Match.Route.Path}
+		out["X-Forwarded-Prefix"] = []string{x.Match.Prefix()}
 	}
 }
 

@@ -59,6 +59,7 @@ func (b *builder) host(h *hcl.Host) *Host {
 	b.findDuplicates(host, ranges)
 	slices.SortStableFunc(host.Routes, order)
 	b.findUnreachable(host, ranges)
+	b.findOverlaps(host, ranges)
 	host.tree = newTree(host.Routes)
 	b.effects.routes[h.Range] = host.Routes
 	host.guarded = anyGuarded(host.Routes)

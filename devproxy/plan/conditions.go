@@ -170,3 +170,19 @@ func coverAll(wide, narrow []Pattern) bool {
 	}
 	return true
 }
+
+// excludes reports whether no request satisfies both c and other. Of two values of
+// a field or a parameter a request may have both.
+func (c *Conditions) excludes(other *Conditions) bool {
+	if len(c.Methods) == 0 || len(other.Methods) == 0 {
+		return false
+	}
+	for _, method := range c.Methods {
+		for _, its := range other.Methods {
+			if glob(method, its) || glob(its, method) || starCount(method)*starCount(its) > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

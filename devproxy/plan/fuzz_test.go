@@ -159,9 +159,9 @@ func referenceRoute(h *Host, segments []string, r Request) *Route {
 		if route.Path == "/" {
 			want = nil
 		}
-		fits := len(segments) >= len(want) && slices.Equal(segments[:len(want)], want)
-		if route.Exact {
-			fits = slices.Equal(segments, want)
+		fits := len(segments) >= len(want) && (!route.Exact || len(segments) == len(want))
+		for i := 0; fits && i < len(want); i++ {
+			fits = referenceSegment(want[i], segments[i], i == len(segments)-1)
 		}
 		if fits && referenceConditions(route.Match, r) && (best == nil || referenceBefore(route, best)) {
 			best = route
@@ -170,10 +170,56 @@ func referenceRoute(h *Host, segments []string, r Request) *Route {
 	return best
 }
 
+// referenceSegment: a star is any text, and the end of a path after its last "/" no
+// segment.
+func referenceSegment(pattern, segment string, last bool) bool {
+	if !strings.Contains(pattern, "*") {
+		return pattern == segment
+	}
+	if segment == "" && last {
+		return false
+	}
+	expr := strings.ReplaceAll(regexp.QuoteMeta(latin1(pattern)), `\*`, `[\x00-\xff]*`)
+	return regexp.MustCompile("^" + expr + "$").MatchString(latin1(segment))
+}
+
+// latin1 has a character for each byte, as regexp knows no others.
+func latin1(text string) string {
+	var out strings.Builder
+	for i := range len(text) {
+		out.WriteRune(rune(text[i]))
+	}
+	return out.String()
+}
+
+// referenceBefore: more segments, fewer of them with a star, more letters, fewer
+// stars, exact, more conditions.
 func referenceBefore(a, b *Route) bool {
+	rank := func(r *Route) (segments, starred, letters, stars int) {
+		for segment := range strings.SplitSeq(strings.Trim(r.Path, "/"), "/") {
+			segments++
+			letters += len(strings.ReplaceAll(segment, "*", ""))
+			stars += strings.Count(segment, "*")
+			if strings.Contains(segment, "*") {
+				starred++
+			}
+		}
+		if r.Path == "/" {
+			segments = 0
+		}
+		return segments, starred, letters, stars
+	}
+	segments, starred, letters, stars := rank(a)
+	itsSegments, itsStarred, itsLetters, itsStars := rank(b)
 	switch {
-	case len(a.Path) != len(b.Path):
-		return len(a.Path) > len(b.Path)
+	case segments != itsSegments:
+		return segments > itsSegments
+	case starred != itsStarred:
+		return starred < itsStarred
+	case letters != itsLetters:
+		return letters > itsLetters
+	case stars != itsStars:
+		return stars < itsStars
 	case a.Exact != b.Exact:
 		return a.Exact
 	}
@@ -202,8 +248,11 @@ func FuzzMatch(f *testing.F) {
 	for _, seed := range append(spellings(),
 		"/", "/api", "/api/admin", "/api/admin/", "/api/%61dmin/x", "/api/admin/keys", "/caf%C3%A9", "/api%2", "/api%00", "*", "",
 		"/only", "/only/", "//only", "/secret/", "/secret//", "/strip/x/..", "/strip/../x", "/..", "/../strip/x", "/%5C..%5C..%5Cx", "/x;a/..", "/x;/../..", "/..;/..",
+		"/api/1/store", "/api//store", "/api/1/admin", "/api//admin", "/api/a%2Fb/admin", "/api/a%2Fb/store/x", "/api/v1/store", "/api/", "/api/x/", "/api/../admin", "/api/;/admin", "/api/x;y/admin",
+		"/app_", "/app_1", "/app_1_2", "/app__", "/app_%5F", "/ap%70_x/..%2f/app_1_1", "/a.js", "/.js", "/a.js/", "/%2Ejs", "/1m2n3", "/%6d%6E", "/nm", "/x/keys", "//keys", "/%2Fkeys",
+		"/%25x", "/a", "/aa", "/aaa", "/a%61", "/x/1/2/3", "/1/2/3/4/5", "/x//2/3", "/caf%C3%A9", "/cafx%c3%a9", "/caf%C3", "/%2A/keys", "/*/keys", "/api/*/admin", "/"+strings.Repeat("a", 300), "/"+strings.Repeat("%61", 300),
 	) {
-		for _, host := range []string{"shop.localhost", "guard.localhost"} {
+		for _, host := range []string{"shop.localhost", "guard.localhost", "stars.localhost"} {
 			f.Add("GET", host, seed, "", "")
 		}
 		f.Add("POST", "A.shop.localhost.", seed, "beta=yes", "1")
@@ -276,7 +325,7 @@ func TestEverySpelling(t *testing.T) {
 			for _, third := range append(separators, "") {
 				for _, word := range words {
 					target := first + "api" + second + word + third
-					for _, host := range []string{"shop.localhost", "guard.localhost"} {
+					for _, host := range []string{"shop.localhost", "guard.localhost", "stars.localhost"} {
 						r := Request{Method: "GET", Host: host, Path: target}
 						m, err := p.Match(r)
 						if err != nil {
@@ -318,7 +367,12 @@ func fuzzPlan(t testing.TB) *Plan {
 	stripped.StripPrefix = true
 	guard := hostOf("guard.localhost", to(1), routeOf("/api", 1), protect(routeOf("/api/admin", 1)), exactly("/only", 2), protect(exactly("/secret", 1)), stripped,
 		protect(routeOf("/closed", 1)), routeOf("/closed/open", 1))
-	return build(t, written, guard, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
+	ids := routeOf("/api/*", 1)
+	ids.StripPrefix = true
+	stars := hostOf("stars.localhost", to(1), routeOf("/api", 2), routeOf("/api/*/store", 3), routeOf("/api/v1/*", 4), protect(routeOf("/api/*/admin", 1)), ids,
+		routeOf("/app_*", 5), protect(routeOf("/app_*_*", 1)), exactly("/*.js", 6), routeOf("/*m*n*", 7), protect(exactly("/*/keys", 1)), routeOf("/%*", 8),
+		when("/app_*", 9, matchOf("POST", "", "")), routeOf("/a*a", 10), routeOf("/*/*/*/*", 11), routeOf("/x/*/*/*", 12), routeOf("/caf*é", 13))
+	return build(t, written, guard, stars, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
 }
 
 // protect asks for a name and a password.

@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Match finds the route of r. The error is a *UnknownHostError, a *PathError
 // or a *NoRouteError. It does not allocate when the host is in lower case and
@@ -30,7 +27,13 @@ func (p *Plan) Match(r Request) (Match, error) {
 	if route == nil {
 		return Match{}, &NoRouteError{Host: host, Path: r.Path}
 	}
-	return Match{Route: route, Rest: route.rest(r.Path)}, nil
+	return newMatch(route, r.Path), nil
+}
+
+// newMatch is the match of a path that reached route.
+func newMatch(route *Route, path string) Match {
+	rest := route.rest(path)
+	return Match{Route: route, Taken: path[:len(path)-len(rest)], Rest: rest}
 }
 
 // rest is what follows the route's path in a path that reached it.
@@ -77,18 +80,11 @@ func (p *Plan) Trace(r Request) []Tried {
 		return nil
 	}
 	var tried []Tried
-	n, whole := host.tree.descend(cutPath(r.Path))
-	for ; n != nil; n, whole = n.parent, false {
-		routes := n.prefix
-		if whole {
-			routes = slices.Concat(n.exact, n.prefix)
-		}
-		for _, route := range routes {
-			failed := route.Match.failed(&r)
-			tried = append(tried, Tried{route, failed})
-			if failed == "" {
-				return tried
-			}
+	for _, route := range host.tree.fitting(cutPath(r.Path)) {
+		failed := route.Match.failed(&r)
+		tried = append(tried, Tried{route, failed})
+		if failed == "" {
+			break
 		}
 	}
 	return tried

@@ -42,15 +42,18 @@ func (r *Route) identity() string {
 	return id
 }
 
-// order is the order in which routes are tried: the longest path first, exact
+// order is the order in which routes are tried: see comparePaths; then exact
 // before prefix, more conditions before fewer, then as written.
 func order(a, b *Route) int {
-	return cmp.Or(
-		cmp.Compare(len(b.Path), len(a.Path)),
-		cmp.Compare(a.Path, b.Path),
-		compareBool(b.Exact, a.Exact),
-		cmp.Compare(b.Match.Count(), a.Match.Count()),
-	)
+	further := cmp.Or(compareBool(b.Exact, a.Exact), cmp.Compare(b.Match.Count(), a.Match.Count()))
+	if by := comparePaths(a.Path, b.Path); by != 0 {
+		return by
+	}
+	if starCount(a.Path) == 0 {
+		// Different paths of the same rank match different requests.
+		return cmp.Or(cmp.Compare(a.Path, b.Path), further)
+	}
+	return cmp.Or(further, cmp.Compare(a.Path, b.Path))
 }
 
 // compareBool sorts false before true.
@@ -82,18 +85,23 @@ func (b *builder) findDuplicates(host *Host, ranges map[*Route]hcl.Range) {
 // same path takes all that they would, or devproxy itself does. Routes are in
 // the order in which they are tried.
 func (b *builder) findUnreachable(host *Host, ranges map[*Route]hcl.Range) {
-	for i, r := range host.Routes {
+	type place struct {
+		path  string
+		exact bool
+	}
+	before := map[place][]*Route{}
+	for _, r := range host.Routes {
+		at := place{r.Path, r.Exact}
+		earlier := before[at]
+		before[at] = append(earlier, r)
 		if strings.HasPrefix(r.Path, OwnPaths) {
 			b.warnf(ranges[r], "devproxy answers there itself; use another path",
 				"route %q can never match", r.Label())
 			continue
 		}
-		for _, earlier := range slices.Backward(host.Routes[:i]) {
-			if earlier.Path != r.Path {
-				break
-			}
-			if earlier.Exact == r.Exact && earlier.ID != r.ID && earlier.Match.covers(&r.Match) {
-				b.warnf(ranges[r], "the route at "+earlier.Source.String()+" takes all its requests",
+		for _, e := range slices.Backward(earlier) {
+			if e.ID != r.ID && e.Match.covers(&r.Match) {
+				b.warnf(ranges[r], "the route at "+e.Source.String()+" takes all its requests",
 					"route %q can never match", r.Label())
 				break
 			}

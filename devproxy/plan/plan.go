@@ -47,7 +47,7 @@ type Host struct {
 	// Folder is the folder of the Proxyfile that claims the host.
 	Folder string
 	// Routes are in the order in which they are tried: the longest path first,
-	// exact before prefix, more conditions before fewer.
+	// fewer stars before more, exact before prefix, more conditions before fewer.
 	Routes []*Route
 	Source Source
 
@@ -66,7 +66,7 @@ type Route struct {
 	// ID is the route's identity across plans: host, path, exact and match.
 	ID    string
 	Host  *Host
-	Path  string // "/" or "/api"
+	Path  string // "/" or "/api"; "*" in it is any characters within one segment
 	Exact bool
 	Match Conditions
 
@@ -103,6 +103,7 @@ type Route struct {
 	// guard and effect are equal for routes of a host that let in the same
 	// visitors, and that do the same with a request.
 	guard, effect int
+	rank          int // in Host.Routes
 }
 
 // Access is who may ask, by address. Denied counts before allowed; an empty
@@ -299,6 +300,8 @@ type Request struct {
 // Match is the route of a request.
 type Match struct {
 	Route *Route
+	// Taken is what the route's path matched, percent-encoded as it came.
+	Taken string
 	// Rest is what follows the route's path, percent-encoded as it came:
 	// empty or beginning with "/".
 	Rest string

@@ -20,6 +20,23 @@ func (m Match) Target(rawPath string) string {
 	return rawPath
 }
 
+// Prefix is the path that strip_prefix takes off, for X-Forwarded-Prefix: the
+// route's path; where that has stars, what it matched, with one "/" before each
+// segment. What the visitor wrote is percent-encoded: apps put the prefix before the
+// paths of their links, and "/\\" would begin an authority there.
+func (m Match) Prefix() string {
+	if starCount(m.Route.Path) == 0 {
+		return m.Route.Path
+	}
+	var path strings.Builder
+	for segment := range strings.SplitSeq(m.Taken, "/") {
+		if segment != "" {
+			path.WriteString("/" + encode(segment, inPath))
+		}
+	}
+	return path.String()
+}
+
 // Location is where the route's redirect sends the visitor, with the query
 // that came. It is empty when the route's answer is no redirect. A target on
 // this host stays on it, whatever the visitor's path is.

@@ -1,31 +1,42 @@
 package plan
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // tree finds a host's route by walking the segments of a path. It is as deep
-// as the host's longest route, however long the path is.
+// as the host's longest route, however long the path is. A request visits a node at
+// most once: it costs no more than there are routes whose beginnings fit, and
+// without stars no more than the longest route has segments.
 type tree struct {
 	root *node
-	// longest is the length of the longest segment of any route: whatever is
-	// longer need not be decoded to know that it is none.
+	// longest is the length of the longest segment of any route without a star:
+	// whatever is longer need not be decoded to know that it is none.
 	longest int
 }
 
 // node is a path that routes have in common.
 type node struct {
-	parent        *node
 	children      map[string]*node // by decoded segment
+	starred       *starred         // nil for none
 	exact, prefix []*Route         // in the order in which they are tried
+	// first is the least rank of a route at this node or below it.
+	first int
 }
 
-// newTree holds routes, which are in the order in which they are tried.
+// newTree holds routes, which are in the order in which they are tried, and notes
+// that order in them.
 func newTree(routes []*Route) tree {
 	t := tree{root: &node{}}
-	for _, r := range routes {
+	for i, r := range routes {
+		r.rank = i
 		n := t.root
 		for _, segment := range segmentsOf(r.Path) {
-			t.longest = max(t.longest, len(segment))
-			n = n.grow(segment)
+			if starCount(segment) == 0 {
+				t.longest = max(t.longest, len(segment))
+			}
+			n = n.grow(segment, i)
 		}
 		if r.Exact {
 			n.exact = append(n.exact, r)
@@ -44,52 +55,91 @@ func segmentsOf(path string) []string {
 	return strings.Split(path[1:], "/")
 }
 
-func (n *node) grow(segment string) *node {
+// grow returns the child of n for the segment of a route's path, made for a route
+// of that rank if there is none.
+func (n *node) grow(segment string, rank int) *node {
+	if starCount(segment) > 0 {
+		if n.starred == nil {
+			n.starred = &starred{before: map[string]*starEnds{}}
+		}
+		child := n.starred.grow(segment)
+		if child.node == nil {
+			child.node = &node{first: rank}
+		}
+		return child.node
+	}
 	if n.children == nil {
 		n.children = map[string]*node{}
 	}
-	child := n.children[segment]
-	if child == nil {
-		child = &node{parent: n}
-		n.children[segment] = child
+	if n.children[segment] == nil {
+		n.children[segment] = &node{first: rank}
 	}
-	return child
+	return n.children[segment]
 }
 
 // find is the route that takes r when its path is cut by c; nil means none. A
 // route whose conditions fail lets the next one try, up to the root.
 func (t *tree) find(c cutter, r *Request) *Route {
-	n, whole := t.descend(c)
-	for ; n != nil; n, whole = n.parent, false {
-		if whole {
-			if route := firstOf(n.exact, r); route != nil {
-				return route
-			}
-		}
-		if route := firstOf(n.prefix, r); route != nil {
-			return route
-		}
+	s := search{tree: t}
+	if t.root != nil {
+		s.visit(t.root, c, r)
 	}
-	return nil
+	return s.best
 }
 
-// descend is the deepest node on the way of c. whole reports that no segment
-// is left over.
-func (t *tree) descend(c cutter) (n *node, whole bool) {
-	if t.root == nil {
-		return nil, false
+// fitting are all routes whose path fits one that is cut by c, in the order in which
+// they are tried.
+func (t *tree) fitting(c cutter) []*Route {
+	s := search{tree: t, all: []*Route{}}
+	if t.root != nil {
+		s.visit(t.root, c, nil)
 	}
-	n = t.root
-	for {
-		segment, ok := c.next()
-		if !ok {
-			return n, true
+	slices.SortFunc(s.all, func(a, b *Route) int { return a.rank - b.rank })
+	return s.all
+}
+
+// search looks for the first route that takes a request, or with all not nil for
+// all routes whose path fits.
+//
+// The request is not in it, so that it need not be on the heap.
+type search struct {
+	tree *tree
+	best *Route
+	all  []*Route
+}
+
+// visit looks at n and below it, with what c has left of the path of r.
+func (s *search) visit(n *node, c cutter, r *Request) {
+	if s.best != nil && n.first >= s.best.rank {
+		return
+	}
+	if segment, more := c.next(); more {
+		if child := s.tree.child(n, segment); child != nil {
+			s.visit(child, c, r)
 		}
-		child := t.child(n, segment)
-		if child == nil {
-			return n, false
+		if n.starred != nil {
+			n.starred.visit(s, segment, c, r)
 		}
-		n = child
+	} else {
+		s.try(n.exact, r)
+	}
+	s.try(n.prefix, r)
+}
+
+// try looks at the routes of a node, which are in their order.
+func (s *search) try(routes []*Route, r *Request) {
+	if s.all != nil {
+		s.all = append(s.all, routes...)
+		return
+	}
+	for _, route := range routes {
+		if s.best != nil && route.rank >= s.best.rank {
+			return
+		}
+		if route.Match.hold(r) {
+			s.best = route
+			return
+		}
 	}
 }
 
@@ -109,13 +159,4 @@ func (t *tree) child(n *node, segment string) *node {
 		return nil
 	}
 	return n.children[string(decoded)]
-}
-
-func firstOf(routes []*Route, r *Request) *Route {
-	for _, route := range routes {
-		if route.Match.hold(r) {
-			return route
-		}
-	}
-	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // prefixes are path prefixes, by their segments, that match as routes do: on
-// the border of a segment.
+// the border of a segment, and with "*" for any characters within one.
 type prefixes []prefix
 
 // prefix is a path prefix as it is written, and folded.
@@ -65,12 +65,26 @@ func decoded(segments []string) []string {
 
 // begins reports whether segments begin with the prefix and stay below it.
 func (p *prefix) begins(segments []string) bool {
-	return hasPrefix(segments, p.segments) && !slices.ContainsFunc(segments, isDots)
+	return hasPatterns(segments, p.segments) && !slices.ContainsFunc(segments, isDots)
 }
 
 func (p *prefix) beginsFolded(path readings) bool {
 	for i, segments := range path {
-		if !hasPrefix(segments, p.folded[i]) || slices.ContainsFunc(segments, isUp) {
+		if !hasPatterns(segments, p.folded[i]) || slices.ContainsFunc(segments, isUp) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasPatterns reports whether segments begin with what patterns match. A star alone
+// needs a character: no segment is empty.
+func hasPatterns(segments, patterns []string) bool {
+	if len(segments) < len(patterns) {
+		return false
+	}
+	for i, pattern := range patterns {
+		if segments[i] == "" || !glob(pattern, segments[i]) {
 			return false
 		}
 	}

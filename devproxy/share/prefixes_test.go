@@ -88,6 +88,40 @@ func TestPrefixesInEveryReading(t *testing.T) {
 	}
 }
 
+// TestPrefixesWithStars: a star stays within its segment in every reading.
+func TestPrefixesWithStars(t *testing.T) {
+	p := newPrefixes([]string{"/hooks/*/in", "/app_*"})
+	for path, want := range map[string]bool{
+		"/hooks/a/in":              true,
+		"/hooks/a/in/x":            true,
+		"/hooks/a%20b/in":          true,
+		"/hooks/%2A/in":            true,
+		"/hooks/*/in":              true,
+		"/app_":                    true,
+		"/app_1/x":                 true,
+		"/APP_1":                   false,
+		"/hooks/in":                false,
+		"/hooks//in":               false,
+		"/hooks/a/b/in":            false,
+		"/hooks/a%2fb/in":          false,
+		"/hooks/a%252fb/in":        false,
+		`/hooks/a\b/in`:            false,
+		"/hooks/../in":             false,
+		"/hooks/%2e%2e/in":         false,
+		"/hooks/%252e%252e/in":     false,
+		"/hooks/..;/in":            false,
+		"/hooks/;/in":              false,
+		"/app_%2f..%2fadmin":       false,
+		"/app_/../admin":           false,
+		"/app_%c0%af..%c0%afadmin": false,
+		"/app_..%5c..%5cadmin":     false,
+	} {
+		if got := p.match(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
 // FuzzPrefixes has no program be led out of a public path: not by decoding once
 // or often, by backslashes, parameters, or in wide forms.
 func FuzzPrefixes(f *testing.F) {

@@ -2,7 +2,11 @@ host "a.localhost" {
   upstream = 1
   route "api" { upstream = 1 } # ERROR: a path begins with "/"
   route "/api/" { upstream = 1 } # ERROR: a path does not end with "/"
-  route "/api/*" { upstream = 1 } # ERROR: a path is a prefix, without "*"
+  route "/api/**" { upstream = 1 } # ERROR: a "*" in a path matches within one segment
+  route "/**/x" { upstream = 1 } # ERROR: a "*" in a path matches within one segment
+  route "/*/**/x" { upstream = 1 } # ERROR: a "*" in a path matches within one segment
+  route "/api/.*" { upstream = 1 } # ERROR: a path is a prefix, not a pattern
+  route "/v[0-9]*$" { upstream = 1 } # ERROR: a path is a prefix, not a pattern
   route "//" { upstream = 1 } # ERROR: a path has no empty, "." or ".." part
   route "/a//b" { upstream = 1 } # ERROR: a path has no empty, "." or ".." part
   route "/a/../b" { upstream = 1 } # ERROR: a path has no empty, "." or ".." part

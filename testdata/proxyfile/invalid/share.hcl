@@ -32,7 +32,7 @@ share {
   password = 1234 # ERROR: password is a string
   paths = [
     "api", # ERROR: a path begins with "/"
-    "/api/*", # ERROR: a path is a prefix, without "*"
+    "/api/**", # ERROR: a "*" in a path matches within one segment
     "/a/../b", # ERROR: a path has no empty, "." or ".." part
     "/a%2fb", # ERROR: a path is written without % escapes
     "https://shop.localhost/a", # ERROR: a path is not a URL
