@@ -292,14 +292,19 @@ func TestExpiry(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	for name, want := range map[string]string{
-		"shop.t.example.com":         "shop.t.example.com *.t.example.com",
-		"a--b--shop-x.z.example.com": "a--b--shop-x.z.example.com *--b--shop-x.z.example.com *--shop-x.z.example.com *.z.example.com",
+		"shop.t.example.com":    "shop.t.example.com *.t.example.com",
+		"shop-x--a.example.com": "shop-x--a.example.com shop-x--*.example.com *--a.example.com *.example.com",
+		"shop-x--a--b--c.example.com": "shop-x--a--b--c.example.com shop-x--*--b--c.example.com shop-x--*--c.example.com shop-x--*.example.com " +
+			"*--a--b--c.example.com *--b--c.example.com *--c.example.com *.example.com",
+		"shop-x--.example.com": "shop-x--.example.com *--.example.com *.example.com",
+		"a--b--shop-x.z.example.com": "a--b--shop-x.z.example.com a--*--shop-x.z.example.com a--*.z.example.com " +
+			"*--b--shop-x.z.example.com *--shop-x.z.example.com *.z.example.com",
 	} {
 		if got := strings.Join(candidates(name), " "); got != want {
 			t.Errorf("candidates(%s) = %s, want %s", name, got, want)
 		}
 	}
-	if n := len(candidates(strings.Repeat("-", 63) + ".x")); n > 64 {
+	if n := len(candidates(strings.Repeat("-", 63) + ".x")); n > 128 {
 		t.Errorf("%d candidates of one name", n)
 	}
 }

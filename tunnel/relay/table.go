@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,9 +28,11 @@ type share struct {
 
 // claimed is what a claim was granted. It does not change.
 type claimed struct {
-	zone  string // empty for one unguessable name
+	zone  string // the parent of all hosts that no other key has; empty for none
 	hosts []string
-	plain bool // the zone is a plain name
+	// plain is the registry's name of hosts with a plain name; empty for
+	// unguessable ones.
+	plain string
 	// link is the registry's name of unguessable hosts, whatever the rest of
 	// them; empty for a plain name.
 	link  string
@@ -39,8 +42,8 @@ type claimed struct {
 // names are what a claim holds in the registry.
 func (c *claimed) names() []string {
 	var names []string
-	for _, name := range []string{c.link, c.zone} {
-		if name != "" {
+	for _, name := range []string{c.link, c.plain, c.zone} {
+		if name != "" && !slices.Contains(names, name) { // a plain name can be the zone
 			names = append(names, name)
 		}
 	}
@@ -50,8 +53,8 @@ func (c *claimed) names() []string {
 // ending are the names that end with the share. A key's zone is the key's.
 func (c *claimed) ending() []string {
 	switch {
-	case c.plain:
-		return []string{c.zone}
+	case c.plain != "":
+		return []string{c.plain}
 	case c.link != "":
 		return []string{c.link}
 	}
@@ -232,11 +235,21 @@ const joint = "--"
 
 // candidates are the names under which name may be held, the most exact first:
 // itself, then the wildcards that it fits. "*" stands for one label of a host,
-// which is a whole label below a plain name, and what comes before a joint in
-// an unguessable one.
+// which is a whole label below a plain name that is a zone, what follows the first
+// joint up to a later one or to the label's end, and what comes before a joint by
+// tunnel.NamesByZone.
 func candidates(name string) []string {
 	all := []string{name}
 	label, parent, _ := strings.Cut(name, ".")
+	start, host, joined := strings.Cut(label, joint)
+	for at := 1; at < len(host); at++ {
+		if strings.HasPrefix(host[at:], joint) {
+			all = append(all, start+joint+"*"+host[at:]+"."+parent)
+		}
+	}
+	if joined && host != "" {
+		all = append(all, start+joint+"*."+parent)
+	}
 	for at := 1; at < len(label); at++ {
 		if strings.HasPrefix(label[at:], joint) {
 			all = append(all, "*"+label[at:]+"."+parent)
