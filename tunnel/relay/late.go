@@ -103,7 +103,7 @@ func (r *Relay) late(c *net.UnixConn) error {
 		return err
 	}
 	at, _ := readAuthority(visitor.Host, visitor.Scheme)
-	st, err := r.open(r.life, at.name, visitor.Addr.Addr(), head)
+	st, err := r.open(r.life, at.name, visitor.Addr.Addr(), head, false)
 	if err != nil {
 		_, _ = c.Write([]byte{0, 0, 0, 0}) // the predecessor answers for itself
 		return err

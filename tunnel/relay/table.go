@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ type share struct {
 	// Guarded by table.mu.
 	claimed *claimed
 	lost    time.Time // when the session ended; zero while it has not
+	// goodbye is true when the agent has ended the session, so that it does not come
+	// back by itself.
+	goodbye bool
 }
 
 // claimed is what a claim was granted. It does not change.
@@ -69,6 +73,7 @@ type live struct {
 	*share
 	claimed *claimed
 	lost    time.Time
+	goodbye bool
 }
 
 // ready reports whether streams can be opened.
@@ -136,7 +141,7 @@ func (t *table) change(s *share, c *claimed) bool {
 func (t *table) lose(s *share, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.lost = now
+	s.lost, s.goodbye = now, errors.Is(s.session.Err(), tunnel.ErrClosed)
 	t.tellLocked()
 }
 
@@ -197,7 +202,7 @@ func (t *table) find(name string) (l live, ok bool, news <-chan struct{}) {
 	defer t.mu.Unlock()
 	for _, candidate := range candidates(name) {
 		if s := t.byName[candidate]; s != nil {
-			return live{s, s.claimed, s.lost}, true, t.news
+			return live{s, s.claimed, s.lost, s.goodbye}, true, t.news
 		}
 	}
 	return live{}, false, t.news
