@@ -14,7 +14,7 @@ func (s *Session) take(l *lane, f wireFrame) error {
 		return nil
 	}
 	now := time.Now()
-	l.heard, s.stats.Heard = now, now
+	l.heard = now
 	if f.kind.counted() {
 		s.countLocked(l, len(f.data))
 	}

@@ -24,13 +24,15 @@ var allowed = map[string][]string{
 
 	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
 
-	"devproxy/plan":       {"hcl"},
-	"devproxy/forward":    {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
-	"devproxy/middleware": {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field"},
-	"devproxy/answer":     {"devproxy/plan", "tunnel/field"},
-	"devproxy/advice":     {"devproxy/plan", "devproxy/urlfield"},
-	"devproxy/share":      {"devproxy/plan", "devproxy/access", "devproxy/urlfield", "tunnel/field", "tunnel/websocket"},
-	"devproxy/scaffold":   {"hcl"},
+	"devproxy/plan":                {"hcl"},
+	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field"},
+	"devproxy/answer":              {"devproxy/plan", "tunnel/field"},
+	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield"},
+	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/urlfield", "tunnel/field", "tunnel/websocket"},
+	"devproxy/scaffold":            {"devproxy/scaffold/...", "hcl"},
+	"devproxy/scaffold/javascript": {},
+
 	// What a user has agreed to, kept with localca's files; effects are plan's.
 	"devproxy/consent": {"devproxy/plan", "localca"},
 
@@ -87,6 +89,8 @@ var reasons = []struct{ prefix, only, why string }{
 	{"go.etcd.io/bbolt", "tunnel/relay", "the registry of names is the relay's"},
 	{"github.com/pires/go-proxyproto", "tunnel/relay", "only the relay is behind balancers"},
 	{"github.com/mdp/qrterminal", "cmd/devproxy", "only cmd prints"},
+	{"mvdan.cc/sh", "devproxy/scaffold", "only init reads command lines"},
+	{"github.com/pelletier/go-toml", "devproxy/scaffold", "only init reads TOML"},
 	{"github.com/smallstep/truststore", "localca/trust", "one package writes to trust stores"},
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/scaffold"
 )
 
@@ -25,10 +26,12 @@ func newInitCmd(s *streams) *cobra.Command {
 		Use:        "init",
 		Short:      "write a Proxyfile from what is here",
 		SuggestFor: []string{"new", "create", "import"},
-		Long: `Reads what other tools are told in this folder and those in it (package.json, Vite's server.proxy, compose files,
-Procfile, Caddyfile, portless.json, .slim.yaml, .localias.yaml), shows the Proxyfile that says the same, and asks before
-it writes it. Where nothing names a dev server, it offers a commented Proxyfile of one host. It runs nothing, and never
-overwrites. Without a terminal it only shows, unless --yes is given.`,
+		Long: `Reads what other tools are told in this folder and those in it, shows the Proxyfile that says the same, and asks before it
+writes it: scripts of package.json and the configurations of dev servers, compose files, Procfiles, Caddyfiles,
+portless.json, .slim.yaml, .localias.yaml, environment files, and the files of frameworks of Python, Ruby, PHP, Go and
+others. Where no file says a port, it looks at the processes that listen in this folder. What it saw and could not carry
+over or determine is listed once. Where nothing names a dev server, it offers a commented Proxyfile of one host. It runs
+nothing, and never overwrites. Without a terminal it only shows the file, unless --yes is given.`,
 		Example: "  devproxy init\n  devproxy init --yes",
 		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runInit(s, opts) },
@@ -48,7 +51,11 @@ func runInit(s *streams, opts initOptions) error {
 			return alreadyThere(filepath.Join(dir, name))
 		}
 	}
-	result, err := scaffold.Read(dir)
+	var listening []scaffold.Listener
+	for _, p := range listen.ListeningProcesses() {
+		listening = append(listening, scaffold.Listener{Name: p.Name, Dir: p.Dir, Ports: p.Ports})
+	}
+	result, err := scaffold.Read(dir, listening)
 	if err != nil {
 		return failf("cd to a folder that you may read", "%w", err)
 	}
@@ -62,7 +69,8 @@ func runInit(s *streams, opts initOptions) error {
 		return fmt.Errorf("cannot print the Proxyfile: %w", err)
 	}
 	if !opts.yes && !s.InTTY {
-		return failf("devproxy init --yes", "nothing is written: there is no terminal to ask on")
+		fmt.Fprintln(s.Err, "\nnothing is written, since there is no terminal to ask on; devproxy init --yes writes it")
+		return nil
 	}
 	if !opts.yes && !confirmInit(s) {
 		fmt.Fprintln(s.Err, "nothing is written")
@@ -117,13 +125,16 @@ func printFound(s *streams, r *scaffold.Result) {
 	}
 	for i, n := range r.Notes {
 		if i == 0 {
-			fmt.Fprintln(s.Err, "not carried over:")
+			fmt.Fprintln(s.Err, "not carried over or not determined:")
 		}
 		at := clean(n.File)
 		if n.Line > 0 {
 			at = fmt.Sprintf("%s:%d", at, n.Line)
 		}
-		for i, line := range s.hanging(2, 4, at+": "+clean(n.Text)) {
+		if at != "" {
+			at += ": "
+		}
+		for i, line := range s.hanging(2, 4, at+clean(n.Text)) {
 			if i == 0 {
 				line = "  " + line
 			}

@@ -53,7 +53,6 @@ func scriptParams(dir string) testscript.Params {
 			"httpget": scriptHTTPGet,
 			"share":   scriptShare,
 			"forward": scriptForward,
-			"issue":   scriptIssue,
 		},
 	}
 }

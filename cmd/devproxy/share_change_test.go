@@ -58,7 +58,6 @@ func TestShareChange(t *testing.T) {
 	}
 }
 
-// TestMovedNamesTheHost of a link whose names are by tunnel.NamesByZone.
 func TestMovedNamesTheHost(t *testing.T) {
 	several := sampleShare(atNoon(t))
 	one := several

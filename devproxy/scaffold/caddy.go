@@ -2,65 +2,157 @@ package scaffold
 
 import (
 	"fmt"
-	"net/url"
 	"path"
-	"strconv"
+	"slices"
 	"strings"
 )
 
-// caddySite is a site of a Caddyfile on its way to a host.
+// caddyfiles are read in this order of preference in each folder: that of
+// development first.
+var caddyfiles = []string{"Caddyfile.dev", "Caddyfile.development", "Caddyfile.local", "dev.Caddyfile", "Caddyfile"}
+
+// readCaddyfiles reads the sites of Caddyfiles: what they proxy, serve, redirect
+// and answer.
+func (d *discovery) readCaddyfiles() {
+	var all []*caddySite
+	for _, folder := range d.folders(caddyfiles...) {
+		file := d.in(folder, caddyfiles...)
+		c := &caddyfile{discovery: d, file: file, folder: folder, snippets: map[string][]directive{}}
+		text := caddyExpand(string(d.text(file)), func(name string) (string, bool) { return d.variable(folder, name) })
+		list, _ := caddyDirectives(caddyWords(text), 0)
+		all = append(all, c.read(list)...)
+	}
+	for _, site := range all {
+		for _, h := range site.hosts {
+			if site.keep(h) {
+				d.sites = append(d.sites, h)
+				d.say(h.file, strings.Join(site.names, " "))
+			}
+		}
+	}
+}
+
+// caddyfile is one file while it is read.
+type caddyfile struct {
+	*discovery
+	file, folder string
+	snippets     map[string][]directive
+}
+
+// caddySite is a site of a Caddyfile on its way to hosts.
 type caddySite struct {
-	s    *scan
-	file string
-	host *host
-	root string              // of file_server
-	at   map[string][]string // paths by the name of a matcher, "@api"
+	*caddyfile
+	names  []string // its addresses
+	host   *host
+	hosts  []*host // host first, then those that matchers name
+	root   string  // of file_server; empty for none that can be served
+	rooted bool    // the file names one
+	spa    bool
+	php    bool
+	lost   bool // its own answer could not be carried over
+	line   int
+	at     map[string]condition // by the name of a matcher, "@api"
 }
 
-// readCaddy reads the sites of a Caddyfile: what they proxy, serve, redirect and
-// answer. Everything else is noted.
-func readCaddy(s *scan, file string, text []byte) {
-	sites, _ := caddyDirectives(caddyWords(string(text)), 0)
-	for i, site := range sites {
+// condition is what a matcher asks of a request.
+type condition struct {
+	paths   []string
+	host    string
+	match   string // HCL
+	unknown string // what of it a Proxyfile cannot say
+}
+
+func (c *caddyfile) read(list []directive) []*caddySite {
+	var sites []*caddySite
+	for i, d := range list {
 		switch {
-		case len(site.words) == 0 && i == 0:
-			s.draft.note(file, site.line, "the global options: ports stand in listen { }, certificates are devproxy's own")
-		case len(site.words) == 0:
-		case strings.HasPrefix(site.words[0], "("), site.words[0] == "import":
-			s.draft.note(file, site.line, site.words[0]+": a Proxyfile has no snippets; locals hold values")
+		case len(d.words) == 0 && i == 0: // global options: ports and certificates are devproxy's own
+		case len(d.words) == 0:
+		case strings.HasPrefix(d.words[0], "(") && d.open:
+			c.snippets[strings.Trim(d.words[0], "()")] = d.block
+		case d.words[0] == "import":
+			c.notes.add(Note{c.file, d.line, "import " + short(strings.Join(d.words[1:], " ")) + ": other files are not read"})
+		case !d.open: // one site without braces
+			return append(sites, c.site(directive{words: d.words, line: d.line, block: list[i+1:]}))
 		default:
-			s.caddySite(file, site)
+			sites = append(sites, c.site(d))
 		}
 	}
+	return sites
 }
 
-func (s *scan) caddySite(file string, d directive) {
-	c := &caddySite{s: s, file: file, host: &host{file: file, line: d.line}, at: map[string][]string{}}
-	names := strings.FieldsFunc(strings.Join(d.words, " "), func(r rune) bool { return r == ',' || r == ' ' })
-	for i, address := range names {
-		name := caddyName(address)
-		if i > 0 {
-			s.draft.note(file, d.line, fmt.Sprintf("%q is one more name of the site: write it in aliases", address))
-			break
-		}
-		if name != "" {
-			c.host.name = underLocalhost(name)
+func (c *caddyfile) site(d directive) *caddySite {
+	s := &caddySite{caddyfile: c, host: &host{file: c.file, line: d.line}, at: map[string]condition{}, line: d.line}
+	s.hosts = []*host{s.host}
+	s.names = strings.FieldsFunc(strings.Join(d.words, " "), func(r rune) bool { return r == ',' || r == ' ' })
+	var names []string
+	for _, address := range s.names {
+		if name := c.hostName(address); !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	for _, inner := range d.block {
-		if len(inner.words) > 1 && inner.words[0] == "root" {
-			c.root = inner.words[len(inner.words)-1]
-		}
-		if len(inner.words) > 0 && strings.HasPrefix(inner.words[0], "@") {
-			c.matcher(inner)
-		}
+	if len(names) == 0 {
+		names = []string{c.project + suffix}
 	}
-	c.read(d.block, "/", false)
-	if c.host.upstream == "" && c.host.files == "" && len(c.host.routes) == 0 {
-		return
+	s.host.name = names[0]
+	s.host.aliases = names[1:]
+	block := c.imported(d.block, 0)
+	for _, inner := range block {
+		s.collect(inner)
 	}
-	s.draft.hosts = append(s.draft.hosts, c.host)
-	s.draft.say(file, "%s", strings.Join(names, " "))
+	s.directives(block, "/", false, condition{})
+	return s
+}
+
+// maxImports is how deep snippets may import others.
+const maxImports = 10
+
+// imported replaces imports of snippets by what they hold.
+func (c *caddyfile) imported(list []directive, depth int) []directive {
+	var out []directive
+	for _, d := range list {
+		if len(d.words) > 1 && d.words[0] == "import" {
+			snippet, found := c.snippets[d.words[1]]
+			if !found || depth > maxImports {
+				c.notes.add(Note{c.file, d.line, "import " + short(d.words[1]) + ": other files are not read"})
+				continue
+			}
+			out = append(out, c.imported(withArguments(snippet, d.words[2:]), depth+1)...)
+			if len(out) > maxEntries {
+				return out[:maxEntries]
+			}
+			continue
+		}
+		d.block = c.imported(d.block, depth)
+		out = append(out, d)
+	}
+	return out
+}
+
+// withArguments puts args in place of {args[0]} and {args.0}.
+func withArguments(list []directive, args []string) []directive {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].words = slices.Clone(out[i].words)
+		for j, w := range out[i].words {
+			for n, arg := range args {
+				w = strings.NewReplacer(fmt.Sprintf("{args[%d]}", n), arg, fmt.Sprintf("{args.%d}", n), arg).Replace(w)
+			}
+			out[i].words[j] = w
+		}
+		out[i].block = withArguments(out[i].block, args)
+	}
+	return out
+}
+
+// hostName is the host of a site's address under .localhost; the project's own
+// for a port alone.
+func (c *caddyfile) hostName(address string) string {
+	name := caddyName(address)
+	if name == "" || name == "localhost" || name == "127.0.0.1" || name == "0.0.0.0" {
+		return c.project + suffix
+	}
+	return underLocalhost(name)
 }
 
 // caddyName is the host of a site's address; empty for a port alone.
@@ -72,201 +164,173 @@ func caddyName(address string) string {
 	if i := strings.LastIndexByte(address, ':'); i >= 0 {
 		address = address[:i]
 	}
-	if strings.ContainsAny(address, "*{") {
+	if strings.ContainsAny(strings.TrimPrefix(address, "*."), "*{}[]") {
 		return ""
 	}
 	return address
 }
 
-// matcher keeps the paths of a named matcher.
-func (c *caddySite) matcher(d directive) {
-	words := d.words[1:]
-	for _, inner := range d.block {
-		words = append(words, inner.words...)
-	}
-	if len(words) > 1 && words[0] == "path" {
-		c.at[d.words[0]] = words[1:]
-		return
-	}
-	c.s.draft.note(c.file, d.line, d.words[0]+": only a matcher of paths is carried over; see match")
-}
-
-// read reads directives that hold below a path.
-func (c *caddySite) read(list []directive, below string, strip bool) {
-	for _, d := range list {
-		if len(d.words) == 0 || strings.HasPrefix(d.words[0], "@") {
-			continue
-		}
-		paths, rest := c.paths(d, below)
-		for _, at := range paths {
-			c.directive(d, at, rest, strip)
+// production reports whether the site's name is one of the internet.
+func (s *caddySite) production() bool {
+	for _, address := range s.names {
+		name := caddyName(address)
+		last := name[strings.LastIndexByte(name, '.')+1:]
+		if strings.Contains(name, ".") && !slices.Contains([]string{"localhost", "test", "local", "internal", "lan", "home", "dev", "example", "invalid", "localdomain"}, last) && !strings.HasPrefix(name, "127.") {
+			return true
 		}
 	}
+	return false
 }
 
-// paths are those that a directive's matcher names, and the words behind it.
-func (c *caddySite) paths(d directive, below string) (paths, rest []string) {
-	rest = d.words[1:]
-	switch {
-	case len(rest) == 0 || rest[0] == "*":
-		return []string{below}, rest[min(1, len(rest)):]
-	case strings.HasPrefix(rest[0], "@"):
-		paths = c.at[rest[0]]
-	case strings.HasPrefix(rest[0], "/") && d.words[0] != "root" && (d.words[0] != "redir" && d.words[0] != "rewrite" || len(rest) > 1):
-		paths = rest[:1]
-	default:
-		return []string{below}, rest
-	}
-	var good []string
-	for _, p := range paths {
-		at := p
-		if below != "/" {
-			at = path.Join(below, p)
-			if strings.HasSuffix(p, "*") {
-				at += "*"
-			}
-		}
-		if routePath(strings.TrimSuffix(at, "*")) == "" {
-			c.s.draft.note(c.file, d.line, fmt.Sprintf("the path %q cannot be said in a Proxyfile", p))
-			continue
-		}
-		good = append(good, at)
-	}
-	return good, rest[1:]
-}
-
-func (c *caddySite) directive(d directive, at string, rest []string, strip bool) {
-	switch name := d.words[0]; name {
-	case "reverse_proxy":
-		c.proxy(d, at, rest, strip)
-	case "file_server":
-		c.files(d, at)
-	case "redir":
-		c.redirect(d, at, rest)
-	case "respond":
-		c.respond(d, at, rest)
-	case "handle", "route":
-		c.read(d.block, at, strip)
-	case "handle_path":
-		c.read(d.block, at, true)
-	case "encode":
-		c.host.compress = true
-	case "root", "tls", "log":
-	default:
-		c.s.draft.note(c.file, d.line, name+": it is not carried over")
-	}
-}
-
-// add makes r a route, or the answer of the host when it is for all of it.
-func (c *caddySite) add(d directive, at string, r route) {
-	r.exact = !strings.HasSuffix(at, "*") && at != "/"
-	r.path = routePath(at)
-	whole := r.path == "/" && !r.strip
-	switch {
-	case whole && r.upstream != "" && c.host.upstream+c.host.files == "":
-		c.host.upstream = r.upstream
-	case whole && r.files != "" && c.host.upstream+c.host.files == "":
-		c.host.files = r.files
-	default:
-		r.strip = r.strip && r.path != "/"
-		c.host.route(c.s.draft, c.file, d.line, r)
-	}
-}
-
-func (c *caddySite) proxy(d directive, at string, rest []string, strip bool) {
-	for _, inner := range d.block {
-		if len(inner.words) > 1 && inner.words[0] == "to" {
-			rest = append(rest, inner.words[1:]...)
-		} else if len(inner.words) > 0 {
-			c.s.draft.note(c.file, inner.line, "reverse_proxy { "+inner.words[0]+" }: see service and request_headers")
-		}
-	}
-	var upstreams []string
-	for _, to := range rest {
-		upstream, ok := caddyUpstream(to)
-		if !ok {
-			c.s.draft.note(c.file, d.line, fmt.Sprintf("the upstream %q cannot be said in a Proxyfile", to))
-			continue
-		}
-		upstreams = append(upstreams, upstream)
-	}
-	if len(upstreams) > 0 {
-		c.add(d, at, route{upstream: strings.Join(upstreams, " "), strip: strip})
-	}
-}
-
-// caddyUpstream is an address that Caddy dials: "localhost:3000", ":3000",
-// "h2c://…", "unix//run/app.sock".
-func caddyUpstream(to string) (string, bool) {
-	if socket, ok := strings.CutPrefix(to, "unix/"); ok {
-		return "unix:" + socket, strings.HasPrefix(socket, "/") && !strings.ContainsAny(socket, " {}")
-	}
-	if strings.HasPrefix(to, ":") {
-		return to[1:], portOf(to[1:]) != 0
-	}
-	scheme := "http"
-	if before, rest, found := strings.Cut(to, "://"); found {
-		scheme, to = before, rest
-	}
-	if scheme == "h2c" {
-		upstream, prefix, ok := target("https://" + to)
-		return "h2c" + strings.TrimPrefix(upstream, "https"), ok && prefix == "" && strings.Contains(to, ":")
-	}
-	upstream, prefix, ok := target(scheme + "://" + to)
-	return upstream, ok && prefix == ""
-}
-
-func (c *caddySite) files(d directive, at string) {
-	if c.root == "" || strings.ContainsAny(c.root, "{}") {
-		c.s.draft.note(c.file, d.line, "file_server without a root that is written out: write files = \"FOLDER\"")
-		return
-	}
-	c.add(d, at, route{files: c.root})
-}
-
-func (c *caddySite) redirect(d directive, at string, rest []string) {
-	if len(rest) == 0 {
-		return
-	}
-	// {uri} is the whole path, {rest} what follows the route's.
-	to, status := strings.ReplaceAll(rest[0], "{uri}", strings.TrimSuffix(routePath(at), "/")+"{rest}"), 0
-	if len(rest) > 1 {
-		status = map[string]int{"301": 301, "302": 302, "303": 303, "307": 307, "308": 308, "permanent": 301, "temporary": 302}[rest[1]]
-	}
-	if !isRedirect(strings.ReplaceAll(to, "{rest}", "")) {
-		c.s.draft.note(c.file, d.line, fmt.Sprintf("the redirect to %q cannot be said in a Proxyfile", rest[0]))
-		return
-	}
-	c.add(d, at, route{redirect: to, status: status})
-}
-
-// isRedirect reports whether a Proxyfile can say where to.
-func isRedirect(to string) bool {
-	u, err := url.Parse(to)
-	if err != nil || strings.ContainsAny(to, "{} \t\n") {
+// keep reports whether a host of the site becomes one of the Proxyfile. A site
+// of production, and one whose own answer is lost, never comes before a dev
+// server.
+func (s *caddySite) keep(h *host) bool {
+	if !h.answers() && len(h.routes) == 0 {
 		return false
 	}
-	if u.Scheme == "" {
-		return strings.HasPrefix(to, "/") && u.Host == ""
+	if h.upstream != "" && !s.production() {
+		return true
 	}
-	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	own := func(upstream string) bool {
+		return slices.ContainsFunc(s.candidates, func(c *candidate) bool { return slices.Contains(strings.Fields(upstream), c.upstream()) })
+	}
+	if own(h.upstream) || slices.ContainsFunc(h.routes, func(r route) bool { return own(r.upstream) }) && !s.lost {
+		return true
+	}
+	others := slices.ContainsFunc(s.candidates, func(c *candidate) bool { return c.rank() >= 45 || c.role == container && c.rank() >= 20 })
+	if s.production() && others {
+		s.notes.add(Note{s.file, s.line, fmt.Sprintf("%s: a site of production; the dev servers here come first", short(strings.Join(s.names, " ")))})
+		return false
+	}
+	if h.name == s.project+suffix && !h.answers() && others { // routes for the dev server's host
+		s.lend(h)
+		return false
+	}
+	return h.answers() || len(h.routes) > 0 && !s.lost
 }
 
-func (c *caddySite) respond(d directive, at string, rest []string) {
-	r := route{respond: true, status: 200}
-	for _, text := range rest {
-		if n, err := strconv.Atoi(text); err == nil {
-			r.status = n
-		} else {
-			r.body = text
+// lend gives the routes of a host without an answer of its own to the dev server
+// that has its name.
+func (s *caddySite) lend(h *host) {
+	if main := s.pickMain(); main != nil {
+		for _, r := range h.routes {
+			main.route(r)
 		}
+		s.say(s.file, strings.Join(s.names, " "))
 	}
-	if r.status == 204 || r.status == 205 || r.status == 304 {
-		r.body = "" // which none of them has (RFC 9110 section 6.4.1)
-	}
-	if r.status < 200 || r.status > 599 || strings.Contains(r.body, "{") {
-		c.s.draft.note(c.file, d.line, "respond: its status or body cannot be said in a Proxyfile")
+}
+
+// collect takes what holds for the whole site before its directives are read.
+func (s *caddySite) collect(d directive) {
+	if len(d.words) == 0 {
 		return
 	}
-	c.add(d, at, r)
+	switch {
+	case strings.HasPrefix(d.words[0], "@"):
+		s.at[d.words[0]] = s.matcher(d)
+	case d.words[0] == "php_fastcgi" || d.words[0] == "php_server" || d.words[0] == "php":
+		s.php = true
+	case d.words[0] == "root" && len(d.words) > 1:
+		s.setRoot(d)
+	case d.words[0] == "try_files":
+		s.spa = s.spa || strings.HasSuffix(d.words[len(d.words)-1], "/index.html")
+	}
+	for _, inner := range d.block {
+		if len(inner.words) > 0 && (inner.words[0] == "php_fastcgi" || inner.words[0] == "php_server") {
+			s.php = true
+		}
+	}
+}
+
+// setRoot keeps the folder of file_server, where it is one of the project.
+func (s *caddySite) setRoot(d directive) {
+	s.rooted = true
+	root := d.words[len(d.words)-1]
+	s.root = ""
+	if strings.ContainsAny(root, "{}*") || path.IsAbs(root) {
+		return
+	}
+	local := path.Join(s.folder, root)
+	if !strings.HasPrefix(local, "..") && (local == "." || s.has[local]) && !slices.Contains(s.files, local) {
+		s.root = local
+	}
+}
+
+// matcher reads a named matcher.
+func (s *caddySite) matcher(d directive) condition {
+	lines := d.block
+	if len(d.words) > 1 {
+		lines = append([]directive{{words: d.words[1:], line: d.line, block: d.block}}, lines...)
+	}
+	var c condition
+	var methods, headers, query []string
+	for _, line := range lines {
+		if len(line.words) == 0 {
+			continue
+		}
+		args := line.words[1:]
+		switch line.words[0] {
+		case "path":
+			c.paths = append(c.paths, args...)
+		case "path_regexp":
+			pattern := ""
+			if len(args) > 0 {
+				pattern = args[len(args)-1]
+			}
+			places := prefixes(pattern)
+			if len(places) == 0 || !strings.HasPrefix(pattern, "^") {
+				c.unknown = "path_regexp " + pattern
+			}
+			for _, p := range places {
+				if p.exact {
+					c.paths = append(c.paths, p.path)
+				} else {
+					c.paths = append(c.paths, p.path, strings.TrimSuffix(p.path, "/")+"/*")
+				}
+			}
+		case "method":
+			for _, m := range args {
+				methods = append(methods, quoted(strings.ToUpper(m)))
+			}
+		case "header":
+			switch {
+			case len(args) == 2 && plainKey(args[0]) && !strings.ContainsAny(args[1], "{}"):
+				headers = append(headers, quoted(args[0])+" = "+quoted(args[1]))
+			default:
+				c.unknown = "header " + strings.Join(args, " ")
+			}
+		case "query":
+			for _, pair := range args {
+				if k, v, ok := strings.Cut(pair, "="); ok && k != "" && !strings.ContainsAny(pair, "{}") {
+					query = append(query, quoted(k)+" = "+quoted(v))
+				} else {
+					c.unknown = "query " + pair
+				}
+			}
+		case "host":
+			if len(args) == 1 && caddyName(args[0]) != "" {
+				c.host = args[0]
+			} else {
+				c.unknown = "host " + strings.Join(args, " ")
+			}
+		case "protocol":
+		default:
+			c.unknown = strings.Join(line.words, " ")
+		}
+	}
+	var parts []string
+	if len(methods) > 0 {
+		parts = append(parts, "methods = ["+strings.Join(methods, ", ")+"]")
+	}
+	if len(headers) > 0 {
+		parts = append(parts, "headers = { "+strings.Join(headers, ", ")+" }")
+	}
+	if len(query) > 0 {
+		parts = append(parts, "query = { "+strings.Join(query, ", ")+" }")
+	}
+	if len(parts) > 0 {
+		c.match = "{ " + strings.Join(parts, ", ") + " }"
+	}
+	return c
 }

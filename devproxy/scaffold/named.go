@@ -1,12 +1,13 @@
 package scaffold
 
 import (
-	"encoding/json"
 	"path"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
 // slimFile is .slim.yaml.
@@ -22,87 +23,109 @@ type slimFile struct {
 	CORS bool
 }
 
-func readSlim(s *scan, file string, text []byte) {
+// readNamed takes the files of tools that name hosts themselves.
+func (d *discovery) readNamed() {
+	d.names, d.scriptOf = map[string]string{}, map[string]string{}
+	for _, file := range d.named(".slim.yaml", ".slim.yml") {
+		d.readSlim(file)
+	}
+	for _, file := range d.named(".localias.yaml", "localias.yaml") {
+		d.readLocalias(file)
+	}
+	for _, file := range d.named("portless.json") {
+		config, ok := d.json(file)
+		if !ok {
+			d.notes.add(Note{File: file, Text: "it is not JSON"})
+			continue
+		}
+		d.portless(file, path.Dir(file), config)
+		apps, _ := config.Field("apps")
+		for _, app := range apps.Fields {
+			d.portless(file, path.Join(path.Dir(file), app.Name), app.Value)
+		}
+	}
+	for _, file := range d.named("package.json") {
+		config, _ := d.json(file)
+		if app, ok := config.Field("portless"); ok {
+			if app.Kind == javascript.String {
+				app.Fields = []javascript.Field{{Name: "name", Value: app}}
+			}
+			d.portless(file, path.Dir(file), app)
+		}
+	}
+}
+
+func (d *discovery) readSlim(file string) {
 	var slim slimFile
-	if err := yaml.Unmarshal(text, &slim); err != nil {
-		s.draft.note(file, 0, "it is not a .slim.yaml as slim reads it")
+	if err := yaml.Unmarshal(d.text(file), &slim); err != nil {
+		d.notes.add(Note{File: file, Text: "it is not YAML as slim reads it"})
 		return
 	}
 	for _, service := range slim.Services {
 		if service.Domain == "" || portOf(strconv.Itoa(service.Port)) == 0 {
-			s.draft.note(file, 0, "a service without domain or port")
+			d.notes.add(Note{File: file, Text: "a service has no domain or no port"})
 			continue
 		}
-		h := &host{name: underLocalhost(service.Domain), upstream: strconv.Itoa(service.Port), cors: slim.CORS, file: file}
+		h := &host{name: underLocalhost(service.Domain), file: file}
+		h.upstream = strconv.Itoa(service.Port)
+		if slim.CORS {
+			h.set("cors", "true")
+		}
 		for _, r := range service.Routes {
 			at, port := routePath(r.Path), strconv.Itoa(r.Port)
 			if at == "" || at == "/" || portOf(port) == 0 {
-				s.draft.note(file, 0, "a route of "+strconv.Quote(service.Domain)+" that a Proxyfile cannot say: "+strconv.Quote(r.Path))
+				d.notes.add(Note{File: file, Text: "a Proxyfile can't say the route " + strconv.Quote(r.Path) + " of " + strconv.Quote(service.Domain)})
 				continue
 			}
-			h.route(s.draft, file, 0, route{path: at, upstream: port})
+			h.route(route{path: at, block: block{upstream: port}})
 		}
-		s.draft.add(h)
-		s.draft.say(file, "%s on %d", service.Domain, service.Port)
+		d.sites = append(d.sites, h)
+		d.say(file, service.Domain+" on "+strconv.Itoa(service.Port))
 	}
 }
 
 // readLocalias reads a flat map of names to ports.
-func readLocalias(s *scan, file string, text []byte) {
+func (d *discovery) readLocalias(file string) {
 	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil || len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
-		s.draft.note(file, 0, "it is not a map of names to ports")
+	if err := yaml.Unmarshal(d.text(file), &doc); err != nil || len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		d.notes.add(Note{File: file, Text: "it is not a map of names to ports"})
 		return
 	}
 	pairs := doc.Content[0].Content
 	for i := 0; i+1 < len(pairs); i += 2 {
-		alias, port := pairs[i], pairs[i+1]
+		alias, port := pairs[i], resolve(pairs[i+1])
 		name := alias.Value
 		if _, rest, found := strings.Cut(name, "://"); found {
 			name = rest
 		}
-		if name == "" || strings.ContainsAny(name, "/*:") || portOf(port.Value) == 0 {
-			s.draft.note(file, alias.Line, "it is not a name and a port")
+		if name == "" || strings.ContainsAny(strings.TrimPrefix(name, "*."), "/*:") || portOf(port.Value) == 0 {
+			d.notes.add(Note{file, alias.Line, "it is not a name and a port"})
 			continue
 		}
-		s.draft.add(&host{name: underLocalhost(name), upstream: strconv.Itoa(portOf(port.Value)), file: file, line: alias.Line})
-		s.draft.say(file, "%s on %d", name, portOf(port.Value))
+		h := &host{name: underLocalhost(name), file: file, line: alias.Line}
+		h.upstream = strconv.Itoa(portOf(port.Value))
+		d.sites = append(d.sites, h)
+		d.say(file, name+" on "+h.upstream)
 	}
 }
 
-// portlessApp is portless.json, an app in it, or that key of package.json.
-type portlessApp struct {
-	Name    string
-	AppPort int
-	Apps    map[string]portlessApp
-}
-
-func readPortless(s *scan, file string, text []byte) {
-	var app portlessApp
-	if err := json.Unmarshal(text, &app); err != nil {
-		s.draft.note(file, 0, "it is not a portless.json as portless reads it")
-		return
+// portless keeps the name of a folder's app, and the script that starts it. Its
+// port is portless's own pick, unless appPort says one.
+func (d *discovery) portless(file, folder string, config javascript.Value) {
+	name, _ := config.Field("name")
+	port, _ := config.Field("appPort")
+	if script, _ := config.Field("script"); script.Kind == javascript.String {
+		d.scriptOf[folder] = script.Text
 	}
-	s.portless(file, path.Dir(file), app)
-	for _, folder := range sortedKeys(app.Apps) {
-		s.portless(file, path.Join(path.Dir(file), folder), app.Apps[folder])
+	if name.Text != "" {
+		d.names[folder] = underLocalhost(strings.TrimSuffix(name.Text, suffix) + suffix)
 	}
-}
-
-// portless keeps the name of a folder's app. Its port is portless's own pick,
-// unless appPort says one.
-func (s *scan) portless(file, folder string, app portlessApp) {
-	if app.Name == "" {
-		return
+	switch {
+	case port.Port() != 0:
+		c := &candidate{folder: folder, role: app, name: d.names[folder], file: file, line: port.Line}
+		c.set(port.Port(), stated, file, port.Line)
+		d.add(c)
+	case name.Text != "":
+		d.say(file, name.Text)
 	}
-	if s.names == nil {
-		s.names = map[string]string{}
-	}
-	s.names[folder] = underLocalhost(strings.TrimSuffix(app.Name, suffix) + suffix)
-	if portOf(strconv.Itoa(app.AppPort)) == 0 {
-		s.draft.say(file, "%s", app.Name)
-		return
-	}
-	s.draft.add(&host{name: s.names[folder], upstream: strconv.Itoa(app.AppPort), file: file})
-	s.draft.say(file, "%s on %d", app.Name, app.AppPort)
 }

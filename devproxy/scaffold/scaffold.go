@@ -1,6 +1,10 @@
 // Package scaffold is `devproxy init`: it reads the files of other tools in a
 // folder and writes the Proxyfile that says the same. It runs nothing of what
-// it reads.
+// it reads, follows no link out of the folder, and bounds what it reads.
+//
+// Each source of knowledge is a file of this package: readers turn files into
+// candidates, servers with the evidence for their port, and decide chooses
+// between them in one place.
 package scaffold
 
 import (
@@ -9,24 +13,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // Found is a file that said something.
 type Found struct {
 	File string // relative to the folder, with slashes
-	Text string // "port 5173, server.proxy \"/api\" -> localhost:3000"
-}
-
-// Note is what could not be carried over, and where it stands.
-type Note struct {
-	File string
-	Line int // from 1; 0 means the whole file
-	Text string
+	Text string // "vite on 5173"
 }
 
 // Result is what a folder holds.
 type Result struct {
 	Found []Found
+	// Notes are what was seen and could not be carried over or determined, each
+	// thing once.
 	Notes []Note
 	// Text is the Proxyfile, formatted; nil when nothing here names a server.
 	Text []byte
@@ -35,73 +37,48 @@ type Result struct {
 }
 
 // Read looks through dir, absolute, and the folders in it, and makes a
-// Proxyfile of what it finds. The error is about dir itself; a file that
-// cannot be read or understood is a Note.
-func Read(dir string) (*Result, error) {
-	root, err := os.OpenRoot(dir)
+// Proxyfile of what it finds. listening are processes of this machine; those
+// that work in dir say a port where no file does. The error is about dir itself;
+// a file that cannot be read or understood is a Note.
+func Read(dir string, listening []Listener) (*Result, error) {
+	r, err := openRepository(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the folder: %w", err)
+		return nil, err
 	}
-	defer root.Close()
-	s := &scan{root: root, draft: &draft{}}
-	s.walk(".", 0)
-	s.draft.project = label(s.projectName(filepath.Base(dir)))
-	for _, read := range readers() {
-		for _, file := range s.files {
-			if read.takes(base(file)) {
-				s.read(file, read)
-			}
+	defer r.close()
+	d := &discovery{repository: r, dir: dir, listening: listening}
+	d.project = label(d.projectName(filepath.Base(dir)))
+	d.readNamed()
+	d.readPackages()
+	d.readProcfiles()
+	d.readBackends()
+	d.readConfigs()
+	d.readCompose()
+	d.readCaddyfiles()
+	d.readProcesses()
+	hosts := d.decide()
+	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
+}
+
+// render is the Proxyfile of hosts; nil for none.
+func render(hosts []*host) []byte {
+	if len(hosts) == 0 {
+		return nil
+	}
+	var out strings.Builder
+	for i, h := range hosts {
+		if i > 0 {
+			out.WriteByte('\n')
 		}
+		h.write(&out)
 	}
-	s.draft.settle()
-	return s.draft.result(), nil
+	// What cannot be formatted is returned as it is, and shows the fault.
+	text, _ := hcl.Format([]byte(out.String()), "Proxyfile")
+	return text
 }
 
-// reader turns one kind of file into hosts.
-type reader struct {
-	takes func(name string) bool
-	read  func(s *scan, file string, text []byte)
-}
-
-// readers are in the order of who wins: what names hosts itself, then what
-// configures a dev server, then what starts one, then what runs beside it.
-func readers() []reader {
-	return []reader{
-		{named(".slim.yaml", ".slim.yml"), readSlim},
-		{named(".localias.yaml"), readLocalias},
-		{named("portless.json"), readPortless},
-		{named("Caddyfile"), readCaddy},
-		{isViteConfig, readVite},
-		{named("package.json"), readPackage},
-		{named("Procfile.dev", "Procfile"), readProcfile},
-		{isCompose, readCompose},
-	}
-}
-
-func named(names ...string) func(string) bool {
-	return func(name string) bool {
-		for _, n := range names {
-			if n == name {
-				return true
-			}
-		}
-		return false
-	}
-}
-
-func (s *scan) read(file string, r reader) {
-	text, err := s.text(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		s.draft.note(file, 0, err.Error())
-	default:
-		r.read(s, file, text)
-	}
-}
-
-// ErrExists is of Write: there is a Proxyfile, and it is left alone.
-var ErrExists = errors.New("it is there already")
+// ErrExists is the error of Write when a Proxyfile exists already.
+var ErrExists = errors.New("it exists already")
 
 // Write makes path with text in it. It never overwrites: the error is then
 // ErrExists. A file that could not be written whole is removed.

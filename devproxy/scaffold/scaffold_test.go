@@ -2,15 +2,18 @@ package scaffold
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -27,7 +30,7 @@ func TestFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dir, want := t.TempDir(), ""
+			dir, want := filepath.Join(t.TempDir(), project(name)), ""
 			for _, f := range archive.Files {
 				if f.Name == "want" {
 					want = string(f.Data)
@@ -36,13 +39,29 @@ func TestFixtures(t *testing.T) {
 				put(t, filepath.Join(dir, f.Name), f.Data)
 			}
 			got := read(t, dir)
-			if diff := cmp.Diff(want, spell(got)); diff != "" {
+			if diff := cmp.Diff(want, spell(got)); diff != "" && *update {
+				rewrite(t, name, archive, spell(got))
+			} else if diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			valid(t, got)
+			valid(t, dir, got)
 		})
 	}
 }
+
+var update = flag.Bool("update", false, "rewrite what the fixtures want; read the change before you commit it")
+
+func rewrite(t *testing.T, name string, archive *txtar.Archive, want string) {
+	t.Helper()
+	archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return f.Name == "want" })
+	archive.Files = append(archive.Files, txtar.File{Name: "want", Data: []byte(want)})
+	if err := os.WriteFile(name, txtar.Format(archive), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// project is the folder's name of a fixture: that of its file.
+func project(fixture string) string { return strings.TrimSuffix(filepath.Base(fixture), ".txtar") }
 
 func spell(r *Result) string {
 	var out strings.Builder
@@ -54,7 +73,10 @@ func spell(r *Result) string {
 		if n.Line > 0 {
 			at = fmt.Sprintf("%s:%d", at, n.Line)
 		}
-		fmt.Fprintf(&out, "note %s: %s\n", at, n.Text)
+		if at != "" {
+			at += ": "
+		}
+		fmt.Fprintf(&out, "note %s%s\n", at, n.Text)
 	}
 	if r.Text != nil {
 		fmt.Fprintf(&out, "\n%s", r.Text)
@@ -71,24 +93,29 @@ func put(t *testing.T, path string, text []byte) {
 
 func read(t *testing.T, dir string) *Result {
 	t.Helper()
-	r, err := Read(dir)
+	r, err := Read(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// valid fails where the language refuses what was written.
-func valid(t *testing.T, r *Result) {
+// valid fails where `devproxy check` would say anything about what was written
+// for the project in dir.
+func valid(t *testing.T, dir string, r *Result) {
 	t.Helper()
 	if r.Text == nil {
 		return
 	}
-	path := filepath.Join(t.TempDir(), "Proxyfile")
+	path := filepath.Join(dir, "Proxyfile")
 	put(t, path, r.Text)
-	_, diags, err := hcl.Load(path, hcl.Options{})
+	file, diags, err := hcl.Load(path, hcl.Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !diags.HasErrors() {
+		_, more := plan.Build(file, plan.Env{Root: dir})
+		diags = append(diags, more...)
 	}
 	for _, d := range diags {
 		t.Errorf("line %d: %s: %s\n%s", d.Range.Start.Line, d.Summary, d.Detail, r.Text)
@@ -158,7 +185,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, files[int(which)%len(files)]), []byte(text))
-		valid(t, read(t, dir))
+		valid(t, dir, read(t, dir))
 	})
 }
 

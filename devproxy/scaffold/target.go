@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// target is a URL of another tool as an upstream and the path in it; not ok
+// targetOf is a URL of another tool as an upstream and the path in it; not ok
 // when it is none that a Proxyfile can say.
-func target(text string) (upstream, prefix string, ok bool) {
+func targetOf(text string) (upstream, prefix string, ok bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		return "", "", false
@@ -43,13 +43,17 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
-var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~@+-]+)+$|^/$`)
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~@+*-]+)+$|^/$`)
 
 // routePath is a prefix of another tool as the path of a route; empty when a
-// Proxyfile cannot say it.
+// Proxyfile cannot say it. A "*" within a path stays; one at the end is the
+// prefix, except after a part of a word, as in "/app_*".
 func routePath(text string) string {
+	if rest, star := strings.CutSuffix(text, "*"); star && !strings.HasSuffix(rest, "_") && !strings.HasSuffix(rest, "-") {
+		text = rest
+	}
 	if text != "/" {
-		text = strings.TrimSuffix(strings.TrimSuffix(text, "*"), "/")
+		text = strings.TrimSuffix(text, "/")
 	}
 	if !plainPath.MatchString(text) || path.Clean(text) != text {
 		return ""

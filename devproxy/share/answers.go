@@ -28,8 +28,6 @@ type form struct {
 	Action string
 	To     string // where to go on to
 	Wrong  bool   // the last one was
-	// Onward is true when the answer to the form leads through other hosts.
-	Onward bool
 }
 
 func plainReply(status int, title string, lead ...string) *reply {
@@ -62,14 +60,14 @@ func over(until time.Time) *reply {
 	return answer
 }
 
-func (s *Share) loginPage(to string) *reply {
+func loginPage(to string) *reply {
 	answer := unauthorized("This site asks for a password.", "Whoever sent you the link knows it.")
-	answer.form = &form{Action: loginPath, To: localTarget(to), Onward: s.gate.together}
+	answer.form = &form{Action: loginPath, To: localTarget(to)}
 	return answer
 }
 
-func (s *Share) wrongPassword(to string) *reply {
-	answer := s.loginPage(to)
+func wrongPassword(to string) *reply {
+	answer := loginPage(to)
 	answer.form.Wrong = true
 	answer.hint = "That is not the password."
 	return answer

@@ -11,71 +11,51 @@ func (s *Share) outwardSource(source string) string {
 		host, _, _ := strings.Cut(source, "/")
 		ref = reference{authority: host, rest: source[len(host):]}
 	}
-	publics := s.publicSources(ref.authority, ref.defaultPort())
-	if len(publics) == 0 {
+	public, ok := s.publicSource(ref.authority, ref.defaultPort())
+	if !ok {
 		return source
 	}
-	ref.secure()
-	for i, public := range publics {
-		if ref.authority = public; isURL {
-			publics[i] = ref.String()
-		} else {
-			publics[i] = public + ref.rest
-		}
+	if !isURL {
+		return public + ref.rest
 	}
-	return strings.Join(publics, " ")
+	ref.authority = public
+	ref.secure()
+	return ref.String()
 }
 
-// publicSources are the public names of what a source names; nil for what is not
-// of this share.
-func (s *Share) publicSources(text, port string) []string {
+func (s *Share) publicSource(text, port string) (public string, ok bool) {
 	name, anyPort := strings.CutSuffix(text, ":*")
 	local, _ := parseAuthority(name, port)
 	if !anyPort {
-		return names(s.sourcesOf(local), authority.String)
+		public, ok := s.sourceOf(local)
+		return public.String(), ok
 	}
 	for _, host := range s.table.hosts {
-		if found := s.sourcesOf(authority{local.name, host.local.port}); len(found) > 0 {
-			return names(found, func(a authority) string { return a.name + ":*" })
+		if public, ok := s.sourceOf(authority{local.name, host.local.port}); ok {
+			return public.name + ":*", true
 		}
 	}
-	return nil
+	return "", false
 }
 
-func names(all []authority, text func(authority) string) []string {
-	var texts []string
-	for _, a := range all {
-		texts = append(texts, text(a))
-	}
-	return texts
-}
-
-func (s *Share) sourcesOf(local authority) []authority {
+func (s *Share) sourceOf(local authority) (authority, bool) {
 	if public, ok := s.table.public(local); ok {
-		return []authority{public}
+		return public, true
 	}
-	return s.sourcesBelow(local)
+	return s.sourceBelow(local)
 }
 
-// sourcesBelow is for "*.shop.localhost": every host of the project below it. In
-// public they are below the zone, where no stranger's are. Without a zone they are
-// listed, but for those of a wildcard host: a source that fits these would fit
-// strangers' names too (CSP has "*" for whole labels alone).
-func (s *Share) sourcesBelow(local authority) (found []authority) {
+// sourceBelow is for "*.shop.localhost": every host of the project below it. In
+// public they are below the zone, where no stranger's are.
+func (s *Share) sourceBelow(local authority) (authority, bool) {
 	parent, wild := strings.CutPrefix(local.name, "*.")
-	if !wild || !within(parent, s.localZone) {
-		return nil
+	if !wild || s.zone == "" || !within(parent, s.localZone) {
+		return authority{}, false
 	}
 	for _, host := range s.table.hosts {
-		if host.local.port != local.port || host.local.name == parent || !within(host.local.name, parent) {
-			continue
-		}
-		if s.zone != "" {
-			return []authority{{"*." + s.below(parent), s.table.shown(host.public).port}}
-		}
-		if !isWildcard(host.public) {
-			found = append(found, s.table.shown(host.public))
+		if host.local.port == local.port && host.local.name != parent && within(host.local.name, parent) {
+			return authority{"*." + s.below(parent), s.table.shown(host.public).port}, true
 		}
 	}
-	return found
+	return authority{}, false
 }

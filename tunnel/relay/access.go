@@ -50,9 +50,9 @@ func (v *visit) record() {
 
 // masked is name without the secret part of an unguessable one.
 func masked(name string) string {
-	at, ok := tunnel.LinkAt(name)
-	if !ok {
+	if !tunnel.TokenName(name) {
 		return name
 	}
-	return name[:at+shownOfLink] + "…" + name[at+tunnel.LinkLength:]
+	label, parent, _ := strings.Cut(name, ".")
+	return label[:len(label)-tunnel.LinkLength+shownOfLink] + "…." + parent
 }

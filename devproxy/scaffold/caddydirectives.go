@@ -1,0 +1,505 @@
+package scaffold
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+func quoted(text string) string { return hcl.Quote(text) }
+
+// directives reads directives that hold below a path and under a condition.
+func (s *caddySite) directives(list []directive, below string, strip bool, when condition) {
+	for _, d := range list {
+		if len(d.words) == 0 || strings.HasPrefix(d.words[0], "@") {
+			continue
+		}
+		if skip := slices.Contains(silent, d.words[0]); skip {
+			continue
+		}
+		paths, rest, under := s.paths(d, below, when)
+		for _, at := range paths {
+			s.directive(d, at, rest, strip, under)
+		}
+	}
+}
+
+// silent are directives whose work devproxy does by itself, or that say nothing
+// of where a request goes.
+var silent = []string{"root", "tls", "log", "log_skip", "skip_log", "log_append", "bind", "templates", "try_files", "push", "tracing", "metrics", "php_fastcgi", "php_server", "vars", "fs", "auto_https"}
+
+// paths are those that a directive's matcher names, and the words after it.
+func (s *caddySite) paths(d directive, below string, when condition) (paths, rest []string, under condition) {
+	rest = d.words[1:]
+	switch {
+	case len(rest) == 0 || rest[0] == "*":
+		return []string{below}, rest[min(1, len(rest)):], when
+	case strings.HasPrefix(rest[0], "@"):
+		c, known := s.at[rest[0]]
+		switch {
+		case !known || c.unknown != "":
+			if c.unknown == "" {
+				c.unknown = "it is not defined"
+			}
+			s.notes.add(Note{s.file, d.line, fmt.Sprintf("%s %s: a Proxyfile can't say the condition %s", d.words[0], rest[0], short(c.unknown))})
+			return nil, nil, when
+		case c.match != "" && when.match != "" && c.match != when.match:
+			s.notes.add(Note{s.file, d.line, rest[0] + ": two matchers inside of each other"})
+			return nil, nil, when
+		}
+		paths = c.paths
+		if c.match == "" {
+			c.match = when.match
+		}
+		if c.host == "" {
+			c.host = when.host
+		}
+		when = c
+		if len(paths) == 0 {
+			return []string{below}, rest[1:], when
+		}
+	case strings.HasPrefix(rest[0], "/") && (d.words[0] != "redir" && d.words[0] != "rewrite" && d.words[0] != "uri" || len(rest) > 1 && d.words[0] != "redir" || d.words[0] == "redir" && len(rest) > 1 && !isStatus(rest[1])):
+		paths = rest[:1]
+	default:
+		return []string{below}, rest, when
+	}
+	var good []string
+	for _, p := range paths {
+		at := p
+		if below != "/" {
+			base := strings.TrimSuffix(strings.TrimSuffix(below, "*"), "/")
+			if at = p; !strings.HasPrefix(p, base) {
+				at = base + p
+			}
+		}
+		if caddyPath(at) == "" {
+			s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't say the path %q", p)})
+			continue
+		}
+		good = append(good, at)
+	}
+	// "/api /api/*" is one prefix.
+	good = slices.DeleteFunc(slices.Clone(good), func(p string) bool { return slices.Contains(good, p+"/*") || slices.Contains(good, p+"*") })
+	return good, rest[1:], when
+}
+
+func isStatus(word string) bool {
+	return slices.Contains([]string{"permanent", "temporary", "html"}, word) || len(word) == 3 && portOf(word) != 0
+}
+
+// caddyPath is a path of Caddy as that of a route; empty when a Proxyfile cannot
+// say it. "/api*" and "/api/*" are the prefix.
+func caddyPath(at string) string { return routePath(at) }
+
+func (s *caddySite) directive(d directive, at string, rest []string, strip bool, when condition) {
+	note := func(text string) { s.notes.add(Note{s.file, d.line, text}) }
+	switch name := d.words[0]; name {
+	case "reverse_proxy":
+		s.proxy(d, at, rest, strip, when)
+	case "file_server":
+		s.fileServer(d, at, strip, when)
+	case "redir":
+		s.redirect(d, at, rest, when)
+	case "respond":
+		s.respond(d, at, rest, when)
+	case "handle", "route":
+		s.group(d, at, strip, when)
+	case "handle_path":
+		s.group(d, at, true, when)
+	case "header":
+		s.header(d, at, rest)
+	case "basic_auth", "basicauth":
+		s.basicAuth(d, at)
+	case "request_body":
+		for _, inner := range d.block {
+			if len(inner.words) == 2 && inner.words[0] == "max_size" && bodySize.MatchString(inner.words[1]) && at == "/" {
+				s.host.set("max_body", quoted(strings.ToUpper(inner.words[1])))
+			}
+		}
+	case "encode":
+		s.host.set("compress", "true")
+	case "uri":
+		if len(rest) == 2 && rest[0] == "strip_prefix" {
+			return // group reads it
+		}
+		note("uri: see strip_prefix and rewrite")
+	case "rewrite":
+		if len(rest) == 1 && strings.HasSuffix(rest[0], "/index.html") {
+			return
+		}
+		note("rewrite: see rewrite of a route")
+	case "handle_errors":
+		note("handle_errors: devproxy has no pages for errors of its own")
+	case "abort", "error":
+		note(name + ": write respond with a status")
+	default:
+		note(short(name) + " is not carried over")
+	}
+}
+
+var bodySize = regexp.MustCompile(`(?i)^\d+(KB|MB|GB)$`)
+
+// group reads the directives of handle, route and handle_path.
+func (s *caddySite) group(d directive, at string, strip bool, when condition) {
+	for _, inner := range d.block {
+		if len(inner.words) == 3 && inner.words[0] == "uri" && inner.words[1] == "strip_prefix" && inner.words[2] == caddyPath(at) {
+			strip = true
+		}
+	}
+	saved, rooted, spa := s.root, s.rooted, s.spa
+	if !slices.ContainsFunc(d.block, func(i directive) bool { return len(i.words) > 0 && i.words[0] == "reverse_proxy" }) {
+		s.spa = false
+	}
+	for _, inner := range d.block {
+		if len(inner.words) > 1 && inner.words[0] == "root" {
+			s.setRoot(inner)
+		}
+		if len(inner.words) > 1 && (inner.words[0] == "try_files" || inner.words[0] == "rewrite") && strings.HasSuffix(inner.words[len(inner.words)-1], "/index.html") {
+			s.spa = true
+		}
+		if len(inner.words) > 0 && strings.HasPrefix(inner.words[0], "@") {
+			s.at[inner.words[0]] = s.matcher(inner)
+		}
+	}
+	s.directives(d.block, at, strip, when)
+	s.root, s.rooted, s.spa = saved, rooted, spa
+}
+
+// on is the host that a condition names: the site's own, or one more.
+func (s *caddySite) on(when condition) *host {
+	if when.host == "" {
+		return s.host
+	}
+	name := s.hostName(when.host)
+	for _, h := range s.hosts {
+		if h.name == name {
+			return h
+		}
+	}
+	h := &host{name: name, file: s.file, line: s.line}
+	s.hosts = append(s.hosts, h)
+	return h
+}
+
+// add makes r a route, or the answer of the host when it is for all of it.
+func (s *caddySite) add(d directive, at string, r route, when condition) {
+	h := s.on(when)
+	r.path, r.match = caddyPath(at), when.match
+	r.exact = !strings.HasSuffix(at, "*") && at != "/"
+	if r.path == "/" {
+		r.attributes = slices.DeleteFunc(r.attributes, func(a attribute) bool { return a.name == "strip_prefix" })
+	}
+	if r.path == "/" && !r.exact && r.match == "" && !h.answers() && len(r.get("status")) == 0 && r.get("redirect") == "" && r.get("respond") == "" {
+		h.upstream = r.upstream
+		for _, a := range r.attributes {
+			h.set(a.name, a.value)
+		}
+		return
+	}
+	if r.exact && strings.HasPrefix(r.get("files"), `"`) {
+		s.notes.add(Note{s.file, d.line, fmt.Sprintf("files for the path %q alone", at)})
+		return
+	}
+	if h.route(r) {
+		s.notes.add(Note{s.file, d.line, fmt.Sprintf("a second route %q, to %s", r.path, r.answer())})
+	}
+}
+
+func (s *caddySite) proxy(d directive, at string, rest []string, strip bool, when condition) {
+	made := route{}
+	secure := true
+	h2c := false
+	for _, inner := range d.block {
+		if len(inner.words) == 0 {
+			continue
+		}
+		switch inner.words[0] {
+		case "to":
+			rest = append(rest, inner.words[1:]...)
+		case "header_up":
+			s.headerField(&made.block, "request_headers", inner)
+		case "header_down":
+			s.headerField(&made.block, "response_headers", inner)
+		case "transport":
+			for _, option := range inner.block {
+				if len(option.words) > 0 && option.words[0] == "tls_insecure_skip_verify" {
+					secure = false
+				}
+				if len(option.words) > 1 && option.words[0] == "versions" && slices.Contains(option.words, "h2c") {
+					h2c = true
+				}
+			}
+		case "flush_interval", "trusted_proxies", "lb_try_duration", "lb_try_interval", "fail_duration", "max_fails", "buffers", "request_buffers", "response_buffers", "stream_timeout", "stream_close_delay", "unhealthy_status", "health_timeout", "health_interval":
+		case "lb_policy", "health_uri", "health_path", "health_port", "health_status":
+			s.notes.group("write a service for what balances or checks servers", path.Base(s.file)+" "+inner.words[0])
+		default:
+			s.notes.add(Note{s.file, inner.line, "reverse_proxy { " + short(inner.words[0]) + " } is not carried over"})
+		}
+	}
+	var upstreams []string
+	for _, to := range rest {
+		upstream, why := s.upstream(to)
+		if why != "" {
+			s.lost = s.lost || at == "/"
+			s.notes.group(why, short(to))
+			continue
+		}
+		if h2c && portOf(upstream) != 0 {
+			upstream = "h2c://localhost:" + upstream
+		}
+		if !secure && strings.HasPrefix(upstream, "https://") && made.get("tls_skip_verify") == "" {
+			made.set("tls_skip_verify", "true")
+		}
+		if !slices.Contains(upstreams, upstream) {
+			upstreams = append(upstreams, upstream)
+		}
+	}
+	if len(upstreams) == 0 {
+		return
+	}
+	made.upstream = strings.Join(upstreams, " ")
+	if strip {
+		made.set("strip_prefix", "true")
+	}
+	s.add(d, at, made, when)
+}
+
+// upstream is an address that Caddy dials, as a Proxyfile's. A container's name
+// becomes the port that compose publishes.
+func (s *caddySite) upstream(to string) (upstream, why string) {
+	const cannot = "a Proxyfile can't say these upstreams"
+	upstream, ok := caddyUpstream(to)
+	if !ok {
+		return "", cannot
+	}
+	return s.reachable(upstream)
+}
+
+// reachable replaces the name of a container by the port that is published for
+// it; why says that none is.
+func (d *discovery) reachable(upstream string) (reached, why string) {
+	u, err := url.Parse(upstream)
+	if portOf(upstream) != 0 || err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), ".") && u.Hostname() != "host.docker.internal" || strings.Contains(u.Hostname(), ":") || u.Hostname() == "localhost" {
+		return upstream, ""
+	}
+	name, port := u.Hostname(), portOf(u.Port())
+	if port == 0 {
+		port = map[string]int{"http": 80, "https": 443, "h2c": 80}[u.Scheme]
+	}
+	if name == "host.docker.internal" {
+		return strconv.Itoa(port), ""
+	}
+	for _, m := range d.containers[name] {
+		if m.inside == port {
+			if u.Scheme == "https" || u.Scheme == "h2c" {
+				return u.Scheme + "://localhost:" + strconv.Itoa(m.outside), ""
+			}
+			return strconv.Itoa(m.outside), ""
+		}
+	}
+	for _, c := range d.candidates { // the dev server of the folder that the container is built from
+		if c.role != container && c.port == port && (path.Base(c.folder) == name || c.label == name) {
+			return c.upstream(), ""
+		}
+	}
+	return "", "compose publishes no port of these upstreams"
+}
+
+// caddyUpstream is an address that Caddy dials: "localhost:3000", ":3000",
+// "h2c://…", "unix//run/app.sock".
+func caddyUpstream(to string) (string, bool) {
+	if socket, ok := strings.CutPrefix(to, "unix/"); ok {
+		return "unix:" + socket, strings.HasPrefix(socket, "/") && !strings.ContainsAny(socket, " {}")
+	}
+	if strings.HasPrefix(to, ":") {
+		return to[1:], portOf(to[1:]) != 0
+	}
+	scheme := "http"
+	if before, rest, found := strings.Cut(to, "://"); found {
+		scheme, to = before, rest
+	}
+	if scheme == "h2c" {
+		upstream, prefix, ok := targetOf("https://" + to)
+		return "h2c" + strings.TrimPrefix(upstream, "https"), ok && prefix == "" && strings.Contains(to, ":")
+	}
+	upstream, prefix, ok := targetOf(scheme + "://" + to)
+	return upstream, ok && prefix == ""
+}
+
+// fileServer never serves a folder whose files PHP should run.
+func (s *caddySite) fileServer(d directive, at string, strip bool, when condition) {
+	switch {
+	case s.php:
+		s.lost = true
+		if slices.ContainsFunc(s.candidates, func(c *candidate) bool { return c.role == container && c.fronts == 2 }) {
+			return // the server of the container runs PHP
+		}
+		s.notes.add(Note{File: s.file, Text: "php_fastcgi: devproxy doesn't speak FastCGI; forward to a server that runs PHP"})
+		return
+	case s.root == "":
+		s.lost = s.lost || at == "/"
+		text := "file_server has no root; write files = \"FOLDER\""
+		if s.rooted {
+			text = "file_server serves a folder that is not in this project now"
+		}
+		s.notes.add(Note{s.file, d.line, text})
+		return
+	}
+	folder := s.root
+	if below := caddyPath(at); below != "/" && !strip {
+		if folder = path.Join(s.root, below); !s.has[folder] {
+			s.notes.add(Note{s.file, d.line, "file_server serves a folder that is not in this project now"})
+			return
+		}
+	}
+	made := route{}
+	made.set("files", quoted(folder))
+	if s.spa && !strings.HasSuffix(at, "*") {
+		made.set("spa", "true")
+	}
+	s.add(d, at, made, when)
+}
+
+func (s *caddySite) redirect(d directive, at string, rest []string, when condition) {
+	if len(rest) == 0 {
+		return
+	}
+	if at == "/" && strings.HasPrefix(rest[0], "https://{host}") && when.match == "" {
+		return // from HTTP to HTTPS, as devproxy does
+	}
+	// {uri} is the whole path, {rest} what follows the route's.
+	to := strings.NewReplacer("{uri}", strings.TrimSuffix(caddyPath(at), "/")+"{rest}", "{http.request.uri}", strings.TrimSuffix(caddyPath(at), "/")+"{rest}").Replace(rest[0])
+	made := route{}
+	if !isRedirect(strings.ReplaceAll(to, "{rest}", "")) {
+		s.lost = s.lost || at == "/"
+		s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't say the redirect to %q", short(rest[0]))})
+		return
+	}
+	made.set("redirect", quoted(to))
+	if len(rest) > 1 {
+		if status := map[string]int{"301": 301, "303": 303, "307": 307, "308": 308, "permanent": 301}[rest[1]]; status != 0 {
+			made.set("status", strconv.Itoa(status))
+		}
+	}
+	s.add(d, at, made, when)
+}
+
+// isRedirect reports whether a Proxyfile can say where to.
+func isRedirect(to string) bool {
+	u, err := url.Parse(to)
+	if err != nil || strings.ContainsAny(to, "{} \t\n") {
+		return false
+	}
+	if u.Scheme == "" {
+		return strings.HasPrefix(to, "/") && u.Host == "" && !strings.HasPrefix(to, "//")
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func (s *caddySite) respond(d directive, at string, rest []string, when condition) {
+	status, body := 200, ""
+	for _, text := range rest {
+		if n, err := strconv.Atoi(text); err == nil {
+			status = n
+		} else {
+			body = text
+		}
+	}
+	if status == 204 || status == 205 || status == 304 {
+		body = "" // which none of them has (RFC 9110 section 6.4.1)
+	}
+	if status < 200 || status > 599 || strings.Contains(body, "{") {
+		s.notes.add(Note{s.file, d.line, "respond: a Proxyfile can't say its status or body"})
+		return
+	}
+	made := route{}
+	made.set("respond", strconv.Itoa(status))
+	if body != "" {
+		made.set("respond", fmt.Sprintf("{ status = %d, body = %s }", status, quoted(body)))
+	}
+	s.add(d, at, made, when)
+}
+
+// header reads header [path] FIELD VALUE, and the block form.
+func (s *caddySite) header(d directive, at string, rest []string) {
+	if at != "/" {
+		s.notes.add(Note{s.file, d.line, "header for a path: see response_headers of a route"})
+		return
+	}
+	lines := d.block
+	if len(rest) > 0 {
+		lines = append([]directive{{words: append([]string{"header"}, rest...), line: d.line}}, lines...)
+	}
+	for i, line := range lines {
+		if i > 0 || len(rest) == 0 {
+			line.words = append([]string{"header"}, line.words...)
+		}
+		s.headerField(&s.host.block, "response_headers", line)
+	}
+}
+
+// ownHeaders are request fields that devproxy sets by itself, to what proxies
+// are usually told to.
+var ownHeaders = []string{"host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-server", "forwarded", "upgrade", "connection", "x-scheme", "x-forwarded-ssl", "x-forwarded-protocol"}
+
+// headerField carries one line "NAME VALUE", "-NAME" or "+NAME VALUE" over.
+func (s *caddySite) headerField(to *block, attribute string, line directive) {
+	if len(line.words) < 2 {
+		return
+	}
+	name := strings.TrimSuffix(line.words[1], ":")
+	note := func() {
+		s.notes.group("headers that a Proxyfile can't say", path.Base(s.file)+" "+short(name))
+	}
+	switch {
+	case attribute == "request_headers" && slices.Contains(ownHeaders, strings.ToLower(strings.TrimLeft(name, "+-"))):
+	case name == "defer" || name == "-Server" && len(line.words) == 2:
+	case strings.HasPrefix(name, "-") && plainKey(name[1:]):
+		to.entry(attribute, name[1:], "null")
+	case len(line.words) != 3 || !plainKey(strings.TrimPrefix(name, "?")):
+		note()
+	default:
+		value, ok := headerValue(line.words[2])
+		if !ok {
+			note()
+			return
+		}
+		to.entry(attribute, strings.TrimPrefix(name, "?"), value)
+	}
+}
+
+// headerValue is a value as HCL; ok is false where it has placeholders that a
+// Proxyfile does not know.
+func headerValue(text string) (string, bool) {
+	text = words.Replace(text)
+	if strings.ContainsAny(knownWords.ReplaceAllString(text, ""), "{}\r\n") {
+		return "", false
+	}
+	return quoted(text), true
+}
+
+// words are placeholders of Caddy as those of a Proxyfile.
+var words = strings.NewReplacer()
+
+var knownWords = regexp.MustCompile(`^$`)
+
+// basicAuth carries the hashes of bcrypt over.
+func (s *caddySite) basicAuth(d directive, at string) {
+	var users []string
+	for _, line := range d.block {
+		if len(line.words) == 2 && strings.HasPrefix(line.words[1], "$2") && len(line.words[1]) == 60 {
+			users = append(users, quoted(line.words[0])+" = "+quoted(line.words[1]))
+		}
+	}
+	if len(users) == 0 || at != "/" {
+		s.notes.add(Note{s.file, d.line, "basic_auth: see basic_auth of a host or route"})
+		return
+	}
+	s.host.set("basic_auth", "{ "+strings.Join(users, ", ")+" }")
+}

@@ -1,0 +1,85 @@
+package javascript
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/tdewolff/parse/v2"
+	"github.com/tdewolff/parse/v2/js"
+)
+
+// token is a word of JavaScript or TypeScript, and the line it is on.
+type token struct {
+	kind js.TokenType
+	text string
+	line int
+}
+
+// maxRestarts is how often tokens skips a byte that is not JavaScript, such as
+// the "@" of a decorator.
+const maxRestarts = 20
+
+// tokens cuts src into words. The types of TypeScript are tokens too, and the
+// evaluator steps over them: a compiler would say no more, and is larger than
+// devproxy.
+func tokens(src []byte) []token {
+	var all []token
+	line := 1
+	for restart := 0; restart <= maxRestarts; restart++ {
+		read, whole := run(src, &line, &all)
+		if whole || read >= len(src) {
+			break
+		}
+		line += bytes.Count(src[read:read+1], []byte("\n"))
+		src = src[read+1:]
+	}
+	return all
+}
+
+// run reads tokens up to the first error. It returns how many bytes it read, and
+// whether that was all.
+func run(src []byte, line *int, all *[]token) (read int, whole bool) {
+	lexer := js.NewLexer(parse.NewInputBytes(append([]byte(nil), src...)))
+	for {
+		kind, text := lexer.Next()
+		if (kind == js.DivToken || kind == js.DivEqToken) && !endsValue(*all) {
+			if kind, text = lexer.RegExp(); kind == js.ErrorToken {
+				return read + 1, false
+			}
+		}
+		if kind == js.ErrorToken {
+			return read, errors.Is(lexer.Err(), io.EOF)
+		}
+		switch kind {
+		case js.WhitespaceToken, js.LineTerminatorToken, js.CommentToken, js.CommentLineTerminatorToken:
+		default:
+			*all = append(*all, token{kind, string(text), *line})
+		}
+		read += len(text)
+		*line += bytes.Count(text, []byte("\n"))
+	}
+}
+
+// endsValue reports whether a "/" after these tokens divides.
+func endsValue(before []token) bool {
+	if len(before) == 0 {
+		return false
+	}
+	last := before[len(before)-1]
+	switch last.text {
+	case ")", "]", "}":
+		return true
+	case "return", "typeof", "case":
+		return false
+	}
+	return js.IsIdentifier(last.kind) || js.IsNumeric(last.kind) || last.kind == js.StringToken || last.kind == js.TemplateToken || last.kind == js.TemplateEndToken
+}
+
+func opens(t token) bool {
+	return t.text == "{" || t.text == "(" || t.text == "[" || t.kind == js.TemplateStartToken
+}
+
+func closes(t token) bool {
+	return t.text == "}" || t.text == ")" || t.text == "]" || t.kind == js.TemplateEndToken
+}

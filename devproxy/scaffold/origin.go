@@ -1,0 +1,99 @@
+package scaffold
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
+	"golang.org/x/mod/semver"
+)
+
+// comparesOrigin reports whether the framework of a package refuses a form whose
+// Origin is not http://HOST, whatever X-Forwarded-Proto says:
+//
+//   - React Router in framework mode since 7.12, for actions
+//   - Qwik City, by its check of the origin
+//
+// SvelteKit makes this check only in production; Next compares host names.
+func (d *discovery) comparesOrigin(c *candidate, p javascriptPackage) bool {
+	switch c.kind {
+	case "react-router":
+		return atLeast(p.depends["@react-router/dev"], "7.12.0")
+	case "qwik":
+		return true
+	}
+	return false
+}
+
+// astroOrigin is Astro's security.checkOrigin, which is on since version 5 and
+// applies to pages that are rendered on demand.
+func (d *discovery) astroOrigin(c *candidate, config javascript.Value) {
+	if check, ok := config.Field("security", "checkOrigin"); ok && check.Is(false) {
+		return
+	}
+	output, _ := config.Field("output")
+	_, adapter := config.Field("adapter")
+	server := output.Text == "server" || output.Text == "hybrid" || adapter
+	c.plainHTTP = server && atLeast(d.usesJS[c.folder].depends["astro"], "5.0.0")
+}
+
+var firstVersion = regexp.MustCompile(`\d+(\.\d+)*`)
+
+// atLeast reports whether a range such as "^7.12.0" or ">=4,<5" reaches a
+// version. What names no number, such as "latest", does.
+func atLeast(versions, least string) bool {
+	have := firstVersion.FindString(versions)
+	if have == "" {
+		return true
+	}
+	// "^7.1.0" installs the newest 7; "~7.1.0" and "7.1.0" do not.
+	if i := strings.Index(versions, have); i == 0 && !strings.Contains(versions, "x") || i > 0 && strings.ContainsAny(versions[:i], "~=<") && !strings.Contains(versions[:i], ">") {
+		return semver.Compare(canonical(have), canonical(least)) >= 0
+	}
+	major, _, _ := strings.Cut(have, ".")
+	n, _ := strconv.Atoi(major)
+	if strings.Contains(versions, ">") && !strings.Contains(versions, "<") {
+		return true
+	}
+	if upper := upperBound.FindStringSubmatch(versions); upper != nil {
+		return semver.Compare(canonical(upper[1]), canonical(least)) > 0
+	}
+	return semver.Compare(canonical(strconv.Itoa(n)+".999999.0"), canonical(least)) >= 0
+}
+
+var upperBound = regexp.MustCompile(`<\s*(\d+(?:\.\d+)*)`)
+
+func canonical(v string) string {
+	parts := strings.SplitN(v, ".", 4)
+	return semver.Canonical("v" + strings.Join(parts[:min(3, len(parts))], "."))
+}
+
+// djangoOrigin reports whether Django's CSRF check compares Origin with
+// http://HOST: since version 4, unless the settings name a header for the
+// scheme.
+func (d *discovery) djangoOrigin(folder string) bool {
+	version := ""
+	for _, name := range []string{"requirements.txt", "requirements/base.txt", "requirements/local.txt", "requirements/dev.txt", "requirements-dev.txt", "requirements.in", "pyproject.toml", "Pipfile", "setup.cfg", "setup.py"} {
+		for _, dir := range parents(folder) {
+			if m := djangoVersion.FindStringSubmatch(string(d.text(path.Join(dir, name)))); m != nil && version == "" {
+				version = m[1]
+			}
+		}
+	}
+	if !atLeast(strings.Trim(version, `"' =`), "4.0") && !strings.Contains(version, ">") {
+		return false
+	}
+	if version != "" && !atLeast(version, "4.0") {
+		return false
+	}
+	for _, file := range d.matching(func(base string) bool { return strings.HasSuffix(base, ".py") }) {
+		if base := path.Base(file); (base == "settings.py" || strings.Contains(path.Dir(file), "settings") && base != "production.py" && base != "prod.py") && d.contains(file, "\nSECURE_PROXY_SSL_HEADER") {
+			return false
+		}
+	}
+	return true
+}
+
+var djangoVersion = regexp.MustCompile(`(?im)^[\s"']*django\s*(?:\[[\w,]*\])?\s*(?:=\s*)?["']?((?:[=<>~!^]=?\s*|\()?\d[\d.,<>=~! *]*)`)

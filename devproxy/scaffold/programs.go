@@ -1,0 +1,348 @@
+package scaffold
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// role is what a server is for a project. Roles are ordered: the higher one is
+// rather the project's own host.
+type role int
+
+const (
+	assets    role = iota // serves scripts to the pages of a backend
+	tool                  // a mail catcher, an admin page, a component workshop
+	container             // published by compose, of which nothing else is known
+	docs                  // a site of documentation
+	api                   // a server that may have no pages
+	app                   // serves pages
+)
+
+// program is a server by the words that start it.
+type program struct {
+	kind string // as people call it
+	// names are the program's, separated by "|"; subs are what may follow as
+	// first arguments, and an empty one stands for none.
+	names, subs string
+	port        int // its default; 0 for a program of the project's own
+	role        role
+	// flags name a port or an address with one, in addition to the usual ones.
+	flags string
+	// bare is true where an argument without a flag is a port or an address.
+	bare bool
+	// env are the variables that say the port; file is true where the program
+	// reads them from environment files too.
+	env  string
+	file bool
+}
+
+// programs are in the order of trial.
+var programs = []program{
+	// JavaScript: frameworks and bundlers.
+	{kind: "next", names: "next", subs: "dev|", port: 3000, role: app, env: "PORT"},
+	{kind: "nuxt", names: "nuxt|nuxi", subs: "dev|", port: 3000, role: app, env: "NUXT_PORT|PORT", file: true},
+	{kind: "astro", names: "astro", subs: "dev|start", port: 4321, role: app},
+	{kind: "react-router", names: "react-router", subs: "dev", port: 5173, role: app},
+	{kind: "remix", names: "remix", subs: "vite:dev", port: 5173, role: app},
+	{kind: "remix", names: "remix", subs: "dev", port: 3000, role: app, env: "PORT", file: true},
+	{kind: "angular", names: "ng|ngc-serve", subs: "serve|s|dev|start", port: 4200, role: app},
+	{kind: "create-react-app", names: "react-scripts|craco|react-app-rewired|rescripts|razzle", subs: "start", port: 3000, role: app, env: "PORT", file: true},
+	{kind: "vue-cli", names: "vue-cli-service", subs: "serve|serve:dev|", port: 8080, role: app, env: "PORT", file: true},
+	{kind: "gatsby", names: "gatsby", subs: "develop|dev", port: 8000, role: app, env: "PORT"},
+	{kind: "docusaurus", names: "docusaurus", subs: "start", port: 3000, role: docs, env: "PORT"},
+	{kind: "vitepress", names: "vitepress", subs: "dev|", port: 5173, role: docs},
+	{kind: "vuepress", names: "vuepress|vuepress-vite|vuepress-webpack", subs: "dev", port: 8080, role: docs},
+	{kind: "rspress", names: "rspress", subs: "dev|", port: 3000, role: docs},
+	{kind: "slidev", names: "slidev", subs: "|dev", port: 3030, role: docs},
+	{kind: "storybook", names: "storybook|sb", subs: "dev", port: 6006, role: tool, env: ""},
+	{kind: "storybook", names: "start-storybook", subs: "|", port: 6006, role: tool},
+	{kind: "ladle", names: "ladle", subs: "serve|dev", port: 61000, role: tool},
+	{kind: "histoire", names: "histoire", subs: "dev", port: 6006, role: tool},
+	{kind: "rsbuild", names: "rsbuild", subs: "dev|", port: 3000, role: app},
+	{kind: "modern", names: "modern", subs: "dev", port: 8080, role: app},
+	{kind: "rspack", names: "rspack", subs: "serve|dev|s", port: 8080, role: app},
+	{kind: "webpack", names: "webpack|webpack-cli", subs: "serve|server|s", port: 8080, role: app},
+	{kind: "webpack", names: "webpack-dev-server", subs: "|", port: 8080, role: app},
+	{kind: "umi", names: "umi|max", subs: "dev|start", port: 8000, role: app, env: "PORT", file: true},
+	{kind: "dumi", names: "dumi", subs: "dev|start", port: 8000, role: docs, env: "PORT", file: true},
+	{kind: "ember", names: "ember", subs: "serve|s|server", port: 4200, role: app, env: "PORT"},
+	{kind: "wrangler", names: "wrangler", subs: "pages dev", port: 8788, role: app},
+	{kind: "wrangler", names: "wrangler", subs: "dev", port: 8787, role: api},
+	{kind: "vinxi", names: "vinxi", subs: "dev", port: 3000, role: app, env: "PORT"},
+	{kind: "solid-start", names: "solid-start", subs: "dev", port: 3000, role: app},
+	{kind: "expo", names: "expo", subs: "start", port: 8081, role: app},
+	{kind: "nx", names: "nx", subs: "serve|run|dev|start", port: 4200, role: app},
+	{kind: "parcel", names: "parcel", subs: "serve|", port: 1234, role: app, env: "PORT"},
+	{kind: "farm", names: "farm", subs: "start|dev|", port: 9000, role: app},
+	{kind: "waku", names: "waku", subs: "dev", port: 3000, role: app},
+	{kind: "qwik", names: "qwik", subs: "dev", port: 5173, role: app},
+	{kind: "redwood", names: "rw|redwood", subs: "dev", port: 8910, role: app},
+	{kind: "blitz", names: "blitz", subs: "dev|start", port: 3000, role: app},
+	{kind: "meteor", names: "meteor", subs: "run|", port: 3000, role: app, env: "PORT"},
+	{kind: "quasar", names: "quasar", subs: "dev", port: 9000, role: app},
+	{kind: "ionic", names: "ionic", subs: "serve|s", port: 8100, role: app},
+	{kind: "netlify", names: "netlify|ntl", subs: "dev", port: 8888, role: app},
+	{kind: "vercel", names: "vercel|vc", subs: "dev", port: 3000, role: app, flags: "-l|--listen"},
+	{kind: "eleventy", names: "eleventy|@11ty/eleventy", subs: "", port: 8080, role: app},
+	{kind: "hexo", names: "hexo", subs: "server|s", port: 4000, role: app},
+	{kind: "gridsome", names: "gridsome", subs: "develop", port: 8080, role: app, env: "PORT"},
+	{kind: "stencil", names: "stencil", subs: "build", port: 3333, role: app},
+	{kind: "preact", names: "preact", subs: "watch", port: 8080, role: app, env: "PORT"},
+	{kind: "elm-land", names: "elm-land", subs: "server", port: 1234, role: app},
+	{kind: "elm-live", names: "elm-live", subs: "", port: 8000, role: app},
+	{kind: "web-dev-server", names: "web-dev-server|wds", subs: "", port: 8000, role: app},
+	{kind: "browser-sync", names: "browser-sync", subs: "start", port: 3000, role: app},
+	{kind: "live-server", names: "live-server", subs: "", port: 8080, role: app, env: "PORT"},
+	{kind: "http-server", names: "http-server", subs: "", port: 8080, role: app, env: "PORT"},
+	{kind: "serve", names: "serve", subs: "", port: 3000, role: app, flags: "-l|--listen", env: "PORT"},
+	{kind: "json-server", names: "json-server", subs: "", port: 3000, role: api, env: "PORT"},
+	{kind: "partykit", names: "partykit", subs: "dev", port: 1999, role: api},
+	{kind: "electron-vite", names: "electron-vite", subs: "dev|", port: 5173, role: app},
+	{kind: "vite", names: "vite|vite-plus|rolldown-vite|vp", subs: "dev|serve|", port: 5173, role: app},
+
+	// JavaScript: servers.
+	{kind: "strapi", names: "strapi", subs: "develop|dev", port: 1337, role: app, env: "PORT", file: true},
+	{kind: "medusa", names: "medusa", subs: "develop|dev", port: 9000, role: app, env: "PORT", file: true},
+	{kind: "directus", names: "directus", subs: "start", port: 8055, role: app, env: "PORT", file: true},
+	{kind: "keystone", names: "keystone", subs: "dev|", port: 3000, role: app, env: "PORT", file: true},
+	{kind: "sanity", names: "sanity", subs: "dev|start", port: 3333, role: app},
+	{kind: "adonis", names: "ace|ace.js", subs: "serve", port: 3333, role: app, env: "PORT", file: true},
+	{kind: "nest", names: "nest", subs: "start", port: 3000, role: api, env: "PORT", file: true},
+	{kind: "nitro", names: "nitro|nitropack", subs: "dev", port: 3000, role: api, env: "PORT", file: true},
+	{kind: "fastify", names: "fastify", subs: "start", port: 3000, role: api, env: "PORT|FASTIFY_PORT", file: true},
+	{kind: "sails", names: "sails", subs: "lift", port: 1337, role: app, env: "PORT"},
+	{kind: "serverless", names: "serverless|sls", subs: "offline", port: 3000, role: api, flags: "--httpPort"},
+	{kind: "encore", names: "encore", subs: "run", port: 4000, role: api},
+	{kind: "supabase", names: "supabase", subs: "functions", port: 54321, role: api},
+	{kind: "node", names: "node|nodejs|tsx|ts-node|ts-node-dev|tsnd|nodemon|bun|deno|babel-node|esno|jiti|swc-node|vite-node", subs: "", role: api, env: "PORT|APP_PORT|SERVER_PORT|HTTP_PORT", file: true},
+
+	// Python.
+	{kind: "django", names: "manage.py|django-admin", subs: "runserver|runserver_plus|runserver_uvicorn|runsslserver", port: 8000, role: app, bare: true},
+	{kind: "flask", names: "flask", subs: "run", port: 5000, role: app, env: "FLASK_RUN_PORT", file: true},
+	{kind: "quart", names: "quart", subs: "run", port: 5000, role: app},
+	{kind: "fastapi", names: "fastapi", subs: "dev|run", port: 8000, role: api},
+	{kind: "uvicorn", names: "uvicorn", subs: "", port: 8000, role: api, env: "UVICORN_PORT"},
+	{kind: "hypercorn", names: "hypercorn", subs: "", port: 8000, role: api},
+	{kind: "gunicorn", names: "gunicorn", subs: "", port: 8000, role: api},
+	{kind: "granian", names: "granian", subs: "", port: 8000, role: api, env: "GRANIAN_PORT"},
+	{kind: "daphne", names: "daphne", subs: "", port: 8000, role: api},
+	{kind: "waitress", names: "waitress-serve", subs: "", port: 8080, role: api},
+	{kind: "litestar", names: "litestar", subs: "run", port: 8000, role: api},
+	{kind: "sanic", names: "sanic", subs: "", port: 8000, role: api},
+	{kind: "pyramid", names: "pserve", subs: "", port: 6543, role: app},
+	{kind: "reflex", names: "reflex", subs: "run", port: 3000, role: app, flags: "--frontend-port"},
+	{kind: "streamlit", names: "streamlit", subs: "run", port: 8501, role: app, flags: "--server.port", env: "STREAMLIT_SERVER_PORT"},
+	{kind: "chainlit", names: "chainlit", subs: "run", port: 8000, role: app},
+	{kind: "jupyter", names: "jupyter|jupyter-lab|jupyter-notebook", subs: "lab|notebook|", port: 8888, role: tool},
+	{kind: "marimo", names: "marimo", subs: "edit|run", port: 2718, role: app},
+	{kind: "panel", names: "panel", subs: "serve", port: 5006, role: app},
+	{kind: "mkdocs", names: "mkdocs", subs: "serve", port: 8000, role: docs, flags: "-a|--dev-addr"},
+	{kind: "zensical", names: "zensical", subs: "serve", port: 8000, role: docs, flags: "-a|--dev-addr"},
+	{kind: "sphinx", names: "sphinx-autobuild", subs: "", port: 8000, role: docs},
+	{kind: "pelican", names: "pelican", subs: "", port: 8000, role: app},
+	{kind: "python", names: "http.server|SimpleHTTPServer", subs: "", port: 8000, role: app, bare: true},
+	{kind: "python", names: "python|python3|py", subs: "", role: api, env: "PORT", file: true},
+
+	// Ruby.
+	{kind: "rails", names: "rails", subs: "server|s", port: 3000, role: app, env: "PORT"},
+	{kind: "jekyll", names: "jekyll", subs: "serve|s|server", port: 4000, role: app, flags: "-P"},
+	{kind: "bridgetown", names: "bridgetown", subs: "start|serve|s", port: 4000, role: app, env: "BRIDGETOWN_PORT"},
+	{kind: "middleman", names: "middleman", subs: "server|", port: 4567, role: app},
+	{kind: "hanami", names: "hanami", subs: "server|dev", port: 2300, role: app, env: "HANAMI_PORT", file: true},
+	{kind: "puma", names: "puma", subs: "", port: 9292, role: app, env: "PORT"},
+	{kind: "rack", names: "rackup|shotgun|rerun", subs: "", port: 9292, role: app},
+	{kind: "falcon", names: "falcon", subs: "serve", port: 9292, role: app},
+
+	// PHP.
+	{kind: "laravel", names: "artisan", subs: "serve", port: 8000, role: app, env: "SERVER_PORT", file: true},
+	{kind: "laravel", names: "artisan", subs: "octane:start|octane:frankenphp", port: 8000, role: app},
+	{kind: "symfony", names: "symfony", subs: "serve|server:start|local:server:start", port: 8000, role: app},
+	{kind: "codeigniter", names: "spark", subs: "serve", port: 8080, role: app},
+	{kind: "cakephp", names: "cake|cake.php", subs: "server", port: 8765, role: app},
+	{kind: "wordpress", names: "wp-env", subs: "start", port: 8888, role: app, env: "WP_ENV_PORT"},
+	{kind: "wordpress", names: "wp", subs: "server", port: 8080, role: app},
+	{kind: "php", names: "php", subs: "", role: app, flags: "-S"},
+
+	// Others.
+	{kind: "phoenix", names: "mix", subs: "phx.server|phoenix.server", port: 4000, role: app, env: "PORT"},
+	{kind: "phoenix", names: "iex", subs: "", port: 4000, role: app, env: "PORT"},
+	{kind: "hugo", names: "hugo", subs: "server|serve", port: 1313, role: app},
+	{kind: "zola", names: "zola", subs: "serve", port: 1111, role: app},
+	{kind: "trunk", names: "trunk", subs: "serve", port: 8080, role: app, env: "TRUNK_SERVE_PORT"},
+	{kind: "dioxus", names: "dx", subs: "serve", port: 8080, role: app},
+	{kind: "leptos", names: "cargo-leptos", subs: "watch|serve", port: 3000, role: app},
+	{kind: "shopify", names: "shopify", subs: "theme dev", port: 9292, role: app},
+	{kind: "quarkus", names: "quarkus", subs: "dev", port: 8080, role: api},
+	{kind: "spring", names: "mvn|mvnw|gradle|gradlew", subs: "spring-boot:run|bootRun|:bootRun", port: 8080, role: api, flags: "--server.port|-Dserver.port"},
+	{kind: "quarkus", names: "mvn|mvnw|gradle|gradlew", subs: "quarkus:dev|quarkusDev", port: 8080, role: api, flags: "-Dquarkus.http.port"},
+	{kind: "dotnet", names: "dotnet", subs: "run|watch|watch run", role: api, flags: "--urls"},
+	{kind: "go", names: "go", subs: "run", role: api, env: "PORT", file: true},
+	{kind: "go", names: "air|gow|reflex|CompileDaemon|fresh|wgo|modd", subs: "", role: api, env: "PORT", file: true},
+	{kind: "rust", names: "cargo", subs: "run|watch|shuttle run|shuttle", role: api, env: "PORT|ROCKET_PORT", file: true},
+	{kind: "caddy", names: "caddy", subs: "file-server", port: 80, role: app},
+}
+
+// usualFlags carry a port, or an address with one.
+var usualFlags = []string{"-p", "--port", "-port", "--http-port", "-http-port", "--http.port", "-http", "--http", "--addr", "-addr", "--address", "-address",
+	"--listen", "-listen", "--listen-addr", "-listen-addr", "-b", "--bind", "--bind-addr", "-bind", "-l", "--urls", "--server.port", "--web-port"}
+
+// recognize returns the program that words start; ok is false for anything else,
+// such as a build.
+func recognize(words []string) (program, bool) {
+	if len(words) == 0 {
+		return program{}, false
+	}
+	name, first := programName(words[0]), words[1:]
+	for _, p := range programs {
+		if !slices.Contains(strings.Split(p.names, "|"), name) {
+			continue
+		}
+		if p.subs == "" || slices.ContainsFunc(strings.Split(p.subs, "|"), func(sub string) bool { return follows(first, sub) }) {
+			if p.builds(words) {
+				return program{}, false
+			}
+			return p, true
+		}
+	}
+	return program{}, false
+}
+
+var version = regexp.MustCompile(`(.)@[^/@]*$`)
+
+// programName is the name of a program without its folder, its version and the
+// suffixes of Windows.
+func programName(word string) string {
+	word = version.ReplaceAllString(word, "$1")
+	if strings.HasPrefix(word, "@") {
+		return word
+	}
+	name := path.Base(strings.ReplaceAll(word, `\`, "/"))
+	for _, suffix := range []string{".cmd", ".exe", ".bat"} {
+		name = strings.TrimSuffix(name, suffix)
+	}
+	if strings.HasPrefix(name, "python3.") || strings.HasPrefix(name, "python2") {
+		return "python"
+	}
+	return name
+}
+
+// follows reports whether arguments begin with the words of sub, flags not
+// counted. An empty sub stands for no word that could be another command.
+func follows(args []string, sub string) bool {
+	var plain []string
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "-") && arg != "-" {
+			continue
+		}
+		if i > 0 && strings.HasPrefix(args[i-1], "-") && !strings.Contains(args[i-1], "=") && sub == "" {
+			continue // the value of a flag
+		}
+		plain = append(plain, arg)
+	}
+	if sub == "" {
+		return len(plain) == 0 || !commandWord.MatchString(plain[0])
+	}
+	want := strings.Fields(sub)
+	if len(plain) < len(want) {
+		return false
+	}
+	if len(want) == 1 && strings.Contains(sub, ":") { // mvn clean spring-boot:run
+		return slices.Contains(plain, sub)
+	}
+	return slices.Equal(plain[:len(want)], want)
+}
+
+// commandWord is an argument that is a command of a program, and not a folder or
+// a file that it serves.
+var commandWord = regexp.MustCompile(`^(build|preview|optimize|lint|test|export|start|deploy|check|sync|add|info|telemetry|generate|prepare|typecheck|analyze|upgrade|create|init|new|watch|worker|publish|login|help|version|up|down|eject|inspect)(:.*)?$`)
+
+// builds reports whether the program's flags say that it serves nothing.
+func (p program) builds(words []string) bool {
+	has := func(flags ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(flags, w) })
+	}
+	switch p.kind {
+	case "vite":
+		return has("--version", "--help")
+	case "eleventy", "stencil":
+		return !has("--serve")
+	case "pelican":
+		return !has("--listen", "-l")
+	case "php":
+		return !has("-S")
+	case "phoenix":
+		return words[0] == "iex" && !has("phx.server")
+	case "node":
+		return !slices.ContainsFunc(words[1:], isSource) && !has("run", "serve", "--watch")
+	case "expo":
+		return has("--android", "--ios") && !has("--web")
+	case "go":
+		return len(words) > 2 && words[1] == "run" && slices.ContainsFunc(words[2:], func(w string) bool {
+			return strings.Contains(w, "generate") || strings.Contains(w, "migrat") || strings.Contains(w, "@")
+		})
+	}
+	return false
+}
+
+// isSource reports whether an argument is a file of source, or a folder with one.
+func isSource(word string) bool {
+	return !strings.HasPrefix(word, "-") && (slices.Contains([]string{".js", ".ts", ".mjs", ".mts", ".cjs", ".cts", ".tsx", ".jsx", ".coffee"}, path.Ext(word)) || word == "." || strings.Contains(word, "/"))
+}
+
+// portIn is the port that words and the variables set for them name; 0 when they
+// name none.
+func (p program) portIn(c command) int {
+	flags := usualFlags
+	if p.flags != "" {
+		flags = append(strings.Split(p.flags, "|"), usualFlags...)
+	}
+	for i, word := range c.words[min(1, len(c.words)):] {
+		flag, value, joined := strings.Cut(word, "=")
+		switch {
+		case joined && slices.Contains(flags, flag):
+		case slices.Contains(flags, word) && i+2 < len(c.words):
+			value = c.words[i+2]
+		case shortPort.MatchString(word):
+			value = word[2:]
+		case p.bare && bareAddress.MatchString(word):
+			value = word
+		default:
+			continue
+		}
+		if port := addressPort(value); port != 0 {
+			return port
+		}
+	}
+	for _, name := range strings.Split(p.env, "|") {
+		if port := portOf(c.env[name]); port != 0 {
+			return port
+		}
+	}
+	return 0
+}
+
+// undetermined reports whether words name a port by a variable of which nothing
+// is known.
+func (p program) undetermined(c command) bool {
+	return slices.Contains(c.words, "") || slices.ContainsFunc(c.words, func(w string) bool { return strings.HasSuffix(w, ":") || strings.HasSuffix(w, "port=") })
+}
+
+var (
+	shortPort   = regexp.MustCompile(`^-[pP]\d{2,5}$`)
+	bareAddress = regexp.MustCompile(`^((\[[0-9a-fA-F:]+\]|[\w.-]+)?:)?\d{2,5}$`)
+	addressTail = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
+)
+
+// addressPort is the port of "3000", ":3000", "0.0.0.0:3000",
+// "tcp://[::]:3000" and "http://localhost:5000;https://…"; 0 for anything else.
+func addressPort(text string) int {
+	if m := addressTail.FindStringSubmatch(text); m != nil {
+		return portOf(m[1])
+	}
+	if first, _, several := strings.Cut(text, ";"); several {
+		return addressPort(first)
+	}
+	return 0
+}
