@@ -24,7 +24,11 @@ func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstrea
 		}
 		advice.DropHSTS(h, host)
 		outside.Header(h)
-		x.advice = s.advised.New(match.Route.ID, advice.Of(h, host))
+		told := advice.Of(h, host)
+		if x.visit != nil {
+			told = append(told, x.visit.share.KeptCookies(h, x.visit.visitor)...)
+		}
+		x.advice = s.advised.New(match.Route.ID, told)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 func (d *decoder) decodeShare(b *block) {
@@ -28,6 +30,7 @@ func (d *decoder) decodeShare(b *block) {
 	share.Paths, share.Public = values(paths), values(public)
 	share.Show = d.decodeShow(b.body)
 	share.Allow = d.decodeAllow(b.body)
+	share.SharedCookies = d.decodeSharedCookies(b.body)
 	share.Expires = d.decodeExpires(b.body)
 	for _, name := range sortedKeys(b.body.attrs) {
 		if name == "password" && share.Unset != "" {
@@ -140,6 +143,19 @@ func (d *decoder) decodeAllow(b *body) []netip.Prefix {
 		}
 	}
 	return allow
+}
+
+// decodeSharedCookies decodes cookies, which is "shared" or absent.
+func (d *decoder) decodeSharedCookies(b *body) bool {
+	v, present := d.get(b, "cookies")
+	if !present || !v.known() {
+		return false
+	}
+	if v.Type() == cty.String && v.AsString() == "shared" {
+		return true
+	}
+	d.errorf(v.at(), `write "shared", or leave it out: then each host has its own cookies`, `cookies is "shared"`)
+	return false
 }
 
 // decodeExpires decodes how long a link lives; 0 when it is absent.

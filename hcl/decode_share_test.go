@@ -68,6 +68,8 @@ func TestShare(t *testing.T) {
 		{`allow = ["203.0.113.7", "::ffff:203.0.113.8", "2001:db8::1"]`, Share{Allow: []netip.Prefix{
 			netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("203.0.113.8/32"), netip.MustParsePrefix("2001:db8::1/128"),
 		}}},
+		{`cookies = "shared"`, Share{SharedCookies: true}},
+		{`cookies = null`, Share{}},
 		{`expires = "90m"`, Share{Expires: 90 * time.Minute}},
 		{`expires = "20000h"`, Share{Expires: 20000 * time.Hour}},
 	}
@@ -95,6 +97,8 @@ func TestHostShare(t *testing.T) {
 func TestShareMistakes(t *testing.T) {
 	const zone = "write one that is longer or shorter than 8 characters, or "
 	tests := []struct{ written, summary, detail string }{
+		{`cookies = true`, `cookies is "shared"`, `write "shared", or leave it out: then each host has its own cookies`},
+		{`cookies = "Shared"`, `cookies is "shared"`, `write "shared", or leave it out: then each host has its own cookies`},
 		{`relay = ""`, "relay is empty", relayExample + ", or leave it out"},
 		{`relay = 8443`, "relay is a string", `write "8443"`},
 		{`relay = "ngrok"`, `relay "ngrok" is not built yet`, "name a relay's domain, or one of cloudflare, localhost.run, pinggy"},

@@ -62,7 +62,7 @@ func kinds() map[string]kind {
 		"service": {label: "name", attrs: []string{"upstream", "balance", "health", "fallback", "tls_skip_verify", "forwarded_proto", "hold", "timeout"}, later: laterRunning()},
 		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
-		"share":   {name: "share", attrs: []string{"relay", "hosts", "name", "password", "paths", "public", "show", "allow", "expires"}, later: laterSharing()},
+		"share":   {name: "share", attrs: []string{"relay", "hosts", "name", "password", "paths", "public", "show", "allow", "cookies", "expires"}, later: laterSharing()},
 	}
 }
 

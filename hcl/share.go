@@ -35,6 +35,9 @@ type Share struct {
 	Allow []netip.Prefix
 	// Expires is how long the link lives; 0 means left out.
 	Expires time.Duration
+	// SharedCookies is true when the hosts of the share have cookies in common:
+	// cookies = "shared".
+	SharedCookies bool
 	// Flows are what flows into the attributes of the block, by their names.
 	Flows map[string]Flow
 	// Range is the block's header: share.

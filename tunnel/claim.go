@@ -31,9 +31,14 @@ type Claim struct {
 	// Link is the secret part of unguessable names, 16 characters of
 	// Alphabet; empty with Name.
 	Link string `json:"link,omitempty"`
-	// Name is a plain lasting name, which is the zone too; empty for
-	// unguessable names.
+	// Name is a plain lasting name; empty for unguessable names.
 	Name string `json:"name,omitempty"`
+	// Names is the version of the rules by which PublicNames makes the names. A
+	// relay that does not know the version uses the newest one that it knows.
+	Names Names `json:"names,omitempty"`
+	// SharedCookies asks for names below a zone, so that the hosts can have cookies
+	// in common. NamesByZone does not read it.
+	SharedCookies bool `json:"shared_cookies,omitempty"`
 	// Release is a plain name to give up, so that any key may claim it. Nothing
 	// else of the claim counts then, and the answer is a Refusal with CodeReleased.
 	Release string `json:"release,omitempty"`
@@ -44,16 +49,31 @@ type Claim struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
+// Names is a version of the rules by which public names are made.
+type Names int
+
+// The versions.
+const (
+	// NamesByZone is the version of agents that do not name one: several hosts are
+	// below a zone of the key, which needs a certificate of its own.
+	NamesByZone Names = iota
+	// NamesInOneLabel puts each host into one label below the relay's domain.
+	NamesInOneLabel
+
+	// NewestNames is what new links have.
+	NewestNames = NamesInOneLabel
+)
+
 // Grant is the relay's answer to a Claim.
 type Grant struct {
 	// Domain is the relay's: "t.example.com".
 	Domain string `json:"domain"`
 	// Port is what visitors' URLs need, 443 for none.
 	Port uint16 `json:"port"`
-	// Zone is the parent of all public names, which no stranger shares; empty
-	// when there is one unguessable name only.
+	// Zone is the parent of all public names that no other key's names have; empty
+	// when there is none.
 	Zone string `json:"zone,omitempty"`
 	// Hosts are the public names, in the order of Claim.Hosts; a wildcard host
-	// has "*" for what it stands for ("*--tenant--shop-….zone.t.example.com").
+	// has "*" for what it stands for ("shop-…--*--tenant.t.example.com").
 	Hosts []string `json:"hosts"`
 }

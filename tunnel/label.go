@@ -61,16 +61,30 @@ func isTokenName(label string) bool {
 	return cut > 0 && label[cut-1] == '-' && isGenerated(label[cut:], LinkLength)
 }
 
+// LinkAt returns where the link of an unguessable name begins, LinkLength bytes
+// of its first label. ok is false for a name that is not shaped like one.
+func LinkAt(name string) (at int, ok bool) {
+	label, _, _ := strings.Cut(name, ".")
+	start, _, _ := strings.Cut(label, joint)
+	switch {
+	case isTokenName(start):
+		return len(start) - LinkLength, true
+	case isTokenName(label): // by NamesByZone
+		return len(label) - LinkLength, true
+	}
+	return 0, false
+}
+
 // TokenName reports whether name, up to its first dot, is shaped like an
 // unguessable one, whose only key is the one it was made from.
 func TokenName(name string) bool {
-	label, _, _ := strings.Cut(name, ".")
-	return isTokenName(label)
+	_, ok := LinkAt(name)
+	return ok
 }
 
 // PlainName reports whether the first label of name is one that people choose:
 // neither shaped like an unguessable name nor like the zone of a key.
 func PlainName(name string) bool {
 	label, _, _ := strings.Cut(name, ".")
-	return !isTokenName(label) && !isGenerated(label, ZoneLength)
+	return label != "" && !TokenName(label) && !isGenerated(label, ZoneLength)
 }

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -31,9 +32,15 @@ const (
 	maxLabel = 63
 )
 
-// joint stands between the labels of a host that became one label: "a.b" of
-// the project shop is "a--b--shop-LINK".
-const joint = "--"
+const (
+	// joint joins a project's label and the labels of a host to one label: "a.b" of
+	// the project shop is "shop-LINK--a--b".
+	joint = "--"
+	// hashLength is the length of the label that replaces a host's labels.
+	hashLength = 8
+	// wildcardRoom is how many bytes a label leaves at least for what "*" stands for.
+	wildcardRoom = 10
+)
 
 func encoding() *base32.Encoding {
 	return base32.NewEncoding(Alphabet).WithPadding(base32.NoPadding)
@@ -51,22 +58,32 @@ func Link(key ed25519.PrivateKey, generation uint64) string {
 	return encoding().EncodeToString(bits)
 }
 
-// Zone is the label below which the names of a key's shares with several hosts
-// lie, ZoneLength characters.
+// Zone is the label below which a key has unguessable names whose hosts share
+// cookies, ZoneLength characters.
 func Zone(pub ed25519.PublicKey) string {
 	sum := sha256.Sum256(pub)
 	return encoding().EncodeToString(sum[:ZoneLength*5/8])
 }
 
-// PublicNames is what the hosts of a claim are called in public, in their
-// order: domain is the relay's. zone is the parent of all of them that no
-// stranger shares; empty when there is one unguessable name, which has none. A
-// claim without hosts has no names. Every error is a *NameError.
+// PublicNames returns the public names of a claim's hosts, in their order. domain
+// is the relay's. zone is the parent that all of the names have and no other key's
+// names have; it is empty when there is none. A claim without hosts has no names.
+// Every error is a *NameError.
 //
-// Unguessable names are one label each, so that one wildcard certificate covers
-// them: PROJECT-LINK.DOMAIN when there is one host, and below the key's zone
-// PROJECT-LINK for the project's domain and HOST--PROJECT-LINK for others. With
-// a plain name that is the zone: NAME.DOMAIN and HOST.NAME.DOMAIN.
+// By NamesInOneLabel, a name starts with START, which is PROJECT-LINK or the plain
+// name, and the host follows it in the same label, so that one certificate for
+// *.DOMAIN covers all names: START.DOMAIN for the project's domain, and
+// START--HOST.DOMAIN for the host "HOST", with "--" for each dot. So no label has
+// "--" as its third and fourth character, which IDNA forbids (RFC 5891 section
+// 4.2.3.1). A host that does not fit into 63 bytes, or is not made of letters,
+// digits and hyphens, is replaced by 8 characters of its hash.
+//
+// With shared cookies, the names have a zone. It is the key's for unguessable
+// names: START--HOST.ZONE.DOMAIN. It is the plain name's own for plain names:
+// START.DOMAIN and HOST.START.DOMAIN.
+//
+// A name depends on the host alone: sharing another host does not change it.
+// NamesByZone has other rules; see zonedName.
 func PublicNames(pub ed25519.PublicKey, domain string, claim Claim) (zone string, hosts []string, err error) {
 	if len(claim.Hosts) == 0 {
 		return "", nil, nil
@@ -78,7 +95,7 @@ func PublicNames(pub ed25519.PublicKey, domain string, claim Claim) (zone string
 	names := make(map[string]string, len(claim.Hosts))
 	for _, host := range claim.Hosts {
 		name := publicName(host, zone, domain, claim)
-		if err := checkPublic(host, name); err != nil {
+		if err := checkPublic(host, name, claim); err != nil {
 			return "", nil, err
 		}
 		if other, taken := names[name]; taken {
@@ -90,24 +107,56 @@ func PublicNames(pub ed25519.PublicKey, domain string, claim Claim) (zone string
 	return zone, hosts, nil
 }
 
-// zoneOf is empty for one host with an unguessable name. A wildcard host is
-// several hosts.
 func zoneOf(pub ed25519.PublicKey, domain string, claim Claim) string {
 	switch {
+	case claim.Names == NamesByZone && claim.Name == "" && len(claim.Hosts) == 1 && !isWildcard(claim.Hosts[0]):
+		return ""
+	case claim.Names != NamesByZone && !claim.SharedCookies:
+		return ""
 	case claim.Name != "":
 		return claim.Name + "." + domain
-	case len(claim.Hosts) == 1 && !isWildcard(claim.Hosts[0]):
-		return ""
 	}
 	return Zone(pub) + "." + domain
 }
 
 func publicName(host, zone, domain string, claim Claim) string {
 	switch {
-	case claim.Name != "" && host == "":
+	case claim.Name != "" && zone != "" && host == "":
 		return zone
-	case claim.Name != "":
+	case claim.Name != "" && zone != "":
 		return host + "." + zone
+	case claim.Names == NamesByZone:
+		return zonedName(host, zone, domain, claim)
+	}
+	start := claim.Name
+	if start == "" {
+		start = claim.Project + "-" + claim.Link
+	}
+	return oneLabel(start, host) + "." + cmp.Or(zone, domain)
+}
+
+// oneLabel is the label of a host whose names begin with start.
+func oneLabel(start, host string) string {
+	label, rest, room := start, host, 0
+	if isWildcard(host) {
+		label, rest, room = start+joint+"*", strings.TrimPrefix(strings.TrimPrefix(host, "*"), "."), wildcardRoom-1
+	}
+	if rest == "" {
+		return label
+	}
+	// Java's URI, among others, refuses names with an underscore.
+	if name := label + joint + strings.ReplaceAll(rest, ".", joint); len(name)+room <= maxLabel && !strings.Contains(rest, "_") {
+		return name
+	}
+	sum := sha256.Sum256([]byte(rest))
+	return label + joint + encoding().EncodeToString(sum[:hashLength*5/8])
+}
+
+// zonedName is an unguessable name by the rules that agents had first: one host is
+// PROJECT-LINK.DOMAIN, and several are below the key's zone, PROJECT-LINK for the
+// project's domain and HOST--PROJECT-LINK for others. Plain names have a zone.
+func zonedName(host, zone, domain string, claim Claim) string {
+	switch {
 	case zone == "":
 		return claim.Project + "-" + claim.Link + "." + domain
 	case host == "":
@@ -116,11 +165,10 @@ func publicName(host, zone, domain string, claim Claim) string {
 	return strings.ReplaceAll(host, ".", joint) + joint + claim.Project + "-" + claim.Link + "." + zone
 }
 
-// Root is the name under which a relay remembers name, a public name below
-// domain: the plain name or the zone that it lies in, and for an unguessable
-// name its link, "*-LINK.DOMAIN", whatever the rest of it. A host below a plain
-// name has no entry of its own. It reports false for names that PublicNames
-// never makes.
+// Root returns the name under which a relay remembers name, a public name below
+// domain: the plain name or the zone that it is below, and for an unguessable
+// name that of its link, as LinkEntry returns it, whatever the rest of it. ok is
+// false for names that PublicNames never makes.
 func Root(name, domain string) (root string, ok bool) {
 	inner, below := strings.CutSuffix(name, "."+domain)
 	if !below || inner == "" {
@@ -128,20 +176,25 @@ func Root(name, domain string) (root string, ok bool) {
 	}
 	first, _, deep := strings.Cut(inner, ".")
 	last := inner[strings.LastIndexByte(inner, '.')+1:]
+	start, _, joined := strings.Cut(first, joint)
 	switch {
-	case !deep && isTokenName(first):
-		return linkEntry(first, domain), true
+	case !deep && isTokenName(start):
+		return LinkEntry(start[len(start)-LinkLength:], domain), true
+	case !deep && joined: // a host of a plain name
+		return start + "." + domain, PlainName(start)
 	case !deep || !isGenerated(last, ZoneLength):
 		return last + "." + domain, last != ""
-	case isTokenName(first) && len(first)+1+len(last) == len(inner):
-		return linkEntry(first, domain), true
+	case len(first)+1+len(last) != len(inner):
+		return "", false
 	}
-	return "", false
+	at, ok := LinkAt(first)
+	if !ok {
+		return "", false
+	}
+	return LinkEntry(first[at:at+LinkLength], domain), true
 }
 
-// linkEntry is the entry of an unguessable label.
-func linkEntry(label, domain string) string {
-	return "*" + label[len(label)-LinkLength-1:] + "." + domain
-}
+// LinkEntry returns the name under which a relay remembers a link.
+func LinkEntry(link, domain string) string { return "*-" + link + "." + domain }
 
 func isWildcard(host string) bool { return host == "*" || strings.HasPrefix(host, "*.") }

@@ -84,7 +84,7 @@ func checkHost(host string, c Claim) error {
 			return refuse("is no name", `write letters a to z, digits and "-", with dots between`)
 		}
 	}
-	if c.Name == "" && strings.HasPrefix(host, "xn--") {
+	if c.Names == NamesByZone && c.Name == "" && strings.HasPrefix(host, "xn--") {
 		// Whatever begins with xn-- is punycode to browsers, and with more
 		// behind it none (RFC 5890 section 2.3.2.1; WHATWG URL, domain to ASCII).
 		return refuse("cannot be part of an unguessable name, since browsers would refuse it", `give the share a plain name, share { name = "…" }, or set share = false on this host`)
@@ -93,13 +93,19 @@ func checkHost(host string, c Claim) error {
 }
 
 // checkPublic says whether name, what host is called, fits into the DNS.
-func checkPublic(host, name string) error {
+func checkPublic(host, name string, c Claim) error {
 	label, _, _ := strings.Cut(name, ".")
 	switch {
+	case len(c.Name) == 2 && strings.HasPrefix(label, c.Name+joint):
+		// The third and the fourth character would be hyphens (RFC 5891 section 4.2.3.1).
+		return &NameError{
+			fmt.Sprintf("the public name of host %q would be %s, which browsers refuse since the name %q has two characters", host, name, c.Name),
+			`choose a name of three characters or more, or write cookies = "shared" in the share block`,
+		}
 	case len(label) > maxLabel:
 		return &NameError{
 			fmt.Sprintf("the public name of host %q, %s…, has %d characters up to its first dot; the DNS allows %d", host, label[:20], len(label), maxLabel),
-			`shorten the host or the project's name, give the share a plain name, share { name = "…" }, or set share = false on this host`,
+			"shorten the name of the share or the host, or set share = false on this host",
 		}
 	case len(name) > maxName:
 		return &NameError{
@@ -116,6 +122,6 @@ func collision(host, other, name string) error {
 	}
 	return &NameError{
 		fmt.Sprintf("the hosts %q and %q would both be %s, since dots become %q", other, host, name, joint),
-		`rename one of them, set share = false on it, or give the share a plain name: share { name = "…" }`,
+		"rename one of them, or set share = false on it",
 	}
 }

@@ -40,6 +40,12 @@ func TestPublicNames(t *testing.T) {
 	link, zone := Link(key, 0), Zone(pub)+".t.example.com"
 	token := Claim{Project: "shop", Link: link}
 	named := Claim{Name: "shop"}
+	label, shared := token, token
+	label.Names, shared.Names, shared.SharedCookies = NamesInOneLabel, NamesInOneLabel, true
+	plain, plainShared := named, named
+	plain.Names, plainShared.Names, plainShared.SharedCookies = NamesInOneLabel, NamesInOneLabel, true
+	const d = ".t.example.com"
+	start := "shop-" + link
 	for _, c := range []struct {
 		name  string
 		claim Claim
@@ -47,6 +53,26 @@ func TestPublicNames(t *testing.T) {
 		zone  string
 		want  []string
 	}{
+		{"one label: no hosts", label, nil, "", nil},
+		{"one label: one host", label, []string{""}, "", []string{start + d}},
+		{"one label: another host alone", label, []string{"admin"}, "", []string{start + "--admin" + d}},
+		{"one label: several", label, []string{"", "admin", "a.b", "xn--bcher-kva", "de", "*.tenant", "*"}, "", []string{
+			start + d, start + "--admin" + d, start + "--a--b" + d, start + "--xn--bcher-kva" + d, start + "--de" + d, start + "--*--tenant" + d, start + "--*" + d,
+		}},
+		{"one label: long and odd", label, []string{strings.Repeat("a", 40), strings.Repeat("a", 41), "my_app", "*.my_app", "*." + strings.Repeat("a", 28), "*." + strings.Repeat("a", 29)}, "", []string{
+			start + "--" + strings.Repeat("a", 40) + d, start + "--r3wbtkdw" + d, start + "--7zjr49av" + d, start + "--*--7zjr49av" + d,
+			start + "--*--" + strings.Repeat("a", 28) + d, start + "--*--d49wkhzx" + d,
+		}},
+		{"one label: shared cookies", shared, []string{""}, zone, []string{start + "." + zone}},
+		{"one label: several, shared cookies", shared, []string{"", "admin", "*.tenant"}, zone, []string{
+			start + "." + zone, start + "--admin." + zone, start + "--*--tenant." + zone,
+		}},
+		{"one label: plain", plain, []string{"", "admin", "a.b", "*.tenant"}, "", []string{
+			"shop" + d, "shop--admin" + d, "shop--a--b" + d, "shop--*--tenant" + d,
+		}},
+		{"one label: plain, shared cookies", plainShared, []string{"", "admin", "a.b", "*.tenant"}, "shop" + d, []string{
+			"shop" + d, "admin.shop" + d, "a.b.shop" + d, "*.tenant.shop" + d,
+		}},
 		{"no hosts", token, nil, "", nil},
 		{"one host", token, []string{""}, "", []string{"shop-" + link + ".t.example.com"}},
 		{"one other host", token, []string{"admin"}, "", []string{"shop-" + link + ".t.example.com"}},
@@ -97,7 +123,10 @@ func TestPublicNamesRefuse(t *testing.T) {
 		{"a wildcard glued", Claim{Name: "shop", Hosts: []string{"*a"}}, "wildcard", "*.tenant"},
 		{"a wildcard with nothing", Claim{Name: "shop", Hosts: []string{"*."}}, "is no name", "letters"},
 		{"twice", Claim{Name: "shop", Hosts: []string{"a", "a"}}, "claimed twice", "once"},
-		{"joined alike", Claim{Project: "shop", Link: link, Hosts: []string{"a.b", "a--b"}}, `"a.b" and "a--b" would both be`, "plain name"},
+		{"two characters and a host", Claim{Name: "de", Names: NamesInOneLabel, Hosts: []string{"", "shop"}}, "de--shop.t.example.com, which browsers refuse", "three characters"},
+		{"joined alike in one label", Claim{Project: "shop", Link: link, Names: NamesInOneLabel, Hosts: []string{"a.b", "a--b"}}, `"a.b" and "a--b" would both be`, "rename"},
+		{"a long plain name", Claim{Name: strings.Repeat("a", 61), Names: NamesInOneLabel, Hosts: []string{"", "b"}}, "has 71 characters", "shorten the name"},
+		{"joined alike", Claim{Project: "shop", Link: link, Hosts: []string{"a.b", "a--b"}}, `"a.b" and "a--b" would both be`, "rename"},
 		{"an IDN in front", Claim{Project: "shop", Link: link, Hosts: []string{"", "xn--bcher-kva"}}, "browsers would refuse", "plain name"},
 		{"a long label", Claim{Project: "shop", Link: link, Hosts: []string{"", strings.Repeat("a", 41)}}, "has 64 characters", "shorten"},
 		{"a long name", Claim{Name: "shop", Hosts: []string{strings.Repeat("abcdefg.", 30) + "a"}}, "the DNS allows 253", "shorten"},
@@ -123,6 +152,70 @@ func TestLabel(t *testing.T) {
 		got := Label(text)
 		if got != want || Label(got) != got {
 			t.Errorf("Label(%q) = %q, and of that %q; want %q", text, got, Label(got), want)
+		}
+	}
+}
+
+// TestRoot: what a relay remembers of each public name, by all rules.
+func TestRoot(t *testing.T) {
+	const link, other, domain = "1raxdbc1ag3chbxg", "0123456789abcdef", "t.example.com"
+	const d, entry = "." + domain, "*-" + link + "." + domain
+	for name, want := range map[string]string{
+		"shop-" + link + d:                                entry,
+		"shop-" + link + "--admin" + d:                    entry,
+		"shop-" + link + "--a--b" + d:                     entry,
+		"shop-" + link + "--x-" + other + d:               entry, // a host that looks like a link
+		"shop-" + link + ".sp7tgtqx" + d:                  entry,
+		"shop-" + link + "--admin.sp7tgtqx" + d:           entry,
+		"admin--shop-" + link + ".sp7tgtqx" + d:           entry, // NamesByZone
+		"shop-" + link + "--x-" + other + ".sp7tgtqx" + d: entry,
+		"shop" + d:                         "shop" + d,
+		"shop--admin" + d:                  "shop" + d,
+		"shop--x-" + link + d:              "shop" + d, // a host of a plain name
+		"admin.shop" + d:                   "shop" + d,
+		"a.b.shop" + d:                     "shop" + d,
+		"sp7tgtqx" + d:                     "sp7tgtqx" + d,
+		"sp7tgtqx--admin" + d:              "",
+		"x.shop-" + link + ".sp7tgtqx" + d: "",
+		"admin.sp7tgtqx" + d:               "",
+		"--admin" + d:                      "",
+		domain:                             "",
+		"shop.example.com":                 "",
+	} {
+		if got, ok := Root(name, domain); ok != (want != "") || ok && got != want {
+			t.Errorf("Root(%s) = %q, %t; want %q", name, got, ok, want)
+		}
+	}
+}
+
+// TestEveryNameHasItsRoot: names of a claim are remembered by its link or plain
+// name, whatever its hosts are called.
+func TestEveryNameHasItsRoot(t *testing.T) {
+	key := testKey('k')
+	pub := key.Public().(ed25519.PublicKey)
+	hosts := []string{"", "admin", "a.b", "de", "xn--bcher-kva", "x-0123456789abcdef", "sp7tgtqx", "*.tenant", "my_app", strings.Repeat("long.", 20) + "er"}
+	for _, rules := range []Names{NamesByZone, NamesInOneLabel, NewestNames + 1} {
+		for _, shared := range []bool{false, true} {
+			for _, plain := range []string{"", "shop", "abc"} {
+				for _, host := range hosts {
+					claim := Claim{Project: "de", Name: plain, Names: rules, SharedCookies: shared, Hosts: []string{host}}
+					want := plain + ".t.example.com"
+					if plain == "" {
+						claim.Link = Link(key, 0)
+						want = LinkEntry(claim.Link, "t.example.com")
+					}
+					_, names, err := PublicNames(pub, "t.example.com", claim)
+					if err != nil {
+						if rules != NamesByZone {
+							t.Errorf("%+v: %v", claim, err)
+						}
+						continue
+					}
+					if got, ok := Root(names[0], "t.example.com"); !ok || got != want {
+						t.Errorf("Root(%s) = %q, %t; want %q", names[0], got, ok, want)
+					}
+				}
+			}
 		}
 	}
 }

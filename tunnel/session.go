@@ -346,6 +346,9 @@ type Stats struct {
 	// Sent and Received are payload bytes of streams; Resent the bytes of
 	// them that were sent again or twice.
 	Sent, Received, Resent uint64
+	// Heard is when the last frame came from the other end, on any lane; zero before
+	// the first.
+	Heard time.Time
 	// Lossy is true while the path is seen to lose packets.
 	Lossy bool
 }

@@ -14,7 +14,7 @@ func (s *Session) take(l *lane, f wireFrame) error {
 		return nil
 	}
 	now := time.Now()
-	l.heard = now
+	l.heard, s.stats.Heard = now, now
 	if f.kind.counted() {
 		s.countLocked(l, len(f.data))
 	}

@@ -51,7 +51,7 @@ const askMe = `fetch('%s/me', {method: 'PUT', credentials: 'include', headers: {
 // they do on this machine, and another share has no part in them.
 func (b *publicBrowser) twoHosts(t *testing.T) {
 	apps := startApp(t, shopOffice)
-	project := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\n", apps.URL)), nil)
+	project := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\nshare { cookies = \"shared\" }\n", apps.URL)), nil)
 	shop, admin := "https://"+project.host("shop.localhost"), "https://"+project.host("admin.shop.localhost")
 	_, zone, _ := strings.Cut(strings.TrimSuffix(project.host("shop.localhost"), fmt.Sprintf(":%s", b.relay.port())), ".")
 	local := fmt.Sprintf("shop.localhost:%d", project.addr.Port())

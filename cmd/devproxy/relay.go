@@ -31,7 +31,8 @@ func newRelayCmd(s *streams) *cobra.Command {
 		Long: `Runs the server that shares go through: visitors and agents on one port.
 
 The domain and everything below it (t.example.com, *.t.example.com) must lead to this server, and the certificate must
-cover both. A share of several hosts needs one for *.ZONE.DOMAIN too; repeat --cert and --key for it.
+cover both. All hosts of a share are below that wildcard; only a share with cookies = "shared" needs one for its zone
+too (*.ZONE.DOMAIN, or *.NAME.DOMAIN). Repeat --cert and --key for it.
 Agents are let in by their key, from --authorized-keys, or enrol themselves once with the --token.
 
 --dev needs nothing: domain ` + devDomain + `, a free port of this machine, the local CA, every key.

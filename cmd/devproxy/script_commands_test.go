@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/localca"
 )
 
 // scriptPatience bounds what a transcript waits for; only a failing one waits
@@ -75,6 +77,23 @@ func scriptHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if len(args) == 3 && !regexp.MustCompile("(?m)"+args[2]).Match(body) {
 		ts.Fatalf("%s does not match:\n%s", args[2], body)
+	}
+}
+
+// scriptIssue is `issue NAME BASE`: a certificate of the CA in DEVPROXY_HOME for
+// NAME, in BASE.pem and BASE.key.
+func scriptIssue(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: issue NAME BASE")
+	}
+	ca, err := localca.Open(ts.Getenv("DEVPROXY_HOME"))
+	ts.Check(err)
+	issued, err := ca.Issue(args[0])
+	ts.Check(err)
+	key, err := x509.MarshalPKCS8PrivateKey(issued.PrivateKey)
+	ts.Check(err)
+	for end, block := range map[string]*pem.Block{".pem": {Type: "CERTIFICATE", Bytes: issued.Certificate[0]}, ".key": {Type: "PRIVATE KEY", Bytes: key}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]+end), pem.EncodeToMemory(block), 0o600))
 	}
 }
 

@@ -53,6 +53,7 @@ func scriptParams(dir string) testscript.Params {
 			"httpget": scriptHTTPGet,
 			"share":   scriptShare,
 			"forward": scriptForward,
+			"issue":   scriptIssue,
 		},
 	}
 }

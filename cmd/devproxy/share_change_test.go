@@ -58,6 +58,7 @@ func TestShareChange(t *testing.T) {
 	}
 }
 
+// TestMovedNamesTheHost of a link whose names are by tunnel.NamesByZone.
 func TestMovedNamesTheHost(t *testing.T) {
 	several := sampleShare(atNoon(t))
 	one := several

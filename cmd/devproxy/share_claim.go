@@ -115,7 +115,7 @@ func mayShare(p *plan.Share) error {
 
 // claimOf is what the relay is asked for.
 func claimOf(p *plan.Share, key *shareKey) tunnel.Claim {
-	claim := tunnel.Claim{Project: tunnel.Label(p.Project), Name: p.Name}
+	claim := tunnel.Claim{Project: tunnel.Label(p.Project), Name: p.Name, Names: key.Names, SharedCookies: p.SharedCookies}
 	if claim.Name == "" {
 		claim.Link = tunnel.Link(key.Key, key.Generation)
 	}

@@ -57,15 +57,36 @@ func (l *link) checkNames(grant tunnel.Grant) error {
 		}
 		return nil
 	}
-	public, _ := l.key.Key.Public().(ed25519.PublicKey)
-	zone, hosts, err := tunnel.PublicNames(public, grant.Domain, l.claim())
-	if err != nil {
+	claim := l.claim()
+	expected, err := l.namesFit(claim, grant)
+	if err == nil {
+		return nil
+	}
+	// An older relay knows older rules alone.
+	for claim.Names > tunnel.NamesByZone {
+		claim.Names--
+		if _, older := l.namesFit(claim, grant); older == nil {
+			return l.key.UseNames(claim.Names)
+		}
+	}
+	var name *tunnel.NameError
+	if errors.As(err, &name) {
 		return err
 	}
-	if zone != grant.Zone || !slices.Equal(hosts, grant.Hosts) {
-		return failf("update the older of the two", "relay %s grants the names %q where this devproxy expects %q", l.relay().Relay, grant.Hosts, hosts)
+	return failf("update the older of the two", "relay %s grants the names %q where this devproxy expects %q", l.relay().Relay, grant.Hosts, expected)
+}
+
+// errOtherNames is a grant of other names than those of the claim.
+var errOtherNames = errors.New("the names are others")
+
+// namesFit returns the names that a claim has, and an error unless grant has them.
+func (l *link) namesFit(claim tunnel.Claim, grant tunnel.Grant) (hosts []string, err error) {
+	public, _ := l.key.Key.Public().(ed25519.PublicKey)
+	zone, hosts, err := tunnel.PublicNames(public, grant.Domain, claim)
+	if err == nil && (zone != grant.Zone || !slices.Equal(hosts, grant.Hosts)) {
+		err = errOtherNames
 	}
-	return nil
+	return hosts, err
 }
 
 // errStaleGrant is a grant for other hosts than those that are shared now.
@@ -111,7 +132,7 @@ func stricter(old, next *plan.Share) bool {
 // options are the share as its visitors meet it.
 func (l *link) options(grant tunnel.Grant, port uint16, folder string) share.Options {
 	options := share.Options{
-		Zone: grant.Zone, LocalZone: l.plan.Domain, Root: folder,
+		Zone: grant.Zone, Together: !l.foreign(), LocalZone: l.plan.Domain, Root: folder,
 		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show, Allow: l.plan.Allow,
 		Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
 	}
@@ -193,7 +214,7 @@ func (l *link) cannot() []string {
 	if l.plan.Name != "" {
 		cannot = append(cannot, fmt.Sprintf("the name %q: %s chooses the names", l.plan.Name, l.provider.Name))
 	}
-	if len(l.plan.Hosts) > 1 {
+	if len(l.plan.Hosts) > 1 { // cookies = "shared" changes nothing about that
 		cannot = append(cannot, "cookies for several hosts: open the link of each host once")
 	}
 	return cannot

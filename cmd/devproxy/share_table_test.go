@@ -3,9 +3,12 @@ package main
 import (
 	"crypto/ed25519"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel"
 )
 
 func TestStricter(t *testing.T) {
@@ -54,6 +57,54 @@ func TestCookieKeys(t *testing.T) {
 			t.Errorf("%s has the key of %s", name, other)
 		}
 		seen[made] = name
+	}
+}
+
+// TestNamesOfAnOlderRelay are accepted, and the link keeps them.
+func TestNamesOfAnOlderRelay(t *testing.T) {
+	home, folder := t.TempDir(), t.TempDir()
+	key, err := openShareKey(home, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := key.Lasts(time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	l := &link{key: key, relays: []rememberedRelay{{Relay: "t.example.com"}}, terms: terms{plan: &plan.Share{
+		Domain: "shop.localhost", Project: "shop", Hosts: []string{"shop.localhost", "admin.shop.localhost"},
+	}}}
+	grantBy := func(names tunnel.Names) tunnel.Grant {
+		claim := l.claim()
+		claim.Names = names
+		zone, hosts, err := tunnel.PublicNames(key.Key.Public().(ed25519.PublicKey), "t.example.com", claim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tunnel.Grant{Domain: "t.example.com", Port: 443, Zone: zone, Hosts: hosts}
+	}
+	newest, oldest := grantBy(tunnel.NewestNames), grantBy(tunnel.NamesByZone)
+	strange := newest
+	strange.Hosts = slices.Clone(strange.Hosts)
+	slices.Reverse(strange.Hosts)
+	for name, step := range map[string]struct {
+		grant tunnel.Grant
+		ok    bool
+	}{"other names": {strange, false}, "no zone": {tunnel.Grant{Domain: "t.example.com", Hosts: oldest.Hosts}, false}, "the newest": {newest, true}} {
+		if err := l.checkNames(step.grant); (err == nil) != step.ok || key.Names != tunnel.NewestNames {
+			t.Errorf("%s: %v, by rules %d", name, err, key.Names)
+		}
+	}
+	if err := l.checkNames(oldest); err != nil || key.Names != tunnel.NamesByZone || l.claim().Names != tunnel.NamesByZone {
+		t.Errorf("an older relay's: %v, by rules %d", err, key.Names)
+	}
+	if err := l.checkNames(newest); err == nil {
+		t.Error("the relay was updated, and the link has other names")
+	}
+	if again, err := openShareKey(home, folder); err != nil || again.Names != tunnel.NamesByZone {
+		t.Errorf("the next share: %v, by rules %d", err, again.Names)
+	}
+	if err := key.Next(); err != nil || key.Names != tunnel.NewestNames {
+		t.Errorf("the next link: %v, by rules %d", err, key.Names)
 	}
 }
 

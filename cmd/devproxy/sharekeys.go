@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/devproxy/devproxy/tunnel"
 )
 
 // The files of a share, in a folder of its own below $DEVPROXY_HOME/shares.
@@ -33,6 +35,9 @@ type shareKey struct {
 	Key ed25519.PrivateKey
 	// Generation is how many links of this key are over for good.
 	Generation uint64
+	// Names are the rules by which the link's names are made. They stay the same as
+	// long as the link lasts.
+	Names tunnel.Names
 
 	dir, folder string
 }
@@ -43,6 +48,9 @@ type linkRecord struct {
 	Generation uint64 `json:"generation"`
 	// Until is when the link ends for good; zero when it was never shared.
 	Until time.Time `json:"until,omitzero"`
+	// Names are shareKey.Names. Versions of devproxy that did not write them knew
+	// NamesByZone alone.
+	Names tunnel.Names `json:"names,omitempty"`
 }
 
 // openShareKey is the key of a folder, made when there is none. home is
@@ -66,7 +74,10 @@ func openShareKey(home, folder string) (*shareKey, error) {
 			link = linkRecord{Generation: link.Generation + 1}
 			err = k.write(link)
 		}
-		k.Generation = link.Generation
+		if link.Until.IsZero() {
+			link.Names = tunnel.NewestNames
+		}
+		k.Generation, k.Names = link.Generation, link.Names
 		return err
 	})
 	if err != nil {
@@ -84,21 +95,33 @@ func (k *shareKey) Next() error {
 			err = k.write(link)
 		}
 		if err == nil {
-			k.Generation = link.Generation
+			k.Generation, k.Names = link.Generation, tunnel.NewestNames
 		}
 		return err
 	})
 }
 
+// UseNames has the link's names made by other rules from now on.
+func (k *shareKey) UseNames(names tunnel.Names) error {
+	k.Names = names
+	return k.change(func(link *linkRecord) {})
+}
+
 // Lasts notes when the link ends for good, so that a share that begins after
 // that, whatever has run in between, has another.
 func (k *shareKey) Lasts(until time.Time) error {
+	return k.change(func(link *linkRecord) { link.Until = until })
+}
+
+// change changes what is remembered of the link.
+func (k *shareKey) change(do func(*linkRecord)) error {
 	return k.locked(func() error {
 		link, err := k.read()
 		if err != nil || link.Generation != k.Generation {
 			return err // another process has a newer link
 		}
-		link.Until = until
+		do(&link)
+		link.Names = k.Names
 		return k.write(link)
 	})
 }

@@ -45,12 +45,16 @@ func problem(err *agent.Error) error {
 
 // up takes what the relay granted and serves it.
 func (s *sharing) up(grant tunnel.Grant) {
+	names := s.live.key.Names
 	if err := s.live.adopt(grant, s.shareEnv); err != nil {
 		if s.live.served != nil || errors.Is(err, errStaleGrant) {
 			return // granted before the last change
 		}
 		s.fail(err)
 		return
+	}
+	if s.live.key.Names != names {
+		s.keepNames()
 	}
 	s.failover.stop()
 	s.again.stop()
@@ -59,6 +63,37 @@ func (s *sharing) up(grant tunnel.Grant) {
 		s.live.serve(s.shareEnv)
 	}
 	s.set(s.describe(control.ShareUp, nil))
+}
+
+// keepNames asks for the names that an older relay has granted, so that the link
+// keeps them when the relay is updated.
+func (s *sharing) keepNames() {
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	if _, err := s.live.carrier.Claim(ctx, s.live.claim()); err != nil {
+		s.log.Debug("the names were not asked for again", "error", err)
+	}
+}
+
+// newerNames begins again with names by the newest rules where the relay does not
+// grant those of an older link that it has not carried yet: it has no certificate for
+// them, say.
+func (s *sharing) newerNames(err error) bool {
+	l := s.live
+	var e *agent.Error
+	if l.served != nil || l.key.Names == tunnel.NewestNames || !errors.As(err, &e) || e.Reason != agent.ReasonBadClaim {
+		return false
+	}
+	if err := l.key.UseNames(tunnel.NewestNames); err != nil {
+		s.trouble(err)
+		return false
+	}
+	l.close(endGrace)
+	s.live = nil
+	if err := s.begin(l.request); err != nil {
+		s.trouble(err)
+	}
+	return true
 }
 
 // finish ends the link for good: the relay says so from now on, and the next
@@ -84,6 +119,9 @@ func (s *sharing) stop(state string, patience time.Duration) { s.over(state, nil
 func (s *sharing) fail(err error) {
 	var e *agent.Error
 	if !errors.As(err, &e) || e.Reason != agent.ReasonEnded {
+		if s.newerNames(err) {
+			return
+		}
 		if s.live.hasNext() {
 			s.next(err)
 			return

@@ -38,6 +38,7 @@ func sinks() map[string]sink {
 		"basic_auth": {why: "bcrypt hashes: they are compared, and sent to nobody"},
 		"allow":      {why: "ranges of addresses that are compared with the client's"},
 		"deny":       {why: "ranges of addresses that are compared with the client's"},
+		"cookies":    {why: "one word"},
 		"expires":    {why: "a time"},
 		"show":       {why: "paths of a fixed table: they decide, and are sent to nobody"},
 

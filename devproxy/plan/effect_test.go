@@ -254,6 +254,7 @@ func TestEverySink(t *testing.T) {
 		"share.public":            "share { public = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.allow":             "share { allow = [\"10.0.0.${strlen(" + secret + ")}\"] }\n" + inHost(""),
 		"share.show":              "share { show = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
+		"share.cookies":           "share { cookies = " + secret + " == \"a\" ? \"shared\" : null }\n" + inHost(""),
 		"share.expires":           "share { expires = \"${strlen(" + secret + ")}h\" }\n" + inHost(""),
 	}
 	for name, text := range settings {

@@ -42,6 +42,9 @@ type Share struct {
 	Show []string
 	// Allow are the addresses that may visit; nil means everybody.
 	Allow []netip.Prefix
+	// SharedCookies is true when the hosts have cookies in common, which needs a
+	// public parent of their own.
+	SharedCookies bool
 	// Expires is how long the link lives, never 0.
 	Expires time.Duration
 	// Source is the line of the share block; its zero value means none.
@@ -98,7 +101,7 @@ func (s *Share) sharing() map[string]bool {
 
 // sameSettings compares what is said of a share beside its hosts.
 func (s *Share) sameSettings(other *Share) bool {
-	return slices.Equal(s.Relays, other.Relays) && s.Name == other.Name && s.Expires == other.Expires &&
+	return slices.Equal(s.Relays, other.Relays) && s.Name == other.Name && s.SharedCookies == other.SharedCookies && s.Expires == other.Expires &&
 		s.Password == other.Password && s.Unset == other.Unset &&
 		slices.Equal(s.Paths, other.Paths) && slices.Equal(s.Public, other.Public) && slices.Equal(s.Show, other.Show) && slices.Equal(s.Allow, other.Allow)
 }

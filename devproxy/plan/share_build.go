@@ -17,6 +17,7 @@ func (b *builder) share() *Share {
 		}
 		s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
 		s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
+		s.SharedCookies = w.SharedCookies
 		s.Source = b.source(w.Range)
 		if w.Expires != 0 {
 			s.Expires = w.Expires
@@ -91,12 +92,16 @@ func projectDomain(file *hcl.File) string {
 	return first
 }
 
-// findCollision warns of shared hosts that would have one public name: without
-// a plain name a host becomes one label, whose dots are "--". They are served
-// well on this machine, so it is no error.
+// findCollision warns of shared hosts that would have one public name, or one that
+// browsers refuse: a host becomes a part of one label, whose dots are "--", unless
+// a plain name is the parent of all hosts. They are served well on this machine, so
+// it is not an error.
 func (b *builder) findCollision(s *Share) {
-	if s.Name != "" {
+	if s.Name != "" && s.SharedCookies {
 		return
+	}
+	if len(s.Name) == 2 && len(s.Hosts) > 1 {
+		b.warnf(b.file.Share.Range, "write a name of three characters or more", "the name %q is too short to share several hosts: browsers refuse names such as %s--admin", s.Name, s.Name)
 	}
 	shared := s.sharing()
 	taken := map[string]string{}
@@ -107,7 +112,7 @@ func (b *builder) findCollision(s *Share) {
 			continue
 		}
 		if other := taken[label]; other != "" && other != name {
-			b.warnf(h.Name.Range, `write share { name = "…" }, or share = false in one of them`,
+			b.warnf(h.Name.Range, "rename one of them, or write share = false in it",
 				"%q and %q cannot be shared together: their public names would be the same", other, name)
 		}
 		taken[label] = name

@@ -155,7 +155,12 @@ func TestShareCollision(t *testing.T) {
 		want  string
 	}{
 		{"dots and dashes", hcl.Share{}, []*hcl.Host{dots, dashes}, `"a.b.shop.localhost" and "a--b.shop.localhost" cannot be shared together: their public names would be the same`},
-		{"with a plain name dots stay", hcl.Share{Name: "shop"}, []*hcl.Host{dots, dashes}, ""},
+		{"with a plain name too", hcl.Share{Name: "shop"}, []*hcl.Host{dots, dashes}, `"a.b.shop.localhost" and "a--b.shop.localhost" cannot be shared together: their public names would be the same`},
+		{"below a plain name dots stay", hcl.Share{Name: "shop", SharedCookies: true}, []*hcl.Host{dots, dashes}, ""},
+		{"in a zone they do not", hcl.Share{SharedCookies: true}, []*hcl.Host{dots, dashes}, `"a.b.shop.localhost" and "a--b.shop.localhost" cannot be shared together: their public names would be the same`},
+		{"a short name", hcl.Share{Name: "de", Range: hcl.Range{Start: hcl.Pos{Line: 3}}}, []*hcl.Host{dots, hostOf("a.c.shop.localhost", to(3))}, `the name "de" is too short to share several hosts: browsers refuse names such as de--admin`},
+		{"a short name of one host", hcl.Share{Name: "de"}, []*hcl.Host{dots}, ""},
+		{"a short name below which they are", hcl.Share{Name: "de", SharedCookies: true}, []*hcl.Host{dots, hostOf("a.c.shop.localhost", to(3))}, ""},
 		{"one is not shared", hcl.Share{Hosts: named("a.b.shop.localhost")}, []*hcl.Host{dots, dashes}, ""},
 		{"one is", hcl.Share{}, []*hcl.Host{dots, hostOf("a.c.shop.localhost", to(3))}, ""},
 	}
@@ -214,6 +219,7 @@ func TestShareChanged(t *testing.T) {
 		{"public", with(func(s *hcl.Share) { s.Public = []string{"/a"} }), told},
 		{"show", with(func(s *hcl.Share) { s.Show = named("/rails/mailers") }), told},
 		{"allow", with(func(s *hcl.Share) { s.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), told},
+		{"cookies", with(func(s *hcl.Share) { s.SharedCookies = true }), told},
 		{"expires", with(func(s *hcl.Share) { s.Expires = time.Hour }), told},
 		{"share = false", sharing(t, plain, kept(a()), b()), told},
 		{"share = false where it is not shared anyway", sharing(t, plain, a(), kept(b())), ""},

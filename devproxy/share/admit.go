@@ -52,6 +52,9 @@ func (s *Share) decide(q *query) *reply {
 	if q.path == loginPath && s.gate.password {
 		return s.login(q)
 	}
+	if q.path == enterPath && s.gate.together {
+		return s.enter(q)
+	}
 	if asked, ok := stateOf(q); ok {
 		return s.askKey(q, asked)
 	}

@@ -28,6 +28,8 @@ type form struct {
 	Action string
 	To     string // where to go on to
 	Wrong  bool   // the last one was
+	// Onward is true when the answer to the form leads through other hosts.
+	Onward bool
 }
 
 func plainReply(status int, title string, lead ...string) *reply {
@@ -60,14 +62,14 @@ func over(until time.Time) *reply {
 	return answer
 }
 
-func loginPage(to string) *reply {
+func (s *Share) loginPage(to string) *reply {
 	answer := unauthorized("This site asks for a password.", "Whoever sent you the link knows it.")
-	answer.form = &form{Action: loginPath, To: localTarget(to)}
+	answer.form = &form{Action: loginPath, To: localTarget(to), Onward: s.gate.together}
 	return answer
 }
 
-func wrongPassword(to string) *reply {
-	answer := loginPage(to)
+func (s *Share) wrongPassword(to string) *reply {
+	answer := s.loginPage(to)
 	answer.form.Wrong = true
 	answer.hint = "That is not the password."
 	return answer

@@ -31,7 +31,7 @@ func newTable(opts *Options) (table, error) {
 		b.notShared[strings.TrimSuffix(lower(name), ".")] = true
 	}
 	b.port = portOf(b.hosts)
-	slices.SortStableFunc(b.wildcards, func(x, y pair) int { return len(y.public.name) - len(x.public.name) })
+	slices.SortStableFunc(b.wildcards, func(x, y wildcard) int { return y.public.length() - x.public.length() })
 	return b.table, errors.Join(b.errs...)
 }
 
@@ -76,15 +76,14 @@ func (b *builder) host(host Host, zone string) {
 
 // names enters the two names of a host.
 func (b *builder) names(both pair, host Host) {
-	local, wild := strings.CutPrefix(both.local.name, "*.")
-	public, wildToo := strings.CutPrefix(both.public.name, "*")
-	if wild != wildToo || strings.ContainsRune(local+public, '*') {
-		b.wrong(`%s and %s cannot stand for each other: a "*" is the first label of both, or of none`, host.Local, host.Public)
+	local, wild := newStarred(both.local)
+	public, wildToo := newStarred(both.public)
+	wild = wild && local.before == "" && strings.HasPrefix(local.after, ".")
+	if wild != wildToo || !wild && strings.ContainsRune(both.local.name+both.public.name, '*') {
+		b.wrong(`%s and %s cannot stand for each other: a "*" is the first label of the local name and in the first label of the public one, or in neither`, host.Local, host.Public)
 	}
 	if wild {
-		b.wildcards = append(b.wildcards, pair{
-			authority{"." + local, both.local.port}, authority{public, both.public.port},
-		})
+		b.wildcards = append(b.wildcards, wildcard{local, public})
 		return
 	}
 	b.toPublic[both.local], b.toLocal[both.public] = both.public, both.local
@@ -98,7 +97,7 @@ func (b *builder) aliases(host Host, public authority) {
 		switch {
 		case !ok:
 			b.wrong("the alias %q of %s is no host name; rename it", text, host.Local)
-		case b.claimed[alias] == host.Local || strings.HasPrefix(public.name, "*"):
+		case b.claimed[alias] == host.Local || isWildcard(public):
 		default:
 			b.claim(alias, host.Local)
 			b.toPublic[alias] = public

@@ -1,7 +1,9 @@
 package share
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -35,16 +37,9 @@ func (s *Share) responder(v Visitor) (pair, bool) {
 // outwardCookie is one line with its Domain made public; false drops it. The
 // last Domain counts, and an empty one does not.
 func (s *Share) outwardCookie(line string, from pair) (string, bool) {
+	domain := cookieDomainOf(line)
 	parts := strings.Split(line, ";")
-	kept, domain := parts[:1], ""
-	for _, part := range parts[1:] {
-		name, value, _ := strings.Cut(part, "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "Domain") {
-			kept = append(kept, part)
-			continue
-		}
-		domain = strings.TrimPrefix(lower(strings.TrimSpace(value)), ".")
-	}
+	kept := append(parts[:1:1], slices.DeleteFunc(parts[1:], func(part string) bool { _, is := domainAttribute(part); return is })...)
 	if domain == "" {
 		return strings.Join(kept, ";"), true
 	}
@@ -53,6 +48,24 @@ func (s *Share) outwardCookie(line string, from pair) (string, bool) {
 		kept = append(kept, " Domain="+public)
 	}
 	return strings.Join(kept, ";"), ok
+}
+
+// cookieDomainOf is the Domain of a Set-Cookie line, in lower case; empty for none.
+func cookieDomainOf(line string) (domain string) {
+	_, attributes, _ := strings.Cut(line, ";")
+	for part := range strings.SplitSeq(attributes, ";") {
+		if value, is := domainAttribute(part); is {
+			domain = value
+		}
+	}
+	return domain
+}
+
+// domainAttribute is the value of a Domain attribute, in lower case and without
+// its leading dot.
+func domainAttribute(part string) (domain string, is bool) {
+	name, value, _ := strings.Cut(part, "=")
+	return strings.TrimPrefix(lower(strings.TrimSpace(value)), "."), strings.EqualFold(strings.TrimSpace(name), "Domain")
 }
 
 // cookieDomain is the public Domain of a cookie from a host of this share;
@@ -73,6 +86,43 @@ func (s *Share) cookieDomain(domain string, from pair) (public string, ok bool) 
 		return s.below(domain), true
 	}
 	return s.zone, true
+}
+
+// KeptCookies returns, for a response to v, a sentence about each cookie that the
+// project sets for several of its hosts and visitors get for one host alone. h is
+// the header as the project has written it.
+func (s *Share) KeptCookies(h http.Header, v Visitor) (sentences []string) {
+	from, known := s.seenBy(v).responder(v)
+	if !known || !s.alone {
+		return nil
+	}
+	for _, line := range h["Set-Cookie"] {
+		domain := cookieDomainOf(line)
+		if domain == "" || !within(from.local.name, domain) || domain != s.localZone && within(s.localZone, domain) || !s.reachesOthers(from.local.name, domain) {
+			continue
+		}
+		name, _, _ := strings.Cut(line, "=")
+		sentence := fmt.Sprintf("visitors get the cookie %q for %s alone, since the hosts of a share have no cookies in common", strings.TrimSpace(name[:min(len(name), maxQuoted)]), from.local.name)
+		if s.opts.Together {
+			sentence += `; to share them: share { cookies = "shared" }`
+		}
+		sentences = append(sentences, sentence)
+	}
+	return sentences
+}
+
+// maxQuoted bounds what is repeated of a cookie's name, in bytes.
+const maxQuoted = 64
+
+// reachesOthers reports whether a cookie for domain is meant for a shared host
+// other than the local name.
+func (s *Share) reachesOthers(name, domain string) bool {
+	for _, host := range s.table.hosts {
+		if host.local.name != name && within(host.local.name, domain) {
+			return true
+		}
+	}
+	return false
 }
 
 // below is the public parent of whatever is below a local name, the zone or

@@ -37,6 +37,21 @@ func several() Options {
 	return opts
 }
 
+// oneLabel is a project with several hosts, each in one label.
+func oneLabel() Options {
+	opts := oneHost()
+	opts.Together = true
+	opts.Hosts = []Host{
+		{Local: "shop.localhost:8443", Public: single, Aliases: []string{"shop.localhost:8080"}},
+		{Local: "admin.shop.localhost:8443", Public: labelled("admin")},
+		{Local: "*.tenant.shop.localhost:8443", Public: labelled("*--tenant")},
+	}
+	return opts
+}
+
+// labelled is a host of oneLabel.
+func labelled(host string) string { return strings.Replace(single, ".", "--"+host+".", 1) }
+
 // plainName is the same with a name of its own, on a relay that is not on 443.
 func plainName() Options {
 	opts := oneHost()

@@ -35,6 +35,9 @@ func (s *Share) askKey(q *query, path string) *reply {
 	if p, ok := s.ownPreflight(q.r); ok {
 		return preflightReply(p)
 	}
+	if elsewhere := s.askFirst(q); elsewhere != nil {
+		return elsewhere
+	}
 	return s.refuse(q)
 }
 
@@ -45,10 +48,11 @@ func (s *Share) exchange(q *query, rest string) *reply {
 	if rest != "" {
 		target += "?" + rest
 	}
-	answer := redirect(http.StatusSeeOther, q.publicURL(target))
-	if !s.gate.open() && !s.gate.password {
-		answer.cookies = []*http.Cookie{s.gate.cookie.make(time.Now())}
+	if s.gate.open() || s.gate.password {
+		return redirect(http.StatusSeeOther, q.publicURL(target))
 	}
+	answer := redirect(http.StatusSeeOther, s.admitted(q, q.publicURL(target)))
+	answer.cookies = []*http.Cookie{s.gate.cookie.make(time.Now())}
 	return answer
 }
 
@@ -59,9 +63,9 @@ func (s *Share) refuse(q *query) *reply {
 		return unauthorized("This link is not complete.", "It ends in a secret that is missing here, or wrong. Ask whoever sent it for the whole link.").
 			forPrograms("Send the secret of the link, what stands behind ?" + secretName + "= in it, as: Authorization: Bearer SECRET")
 	case navigates(q.r) && isRead(q.r):
-		return loginPage(target(q.r))
+		return s.loginPage(target(q.r))
 	case navigates(q.r):
-		return loginPage("/") // a form that was sent is not sent again
+		return s.loginPage("/") // a form that was sent is not sent again
 	}
 	return unauthorized("This site asks for a password.").
 		forPrograms("Open it in a browser, or send the password as: Authorization: Bearer PASSWORD")

@@ -26,7 +26,7 @@ func (s *Share) login(q *query) *reply {
 		if s.gate.cookie.in(q.r.Header, time.Now()) {
 			return redirect(http.StatusSeeOther, q.publicURL("/"))
 		}
-		return loginPage("/")
+		return s.loginPage("/")
 	case http.MethodPost:
 		return s.takePassword(q)
 	}
@@ -54,9 +54,9 @@ func (s *Share) takePassword(q *query) *reply {
 	case wait > 0:
 		return tooMany(wait)
 	case !right:
-		return wrongPassword(next)
+		return s.wrongPassword(next)
 	}
-	answer := redirect(http.StatusSeeOther, q.publicURL(next))
+	answer := redirect(http.StatusSeeOther, s.admitted(q, q.publicURL(next)))
 	answer.cookies = []*http.Cookie{s.gate.cookie.make(now), s.gate.device.make(device, host, now)}
 	return answer
 }

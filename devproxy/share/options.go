@@ -9,7 +9,7 @@ import (
 type Host struct {
 	// Local and Public are authorities of https, whose port is left out when it
 	// is 443. "*" as the first label of Local is a wildcard; Public has a "*" in
-	// its place ("*.tenant.…" or "*--tenant--…").
+	// its place, in its first label ("*.tenant.…" or "shop-…--*--tenant.…").
 	Local, Public string
 	// Aliases are other local authorities of the host, also of plain HTTP
 	// ("shop.localhost:80"), that responses may name.
@@ -24,10 +24,13 @@ type Options struct {
 	// not part of this share, so that the wildcard of a shared host does not
 	// reach them.
 	NotShared []string
-	// Zone is the public parent of all names, which no stranger shares. Empty
-	// means that there is no such parent: of one unguessable name, or of names
-	// that somebody else chose. Then the cookies of each host are its own.
+	// Zone is the public parent of all names, which no stranger's names have. Empty
+	// means that there is none. Then the cookies of each host are its own.
 	Zone string
+	// Together is true when a visitor who reaches one of the names reaches all of
+	// them, as at a relay. Then who passes the gate at one host passes it at all,
+	// without a zone too: the gate leads through all of them by redirects.
+	Together bool
 	// LocalZone is the parent of the local names: "shop.localhost". Empty means
 	// that they have none.
 	LocalZone string

@@ -136,6 +136,9 @@ func TestOutwardPolicyWithoutHostsBelow(t *testing.T) {
 	if got := outward(mustNew(t, opts), "Content-Security-Policy", policy); got[0] != policy {
 		t.Errorf("%q", got)
 	}
+	if got := outward(mustNew(t, oneLabel()), "Content-Security-Policy", "img-src https://*.shop.localhost:8443/i; connect-src wss://*.shop.localhost:*"); got[0] != "img-src https://"+labelled("admin")+"/i; connect-src wss://"+labelled("admin")+":*" {
+		t.Errorf("one label each: %q", got)
+	}
 	opts = oneHost() // a host below, and no zone
 	opts.Hosts = []Host{{Local: "*.tenant.shop.localhost:8443", Public: "*--" + single}}
 	if got := outward(mustNew(t, opts), "Content-Security-Policy", policy); got[0] != policy {
@@ -148,6 +151,7 @@ func TestOutwardCookies(t *testing.T) {
 	named := mustNew(t, oneNamed())
 	all["alone"] = named
 	all["chosen"] = mustNew(t, chosenNames())
+	all["label"] = mustNew(t, oneLabel())
 	for _, test := range []struct{ share, in, want string }{
 		{"one", "a=b; Path=/; Domain=.shop.localhost; HttpOnly", "a=b; Path=/; HttpOnly"},
 		{"one", "a=b", "a=b"},
@@ -162,6 +166,10 @@ func TestOutwardCookies(t *testing.T) {
 		{"one", "a=b; Domain=t.example.com; Domain=shop.localhost", "a=b"},
 		{"alone", "a=b; Domain=.shop.localhost", "a=b"},
 		{"chosen", "a=b; Domain=.shop.localhost", "a=b"},
+		{"label", "a=b; Domain=.shop.localhost", "a=b"},
+		{"label", "a=b; Domain=" + single, "a=b"},
+		{"label", "a=b; Domain=t.example.com", ""},
+		{"label", "domain=b; Path=/", "domain=b; Path=/"},
 		{"chosen", "a=b; Domain=tunnel.example", ""},
 		{"chosen", "a=b; Domain=admin.shop.localhost", ""}, // not the responder's
 		{"zone", "a=b; Path=/; Domain=.shop.localhost; HttpOnly", "a=b; Path=/; HttpOnly; Domain=" + zone},
@@ -308,4 +316,36 @@ func FuzzOutward(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestKeptCookies: what the terminal says of cookies that other hosts of the
+// project would have got.
+func TestKeptCookies(t *testing.T) {
+	const sid = `visitors get the cookie "sid" for shop.localhost alone, since the hosts of a share have no cookies in common`
+	const fix = `; to share them: share { cookies = "shared" }`
+	long := "n" + strings.Repeat("o", maxQuoted)
+	for name, c := range map[string]struct {
+		opts Options
+		from string
+		line string
+		want string
+	}{
+		"several":                  {oneLabel(), single, "sid=1; Path=/; Domain=.Shop.localhost", sid + fix},
+		"through a port mapping":   {oneLabel(), single + ":9443", "sid=1; Domain=shop.localhost", sid + fix},
+		"from another host":        {oneLabel(), labelled("admin"), "sid=1; Domain=shop.localhost", strings.Replace(sid, "shop.localhost", "admin.shop.localhost", 1) + fix},
+		"no hosts below":           {oneLabel(), labelled("admin"), "sid=1; Domain=admin.shop.localhost", ""},
+		"no domain":                {oneLabel(), single, "sid=1; Path=/", ""},
+		"a foreign domain":         {oneLabel(), single, "sid=1; Domain=example.com", ""},
+		"too wide":                 {oneLabel(), single, "sid=1; Domain=localhost", ""},
+		"one host":                 {oneHost(), single, "sid=1; Domain=shop.localhost", ""},
+		"a zone":                   {several(), shop, "sid=1; Domain=shop.localhost", ""},
+		"names that others choose": {chosenNames(), "four-words-of-chance.tunnel.example", "sid=1; Domain=shop.localhost", sid},
+		"another share's":          {oneLabel(), "shop-zzzzzzzzzzzzzzzz.t.example.com", "sid=1; Domain=shop.localhost", ""},
+		"a long name":              {oneLabel(), single, long + "=1; Domain=shop.localhost", strings.Replace(sid, "sid", long[:maxQuoted], 1) + fix},
+	} {
+		got := mustNew(t, c.opts).KeptCookies(http.Header{"Set-Cookie": {c.line}}, visitorOf(c.from))
+		if strings.Join(got, "|") != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
 }

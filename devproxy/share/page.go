@@ -23,7 +23,15 @@ var layout = template.Must(template.New("page").Parse(document))
 
 // policy allows the one style, the icon in the head, and sending the form to
 // where it came from. No other site may frame a page that asks for a password.
-var policy = strings.Join([]string{
+func policy(p *reply) string {
+	if p.form != nil && p.form.Onward {
+		// Browsers apply form-action to the redirects of the answer too.
+		return strings.Replace(pagePolicy, "form-action 'self'", "form-action https:", 1)
+	}
+	return pagePolicy
+}
+
+var pagePolicy = strings.Join([]string{
 	"default-src 'none'",
 	"style-src '" + hash(inline(style)) + "'",
 	"img-src data:",
@@ -79,7 +87,7 @@ func (p *reply) write(w http.ResponseWriter, r *http.Request) {
 	body, contentType := p.text(), "text/plain; charset=utf-8"
 	if navigates(r) {
 		body, contentType = p.html(), "text/html; charset=utf-8"
-		header.Set("Content-Security-Policy", policy)
+		header.Set("Content-Security-Policy", policy(p))
 	}
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -15,8 +15,8 @@ import (
 // pages are all that the share shows itself.
 func pages() map[string]*reply {
 	return map[string]*reply{
-		"login":      loginPage(`/cart?a="><script>&b=1`),
-		"wrong":      wrongPassword("/"),
+		"login":      (&Share{}).loginPage(`/cart?a="><script>&b=1`),
+		"wrong":      (&Share{}).wrongPassword("/"),
 		"incomplete": mustRefuse(),
 		"toomany":    tooMany(14500 * time.Millisecond),
 		"over":       over(time.Date(2026, 11, 22, 15, 4, 0, 0, time.UTC)),

@@ -11,51 +11,71 @@ func (s *Share) outwardSource(source string) string {
 		host, _, _ := strings.Cut(source, "/")
 		ref = reference{authority: host, rest: source[len(host):]}
 	}
-	public, ok := s.publicSource(ref.authority, ref.defaultPort())
-	if !ok {
+	publics := s.publicSources(ref.authority, ref.defaultPort())
+	if len(publics) == 0 {
 		return source
 	}
-	if !isURL {
-		return public + ref.rest
-	}
-	ref.authority = public
 	ref.secure()
-	return ref.String()
+	for i, public := range publics {
+		if ref.authority = public; isURL {
+			publics[i] = ref.String()
+		} else {
+			publics[i] = public + ref.rest
+		}
+	}
+	return strings.Join(publics, " ")
 }
 
-func (s *Share) publicSource(text, port string) (public string, ok bool) {
+// publicSources are the public names of what a source names; nil for what is not
+// of this share.
+func (s *Share) publicSources(text, port string) []string {
 	name, anyPort := strings.CutSuffix(text, ":*")
 	local, _ := parseAuthority(name, port)
 	if !anyPort {
-		public, ok := s.sourceOf(local)
-		return public.String(), ok
+		return names(s.sourcesOf(local), authority.String)
 	}
 	for _, host := range s.table.hosts {
-		if public, ok := s.sourceOf(authority{local.name, host.local.port}); ok {
-			return public.name + ":*", true
+		if found := s.sourcesOf(authority{local.name, host.local.port}); len(found) > 0 {
+			return names(found, func(a authority) string { return a.name + ":*" })
 		}
 	}
-	return "", false
+	return nil
 }
 
-func (s *Share) sourceOf(local authority) (authority, bool) {
+func names(all []authority, text func(authority) string) []string {
+	var texts []string
+	for _, a := range all {
+		texts = append(texts, text(a))
+	}
+	return texts
+}
+
+func (s *Share) sourcesOf(local authority) []authority {
 	if public, ok := s.table.public(local); ok {
-		return public, true
+		return []authority{public}
 	}
-	return s.sourceBelow(local)
+	return s.sourcesBelow(local)
 }
 
-// sourceBelow is for "*.shop.localhost": every host of the project below it. In
-// public they are below the zone, where no stranger's are.
-func (s *Share) sourceBelow(local authority) (authority, bool) {
+// sourcesBelow is for "*.shop.localhost": every host of the project below it. In
+// public they are below the zone, where no stranger's are. Without a zone they are
+// listed, but for those of a wildcard host: a source that fits these would fit
+// strangers' names too (CSP has "*" for whole labels alone).
+func (s *Share) sourcesBelow(local authority) (found []authority) {
 	parent, wild := strings.CutPrefix(local.name, "*.")
-	if !wild || s.zone == "" || !within(parent, s.localZone) {
-		return authority{}, false
+	if !wild || !within(parent, s.localZone) {
+		return nil
 	}
 	for _, host := range s.table.hosts {
-		if host.local.port == local.port && host.local.name != parent && within(host.local.name, parent) {
-			return authority{"*." + s.below(parent), s.table.shown(host.public).port}, true
+		if host.local.port != local.port || host.local.name == parent || !within(host.local.name, parent) {
+			continue
+		}
+		if s.zone != "" {
+			return []authority{{"*." + s.below(parent), s.table.shown(host.public).port}}
+		}
+		if !isWildcard(host.public) {
+			found = append(found, s.table.shown(host.public))
 		}
 	}
-	return authority{}, false
+	return found
 }

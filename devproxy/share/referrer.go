@@ -10,16 +10,24 @@ import (
 // no-referrer, with which browsers send "Origin: null" with forms.
 const closedReferrer = "same-origin"
 
-// outwardReferrer sets the Referrer-Policy. In a share with an unguessable name
-// every policy that tells other sites the origin gives the name away, so the
+// outwardReferrer sets the Referrer-Policy in a share with an unguessable name.
+// There every policy that tells other sites the origin gives the name away, so the
 // project may choose only among those that do not. A page can still choose
 // another policy by <meta name="referrer"> or a referrerpolicy attribute: bodies
 // are left as they are here.
+//
+// No policy tells the origin to the share's other hosts and to nobody else. Browsers
+// take the Origin of a form from the same policy as the Referer (WHATWG Fetch,
+// "append a request Origin header"), so a form that a page posts to another host
+// arrives with "Origin: null". The receiver must not read that as one of the share's
+// hosts: any page in the relay's domain can have it sent.
+//
+// Other names are no secret: there the project's policy counts, or the browser's.
 func (s *Share) outwardReferrer(h http.Header) {
-	policy := effectiveReferrer(h["Referrer-Policy"])
-	if s.named && policy != "" {
+	if s.named {
 		return
 	}
+	policy := effectiveReferrer(h["Referrer-Policy"])
 	if policy != "no-referrer" {
 		policy = closedReferrer
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -57,6 +56,7 @@ func New(opts Options) (*Share, error) {
 	only := names.hosts[0].public
 	s.alone = s.zone == "" || len(names.hosts) == 1 && s.zone == only.name
 	s.gate = newGate(&opts, s.alone)
+	s.gate.together = opts.Together && s.alone && len(names.hosts) > 1
 	return s, nil
 }
 
@@ -93,8 +93,8 @@ type Visitor struct {
 // URL is a public address of a share.
 type URL struct {
 	// URL is what to open: "https://shop-….t.example.com". In a share that asks
-	// for the secret the first one carries it; without a zone all do, as each has
-	// a cookie of its own.
+	// for the secret the first one carries it, and opens the others too. Without a
+	// zone and Options.Together all of them carry it.
 	URL string
 	// Local is the authority it stands for: "shop.localhost:8443".
 	Local string
@@ -110,9 +110,9 @@ func (s *Share) URLs() []URL {
 	var urls []URL
 	for _, host := range s.table.hosts {
 		u := URL{URL: "https://" + host.public.String(), Local: host.local.String()}
-		if !strings.HasPrefix(host.public.name, "*") {
+		if !isWildcard(host.public) {
 			u.URL += secret
-			if s.zone != "" {
+			if s.zone != "" || s.gate.together {
 				secret = ""
 			}
 		}

@@ -8,7 +8,7 @@ type table struct {
 	hosts     []pair // in the order of Options.Hosts; a wildcard's names begin with "*"
 	toPublic  map[authority]authority
 	toLocal   map[authority]authority
-	wildcards []pair // without their "*", the longest public name first
+	wildcards []wildcard // the longest public name first
 	notShared map[string]bool
 	// port is the port of every public name; empty when they have several. seen
 	// is the one that a visitor came by, when that is another.
@@ -35,13 +35,20 @@ func (t *table) shown(public authority) authority {
 // pair is a host by both of its names.
 type pair struct{ local, public authority }
 
+// isWildcard reports whether a has a "*" in it.
+func isWildcard(a authority) bool { return strings.Contains(a.name, "*") }
+
 // public is the public name of a local authority.
 func (t *table) public(local authority) (public authority, ok bool) {
 	if public, ok = t.toPublic[local]; ok {
 		return t.shown(public), true
 	}
 	for _, w := range t.wildcards {
-		public, _ = swap(local, w.local, w.public)
+		label, fits := w.local.label(local)
+		if !fits {
+			continue
+		}
+		public = w.public.with(label)
 		// "a--b" for "*" can be spelled like the host "a.b": that one has it.
 		if back, known := t.local(public); known && back == local {
 			return t.shown(public), true
@@ -59,7 +66,8 @@ func (t *table) local(public authority) (local authority, ok bool) {
 		return local, true
 	}
 	for _, w := range t.wildcards {
-		if local, ok = swap(public, w.public, w.local); ok {
+		if label, fits := w.public.label(public); fits {
+			local = w.local.with(label)
 			return local, !t.taken(local)
 		}
 	}
@@ -73,19 +81,34 @@ func (t *table) taken(local authority) bool {
 	return shared || t.notShared[local.name]
 }
 
-// swap puts what a stands before from before to.
-func swap(a, from, to authority) (authority, bool) {
-	label, ok := strings.CutSuffix(a.name, from.name)
-	if !ok || a.port != from.port || !isLabel(label) {
-		return authority{}, false
-	}
-	return authority{label + to.name, to.port}, firstLabelFits(a.name)
+// wildcard is a wildcard host by both of its names.
+type wildcard struct{ local, public starred }
+
+// starred is an authority with a "*" in its first label: what is before it, what is
+// after it, and the port.
+type starred struct{ before, after, port string }
+
+// newStarred cuts a at its "*"; ok is false unless there is exactly one, in the
+// first label.
+func newStarred(a authority) (p starred, ok bool) {
+	before, after, found := strings.Cut(a.name, "*")
+	return starred{before, after, a.port}, found && !strings.Contains(before, ".") && !strings.Contains(after, "*")
 }
 
-func firstLabelFits(name string) bool {
-	label, _, _ := strings.Cut(name, ".")
-	return len(label) <= maxLabel
+// label returns what "*" stands for in a.
+func (p starred) label(a authority) (label string, ok bool) {
+	rest, ok := strings.CutPrefix(a.name, p.before)
+	if !ok {
+		return "", false
+	}
+	label, ok = strings.CutSuffix(rest, p.after)
+	first, _, _ := strings.Cut(a.name, ".")
+	return label, ok && a.port == p.port && isLabel(label) && len(first) <= maxLabel
 }
+
+func (p starred) length() int { return len(p.before) + len(p.after) }
+
+func (p starred) with(label string) authority { return authority{p.before + label + p.after, p.port} }
 
 // publicOrigin is the local origin that a public one stands for (RFC 6454
 // section 6.1). Only https origins are public.

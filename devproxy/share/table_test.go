@@ -56,6 +56,15 @@ func TestNames(t *testing.T) {
 		"a host that is not shared, by a wildcard": {notShared, "mail--" + shop, ""},
 		"an alias, by a wildcard":                  {notShared, "www--" + shop, ""},
 		"empty":                                    {oneHost(), "", ""},
+		"one label":                                {oneLabel(), labelled("admin"), "admin.shop.localhost:8443"},
+		"one label, a wildcard's":                  {oneLabel(), labelled("acme--tenant"), "acme.tenant.shop.localhost:8443"},
+		"one label, an IDN of a wildcard":          {oneLabel(), labelled("xn--bcher-kva--tenant"), "xn--bcher-kva.tenant.shop.localhost:8443"},
+		"one label, a wildcard's with nothing":     {oneLabel(), labelled("--tenant"), ""},
+		"one label, a wildcard's overlap":          {oneLabel(), labelled("tenant"), ""},
+		"one label, a wildcard's star":             {oneLabel(), labelled("*--tenant"), ""},
+		"one label, two labels":                    {oneLabel(), labelled("a.b--tenant"), ""},
+		"one label, the longest":                   {oneLabel(), labelled(strings.Repeat("a", maxLabel-21-10) + "--tenant"), strings.Repeat("a", maxLabel-21-10) + ".tenant.shop.localhost:8443"},
+		"one label, one that is longer":            {oneLabel(), labelled(strings.Repeat("a", maxLabel-21-9) + "--tenant"), ""},
 	} {
 		s := mustNew(t, test.opts)
 		public, _ := parseAuthority(test.public, httpsPort)
@@ -75,8 +84,8 @@ func TestCollisionsTeach(t *testing.T) {
 		"not below its zone":                                                func(o *Options) { o.Hosts[0].Public = single },
 		"its name is no host name":                                          func(o *Options) { o.Hosts[0].Local = "sh op" },
 		"which is no host name":                                             func(o *Options) { o.Hosts[0].Public = "" },
-		"first label of both":                                               func(o *Options) { o.Hosts[2].Public = "tenant." + zone },
-		"the first label of both, or of none":                               func(o *Options) { o.Hosts[2].Local = "a.*.shop.localhost" },
+		"first label of the local":                                          func(o *Options) { o.Hosts[2].Public = "tenant." + zone },
+		"in the first label of the public one":                              func(o *Options) { o.Hosts[2].Local = "a.*.shop.localhost" },
 		"a.*.shop.localhost and a-" + single:                                func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "a.*.shop.localhost", Public: "a-" + single} },
 		"*.*.shop.localhost and *--x":                                       func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.*.shop.localhost", Public: "*--x." + zone} },
 		"*.x.shop.localhost and *a*":                                        func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.x.shop.localhost", Public: "*a*." + zone} },
@@ -193,7 +202,7 @@ type name string
 func (name) Generate(r *rand.Rand, _ int) reflect.Value {
 	labels := []string{"a", "b", "a--b", "shop", "admin", "tenant", "-", "--", "xn--p1ai", strings.Repeat("l", 60)}
 	parents := []string{"", "shop.localhost:8443", "tenant.shop.localhost:8443", "b.tenant.shop.localhost:8443", shop, admin, tenants,
-		"--b" + tenants, "tenant.shop.t.example.com:8444", "localhost:8443", zone, "shop.localhost:8080"}
+		"--b" + tenants, single, labelled("admin"), labelled("tenant"), labelled("a--tenant"), labelled("a--b--tenant"), labelled("xn--p1ai"), "tenant.shop.t.example.com:8444", "localhost:8443", zone, "shop.localhost:8080"}
 	text := parents[r.Intn(len(parents))]
 	for range r.Intn(3) {
 		joint := []string{".", "--", ""}[r.Intn(3)]
@@ -210,7 +219,12 @@ func TestNamesLeadBack(t *testing.T) {
 		Host{Local: "*.b.tenant.shop.localhost:8443", Public: "*--b" + tenants},
 		Host{Local: "a.a.tenant.shop.localhost:8443", Public: "a--a" + tenants},
 		Host{Local: "*.shop.localhost:8443", Public: "*--" + shop})
-	for _, opts := range []Options{oneHost(), tricky, plainName()} {
+	trickier := oneLabel()
+	trickier.Hosts = append(trickier.Hosts,
+		Host{Local: "*.b.tenant.shop.localhost:8443", Public: labelled("*--b--tenant")},
+		Host{Local: "a.a.tenant.shop.localhost:8443", Public: labelled("a--a--tenant")},
+		Host{Local: "*.shop.localhost:8443", Public: labelled("*")})
+	for _, opts := range []Options{oneHost(), tricky, plainName(), trickier} {
 		s := mustNew(t, opts)
 		alias := map[authority]bool{}
 		for local, public := range s.table.toPublic {

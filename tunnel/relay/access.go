@@ -50,9 +50,9 @@ func (v *visit) record() {
 
 // masked is name without the secret part of an unguessable one.
 func masked(name string) string {
-	if !tunnel.TokenName(name) {
+	at, ok := tunnel.LinkAt(name)
+	if !ok {
 		return name
 	}
-	label, parent, _ := strings.Cut(name, ".")
-	return label[:len(label)-tunnel.LinkLength+shownOfLink] + "…." + parent
+	return name[:at+shownOfLink] + "…" + name[at+tunnel.LinkLength:]
 }

@@ -123,13 +123,16 @@ func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, from 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.checkCovered(hosts); err != nil {
+	if err := r.checkCovered(hosts, c); err != nil {
 		return nil, nil, err
 	}
-	granted := &claimed{zone: zone, hosts: hosts, plain: c.Name != "", until: c.Until}
-	if len(hosts) > 0 && !granted.plain {
-		// Whoever has seen a link must not get it in another shape.
-		granted.link, _ = tunnel.Root(hosts[0], r.opts.Domain)
+	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
+	switch {
+	case len(hosts) == 0:
+	case c.Name != "":
+		granted.plain = c.Name + "." + r.opts.Domain
+	default: // whoever has seen a link must not get it in another shape
+		granted.link = tunnel.LinkEntry(c.Link, r.opts.Domain)
 	}
 	if granted.expired(time.Now()) {
 		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim has ended already; is the clock right?"}
@@ -175,12 +178,16 @@ func (r *Relay) payFor(ctx context.Context, key Key, from *origin, c *claimed) e
 var errTooManyNames = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "your network claims new names faster than this relay allows; try again later"}
 
 // checkCovered says which name browsers would refuse.
-func (r *Relay) checkCovered(hosts []string) error {
+func (r *Relay) checkCovered(hosts []string, c tunnel.Claim) error {
+	instead := "share one host, or have one added with --cert"
+	if c.Names != tunnel.NamesByZone && c.SharedCookies {
+		instead = `remove cookies = "shared", or have one added with --cert`
+	}
 	for _, host := range hosts {
 		name := strings.Replace(host, "*", "x", 1)
 		if r.opts.Covers != nil && !r.opts.Covers(name) {
 			_, parent, _ := strings.Cut(host, ".")
-			return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + parent + ": share one host, or have one added with --cert"}
+			return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + parent + ": " + instead}
 		}
 	}
 	return nil

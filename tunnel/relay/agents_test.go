@@ -184,6 +184,64 @@ func TestUncovered(t *testing.T) {
 	}
 }
 
+// TestOneCertificate covers every host of a share, also of two keys at once, next to
+// agents that claim names by older rules.
+func TestOneCertificate(t *testing.T) {
+	w := start(t, func(o *Options) {
+		o.Covers = func(name string) bool { return strings.Count(name, ".") == strings.Count(domain, ".")+1 }
+	})
+	a, b := testKey("a"), testKey("b")
+	claim := claimOf(a, "", "admin", "*.tenant", "a.tenant")
+	claim.Names = tunnel.NamesInOneLabel
+	unguessable := w.agent(a, claim, http.HandlerFunc(echo))
+	plain := w.agent(b, tunnel.Claim{Name: "shop", Names: tunnel.NamesInOneLabel, Hosts: []string{"", "admin", "*.tenant"}}, http.HandlerFunc(echo))
+	for _, agent := range []*agent{unguessable, plain} {
+		if agent.grant.Zone != "" {
+			t.Errorf("the zone is %q", agent.grant.Zone)
+		}
+		for _, host := range agent.grant.Hosts {
+			for _, label := range []string{"x", "x--y", "xn--bcher-kva"} {
+				name := strings.Replace(host, "*", label, 1)
+				status, body, _ := get(t, w.client("h1"), "https://"+name+"/")
+				if status != 200 || !strings.Contains(body, "public="+name+" ") {
+					t.Errorf("%s: %d %s", name, status, body)
+				}
+			}
+		}
+	}
+	start, _, _ := strings.Cut(unguessable.grant.Hosts[0], ".")
+	for _, name := range []string{start + "--other." + domain, "shop--other." + domain, "shop----tenant." + domain} {
+		if status, _, _ := get(t, w.client("h1"), "https://"+name+"/"); status != 404 {
+			t.Errorf("%s: %d, want 404", name, status)
+		}
+	}
+	// A host that looks like another key's link is not that link.
+	c := testKey("c")
+	decoy := tunnel.Claim{Project: "x", Link: tunnel.Link(c, 0), Names: tunnel.NamesInOneLabel, Hosts: []string{"shop-" + tunnel.Link(a, 0)}}
+	if _, err := w.tryAgent(c, decoy, &recorder{}); err != nil {
+		t.Errorf("a host that looks like a link: %v", err)
+	}
+	stolen := claim
+	stolen.Hosts = []string{"other"}
+	if _, err := w.tryAgent(b, stolen, &recorder{}); codeFrom(err) != tunnel.CodeNameTaken {
+		t.Errorf("another host of another key's link: %v", err)
+	}
+	if _, err := w.tryAgent(c, tunnel.Claim{Name: "shop", Names: tunnel.NamesInOneLabel, Hosts: []string{"other"}}, &recorder{}); codeFrom(err) != tunnel.CodeNameTaken {
+		t.Errorf("another host of another key's name: %v", err)
+	}
+	shared := claim
+	shared.SharedCookies = true
+	if _, err := w.tryAgent(a, shared, &recorder{}); codeFrom(err) != tunnel.CodeBadClaim || !strings.Contains(err.Error(), `remove cookies = "shared"`) {
+		t.Errorf("shared cookies: %v", err)
+	}
+	plain.Close(nil)
+	within(t, "the session's end", plain.Done())
+	eventually(t, "the page of a share that sleeps", func() bool {
+		status, body, _ := get(t, w.client("h1"), "https://shop--admin."+domain+"/")
+		return status == 503 && !strings.Contains(body, "another")
+	})
+}
+
 // TestWildcardTokenNames: a wildcard stands for one label in the joined names
 // too, and an exact host goes before it.
 func TestWildcardTokenNames(t *testing.T) {

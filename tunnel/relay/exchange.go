@@ -59,16 +59,24 @@ func (v *visit) repeatable() bool {
 	return false
 }
 
+// awaitsPage reports whether a person waits for the response, who can be shown a
+// page that asks again.
+func (v *visit) awaitsPage() bool {
+	return v.repeatable() && v.r.Method != http.MethodOptions && navigates(v.r)
+}
+
 // exchange is one attempt, on one stream.
 type exchange struct {
 	*visit
 	opened
 	upgrade string
 	upload  *upload // nil for a request without a body
+	watch   *watch  // until the response begins; nil where no person waits
 }
 
 func (v *visit) exchange() error {
-	st, err := v.relay.open(v.r.Context(), v.at.name, v.addr.Addr(), v.at.head("https", v.addr))
+	person := v.awaitsPage()
+	st, err := v.relay.open(v.r.Context(), v.at.name, v.addr.Addr(), v.at.head("https", v.addr), person)
 	if err != nil {
 		return err
 	}
@@ -76,7 +84,14 @@ func (v *visit) exchange() error {
 	defer context.AfterFunc(v.r.Context(), st.Reset)()
 
 	x := &exchange{visit: v, opened: st}
+	if person && st.share != nil {
+		x.watch = st.watch()
+		defer x.watch.stop()
+	}
 	err = x.run()
+	if x.watch != nil && x.watch.stop() {
+		return errAway
+	}
 	if st.gaveWay() && v.status == 0 {
 		return errBusy
 	}
@@ -113,6 +128,9 @@ func (x *exchange) receive() error {
 			return fault
 		}
 		return x.broken(err)
+	}
+	if x.watch != nil && x.watch.stop() {
+		return x.broken(errAway)
 	}
 	limited.N = math.MaxInt64
 	head.finish(res.Header)

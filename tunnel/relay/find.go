@@ -20,13 +20,21 @@ const resumePoll = 25 * time.Millisecond
 var (
 	errUnknown = errors.New("nobody has this name")
 	errAsleep  = errors.New("nobody shares this name now")
+	errAway    = errors.New("the share's agent is not connected at the moment")
 	errBusy    = errors.New("too many requests of this share are under way")
 )
 
 // find is the share of name, ready for a stream. It waits for one that is in
-// resume or just gone, unless another process has taken over.
-func (r *Relay) find(ctx context.Context, name string) (live, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Limits.Wait)
+// resume or just gone, unless another process has taken over. A person who waits
+// for a page waits for less long, and not at all for an agent that has said
+// goodbye.
+func (r *Relay) find(ctx context.Context, name string, person bool) (live, error) {
+	patience, grace := r.opts.Limits.Wait, restartGrace
+	if person {
+		patience, grace = min(patience, pageAfter), 0
+	}
+	visitor := ctx
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		l, held, news := r.table.find(name)
@@ -38,13 +46,21 @@ func (r *Relay) find(ctx context.Context, name string) (live, error) {
 			return l, nil
 		case !l.lost.IsZero() && now.Sub(l.lost) > recentlyGone:
 			return live{}, errAsleep
+		case !l.lost.IsZero() && l.goodbye && now.Sub(l.lost) >= grace:
+			return live{}, errAsleep
 		case !held:
 			if err := r.absent(ctx, name, now); err != nil {
 				return live{}, err
 			}
 		}
-		if r.successorOf() != nil || !wait(ctx, news) {
+		if r.successorOf() != nil {
 			return live{}, errAsleep // it will not come back to this process
+		}
+		if !wait(ctx, news) {
+			if person && visitor.Err() == nil {
+				return live{}, errAway
+			}
+			return live{}, errAsleep
 		}
 	}
 }
@@ -125,13 +141,14 @@ func (o opened) lost() bool { return o.share != nil && o.share.session.Err() != 
 // gaveWay reports whether another visitor needed the slot.
 func (o opened) gaveWay() bool { return o.slot != nil && o.slot.evicted.Load() }
 
-// open opens a stream for a request to name that a visitor has sent.
-func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head []byte) (opened, error) {
+// open opens a stream for a request to name that a visitor has sent. person says
+// that somebody waits for a page.
+func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head []byte, person bool) (opened, error) {
 	for {
 		if dial := r.successorOf(); dial != nil {
 			return r.openLate(ctx, dial, head)
 		}
-		l, err := r.find(ctx, name)
+		l, err := r.find(ctx, name, person)
 		if err != nil {
 			if r.successorOf() != nil {
 				continue // it was handed over meanwhile

@@ -112,19 +112,28 @@ func TestFind(t *testing.T) {
 		known bool          // to the registry
 		since time.Duration // the session was lost, or else the relay was started
 		lost  bool
+		bye   bool                 // the agent has said goodbye
+		page  bool                 // a person waits
 		until time.Duration        // from now, or never
 		fault error                // of the registry
 		later func(*Relay, *share) // after a second
 		took  time.Duration
 		want  error
 	}{
-		"lanes may come back":                {held: true, took: wait, want: errAsleep},
-		"another session may come":           {held: true, lost: true, since: recentlyGone - 2*time.Second, took: 2 * time.Second, want: errAsleep},
-		"no other session is to be expected": {held: true, lost: true, since: recentlyGone + 1, want: errAsleep},
-		"it has ended":                       {held: true, until: -1, want: &EndedError{}},
-		"it ends now":                        {held: true, until: 0, want: &EndedError{}},
-		"it ends while somebody waits":       {held: true, until: 3 * time.Second, took: 3 * time.Second, want: &EndedError{}},
-		"it is dropped meanwhile":            {held: true, later: func(r *Relay, _ *share) { r.table.end(root) }, took: time.Second, want: errUnknown},
+		"lanes may come back":                    {held: true, took: wait, want: errAsleep},
+		"another session may come":               {held: true, lost: true, since: recentlyGone - 2*time.Second, took: 2 * time.Second, want: errAsleep},
+		"no other session is to be expected":     {held: true, lost: true, since: recentlyGone + 1, want: errAsleep},
+		"lanes may come back, for a page":        {held: true, page: true, took: pageAfter, want: errAway},
+		"another session, for a page":            {held: true, lost: true, page: true, took: pageAfter, want: errAway},
+		"it has said goodbye":                    {held: true, lost: true, bye: true, took: restartGrace, want: errAsleep},
+		"it has said goodbye before":             {held: true, lost: true, bye: true, since: restartGrace, want: errAsleep},
+		"it has said goodbye, for a page":        {held: true, lost: true, bye: true, page: true, want: errAsleep},
+		"the relay has just started, for a page": {known: true, page: true, took: pageAfter, want: errAway},
+		"nobody has the name, for a page":        {page: true, want: errUnknown},
+		"it has ended":                           {held: true, until: -1, want: &EndedError{}},
+		"it ends now":                            {held: true, until: 0, want: &EndedError{}},
+		"it ends while somebody waits":           {held: true, until: 3 * time.Second, took: 3 * time.Second, want: &EndedError{}},
+		"it is dropped meanwhile":                {held: true, later: func(r *Relay, _ *share) { r.table.end(root) }, took: time.Second, want: errUnknown},
 		"it goes elsewhere meanwhile": {held: true, later: func(r *Relay, _ *share) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -162,11 +171,12 @@ func TestFind(t *testing.T) {
 				r.started = began.Add(-c.since)
 				if c.lost {
 					r.table.lose(s, began.Add(-c.since))
+					s.goodbye = c.bye
 				}
 				if c.later != nil {
 					time.AfterFunc(time.Second, func() { c.later(r, s) })
 				}
-				_, err = r.find(t.Context(), name)
+				_, err = r.find(t.Context(), name, c.page)
 				took := time.Since(began)
 				if late := took - c.took; late < 0 || late > resumePoll {
 					t.Errorf("took %v, want %v", took, c.took)
@@ -197,7 +207,7 @@ func TestOpenGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	opened := make(chan error, 1)
 	go func() {
-		_, err := w.Relay.open(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil)
+		_, err := w.Relay.open(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil, false)
 		opened <- err
 	}()
 	eventually(t, "it waits", func() bool {
@@ -292,14 +302,19 @@ func TestExpiry(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	for name, want := range map[string]string{
-		"shop.t.example.com":         "shop.t.example.com *.t.example.com",
-		"a--b--shop-x.z.example.com": "a--b--shop-x.z.example.com *--b--shop-x.z.example.com *--shop-x.z.example.com *.z.example.com",
+		"shop.t.example.com":    "shop.t.example.com *.t.example.com",
+		"shop-x--a.example.com": "shop-x--a.example.com shop-x--*.example.com *--a.example.com *.example.com",
+		"shop-x--a--b--c.example.com": "shop-x--a--b--c.example.com shop-x--*--b--c.example.com shop-x--*--c.example.com shop-x--*.example.com " +
+			"*--a--b--c.example.com *--b--c.example.com *--c.example.com *.example.com",
+		"shop-x--.example.com": "shop-x--.example.com *--.example.com *.example.com",
+		"a--b--shop-x.z.example.com": "a--b--shop-x.z.example.com a--*--shop-x.z.example.com a--*.z.example.com " +
+			"*--b--shop-x.z.example.com *--shop-x.z.example.com *.z.example.com",
 	} {
 		if got := strings.Join(candidates(name), " "); got != want {
 			t.Errorf("candidates(%s) = %s, want %s", name, got, want)
 		}
 	}
-	if n := len(candidates(strings.Repeat("-", 63) + ".x")); n > 64 {
+	if n := len(candidates(strings.Repeat("-", 63) + ".x")); n > 128 {
 		t.Errorf("%d candidates of one name", n)
 	}
 }

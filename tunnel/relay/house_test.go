@@ -73,8 +73,8 @@ func TestKeepHouse(t *testing.T) {
 			t.Fatal(err)
 		}
 		here, gone := &share{key: Key{1}, session: &tunnel.Session{}}, &share{key: Key{2}, session: &tunnel.Session{}}
-		r.table.put(here, &claimed{zone: "here." + domain, plain: true, hosts: []string{"here." + domain}})
-		r.table.put(gone, &claimed{zone: "gone." + domain, plain: true, hosts: []string{"gone." + domain}})
+		r.table.put(here, &claimed{plain: "here." + domain, hosts: []string{"here." + domain}})
+		r.table.put(gone, &claimed{plain: "gone." + domain, hosts: []string{"gone." + domain}})
 		r.group.Go(r.keepHouse)
 		synctest.Wait()
 		if sweeps, renewed := registry.counts(); sweeps != 1 || len(renewed) != 0 {

@@ -21,7 +21,7 @@ import (
 //	          …         the head of a stream (tunnel.Visitor)
 //	          …         what is written on the stream
 //	reply     1 byte    1: a stream is open; 0: there is none
-//	          1 byte    1: the zone is a plain name
+//	          1 byte    0, or 1 of older versions; not read
 //	          2 bytes   length of the zone
 //	          …         the zone that the share was granted
 //	          …         what is read from the stream
@@ -64,7 +64,7 @@ func askLate(c net.Conn, head []byte) (*claimed, error) {
 	case reply[0] == 0:
 		return nil, errLate
 	}
-	return &claimed{zone: string(zone), plain: reply[1] == 1}, c.SetDeadline(time.Time{})
+	return &claimed{zone: string(zone)}, c.SetDeadline(time.Time{})
 }
 
 // latePipe is a late stream, seen from the process that was replaced.
@@ -103,25 +103,18 @@ func (r *Relay) late(c *net.UnixConn) error {
 		return err
 	}
 	at, _ := readAuthority(visitor.Host, visitor.Scheme)
-	st, err := r.open(r.life, at.name, visitor.Addr.Addr(), head)
+	st, err := r.open(r.life, at.name, visitor.Addr.Addr(), head, false)
 	if err != nil {
 		_, _ = c.Write([]byte{0, 0, 0, 0}) // the predecessor answers for itself
 		return err
 	}
 	defer st.close(false)
 	st.slot.onEviction(st.Reset)
-	reply := appendBytes16([]byte{1, plainByte(st.claimed)}, []byte(st.claimed.zone))
+	reply := appendBytes16([]byte{1, 0}, []byte(st.claimed.zone))
 	if _, err := c.Write(reply); err != nil {
 		return err
 	}
 	return errors.Join(c.SetDeadline(time.Time{}), splice(c, from, st.pipe, st.slot))
-}
-
-func plainByte(c *claimed) byte {
-	if c.plain {
-		return 1
-	}
-	return 0
 }
 
 // splice copies both directions until both have ended, and tells the request's

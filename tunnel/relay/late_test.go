@@ -75,7 +75,7 @@ func TestLateRequests(t *testing.T) {
 		reply []byte
 	}{
 		"an unguessable name": {appendBytes16(nil, lateHead(one)), one, []byte{1, 0, 0, 0}},
-		"a plain name":        {appendBytes16(nil, lateHead(plain)), plain, append([]byte{1, 1}, appendBytes16(nil, []byte(plain))...)},
+		"a plain name":        {appendBytes16(nil, lateHead(plain)), plain, append([]byte{1, 0}, appendBytes16(nil, []byte(plain))...)},
 		"nobody's name":       {appendBytes16(nil, lateHead("nobody."+domain)), "", []byte{0, 0, 0, 0}},
 		"no head":             {appendBytes16(nil, nil), "", nil},
 		"nonsense":            {appendBytes16(nil, []byte("nonsense")), "", nil},
@@ -162,8 +162,8 @@ func TestAskLate(t *testing.T) {
 		want  claimed
 		err   error // nil for want
 	}{
-		"a plain name":        {"\x01\x01\x00\x04zone", claimed{zone: "zone", plain: true}, nil},
-		"another name":        {"\x01\x00\x00\x04zone", claimed{zone: "zone"}, nil},
+		"of an older version": {"\x01\x01\x00\x04zone", claimed{zone: "zone"}, nil},
+		"a zone":              {"\x01\x00\x00\x04zone", claimed{zone: "zone"}, nil},
 		"no zone":             {"\x01\x00\x00\x00", claimed{}, nil},
 		"no share":            {"\x00\x00\x00\x00", claimed{}, errLate},
 		"no reply":            {"", claimed{}, io.EOF},
@@ -183,7 +183,7 @@ func TestAskLate(t *testing.T) {
 			}
 		}()
 		got, err := askLate(near, []byte("head"))
-		if !errors.Is(err, c.err) || c.err == nil && (err != nil || got.zone != c.want.zone || got.plain != c.want.plain) {
+		if !errors.Is(err, c.err) || c.err == nil && (err != nil || got.zone != c.want.zone) {
 			t.Errorf("%s: %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
 		}
 		if head := <-asked; head != "head" {

@@ -105,6 +105,14 @@ const (
 	// waitForAgent is how long a request waits for an agent in resume or just
 	// gone: it dials again within 2 s on a network that works.
 	waitForAgent = 10 * time.Second
+	// pageAfter is how long a person waits, in place of waitForAgent, before a page
+	// says that the share is not connected: it opens by itself later. So long is
+	// also how long an agent may say nothing at all after a request was sent to it,
+	// which it acknowledges at once.
+	pageAfter = 2 * time.Second
+	// restartGrace is how long a program waits, in place of waitForAgent, for an
+	// agent that has said goodbye: its user may be starting it again.
+	restartGrace = 2 * time.Second
 	// recentlyGone is how long after its loss a session is worth waiting for;
 	// as long as tunnel.ResumeTimeout.
 	recentlyGone = 30 * time.Second

@@ -133,6 +133,10 @@ func pageOf(err error) page {
 		return page{Status: http.StatusServiceUnavailable, Kind: "waiting", Title: "This share is asleep.",
 			Lead:  "Whoever shares it is not connected now. This page opens by itself when they are back.",
 			Yours: "Yours? Run", ToDo: "in the project; the link stays the same.", Retry: 10 * time.Second}
+	case errors.Is(err, errAway):
+		return page{Status: http.StatusServiceUnavailable, Kind: "waiting", Title: "This share is not connected at the moment.",
+			Lead:  "The computer that it comes from may be asleep, or between two networks. This page opens by itself when it is back.",
+			Yours: "Yours? Run", ToDo: "in the project, if it does not run; the link stays the same.", Retry: time.Second}
 	case errors.Is(err, errBusy):
 		return page{Status: http.StatusServiceUnavailable, Kind: "server", Title: "This share has too many visitors right now.",
 			Lead: "Try again in a moment.", Retry: time.Second}

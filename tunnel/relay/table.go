@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,13 +25,18 @@ type share struct {
 	// Guarded by table.mu.
 	claimed *claimed
 	lost    time.Time // when the session ended; zero while it has not
+	// goodbye is true when the agent has ended the session, so that it does not come
+	// back by itself.
+	goodbye bool
 }
 
 // claimed is what a claim was granted. It does not change.
 type claimed struct {
-	zone  string // empty for one unguessable name
+	zone  string // the parent of all hosts that no other key has; empty for none
 	hosts []string
-	plain bool // the zone is a plain name
+	// plain is the registry's name of hosts with a plain name; empty for
+	// unguessable ones.
+	plain string
 	// link is the registry's name of unguessable hosts, whatever the rest of
 	// them; empty for a plain name.
 	link  string
@@ -39,8 +46,8 @@ type claimed struct {
 // names are what a claim holds in the registry.
 func (c *claimed) names() []string {
 	var names []string
-	for _, name := range []string{c.link, c.zone} {
-		if name != "" {
+	for _, name := range []string{c.link, c.plain, c.zone} {
+		if name != "" && !slices.Contains(names, name) { // a plain name can be the zone
 			names = append(names, name)
 		}
 	}
@@ -50,8 +57,8 @@ func (c *claimed) names() []string {
 // ending are the names that end with the share. A key's zone is the key's.
 func (c *claimed) ending() []string {
 	switch {
-	case c.plain:
-		return []string{c.zone}
+	case c.plain != "":
+		return []string{c.plain}
 	case c.link != "":
 		return []string{c.link}
 	}
@@ -66,6 +73,7 @@ type live struct {
 	*share
 	claimed *claimed
 	lost    time.Time
+	goodbye bool
 }
 
 // ready reports whether streams can be opened.
@@ -133,7 +141,7 @@ func (t *table) change(s *share, c *claimed) bool {
 func (t *table) lose(s *share, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.lost = now
+	s.lost, s.goodbye = now, errors.Is(s.session.Err(), tunnel.ErrClosed)
 	t.tellLocked()
 }
 
@@ -194,7 +202,7 @@ func (t *table) find(name string) (l live, ok bool, news <-chan struct{}) {
 	defer t.mu.Unlock()
 	for _, candidate := range candidates(name) {
 		if s := t.byName[candidate]; s != nil {
-			return live{s, s.claimed, s.lost}, true, t.news
+			return live{s, s.claimed, s.lost, s.goodbye}, true, t.news
 		}
 	}
 	return live{}, false, t.news
@@ -232,11 +240,21 @@ const joint = "--"
 
 // candidates are the names under which name may be held, the most exact first:
 // itself, then the wildcards that it fits. "*" stands for one label of a host,
-// which is a whole label below a plain name, and what comes before a joint in
-// an unguessable one.
+// which is a whole label below a plain name that is a zone, what follows the first
+// joint up to a later one or to the label's end, and what comes before a joint by
+// tunnel.NamesByZone.
 func candidates(name string) []string {
 	all := []string{name}
 	label, parent, _ := strings.Cut(name, ".")
+	start, host, joined := strings.Cut(label, joint)
+	for at := 1; at < len(host); at++ {
+		if strings.HasPrefix(host[at:], joint) {
+			all = append(all, start+joint+"*"+host[at:]+"."+parent)
+		}
+	}
+	if joined && host != "" {
+		all = append(all, start+joint+"*."+parent)
+	}
 	for at := 1; at < len(label); at++ {
 		if strings.HasPrefix(label[at:], joint) {
 			all = append(all, "*"+label[at:]+"."+parent)
