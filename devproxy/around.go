@@ -37,7 +37,10 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	case *plan.Upstream:
 		return s.forward(x, w, r, match, a)
 	case *plan.Files:
-		return answer.Files(w, r, a, filesPath(match))
+		if match.Route.Exact {
+			return answer.File(w, r, a, match.FilesPath())
+		}
+		return answer.Files(w, r, a, match.FilesPath())
 	case *plan.Redirect:
 		return answer.Redirect(w, r, a, match.Rest)
 	case *plan.Respond:
@@ -46,15 +49,6 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 		return &withheldError{a.Effects}
 	}
 	panic("a route without an answer") // plan.Build makes none
-}
-
-// filesPath is what is looked up in a folder: an exact route's own path stands
-// for the folder itself.
-func filesPath(match plan.Match) string {
-	if match.Route.Exact {
-		return "/"
-	}
-	return match.Rest
 }
 
 // from is who asks. A visitor's address is what the relay tells; the one that

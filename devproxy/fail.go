@@ -198,7 +198,10 @@ func firstSegment(path string) string {
 
 func filesPage(x *exchange, err *answer.NotFoundError) page.Page {
 	p := page.Page{Status: http.StatusNotFound, Title: "There is no such file.", Lead: sentence(err.Error()), Quote: quote(x.route.Source)}
-	if err.DirMissing {
+	if err.Single && err.Reason == "" && err.Link == "" {
+		p.Title = "This file does not exist yet."
+		p.Hints = []string{"It is served as soon as it is there: build it, then reload."}
+	} else if err.DirMissing {
 		p.Title = "This folder does not exist yet."
 		p.Hints = []string{"It is served as soon as it is there: build it, then reload."}
 	}

@@ -32,6 +32,10 @@ func hiddenSite(t *testing.T, show ...string) *shareSite {
     upstream = "APP"
     rewrite  = "/.git{rest}"
   }
+  route "/download" {
+    files = "server.pem"
+    exact = true
+  }
 }
 `, "APP", strings.TrimPrefix(app.URL, "http://")), func(o *share.Options) { o.Show = show })
 }
@@ -50,6 +54,7 @@ func TestWhatIsHiddenIsRecorded(t *testing.T) {
 		{"/app/sidekiq", "job dashboards", "/sidekiq"},
 		{"/other/sidekiq", "", ""},
 		{"/history/config", "names that begin with a dot", ".git"},
+		{"/download", "private keys", "*.pem"},
 		{"/pictures?url=%2Fa.png", "", ""},
 		{"/pictures?url=%2F.env", "names that begin with a dot", ".env"},
 		{"/?__debugger__=yes", "the Werkzeug debugger", "?__debugger__"},

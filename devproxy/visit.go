@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/answer"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -101,11 +102,11 @@ func (v *visit) guard(r *http.Request, match plan.Match) error {
 		return nil
 	}
 	asked, sent := rawPath(r), ""
-	switch match.Route.Answer.(type) {
+	switch a := match.Route.Answer.(type) {
 	case *plan.Upstream:
 		sent = match.Target(asked)
 	case *plan.Files:
-		sent = filesPath(match)
+		sent = answer.LooksUp(a, match)
 	default:
 		return nil // the Proxyfile says the answer
 	}

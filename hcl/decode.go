@@ -34,6 +34,7 @@ type decoder struct {
 	concealed *concealed
 	flowed    map[Range]bool // attributes that file.Flows has
 	block     Range          // the header of the block whose attributes are read
+	exact     bool           // that block is a route of one path
 
 	services map[*block]*Service
 	// serviceType is the type of the part of a service's value that leads

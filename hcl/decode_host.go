@@ -18,7 +18,7 @@ func (d *decoder) decodeHost(b *block) *Host {
 	answered := d.decodeSettings(b, &host.Settings)
 	var routes []*Route
 	for _, inner := range only(b.body.blocks, "route") {
-		route, good := d.decodeRoute(inner, answered)
+		route, good := d.decodeRoute(inner, host, answered)
 		if route == nil {
 			continue
 		}
@@ -166,16 +166,34 @@ func (d *decoder) decodeFiles(v value) *Files {
 	if isRemote(files.Dir) {
 		return files // asking after it would send this user's credentials there
 	}
-	if exists, isDir := d.env.folder(files.Dir); !exists {
-		detail := "a page says so until it is"
+	d.checkFiles(v, files, text)
+	return files
+}
+
+// checkFiles looks at what is there now. A route of one path may name a file, which
+// is what it serves then.
+func (d *decoder) checkFiles(v value, files *Files, text string) {
+	exists, isDir := d.env.folder(files.Dir)
+	base := filepath.Base(files.Dir)
+	switch {
+	case isDir:
+	case exists && !d.exact:
+		d.errorf(v.at(), "write it in a route with exact = true, or name the folder that it is in", "%q is not a folder", files.Text)
+	case exists && strings.HasPrefix(base, "."):
+		d.errorf(v.at(), "name another file", "a file whose name begins with \".\" is not served")
+	case exists:
+		// A link is followed when it is served, and must not lead out of its folder.
+		files.Real = filepath.Join(d.real(filepath.Dir(files.Dir)), base)
+	default:
+		what, detail := "folder", "a page says so until it is"
+		if d.exact {
+			what = "file or folder"
+		}
 		if expr := environmentHabit(text); expr != "" && files.Flow.Empty() {
 			detail = "for a variable, write " + expr
 		}
-		d.warnf(v.at(), detail, "the folder %q is not there yet", files.Text)
-	} else if !isDir {
-		d.errorf(v.at(), "name the folder it is in", "%q is not a folder", files.Text)
+		d.warnf(v.at(), detail, "the %s %q is not there yet", what, files.Text)
 	}
-	return files
 }
 
 // real is where path leads, links followed.

@@ -10,18 +10,20 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// decodeRoute decodes a route of a host, which has an answer or not. It is nil
+// decodeRoute decodes a route of host, whose own attributes are decoded. It is nil
 // without a path, and not good when its own answer is a mistake: then it does
 // not take the host's instead.
-func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bool) {
+func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Route, good bool) {
 	defer d.enter(b)()
 	route = &Route{Range: b.header, PathRange: b.labelRange}
 	if exact := d.boolean(b.body, "exact"); exact != nil {
 		route.Exact = *exact
 	}
+	d.exact = route.Exact
+	defer func() { d.exact = false }()
 	valid := false
 	if b.label != "" {
-		route.Path, valid = d.path(b.label, b.labelRange)
+		route.Path, valid = d.routePath(b.label, b.labelRange)
 	}
 	if v, present := d.get(b.body, "match"); present {
 		route.Match = d.decodeMatch(v)
@@ -34,6 +36,7 @@ func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bo
 		route.Rewrite = d.decodeRewrite(v, b.body.attrs["rewrite"], route.StripPrefix)
 		route.RewriteFlow = d.flow(v)
 	}
+	d.findIdleRewrite(b, route, host)
 	if !answered && !hostAnswers && !b.body.damaged {
 		d.errorf(b.header, "write upstream = 3000, or files, redirect or respond; or give the host an answer", "%s answers with nothing", b.title())
 	}
@@ -41,6 +44,25 @@ func (d *decoder) decodeRoute(b *block, hostAnswers bool) (route *Route, good bo
 		return nil, false
 	}
 	return route, answered == hasAnswer(&route.Settings)
+}
+
+// findIdleRewrite reports rewrite where nothing is forwarded.
+func (d *decoder) findIdleRewrite(b *block, route *Route, host *Host) {
+	attr, s := b.body.attrs["rewrite"], &route.Settings
+	if attr == nil || route.Rewrite == "" {
+		return
+	}
+	if !hasAnswer(s) {
+		s = &host.Settings
+	}
+	switch {
+	case s.Files != nil:
+		d.errorf(attr.nameRange(), "remove it: files looks up what follows the route's path; name another folder, or with exact = true the file", "rewrite goes with upstream, not with files")
+	case s.Redirect != nil:
+		d.errorf(attr.nameRange(), "write the path in redirect", "rewrite goes with upstream, not with redirect")
+	case s.Respond != nil:
+		d.errorf(attr.nameRange(), "remove it: respond looks at no path", "rewrite goes with upstream, not with respond")
+	}
 }
 
 var (
@@ -65,6 +87,17 @@ func (d *decoder) patternPath(text string, at Range) {
 		detail = quotef("write %s", prefix) + ": it matches all below"
 	}
 	d.errorf(at, detail, "a path is a prefix, not a pattern")
+}
+
+// routePath is path, and takes a "/" at the end of a route of one path: "/docs/" and
+// "/docs" are two.
+func (d *decoder) routePath(text string, at Range) (clean string, ok bool) {
+	before, slash := strings.CutSuffix(text, "/")
+	if !slash || !d.exact || before == "" || strings.HasSuffix(before, "/") {
+		return d.path(text, at)
+	}
+	before, ok = d.path(before, at)
+	return before + "/", ok
 }
 
 // path checks the path of a route, which is written decoded: as people read
@@ -92,7 +125,7 @@ func (d *decoder) path(text string, at Range) (clean string, ok bool) {
 	case strings.ContainsFunc(text, isControl):
 		d.errorf(at, "remove it", "a path has no control characters")
 	case fixed != "/" && path.Clean(text) == strings.TrimSuffix(text, "/") && strings.HasSuffix(text, "/"):
-		d.errorf(at, write(fixed)+`: it matches "`+fixed+`/" too`, `a path does not end with "/"`)
+		d.errorf(at, write(fixed)+`: it matches "`+fixed+`/" too; for "`+fixed+`/" alone, add exact = true`, `a path does not end with "/"`)
 	case path.Clean(text) != text:
 		d.errorf(at, write(fixed), `a path has no empty, "." or ".." part`)
 	default:

@@ -77,8 +77,9 @@ type Host struct {
 
 // Route is a route block.
 type Route struct {
-	// Path is a decoded, clean path prefix: "/" or "/api" (no trailing slash,
-	// no empty, "." or ".." segment).
+	// Path is a decoded, clean path prefix: "/" or "/api" (no empty, "." or ".."
+	// segment; a trailing slash only with Exact). A "*" in it matches any characters
+	// within one segment.
 	Path      string
 	PathRange Range
 	// Exact is true when the route matches Path alone.
@@ -305,7 +306,7 @@ type Health struct {
 	Flow   Flow // into Path, and what the other fields are computed from
 }
 
-// Files is the files attribute.
+// Files is the files attribute: a folder, or with an exact route a file.
 type Files struct {
 	Dir string // absolute
 	// Real is where Dir leads, links followed as far as there is something.

@@ -19,7 +19,11 @@ func Overlap(a, b string) (example string, ok bool) {
 				return "", false
 			}
 		}
-		example += "/" + cmp.Or(strings.ReplaceAll(segment, "*", ""), "x")
+		text := strings.ReplaceAll(segment, "*", "")
+		if segment != "" {
+			text = cmp.Or(text, "x")
+		}
+		example += "/" + text
 	}
 	return cmp.Or(example, "/"), true
 }
@@ -36,6 +40,8 @@ func pathSegments(path string) []string {
 // stand for nothing.
 func overlapSegments(a, b string) (both string, ok bool) {
 	switch {
+	case a == "" || b == "": // the end of a path after its last "/"
+		return "", a == b
 	case !strings.Contains(a, "*"):
 		return a, matchSegment(b, a)
 	case !strings.Contains(b, "*"):

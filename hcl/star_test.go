@@ -24,6 +24,9 @@ func TestOverlap(t *testing.T) {
 		{"/a*a", "/a", ""},
 		{"/api/*/store", "/api/1", "/api/1/store"},
 		{"/api/*/store", "/app", ""},
+		{"/docs/", "/docs/*", ""},
+		{"/docs/", "/docs", "/docs/"},
+		{"/*/", "/docs/", "/docs/"},
 	} {
 		for _, pair := range [][2]string{{test.a, test.b}, {test.b, test.a}} {
 			if got, ok := Overlap(pair[0], pair[1]); ok != (test.want != "") || ok && got != test.want && len(got) != len(test.want) {

@@ -101,6 +101,9 @@ func (a *answering) rows() []row {
 	case "upstream":
 		return a.upstreamRows()
 	case "files":
+		if a.Path == "" {
+			return []row{{"file", a.Dir, nil}}
+		}
 		return []row{{"files", a.Dir, nil}, {"path", a.Path, nil}}
 	case "devproxy":
 		return []row{{"answer", a.Text, nil}}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy/answer"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -176,7 +177,9 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 		x.Sends = &sending{Method: v.method, Target: v.target(m.Target(v.path)), Headers: sentHeaders(m, a, v)}
 	case *plan.Files:
 		x.Answer.Kind, x.Answer.Dir, x.Answer.SPA = "files", a.Dir, a.SPA
-		x.Answer.Path = "/" + strings.TrimLeft(m.Rest, "/")
+		if !r.Exact || !answer.IsSingle(a) {
+			x.Answer.Path = "/" + strings.TrimLeft(m.FilesPath(), "/")
+		}
 	case *plan.Redirect:
 		x.Answer.Kind, x.Answer.Status, x.Answer.Location = "redirect", a.Status, m.Location(v.rawQuery())
 	case *plan.Respond:

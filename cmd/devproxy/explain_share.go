@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/devproxy/devproxy/devproxy/answer"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/share"
 )
@@ -48,7 +49,11 @@ func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
 		return &shareView{Hidden: true, Reason: "the path is not in share.paths"}, nil
 	}
 	if m, err := p.Match(v.request()); err == nil {
-		for _, sent := range []string{m.Target(v.path), m.Rest} {
+		paths := []string{m.Target(v.path), m.Rest}
+		if files, ok := m.Route.Answer.(*plan.Files); ok {
+			paths = []string{answer.LooksUp(files, m), m.Rest}
+		}
+		for _, sent := range paths {
 			if hit, hidden := s.HidesSent(v.target(sent)); hidden {
 				return hiddenView(hit), nil
 			}

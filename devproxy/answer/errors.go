@@ -14,6 +14,8 @@ type NotFoundError struct {
 	Path string
 	// DirMissing is true when Dir itself is not there yet, or is no folder.
 	DirMissing bool
+	// Single is true when Dir and Text name the file itself, for a route of one path.
+	Single bool
 	// Reason is why a path was not even looked up, to be read after "the path
 	// …": `has a segment that begins with "."`. Empty when it was.
 	Reason string
@@ -27,6 +29,14 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	switch {
+	case e.Single && e.Reason != "":
+		return fmt.Sprintf("the file %q is not served: its name %s", e.Text, e.Reason)
+	case e.Single && e.Link != "" && e.LinkDot:
+		return fmt.Sprintf("%q is a link to a name that begins with \".\"; such files are not served", e.Text)
+	case e.Single && e.Link != "":
+		return fmt.Sprintf("%q is a link that leads out of its folder; only what is inside is served. Name the file that it leads to", e.Text)
+	case e.Single:
+		return fmt.Sprintf("there is no file %q yet (%s)", e.Text, e.Dir)
 	case e.DirMissing:
 		return fmt.Sprintf("there is no folder %q yet (%s)", e.Text, e.Dir)
 	case e.Reason != "":

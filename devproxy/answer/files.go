@@ -1,9 +1,13 @@
 package answer
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -56,6 +60,89 @@ func Files(w http.ResponseWriter, r *http.Request, f *plan.Files, rest string) e
 	}
 	link, toDot := d.strayLink(n)
 	return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: rest, Link: link, LinkDot: toDot})
+}
+
+// File answers r for a route of one path. When f names a folder, own is looked up
+// there: the last segment of the path, percent-encoded, after a "/". These are tried:
+//
+//	OWN              as it is
+//	OWN.html
+//	OWN/index.html   the path stays, as no other path belongs to the route
+//	index.html       when OWN has no ".", or with f.SPA as Files has it
+//	404.html         with status 404
+//
+// Otherwise f names that file, which need not be there yet. It is sent as Files
+// sends it from the folder that it is in: a link there must not lead out of that
+// folder, and its name must not begin with ".".
+//
+// Errors: as Files.
+func File(w http.ResponseWriter, r *http.Request, f *plan.Files, own string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return &MethodError{Method: r.Method, Allow: []string{http.MethodGet, http.MethodHead}}
+	}
+	if IsSingle(f) {
+		return sendSingle(w, r, f)
+	}
+	d, err := openFolder(f)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	n, wrong := parseName(own)
+	if wrong != "" {
+		return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: own, Reason: wrong})
+	}
+	candidates := append(n.candidates(), n.below(indexPage))
+	if !n.dotted() || f.SPA && !n.wellKnown() && wantsPage(w, r) {
+		candidates = append(candidates, indexPage)
+	}
+	for _, candidate := range candidates {
+		if answered, err := d.send(w, r, candidate); answered || err != nil {
+			return err
+		}
+	}
+	link, toDot := d.strayLink(n)
+	return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: own, Link: link, LinkDot: toDot})
+}
+
+// IsSingle reports whether f names a file, for a route of one path: whatever is not
+// a folder now.
+func IsSingle(f *plan.Files) bool {
+	info, err := os.Stat(f.Dir)
+	return err != nil || !info.IsDir()
+}
+
+// LooksUp returns the path below f's folder, or the folder of the file that f names,
+// that a match asks for, percent-encoded.
+func LooksUp(f *plan.Files, m plan.Match) string {
+	if m.Route.Exact && IsSingle(f) {
+		return (&url.URL{Path: "/" + filepath.Base(f.Dir)}).EscapedPath()
+	}
+	return m.FilesPath()
+}
+
+func sendSingle(w http.ResponseWriter, r *http.Request, f *plan.Files) error {
+	base := filepath.Base(f.Dir)
+	missing := &NotFoundError{Dir: f.Dir, Text: f.Text, Single: true, Reason: vetSegment(base)}
+	if missing.Reason != "" {
+		return missing
+	}
+	parent := *f
+	parent.Dir, parent.Text = filepath.Dir(f.Dir), filepath.Dir(f.Text)
+	d, err := openFolder(&parent)
+	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+		missing.Single, missing.Dir, missing.Text = true, f.Dir, f.Text
+		return missing
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if answered, err := d.send(w, r, base); answered || err != nil {
+		return err
+	}
+	missing.Link, missing.LinkDot = d.strayLink(name{path: base})
+	return missing
 }
 
 // serve answers with what the folder has for n.

@@ -81,6 +81,8 @@ func TestEffects(t *testing.T) {
 		{`files = "../project2"`, []string{"files DIR2"}},
 		{`files = ".."`, []string{"files UP"}},
 		{`files = "/"`, []string{"files /"}},
+		{"respond = 204\n route \"/a\" {\n files = \"../outside/not-there.js\"\n exact = true\n }", []string{"files UP/outside/not-there.js"}},
+		{"respond = 204\n route \"/a\" {\n files = \"Proxyfile\"\n exact = true\n }", nil},
 		{`files = "../${env("SECRET")}"`, []string{"files ../${SECRET} with $SECRET"}},
 		// Sockets.
 		{`upstream = "unix:tmp/app.sock"`, nil},
@@ -449,7 +451,7 @@ func TestOraclesOfConsent(t *testing.T) {
 		"upstream = [WRONG ? \"https://a.example\" : 3000]" + route,
 		"files = WRONG ? \"../outside\" : \"site\"" + route,
 		"respond = 204" + route + " route \"/c\" { redirect = WRONG ? \"/x\" : null }",
-		"respond = 204" + route + " route \"/c\" { rewrite = WRONG ? \"/x\" : null }",
+		"upstream = 3000" + route + " route \"/c\" { rewrite = WRONG ? \"/x\" : null }",
 		"respond = 204" + route + " route \"/c\" { match = WRONG ? { methods = [\"GET\"] } : null }",
 		"upstream = service.s" + route + "}\nservice \"s\" {\n upstream = 1\n fallback = WRONG ? \"https://a.example\" : null",
 		"upstream = service.s" + route + "}\nservice \"s\" {\n upstream = 1\n health = WRONG ? { path = \"/\" } : null",

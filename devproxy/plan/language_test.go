@@ -105,7 +105,10 @@ func becomes(m Match, host, path, query string) string {
 	case *Upstream:
 		return a.Text + " " + m.Target(path)
 	case *Files:
-		return a.String() + " " + cmp.Or(m.Rest, "/")
+		if filepath.Ext(a.Text) != "" {
+			return a.String() // a file
+		}
+		return a.String() + " " + cmp.Or(m.FilesPath(), "/")
 	case *Redirect:
 		return fmt.Sprintf("%d %s", a.Status, m.Location(query))
 	}

@@ -262,7 +262,7 @@ type Member struct {
 	Within string
 }
 
-// Files is an answer from a folder.
+// Files is an answer from a folder. For an exact route Dir may be a file.
 type Files struct {
 	Dir  string // absolute
 	Text string // as written

@@ -20,6 +20,16 @@ func (m Match) Target(rawPath string) string {
 	return rawPath
 }
 
+// FilesPath is what is looked up in the folder of a route with files,
+// percent-encoded: what follows the route's path, and for a route of one path the
+// path's own name, its last segment.
+func (m Match) FilesPath() string {
+	if m.Route.Exact {
+		return m.Taken[strings.LastIndexByte(m.Taken, '/'):]
+	}
+	return m.Rest
+}
+
 // Prefix is the path that strip_prefix takes off, for X-Forwarded-Prefix: the
 // route's path; where that has stars, what it matched, with one "/" before each
 // segment. What the visitor wrote is percent-encoded: apps put the prefix before the

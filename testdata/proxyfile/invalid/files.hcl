@@ -1,0 +1,39 @@
+host "shop.localhost" {
+  files = "files.hcl" # ERROR: "files.hcl" is not a folder
+
+  route "/a" { files = "files.hcl" } # ERROR: "files.hcl" is not a folder
+  route "/b" {
+    files = "../../../.golangci.yml" # ERROR: a file whose name begins with "." is not served
+    exact = true
+  }
+  route "/c" {
+    files = "sw.js" # WARNING: the file or folder "sw.js" is not there yet
+    exact = true
+  }
+  route "/d" {
+    files   = "../valid/site"
+    rewrite = "/x{rest}" # ERROR: rewrite goes with upstream, not with files
+  }
+  route "/e" {
+    respond = 204
+    rewrite = "/x" # ERROR: rewrite goes with upstream, not with respond
+  }
+  route "/f" {
+    redirect = "/y"
+    rewrite  = "/x" # ERROR: rewrite goes with upstream, not with redirect
+  }
+  route "/g/" { upstream = 1 } # ERROR: a path does not end with "/"
+  route "/h//" { # ERROR: a path has no empty, "." or ".." part
+    upstream = 1
+    exact    = true
+  }
+}
+
+host "b.localhost" {
+  files = "../valid/site"
+  route "/a" { rewrite = "/x" } # ERROR: rewrite goes with upstream, not with files
+  route "/b" {
+    upstream = 1
+    rewrite  = "/x"
+  }
+}
