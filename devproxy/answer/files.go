@@ -92,7 +92,7 @@ func File(w http.ResponseWriter, r *http.Request, f *plan.Files, own string) err
 	if wrong != "" {
 		return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: own, Reason: wrong})
 	}
-	candidates := append(n.candidates(), n.below(indexPage))
+	candidates := append(n.candidates(), n.index())
 	if !n.dotted() || f.SPA && !n.wellKnown() && wantsPage(w, r) {
 		candidates = append(candidates, indexPage)
 	}
@@ -153,7 +153,7 @@ func (d *folder) serve(w http.ResponseWriter, r *http.Request, n name) (answered
 		}
 	}
 	if !n.slash {
-		if is, err := d.isFile(n.below(indexPage)); err != nil {
+		if is, err := d.isFile(n.index()); err != nil {
 			return false, err
 		} else if is {
 			addSlash(w, r)
@@ -170,15 +170,16 @@ func (d *folder) serve(w http.ResponseWriter, r *http.Request, n name) (answered
 func (n name) candidates() []string {
 	switch {
 	case n.slash:
-		return []string{n.below(indexPage)}
+		return []string{n.index()}
 	case n.path == "":
 		return nil
 	}
 	return []string{n.path, n.path + ".html"}
 }
 
-func (n name) below(base string) string {
-	return strings.TrimPrefix(n.path+"/"+base, "/")
+// index is the page of the folder n.
+func (n name) index() string {
+	return strings.TrimPrefix(n.path+"/"+indexPage, "/")
 }
 
 // wantsPage reports whether the visitor asks for HTML, as a browser does for a

@@ -124,7 +124,7 @@ func hidden(path string) bool {
 // folder, or to a dot file in it. link is slash-separated below the folder, and
 // empty when there is none. Links that lead to nothing do not count.
 func (d *folder) strayLink(n name) (link string, toDot bool) {
-	for _, candidate := range append(n.candidates(), n.below(indexPage)) {
+	for _, candidate := range append(n.candidates(), n.index()) {
 		for i, c := range candidate + "/" {
 			if c != '/' {
 				continue
