@@ -1,10 +1,12 @@
 package devproxy
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/devproxy/devproxy/devproxy/advice"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 )
 
 // outside is how r's browser calls the places of upstream.
@@ -40,4 +42,40 @@ func (s *Server) stopLoop(x *exchange, r *http.Request, match plan.Match, upstre
 		return nil
 	}
 	return loop
+}
+
+// refusedForm looks at a response that may refuse a form, as it passes.
+type refusedForm struct {
+	io.ReadCloser
+	status int
+	header http.Header
+	seen   []byte // as it came, perhaps encoded
+}
+
+// watchForm has the body of res looked at where it may refuse a form of a page of
+// the host that r asks. It is nil for other responses, and where the upstream is not
+// told https.
+func watchForm(r *http.Request, route *plan.Route, res *http.Response) *refusedForm {
+	own := scheme(r)
+	if advice.ToldScheme(route, own) != "https" || !advice.MayRefuseForm(r, own+"://"+r.Host, res.StatusCode) || res.Body == nil {
+		return nil
+	}
+	f := &refusedForm{ReadCloser: res.Body, status: res.StatusCode, header: res.Header}
+	res.Body = f
+	return f
+}
+
+// Read reads on, and keeps the beginning.
+func (f *refusedForm) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	f.seen = append(f.seen, p[:min(n, advice.MaxFormRefusal-len(f.seen))]...)
+	return n, err
+}
+
+// advice is what to tell of the response once it has passed.
+func (f *refusedForm) advice(r *http.Request) []string {
+	if f == nil {
+		return nil
+	}
+	return oneOrNone(advice.FormRefusal(r, f.status, f.header, share.DecodedBody(f.seen, f.header.Get("Content-Encoding"))))
 }

@@ -1,8 +1,10 @@
 package devproxy
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -236,5 +238,58 @@ func TestCorsOfPlainApps(t *testing.T) {
 		if is := got.header.Get("Access-Control-Allow-Origin"); is != want {
 			t.Errorf("%s: %q, want %q", origin, is, want)
 		}
+	}
+}
+
+// TestAdviceOnRefusedForms: the terminal names the attribute, once for each service,
+// when a framework refuses a form of its own page.
+func TestAdviceOnRefusedForms(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		body := "Cross-site POST form submissions are forbidden"
+		if r.URL.Path == "/mine" {
+			body = "You are not allowed to do that."
+		}
+		var to io.Writer = w
+		if r.Header.Get("Accept-Encoding") == "gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(http.StatusForbidden)
+			zipped := gzip.NewWriter(w)
+			defer zipped.Close()
+			to = zipped
+		} else {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		_, _ = io.WriteString(to, body)
+	}))
+	t.Cleanup(app.Close)
+	file := func(setting string) string {
+		return fmt.Sprintf("host \"shop.localhost\" {\n  upstream = service.web\n  route \"/other\" { upstream = service.web }\n}\nservice \"web\" {\n  upstream = %q\n  %s\n}\n", app.URL, setting)
+	}
+	const said = `forwarded_proto = "http"`
+	for _, shared := range []bool{false, true} {
+		for _, encoding := range []string{"identity", "gzip"} {
+			s := shareFile(t, file(""), nil)
+			origin, base, client := strings.TrimSuffix(s.url("/"), "/"), strings.TrimSuffix(s.url("/"), "/"), s.client(true)
+			if shared {
+				origin, base, client = "https://"+publicName, "http://"+publicName, s.visitors()
+			}
+			for _, step := range []struct {
+				path, origin string
+				told         bool
+			}{{"/mine", origin, false}, {"/form", "https://evil.example", false}, {"/form", origin, true}, {"/form", origin, false}, {"/other", origin, false}} {
+				s.post(client, base+step.path, "Origin", step.origin, "Accept-Encoding", encoding)
+				record := <-s.records.C
+				if told := strings.Contains(strings.Join(record.Advice, "\n"), said); told != step.told {
+					t.Errorf("shared %v, %s: %s from %s: %q", shared, encoding, step.path, step.origin, record.Advice)
+				}
+			}
+		}
+	}
+	// Where it is written, the app has other reasons.
+	s := serveFile(t, file(said))
+	s.post(s.client(true), s.url("/form"), "Origin", strings.TrimSuffix(s.url("/"), "/"))
+	if record := <-s.records.C; record.Status != http.StatusForbidden || len(record.Advice) > 0 {
+		t.Errorf("told: %+v", record)
 	}
 }

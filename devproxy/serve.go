@@ -70,13 +70,17 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	if v := x.visit; v != nil {
 		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &s.machine, v.visitor.Host, v.hops
 	}
+	var refused *refusedForm
 	out.Inspect = func(res *http.Response) error {
 		if err := s.stopLoop(x, r, match, spec, res); err != nil {
 			return err
 		}
 		if v := x.visit; v != nil {
-			return v.share.InspectResponse(res)
+			if err := v.share.InspectResponse(res); err != nil {
+				return err
+			}
 		}
+		refused = watchForm(r, match.Route, res)
 		return nil
 	}
 	if middleware.Background(r.Context()) {
@@ -90,7 +94,10 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 			out.Messages = s.messages(x, r, target)
 		}
 	}
-	defer func() { x.setReport(*report) }()
+	defer func() {
+		x.setReport(*report)
+		x.advice = append(x.advice, s.advised.New(spec.Key, refused.advice(r))...)
+	}()
 	return x.generation.upstream(spec).Forward(w, r, out)
 }
 

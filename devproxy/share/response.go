@@ -216,7 +216,7 @@ func (b *inspectedBody) Read(p []byte) (int, error) {
 
 // look compares what has come with the table.
 func (b *inspectedBody) look(seen []byte) error {
-	text := decodedBody(seen, b.res.Header.Get("Content-Encoding"))
+	text := DecodedBody(seen, b.res.Header.Get("Content-Encoding"))
 	for i := range responseRules {
 		rule := &responseRules[i]
 		if rule.header == "" && !b.share.guard.shown.texts[rule.show] && (b.failed || !rule.errors) && rule.matches(text) {
@@ -230,9 +230,10 @@ func (rule *responseRule) matches(text []byte) bool {
 	return !slices.ContainsFunc(rule.texts, func(e *regexp.Regexp) bool { return !e.Match(text) })
 }
 
-// decodedBody is as much of the beginning of a body as can be decoded (RFC 9110
-// section 8.4.1). It is at most maxErrorLook bytes, whatever they expand to.
-func decodedBody(seen []byte, coding string) []byte {
+// DecodedBody is as much of the beginning of a body as can be decoded (RFC 9110
+// section 8.4.1). It is at most 64 KiB, whatever they expand to, and nil for a coding
+// that is not known.
+func DecodedBody(seen []byte, coding string) []byte {
 	var (
 		from io.Reader = bytes.NewReader(seen)
 		err  error
