@@ -1,12 +1,14 @@
 package devproxy
 
 import (
+	"bytes"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/devproxy/devproxy/devproxy/advice"
+	"github.com/devproxy/devproxy/devproxy/coding"
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/devproxy/share"
 )
 
 // outside is how r's browser calls the places of upstream.
@@ -30,7 +32,7 @@ func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstrea
 		if x.visit != nil {
 			told = append(told, x.visit.share.KeptCookies(h, x.visit.visitor)...)
 		}
-		x.advice = s.advised.New(match.Route.ID, told)
+		x.tell(match.Route.ID, told)
 	}
 }
 
@@ -42,6 +44,26 @@ func (s *Server) stopLoop(x *exchange, r *http.Request, match plan.Match, upstre
 		return nil
 	}
 	return loop
+}
+
+// seenResponse is what was seen of a response by those who look into it.
+type seenResponse struct {
+	told   []string // already
+	form   *refusedForm
+	script *seenScript
+}
+
+// watch has the body of res looked into where that may tell something.
+func (s *Server) watch(r *http.Request, route *plan.Route, upstream *plan.Upstream, res *http.Response) seenResponse {
+	if isViteClient(r) {
+		return seenResponse{told: patchViteClient(upstream, res)}
+	}
+	return seenResponse{form: watchForm(r, route, res), script: s.watchScript(r, upstream, res)}
+}
+
+// adviceOn is what to tell of a response once it has passed.
+func (s *Server) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.Upstream, far bool) []string {
+	return slices.Concat(seen.told, seen.form.advice(r), s.adviceOnScript(seen.script, r, upstream, far))
 }
 
 // refusedForm looks at a response that may refuse a form, as it passes.
@@ -77,5 +99,10 @@ func (f *refusedForm) advice(r *http.Request) []string {
 	if f == nil {
 		return nil
 	}
-	return oneOrNone(advice.FormRefusal(r, f.status, f.header, share.DecodedBody(f.seen, f.header.Get("Content-Encoding"))))
+	var text []byte
+	_ = coding.Decode(bytes.NewReader(f.seen), f.header.Get("Content-Encoding"), func(r io.Reader) error {
+		text, _ = io.ReadAll(io.LimitReader(r, advice.MaxFormRefusal)) // it breaks off where not all was kept
+		return nil
+	})
+	return oneOrNone(advice.FormRefusal(r, f.status, f.header, text))
 }

@@ -26,10 +26,37 @@ type exchange struct {
 	route  *plan.Route // nil until one matched
 	mu     sync.Mutex
 	report forward.Report // filled in when an upstream was asked; under mu, as a cache may read on when the visitor has left
-	advice []string       // what browsers will refuse or leak in the answer
+	advice []advised      // what is to be told of the answer; under mu, for the same reason
 	page   string         // which page of devproxy's own was shown
 	err    error          // why
 	own    bool           // answered for devproxy's own pages: not recorded
+}
+
+// advised is what is to be told once about what key names: a route, an upstream.
+type advised struct{ key, text string }
+
+// tell notes sentences. What comes after the exchange was recorded is told of a later
+// one.
+func (x *exchange) tell(key string, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, text := range texts {
+		x.advice = append(x.advice, advised{key, text})
+	}
+}
+
+// told are the sentences that were not told before.
+func (s *Server) told(x *exchange) []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var texts []string
+	for _, a := range x.advice {
+		texts = append(texts, s.advised.New(a.key, []string{a.text})...)
+	}
+	return texts
 }
 
 func (s *Server) open(w http.ResponseWriter, r *http.Request) *exchange {
@@ -48,7 +75,7 @@ func (s *Server) close(x *exchange, r *http.Request) {
 		Status: x.w.status, BytesOut: x.w.bytes,
 		Generation: x.generation.number,
 		Upstream:   report.Member, Held: report.Held, Resent: report.Resent, Upgrade: report.Upgrade,
-		Fallback: report.Fallback, Cached: isHit(x.w.Header()), Advice: x.advice,
+		Fallback: report.Fallback, Cached: isHit(x.w.Header()), Advice: s.told(x),
 		Page: x.page,
 	}
 	if x.visit != nil {

@@ -70,7 +70,10 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	if v := x.visit; v != nil {
 		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &s.machine, v.visitor.Host, v.hops
 	}
-	var refused *refusedForm
+	if isViteClient(r) {
+		r = uncompressed(r)
+	}
+	var seen seenResponse
 	out.Inspect = func(res *http.Response) error {
 		if err := s.stopLoop(x, r, match, spec, res); err != nil {
 			return err
@@ -80,7 +83,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 				return err
 			}
 		}
-		refused = watchForm(r, match.Route, res)
+		seen = s.watch(r, match.Route, spec, res)
 		return nil
 	}
 	if middleware.Background(r.Context()) {
@@ -96,7 +99,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	}
 	defer func() {
 		x.setReport(*report)
-		x.advice = append(x.advice, s.advised.New(spec.Key, refused.advice(r))...)
+		x.tell(spec.Key, s.adviceOn(&seen, r, spec, x.visit != nil))
 	}()
 	return x.generation.upstream(spec).Forward(w, r, out)
 }

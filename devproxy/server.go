@@ -61,6 +61,7 @@ type Server struct {
 	machine   field.Machine
 	advised   advice.Once
 	again     advice.Again
+	scripts   scripts
 	retired   retirees
 	listening atomic.Pointer[Listening]
 

@@ -51,6 +51,11 @@ type framework struct {
 	pages  []string
 	clicks string // the id of a link to click on the first page
 	hot    edit
+	// form is the status with which the framework refuses the form of its first page
+	// where it isn't told plain HTTP; 0 for a page without a form.
+	form int
+	// shows is what the headline of the first page comes to show; empty for anything.
+	shows string
 	// hidden are requests to the tools, each "METHOD PATH [BODY]". None may be
 	// answered by the framework.
 	hidden []string
@@ -69,11 +74,14 @@ type edit struct{ file, old, new string }
 // sharedFramework is a framework behind a real share.
 type sharedFramework struct {
 	*framework
-	relay *devRelay
-	dir   string
-	local string // the dev server's own address
-	base  string // of the link
-	built string // of the built app; empty for none
+	relay   *devRelay
+	project *sharedProject
+	dir     string
+	local   string // the dev server's own address
+	here    string // the local origin
+	plain   string // the local origin without forwarded_proto; for a form
+	base    string // of the link
+	built   string // of the built app; empty for none
 
 	advisories []string // what devproxy says of the server's version
 }
@@ -97,7 +105,7 @@ func frameworks() []*framework {
 		vite("vite-7.3.1", "7.3.1"),
 		{
 			name: "webpack", source: "webpack", npm: []string{"webpack@5.113.0", "webpack-cli@6.0.1", "webpack-dev-server@5.2.7"},
-			start: []string{"node_modules/.bin/webpack", "serve", "--port", "{port}"},
+			start: []string{"node_modules/.bin/webpack", "serve", "--port", "{port}", "--client-web-socket-url", "auto://0.0.0.0:0/ws"},
 			build: []string{"sh", "-c", "node_modules/.bin/webpack --mode production && cp public/index.html dist"}, out: "dist",
 			pages: []string{"/"}, hot: edit{"src/headline.js", "before", "after"},
 			hidden: []string{
@@ -140,6 +148,27 @@ func frameworks() []*framework {
 			attacks: []func(*testing.T, *sharedFramework){callVite("/_nuxt")},
 		},
 		{
+			name: "astro", source: "astro", npm: []string{"astro@7.3.5", "@astrojs/node@11.1.6", "node@22.23.3"}, // Debian's Node is too old for it
+			start: []string{"node_modules/.bin/node", "node_modules/astro/bin/astro.mjs", "dev", "--host", "127.0.0.1", "--port", "{port}"},
+			pages: []string{"/"}, form: http.StatusForbidden,
+			hidden: []string{"GET /__open-in-editor?file=src/pages/index.astro", "GET /.env", "GET /@fs/etc/passwd?raw"},
+		},
+		{
+			name: "reactrouter", source: "reactrouter",
+			npm: []string{
+				"react-router@7.18.4", "@react-router/node@7.18.4", "@react-router/serve@7.18.4", "@react-router/dev@7.18.4",
+				"react@19.3.1", "react-dom@19.3.1", "isbot@5.2.3", "vite@7.3.1",
+			},
+			start: []string{"node_modules/.bin/react-router", "dev", "--host", "127.0.0.1", "--port", "{port}"},
+			pages: []string{"/"}, form: http.StatusBadRequest, advised: "vite 7.3.1 ",
+			hidden: []string{"GET /__open-in-editor?file=app/home.jsx", "GET /.env", "GET /@fs/etc/passwd?raw"},
+		},
+		{
+			name: "express", source: "express", npm: []string{"express@5.3.0"},
+			start: []string{"node", "index.mjs", "{port}"},
+			pages: []string{"/"}, shows: "found",
+		},
+		{
 			name: "flask", source: "flask",
 			start: []string{"/usr/bin/python3", "-m", "flask", "run", "--debugger", "--no-reload", "--host", "127.0.0.1", "--port", "{port}"},
 			pages: []string{"/"},
@@ -151,7 +180,7 @@ func frameworks() []*framework {
 		{
 			name: "django", source: "django",
 			start: []string{"/usr/bin/python3", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}"},
-			pages: []string{"/"},
+			pages: []string{"/"}, form: http.StatusForbidden,
 			boom: []string{
 				"/boom", "/boom Accept text/plain", "/boom Accept application/json", "/boom X-Requested-With XMLHttpRequest", "/missing", "/missing Accept application/json",
 			},
@@ -179,11 +208,15 @@ func TestFrameworks(t *testing.T) {
 			page := openTab(t, browser)
 			t.Run("pages", func(t *testing.T) { s.opens(t, page, s.base) })
 			if f.hot.file != "" {
-				t.Run("hot replacement", func(t *testing.T) { s.replaces(t, page) })
+				t.Run("hot replacement", func(t *testing.T) { s.replaces(t, page, f.hot.old, f.hot.new) })
 			}
 			t.Run("requests", func(t *testing.T) { s.compares(t, page, f.name, s.base) })
 			if said := strings.Join(s.advisories, "; "); !strings.Contains(said, f.advised) || f.advised == "" && said != "" {
 				t.Errorf("devproxy says of the version: %q, want %q", said, f.advised)
+			}
+			t.Run("local", func(t *testing.T) { s.worksHere(t, openTab(t, browser)) })
+			if f.form != 0 {
+				t.Run("form", func(t *testing.T) { s.sends(t, openTab(t, browser), s.base) })
 			}
 			t.Run("tools", s.hides)
 			t.Run("errors", s.fails)
@@ -214,9 +247,16 @@ func (f *framework) share(t *testing.T, relay *devRelay) *sharedFramework {
 	port := freeTCPPort(t)
 	s.local = "http://127.0.0.1:" + port
 	s.run(t, port)
-	saveFile(t, filepath.Join(s.dir, "Proxyfile"), fmt.Sprintf("host \"shop.localhost\" { upstream = %s }\n%s", port, proxyfile))
+	if f.form == 0 {
+		proxyfile += fmt.Sprintf("host \"shop.localhost\" { upstream = %s }\n", port)
+	} else {
+		proxyfile += fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %s\n  forwarded_proto = \"http\"\n}\nhost \"plain.localhost\" {\n  upstream = %[1]s\n  share = false\n}\n", port)
+	}
+	saveFile(t, filepath.Join(s.dir, "Proxyfile"), proxyfile)
 	project := relay.share(t, s.dir, nil)
 	s.base = "https://" + project.host("shop.localhost")
+	s.project = project
+	s.here, s.plain = project.url("shop.localhost", ""), project.url("plain.localhost", "")
 	s.advisories = project.advisories
 	if f.build != nil {
 		s.built = "https://" + project.host("built.localhost")
@@ -380,6 +420,9 @@ func (s *sharedFramework) opens(t *testing.T, page *tab, base string) {
 	for _, path := range slices.Backward(s.pages) {
 		open(path)
 	}
+	if s.shows != "" {
+		sees(t, page, fmt.Sprintf(`document.querySelector('#headline')?.textContent === '%s'`, s.shows))
+	}
 	if s.clicks != "" {
 		// Once for each load.
 		sees(t, page, fmt.Sprintf(`(window.clicked ??= document.querySelector('#%s') && (document.querySelector('#%[1]s').click(), true), document.querySelector('#headline')?.textContent === 'about')`, s.clicks))
@@ -391,12 +434,37 @@ func (s *sharedFramework) opens(t *testing.T, page *tab, base string) {
 	}
 }
 
+// worksHere uses the framework without a share: its pages, a form and hot
+// replacement, which goes back to what a visitor has replaced.
+func (s *sharedFramework) worksHere(t *testing.T, page *tab) {
+	t.Run("pages", func(t *testing.T) { s.opens(t, page, s.here) })
+	if s.hot.file != "" {
+		t.Run("hot replacement", func(t *testing.T) { s.replaces(t, page, s.hot.new, s.hot.old) })
+	}
+	if s.form != 0 {
+		t.Run("form", func(t *testing.T) { s.sends(t, page, s.here) })
+		t.Run("form without forwarded_proto", func(t *testing.T) {
+			if got := ask(t, s.project.client("h1"), "POST", s.plain+s.pages[0], "name=Ann", "Origin", s.plain, "Content-Type", "application/x-www-form-urlencoded"); got.status != s.form {
+				t.Errorf("answers %d, want %d: nothing is proven\n%.300s", got.status, s.form, got.body)
+			}
+		})
+	}
+}
+
+// sends sends the form of the first page.
+func (s *sharedFramework) sends(t *testing.T, page *tab, base string) {
+	if status, err := page.visit(base + s.pages[0]); err != nil || status >= 400 {
+		t.Fatalf("%d: %v", status, err)
+	}
+	sees(t, page, `(window.sent ??= document.querySelector('#send') && (document.querySelector('#send').click(), true), document.querySelector('#headline')?.textContent === 'sent Ann')`)
+}
+
 // replaces edits a source file and sees it in the page, which stays.
-func (s *sharedFramework) replaces(t *testing.T, page *tab) {
-	sees(t, page, `(window.kept = true, document.querySelector('#headline')?.textContent === 'before')`)
+func (s *sharedFramework) replaces(t *testing.T, page *tab, before, after string) {
+	sees(t, page, fmt.Sprintf(`(window.kept = true, document.querySelector('#headline')?.textContent === '%s')`, before))
 	file := filepath.Join(s.dir, s.hot.file)
-	saveFile(t, file, strings.Replace(readText(t, file), s.hot.old, s.hot.new, 1))
-	sees(t, page, `document.querySelector('#headline')?.textContent === 'after'`)
+	saveFile(t, file, strings.Replace(readText(t, file), before, after, 1))
+	sees(t, page, fmt.Sprintf(`document.querySelector('#headline')?.textContent === '%s'`, after))
 	if !evaluate[bool](t, page, `window.kept === true`) {
 		t.Error("the page was loaded again")
 	}

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field"},
 	"devproxy/answer":              {"devproxy/plan", "tunnel/field"},
 	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield"},
-	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/urlfield", "tunnel/field", "tunnel/websocket"},
+	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/coding", "devproxy/urlfield", "tunnel/field", "tunnel/websocket"},
 	"devproxy/scaffold":            {"devproxy/scaffold/...", "hcl"},
 	"devproxy/scaffold/javascript": {},
 
@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 
 	// What several of them need, and neither of them owns.
 	"devproxy/access":   {"tunnel/budget"},
+	"devproxy/coding":   {},
 	"devproxy/urlfield": {},
 
 	"devproxy/advisory": {},

@@ -2,8 +2,6 @@ package share
 
 import (
 	"bytes"
-	"compress/flate"
-	"compress/zlib"
 	"io"
 	"maps"
 	"net/http"
@@ -11,9 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"github.com/devproxy/devproxy/devproxy/coding"
 )
 
 const (
@@ -216,7 +212,7 @@ func (b *inspectedBody) Read(p []byte) (int, error) {
 
 // look compares what has come with the table.
 func (b *inspectedBody) look(seen []byte) error {
-	text := DecodedBody(seen, b.res.Header.Get("Content-Encoding"))
+	text := decodedBody(seen, b.res.Header.Get("Content-Encoding"))
 	for i := range responseRules {
 		rule := &responseRules[i]
 		if rule.header == "" && !b.share.guard.shown.texts[rule.show] && (b.failed || !rule.errors) && rule.matches(text) {
@@ -230,39 +226,13 @@ func (rule *responseRule) matches(text []byte) bool {
 	return !slices.ContainsFunc(rule.texts, func(e *regexp.Regexp) bool { return !e.Match(text) })
 }
 
-// DecodedBody is as much of the beginning of a body as can be decoded (RFC 9110
-// section 8.4.1). It is at most 64 KiB, whatever they expand to, and nil for a coding
-// that is not known.
-func DecodedBody(seen []byte, coding string) []byte {
-	var (
-		from io.Reader = bytes.NewReader(seen)
-		err  error
-	)
-	switch strings.ToLower(strings.TrimSpace(coding)) {
-	case "", "identity":
-		return seen
-	case "gzip", "x-gzip":
-		from, err = gzip.NewReader(from)
-	case "deflate":
-		if from, err = zlib.NewReader(from); err != nil {
-			// Some servers leave out the wrapper (RFC 9110 section 8.4.1.2).
-			from, err = flate.NewReader(bytes.NewReader(seen)), nil
-		}
-	case "br":
-		from = brotli.NewReader(from)
-	case "zstd":
-		var d *zstd.Decoder
-		d, err = zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
-		if err == nil {
-			defer d.Close()
-			from = d
-		}
-	default:
+// decodedBody is as much of the beginning of a body as can be decoded. It is at most
+// maxErrorLook bytes, whatever they expand to.
+func decodedBody(seen []byte, encoding string) []byte {
+	var text []byte
+	_ = coding.Decode(bytes.NewReader(seen), encoding, func(r io.Reader) error {
+		text, _ = io.ReadAll(io.LimitReader(r, maxErrorLook)) // it breaks off where the rest has not come yet
 		return nil
-	}
-	if err != nil {
-		return nil
-	}
-	text, _ := io.ReadAll(io.LimitReader(from, maxErrorLook)) // it breaks off where the rest has not come yet
+	})
 	return text
 }

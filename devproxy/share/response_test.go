@@ -286,12 +286,12 @@ func TestPagesAreNotWaitedFor(t *testing.T) {
 func TestTheLookIsBounded(t *testing.T) {
 	for _, coding := range []string{"gzip", "deflate", "br", "zstd"} {
 		bomb := encoded(t, coding, strings.Repeat("x", 16<<20))
-		if text := DecodedBody([]byte(bomb), coding); len(text) > maxErrorLook {
+		if text := decodedBody([]byte(bomb), coding); len(text) > maxErrorLook {
 			t.Errorf("%s: %d bytes", coding, len(text))
 		}
 	}
 	for _, coding := range []string{"gzip", "deflate", "br", "zstd", "unknown"} {
-		if text := DecodedBody([]byte("no such coding"), coding); len(text) > 0 {
+		if text := decodedBody([]byte("no such coding"), coding); len(text) > 0 {
 			t.Errorf("%s: %q", coding, text)
 		}
 	}

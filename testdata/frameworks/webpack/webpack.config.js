@@ -6,6 +6,5 @@ module.exports = {
   devServer: {
     host: '127.0.0.1',
     static: 'public',
-    client: { webSocketURL: 'auto://0.0.0.0:0/ws' },
   },
 }

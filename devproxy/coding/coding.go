@@ -1,0 +1,59 @@
+// Package coding decodes the content codings of responses (RFC 9110 section 8.4.1)
+// whose text has to be looked at.
+package coding
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/zlib"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// ErrUnknown is the error of a coding that is not known.
+var ErrUnknown = errors.New("unknown content coding")
+
+// maxWindow bounds what a decoder of zstd holds, in bytes (RFC 9659).
+const maxWindow = 8 << 20
+
+// Decode calls read with the decoded content of from, and returns its error, or why
+// from can't be decoded. coding is one line of Content-Encoding; it may be empty. What
+// read gets ends with an error where from breaks off.
+func Decode(from io.Reader, coding string, read func(io.Reader) error) error {
+	switch strings.ToLower(strings.TrimSpace(coding)) {
+	case "", "identity":
+		return read(from)
+	case "gzip", "x-gzip":
+		decoder, err := gzip.NewReader(from)
+		if err != nil {
+			return err
+		}
+		return read(decoder)
+	case "deflate":
+		buffered := bufio.NewReader(from)
+		// Some servers leave out the wrapper.
+		if head, err := buffered.Peek(2); err != nil || head[0]&0x0f != 8 || (uint(head[0])<<8|uint(head[1]))%31 != 0 {
+			return read(flate.NewReader(buffered))
+		}
+		decoder, err := zlib.NewReader(buffered)
+		if err != nil {
+			return err
+		}
+		return read(decoder)
+	case "br":
+		return read(brotli.NewReader(from))
+	case "zstd":
+		decoder, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return err
+		}
+		defer decoder.Close()
+		return read(decoder)
+	}
+	return ErrUnknown
+}

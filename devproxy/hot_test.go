@@ -1,0 +1,107 @@
+package devproxy
+
+import (
+	"compress/gzip"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestHotReplacementOfStorybook: the client of Vite connects to where its page came
+// from, here and through a share, whatever port its server names.
+func TestHotReplacementOfStorybook(t *testing.T) {
+	const client = "const serverHost = \"localhost:5173/\";\nconst socketProtocol = null || \"wss\";\nconst hmrPort = %s;\nconst directSocketHost = \"localhost:%s/\";\n"
+	var app *httptest.Server
+	app = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at, _ := url.Parse(app.URL)
+		text := fmt.Sprintf(client, at.Port(), at.Port())
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Header().Set("Etag", `W/"1"`)
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			w.Header().Set("Content-Encoding", "gzip")
+			zipped := gzip.NewWriter(w)
+			defer zipped.Close()
+			fmt.Fprint(zipped, text)
+			return
+		}
+		fmt.Fprint(w, text)
+	}))
+	t.Cleanup(app.Close)
+	at, _ := url.Parse(app.URL)
+	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %s\n  cache = true\n}\n", at.Port()), nil)
+	patched := fmt.Sprintf(client, "0"+strings.Repeat(" ", len(at.Port())-1), at.Port())
+	plain := fmt.Sprintf(client, at.Port(), at.Port())
+	for path, want := range map[string]string{"/@vite/client": patched, "/base/@vite/client?t=1": patched, "/src/@vite/client.js": plain} {
+		for _, got := range []reply{s.get(s.url(path), "Accept-Encoding", "gzip"), s.visit(path, "Accept-Encoding", "gzip"), s.get(s.url(path))} {
+			if got.header.Get("Content-Encoding") == "gzip" {
+				if want == patched {
+					t.Errorf("%s is compressed", path)
+				}
+				continue
+			}
+			if got.body != want || got.header.Get("Etag") != `W/"1"` {
+				t.Errorf("%s: got\n%s\nwant\n%s", path, got.body, want)
+			}
+		}
+	}
+}
+
+// TestAdviceOnHotReplacement: the terminal says once what to set where the client of
+// webpack-dev-server connects past devproxy.
+func TestAdviceOnHotReplacement(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/javascript; charset=UTF-8")
+		text := "// nothing"
+		if strings.HasPrefix(r.URL.Path, "/main") {
+			text = "// a bundle\n" + `__webpack_require__("./node_modules/webpack-dev-server/client/index.js?protocol=ws%3A&hostname=0.0.0.0&port=8089&pathname=%2Fws&hot=true");`
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		zipped := gzip.NewWriter(w)
+		defer zipped.Close()
+		fmt.Fprint(zipped, text)
+	}))
+	t.Cleanup(app.Close)
+	for _, shared := range []bool{false, true} {
+		s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %q\n  route \"/other\" { upstream = %q }\n}\n", app.URL, app.URL), nil)
+		for _, step := range []struct {
+			path string
+			told bool
+		}{{"/vendor.js", false}, {"/main.js", true}, {"/main.js?again", false}, {"/other/main.js", false}} {
+			if shared {
+				s.visit(step.path, "Accept-Encoding", "gzip")
+			} else {
+				s.get(s.url(step.path), "Accept-Encoding", "gzip")
+			}
+			record := <-s.records.C
+			if told := strings.Contains(strings.Join(record.Advice, "\n"), "--client-web-socket-url auto://0.0.0.0:0/ws"); told != step.told {
+				t.Errorf("shared %v, %s: %q", shared, step.path, record.Advice)
+			}
+		}
+	}
+}
+
+// TestScriptsAreLookedAtForAWhile: of each upstream the first scripts are kept.
+func TestScriptsAreLookedAtForAWhile(t *testing.T) {
+	var s scripts
+	for n := range 2 * maxScripts {
+		if s.look("a") != (n < maxScripts) {
+			t.Errorf("script %d", n)
+		}
+	}
+	if !s.look("b") {
+		t.Error("another upstream's count too")
+	}
+	s.done("b")
+	if s.look("b") {
+		t.Error("looked at after it was found")
+	}
+	for n := range 3 * maxScriptUpstreams {
+		s.look(fmt.Sprint(n))
+	}
+	if len(s.looked) > maxScriptUpstreams {
+		t.Errorf("%d upstreams are counted", len(s.looked))
+	}
+}
