@@ -105,3 +105,19 @@ func TestScriptsAreLookedAtForAWhile(t *testing.T) {
 		t.Errorf("%d upstreams are counted", len(s.looked))
 	}
 }
+
+// TestSentencesThatComeLate: what comes after the exchange was recorded, as a cache
+// may bring it, is told of the next one.
+func TestSentencesThatComeLate(t *testing.T) {
+	s := New(Options{})
+	t.Cleanup(s.Close)
+	first, second := &exchange{}, &exchange{}
+	if told := s.told(first); told != nil {
+		t.Errorf("told %q", told)
+	}
+	first.tell("key", []string{"late"})
+	second.tell("key", []string{"late"})
+	if told := s.told(second); len(told) != 1 {
+		t.Errorf("told %q", told)
+	}
+}
