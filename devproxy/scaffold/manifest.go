@@ -189,10 +189,9 @@ func (d *discovery) fromCommand(p program, c command, folder string) *candidate 
 			made.set(port, e, "", 0)
 		}
 	}
-	if made.port == 0 && p.undetermined(c) && p.port != 0 {
+	if !p.undetermined(c) {
 		made.set(p.port, standard, "", 0)
 	}
-	made.set(p.port, standard, "", 0)
 	return made
 }
 

@@ -236,7 +236,7 @@ func follows(args []string, sub string) bool {
 		if strings.HasPrefix(arg, "-") && arg != "-" {
 			continue
 		}
-		if i > 0 && strings.HasPrefix(args[i-1], "-") && !strings.Contains(args[i-1], "=") && sub == "" {
+		if i > 0 && strings.HasPrefix(args[i-1], "-") && !strings.Contains(args[i-1], "=") && (sub == "" || slices.Contains(valueFlags, args[i-1])) {
 			continue // the value of a flag
 		}
 		plain = append(plain, arg)
@@ -253,6 +253,9 @@ func follows(args []string, sub string) bool {
 	}
 	return slices.Equal(plain[:len(want)], want)
 }
+
+// valueFlags take a value and are written before a command.
+var valueFlags = []string{"--app", "-A", "--cwd", "-C", "--dir", "--env-file", "--config", "-c", "--project", "--root", "-f", "-p"}
 
 // commandWord is an argument that is a command of a program, and not a folder or
 // a file that it serves.
@@ -276,6 +279,11 @@ func (p program) builds(words []string) bool {
 		return words[0] == "iex" && !has("phx.server")
 	case "node":
 		return !slices.ContainsFunc(words[1:], isSource) && !has("run", "serve", "--watch")
+	case "python":
+		return !slices.Contains(words, "http.server") && !slices.Contains(words, "SimpleHTTPServer") &&
+			!slices.ContainsFunc(words[1:], func(w string) bool {
+				return path.Ext(w) == ".py" && path.Base(w) != "manage.py" && path.Base(w) != "setup.py"
+			})
 	case "expo":
 		return has("--android", "--ios") && !has("--web")
 	case "go":
@@ -288,12 +296,15 @@ func (p program) builds(words []string) bool {
 
 // isSource reports whether an argument is a file of source, or a folder with one.
 func isSource(word string) bool {
-	return !strings.HasPrefix(word, "-") && (slices.Contains([]string{".js", ".ts", ".mjs", ".mts", ".cjs", ".cts", ".tsx", ".jsx", ".coffee"}, path.Ext(word)) || word == "." || strings.Contains(word, "/"))
+	return !strings.HasPrefix(word, "-") && (slices.Contains([]string{".js", ".ts", ".mjs", ".mts", ".cjs", ".cts", ".tsx", ".jsx", ".coffee", ".html"}, path.Ext(word)) || word == "." || strings.Contains(word, "/"))
 }
 
 // portIn is the port that words and the variables set for them name; 0 when they
 // name none.
+//
+// The last flag wins, as in most programs: npm run dev -- --port 4000 appends one.
 func (p program) portIn(c command) int {
+	found := 0
 	flags := usualFlags
 	if p.flags != "" {
 		flags = append(strings.Split(p.flags, "|"), usualFlags...)
@@ -302,6 +313,8 @@ func (p program) portIn(c command) int {
 		flag, value, joined := strings.Cut(word, "=")
 		switch {
 		case joined && slices.Contains(flags, flag):
+		case joined && argumentFlags.MatchString(word): // --args='--server.port=8085'
+			value = ":" + argumentFlags.FindStringSubmatch(word)[1]
 		case slices.Contains(flags, word) && i+2 < len(c.words):
 			value = c.words[i+2]
 		case shortPort.MatchString(word):
@@ -312,8 +325,11 @@ func (p program) portIn(c command) int {
 			continue
 		}
 		if port := addressPort(value); port != 0 {
-			return port
+			found = port
 		}
+	}
+	if found != 0 {
+		return found
 	}
 	for _, name := range strings.Split(p.env, "|") {
 		if port := portOf(c.env[name]); port != 0 {
@@ -324,15 +340,24 @@ func (p program) portIn(c command) int {
 }
 
 // undetermined reports whether words name a port by a variable of which nothing
-// is known.
+// is known, such as --bind 0.0.0.0:$PORT.
 func (p program) undetermined(c command) bool {
-	return slices.Contains(c.words, "") || slices.ContainsFunc(c.words, func(w string) bool { return strings.HasSuffix(w, ":") || strings.HasSuffix(w, "port=") })
+	flags := append(strings.Split(p.flags, "|"), usualFlags...)
+	for i, word := range c.words {
+		flag, value, joined := strings.Cut(word, "=")
+		if i > 0 && slices.Contains(flags, c.words[i-1]) && (word == "" || strings.HasSuffix(word, ":")) ||
+			joined && slices.Contains(flags, flag) && (value == "" || strings.HasSuffix(value, ":")) || p.bare && i > 1 && (word == "" || strings.HasSuffix(word, ":")) {
+			return true
+		}
+	}
+	return false
 }
 
 var (
-	shortPort   = regexp.MustCompile(`^-[pP]\d{2,5}$`)
-	bareAddress = regexp.MustCompile(`^((\[[0-9a-fA-F:]+\]|[\w.-]+)?:)?\d{2,5}$`)
-	addressTail = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
+	argumentFlags = regexp.MustCompile(`^(?:--args|-Dspring-boot\.run\.\w+|-Dargs)=.*port=(\d{2,5})`)
+	shortPort     = regexp.MustCompile(`^-[pP]\d{2,5}$`)
+	bareAddress   = regexp.MustCompile(`^((\[[0-9a-fA-F:]+\]|[\w.-]+)?:)?\d{2,5}$`)
+	addressTail   = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
 )
 
 // addressPort is the port of "3000", ":3000", "0.0.0.0:3000",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ import (
 )
 
 // TestFixtures reads each project of testdata. Its file "want" is what is
-// said, and the Proxyfile.
+// said, and the Proxyfile. A file "listening" has the processes that listen: a
+// name, a folder of the project, ports.
 func TestFixtures(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -31,14 +33,21 @@ func TestFixtures(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir, want := filepath.Join(t.TempDir(), project(name)), ""
+			var listening []Listener
 			for _, f := range archive.Files {
-				if f.Name == "want" {
+				switch f.Name {
+				case "want":
 					want = string(f.Data)
+					continue
+				case "listening":
+					for line := range strings.Lines(string(f.Data)) {
+						listening = append(listening, listener(t, dir, line))
+					}
 					continue
 				}
 				put(t, filepath.Join(dir, f.Name), f.Data)
 			}
-			got := read(t, dir)
+			got := read(t, dir, listening...)
 			if diff := cmp.Diff(want, spell(got)); diff != "" && *update {
 				rewrite(t, name, archive, spell(got))
 			} else if diff != "" {
@@ -91,9 +100,24 @@ func put(t *testing.T, path string, text []byte) {
 	}
 }
 
-func read(t *testing.T, dir string) *Result {
+// listener is "node web 5173": a process in the folder web.
+func listener(t *testing.T, dir, line string) Listener {
 	t.Helper()
-	r, err := Read(dir, nil)
+	words := strings.Fields(line)
+	l := Listener{Name: words[0], Dir: filepath.Join(dir, words[1])}
+	for _, word := range words[2:] {
+		port, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Ports = append(l.Ports, port)
+	}
+	return l
+}
+
+func read(t *testing.T, dir string, listening ...Listener) *Result {
+	t.Helper()
+	r, err := Read(dir, listening)
 	if err != nil {
 		t.Fatal(err)
 	}

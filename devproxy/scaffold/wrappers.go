@@ -91,8 +91,11 @@ func (s *scripts) unwrap(c command, depth int) []command {
 			if i := slices.IndexFunc(c.words, func(w string) bool {
 				return slices.Contains([]string{"--exec", "-x", "--onSuccess", "-c", "--command"}, w)
 			}); i >= 0 && i+1 < len(c.words) {
-				inner := s.inner(c, c.words[i:], depth, c.words[i])
-				return appendArguments(inner, c.words[i+2:])
+				list := commands(c.words[i+1], s.env)
+				for j := range list {
+					list[j] = list[j].below(c)
+				}
+				return s.each(appendArguments(list, c.words[i+2:]), depth+1)
 			}
 			if name == "nodemon" {
 				return []command{c}
@@ -268,7 +271,7 @@ func (s *scripts) packageManager(name string, c *command, depth int) (list []com
 			return nil, true // of another folder, whose own file is read
 		case strings.HasPrefix(w, "--prefix=") || strings.HasPrefix(w, "--workspace=") || strings.HasPrefix(w, "--filter=") || strings.HasPrefix(w, "--cwd="):
 			return nil, true
-		case w == "workspace" || w == "workspaces" || w == "-r" || w == "--recursive" || w == "foreach":
+		case name != "node" && (w == "workspace" || w == "workspaces" || w == "-r" || w == "--recursive" || w == "foreach"):
 			return nil, true
 		case strings.HasPrefix(w, "-") && name != "node":
 			words = words[1:]
