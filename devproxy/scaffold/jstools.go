@@ -40,8 +40,6 @@ func (d *discovery) configure(c *candidate, from command) {
 				c.set(port.Port(), stated, file, port.Line)
 			}
 		}
-	case "storybook":
-		d.hotReload(c, "", 0)
 	default:
 		d.configureServer(c, from)
 	}
@@ -183,11 +181,10 @@ func (d *discovery) vite(c *candidate, file string, config javascript.Value) {
 		d.proxyTable(&c.block, file, "server.proxy", proxy)
 	}
 	if hmr, ok := server.Field("hmr"); ok {
-		for _, key := range []string{"clientPort", "port"} {
-			if fixed, ok := hmr.Field(key); ok && fixed.Port() != 0 {
-				d.hotReload(c, file, fixed.Line)
-				break
-			}
+		// A port of its own is a server of its own; the client's port alone is led to
+		// devproxy while it is served.
+		if fixed, ok := hmr.Field("port"); ok && fixed.Port() != 0 && fixed.Port() != c.port {
+			d.hotReload(c, file, fixed.Line)
 		}
 	}
 }
@@ -199,10 +196,9 @@ func (d *discovery) hotReload(c *candidate, file string, line int) {
 		"webpack":          "its hot reload connects to its own port; start it with --client-web-socket-url auto://0.0.0.0:0/ws",
 		"create-react-app": "its hot reload connects to its own port; set WDS_SOCKET_PORT=0 in .env",
 		"vue-cli":          "its hot reload connects to its own port; set devServer.client.webSocketURL to 'auto://0.0.0.0:0/ws'",
-		"storybook":        "its hot reload with Vite connects to its own port; in viteFinal of .storybook/main, delete config.server.hmr.port",
 	}[c.kind]
 	if advice == "" {
-		advice = "server.hmr names a port, so hot reload goes past devproxy; remove it"
+		advice = "server.hmr names a port of its own, so hot reload goes past devproxy; remove it"
 	}
 	if file == "" {
 		file = path.Join(c.folder, "package.json")

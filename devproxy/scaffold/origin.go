@@ -13,16 +13,23 @@ import (
 // comparesOrigin reports whether the framework of a package refuses a form whose
 // Origin is not http://HOST, whatever X-Forwarded-Proto says:
 //
-//   - React Router in framework mode since 7.12, for actions
-//   - Qwik City, by its check of the origin
+//   - React Router in framework mode since 7.12, for actions, also in a server
+//     of the project's own: packages/react-router/lib/actions.ts
+//   - Hono's csrf middleware
 //
-// SvelteKit makes this check only in production; Next compares host names.
+// Others make the check, and need nothing: SvelteKit and Qwik City leave it out
+// in development (packages/kit/src/runtime/server/respond.js,
+// packages/qwik-city/src/buildtime/vite/dev-server.ts), Next and Remix 2 compare
+// host names, and Rails believes X-Forwarded-Proto.
 func (d *discovery) comparesOrigin(c *candidate, p javascriptPackage) bool {
 	switch c.kind {
 	case "react-router":
 		return atLeast(p.depends["@react-router/dev"], "7.12.0")
-	case "qwik":
-		return true
+	case "node":
+		if version, express := p.depends["@react-router/express"]; express {
+			return atLeast(version, "7.12.0")
+		}
+		return p.has("hono") && strings.HasPrefix(path.Dir(c.file), path.Clean(c.folder)) && d.contains(c.file, "hono/csrf")
 	}
 	return false
 }
@@ -82,10 +89,7 @@ func (d *discovery) djangoOrigin(folder string) bool {
 			}
 		}
 	}
-	if !atLeast(strings.Trim(version, `"' =`), "4.0") && !strings.Contains(version, ">") {
-		return false
-	}
-	if version != "" && !atLeast(version, "4.0") {
+	if !atLeast(strings.Trim(version, `"' =(`), "4.0") {
 		return false
 	}
 	for _, file := range d.matching(func(base string) bool { return strings.HasSuffix(base, ".py") }) {
@@ -96,4 +100,4 @@ func (d *discovery) djangoOrigin(folder string) bool {
 	return true
 }
 
-var djangoVersion = regexp.MustCompile(`(?im)^[\s"']*django\s*(?:\[[\w,]*\])?\s*(?:=\s*)?["']?((?:[=<>~!^]=?\s*|\()?\d[\d.,<>=~! *]*)`)
+var djangoVersion = regexp.MustCompile(`(?im)^[ \t"']*django[ \t]*(?:\[[\w,]*\])?[ \t]*([(=<>~!^ \t"']*\d[\d.,<>=~! *]*)`)

@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"path"
 	"slices"
 	"strings"
 )
@@ -57,7 +56,7 @@ func (d *discovery) process(folder, file string, line int, name, text string) {
 	}
 	if name == "web" || strings.Contains(text, "$PORT") || strings.Contains(text, "${PORT") {
 		if len(list) > 0 || name == "web" && text != "" {
-			d.notes.group("no port named", path.Base(file)+" "+name)
+			d.notes.group("no port found", name)
 		}
 	}
 }

@@ -51,10 +51,12 @@ func Read(dir string, listening []Listener) (*Result, error) {
 	d.readNamed()
 	d.readPackages()
 	d.readProcfiles()
+	d.readTasks()
 	d.readBackends()
 	d.readConfigs()
 	d.readCompose()
 	d.readCaddyfiles()
+	d.readHints()
 	d.readProcesses()
 	hosts := d.decide()
 	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
