@@ -104,7 +104,9 @@ func isOthers(err error) bool {
 // folderKey is the key of a folder that was shared.
 type folderKey struct {
 	key    ed25519.PrivateKey
+	file   string
 	folder string // empty when it is not known
+	name   string // that a relay granted it last; empty for none
 }
 
 // folderKeys are all keys of this user. Those that cannot be read are left out.
@@ -116,7 +118,11 @@ func folderKeys(home string) ([]folderKey, error) {
 	}
 	var keys []folderKey
 	for _, entry := range entries {
-		path := filepath.Join(shares, entry.Name(), shareKeyFile)
+		var link linkRecord
+		if text, err := os.ReadFile(filepath.Join(shares, entry.Name(), shareLinkFile)); err == nil {
+			_ = json.Unmarshal(text, &link) // what it says is a courtesy
+		}
+		path := firstOf(link.KeyFile, filepath.Join(shares, entry.Name(), shareKeyFile))
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue
@@ -125,11 +131,7 @@ func folderKeys(home string) ([]folderKey, error) {
 		if err != nil {
 			continue
 		}
-		var link linkRecord
-		if text, err := os.ReadFile(filepath.Join(filepath.Dir(path), shareLinkFile)); err == nil {
-			_ = json.Unmarshal(text, &link) // its folder is a courtesy
-		}
-		keys = append(keys, folderKey{key, firstOf(link.Folder, "another folder")})
+		keys = append(keys, folderKey{key, path, firstOf(link.Folder, "another folder"), link.Name})
 	}
 	return keys, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type shareFlags struct {
 	relay string
 	lasts time.Duration
+	key   string // a file
 	// congestion is tunnel.Tune's.
 	congestion string
 }
@@ -22,12 +24,17 @@ type shareFlags struct {
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
 	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the bytes: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev for a look on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
 	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
+	cmd.Flags().StringVar(&f.key, "key", "", "`FILE` with the key of the link, made when it is missing: folders and machines with the same key have the same name (default: a key of the folder's own)")
 	cmd.Flags().Var((*lifetime)(&f.lasts), "for", "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
 }
 
 // request asks for hosts to be shared; none are those of the Proxyfile.
 func (f shareFlags) request(hosts []string) control.ShareRequest {
-	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: f.relay, For: f.lasts}
+	key := f.key
+	if full, err := filepath.Abs(key); err == nil && key != "" {
+		key = full // what runs here may run in another folder
+	}
+	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: f.relay, For: f.lasts, Key: key}
 }
 
 func (f shareFlags) check() error {

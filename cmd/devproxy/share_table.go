@@ -42,6 +42,9 @@ func (l *link) adopt(grant tunnel.Grant, env shareEnv) error {
 	if err != nil {
 		return err
 	}
+	if err := l.key.Has(l.plan.Name); err != nil {
+		return err
+	}
 	l.grant = grant
 	l.advisories = advisories(env.folder)
 	l.show(made, port)

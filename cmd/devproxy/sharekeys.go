@@ -40,11 +40,17 @@ type shareKey struct {
 	Names tunnel.Names
 
 	dir, folder string
+	file        string // of the key; empty for the one in dir
+	name        string // that a relay granted last
 }
 
-// linkRecord is what is remembered of a folder's link.
+// linkRecord is what is remembered of the link of a key.
 type linkRecord struct {
-	Folder     string `json:"folder"` // for whoever looks into the file
+	Folder string `json:"folder"` // that was shared last
+	// KeyFile is the file of a key that is not next to this one; empty for one that
+	// is. Name is the plain name that a relay granted last.
+	KeyFile    string `json:"key_file,omitempty"`
+	Name       string `json:"name,omitempty"`
 	Generation uint64 `json:"generation"`
 	// Until is when the link ends for good; zero when it was never shared.
 	Until time.Time `json:"until,omitzero"`
@@ -56,28 +62,67 @@ type linkRecord struct {
 // openShareKey is the key of a folder, made when there is none. home is
 // $DEVPROXY_HOME. A link that has expired is not that of the next share.
 func openShareKey(home, folder string) (*shareKey, error) {
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		folder = real
-	}
+	folder = realPath(folder)
 	sum := sha256.Sum256([]byte(folder))
-	k := &shareKey{folder: folder, dir: filepath.Join(home, "shares", hex.EncodeToString(sum[:16]))}
+	return openShareKeyIn(filepath.Join(home, "shares", hex.EncodeToString(sum[:16])), folder, "")
+}
+
+// openKeyFor is the key in file, made when there is none; without a file it is the
+// key of folder. What is remembered of the link is the key's own, wherever its file
+// is: folders with the same key have the same link.
+func openKeyFor(home, folder, file string) (*shareKey, error) {
+	if file == "" {
+		return openShareKey(home, folder)
+	}
+	file = realPath(file)
+	if dir, base := filepath.Split(file); base == shareKeyFile && filepath.Dir(filepath.Clean(dir)) == filepath.Join(realPath(home), "shares") {
+		return openShareKeyIn(filepath.Clean(dir), realPath(folder), "") // another folder's
+	}
+	shares := filepath.Join(home, "shares")
+	if err := privateFolder(shares); err != nil {
+		return nil, err
+	}
+	var key ed25519.PrivateKey
+	err := lockedBy(filepath.Join(shares, shareLockFile), func() (err error) {
+		key, err = readOrMakeKey(file)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
+	return openShareKeyIn(filepath.Join(shares, "key-"+hex.EncodeToString(sum[:16])), realPath(folder), file)
+}
+
+// realPath is path without symbolic links; path itself where that is not known.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// openShareKeyIn is the key in file, or else in the folder dir, where the rest is
+// remembered.
+func openShareKeyIn(dir, folder, file string) (*shareKey, error) {
+	k := &shareKey{folder: folder, dir: dir, file: file}
 	if err := privateFolder(k.dir); err != nil {
 		return nil, err
 	}
 	err := k.locked(func() error {
 		var err error
-		if k.Key, err = readOrMakeKey(filepath.Join(k.dir, shareKeyFile)); err != nil {
+		if k.Key, err = readOrMakeKey(firstOf(k.file, filepath.Join(k.dir, shareKeyFile))); err != nil {
 			return err
 		}
 		link, err := k.read()
 		if err == nil && !link.Until.IsZero() && !time.Now().Before(link.Until) {
-			link = linkRecord{Generation: link.Generation + 1}
+			link = linkRecord{Generation: link.Generation + 1, Name: link.Name}
 			err = k.write(link)
 		}
 		if link.Until.IsZero() {
 			link.Names = tunnel.NewestNames
 		}
-		k.Generation, k.Names = link.Generation, link.Names
+		k.Generation, k.Names, k.name = link.Generation, link.Names, link.Name
 		return err
 	})
 	if err != nil {
@@ -91,7 +136,7 @@ func (k *shareKey) Next() error {
 	return k.locked(func() error {
 		link, err := k.read()
 		if err == nil {
-			link = linkRecord{Generation: max(link.Generation, k.Generation) + 1}
+			link = linkRecord{Generation: max(link.Generation, k.Generation) + 1, Name: link.Name}
 			err = k.write(link)
 		}
 		if err == nil {
@@ -113,6 +158,15 @@ func (k *shareKey) Lasts(until time.Time) error {
 	return k.change(func(link *linkRecord) { link.Until = until })
 }
 
+// Has notes that a relay has granted a plain name.
+func (k *shareKey) Has(name string) error {
+	if name == "" || name == k.name {
+		return nil
+	}
+	k.name = name
+	return k.change(func(link *linkRecord) { link.Name = name })
+}
+
 // change changes what is remembered of the link.
 func (k *shareKey) change(do func(*linkRecord)) error {
 	return k.locked(func() error {
@@ -128,7 +182,11 @@ func (k *shareKey) change(do func(*linkRecord)) error {
 
 // locked runs do while no other process does the same.
 func (k *shareKey) locked(do func() error) error {
-	lock := flock.New(filepath.Join(k.dir, shareLockFile), flock.SetPermissions(0o600))
+	return lockedBy(filepath.Join(k.dir, shareLockFile), do)
+}
+
+func lockedBy(path string, do func() error) error {
+	lock := flock.New(path, flock.SetPermissions(0o600))
 	ctx, cancel := context.WithTimeout(context.Background(), shareLockWait)
 	defer cancel()
 	if _, err := lock.TryLockContext(ctx, shareLockPoll); err != nil {
@@ -157,6 +215,6 @@ func (k *shareKey) read() (linkRecord, error) {
 }
 
 func (k *shareKey) write(link linkRecord) error {
-	link.Folder = k.folder
+	link.Folder, link.KeyFile = k.folder, k.file
 	return writeState(filepath.Join(k.dir, shareLinkFile), link)
 }

@@ -29,6 +29,9 @@ func (s *sharing) start(ctx context.Context, request control.ShareRequest) error
 	if request.For != 0 {
 		asked.For = request.For
 	}
+	if request.Key != "" {
+		asked.Key = request.Key
+	}
 	return s.revise(ctx, asked, request.For != 0)
 }
 
@@ -55,7 +58,7 @@ func (s *sharing) newLink(request control.ShareRequest) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := openShareKey(s.home, s.folder)
+	key, err := openKeyFor(s.home, s.folder, request.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +166,7 @@ func (s *sharing) revise(ctx context.Context, request control.ShareRequest, anew
 		next.until = time.Now().Add(lastsFor(request, p))
 	}
 	switch {
-	case !slices.Equal(relays, s.live.relays):
+	case !slices.Equal(relays, s.live.relays), request.Key != s.live.request.Key:
 		return s.restart(request)
 	case next.same(s.live.terms) && s.live.table.port == s.port():
 		s.live.request = request

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -96,6 +97,25 @@ func (s *sharing) newerNames(err error) bool {
 	return true
 }
 
+// findOwner adds to the fix of err which key of this user had the name that belongs
+// to another key, if one had it.
+func (s *sharing) findOwner(err error) {
+	var e *agent.Error
+	if !errors.As(err, &e) || e.Reason != agent.ReasonNameTaken {
+		return
+	}
+	keys, err := folderKeys(s.home)
+	if err != nil {
+		return // the fix says what to do without it
+	}
+	for _, key := range keys {
+		if key.name == s.live.plan.Name && key.name != "" && !key.key.Equal(s.live.key.Key) {
+			e.Fix = fmt.Sprintf("it is your own: the key of %s had it\nto share it from here: devproxy share --key %s\nto give it up: devproxy relay release %s", key.folder, key.file, key.name)
+			return
+		}
+	}
+}
+
 // finish ends the link for good: the relay says so from now on, and the next
 // share has another.
 func (s *sharing) finish(state string) {
@@ -126,6 +146,7 @@ func (s *sharing) fail(err error) {
 			s.next(err)
 			return
 		}
+		s.findOwner(err)
 		request := s.live.request
 		s.over(control.ShareFailed, err, endGrace)
 		s.again.after(request, err)

@@ -121,8 +121,8 @@ func findSource(opts upOptions, args []string) (source, error) {
 
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
 	limitMemory(devproxy.BodyMemory + agent.Memory)
-	if !opts.share && (opts.relay != "" || opts.lasts != 0) {
-		return usagef("devproxy up --share", "--relay and --for are about a share, and none is asked for")
+	if !opts.share && (opts.relay != "" || opts.lasts != 0 || opts.key != "") {
+		return usagef("devproxy up --share", "--relay, --for and --key are about a share, and none is asked for")
 	}
 	if err := opts.check(); err != nil {
 		return err

@@ -82,6 +82,9 @@ type ShareRequest struct {
 	// Relay overrides the Proxyfile's, for OpStart: one, or several that are tried
 	// in order, separated by commas.
 	Relay string `json:"relay,omitempty"`
+	// Key is the file with the key that the link belongs to, an absolute path, for
+	// OpStart; empty is the key of the project's folder.
+	Key string `json:"key,omitempty"`
 	// Keep has a share that failed tried again, where that can help.
 	Keep bool `json:"keep,omitempty"`
 	// For is how long the link lasts from now (OpStart; 0 is what the Proxyfile

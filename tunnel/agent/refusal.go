@@ -67,7 +67,9 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 		return e(ReasonBadToken, "the enrolment token is not valid (any more)", fmt.Sprintf("devproxy relay login %s --token TOKEN, with the one its operator gives you", t))
 	case tunnel.CodeNameTaken:
 		return e(ReasonNameTaken, said, "choose another, share { name = \"…\" }, or leave it out for a link that nobody can guess\n"+
-			"if the key is your own (another folder, another machine, this folder's old path): devproxy relay release NAME, there")
+			"if it is your own, of another machine or of this folder before it was renamed or cloned again:\n"+
+			"to give it up, there: devproxy relay release NAME\n"+
+			"to share it from both places, with one key: devproxy share --key FILE")
 	case tunnel.CodeBadClaim:
 		return e(ReasonBadClaim, said, "change the share block; if it is right, run the same version of devproxy here and on the relay")
 	case tunnel.CodeEnded:
