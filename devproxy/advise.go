@@ -30,7 +30,7 @@ func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstrea
 		outside.Header(h)
 		told := advice.Of(h, host)
 		if x.visit != nil {
-			told = append(told, x.visit.share.KeptCookies(h, x.visit.visitor)...)
+			told = append(told, x.visit.share.Advice(r, h, status, x.visit.visitor)...)
 		}
 		x.tell(match.Route.ID, told)
 	}

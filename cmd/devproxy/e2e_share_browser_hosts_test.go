@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // shopOffice are the two dev servers of a project. They know their local names
@@ -118,6 +119,88 @@ func (b *publicBrowser) gatedHosts(t *testing.T) {
 	}
 	if seen := apps.take(); len(seen) != 0 {
 		t.Errorf("the office was asked by another share's page: %+v", seen)
+	}
+}
+
+// formsApp has a form to the other host, and one, a link and an embed to strangers.
+// It refuses forms that do not tell an origin of the project.
+func formsApp(other, stranger func() string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Origin"), "https://shop.localhost:") {
+			http.Error(w, "not from here: "+r.Header.Get("Origin"), http.StatusForbidden)
+			return
+		}
+		html(w, fmt.Sprintf(`<h1>%s %s</h1><form id=own method=post action="%s/posted"></form>
+<form id=foreign method=post action="%[4]s/posted"></form><a id=out href="%[4]s/link">out</a><iframe src="%[4]s/embed"></iframe>`, r.Method, r.Host, other(), stranger()))
+	}
+}
+
+// formsBetweenHosts: what a page of a share tells its other hosts, and strangers.
+func (b *publicBrowser) formsBetweenHosts(t *testing.T) {
+	evil := startApp(t, func(w http.ResponseWriter, _ *http.Request) { html(w, "<h1>stranger</h1>") })
+	stranger := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"evil.localhost\" { upstream = %q }\n", evil.URL)), nil).link
+	for name, share := range map[string]string{"token": "", "plain name": "share { name = \"forms\" }\n"} {
+		t.Run(name, func(t *testing.T) {
+			var admin string
+			apps := startApp(t, formsApp(func() string { return admin }, func() string { return stranger }))
+			project := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\n%s", apps.URL, share)), nil)
+			admin = "https://" + project.host("admin.shop.localhost")
+			shop := "https://" + project.host("shop.localhost")
+			p := openTab(t, b.browser)
+			open := func() {
+				t.Helper()
+				if status, err := p.visit(project.link); err != nil || status != http.StatusOK {
+					t.Fatalf("the page: %d, %v", status, err)
+				}
+				p.forgetLoads()
+				apps.take()
+			}
+			// last is the last request to path that an app has seen.
+			last := func(a *app, path string) *http.Request {
+				t.Helper()
+				for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+					for _, r := range a.take() {
+						if r.URL.Path == path {
+							return r
+						}
+					}
+				}
+				t.Fatalf("nobody asked for %s", path)
+				return nil
+			}
+			open()
+			evaluate[bool](t, p, "document.getElementById('own').submit(), true")
+			got := last(apps, "/posted")
+			p.awaitLoad(t, "location.pathname === '/posted'")
+			wantOrigin, told := "null", ""
+			if share != "" {
+				wantOrigin = fmt.Sprintf("https://shop.localhost:%d", project.addr.Port())
+				told = shop
+			}
+			if got.Header.Get("Origin") != wantOrigin || got.Host != fmt.Sprintf("admin.shop.localhost:%d", project.addr.Port()) {
+				t.Errorf("a form between hosts has Origin %q at %s, want %q", got.Header.Get("Origin"), got.Host, wantOrigin)
+			}
+			evil.take()
+			open()
+			if got := last(evil, "/embed").Header.Get("Referer"); strings.TrimSuffix(got, "/") != told {
+				t.Errorf("an embed is told %q, want %q", got, told)
+			}
+			evaluate[bool](t, p, "document.getElementById('out').click(), true")
+			if got := last(evil, "/link").Header.Get("Referer"); strings.TrimSuffix(got, "/") != told {
+				t.Errorf("a link out tells %q, want %q", got, told)
+			}
+			p.awaitLoad(t, "location.pathname === '/link'")
+			open()
+			evaluate[bool](t, p, "document.getElementById('foreign').submit(), true")
+			foreign := last(evil, "/posted")
+			wantOrigin = "null"
+			if told != "" {
+				wantOrigin = told
+			}
+			if foreign.Header.Get("Origin") != wantOrigin || strings.TrimSuffix(foreign.Header.Get("Referer"), "/") != told {
+				t.Errorf("a form to a stranger has Origin %q and Referer %q, want %q and %q", foreign.Header.Get("Origin"), foreign.Header.Get("Referer"), wantOrigin, told)
+			}
+		})
 	}
 }
 

@@ -33,6 +33,7 @@ func TestE2EShareBrowser(t *testing.T) {
 	t.Run("demo", b.demo)
 	t.Run("two hosts", b.twoHosts)
 	t.Run("two hosts with a password", b.gatedHosts)
+	t.Run("forms between hosts", b.formsBetweenHosts)
 	t.Run("secret link", b.secretLink)
 	t.Run("password", b.password)
 	t.Run("restarting", b.restarting)

@@ -88,10 +88,9 @@ func (s *Share) cookieDomain(domain string, from pair) (public string, ok bool) 
 	return s.zone, true
 }
 
-// KeptCookies returns, for a response to v, a sentence about each cookie that the
-// project sets for several of its hosts and visitors get for one host alone. h is
-// the header as the project has written it.
-func (s *Share) KeptCookies(h http.Header, v Visitor) (sentences []string) {
+// keptCookies is a sentence about each cookie that the project sets for several of
+// its hosts, and that visitors get for one host alone.
+func (s *Share) keptCookies(h http.Header, v Visitor) (sentences []string) {
 	from, known := s.seenBy(v).responder(v)
 	if !known || !s.alone {
 		return nil

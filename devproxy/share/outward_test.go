@@ -343,9 +343,34 @@ func TestKeptCookies(t *testing.T) {
 		"another share's":          {oneLabel(), "shop-zzzzzzzzzzzzzzzz.t.example.com", "sid=1; Domain=shop.localhost", ""},
 		"a long name":              {oneLabel(), single, long + "=1; Domain=shop.localhost", strings.Replace(sid, "sid", long[:maxQuoted], 1) + fix},
 	} {
-		got := mustNew(t, c.opts).KeptCookies(http.Header{"Set-Cookie": {c.line}}, visitorOf(c.from))
+		got := mustNew(t, c.opts).Advice(ask("GET", c.from, "/"), http.Header{"Set-Cookie": {c.line}}, http.StatusOK, visitorOf(c.from))
 		if strings.Join(got, "|") != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestRefusedForms: what the terminal says when a project refuses "Origin: null".
+func TestRefusedForms(t *testing.T) {
+	form := func(fields ...string) *http.Request { return ask("POST", labelled("admin"), "/", fields...) }
+	refused := []string{"Origin", "null", "Sec-Fetch-Site", "same-site"}
+	for name, c := range map[string]struct {
+		opts   Options
+		r      *http.Request
+		status int
+		want   bool
+	}{
+		"refused":              {oneLabel(), form(refused...), 403, true},
+		"refused by Rails":     {oneLabel(), form(refused...), 422, true},
+		"taken":                {oneLabel(), form(refused...), 303, false},
+		"with an origin":       {oneLabel(), form("Origin", "https://shop.localhost:8443", "Sec-Fetch-Site", "same-site"), 403, false},
+		"from another site":    {oneLabel(), form("Origin", "null", "Sec-Fetch-Site", "cross-site"), 403, false},
+		"of one host":          {oneHost(), form(refused...), 403, false},
+		"of a share by a name": {together(), form(refused...), 403, false},
+	} {
+		got := mustNew(t, c.opts).Advice(c.r, http.Header{}, c.status, visitorOf(c.r.Host))
+		if (len(got) == 1) != c.want || len(got) > 1 {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }
