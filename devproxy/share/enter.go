@@ -96,13 +96,20 @@ func (s *Share) enter(q *query) *reply {
 	}
 	here, _ := parseAuthority(q.visitor.Host, httpsPort)
 	left, err := strconv.Atoi(values.Get(passLeft))
-	if err != nil || !isFuture(values.Get(passEnd), now) || !hmac.Equal([]byte(values.Get(passSign)), []byte(s.signPass(here, values))) {
+	_, own := s.table.publicOrigin(originOf(values.Get(passTo)))
+	if err != nil || !own || !isFuture(values.Get(passEnd), now) || !hmac.Equal([]byte(values.Get(passSign)), []byte(s.signPass(here, values))) {
 		return plainReply(http.StatusForbidden, "This address has expired.", "Open the link again.")
 	}
 	hosts := s.tour()
 	answer := redirect(http.StatusSeeOther, s.pass(hosts, slices.Index(hosts, here)+1, min(left-1, len(hosts)), values.Get(passTo), now))
 	answer.cookies = []*http.Cookie{s.gate.cookie.make(now)}
 	return answer
+}
+
+// originOf is the origin of a URL, as text.
+func originOf(text string) string {
+	ref, _ := cutReference(text)
+	return ref.scheme + "//" + ref.authority
 }
 
 // givePass answers, at the first host, another host of the share that has a visitor

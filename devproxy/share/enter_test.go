@@ -253,8 +253,21 @@ func TestHostsApart(t *testing.T) {
 	alone.Zone, alone.Together = "", true
 	zoned := plainName()
 	zoned.Together = true
-	for name, opts := range map[string]Options{"a provider": apart, "one host": alone, "a zone": zoned} {
+	public := together()
+	public.Public = []string{"/"}
+	for name, opts := range map[string]Options{"a provider": apart, "one host": alone, "a zone": zoned, "no gate": oneLabel(), "all public": public} {
 		s := mustNew(t, opts)
+		for _, host := range s.table.hosts { // whoever has no key signs with none
+			values := url.Values{passTo: {"https://evil.example/"}, passLeft: {"1"}, passEnd: {"99999999999"}}
+			values.Set(passSign, s.signPass(host.public, values))
+			_, answer := admit(s, browse(ask("GET", host.public.String(), enterPath+"?"+values.Encode())))
+			if answer != nil && (answer.Header().Get("Location") != "" || len(answer.Result().Cookies()) > 0) {
+				t.Errorf("%s: a pass leads to %s", name, answer.Header().Get("Location"))
+			}
+		}
+		if s.gate.open() {
+			continue
+		}
 		host := firstHost(s)
 		_, answer := admit(s, browse(ask("GET", host, "/?devproxy="+secret)))
 		if answer == nil || answer.Header().Get("Location") != "https://"+host+"/" {

@@ -56,7 +56,7 @@ func New(opts Options) (*Share, error) {
 	only := names.hosts[0].public
 	s.alone = s.zone == "" || len(names.hosts) == 1 && s.zone == only.name
 	s.gate = newGate(&opts, s.alone)
-	s.gate.together = opts.Together && s.alone && len(names.hosts) > 1
+	s.gate.together = !s.gate.open() && opts.Together && s.alone && len(names.hosts) > 1
 	return s, nil
 }
 
