@@ -1,6 +1,8 @@
 package devproxy
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,16 +19,23 @@ func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
 	if err := x.visit.guard(r, match); err != nil {
 		return err
 	}
-	if upstream, ok := match.Route.Answer.(*plan.Upstream); ok {
-		x.w.advise = s.advisor(x, r, match, upstream) // also of what a cache has
-	} else {
-		x.w.fields = match.Route.ResponseHeaders // an upstream's are forward's
+	route, perRequest := match.Route, match.Route.FieldPlaceholders()
+	if route.Placeholders() {
+		match = match.With(s.values(x, r))
 	}
-	around := x.generation.around[match.Route.ID]
+	upstream, ok := match.Route.Answer.(*plan.Upstream)
+	if ok {
+		x.w.advise = s.advisor(x, r, match, upstream) // also of what a cache has
+	}
+	if !ok || perRequest {
+		// An upstream's are forward's. A cache has those of another request.
+		x.w.fields = match.Route.ResponseHeaders
+	}
+	around := x.generation.around[route.ID]
 	if around == nil {
 		return s.respond(x, x.w, r, match)
 	}
-	return around.Serve(x.w, r, match.Route, s.from(x, r), func(w http.ResponseWriter, r *http.Request) error {
+	return around.Serve(x.w, r, route, s.from(x, r), func(w http.ResponseWriter, r *http.Request) error {
 		return s.respond(x, w, r, match)
 	})
 }
@@ -42,13 +51,32 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 		}
 		return answer.Files(w, r, a, match.FilesPath())
 	case *plan.Redirect:
-		return answer.Redirect(w, r, a, match.Rest)
+		return answer.Redirect(w, r, a, match)
 	case *plan.Respond:
 		return answer.Respond(w, r, a)
 	case *plan.Withheld:
 		return &withheldError{a.Effects}
 	}
 	panic("a route without an answer") // plan.Build makes none
+}
+
+// values are what placeholders stand for in r. A visitor of a share is shown as the
+// project is told of them.
+func (s *Server) values(x *exchange, r *http.Request) plan.Values {
+	v := plan.Values{Client: "unknown", Host: r.Host, Path: rawPath(r), Query: r.URL.RawQuery, ID: requestID()}
+	if x.visit != nil {
+		v.Client = s.machine.Shown(x.visit.visitor.Addr.Addr()).String()
+	} else if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		v.Client = remote.Addr().Unmap().WithZone("").String()
+	}
+	return v
+}
+
+// requestID is 128 random bits in hexadecimal.
+func requestID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // it never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
 }
 
 // from is who asks. A visitor's address is what the relay tells; the one that

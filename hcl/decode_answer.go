@@ -19,13 +19,18 @@ func (d *decoder) decodeRedirect(v value) *Redirect {
 		return nil
 	}
 	r := &Redirect{Target: target, Status: 302, Range: v.at(), Flow: d.flow(v)}
-	lower := strings.ToLower(target)
+	if name := placeholderInHost(target); name != "" {
+		d.errorf(v.at(), `write it behind the host: "https://example.com{rest}"`, "{%s} is what a visitor writes, and must not be a part of a host", name)
+		return nil
+	}
+	sample := sampleTarget(target)
+	lower := strings.ToLower(sample)
 	switch {
 	case strings.HasPrefix(target, "//"):
 		d.errorf(v.at(), quotef("write %s", "https:"+target), "a redirect's URL has a scheme")
-	case strings.HasPrefix(target, "/"):
+	case strings.HasPrefix(sample, "/"):
 	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
-		if u, err := url.Parse(strings.ReplaceAll(target, "{rest}", "")); err != nil || u.Host == "" {
+		if u, err := url.Parse(sample); err != nil || u.Host == "" {
 			d.errorf(v.at(), `write one like "https://example.com/docs{rest}"`, "%q is no URL", target)
 			return nil
 		}
@@ -40,25 +45,62 @@ func (d *decoder) decodeRedirect(v value) *Redirect {
 		d.errorf(v.at(), detail, "a redirect is a URL, or a path that begins with \"/\"")
 		return nil
 	}
-	if !d.placeholders(v, target) {
+	if !d.checkURL(v, target, true) || !d.checkPlaceholders(v, target, r.Flow) {
 		return nil
 	}
-	if restInHost(target) {
-		d.errorf(v.at(), `write it behind the host: "https://example.com{rest}"`, "{rest} is what a visitor writes, and must not be a part of a host")
+	if found := placeholder.FindString(braced.ReplaceAllString(target, "")); found != "" && r.Flow.Empty() {
+		d.errorf(v.at(), placeholderAdvice(""), "unknown placeholder %s", found)
 		return nil
 	}
 	return r
 }
 
-// restInHost reports whether something of the authority of a URL comes after
-// {rest}: "https://{rest}example.com" leads to any host that a visitor names.
-func restInHost(target string) bool {
-	_, authority, isURL := strings.Cut(target, "://")
-	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
-		authority = authority[:end]
+// sampleTarget is a redirect's target with something in the place of placeholders.
+func sampleTarget(target string) string {
+	var sample strings.Builder
+	for part := range Placeholders(target) {
+		switch {
+		case part.Name == "":
+			sample.WriteString(part.Text)
+		case part.Name == "host":
+			sample.WriteString("shop.localhost:8443")
+		case part.IsPath():
+			sample.WriteString("/x")
+		default:
+			sample.WriteString("x")
+		}
 	}
-	before, _, has := strings.Cut(authority, "{rest}")
-	return isURL && !strings.HasPrefix(target, "/") && has && authority != before+"{rest}"
+	return sample.String()
+}
+
+// placeholderInHost is the placeholder in the host of a URL that a visitor could lead elsewhere
+// with: "https://{rest}example.com" leads to any host. {host} is a host of the
+// Proxyfile, and what begins with "/" ends the host.
+func placeholderInHost(target string) string {
+	_, after, isURL := strings.Cut(target, "://")
+	if !isURL || strings.HasPrefix(target, "/") {
+		return ""
+	}
+	open := "" // a path that must be the end of the host
+	for part := range Placeholders(after) {
+		switch {
+		case part.Name == "":
+			end := strings.IndexAny(part.Text, "/?#")
+			if open != "" && end != 0 {
+				return open
+			}
+			if end >= 0 {
+				return ""
+			}
+		case open != "":
+			return open
+		case part.IsPath():
+			open = part.Name
+		case part.Name != "host":
+			return part.Name
+		}
+	}
+	return ""
 }
 
 func redirectStatuses() []int { return []int{301, 302, 303, 307, 308} }

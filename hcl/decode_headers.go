@@ -17,6 +17,9 @@ func ownFields() []string {
 	}
 }
 
+// KeepHost is the value of Host in request_headers that sends the client's own.
+const KeepHost = "{host}"
+
 // decodeHeaders decodes request_headers or response_headers.
 func (d *decoder) decodeHeaders(b *body, name string) (map[string]*string, map[string]Flow) {
 	v, present := d.get(b, name)
@@ -68,7 +71,12 @@ func (d *decoder) headerMap(v value, what string) (map[string]*string, map[strin
 			headers[name] = nil
 			continue
 		}
-		if text, ok := d.scalar(f.value, "the value of "+name); ok {
+		text, ok := d.scalar(f.value, "the value of "+name)
+		if name == "Host" && what == "request_headers" && HasPlaceholder(text) && text != KeepHost {
+			d.errorf(f.at(), `write Host = "{host}" to keep the client's, or a name`, "Host is {host} alone, or has no placeholder")
+			continue
+		}
+		if ok && (what == "headers" || d.checkPlaceholders(f.value, text, flows[name])) {
 			headers[name] = &text
 		}
 	}

@@ -37,6 +37,7 @@ func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Ro
 		route.RewriteFlow = d.flow(v)
 	}
 	d.findIdleRewrite(b, route, host)
+	d.findOwnRedirect(route)
 	if !answered && !hostAnswers && !b.body.damaged {
 		d.errorf(b.header, "write upstream = 3000, or files, redirect or respond; or give the host an answer", "%s answers with nothing", b.title())
 	}
@@ -44,6 +45,21 @@ func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Ro
 		return nil, false
 	}
 	return route, answered == hasAnswer(&route.Settings)
+}
+
+// findOwnRedirect warns of a redirect to a path below the route's own, which leads to
+// the same route again.
+func (d *decoder) findOwnRedirect(route *Route) {
+	x := route.Redirect
+	if x == nil || route.Exact || route.Match != nil {
+		return
+	}
+	for part := range Placeholders(x.Target) {
+		if part.Name == "path" || part.Name == "uri" {
+			d.warnf(x.Range, "add exact = true", "the redirect of route %q leads to the same route", route.Path)
+		}
+		return // its beginning decides
+	}
 }
 
 // findIdleRewrite reports rewrite where nothing is forwarded.
@@ -259,22 +275,38 @@ var otherRest = regexp.MustCompile(`(?:^|/)\$[0-9]\b|\$(?:uri|request_uri|is_arg
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// placeholders checks that target has no placeholder but {rest}, and no
-// control characters.
+// placeholders checks that target, a path to forward, has no placeholder but
+// {rest}, and no control characters.
 func (d *decoder) placeholders(v value, target string) bool {
-	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
-		d.errorf(v.at(), "write %20 for a space", "a path has no spaces and control characters")
-		return false
-	}
-	if found := otherRest.FindString(target); found != "" {
-		d.errorf(v.at(), "write {rest}: what follows the route's path", "unknown placeholder %s", strings.TrimPrefix(found, "/"))
+	if !d.checkURL(v, target, false) {
 		return false
 	}
 	for _, found := range placeholder.FindAllString(target, -1) {
 		if found != "{rest}" {
-			d.errorf(v.at(), "write {rest}: what follows the route's path", "there is no placeholder %s", found)
+			d.errorf(v.at(), "write {rest}: what follows the route's path", "unknown placeholder %s", found)
 			return false
 		}
+	}
+	return true
+}
+
+// checkURL reports what neither a path nor a URL has, and variables of other
+// programs. A redirect has more placeholders than {rest}.
+func (d *decoder) checkURL(v value, target string, redirect bool) bool {
+	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
+		d.errorf(v.at(), "write %20 for a space", "a path has no spaces and control characters")
+		return false
+	}
+	if found := strings.TrimPrefix(otherRest.FindString(target), "/"); found != "" {
+		detail := "write {rest}: what follows the route's path"
+		switch name := otherPlaceholders()[found[1:]]; {
+		case redirect && name == "query":
+			detail = "remove it: the query is kept"
+		case redirect && name != "":
+			detail = "write {" + name + "}"
+		}
+		d.errorf(v.at(), detail, "unknown placeholder %s", found)
+		return false
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -162,6 +163,7 @@ func (x *explanation) refuse(err error) {
 }
 
 func (x *explanation) answer(m plan.Match, v *visit) {
+	m = m.With(plan.Values{Client: netip.MustParseAddrPort(here).Addr().String(), Host: v.authority, Path: v.path, Query: v.rawQuery(), ID: "{id}"})
 	r := m.Route
 	x.Answer = &answering{Text: r.Answer.String(), Headers: changes(r.ResponseHeaders)}
 	switch a := r.Answer.(type) {

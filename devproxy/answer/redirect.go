@@ -6,19 +6,17 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// Redirect sends the visitor where x says. rest is what follows the route's
-// path, percent-encoded as it came; it takes the place of {rest}. The query is
-// kept. A target that is a path stays one on this host, whatever rest is, and
-// nothing in it begins a new header line.
+// Redirect sends the visitor where the redirect of m says. m has its values: see
+// plan.Match.With. The query is kept. A target that is a path stays one on this
+// host, whatever the request is, and nothing in it begins a new header line.
 //
 // Browsers keep a 301 or 308 for ever, and would go on to follow it after the
 // Proxyfile has changed: "Cache-Control: no-cache" has them ask again.
 //
 // The error is always nil: a redirect cannot fail, and every answer is called
 // alike.
-func Redirect(w http.ResponseWriter, r *http.Request, x *plan.Redirect, rest string) error {
-	match := plan.Match{Route: &plan.Route{Answer: x}, Rest: rest}
-	redirectTo(w, x.Status, match.Location(r.URL.RawQuery))
+func Redirect(w http.ResponseWriter, r *http.Request, x *plan.Redirect, m plan.Match) error {
+	redirectTo(w, x.Status, m.Location(r.URL.RawQuery))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -8,6 +9,10 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
+
+func redirect(w http.ResponseWriter, r *http.Request, x *plan.Redirect, rest string) error {
+	return Redirect(w, r, x, plan.Match{Route: &plan.Route{Answer: x}, Rest: rest})
+}
 
 func TestRedirect(t *testing.T) {
 	tests := []struct{ target, rest, query, want string }{
@@ -38,7 +43,7 @@ func TestRedirect(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL = &url.URL{Path: "/old" + test.rest, RawQuery: test.query}
 		w := httptest.NewRecorder()
-		err := Redirect(w, r, &plan.Redirect{Target: test.target, Status: 308}, test.rest)
+		err := redirect(w, r, &plan.Redirect{Target: test.target, Status: 308}, test.rest)
 		if got := w.Header().Get("Location"); err != nil || w.Code != 308 || got != test.want {
 			t.Errorf("%q with %q: %d %q, %v; want %q", test.target, test.rest, w.Code, got, err, test.want)
 		}
@@ -63,7 +68,7 @@ func FuzzRedirectStays(f *testing.F) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.URL = &url.URL{Path: "/", RawQuery: query}
 			w := httptest.NewRecorder()
-			if err := Redirect(w, r, &plan.Redirect{Target: target, Status: 302}, rest); err != nil {
+			if err := redirect(w, r, &plan.Redirect{Target: target, Status: 302}, rest); err != nil {
 				t.Fatal(err)
 			}
 			location := w.Header().Get("Location")

@@ -106,7 +106,7 @@ func (b *builder) answer(s *hcl.Settings) ([]Header, Answer) {
 	case s.Upstream != nil:
 		authority := ""
 		if i := slices.IndexFunc(request, func(h Header) bool { return h.Name == "Host" }); i >= 0 {
-			authority = request[i].Value
+			authority = request[i].Value // KeepHost, or without placeholders
 			request = slices.Delete(request, i, i+1)
 		}
 		return request, b.upstream(s.Upstream, authority, s.TLSSkipVerify != nil && *s.TLSSkipVerify)

@@ -400,6 +400,9 @@ func (c *effects) cors(b *builder, r *Route, cors *hcl.CORS) {
 // this machine.
 func (c *effects) origin(r *Route, origin string, f hcl.Flow, at Source) {
 	origin = strings.ToLower(strings.TrimSpace(origin))
+	if origin == "https://{host}" || origin == "http://{host}" {
+		return // the host that was asked, whose pages can read its answers anyway
+	}
 	u, err := url.Parse(origin)
 	if err == nil && u.Host != "" && isLoopback(u.Hostname()) && (f.Empty() || isBare(u) && !f.Computed) {
 		return

@@ -94,13 +94,14 @@ func checkRequest(t *testing.T, p *Plan, line string) {
 	if got := m.Route.Label(); got != cells[1] {
 		t.Errorf("%s: route %s", line, got)
 	}
-	if got := becomes(m, host, path, query); got != cells[2] {
+	m = m.With(Values{Client: "127.0.0.1", Host: host, Path: path, Query: query, ID: "0123456789abcdef0123456789abcdef"})
+	if got := becomes(m, path, query); got != cells[2] {
 		t.Errorf("%s: becomes %s", line, got)
 	}
 }
 
 // becomes says what a route makes of a request.
-func becomes(m Match, host, path, query string) string {
+func becomes(m Match, path, query string) string {
 	switch a := m.Route.Answer.(type) {
 	case *Upstream:
 		return a.Text + " " + m.Target(path)

@@ -274,7 +274,7 @@ type Files struct {
 
 // Redirect is an answer that sends the visitor elsewhere.
 type Redirect struct {
-	Target string // {rest} in it is what follows the route's path
+	Target string // with placeholders
 	Status int
 }
 
@@ -305,4 +305,6 @@ type Match struct {
 	// Rest is what follows the route's path, percent-encoded as it came:
 	// empty or beginning with "/".
 	Rest string
+
+	values *Values // nil before With
 }

@@ -33,7 +33,8 @@ func (r *Route) mapsPath() bool {
 	case *Redirect:
 		return strings.Contains(a.Target, restMark)
 	}
-	return r.StripPrefix || r.Rewrite != ""
+	rest := func(h Header) bool { return strings.Contains(h.Value, restMark) }
+	return r.StripPrefix || r.Rewrite != "" || slices.ContainsFunc(r.RequestHeaders, rest) || slices.ContainsFunc(r.ResponseHeaders, rest)
 }
 
 // compareRoutes sets guard and effect of routes: equal numbers mean equal guards

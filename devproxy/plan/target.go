@@ -47,34 +47,7 @@ func (m Match) Prefix() string {
 	return path.String()
 }
 
-// Location is where the route's redirect sends the visitor, with the query
-// that came. It is empty when the route's answer is no redirect. A target on
-// this host stays on it, whatever the visitor's path is.
-func (m Match) Location(rawQuery string) string {
-	redirect, ok := m.Route.Answer.(*Redirect)
-	if !ok {
-		return ""
-	}
-	location := expand(redirect.Target, encode(m.Rest, inURL), inURL)
-	if strings.HasPrefix(redirect.Target, restMark) || strings.HasPrefix(redirect.Target, "/") && !strings.HasPrefix(redirect.Target, "//") {
-		location = oneSlash(location)
-	}
-	if rawQuery == "" {
-		return location
-	}
-	location, fragment, hasFragment := strings.Cut(location, "#")
-	if strings.Contains(location, "?") {
-		location += "&" + encode(rawQuery, inURL)
-	} else {
-		location += "?" + encode(rawQuery, inURL)
-	}
-	if hasFragment {
-		location += "#" + fragment
-	}
-	return location
-}
-
-// expand puts rest, as it is, in the place of restMark. A "/" on both sides of the joint
+// expand is a rewrite: it puts rest, as it is, in the place of restMark. A "/" on both sides of the joint
 // is one: "/v1/{rest}" and "/v1{rest}" mean the same. After "//" it is none: an
 // authority must not come from rest.
 func expand(template, rest string, allowed charset) string {
@@ -110,6 +83,12 @@ const (
 	// as a URL is kept, but can begin no new line. A backslash is left out:
 	// browsers read it as "/".
 	inURL charset = inPath + "?#[]\"<>^`{|}"
+	// inField is all that is printable.
+	inField charset = inURL + "\\"
+	// inAuthority is what a host and its port are made of.
+	inAuthority charset = "-._~[]:"
+	// inValue is what says nothing else in a query, or within a path.
+	inValue charset = "-._~/:@,"
 )
 
 // encode percent-encodes the bytes of s that are not allowed and leaves

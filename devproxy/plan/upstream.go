@@ -94,6 +94,10 @@ func textOf(members []Member) string {
 }
 
 func resolve(m hcl.Member, authority string, skipVerify bool) Member {
+	keep := authority == hcl.KeepHost
+	if keep {
+		authority = ""
+	}
 	member := Member{Scheme: m.Scheme, Authority: authority, SkipVerify: skipVerify, Text: m.Text}
 	if m.Socket != "" {
 		member.Network, member.Addrs = "unix", []string{m.Socket}
@@ -101,7 +105,7 @@ func resolve(m hcl.Member, authority string, skipVerify bool) Member {
 		member.Network, member.Addrs = "tcp", dialAddrs(m.Host, m.Port)
 	}
 	local := m.Socket != "" || isLoopback(m.Host)
-	if !local && authority == "" {
+	if !local && authority == "" && !keep {
 		member.Authority = authorityOf(m)
 	}
 	if m.Scheme != hcl.SchemeHTTPS {

@@ -21,7 +21,7 @@ host "c.localhost" {
   route "/h" { redirect = "docs" } # ERROR: a redirect is a URL, or a path that begins with "/"
   route "/i" { redirect = "example.com/x" } # ERROR: a redirect is a URL, or a path that begins with "/"
   route "/j" { redirect = "//example.com" } # ERROR: a redirect's URL has a scheme
-  route "/k" { redirect = "/x{path}" } # ERROR: there is no placeholder {path}
+  route "/k" { redirect = "/x{path}" }
   route "/l" { redirect = "ftp://x/y" } # ERROR: "ftp://x/y" is no address of the web
   route "/m" { redirect = "https://" } # ERROR: "https://" is no URL
   route "/n" {

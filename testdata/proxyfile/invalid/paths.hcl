@@ -28,7 +28,7 @@ host "a.localhost" {
   }
   route "/r3" {
     upstream = 1
-    rewrite  = "/v1{path}" # ERROR: there is no placeholder {path}
+    rewrite  = "/v1{path}" # ERROR: unknown placeholder {path}
   }
   route "/r4" {
     upstream = 1

@@ -1,0 +1,121 @@
+package hcl
+
+import (
+	"fmt"
+	"iter"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// placeholderNames are what request_headers, response_headers and redirect take
+// from a request.
+func placeholderNames() []string {
+	return []string{"client", "host", "uri", "path", "query", "id", "rest"}
+}
+
+// otherPlaceholders are the names that other programs have for them.
+func otherPlaceholders() map[string]string {
+	return map[string]string{
+		"host": "host", "uri": "path", "remote_addr": "client", "remote_host": "client", "remote": "client", "client_ip": "client", "ip": "client", "binary_remote_addr": "client",
+		"proxy_add_x_forwarded_for": "client", "http.request.remote.host": "client", "http.request.remote": "client", "realip_remote_addr": "client",
+		"http_host": "host", "hostport": "host", "server_name": "host", "authority": "host", "http.request.host": "host", "http.request.hostport": "host",
+		"request_uri": "uri", "http.request.uri": "uri", "url": "uri",
+		"document_uri": "path", "http.request.uri.path": "path", "uri.path": "path",
+		"args": "query", "query_string": "query", "http.request.uri.query": "query", "uri.query": "query",
+		"request_id": "id", "uuid": "id", "http.request.uuid": "id", "unique_id": "id",
+		"suffix": "rest", "tail": "rest",
+	}
+}
+
+// Part is a part of a text with placeholders: what is written, or a placeholder.
+type Part struct {
+	Text string // as it is sent; empty for a placeholder
+	Name string // "client"; empty for text
+}
+
+// IsPath reports a placeholder that stands for a path: it begins with "/", or is
+// empty.
+func (p Part) IsPath() bool { return p.Name == "rest" || p.Name == "path" || p.Name == "uri" }
+
+// braced matches a word in braces, and one in two pairs of them, which stands for
+// the word in one.
+var braced = regexp.MustCompile(`\{\{[A-Za-z_][\w.-]*\}\}|\{[A-Za-z_][\w.-]*\}`)
+
+// Placeholders returns the parts of text, in order. Braces that are not around a
+// single word are text, and so is a word that is not a placeholder.
+func Placeholders(text string) iter.Seq[Part] {
+	return func(yield func(Part) bool) {
+		begin := 0
+		for _, at := range braced.FindAllStringIndex(text, -1) {
+			word := text[at[0]:at[1]]
+			part := Part{Name: strings.Trim(word, "{}")}
+			switch {
+			case strings.HasPrefix(word, "{{"):
+				part = Part{Text: word[1 : len(word)-1]}
+			case !slices.Contains(placeholderNames(), part.Name):
+				continue
+			}
+			if begin < at[0] && !yield(Part{Text: text[begin:at[0]]}) || !yield(part) {
+				return
+			}
+			begin = at[1]
+		}
+		if begin < len(text) {
+			yield(Part{Text: text[begin:]})
+		}
+	}
+}
+
+// HasPlaceholder reports whether text is not sent as it is written.
+func HasPlaceholder(text string) bool {
+	if !strings.Contains(text, "{") {
+		return false
+	}
+	for part := range Placeholders(text) {
+		if part.Text != text {
+			return true
+		}
+	}
+	return false
+}
+
+// otherVariables matches the variables of nginx and of shells.
+var otherVariables = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
+
+// checkPlaceholders reports words in braces that stand for nothing, and warns of
+// variables of other programs. flow is what flows into text: only what the file
+// itself says is looked at.
+func (d *decoder) checkPlaceholders(v value, text string, flow Flow) bool {
+	if !flow.Empty() {
+		text = strings.ReplaceAll(flow.Shown, "${", "$(")
+	}
+	for _, at := range braced.FindAllStringIndex(text, -1) {
+		word := text[at[0]:at[1]]
+		name := strings.Trim(word, "{}")
+		if strings.HasPrefix(word, "{{") || slices.Contains(placeholderNames(), name) {
+			continue
+		}
+		d.errorf(v.at(), placeholderAdvice(name)+"; for the word in braces itself, write "+"{"+word+"}", "unknown placeholder %s", word)
+		return false
+	}
+	for _, found := range otherVariables.FindAllString(text, -1) {
+		if name := otherPlaceholders()[strings.ToLower(strings.Trim(found, "${}"))]; name != "" {
+			d.warnf(v.at(), "write {"+name+"}", "%s is not replaced: it is a variable of another program", found)
+			break
+		}
+	}
+	return true
+}
+
+// placeholderAdvice says which placeholders there are, or which was meant.
+func placeholderAdvice(name string) string {
+	near := otherPlaceholders()[strings.ToLower(name)]
+	if near == "" {
+		near = nearest(name, placeholderNames())
+	}
+	if near != "" {
+		return fmt.Sprintf("did you mean {%s}? There are {%s}", near, strings.Join(placeholderNames(), "}, {"))
+	}
+	return fmt.Sprintf("there are {%s}", strings.Join(placeholderNames(), "}, {"))
+}
