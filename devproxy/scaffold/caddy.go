@@ -14,20 +14,32 @@ var caddyfiles = []string{"Caddyfile.dev", "Caddyfile.development", "Caddyfile.l
 // readCaddyfiles reads the sites of Caddyfiles: what they proxy, serve, redirect
 // and answer.
 func (d *discovery) readCaddyfiles() {
-	var all []*caddySite
 	for _, folder := range d.folders(caddyfiles...) {
 		file := d.in(folder, caddyfiles...)
+		outer := d.notes
+		d.notes = &notes{} // those of a file of which nothing is used say nothing
 		c := &caddyfile{discovery: d, file: file, folder: folder, snippets: map[string][]directive{}}
 		text := caddyExpand(string(d.text(file)), func(name string) (string, bool) { return d.variable(folder, name) })
 		list, _ := caddyDirectives(caddyWords(text), 0)
-		all = append(all, c.read(list)...)
-	}
-	for _, site := range all {
-		for _, h := range site.hosts {
-			if site.keep(h) {
-				d.sites = append(d.sites, h)
-				d.say(h.file, strings.Join(site.names, " "))
+		sites := c.read(list)
+		used := false
+		for _, site := range sites {
+			for _, h := range site.hosts {
+				if site.keep(h) {
+					d.sites = append(d.sites, h)
+					d.say(h.file, strings.Join(site.names, " "))
+					used = true
+				}
 			}
+			used = used || site.lent
+		}
+		inner := d.notes
+		d.notes = outer
+		switch {
+		case used || len(d.candidates) == 0:
+			d.notes.join(inner)
+		case len(sites) > 0 && !slices.ContainsFunc(sites, func(s *caddySite) bool { return s.php }):
+			d.notes.add(Note{File: file, Text: "its sites are left out: they lead to nothing that runs here"})
 		}
 	}
 }
@@ -49,6 +61,7 @@ type caddySite struct {
 	rooted bool    // the file names one
 	spa    bool
 	php    bool
+	lent   bool // its routes went to a dev server's host
 	lost   bool // its own answer could not be carried over
 	line   int
 	at     map[string]condition // by the name of a matcher, "@api"
@@ -200,7 +213,6 @@ func (s *caddySite) keep(h *host) bool {
 	}
 	others := slices.ContainsFunc(s.candidates, func(c *candidate) bool { return c.rank() >= 45 || c.role == container && c.rank() >= 20 })
 	if s.production() && others {
-		s.notes.add(Note{s.file, s.line, fmt.Sprintf("%s: a site of production; the dev servers here come first", short(strings.Join(s.names, " ")))})
 		return false
 	}
 	if h.name == s.project+suffix && !h.answers() && others { // routes for the dev server's host
@@ -218,6 +230,7 @@ func (s *caddySite) lend(h *host) {
 			main.route(r)
 		}
 		s.say(s.file, strings.Join(s.names, " "))
+		s.lent = true
 	}
 }
 
@@ -236,11 +249,15 @@ func (s *caddySite) collect(d directive) {
 	case d.words[0] == "try_files":
 		s.spa = s.spa || strings.HasSuffix(d.words[len(d.words)-1], "/index.html")
 	}
-	for _, inner := range d.block {
-		if len(inner.words) > 0 && (inner.words[0] == "php_fastcgi" || inner.words[0] == "php_server") {
-			s.php = true
-		}
-	}
+	s.php = s.php || runsPHP(d.block)
+}
+
+// runsPHP reports whether a block, or one in it, hands requests to PHP.
+func runsPHP(list []directive) bool {
+	return slices.ContainsFunc(list, func(d directive) bool {
+		return len(d.words) > 0 && (d.words[0] == "php_fastcgi" || d.words[0] == "php_server") || runsPHP(d.block) ||
+			len(d.words) > 1 && d.words[0] == "transport" && d.words[1] == "fastcgi"
+	})
 }
 
 // setRoot keeps the folder of file_server, where it is one of the project.

@@ -34,6 +34,10 @@ type candidate struct {
 	line     int
 	// serves are the answers and routes that a configuration names.
 	block
+	// entries is true for a bundler whose configuration names scripts as entries.
+	entries bool
+	// favoured is true for what the project's own script starts.
+	favoured bool
 	// plainHTTP is true for an app that compares Origin with http://HOST and
 	// ignores X-Forwarded-Proto.
 	plainHTTP bool
@@ -100,6 +104,9 @@ type discovery struct {
 	listening  []Listener
 	dir        string
 	usesJS     map[string]javascriptPackage
+	appPorts   []*candidate
+	configured map[string]bool // configurations of dev servers that were read
+	unknown    []*candidate    // processes whose port is not known
 }
 
 func (d *discovery) add(c *candidate) *candidate {

@@ -20,6 +20,7 @@ func (d *discovery) decide() []*host {
 	d.dropAssets()
 	d.dropCopies()
 	d.dropUnknown()
+	d.tellProcesses()
 	d.mergePorts()
 	d.dropSited()
 	main := d.pickMain()
@@ -39,6 +40,11 @@ func (d *discovery) dropAssets() {
 		if c.role == assets {
 			return true
 		}
+		if c.entries && d.in(c.folder, "index.html", "src/index.html") == "" && slices.ContainsFunc(d.of(c.folder), func(o *candidate) bool {
+			return o != c && o.role >= api && !slices.Contains(bundlers, o.kind)
+		}) {
+			return true // a server of the project's own serves the pages
+		}
 		if !slices.Contains(bundlers, c.kind) || d.in(c.folder, "index.html", "src/index.html") != "" || c.kind != "vite" && d.in(c.folder, "public/index.html") != "" {
 			return false
 		}
@@ -54,6 +60,9 @@ func (d *discovery) dropCopies() {
 	d.drop(func(c *candidate) bool {
 		if c.role != container || c.fronts < 0 {
 			return false
+		}
+		if c.label == d.project && len(c.mounts) == 0 && slices.ContainsFunc(d.candidates, func(o *candidate) bool { return o.role >= api && o.role != container }) {
+			return true // the image of this project
 		}
 		for _, dev := range d.candidates {
 			in := slices.Contains(c.mounts, dev.folder)
@@ -93,6 +102,20 @@ func (d *discovery) dropUnknown() {
 	})
 }
 
+// tellProcesses names the processes without a port, unless the server of their
+// folder is known: then that is what they start.
+func (d *discovery) tellProcesses() {
+	for _, p := range d.unknown {
+		known := len(d.of(p.folder)) > 0
+		if path.Base(p.file) == "Procfile" { // it is also that of a platform, which picks the port
+			known = known || len(d.candidates) > 0
+		}
+		if !known {
+			d.notes.group("no port found", p.label)
+		}
+	}
+}
+
 // mergePorts makes one of the candidates that have the same port.
 func (d *discovery) mergePorts() {
 	var kept []*candidate
@@ -103,12 +126,15 @@ func (d *discovery) mergePorts() {
 			continue
 		}
 		k := kept[i]
-		if k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k.folder, c.folder) {
+		if k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k, c) {
 			d.notes.group(fmt.Sprintf("%d is the port of %s already; give it another", c.port, k.place()), c.place())
 			continue
 		}
 		if k.kind == "" {
-			k.kind = c.kind
+			k.kind, k.what = c.kind, c.what
+		}
+		if k.folder == "." && c.role > container && kindOf(c.kind) != c.kind && k.kind != "" && k.folder != c.folder {
+			k.folder = c.folder // a workspace names what one of its folders is
 		}
 		if k.name == "" {
 			k.name = c.name
@@ -124,9 +150,14 @@ func (d *discovery) mergePorts() {
 	d.candidates = slices.DeleteFunc(d.candidates, func(c *candidate) bool { return !slices.Contains(kept, c) })
 }
 
-// related reports whether one folder is in the other.
-func related(a, b string) bool {
-	return slices.Contains(parents(a), b) && b != "." || slices.Contains(parents(b), a) && a != "."
+// related reports whether one candidate's folder is in the other's, so that both
+// can be the same server. The project's own folder holds every other one: there
+// the language must be the same.
+func related(a, b *candidate) bool {
+	if !slices.Contains(parents(a.folder), b.folder) && !slices.Contains(parents(b.folder), a.folder) {
+		return false
+	}
+	return a.folder != "." && b.folder != "." || kindOf(a.kind) == kindOf(b.kind) && kindOf(a.kind) != a.kind
 }
 
 // place is where a candidate comes from, for a note.
@@ -212,7 +243,7 @@ func (c *candidate) rank() int {
 		return -1
 	case c.role == container:
 		return rank + 8*c.fronts
-	case c.folder == "." && c.role == app:
+	case c.folder == "." && c.role == app && (c.label == "" || slices.Contains(frontNames, c.label)):
 		rank += 20
 	case c.folder == ".":
 		rank += 10
@@ -222,7 +253,15 @@ func (c *candidate) rank() int {
 		rank -= 50
 	case strings.Contains(base, "doc") || base == "mobile" || strings.Contains(base, "native"):
 		rank -= 30
-	case slices.Contains([]string{"admin", "blog", "landing", "marketing", "email", "emails", "cms", "studio", "dashboard", "backend", "api", "server", "backoffice"}, base):
+	case slices.Contains([]string{"admin", "blog", "landing", "marketing", "email", "emails", "cms", "studio", "dashboard", "backoffice"}, base):
+		rank -= 15
+	}
+	if c.favoured {
+		rank += 30
+	}
+	if c.role == app && slices.ContainsFunc(strings.FieldsFunc(base, func(r rune) bool { return r == '-' || r == '_' || r == '.' }), func(word string) bool {
+		return slices.Contains([]string{"api", "server", "backend", "worker", "gateway", "service"}, word)
+	}) {
 		rank -= 15
 	}
 	if c.label == "web" || c.label == "app" || c.label == "frontend" {
@@ -246,11 +285,10 @@ func (d *discovery) pickMain() *candidate {
 			return c
 		}
 	}
+	named := func(c *candidate) bool { return c.name != "" || c.role != container && d.names[c.folder] != "" }
+	other := len(d.sites) > 0 || slices.ContainsFunc(list, named)
 	for _, c := range list {
-		if c.name != "" || c.role != container && d.names[c.folder] != "" {
-			continue
-		}
-		if len(d.sites) > 0 && (c.rank() < 45 || c.role == container) {
+		if named(c) || other && c.role != app { // what files name comes before a guess
 			continue
 		}
 		if c.rank() >= 0 || c.role == container && len(list) == 1 && c.label != "mail" {
@@ -341,7 +379,10 @@ func (d *discovery) namesFor(c *candidate, main bool) []string {
 	}
 	var labels []string
 	if c.role == container || c.folder == "." || c.label != "" && c.role == tool {
-		labels = append(labels, c.label)
+		labels = append(labels, strings.TrimPrefix(c.label, d.project+"-"))
+		if c.label == d.project {
+			labels = nil
+		}
 	} else {
 		labels = append(labels, folderLabel(c.folder), c.label, label(strings.ReplaceAll(c.folder, "/", "-")))
 	}

@@ -148,6 +148,7 @@ func (d *discovery) vite(c *candidate, file string, config javascript.Value) {
 	if c.file == "" {
 		c.file = file
 	}
+	d.configured[file] = true
 	for _, in := range [][]string{{"vite"}, {"renderer"}} { // VitePress; electron-vite
 		if inner, ok := config.Field(in...); ok {
 			if object, ok := inner.Objects(); ok && inner.Kind != javascript.Function {
@@ -162,6 +163,9 @@ func (d *discovery) vite(c *candidate, file string, config javascript.Value) {
 	if d.assetsOnly(c.folder, file, config) {
 		c.role = assets
 	}
+	_, manifest := config.Field("build", "manifest")
+	input, _ := config.Field("build", "rollupOptions", "input")
+	c.entries = manifest || input.Source != "" && !strings.Contains(input.Source, ".html")
 	server, _ := config.Field("server")
 	port, said := server.Field("port")
 	switch {
@@ -629,6 +633,9 @@ func (d *discovery) readConfigs() {
 		return name == "vite.config" && slices.Contains([]string{".ts", ".js", ".mjs", ".mts", ".cjs", ".cts"}, path.Ext(base))
 	}) {
 		folder := path.Dir(file)
+		if d.configured[file] {
+			continue
+		}
 		_, isPackage := d.usesJS[folder]
 		if len(d.of(folder)) > 0 && d.kind(folder, "rails", "django", "laravel", "symfony", "phoenix", "php") == nil || isPackage && len(d.usesJS[folder].lines) > 0 {
 			continue

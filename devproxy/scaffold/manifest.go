@@ -195,6 +195,34 @@ func (d *discovery) fromCommand(p program, c command, folder string) *candidate 
 	return made
 }
 
+// favour marks the servers that the project's own dev script starts in other
+// folders: turbo dev --filter=web, npm run dev -w web, nx serve web.
+func (d *discovery) favour() {
+	own := d.usesJS["."]
+	for _, name := range devScripts {
+		line, found := own.lines[name]
+		if !found {
+			continue
+		}
+		for _, cmd := range commands(line.text, func(string) (string, bool) { return "", false }) {
+			for i, w := range cmd.words {
+				flag, value, joined := strings.Cut(w, "=")
+				if !joined && i+1 < len(cmd.words) {
+					value = cmd.words[i+1]
+				}
+				if !slices.Contains([]string{"--filter", "-F", "-w", "--workspace", "--prefix", "--cwd", "-C", "--dir", "workspace", "--projects", "--project"}, flag) {
+					continue
+				}
+				value = strings.Trim(value, "./{}^*")
+				for _, c := range d.candidates {
+					c.favoured = c.favoured || c.role == app && value != "" && (c.folder == value || path.Base(c.folder) == value || d.usesJS[c.folder].name == value)
+				}
+			}
+		}
+		return
+	}
+}
+
 // nodeTitle is the framework of a server in JavaScript, or what runs it.
 func (d *discovery) nodeTitle(folder, runner string) string {
 	for _, name := range []string{"express", "fastify", "koa", "hono", "elysia", "@hapi/hapi", "polka", "@apollo/server", "json-server"} {

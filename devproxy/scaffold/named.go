@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,20 @@ func (d *discovery) readNamed() {
 			}
 			d.portless(file, path.Dir(file), app)
 		}
+	}
+}
+
+// applyAppPorts gives the servers of folders the port that portless starts them
+// with.
+func (d *discovery) applyAppPorts() {
+	for _, app := range d.appPorts {
+		list := d.of(app.folder)
+		if len(list) == 0 {
+			d.add(app)
+			continue
+		}
+		best := slices.MaxFunc(list, func(a, b *candidate) int { return int(a.role) - int(b.role) })
+		best.port, best.evidence, best.file, best.line = app.port, stated, app.file, app.line
 	}
 }
 
@@ -122,9 +137,7 @@ func (d *discovery) portless(file, folder string, config javascript.Value) {
 	}
 	switch {
 	case port.Port() != 0:
-		c := &candidate{folder: folder, role: app, name: d.names[folder], file: file, line: port.Line}
-		c.set(port.Port(), stated, file, port.Line)
-		d.add(c)
+		d.appPorts = append(d.appPorts, &candidate{folder: folder, role: app, name: d.names[folder], port: port.Port(), evidence: stated, file: file, line: port.Line})
 	case name.Text != "":
 		d.say(file, name.Text)
 	}

@@ -44,6 +44,18 @@ func (n *notes) group(reason, subject string) {
 	}
 }
 
+// join adds the notes of more.
+func (n *notes) join(more *notes) {
+	for _, note := range more.list {
+		n.add(note)
+	}
+	for _, g := range more.groups {
+		for _, subject := range g.subjects {
+			n.group(g.reason, subject)
+		}
+	}
+}
+
 // maxSubjects is how many things a note names; maxNotes is how many notes are
 // shown.
 const (

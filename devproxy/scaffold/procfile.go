@@ -56,7 +56,7 @@ func (d *discovery) process(folder, file string, line int, name, text string) {
 	}
 	if name == "web" || strings.Contains(text, "$PORT") || strings.Contains(text, "${PORT") {
 		if len(list) > 0 || name == "web" && text != "" {
-			d.notes.group("no port found", name)
+			d.unknown = append(d.unknown, &candidate{folder: folder, label: name, file: file, line: line})
 		}
 	}
 }

@@ -210,6 +210,9 @@ func prefixes(key string) []place {
 		if at == "" {
 			at = "/"
 		}
+		if !e.closed && at == text && strings.Contains(path.Base(at), ".") && !strings.HasSuffix(at, "*") {
+			at += "*" // "^/pkg.v1" means /pkg.v1.Service too
+		}
 		if !plainPath.MatchString(at) || path.Clean(at) != at {
 			return nil
 		}
@@ -240,6 +243,8 @@ func (e *enumeration) add(re *syntax.Regexp) bool {
 		return true
 	case syntax.OpLiteral:
 		return re.Flags&syntax.FoldCase == 0 && e.append([]string{string(re.Rune)})
+	case syntax.OpAnyCharNotNL: // a dot that was not escaped
+		return e.append([]string{"."})
 	case syntax.OpCapture:
 		return e.add(re.Sub[0])
 	case syntax.OpConcat:

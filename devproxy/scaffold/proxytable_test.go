@@ -31,6 +31,7 @@ func TestPrefixes(t *testing.T) {
 		"^/users/\\d+":         "",
 		"^/users/[^/]+":        "/users/*",
 		"^/(.*)/x":             "",
+		"^/pkg.api.v1":         "/pkg.api.v1*",
 		"^/app_[^/]+/":         "/app_*",
 		"/app_*":               "/app_*",
 		"^/(?!api).*":          "",

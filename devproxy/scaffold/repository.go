@@ -43,11 +43,19 @@ func skipped(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return !slices.Contains([]string{".vitepress", ".storybook", ".devcontainer"}, name)
 	}
+	for _, word := range []string{"test", "tests", "e2e", "testing"} {
+		if strings.HasPrefix(name, word+"-") || strings.HasPrefix(name, word+"_") {
+			return true
+		}
+	}
+	if strings.HasSuffix(name, "-e2e") || strings.HasSuffix(name, "-tests") || strings.HasSuffix(name, "_tests") {
+		return true
+	}
 	return slices.Contains([]string{
 		"node_modules", "bower_components", "vendor", "venv", "env", "site-packages", "__pycache__", "Pods",
 		"dist", "build", "out", "target", "tmp", "log", "logs", "coverage", "public", "static",
 		"test", "tests", "e2e", "cypress", "playwright", "spec", "specs", "__tests__", "testdata", "fixtures", "__fixtures__", "mocks",
-		"examples", "example", "samples", "templates", "benchmarks",
+		"examples", "example", "samples", "templates", "benchmarks", "contrib",
 	}, name)
 }
 

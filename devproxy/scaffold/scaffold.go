@@ -46,7 +46,7 @@ func Read(dir string, listening []Listener) (*Result, error) {
 		return nil, err
 	}
 	defer r.close()
-	d := &discovery{repository: r, dir: dir, listening: listening}
+	d := &discovery{repository: r, dir: dir, listening: listening, configured: map[string]bool{}}
 	d.project = label(d.projectName(filepath.Base(dir)))
 	d.readNamed()
 	d.readPackages()
@@ -54,9 +54,11 @@ func Read(dir string, listening []Listener) (*Result, error) {
 	d.readTasks()
 	d.readBackends()
 	d.readConfigs()
+	d.applyAppPorts()
 	d.readCompose()
 	d.readCaddyfiles()
 	d.readHints()
+	d.favour()
 	d.readProcesses()
 	hosts := d.decide()
 	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
