@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/forward"
@@ -27,6 +28,7 @@ type exchange struct {
 	mu     sync.Mutex
 	report forward.Report // filled in when an upstream was asked; under mu, as a cache may read on when the visitor has left
 	advice []advised      // what is to be told of the answer; under mu, for the same reason
+	sent   atomic.Bool    // a page that may be waited for was sent to an upstream
 	page   string         // which page of devproxy's own was shown
 	err    error          // why
 	own    bool           // answered for devproxy's own pages: not recorded

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +98,9 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		withheld    *withheldError
 	)
 	if p, ok := aroundPage(x); ok {
+		return p
+	}
+	if p, ok := s.crashPage(x, r); ok {
 		return p
 	}
 	switch err := x.err; {
@@ -264,7 +266,7 @@ func (s *Server) waiting(x *exchange, r *http.Request, attempts []forward.Attemp
 		Lead:       page.OpensItself,
 		Quote:      quote(x.route.Source),
 		Waited:     waited,
-		Hints:      nearbyHints(spec),
+		Hints:      portHints(x.generation, x.route),
 		Poll:       statePath + "?path=" + url.QueryEscape(rawPath(r)),
 		RetryAfter: 1,
 	}
@@ -287,42 +289,4 @@ func oneOrNone(hint string) []string {
 		return nil
 	}
 	return []string{hint}
-}
-
-// nearbyHints name processes that listen on a port next to the one that
-// nothing listens on: dev servers take the next port when theirs is taken.
-func nearbyHints(spec *plan.Upstream) []string {
-	var hints []string
-	for _, process := range nearby(spec) {
-		hints = append(hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
-	}
-	return hints[:min(len(hints), 3)]
-}
-
-// nearbyProcess is a process of the user's that may be the one meant.
-type nearbyProcess struct {
-	text string // "node (pid 41213, ~/shop/web)"
-	port int
-}
-
-func (p nearbyProcess) String() string { return fmt.Sprintf("%s listens on %d", p.text, p.port) }
-
-// nearbyReach is how far from the asked port another one still counts as near.
-const nearbyReach = 10
-
-func nearby(spec *plan.Upstream) []nearbyProcess {
-	wanted := portOf(spec)
-	if wanted == 0 {
-		return nil
-	}
-	var found []nearbyProcess
-	for _, process := range listen.ListeningProcesses() {
-		for _, port := range process.Ports {
-			if port != wanted && port-wanted <= nearbyReach && wanted-port <= nearbyReach {
-				found = append(found, nearbyProcess{describe(process), port})
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b nearbyProcess) int { return abs(a.port-wanted) - abs(b.port-wanted) })
-	return found
 }

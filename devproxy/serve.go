@@ -101,7 +101,11 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 		x.setReport(*report)
 		x.tell(spec.Key, s.adviceOn(&seen, r, spec, x.visit != nil))
 	}()
-	return x.generation.upstream(spec).Forward(w, r, out)
+	err := x.generation.upstream(spec).Forward(w, x.traced(r), out)
+	if err == nil {
+		s.crashes.answered(x, spec, r)
+	}
+	return err
 }
 
 // client is who counts in Server.clients: the network of a visitor, or a local

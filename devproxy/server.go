@@ -62,6 +62,7 @@ type Server struct {
 	advised   advice.Once
 	again     advice.Again
 	scripts   scripts
+	crashes   crashes
 	retired   retirees
 	listening atomic.Pointer[Listening]
 

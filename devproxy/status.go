@@ -8,6 +8,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/forward"
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
@@ -127,7 +128,7 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 		return status
 	}
 	status.Detail = mask.Text(refusals(state))
-	for _, process := range nearby(spec) {
+	for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
 		status.Hints = append(status.Hints, process.String())
 	}
 	return status

@@ -9,7 +9,7 @@ import (
 // visitorPage is what a visitor of a share is shown in place of p: our own
 // texts name files, ports and addresses of this machine.
 func visitorPage(p page.Page) page.Page {
-	shown := page.Page{Status: p.Status, Title: visitorTitle(p.Status), Poll: p.Poll, RetryAfter: p.RetryAfter, Visitor: true}
+	shown := page.Page{Status: p.Status, Title: visitorTitle(p.Status), Poll: p.Poll, RetryAfter: p.RetryAfter, Again: p.Again, Visitor: true}
 	switch p.Status {
 	case http.StatusServiceUnavailable:
 		shown.Lead = page.OpensLater

@@ -30,6 +30,9 @@ type Attempt struct {
 	Err  error
 }
 
+// Refused reports whether nothing listens at the address.
+func (a Attempt) Refused() bool { return isRefusal(a.Err) }
+
 // String is "127.0.0.1:5173: connection refused".
 func (a Attempt) String() string { return a.Addr + ": " + cause(a.Err) }
 

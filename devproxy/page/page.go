@@ -44,6 +44,8 @@ type Page struct {
 	// Poll is the path, with its query, that the page asks until the answer is
 	// "up", and then reloads itself. Empty means that the page stays as it is.
 	Poll string
+	// Again shows a button that asks for the page again.
+	Again bool
 	// Visitor is true for a page that is shown through a share. It names
 	// nothing of the machine that it comes from, devproxy included.
 	Visitor bool

@@ -19,7 +19,7 @@ func TestControlledFieldsByKind(t *testing.T) {
 	for kind, names := range map[Kind]string{
 		Connection: `Connection Keep-Alive Proxy-Connection Proxy-Authorization Te Trailer Transfer-Encoding Upgrade Http2-Settings`,
 		Address: `Forwarded X-Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port X-Forwarded-Server X-Forwarded-Prefix
-			X-Forwarded-User X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Client-Cert X-Forwarded-Anything Forwarded-For
+			X-Forwarded-Anything X-Forwarded-Ssl X-Forwarded-Scheme Forwarded-For
 			X-Real-Ip X-Client-Ip X-Cluster-Client-Ip True-Client-Ip Client-Ip CF-Connecting-IP CF-Connecting-IPv6 Fastly-Client-Ip Fly-Client-Ip
 			X-Azure-ClientIP X-Azure-SocketIP X-AppEngine-User-IP X-Envoy-External-Address X-ProxyUser-Ip WL-Proxy-Client-IP Proxy-Client-IP
 			X-Originating-IP X-Remote-IP X-Remote-Addr Remote-Addr Ali-Cdn-Real-Ip Incap-Client-IP X-Vercel-Forwarded-For
@@ -35,7 +35,8 @@ func TestControlledFieldsByKind(t *testing.T) {
 		Internal: `X-Middleware-Subrequest X-Middleware-Subrequest-Id X-Middleware-Rewrite X-Middleware-Override-Headers X-Middleware-Next X-Middleware-Set-Cookie
 			X-Invoke-Path X-Invoke-Query X-Invoke-Status X-Matched-Path X-Now-Route-Matches Next-Resume X-Next-Resume-State-Length
 			X-Prerender-Revalidate X-Prerender-Revalidate-If-Generated X-React-Router-Spa-Mode X-Astro-Path X-Php-Ob-Level`,
-		Identity: `Remote-User Remote-Groups X-Remote-User X-Remote-Group X-Remote-Extra-Scopes X-Auth-Request-User X-Auth-Request-Email X-WebAuth-User
+		Identity: `X-Forwarded-User X-Forwarded-Username X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Preferred-Username X-Forwarded-Access-Token
+			X-Forwarded-Client-Cert X-Forwarded-Client-Cert-Chain X-Forwarded-Tls-Client-Cert X-Forwarded-Tls-Client-Cert-Info Remote-User Remote-Groups X-Remote-User X-Remote-Group X-Remote-Extra-Scopes X-Auth-Request-User X-Auth-Request-Email X-WebAuth-User
 			X-Authenticated-User X-Authenticated-Userid SSL-Client-Cert SSL-Client-Verify X-SSL-Client-Cert X-Client-Cert Client-Cert Client-Cert-Chain
 			Tailscale-User-Login X-Goog-Authenticated-User-Email X-Goog-IAP-JWT-Assertion X-Amzn-Oidc-Identity X-Amzn-Oidc-Data
 			X-MS-Client-Principal X-MS-Client-Principal-Name OIDC-Claim-Sub X-Authentik-Username X-Consumer-Username Shib-Session-Id Iv-User SM-User

@@ -20,8 +20,8 @@ var table = map[Kind]string{
 	// The fields that CDNs, load balancers and platforms document for the
 	// client's address, and those that apps' libraries look for (the npm package
 	// request-ip, Go's realip packages, Java's getRemoteAddr helpers).
-	// Forwarded is RFC 7239. X-Forwarded-* is of every kind: addresses, host and
-	// scheme, prefix, user and client certificate (Envoy, oauth2-proxy).
+	// Forwarded is RFC 7239. X-Forwarded-* are addresses, host, scheme and prefix; those
+	// that tell a user or a client certificate are of the kind Identity.
 	Address: `forwarded x-forwarded* forwarded-for forwarded-for-ip forwarded-host forwarded-proto
 		x-real-ip x-real-port x-client-ip x-client-port x-client-addr x-client-address x-cluster-client-ip true-client-ip client-ip client-address
 		real-ip remote-addr remote-host remote-port x-remote-ip x-remote-addr x-remote-host x-remote-port x-originating-ip originating-ip
@@ -74,6 +74,7 @@ var table = map[Kind]string{
 		x-react-router-spa-mode x-react-router-prerender-data
 		x-php-ob-level x-rack-mini-profiler`,
 
+	// X-Forwarded-User and its like: oauth2-proxy, Traefik and Envoy.
 	// Single sign-on in front of an app: Apache's and nginx's Remote-User,
 	// Authelia's Remote-*, Kubernetes' X-Remote-*, oauth2-proxy's
 	// X-Auth-Request-*, Teleport, Authentik, Pomerium, Vouch, Kong, mod_auth_openidc,
@@ -81,7 +82,9 @@ var table = map[Kind]string{
 	// ALB, Azure's EasyAuth, ngrok, Replit; client certificates (RFC 9440 and
 	// those of nginx, HAProxy, IIS). Credentials that clients themselves send
 	// (Authorization, X-Api-Key, X-Auth-Token, X-User-Id, X-Amz-*) are not here.
-	Identity: `remote-user remote-name remote-email remote-groups remote-ident auth-user auth-type logon-user x-remote-* x-auth-request-*
+	Identity: `x-forwarded-user x-forwarded-username x-forwarded-preferred-username x-forwarded-email x-forwarded-group x-forwarded-groups x-forwarded-roles
+		x-forwarded-access-token x-forwarded-id-token x-forwarded-client-cert x-forwarded-client-cert-chain x-forwarded-tls-client-cert x-forwarded-tls-client-cert-info
+		remote-user remote-name remote-email remote-groups remote-ident auth-user auth-type logon-user x-remote-* x-auth-request-*
 		x-auth-userid x-auth-username x-auth-roles x-auth-groups x-auth-subject
 		teleport-jwt-assertion x-jwt-assertion
 		x-webauth-* x-authenticated-* x-authentik-* x-pomerium-* x-vouch-* x-consumer-id x-consumer-username x-consumer-custom-id x-consumer-groups x-credential-identifier x-anonymous-consumer

@@ -1,0 +1,84 @@
+package devproxy
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// maxPortHints bounds how many processes a page names.
+const maxPortHints = 3
+
+// portHints name processes of the project that listen on another port than the one
+// of route, on which nothing listens.
+func portHints(g *generation, route *plan.Route) []string {
+	var hints []string
+	for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
+		hints = append(hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
+	}
+	return hints
+}
+
+// misplacedProcess is a process that may be the one that a route means.
+type misplacedProcess struct {
+	text string // "node (pid 41213, ~/shop/web)"
+	port int
+}
+
+func (p misplacedProcess) String() string { return fmt.Sprintf("%s listens on %d", p.text, p.port) }
+
+// misplaced are those of processes that may be the server of route: they run in the
+// folder of its Proxyfile, or below it, on a port that no route has. The port that is
+// nearest to the one of route comes first: dev servers take the next port when
+// theirs is taken.
+func misplaced(g *generation, route *plan.Route, processes []listen.Process) []misplacedProcess {
+	spec, ok := route.Answer.(*plan.Upstream)
+	if !ok || route.Host.Folder == "" {
+		return nil
+	}
+	wanted := portOf(spec)
+	if wanted == 0 {
+		return nil
+	}
+	folder, err := filepath.EvalSymlinks(route.Host.Folder) // the system tells real paths
+	if err != nil {
+		return nil
+	}
+	known := g.ports()
+	var found []misplacedProcess
+	for _, process := range processes {
+		rel, err := filepath.Rel(folder, process.Dir)
+		if process.Dir == "" || process.PID == os.Getpid() || err != nil || !filepath.IsLocal(rel) {
+			continue
+		}
+		for _, port := range process.Ports {
+			if !known[port] {
+				found = append(found, misplacedProcess{describe(process), port})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b misplacedProcess) int { return cmp.Compare(abs(a.port-wanted), abs(b.port-wanted)) })
+	return found[:min(len(found), maxPortHints)]
+}
+
+// ports are the ports of this machine that upstreams of the plan have.
+func (g *generation) ports() map[int]bool {
+	known := map[int]bool{}
+	for _, host := range g.plan.Hosts() {
+		for _, route := range host.Routes {
+			spec, ok := route.Answer.(*plan.Upstream)
+			if !ok {
+				continue
+			}
+			for _, m := range slices.Concat(spec.Members, spec.Fallback) {
+				known[portOf(&plan.Upstream{Members: []plan.Member{m}})] = true
+			}
+		}
+	}
+	return known
+}
