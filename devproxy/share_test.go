@@ -215,6 +215,28 @@ func TestTheSecretIsNotRecorded(t *testing.T) {
 	}
 }
 
+// TestAdviceOfAShare: the terminal says once what becomes of a cookie that the project
+// sets for several hosts, and not of what a request on this machine gets.
+func TestAdviceOfAShare(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "sid=1; Domain=.shop.localhost")
+	}))
+	defer app.Close()
+	upstream := strings.TrimPrefix(app.URL, "http://")
+	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\n", upstream), func(o *share.Options) {
+		o.Together = true
+		o.Hosts = append(o.Hosts, share.Host{Local: strings.Replace(o.Hosts[0].Local, "shop.", "admin.shop.", 1), Public: strings.Replace(publicName, ".", "--admin.", 1)})
+	})
+	for i, want := range []string{`visitors get the cookie "sid" for shop.localhost alone`, ""} {
+		if got := s.visit("/").header.Get("Set-Cookie"); got != "sid=1" {
+			t.Errorf("a visitor gets %q", got)
+		}
+		if told := strings.Join((<-s.records.C).Advice, "\n"); !strings.HasPrefix(told, want) || (told == "") != (want == "") {
+			t.Errorf("request %d: the terminal says %q, want %q", i+1, told, want)
+		}
+	}
+}
+
 // TestTheEndOfAShare ends it as sleep and expiry do, with a request in flight
 // and a WebSocket, while the rest goes on.
 func TestTheEndOfAShare(t *testing.T) {
