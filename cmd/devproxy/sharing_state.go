@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -76,13 +77,13 @@ func (s *sharing) keepNames() {
 	}
 }
 
-// newerNames begins again with names by the newest rules where the relay does not
-// grant those of an older link that it has not carried yet: it has no certificate for
-// them, say.
+// newerNames begins again with names by the newest rules where the relay has no
+// certificate for those of an older link, which never worked then. Relays of all
+// versions say so in these words; there is no code for it.
 func (s *sharing) newerNames(err error) bool {
 	l := s.live
 	var e *agent.Error
-	if l.served != nil || l.key.Names == tunnel.NewestNames || !errors.As(err, &e) || e.Reason != agent.ReasonBadClaim {
+	if l.served != nil || l.key.Names == tunnel.NewestNames || !errors.As(err, &e) || e.Reason != agent.ReasonBadClaim || !strings.Contains(e.Err.Error(), "no certificate for") {
 		return false
 	}
 	if err := l.key.UseNames(tunnel.NewestNames); err != nil {
