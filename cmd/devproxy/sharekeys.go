@@ -88,7 +88,7 @@ func openKeyFor(home, folder, file string) (*shareKey, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, failf("--key takes a file that it has made, or one to make in a folder that exists", "%w", err)
 	}
 	sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
 	return openShareKeyIn(filepath.Join(shares, "key-"+hex.EncodeToString(sum[:16])), realPath(folder), file)

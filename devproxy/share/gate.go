@@ -14,7 +14,8 @@ import (
 type gate struct {
 	key      []byte // what opens it; nil for no gate
 	password bool   // key is a password: people type it, and guess at it
-	// together opens all hosts to who passes at one of them; see enter.
+	// together is true when a visitor who passes the gate at one host passes it at
+	// all hosts; see enter.
 	together bool
 	cookie   cookie
 	device   device
