@@ -54,10 +54,11 @@ func (s *Share) tour() []authority {
 }
 
 // admitted is where a visitor goes who has just passed the gate at q's host, on the
-// way to a public URL: through the other hosts first.
+// way to a public URL: through the other hosts first. A long URL, which might not fit
+// into another, is not carried around.
 func (s *Share) admitted(q *query, to string) string {
 	hosts := s.tour()
-	if !s.gate.together || len(hosts) == 0 {
+	if !s.gate.together || len(hosts) == 0 || len(to) > maxTarget {
 		return to
 	}
 	here, _ := parseAuthority(q.visitor.Host, httpsPort)
@@ -137,6 +138,6 @@ func (s *Share) askFirst(q *query) *reply {
 	if here == hosts[0] {
 		return nil
 	}
-	values := url.Values{enterHost: {here.String()}, enterPage: {target(q.r)}}
+	values := url.Values{enterHost: {here.String()}, enterPage: {localTarget(target(q.r))}}
 	return redirect(http.StatusSeeOther, "https://"+hosts[0].String()+enterPath+"?"+values.Encode())
 }

@@ -126,6 +126,18 @@ func TestAHostOfAWildcardAsksTheFirst(t *testing.T) {
 	}
 }
 
+// TestALongAddress is opened where it is.
+func TestALongAddress(t *testing.T) {
+	p := newPerson(t, together())
+	link := "https://shop.t.example.com/?x=" + strings.Repeat("y", maxTarget)
+	if end, status := p.open(link + "&devproxy=" + secret); end != link || status != 0 || len(p.seen) != 2 {
+		t.Errorf("the link leads to %.60s, %d, through %q", end, status, p.seen)
+	}
+	if _, status := p.open("https://shop--admin.t.example.com/"); status != 0 {
+		t.Errorf("then another host: %d", status)
+	}
+}
+
 // TestMoreHostsThanRedirects: a tour has an end; the hosts that it leaves out ask
 // the first, as those of a wildcard do.
 func TestMoreHostsThanRedirects(t *testing.T) {
