@@ -44,6 +44,12 @@ func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
 func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match) error {
 	switch a := match.Route.Answer.(type) {
 	case *plan.Upstream:
+		if f := match.Route.TryFiles; f != nil {
+			file := &responseWriter{ResponseWriter: w, fields: match.Route.ResponseHeaders}
+			if answered, err := answer.Try(file, r, f, match.TryPath()); answered || err != nil {
+				return err
+			}
+		}
 		return s.forward(x, w, r, match, a)
 	case *plan.Files:
 		if match.Route.Exact {

@@ -101,16 +101,19 @@ func (v *visit) guard(r *http.Request, match plan.Match) error {
 	if v == nil {
 		return nil
 	}
-	asked, sent := rawPath(r), ""
+	asked, sent, tried := rawPath(r), "", ""
 	switch a := match.Route.Answer.(type) {
 	case *plan.Upstream:
 		sent = match.Target(asked)
+		if match.Route.TryFiles != nil {
+			tried = match.TryPath()
+		}
 	case *plan.Files:
 		sent = answer.LooksUp(a, match)
 	default:
 		return nil // the Proxyfile says the answer
 	}
-	for _, path := range []string{sent, match.Rest} {
+	for _, path := range []string{sent, tried, match.Rest} {
 		if path == asked || path == "" {
 			continue
 		}

@@ -72,7 +72,7 @@ func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
 		case "upstream":
 			s.Upstream = d.decodeUpstream(v)
 		case "files":
-			s.Files = d.decodeFiles(v)
+			s.Files = d.decodeFiles(v, "files", d.exact)
 		case "redirect":
 			s.Redirect = d.decodeRedirect(v)
 		case "respond":
@@ -80,6 +80,7 @@ func (d *decoder) decodeSettings(b *block, s *Settings) (answered bool) {
 		}
 	}
 	d.decodeCompanions(b, s, firstName)
+	d.decodeTryFiles(b, s, firstName)
 	s.RequestHeaders, s.RequestFlows = d.decodeHeaders(b.body, "request_headers")
 	s.ResponseHeaders, s.ResponseFlows = d.decodeHeaders(b.body, "response_headers")
 	s.Timeout = d.decodeDuration(b.body, "timeout")
@@ -137,12 +138,35 @@ func (d *decoder) decodeCompanions(b *block, s *Settings, answer string) {
 	}
 }
 
-func (d *decoder) decodeFiles(v value) *Files {
+// decodeTryFiles decodes try_files, which goes with upstream.
+func (d *decoder) decodeTryFiles(b *block, s *Settings, answer string) {
+	v, written, off := d.switched(b.body, "try_files")
+	if !written || off {
+		s.NoTryFiles = written
+		return
+	}
+	if answer != "" && answer != "upstream" {
+		detail := "remove one of them: what is not a file would go nowhere"
+		if answer == "files" {
+			detail = "replace files by upstream, for what is not a file"
+		}
+		d.errorf(b.body.attrs["try_files"].nameRange(), detail, "try_files goes with upstream, not with %s", answer)
+		return
+	}
+	s.TryFiles = d.decodeFiles(v, "try_files", false)
+}
+
+// decodeFiles decodes the name of a folder, or with single of a file.
+func (d *decoder) decodeFiles(v value, name string, single bool) *Files {
 	if v.is(cty.Bool) || v.known() && v.isObject() {
-		d.errorf(v.at(), `write files = "DIR"; spa = true stands beside it`, "files is a folder's name")
+		detail := `write files = "DIR"; spa = true stands beside it`
+		if name != "files" {
+			detail = quotef("write "+name+" = %s", "public")
+		}
+		d.errorf(v.at(), detail, "%s is a folder's name", name)
 		return nil
 	}
-	text, ok := d.str(v, "files")
+	text, ok := d.str(v, name)
 	if !ok {
 		return nil
 	}
@@ -166,19 +190,19 @@ func (d *decoder) decodeFiles(v value) *Files {
 	if isRemote(files.Dir) {
 		return files // asking after it would send this user's credentials there
 	}
-	d.checkFiles(v, files, text)
+	d.checkFiles(v, files, text, single)
 	return files
 }
 
 // checkFiles looks at what is there now. A route of one path may name a file, which
 // is what it serves then.
-func (d *decoder) checkFiles(v value, files *Files, text string) {
+func (d *decoder) checkFiles(v value, files *Files, text string, single bool) {
 	exists, isDir := d.env.folder(files.Dir)
 	base := filepath.Base(files.Dir)
 	switch {
 	case isDir:
-	case exists && !d.exact:
-		d.errorf(v.at(), "write it in a route with exact = true, or name the folder that it is in", "%q is not a folder", files.Text)
+	case exists && !single:
+		d.errorf(v.at(), "write it as files in a route with exact = true, or name the folder that it is in", "%q is not a folder", files.Text)
 	case exists && strings.HasPrefix(base, "."):
 		d.errorf(v.at(), "name another file", "a file whose name begins with \".\" is not served")
 	case exists:
@@ -186,7 +210,7 @@ func (d *decoder) checkFiles(v value, files *Files, text string) {
 		files.Real = filepath.Join(d.real(filepath.Dir(files.Dir)), base)
 	default:
 		what, detail := "folder", "a page says so until it is"
-		if d.exact {
+		if single {
 			what = "file or folder"
 		}
 		if expr := environmentHabit(text); expr != "" && files.Flow.Empty() {

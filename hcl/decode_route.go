@@ -36,8 +36,11 @@ func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Ro
 		route.Rewrite = d.decodeRewrite(v, b.body.attrs["rewrite"], route.StripPrefix)
 		route.RewriteFlow = d.flow(v)
 	}
-	d.findIdleRewrite(b, route, host)
+	d.findIdleRewrite(b, route)
 	d.findOwnRedirect(route)
+	if route.TryFiles != nil && !answered && hostAnswers && host.Upstream == nil {
+		d.errorf(b.body.attrs["try_files"].nameRange(), "add upstream next to it", "try_files goes with upstream")
+	}
 	if !answered && !hostAnswers && !b.body.damaged {
 		d.errorf(b.header, "write upstream = 3000, or files, redirect or respond; or give the host an answer", "%s answers with nothing", b.title())
 	}
@@ -62,20 +65,16 @@ func (d *decoder) findOwnRedirect(route *Route) {
 	}
 }
 
-// findIdleRewrite reports rewrite where nothing is forwarded.
-func (d *decoder) findIdleRewrite(b *block, route *Route, host *Host) {
+// findIdleRewrite reports rewrite next to an answer that forwards nothing. Package
+// plan warns where that answer is the host's.
+func (d *decoder) findIdleRewrite(b *block, route *Route) {
 	attr, s := b.body.attrs["rewrite"], &route.Settings
-	if attr == nil || route.Rewrite == "" {
-		return
-	}
-	if !hasAnswer(s) {
-		s = &host.Settings
-	}
 	switch {
+	case attr == nil || route.Rewrite == "":
 	case s.Files != nil:
 		d.errorf(attr.nameRange(), "remove it: files looks up what follows the route's path; name another folder, or with exact = true the file", "rewrite goes with upstream, not with files")
 	case s.Redirect != nil:
-		d.errorf(attr.nameRange(), "write the path in redirect", "rewrite goes with upstream, not with redirect")
+		d.errorf(attr.nameRange(), "remove it: the path goes in redirect", "rewrite goes with upstream, not with redirect")
 	case s.Respond != nil:
 		d.errorf(attr.nameRange(), "remove it: respond looks at no path", "rewrite goes with upstream, not with respond")
 	}
@@ -303,7 +302,7 @@ func (d *decoder) checkURL(v value, target string, redirect bool) bool {
 		case redirect && name == "query":
 			detail = "remove it: the query is kept"
 		case redirect && name != "":
-			detail = "write {" + name + "}"
+			detail = "use {" + name + "}"
 		}
 		d.errorf(v.at(), detail, "unknown placeholder %s", found)
 		return false

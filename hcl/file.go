@@ -116,6 +116,11 @@ type Settings struct {
 	Redirect *Redirect
 	Respond  *Respond
 
+	// TryFiles is the folder whose files come before the upstream; nil means left
+	// out. With NoTryFiles it is written as null or false: it undoes the host's.
+	TryFiles   *Files
+	NoTryFiles bool
+
 	// RequestHeaders and ResponseHeaders are keyed by canonical field name; a
 	// nil value removes the field.
 	RequestHeaders, ResponseHeaders map[string]*string
@@ -306,7 +311,8 @@ type Health struct {
 	Flow   Flow // into Path, and what the other fields are computed from
 }
 
-// Files is the files attribute: a folder, or with an exact route a file.
+// Files is the files attribute: a folder, or with an exact route a file; or the
+// try_files attribute, a folder.
 type Files struct {
 	Dir string // absolute
 	// Real is where Dir leads, links followed as far as there is something.

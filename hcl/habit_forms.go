@@ -203,6 +203,6 @@ func attributeExamples() map[string]string {
 		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
 		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "balance": `balance = "least_conn"`,
 		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
-		"forwarded_proto": `forwarded_proto = "http"`,
+		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`,
 	}
 }

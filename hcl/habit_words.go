@@ -320,7 +320,9 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 			return habit{}, false
 		}
 		h.detail = "write response_headers = { " + args[0] + " = " + Quote(strings.Join(args[1:], " ")) + " }"
-	case "index", "try_files":
+	case "try_files":
+		h.detail = `write try_files = "public" next to upstream; or files = "public", where spa = true answers unknown paths with index.html`
+	case "index":
 		h.detail = "remove it; files has index.html, and spa = true answers unknown paths with it"
 	default:
 		if !removed(name) {

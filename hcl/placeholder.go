@@ -88,7 +88,7 @@ var otherVariables = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 // itself says is looked at.
 func (d *decoder) checkPlaceholders(v value, text string, flow Flow) bool {
 	if !flow.Empty() {
-		text = strings.ReplaceAll(flow.Shown, "${", "$(")
+		text = withoutExpressions(flow.Shown)
 	}
 	for _, at := range braced.FindAllStringIndex(text, -1) {
 		word := text[at[0]:at[1]]
@@ -101,11 +101,28 @@ func (d *decoder) checkPlaceholders(v value, text string, flow Flow) bool {
 	}
 	for _, found := range otherVariables.FindAllString(text, -1) {
 		if name := otherPlaceholders()[strings.ToLower(strings.Trim(found, "${}"))]; name != "" {
-			d.warnf(v.at(), "write {"+name+"}", "%s is not replaced: it is a variable of another program", found)
+			d.warnf(v.at(), "use {"+name+"}", "%s is not replaced: it is a variable of another program", found)
 			break
 		}
 	}
 	return true
+}
+
+// withoutExpressions is a shown text without what is in ${…} and %{…}.
+func withoutExpressions(text string) string {
+	var out strings.Builder
+	depth := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '{' && (depth > 0 || i > 0 && (text[i-1] == '$' || text[i-1] == '%')):
+			depth++
+		case c == '}' && depth > 0:
+			depth--
+		case depth == 0:
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
 }
 
 // placeholderAdvice says which placeholders there are, or which was meant.

@@ -23,7 +23,7 @@ type kind struct {
 // settings are the attributes that hosts and routes share.
 func settings() []string {
 	return []string{
-		"upstream", "files", "spa", "redirect", "status", "respond", "request_headers", "response_headers",
+		"upstream", "try_files", "files", "spa", "redirect", "status", "respond", "request_headers", "response_headers",
 		"timeout", "hold", "tls_skip_verify", "forwarded_proto",
 		"cors", "basic_auth", "allow", "deny", "rate_limit", "max_body", "compress", "cache", "simulate",
 	}

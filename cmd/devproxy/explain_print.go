@@ -114,6 +114,13 @@ func (a *answering) rows() []row {
 }
 
 func (a *answering) upstreamRows() []row {
+	if f := a.TryFiles; f != nil && f.Found {
+		return []row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"a file, which answers; the upstream is not asked"}}}
+	} else if f != nil {
+		rest := *a
+		rest.TryFiles = nil
+		return append([]row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"not a file to be served: forwarded"}}}, rest.upstreamRows()...)
+	}
 	rows := memberRows("upstream", a.Members)
 	for _, line := range []struct{ label, value string }{
 		{"balance", a.Balance}, {"first", a.First}, {"health", a.Health},

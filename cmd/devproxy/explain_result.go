@@ -64,6 +64,7 @@ type answering struct {
 	Timeout  string    `json:"timeout,omitempty"`         // upstream: "30s"
 	Hold     string    `json:"hold,omitempty"`            // upstream: "10s"
 	Proto    string    `json:"forwarded_proto,omitempty"` // upstream that is told another scheme than its clients': "http"
+	TryFiles *tried    `json:"try_files,omitempty"`       // upstream: whose files come first
 	Dir      string    `json:"dir,omitempty"`             // files
 	Path     string    `json:"path,omitempty"`            // files: within dir
 	SPA      bool      `json:"spa,omitempty"`             // files
@@ -71,6 +72,13 @@ type answering struct {
 	Location string    `json:"location,omitempty"`        // redirect
 	Body     string    `json:"body,omitempty"`            // respond
 	Headers  []changed `json:"headers,omitempty"`         // set on the response
+}
+
+// tried is a file that comes before an upstream.
+type tried struct {
+	Dir   string `json:"dir"`
+	Path  string `json:"path"`
+	Found bool   `json:"found"` // it is there and answers: nothing is sent
 }
 
 // member is one address of an upstream; addresses are tried in order.
@@ -175,6 +183,12 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 		}
 		if r.Timeout > 0 {
 			x.Answer.Timeout = r.Timeout.String()
+		}
+		if f := r.TryFiles; f != nil {
+			x.Answer.TryFiles = &tried{f.Dir, m.TryPath(), answer.HasTry(&http.Request{Method: v.method, Header: v.header}, f, m.TryPath())}
+			if x.Answer.TryFiles.Found {
+				break
+			}
 		}
 		x.Sends = &sending{Method: v.method, Target: v.target(m.Target(v.path)), Headers: sentHeaders(m, a, v)}
 	case *plan.Files:

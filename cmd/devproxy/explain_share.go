@@ -53,6 +53,9 @@ func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
 		if files, ok := m.Route.Answer.(*plan.Files); ok {
 			paths = []string{answer.LooksUp(files, m), m.Rest}
 		}
+		if m.Route.TryFiles != nil {
+			paths = append(paths, m.TryPath())
+		}
 		for _, sent := range paths {
 			if hit, hidden := s.HidesSent(v.target(sent)); hidden {
 				return hiddenView(hit), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -108,6 +109,7 @@ func sameAnswers(old, route *plan.Route) bool {
 	was, ok := old.Answer.(*plan.Upstream)
 	is, still := route.Answer.(*plan.Upstream)
 	return ok && still && was.Key == is.Key && old.StripPrefix == route.StripPrefix && old.Rewrite == route.Rewrite && old.ForwardedHTTP == route.ForwardedHTTP &&
+		reflect.DeepEqual(old.TryFiles, route.TryFiles) &&
 		slices.Equal(old.RequestHeaders, route.RequestHeaders) && slices.Equal(old.ResponseHeaders, route.ResponseHeaders)
 }
 

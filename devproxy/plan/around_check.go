@@ -9,7 +9,11 @@ import (
 
 // checkAround warns of settings that do nothing, or shut out everybody, where
 // they are written: on w, or on its host through it.
-func (b *builder) checkAround(r *Route, w, s *hcl.Settings) {
+func (b *builder) checkAround(r *Route, route *hcl.Route, s *hcl.Settings) {
+	w := &route.Settings
+	if _, forwards := r.Answer.(*Upstream); route.Rewrite != "" && !forwards {
+		b.warnf(route.PathRange, "remove it, or write an upstream in the route", "rewrite in route %q does nothing: its host answers, and forwards nothing", r.Label())
+	}
 	if _, forwards := r.Answer.(*Upstream); w.Cache != nil && !w.Cache.Off && !forwards {
 		b.warnOnce(w.Cache.Range, "remove it: files and fixed answers are at hand anyway", "there is no upstream whose answers to cache")
 	}

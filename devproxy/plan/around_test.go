@@ -233,3 +233,15 @@ func TestFormatSize(t *testing.T) {
 		}
 	}
 }
+
+// TestIdleRewrite: rewrite next to the host's files does nothing, and that is said.
+func TestIdleRewrite(t *testing.T) {
+	idle, used := &hcl.Route{Path: "/a", Rewrite: "/x"}, routeOf("/b", 1)
+	used.Rewrite = "/x"
+	host := hostOf("shop.localhost", nil, idle, used)
+	host.Files = &hcl.Files{Dir: "/shop/site", Text: "site"}
+	_, diags := Build(fileOf(host), Env{Root: "/shop"})
+	if len(diags) != 1 || diags[0].Severity != hcl.Warning || !strings.Contains(diags[0].Summary, `"/a" does nothing`) {
+		t.Error(diags)
+	}
+}

@@ -91,8 +91,11 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 		r.Hold = *s.Hold
 	}
 	r.RequestHeaders, r.Answer = b.answer(&s)
+	if f := s.TryFiles; f != nil && s.Upstream != nil {
+		r.TryFiles = &TryFiles{Files: b.files(f), Whole: w.TryFiles == nil}
+	}
 	b.around(r, &s)
-	b.checkAround(r, &w.Settings, &s)
+	b.checkAround(r, w, &s)
 	r.ID = r.identity()
 	b.effects.route(b, r, &s, w)
 	return r
@@ -111,12 +114,17 @@ func (b *builder) answer(s *hcl.Settings) ([]Header, Answer) {
 		}
 		return request, b.upstream(s.Upstream, authority, s.TLSSkipVerify != nil && *s.TLSSkipVerify)
 	case s.Files != nil:
-		return request, &Files{Dir: s.Files.Dir, Text: s.Files.Text, SPA: s.Files.SPA, Within: b.effects.boundary(cmp.Or(s.Files.Real, s.Files.Dir))}
+		files := b.files(s.Files)
+		return request, &files
 	case s.Redirect != nil:
 		return request, &Redirect{Target: s.Redirect.Target, Status: s.Redirect.Status}
 	default:
 		return request, &Respond{Status: s.Respond.Status, Body: s.Respond.Body, Headers: fixedHeaders(s.Respond.Headers)}
 	}
+}
+
+func (b *builder) files(f *hcl.Files) Files {
+	return Files{Dir: f.Dir, Text: f.Text, SPA: f.SPA, Within: b.effects.boundary(cmp.Or(f.Real, f.Dir))}
 }
 
 // source quotes the line that r begins on.

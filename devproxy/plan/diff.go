@@ -104,6 +104,7 @@ func differences(a, b *Route) []string {
 		}
 	}
 	list = append(list, answerDifferences(a.Answer, b.Answer)...)
+	add(differ(a.TryFiles, b.TryFiles), "try_files "+tryFilesText(a)+" -> "+tryFilesText(b))
 	add(a.StripPrefix != b.StripPrefix, "strip_prefix")
 	add(a.Rewrite != b.Rewrite, "rewrite")
 	add(!slices.Equal(a.RequestHeaders, b.RequestHeaders), "request_headers")
@@ -137,6 +138,13 @@ func answerDifferences(a, b Answer) []string {
 		return upstreamDifferences(from, to)
 	}
 	return []string{b.String() + " reached differently"}
+}
+
+func tryFilesText(r *Route) string {
+	if r.TryFiles == nil {
+		return "none"
+	}
+	return r.TryFiles.Text
 }
 
 func fromTo(a, b time.Duration) string {

@@ -245,16 +245,11 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 	switch {
 	case s.Upstream != nil:
 		c.upstream(b, r, s, w)
-	case s.Files != nil:
-		if real := cmp.Or(s.Files.Real, s.Files.Dir); !c.inside(real) {
-			e := Effect{Kind: KindFiles, Target: real}
-			if f := s.Files.Flow; !f.Empty() {
-				e.Target, e.Resolved, e.Env, e.Computed = f.Shown, real, f.Env, f.Computed
-			}
-			c.add(e, r, b.source(s.Files.Range))
-		} else {
-			c.setting(b, r, s.Files.Flow)
+		if s.TryFiles != nil {
+			c.files(b, r, s.TryFiles)
 		}
+	case s.Files != nil:
+		c.files(b, r, s.Files)
 	case s.Redirect != nil:
 		target, resolved := redirectTarget(s.Redirect)
 		env(KindRedirect, target, resolved, s.Redirect.Flow)
@@ -277,6 +272,20 @@ func (c *effects) route(b *builder, r *Route, s *hcl.Settings, w *hcl.Route) {
 			c.origin(r, origin, s.Respond.Flow, b.source(s.Respond.Range))
 		}
 	}
+}
+
+// files notes that a folder is served, or a file.
+func (c *effects) files(b *builder, r *Route, f *hcl.Files) {
+	real := cmp.Or(f.Real, f.Dir)
+	if c.inside(real) {
+		c.setting(b, r, f.Flow)
+		return
+	}
+	e := Effect{Kind: KindFiles, Target: real}
+	if flow := f.Flow; !flow.Empty() {
+		e.Target, e.Resolved, e.Env, e.Computed = flow.Shown, real, flow.Env, flow.Computed
+	}
+	c.add(e, r, b.source(f.Range))
 }
 
 // allowOrigin is the field that says whose pages may read an answer.

@@ -23,6 +23,7 @@ func sinks() map[string]sink {
 		"respond":          {kinds: []Kind{KindRespond}},
 		"response_headers": {kinds: []Kind{KindResponseHeader}},
 		"rewrite":          {kinds: []Kind{KindRewrite}},
+		"try_files":        {kinds: []Kind{KindFiles}},
 		"status":           {kinds: []Kind{KindRedirect}}, // of a redirect
 		"upstream":         {kinds: []Kind{KindUpstream, KindSocket}},
 		"relay":            {kinds: []Kind{KindRelay, KindShare}},

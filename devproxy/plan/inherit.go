@@ -15,6 +15,9 @@ func inherit(host, route *hcl.Settings) hcl.Settings {
 	s := *route
 	if answerRange(route) == nil {
 		s.Upstream, s.Files, s.Redirect, s.Respond = host.Upstream, host.Files, host.Redirect, host.Respond
+		if !s.NoTryFiles {
+			s.TryFiles = cmp.Or(s.TryFiles, host.TryFiles)
+		}
 	}
 	service := &hcl.Service{}
 	if s.Upstream != nil && s.Upstream.Service != nil {

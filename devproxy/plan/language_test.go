@@ -95,16 +95,20 @@ func checkRequest(t *testing.T, p *Plan, line string) {
 		t.Errorf("%s: route %s", line, got)
 	}
 	m = m.With(Values{Client: "127.0.0.1", Host: host, Path: path, Query: query, ID: "0123456789abcdef0123456789abcdef"})
-	if got := becomes(m, path, query); got != cells[2] {
+	if got := becomes(m, method, path, query); got != cells[2] {
 		t.Errorf("%s: becomes %s", line, got)
 	}
 }
 
 // becomes says what a route makes of a request.
-func becomes(m Match, path, query string) string {
+func becomes(m Match, method, path, query string) string {
 	switch a := m.Route.Answer.(type) {
 	case *Upstream:
-		return a.Text + " " + m.Target(path)
+		text := a.Text + " " + m.Target(path)
+		if f := m.Route.TryFiles; f != nil && method == "GET" {
+			text += ", or " + f.Text + m.TryPath()
+		}
+		return text
 	case *Files:
 		if filepath.Ext(a.Text) != "" {
 			return a.String() // a file

@@ -73,6 +73,10 @@ type Route struct {
 	// Answer is one of *Upstream, *Files, *Redirect, *Respond.
 	Answer Answer
 
+	// TryFiles is the folder whose files answer before an *Upstream; nil means
+	// none.
+	TryFiles *TryFiles
+
 	StripPrefix bool
 	Rewrite     string // path to forward, {rest} in it; empty means unchanged
 
@@ -270,6 +274,14 @@ type Files struct {
 	// Within is the folder, links followed, that Dir must not leave later: the
 	// project's, or for one outside its own real path. Empty allows any.
 	Within string
+}
+
+// TryFiles is a folder whose files come before an upstream.
+type TryFiles struct {
+	Files
+	// Whole is true when the whole path is looked up, for what a route has from its
+	// host. False looks up what follows the route's path, as files does.
+	Whole bool
 }
 
 // Redirect is an answer that sends the visitor elsewhere.

@@ -29,6 +29,7 @@ func (r *Route) settings() []string {
 			lines = append(lines, fmt.Sprintf(format, args...))
 		}
 	}
+	add(r.TryFiles != nil, "try_files %s", tryFilesText(r))
 	add(r.StripPrefix, "strip_prefix")
 	add(r.Rewrite != "", "rewrite %s", r.Rewrite)
 	for _, h := range r.RequestHeaders {

@@ -34,7 +34,7 @@ func (r *Route) mapsPath() bool {
 		return strings.Contains(a.Target, restMark)
 	}
 	rest := func(h Header) bool { return strings.Contains(h.Value, restMark) }
-	return r.StripPrefix || r.Rewrite != "" || slices.ContainsFunc(r.RequestHeaders, rest) || slices.ContainsFunc(r.ResponseHeaders, rest)
+	return r.StripPrefix || r.Rewrite != "" || r.TryFiles != nil && !r.TryFiles.Whole || slices.ContainsFunc(r.RequestHeaders, rest) || slices.ContainsFunc(r.ResponseHeaders, rest)
 }
 
 // compareRoutes sets guard and effect of routes: equal numbers mean equal guards
@@ -60,7 +60,7 @@ func compareRoutes(routes []*Route) {
 		case *Withheld:
 			answer = r.ID
 		}
-		r.effect = number(effects, asText(r.guard, path, fmt.Sprintf("%T", r.Answer), answer, r.StripPrefix, r.Rewrite, r.ForwardedHTTP, r.RequestHeaders, r.ResponseHeaders,
+		r.effect = number(effects, asText(r.guard, path, fmt.Sprintf("%T", r.Answer), answer, r.TryFiles, r.StripPrefix, r.Rewrite, r.ForwardedHTTP, r.RequestHeaders, r.ResponseHeaders,
 			r.RateLimit, r.CORS, r.MaxBody, r.Cache, r.Simulate))
 	}
 }

@@ -30,6 +30,14 @@ func (m Match) FilesPath() string {
 	return m.Rest
 }
 
+// TryPath is what is looked up in the folder of try_files, percent-encoded.
+func (m Match) TryPath() string {
+	if m.Route.TryFiles.Whole {
+		return m.Taken + m.Rest
+	}
+	return m.FilesPath()
+}
+
 // Prefix is the path that strip_prefix takes off, for X-Forwarded-Prefix: the
 // route's path; where that has stars, what it matched, with one "/" before each
 // segment. What the visitor wrote is percent-encoded: apps put the prefix before the

@@ -72,7 +72,7 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	if len(w.Effects) == 0 {
 		return &next
 	}
-	next.Answer = w
+	next.Answer, next.TryFiles = w, nil
 	next.StripPrefix, next.Rewrite, next.RequestHeaders, next.ResponseHeaders = false, "", nil, nil
 	next.CORS, next.Cache, next.Compress, next.Simulate = nil, nil, false, nil
 	if slices.ContainsFunc(w.Effects, func(e *Effect) bool { return e.Kind == KindMatch || e.Computed }) {

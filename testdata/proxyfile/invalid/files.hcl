@@ -31,9 +31,31 @@ host "shop.localhost" {
 
 host "b.localhost" {
   files = "../valid/site"
-  route "/a" { rewrite = "/x" } # ERROR: rewrite goes with upstream, not with files
+  route "/a" { rewrite = "/x" }
   route "/b" {
     upstream = 1
     rewrite  = "/x"
   }
+}
+
+host "c.localhost" {
+  upstream  = 1
+  try_files = "files.hcl" # ERROR: "files.hcl" is not a folder
+
+  route "/a" {
+    files     = "../valid/site"
+    try_files = "../valid/site" # ERROR: try_files goes with upstream, not with files
+  }
+  route "/b" {
+    respond   = 204
+    try_files = "../valid/site" # ERROR: try_files goes with upstream, not with respond
+  }
+  route "/c" { try_files = { dir = "x" } } # ERROR: try_files is a folder's name
+  route "/d" { try_files = "" } # ERROR: the name of a folder is empty
+}
+
+host "d.localhost" {
+  respond = 204
+  route "/a" { try_files = "../valid/site" } # ERROR: try_files goes with upstream
+  route "/b" { try_files = "../valid/site" } # ERROR: try_files goes with upstream
 }

@@ -22,3 +22,16 @@ host "shop.localhost" {
     exact = true
   }
 }
+
+host "app.localhost" {
+  upstream  = 3000
+  try_files = "site"
+
+  route "/assets" { response_headers = { Cache-Control = "max-age=60" } }
+  route "/cable" { upstream = 28080 }
+  route "/raw" { try_files = null }
+  route "/static" {
+    upstream  = 3001
+    try_files = "assets"
+  }
+}

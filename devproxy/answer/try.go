@@ -1,0 +1,93 @@
+package answer
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
+)
+
+// Try answers r with a file of f's folder before an upstream is asked, and reports
+// whether it did. path is looked up, percent-encoded as it came; only a file of
+// exactly that name is sent, as Files sends it. Everything else is the upstream's,
+// and nothing is written: a folder, a path with a "/" at its end, another method than
+// GET and HEAD, a request for another protocol, a folder f that is not there.
+//
+// What Files refuses is the upstream's, and so is the source of programs, which an
+// upstream runs: see isSource.
+//
+// Errors: *ReadError, for a file that is there and cannot be read.
+func Try(w http.ResponseWriter, r *http.Request, f *plan.TryFiles, path string) (answered bool, err error) {
+	d, name, ok := lookTry(r, f, path)
+	if !ok {
+		return false, nil
+	}
+	defer d.Close()
+	return d.send(w, r, name)
+}
+
+// HasTry reports whether Try would answer.
+func HasTry(r *http.Request, f *plan.TryFiles, path string) bool {
+	d, name, ok := lookTry(r, f, path)
+	if !ok {
+		return false
+	}
+	defer d.Close()
+	is, _ := d.isFile(name)
+	return is
+}
+
+// lookTry opens the folder for a request that may be one for a file.
+func lookTry(r *http.Request, f *plan.TryFiles, path string) (d *folder, name string, ok bool) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || field.Upgrade(r) != "" {
+		return nil, "", false
+	}
+	n, wrong := parseName(path)
+	if wrong != "" || n.slash || n.path == "" || isSource(n.path) {
+		return nil, "", false
+	}
+	d, err := openFolder(&f.Files)
+	if err != nil {
+		return nil, "", false
+	}
+	// A link with a harmless name may lead to source.
+	if resolved, _, err := d.resolve(n.path); err == nil && isSource(resolved) {
+		d.Close()
+		return nil, "", false
+	}
+	return d, n.path, true
+}
+
+// sources are the endings of programs that web servers run when they are asked for
+// them. JavaScript and TypeScript are not among them: browsers are sent those.
+var sources = []string{
+	"php", "php2", "php3", "php4", "php5", "php6", "php7", "php8", "phps", "pht", "phtml", "phtm", "phar", "inc", "module", "theme", // PHP, Drupal
+	"cgi", "fcgi", "pl", "pm", "py", "pyc", "pyw", "rb", "rbw", "erb", "rhtml", "lua", "tcl", "sh", "ru", "psgi", "wsgi",
+	"asp", "aspx", "asa", "asax", "ascx", "ashx", "asmx", "axd", "cshtml", "vbhtml", "razor", "cs", "vb", "config",
+	"jsp", "jspx", "jspf", "jhtml", "do", "cfm", "cfc", "shtml", "shtm", "stm",
+}
+
+// copies are endings that editors and tools add to a file's name.
+var copies = []string{"bak", "backup", "old", "orig", "save", "sav", "swp", "swo", "tmp", "temp", "copy", "dist", "txt", "br", "gz", "zst", "bz2", "xz", "1", "2"}
+
+// isSource reports a name that is, or is a copy of, the source of a program.
+func isSource(path string) bool {
+	base := strings.ToLower(path[strings.LastIndexAny(path, `/\`)+1:])
+	base = strings.TrimRight(base, "~. ")
+	for {
+		i := strings.LastIndexByte(base, '.')
+		if i < 0 {
+			return false
+		}
+		ending := base[i+1:]
+		if slices.Contains(sources, ending) {
+			return true
+		}
+		if !slices.Contains(copies, ending) {
+			return false
+		}
+		base = strings.TrimRight(base[:i], "~. ")
+	}
+}
