@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -316,6 +317,51 @@ func TestCandidates(t *testing.T) {
 	}
 	if n := len(candidates(strings.Repeat("-", 63) + ".x")); n > 128 {
 		t.Errorf("%d candidates of one name", n)
+	}
+}
+
+// TestCandidatesFindEveryName: whatever a wildcard stands for, the relay finds the
+// host that the agent means (tunnel.PublicNames).
+func TestCandidatesFindEveryName(t *testing.T) {
+	key := testKey("a")
+	hosts := []string{"", "admin", "a.tenant", "*.tenant", "*.b.tenant", "*", "xn--bcher-kva", "*.my_app"}
+	for _, claim := range []tunnel.Claim{claimOf(key), {Name: "shop"}, {Name: "shop", SharedCookies: true}} {
+		claim.Hosts, claim.Names = hosts, tunnel.NewestNames
+		_, names, err := tunnel.PublicNames(key.Public().(ed25519.PublicKey), domain, claim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := map[string]string{}
+		for i, name := range names {
+			held[name] = hosts[i]
+		}
+		meant := func(name string) string {
+			for _, candidate := range candidates(name) {
+				if host, ok := held[candidate]; ok {
+					return host
+				}
+			}
+			return "nobody"
+		}
+		for i, name := range names {
+			for _, label := range []string{"x", "x--y", "xn--p1ai", "a-", "-"} {
+				asked := strings.Replace(name, "*", label, 1)
+				if got := meant(asked); got != hosts[i] {
+					t.Errorf("%s leads to %q, want %q", asked, got, hosts[i])
+				}
+			}
+		}
+		// The most exact host has a name that two could have.
+		for host, want := range map[string]string{"a.tenant": "a.tenant", "x.b.tenant": "*.b.tenant", "x.tenant": "*.tenant", "tenant": "*"} {
+			claim.Hosts = []string{host}
+			_, name, err := tunnel.PublicNames(key.Public().(ed25519.PublicKey), domain, claim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := meant(name[0]); got != want {
+				t.Errorf("%s leads to %q, want %q", name[0], got, want)
+			}
+		}
 	}
 }
 
