@@ -89,7 +89,10 @@ func TestABodyThatWasNeverReadLeavesTheConnectionUsable(t *testing.T) {
 
 // The same when the upstream takes the connection and dies of the head.
 func TestABodyThatTheUpstreamDidNotWantLeavesTheServerAlone(t *testing.T) {
-	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) { _ = c.SetLinger(0) }))
+	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
+		_, _ = r.ReadByte()
+		_ = c.SetLinger(0)
+	}))
 	addr, complaints := logged(t, p)
 	var group sync.WaitGroup
 	for range 8 {

@@ -140,7 +140,7 @@ func TestAFormNeverTravelsOnAConnectionThatMayBeClosing(t *testing.T) {
 	}))
 	client := p.client()
 	for i := range 20 {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodGet, http.MethodPost} {
 			var body io.Reader
 			if method == http.MethodPost {
 				body = strings.NewReader("form")

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"sync"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
@@ -18,14 +19,19 @@ import (
 // attempt is the request sent once: what the transport tells while it waits
 // for the answer.
 type attempt struct {
-	f *forwarding
+	f      *forwarding
+	member *member
 
 	mu       sync.Mutex
 	ended    bool
-	conn     net.Conn // in use
-	shared   bool     // conn carries other requests too
-	before   int64    // bytes written on it before this request
+	conn     net.Conn     // in use
+	shared   bool         // conn carries other requests too
+	before   int64        // bytes written on it before this request
+	dialled  *watchedConn // for this attempt, which may get another
+	wait     *wait        // conn is new; nil when others were answered on it
 	body     io.ReadCloser
+	reused   bool // conn has carried an answer before
+	informed bool // a 1xx was passed on
 	answered bool // the first byte of an answer has come
 	ejected  bool // its member turned ill, and another is asked
 
@@ -33,7 +39,7 @@ type attempt struct {
 	cancel context.CancelFunc
 }
 
-func newAttempt(f *forwarding) *attempt { return &attempt{f: f} }
+func newAttempt(f *forwarding, m *member) *attempt { return &attempt{f: f, member: m} }
 
 // errEjected is why an attempt was given up.
 var errEjected = errors.New("its health check failed")
@@ -67,9 +73,10 @@ func (a *attempt) eject() bool {
 }
 
 func (a *attempt) trace(ctx context.Context) context.Context {
-	ctx = context.WithValue(ctx, askedByKey{}, a.f.r.Context())
+	ctx = context.WithValue(ctx, askedByKey{}, a)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              a.gotConn,
+		PutIdleConn:          a.putIdleConn,
 		GotFirstResponseByte: a.gotFirstByte,
 		Got1xxResponse:       a.gotInformational,
 	})
@@ -82,10 +89,17 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.conn = info.Conn
-	a.shared = carriesMany(a.f.member, info.Conn)
+	a.shared = carriesMany(a.member, info.Conn)
 	c := watched(info.Conn)
 	if c == nil || a.shared {
 		return // others use it too, and the transport closes the body by itself
+	}
+	a.member.conns.take(c, a)
+	a.putSurplusLocked()
+	a.member.conns.end(a.wait, false) // of a connection that failed
+	a.reused = c.answered.Load()
+	if a.wait = nil; !a.reused {
+		a.wait = a.member.conns.begin(c)
 	}
 	a.before = c.written.Load()
 	if a.f.client != nil {
@@ -96,10 +110,55 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
+// gotDial is called with the connection that was dialled for this attempt.
+func (a *attempt) gotDial(c *watchedConn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dialled = c
+	if a.ended || a.conn != nil {
+		a.putSurplusLocked()
+	}
+}
+
+// putSurplusLocked lists the connection that was dialled for this attempt as
+// idle when the attempt does not use it: a server with one thread waits for a
+// request on it.
+func (a *attempt) putSurplusLocked() {
+	c := a.dialled
+	if c != nil && c != watched(a.conn) && a.member.Scheme == plan.SchemeHTTP {
+		a.member.conns.put(c, nil)
+	}
+}
+
+// putIdleConn is called when the connection may serve the next request.
+func (a *attempt) putIdleConn(err error) {
+	a.mu.Lock()
+	c, shared := watched(a.conn), a.shared
+	a.mu.Unlock()
+	if err == nil && c != nil && !shared {
+		a.member.conns.put(c, a)
+	}
+}
+
 // carriesMany reports whether a connection to m speaks HTTP/2.
 func carriesMany(m *member, c net.Conn) bool {
 	secure, ok := c.(*tls.Conn)
 	return m.Scheme == plan.SchemeH2C || ok && secure.ConnectionState().NegotiatedProtocol == "h2"
+}
+
+// livedLocked is for how long the connection was open; 0 when it was not new, or
+// is still open.
+func (a *attempt) livedLocked() time.Duration {
+	c := watched(a.conn)
+	if c == nil || a.reused {
+		return 0
+	}
+	return max(time.Since(c.connected), 1)
+}
+
+// hungUp reports that the other side closed or cut a connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
 }
 
 // unsentLocked reports that no byte of the request left this machine.
@@ -112,7 +171,11 @@ func (a *attempt) gotFirstByte() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answered = true
+	a.member.conns.noteAnswer()
+	a.member.accepts.noteAnswer()
+	a.member.conns.end(a.wait, true)
 	if c := watched(a.conn); c != nil && !a.shared {
+		c.answered.Store(true)
 		c.onAbandon(nil)
 	}
 }
@@ -137,6 +200,7 @@ func (a *attempt) gotInformational(code int, header textproto.MIMEHeader) error 
 	if a.ended || code == http.StatusContinue || !a.f.r.ProtoAtLeast(1, 1) {
 		return nil
 	}
+	a.informed = true
 	own := a.f.w.Header()
 	saved := maps.Clone(own)
 	clear(own)
@@ -155,6 +219,8 @@ func (a *attempt) end() (ejected bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
+	a.member.conns.end(a.wait, false)
+	a.putSurplusLocked()
 	a.unwatchLocked()
 	return a.ejected
 }
@@ -179,8 +245,17 @@ func (a *attempt) judge(m *member, err error) error {
 	e := fault(m, err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.conn != nil && !a.answered {
-		return &lostError{UpstreamError: e, unsent: a.unsentLocked()}
+	switch {
+	case a.conn == nil && a.dialled != nil && hungUp(err):
+		return &lostError{UpstreamError: e, unsent: true, lived: time.Since(a.dialled.connected)} // in the TLS handshake
+	case a.conn == nil:
+		return e
+	case !a.answered:
+		return &lostError{UpstreamError: e, unsent: a.unsentLocked(), lived: a.livedLocked()}
+	case a.reused && !a.shared && !a.informed && a.f.ctx.Err() == nil:
+		// The head was malformed or broke off. Whatever the answer before had in
+		// excess comes first on its connection.
+		return &lostError{UpstreamError: e, stray: true}
 	}
 	return e
 }

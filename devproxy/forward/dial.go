@@ -94,7 +94,7 @@ func joinAttempts(attempts []Attempt) string {
 }
 
 // asRefused finds the dialError of a member where nothing listens: each
-// address refused, or does not exist on this machine (no IPv6), and at least
+// address refused, accepted and closed at once, or does not exist on this machine (no IPv6), and at least
 // one refused.
 func asRefused(err error) (*dialError, bool) {
 	var failed *dialError
@@ -104,7 +104,7 @@ func asRefused(err error) (*dialError, bool) {
 	refused := false
 	for _, a := range failed.Attempts {
 		switch {
-		case isRefusal(a.Err):
+		case isRefusal(a.Err), isReset(a.Err), errors.Is(a.Err, errClosedAtOnce):
 			refused = true
 		case !isNoAddress(a.Err):
 			return nil, false
@@ -155,6 +155,9 @@ func (d *dialer) stays() error {
 	}
 	return errLeads
 }
+
+// answered is the address that answered last.
+func (d *dialer) answered() string { return d.addrs[d.last.Load()] }
 
 // order is the indexes of addrs, the one that answered last in front.
 func (d *dialer) order() []int {

@@ -27,6 +27,36 @@
 // which it is used (Node does so after 5 s), and nobody could tell whether the
 // request was read.
 //
+// # Which connection carries a request
+//
+// No request may wait or fail where a browser without a proxy would not. Over
+// HTTP/1.1 that takes more than a pool of idle connections, because many servers
+// bind a thread to each connection until it is closed: with one thread (Python's
+// http.server) or a few, an idle connection of ours keeps all others waiting.
+//
+//   - A request that may be sent again uses an idle connection, or opens one.
+//   - Any other request, and every upgrade, closes the connection that is idle for
+//     longest and opens one of its own, which closes with the answer. So Node's
+//     time-out of 5 s loses nothing, and the thread of the closed connection is
+//     free for it.
+//   - A request that waits on a new connection while the server answers nothing
+//     (roomPatience) may close one idle connection, once. So each waiting request
+//     frees one thread. Were idle connections closed whenever something waits, one
+//     open long poll would make every other request open a connection.
+//   - A connection that was dialled for a request that found another one is closed
+//     as soon as something waits: a thread waits for a request on it.
+//
+// A port forwarder accepts connections for a server that is not there yet, and
+// closes them. A connection that is closed although nothing was sent on it counts
+// as refused: the request is held. A request that may be sent again is sent at
+// once, and its last connection is looked at first; any other request looks first
+// (acceptTime), unless the upstream has answered before.
+//
+// Bytes that an answer has in excess reach the next request on its connection.
+// When that is a safe one and they are no answer, it is sent again.
+//
+// HTTP/2 upstreams carry all requests on one connection and need none of this.
+//
 // # Which member is asked
 //
 // Those that are neither ill (health) nor resting (they could not be connected to

@@ -53,6 +53,9 @@ func (u Unavailable) String() string {
 	addrs := make([]string, len(u.Attempts))
 	for i, a := range u.Attempts {
 		addrs[i] = a.Addr
+		if errors.Is(a.Err, errClosedAtOnce) || isReset(a.Err) {
+			return a.Addr + " closes every connection at once: what it forwards to is not running yet"
+		}
 	}
 	return "nothing listens on " + strings.Join(addrs, " or ")
 }

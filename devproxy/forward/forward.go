@@ -77,11 +77,12 @@ type forwarding struct {
 	clock  *clock
 	mark   int // of the route's streams
 
-	member    *member   // asked last
-	busy      *member   // counts this exchange
-	lost      []*member // that lost it
-	holding   *holding  // what its body makes us hold; nil without a body
-	leave     func()    // its queue; nil when the exchange is in none
+	member    *member       // asked last
+	busy      *member       // counts this exchange
+	lost      []*member     // that lost it
+	doubt     time.Duration // how long its next connection must stay open before it is used
+	holding   *holding      // what its body makes us hold; nil without a body
+	leave     func()        // its queue; nil when the exchange is in none
 	waitUntil time.Time
 }
 
@@ -195,6 +196,15 @@ func (f *forwarding) fail(err error) error {
 func isIdempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// isSafe lists the methods that change nothing (RFC 9110 section 9.2.1).
+func isSafe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true
 	}
 	return false

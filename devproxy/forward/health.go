@@ -64,9 +64,11 @@ func (c *checks) check(ctx context.Context, m *member) (why string) {
 	if err != nil {
 		return err.Error()
 	}
-	transport := newPooled(m.Member, m.connect)
+	transport := newPooled(m.Member, m.connect, nil)
 	transport.DisableKeepAlives = true
 	defer transport.CloseIdleConnections()
+	waiting := m.conns.begin(&watchedConn{connected: time.Now().Add(c.rule.Timeout)}) // a server with one thread may be bound to an idle connection
+	defer m.conns.end(waiting, false)
 	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return c.failure(ctx, m, err)

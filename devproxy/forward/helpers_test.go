@@ -190,3 +190,12 @@ func (p *proxy) dial(t *testing.T) net.Conn {
 	}
 	return conn
 }
+
+// testTLS is the certificate of httptest's servers.
+func testTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	srv.StartTLS()
+	defer srv.Close()
+	return &tls.Config{Certificates: srv.TLS.Certificates}
+}

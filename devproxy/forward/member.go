@@ -19,9 +19,12 @@ type member struct {
 	observe  func(m *member, failed []Attempt, refused bool) // the outcome of a dial; nil attempts: it answered
 	pooled   *http.Transport
 	single   *http.Transport // a connection for each request, HTTP/1.1 only
+	upgrades *http.Transport // as single, for upgrades
 	queue    *queue          // for pooled connections of HTTP/1.1
-	answered atomic.Bool     // in HTTP/2, as ALPN chose
-	active   atomic.Int64    // exchanges under way
+	conns    connections     // of HTTP/1.1
+	accepts  acceptance
+	answered atomic.Bool  // in HTTP/2, as ALPN chose
+	active   atomic.Int64 // exchanges under way
 
 	condition
 }
@@ -29,8 +32,9 @@ type member struct {
 func newMember(spec plan.Member, dial dialFunc, observe func(*member, []Attempt, bool)) *member {
 	m := &member{Member: spec, observe: observe, queue: &queue{}}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs, within: spec.Within}
-	m.pooled = newPooled(spec, m.connect)
-	m.single = newSingle(spec, m.connect)
+	m.pooled = newPooled(spec, m.connect, &m.conns)
+	m.single = newSingle(spec, m.connect, &m.conns)
+	m.upgrades = newUpgrading(spec, m.connect, &m.conns)
 	return m
 }
 
@@ -49,17 +53,23 @@ func (m *member) note(res *http.Response) {
 func (m *member) closeIdle() {
 	m.pooled.CloseIdleConnections()
 	m.single.CloseIdleConnections()
+	m.upgrades.CloseIdleConnections()
 }
 
 // connect dials m and tells the observer, unless whoever asked has left.
 func (m *member) connect(ctx context.Context) (net.Conn, error) {
 	conn, err := m.dialer.connect(ctx)
 	if err == nil {
-		m.observe(m, nil, false)
-		return conn, nil
+		asker, _ := ctx.Value(askedByKey{}).(*attempt)
+		if conn, err = m.accepts.confirm(ctx, conn, asker); err == nil {
+			m.observe(m, nil, false)
+			return conn, nil
+		}
+		err = &dialError{[]Attempt{{m.dialer.answered(), err}}}
 	}
 	var failed *dialError
 	if _, refused := asRefused(err); errors.As(err, &failed) && (refused || ctx.Err() == nil) {
+		m.accepts.noteRefusal()
 		m.observe(m, failed.Attempts, refused)
 	}
 	return nil, err

@@ -40,6 +40,11 @@ func (f *forwarding) send() (*http.Response, error) {
 			return nil, err
 		}
 		f.lost = append(f.lost, f.member)
+		if lost.lived > 0 && f.Report.Resent == maxResends-1 {
+			// Only the last time: a server that restarts closes connections, too, and
+			// is there for the next.
+			f.doubt = max(doubtAfter(lost.lived), 5*acceptTime)
+		}
 		if f.Report.Resent > 0 && !lost.ejected {
 			f.pause(resendPause << (f.Report.Resent - 1))
 		}
@@ -57,11 +62,14 @@ func (f *forwarding) pause(d time.Duration) {
 	}
 }
 
-// lostError is a connection that broke before the first byte of an answer.
+// lostError is a connection that broke before the first byte of an answer, or on
+// which bytes came that were left over from another.
 type lostError struct {
 	*UpstreamError
-	unsent  bool // before the first byte of the request, too
-	ejected bool // given up, since its member turned ill
+	unsent  bool          // before the first byte of the request, too
+	stray   bool          // what came may belong to the answer before
+	lived   time.Duration // of a new connection, from its dial on; 0 for others
+	ejected bool          // given up, since its member turned ill
 }
 
 // Unwrap gives the error that the visitor is told.
@@ -69,6 +77,9 @@ func (e *lostError) Unwrap() error { return e.UpstreamError }
 
 func (f *forwarding) mayResend(lost *lostError) bool {
 	repeatable := isIdempotent(f.r.Method) && f.upgrade == ""
+	if lost.stray && !isSafe(f.r.Method) {
+		return false // it may have been carried out
+	}
 	if !repeatable && !lost.unsent || f.Report.Resent >= maxResends {
 		return false
 	}
@@ -124,7 +135,7 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "speaks HTTP/2, which has no Upgrade",
 			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
 	}
-	a := newAttempt(f)
+	a := newAttempt(f, m)
 	out, err := f.request(m, a)
 	if err != nil {
 		return nil, err
@@ -176,7 +187,8 @@ func (f *forwarding) ejection(m *member, res *http.Response) error {
 func (f *forwarding) carry(m *member, out *http.Request) (*http.Response, error) {
 	switch {
 	case f.upgrade != "":
-		return m.single.RoundTrip(out)
+		m.conns.makeRoom()
+		return m.upgrades.RoundTrip(out)
 	case m.speaksHTTP2(), m.Scheme == plan.SchemeHTTPS && isGRPC(f.r):
 		// gRPC has no other protocol than HTTP/2: whether m speaks it need not
 		// be known from an answer before.
@@ -184,6 +196,7 @@ func (f *forwarding) carry(m *member, out *http.Request) (*http.Response, error)
 	case f.alone():
 		// Said here, net/http does not send a body that was expected and declined.
 		out.Close = true
+		m.conns.makeRoom()
 		return m.single.RoundTrip(out)
 	}
 	f.leave = m.queue.enter(f.ctx)

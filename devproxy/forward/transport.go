@@ -35,8 +35,8 @@ type connectFunc func(ctx context.Context) (net.Conn, error)
 
 // newPooled and newSingle are the seam behind which requests are carried: all
 // that the rest of the package asks of them is http.RoundTripper.
-func newPooled(m plan.Member, connect connectFunc) *http.Transport {
-	t := newTransport(m, connect)
+func newPooled(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
+	t := newTransport(m, connect, conns)
 	switch m.Scheme {
 	case plan.SchemeH2C:
 		t.Protocols.SetUnencryptedHTTP2(true)
@@ -50,23 +50,60 @@ func newPooled(m plan.Member, connect connectFunc) *http.Transport {
 }
 
 // newSingle speaks HTTP/1.1 whatever the scheme: upgrades need it.
-func newSingle(m plan.Member, connect connectFunc) *http.Transport {
-	t := newTransport(m, connect)
+func newSingle(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
+	t := newTransport(m, connect, conns)
 	t.Protocols.SetHTTP1(true)
 	t.DisableKeepAlives = true
 	return t
 }
 
-func newTransport(m plan.Member, connect connectFunc) *http.Transport {
+// newUpgrading is newSingle for upgrades: see switchConn.
+func newUpgrading(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
+	t := newSingle(m, connect, conns)
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &switchConn{Conn: c}, nil
+	}
+	if m.Scheme != plan.SchemeHTTPS {
+		return t
+	}
+	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		secure := tls.Client(c, t.TLSClientConfig)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+		return &switchConn{Conn: secure}, nil
+	}
+	return t
+}
+
+func newTransport(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ctx, cancel := withAsker(ctx)
+			asker, _ := ctx.Value(askedByKey{}).(*attempt)
+			ctx, cancel := withAsker(ctx, asker)
 			defer cancel()
+			start := time.Now()
 			conn, err := connect(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return &watchedConn{Conn: conn}, nil
+			c := &watchedConn{Conn: conn, conns: conns, dialled: start, connected: time.Now()}
+			if asker != nil {
+				asker.gotDial(c)
+			}
+			return c, nil
 		},
 		TLSHandshakeTimeout:    handshakeTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
@@ -88,19 +125,18 @@ func newTransport(m plan.Member, connect connectFunc) *http.Transport {
 	return t
 }
 
-// askedByKey is the context key of the context of the visitor's request.
+// askedByKey is the context key of the attempt that a connection is dialled for.
 type askedByKey struct{}
 
 // withAsker is ctx, which ends when the visitor's request does, too. net/http
 // goes on dialling for whoever comes next: an upstream that accepts slowly would
 // be dialled for every request that was ever cancelled.
-func withAsker(ctx context.Context) (context.Context, context.CancelFunc) {
+func withAsker(ctx context.Context, asker *attempt) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	asker, ok := ctx.Value(askedByKey{}).(context.Context)
-	if !ok {
+	if asker == nil {
 		return ctx, cancel
 	}
-	stop := context.AfterFunc(asker, cancel)
+	stop := context.AfterFunc(asker.f.r.Context(), cancel)
 	return ctx, func() {
 		stop()
 		cancel()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
@@ -17,7 +18,7 @@ import (
 func (f *forwarding) switchProtocols(res *http.Response) error {
 	protocol := res.Header.Get("Upgrade")
 	upstream, ok := res.Body.(io.ReadWriteCloser)
-	if !ok || f.upgrade == "" || !strings.EqualFold(f.upgrade, protocol) {
+	if !ok || !field.Offered(f.upgrade, protocol) {
 		res.Body.Close()
 		return &UpstreamError{Member: f.member.Text, Err: fmt.Errorf("switched to %q, asked for %q", protocol, f.upgrade),
 			Reason: "switched to a protocol that nobody asked for"}
@@ -62,3 +63,51 @@ func (f *forwarding) writeSwitch(visitor net.Conn, res *http.Response) error {
 	fmt.Fprint(head, "\r\n")
 	return head.Flush()
 }
+
+// switchConn adds "Connection: Upgrade" to a 101. Some servers leave it out
+// (RFC 9110 section 7.8 demands it of requests and responses alike); browsers
+// accept that, and net/http would not hand the connection over.
+type switchConn struct {
+	net.Conn
+	head  []byte // of the answer: read, and not yet returned
+	known bool   // the answer's status line has come, and head is settled
+}
+
+// switchLine is how a 101 begins.
+const switchLine = "HTTP/1.1 101"
+
+// Read implements net.Conn.
+func (c *switchConn) Read(p []byte) (int, error) {
+	for !c.known {
+		piece := make([]byte, 512)
+		n, err := c.Conn.Read(piece)
+		c.head = append(c.head, piece[:n]...)
+		c.settle(err != nil)
+		if err != nil && len(c.head) == 0 {
+			return 0, err
+		}
+	}
+	if len(c.head) > 0 {
+		n := copy(p, c.head)
+		c.head = c.head[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// settle adds the field as soon as the status line is complete. over says that
+// nothing more comes.
+func (c *switchConn) settle(over bool) {
+	begun := min(len(c.head), len(switchLine))
+	line, rest, complete := strings.Cut(string(c.head), "\n")
+	switch {
+	case over, string(c.head[:begun]) != switchLine[:begun], len(c.head) > maxResponseHead:
+		c.known = true
+	case complete:
+		c.known = true
+		c.head = []byte(line + "\nConnection: Upgrade\r\n" + rest)
+	}
+}
+
+// CloseWrite ends what is sent and leaves the other direction open.
+func (c *switchConn) CloseWrite() error { return closeWrite(c.Conn) }

@@ -43,16 +43,33 @@ func KeepTE(out, in http.Header) {
 	}
 }
 
-// Upgrade is the protocol that r asks to change to (RFC 9110 section 7.8);
-// empty when r does not ask, or may not. Cleartext HTTP/2 is never one: it has
-// no place inside TLS, and is obsolete (RFC 9113 section 3.1).
+// Upgrade is the protocols that r asks to change to, separated by ", ", of which
+// the server chooses (RFC 9110 section 7.8); empty when r does not ask, or may
+// not. Cleartext HTTP/2 is never one: it has no place inside TLS, and is obsolete
+// (RFC 9113 section 3.1).
 func Upgrade(r *http.Request) string {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || !Has(r.Header["Connection"], "upgrade") {
 		return ""
 	}
-	protocol := r.Header.Get("Upgrade")
-	if strings.EqualFold(protocol, "h2c") {
-		return ""
+	if r.Header.Get("Upgrade") == "" {
+		return "" // an empty first line, which others look at
 	}
-	return protocol
+	var protocols []string
+	for protocol := range Elements(r.Header["Upgrade"]) {
+		if !strings.EqualFold(protocol, "h2c") {
+			protocols = append(protocols, protocol)
+		}
+	}
+	return strings.Join(protocols, ", ")
+}
+
+// Offered reports whether protocol, which a 101 switches to, is one of asked, as
+// Upgrade returns it.
+func Offered(asked, protocol string) bool {
+	for offer := range Elements([]string{asked}) {
+		if strings.EqualFold(offer, protocol) {
+			return true
+		}
+	}
+	return false
 }

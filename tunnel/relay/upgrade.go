@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
@@ -24,7 +25,7 @@ const closeGrace = time.Second
 // the agent sent behind its response.
 func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error {
 	protocol := res.Header.Get("Upgrade")
-	if x.upgrade == "" || !strings.EqualFold(x.upgrade, protocol) {
+	if !field.Offered(x.upgrade, protocol) {
 		return &brokenError{err: fmt.Errorf("the agent switched to %q, asked for %q", protocol, x.upgrade)}
 	}
 	visitor, buffered, err := x.control.Hijack()
