@@ -28,7 +28,7 @@ type attempt struct {
 	shared   bool         // conn carries other requests too
 	before   int64        // bytes written on it before this request
 	dialled  *watchedConn // for this attempt, which may get another
-	wait     *wait        // conn is new; nil when others were answered on it
+	claim    claim
 	body     io.ReadCloser
 	reused   bool // conn has carried an answer before
 	informed bool // a 1xx was passed on
@@ -39,7 +39,9 @@ type attempt struct {
 	cancel context.CancelFunc
 }
 
-func newAttempt(f *forwarding, m *member) *attempt { return &attempt{f: f, member: m} }
+func newAttempt(f *forwarding, m *member) *attempt {
+	return &attempt{f: f, member: m}
+}
 
 // errEjected is why an attempt was given up.
 var errEjected = errors.New("its health check failed")
@@ -92,15 +94,14 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.shared = carriesMany(a.member, info.Conn)
 	c := watched(info.Conn)
 	if c == nil || a.shared {
+		a.member.conns.end(&a.claim)
+		if c != nil {
+			a.member.conns.leave(c.dialling)
+		}
 		return // others use it too, and the transport closes the body by itself
 	}
-	a.member.conns.take(c, a)
-	a.putSurplusLocked()
-	a.member.conns.end(a.wait, false) // of a connection that failed
-	a.reused = c.answered.Load()
-	if a.wait = nil; !a.reused {
-		a.wait = a.member.conns.begin(c)
-	}
+	a.reused = a.member.conns.take(c, a)
+	a.putSpareLocked()
 	a.before = c.written.Load()
 	if a.f.client != nil {
 		c.onAbandon(a.abandon)
@@ -116,14 +117,14 @@ func (a *attempt) gotDial(c *watchedConn) {
 	defer a.mu.Unlock()
 	a.dialled = c
 	if a.ended || a.conn != nil {
-		a.putSurplusLocked()
+		a.putSpareLocked()
 	}
 }
 
-// putSurplusLocked lists the connection that was dialled for this attempt as
+// putSpareLocked lists the connection that was dialled for this attempt as
 // idle when the attempt does not use it: a server with one thread waits for a
 // request on it.
-func (a *attempt) putSurplusLocked() {
+func (a *attempt) putSpareLocked() {
 	c := a.dialled
 	if c != nil && c != watched(a.conn) && a.member.Scheme == plan.SchemeHTTP {
 		a.member.conns.put(c, nil)
@@ -171,11 +172,9 @@ func (a *attempt) gotFirstByte() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answered = true
-	a.member.conns.noteAnswer()
 	a.member.accepts.noteAnswer()
-	a.member.conns.end(a.wait, true)
 	if c := watched(a.conn); c != nil && !a.shared {
-		c.answered.Store(true)
+		a.member.conns.answered(&a.claim)
 		c.onAbandon(nil)
 	}
 }
@@ -219,8 +218,8 @@ func (a *attempt) end() (ejected bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
-	a.member.conns.end(a.wait, false)
-	a.putSurplusLocked()
+	a.member.conns.end(&a.claim)
+	a.putSpareLocked()
 	a.unwatchLocked()
 	return a.ejected
 }
@@ -246,6 +245,8 @@ func (a *attempt) judge(m *member, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
+	case errors.Is(err, errUnneeded): // net/http gave the other connection to somebody else
+		return &lostError{UpstreamError: e, unsent: true}
 	case a.conn == nil && a.dialled != nil && hungUp(err):
 		return &lostError{UpstreamError: e, unsent: true, lived: time.Since(a.dialled.connected)} // in the TLS handshake
 	case a.conn == nil:

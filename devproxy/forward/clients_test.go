@@ -434,6 +434,7 @@ func TestNotAbandoned(t *testing.T) {
 	t.Run("nobody counts", func(t *testing.T) {
 		clients := &Clients{}
 		p := newProxy(t, "h1", Options{Clients: clients}, member)
+		p.visit = func(x *Exchange) { x.Client = nil }
 		ctx, cancel := context.WithCancel(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/silent", nil)
 		if err != nil {
@@ -468,7 +469,7 @@ func TestTakenOver(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	raw := &wholeConn{Conn: ours}
-	c := &watchedConn{Conn: raw}
+	c := newWatchedConn(raw, &connections{}, &dialling{})
 	var idle func()
 	c.onAbandon(func(c *watchedConn) bool {
 		idle = c.stopReading()
@@ -505,7 +506,7 @@ func TestTakenOver(t *testing.T) {
 		t.Errorf("closed %d times", n)
 	}
 	// One that is not taken over is closed.
-	other := &watchedConn{Conn: raw}
+	other := newWatchedConn(raw, &connections{}, &dialling{})
 	other.onAbandon(func(*watchedConn) bool { return false })
 	_ = other.Close()
 	if n := raw.closed.Load(); n != 1 {

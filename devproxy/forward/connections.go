@@ -1,192 +1,334 @@
 package forward
 
 import (
+	"container/heap"
 	"container/list"
-	"runtime"
+	"context"
+	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 const (
-	// roomPatience is how long a server answers nothing, on no connection, before
-	// requests on new connections may close idle ones. A server that is busy but
-	// not short of threads answers something meanwhile, and nothing is closed.
-	roomPatience = 4 * time.Millisecond
-	// roomLate is by how much a timer may be late. When it is later, this machine
-	// was too busy to see the answers that came.
-	roomLate = 2 * time.Millisecond
-	// roomBusy is how long everything that is ready to run may take. When it takes
-	// longer, answers that have come may not have been read.
-	roomBusy = 500 * time.Microsecond
-	// roomIdle is how long a connection must have been idle before a waiting
-	// request may close it. Connections that requests use one after the other are
-	// not idle for that long, so only those that are left over are closed.
-	roomIdle = time.Millisecond
-	// roomStarved is how long a request waits before it may close a connection
-	// in the moment in which it becomes idle: others would use it for ever.
-	roomStarved = 250 * time.Millisecond
-	// roomServed is how long a request waits before it may close a connection
-	// although the server seems to have accepted its own: the server may be several
-	// processes that accept each for itself (SO_REUSEPORT).
-	roomServed = time.Second
+	// patienceFactor is how many times as long as usual a request waits for the
+	// first answer on its connection before it may close an idle one.
+	patienceFactor = 4
+	// minPatience and maxPatience bound that. Below, a busy machine would look like
+	// a server without a free thread; above, people notice. maxPatience also holds
+	// for a server that has served as many connections before.
+	minPatience = 10 * time.Millisecond
+	maxPatience = 250 * time.Millisecond
+	// usualWeight is the part of an answer's time in the average: 1/usualWeight.
+	usualWeight = 8
+	// minIdle is how long a connection must have been idle before it is closed for
+	// another: net/http may just have given it to a request.
+	minIdle = time.Millisecond
+
+	// maxOpening is how many new connections wait for their first answers before
+	// other requests rather wait for a connection to come free than open more:
+	// browsers open six to an origin.
+	maxOpening = 6
+	// openingTime is how long a new connection makes others wait.
+	openingTime = 20 * time.Millisecond
+	// lastingTime is how long a connection counts that carries no answer: one more
+	// than can be kept (maxIdle) would be closed after one answer.
+	lastingTime = 125 * time.Millisecond
 )
 
-// connections decides which idle HTTP/1.1 connections of a member are closed to
-// make room for a request that waits on a new one; the package comment says why.
-// Each such request may close one. It is safe for concurrent use.
+// connections decides when the requests to a member open HTTP/1.1 connections
+// and which idle ones are closed for them; the package comment says why. It is
+// safe for concurrent use.
 type connections struct {
-	mu      sync.Mutex
-	idle    list.List // of *watchedConn, longest idle first
-	surplus list.List // of *watchedConn that were dialled and never used, oldest first
-	waiting list.List // of *wait that have closed nothing yet, oldest first
-	served  list.List // of *wait as those, whose connection the server has accepted
-	spent   list.List // of *wait that have closed one, oldest first
-	done    list.List // of *wait that have closed one, and whose connection the server has accepted
-	// accepted is the latest beginning of a dial whose connection has carried an
-	// answer. Servers accept in the order of the dials, so all connections that
-	// were open by then are accepted, too.
-	accepted time.Time
-	timer    *time.Timer  // runs when the next connection may be closed; nil before the first
-	due      time.Time    // of timer; zero when it does not run
-	moved    atomic.Int64 // Unix nanoseconds when the server answered last, on any connection
+	mu sync.Mutex
+
+	open   int // connections
+	proven int // of them, that have carried an answer: the server serves so many at once
+	most   int // proven at any time since the server refused or stalled last
+
+	gate    list.List // of *dialling that wait for their turn, oldest first
+	young   list.List // of *dialling whose turn has come, oldest first
+	old     list.List // of *dialling as those, openingTime ago and longer
+	lasting list.List // of *dialling as those, lastingTime ago and longer
+
+	waiting list.List // of *claim on a connection that has carried no answer, oldest first
+	spent   claims    // as those, that have closed an idle connection
+
+	idle  list.List // of *watchedConn that carry no request, longest idle first
+	spare list.List // of *watchedConn that were opened and never used
+
+	usual    time.Duration // average time to the first byte of an answer
+	lastByte time.Time     // when the last answer began
+	timer    *time.Timer   // settles again; nil before the first use
 }
 
-// wait is a request on a new connection that has got no byte of an answer.
-type wait struct {
-	since   time.Time
-	conn    *watchedConn
-	spentAt time.Time     // when it closed a connection; zero when it has not
-	list    *list.List    // waiting, served, spent or done
-	place   *list.Element // in list; nil when it has ended
+// dialling is a connection that is to be opened, up to the end of the first answer
+// on it.
+type dialling struct {
+	seat     seat          // in gate, young, old or lasting
+	turn     chan struct{} // closed when it may begin, or is not needed any more
+	since    time.Time     // when its turn came
+	unneeded bool
 }
 
-func (w *wait) move(to *list.List) {
-	if w.place != nil {
-		w.list.Remove(w.place)
+// claim is what a request has of a member's connections; connections.mu guards it.
+type claim struct {
+	using    *watchedConn // nil before it has one
+	dialling *dialling    // the last for this request; nil when there was none
+	since    time.Time    // when it got its connection
+	closed   time.Time    // when it last closed an idle connection; zero when it has not
+	seat     seat         // in waiting
+	due      time.Time    // when it may close another
+	index    int          // in spent, from 1; 0 when it is not there
+}
+
+// claims is a heap (container/heap), the claim that is due first in front.
+type claims []*claim
+
+func (c claims) Len() int           { return len(c) }
+func (c claims) Less(i, j int) bool { return c[i].due.Before(c[j].due) }
+func (c claims) Swap(i, j int) {
+	c[i], c[j] = c[j], c[i]
+	c[i].index, c[j].index = i+1, j+1
+}
+
+// Push implements heap.Interface.
+func (c *claims) Push(x any) {
+	cl := x.(*claim)
+	*c = append(*c, cl)
+	cl.index = len(*c)
+}
+
+// Pop implements heap.Interface.
+func (c *claims) Pop() any {
+	last := len(*c) - 1
+	cl := (*c)[last]
+	(*c)[last], *c = nil, (*c)[:last]
+	cl.index = 0
+	return cl
+}
+
+// seat is a place in a list, or in none.
+type seat struct {
+	list *list.List
+	at   *list.Element
+}
+
+func (s *seat) take(l *list.List, value any) {
+	s.leave()
+	s.list, s.at = l, l.PushBack(value)
+}
+
+func (s *seat) in(l *list.List) bool { return s.at != nil && s.list == l }
+
+func (s *seat) leave() {
+	if s.at != nil {
+		s.list.Remove(s.at)
+		s.at = nil
 	}
-	w.list, w.place = to, to.PushBack(w)
 }
 
-// begin registers a request on the new connection c. end must be called when the
-// answer begins, or the attempt has failed.
-func (s *connections) begin(c *watchedConn) *wait {
-	s.mu.Lock()
-	now := time.Now()
-	w := &wait{since: now, conn: c}
-	w.move(&s.waiting)
-	closing := s.settleLocked(now, false)
-	s.mu.Unlock()
-	closeAll(closing)
-	return w
-}
+// errUnneeded ends a dial whose request has got another connection meanwhile.
+var errUnneeded = errors.New("another connection came free")
 
-// end removes w, which is answered or has failed; a nil w and further calls do
-// nothing. Servers may answer in
-// another order than ours: when w is answered after an earlier request has closed
-// a connection, w was helped by that, and the earlier request may close another.
-func (s *connections) end(w *wait, answered bool) {
-	if w == nil {
-		return
-	}
+// admit waits until a connection may be opened for by: at once, unless maxOpening
+// others have carried no answer yet. While it waits, net/http gives the request
+// the next connection that comes free; then errUnneeded says that none is to be
+// opened.
+func (s *connections) admit(ctx context.Context, by *claim) (*dialling, error) {
+	d := &dialling{turn: make(chan struct{})}
 	s.mu.Lock()
-	now := time.Now()
-	if w.place == nil {
+	if by.using != nil && by.using.counted {
 		s.mu.Unlock()
-		return
+		return nil, errUnneeded
 	}
-	w.list.Remove(w.place)
-	w.place = nil
-	if w.spentAt.IsZero() {
-		s.passOnLocked(w)
+	by.dialling = d
+	d.seat.take(&s.gate, d)
+	s.settleAndUnlock()
+	select {
+	case <-d.turn:
+	case <-ctx.Done():
+		s.leave(d)
+		return nil, ctx.Err()
 	}
-	if answered {
-		s.noteAnswerLocked(w)
-	}
-	closing := s.settleLocked(now, false)
-	s.mu.Unlock()
-	closeAll(closing)
-}
-
-func (s *connections) passOnLocked(w *wait) {
-	for at := s.spent.Front(); at != nil; at = at.Next() {
-		if other := at.Value.(*wait); other.spentAt.After(w.since) {
-			other.spentAt = time.Time{}
-			other.list.Remove(at)
-			other.list, other.place = &s.waiting, s.waiting.PushFront(other)
-			return
-		}
-	}
-}
-
-// noteAnswer says that the server has begun to answer on some connection.
-func (s *connections) noteAnswer() { s.moved.Store(time.Now().UnixNano()) }
-
-func (s *connections) noteAnswerLocked(w *wait) {
-	if w.conn.dialled.After(s.accepted) {
-		s.accepted = w.conn.dialled
-	}
-	s.moveAcceptedLocked(&s.waiting, &s.served)
-	s.moveAcceptedLocked(&s.spent, &s.done)
-}
-
-func (s *connections) moveAcceptedLocked(from, to *list.List) {
-	for from.Len() > 0 {
-		w := from.Front().Value.(*wait)
-		if w.conn.connected.After(s.accepted) {
-			return
-		}
-		w.move(to)
-	}
-}
-
-// put lists c as idle after its attempt by has ended, or when it was dialled for
-// an attempt that uses another connection: then by is nil. When another attempt
-// uses c already, nothing happens.
-func (s *connections) put(c *watchedConn, by *attempt) {
-	s.mu.Lock()
-	if c.place != nil || !c.release(by) {
-		s.mu.Unlock()
-		return
-	}
-	now := time.Now()
-	if c.idleSince, c.list = now, &s.idle; by == nil {
-		c.list = &s.surplus
-	}
-	c.place = c.list.PushBack(c)
-	closing := s.settleLocked(now, false)
-	s.mu.Unlock()
-	closeAll(closing)
-}
-
-// take says that by uses c from now on.
-func (s *connections) take(c *watchedConn, by *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.occupy(by)
-	s.unlistLocked(c)
+	if d.unneeded {
+		return nil, errUnneeded
+	}
+	return d, nil
+}
+
+// leave says that d has failed, or that its connection carries any number of
+// requests.
+func (s *connections) leave(d *dialling) {
+	s.mu.Lock()
+	defer s.settleAndUnlock()
+	d.seat.leave()
+}
+
+// add counts c, which was just opened.
+func (s *connections) add(c *watchedConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	c.counted = true
 }
 
 // remove forgets c, which was closed.
 func (s *connections) remove(c *watchedConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unlistLocked(c)
+	s.removeLocked(c)
 }
 
-func (s *connections) unlistLocked(c *watchedConn) {
-	if c.place != nil {
-		c.list.Remove(c.place)
-		c.place = nil
+func (s *connections) removeLocked(c *watchedConn) {
+	c.seat.leave()
+	c.dialling.seat.leave()
+	if !c.counted {
+		return
+	}
+	c.counted = false
+	s.open--
+	if c.proven {
+		s.proven--
 	}
 }
 
-// makeRoom closes the connection that is idle for longest, if there is one.
-func (s *connections) makeRoom() {
+// take says that the attempt by uses c from now on. It reports whether c has
+// carried an answer before.
+func (s *connections) take(c *watchedConn, by *attempt) (proven bool) {
+	s.mu.Lock()
+	defer s.settleAndUnlock()
+	c.occupy(by)
+	c.seat.leave()
+	cl := &by.claim
+	s.endLocked(cl)
+	cl.using, cl.since = c, time.Now()
+	if !c.proven {
+		s.waitLocked(cl)
+	}
+	return c.proven
+}
+
+// begin registers a request on a new connection that nothing else is known of.
+func (s *connections) begin(cl *claim) {
+	s.mu.Lock()
+	defer s.settleAndUnlock()
+	cl.since = time.Now()
+	s.waitLocked(cl)
+}
+
+func (s *connections) waitLocked(cl *claim) {
+	if cl.closed.IsZero() {
+		cl.seat.take(&s.waiting, cl)
+	} else { // before it opened its connection
+		s.spendLocked(cl, cl.since.Add(s.patienceLocked()))
+	}
+}
+
+// spendLocked says that cl has closed an idle connection. Should something else
+// have had the use of that, cl may close another when it has waited for twice as long.
+func (s *connections) spendLocked(cl *claim, now time.Time) {
+	cl.seat.leave()
+	cl.closed = now
+	cl.due = now.Add(now.Sub(cl.since))
+	heap.Push(&s.spent, cl)
+}
+
+// answered says that the first byte of an answer has come to cl.
+func (s *connections) answered(cl *claim) {
+	s.mu.Lock()
+	defer s.settleAndUnlock()
+	c := cl.using
+	s.lastByte = time.Now()
+	took := s.lastByte.Sub(cl.since)
+	if c.proven || cl.closed.IsZero() && (took < minPatience || s.open == 1) {
+		// The time of others is that of the answer and of the wait for a thread.
+		s.noteTimeLocked(min(took, maxPatience))
+	}
+	if !c.proven && c.counted {
+		c.proven = true
+		s.proven++
+		s.most = max(s.most, s.proven)
+	}
+	s.endLocked(cl)
+}
+
+func (s *connections) noteTimeLocked(took time.Duration) {
+	if s.usual == 0 {
+		s.usual = took
+	}
+	s.usual += (took - s.usual) / usualWeight
+}
+
+// end says that the request of cl waits no longer. Further calls do nothing.
+func (s *connections) end(cl *claim) {
+	s.mu.Lock()
+	defer s.settleAndUnlock()
+	s.endLocked(cl)
+}
+
+func (s *connections) endLocked(cl *claim) {
+	if d := cl.dialling; d != nil && d.seat.in(&s.gate) {
+		d.seat.leave()
+		d.unneeded = true
+		close(d.turn)
+	}
+	if cl.index > 0 {
+		heap.Remove(&s.spent, cl.index-1)
+	}
+	if cl.seat.at != nil {
+		cl.seat.leave()
+		s.giveBackLocked()
+	}
+}
+
+// giveBackLocked is called when a request ends that has closed nothing. When
+// another has closed an idle connection a moment ago, its server may have accepted
+// this request's connection for that. Then the other may close one more.
+func (s *connections) giveBackLocked() {
+	for i, cl := range s.spent {
+		if time.Since(cl.closed) < s.patienceLocked() {
+			heap.Remove(&s.spent, i)
+			cl.seat = seat{&s.waiting, s.waiting.PushFront(cl)}
+			return
+		}
+	}
+}
+
+// put lists c as idle after the attempt by has ended, or, with a nil by, when it
+// was opened for a request that uses another. When another attempt uses c
+// already, nothing happens.
+func (s *connections) put(c *watchedConn, by *attempt) {
+	s.mu.Lock()
+	if c.private || c.seat.at != nil || !c.release(by) {
+		s.mu.Unlock()
+		return
+	}
+	c.dialling.seat.leave()
+	c.idleSince = time.Now()
+	if c.proven {
+		c.seat.take(&s.idle, c)
+	} else {
+		c.seat.take(&s.spare, c)
+	}
+	if s.gate.Len() > 0 { // one of those gets c, and opens none
+		s.mu.Unlock()
+		return
+	}
+	s.settleAndUnlock()
+}
+
+// makeRoom closes the connection that is idle for longest for the request of cl,
+// which opens one of its own, unless the server is known to serve one more.
+func (s *connections) makeRoom(cl *claim) {
 	s.mu.Lock()
 	var c *watchedConn
-	for c == nil && s.idle.Len() > 0 {
+	for c == nil && s.open >= s.most && s.idle.Len() > 0 {
 		c = s.retireLocked(&s.idle)
+	}
+	if c != nil {
+		cl.closed = time.Now()
 	}
 	s.mu.Unlock()
 	if c != nil {
@@ -194,110 +336,163 @@ func (s *connections) makeRoom() {
 	}
 }
 
+// forgetMost says that another server may listen now.
+func (s *connections) forgetMost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = s.proven
+}
+
 // retireLocked takes the connection that is longest in from out of use. It
 // returns nil when a request has begun to use it.
 func (s *connections) retireLocked(from *list.List) *watchedConn {
 	c := from.Front().Value.(*watchedConn)
-	s.unlistLocked(c)
+	c.seat.leave()
 	if !c.retire() {
 		return nil
 	}
+	s.removeLocked(c)
 	return c
 }
 
-// settleLocked returns the connections that are to be closed now, and sets the
-// timer for the next. Only the timer knows that nothing was answered meanwhile:
-// without it, those are closed that a starved request waits for.
-func (s *connections) settleLocked(now time.Time, timed bool) (closing []*watchedConn) {
-	// Each list has its most pressing request in front.
-	next := never
-	for _, list := range []*list.List{&s.waiting, &s.served} {
-		for list.Len() > 0 && s.idle.Len() > 0 {
-			w := list.Front().Value.(*wait)
-			if left := s.roomLeftLocked(w, s.idle.Front().Value.(*watchedConn), now); left > 0 || !timed && left == 0 {
-				next = min(next, left)
-				break
-			}
-			if c := s.retireLocked(&s.idle); c != nil {
-				closing = append(closing, c)
-				w.spentAt = now
-				w.move(&s.spent)
-			}
+// settleAndUnlock gives diallings their turn, closes what is to be closed now,
+// and sets the timer for the next time.
+func (s *connections) settleAndUnlock() {
+	now := time.Now()
+	next := s.admitLocked(now)
+	closing, soon := s.closeLocked(now)
+	next = min(next, soon)
+	switch {
+	case next == never:
+		if s.timer != nil {
+			s.timer.Stop()
 		}
+	case s.timer == nil:
+		s.timer = time.AfterFunc(next, s.settle)
+	default:
+		s.timer.Reset(next)
 	}
-	// A surplus connection was dialled for a request that had closed nothing for
-	// it, so whoever waits may close it.
-	for _, list := range []*list.List{&s.waiting, &s.spent} {
-		for list.Len() > 0 && s.surplus.Len() > 0 {
-			c := s.surplus.Front().Value.(*watchedConn)
-			left := s.roomLeftLocked(list.Front().Value.(*wait), c, now)
-			if left < 0 {
-				left = max(roomStarved-now.Sub(c.idleSince), 0)
-			}
-			if left > 0 || !timed && left == 0 {
-				next = min(next, left)
-				break
-			}
-			if c := s.retireLocked(&s.surplus); c != nil {
-				closing = append(closing, c)
-			}
-		}
+	s.mu.Unlock()
+	for _, c := range closing {
+		_ = c.Close()
 	}
-	s.wakeIn(next, now)
-	return closing
+}
+
+func (s *connections) settle() {
+	s.mu.Lock()
+	s.settleAndUnlock()
 }
 
 const never = time.Duration(1<<63 - 1)
 
-// roomLeftLocked is how long it takes until w may close c: negative when w has
-// waited for so long that it need not be asked whether the server answers others.
-func (s *connections) roomLeftLocked(w *wait, c *watchedConn, now time.Time) time.Duration {
-	waited := now.Sub(w.since)
-	switch {
-	case w.list == &s.served:
-		return max(roomServed-waited, 0)
-	case waited >= roomStarved:
-		return -1
-	}
-	stalled := min(waited, time.Duration(now.UnixNano()-s.moved.Load()))
-	return max(roomPatience-stalled, roomIdle-now.Sub(c.idleSince), 0)
-}
-
-func (s *connections) wakeIn(d time.Duration, now time.Time) {
-	switch {
-	case d == never:
-		if s.due = (time.Time{}); s.timer != nil {
-			s.timer.Stop()
+// admitLocked gives diallings their turn, and returns when it is to be called
+// again.
+func (s *connections) admitLocked(now time.Time) time.Duration {
+	for s.gate.Len() > 0 {
+		age(&s.young, &s.old, now, openingTime)
+		age(&s.old, &s.lasting, now, lastingTime)
+		if limit, left := s.openingsLocked(now); s.young.Len() >= limit {
+			if s.young.Len() > 0 {
+				left = min(left, openingTime-now.Sub(s.young.Front().Value.(*dialling).since))
+			}
+			return left
 		}
-		return
-	case !s.due.IsZero():
-		return // it runs already, and looks again then
-	case s.timer == nil:
-		s.timer = time.AfterFunc(d, s.wake)
-	default:
-		s.timer.Reset(d)
+		d := s.gate.Front().Value.(*dialling)
+		d.since = now
+		d.seat.take(&s.young, d)
+		close(d.turn)
 	}
-	s.due = now.Add(d)
+	return never
 }
 
-func (s *connections) wake() {
-	start := time.Now()
-	for range 2 {
-		runtime.Gosched() // whoever has an answer to read comes first
+// age moves those whose turn came at least limit ago.
+func age(from, to *list.List, now time.Time, limit time.Duration) {
+	for from.Len() > 0 && now.Sub(from.Front().Value.(*dialling).since) >= limit {
+		d := from.Front().Value.(*dialling)
+		d.seat.take(to, d)
 	}
-	s.mu.Lock()
-	now := time.Now()
-	if now.Sub(start) > roomBusy || !s.due.IsZero() && now.Sub(s.due) > roomLate {
-		s.moved.Store(now.UnixNano())
-	}
-	s.due = time.Time{}
-	closing := s.settleLocked(now, true)
-	s.mu.Unlock()
-	closeAll(closing)
 }
 
-func closeAll(conns []*watchedConn) {
-	for _, c := range conns {
-		_ = c.Close()
+// openingsLocked is how many young diallings there may be, and how long it takes
+// until there may be more if no answer begins. A server that answers nothing for
+// as long as an answer usually takes is slow, and not busy: it is asked on twice
+// as many connections.
+func (s *connections) openingsLocked(now time.Time) (limit int, left time.Duration) {
+	silent := now.Sub(s.lastByte)
+	slow := min(max(s.usual, openingTime), lastingTime)
+	switch {
+	case s.open-s.lasting.Len() >= maxIdle && silent < lastingTime:
+		return 0, lastingTime - silent
+	case silent < slow:
+		return maxOpening, slow - silent
 	}
+	return max(maxOpening, s.old.Len()), never
+}
+
+// closeLocked takes the connections out of use that the caller closes, and returns
+// when it is to be called again.
+func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next time.Duration) {
+	for s.gate.Len() == 0 { // otherwise those get what is idle
+		cl, left := s.pressingLocked(now)
+		if left > 0 {
+			return closing, left
+		}
+		// A thread may wait for a request on a spare connection, too. Nothing was
+		// closed for that, so it is closed without a count.
+		next = untilIdle(&s.spare, minPatience, now)
+		for next <= 0 {
+			if c := s.retireLocked(&s.spare); c != nil {
+				closing = append(closing, c)
+			}
+			next = untilIdle(&s.spare, minPatience, now)
+		}
+		if left := untilIdle(&s.idle, minIdle, now); left > 0 {
+			return closing, min(left, next)
+		}
+		if s.open <= s.most {
+			s.most = 0 // it serves so many no longer
+		}
+		if c := s.retireLocked(&s.idle); c != nil {
+			closing = append(closing, c)
+			if cl.index > 0 {
+				heap.Remove(&s.spent, cl.index-1)
+			}
+			s.spendLocked(cl, now)
+		}
+	}
+	return closing, never
+}
+
+// untilIdle is how long it takes until the first of l is idle for d; never when l
+// is empty.
+func untilIdle(l *list.List, d time.Duration, now time.Time) time.Duration {
+	if l.Len() == 0 {
+		return never
+	}
+	return d - now.Sub(l.Front().Value.(*watchedConn).idleSince)
+}
+
+// pressingLocked is the request that may close an idle connection first, and how
+// long it takes until it may; never when there is none.
+func (s *connections) pressingLocked(now time.Time) (cl *claim, left time.Duration) {
+	left = never
+	if first := s.waiting.Front(); first != nil {
+		cl = first.Value.(*claim)
+		left = s.patienceLocked() - now.Sub(cl.since)
+	}
+	if s.spent.Len() > 0 && left > 0 {
+		if again := s.spent[0].due.Sub(now); again < left {
+			return s.spent[0], again
+		}
+	}
+	return cl, left
+}
+
+// patienceLocked is how long a request waits on a new connection before it may
+// close an idle one.
+func (s *connections) patienceLocked() time.Duration {
+	if s.open <= s.most {
+		return maxPatience
+	}
+	return min(max(patienceFactor*s.usual, minPatience), maxPatience)
 }

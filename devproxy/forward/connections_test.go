@@ -1,291 +1,296 @@
 package forward
 
 import (
-	"bufio"
+	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// pool is a server with a fixed number of threads, each of which serves one
-// connection at a time until that closes or was idle for keepAlive.
-type pool struct {
-	threads   int
-	keepAlive time.Duration // 0 closes each connection after its answer, negative never
-	announced bool          // in Keep-Alive
-	accepting time.Duration // before each connection is accepted
-	work      time.Duration // for each request
-
-	accepted, requests atomic.Int64
-	polling            chan struct{} // closed when a request for /poll has come; it is answered at the end of the test
-	release            chan struct{}
-	once               sync.Once
+// fakeRequest is one request over connections, without a server.
+type fakeRequest struct {
+	s *connections
+	*attempt
+	c *watchedConn
 }
 
-// start serves until the test ends.
-func (p *pool) start(t *testing.T) plan.Member {
+// newRequest opens a connection for a request and uses it.
+func newRequest(t *testing.T, s *connections) *fakeRequest {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	r := &fakeRequest{s: s, attempt: &attempt{member: &member{}}}
+	d, err := s.admit(t.Context(), &r.claim)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.polling, p.release = make(chan struct{}), make(chan struct{})
-	var (
-		threads sync.WaitGroup
-		mu      sync.Mutex
-		open    = map[net.Conn]bool{}
-		over    bool
-	)
-	for range p.threads {
-		threads.Go(func() {
-			for {
-				time.Sleep(p.accepting)
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				p.accepted.Add(1)
-				mu.Lock()
-				open[c] = true
-				if over {
-					c.Close()
-				}
-				mu.Unlock()
-				p.serve(c)
-				mu.Lock()
-				delete(open, c)
-				mu.Unlock()
-				c.Close()
-			}
-		})
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	r.c = newWatchedConn(ours, s, d)
+	s.take(r.c, r.attempt)
+	return r
+}
+
+// again uses c, which is idle, for another request.
+func again(s *connections, c *watchedConn) *fakeRequest {
+	r := &fakeRequest{s: s, attempt: &attempt{member: &member{}}, c: c}
+	s.take(c, r.attempt)
+	return r
+}
+
+// answer answers the request, after which its connection is idle.
+func (r *fakeRequest) answer() *watchedConn {
+	r.s.answered(&r.claim)
+	r.s.put(r.c, r.attempt)
+	return r.c
+}
+
+func stillOpen(conns ...*watchedConn) (n int) {
+	for _, c := range conns {
+		c.mu.Lock()
+		n += boolToInt(!c.closed)
+		c.mu.Unlock()
 	}
-	t.Cleanup(func() {
-		ln.Close()
-		mu.Lock()
-		over = true
-		for c := range open {
-			c.Close()
+	return n
+}
+
+// TestAWaitingRequestClosesOne: a request that waits on a new connection closes
+// one idle connection when its patience ends, and another only after it has
+// waited for twice as long.
+func TestAWaitingRequestClosesOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		first, second := newRequest(t, s), newRequest(t, s)
+		idle := []*watchedConn{first.answer(), second.answer()}
+		start := time.Now()
+		waiting := newRequest(t, s)
+		time.Sleep(minPatience - 1)
+		synctest.Wait()
+		if n := stillOpen(idle...); n != 2 {
+			t.Errorf("%d are left after %v", n, time.Since(start))
 		}
-		mu.Unlock()
-		close(p.release)
-		threads.Wait()
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := stillOpen(idle...); n != 1 || stillOpen(idle[0]) != 0 {
+			t.Errorf("%d are left after %v; the longest idle is to be closed", n, time.Since(start))
+		}
+		time.Sleep(minPatience - 1)
+		synctest.Wait()
+		if n := stillOpen(idle...); n != 1 {
+			t.Errorf("%d are left after %v", n, time.Since(start))
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := stillOpen(idle...); n != 0 {
+			t.Errorf("%d are left after %v", n, time.Since(start))
+		}
+		s.end(&waiting.claim)
 	})
-	return plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{ln.Addr().String()}, Text: ":pool"}
 }
 
-func (p *pool) serve(c net.Conn) {
-	r := bufio.NewReader(c)
-	for first := true; ; first = false {
-		if !first && p.keepAlive >= 0 {
-			_ = c.SetReadDeadline(time.Now().Add(p.keepAlive))
+// TestAServedRequestGivesBack: when another request gets the thread, the one that
+// has freed it may free one more.
+func TestAServedRequestGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		idle := newRequest(t, s).answer()
+		patient, lucky := newRequest(t, s), newRequest(t, s)
+		time.Sleep(minPatience)
+		synctest.Wait()
+		if stillOpen(idle) != 0 {
+			t.Fatal("the idle connection is open")
 		}
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return
+		c := lucky.answer()
+		time.Sleep(minIdle)
+		synctest.Wait()
+		if stillOpen(c) != 0 {
+			t.Error("the request that waits has closed one for another, and may not close that one's")
 		}
-		_ = c.SetReadDeadline(time.Time{})
-		if req.Header.Get("Expect") != "" {
-			fmt.Fprint(c, "HTTP/1.1 100 Continue\r\n\r\n")
-		}
-		p.requests.Add(1)
-		n, err := io.Copy(io.Discard, req.Body)
-		if err != nil {
-			return
-		}
-		if req.URL.Path == "/poll" {
-			p.once.Do(func() { close(p.polling) })
-			<-p.release
-		}
-		time.Sleep(p.work)
-		fields := ""
-		if p.announced {
-			fields = fmt.Sprintf("Keep-Alive: timeout=%d\r\n", int(p.keepAlive/time.Second))
-		}
-		closing := p.keepAlive == 0 || req.Close
-		if closing {
-			fields += "Connection: close\r\n"
-		}
-		text := fmt.Sprint(n)
-		if _, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", fields, len(text), text); err != nil || closing {
-			return
-		}
-	}
+		patient.answer()
+	})
 }
 
-// poolRequest is one request of a pattern.
-type poolRequest struct {
-	method string
-	body   int  // bytes
-	chunks bool // of unknown length
-	expect bool
-}
-
-// send sends r and returns what went wrong.
-func (r poolRequest) send(client *http.Client, url string) error {
-	var body io.Reader
-	if r.body > 0 {
-		body = strings.NewReader(strings.Repeat("x", r.body))
-		if r.chunks {
-			body = struct{ io.Reader }{body}
+// TestAWaitingRequestTakesWhatComesFree: one whose patience is over closes the
+// next connection that becomes idle, unless it is used at once.
+func TestAWaitingRequestTakesWhatComesFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		busy := newRequest(t, s)
+		waiting := newRequest(t, s)
+		time.Sleep(time.Second)
+		c := busy.answer()
+		for range 5 {
+			time.Sleep(minIdle - 1)
+			again(s, c).answer()
 		}
-	}
-	req, err := http.NewRequest(r.method, url+"/a", body)
-	if err != nil {
-		return err
-	}
-	if r.expect {
-		req.Header.Set("Expect", "100-continue")
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	got, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK || string(got) != fmt.Sprint(r.body) {
-		return fmt.Errorf("%s of %d bytes: %s %.200q %w", r.method, r.body, res.Status, got, errors.Join(err))
-	}
-	return nil
-}
-
-// poolPatterns are what visitors send: lists of requests, one list after the
-// other, the requests of a list at once.
-var poolPatterns = map[string][][]poolRequest{
-	"30 at once twice": {slices30(poolRequest{method: "GET"}), slices30(poolRequest{method: "GET"})},
-	"GET, POST, GET":   {{{method: "GET"}}, {{method: "POST", body: 5}}, {{method: "GET"}}, {{method: "POST", body: 5}}},
-	"chunked POST":     {{{method: "GET"}, {method: "GET"}}, {{method: "POST", body: 9, chunks: true}}, {{method: "GET"}}},
-	"long body":        {{{method: "GET"}, {method: "GET"}}, {{method: "PUT", body: maxReplay + 1}}, {{method: "GET"}}},
-	"Expect":           {{{method: "GET"}, {method: "GET"}}, {{method: "POST", body: 9, expect: true}}, {{method: "GET"}}},
-	"mixed":            {append(slices30(poolRequest{method: "GET"}), slices30(poolRequest{method: "POST", body: 3})...)},
-}
-
-func slices30(r poolRequest) []poolRequest {
-	all := make([]poolRequest, 30)
-	for i := range all {
-		all[i] = r
-	}
-	return all
-}
-
-// run sends a pattern, and returns how long it took and what failed.
-func runPattern(client *http.Client, url string, pattern [][]poolRequest) (time.Duration, error) {
-	start := time.Now()
-	var mu sync.Mutex
-	var failed error
-	for _, list := range pattern {
-		var group sync.WaitGroup
-		for _, r := range list {
-			group.Go(func() {
-				if err := r.send(client, url); err != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					failed = errors.Join(failed, err)
-				}
-			})
+		synctest.Wait()
+		if stillOpen(c) != 1 {
+			t.Fatal("a connection that is in use was closed")
 		}
-		group.Wait()
-	}
-	return time.Since(start), failed
-}
-
-// stallLimit ends a request that stalls, so that the test reports it.
-const stallLimit = 10 * time.Second
-
-// slowdown is how many times as long as over direct connections a pattern may
-// take. A stalled request takes a thousand times as long as one that is not.
-const slowdown = 5
-
-// TestFewThreads: servers that bind a thread to each open connection answer all
-// requests about as fast as over six connections of which none is kept open.
-func TestFewThreads(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs many servers")
-	}
-	type kind struct {
-		keepAlive, accepting time.Duration
-		announced            bool
-	}
-	for name, k := range map[string]kind{
-		"no keep-alive":  {},
-		"5 ms":           {keepAlive: 5 * time.Millisecond},
-		"5 s, announced": {keepAlive: 5 * time.Second, announced: true},
-		"unlimited":      {keepAlive: -1},
-		"slow accept":    {keepAlive: -1, accepting: 5 * time.Millisecond},
-	} {
-		for _, threads := range []int{1, 2, 8} {
-			for about, pattern := range poolPatterns {
-				t.Run(fmt.Sprintf("%s/%d threads/%s", name, threads, about), func(t *testing.T) {
-					t.Parallel()
-					server := pool{threads: threads, keepAlive: k.keepAlive, accepting: k.accepting, announced: k.announced, work: 5 * time.Millisecond}
-					member := server.start(t)
-					p := newProxy(t, "h2", Options{}, member)
-					client := p.client()
-					client.Timeout = stallLimit
-					if err := (poolRequest{method: "GET"}).send(client, p.URL); err != nil { // leaves an idle connection
-						t.Fatal(err)
-					}
-					direct := &http.Client{Timeout: stallLimit, Transport: &http.Transport{MaxConnsPerHost: 6, DisableKeepAlives: true, ExpectContinueTimeout: time.Second}}
-					var took, want time.Duration
-					for range 3 { // the machine may be busy with something else
-						var err error
-						if took, err = runPattern(client, p.URL, pattern); err != nil {
-							t.Fatalf("after %v: %v", took, err)
-						}
-						p.upstream.closeIdle()
-						if want, err = runPattern(direct, "http://"+member.Addrs[0], pattern); err != nil {
-							t.Fatalf("direct, after %v: %v", want, err)
-						}
-						if took <= slowdown*want {
-							return
-						}
-					}
-					t.Errorf("took %v, direct connections %v", took, want)
-				})
-			}
+		time.Sleep(minIdle)
+		synctest.Wait()
+		if stillOpen(c) != 0 {
+			t.Error("the idle connection is open")
 		}
-	}
+		s.end(&waiting.claim)
+	})
 }
 
-// TestLongPollCostsOneConnection: an open long poll makes no other request open a
-// connection, beyond the one that it may close.
-func TestLongPollCostsOneConnection(t *testing.T) {
-	server := pool{threads: 64, keepAlive: -1}
-	p := newProxy(t, "h2", Options{}, server.start(t))
-	client := p.client()
-	client.Timeout = 6 * stallLimit
-	var polls sync.WaitGroup
-	polls.Go(func() {
-		if res, err := client.Get(p.URL + "/poll"); err == nil {
-			res.Body.Close()
+// TestAServerThatServesSoManyIsGivenTime: when a server has served as many
+// connections, a request that takes long is not waiting for a thread.
+func TestAServerThatServesSoManyIsGivenTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		first, second := newRequest(t, s), newRequest(t, s)
+		c, other := first.answer(), second.answer()
+		other.Close()
+		waiting := newRequest(t, s)
+		time.Sleep(maxPatience - 1)
+		synctest.Wait()
+		if stillOpen(c) != 1 {
+			t.Error("an idle connection was closed although the server has served two")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if stillOpen(c) != 0 {
+			t.Error("the request waits although the server serves fewer now")
+		}
+		waiting.answer()
+		if s.most != 1 {
+			t.Errorf("the server is taken to serve %d", s.most)
 		}
 	})
-	defer polls.Wait()
-	within(t, "the long poll", server.polling)
-	defer p.CloseClientConnections()
-	const requests, workers = 2000, 4
-	before := server.accepted.Load()
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for range requests / workers {
-				if err := (poolRequest{method: "GET"}).send(client, p.URL); err != nil {
-					t.Error(err)
-					return
-				}
+}
+
+// TestSpareConnectionsAreClosed: what was opened and not used keeps no request
+// waiting.
+func TestSpareConnectionsAreClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		spare := newRequest(t, s)
+		s.end(&spare.claim)
+		spare.c.user = nil
+		s.put(spare.c, nil)
+		time.Sleep(time.Hour)
+		if stillOpen(spare.c) != 1 {
+			t.Error("it was closed although nothing waits")
+		}
+		waiting := newRequest(t, s)
+		time.Sleep(minPatience)
+		synctest.Wait()
+		if stillOpen(spare.c) != 0 {
+			t.Error("it is open although a request waits")
+		}
+		if !waiting.claim.closed.IsZero() {
+			t.Error("it counts for the request that waits")
+		}
+		s.end(&waiting.claim)
+	})
+}
+
+// TestRoomForARequestOfItsOwn: a request that uses no idle connection closes one,
+// unless the server has served one more.
+func TestRoomForARequestOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		c := newRequest(t, s).answer()
+		s.makeRoom(&claim{})
+		if stillOpen(c) != 0 || s.open != 0 {
+			t.Error("the idle connection is open")
+		}
+		s.makeRoom(&claim{})
+		first, second := newRequest(t, s), newRequest(t, s)
+		kept, other := first.answer(), second.answer()
+		other.Close()
+		s.makeRoom(&claim{})
+		if stillOpen(kept) != 1 {
+			t.Error("it was closed although the server has served two")
+		}
+	})
+}
+
+// TestOpenings: maxOpening connections are opened at once. Further requests wait
+// for one that comes free, or until the others are slow.
+func TestOpenings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{lastByte: time.Now()}
+		var first []*fakeRequest
+		for range maxOpening {
+			first = append(first, newRequest(t, s))
+		}
+		start, through := time.Now(), make(chan time.Duration, 100)
+		wait := func(by *claim) (cancel func(), err chan error) {
+			ctx, cancel := context.WithCancel(t.Context())
+			err = make(chan error, 1)
+			go func() {
+				_, e := s.admit(ctx, by)
+				through <- time.Since(start)
+				err <- e
+			}()
+			synctest.Wait()
+			return cancel, err
+		}
+		cancel, err := wait(&claim{})
+		cancel()
+		if e := <-err; !errors.Is(e, context.Canceled) || <-through != 0 {
+			t.Errorf("a request that left: %v", e)
+		}
+		// One that gets a connection which came free opens none.
+		served := &attempt{member: &member{}}
+		_, err = wait(&served.claim)
+		s.take(first[0].answer(), served)
+		if e := <-err; !errors.Is(e, errUnneeded) || <-through != 0 {
+			t.Errorf("a request that has got another connection: %v", e)
+		}
+		if _, e := s.admit(t.Context(), &served.claim); !errors.Is(e, errUnneeded) {
+			t.Errorf("and a dial for it that comes late: %v", e)
+		}
+		if _, e := s.admit(t.Context(), &claim{}); e != nil { // in place of first[0]
+			t.Error(e)
+		}
+		served.claim.using.Close()
+		for range 4 * maxOpening {
+			wait(&claim{})
+		}
+		synctest.Wait()
+		if len(through) != 0 {
+			t.Errorf("%d are let through at once", len(through))
+		}
+		for _, want := range []int{maxOpening, 3 * maxOpening, 4 * maxOpening} {
+			time.Sleep(openingTime)
+			synctest.Wait()
+			if len(through) != want {
+				t.Errorf("%d are let through after %v of silence; want %d", len(through), time.Since(start), want)
 			}
-		})
-	}
-	group.Wait()
-	if dials := server.accepted.Load() - before; dials > workers+requests/100 {
-		t.Errorf("%d requests opened %d connections", requests, dials)
-	}
+		}
+	})
+}
+
+// TestAFullPoolOpensNoMore: a server that answers is not asked on more connections
+// than can be kept; one that has answered nothing for a while is.
+func TestAFullPoolOpensNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		var busy []*fakeRequest
+		for range maxIdle {
+			r := newRequest(t, s)
+			r.c.dialling.seat.leave() // as after an answer
+			busy = append(busy, r)
+		}
+		busy[0].answer()
+		again(s, busy[0].c)
+		start := time.Now()
+		if _, err := s.admit(t.Context(), &claim{}); err != nil || time.Since(start) != lastingTime {
+			t.Errorf("one more after %v: %v", time.Since(start), err)
+		}
+		// Those that wait for an answer for long count no longer.
+		for _, r := range busy[1:] {
+			r.c.dialling.seat.take(&s.lasting, r.c.dialling)
+		}
+		again(s, busy[0].c).answer()
+		start = time.Now()
+		if _, err := s.admit(t.Context(), &claim{}); err != nil || time.Since(start) != 0 {
+			t.Errorf("one more after %v: %v", time.Since(start), err)
+		}
+	})
 }

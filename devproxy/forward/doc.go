@@ -33,18 +33,29 @@
 // HTTP/1.1 that takes more than a pool of idle connections, because many servers
 // bind a thread to each connection until it is closed: with one thread (Python's
 // http.server) or a few, an idle connection of ours keeps all others waiting.
+// connections.go holds these rules and their times:
 //
 //   - A request that may be sent again uses an idle connection, or opens one.
-//   - Any other request, and every upgrade, closes the connection that is idle for
-//     longest and opens one of its own, which closes with the answer. So Node's
-//     time-out of 5 s loses nothing, and the thread of the closed connection is
-//     free for it.
-//   - A request that waits on a new connection while the server answers nothing
-//     (roomPatience) may close one idle connection, once. So each waiting request
-//     frees one thread. Were idle connections closed whenever something waits, one
-//     open long poll would make every other request open a connection.
-//   - A connection that was dialled for a request that found another one is closed
-//     as soon as something waits: a thread waits for a request on it.
+//   - Six new connections at a time wait for their first answers. Further requests
+//     wait for one of all connections to come free, as they do in a browser; when
+//     the server answers nothing meanwhile, they open more. So a cold load opens
+//     few connections, a server that accepts slowly keeps few requests waiting, and
+//     long polls keep none.
+//   - A request that waits on a new connection for several times as long as an
+//     answer usually takes closes one idle connection: so each waiting request
+//     frees one thread. It closes another only when it has waited for twice as
+//     long, or when another request was served instead. Were idle connections
+//     closed whenever something waits, one open long poll would make every other
+//     request open a connection.
+//   - A server that has answered on so many open connections as there are now has
+//     a thread for each, and nothing is closed, unless it answers nothing for
+//     long (maxPatience).
+//   - Any other request, and every upgrade, opens a connection of its own, which
+//     closes with the answer. It closes the connection that is idle for longest,
+//     unless the server is known to serve one more. So Node's time-out of 5 s loses
+//     nothing, and the thread of the closed connection is free for it.
+//   - A connection on which a visitor may have logged in by NTLM or Negotiate
+//     belongs to that visitor's connection (login.go).
 //
 // A port forwarder accepts connections for a server that is not there yet, and
 // closes them. A connection that is closed although nothing was sent on it counts
@@ -53,7 +64,9 @@
 // (acceptTime), unless the upstream has answered before.
 //
 // Bytes that an answer has in excess reach the next request on its connection.
-// When that is a safe one and they are no answer, it is sent again.
+// When that is a safe one and they are no answer, it is sent again. An answer that
+// came before the upstream stopped reading is passed on, whatever became of the
+// rest of the request.
 //
 // HTTP/2 upstreams carry all requests on one connection and need none of this.
 //

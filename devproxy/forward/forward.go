@@ -82,7 +82,6 @@ type forwarding struct {
 	lost      []*member     // that lost it
 	doubt     time.Duration // how long its next connection must stay open before it is used
 	holding   *holding      // what its body makes us hold; nil without a body
-	leave     func()        // its queue; nil when the exchange is in none
 	waitUntil time.Time
 }
 
@@ -140,7 +139,6 @@ func (f *forwarding) finishBody() {
 
 func (f *forwarding) run() error {
 	defer f.occupy(nil)
-	defer f.leaveQueue()
 	defer f.finishBody()
 	res, err := f.send()
 	if err != nil {

@@ -64,11 +64,12 @@ func (c *checks) check(ctx context.Context, m *member) (why string) {
 	if err != nil {
 		return err.Error()
 	}
-	transport := newPooled(m.Member, m.connect, nil)
+	transport := newPooled(m.Member, m.connect, &connections{})
 	transport.DisableKeepAlives = true
 	defer transport.CloseIdleConnections()
-	waiting := m.conns.begin(&watchedConn{connected: time.Now().Add(c.rule.Timeout)}) // a server with one thread may be bound to an idle connection
-	defer m.conns.end(waiting, false)
+	var waiting claim
+	m.conns.begin(&waiting) // a server with one thread may be bound to an idle connection
+	defer m.conns.end(&waiting)
 	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return c.failure(ctx, m, err)

@@ -44,7 +44,7 @@ type proxy struct {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var report Report
 	path, _, _ := cut(r.RequestURI)
-	x := Exchange{Match: plan.Match{Route: p.route}, Target: path, Scheme: "https", Report: &report}
+	x := Exchange{Match: plan.Match{Route: p.route}, Target: path, Scheme: "https", Client: r.RemoteAddr, Report: &report}
 	if p.visit != nil {
 		p.visit(&x)
 	}
@@ -135,7 +135,14 @@ func newProxy(t *testing.T, visitor string, opts Options, members ...plan.Member
 // startUpstream serves handler in a mode and returns the member that reaches it.
 func startUpstream(t *testing.T, mode string, handler http.Handler) plan.Member {
 	t.Helper()
+	return startUpstreamWith(t, mode, handler, func(*http.Server) {})
+}
+
+// startUpstreamWith is startUpstream with a server that set has changed.
+func startUpstreamWith(t *testing.T, mode string, handler http.Handler, set func(*http.Server)) plan.Member {
+	t.Helper()
 	srv := httptest.NewUnstartedServer(handler)
+	set(srv.Config)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // some are spoken to wrongly
 	member := plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Text: ":upstream"}
 	switch mode {

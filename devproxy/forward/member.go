@@ -20,9 +20,9 @@ type member struct {
 	pooled   *http.Transport
 	single   *http.Transport // a connection for each request, HTTP/1.1 only
 	upgrades *http.Transport // as single, for upgrades
-	queue    *queue          // for pooled connections of HTTP/1.1
 	conns    connections     // of HTTP/1.1
 	accepts  acceptance
+	logins   logins
 	answered atomic.Bool  // in HTTP/2, as ALPN chose
 	active   atomic.Int64 // exchanges under way
 
@@ -30,7 +30,7 @@ type member struct {
 }
 
 func newMember(spec plan.Member, dial dialFunc, observe func(*member, []Attempt, bool)) *member {
-	m := &member{Member: spec, observe: observe, queue: &queue{}}
+	m := &member{Member: spec, observe: observe}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs, within: spec.Within}
 	m.pooled = newPooled(spec, m.connect, &m.conns)
 	m.single = newSingle(spec, m.connect, &m.conns)
@@ -54,6 +54,7 @@ func (m *member) closeIdle() {
 	m.pooled.CloseIdleConnections()
 	m.single.CloseIdleConnections()
 	m.upgrades.CloseIdleConnections()
+	m.logins.closeIdle()
 }
 
 // connect dials m and tells the observer, unless whoever asked has left.
@@ -70,6 +71,7 @@ func (m *member) connect(ctx context.Context) (net.Conn, error) {
 	var failed *dialError
 	if _, refused := asRefused(err); errors.As(err, &failed) && (refused || ctx.Err() == nil) {
 		m.accepts.noteRefusal()
+		m.conns.forgetMost()
 		m.observe(m, failed.Attempts, refused)
 	}
 	return nil, err

@@ -27,7 +27,6 @@ func (f *forwarding) respond(res *http.Response) error {
 	}
 	f.writeHead(res)
 	if isEventStream(res) {
-		f.leaveQueue()
 		st := f.upstream.streams.add(f.route.ID, f.mark, func() { f.cancel(errStreamClosed) })
 		defer f.upstream.streams.remove(st)
 		defer f.upstream.streams.until(f.Over, st)()

@@ -80,13 +80,14 @@ func (r *roster) order(f *forwarding) []*member {
 // The ranks of a member: who has a lower one is asked first, whatever the
 // balance. They add up.
 const (
-	rankLost    = 1 // it lost this very request
-	rankResting = 2 // it could not be connected to a moment ago
+	rankLogin   = -1 // its visitor has logged in there, by its connection
+	rankLost    = 1  // it lost this very request
+	rankResting = 2  // it could not be connected to a moment ago
 	rankIll     = 4
 )
 
 func (m *member) rankLocked(f *forwarding, now time.Time) int {
-	return m.awayLocked(now) + rankLost*boolToInt(slices.Contains(f.lost, m))
+	return m.awayLocked(now) + rankLost*boolToInt(slices.Contains(f.lost, m)) + rankLogin*boolToInt(m.logins.has(f))
 }
 
 // awayLocked is the rank of m for whoever asks.

@@ -147,11 +147,9 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	res, err := f.carryWatched(m, a, out)
 	f.clock.stop()
 	if ejected := a.end(); ejected {
-		f.leaveQueue()
 		return nil, f.ejection(m, res)
 	}
 	if err != nil {
-		f.leaveQueue()
 		return nil, a.judge(m, err)
 	}
 	if errors.Is(context.Cause(f.ctx), errTimeout) { // in the moment in which it answered
@@ -165,11 +163,11 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 // carryWatched is carry with m's health in view.
 func (f *forwarding) carryWatched(m *member, a *attempt, out *http.Request) (*http.Response, error) {
 	if a.cancel == nil {
-		return f.carry(m, out)
+		return f.carry(m, a, out)
 	}
 	f.upstream.roster.await(m, a)
 	defer f.upstream.roster.forget(m, a)
-	return f.carry(m, out)
+	return f.carry(m, a, out)
 }
 
 // ejection is the error of an attempt that was given up. An answer that came in
@@ -182,12 +180,17 @@ func (f *forwarding) ejection(m *member, res *http.Response) error {
 		Reason: "turned ill before it answered", Hint: "`devproxy status` says what its health check got"}}
 }
 
-// carry picks the transport, and waits for its turn where connections are
-// shared.
-func (f *forwarding) carry(m *member, out *http.Request) (*http.Response, error) {
+// carry picks the transport.
+func (f *forwarding) carry(m *member, a *attempt, out *http.Request) (*http.Response, error) {
+	own := m.logins.transport(f, m)
 	switch {
+	case own == http.RoundTripper(m.single):
+		out.Close = true
+		return own.RoundTrip(out)
+	case own != nil:
+		return own.RoundTrip(out)
 	case f.upgrade != "":
-		m.conns.makeRoom()
+		m.conns.makeRoom(&a.claim)
 		return m.upgrades.RoundTrip(out)
 	case m.speaksHTTP2(), m.Scheme == plan.SchemeHTTPS && isGRPC(f.r):
 		// gRPC has no other protocol than HTTP/2: whether m speaks it need not
@@ -196,18 +199,10 @@ func (f *forwarding) carry(m *member, out *http.Request) (*http.Response, error)
 	case f.alone():
 		// Said here, net/http does not send a body that was expected and declined.
 		out.Close = true
-		m.conns.makeRoom()
+		m.conns.makeRoom(&a.claim)
 		return m.single.RoundTrip(out)
 	}
-	f.leave = m.queue.enter(f.ctx)
 	return m.pooled.RoundTrip(out)
-}
-
-// leaveQueue makes room for the next, if this exchange takes any.
-func (f *forwarding) leaveQueue() {
-	if f.leave != nil {
-		f.leave()
-	}
 }
 
 // alone reports whether the request needs a connection of its own: it cannot

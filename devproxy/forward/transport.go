@@ -36,7 +36,7 @@ type connectFunc func(ctx context.Context) (net.Conn, error)
 // newPooled and newSingle are the seam behind which requests are carried: all
 // that the rest of the package asks of them is http.RoundTripper.
 func newPooled(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
-	t := newTransport(m, connect, conns)
+	t := newTransport(m, connect, conns, true)
 	switch m.Scheme {
 	case plan.SchemeH2C:
 		t.Protocols.SetUnencryptedHTTP2(true)
@@ -51,9 +51,16 @@ func newPooled(m plan.Member, connect connectFunc, conns *connections) *http.Tra
 
 // newSingle speaks HTTP/1.1 whatever the scheme: upgrades need it.
 func newSingle(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
-	t := newTransport(m, connect, conns)
+	t := newTransport(m, connect, conns, false)
 	t.Protocols.SetHTTP1(true)
 	t.DisableKeepAlives = true
+	return t
+}
+
+// newPrivate speaks HTTP/1.1, too, and keeps its connections.
+func newPrivate(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
+	t := newSingle(m, connect, conns)
+	t.DisableKeepAlives = false
 	return t
 }
 
@@ -88,18 +95,28 @@ func newUpgrading(m plan.Member, connect connectFunc, conns *connections) *http.
 	return t
 }
 
-func newTransport(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
+// newTransport makes a transport without a protocol. shared says that requests use
+// each other's connections, so that one may wait for another's.
+func newTransport(m plan.Member, connect connectFunc, conns *connections, shared bool) *http.Transport {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			asker, _ := ctx.Value(askedByKey{}).(*attempt)
 			ctx, cancel := withAsker(ctx, asker)
 			defer cancel()
-			start := time.Now()
+			d := &dialling{}
+			if shared && asker != nil {
+				var err error
+				if d, err = conns.admit(ctx, &asker.claim); err != nil {
+					return nil, err
+				}
+			}
 			conn, err := connect(ctx)
 			if err != nil {
+				conns.leave(d)
 				return nil, err
 			}
-			c := &watchedConn{Conn: conn, conns: conns, dialled: start, connected: time.Now()}
+			c := newWatchedConn(conn, conns, d)
+			c.private = !shared
 			if asker != nil {
 				asker.gotDial(c)
 			}

@@ -1,12 +1,13 @@
 package forward
 
 import (
-	"container/list"
 	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // watchedConn tells the exchange that uses it when it is closed. http.Transport
@@ -24,26 +25,34 @@ type watchedConn struct {
 	abandon func(*watchedConn) bool
 	taken   bool // by abandon
 
-	conns     *connections  // of its member; nil when nobody counts it
-	dialled   time.Time     // when its dial began
-	connected time.Time     // when it ended
+	conns     *connections  // of its member
+	private   bool          // not in the pool: nobody but its request, or its visitor, uses it
+	connected time.Time     // when it was opened
 	user      *attempt      // that got it last; guarded by mu
 	used      bool          // by a request that may have written something; guarded by mu
 	retired   bool          // writes fail; guarded by mu
-	answered  atomic.Bool   // some request on it has got a byte of an answer
-	list      *list.List    // of conns, that c is in; guarded by conns.mu
-	place     *list.Element // in list, nil when c is in none; guarded by conns.mu
-	idleSince time.Time     // guarded by conns.mu
+	over      chan struct{} // closed by Close
+	counted   bool          // in conns; guarded by conns.mu
+	proven    bool          // has carried an answer; guarded by conns.mu
+	seat      seat          // in a list of conns; guarded by conns.mu
+	dialling  *dialling     // until the first answer
+	idleSince time.Time     // in such a list; guarded by conns.mu
 
 	reading sync.Mutex  // held by Read
-	over    atomic.Bool // reads fail
+	deaf    atomic.Bool // reads fail
+}
+
+func newWatchedConn(c net.Conn, conns *connections, d *dialling) *watchedConn {
+	w := &watchedConn{Conn: c, conns: conns, connected: time.Now(), over: make(chan struct{}), dialling: d}
+	conns.add(w)
+	return w
 }
 
 // Read fails once the connection was taken over by abandon.
 func (c *watchedConn) Read(p []byte) (int, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	if c.over.Load() {
+	if c.deaf.Load() {
 		return 0, net.ErrClosed
 	}
 	return c.Conn.Read(p)
@@ -51,7 +60,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 
 // stopReading has a Read that is under way return. idle returns when it has.
 func (c *watchedConn) stopReading() (idle func()) {
-	c.over.Store(true)
+	c.deaf.Store(true)
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // on a closed connection no Read is under way
 	return func() {
 		c.reading.Lock()
@@ -67,10 +76,13 @@ func (c *watchedConn) onAbandon(f func(*watchedConn) bool) {
 }
 
 // Write counts what the system took: as long as that is nothing, the upstream
-// has seen nothing.
+// has seen nothing. When the upstream reads no more of a request, Write waits for
+// the end of the connection before it says so: an answer may have come, and
+// net/http would give that up. Below TLS it does not wait: the end of TLS is
+// written, too.
 func (c *watchedConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	retired := c.retired
+	retired, carries := c.retired, c.user != nil && c.user.member.Scheme == plan.SchemeHTTP
 	c.used = true
 	c.mu.Unlock()
 	if retired {
@@ -78,6 +90,9 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
+	if carries && hungUp(err) {
+		<-c.over
+	}
 	return n, err
 }
 
@@ -128,11 +143,12 @@ func (c *watchedConn) watch(f func()) {
 func (c *watchedConn) Close() error {
 	c.mu.Lock()
 	f, abandon := c.onClose, c.abandon
+	if !c.closed {
+		close(c.over)
+	}
 	c.closed, c.onClose, c.abandon = true, nil, nil
 	c.mu.Unlock()
-	if c.conns != nil {
-		c.conns.remove(c)
-	}
+	c.conns.remove(c)
 	if f != nil {
 		f()
 	}

@@ -1,0 +1,115 @@
+package forward
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// maxLogins is how many visitors' connections have connections of their own to a
+// member. Beyond, a login fails, and no other request is served in its name.
+const maxLogins = 256
+
+// logins are the connections to a member that belong to one connection of a
+// visitor. NTLM and Negotiate authenticate the connection and not the request
+// (RFC 4559 section 6): whatever comes on it later is served in the name of the
+// one who logged in, so nobody else's request may. A member's connections that
+// are known to be free of a login are shared, as all others.
+type logins struct {
+	mu sync.Mutex
+	by map[any]*login // by Exchange.Client
+}
+
+// login is the upstream side of a visitor's connection.
+type login struct {
+	*http.Transport
+	used time.Time
+}
+
+// bindsConnection reports whether a request may authenticate the connection that
+// carries it. Basic, Bearer and Digest do not.
+func bindsConnection(h http.Header) bool {
+	for _, value := range h["Authorization"] {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(value), " ")
+		if strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate") {
+			return true
+		}
+	}
+	return false
+}
+
+// transport is what carries f when it must not be carried by what others use: from
+// the first request on its visitor's connection that may log in. It is nil for
+// the others.
+//
+// Requests of a share come without the connection of their visitor. A login
+// cannot be kept for them, so the connection is closed after one answer.
+func (l *logins) transport(f *forwarding, m *member) http.RoundTripper {
+	begins := bindsConnection(f.r.Header)
+	if m.Scheme == plan.SchemeH2C {
+		return nil // no such login: RFC 9113 has no authentication of connections
+	}
+	if f.PublicHost != "" || f.Client == nil {
+		if begins {
+			return m.single
+		}
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.by[f.Client]
+	if own == nil && begins {
+		if own = l.addLocked(f, m); own == nil {
+			return m.single
+		}
+	}
+	if own == nil {
+		return nil
+	}
+	own.used = time.Now()
+	return own
+}
+
+// addLocked makes room first: a visitor's connection that sent nothing for
+// idleTimeout has lost its connection to the member anyway.
+func (l *logins) addLocked(f *forwarding, m *member) *login {
+	for client, own := range l.by {
+		if time.Since(own.used) > idleTimeout {
+			own.CloseIdleConnections()
+			delete(l.by, client)
+		}
+	}
+	if len(l.by) >= maxLogins {
+		return nil
+	}
+	own := &login{Transport: newPrivate(m.Member, m.connect, &m.conns)}
+	if f.r.ProtoMajor == 1 {
+		own.MaxConnsPerHost = 1 // one request after the other, all on the same
+	}
+	if l.by == nil {
+		l.by = map[any]*login{}
+	}
+	l.by[f.Client] = own
+	return own
+}
+
+// has reports whether f's visitor has a connection of its own.
+func (l *logins) has(f *forwarding) bool {
+	if f.PublicHost != "" || f.Client == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.by[f.Client] != nil
+}
+
+func (l *logins) closeIdle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, own := range l.by {
+		own.CloseIdleConnections()
+	}
+}
