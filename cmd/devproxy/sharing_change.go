@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"reflect"
 	"slices"
 	"time"
@@ -58,6 +60,7 @@ func (s *sharing) newLink(request control.ShareRequest) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, missing := os.Stat(request.Key)
 	key, err := openKeyFor(s.home, s.folder, request.Key)
 	if err != nil {
 		return nil, err
@@ -67,6 +70,9 @@ func (s *sharing) newLink(request control.ShareRequest) (*link, error) {
 		return nil, err
 	}
 	l := &link{number: s.links, request: request, key: key, relays: relays, table: table{attempts: share.NewAttempts()}}
+	if request.Key != "" && errors.Is(missing, fs.ErrNotExist) {
+		l.note("created the key " + request.Key + "; who has a copy of it can have its names")
+	}
 	return l, s.carry(l, p, until)
 }
 
