@@ -29,8 +29,8 @@ type Outside struct {
 }
 
 // Header rewrites the fields of an upstream's response that name places, so that
-// the browser stays at devproxy: those of package urlfield, and the Path of cookies
-// (RFC 6265 section 5.2.4).
+// the browser stays at devproxy: those of package urlfield, and Set-Cookie, see
+// cookie.
 func (o Outside) Header(h http.Header) {
 	urls := o.urls()
 	urls.Header(h)
@@ -190,23 +190,6 @@ func (o Outside) path(path string, inside bool) string {
 func below(path, prefix string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, prefix)
 	return rest, ok && (rest == "" || rest[0] == '/')
-}
-
-// cookie is a Set-Cookie line with the Path on which a visitor has it. "/" stays:
-// it covers the visitor's path, and routes next to this one may share the cookie.
-func (o Outside) cookie(line string) string {
-	parts := strings.Split(line, ";")
-	for i, part := range parts[1:] {
-		key, value, _ := strings.Cut(part, "=")
-		path := trim(value)
-		if !strings.EqualFold(trim(key), "path") || !strings.HasPrefix(path, "/") || path == "/" {
-			continue
-		}
-		if outside := o.path(path, false); outside != path {
-			parts[i+1] = key + "=" + outside
-		}
-	}
-	return strings.Join(parts, ";")
 }
 
 // afterAuthority is the path of an absolute URL, and what follows it, both as
