@@ -373,10 +373,9 @@ func (s *caddySite) redirect(d directive, at string, rest []string, when conditi
 	if at == "/" && strings.HasPrefix(rest[0], "https://{host}") && when.match == "" {
 		return // from HTTP to HTTPS, as devproxy does
 	}
-	// {uri} is the whole path, {rest} what follows the route's.
-	to := strings.NewReplacer("{uri}", strings.TrimSuffix(caddyPath(at), "/")+"{rest}", "{http.request.uri}", strings.TrimSuffix(caddyPath(at), "/")+"{rest}").Replace(rest[0])
-	made := route{}
-	if !isRedirect(strings.ReplaceAll(to, "{rest}", "")) {
+	to, made := placeholderWords.Replace(rest[0]), route{}
+	same := strings.HasPrefix(to, "{path}") || strings.HasPrefix(to, "{uri}") || strings.HasPrefix(to, strings.TrimSuffix(caddyPath(at), "/")+"/") && at != "/"
+	if !isRedirect(to) || same && (strings.HasSuffix(at, "*") || at == "/") {
 		s.lost = s.lost || at == "/"
 		s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't say the redirect to %q", short(rest[0]))})
 		return
@@ -390,17 +389,25 @@ func (s *caddySite) redirect(d directive, at string, rest []string, when conditi
 	s.add(d, at, made, when)
 }
 
-// isRedirect reports whether a Proxyfile can say where to.
+// isRedirect reports whether a Proxyfile can say where to. What a visitor writes
+// must not become a part of a host.
 func isRedirect(to string) bool {
-	u, err := url.Parse(to)
-	if err != nil || strings.ContainsAny(to, "{} \t\n") {
+	if visitorHost.MatchString(to) || otherVariable.MatchString(to) {
+		return false
+	}
+	example := strings.NewReplacer("{client}", "1", "{host}", "h", "{uri}", "/u", "{path}", "/p", "{rest}", "/r", "{query}", "q", "{id}", "i").Replace(to)
+	u, err := url.Parse(example)
+	if err != nil || strings.ContainsAny(example, "{} \t\n") {
 		return false
 	}
 	if u.Scheme == "" {
-		return strings.HasPrefix(to, "/") && u.Host == "" && !strings.HasPrefix(to, "//")
+		return strings.HasPrefix(example, "/") && u.Host == "" && !strings.HasPrefix(example, "//") && !strings.HasPrefix(to, "{host}")
 	}
 	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
+
+// visitorHost is a URL in which a placeholder of the path is a part of the host.
+var visitorHost = regexp.MustCompile(`^https?://[^/?#]*(\{(query|client|id)\}|\{(uri|path|rest)\}[^/?#])`)
 
 func (s *caddySite) respond(d directive, at string, rest []string, when condition) {
 	status, body := 200, ""
@@ -474,20 +481,27 @@ func (s *caddySite) headerField(to *block, attribute string, line directive) {
 	}
 }
 
-// headerValue is a value as HCL; ok is false where it has placeholders that a
-// Proxyfile does not know.
+// headerValue is a value as HCL; ok is false where it has placeholders or
+// variables that a Proxyfile does not know.
 func headerValue(text string) (string, bool) {
-	text = words.Replace(text)
-	if strings.ContainsAny(knownWords.ReplaceAllString(text, ""), "{}\r\n") {
+	text = placeholderWords.Replace(text)
+	if strings.ContainsAny(known.ReplaceAllString(text, ""), "{}\r\n") || otherVariable.MatchString(text) {
 		return "", false
 	}
 	return quoted(text), true
 }
 
-// words are placeholders of Caddy as those of a Proxyfile.
-var words = strings.NewReplacer()
+// placeholderWords are placeholders of Caddy as those of a Proxyfile.
+var placeholderWords = strings.NewReplacer(
+	"{remote_host}", "{client}", "{remote_ip}", "{client}", "{client_ip}", "{client}", "{http.request.remote.host}", "{client}", "{http.vars.client_ip}", "{client}", "{http.request.client_ip}", "{client}",
+	"{hostport}", "{host}", "{http.request.host}", "{host}", "{http.request.hostport}", "{host}", "{http.request.uri}", "{uri}", "{http.request.uri.path}", "{path}", "{http.request.uri.query}", "{query}",
+	"{http.request.uuid}", "{id}", "{scheme}", "https", "{http.request.scheme}", "https",
+)
 
-var knownWords = regexp.MustCompile(`^$`)
+var (
+	known         = regexp.MustCompile(`\{(client|host|uri|path|query|id|rest)\}`)
+	otherVariable = regexp.MustCompile(`\$[A-Za-z_]`)
+)
 
 // basicAuth carries the hashes of bcrypt over.
 func (s *caddySite) basicAuth(d directive, at string) {
