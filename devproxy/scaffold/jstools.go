@@ -199,6 +199,7 @@ func (d *discovery) hotReload(c *candidate, file string, line int) {
 	advice := map[string]string{
 		"webpack":          "its hot reload connects to its own port; start it with --client-web-socket-url auto://0.0.0.0:0/ws",
 		"create-react-app": "its hot reload connects to its own port; set WDS_SOCKET_PORT=0 in .env",
+		"rspack":           "its hot reload connects to its own port; set devServer.client.webSocketURL to 'auto://0.0.0.0:0/ws'",
 		"vue-cli":          "its hot reload connects to its own port; set devServer.client.webSocketURL to 'auto://0.0.0.0:0/ws'",
 	}[c.kind]
 	if advice == "" {
@@ -272,7 +273,7 @@ func (d *discovery) devServer(c *candidate, file string, server javascript.Value
 			d.proxyTable(&c.block, file, "devServer.proxy", proxy)
 		}
 	}
-	if c.kind == "rspack" || c.kind == "quasar" {
+	if c.kind == "quasar" {
 		return
 	}
 	if url, ok := server.Field("client", "webSocketURL"); ok && (strings.Contains(url.Source, ":0/") || strings.Contains(url.Source, "port:0")) {

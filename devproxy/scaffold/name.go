@@ -53,10 +53,9 @@ func underLocalhost(name string) string {
 	return wildcard + strings.Join(parts, ".") + suffix
 }
 
-// placeholders are names of the root package that generators write, or that name
-// the repository rather than the project.
-var placeholders = []string{"root", "repo", "source", "src", "monorepo", "workspace", "workspaces", "app", "web", "package", "project", "my-project", "private", "frontend", "client",
-	"react-example", "vite-project", "vue-project", "my-app", "nextjs", "nuxt-app", "temp", "tmp", "template", "starter", "main", "packages", "site", "website", "untitled", "example"}
+// placeholders are names of the root package that name the repository rather
+// than the project.
+var placeholders = []string{"root", "repo", "source", "src", "monorepo", "workspace", "workspaces", "skeleton", "website-skeleton"}
 
 // projectName is the name in the root's package.json or composer.json, without
 // its scope; else the folder's.
@@ -71,7 +70,7 @@ func (d *discovery) projectName(folder string) string {
 		if scope = strings.TrimPrefix(scope, "@"); scoped && slices.Contains(placeholders, base) {
 			base = scope // "@acme/root" is acme
 		}
-		if base != "" && !slices.Contains(placeholders, base) && base != "laravel" && scope != "symfony" {
+		if base != "" && !slices.Contains(placeholders, base) && name.Text != "laravel/laravel" && scope != "symfony" {
 			return base
 		}
 	}

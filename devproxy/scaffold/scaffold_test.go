@@ -189,7 +189,13 @@ func TestLinkOutIsNotFollowed(t *testing.T) {
 // FuzzRead gives a hostile text to each reader: nothing panics, and what is
 // written is valid.
 func FuzzRead(f *testing.F) {
-	files := []string{"vite.config.ts", "package.json", "compose.yaml", "Procfile", ".slim.yaml", ".localias.yaml", "portless.json", "Caddyfile"}
+	files := []string{"vite.config.ts", "package.json", "compose.yaml", "Procfile", ".slim.yaml", ".localias.yaml", "portless.json", "Caddyfile", "vue.config.js", "angular.json", "nuxt.config.ts",
+		"Makefile", "justfile", "Taskfile.yml", "pyproject.toml", ".env", "composer.json", "project.json", "ecosystem.config.js", "mprocs.yaml", "server.js", "config/puma.rb", "main.go", "launchSettings.json", "src/setupProxy.js"}
+	// Configurations are read for the tools that scripts start.
+	around := map[string]string{
+		"package.json": `{ "scripts": { "dev": "concurrently vite 'vue-cli-service serve' 'ng serve' 'nuxt dev' 'node server.js' 'react-scripts start'" }, "dependencies": { "express": "5" } }`,
+		"Gemfile":      "gem 'rails'", "config.ru": "", "go.mod": "module x", ".env": "PORT=4000\nX=1",
+	}
 	archives, _ := filepath.Glob("testdata/*.txtar")
 	for _, name := range archives {
 		archive, err := txtar.ParseFile(name)
@@ -198,7 +204,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, file := range archive.Files {
 			for i, known := range files {
-				if filepath.Base(file.Name) == known {
+				if filepath.Base(file.Name) == filepath.Base(known) {
 					f.Add(uint8(i), string(file.Data))
 				}
 			}
@@ -207,9 +213,12 @@ func FuzzRead(f *testing.F) {
 	f.Add(uint8(5), "a${b}\"%{c}: 3000")
 	f.Add(uint8(0), "export default { server: { proxy: { '/${a}\\\"': 'http://${b}:1' } } }")
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
-		dir := t.TempDir()
+		dir := filepath.Join(t.TempDir(), "shop")
+		for name, content := range around {
+			put(t, filepath.Join(dir, name), []byte(content))
+		}
 		put(t, filepath.Join(dir, files[int(which)%len(files)]), []byte(text))
-		valid(t, dir, read(t, dir))
+		valid(t, dir, read(t, dir, Listener{Name: "node", Dir: dir, Ports: []int{4321}}))
 	})
 }
 

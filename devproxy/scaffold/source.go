@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ func (d *discovery) configureServer(c *candidate, from command) {
 	files = append(files, "src/main.ts", "src/main.js", "src/index.ts", "src/server.ts", "src/app.ts", "src/index.js", "src/server.js", "src/app.js", "server.js", "server.ts", "index.js", "index.ts", "app.js", "app.ts", "main.ts", "main.js",
 		"server/index.js", "server/index.ts", "server/server.js", "bin/www", "src/index.mjs", "index.mjs", "server.mjs")
 	d.sourcePort(c, c.folder, files...)
+	d.settingsPort(c)
 	if c.kind == "node" && slices.Contains(from.words, "serve") && programName(from.words[0]) == "deno" {
 		c.set(8000, standard, "", 0)
 	}
@@ -62,11 +64,38 @@ func (d *discovery) sourcePort(c *candidate, folder string, files ...string) {
 			c.set(port.Port(), e, file, port.Line)
 			return
 		}
+		if c.port == 0 && d.contains(file, "Bun.serve(") {
+			c.set(3000, standard, file, lineOf(string(d.text(file)), "Bun.serve("))
+		}
+		if c.port == 0 && d.contains(file, "Deno.serve(") {
+			c.set(8000, standard, file, lineOf(string(d.text(file)), "Deno.serve("))
+		}
 		if config, ok := program.Exported(); ok { // export default { port: 3000, fetch }
 			if port, _ := config.Field("port"); port.Port() != 0 {
 				c.set(port.Port(), sample, file, port.Line)
 				return
 			}
+		}
+	}
+}
+
+// settingsFiles are where servers keep the variables that they read.
+var settingsFiles = []string{"src/config.ts", "src/config.js", "src/env.ts", "src/env.js", "src/env.mjs", "src/config/index.ts", "src/config/index.js", "src/config/env.ts", "src/config/config.ts", "src/lib/env.ts", "src/utils/env.ts", "src/utils/config.ts",
+	"config/index.js", "config/index.ts", "config/default.js", "config/config.js", "config.js", "config.ts", "env.ts", "env.js", "src/constants.ts", "config/default.json", "config/development.json", "src/environments/environment.ts"}
+
+var settingPort = regexp.MustCompile(`(?i)\b(?:app_|server_|http_)?port\b["']?[^\n]{0,80}?(?:default\(|\|\|\s*|\?\?\s*|,\s*|[:=]\s*)["']?(\d{4,5})\b`)
+
+// settingsPort reads the port that a file of settings gives as a default, such
+// as PORT: z.coerce.number().default(3000).
+func (d *discovery) settingsPort(c *candidate) {
+	if c.port != 0 {
+		return
+	}
+	for _, name := range settingsFiles {
+		file := path.Join(c.folder, name)
+		if port, line := d.number(d.deep(file), settingPort); port != 0 && !nothingHTTP(port) {
+			c.set(port, sample, file, line)
+			return
 		}
 	}
 }
