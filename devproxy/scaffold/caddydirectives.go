@@ -47,7 +47,7 @@ func (s *caddySite) paths(d directive, below string, when condition) (paths, res
 			if c.unknown == "" {
 				c.unknown = "it is not defined"
 			}
-			s.notes.add(Note{s.file, d.line, fmt.Sprintf("%s %s: a Proxyfile can't say the condition %s", d.words[0], rest[0], short(c.unknown))})
+			s.notes.add(Note{s.file, d.line, fmt.Sprintf("%s %s: a Proxyfile can't express the condition %s", d.words[0], rest[0], short(c.unknown))})
 			return nil, nil, when
 		case c.match != "" && when.match != "" && c.match != when.match:
 			s.notes.add(Note{s.file, d.line, rest[0] + ": two matchers inside of each other"})
@@ -79,7 +79,7 @@ func (s *caddySite) paths(d directive, below string, when condition) (paths, res
 			}
 		}
 		if caddyPath(at) == "" {
-			s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't say the path %q", p)})
+			s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't express the path %q", p)})
 			continue
 		}
 		good = append(good, at)
@@ -237,7 +237,7 @@ func (s *caddySite) proxy(d directive, at string, rest []string, strip bool, whe
 			}
 		case "flush_interval", "trusted_proxies", "lb_try_duration", "lb_try_interval", "fail_duration", "max_fails", "buffers", "request_buffers", "response_buffers", "stream_timeout", "stream_close_delay", "unhealthy_status", "health_timeout", "health_interval":
 		case "lb_policy", "health_uri", "health_path", "health_port", "health_status":
-			s.notes.group("write a service for what balances or checks servers", path.Base(s.file)+" "+inner.words[0])
+			s.notes.group("load balancing and health checks go into a service block", path.Base(s.file)+" "+inner.words[0])
 		default:
 			s.notes.add(Note{s.file, inner.line, "reverse_proxy { " + short(inner.words[0]) + " } is not carried over"})
 		}
@@ -273,7 +273,7 @@ func (s *caddySite) proxy(d directive, at string, rest []string, strip bool, whe
 // upstream is an address that Caddy dials, as a Proxyfile's. A container's name
 // becomes the port that compose publishes.
 func (s *caddySite) upstream(to string) (upstream, why string) {
-	const cannot = "a Proxyfile can't say these upstreams"
+	const cannot = "upstreams that a Proxyfile can't express"
 	upstream, ok := caddyUpstream(to)
 	if !ok {
 		return "", cannot
@@ -308,7 +308,7 @@ func (d *discovery) reachable(upstream string) (reached, why string) {
 			return c.upstream(), ""
 		}
 	}
-	return "", "compose publishes no port of these upstreams"
+	return "", "upstreams whose port compose does not publish"
 }
 
 // caddyUpstream is an address that Caddy dials: "localhost:3000", ":3000",
@@ -377,7 +377,7 @@ func (s *caddySite) redirect(d directive, at string, rest []string, when conditi
 	same := strings.HasPrefix(to, "{path}") || strings.HasPrefix(to, "{uri}") || strings.HasPrefix(to, strings.TrimSuffix(caddyPath(at), "/")+"/") && at != "/"
 	if !isRedirect(to) || same && (strings.HasSuffix(at, "*") || at == "/") {
 		s.lost = s.lost || at == "/"
-		s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't say the redirect to %q", short(rest[0]))})
+		s.notes.add(Note{s.file, d.line, fmt.Sprintf("a Proxyfile can't express the redirect to %q", short(rest[0]))})
 		return
 	}
 	made.set("redirect", quoted(to))
@@ -422,7 +422,7 @@ func (s *caddySite) respond(d directive, at string, rest []string, when conditio
 		body = "" // which none of them has (RFC 9110 section 6.4.1)
 	}
 	if status < 200 || status > 599 || strings.Contains(body, "{") {
-		s.notes.add(Note{s.file, d.line, "respond: a Proxyfile can't say its status or body"})
+		s.notes.add(Note{s.file, d.line, "respond: a Proxyfile can't express its status or body"})
 		return
 	}
 	made := route{}
@@ -462,7 +462,7 @@ func (s *caddySite) headerField(to *block, attribute string, line directive) {
 	}
 	name := strings.TrimSuffix(line.words[1], ":")
 	note := func() {
-		s.notes.group("headers that a Proxyfile can't say", path.Base(s.file)+" "+short(name))
+		s.notes.group("headers that a Proxyfile can't express", path.Base(s.file)+" "+short(name))
 	}
 	switch {
 	case attribute == "request_headers" && slices.Contains(ownHeaders, strings.ToLower(strings.TrimLeft(name, "+-"))):

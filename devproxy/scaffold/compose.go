@@ -421,7 +421,7 @@ func (d *discovery) published(folder string, node *yaml.Node) (m mapping, why st
 	case outside == "" && variable:
 		return m, "the port is a variable that no environment file sets"
 	case outside == "":
-		return m, "no port of this machine is named, so compose picks a new one each time"
+		return m, "no host port is named, so compose picks a new one each time"
 	case strings.Contains(outside, "-"):
 		return m, "a range of ports is published; name the one that is meant"
 	case m.outside == 0 || m.inside == 0:

@@ -127,7 +127,7 @@ func (d *discovery) mergePorts() {
 		}
 		k := kept[i]
 		if k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k, c) {
-			d.notes.group(fmt.Sprintf("%d is the port of %s already; give it another", c.port, k.place()), c.place())
+			d.notes.group(fmt.Sprintf("%d is the port of %s; give another one to", c.port, k.place()), c.place())
 			continue
 		}
 		if k.kind == "" {
@@ -247,7 +247,7 @@ func (c *candidate) rank() int {
 		rank += 20
 	case c.folder == ".":
 		rank += 10
-	case c.role == app && (slices.Contains(frontNames, base) || slices.Contains(frontNames, c.label)):
+	case (c.role == app || c.role == api) && (slices.Contains(frontNames, base) || slices.Contains(frontNames, c.label)):
 		rank += 10
 	case strings.Contains(base, "storybook"), strings.Contains(base, "example"), strings.Contains(base, "playground"), strings.Contains(base, "demo"):
 		rank -= 50
@@ -255,6 +255,9 @@ func (c *candidate) rank() int {
 		rank -= 30
 	case slices.Contains([]string{"admin", "blog", "landing", "marketing", "email", "emails", "cms", "studio", "dashboard", "backoffice"}, base):
 		rank -= 15
+	}
+	if c.kind == "expo" || c.kind == "storybook" {
+		rank = max(rank-25, 0) // for phones, for components
 	}
 	if c.favoured {
 		rank += 30
@@ -343,7 +346,7 @@ func (d *discovery) hosts(main *candidate) []*host {
 			}
 		}
 		if first := taken[h.name]; first != nil {
-			d.notes.add(Note{h.file, h.line, fmt.Sprintf("%s is the name of what %s says already", h.name, first.file)})
+			d.notes.add(Note{h.file, h.line, fmt.Sprintf("a second host %s; the first is in %s", h.name, first.file)})
 			continue
 		}
 		taken[h.name] = h
@@ -357,7 +360,7 @@ func unique(list []*host, n *notes) []*host {
 	seen := map[string]*host{}
 	return slices.DeleteFunc(list, func(h *host) bool {
 		if first := seen[h.name]; first != nil {
-			n.add(Note{h.file, h.line, fmt.Sprintf("%s is the name of what %s says already", h.name, first.file)})
+			n.add(Note{h.file, h.line, fmt.Sprintf("a second host %s; the first is in %s", h.name, first.file)})
 			return true
 		}
 		seen[h.name] = h
@@ -379,9 +382,14 @@ func (d *discovery) namesFor(c *candidate, main bool) []string {
 	}
 	var labels []string
 	if c.role == container || c.folder == "." || c.label != "" && c.role == tool {
-		labels = append(labels, strings.TrimPrefix(c.label, d.project+"-"))
-		if c.label == d.project {
-			labels = nil
+		if dir := strings.Split(path.Dir(c.file), "/")[0]; c.role == api && c.folder == "." && slices.Contains([]string{"api", "backend", "server"}, dir) {
+			labels = append(labels, dir)
+		}
+		if c.label != d.project && (c.role != api || !slices.Contains(frontNames, c.label)) {
+			labels = append(labels, strings.TrimPrefix(c.label, d.project+"-"))
+		}
+		if c.role == api {
+			labels = append(labels, "api")
 		}
 	} else {
 		labels = append(labels, folderLabel(c.folder), c.label, label(strings.ReplaceAll(c.folder, "/", "-")))

@@ -89,7 +89,7 @@ func (d *discovery) readSlim(file string) {
 		for _, r := range service.Routes {
 			at, port := routePath(r.Path), strconv.Itoa(r.Port)
 			if at == "" || at == "/" || portOf(port) == 0 {
-				d.notes.add(Note{File: file, Text: "a Proxyfile can't say the route " + strconv.Quote(r.Path) + " of " + strconv.Quote(service.Domain)})
+				d.notes.add(Note{File: file, Text: "a Proxyfile can't express the route " + strconv.Quote(r.Path) + " of " + strconv.Quote(service.Domain)})
 				continue
 			}
 			h.route(route{path: at, block: block{upstream: port}})

@@ -128,7 +128,7 @@ func listenPort(call javascript.Value) javascript.Value {
 // serves reports whether a program of the project's own looks like a server.
 func (d *discovery) serves(c *candidate, from command, files []string) bool {
 	p := d.usesJS[c.folder]
-	if p.has("express", "fastify", "koa", "hono", "@hapi/hapi", "hapi", "@nestjs/core", "restify", "polka", "apollo-server", "@apollo/server", "graphql-yoga", "socket.io", "ws", "h3", "elysia", "@adonisjs/core", "http-proxy", "next", "vite-express", "moleculer-web", "@feathersjs/express", "@feathersjs/koa", "sirv", "json-server", "parse-server", "keystone", "@trpc/server", "loopback", "@loopback/rest", "total4", "micro") {
+	if p.has("express", "fastify", "koa", "hono", "@hapi/hapi", "hapi", "@nestjs/core", "restify", "polka", "apollo-server", "@apollo/server", "graphql-yoga", "socket.io", "ws", "h3", "elysia", "@adonisjs/core", "http-proxy", "vite-express", "moleculer-web", "@feathersjs/express", "@feathersjs/koa", "sirv", "json-server", "parse-server", "keystone", "@trpc/server", "loopback", "@loopback/rest", "total4", "micro") {
 		return true
 	}
 	if port, _, _ := d.environmentPort(c.folder, "PORT", "APP_PORT", "SERVER_PORT", "HTTP_PORT"); port != 0 {
