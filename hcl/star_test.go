@@ -1,6 +1,10 @@
 package hcl
 
-import "testing"
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
 
 func TestOverlap(t *testing.T) {
 	for _, test := range []struct{ a, b, want string }{ // want is empty for none
@@ -34,4 +38,48 @@ func TestOverlap(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzOverlap: the path that two routes match is one that both match, and where there
+// is none, no short one is found by trying.
+func FuzzOverlap(f *testing.F) {
+	for _, pair := range [][2]string{{"/a*b", "/ab*"}, {"/*a*", "/b*a"}, {"/a*a", "/a"}, {"/*/a", "/b/*"}, {"/a/", "/a/*"}, {"/*b*a", "/*a*b"}} {
+		f.Add(pair[0], pair[1])
+	}
+	var words []string
+	for _, first := range []string{"", "a", "b"} {
+		for _, second := range []string{"", "a", "b"} {
+			for _, third := range []string{"", "a", "b"} {
+				words = append(words, first+second+third)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if len(a) > 8 || len(b) > 8 || strings.Trim(a+b, "/*ab") != "" || !strings.HasPrefix(a, "/") || !strings.HasPrefix(b, "/") || strings.Contains(a+b, "//") || a == "/" || b == "/" {
+			t.Skip()
+		}
+		match := func(path, pattern string) bool {
+			expr := "^" + strings.ReplaceAll(strings.ReplaceAll(pattern, "/*/", "/[^/]+/"), "*", "[^/]*") + "$"
+			for segment := range strings.SplitSeq(strings.TrimPrefix(pattern, "/"), "/") {
+				if strings.Trim(segment, "*") == "" && segment != "" {
+					expr = "" // a star alone, of which the expression above is not strict
+				}
+			}
+			return expr == "" || regexp.MustCompile(expr).MatchString(path)
+		}
+		example, ok := Overlap(a, b)
+		if strings.Count(a, "/") != strings.Count(b, "/") {
+			return
+		}
+		if ok && (!match(example, a) || !match(example, b)) {
+			t.Fatalf("Overlap(%q, %q) = %q", a, b, example)
+		}
+		if !ok && strings.Count(a, "/") == 1 && !strings.HasSuffix(a, "/") && !strings.HasSuffix(b, "/") {
+			for _, word := range words {
+				if word != "" && matchSegment(a[1:], word) && matchSegment(b[1:], word) {
+					t.Fatalf("Overlap(%q, %q) is false, and both match %q", a, b, word)
+				}
+			}
+		}
+	})
 }

@@ -107,3 +107,49 @@ func TestKeepHost(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// FuzzLocation: whatever a client writes, a redirect of this host stays on it, begins
+// no header line, and gives a query its values back.
+func FuzzLocation(f *testing.F) {
+	targets := []string{"{path}", "{uri}/x", "{rest}", "/{path}", "/a{rest}/b", "https://{host}{path}", "https://{host}{uri}", "/x?next={uri}&a={query}", "/x?{query}#{path}", "/{{path}}/{id}"}
+	for i := range targets {
+		f.Add(i, "//evil.example/%2e%2e", "a=b&c=%0d%0a")
+		f.Add(i, "/\\evil\t.example;x/..", "next=//evil?#\r\n")
+	}
+	base, err := url.Parse("https://shop.localhost:8443/")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, i int, path, query string) {
+		if i < 0 || i >= len(targets) || !strings.HasPrefix(path, "/") {
+			t.Skip()
+		}
+		if _, wrong := vetPath(path); wrong != "" {
+			t.Skip("Match refuses it")
+		}
+		m := Match{Route: &Route{Path: "/", Answer: &Redirect{Target: targets[i]}}, Rest: path}.With(Values{Client: "::1", Host: base.Host, Path: path, Query: query, ID: "1"})
+		location := m.Location(query)
+		if strings.ContainsFunc(location, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }) {
+			t.Fatalf("%s: %q", targets[i], location)
+		}
+		if strings.HasPrefix(location, "//") {
+			t.Fatalf("%s: %q names another host", targets[i], location)
+		}
+		if rest, absolute := strings.CutPrefix(location, "https://"); absolute && rest != base.Host && !strings.HasPrefix(rest, base.Host+"/") && !strings.HasPrefix(rest, base.Host+"?") {
+			t.Fatalf("%s: %q leads to another host", targets[i], location)
+		}
+		if strings.HasPrefix(targets[i], "/x?next=") {
+			to, err := base.Parse(location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := path
+			if query != "" {
+				want += "?" + query
+			}
+			if got := to.Query(); got.Get("next") != want || got.Get("a") != query {
+				t.Fatalf("%q and %q came out as %q", want, query, got)
+			}
+		}
+	})
+}
