@@ -322,16 +322,6 @@ func (d *discovery) readJVM() {
 	}
 }
 
-// deep makes a file known that is deeper than the walk goes.
-func (d *discovery) deep(file string) string {
-	if !d.has[file] {
-		if info, err := d.root.Lstat(file); err == nil && info.Mode().IsRegular() {
-			d.has[file] = true
-		}
-	}
-	return file
-}
-
 var (
 	springPort  = regexp.MustCompile(`(?m)^\s*server\.port\s*[=:]\s*(?:\$\{[^:}]*:)?(\d+)|^(?:server|micronaut):\s*(?:\n[ \t]+[^\n]*)*?\n[ \t]+port:\s*(?:\$\{[^:}]*:)?(\d+)`)
 	quarkusPort = regexp.MustCompile(`(?m)^\s*(?:%dev\.)?quarkus\.http\.port\s*=\s*(\d+)|^\s+port:\s*(\d+)`)

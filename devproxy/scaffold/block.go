@@ -17,6 +17,10 @@ type block struct {
 	upstream   string // as in a Proxyfile: a port, a URL or several of them
 	attributes []attribute
 	routes     []route // of a host
+	// service names the service block that upstream becomes, with its attributes;
+	// empty writes upstream in place.
+	service string
+	serves  []attribute
 }
 
 // host is a host block.
@@ -38,18 +42,22 @@ type route struct {
 }
 
 // set adds an attribute, or replaces it.
-func (b *block) set(name, value string) {
-	for i := range b.attributes {
-		if b.attributes[i].name == name {
-			b.attributes[i].value = value
-			return
+func (b *block) set(name, value string) { b.attributes = put(b.attributes, name, value) }
+
+func (b *block) get(name string) string { return get(b.attributes, name) }
+
+func put(list []attribute, name, value string) []attribute {
+	for i := range list {
+		if list[i].name == name {
+			list[i].value = value
+			return list
 		}
 	}
-	b.attributes = append(b.attributes, attribute{name, value})
+	return append(list, attribute{name, value})
 }
 
-func (b *block) get(name string) string {
-	for _, a := range b.attributes {
+func get(list []attribute, name string) string {
+	for _, a := range list {
 		if a.name == name {
 			return a.value
 		}
@@ -127,7 +135,7 @@ func (r route) answer() string {
 func (h *host) write(out *strings.Builder) {
 	plain := len(h.aliases) == 0 && h.what == "" && len(h.routes) == 0
 	if plain && h.upstream != "" && len(h.attributes) == 0 {
-		fmt.Fprintf(out, "host %s { upstream = %s }\n", hcl.Quote(h.name), value(h.upstream))
+		fmt.Fprintf(out, "host %s { upstream = %s }\n", hcl.Quote(h.name), h.target())
 		return
 	}
 	fmt.Fprintf(out, "host %s {\n", hcl.Quote(h.name))
@@ -139,7 +147,7 @@ func (h *host) write(out *strings.Builder) {
 		fmt.Fprintf(out, "aliases = [%s]\n", strings.Join(quoted, ", "))
 	}
 	if h.upstream != "" {
-		fmt.Fprintf(out, "upstream = %s", value(h.upstream))
+		fmt.Fprintf(out, "upstream = %s", h.target())
 		if h.what != "" {
 			fmt.Fprintf(out, " # %s", printable(h.what))
 		}
@@ -153,6 +161,36 @@ func (h *host) write(out *strings.Builder) {
 		r.write(out)
 	}
 	out.WriteString("}\n")
+}
+
+// services are the service blocks of a host and its routes.
+func (h *host) services() []*block {
+	var list []*block
+	if h.service != "" {
+		list = append(list, &h.block)
+	}
+	for i := range h.routes {
+		if h.routes[i].service != "" {
+			list = append(list, &h.routes[i].block)
+		}
+	}
+	return list
+}
+
+func (b *block) writeService(out *strings.Builder) {
+	fmt.Fprintf(out, "service %s {\nupstream = %s\n", hcl.Quote(b.service), value(b.upstream))
+	for _, a := range b.serves {
+		fmt.Fprintf(out, "%s = %s\n", a.name, a.value)
+	}
+	out.WriteString("}\n")
+}
+
+// target is the upstream as it is written in a host or route.
+func (b *block) target() string {
+	if b.service != "" {
+		return "service." + b.service
+	}
+	return value(b.upstream)
 }
 
 func (b *block) writeAttributes(out *strings.Builder) {
@@ -169,7 +207,7 @@ func (r route) write(out *strings.Builder) {
 	fmt.Fprintf(out, "route %s {", hcl.Quote(r.path))
 	if !r.long() {
 		if r.upstream != "" {
-			fmt.Fprintf(out, " upstream = %s }\n", value(r.upstream))
+			fmt.Fprintf(out, " upstream = %s }\n", r.target())
 			return
 		}
 		fmt.Fprintf(out, " %s = %s }\n", r.attributes[0].name, r.attributes[0].value)
@@ -177,7 +215,7 @@ func (r route) write(out *strings.Builder) {
 	}
 	out.WriteByte('\n')
 	if r.upstream != "" {
-		fmt.Fprintf(out, "upstream = %s\n", value(r.upstream))
+		fmt.Fprintf(out, "upstream = %s\n", r.target())
 	}
 	if r.match != "" {
 		fmt.Fprintf(out, "match = %s\n", r.match)

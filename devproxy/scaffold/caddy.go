@@ -269,7 +269,7 @@ func (s *caddySite) setRoot(d directive) {
 		return
 	}
 	local := path.Join(s.folder, root)
-	if !strings.HasPrefix(local, "..") && (local == "." || s.has[local]) && !slices.Contains(s.files, local) {
+	if !strings.HasPrefix(local, "..") && s.isFolder(local) {
 		s.root = local
 	}
 }

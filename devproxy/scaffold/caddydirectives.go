@@ -196,7 +196,7 @@ func (s *caddySite) add(d directive, at string, r route, when condition) {
 		r.attributes = slices.DeleteFunc(r.attributes, func(a attribute) bool { return a.name == "strip_prefix" })
 	}
 	if r.path == "/" && !r.exact && r.match == "" && !h.answers() && len(r.get("status")) == 0 && r.get("redirect") == "" && r.get("respond") == "" {
-		h.upstream = r.upstream
+		h.upstream, h.service, h.serves = r.upstream, r.service, r.serves
 		for _, a := range r.attributes {
 			h.set(a.name, a.value)
 		}
@@ -235,9 +235,13 @@ func (s *caddySite) proxy(d directive, at string, rest []string, strip bool, whe
 					h2c = true
 				}
 			}
-		case "flush_interval", "trusted_proxies", "lb_try_duration", "lb_try_interval", "fail_duration", "max_fails", "buffers", "request_buffers", "response_buffers", "stream_timeout", "stream_close_delay", "unhealthy_status", "health_timeout", "health_interval":
-		case "lb_policy", "health_uri", "health_path", "health_port", "health_status":
-			s.notes.group("load balancing and health checks go into a service block", path.Base(s.file)+" "+inner.words[0])
+		case "flush_interval", "trusted_proxies", "lb_try_duration", "lb_try_interval", "fail_duration", "max_fails", "buffers", "request_buffers", "response_buffers", "stream_timeout", "stream_close_delay", "unhealthy_status":
+		case "lb_policy", "health_uri", "health_interval", "health_timeout":
+			if !balanced(&made.block, inner.words) {
+				s.notes.group("load balancing and health checks that are left out", path.Base(s.file)+" "+strings.Join(inner.words, " "))
+			}
+		case "health_path", "health_port", "health_status":
+			s.notes.group("load balancing and health checks that are left out", path.Base(s.file)+" "+strings.Join(inner.words, " "))
 		default:
 			s.notes.add(Note{s.file, inner.line, "reverse_proxy { " + short(inner.words[0]) + " } is not carried over"})
 		}
@@ -267,7 +271,60 @@ func (s *caddySite) proxy(d directive, at string, rest []string, strip bool, whe
 	if strip {
 		made.set("strip_prefix", "true")
 	}
+	if len(made.serves) > 0 {
+		made.service = s.serviceName(at, made)
+	}
 	s.add(d, at, made, when)
+}
+
+var caddyDuration = regexp.MustCompile(`^\d+(ms|s|m)$`)
+
+// balanced carries a policy of load balancing or a health check over.
+func balanced(b *block, words []string) bool {
+	if len(words) != 2 {
+		return false
+	}
+	health := strings.Trim(get(b.serves, "health"), "{ }")
+	add := func(text string) {
+		if health != "" {
+			text = health + ", " + text
+		}
+		b.serves = put(b.serves, "health", "{ "+text+" }")
+	}
+	switch words[0] {
+	case "lb_policy":
+		if !slices.Contains([]string{"round_robin", "least_conn", "cookie"}, words[1]) {
+			return false
+		}
+		b.serves = put(b.serves, "balance", quoted(words[1]))
+	case "health_uri":
+		if routePath(words[1]) == "" {
+			return false
+		}
+		add("path = " + quoted(words[1]))
+	case "health_interval", "health_timeout":
+		if !caddyDuration.MatchString(words[1]) {
+			return false
+		}
+		add(strings.TrimPrefix(words[0], "health_") + " = " + quoted(words[1]))
+	}
+	return true
+}
+
+// serviceName is a name for the service that answers at a path. No other service
+// of the Proxyfile has it.
+func (s *caddySite) serviceName(at string, r route) string {
+	first := strings.Trim(caddyPath(at), "/")
+	first, _, _ = strings.Cut(first, "/")
+	name := strings.ReplaceAll(label(first), "-", "_")
+	body := fmt.Sprint(r.upstream, r.serves)
+	for n := 2; ; n++ {
+		if have, taken := s.serviceBodies[name]; !taken || have == body {
+			s.serviceBodies[name] = body
+			return name
+		}
+		name = strings.TrimRight(name, "0123456789") + strconv.Itoa(n)
+	}
 }
 
 // upstream is an address that Caddy dials, as a Proxyfile's. A container's name
@@ -353,7 +410,7 @@ func (s *caddySite) fileServer(d directive, at string, strip bool, when conditio
 	}
 	folder := s.root
 	if below := caddyPath(at); below != "/" && !strip {
-		if folder = path.Join(s.root, below); !s.has[folder] {
+		if folder = path.Join(s.root, below); !s.isFolder(folder) {
 			s.notes.add(Note{s.file, d.line, "file_server serves a folder that is not in this project now"})
 			return
 		}

@@ -105,8 +105,10 @@ type discovery struct {
 	dir        string
 	usesJS     map[string]javascriptPackage
 	appPorts   []*candidate
-	configured map[string]bool // configurations of dev servers that were read
-	unknown    []*candidate    // processes whose port is not known
+	// serviceBodies are what the service blocks say, by their names.
+	serviceBodies map[string]string
+	configured    map[string]bool // configurations of dev servers that were read
+	unknown       []*candidate    // processes whose port is not known
 }
 
 func (d *discovery) add(c *candidate) *candidate {

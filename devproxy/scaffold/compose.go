@@ -307,7 +307,7 @@ func (d *discovery) composeService(s *service) {
 		c := &candidate{folder: s.folder, role: container, label: composeLabel(s.name, s.image), port: p.outside, evidence: stated, file: s.file, line: p.line,
 			https: p.encrypted(), inside: p.inside, context: s.context, image: s.image, fronts: fronts(s)}
 		for _, m := range s.mounts { // folders of source, not files of configuration
-			if (d.has[m] || m == ".") && !slices.Contains(d.files, m) {
+			if d.isFolder(m) {
 				c.mounts = append(c.mounts, m)
 			}
 		}

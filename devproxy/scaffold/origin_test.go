@@ -48,8 +48,8 @@ func TestDjangoVersion(t *testing.T) {
 		"[packages]\ndjango = \"~=4.2\"\n":                true,
 	} {
 		dir := t.TempDir()
-		put(t, dir+"/manage.py", []byte("DJANGO_SETTINGS_MODULE"))
-		put(t, dir+"/requirements.txt", []byte(text))
+		putFile(t, dir+"/manage.py", []byte("DJANGO_SETTINGS_MODULE"))
+		putFile(t, dir+"/requirements.txt", []byte(text))
 		r, err := openRepository(dir)
 		if err != nil {
 			t.Fatal(err)

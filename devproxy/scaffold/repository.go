@@ -22,7 +22,7 @@ const (
 	// maxDepth is how many folders deep the walk goes: apps/web/ of a monorepo.
 	maxDepth = 3
 	// maxEntries bounds the walk: a home folder by mistake must not hang.
-	maxEntries = 5000
+	maxEntries = 20_000
 )
 
 // repository is the folder that is read. Everything is opened through root,
@@ -136,21 +136,39 @@ func (r *repository) matching(takes func(base string) bool) []string {
 	return found
 }
 
-// in returns the first of names that is a file in folder; empty for none.
+// in returns the first of names that is a file in folder; empty for none. Names
+// may lead into folders that the walk leaves out.
 func (r *repository) in(folder string, names ...string) string {
 	for _, name := range names {
-		if file := path.Join(folder, name); r.has[file] {
+		if file := path.Join(folder, name); r.has[file] || strings.Contains(name, "/") && r.has[r.deep(file)] {
 			return file
 		}
 	}
 	return ""
 }
 
+// deep makes a regular file known that the walk did not reach. It returns its
+// argument.
+func (r *repository) deep(file string) string {
+	if !r.has[file] && len(r.has) < 2*maxEntries {
+		if info, err := r.root.Lstat(file); err == nil && info.Mode().IsRegular() {
+			r.has[file] = true
+		}
+	}
+	return file
+}
+
+// isFolder reports whether name is a folder, and not a link to one.
+func (r *repository) isFolder(name string) bool {
+	info, err := r.root.Lstat(name)
+	return err == nil && info.IsDir()
+}
+
 // script returns the file NAME.js, NAME.ts and so on in folder; empty for none.
 func (r *repository) script(folder string, names ...string) string {
 	for _, name := range names {
 		for _, ext := range []string{".ts", ".js", ".mjs", ".mts", ".cjs", ".cts"} {
-			if file := path.Join(folder, name+ext); r.has[file] {
+			if file := r.in(folder, name+ext); file != "" {
 				return file
 			}
 		}

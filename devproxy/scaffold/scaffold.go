@@ -46,7 +46,7 @@ func Read(dir string, listening []Listener) (*Result, error) {
 		return nil, err
 	}
 	defer r.close()
-	d := &discovery{repository: r, dir: dir, listening: listening, configured: map[string]bool{}}
+	d := &discovery{repository: r, dir: dir, listening: listening, configured: map[string]bool{}, serviceBodies: map[string]string{}}
 	d.project = label(d.projectName(filepath.Base(dir)))
 	d.readNamed()
 	d.readPackages()
@@ -75,6 +75,16 @@ func render(hosts []*host) []byte {
 			out.WriteByte('\n')
 		}
 		h.write(&out)
+	}
+	taken := map[string]bool{}
+	for _, h := range hosts {
+		for _, s := range h.services() {
+			if !taken[s.service] {
+				out.WriteByte('\n')
+				s.writeService(&out)
+			}
+			taken[s.service] = true
+		}
 	}
 	// What cannot be formatted is returned as it is, and shows the fault.
 	text, _ := hcl.Format([]byte(out.String()), "Proxyfile")

@@ -45,7 +45,7 @@ func TestFixtures(t *testing.T) {
 					}
 					continue
 				}
-				put(t, filepath.Join(dir, f.Name), f.Data)
+				putFile(t, filepath.Join(dir, f.Name), f.Data)
 			}
 			got := read(t, dir, listening...)
 			if diff := cmp.Diff(want, spell(got)); diff != "" && *update {
@@ -93,7 +93,7 @@ func spell(r *Result) string {
 	return out.String()
 }
 
-func put(t *testing.T, path string, text []byte) {
+func putFile(t *testing.T, path string, text []byte) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func valid(t *testing.T, dir string, r *Result) {
 		return
 	}
 	path := filepath.Join(dir, "Proxyfile")
-	put(t, path, r.Text)
+	putFile(t, path, r.Text)
 	file, diags, err := hcl.Load(path, hcl.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestWriteNeverOverwrites(t *testing.T) {
 
 func TestLargeFileIsNotRead(t *testing.T) {
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, "Procfile"), append([]byte("web: x -p 3000\n#"), make([]byte, maxFile)...))
+	putFile(t, filepath.Join(dir, "Procfile"), append([]byte("web: x -p 3000\n#"), make([]byte, maxFile)...))
 	r := read(t, dir)
 	if r.Text != nil || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].Text, "larger than 1024 KiB") {
 		t.Errorf("%+v", r)
@@ -174,7 +174,7 @@ func TestLargeFileIsNotRead(t *testing.T) {
 
 func TestLinkOutIsNotFollowed(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
-	put(t, filepath.Join(outside, "Procfile"), []byte("web: x -p 3000\n"))
+	putFile(t, filepath.Join(outside, "Procfile"), []byte("web: x -p 3000\n"))
 	if err := os.Symlink(filepath.Join(outside, "Procfile"), filepath.Join(dir, "Procfile")); err != nil {
 		t.Fatal(err)
 	}
@@ -215,9 +215,9 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
 		dir := filepath.Join(t.TempDir(), "shop")
 		for name, content := range around {
-			put(t, filepath.Join(dir, name), []byte(content))
+			putFile(t, filepath.Join(dir, name), []byte(content))
 		}
-		put(t, filepath.Join(dir, files[int(which)%len(files)]), []byte(text))
+		putFile(t, filepath.Join(dir, files[int(which)%len(files)]), []byte(text))
 		valid(t, dir, read(t, dir, Listener{Name: "node", Dir: dir, Ports: []int{4321}}))
 	})
 }
