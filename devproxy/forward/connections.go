@@ -59,6 +59,7 @@ type connections struct {
 	usual    time.Duration // average time to the first byte of an answer
 	lastByte time.Time     // when the last answer began
 	timer    *time.Timer   // settles again; nil before the first use
+	armed    bool          // timer runs
 }
 
 // dialling is a connection that is to be opened, up to the end of the first answer
@@ -358,19 +359,21 @@ func (s *connections) retireLocked(from *list.List) *watchedConn {
 // settleAndUnlock gives diallings their turn, closes what is to be closed now,
 // and sets the timer for the next time.
 func (s *connections) settleAndUnlock() {
+	if s.gate.Len() == 0 && s.waiting.Len() == 0 && s.spent.Len() == 0 && !s.armed {
+		s.mu.Unlock() // nothing waits, as nearly always
+		return
+	}
 	now := time.Now()
 	next := s.admitLocked(now)
 	closing, soon := s.closeLocked(now)
 	next = min(next, soon)
-	switch {
-	case next == never:
-		if s.timer != nil {
-			s.timer.Stop()
-		}
-	case s.timer == nil:
+	switch s.armed = next != never; {
+	case s.armed && s.timer == nil:
 		s.timer = time.AfterFunc(next, s.settle)
-	default:
+	case s.armed:
 		s.timer.Reset(next)
+	case s.timer != nil:
+		s.timer.Stop()
 	}
 	s.mu.Unlock()
 	for _, c := range closing {

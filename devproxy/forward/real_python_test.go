@@ -2,10 +2,12 @@ package forward
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // pythonServer serves the folder of its argument as `python3 -m http.server`
@@ -71,6 +73,54 @@ func testPythonsOtherAnswers(t *testing.T, visitor string, p *proxy) {
 	}
 	if res, _ := p.ask(t, "DELETE", "/", nil); res.StatusCode != 501 {
 		t.Errorf("%s: DELETE: %s", visitor, res.Status)
+	}
+}
+
+// pythonOneThread is a server with one thread, which is bound to a connection
+// until that is closed.
+const pythonOneThread = `
+import http.server, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = str(len(self.rfile.read(int(self.headers.get("Content-Length", 0))))).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_PUT = do_GET
+    def log_message(self, *args): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()`
+
+func TestRealPythonWithOneThread(t *testing.T) {
+	get, post := poolRequest{method: "GET"}, poolRequest{method: "POST", body: 5}
+	pattern := [][]poolRequest{{get}, {post}, {get, get, get}, {post, get}, slices30(get), {post}}
+	python := startProgram(t, "python3", "-c", pythonOneThread)
+	direct := &http.Client{Timeout: stallLimit, Transport: &http.Transport{MaxConnsPerHost: 6, DisableKeepAlives: true}}
+	for _, visitor := range visitorModes {
+		var took, want time.Duration
+		for range 3 { // the machine may be busy with something else
+			p := newProxy(t, visitor, Options{}, python)
+			client := p.client()
+			client.Timeout = stallLimit
+			var err error
+			if took, err = runPattern(client, p.URL, pattern); err != nil {
+				t.Fatalf("%s: after %v: %v", visitor, took, err)
+			}
+			p.upstream.closeIdle()
+			if want, err = runPattern(direct, "http://"+python.Addrs[0], pattern); err != nil {
+				t.Fatalf("direct, after %v: %v", want, err)
+			}
+			if took <= slowdown*want {
+				break
+			}
+		}
+		t.Logf("%s: %v, direct connections %v", visitor, took, want)
+		if took > slowdown*want {
+			t.Errorf("%s: took %v, direct connections %v", visitor, took, want)
+		}
 	}
 }
 
