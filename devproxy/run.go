@@ -18,9 +18,12 @@ const (
 	// browsers keep (Chromium: 5 minutes), so that the browser closes first
 	// and no request meets a closing connection.
 	idleTimeout = 6 * time.Minute
-	// maxHeadBytes bounds a request's head (listen refuses earlier for
-	// HTTP/1; this is HTTP/2's bound).
-	maxHeadBytes = 64 << 10
+	// maxHeadBytes bounds what net/http takes of a head. Package message refuses a
+	// head of 64 KiB with 431, in HTTP/2 on its stream alone; beyond maxHeadBytes
+	// net/http would end the connection, with all other streams. It is more than all
+	// the cookies that a browser keeps for one host (RFC 6265 section 6.1: 180 of 4 KiB
+	// in Chromium).
+	maxHeadBytes = 1 << 20
 	// maxStreams is what one HTTP/2 connection may ask for at once: a cold
 	// load of a large module graph asks for all it knows of.
 	maxStreams = 1000

@@ -141,3 +141,43 @@ func TestWaitingPage(t *testing.T) {
 		t.Errorf("recorded %+v", x)
 	}
 }
+
+// TestHeadsThatAreTooLarge: in HTTP/2 each is refused on its own stream, and what else
+// the connection carries goes on.
+func TestHeadsThatAreTooLarge(t *testing.T) {
+	d := newDevServer(t, "web")
+	s := serveFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %d }\n", d.port()))
+	for _, http2 := range []bool{true, false} {
+		client := s.client(http2)
+		slow := make(chan error, 1)
+		go func() {
+			got, err := get(t.Context(), client, s.url("/slow"))
+			if err == nil && got.body != "web finished" {
+				err = fmt.Errorf("%d %s", got.status, got.body)
+			}
+			slow <- err
+		}()
+		<-d.arrived
+		for name, test := range map[string]struct {
+			path, cookie string
+			want         int
+		}{
+			"a long cookie":    {"/", strings.Repeat("a", 60<<10), 200},
+			"a longer cookie":  {"/", strings.Repeat("a", 70<<10), 431},
+			"all cookies":      {"/", strings.Repeat("a", 700<<10), 431},
+			"a long URL":       {"/?" + strings.Repeat("a", 15<<10), "", 200},
+			"a longer URL":     {"/?" + strings.Repeat("a", 17<<10), "", 414},
+			"a very large URL": {"/?" + strings.Repeat("a", 200<<10), "", 414},
+		} {
+			got, err := get(t.Context(), client, s.url(test.path), "Cookie", "c="+test.cookie)
+			if err != nil || got.status != test.want {
+				t.Errorf("HTTP/2 %v, %s: %d, %v; want %d", http2, name, got.status, err, test.want)
+			}
+		}
+		close(d.finish)
+		if err := <-slow; err != nil {
+			t.Errorf("HTTP/2 %v: the request next to them: %v", http2, err)
+		}
+		d.finish = make(chan struct{})
+	}
+}

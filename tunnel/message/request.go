@@ -92,15 +92,20 @@ func sameAuthority(a, b string) bool {
 	return equalFold([]byte(a), strings.ToLower(b))
 }
 
-// checkFields judges how many fields there are, and those that frame or hold
-// back a body.
+// checkFields judges how many fields there are and how long they are as HTTP/1
+// writes them, and those that frame or hold back a body.
 func checkFields(r *http.Request) *Refusal {
-	count := 0
-	for _, values := range r.Header {
+	count, size := 0, len(r.Method)+len(r.RequestURI)
+	for name, values := range r.Header {
 		count += len(values)
+		for _, value := range values {
+			size += len(name) + len(": \r\n") + len(value)
+		}
 	}
 	expects := r.Header["Expect"]
 	switch {
+	case size > maxHead:
+		return refuse(431, "6585 §5", "the head is longer than 64 KiB")
 	case count > maxFields:
 		return refuse(431, "6585 §5", "the head has more than 200 fields")
 	case len(expects) > 1:

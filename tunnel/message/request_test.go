@@ -75,6 +75,9 @@ func TestHTTP2(t *testing.T) {
 		"two Hosts":                  {field("Host", "a", "a"), 400},
 		"as many fields as may be":   {field("X", make([]string, maxFields)...), 0},
 		"more fields":                {field("X", make([]string, maxFields+1)...), 431},
+		"a long field":               {field("X", strings.Repeat("a", maxHead-100)), 0},
+		"a longer field":             {field("X", strings.Repeat("a", maxHead)), 431},
+		"long fields":                {field("X", strings.Repeat("a", maxHead/2), strings.Repeat("a", maxHead/2)), 431},
 		"more fields in two names": {func(r *http.Request) {
 			r.Header["X"], r.Header["Y"] = make([]string, maxFields), make([]string, 1)
 		}, 431},
