@@ -101,9 +101,9 @@ func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
 	s.current.Store(next)
 	s.folders = folders
 	updateAround(old, next)
-	dropped := drainRoutes(old, changes)
+	dropped := s.drainRoutes(old, changes)
 	s.retireUnused(old, next)
-	return Applied{Generation: next.number, Changes: changes, Kept: next.streams(), Dropped: dropped}, nil
+	return Applied{Generation: next.number, Changes: changes, Kept: s.Streams(), Dropped: dropped}, nil
 }
 
 // build is the generation after old: upstreams whose spec is equal are kept.
@@ -166,25 +166,29 @@ func updateAround(old, next *generation) {
 }
 
 // drainRoutes closes the streams of routes that are gone or that go elsewhere
-// now, and returns how many.
-func drainRoutes(old *generation, changes plan.Changes) int {
+// now, and returns how many. Those to members that a route still has go on.
+func (s *Server) drainRoutes(old *generation, changes plan.Changes) int {
 	closed := 0
 	for _, route := range changes.Removed {
-		closed += closeStreams(old, route)
+		closed += s.moveStreams(old, route, nil)
 	}
 	for _, change := range changes.Changed {
 		if upstreamKey(change.Old) != upstreamKey(change.New) {
-			closed += closeStreams(old, change.Old)
+			next, _ := change.New.Answer.(*plan.Upstream)
+			closed += s.moveStreams(old, change.Old, next)
 		}
 	}
 	return closed
 }
 
-func closeStreams(g *generation, route *plan.Route) int {
+// moveStreams closes the streams of a route but for those to members of next,
+// whichever upstream they were opened on.
+func (s *Server) moveStreams(g *generation, route *plan.Route, next *plan.Upstream) int {
+	closed := s.retired.moveStreams(route.ID, next)
 	if spec, ok := route.Answer.(*plan.Upstream); ok {
-		return g.upstream(spec).CloseStreams(route.ID)
+		closed += g.upstream(spec).MoveStreams(route.ID, next)
 	}
-	return 0
+	return closed
 }
 
 // upstreamKey is empty for a route that is not answered by an upstream.
@@ -217,12 +221,40 @@ func (r *retirees) add(u *forward.Upstream) {
 	r.all = append(slices.DeleteFunc(r.all, (*forward.Upstream).Idle), u)
 }
 
+// moveStreams is Upstream.MoveStreams of every retiree.
+func (r *retirees) moveStreams(routeID string, next *plan.Upstream) int {
+	closed := 0
+	for _, u := range r.list() {
+		closed += u.MoveStreams(routeID, next)
+	}
+	return closed
+}
+
+// closeStreams ends the streams of every retiree.
+func (r *retirees) closeStreams() {
+	for _, u := range r.list() {
+		u.CloseAllStreams()
+	}
+}
+
+// streams is the number of open streams of all retirees.
+func (r *retirees) streams() int {
+	n := 0
+	for _, u := range r.list() {
+		n += u.Streams()
+	}
+	return n
+}
+
+func (r *retirees) list() []*forward.Upstream {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
 // wait returns when every retiree has ended its last exchange or ctx ends.
 func (r *retirees) wait(ctx context.Context) {
-	r.mu.Lock()
-	all := r.all
-	r.mu.Unlock()
-	for _, u := range all {
+	for _, u := range r.list() {
 		_ = u.Wait(ctx) // ended by Close
 	}
 }

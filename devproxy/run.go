@@ -111,12 +111,10 @@ func (s *Server) drain(srv *http.Server) {
 }
 
 func (s *Server) closeAllStreams() {
-	g := s.current.Load()
-	for _, host := range g.plan.Hosts() {
-		for _, route := range host.Routes {
-			closeStreams(g, route)
-		}
+	for _, u := range s.current.Load().upstreams {
+		u.CloseAllStreams()
 	}
+	s.retired.closeStreams()
 }
 
 // stopApplying makes the current generation the last, so that what is drained

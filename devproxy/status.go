@@ -166,7 +166,7 @@ func allIll(members []control.Member) bool {
 func (s *Server) Generation() uint64 { return s.current.Load().number }
 
 // Streams is the number of open upgraded connections and event streams.
-func (s *Server) Streams() int { return s.current.Load().streams() }
+func (s *Server) Streams() int { return s.current.Load().streams() + s.retired.streams() }
 
 // InFlight is the number of exchanges that have not ended, streams among them.
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }

@@ -27,7 +27,7 @@ func (f *forwarding) respond(res *http.Response) error {
 	}
 	f.writeHead(res)
 	if isEventStream(res) {
-		st := f.upstream.streams.add(f.route.ID, f.mark, func() { f.cancel(errStreamClosed) })
+		st := f.upstream.streams.add(f.route.ID, f.mark, &f.member.Member, func() { f.cancel(errStreamClosed) })
 		defer f.upstream.streams.remove(st)
 		defer f.upstream.streams.until(f.Over, st)()
 	}

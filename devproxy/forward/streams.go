@@ -2,7 +2,10 @@ package forward
 
 import (
 	"context"
+	"slices"
 	"sync"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // streams are the answers that have no end of their own: upgraded connections
@@ -11,12 +14,16 @@ type streams struct {
 	mu   sync.Mutex
 	open map[*stream]struct{}
 	// closes counts how often a route was closed, so that an exchange that
-	// began before and becomes a stream after is closed too.
+	// began before and becomes a stream after is closed too. next is what the route
+	// had after the last time.
 	closes map[string]int
+	next   map[string]*plan.Upstream
+	over   bool // whatever becomes a stream is closed
 }
 
 type stream struct {
-	route string
+	route  string
+	member *plan.Member
 	// close is called at most once, with streams.mu held: it must neither block
 	// nor come back here. So it never comes after remove.
 	close func()
@@ -29,13 +36,13 @@ func (s *streams) mark(route string) int {
 	return s.closes[route]
 }
 
-// add registers a stream of an exchange that began at mark. It is closed at
-// once when its route was closed since.
-func (s *streams) add(route string, mark int, end func()) *stream {
+// add registers a stream to member of an exchange that began at mark. It is closed at
+// once when its route was closed since and has not kept the member.
+func (s *streams) add(route string, mark int, member *plan.Member, end func()) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := &stream{route, end}
-	if s.closes[route] != mark {
+	st := &stream{route, member, end}
+	if n := s.closes[route] - mark; s.over || n > 1 || n == 1 && !keeps(s.next[route], member) {
 		end()
 		return st
 	}
@@ -52,22 +59,44 @@ func (s *streams) remove(st *stream) {
 	delete(s.open, st)
 }
 
-func (s *streams) close(route string) int {
+// close ends the streams of a route whose members are not in next.
+func (s *streams) close(route string, next *plan.Upstream) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	closed := 0
 	for st := range s.open {
-		if st.route == route {
+		if st.route == route && !keeps(next, st.member) {
 			delete(s.open, st)
 			st.close()
 			closed++
 		}
 	}
 	if s.closes == nil {
-		s.closes = map[string]int{}
+		s.closes, s.next = map[string]int{}, map[string]*plan.Upstream{}
 	}
 	s.closes[route]++
+	s.next[route] = next
 	return closed
+}
+
+// closeAll ends all streams, and later ones as soon as they begin.
+func (s *streams) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for st := range s.open {
+		delete(s.open, st)
+		st.close()
+	}
+}
+
+// keeps reports whether m is a member of next too: it is asked in the same way, and
+// has an address in common, however that is written. A nil next has no members.
+func keeps(next *plan.Upstream, m *plan.Member) bool {
+	return next != nil && slices.ContainsFunc(slices.Concat(next.Members, next.Fallback), func(other plan.Member) bool {
+		return other.Scheme == m.Scheme && other.Network == m.Network && other.Authority == m.Authority &&
+			slices.ContainsFunc(other.Addrs, func(addr string) bool { return slices.Contains(m.Addrs, addr) })
+	})
 }
 
 // until closes st when over is done; nil is never. What it returns must be
@@ -92,13 +121,21 @@ func (s *streams) until(over context.Context, st *stream) (forget func() bool) {
 // streams with their last chunk, so that EventSource asks again. Requests of
 // the route that are held return ErrRetired. It returns at once with the number
 // of streams; the exchanges end on their own.
-func (u *Upstream) CloseStreams(routeID string) int {
+func (u *Upstream) CloseStreams(routeID string) int { return u.MoveStreams(routeID, nil) }
+
+// MoveStreams is CloseStreams for a route that has the upstream next now: streams to
+// members that next has too go on, on u, which may be retired.
+func (u *Upstream) MoveStreams(routeID string, next *plan.Upstream) int {
 	// In this order: a request that is held in between sees that its route was
 	// closed, one that is held before is released.
-	closed := u.streams.close(routeID)
+	closed := u.streams.close(routeID, next)
 	u.held.release(routeID)
 	return closed
 }
+
+// CloseAllStreams ends what is open, as CloseStreams does for one route, and what
+// would be opened later.
+func (u *Upstream) CloseAllStreams() { u.streams.closeAll() }
 
 // Streams is the number of open streams.
 func (u *Upstream) Streams() int {

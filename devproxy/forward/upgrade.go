@@ -38,7 +38,7 @@ func (f *forwarding) switchProtocols(res *http.Response) error {
 	if f.Messages != nil {
 		t.rules = f.Messages(res.Header.Get("Sec-WebSocket-Protocol"))
 	}
-	st := f.upstream.streams.add(f.route.ID, f.mark, func() { t.end(websocket.ServiceRestart) })
+	st := f.upstream.streams.add(f.route.ID, f.mark, &f.member.Member, func() { t.end(websocket.ServiceRestart) })
 	defer f.upstream.streams.until(f.Over, st)()
 	f.Report.BytesIn, f.Report.BytesOut = t.run(func() { f.upstream.streams.remove(st) })
 	return nil

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // The upstreams that speak HTTP/1.1, and the visitors that do.
@@ -211,13 +213,27 @@ func TestClosingARouteClosesOtherUpgradesToo(t *testing.T) {
 }
 
 func TestAStreamThatBeginsAfterItsRouteWasClosedIsClosed(t *testing.T) {
-	var s streams
-	mark := s.mark("a route")
-	s.close("a route")
-	ended := false
-	s.add("a route", mark, func() { ended = true })
-	if !ended || len(s.open) != 0 {
-		t.Error("the stream stays open")
+	here := &plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:3000", "[::1]:3000"}}
+	next := &plan.Upstream{Members: []plan.Member{{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:3000"}}}}
+	for name, test := range map[string]struct {
+		close func(*streams)
+		ends  bool
+	}{
+		"gone":                      {func(s *streams) { s.close("a route", nil) }, true},
+		"moved":                     {func(s *streams) { s.close("a route", &plan.Upstream{}) }, true},
+		"the member stays":          {func(s *streams) { s.close("a route", next) }, false},
+		"the member stays, no more": {func(s *streams) { s.close("a route", next); s.close("a route", nil) }, true},
+		"another route":             {func(s *streams) { s.close("another route", nil) }, false},
+		"all":                       {func(s *streams) { s.closeAll() }, true},
+	} {
+		var s streams
+		mark := s.mark("a route")
+		test.close(&s)
+		ended := false
+		s.add("a route", mark, here, func() { ended = true })
+		if ended != test.ends || len(s.open) == 1 == test.ends {
+			t.Errorf("%s: ended %v, %d open", name, ended, len(s.open))
+		}
 	}
 }
 
