@@ -82,3 +82,17 @@ func (g *generation) ports() map[int]bool {
 	}
 	return known
 }
+
+// twins says that two servers share the port of an upstream which leaves open which
+// of the two addresses of this machine is meant; empty for most.
+func twins(spec *plan.Upstream) string {
+	port := portOf(spec)
+	if port == 0 || len(spec.Members[0].Addrs) < 2 {
+		return ""
+	}
+	four, six, ok := listen.Twins(port)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("two servers listen on %d: %s on 127.0.0.1, %s on [::1]; stop one, or write \"127.0.0.1:%[1]d\" or \"[::1]:%[1]d\"", port, describe(four), describe(six))
+}

@@ -125,6 +125,7 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 		if allIll(status.Members) {
 			status.State = StateIll
 		}
+		status.Hints = oneOrNone(twins(spec))
 		return status
 	}
 	status.Detail = mask.Text(refusals(state))

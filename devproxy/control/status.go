@@ -42,7 +42,8 @@ type Route struct {
 	// upstream, "ready".
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"` // why it waits
-	// Hints name processes that listen nearby.
+	// Hints name processes of the project that listen on other ports, and two that
+	// share this one.
 	Hints []string `json:"hints,omitempty"`
 	// Members are those of an upstream with several or with health, the fallback
 	// members last.

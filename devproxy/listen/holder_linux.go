@@ -51,9 +51,36 @@ func ListeningProcesses() []Process {
 	return processes
 }
 
+// Twins are two processes of the user that listen on the same port, the first on IPv4
+// and the second on IPv6; ok is false where there are none, or one process has both.
+// Which of the two is meant by a port alone is a matter of chance.
+func Twins(port int) (four, six Process, ok bool) {
+	sockets := map[bool]string{} // by whether it is of IPv6
+	for _, socket := range listeningSockets() {
+		if int(socket.port) == port {
+			sockets[socket.six] = socket.file
+		}
+	}
+	if len(sockets) < 2 {
+		return Process{}, Process{}, false
+	}
+	owners := socketOwners()
+	pids := [2]int{owners[sockets[false]], owners[sockets[true]]}
+	if pids[0] == 0 || pids[1] == 0 || pids[0] == pids[1] {
+		return Process{}, Process{}, false
+	}
+	of := func(pid int) Process {
+		return Process{PID: pid, Name: processName(pid), Dir: processDir(pid), Ports: []int{port}}
+	}
+	four, six = of(pids[0]), of(pids[1])
+	// Docker has a process for each, which lead to the same container.
+	return four, six, four.Name != "docker-proxy" || six.Name != four.Name
+}
+
 // socketEntry is a row of /proc/net/tcp or tcp6.
 type socketEntry struct {
 	port uint16
+	six  bool // of IPv6
 	uid  string
 	file string // what a descriptor of the socket links to
 }
@@ -84,9 +111,9 @@ func parseSocket(line string) (socketEntry, bool) {
 	if len(fields) < 10 || fields[3] != stateListen {
 		return socketEntry{}, false
 	}
-	_, hex, _ := strings.Cut(fields[1], ":")
+	addr, hex, _ := strings.Cut(fields[1], ":")
 	port, err := strconv.ParseUint(hex, 16, 16)
-	return socketEntry{port: uint16(port), uid: fields[7], file: "socket:[" + fields[9] + "]"}, err == nil
+	return socketEntry{port: uint16(port), six: len(addr) > len("0100007F"), uid: fields[7], file: "socket:[" + fields[9] + "]"}, err == nil
 }
 
 // socketOwners maps what descriptors link to, to pids, for every process whose descriptors

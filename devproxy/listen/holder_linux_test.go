@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,6 +149,7 @@ func TestParseSocket(t *testing.T) {
 		"": false,
 	} {
 		got, parsed := parseSocket(line)
+		want.six = strings.Contains(line, "00000000000000000000000001000000")
 		if parsed != ok || ok && got != want {
 			t.Errorf("%q: %+v, %v", line, got, parsed)
 		}
@@ -200,5 +202,37 @@ func TestWhoListens(t *testing.T) {
 	}
 	if holder := findHolder(1); holder.Text != "another process" || holder.Fix != showFix(1) {
 		t.Errorf("of a port on which nobody listens: %+v", holder)
+	}
+}
+
+// TestTwins: two servers on one port, each on an address of its own.
+func TestTwins(t *testing.T) {
+	pid, port := holding(t, t.TempDir())
+	if _, _, ok := Twins(port); ok {
+		t.Error("one server has a twin")
+	}
+	ln, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	four, six, ok := Twins(port)
+	if !ok || four.PID != pid || six.PID != os.Getpid() || six.Name == "" {
+		t.Errorf("%+v, %+v, %v", four, six, ok)
+	}
+	ln.Close()
+	other, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	own := other.Addr().(*net.TCPAddr).Port
+	both, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(own)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer both.Close()
+	if _, _, ok := Twins(own); ok {
+		t.Error("a server that listens on both addresses has a twin")
 	}
 }
