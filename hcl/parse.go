@@ -25,13 +25,13 @@ func parse(t *text) (*hclsyntax.Body, Diagnostics) {
 	if at, summary, found := tooDeep(tokens); found {
 		return &hclsyntax.Body{}, Diagnostics{{Severity: Error, Summary: summary, Detail: "write it simpler", Range: t.rangeOf(at)}}
 	}
+	diags := blankInvisible(t, tokens)
 	file, problems := hclsyntax.ParseConfig(t.clean, t.name, hcl.InitialPos)
 	if firstSyntaxError(problems) == nil {
 		body := file.Body.(*hclsyntax.Body)
-		return body, redefinitions(t, body, problems)
+		return body, append(diags, redefinitions(t, body, problems)...)
 	}
 	whole := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
-	var diags Diagnostics
 	for _, chunk := range chunks(t.clean) {
 		body, more := parseChunk(t, chunk)
 		diags = append(diags, more...)
