@@ -29,7 +29,7 @@ func TestInvisibleCharacters(t *testing.T) {
 	}
 	for _, fine := range []string{
 		"# a\u00a0comment\u200b\nhost \"a.localhost\" { respond = { body = \"a\u00a0b\u200b\" } }\n",
-		"locals { نام‌ها = 3000 }\nhost \"a.localhost\" { upstream = local.نام‌ها }\n",
+		"locals { نام\u200cها = 3000 }\nhost \"a.localhost\" { upstream = local.نام\u200cها }\n",
 		"\ufeffhost \"a.localhost\" { upstream = 3000 }\n",
 		"host \"a.localhost\" {\n  respond = {\n    body = <<-X\n      a\u00a0b\n    X\n  }\n}\n",
 	} {
