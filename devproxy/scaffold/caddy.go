@@ -60,6 +60,7 @@ type caddySite struct {
 	root   string  // of file_server; empty for none that can be served
 	rooted bool    // the file names one
 	spa    bool
+	first  bool // a file of root answers before the upstream
 	php    bool
 	lent   bool // its routes went to a dev server's host
 	lost   bool // its own answer could not be carried over
@@ -72,6 +73,7 @@ type condition struct {
 	paths   []string
 	host    string
 	match   string // HCL
+	file    string // "yes" for paths that are files of the root, "no" for the others
 	unknown string // what of it a Proxyfile cannot say
 }
 
@@ -114,6 +116,9 @@ func (c *caddyfile) site(d directive) *caddySite {
 		s.collect(inner)
 	}
 	s.directives(block, "/", false, condition{})
+	if s.first && s.root != "" && s.host.upstream != "" {
+		s.host.set("try_files", quoted(s.root))
+	}
 	return s
 }
 
@@ -330,6 +335,14 @@ func (s *caddySite) matcher(d directive) condition {
 				c.host = args[0]
 			} else {
 				c.unknown = "host " + strings.Join(args, " ")
+			}
+		case "file":
+			c.file = "yes"
+		case "not":
+			if len(args) > 0 && args[0] == "file" || len(line.block) == 1 && len(line.block[0].words) > 0 && line.block[0].words[0] == "file" {
+				c.file = "no"
+			} else {
+				c.unknown = strings.Join(line.words, " ")
 			}
 		case "protocol":
 		default:

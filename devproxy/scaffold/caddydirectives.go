@@ -23,11 +23,30 @@ func (s *caddySite) directives(list []directive, below string, strip bool, when 
 		if skip := slices.Contains(silent, d.words[0]); skip {
 			continue
 		}
+		if s.filesFirst(d) {
+			continue
+		}
 		paths, rest, under := s.paths(d, below, when)
 		for _, at := range paths {
 			s.directive(d, at, rest, strip, under)
 		}
 	}
+}
+
+// filesFirst reports whether d only serves the files of the root, next to an
+// upstream that answers for the rest.
+func (s *caddySite) filesFirst(d directive) bool {
+	if s.php || s.root == "" || len(d.words) == 0 {
+		return false
+	}
+	serves := d.words[0] == "file_server" || slices.ContainsFunc(d.block, func(i directive) bool { return len(i.words) > 0 && i.words[0] == "file_server" })
+	if len(d.words) > 1 {
+		if c, known := s.at[d.words[1]]; known && c.file == "yes" && len(c.paths) == 0 && serves {
+			s.first = true
+			return true
+		}
+	}
+	return d.words[0] == "file_server" && len(d.words) == 1 && s.first && s.host.upstream != ""
 }
 
 // silent are directives whose work devproxy does by itself, or that say nothing
@@ -54,6 +73,14 @@ func (s *caddySite) paths(d directive, below string, when condition) (paths, res
 			return nil, nil, when
 		}
 		paths = c.paths
+		if c.file == "no" && len(paths) == 0 {
+			s.first = true
+			return []string{below}, rest[1:], when
+		}
+		if c.file != "" {
+			s.notes.add(Note{s.file, d.line, fmt.Sprintf("%s %s: a Proxyfile can't express the condition %s", d.words[0], rest[0], "file")})
+			return nil, nil, when
+		}
 		if c.match == "" {
 			c.match = when.match
 		}
@@ -200,10 +227,6 @@ func (s *caddySite) add(d directive, at string, r route, when condition) {
 		for _, a := range r.attributes {
 			h.set(a.name, a.value)
 		}
-		return
-	}
-	if r.exact && strings.HasPrefix(r.get("files"), `"`) {
-		s.notes.add(Note{s.file, d.line, fmt.Sprintf("files for the path %q alone", at)})
 		return
 	}
 	if h.route(r) {
@@ -409,7 +432,12 @@ func (s *caddySite) fileServer(d directive, at string, strip bool, when conditio
 		return
 	}
 	folder := s.root
-	if below := caddyPath(at); below != "/" && !strip {
+	if below := caddyPath(at); !strings.HasSuffix(at, "*") && below != "/" { // one file
+		if folder = path.Join(s.root, below); s.in(".", folder) == "" {
+			s.notes.add(Note{s.file, d.line, "file_server serves a file that is not in this project now: " + short(below)})
+			return
+		}
+	} else if below != "/" && !strip {
 		if folder = path.Join(s.root, below); !s.isFolder(folder) {
 			s.notes.add(Note{s.file, d.line, "file_server serves a folder that is not in this project now"})
 			return
@@ -417,7 +445,7 @@ func (s *caddySite) fileServer(d directive, at string, strip bool, when conditio
 	}
 	made := route{}
 	made.set("files", quoted(folder))
-	if s.spa && !strings.HasSuffix(at, "*") {
+	if s.spa && at == "/" {
 		made.set("spa", "true")
 	}
 	s.add(d, at, made, when)
