@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,6 +24,18 @@ import (
 // scriptPatience bounds what a transcript waits for; only a failing one waits
 // so long.
 const scriptPatience = 20 * time.Second
+
+// scriptListener is the program `listener`: a server that prints its port and
+// serves until it is ended.
+func scriptListener() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		fmt.Println(ln.Addr().(*net.TCPAddr).Port)
+		err = http.Serve(ln, http.NotFoundHandler())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
 
 // scriptWaitfor is `waitfor FILE REGEXP [NAME]`: it returns when the output
 // that a background command writes to FILE matches, and keeps the match, or its

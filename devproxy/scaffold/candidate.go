@@ -73,8 +73,8 @@ func (c *candidate) subject() string {
 		return c.label
 	case c.folder != ".":
 		return c.folder
-	case c.kind != "":
-		return c.kind
+	case c.title() != "":
+		return c.title()
 	}
 	return c.file
 }
