@@ -39,7 +39,7 @@ func (d *decoder) decodeRedirect(v value) *Redirect {
 		return nil
 	default:
 		detail := quotef("write %s", "/"+target)
-		if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") {
+		if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") || host == "{host}" {
 			detail = quotef("write %s", "https://"+target)
 		}
 		d.errorf(v.at(), detail, "a redirect is a URL, or a path that begins with \"/\"")

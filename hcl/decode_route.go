@@ -54,14 +54,15 @@ func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Ro
 // the same route again.
 func (d *decoder) findOwnRedirect(route *Route) {
 	x := route.Redirect
-	if x == nil || route.Exact || route.Match != nil {
+	if x == nil || route.Match != nil {
 		return
 	}
-	for part := range Placeholders(x.Target) {
-		if part.Name == "path" || part.Name == "uri" {
-			d.warnf(x.Range, "add exact = true", "the redirect of route %q leads to the same route", route.Path)
-		}
-		return // its beginning decides
+	target := strings.TrimPrefix(x.Target, "https://{host}")
+	switch {
+	case target == "{path}", target == "{uri}":
+		d.warnf(x.Range, "name another path or host", "the redirect of route %q leads to the same URL", route.Path)
+	case !route.Exact && (strings.HasPrefix(target, "{path}") || strings.HasPrefix(target, "{uri}")):
+		d.warnf(x.Range, "add exact = true", "the redirect of route %q leads to the same route", route.Path)
 	}
 }
 

@@ -88,6 +88,7 @@ func File(w http.ResponseWriter, r *http.Request, f *plan.Files, own string) err
 		return err
 	}
 	defer d.Close()
+	d.wellKnown = isWellKnownPath(r)
 	n, wrong := parseName(own)
 	if wrong != "" {
 		return d.notFound(w, r, &NotFoundError{Dir: f.Dir, Text: f.Text, Path: own, Reason: wrong})
@@ -112,6 +113,9 @@ func IsSingle(f *plan.Files) bool {
 	return err != nil || !info.IsDir()
 }
 
+// isWellKnownPath reports whether r asks for a path that RFC 8615 reserves.
+func isWellKnownPath(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/"+wellKnown+"/") }
+
 // LooksUp returns the path below f's folder, or the folder of the file that f names,
 // that a match asks for, percent-encoded.
 func LooksUp(f *plan.Files, m plan.Match) string {
@@ -129,6 +133,13 @@ func sendSingle(w http.ResponseWriter, r *http.Request, f *plan.Files) error {
 	}
 	parent := *f
 	parent.Dir, parent.Text = filepath.Dir(f.Dir), filepath.Dir(f.Text)
+	if dir, err := filepath.EvalSymlinks(parent.Dir); err == nil && f.Within != "" {
+		// What was allowed outside the project is this file alone.
+		if !plan.Within(filepath.Join(dir, base), f.Within) {
+			return &ReadError{Path: f.Dir, Err: errLeads}
+		}
+		parent.Within = dir
+	}
 	d, err := openFolder(&parent)
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		missing.Single, missing.Dir, missing.Text = true, f.Dir, f.Text
@@ -138,6 +149,7 @@ func sendSingle(w http.ResponseWriter, r *http.Request, f *plan.Files) error {
 		return err
 	}
 	defer d.Close()
+	d.wellKnown = isWellKnownPath(r)
 	if answered, err := d.send(w, r, base); answered || err != nil {
 		return err
 	}

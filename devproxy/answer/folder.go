@@ -18,6 +18,9 @@ type folder struct {
 	// anywhere, as the Proxyfile says so.
 	dir  string
 	root *os.Root
+	// wellKnown is true when the request's path is in /.well-known/, wherever its
+	// file is.
+	wellKnown bool
 }
 
 // errLeads is the error of a folder behind a link that has changed since the
@@ -58,6 +61,8 @@ type file struct {
 	*os.File
 	info fs.FileInfo
 	name string // as asked for; gives the media type
+	// wellKnown is true for a file that is asked for in .well-known.
+	wellKnown bool
 }
 
 // open opens the regular file name, slash-separated. It is nil without an
@@ -80,7 +85,7 @@ func (d *folder) open(name string) (*file, error) {
 		opened.Close()
 		return nil, d.readError(err, name)
 	}
-	return &file{File: opened, info: info, name: name}, nil
+	return &file{File: opened, info: info, name: name, wellKnown: d.wellKnown || strings.HasPrefix(name, wellKnown+"/")}, nil
 }
 
 // isFile reports whether open would find a file.

@@ -145,7 +145,7 @@ func isTransportStream(f *file) bool {
 // .well-known. Those names have no extension, and their readers insist on the
 // type: "apple-app-site-association", "openid-configuration", "webfinger".
 func isWellKnownJSON(f *file) bool {
-	if !strings.HasPrefix(f.name, wellKnown+"/") {
+	if !f.wellKnown {
 		return false
 	}
 	var head [64]byte

@@ -53,6 +53,13 @@ func TestFile(t *testing.T) {
 			t.Errorf("%s: %d, %v", name, status(w, err), err)
 		}
 	}
+	// Clients of a well-known path insist on its type.
+	write(t, filepath.Join(f.Dir, "association"), `{"applinks":{}}`)
+	for path, want := range map[string]string{"/.well-known/apple-app-site-association": "application/json", "/association": "text/plain; charset=utf-8"} {
+		if w, err := getOne(single("association"), "GET", path, nil); status(w, err) != 200 || w.Header().Get("Content-Type") != want {
+			t.Errorf("%s: %d %v, %v", path, status(w, err), w.Header(), err)
+		}
+	}
 	// It is found as soon as it is there, and when a folder takes its place.
 	write(t, filepath.Join(f.Dir, "gone.js"), "back")
 	if w, err := getOne(single("gone.js"), "GET", "/worker", nil); w.Body.String() != "back" {
@@ -81,6 +88,33 @@ func TestFileBehindLinks(t *testing.T) {
 		if (err == nil) != (want != "") || want != "" && w.Body.String() != want || strings.Contains(w.Body.String(), secret) {
 			t.Errorf("%s: %q, %v", name, w.Body, err)
 		}
+	}
+}
+
+// TestFileOutside: outside the project the file alone was allowed, and no other one
+// that its path leads to later.
+func TestFileOutside(t *testing.T) {
+	f := tree(t, map[string]string{"a/sw.js": "let a", "b/sw.js": secret})
+	dir, err := filepath.EvalSymlinks(f.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(f.Dir, "link")
+	if err := os.Symlink("a", link); err != nil {
+		t.Skip("this system has no links: ", err)
+	}
+	single := &plan.Files{Dir: filepath.Join(link, "sw.js"), Text: "link/sw.js", Within: filepath.Join(dir, "a", "sw.js")}
+	if w, err := getOne(single, "GET", "/sw.js", nil); err != nil || w.Body.String() != "let a" {
+		t.Errorf("%q, %v", w.Body, err)
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("b", link); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := getOne(single, "GET", "/sw.js", nil); status(w, err) != 500 || strings.Contains(w.Body.String(), secret) {
+		t.Errorf("another file: %d %q, %v", status(w, err), w.Body, err)
 	}
 }
 
