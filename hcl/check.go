@@ -3,6 +3,7 @@ package hcl
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -84,6 +85,26 @@ func (d *decoder) findLoneStars(host *Host, routes []*Route) {
 		if !slices.ContainsFunc(routes, func(other *Route) bool { return other.Path != r.Path && within(other.Path, base) }) {
 			d.warnf(r.PathRange, quotef("write %s, which matches it too; for one segment below it, add exact = true", base), "route %q does not match %q", r.Path, base)
 		}
+	}
+}
+
+// parameter matches a segment that stands for any in the paths of frameworks: ":id",
+// "{id}", "<int:id>". Not "[id]": Next has chunks of such names.
+var parameter = regexp.MustCompile(`/(:[A-Za-z_]\w*\??|\{[^/{}]*\}|<[^/<>]*>)(?:/|$)`)
+
+// findParameters warns of a path with parameters, which are plain text here.
+func (d *decoder) findParameters(routes []*Route) {
+	for _, r := range routes {
+		m := parameter.FindStringSubmatch(r.Path)
+		if m == nil {
+			continue
+		}
+		path := r.Path
+		for parameter.MatchString(path) {
+			at := parameter.FindStringSubmatchIndex(path)
+			path = path[:at[2]] + "*" + path[at[3]:]
+		}
+		d.warnf(r.PathRange, quotef("for any segment, write %s", path), "route %q matches %q as it is written", r.Path, m[1])
 	}
 }
 

@@ -29,6 +29,7 @@ func (d *decoder) decodeHost(b *block) *Host {
 	}
 	d.findSecondRoutes(host.Name.Value, routes)
 	d.findLoneStars(host, routes)
+	d.findParameters(routes)
 	if !answered && len(b.body.blocks) == 0 && !b.body.damaged {
 		d.errorf(b.header, "write upstream = 3000, or files, redirect, respond, or a route", "%s answers with nothing", b.title())
 	}

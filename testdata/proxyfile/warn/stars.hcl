@@ -18,3 +18,12 @@ host "c.localhost" {
   upstream = 7
   route "/*" { upstream = 8 }
 }
+
+host "d.localhost" {
+  upstream = 9
+  route "/users/:id/posts/{post}" { upstream = 10 } # WARNING: route "/users/:id/posts/{post}" matches ":id" as it is written
+  route "/a/[slug]" { upstream = 11 }
+  route "/b/<int:id>" { upstream = 12 } # WARNING: route "/b/<int:id>" matches "<int:id>" as it is written
+  route "/v1/messages:send" { upstream = 13 }
+  route "/@user/:8080" { upstream = 14 }
+}
