@@ -18,7 +18,7 @@ const (
 	// webpack-dev-server, and maxScriptSeen how much of each is kept for that, in
 	// bytes as it came.
 	maxScripts    = 16
-	maxScriptSeen = 8 << 20
+	maxScriptSeen = 4 << 20
 	// maxScriptUpstreams bounds of how many upstreams scripts are counted; when there
 	// are more, all are counted again.
 	maxScriptUpstreams = 100

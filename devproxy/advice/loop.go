@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,8 +21,8 @@ type LoopError struct {
 	// Told is the scheme that the upstream was told.
 	Told string
 	// Own is true when Location is at the host that was asked; else it is at the
-	// upstream's own address.
-	Own bool
+	// upstream's own address. Asked is true when that is the Host that it was sent.
+	Own, Asked bool
 	// Status is the status of the redirect.
 	Status int
 }
@@ -41,7 +42,7 @@ func (e *LoopError) Scheme() string {
 func (e *LoopError) Hint() string {
 	u, err := url.Parse(e.Location)
 	switch {
-	case err != nil:
+	case err != nil, e.Asked:
 		return ""
 	case !e.Own && e.Scheme() == "https":
 		return fmt.Sprintf("The upstream wants HTTPS: write `upstream = %q`.", "https://"+u.Host)
@@ -62,8 +63,8 @@ func (e *LoopError) Hint() string {
 // it leads to the URL that was asked, and nothing else can make the next answer
 // another one: a cookie that the browser did not have, or a form that was sent.
 //
-// What may still be meant is left to the browser, and to again: a redirect in the
-// scheme that the upstream was told.
+// What may still be meant is left to the browser, and to again: a redirect to the
+// host and in the scheme that the upstream was told, which is not permanent.
 func (o Outside) Loop(res *http.Response, r *http.Request, target, told string) (loop *LoopError, again bool) {
 	if !redirects(res.StatusCode, r.Method) || setsCookie(res.Header, r) {
 		return nil, false
@@ -79,7 +80,18 @@ func (o Outside) Loop(res *http.Response, r *http.Request, target, told string) 
 	}
 	loop = &LoopError{URL: asked, Location: location, Told: told, Own: o.isOrigin(u), Status: res.StatusCode}
 	permanent := res.StatusCode == http.StatusMovedPermanently || res.StatusCode == http.StatusPermanentRedirect
-	return loop, loop.Own && loop.Scheme() == told && !permanent
+	loop.Asked = !loop.Own && o.isAsked(u)
+	return loop, (loop.Asked || loop.Own && loop.Scheme() == told) && !permanent
+}
+
+// isAsked reports whether u is at the very Host and in the scheme that a member of
+// the upstream is asked for, as one elsewhere is.
+func (o Outside) isAsked(u *url.URL) bool {
+	return slices.ContainsFunc(slices.Concat(o.Upstream.Members, o.Upstream.Fallback), func(m plan.Member) bool {
+		secure := m.Scheme == plan.SchemeHTTPS
+		host, port := splitAuthority(m.Authority)
+		return (u.Scheme == "https") == secure && sameHost(host, u.Hostname()) && cmp.Or(port, defaultPort(u.Scheme)) == cmp.Or(u.Port(), defaultPort(u.Scheme))
+	})
 }
 
 // ToldScheme is the scheme that the upstream of a route is told, where its clients

@@ -13,7 +13,9 @@ import (
 
 func TestLoop(t *testing.T) {
 	upstream := &plan.Upstream{Members: []plan.Member{
-		{Addrs: []string{"127.0.0.1:5173"}}, {Addrs: []string{"staging.example.com:80"}, Authority: "staging.example.com"},
+		{Scheme: plan.SchemeHTTP, Addrs: []string{"127.0.0.1:5173"}},
+		{Scheme: plan.SchemeHTTP, Addrs: []string{"staging.example.com:80"}, Authority: "staging.example.com"},
+		{Scheme: plan.SchemeHTTPS, Addrs: []string{"secure.example.com:8443"}, Authority: "secure.example.com:8443"},
 	}}
 	const own = "https://shop.localhost:8443"
 	for _, test := range []struct {
@@ -50,6 +52,9 @@ func TestLoop(t *testing.T) {
 		{name: "itself, for now, in plain HTTP", target: "/a", told: "http", status: 307, location: "http://shop.localhost:8443/a", expect: "again"},
 		{name: "the upstream's own address", target: "/a", told: "https", status: 302, location: "http://localhost:5173/a", expect: "stop", hint: "request_headers = { Host = \"localhost:5173\" }"},
 		{name: "the upstream's own address, another path", target: "/a", told: "https", status: 302, location: "http://localhost:5173/b"},
+		{name: "an upstream elsewhere, itself", target: "/a", told: "https", status: 302, location: "http://staging.example.com/a", expect: "again"},
+		{name: "a secure upstream elsewhere, itself", target: "/a", told: "https", status: 302, location: "https://secure.example.com:8443/a", expect: "again"},
+		{name: "an upstream elsewhere, itself for good", target: "/a", told: "https", status: 301, location: "http://staging.example.com/a", expect: "stop"},
 		{name: "an upstream that wants HTTPS", target: "/a", told: "https", status: 301, location: "https://staging.example.com/a", expect: "stop", hint: "upstream = \"https://staging.example.com\""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
