@@ -33,7 +33,7 @@ type service struct {
 	profiles []string
 	aliases  []string // other names in the network
 	extends  [2]string
-	external bool // it gets what compose does not describe: network_mode host
+	hosts    []string // of Traefik's rules
 }
 
 // composeService is the YAML of a service, with aliases and merge keys resolved.
@@ -46,7 +46,7 @@ type composeService struct {
 	ContainerName string      `yaml:"container_name"`
 	Hostname      string      `yaml:"hostname"`
 	Extends       yaml.Node   `yaml:"extends"`
-	NetworkMode   string      `yaml:"network_mode"`
+	Labels        yaml.Node   `yaml:"labels"`
 }
 
 // readCompose takes the ports that compose files publish.
@@ -65,6 +65,52 @@ func (d *discovery) readCompose() {
 			d.composeService(s)
 		}
 		d.services = append(d.services, services...)
+		d.readTraefik(services)
+	}
+}
+
+var traefikRule = regexp.MustCompile("Host\\(([^)]*)\\)")
+
+// traefikHosts are the host names in the labels that Traefik reads.
+func traefikHosts(labels *yaml.Node, expand func(string) string) (hosts []string) {
+	for _, node := range labels.Content {
+		for _, m := range traefikRule.FindAllStringSubmatch(node.Value, maxIncludes) {
+			for _, name := range strings.Split(m[1], ",") {
+				name = strings.Trim(name, " `'\"")
+				if name = expand(name); name != "" && plainHost.MatchString(name) && !slices.Contains(hosts, name) {
+					hosts = append(hosts, name)
+				}
+			}
+		}
+	}
+	return hosts
+}
+
+// readTraefik gives the services that only Traefik leads to a host each, which
+// leads to Traefik under the name of its rule.
+func (d *discovery) readTraefik(services []*service) {
+	var proxy *candidate
+	for _, c := range d.candidates {
+		if c.role == container && imageName(c.image) == "traefik" && c.inside != 8080 && proxy == nil {
+			proxy = c
+		}
+	}
+	if proxy == nil {
+		return
+	}
+	for _, s := range services {
+		if len(s.ports) > 0 || imageName(s.image) == "traefik" {
+			continue
+		}
+		for _, name := range s.hosts {
+			h := &host{name: underLocalhost(name), file: s.file, line: s.line}
+			h.upstream = proxy.upstream()
+			if h.name != name {
+				h.set("request_headers", "{ Host = "+quoted(name)+" }")
+			}
+			d.sites = append(d.sites, h)
+			d.say(s.file, name+" through traefik on "+strconv.Itoa(proxy.port))
+		}
 	}
 }
 
@@ -134,7 +180,8 @@ func (d *discovery) decodeService(file string, name, node *yaml.Node) *service {
 	expand := func(text string) string {
 		return substitute(text, func(name string) (string, bool) { return d.variable(folder, name) })
 	}
-	s := &service{name: name.Value, folder: folder, file: file, line: name.Line, image: expand(raw.Image), profiles: raw.Profiles, external: raw.NetworkMode == "host"}
+	s := &service{name: name.Value, folder: folder, file: file, line: name.Line, image: expand(raw.Image), profiles: raw.Profiles}
+	s.hosts = traefikHosts(resolve(&raw.Labels), expand)
 	for i := range raw.Ports {
 		s.ports = append(s.ports, resolve(&raw.Ports[i]))
 	}

@@ -42,6 +42,8 @@ func (d *discovery) dropAssets() {
 		}
 		if c.entries && d.in(c.folder, "index.html", "src/index.html") == "" && slices.ContainsFunc(d.of(c.folder), func(o *candidate) bool {
 			return o != c && o.role >= api && !slices.Contains(bundlers, o.kind)
+		}) || c.entries && d.in(c.folder, "index.html", "src/index.html") == "" && slices.ContainsFunc(d.candidates, func(o *candidate) bool {
+			return o.role == app && slices.Contains([]string{"python", "ruby", "php", "elixir"}, kindOf(o.kind))
 		}) {
 			return true // a server of the project's own serves the pages
 		}

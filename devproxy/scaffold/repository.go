@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -223,7 +224,7 @@ func (r *repository) load(file string) ([]byte, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("it is larger than %d KiB and was not read", maxFile>>10)
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil // editors of Windows write a byte order mark
 }
 
 // contains reports whether file has one of words in it.
