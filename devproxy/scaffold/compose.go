@@ -69,7 +69,7 @@ func (d *discovery) readCompose() {
 	}
 }
 
-var traefikRule = regexp.MustCompile("Host\\(([^)]*)\\)")
+var traefikRule = regexp.MustCompile(`Host\(([^)]*)\)`)
 
 // traefikHosts are the host names in the labels that Traefik reads.
 func traefikHosts(labels *yaml.Node, expand func(string) string) (hosts []string) {

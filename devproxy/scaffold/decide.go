@@ -50,8 +50,7 @@ func (d *discovery) dropAssets() {
 		if !slices.Contains(bundlers, c.kind) || d.in(c.folder, "index.html", "src/index.html") != "" || c.kind != "vite" && d.in(c.folder, "public/index.html") != "" {
 			return false
 		}
-		backend := d.backendIn(c.folder)
-		return backend != "" && path.Dir(backend) == c.folder || backend != "" && strings.HasPrefix(backend, c.folder)
+		return d.backendIn(c.folder) != ""
 	})
 }
 
