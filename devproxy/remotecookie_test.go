@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/coder/websocket"
 )
 
 // TestCookiesOfRemoteUpstreams: a cookie that an upstream sets for its own domain is
@@ -37,6 +39,30 @@ host "shop.localhost" {
 					t.Errorf("%s at %s: %q, want %q", who, path, lines, want)
 				}
 			}
+		}
+	}
+}
+
+// TestCookiesOfSockets: the cookie of a WebSocket's handshake, by which balancers
+// know a browser again, is mapped too.
+func TestCookiesOfSockets(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "lb=1; Domain=.example.com; Path=/; Secure")
+		if conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}); err == nil {
+			_ = conn.Close(websocket.StatusNormalClosure, "")
+		}
+	}))
+	t.Cleanup(app.Close)
+	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %q\n  request_headers = { Host = \"app.example.com\" }\n}\n", app.URL), nil)
+	conn, response, err := websocket.Dial(t.Context(), s.url("/ws"), &websocket.DialOptions{HTTPClient: s.client(false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	_, shared := s.openShared("/ws")
+	for who, header := range map[string]http.Header{"local": response.Header, "a visitor": shared} {
+		if got := header.Get("Set-Cookie"); got != "lb=1; Path=/; Secure" {
+			t.Errorf("%s: %q", who, got)
 		}
 	}
 }

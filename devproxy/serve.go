@@ -90,9 +90,14 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 		// For a cache, which outlives this exchange.
 		return x.generation.upstream(spec).Forward(w, r, out)
 	}
+	out.Switched = func(header http.Header) {
+		outside(r, match, spec).Cookies(header)
+		if x.w.outward != nil {
+			x.w.outward(header, http.StatusSwitchingProtocols)
+		}
+	}
 	if v := x.visit; v != nil {
 		out.Over = v.streams
-		out.Switched = func(header http.Header) { x.w.outward(header, http.StatusSwitchingProtocols) }
 		if r.Header["Upgrade"] != nil {
 			out.Messages = s.messages(x, r, target)
 		}

@@ -34,12 +34,15 @@ type Outside struct {
 func (o Outside) Header(h http.Header) {
 	urls := o.urls()
 	urls.Header(h)
-	lines := h["Set-Cookie"]
+	o.Cookies(h)
+}
+
+// Cookies is Header for Set-Cookie alone, which a response that switches protocols
+// can have.
+func (o Outside) Cookies(h http.Header) {
+	lines := slices.Clone(h["Set-Cookie"]) // a cache may have the old ones
 	for i, line := range lines {
-		if changed := o.cookie(line); changed != line {
-			lines = slices.Clone(lines) // a cache may have the old one
-			lines[i] = changed
-		}
+		lines[i] = o.cookie(line)
 	}
 	if len(lines) > 0 {
 		h["Set-Cookie"] = lines
