@@ -98,8 +98,10 @@ func (m Match) value(name string) string {
 // is not a redirect.
 //
 // A target on this host stays on it, whatever the visitor's path is. What the
-// visitor wrote stays as it is encoded in a path, and as {query} after "?" or "&";
-// anywhere else in a query it is encoded as the value of a parameter.
+// visitor wrote keeps its escapes in a path, and as {query} after "?" or "&". As the
+// value of a parameter nothing in it ends that value: {path} and {rest} keep their
+// escapes, so that decoding gives the text that they stand for, and the others are
+// encoded, so that decoding gives what came.
 func (m Match) Location(rawQuery string) string {
 	redirect, ok := m.Route.Answer.(*Redirect)
 	if !ok {
@@ -142,6 +144,8 @@ func (m Match) inURL(part hcl.Part, before string) string {
 	switch {
 	case part.Name == "query" && strings.HasSuffix(before, "?"), part.Name == "query" && strings.HasSuffix(before, "&"):
 		return encode(value, inURL)
+	case strings.ContainsAny(before, "?#") && (part.Name == "path" || part.Name == "rest"):
+		return encode(value, inValue)
 	case strings.ContainsAny(before, "?#"), !part.IsPath() && part.Name != "host":
 		return encodeAll(value)
 	case part.Name == "host":

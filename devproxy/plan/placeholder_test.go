@@ -25,9 +25,10 @@ func TestLocationPlaceholders(t *testing.T) {
 		{"/search?{query}", "/search?x=1&y=%2F"},
 		{"/search?a=b&{query}", "/search?a=b&x=1&y=%2F"},
 		{"/login?next={uri}", "/login?next=/a%2520b/c%3Fx%3D1%26y%3D%252F"},
-		{"/login?next=https://{host}{path}", "/login?next=https://shop.localhost:8443/a%2520b/c&x=1&y=%2F"},
+		{"/login?next=https://{host}{path}", "/login?next=https://shop.localhost:8443/a%20b/c&x=1&y=%2F"},
 		{"/by/{client}/{id}", "/by/::1/0123?x=1&y=%2F"},
-		{"/x#{path}", "/x?x=1&y=%2F#/a%2520b/c"},
+		{"/search?q={rest}", "/search?q=/a%20b/c&x=1&y=%2F"},
+		{"/x#{path}", "/x?x=1&y=%2F#/a%20b/c"},
 		{"/{{path}}", "/{path}?x=1&y=%2F"},
 		{"/q{query}", "/qx%3D1%26y%3D%252F"},
 	} {
