@@ -232,7 +232,9 @@ func (s *caddySite) keep(h *host) bool {
 func (s *caddySite) lend(h *host) {
 	if main := s.pickMain(); main != nil {
 		for _, r := range h.routes {
-			main.route(r)
+			if r.upstream != "" {
+				main.route(r)
+			}
 		}
 		s.say(s.file, strings.Join(s.names, " "))
 		s.lent = true

@@ -140,7 +140,7 @@ func (s *caddySite) directive(d directive, at string, rest []string, strip bool,
 	case "handle_path":
 		s.group(d, at, true, when)
 	case "header":
-		s.header(d, at, rest)
+		s.header(d, at, rest, when)
 	case "basic_auth", "basicauth":
 		s.basicAuth(d, at)
 	case "request_body":
@@ -519,9 +519,9 @@ func (s *caddySite) respond(d directive, at string, rest []string, when conditio
 }
 
 // header reads header [path] FIELD VALUE, and the block form.
-func (s *caddySite) header(d directive, at string, rest []string) {
-	if at != "/" {
-		s.notes.add(Note{s.file, d.line, "header for a path: see response_headers of a route"})
+func (s *caddySite) header(d directive, at string, rest []string, when condition) {
+	if at != "/" || when.match != "" || when.host != "" {
+		s.notes.group("headers of a part of a site; see response_headers of a route", path.Base(s.file)+" "+short(strings.Join(rest[:min(1, len(rest))], "")))
 		return
 	}
 	lines := d.block

@@ -176,6 +176,7 @@ func (d *discovery) fromCommand(p program, c command, folder string) *candidate 
 		made.what = d.nodeTitle(folder, programName(c.words[0]))
 	}
 	made.set(p.portIn(c), stated, "", 0)
+	made.https = p.encrypts(c)
 	d.configure(made, c)
 	if made.kind == "" {
 		return made

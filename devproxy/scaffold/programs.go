@@ -339,6 +339,27 @@ func (p program) portIn(c command) int {
 	return 0
 }
 
+// encrypts reports whether words make the program speak HTTPS.
+func (p program) encrypts(c command) bool {
+	for i, word := range c.words {
+		flag, value, joined := strings.Cut(word, "=")
+		if !joined && i+1 < len(c.words) {
+			value = c.words[i+1]
+		}
+		switch flag {
+		case "--experimental-https", "--ssl-keyfile", "--ssl-certfile", "--cert", "--tls":
+			return true
+		case "--https", "--ssl":
+			return value != "false"
+		case "--server-type", "--local-protocol", "--server":
+			if value == "https" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // undetermined reports whether words name a port by a variable of which nothing
 // is known, such as --bind 0.0.0.0:$PORT.
 func (p program) undetermined(c command) bool {

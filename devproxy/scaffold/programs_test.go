@@ -65,6 +65,7 @@ func TestStarted(t *testing.T) {
 		"tsc -w & vite":                                     "vite 5173",
 		"(cd web && vite --port 4242)":                      "vite 4242",
 		"sh -c 'vite --port 4242'":                          "vite 4242",
+		"cross-env-shell PORT=4000 'vite --port 4001'":      "vite 4001",
 		"wait-on tcp:3000 && vite":                          "vite 5173",
 		"vite --host --port ${PORT:-4300}":                  "vite 4300",
 		"vite --port $DEV_PORT":                             "vite 4100",

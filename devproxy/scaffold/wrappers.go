@@ -66,6 +66,9 @@ func (s *scripts) unwrap(c command, depth int) []command {
 		if len(c.words) == 0 || depth > maxUnwrap {
 			return nil
 		}
+		if len(c.words) == 1 && strings.Contains(c.words[0], " ") && depth < maxUnwrap { // a command line in quotes
+			return s.inner(c, []string{"-c", c.words[0]}, depth, "-c")
+		}
 		if assignment.MatchString(c.words[0]) {
 			name, value, _ := strings.Cut(c.words[0], "=")
 			c.env[name], c.words = value, c.words[1:]
