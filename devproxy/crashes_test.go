@@ -16,7 +16,6 @@ import (
 type crashing struct {
 	t    *testing.T
 	addr string
-	srv  *http.Server
 	ends atomic.Bool // on /crash
 }
 
@@ -26,15 +25,23 @@ func (c *crashing) start() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := &http.Server{}
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/crash" && c.ends.Load() {
-			ln.Close() // as the end of a process does, before its connections
+			_ = srv.Close() // the listener, then all connections: as a process ends
 			panic(http.ErrAbortHandler)
 		}
 		_, _ = io.WriteString(w, "a page")
-	})}
-	go func(srv *http.Server) { _ = srv.Serve(ln) }(c.srv) // ended by close
-	c.t.Cleanup(func() { _ = c.srv.Close() })
+	})
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(ln) // until Close
+	}()
+	c.t.Cleanup(func() {
+		_ = srv.Close()
+		<-served
+	})
 }
 
 // TestAPageThatEndsItsServer: the second time in a row that a page ends its server,
