@@ -39,7 +39,11 @@ func (d *discovery) readGo() {
 			}
 		}
 		slices.SortStableFunc(sources, func(a, b string) int { return goRank(a) - goRank(b) })
-		for _, file := range sources[:min(len(sources), 200)] {
+		sources = sources[:min(len(sources), maxSources)]
+		if !slices.ContainsFunc(sources, func(file string) bool { return d.contains(file, goServers...) }) {
+			sources = nil
+		}
+		for _, file := range sources {
 			if !d.contains(file, "ListenAndServe", "net.Listen(", "http.Server{", ".Listen(", ".Run(\":", ".Start(\":", "\"addr\"", "\"port\"", "\"PORT\"", "\"http\"") {
 				continue
 			}
@@ -59,6 +63,12 @@ func (d *discovery) readGo() {
 	}
 }
 
+// maxSources is how many files of a Go module are looked at.
+const maxSources = 200
+
+// goServers are in the source of what serves HTTP.
+var goServers = []string{"ListenAndServe", "http.Server{", "http.Serve(", "gin.New(", "gin.Default(", "echo.New(", "fiber.New(", "chi.NewRouter(", "connect.New", "httptransport"}
+
 // goRank orders the files of a Go program: main first.
 func goRank(file string) int {
 	switch {
@@ -70,4 +80,4 @@ func goRank(file string) int {
 	return 2
 }
 
-var goPort = regexp.MustCompile(`ListenAndServe(?:TLS)?\(\s*"[^"]*:(\d+)"|(?:Addr|Address):?\s*[:=]+\s*"[^"]*:(\d+)"|net\.Listen\(\s*"tcp",\s*"[^"]*:(\d+)"|\.(?:Run|Start|Listen)\(\s*"[^"]*:(\d+)"|flag\.(?:String|Int)(?:Var)?\([^)]*"[^"]*(?:addr|port|listen|http|bind)[^"]*",\s*"?[^",]*?:?(\d{2,5})"?|(?i:port|addr)\w*\s*:?=\s*"?:?(\d{4,5})"?|(?i:getenv|envor|getenvdefault|env|lookup)\w*\("[A-Z_]*PORT",\s*"?:?(\d{2,5})`)
+var goPort = regexp.MustCompile(`ListenAndServe(?:TLS)?\(\s*"[^"]*:(\d+)"|(?:Addr|Address):?\s*[:=]+\s*"[^"]*:(\d+)"|net\.Listen\(\s*"tcp",\s*"[^"]*:(\d+)"|\.(?:Run|Start|Listen)\(\s*"[^"]*:(\d+)"|flag\.(?:String|Int)(?:Var)?\([^)]*"[^"]*(?:addr|port|listen|http|bind)[^"]*",\s*"?[^",]*?:?(\d{2,5})"?|\b(?:[a-z]\w*(?:Port|Addr)|port|addr|PORT|ADDR)\s*:?=\s*":?(\d{4,5})"|\b(?:[a-z]\w*Port|port|PORT)\s*:?=\s*(\d{4,5})\b|(?i:getenv|envor|getenvdefault|env|lookup)\w*\("[A-Z_]*PORT",\s*"?:?(\d{2,5})`)

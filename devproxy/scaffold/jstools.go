@@ -13,7 +13,7 @@ import (
 // configure reads the configuration of the program that c is started with.
 func (d *discovery) configure(c *candidate, from command) {
 	switch c.kind {
-	case "vite", "react-router", "remix", "qwik", "vitepress", "electron-vite", "vinxi", "solid-start", "waku":
+	case "vite", "react-router", "remix", "qwik", "vitepress", "vinxi", "solid-start", "waku":
 		d.configureVite(c, from)
 	case "webpack", "rspack":
 		d.configureWebpack(c, from)

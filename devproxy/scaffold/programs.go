@@ -99,7 +99,6 @@ var programs = []program{
 	{kind: "serve", names: "serve", subs: "", port: 3000, role: app, flags: "-l|--listen", env: "PORT"},
 	{kind: "json-server", names: "json-server", subs: "", port: 3000, role: api, env: "PORT"},
 	{kind: "partykit", names: "partykit", subs: "dev", port: 1999, role: api},
-	{kind: "electron-vite", names: "electron-vite", subs: "dev|", port: 5173, role: app},
 	{kind: "vite", names: "vite|vite-plus|rolldown-vite|vp", subs: "dev|serve|", port: 5173, role: app},
 
 	// JavaScript: servers.

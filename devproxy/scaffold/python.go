@@ -8,7 +8,7 @@ import (
 )
 
 // dependencyFiles name what a Python project needs.
-var dependencyFiles = []string{"requirements.txt", "requirements-dev.txt", "requirements.in", "pyproject.toml", "Pipfile", "setup.py", "setup.cfg", "environment.yml", "uv.lock"}
+var dependencyFiles = []string{"requirements.txt", "requirements-dev.txt", "requirements.in", "pyproject.toml", "Pipfile", "setup.py", "setup.cfg", "environment.yml"}
 
 func (d *discovery) readPython() {
 	for _, folder := range d.folders("manage.py") {
@@ -56,9 +56,9 @@ func (d *discovery) readPython() {
 			d.pythonServer(folder, "gradio", app, 7860)
 		case d.requires(folder, "nicegui"):
 			d.pythonServer(folder, "nicegui", app, 8080)
-		case d.requires(folder, "aiohttp"):
+		case d.requires(folder, "aiohttp") && d.runs(folder, "run_app("):
 			d.pythonServer(folder, "aiohttp", api, 8080)
-		case d.requires(folder, "tornado", "bottle", "falcon", "pyramid", "cherrypy"):
+		case d.requires(folder, "tornado", "bottle", "falcon", "pyramid", "cherrypy") && d.runs(folder, ".listen(", "run(", "serve("):
 			d.pythonServer(folder, "python", api, 0)
 		}
 	}
@@ -77,7 +77,7 @@ func (d *discovery) hasBelow(folder, name string) bool {
 func (d *discovery) pythonServer(folder, kind string, r role, port int) *candidate {
 	known := len(d.of(folder)) > 0
 	c := d.server(folder, kind, r, 0, d.in(folder, dependencyFiles...))
-	for _, name := range []string{"main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "api.py", "__main__.py", "app/main.py", "src/main.py", "src/app.py", "app/__init__.py", "app/__main__.py", "api/main.py", "backend/main.py"} {
+	for _, name := range pythonMains {
 		file := path.Join(folder, name)
 		if at, line := d.number(file, pythonPort); at != 0 {
 			if known && c.evidence == standard && c.kind != kind {
@@ -93,6 +93,14 @@ func (d *discovery) pythonServer(folder, kind string, r role, port int) *candida
 	}
 	c.set(port, standard, "", 0)
 	return c
+}
+
+// pythonMains are the files that start a server.
+var pythonMains = []string{"main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "api.py", "__main__.py", "app/main.py", "src/main.py", "src/app.py", "app/__init__.py", "app/__main__.py", "api/main.py", "backend/main.py"}
+
+// runs reports whether a file that may start a server has one of calls.
+func (d *discovery) runs(folder string, calls ...string) bool {
+	return slices.ContainsFunc(pythonMains, func(name string) bool { return d.contains(path.Join(folder, name), calls...) })
 }
 
 var pythonPort = regexp.MustCompile(`(?s)(?:\.run|run_app|run_simple|serve|launch|\.listen|run)\([^)]{0,400}?\bport\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?(\d+)|(\d+))|\.listen\(\s*(\d+)|(?m:^PORT\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?)?(\d+))`)

@@ -41,6 +41,9 @@ type repository struct {
 // skipped are folders with other people's files, with what tools make, and with
 // tests, whose servers are not the project's.
 func skipped(name string) bool {
+	if strings.HasPrefix(name, "_") {
+		return true
+	}
 	if strings.HasPrefix(name, ".") {
 		return !slices.Contains([]string{".vitepress", ".storybook", ".devcontainer"}, name)
 	}

@@ -22,8 +22,6 @@ func (d *discovery) configureVite(c *candidate, from command) {
 		switch c.kind {
 		case "vitepress":
 			file = d.script(path.Join(where, ".vitepress"), "config", "config/index")
-		case "electron-vite":
-			file = d.script(where, "electron.vite.config")
 		case "vinxi", "solid-start":
 			if file = d.script(where, "app.config"); file == "" {
 				file = d.script(where, "vite.config")
@@ -53,11 +51,9 @@ func (d *discovery) vite(c *candidate, file string, config javascript.Value) {
 		c.file = file
 	}
 	d.configured[file] = true
-	for _, in := range [][]string{{"vite"}, {"renderer"}} { // VitePress; electron-vite
-		if inner, ok := config.Field(in...); ok {
-			if object, ok := inner.Objects(); ok && inner.Kind != javascript.Function {
-				config = object
-			}
+	if inner, ok := config.Field("vite"); ok && inner.Kind != javascript.Function { // VitePress
+		if object, ok := inner.Objects(); ok {
+			config = object
 		}
 	}
 	if _, library := config.Field("build", "lib"); library && d.in(c.folder, "index.html") == "" {
