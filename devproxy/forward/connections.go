@@ -25,14 +25,19 @@ const (
 	minIdle = time.Millisecond
 
 	// maxOpening is how many new connections wait for their first answers before
-	// other requests rather wait for a connection to come free than open more:
-	// browsers open six to an origin.
+	// other requests rather wait for a connection to come free than open more.
+	// Browsers open six to an origin, and some servers have room for few more that
+	// they have not accepted: Python's for five. A connection beyond that stalls
+	// for a second, until TCP sends again.
 	maxOpening = 6
-	// openingTime is how long a new connection makes others wait.
+	// openingTime is how long a new connection makes others wait when the server
+	// answers nothing.
 	openingTime = 20 * time.Millisecond
-	// lastingTime is how long a connection counts that carries no answer: one more
-	// than can be kept (maxIdle) would be closed after one answer.
+	// lastingTime is the same when it answers others, such as beside long polls.
 	lastingTime = 125 * time.Millisecond
+	// lateTime is by how much a timer may be late. When it is later, this machine
+	// is too busy to say that a server answers nothing.
+	lateTime = 2 * time.Millisecond
 )
 
 // connections decides when the requests to a member open HTTP/1.1 connections
@@ -50,6 +55,8 @@ type connections struct {
 	old     list.List // of *dialling as those, openingTime ago and longer
 	lasting list.List // of *dialling as those, lastingTime ago and longer
 
+	hungry int // of gate, that take an idle connection instead
+
 	waiting list.List // of *claim on a connection that has carried no answer, oldest first
 	spent   claims    // as those, that have closed an idle connection
 
@@ -59,7 +66,7 @@ type connections struct {
 	usual    time.Duration // average time to the first byte of an answer
 	lastByte time.Time     // when the last answer began
 	timer    *time.Timer   // settles again; nil before the first use
-	armed    bool          // timer runs
+	runs     time.Time     // when timer does; zero when it does not
 }
 
 // dialling is a connection that is to be opened, up to the end of the first answer
@@ -68,6 +75,7 @@ type dialling struct {
 	seat     seat          // in gate, young, old or lasting
 	turn     chan struct{} // closed when it may begin, or is not needed any more
 	since    time.Time     // when its turn came
+	shared   bool          // its request takes an idle connection instead
 	unneeded bool
 }
 
@@ -132,11 +140,11 @@ func (s *seat) leave() {
 var errUnneeded = errors.New("another connection came free")
 
 // admit waits until a connection may be opened for by: at once, unless maxOpening
-// others have carried no answer yet. While it waits, net/http gives the request
-// the next connection that comes free; then errUnneeded says that none is to be
-// opened.
-func (s *connections) admit(ctx context.Context, by *claim) (*dialling, error) {
-	d := &dialling{turn: make(chan struct{})}
+// others have carried no answer yet. While it waits, net/http gives a shared
+// request the next connection that comes free; then errUnneeded says that none is
+// to be opened.
+func (s *connections) admit(ctx context.Context, by *claim, shared bool) (*dialling, error) {
+	d := &dialling{turn: make(chan struct{}), shared: shared}
 	s.mu.Lock()
 	if by.using != nil && by.using.counted {
 		s.mu.Unlock()
@@ -144,6 +152,7 @@ func (s *connections) admit(ctx context.Context, by *claim) (*dialling, error) {
 	}
 	by.dialling = d
 	d.seat.take(&s.gate, d)
+	s.hungry += boolToInt(shared)
 	s.settleAndUnlock()
 	select {
 	case <-d.turn:
@@ -164,6 +173,13 @@ func (s *connections) admit(ctx context.Context, by *claim) (*dialling, error) {
 func (s *connections) leave(d *dialling) {
 	s.mu.Lock()
 	defer s.settleAndUnlock()
+	s.leaveLocked(d)
+}
+
+func (s *connections) leaveLocked(d *dialling) {
+	if d.seat.in(&s.gate) {
+		s.hungry -= boolToInt(d.shared)
+	}
 	d.seat.leave()
 }
 
@@ -271,7 +287,7 @@ func (s *connections) end(cl *claim) {
 
 func (s *connections) endLocked(cl *claim) {
 	if d := cl.dialling; d != nil && d.seat.in(&s.gate) {
-		d.seat.leave()
+		s.leaveLocked(d)
 		d.unneeded = true
 		close(d.turn)
 	}
@@ -302,18 +318,16 @@ func (s *connections) giveBackLocked() {
 // already, nothing happens.
 func (s *connections) put(c *watchedConn, by *attempt) {
 	s.mu.Lock()
-	if c.private || c.seat.at != nil || !c.release(by) {
-		s.mu.Unlock()
-		return
+	if !c.private && c.seat.at == nil && c.release(by) {
+		c.dialling.seat.leave()
+		c.idleSince = time.Now()
+		if c.proven {
+			c.seat.take(&s.idle, c)
+		} else {
+			c.seat.take(&s.spare, c)
+		}
 	}
-	c.dialling.seat.leave()
-	c.idleSince = time.Now()
-	if c.proven {
-		c.seat.take(&s.idle, c)
-	} else {
-		c.seat.take(&s.spare, c)
-	}
-	if s.gate.Len() > 0 { // one of those gets c, and opens none
+	if s.hungry > 0 { // one of those gets c, and opens none
 		s.mu.Unlock()
 		return
 	}
@@ -359,7 +373,7 @@ func (s *connections) retireLocked(from *list.List) *watchedConn {
 // settleAndUnlock gives diallings their turn, closes what is to be closed now,
 // and sets the timer for the next time.
 func (s *connections) settleAndUnlock() {
-	if s.gate.Len() == 0 && s.waiting.Len() == 0 && s.spent.Len() == 0 && !s.armed {
+	if s.gate.Len() == 0 && s.waiting.Len() == 0 && s.spent.Len() == 0 && s.runs.IsZero() {
 		s.mu.Unlock() // nothing waits, as nearly always
 		return
 	}
@@ -367,13 +381,16 @@ func (s *connections) settleAndUnlock() {
 	next := s.admitLocked(now)
 	closing, soon := s.closeLocked(now)
 	next = min(next, soon)
-	switch s.armed = next != never; {
-	case s.armed && s.timer == nil:
-		s.timer = time.AfterFunc(next, s.settle)
-	case s.armed:
+	switch {
+	case next == never:
+		if s.runs = (time.Time{}); s.timer != nil {
+			s.timer.Stop()
+		}
+	case s.timer == nil:
+		s.runs, s.timer = now.Add(next), time.AfterFunc(next, s.settle)
+	default:
+		s.runs = now.Add(next)
 		s.timer.Reset(next)
-	case s.timer != nil:
-		s.timer.Stop()
 	}
 	s.mu.Unlock()
 	for _, c := range closing {
@@ -381,26 +398,41 @@ func (s *connections) settleAndUnlock() {
 	}
 }
 
+// settle is what timer calls.
 func (s *connections) settle() {
 	s.mu.Lock()
+	if now := time.Now(); !s.runs.IsZero() && now.Sub(s.runs) > lateTime {
+		s.lastByte = now // an answer may have come, and wait to be read
+	}
 	s.settleAndUnlock()
 }
 
 const never = time.Duration(1<<63 - 1)
 
 // admitLocked gives diallings their turn, and returns when it is to be called
-// again.
+// again. When the server answers nothing for as long as an answer usually takes, it
+// is slow, and not busy: it is asked on twice as many connections.
 func (s *connections) admitLocked(now time.Time) time.Duration {
 	for s.gate.Len() > 0 {
 		age(&s.young, &s.old, now, openingTime)
 		age(&s.old, &s.lasting, now, lastingTime)
-		if limit, left := s.openingsLocked(now); s.young.Len() >= limit {
-			if s.young.Len() > 0 {
-				left = min(left, openingTime-now.Sub(s.young.Front().Value.(*dialling).since))
+		slow := min(max(s.usual, openingTime), lastingTime)
+		full := s.open-s.lasting.Len() >= maxIdle // one more would be closed after one answer
+		if full {
+			slow = lastingTime
+		}
+		left := slow - now.Sub(s.lastByte)
+		silent := left <= 0
+		if silent && s.young.Len() >= max(maxOpening, s.old.Len()) ||
+			!silent && (full || s.young.Len()+s.old.Len() >= maxOpening) {
+			next := min(untilAge(&s.young, now, openingTime), untilAge(&s.old, now, lastingTime))
+			if !silent {
+				next = min(next, left)
 			}
-			return left
+			return next
 		}
 		d := s.gate.Front().Value.(*dialling)
+		s.leaveLocked(d)
 		d.since = now
 		d.seat.take(&s.young, d)
 		close(d.turn)
@@ -416,26 +448,19 @@ func age(from, to *list.List, now time.Time, limit time.Duration) {
 	}
 }
 
-// openingsLocked is how many young diallings there may be, and how long it takes
-// until there may be more if no answer begins. A server that answers nothing for
-// as long as an answer usually takes is slow, and not busy: it is asked on twice
-// as many connections.
-func (s *connections) openingsLocked(now time.Time) (limit int, left time.Duration) {
-	silent := now.Sub(s.lastByte)
-	slow := min(max(s.usual, openingTime), lastingTime)
-	switch {
-	case s.open-s.lasting.Len() >= maxIdle && silent < lastingTime:
-		return 0, lastingTime - silent
-	case silent < slow:
-		return maxOpening, slow - silent
+// untilAge is how long it takes until age moves the first of l; never when l is
+// empty.
+func untilAge(l *list.List, now time.Time, limit time.Duration) time.Duration {
+	if l.Len() == 0 {
+		return never
 	}
-	return max(maxOpening, s.old.Len()), never
+	return limit - now.Sub(l.Front().Value.(*dialling).since)
 }
 
 // closeLocked takes the connections out of use that the caller closes, and returns
 // when it is to be called again.
 func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next time.Duration) {
-	for s.gate.Len() == 0 { // otherwise those get what is idle
+	for s.hungry == 0 { // otherwise those get what is idle
 		cl, left := s.pressingLocked(now)
 		if left > 0 {
 			return closing, left

@@ -20,7 +20,7 @@ type fakeRequest struct {
 func newRequest(t *testing.T, s *connections) *fakeRequest {
 	t.Helper()
 	r := &fakeRequest{s: s, attempt: &attempt{member: &member{}}}
-	d, err := s.admit(t.Context(), &r.claim)
+	d, err := s.admit(t.Context(), &r.claim, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestOpenings(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			err = make(chan error, 1)
 			go func() {
-				_, e := s.admit(ctx, by)
+				_, e := s.admit(ctx, by, true)
 				through <- time.Since(start)
 				err <- e
 			}()
@@ -242,10 +242,10 @@ func TestOpenings(t *testing.T) {
 		if e := <-err; !errors.Is(e, errUnneeded) || <-through != 0 {
 			t.Errorf("a request that has got another connection: %v", e)
 		}
-		if _, e := s.admit(t.Context(), &served.claim); !errors.Is(e, errUnneeded) {
+		if _, e := s.admit(t.Context(), &served.claim, true); !errors.Is(e, errUnneeded) {
 			t.Errorf("and a dial for it that comes late: %v", e)
 		}
-		if _, e := s.admit(t.Context(), &claim{}); e != nil { // in place of first[0]
+		if _, e := s.admit(t.Context(), &claim{}, true); e != nil { // in place of first[0]
 			t.Error(e)
 		}
 		served.claim.using.Close()
@@ -280,7 +280,7 @@ func TestAFullPoolOpensNoMore(t *testing.T) {
 		busy[0].answer()
 		again(s, busy[0].c)
 		start := time.Now()
-		if _, err := s.admit(t.Context(), &claim{}); err != nil || time.Since(start) != lastingTime {
+		if _, err := s.admit(t.Context(), &claim{}, true); err != nil || time.Since(start) != lastingTime {
 			t.Errorf("one more after %v: %v", time.Since(start), err)
 		}
 		// Those that wait for an answer for long count no longer.
@@ -289,7 +289,7 @@ func TestAFullPoolOpensNoMore(t *testing.T) {
 		}
 		again(s, busy[0].c).answer()
 		start = time.Now()
-		if _, err := s.admit(t.Context(), &claim{}); err != nil || time.Since(start) != 0 {
+		if _, err := s.admit(t.Context(), &claim{}, true); err != nil || time.Since(start) != 0 {
 			t.Errorf("one more after %v: %v", time.Since(start), err)
 		}
 	})

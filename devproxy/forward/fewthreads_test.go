@@ -293,7 +293,7 @@ func TestLongPollCostsOneConnection(t *testing.T) {
 	client := p.client()
 	client.Timeout = 6 * stallLimit
 	poll(t, p, &server)
-	const requests, workers = 6000, 4
+	const requests, workers = 4000, 4
 	before := server.accepted.Load()
 	var group sync.WaitGroup
 	for range workers {

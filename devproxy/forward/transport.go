@@ -104,9 +104,9 @@ func newTransport(m plan.Member, connect connectFunc, conns *connections, shared
 			ctx, cancel := withAsker(ctx, asker)
 			defer cancel()
 			d := &dialling{}
-			if shared && asker != nil {
+			if asker != nil {
 				var err error
-				if d, err = conns.admit(ctx, &asker.claim); err != nil {
+				if d, err = conns.admit(ctx, &asker.claim, shared); err != nil {
 					return nil, err
 				}
 			}
