@@ -373,7 +373,7 @@ func (s *connections) retireLocked(from *list.List) *watchedConn {
 // settleAndUnlock gives diallings their turn, closes what is to be closed now,
 // and sets the timer for the next time.
 func (s *connections) settleAndUnlock() {
-	if s.gate.Len() == 0 && s.waiting.Len() == 0 && s.spent.Len() == 0 && s.runs.IsZero() {
+	if s.gate.Len() == 0 && s.waiting.Len() == 0 && s.spent.Len() == 0 && s.spare.Len() == 0 && s.runs.IsZero() {
 		s.mu.Unlock() // nothing waits, as nearly always
 		return
 	}
@@ -460,22 +460,25 @@ func untilAge(l *list.List, now time.Time, limit time.Duration) time.Duration {
 // closeLocked takes the connections out of use that the caller closes, and returns
 // when it is to be called again.
 func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next time.Duration) {
-	for s.hungry == 0 { // otherwise those get what is idle
-		cl, left := s.pressingLocked(now)
-		if left > 0 {
-			return closing, left
+	if s.hungry > 0 { // those get what is idle
+		return nil, never
+	}
+	cl, left := s.pressingLocked(now)
+	// A thread may wait for a request on a spare connection, too, and a server in
+	// Go waits for one before it stops. Nothing was closed for it, so it is closed
+	// without a count.
+	spareTime := maxPatience
+	if left <= 0 {
+		spareTime = minPatience
+	}
+	for next = untilIdle(&s.spare, spareTime, now); next <= 0; next = untilIdle(&s.spare, spareTime, now) {
+		if c := s.retireLocked(&s.spare); c != nil {
+			closing = append(closing, c)
 		}
-		// A thread may wait for a request on a spare connection, too. Nothing was
-		// closed for that, so it is closed without a count.
-		next = untilIdle(&s.spare, minPatience, now)
-		for next <= 0 {
-			if c := s.retireLocked(&s.spare); c != nil {
-				closing = append(closing, c)
-			}
-			next = untilIdle(&s.spare, minPatience, now)
-		}
-		if left := untilIdle(&s.idle, minIdle, now); left > 0 {
-			return closing, min(left, next)
+	}
+	for left <= 0 {
+		if wait := untilIdle(&s.idle, minIdle, now); wait > 0 {
+			return closing, min(next, wait)
 		}
 		if s.open <= s.most {
 			s.most = 0 // it serves so many no longer
@@ -487,8 +490,9 @@ func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next t
 			}
 			s.spendLocked(cl, now)
 		}
+		cl, left = s.pressingLocked(now)
 	}
-	return closing, never
+	return closing, min(next, left)
 }
 
 // untilIdle is how long it takes until the first of l is idle for d; never when l

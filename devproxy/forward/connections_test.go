@@ -171,10 +171,6 @@ func TestSpareConnectionsAreClosed(t *testing.T) {
 		s.end(&spare.claim)
 		spare.c.user = nil
 		s.put(spare.c, nil)
-		time.Sleep(time.Hour)
-		if stillOpen(spare.c) != 1 {
-			t.Error("it was closed although nothing waits")
-		}
 		waiting := newRequest(t, s)
 		time.Sleep(minPatience)
 		synctest.Wait()
@@ -185,6 +181,20 @@ func TestSpareConnectionsAreClosed(t *testing.T) {
 			t.Error("it counts for the request that waits")
 		}
 		s.end(&waiting.claim)
+		spare = newRequest(t, s)
+		s.end(&spare.claim)
+		spare.c.user = nil
+		s.put(spare.c, nil)
+		time.Sleep(maxPatience - 1)
+		synctest.Wait()
+		if stillOpen(spare.c) != 1 {
+			t.Error("it was closed at once although nothing waits")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if stillOpen(spare.c) != 0 {
+			t.Error("it is kept for long")
+		}
 	})
 }
 

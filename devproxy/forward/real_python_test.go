@@ -79,12 +79,13 @@ func testPythonsOtherAnswers(t *testing.T, visitor string, p *proxy) {
 // pythonOneThread is a server with one thread, which is bound to a connection
 // until that is closed.
 const pythonOneThread = `
-import http.server, threading
+import http.server, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1 # a head and a body apart would wait for each other (Nagle)
     def do_GET(self):
         body = str(len(self.rfile.read(int(self.headers.get("Content-Length", 0))))).encode()
+        time.sleep(0.01)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

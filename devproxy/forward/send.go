@@ -13,11 +13,11 @@ import (
 
 // maxResends bounds how often one request is sent again after the connection
 // was lost. An upstream that dies of this very request is restarted by its
-// watcher each time; three times it may be chance.
-const maxResends = 3
+// watcher each time; a few times it may be chance.
+const maxResends = 4
 
-// resendPause is how long the second resend waits, and the third twice as
-// long: a connection of its own was lost too, so the upstream is just going
+// resendPause is how long the second resend waits, the third twice as long, and so
+// on: a connection of its own was lost too, so the upstream is just going
 // away, and its successor is not there yet.
 const resendPause = 50 * time.Millisecond
 
