@@ -63,29 +63,39 @@ const (
 	maxNotes    = 12
 )
 
-// all are the notes, those of the same text and file together.
+// all are the notes. Those with the same text are one, which names the files.
 func (n *notes) all() []Note {
 	var out []Note
+	files := map[string][]string{}
 	for _, note := range n.list {
-		i := slices.IndexFunc(out, func(o Note) bool { return o.File == note.File && o.Text == note.Text })
-		if i < 0 {
+		if files[note.Text] == nil {
 			out = append(out, note)
+		}
+		if !slices.Contains(files[note.Text], note.File) {
+			files[note.Text] = append(files[note.Text], note.File)
+		}
+	}
+	for i, note := range out {
+		if same := files[note.Text]; len(same) > 1 {
+			out[i] = Note{Text: note.Text + ": " + some(same)}
 		}
 	}
 	for _, g := range n.groups {
-		subjects := g.subjects
-		more := ""
-		if len(subjects) > maxSubjects {
-			more = fmt.Sprintf(" and %d more", len(subjects)-maxSubjects)
-			subjects = subjects[:maxSubjects]
-		}
-		out = append(out, Note{Text: g.reason + ": " + strings.Join(subjects, ", ") + more})
+		out = append(out, Note{Text: g.reason + ": " + some(g.subjects)})
 	}
 	if len(out) > maxNotes {
 		rest := len(out) - maxNotes
 		out = append(out[:maxNotes:maxNotes], Note{Text: strconv.Itoa(rest) + " more of this kind"})
 	}
 	return out
+}
+
+// some are the first of several things, and how many there are more.
+func some(things []string) string {
+	if more := len(things) - maxSubjects; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(things[:maxSubjects], ", "), more)
+	}
+	return strings.Join(things, ", ")
 }
 
 // short is text for a note, at most 60 characters.
