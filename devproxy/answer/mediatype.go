@@ -1,18 +1,24 @@
 package answer
 
 import (
+	"cmp"
 	"mime"
 	"path"
 	"strings"
 )
 
 // mediaType is the Content-Type of a file by its name, empty when the name says
-// nothing. The types of what web projects are made of are fixed here, not left to
-// the system's tables, which differ between machines: a Windows registry may say
-// that .js is text/plain, and then modules do not run; Debian's mime.types says
-// that .ts is video/mp2t.
+// nothing.
 func mediaType(name string) string {
 	ext := strings.ToLower(path.Ext(name))
+	return cmp.Or(webType(ext), mime.TypeByExtension(ext))
+}
+
+// webType is the type of what web projects are made of, by the ending of a name in
+// lower case; empty for other endings. It is fixed, not left to the system's tables,
+// which differ between machines: a Windows registry may say that .js is text/plain,
+// and then modules do not run; Debian's mime.types says that .ts is video/mp2t.
+func webType(ext string) string {
 	switch ext {
 	case ".html", ".htm":
 		return "text/html; charset=utf-8"
@@ -125,7 +131,7 @@ func mediaType(name string) string {
 	case ".gz":
 		return "application/gzip"
 	}
-	return mime.TypeByExtension(ext)
+	return ""
 }
 
 // isTransportStream reports whether f, named ".ts", is a segment of an MPEG

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
@@ -69,25 +70,33 @@ var sources = []string{
 	"jsp", "jspx", "jspf", "jhtml", "do", "cfm", "cfc", "shtml", "shtm", "stm",
 }
 
-// copies are endings that editors and tools add to a file's name.
-var copies = []string{"bak", "backup", "old", "orig", "save", "sav", "swp", "swo", "tmp", "temp", "copy", "dist", "txt", "br", "gz", "zst", "bz2", "xz", "1", "2"}
+// copies are endings of what browsers know that tools add to the name of a copy.
+var copies = []string{"txt", "gz", "zip", "log"}
 
-// isSource reports a name that is, or is a copy of, the source of a program.
+// isSource reports a name that is, or is a copy of, the source of a program. Editors
+// and tools name copies in many ways: "a.php~", "a.php.bak", "a.php.~1~", "#a.php#",
+// "a.php_old", "a.php (copy)", "a.php,v". So an ending counts up to its first
+// character that is no letter or digit; and what is before an ending counts too,
+// unless browsers know a file by that ending, such as "messages.pl.js".
 func isSource(path string) bool {
 	base := strings.ToLower(path[strings.LastIndexAny(path, `/\`)+1:])
-	base = strings.TrimRight(base, "~. ")
 	for {
 		i := strings.LastIndexByte(base, '.')
 		if i < 0 {
 			return false
 		}
-		ending := base[i+1:]
+		ending := strings.TrimLeftFunc(base[i+1:], isPunctuation)
+		if end := strings.IndexFunc(ending, isPunctuation); end >= 0 {
+			ending = ending[:end]
+		}
 		if slices.Contains(sources, ending) {
 			return true
 		}
-		if !slices.Contains(copies, ending) {
+		if webType("."+ending) != "" && !slices.Contains(copies, ending) {
 			return false
 		}
-		base = strings.TrimRight(base[:i], "~. ")
+		base = base[:i]
 	}
 }
+
+func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }

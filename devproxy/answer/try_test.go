@@ -29,6 +29,9 @@ func TestTry(t *testing.T) {
 		"app.css": "a{}", "a b.txt": "spaced", "index.html": "home", "about.html": "about", "sub/x.js": "x", ".env": secret, ".well-known/x": "known",
 		"index.php": secret, "INDEX2.PHP": secret, "index.php.bak": secret, "index.php~": secret, "a.phtml": secret, "x.inc.gz": secret, "run.py": secret, "page.jsp.1": secret,
 		"jquery.php.js": "fine", "404.html": "none",
+		"#index.php#": secret, "index.php.~1~": secret, "index.php_bak": secret, "index.php-old": secret, "index.php,v": secret, "index.php (copy)": secret,
+		"index.php.new": secret, "index.php.example": secret, "index.php.bak.2024-01-31": secret, "index.php.tar.gz": secret, "a.py.unknown": secret,
+		"styles.module.css": "css", "messages.pl.json": "{}", "styles.module.css.gz": "gz", "v1.2.10": "version", "LICENSE": "license", "a.unknown": "unknown",
 	})
 	if err := os.Symlink("index.php", filepath.Join(f.Dir, "harmless.txt")); err != nil {
 		t.Log("this system has no links: ", err)
@@ -39,6 +42,9 @@ func TestTry(t *testing.T) {
 		"/": "", "": "", "/sub": "", "/sub/": "", "/about": "", "/app.css/": "", "/gone.css": "", "/.env": "", "//app.css": "", "/sub/../app.css": "", "/%2e%2e/secret.txt": "",
 		"/sub%2Fx.js": "", `/sub\x.js`: "", "/app.css%00": "",
 		"/index.php": "", "/INDEX2.PHP": "", "/index2.php": "", "/index.php.bak": "", "/index.php~": "", "/a.phtml": "", "/x.inc.gz": "", "/run.py": "", "/page.jsp.1": "", "/harmless.txt": "", "/out.txt": "", "/index%2Ephp": "", "/index.php%20": "", "/index.php.": "",
+		"/%23index.php%23": "", "/index.php.~1~": "", "/index.php_bak": "", "/index.php-old": "", "/index.php,v": "", "/index.php%20(copy)": "",
+		"/index.php.new": "", "/index.php.example": "", "/index.php.bak.2024-01-31": "", "/index.php.tar.gz": "", "/a.py.unknown": "",
+		"/styles.module.css": "css", "/messages.pl.json": "{}", "/styles.module.css.gz": "gz", "/v1.2.10": "version", "/LICENSE": "license", "/a.unknown": "unknown",
 	} {
 		w, answered, err := try(f, "GET", path, nil)
 		if err != nil || answered != (want != "") || answered && w.Body.String() != want || !answered && len(w.Header())+w.Body.Len() > 0 {
