@@ -37,7 +37,6 @@ func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Ro
 		route.RewriteFlow = d.flow(v)
 	}
 	d.findIdleRewrite(b, route)
-	d.findOwnRedirect(route)
 	if route.TryFiles != nil && !answered && hostAnswers && host.Upstream == nil {
 		d.errorf(b.body.attrs["try_files"].nameRange(), "add upstream next to it", "try_files goes with upstream")
 	}
@@ -48,22 +47,6 @@ func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Ro
 		return nil, false
 	}
 	return route, answered == hasAnswer(&route.Settings)
-}
-
-// findOwnRedirect warns of a redirect to a path below the route's own, which leads to
-// the same route again.
-func (d *decoder) findOwnRedirect(route *Route) {
-	x := route.Redirect
-	if x == nil || route.Match != nil {
-		return
-	}
-	target := strings.TrimPrefix(x.Target, "https://{host}")
-	switch {
-	case target == "{path}", target == "{uri}":
-		d.warnf(x.Range, "name another path or host", "the redirect of route %q leads to the same URL", route.Path)
-	case !route.Exact && (strings.HasPrefix(target, "{path}") || strings.HasPrefix(target, "{uri}")):
-		d.warnf(x.Range, "add exact = true", "the redirect of route %q leads to the same route", route.Path)
-	}
 }
 
 // findIdleRewrite reports rewrite next to an answer that forwards nothing. Package

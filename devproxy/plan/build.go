@@ -10,17 +10,18 @@ import (
 )
 
 // Build makes the plan of a checked file. Diagnostics are what only the plan
-// can tell: a loop to devproxy itself, a route that can never match, a host's
+// can tell: a loop to devproxy itself or of redirects, a route that can never match, a host's
 // own answer beside a route "/". A plan with errors is whole, so that it can be
 // looked at, but is not to be served. Equal files and environments make equal
 // plans.
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
-	b := builder{file: file, env: env, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir), byID: map[string]*Effect{}, routes: map[hcl.Range][]*Route{}}}
+	b := builder{file: file, env: env, redirects: map[*Route]hcl.Range{}, effects: effects{root: cmp.Or(env.Root, file.RealDir, file.Dir), byID: map[string]*Effect{}, routes: map[hcl.Range][]*Route{}}}
 	p := &Plan{mask: file.Mask}
 	for _, h := range file.Hosts {
 		p.hosts = append(p.hosts, b.host(h))
 	}
 	p.table = newTable(p.hosts)
+	b.findLoops(p)
 	p.shares = []*Share{b.share()}
 	b.effects.sharing(&b)
 	b.effects.rest(&b, p.hosts)
@@ -34,6 +35,8 @@ type builder struct {
 	env     Env
 	diags   hcl.Diagnostics
 	effects effects
+	// redirects are the routes that redirect, and where that is written.
+	redirects map[*Route]hcl.Range
 }
 
 func (b *builder) host(h *hcl.Host) *Host {
@@ -91,6 +94,9 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 		r.Hold = *s.Hold
 	}
 	r.RequestHeaders, r.Answer = b.answer(&s)
+	if _, redirects := r.Answer.(*Redirect); redirects {
+		b.redirects[r] = s.Redirect.Range
+	}
 	if f := s.TryFiles; f != nil && s.Upstream != nil {
 		r.TryFiles = &TryFiles{Files: b.files(f), Whole: w.TryFiles == nil}
 	}

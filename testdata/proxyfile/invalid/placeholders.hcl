@@ -17,12 +17,6 @@ host "shop.localhost" {
   route "/e" { redirect = "{host}/x" } # ERROR: a redirect is a URL, or a path that begins with "/"
   route "/f" { redirect = "/x/{1}" } # ERROR: unknown placeholder {1}
   route "/g" { redirect = "/x$request_uri" } # ERROR: unknown placeholder $request_uri
-  route "/i" { redirect = "{path}/" } # WARNING: the redirect of route "/i" leads to the same route
-  route "/j" { redirect = "https://{host}{uri}" } # WARNING: the redirect of route "/j" leads to the same URL
-  route "/k" {
-    redirect = "{path}" # WARNING: the redirect of route "/k" leads to the same URL
-    exact    = true
-  }
   route "/h" {
     upstream = 2
     rewrite  = "/x{path}" # ERROR: unknown placeholder {path}
