@@ -15,11 +15,16 @@ const MaxFormRefusal = 64 << 10
 type formRefusal struct {
 	status int
 	header string // a field that the response has, canonical; empty for any
+	value  string // of header; empty for any
 	// navigation restricts the text to forms that load a page, as it is less than
 	// unmistakable.
 	navigation bool
 	text       *regexp.Regexp
 }
+
+// fetchText is the type that a Response has by itself when it is made of a string
+// (Fetch Standard, section 5.2, "extract a body").
+const fetchText = "text/plain;charset=UTF-8"
 
 // formRefusals were read in the sources of the frameworks. Each compares Origin with
 // the scheme that it believes it is asked in.
@@ -34,9 +39,10 @@ var formRefusals = []formRefusal{
 	{status: http.StatusForbidden, text: regexp.MustCompile(`^Invalid CORS request$`)},
 	// React Router, packages/react-router/lib/server-runtime: the response to a form
 	// that a script has sent, and to one that loads a page. What an action answers by
-	// itself is no SanitizedError.
+	// itself is no SanitizedError. The other text is also what Express and others send
+	// for a bad request, with another type.
 	{status: http.StatusBadRequest, header: "X-Remix-Response", text: regexp.MustCompile(`"SanitizedError".*"(?:Bad Request|Unexpected Server Error)"`)},
-	{status: http.StatusBadRequest, navigation: true, text: regexp.MustCompile(`^Bad Request$`)},
+	{status: http.StatusBadRequest, header: "Content-Type", value: fetchText, navigation: true, text: regexp.MustCompile(`^Bad Request$`)},
 }
 
 // MayRefuseForm reports whether a response with status to r may be a refusal that
@@ -59,7 +65,7 @@ func FormRefusal(r *http.Request, status int, h http.Header, body []byte) string
 	navigates := r.Header.Get("Sec-Fetch-Mode") == "navigate" ||
 		r.Header.Get("Sec-Fetch-Mode") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
 	if !slices.ContainsFunc(formRefusals, func(f formRefusal) bool {
-		return f.status == status && (f.header == "" || len(h[f.header]) > 0) && (!f.navigation || navigates) && f.text.Match(body)
+		return f.status == status && (f.header == "" || len(h[f.header]) > 0 && (f.value == "" || h[f.header][0] == f.value)) && (!f.navigation || navigates) && f.text.Match(body)
 	}) {
 		return ""
 	}
