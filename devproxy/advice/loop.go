@@ -2,6 +2,7 @@ package advice
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -169,7 +170,7 @@ type Again struct {
 
 type againKey struct {
 	client any
-	url    string
+	url    [sha256.Size]byte // of the URL, which may be as long as a request's head
 }
 
 type againCount struct {
@@ -182,7 +183,7 @@ type againCount struct {
 func (a *Again) TooOften(client any, url string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := againKey{client, url}
+	key := againKey{client, sha256.Sum256([]byte(url))}
 	count := a.seen[key]
 	if count == nil || time.Since(count.since) > againTime {
 		if a.seen == nil || len(a.seen) >= maxAgainURLs {
