@@ -159,6 +159,10 @@ func (d *decoder) decodeTryFiles(b *block, s *Settings, answer string) {
 
 // decodeFiles decodes the name of a folder, or with single of a file.
 func (d *decoder) decodeFiles(v value, name string, single bool) *Files {
+	if name == "try_files" && v.known() && triesPaths(v) {
+		d.errorf(v.at(), `write try_files = "public", with the name of your folder; what is not a file there goes to upstream`, "try_files is a folder's name, not a list of what is tried")
+		return nil
+	}
 	if v.is(cty.Bool) || v.known() && v.isObject() {
 		detail := `write files = "DIR"; spa = true stands beside it`
 		if name != "files" {
@@ -191,13 +195,26 @@ func (d *decoder) decodeFiles(v value, name string, single bool) *Files {
 	if isRemote(files.Dir) {
 		return files // asking after it would send this user's credentials there
 	}
-	d.checkFiles(v, files, text, single)
+	d.checkFiles(v, files, name, text, single)
 	return files
+}
+
+// triesPaths reports what try_files is in nginx and Caddy: several paths, or variables
+// in them.
+func triesPaths(v value) bool {
+	if v.isList() {
+		return true
+	}
+	if v.Type() != cty.String {
+		return false
+	}
+	text := v.AsString()
+	return strings.HasPrefix(text, "@") || strings.Contains(text, "$uri") || strings.Contains(text, "$request_uri") || HasPlaceholder(text)
 }
 
 // checkFiles looks at what is there now. A route of one path may name a file, which
 // is what it serves then.
-func (d *decoder) checkFiles(v value, files *Files, text string, single bool) {
+func (d *decoder) checkFiles(v value, files *Files, name, text string, single bool) {
 	exists, isDir := d.env.folder(files.Dir)
 	base := filepath.Base(files.Dir)
 	switch {
@@ -213,6 +230,9 @@ func (d *decoder) checkFiles(v value, files *Files, text string, single bool) {
 		what, detail := "folder", "a page says so until it is"
 		if single {
 			what = "file or folder"
+		}
+		if name == "try_files" {
+			detail = "until it is, all is forwarded"
 		}
 		if expr := environmentHabit(text); expr != "" && files.Flow.Empty() {
 			detail = "for a variable, write " + expr

@@ -52,6 +52,9 @@ host "c.localhost" {
   }
   route "/c" { try_files = { dir = "x" } } # ERROR: try_files is a folder's name
   route "/d" { try_files = "" } # ERROR: the name of a folder is empty
+  route "/e" { try_files = ["$uri", "/index.html"] } # ERROR: try_files is a folder's name, not a list of what is tried
+  route "/f" { try_files = "$uri $uri/ @app" } # ERROR: try_files is a folder's name, not a list of what is tried
+  route "/g" { try_files = "{path} /index.html" } # ERROR: try_files is a folder's name, not a list of what is tried
 }
 
 host "d.localhost" {
