@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,8 @@ const (
 // and which idle ones are closed for them; the package comment says why. It is
 // safe for concurrent use.
 type connections struct {
+	hasty atomic.Bool // they acknowledge at once: see delayedack.go
+
 	mu sync.Mutex
 
 	open   int // connections

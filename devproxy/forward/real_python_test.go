@@ -82,10 +82,9 @@ const pythonOneThread = `
 import http.server, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1 # a head and a body apart would wait for each other (Nagle)
     def do_GET(self):
         body = str(len(self.rfile.read(int(self.headers.get("Content-Length", 0))))).encode()
-        time.sleep(0.01)
+        time.sleep(0.002)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

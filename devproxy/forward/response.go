@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 )
@@ -85,8 +86,13 @@ func (f *forwarding) copyBody(res *http.Response) error {
 	}
 	buf := newBlock()
 	defer freeBlock(buf)
+	start, first := time.Now(), true
 	for left := res.ContentLength; ; {
 		n, err := res.Body.Read(buf[:])
+		if first {
+			f.member.conns.noteBody(time.Since(start))
+			first = false
+		}
 		left -= int64(n)
 		if n > 0 {
 			done := err == io.EOF || left == 0

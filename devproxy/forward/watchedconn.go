@@ -90,6 +90,9 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
+	if c.conns.hasty.Load() {
+		acknowledge(c.Conn)
+	}
 	if carries && hungUp(err) {
 		<-c.over
 	}
