@@ -2,7 +2,6 @@ package advice
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -170,7 +169,7 @@ type Again struct {
 
 type againKey struct {
 	client any
-	url    [sha256.Size]byte // of the URL, which may be as long as a request's head
+	url    string
 }
 
 type againCount struct {
@@ -183,7 +182,7 @@ type againCount struct {
 func (a *Again) TooOften(client any, url string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := againKey{client, sha256.Sum256([]byte(url))}
+	key := againKey{client, url}
 	count := a.seen[key]
 	if count == nil || time.Since(count.since) > againTime {
 		if a.seen == nil || len(a.seen) >= maxAgainURLs {

@@ -3,8 +3,6 @@ package advice
 import (
 	"net/http"
 	"net/http/httptest"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -140,24 +138,4 @@ func TestToldScheme(t *testing.T) {
 			t.Errorf("%+v: %q", test.route, got)
 		}
 	}
-}
-
-// TestAgainKeepsNoURL: a visitor's long URLs are not kept.
-func TestAgainKeepsNoURL(t *testing.T) {
-	const size = 64 << 10
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	var a Again
-	before := heap()
-	for n := range maxAgainURLs - 1 {
-		a.TooOften(1, strings.Repeat("x", size)+strconv.Itoa(n))
-	}
-	if kept := heap() - before; kept > maxAgainURLs*size/8 && heap() > before {
-		t.Errorf("%d bytes are kept of %d URLs with %d bytes", kept, maxAgainURLs-1, size)
-	}
-	runtime.KeepAlive(&a)
 }
