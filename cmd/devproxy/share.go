@@ -24,8 +24,25 @@ type shareFlags struct {
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
 	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the bytes: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev for a look on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
 	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
-	cmd.Flags().StringVar(&f.key, "key", "", "`FILE` with the key of the link, made when it is missing: folders and machines with the same key have the same name (default: a key of the folder's own)")
+	cmd.Flags().Var((*keyFile)(&f.key), "key", "`FILE` with the key of the link, made when it is missing: folders and machines with the same key have the same name (default: a key of the folder's own)")
 	cmd.Flags().Var((*lifetime)(&f.lasts), "for", "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
+}
+
+// keyFile is the value of --key.
+type keyFile string
+
+func (f *keyFile) Type() string { return "FILE" }
+
+func (f *keyFile) String() string { return string(*f) }
+
+// Set refuses an empty name, such as that of a variable that is not set: the share
+// would have another name than the one that was meant.
+func (f *keyFile) Set(text string) error {
+	if text == "" {
+		return &usageError{"the name of the file is empty", "write --key FILE, or leave it out for a key of the folder's own"}
+	}
+	*f = keyFile(text)
+	return nil
 }
 
 // request asks for hosts to be shared; none are those of the Proxyfile.
