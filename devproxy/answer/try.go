@@ -70,8 +70,13 @@ var sources = []string{
 	"jsp", "jspx", "jspf", "jhtml", "do", "cfm", "cfc", "shtml", "shtm", "stm",
 }
 
-// copies are endings of what browsers know that tools add to the name of a copy.
-var copies = []string{"txt", "gz", "zip", "log"}
+// words are endings of sources that are also codes of languages, or words: where a
+// name goes on with an ending that nobody knows, as "film.ru.srt" does, they say
+// nothing.
+var words = []string{"ru", "pl", "cs", "sh", "do", "module", "theme", "config", "inc"}
+
+// copies are endings that editors and tools add to the name of a copy.
+var copies = []string{"bak", "backup", "old", "orig", "save", "sav", "swp", "swo", "tmp", "temp", "copy", "dist", "txt", "log", "br", "gz", "zst", "bz2", "xz", "tar", "zip"}
 
 // isSource reports a name that is, or is a copy of, the source of a program. Editors
 // and tools name copies in many ways: "a.php~", "a.php.bak", "a.php.~1~", "#a.php#",
@@ -79,7 +84,7 @@ var copies = []string{"txt", "gz", "zip", "log"}
 // character that is no letter or digit; and what is before an ending counts too,
 // unless browsers know a file by that ending, such as "messages.pl.js".
 func isSource(path string) bool {
-	base := strings.ToLower(path[strings.LastIndexAny(path, `/\`)+1:])
+	base, known := strings.ToLower(path[strings.LastIndexAny(path, `/\`)+1:]), true
 	for {
 		i := strings.LastIndexByte(base, '.')
 		if i < 0 {
@@ -89,12 +94,14 @@ func isSource(path string) bool {
 		if end := strings.IndexFunc(ending, isPunctuation); end >= 0 {
 			ending = ending[:end]
 		}
-		if slices.Contains(sources, ending) {
+		isCopy := slices.Contains(copies, ending) || strings.Trim(ending, "0123456789") == ""
+		switch {
+		case slices.Contains(sources, ending) && (known || !slices.Contains(words, ending)):
 			return true
-		}
-		if webType("."+ending) != "" && !slices.Contains(copies, ending) {
+		case webType("."+ending) != "" && !isCopy:
 			return false
 		}
+		known = known && isCopy
 		base = base[:i]
 	}
 }

@@ -31,7 +31,8 @@ func TestTry(t *testing.T) {
 		"jquery.php.js": "fine", "404.html": "none",
 		"#index.php#": secret, "index.php.~1~": secret, "index.php_bak": secret, "index.php-old": secret, "index.php,v": secret, "index.php (copy)": secret,
 		"index.php.new": secret, "index.php.example": secret, "index.php.bak.2024-01-31": secret, "index.php.tar.gz": secret, "a.py.unknown": secret,
-		"styles.module.css": "css", "messages.pl.json": "{}", "styles.module.css.gz": "gz", "v1.2.10": "version", "LICENSE": "license", "a.unknown": "unknown",
+		"styles.module.css": "css", "messages.pl.json": "{}", "styles.module.css.gz": "gz", "v1.2.10": "version", "LICENSE": "license", "a.unknown": "unknown", "film.ru.srt": "subtitles",
+		"a.pl.bak": secret, "a.cs.1": secret,
 	})
 	if err := os.Symlink("index.php", filepath.Join(f.Dir, "harmless.txt")); err != nil {
 		t.Log("this system has no links: ", err)
@@ -44,7 +45,8 @@ func TestTry(t *testing.T) {
 		"/index.php": "", "/INDEX2.PHP": "", "/index2.php": "", "/index.php.bak": "", "/index.php~": "", "/a.phtml": "", "/x.inc.gz": "", "/run.py": "", "/page.jsp.1": "", "/harmless.txt": "", "/out.txt": "", "/index%2Ephp": "", "/index.php%20": "", "/index.php.": "",
 		"/%23index.php%23": "", "/index.php.~1~": "", "/index.php_bak": "", "/index.php-old": "", "/index.php,v": "", "/index.php%20(copy)": "",
 		"/index.php.new": "", "/index.php.example": "", "/index.php.bak.2024-01-31": "", "/index.php.tar.gz": "", "/a.py.unknown": "",
-		"/styles.module.css": "css", "/messages.pl.json": "{}", "/styles.module.css.gz": "gz", "/v1.2.10": "version", "/LICENSE": "license", "/a.unknown": "unknown",
+		"/styles.module.css": "css", "/messages.pl.json": "{}", "/styles.module.css.gz": "gz", "/v1.2.10": "version", "/LICENSE": "license", "/a.unknown": "unknown", "/film.ru.srt": "subtitles",
+		"/a.pl.bak": "", "/a.cs.1": "",
 	} {
 		w, answered, err := try(f, "GET", path, nil)
 		if err != nil || answered != (want != "") || answered && w.Body.String() != want || !answered && len(w.Header())+w.Body.Len() > 0 {
