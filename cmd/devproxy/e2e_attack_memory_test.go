@@ -29,7 +29,7 @@ import (
 )
 
 // relayResident is the documented bound of a relay's resident memory, with the
-// default of --memory and connections open (README.md, "What one relay holds").
+// default of --memory and connections open (tunnel/README.md, "What one relay holds").
 func relayResident(connections int64) int64 {
 	return relay.DefaultMemory/4*5 + 256<<20 + connections*64<<10
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Exit codes, as documented in README.
+// Exit codes, as documented in README.md.
 const (
 	exitOK        = 0
 	exitFailed    = 1

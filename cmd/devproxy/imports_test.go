@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -153,5 +155,25 @@ func listPackages(t *testing.T) []goPackage {
 			t.Fatal(err)
 		}
 		list = append(list, pkg)
+	}
+}
+
+// TestReadmePackages compares the table of packages in devproxy/README.md with
+// the import table.
+func TestReadmePackages(t *testing.T) {
+	_, table, found := strings.Cut(readText(t, "../../devproxy/README.md"), "\n## Packages\n")
+	table, _, _ = strings.Cut(table, "\n**Import rules.**")
+	var described []string
+	for line := range strings.Lines(table) {
+		cell, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		for i, name := range strings.Split(cell, "`") {
+			if i%2 == 1 {
+				described = append(described, name)
+			}
+		}
+	}
+	slices.Sort(described)
+	if want := slices.Sorted(maps.Keys(allowed)); !found || !slices.Equal(described, want) {
+		t.Errorf("devproxy/README.md has the packages\n%q, the import table\n%q", described, want)
 	}
 }

@@ -87,7 +87,7 @@ func TestManSections(t *testing.T) {
 			}
 		}
 	}
-	readme := readText(t, "../../README.md")
+	readme := readText(t, "README.md")
 	_, line, _ := strings.Cut(readme, "Exit codes: ")
 	line, _, _ = strings.Cut(line, "\n")
 	want := regexp.MustCompile(`\b\d\b`).FindAllString(line, -1)

@@ -522,7 +522,7 @@ func TestFileForgets(t *testing.T) {
 	}
 }
 
-// TestMemoryOfNames holds what README says that names take.
+// TestMemoryOfNames holds what README.md of tunnel says that names take.
 func TestMemoryOfNames(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
@@ -549,7 +549,7 @@ func TestMemoryOfNames(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
-// memoryOfNames is the bound in README, in bytes.
+// memoryOfNames is the bound in README.md of tunnel, in bytes.
 const memoryOfNames = 64 << 20
 
 // TestKeysTotal: n keys are enrolled and the n+1st is not; one that is known, or
