@@ -20,10 +20,16 @@ func readText(t *testing.T, path string) string {
 	return string(text)
 }
 
+// readmeLines bounds README.md, which is for someone who decides and starts.
+const readmeLines = 170
+
 // TestReadme holds README to what is there: its Proxyfiles are valid and
 // formatted, its make targets exist.
 func TestReadme(t *testing.T) {
 	readme := readText(t, "../../README.md")
+	if lines := strings.Count(readme, "\n"); lines > readmeLines {
+		t.Errorf("README.md has %d lines, and at most %d are read: move the rest to a document next to the code", lines, readmeLines)
+	}
 	blocks := regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllStringSubmatch(readme, -1)
 	if len(blocks) < 2 {
 		t.Fatalf("%d Proxyfiles in README", len(blocks))
