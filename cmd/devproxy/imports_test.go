@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/modfile"
 )
 
 const module = "github.com/devproxy/devproxy/"
@@ -163,17 +165,47 @@ func listPackages(t *testing.T) []goPackage {
 func TestReadmePackages(t *testing.T) {
 	_, table, found := strings.Cut(readText(t, "../../devproxy/README.md"), "\n## Packages\n")
 	table, _, _ = strings.Cut(table, "\n**Import rules.**")
-	var described []string
+	got, want := firstCells(table), slices.Sorted(maps.Keys(allowed))
+	if !found || !slices.Equal(got, want) {
+		t.Errorf("devproxy/README.md has the packages\n%q, the import table\n%q", got, want)
+	}
+}
+
+// TestReadmeDependencies compares the table of dependencies in devproxy/README.md
+// with what go.mod requires directly; h2spec is a program that tests run.
+func TestReadmeDependencies(t *testing.T) {
+	mod, err := modfile.Parse("go.mod", []byte(readText(t, "../../go.mod")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"github.com/summerwind/h2spec"}
+	for _, require := range mod.Require {
+		if !require.Indirect {
+			want = append(want, require.Mod.Path)
+		}
+	}
+	slices.Sort(want)
+	_, table, found := strings.Cut(readText(t, "../../devproxy/README.md"), "\n## Dependencies, and why\n")
+	if got := firstCells(table); !found || !slices.Equal(got, want) {
+		t.Errorf("devproxy/README.md has the dependencies\n%q, go.mod\n%q", got, want)
+	}
+}
+
+// firstCells returns what is in backticks in the first cells of a table, sorted.
+func firstCells(table string) []string {
+	var all []string
 	for line := range strings.Lines(table) {
-		cell, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		row, isRow := strings.CutPrefix(line, "|")
+		if !isRow {
+			continue
+		}
+		cell, _, _ := strings.Cut(row, "|")
 		for i, name := range strings.Split(cell, "`") {
 			if i%2 == 1 {
-				described = append(described, name)
+				all = append(all, name)
 			}
 		}
 	}
-	slices.Sort(described)
-	if want := slices.Sorted(maps.Keys(allowed)); !found || !slices.Equal(described, want) {
-		t.Errorf("devproxy/README.md has the packages\n%q, the import table\n%q", described, want)
-	}
+	slices.Sort(all)
+	return all
 }
