@@ -17,14 +17,17 @@ var (
 	mdLink    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	mdHeading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	goFile    = regexp.MustCompile("`([A-Za-z0-9_./-]+\\.go)`")
+	goFunc    = regexp.MustCompile("`([A-Za-z0-9_./-]+\\.go)`, `([A-Za-z]\\w*)`")
+	goTest    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
 )
 
 // TestReadmeLinks checks every page of documentation: a relative link leads to a
 // file, or to a heading of it; a Go file that is named in backticks exists, seen
-// from the root of the repository or from the folder of the page.
+// from the root of the repository or from the folder of the page, and has the
+// function that is named next to it; a test that is named exists.
 func TestReadmeLinks(t *testing.T) {
 	root := os.DirFS("../..")
-	pages := documentPages(t, root)
+	pages, tests := documentPages(t, root), testNames(t)
 	if len(pages) < 6 || !slices.Contains(pages, "README.md") || !slices.Contains(pages, ".github/SECURITY.md") {
 		t.Fatalf("pages: %q", pages)
 	}
@@ -34,7 +37,7 @@ func TestReadmeLinks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, n, problems := checkPage(root, page, string(text))
+		l, n, problems := checkPage(root, tests, page, string(text))
 		links, names = links+l, names+n
 		for _, problem := range problems {
 			t.Error(problem)
@@ -45,8 +48,9 @@ func TestReadmeLinks(t *testing.T) {
 	}
 	for _, broken := range []string{
 		"[x](hcl/NONE.md)", "[x](hcl/README.md#none)", "[x](#none)", "`devproxy/none.go`", "`hcl/decode_none.go`",
+		"`hcl/load.go`, `LoadNone`", "`TestNone`",
 	} {
-		if _, _, problems := checkPage(root, "README.md", broken); len(problems) != 1 {
+		if _, _, problems := checkPage(root, tests, "README.md", broken); len(problems) != 1 {
 			t.Errorf("%s: problems %q", broken, problems)
 		}
 	}
@@ -76,7 +80,7 @@ func documentPages(t *testing.T, root fs.FS) []string {
 }
 
 // checkPage returns how many links and names of files page has, and what is wrong.
-func checkPage(root fs.FS, page, text string) (links, names int, problems []string) {
+func checkPage(root fs.FS, tests map[string]bool, page, text string) (links, names int, problems []string) {
 	exists := func(name string) bool {
 		_, err := fs.Stat(root, filepath.ToSlash(filepath.Clean(name)))
 		return err == nil
@@ -102,6 +106,20 @@ func checkPage(root fs.FS, page, text string) (links, names int, problems []stri
 		names++
 		if !exists(name[1]) && !exists(path.Join(path.Dir(page), name[1])) {
 			problems = append(problems, page+": there is no file "+name[1])
+		}
+	}
+	for _, name := range goFunc.FindAllStringSubmatch(prose, -1) {
+		source, err := fs.ReadFile(root, name[1])
+		if err != nil {
+			source, _ = fs.ReadFile(root, path.Join(path.Dir(page), name[1]))
+		}
+		if len(source) > 0 && !regexp.MustCompile(`(?m)^func (\([^)]*\) )?`+name[2]+`[(\[]`).Match(source) {
+			problems = append(problems, page+": "+name[1]+" has no function "+name[2])
+		}
+	}
+	for _, name := range goTest.FindAllStringSubmatch(prose, -1) {
+		if !tests[name[1]] {
+			problems = append(problems, page+": there is no test "+name[1])
 		}
 	}
 	return links, names, problems
