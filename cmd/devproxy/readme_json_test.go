@@ -25,11 +25,11 @@ func TestReadmeJSON(t *testing.T) {
 		t.Error(problem)
 	}
 	for old, new := range map[string]string{
-		"`took_ms` |":       "|",              // a field of an event
-		"| checked |":       "| examined |",   // an event
-		"`near` (the":       "`nearest` (the", // a field of an object
-		"| `main.tried` |":  "| `main.no` |",  // an object in a field
-		"`pid` (the proces": "(the proces",    // a field of a relay's event
+		"`took_ms` |":      "|",              // a field of an event
+		"| checked |":      "| examined |",   // an event
+		"`near` (the":      "`nearest` (the", // a field of an object
+		"| `main.tried` |": "| `main.no` |",  // an object in a field
+		"`pid` (the":       "(the",           // a field of a relay's event
 	} {
 		if !strings.Contains(page, old) {
 			t.Errorf("README.md does not have %q", old)

@@ -23,8 +23,8 @@ func readText(t *testing.T, path string) string {
 // readmeLines bounds README.md, which is for someone who decides and starts.
 const readmeLines = 170
 
-// TestReadme holds README to what is there: its Proxyfiles are valid and
-// formatted, its make targets exist.
+// TestReadme holds README to what is there: its Proxyfiles, and those of
+// hcl/README.md, are valid and formatted, its make targets exist.
 func TestReadme(t *testing.T) {
 	readme := readText(t, "../../README.md")
 	if lines := strings.Count(readme, "\n"); lines > readmeLines {
@@ -33,6 +33,10 @@ func TestReadme(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllStringSubmatch(readme, -1)
 	if len(blocks) < 2 {
 		t.Fatalf("%d Proxyfiles in README", len(blocks))
+	}
+	blocks = append(blocks, regexp.MustCompile("(?ms)^```hcl\n(.*?)^```$").FindAllStringSubmatch(readText(t, "../../hcl/README.md"), -1)...)
+	if len(blocks) < 15 {
+		t.Errorf("%d Proxyfiles in README and hcl/README.md", len(blocks))
 	}
 	for _, block := range blocks {
 		checkReadmeFile(t, block[1])
