@@ -28,6 +28,7 @@ type attempt struct {
 	shared   bool         // conn carries other requests too
 	before   int64        // bytes written on it before this request
 	dialled  *watchedConn // for this attempt, which may get another
+	spare    *watchedConn // dialled, when it may carry a request over HTTP/1.1
 	claim    claim
 	body     io.ReadCloser
 	reused   bool // conn has carried an answer before
@@ -111,11 +112,27 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// gotDial is called with the connection that was dialled for this attempt.
+// gotDial is called with the connection that was dialled for this attempt, before
+// the TLS handshake. A server with one thread may begin that handshake only when
+// another connection is closed, so the attempt waits from now on.
 func (a *attempt) gotDial(c *watchedConn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dialled = c
+	if !a.ended && a.conn == nil && a.member.Scheme == plan.SchemeHTTPS {
+		a.member.conns.begin(&a.claim)
+	}
+}
+
+// ready is called when c, which was dialled for this attempt, may carry a request
+// over HTTP/1.1. A nil attempt does nothing.
+func (a *attempt) ready(c *watchedConn) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spare = c
 	if a.ended || a.conn != nil {
 		a.putSpareLocked()
 	}
@@ -125,8 +142,7 @@ func (a *attempt) gotDial(c *watchedConn) {
 // idle when the attempt does not use it: a server with one thread waits for a
 // request on it.
 func (a *attempt) putSpareLocked() {
-	c := a.dialled
-	if c != nil && c != watched(a.conn) && a.member.Scheme == plan.SchemeHTTP {
+	if c := a.spare; c != nil && c != watched(a.conn) {
 		a.member.conns.put(c, nil)
 	}
 }
@@ -144,7 +160,7 @@ func (a *attempt) putIdleConn(err error) {
 // carriesMany reports whether a connection to m speaks HTTP/2.
 func carriesMany(m *member, c net.Conn) bool {
 	secure, ok := c.(*tls.Conn)
-	return m.Scheme == plan.SchemeH2C || ok && secure.ConnectionState().NegotiatedProtocol == "h2"
+	return m.Scheme == plan.SchemeH2C || ok && secure.ConnectionState().NegotiatedProtocol == protocolHTTP2
 }
 
 // livedLocked is for how long the connection was open; 0 when it was not new, or

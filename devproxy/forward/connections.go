@@ -67,6 +67,7 @@ type connections struct {
 	spare list.List // of *watchedConn that were opened and never used
 
 	usual    time.Duration // average time to the first byte of an answer
+	shaking  time.Duration // average time of a TLS handshake; 0 without TLS
 	lastByte time.Time     // when the last answer began
 	timer    *time.Timer   // settles again; nil before the first use
 	runs     time.Time     // when timer does; zero when it does not
@@ -222,15 +223,20 @@ func (s *connections) take(c *watchedConn, by *attempt) (proven bool) {
 	c.occupy(by)
 	c.seat.leave()
 	cl := &by.claim
+	now := time.Now()
+	if cl.waitsLocked() && cl.dialling == c.dialling && s.usualWaitLocked(cl, now.Sub(cl.since)) {
+		average(&s.shaking, now.Sub(cl.since))
+	}
 	s.endLocked(cl)
-	cl.using, cl.since = c, time.Now()
+	cl.using, cl.since = c, now
 	if !c.proven {
 		s.waitLocked(cl)
 	}
 	return c.proven
 }
 
-// begin registers a request on a new connection that nothing else is known of.
+// begin registers a request on a new connection whose TLS handshake is to come, or
+// that nothing else is known of.
 func (s *connections) begin(cl *claim) {
 	s.mu.Lock()
 	defer s.settleAndUnlock()
@@ -262,9 +268,8 @@ func (s *connections) answered(cl *claim) {
 	c := cl.using
 	s.lastByte = time.Now()
 	took := s.lastByte.Sub(cl.since)
-	if c.proven || cl.closed.IsZero() && (took < minPatience || s.open == 1) {
-		// The time of others is that of the answer and of the wait for a thread.
-		s.noteTimeLocked(min(took, maxPatience))
+	if c.proven || s.usualWaitLocked(cl, took) {
+		average(&s.usual, took)
 	}
 	if !c.proven && c.counted {
 		c.proven = true
@@ -274,12 +279,23 @@ func (s *connections) answered(cl *claim) {
 	s.endLocked(cl)
 }
 
-func (s *connections) noteTimeLocked(took time.Duration) {
-	if s.usual == 0 {
-		s.usual = took
-	}
-	s.usual += (took - s.usual) / usualWeight
+// usualWaitLocked reports that cl, which has waited for took on a new connection,
+// has not waited for a thread of the server, too.
+func (s *connections) usualWaitLocked(cl *claim, took time.Duration) bool {
+	return cl.closed.IsZero() && (took < minPatience || s.open == 1)
 }
+
+// average makes took a part of the average.
+func average(of *time.Duration, took time.Duration) {
+	took = min(took, maxPatience)
+	if *of == 0 {
+		*of = took
+	}
+	*of += (took - *of) / usualWeight
+}
+
+// waitsLocked reports whether cl is in waiting or spent.
+func (c *claim) waitsLocked() bool { return c.seat.at != nil || c.index > 0 }
 
 // end says that the request of cl waits no longer. Further calls do nothing.
 func (s *connections) end(cl *claim) {
@@ -316,18 +332,19 @@ func (s *connections) giveBackLocked() {
 	}
 }
 
-// put lists c as idle after the attempt by has ended, or, with a nil by, when it
-// was opened for a request that uses another. When another attempt uses c
+// put lists c as idle after the attempt by has ended, or, with a nil by, as spare
+// when it was opened for a request that uses another. When another attempt uses c
 // already, nothing happens.
 func (s *connections) put(c *watchedConn, by *attempt) {
 	s.mu.Lock()
-	if !c.private && c.seat.at == nil && c.release(by) {
+	if c.seat.at == nil && c.release(by) {
 		c.dialling.seat.leave()
 		c.idleSince = time.Now()
-		if c.proven {
-			c.seat.take(&s.idle, c)
-		} else {
+		switch {
+		case !c.proven:
 			c.seat.take(&s.spare, c)
+		case !c.private: // a login is not closed for others
+			c.seat.take(&s.idle, c)
 		}
 	}
 	if s.hungry > 0 { // one of those gets c, and opens none
@@ -413,13 +430,14 @@ func (s *connections) settle() {
 const never = time.Duration(1<<63 - 1)
 
 // admitLocked gives diallings their turn, and returns when it is to be called
-// again. When the server answers nothing for as long as an answer usually takes, it
-// is slow, and not busy: it is asked on twice as many connections.
+// again. When the server answers nothing for twice as long as an answer usually takes,
+// it is slow, and not busy: it is asked on twice as many connections. A server with one
+// thread answers once in that usual time, and its backlog would overflow.
 func (s *connections) admitLocked(now time.Time) time.Duration {
 	for s.gate.Len() > 0 {
 		age(&s.young, &s.old, now, openingTime)
 		age(&s.old, &s.lasting, now, lastingTime)
-		slow := min(max(s.usual, openingTime), lastingTime)
+		slow := min(max(2*s.usual, openingTime), lastingTime)
 		full := s.open-s.lasting.Len() >= maxIdle // one more would be closed after one answer
 		if full {
 			slow = lastingTime
@@ -469,9 +487,11 @@ func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next t
 	cl, left := s.pressingLocked(now)
 	// A thread may wait for a request on a spare connection, too, and a server in
 	// Go waits for one before it stops. Nothing was closed for it, so it is closed
-	// without a count.
+	// without a count, and soon while any request is under way: one on a connection
+	// that has carried an answer may wait for a thread, too, where the server gives
+	// a thread to each request or each new connection (gunicorn's gthread).
 	spareTime := maxPatience
-	if left <= 0 {
+	if s.open > s.idle.Len()+s.spare.Len() {
 		spareTime = minPatience
 	}
 	for next = untilIdle(&s.spare, spareTime, now); next <= 0; next = untilIdle(&s.spare, spareTime, now) {
@@ -529,5 +549,5 @@ func (s *connections) patienceLocked() time.Duration {
 	if s.open <= s.most {
 		return maxPatience
 	}
-	return min(max(patienceFactor*s.usual, minPatience), maxPatience)
+	return min(max(patienceFactor*(s.usual+s.shaking), minPatience), maxPatience)
 }

@@ -180,7 +180,7 @@ func TestSpareConnectionsAreClosed(t *testing.T) {
 		if !waiting.claim.closed.IsZero() {
 			t.Error("it counts for the request that waits")
 		}
-		s.end(&waiting.claim)
+		used := waiting.answer()
 		spare = newRequest(t, s)
 		s.end(&spare.claim)
 		spare.c.user = nil
@@ -194,6 +194,16 @@ func TestSpareConnectionsAreClosed(t *testing.T) {
 		synctest.Wait()
 		if stillOpen(spare.c) != 0 {
 			t.Error("it is kept for long")
+		}
+		spare = newRequest(t, s)
+		s.end(&spare.claim)
+		spare.c.user = nil
+		s.put(spare.c, nil)
+		again(s, used)
+		time.Sleep(minPatience)
+		synctest.Wait()
+		if stillOpen(spare.c) != 0 {
+			t.Error("it is open although a request waits on a connection that has carried an answer")
 		}
 	})
 }
@@ -272,6 +282,22 @@ func TestOpenings(t *testing.T) {
 			if len(through) != want {
 				t.Errorf("%d are let through after %v of silence; want %d", len(through), time.Since(start), want)
 			}
+		}
+	})
+}
+
+// TestABusyServerIsNotSilent: a server with one thread, which answers as often as an
+// answer usually takes, is asked on no more connections.
+func TestABusyServerIsNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const usual = 2 * openingTime
+		s := &connections{usual: usual, lastByte: time.Now()}
+		for range maxOpening {
+			newRequest(t, s)
+		}
+		start := time.Now()
+		if _, err := s.admit(t.Context(), &claim{}, true); err != nil || time.Since(start) != 2*usual {
+			t.Errorf("one more after %v: %v", time.Since(start), err)
 		}
 	})
 }

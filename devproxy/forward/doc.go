@@ -47,6 +47,9 @@
 //     long, or when another request was served instead. Were idle connections
 //     closed whenever something waits, one open long poll would make every other
 //     request open a connection.
+//   - A TLS handshake counts as such a wait, since the thread carries it out. It ends
+//     with the request that it was begun for, and a connection that is not used after
+//     it is closed, as without TLS.
 //   - A server that has answered on so many open connections as there are now has
 //     a thread for each, and nothing is closed, unless it answers nothing for
 //     long (maxPatience).

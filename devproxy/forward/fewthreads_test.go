@@ -3,6 +3,7 @@ package forward
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type pool struct {
 	announced bool          // in Keep-Alive
 	accepting time.Duration // before each connection is accepted
 	work      time.Duration // for each request
+	secure    *tls.Config   // for a handshake in the thread; nil without TLS
 
 	accepted, requests atomic.Int64
 	polling            chan struct{} // closed when a request for /poll has come; it is answered at the end of the test
@@ -81,10 +83,17 @@ func (p *pool) start(t *testing.T) plan.Member {
 		close(p.release)
 		threads.Wait()
 	})
-	return plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{listeners[0].Addr().String()}, Text: ":pool"}
+	m := plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{listeners[0].Addr().String()}, Text: ":pool"}
+	if p.secure != nil {
+		m.Scheme, m.SkipVerify, m.ServerName = plan.SchemeHTTPS, true, "localhost"
+	}
+	return m
 }
 
 func (p *pool) serve(c net.Conn) {
+	if p.secure != nil {
+		c = tls.Server(c, p.secure)
+	}
 	r := bufio.NewReader(c)
 	for first := true; ; first = false {
 		if !first && p.keepAlive >= 0 {
@@ -218,6 +227,7 @@ func TestFewThreads(t *testing.T) {
 		processes            int
 		poll                 bool // a long poll holds a thread
 		slower               int  // than the others, by this factor; 0 is not
+		secure               bool
 	}
 	for name, k := range map[string]kind{
 		"no keep-alive":  {},
@@ -229,12 +239,17 @@ func TestFewThreads(t *testing.T) {
 		"slower accept":  {keepAlive: -1, accepting: 20 * time.Millisecond},
 		"processes":      {keepAlive: -1, processes: sharedPorts(2), slower: 20}, // which of them gets a connection is chance
 		"long poll":      {keepAlive: -1, poll: true},
+		"TLS":            {keepAlive: -1, secure: true},
 	} {
 		for _, threads := range []int{1, 2, 8} {
 			for about, pattern := range poolPatterns {
 				t.Run(fmt.Sprintf("%s/%d threads/%s", name, threads, about), func(t *testing.T) {
 					t.Parallel()
 					server := pool{threads: threads + boolToInt(k.poll), processes: k.processes, keepAlive: k.keepAlive, accepting: k.accepting, announced: k.announced, work: 5 * time.Millisecond}
+					scheme := "http://"
+					if k.secure {
+						server.secure, scheme = testTLS(t), "https://"
+					}
 					member := server.start(t)
 					p := newProxy(t, "h2", Options{}, member)
 					client := p.client()
@@ -245,7 +260,7 @@ func TestFewThreads(t *testing.T) {
 					if k.poll {
 						poll(t, p, &server)
 					}
-					direct := &http.Client{Timeout: stallLimit, Transport: &http.Transport{MaxConnsPerHost: 6, DisableKeepAlives: true, ExpectContinueTimeout: time.Second}}
+					direct := &http.Client{Timeout: stallLimit, Transport: &http.Transport{MaxConnsPerHost: 6, DisableKeepAlives: true, ExpectContinueTimeout: time.Second, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 					var took, want time.Duration
 					for range 3 { // the machine may be busy with something else
 						var err error
@@ -253,7 +268,7 @@ func TestFewThreads(t *testing.T) {
 							t.Fatalf("after %v: %v", took, err)
 						}
 						p.upstream.closeIdle()
-						if want, err = runPattern(direct, "http://"+member.Addrs[0], pattern); err != nil {
+						if want, err = runPattern(direct, scheme+member.Addrs[0], pattern); err != nil {
 							t.Fatalf("direct, after %v: %v", want, err)
 						}
 						if took <= want*slowdown*time.Duration(max(k.slower, 1)) {

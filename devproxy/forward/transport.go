@@ -28,6 +28,8 @@ const (
 	// maxResponseHead bounds the head of an answer in bytes. It is far above
 	// what frameworks send, also with large cookies and Server-Timing.
 	maxResponseHead = 1 << 20
+	// protocolHTTP2 is what ALPN calls HTTP/2 (RFC 9113 section 3.2).
+	protocolHTTP2 = "h2"
 )
 
 // connectFunc opens a connection to a member.
@@ -43,6 +45,7 @@ func newPooled(m plan.Member, connect connectFunc, conns *connections) *http.Tra
 	case plan.SchemeHTTPS:
 		t.Protocols.SetHTTP1(true)
 		t.Protocols.SetHTTP2(true)
+		t.TLSClientConfig.NextProtos = []string{protocolHTTP2, "http/1.1"}
 	default:
 		t.Protocols.SetHTTP1(true)
 	}
@@ -67,62 +70,59 @@ func newPrivate(m plan.Member, connect connectFunc, conns *connections) *http.Tr
 // newUpgrading is newSingle for upgrades: see switchConn.
 func newUpgrading(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
 	t := newSingle(m, connect, conns)
-	dial := t.DialContext
-	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	t.DialContext = switching(t.DialContext)
+	if t.DialTLSContext != nil {
+		t.DialTLSContext = switching(t.DialTLSContext)
+	}
+	return t
+}
+
+func switching(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
 		return &switchConn{Conn: c}, nil
 	}
-	if m.Scheme != plan.SchemeHTTPS {
-		return t
-	}
-	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-		defer cancel()
-		secure := tls.Client(c, t.TLSClientConfig)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = c.Close()
-			return nil, err
-		}
-		return &switchConn{Conn: secure}, nil
-	}
-	return t
 }
 
 // newTransport makes a transport without a protocol. shared says that requests use
 // each other's connections, so that one may wait for another's.
 func newTransport(m plan.Member, connect connectFunc, conns *connections, shared bool) *http.Transport {
-	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			asker, _ := ctx.Value(askedByKey{}).(*attempt)
-			ctx, cancel := withAsker(ctx, asker)
-			defer cancel()
-			d := &dialling{}
-			if asker != nil {
-				var err error
-				if d, err = conns.admit(ctx, &asker.claim, shared); err != nil {
-					return nil, err
-				}
-			}
-			conn, err := connect(ctx)
-			if err != nil {
-				conns.leave(d)
+	open := func(ctx context.Context, asker *attempt) (*watchedConn, error) {
+		d := &dialling{}
+		if asker != nil {
+			var err error
+			if d, err = conns.admit(ctx, &asker.claim, shared); err != nil {
 				return nil, err
 			}
-			c := newWatchedConn(conn, conns, d)
-			c.private = !shared
-			if asker != nil {
-				asker.gotDial(c)
+		}
+		conn, err := connect(ctx)
+		if err != nil {
+			conns.leave(d)
+			return nil, err
+		}
+		c := newWatchedConn(conn, conns, d)
+		c.private = !shared
+		if asker != nil {
+			asker.gotDial(c)
+		}
+		return c, nil
+	}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ctx, asker, cancel := withAsker(ctx)
+			defer cancel()
+			c, err := open(ctx, asker)
+			if err != nil {
+				return nil, err
+			}
+			if m.Scheme == plan.SchemeHTTP {
+				asker.ready(c)
 			}
 			return c, nil
 		},
-		TLSHandshakeTimeout:    handshakeTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
 		IdleConnTimeout:        idleTimeout,
 		ExpectContinueTimeout:  continueTimeout,
@@ -131,13 +131,37 @@ func newTransport(m plan.Member, connect connectFunc, conns *connections, shared
 		DisableCompression: true,
 		Protocols:          new(http.Protocols),
 	}
-	if m.Scheme == plan.SchemeHTTPS {
-		t.TLSClientConfig = &tls.Config{
-			ServerName: m.ServerName,
-			// The Proxyfile's word, or a loopback upstream's own certificate.
-			InsecureSkipVerify: m.SkipVerify,
-			ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	if m.Scheme != plan.SchemeHTTPS {
+		return t
+	}
+	t.TLSClientConfig = &tls.Config{
+		ServerName: m.ServerName,
+		// The Proxyfile's word, or a loopback upstream's own certificate.
+		InsecureSkipVerify: m.SkipVerify,
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
+	// net/http's own handshake would not end with the visitor's request, and would
+	// not say when it is over.
+	t.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ctx, asker, cancel := withAsker(ctx)
+		defer cancel()
+		c, err := open(ctx, asker)
+		if err != nil {
+			return nil, err
 		}
+		ctx, cancelHandshake := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancelHandshake()
+		secure := tls.Client(c, t.TLSClientConfig)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+		if secure.ConnectionState().NegotiatedProtocol == protocolHTTP2 {
+			conns.leave(c.dialling)
+		} else {
+			asker.ready(c)
+		}
+		return secure, nil
 	}
 	return t
 }
@@ -145,16 +169,18 @@ func newTransport(m plan.Member, connect connectFunc, conns *connections, shared
 // askedByKey is the context key of the attempt that a connection is dialled for.
 type askedByKey struct{}
 
-// withAsker is ctx, which ends when the visitor's request does, too. net/http
-// goes on dialling for whoever comes next: an upstream that accepts slowly would
-// be dialled for every request that was ever cancelled.
-func withAsker(ctx context.Context, asker *attempt) (context.Context, context.CancelFunc) {
+// withAsker is ctx, which ends when the visitor's request does, too, and the
+// attempt that a connection is dialled for; nil for none. net/http goes on dialling
+// for whoever comes next: an upstream that accepts slowly would be dialled for every
+// request that was ever cancelled.
+func withAsker(ctx context.Context) (context.Context, *attempt, context.CancelFunc) {
+	asker, _ := ctx.Value(askedByKey{}).(*attempt)
 	ctx, cancel := context.WithCancel(ctx)
 	if asker == nil {
-		return ctx, cancel
+		return ctx, nil, cancel
 	}
 	stop := context.AfterFunc(asker.f.r.Context(), cancel)
-	return ctx, func() {
+	return ctx, asker, func() {
 		stop()
 		cancel()
 	}
