@@ -105,9 +105,11 @@ func accountFor(t *testing.T, seed uint64, secure *tls.Config) {
 	}
 	time.Sleep(2 * idleTimeout) // spare connections under TLS are net/http's alone
 	synctest.Wait()
+	conns.mu.Lock()
 	if conns.open != 0 || conns.proven != 0 || w.open.Load() != 0 || conns.idle.Len() != 0 || conns.spare.Len() != 0 {
 		t.Errorf("after the end %d are counted, %d proven, and %d are open", conns.open, conns.proven, w.open.Load())
 	}
+	conns.mu.Unlock()
 	w.group.Wait()
 }
 
