@@ -57,7 +57,7 @@ func doubtAfter(lived time.Duration) time.Duration {
 func (a *acceptance) confirm(ctx context.Context, c net.Conn, asker *attempt) (net.Conn, error) {
 	wait := time.Duration(a.doubt.Load())
 	if asker != nil {
-		wait = max(wait, asker.f.doubt)
+		wait = max(wait, asker.doubt)
 		if !a.answered.Load() && !isIdempotent(asker.f.r.Method) {
 			wait = max(wait, acceptTime)
 		}

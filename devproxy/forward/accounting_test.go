@@ -106,8 +106,8 @@ func accountFor(t *testing.T, seed uint64, secure *tls.Config) {
 	time.Sleep(2 * idleTimeout) // spare connections under TLS are net/http's alone
 	synctest.Wait()
 	conns.mu.Lock()
-	if conns.open != 0 || conns.proven != 0 || w.open.Load() != 0 || conns.idle.Len() != 0 || conns.spare.Len() != 0 {
-		t.Errorf("after the end %d are counted, %d proven, and %d are open", conns.open, conns.proven, w.open.Load())
+	if conns.open != 0 || conns.accepted != 0 || conns.slow != 0 || w.open.Load() != 0 || conns.idle.Len() != 0 || conns.spare.Len() != 0 {
+		t.Errorf("after the end %d are counted, %d accepted, %d slow, and %d are open", conns.open, conns.accepted, conns.slow, w.open.Load())
 	}
 	conns.mu.Unlock()
 	w.group.Wait()
@@ -123,8 +123,8 @@ func (s *connections) examine(t *testing.T, w *erratic, idle bool) {
 	if open := int(w.open.Load()); s.open > open || idle && s.open < open {
 		t.Errorf("%d connections are counted, %d are open", s.open, open)
 	}
-	if s.proven < 0 || s.proven > s.open || s.most < 0 {
-		t.Errorf("%d of %d connections are proven, at most %d", s.proven, s.open, s.most)
+	if s.accepted < 0 || s.accepted > s.open || s.slow < 0 || s.slow > s.accepted || s.most < 0 {
+		t.Errorf("%d of %d connections are accepted, at most %d", s.accepted, s.open, s.most)
 	}
 	hungry := 0
 	for _, d := range elements[*dialling](&s.gate) {

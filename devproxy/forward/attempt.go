@@ -21,6 +21,7 @@ import (
 type attempt struct {
 	f      *forwarding
 	member *member
+	doubt  time.Duration // of the exchange when the attempt began: a dial may outlive it
 
 	mu       sync.Mutex
 	ended    bool

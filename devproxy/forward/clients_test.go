@@ -469,7 +469,7 @@ func TestTakenOver(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	raw := &wholeConn{Conn: ours}
-	c := newWatchedConn(raw, &connections{}, &dialling{})
+	c := newWatchedConn(raw, &connections{}, &dialling{}, time.Now())
 	var idle func()
 	c.onAbandon(func(c *watchedConn) bool {
 		idle = c.stopReading()
@@ -506,7 +506,7 @@ func TestTakenOver(t *testing.T) {
 		t.Errorf("closed %d times", n)
 	}
 	// One that is not taken over is closed.
-	other := newWatchedConn(raw, &connections{}, &dialling{})
+	other := newWatchedConn(raw, &connections{}, &dialling{}, time.Now())
 	other.onAbandon(func(*watchedConn) bool { return false })
 	_ = other.Close()
 	if n := raw.closed.Load(); n != 1 {

@@ -49,9 +49,11 @@ type connections struct {
 
 	mu sync.Mutex
 
-	open   int // connections
-	proven int // of them, that have carried an answer: the server serves so many at once
-	most   int // proven at any time since the server refused or stalled last
+	open     int       // connections
+	accepted int       // of them, that the server has accepted: it serves so many at once
+	slow     int       // of accepted, that have carried no answer
+	most     int       // accepted at any time since the server refused or stalled last
+	latest   time.Time // when the dial of a connection began that has carried an answer
 
 	gate    list.List // of *dialling that wait for their turn, oldest first
 	young   list.List // of *dialling whose turn has come, oldest first
@@ -76,6 +78,7 @@ type connections struct {
 // dialling is a connection that is to be opened, up to the end of the first answer
 // on it.
 type dialling struct {
+	conn     *watchedConn  // nil before it is open
 	seat     seat          // in gate, young, old or lasting
 	turn     chan struct{} // closed when it may begin, or is not needed any more
 	since    time.Time     // when its turn came
@@ -119,6 +122,10 @@ func (c *claims) Pop() any {
 	cl.index = 0
 	return cl
 }
+
+// acceptedLocked reports that the server has accepted the connection of cl: it is
+// slow, and waits for no thread.
+func (cl *claim) acceptedLocked() bool { return cl.using != nil && cl.using.accepted }
 
 // seat is a place in a list, or in none.
 type seat struct {
@@ -192,7 +199,7 @@ func (s *connections) add(c *watchedConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open++
-	c.counted = true
+	c.counted, c.dialling.conn = true, c
 }
 
 // remove forgets c, which was closed.
@@ -210,8 +217,9 @@ func (s *connections) removeLocked(c *watchedConn) {
 	}
 	c.counted = false
 	s.open--
-	if c.proven {
-		s.proven--
+	if c.accepted {
+		s.accepted--
+		s.slow -= boolToInt(!c.proven)
 	}
 }
 
@@ -272,11 +280,42 @@ func (s *connections) answered(cl *claim) {
 		average(&s.usual, took)
 	}
 	if !c.proven && c.counted {
+		s.acceptLocked(c)
 		c.proven = true
-		s.proven++
-		s.most = max(s.most, s.proven)
+		s.slow--
+		s.acceptEarlierLocked(c.dialled)
 	}
 	s.endLocked(cl)
+}
+
+func (s *connections) acceptLocked(c *watchedConn) {
+	if c != nil && c.counted && !c.accepted {
+		c.accepted = true
+		s.accepted++
+		s.slow++
+		s.most = max(s.most, s.accepted)
+	}
+}
+
+// acceptEarlierLocked is called when a connection whose dial began at that time
+// carries an answer. Servers accept in the order of the dials, so all connections
+// that were open by then are accepted, and their requests are slow: they keep no
+// other waiting.
+func (s *connections) acceptEarlierLocked(began time.Time) {
+	if !began.After(s.latest) {
+		return
+	}
+	s.latest = began
+	for _, l := range []*list.List{&s.young, &s.old, &s.lasting} {
+		for at := l.Front(); at != nil; {
+			d := at.Value.(*dialling)
+			at = at.Next()
+			if d.conn != nil && d.conn.connected.Before(began) {
+				d.seat.leave()
+				s.acceptLocked(d.conn)
+			}
+		}
+	}
 }
 
 // usualWaitLocked reports that cl, which has waited for took on a new connection,
@@ -324,7 +363,7 @@ func (s *connections) endLocked(cl *claim) {
 // this request's connection for that. Then the other may close one more.
 func (s *connections) giveBackLocked() {
 	for i, cl := range s.spent {
-		if time.Since(cl.closed) < s.patienceLocked() {
+		if !cl.acceptedLocked() && time.Since(cl.closed) < s.patienceLocked() {
 			heap.Remove(&s.spent, i)
 			cl.seat = seat{&s.waiting, s.waiting.PushFront(cl)}
 			return
@@ -375,7 +414,7 @@ func (s *connections) makeRoom(cl *claim) {
 func (s *connections) forgetMost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.most = s.proven
+	s.most = s.accepted
 }
 
 // retireLocked takes the connection that is longest in from out of use. It
@@ -430,26 +469,12 @@ func (s *connections) settle() {
 const never = time.Duration(1<<63 - 1)
 
 // admitLocked gives diallings their turn, and returns when it is to be called
-// again. When the server answers nothing for twice as long as an answer usually takes,
-// it is slow, and not busy: it is asked on twice as many connections. A server with one
-// thread answers once in that usual time, and its backlog would overflow.
+// again.
 func (s *connections) admitLocked(now time.Time) time.Duration {
 	for s.gate.Len() > 0 {
 		age(&s.young, &s.old, now, openingTime)
 		age(&s.old, &s.lasting, now, lastingTime)
-		slow := min(max(2*s.usual, openingTime), lastingTime)
-		full := s.open-s.lasting.Len() >= maxIdle // one more would be closed after one answer
-		if full {
-			slow = lastingTime
-		}
-		left := slow - now.Sub(s.lastByte)
-		silent := left <= 0
-		if silent && s.young.Len() >= max(maxOpening, s.old.Len()) ||
-			!silent && (full || s.young.Len()+s.old.Len() >= maxOpening) {
-			next := min(untilAge(&s.young, now, openingTime), untilAge(&s.old, now, lastingTime))
-			if !silent {
-				next = min(next, left)
-			}
+		if may, next := s.mayOpenLocked(now); !may {
 			return next
 		}
 		d := s.gate.Front().Value.(*dialling)
@@ -459,6 +484,28 @@ func (s *connections) admitLocked(now time.Time) time.Duration {
 		close(d.turn)
 	}
 	return never
+}
+
+// mayOpenLocked reports whether one more connection may be opened, and when to ask
+// again. When the server answers nothing for as long as two answers usually take, it
+// is slow, and not busy: it is asked on twice as many connections.
+func (s *connections) mayOpenLocked(now time.Time) (may bool, next time.Duration) {
+	if s.open+s.young.Len() < s.most {
+		return true, 0 // it has accepted more
+	}
+	patience := min(max(2*s.usual, openingTime), lastingTime)
+	full := s.open-s.slow-s.lasting.Len() >= maxIdle // one more would be closed after one answer
+	if full {
+		patience = lastingTime
+	}
+	next = patience - now.Sub(s.lastByte)
+	limit := max(maxOpening, s.slow) // a server that accepts while it works accepts as many more
+	if silent := next <= 0; silent {
+		may, next = s.young.Len() < max(limit, s.old.Len()), never
+	} else {
+		may = !full && s.young.Len()+s.old.Len() < limit
+	}
+	return may, min(next, untilAge(&s.young, now, openingTime), untilAge(&s.old, now, lastingTime))
 }
 
 // age moves those whose turn came at least limit ago.
@@ -485,16 +532,7 @@ func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next t
 		return nil, never
 	}
 	cl, left := s.pressingLocked(now)
-	// A thread may wait for a request on a spare connection, too, and a server in
-	// Go waits for one before it stops. Nothing was closed for it, so it is closed
-	// without a count, and soon while any request is under way: one on a connection
-	// that has carried an answer may wait for a thread, too, where the server gives
-	// a thread to each request or each new connection (gunicorn's gthread).
-	spareTime := maxPatience
-	if s.open > s.idle.Len()+s.spare.Len() {
-		spareTime = minPatience
-	}
-	for next = untilIdle(&s.spare, spareTime, now); next <= 0; next = untilIdle(&s.spare, spareTime, now) {
+	for next = s.spareLeftLocked(now, left <= 0); next <= 0; next = s.spareLeftLocked(now, left <= 0) {
 		if c := s.retireLocked(&s.spare); c != nil {
 			closing = append(closing, c)
 		}
@@ -503,7 +541,7 @@ func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next t
 		if wait := untilIdle(&s.idle, minIdle, now); wait > 0 {
 			return closing, min(next, wait)
 		}
-		if s.open <= s.most {
+		if s.open <= s.most && !cl.acceptedLocked() {
 			s.most = 0 // it serves so many no longer
 		}
 		if c := s.retireLocked(&s.idle); c != nil {
@@ -516,6 +554,24 @@ func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next t
 		cl, left = s.pressingLocked(now)
 	}
 	return closing, min(next, left)
+}
+
+// spareLeftLocked is how long the first spare connection may stay. A thread may wait
+// for a request on it, and a server in Go waits for one before it stops. Nothing
+// was closed for it, so it is closed without a count: soon when a request is
+// pressing, and when the server answers nothing although a request is under way.
+// One on a connection that has carried an answer may wait for a thread, too, where
+// the server gives a thread to each request (gunicorn's gthread).
+func (s *connections) spareLeftLocked(now time.Time, pressing bool) time.Duration {
+	soon := untilIdle(&s.spare, minPatience, now)
+	switch {
+	case soon == never || pressing:
+		return soon
+	case s.open > s.idle.Len()+s.spare.Len():
+		soon = max(soon, minPatience-now.Sub(s.lastByte))
+		return min(soon, untilIdle(&s.spare, maxPatience, now))
+	}
+	return untilIdle(&s.spare, maxPatience, now)
 }
 
 // untilIdle is how long it takes until the first of l is idle for d; never when l

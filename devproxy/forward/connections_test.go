@@ -26,7 +26,7 @@ func newRequest(t *testing.T, s *connections) *fakeRequest {
 	}
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
-	r.c = newWatchedConn(ours, s, d)
+	r.c = newWatchedConn(ours, s, d, time.Now())
 	s.take(r.c, r.attempt)
 	return r
 }

@@ -50,9 +50,11 @@
 //   - A TLS handshake counts as such a wait, since the thread carries it out. It ends
 //     with the request that it was begun for, and a connection that is not used after
 //     it is closed, as without TLS.
-//   - A server that has answered on so many open connections as there are now has
-//     a thread for each, and nothing is closed, unless it answers nothing for
-//     long (maxPatience).
+//   - Servers accept connections in the order in which they were opened. One that
+//     answers on a later connection has accepted the earlier ones, whose requests
+//     are slow and keep no other waiting. As long as no more connections are open
+//     than it has accepted before, others are opened at once, and nothing is closed
+//     unless a request waits for long (maxPatience).
 //   - Any other request, and every upgrade, opens a connection of its own, which
 //     closes with the answer. It closes the connection that is idle for longest,
 //     unless the server is known to serve one more. So Node's time-out of 5 s loses

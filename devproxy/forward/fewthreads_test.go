@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -348,4 +349,64 @@ func TestLongPollsHoldNobody(t *testing.T) {
 	if during > 2*(calm+15*time.Millisecond) {
 		t.Errorf("a request takes %v during %d long polls, %v without", during, maxIdle, calm)
 	}
+}
+
+// TestStalledRequestsHoldNobody: while a client begins new requests all the time
+// that are not answered, those of others take no longer than without them.
+func TestStalledRequestsHoldNobody(t *testing.T) {
+	p := newProxy(t, "h2", Options{}, startUpstream(t, "http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.URL.Path == "/poll" {
+			<-r.Context().Done()
+		}
+		_, _ = io.WriteString(w, "ok")
+	})))
+	calm := medianGet(t, p, 31)
+	const atOnce = 200
+	ctx, cancel := context.WithCancel(t.Context())
+	var attack sync.WaitGroup
+	attacker := newClient(t, p)
+	var begun atomic.Int64
+	for i := range atOnce {
+		attack.Go(func() {
+			for ctx.Err() == nil {
+				once, end := context.WithTimeout(ctx, time.Second)
+				method, body := http.MethodGet, io.Reader(nil)
+				if i%2 > 0 {
+					method, body = http.MethodPost, stalled{once}
+				}
+				req, _ := http.NewRequestWithContext(once, method, p.URL+"/poll", body)
+				begun.Add(1)
+				if res, err := attacker.Do(req); err == nil {
+					res.Body.Close()
+				}
+				end()
+			}
+		})
+	}
+	eventually(t, func() bool { return begun.Load() >= atOnce })
+	var took []time.Duration
+	for range 31 {
+		before := begun.Load()
+		eventually(t, func() bool { return begun.Load() >= before+2 })
+		start := time.Now()
+		get(t, p, "/")
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	during := took[len(took)/2]
+	cancel()
+	attack.Wait()
+	t.Logf("%v calm, %v beside %d requests that stall", calm, during, begun.Load())
+	if during > 2*(calm+15*time.Millisecond) {
+		t.Errorf("a request takes %v beside stalled ones, %v without", during, calm)
+	}
+}
+
+// stalled is a body of which nothing comes.
+type stalled struct{ context.Context }
+
+// Read implements io.Reader.
+func (s stalled) Read([]byte) (int, error) {
+	<-s.Done()
+	return 0, s.Err()
 }

@@ -98,12 +98,13 @@ func newTransport(m plan.Member, connect connectFunc, conns *connections, shared
 				return nil, err
 			}
 		}
+		began := time.Now()
 		conn, err := connect(ctx)
 		if err != nil {
 			conns.leave(d)
 			return nil, err
 		}
-		c := newWatchedConn(conn, conns, d)
+		c := newWatchedConn(conn, conns, d, began)
 		c.private = !shared
 		if asker != nil {
 			asker.gotDial(c)

@@ -27,6 +27,8 @@ type watchedConn struct {
 
 	conns     *connections  // of its member
 	private   bool          // not in the pool: nobody but its request, or its visitor, uses it
+	dialled   time.Time     // when its dial began
+	accepted  bool          // by the server, as far as is known; guarded by conns.mu
 	connected time.Time     // when it was opened
 	user      *attempt      // that got it last; guarded by mu
 	used      bool          // by a request that may have written something; guarded by mu
@@ -42,8 +44,9 @@ type watchedConn struct {
 	deaf    atomic.Bool // reads fail
 }
 
-func newWatchedConn(c net.Conn, conns *connections, d *dialling) *watchedConn {
-	w := &watchedConn{Conn: c, conns: conns, connected: time.Now(), over: make(chan struct{}), dialling: d}
+// newWatchedConn is c, whose dial began at that time.
+func newWatchedConn(c net.Conn, conns *connections, d *dialling, began time.Time) *watchedConn {
+	w := &watchedConn{Conn: c, conns: conns, dialled: began, connected: time.Now(), over: make(chan struct{}), dialling: d}
 	conns.add(w)
 	return w
 }
