@@ -45,7 +45,7 @@ const (
 // and which idle ones are closed for them; the package comment says why. It is
 // safe for concurrent use.
 type connections struct {
-	hasty atomic.Bool // they acknowledge at once: see delayedack.go
+	late atomic.Int32 // bodies in a row that came late: see delayedack.go
 
 	mu sync.Mutex
 

@@ -13,15 +13,24 @@ import (
 const (
 	delayedAckMin = 35 * time.Millisecond
 	delayedAckMax = 60 * time.Millisecond
+	// delayedAcks is how many in a row say so: this machine may be busy, too.
+	delayedAcks = 3
 )
 
-// noteBody says how long the first of a body came after its head. From then on
-// the member's connections acknowledge at once.
+// noteBody says how long the first of a body came after its head. After delayedAcks
+// that were late, the member's connections acknowledge at once.
 func (s *connections) noteBody(after time.Duration) {
-	if after >= delayedAckMin && after <= delayedAckMax && !s.hasty.Load() {
-		s.hasty.Store(true)
+	switch late := s.late.Load(); {
+	case late == delayedAcks:
+	case after >= delayedAckMin && after <= delayedAckMax:
+		s.late.CompareAndSwap(late, late+1)
+	case late > 0:
+		s.late.CompareAndSwap(late, 0)
 	}
 }
+
+// hasty reports whether connections acknowledge at once.
+func (s *connections) hasty() bool { return s.late.Load() == delayedAcks }
 
 // acknowledge has what comes next on c acknowledged at once, if the system can.
 func acknowledge(c net.Conn) {

@@ -93,7 +93,7 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
-	if c.conns.hasty.Load() {
+	if c.conns.hasty() {
 		acknowledge(c.Conn)
 	}
 	if carries && hungUp(err) {
