@@ -73,7 +73,7 @@ func TestPortForwarder(t *testing.T) {
 						body, _ := io.ReadAll(res.Body)
 						answer <- fmt.Sprint(res.StatusCode, " ", string(body))
 					}()
-					for l.closed.Load() < 4 {
+					for l.closed.Load() < maxResends+2 { // more often than it is sent again
 						select {
 						case got := <-answer:
 							t.Fatalf("answered before the server was there: %s", got)

@@ -42,7 +42,7 @@ type attempt struct {
 }
 
 func newAttempt(f *forwarding, m *member) *attempt {
-	return &attempt{f: f, member: m}
+	return &attempt{f: f, member: m, doubt: f.doubt}
 }
 
 // errEjected is why an attempt was given up.
