@@ -48,34 +48,40 @@ func bindsConnection(h http.Header) bool {
 // Requests of a share come without the connection of their visitor. A login
 // cannot be kept for them, so the connection is closed after one answer.
 func (l *logins) transport(f *forwarding, m *member) http.RoundTripper {
-	begins := bindsConnection(f.r.Header)
 	if m.Scheme == plan.SchemeH2C {
 		return nil // no such login: RFC 9113 has no authentication of connections
 	}
-	if f.PublicHost != "" || f.Client == nil {
-		if begins {
-			return m.single
-		}
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	own := l.by[f.Client]
+	own, begins := l.by[f.loginKey()], bindsConnection(f.r.Header)
 	if own == nil && begins {
-		if own = l.addLocked(f, m); own == nil {
-			return m.single
-		}
+		own = l.addLocked(f, m)
 	}
-	if own == nil {
-		return nil
+	switch {
+	case own != nil:
+		own.used = time.Now()
+		return own
+	case begins:
+		return m.single
 	}
-	own.used = time.Now()
-	return own
+	return nil
 }
 
-// addLocked makes room first: a visitor's connection that sent nothing for
-// idleTimeout has lost its connection to the member anyway.
+// loginKey names the visitor's connection; nil when it is not known.
+func (f *forwarding) loginKey() any {
+	if f.PublicHost != "" {
+		return nil
+	}
+	return f.Client
+}
+
+// addLocked gives f's visitor a connection, or returns nil where it must not have
+// one. It makes room first: a visitor's connection that sent nothing for idleTimeout
+// has lost its connection to the member anyway.
 func (l *logins) addLocked(f *forwarding, m *member) *login {
+	if f.loginKey() == nil {
+		return nil
+	}
 	for client, own := range l.by {
 		if time.Since(own.used) > idleTimeout {
 			own.CloseIdleConnections()
@@ -92,18 +98,15 @@ func (l *logins) addLocked(f *forwarding, m *member) *login {
 	if l.by == nil {
 		l.by = map[any]*login{}
 	}
-	l.by[f.Client] = own
+	l.by[f.loginKey()] = own
 	return own
 }
 
 // has reports whether f's visitor has a connection of its own.
 func (l *logins) has(f *forwarding) bool {
-	if f.PublicHost != "" || f.Client == nil {
-		return false
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.by[f.Client] != nil
+	return l.by[f.loginKey()] != nil
 }
 
 func (l *logins) closeIdle() {

@@ -182,13 +182,11 @@ func (f *forwarding) ejection(m *member, res *http.Response) error {
 
 // carry picks the transport.
 func (f *forwarding) carry(m *member, a *attempt, out *http.Request) (*http.Response, error) {
-	own := m.logins.transport(f, m)
+	if own := m.logins.transport(f, m); own != nil {
+		out.Close = own == http.RoundTripper(m.single)
+		return own.RoundTrip(out)
+	}
 	switch {
-	case own == http.RoundTripper(m.single):
-		out.Close = true
-		return own.RoundTrip(out)
-	case own != nil:
-		return own.RoundTrip(out)
 	case f.upgrade != "":
 		m.conns.makeRoom(&a.claim)
 		return m.upgrades.RoundTrip(out)
