@@ -61,7 +61,7 @@ func (s *Server) watch(r *http.Request, route *plan.Route, upstream *plan.Upstre
 	return seenResponse{form: watchForm(r, route, res), script: s.watchScript(r, upstream, res)}
 }
 
-// adviceOn is what to tell of a response once it has passed.
+// adviceOn returns the advice on a response that was sent.
 func (s *Server) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.Upstream, far bool) []string {
 	return slices.Concat(seen.told, seen.form.advice(r), s.adviceOnScript(seen.script, r, upstream, far))
 }
@@ -94,7 +94,7 @@ func (f *refusedForm) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// advice is what to tell of the response once it has passed.
+// advice returns the advice on the response that was sent.
 func (f *refusedForm) advice(r *http.Request) []string {
 	if f == nil {
 		return nil

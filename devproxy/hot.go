@@ -128,7 +128,7 @@ func (s *seenScript) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// adviceOnScript is what to tell of a script once it has passed.
+// adviceOnScript returns the advice on a script that was sent.
 func (s *Server) adviceOnScript(script *seenScript, r *http.Request, upstream *plan.Upstream, far bool) (told []string) {
 	if script == nil || !script.all {
 		return nil

@@ -165,7 +165,7 @@ func (b *publicBrowser) formsBetweenHosts(t *testing.T) {
 						}
 					}
 				}
-				t.Fatalf("nobody asked for %s", path)
+				t.Fatalf("unexpected request for %s", path)
 				return nil
 			}
 			open()

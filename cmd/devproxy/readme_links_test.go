@@ -105,7 +105,7 @@ func checkPage(root fs.FS, tests map[string]bool, page, text string) (links, nam
 	for _, name := range goFile.FindAllStringSubmatch(prose, -1) {
 		names++
 		if !exists(name[1]) && !exists(path.Join(path.Dir(page), name[1])) {
-			problems = append(problems, page+": there is no file "+name[1])
+			problems = append(problems, page+": no such file: "+name[1])
 		}
 	}
 	for _, name := range goFunc.FindAllStringSubmatch(prose, -1) {
@@ -119,7 +119,7 @@ func checkPage(root fs.FS, tests map[string]bool, page, text string) (links, nam
 	}
 	for _, name := range goTest.FindAllStringSubmatch(prose, -1) {
 		if !tests[name[1]] {
-			problems = append(problems, page+": there is no test "+name[1])
+			problems = append(problems, page+": no such test: "+name[1])
 		}
 	}
 	return links, names, problems

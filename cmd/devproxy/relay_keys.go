@@ -37,7 +37,7 @@ func newRelayKeysCmd(s *streams) *cobra.Command {
 		Use:   "keys",
 		Short: "list the keys that a relay of yours knows, with their names",
 		Long: `Lists the keys that enrolled themselves at the relay on this server, those that were revoked, and the plain names of each.
-Links are counted only, since whoever knows one can open it.
+Links are counted and not listed: anyone who knows a link can open it.
 
 While the relay runs, --admin asks it, at its own --admin address. Otherwise the file of its --state is read.
 To bar a key, write "revoked KEY" into the file of --authorized-keys.`,

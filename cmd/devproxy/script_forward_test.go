@@ -12,7 +12,7 @@ type forwarders map[string]net.Listener
 
 // scriptForward is a port mapping in two steps. `forward NAME` takes a free port
 // of 127.0.0.1 and keeps it in the variable NAME. `forward NAME PORT` connects
-// whoever comes there to PORT until the script ends.
+// its connections to PORT until the script ends.
 func scriptForward(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: forward NAME [PORT]")

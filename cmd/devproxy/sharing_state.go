@@ -79,7 +79,7 @@ func (s *sharing) keepNames() {
 
 // newerNames begins again with names by the newest rules where the relay has no
 // certificate for those of an older link, which never worked then. Relays of all
-// versions say so in these words; there is no code for it.
+// versions report it with this text, without a code.
 func (s *sharing) newerNames(err error) bool {
 	l := s.live
 	var e *agent.Error

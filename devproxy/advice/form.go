@@ -39,7 +39,7 @@ var formRefusals = []formRefusal{
 	{status: http.StatusForbidden, text: regexp.MustCompile(`^Invalid CORS request$`)},
 	// React Router, packages/react-router/lib/server-runtime: the response to a form
 	// that a script has sent, and to one that loads a page. What an action answers by
-	// itself is no SanitizedError. The other text is also what Express and others send
+	// itself is not a SanitizedError. The other text is also what Express and others send
 	// for a bad request, with another type.
 	{status: http.StatusBadRequest, header: "X-Remix-Response", text: regexp.MustCompile(`"SanitizedError".*"(?:Bad Request|Unexpected Server Error)"`)},
 	{status: http.StatusBadRequest, header: "Content-Type", value: fetchText, navigation: true, text: regexp.MustCompile(`^Bad Request$`)},
@@ -58,7 +58,7 @@ func MayRefuseForm(r *http.Request, origin string, status int) bool {
 		slices.ContainsFunc(formRefusals, func(f formRefusal) bool { return f.status == status })
 }
 
-// FormRefusal is what to tell of a response in which a framework refuses a form of
+// FormRefusal returns the advice on a response in which a framework refuses a form of
 // its own page, because it ignores X-Forwarded-Proto. It is empty for any other
 // response. body is decoded, and at most the first MaxFormRefusal bytes.
 func FormRefusal(r *http.Request, status int, h http.Header, body []byte) string {

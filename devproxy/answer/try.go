@@ -71,7 +71,7 @@ var sources = []string{
 }
 
 // words are endings of sources that are also codes of languages, or words: where a
-// name goes on with an ending that nobody knows, as "film.ru.srt" does, they say
+// name continues with an unknown ending, as "film.ru.srt" does, they say
 // nothing.
 var words = []string{"ru", "pl", "cs", "sh", "do", "module", "theme", "config", "inc"}
 
@@ -81,7 +81,7 @@ var copies = []string{"bak", "backup", "old", "orig", "save", "sav", "swp", "swo
 // isSource reports a name that is, or is a copy of, the source of a program. Editors
 // and tools name copies in many ways: "a.php~", "a.php.bak", "a.php.~1~", "#a.php#",
 // "a.php_old", "a.php (copy)", "a.php,v". So an ending counts up to its first
-// character that is no letter or digit; and what is before an ending counts too,
+// character other than a letter or digit; and what is before an ending counts too,
 // unless browsers know a file by that ending, such as "messages.pl.js".
 func isSource(path string) bool {
 	base, known := strings.ToLower(path[strings.LastIndexAny(path, `/\`)+1:]), true

@@ -22,8 +22,8 @@ func try(f *plan.Files, method, path string, header http.Header) (*httptest.Resp
 	return w, answered, err
 }
 
-// TestTry: a file of that very name is sent; what is not one, or must not be, is the
-// upstream's, and then nothing is written.
+// TestTry: a file of exactly that name is sent; anything else, or a file that must
+// not be sent, is the upstream's, and then nothing is written.
 func TestTry(t *testing.T) {
 	f := tree(t, map[string]string{
 		"app.css": "a{}", "a b.txt": "spaced", "index.html": "home", "about.html": "about", "sub/x.js": "x", ".env": secret, ".well-known/x": "known",

@@ -34,7 +34,8 @@ const (
 	// openingTime is how long a new connection makes others wait when the server
 	// answers nothing.
 	openingTime = 20 * time.Millisecond
-	// lastingTime is the same when it answers others, such as beside long polls.
+	// lastingTime is the same while the server answers other requests, for example
+	// during long polls.
 	lastingTime = 125 * time.Millisecond
 	// lateTime is by how much a timer may be late. When it is later, this machine
 	// is too busy to say that a server answers nothing.

@@ -69,9 +69,9 @@
 // (acceptTime), unless the upstream has answered before.
 //
 // Bytes that an answer has in excess reach the next request on its connection.
-// When that is a safe one and they are no answer, it is sent again. An answer that
-// came before the upstream stopped reading is passed on, whatever became of the
-// rest of the request.
+// When that request has a safe method and the bytes are not a valid answer, it is
+// sent again. An answer that came before the upstream stopped reading is passed on,
+// whatever became of the rest of the request.
 //
 // HTTP/2 upstreams carry all requests on one connection and need none of this.
 //

@@ -396,9 +396,9 @@ func TestStalledRequestsHoldNobody(t *testing.T) {
 	during := took[len(took)/2]
 	cancel()
 	attack.Wait()
-	t.Logf("%v calm, %v beside %d requests that stall", calm, during, begun.Load())
+	t.Logf("%v calm, %v with %d stalled requests", calm, during, begun.Load())
 	if during > 2*(calm+15*time.Millisecond) {
-		t.Errorf("a request takes %v beside stalled ones, %v without", during, calm)
+		t.Errorf("a request takes %v with stalled ones, %v without", during, calm)
 	}
 }
 
