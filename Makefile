@@ -57,6 +57,10 @@ lint: ## gofmt, vet on three systems, golangci-lint
 	GOOS=windows go vet ./...
 	go run $(GOLANGCI_LINT) run --build-tags e2e,frameworks ./...
 
+.PHONY: figures
+figures: ## what makes the code easy or hard to read, counted; BASE=COMMIT compares
+	@go run .ci/figures/main.go $(BASE)
+
 .PHONY: vuln
 vuln: ## known vulnerabilities in the code and its dependencies; needs the network
 	@output=$$(go run $(GOVULNCHECK) ./... 2>&1); status=$$?; echo "$$output"; \
