@@ -61,6 +61,10 @@ lint: ## gofmt, vet on three systems, golangci-lint
 figures: ## what makes the code easy or hard to read, counted; BASE=COMMIT compares
 	@go run .ci/figures/main.go $(BASE)
 
+.PHONY: english
+english: ## words and phrases that slow readers down, in code, comments and documents
+	@go run .ci/english/main.go $(FILES)
+
 .PHONY: vuln
 vuln: ## known vulnerabilities in the code and its dependencies; needs the network
 	@output=$$(go run $(GOVULNCHECK) ./... 2>&1); status=$$?; echo "$$output"; \
