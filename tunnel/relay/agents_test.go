@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -573,5 +574,39 @@ func TestTransplantedHello(t *testing.T) {
 	_, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: key, Dial: dial, Hello: []byte(`{"hosts":[]}`)})
 	if codeFrom(err) != tunnel.CodeBadProof {
 		t.Errorf("%v; want CodeBadProof", err)
+	}
+}
+
+// TestLaneWithoutBinding: a connection that cannot be bound, since it has TLS
+// 1.2, is no lane, directly or in a WebSocket.
+func TestLaneWithoutBinding(t *testing.T) {
+	w := start(t, nil)
+	old := &tls.Config{RootCAs: w.ca.pool, ServerName: domain, NextProtos: []string{tunnel.ALPN}, MaxVersion: tls.VersionTLS12}
+	c, err := tls.Dial("tcp", w.addr, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	key := testKey("a")
+	hello, _ := json.Marshal(claimOf(key, ""))
+	// The proof is for no binding, as a relay that does not look would check it.
+	_, _, err = tunnel.Dial(t.Context(), tunnel.Config{Key: key, Hello: hello, Dial: func(context.Context) (tunnel.Lane, error) {
+		return tunnel.Lane{Conn: c, Binding: nil}, nil
+	}})
+	if err == nil || codeFrom(err) == tunnel.CodeBadProof {
+		t.Errorf("a lane over TLS 1.2: %v", err)
+	}
+	client := w.client("h1")
+	client.Transport.(*http.Transport).TLSClientConfig.MaxVersion = tls.VersionTLS12
+	socket, res, err := websocket.Dial(t.Context(), "wss://"+domain+agentPath, &websocket.DialOptions{HTTPClient: client})
+	if err == nil {
+		socket.CloseNow()
+		t.Error("a WebSocket over TLS 1.2 is taken for a lane")
+	} else if res == nil || res.StatusCode != 400 {
+		t.Errorf("%v %v", res, err)
+	}
+	if _, _, lanes := w.door.counts(); lanes != 0 {
+		t.Errorf("%d lanes", lanes)
 	}
 }

@@ -1,14 +1,18 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
@@ -137,4 +141,119 @@ func TestDiskFull(t *testing.T) {
 	broken.lookup = full
 	reply := a.ask(tunnel.Request{Op: "claim", Claim: &tunnel.Claim{Name: "other", Hosts: []string{""}}})
 	neutral("an agent that claims", reply.Code, reply.Error)
+}
+
+// TestKeysReloaded: a key that is barred in the file loses its session, also if
+// it was enrolled; a registry that cannot be written is told of.
+func TestKeysReloaded(t *testing.T) {
+	a, b := publicKey(testKey("a")), publicKey(testKey("b"))
+	path := filepath.Join(t.TempDir(), "keys")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# none\n")
+	broken := &brokenRegistry{Memory: NewMemory()}
+	if err := broken.SetStanding(t.Context(), a, Enrolled); err != nil {
+		t.Fatal(err)
+	}
+	k, err := newKeys(&Options{AuthorizedKeys: path, Registry: broken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("revoked " + a.String() + "\n" + b.String() + "\n")
+	var told []Change
+	defer broken.Watch(func(c Change) { told = append(told, c) })()
+	if err := errors.Join(k.reload(t.Context()), k.reload(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || told[0] != (Change{Key: a, Standing: Revoked}) {
+		t.Errorf("told %v", told)
+	}
+	write("revoked " + a.String() + "\nrevoked " + b.String() + "\n")
+	if err := k.reload(t.Context()); err != nil || len(told) < 2 || slices.ContainsFunc(told[1:], func(c Change) bool { return c.Key != b }) {
+		t.Errorf("%v; told %v", err, told)
+	}
+	c, d := publicKey(testKey("c")), publicKey(testKey("d"))
+	write(c.String() + "\n" + d.String() + "\n")
+	if err := k.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	told = nil
+	write("# c is gone\n" + d.String() + "\n")
+	if err := errors.Join(k.reload(t.Context()), k.reload(t.Context())); err != nil || len(told) != 1 || told[0] != (Change{Key: c, Standing: Revoked}) {
+		t.Errorf("a key that is no longer in the file: %v; told %v", err, told)
+	}
+	broken.set = errors.New("the disk is full")
+	write("# d is gone\n")
+	if err := k.reload(t.Context()); err != nil {
+		t.Errorf("the first look: %v", err)
+	}
+	if err := k.reload(t.Context()); !errors.Is(err, broken.set) {
+		t.Errorf("a key that could not be taken out: %v", err)
+	}
+	broken.set = errors.New("the disk is full")
+	write("revoked " + publicKey(testKey("c")).String() + "\n")
+	if err := k.reload(t.Context()); !errors.Is(err, broken.set) {
+		t.Errorf("a key that could not be barred: %v", err)
+	}
+	if err := k.admit(t.Context(), publicKey(testKey("c")), "", nil); codeFrom(err) != tunnel.CodeRevoked {
+		t.Errorf("it comes in: %v", err)
+	}
+}
+
+// TestKeysWatched: the file is followed until the relay ends. What is wrong with it
+// is told once for each text, and what was read before goes on counting.
+func TestKeysWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "keys")
+		a, b := publicKey(testKey("a")), publicKey(testKey("b"))
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(a.String())
+		k, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var noted []error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			k.watch(ctx, func(err error) { noted = append(noted, err) })
+		}()
+		for _, step := range []struct {
+			text  string
+			a, b  bool // may come in
+			notes int
+		}{
+			{a.String(), true, false, 0},
+			{"nonsense", true, false, 1},
+			{a.String() + "\n" + b.String(), true, true, 0},
+			{b.String(), false, true, 0},
+		} {
+			noted = nil
+			write(step.text)
+			time.Sleep(3 * keysPoll)
+			synctest.Wait()
+			if len(noted) != step.notes {
+				t.Errorf("%q: noted %v", step.text, noted)
+			}
+			for key, may := range map[Key]bool{a: step.a, b: step.b} {
+				if err := k.admit(t.Context(), key, "", nil); (err == nil) != may {
+					t.Errorf("%q: %v", step.text, err)
+				}
+			}
+		}
+		cancel()
+		<-done
+		k.path = ""
+		k.watch(t.Context(), func(err error) { t.Error(err) }) // nothing to follow
+	})
 }

@@ -1,6 +1,9 @@
 package relay
 
 import (
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,5 +41,53 @@ func TestLimitDefaults(t *testing.T) {
 	}
 	if got := set.withDefaults(); got != set {
 		t.Errorf("%+v, want %+v", got, set)
+	}
+}
+
+// TestDescriptors: the total bound is reached with real connections. Agents and
+// visitors of one address leave no room for more of it, and nothing breaks.
+func TestDescriptors(t *testing.T) {
+	w := start(t, func(o *Options) {
+		o.Limits = Limits{Descriptors: 40, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40}
+	})
+	if w.door.most != 20 {
+		t.Fatalf("connections may have %d descriptors", w.door.most)
+	}
+	key := testKey("a")
+	hold := make(chan struct{})
+	var begun sync.WaitGroup
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			begun.Done()
+			<-hold
+		}
+	})).grant.Hosts[0]
+	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	var group sync.WaitGroup
+	for range 18 {
+		begun.Add(1)
+		group.Go(func() {
+			if res, err := w.client("h1").Get("https://" + host + "/hold"); err == nil {
+				res.Body.Close()
+			} else {
+				t.Errorf("one of those that fit: %v", err)
+			}
+		})
+		begun.Wait()
+	}
+	c := dialTCP(t, w.addr)
+	if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("one more than fit: %v, want it closed", err)
+	}
+	if !counts(w.Relay, `limited_total{limit="connections"} 1`) {
+		t.Error("the one that was refused is not counted")
+	}
+	if h, v, l := w.door.counts(); h+v+l > 20 {
+		t.Errorf("%d + %d + %d connections of 20", h, v, l)
+	}
+	close(hold)
+	group.Wait()
+	if status, _, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 {
+		t.Errorf("afterwards: %d", status)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -166,6 +167,55 @@ func TestJournalFrom(t *testing.T) {
 		p.log.Info("x", "from", c.from)
 		if got := p.take(t)[0]["from"]; got != c.want {
 			t.Errorf("%T %v becomes %v, want %s", c.from, c.from, got, c.want)
+		}
+	}
+}
+
+// TestRefusalsAreNoted: in the log, with the address, and in the metrics.
+func TestRefusalsAreNoted(t *testing.T) {
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Log, o.Open = slog.New(slog.NewJSONHandler(&log, nil)), false })
+	key := testKey("a")
+	if _, err := w.tryAgent(key, claimOf(key, ""), &recorder{}); codeFrom(err) != tunnel.CodeUnknownKey {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"msg":"agent refused"`, publicKey(key).String(), `"from":"127.0.0.1:`} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("no %s in %s", part, log.String())
+		}
+	}
+	admin := httptest.NewServer(w.Admin())
+	defer admin.Close()
+	if _, body, _ := get(t, admin.Client(), admin.URL+"/metrics"); !strings.Contains(body, `devproxy_relay_refused_total{code="64"} 1`) {
+		t.Error("the refusal is not counted")
+	}
+}
+
+// TestSessionsAreNoted: an agent's session is in the log from its beginning to its end.
+func TestSessionsAreNoted(t *testing.T) {
+	var log syncBuffer
+	w := start(t, func(o *Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	key := testKey("a")
+	a := w.agent(key, claimOf(key, "", "x"), &recorder{})
+	a.ask(tunnel.Request{Op: "end"})
+	a.Close(nil)
+	// A lane that was being dialled may have its own line, which knows no key.
+	var lines []string
+	eventually(t, "three lines of the key", func() bool {
+		lines = nil
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, publicKey(key).String()) {
+				lines = append(lines, line)
+			}
+		}
+		return len(lines) == 3
+	})
+	for i, line := range lines {
+		want := [][]string{{`"msg":"agent connected"`, `"hosts":2`}, {`"msg":"share ended"`}, {`"msg":"agent gone"`, `"reason":`}}[i]
+		for _, part := range append(want, `"from":"127.0.0.1/32"`) {
+			if !strings.Contains(line, part) {
+				t.Errorf("no %s in %s", part, line)
+			}
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/tunnel"
 )
 
 const (
@@ -285,5 +287,90 @@ func TestBadKeysFile(t *testing.T) {
 		if _, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()}); err == nil {
 			t.Error("a relay starts with a file that cannot be read")
 		}
+	}
+}
+
+// brokenRegistry fails where a test says.
+type brokenRegistry struct {
+	*Memory
+	standing, lookup, set, release, renew, sweep error
+}
+
+func (b *brokenRegistry) Release(ctx context.Context, owner Key, names []string) error {
+	if b.release != nil {
+		return b.release
+	}
+	return b.Memory.Release(ctx, owner, names)
+}
+
+func (b *brokenRegistry) Renew(ctx context.Context, owner Key, names []string) error {
+	if b.renew != nil {
+		return b.renew
+	}
+	return b.Memory.Renew(ctx, owner, names)
+}
+
+func (b *brokenRegistry) Sweep(ctx context.Context) error {
+	if b.sweep != nil {
+		return b.sweep
+	}
+	return b.Memory.Sweep(ctx)
+}
+
+func (b *brokenRegistry) SetStanding(ctx context.Context, key Key, s Standing) error {
+	if b.set != nil {
+		return b.set
+	}
+	return b.Memory.SetStanding(ctx, key, s)
+}
+
+func (b *brokenRegistry) Standing(ctx context.Context, key Key) (Standing, error) {
+	if b.standing != nil {
+		return Unknown, b.standing
+	}
+	return b.Memory.Standing(ctx, key)
+}
+
+func (b *brokenRegistry) Lookup(ctx context.Context, name string) (Record, bool, error) {
+	if b.lookup != nil {
+		return Record{}, false, b.lookup
+	}
+	return b.Memory.Lookup(ctx, name)
+}
+
+// TestBrokenRegistry: a registry that cannot be read lets nobody in, also where
+// everybody else may come in.
+func TestBrokenRegistry(t *testing.T) {
+	broken := &brokenRegistry{Memory: NewMemory()}
+	w := start(t, func(o *Options) { o.Registry = broken })
+	key := testKey("a")
+	if err := broken.SetStanding(t.Context(), publicKey(key), Revoked); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.tryAgent(key, claimOf(key, ""), &recorder{}); codeFrom(err) != tunnel.CodeRevoked {
+		t.Errorf("a revoked key: %v", err)
+	}
+	for name, fault := range map[string]func(error){
+		"standing": func(err error) { broken.standing = err },
+		"lookup":   func(err error) { broken.lookup = err },
+	} {
+		for _, kind := range []struct {
+			err  error
+			code tunnel.Code
+		}{{errors.New("the disk is gone"), tunnel.CodeFailed}, {ErrSuspended, tunnel.CodeBusy}} {
+			fault(kind.err)
+			for _, who := range []string{"a", "b"} {
+				if who == "a" && name == "lookup" {
+					continue // revoked
+				}
+				if _, err := w.tryAgent(testKey(who), claimOf(testKey(who), ""), &recorder{}); codeFrom(err) != kind.code {
+					t.Errorf("%s fails with %v: key %s gets %v", name, kind.err, who, err)
+				}
+			}
+		}
+		fault(nil)
+	}
+	if _, err := w.tryAgent(testKey("b"), claimOf(testKey("b"), ""), &recorder{}); err != nil {
+		t.Errorf("a registry that works again: %v", err)
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -514,5 +517,101 @@ func (k taker) check() {
 	}
 	if used != k.used || used > k.total {
 		k.t.Errorf("%d used, counted %d, of %d", used, k.used, k.total)
+	}
+}
+
+// TestSlotsAreFreed: with the answer at once, and some time after a visitor has
+// given up.
+func TestSlotsAreFreed(t *testing.T) {
+	w := start(t, nil)
+	key := testKey("a")
+	begun := make(chan struct{})
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			begun <- struct{}{}
+			<-r.Context().Done()
+		}
+	})).grant.Hosts[0]
+	underWay := w.table.ofKey(publicKey(key)).slots.underWay
+	for _, protocol := range protocols {
+		get(t, w.client(protocol), "https://"+host+"/")
+		eventually(t, "an answered request is counted out", func() bool { return underWay() == 0 })
+		ctx, cancel := context.WithCancel(t.Context())
+		request, _ := http.NewRequestWithContext(ctx, "GET", "https://"+host+"/slow", nil)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := w.client(protocol).Do(request)
+			failed <- err
+		}()
+		within(t, "the request", begun)
+		if underWay() != 1 {
+			t.Errorf("%s: %d are under way", protocol, underWay())
+		}
+		cancel()
+		within(t, "its end", failed)
+		eventually(t, "one that was given up is counted out", func() bool { return underWay() == 0 })
+	}
+}
+
+// TestStalledUploadGivesWay: in a full share, a visitor of another network gets
+// the place of an upload that rests, whose visitor is told so. No other one is
+// given up for it.
+func TestStalledUploadGivesWay(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerShare: 2, RequestsPerVisitor: 2} })
+			key := testKey("a")
+			host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+			})).grant.Hosts[0]
+			slots := w.table.ofKey(publicKey(key)).slots
+			type upload struct {
+				end    io.Closer // of the body
+				status int
+			}
+			answers := make(chan upload, 2)
+			ends := map[io.Closer]bool{}
+			for range 2 {
+				body, end := io.Pipe()
+				ends[end] = true
+				go func() {
+					res, err := w.client(protocol).Post("https://"+host+"/", "", struct {
+						io.Reader
+						io.Closer
+					}{io.MultiReader(strings.NewReader("half"), body), body})
+					if err != nil {
+						answers <- upload{end, 0}
+						return
+					}
+					res.Body.Close()
+					answers <- upload{end, res.StatusCode}
+				}()
+			}
+			defer func() {
+				for end := range ends {
+					end.Close()
+				}
+			}()
+			eventually(t, "both are under way", func() bool { return slots.underWay() == 2 })
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			p, err := slots.take(ctx, network(9))
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := within(t, "the answer", answers)
+			if first.status != 503 || slots.underWay() != 2 {
+				t.Errorf("the upload that gave way: %d; %d are under way", first.status, slots.underWay())
+			}
+			p.release()
+			delete(ends, first.end)
+			first.end.Close()
+			for end := range ends {
+				end.Close()
+			}
+			if second := within(t, "the answer", answers); second.status != 200 {
+				t.Errorf("the other upload: %d", second.status)
+			}
+		})
 	}
 }

@@ -186,3 +186,63 @@ func TestRedirectIsScanned(t *testing.T) {
 		}
 	}
 }
+
+// TestTrailersFiltered: trailers that speak of a connection or of the visitor
+// are passed on in neither direction.
+func TestTrailersFiltered(t *testing.T) {
+	bad := []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Upgrade"}
+	w := start(t, nil)
+	key := testKey("a")
+	seen := make(chan http.Header, 1)
+	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		seen <- r.Trailer
+		_, _ = io.WriteString(rw, "body")
+		rw.(http.Flusher).Flush()
+		for _, name := range append(bad, "X-Mine") {
+			rw.Header().Set(http.TrailerPrefix+name, "there")
+		}
+	})).grant.Hosts[0]
+	for _, protocol := range protocols {
+		// The scanner refuses the fields of a connection in a trailer; the others
+		// are for the filter.
+		var fields strings.Builder
+		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Mine"} {
+			fmt.Fprintf(&fields, "%s: here\r\n", name)
+		}
+		if protocol == "h1" { // by hand: net/http's client refuses most of them
+			c := w.dial(host)
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\nTe: trailers\r\nTrailer: X-Mine, X-Forwarded-For, Forwarded\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n%s\r\n", host, &fields)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			checkTrailer(t, "to an HTTP/1 visitor", res.Trailer, bad, "there")
+		} else {
+			res, err := w.client(protocol).Post("https://"+host+"/", "", strings.NewReader("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			checkTrailer(t, "to an HTTP/2 visitor", res.Trailer, bad, "there")
+		}
+		got := within(t, "the request", seen)
+		if protocol == "h1" {
+			checkTrailer(t, "to the app", got, bad, "here")
+		}
+	}
+}
+
+func checkTrailer(t *testing.T, where string, got http.Header, bad []string, want string) {
+	t.Helper()
+	if got.Get("X-Mine") != want {
+		t.Errorf("%s: X-Mine is %q in %v", where, got.Get("X-Mine"), got)
+	}
+	for _, name := range bad {
+		if got.Get(name) != "" {
+			t.Errorf("%s: the trailer %s came through", where, name)
+		}
+	}
+}
