@@ -20,7 +20,7 @@ func (p *Program) list(i int, closing string) ([]Value, int) {
 		}
 		v, next := p.expression(i)
 		items = append(items, v)
-		i = p.after(i, next)
+		i = max(p.after(i, next), i+1) // past a bracket that closes something else
 	}
 	return items, i + 1
 }

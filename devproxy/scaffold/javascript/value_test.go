@@ -148,8 +148,8 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestBounded evaluates texts that would take exponential time, or nest deeper
-// than a stack should.
+// TestBounded evaluates texts that would take exponential time, nest deeper than
+// a stack should, or have brackets that do not match.
 func TestBounded(*testing.T) {
 	var doubling strings.Builder
 	for range 5000 {
@@ -164,8 +164,14 @@ func TestBounded(*testing.T) {
 		"export default " + strings.Repeat("`${", 50_000),
 		"export default " + strings.Repeat("a?", 50_000),
 		strings.Repeat("@", 100_000),
+		"export default [ ) ]",
+		"export default [;]",
+		"export default f(])",
+		"app.listen(]",
 	} {
-		Parse([]byte(source), nil).Exported()
+		p := Parse([]byte(source), nil)
+		p.Exported()
+		p.Calls("listen")
 	}
 }
 
