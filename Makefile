@@ -45,7 +45,6 @@ e2e: deps build ## the demo in real Chromium, h2spec, saves under load
 
 .PHONY: frameworks
 frameworks: deps build ## real dev servers attacked and used through a share: installs them; UPDATE=1 records what browsers ask for
-	@./.ci/frameworks
 	go test -count=1 -timeout 60m -v -tags e2e,frameworks -run '^TestFrameworks$(if $(FRAMEWORK),/^$(FRAMEWORK)$$)' ./cmd/devproxy $(if $(UPDATE),-update)
 
 .PHONY: lint

@@ -3,20 +3,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,23 +27,13 @@ import (
 // updateCorpora rewrites the lists of URLs that browsers ask for.
 var updateCorpora = flag.Bool("update", false, "rewrite devproxy/share/testdata/open")
 
-const (
-	frameworkSource  = "../../testdata/frameworks"
-	frameworkCorpora = "../../devproxy/share/testdata/open"
-
-	// frameworkPatience is for a dev server that builds before it answers.
-	frameworkPatience = 3 * time.Minute
-
-	// ofTheProject is what no visitor may read.
-	ofTheProject = "of-the-project"
-)
+const frameworkCorpora = "../../devproxy/share/testdata/open"
 
 // framework is a real dev server with a small app, shared with visitors.
 type framework struct {
 	name   string
-	source string   // a folder of frameworkSource
-	npm    []string // packages with their versions; other tools are Debian's
-	start  []string // "{port}" is the port
+	of     string   // the recipe; empty for the one of this name
+	npm    []string // instead of the recipe's packages; nil for those
 	build  []string // into out; nil builds nothing
 	out    string
 	pages  []string
@@ -74,6 +62,7 @@ type edit struct{ file, old, new string }
 // sharedFramework is a framework behind a real share.
 type sharedFramework struct {
 	*framework
+	recipe  *recipe
 	relay   *devRelay
 	project *sharedProject
 	dir     string
@@ -89,8 +78,7 @@ type sharedFramework struct {
 func frameworks() []*framework {
 	vite := func(name, version string) *framework {
 		return &framework{
-			name: name, source: "vite", npm: []string{"vite@" + version, "ms@2.1.3"},
-			start: []string{"node_modules/.bin/vite", "--host", "127.0.0.1", "--strictPort", "--port", "{port}"},
+			name: name, of: "vite", npm: []string{"vite@" + version},
 			build: []string{"node_modules/.bin/vite", "build"}, out: "dist",
 			pages: []string{"/"}, hot: edit{"src/headline.js", "before", "after"},
 			hidden: []string{
@@ -104,8 +92,7 @@ func frameworks() []*framework {
 		vite("vite", "8.4.0"),
 		vite("vite-7.3.1", "7.3.1"),
 		{
-			name: "webpack", source: "webpack", npm: []string{"webpack@5.113.0", "webpack-cli@6.0.1", "webpack-dev-server@5.2.7"},
-			start: []string{"node_modules/.bin/webpack", "serve", "--port", "{port}", "--client-web-socket-url", "auto://0.0.0.0:0/ws"},
+			name:  "webpack",
 			build: []string{"sh", "-c", "node_modules/.bin/webpack --mode production && cp public/index.html dist"}, out: "dist",
 			pages: []string{"/"}, hot: edit{"src/headline.js", "before", "after"},
 			hidden: []string{
@@ -114,8 +101,7 @@ func frameworks() []*framework {
 			},
 		},
 		{
-			name: "next", source: "next", npm: []string{"next@16.4.6", "react@19.3.1", "react-dom@19.3.1"},
-			start: []string{"node_modules/.bin/next", "dev", "--hostname", "127.0.0.1", "--port", "{port}"},
+			name:  "next",
 			build: []string{"env", "EXPORT=1", "node_modules/.bin/next", "build"}, out: "out",
 			pages: []string{"/", "/about"}, clicks: "about", hot: edit{"app/headline.js", "before", "after"},
 			hidden: []string{
@@ -128,8 +114,7 @@ func frameworks() []*framework {
 			attacks: []func(*testing.T, *sharedFramework){logToNext},
 		},
 		{
-			name: "storybook", source: "storybook", npm: []string{"storybook@10.6.7", "@storybook/html-vite@10.6.0", "vite@8.4.0"},
-			start: []string{"node_modules/.bin/storybook", "dev", "--ci", "--host", "127.0.0.1", "--port", "{port}"},
+			name:  "storybook",
 			build: []string{"node_modules/.bin/storybook", "build", "-o", "dist"}, out: "dist",
 			pages:   []string{"/iframe.html?id=button--primary&viewMode=story", "/?path=/story/button--primary"},
 			hot:     edit{"src/headline.js", "before", "after"},
@@ -137,8 +122,7 @@ func frameworks() []*framework {
 			attacks: []func(*testing.T, *sharedFramework){callVite(""), saveStory},
 		},
 		{
-			name: "nuxt", source: "nuxt", npm: []string{"nuxt@4.2.2"},
-			start: []string{"node_modules/.bin/nuxt", "dev", "--no-fork", "--host", "127.0.0.1", "--port", "{port}"},
+			name:  "nuxt",
 			pages: []string{"/", "/about"}, clicks: "about", hot: edit{"app/pages/index.vue", "before", "after"},
 			hidden: []string{
 				"GET /__nuxt_devtools__/client/", "GET /__open-in-editor?file=app/app.vue", "GET /_nuxt/__open-in-editor?file=app/app.vue",
@@ -148,29 +132,21 @@ func frameworks() []*framework {
 			attacks: []func(*testing.T, *sharedFramework){callVite("/_nuxt")},
 		},
 		{
-			name: "astro", source: "astro", npm: []string{"astro@7.3.5", "@astrojs/node@11.1.6", "node@22.23.3"}, // Debian's Node is too old for it
-			start: []string{"node_modules/.bin/node", "node_modules/astro/bin/astro.mjs", "dev", "--host", "127.0.0.1", "--port", "{port}"},
+			name:  "astro",
 			pages: []string{"/"}, form: http.StatusForbidden,
 			hidden: []string{"GET /__open-in-editor?file=src/pages/index.astro", "GET /.env", "GET /@fs/etc/passwd?raw"},
 		},
 		{
-			name: "reactrouter", source: "reactrouter",
-			npm: []string{
-				"react-router@7.18.4", "@react-router/node@7.18.4", "@react-router/serve@7.18.4", "@react-router/dev@7.18.4",
-				"react@19.3.1", "react-dom@19.3.1", "isbot@5.2.3", "vite@7.3.1",
-			},
-			start: []string{"node_modules/.bin/react-router", "dev", "--host", "127.0.0.1", "--port", "{port}"},
+			name:  "reactrouter",
 			pages: []string{"/"}, form: http.StatusBadRequest, advised: "vite 7.3.1 ",
 			hidden: []string{"GET /__open-in-editor?file=app/home.jsx", "GET /.env", "GET /@fs/etc/passwd?raw"},
 		},
 		{
-			name: "express", source: "express", npm: []string{"express@5.3.0"},
-			start: []string{"node", "index.mjs", "{port}"},
+			name:  "express",
 			pages: []string{"/"}, shows: "found",
 		},
 		{
-			name: "flask", source: "flask",
-			start: []string{"/usr/bin/python3", "-m", "flask", "run", "--debugger", "--no-reload", "--host", "127.0.0.1", "--port", "{port}"},
+			name:  "flask",
 			pages: []string{"/"},
 			hidden: []string{
 				"GET /?__debugger__=yes&cmd=resource&f=debugger.js", "GET /boom?__debugger__=yes&cmd=printpin&s=x", "GET /console", "GET /?%5f_debugger__=yes&cmd=pinauth&pin=1&s=x",
@@ -178,16 +154,14 @@ func frameworks() []*framework {
 			boom: []string{"/boom", "/boom Accept text/plain", "/boom Accept-Encoding gzip"},
 		},
 		{
-			name: "django", source: "django",
-			start: []string{"/usr/bin/python3", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}"},
+			name:  "django",
 			pages: []string{"/"}, form: http.StatusForbidden,
 			boom: []string{
 				"/boom", "/boom Accept text/plain", "/boom Accept application/json", "/boom X-Requested-With XMLHttpRequest", "/missing", "/missing Accept application/json",
 			},
 		},
 		{
-			name: "rails", source: "rails",
-			start:  []string{"puma", "--bind", "tcp://127.0.0.1:{port}"},
+			name:   "rails",
 			pages:  []string{"/"},
 			hidden: []string{"GET /rails/info/routes", "GET /rails/info/properties", "GET /rails/mailers", "GET /rails/info/routes.json", "PUT /__web_console/repl_sessions/0"},
 			boom: []string{
@@ -235,18 +209,23 @@ func TestFrameworks(t *testing.T) {
 // share installs, builds, starts and shares f.
 func (f *framework) share(t *testing.T, relay *devRelay) *sharedFramework {
 	t.Helper()
-	s := &sharedFramework{framework: f, relay: relay, dir: f.install(t)}
+	r := readRecipe(t, cmp.Or(f.of, f.name))
+	packages := r.packages
+	if f.npm != nil {
+		packages = f.npm
+	}
+	s := &sharedFramework{framework: f, recipe: r, relay: relay, dir: r.install(t, f.name, packages)}
 	saveFile(t, filepath.Join(s.dir, ".env"), "SECRET="+ofTheProject+"\n")
 	proxyfile := ""
 	if f.build != nil {
-		if out, err := runTool(t, frameworkPatience, frameworkEnv(), s.command(f.build, "")[0], s.command(f.build, "")[1:]...); err != nil {
+		command := append([]string{"-c", `cd "$0" && exec "$@"`, s.dir}, f.build...)
+		if out, err := runTool(t, frameworkPatience, append(frameworkEnv(), "CI=1"), "/bin/sh", command...); err != nil {
 			t.Fatalf("%q: %v\n%s", f.build, err, out)
 		}
 		proxyfile = fmt.Sprintf("host \"built.localhost\" { files = %q }\n", f.out)
 	}
-	port := freeTCPPort(t)
-	s.local = "http://127.0.0.1:" + port
-	s.run(t, port)
+	port := r.run(t, s.dir, f.pages[0])
+	s.local = "http://localhost:" + port
 	if f.form == 0 {
 		proxyfile += fmt.Sprintf("host \"shop.localhost\" { upstream = %s }\n", port)
 	} else {
@@ -262,127 +241,6 @@ func (f *framework) share(t *testing.T, relay *devRelay) *sharedFramework {
 		s.built = "https://" + project.host("built.localhost")
 	}
 	return s
-}
-
-// install is the folder of the app, with its packages, in the user's cache: they
-// are installed once for each list of versions.
-func (f *framework) install(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "devproxy-frameworks", f.name)
-	if dir, err = mkdirReal(dir); err != nil {
-		t.Fatal(err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries { // a fresh copy of the source, and what tools have cached stays
-		if name := entry.Name(); !slices.Contains([]string{"node_modules", "package.json", "package-lock.json", "installed"}, name) {
-			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(frameworkSource, f.source))); err != nil {
-		t.Fatal(err)
-	}
-	if f.npm == nil {
-		return dir
-	}
-	wanted := strings.Join(f.npm, "\n")
-	if done, err := os.ReadFile(filepath.Join(dir, "installed")); err == nil && string(done) == wanted {
-		return dir
-	}
-	saveFile(t, filepath.Join(dir, "package.json"), `{"private":true}`)
-	args := append([]string{"install", "--prefix", dir, "--no-audit", "--no-fund", "--save-exact"}, f.npm...)
-	if out, err := runTool(t, 2*installLimit, os.Environ(), needTool(t, "npm"), args...); err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
-	}
-	saveFile(t, filepath.Join(dir, "installed"), wanted)
-	return dir
-}
-
-func mkdirReal(dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(dir)
-}
-
-func frameworkEnv() []string {
-	return append(os.Environ(), "NO_COLOR=1", "CI=1", "BROWSER=none", "APP_SECRET="+ofTheProject,
-		"NEXT_TELEMETRY_DISABLED=1", "STORYBOOK_DISABLE_TELEMETRY=1", "NUXT_TELEMETRY_DISABLED=1", "RAILS_ENV=development", "RACK_ENV=development", "FLASK_DEBUG=1")
-}
-
-// command runs words in the app's folder.
-func (s *sharedFramework) command(words []string, port string) []string {
-	command := []string{"/bin/sh", "-c", `cd "$0" && exec "$@"`, s.dir}
-	for _, word := range words {
-		command = append(command, strings.ReplaceAll(word, "{port}", port))
-	}
-	return command
-}
-
-// run runs the dev server until the test ends, and waits until it answers.
-func (s *sharedFramework) run(t *testing.T, port string) {
-	t.Helper()
-	printed := &outputBuffer{}
-	words := s.command(s.start, port)
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = slices.DeleteFunc(frameworkEnv(), func(v string) bool { return v == "CI=1" })
-	cmd.Stdout, cmd.Stderr = printed, printed
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // killed
-	}()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-ended
-		if t.Failed() {
-			t.Logf("%s printed:\n%.4000s", s.name, printed.String())
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), frameworkPatience)
-	defer cancel()
-	for often := time.NewTicker(200 * time.Millisecond); ; {
-		r, err := http.NewRequestWithContext(ctx, "GET", s.local+s.pages[0], nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if res, err := http.DefaultClient.Do(r); err == nil {
-			res.Body.Close()
-			if res.StatusCode < 400 {
-				return
-			}
-		}
-		select {
-		case <-often.C:
-		case <-ended:
-			t.Fatalf("%s ended:\n%s", s.name, printed.String())
-		case <-ctx.Done():
-			t.Fatalf("%s does not answer:\n%s", s.name, printed.String())
-		}
-	}
-}
-
-func freeTCPPort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
 }
 
 // sees waits for a JavaScript expression to become true, also across loads: dev
@@ -429,7 +287,7 @@ func (s *sharedFramework) opens(t *testing.T, page *tab, base string) {
 		open(s.pages[0])
 	}
 	sees(t, page, `[...document.images].every(i => i.complete && i.naturalWidth > 0)`)
-	if s.source == "vite" {
+	if s.recipe.name == "vite" {
 		sees(t, page, `window.facts?.lazy === 'lazy' && window.facts?.worker === 'worker' && window.facts?.day === 86400000`)
 	}
 }

@@ -23,7 +23,7 @@ class NewestCsrf(CsrfViewMiddleware):
 settings.configure(
     DEBUG=True,
     SECRET_KEY="of the project",
-    ALLOWED_HOSTS=["shop.localhost", "plain.localhost", "127.0.0.1"],
+    ALLOWED_HOSTS=["shop.localhost", "plain.localhost", "localhost"],
     MIDDLEWARE=[f"{__name__}.NewestCsrf"],
     ROOT_URLCONF=__name__,
     MERCHANT=os.environ.get("APP_SECRET", ""),  # a name that Django does not mask
