@@ -66,6 +66,13 @@ func (s *Server) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.Up
 	return slices.Concat(seen.told, seen.form.advice(r), s.adviceOnScript(seen.script, r, upstream, far))
 }
 
+func oneOrNone(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
 // refusedForm looks at a response that may refuse a form, as it passes.
 type refusedForm struct {
 	io.ReadCloser

@@ -1,8 +1,6 @@
 package devproxy
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -11,25 +9,24 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/forward"
-	"github.com/devproxy/devproxy/devproxy/page"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 const (
-	// maxCrashes is how often in a row a page may end its server before devproxy no
-	// longer asks for it by itself.
+	// maxCrashes is how often in a row a page may end its server before devproxy
+	// no longer requests it by itself.
 	maxCrashes = 2
 	// crashTime is how long a crash is remembered.
 	crashTime = 10 * time.Minute
-	// maxCrashPages bounds how many pages are remembered; when there are more, all are
-	// forgotten.
+	// maxCrashPages bounds how many pages are remembered; when there are more, all
+	// are forgotten.
 	maxCrashPages = 256
 )
 
-// crashes counts how often in a row a page has ended its server: the waiting page
-// would ask for it each time that the server is back. The zero value is ready; it is
-// safe for concurrent use.
+// crashes counts how often in a row a page has ended its server, since a waiting
+// page would request it each time the server is back. The zero value is ready; it
+// is safe for concurrent use.
 type crashes struct {
 	some atomic.Bool // there is one: most requests need not lock
 	mu   sync.Mutex
@@ -42,42 +39,49 @@ type crash struct {
 }
 
 // pageKey names a page of an upstream, the same for visitors and local clients.
-func pageKey(x *exchange, spec *plan.Upstream, r *http.Request) string {
+func pageKey(x *exchange, r *http.Request) string {
+	key := x.route.Answer.(*plan.Upstream).Key + "\n" // only upstreams crash
 	if x.visit != nil {
-		return spec.Key + "\n" + x.visit.host + x.visit.target
+		return key + x.visit.host + x.visit.target
 	}
-	return spec.Key + "\n" + r.Host + requestTarget(r)
+	return key + r.Host + requestTarget(r)
 }
 
-// note counts one more crash of a page and returns how many it makes in a row.
+// crashed reports whether the upstream ended on the request of x: it was sent, and
+// then nothing listened. A port forwarder in between would accept connections.
+func (x *exchange) crashed(waiting *forward.WaitingError) bool {
+	return x.sent.Load() && slices.ContainsFunc(waiting.Attempts, forward.Attempt.Refused)
+}
+
+// note counts one more crash of a page and returns how many that makes in a row.
 func (c *crashes) note(page string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.seen[page]
-	if time.Since(was.last) > crashTime {
-		was.n = 0
+	n := 1
+	if was := c.seen[page]; time.Since(was.last) <= crashTime {
+		n += was.n
 	}
-	if c.seen == nil || len(c.seen) >= maxCrashPages && was.n == 0 {
+	if c.seen == nil || len(c.seen) >= maxCrashPages && n == 1 {
 		c.seen = map[string]crash{}
 	}
-	c.seen[page] = crash{time.Now(), was.n + 1}
+	c.seen[page] = crash{time.Now(), n}
 	c.some.Store(true)
-	return was.n + 1
+	return n
 }
 
 // answered forgets the crashes of a page.
-func (c *crashes) answered(x *exchange, spec *plan.Upstream, r *http.Request) {
+func (c *crashes) answered(x *exchange, r *http.Request) {
 	if !c.some.Load() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.seen, pageKey(x, spec, r))
+	delete(c.seen, pageKey(x, r))
 	c.some.Store(len(c.seen) > 0)
 }
 
-// traced is r, for a page that may be waited for, and notes on x when it was sent to
-// the upstream.
+// traced returns r with a trace that notes on x when it was sent to the upstream, for
+// a page that a waiting page may request again.
 func (x *exchange) traced(r *http.Request) *http.Request {
 	if r.Method != http.MethodGet || r.Header.Get("Sec-Fetch-Mode") != "navigate" && !field.Accepts(r.Header["Accept"], "text/html") {
 		return r
@@ -89,28 +93,4 @@ func (x *exchange) traced(r *http.Request) *http.Request {
 			}
 		},
 	}))
-}
-
-// crashPage is the page in place of the waiting page when that would end the server
-// once more; ok is false when it would not.
-func (s *Server) crashPage(x *exchange, r *http.Request) (p page.Page, ok bool) {
-	var waiting *forward.WaitingError
-	// It was sent, and then nothing listened: no port forwarder is in between.
-	if !errors.As(x.err, &waiting) || !x.sent.Load() || !slices.ContainsFunc(waiting.Attempts, forward.Attempt.Refused) {
-		return page.Page{}, false
-	}
-	spec := x.route.Answer.(*plan.Upstream) // only upstreams are waited for
-	n := s.crashes.note(pageKey(x, spec, r))
-	if n < maxCrashes {
-		return page.Page{}, false
-	}
-	return page.Page{
-		Status: http.StatusBadGateway,
-		Title:  "The server ends each time this page is asked for.",
-		Lead: fmt.Sprintf("That has happened %d times in a row: %s closed the connection without a response, and then nothing listened there. devproxy does not ask again by itself.",
-			n, spokenUpstream(spec)),
-		Quote: quote(x.route.Source),
-		Hints: []string{"The server's own output may say why."},
-		Again: true,
-	}, true
 }

@@ -66,18 +66,18 @@ func TestAPageThatEndsItsServer(t *testing.T) {
 	other := func() reply { return s.get(s.url("/other"), navigate...) }
 	app.start()
 	asks(other, 200, "a page")
-	asks(crash, 503, "Nothing answers on port "+port)
-	asks(other, 503, "Nothing answers on port "+port) // it waits for the server, and has ended nothing
+	asks(crash, 503, "Nothing is listening on port "+port)
+	asks(other, 503, "Nothing is listening on port "+port) // it waits for the server, and has ended nothing
 	app.start()
 	asks(crash, 502, `<a class="button" href="">Try again</a>`)
-	asks(other, 503, "Nothing answers on port "+port)
+	asks(other, 503, "Nothing is listening on port "+port)
 	app.start()
 	asks(crash, 502, "3 times in a row")
 	app.ends.Store(false)
 	app.start()
 	asks(crash, 200, "a page")
 	app.ends.Store(true)
-	asks(crash, 503, "Nothing answers on port "+port) // it begins again
+	asks(crash, 503, "Nothing is listening on port "+port) // it begins again
 	app.start()
 	visitor := func() reply { return s.visit("/crash?a", navigate...) }
 	asks(visitor, 502, `<a class="button" href="">Try again</a>`)

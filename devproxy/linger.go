@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/devproxy/devproxy/devproxy/page"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (

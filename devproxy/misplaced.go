@@ -14,16 +14,6 @@ import (
 // maxPortHints bounds how many processes a page names.
 const maxPortHints = 3
 
-// portHints name processes of the project that listen on another port than the one
-// of route, on which nothing listens.
-func portHints(g *generation, route *plan.Route) []string {
-	var hints []string
-	for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
-		hints = append(hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
-	}
-	return hints
-}
-
 // misplacedProcess is a process that may be the one that a route means.
 type misplacedProcess struct {
 	text string // "node (pid 41213, ~/shop/web)"

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // crossOriginError is the error of a request for one of devproxy's own paths
@@ -13,6 +15,11 @@ type crossOriginError struct{ path string }
 
 func (e *crossOriginError) Error() string {
 	return fmt.Sprintf("only pages of this host may request %s", e.path)
+}
+
+// Page is how a client is shown the error.
+func (e *crossOriginError) Page() page.Page {
+	return page.Page{Status: http.StatusForbidden, Title: "Requests from this origin are not allowed."}
 }
 
 // isLocalName reports whether host, in lower case and without port and trailing

@@ -3,11 +3,13 @@ package devproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (
@@ -18,6 +20,16 @@ const (
 	// statePatience bounds the connecting that one poll costs.
 	statePatience = 2 * time.Second
 )
+
+// ownPathError is the error of a path below ownPaths that devproxy does not have.
+type ownPathError struct{ path string }
+
+func (e *ownPathError) Error() string { return fmt.Sprintf("devproxy has no page %q", e.path) }
+
+// Page is how a client is shown the error.
+func (e *ownPathError) Page() page.Page {
+	return page.Page{Status: http.StatusNotFound, Title: e.Error() + "."}
+}
 
 // serveOwn answers below ownPaths. It says "up" or "waiting", and nothing else
 // that a page of another origin could learn from.

@@ -108,7 +108,7 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	}()
 	err := x.generation.upstream(spec).Forward(w, x.traced(r), out)
 	if err == nil {
-		s.crashes.answered(x, spec, r)
+		s.crashes.answered(x, r)
 	}
 	return err
 }

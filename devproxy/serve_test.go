@@ -132,7 +132,7 @@ func TestWaitingPage(t *testing.T) {
 	if got.status != 503 || got.header.Get("Retry-After") != "1" {
 		t.Errorf("status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
-	for _, want := range []string{fmt.Sprintf("Nothing answers on port %d yet.", port), "Proxyfile:1", "connection refused", statePath} {
+	for _, want := range []string{fmt.Sprintf("Nothing is listening on port %d yet.", port), "Proxyfile:1", "connection refused", statePath} {
 		if !strings.Contains(got.body, want) {
 			t.Errorf("the page does not say %q:\n%s", want, got.body)
 		}

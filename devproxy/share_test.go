@@ -145,12 +145,12 @@ host "other.localhost" { respond = 204 }
 		says   string
 	}{
 		{"/waiting", 503, "This site is restarting."},
-		{"/broken", 502, "This site gave no answer."},
-		{"/stuck", 504, "This site took too long to answer."},
+		{"/broken", 502, "This site did not respond."},
+		{"/stuck", 504, "This site took too long to respond."},
 		{"/files/none.html", 404, "There is no such page here."},
 		{"/missing/", 404, "There is no such page here."},
 		{"/nowhere", 404, "There is no such page here."},
-		{"/files/../b", 400, "This request cannot be answered as it is."},
+		{"/files/../b", 400, "This request was refused."},
 		{"/moved/config", 404, "There is no such page here."},
 		{"/.git/config", 404, ""},
 		{"/.well-known/devproxy/other", 404, ""},

@@ -2,7 +2,6 @@ package devproxy
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -31,9 +30,6 @@ type visit struct {
 	// hidden is why the share hid the request; nil for what it did not hide.
 	hidden *share.Hit
 }
-
-// errHidden is the error of a path that a share keeps to itself.
-var errHidden = errors.New("the path is hidden from visitors")
 
 // newVisit is nil for a local request.
 func newVisit(r *http.Request) *visit {

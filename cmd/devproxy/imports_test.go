@@ -26,14 +26,14 @@ var allowed = map[string][]string{
 	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
 	"cmd/bench/harness": {},
 
-	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
 
 	"devproxy/plan":                {"hcl"},
-	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
-	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field"},
-	"devproxy/answer":              {"devproxy/plan", "tunnel/field"},
-	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield"},
-	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/coding", "devproxy/urlfield", "tunnel/field", "tunnel/websocket"},
+	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
+	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field", "tunnel/page"},
+	"devproxy/answer":              {"devproxy/plan", "tunnel/field", "tunnel/page"},
+	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield", "tunnel/page"},
+	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/coding", "devproxy/urlfield", "tunnel/field", "tunnel/page", "tunnel/websocket"},
 	"devproxy/scaffold":            {"devproxy/scaffold/...", "hcl"},
 	"devproxy/scaffold/javascript": {},
 
@@ -54,7 +54,6 @@ var allowed = map[string][]string{
 	"devproxy/listen":  {"tunnel/message"},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
-	"devproxy/page":    {"tunnel/field"},
 
 	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent"},
 
@@ -62,17 +61,21 @@ var allowed = map[string][]string{
 	// it too, and a leaf because everybody does.
 	"tunnel/field": {},
 
+	// What a client is shown when devproxy or the relay answers by itself. An error
+	// of any package says how it is shown.
+	"tunnel/page": {"tunnel/field"},
+
 	// What strangers can make a process hold, counted in one place on both sides;
 	// and so what counts as one stranger's network.
 	"tunnel/budget": {},
 
 	"tunnel":       {"tunnel/budget"},
 	"tunnel/agent": {"tunnel", "tunnel/budget"},
-	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/websocket"},
+	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
 	"tunnel/wan":   {},
 
 	// What both fronts of HTTP need.
-	"tunnel/message": {},
+	"tunnel/message": {"tunnel/page"},
 
 	// What both ends of a tunnel need.
 	"tunnel/websocket": {},

@@ -428,7 +428,7 @@ func TestRelayWithFiles(t *testing.T) {
 		}
 		body, _ := io.ReadAll(res.Body)
 		res.Body.Close()
-		if res.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), "There is no such link.") || res.Request.URL.Scheme != "https" {
+		if res.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), "This link does not exist.") || res.Request.URL.Scheme != "https" {
 			t.Errorf("%s %s: %q", res.Request.URL, res.Status, body)
 		}
 		p.signal(syscall.SIGHUP)

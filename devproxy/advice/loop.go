@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // LoopError is the error of a redirect that would bring the browser back to the
@@ -30,6 +31,18 @@ type LoopError struct {
 // Error says what the upstream did.
 func (e *LoopError) Error() string {
 	return fmt.Sprintf("the upstream answered %d with a redirect to %s, which is the address that was asked", e.Status, e.Location)
+}
+
+// Page is how a client is shown the error.
+func (e *LoopError) Page() page.Page {
+	p := page.Page{
+		Status: http.StatusLoopDetected, Title: "This app redirects to itself in a loop.",
+		Lead: page.Sentence(e.Error()) + " devproxy stopped it.",
+	}
+	if hint := e.Hint(); hint != "" {
+		p.Hints = []string{hint}
+	}
+	return p
 }
 
 // Scheme is the scheme that the upstream redirects to, in lower case.

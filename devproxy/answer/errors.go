@@ -2,7 +2,10 @@ package answer
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // NotFoundError is the error of a path for which a folder holds nothing that
@@ -50,6 +53,25 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("the folder %q has no file for %q", e.Text, e.Path)
 }
 
+// Page is how a client is shown the error.
+func (e *NotFoundError) Page() page.Page {
+	p := page.Page{Status: http.StatusNotFound, Title: "File not found."}
+	switch {
+	case e.Link != "" && e.LinkDot:
+		p.Title = "This link leads to a hidden file."
+	case e.Link != "":
+		p.Title = "This link leads out of the folder."
+	case e.Single && e.Reason == "":
+		p.Title = "This file does not exist yet."
+	case e.DirMissing:
+		p.Title = "This folder does not exist yet."
+	}
+	if e.Link == "" && (e.DirMissing || e.Single && e.Reason == "") {
+		p.Hints = []string{"devproxy serves it once it exists: build it, then reload."}
+	}
+	return p
+}
+
 // MethodError is the error of a method that files do not have. It is answered
 // with 405 and an Allow field (RFC 9110 section 15.5.6).
 type MethodError struct {
@@ -59,6 +81,14 @@ type MethodError struct {
 
 func (e *MethodError) Error() string {
 	return fmt.Sprintf("files take %s, not %s", strings.Join(e.Allow, " and "), e.Method)
+}
+
+// Page is how a client is shown the error.
+func (e *MethodError) Page() page.Page {
+	return page.Page{
+		Status: http.StatusMethodNotAllowed, Title: "Files can only be read.",
+		Header: http.Header{"Allow": {strings.Join(e.Allow, ", ")}},
+	}
 }
 
 // ReadError is the error of a folder or file that is there and cannot be read.
@@ -74,3 +104,8 @@ func (e *ReadError) Error() string {
 
 // Unwrap is the error of the operating system.
 func (e *ReadError) Unwrap() error { return e.Err }
+
+// Page is how a client is shown the error.
+func (e *ReadError) Page() page.Page {
+	return page.Page{Status: http.StatusInternalServerError, Title: "This file can't be read."}
+}

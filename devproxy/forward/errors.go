@@ -3,8 +3,11 @@ package forward
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 var (
@@ -32,6 +35,14 @@ func (e *LoopError) Error() string {
 	return fmt.Sprintf("upstream %s leads back to devproxy itself", e.Upstream)
 }
 
+// Page is how a client is shown the error.
+func (e *LoopError) Page() page.Page {
+	return page.Page{
+		Status: http.StatusLoopDetected, Title: "This route leads back to devproxy.",
+		Hints: []string{"Use the dev server's port in the route, not devproxy's."},
+	}
+}
+
 // BodyError is a request whose body broke off or was malformed before the
 // upstream had answered (400).
 type BodyError struct{ Err error }
@@ -40,6 +51,11 @@ func (e *BodyError) Error() string { return "the request's body cannot be read: 
 
 // Unwrap gives the error of reading.
 func (e *BodyError) Unwrap() error { return e.Err }
+
+// Page is how a client is shown the error.
+func (e *BodyError) Page() page.Page {
+	return page.Page{Status: http.StatusBadRequest, Title: "The body of this request is incomplete."}
+}
 
 // Unavailable is what is known of an upstream that refuses connections.
 type Unavailable struct {
@@ -104,6 +120,15 @@ func (e *UpstreamError) Error() string {
 // Unwrap gives the transport's own error.
 func (e *UpstreamError) Unwrap() error { return e.Err }
 
+// Page is how a client is shown the error.
+func (e *UpstreamError) Page() page.Page {
+	p := page.Page{Status: http.StatusBadGateway, Title: "The upstream did not return a valid response."}
+	if e.Hint != "" {
+		p.Hints = []string{strings.ToUpper(e.Hint[:1]) + e.Hint[1:]}
+	}
+	return p
+}
+
 // TimeoutError is an upstream that gave no answer within the route's timeout
 // (504).
 type TimeoutError struct {
@@ -113,4 +138,12 @@ type TimeoutError struct {
 
 func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("upstream %s gave no answer within %s", e.Member, e.Timeout)
+}
+
+// Page is how a client is shown the error.
+func (e *TimeoutError) Page() page.Page {
+	return page.Page{
+		Status: http.StatusGatewayTimeout, Title: "The upstream timed out.",
+		Hints: []string{fmt.Sprintf("If it normally takes that long, raise `timeout` (now %q) or remove it.", e.Timeout)},
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // TargetError is a request target that cannot be sent as it came (400).
@@ -15,6 +17,11 @@ type TargetError struct {
 
 func (e *TargetError) Error() string {
 	return fmt.Sprintf("the request target %q cannot be forwarded: %s", e.Target, e.Reason)
+}
+
+// Page is how a client is shown the error.
+func (e *TargetError) Page() page.Page {
+	return page.Page{Status: http.StatusBadRequest, Title: "This path can't be forwarded."}
 }
 
 // targetURL is a URL whose RequestURI gives path byte for byte, with the query

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/coding"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (
@@ -101,6 +102,16 @@ type HiddenResponseError struct {
 
 // Error says what is hidden.
 func (e *HiddenResponseError) Error() string { return "hidden from visitors: " + e.rule.what }
+
+// Page is how a client is shown the error. An error stays an error; any other page
+// is not found.
+func (e *HiddenResponseError) Page() page.Page {
+	p := page.Page{Status: http.StatusNotFound, Title: "This response is hidden from visitors."}
+	if e.Status >= http.StatusInternalServerError {
+		p.Status = http.StatusInternalServerError
+	}
+	return p
+}
 
 // Hit says why.
 func (e *HiddenResponseError) Hit() Hit {

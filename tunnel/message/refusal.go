@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // Refusal is why a head was refused.
@@ -19,20 +21,20 @@ type Refusal struct {
 // Error makes a Refusal an error: "two Host fields (RFC 9112 §3.2)".
 func (r *Refusal) Error() string { return r.Reason + " (" + r.Section + ")" }
 
-// Title is the heading of a page for the refusal, for people who did not make the
-// request by hand.
-func (r *Refusal) Title() string {
+// Page is how a client is shown the refusal.
+func (r *Refusal) Page() page.Page {
+	p := page.Page{Status: r.Status, Title: "This request can be read in two ways."}
 	switch r.Status {
 	case http.StatusRequestURITooLong:
-		return "This URL is too long."
+		p.Title = "This URL is too long."
 	case http.StatusExpectationFailed:
-		return "The Expect field cannot be met."
+		p.Title = "The Expect field can't be met."
 	case http.StatusRequestHeaderFieldsTooLarge:
-		return "The header of this request is too large."
+		p.Title = "The header of this request is too large."
 	case http.StatusNotImplemented:
-		return "This kind of request is not supported."
+		p.Title = "This kind of request is not supported."
 	}
-	return "This request can be read in two ways."
+	return p
 }
 
 func refuse(status int, section, reason string) *Refusal {

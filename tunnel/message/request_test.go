@@ -285,7 +285,7 @@ func TestEmptyPort(t *testing.T) {
 // TestTitles: only what can be read in two ways is called so.
 func TestTitles(t *testing.T) {
 	for status, want := range map[int]string{400: "in two ways", 414: "too long", 417: "Expect", 431: "too large", 501: "not supported"} {
-		if got := (&Refusal{Status: status}).Title(); !strings.Contains(got, want) {
+		if got := (&Refusal{Status: status}).Page().Title; !strings.Contains(got, want) {
 			t.Errorf("%d: %q", status, got)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (
@@ -62,7 +63,7 @@ func (v *visit) repeatable() bool {
 // awaitsPage reports whether a person waits for the response, who can be shown a
 // page that asks again.
 func (v *visit) awaitsPage() bool {
-	return v.repeatable() && v.r.Method != http.MethodOptions && navigates(v.r)
+	return v.repeatable() && v.r.Method != http.MethodOptions && page.Navigates(v.r)
 }
 
 // exchange is one attempt, on one stream.

@@ -76,7 +76,7 @@ func TestAbsent(t *testing.T) {
 		t.Errorf("a script: %d %v %q", status, header, body)
 	}
 	status, body, _ = get(t, w.client("h1"), "https://shop-0123456789abcdef."+domain+"/", "Accept", "text/html")
-	if status != 404 || !strings.Contains(body, "There is no such link.") {
+	if status != 404 || !strings.Contains(body, "This link does not exist.") {
 		t.Errorf("an unknown name: %d %s", status, body)
 	}
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/devproxy/devproxy/tunnel/message"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // ServeRedirect sends plain HTTP on ln to the same place over TLS, until the
@@ -54,12 +55,12 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 	if refusal, refused := message.Refused(w, req); refused {
 		w.Header().Set("Connection", "close")
-		unclear(refusal).write(w, req)
+		_ = unclear(refusal).Write(w, req) // a client that has left needs no page
 		return
 	}
 	at, ok := readAuthority(req.Host, "http")
 	if !ok || at.name != r.opts.Domain && !below(at.name, r.opts.Domain) {
-		page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name is not served here."}.write(w, req)
+		_ = page.Page{Status: http.StatusMisdirectedRequest, Public: true, Title: "This name is not served here."}.Write(w, req)
 		return
 	}
 	v := &visit{relay: r, r: req}

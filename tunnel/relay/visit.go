@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/message"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // agentPath, on the domain itself, is where agents open a WebSocket when only
@@ -100,10 +101,10 @@ func (v *visit) countWaste() {
 }
 
 // refuse says what is wrong with a request before anybody is asked.
-func (v *visit) refuse() (page, bool) {
+func (v *visit) refuse() (page.Page, bool) {
 	if !v.from.requests.Allow() {
 		v.relay.metrics.limited.WithLabelValues("requests").Inc()
-		return page{Status: http.StatusTooManyRequests, Kind: "client", Title: "These are too many requests at once.", Retry: time.Second}, true
+		return page.Page{Status: http.StatusTooManyRequests, Public: true, Title: "Too many requests.", RetryAfter: 1}, true
 	}
 	if refusal, refused := message.Refused(v.w, v.r); refused {
 		v.w.Header().Set("Connection", "close")
@@ -114,13 +115,13 @@ func (v *visit) refuse() (page, bool) {
 	switch {
 	case !ok:
 		v.w.Header().Set("Connection", "close")
-		return page{Status: http.StatusBadRequest, Kind: "client", Title: "This is no name of a host."}, true
+		return page.Page{Status: http.StatusBadRequest, Public: true, Title: "Not a valid host name."}, true
 	case at.name != v.relay.opts.Domain && !below(at.name, v.relay.opts.Domain):
-		return page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name is not served here."}, true
+		return page.Page{Status: http.StatusMisdirectedRequest, Public: true, Title: "This name is not served here."}, true
 	case !v.conn.covers(at.name):
 		// A browser that took the connection for this name's opens another one
 		// (RFC 9110 section 15.5.20).
-		return page{Status: http.StatusMisdirectedRequest, Kind: "client", Title: "This name needs a connection of its own."}, true
+		return page.Page{Status: http.StatusMisdirectedRequest, Public: true, Title: "This name needs a connection of its own."}, true
 	}
 	if most := v.relay.opts.Limits.BodyBytes; most > 0 {
 		if v.r.ContentLength > most {
@@ -128,7 +129,7 @@ func (v *visit) refuse() (page, bool) {
 		}
 		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, most)
 	}
-	return page{}, false
+	return page.Page{}, false
 }
 
 // target is the request target in origin-form, byte for byte as it came
@@ -154,19 +155,19 @@ func (v *visit) serveDomain() {
 		v.serveAgent()
 		return
 	}
-	v.answer(page{Status: http.StatusNotFound, Kind: "client", Title: "Nothing is shared here.",
-		Lead: "This server carries links of `devproxy share`; each has a name of its own below " + v.relay.opts.Domain + "."})
+	v.answer(page.Page{Status: http.StatusNotFound, Public: true, Title: "Nothing is shared here.",
+		Lead: "This server carries links of `devproxy share`. Each has its own name below " + v.relay.opts.Domain + "."})
 }
 
 // answer sends a page of the relay's own.
-func (v *visit) answer(p page) {
+func (v *visit) answer(p page.Page) {
 	v.status = p.Status
 	if v.r.ProtoMajor == 1 && v.r.ContentLength != 0 {
 		// What still comes of the request must not be taken for the next one.
 		v.w.Header().Set("Connection", "close")
 	}
 	_ = v.bounded(func() error {
-		p.write(v.w, v.r)
+		_ = p.Write(v.w, v.r) // a visitor that has left needs no page
 		return nil
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // serveAgent makes a lane of a WebSocket, for agents whose network lets only
@@ -15,7 +16,7 @@ func (v *visit) serveAgent() {
 	v.agentLane = true
 	binding, err := tunnel.Binding(*v.r.TLS)
 	if err != nil || v.r.Header.Get("Origin") != "" { // no browser is an agent
-		v.answer(page{Status: 400, Kind: "client", Title: "Only agents connect here, over TLS 1.3."})
+		v.answer(page.Page{Status: 400, Public: true, Title: "Only agents connect here, over TLS 1.3."})
 		return
 	}
 	c, err := websocket.Accept(v.w, v.r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"html"
 	"net/http/httptest"
 	"regexp"
@@ -14,7 +15,7 @@ import (
 // waiting and unknown are the pages of the documentation.
 var (
 	waiting = Page{
-		Status: 503, Title: "Nothing answers on port 5173 yet.", Lead: OpensItself,
+		Status: 503, Title: "Nothing is listening on port 5173 yet.", Lead: OpensItself,
 		Quote:    &Quote{"Proxyfile:2", "upstream = 5173"},
 		Attempts: []string{"127.0.0.1:5173 connection refused", "[::1]:5173 connection refused"},
 		Waited:   12*time.Second + 300*time.Millisecond,
@@ -27,7 +28,7 @@ var (
 		Served:    []Link{{"https://shop.localhost", "~/shop/Proxyfile:1"}, {"https://mail.shop.localhost", "~/shop/Proxyfile:7"}},
 		CodeTitle: "To add it:", Code: `host "shpo.localhost" { upstream = 3000 }`,
 	}
-	broken = Page{Status: 502, Title: "The upstream gave no usable answer.", Lead: "Upstream :3000 reset the connection before it answered.",
+	broken = Page{Status: 502, Title: "The upstream did not return a valid response.", Lead: "Upstream :3000 reset the connection before it answered.",
 		Quote: &Quote{"Proxyfile:5", `route "/api" { upstream = 3000 }`}, Hints: []string{"Its own output may say why."}}
 )
 
@@ -48,7 +49,7 @@ func TestAProgramGetsLinesOfText(t *testing.T) {
 		page Page
 		want string
 	}{
-		"waiting": {waiting, `Nothing answers on port 5173 yet.
+		"waiting": {waiting, `Nothing is listening on port 5173 yet.
 Proxyfile:2  upstream = 5173
 127.0.0.1:5173 connection refused
 [::1]:5173 connection refused
@@ -63,7 +64,7 @@ Served:
 To add it:
   host "shpo.localhost" { upstream = 3000 }
 `},
-		"broken": {broken, `The upstream gave no usable answer.
+		"broken": {broken, `The upstream did not return a valid response.
 Upstream :3000 reset the connection before it answered.
 Proxyfile:5  route "/api" { upstream = 3000 }
 Its own output may say why.
@@ -188,5 +189,80 @@ func TestAVisitorsPageSaysNothingOfUs(t *testing.T) {
 	}
 	if text := write(visitorPage(), "GET", "Accept", "*/*").Body.String(); text != "This site is restarting.\n" {
 		t.Errorf("a program reads %q", text)
+	}
+}
+
+// TestPublicPage: people get a page of the relay, and programs get text.
+func TestPublicPage(t *testing.T) {
+	const html = "text/html,*/*;q=0.8"
+	asleep := Page{Status: 503, Title: "It sleeps.", Lead: "It wakes.", Hints: []string{"Yours? Run `devproxy share` now."}, RetryAfter: 10, Public: true}
+	text := "It sleeps.\nIt wakes.\nYours? Run `devproxy share` now.\n"
+	for name, c := range map[string]struct {
+		page          Page
+		method        string
+		accept, dest  string
+		html, refresh bool
+		text          string
+	}{
+		"a navigation":             {asleep, "GET", html, "document", true, true, ""},
+		"a browser without Fetch":  {asleep, "GET", "TEXT/HTML", "", true, true, ""},
+		"a frame":                  {asleep, "GET", html, "frame", true, true, ""},
+		"an inner frame":           {asleep, "GET", html, "iframe", true, true, ""},
+		"its head":                 {asleep, "HEAD", html, "document", true, false, ""},
+		"a form":                   {asleep, "POST", html, "document", true, false, ""},
+		"fetch":                    {asleep, "GET", html, "empty", false, false, text},
+		"an image":                 {asleep, "GET", html, "image", false, false, text},
+		"curl":                     {asleep, "GET", "*/*", "", false, false, text},
+		"its head without a body":  {asleep, "HEAD", "*/*", "", false, false, ""},
+		"a page that stays":        {Page{Status: 404, Title: "No.", Public: true}, "GET", html, "document", true, false, ""},
+		"text of a title alone":    {Page{Status: 404, Title: "No.", Public: true}, "GET", "", "", false, false, "No.\n"},
+		"text without more to do":  {Page{Status: 404, Title: "No.", Lead: "None.", Public: true}, "GET", "", "", false, false, "No.\nNone.\n"},
+		"a page that is soon over": {Page{Status: 503, Title: "No.", RetryAfter: 1, Public: true}, "GET", html, "document", true, true, ""},
+	} {
+		r := httptest.NewRequest(c.method, "/", nil)
+		r.Header.Set("Accept", c.accept)
+		r.Header.Set("Sec-Fetch-Dest", c.dest)
+		w := httptest.NewRecorder()
+		if err := c.page.Write(w, r); err != nil {
+			t.Fatal(err)
+		}
+		h, body := w.Header(), w.Body.String()
+		if w.Code != c.page.Status || h.Get("X-Robots-Tag") != "noindex" || h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" ||
+			h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Vary") != "Accept, Sec-Fetch-Dest" {
+			t.Errorf("%s: %d %v", name, w.Code, h)
+		}
+		retry := ""
+		if c.page.RetryAfter > 0 {
+			retry = fmt.Sprint(c.page.RetryAfter)
+		}
+		if h.Get("Retry-After") != retry {
+			t.Errorf("%s: Retry-After is %q, want %q", name, h.Get("Retry-After"), retry)
+		}
+		kind, policed := "text/plain; charset=utf-8", ""
+		if c.html {
+			kind, policed = "text/html; charset=utf-8", "default-src 'none'; style-src '"+hash(inline(style))+"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		}
+		if h.Get("Content-Type") != kind || h.Get("Content-Security-Policy") != policed {
+			t.Errorf("%s: %v", name, h)
+		}
+		if c.method == "HEAD" {
+			if body != "" || h.Get("Content-Length") == "0" {
+				t.Errorf("%s: %q of %s bytes", name, body, h.Get("Content-Length"))
+			}
+			continue
+		}
+		if h.Get("Content-Length") != fmt.Sprint(len(body)) {
+			t.Errorf("%s: %s bytes are announced, and %d come", name, h.Get("Content-Length"), len(body))
+		}
+		if !c.html && body != c.text {
+			t.Errorf("%s: %q, want %q", name, body, c.text)
+		}
+		refresh := fmt.Sprintf(`http-equiv="refresh" content="%d"`, max(5, c.page.RetryAfter)) // a browser does not hurry
+		if c.html && (!strings.Contains(body, "<h1>"+c.page.Title+"</h1>") || strings.Contains(body, refresh) != c.refresh || strings.Contains(body, "refresh") != c.refresh) {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+	if got := inline("a\r\nb\n"); got != "a\nb\n" {
+		t.Errorf("%q", got)
 	}
 }

@@ -1,7 +1,9 @@
 package page
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -11,11 +13,10 @@ import (
 const grpcType = "application/grpc"
 
 // maxGRPCMessage bounds the message in bytes before it is encoded, which may
-// treble it: clients give up on a head of more than 8 KiB, and say nothing of it.
+// triple it: clients silently give up on a header of more than 8 KiB.
 const maxGRPCMessage = 1 << 10
 
-// Codes of gRPC's statuses (google.golang.org/grpc/codes) that an HTTP status
-// can stand for.
+// The gRPC status codes (google.golang.org/grpc/codes) that HTTP statuses map to.
 const (
 	grpcUnknown          = 2
 	grpcPermissionDenied = 7
@@ -25,9 +26,9 @@ const (
 	grpcUnauthenticated  = 16
 )
 
-// IsGRPC reports whether r is a call of a gRPC client, which takes any page for
+// IsGRPC reports whether r is a call of a gRPC client, to which any page is
 // a broken server: it reads a status from trailers and nothing else. gRPC-web
-// and Connect read the HTTP status and need no help.
+// and Connect read the HTTP status.
 func IsGRPC(r *http.Request) bool {
 	if r.Method != http.MethodPost || r.ProtoMajor < 2 {
 		return false
@@ -37,14 +38,14 @@ func IsGRPC(r *http.Request) bool {
 	return ok && (rest == "" || rest[0] == '+')
 }
 
-// WriteGRPC answers a gRPC call with the gRPC status that an HTTP status stands
-// for and a message for people, of which no more than 1 KiB is sent. It is
-// "Trailers-Only" (gRPC over HTTP/2, section Responses): the trailers are the
-// head, with status 200, and no body follows. Headers that are set on w stay,
-// but for those that described the content it would have had.
+// WriteGRPC answers a gRPC call with the gRPC status that an HTTP status maps to
+// and a message for people, of which at most 1 KiB is sent. The response is
+// "Trailers-Only" (gRPC over HTTP/2, section Responses): the trailers are in the
+// header, with status 200, and no body follows. Header fields set on w stay,
+// except those that described the content it would have had.
 func WriteGRPC(w http.ResponseWriter, status int, message string) {
 	header := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "Content-Range", "Accept-Ranges", "Etag", "Last-Modified", "Trailer", "Grpc-Status-Details-Bin"} {
+	for _, name := range slices.Concat(contentFields, []string{"Content-Length", "Trailer", "Grpc-Status-Details-Bin"}) {
 		header.Del(name)
 	}
 	header.Set("Content-Type", grpcType)
@@ -54,8 +55,8 @@ func WriteGRPC(w http.ResponseWriter, status int, message string) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// grpcStatus is what a client would make of an HTTP status by itself, as the
-// table "HTTP to gRPC Status Code Mapping" of the gRPC project has it.
+// grpcStatus maps an HTTP status as clients do by themselves, by the gRPC project's
+// table "HTTP to gRPC Status Code Mapping".
 func grpcStatus(httpStatus int) int {
 	switch httpStatus {
 	case http.StatusBadRequest:
@@ -87,14 +88,13 @@ func shortened(text string) string {
 // percentEncoded is the Percent-Encoded of gRPC over HTTP/2: every byte that is
 // not printable ASCII, and the percent sign, as "%" and two capital hex digits.
 func percentEncoded(text string) string {
-	const digits = "0123456789ABCDEF"
-	out := make([]byte, 0, len(text))
-	for i := range len(text) {
-		if c := text[i]; c >= ' ' && c <= '~' && c != '%' {
-			out = append(out, c)
+	var out strings.Builder
+	for _, c := range []byte(text) {
+		if c >= ' ' && c <= '~' && c != '%' {
+			out.WriteByte(c)
 		} else {
-			out = append(out, '%', digits[c>>4], digits[c&15])
+			fmt.Fprintf(&out, "%%%02X", c)
 		}
 	}
-	return string(out)
+	return out.String()
 }

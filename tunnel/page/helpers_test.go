@@ -4,7 +4,7 @@ import "time"
 
 func waitingPage() Page {
 	return Page{
-		Status: 503, Title: "Nothing answers on port 5173 yet.", Lead: OpensItself,
+		Status: 503, Title: "Nothing is listening on port 5173 yet.", Lead: OpensItself,
 		Quote:    &Quote{"Proxyfile:2", "upstream = 5173"},
 		Attempts: []string{"127.0.0.1:5173 connection refused", "[::1]:5173 connection refused"},
 		Waited:   11*time.Second + 1,

@@ -84,7 +84,7 @@ func grpcAnswer(t *testing.T, httpStatus int, message string) *status.Status {
 
 func TestWriteGRPCReachesAClient(t *testing.T) {
 	for _, message := range []string{
-		"", "Nothing answers on port 50051 yet.", "100 % of «naïve» 例え", "a\r\nGrpc-Status: 0",
+		"", "Nothing is listening on port 50051 yet.", "100 % of «naïve» 例え", "a\r\nGrpc-Status: 0",
 	} {
 		got := grpcAnswer(t, http.StatusServiceUnavailable, message)
 		want := strings.NewReplacer("\r", "\uFFFD", "\n", "\uFFFD").Replace(message)

@@ -5,7 +5,7 @@
   const lost = document.getElementById("lost"); // null on a visitor's page
   const waited = document.getElementById("waited");
 
-  const ask = async (delay) => {
+  const check = async (delay) => {
     try {
       const answer = await fetch(poll, { cache: "no-store", signal: AbortSignal.timeout(patience) });
       if (lost) lost.hidden = true;
@@ -18,11 +18,11 @@
     }
     later(Math.min(last, delay * growth));
   };
-  const later = (delay) => setTimeout(ask, delay, delay);
+  const later = (delay) => setTimeout(check, delay, delay);
   later(first);
 
   if (waited) {
-    // From the clock, as timers of a page in the background fire late.
+    // From the clock, since timers of a page in the background fire late.
     const start = Date.now() - waited.dataset.seconds * 1000;
     setInterval(() => {
       const n = Math.floor((Date.now() - start) / 1000);

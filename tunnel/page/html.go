@@ -23,18 +23,19 @@ var (
 // layout is parsed once; after that it is only executed.
 var layout = template.Must(template.New("page").Parse(document))
 
-// policy allows the one style, the one script, the icon in the head, and
-// polling. Framing is allowed: an app under development may frame another, and
-// there is nothing on a page to be tricked into clicking.
-var policy = strings.Join([]string{
-	"default-src 'none'",
-	"style-src '" + hash(inline(style)) + "'",
-	"script-src '" + hash(inline(script)) + "'",
-	"img-src data:",
-	"connect-src 'self'",
-	"base-uri 'none'",
-	"form-action 'none'",
-}, "; ")
+// policy allows the style and the icon in the head and, on a page that polls, the
+// script and its requests. Local pages may be framed: an app under development may
+// frame another, and they have nothing to be tricked into clicking.
+func (p Page) policy() string {
+	rules := []string{"default-src 'none'", "style-src '" + hash(inline(style)) + "'", "img-src data:", "base-uri 'none'", "form-action 'none'"}
+	if p.Poll != "" {
+		rules = append(rules, "script-src '"+hash(inline(script))+"'", "connect-src 'self'")
+	}
+	if p.Public {
+		rules = append(rules, "frame-ancestors 'none'")
+	}
+	return strings.Join(rules, "; ")
+}
 
 // hash is a CSP hash source (CSP level 3 section 2.3.1).
 func hash(text string) string {
@@ -46,17 +47,26 @@ func hash(text string) string {
 // which a checkout on Windows may contain, into LF before they hash.
 func inline(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
+const (
+	// pollRefresh is after how many seconds a waiting page reloads in a browser
+	// without scripts.
+	pollRefresh = 2
+	// minRefresh is the least for the relay's pages, in seconds.
+	minRefresh = 5
+)
+
 // view is what page.html is filled from.
 type view struct {
 	Page
-	Kind     string // class of the status mark: "waiting", "client", "server"
-	Attempts []attempt
-	Hints    [][]piece
-	Seconds  int
-	Spoken   string
-	// Refresh is whether a browser without scripts reloads. A form that was
-	// posted would come back as a GET, so only what was got does.
-	Refresh bool
+	Kind       string // class of the status mark: "waiting", "client", "server"
+	StatusText string
+	Attempts   []attempt
+	Hints      [][]piece
+	Seconds    int
+	Spoken     string
+	// Refresh is after how many seconds a browser reloads the page. It is 0 for
+	// a form that was posted, which would be reloaded as a GET.
+	Refresh int
 	Style   template.CSS
 	Script  template.JS
 }
@@ -70,13 +80,12 @@ type piece struct {
 	Code bool
 }
 
-// html is the form for people. method is the one of the request.
+// html is the form for people. method is that of the request.
 func (p Page) html(method string) ([]byte, error) {
 	v := view{
-		Page: p, Kind: p.kind(),
-		Seconds: seconds(p.Waited), Spoken: spoken(p.Waited),
-		Refresh: p.Poll != "" && (method == http.MethodGet || method == http.MethodHead),
-		Style:   template.CSS(inline(style)), Script: template.JS(inline(script)),
+		Page: p, Kind: p.kind(), StatusText: http.StatusText(p.Status),
+		Seconds: seconds(p.Waited), Spoken: spoken(p.Waited), Refresh: p.refresh(method),
+		Style: template.CSS(inline(style)), Script: template.JS(inline(script)),
 	}
 	for _, text := range p.Attempts {
 		addr, cause, _ := strings.Cut(text, " ")
@@ -92,12 +101,21 @@ func (p Page) html(method string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// StatusText is the status as the page's small print says it.
-func (p Page) StatusText() string { return http.StatusText(p.Status) }
+func (p Page) refresh(method string) int {
+	switch {
+	case method != http.MethodGet && method != http.MethodHead:
+		return 0
+	case p.Poll != "":
+		return pollRefresh
+	case p.Public && p.RetryAfter > 0:
+		return max(p.RetryAfter, minRefresh)
+	}
+	return 0
+}
 
 func (p Page) kind() string {
 	switch {
-	case p.Poll != "":
+	case p.Poll != "", p.Public && p.Status == http.StatusServiceUnavailable:
 		return "waiting"
 	case p.Status >= http.StatusInternalServerError:
 		return "server"
@@ -105,8 +123,8 @@ func (p Page) kind() string {
 	return "client"
 }
 
-// pieces splits hint at its backticks. One without a partner is a character
-// like any other.
+// pieces splits hint at its backticks. A backtick without a partner is an
+// ordinary character.
 func pieces(hint string) []piece {
 	var result []piece
 	for hint != "" {

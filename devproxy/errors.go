@@ -1,0 +1,281 @@
+package devproxy
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/forward"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/middleware"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/tunnel/message"
+	"github.com/devproxy/devproxy/tunnel/page"
+)
+
+// errGone means that the client left: nothing can be shown.
+var errGone = errors.New("the client left")
+
+// pageError is an error that is always shown the same way.
+type pageError struct {
+	text string
+	page page.Page
+}
+
+func (e *pageError) Error() string { return e.text }
+
+// Page is how a client is shown the error.
+func (e *pageError) Page() page.Page { return e.page }
+
+var (
+	// errStopping is the error of a request that was held when devproxy ended.
+	errStopping = &pageError{"devproxy is stopping", page.Page{Status: http.StatusServiceUnavailable, Title: "devproxy is stopping.", RetryAfter: 1}}
+	// errHidden is the error of a path that a share keeps to itself.
+	errHidden = &pageError{"the path is hidden from visitors", page.Page{Status: http.StatusNotFound, Title: "The path is hidden from visitors."}}
+)
+
+// fail answers x with the page of x.err. It is the one place where an error becomes
+// a response. A response that has begun is cut off, so no client takes it for
+// complete.
+func (s *Server) fail(x *exchange, r *http.Request) {
+	if response, ok := errors.AsType[*share.HiddenResponseError](x.err); ok {
+		hit := response.Hit()
+		x.visit.hidden = &hit
+	}
+	if x.w.status != 0 || errors.Is(x.err, forward.ErrAborted) || errors.Is(x.err, errGone) {
+		panic(http.ErrAbortHandler)
+	}
+	x.w.fields, x.w.advise = nil, nil // a route's policy is not this page's
+	p := masked(s.page(x, r), x.generation.plan.Mask())
+	if x.visit != nil {
+		x.visit.publish(x, r)
+		p = visitorPage(p)
+	}
+	if _, refused := errors.AsType[*message.Refusal](x.err); refused || p.Status == http.StatusBadRequest {
+		// A client that sends what two programs read differently gets no second
+		// try on this connection.
+		x.w.Header().Set("Connection", "close")
+	}
+	if p.Write(x.w, r) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	x.w.status = p.Status // for the record: that of a gRPC response is always 200
+}
+
+// page is the page of x.err for a local client.
+func (s *Server) page(x *exchange, r *http.Request) page.Page {
+	var (
+		badPath     *plan.PathError
+		unknown     *plan.UnknownHostError
+		noRoute     *plan.NoRouteError
+		waiting     *forward.WaitingError
+		unavailable *forward.UnavailableError
+		withheld    *withheldError
+	)
+	switch err := x.err; {
+	case errors.As(err, &badPath):
+		return page.Page{Status: http.StatusBadRequest, Title: "This path can be read in two ways.", Lead: page.Sentence(badPath.Error())}
+	case errors.As(err, &unknown):
+		return s.unknownHost(unknown, r)
+	case errors.As(err, &noRoute):
+		segment, _, _ := strings.Cut(strings.TrimPrefix(noRoute.Path, "/"), "/")
+		return page.Page{
+			Status: http.StatusNotFound, Title: "No route matches this path.", Lead: page.Sentence(noRoute.Error()),
+			Quote: quote(noRoute.Host.Source), CodeTitle: "To add one, write in that block:",
+			Code: fmt.Sprintf("route %q { upstream = 3000 }", "/"+segment),
+		}
+	case errors.As(err, &waiting):
+		if x.crashed(waiting) {
+			if n := s.crashes.note(pageKey(x, r)); n >= maxCrashes {
+				return crashPage(x.route, n)
+			}
+		}
+		x.page = "waiting page"
+		return waitingPage(x, r, waiting.Unavailable)
+	case errors.As(err, &unavailable):
+		p := waitingPage(x, r, unavailable.Unavailable)
+		if unavailable.Full {
+			p.Lead = page.Sentence(unavailable.Error())
+		}
+		return p
+	case errors.As(err, &withheld):
+		return withheld.page(x.route)
+	}
+	p, known := page.For(x.err)
+	if !known {
+		return page.Page{Status: http.StatusInternalServerError, Title: "devproxy failed.", Lead: page.Sentence(x.err.Error())}
+	}
+	if _, is := errors.AsType[*middleware.SimulatedError](x.err); is {
+		x.page = "simulated failure"
+	}
+	if x.route != nil && p.Status != http.StatusBadRequest { // that is not the route's fault
+		p.Quote = quote(x.route.Source)
+	}
+	return p
+}
+
+func quote(source plan.Source) *page.Quote {
+	if source.Line == 0 {
+		return nil
+	}
+	return &page.Quote{Place: source.String(), Text: source.Text}
+}
+
+// unknownHost lists what is served, for a person who opens a local name. For any
+// other name, or a request by a page of another origin, it says only that the name
+// is unknown: see isLocalName.
+func (s *Server) unknownHost(err *plan.UnknownHostError, r *http.Request) page.Page {
+	name := err.Host
+	if name == "" {
+		name = "This address"
+	}
+	p := page.Page{
+		Status: http.StatusNotFound,
+		Title:  fmt.Sprintf("%s is not in any Proxyfile served now.", name),
+	}
+	if !isLocalName(err.Host) || isCrossOrigin(r) && !opensDocument(r) {
+		p.Hints = []string{"`devproxy status` lists what is served."}
+		return p
+	}
+	if strings.HasSuffix("."+err.Host, ".localhost") {
+		p.CodeTitle, p.Code = "To add it:", fmt.Sprintf("host %q { upstream = 3000 }", err.Host)
+	}
+	if err.Near != "" {
+		p.Suggest = &page.Link{URL: urlOf(r, err.Near)}
+	}
+	for _, host := range err.Served {
+		p.Served = append(p.Served, page.Link{URL: urlOf(r, host.Name), Note: s.opts.Folder(host.Folder) + "/" + host.Source.String()})
+	}
+	return p
+}
+
+// urlOf is where name is served, on the port that r came to.
+func urlOf(r *http.Request, name string) string {
+	scheme, port := "https", ""
+	if !listen.FromContext(r.Context()).TLS {
+		scheme = "http"
+	}
+	if i := strings.LastIndexByte(r.Host, ':'); i > strings.LastIndexByte(r.Host, ']') {
+		port = r.Host[i:]
+	}
+	return scheme + "://" + name + port
+}
+
+// waitingPage is the page of an upstream that nothing listens on.
+func waitingPage(x *exchange, r *http.Request, found forward.Unavailable) page.Page {
+	p := page.Page{
+		Status:     http.StatusServiceUnavailable,
+		Title:      fmt.Sprintf("Nothing is listening on %s yet.", spokenUpstream(x.route)),
+		Lead:       page.OpensItself,
+		Quote:      quote(x.route.Source),
+		Waited:     found.Waited,
+		Poll:       statePath + "?path=" + url.QueryEscape(rawPath(r)),
+		RetryAfter: 1,
+	}
+	for _, attempt := range found.Attempts {
+		p.Attempts = append(p.Attempts, attempt.Addr+" "+shortCause(attempt.Err))
+	}
+	for _, process := range misplaced(x.generation, x.route, listen.ListeningProcesses()) {
+		p.Hints = append(p.Hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
+	}
+	return p
+}
+
+// spokenUpstream is "port 5173" where the upstream of route is just that.
+func spokenUpstream(route *plan.Route) string {
+	spec := route.Answer.(*plan.Upstream) // only an upstream is waited for
+	if port, ok := strings.CutPrefix(spec.Text, ":"); ok && len(spec.Members) == 1 {
+		return "port " + port
+	}
+	return spec.Text
+}
+
+// crashPage replaces the waiting page of a page that has ended its server n times.
+func crashPage(route *plan.Route, n int) page.Page {
+	return page.Page{
+		Status: http.StatusBadGateway,
+		Title:  "The server exits whenever this page is requested.",
+		Lead: fmt.Sprintf("That has happened %d times in a row: %s closed the connection without a response, and then nothing listened there. devproxy does not retry by itself.",
+			n, spokenUpstream(route)),
+		Quote: quote(route.Source),
+		Hints: []string{"The server's own output may say why."},
+		Again: true,
+	}
+}
+
+// withheldError is the error of a route that is not served because the user has not
+// allowed what it does outside the project.
+type withheldError struct{ effects []*plan.Effect }
+
+func (e *withheldError) texts() []string {
+	texts := make([]string, len(e.effects))
+	for i, effect := range e.effects {
+		texts[i] = effect.String()
+	}
+	return texts
+}
+
+func (e *withheldError) Error() string {
+	return "this route needs consent: " + strings.Join(e.texts(), "; ")
+}
+
+func (e *withheldError) page(route *plan.Route) page.Page {
+	p := page.Page{
+		Status: http.StatusForbidden, Title: "This route needs your consent.",
+		Lead:      "It reaches outside its project, and you have not allowed that yet.",
+		CodeTitle: "To allow it:", Code: "devproxy allow",
+	}
+	// Any client may read this, and which effects there are tells about a
+	// computed value.
+	if !slices.ContainsFunc(e.effects, func(effect *plan.Effect) bool { return effect.Computed }) {
+		p.Quote, p.Hints = quote(route.Source), e.texts()
+	}
+	return p
+}
+
+// masked is p without values of the environment.
+func masked(p page.Page, mask *hcl.Mask) page.Page {
+	p.Title, p.Lead, p.Code = mask.Text(p.Title), mask.Text(p.Lead), mask.Text(p.Code)
+	p.Hints = slices.Clone(p.Hints)
+	for i, hint := range p.Hints {
+		p.Hints[i] = mask.Text(hint)
+	}
+	return p
+}
+
+// visitorPage is what a visitor of a share is shown in place of p: devproxy's own
+// texts name files, ports and addresses of this machine.
+func visitorPage(p page.Page) page.Page {
+	shown := page.Page{
+		Status: p.Status, Title: visitorTitle(p.Status), Poll: p.Poll, RetryAfter: p.RetryAfter, Again: p.Again,
+		Visitor: true, Header: p.Header,
+	}
+	switch p.Status {
+	case http.StatusServiceUnavailable:
+		shown.Lead = page.OpensLater
+	case http.StatusLoopDetected:
+		shown.Status = http.StatusBadGateway // visitors need not know of the loop
+	}
+	return shown
+}
+
+func visitorTitle(status int) string {
+	switch {
+	case status == http.StatusNotFound:
+		return "There is no such page here."
+	case status == http.StatusMethodNotAllowed:
+		return "This page can only be read."
+	case status == http.StatusServiceUnavailable:
+		return "This site is restarting."
+	case status == http.StatusGatewayTimeout:
+		return "This site took too long to respond."
+	case status < http.StatusInternalServerError || status == http.StatusNotImplemented:
+		return "This request was refused."
+	}
+	return "This site did not respond."
+}
