@@ -6,248 +6,252 @@ import (
 	"github.com/tdewolff/parse/v2/js"
 )
 
-// list evaluates what is separated by commas from i on, up to the bracket that
-// closes it, and returns the token after that.
-func (p *Program) list(i int, closing string) ([]Value, int) {
+// list reads what commas separate, up to the closing bracket, and that bracket.
+func (p *Program) list(closing string) []Value {
 	var items []Value
-	for i < len(p.tokens) && p.tokens[i].text != closing {
-		if p.tokens[i].text == "," {
-			i++
-			continue
+	for !p.done() && p.peek().text != closing {
+		if t := p.peek().text; t == "," || t == "..." {
+			p.pos++
+			if t == "," {
+				continue
+			}
 		}
-		if p.tokens[i].text == "..." {
-			i++
+		start := p.pos
+		items = append(items, p.expression())
+		p.skipRest(start)
+		if p.pos == start {
+			p.pos++ // a bracket that closes something else
 		}
-		v, next := p.expression(i)
-		items = append(items, v)
-		i = max(p.after(i, next), i+1) // past a bracket that closes something else
 	}
-	return items, i + 1
+	p.pos++
+	return items
 }
 
-// after is the comma or bracket that ends the element which began at start.
-// What the evaluator did not understand is stepped over.
-func (p *Program) after(start, next int) int {
-	if next < len(p.tokens) && next > start && (p.tokens[next].text == "," || closes(p.tokens[next])) {
-		return next
+// skipRest skips what the evaluator did not understand of the element that began
+// at start, up to the comma or bracket that ends it.
+func (p *Program) skipRest(start int) {
+	if t := p.peek(); p.pos == start || t.text == ";" || !t.ends() {
+		p.skip()
 	}
-	return p.skip(max(start, next))
 }
 
-// skip is the first comma, semicolon or closing bracket on the level of i.
-func (p *Program) skip(i int) int {
-	for i < len(p.tokens) {
-		t := p.tokens[i]
-		if t.text == "," || t.text == ";" || closes(t) {
-			return i
+// skip moves to the first comma, semicolon or closing bracket on this level.
+func (p *Program) skip() {
+	for ; !p.done() && !p.peek().ends(); p.pos++ {
+		if p.peek().opens() {
+			p.pos = p.closing(p.pos)
 		}
-		if opens(t) {
-			i = p.closing(i)
-		}
-		i++
 	}
-	return i
 }
 
-// objectAt evaluates the object whose brace is at i.
-func (p *Program) objectAt(i int) (Value, int) {
-	out := Value{Kind: Object, Line: p.tokens[i].line}
-	start := i
+// object reads an object.
+func (p *Program) object() Value {
+	start := p.pos
+	out := Value{Kind: Object, Line: p.peek().line}
 	p.depth++
 	defer func() { p.depth-- }()
 	if p.depth > maxNesting {
-		return Value{Line: out.Line}, p.closing(i) + 1
+		p.pos = p.closing(start) + 1
+		return Value{Line: out.Line}
 	}
-	for i++; i < len(p.tokens) && p.tokens[i].text != "}"; {
-		if p.tokens[i].text == "," {
-			i++
+	for p.pos++; !p.done() && p.peek().text != "}"; {
+		if p.peek().text == "," {
+			p.pos++
 			continue
 		}
-		before := i
-		i = p.field(&out, i)
-		if i <= before {
-			i = before + 1
-		}
+		before := p.pos
+		p.field(&out)
+		p.pos = max(p.pos, before+1)
 	}
-	out.Source = p.source(start, i+1)
-	return out, i + 1
+	p.pos++
+	out.Source = p.source(start)
+	return out
 }
 
-// field evaluates the member of an object that begins at i, and returns the
-// token after it.
-func (p *Program) field(out *Value, i int) int {
-	t := p.tokens[i]
+// field reads a member into object.
+func (p *Program) field(object *Value) {
+	t, start := p.peek(), p.pos
+	p.pos++
 	if t.text == "..." {
-		v, next := p.expression(i + 1)
-		next = p.after(i+1, next)
+		v := p.expression()
+		p.skipRest(start + 1)
 		switch v.Kind {
 		case Object:
-			*out = merge(*out, v)
+			*object = merge(*object, v)
 		case Environment:
-			out.Kind = Environment
+			object.Kind = Environment
 		case Bool, Undefined:
 		default:
-			out.Fields = append(out.Fields, Field{Value: Value{Line: t.line, Source: p.source(i, next)}})
+			object.Fields = append(object.Fields, Field{Value: Value{Line: t.line, Source: p.source(start)}})
 		}
-		return next
+		return
 	}
-	name, at := t.text, i+1
+	name := t.text
 	switch {
 	case t.kind == js.StringToken || t.kind == js.TemplateToken:
 		name, _ = unquote(t.text)
 	case t.text == "[":
-		end := p.closing(i)
-		v, _ := p.expression(i + 1)
-		name, at = v.Text, end+1
-	case (t.text == "async" || t.text == "get") && at < len(p.tokens) && js.IsIdentifierName(p.tokens[at].kind):
-		name, at = p.tokens[at].text, at+1
+		name = p.expression().Text
+		p.pos = p.closing(start) + 1
+	case (t.text == "async" || t.text == "get") && js.IsIdentifierName(p.peek().kind):
+		name = p.peek().text
+		p.pos++
 	}
-	if at >= len(p.tokens) {
-		return at
-	}
-	switch p.tokens[at].text {
+	var v Value
+	switch at := p.pos; p.peek().text {
+	case "":
+		return
 	case ":":
-		v, next := p.expression(at + 1)
-		next = p.after(at+1, next)
+		p.pos++
+		v = p.expression()
+		p.skipRest(at + 1)
 		v.Line = t.line
 		if v.Source == "" {
-			v.Source = p.source(at+1, next)
+			v.Source = p.source(at + 1)
 		}
-		out.Fields = append(out.Fields, Field{name, v})
-		return next
 	case "(": // a method
-		f, next := p.function(at - 1)
-		out.Fields = append(out.Fields, Field{name, f})
-		return next
+		p.pos--
+		v = p.function()
 	case ",", "}":
-		v := p.lookup(name, t.line)
+		v = p.lookup(name, t.line)
 		v.Line = t.line
 		if v.Source == "" {
 			v.Source = name
 		}
-		out.Fields = append(out.Fields, Field{name, v})
-		return at
+	default:
+		p.pos = start
+		p.skip()
+		name, v = "", Value{Line: t.line, Source: p.source(start)}
 	}
-	next := p.skip(i)
-	out.Fields = append(out.Fields, Field{Value: Value{Line: t.line, Source: p.source(i, next)}})
-	return next
+	object.Fields = append(object.Fields, Field{name, v})
 }
 
-// function steps over "function name(…) {…}" and methods, beginning before the
-// "(".
-func (p *Program) function(i int) (Value, int) {
-	start := i
-	for i < len(p.tokens) && p.tokens[i].text != "(" && p.tokens[i].text != "{" {
-		i++
+// function reads a function or a method, from before its "(".
+func (p *Program) function() Value {
+	start := p.pos
+	f := Value{Kind: Function, Line: p.peek().line, program: p}
+	for !p.done() && p.peek().text != "(" && p.peek().text != "{" {
+		p.pos++
 	}
-	f := Value{Kind: Function, Line: p.tokens[start].line, program: p}
-	if i < len(p.tokens) && p.tokens[i].text == "(" {
-		p.parameters(i)
-		i = p.closing(i) + 1
-		for i < len(p.tokens) && p.tokens[i].text != "{" {
-			if p.tokens[i].text == "," || closes(p.tokens[i]) {
-				return f, i
+	if p.peek().text == "(" {
+		p.parameters(p.pos)
+		p.pos = p.closing(p.pos) + 1
+		for !p.done() && p.peek().text != "{" {
+			if p.peek().text == "," || p.peek().closes() {
+				return f
 			}
-			i++
+			p.pos++
 		}
 	}
-	if i >= len(p.tokens) {
-		return f, i
+	if p.done() {
+		return f
 	}
-	f.body = i
-	next := p.closing(i) + 1
-	f.Source = p.source(start, next)
-	return f, next
+	f.body = p.pos
+	p.pos = p.closing(p.pos) + 1
+	f.Source = p.source(start)
+	return f
 }
 
-// arrow reads an arrow function that begins at i.
-func (p *Program) arrow(i int) (f Value, next int, ok bool) {
-	start := i
-	if p.tokens[i].text == "async" && i+1 < len(p.tokens) {
+// arrow reads an arrow function. ok is false, and nothing is read, if this is not
+// one.
+func (p *Program) arrow() (f Value, ok bool) {
+	i := p.pos
+	if p.peek().text == "async" {
 		i++
 	}
+	open := i
 	switch {
-	case p.tokens[i].text == "(":
-		open := i
-		i = p.closing(i) + 1
-		if i < len(p.tokens) && p.tokens[i].text == ":" { // the type of what it returns
-			for n := i; n < min(i+30, len(p.tokens)); n++ {
-				if p.tokens[n].text == "=>" {
-					i = n
-					break
-				}
-				if p.tokens[n].text == "," || p.tokens[n].text == ";" {
-					break
-				}
-			}
-		}
-		if i < len(p.tokens) && p.tokens[i].text == "=>" {
-			p.parameters(open)
-		}
-	case js.IsIdentifier(p.tokens[i].kind):
+	case p.token(i).text == "(":
+		i = p.resultType(p.closing(i) + 1)
+	case js.IsIdentifier(p.token(i).kind):
 		i++
 	}
-	if i >= len(p.tokens) || i == start || p.tokens[i].text != "=>" {
-		return Value{}, 0, false
+	if i == p.pos || p.token(i).text != "=>" {
+		return Value{}, false
 	}
-	f = Value{Kind: Function, Line: p.tokens[start].line, program: p, body: i + 1}
-	if i+1 < len(p.tokens) && p.tokens[i+1].text == "{" {
-		next = p.closing(i+1) + 1
+	if p.token(open).text == "(" {
+		p.parameters(open)
+	}
+	start := p.pos
+	f = Value{Kind: Function, Line: p.peek().line, program: p, body: i + 1}
+	p.pos = i + 1
+	if p.peek().text == "{" {
+		p.pos = p.closing(p.pos) + 1
 	} else {
-		next = p.skip(i + 1)
+		p.skip()
 	}
-	f.Source = p.source(start, next)
-	return f, next, true
+	f.Source = p.source(start)
+	return f, true
 }
 
-// parameters declares the names of ({ mode, command }) with the "(" at i.
+// resultType returns the "=>" after the type of an arrow function's result, if
+// one begins at i; otherwise i.
+func (p *Program) resultType(i int) int {
+	if p.token(i).text != ":" {
+		return i
+	}
+	const most = 30
+	for n := i; n < i+most; n++ {
+		switch p.token(n).text {
+		case "=>":
+			return n
+		case ",", ";":
+			return i
+		}
+	}
+	return i
+}
+
+// parameters declares the names of ({ mode, command }), whose "(" is at i.
 func (p *Program) parameters(i int) {
-	if i+1 < len(p.tokens) && p.tokens[i+1].text == "{" {
-		p.destructure(i+1, p.closing(i+1), declared{value: i, parameter: true})
+	if p.token(i+1).text == "{" {
+		p.destructure(i+1, p.closing(i+1), declaration{value: i, parameter: true})
 	}
 }
 
-// template evaluates `http://localhost:${port}` where every name in it is known.
-func (p *Program) template(i int) (Value, int) {
+// template reads `http://localhost:${port}`. Its value is known if those of all
+// names in it are.
+func (p *Program) template() Value {
 	var out strings.Builder
-	line, known := p.tokens[i].line, true
-	for i < len(p.tokens) {
-		t := p.tokens[i]
-		switch t.kind {
-		case js.TemplateStartToken, js.TemplateMiddleToken, js.TemplateEndToken:
-			part := strings.TrimSuffix(strings.TrimSuffix(t.text[1:], "`"), "${")
-			known = known && !strings.Contains(part, `\`)
-			out.WriteString(part)
-			i++
-			if t.kind == js.TemplateEndToken {
-				if !known {
-					return Value{Line: line}, i
-				}
-				return text(String, out.String(), line), i
-			}
-		default:
-			v, next := p.expression(i)
+	line, known := p.peek().line, true
+	for !p.done() {
+		t := p.peek()
+		if !templatePart(t) {
+			start := p.pos
+			v := p.expression()
 			known = known && v.Known()
 			out.WriteString(v.Text)
-			if next <= i {
-				next = i + 1
-			}
-			i = next
-			for i < len(p.tokens) && p.tokens[i].kind != js.TemplateMiddleToken && p.tokens[i].kind != js.TemplateEndToken {
+			for p.pos = max(p.pos, start+1); !p.done() && !templatePart(p.peek()); p.pos++ {
 				known = false
-				i++
 			}
+			continue
+		}
+		part := strings.TrimSuffix(strings.TrimSuffix(t.text[1:], "`"), "${")
+		known = known && !strings.Contains(part, `\`)
+		out.WriteString(part)
+		p.pos++
+		if t.kind == js.TemplateEndToken {
+			if known {
+				return text(String, out.String(), line)
+			}
+			break
 		}
 	}
-	return Value{Line: line}, i
+	return Value{Line: line}
+}
+
+// templatePart reports whether t is a piece of a template between two names.
+func templatePart(t token) bool {
+	return t.kind == js.TemplateStartToken || t.kind == js.TemplateMiddleToken || t.kind == js.TemplateEndToken
 }
 
 // maxSource is the longest Source, in bytes.
 const maxSource = 2000
 
-func (p *Program) source(i, end int) string {
+// source returns the tokens from start up to the position as text.
+func (p *Program) source(start int) string {
 	var out strings.Builder
-	for ; i < min(end, len(p.tokens)) && out.Len() < maxSource; i++ {
+	for i := start; i < min(p.pos, len(p.tokens)) && out.Len() < maxSource; i++ {
 		out.WriteString(p.tokens[i].text)
 	}
 	return out.String()

@@ -1,56 +1,63 @@
 package javascript
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tdewolff/parse/v2/js"
 )
 
-// expression evaluates the expression that begins at i, and returns the token
-// after it.
-func (p *Program) expression(i int) (Value, int) {
+// evaluate returns the value of the expression at i. The position stays.
+func (p *Program) evaluate(i int) Value {
+	defer func(pos int) { p.pos = pos }(p.pos)
+	p.pos = i
+	return p.expression()
+}
+
+// expression reads an expression.
+func (p *Program) expression() Value {
 	p.depth++
 	p.steps++
 	defer func() { p.depth-- }()
-	if i >= len(p.tokens) {
-		return Value{}, i
-	}
+	start, line := p.pos, p.peek().line
 	if p.depth > maxNesting || p.steps > maxSteps {
-		return Value{Line: p.tokens[i].line, Source: p.source(i, p.skip(i))}, p.skip(i)
+		p.skip()
+		return Value{Line: line, Source: p.source(start)}
 	}
-	start := i
-	v, i := p.either(i)
-	if i < len(p.tokens) && p.tokens[i].text == "?" {
-		v, i = p.conditional(v, p.source(start, i), i)
+	v := p.binary(0)
+	if p.peek().text == "?" {
+		v = p.conditional(v, p.source(start))
 	}
 	if v.Line == 0 {
-		v.Line = p.tokens[start].line
+		v.Line = line
 	}
 	if v.Source == "" {
-		v.Source = p.source(start, i)
+		v.Source = p.source(start)
 	}
-	return v, i
+	return v
 }
 
-// conditional evaluates the branches of "condition ? a : b" with the "?" at i.
-func (p *Program) conditional(condition Value, source string, i int) (Value, int) {
-	yes, i := p.expression(i + 1)
-	if i >= len(p.tokens) || p.tokens[i].text != ":" {
-		return Value{}, i
+// conditional reads the branches of "condition ? a : b", from the "?".
+func (p *Program) conditional(condition Value, source string) Value {
+	p.pos++
+	yes := p.expression()
+	if p.peek().text != ":" {
+		return Value{}
 	}
-	no, i := p.expression(i + 1)
+	p.pos++
+	no := p.expression()
 	truth, known := condition.truth()
 	if !known {
 		truth, known = development(source)
 	}
 	switch {
 	case !known:
-		return Value{}, i
+		return Value{}
 	case truth:
-		return yes, i
+		return yes
 	}
-	return no, i
+	return no
 }
 
 // development guesses a condition by its name: the dev server runs in
@@ -67,217 +74,161 @@ func development(source string) (truth, known bool) {
 	return false, false
 }
 
-// either evaluates "a || b" and "a ?? b". Where a is not known, b is what the
-// file says.
-func (p *Program) either(i int) (Value, int) {
-	v, i := p.compare(i)
-	for i < len(p.tokens) {
-		operator := p.tokens[i].text
-		if operator != "||" && operator != "??" && operator != "&&" {
-			break
+// operators are the binary operators by precedence, the loosest first.
+var operators = [][]string{
+	{"||", "??", "&&"},
+	{"===", "==", "!==", "!=", "<", ">", "<=", ">=", "instanceof", "in"},
+	{"+", "-", "*", "/", "%"},
+}
+
+// binary reads operands that operators of this precedence or a tighter one join.
+func (p *Program) binary(level int) Value {
+	if level == len(operators) {
+		return p.unary()
+	}
+	v := p.binary(level + 1)
+	for slices.Contains(operators[level], p.peek().text) {
+		operator := p.peek()
+		p.pos++
+		v = operate(operator, v, p.binary(level+1))
+	}
+	return v
+}
+
+// operate returns the value of left OPERATOR right.
+func operate(operator token, left, right Value) Value {
+	truth, known := left.truth()
+	switch operator.text {
+	case "&&":
+		if known && !truth {
+			return left
 		}
-		var right Value
-		right, i = p.compare(i + 1)
-		truth, known := v.truth()
+		return right
+	case "||", "??":
+		if truth || operator.text == "??" && known && left.Kind != Undefined {
+			return left
+		}
+		right.fallback = true // also where left is unknown: this is what the file says
+		return right
+	case "===", "==", "!==", "!=":
+		equal := operator.text[0] == '='
 		switch {
-		case operator == "&&" && known && !truth:
-		case operator == "&&":
-			v = right
-		case operator == "??" && known && v.Kind != Undefined:
-		case operator == "||" && truth:
-		default:
-			right.fallback = true
-			v = right
+		case left.Known() && right.Known():
+			return boolean((left.Text == right.Text) == equal, operator.line)
+		case left.Kind == Undefined && right.Known() || right.Kind == Undefined && left.Known():
+			return boolean(!equal, operator.line)
 		}
-	}
-	return v, i
-}
-
-func (p *Program) compare(i int) (Value, int) {
-	v, i := p.sum(i)
-	for i < len(p.tokens) {
-		operator := p.tokens[i].text
-		switch operator {
-		case "===", "==", "!==", "!=":
-		case "<", ">", "<=", ">=", "instanceof", "in":
-			_, i = p.sum(i + 1)
-			v = Value{}
-			continue
-		default:
-			return v, i
-		}
-		line := p.tokens[i].line
-		var right Value
-		right, i = p.sum(i + 1)
-		switch {
-		case v.Known() && right.Known():
-			v = boolean((v.Text == right.Text) == (operator[0] == '='), line)
-		case v.Kind == Undefined && right.Known() || right.Kind == Undefined && v.Known():
-			v = boolean(operator[0] != '=', line)
-		default:
-			v = Value{}
-		}
-	}
-	return v, i
-}
-
-// sum evaluates "a + b" of strings and of numbers.
-func (p *Program) sum(i int) (Value, int) {
-	v, i := p.unary(i)
-	for i < len(p.tokens) {
-		operator := p.tokens[i].text
-		if len(operator) != 1 || !strings.Contains("+-*/%", operator) || p.tokens[i].kind == js.TemplateMiddleToken {
-			break
-		}
-		line := p.tokens[i].line
-		var right Value
-		right, i = p.unary(i + 1)
-		a, b := number(v), number(right)
-		switch {
-		case operator == "+" && v.Known() && right.Known() && (v.Kind == String || right.Kind == String):
-			v = text(String, v.Text+right.Text, line)
-		case operator == "+" && v.Kind == Number && right.Kind == Number && a >= 0 && b >= 0:
-			v = text(Number, strconv.Itoa(a+b), line)
-		default:
-			v = Value{}
-		}
-	}
-	return v, i
-}
-
-// number is a whole number that is not negative; -1 where v is not one.
-func number(v Value) int {
-	n, err := strconv.ParseUint(v.Text, 10, 31)
-	if err != nil {
-		return -1
-	}
-	return int(n)
-}
-
-func (p *Program) unary(i int) (Value, int) {
-	if i >= len(p.tokens) {
-		return Value{}, i
-	}
-	line := p.tokens[i].line
-	switch p.tokens[i].text {
-	case "!":
-		v, next := p.nested(i + 1)
-		if truth, known := v.truth(); known {
-			return boolean(!truth, line), next
-		}
-		return Value{}, next
 	case "+":
-		v, next := p.nested(i + 1)
-		return toNumber(v), next
-	case "-", "typeof", "void", "delete":
-		_, next := p.nested(i + 1)
-		return Value{}, next
-	case "await":
-		return p.nested(i + 1)
-	}
-	v, i := p.primary(i)
-	return p.postfix(v, i)
-}
-
-func (p *Program) nested(i int) (Value, int) {
-	p.depth++
-	defer func() { p.depth-- }()
-	if p.depth > maxNesting {
-		return Value{}, p.skip(i)
-	}
-	return p.unary(i)
-}
-
-// toNumber is Number(v).
-func toNumber(v Value) Value {
-	if n := number(v); n >= 0 && v.Known() {
-		out := text(Number, strconv.Itoa(n), v.Line)
-		out.fallback = v.fallback
-		return out
-	}
-	if v.Known() || v.Kind == Undefined {
-		return text(Number, "NaN", v.Line)
+		a, b := left.integer(), right.integer()
+		switch {
+		case left.Known() && right.Known() && (left.Kind == String || right.Kind == String):
+			return text(String, left.Text+right.Text, operator.line)
+		case left.Kind == Number && right.Kind == Number && a >= 0 && b >= 0:
+			return text(Number, strconv.Itoa(a+b), operator.line)
+		}
 	}
 	return Value{}
 }
 
-// primary evaluates a literal, a name, brackets or a function.
-func (p *Program) primary(i int) (Value, int) {
-	t := p.tokens[i]
-	v := Value{Line: t.line}
+// unary reads an operand with the operators in front of it.
+func (p *Program) unary() Value {
+	operator := p.peek()
+	switch operator.text {
+	case "!", "+", "-", "typeof", "void", "delete", "await":
+	default:
+		return p.postfix(p.primary())
+	}
+	p.pos++
+	p.depth++
+	defer func() { p.depth-- }()
+	if p.depth > maxNesting {
+		p.skip()
+		return Value{}
+	}
+	v := p.unary()
+	truth, known := v.truth()
 	switch {
-	case t.text == "{":
-		return p.objectAt(i)
-	case t.text == "[":
-		items, next := p.list(i+1, "]")
-		return Value{Kind: Array, Line: t.line, Items: items, Source: p.source(i, next)}, next
-	case t.text == "function" || t.text == "class":
-		return p.function(i)
-	case t.text == "(" || t.text == "async" || js.IsIdentifier(t.kind):
-		if f, next, ok := p.arrow(i); ok {
-			return f, next
-		}
-		if t.text == "async" && i+1 < len(p.tokens) && p.tokens[i+1].text == "function" {
-			return p.function(i + 1)
-		}
-		if t.text == "(" {
-			v, next := p.expression(i + 1)
-			for next < len(p.tokens) && p.tokens[next].text == "," { // the comma operator
-				v, next = p.expression(next + 1)
-			}
-			if next >= len(p.tokens) || p.tokens[next].text != ")" {
-				return Value{Line: t.line}, p.closing(i) + 1
-			}
-			return v, next + 1
-		}
-	case t.kind == js.StringToken, t.kind == js.TemplateToken:
-		if s, ok := unquote(t.text); ok {
-			v = text(String, s, t.line)
-		}
-		return v, i + 1
-	case t.kind == js.TemplateStartToken:
-		return p.template(i)
-	case js.IsNumeric(t.kind):
-		return text(Number, strings.ReplaceAll(t.text, "_", ""), t.line), i + 1
-	case t.kind == js.TrueToken, t.kind == js.FalseToken:
-		return text(Bool, t.text, t.line), i + 1
-	case t.text == "null":
-		return Value{Kind: Undefined, Line: t.line}, i + 1
-	case t.kind == js.NewToken && i+1 < len(p.tokens):
-		return p.primary(i + 1)
-	case closes(t) || t.text == "," || t.text == ";":
-		return v, i // nothing is written here
+	case operator.text == "!" && known:
+		return boolean(!truth, operator.line)
+	case operator.text == "+":
+		return v.toNumber()
+	case operator.text == "await":
+		return v
 	}
-	if !js.IsIdentifierName(t.kind) {
-		return v, i + 1
-	}
-	return p.identifier(i), i + 1
+	return Value{}
 }
 
-// identifier is the value of a name by itself.
-func (p *Program) identifier(i int) Value {
-	t := p.tokens[i]
-	follow := ""
-	if i+1 < len(p.tokens) {
-		follow = p.tokens[i+1].text
+// primary reads a literal, a name, brackets or a function.
+func (p *Program) primary() Value {
+	t, start := p.peek(), p.pos
+	if t.text == "function" || t.text == "class" {
+		return p.function()
 	}
-	if t.text == "undefined" {
-		return Value{Kind: Undefined, Line: t.line}
-	}
-	if follow == "(" { // what is called matters by its name
-		if v := p.lookup(t.text, t.line); v.Kind == Function {
-			return v
+	if t.text == "(" || js.IsIdentifier(t.kind) {
+		if f, ok := p.arrow(); ok {
+			return f
 		}
-		return Value{Line: t.line, Text: t.text}
 	}
+	if p.done() || t.ends() {
+		return Value{Line: t.line} // nothing is written here
+	}
+	p.pos++
+	switch {
+	case t.text == "{":
+		p.pos = start
+		return p.object()
+	case t.text == "[":
+		items := p.list("]")
+		return Value{Kind: Array, Line: t.line, Items: items, Source: p.source(start)}
+	case t.text == "(":
+		v := p.expression()
+		for p.peek().text == "," { // the comma operator
+			p.pos++
+			v = p.expression()
+		}
+		if p.peek().text != ")" {
+			p.pos = p.closing(start) + 1
+			return Value{Line: t.line}
+		}
+		p.pos++
+		return v
+	case t.text == "async" && p.peek().text == "function":
+		return p.function()
+	case t.kind == js.StringToken, t.kind == js.TemplateToken:
+		if s, ok := unquote(t.text); ok {
+			return text(String, s, t.line)
+		}
+	case t.kind == js.TemplateStartToken:
+		p.pos = start
+		return p.template()
+	case js.IsNumeric(t.kind):
+		return text(Number, strings.ReplaceAll(t.text, "_", ""), t.line)
+	case t.kind == js.TrueToken, t.kind == js.FalseToken:
+		return text(Bool, t.text, t.line)
+	case t.text == "null", t.text == "undefined":
+		return Value{Kind: Undefined, Line: t.line}
+	case t.kind == js.NewToken && !p.done():
+		return p.primary()
+	case js.IsIdentifierName(t.kind):
+		return p.identifier(t)
+	}
+	return Value{Line: t.line}
+}
+
+// identifier returns the value of a name by itself.
+func (p *Program) identifier(t token) Value {
 	v := p.lookup(t.text, t.line)
-	if v.Kind == Unknown {
+	switch {
+	case p.peek().text == "(" && v.Kind != Function: // the name of a call matters
+		return Value{Line: t.line, Text: t.text}
+	case v.Kind == Unknown:
 		v.Text = t.text
 	}
 	return v
 }
 
-// lookup evaluates what a name is declared as, each once.
+// lookup returns the value of the expression that a name is declared as. Each
+// name is evaluated once.
 func (p *Program) lookup(name string, line int) Value {
 	if v, done := p.memo[name]; done {
 		if line > 0 && v.Kind != Object && v.Kind != Function && v.Kind != Array {
@@ -287,11 +238,11 @@ func (p *Program) lookup(name string, line int) Value {
 	}
 	d, found := p.names[name]
 	if !found || p.pending[name] {
-		return p.wellKnown(name, line)
+		return p.parameter(name, line)
 	}
 	p.pending[name] = true
 	defer delete(p.pending, name)
-	v, _ := p.expression(d.value)
+	v := p.evaluate(d.value)
 	if d.parameter {
 		v = Value{}
 	}
@@ -299,109 +250,101 @@ func (p *Program) lookup(name string, line int) Value {
 		v = p.member(v, d.member, line)
 	}
 	if v.Kind == Unknown && d.member != "" {
-		v = p.wellKnown(d.member, line)
+		v = p.parameter(d.member, line)
 	}
 	if d.otherwise > 0 && (v.Kind == Undefined || v.Kind == Unknown) {
-		v, _ = p.expression(d.otherwise)
+		v = p.evaluate(d.otherwise)
 		v.fallback = true
 	}
 	p.memo[name] = v
 	return v
 }
 
-// wellKnown are the parameters of configurations that are functions, while the
+// parameter returns a parameter of a configuration that is a function, while the
 // dev server runs.
-func (p *Program) wellKnown(name string, line int) Value {
+func (p *Program) parameter(name string, line int) Value {
 	if s, given := p.given[name]; given {
 		return text(String, s, line)
 	}
 	return Value{Line: line}
 }
 
-// postfix evaluates members, calls and what TypeScript appends.
-func (p *Program) postfix(v Value, i int) (Value, int) {
-	for i < len(p.tokens) {
-		t := p.tokens[i]
+// postfix reads what follows the operand v: members, calls, and what TypeScript
+// adds.
+func (p *Program) postfix(v Value) Value {
+	for !p.done() {
+		t, next := p.peek(), p.token(p.pos+1)
+		p.pos++
 		switch {
-		case (t.text == "." || t.text == "?.") && i+1 < len(p.tokens) && js.IsIdentifierName(p.tokens[i+1].kind):
-			v = p.member(v, p.tokens[i+1].text, t.line)
-			i += 2
-		case t.text == "?." && i+1 < len(p.tokens):
-			i++
+		case (t.text == "." || t.text == "?.") && js.IsIdentifierName(next.kind):
+			v = p.member(v, next.text, t.line)
+			p.pos++
+		case t.text == "?." && next.text != "":
 		case t.text == "[":
-			items, next := p.list(i+1, "]")
 			name := ""
-			if len(items) == 1 {
+			if items := p.list("]"); len(items) == 1 {
 				name = items[0].Text
 			}
 			v = p.member(v, name, t.line)
-			i = next
 		case t.text == "(":
-			items, next := p.list(i+1, ")")
-			v = p.call(v, items, t.line)
-			i = next
-		case t.text == "!" && (i+1 >= len(p.tokens) || p.tokens[i+1].text != "=" && p.tokens[i+1].text != "=="):
-			i++ // non-null assertion
+			v = p.call(v, p.list(")"), t.line)
+		case t.text == "!" && next.text != "=" && next.text != "==": // non-null assertion
 		case t.text == "as" || t.text == "satisfies":
-			i = p.typeEnd(i + 1)
-		case t.text == "<":
-			next := p.generic(i)
-			if next == 0 {
-				return v, i
-			}
-			i = next
+			p.skipType()
+		case t.text == "<" && p.skipGeneric():
 		case t.kind == js.TemplateToken:
 			v = Value{}
-			i++
 		case t.kind == js.TemplateStartToken:
-			_, i = p.template(i)
+			p.pos--
+			p.template()
 			v = Value{}
 		default:
-			return v, i
+			p.pos--
+			return v
 		}
 	}
-	return v, i
+	return v
 }
 
-// generic is the "(" after the type arguments that begin at i; 0 where "<"
-// compares.
-func (p *Program) generic(i int) int {
-	level := 0
+// skipGeneric skips type arguments after their "<", up to the "(" of the call. It
+// returns false, and skips nothing, if the "<" compares.
+func (p *Program) skipGeneric() bool {
 	const most = 100
-	for n := i; n < len(p.tokens) && n < i+most; n++ {
+	level := 1
+	for n := p.pos; n < min(p.pos+most, len(p.tokens)); n++ {
 		switch t := p.tokens[n].text; t {
 		case "<":
 			level++
 		case ">", ">>", ">>>":
 			if level -= len(t); level <= 0 {
-				if n+1 < len(p.tokens) && p.tokens[n+1].text == "(" {
-					return n + 1
+				if p.token(n+1).text == "(" {
+					p.pos = n + 1
+					return true
 				}
-				return 0
+				return false
 			}
 		case ";", ")", "&&", "||":
-			return 0
+			return false
 		}
 	}
-	return 0
+	return false
 }
 
-// typeEnd is the token after the type that begins at i.
-func (p *Program) typeEnd(i int) int {
-	for i < len(p.tokens) {
-		switch t := p.tokens[i]; {
-		case opens(t):
-			i = p.closing(i)
-		case closes(t), t.text == ",", t.text == ";", t.text == "||", t.text == "??", t.text == "?", t.text == "===", t.text == "==",
-			t.text == "as", t.text == "satisfies", t.kind == js.ExportToken, t.kind == js.ConstToken:
-			return i
+// skipType skips a type.
+func (p *Program) skipType() {
+	for ; !p.done(); p.pos++ {
+		t := p.peek()
+		if t.opens() {
+			p.pos = p.closing(p.pos)
+			continue
 		}
-		i++
+		if t.ends() || slices.Contains([]string{"||", "??", "?", "===", "==", "as", "satisfies"}, t.text) || t.kind == js.ExportToken || t.kind == js.ConstToken {
+			return
+		}
 	}
-	return i
 }
 
-// member is v.name.
+// member returns v.name.
 func (p *Program) member(v Value, name string, line int) Value {
 	full := v.Text + "." + name
 	switch {
@@ -427,7 +370,7 @@ func (p *Program) member(v Value, name string, line int) Value {
 	return Value{Line: line, Text: name}
 }
 
-// variable is an environment variable while the dev server runs.
+// variable returns an environment variable while the dev server runs.
 func (p *Program) variable(name string, line int) Value {
 	if s, set := p.env(name); set {
 		return text(String, s, line)
@@ -443,8 +386,9 @@ func (p *Program) variable(name string, line int) Value {
 	return Value{Kind: Undefined, Line: line}
 }
 
-// call is v(items…).
+// call returns the value of v(items…).
 func (p *Program) call(v Value, items []Value, line int) Value {
+	made := Value{Kind: Call, Line: line, Text: v.Text, Items: items}
 	first := Value{Kind: Undefined}
 	if len(items) > 0 {
 		first = items[0]
@@ -454,19 +398,21 @@ func (p *Program) call(v Value, items []Value, line int) Value {
 	}
 	switch v.Text {
 	case "parseInt", "Number", "Number.parseInt", "parseFloat", "Number.parseFloat":
-		return toNumber(first)
+		return first.toNumber()
 	case "String":
 		if first.Known() {
 			first.Kind = String
 		}
 		return first
-	case "loadEnv", "Object.assign", "dotenv.config", "config":
-		if v.Text == "loadEnv" || v.Text == "Object.assign" && first.Kind == Environment {
+	case "loadEnv":
+		return Value{Kind: Environment, Line: line}
+	case "Object.assign":
+		if first.Kind == Environment {
 			return Value{Kind: Environment, Line: line}
 		}
 	case "Deno.env.get", "env", "env.int", "env.get", "Env.get", "config.get", "configService.get", "env.port":
 		if first.Kind != String {
-			break
+			return made
 		}
 		found := p.variable(first.Text, line)
 		if found.Kind == Undefined && len(items) > 1 {
@@ -480,5 +426,5 @@ func (p *Program) call(v Value, items []Value, line int) Value {
 			return out
 		}
 	}
-	return Value{Kind: Call, Line: line, Text: v.Text, Items: items}
+	return made
 }

@@ -1,73 +1,91 @@
 package javascript
 
 import (
+	"slices"
+
 	"github.com/tdewolff/parse/v2/js"
 )
 
 const (
-	// maxNesting is how deep expressions may nest: far more than any
+	// maxNesting is how deep expressions may nest: far more than in any
 	// configuration.
 	maxNesting = 60
-	// maxSteps bounds the work for one file: a name that is used twice in each of
-	// many declarations costs twice as much each time.
+	// maxSteps limits the work for one file. Names that are each used twice in the
+	// declaration of the next would otherwise take exponential time.
 	maxSteps = 200_000
 )
 
-// Program is a file.
+// Program is a file of JavaScript or TypeScript. Its methods are an evaluator
+// with a position among the tokens.
 type Program struct {
 	tokens  []token
+	pos     int // the next token to read
 	env     func(name string) (string, bool)
-	names   map[string]declared
-	memo    map[string]Value
-	pending map[string]bool
+	names   map[string]declaration
+	memo    map[string]Value  // of names
+	pending map[string]bool   // names that are being evaluated
 	given   map[string]string // parameters of a configuration that is a function
 	depth   int
 	steps   int
 }
 
 // Give sets the parameter "command" or "mode" of a configuration that is a
-// function. Without it they are "serve" and "development".
+// function. The defaults are "serve" and "development".
 func (p *Program) Give(name, value string) { p.given[name] = value }
 
-// declared is where the value of a name comes from: the expression at value, or
-// the member of it where member is not empty; otherwise is a default for that.
-type declared struct {
+// declaration is where the value of a name comes from: the expression at value,
+// or the member of it if member is not empty. otherwise is the expression of that
+// member's default; 0 if it has none.
+type declaration struct {
 	value     int
 	member    string
 	otherwise int
 	parameter bool // a member of a function's first parameter
 }
 
-// Parse reads src. env returns the value of an environment variable; nil means
-// that none is set.
+// Parse reads src. env looks up an environment variable; nil means that none is
+// set.
 func Parse(src []byte, env func(name string) (string, bool)) *Program {
 	if env == nil {
 		env = func(string) (string, bool) { return "", false }
 	}
-	p := &Program{tokens: tokens(src), env: env, names: map[string]declared{}, memo: map[string]Value{}, pending: map[string]bool{}, given: map[string]string{"mode": "development", "command": "serve"}}
+	p := &Program{
+		tokens: tokens(src), env: env, names: map[string]declaration{}, memo: map[string]Value{}, pending: map[string]bool{},
+		given: map[string]string{"mode": "development", "command": "serve"},
+	}
 	for i, t := range p.tokens {
 		switch {
 		case t.kind == js.ConstToken || t.kind == js.VarToken || t.text == "let":
 			p.declare(i + 1)
-		case t.text == "function" && i+1 < len(p.tokens) && js.IsIdentifier(p.tokens[i+1].kind):
-			p.name(p.tokens[i+1].text, declared{value: i})
+		case t.text == "function" && js.IsIdentifier(p.token(i+1).kind):
+			p.name(p.token(i+1).text, declaration{value: i})
 		}
 	}
 	return p
 }
 
 // ParseJSON reads JSON with comments and trailing commas, and JSON5. ok is false
-// where src does not begin with an object or an array.
+// if src does not begin with an object or an array.
 func ParseJSON(src []byte) (value Value, ok bool) {
-	p := Parse(src, nil)
-	if len(p.tokens) == 0 {
-		return Value{}, false
-	}
-	value, _ = p.expression(0)
+	value = Parse(src, nil).expression()
 	return value, value.Kind == Object || value.Kind == Array
 }
 
-func (p *Program) name(name string, d declared) {
+// token returns the token at i; the zero token after the end.
+func (p *Program) token(i int) token {
+	if i < len(p.tokens) {
+		return p.tokens[i]
+	}
+	return token{}
+}
+
+// peek returns the token at the position.
+func (p *Program) peek() token { return p.token(p.pos) }
+
+func (p *Program) done() bool { return p.pos >= len(p.tokens) }
+
+// name declares a name. The first declaration wins.
+func (p *Program) name(name string, d declaration) {
 	if _, twice := p.names[name]; !twice {
 		p.names[name] = d
 	}
@@ -76,32 +94,28 @@ func (p *Program) name(name string, d declared) {
 // declare takes the names of a declaration that begins at i: "port = 3000",
 // "port: number = 3000", "{ PORT = 3000, HOST: host } = process.env".
 func (p *Program) declare(i int) {
-	if i >= len(p.tokens) {
-		return
-	}
-	if p.tokens[i].text == "{" {
-		end := p.closing(i)
-		if end+1 < len(p.tokens) && p.tokens[end+1].text == "=" {
-			p.destructure(i, end, declared{value: end + 2})
+	if p.token(i).text == "{" {
+		if end := p.closing(i); p.token(end+1).text == "=" {
+			p.destructure(i, end, declaration{value: end + 2})
 		}
 		return
 	}
-	name := p.tokens[i].text
+	name := p.token(i).text
 	for i++; i < len(p.tokens); i++ {
 		switch t := p.tokens[i]; {
 		case t.text == "=":
-			p.name(name, declared{value: i + 1})
+			p.name(name, declaration{value: i + 1})
 			return
 		case t.text == ";" || t.text == "}" || t.text == ")" || t.text == "of" || t.text == "in" || t.kind == js.ConstToken || t.kind == js.ExportToken:
 			return
-		case opens(t):
+		case t.opens():
 			i = p.closing(i)
 		}
 	}
 }
 
 // destructure takes the names between the braces at i and end.
-func (p *Program) destructure(i, end int, of declared) {
+func (p *Program) destructure(i, end int, of declaration) {
 	for i++; i < end; i++ {
 		if !js.IsIdentifier(p.tokens[i].kind) {
 			continue
@@ -117,7 +131,7 @@ func (p *Program) destructure(i, end int, of declared) {
 		}
 		p.name(local, d)
 		for i < end && p.tokens[i].text != "," {
-			if opens(p.tokens[i]) {
+			if p.tokens[i].opens() {
 				i = p.closing(i)
 			}
 			i++
@@ -125,14 +139,14 @@ func (p *Program) destructure(i, end int, of declared) {
 	}
 }
 
-// closing is the bracket that closes the one at i; the last token where none
+// closing returns the bracket that closes the one at i; the last token if none
 // does.
 func (p *Program) closing(i int) int {
 	level := 0
 	for ; i < len(p.tokens); i++ {
-		if opens(p.tokens[i]) {
+		if p.tokens[i].opens() {
 			level++
-		} else if closes(p.tokens[i]) {
+		} else if p.tokens[i].closes() {
 			if level--; level <= 0 {
 				return i
 			}
@@ -143,10 +157,10 @@ func (p *Program) closing(i int) int {
 
 // Exported returns the object that the file exports as its default or as
 // module.exports, through defineConfig({…}), a function that returns it, or a
-// name. ok is false where it is not an object that can be known.
+// name. ok is false if the object is unknown.
 func (p *Program) Exported() (config Value, ok bool) {
 	for _, v := range p.Exports() {
-		if config, ok = p.object(v, 0); ok {
+		if config, ok = p.findObject(v, 0); ok {
 			return config, true
 		}
 	}
@@ -157,20 +171,20 @@ func (p *Program) Exported() (config Value, ok bool) {
 // which may be a list.
 func (p *Program) Exports() []Value {
 	var all []Value
-	for i := 0; i+2 < len(p.tokens); i++ {
-		a, b := p.tokens[i], p.tokens[i+1]
+	for i, t := range p.tokens {
+		next, third := p.token(i+1), p.token(i+2)
 		at := 0
 		switch {
-		case a.kind == js.ExportToken && b.kind == js.DefaultToken:
+		case t.kind == js.ExportToken && next.kind == js.DefaultToken:
 			at = i + 2
-		case a.text == "." && b.text == "exports" && p.tokens[i+2].text == "=":
+		case t.text == "." && next.text == "exports" && third.text == "=":
 			at = i + 3
-		case a.text == "exports" && b.text == "." && i+4 < len(p.tokens) && p.tokens[i+2].text == "default" && p.tokens[i+3].text == "=":
+		case t.text == "exports" && next.text == "." && third.text == "default" && p.token(i+3).text == "=":
 			at = i + 4
 		default:
 			continue
 		}
-		v, _ := p.expression(at)
+		v := p.evaluate(at)
 		if v.Kind == Function {
 			v = p.returned(v)
 		}
@@ -179,47 +193,64 @@ func (p *Program) Exports() []Value {
 	return all
 }
 
-// object finds the object in a call, and in what a function returns.
-func (p *Program) object(v Value, depth int) (Value, bool) {
+// Calls returns the calls whose name ends in one of names, such as "listen" or
+// "Bun.serve", in the order of the file.
+func (p *Program) Calls(names ...string) []Value {
+	var all []Value
+	for i, t := range p.tokens {
+		if p.token(i+1).text != "(" || !js.IsIdentifierName(t.kind) {
+			continue
+		}
+		full := t.text
+		if i >= 2 && p.tokens[i-1].text == "." {
+			full = p.tokens[i-2].text + "." + full
+		}
+		if slices.Contains(names, t.text) || slices.Contains(names, full) {
+			p.steps, p.pos = 0, i+2
+			all = append(all, Value{Kind: Call, Line: t.line, Text: full, Items: p.list(")")})
+		}
+	}
+	return all
+}
+
+// findObject returns v if it is an object, else the one in a list, a call or the
+// result of a function.
+func (p *Program) findObject(v Value, depth int) (object Value, ok bool) {
 	if depth > maxNesting {
 		return Value{}, false
 	}
 	switch v.Kind {
 	case Object:
 		return v, true
-	case Array: // several configurations; the first with a dev server is meant
+	case Array: // several configurations: the first is that of the dev server
 		for _, item := range v.Items {
-			if o, ok := p.object(item, depth+1); ok {
-				return o, true
+			if object, ok = p.findObject(item, depth+1); ok {
+				return object, true
 			}
 		}
 	case Function:
-		return p.object(p.returned(v), depth+1)
+		return p.findObject(p.returned(v), depth+1)
 	case Call:
-		out, ok := Value{}, false
 		for _, item := range v.Items {
-			if o, found := p.object(item, depth+1); found {
-				out, ok = merge(out, o), true
+			if o, found := p.findObject(item, depth+1); found {
+				object, ok = merge(object, o), true
 			}
 		}
-		return out, ok
 	}
-	return Value{}, false
+	return object, ok
 }
 
-// returned is what a function returns: the last return of its own level, else
-// the first that can be known inside of it.
+// returned evaluates what a function returns: its last return on the function's
+// own level, else the first in a block if that is known.
 func (p *Program) returned(f Value) Value {
 	if f.body >= len(p.tokens) || f.body == 0 {
 		return Value{}
 	}
 	if p.tokens[f.body].text != "{" {
-		v, _ := p.expression(f.body)
-		return v
+		return p.evaluate(f.body)
 	}
-	end, level := p.closing(f.body), 0
-	last, nested := 0, 0
-	for i := f.body; i < end; i++ {
+	level, last, nested := 0, 0, 0
+	for i, end := f.body, p.closing(f.body); i < end; i++ {
 		switch t := p.tokens[i]; {
 		case t.text == "{":
 			level++
@@ -235,46 +266,10 @@ func (p *Program) returned(f Value) Value {
 		if at == 0 {
 			continue
 		}
-		v, _ := p.expression(at + 1)
-		if _, ok := p.object(v, 0); ok || nested == 0 {
+		v := p.evaluate(at + 1)
+		if _, ok := p.findObject(v, 0); ok || nested == 0 {
 			return v
 		}
 	}
 	return Value{}
-}
-
-// Calls returns the calls whose name ends in one of names, such as "listen" or
-// "Bun.serve", in the order of the file.
-func (p *Program) Calls(names ...string) []Value {
-	var all []Value
-	for i := 0; i+1 < len(p.tokens); i++ {
-		if p.tokens[i+1].text != "(" || !js.IsIdentifierName(p.tokens[i].kind) {
-			continue
-		}
-		full := p.tokens[i].text
-		if i >= 2 && p.tokens[i-1].text == "." {
-			full = p.tokens[i-2].text + "." + full
-		}
-		for _, name := range names {
-			if p.tokens[i].text == name || full == name {
-				p.steps = 0
-				items, _ := p.list(i+2, ")")
-				all = append(all, Value{Kind: Call, Line: p.tokens[i].line, Text: full, Items: items})
-				break
-			}
-		}
-	}
-	return all
-}
-
-// Name returns the value of a name declared in the file.
-func (p *Program) Name(name string) Value { return p.lookup(name, 0) }
-
-// Result returns the object that a function returns; ok is false where it cannot
-// be known.
-func (v Value) Result() (object Value, ok bool) {
-	if v.Kind != Function || v.program == nil {
-		return Value{}, false
-	}
-	return v.program.object(v, 0)
 }

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/tdewolff/parse/v2"
 	"github.com/tdewolff/parse/v2/js"
 )
 
-// token is a word of JavaScript or TypeScript, and the line it is on.
+// token is a token of JavaScript or TypeScript, and its line.
 type token struct {
 	kind js.TokenType
 	text string
@@ -20,14 +21,14 @@ type token struct {
 // the "@" of a decorator.
 const maxRestarts = 20
 
-// tokens cuts src into words. The types of TypeScript are tokens too, and the
-// evaluator steps over them: a compiler would say no more, and is larger than
+// tokens splits src into tokens. The types of TypeScript are tokens too, and the
+// evaluator skips them: a compiler would find out no more, and is larger than
 // devproxy.
 func tokens(src []byte) []token {
 	var all []token
 	line := 1
-	for restart := 0; restart <= maxRestarts; restart++ {
-		read, whole := run(src, &line, &all)
+	for range maxRestarts + 1 {
+		read, whole := scan(src, &line, &all)
 		if whole || read >= len(src) {
 			break
 		}
@@ -37,10 +38,10 @@ func tokens(src []byte) []token {
 	return all
 }
 
-// run reads tokens up to the first error. It returns how many bytes it read, and
-// whether that was all.
-func run(src []byte, line *int, all *[]token) (read int, whole bool) {
-	lexer := js.NewLexer(parse.NewInputBytes(append([]byte(nil), src...)))
+// scan reads tokens up to the first error. It returns how many bytes it read, and
+// whether that was all of src.
+func scan(src []byte, line *int, all *[]token) (read int, whole bool) {
+	lexer := js.NewLexer(parse.NewInputBytes(slices.Clone(src)))
 	for {
 		kind, text := lexer.Next()
 		if (kind == js.DivToken || kind == js.DivEqToken) && !endsValue(*all) {
@@ -48,10 +49,9 @@ func run(src []byte, line *int, all *[]token) (read int, whole bool) {
 				return read + 1, false
 			}
 		}
-		if kind == js.ErrorToken {
-			return read, errors.Is(lexer.Err(), io.EOF)
-		}
 		switch kind {
+		case js.ErrorToken:
+			return read, errors.Is(lexer.Err(), io.EOF)
 		case js.WhitespaceToken, js.LineTerminatorToken, js.CommentToken, js.CommentLineTerminatorToken:
 		default:
 			*all = append(*all, token{kind, string(text), *line})
@@ -61,7 +61,8 @@ func run(src []byte, line *int, all *[]token) (read int, whole bool) {
 	}
 }
 
-// endsValue reports whether a "/" after these tokens divides.
+// endsValue reports whether a "/" after these tokens divides, and does not begin
+// a regular expression.
 func endsValue(before []token) bool {
 	if len(before) == 0 {
 		return false
@@ -76,10 +77,14 @@ func endsValue(before []token) bool {
 	return js.IsIdentifier(last.kind) || js.IsNumeric(last.kind) || last.kind == js.StringToken || last.kind == js.TemplateToken || last.kind == js.TemplateEndToken
 }
 
-func opens(t token) bool {
+func (t token) opens() bool {
 	return t.text == "{" || t.text == "(" || t.text == "[" || t.kind == js.TemplateStartToken
 }
 
-func closes(t token) bool {
+func (t token) closes() bool {
 	return t.text == "}" || t.text == ")" || t.text == "]" || t.kind == js.TemplateEndToken
 }
+
+// ends reports whether t ends an element of a list: a separator or a closing
+// bracket.
+func (t token) ends() bool { return t.text == "," || t.text == ";" || t.closes() }

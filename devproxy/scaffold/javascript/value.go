@@ -1,14 +1,15 @@
-// Package javascript reads configuration files of JavaScript and TypeScript, and
-// JSON with comments, without running them: it evaluates what can be known from
-// the text and from environment files, and says of the rest that it is unknown.
+// Package javascript reads configuration files in JavaScript, TypeScript and JSON
+// with comments, without running them. It evaluates what follows from the text
+// and from environment files, and reports the rest as unknown.
 package javascript
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Kind is what sort of value an expression has.
+// Kind is the type of a value.
 type Kind int
 
 // The kinds of a Value.
@@ -21,43 +22,42 @@ const (
 	Object
 	Array
 	Function
-	// Call is a call of a function that is not known, or a "new": Text is its
-	// name ("devServer.listen"), Items are its arguments.
+	// Call is a call of an unknown function, or a "new": Text is its name
+	// ("devServer.listen"), Items are its arguments.
 	Call
-	// Environment is process.env and what loadEnv returns.
+	// Environment is process.env and the result of loadEnv.
 	Environment
 )
 
-// Value is what an expression evaluates to. The zero Value is unknown.
+// Value is the result of an expression. The zero Value is unknown.
 type Value struct {
 	Kind    Kind
 	Line    int      // from 1; where it is written
 	Text    string   // of a String, Number or Bool; the name of a Call
 	Fields  []Field  // of an Object
 	Items   []Value  // of an Array or Call
-	Source  string   // tokens without spaces, shortened; for people and for patterns
-	body    int      // of a Function: the token where its body begins
+	Source  string   // its tokens without spaces, shortened; for notes and patterns
+	body    int      // of a Function: the token at which its body begins
 	program *Program // of a Function
-	// fallback marks a value that applies only where an environment variable is
-	// not set.
+	// fallback marks a value that applies only if an environment variable is not
+	// set.
 	fallback bool
 }
 
-// Field is a member of an object. Name is empty for a spread of something
-// unknown and for a computed name.
+// Field is a member of an object. Name is empty for the spread of an unknown
+// value and for a computed name.
 type Field struct {
 	Name  string
 	Value Value
 }
 
-// Field returns the member of an object at a path of names. ok is false where
-// there is none.
+// Field returns the member at a path of names. ok is false if it does not exist.
 func (v Value) Field(path ...string) (field Value, ok bool) {
 	for _, name := range path {
 		found := false
-		for i := len(v.Fields) - 1; i >= 0; i-- { // the last one wins
-			if v.Fields[i].Name == name {
-				v, found = v.Fields[i].Value, true
+		for _, f := range slices.Backward(v.Fields) { // the last one wins
+			if f.Name == name {
+				v, found = f.Value, true
 				break
 			}
 		}
@@ -68,14 +68,30 @@ func (v Value) Field(path ...string) (field Value, ok bool) {
 	return v, true
 }
 
+// At returns the member at a dotted path such as "server.port"; the zero Value if
+// it does not exist.
+func (v Value) At(path string) Value {
+	field, _ := v.Field(strings.Split(path, ".")...)
+	return field
+}
+
+// Item returns an item of an array or an argument of a call; the zero Value if it
+// does not exist.
+func (v Value) Item(i int) Value {
+	if i >= len(v.Items) {
+		return Value{}
+	}
+	return v.Items[i]
+}
+
 // Known reports whether v is a string, a number or a boolean.
 func (v Value) Known() bool { return v.Kind == String || v.Kind == Number || v.Kind == Bool }
 
-// Fallback reports whether v applies only where an environment variable is not
-// set, as in process.env.PORT || 3000.
+// Fallback reports whether v applies only if an environment variable is not set,
+// as in process.env.PORT || 3000.
 func (v Value) Fallback() bool { return v.fallback }
 
-// Port returns v as a TCP port; 0 where it is not one.
+// Port returns v as a TCP port; 0 if it is not one.
 func (v Value) Port() int {
 	if v.Kind != Number && v.Kind != String {
 		return 0
@@ -90,9 +106,13 @@ func (v Value) Port() int {
 // Is reports whether v is the boolean b.
 func (v Value) Is(b bool) bool { return v.Kind == Bool && v.Text == strconv.FormatBool(b) }
 
-// Objects returns v, or the objects among the arguments of a call, such as
-// defineConfig({…}) or merge(common, {…}), merged in order. ok is false where
-// there is none.
+// On reports whether v is an option that is switched on: anything but false and
+// undefined.
+func (v Value) On() bool { return v.Source != "" && !v.Is(false) && v.Kind != Undefined }
+
+// Objects returns v, or the objects among the arguments of a call such as
+// defineConfig({…}) or merge(common, {…}), merged in order. ok is false if there
+// are none.
 func (v Value) Objects() (object Value, ok bool) {
 	switch v.Kind {
 	case Object:
@@ -107,30 +127,35 @@ func (v Value) Objects() (object Value, ok bool) {
 	return object, ok
 }
 
-// merge returns the fields of both, those of over winning; nested objects merge.
+// Result returns the object that a function returns. ok is false if v is not a
+// function or its result is unknown.
+func (v Value) Result() (object Value, ok bool) {
+	if v.Kind != Function || v.program == nil {
+		return Value{}, false
+	}
+	return v.program.findObject(v, 0)
+}
+
+// merge returns the fields of both, in which those of over win. Nested objects
+// are merged too.
 func merge(under, over Value) Value {
-	out := Value{Kind: Object, Line: over.Line, Source: over.Source, Fields: append([]Field(nil), under.Fields...)}
+	out := Value{Kind: Object, Line: over.Line, Source: over.Source, Fields: slices.Clone(under.Fields)}
 	for _, f := range over.Fields {
-		merged := false
-		for i, have := range out.Fields {
-			if f.Name != "" && have.Name == f.Name {
-				merged = true
-				if have.Value.Kind == Object && f.Value.Kind == Object {
-					f.Value = merge(have.Value, f.Value)
-				}
-				out.Fields[i] = f
-				break
-			}
-		}
-		if !merged {
+		i := slices.IndexFunc(out.Fields, func(have Field) bool { return f.Name != "" && have.Name == f.Name })
+		if i < 0 {
 			out.Fields = append(out.Fields, f)
+			continue
 		}
+		if have := out.Fields[i].Value; have.Kind == Object && f.Value.Kind == Object {
+			f.Value = merge(have, f.Value)
+		}
+		out.Fields[i] = f
 	}
 	return out
 }
 
-// truth is a value as a condition. known is false where it depends on what is
-// not known.
+// truth returns v as a condition. known is false if it depends on an unknown
+// value.
 func (v Value) truth() (truth, known bool) {
 	switch v.Kind {
 	case Undefined:
@@ -151,9 +176,31 @@ func text(kind Kind, s string, line int) Value { return Value{Kind: kind, Text: 
 
 func boolean(b bool, line int) Value { return text(Bool, strconv.FormatBool(b), line) }
 
-// unquote is the text of a string or a template without names. Escapes that Go
-// does not share make it unknown.
-func unquote(text string) (string, bool) {
+// integer returns v as an integer that is not negative; -1 if it is not one.
+func (v Value) integer() int {
+	n, err := strconv.ParseUint(v.Text, 10, 31)
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}
+
+// toNumber is Number(v).
+func (v Value) toNumber() Value {
+	switch n := v.integer(); {
+	case n >= 0 && v.Known():
+		out := text(Number, strconv.Itoa(n), v.Line)
+		out.fallback = v.fallback
+		return out
+	case v.Known() || v.Kind == Undefined:
+		return text(Number, "NaN", v.Line)
+	}
+	return Value{}
+}
+
+// unquote returns the text of a string, or of a template without names. ok is
+// false for escapes that Go does not have.
+func unquote(text string) (unquoted string, ok bool) {
 	if len(text) < 2 {
 		return "", false
 	}
