@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/signal"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -113,18 +112,14 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 // loadEffects are the effects of a Proxyfile, and the consents of its project.
 // Mistakes are printed.
 func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error) {
-	file, diags, err := loadFile(flags)
+	loaded, known, err := loadProject(flags)
 	if err != nil {
 		return nil, nil, err
 	}
-	known := consentsFor(file.Dir)
-	p, more := plan.Build(file, plan.Env{Root: known.project.Root})
-	diags = slices.Concat(diags, more)
-	diags.Sort()
-	if !diags.HasErrors() {
-		return known, p.Effects(), nil
+	if !loaded.Diagnostics.HasErrors() {
+		return known, loaded.Plan.Effects(), nil
 	}
-	if err := diags.Write(s.Err, file.Sources, s.Color); err != nil {
+	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
 		return nil, nil, err
 	}
 	return nil, nil, &exitError{code: exitProxyfile, err: errProxyfile, fix: "devproxy check shows the mistakes again", quiet: true}

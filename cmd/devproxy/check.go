@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -45,13 +44,11 @@ instead. Exits 3 when there is one; warnings alone exit 0.`,
 }
 
 func (c *checker) run() error {
-	file, diags, err := loadFile(c.file)
+	loaded, known, err := loadProject(c.file)
 	if err != nil {
 		return err
 	}
-	known := consentsFor(file.Dir)
-	p, diags := withPlan(file, diags, known.project.Root)
-	effects := p.Effects()
+	file, diags, effects := loaded.File, loaded.Diagnostics, loaded.Plan.Effects()
 	if diags.HasErrors() {
 		effects = nil
 	}
@@ -65,28 +62,6 @@ func (c *checker) run() error {
 		err = exit(exitProxyfile)
 	}
 	return err
-}
-
-// withPlan adds to diags what the plan alone can tell. Where the file has been
-// found wrong already, the plan's words for the same place are not repeated.
-func withPlan(file *hcl.File, diags hcl.Diagnostics, root string) (*plan.Plan, hcl.Diagnostics) {
-	p, more := plan.Build(file, plan.Env{Root: root, CheckShow: share.CheckShow})
-	for _, d := range more {
-		if !mentions(diags, d.Range) {
-			diags = append(diags, d)
-		}
-	}
-	diags.Sort()
-	return p, diags
-}
-
-func mentions(diags hcl.Diagnostics, at hcl.Range) bool {
-	for _, d := range diags {
-		if d.Range.File == at.File && d.Range.Start.Line == at.Start.Line && d.Severity == hcl.Error {
-			return true
-		}
-	}
-	return false
 }
 
 // print writes the diagnostics to Err, and what needs consent and the result to

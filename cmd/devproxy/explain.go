@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -52,10 +51,14 @@ func (e *explainer) run(text string) error {
 	if err != nil {
 		return err
 	}
-	p, known, err := e.load()
+	loaded, known, err := loadProject(e.file)
 	if err != nil {
 		return err
 	}
+	if loaded.Diagnostics.HasErrors() {
+		return printMistakes(e.streams, loaded)
+	}
+	p := loaded.Plan
 	v, err := parseVisit(text, p)
 	if err != nil {
 		return err
@@ -82,30 +85,6 @@ func (e *explainer) run(text string) error {
 		err = exit(exitFailed)
 	}
 	return err
-}
-
-// load is the plan of the Proxyfile. Which addresses devproxy would listen on is
-// not known here, so no loop is looked for.
-func (e *explainer) load() (*plan.Plan, *consents, error) {
-	file, diags, err := loadFile(e.file)
-	if err != nil {
-		return nil, nil, err
-	}
-	known := consentsFor(file.Dir)
-	var p *plan.Plan
-	if !diags.HasErrors() {
-		var more hcl.Diagnostics
-		p, more = plan.Build(file, plan.Env{Root: known.project.Root, CheckShow: share.CheckShow})
-		diags = append(diags, more...)
-		diags.Sort()
-	}
-	if !diags.HasErrors() {
-		return p, known, nil
-	}
-	if err := diags.Write(e.Err, file.Sources, e.Color); err != nil {
-		return nil, nil, err
-	}
-	return nil, nil, exit(exitProxyfile)
 }
 
 // parseHeaders reads NAME:VALUE pairs.

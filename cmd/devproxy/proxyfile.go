@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -58,6 +61,28 @@ func loadFile(f fileFlags) (*hcl.File, hcl.Diagnostics, error) {
 		return nil, nil, err
 	}
 	return loadPath(path, workDir, 0)
+}
+
+// loadProject is loadFile with the plan, all that is wrong with either, and the
+// consents of the project. No address is bound, so no loop is looked for.
+func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
+	var known *consents
+	loaded, err := devproxy.Load(
+		func() (*hcl.File, hcl.Diagnostics, error) { return loadFile(f) },
+		func(file *hcl.File) plan.Env {
+			known = consentsFor(file.Dir)
+			return plan.Env{Root: known.project.Root}
+		})
+	return loaded, known, err
+}
+
+// printMistakes writes the diagnostics of a Proxyfile that has errors. The error is
+// ready to be returned from a verb.
+func printMistakes(s *streams, loaded devproxy.Loaded) error {
+	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
+		return fmt.Errorf("cannot write the diagnostics: %w", err)
+	}
+	return exit(exitProxyfile)
 }
 
 // loadPath is loadFile for a path that find gave: what a watcher does again

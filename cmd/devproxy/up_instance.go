@@ -20,7 +20,6 @@ import (
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
 )
@@ -229,7 +228,7 @@ func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) 
 	}
 	in.bound = wanted
 	in.server.SetListening(devproxy.Listening{HTTPSPort: in.httpsPort(), ServePlain: file.Listen.ServePlain})
-	return plan.Env{Bound: in.addrs(), CheckShow: share.CheckShow}, nil
+	return plan.Env{Bound: in.addrs()}, nil
 }
 
 // addrs are the addresses that are listened on.

@@ -7,11 +7,44 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/devproxy/watch"
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// Project is a folder's Proxyfile on its way to a Server: loaded, planned,
+// Loaded is a Proxyfile, its plan, and everything that is wrong with either.
+type Loaded struct {
+	File        *hcl.File
+	Plan        *plan.Plan // incomplete when Diagnostics has errors
+	Diagnostics hcl.Diagnostics
+}
+
+// Load reads a Proxyfile with load, which is hcl.Load with its arguments, and plans
+// it for what env returns. File is what load returned, even with an error.
+func Load(load func() (*hcl.File, hcl.Diagnostics, error), env func(*hcl.File) plan.Env) (l Loaded, err error) {
+	l.File, l.Diagnostics, err = load()
+	if err != nil {
+		return l, err
+	}
+	in := env(l.File)
+	in.CheckShow = share.CheckShow
+	built, diags := plan.Build(l.File, in)
+	l.Plan = built
+	// Where the file is wrong already, the plan's words for the same line would
+	// repeat it.
+	diags = slices.DeleteFunc(diags, func(d hcl.Diagnostic) bool { return hasErrorAt(l.Diagnostics, d.Range) })
+	l.Diagnostics = slices.Concat(l.Diagnostics, diags)
+	l.Diagnostics.Sort()
+	return l, nil
+}
+
+func hasErrorAt(diags hcl.Diagnostics, at hcl.Range) bool {
+	return slices.ContainsFunc(diags, func(d hcl.Diagnostic) bool {
+		return d.Severity == hcl.Error && d.Range.File == at.File && d.Range.Start.Line == at.Start.Line
+	})
+}
+
+// Project is a folder's Proxyfile on its way to a Server: loaded, planned and
 // applied, and again on every save.
 type Project struct {
 	Server *Server
@@ -20,16 +53,15 @@ type Project struct {
 	// Load reads the Proxyfile; hcl.Load with its arguments. The File must not
 	// be nil.
 	Load func() (*hcl.File, hcl.Diagnostics, error)
-	// Bind has the sockets that a file asks for opened, keeping those that stay
-	// wanted, and returns what plans depend on beside the file.
+	// Bind opens the sockets that a file asks for, keeps those that it still asks
+	// for, and returns what plans depend on in addition to the file.
 	Bind func(*hcl.File) (plan.Env, error)
 
 	// Root is the folder of the project, links followed; empty is Folder's.
 	Root string
 	// Consent decides what of a plan is served: the plan itself, or one with
-	// parts withheld; an error keeps what was served. It is asked before sockets
-	// are opened and again, when these are, before anything is served. Nil
-	// serves all.
+	// parts withheld; an error keeps what was served. It is called before sockets
+	// are opened, and again when that changes the plan. Nil serves all.
 	Consent func(*plan.Plan) (*plan.Plan, error)
 
 	env  plan.Env   // of the sockets that are open
@@ -51,9 +83,9 @@ type Save struct {
 	// Applied is what changed; nil when nothing was applied.
 	Applied *Applied
 	// Plan is the plan that was applied, nil when none was. After a mistake it is
-	// the rest of the plan before, when consent for a part of that was taken back.
+	// what remains of the previous plan when consent for a part was taken back.
 	Plan *plan.Plan
-	// Withheld are the effects that Plan was to have and Consent has left out.
+	// Withheld are the effects of Plan that Consent has left out.
 	Withheld []*plan.Effect
 }
 
@@ -64,16 +96,7 @@ func (s Save) Rejected() bool { return s.Applied == nil }
 func (p *Project) Apply() (save Save) {
 	save.At = time.Now()
 	defer func() { save.Took = time.Since(save.At) }()
-	save.File, save.Diagnostics, save.Err = p.Load()
-	if save.Err != nil || save.Diagnostics.HasErrors() {
-		p.reconsider(&save)
-		return save
-	}
-	built, err := p.plan(&save)
-	var agreed *plan.Plan
-	if err == nil && built != nil {
-		agreed, err = p.agreed(&save, built)
-	}
+	built, agreed, err := p.plan(&save)
 	if err != nil || built == nil {
 		save.Err = err
 		p.reconsider(&save)
@@ -88,8 +111,39 @@ func (p *Project) Apply() (save Save) {
 	return save
 }
 
-// reconsider has the plan that is served no longer do what consent was taken
-// back for, though the save itself has a mistake.
+// plan returns the file's plan, and what of it is agreed to; nil when the file has
+// mistakes. It loads and plans once, unless the sockets change: url() has the port
+// that is bound, which depends on the file itself.
+func (p *Project) plan(save *Save) (built, agreed *plan.Plan, err error) {
+	built, agreed, err = p.load(save)
+	if err != nil || built == nil {
+		return nil, nil, err
+	}
+	env, err := p.Bind(save.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	if slices.Equal(env.Bound, p.env.Bound) {
+		return built, agreed, nil
+	}
+	p.env = env
+	return p.load(save)
+}
+
+func (p *Project) load(save *Save) (built, agreed *plan.Plan, err error) {
+	loaded, err := Load(p.Load, func(*hcl.File) plan.Env {
+		return plan.Env{Root: p.Root, Bound: p.env.Bound}
+	})
+	save.File, save.Diagnostics = loaded.File, loaded.Diagnostics
+	if err != nil || save.Diagnostics.HasErrors() {
+		return nil, nil, err
+	}
+	agreed, err = p.agreed(save, loaded.Plan)
+	return loaded.Plan, agreed, err
+}
+
+// reconsider withholds what consent was taken back for from the plan that is served,
+// even though the save itself has a mistake.
 func (p *Project) reconsider(save *Save) {
 	if p.last == nil {
 		return
@@ -103,40 +157,7 @@ func (p *Project) reconsider(save *Save) {
 	}
 }
 
-// plan builds the file's plan: nil when it has mistakes. They are looked for
-// before a socket is touched.
-func (p *Project) plan(save *Save) (*plan.Plan, error) {
-	p.env.Root = p.Root
-	first, diags := plan.Build(save.File, p.env)
-	if diags.HasErrors() {
-		save.add(diags)
-		return nil, nil
-	}
-	if _, err := p.agreed(save, first); err != nil {
-		return nil, err
-	}
-	env, err := p.Bind(save.File)
-	if err != nil {
-		return nil, err
-	}
-	env.Root = p.Root
-	if !slices.Equal(env.Bound, p.env.Bound) {
-		// url() names the port, which only now is known.
-		p.env = env
-		save.File, save.Diagnostics, err = p.Load()
-		if err != nil || save.Diagnostics.HasErrors() {
-			return nil, err
-		}
-	}
-	built, diags := plan.Build(save.File, env)
-	save.add(diags)
-	if diags.HasErrors() {
-		return nil, nil
-	}
-	return built, nil
-}
-
-// agreed is what of a plan may be served. What is left out is noted in save.
+// agreed is the part of a plan that may be served. What is left out is noted in save.
 func (p *Project) agreed(save *Save, built *plan.Plan) (*plan.Plan, error) {
 	save.Withheld = nil
 	if p.Consent == nil {
@@ -155,14 +176,9 @@ func (p *Project) agreed(save *Save, built *plan.Plan) (*plan.Plan, error) {
 	return agreed, nil
 }
 
-func (s *Save) add(diags hcl.Diagnostics) {
-	s.Diagnostics = append(s.Diagnostics, diags...)
-	s.Diagnostics.Sort()
-}
-
 // Follow applies every change of the files that first was read from, until
-// ctx ends. report is called after each, in Follow's goroutine; note tells why
-// the system has no file events to give.
+// ctx ends. report is called after each, in Follow's goroutine; note is called with
+// the reason why the system provides no file events.
 func (p *Project) Follow(ctx context.Context, first Save, report func(Save), note func(string)) {
 	watcher := watch.New(watch.Options{Note: note})
 	watcher.Set(watched(first.File))
