@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
 
 	"devproxy/plan":                {"hcl"},
-	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
+	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field", "tunnel/page"},
 	"devproxy/answer":              {"devproxy/plan", "tunnel/field", "tunnel/page"},
 	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield", "tunnel/page"},
@@ -71,7 +71,7 @@ var allowed = map[string][]string{
 
 	"tunnel":       {"tunnel/budget"},
 	"tunnel/agent": {"tunnel", "tunnel/budget"},
-	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
+	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 	"tunnel/wan":   {},
 
 	// What both fronts of HTTP need.
@@ -79,6 +79,10 @@ var allowed = map[string][]string{
 
 	// What both ends of a tunnel need.
 	"tunnel/websocket": {},
+
+	// How both forwarders pass a response and an upgraded connection on, so that
+	// neither flushes or ends them in its own way.
+	"tunnel/splice": {"tunnel/field", "tunnel/websocket"},
 
 	// What tests alone import.
 	"tunnel/leaktest": {},

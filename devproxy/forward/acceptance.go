@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // A port forwarder (docker-proxy, kubectl port-forward, ssh -L) accepts
@@ -119,4 +121,4 @@ func (c *aheadConn) Read(p []byte) (int, error) {
 }
 
 // CloseWrite ends what is sent and leaves the other direction open.
-func (c *aheadConn) CloseWrite() error { return closeWrite(c.Conn) }
+func (c *aheadConn) CloseWrite() error { return splice.CloseWrite(c.Conn) }

@@ -75,17 +75,8 @@ func applyFields(h http.Header, fields []plan.Header) {
 
 // responseHeader moves the header of an answer to the visitor's.
 func responseHeader(to, from http.Header, route *plan.Route) {
-	for name, values := range from {
-		if !field.IsHopByHop(name) {
-			to[name] = values
-		}
-	}
-	field.DropNamed(to, from["Connection"])
-	delete(to, "Alt-Svc") // would send browsers past devproxy (RFC 7838)
+	field.CopyResponse(to, from)
 	applyFields(to, route.ResponseHeaders)
-	if _, ok := to["Content-Type"]; !ok {
-		to["Content-Type"] = nil // keeps net/http from guessing one
-	}
 }
 
 func isGRPC(r *http.Request) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/budget"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // UploadWindow is how much of one request's body HTTP/2 visitors may send before
@@ -54,7 +55,7 @@ func bodyCost(r *http.Request) int {
 	if r.ContentLength >= 0 {
 		most = min(r.ContentLength, int64(window)) + min(r.ContentLength, maxReplay)
 	}
-	return blockSize + int(most)
+	return splice.BlockSize + int(most)
 }
 
 // touching is a body that says when it moves.

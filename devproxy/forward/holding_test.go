@@ -16,6 +16,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/budget"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // pollHandler answers /poll when release is closed, everything else at once.
@@ -62,17 +63,17 @@ func TestBodyCost(t *testing.T) {
 		length int64
 		want   int
 	}{
-		{1, -1, blockSize + maxReplay},
-		{1, 10, blockSize + 10},
-		{1, maxReplay, blockSize + maxReplay},
-		{1, maxReplay + 1, blockSize + maxReplay},
-		{1, 1 << 40, blockSize + maxReplay},
-		{2, -1, blockSize + maxReplay + UploadWindow},
-		{2, 10, blockSize + 20},
-		{2, UploadWindow, blockSize + maxReplay + UploadWindow},
-		{2, UploadWindow - 1, blockSize + maxReplay + UploadWindow - 1},
-		{2, UploadWindow + 1, blockSize + maxReplay + UploadWindow},
-		{2, 1 << 40, blockSize + maxReplay + UploadWindow},
+		{1, -1, splice.BlockSize + maxReplay},
+		{1, 10, splice.BlockSize + 10},
+		{1, maxReplay, splice.BlockSize + maxReplay},
+		{1, maxReplay + 1, splice.BlockSize + maxReplay},
+		{1, 1 << 40, splice.BlockSize + maxReplay},
+		{2, -1, splice.BlockSize + maxReplay + UploadWindow},
+		{2, 10, splice.BlockSize + 20},
+		{2, UploadWindow, splice.BlockSize + maxReplay + UploadWindow},
+		{2, UploadWindow - 1, splice.BlockSize + maxReplay + UploadWindow - 1},
+		{2, UploadWindow + 1, splice.BlockSize + maxReplay + UploadWindow},
+		{2, 1 << 40, splice.BlockSize + maxReplay + UploadWindow},
 	} {
 		if got := bodyCost(&http.Request{ProtoMajor: c.major, ContentLength: c.length}); got != c.want {
 			t.Errorf("HTTP/%d, %d bytes: %d; want %d", c.major, c.length, got, c.want)

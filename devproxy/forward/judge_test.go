@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/devproxy/devproxy/tunnel/splice"
 	frames "github.com/devproxy/devproxy/tunnel/websocket"
 )
 
@@ -75,7 +76,7 @@ func TestOtherUpgradesAreNotJudged(t *testing.T) {
 	if _, err := readHead(in); err != nil {
 		t.Fatal(err)
 	}
-	if err := closeWrite(c); err != nil {
+	if err := splice.CloseWrite(c); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(in); err != nil || string(got) != "refuse this" {

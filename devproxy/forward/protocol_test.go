@@ -20,6 +20,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // noise is size pseudo-random bytes that need no memory.
@@ -285,7 +286,7 @@ func TestAFrameUnderWayIsFinishedBeforeTheCloseFrame(t *testing.T) {
 	}
 }
 
-// A peer that neither reads nor answers costs closeGrace, no more.
+// A peer that neither reads nor answers costs splice.CloseGrace, no more.
 func TestAPeerThatDoesNotReadIsCutAfterTheGrace(t *testing.T) {
 	release := make(chan bool)
 	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {
@@ -314,7 +315,7 @@ func TestAPeerThatDoesNotReadIsCutAfterTheGrace(t *testing.T) {
 	start := time.Now()
 	p.upstream.CloseStreams(p.route.ID)
 	<-p.report
-	if took := time.Since(start); took > closeGrace+2*time.Second {
+	if took := time.Since(start); took > splice.CloseGrace+2*time.Second {
 		t.Errorf("the tunnel ended after %v", took)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // maxReplay is how much of a request's body is kept to send it again: forms
@@ -30,10 +32,10 @@ type requestBody struct {
 
 	mu      sync.Mutex
 	changed sync.Cond
-	settled bool   // the answer has begun: there will be no further attempt
-	filling bool   // a read is under way
-	buffer  *block // what it reads into
-	pending []byte // of buffer: read, and not yet taken
+	settled bool          // the answer has begun: there will be no further attempt
+	filling bool          // a read is under way
+	buffer  *splice.Block // what it reads into
+	pending []byte        // of buffer: read, and not yet taken
 	kept    []byte
 	count   int64 // bytes read and taken, or kept
 	err     error // of src, io.EOF at its end; comes after pending
@@ -159,14 +161,14 @@ func (b *requestBody) takeLocked(p []byte) (int, error) {
 // fillLocked starts one read from the visitor.
 func (b *requestBody) fillLocked() {
 	if b.buffer == nil {
-		b.buffer = newBlock()
+		b.buffer = splice.NewBlock()
 	}
 	b.filling = true
 	b.clock.pause()
 	go b.fill(b.buffer)
 }
 
-func (b *requestBody) fill(into *block) {
+func (b *requestBody) fill(into *splice.Block) {
 	n, err := b.src.Read(into[:])
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,7 +186,7 @@ func (b *requestBody) fill(into *block) {
 
 func (b *requestBody) releaseLocked() {
 	if b.buffer != nil && !b.filling {
-		freeBlock(b.buffer)
+		b.buffer.Free()
 		b.buffer, b.pending = nil, nil
 	}
 }

@@ -3,14 +3,13 @@ package forward
 import (
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // respond passes an answer on. From its head on, the only way to say that
@@ -42,7 +41,7 @@ func (f *forwarding) writeHead(res *http.Response) {
 	header := f.w.Header()
 	responseHeader(header, res.Header, f.route)
 	f.setSticky(header)
-	if names := trailerNames(res.Trailer); len(names) > 0 {
+	if names := field.TrailerNames(res.Trailer); len(names) > 0 {
 		header["Trailer"] = names
 		if f.r.ProtoMajor == 1 {
 			// Only chunks leave room for trailers (RFC 9112 section 7.1.2); an
@@ -59,63 +58,27 @@ func (f *forwarding) writeHead(res *http.Response) {
 	f.w.WriteHeader(res.StatusCode)
 }
 
-func trailerNames(trailer http.Header) []string {
-	names := make([]string, 0, len(trailer))
-	for name := range trailer {
-		if field.Trailer(name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// copyBody passes the body on as it comes. What is read is flushed unless more
-// is sure to follow at once: the buffer was filled, or the end is reached and
-// net/http flushes anyway. So a stream is immediate and a download is not cut
-// into small writes.
+// copyBody passes the body on as it comes.
 func (f *forwarding) copyBody(res *http.Response) error {
-	if res.Body == http.NoBody || res.ContentLength == 0 {
-		return nil
-	}
-	if res.ContentLength < 0 {
-		// Nobody knows when the first byte comes; the head is here.
-		if err := f.control.Flush(); err != nil {
-			return f.visitorLost(err)
-		}
-	}
-	buf := newBlock()
-	defer freeBlock(buf)
-	start, first := time.Now(), true
-	for left := res.ContentLength; ; {
-		n, err := res.Body.Read(buf[:])
-		if first {
+	start := time.Now()
+	readErr, writeErr := splice.Body(res, func(p []byte, flush bool) error {
+		if f.Report.BytesOut == 0 && len(p) > 0 {
 			f.member.conns.noteBody(time.Since(start))
-			first = false
 		}
-		left -= int64(n)
-		if n > 0 {
-			done := err == io.EOF || left == 0
-			if err := f.write(buf[:n], !done && n < len(buf)); err != nil {
-				return f.visitorLost(err)
-			}
+		n, err := f.w.Write(p)
+		f.Report.BytesOut += int64(n)
+		if err != nil || !flush {
+			return err
 		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return f.broken(err)
-		}
+		return f.control.Flush()
+	})
+	switch {
+	case writeErr != nil:
+		return f.visitorLost(writeErr)
+	case readErr != nil:
+		return f.broken(readErr)
 	}
-}
-
-func (f *forwarding) write(p []byte, flush bool) error {
-	n, err := f.w.Write(p)
-	f.Report.BytesOut += int64(n)
-	if err != nil || !flush {
-		return err
-	}
-	return f.control.Flush()
+	return nil
 }
 
 // broken is an answer that ended before its end.
@@ -140,21 +103,8 @@ func (f *forwarding) visitorLost(err error) error {
 
 // writeTrailer sends the fields that came after the body, announced or not.
 func (f *forwarding) writeTrailer(res *http.Response) error {
-	trailer := field.Trailers(res.Trailer)
-	if len(trailer) == 0 {
-		return nil
-	}
-	// A short answer would otherwise get a Content-Length, and so no trailers.
-	if err := f.control.Flush(); err != nil {
+	if err := splice.Trailers(f.w, res.Trailer, f.control.Flush); err != nil {
 		return f.visitorLost(err)
-	}
-	header := f.w.Header()
-	for name, values := range trailer {
-		if slices.Contains(header["Trailer"], name) {
-			header[name] = values
-		} else {
-			header[http.TrailerPrefix+name] = values
-		}
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // TestUpgradeList: the upstream chooses one of the protocols that a visitor
@@ -54,7 +56,7 @@ func TestUpgradeList(t *testing.T) {
 					return
 				}
 				io.WriteString(c, "hello")
-				closeWrite(c)
+				splice.CloseWrite(c)
 				if got, err := io.ReadAll(r); string(got) != "first hello" || err != nil {
 					t.Errorf("got %q %v", got, err)
 				}

@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/splice"
 	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
@@ -34,13 +34,19 @@ func (f *forwarding) switchProtocols(res *http.Response) error {
 	if err := f.writeSwitch(visitor, res); err != nil {
 		return errors.Join(ErrVisitorGone, err)
 	}
-	t := newTunnel(visitor, buffered.Reader, upstream, strings.EqualFold(protocol, "websocket"))
-	if f.Messages != nil {
-		t.rules = f.Messages(res.Header.Get("Sec-WebSocket-Protocol"))
+	client := splice.Peer{Conn: visitor, From: splice.Ahead(buffered.Reader, visitor)}
+	server := splice.Peer{Conn: upstream, From: upstream}
+	if strings.EqualFold(protocol, "websocket") {
+		client.Frames, server.Frames = websocket.NewWriter(visitor), websocket.NewWriter(upstream)
 	}
-	st := f.upstream.streams.add(f.route.ID, f.mark, &f.member.Member, func() { t.end(websocket.ServiceRestart) })
+	var rules *websocket.Rules
+	if f.Messages != nil {
+		rules = f.Messages(res.Header.Get("Sec-WebSocket-Protocol"))
+	}
+	joined := splice.New(client, server, rules)
+	st := f.upstream.streams.add(f.route.ID, f.mark, &f.member.Member, func() { joined.Close(websocket.ServiceRestart) })
 	defer f.upstream.streams.until(f.Over, st)()
-	f.Report.BytesIn, f.Report.BytesOut = t.run(func() { f.upstream.streams.remove(st) })
+	f.Report.BytesIn, f.Report.BytesOut, _ = joined.Run(func() { f.upstream.streams.remove(st) })
 	return nil
 }
 
@@ -57,11 +63,7 @@ func (f *forwarding) writeSwitch(visitor net.Conn, res *http.Response) error {
 	if f.Switched != nil {
 		f.Switched(header)
 	}
-	head := bufio.NewWriter(visitor)
-	fmt.Fprint(head, "HTTP/1.1 101 Switching Protocols\r\n")
-	_ = header.Write(head) // Flush tells
-	fmt.Fprint(head, "\r\n")
-	return head.Flush()
+	return splice.WriteSwitch(visitor, header)
 }
 
 // switchConn adds "Connection: Upgrade" to a 101. Some servers leave it out
@@ -110,4 +112,4 @@ func (c *switchConn) settle(over bool) {
 }
 
 // CloseWrite ends what is sent and leaves the other direction open.
-func (c *switchConn) CloseWrite() error { return closeWrite(c.Conn) }
+func (c *switchConn) CloseWrite() error { return splice.CloseWrite(c.Conn) }

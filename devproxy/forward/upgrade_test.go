@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // The upstreams that speak HTTP/1.1, and the visitors that do.
@@ -120,7 +121,7 @@ func TestClosingARouteClosesItsWebSocketsProperly(t *testing.T) {
 	})
 }
 
-// An end that never replies is closed under its hands after closeGrace, and
+// An end that never replies is closed under its hands after splice.CloseGrace, and
 // a frame that is under way is not cut by the close frame.
 func TestASocketThatDoesNotReplyIsClosedAfterAMoment(t *testing.T) {
 	half := []byte{0x82, 10, 1, 2, 3} // a binary frame of 10 bytes, 3 of them here
@@ -173,7 +174,7 @@ func TestAnyUpgradePassesWithWhatWasSentAheadAndHalfCloses(t *testing.T) {
 			fmt.Fprintf(c, " got %s", all)
 		})
 		fmt.Fprint(c, " and after")
-		closeWrite(c)
+		splice.CloseWrite(c)
 		if got, err := io.ReadAll(r); string(got) != "first got ahead and after" || err != nil {
 			t.Errorf("%s: got %q %v", visitor, got, err)
 		}
@@ -194,7 +195,7 @@ func TestTheUpstreamMayCloseItsHalfFirst(t *testing.T) {
 		t.Fatalf("got %q %v", first, err)
 	}
 	fmt.Fprint(c, "late")
-	closeWrite(c)
+	splice.CloseWrite(c)
 	if late := <-got; late != "late" {
 		t.Errorf("the upstream got %q", late)
 	}
@@ -296,7 +297,7 @@ func TestAnUpgradeNeedsHTTP1EvenWhereHTTP2IsSpoken(t *testing.T) {
 		t.Fatalf("got %q", head)
 	}
 	fmt.Fprint(c, "hello")
-	closeWrite(c)
+	splice.CloseWrite(c)
 	if got, _ := io.ReadAll(r); string(got) != "hello" {
 		t.Errorf("got %q", got)
 	}

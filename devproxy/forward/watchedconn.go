@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // watchedConn tells the exchange that uses it when it is closed. http.Transport
@@ -170,7 +171,7 @@ func (c *watchedConn) Close() error {
 }
 
 // CloseWrite ends what is sent and leaves the other direction open.
-func (c *watchedConn) CloseWrite() error { return closeWrite(c.Conn) }
+func (c *watchedConn) CloseWrite() error { return splice.CloseWrite(c.Conn) }
 
 // watched is the connection below TLS, nil when it is none of ours.
 func watched(c net.Conn) *watchedConn {

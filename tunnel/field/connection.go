@@ -27,6 +27,22 @@ func IsHopByHop(name string) bool {
 	return false
 }
 
+// CopyResponse copies the fields of a response from one connection to another,
+// except those that belong to one of them. Alt-Svc is dropped: it would send
+// browsers past the proxy (RFC 7838).
+func CopyResponse(to, from http.Header) {
+	for name, values := range from {
+		if !IsHopByHop(name) {
+			to[name] = values
+		}
+	}
+	DropNamed(to, from["Connection"])
+	delete(to, "Alt-Svc")
+	if _, ok := to["Content-Type"]; !ok {
+		to["Content-Type"] = nil // keeps net/http from guessing one
+	}
+}
+
 // DropNamed removes the fields from h that the lines of a Connection field
 // name.
 func DropNamed(h http.Header, connection []string) {

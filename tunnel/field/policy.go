@@ -1,6 +1,9 @@
 package field
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Client is the kind of client that sent a request.
 type Client uint8
@@ -103,6 +106,19 @@ func Trailers(in http.Header) http.Header {
 		}
 	}
 	return out
+}
+
+// TrailerNames returns the names of the fields of a trailer section that may pass,
+// sorted.
+func TrailerNames(in http.Header) []string {
+	names := make([]string, 0, len(in))
+	for name := range in {
+		if Trailer(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // isEarly reports whether a field is one that the recipient needs before the

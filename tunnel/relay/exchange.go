@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/page"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 const (
@@ -194,9 +196,9 @@ func (x *exchange) hint(res *http.Response) {
 
 func (x *exchange) writeHead(res *http.Response) {
 	h := x.w.Header()
-	responseFields(h, res.Header)
+	field.CopyResponse(h, res.Header)
 	dropWideCookies(h, x.claimed.zone, x.at.name)
-	if names := sentTrailers(res.Trailer); len(names) > 0 {
+	if names := field.TrailerNames(res.Trailer); len(names) > 0 {
 		h["Trailer"] = names // the body came in chunks: it has no Content-Length
 	}
 	early := x.upload != nil && !x.upload.complete()
@@ -211,40 +213,18 @@ func (x *exchange) writeHead(res *http.Response) {
 	x.w.WriteHeader(res.StatusCode)
 }
 
-// copyBody passes the body on as it comes: what is read is flushed, unless the
-// buffer was filled, so that more is sure to follow at once.
+// copyBody passes the body on as it comes.
 func (x *exchange) copyBody(res *http.Response) error {
-	if res.Body == http.NoBody {
-		return nil
-	}
-	if res.ContentLength < 0 {
-		if err := x.flush(); err != nil {
-			return err
-		}
-	}
-	x.hold(blockSize)
-	defer x.hold(-blockSize)
-	buf := newBlock()
-	defer freeBlock(buf)
-	for left := res.ContentLength; ; {
-		n, err := res.Body.Read(buf[:])
-		left -= int64(n)
-		if n > 0 {
-			x.account.Touch()
-			if err := x.write(buf[:n], err == nil && left != 0 && n < len(buf)); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	x.hold(splice.BlockSize)
+	defer x.hold(-splice.BlockSize)
+	readErr, writeErr := splice.Body(res, x.write)
+	return cmp.Or(writeErr, readErr)
 }
 
 func (x *exchange) write(p []byte, flush bool) error {
+	if len(p) > 0 {
+		x.account.Touch()
+	}
 	return x.bounded(func() error {
 		n, err := x.w.Write(p)
 		x.out += int64(n)
@@ -260,16 +240,8 @@ func (x *exchange) flush() error { return x.bounded(x.control.Flush) }
 
 // writeTrailer sends the fields that came after the body, announced or not.
 func (x *exchange) writeTrailer(res *http.Response) error {
-	trailer := field.Trailers(res.Trailer)
-	if len(trailer) == 0 {
-		return nil
-	}
-	// A short answer would otherwise get a Content-Length, and so no trailers.
-	if err := x.flush(); err != nil {
+	if err := splice.Trailers(x.w, res.Trailer, x.flush); err != nil {
 		return &brokenError{err: err, answered: true}
-	}
-	for name, values := range trailer {
-		x.w.Header()[http.TrailerPrefix+name] = values
 	}
 	return nil
 }

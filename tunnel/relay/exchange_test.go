@@ -18,6 +18,7 @@ import (
 
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // echo tells what the agent saw of a request.
@@ -237,7 +238,7 @@ func TestEventStream(t *testing.T) {
 				t.Fatalf("%s: read %q, %v; want %s", protocol, lines.Text(), lines.Err(), event)
 			}
 		}
-		if held := w.memory.Used() - before; held < visitCost+blockSize {
+		if held := w.memory.Used() - before; held < visitCost+splice.BlockSize {
 			t.Errorf("%s: %d bytes are counted while the response goes on", protocol, held)
 		}
 		res.Body.Close()
@@ -471,7 +472,7 @@ func TestTrailersFollowTheFieldPolicy(t *testing.T) {
 	for _, name := range []string{"X-Sum", "Grpc-Status", "X-Forwarded-For", "X_forwarded_for", "Forwarded", "Set-Cookie", "Authorization", "Content-Length", "Remote-User"} {
 		trailer[name] = []string{"1"}
 	}
-	if got := sentTrailers(trailer); !slices.Equal(got, []string{"Grpc-Status", "X-Sum"}) {
+	if got := field.TrailerNames(trailer); !slices.Equal(got, []string{"Grpc-Status", "X-Sum"}) {
 		t.Errorf("%q", got)
 	}
 }

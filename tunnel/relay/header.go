@@ -2,7 +2,6 @@ package relay
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 )
@@ -25,30 +24,4 @@ func requestFields(r *http.Request) http.Header {
 	field.DropNamed(out, r.Header["Connection"])
 	field.KeepTE(out, r.Header)
 	return out
-}
-
-// responseFields moves the fields of a response to those of the visitor's.
-func responseFields(to, from http.Header) {
-	for name, values := range from {
-		if !field.IsHopByHop(name) {
-			to[name] = values
-		}
-	}
-	field.DropNamed(to, from["Connection"])
-	delete(to, "Alt-Svc") // would send browsers past the relay (RFC 7838)
-	if _, ok := to["Content-Type"]; !ok {
-		to["Content-Type"] = nil // keeps net/http from guessing one
-	}
-}
-
-// sentTrailers are the names of the trailer fields that are passed on, sorted.
-func sentTrailers(trailer http.Header) []string {
-	var names []string
-	for name := range trailer {
-		if field.Trailer(name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // A process that was replaced may still get requests on connections that are
@@ -114,34 +114,12 @@ func (r *Relay) late(c *net.UnixConn) error {
 	if _, err := c.Write(reply); err != nil {
 		return err
 	}
-	return errors.Join(c.SetDeadline(time.Time{}), splice(c, from, st.pipe, st.slot))
-}
-
-// splice copies both directions until both have ended, and tells the request's
-// slot what moves.
-func splice(c *net.UnixConn, from io.Reader, st pipe, of *slot) error {
-	var (
-		inward sync.WaitGroup
-		in     error
-	)
-	inward.Go(func() { in = oneWay(st, moving{from, of}, st.CloseWrite, st.Reset) })
-	out := oneWay(c, moving{st, of}, c.CloseWrite, func() { c.Close(); st.Reset() })
-	inward.Wait()
-	return errors.Join(in, out)
-}
-
-// oneWay copies one direction and passes its end on.
-func oneWay(to io.Writer, from io.Reader, end func() error, cut func()) error {
-	buf := newBlock()
-	defer freeBlock(buf)
-	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, buf[:])
-	if err == nil {
-		err = end()
-	}
-	if err != nil {
-		cut()
-	}
-	return err
+	joined := splice.New(
+		splice.Peer{Conn: c, From: moving{from, st.slot}},
+		splice.Peer{Conn: resetting{st.pipe}, From: moving{st.pipe, st.slot}}, nil)
+	err = c.SetDeadline(time.Time{})
+	_, _, copyErr := joined.Run(func() {})
+	return errors.Join(err, copyErr)
 }
 
 func appendBytes16(to, b []byte) []byte {

@@ -270,30 +270,3 @@ func TestBytes16(t *testing.T) {
 		}
 	}
 }
-
-// TestOneWay: the end of a direction is passed on, and a failure cuts both.
-func TestOneWay(t *testing.T) {
-	broken := errors.New("broken")
-	for name, c := range map[string]struct {
-		from       io.Reader
-		to         io.Writer
-		end        error
-		ends, cuts int
-		want       error
-	}{
-		"all is copied":        {strings.NewReader("abc"), io.Discard, nil, 1, 0, nil},
-		"reading fails":        {iotest.ErrReader(broken), io.Discard, nil, 0, 1, broken},
-		"writing fails":        {strings.NewReader("abc"), failingWriter{broken}, nil, 0, 1, broken},
-		"the end is not heard": {strings.NewReader("abc"), io.Discard, broken, 1, 1, broken},
-	} {
-		ends, cuts := 0, 0
-		err := oneWay(c.to, c.from, func() error { ends++; return c.end }, func() { cuts++ })
-		if !errors.Is(err, c.want) || ends != c.ends || cuts != c.cuts {
-			t.Errorf("%s: %v, %d ends, %d cuts", name, err, ends, cuts)
-		}
-	}
-}
-
-type failingWriter struct{ err error }
-
-func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }

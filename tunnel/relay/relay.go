@@ -20,6 +20,7 @@ import (
 
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/budget"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // Options are what a relay is made of.
@@ -104,7 +105,7 @@ type Relay struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]kind
 	admitted  map[Key]admitted
-	switched  map[*switched]struct{}
+	switched  map[*splice.Upgrade]struct{}
 	sessions  map[Key][]*share // oldest first
 	stopping  bool
 	closed    bool // no goroutine is started any more
@@ -138,7 +139,7 @@ func New(o Options) (*Relay, error) {
 		balancers: balancers, trusted: trusted,
 		door: newDoor(o.Limits), memory: budget.New(budget.Shared(o.Limits.Memory)), table: newTable(), handed: newHanded(),
 		started:   time.Now(),
-		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*switched]struct{}{},
+		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*splice.Upgrade]struct{}{},
 		sessions: map[Key][]*share{},
 	}
 	r.door.proxies = slices.Concat(balancers, trusted)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/message"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // send writes the head of the request, and starts its body on the way.
@@ -46,7 +47,7 @@ func (x *exchange) writeRequest(to *bufio.Writer) error {
 	if x.upgrade != "" {
 		fields["Connection"], fields["Upgrade"] = []string{"Upgrade"}, []string{x.upgrade}
 	}
-	if names := sentTrailers(x.r.Trailer); len(names) > 0 && x.r.ContentLength != 0 {
+	if names := field.TrailerNames(x.r.Trailer); len(names) > 0 && x.r.ContentLength != 0 {
 		fields["Trailer"] = []string{strings.Join(names, ", ")}
 	}
 	switch {
@@ -66,7 +67,7 @@ func (x *exchange) writeRequest(to *bufio.Writer) error {
 // chunked is how a body is framed whose length is not known, or that has
 // trailers behind it.
 func (x *exchange) chunked() bool {
-	return x.r.ContentLength < 0 || x.r.ContentLength > 0 && len(sentTrailers(x.r.Trailer)) > 0
+	return x.r.ContentLength < 0 || x.r.ContentLength > 0 && len(field.TrailerNames(x.r.Trailer)) > 0
 }
 
 // expects is whether the visitor waits for a 100 (Continue) before its body.
@@ -199,8 +200,8 @@ func (u *upload) carry() {
 	if u.x.chunked() {
 		to = httputil.NewChunkedWriter(u.x.pipe)
 	}
-	buf := newBlock()
-	defer freeBlock(buf)
+	buf := splice.NewBlock()
+	defer buf.Free()
 	for u.mayRead() {
 		n, err := u.x.r.Body.Read(buf[:])
 		u.bytes += int64(n)

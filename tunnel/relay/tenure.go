@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/budget"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // What strangers make the relay hold is counted in one budget of Limits.Memory
@@ -120,12 +121,12 @@ func fieldsCost(fields http.Header) int {
 // as its window before it is read.
 func uploadCost(r *http.Request) int {
 	if r.ProtoMajor < 2 {
-		return blockSize
+		return splice.BlockSize
 	}
 	if r.ContentLength >= 0 && r.ContentLength < uploadWindow {
-		return blockSize + int(r.ContentLength)
+		return splice.BlockSize + int(r.ContentLength)
 	}
-	return blockSize + uploadWindow
+	return splice.BlockSize + uploadWindow
 }
 
 // headReader counts the bytes of a head while it comes: the agent may stop in

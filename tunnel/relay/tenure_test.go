@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // endless is a body without an end.
@@ -199,13 +201,13 @@ func TestUploadCost(t *testing.T) {
 		length int64
 		want   int
 	}{
-		{1, -1, blockSize},
-		{1, 1 << 40, blockSize},
-		{2, -1, blockSize + uploadWindow},
-		{2, 0, blockSize},
-		{2, uploadWindow - 1, blockSize + uploadWindow - 1},
-		{2, uploadWindow, blockSize + uploadWindow},
-		{2, uploadWindow + 1, blockSize + uploadWindow},
+		{1, -1, splice.BlockSize},
+		{1, 1 << 40, splice.BlockSize},
+		{2, -1, splice.BlockSize + uploadWindow},
+		{2, 0, splice.BlockSize},
+		{2, uploadWindow - 1, splice.BlockSize + uploadWindow - 1},
+		{2, uploadWindow, splice.BlockSize + uploadWindow},
+		{2, uploadWindow + 1, splice.BlockSize + uploadWindow},
 	} {
 		if got := uploadCost(&http.Request{ProtoMajor: c.major, ContentLength: c.length}); got != c.want {
 			t.Errorf("HTTP/%d, %d bytes: %d; want %d", c.major, c.length, got, c.want)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/devproxy/devproxy/tunnel/splice"
 	frames "github.com/devproxy/devproxy/tunnel/websocket"
 )
 
@@ -114,15 +115,20 @@ func (e *end) CloseWrite() error { e.halves.Add(1); return e.fails }
 func (e *end) Reset()            { _ = e.Close() }
 
 // newSwitched is a switched connection between two pipes; it gives the far ends.
-func newSwitched(t *testing.T, protocol string) (s *switched, visitor, agent *end, farVisitor, farAgent net.Conn) {
+// The readers are what the two send; nil reads the pipes.
+func newSwitched(t *testing.T, protocol string, fromVisitor, fromAgent io.Reader) (s *splice.Upgrade, visitor, agent *end, farVisitor, farAgent net.Conn) {
 	t.Helper()
 	a, farVisitor := net.Pipe()
 	b, farAgent := net.Pipe()
 	visitor, agent = &end{Conn: a}, &end{Conn: b}
-	s = &switched{visitor: visitor, pipe: agent, done: make(chan struct{})}
-	if protocol == "websocket" {
-		s.frames = frames.NewWriter(visitor)
+	client, server := splice.Peer{Conn: visitor, From: visitor}, splice.Peer{Conn: resetting{agent}, From: agent}
+	if fromVisitor != nil {
+		client.From, server.From = fromVisitor, fromAgent
 	}
+	if protocol == "websocket" {
+		client.Frames = frames.NewWriter(visitor)
+	}
+	s = splice.New(client, server, nil)
 	t.Cleanup(func() {
 		for _, c := range []net.Conn{a, b, farVisitor, farAgent} {
 			c.Close()
@@ -154,14 +160,14 @@ func TestSwitchedEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, visitor, agent, farVisitor, farAgent := newSwitched(t, "shout")
+				s, visitor, agent, farVisitor, farAgent := newSwitched(t, "shout", c.fromVisitor(), c.fromAgent())
 				if name == "the visitor's side has no end" {
 					visitor.fails = broken
 				}
 				go io.Copy(io.Discard, farVisitor)
 				go io.Copy(io.Discard, farAgent)
-				r := &Relay{switched: map[*switched]struct{}{}}
-				in, out := s.run(r, c.fromVisitor(), c.fromAgent())
+				r := &Relay{switched: map[*splice.Upgrade]struct{}{}}
+				in, out := r.runSwitched(s)
 				if in != c.in || out != c.out {
 					t.Errorf("%d bytes in, %d out; want %d, %d", in, out, c.in, c.out)
 				}
@@ -194,12 +200,12 @@ func TestRestartEnds(t *testing.T) {
 		"another protocol, later":       {"shout", true, false, 0},
 		"a WebSocket":                   {"websocket", false, true, 0},
 		"a WebSocket, later":            {"websocket", true, true, 0},
-		"a visitor who does not answer": {"websocket", false, false, closeGrace},
+		"a visitor who does not answer": {"websocket", false, false, splice.CloseGrace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, visitor, agent, farVisitor, farAgent := newSwitched(t, c.protocol)
-				r := &Relay{switched: map[*switched]struct{}{}}
+				s, visitor, agent, farVisitor, farAgent := newSwitched(t, c.protocol, nil, nil)
+				r := &Relay{switched: map[*splice.Upgrade]struct{}{}}
 				if c.before {
 					r.restart()
 				}
@@ -216,7 +222,7 @@ func TestRestartEnds(t *testing.T) {
 				over := make(chan struct{})
 				go func() {
 					defer close(over)
-					s.run(r, visitor, agent)
+					r.runSwitched(s)
 				}()
 				synctest.Wait()
 				began := time.Now()
@@ -408,13 +414,12 @@ func TestStuckVisitor(t *testing.T) {
 	defer far.Close()
 	agentEnd, pipeEnd := net.Pipe()
 	defer agentEnd.Close()
-	s := &switched{visitor: near, pipe: testPipe{pipeEnd}, done: make(chan struct{})}
-	s.frames = frames.NewWriter(near)
-	r := &Relay{switched: map[*switched]struct{}{}}
+	s := splice.New(splice.Peer{Conn: near, From: near, Frames: frames.NewWriter(near)}, splice.Peer{Conn: resetting{testPipe{pipeEnd}}, From: pipeEnd}, nil)
+	r := &Relay{switched: map[*splice.Upgrade]struct{}{}}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		s.run(r, near, pipeEnd)
+		r.runSwitched(s)
 	}()
 	if _, err := agentEnd.Write(frameOf(10, false)); err != nil { // nobody reads it at far
 		t.Fatal(err)
