@@ -129,7 +129,7 @@ func (s *Server) build(old *generation, p *plan.Plan) *generation {
 // keepAround hands the state of route on, whose settings may have changed: what
 // is counted and kept by equal ones stays.
 func (s *Server) keepAround(next, old *generation, route *plan.Route) {
-	if !middleware.Needed(route) {
+	if len(route.Around) == 0 {
 		return
 	}
 	kept := old.around[route.ID]

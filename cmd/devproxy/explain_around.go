@@ -3,95 +3,71 @@ package main
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// setting is one thing that a route puts around its answer. Fields are added,
+// setting is one setting that a route puts around its answer. Fields are added,
 // never renamed or removed.
 type setting struct {
 	Name string `json:"name"` // "access", or the attribute's
 	Text string `json:"text"`
-	// Does is what comes of it for this request.
+	// Does is what the setting does to this request.
 	Does string `json:"does,omitempty"`
 }
 
-// settingsOf are what is put around r's answer, in the order in which a request
+// settingsOf returns what is around r's answer, in the order in which a request
 // meets it.
 func settingsOf(r *plan.Route, v *visit) []setting {
 	var list []setting
-	if text := r.Access.String(); text != "" {
-		list = append(list, setting{"access", text, accessOf(r.Access)})
-	}
-	if r.RateLimit != nil {
-		list = append(list, setting{"rate_limit", r.RateLimit.String(), "429 above it"})
-	}
-	if r.CORS != nil {
-		list = append(list, setting{"cors", r.CORS.String(), corsOf(r.CORS, v)})
-	}
-	if r.Users != nil {
-		list = append(list, setting{"basic_auth", namesOf(r.Users), authOf(v)})
-	}
-	if r.MaxBody > 0 {
-		list = append(list, setting{"max_body", plan.FormatSize(r.MaxBody), bodyOf(r.MaxBody, v)})
-	}
-	if r.Compress {
-		list = append(list, setting{"compress", "zstd, br, gzip", compressOf(v)})
-	}
-	if r.Cache != nil {
-		list = append(list, setting{"cache", r.Cache.String(), cacheOf(v)})
-	}
-	if r.Simulate != nil {
-		list = append(list, setting{"simulate", r.Simulate.String(), ""})
+	for _, s := range r.Around {
+		list = append(list, setting{s.Name(), s.String(), does(s, v)})
 	}
 	return list
 }
 
-// accessOf says what comes of the lists for a browser of this machine.
-func accessOf(a plan.Access) string {
-	addr := netip.MustParseAddrPort(here).Addr()
-	has := func(p netip.Prefix) bool { return p.Contains(addr) }
-	if slices.ContainsFunc(a.Deny, has) || len(a.Allow) > 0 && !slices.ContainsFunc(a.Allow, has) {
-		return "403 for " + addr.String()
+// does says what s does to the request v, for a client of this machine. It is
+// empty where the setting's text says enough.
+func does(s plan.Setting, v *visit) string {
+	switch s := s.(type) {
+	case plan.Access:
+		addr := netip.MustParseAddrPort(here).Addr()
+		if !access.Allowed(addr, s.Allow, s.Deny) {
+			return "403 for " + addr.String()
+		}
+		return addr.String() + " is allowed"
+	case plan.RateLimit:
+		return "429 above it"
+	case plan.CORS:
+		return corsOf(&s, v)
+	case plan.BasicAuth:
+		if v.header.Get("Authorization") == "" {
+			return "401 without a name and a password"
+		}
+		return "401 unless Authorization is right" // explain compares no passwords
+	case plan.MaxBody:
+		if n, err := strconv.ParseInt(v.header.Get("Content-Length"), 10, 64); err == nil && n > int64(s) {
+			return "413: this body has " + plan.FormatSize(n)
+		}
+		return "413 above it"
+	case plan.Compress:
+		if v.header.Get("Accept-Encoding") == "" {
+			return "not without Accept-Encoding"
+		}
+		return "as Accept-Encoding asks"
+	case plan.Cache:
+		return cacheOf(v)
 	}
-	return addr.String() + " may ask"
+	return ""
 }
 
-func namesOf(users []plan.User) string {
-	var names []string
-	for _, u := range users {
-		names = append(names, u.Name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// authOf says nothing of whether a password is right: explain asks nobody.
-func authOf(v *visit) string {
-	if v.header.Get("Authorization") == "" {
-		return "401 without a name and a password"
-	}
-	return "401 unless Authorization is right"
-}
-
-func bodyOf(limit int64, v *visit) string {
-	if n, err := strconv.ParseInt(v.header.Get("Content-Length"), 10, 64); err == nil && n > limit {
-		return "413: this body has " + plan.FormatSize(n)
-	}
-	return "413 above it"
-}
-
-func compressOf(v *visit) string {
-	if v.header.Get("Accept-Encoding") == "" {
-		return "not without Accept-Encoding"
-	}
-	return "as Accept-Encoding asks"
-}
-
-// cacheOf says which part of RFC 9111 the request meets before any answer is
-// there.
+// cacheOf says which part of RFC 9111 applies to the request before there is a
+// response.
 func cacheOf(v *visit) string {
 	control := strings.ToLower(strings.Join(v.header.Values("Cache-Control"), ","))
 	switch {
@@ -111,4 +87,41 @@ func cacheOf(v *visit) string {
 		return "looks up; stores only what is public, s-maxage or must-revalidate"
 	}
 	return "looks up, stores what the upstream allows"
+}
+
+// corsOf says what the route's cors does for the Origin of v.
+func corsOf(c *plan.CORS, v *visit) string {
+	origin := v.header.Get("Origin")
+	switch {
+	case origin == "":
+		return "nothing without Origin"
+	case origin == v.scheme+"://"+v.authority:
+		return "nothing for the page's own origin"
+	case !allowsOrigin(c, origin):
+		return origin + " may not read it"
+	case v.method == http.MethodOptions && v.header.Get("Access-Control-Request-Method") != "":
+		return "answers the preflight of " + origin
+	case c.Any:
+		return origin + " may read it, without credentials"
+	}
+	return origin + " may read it, with credentials"
+}
+
+// allowsOrigin compares only the host where the hosts of a Proxyfile are allowed:
+// devproxy's port is unknown here.
+func allowsOrigin(c *plan.CORS, origin string) bool {
+	if c.Any || slices.Contains(c.Origins, origin) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return false
+	}
+	return slices.ContainsFunc(c.Hosts, func(name string) bool {
+		if parent, wild := strings.CutPrefix(name, "*"); wild {
+			label, below := strings.CutSuffix(u.Hostname(), parent)
+			return below && label != "" && !strings.Contains(label, ".")
+		}
+		return name == u.Hostname()
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 
@@ -15,71 +14,68 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// maxPassword is the longest that bcrypt takes in; more would not be compared.
+// maxPassword is the longest password that bcrypt compares, in bytes.
 const maxPassword = 72
 
-// authenticated lets in whoever Authorization names with the right password
-// (RFC 7617). The field is devproxy's then, and not passed on. limit, which
-// counts by users or is another's business, comes after that.
-func (s *State) authenticated(route *plan.Route, addr netip.Addr, limit *limiter, next Handler) Handler {
+// authenticated lets in clients whose Authorization has a user with the right
+// password (RFC 7617). The field is then devproxy's, and is not forwarded.
+func (x *exchange) authenticated(users plan.BasicAuth, next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		name, password, ok := r.BasicAuth()
 		if !ok {
-			return &UnauthorizedError{route.Host.Name}
+			return &UnauthorizedError{x.route.Host.Name}
 		}
-		if err := s.prove(route, addr, name, password); err != nil {
+		if err := x.prove(users, name, password); err != nil {
 			return err
 		}
+		x.user = name
 		in := r.WithContext(r.Context())
 		in.Header = r.Header.Clone()
 		delete(in.Header, "Authorization")
-		then := next
-		if limit != nil && limit.spec.By == plan.RateByUser {
-			then = limit.before(addr, name, next)
-		}
-		return then(w, in)
+		return next(w, in)
 	}
 }
 
-// prove compares what was shown, unless it was shown before.
-func (s *State) prove(route *plan.Route, addr netip.Addr, name, password string) error {
-	token := s.shown.token(route.Users, name, password)
-	if s.shown.has(token) {
+// prove compares a password, unless it has been right before.
+func (x *exchange) prove(users plan.BasicAuth, name, password string) error {
+	token := x.proven.token(users, name, password)
+	if x.proven.has(token) {
 		return nil
 	}
-	right, wait := s.attempts.Try(addr, func() bool { return matches(route.Users, name, password) })
+	right, wait := x.attempts.Try(x.addr, func() bool { return matches(users, name, password) })
 	switch {
 	case wait > 0:
 		return &LimitedError{wait, "too many wrong passwords"}
 	case !right:
-		return &UnauthorizedError{route.Host.Name}
+		return &UnauthorizedError{x.route.Host.Name}
 	}
-	s.shown.add(token)
+	x.proven.add(token)
 	return nil
 }
 
-// matches compares with the hash of name, and does as much work when there is
-// none, or when that of another is dearer: the time that it takes names nobody.
+// matches compares password with the hash of name. It does as much work when
+// there is no such user, or when the hash of another user costs more: the time
+// that it takes reveals no names.
 func matches(users []plan.User, name, password string) bool {
-	hash, dearest := "", bcrypt.MinCost
+	hash, highest := "", bcrypt.MinCost
 	for _, user := range users {
 		if user.Name == name {
 			hash = user.Hash
 		}
 		if cost, err := bcrypt.Cost([]byte(user.Hash)); err == nil {
-			dearest = max(dearest, cost)
+			highest = max(highest, cost)
 		}
 	}
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil {
-		compare(nobody(dearest), password)
+		compare(unmatched(highest), password)
 		return false
 	}
 	right := compare(hash, password) && len(password) <= maxPassword
-	// One more step costs twice as much: from cost up to below the dearest, the
-	// sum is what the dearest takes.
-	for ; cost < dearest; cost++ {
-		compare(nobody(cost), password)
+	// One more step costs twice as much: from cost up to below the highest, the
+	// sum is what the highest takes.
+	for ; cost < highest; cost++ {
+		compare(unmatched(cost), password)
 	}
 	return right
 }
@@ -88,33 +84,33 @@ func compare(hash, password string) bool {
 	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
 }
 
-// nobody is a hash of a given cost that no password has.
-func nobody(cost int) string {
+// unmatched returns a hash of a given cost that no password has.
+func unmatched(cost int) string {
 	return fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat(".", 53)) // 22 characters of salt, 31 of hash
 }
 
-// maxShown bounds who need not be compared again: a bcrypt takes tens of
-// milliseconds, and a page sends a hundred requests.
-const maxShown = 256
+// maxProven bounds the passwords that need not be compared again. A bcrypt takes
+// tens of milliseconds, and a page sends a hundred requests.
+const maxProven = 256
 
-// shown remembers proven credentials by a MAC under a key that nobody else has.
-type shown struct {
+// proven remembers credentials that were right, as MACs under a secret key.
+type proven struct {
 	key [32]byte
 
 	mu  sync.Mutex
 	all map[[sha256.Size]byte]struct{}
 }
 
-func newShown() *shown {
-	s := &shown{all: map[[sha256.Size]byte]struct{}{}}
-	_, _ = rand.Read(s.key[:]) // never fails
-	return s
+func newProven() *proven {
+	p := &proven{all: map[[sha256.Size]byte]struct{}{}}
+	_, _ = rand.Read(p.key[:]) // never fails
+	return p
 }
 
-// token stands for a name, its password and the hash they were proven against,
-// so that a changed hash asks again.
-func (s *shown) token(users []plan.User, name, password string) (token [sha256.Size]byte) {
-	mac := hmac.New(sha256.New, s.key[:])
+// token identifies a name, its password and the hash that it matched, so that a
+// password is compared again when the hash changes.
+func (p *proven) token(users []plan.User, name, password string) (token [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, p.key[:])
 	for _, user := range users {
 		if user.Name == name {
 			fmt.Fprintf(mac, "%q", user.Hash)
@@ -124,18 +120,18 @@ func (s *shown) token(users []plan.User, name, password string) (token [sha256.S
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 
-func (s *shown) has(token [sha256.Size]byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.all[token]
+func (p *proven) has(token [sha256.Size]byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.all[token]
 	return ok
 }
 
-func (s *shown) add(token [sha256.Size]byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.all) >= maxShown {
-		clear(s.all) // they are compared once more
+func (p *proven) add(token [sha256.Size]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.all) >= maxProven {
+		clear(p.all) // they are compared once more
 	}
-	s.all[token] = struct{}{}
+	p.all[token] = struct{}{}
 }

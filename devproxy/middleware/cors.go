@@ -14,7 +14,8 @@ const (
 	// preflightAge is how many seconds browsers keep the answer to a preflight:
 	// short, so that a change of the Proxyfile is soon seen.
 	preflightAge = "600"
-	// maxAskedFields bounds what a preflight may name, in bytes; it is sent back.
+	// maxAskedFields bounds the fields that a preflight may name, in bytes; they
+	// are sent back.
 	maxAskedFields = 4 << 10
 )
 
@@ -24,8 +25,8 @@ const (
 	allowCredentials = "Access-Control-Allow-Credentials"
 )
 
-// crossOrigin says which other origins may read what next answers, in place of
-// what the upstream says of that, and answers preflights.
+// crossOrigin says which other origins may read the response, replacing the
+// upstream's own CORS fields, and answers preflights.
 func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		origin := r.Header.Get("Origin")
@@ -37,26 +38,26 @@ func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 		out := &headWriter{ResponseWriter: w, head: set}
 		err := next(out, r)
 		if !out.written {
-			// Of the page that will say why, or of an answer that is all head.
+			// For an error page, or a response without a body.
 			setOrigin(w.Header(), c, origin, allowed)
 		}
 		return err
 	}
 }
 
-// isPreflight as in the Fetch Standard, section 3.3.2.
+// isPreflight follows the Fetch Standard, section 3.3.2.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // answersPreflight reports whether r is a preflight that is answered here, and
-// so costs nobody anything. That of a page of the same host goes on, like any
-// other request.
+// so costs the upstream nothing. One from a page of the same host is forwarded
+// like any other request.
 func answersPreflight(r *http.Request, from From) bool {
 	return isPreflight(r) && !isOwn(r.Header.Get("Origin"), r, from)
 }
 
-// isOwn reports whether r comes from a page of the host it asks.
+// isOwn reports whether r comes from a page of the host that it is sent to.
 func isOwn(origin string, r *http.Request, from From) bool {
 	scheme := "https://"
 	if from.Plain {
@@ -77,8 +78,8 @@ func isHost(hosts []string, origin string, from From) bool {
 	if err != nil || strings.HasSuffix(u.Host, ":") || origin != u.Scheme+"://"+u.Host {
 		return false
 	}
-	spoken := u.Scheme == "https" || from.Plain && u.Scheme == "http"
-	if !spoken || u.Port() != from.Port {
+	servedScheme := u.Scheme == "https" || from.Plain && u.Scheme == "http"
+	if !servedScheme || u.Port() != from.Port {
 		return false
 	}
 	name := u.Hostname()
@@ -89,13 +90,13 @@ func isHost(hosts []string, origin string, from From) bool {
 	})
 }
 
-// setOrigin says in h who may read it.
+// setOrigin says in h which origin may read the response.
 func setOrigin(h http.Header, c *plan.CORS, origin string, allowed bool) {
 	delete(h, allowOrigin)
 	delete(h, allowCredentials)
 	switch {
 	case c.Any:
-		h[allowOrigin] = []string{"*"} // whoever asks: it needs no Vary
+		h[allowOrigin] = []string{"*"} // for every origin: it needs no Vary
 		return
 	case allowed:
 		h[allowOrigin], h[allowCredentials] = []string{origin}, []string{"true"}
@@ -103,8 +104,8 @@ func setOrigin(h http.Header, c *plan.CORS, origin string, allowed bool) {
 	addVary(h, "Origin")
 }
 
-// preflight answers for whatever the route leads to. Methods and fields are
-// not restricted: an origin that may ask may ask anything.
+// preflight answers for the route, whatever its answer is. Methods and fields are
+// not restricted: an allowed origin may send any request.
 func preflight(c *plan.CORS, w http.ResponseWriter, r *http.Request, origin string, allowed bool) error {
 	h := w.Header()
 	setOrigin(h, c, origin, allowed)
@@ -152,4 +153,38 @@ func addVary(h http.Header, names ...string) {
 			h["Vary"] = append(slices.Clip(h["Vary"]), name)
 		}
 	}
+}
+
+// headWriter calls head just before the final status is written.
+type headWriter struct {
+	http.ResponseWriter
+	head    func(header http.Header, status int)
+	written bool
+}
+
+// Unwrap is for http.ResponseController.
+func (w *headWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader passes informational responses unchanged.
+func (w *headWriter) WriteHeader(status int) {
+	if status >= 200 && !w.written {
+		w.written = true
+		w.head(w.Header(), status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *headWriter) Write(p []byte) (int, error) {
+	if !w.written {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// FlushError writes the head first, as http.Flusher does.
+func (w *headWriter) FlushError() error {
+	if !w.written {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }

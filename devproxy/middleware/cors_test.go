@@ -11,11 +11,11 @@ import (
 )
 
 func TestCORS(t *testing.T) {
-	own := &plan.CORS{Hosts: []string{"*.tenant.localhost", "admin.localhost", "shop.localhost"}}
-	listed := &plan.CORS{Origins: []string{"https://app.example.com", "tauri://localhost"}}
-	anybody := &plan.CORS{Any: true}
+	own := plan.CORS{Hosts: []string{"*.tenant.localhost", "admin.localhost", "shop.localhost"}}
+	listed := plan.CORS{Origins: []string{"https://app.example.com", "tauri://localhost"}}
+	anybody := plan.CORS{Any: true}
 	tests := []struct {
-		cors        *plan.CORS
+		cors        plan.CORS
 		port        string
 		plain       bool
 		origin      string
@@ -50,7 +50,7 @@ func TestCORS(t *testing.T) {
 		{cors: anybody, origin: "", allowed: "*"},
 	}
 	for _, test := range tests {
-		route := routeOf(func(r *plan.Route) { r.CORS = test.cors })
+		route := routeOf(func(r *plan.Route) { put(r, test.cors) })
 		s := newState(route)
 		from := here()
 		from.Port, from.Plain = test.port, test.plain
@@ -125,8 +125,8 @@ func testPreflight(t *testing.T, s *State, route *plan.Route, from From, origin,
 // TestPreflightBeforePassword: browsers send preflights without credentials.
 func TestPreflightBeforePassword(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
-		r.CORS = &plan.CORS{Hosts: []string{"admin.localhost"}}
-		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", 4)}}
+		put(r, plan.CORS{Hosts: []string{"admin.localhost"}})
+		put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "secret", 4)}})
 	})
 	s := newState(route)
 	w, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://admin.localhost", "Access-Control-Request-Method", "PUT"), fine)
@@ -142,7 +142,7 @@ func TestPreflightBeforePassword(t *testing.T) {
 
 // TestOwnOrigin: a page may ask its own host without a word about it.
 func TestOwnOrigin(t *testing.T) {
-	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Origins: []string{"https://app.example.com"}} })
+	route := routeOf(func(r *plan.Route) { put(r, plan.CORS{Origins: []string{"https://app.example.com"}}) })
 	s := newState(route)
 	asked := false
 	w, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://shop.localhost", "Access-Control-Request-Method", "PUT"), func(w http.ResponseWriter, _ *http.Request) error {
@@ -156,7 +156,7 @@ func TestOwnOrigin(t *testing.T) {
 }
 
 func TestPreflightIsBounded(t *testing.T) {
-	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Any: true} })
+	route := routeOf(func(r *plan.Route) { put(r, plan.CORS{Any: true}) })
 	s := newState(route)
 	for _, fields := range []string{strings.Repeat("x", maxAskedFields+1), "a b", "x\"y", "é"} {
 		_, err := ask(s, route, here(), request("OPTIONS", "", "Origin", "https://a.test", "Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", fields), fine)
@@ -212,7 +212,7 @@ func FuzzOrigin(f *testing.F) {
 // TestAnswerWithoutAWord: net/http writes the head of an answer that is nothing
 // else, and it says who may read it too.
 func TestAnswerWithoutAWord(t *testing.T) {
-	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Any: true} })
+	route := routeOf(func(r *plan.Route) { put(r, plan.CORS{Any: true}) })
 	w, err := ask(newState(route), route, here(), get(), func(http.ResponseWriter, *http.Request) error { return nil })
 	if err != nil || w.Header().Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("%v, %v", w.Header(), err)

@@ -12,72 +12,68 @@ import (
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// DeniedError is the error of an address that allow and deny keep out (403).
+// DeniedError is the error of an address that allow and deny don't let in (403).
 type DeniedError struct {
-	Addr netip.Addr // the zero Addr is not known
+	Addr netip.Addr // the zero Addr is unknown
 }
 
 func (e *DeniedError) Error() string {
 	if !e.Addr.IsValid() {
-		return "this route's allow and deny let nobody in whose address is not known"
+		return "this route's allow and deny let in known addresses only, and the client's address is unknown"
 	}
-	return fmt.Sprintf("this route's allow and deny keep %s out", e.Addr)
+	return fmt.Sprintf("this route's allow and deny don't let %s in", e.Addr)
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *DeniedError) Page() page.Page {
 	return page.Page{Status: http.StatusForbidden, Title: "Access from this address is not allowed."}
 }
 
-// LimitedError is the error of somebody who asks too often, or guesses too often
-// at a password (429).
+// LimitedError is the error of a client that sends too many requests, or too many
+// wrong passwords (429).
 type LimitedError struct {
-	After time.Duration // when it may be tried again, above zero
-	What  string        // what there was too much of: "this route takes 10/s"
+	After time.Duration // when the client may try again, above zero
+	What  string        // the limit: "this route takes 10/s"
 }
 
 func (e *LimitedError) Error() string {
-	return fmt.Sprintf("%s; try again in %s", e.What, inSeconds(e.After))
+	seconds := strconv.FormatFloat(math.Ceil(e.After.Seconds()*10)/10, 'f', -1, 64) // "0.1", "60"
+	return fmt.Sprintf("%s; try again in %s s", e.What, seconds)
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *LimitedError) Page() page.Page {
 	// Retry-After has whole seconds.
 	after := max(1, int(math.Ceil(e.After.Seconds())))
 	return page.Page{Status: http.StatusTooManyRequests, Title: "Too many requests.", RetryAfter: after}
 }
 
-// inSeconds is d as people say it: "0.1 s", "60 s".
-func inSeconds(d time.Duration) string {
-	return strconv.FormatFloat(math.Ceil(d.Seconds()*10)/10, 'f', -1, 64) + " s"
-}
-
 // OriginError is the error of a preflight from an origin that cors does not
-// name (403).
+// allow (403).
 type OriginError struct {
 	Origin string
 }
 
 func (e *OriginError) Error() string {
-	return fmt.Sprintf("this route lets no pages of %q ask: write cors = [%q], or cors = true for the hosts of the Proxyfile", e.Origin, e.Origin)
+	return fmt.Sprintf("this route's cors doesn't allow pages of %q: write cors = [%q], or cors = true for the hosts of the Proxyfile", e.Origin, e.Origin)
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *OriginError) Page() page.Page {
 	return page.Page{Status: http.StatusForbidden, Title: "Requests from this origin are not allowed."}
 }
 
-// UnauthorizedError is the error of a request without the name and password
-// that basic_auth asks for (401, with a challenge of RFC 7617 section 2).
+// UnauthorizedError is the error of a request without a valid name and password
+// for basic_auth (401, with a challenge of RFC 7617 section 2).
 type UnauthorizedError struct {
 	Realm string // the host
 }
 
 func (e *UnauthorizedError) Error() string {
-	return "this route asks for a name and a password of its basic_auth"
+	return "this route's basic_auth requires a name and a password"
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *UnauthorizedError) Page() page.Page {
 	// RFC 7617 section 2; a realm is a host name and needs no escape.
 	challenge := fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, e.Realm)
@@ -94,7 +90,7 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("this route takes bodies of up to %s (max_body), and this one is longer", plan.FormatSize(e.Max))
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *TooLargeError) Page() page.Page {
 	return page.Page{Status: http.StatusRequestEntityTooLarge, Title: "This request is too large."}
 }
@@ -105,10 +101,10 @@ type SimulatedError struct {
 }
 
 func (e *SimulatedError) Error() string {
-	return fmt.Sprintf("this route's simulate makes %g%% of its requests fail; the upstream was not asked", 100*e.Share)
+	return fmt.Sprintf("this route's simulate makes %g%% of its requests fail; the upstream got no request", 100*e.Share)
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *SimulatedError) Page() page.Page {
 	return page.Page{Status: http.StatusServiceUnavailable, Title: "This failure is simulated."}
 }

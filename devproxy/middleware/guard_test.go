@@ -33,9 +33,9 @@ func TestNotAPreflight(t *testing.T) {
 	}
 	for name, r := range requests {
 		route := routeOf(func(r *plan.Route) {
-			r.CORS = &plan.CORS{Origins: []string{"https://app.example.com"}}
-			r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}}
-			r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAll}
+			put(r, plan.CORS{Origins: []string{"https://app.example.com"}})
+			put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}})
+			put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAll})
 		})
 		s := newState(route)
 		var unauthorized *UnauthorizedError
@@ -51,7 +51,7 @@ func TestNotAPreflight(t *testing.T) {
 
 // TestPreflightTwins changes one thing of a preflight that is answered.
 func TestPreflightTwins(t *testing.T) {
-	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Hosts: []string{"admin.localhost", "shop.localhost"}} })
+	route := routeOf(func(r *plan.Route) { put(r, plan.CORS{Hosts: []string{"admin.localhost", "shop.localhost"}}) })
 	s := newState(route)
 	long := strings.Repeat("x", maxAskedFields)
 	for _, test := range []struct {
@@ -114,7 +114,7 @@ func TestExactHostIsOneHost(t *testing.T) {
 // TestOwnPage: a page of the host itself gets no CORS fields, over TLS and
 // without, and one of the other scheme is not its own.
 func TestOwnPage(t *testing.T) {
-	route := routeOf(func(r *plan.Route) { r.CORS = &plan.CORS{Hosts: []string{"shop.localhost"}} })
+	route := routeOf(func(r *plan.Route) { put(r, plan.CORS{Hosts: []string{"shop.localhost"}}) })
 	s := newState(route)
 	for _, test := range []struct {
 		origin string
@@ -140,8 +140,8 @@ func TestOwnPage(t *testing.T) {
 // and one by "all" counts every address together.
 func TestLimitsCountOnce(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
-		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 2, By: plan.RateByAddress}
-		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}}
+		put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 2, By: plan.RateByAddress})
+		put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}})
 	})
 	s := newState(route)
 	var limited *LimitedError
@@ -158,7 +158,7 @@ func TestLimitsCountOnce(t *testing.T) {
 	}
 
 	route = routeOf(func(r *plan.Route) {
-		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 2, By: plan.RateByAll}
+		put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 2, By: plan.RateByAll})
 	})
 	s = newState(route)
 	for i := range 3 {
@@ -173,7 +173,7 @@ func TestLimitsCountOnce(t *testing.T) {
 // bucket of its own.
 func TestLimitByUserNeedsAProof(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
-		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByUser}
+		put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByUser})
 	})
 	s := newState(route)
 	for i := range 2 {
@@ -274,16 +274,16 @@ func (g *generous) Read(p []byte) (int, error) {
 
 // TestShownLimit: as many are remembered as the limit says; one more clears them.
 func TestShownLimit(t *testing.T) {
-	s := newShown()
+	s := newProven()
 	token := func(i int) [32]byte { return s.token(nil, fmt.Sprint(i), "") }
-	for i := range maxShown {
+	for i := range maxProven {
 		s.add(token(i))
 	}
-	if len(s.all) != maxShown || !s.has(token(0)) {
+	if len(s.all) != maxProven || !s.has(token(0)) {
 		t.Fatalf("%d are remembered", len(s.all))
 	}
-	s.add(token(maxShown))
-	if len(s.all) != 1 || s.has(token(0)) || !s.has(token(maxShown)) {
+	s.add(token(maxProven))
+	if len(s.all) != 1 || s.has(token(0)) || !s.has(token(maxProven)) {
 		t.Errorf("%d are remembered after one more", len(s.all))
 	}
 }
@@ -291,7 +291,7 @@ func TestShownLimit(t *testing.T) {
 // TestTokenHoldsTheHash: credentials are remembered together with the hash they
 // were compared with, and no two of them are alike.
 func TestTokenHoldsTheHash(t *testing.T) {
-	s := newShown()
+	s := newProven()
 	before, after := []plan.User{{Name: "ana", Hash: "one"}, {Name: "bob", Hash: "x"}}, []plan.User{{Name: "ana", Hash: "two"}, {Name: "bob", Hash: "x"}}
 	if s.token(before, "ana", "secret") == s.token(after, "ana", "secret") {
 		t.Error("a changed hash does not ask again")
@@ -299,7 +299,7 @@ func TestTokenHoldsTheHash(t *testing.T) {
 	if s.token(before, "bob", "secret") != s.token(after, "bob", "secret") {
 		t.Error("the hash of another asks again")
 	}
-	if s.token(nil, "a", "bc") == s.token(nil, "ab", "c") || newShown().token(nil, "a", "b") == s.token(nil, "a", "b") {
+	if s.token(nil, "a", "bc") == s.token(nil, "ab", "c") || newProven().token(nil, "a", "b") == s.token(nil, "a", "b") {
 		t.Error("two credentials, or two keys, give one token")
 	}
 }
@@ -309,7 +309,7 @@ func TestTokenHoldsTheHash(t *testing.T) {
 func TestManyAreCounted(t *testing.T) {
 	for _, others := range []int{maxCounted - 1, maxCounted} {
 		route := routeOf(func(r *plan.Route) {
-			r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAddress}
+			put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAddress})
 		})
 		s := newState(route)
 		for i := range others + 1 {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,33 +66,47 @@ func routeOf(change func(*plan.Route)) *plan.Route {
 	return r
 }
 
-// TestNothingCostsNothing: a route that asks for nothing needs no state.
-func TestNothingCostsNothing(t *testing.T) {
-	if Needed(routeOf(func(*plan.Route) {})) {
-		t.Error("a bare route needs a state")
+// put adds settings to r in the order in which a request meets them. A setting
+// replaces the one of the same name.
+func put(r *plan.Route, settings ...plan.Setting) {
+	for _, s := range settings {
+		drop(r, s.Name())
+		r.Around = append(r.Around, s)
 	}
-	for name, change := range map[string]func(*plan.Route){
-		"allow":      func(r *plan.Route) { r.Access.Allow = []netip.Prefix{{}} },
-		"deny":       func(r *plan.Route) { r.Access.Deny = []netip.Prefix{{}} },
-		"basic_auth": func(r *plan.Route) { r.Users = []plan.User{{}} },
-		"rate_limit": func(r *plan.Route) { r.RateLimit = &plan.RateLimit{} },
-		"cors":       func(r *plan.Route) { r.CORS = &plan.CORS{} },
-		"max_body":   func(r *plan.Route) { r.MaxBody = 1 },
-		"compress":   func(r *plan.Route) { r.Compress = true },
-		"simulate":   func(r *plan.Route) { r.Simulate = &plan.Simulate{} },
-		"cache":      func(r *plan.Route) { r.Cache = &plan.Cache{} },
+	order := []string{"access", "rate_limit", "cors", "basic_auth", "rate_limit by user", "max_body", "compress", "cache", "simulate"}
+	rank := func(s plan.Setting) int {
+		if limit, ok := s.(plan.RateLimit); ok && limit.By == plan.RateByUser {
+			return slices.Index(order, "rate_limit by user")
+		}
+		return slices.Index(order, s.Name())
+	}
+	slices.SortFunc(r.Around, func(a, b plan.Setting) int { return rank(a) - rank(b) })
+}
+
+// drop removes a setting.
+func drop(r *plan.Route, name string) {
+	r.Around = slices.DeleteFunc(r.Around, func(s plan.Setting) bool { return s.Name() == name })
+}
+
+// TestHandlers holds that each setting of a route has a handler.
+func TestHandlers(t *testing.T) {
+	x := &exchange{route: routeOf(func(*plan.Route) {})}
+	for _, setting := range []plan.Setting{
+		plan.Access{}, plan.BasicAuth{}, plan.RateLimit{}, plan.CORS{}, plan.MaxBody(1), plan.Compress{}, plan.Simulate{}, plan.Cache{},
 	} {
-		if !Needed(routeOf(change)) {
-			t.Errorf("%s needs no state", name)
+		if x.around(setting, fine) == nil {
+			t.Errorf("%s has no handler", setting.Name())
 		}
 	}
 }
 
 func TestAccess(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
+		var list plan.Access
 		for _, prefix := range []string{"127.0.0.0/8", "198.51.100.0/24", "0.0.0.0/8", "::/127"} {
-			r.Access.Allow = append(r.Access.Allow, netip.MustParsePrefix(prefix))
+			list.Allow = append(list.Allow, netip.MustParsePrefix(prefix))
 		}
+		put(r, list)
 	})
 	s := newState(route)
 	tests := []struct {
@@ -123,8 +138,8 @@ func TestAccess(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		route := routeOf(func(r *plan.Route) {
-			r.RateLimit = &plan.RateLimit{Count: 10, Per: time.Second, Burst: 2, By: plan.RateByAddress}
-			r.CORS = &plan.CORS{Any: true}
+			put(r, plan.RateLimit{Count: 10, Per: time.Second, Burst: 2, By: plan.RateByAddress})
+			put(r, plan.CORS{Any: true})
 		})
 		s := newState(route)
 		for i := range 5 {
@@ -151,10 +166,10 @@ func TestRateLimit(t *testing.T) {
 // TestOwnPreflightCounts: a preflight that goes on to the upstream is a request,
 // be it of a page of the same host, or because the route has no cors.
 func TestOwnPreflightCounts(t *testing.T) {
-	for origin, cors := range map[string]*plan.CORS{"https://shop.localhost": {Any: true}, "https://a.test": nil} {
+	for origin, cors := range map[string][]plan.Setting{"https://shop.localhost": {plan.CORS{Any: true}}, "https://a.test": nil} {
 		route := routeOf(func(r *plan.Route) {
-			r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAddress}
-			r.CORS = cors
+			put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAddress})
+			put(r, cors...)
 		})
 		s := newState(route)
 		preflight := request("OPTIONS", "", "Origin", origin, "Access-Control-Request-Method", "PUT")
@@ -171,8 +186,8 @@ func TestOwnPreflightCounts(t *testing.T) {
 // TestRateLimitByUser counts names that were proven, and addresses before that.
 func TestRateLimitByUser(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
-		r.RateLimit = &plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByUser}
-		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "a", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "b", bcrypt.MinCost)}}
+		put(r, plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByUser})
+		put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "a", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "b", bcrypt.MinCost)}})
 	})
 	s := newState(route)
 	as := func(name, password string) error {
@@ -200,24 +215,24 @@ func TestRateLimitByUser(t *testing.T) {
 // TestUpdate keeps what equal settings have counted.
 func TestUpdate(t *testing.T) {
 	limit := plan.RateLimit{Count: 1, Per: time.Hour, Burst: 1, By: plan.RateByAll}
-	with := func(l *plan.RateLimit) *plan.Route { return routeOf(func(r *plan.Route) { r.RateLimit = l }) }
-	s := newState(with(&limit))
-	if _, err := ask(s, with(&limit), here(), get(), fine); err != nil {
+	with := func(l ...plan.Setting) *plan.Route { return routeOf(func(r *plan.Route) { put(r, l...) }) }
+	s := newState(with(limit))
+	if _, err := ask(s, with(limit), here(), get(), fine); err != nil {
 		t.Fatal(err)
 	}
 	same := limit
-	s.Update(with(&same))
-	if _, err := ask(s, with(&same), here(), get(), fine); err == nil {
+	s.Update(with(same))
+	if _, err := ask(s, with(same), here(), get(), fine); err == nil {
 		t.Error("an equal limit was filled up by a save")
 	}
 	more := limit
 	more.Burst = 2
-	s.Update(with(&more))
-	if _, err := ask(s, with(&more), here(), get(), fine); err != nil {
+	s.Update(with(more))
+	if _, err := ask(s, with(more), here(), get(), fine); err != nil {
 		t.Errorf("another limit: %v", err)
 	}
-	s.Update(with(nil))
-	if _, err := ask(s, with(nil), here(), get(), fine); err != nil {
+	s.Update(with())
+	if _, err := ask(s, with(), here(), get(), fine); err != nil {
 		t.Errorf("no limit: %v", err)
 	}
 	s.Close()
@@ -227,7 +242,7 @@ func TestUpdate(t *testing.T) {
 // the cache the old upstream's answer nor is given the new one's.
 func TestOldRouteAfterUpdate(t *testing.T) {
 	of := func(key string) *plan.Route {
-		return routeOf(func(r *plan.Route) { r.Answer, r.Cache = &plan.Upstream{Key: key}, &plan.Cache{Size: 1 << 20} })
+		return routeOf(func(r *plan.Route) { r.Answer = &plan.Upstream{Key: key}; put(r, plan.Cache{Size: 1 << 20}) })
 	}
 	before, after := of("before"), of("after")
 	s := newState(before)
@@ -251,7 +266,7 @@ func TestOldRouteAfterUpdate(t *testing.T) {
 func TestBasicAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		users := []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}, {Name: "bob", Hash: hashed(t, "other", bcrypt.MinCost+2)}}
-		route := routeOf(func(r *plan.Route) { r.Users = users })
+		route := routeOf(func(r *plan.Route) { put(r, plan.BasicAuth(users)) })
 		s := newState(route)
 		as := func(name, password string, from From) (*httptest.ResponseRecorder, error) {
 			r := get()
@@ -287,7 +302,7 @@ func TestBasicAuth(t *testing.T) {
 		}
 
 		// A changed hash asks again, whatever was shown before.
-		changed := routeOf(func(r *plan.Route) { r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "new", bcrypt.MinCost)}} })
+		changed := routeOf(func(r *plan.Route) { put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "new", bcrypt.MinCost)}}) })
 		s.Update(changed)
 		r := get()
 		r.SetBasicAuth("ana", "secret")
@@ -301,10 +316,10 @@ func TestBasicAuth(t *testing.T) {
 // same work: that of the dearest.
 func TestSameWork(t *testing.T) {
 	for cost := bcrypt.MinCost; cost < 8; cost++ {
-		if got, err := bcrypt.Cost([]byte(nobody(cost))); err != nil || got != cost {
+		if got, err := bcrypt.Cost([]byte(unmatched(cost))); err != nil || got != cost {
 			t.Errorf("%d: %d, %v", cost, got, err)
 		}
-		if err := bcrypt.CompareHashAndPassword([]byte(nobody(cost)), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		if err := bcrypt.CompareHashAndPassword([]byte(unmatched(cost)), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 			t.Errorf("%d: it was not compared: %v", cost, err)
 		}
 	}
@@ -322,17 +337,17 @@ func TestSameWork(t *testing.T) {
 }
 
 func TestShownIsBounded(t *testing.T) {
-	s := newShown()
-	for i := range 10 * maxShown {
+	s := newProven()
+	for i := range 10 * maxProven {
 		s.add(s.token(nil, fmt.Sprint(i), ""))
 	}
-	if len(s.all) > maxShown {
+	if len(s.all) > maxProven {
 		t.Errorf("%d are remembered", len(s.all))
 	}
 }
 
 func TestMaxBody(t *testing.T) {
-	route := routeOf(func(r *plan.Route) { r.MaxBody = 10 })
+	route := routeOf(func(r *plan.Route) { put(r, plan.MaxBody(10)) })
 	s := newState(route)
 	for _, chunked := range []bool{false, true} {
 		for n := range 30 {
@@ -359,9 +374,9 @@ func TestMaxBody(t *testing.T) {
 // TestOneAtATime: requests and saves at once.
 func TestOneAtATime(t *testing.T) {
 	route := routeOf(func(r *plan.Route) {
-		r.RateLimit = &plan.RateLimit{Count: 1000, Per: time.Second, Burst: 1000, By: plan.RateByAddress}
-		r.Users = []plan.User{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}}
-		r.CORS, r.MaxBody, r.Compress = &plan.CORS{Hosts: []string{"shop.localhost"}}, 100, true
+		put(r, plan.RateLimit{Count: 1000, Per: time.Second, Burst: 1000, By: plan.RateByAddress})
+		put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "secret", bcrypt.MinCost)}})
+		put(r, plan.CORS{Hosts: []string{"shop.localhost"}}, plan.MaxBody(100), plan.Compress{})
 	})
 	s := newState(route)
 	var group sync.WaitGroup

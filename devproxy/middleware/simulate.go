@@ -9,11 +9,11 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// paceEvery is how often a simulated bandwidth lets something pass: often
-// enough to look like a line, seldom enough to cost nothing.
+// paceEvery is how often a simulated bandwidth sends a piece: often enough to
+// look like a slow connection, seldom enough to cost nothing.
 const paceEvery = 50 * time.Millisecond
 
-// simulate is next as a slow or failing service.
+// simulate makes next a slow or failing upstream.
 func simulate(s *plan.Simulate, next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := pause(r.Context(), s.Delay); err != nil {
@@ -39,15 +39,15 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// pacedWriter passes a body on at no more than its bandwidth.
+// pacedWriter writes a body at no more than its bandwidth.
 type pacedWriter struct {
 	http.ResponseWriter
 	ctx       context.Context
 	perSecond int64
-	free      time.Time // when the line has carried what was written
+	free      time.Time // when the connection has carried what was written
 }
 
-// Unwrap is what http.ResponseController looks for.
+// Unwrap is for http.ResponseController.
 func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *pacedWriter) Write(p []byte) (written int, err error) {

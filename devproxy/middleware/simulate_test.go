@@ -16,7 +16,7 @@ import (
 
 func TestSimulate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		route := routeOf(func(r *plan.Route) { r.Simulate = &plan.Simulate{Delay: 300 * time.Millisecond, Errors: 0.25} })
+		route := routeOf(func(r *plan.Route) { put(r, plan.Simulate{Delay: 300 * time.Millisecond, Errors: 0.25}) })
 		s := newState(route)
 		failed, begun := 0, time.Now()
 		for range 1000 {
@@ -35,7 +35,7 @@ func TestSimulate(t *testing.T) {
 			t.Errorf("1000 delays of 300 ms took %v", took)
 		}
 
-		route = routeOf(func(r *plan.Route) { r.Simulate = &plan.Simulate{Bandwidth: 100_000} })
+		route = routeOf(func(r *plan.Route) { put(r, plan.Simulate{Bandwidth: 100_000}) })
 		begun = time.Now()
 		w, err := ask(s, route, here(), get(), func(w http.ResponseWriter, _ *http.Request) error {
 			_, err := w.Write(make([]byte, 500_000))
@@ -51,7 +51,7 @@ func TestSimulate(t *testing.T) {
 // the upstream is not asked.
 func TestSimulateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		route := routeOf(func(r *plan.Route) { r.Simulate = &plan.Simulate{Delay: time.Hour} })
+		route := routeOf(func(r *plan.Route) { put(r, plan.Simulate{Delay: time.Hour}) })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		asked := false

@@ -14,7 +14,7 @@ import (
 // change changes.
 func cached(change func(*plan.Route)) *plan.Route {
 	return routeOf(func(r *plan.Route) {
-		r.Cache = &plan.Cache{Size: 1 << 20}
+		put(r, plan.Cache{Size: 1 << 20})
 		change(r)
 	})
 }
@@ -44,18 +44,18 @@ func TestSavesAndTheCache(t *testing.T) {
 		stays  bool
 	}{
 		"nothing":            {func(*plan.Route) {}, true},
-		"compress":           {func(r *plan.Route) { r.Compress = true }, true},
-		"max_body":           {func(r *plan.Route) { r.MaxBody = 1 << 20 }, true},
-		"rate_limit":         {func(r *plan.Route) { r.RateLimit = &plan.RateLimit{Count: 100, Per: 1, Burst: 100} }, true},
-		"a larger cache":     {func(r *plan.Route) { r.Cache = &plan.Cache{Size: 2 << 20} }, true},
-		"a small cache":      {func(r *plan.Route) { r.Cache = &plan.Cache{Size: 100} }, false},
+		"compress":           {func(r *plan.Route) { put(r, plan.Compress{}) }, true},
+		"max_body":           {func(r *plan.Route) { put(r, plan.MaxBody(1<<20)) }, true},
+		"rate_limit":         {func(r *plan.Route) { put(r, plan.RateLimit{Count: 100, Per: 1, Burst: 100}) }, true},
+		"a larger cache":     {func(r *plan.Route) { put(r, plan.Cache{Size: 2 << 20}) }, true},
+		"a small cache":      {func(r *plan.Route) { put(r, plan.Cache{Size: 100}) }, false},
 		"another upstream":   {func(r *plan.Route) { r.Answer = &plan.Upstream{Key: "b"} }, false},
 		"forwarded_proto":    {func(r *plan.Route) { r.ForwardedHTTP = true }, false},
 		"strip_prefix":       {func(r *plan.Route) { r.StripPrefix = true }, false},
 		"rewrite":            {func(r *plan.Route) { r.Rewrite = "/x" }, false},
 		"request headers":    {func(r *plan.Route) { r.RequestHeaders = header }, false},
 		"response headers":   {func(r *plan.Route) { r.ResponseHeaders = header }, false},
-		"no cache":           {func(r *plan.Route) { r.Cache = nil }, false},
+		"no cache":           {func(r *plan.Route) { drop(r, "cache") }, false},
 		"files":              {func(r *plan.Route) { r.Answer = &plan.Files{} }, false},
 		"the equal upstream": {func(r *plan.Route) { r.Answer = &plan.Upstream{Key: "a"} }, true},
 	} {
@@ -82,7 +82,7 @@ func TestSavesAndTheCache(t *testing.T) {
 
 // TestALargerCacheKeepsMore, and a smaller one less, after a save.
 func TestALargerCacheKeepsMore(t *testing.T) {
-	small, large := cached(func(r *plan.Route) { r.Cache.Size = 2000 }), cached(func(*plan.Route) {})
+	small, large := cached(func(r *plan.Route) { put(r, plan.Cache{Size: 2000}) }), cached(func(*plan.Route) {})
 	s := newState(small)
 	defer s.Close()
 	if asks(t, s, small); !asks(t, s, small) {
@@ -148,7 +148,11 @@ func TestClose(t *testing.T) {
 // TestWithAndWithout: compress compresses, and without max_body any body passes.
 func TestWithAndWithout(t *testing.T) {
 	for _, compress := range []bool{false, true} {
-		route := routeOf(func(r *plan.Route) { r.Compress = compress })
+		route := routeOf(func(r *plan.Route) {
+			if compress {
+				put(r, plan.Compress{})
+			}
+		})
 		w, err := ask(newState(route), route, here(), request("POST", strings.Repeat("x", 10_000), "Accept-Encoding", "gzip"), func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "text/plain")
 			_, err := io.Copy(w, r.Body)

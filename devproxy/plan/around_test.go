@@ -26,6 +26,15 @@ func planOf(t *testing.T, text string) (*Plan, hcl.Diagnostics) {
 	return Build(file, Env{})
 }
 
+// around returns the settings around a route's answer, one on each line.
+func around(r *Route) string {
+	var lines []string
+	for _, s := range r.Around {
+		lines = append(lines, s.Name()+" "+s.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
 func routeBy(t *testing.T, p *Plan, label string) *Route {
 	t.Helper()
 	for _, h := range p.Hosts() {
@@ -82,36 +91,36 @@ func TestInheritAround(t *testing.T) {
 	if len(diags) > 0 {
 		t.Fatal(diags)
 	}
-	const inherited = `allow 10.0.0.0/8, allow 127.0.0.1/32, deny 10.0.0.7/32
-rate_limit 10/m burst 20 by user
+	const inherited = `access allow 10.0.0.0/8, allow 127.0.0.1/32, deny 10.0.0.7/32
 cors https://a.example.com, https://b.example.com
 basic_auth ann, zoe
+rate_limit 10/m burst 20 by user
 max_body 10MB
-compress
+compress zstd, br, gzip
 `
 	for label, want := range map[string]string{
 		"/":      inherited + "cache 64MiB\nsimulate delay 1s",
 		"/same":  inherited + "cache 64MiB\nsimulate delay 1s",
 		"/files": inherited + "simulate delay 1s",
 		"/off":   "",
-		"/own": `allow 127.0.0.1/32, allow ::1/128, deny 10.0.0.7/32
+		"/own": `access allow 127.0.0.1/32, allow ::1/128, deny 10.0.0.7/32
 rate_limit 1/s
 cors any origin, without credentials
 basic_auth bob
 max_body 1KiB
-compress
+compress zstd, br, gzip
 cache 16MB
 simulate errors 5%`,
 	} {
-		if diff := cmp.Diff(want, strings.Join(routeBy(t, p, label).around(), "\n")); diff != "" {
+		if diff := cmp.Diff(want, around(routeBy(t, p, label))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", label, diff)
 		}
 	}
 	off := routeBy(t, p, "/off")
-	if off.Access.Allow != nil || off.Access.Deny != nil || off.RateLimit != nil || off.CORS != nil || off.Users != nil || off.Cache != nil || off.Simulate != nil {
-		t.Errorf("/off = %+v; want nothing around it", off)
+	if len(off.Around) > 0 {
+		t.Errorf("/off = %+v; want no settings around it", off)
 	}
-	if users := routeBy(t, p, "/").Users; users[0] != (User{"ann", someHash}) {
+	if users, _ := SettingOf[BasicAuth](routeBy(t, p, "/")); users[0] != (User{"ann", someHash}) {
 		t.Errorf("users %v; want them by name, with their hashes", users)
 	}
 }
@@ -126,7 +135,8 @@ host "b.localhost" {
 host "a.localhost" { upstream = 2 }
 `)
 	want := []string{"*.c.localhost", "a.localhost", "b.localhost", "www.localhost"}
-	if diff := cmp.Diff(&CORS{Hosts: want}, routeBy(t, p, "/").CORS); diff != "" {
+	cors, _ := SettingOf[CORS](routeBy(t, p, "/"))
+	if diff := cmp.Diff(CORS{Hosts: want}, cors); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -199,13 +209,13 @@ func TestFallbackLoop(t *testing.T) {
 func TestAroundWarnings(t *testing.T) {
 	tests := []struct{ written, want string }{
 		{`cache = true`, ""}, // for routes that may come
-		{`rate_limit = { rate = "1/s", by = "user" }`, "nobody is asked for a name here, so addresses are counted"},
+		{`rate_limit = { rate = "1/s", by = "user" }`, "no one signs in here, so addresses are counted"},
 		{`allow = ["10.0.0.0/8"]`, "this machine itself is not allowed"},
 		{`allow = ["10.0.0.0/8", "::1"]`, ""},
 		{`allow = ["0.0.0.0/0"]`, ""},
 		{"allow = [\"0.0.0.0/0\"]\ndeny = [\"127.0.0.0/8\"]", "this machine itself is not allowed"},
-		{"allow = [\"10.1.0.0/16\", \"10.2.0.1\"]\ndeny = [\"10.0.0.0/8\"]", "everybody who is allowed is denied"},
-		{`deny = ["0.0.0.0/0", "::/0"]`, "everybody is denied"},
+		{"allow = [\"10.1.0.0/16\", \"10.2.0.1\"]\ndeny = [\"10.0.0.0/8\"]", "everyone who is allowed is denied"},
+		{`deny = ["0.0.0.0/0", "::/0"]`, "everyone is denied"},
 		{`deny = ["10.0.0.0/8"]`, ""},
 	}
 	for _, tt := range tests {

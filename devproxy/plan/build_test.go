@@ -35,40 +35,30 @@ func TestInherit(t *testing.T) {
 	const want = `host shop.localhost
   route /service
     upstream http tcp 127.0.0.1:2,[::1]:2
-    request_header X-A: host
-    request_header X-B: host
-    request_header -X-C
+    request_headers X-A: host, X-B: host, -X-C
     forwarded_proto http
     timeout 1m0s
     hold 2s
   route /bare
     upstream http tcp 127.0.0.1:1,[::1]:1
-    request_header X-A: host
-    request_header X-B: host
-    request_header -X-C
+    request_headers X-A: host, X-B: host, -X-C
     timeout 1m0s
     hold 5s
   route /both
     upstream http tcp 127.0.0.1:2,[::1]:2
-    strip_prefix
-    request_header X-A: host
-    request_header X-B: host
-    request_header -X-C
+    strip_prefix true
+    request_headers X-A: host, X-B: host, -X-C
     timeout 1m0s
     hold 3s
   route /own
     files dist spa
-    request_header X-A: route
-    request_header -X-B
-    request_header -X-C
-    response_header X-New: route
+    request_headers X-A: route, -X-B, -X-C
+    response_headers X-New: route
     timeout 1s
     hold 0s
   route /
     upstream http tcp 127.0.0.1:1,[::1]:1
-    request_header X-A: host
-    request_header X-B: host
-    request_header -X-C
+    request_headers X-A: host, X-B: host, -X-C
     timeout 1m0s
     hold 5s
 `
@@ -217,7 +207,7 @@ func TestDiagnostics(t *testing.T) {
 		{"no duplicate, though it reads like one", hostOf("a.localhost", nil,
 			when("/a", 1, hcl.Match{Headers: map[string]string{"X": "1; Y: 2"}}),
 			when("/a", 2, hcl.Match{Headers: map[string]string{"X": "1", "Y": "2"}})), ""},
-		{"no answer", hostOf("a.localhost", nil, &hcl.Route{Path: "/a"}), `error: route "/a" answers with nothing`},
+		{"no answer", hostOf("a.localhost", nil, &hcl.Route{Path: "/a"}), `error: route "/a" has no upstream, files, redirect or respond`},
 		{"own path", hostOf("a.localhost", nil, routeOf("/.well-known/devproxy/x", 1)), `warning: route "/.well-known/devproxy/x" can never match`},
 		{"beside the own paths", hostOf("a.localhost", nil, routeOf("/.well-known/devproxy", 1), routeOf("/.well-known", 2)), ""},
 		{"shadowed methods", hostOf("a.localhost", nil,

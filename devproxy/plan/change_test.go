@@ -35,7 +35,7 @@ func TestDiff(t *testing.T) {
 			"/api :3000 -> :3001 · + /docs · - /old"},
 		{"a first plan", nil, shop(routeOf("/api", 3000)), "+ /api · + /"},
 		{"the last plan", shop(), nil, "- /"},
-		{"a setting", shop(routeOf("/api", 3000)), shop(stripped), "/api strip_prefix"},
+		{"a setting", shop(routeOf("/api", 3000)), shop(stripped), "/api strip_prefix none -> true"},
 		{"a duration", shop(routeOf("/api", 3000)), shop(held), "/api hold 10s -> 0s"},
 		{"the scheme that is told", shop(routeOf("/api", 3000)), shop(plain), "/api forwarded_proto https -> http"},
 		{"verification", shop(unverified(false)), shop(unverified(true)), "/api https://example.com reached differently"},

@@ -3,10 +3,46 @@ package plan
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
 )
 
-// Count is the number of conditions; a route with more is tried first.
+// Conditions are what a request must satisfy other than its path. The zero value
+// accepts every request.
+type Conditions struct {
+	Methods []string  // sorted; empty means any
+	Headers []Pattern // sorted by name, canonical field names
+	Query   []Pattern // sorted by name
+}
+
+// Pattern is a name with the pattern of its value; "*" in Value matches any run
+// of characters.
+type Pattern struct {
+	Name, Value string
+}
+
+func conditions(m *hcl.Match) Conditions {
+	if m == nil {
+		return Conditions{}
+	}
+	return Conditions{
+		Methods: slices.Sorted(slices.Values(m.Methods)),
+		Headers: patterns(m.Headers),
+		Query:   patterns(m.Query),
+	}
+}
+
+func patterns(m map[string]string) []Pattern {
+	var list []Pattern
+	for _, name := range sortedNames(m) {
+		list = append(list, Pattern{Name: name, Value: m[name]})
+	}
+	return list
+}
+
+// Count returns the number of conditions. A route with more is tried first.
 func (c Conditions) Count() int {
 	n := len(c.Headers) + len(c.Query)
 	if len(c.Methods) > 0 {
@@ -31,54 +67,54 @@ func (c Conditions) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// hold reports whether r satisfies all conditions.
-func (c *Conditions) hold(r *Request) bool {
-	if len(c.Methods) > 0 && !c.holdsMethod(r.Method) {
+// match reports whether r satisfies all conditions.
+func (c *Conditions) match(r *Request) bool {
+	if !c.matchMethod(r.Method) {
 		return false
 	}
 	for i := range c.Headers {
-		if !c.Headers[i].holdsHeader(r) {
+		if !c.Headers[i].matchHeader(r) {
 			return false
 		}
 	}
 	for i := range c.Query {
-		if !c.Query[i].holdsQuery(r.RawQuery) {
+		if !c.Query[i].matchQuery(r.RawQuery) {
 			return false
 		}
 	}
 	return true
 }
 
-// failed is the first condition that r does not satisfy, as people read it.
+// failed returns the first condition that r doesn't satisfy, as people read it.
 func (c *Conditions) failed(r *Request) string {
-	if len(c.Methods) > 0 && !c.holdsMethod(r.Method) {
+	if !c.matchMethod(r.Method) {
 		return fmt.Sprintf("method is %s, not %s", r.Method, strings.Join(c.Methods, " or "))
 	}
 	for _, h := range c.Headers {
-		if !h.holdsHeader(r) {
+		if !h.matchHeader(r) {
 			return fmt.Sprintf("header %s is not %q", h.Name, h.Value)
 		}
 	}
 	for _, q := range c.Query {
-		if !q.holdsQuery(r.RawQuery) {
+		if !q.matchQuery(r.RawQuery) {
 			return fmt.Sprintf("query parameter %s is not %q", q.Name, q.Value)
 		}
 	}
 	return ""
 }
 
-func (c *Conditions) holdsMethod(method string) bool {
+func (c *Conditions) matchMethod(method string) bool {
 	for _, pattern := range c.Methods {
 		if glob(pattern, method) {
 			return true
 		}
 	}
-	return false
+	return len(c.Methods) == 0
 }
 
-// holdsHeader reports whether one of the field's values is as wanted. Host is
-// no header field of a parsed request (net/http), but people write it as one.
-func (p *Pattern) holdsHeader(r *Request) bool {
+// matchHeader reports whether one of the field's values matches. Host is not a
+// header field of a request that net/http has parsed, but people write it as one.
+func (p *Pattern) matchHeader(r *Request) bool {
 	if p.Name == "Host" {
 		return glob(normal(p.Value), normal(r.Host))
 	}
@@ -90,9 +126,9 @@ func (p *Pattern) holdsHeader(r *Request) bool {
 	return false
 }
 
-// holdsQuery reports whether one of the parameter's values is as wanted. The
-// query is read as forms write it: "+" is a space.
-func (p *Pattern) holdsQuery(query string) bool {
+// matchQuery reports whether one of the parameter's values matches. The query is
+// read as forms write it: "+" is a space.
+func (p *Pattern) matchQuery(query string) bool {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
@@ -104,7 +140,7 @@ func (p *Pattern) holdsQuery(query string) bool {
 	return false
 }
 
-// unescapeQuery decodes s. What cannot be decoded is taken as it is written.
+// unescapeQuery decodes s. What can't be decoded is taken as it is written.
 func unescapeQuery(s string) string {
 	if !strings.ContainsAny(s, "%+") {
 		return s
@@ -115,9 +151,9 @@ func unescapeQuery(s string) string {
 	return s
 }
 
-// glob reports whether pattern, in which "*" is any run of bytes, is the whole
-// of s. It needs at most len(pattern)*len(s) steps: after a mismatch only the
-// last "*" is tried again, one byte further.
+// glob reports whether pattern matches all of s; "*" in it is any run of bytes.
+// It takes at most len(pattern)*len(s) steps: after a mismatch only the last "*"
+// is tried again, one byte further.
 func glob(pattern, s string) bool {
 	star, retry := -1, 0
 	p, i := 0, 0
@@ -139,47 +175,38 @@ func glob(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// covers reports whether everything that satisfies other satisfies c too, as
-// far as that can be told from the patterns.
+// covers reports whether all requests that satisfy other satisfy c too, as far
+// as the patterns show.
 func (c *Conditions) covers(other *Conditions) bool {
 	if len(c.Methods) > 0 {
-		if len(other.Methods) == 0 {
+		uncovered := func(method string) bool { return !c.matchMethod(method) }
+		if len(other.Methods) == 0 || slices.ContainsFunc(other.Methods, uncovered) {
 			return false
-		}
-		for _, m := range other.Methods {
-			if !c.holdsMethod(m) {
-				return false
-			}
 		}
 	}
 	return coverAll(c.Headers, other.Headers) && coverAll(c.Query, other.Query)
 }
 
-// coverAll reports whether each of wide follows from one of narrow.
+// coverAll reports whether each of wide follows from one of narrow. A "*" in a
+// narrow value is covered as any other byte is: by a "*" of the wide one only.
 func coverAll(wide, narrow []Pattern) bool {
 	for _, w := range wide {
-		follows := false
-		for _, n := range narrow {
-			// A "*" in the narrow value is covered as any other byte is: only
-			// by a "*" of the wide one, or by itself.
-			follows = follows || w.Name == n.Name && glob(w.Value, n.Value)
-		}
-		if !follows {
+		if !slices.ContainsFunc(narrow, func(n Pattern) bool { return w.Name == n.Name && glob(w.Value, n.Value) }) {
 			return false
 		}
 	}
 	return true
 }
 
-// excludes reports whether no request satisfies both c and other. Of two values of
-// a field or a parameter a request may have both.
+// excludes reports whether no request satisfies both c and other. Only methods
+// exclude each other: a request may have two values of a field or parameter.
 func (c *Conditions) excludes(other *Conditions) bool {
 	if len(c.Methods) == 0 || len(other.Methods) == 0 {
 		return false
 	}
-	for _, method := range c.Methods {
-		for _, its := range other.Methods {
-			if glob(method, its) || glob(its, method) || starCount(method)*starCount(its) > 0 {
+	for _, a := range c.Methods {
+		for _, b := range other.Methods {
+			if glob(a, b) || glob(b, a) || starCount(a)*starCount(b) > 0 {
 				return false
 			}
 		}

@@ -46,7 +46,7 @@ func TestConditions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		c := conditions(&tt.match)
-		if got := c.hold(&tt.request); got != tt.want {
+		if got := c.match(&tt.request); got != tt.want {
 			t.Errorf("%q of %+v: %t", c, tt.request, got)
 		}
 		if why := c.failed(&tt.request); (why == "") != tt.want {

@@ -46,7 +46,7 @@ func reference(p *Plan, r Request) (*Route, int) {
 					}
 					untrailed := slices.DeleteFunc(slices.Clone(segments), func(s string) bool { return s == "" })
 					for _, reached := range []*Route{other, referenceRoute(host, untrailed, r), referenceRoute(host, segments, r)} {
-						if referenceGuarded(reached) && (own == nil || !reflect.DeepEqual(own.Users, reached.Users) || !reflect.DeepEqual(own.Access, reached.Access)) {
+						if referenceGuarded(reached) && (own == nil || !reflect.DeepEqual(referenceGuard(own), referenceGuard(reached))) {
 							return nil, http.StatusBadRequest
 						}
 					}
@@ -61,7 +61,17 @@ func reference(p *Plan, r Request) (*Route, int) {
 }
 
 func referenceGuarded(r *Route) bool {
-	return r != nil && (len(r.Users) > 0 || len(r.Access.Allow) > 0 || len(r.Access.Deny) > 0)
+	return r != nil && len(referenceGuard(r)) > 0
+}
+
+// referenceGuard returns the settings that keep clients out.
+func referenceGuard(r *Route) (settings []Setting) {
+	for _, s := range r.Around {
+		if s.Name() == "basic_auth" || s.Name() == "access" {
+			settings = append(settings, s)
+		}
+	}
+	return settings
 }
 
 // referenceMaps holds for the routes of fuzzPlan.
@@ -73,7 +83,7 @@ func referenceSame(a, b *Route) bool {
 	if a == b || a == nil || b == nil {
 		return a == b
 	}
-	return a.Answer.String() == b.Answer.String() && !a.StripPrefix && !b.StripPrefix && reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.Access, b.Access)
+	return a.Answer.String() == b.Answer.String() && !a.StripPrefix && !b.StripPrefix && reflect.DeepEqual(referenceGuard(a), referenceGuard(b))
 }
 
 // referenceCut cuts at "/" and at what else separates, and decodes each segment:
@@ -307,7 +317,7 @@ func checkProtected(t *testing.T, p *Plan, r Request, reached *Route) {
 			continue // it has further meanings
 		}
 		meant, err := p.Match(plain)
-		if err == nil && referenceGuarded(meant.Route) && (!reflect.DeepEqual(meant.Route.Users, reached.Users) || !reflect.DeepEqual(meant.Route.Access, reached.Access)) {
+		if err == nil && referenceGuarded(meant.Route) && !reflect.DeepEqual(referenceGuard(meant.Route), referenceGuard(reached)) {
 			t.Fatalf("%q means %q, which is %q, and reached %q", r.Path, meaning, meant.Route.Label(), reached.Label())
 		}
 	}

@@ -9,12 +9,12 @@ import (
 )
 
 // maxRedirects is how many redirects findLoops follows: more lead to ever longer
-// URLs, and less than browsers follow (16 and more).
+// URLs. Browsers follow at least 16.
 const maxRedirects = 10
 
-// findLoops warns of redirects that lead back to their own route, again and again.
-// It follows them through the plan, for the route's path and one below it. Routes
-// with conditions may end such a loop, so it does not look behind them.
+// findLoops warns about redirects that lead back to their own route again and
+// again. It follows them through the plan, for the route's path and one below
+// it. Routes with conditions may end such a loop, so it doesn't look beyond them.
 func (b *builder) findLoops(p *Plan) {
 	for _, host := range p.hosts {
 		for _, route := range host.Routes {
@@ -24,7 +24,7 @@ func (b *builder) findLoops(p *Plan) {
 			}
 			for _, path := range route.samples() {
 				if detail, text := p.loopOf(route, path); text != "" {
-					b.warnOnce(at, detail, b.file.Mask.Text(text))
+					b.warnf(at, detail, "%s", text)
 					break
 				}
 			}
@@ -32,7 +32,7 @@ func (b *builder) findLoops(p *Plan) {
 	}
 }
 
-// samples are paths that the route takes unless another one does.
+// samples returns paths that the route matches, unless another route does.
 func (r *Route) samples() []string {
 	path, _ := hcl.Overlap(r.Path, r.Path)
 	path = encode(path, inPath)
@@ -42,56 +42,59 @@ func (r *Route) samples() []string {
 	return []string{path, strings.TrimSuffix(path, "/") + "/x"}
 }
 
-// loopOf is what to say of a redirect that leads from path back to route; text is
-// empty when it does not.
+// loopOf returns the warning for a redirect that leads from path back to route;
+// text is empty when it doesn't.
 func (p *Plan) loopOf(route *Route, path string) (detail, text string) {
-	host := strings.Replace(route.Host.Name, "*", "x", 1)
-	at := &url.URL{Scheme: "https", Host: host, Path: "/"}
-	var err error
-	if at, err = at.Parse(path); err != nil {
+	through, same := p.follow(route, path)
+	if !slices.Contains(through, route) {
 		return "", ""
 	}
+	text = `the redirect of route "` + route.Path + `" `
+	if i := slices.IndexFunc(through, func(r *Route) bool { return r != route }); i >= 0 {
+		text += `comes back to it, through route "` + through[i].Path + `"`
+	} else if same {
+		text += "leads to the same URL"
+	} else {
+		text += "leads to the same route"
+		if !route.Exact {
+			return "add exact = true, or name another path or host", text
+		}
+	}
+	return "name another path or host", text
+}
+
+// follow follows the redirects that begin with route at path. It returns the
+// routes of the loop that they end in, and whether it is one URL that redirects
+// to itself. It returns nil when there is no loop.
+func (p *Plan) follow(route *Route, path string) (through []*Route, same bool) {
+	at := &url.URL{Scheme: "https", Host: strings.Replace(route.Host.Name, "*", "x", 1), Path: "/"}
+	at, err := at.Parse(path)
+	if err != nil {
+		return nil, false
+	}
 	var seen []string
-	var through []*Route
 	for range maxRedirects {
 		own := p.redirectAt(at)
 		if own == nil || len(through) == 0 && own != route {
-			return "", ""
+			return nil, false
 		}
 		seen, through = append(seen, at.String()), append(through, own)
-		to := newMatch(own, at.EscapedPath()).With(Values{Client: "127.0.0.1", Host: at.Host, Path: at.EscapedPath(), Query: at.RawQuery, ID: "0"}).Location(at.RawQuery)
-		if at, err = at.Parse(to); err != nil {
-			return "", ""
+		values := Values{Client: "127.0.0.1", Host: at.Host, Path: at.EscapedPath(), Query: at.RawQuery, ID: "0"}
+		if at, err = at.Parse(newMatch(own, at.EscapedPath()).With(values).Location(at.RawQuery)); err != nil {
+			return nil, false
 		}
 		at.Fragment, at.RawFragment = "", ""
 		if at.Scheme == "http" {
-			at.Scheme = "https" // which a redirect leads to
+			at.Scheme = "https" // which devproxy redirects to
 		}
 		if i := slices.Index(seen, at.String()); i >= 0 {
-			through = through[i:]
-			break
-		}
-		if len(seen) == maxRedirects {
-			through = through[maxRedirects/2:] // where it came in does not count
+			return through[i:], len(seen) == 1
 		}
 	}
-	other := slices.IndexFunc(through, func(r *Route) bool { return r != route })
-	switch {
-	case !slices.Contains(through, route):
-		return "", ""
-	case other >= 0:
-		return "name another path or host", "the redirect of route " + quoted(route) + " comes back to it, through route " + quoted(through[other])
-	case len(seen) == 1:
-		return "name another path or host", "the redirect of route " + quoted(route) + " leads to the same URL"
-	case route.Exact:
-		return "name another path or host", "the redirect of route " + quoted(route) + " leads to the same route"
-	}
-	return "add exact = true, or name another path or host", "the redirect of route " + quoted(route) + " leads to the same route"
+	return through[maxRedirects/2:], false // what leads into the loop doesn't count
 }
 
-func quoted(r *Route) string { return `"` + r.Path + `"` }
-
-// redirectAt is the route of a URL of the plan, when it redirects all requests
+// redirectAt returns the route of a URL of the plan, if it redirects all requests
 // there.
 func (p *Plan) redirectAt(u *url.URL) *Route {
 	if u.Scheme != "https" && u.Scheme != "http" || u.Port() != "" && u.Port() != "443" {

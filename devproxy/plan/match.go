@@ -1,14 +1,41 @@
 package plan
 
-import "strings"
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Request is what a route is chosen by.
+type Request struct {
+	Method string
+	// Host is the authority without its port, in any case; a trailing dot is
+	// ignored.
+	Host string
+	// Path is the request target's path as it came, still percent-encoded.
+	Path     string
+	RawQuery string
+	Header   http.Header
+}
+
+// Match is the route of a request.
+type Match struct {
+	Route *Route
+	// Taken is what the route's path matched, percent-encoded as it came.
+	Taken string
+	// Rest is what follows the route's path, percent-encoded as it came:
+	// empty or beginning with "/".
+	Rest string
+
+	values *Values // nil before With
+}
 
 // Match finds the route of r. The error is a *UnknownHostError, a *PathError
 // or a *NoRouteError. It does not allocate when the host is in lower case and
-// no route on the way asks for an escaped query parameter.
+// no route that is tried has a condition on an escaped query parameter.
 //
-// A path is cut at "/", and "//" counts as "/". Programs behind devproxy may read
-// the same path in other ways; where that matters the request is refused: see
-// Host.otherwise.
+// A path is cut at "/", and "//" counts as "/". Upstreams may read the same path
+// in other ways. Where that matters the request is refused: see Host.otherwise.
 func (p *Plan) Match(r Request) (Match, error) {
 	host := p.table.find(normal(r.Host))
 	if host == nil {
@@ -30,13 +57,13 @@ func (p *Plan) Match(r Request) (Match, error) {
 	return newMatch(route, r.Path), nil
 }
 
-// newMatch is the match of a path that reached route.
+// newMatch returns the match of a path that reached route.
 func newMatch(route *Route, path string) Match {
 	rest := route.rest(path)
 	return Match{Route: route, Taken: path[:len(path)-len(rest)], Rest: rest}
 }
 
-// rest is what follows the route's path in a path that reached it.
+// rest returns what follows the route's path in a path that reached it.
 func (r *Route) rest(path string) string {
 	if r.Exact {
 		return ""
@@ -55,22 +82,17 @@ func (r *Route) rest(path string) string {
 	return path
 }
 
-func (p *Plan) unknownHost(name string) error {
-	name = normal(name)
-	return &UnknownHostError{Host: name, Near: p.near(name), Served: p.hosts}
-}
-
-// Tried is a route whose path fits a request, with the reason why it did not
-// take it.
+// Tried is a route whose path fits a request.
 type Tried struct {
 	Route *Route
-	// Failed is the condition that did not hold, as people read it: "method is
-	// GET, not POST". Empty for the route that took the request.
+	// Failed is the condition that the request doesn't satisfy, as people read
+	// it: "method is GET, not POST". It is empty for the route that was chosen.
 	Failed string
 }
 
-// Trace lists the routes whose paths fit r, in the order in which they are tried, up to the one that takes it. It is empty for a host
-// that is not known and for a path that is refused.
+// Trace lists the routes whose paths fit r, in the order in which they are
+// tried, up to the one that is chosen. It is empty for an unknown host and for a
+// path that is refused.
 func (p *Plan) Trace(r Request) []Tried {
 	host := p.table.find(normal(r.Host))
 	if host == nil {
@@ -88,4 +110,54 @@ func (p *Plan) Trace(r Request) []Tried {
 		}
 	}
 	return tried
+}
+
+// UnknownHostError is the error of a request for a host that the plan doesn't
+// have. It is answered with 404.
+type UnknownHostError struct {
+	Host string // lower case, without a trailing dot
+	// Near is the served name that was probably meant; empty when none is near.
+	Near string
+	// Served are all hosts of the plan. They must not be changed.
+	Served []*Host
+}
+
+func (p *Plan) unknownHost(name string) error {
+	name = normal(name)
+	return &UnknownHostError{Host: name, Near: p.near(name), Served: p.hosts}
+}
+
+func (e *UnknownHostError) Error() string {
+	text := fmt.Sprintf("host %q is not in any Proxyfile served now", e.Host)
+	if e.Near != "" {
+		text += fmt.Sprintf("; did you mean %q?", e.Near)
+	}
+	return text
+}
+
+// NoRouteError is the error of a request that matches no route of its host. It
+// is answered with 404.
+type NoRouteError struct {
+	Host *Host
+	Path string // as it came
+}
+
+func (e *NoRouteError) Error() string {
+	labels := make([]string, len(e.Host.Routes))
+	for i, r := range e.Host.Routes {
+		labels[i] = r.Label()
+	}
+	return fmt.Sprintf("host %q has no route for %q, only: %s", e.Host.Name, e.Path, strings.Join(labels, ", "))
+}
+
+// PathError is the error of a request whose path two programs could read
+// differently, or that isn't a valid path. It is answered with 400.
+type PathError struct {
+	Path string // as it came
+	// Reason is what is wrong with it, to be read after "the path …".
+	Reason string
+}
+
+func (e *PathError) Error() string {
+	return fmt.Sprintf("the path %q %s", e.Path, e.Reason)
 }

@@ -2,19 +2,19 @@ package plan
 
 import "strings"
 
-// separators are the bytes that cut a path into segments besides "/". Upstreams
-// differ in which they take for one.
+// separators are the bytes that separate segments in addition to "/". Upstreams
+// differ in which they accept.
 type separators struct {
 	slash     bool // "%2F"
 	backslash bool // `\` and "%5C"
 }
 
-// cutter cuts a path that vetPath has let pass into its segments.
+// cutter cuts a path that vetPath accepts into its segments.
 type cutter struct {
 	rest string // begins with a separator, or is empty at the end
 	separators
-	// merge drops empty segments, so that "//" counts as "/". The empty one after
-	// a trailing separator stays, unless it is the only segment.
+	// merge drops empty segments, so that "//" counts as "/". The empty segment
+	// after a trailing separator stays, unless it is the only one.
 	merge bool
 	// untrailed drops the empty segment after a trailing separator too.
 	untrailed bool
@@ -22,13 +22,13 @@ type cutter struct {
 	begun bool // a segment has been returned
 }
 
-// cutPath cuts as devproxy does itself: at "/" alone, and "//" counts as "/", as
-// nginx and Caddy have it. "/a//b%2Fc/" is "a", "b%2Fc" and "".
+// cutPath cuts as devproxy itself does: at "/" only, and "//" counts as "/", as
+// in nginx and Caddy. "/a//b%2Fc/" is "a", "b%2Fc" and "".
 func cutPath(path string) cutter {
 	return cutter{rest: path, merge: true}
 }
 
-// next is the next segment, still percent-encoded.
+// next returns the next segment, still percent-encoded.
 func (c *cutter) next() (segment string, ok bool) {
 	for c.rest != "" {
 		segment, c.rest = cutSegment(c.rest, c.separators)
@@ -45,7 +45,7 @@ func (c *cutter) next() (segment string, ok bool) {
 	return "", false
 }
 
-// cutSegment takes the separator that s begins with and the segment after it.
+// cutSegment cuts off the separator that s begins with and the segment after it.
 func cutSegment(s string, by separators) (segment, rest string) {
 	s = s[separator(s, by):]
 	if by == (separators{}) {
@@ -62,7 +62,8 @@ func cutSegment(s string, by separators) (segment, rest string) {
 	return s, ""
 }
 
-// separator is the length of the separator that s begins with; 0 means none.
+// separator returns the length of the separator that s begins with; 0 means
+// none.
 func separator(s string, by separators) int {
 	switch {
 	case s == "":
@@ -77,7 +78,7 @@ func separator(s string, by separators) int {
 	return 0
 }
 
-// shape is what in a path programs read differently.
+// shape is what programs read differently in a path.
 type shape struct {
 	empty      bool // "//" or a trailing "/"
 	slash      bool // "%2F"
@@ -86,23 +87,23 @@ type shape struct {
 	parameters bool // ";" or "%3B"
 }
 
-// spelled reports that a path has more readings than those of its "/".
-func (s shape) spelled() bool { return s.slash || s.backslash || s.dots }
+// ambiguous reports whether a path has more readings than those of its "/".
+func (s shape) ambiguous() bool { return s.slash || s.backslash || s.dots }
 
-// vetPath finds the shape of path, and what makes it no path at all: wrong is
-// empty when nothing does.
+// vetPath returns the shape of path, and what makes it invalid: wrong is empty
+// for a valid path.
 func vetPath(path string) (s shape, wrong string) {
 	if path == "" || path[0] != '/' {
 		return s, `does not begin with "/"`
 	}
 	length, dots := 0, 0 // of this segment so far, in its shortest reading: bytes, and how many are dots
-	raw := 0             // bytes of this segment, cut at "/" alone
+	raw := 0             // bytes of this segment, cut at "/" only
 	for i := 0; i < len(path); {
 		c, size := path[i], 1
 		if c == '%' {
 			var ok bool
 			if c, ok = unhex(path[i:]); !ok {
-				return s, `has a "%" that two hexadecimal digits do not follow`
+				return s, `has a "%" that is not followed by two hexadecimal digits`
 			}
 			size = 3
 		}
@@ -139,9 +140,9 @@ func isDots(length, dots int) bool {
 	return dots == length && (dots == 1 || dots == 2)
 }
 
-// withoutDots removes the dot segments of path as RFC 3986 section 5.2.4 does, with
-// its segments cut by c; what it returns has "/" for every separator. climbs
-// reports that a ".." had nothing above it.
+// withoutDots removes the dot segments of a path as RFC 3986 section 5.2.4 does,
+// with its segments cut by c. The result has "/" for every separator. climbs
+// reports a ".." with nothing above it.
 func withoutDots(c cutter) (path string, climbs bool) {
 	var kept []string
 	trailing := false
@@ -156,11 +157,8 @@ func withoutDots(c cutter) (path string, climbs bool) {
 		switch {
 		case short && string(decoded) == ".":
 		case short && string(decoded) == "..":
-			if len(kept) == 0 {
-				climbs = true
-			} else {
-				kept = kept[:len(kept)-1]
-			}
+			climbs = climbs || len(kept) == 0
+			kept = kept[:max(0, len(kept)-1)]
 		default:
 			kept, trailing = append(kept, segment), false
 		}
@@ -172,9 +170,9 @@ func withoutDots(c cutter) (path string, climbs bool) {
 	return path, climbs
 }
 
-// withoutParameters is path with what follows a ";" in each segment cut off.
-// Servlet containers take "/admin;x" and "/a/..;/admin" for "/admin" (RFC 3986
-// section 3.3 leaves ";" to them).
+// withoutParameters returns path without ";" and what follows it in each
+// segment. Servlet containers take "/admin;x" and "/a/..;/admin" for "/admin"
+// (RFC 3986 section 3.3 leaves ";" to them).
 func withoutParameters(path string, by separators) string {
 	var b strings.Builder
 	for rest := path; rest != ""; {
@@ -193,8 +191,7 @@ func withoutParameters(path string, by separators) string {
 	return b.String()
 }
 
-// unhex is the byte that the percent escape at the beginning of s stands for
-// (RFC 3986 section 2.1).
+// unhex decodes the percent escape that s begins with (RFC 3986 section 2.1).
 func unhex(s string) (c byte, ok bool) {
 	if len(s) < 3 {
 		return 0, false
@@ -203,7 +200,7 @@ func unhex(s string) (c byte, ok bool) {
 	return high<<4 | low, high < 16 && low < 16
 }
 
-// hexValue is 16 for what is no hexadecimal digit.
+// hexValue returns 16 for what is not a hexadecimal digit.
 func hexValue(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':
@@ -216,17 +213,17 @@ func hexValue(c byte) byte {
 	return 16
 }
 
-// decodeInto appends segment with its escapes decoded to buf, and gives up
-// once the result is longer than limit.
+// decodeInto appends the decoded segment to buf. ok is false when more than
+// limit bytes would be in it.
 func decodeInto(buf []byte, segment string, limit int) (decoded []byte, ok bool) {
 	for i := 0; i < len(segment); i++ {
+		if len(buf) == limit {
+			return buf, false
+		}
 		c := segment[i]
 		if c == '%' {
 			c, _ = unhex(segment[i:])
 			i += 2
-		}
-		if len(buf) == limit {
-			return nil, false
 		}
 		buf = append(buf, c)
 	}

@@ -2,18 +2,21 @@ package plan
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 )
 
-// String is the plan in a stable form for people and golden files: everything
-// that decides how requests are answered, nothing of where it is written.
+// String returns the plan in a stable form for people and golden files:
+// everything that decides how requests are answered, and not where it is
+// written.
 func (p *Plan) String() string {
 	var out strings.Builder
 	for _, h := range p.hosts {
 		fmt.Fprintf(&out, "host %s\n", strings.Join(append([]string{h.Name}, h.Aliases...), " "))
 		for _, r := range h.Routes {
 			fmt.Fprintf(&out, "  route %s\n", r.Label())
-			for _, line := range r.settings() {
+			for _, line := range r.lines() {
 				fmt.Fprintf(&out, "    %s\n", line)
 			}
 		}
@@ -21,93 +24,234 @@ func (p *Plan) String() string {
 	return out.String()
 }
 
-// settings lists what the route does, one line a setting.
-func (r *Route) settings() []string {
-	lines := describe(r.Answer)
-	add := func(said bool, format string, args ...any) {
-		if said {
-			lines = append(lines, fmt.Sprintf(format, args...))
+// lines describes what the route does, with one line for each setting.
+func (r *Route) lines() []string {
+	lines := r.Answer.lines()
+	for _, s := range r.settings() {
+		if s.text != s.usual {
+			lines = append(lines, s.name+" "+s.text)
 		}
-	}
-	add(r.TryFiles != nil, "try_files %s", tryFilesText(r))
-	add(r.StripPrefix, "strip_prefix")
-	add(r.Rewrite != "", "rewrite %s", r.Rewrite)
-	for _, h := range r.RequestHeaders {
-		add(true, "request_header %s", h)
-	}
-	for _, h := range r.ResponseHeaders {
-		add(true, "response_header %s", h)
-	}
-	add(r.ForwardedHTTP, "forwarded_proto %s", r.forwardedProto())
-	add(r.Timeout != 0, "timeout %s", r.Timeout)
-	add(r.Hold != DefaultHold, "hold %s", r.Hold)
-	return append(lines, r.around()...)
-}
-
-// around lists what is put around the answer, in the order in which a request
-// meets it.
-func (r *Route) around() []string {
-	var lines []string
-	add := func(there bool, name, text string) {
-		if there {
-			lines = append(lines, name+text)
-		}
-	}
-	add(r.Access.String() != "", "", r.Access.String())
-	add(r.RateLimit != nil, "rate_limit ", said(r.RateLimit))
-	add(r.CORS != nil, "cors ", said(r.CORS))
-	add(r.Users != nil, "basic_auth ", userNames(r.Users))
-	add(r.MaxBody != 0, "max_body ", bodySize(r))
-	add(r.Compress, "compress", "")
-	add(r.Cache != nil, "cache ", said(r.Cache))
-	add(r.Simulate != nil, "simulate ", said(r.Simulate))
-	return lines
-}
-
-func describe(a Answer) []string {
-	switch a := a.(type) {
-	case *Upstream:
-		var lines []string
-		for _, m := range a.Members {
-			lines = append(lines, "upstream "+m.key())
-		}
-		return append(lines, a.spread()...)
-	case *Files:
-		if a.SPA {
-			return []string{a.String() + " spa"}
-		}
-	case *Redirect:
-		return []string{fmt.Sprintf("redirect %d %s", a.Status, a.Target)}
-	case *Respond:
-		lines := []string{fmt.Sprintf("respond %d %q", a.Status, a.Body)}
-		for _, h := range a.Headers {
-			lines = append(lines, "respond_header "+h.String())
-		}
-		return lines
-	}
-	return []string{a.String()}
-}
-
-// spread lists how requests are spread over members, where it is not the usual
-// way.
-func (u *Upstream) spread() []string {
-	var lines []string
-	if u.Balance != BalanceRoundRobin {
-		lines = append(lines, "balance "+string(u.Balance))
-	}
-	if u.Health != nil {
-		lines = append(lines, "health "+u.Health.spec())
-	}
-	for _, m := range u.Fallback {
-		lines = append(lines, "fallback "+m.key())
 	}
 	return lines
 }
 
-// String is the field as it is sent, or its name after a "-" when it is removed.
-func (h Header) String() string {
-	if h.Remove {
-		return "-" + h.Name
+// Changes is what differs between two plans, by the identity of routes. That
+// lines have moved is not a change.
+type Changes struct {
+	Added, Removed []*Route
+	Changed        []Change
+	// AddedNames and RemovedNames are aliases of hosts that are in both plans.
+	AddedNames, RemovedNames []string
+	// Share is true when what both plans have is shared differently. That closes
+	// no connection of a route.
+	Share bool
+	// several is true when there is more than one host to tell routes apart by.
+	several bool
+}
+
+// Change is a route that is in both plans and is served differently.
+type Change struct {
+	Old, New *Route
+}
+
+// Diff returns what changes when next replaces old, in the order of the plans. A
+// nil plan is empty: with a nil old, everything is added.
+func Diff(old, next *Plan) Changes {
+	if old == nil {
+		old = &Plan{}
 	}
-	return h.Name + ": " + h.Value
+	if next == nil {
+		next = &Plan{}
+	}
+	before, after := routesByID(old), routesByID(next)
+	var c Changes
+	for r := range old.routes {
+		if after[r.ID] == nil {
+			c.Removed = append(c.Removed, r)
+		}
+	}
+	for r := range next.routes {
+		was := before[r.ID]
+		switch {
+		case was == nil:
+			c.Added = append(c.Added, r)
+		case len(differences(was, r)) > 0:
+			c.Changed = append(c.Changed, Change{was, r})
+		}
+	}
+	oldHosts, newHosts := hostsByName(old), hostsByName(next)
+	c.several = len(merge(oldHosts, newHosts)) > 1
+	c.RemovedNames = missingNames(old, newHosts)
+	c.AddedNames = missingNames(next, oldHosts)
+	c.Share = sharesDiffer(old, next)
+	return c
+}
+
+// Empty reports whether nothing differs.
+func (c Changes) Empty() bool {
+	return !c.Share && len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.AddedNames)+len(c.RemovedNames) == 0
+}
+
+// String returns the changes in one line: "/api :3000 -> :3001 · + /docs · - /old".
+// Routes are named with their host when there are several hosts. It is empty
+// when nothing differs.
+func (c Changes) String() string {
+	var parts []string
+	for _, change := range c.Changed {
+		parts = append(parts, c.name(change.New)+" "+strings.Join(differences(change.Old, change.New), ", "))
+	}
+	for _, r := range c.Added {
+		parts = append(parts, "+ "+c.name(r))
+	}
+	for _, name := range c.AddedNames {
+		parts = append(parts, "+ "+name)
+	}
+	for _, r := range c.Removed {
+		parts = append(parts, "- "+c.name(r))
+	}
+	for _, name := range c.RemovedNames {
+		parts = append(parts, "- "+name)
+	}
+	if c.Share {
+		parts = append(parts, "share changed")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (c Changes) name(r *Route) string {
+	if c.several {
+		return r.Host.Name + r.Label()
+	}
+	return r.Label()
+}
+
+// differences lists how b is served differently from a: ":3000 -> :3001",
+// "hold 10s -> 0s", or "NAME changed" where values are long.
+func differences(a, b *Route) []string {
+	list := answerDifferences(a.Answer, b.Answer)
+	before := map[string]namedSetting{}
+	for _, s := range a.settings() {
+		before[s.name] = s
+	}
+	for _, s := range b.settings() {
+		list = append(list, s.change(before[s.name])...)
+		delete(before, s.name)
+	}
+	for _, name := range sortedNames(before) {
+		list = append(list, namedSetting{name: name}.change(before[name])...)
+	}
+	return list
+}
+
+// maxChange is how many characters of two values are worth showing.
+const maxChange = 60
+
+// change says how s differs from what it was; empty if it doesn't.
+func (s namedSetting) change(was namedSetting) []string {
+	if s.text == was.text && reflect.DeepEqual(s.value, was.value) {
+		return nil
+	}
+	if s.text == was.text || len(s.text)+len(was.text) > maxChange {
+		return []string{s.name + " changed"}
+	}
+	return []string{s.name + " " + fromTo(was.text, s.text)}
+}
+
+// fromTo shows two values, of which one may be empty.
+func fromTo(from, to string) string {
+	if from == "" {
+		from = "none"
+	}
+	if to == "" {
+		to = "none"
+	}
+	return from + " -> " + to
+}
+
+// answerDifferences names both answers, or says what differs where their names
+// are equal.
+func answerDifferences(a, b Answer) []string {
+	if sameAnswer(a, b) {
+		return nil
+	}
+	if a.String() != b.String() {
+		return []string{fromTo(a.String(), b.String())}
+	}
+	from, isUpstream := a.(*Upstream)
+	to, both := b.(*Upstream)
+	if isUpstream && both {
+		return upstreamDifferences(from, to)
+	}
+	return []string{b.String() + " reached differently"}
+}
+
+// upstreamDifferences says how two upstreams with equal addresses differ.
+func upstreamDifferences(a, b *Upstream) []string {
+	var list []string
+	if a.Balance != b.Balance {
+		list = append(list, "balance "+fromTo(string(a.Balance), string(b.Balance)))
+	}
+	if !reflect.DeepEqual(a.Health, b.Health) {
+		list = append(list, "health changed")
+	}
+	if from, to := textOf(a.Fallback), textOf(b.Fallback); from != to {
+		list = append(list, "fallback "+fromTo(from, to))
+	}
+	if len(list) == 0 {
+		list = append(list, b.Text+" reached differently")
+	}
+	return list
+}
+
+// routes yields all routes of a plan, host by host.
+func (p *Plan) routes(yield func(*Route) bool) {
+	for _, h := range p.hosts {
+		for _, r := range h.Routes {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+func routesByID(p *Plan) map[string]*Route {
+	byID := map[string]*Route{}
+	for r := range p.routes {
+		byID[r.ID] = r
+	}
+	return byID
+}
+
+func hostsByName(p *Plan) map[string]*Host {
+	byName := map[string]*Host{}
+	for _, h := range p.hosts {
+		byName[h.Name] = h
+	}
+	return byName
+}
+
+// sharesDiffer compares the shares of the folders that both plans have.
+func sharesDiffer(old, next *Plan) bool {
+	return slices.ContainsFunc(next.shares, func(s *Share) bool {
+		i := slices.IndexFunc(old.shares, func(was *Share) bool { return was.Folder == s.Folder })
+		return i >= 0 && old.shares[i].differs(s)
+	})
+}
+
+// missingNames returns the aliases of p's hosts that the same hosts lack in
+// other.
+func missingNames(p *Plan, other map[string]*Host) []string {
+	var missing []string
+	for _, h := range p.hosts {
+		twin := other[h.Name]
+		if twin == nil {
+			continue
+		}
+		for _, alias := range h.Aliases {
+			if !slices.Contains(twin.Aliases, alias) {
+				missing = append(missing, alias)
+			}
+		}
+	}
+	return missing
 }

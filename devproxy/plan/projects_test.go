@@ -12,18 +12,18 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// ask is a request to a project and what has to come of it.
+// ask is a request to a project and its expected route.
 type ask struct {
-	request string // METHOD URL, then header fields, one a line
+	request string // METHOD URL, then header fields, one on each line
 	// route and answer are its label and its answer in words; target is the
 	// path that is forwarded, or where a redirect goes.
 	route, answer, target string
-	// settings are what is said of the route beside its answer.
+	// settings are the route's settings other than its answer.
 	settings []string
 }
 
-// TestProjects: a developer's week. What each project must do stands at the
-// head of its Proxyfile.
+// TestProjects: a developer's week. What each project must do is at the
+// top of its Proxyfile.
 func TestProjects(t *testing.T) {
 	for name, asks := range projects() {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +47,7 @@ func project(t *testing.T, name string) *Plan {
 	}
 	p, diags := Build(file, Env{})
 	if len(diags) > 0 {
-		t.Fatalf("the plan is not silent: %v", diags)
+		t.Fatalf("the plan has diagnostics: %v", diags)
 	}
 	return p
 }
@@ -70,28 +70,32 @@ func check(t *testing.T, p *Plan, a ask) {
 	if target != a.target {
 		t.Errorf("%s: target %s; want %s", a.request, target, a.target)
 	}
-	answer := describe(m.Route.Answer)
+	answer := m.Route.Answer.lines()
 	var settings []string
-	for _, line := range m.Route.settings() {
+	for _, line := range m.Route.lines() {
 		if !slices.Contains(answer, line) {
 			settings = append(settings, line)
 		}
 	}
-	if u, forwards := m.Route.Answer.(*Upstream); forwards {
-		settings = append(settings, u.spread()...)
+	if _, forwards := m.Route.Answer.(*Upstream); forwards {
+		for _, line := range answer {
+			if !strings.HasPrefix(line, "upstream ") {
+				settings = append(settings, line)
+			}
+		}
 	}
 	if diff := cmp.Diff(a.settings, settings); diff != "" {
 		t.Errorf("%s: settings (-want +got):\n%s", a.request, diff)
 	}
 }
 
-// requestOf reads "GET app.localhost/x?y" and the fields below it.
+// requestOf parses "GET app.localhost/x?y" and the fields below it.
 func requestOf(t *testing.T, text string) Request {
 	t.Helper()
 	line, fields, _ := strings.Cut(text, "\n")
 	method, url, ok := strings.Cut(line, " ")
 	if !ok {
-		t.Fatalf("%q is no request", text)
+		t.Fatalf("%q is not a request", text)
 	}
 	host, rest, _ := strings.Cut(url, "/")
 	path, query, _ := strings.Cut("/"+rest, "?")

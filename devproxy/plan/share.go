@@ -1,25 +1,30 @@
 package plan
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
-	"slices"
+	"reflect"
+	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/hcl"
 )
 
-// DefaultExpires is how long a link lives when nothing else is written.
+// DefaultExpires is how long a link lives, unless the Proxyfile says otherwise.
 const DefaultExpires = 8 * time.Hour
 
-// Share says how a project is published once somebody asks for it: the share
-// block with its defaults filled in. It is never changed.
+// Share is how a project is published when someone shares it: the share block
+// with its defaults filled in. It is immutable.
 type Share struct {
 	// Folder is the folder of the Proxyfile.
 	Folder string
-	// Relays may carry the share, the first that works: a relay's domain, with its
-	// port where that is not 443, a provider's word, or an SSH server's URL. Nil
-	// means not written.
+	// Relays may carry the share; the first that works does. Each is a relay's
+	// domain, with its port if that isn't 443, the word of a provider, or the URL
+	// of an SSH server. Nil means not written.
 	Relays []string
-	// Domain is the parent of the hosts, "shop.localhost"; where they have none
-	// but "localhost", it is the first host. Project is its first label.
+	// Domain is the parent of the hosts, "shop.localhost"; if their only parent is
+	// "localhost", it is the first host. Project is its first label.
 	Domain, Project string
 	// Hosts are the names of the shared hosts in the order of the file,
 	// wildcards included. NotShared are the others.
@@ -27,20 +32,20 @@ type Share struct {
 	NotShared []NotShared
 	// Listed is true when the share block names the hosts to share.
 	Listed bool
-	// Name is a plain, lasting label; empty means unguessable names.
+	// Name is a plain, permanent label; empty means unguessable names.
 	Name string
-	// Password is asked of every visitor; empty means none, unless Unset is
+	// Password is what every visitor must enter; empty means none, unless Unset is
 	// not empty.
 	Password string
-	// Unset is the environment variable that Password was to come from and
-	// that has no value. Such a share must not start: it would be open.
+	// Unset is the environment variable of Password, if it has no value. Such a
+	// share must not start: it would be open.
 	Unset string
-	// Paths are the prefixes that exist outside, nil for all; Public those that
-	// need neither secret nor password, nil for none.
+	// Paths are the prefixes that visitors can reach, nil for all; Public those
+	// that need neither secret nor password, nil for none.
 	Paths, Public []string
-	// Show lists entries that every share hides and this one does not hide.
+	// Show lists entries that every share hides and this one does not.
 	Show []string
-	// Allow are the addresses that may visit; nil means everybody.
+	// Allow are the addresses that may visit; nil means all.
 	Allow []netip.Prefix
 	// SharedCookies is true when the hosts have cookies in common, which needs a
 	// public parent of their own.
@@ -54,7 +59,7 @@ type Share struct {
 // NotShared is a host that gets no public name.
 type NotShared struct {
 	Name   string // "mail.shop.localhost"
-	Reason string // to be read in brackets behind it: "share = false"
+	Reason string // to be read in parentheses after it: "share = false"
 }
 
 // Why a host is not shared.
@@ -63,8 +68,8 @@ const (
 	reasonUnnamed = "not in share.hosts"
 )
 
-// Share is how the plan is published; never nil. Of a plan merged of several
-// folders it is the first folder's.
+// Share returns how the plan is published; never nil. For a plan merged from
+// several folders it is the first folder's.
 func (p *Plan) Share() *Share {
 	if p == nil || len(p.shares) == 0 {
 		return &Share{Expires: DefaultExpires}
@@ -73,21 +78,18 @@ func (p *Plan) Share() *Share {
 }
 
 // differs reports whether next shares differently what both have. Hosts that
-// came or went are named as routes; the domain may move with them.
+// were added or removed are reported as routes; the domain may change with them.
 func (s *Share) differs(next *Share) bool {
 	before, after := s.sharing(), next.sharing()
-	same := len(before) == len(after)
 	for host, shared := range after {
-		was, known := before[host]
-		if known && was != shared {
+		if was, known := before[host]; known && was != shared {
 			return true
 		}
-		same = same && known
 	}
-	return !s.sameSettings(next) || same && s.Domain != next.Domain
+	return !reflect.DeepEqual(s.settings(), next.settings()) || maps.Equal(before, after) && s.Domain != next.Domain
 }
 
-// sharing says of every host of the plan if it is shared.
+// sharing maps each host of the plan to whether it is shared.
 func (s *Share) sharing() map[string]bool {
 	hosts := map[string]bool{}
 	for _, host := range s.Hosts {
@@ -99,9 +101,120 @@ func (s *Share) sharing() map[string]bool {
 	return hosts
 }
 
-// sameSettings compares what is said of a share beside its hosts.
-func (s *Share) sameSettings(other *Share) bool {
-	return slices.Equal(s.Relays, other.Relays) && s.Name == other.Name && s.SharedCookies == other.SharedCookies && s.Expires == other.Expires &&
-		s.Password == other.Password && s.Unset == other.Unset &&
-		slices.Equal(s.Paths, other.Paths) && slices.Equal(s.Public, other.Public) && slices.Equal(s.Show, other.Show) && slices.Equal(s.Allow, other.Allow)
+// settings returns s with only what the share block says, apart from its hosts.
+func (s *Share) settings() Share {
+	return Share{
+		Relays: s.Relays, Name: s.Name, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public,
+		Show: s.Show, Allow: s.Allow, SharedCookies: s.SharedCookies, Expires: s.Expires,
+	}
+}
+
+// share returns how the file is published.
+func (b *builder) share() *Share {
+	s := &Share{Folder: b.file.Dir, Domain: projectDomain(b.file), Expires: DefaultExpires}
+	s.Project, _, _ = strings.Cut(s.Domain, ".")
+	w := b.file.Share
+	if w == nil {
+		w = &hcl.Share{}
+	} else {
+		s.Source = b.source(w.Range)
+	}
+	for _, relay := range w.Relays {
+		s.Relays = append(s.Relays, relay.Value)
+	}
+	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
+	s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
+	s.SharedCookies = w.SharedCookies
+	if w.Expires != 0 {
+		s.Expires = w.Expires
+	}
+	b.show(s, w)
+	b.shareHosts(s, w)
+	b.findCollision(s)
+	return s
+}
+
+// show sets what the share does not hide.
+func (b *builder) show(s *Share, w *hcl.Share) {
+	for _, entry := range w.Show {
+		s.Show = append(s.Show, entry.Value)
+		if b.env.CheckShow == nil {
+			continue
+		}
+		near, ok := b.env.CheckShow(entry.Value)
+		if ok {
+			continue
+		}
+		detail := "to see what hides a path: devproxy explain --share PATH"
+		if near != "" {
+			detail = fmt.Sprintf("did you mean %q?", near)
+		}
+		b.errorf(entry.Range, detail, "%q in show is not something that a share hides", entry.Value)
+	}
+}
+
+// shareHosts sets which hosts are shared, and why the others are not.
+func (b *builder) shareHosts(s *Share, w *hcl.Share) {
+	named := map[string]bool{}
+	for _, host := range w.Hosts {
+		named[host.Value] = true
+	}
+	s.Listed = len(named) > 0
+	for _, h := range b.file.Hosts {
+		name := h.Name.Value
+		switch {
+		case h.Share != nil && !*h.Share:
+			s.NotShared = append(s.NotShared, NotShared{name, reasonKept})
+		case len(named) > 0 && !named[name]:
+			s.NotShared = append(s.NotShared, NotShared{name, reasonUnnamed})
+		default:
+			s.Hosts = append(s.Hosts, name)
+		}
+	}
+}
+
+// projectDomain returns the name of the project. "localhost" belongs to all
+// projects; a wildcard is used only when there is no other name.
+func projectDomain(file *hcl.File) string {
+	if file.Domain != "" && file.Domain != "localhost" {
+		return file.Domain
+	}
+	first := ""
+	for _, h := range file.Hosts {
+		base, wildcard := strings.CutPrefix(h.Name.Value, "*.")
+		if !wildcard {
+			return base
+		}
+		if first == "" {
+			first = base
+		}
+	}
+	return first
+}
+
+// findCollision warns about shared hosts that would have the same public name, or
+// one that browsers refuse: a host becomes a part of one label, whose dots are
+// "--", unless a plain name is the parent of all hosts. They still work on this
+// machine, so it is not an error.
+func (b *builder) findCollision(s *Share) {
+	if s.Name != "" && s.SharedCookies {
+		return
+	}
+	if len(s.Name) == 2 && len(s.Hosts) > 1 {
+		b.warnf(b.file.Share.Range, "write a name of three characters or more", "the name %q is too short to share several hosts: browsers refuse names such as %s--admin", s.Name, s.Name)
+	}
+	shared := s.sharing()
+	taken := map[string]string{}
+	for _, h := range b.file.Hosts {
+		name := h.Name.Value
+		if !shared[name] {
+			continue
+		}
+		label := strings.ReplaceAll(strings.TrimSuffix(name, "."+s.Domain), ".", "--")
+		if other := taken[label]; other != "" && other != name {
+			b.warnf(h.Name.Range, "rename one of them, or write share = false in it",
+				"%q and %q cannot be shared together: their public names would be the same", other, name)
+		}
+		taken[label] = name
+	}
 }

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// A "*" in a route's path matches any characters within one segment, also none.
-// A segment that is a star alone needs one character: "/api/" is "/api" with a
-// trailing slash, and "//" counts as "/". The star matches what is decoded, an
-// escaped slash included, as that is part of its segment here. Whether other
-// programs cut there, and reach another route, is Host.otherwise's business.
+// A "*" in a route's path matches any characters within one segment, or none. A
+// segment that is only a star needs one character: "/api/" is "/api" with a
+// trailing slash, and "//" counts as "/". The star matches decoded characters,
+// including an escaped slash, which is part of its segment here. Host.otherwise
+// handles programs that cut there and reach another route.
 
-// starCount is the number of stars in a path or segment.
+// starCount returns the number of stars in a path or segment.
 func starCount(path string) int { return strings.Count(path, "*") }
 
 // comparePaths sorts paths by how exactly they say what they match: more segments,
-// then fewer segments with a star, then more characters besides stars, then fewer
-// stars. Of two paths where all that one matches is matched by the other, the
-// narrower comes first. Two that compare equal can match the same path, see
+// then fewer segments with a star, then more characters other than stars, then
+// fewer stars. If one of two paths matches everything that the other matches, the
+// narrower comes first. Two that compare equal can match the same path: see
 // hcl.Overlap.
 func comparePaths(a, b string) int {
-	segments, starred := shapeOf(a)
-	otherSegments, otherStarred := shapeOf(b)
+	segments, starred := countSegments(a)
+	otherSegments, otherStarred := countSegments(b)
 	stars, otherStars := starCount(a), starCount(b)
 	return cmp.Or(
 		cmp.Compare(otherSegments, segments),
@@ -32,8 +32,8 @@ func comparePaths(a, b string) int {
 	)
 }
 
-// shapeOf counts the segments of a route's path, and those with a star.
-func shapeOf(path string) (segments, starred int) {
+// countSegments counts the segments of a route's path, and those with a star.
+func countSegments(path string) (segments, starred int) {
 	for _, segment := range segmentsOf(path) {
 		segments++
 		if starCount(segment) > 0 {
@@ -46,7 +46,8 @@ func shapeOf(path string) (segments, starred int) {
 // starred are the children of a node whose segments have a star. They are found
 // by what comes before the first star, then by what comes after the last: however
 // many there are, a request looks at one map entry for each length that occurs.
-// Only segments that differ between two stars alone are tried one by one.
+// Only segments that differ in nothing but what is between two stars are tried
+// one by one.
 type starred struct {
 	lengths []int // of the keys, longest first
 	before  map[string]*starEnds
@@ -58,13 +59,14 @@ type starEnds struct {
 	after   map[string][]starChild
 }
 
-// starChild is a child, and what its segment has between two stars, in order.
+// starChild is a child, with the texts of its segment between stars, in order.
 type starChild struct {
 	between []string
 	node    *node
 }
 
-// grow returns the child of a segment with a star.
+// grow returns the child for a segment with a star. It makes one if there is
+// none.
 func (s *starred) grow(segment string) *starChild {
 	parts := strings.Split(segment, "*")
 	before, between, after := parts[0], parts[1:len(parts)-1], parts[len(parts)-1]
@@ -74,17 +76,17 @@ func (s *starred) grow(segment string) *starChild {
 		s.before[before] = ends
 		s.lengths = withLength(s.lengths, len(before))
 	}
-	for i, child := range ends.after[after] {
-		if slices.Equal(child.between, between) {
-			return &ends.after[after][i]
-		}
+	children := ends.after[after]
+	i := slices.IndexFunc(children, func(c starChild) bool { return slices.Equal(c.between, between) })
+	if i < 0 {
+		ends.lengths = withLength(ends.lengths, len(after))
+		children, i = append(children, starChild{between, nil}), len(children)
+		ends.after[after] = children
 	}
-	ends.lengths = withLength(ends.lengths, len(after))
-	ends.after[after] = append(ends.after[after], starChild{between, nil})
-	return &ends.after[after][len(ends.after[after])-1]
+	return &children[i]
 }
 
-// withLength is lengths, longest first, with length in it.
+// withLength returns lengths, longest first, with length included.
 func withLength(lengths []int, length int) []int {
 	at, found := slices.BinarySearchFunc(lengths, length, func(a, b int) int { return b - a })
 	if found {
@@ -93,14 +95,14 @@ func withLength(lengths []int, length int) []int {
 	return slices.Insert(lengths, at, length)
 }
 
-// visit has the children for segment, which is percent-encoded, visited with the
-// rest of the path of r.
+// visit makes search visit the children for segment, which is percent-encoded,
+// with the rest of the path of r.
 func (s *starred) visit(search *search, segment string, rest cutter, r *Request) {
 	if segment == "" && rest.rest == "" {
 		return // a trailing "/" is not a segment
 	}
 	var headRoom, tailRoom [64]byte // longer ones are rare and allocate
-	head := decodeHead(headRoom[:0], segment, s.lengths[0])
+	head, _ := decodeInto(headRoom[:0], segment, s.lengths[0])
 	for _, length := range s.lengths {
 		if length > len(head) {
 			continue
@@ -116,7 +118,7 @@ func (s *starred) visit(search *search, segment string, rest cutter, r *Request)
 				continue
 			}
 			for _, child := range ends.after[string(tail[len(tail)-length:])] {
-				if len(child.between) == 0 || left.skipEnd(length).holds(child.between) {
+				if len(child.between) == 0 || left.skipEnd(length).contains(child.between) {
 					search.visit(child.node, rest, r)
 				}
 			}
@@ -124,17 +126,23 @@ func (s *starred) visit(search *search, segment string, rest cutter, r *Request)
 	}
 }
 
-// encoded is a percent-encoded text whose escapes are whole. Its methods count
+// encoded is a percent-encoded text whose escapes are complete. Its methods count
 // decoded bytes.
 type encoded string
+
+// first returns the first byte of s, which is not empty, and what follows it.
+func (s encoded) first() (c byte, rest encoded) {
+	if s[0] != '%' {
+		return s[0], s[1:]
+	}
+	c, _ = unhex(string(s))
+	return c, s[3:]
+}
 
 // skip returns s without its first n bytes.
 func (s encoded) skip(n int) encoded {
 	for range n {
-		if s[0] == '%' {
-			s = s[2:]
-		}
-		s = s[1:]
+		_, s = s.first()
 	}
 	return s
 }
@@ -147,8 +155,8 @@ func (s encoded) skipEnd(n int) encoded {
 	return s
 }
 
-// last is where the last byte begins. A "%" is never a digit of an escape, so one
-// two places before the end begins the last escape.
+// last returns where the last byte begins. A "%" is never a digit of an escape,
+// so one two places before the end begins the last escape.
 func (s encoded) last() int {
 	if len(s) >= 3 && s[len(s)-3] == '%' {
 		return len(s) - 3
@@ -165,19 +173,15 @@ func (s encoded) decodeTail(room []byte, n int) []byte {
 	at := len(room)
 	for at > len(room)-n && s != "" {
 		begin := s.last()
-		c := s[begin]
-		if c == '%' {
-			c, _ = unhex(string(s[begin:]))
-		}
 		at--
-		room[at] = c
+		room[at], _ = s[begin:].first()
 		s = s[:begin]
 	}
 	return room[at:]
 }
 
-// holds reports whether s has texts in it, one after the other.
-func (s encoded) holds(texts []string) bool {
+// contains reports whether s contains texts, one after the other.
+func (s encoded) contains(texts []string) bool {
 	plain := strings.IndexByte(string(s), '%') < 0
 	for _, text := range texts {
 		if plain {
@@ -205,27 +209,10 @@ func (s encoded) begins(text string) bool {
 		if s == "" {
 			return false
 		}
-		c := s[0]
-		if c == '%' {
-			c, _ = unhex(string(s))
-		}
-		if c != text[i] {
+		var c byte
+		if c, s = s.first(); c != text[i] {
 			return false
 		}
-		s = s.skip(1)
 	}
 	return true
-}
-
-// decodeHead appends the first bytes of a percent-encoded segment to buf, at most n.
-func decodeHead(buf []byte, segment string, n int) []byte {
-	for i := 0; i < len(segment) && len(buf) < n; i++ {
-		c := segment[i]
-		if c == '%' {
-			c, _ = unhex(segment[i:])
-			i += 2
-		}
-		buf = append(buf, c)
-	}
-	return buf
 }

@@ -6,13 +6,13 @@ import (
 )
 
 // tree finds a host's route by walking the segments of a path. It is as deep
-// as the host's longest route, however long the path is. A request visits a node at
-// most once: it costs no more than there are routes whose beginnings fit, and
+// as the host's longest route, however long the path is. A request visits a node
+// at most once: it costs no more than there are routes whose beginnings fit, and
 // without stars no more than the longest route has segments.
 type tree struct {
 	root *node
-	// longest is the length of the longest segment of any route without a star:
-	// whatever is longer need not be decoded to know that it is none.
+	// longest is the length of the longest segment of any route without a star.
+	// A longer segment of a request matches none and is not decoded.
 	longest int
 }
 
@@ -21,12 +21,12 @@ type node struct {
 	children      map[string]*node // by decoded segment
 	starred       *starred         // nil for none
 	exact, prefix []*Route         // in the order in which they are tried
-	// first is the least rank of a route at this node or below it.
+	// first is the lowest rank of a route at this node or below it.
 	first int
 }
 
-// newTree holds routes, which are in the order in which they are tried, and notes
-// that order in them.
+// newTree returns a tree of routes, which are in the order in which they are
+// tried. It sets their ranks.
 func newTree(routes []*Route) tree {
 	t := tree{root: &node{}}
 	for i, r := range routes {
@@ -47,7 +47,7 @@ func newTree(routes []*Route) tree {
 	return t
 }
 
-// segmentsOf are the segments of a route's path, which is decoded and clean.
+// segmentsOf returns the segments of a route's path, which is decoded and clean.
 func segmentsOf(path string) []string {
 	if path == "/" {
 		return nil
@@ -55,8 +55,8 @@ func segmentsOf(path string) []string {
 	return strings.Split(path[1:], "/")
 }
 
-// grow returns the child of n for the segment of a route's path, made for a route
-// of that rank if there is none.
+// grow returns the child of n for the segment of a route's path. If there is
+// none, it makes one for a route of that rank.
 func (n *node) grow(segment string, rank int) *node {
 	if starCount(segment) > 0 {
 		if n.starred == nil {
@@ -77,8 +77,8 @@ func (n *node) grow(segment string, rank int) *node {
 	return n.children[segment]
 }
 
-// find is the route that takes r when its path is cut by c; nil means none. A
-// route whose conditions fail lets the next one try, up to the root.
+// find returns the route for r when its path is cut by c; nil means none. Where a
+// route's conditions fail, the next route is tried, up to the root.
 func (t *tree) find(c cutter, r *Request) *Route {
 	s := search{tree: t}
 	if t.root != nil {
@@ -87,8 +87,8 @@ func (t *tree) find(c cutter, r *Request) *Route {
 	return s.best
 }
 
-// fitting are all routes whose path fits one that is cut by c, in the order in which
-// they are tried.
+// fitting returns all routes whose path fits one that is cut by c, in the order
+// in which they are tried.
 func (t *tree) fitting(c cutter) []*Route {
 	s := search{tree: t, all: []*Route{}}
 	if t.root != nil {
@@ -98,10 +98,10 @@ func (t *tree) fitting(c cutter) []*Route {
 	return s.all
 }
 
-// search looks for the first route that takes a request, or with all not nil for
-// all routes whose path fits.
+// search looks for the first route that a request satisfies or, if all is not
+// nil, for all routes whose path fits.
 //
-// The request is not in it, so that it need not be on the heap.
+// The request is a parameter of its methods, so that it need not be on the heap.
 type search struct {
 	tree *tree
 	best *Route
@@ -136,14 +136,14 @@ func (s *search) try(routes []*Route, r *Request) {
 		if s.best != nil && route.rank >= s.best.rank {
 			return
 		}
-		if route.Match.hold(r) {
+		if route.Match.match(r) {
 			s.best = route
 			return
 		}
 	}
 }
 
-// child is the child of n for a segment that is still percent-encoded. An
+// child returns the child of n for a segment that is still percent-encoded. An
 // escaped slash decodes to one that no route's segment has, so it stays inside
 // its segment.
 func (t *tree) child(n *node, segment string) *node {

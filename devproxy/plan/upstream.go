@@ -8,118 +8,87 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// upstream resolves u as far as that goes without asking anybody: names other
-// than those of this machine are left to the dialler. authority is the Host
-// that the route asks for; empty means it does not.
-func (b *builder) upstream(u *hcl.Upstream, authority string, skipVerify bool) *Upstream {
-	spec := &Upstream{Balance: BalanceRoundRobin}
-	spec.Members = b.members(u, authority, skipVerify)
-	if s := u.Service; s != nil {
-		spec.Balance = cmp.Or(s.Balance, BalanceRoundRobin)
-		spec.Health = health(s.Health)
-		spec.Fallback = b.fallback(s, authority, skipVerify)
-	}
-	spec.Key = spec.key()
-	spec.Text = textOf(spec.Members)
-	return spec
+// Upstream answers by forwarding. Two upstreams with equal Key are the same one:
+// connections and state are shared between them, and survive a change of the
+// plan.
+type Upstream struct {
+	// Key is the resolved upstream as text: addresses, protocol, TLS, balance.
+	Key     string
+	Members []Member
+	Text    string // for people: ":5173", ":3000, :3001"
+	Balance Balance
+	Health  *Health // nil means no health checks
+	// Fallback are the addresses that are tried, in order, when no member
+	// answers. They are part of Key.
+	Fallback []Member
 }
 
-func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) []Member {
-	var list []Member
-	for _, m := range u.Members {
-		member := resolve(m, authority, skipVerify)
-		if m.Socket != "" {
-			member.Within = b.effects.boundary(realSocket(m))
-		}
-		b.findLoop(m, member)
-		list = append(list, member)
-	}
-	return list
+// Balance is how requests are spread over members.
+type Balance = hcl.Balance
+
+// The forms of balance.
+const (
+	BalanceRoundRobin = hcl.BalanceRoundRobin
+	BalanceLeastConn  = hcl.BalanceLeastConn
+	BalanceCookie     = hcl.BalanceCookie
+)
+
+// Health is the health check of an upstream's members.
+type Health struct {
+	Path       string // with its query
+	Interval   time.Duration
+	Timeout    time.Duration // of one GET
+	Rise, Fall int           // successes, failures in a row
+	Status     int           // of a healthy member; 0 means 200 to 399
 }
 
-// fallback are the addresses that answer when no member of s does, and after
-// them those of a service that is the fallback and has one itself.
-func (b *builder) fallback(s *hcl.Service, authority string, skipVerify bool) []Member {
-	var list []Member
-	for s != nil && s.Fallback != nil {
-		next := s.Fallback.Service
-		skip := skipVerify
-		if next != nil && next.TLSSkipVerify != nil {
-			skip = *next.TLSSkipVerify
-		}
-		list = append(list, b.members(s.Fallback, authority, skip)...)
-		s = next
-	}
-	return list
+// String returns the check and its interval: "GET /healthz every 2s".
+func (h *Health) String() string {
+	return fmt.Sprintf("GET %s every %s", h.Path, h.Interval)
 }
 
-func health(h *hcl.Health) *Health {
-	if h == nil {
-		return nil
-	}
-	return &Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall, Status: h.Status}
+// key returns all of h, as part of an upstream's key.
+func (h *Health) key() string {
+	return fmt.Sprintf("%s %s %s %d %d %d", h.Path, h.Interval, h.Timeout, h.Rise, h.Fall, h.Status)
 }
 
-// key is the spec as text. The order of a list has no say in which connections
-// it is made of; that of fallbacks says who is asked first.
-func (u *Upstream) key() string {
-	var members []string
-	for _, m := range u.Members {
-		members = append(members, m.key())
-	}
-	slices.Sort(members)
-	key := strings.Join(members, " | ")
-	if u.Balance != BalanceRoundRobin {
-		key += " balance=" + string(u.Balance)
-	}
-	if u.Health != nil {
-		key += " health=" + u.Health.spec()
-	}
-	for _, m := range u.Fallback {
-		key += " fallback=" + m.key()
-	}
-	return key
+// Scheme is the protocol of an upstream, as the Proxyfile has it.
+type Scheme = hcl.Scheme
+
+// The schemes of an upstream.
+const (
+	SchemeHTTP  = hcl.SchemeHTTP
+	SchemeHTTPS = hcl.SchemeHTTPS
+	SchemeH2C   = hcl.SchemeH2C
+)
+
+// Member is one address of an upstream.
+type Member struct {
+	Scheme Scheme
+	// Network is "tcp" or "unix". Addrs are dialled in order until one
+	// answers: "127.0.0.1:5173" and "[::1]:5173" for a port, a path for unix.
+	Network string
+	Addrs   []string
+	// Authority is the Host header and, with https, the SNI towards the
+	// upstream; empty keeps the client's Host.
+	Authority string
+	// ServerName is the TLS name; empty without TLS.
+	ServerName string
+	// SkipVerify accepts any certificate: a self-signed one of an upstream on
+	// loopback, or where tls_skip_verify says so.
+	SkipVerify bool
+	Text       string // ":5173"
+	// Within is the folder, with links resolved, that a unix socket must stay in,
+	// or its own real path; empty for tcp.
+	Within string
 }
 
-func textOf(members []Member) string {
-	var texts []string
-	for _, m := range members {
-		texts = append(texts, m.Text)
-	}
-	return strings.Join(texts, ", ")
-}
-
-func resolve(m hcl.Member, authority string, skipVerify bool) Member {
-	keep := authority == hcl.KeepHost
-	if keep {
-		authority = ""
-	}
-	member := Member{Scheme: m.Scheme, Authority: authority, SkipVerify: skipVerify, Text: m.Text}
-	if m.Socket != "" {
-		member.Network, member.Addrs = "unix", []string{m.Socket}
-	} else {
-		member.Network, member.Addrs = "tcp", dialAddrs(m.Host, m.Port)
-	}
-	local := m.Socket != "" || isLoopback(m.Host)
-	if !local && authority == "" && !keep {
-		member.Authority = authorityOf(m)
-	}
-	if m.Scheme != hcl.SchemeHTTPS {
-		// Without TLS there is nothing to verify: the same address with and
-		// without tls_skip_verify is the same upstream.
-		member.SkipVerify = false
-		return member
-	}
-	member.SkipVerify = skipVerify || local
-	member.ServerName = serverName(m.Host, authority)
-	return member
-}
-
-// key is m as text, without what is for people only.
+// key returns m as text, without what is only for people.
 func (m *Member) key() string {
 	key := fmt.Sprintf("%s %s %s", m.Scheme, m.Network, strings.Join(m.Addrs, ","))
 	if m.Within != "" {
@@ -137,8 +106,126 @@ func (m *Member) key() string {
 	return key
 }
 
-// dialAddrs are the addresses to try for a host, in order. localhost and all
-// below it are the loopback addresses whatever a resolver says (RFC 6761
+func (u *Upstream) String() string { return u.Text }
+
+func (u *Upstream) lines() []string {
+	var lines []string
+	for _, m := range u.Members {
+		lines = append(lines, "upstream "+m.key())
+	}
+	if u.Balance != BalanceRoundRobin {
+		lines = append(lines, "balance "+string(u.Balance))
+	}
+	if u.Health != nil {
+		lines = append(lines, "health "+u.Health.key())
+	}
+	for _, m := range u.Fallback {
+		lines = append(lines, "fallback "+m.key())
+	}
+	return lines
+}
+
+// key returns the upstream as text. Members in another order make the same
+// upstream; fallbacks in another order don't, as they are tried in order.
+func (u *Upstream) key() string {
+	var members []string
+	for _, m := range u.Members {
+		members = append(members, m.key())
+	}
+	slices.Sort(members)
+	key := strings.Join(members, " | ")
+	if u.Balance != BalanceRoundRobin {
+		key += " balance=" + string(u.Balance)
+	}
+	if u.Health != nil {
+		key += " health=" + u.Health.key()
+	}
+	for _, m := range u.Fallback {
+		key += " fallback=" + m.key()
+	}
+	return key
+}
+
+func textOf(members []Member) string {
+	var texts []string
+	for _, m := range members {
+		texts = append(texts, m.Text)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// upstream resolves u as far as that needs no resolver: names other than those
+// of this machine are left to the dialler. authority is the Host that the route
+// sets, or empty.
+func (b *builder) upstream(u *hcl.Upstream, authority string, skipVerify bool) *Upstream {
+	up := &Upstream{Balance: BalanceRoundRobin, Members: b.members(u, authority, skipVerify)}
+	if s := u.Service; s != nil {
+		up.Balance = cmp.Or(s.Balance, BalanceRoundRobin)
+		if h := s.Health; h != nil {
+			up.Health = &Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall, Status: h.Status}
+		}
+		up.Fallback = b.fallback(s, authority, skipVerify)
+	}
+	up.Key = up.key()
+	up.Text = textOf(up.Members)
+	return up
+}
+
+func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) []Member {
+	var list []Member
+	for _, m := range u.Members {
+		member := resolve(m, authority, skipVerify)
+		if m.Socket != "" {
+			member.Within = b.effects.boundary(realSocket(m))
+		}
+		b.findLoop(m, member)
+		list = append(list, member)
+	}
+	return list
+}
+
+// fallback returns the addresses that answer when no member of s does: its
+// fallback, and then the fallback of that service.
+func (b *builder) fallback(s *hcl.Service, authority string, skipVerify bool) []Member {
+	var list []Member
+	for s != nil && s.Fallback != nil {
+		next := s.Fallback.Service
+		skip := skipVerify
+		if next != nil && next.TLSSkipVerify != nil {
+			skip = *next.TLSSkipVerify
+		}
+		list = append(list, b.members(s.Fallback, authority, skip)...)
+		s = next
+	}
+	return list
+}
+
+func resolve(m hcl.Member, authority string, skipVerify bool) Member {
+	keep := authority == hcl.KeepHost
+	if keep {
+		authority = ""
+	}
+	member := Member{Scheme: m.Scheme, Authority: authority, Text: m.Text}
+	local := m.Socket != "" || isLoopback(m.Host)
+	if m.Socket != "" {
+		member.Network, member.Addrs = "unix", []string{m.Socket}
+	} else {
+		member.Network, member.Addrs = "tcp", dialAddrs(m.Host, m.Port)
+	}
+	if !local && authority == "" && !keep {
+		member.Authority = hostPort(string(m.Scheme), strings.Trim(m.Host, "[]"), strconv.Itoa(int(m.Port)))
+	}
+	if m.Scheme == hcl.SchemeHTTPS {
+		// Without TLS there is nothing to verify: the same address with and
+		// without tls_skip_verify is then the same upstream.
+		member.SkipVerify = skipVerify || local
+		member.ServerName = serverName(m.Host, authority)
+	}
+	return member
+}
+
+// dialAddrs returns the addresses to try for a host, in order. localhost and all
+// names below it are the loopback addresses whatever a resolver says (RFC 6761
 // section 6.3), and so is "any address", which people copy from a dev server's
 // output.
 func dialAddrs(host string, port uint16) []string {
@@ -153,7 +240,7 @@ func dialAddrs(host string, port uint16) []string {
 	return []string{net.JoinHostPort(host, p)}
 }
 
-// isLoopback reports whether host is this machine, without asking a resolver.
+// isLoopback reports whether host is this machine, without a resolver.
 func isLoopback(host string) bool {
 	if host == "" || isLocalhost(host) {
 		return true
@@ -167,36 +254,35 @@ func isLocalhost(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// authorityOf is the member's own host and port, without the port that its
-// scheme has anyway (RFC 9110 section 4.2).
-func authorityOf(m hcl.Member) string {
-	host := strings.Trim(m.Host, "[]")
-	usual := uint16(80)
-	if m.Scheme == hcl.SchemeHTTPS {
-		usual = 443
-	}
-	if m.Port != usual {
-		return net.JoinHostPort(host, strconv.Itoa(int(m.Port)))
-	}
-	if strings.Contains(host, ":") {
+// hostPort returns the authority of a URL, without the port that its scheme
+// implies (RFC 9110 section 4.2).
+func hostPort(scheme, host, port string) string {
+	implied := map[string]string{"http": "80", "https": "443", "h2c": "80"}[scheme]
+	switch {
+	case port != "" && port != implied:
+		return net.JoinHostPort(host, port)
+	case strings.Contains(host, ":"):
 		return "[" + host + "]"
 	}
 	return host
 }
 
-// serverName is the name that the upstream's certificate is asked for and
-// verified against.
+// serverName returns the name that the upstream's certificate is verified
+// against.
 func serverName(host, authority string) string {
 	if authority != "" {
-		host = authority
-		if name, _, err := net.SplitHostPort(authority); err == nil {
-			host = name
-		}
+		host = withoutPort(authority)
 	}
-	if host == "" {
-		return "localhost"
+	return strings.Trim(cmp.Or(host, "localhost"), "[]")
+}
+
+// withoutPort returns authority without its port.
+func withoutPort(authority string) string {
+	host, _, err := net.SplitHostPort(authority)
+	if err != nil {
+		return authority
 	}
-	return strings.Trim(host, "[]")
+	return host
 }
 
 // findLoop reports a member that is one of devproxy's own listeners.
@@ -206,12 +292,12 @@ func (b *builder) findLoop(written hcl.Member, m Member) {
 		if err != nil {
 			continue // a name, or the path of a unix socket
 		}
-		for _, bound := range b.env.Bound {
-			if to.Port() == bound.Port() && (to.Addr() == bound.Addr().Unmap() || to.Addr().IsLoopback() && bound.Addr().IsUnspecified()) {
-				b.errorf(written.Range, "write the port that your dev server listens on",
-					"upstream %s is devproxy itself", written.Text)
-				return
-			}
+		own := func(bound netip.AddrPort) bool {
+			return to.Port() == bound.Port() && (to.Addr() == bound.Addr().Unmap() || to.Addr().IsLoopback() && bound.Addr().IsUnspecified())
+		}
+		if slices.ContainsFunc(b.env.Bound, own) {
+			b.errorf(written.Range, "write the port that your dev server listens on", "upstream %s is devproxy itself", written.Text)
+			return
 		}
 	}
 }

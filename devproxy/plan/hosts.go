@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// table finds a host by its name. A wildcard covers exactly one label, so two
+// wildcards never cover the same name: looking up the name, and the name without
+// its first label, finds everything there is.
+type table struct {
+	exact    map[string]*Host
+	wildcard map[string]*Host // "*.a.localhost" by "a.localhost"
+}
+
+func newTable(hosts []*Host) table {
+	t := table{exact: map[string]*Host{}, wildcard: map[string]*Host{}}
+	for _, h := range hosts {
+		t.claimAll(h)
+	}
+	return t
+}
+
+// claimAll adds the names of h that no earlier host has.
+func (t *table) claimAll(h *Host) {
+	for _, n := range h.names {
+		if t.claimed(n.value) != nil {
+			continue
+		}
+		if below, wildcard := strings.CutPrefix(n.value, "*."); wildcard {
+			t.wildcard[below] = h
+		} else {
+			t.exact[n.value] = h
+		}
+	}
+}
+
+// claimed returns the host that has exactly this name, with "*" taken literally.
+func (t *table) claimed(name string) *Host {
+	if below, ok := strings.CutPrefix(name, "*."); ok {
+		return t.wildcard[below]
+	}
+	return t.exact[name]
+}
+
+// find returns the host that answers for a normal name; nil means none.
+func (t *table) find(name string) *Host {
+	if h := t.exact[name]; h != nil {
+		return h
+	}
+	if label, below, ok := strings.Cut(name, "."); ok && label != "" {
+		return t.wildcard[below]
+	}
+	return nil
+}
+
+// normal returns a host name in lower case without its trailing dot. It allocates
+// only when there is an upper-case letter. Letters outside of ASCII stay as they
+// are: folding them could turn one name into another.
+func normal(name string) string {
+	name = strings.TrimSuffix(name, ".")
+	for i := range len(name) {
+		if c := name[i]; 'A' <= c && c <= 'Z' {
+			return strings.Map(lower, name)
+		}
+	}
+	return name
+}
+
+func lower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
+}
+
+// near returns the served name that is the fewest typing errors away from name,
+// or "" if none is near enough to have been meant. Wildcards are left out: they
+// have many spellings.
+func (p *Plan) near(name string) string {
+	best, bound := "", max(1, len(name)/5)
+	for _, h := range p.hosts {
+		for _, n := range h.names {
+			if strings.HasPrefix(n.value, "*") {
+				continue
+			}
+			if d := distance(name, n.value, bound); d <= bound && (best == "" || d < bound) {
+				best, bound = n.value, d
+			}
+		}
+	}
+	return best
+}
+
+// distance returns the number of insertions, deletions, replacements and swaps of
+// neighbours between a and b (optimal string alignment). It stops counting
+// above bound and then returns bound+1.
+func distance(a, b string, bound int) int {
+	if max(len(a)-len(b), len(b)-len(a)) > bound {
+		return bound + 1
+	}
+	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range above {
+		above[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		least := i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+			least = min(least, row[j])
+		}
+		if least > bound {
+			return bound + 1
+		}
+		before, above, row = above, row, before
+	}
+	return min(above[len(b)], bound+1)
+}
+
+// Merge makes one plan of the plans of several folders; nil ones are left out.
+// A name that two folders have is a *ConflictError. An exact name takes
+// precedence over a wildcard, as within one plan.
+func Merge(plans ...*Plan) (*Plan, error) {
+	merged := &Plan{table: newTable(nil)}
+	var masks []*hcl.Mask
+	for _, p := range plans {
+		if p == nil {
+			continue
+		}
+		for _, h := range p.hosts {
+			for _, n := range h.names {
+				if first := merged.table.claimed(n.value); first != nil {
+					return nil, &ConflictError{
+						Name: n.value, First: first.nameSource(n.value), Second: n.source, FirstFolder: first.Folder,
+					}
+				}
+			}
+		}
+		// Only now, so that a plan never conflicts with itself: a name that is
+		// written twice in one folder is a diagnostic of that folder.
+		for _, h := range p.hosts {
+			merged.table.claimAll(h)
+		}
+		merged.hosts = append(merged.hosts, p.hosts...)
+		merged.shares = append(merged.shares, p.shares...)
+		merged.effects = append(merged.effects, p.effects...)
+		masks = append(masks, p.mask)
+	}
+	merged.mask = hcl.NewMask(masks...)
+	return merged, nil
+}
+
+// nameSource returns the line that gives the host one of its names.
+func (h *Host) nameSource(value string) Source {
+	for _, n := range h.names {
+		if n.value == value {
+			return n.source
+		}
+	}
+	return h.Source
+}
+
+// ConflictError is the error of two folders that have the same host name.
+type ConflictError struct {
+	Name string
+	// First and Second are the lines with the name, in the order of the plans.
+	First, Second Source
+	// FirstFolder is the folder that is served already.
+	FirstFolder string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("host %q at %s is already served for %s (%s: %s)",
+		e.Name, e.Second, e.FirstFolder, e.First, e.First.Text)
+}

@@ -1,0 +1,409 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// Setting is something that a route puts around its answer, such as a cache. It
+// is immutable plain data: reflect.DeepEqual tells whether two are equal.
+//
+// To add one, write its type, its lines in around and inheritAround, and its
+// handler in package middleware. Printing, comparing and explaining a route
+// need no more than these methods.
+type Setting interface {
+	// Name returns the attribute of the Proxyfile.
+	Name() string
+	// String returns the value as people read it, without secrets.
+	String() string
+}
+
+// SettingOf returns the route's setting of type S, and whether it has one.
+func SettingOf[S Setting](r *Route) (setting S, ok bool) {
+	for _, s := range r.Around {
+		if setting, ok = s.(S); ok {
+			return setting, true
+		}
+	}
+	return setting, false
+}
+
+// namedSetting is a setting as it is printed and compared.
+type namedSetting struct {
+	name  string
+	text  string // empty for none
+	usual string // the text that is not worth printing
+	value any    // what is compared besides text
+}
+
+// around returns the settings around an answer, in the order in which a request
+// meets them.
+func (b *builder) around(s *hcl.Settings) []Setting {
+	limit, limitByUser := rateLimit(s.RateLimit), Setting(nil)
+	if s.RateLimit != nil && s.RateLimit.By == RateByUser {
+		limit, limitByUser = nil, limit // which basic_auth proves
+	}
+	all := []Setting{
+		accessOf(s.Allow, s.Deny), limit, b.cors(s.CORS), basicAuth(s.BasicAuth), limitByUser, maxBody(s.MaxBody),
+		compress(s.Compress), cache(s), simulate(s.Simulate),
+	}
+	return slices.DeleteFunc(all, func(s Setting) bool { return s == nil })
+}
+
+// inheritAround takes what a route's settings s leave out from its host. Users
+// and ranges are taken whole: a mixture of two lists could let in, or shut out,
+// someone unexpected.
+func inheritAround(s, host *hcl.Settings) {
+	s.CORS = cmp.Or(s.CORS, host.CORS)
+	s.BasicAuth = cmp.Or(s.BasicAuth, host.BasicAuth)
+	s.Allow = cmp.Or(s.Allow, host.Allow)
+	s.Deny = cmp.Or(s.Deny, host.Deny)
+	s.RateLimit = cmp.Or(s.RateLimit, host.RateLimit)
+	s.Compress = cmp.Or(s.Compress, host.Compress)
+	s.Cache = cmp.Or(s.Cache, host.Cache)
+	s.MaxBody = cmp.Or(s.MaxBody, host.MaxBody)
+	s.Simulate = cmp.Or(s.Simulate, host.Simulate)
+}
+
+// guards reports whether s lets in only some clients.
+func guards(s Setting) bool {
+	switch s.(type) {
+	case Access, BasicAuth:
+		return true
+	}
+	return false
+}
+
+// admits reports whether s decides which requests are answered at all.
+func admits(s Setting) bool {
+	switch s.(type) {
+	case RateLimit, MaxBody:
+		return true
+	}
+	return guards(s)
+}
+
+// Access is which addresses may send requests. Deny takes precedence; an empty
+// Allow allows all others.
+type Access struct {
+	Allow, Deny []netip.Prefix // sorted
+}
+
+// Name returns the name of both lists together.
+func (a Access) Name() string { return "access" }
+
+// String lists the ranges: "allow 10.0.0.0/8, deny 10.0.0.1/32".
+func (a Access) String() string {
+	var parts []string
+	for _, p := range a.Allow {
+		parts = append(parts, "allow "+p.String())
+	}
+	for _, p := range a.Deny {
+		parts = append(parts, "deny "+p.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+func accessOf(allow, deny *hcl.Ranges) Setting {
+	a := Access{Allow: prefixes(allow), Deny: prefixes(deny)}
+	if len(a.Allow)+len(a.Deny) == 0 {
+		return nil
+	}
+	return a
+}
+
+// prefixes returns the ranges of a list, sorted, without those that are within
+// another.
+func prefixes(r *hcl.Ranges) []netip.Prefix {
+	if r == nil {
+		return nil
+	}
+	var kept []netip.Prefix
+	for _, p := range slices.SortedFunc(slices.Values(r.Prefixes), netip.Prefix.Compare) {
+		if !covered(p, kept) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// covered reports whether all of p is in one of ranges.
+func covered(p netip.Prefix, ranges []netip.Prefix) bool {
+	return slices.ContainsFunc(ranges, func(wide netip.Prefix) bool {
+		return wide.Bits() <= p.Bits() && wide.Contains(p.Addr())
+	})
+}
+
+// RateKey is what a rate limit counts by.
+type RateKey = hcl.RateKey
+
+// The keys of a rate limit.
+const (
+	RateByAddress = hcl.RateByAddress
+	RateByUser    = hcl.RateByUser
+	RateByAll     = hcl.RateByAll
+)
+
+// RateLimit is how many requests a route takes.
+type RateLimit struct {
+	Count int
+	Per   time.Duration
+	Burst int
+	By    RateKey
+}
+
+// Name returns "rate_limit".
+func (l RateLimit) Name() string { return "rate_limit" }
+
+// String returns the limit as people write it: "10/s", "10/s burst 20 by user".
+func (l RateLimit) String() string {
+	unit := map[time.Duration]string{time.Second: "s", time.Minute: "m", time.Hour: "h"}[l.Per]
+	text := fmt.Sprintf("%d/%s", l.Count, cmp.Or(unit, l.Per.String()))
+	if l.Burst != l.Count {
+		text += fmt.Sprintf(" burst %d", l.Burst)
+	}
+	if l.By != RateByAddress {
+		text += " by " + string(l.By)
+	}
+	return text
+}
+
+func rateLimit(l *hcl.RateLimit) Setting {
+	if l == nil || l.Off {
+		return nil
+	}
+	return RateLimit{Count: l.Count, Per: l.Per, Burst: l.Burst, By: l.By}
+}
+
+// CORS is which other origins may read a route's responses (the Fetch Standard,
+// section 3.2).
+type CORS struct {
+	// Any allows every origin, without credentials.
+	Any bool
+	// Origins are allowed with credentials. They are serialized and sorted.
+	Origins []string
+	// Hosts are names of hosts, with aliases and wildcards, sorted. Their origins
+	// are allowed with credentials, on devproxy's own port.
+	Hosts []string
+}
+
+// Name returns "cors".
+func (c CORS) Name() string { return "cors" }
+
+// String returns whose pages may read responses.
+func (c CORS) String() string {
+	switch {
+	case c.Any:
+		return "any origin, without credentials"
+	case c.Hosts != nil:
+		return "pages of " + strings.Join(c.Hosts, ", ")
+	}
+	return strings.Join(c.Origins, ", ")
+}
+
+func (b *builder) cors(c *hcl.CORS) Setting {
+	switch {
+	case c == nil || c.Off:
+		return nil
+	case c.Own:
+		return CORS{Hosts: b.allNames()}
+	}
+	return CORS{Any: c.Any, Origins: slices.Sorted(slices.Values(c.Origins))}
+}
+
+// allNames returns the names of all hosts of the file, aliases included.
+func (b *builder) allNames() []string {
+	var names []string
+	for _, h := range b.file.Hosts {
+		names = append(names, h.Name.Value)
+		for _, alias := range h.Aliases {
+			names = append(names, alias.Value)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// BasicAuth are the users who may sign in, sorted by name.
+type BasicAuth []User
+
+// User is a name with the bcrypt hash of its password.
+type User struct {
+	Name, Hash string
+}
+
+// Name returns "basic_auth".
+func (a BasicAuth) Name() string { return "basic_auth" }
+
+// String lists the users without their hashes.
+func (a BasicAuth) String() string {
+	var names []string
+	for _, u := range a {
+		names = append(names, u.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func basicAuth(auth *hcl.BasicAuth) Setting {
+	if auth == nil || auth.Off {
+		return nil
+	}
+	var list BasicAuth
+	for _, name := range sortedNames(auth.Users) {
+		list = append(list, User{Name: name, Hash: auth.Users[name]})
+	}
+	if list == nil {
+		return nil
+	}
+	return list
+}
+
+// MaxBody is how many bytes the body of a request may have.
+type MaxBody int64
+
+// Name returns "max_body".
+func (m MaxBody) Name() string { return "max_body" }
+
+// String returns the size: "10MB".
+func (m MaxBody) String() string { return FormatSize(int64(m)) }
+
+func maxBody(n *int64) Setting {
+	if n == nil || *n == 0 {
+		return nil
+	}
+	return MaxBody(*n)
+}
+
+// Compress has responses compressed.
+type Compress struct{}
+
+// Name returns "compress".
+func (Compress) Name() string { return "compress" }
+
+// String lists the codings.
+func (Compress) String() string { return "zstd, br, gzip" }
+
+func compress(on *bool) Setting {
+	if on == nil || !*on {
+		return nil
+	}
+	return Compress{}
+}
+
+// Cache is how many bytes of its upstream's responses a route keeps.
+type Cache struct {
+	Size int64
+}
+
+// Name returns "cache".
+func (c Cache) Name() string { return "cache" }
+
+// String returns the size: "64MiB".
+func (c Cache) String() string { return FormatSize(c.Size) }
+
+// cache is only for a route with an upstream.
+func cache(s *hcl.Settings) Setting {
+	if s.Cache == nil || s.Cache.Off || s.Upstream == nil {
+		return nil
+	}
+	return Cache{Size: s.Cache.Size}
+}
+
+// Simulate makes a route slow or failing. Zero values do nothing.
+type Simulate struct {
+	Delay     time.Duration // before the first byte
+	Errors    float64       // the share of requests that fail, 0 to 1
+	Bandwidth int64         // bytes per second of the response's body
+}
+
+// Name returns "simulate".
+func (s Simulate) Name() string { return "simulate" }
+
+// String lists what is simulated: "delay 300ms, errors 5%, bandwidth 200kB/s".
+func (s Simulate) String() string {
+	var parts []string
+	if s.Delay > 0 {
+		parts = append(parts, "delay "+s.Delay.String())
+	}
+	if s.Errors > 0 {
+		parts = append(parts, "errors "+strconv.FormatFloat(s.Errors*100, 'g', 6, 64)+"%")
+	}
+	if s.Bandwidth > 0 {
+		parts = append(parts, "bandwidth "+FormatSize(s.Bandwidth)+"/s")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func simulate(m *hcl.Simulate) Setting {
+	if m == nil || m.Off {
+		return nil
+	}
+	s := Simulate{Delay: m.Delay, Errors: m.Errors, Bandwidth: m.Bandwidth}
+	if s == (Simulate{}) {
+		return nil
+	}
+	return s
+}
+
+// FormatSize returns n bytes, 0 or more, in the unit that gives the shortest
+// exact text; of two, the one that is a power of 1000.
+func FormatSize(n int64) string {
+	shortest := strconv.FormatInt(n, 10) + "B"
+	for _, unit := range []struct {
+		name string
+		size int64
+	}{{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}} {
+		if n == 0 || n%unit.size != 0 {
+			continue
+		}
+		if text := strconv.FormatInt(n/unit.size, 10) + unit.name; len(text) < len(shortest) {
+			shortest = text
+		}
+	}
+	return shortest
+}
+
+// checkAround warns about settings that do nothing, or shut out everyone. The
+// warning is where the setting is written: in route, or in its host.
+func (b *builder) checkAround(r *Route, route *hcl.Route, s *hcl.Settings) {
+	if _, forwards := r.Answer.(*Upstream); !forwards {
+		if route.Rewrite != "" {
+			b.warnf(route.PathRange, "remove it, or add an upstream to the route", "rewrite in route %q does nothing: its host doesn't forward requests", r.Label())
+		}
+		if c := route.Cache; c != nil && !c.Off {
+			b.warnf(c.Range, "remove it; files and fixed responses need no cache", "cache does nothing: this route has no upstream")
+		}
+	}
+	if _, signsIn := SettingOf[BasicAuth](r); s.RateLimit != nil && s.RateLimit.By == hcl.RateByUser && !signsIn {
+		b.warnf(s.RateLimit.Range, `add basic_auth, or write by = "address"`, "no one signs in here, so addresses are counted")
+	}
+	if access, ok := SettingOf[Access](r); ok {
+		b.checkAccess(access, s)
+	}
+}
+
+func (b *builder) checkAccess(a Access, s *hcl.Settings) {
+	if a.Allow == nil {
+		denied := slices.DeleteFunc(slices.Clone(a.Deny), func(p netip.Prefix) bool { return p.Bits() > 0 })
+		if len(denied) == 2 { // all of IPv4 and all of IPv6
+			b.warnf(s.Deny.Range, "add allow for the addresses that may connect", "everyone is denied")
+		}
+		return
+	}
+	allowed := func(p netip.Prefix) bool { return !covered(p, a.Deny) }
+	if !slices.ContainsFunc(a.Allow, allowed) {
+		b.warnf(s.Deny.Range, "it covers all of allow; remove one of them", "everyone who is allowed is denied")
+		return
+	}
+	loopbacks := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}
+	if !slices.ContainsFunc(loopbacks, func(p netip.Prefix) bool { return covered(p, a.Allow) && allowed(p) }) {
+		b.warnf(s.Allow.Range, `add "127.0.0.1" and "::1", unless this is for visitors of a share only`, "this machine itself is not allowed")
+	}
+}
