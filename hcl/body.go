@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,18 +11,18 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// body is what a block holds, checked against the language: names are known,
-// values are not looked at yet.
+// body is the content of a block, checked against the language: names are known,
+// values are not evaluated yet.
 type body struct {
 	attrs  map[string]*attribute
 	blocks []*block
-	// damaged says that a mistake inside has been reported, so that nothing
-	// is to be missed in it.
+	// damaged is true if a mistake inside has been reported. Then nothing is
+	// reported as missing.
 	damaged bool
 }
 
-// attribute is NAME = VALUE. It knows its text, as a body may be merged of two
-// files.
+// attribute is NAME = VALUE. It has its own text, because a body may be merged
+// from two files.
 type attribute struct {
 	*hclsyntax.Attribute
 	text *text
@@ -35,10 +36,10 @@ type block struct {
 	label      string
 	labelRange Range
 	header     Range // the block's type and label
-	body       *body
+	*body
 }
 
-// title is the block as sentences call it.
+// title returns how diagnostics call the block.
 func (b *block) title() string {
 	if b.label == "" {
 		return b.kind
@@ -46,12 +47,53 @@ func (b *block) title() string {
 	return b.kind + " " + strconv.Quote(b.label)
 }
 
-// reader makes bodies of one file's syntax tree.
+func (b *body) only(kind string) []*block {
+	return slices.DeleteFunc(slices.Clone(b.blocks), func(inner *block) bool { return inner.kind != kind })
+}
+
+func (b *body) without(kind string) []*block {
+	return slices.DeleteFunc(slices.Clone(b.blocks), func(inner *block) bool { return inner.kind == kind })
+}
+
+// merge merges over, the body of a Proxyfile.local, into b. Its attributes win.
+// Its blocks are merged with the first block of the same identity, or added. An
+// attribute set to null is kept, because that is how one is unset.
+//
+// If two blocks of over have the same identity, only the first is merged. The
+// second is added and later reported as a duplicate.
+func (b *body) merge(over *body, identity func(*block) string) {
+	maps.Copy(b.attrs, over.attrs)
+	b.damaged = b.damaged || over.damaged
+	under := map[string]*block{}
+	for _, inner := range b.blocks {
+		id := identity(inner)
+		if under[id] == nil {
+			under[id] = inner
+		}
+	}
+	for _, inner := range over.blocks {
+		id := identity(inner)
+		first := under[id]
+		if first == nil {
+			b.blocks = append(b.blocks, inner)
+			continue
+		}
+		delete(under, id)
+		first.merge(inner.body, identity)
+	}
+}
+
+// topIdentity identifies a block of the top level.
+func topIdentity(b *block) string {
+	return b.kind + " " + strings.ToLower(b.label)
+}
+
+// reader makes bodies from the syntax tree of one file.
 type reader struct {
 	text     *text
 	language map[string]kind
 	diags    Diagnostics
-	// labelled says that the block whose body is read has its label.
+	// labelled is true if the block whose body is read has its label.
 	labelled bool
 }
 
@@ -64,9 +106,9 @@ func (r *reader) errorf(at hcl.Range, detail, format string, args ...any) {
 	})
 }
 
-// body reads the inside of a block of kind k, which sentences call title.
+// body reads the content of a block of kind k, which diagnostics call title.
 func (r *reader) body(syntax *hclsyntax.Body, k kind, title string) *body {
-	b := &body{attrs: map[string]*attribute{}, damaged: r.text.holed(syntax.SrcRange)}
+	b := &body{attrs: map[string]*attribute{}, damaged: r.text.isRepaired(syntax.SrcRange)}
 	for _, name := range sortedKeys(syntax.Attributes) {
 		attr := syntax.Attributes[name]
 		if attr.Expr == nil {
@@ -78,7 +120,7 @@ func (r *reader) body(syntax *hclsyntax.Body, k kind, title string) *body {
 		}
 		b.damaged = true
 		if k.label != "" && !r.labelled && isLabelKey(name) {
-			continue // the block's header was reported with it
+			continue // reported with the block's header
 		}
 		r.unknownAttribute(attr, syntax, k, title)
 	}
@@ -104,80 +146,58 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Bod
 		return
 	}
 	if host := body.Attributes["host"]; k.label == "" && host != nil && (slices.Contains(settings(), name) || isPortKey(name)) {
-		return // it goes into the block that host was told to be
+		return // it is part of the block that is advised instead of the host attribute
 	}
 	if slices.Contains(includes(), name) {
 		r.errorf(attr.NameRange, includeDetail, includeSummary)
 		return
 	}
-	if removed(name) || slices.Contains([]string{"websocket", "websockets", "ws", "changeOrigin", "change_origin", "secure", "ssl", "h2"}, name) {
-		r.errorf(attr.NameRange, "remove it: devproxy does this by itself", "unknown attribute %q in %s", name, title)
-		return
-	}
+	detail := r.suggest(name, k)
 	if form := r.otherForm(attr, k); form != "" {
-		r.errorf(attr.NameRange, "write "+form, "unknown attribute %q in %s", name, title)
-		return
+		detail = "write " + form
 	}
-	r.errorf(attr.NameRange, r.suggest(name, k), "unknown attribute %q in %s", name, title)
+	if isBuiltIn(name) || slices.Contains([]string{"websocket", "websockets", "ws", "changeOrigin", "change_origin", "secure", "ssl", "h2"}, name) {
+		detail = builtIn
+	}
+	r.errorf(attr.NameRange, detail, "unknown attribute %q in %s", name, title)
 }
 
-// suggest is what was probably meant by the unknown word name in a body of
-// kind k.
-func (r *reader) suggest(name string, k kind) string {
-	known := slices.Concat(k.words(), k.blocks)
-	if other := otherWords()[name]; slices.Contains(known, other) {
-		return quotef("did you mean %s?", other)
-	}
-	if found := owners(r.language, name); len(found) > 0 {
-		return "it is an attribute of " + list(found)
-	}
-	built := slices.Clone(k.attrs)
-	for _, block := range k.blocks {
-		if r.language[block].notBuilt == "" {
-			built = append(built, block)
-		}
-	}
-	return didYouMean(name, known, "known here: "+strings.Join(built, ", "))
-}
-
-// block reads a block inside of a body of kind outer; nil when it cannot be
-// used.
+// block reads a block inside a body of kind outer. It returns nil if the block
+// cannot be used.
 func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block {
 	k, known := r.language[syntax.Type]
+	isAttribute := slices.Contains(outer.words(), syntax.Type)
+	unusable := func(detail, format string, args ...any) *block {
+		r.errorf(syntax.TypeRange, detail, format, args...)
+		return nil
+	}
 	switch {
-	case !known && slices.Contains(outer.words(), syntax.Type):
-		r.errorf(syntax.TypeRange, "write "+r.attributeForm(syntax), "%q is an attribute", syntax.Type)
-		return nil
+	case !known && isAttribute:
+		return unusable("write "+r.attributeForm(syntax), "%q is an attribute", syntax.Type)
 	case !known && outer.free:
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s = {", syntax.Type), "%s holds values, not blocks", title)
-		return nil
+		return unusable(fmt.Sprintf("write %s = {", syntax.Type), "%s holds values, not blocks", title)
 	case slices.Contains(includes(), syntax.Type):
-		r.errorf(syntax.TypeRange, includeDetail, includeSummary)
-		return nil
+		return unusable(includeDetail, includeSummary)
 	case !known || syntax.Type == "":
 		detail := r.suggest(syntax.Type, outer)
-		if removed(syntax.Type) {
-			detail = "remove it: devproxy does this by itself"
+		if isBuiltIn(syntax.Type) {
+			detail = builtIn
 		}
-		if form := r.blockOf(syntax, outer); form != "" {
+		if form := r.otherBlock(syntax, outer); form != "" {
 			detail = "write " + form
 		}
-		r.errorf(syntax.TypeRange, detail, "unknown block %q in %s", syntax.Type, title)
-		return nil
-	case !slices.Contains(outer.blocks, syntax.Type) && slices.Contains(outer.words(), syntax.Type):
+		return unusable(detail, "unknown block %q in %s", syntax.Type, title)
+	case !slices.Contains(outer.blocks, syntax.Type) && isAttribute:
 		// share is a block of the file and an attribute of a host.
-		r.errorf(syntax.TypeRange, "write "+r.attributeForm(syntax), "%q is an attribute in %s", syntax.Type, title)
-		return nil
+		return unusable("write "+r.attributeForm(syntax), "%q is an attribute in %s", syntax.Type, title)
 	case !slices.Contains(outer.blocks, syntax.Type):
 		detail := "put it at the top level of the file"
 		if syntax.Type == "route" {
 			detail = "put it into a host"
 		}
-		r.errorf(syntax.TypeRange, detail, "a %s does not belong in %s", syntax.Type, title)
-		return nil
+		return unusable(detail, "a %s does not belong in %s", syntax.Type, title)
 	case k.notBuilt != "":
-		r.errorf(syntax.TypeRange, k.notBuilt, "%q is not built yet", syntax.Type)
-		return nil
+		return unusable(k.notBuilt, "%q is not built yet", syntax.Type)
 	}
 	b := &block{kind: syntax.Type, header: r.header(syntax)}
 	if !r.label(b, syntax, k) {
@@ -190,7 +210,7 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 	return b
 }
 
-// header is the range of a block's type and labels.
+// header returns the range of a block's type and labels.
 func (r *reader) header(syntax *hclsyntax.Block) Range {
 	at := syntax.TypeRange
 	if n := len(syntax.LabelRanges); n > 0 {
@@ -199,8 +219,8 @@ func (r *reader) header(syntax *hclsyntax.Block) Range {
 	return r.text.rangeOf(at)
 }
 
-// label checks what stands behind the block's type and reports whether b has
-// its label; what is inside is checked in any case.
+// label checks what follows the block's type and reports whether b has its label.
+// The content of the block is checked in any case.
 func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 	ranges := syntax.LabelRanges
 	want := 0
@@ -218,7 +238,7 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 		return false
 	}
 	if len(ranges) > want {
-		if r.text.holed(ranges[want]) {
+		if r.text.isRepaired(ranges[want]) {
 			return false
 		}
 		detail := "remove it"
@@ -235,27 +255,14 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 		return true
 	}
 	b.label, b.labelRange = syntax.Labels[0], r.text.rangeOf(ranges[0])
-	if r.text.holed(ranges[0]) {
-		return false
-	}
-	if r.text.clean[ranges[0].Start.Byte] != '"' {
-		r.errorf(ranges[0], quotef("write %s", b.label), "%s", unquotedSummary(b.kind))
-		return false
-	}
-	if b.label == "" {
+	switch {
+	case r.text.isRepaired(ranges[0]):
+	case r.text.clean[ranges[0].Start.Byte] != '"':
+		r.errorf(ranges[0], suggest(b.label), "%s", unquotedSummary(b.kind))
+	case b.label == "":
 		r.errorf(ranges[0], fmt.Sprintf("write %s %q {", b.kind, exampleLabel(b.kind)), "the %s of this %s is empty", k.label, b.kind)
-		return false
-	}
-	return true
-}
-
-func exampleLabel(kind string) string {
-	switch kind {
-	case "host":
-		return "shop.localhost"
-	case "route":
-		return "/api"
 	default:
-		return "web"
+		return true
 	}
+	return false
 }

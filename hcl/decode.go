@@ -3,119 +3,51 @@ package hcl
 import (
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
-// environment is what decoding asks of the world.
-type environment struct {
-	getenv func(name string) string
-	// folder says whether there is something at path, and if it is a folder.
-	folder func(path string) (exists, isDir bool)
-	// real is where path leads, links followed as far as there is something;
-	// nil leaves paths as they are.
-	real func(path string) string
-	port int // of url(); 0 means the listen block's
-}
-
-// decoder fills in a File. Its methods return what they could make of a block
-// or an attribute, and add to diags what they could not.
+// decoder fills in a File.
 type decoder struct {
-	file     *File
-	env      environment
+	*scope
 	language map[string]kind
-	scope    *scope
-	diags    Diagnostics
-	reported map[Severity]int
-
-	concealed *concealed
-	flowed    map[Range]bool // attributes that file.Flows has
-	block     Range          // the header of the block whose attributes are read
-	exact     bool           // that block is a route of one path
-
-	services map[*block]*Service
-	// serviceType is the type of the part of a service's value that leads
-	// back to its Service.
-	serviceType cty.Type
+	// decoded are the service blocks that have been decoded.
+	decoded map[*block]*Service
 }
 
-// maxReported bounds how many errors, and how many warnings, are listed: what
-// has more is something else under that name, or has one cause.
-const maxReported = 200
-
-func (d *decoder) errorf(at Range, detail, format string, args ...any) {
-	if d.reported[Error] >= maxReported {
-		return
-	}
-	summary, detail := d.concealed.sentence(at, detail, format, args)
-	d.report(Diagnostic{Severity: Error, Summary: summary, Detail: detail, Range: at})
-}
-
-func (d *decoder) warnf(at Range, detail, format string, args ...any) {
-	if d.reported[Warning] >= maxReported {
-		return
-	}
-	summary, detail := d.concealed.sentence(at, detail, format, args)
-	d.report(Diagnostic{Severity: Warning, Summary: summary, Detail: detail, Range: at})
-}
-
-func (d *decoder) report(all ...Diagnostic) {
-	for _, diag := range all {
-		if d.reported[diag.Severity] < maxReported {
-			d.diags = append(d.diags, diag)
-		}
-		d.reported[diag.Severity]++
-	}
-}
-
-// decode fills file from the texts, of which all after the first are merged
-// over it. The diagnostics are sorted, and none is said twice.
+// decode fills in file from its sources. Those after the first are merged over it.
+// The diagnostics are sorted and without duplicates.
 func decode(file *File, sources []source, env environment) Diagnostics {
-	d := &decoder{file: file, env: env, language: kinds(), reported: map[Severity]int{}, services: map[*block]*Service{}, serviceType: newServiceType(),
-		concealed: newConcealed(env.getenv), flowed: map[Range]bool{}}
-	root := d.read(sources[0])
+	d := &decoder{scope: newScope(file, env), language: kinds(), decoded: map[*block]*Service{}}
+	root := &block{body: d.read(sources[0])}
 	var over []*body
 	for _, src := range sources[1:] {
 		b := d.read(src)
 		over = append(over, b)
-		// Hosts wait: what makes a route the same route are values, and
-		// those may refer to locals of either file.
-		root.merge(&body{attrs: b.attrs, blocks: without(b.blocks, "host"), damaged: b.damaged}, topIdentity)
+		// Hosts are merged later: routes are the same if some of their values are
+		// equal, and those may refer to locals of either file.
+		root.merge(&body{attrs: b.attrs, blocks: b.without("host"), damaged: b.damaged}, topIdentity)
 	}
-	d.newScope(root, over)
+	d.define(root, over)
 	for _, b := range over {
-		hosts := &body{blocks: only(b.blocks, "host")}
-		root.merge(hosts, d.identity)
+		root.merge(&body{blocks: b.only("host")}, d.identity)
 	}
 	d.decodeRoot(root)
 	d.check(root)
-	file.Mask = d.concealed.mask(file.Hosts)
+	file.Mask = d.secrets.mask(file.Hosts)
 	d.diags.Sort()
 	return slices.CompactFunc(d.diags, func(a, b Diagnostic) bool {
 		return a.Range == b.Range && a.Summary == b.Summary
 	})
 }
 
-// enter has attributes noted as those of b until the function that it returns is
-// called.
-func (d *decoder) enter(b *block) (leave func()) {
-	outer := d.block
-	d.block = b.header
-	return func() { d.block = outer }
-}
-
-func only(blocks []*block, kind string) []*block {
-	return slices.DeleteFunc(slices.Clone(blocks), func(b *block) bool { return b.kind != kind })
-}
-
-func without(blocks []*block, kind string) []*block {
-	return slices.DeleteFunc(slices.Clone(blocks), func(b *block) bool { return b.kind == kind })
-}
-
-// read is the body of one file.
+// read parses one file.
 func (d *decoder) read(src source) *body {
 	t, diags := newText(src)
 	where := newFolder(d.file.Dir, d.env.folder)
@@ -148,97 +80,219 @@ func (d *decoder) joinLocals(b *body) {
 			first = inner
 			return false
 		}
-		for _, name := range sortedKeys(inner.body.attrs) {
-			attr := inner.body.attrs[name]
-			if before := first.body.attrs[name]; before != nil {
-				d.errorf(attr.nameRange(), "the first is at "+place(before.nameRange()), "a second local %q", name)
+		for _, name := range sortedKeys(inner.attrs) {
+			attr := inner.attrs[name]
+			if before := first.attrs[name]; before != nil {
+				d.at(attr.nameRange()).errorf("the first is at "+before.nameRange().line(), "a second local %q", name)
 				continue
 			}
-			first.body.attrs[name] = attr
+			first.attrs[name] = attr
 		}
 		return true
 	})
 }
 
-// newScope makes what expressions refer to, and evaluates all of it, so that
+// define fills in what expressions refer to, and evaluates all of it, so that
 // mistakes in what nothing refers to are found too.
-func (d *decoder) newScope(root *body, over []*body) {
-	s := &scope{
-		d: d, getenv: d.env.getenv, port: d.env.port, meter: &meter{left: maxWork},
-		locals: map[string]*node{}, localAttrs: map[string]*attribute{}, services: map[string]*node{}, prepared: map[hclsyntax.Expression]*preparation{},
-	}
-	d.scope = s
-	s.callable = s.functions()
-	for _, b := range append([]*body{root}, over...) {
-		for _, host := range only(b.blocks, "host") {
-			s.hostNames = append(s.hostNames, strings.ToLower(host.label))
+func (d *decoder) define(root *block, over []*body) {
+	for _, b := range append([]*body{root.body}, over...) {
+		for _, host := range b.only("host") {
+			d.hostNames = append(d.hostNames, strings.ToLower(host.label))
 		}
 	}
-	for _, locals := range only(root.blocks, "locals") {
-		for name, attr := range locals.body.attrs {
-			s.localAttrs[name] = attr
-			s.locals[name] = &node{title: "local." + name, at: attr.nameRange(), eval: func() cty.Value { return s.value(attr.Expr, attr.text) }}
+	for _, locals := range root.only("locals") {
+		for name, attr := range locals.attrs {
+			d.localAttrs[name] = attr
+			d.locals[name] = &node{title: "local." + name, at: attr.nameRange(), eval: func() cty.Value { return d.value(attr.Expr, attr.text) }}
 		}
 	}
-	services := only(root.blocks, "service")
+	services := root.only("service")
 	for _, b := range services {
 		d.addService(b)
 	}
-	for _, listen := range only(root.blocks, "listen") {
+	for _, listen := range root.only("listen") {
 		d.decodeListen(listen)
 	}
-	for _, name := range sortedKeys(s.locals) {
-		s.demand(s.locals[name], s.locals[name].at)
+	for _, name := range sortedKeys(d.locals) {
+		d.demand(d.locals[name], d.locals[name].at)
 	}
 	for _, b := range services {
-		if n := s.services[b.label]; n != nil && n.state == untouched {
-			s.demand(n, n.at)
+		if n := d.services[b.label]; n != nil && n.state == untouched {
+			d.demand(n, n.at)
 			n.used = false
 		}
 	}
 }
 
-// identity tells the blocks of a host apart: a route is its path, exact and
+// identity identifies the blocks inside hosts: a route is its path, exact and
 // match.
 func (d *decoder) identity(b *block) string {
 	if b.kind != "route" {
 		return topIdentity(b)
 	}
-	defer d.enter(b)()
 	before, reported := len(d.diags), maps.Clone(d.reported)
 	id := fmt.Sprintf("route %s", b.label)
 	for _, name := range []string{"exact", "match"} {
-		if attr := b.body.attrs[name]; attr != nil {
-			// What it flows into is noted here too: another file may replace it.
-			v := d.attribute(attr)
-			d.noteFlow(name, v)
-			plain, _ := v.UnmarkDeep()
-			id += "\n" + identityOf(plain)
-		} else {
-			id += "\n"
+		id += "\n"
+		if b.attrs[name] != nil {
+			// This notes its flow too, because another file may replace the attribute.
+			f, _ := d.get(b, name)
+			plain, _ := f.UnmarkDeep()
+			id += identityOf(plain)
 		}
 	}
-	// What is wrong with these values is said when they are decoded.
+	// Mistakes in these values are reported when they are decoded.
 	d.diags, d.reported = d.diags[:before], reported
 	return id
 }
 
-func (d *decoder) decodeRoot(root *body) {
-	if attr := root.attrs["domain"]; attr != nil {
-		d.decodeDomain(attr)
+func (d *decoder) decodeRoot(root *block) {
+	f, present := d.get(root, "domain")
+	if root.attrs["domain"] != nil {
+		d.file.DomainFlow = f.comesFrom() // also into null
 	}
-	for _, b := range only(root.blocks, "service") {
-		if service := d.services[b]; service != nil {
+	if present {
+		if text, ok := f.str("domain"); ok {
+			d.file.Domain = f.place().hostName(text, false)
+		}
+	}
+	for _, b := range root.only("service") {
+		if service := d.decoded[b]; service != nil {
 			d.file.Services = append(d.file.Services, service)
 		}
 	}
-	for _, b := range only(root.blocks, "host") {
+	for _, b := range root.only("host") {
 		d.file.Hosts = append(d.file.Hosts, d.decodeHost(b))
 	}
 	if d.file.Domain == "" {
 		d.file.Domain = commonParent(d.file.Hosts)
 	}
-	for _, b := range only(root.blocks, "share") {
+	for _, b := range root.only("share") {
 		d.decodeShare(b)
+	}
+}
+
+func listenEntries() []entry[Listen] {
+	return []entry[Listen]{
+		{name: "https", decode: func(f field, l *Listen) { l.HTTPS = decodeListenAddress(f) }},
+		{name: "http", decode: func(f field, l *Listen) { l.HTTP = decodeListenAddress(f) }},
+		{name: "redirect", decode: func(f field, l *Listen) {
+			redirect := f.boolean()
+			l.ServePlain = redirect != nil && !*redirect
+		}},
+	}
+}
+
+func (d *decoder) decodeListen(b *block) {
+	listen := &d.file.Listen
+	if listen.Range.File != "" {
+		d.at(b.header).errorf("the first is at "+listen.Range.line(), "a second listen block")
+		return
+	}
+	listen.Range = b.header
+	decodeBlock(d.scope, b, listenEntries(), listen)
+	for _, name := range sortedKeys(b.attrs) {
+		// A port is bound before there is anything to withhold.
+		if f, _ := d.get(b, name); f.known() && f.computed {
+			detail := `write env("NAME", "8443") as it is, or use --` + name
+			if name == "redirect" {
+				detail = "write true or false"
+			}
+			f.errorf(detail, "%s must not be computed from an environment variable", name)
+		}
+	}
+	if d.env.port == 0 {
+		digits := listen.HTTPS[strings.LastIndexByte(listen.HTTPS, ':')+1:]
+		d.env.port, _ = strconv.Atoi(digits)
+	}
+}
+
+// decodeListenAddress decodes a port, ":PORT" or "ADDRESS:PORT"; "" for a mistake.
+func decodeListenAddress(f field) string {
+	const example = `write a port like 8443, or "127.0.0.1:8443"`
+	const ports = "write one of 1 to 65535, or 0 for a free one"
+	if !f.known() {
+		return ""
+	}
+	if n, ok := integer(f.Value); ok {
+		if n < 0 || n > 65535 {
+			f.errorf(ports, "port %d is out of range", n)
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
+	if f.Type() != cty.String {
+		f.errorf(example, "%s is an address", f.name)
+		return ""
+	}
+	text := f.AsString()
+	host, port := "", text
+	if !allDigits.MatchString(text) {
+		var err error
+		if host, port, err = net.SplitHostPort(text); err != nil || !allDigits.MatchString(port) {
+			f.errorf(example, "%q is no address to listen on", text)
+			return ""
+		}
+	}
+	if n, err := strconv.Atoi(port); err != nil || n > 65535 {
+		f.errorf(ports, "port %s is out of range", port)
+		return ""
+	}
+	if ip, err := netip.ParseAddr(host); host != "" && host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		f.errorf(suggest(":"+port)+": others reach it through a share", "devproxy listens on this machine's own addresses only")
+		return ""
+	}
+	return text
+}
+
+// check checks the file as a whole.
+func (d *decoder) check(root *block) {
+	d.findSecondNames()
+	if len(d.file.Hosts) == 0 && !root.damaged && !d.diags.HasErrors() {
+		d.reportNoHost()
+	}
+	if d.diags.HasErrors() {
+		return
+	}
+	for _, service := range d.file.Services {
+		if n := d.services[service.Name]; n != nil && !n.used {
+			d.at(service.Range).warnf("write upstream = service."+service.Name+" in a host or route", "service %q is not used", service.Name)
+		}
+	}
+}
+
+func (d *decoder) reportNoHost() {
+	name := "Proxyfile"
+	if names := sortedKeys(d.file.Sources); len(names) > 0 {
+		name = names[0]
+	}
+	at := d.at(Range{File: name})
+	if isBlank(d.file.Sources[name]) {
+		at.errorf("write "+smallestFor(newFolder(d.file.Dir, nil))+"; or delete the file and run devproxy init", "%s is empty", name)
+		return
+	}
+	at.errorf(`write host "shop.localhost" { upstream = 5173 }`, "%s has no host", name)
+}
+
+// findSecondNames reports names that two hosts have, as a name or an alias.
+func (d *decoder) findSecondNames() {
+	first := map[string]Name{}
+	claim := func(what string, name Name) {
+		if name.Value == "" {
+			return
+		}
+		if before, taken := first[name.Value]; taken {
+			d.at(name.Range).errorf("the first is at "+before.Range.line(), "a second %s %q", what, name.Value)
+			return
+		}
+		first[name.Value] = name
+	}
+	for _, h := range d.file.Hosts {
+		claim("host", h.Name)
+	}
+	for _, h := range d.file.Hosts {
+		for _, alias := range h.Aliases {
+			claim("host or alias", alias)
+		}
 	}
 }

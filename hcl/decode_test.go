@@ -232,7 +232,7 @@ func TestFunctions(t *testing.T) {
 		name, _, _ := strings.Cut(tt.expression, "(")
 		tested[name] = true
 	}
-	for name := range (&scope{meter: &meter{}}).functions() {
+	for name := range newScope(&File{}, environment{}).callable {
 		if !tested[name] {
 			t.Errorf("%s is not tested", name)
 		}

@@ -1,60 +1,78 @@
 package hcl
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
 
 // File is a checked Proxyfile with its Proxyfile.local merged in: every
-// expression is evaluated, every reference resolved. What a route inherits
-// from its host or service is not yet filled in; package plan does that.
+// expression is evaluated and every reference resolved. It does not contain
+// what routes inherit from their host or service; package plan fills that in.
 type File struct {
 	// Path is the absolute path of the Proxyfile, Dir its folder. Both are
 	// empty for a file made by ForPort.
 	Path, Dir string
-	// RealDir is Dir with links followed; empty where that is not known.
+	// RealDir is Dir with links followed; empty if that is unknown.
 	RealDir string
 
-	// Domain is the name all hosts hang under: the domain attribute, else the
+	// Domain is the parent name of all hosts: the domain attribute, or the
 	// longest common parent of the hosts.
 	Domain string
 	// DomainFlow is what flows into the domain attribute.
 	DomainFlow Flow
 	Listen     Listen
-	// Share is the share block; nil when there is none.
+	// Share is the share block; nil without one.
 	Share *Share
 	Hosts []*Host
-	// Services are in the order written, used or not.
+	// Services are all service blocks in file order, used or not.
 	Services []*Service
 
 	// Flows are all flows from the environment into attributes, sorted by place.
 	Flows []AttributeFlow
-	// Mask takes values of the environment out of what is shown.
+	// Mask removes values of the environment from what is shown.
 	Mask *Mask
 
-	// Sources holds the bytes of every file that was read, by the name that
-	// ranges carry. Diagnostics and error pages quote from it.
+	// Sources holds the bytes of every file that was read, by the name used in
+	// ranges. Diagnostics and error pages quote from it.
 	Sources Sources
-	// Read holds the bytes of every file that was read, by absolute path: what
-	// this File was made of, for whoever watches the files.
+	// Read holds the bytes of every file that was read, by absolute path, so
+	// that a watcher can tell whether a file has changed since.
 	Read map[string][]byte
-	// Watch lists every path that was read or looked for, absolute: a change
-	// of any of them, also its coming to be, may change this file.
+	// Watch lists the absolute path of every file that was read or looked for.
+	// Changing or creating any of them may change this File.
 	Watch []string
 }
 
-// Listen is the listen block. The zero value means: not written.
+// ForPort returns the file of `devproxy up 5173`: one host that forwards
+// everything to a port of this machine. It has no path and no sources.
+func ForPort(port uint16, host string) *File {
+	text := fmt.Sprintf(":%d", port)
+	return &File{
+		Domain: host,
+		Hosts: []*Host{{
+			Name: Name{Value: host},
+			Settings: Settings{Upstream: &Upstream{
+				Members: []Member{{Scheme: SchemeHTTP, Port: port, Text: text}},
+				Text:    fmt.Sprint(port),
+			}},
+		}},
+		Sources: Sources{},
+	}
+}
+
+// Listen is the listen block. The zero value means that there is none.
 type Listen struct {
 	// HTTPS and HTTP are addresses as the --https and --http flags take them:
 	// "8443", ":8443", "127.0.0.1:8443". Empty means the default port with its
 	// fallback.
 	HTTPS, HTTP string
-	// ServePlain is true for redirect = false: HTTP serves the plan too.
+	// ServePlain is true for redirect = false: plain HTTP serves the hosts too.
 	ServePlain bool
 	Range      Range
 }
 
-// Name is a host name or alias, in lower case, with the place it is written.
+// Name is the name of a host, an alias or a relay, in lower case.
 type Name struct {
 	Value string // "shop.localhost" or "*.tenant.shop.localhost"
 	Range Range
@@ -65,11 +83,11 @@ type Name struct {
 type Host struct {
 	Name    Name
 	Aliases []Name
-	// Settings of the host hold for each of its routes that leaves them out.
+	// Settings apply to each route that leaves them out.
 	Settings
 	Routes []*Route
-	// Share is false for a host that is kept out of shares; nil means left
-	// out, which shares it.
+	// Share is false for a host that is kept out of shares. Nil means left
+	// out: the host is shared.
 	Share *bool
 	// Range is the block's header: host "NAME".
 	Range Range
@@ -77,28 +95,28 @@ type Host struct {
 
 // Route is a route block.
 type Route struct {
-	// Path is a decoded, clean path prefix: "/" or "/api" (no empty, "." or ".."
-	// segment; a trailing slash only with Exact). A "*" in it matches any characters
-	// within one segment.
+	// Path is a decoded, clean path prefix: "/" or "/api". It has no empty, "."
+	// or ".." segment, and a trailing slash only with Exact. A "*" in it matches
+	// any characters within one segment.
 	Path      string
 	PathRange Range
-	// Exact is true when the route matches Path alone.
+	// Exact is true if the route matches Path only.
 	Exact bool
 	// Match holds further conditions; nil means none.
 	Match *Match
 	Settings
-	// StripPrefix takes Path off the forwarded path.
+	// StripPrefix removes Path from the forwarded path.
 	StripPrefix bool
-	// Rewrite is the path to forward, with {rest} for what follows Path;
-	// empty means unchanged.
+	// Rewrite is the path to forward, in which {rest} is what follows Path.
+	// Empty means that the path is not changed.
 	Rewrite     string
 	RewriteFlow Flow
 	// Range is the block's header: route "PATH".
 	Range Range
 }
 
-// Match is a route's match attribute. Values compare whole; a "*" in them
-// matches any run of characters. All of it must hold.
+// Match is a route's match attribute. All conditions must hold. Values are
+// compared whole; a "*" in them matches any run of characters.
 type Match struct {
 	Methods []string          // upper case; empty means any
 	Headers map[string]string // by canonical field name
@@ -107,8 +125,8 @@ type Match struct {
 	Flow    Flow
 }
 
-// Settings is what both a host and a route can say. A nil pointer or empty
-// map means: left out.
+// Settings are the attributes that hosts and routes share. A nil pointer or an
+// empty map means left out.
 type Settings struct {
 	// At most one of these four is not nil.
 	Upstream *Upstream
@@ -116,46 +134,52 @@ type Settings struct {
 	Redirect *Redirect
 	Respond  *Respond
 
-	// TryFiles is the folder whose files come before the upstream; nil means left
-	// out. With NoTryFiles it is written as null or false: it undoes the host's.
+	// TryFiles is the folder whose files are tried before the upstream; nil
+	// means left out. NoTryFiles is true for null and false, which undo the
+	// host's.
 	TryFiles   *Files
 	NoTryFiles bool
 
-	// RequestHeaders and ResponseHeaders are keyed by canonical field name; a
+	// RequestHeaders and ResponseHeaders are keyed by canonical field name. A
 	// nil value removes the field.
 	RequestHeaders, ResponseHeaders map[string]*string
 	// RequestFlows and ResponseFlows are what flows into those fields, by the
 	// same names.
 	RequestFlows, ResponseFlows map[string]Flow
 
-	Timeout *time.Duration // to the first response byte; 0 means none
+	Timeout *time.Duration // to the first byte of the response; 0 means no limit
 	Hold    *time.Duration // for an upstream that refuses connections; 0 means none
 
 	TLSSkipVerify  *bool
 	ForwardedProto ForwardedProto // empty means left out
 
-	// CORS, BasicAuth, RateLimit, Cache and Simulate with their Off set are
-	// written as false or null: they undo what the host says.
+	// Off in CORS, BasicAuth, RateLimit, Cache and Simulate is true for false
+	// and null, which undo what the host says.
 	CORS      *CORS
 	BasicAuth *BasicAuth
-	// Allow and Deny are who may ask; an empty list undoes the host's.
+	// Allow and Deny are client addresses; an empty list undoes the host's.
 	Allow, Deny *Ranges
 	RateLimit   *RateLimit
 	Compress    *bool
 	Cache       *Cache
-	MaxBody     *int64 // in bytes; 0 means none
+	MaxBody     *int64 // in bytes; 0 means no limit
 	Simulate    *Simulate
 }
 
-// CORS is the cors attribute: which origins of other hosts may read answers.
+// hasAnswer reports whether s says how to answer a request.
+func (s *Settings) hasAnswer() bool {
+	return s.Upstream != nil || s.Files != nil || s.Redirect != nil || s.Respond != nil
+}
+
+// CORS is the cors attribute: which other origins may read responses.
 type CORS struct {
 	Off bool
 	// Own allows the hosts of this Proxyfile, with credentials: cors = true.
 	Own bool
 	// Any allows every origin, without credentials: cors = ["*"].
 	Any bool
-	// Origins are allowed with credentials, serialized as browsers send them
-	// ("https://app.example.com", RFC 6454 section 6.2).
+	// Origins are allowed with credentials. They are serialized as browsers
+	// send them ("https://app.example.com", RFC 6454 section 6.2).
 	Origins []string
 	Range   Range
 	// Flows are what flows into Origins, by origin; into "*" for Any.
@@ -165,12 +189,11 @@ type CORS struct {
 // BasicAuth is the basic_auth attribute (RFC 7617).
 type BasicAuth struct {
 	Off   bool
-	Users map[string]string // bcrypt hashes by name
+	Users map[string]string // bcrypt hashes by user name
 	Range Range
 }
 
-// Ranges is a list of addresses: allow or deny. A single address is a range of
-// one.
+// Ranges is an allow or deny attribute. A single address is a range of one.
 type Ranges struct {
 	Prefixes []netip.Prefix // masked, without 4-in-6
 	Range    Range
@@ -179,11 +202,11 @@ type Ranges struct {
 // RateKey is what a rate limit counts by.
 type RateKey string
 
-// What rate_limit = { by } can be.
+// The values of by in rate_limit.
 const (
-	RateByAddress RateKey = "address" // one IPv4 address, one /64 of IPv6
-	RateByUser    RateKey = "user"    // the name of basic_auth; the address where there is none
-	RateByAll     RateKey = "all"     // everybody together
+	RateByAddress RateKey = "address" // one IPv4 address, or one /64 of IPv6
+	RateByUser    RateKey = "user"    // the user name of basic_auth; the address without one
+	RateByAll     RateKey = "all"     // all clients together
 )
 
 // RateLimit is the rate_limit attribute.
@@ -191,20 +214,20 @@ type RateLimit struct {
 	Off   bool
 	Count int           // requests, at least 1
 	Per   time.Duration // in this time: "10/s", "100/m", "1000/h"
-	Burst int           // at once; Count when left out
-	By    RateKey       // RateByAddress when left out
+	Burst int           // at once; Count if left out
+	By    RateKey       // RateByAddress if left out
 	Range Range
 }
 
 // Cache is the cache attribute.
 type Cache struct {
 	Off   bool
-	Size  int64 // in bytes; DefaultCacheSize when left out
+	Size  int64 // in bytes; DefaultCacheSize if left out
 	Range Range
 }
 
-// DefaultCacheSize is how many bytes one route keeps: a few builds of a large
-// front end.
+// DefaultCacheSize is how many bytes one route stores by default: a few builds
+// of a large front end.
 const DefaultCacheSize = 64 << 20
 
 // Simulate is the simulate attribute: a slow or failing service. Zero values
@@ -212,23 +235,23 @@ const DefaultCacheSize = 64 << 20
 type Simulate struct {
 	Off       bool
 	Delay     time.Duration // before the first byte
-	Errors    float64       // the share of requests that fail, 0 to 1
-	Bandwidth int64         // bytes a second of the answer's body
+	Errors    float64       // the fraction of requests that fail, 0 to 1
+	Bandwidth int64         // of the response body, in bytes per second
 	Range     Range
 }
 
 // Upstream is the value of an upstream attribute.
 type Upstream struct {
-	// Members has at least one element; Service says how they are balanced.
+	// Members has at least one element. Service says how they are balanced.
 	Members []Member
-	// Service is the service it was written as, nil when written in place.
+	// Service is the service that the value refers to; nil for addresses.
 	Service *Service
-	// Text is the attribute's expression as written, for people.
+	// Text is the attribute's expression as written.
 	Text  string
 	Range Range
 }
 
-// Scheme is how an upstream is spoken to.
+// Scheme is the protocol that an upstream speaks.
 type Scheme string
 
 // The schemes of an upstream.
@@ -241,22 +264,28 @@ const (
 // Member is one address of an upstream.
 type Member struct {
 	Scheme Scheme
-	// Host is the name or address to dial. Empty means the loopback
-	// addresses, 127.0.0.1 and ::1, both tried; so do "localhost" and names
-	// below it (RFC 6761 section 6.3), whose Host keeps the name.
+	// Host is the name or address to dial. Empty means the loopback addresses
+	// 127.0.0.1 and ::1, which are both tried. So are they for "localhost" and
+	// names below it (RFC 6761 section 6.3), whose Host keeps the name.
 	Host string
 	// Port is 1 to 65535; 0 for a unix socket.
 	Port uint16
-	// Socket is the absolute path of a unix socket, else empty.
+	// Socket is the absolute path of a unix socket, or empty.
 	Socket string
-	// RealSocket is where Socket leads, links followed as far as there is
-	// something; empty for a port.
+	// RealSocket is Socket with links followed as far as it exists; empty for a
+	// port.
 	RealSocket string
 	// Text is the member as people know it: ":5173", "h2c://127.0.0.1:50051",
-	// "unix:tmp/app.sock". What flows into it is shown by name, but for a port.
+	// "unix:tmp/app.sock". It shows names of variables instead of their values,
+	// except for a port.
 	Text  string
 	Range Range
 	Flow  Flow
+}
+
+// sameAddress reports whether m and other are the same server.
+func (m Member) sameAddress(other Member) bool {
+	return m.Scheme == other.Scheme && m.Host == other.Host && m.Port == other.Port && m.Socket == other.Socket
 }
 
 // Service is a service block.
@@ -267,21 +296,21 @@ type Service struct {
 	TLSSkipVerify  *bool
 	ForwardedProto ForwardedProto
 	Hold, Timeout  *time.Duration
-	Balance        Balance // BalanceRoundRobin when left out
-	Health         *Health // nil means that nobody asks
-	// Fallback answers when no member does; nil means none.
+	Balance        Balance // BalanceRoundRobin if left out
+	Health         *Health // nil means no health check
+	// Fallback answers if no member does; nil means none.
 	Fallback *Upstream
 	// Range is the block's header: service "NAME".
 	Range Range
 }
 
-// ForwardedProto is the scheme that an upstream is told its clients use.
+// ForwardedProto is the scheme that devproxy tells an upstream its clients use.
 type ForwardedProto string
 
-// The forms of forwarded_proto.
+// The values of forwarded_proto.
 const (
 	// ForwardedHTTPS tells the scheme that the client uses, which is nearly always
-	// https. It is what holds when nothing is written.
+	// https. It is the default.
 	ForwardedHTTPS ForwardedProto = "https"
 	// ForwardedHTTP tells http, in every field of the request that has a scheme.
 	ForwardedHTTP ForwardedProto = "http"
@@ -290,34 +319,34 @@ const (
 // Balance is how requests are spread over the members of an upstream.
 type Balance string
 
-// The forms of balance.
+// The values of balance.
 const (
 	BalanceRoundRobin Balance = "round_robin"
-	BalanceLeastConn  Balance = "least_conn" // the fewest exchanges under way
+	BalanceLeastConn  Balance = "least_conn" // the fewest exchanges in progress
 	BalanceCookie     Balance = "cookie"     // a browser keeps its member
 )
 
-// Health is the health attribute of a service: a GET that each member is asked
-// again and again.
+// Health is the health attribute of a service: a GET that is sent to each
+// member repeatedly.
 type Health struct {
 	Path     string        // with its query, as it is sent
-	Interval time.Duration // 2 s when left out
-	Timeout  time.Duration // of one GET; 1 s when left out, never above Interval
-	Rise     int           // answers in a row that make it well; 1 when left out
-	Fall     int           // failures in a row that make it ill; 2 when left out
-	// Status is what a well member answers; 0 means any of 200 to 399.
+	Interval time.Duration // 2 s if left out
+	Timeout  time.Duration // of one GET; 1 s if left out, never above Interval
+	Rise     int           // successes in a row that make a member healthy; 1 if left out
+	Fall     int           // failures in a row that make a member unhealthy; 2 if left out
+	// Status is what a healthy member answers; 0 means any of 200 to 399.
 	Status int
 	Range  Range
-	Flow   Flow // into Path, and what the other fields are computed from
+	Flow   Flow // into Path, and into the other fields where they are computed
 }
 
-// Files is the files attribute: a folder, or with an exact route a file; or the
-// try_files attribute, a folder.
+// Files is a files attribute: a folder, or with an exact route a file. It is
+// also a try_files attribute, which is a folder.
 type Files struct {
 	Dir string // absolute
-	// Real is where Dir leads, links followed as far as there is something.
+	// Real is Dir with links followed as far as it exists.
 	Real  string
-	Text  string // as written; what flows into it is shown by name
+	Text  string // as written, with names of variables instead of their values
 	SPA   bool   // unknown paths get index.html
 	Range Range
 	Flow  Flow
@@ -325,8 +354,8 @@ type Files struct {
 
 // Redirect is the redirect attribute.
 type Redirect struct {
-	Target string // URL or path, with {rest} for what follows the route's path
-	Status int    // 301, 302, 303, 307 or 308; 302 when left out
+	Target string // URL or path, in which {rest} is what follows the route's path
+	Status int    // 301, 302, 303, 307 or 308; 302 if left out
 	Range  Range
 	Flow   Flow // into target and status
 }
@@ -338,4 +367,43 @@ type Respond struct {
 	Headers map[string]string // by canonical field name
 	Range   Range
 	Flow    Flow // into all of it
+}
+
+// Share is the share block. It describes how this project is shared when
+// someone starts a share; loading it publishes nothing.
+type Share struct {
+	// Relays may carry the share; the first that works does. Each is a relay's
+	// domain in lower case, with its port if that is not 443 ("t.example.com",
+	// "share.localhost:8444"), a provider's word ("cloudflare"), or the URL of an
+	// SSH server. Nil means left out.
+	Relays []Name
+	// Hosts are names of hosts of this file, wildcards as written there. Nil
+	// means left out: all hosts without share = false.
+	Hosts []Name
+	// Name is a plain, lasting label in lower case; empty means left out.
+	Name string
+	// Password is what every visitor must enter; empty means none, unless Unset
+	// is not empty.
+	Password string
+	// Unset is the environment variable that should hold the password and has no
+	// value. Such a share must not start, but the file is valid.
+	Unset string
+	// Paths and Public are path prefixes as in Route.Path. Nil Paths means all
+	// paths, nil Public none.
+	Paths, Public []string
+	// Show lists entries that every other share hides: "/rails/mailers",
+	// "*.sqlite3". Package share knows which entries exist.
+	Show []Name
+	// Allow are the addresses of visitors, without bits beyond their length.
+	// Nil means all addresses.
+	Allow []netip.Prefix
+	// Expires is how long the link is valid; 0 means left out.
+	Expires time.Duration
+	// SharedCookies is true for cookies = "shared": the hosts of the share have
+	// cookies in common.
+	SharedCookies bool
+	// Flows are what flows into the attributes of the block, by attribute name.
+	Flows map[string]Flow
+	// Range is the block's header: share.
+	Range Range
 }

@@ -1,7 +1,6 @@
 package hcl
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -9,11 +8,11 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// Flow says which environment variables a value was made of. The zero value
-// means none.
+// Flow says which environment variables a value is made of. The zero value means
+// none.
 //
-// A variable that is not set flows nowhere: env() then returns the default that
-// the file gives.
+// A variable that is not set does not flow anywhere: env() then returns the
+// default in the file.
 type Flow struct {
 	// Env are the names of the variables, sorted.
 	Env []string
@@ -22,8 +21,8 @@ type Flow struct {
 	Shown string
 	// Range is the expression.
 	Range Range
-	// Computed reports that the value tells something about a variable other
-	// than its whole value, by which settings together can spell it out. False
+	// Computed reports that the value reveals something about a variable other
+	// than its whole value, so that several settings can spell it out. It is false
 	// for a variable's value as it is, as a part of a longer text, or with a
 	// constant added.
 	Computed bool
@@ -32,51 +31,25 @@ type Flow struct {
 // Empty reports whether no variable flows in.
 func (f Flow) Empty() bool { return len(f.Env) == 0 }
 
-// AttributeFlow is a Flow into an attribute, somewhere in the file. It is the
-// list that nothing escapes: each attribute that is evaluated is in it when a
-// variable flows into any part of it.
+// AttributeFlow is a Flow into an attribute, anywhere in the file. File.Flows has
+// one for each evaluated attribute that a variable flows into, even if only into
+// a part of it.
 type AttributeFlow struct {
 	Attribute string // "redirect"
-	// Block is the header of the host, route, service or share block that the
-	// attribute is in; the zero value at the top level.
+	// Block is the header of the host, route, service or share block with the
+	// attribute; the zero value at the top level.
 	Block Range
-	// Bare reports that the value is null, true, false or empty: the variable
-	// only decides about the attribute.
+	// Bare reports that the value is null, true, false or empty: the variable only
+	// decides about the attribute.
 	Bare bool
 	// Whole reports that the attribute is computed as a whole, and not only
-	// elements of a list or an object that is written out. Whether it is Bare can
-	// depend on the variable then.
+	// elements of a list or an object in brackets. Then the variable can decide
+	// whether it is Bare.
 	Whole bool
 	Flow
 }
 
-// envMark marks what the environment variable of this name flows into. cty
-// carries marks through templates, conditionals, for expressions and functions.
-type envMark string
-
-// names are the variables of marks, sorted.
-func names(marks cty.ValueMarks) []string {
-	var all []string
-	for mark := range marks {
-		if name, is := mark.(envMark); is {
-			all = append(all, string(name))
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-// union is the names of both lists, sorted, each once.
-func union(a, b []string) []string {
-	if len(b) == 0 {
-		return a
-	}
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// marks are the marks of what f flows into.
+// marks returns the marks of what f flows into.
 func (f Flow) marks() cty.ValueMarks {
 	marks := cty.ValueMarks{}
 	for _, name := range f.Env {
@@ -88,8 +61,8 @@ func (f Flow) marks() cty.ValueMarks {
 	return marks
 }
 
-// and is what f and other flow into together, shown as f where that says more
-// than nothing.
+// and returns the flow of f and other together. It is shown as f, unless f is
+// empty.
 func (f Flow) and(other Flow) Flow {
 	if f.Empty() {
 		return other
@@ -98,23 +71,39 @@ func (f Flow) and(other Flow) Flow {
 	return f
 }
 
-// newValue is raw without its marks. It and all its parts have the variables
-// that flow into what it is a part of; the zero value is not part of anything.
-func (d *decoder) newValue(raw cty.Value, expr hclsyntax.Expression, t *text, outer value) value {
+// setFlow sets a flow that is not empty in flows, which may be nil, and returns
+// flows.
+func setFlow(flows map[string]Flow, name string, f Flow) map[string]Flow {
+	if f.Empty() {
+		return flows
+	}
+	if flows == nil {
+		flows = map[string]Flow{}
+	}
+	flows[name] = f
+	return flows
+}
+
+// newValue returns raw without its marks. What flows into outer flows into it and
+// all its parts; the zero value is for a value that is not a part.
+func (s *scope) newValue(raw cty.Value, expr hclsyntax.Expression, t *text, outer value) value {
 	plain, marks := raw.Unmark()
-	v := value{Value: plain, expr: expr, text: t, env: union(outer.env, names(marks)), computed: outer.computed || isComputed(marks)}
-	d.concealed.note(v)
+	v := value{
+		Value: plain, expr: expr, text: t, scope: s,
+		env: union(outer.env, names(marks)), computed: outer.computed || isComputed(marks),
+	}
+	s.secrets.note(v)
 	return v
 }
 
-// deepEnv are the variables that flow into v or any part of it, and whether any
-// part is computed.
+// deepEnv returns the variables that flow into v or any part of it, and whether
+// any part is computed.
 func (v value) deepEnv() (env []string, computed bool) {
 	env, computed = v.partsEnv()
 	return union(v.env, env), v.computed || computed
 }
 
-// partsEnv are those that flow into parts of v.
+// partsEnv is deepEnv for the parts of v alone.
 func (v value) partsEnv() (env []string, computed bool) {
 	if v.Value == cty.NilVal {
 		return nil, false
@@ -123,37 +112,72 @@ func (v value) partsEnv() (env []string, computed bool) {
 	return names(marks), isComputed(marks)
 }
 
-// flow is where v comes from. What flows is kept out of everything that is
-// shown from now on.
-func (d *decoder) flow(v value) Flow {
-	f := d.comesFrom(v)
-	d.concealed.hide(v, f)
+// flow returns what flows into v, and hides v from now on.
+func (v value) flow() Flow {
+	f := v.comesFrom()
+	v.scope.secrets.hide(v, f)
 	return f
 }
 
-// comesFrom is flow of a value that has to be shown all the same: an address
-// that people open, or a number.
-func (d *decoder) comesFrom(v value) Flow {
+// comesFrom is flow for a value that may be shown: an address that people open,
+// or a number.
+func (v value) comesFrom() Flow {
 	env, computed := v.deepEnv()
 	if len(env) == 0 {
 		return Flow{}
 	}
-	return Flow{Env: env, Shown: d.scope.shown(v.expr, v.text), Range: v.at(), Computed: computed}
+	return Flow{Env: env, Shown: v.scope.shown(v.expr, v.text), Range: v.at(), Computed: computed}
+}
+
+// noteFlow adds what flows into an attribute to File.Flows, once.
+func (s *scope) noteFlow(b *block, name string, v value) {
+	at := v.at()
+	flow := v.comesFrom()
+	if s.flowed[at] || flow.Empty() {
+		return
+	}
+	s.flowed[at] = true
+	whole := v.computed
+	if names, written := v.writtenNames(); written {
+		// The names of such an object are fixed. Nothing selects one, and their order
+		// does not matter.
+		_, parts := v.partsEnv()
+		whole, flow.Computed = names, names || parts
+	}
+	if !isShown(name) {
+		s.secrets.hide(v, flow)
+	}
+	s.file.Flows = append(s.file.Flows, AttributeFlow{Attribute: name, Block: b.header, Bare: v.isBare(), Whole: whole, Flow: flow})
+}
+
+// writtenNames reports whether v is an object in braces, and whether one of its
+// names is computed.
+func (v value) writtenNames() (computed, written bool) {
+	object, written := unwrapped(v.expr).(*hclsyntax.ObjectConsExpr)
+	if !written {
+		return false, false
+	}
+	for _, item := range object.Items {
+		_, marks := v.scope.value(unwrapped(item.KeyExpr), v.text).UnmarkDeep()
+		computed = computed || isComputed(marks)
+	}
+	return computed, true
 }
 
 const (
-	// maxShown bounds what is shown of one value, and maxShownDepth how deep
-	// it is looked into.
+	// maxShown bounds what is shown of one value, and maxShownDepth how deep its
+	// expression is read.
 	maxShown      = 400
 	maxShownDepth = 20
 )
 
-// shown is what expr says, with ${NAME} for what comes from the environment. It
-// never contains a value of the environment, nor anything made of one.
+// shown returns the value of expr with ${NAME} for what comes from the
+// environment. It never contains a value of the environment, or anything made of
+// one.
 func (s *scope) shown(expr hclsyntax.Expression, t *text) string {
 	text := printable(s.shownAt(expr, t, 0))
 	if len(text) > maxShown {
-		// Both ends: the last labels of a host name are what counts.
+		// Both ends: the last labels of a host name are the important ones.
 		text = strings.ToValidUTF8(text[:maxShown/2]+" … "+text[len(text)-maxShown/2:], "")
 	}
 	return text
@@ -161,7 +185,7 @@ func (s *scope) shown(expr hclsyntax.Expression, t *text) string {
 
 func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 	expr = unwrapped(expr)
-	written := "${" + strings.Join(strings.Fields(sourceOf(expr, t)), " ") + "}"
+	written := "${" + strings.Join(strings.Fields(t.written(expr.Range())), " ") + "}"
 	if depth > maxShownDepth {
 		return written
 	}
@@ -197,8 +221,8 @@ func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 	return written
 }
 
-// shownCall is a call with its arguments as they may be shown: the part of a
-// host name that a format string hides is one of them.
+// shownCall returns a call with its arguments as they may be shown. A format
+// string can hide a part of a host name in them.
 func (s *scope) shownCall(call *hclsyntax.FunctionCallExpr, t *text, depth int) string {
 	var args []string
 	for _, arg := range call.Args {
@@ -208,11 +232,4 @@ func (s *scope) shownCall(call *hclsyntax.FunctionCallExpr, t *text, depth int) 
 		return "${" + args[0] + "}"
 	}
 	return "${" + call.Name + "(" + strings.Join(args, ", ") + ")}"
-}
-
-// sourceOf is expr as it is written. The parser gives some parts of broken text
-// ranges that end before they begin.
-func sourceOf(expr hclsyntax.Expression, t *text) string {
-	at := t.span(expr.Range().Start.Byte, expr.Range().End.Byte)
-	return string(t.src[at.Start.Byte:at.End.Byte])
 }

@@ -197,7 +197,7 @@ cache = { size = X }`,
 // TestMaskSpellings: a value is hidden in the spellings in which URLs, JSON and
 // pages have it. A short one is not looked for.
 func TestMaskSpellings(t *testing.T) {
-	c := newConcealed(nil)
+	c := newSecrets(nil)
 	c.add(`a b&"c"/d`, "${X}")
 	c.add("abc", "${SHORT}")
 	c.add("abcd", "${LONG}")

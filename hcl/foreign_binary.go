@@ -1,7 +1,6 @@
 package hcl
 
 import (
-	"bytes"
 	"unicode/utf8"
 )
 
@@ -19,16 +18,6 @@ func notText(t *text, where folder) (Diagnostic, bool) {
 		return t.errorAt(0, 1, "this is not a text file", "name the Proxyfile with -f FILE, or write "+smallestFor(where)), true
 	}
 	return Diagnostic{}, false
-}
-
-// utf16Advice returns how to save the file of that name. Redirections of Windows
-// PowerShell write UTF-16.
-func utf16Advice(name string) string {
-	return "save it as UTF-8; in PowerShell: (Get-Content " + name + ") | Set-Content " + name + " -Encoding utf8"
-}
-
-func hasUTF16Mark(src []byte) bool {
-	return bytes.HasPrefix(src, []byte{0xFF, 0xFE}) || bytes.HasPrefix(src, []byte{0xFE, 0xFF})
 }
 
 // isUTF16 reports text in which every second byte is NUL, as in that of

@@ -47,7 +47,7 @@ func sketchApache(text string) *sketch {
 	h := &sketchHost{}
 	for _, m := range apachePass.FindAllStringSubmatch(text, -1) {
 		if m[1] != "" {
-			h = &sketchHost{name: sketchName(m[2])}
+			h = &sketchHost{name: convertName(m[2])}
 			s.hosts = append(s.hosts, h)
 			continue
 		}
@@ -179,7 +179,7 @@ func isTraefik(s *sample) bool { return s.count(traefikLine) > 0 && !s.blocks }
 func sketchTraefik(text string) *sketch {
 	names, ports := map[string]bool{}, map[string]bool{}
 	for _, m := range traefikHost.FindAllStringSubmatch(text, -1) {
-		names[sketchName(m[1])] = true
+		names[convertName(m[1])] = true
 	}
 	for line := range strings.Lines(text) {
 		if m := traefikPort.FindStringSubmatch(line); m != nil {
@@ -244,7 +244,7 @@ func sketchHostsFile(text string) *sketch {
 		if len(words) < 2 || strings.HasPrefix(words[0], "#") || !isSiteName(words[1]) {
 			continue
 		}
-		s.hosts = append(s.hosts, &sketchHost{name: sketchName(words[1]), upstream: "5173"})
+		s.hosts = append(s.hosts, &sketchHost{name: convertName(words[1]), upstream: "5173"})
 	}
 	return s
 }
@@ -287,7 +287,7 @@ var addressAlone = regexp.MustCompile(`^(?:[0-9]{2,5}|:[0-9]{2,5}|https?://[^\s"
 func isNameList(s *sample) bool {
 	return len(s.lines) > 1 && s.all(hostKey) && !slices.ContainsFunc(s.lines, func(line string) bool {
 		m := hostKey.FindStringSubmatch(line)
-		return sketchName(m[1]) == "" || upstreamForm(m[2]) == "" || reference.MatchString(m[1])
+		return convertName(m[1]) == "" || upstreamForm(m[2]) == "" || reference.MatchString(m[1])
 	})
 }
 
@@ -295,7 +295,7 @@ func sketchNameList(text string) *sketch {
 	s := &sketch{}
 	for line := range strings.Lines(text) {
 		if m := hostKey.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
-			s.hosts = append(s.hosts, &sketchHost{name: sketchName(m[1]), upstream: upstreamForm(m[2])})
+			s.hosts = append(s.hosts, &sketchHost{name: convertName(m[1]), upstream: upstreamForm(m[2])})
 		}
 	}
 	return s
@@ -310,7 +310,7 @@ func sketchAddress(text string) *sketch {
 		line = strings.TrimSpace(line)
 		if m := hostLike.FindStringSubmatch(line); m != nil && strings.HasSuffix(m[1], suffix) {
 			// The name is the host's own: nothing else answers to it.
-			h.name, line = sketchName(line), line[strings.Index(line, suffix)+len(suffix):]
+			h.name, line = convertName(line), line[strings.Index(line, suffix)+len(suffix):]
 		}
 		if addressAlone.MatchString(line) {
 			h.add("/", line, false)

@@ -3,41 +3,36 @@ package hcl
 import (
 	"bytes"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// Format is src in the one form that all Proxyfiles have: two spaces a level,
-// the equal signs of neighbouring lines in a column, one space before a comment
-// that follows something, no two blank lines in a row, "\n" at every end of
-// line. Only white space changes, and none inside of strings and heredocs.
-// Formatting twice is formatting once.
+// Format returns src in the one form of all Proxyfiles: two spaces per level, the
+// equal signs of neighboring lines in one column, one space before a comment that
+// follows something, at most one blank line in a row, "\n" at every line end.
+// Only white space changes, and none inside strings and heredocs. Formatting
+// twice is the same as formatting once.
 //
-// A src with syntax errors is returned as it is, with the errors.
+// A src with syntax errors is returned unchanged, with the errors.
 func Format(src []byte, filename string) ([]byte, Diagnostics) {
 	if diags := syntaxErrors(src, filename); diags.HasErrors() {
 		return src, diags
 	}
 	spaced := hclwrite.Format(src)
 	if !sameTokens(src, spaced) {
-		// hclwrite takes the spaces out of "a.0 .1", which is then another
-		// number. Such lines keep the spaces they have.
+		// hclwrite removes the space in "a.0 .1", which makes it another number.
+		// Such files keep their spaces.
 		spaced = src
 	}
 	return tidy(spaced), nil
 }
 
-// Read is the text of the file at path, absolute, for Format: the same files as
-// Load takes, not looked into. The error is a *FileError.
-func Read(path string) ([]byte, error) { return readFile(path) }
-
-// tidy undoes the comment columns of hclwrite, and does what hclwrite leaves
-// alone: ends of lines and blank lines.
+// tidy undoes the comment columns of hclwrite, and tidies what hclwrite leaves
+// alone: line ends and blank lines.
 func tidy(src []byte) []byte {
 	var out bytes.Buffer
-	end := 0      // of the token before
-	blank := true // the line so far; a file begins with no blank line
+	end := 0      // of the previous token
+	blank := true // the line so far; a file does not begin with a blank line
 	blanks := 1
 	for _, token := range lex(src) {
 		gap, text := src[end:token.Range.Start.Byte], src[token.Range.Start.Byte:token.Range.End.Byte]
@@ -69,10 +64,8 @@ func tidy(src []byte) []byte {
 	return endLine(out.Bytes())
 }
 
-var byteOrderMark = []byte("\uFEFF")
-
-// tidyComment keeps a comment's words. A comment to the end of the line holds
-// that end too, except for the last of a file.
+// tidyComment keeps the words of a comment. The token of a line comment includes
+// the line end, except at the end of a file.
 func tidyComment(text []byte) []byte {
 	text = trimLines(text)
 	if bytes.HasPrefix(text, []byte("/*")) {
@@ -81,7 +74,7 @@ func tidyComment(text []byte) []byte {
 	return endLine(text)
 }
 
-// trimLines takes white space from the ends of lines, carriage returns too.
+// trimLines removes white space, including carriage returns, from line ends.
 func trimLines(text []byte) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(text) {
@@ -103,7 +96,7 @@ func endLine(text []byte) []byte {
 	return append(text, '\n')
 }
 
-// sameTokens reports whether a and b differ in white space only.
+// sameTokens reports whether a and b differ only in white space.
 func sameTokens(a, b []byte) bool {
 	left, right := lex(a), lex(b)
 	if len(left) != len(right) {
@@ -115,10 +108,4 @@ func sameTokens(a, b []byte) bool {
 		}
 	}
 	return true
-}
-
-// lex cuts src, which has no syntax errors, into its tokens.
-func lex(src []byte) hclsyntax.Tokens {
-	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
-	return tokens
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// functions are what expressions may call.
+// functions returns what expressions may call.
 //
 //	strings  chomp format join lower replace split strlen substr title trim
 //	         trimprefix trimspace trimsuffix upper
@@ -19,8 +19,8 @@ import (
 //	numbers  abs ceil floor max min parseint
 //	others   env jsondecode jsonencode tobool tonumber tostring url
 //
-// None reads a file, the clock or the network: a Proxyfile means the same
-// until it, or the environment, changes.
+// None of them reads a file, the clock or the network: the meaning of a Proxyfile
+// changes only with it or the environment.
 func (s *scope) functions() map[string]function.Function {
 	plain := map[string]function.Function{
 		"chomp": stdlib.ChompFunc, "lower": stdlib.LowerFunc, "split": stdlib.SplitFunc, "strlen": stdlib.StrlenFunc,
@@ -41,7 +41,7 @@ func (s *scope) functions() map[string]function.Function {
 		"env": s.envFunction(), "url": s.urlFunction(),
 	}
 	all := map[string]function.Function{
-		// These may make more than they are given.
+		// The results of these can be larger than their arguments.
 		"distinct": s.meter.function("distinct", stdlib.DistinctFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
 		"join":     s.meter.function("join", stdlib.JoinFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
 		"replace":  s.meter.function("replace", stdlib.ReplaceFunc, func(args []cty.Value) int { return weight(args[2], maxWork) }),
@@ -53,8 +53,7 @@ func (s *scope) functions() map[string]function.Function {
 	return all
 }
 
-// wideVerb matches a format verb with a width that makes more text than
-// anybody wants.
+// wideVerb matches a format verb whose width makes more text than anyone needs.
 var wideVerb = regexp.MustCompile(`%[^a-zA-Z%]*([0-9]{4,}|\*)`)
 
 func checkedFormat() function.Function {
@@ -70,10 +69,10 @@ func checkedFormat() function.Function {
 	})
 }
 
-// unsetVariable begins what is said of a variable that has no value.
+// unsetVariable begins the message about a variable that has no value.
 const unsetVariable = "the environment variable"
 
-// envFunction is env(NAME) or env(NAME, DEFAULT).
+// envFunction returns env(NAME) and env(NAME, DEFAULT).
 func (s *scope) envFunction() function.Function {
 	return function.New(&function.Spec{
 		Params:   []function.Parameter{{Name: "name", Type: cty.String}},
@@ -84,8 +83,8 @@ func (s *scope) envFunction() function.Function {
 			if len(args) > 2 {
 				return cty.DynamicVal, fmt.Errorf("env takes a name and a default, not %d arguments", len(args))
 			}
-			if value := s.getenv(name); value != "" {
-				s.d.concealed.leaves[value] = true
+			if value := s.env.getenv(name); value != "" {
+				s.secrets.leaves[value] = true
 				return cty.StringVal(value).Mark(envMark(name)), nil
 			}
 			if len(args) == 2 {
@@ -96,7 +95,7 @@ func (s *scope) envFunction() function.Function {
 	})
 }
 
-// urlFunction is url(HOST): where a host of this file is served.
+// urlFunction returns url(HOST), the address of a host of this file.
 func (s *scope) urlFunction() function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "host", Type: cty.String}},
@@ -107,8 +106,8 @@ func (s *scope) urlFunction() function.Function {
 				hint := "hosts: " + strings.Join(s.hostNames, ", ")
 				return cty.DynamicVal, function.NewArgErrorf(0, "no host is named %q; %s", name, didYouMean(name, s.hostNames, hint))
 			}
-			if s.port != 0 && s.port != 443 {
-				return cty.StringVal(fmt.Sprintf("https://%s:%d", name, s.port)), nil
+			if s.env.port != 0 && s.env.port != 443 {
+				return cty.StringVal(fmt.Sprintf("https://%s:%d", name, s.env.port)), nil
 			}
 			return cty.StringVal("https://" + name), nil
 		},

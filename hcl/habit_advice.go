@@ -16,14 +16,6 @@ func shown(lines []string) string {
 	return "write:\n" + strings.Join(lines, "\n")
 }
 
-func quoteList(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = strconv.Quote(word)
-	}
-	return strings.Join(quoted, ", ")
-}
-
 // contents returns the attribute that goes into a block for text, which is an
 // attribute or an address. It is empty if text is neither.
 func contents(text string) string {
@@ -46,8 +38,8 @@ func upstreamForm(text string) string {
 	if reference.MatchString(text) {
 		return text
 	}
-	if environmentHabit(text) != "" {
-		return environmentHabit(text)
+	if envExpression(text) != "" {
+		return envExpression(text)
 	}
 	upstream, prefix := sketchUpstream(text)
 	if prefix != "" && prefix != "/" {
@@ -172,36 +164,4 @@ func answerAdvice(args []string) string {
 		status = 200
 	}
 	return fmt.Sprintf("write respond = { status = %d, body = %s }", status, Quote(body))
-}
-
-var (
-	nginxModifier = regexp.MustCompile(`^(?:=|\^~|~\*?)[ \t]*`)
-	pathStop      = regexp.MustCompile(`[\\^$|?*+()\[\]{}:<]|\.[*+?]`)
-)
-
-// pathPrefix returns the longest plain prefix, on segment boundaries, of a pattern
-// of another tool: "/api" of "^/api/(.*)", "/users" of "/users/:id". It is "/" if
-// the pattern has none, and empty if it is not a pattern of paths.
-func pathPrefix(pattern string) string {
-	pattern = nginxModifier.ReplaceAllString(strings.TrimSpace(pattern), "")
-	pattern = strings.TrimPrefix(strings.TrimPrefix(pattern, "^"), `\A`)
-	pattern = strings.NewReplacer(`\/`, "/", `\.`, ".").Replace(pattern)
-	if !strings.HasPrefix(pattern, "/") {
-		if strings.HasPrefix(pattern, "*") || strings.HasPrefix(pattern, ".*") || strings.HasPrefix(pattern, "(.*)") {
-			return "/"
-		}
-		return ""
-	}
-	if m := pathStop.FindStringIndex(pattern); m != nil {
-		stop := m[0]
-		tail, cut := strings.TrimLeft(pattern[stop:], "*$"), pattern[:stop]
-		if tail != "" || strings.HasSuffix(cut, "/") {
-			cut = cut[:strings.LastIndexByte(cut, '/')+1]
-		}
-		pattern = cut
-	}
-	if pattern = strings.TrimSuffix(pattern, "/"); pattern == "" {
-		return "/"
-	}
-	return pattern
 }

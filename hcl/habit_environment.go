@@ -22,7 +22,7 @@ var otherVariable = regexp.MustCompile(`\$\{[ \t]*(?:process\.env\.|import\.meta
 
 // environmentHabit returns the expression for text, a string or a value without
 // quotes, that reads variables as other tools do. It is empty if text reads none.
-func environmentHabit(text string) string {
+func envExpression(text string) string {
 	found := otherVariable.FindAllStringSubmatchIndex(text, -1)
 	if found == nil {
 		return ""

@@ -84,35 +84,13 @@ func (s *statementScanner) line(text string) {
 	}
 }
 
-// beginsComment reports a comment at text[i:], outside of quotes. The "//" of a
-// URL without quotes is not one.
-func beginsComment(text string, i int) bool {
-	return text[i] == '#' || strings.HasPrefix(text[i:], "//") && (i == 0 || strings.IndexByte(" \t;{}", text[i-1]) >= 0)
-}
-
-// statementEnd returns where the comment of a line begins, or its end.
-func statementEnd(text string) int {
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		switch {
-		case quoted && text[i] == '\\':
-			i++
-		case text[i] == '"':
-			quoted = !quoted
-		case !quoted && beginsComment(text, i):
-			return i
-		}
-	}
-	return len(text)
-}
-
 // oneLine matches a block of one line, with what is in it.
 var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share)(?:[ \t]+"[^"{}]*")?[ \t]*\{(.*)\}[ \t]*$`)
 
-// reportHabits reports the statements of other tools in the chunk of r, each once,
+// reportForeign reports the statements of other tools in the chunk of r, each once,
 // and overwrites them. It is for a chunk with a syntax error. Statements that parse
 // are left to the reader, which reports unknown attributes and blocks.
-func (r *repairer) reportHabits() {
+func (r *repairer) reportForeign() {
 	var s statementScanner
 	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs && r.text.scanned < maxScanned; {
 		end := len(r.work)
@@ -146,7 +124,7 @@ const (
 // begins; 0 when there is nothing to report.
 func (r *repairer) reportHabit(start, end int, inside string) int {
 	line := string(r.work[start:end])
-	code := strings.TrimRight(line[:statementEnd(line)], " \t\r")
+	code := strings.TrimRight(line[:codeEnd(line)], " \t\r")
 	from, to := start+len(code)-len(strings.TrimLeft(code, " \t")), start+len(code)
 	if m := oneLine.FindStringSubmatchIndex(code); m != nil {
 		inner := code[m[4]:m[5]]

@@ -54,7 +54,7 @@ func valueHabit(statement string) (habit, bool) {
 	for end < len(value) && strings.IndexByte(ends, value[end]) < 0 {
 		end++
 	}
-	expr := environmentHabit(strings.Trim(value[start:end], `"'`))
+	expr := envExpression(strings.Trim(value[start:end], `"'`))
 	if expr == "" {
 		return habit{}, false
 	}
@@ -107,7 +107,7 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 	}
 	if m := headValue.FindStringSubmatch(first); m != nil && !strings.HasSuffix(first, "{") && !strings.HasSuffix(first, "}") {
 		kind, label := cmp.Or(otherWords()[m[1]], m[1]), m[2]+m[3]
-		if name := sketchName(label); kind == "host" && name != "" {
+		if name := convertName(label); kind == "host" && name != "" {
 			label = name
 		}
 		if form := contents(m[4]); form != "" && (kind != "route" || strings.HasPrefix(label, "/")) {
@@ -116,13 +116,13 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 	}
 	if m := headColon.FindStringSubmatch(first); m != nil && (strings.Contains(first, ":") || m[3] != "") {
 		label := m[2]
-		if name := sketchName(label); m[1] == "host" && name != "" {
+		if name := convertName(label); m[1] == "host" && name != "" {
 			label = name
 		}
 		return habit{summary: fmt.Sprintf("%q is a block", m[1]), detail: fmt.Sprintf("write %s %s {", m[1], Quote(label))}, true
 	}
-	if m := namePort.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" {
-		return habit{summary: "a name goes in a host block", detail: hostAdvice(sketchName(m[1]), m[2])}, true
+	if m := namePort.FindStringSubmatch(first); m != nil && inside == "" && convertName(m[1]) != "" {
+		return habit{summary: "a name goes in a host block", detail: hostAdvice(convertName(m[1]), m[2])}, true
 	}
 	if m := matcher.FindStringSubmatch(first); m != nil {
 		return habit{summary: "a Proxyfile has routes instead of matchers", detail: routeAdvice(cmp.Or(m[1], "/api"), "", inside)}, true
@@ -133,8 +133,8 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 	if m := otherSign.FindStringSubmatch(first); m != nil && isAttribute(m[1]) {
 		return habit{summary: `an attribute takes "="`, detail: "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}, true
 	}
-	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && sketchName(m[1]) != "" && !reference.MatchString(m[1]) && !strings.HasPrefix(m[1], "var.") && (strings.HasPrefix(m[2], "{") || contents(m[2]) != "") {
-		detail := hostAdvice(sketchName(m[1]), m[2])
+	if m := hostKey.FindStringSubmatch(first); m != nil && inside == "" && convertName(m[1]) != "" && !reference.MatchString(m[1]) && !strings.HasPrefix(m[1], "var.") && (strings.HasPrefix(m[2], "{") || contents(m[2]) != "") {
+		detail := hostAdvice(convertName(m[1]), m[2])
 		if s := sketchCaddy(whole); strings.HasSuffix(first, "{") && s.settle("") && len(s.hosts) == 1 {
 			detail = shown(s.lines())
 		}
@@ -157,16 +157,6 @@ func statementHabit(first, whole, inside string) (habit, bool) {
 	}
 	return habit{}, false
 }
-
-// includes returns the words that other tools include a file with.
-func includes() []string {
-	return []string{"include", "import", "include_dir", "source", "extends", "require"}
-}
-
-const (
-	includeSummary = "a Proxyfile can't include another file"
-	includeDetail  = "write all of it here; a Proxyfile.local next to it is merged over it"
-)
 
 // blockHabit recognizes a block of nginx or of a Caddyfile.
 func blockHabit(name, args, whole, inside string) (habit, bool) {
@@ -200,7 +190,7 @@ func blockHabit(name, args, whole, inside string) (habit, bool) {
 		case "site":
 			summary, s = fmt.Sprintf("%q is a directive of Caddy", name), sketchCaddy(whole)
 		default:
-			if removed(name) && inside != "" {
+			if isBuiltIn(name) && inside != "" {
 				return habit{summary: fmt.Sprintf("%q is a directive of Caddy or nginx", name), detail: "remove it: devproxy does this by itself"}, true
 			}
 			return habit{}, false
@@ -258,8 +248,8 @@ func pluralHabit(name, args, whole, inside string) (habit, bool) {
 			h.detail = routeAdvice(m[1]+m[2], m[3], inside)
 			return h, true
 		}
-		if m := hostKey.FindStringSubmatch(line); m != nil && sketchName(m[1]) != "" {
-			h.detail = hostAdvice(sketchName(m[1]), m[2])
+		if m := hostKey.FindStringSubmatch(line); m != nil && convertName(m[1]) != "" {
+			h.detail = hostAdvice(convertName(m[1]), m[2])
 			return h, true
 		}
 	}
@@ -267,7 +257,7 @@ func pluralHabit(name, args, whole, inside string) (habit, bool) {
 }
 
 // removed reports a directive of another tool for what devproxy does by itself.
-func removed(name string) bool {
+func isBuiltIn(name string) bool {
 	if otherWords()[name] != "" {
 		return false
 	}
@@ -285,7 +275,7 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 	if len(args) > 0 {
 		last = args[len(args)-1]
 	}
-	if otherWords()[name] == "" && !removed(name) && !slices.Contains([]string{"redir", "rewrite", "listen", "bind", "add_header", "header", "gzip", "index", "try_files", "respond"}, name) {
+	if otherWords()[name] == "" && !isBuiltIn(name) && !slices.Contains([]string{"redir", "rewrite", "listen", "bind", "add_header", "header", "gzip", "index", "try_files", "respond"}, name) {
 		return habit{}, false
 	}
 	switch name {
@@ -304,8 +294,8 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 		h.detail = `remove it; files = "public" serves a folder`
 	case "server_name":
 		h.detail = `write aliases = ["shop.localhost"]; the first name goes in host "NAME"`
-		if len(args) > 0 && sketchName(last) != "" {
-			h.detail = "write aliases = [" + strconv.Quote(sketchName(last)) + `]; the first name goes in host "NAME"`
+		if len(args) > 0 && convertName(last) != "" {
+			h.detail = "write aliases = [" + strconv.Quote(convertName(last)) + `]; the first name goes in host "NAME"`
 		}
 	case "listen", "bind":
 		h.detail = "remove it; a block listen { https = 8443 } at the top level picks the port"
@@ -325,7 +315,7 @@ func directiveHabit(name string, args []string, inside string) (habit, bool) {
 	case "index":
 		h.detail = "remove it; files has index.html, and spa = true answers unknown paths with it"
 	default:
-		if !removed(name) {
+		if !isBuiltIn(name) {
 			return habit{}, false
 		}
 		h.detail = "remove it: devproxy does this by itself"

@@ -2,22 +2,128 @@ package hcl
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Options are what Load needs of the world around the file.
+// maxFileSize bounds a Proxyfile. The largest real ones have some kilobytes; a
+// larger file is something else under that name.
+const maxFileSize = 1 << 20
+
+// LocalName is the name of the file next to a Proxyfile that is merged over it.
+const LocalName = "Proxyfile.local"
+
+// fileNames returns the names of a Proxyfile; the first one that exists is used.
+func fileNames() []string { return []string{"Proxyfile", "Proxyfile.hcl"} }
+
+// Why a file can't be used. FileError wraps these.
+var (
+	ErrFolder     = errors.New("it is a folder")
+	ErrNotRegular = errors.New("it is not a regular file")
+	ErrForeign    = errors.New("it belongs to another user")
+	ErrTooLarge   = fmt.Errorf("it is larger than %d KiB", maxFileSize>>10)
+)
+
+// NotFoundError reports that neither a folder nor any above it has a Proxyfile.
+type NotFoundError struct {
+	Dir    string   // where the search began, absolute
+	Looked []string // the folders searched, nearest first
+}
+
+func (e *NotFoundError) Error() string {
+	if len(e.Looked) < 2 {
+		return fmt.Sprintf("no Proxyfile in %s", e.Dir)
+	}
+	return fmt.Sprintf("no Proxyfile in %s or a folder above it", e.Dir)
+}
+
+// FileError reports a file that cannot be read. It wraps fs.ErrNotExist,
+// fs.ErrPermission, ErrFolder, ErrNotRegular, ErrForeign or ErrTooLarge, or
+// another error of the system.
+type FileError struct {
+	Path string // absolute
+	Err  error
+	// Fix is the command or edit that helps; empty if none is known.
+	Fix string
+}
+
+func (e *FileError) Error() string { return fmt.Sprintf("cannot read %s: %v", e.Path, e.Err) }
+
+// Unwrap returns the reason.
+func (e *FileError) Unwrap() error { return e.Err }
+
+func newFileError(path string, err error) *FileError {
+	// The text of a PathError would repeat the path.
+	if pathErr, is := errors.AsType[*fs.PathError](err); is {
+		err = pathErr.Err
+	}
+	e := &FileError{Path: path, Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.Fix = "check the name; without -f the Proxyfile of this folder or of one above it is taken"
+	case errors.Is(err, fs.ErrPermission):
+		e.Fix = "make it readable: chmod u+r " + path
+	case errors.Is(err, ErrFolder):
+		e.Fix = "a Proxyfile is a text file: rename the folder, or name another file with -f FILE"
+	case errors.Is(err, ErrNotRegular):
+		e.Fix = "put the text into a plain file, and name that with -f FILE"
+	case errors.Is(err, ErrForeign):
+		e.Fix = "read it first; if you trust it, make it yours: sudo chown -h \"$(id -un)\" '" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	case errors.Is(err, ErrTooLarge):
+		e.Fix = "a Proxyfile is a short text: is this another file of that name? name the right one with -f FILE"
+	}
+	return e
+}
+
+// Find returns the absolute path of the Proxyfile, or Proxyfile.hcl, in dir or in
+// its nearest parent that has one. A folder of that name counts only in dir
+// itself, where Load refuses it. Further up it is a checkout of something else.
+//
+// The error is a *NotFoundError, or a *FileError about dir.
+func Find(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("cannot tell which folder %s is: %w", dir, err)
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return "", newFileError(dir, err)
+	} else if !info.IsDir() {
+		return "", &FileError{Path: dir, Err: errors.New("it is not a folder"), Fix: "name the folder that holds the Proxyfile, or use -f FILE"}
+	}
+	notFound := &NotFoundError{Dir: dir}
+	for at := dir; ; at = filepath.Dir(at) {
+		notFound.Looked = append(notFound.Looked, at)
+		for _, name := range fileNames() {
+			path := filepath.Join(at, name)
+			info, err := os.Stat(path)
+			if err == nil && (at == dir || !info.IsDir()) {
+				return path, nil
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				// It exists and can't be read. Load says why.
+				return path, nil
+			}
+		}
+		if at == filepath.Dir(at) {
+			return "", notFound
+		}
+	}
+}
+
+// Options are what Load needs to know about the world around the file.
 type Options struct {
-	// Getenv answers env() in expressions; an empty answer means not set. Nil
-	// means an empty environment.
+	// Getenv returns the value for env(); empty means not set. Nil means an empty
+	// environment.
 	Getenv func(name string) string
-	// WorkDir is the folder, absolute, that ranges' file names are relative
-	// to where that is shorter. Empty means that they are absolute.
+	// WorkDir is the absolute folder to which file names in ranges are relative
+	// if that is shorter. Empty means that they are absolute.
 	WorkDir string
-	// HTTPSPort is the port in what url() gives, once it is bound. 0 means the
-	// listen block's, and 443 without one.
+	// HTTPSPort is the port in URLs made by url(), once it is bound. 0 means the
+	// port of the listen block, or 443 without one.
 	HTTPSPort uint16
 }
 
@@ -29,16 +135,100 @@ func (o Options) environment() environment {
 	return env
 }
 
+// Load reads the Proxyfile at path and the Proxyfile.local next to it, evaluates
+// them and checks them. It does all the I/O of the language.
+//
+// The error is a *FileError, and only about reading. Mistakes in the text are
+// diagnostics, sorted. The File is never nil: with errors it holds what could be
+// understood. Path, Dir, Sources and Watch are always filled in as far as known.
+func Load(path string, opts Options) (*File, Diagnostics, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return &File{}, nil, newFileError(path, err)
+	}
+	dir := filepath.Dir(path)
+	local := filepath.Join(dir, LocalName)
+	file := &File{Path: path, Dir: dir, RealDir: realPath(dir), Sources: Sources{}, Read: map[string][]byte{}, Watch: []string{path}}
+	if local != path {
+		file.Watch = append(file.Watch, local)
+	}
+	var sources []source
+	for _, name := range file.Watch {
+		text, err := readFile(name)
+		if err != nil && name != path && errors.Is(err, fs.ErrNotExist) {
+			break // Proxyfile.local is optional
+		}
+		if err != nil {
+			return file, nil, err
+		}
+		file.Read[name] = text
+		sources = append(sources, source{name: displayName(name, opts.WorkDir), text: text})
+	}
+	for _, src := range sources {
+		file.Sources[src.name] = src.text
+	}
+	return file, decode(file, sources, opts.environment()), nil
+}
+
+// Read returns the text of the file at the absolute path, for Format. It accepts
+// the same files as Load and does not parse them. The error is a *FileError.
+func Read(path string) ([]byte, error) { return readFile(path) }
+
+// readFile reads the file at the absolute path, which may have up to maxFileSize
+// bytes. The error is a *FileError.
+func readFile(path string) ([]byte, error) {
+	// Stat comes first, because opening a named pipe waits for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, newFileError(path, err)
+	}
+	if info.IsDir() {
+		return nil, newFileError(path, ErrFolder)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, newFileError(path, ErrNotRegular)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, newFileError(path, err)
+	}
+	defer file.Close()
+	if err := checkOwner(path, file); err != nil {
+		return nil, err
+	}
+	// The file may have grown since Stat.
+	text, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
+	if err != nil {
+		return nil, newFileError(path, err)
+	}
+	if len(text) > maxFileSize {
+		return nil, newFileError(path, ErrTooLarge)
+	}
+	return text, nil
+}
+
+// displayName returns path as people see it: relative to dir if that is shorter.
+func displayName(path, dir string) string {
+	if dir == "" {
+		return path
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || len(rel) >= len(path) {
+		return path
+	}
+	return rel
+}
+
 func statFolder(path string) (exists, isDir bool) {
 	info, err := os.Stat(path)
 	return err == nil, err == nil && info.IsDir()
 }
 
-// maxLinks bounds a chain of links that lead to what is not there.
+// maxLinks bounds a chain of links to something that does not exist.
 const maxLinks = 40
 
-// realPath is where path leads, links followed. What is not there yet stays as
-// it is written, below what is.
+// realPath returns path with links followed. The part of it that does not exist
+// yet stays as written.
 func realPath(path string) string { return realPathOf(path, maxLinks) }
 
 func realPathOf(path string, links int) string {
@@ -60,68 +250,8 @@ func realPathOf(path string, links int) string {
 	}
 }
 
-// isRemote reports a path of another machine, by its form. Windows logs in
-// there to answer any question about it.
+// isRemote reports a path on another machine, by its form. Windows logs in there
+// for any operation on it.
 func isRemote(path string) bool {
 	return strings.HasPrefix(filepath.VolumeName(path), `\\`)
-}
-
-// Load reads the Proxyfile at path and the Proxyfile.local beside it,
-// evaluates and checks them. It does all the I/O of the language.
-//
-// The error is a *FileError and is only about reading; mistakes in the text
-// are diagnostics, sorted. The File is never nil: with errors it holds what
-// could be understood, and Path, Dir, Sources and Watch are always filled in
-// as far as known.
-func Load(path string, opts Options) (*File, Diagnostics, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return &File{}, nil, newFileError(path, err)
-	}
-	dir := filepath.Dir(path)
-	local := filepath.Join(dir, LocalName)
-	file := &File{Path: path, Dir: dir, RealDir: realPath(dir), Sources: Sources{}, Read: map[string][]byte{}, Watch: []string{path}}
-	if local != path {
-		file.Watch = append(file.Watch, local)
-	}
-	text, err := readFile(path)
-	if err != nil {
-		return file, nil, err
-	}
-	file.Read[path] = text
-	sources := []source{{name: displayName(path, opts.WorkDir), text: text}}
-	if local != path {
-		text, err := readFile(local)
-		switch {
-		case err == nil:
-			file.Read[local] = text
-			sources = append(sources, source{name: displayName(local, opts.WorkDir), text: text})
-		case !errors.Is(err, fs.ErrNotExist):
-			return file, nil, err
-		}
-	}
-	for _, src := range sources {
-		file.Sources[src.name] = src.text
-	}
-	diags := decode(file, sources, opts.environment())
-	return file, diags, nil
-}
-
-// source is one file's text and the name its ranges carry.
-type source struct {
-	name string
-	text []byte
-}
-
-// displayName is path as people know it: relative to dir where that is
-// shorter.
-func displayName(path, dir string) string {
-	if dir == "" {
-		return path
-	}
-	rel, err := filepath.Rel(dir, path)
-	if err != nil || len(rel) >= len(path) {
-		return path
-	}
-	return rel
 }

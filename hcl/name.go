@@ -3,80 +3,99 @@ package hcl
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 const (
-	// maxName and maxLabel are the longest name and label in text form (RFC
-	// 1035 section 2.3.4).
+	// maxName and maxLabel are the longest name and label in text form (RFC 1035
+	// section 2.3.4).
 	maxName  = 253
 	maxLabel = 63
 )
 
 const suffix = ".localhost"
 
-var labelPattern = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
+var (
+	labelPattern = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
+	hostPattern  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+	allDigits    = regexp.MustCompile(`^[0-9]+$`)
+)
 
-// name checks the name of a host, or with wildcard false of a domain, and
-// gives it in lower case; empty when it cannot be one.
-func (d *decoder) name(text string, at Range, wildcard bool) string {
+// hostName checks the name of a host, or without wildcard of a domain, and
+// returns it in lower case. It returns "" for a mistake.
+func (p place) hostName(text string, wildcard bool) string {
 	name := strings.ToLower(text)
-	write := func(name string) string { return quotef("write %s", name) }
 	base, isWildcard := strings.CutPrefix(name, "*.")
-	switch _, notIP := netip.ParseAddr(strings.Trim(name, "[]")); {
+	switch {
 	case strings.Contains(name, "://"):
 		_, rest, _ := strings.Cut(name, "://")
 		rest, _, _ = strings.Cut(rest, "/")
 		rest, _, _ = strings.Cut(rest, ":")
-		d.errorf(at, write(rest), "a name has no scheme")
-	case notIP == nil:
-		d.errorf(at, `write one like "shop.localhost"`, "%q is an address, not a name", text)
+		p.errorf(suggest(rest), "a name has no scheme")
+	case isIP(strings.Trim(name, "[]")):
+		p.errorf(`write one like "shop.localhost"`, "%q is an address, not a name", text)
 	case strings.Contains(name, "/"):
 		before, _, _ := strings.Cut(name, "/")
-		d.errorf(at, write(before)+`, and inside of it route "/PATH"`, "a name has no path")
+		p.errorf(suggest(before)+`, and inside of it route "/PATH"`, "a name has no path")
 	case strings.Contains(name, ":"):
 		before, _, _ := strings.Cut(name, ":")
-		d.errorf(at, write(before)+"; ports stand in listen", "a name has no port")
+		p.errorf(suggest(before)+"; ports stand in listen", "a name has no port")
 	case strings.HasSuffix(name, "."):
-		d.errorf(at, write(strings.TrimRight(name, ".")), `a name does not end with "."`)
+		p.errorf(suggest(strings.TrimRight(name, ".")), `a name does not end with "."`)
 	case isWildcard && !wildcard:
-		d.errorf(at, write(base), "a domain has no wildcard")
+		p.errorf(suggest(base), "a domain has no wildcard")
 	case strings.Contains(base, "*"):
-		d.errorf(at, `write one like "*.tenant.shop.localhost"`, `"*." stands at the beginning, for one label`)
+		p.errorf(`write one like "*.tenant.shop.localhost"`, `"*." stands at the beginning, for one label`)
 	case len(name) > maxName:
-		d.errorf(at, "", "a name has at most %d characters", maxName)
-	case !d.labels(base, text, at):
+		p.errorf("", "a name has at most %d characters", maxName)
+	case !p.labels(base, text):
 	case base != "localhost" && !strings.HasSuffix(base, suffix):
-		d.errorf(at, write(underLocalhost(name))+"; another suffix needs devproxy trust --domain, which is not built yet", "%q is not under .localhost", text)
+		p.errorf(suggest(underLocalhost(name))+"; another suffix needs devproxy trust --domain, which is not built yet", "%q is not under .localhost", text)
 	default:
 		return name
 	}
 	return ""
 }
 
-// labels checks the parts between the dots.
-func (d *decoder) labels(base, text string, at Range) bool {
-	for label := range strings.SplitSeq(base, ".") {
+// labels checks the labels of a name, which was written as text.
+func (p place) labels(name, text string) bool {
+	for label := range strings.SplitSeq(name, ".") {
 		switch {
 		case label == "":
-			d.errorf(at, `write one like "shop.localhost"`, "%q has an empty part", text)
+			p.errorf(`write one like "shop.localhost"`, "%q has an empty part", text)
 			return false
 		case len(label) > maxLabel:
-			d.errorf(at, "", "the part of a name between two dots has at most %d characters", maxLabel)
+			p.errorf("", "the part of a name between two dots has at most %d characters", maxLabel)
 			return false
 		case strings.ContainsFunc(label, func(r rune) bool { return r >= 0x80 }):
-			d.errorf(at, "write its xn-- form, as the browser's address bar gives it when copied", "%q is not ASCII", text)
+			p.errorf("write its xn-- form, as the browser's address bar gives it when copied", "%q is not ASCII", text)
 			return false
 		case !labelPattern.MatchString(label):
-			d.errorf(at, `write letters, digits and "-"`, "%q is no name", text)
+			p.errorf(`write letters, digits and "-"`, "%q is no name", text)
 			return false
 		}
 	}
 	return true
 }
 
-// underLocalhost is name as it would be under .localhost: "shop.test" and
-// "shop" are "shop.localhost", "app.example.com" is "app.example.localhost".
+// publicLabels checks that name, which was written as text, has the labels of a
+// host name (RFC 1123 section 2.1). Names in public certificates have no "_";
+// local names may have one.
+func (p place) publicLabels(name, text, example string) bool {
+	switch {
+	case slices.Contains(strings.Split(name, "."), ""):
+		p.errorf(example, "%q has an empty part", text)
+	case strings.Contains(name, "_"):
+		p.errorf(suggest(strings.ReplaceAll(name, "_", "-")), `%q has a "_"`, text)
+	default:
+		return p.labels(name, text)
+	}
+	return false
+}
+
+// underLocalhost returns name below .localhost: "shop.test" and "shop" become
+// "shop.localhost", "app.example.com" becomes "app.example.localhost".
 func underLocalhost(name string) string {
 	if i := strings.LastIndexByte(name, '.'); i > 0 && name[:i] != "*" {
 		name = name[:i]
@@ -84,7 +103,7 @@ func underLocalhost(name string) string {
 	return name + suffix
 }
 
-// commonParent is the longest name that all hosts are or hang under.
+// commonParent returns the longest name that all hosts have or are below.
 func commonParent(hosts []*Host) string {
 	var common []string
 	for _, h := range hosts {
@@ -103,4 +122,46 @@ func commonParent(hosts []*Host) string {
 		common = common[len(common)-n:]
 	}
 	return strings.Join(common, ".")
+}
+
+func isIP(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil
+}
+
+// isDialable reports whether host is a name or an IP address, without a port.
+func isDialable(host string) bool {
+	if len(host) > maxName {
+		return false
+	}
+	return isIP(host) || hostPattern.MatchString(host) && !strings.Contains(host, "..")
+}
+
+// isPlainLoopback reports a host that only means "this machine".
+func isPlainLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+// prefix parses a range of addresses in CIDR notation (RFC 4632 section 3.1, RFC
+// 4291 section 2.3), or a single address.
+func (p place) prefix(text string) (prefix netip.Prefix, ok bool) {
+	const example = `write one like "203.0.113.0/24", or an address`
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		p.errorf(example, "%q is no CIDR range", text)
+	case prefix.Addr().Is4In6():
+		// Client addresses are compared as IPv4 addresses.
+		p.errorf(example, "%q is an IPv4 range in IPv6 form", text)
+	case prefix.Masked() != prefix:
+		p.errorf(suggest(prefix.Masked().String()), "%q has bits beyond its length", text)
+	default:
+		return prefix, true
+	}
+	return netip.Prefix{}, false
 }

@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -9,23 +10,23 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxRepairs bounds how many mistakes of form are reported of one top-level
-// block, and maxReparsed how many bytes are parsed for that: each mistake costs
-// one more run of the parser over its block.
 const (
-	maxRepairs  = 50
+	// maxRepairs bounds how many syntax errors are reported in one top-level block.
+	maxRepairs = 50
+	// maxReparsed bounds how many bytes are parsed for that: each error takes one
+	// more run of the parser over its block.
 	maxReparsed = 2 << 20
 )
 
-// parse is the syntax tree of t. A syntax error does not end it: the place is
-// reported, overwritten with something harmless, and parsed again, each
-// top-level block for itself.
+// parse returns the syntax tree of t. It does not stop at a syntax error: the
+// place is reported, overwritten with something harmless, and parsed again, each
+// top-level block separately.
 func parse(t *text) (*hclsyntax.Body, Diagnostics) {
-	tokens, _ := hclsyntax.LexConfig(t.clean, t.name, hcl.InitialPos)
+	tokens := lex(t.clean)
 	if at, summary, found := tooDeep(tokens); found {
-		return &hclsyntax.Body{}, Diagnostics{{Severity: Error, Summary: summary, Detail: "write it simpler", Range: t.rangeOf(at)}}
+		return &hclsyntax.Body{}, Diagnostics{t.errorAt(at.Start.Byte, at.End.Byte, summary, "write it simpler")}
 	}
-	diags := blankInvisible(t, tokens)
+	diags := t.blankInvisible(tokens)
 	file, problems := hclsyntax.ParseConfig(t.clean, t.name, hcl.InitialPos)
 	if firstSyntaxError(problems) == nil {
 		body := file.Body.(*hclsyntax.Body)
@@ -43,18 +44,18 @@ func parse(t *text) (*hclsyntax.Body, Diagnostics) {
 	return whole, diags
 }
 
-// parseChunk parses one top-level block, repairing what it can.
+// parseChunk parses one top-level block and repairs what it can.
 func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
 	r := repairer{text: t, chunk: c, work: bytes.Clone(t.clean[c.start:c.end])}
 	start := hcl.Pos{Line: c.line, Column: 1, Byte: c.start}
-	tried := false
+	searched := false
 	for range min(maxRepairs, 2+maxReparsed/(c.end-c.start)) {
 		file, problems := hclsyntax.ParseConfig(r.work, t.name, start)
 		body := file.Body.(*hclsyntax.Body)
 		problem := firstSyntaxError(problems)
-		if problem != nil && !tried {
-			tried = true
-			r.reportHabits()
+		if problem != nil && !searched {
+			searched = true
+			r.reportForeign()
 			if len(r.diags) > 0 {
 				continue
 			}
@@ -71,14 +72,14 @@ func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
 	return &hclsyntax.Body{}, r.diags
 }
 
-// chunk is a stretch of the text that holds whole top-level blocks.
+// chunk is a part of the text that holds whole top-level blocks.
 type chunk struct {
 	start, end int // bytes
 	line       int // of start
 }
 
-// topLevel matches what can begin a line only at the top level of a file,
-// where people write it without indentation.
+// topLevel matches lines that begin a top-level block or attribute, which people
+// write without indentation.
 var topLevel = regexp.MustCompile(`(?m)^(?:(?:host|service|tcp|udp)[ \t]+["\w*]|(?:locals|listen|share)[ \t]*\{|domain[ \t]*[=:])`)
 
 func chunks(src []byte) []chunk {
@@ -98,8 +99,8 @@ func chunks(src []byte) []chunk {
 	return list
 }
 
-// redefined is what the parser says of an attribute that is set twice; it is
-// no mistake of form and needs no repair.
+// redefined is the parser's summary for an attribute that is set twice. It is not
+// a syntax error and needs no repair.
 const redefined = "Attribute redefined"
 
 func firstSyntaxError(problems hcl.Diagnostics) *hcl.Diagnostic {
@@ -125,7 +126,8 @@ func redefinitions(t *text, body *hclsyntax.Body, problems hcl.Diagnostics) Diag
 	return diags
 }
 
-// redefinition names the attribute of the same name before at.
+// redefinition reports the attribute whose name is at the given place. It names
+// the place of the first one.
 func redefinition(t *text, body *hclsyntax.Body, at hcl.Range) Diagnostic {
 	name := string(t.clean[at.Start.Byte:min(at.End.Byte, len(t.clean))])
 	inner := body
@@ -140,12 +142,12 @@ func redefinition(t *text, body *hclsyntax.Body, at hcl.Range) Diagnostic {
 	}
 	detail := "remove one of them"
 	if first := inner.Attributes[name]; first != nil {
-		detail = "the first is at " + place(t.rangeOf(first.NameRange))
+		detail = "the first is at " + t.rangeOf(first.NameRange).line()
 	}
-	return Diagnostic{Severity: Error, Summary: quotef("a second %s", name), Detail: detail, Range: t.rangeOf(at)}
+	return Diagnostic{Severity: Error, Summary: fmt.Sprintf("a second %q", name), Detail: detail, Range: t.rangeOf(at)}
 }
 
-// adopt adds what is in body to whole.
+// adopt adds the contents of body to whole.
 func adopt(t *text, whole, body *hclsyntax.Body) Diagnostics {
 	var diags Diagnostics
 	for name, attr := range body.Attributes {
@@ -159,12 +161,18 @@ func adopt(t *text, whole, body *hclsyntax.Body) Diagnostics {
 	return diags
 }
 
-// syntaxErrors is what is wrong with the form of src, whatever it means.
+// lex splits src into tokens.
+func lex(src []byte) hclsyntax.Tokens {
+	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+	return tokens
+}
+
+// syntaxErrors returns the syntax errors in src.
 func syntaxErrors(src []byte, filename string) Diagnostics {
 	t, diags := newText(source{name: filename, text: src})
 	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
 	where := newFolder("", nil)
-	// Keys with values are formatted, whatever they mean.
+	// A list of keys and values can be formatted, whatever it means.
 	if diag, found := foreign(t, where); found && diag.Summary != flatSummary {
 		return Diagnostics{diag}
 	}

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// placeholderNames are what request_headers, response_headers and redirect take
-// from a request.
+// placeholderNames returns what request_headers, response_headers and redirect
+// can take from a request.
 func placeholderNames() []string {
 	return []string{"client", "host", "uri", "path", "query", "id", "rest"}
 }
 
-// otherPlaceholders are the names that other programs have for them.
+// otherPlaceholders returns the names that other programs have for them.
 func otherPlaceholders() map[string]string {
 	return map[string]string{
 		"host": "host", "uri": "path", "remote_addr": "client", "remote_host": "client", "remote": "client", "client_ip": "client", "ip": "client", "binary_remote_addr": "client",
@@ -28,21 +28,29 @@ func otherPlaceholders() map[string]string {
 	}
 }
 
-// Part is a part of a text with placeholders: what is written, or a placeholder.
+// Part is a part of a text with placeholders: plain text, or a placeholder.
 type Part struct {
 	Text string // as it is sent; empty for a placeholder
 	Name string // "client"; empty for text
 }
 
-// IsPath reports a placeholder that stands for a path: it begins with "/", or is
+// IsPath reports a placeholder whose value is a path: it begins with "/", or is
 // empty.
 func (p Part) IsPath() bool { return p.Name == "rest" || p.Name == "path" || p.Name == "uri" }
 
-// braced matches a word in braces, and one in two pairs of them, which stands for
-// the word in one.
-var braced = regexp.MustCompile(`\{\{[A-Za-z_][\w.-]*\}\}|\{[A-Za-z_][\w.-]*\}`)
+var (
+	// braced matches a word in braces, and a word in two pairs of braces, which
+	// means the word in one pair.
+	braced = regexp.MustCompile(`\{\{[A-Za-z_][\w.-]*\}\}|\{[A-Za-z_][\w.-]*\}`)
+	// placeholder matches anything in braces.
+	placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+	// otherVariables matches variables of nginx and of shells.
+	otherVariables = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
+	// otherRest matches what other tools write for {rest} and its relatives.
+	otherRest = regexp.MustCompile(`(?:^|/)\$[0-9]\b|\$(?:uri|request_uri|is_args|args)\b`)
+)
 
-// Placeholders returns the parts of text, in order. Braces that are not around a
+// Placeholders yields the parts of text in order. Braces that are not around a
 // single word are text, and so is a word that is not a placeholder.
 func Placeholders(text string) iter.Seq[Part] {
 	return func(yield func(Part) bool) {
@@ -67,11 +75,8 @@ func Placeholders(text string) iter.Seq[Part] {
 	}
 }
 
-// HasPlaceholder reports whether text is not sent as it is written.
+// HasPlaceholder reports whether text is sent in another form than it is written.
 func HasPlaceholder(text string) bool {
-	if !strings.Contains(text, "{") {
-		return false
-	}
 	for part := range Placeholders(text) {
 		if part.Text != text {
 			return true
@@ -80,35 +85,31 @@ func HasPlaceholder(text string) bool {
 	return false
 }
 
-// otherVariables matches the variables of nginx and of shells.
-var otherVariables = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
-
-// checkPlaceholders reports words in braces that stand for nothing, and warns of
+// checkPlaceholders reports words in braces that have no meaning, and warns of
 // variables of other programs. flow is what flows into text: only what the file
-// itself says is looked at.
-func (d *decoder) checkPlaceholders(v value, text string, flow Flow) bool {
+// itself says is checked.
+func (p place) checkPlaceholders(text string, flow Flow) bool {
 	if !flow.Empty() {
 		text = withoutExpressions(flow.Shown)
 	}
-	for _, at := range braced.FindAllStringIndex(text, -1) {
-		word := text[at[0]:at[1]]
+	for _, word := range braced.FindAllString(text, -1) {
 		name := strings.Trim(word, "{}")
 		if strings.HasPrefix(word, "{{") || slices.Contains(placeholderNames(), name) {
 			continue
 		}
-		d.errorf(v.at(), placeholderAdvice(name)+"; for the word in braces itself, write "+"{"+word+"}", "unknown placeholder %s", word)
+		p.errorf(placeholderAdvice(name)+"; for the word in braces itself, write "+"{"+word+"}", "unknown placeholder %s", word)
 		return false
 	}
 	for _, found := range otherVariables.FindAllString(text, -1) {
 		if name := otherPlaceholders()[strings.ToLower(strings.Trim(found, "${}"))]; name != "" {
-			d.warnf(v.at(), "use {"+name+"}", "%s is not replaced: it is a variable of another program", found)
+			p.warnf("use {"+name+"}", "%s is not replaced: it is a variable of another program", found)
 			break
 		}
 	}
 	return true
 }
 
-// withoutExpressions is a shown text without what is in ${…} and %{…}.
+// withoutExpressions returns a shown text without what is in ${…} and %{…}.
 func withoutExpressions(text string) string {
 	var out strings.Builder
 	depth := 0
@@ -125,14 +126,39 @@ func withoutExpressions(text string) string {
 	return out.String()
 }
 
-// placeholderAdvice says which placeholders there are, or which was meant.
+// placeholderAdvice returns which placeholder was probably meant, and which exist.
 func placeholderAdvice(name string) string {
 	near := otherPlaceholders()[strings.ToLower(name)]
 	if near == "" {
 		near = nearest(name, placeholderNames())
 	}
+	all := fmt.Sprintf("there are {%s}", strings.Join(placeholderNames(), "}, {"))
 	if near != "" {
-		return fmt.Sprintf("did you mean {%s}? There are {%s}", near, strings.Join(placeholderNames(), "}, {"))
+		return fmt.Sprintf("did you mean {%s}? T%s", near, all[1:])
 	}
-	return fmt.Sprintf("there are {%s}", strings.Join(placeholderNames(), "}, {"))
+	return all
+}
+
+const restAdvice = "write {rest}: what follows the route's path"
+
+// checkTarget reports what neither a path nor a URL can have, and variables of
+// other programs. A redirect has more placeholders than {rest}.
+func (p place) checkTarget(target string, redirect bool) bool {
+	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
+		p.errorf("write %20 for a space", "a path has no spaces and control characters")
+		return false
+	}
+	found := strings.TrimPrefix(otherRest.FindString(target), "/")
+	if found == "" {
+		return true
+	}
+	detail := restAdvice
+	switch name := otherPlaceholders()[found[1:]]; {
+	case redirect && name == "query":
+		detail = "remove it: the query is kept"
+	case redirect && name != "":
+		detail = "use {" + name + "}"
+	}
+	p.errorf(detail, "unknown placeholder %s", found)
+	return false
 }

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"path/filepath"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,25 +10,49 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// scope is what expressions can refer to. Locals and services are evaluated
+// environment is what decoding needs to know about the world.
+type environment struct {
+	getenv func(name string) string
+	// folder reports whether path exists and whether it is a folder.
+	folder func(path string) (exists, isDir bool)
+	// real returns path with links followed as far as it exists; nil leaves paths
+	// as they are.
+	real func(path string) string
+	port int // of url(); 0 means the listen block's
+}
+
+// scope evaluates the expressions of a file. Locals and services are evaluated
 // when something first refers to them, so that their order does not matter.
 type scope struct {
-	d         *decoder
-	getenv    func(string) string
-	port      int      // of url()
-	hostNames []string // lower case, as labelled, and aliases where plain
+	*reporter
+	file      *File
+	env       environment
+	hostNames []string // lower case, as labelled
 	meter     *meter
 	callable  map[string]function.Function
 
 	locals map[string]*node
-	// localAttrs is what locals are written as.
+	// localAttrs are the attributes of locals.
 	localAttrs map[string]*attribute
 	services   map[string]*node
 	// path is what is being evaluated, outermost first.
 	path []*node
 
-	prepared map[hclsyntax.Expression]*preparation
-	worn     bool // that the work is spent was reported
+	prepared  map[hclsyntax.Expression]*preparation
+	exhausted bool // it was reported that the work is spent
+	// flowed are the attributes that file.Flows has.
+	flowed map[Range]bool
+}
+
+func newScope(file *File, env environment) *scope {
+	s := &scope{
+		reporter: &reporter{reported: map[Severity]int{}, secrets: newSecrets(env.getenv)},
+		file:     file, env: env, meter: &meter{left: maxWork},
+		locals: map[string]*node{}, localAttrs: map[string]*attribute{}, services: map[string]*node{},
+		prepared: map[hclsyntax.Expression]*preparation{}, flowed: map[Range]bool{},
+	}
+	s.callable = s.functions()
+	return s
 }
 
 // node is a local or a service.
@@ -37,7 +62,7 @@ type node struct {
 	eval  func() cty.Value
 
 	state nodeState
-	value cty.Value // DynamicVal when there is a mistake in it
+	value cty.Value // DynamicVal if there is a mistake in it
 	used  bool
 }
 
@@ -49,12 +74,46 @@ const (
 	evaluated
 )
 
-// maxChain bounds how many locals and services refer to each other in a row;
-// each level is one of the stack.
+// maxChain bounds how many locals and services refer to each other in a row. Each
+// of them needs stack.
 const maxChain = 100
 
-// preparation is what has to be known of an expression before meters hide
-// parts of it.
+// demand returns the value of n and evaluates it first if needed. at is the place
+// of the reference.
+func (s *scope) demand(n *node, at Range) cty.Value {
+	n.used = true
+	if n.state == evaluated {
+		return n.value
+	}
+	if n.state == evaluating {
+		s.at(at).errorf(s.cycle(n), "%s refers to itself", n.title)
+		return cty.DynamicVal
+	}
+	if len(s.path) >= maxChain {
+		s.at(at).errorf("write it simpler", "more than %d values refer to each other in a row", maxChain)
+		return cty.DynamicVal
+	}
+	n.state = evaluating
+	s.path = append(s.path, n)
+	n.value = n.eval()
+	s.path = s.path[:len(s.path)-1]
+	n.state = evaluated
+	return n.value
+}
+
+// cycle shows how n refers to itself.
+func (s *scope) cycle(n *node) string {
+	var steps []string
+	for _, step := range s.path {
+		if step == n || len(steps) > 0 {
+			steps = append(steps, step.title)
+		}
+	}
+	return strings.Join(append(steps, n.title), " -> ")
+}
+
+// preparation is what must be known about an expression before meters hide parts
+// of it.
 type preparation struct {
 	references []hcl.Traversal
 	calls      []*hclsyntax.FunctionCallExpr
@@ -70,29 +129,8 @@ func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 			p.calls = append(p.calls, call)
 		}
 	})
-	// The parts of a list or an object are evaluated by themselves too.
-	switch e := expr.(type) {
-	case *hclsyntax.TupleConsExpr:
-		for _, element := range e.Exprs {
-			s.prepare(element)
-		}
-	case *hclsyntax.ObjectConsExpr:
-		for _, item := range e.Items {
-			s.prepare(item.ValueExpr)
-		}
-	// So are those that shown looks at.
-	case *hclsyntax.TemplateExpr:
-		for _, part := range e.Parts {
-			s.prepare(part)
-		}
-	case *hclsyntax.TemplateWrapExpr:
-		s.prepare(e.Wrapped)
-	case *hclsyntax.ParenthesesExpr:
-		s.prepare(e.Expression)
-	case *hclsyntax.FunctionCallExpr:
-		for _, arg := range e.Args {
-			s.prepare(arg)
-		}
+	for _, part := range partsOf(expr) {
+		s.prepare(part)
 	}
 	guardIndices(expr)
 	guardOperands(expr)
@@ -101,32 +139,56 @@ func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 	return p
 }
 
-// value evaluates expr. A mistake is reported, once, and gives DynamicVal,
-// which is unknown: nothing more is said of what is made of it.
+// partsOf returns the parts of expr that are also evaluated on their own: elements
+// of lists and objects, and what shown looks at.
+func partsOf(expr hclsyntax.Expression) []hclsyntax.Expression {
+	switch e := expr.(type) {
+	case *hclsyntax.TupleConsExpr:
+		return e.Exprs
+	case *hclsyntax.ObjectConsExpr:
+		var values []hclsyntax.Expression
+		for _, item := range e.Items {
+			values = append(values, item.ValueExpr)
+		}
+		return values
+	case *hclsyntax.TemplateExpr:
+		return e.Parts
+	case *hclsyntax.TemplateWrapExpr:
+		return []hclsyntax.Expression{e.Wrapped}
+	case *hclsyntax.ParenthesesExpr:
+		return []hclsyntax.Expression{e.Expression}
+	case *hclsyntax.FunctionCallExpr:
+		return e.Args
+	}
+	return nil
+}
+
+// value evaluates expr. A mistake is reported once and gives DynamicVal, which is
+// unknown: nothing more is reported about what is made of it.
 func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
-	if t.holed(expr.Range()) {
+	if t.isRepaired(expr.Range()) {
 		return cty.DynamicVal
 	}
 	p := s.prepare(expr)
-	ctx := &hcl.EvalContext{Functions: s.callable, Variables: map[string]cty.Value{}}
-	good := true
+	valid := true
 	for _, call := range p.calls {
-		good = s.checkCall(call, t) && good
+		valid = s.checkCall(call, t) && valid
 	}
 	objects := map[string]map[string]cty.Value{"local": {}, "service": {}}
 	for _, reference := range p.references {
-		good = s.resolve(reference, t, objects) && good
+		valid = s.resolve(reference, t, objects) && valid
 	}
-	if !good {
+	if !valid {
 		return cty.DynamicVal
 	}
+	ctx := &hcl.EvalContext{Functions: s.callable, Variables: map[string]cty.Value{}}
 	for name, object := range objects {
 		ctx.Variables[name] = cty.ObjectVal(object)
 	}
 	value, problems := expr.Value(ctx)
 	for _, problem := range problems {
 		if problem.Severity == hcl.DiagError {
-			s.report(problem, expr, t, s.mayRead(p))
+			s.reportProblem(problem, expr, t, s.mayRead(p))
 			return cty.DynamicVal
 		}
 	}
@@ -135,14 +197,14 @@ func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
 		return cty.DynamicVal
 	}
 	if tooBig(value) {
-		s.d.errorf(t.rangeOf(expr.Range()), "", "this number is too large")
+		s.at(t.rangeOf(expr.Range())).errorf("", "this number is too large")
 		return cty.DynamicVal
 	}
 	return value
 }
 
-// tooBig reports whether v is or holds a number that has more digits than any
-// use, or a division by zero; as text it would fill memory.
+// tooBig reports whether v contains a number with more digits than anyone needs,
+// or a division by zero. As text it would fill the memory.
 func tooBig(v cty.Value) bool {
 	v, _ = v.Unmark()
 	if v.IsNull() || !v.IsKnown() {
@@ -163,8 +225,8 @@ func tooBig(v cty.Value) bool {
 	return false
 }
 
-// mayRead reports whether a value of the environment can be in what is said of
-// an expression.
+// mayRead reports whether a message about an expression can contain a value of
+// the environment.
 func (s *scope) mayRead(p *preparation) bool {
 	for _, call := range p.calls {
 		if call.Name == "env" {
@@ -186,9 +248,9 @@ func (s *scope) mayRead(p *preparation) bool {
 	return false
 }
 
-// report says what is wrong with expr. The words of HCL and of functions quote
-// values: where those can be of the environment, they are not used.
-func (s *scope) report(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *text, secret bool) {
+// reportProblem reports what is wrong with expr. Messages of HCL and of functions
+// quote values: they are not used if secret, when those may be secret.
+func (s *scope) reportProblem(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *text, secret bool) {
 	if strings.Contains(problem.Detail, errWork.Error()) {
 		s.reportWork(expr, t)
 		return
@@ -198,12 +260,13 @@ func (s *scope) report(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *te
 		at = *problem.Subject
 	}
 	summary, detail := sentence(problem.Summary), sentence(problem.Detail)
-	if _, reason, found := strings.Cut(problem.Detail, " failed: "); found {
-		summary, detail = sentence(reason), ""
-	} else if _, reason, found := strings.Cut(problem.Detail, " parameter: "); found {
-		summary, detail = sentence(reason), ""
+	for _, before := range []string{" failed: ", " parameter: "} {
+		if _, reason, found := strings.Cut(problem.Detail, before); found {
+			summary, detail = sentence(reason), ""
+			break
+		}
 	}
-	// What a function has to say of the remedy stands behind a semicolon.
+	// Our functions write the fix after a semicolon.
 	if before, after, found := strings.Cut(summary, "; "); found && detail == "" {
 		summary, detail = before, after
 	}
@@ -211,49 +274,32 @@ func (s *scope) report(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *te
 		summary = "the text ends too early" // of jsondecode
 	}
 	quotes := !strings.HasPrefix(summary, unsetVariable) && strings.ContainsAny(summary+detail, "\"'`")
-	if secret && (quotes || s.d.concealed.quotes(summary+detail)) {
+	if secret && (quotes || s.secrets.quotes(summary+detail)) {
 		summary, detail = "this cannot be evaluated with the values of the environment", "check the variables that it uses"
 	}
-	s.d.errorf(t.rangeOf(at), detail, "%s", summary)
+	s.at(t.rangeOf(at)).errorf(detail, "%s", summary)
 }
 
 func (s *scope) reportWork(expr hclsyntax.Expression, t *text) {
-	if !s.worn {
-		s.d.errorf(t.rangeOf(expr.Range()), "write it simpler", "%v", errWork)
+	if !s.exhausted {
+		s.at(t.rangeOf(expr.Range())).errorf("write it simpler", "%v", errWork)
 	}
-	s.worn = true
+	s.exhausted = true
 }
 
-// demand is the value of n, evaluated now if it is not yet. The reference at
-// the given place asks for it.
-func (s *scope) demand(n *node, at Range) cty.Value {
-	n.used = true
-	if n.state == evaluated {
-		return n.value
+// absolute returns a path that may be relative to the Proxyfile.
+func (s *scope) absolute(path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
 	}
-	if n.state == evaluating {
-		s.d.errorf(at, s.cycle(n), "%s refers to itself", n.title)
-		return cty.DynamicVal
-	}
-	if len(s.path) >= maxChain {
-		s.d.errorf(at, "write it simpler", "more than %d values refer to each other in a row", maxChain)
-		return cty.DynamicVal
-	}
-	n.state = evaluating
-	s.path = append(s.path, n)
-	n.value = n.eval()
-	s.path = s.path[:len(s.path)-1]
-	n.state = evaluated
-	return n.value
+	return filepath.Join(s.file.Dir, path)
 }
 
-// cycle is the way from n to itself.
-func (s *scope) cycle(n *node) string {
-	var steps []string
-	for _, step := range s.path {
-		if step == n || len(steps) > 0 {
-			steps = append(steps, step.title)
-		}
+// real returns path with links followed.
+func (s *scope) real(path string) string {
+	if s.env.real == nil || isRemote(path) {
+		return path
 	}
-	return strings.Join(append(steps, n.title), " -> ")
+	return s.env.real(path)
 }

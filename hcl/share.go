@@ -2,44 +2,299 @@ package hcl
 
 import (
 	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
-// Share is the share block. Reading it publishes nothing: it says how this
-// project is shared once somebody asks for that.
-type Share struct {
-	// Relays may carry the share, the first that works: a relay's domain in lower
-	// case, with its port where that is not 443 ("t.example.com",
-	// "share.localhost:8444"), a provider's word ("cloudflare"), or the URL of an
-	// SSH server. Nil means left out.
-	Relays []Name
-	// Hosts are names of hosts of this file, wildcards as they are written
-	// there. Nil means left out: all but those with share = false.
-	Hosts []Name
-	// Name is a plain, lasting label, in lower case; empty means left out.
-	Name string
-	// Password is asked of every visitor; empty means none, unless Unset is
-	// not empty.
-	Password string
-	// Unset is the environment variable that the password was to come from
-	// and that has no value. Such a share must not start; the file is right.
-	Unset string
-	// Paths and Public are path prefixes as in Route.Path. Nil Paths are all
-	// paths, nil Public none.
-	Paths, Public []string
-	// Show lists entries that every share hides and this one does not hide:
-	// "/rails/mailers", "*.sqlite3". Package share knows which entries exist.
-	Show []Name
-	// Allow are the addresses of visitors, without bits below their length.
-	// Nil means everybody.
-	Allow []netip.Prefix
-	// Expires is how long the link lives; 0 means left out.
-	Expires time.Duration
-	// SharedCookies is true when the hosts of the share have cookies in common:
-	// cookies = "shared".
-	SharedCookies bool
-	// Flows are what flows into the attributes of the block, by their names.
-	Flows map[string]Flow
-	// Range is the block's header: share.
-	Range Range
+// shareEntries are the attributes of the share block. decodePassword decodes the
+// password, decodeShare the paths.
+func shareEntries() []entry[Share] {
+	return []entry[Share]{
+		{name: "relay", decode: func(f field, s *Share) { s.Relays = decodeRelays(f.value) }},
+		{name: "hosts", decode: func(f field, s *Share) { s.Hosts = decodeSharedHosts(f) }},
+		{name: "name", decode: func(f field, s *Share) { s.Name = decodePublicName(f.value) }},
+		{name: "password"}, {name: "paths"}, {name: "public"},
+		{name: "show", decode: func(f field, s *Share) { s.Show = decodeShow(f) }},
+		{name: "allow", decode: func(f field, s *Share) { s.Allow = decodeVisitors(f) }},
+		{name: "cookies", decode: func(f field, s *Share) { s.SharedCookies = decodeSharedCookies(f.value) }},
+		{name: "expires", decode: func(f field, s *Share) { s.Expires = decodeExpires(f.value) }},
+	}
 }
+
+func (s *scope) decodeShare(b *block) {
+	if first := s.file.Share; first != nil {
+		s.at(b.header).errorf("the first is at "+first.Range.line(), "a second share block")
+		return
+	}
+	share := &Share{Range: b.header}
+	s.file.Share = share
+	decodeBlock(s, b, shareEntries(), share)
+	s.decodePassword(b, share)
+	paths, public := s.decodePaths(b, "paths"), s.decodePaths(b, "public")
+	s.findHidden(public, paths)
+	share.Paths, share.Public = values(paths), values(public)
+	for _, name := range sortedKeys(b.attrs) {
+		if name == "password" && share.Unset != "" {
+			continue // evaluating it is an error
+		}
+		f, _ := s.get(b, name)
+		flow := f.comesFrom()
+		if name == "password" && !flow.Computed {
+			continue // visitors have to know it; devproxy does not tell them
+		}
+		share.Flows = setFlow(share.Flows, name, flow)
+	}
+}
+
+// decodePassword decodes the password of a share. A variable that is not set is not
+// a mistake in the file: people who do not share do not need the password.
+func (s *scope) decodePassword(b *block, share *Share) {
+	attr := b.attrs["password"]
+	if attr == nil {
+		return
+	}
+	if name := variableOf(attr); name != "" && s.env.getenv(name) == "" {
+		share.Unset = name
+		return
+	}
+	f, present := s.get(b, "password")
+	if !present {
+		return
+	}
+	text, ok := f.str("password")
+	switch {
+	case !ok:
+		return
+	case text == "":
+		f.errorf("leave it out for none", "password is empty")
+		return
+	case !strings.HasSuffix(attr.text.name, LocalName) && s.isLiteral(attr.Expr):
+		f.warnf(`write env("SHARE_PASSWORD"), or move it to `+LocalName, "the password is in a file that others read")
+	}
+	share.Password = text
+}
+
+// variableOf returns NAME of the expression env("NAME"), and "" for any other.
+func variableOf(attr *attribute) string {
+	call, is := attr.Expr.(*hclsyntax.FunctionCallExpr)
+	if !is || call.Name != "env" || len(call.Args) != 1 || call.ExpandFinal || attr.text.isRepaired(attr.Expr.Range()) {
+		return ""
+	}
+	name, ok := literalText(call.Args[0])
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// isLiteral reports whether expr contains the whole value: it does not refer to
+// anything or read the environment.
+func (s *scope) isLiteral(expr hclsyntax.Expression) bool {
+	p := s.prepare(expr)
+	return len(p.references) == 0 && !slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "env" })
+}
+
+// decodePaths decodes a list of paths that match like those of routes. public may
+// be empty; with empty paths nothing would be left.
+func (s *scope) decodePaths(b *block, name string) []Name {
+	f, present := s.get(b, name)
+	if !present {
+		return nil
+	}
+	elements, ok := f.list("paths", `"/"`)
+	if ok && len(elements) == 0 && name == "paths" {
+		s.at(f.nameAt).errorf("leave it out for all", "a share without paths has nothing to show")
+	}
+	var paths []Name
+	for element, text := range texts(elements, "a path") {
+		if path, ok := element.place().sharedPath(text); ok {
+			paths = append(paths, Name{Value: path, Range: element.at()})
+		}
+	}
+	return paths
+}
+
+// sharedPath is path without the advice that is only for routes.
+func (p place) sharedPath(text string) (clean string, ok bool) {
+	before, _, query := strings.Cut(text, "?")
+	switch {
+	case strings.Contains(text, "://"):
+		p.errorf(`write "/PATH": it holds for all hosts`, "a path is not a URL")
+	case query:
+		p.errorf(suggest(before), "a path has no query")
+	default:
+		return p.path(text)
+	}
+	return "", false
+}
+
+// findHidden warns of public paths that visitors cannot reach.
+func (s *scope) findHidden(public, paths []Name) {
+	for _, p := range public {
+		if len(paths) > 0 && !slices.ContainsFunc(paths, func(shown Name) bool { _, both := Overlap(p.Value, shown.Value); return both }) {
+			s.at(p.Range).warnf("add it to paths", "the public path %q is not among the paths of this share", p.Value)
+		}
+	}
+}
+
+func values(names []Name) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, name.Value)
+	}
+	return all
+}
+
+// decodeShow decodes what is not hidden from visitors: paths, file names, and
+// parameters of a query.
+func decodeShow(f field) []Name {
+	var show []Name
+	elements, _ := f.list("paths and file names", `"/rails/mailers"`)
+	for element, text := range texts(elements, "an entry of show") {
+		switch {
+		case text == "" || text == "/":
+			element.errorf(`write one like "/rails/mailers"`, "%q in show names nothing that is hidden", text)
+		case strings.Contains(text, "://"):
+			element.errorf(`write "/PATH": it is for all hosts`, "an entry of show is not a URL")
+		default:
+			show = append(show, Name{Value: text, Range: element.at()})
+		}
+	}
+	return show
+}
+
+// decodeVisitors decodes the addresses of allow.
+func decodeVisitors(f field) []netip.Prefix {
+	elements, ok := f.list("CIDR ranges", `"203.0.113.0/24"`)
+	if ok && len(elements) == 0 {
+		f.scope.at(f.nameAt).errorf("leave it out for everybody", "a share that allows nobody has no visitors")
+	}
+	var allow []netip.Prefix
+	for element, text := range texts(elements, "a CIDR range") {
+		if prefix, ok := element.place().prefix(text); ok {
+			allow = append(allow, prefix)
+		}
+	}
+	return allow
+}
+
+// decodeSharedCookies decodes cookies, whose only value is "shared".
+func decodeSharedCookies(v value) bool {
+	if !v.known() || v.Type() == cty.String && v.AsString() == "shared" {
+		return v.known()
+	}
+	v.errorf(`write "shared", or leave it out: then each host has its own cookies`, `cookies is "shared"`)
+	return false
+}
+
+// decodeExpires decodes how long a link is valid.
+func decodeExpires(v value) time.Duration {
+	duration, ok := v.duration()
+	if ok && duration <= 0 {
+		v.errorf(`write one like "8h", which it is when left out`, "a link lives for some time")
+		return 0
+	}
+	return duration
+}
+
+// decodeSharedHosts decodes which hosts of this file get a public name.
+func decodeSharedHosts(f field) []Name {
+	elements, ok := f.list("host names of this file", `"shop.localhost"`)
+	if ok && len(elements) == 0 {
+		f.scope.at(f.nameAt).errorf("leave it out for all hosts without share = false", "a share has at least one host")
+	}
+	var hosts []Name
+	for element, text := range texts(elements, "a host") {
+		name := Name{Value: strings.ToLower(text), Range: element.at()}
+		if i := slices.IndexFunc(hosts, func(host Name) bool { return host.Value == name.Value }); i >= 0 {
+			element.errorf("the first is at "+hosts[i].Range.line(), "a second %q", name.Value)
+			continue
+		}
+		if f.scope.isShared(name, text) {
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts
+}
+
+// isShared reports whether name, written as text, is a host that can be shared.
+// Mistakes in the host itself have been reported.
+func (s *scope) isShared(name Name, text string) bool {
+	at := s.at(name.Range)
+	for _, h := range s.file.Hosts {
+		switch {
+		case h.Name.Value == name.Value && h.Share != nil && !*h.Share:
+			at.errorf("remove one of the two; the host is at "+h.Range.line(), "host %q has share = false", name.Value)
+			return false
+		case h.Name.Value == name.Value:
+			return true
+		case slices.ContainsFunc(h.Aliases, func(alias Name) bool { return alias.Value == name.Value }):
+			at.errorf(suggest(h.Name.Value)+": aliases have no public names", "%q is an alias", text)
+			return false
+		}
+	}
+	if !slices.Contains(s.hostNames, name.Value) {
+		at.errorf(s.meantHost(name.Value), "no host is named %q", text)
+	}
+	return false
+}
+
+// meantHost returns the advice for an unknown host name.
+func (s *scope) meantHost(name string) string {
+	_, parent, _ := strings.Cut(name, ".")
+	for _, probable := range []string{"*." + parent, name + "." + s.file.Domain} {
+		if slices.Contains(s.hostNames, probable) {
+			return suggest(probable)
+		}
+	}
+	return didYouMean(name, s.hostNames, "hosts: "+strings.Join(s.hostNames, ", "))
+}
+
+// Relays make unguessable names and zones of Crockford's base32, without its upper
+// case. A plain name of the same form could take the place of another key's.
+var (
+	tokenForm = regexp.MustCompile(`-[0-9a-hjkmnp-tv-z]{16}$`)
+	zoneForm  = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{8}$`)
+)
+
+// sealedLabel is the parent of sealed names at every relay.
+const sealedLabel = "s"
+
+// decodePublicName decodes the plain name of a share: one label, in lower case.
+func decodePublicName(v value) string {
+	text, ok := v.str("name")
+	if !ok {
+		return ""
+	}
+	name := strings.ToLower(text)
+	first, _, dotted := strings.Cut(name, ".")
+	switch {
+	case text == "":
+		v.errorf("leave it out for an unguessable one", "name is empty")
+	case dotted && first != "":
+		v.errorf(suggest(first)+": the relay's domain follows it", "name has no dots")
+	case strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }):
+		// Its xn-- form would contain "--".
+		v.errorf(`write letters a to z, digits and "-"`, "%q is not ASCII", text)
+	case !v.place().publicLabels(name, text, `write one like "shop"`):
+	case strings.Contains(name, "--"):
+		v.errorf(suggest(hyphens.ReplaceAllString(name, "-")), `name has no "--": unguessable names are told by it`)
+	case tokenForm.MatchString(name):
+		v.errorf("end it with fewer characters, or leave name out", "%q looks like an unguessable name, which nobody can choose", text)
+	case zoneForm.MatchString(name):
+		v.errorf("write one that is longer or shorter than 8 characters, or "+strconv.Quote(name[:4]+"-"+name[4:]), "%q looks like the zone of a key, which nobody can choose", text)
+	case name == sealedLabel:
+		v.errorf(`write a longer one, like "shop"`, "%q is kept for sealed shares", text)
+	default:
+		return name
+	}
+	return ""
+}
+
+var hyphens = regexp.MustCompile(`-+`)

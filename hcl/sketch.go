@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // sketch is the Proxyfile that says the same as a file of another tool, as far
@@ -107,7 +106,7 @@ var hostLike = regexp.MustCompile(`^(?:https?://)?((?:\*\.)?[A-Za-z0-9_-]+(?:\.[
 
 // sketchName returns text as the name of a host; empty if it can not be one. A name
 // outside .localhost gets one below it.
-func sketchName(text string) string {
+func convertName(text string) string {
 	m := hostLike.FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
 		return ""
@@ -135,7 +134,7 @@ func sketchName(text string) string {
 // isSiteName reports text that is a name of a site by its form alone: a word
 // without a dot is not.
 func isSiteName(text string) bool {
-	return strings.Contains(text, ".") && sketchName(text) != "" && !strings.HasPrefix(text, ".")
+	return strings.Contains(text, ".") && convertName(text) != "" && !strings.HasPrefix(text, ".")
 }
 
 var bareAddress = regexp.MustCompile(`^(?:([A-Za-z0-9_.-]*|\[[0-9A-Fa-f:]+\]):)?([0-9]+)$`)
@@ -194,29 +193,6 @@ func sketchPath(pattern string) string {
 		return ""
 	}
 	return pattern
-}
-
-// Quote returns text as a string of a Proxyfile, whatever a hostile file holds: no
-// template begins in it, and nothing ends it. What is not text becomes U+FFFD.
-func Quote(text string) string {
-	var out strings.Builder
-	out.WriteByte('"')
-	for i, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			out.WriteByte('\\')
-			out.WriteRune(r)
-		case (r == '$' || r == '%') && strings.HasPrefix(text[i+1:], "{"):
-			out.WriteRune(r)
-			out.WriteRune(r)
-		case isControl(r) || r == utf8.RuneError:
-			fmt.Fprintf(&out, `\u%04x`, r)
-		default:
-			out.WriteRune(r)
-		}
-	}
-	out.WriteByte('"')
-	return out.String()
 }
 
 // add puts an address for a path into h, and reports whether it fits.

@@ -74,16 +74,16 @@ func sketchPairs(pairs []pair) *sketch {
 		upstream, prefix := sketchUpstream(p.value)
 		switch {
 		case isSiteName(p.key) && p.value == "":
-			named(sketchName(p.key))
+			named(convertName(p.key))
 		case isSiteName(p.key) && strings.HasSuffix(strings.ToLower(p.key), suffix) && upstream != "" && strings.Trim(prefix, "/") == "":
-			named(sketchName(p.key))
+			named(convertName(p.key))
 			h.upstream = upstream
 		case strings.HasPrefix(p.key, "/") && upstream != "":
 			if !h.add(sketchPath(p.key), p.value, false) {
 				s.partial = true
 			}
-		case slices.Contains([]string{"host", "hosts", "hostname", "domain", "server_name", "name", "site"}, key) && strings.HasSuffix(p.value, suffix) && sketchName(p.value) != "":
-			named(sketchName(p.value))
+		case slices.Contains([]string{"host", "hosts", "hostname", "domain", "server_name", "name", "site"}, key) && strings.HasSuffix(p.value, suffix) && convertName(p.value) != "":
+			named(convertName(p.value))
 		case isPortKey(key) && upstream != "" && strings.Trim(prefix, "/") == "":
 			if h.upstream != "" && h.upstream != upstream {
 				return &sketch{}
@@ -95,12 +95,4 @@ func sketchPairs(pairs []pair) *sketch {
 		}
 	}
 	return s
-}
-
-// isPortKey reports keys whose value is where a server listens.
-func isPortKey(key string) bool {
-	return slices.Contains([]string{
-		"port", "appport", "app_port", "dev_port", "vite_port", "upstream", "target", "url", "backend", "proxy", "proxy_pass", "reverse_proxy", "address",
-		"addr", "to", "server", "origin", "forward", "destination",
-	}, key)
 }

@@ -92,7 +92,7 @@ func sketchCaddy(text string) *sketch {
 				h, s.partial = nil, true
 				continue
 			case isCaddyAddress(name) && (st.opens || h == nil):
-				h, base = &sketchHost{name: sketchName(strings.TrimRight(name, ","))}, 0
+				h, base = &sketchHost{name: convertName(strings.TrimRight(name, ","))}, 0
 				if st.opens {
 					base = 1
 				}
@@ -196,7 +196,7 @@ func sketchNginx(text string) *sketch {
 			groupDepth = st.depth
 		case name == "server_name" && len(args) > 0:
 			if args[0] != "localhost" { // what packages of nginx write for any name
-				h.name = sketchName(args[0])
+				h.name = convertName(args[0])
 			}
 			s.partial = s.partial || len(args) > 1
 		case name == "location" && st.opens && len(args) > 0:

@@ -1,19 +1,23 @@
 package hcl
 
 import (
-	"fmt"
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// value is one evaluated expression and its place. It is unknown where a
-// mistake in it has been reported: then nothing is said of it.
+// value is an evaluated expression with its place. It is unknown if a mistake in
+// it has been reported; then nothing more is reported about it.
 type value struct {
 	cty.Value
-	expr hclsyntax.Expression
-	text *text
+	expr  hclsyntax.Expression
+	text  *text
+	scope *scope
 	// env are the variables that flow into it as a whole, sorted.
 	env []string
 	// computed reports that it is computed from them.
@@ -22,87 +26,38 @@ type value struct {
 
 func (v value) at() Range { return v.text.rangeOf(v.expr.Range()) }
 
-// written is the expression as it stands in the file.
-func (v value) written() string {
-	at := v.at()
-	return string(v.text.src[at.Start.Byte:at.End.Byte])
-}
+// place returns where mistakes in v are reported.
+func (v value) place() place { return v.scope.at(v.at()) }
 
-// known reports whether v can be looked at: it and all in it is known and
-// not null.
+func (v value) errorf(detail, format string, args ...any) { v.place().errorf(detail, format, args...) }
+
+func (v value) warnf(detail, format string, args ...any) { v.place().warnf(detail, format, args...) }
+
+// written returns the expression as it is in the file.
+func (v value) written() string { return v.text.written(v.expr.Range()) }
+
+// known reports whether v and everything in it is known and not null.
 func (v value) known() bool { return v.IsWhollyKnown() && !v.IsNull() }
 
 func (v value) is(t cty.Type) bool { return v.known() && v.Type() == t }
 
 func (v value) isObject() bool { return v.Type().IsObjectType() || v.Type().IsMapType() }
 
+// isList reports whether v is a list. A list in brackets is one even if an element
+// has a mistake; the others are checked.
 func (v value) isList() bool {
-	return v.Type().IsTupleType() || v.Type().IsListType() || v.Type().IsSetType()
+	return v.Type().IsTupleType() || v.Type().IsListType() || v.Type().IsSetType() || v.inBrackets()
 }
 
-// writtenOut reports whether v is a list in brackets: its elements can be
-// looked at also when one of them has a mistake.
-func (v value) writtenOut() bool {
+func (v value) inBrackets() bool {
 	_, is := v.expr.(*hclsyntax.TupleConsExpr)
 	return is
 }
 
-// get evaluates an attribute of b. It is absent when it is not written or is
-// null.
-func (d *decoder) get(b *body, name string) (v value, present bool) {
-	attr := b.attrs[name]
-	if attr == nil {
-		return value{}, false
-	}
-	v = d.attribute(attr)
-	d.noteFlow(name, v)
-	return v, !v.IsNull()
-}
+// isOff reports whether v is false or null, which turn a setting off.
+func (v value) isOff() bool { return v.IsNull() || v.is(cty.Bool) && v.False() }
 
-// attribute is the value of attr, of which d.get is the usual reader.
-func (d *decoder) attribute(attr *attribute) value {
-	return d.newValue(d.scope.value(attr.Expr, attr.text), attr.Expr, attr.text, value{})
-}
-
-// noteFlow notes that variables flow into the attribute of that name, once.
-func (d *decoder) noteFlow(name string, v value) {
-	at := v.at()
-	if d.flowed[at] {
-		return
-	}
-	flow := d.comesFrom(v)
-	if flow.Empty() {
-		return
-	}
-	d.flowed[at] = true
-	whole := v.computed
-	if names, written := d.writtenNames(v); written {
-		// The names of such an object are as they are: nothing picks one, and
-		// their order does not matter.
-		_, parts := v.partsEnv()
-		whole, flow.Computed = names, names || parts
-	}
-	if !isShown(name) {
-		d.concealed.hide(v, flow)
-	}
-	d.file.Flows = append(d.file.Flows, AttributeFlow{Attribute: name, Block: d.block, Bare: v.isBare(), Whole: whole, Flow: flow})
-}
-
-// writtenNames reports whether v is an object that is written out, and whether one
-// of its names is computed.
-func (d *decoder) writtenNames(v value) (computed, written bool) {
-	object, written := unwrapped(v.expr).(*hclsyntax.ObjectConsExpr)
-	if !written {
-		return false, false
-	}
-	for _, item := range object.Items {
-		_, marks := d.scope.value(unwrapped(item.KeyExpr), v.text).UnmarkDeep()
-		computed = computed || isComputed(marks)
-	}
-	return computed, true
-}
-
-// isBare reports a value that has nothing in it.
+// isBare reports a value without content.
 func (v value) isBare() bool {
 	if !v.IsKnown() {
 		return false
@@ -110,51 +65,12 @@ func (v value) isBare() bool {
 	return v.IsNull() || v.Type() == cty.Bool || v.CanIterateElements() && v.LengthInt() == 0
 }
 
-// isShown reports attributes whose values are not hidden as a whole. Ports,
-// times and sizes have the digits of other texts; people open the addresses that
-// domain, hosts, name and relay make. Upstreams and health hide their parts.
-func isShown(attribute string) bool {
-	switch attribute {
-	case "upstream", "fallback", "health",
-		"https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "balance",
-		"domain", "hosts", "name", "relay":
-		return true
-	}
-	return false
-}
-
-// str is v as a string, which the sentence of the error calls what.
-func (d *decoder) str(v value, what string) (text string, ok bool) {
-	if !v.known() {
-		if v.IsKnown() && v.IsNull() {
-			d.errorf(v.at(), "write a string", "%s is null", what)
-		}
-		return "", false
-	}
-	if v.Type() != cty.String {
-		d.wrongType(v, what, "a string")
-		return "", false
-	}
-	return v.AsString(), true
-}
-
-// wrongType says that v should be want, quoting it where it is a plain word.
-func (d *decoder) wrongType(v value, what, want string) {
-	detail := fmt.Sprintf("this is %s", typeName(v.Value))
-	if want == "a string" && v.known() && v.Type().IsPrimitiveType() {
-		if text, err := convert.Convert(v.Value, cty.String); err == nil {
-			detail = quotef("write %s", text.AsString())
-		}
-	}
-	d.errorf(v.at(), detail, "%s is %s", what, want)
-}
-
-// typeName is how people call the type of v.
-func typeName(v cty.Value) string {
+// typeName returns what people call the type of v.
+func (v value) typeName() string {
 	switch t := v.Type(); {
 	case v.IsNull():
 		return "null"
-	case t.IsObjectType() || t.IsMapType():
+	case v.isObject():
 		return "an object"
 	case t.IsTupleType() || t.IsListType() || t.IsSetType():
 		return "a list"
@@ -169,115 +85,244 @@ func typeName(v cty.Value) string {
 	}
 }
 
-// boolean is the attribute of that name; nil when it is absent.
-func (d *decoder) boolean(b *body, name string) *bool {
-	v, present := d.get(b, name)
-	if !present || !v.known() {
-		return nil
+// str returns v as a string. Diagnostics call it what.
+func (v value) str(what string) (text string, ok bool) {
+	switch {
+	case v.IsKnown() && v.IsNull():
+		v.errorf("write a string", "%s is null", what)
+		return "", false
+	case !v.known():
+		return "", false
+	case v.Type() == cty.String:
+		return v.AsString(), true
 	}
-	if v.Type() != cty.Bool {
-		detail := "write true or false"
-		if v.Type() == cty.String && (v.AsString() == "true" || v.AsString() == "false") {
-			detail = "write " + v.AsString() + ", without quotes"
+	detail := "this is " + v.typeName()
+	if v.Type().IsPrimitiveType() {
+		if text, err := convert.Convert(v.Value, cty.String); err == nil {
+			detail = suggest(text.AsString())
 		}
-		d.errorf(v.at(), detail, "%s is true or false", name)
-		return nil
 	}
-	is := v.True()
-	return &is
+	v.errorf(detail, "%s is a string", what)
+	return "", false
 }
 
-// integer is the whole number v, if it is one.
-func integer(v cty.Value) (int, bool) {
+// scalar returns a string, number or bool as text that a header field can have.
+// A body may also have control characters.
+func (v value) scalar(what string) (text string, ok bool) {
+	if !v.IsWhollyKnown() {
+		return "", false
+	}
+	if v.IsNull() || !v.Type().IsPrimitiveType() {
+		v.errorf("this is "+v.typeName(), "%s is a string", what)
+		return "", false
+	}
+	converted, err := convert.Convert(v.Value, cty.String)
+	if err != nil {
+		v.errorf(sentence(err.Error()), "%s is a string", what)
+		return "", false
+	}
+	text = converted.AsString()
+	if what != "body" && strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && isControl(r) }) {
+		v.errorf("write it on one line", "%s has a control character", what)
+		return "", false
+	}
+	return text, true
+}
+
+// oneOf returns v if it is one of words, else "". Diagnostics call it what, and
+// unknown is their summary for other words, with a verb for the word. meant has
+// advice for some of those.
+func (v value) oneOf(words []string, meant map[string]string, what, unknown string) string {
+	if !v.known() {
+		return ""
+	}
+	choices := "write " + alternatives(strings.Split(quoteList(words), ", "))
+	if v.Type() != cty.String {
+		v.errorf(choices, "%s is a string", what)
+		return ""
+	}
+	text := v.AsString()
+	if slices.Contains(words, text) {
+		return text
+	}
+	v.errorf(cmp.Or(meant[text], didYouMean(text, words, choices)), unknown, text)
+	return ""
+}
+
+// integer returns the whole number v.
+func integer(v cty.Value) (n int, ok bool) {
 	if v.IsNull() || !v.IsKnown() || v.Type() != cty.Number {
 		return 0, false
 	}
-	n, accuracy := v.AsBigFloat().Int64()
-	return int(n), accuracy == 0 && int64(int(n)) == n
+	exact, accuracy := v.AsBigFloat().Int64()
+	return int(exact), accuracy == 0 && int64(int(exact)) == exact
 }
 
-// elements are the parts of a list, each with its own place where it is
-// written out.
-func (d *decoder) elements(v value) []value {
+// elements returns the elements of a list. Those of a list in brackets have their
+// own places.
+func (v value) elements() []value {
 	var parts []value
 	if tuple, is := v.expr.(*hclsyntax.TupleConsExpr); is {
 		for _, expr := range tuple.Exprs {
-			parts = append(parts, d.newValue(d.scope.value(expr, v.text), expr, v.text, v))
+			parts = append(parts, v.scope.newValue(v.scope.value(expr, v.text), expr, v.text, v))
 		}
 		return parts
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, element := it.Element()
-		parts = append(parts, d.newValue(element, v.expr, v.text, v))
+		parts = append(parts, v.scope.newValue(element, v.expr, v.text, v))
 	}
 	return parts
 }
 
-// list are the elements of an attribute that lists what, like example. It is
-// not there when the attribute is absent or no list.
-func (d *decoder) list(b *body, name, what, example string) (parts []value, there bool) {
-	v, present := d.get(b, name)
-	if !present || !v.IsKnown() && !v.writtenOut() {
-		return nil, false
-	}
-	if !v.isList() && !v.writtenOut() {
-		detail := "write [" + example + "]"
-		if v.is(cty.String) {
-			detail = "write [" + v.written() + "]"
-		}
-		d.errorf(v.at(), detail, "%s is a list of %s", name, what)
-		return nil, false
-	}
-	return d.elements(v), true
-}
-
-// field is one entry of an object or map.
+// field is an attribute of a block, or one entry of an object or map.
 type field struct {
 	name   string
 	nameAt Range
 	value
 }
 
-// fields are the entries of an object, each with its own place where it is
-// written out, in the order of their names.
-func (d *decoder) fields(v value) []field {
-	byName := map[string]hclsyntax.ObjectConsItem{}
+// get evaluates an attribute of b. It is absent if it is not written or null.
+func (s *scope) get(b *block, name string) (f field, present bool) {
+	attr := b.attrs[name]
+	if attr == nil {
+		return field{}, false
+	}
+	v := s.newValue(s.value(attr.Expr, attr.text), attr.Expr, attr.text, value{})
+	s.noteFlow(b, name, v)
+	return field{name, attr.nameRange(), v}, !v.IsNull()
+}
+
+// boolean returns f as a bool; nil if it is null or a mistake.
+func (f field) boolean() *bool {
+	if !f.known() {
+		return nil
+	}
+	if f.Type() == cty.Bool {
+		is := f.True()
+		return &is
+	}
+	detail := "write true or false"
+	if f.Type() == cty.String && (f.AsString() == "true" || f.AsString() == "false") {
+		detail = "write " + f.AsString() + ", without quotes"
+	}
+	f.errorf(detail, "%s is true or false", f.name)
+	return nil
+}
+
+// isTrue returns f as a bool; false if it is a mistake.
+func (f field) isTrue() bool {
+	is := f.boolean()
+	return is != nil && *is
+}
+
+// list returns the elements of f, a list of what, like example.
+func (f field) list(what, example string) (elements []value, ok bool) {
+	switch {
+	case !f.IsKnown() && !f.inBrackets():
+		return nil, false
+	case f.isList():
+		return f.elements(), true
+	}
+	detail := "write [" + example + "]"
+	if f.is(cty.String) {
+		detail = "write [" + f.written() + "]"
+	}
+	f.errorf(detail, "%s is a list of %s", f.name, what)
+	return nil, false
+}
+
+// texts yields the elements that are strings. The others are reported: each should
+// be what.
+func texts(elements []value, what string) iter.Seq2[value, string] {
+	return func(yield func(value, string) bool) {
+		for _, element := range elements {
+			if text, ok := element.str(what); ok && !yield(element, text) {
+				return
+			}
+		}
+	}
+}
+
+// literalText returns the value of a string that is not an expression.
+func literalText(expr hclsyntax.Expression) (text string, ok bool) {
+	v, diags := expr.Value(nil)
+	if diags.HasErrors() || v.Type() != cty.String || !v.IsKnown() || v.IsNull() {
+		return "", false
+	}
+	return v.AsString(), true
+}
+
+// fields returns the entries of an object, sorted by name. Those of an object in
+// braces have their own places.
+func (v value) fields() []field {
+	written := map[string]hclsyntax.ObjectConsItem{}
 	if object, is := v.expr.(*hclsyntax.ObjectConsExpr); is {
 		for _, item := range object.Items {
-			if key, diags := item.KeyExpr.Value(nil); !diags.HasErrors() && key.Type() == cty.String && key.IsKnown() && !key.IsNull() {
-				byName[key.AsString()] = item
+			if name, ok := literalText(item.KeyExpr); ok {
+				written[name] = item
 			}
 		}
 	}
 	var parts []field
 	for it := v.ElementIterator(); it.Next(); {
 		key, element := it.Element()
-		f := field{name: key.AsString(), nameAt: v.at(), value: d.newValue(element, v.expr, v.text, v)}
-		if item, found := byName[f.name]; found {
+		f := field{name: key.AsString(), nameAt: v.at(), value: v.scope.newValue(element, v.expr, v.text, v)}
+		if item, found := written[f.name]; found {
 			f.nameAt = v.text.rangeOf(item.KeyExpr.Range())
-			f.value = d.newValue(element, item.ValueExpr, v.text, v)
+			f.value = v.scope.newValue(element, item.ValueExpr, v.text, v)
 		}
 		parts = append(parts, f)
 	}
 	return parts
 }
 
-// object are the fields of v, which has to be an object with some of the
-// given names only; unknown ones are reported and left out.
-func (d *decoder) object(v value, what string, names []string) []field {
-	var known []field
-	for _, f := range d.fields(v) {
-		found := false
-		for _, name := range names {
-			found = found || name == f.name
-		}
-		if !found {
-			d.errorf(f.nameAt, didYouMean(f.name, names, "known here: "+list(names)), "unknown field %q in %s", f.name, what)
+// entry is an attribute of a block, or a field of an object, that is decoded into
+// a T.
+type entry[T any] struct {
+	name string
+	// decode sets the field of T; nil if more than the value is needed for that.
+	decode func(f field, into *T)
+	// null is true if null is decoded too. For other entries, null means left out.
+	null bool
+}
+
+func entryNames[T any](entries []entry[T]) []string {
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.name)
+	}
+	return all
+}
+
+// decodeBlock decodes the attributes of b.
+func decodeBlock[T any](s *scope, b *block, entries []entry[T], into *T) {
+	for _, e := range entries {
+		if e.decode == nil || b.attrs[e.name] == nil {
 			continue
 		}
-		if !f.IsNull() {
-			known = append(known, f)
+		if f, present := s.get(b, e.name); present || e.null {
+			e.decode(f, into)
 		}
 	}
-	return known
+}
+
+// decodeObject decodes the fields of an object, which diagnostics call what.
+// Unknown fields are reported.
+func decodeObject[T any](v value, what string, entries []entry[T], into *T) {
+	names := entryNames(entries)
+	for _, f := range v.fields() {
+		known := false
+		for _, e := range entries {
+			if e.name == f.name {
+				known = true
+				if !f.IsNull() {
+					e.decode(f, into)
+				}
+			}
+		}
+		if !known {
+			v.scope.at(f.nameAt).errorf(didYouMean(f.name, names, "known here: "+alternatives(names)), "unknown field %q in %s", f.name, what)
+		}
+	}
 }

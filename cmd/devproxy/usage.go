@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/agext/levenshtein"
+	"github.com/hbollon/go-edlib"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -99,7 +99,7 @@ func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	}
 	fix, best := cmd.CommandPath()+" --help", maxSlips+1
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-		if d := levenshtein.Distance(unknown.GetSpecifiedName(), flag.Name, nil); !flag.Hidden && d < best && d < len(flag.Name)-1 {
+		if d := edlib.LevenshteinDistance(unknown.GetSpecifiedName(), flag.Name); !flag.Hidden && d < best && d < len(flag.Name)-1 {
 			fix, best = "did you mean: "+cmd.CommandPath()+" --"+flag.Name, d
 		}
 	})

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
+	"github.com/hbollon/go-edlib"
 )
 
 // shown is what `share { show = […] }` opens. The zero value opens nothing.
@@ -125,7 +125,7 @@ func checkShow(entries []string) error {
 func nearest(entry string) string {
 	best, least := "", min(len(entry), maxEntry)/3+1
 	for _, text := range Shows() {
-		if d := levenshtein.Distance(entry[:min(len(entry), maxEntry)], text, nil); d < least {
+		if d := edlib.LevenshteinDistance(entry[:min(len(entry), maxEntry)], text); d < least {
 			best, least = text, d
 		}
 	}

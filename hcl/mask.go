@@ -13,30 +13,32 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// Mask takes values of the environment out of texts that are shown. Nil takes
-// nothing out.
+// Mask replaces values of the environment in texts that are shown. Nil replaces
+// nothing.
 type Mask struct {
 	pairs    []string // old and new in turn, the longest old first
 	replacer *strings.Replacer
 }
 
-// minMasked is the length from which a value is looked for in texts. A shorter
-// one is in too many words, and has too few values to be a secret.
-const minMasked = 4
+const (
+	// minMasked is the length from which a value is looked for in texts. A shorter
+	// one is part of too many words, and not long enough for a secret.
+	minMasked = 4
+	// maxMasked bounds the texts that are looked for. Values of variables come
+	// before what is made of them.
+	maxMasked = 4096
+)
 
-// maxMasked bounds the texts that are looked for. Values of variables come before
-// what is made of them.
-const maxMasked = 4096
-
-// NewMask returns one Mask that does what all of masks do. Nil ones are skipped.
+// NewMask returns one Mask that replaces what all of masks replace. Nil ones are
+// skipped.
 func NewMask(masks ...*Mask) *Mask {
 	byOld := map[string]string{}
 	for _, m := range masks {
 		if m == nil {
 			continue
 		}
-		for i := 0; i < len(m.pairs); i += 2 {
-			byOld[m.pairs[i]] = m.pairs[i+1]
+		for pair := range slices.Chunk(m.pairs, 2) {
+			byOld[pair[0]] = pair[1]
 		}
 	}
 	if len(byOld) == 0 {
@@ -52,8 +54,16 @@ func NewMask(masks ...*Mask) *Mask {
 	return m
 }
 
-// JSON returns a line of JSON with ${NAME} in place of the values in its strings. Names
-// and the words of devproxy's own contract stay: programs read them.
+// Text returns text with ${NAME} in place of the values.
+func (m *Mask) Text(text string) string {
+	if m == nil {
+		return text
+	}
+	return m.replacer.Replace(text)
+}
+
+// JSON returns a line of JSON with ${NAME} in place of the values in its strings.
+// Names, and values that devproxy defines, stay as they are for programs.
 func (m *Mask) JSON(line string) string {
 	if m == nil {
 		return line
@@ -73,14 +83,14 @@ func (m *Mask) JSON(line string) string {
 		line = line[end:]
 		if strings.HasPrefix(strings.TrimLeft(line, " "), ":") {
 			name = literal
-		} else if !isContract(name) {
+		} else if !isDefined(name) {
 			literal = m.literal(literal)
 		}
 		out.WriteString(literal)
 	}
 }
 
-// endOfString is where the string that begins text ends, behind its quote.
+// endOfString returns the end of the string that begins text, after its quote.
 func endOfString(text string) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
@@ -93,9 +103,9 @@ func endOfString(text string) int {
 	return len(text)
 }
 
-// isContract reports names of fields whose values are words of devproxy's own,
-// or places of files.
-func isContract(name string) bool {
+// isDefined reports names of fields whose values devproxy defines, or that are
+// file names.
+func isDefined(name string) bool {
 	switch name {
 	case `"event"`, `"state"`, `"severity"`, `"kind"`, `"reason"`, `"serving"`, `"balance"`, `"protocol"`, `"method"`, `"file"`, `"folder"`:
 		return true
@@ -103,7 +113,7 @@ func isContract(name string) bool {
 	return false
 }
 
-// literal is a string of JSON with the values in it replaced.
+// literal returns a string of JSON with the values in it replaced.
 func (m *Mask) literal(literal string) string {
 	var text string
 	if json.Unmarshal([]byte(literal), &text) != nil {
@@ -120,66 +130,58 @@ func (m *Mask) literal(literal string) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// Text returns text with ${NAME} in place of the values.
-func (m *Mask) Text(text string) string {
-	if m == nil {
-		return text
-	}
-	return m.replacer.Replace(text)
-}
-
-// concealed is what must not be shown of the values of one file.
-type concealed struct {
-	// ranges are the expressions that a variable flows into, with the names.
+// secrets are the values of one file that must not be shown.
+type secrets struct {
+	// ranges are the expressions that variables flow into, with their names.
 	ranges map[Range][]string
-	// leaves are all texts that a variable flowed into, and the values of the
-	// variables: what diagnostics must not quote.
+	// leaves are the values of the variables, and all texts made of them:
+	// diagnostics must not quote them.
 	leaves map[string]bool
-	// masked are the texts that are looked for in everything that is shown.
+	// masked are the texts that are replaced in everything that is shown.
 	masked map[string]string
-	// getenv gives values of variables by name.
+	// getenv returns the value of a variable.
 	getenv func(string) string
 }
 
-func newConcealed(getenv func(string) string) *concealed {
-	return &concealed{ranges: map[Range][]string{}, leaves: map[string]bool{}, masked: map[string]string{}, getenv: getenv}
+func newSecrets(getenv func(string) string) *secrets {
+	return &secrets{ranges: map[Range][]string{}, leaves: map[string]bool{}, masked: map[string]string{}, getenv: getenv}
 }
 
 // note keeps v out of diagnostics.
-func (c *concealed) note(v value) {
+func (s *secrets) note(v value) {
 	if len(v.env) == 0 {
 		return
 	}
 	at := v.at()
-	c.ranges[at] = union(c.ranges[at], v.env)
+	s.ranges[at] = union(s.ranges[at], v.env)
 	for _, name := range v.env {
-		c.leaves[c.getenv(name)] = true
+		s.leaves[s.getenv(name)] = true
 	}
-	eachText(v.Value, func(text string) { c.leaves[text] = true })
+	eachText(v.Value, func(text string) { s.leaves[text] = true })
 }
 
 // hide keeps v, and the variables that flow into it, out of all that is shown.
-func (c *concealed) hide(v value, f Flow) {
-	if !slices.ContainsFunc(f.Env, func(name string) bool { return !isPublic(name) }) {
+func (s *secrets) hide(v value, f Flow) {
+	private := slices.DeleteFunc(slices.Clone(f.Env), isPublic)
+	if len(private) == 0 {
 		return
 	}
-	for _, name := range f.Env {
-		if !isPublic(name) {
-			c.add(c.getenv(name), "${"+name+"}")
-		}
+	for _, name := range private {
+		s.add(s.getenv(name), "${"+name+"}")
 	}
 	plain, _ := v.UnmarkDeep()
 	if plain.IsKnown() && !plain.IsNull() && plain.Type().IsPrimitiveType() {
-		eachText(plain, func(text string) { c.add(text, f.Shown) })
+		eachText(plain, func(text string) { s.add(text, f.Shown) })
 		return
 	}
-	eachMarked(v.Value, v.env, func(text string, env []string) {
-		c.add(text, "${"+strings.Join(env, "}${")+"}")
-	})
+	eachMarked(v.Value, v.env, func(text string, env []string) { s.add(text, variables(env)) })
 }
 
-// isPublic reports variables that say who and where this user is. They are in
-// every path that is shown, and no secret.
+// variables returns what is shown in place of a value made of these variables.
+func variables(env []string) string { return "${" + strings.Join(env, "}${") + "}" }
+
+// isPublic reports variables that identify this user and machine. They are part
+// of every path that is shown, and not secret.
 func isPublic(name string) bool {
 	switch name {
 	case "HOME", "USERPROFILE", "USER", "USERNAME", "LOGNAME", "PWD", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME":
@@ -189,8 +191,8 @@ func isPublic(name string) bool {
 }
 
 // add has old replaced in every spelling in which it is shown.
-func (c *concealed) add(old, shown string) {
-	if len(old) < minMasked || old == shown || len(c.masked) >= maxMasked {
+func (s *secrets) add(old, shown string) {
+	if len(old) < minMasked || old == shown || len(s.masked) >= maxMasked {
 		return
 	}
 	quoted, _ := json.Marshal(old) // a string
@@ -198,21 +200,21 @@ func (c *concealed) add(old, shown string) {
 		old, strings.ToLower(old), strconv.Quote(old), string(quoted), url.QueryEscape(old), url.PathEscape(old), html.EscapeString(old),
 	} {
 		spelling = strings.TrimSuffix(strings.TrimPrefix(spelling, `"`), `"`)
-		if _, known := c.masked[spelling]; !known && len(spelling) >= minMasked {
-			c.masked[spelling] = shown
+		if _, known := s.masked[spelling]; !known && len(spelling) >= minMasked {
+			s.masked[spelling] = shown
 		}
 	}
 }
 
-// mask is what has been noted, but for parts of the names of hosts: those are
-// written in the file, and are what people open.
-func (c *concealed) mask(hosts []*Host) *Mask {
+// mask returns the Mask of the file. It leaves out parts of host names: those
+// are written in the file, and people open them.
+func (s *secrets) mask(hosts []*Host) *Mask {
 	m := &Mask{}
-	for _, old := range sortedKeys(c.masked) {
+	for _, old := range sortedKeys(s.masked) {
 		if slices.ContainsFunc(hosts, func(h *Host) bool { return strings.Contains(h.Name.Value, strings.ToLower(old)) }) {
 			continue
 		}
-		m.pairs = append(m.pairs, old, c.masked[old])
+		m.pairs = append(m.pairs, old, s.masked[old])
 	}
 	return NewMask(m)
 }
@@ -223,7 +225,7 @@ func eachText(v cty.Value, f func(string)) {
 	eachMarked(plain, []string{""}, func(text string, _ []string) { f(text) })
 }
 
-// eachMarked calls f for the text of every part of v that has variables.
+// eachMarked calls f for the text of every part of v that variables flow into.
 func eachMarked(v cty.Value, outer []string, f func(text string, env []string)) {
 	v, marks := v.Unmark()
 	env := union(outer, names(marks))
@@ -244,10 +246,10 @@ func eachMarked(v cty.Value, outer []string, f func(text string, env []string)) 
 	}
 }
 
-// from are the variables that flow into the expression at the given place.
-func (c *concealed) from(at Range) []string {
+// from returns the variables that flow into the expression at the given place.
+func (s *secrets) from(at Range) []string {
 	var env []string
-	for marked, names := range c.ranges {
+	for marked, names := range s.ranges {
 		if marked.File == at.File && marked.Start.Byte < at.End.Byte && at.Start.Byte < marked.End.Byte {
 			env = union(env, names)
 		}
@@ -255,20 +257,16 @@ func (c *concealed) from(at Range) []string {
 	return env
 }
 
-// quotes reports whether text gives away a part of a value that must not be
-// shown.
-func (c *concealed) quotes(text string) bool {
+// quotes reports whether text contains a part of a value that must not be shown.
+func (s *secrets) quotes(text string) bool {
 	text = strings.ToLower(text)
-	for leaf := range c.leaves {
+	for leaf := range s.leaves {
 		leaf = strings.ToLower(leaf)
 		if leaf == "" {
 			continue
 		}
-		if len(leaf) < minMasked {
-			if strings.Contains(text, leaf) {
-				return true
-			}
-			continue
+		if len(leaf) < minMasked && strings.Contains(text, leaf) {
+			return true
 		}
 		for i := 0; i+minMasked <= len(leaf); i++ {
 			if strings.Contains(text, leaf[i:i+minMasked]) {
@@ -279,24 +277,22 @@ func (c *concealed) quotes(text string) bool {
 	return false
 }
 
-// sentence is a diagnostic at the given place without what came from the
-// environment: a mistake is described with the names of variables only.
-func (c *concealed) sentence(at Range, detail, format string, args []any) (summary, shownDetail string) {
-	env := c.from(at)
+// sentence returns the texts of a diagnostic at the given place without what
+// comes from the environment: names of variables take the place of their values.
+func (s *secrets) sentence(at Range, detail, format string, args []any) (summary, shownDetail string) {
+	env := s.from(at)
 	if len(env) == 0 {
 		return fmt.Sprintf(format, args...), detail
 	}
-	shown := make([]any, len(args))
-	verbs := format
+	shown := slices.Clone(args)
 	for i, arg := range args {
-		shown[i] = arg
-		if c.quotes(fmt.Sprint(arg)) {
-			shown[i] = "${" + strings.Join(env, "}${") + "}"
-			verbs = strings.ReplaceAll(verbs, "%d", "%v")
+		if s.quotes(fmt.Sprint(arg)) {
+			shown[i] = variables(env)
+			format = strings.ReplaceAll(format, "%d", "%v")
 		}
 	}
-	if c.quotes(detail) {
+	if s.quotes(detail) {
 		detail = "the value is that of " + strings.Join(env, ", ")
 	}
-	return fmt.Sprintf(verbs, shown...), detail
+	return fmt.Sprintf(format, shown...), detail
 }

@@ -10,19 +10,21 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// isLabelKey reports an attribute that other tools have in place of a block's label.
-func isLabelKey(name string) bool {
-	return slices.Contains([]string{"name", "path", "hostname", "host", "prefix", "domain"}, name)
+// suggest returns the advice for the unknown word name in a body of kind k.
+func (r *reader) suggest(name string, k kind) string {
+	known := slices.Concat(k.words(), k.blocks)
+	if other := otherWords()[name]; slices.Contains(known, other) {
+		return fmt.Sprintf("did you mean %q?", other)
+	}
+	if found := owners(r.language, name); len(found) > 0 {
+		return "it is an attribute of " + alternatives(found)
+	}
+	built := slices.DeleteFunc(slices.Concat(k.attrs, k.blocks), func(word string) bool { return r.language[word].notBuilt != "" })
+	return didYouMean(name, known, "known here: "+strings.Join(built, ", "))
 }
 
-// written returns an expression as it is in the file.
-func (r *reader) written(expr hclsyntax.Expression) string {
-	at := expr.Range()
-	return string(r.text.src[min(at.Start.Byte, len(r.text.src)):min(at.End.Byte, len(r.text.src))])
-}
-
-// literal returns the value of an attribute that is a plain string or number; empty
-// for any other.
+// literal returns the value of an attribute that is a plain string or number, and
+// "" for any other.
 func (r *reader) literal(attr *hclsyntax.Attribute) string {
 	if attr == nil || attr.Expr == nil || len(attr.Expr.Variables()) > 0 {
 		return ""
@@ -30,7 +32,7 @@ func (r *reader) literal(attr *hclsyntax.Attribute) string {
 	switch e := attr.Expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
 		if e.Val.Type() == cty.Number {
-			return r.written(e)
+			return r.text.written(e.Range())
 		}
 	case *hclsyntax.TemplateExpr:
 		if e.IsStringLiteral() {
@@ -41,8 +43,8 @@ func (r *reader) literal(attr *hclsyntax.Attribute) string {
 	return ""
 }
 
-// otherForm returns what to write for an attribute of another tool; empty if that is
-// not known.
+// otherForm returns what to write for an attribute of another tool, or "" if that
+// is unknown.
 func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 	value := r.literal(attr)
 	if block := strings.TrimSuffix(attr.Name, "s"); block != attr.Name && r.language[block].label != "" && value == "" {
@@ -69,8 +71,8 @@ func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 		return "route " + Quote(value) + ` { as the block's first line`
 	case other == "files" && slices.Contains(known, "files"):
 		return "files = " + Quote(value)
-	case other == "aliases" && slices.Contains(known, "aliases") && sketchName(value) != "":
-		return "aliases = [" + Quote(sketchName(value)) + "]"
+	case other == "aliases" && slices.Contains(known, "aliases") && convertName(value) != "":
+		return "aliases = [" + Quote(convertName(value)) + "]"
 	}
 	if attr.Name == "upstream" && slices.Contains(k.blocks, "host") && upstreamForm(value) != "" {
 		return `host "shop.localhost" { upstream = ` + upstreamForm(value) + " }"
@@ -105,29 +107,7 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 	case "locals":
 		return "write locals {" + where
 	}
-	if object, is := attr.Expr.(*hclsyntax.ObjectConsExpr); is {
-		for _, item := range object.Items {
-			key, diags := item.KeyExpr.Value(nil)
-			if diags.HasErrors() || key.Type() != cty.String || key.IsNull() || !key.IsKnown() {
-				continue
-			}
-			inner := r.literal(&hclsyntax.Attribute{Expr: item.ValueExpr})
-			if isLabelKey(key.AsString()) && inner != "" {
-				value = inner
-			} else if strings.HasPrefix(key.AsString(), "/") || isSiteName(key.AsString()) {
-				value = key.AsString()
-			}
-		}
-	}
-	if tuple, is := attr.Expr.(*hclsyntax.TupleConsExpr); is && len(tuple.Exprs) > 0 {
-		value = r.literal(&hclsyntax.Attribute{Expr: tuple.Exprs[0]})
-	}
-	if written := r.written(attr.Expr); value == "" && name == "host" && isSiteName(written) {
-		value = sketchName(written) // without its quotes
-	}
-	if value == "" {
-		value = exampleLabel(name)
-	}
+	value = cmp.Or(r.labelInside(attr, value), exampleLabel(name))
 	if name == "host" && k.label == "" {
 		for _, other := range sortedKeys(body.Attributes) {
 			if form := upstreamForm(r.literal(body.Attributes[other])); form != "" && isPortKey(other) {
@@ -136,6 +116,33 @@ func (r *reader) blockForm(attr *hclsyntax.Attribute, body *hclsyntax.Body, k ki
 		}
 	}
 	return fmt.Sprintf("write %s %s {%s", name, Quote(value), where)
+}
+
+// labelInside returns the label for an attribute that should be a block: a name
+// or path in its value. It returns label if there is none.
+func (r *reader) labelInside(attr *hclsyntax.Attribute, label string) string {
+	switch e := attr.Expr.(type) {
+	case *hclsyntax.ObjectConsExpr:
+		for _, item := range e.Items {
+			key, ok := literalText(item.KeyExpr)
+			inner := r.literal(&hclsyntax.Attribute{Expr: item.ValueExpr})
+			switch {
+			case !ok:
+			case isLabelKey(key) && inner != "":
+				label = inner
+			case strings.HasPrefix(key, "/") || isSiteName(key):
+				label = key
+			}
+		}
+	case *hclsyntax.TupleConsExpr:
+		if len(e.Exprs) > 0 {
+			label = r.literal(&hclsyntax.Attribute{Expr: e.Exprs[0]})
+		}
+	}
+	if written := r.text.written(attr.Expr.Range()); label == "" && attr.Name == "host" && isSiteName(written) {
+		return convertName(written) // without its quotes
+	}
+	return label
 }
 
 // attributeForm returns what to write for a block that should be an attribute.
@@ -154,12 +161,12 @@ func (r *reader) attributeForm(syntax *hclsyntax.Block) string {
 	return form
 }
 
-// blockOf returns what to write for a block of another tool, or one in the plural;
-// empty if that is not known.
-func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
+// otherBlock returns what to write for a block of another tool, or for one in the
+// plural. It returns "" if that is unknown.
+func (r *reader) otherBlock(syntax *hclsyntax.Block, outer kind) string {
 	meant := otherWords()[syntax.Type]
-	if plural := strings.TrimSuffix(syntax.Type, "s"); plural != syntax.Type && r.language[plural].label != "" {
-		meant = plural
+	if singular := strings.TrimSuffix(syntax.Type, "s"); singular != syntax.Type && r.language[singular].label != "" {
+		meant = singular
 	}
 	label := ""
 	if len(syntax.Labels) > 0 {
@@ -176,33 +183,16 @@ func (r *reader) blockOf(syntax *hclsyntax.Block, outer kind) string {
 		}
 		return form
 	case meant == "upstream" && slices.Contains(outer.words(), "upstream"):
-		if form := upstreamForm(label); form != "" {
-			return "upstream = " + form
-		}
-		return "upstream = 3000"
+		return "upstream = " + cmp.Or(upstreamForm(label), "3000")
 	case slices.Contains(outer.words(), meant):
 		return r.attributeForm(&hclsyntax.Block{Type: meant, Body: syntax.Body})
 	case meant == "route" && label == "" && slices.Contains(outer.blocks, "route"):
 		return `route "/api" {`
 	case (meant == "host" || meant == "service") && slices.Contains(outer.blocks, meant):
 		if meant == "host" {
-			label = sketchName(label)
+			label = convertName(label)
 		}
-		if label == "" {
-			label = exampleLabel(meant)
-		}
-		return meant + " " + Quote(label) + " {"
+		return meant + " " + Quote(cmp.Or(label, exampleLabel(meant))) + " {"
 	}
 	return ""
-}
-
-// attributeExamples returns the attributes that take a plain value, each with one.
-func attributeExamples() map[string]string {
-	return map[string]string{
-		"upstream": "upstream = 3000", "fallback": "fallback = 3000", "files": `files = "public"`, "redirect": `redirect = "/docs"`, "spa": "spa = true", "cors": "cors = true",
-		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
-		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "balance": `balance = "least_conn"`,
-		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
-		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`,
-	}
 }

@@ -1,0 +1,376 @@
+package hcl
+
+import (
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// decodeSettings decodes what hosts and routes share. exact is true for a route of
+// one path. It reports whether b has an answer, even if that has a mistake.
+func (s *scope) decodeSettings(b *block, into *Settings, exact bool) (answered bool) {
+	answer := s.decodeAnswer(b, into, exact)
+	s.decodeCompanions(b, into, answer)
+	s.decodeTryFiles(b, into, answer)
+	decodeBlock(s, b, settingEntries(), into)
+	return answer != ""
+}
+
+// decodeAnswer decodes how requests are answered and returns the name of that
+// attribute.
+func (s *scope) decodeAnswer(b *block, into *Settings, exact bool) (answer string) {
+	for _, name := range []string{"upstream", "files", "redirect", "respond"} {
+		f, present := s.get(b, name)
+		if !present {
+			continue
+		}
+		if answer != "" {
+			s.reportSecondAnswer(b, answer, name)
+			continue
+		}
+		answer = name
+		switch name {
+		case "upstream":
+			into.Upstream = decodeUpstream(f.value)
+		case "files":
+			into.Files = decodeFiles(f, exact)
+		case "redirect":
+			into.Redirect = decodeRedirect(f.value)
+		case "respond":
+			into.Respond = decodeRespond(f.value)
+		}
+	}
+	return answer
+}
+
+// reportSecondAnswer reports the later of two answers.
+func (s *scope) reportSecondAnswer(b *block, first, second string) {
+	at, before := b.attrs[second].nameRange(), b.attrs[first].nameRange()
+	if at.File == before.File && at.Start.Byte < before.Start.Byte {
+		at, before, second, first = before, at, first, second
+	}
+	detail := "remove this or " + first + " at " + before.line()
+	if at.File != before.File {
+		detail = "unset the other one beside it: " + first + " = null"
+	}
+	s.at(at).errorf(detail, "%s has two answers, %s and %s", b.title(), first, second)
+}
+
+// decodeCompanions decodes spa and status, which go with files and redirect.
+func (s *scope) decodeCompanions(b *block, into *Settings, answer string) {
+	if spa, present := s.get(b, "spa"); present {
+		is := spa.boolean()
+		switch {
+		case is == nil:
+		case answer == "files":
+			if into.Files != nil {
+				into.Files.SPA = *is
+			}
+		case !b.damaged:
+			s.at(spa.nameAt).errorf(`write files = "DIR" beside it`, "spa goes with files")
+		}
+	}
+	status, present := s.get(b, "status")
+	switch {
+	case !present:
+	case answer == "redirect":
+		if code := status.redirectStatus(); code != 0 && into.Redirect != nil {
+			into.Redirect.Status = code
+			if flow := status.comesFrom(); !flow.Empty() {
+				flow.Shown = into.Redirect.Target
+				into.Redirect.Flow = into.Redirect.Flow.and(flow)
+			}
+		}
+	case !b.damaged:
+		detail := `write redirect = "/PATH" beside it`
+		if answer == "respond" {
+			detail = "write respond = { status = …, body = … }"
+		}
+		s.at(status.nameAt).errorf(detail, "status goes with redirect")
+	}
+}
+
+// decodeTryFiles decodes try_files, which goes with upstream.
+func (s *scope) decodeTryFiles(b *block, into *Settings, answer string) {
+	f, _ := s.get(b, "try_files")
+	switch {
+	case b.attrs["try_files"] == nil:
+	case f.isOff():
+		into.NoTryFiles = true
+	case answer == "" || answer == "upstream":
+		into.TryFiles = decodeFiles(f, false)
+	default:
+		detail := "remove one of them: what is not a file would go nowhere"
+		if answer == "files" {
+			detail = "replace files by upstream, for what is not a file"
+		}
+		s.at(f.nameAt).errorf(detail, "try_files goes with upstream, not with %s", answer)
+	}
+}
+
+// decodeFiles decodes the name of a folder. With single it may be a file.
+func decodeFiles(f field, single bool) *Files {
+	if f.name == "try_files" && f.known() && triesPaths(f.value) {
+		f.errorf(`write try_files = "public", with the name of your folder; what is not a file there goes to upstream`, "try_files is a folder's name, not a list of what is tried")
+		return nil
+	}
+	if f.is(cty.Bool) || f.known() && f.isObject() {
+		detail := `write files = "DIR"; spa = true stands beside it`
+		if f.name != "files" {
+			detail = "write " + f.name + ` = "public"`
+		}
+		f.errorf(detail, "%s is a folder's name", f.name)
+		return nil
+	}
+	text, ok := f.str(f.name)
+	if !ok {
+		return nil
+	}
+	files := &Files{Text: text, Range: f.at(), Flow: f.flow()}
+	switch {
+	case text == "":
+		f.errorf(`write "." for the folder of the Proxyfile`, "the name of a folder is empty")
+		return nil
+	case strings.HasPrefix(text, "~"):
+		f.errorf(`write "${env("HOME")}`+text[1:]+`"`, `"~" is not expanded`)
+		return nil
+	case strings.ContainsRune(text, 0):
+		f.errorf("remove it", "no file has a NUL in its name")
+		return nil
+	}
+	files.Dir = f.scope.absolute(text)
+	files.Real = f.scope.real(files.Dir)
+	if !files.Flow.Empty() {
+		files.Text = files.Flow.Shown
+	}
+	if !isRemote(files.Dir) { // a look at it would send this user's credentials there
+		checkFiles(f, files, text, single)
+	}
+	return files
+}
+
+// triesPaths reports a try_files of nginx or Caddy: several paths, or variables in
+// them.
+func triesPaths(v value) bool {
+	if v.isList() {
+		return true
+	}
+	if v.Type() != cty.String {
+		return false
+	}
+	text := v.AsString()
+	return strings.HasPrefix(text, "@") || strings.Contains(text, "$uri") || strings.Contains(text, "$request_uri") || HasPlaceholder(text)
+}
+
+// checkFiles checks what exists now. A route of one path may name a file, which it
+// serves then.
+func checkFiles(f field, files *Files, text string, single bool) {
+	exists, isDir := f.scope.env.folder(files.Dir)
+	base := filepath.Base(files.Dir)
+	switch {
+	case isDir:
+	case exists && !single:
+		f.errorf("write it as files in a route with exact = true, or name the folder that it is in", "%q is not a folder", files.Text)
+	case exists && strings.HasPrefix(base, "."):
+		f.errorf("name another file", "a file whose name begins with \".\" is not served")
+	case exists:
+		// A link is followed when it is served, and must not lead out of its folder.
+		files.Real = filepath.Join(f.scope.real(filepath.Dir(files.Dir)), base)
+	default:
+		what, detail := "folder", "a page says so until it is"
+		if single {
+			what = "file or folder"
+		}
+		if f.name == "try_files" {
+			detail = "until it is, all is forwarded"
+		}
+		if expr := envExpression(text); expr != "" && files.Flow.Empty() {
+			detail = "for a variable, write " + expr
+		}
+		f.warnf(detail, "the %s %q is not there yet", what, files.Text)
+	}
+}
+
+func decodeRedirect(v value) *Redirect {
+	if v.known() && v.isObject() {
+		v.errorf(`write redirect = "/PATH"; status stands beside it`, "redirect is a URL or a path")
+		return nil
+	}
+	target, ok := v.str("redirect")
+	if !ok {
+		return nil
+	}
+	r := &Redirect{Target: target, Status: 302, Range: v.at(), Flow: v.flow()}
+	p := v.place()
+	if !p.isRedirectTarget(target) || !p.checkTarget(target, true) || !p.checkPlaceholders(target, r.Flow) {
+		return nil
+	}
+	if found := placeholder.FindString(braced.ReplaceAllString(target, "")); found != "" && r.Flow.Empty() {
+		p.errorf(placeholderAdvice(""), "unknown placeholder %s", found)
+		return nil
+	}
+	return r
+}
+
+// isRedirectTarget checks that target is a path or a URL whose host no visitor can
+// choose.
+func (p place) isRedirectTarget(target string) bool {
+	if name := placeholderInHost(target); name != "" {
+		p.errorf(`write it behind the host: "https://example.com{rest}"`, "{%s} is what a visitor writes, and must not be a part of a host", name)
+		return false
+	}
+	sample := sampleTarget(target)
+	lower := strings.ToLower(sample)
+	switch {
+	case strings.HasPrefix(target, "//"):
+		p.errorf(suggest("https:"+target), "a redirect's URL has a scheme")
+	case strings.HasPrefix(sample, "/"):
+		return true
+	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
+		if u, err := url.Parse(sample); err == nil && u.Host != "" {
+			return true
+		}
+		p.errorf(`write one like "https://example.com/docs{rest}"`, "%q is no URL", target)
+	case strings.Contains(target, "://"):
+		p.errorf(`write one that begins with "https://" or "/"`, "%q is no address of the web", target)
+	default:
+		detail := suggest("/" + target)
+		if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") || host == "{host}" {
+			detail = suggest("https://" + target)
+		}
+		p.errorf(detail, "a redirect is a URL, or a path that begins with \"/\"")
+	}
+	return false
+}
+
+// sampleTarget returns a redirect's target with values for its placeholders.
+func sampleTarget(target string) string {
+	var sample strings.Builder
+	for part := range Placeholders(target) {
+		switch {
+		case part.Name == "":
+			sample.WriteString(part.Text)
+		case part.Name == "host":
+			sample.WriteString("shop.localhost:8443")
+		case part.IsPath():
+			sample.WriteString("/x")
+		default:
+			sample.WriteString("x")
+		}
+	}
+	return sample.String()
+}
+
+// placeholderInHost returns a placeholder in the host of a URL, by which a visitor
+// could choose the host: "https://{rest}example.com" leads to any host. {host} is a
+// host of the Proxyfile, and a value that begins with "/" ends the host.
+func placeholderInHost(target string) string {
+	_, after, isURL := strings.Cut(target, "://")
+	if !isURL || strings.HasPrefix(target, "/") {
+		return ""
+	}
+	open := "" // a path that must be the end of the host
+	for part := range Placeholders(after) {
+		switch {
+		case part.Name == "":
+			end := strings.IndexAny(part.Text, "/?#")
+			if open != "" && end != 0 {
+				return open
+			}
+			if end >= 0 {
+				return ""
+			}
+		case open != "":
+			return open
+		case part.IsPath():
+			open = part.Name
+		case part.Name != "host":
+			return part.Name
+		}
+	}
+	return ""
+}
+
+// redirectStatus returns v as the status of a redirect; 0 for a mistake.
+func (v value) redirectStatus() int {
+	if !v.known() {
+		return 0
+	}
+	status, ok := integer(v.Value)
+	if !ok || !slices.Contains([]int{301, 302, 303, 307, 308}, status) {
+		v.errorf("write 301, 302, 303, 307 or 308", "%s is no status of a redirect", v.written())
+		return 0
+	}
+	return status
+}
+
+func decodeRespond(v value) *Respond {
+	if !v.IsKnown() {
+		return nil
+	}
+	r := &Respond{Status: 200, Range: v.at(), Flow: v.flow()}
+	if !v.isObject() {
+		r.Status = v.status()
+	}
+	body := v
+	if v.isObject() {
+		decodeObject(v, "respond", []entry[Respond]{
+			{name: "status", decode: func(f field, r *Respond) { r.Status = f.status() }},
+			{name: "body", decode: func(f field, r *Respond) {
+				body = f.value
+				r.Body, _ = f.scalar("body")
+			}},
+			{name: "headers", decode: func(f field, r *Respond) { r.Headers = responseHeaders(f) }},
+		}, r)
+	}
+	if r.Status == 0 {
+		return nil
+	}
+	if r.Body != "" && (r.Status == 204 || r.Status == 304) {
+		body.errorf("leave it out, or take another status", "a %d has no body", r.Status)
+	}
+	return r
+}
+
+// responseHeaders decodes the headers of a fixed response, which has none to
+// remove.
+func responseHeaders(f field) map[string]string {
+	var all map[string]string
+	headers, _ := f.headers()
+	for name, text := range headers {
+		if text == nil {
+			f.errorf("leave it out", "there is no %s to remove here", name)
+			continue
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[name] = *text
+	}
+	return all
+}
+
+// status returns v as the status of a response; 0 for a mistake.
+func (v value) status() int {
+	if !v.known() {
+		return 0
+	}
+	if v.Type() == cty.String {
+		detail := "write respond = { body = " + v.written() + " }"
+		if _, err := strconv.Atoi(v.AsString()); err == nil {
+			detail = "write " + v.AsString() + ", without quotes"
+		}
+		v.errorf(detail, "a status is a number")
+		return 0
+	}
+	status, ok := integer(v.Value)
+	if !ok || status < 200 || status > 599 {
+		v.errorf("write one of 200 to 599", "%s is no status", v.written())
+		return 0
+	}
+	return status
+}

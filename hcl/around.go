@@ -1,0 +1,358 @@
+package hcl
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// decodeCompress decodes compress = true.
+func decodeCompress(f field) *bool {
+	if f.isOff() {
+		return new(bool)
+	}
+	return f.boolean()
+}
+
+// decodeMaxBody decodes max_body = "10MB"; "0" and null mean no limit.
+func decodeMaxBody(f field) *int64 {
+	if f.IsNull() || f.is(cty.String) && f.AsString() == "0" {
+		return new(int64)
+	}
+	size, ok := f.size(f.name)
+	if !ok {
+		return nil
+	}
+	return &size
+}
+
+// decodeRanges decodes allow and deny.
+func decodeRanges(f field) *Ranges {
+	ranges := &Ranges{Range: f.at()}
+	if f.IsNull() {
+		return ranges
+	}
+	elements, ok := f.list("CIDR ranges", `"203.0.113.0/24"`)
+	if !ok {
+		return nil
+	}
+	for element, text := range texts(elements, "a CIDR range") {
+		if prefix, ok := element.place().prefix(text); ok && !slices.Contains(ranges.Prefixes, prefix) {
+			ranges.Prefixes = append(ranges.Prefixes, prefix)
+		}
+	}
+	if len(elements) > 0 && ranges.Prefixes == nil {
+		return nil
+	}
+	return ranges
+}
+
+// decodeCORS decodes cors = true, and a list of origins.
+func decodeCORS(v value) *CORS {
+	switch {
+	case v.isOff():
+		return &CORS{Off: true, Range: v.at()}
+	case !v.IsKnown() && !v.inBrackets():
+		return nil
+	case v.is(cty.Bool):
+		return &CORS{Own: true, Range: v.at()}
+	case v.isList():
+		return decodeOrigins(v)
+	}
+	detail := `write true for the hosts of this Proxyfile, or ["https://app.example.com"]`
+	if v.is(cty.String) {
+		detail = "write [" + v.written() + "]"
+	}
+	v.errorf(detail, "cors is true, false or a list of origins")
+	return nil
+}
+
+func decodeOrigins(v value) *CORS {
+	c := &CORS{Range: v.at()}
+	elements := v.elements()
+	if len(elements) == 0 {
+		v.errorf("write false to allow none", "cors has at least one origin")
+		return nil
+	}
+	for element, text := range texts(elements, "an origin") {
+		switch {
+		case text == "*" && len(elements) > 1:
+			element.errorf(`write ["*"] for all without credentials, or the others alone`, `"*" stands alone`)
+		case text == "*":
+			c.Any = true
+			c.Flows = setFlow(c.Flows, "*", element.flow())
+		default:
+			if origin := element.place().origin(text); origin != "" && !slices.Contains(c.Origins, origin) {
+				c.Origins = append(c.Origins, origin)
+				c.Flows = setFlow(c.Flows, origin, element.flow())
+			}
+		}
+	}
+	if !c.Any && c.Origins == nil {
+		return nil
+	}
+	return c
+}
+
+// originScheme matches any scheme (RFC 3986 section 3.1): pages of desktop and
+// mobile frameworks have their own.
+var originScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
+
+// origin returns text as browsers send it in Origin (RFC 6454 section 6.2): in
+// lower case, without the default port. It returns "" for a mistake.
+func (p place) origin(text string) string {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?#")
+	switch {
+	case text == "null":
+		p.errorf("name the page's own origin", `any page can be of the origin "null"`)
+	case !isURL || !originScheme.MatchString(scheme):
+		p.errorf(suggest("https://"+strings.TrimLeft(text, "/")), "an origin has a scheme")
+	case strings.Contains(rest, "*"):
+		p.errorf("name each of them; true allows any tenant of a wildcard host of this Proxyfile", `an origin has no "*" in it`)
+	case strings.Contains(rest, "@"):
+		p.errorf(suggest(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]), "an origin has no user name")
+	case end >= 0:
+		p.errorf(suggest(scheme+"://"+rest[:end]), "an origin has no path")
+	default:
+		return p.serialize(strings.ToLower(scheme), rest, text)
+	}
+	return ""
+}
+
+// serialize returns the origin with that scheme and authority.
+func (p place) serialize(scheme, authority, text string) string {
+	const example = `write one like "https://app.example.com:8443"`
+	u, err := url.Parse("http://" + authority)
+	if err != nil || !isDialable(u.Hostname()) {
+		p.errorf(example, "%q is no origin", text)
+		return ""
+	}
+	host := strings.ToLower(u.Hostname())
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() {
+		host = "[" + addr.String() + "]"
+	}
+	port := u.Port()
+	if port == map[string]string{"http": "80", "https": "443"}[scheme] || port == "" {
+		return scheme + "://" + host
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		p.errorf(example, "port %s is out of range", port)
+		return ""
+	}
+	return scheme + "://" + host + ":" + strconv.FormatUint(n, 10)
+}
+
+const (
+	// minCost is the lowest cost that bcrypt allows.
+	minCost = 4
+	// maxCost takes a core two to three seconds. With more, a few clients with
+	// wrong passwords could keep the machine busy.
+	maxCost = 15
+	// maxUser bounds a user name of basic_auth, which is sent in a header field.
+	maxUser = 255
+)
+
+// bcryptHash matches a hash in the form of crypt(3). "2x" is left out: it marks
+// the hashes of a library with a bug.
+var bcryptHash = regexp.MustCompile(`^\$2[aby]?\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
+
+const hashCommand = "run devproxy hash-password and write what it prints"
+
+// decodeBasicAuth decodes basic_auth = { NAME = "bcrypt hash" }.
+func decodeBasicAuth(v value) *BasicAuth {
+	switch {
+	case v.isOff():
+		return &BasicAuth{Off: true, Range: v.at()}
+	case !v.IsKnown():
+		return nil
+	case !v.isObject():
+		v.errorf(`write basic_auth = { NAME = "HASH" }; for the hash, `+hashCommand, "basic_auth is an object of names and hashes")
+		return nil
+	}
+	fields := v.fields()
+	if len(fields) == 0 {
+		v.errorf("write null to ask for none", "basic_auth lets nobody in")
+		return nil
+	}
+	auth := &BasicAuth{Users: map[string]string{}, Range: v.at()}
+	for _, f := range fields {
+		if hash := f.hash(); f.isUserName() && hash != "" {
+			auth.Users[f.name] = hash
+		}
+	}
+	if len(auth.Users) < len(fields) {
+		return nil
+	}
+	return auth
+}
+
+// isUserName checks the name of f (RFC 7617 section 2).
+func (f field) isUserName() bool {
+	at := f.scope.at(f.nameAt)
+	switch {
+	case f.name == "":
+		at.errorf(`write one like "ann"`, "the name of a user is empty")
+	case strings.Contains(f.name, ":"):
+		at.errorf(suggest(strings.ReplaceAll(f.name, ":", "-")), `the name of a user has no ":", which ends it where it is sent`)
+	case strings.ContainsFunc(f.name, isControl):
+		at.errorf("remove it", "the name of a user has a control character")
+	case len(f.name) > maxUser:
+		at.errorf("", "the name of a user has at most %d bytes", maxUser)
+	default:
+		return true
+	}
+	return false
+}
+
+// hash returns the bcrypt hash f; "" for a mistake. No diagnostic contains the
+// text, which may be a password.
+func (f field) hash() string {
+	switch {
+	case !f.IsWhollyKnown():
+		return ""
+	case f.IsNull() || f.Type() != cty.String:
+		f.errorf(hashCommand, "the hash of %q is a string", f.name)
+		return ""
+	}
+	text := f.AsString()
+	m := bcryptHash.FindStringSubmatch(text)
+	if m == nil {
+		summary := fmt.Sprintf("this is a password of %q, not a bcrypt hash", f.name)
+		if strings.HasPrefix(text, "$") || strings.HasPrefix(text, "{") {
+			summary = fmt.Sprintf("this is no whole bcrypt hash, for %q", f.name)
+		}
+		f.errorf(hashCommand, "%s", summary)
+		return ""
+	}
+	if cost, _ := strconv.Atoi(m[1]); cost < minCost || cost > maxCost {
+		f.errorf(hashCommand, "the cost of this hash is %d, not one of %d to %d", cost, minCost, maxCost)
+		return ""
+	}
+	return text
+}
+
+// decodeRateLimit decodes rate_limit = "10/s" or { rate, burst, by }.
+func decodeRateLimit(v value) *RateLimit {
+	limit := &RateLimit{By: RateByAddress, Range: v.at()}
+	before := len(v.scope.diags)
+	switch {
+	case v.isOff():
+		return &RateLimit{Off: true, Range: v.at()}
+	case !v.IsKnown():
+		return nil
+	case v.isObject():
+		decodeObject(v, "rate_limit", rateEntries(), limit)
+		if limit.Count == 0 && len(v.scope.diags) == before && v.IsWhollyKnown() {
+			v.errorf(`write rate_limit = { rate = "10/s" }`, "rate_limit has no rate")
+		}
+	default:
+		limit.Count, limit.Per = v.rate()
+	}
+	if limit.Count == 0 || limit.By == "" || len(v.scope.diags) > before {
+		return nil
+	}
+	if limit.Burst == 0 {
+		limit.Burst = limit.Count
+	}
+	return limit
+}
+
+func rateEntries() []entry[RateLimit] {
+	words := []string{string(RateByAddress), string(RateByUser), string(RateByAll)}
+	meant := map[string]string{"ip": `write "address"`, "client": `write "address"`}
+	return []entry[RateLimit]{
+		{name: "rate", decode: func(f field, limit *RateLimit) { limit.Count, limit.Per = f.rate() }},
+		{name: "burst", decode: func(f field, limit *RateLimit) { limit.Burst = f.count("burst", maxRate) }},
+		{name: "by", decode: func(f field, limit *RateLimit) {
+			limit.By = RateKey(f.oneOf(words, meant, "by", "requests are not counted by %q"))
+		}},
+	}
+}
+
+const (
+	// minCacheSize is about one large response. A smaller cache would be useless.
+	minCacheSize = 100_000
+	// maxCacheSize is more memory than a developer's machine has to spare. More is
+	// a mistake.
+	maxCacheSize = 64 << 30
+)
+
+// decodeCache decodes cache = true or { size }.
+func decodeCache(v value) *Cache {
+	c := &Cache{Size: DefaultCacheSize, Range: v.at()}
+	switch {
+	case v.isOff():
+		return &Cache{Off: true, Range: v.at()}
+	case !v.IsKnown():
+		return nil
+	case v.is(cty.Bool):
+		return c
+	case !v.isObject():
+		detail := "write true"
+		if v.is(cty.String) {
+			detail = "write { size = " + v.written() + " }"
+		}
+		v.errorf(detail, "cache is true, false or an object")
+		return nil
+	}
+	decodeObject(v, "cache", []entry[Cache]{{name: "size", decode: func(f field, c *Cache) { c.Size = cacheSize(f) }}}, c)
+	if c.Size == 0 {
+		return nil
+	}
+	return c
+}
+
+// cacheSize returns the size of a cache; 0 for a mistake.
+func cacheSize(f field) int64 {
+	size, ok := f.size("size")
+	if ok && (size < minCacheSize || size > maxCacheSize) {
+		f.errorf(`write one of "100kB" to "64GiB"; it is memory`, "a cache of %q is out of range", f.AsString())
+		return 0
+	}
+	return size
+}
+
+// maxDelay bounds a simulated delay: no browser waits longer.
+const maxDelay = time.Hour
+
+// decodeSimulate decodes simulate = { delay, errors, bandwidth }.
+func decodeSimulate(v value) *Simulate {
+	const example = `write simulate = { delay = "300ms", errors = "5%" }`
+	switch {
+	case v.isOff():
+		return &Simulate{Off: true, Range: v.at()}
+	case !v.IsKnown():
+		return nil
+	case !v.isObject():
+		v.errorf(example, "simulate is an object of delay, errors and bandwidth")
+		return nil
+	case v.LengthInt() == 0:
+		v.errorf(example, "there is nothing to simulate")
+		return nil
+	}
+	s := &Simulate{Range: v.at()}
+	decodeObject(v, "simulate", []entry[Simulate]{
+		{name: "delay", decode: func(f field, s *Simulate) { s.Delay = simulatedDelay(f) }},
+		{name: "errors", decode: func(f field, s *Simulate) { s.Errors, _ = f.percent("errors") }},
+		{name: "bandwidth", decode: func(f field, s *Simulate) { s.Bandwidth = f.bandwidth() }},
+	}, s)
+	return s
+}
+
+func simulatedDelay(f field) time.Duration {
+	if f.is(cty.Number) {
+		// A number without a unit is in milliseconds in other tools.
+		f.errorf(suggest(f.written()+"ms"), "a duration is a string")
+		return 0
+	}
+	return f.within("a delay", 0, maxDelay)
+}

@@ -1,0 +1,105 @@
+package hcl
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func hostEntries() []entry[Host] {
+	return []entry[Host]{
+		{name: "aliases", decode: func(f field, h *Host) { h.Aliases = decodeAliases(f) }},
+		{name: "share", decode: func(f field, h *Host) { h.Share = f.boolean() }},
+	}
+}
+
+func (s *scope) decodeHost(b *block) *Host {
+	host := &Host{Range: b.header}
+	if b.label != "" {
+		host.Name = Name{Value: s.at(b.labelRange).hostName(b.label, true), Range: b.labelRange}
+	}
+	decodeBlock(s, b, hostEntries(), host)
+	answered := s.decodeSettings(b, &host.Settings, false)
+	var routes []*Route
+	for _, inner := range b.only("route") {
+		route, valid := s.decodeRoute(inner, host, answered)
+		if route == nil {
+			continue
+		}
+		routes = append(routes, route)
+		if valid && (route.hasAnswer() || host.hasAnswer()) {
+			host.Routes = append(host.Routes, route)
+		}
+	}
+	s.findSecondRoutes(host.Name.Value, routes)
+	s.findLoneStars(host, routes)
+	s.findParameters(routes)
+	if !answered && len(b.blocks) == 0 && !b.damaged {
+		s.at(b.header).errorf("write upstream = 3000, or files, redirect, respond, or a route", "%s answers with nothing", b.title())
+	}
+	return host
+}
+
+func decodeAliases(f field) []Name {
+	var names []Name
+	elements, _ := f.list("names", `"shop.localhost"`)
+	for element, text := range texts(elements, "an alias") {
+		if name := element.place().hostName(text, true); name != "" {
+			names = append(names, Name{Value: name, Range: element.at(), Flow: element.flow()})
+		}
+	}
+	return names
+}
+
+// findSecondRoutes reports routes of a host with the same path, exact and match.
+func (s *scope) findSecondRoutes(host string, routes []*Route) {
+	first := map[string]*Route{}
+	for _, r := range routes {
+		id := fmt.Sprintf("%s\n%t", r.Path, r.Exact)
+		if r.Match != nil {
+			id += fmt.Sprintf("\n%q %q %q", r.Match.Methods, r.Match.Headers, r.Match.Query)
+		}
+		if before := first[id]; before != nil {
+			s.at(r.PathRange).errorf("the first is at "+before.PathRange.line(), "a second route %q in host %q", r.Path, host)
+			continue
+		}
+		first[id] = r
+	}
+}
+
+// findLoneStars warns of a path that ends with "/*", if no route takes the path
+// without it. Other tools write "/api/*" for "/api" and everything below.
+func (s *scope) findLoneStars(host *Host, routes []*Route) {
+	for _, r := range routes {
+		base, star := strings.CutSuffix(r.Path, "/*")
+		if !star || r.Exact || base == "" && host.hasAnswer() {
+			continue
+		}
+		base = cmp.Or(base, "/")
+		if !slices.ContainsFunc(routes, func(other *Route) bool { return other.Path != r.Path && within(other.Path, base) }) {
+			s.at(r.PathRange).warnf(suggest(base)+", which matches it too; for one segment below it, add exact = true", "route %q does not match %q", r.Path, base)
+		}
+	}
+}
+
+// parameter matches a segment that means any segment in the paths of frameworks:
+// ":id", "{id}", "<int:id>". It does not match "[id]", because Next has chunks of
+// such names.
+var parameter = regexp.MustCompile(`/(:[A-Za-z_]\w*\??|\{[^/{}]*\}|<[^/<>]*>)(?:/|$)`)
+
+// findParameters warns of a path with parameters, which are plain text here.
+func (s *scope) findParameters(routes []*Route) {
+	for _, r := range routes {
+		m := parameter.FindStringSubmatch(r.Path)
+		if m == nil {
+			continue
+		}
+		path := r.Path
+		for at := parameter.FindStringSubmatchIndex(path); at != nil; at = parameter.FindStringSubmatchIndex(path) {
+			path = path[:at[2]] + "*" + path[at[3]:]
+		}
+		s.at(r.PathRange).warnf("for any segment, "+suggest(path), "route %q matches %q as it is written", r.Path, m[1])
+	}
+}

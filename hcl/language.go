@@ -1,0 +1,178 @@
+package hcl
+
+import "slices"
+
+// kind is what a block may contain.
+type kind struct {
+	// name is how diagnostics call it if it has no label: "locals".
+	name string
+	// label is what the label after the block's type is: "name", "path", or empty
+	// for no label.
+	label  string
+	attrs  []string
+	blocks []string
+	// later are attributes that are planned and not built, with what they will do.
+	later map[string]string
+	// free blocks take any attribute.
+	free bool
+	// notBuilt says what a planned block will be. Its body is not read.
+	notBuilt string
+}
+
+// kinds returns the language, by block type. The empty type is the top level of a
+// file. The tables of the decoders say which attributes there are.
+func kinds() map[string]kind {
+	return map[string]kind{
+		"":        {name: "the Proxyfile", attrs: []string{"domain"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
+		"locals":  {name: "locals", free: true},
+		"listen":  {name: "listen", attrs: entryNames(listenEntries())},
+		"host":    {label: "name", attrs: slices.Concat(settings(), entryNames(hostEntries())), blocks: []string{"route"}},
+		"route":   {label: "path", attrs: slices.Concat(settings(), entryNames(routeEntries()))},
+		"service": {label: "name", attrs: entryNames(serviceEntries()), later: laterInService()},
+		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
+		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
+		"share":   {name: "share", attrs: entryNames(shareEntries()), later: laterInShare()},
+	}
+}
+
+// settings returns the attributes that hosts and routes share.
+func settings() []string { return entryNames(settingEntries()) }
+
+func laterInService() map[string]string {
+	return map[string]string{
+		"command":    "devproxy will run it; start it yourself, and write its upstream",
+		"dir":        "it goes with command",
+		"env":        "it goes with command",
+		"ready":      "it goes with command",
+		"depends_on": "it goes with command",
+		"restart":    "it goes with command",
+	}
+}
+
+func laterInShare() map[string]string {
+	return map[string]string{
+		"rewrite_body": "absolute local URLs in pages stay as they are; those in headers are rewritten",
+		"callback":     "it will keep one address for OAuth callbacks; a plain name does now",
+		"sealed":       "it will keep the relay from reading what passes",
+		"tcp":          "it will publish TCP services; hosts are published now",
+		"udp":          "it will publish UDP services; hosts are published now",
+	}
+}
+
+// words returns all attributes that k has, built or not.
+func (k kind) words() []string {
+	return slices.Concat(k.attrs, sortedKeys(k.later))
+}
+
+// isAttribute reports whether some block has an attribute of that name.
+func isAttribute(name string) bool {
+	for _, k := range kinds() {
+		if slices.Contains(k.words(), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// owners returns the blocks that have the attribute.
+func owners(language map[string]kind, attr string) []string {
+	return slices.DeleteFunc(sortedKeys(language), func(block string) bool {
+		return block == "" || !slices.Contains(language[block].words(), attr)
+	})
+}
+
+// Attributes returns all attributes of the language, sorted: "domain" of the top
+// level, "route.rewrite" of a block. Those of locals have any name and are left
+// out.
+func Attributes() []string {
+	var all []string
+	for block, k := range kinds() {
+		for _, attr := range k.attrs {
+			if block != "" {
+				attr = block + "." + attr
+			}
+			all = append(all, attr)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// isShown reports attributes whose values are not hidden as a whole. Ports, times
+// and sizes have the digits of other texts. The values of domain, hosts, name and
+// relay are addresses that people open. Upstreams and health hide their parts.
+func isShown(attribute string) bool {
+	switch attribute {
+	case "upstream", "fallback", "health",
+		"https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "balance",
+		"domain", "hosts", "name", "relay":
+		return true
+	}
+	return false
+}
+
+// attributeExamples returns the attributes that take a plain value, each with one.
+func attributeExamples() map[string]string {
+	return map[string]string{
+		"upstream": "upstream = 3000", "fallback": "fallback = 3000", "files": `files = "public"`, "redirect": `redirect = "/docs"`, "spa": "spa = true", "cors": "cors = true",
+		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
+		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "balance": `balance = "least_conn"`,
+		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
+		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`,
+	}
+}
+
+// exampleLabel returns a label for a block of that kind.
+func exampleLabel(kind string) string {
+	switch kind {
+	case "host":
+		return "shop.localhost"
+	case "route":
+		return "/api"
+	default:
+		return "web"
+	}
+}
+
+// otherWords returns what blocks and attributes are called in other tools.
+func otherWords() map[string]string {
+	return map[string]string{
+		"proxy_pass": "upstream", "reverse_proxy": "upstream", "proxy": "upstream", "backend": "upstream", "target": "upstream",
+		"port": "upstream", "url": "upstream", "server": "host", "site": "host", "location": "route", "path": "route",
+		"root": "files", "static": "files", "dir": "files", "file_server": "files", "server_name": "aliases", "alias": "aliases",
+		"headers": "request_headers", "insecure": "tls_skip_verify", "variables": "locals", "variable": "locals", "local": "locals",
+		"return": "respond", "response": "respond", "handle": "route", "upstreams": "upstream", "vhost": "host",
+		"gzip": "compress", "encode": "compress", "compression": "compress", "auth": "basic_auth", "basicauth": "basic_auth",
+		"limit_req": "rate_limit", "ratelimit": "rate_limit", "throttle": "rate_limit", "proxy_cache": "cache",
+		"client_max_body_size": "max_body", "body_limit": "max_body", "allowed_origins": "cors", "delay": "simulate", "latency": "simulate",
+		"lb_policy": "balance", "load_balancing": "balance", "healthcheck": "health", "health_check": "health", "backup": "fallback",
+		"to": "upstream", "dest": "upstream", "destination": "upstream", "address": "upstream", "addr": "upstream", "ports": "upstream", "forward": "upstream",
+		"prefix": "route", "hostname": "aliases", "names": "aliases",
+	}
+}
+
+// isPortKey reports words of other tools whose value is where a server listens.
+func isPortKey(key string) bool {
+	return slices.Contains([]string{
+		"port", "appport", "app_port", "dev_port", "vite_port", "upstream", "target", "url", "backend", "proxy", "proxy_pass", "reverse_proxy", "address",
+		"addr", "to", "server", "origin", "forward", "destination",
+	}, key)
+}
+
+// isLabelKey reports attributes that other tools have instead of a block's label.
+func isLabelKey(name string) bool {
+	return slices.Contains([]string{"name", "path", "hostname", "host", "prefix", "domain"}, name)
+}
+
+// includes returns the words that other tools include a file with.
+func includes() []string {
+	return []string{"include", "import", "include_dir", "source", "extends", "require"}
+}
+
+const (
+	includeSummary = "a Proxyfile can't include another file"
+	includeDetail  = "write all of it here; a Proxyfile.local next to it is merged over it"
+)
+
+// builtIn is the advice for what devproxy does without being configured.
+const builtIn = "remove it: devproxy does this by itself"

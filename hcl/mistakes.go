@@ -1,0 +1,345 @@
+package hcl
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// mistake is a syntax error that people who know other languages make.
+type mistake struct {
+	// problems are what the parser says about it; nil means anything.
+	problems []string
+	// pattern matches the line; nil matches every line.
+	pattern *regexp.Regexp
+	// repair reports the mistake and repairs the line. It returns false if the line
+	// has another mistake. m are the groups of pattern, as places in the line.
+	repair func(l *line, m []int) bool
+}
+
+// What the parser says about some mistakes.
+const (
+	blockOnOneLine  = "Invalid single-argument block definition"
+	attributeNeeded = "Argument definition required"
+	openTemplate    = "Unterminated template string"
+)
+
+// mistakes are tried in this order.
+func mistakes() []mistake {
+	return []mistake{
+		{nil, mergeMark, repairMergeMark},
+		{nil, colon, repairColon},
+		{nil, noEquals, repairNoEquals},
+		{nil, nil, repairSeparator},
+		{[]string{"Invalid argument name"}, nil, repairQuotedName},
+		{nil, templateLabel, repairTemplateLabel},
+		{nil, unquotedLabel, repairUnquotedLabel},
+		{nil, blockEquals, repairBlockEquals},
+		{nil, otherQuotes, repairQuotes},
+		{nil, nil, repairUnquoted},
+		{[]string{"Invalid block definition"}, headerAlone, repairOpenBrace},
+		{[]string{blockOnOneLine, attributeNeeded}, nil, repairOneLine},
+		{[]string{"Argument or block definition required"}, nil, repairExtraBrace},
+		{[]string{"Missing newline after argument"}, nil, repairClosingBrace},
+		{[]string{"Invalid multi-line string", openTemplate, "Unterminated string literal"}, nil, repairOpenString},
+		{[]string{openTemplate}, nil, repairHeredoc},
+	}
+}
+
+var (
+	mergeMark     = regexp.MustCompile(`^(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)`)
+	colon         = regexp.MustCompile(`(?:^|\{)[ \t]*([A-Za-z_][\w-]*)[ \t]*(:)[ \t]*()`)
+	noEquals      = regexp.MustCompile(`(?:^|\{)[ \t]*([a-z_]+)([ \t]+)[^\s={]`)
+	templateLabel = regexp.MustCompile(`^[ \t]*(host|route|service|tcp|udp)[ \t]+"([^"]*[$%]\{.*\}[^"]*)"`)
+	unquotedLabel = regexp.MustCompile(`^[ \t]*(host|route|service|tcp|udp)[ \t]+([^\s"{]+|"[^\s"{]+|[^\s"{]+")[ \t\r]*(\{|$)`)
+	blockEquals   = regexp.MustCompile(`^[ \t]*(?:host|route|service|tcp|udp|listen|locals|share)[ \t]+(?:"[^"]*"[ \t]*)?([=:])[ \t]*\{`)
+	otherQuotes   = regexp.MustCompile("'([^']*)'|`([^`]*)`|[“”„‟]([^“”„‟\"]*)[“”„‟]")
+	headerAlone   = regexp.MustCompile(`^[ \t]*([a-z]+(?:[ \t]+"[^"]*")?)[ \t\r]*(?:$|#|//)`)
+	heredoc       = regexp.MustCompile(`<<-?([A-Za-z_][\w-]*)[ \t\r]*\n`)
+)
+
+// repairMergeMark repairs the marks that git leaves at a conflict.
+func repairMergeMark(l *line, _ []int) bool {
+	l.report(l.start, l.end, "a merge conflict is left here", "keep one of the two versions, and remove the marks")
+	l.fill(l.start, l.end, ' ')
+	return true
+}
+
+// repairColon repairs `upstream: 3000`.
+func repairColon(l *line, m []int) bool {
+	if l.at < l.start+m[2] || l.start+m[4] < l.at {
+		return false
+	}
+	name, value := l.text[m[2]:m[3]], strings.TrimRight(l.text[m[6]:max(m[6], codeEnd(l.text))], ",} \t\r")
+	l.report(l.start+m[4], l.start+m[5], `an attribute takes "=" instead of ":"`, fmt.Sprintf("write %s = %s", name, value))
+	l.work[l.start+m[4]] = '='
+	return true
+}
+
+// repairNoEquals repairs `upstream 3000`.
+func repairNoEquals(l *line, _ []int) bool {
+	for _, m := range noEquals.FindAllStringSubmatchIndex(l.text, -1) {
+		name := l.text[m[2]:m[3]]
+		if !isAttribute(name) || l.at < l.start+m[2] {
+			continue
+		}
+		value := strings.TrimRight(l.text[m[5]:max(m[5], codeEnd(l.text))], "} \t\r;,")
+		advice := fmt.Sprintf("write %s = %s", name, value)
+		words := strings.Fields(value)
+		valid := isExpression(value) && (len(words) == 1 || name != "redirect" && name != "respond")
+		switch {
+		case valid:
+		case name == "redirect" || name == "respond":
+			advice = answerAdvice(words)
+		case (name == "upstream" || name == "fallback") && len(words) > 0:
+			form, _ := upstreamsForm(words)
+			advice = "write " + name + " = " + form
+		default:
+			advice = "write " + name + " = " + Quote(value)
+		}
+		l.report(l.start+m[2], l.start+m[3], `an attribute takes "="`, advice)
+		l.work[l.start+m[4]] = '='
+		if !valid {
+			l.fill(l.start+m[5], l.start+m[5]+len(value), filler)
+		}
+		return true
+	}
+	return false
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z][\w-]*$`)
+
+// isExpression reports text that can be the value of an attribute as it is. A
+// single word is a string without its quotes.
+func isExpression(text string) bool {
+	if plainWord.MatchString(text) && text != "true" && text != "false" && text != "null" {
+		return false
+	}
+	_, problems := hclsyntax.ParseExpression([]byte(text), "", hcl.InitialPos)
+	return !problems.HasErrors()
+}
+
+// repairSeparator repairs a comma or semicolon after an attribute.
+func repairSeparator(l *line, _ []int) bool {
+	if l.at >= l.end || l.problem == blockOnOneLine {
+		return false
+	}
+	c := l.work[l.at]
+	rest := strings.TrimSpace(l.text[l.at+1-l.start:])
+	if c != ';' && c != ',' || rest != "" && rest[0] != '#' && !strings.HasPrefix(rest, "//") {
+		return false
+	}
+	l.report(l.at, l.at+1, fmt.Sprintf("no %q behind an attribute", c), "remove it: the end of the line is enough")
+	l.work[l.at] = ' '
+	return true
+}
+
+// repairQuotedName repairs `"upstream" = 3000`.
+func repairQuotedName(l *line, _ []int) bool {
+	size := bytes.IndexByte(l.work[l.at+1:l.end], '"')
+	if size < 1 {
+		return false
+	}
+	l.report(l.at, l.at+size+2, "a name is not quoted", "write "+string(l.work[l.at+1:l.at+1+size]))
+	l.work[l.at], l.work[l.at+1+size] = ' ', ' '
+	return true
+}
+
+// repairTemplateLabel repairs `host "${local.name}.localhost" {`.
+func repairTemplateLabel(l *line, m []int) bool {
+	l.report(l.start+m[4], l.start+m[5], "a label is plain text", "write it out: it is what the block is known by")
+	l.fill(l.start+m[4], l.start+m[5], filler)
+	return true
+}
+
+// repairUnquotedLabel repairs `host shop.localhost {`, and a quote on one side only.
+func repairUnquotedLabel(l *line, m []int) bool {
+	start, end := l.start+m[4], l.start+m[5]
+	name := strings.Trim(l.text[m[4]:m[5]], `"'`)
+	if plain := pathPrefix(name); plain != "" && strings.ContainsAny(name, "*^(") {
+		name = plain
+	}
+	l.report(start, end, unquotedSummary(l.text[m[2]:m[3]]), suggest(name))
+	l.fill(start, end, filler)
+	return true
+}
+
+func unquotedSummary(block string) string {
+	what := "name"
+	if block == "route" {
+		what = "path"
+	}
+	return fmt.Sprintf("a %s's %s is a string", block, what)
+}
+
+// repairBlockEquals repairs `host "shop.localhost" = {`.
+func repairBlockEquals(l *line, m []int) bool {
+	l.report(l.start+m[2], l.start+m[3], fmt.Sprintf(`no "%s" before the "{" of a block`, l.text[m[2]:m[3]]), "remove it")
+	l.work[l.start+m[2]] = ' '
+	return true
+}
+
+// repairQuotes repairs quotes that do not make a string here.
+func repairQuotes(l *line, _ []int) bool {
+	for _, m := range otherQuotes.FindAllStringSubmatchIndex(l.text, -1) {
+		if l.at < l.start+m[0] || l.start+m[1] <= l.at {
+			continue
+		}
+		inside := ""
+		for i := 2; i < len(m); i += 2 {
+			if m[i] >= 0 {
+				inside = l.text[m[i]:m[i+1]]
+			}
+		}
+		l.report(l.start+m[0], l.start+m[1], `a string has double quotes`, suggest(inside))
+		l.fill(l.start+m[0], l.start+m[1], filler)
+		return true
+	}
+	return false
+}
+
+// unquotedForm is what a value looks like that must be a string, and what it is.
+type unquotedForm struct {
+	pattern *regexp.Regexp
+	is      string
+}
+
+func unquotedForms() []unquotedForm {
+	return []unquotedForm{
+		{regexp.MustCompile(`^[0-9.]+(ns|us|µs|ms|s|sec|secs|m|min|h|d)([0-9].*)?$`), "a duration is a string"},
+		{regexp.MustCompile(`(?i)^[0-9.]+[kmg]i?b$`), "a size is a string"},
+		{regexp.MustCompile(`^[0-9.]+%$`), "a percentage is a string"},
+		{regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`), "a URL is a string"},
+		{regexp.MustCompile(`^unix:`), "a socket's address is a string"},
+		{regexp.MustCompile(`^[\w.-]+:[0-9]+$`), "an address is a string"},
+		{regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`), "an address is a string"},
+		{regexp.MustCompile(`^(\.{0,2}/|~/|~$|\.{1,2}$)`), "a path is a string"},
+		{regexp.MustCompile(`^\*\.`), "a name is a string"},
+		{regexp.MustCompile(`^[a-z][\w-]*(/[\w.-]+)+/?$`), "a path is a string"},
+	}
+}
+
+// repairUnquoted repairs values without quotes: `30s`, `http://…`, `:3000`.
+func repairUnquoted(l *line, _ []int) bool {
+	start, end := l.word()
+	if bytes.Count(l.work[l.start:start], []byte(`"`))%2 != 0 {
+		return false // it is inside quotes
+	}
+	word := string(l.work[start:end])
+	if digits, is := strings.CutPrefix(word, ":"); is && allDigits.MatchString(digits) {
+		l.report(start, end, "a port has no colon", "write "+digits)
+		l.fill(start, end, filler)
+		return true
+	}
+	for _, form := range unquotedForms() {
+		if form.pattern.MatchString(word) {
+			l.report(start, end, form.is, suggest(word))
+			l.fill(start, end, filler)
+			return true
+		}
+	}
+	return false
+}
+
+// repairOpenBrace repairs a "{" on the line after the block's name.
+func repairOpenBrace(l *line, m []int) bool {
+	header := l.text[m[2]:m[3]]
+	l.report(l.start+m[2], l.start+m[3], `a block has its "{" on the line of its name`, "write "+header+" {")
+	// Without the brace, inside and outside cannot be told apart.
+	end := l.end
+	below := l.work[end:]
+	if brace := end + len(below) - len(bytes.TrimLeft(below, " \t\r\n")); brace < len(l.work) && l.work[brace] == '{' {
+		end = max(end, valueEnd(l.work, l.start, brace+1))
+	} else if i := bytes.Index(below, []byte("\n"+l.text[:m[2]]+"}")); i >= 0 {
+		end += i + 1 + m[2] + 1
+	}
+	l.fill(l.start, end, ' ')
+	return true
+}
+
+// repairOneLine repairs several things in a block on one line.
+func repairOneLine(l *line, _ []int) bool {
+	code := l.text[:codeEnd(l.text)]
+	open, end := strings.IndexByte(code, '{'), strings.LastIndexByte(code, '}')
+	switch {
+	case open < 0:
+		return false
+	case l.at >= l.start+len(code) && end < open:
+		start := l.start + open + 1
+		l.report(start, l.end, "a block on one line also ends on it", "put its contents on lines of their own")
+		l.fill(start, l.end, ' ')
+		return true
+	case end < open || l.start+end <= l.at:
+		return false
+	}
+	l.report(l.at, l.start+end, "a block on one line has one attribute", "put each on a line of its own")
+	start := l.at
+	if l.problem == attributeNeeded {
+		start = l.start + open + 1 // nothing before the place is complete
+	}
+	l.fill(start, l.start+end, ' ')
+	return true
+}
+
+func (l *line) atBrace() bool { return l.at < l.end && l.work[l.at] == '}' }
+
+// repairExtraBrace repairs a "}" too many.
+func repairExtraBrace(l *line, _ []int) bool {
+	if !l.atBrace() {
+		return false
+	}
+	l.report(l.at, l.at+1, `this "}" closes nothing`, "remove it, or look for the one that is too much above")
+	l.work[l.at] = ' '
+	return true
+}
+
+// repairClosingBrace repairs a "}" after the last attribute of a block.
+func repairClosingBrace(l *line, _ []int) bool {
+	if !l.atBrace() {
+		return false
+	}
+	l.report(l.at, l.at+1, `the "}" of a block of several lines has its own`, "put it on the next line")
+	l.fill(l.at, l.at+1, ' ')
+	l.closed = true // the end of the chunk closes the block instead
+	return true
+}
+
+// repairOpenString repairs a string without its closing quote.
+func repairOpenString(l *line, _ []int) bool {
+	start, end := l.value()
+	if start == end {
+		if start = l.start + strings.LastIndexByte(l.text, '"'); start < l.start {
+			return false
+		}
+		end = l.end
+	}
+	// A label of a block whose "{" is part of the string.
+	if brace := bytes.LastIndexByte(l.work[start:end], '{'); brace >= 0 && !bytes.Contains(l.work[start:end], []byte("${")) {
+		end = start + brace
+	}
+	end = start + len(bytes.TrimRight(l.work[start:end], " \t\r"))
+	if end == start {
+		return false
+	}
+	l.report(start, end, "this string has no end", `write the closing "`)
+	l.fill(start, end, filler)
+	return true
+}
+
+// repairHeredoc repairs a heredoc without its end mark.
+func repairHeredoc(l *line, _ []int) bool {
+	all := heredoc.FindAllSubmatchIndex(l.work[:l.at], -1)
+	if all == nil {
+		return false
+	}
+	m := all[len(all)-1]
+	l.report(m[0], m[3], "this text has no end", fmt.Sprintf("write %s on a line of its own where it ends", l.work[m[2]:m[3]]))
+	l.fill(m[0], m[3], filler)
+	l.fill(m[3], len(l.work), ' ')
+	l.closed = true // the block's end is part of the text
+	return true
+}

@@ -1,0 +1,298 @@
+package hcl
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// repairer turns the parser's first error into a helpful diagnostic. Then it
+// overwrites the cause in work, so that the parser gets past it.
+//
+// Overwriting keeps the length and the lines, so that places found later are also
+// those of the original text.
+type repairer struct {
+	text  *text
+	chunk chunk
+	work  []byte // the chunk as the parser sees it
+	diags Diagnostics
+
+	closed bool // a missing brace was reported
+}
+
+// filler overwrites what should be a value or a label. The result is a name that
+// does not exist.
+const filler = '_'
+
+// line is the line with the mistake.
+type line struct {
+	*repairer
+	start, end int // in work
+	at         int // where the parser stopped, in work
+	text       string
+	problem    string // the parser's summary
+}
+
+func (r *repairer) repair(problem *hcl.Diagnostic) {
+	at := min(max(problem.Subject.Start.Byte-r.chunk.start, 0), len(r.work))
+	if problem.Summary == "Unclosed configuration block" {
+		r.closeBlock()
+		return
+	}
+	// A mistake at the end of a line belongs to that line.
+	start := bytes.LastIndexByte(r.work[:at], '\n') + 1
+	end := len(r.work)
+	if i := bytes.IndexByte(r.work[at:], '\n'); i >= 0 {
+		end = at + i
+	}
+	l := &line{repairer: r, start: start, end: end, at: at, text: string(r.work[start:end]), problem: problem.Summary}
+	for _, m := range mistakes() {
+		if m.problems != nil && !slices.Contains(m.problems, l.problem) {
+			continue
+		}
+		var groups []int
+		if m.pattern != nil {
+			if groups = m.pattern.FindStringSubmatchIndex(l.text); groups == nil {
+				continue
+			}
+		}
+		if m.repair(l, groups) {
+			return
+		}
+	}
+	l.repairUnknown(problem)
+}
+
+// report adds an error about work[start:end].
+func (r *repairer) report(start, end int, summary, detail string) {
+	r.diags = append(r.diags, r.text.errorAt(r.chunk.start+start, r.chunk.start+end, summary, detail))
+}
+
+// fill overwrites work[start:end], whose mistake has been reported, with c.
+func (r *repairer) fill(start, end int, c byte) {
+	for i := start; i < end; i++ {
+		if r.work[i] != '\n' {
+			r.work[i] = c
+		}
+	}
+	r.text.repaired = append(r.text.repaired, r.text.span(r.chunk.start+start, r.chunk.start+end))
+}
+
+// word returns the bounds in work of the characters around at that an unquoted
+// value has.
+func (l *line) word() (start, end int) {
+	const ends = " \t\r\n,[](){}\"=#;"
+	start = l.start + bytes.LastIndexAny(l.work[l.start:l.at], ends) + 1
+	end = l.end
+	if i := bytes.IndexAny(l.work[l.at:l.end], ends); i >= 0 {
+		end = l.at + i
+	}
+	return start, end
+}
+
+var assignment = regexp.MustCompile(`(?:^|[{\s])([A-Za-z_][\w-]*)[ \t]*=[ \t]*`)
+
+// value returns the bounds in work of the value that the line gives to an
+// attribute, without a comment after it or the brace that ends a block on one
+// line. They are equal if the line has none.
+func (l *line) value() (start, end int) {
+	found := assignment.FindAllStringIndex(l.text, -1)
+	if found == nil {
+		return l.at, l.at
+	}
+	first := found[0]
+	for _, f := range found {
+		if l.start+f[1] <= l.at {
+			first = f
+		}
+	}
+	start = l.start + first[1]
+	rest := l.work[start:max(start, l.start+codeEnd(l.text))]
+	rest = bytes.TrimRight(rest, " \t\r")
+	if strings.Contains(l.text[:first[0]+1], "{") {
+		rest = bytes.TrimRight(bytes.TrimSuffix(rest, []byte("}")), " \t")
+	}
+	return start, start + len(rest)
+}
+
+// codeEnd returns where the comment of a line begins, or its end.
+func codeEnd(text string) int {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch {
+		case quoted && text[i] == '\\':
+			i++
+		case text[i] == '"':
+			quoted = !quoted
+		case !quoted && beginsComment(text, i):
+			return i
+		}
+	}
+	return len(text)
+}
+
+// beginsComment reports a comment at text[i:], outside of quotes. The "//" of a
+// URL without quotes is not one.
+func beginsComment(text string, i int) bool {
+	return text[i] == '#' || strings.HasPrefix(text[i:], "//") && (i == 0 || strings.IndexByte(" \t;{}", text[i-1]) >= 0)
+}
+
+// valueEnd returns the end of the value that begins at start. That is end, its
+// line's, unless a bracket is open there: then it is where that is closed, or
+// start if it never is.
+func valueEnd(src []byte, start, end int) int {
+	depth, quoted := 0, false
+	for i := start; i < len(src); i++ {
+		if i >= end && depth == 0 {
+			return end
+		}
+		switch c := src[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == '\n':
+			quoted = false // a string ends on its line
+		case quoted:
+		case strings.IndexByte("[({", c) >= 0:
+			depth++
+		case strings.IndexByte("])}", c) >= 0:
+			if depth--; depth == 0 && i >= end {
+				return i + 1
+			}
+		}
+	}
+	if depth <= 0 {
+		return end
+	}
+	return start
+}
+
+// repairUnknown reports a mistake that is not in the table, in the parser's words,
+// and overwrites the value or the line.
+func (l *line) repairUnknown(problem *hcl.Diagnostic) {
+	end := min(problem.Subject.End.Byte-l.chunk.start, l.end)
+	summary, detail := l.translate(problem)
+	l.report(l.at, max(end, l.at), summary, detail)
+	start, end := l.value()
+	if start == end {
+		code := l.text[:codeEnd(l.text)]
+		open, shut := strings.IndexByte(code, '{'), strings.LastIndexByte(code, '}')
+		switch {
+		case open < 0 && shut < 0:
+			l.fill(l.start, l.end, ' ')
+		case open >= 0 && open < shut:
+			l.fill(l.start+open+1, l.start+shut, ' ')
+		}
+		// A single brace stays: without it the rest would mean something else.
+		return
+	}
+	if end = valueEnd(l.work, start, end); end > start {
+		l.fill(start, end, filler)
+		// A value on several lines becomes one line: a line end would end the
+		// attribute.
+		if i := bytes.IndexByte(l.work[start:end], '\n'); i >= 0 {
+			l.fill(start+i+1, end, ' ')
+		}
+	}
+}
+
+// strayStatement is the summary for a line that is neither attribute nor block.
+const strayStatement = "this is no attribute and no block"
+
+// translate explains a syntax error to people who do not know the grammar's words.
+func (l *line) translate(problem *hcl.Diagnostic) (summary, detail string) {
+	switch problem.Summary {
+	case "Argument or block definition required", "Invalid block definition":
+		return strayStatement, `write NAME = VALUE, or TYPE "NAME" { … }`
+	case "Unexpected comma after argument":
+		return "no ',' behind an attribute", "put each attribute on a line of its own"
+	case "Missing newline after argument":
+		return "something stands behind this value", "quote it if it is a string; one attribute a line"
+	case "Missing newline after block definition":
+		return "something stands behind this block", "put it on a line of its own"
+	case "Invalid expression", "Missing expression":
+		return "a value is missing here", l.unclosedBracket(`write one, like 3000 or "text"`)
+	case "Missing item separator", "Missing attribute separator":
+		return "a comma is missing here", l.unclosedBracket("write one, or close the bracket")
+	case "Unclosed template interpolation sequence":
+		return `this "${" has no end`, `write "}" behind the value, or "$${" for the characters themselves`
+	case "Invalid character":
+		if l.at < l.end && l.work[l.at] == '$' {
+			return `"$" means nothing here`, `for a variable of the environment, write env("NAME")`
+		}
+		return "this character means nothing here", sentence(problem.Detail)
+	}
+	return sentence(problem.Summary), sentence(problem.Detail)
+}
+
+// unclosedBracket names the bracket that is still open on an earlier line. It
+// returns detail if there is none.
+func (l *line) unclosedBracket(detail string) string {
+	var open []int
+	quoted := false
+	for i, c := range l.work[:l.start] {
+		switch {
+		case c == '"' && (i == 0 || l.work[i-1] != '\\'):
+			quoted = !quoted
+		case c == '\n':
+			quoted = false
+		case quoted:
+		case c == '[' || c == '(' || c == '{':
+			open = append(open, i)
+		case (c == ']' || c == ')' || c == '}') && len(open) > 0:
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) == 0 || l.work[open[len(open)-1]] == '{' {
+		return detail
+	}
+	at := open[len(open)-1]
+	return fmt.Sprintf("the %q of line %d is not closed", string(l.work[at]), l.chunk.line+bytes.Count(l.work[:at], []byte("\n")))
+}
+
+// closeBlock reports the block that has no end, and adds one for the parser.
+func (r *repairer) closeBlock() {
+	if !r.closed {
+		start, end := unclosed(r.work)
+		r.report(start, end, "this block is never closed", `write "}" where it ends`)
+		r.closed = true
+		r.text.repaired = append(r.text.repaired, r.text.span(r.chunk.end, r.chunk.end))
+	}
+	r.work = append(r.work, "\n}\n"...)
+}
+
+// unclosed returns the header of the block that lacks its brace. The parser blames
+// the outermost one; indentation is a better hint.
+func unclosed(src []byte) (start, end int) {
+	type header struct{ start, end, indent int }
+	var open []header
+	at := 0
+	for text := range bytes.Lines(src) {
+		trimmed := bytes.TrimSpace(text[:codeEnd(string(text))])
+		indent := len(text) - len(bytes.TrimLeft(text, " \t"))
+		switch {
+		case bytes.HasPrefix(trimmed, []byte("}")) && len(open) > 0:
+			top := open[len(open)-1]
+			if indent < top.indent {
+				return top.start, top.end
+			}
+			open = open[:len(open)-1]
+		case bytes.HasSuffix(trimmed, []byte("{")):
+			if len(open) > 0 && indent <= open[len(open)-1].indent && indent > 0 {
+				top := open[len(open)-1]
+				return top.start, top.end
+			}
+			open = append(open, header{at + indent, at + indent + len(trimmed), indent})
+		}
+		at += len(text)
+	}
+	if len(open) > 0 {
+		return open[len(open)-1].start, open[len(open)-1].end
+	}
+	return 0, len(bytes.TrimRight(src[:max(bytes.IndexByte(src, '\n'), 0)], " \r"))
+}

@@ -1,0 +1,168 @@
+package hcl
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// routeEntries are the attributes that only routes have.
+func routeEntries() []entry[Route] {
+	return []entry[Route]{
+		{name: "exact", decode: func(f field, r *Route) { r.Exact = f.isTrue() }},
+		{name: "match", decode: func(f field, r *Route) { r.Match = decodeMatch(f.value) }},
+		{name: "strip_prefix", decode: func(f field, r *Route) { r.StripPrefix = f.isTrue() }},
+		{name: "rewrite", decode: func(f field, r *Route) { r.Rewrite, r.RewriteFlow = decodeRewrite(f, r.StripPrefix), f.flow() }},
+	}
+}
+
+// decodeRoute decodes a route of host, whose own attributes are decoded. It returns
+// nil without a path. The route is not valid if its own answer has a mistake: then
+// it must not take the host's instead.
+func (s *scope) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Route, valid bool) {
+	route = &Route{Range: b.header, PathRange: b.labelRange}
+	decodeBlock(s, b, routeEntries(), route)
+	if b.label != "" {
+		route.Path, valid = s.at(b.labelRange).routePath(b.label, route.Exact)
+	}
+	answered := s.decodeSettings(b, &route.Settings, route.Exact)
+	s.findIdleRewrite(b, route)
+	if route.TryFiles != nil && !answered && hostAnswers && host.Upstream == nil {
+		s.at(b.attrs["try_files"].nameRange()).errorf("add upstream next to it", "try_files goes with upstream")
+	}
+	if !answered && !hostAnswers && !b.damaged {
+		s.at(b.header).errorf("write upstream = 3000, or files, redirect or respond; or give the host an answer", "%s answers with nothing", b.title())
+	}
+	if !valid {
+		return nil, false
+	}
+	return route, answered == route.hasAnswer()
+}
+
+// findIdleRewrite reports rewrite next to an answer that forwards nothing. Package
+// plan warns if that answer is the host's.
+func (s *scope) findIdleRewrite(b *block, route *Route) {
+	attr := b.attrs["rewrite"]
+	if attr == nil || route.Rewrite == "" {
+		return
+	}
+	at := s.at(attr.nameRange())
+	switch {
+	case route.Files != nil:
+		at.errorf("remove it: files looks up what follows the route's path; name another folder, or with exact = true the file", "rewrite goes with upstream, not with files")
+	case route.Redirect != nil:
+		at.errorf("remove it: the path goes in redirect", "rewrite goes with upstream, not with redirect")
+	case route.Respond != nil:
+		at.errorf("remove it: respond looks at no path", "rewrite goes with upstream, not with respond")
+	}
+}
+
+func decodeMatch(v value) *Match {
+	if !v.IsKnown() {
+		return nil
+	}
+	if !v.isObject() {
+		v.errorf(`write match = { methods = ["GET"] }`, "match is an object of methods, headers and query")
+		return nil
+	}
+	match := &Match{Range: v.at(), Flow: v.flow()}
+	decodeObject(v, "match", []entry[Match]{
+		{name: "methods", decode: func(f field, m *Match) { m.Methods = decodeMethods(f.value) }},
+		{name: "headers", decode: func(f field, m *Match) { m.Headers = decodeConditions(f, field.fieldName) }},
+		{name: "query", decode: func(f field, m *Match) {
+			m.Query = decodeConditions(f, func(f field) (string, bool) { return f.name, true })
+		}},
+	}, match)
+	if match.Methods == nil && match.Headers == nil && match.Query == nil && match.Flow.Empty() {
+		return nil
+	}
+	return match
+}
+
+func decodeMethods(v value) []string {
+	if !v.IsWhollyKnown() {
+		return nil
+	}
+	if !v.isList() {
+		v.errorf("write ["+v.written()+"]", "methods is a list")
+		return nil
+	}
+	var methods []string
+	for element, method := range texts(v.elements(), "a method") {
+		if !isToken(method) {
+			element.errorf(`write one like "GET"`, "%q is no method", method)
+			continue
+		}
+		methods = append(methods, strings.ToUpper(method))
+	}
+	return methods
+}
+
+// decodeConditions decodes headers and query of match. name returns the name of
+// the header field or parameter.
+func decodeConditions(f field, name func(field) (string, bool)) map[string]string {
+	if !f.IsKnown() {
+		return nil
+	}
+	if !f.isObject() {
+		f.errorf("write "+f.name+` = { NAME = "VALUE" }`, "%s is an object", f.name)
+		return nil
+	}
+	var all map[string]string
+	for _, condition := range f.fields() {
+		key, ok := name(condition)
+		if !ok {
+			continue
+		}
+		text, ok := condition.scalar("a value of " + f.name)
+		if !ok {
+			continue
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[key] = text
+	}
+	return all
+}
+
+// decodeRewrite decodes the path to forward; "" for a mistake.
+func decodeRewrite(f field, strip bool) string {
+	target, ok := f.str("rewrite")
+	if !ok {
+		return ""
+	}
+	if strip {
+		f.scope.at(f.nameAt).errorf("write one of them", "rewrite and strip_prefix exclude each other")
+	}
+	switch {
+	case target == "{rest}":
+		f.errorf("write strip_prefix = true", "the rest alone may be no path")
+	case !strings.HasPrefix(target, "/"):
+		f.errorf(suggest("/"+target), `a path begins with "/"`)
+	case strings.HasPrefix(target, "//"):
+		f.errorf(suggest("/"+strings.TrimLeft(target, "/")), `a path has no empty part`)
+	case strings.ContainsAny(target, "?#"):
+		f.errorf(suggest(target[:strings.IndexAny(target, "?#")])+": the query is kept", "rewrite is a path, without query or fragment")
+	case !f.place().checkTarget(target, false):
+	default:
+		for _, found := range placeholder.FindAllString(target, -1) {
+			if found != "{rest}" {
+				f.errorf(restAdvice, "unknown placeholder %s", found)
+				return ""
+			}
+		}
+		return target
+	}
+	return ""
+}
+
+// identityOf returns a text that is the same for equal values. It is empty for a
+// value that has no effect.
+func identityOf(v cty.Value) string {
+	if !v.IsKnown() || v.IsNull() || v.RawEquals(cty.False) {
+		return ""
+	}
+	return fmt.Sprintf("%#v", v)
+}

@@ -1,0 +1,231 @@
+package hcl
+
+import (
+	"fmt"
+	"net"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// serviceEntries are the attributes of a service. All but upstream are taken from
+// another service if upstream is one; null undoes that.
+func serviceEntries() []entry[Service] {
+	return []entry[Service]{
+		{name: "upstream"},
+		{name: "balance", null: true, decode: func(f field, s *Service) { s.Balance = decodeBalance(f) }},
+		{name: "health", null: true, decode: func(f field, s *Service) { s.Health = decodeHealth(f.value) }},
+		{name: "fallback", null: true, decode: func(f field, s *Service) {
+			s.Fallback = nil
+			if !f.IsNull() {
+				s.Fallback = decodeUpstream(f.value)
+			}
+		}},
+		{name: "tls_skip_verify", null: true, decode: func(f field, s *Service) { s.TLSSkipVerify = f.boolean() }},
+		{name: "forwarded_proto", null: true, decode: func(f field, s *Service) { s.ForwardedProto = decodeForwardedProto(f) }},
+		{name: "hold", null: true, decode: func(f field, s *Service) { s.Hold = f.nonNegative() }},
+		{name: "timeout", null: true, decode: func(f field, s *Service) { s.Timeout = f.nonNegative() }},
+	}
+}
+
+// serviceKey is the attribute of a service's value that holds its *Service; no
+// expression can name it.
+const serviceKey = " service"
+
+// serviceType is the type of that attribute.
+var serviceType = cty.Capsule("service", reflect.TypeFor[Service]())
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][\w-]*$`)
+
+// addService makes b the target of service.NAME.
+func (d *decoder) addService(b *block) {
+	if b.label == "" {
+		// Its name was reported. Its content is checked all the same.
+		d.decodeService(b)
+		return
+	}
+	if !identifier.MatchString(b.label) {
+		d.at(b.labelRange).errorf(`write letters, digits, "-" and "_"`, "%q is no name for a service", b.label)
+	}
+	if first := d.services[b.label]; first != nil {
+		d.at(b.labelRange).errorf("the first is at "+first.at.line(), "a second service %q", b.label)
+		d.decodeService(b)
+		return
+	}
+	d.services[b.label] = &node{title: "service." + b.label, at: b.labelRange, eval: func() cty.Value {
+		service := d.decodeService(b)
+		d.decoded[b] = service
+		if service.Upstream == nil {
+			return cty.DynamicVal
+		}
+		return serviceValue(service)
+	}}
+}
+
+func (s *scope) decodeService(b *block) *Service {
+	service := &Service{Balance: BalanceRoundRobin}
+	f, present := s.get(b, "upstream")
+	switch {
+	case present:
+		service.Upstream = decodeUpstream(f.value)
+	case !b.damaged:
+		s.at(b.header).errorf("write upstream = 3000", "%s has no upstream", b.title())
+	}
+	if u := service.Upstream; u != nil && u.Service != nil {
+		*service = *u.Service
+		service.Upstream = u
+	}
+	service.Name, service.Range = b.label, b.header
+	decodeBlock(s, b, serviceEntries(), service)
+	s.findOwnFallback(service)
+	return service
+}
+
+// decodeBalance decodes how requests are spread over members.
+func decodeBalance(f field) Balance {
+	forms := []string{string(BalanceRoundRobin), string(BalanceLeastConn), string(BalanceCookie)}
+	const sticky = `write "cookie": a browser keeps its member`
+	word := f.oneOf(forms, map[string]string{"ip_hash": sticky, "sticky": sticky, "hash": sticky}, f.name, "there is no balance %q")
+	if word == "" {
+		return BalanceRoundRobin
+	}
+	return Balance(word)
+}
+
+// findOwnFallback warns of a fallback to an address that has already failed.
+func (s *scope) findOwnFallback(service *Service) {
+	if service.Upstream == nil || service.Fallback == nil {
+		return
+	}
+	for _, m := range service.Fallback.Members {
+		if slices.ContainsFunc(service.Upstream.Members, m.sameAddress) {
+			s.at(service.Fallback.Range).warnf("name another address, or leave fallback out", "the fallback %s is among the addresses of upstream", m.Text)
+			return
+		}
+	}
+}
+
+// serviceValue returns what service.NAME is in an expression.
+func serviceValue(service *Service) cty.Value {
+	object := map[string]cty.Value{serviceKey: cty.CapsuleVal(serviceType, service)}
+	if members := service.Upstream.Members; len(members) == 1 && members[0].Port != 0 {
+		m := members[0]
+		host, scheme := m.Host, m.Scheme
+		if host == "" {
+			host = "127.0.0.1"
+		}
+		if scheme == SchemeH2C {
+			scheme = SchemeHTTP
+		}
+		object["port"] = cty.NumberIntVal(int64(m.Port)).WithMarks(m.Flow.marks())
+		object["url"] = cty.StringVal(string(scheme) + "://" + net.JoinHostPort(host, strconv.Itoa(int(m.Port)))).WithMarks(m.Flow.marks())
+	}
+	return cty.ObjectVal(object)
+}
+
+// serviceOf returns the service that v is; nil if it is something else.
+func serviceOf(v cty.Value) *Service {
+	if !v.IsKnown() || v.IsNull() || !v.Type().IsObjectType() || !v.Type().HasAttribute(serviceKey) {
+		return nil
+	}
+	inner := v.GetAttr(serviceKey)
+	if inner.Type() != serviceType {
+		return nil
+	}
+	return inner.EncapsulatedValue().(*Service)
+}
+
+// What health uses for what is left out.
+const (
+	defaultInterval = 2 * time.Second
+	defaultProbe    = time.Second
+	defaultRise     = 1
+	defaultFall     = 2
+)
+
+const (
+	// minInterval keeps a dev server's log readable and the machine responsive.
+	minInterval = 100 * time.Millisecond
+	maxInterval = time.Hour
+	// maxInARow bounds rise and fall. With more, a member's state would not change.
+	maxInARow = 100
+)
+
+// decodeHealth decodes the health attribute of a service.
+func decodeHealth(v value) *Health {
+	if !v.IsKnown() || v.IsNull() {
+		return nil
+	}
+	if !v.isObject() {
+		path := "/healthz"
+		if v.is(cty.String) && strings.HasPrefix(v.AsString(), "/") {
+			path = v.AsString()
+		}
+		v.errorf(fmt.Sprintf("write health = { path = %q }", path), "health is an object")
+		return nil
+	}
+	h := &Health{Rise: defaultRise, Fall: defaultFall, Range: v.at()}
+	before := len(v.scope.diags)
+	hasPath, timeout := false, v
+	decodeObject(v, "health", []entry[Health]{
+		{name: "path", decode: func(f field, h *Health) {
+			hasPath = true
+			h.Path, h.Flow = f.healthPath(), f.flow()
+		}},
+		{name: "interval", decode: func(f field, h *Health) { h.Interval = f.within("an interval", minInterval, maxInterval) }},
+		{name: "timeout", decode: func(f field, h *Health) {
+			timeout = f.value
+			h.Timeout = f.within("a timeout", time.Millisecond, maxInterval)
+		}},
+		{name: "rise", decode: func(f field, h *Health) { h.Rise = f.count("rise", maxInARow) }},
+		{name: "fall", decode: func(f field, h *Health) { h.Fall = f.count("fall", maxInARow) }},
+		{name: "status", decode: func(f field, h *Health) { h.Status = f.status() }},
+	}, h)
+	if all := v.comesFrom(); all.Computed {
+		h.Flow = h.Flow.and(all) // members and clients notice the effect of the other fields
+	}
+	if !hasPath {
+		v.errorf(`write health = { path = "/healthz" }`, "health has no path to ask for")
+	}
+	if len(v.scope.diags) > before || h.Path == "" {
+		return nil
+	}
+	if h.Interval == 0 {
+		h.Interval = max(defaultInterval, h.Timeout)
+	}
+	if h.Timeout == 0 {
+		h.Timeout = min(defaultProbe, h.Interval)
+	}
+	if h.Timeout > h.Interval {
+		timeout.errorf(suggest(h.Interval.String())+", or a longer interval", "the timeout is longer than the interval, %s", h.Interval)
+		return nil
+	}
+	return h
+}
+
+// healthPath checks the path, with its query, that is requested from members.
+func (v value) healthPath() string {
+	text, ok := v.str("path")
+	switch {
+	case !ok:
+	case strings.Contains(text, "://"):
+		v.errorf(`write "/healthz": each address of upstream is asked`, "a path is not a URL")
+	case !strings.HasPrefix(text, "/"):
+		v.errorf(suggest("/"+text), `a path begins with "/"`)
+	case strings.HasPrefix(text, "//"):
+		v.errorf(suggest("/"+strings.TrimLeft(text, "/")), "a path has no empty part")
+	case strings.Contains(text, "#"):
+		before, _, _ := strings.Cut(text, "#")
+		v.errorf(suggest(before), "a path has no fragment: it is not sent")
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7F }):
+		v.errorf("write it with % escapes, as it is sent", "a path that is sent has no spaces and only ASCII")
+	default:
+		return text
+	}
+	return ""
+}

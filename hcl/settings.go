@@ -1,0 +1,123 @@
+package hcl
+
+import (
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// settingEntries are the attributes that hosts and routes share. The first seven
+// depend on each other: decodeAnswer decodes them.
+func settingEntries() []entry[Settings] {
+	return []entry[Settings]{
+		{name: "upstream"}, {name: "try_files"}, {name: "files"}, {name: "spa"}, {name: "redirect"}, {name: "status"}, {name: "respond"},
+		{name: "request_headers", decode: func(f field, s *Settings) { s.RequestHeaders, s.RequestFlows = f.headers() }},
+		{name: "response_headers", decode: func(f field, s *Settings) { s.ResponseHeaders, s.ResponseFlows = f.headers() }},
+		{name: "timeout", decode: func(f field, s *Settings) { s.Timeout = f.nonNegative() }},
+		{name: "hold", decode: func(f field, s *Settings) { s.Hold = f.nonNegative() }},
+		{name: "tls_skip_verify", decode: func(f field, s *Settings) { s.TLSSkipVerify = f.boolean() }},
+		{name: "forwarded_proto", decode: func(f field, s *Settings) { s.ForwardedProto = decodeForwardedProto(f) }},
+		{name: "cors", null: true, decode: func(f field, s *Settings) { s.CORS = decodeCORS(f.value) }},
+		{name: "basic_auth", null: true, decode: func(f field, s *Settings) { s.BasicAuth = decodeBasicAuth(f.value) }},
+		{name: "allow", null: true, decode: func(f field, s *Settings) { s.Allow = decodeRanges(f) }},
+		{name: "deny", null: true, decode: func(f field, s *Settings) { s.Deny = decodeRanges(f) }},
+		{name: "rate_limit", null: true, decode: func(f field, s *Settings) { s.RateLimit = decodeRateLimit(f.value) }},
+		{name: "max_body", null: true, decode: func(f field, s *Settings) { s.MaxBody = decodeMaxBody(f) }},
+		{name: "compress", null: true, decode: func(f field, s *Settings) { s.Compress = decodeCompress(f) }},
+		{name: "cache", null: true, decode: func(f field, s *Settings) { s.Cache = decodeCache(f.value) }},
+		{name: "simulate", null: true, decode: func(f field, s *Settings) { s.Simulate = decodeSimulate(f.value) }},
+	}
+}
+
+// decodeForwardedProto decodes forwarded_proto = "http"; "" for a mistake.
+func decodeForwardedProto(f field) ForwardedProto {
+	words := []string{string(ForwardedHTTPS), string(ForwardedHTTP)}
+	return ForwardedProto(f.oneOf(words, nil, f.name, "unknown forwarded_proto %q"))
+}
+
+// connectionFields are the header fields that only devproxy can set correctly,
+// because they are about one connection and not about the message (RFC 9110
+// section 7.6.1, RFC 9112 section 6).
+func connectionFields() []string {
+	return []string{
+		"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	}
+}
+
+// KeepHost is the value of Host in request_headers that forwards the client's.
+const KeepHost = "{host}"
+
+// headers decodes request_headers and response_headers, and the headers of
+// respond. It returns values by canonical field name, of which nil removes the
+// field, and what flows into them by the same names.
+func (f field) headers() (map[string]*string, map[string]Flow) {
+	if !f.IsKnown() {
+		return nil, nil
+	}
+	if f.IsNull() || !f.isObject() {
+		f.errorf("write "+f.name+` = { X-Debug = "1" }`, "%s is an object", f.name)
+		return nil, nil
+	}
+	headers := map[string]*string{}
+	var flows map[string]Flow
+	first := map[string]Range{}
+	for _, header := range f.fields() {
+		name, ok := header.fieldName()
+		if !ok {
+			continue
+		}
+		at := f.scope.at(header.nameAt)
+		if slices.Contains(connectionFields(), name) {
+			at.errorf("remove it", "devproxy sets %s itself", name)
+			continue
+		}
+		if before, twice := first[name]; twice {
+			at.errorf("the first is at "+before.line(), "a second %s", name)
+			continue
+		}
+		first[name] = header.nameAt
+		flows = setFlow(flows, name, header.flow())
+		if header.IsNull() {
+			headers[name] = nil
+			continue
+		}
+		if text, ok := header.headerValue(name, f.name, flows[name]); ok {
+			headers[name] = &text
+		}
+	}
+	if text, is := headers["Host"]; is && text == nil && f.name == "request_headers" {
+		f.errorf(`write Host = "example.com" to send another`, "no request goes without Host")
+		delete(headers, "Host")
+	}
+	return headers, flows
+}
+
+// headerValue returns the value of the header field name in an attribute.
+func (f field) headerValue(name, attribute string, flow Flow) (text string, ok bool) {
+	text, ok = f.scalar("the value of " + name)
+	if name == "Host" && attribute == "request_headers" && HasPlaceholder(text) && text != KeepHost {
+		f.errorf(`write Host = "{host}" to keep the client's, or a name`, "Host is {host} alone, or has no placeholder")
+		return "", false
+	}
+	return text, ok && (attribute == "headers" || f.place().checkPlaceholders(text, flow))
+}
+
+// fieldName returns the canonical name of a header field (RFC 9110 section 5.1).
+func (f field) fieldName() (string, bool) {
+	if !isToken(f.name) {
+		detail := `write one like "X-Debug"`
+		if fixed := strings.ReplaceAll(strings.TrimRight(f.name, ": "), " ", "-"); isToken(fixed) {
+			detail = suggest(fixed)
+		}
+		f.scope.at(f.nameAt).errorf(detail, "%q is no name of a header field", f.name)
+		return "", false
+	}
+	return textproto.CanonicalMIMEHeaderKey(f.name), true
+}
+
+// isToken reports whether text is a token (RFC 9110 section 5.6.2).
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r >= 0x7F || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}

@@ -1,0 +1,292 @@
+package hcl
+
+import (
+	"cmp"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// decodeUpstream decodes an upstream in every form: a port, an address, a URL, a
+// socket, a service, or a list of these.
+func decodeUpstream(v value) *Upstream {
+	if !v.IsKnown() && !v.inBrackets() {
+		return nil
+	}
+	u := &Upstream{Text: v.written(), Range: v.at(), Service: serviceOf(v.Value)}
+	elements := []value{v}
+	if v.isList() {
+		elements = v.elements()
+		if len(elements) == 0 {
+			v.errorf("write [3000, 3001]", "an upstream has at least one address")
+		}
+	}
+	for _, element := range elements {
+		u.Members = append(u.Members, decodeMembers(element)...)
+	}
+	if len(u.Members) == 0 {
+		return nil
+	}
+	return u
+}
+
+// decodeMembers decodes one element of an upstream. A service has several members.
+func decodeMembers(v value) []Member {
+	if !v.IsKnown() {
+		return nil
+	}
+	if service := serviceOf(v.Value); service != nil {
+		if service.Upstream == nil {
+			return nil // its mistake was reported in the service
+		}
+		return chosenMembers(service, v)
+	}
+	var m *Member
+	switch {
+	case v.is(cty.Number):
+		if n, ok := integer(v.Value); ok && n >= 1 && n <= 65535 {
+			m = portMember(uint16(n))
+		} else {
+			v.errorf("write one of 1 to 65535", "port %s is out of range", v.written())
+		}
+	case v.is(cty.String):
+		m = addressMember(v, v.AsString())
+	case v.known() && v.isObject() && objectUpstream(v) != "":
+		v.errorf("write "+objectUpstream(v), "an upstream is not %s", v.typeName())
+	default:
+		v.errorf(`write a port like 3000, or "host:port", "http://…", "unix:PATH", service.NAME`, "an upstream is not %s", v.typeName())
+	}
+	if m == nil {
+		return nil
+	}
+	m.Range = v.at()
+	m.noteFlow(v)
+	return []Member{*m}
+}
+
+// objectUpstream returns the upstream that { host = "localhost", port = 3000 }
+// means; "" for another object.
+func objectUpstream(v value) string {
+	part := func(names ...string) string {
+		for _, name := range names {
+			if !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
+				continue
+			}
+			element := v.GetAttr(name)
+			if n, is := integer(element); is {
+				return strconv.Itoa(n)
+			}
+			if element.Type() == cty.String && !element.IsNull() {
+				return element.AsString()
+			}
+		}
+		return ""
+	}
+	if env, computed := v.deepEnv(); len(env) > 0 || computed {
+		return ""
+	}
+	return upstreamForm(cmp.Or(part("url", "target", "address", "upstream"), part("host", "hostname")+":"+part("port")))
+}
+
+// chosenMembers returns the members of the service that v is. What chose this
+// service flows into them.
+func chosenMembers(service *Service, v value) []Member {
+	members := slices.Clone(service.Upstream.Members)
+	if flow := v.comesFrom(); flow.Computed {
+		for i, m := range members {
+			flow.Shown = m.Text
+			members[i].Flow = m.Flow.and(flow)
+		}
+	}
+	return members
+}
+
+// noteFlow notes what flows into m. A port of this machine is not hidden: people
+// look for their server by it, and it does not leave the machine.
+func (m *Member) noteFlow(v value) {
+	m.Flow = v.comesFrom()
+	if m.Flow.Empty() || m.Socket == "" && isPlainLoopback(m.Host) {
+		return
+	}
+	secrets := v.scope.secrets
+	secrets.hide(v, m.Flow)
+	secrets.add(m.Host, variables(m.Flow.Env))
+	secrets.add(m.Socket, m.Flow.Shown)
+	secrets.add(m.RealSocket, m.Flow.Shown)
+	m.Text = m.Flow.Shown
+}
+
+func portMember(port uint16) *Member {
+	return &Member{Scheme: SchemeHTTP, Port: port, Text: ":" + strconv.Itoa(int(port))}
+}
+
+var (
+	quotedReference = regexp.MustCompile(`^(service|local|tcp)\.[A-Za-z_][\w-]*$`)
+	// endsInAuthority matches what may be followed by a "/" that is not a path: a
+	// URL without a path, or a port with a host or without.
+	endsInAuthority = regexp.MustCompile(`^(?:[A-Za-z0-9.+-]+://[^/?#]+|[^/?#]*:[0-9]+)$`)
+	// halfURL matches a URL with a slash missing or without its scheme.
+	halfURL     = regexp.MustCompile(`^(?:(https?|h2c):/?|//)([^/:@]+(?::[0-9]+)?)/?$`)
+	portMapping = regexp.MustCompile(`^([0-9]+):[0-9]+(?:/tcp)?$`)
+)
+
+// addressMember decodes an address. A single "/" after the port is not a path: dev
+// servers print their address with one.
+func addressMember(v value, text string) *Member {
+	if bare := strings.TrimSpace(text); bare != text && bare != "" {
+		v.errorf(suggest(bare), "an address has no spaces around it")
+		return nil
+	}
+	if expr := envExpression(text); expr != "" && v.comesFrom().Empty() {
+		v.errorf("write "+expr, "%s", environmentSummary)
+		return nil
+	}
+	if cut, found := strings.CutSuffix(text, "/"); found && endsInAuthority.MatchString(cut) {
+		text = cut
+	}
+	switch scheme, rest, isURL := strings.Cut(text, "://"); {
+	case text == "":
+		v.errorf("write a port like 3000", "an upstream is not empty")
+	case allDigits.MatchString(strings.TrimPrefix(text, ":")):
+		if port := v.place().port(strings.TrimPrefix(text, ":")); port != 0 {
+			return portMember(port)
+		}
+	case quotedReference.MatchString(text):
+		v.errorf("remove the quotes: "+text, "a reference is written without quotes")
+	case strings.HasPrefix(text, "unix:"):
+		return socketMember(v, text)
+	case isURL:
+		return urlMember(v.place(), text, scheme, rest)
+	default:
+		return hostPortMember(v.place(), text)
+	}
+	return nil
+}
+
+// port returns the port with these digits; 0 for a mistake.
+func (p place) port(digits string) uint16 {
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || n == 0 {
+		p.errorf("write one of 1 to 65535", "port %s is out of range", digits)
+		return 0
+	}
+	return uint16(n)
+}
+
+func socketMember(v value, text string) *Member {
+	path := strings.TrimPrefix(text, "unix:")
+	path = strings.TrimPrefix(path, "//") // as a URL: unix:///run/app.sock
+	if path == "" || strings.ContainsRune(path, 0) {
+		v.errorf(`write "unix:tmp/app.sock"`, "a socket has a path")
+		return nil
+	}
+	if strings.HasPrefix(path, "~") {
+		v.errorf(`write "unix:${env("HOME")}`+path[1:]+`"`, `"~" is not expanded`)
+		return nil
+	}
+	socket := v.scope.absolute(path)
+	return &Member{Scheme: SchemeHTTP, Socket: socket, RealSocket: v.scope.real(socket), Text: text}
+}
+
+// urlMember decodes SCHEME://HOST[:PORT].
+func urlMember(p place, text, scheme, rest string) *Member {
+	scheme = strings.ToLower(scheme)
+	port := map[string]uint16{"http": 80, "https": 443, "h2c": 80}[scheme]
+	end := strings.IndexAny(rest, "/?#")
+	u, err := url.Parse("http://" + rest)
+	switch {
+	case port == 0:
+		other := map[string]string{"ws": "http", "wss": "https", "grpc": "h2c", "grpcs": "https", "h2": "https", "tcp": "http", "fastcgi": "http"}
+		detail := "write http, https, h2c or unix"
+		if instead := other[scheme]; instead != "" {
+			detail = suggest(instead + "://" + rest)
+		}
+		if scheme == "ws" || scheme == "wss" {
+			detail += ": WebSockets go there too"
+		}
+		written, _, _ := strings.Cut(text, "://")
+		p.errorf(detail, "an upstream has no scheme %q", written)
+	case strings.Contains(rest, "@"):
+		p.errorf(`write request_headers = { Authorization = "…" }`, "the URL of an upstream has no user name")
+	case end >= 0:
+		p.errorf(withoutPath(text[:len(text)-len(rest)+end], rest[end:]), "the URL of an upstream has no path")
+	case err != nil || u.Hostname() == "" || !isDialable(u.Hostname()):
+		p.errorf(`write one like "http://127.0.0.1:3000"`, "%q is no URL", text)
+	default:
+		if u.Port() != "" {
+			port = p.port(u.Port())
+		}
+		if port == 0 {
+			return nil
+		}
+		return &Member{Scheme: Scheme(scheme), Host: u.Hostname(), Port: port, Text: text}
+	}
+	return nil
+}
+
+// withoutPath returns what to write instead of an address with a path.
+func withoutPath(address, path string) string {
+	detail := suggest(address)
+	if path = strings.TrimRight(path, "/"); strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && !strings.ContainsAny(path, "?# ") {
+		detail += "; for the path, rewrite = " + strconv.Quote(path+"{rest}")
+	}
+	return detail
+}
+
+// hostPortMember decodes HOST:PORT.
+func hostPortMember(p place, text string) *Member {
+	invalid := func(detail string) *Member {
+		p.errorf(detail, "%q is no address", text)
+		return nil
+	}
+	if m := halfURL.FindStringSubmatch(text); m != nil && !allDigits.MatchString(m[2]) {
+		return invalid(suggest(cmp.Or(m[1], "http") + "://" + m[2]))
+	}
+	if m := portMapping.FindStringSubmatch(text); m != nil {
+		p.errorf("write "+m[1]+": the port that the container has on this machine", "an upstream is one port")
+		return nil
+	}
+	if i := strings.IndexAny(text, "/?#"); i >= 0 {
+		switch {
+		case strings.Contains(text[:i], ":") && isDialable(text[:strings.LastIndexByte(text[:i], ':')]):
+			p.errorf(withoutPath(text[:i], text[i:]), "the address of an upstream has no path")
+			return nil
+		case strings.HasPrefix(text, "/") || strings.HasPrefix(text, "."):
+			return invalid(suggest("unix:"+text) + " for a socket, or files = … for a folder")
+		}
+		return invalid(`write "host:port" or a URL`)
+	}
+	i := strings.LastIndexByte(text, ':')
+	if i < 0 || strings.HasSuffix(text, "]") {
+		if !isDialable(strings.Trim(text, "[]")) {
+			return invalid(`write "host:port"`)
+		}
+		p.errorf(suggest(text+":80")+" or "+strconv.Quote("https://"+text), "%q has no port", text)
+		return nil
+	}
+	host, digits := text[:i], text[i+1:]
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	} else if strings.Contains(host, ":") {
+		detail := `write "[::1]:3000"`
+		if isIP(host) && allDigits.MatchString(digits) {
+			detail = suggest("[" + host + "]:" + digits)
+		} else if isIP(text) {
+			detail = suggest("[" + text + "]:80")
+		}
+		p.errorf(detail, "an IPv6 address stands in brackets")
+		return nil
+	}
+	if !isDialable(host) || !allDigits.MatchString(digits) {
+		return invalid(`write "host:port"`)
+	}
+	port := p.port(digits)
+	if port == 0 {
+		return nil
+	}
+	return &Member{Scheme: SchemeHTTP, Host: host, Port: port, Text: text}
+}
