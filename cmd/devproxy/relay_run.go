@@ -154,7 +154,7 @@ func (run *relayRun) serve(ctx context.Context) {
 	life := context.WithoutCancel(ctx)
 	run.serveOn(run.sockets.https, func(ln net.Listener) error { return run.relay.Serve(life, ln) })
 	run.serveOn(run.sockets.http, func(ln net.Listener) error { return run.relay.ServeRedirect(life, ln) })
-	run.serveOn(run.sockets.late, func(ln net.Listener) error { return run.relay.ServeLate(life, ln) })
+	run.serveOn(run.sockets.late, func(ln net.Listener) error { return run.relay.ServeHandover(life, ln) })
 	run.admin = &http.Server{Handler: run.relay.Admin(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
 		ErrorLog: slog.NewLogLogger(run.log.Handler(), slog.LevelDebug)}
 	run.serveOn(run.sockets.admin, run.admin.Serve)

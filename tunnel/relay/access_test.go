@@ -29,7 +29,7 @@ func TestAccessLog(t *testing.T) {
 		"a lane that was broken": {&visit{agentLane: true, status: 400, fault: fault}, "", nil},
 	} {
 		logs := map[string]*bytes.Buffer{"answered": {}, "refused": {}}
-		r := &Relay{opts: Options{Metrics: prometheus.NewRegistry()}, door: newDoor(Limits{}.withDefaults()), table: newTable()}
+		r := &Relay{opts: Options{Metrics: prometheus.NewRegistry()}, conns: newConnections(Limits{}.withDefaults()), shares: newShareTable()}
 		metrics, err := newMetrics(r)
 		if err != nil {
 			t.Fatal(err)

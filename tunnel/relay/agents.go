@@ -3,288 +3,344 @@ package relay
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
+	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (
 	// controlTimeout bounds one exchange on a control stream.
 	controlTimeout = 10 * time.Second
-	// admittedFor is how long a claim that was granted waits for its session,
-	// which is there after one more round trip.
-	admittedFor = time.Minute
+	// pendingFor is how long a granted claim waits for its session, which takes one
+	// more round trip.
+	pendingFor = time.Minute
+	// agentPath, on the domain itself, is where agents open a WebSocket when their
+	// network lets only HTTPS pass.
+	agentPath = "/.well-known/devproxy/agent"
 )
 
-// admitted is a claim that was granted, before its session is there.
-type admitted struct {
+// agents admits agents, and serves their sessions.
+type agents struct {
+	relay    *Relay
+	acceptor *tunnel.Acceptor
+
+	mu       sync.Mutex
+	pending  map[Key]pendingClaim
+	sessions map[Key][]*share // oldest first
+}
+
+// pendingClaim is a granted claim whose session is not established yet.
+type pendingClaim struct {
 	claimed *claimed
-	from    *origin
+	from    *network
 	at      time.Time
 }
 
-// admit decides about a new session: tunnel.Acceptor calls it.
-func (r *Relay) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, from net.Addr) ([]byte, error) {
-	answer, err := r.grantHello(ctx, keyOf(pub), pub, hello, addrOf(from).Addr())
+func newAgents(r *Relay) *agents {
+	a := &agents{relay: r, pending: map[Key]pendingClaim{}, sessions: map[Key][]*share{}}
+	a.acceptor = &tunnel.Acceptor{Admit: a.admit, Established: a.established, Budget: r.memory, Log: r.log}
+	return a
+}
+
+// greet makes an agent's connection a lane.
+func (a *agents) greet(c *conn, secure *tls.Conn) {
+	a.relay.metrics.handshakes.WithLabelValues("agent").Inc()
+	binding, err := tunnel.Binding(secure.ConnectionState())
+	if err != nil {
+		a.relay.log.Info("lane refused", "from", c.addr, "error", err)
+		c.Close()
+		return
+	}
+	a.join(c, tunnel.Lane{Conn: secure, Binding: binding, TCP: c.tcp()})
+}
+
+// greetWebSocket makes a WebSocket a lane, for agents whose network lets only HTTPS
+// pass.
+func (a *agents) greetWebSocket(v *visit) {
+	v.agentLane = true
+	binding, err := tunnel.Binding(*v.r.TLS)
+	if err != nil || v.r.Header.Get("Origin") != "" { // a browser is not an agent
+		v.answer(page.Page{Status: http.StatusBadRequest, Title: "Only agents connect here, over TLS 1.3."})
+		return
+	}
+	c, err := websocket.Accept(v.w, v.r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		v.status, v.fault = http.StatusBadRequest, err // Accept has answered
+		return
+	}
+	v.status = http.StatusSwitchingProtocols
+	v.end() // from now on, the lane's session counts
+	lane := socketLane{websocket.NetConn(context.WithoutCancel(v.r.Context()), c, websocket.MessageBinary), c, v.conn.RemoteAddr()}
+	a.join(v.conn, tunnel.Lane{Conn: lane, Binding: binding, TCP: v.conn.tcp()})
+}
+
+// socketLane is a lane in a WebSocket.
+type socketLane struct {
+	net.Conn
+	socket *websocket.Conn
+	remote net.Addr
+}
+
+// RemoteAddr implements net.Conn. It returns the agent's address, not the
+// WebSocket's.
+func (l socketLane) RemoteAddr() net.Addr { return l.remote }
+
+// Close implements net.Conn. It does not wait for a close frame: the session has
+// its own end.
+func (l socketLane) Close() error { return l.socket.CloseNow() }
+
+// join adds a lane to its session. Until then, the connection counts as in its
+// handshake.
+func (a *agents) join(c *conn, lane tunnel.Lane) {
+	r := a.relay
+	if lane.TCP != nil {
+		tunnel.Tune(lane.TCP, r.opts.Congestion)
+	}
+	if err := a.acceptor.Join(r.life, lane); err != nil {
+		if !errors.As(err, new(*loggedError)) {
+			r.log.Info("lane refused", "from", c.addr, "error", err)
+		}
+		return
+	}
+	if !r.conns.promote(c, classLane) {
+		r.tooMany("lanes", c.addr)
+		lane.Conn.Close()
+	}
+}
+
+// admit answers the hello of a new session, which contains a claim. It implements
+// tunnel.Acceptor.Admit.
+func (a *agents) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte, from net.Addr) ([]byte, error) {
+	answer, err := a.answerHello(ctx, pub, hello, addrOf(from).Addr())
 	var refused *tunnel.Refusal
 	switch {
 	case errors.As(err, &refused) && refused.Code == tunnel.CodeReleased:
-		err = &loggedError{err} // what was asked for
+		err = &loggedError{err} // what the agent requested
 	case err != nil:
-		err = &loggedError{r.refuse("agent refused", keyOf(pub), addrOf(from), err)}
+		err = &loggedError{a.refuse("agent refused", keyOf(pub), addrOf(from), err)}
 	}
 	return answer, err
 }
 
-// loggedError is a refusal that the log has already.
+// loggedError is a refusal that is in the log already.
 type loggedError struct{ error }
 
 func (e *loggedError) Unwrap() error { return e.error }
 
-// refuse counts and logs what an agent is refused, and returns what it is told.
-func (r *Relay) refuse(what string, key Key, from fmt.Stringer, err error) *tunnel.Refusal {
-	told := refusal(err)
-	r.metrics.refused.WithLabelValues(codeOf(told)).Inc()
-	if told == errFailed {
-		r.log.Error(what, "key", key, "from", from, "error", err)
-		return told
-	}
-	r.log.Info(what, "key", key, "from", from, "error", told)
-	return told
-}
-
-// errFailed is told to agents in place of a fault of this server, whose words are
-// for its operator: they name files.
-var errFailed = &tunnel.Refusal{Code: tunnel.CodeFailed, Message: "the relay has a fault of its own and cannot take the share now; its log says which"}
-
-func (r *Relay) grantHello(ctx context.Context, key Key, pub ed25519.PublicKey, hello []byte, addr netip.Addr) ([]byte, error) {
+func (a *agents) answerHello(ctx context.Context, pub ed25519.PublicKey, hello []byte, addr netip.Addr) ([]byte, error) {
+	r, key := a.relay, keyOf(pub)
 	if r.leaving() {
 		return nil, errLeaving
 	}
-	if !r.door.roomForAgent(addr) {
+	if !r.conns.hasRoomForAgent(addr) {
 		return nil, errFull
 	}
 	var c tunnel.Claim
 	if err := json.Unmarshal(hello, &c); err != nil {
-		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim cannot be read; run the same version of devproxy at both ends"}
+		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "cannot read the claim; run the same version of devproxy at both ends"}
 	}
-	from := r.door.origin(addr)
+	from := r.conns.network(addr)
 	if err := r.keys.admit(ctx, key, c.Enrol, from); err != nil {
 		return nil, err
 	}
 	if c.Release != "" {
-		return nil, r.release(ctx, key, from, c.Release)
+		return nil, a.giveUp(ctx, key, from, c.Release)
 	}
-	granted, grant, err := r.grant(ctx, key, pub, from, c)
+	granted, grant, err := a.grant(ctx, pub, from, c)
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	r.admitted[key] = admitted{granted, from, time.Now()}
-	r.mu.Unlock()
+	a.mu.Lock()
+	a.pending[key] = pendingClaim{granted, from, time.Now()}
+	a.mu.Unlock()
 	return json.Marshal(grant)
 }
 
-// release gives up a plain name of key. It never returns nil.
-func (r *Relay) release(ctx context.Context, key Key, from *origin, label string) error {
-	if !from.names.Allow() {
-		return errTooManyNames
-	}
-	name := label + "." + r.opts.Domain
-	given, err := r.opts.Registry.GiveUp(ctx, key, []string{name})
-	switch {
-	case err != nil:
-		return err
-	case len(given) == 0:
-		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: "the name " + name + " is not this key's"}
-	}
-	r.log.Info("name given up", "key", key, "from", from.prefix, "name", name)
-	return &tunnel.Refusal{Code: tunnel.CodeReleased, Message: name}
-}
-
-// errLeaving is told to agents that meet a relay in its last moments.
-var errLeaving = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay is about to stop; try again"}
-
-// errFull is told to agents whose connections would be closed at once.
-var errFull = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files allows (ulimit -n), or as many of your network as it allows; try again later, or have its operator raise that"}
-
-// grant gives key what it claims, in the registry.
-func (r *Relay) grant(ctx context.Context, key Key, pub ed25519.PublicKey, from *origin, c tunnel.Claim) (*claimed, *tunnel.Grant, error) {
-	zone, hosts, err := tunnel.PublicNames(pub, r.opts.Domain, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := r.checkCovered(hosts, c); err != nil {
-		return nil, nil, err
-	}
-	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
-	switch {
-	case len(hosts) == 0:
-	case c.Name != "":
-		granted.plain = c.Name + "." + r.opts.Domain
-	default: // whoever has seen a link must not get it in another shape
-		granted.link = tunnel.LinkEntry(c.Link, r.opts.Domain)
-	}
-	if granted.expired(time.Now()) {
-		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim has ended already; is the clock right?"}
-	}
-	if err := r.payFor(ctx, key, from, granted); err != nil {
-		return nil, nil, err
-	}
-	claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}
-	if err := r.opts.Registry.Claim(ctx, claim); err != nil {
-		return nil, nil, err
-	}
-	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts}, nil
-}
-
-// payFor takes what the names of a claim cost from a network's allowance, and
-// refuses reserved names. Names that the key has already cost nothing.
-func (r *Relay) payFor(ctx context.Context, key Key, from *origin, c *claimed) error {
-	dirty, plain := false, false
-	for _, name := range c.names() {
-		record, known, err := r.opts.Registry.Lookup(ctx, name)
-		if err != nil {
-			return err
-		}
-		mine := known && record.Owner == key
-		if !mine || !record.Until.Equal(c.until) || !record.Ended.IsZero() {
-			dirty = true
-		}
-		if mine || !tunnel.PlainName(name) {
-			continue
-		}
-		plain = true
-		if label, _, _ := strings.Cut(name, "."); isReserved(label) && !slices.Contains(r.opts.Names, label) {
-			return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: fmt.Sprintf("the name %q is reserved; the relay's operator can allow it with --allow-name", label)}
-		}
-	}
-	if dirty && !from.names.Allow() || plain && !from.plain.Allow() {
-		return errTooManyNames
-	}
-	return nil
-}
-
-// errTooManyNames is told to agents whose network claims names too fast.
-var errTooManyNames = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "your network claims new names faster than this relay allows; try again later"}
-
-// checkCovered says which name browsers would refuse.
-func (r *Relay) checkCovered(hosts []string, c tunnel.Claim) error {
-	instead := "share one host, or have one added with --cert"
-	if c.Names != tunnel.NamesByZone && c.SharedCookies {
-		instead = `remove cookies = "shared", or have one added with --cert`
-	}
-	for _, host := range hosts {
-		name := strings.Replace(host, "*", "x", 1)
-		if r.opts.Covers != nil && !r.opts.Covers(name) {
-			_, parent, _ := strings.Cut(host, ".")
-			return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + parent + ": " + instead}
-		}
-	}
-	return nil
-}
-
-// refusal is what an agent is told of err.
-func refusal(err error) *tunnel.Refusal {
-	var (
-		refused *tunnel.Refusal
-		name    *tunnel.NameError
-		taken   *TakenError
-		ended   *EndedError
-		quota   *QuotaError
-	)
-	switch {
-	case errors.As(err, &refused):
-		return refused
-	case errors.As(err, &quota):
-		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: quota.Error()}
-	case errors.As(err, &name):
-		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: name.Reason + ": " + name.Fix}
-	case errors.As(err, &taken):
-		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: taken.Error()}
-	case errors.As(err, &ended):
-		return &tunnel.Refusal{Code: tunnel.CodeEnded, Message: ended.Error()}
-	case errors.Is(err, ErrSuspended):
-		return errLeaving
-	}
-	return errFailed
-}
-
-// codeOf is the label under which a refusal is counted.
-func codeOf(told *tunnel.Refusal) string {
-	if told == errFailed {
-		return "failed"
-	}
-	return fmt.Sprint(told.Code)
-}
-
-// established takes over a new session: tunnel.Acceptor calls it.
-func (r *Relay) established(session *tunnel.Session) {
-	key := keyOf(session.Key())
+// established takes over a new session. It implements
+// tunnel.Acceptor.Established.
+func (a *agents) established(session *tunnel.Session) {
+	r := a.relay
 	s := &share{
-		key: key, session: session,
+		key: keyOf(session.Key()), session: session,
 		slots: newSlots(r.opts.Limits), claims: rate.NewLimiter(claimsPerSecond, claimsBurst),
 	}
-	r.mu.Lock()
-	claim, from := r.admitted[key].claimed, r.admitted[key].from
-	delete(r.admitted, key)
-	for other, a := range r.admitted {
-		if time.Since(a.at) > admittedFor {
-			delete(r.admitted, other)
-		}
+	claim := a.add(s)
+	if claim.claimed == nil { // two agents of one key connected at once: the other one has taken it
+		claim.claimed, claim.from = &claimed{}, r.conns.network(netip.Addr{})
 	}
-	r.sessions[key] = append(r.sessions[key], s)
-	if all := r.sessions[key]; len(all) > sessionsPerKey {
-		oldest := all[0]
-		r.group.Go(func() { oldest.session.Close(errSessions) })
-	}
-	r.mu.Unlock()
-	if claim == nil { // two agents of one key at once: the later has taken it
-		claim, from = &claimed{}, r.door.origin(netip.Addr{})
-	}
-	s.from = from
-	r.table.put(s, claim)
+	s.from = claim.from
+	r.shares.put(s, claim.claimed)
 	r.metrics.sessions.Inc()
-	r.log.Info("agent connected", "key", key, "from", s.from.prefix, "hosts", len(claim.hosts))
-	r.group.Go(func() { r.attend(s) })
+	r.log.Info("agent connected", "key", s.key, "from", s.from.prefix, "hosts", len(claim.claimed.hosts))
+	r.group.Go(func() { a.serve(s) })
 }
 
-// errSessions ends a session that has drained for too long.
-var errSessions = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the key has newer sessions, and as many as it may have"}
+// add adds a session to those of its key, and returns its pending claim. It ends
+// the key's oldest session when there are too many.
+func (a *agents) add(s *share) pendingClaim {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	claim := a.pending[s.key]
+	delete(a.pending, s.key)
+	maps.DeleteFunc(a.pending, func(_ Key, p pendingClaim) bool { return time.Since(p.at) > pendingFor })
+	a.sessions[s.key] = append(a.sessions[s.key], s)
+	if all := a.sessions[s.key]; len(all) > sessionsPerKey {
+		oldest := all[0]
+		a.relay.group.Go(func() { oldest.session.Close(errSessions) })
+	}
+	return claim
+}
 
-// part forgets a session that has ended.
-func (r *Relay) part(s *share) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rest := slices.DeleteFunc(r.sessions[s.key], func(other *share) bool { return other == s })
-	if r.sessions[s.key] = rest; len(rest) == 0 {
-		delete(r.sessions, s.key)
+// remove forgets a session that has ended.
+func (a *agents) remove(s *share) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rest := slices.DeleteFunc(a.sessions[s.key], func(other *share) bool { return other == s })
+	if a.sessions[s.key] = rest; len(rest) == 0 {
+		delete(a.sessions, s.key)
 	}
 }
 
-// attend answers what an agent asks until its session ends.
-func (r *Relay) attend(s *share) {
+// serve answers an agent's requests until its session ends.
+func (a *agents) serve(s *share) {
+	r := a.relay
 	for {
 		st, err := s.session.Accept(r.life)
 		if err != nil {
 			break
 		}
-		r.control(s, st)
+		a.control(s, st)
 	}
 	if r.life.Err() != nil {
 		s.session.Close(nil)
 	}
 	<-s.session.Done()
-	r.part(s)
+	a.remove(s)
 	r.log.Info("agent gone", "key", s.key, "from", s.from.prefix, "reason", s.session.Err())
-	r.table.lose(s, time.Now())
+	r.shares.sessionEnded(s, time.Now())
+}
+
+// control answers one request of an agent.
+func (a *agents) control(s *share, st *tunnel.Stream) {
+	defer st.Close()
+	if string(st.Head()) != tunnel.ControlHead {
+		st.Reset()
+		return
+	}
+	if st.SetDeadline(time.Now().Add(controlTimeout)) != nil {
+		return
+	}
+	defer context.AfterFunc(a.relay.life, st.Reset)() // Close does not wait for the agent
+	ctx, cancel := context.WithTimeout(a.relay.life, controlTimeout)
+	defer cancel()
+	var reply tunnel.Reply
+	grant, err := a.do(ctx, s, st)
+	if err != nil {
+		refused := a.refuse("request of an agent refused", s.key, s.from.prefix, err)
+		reply.Code, reply.Error = refused.Code, refused.Message
+	}
+	reply.Grant = grant
+	_ = json.NewEncoder(st).Encode(reply) // fails only when the agent is gone
+}
+
+func (a *agents) do(ctx context.Context, s *share, from io.Reader) (*tunnel.Grant, error) {
+	var request tunnel.Request
+	if err := json.NewDecoder(io.LimitReader(from, tunnel.MaxPayload)).Decode(&request); err != nil {
+		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "cannot read the request; run the same version of devproxy at both ends"}
+	}
+	if !s.claims.Allow() {
+		return nil, &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the share changes too often; try again in a moment"}
+	}
+	switch {
+	case request.Op == "claim" && request.Claim != nil:
+		return a.reclaim(ctx, s, *request.Claim)
+	case request.Op == "end":
+		return nil, a.end(ctx, s)
+	}
+	return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the relay does not support this request; update the relay"}
+}
+
+// reclaim replaces what a session has claimed, at once and as a whole.
+func (a *agents) reclaim(ctx context.Context, s *share, c tunnel.Claim) (*tunnel.Grant, error) {
+	granted, grant, err := a.grant(ctx, s.session.Key(), s.from, c)
+	if err != nil {
+		return nil, err
+	}
+	if !a.relay.shares.change(s, granted) {
+		return nil, &tunnel.Refusal{Code: tunnel.CodeReplaced, Message: tunnel.ErrReplaced.Error()}
+	}
+	return grant, nil
+}
+
+// end ends the names of a session for good. The session stays, and may claim
+// others.
+func (a *agents) end(ctx context.Context, s *share) error {
+	r := a.relay
+	if err := r.opts.Registry.Release(ctx, s.key, r.shares.claimOf(s).ending()); err != nil {
+		return err
+	}
+	r.shares.change(s, &claimed{})
+	r.log.Info("share ended", "key", s.key, "from", s.from.prefix)
+	return nil
+}
+
+// refuse counts and logs an error, and returns what the agent gets in its place.
+func (a *agents) refuse(what string, key Key, from fmt.Stringer, err error) *tunnel.Refusal {
+	refused := refusal(err)
+	code, log := fmt.Sprint(refused.Code), a.relay.log.Info
+	if refused == errFailed {
+		code, log = "failed", a.relay.log.Error
+	} else {
+		err = refused
+	}
+	a.relay.metrics.refused.WithLabelValues(code).Inc()
+	log(what, "key", key, "from", from, "error", err)
+	return refused
+}
+
+// Refusals that agents get. errFailed replaces an error of this server, whose text
+// is for its operator, since it contains file names.
+var (
+	errFailed   = &tunnel.Refusal{Code: tunnel.CodeFailed, Message: "the relay has an internal error and cannot take the share now; its log has the details"}
+	errLeaving  = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay is about to stop; try again"}
+	errFull     = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files allows (ulimit -n), or as many of your network as it allows; try again later, or ask its operator to raise that limit"}
+	errSessions = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the key has newer sessions, and as many as it may have"}
+)
+
+// refusal returns what an agent gets for err.
+func refusal(err error) *tunnel.Refusal {
+	if refused, ok := errors.AsType[*tunnel.Refusal](err); ok {
+		return refused
+	}
+	if quota, ok := errors.AsType[*QuotaError](err); ok {
+		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: quota.Error()}
+	}
+	if name, ok := errors.AsType[*tunnel.NameError](err); ok {
+		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: name.Reason + ": " + name.Fix}
+	}
+	if taken, ok := errors.AsType[*TakenError](err); ok {
+		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: taken.Error()}
+	}
+	if ended, ok := errors.AsType[*EndedError](err); ok {
+		return &tunnel.Refusal{Code: tunnel.CodeEnded, Message: ended.Error()}
+	}
+	if errors.Is(err, ErrSuspended) {
+		return errLeaving
+	}
+	return errFailed
 }

@@ -323,7 +323,7 @@ func TestControlStreams(t *testing.T) {
 	if _, err := fmt.Fprint(silent, `{"op":`); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the relay waits for the rest", func() bool { return leaktest.Running("relay.(*Relay).do(") != "" })
+	eventually(t, "the relay waits for the rest", func() bool { return leaktest.Running("relay.(*agents).do(") != "" })
 	began := time.Now()
 	w.Close()
 	if took := time.Since(began); took >= controlTimeout/2 {
@@ -353,7 +353,7 @@ func TestControlFails(t *testing.T) {
 	if reply := a.ask(tunnel.Request{Op: "end"}); reply.Code != 0 {
 		t.Errorf("an end: %+v", reply)
 	}
-	if names := w.table.claimOf(w.table.ofKey(publicKey(key))).names(); len(names) > 0 {
+	if names := w.shares.claimOf(w.shares.forKey(publicKey(key))).names(); len(names) > 0 {
 		t.Errorf("after its end the session still holds %q", names)
 	}
 }
@@ -368,16 +368,16 @@ func TestAdmitNobody(t *testing.T) {
 		want   tunnel.Code
 		says   string
 	}{
-		"a claim that cannot be read": {"{", func(*Relay) {}, tunnel.CodeBadClaim, "cannot be read"},
+		"a claim that cannot be read": {"{", func(*Relay) {}, tunnel.CodeBadClaim, "cannot read the claim"},
 		"the relay stops":             {string(good), func(r *Relay) { r.stopAccepting(public) }, tunnel.CodeBusy, "about to stop"},
 		"no lane is left": {string(good), func(r *Relay) {
 			for i := range 2 {
-				if c, _ := lane(r.door, "192.0.2.1"); c == nil {
+				if c, _ := lane(r.conns, "192.0.2.1"); c == nil {
 					t.Fatalf("lane %d is refused", i)
 				}
 			}
 		}, tunnel.CodeBusy, "as many shares"},
-		"one lane is left": {string(good), func(r *Relay) { lane(r.door, "192.0.2.1") }, 0, ""},
+		"one lane is left": {string(good), func(r *Relay) { lane(r.conns, "192.0.2.1") }, 0, ""},
 	} {
 		registry := NewMemory()
 		r, err := New(Options{Domain: domain, Certificate: newCA(t).certificate, Open: true, Registry: registry, Limits: Limits{LanesPerAddress: 2}})
@@ -385,7 +385,7 @@ func TestAdmitNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.change(r)
-		_, err = r.admit(t.Context(), key.Public().(ed25519.PublicKey), []byte(c.hello), &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
+		_, err = r.agents.admit(t.Context(), key.Public().(ed25519.PublicKey), []byte(c.hello), &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
 		if codeFrom(err) != c.want || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %d", name, err, c.want)
 		}
@@ -402,20 +402,20 @@ func TestEstablishedTwice(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
 	a := w.agent(key, claimOf(key, ""), &recorder{})
-	first := w.table.ofKey(publicKey(key))
-	if n := len(w.admitted); n != 0 {
+	first := w.shares.forKey(publicKey(key))
+	if n := len(w.agents.pending); n != 0 {
 		t.Errorf("%d claims wait for sessions that are there", n)
 	}
-	w.established(first.session)
-	second := w.table.ofKey(publicKey(key))
-	if second == first || second.from == nil || len(w.table.claimOf(second).hosts) > 0 {
+	w.agents.established(first.session)
+	second := w.shares.forKey(publicKey(key))
+	if second == first || second.from == nil || len(w.shares.claimOf(second).hosts) > 0 {
 		t.Errorf("the second: %+v", second)
 	}
 	claim := claimOf(key, "")
-	if _, err := w.reclaim(t.Context(), first, claim); codeFrom(err) != tunnel.CodeReplaced {
+	if _, err := w.agents.reclaim(t.Context(), first, claim); codeFrom(err) != tunnel.CodeReplaced {
 		t.Errorf("a claim of the first: %v", err)
 	}
-	if _, err := w.reclaim(t.Context(), second, claim); err != nil {
+	if _, err := w.agents.reclaim(t.Context(), second, claim); err != nil {
 		t.Errorf("a claim of the second: %v", err)
 	}
 	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {
@@ -495,7 +495,7 @@ func TestAgentByWebSocket(t *testing.T) {
 		}
 		state = res
 		binding, err := tunnel.Binding(*state.TLS)
-		return tunnel.Lane{Conn: laneConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c, nil}, Binding: binding}, err
+		return tunnel.Lane{Conn: socketLane{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c, nil}, Binding: binding}, err
 	}
 	s, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: key, Dial: overSocket, Hello: []byte(`{"project":"shop","link":"` + tunnel.Link(key, 0) + `","hosts":[""]}`)})
 	if err != nil {
@@ -510,7 +510,7 @@ func TestAgentByWebSocket(t *testing.T) {
 	if status, body, _ := get(t, w.client("h2"), "https://"+host+"/"); body != "by websocket" {
 		t.Errorf("%d %q", status, body)
 	}
-	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	eventually(t, "two lanes", func() bool { _, _, n := w.conns.counts(); return n == 2 })
 	if status, _, _ := get(t, w.client("h1"), "https://"+domain+agentPath, "Origin", "https://evil.example"); status != 400 {
 		t.Errorf("a browser at the agents' path: %d", status)
 	}
@@ -544,19 +544,19 @@ func TestAgentByWebSocketRests(t *testing.T) {
 			return tunnel.Lane{}, err
 		}
 		binding, err := tunnel.Binding(*res.TLS)
-		return tunnel.Lane{Conn: laneConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c, nil}, Binding: binding}, err
+		return tunnel.Lane{Conn: socketLane{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c, nil}, Binding: binding}, err
 	}
 	s, _, err := tunnel.Dial(t.Context(), tunnel.Config{Key: testKey("a"), Dial: overSocket, Hello: []byte(`{"hosts":[]}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close(nil)
-	eventually(t, "two lanes whose handlers have returned", func() bool { _, _, n := w.door.counts(); return n == 2 && w.memory.Accounts() == 1 })
+	eventually(t, "two lanes whose handlers have returned", func() bool { _, _, n := w.conns.counts(); return n == 2 && w.memory.Accounts() == 1 })
 	a := &agent{Session: s, t: t}
 	for range 10 {
 		a.ask(tunnel.Request{})
 	}
-	if _, _, n := w.door.counts(); n != 2 {
+	if _, _, n := w.conns.counts(); n != 2 {
 		t.Errorf("%d lanes are left", n)
 	}
 }
@@ -606,7 +606,7 @@ func TestLaneWithoutBinding(t *testing.T) {
 	} else if res == nil || res.StatusCode != 400 {
 		t.Errorf("%v %v", res, err)
 	}
-	if _, _, lanes := w.door.counts(); lanes != 0 {
+	if _, _, lanes := w.conns.counts(); lanes != 0 {
 		t.Errorf("%d lanes", lanes)
 	}
 }

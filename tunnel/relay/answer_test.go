@@ -165,7 +165,7 @@ func TestAnswersByHand(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, got, answers[name].status)
 		}
 	}
-	slots := w.table.ofKey(publicKey(testKey("by hand"))).slots
+	slots := w.shares.forKey(publicKey(testKey("by hand"))).slots
 	eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
 }
 
@@ -354,7 +354,7 @@ func TestEarlyAnswerHTTP2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots := w.table.ofKey(publicKey(key)).slots
+	slots := w.shares.forKey(publicKey(key)).slots
 	uploading := func() bool {
 		slots.mu.Lock()
 		defer slots.mu.Unlock()
@@ -427,11 +427,11 @@ func TestGivesUpUpload(t *testing.T) {
 	} {
 		c := w.dial(host)
 		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\n%s", host, body)
-		eventually(t, "the upload is under way", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 1 })
+		eventually(t, "the upload is under way", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 1 })
 		c.Close()
 		if err := within(t, "the app's end", got); err == nil {
 			t.Errorf("%s: the app took half of it for the whole", name)
 		}
-		eventually(t, "it is counted out", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 0 })
+		eventually(t, "it is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
 	}
 }

@@ -151,7 +151,7 @@ func TestAPageAfterGoodbye(t *testing.T) {
 	host := agent.grant.Hosts[0]
 	agent.Close(nil)
 	eventually(t, "the relay knows", func() bool {
-		l, _, _ := w.table.find(host)
+		l, _, _ := w.shares.find(host)
 		return !l.lost.IsZero()
 	})
 	program := make(chan int, 1)

@@ -32,8 +32,8 @@ const (
 	maxTries = 3
 )
 
-// pipe is what an exchange runs on: a *tunnel.Stream.
-type pipe interface {
+// agentConn is what an exchange runs on: a *tunnel.Stream.
+type agentConn interface {
 	net.Conn
 	CloseWrite() error
 	Reset()
@@ -122,7 +122,7 @@ func (x *exchange) broken(err error) error { return &brokenError{err: err, lost:
 
 // receive reads the response and passes it on.
 func (x *exchange) receive() error {
-	head := &headReader{Reader: x.pipe, visit: x.visit}
+	head := &headReader{Reader: x.agentConn, visit: x.visit}
 	limited := &io.LimitedReader{R: head, N: maxHead}
 	from := bufio.NewReader(limited)
 	res, err := x.readHead(from)

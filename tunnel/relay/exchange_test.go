@@ -243,7 +243,7 @@ func TestEventStream(t *testing.T) {
 		}
 		res.Body.Close()
 		within(t, "the app hears that its visitor has left", gone)
-		eventually(t, "the request is counted out", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 0 })
+		eventually(t, "the request is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
 	}
 }
 
@@ -421,7 +421,7 @@ func TestAgentStopsReading(t *testing.T) {
 		if string(body) != "ok" {
 			t.Errorf("%s: %q", protocol, body)
 		}
-		eventually(t, "the exchange is over", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 0 })
+		eventually(t, "the exchange is over", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
 	}
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,30 +18,37 @@ import (
 const (
 	namesBucket = "names"
 	keysBucket  = "keys"
-	// lockWait bounds the waiting for another process that has the file.
+	// lockWait bounds the wait for another process that has the file open.
 	lockWait = 2 * time.Second
 )
 
+// A key's standing is stored as one letter, so that strings(1) shows what a file
+// contains.
+const (
+	markEnrolled = "e"
+	markRevoked  = "r"
+)
+
 // File is a Registry in one bbolt file, mode 0600, which one process may have
-// open at a time. It is made by OpenFile. Names are in memory too: the file is
+// open at a time. It is made by OpenFile. The names are in memory too: the file is
 // read when it is opened, and from then on only written.
 type File struct {
-	watchers
+	nameMethods
 	path string
 
 	mu sync.RWMutex
 	db *bbolt.DB // nil while suspended
 
-	// names, writing and keys are guarded by turn, which is taken after mu and never
-	// held while the disk is waited for.
-	turn    sync.Mutex
-	names   *ledger
-	writing map[string]*writing // by name
-	keys    int                 // with a standing
+	// namesMu guards names, pending and keys. It is taken after mu, and never held
+	// during a wait for the disk.
+	namesMu sync.Mutex
+	names   *nameTable
+	pending map[string]*pendingWrite // by name
+	keys    int                      // with a standing
 }
 
-// writing is what is under way for a name that has changed in memory.
-type writing struct {
+// pendingWrite counts the writes of a name that has changed in memory.
+type pendingWrite struct {
 	calls  int  // that wait for the disk
 	failed bool // one of them
 }
@@ -48,6 +56,7 @@ type writing struct {
 // OpenFile opens or makes the registry at path; the folder must exist.
 func OpenFile(path string) (*File, error) {
 	f := &File{path: path}
+	f.change = f.changeNames
 	if err := f.Resume(); err != nil {
 		return nil, err
 	}
@@ -78,17 +87,16 @@ func (f *File) Resume() error {
 		db.Close()
 		return fmt.Errorf("cannot read the relay's registry %s: %w", f.path, err)
 	}
-	f.db, f.names, f.writing = db, names, map[string]*writing{}
+	f.db, f.names, f.pending = db, names, map[string]*pendingWrite{}
 	return db.View(func(tx *bbolt.Tx) error {
 		f.keys = tx.Bucket([]byte(keysBucket)).Stats().KeyN
 		return nil
 	})
 }
 
-// readNames reads every name. Entries that cannot be read are as if they were
-// not there.
-func readNames(db *bbolt.DB) (*ledger, error) {
-	names := newLedger()
+// readNames reads every name. Entries that cannot be read are ignored.
+func readNames(db *bbolt.DB) (*nameTable, error) {
+	names := newNameTable()
 	return names, db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(namesBucket)).ForEach(func(name, text []byte) error {
 			names.read(string(name), text)
@@ -97,24 +105,21 @@ func readNames(db *bbolt.DB) (*ledger, error) {
 	})
 }
 
-// read puts the record that a file has of a name.
-func (l *ledger) read(name string, text []byte) {
+// read puts the record of a name that is in a file.
+func (t *nameTable) read(name string, text []byte) {
 	var r Record
 	if json.Unmarshal(text, &r) == nil {
-		l.put(name, r)
+		t.put(name, r)
 	}
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
-	for _, name := range []string{namesBucket, keysBucket} {
-		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, namesErr := tx.CreateBucketIfNotExists([]byte(namesBucket))
+	_, keysErr := tx.CreateBucketIfNotExists([]byte(keysBucket))
+	return cmp.Or(namesErr, keysErr)
 }
 
-// Suspend closes the file, so that another process can open it. Until Resume
+// Suspend closes the file, so that another process can open it. Until Resume,
 // every method fails with ErrSuspended.
 func (f *File) Suspend() error {
 	f.mu.Lock()
@@ -130,28 +135,28 @@ func (f *File) Suspend() error {
 // Close is Suspend for good.
 func (f *File) Close() error { return f.Suspend() }
 
-// change applies do to the names that it is about, and writes those that do
-// returns. What cannot be written is not changed. A call that relies on what
-// another one has changed in memory writes it too: it must not succeed when that
-// cannot be written.
-func (f *File) change(about []string, do func(l *ledger, now time.Time) (changed []string, err error)) ([]string, error) {
+// changeNames calls do, and writes the names that do returns. What cannot be
+// written is not changed. about are all names that the call depends on: when
+// another call has changed one of them in memory, this call writes it too. It must
+// not succeed when that name cannot be written.
+func (f *File) changeNames(about []string, do nameChange) ([]string, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.db == nil {
 		return nil, ErrSuspended
 	}
-	f.turn.Lock()
+	f.namesMu.Lock()
 	changed, err := do(f.names, time.Now())
 	var names []string
 	if err == nil {
 		names = f.beginLocked(changed, about)
 	}
-	f.turn.Unlock()
+	f.namesMu.Unlock()
 	if len(names) == 0 {
 		return nil, err
 	}
-	// Callers that come at once share a transaction, since each waits for the
-	// disk. Their order does not matter: what is written is the latest.
+	// Concurrent callers share a transaction, since each waits for the disk. Their
+	// order does not matter: each writes the latest state.
 	err = f.db.Batch(func(tx *bbolt.Tx) error { return f.write(tx, names) })
 	if err = errors.Join(err, f.finish(names, err != nil)); err != nil {
 		return nil, err
@@ -159,40 +164,40 @@ func (f *File) change(about []string, do func(l *ledger, now time.Time) (changed
 	return changed, nil
 }
 
-// beginLocked notes that a call writes what it has changed, and those of the names
-// it is about that another call writes. It returns them.
+// beginLocked notes that a call writes the names that it has changed, and those of
+// about that another call is writing. It returns them.
 func (f *File) beginLocked(changed, about []string) []string {
-	names := holding{}
+	names := nameSet{}
 	for _, name := range changed {
 		names[name] = struct{}{}
 	}
 	for _, name := range about {
-		if f.writing[name] != nil {
+		if f.pending[name] != nil {
 			names[name] = struct{}{}
 		}
 	}
 	for name := range names {
-		if f.writing[name] == nil {
-			f.writing[name] = &writing{}
+		if f.pending[name] == nil {
+			f.pending[name] = &pendingWrite{}
 		}
-		f.writing[name].calls++
+		f.pending[name].calls++
 	}
 	return slices.Collect(maps.Keys(names))
 }
 
-// finish notes that a call has written names, or failed to. When no other call
-// writes a name that failed, what the file has of it counts again.
+// finish notes that a call has written names, or failed to. When no other call is
+// writing a name that failed, its record in the file replaces the one in memory.
 func (f *File) finish(names []string, failed bool) error {
-	f.turn.Lock()
-	defer f.turn.Unlock()
+	f.namesMu.Lock()
+	defer f.namesMu.Unlock()
 	var stale []string
 	for _, name := range names {
-		w := f.writing[name]
+		w := f.pending[name]
 		w.failed = w.failed || failed
 		if w.calls--; w.calls > 0 {
 			continue
 		}
-		delete(f.writing, name)
+		delete(f.pending, name)
 		if w.failed {
 			stale = append(stale, name)
 		}
@@ -212,8 +217,8 @@ func (f *File) finish(names []string, failed bool) error {
 
 // write writes the names as they are now.
 func (f *File) write(tx *bbolt.Tx, changed []string) error {
-	f.turn.Lock()
-	defer f.turn.Unlock()
+	f.namesMu.Lock()
+	defer f.namesMu.Unlock()
 	bucket := tx.Bucket([]byte(namesBucket))
 	for _, name := range changed {
 		r, known := f.names.records[name]
@@ -234,36 +239,6 @@ func (f *File) write(tx *bbolt.Tx, changed []string) error {
 	return nil
 }
 
-// Claim implements Registry.
-func (f *File) Claim(_ context.Context, c NameClaim) error {
-	_, err := f.change(c.Names, func(l *ledger, now time.Time) ([]string, error) { return l.claim(c, now) })
-	return err
-}
-
-// Renew implements Registry.
-func (f *File) Renew(_ context.Context, owner Key, names []string) error {
-	_, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.renew(owner, names, now), nil })
-	return err
-}
-
-// Release implements Registry.
-func (f *File) Release(_ context.Context, owner Key, names []string) error {
-	ended, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.release(owner, names, now), nil })
-	if err == nil {
-		f.tell(endings(owner, ended)...)
-	}
-	return err
-}
-
-// GiveUp implements Registry.
-func (f *File) GiveUp(_ context.Context, owner Key, names []string) ([]string, error) {
-	given, err := f.change(names, func(l *ledger, now time.Time) ([]string, error) { return l.giveUp(owner, names, now), nil })
-	if err == nil {
-		f.tell(endings(owner, given)...)
-	}
-	return given, err
-}
-
 // Lookup implements Registry.
 func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
 	f.mu.RLock()
@@ -271,30 +246,19 @@ func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
 	if f.db == nil {
 		return Record{}, false, ErrSuspended
 	}
-	f.turn.Lock()
-	defer f.turn.Unlock()
+	f.namesMu.Lock()
+	defer f.namesMu.Unlock()
 	r, known := f.names.lookup(name, time.Now())
 	return r, known, nil
 }
 
-// Sweep implements Registry.
-func (f *File) Sweep(context.Context) error {
-	_, err := f.change(nil, func(l *ledger, now time.Time) ([]string, error) { return l.sweep(now), nil })
-	return err
-}
-
 // Standing implements Registry.
 func (f *File) Standing(_ context.Context, key Key) (s Standing, err error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.db == nil {
-		return Unknown, ErrSuspended
-	}
-	err = f.db.View(func(tx *bbolt.Tx) error {
+	err = f.view(func(tx *bbolt.Tx) error {
 		switch string(tx.Bucket([]byte(keysBucket)).Get(key[:])) {
-		case enrolled:
+		case markEnrolled:
 			s = Enrolled
-		case barred:
+		case markRevoked:
 			s = Revoked
 		}
 		return nil
@@ -302,21 +266,24 @@ func (f *File) Standing(_ context.Context, key Key) (s Standing, err error) {
 	return s, err
 }
 
+// view reads the file.
+func (f *File) view(read func(tx *bbolt.Tx) error) error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.db == nil {
+		return ErrSuspended
+	}
+	return f.db.View(read)
+}
+
 // SetStanding implements Registry.
 func (f *File) SetStanding(_ context.Context, key Key, s Standing) error {
 	err := f.setStanding(key, s)
-	if err == nil || s == Revoked { // whose session ends even if the disk is full
-		f.tell(Change{Key: key, Standing: s})
+	if err == nil || s == Revoked { // a revoked key's session ends even if the disk is full
+		f.notify(Change{Key: key, Standing: s})
 	}
 	return err
 }
-
-// A key's standing is kept as one letter, so that strings(1) shows what a file
-// holds.
-const (
-	enrolled = "e"
-	barred   = "r"
-)
 
 func (f *File) setStanding(key Key, s Standing) error {
 	f.mu.RLock()
@@ -325,38 +292,41 @@ func (f *File) setStanding(key Key, s Standing) error {
 		return ErrSuspended
 	}
 	more := 0
-	err := f.db.Batch(func(tx *bbolt.Tx) (err error) { // which may call it again
-		keys := tx.Bucket([]byte(keysBucket))
-		known := keys.Get(key[:]) != nil
-		more = 0
-		switch {
-		case s == Unknown:
-			err = keys.Delete(key[:])
-			if known {
-				more = -1
-			}
-			return err
-		case known:
-		case s == Enrolled && f.keyCount() >= keysTotal:
-			return errKeys
-		default:
-			more = 1
-		}
-		if s == Enrolled {
-			return keys.Put(key[:], []byte(enrolled))
-		}
-		return keys.Put(key[:], []byte(barred))
+	err := f.db.Batch(func(tx *bbolt.Tx) (err error) { // bbolt may call it again
+		more, err = f.putStanding(tx.Bucket([]byte(keysBucket)), key, s)
+		return err
 	})
 	if err == nil {
-		f.turn.Lock()
-		defer f.turn.Unlock()
+		f.namesMu.Lock()
+		defer f.namesMu.Unlock()
 		f.keys += more
 	}
 	return err
 }
 
+// putStanding writes a key's standing, and returns how many keys are added.
+func (f *File) putStanding(bucket *bbolt.Bucket, key Key, s Standing) (more int, err error) {
+	known := bucket.Get(key[:]) != nil
+	mark := markEnrolled
+	switch {
+	case s == Unknown:
+		if known {
+			more = -1
+		}
+		return more, bucket.Delete(key[:])
+	case s == Revoked:
+		mark = markRevoked
+	case !known && f.keyCount() >= keysTotal:
+		return 0, errKeys
+	}
+	if !known {
+		more = 1
+	}
+	return more, bucket.Put(key[:], []byte(mark))
+}
+
 func (f *File) keyCount() int {
-	f.turn.Lock()
-	defer f.turn.Unlock()
+	f.namesMu.Lock()
+	defer f.namesMu.Unlock()
 	return f.keys
 }

@@ -37,7 +37,7 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		l, held, news := r.table.find(name)
+		l, held, news := r.shares.find(name)
 		now := time.Now()
 		switch {
 		case held && l.claimed.expired(now):
@@ -53,7 +53,7 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 				return live{}, err
 			}
 		}
-		if r.successorOf() != nil {
+		if r.dialSuccessor() != nil {
 			return live{}, errAsleep // it will not come back to this process
 		}
 		if !wait(ctx, news) {
@@ -80,7 +80,7 @@ func (r *Relay) absent(ctx context.Context, name string, now time.Time) error {
 	if at, ended := record.EndedAt(now); ended {
 		return &EndedError{name, at}
 	}
-	if now.Sub(r.started) > recentlyGone {
+	if now.Sub(r.created) > recentlyGone {
 		return errAsleep
 	}
 	return nil
@@ -89,7 +89,7 @@ func (r *Relay) absent(ctx context.Context, name string, now time.Time) error {
 // recall is what the registry knows of the share that name belongs to.
 func (r *Relay) recall(ctx context.Context, name string) (Record, bool, error) {
 	root, ok := tunnel.Root(name, r.opts.Domain)
-	if !ok || r.table.holds(root) {
+	if !ok || r.shares.isHeld(root) {
 		return Record{}, false, nil // its agent is here, and does not share name
 	}
 	record, known, err := r.opts.Registry.Lookup(ctx, root)
@@ -116,7 +116,7 @@ func wait(ctx context.Context, news <-chan struct{}) bool {
 
 // opened is a stream for one request.
 type opened struct {
-	pipe
+	agentConn
 	claimed *claimed // what the share was granted
 	share   *share   // nil for a stream by way of a successor
 	slot    *slot    // nil with share
@@ -145,12 +145,12 @@ func (o opened) gaveWay() bool { return o.slot != nil && o.slot.evicted.Load() }
 // that somebody waits for a page.
 func (r *Relay) open(ctx context.Context, name string, visitor netip.Addr, head []byte, person bool) (opened, error) {
 	for {
-		if dial := r.successorOf(); dial != nil {
+		if dial := r.dialSuccessor(); dial != nil {
 			return r.openLate(ctx, dial, head)
 		}
 		l, err := r.find(ctx, name, person)
 		if err != nil {
-			if r.successorOf() != nil {
+			if r.dialSuccessor() != nil {
 				continue // it was handed over meanwhile
 			}
 			return opened{}, err

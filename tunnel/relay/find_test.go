@@ -27,7 +27,7 @@ func TestWaitsForAgent(t *testing.T) {
 	first := w.agent(key, claim, &recorder{})
 	host := first.grant.Hosts[0]
 	first.Close(nil)
-	eventually(t, "the session is known to be over", func() bool { return len(w.table.all()) == 0 })
+	eventually(t, "the session is known to be over", func() bool { return len(w.shares.all()) == 0 })
 	type answer struct {
 		status int
 		body   string
@@ -40,7 +40,7 @@ func TestWaitsForAgent(t *testing.T) {
 			answers <- answer{status, body}
 		}()
 	}
-	eventually(t, "both wait", func() bool { _, n, _ := w.door.counts(); return n == 2 })
+	eventually(t, "both wait", func() bool { _, n, _ := w.conns.counts(); return n == 2 })
 	w.agent(key, claim, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "back") }))
 	for range 2 {
 		if a := within(t, "an answer", answers); a.status != 200 || a.body != "back" {
@@ -62,7 +62,7 @@ func TestAbsent(t *testing.T) {
 	agent := w.agent(key, claimOf(key, "", "*.x"), &recorder{})
 	host := agent.grant.Hosts[0]
 	agent.Close(nil)
-	eventually(t, "the session is over", func() bool { return len(w.table.all()) == 0 })
+	eventually(t, "the session is over", func() bool { return len(w.shares.all()) == 0 })
 
 	status, body, header := get(t, w.client("h1"), "https://"+host+"/", "Accept", "text/html,*/*;q=0.8", "Sec-Fetch-Dest", "document")
 	if status != 503 || !strings.Contains(body, "<h1>This share is asleep.</h1>") || header.Get("X-Robots-Tag") != "noindex" || header.Get("Retry-After") == "" {
@@ -134,7 +134,7 @@ func TestFind(t *testing.T) {
 		"it has ended":                           {held: true, until: -1, want: &EndedError{}},
 		"it ends now":                            {held: true, until: 0, want: &EndedError{}},
 		"it ends while somebody waits":           {held: true, until: 3 * time.Second, took: 3 * time.Second, want: &EndedError{}},
-		"it is dropped meanwhile":                {held: true, later: func(r *Relay, _ *share) { r.table.end(root) }, took: time.Second, want: errUnknown},
+		"it is dropped meanwhile":                {held: true, later: func(r *Relay, _ *share) { r.shares.end(root) }, took: time.Second, want: errUnknown},
 		"it goes elsewhere meanwhile": {held: true, later: func(r *Relay, _ *share) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -166,12 +166,12 @@ func TestFind(t *testing.T) {
 					if strings.Contains(what, "ends") || strings.Contains(what, "ended") {
 						claim.until = time.Now().Add(c.until)
 					}
-					r.table.put(s, claim)
+					r.shares.put(s, claim)
 				}
 				began := time.Now()
-				r.started = began.Add(-c.since)
+				r.created = began.Add(-c.since)
 				if c.lost {
-					r.table.lose(s, began.Add(-c.since))
+					r.shares.sessionEnded(s, began.Add(-c.since))
 					s.goodbye = c.bye
 				}
 				if c.later != nil {
@@ -200,8 +200,8 @@ func TestOpenGivenUp(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerShare: 1, RequestsPerVisitor: 1} })
 	key := testKey("a")
 	a := w.agent(key, claimOf(key, ""), &recorder{})
-	slots := w.table.ofKey(publicKey(key)).slots
-	p, err := slots.take(t.Context(), network(1))
+	slots := w.shares.forKey(publicKey(key)).slots
+	p, err := slots.take(t.Context(), prefixOf(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestOpenOn(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.Wait = 100 * time.Millisecond })
 	key := testKey("a")
 	a := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	l, held, _ := w.table.find(a.grant.Hosts[0])
+	l, held, _ := w.shares.find(a.grant.Hosts[0])
 	if !held {
 		t.Fatal("nobody holds the name")
 	}
@@ -249,7 +249,7 @@ func TestOpenOn(t *testing.T) {
 		streams = append(streams, st)
 	}
 	open := func(ctx context.Context) error {
-		st, slot, err := w.openOn(ctx, l, network(1), head)
+		st, slot, err := w.openOn(ctx, l, prefixOf(1), head)
 		if n := l.slots.underWay(); err != nil && n != 0 {
 			t.Errorf("%v, and %d are under way", err, n)
 		}

@@ -192,7 +192,7 @@ func TestSlowloris(t *testing.T) {
 		if status, body, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 {
 			t.Errorf("behind 30 silent connections: %d %q", status, body)
 		}
-		if n, _, _ := w.door.counts(); n > 10 {
+		if n, _, _ := w.conns.counts(); n > 10 {
 			t.Errorf("%d handshakes at once, want at most 10", n)
 		}
 	})
@@ -257,18 +257,18 @@ func TestLimits(t *testing.T) {
 		key := testKey("a")
 		host := w.agent(key, claimOf(key, ""), &recorder{}).grant.Hosts[0]
 		// A lane that is still in its handshake counts as one of the address.
-		eventually(t, "the agent has its lanes", func() bool { shaking, _, lanes := w.door.counts(); return shaking == 0 && lanes >= 2 })
+		eventually(t, "the agent has its lanes", func() bool { shaking, _, lanes := w.conns.counts(); return shaking == 0 && lanes >= 2 })
 		var open []io.Closer
 		for range 5 {
 			open = append(open, w.dial(host))
 		}
-		eventually(t, "all are visitors", func() bool { _, n, _ := w.door.counts(); return n == 5 })
+		eventually(t, "all are visitors", func() bool { _, n, _ := w.conns.counts(); return n == 5 })
 		c := dialTCP(t, w.addr)
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !strings.Contains(fmt.Sprint(err), "reset") {
 			t.Errorf("the sixth connection: %v, want it closed", err)
 		}
 		open[0].Close()
-		eventually(t, "a place is free again", func() bool { _, n, _ := w.door.counts(); return n == 4 })
+		eventually(t, "a place is free again", func() bool { _, n, _ := w.conns.counts(); return n == 4 })
 		if status, _, _ := get(t, w.client("h1"), "https://"+host+"/"); status != 200 {
 			t.Errorf("with a free place: %d", status)
 		}

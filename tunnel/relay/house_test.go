@@ -73,26 +73,26 @@ func TestKeepHouse(t *testing.T) {
 			t.Fatal(err)
 		}
 		here, gone := &share{key: Key{1}, session: &tunnel.Session{}}, &share{key: Key{2}, session: &tunnel.Session{}}
-		r.table.put(here, &claimed{plain: "here." + domain, hosts: []string{"here." + domain}})
-		r.table.put(gone, &claimed{plain: "gone." + domain, hosts: []string{"gone." + domain}})
-		r.group.Go(r.keepHouse)
+		r.shares.put(here, &claimed{plain: "here." + domain, hosts: []string{"here." + domain}})
+		r.shares.put(gone, &claimed{plain: "gone." + domain, hosts: []string{"gone." + domain}})
+		r.group.Go(r.maintain)
 		synctest.Wait()
 		if sweeps, renewed := registry.counts(); sweeps != 1 || len(renewed) != 0 {
 			t.Errorf("at the start: %d sweeps, renewed %q", sweeps, renewed)
 		}
-		r.table.lose(gone, time.Now())
+		r.shares.sessionEnded(gone, time.Now())
 		held := func() bool {
-			_, ok, _ := r.table.find("gone." + domain)
+			_, ok, _ := r.shares.find("gone." + domain)
 			return ok
 		}
 		if time.Sleep(recentlyGone); !held() {
 			t.Error("a session that was just lost is forgotten")
 		}
 		time.Sleep(2 * sweepEvery)
-		if synctest.Wait(); held() || r.table.ofKey(gone.key) != nil {
+		if synctest.Wait(); held() || r.shares.forKey(gone.key) != nil {
 			t.Error("a session that was lost stays")
 		}
-		if r.table.ofKey(here.key) != here {
+		if r.shares.forKey(here.key) != here {
 			t.Error("a session that goes on is forgotten")
 		}
 		time.Sleep(renewEvery)
@@ -117,7 +117,7 @@ func TestKeepHouse(t *testing.T) {
 		}
 
 		// Lines that were left out are summed up each time, and at the end.
-		leftOut := func() int { return strings.Count(log.String(), "lines left out") }
+		leftOut := func() int { return strings.Count(log.String(), "log lines omitted") }
 		for range linesBurst + 1 {
 			r.log.Info("strangers knock")
 		}

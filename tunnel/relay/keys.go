@@ -1,52 +1,61 @@
 package relay
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// keysPoll is how often the authorized_keys file is looked at. A key that is
-// marked as revoked is out this much later, one that has left the file twice as
-// much.
-const keysPoll = 2 * time.Second
+const (
+	// keysPoll is how often the authorized_keys file is read. A key marked as
+	// revoked is out after one interval, a key removed from the file after two.
+	keysPoll = 2 * time.Second
+	// maxKeysFile bounds an authorized_keys file, in bytes: 50000 keys.
+	maxKeysFile = 4 << 20
+	// keyType is the first word of a key's line, as in SSH's files.
+	keyType = "devproxy-ed25519"
+	// revokedWord is the first word of a line that revokes a key, even one that is
+	// enrolled in another way.
+	revokedWord = "revoked"
+)
 
-// keys decides which keys are admitted. What the file says comes first, then
-// what the registry remembers, then a token.
-type keys struct {
+// keyPolicy decides which keys are admitted. The file comes first, then the
+// registry, then a token.
+type keyPolicy struct {
 	path     string // of the authorized_keys file; empty for none
 	tokens   *tokens
-	open     bool // every key is admitted
+	open     bool // admits every key
 	registry Registry
 
 	file atomic.Pointer[keysFile]
 
-	// The rest is the polling goroutine's.
-	text []byte       // of the file, as it counts
-	seen []byte       // at the last look; nil before the first
+	// The rest belongs to the polling goroutine.
+	text []byte       // of the file in force
+	seen []byte       // in the last read; nil before the first
 	due  map[Key]bool // to be revoked in the registry
 }
 
-func newKeys(o *Options) (*keys, error) {
+func newKeyPolicy(o *Options) (*keyPolicy, error) {
 	tokens, err := newTokens(o.Tokens)
 	if err != nil {
 		return nil, err
 	}
-	k := &keys{path: o.AuthorizedKeys, tokens: tokens, open: o.Open, registry: o.Registry, due: map[Key]bool{}}
+	k := &keyPolicy{path: o.AuthorizedKeys, tokens: tokens, open: o.Open, registry: o.Registry, due: map[Key]bool{}}
 	k.file.Store(&keysFile{})
 	if k.path == "" {
 		return k, nil
 	}
-	text, err := readKeysFile(k.path)
-	if err != nil {
-		return nil, err
-	}
-	file, err := parseKeys(k.path, text)
+	text, file, err := loadKeys(k.path)
 	if err != nil {
 		return nil, err
 	}
@@ -55,13 +64,12 @@ func newKeys(o *Options) (*keys, error) {
 	return k, nil
 }
 
-// admit says whether key may have a session, enrolling it when token is right.
-func (k *keys) admit(ctx context.Context, key Key, token string, from *origin) error {
-	file := k.file.Load()
-	if file.revoked[key] {
-		return revoked
-	}
-	if file.admitted[key] {
+// admit returns nil if key may have a session, and enrols it when token is right.
+func (k *keyPolicy) admit(ctx context.Context, key Key, token string, from *network) error {
+	switch (*k.file.Load())[key] {
+	case Revoked:
+		return errRevoked
+	case Enrolled:
 		return nil
 	}
 	standing, err := k.registry.Standing(ctx, key)
@@ -69,7 +77,7 @@ func (k *keys) admit(ctx context.Context, key Key, token string, from *origin) e
 	case err != nil:
 		return err
 	case standing == Revoked:
-		return revoked
+		return errRevoked
 	case standing == Enrolled || k.open:
 		return nil
 	case token == "":
@@ -84,11 +92,11 @@ func (k *keys) admit(ctx context.Context, key Key, token string, from *origin) e
 	return k.registry.SetStanding(ctx, key, Enrolled)
 }
 
-var revoked = &tunnel.Refusal{Code: tunnel.CodeRevoked, Message: "whoever runs this relay has revoked the key"}
+var errRevoked = &tunnel.Refusal{Code: tunnel.CodeRevoked, Message: "the relay's operator has revoked the key"}
 
-// watch follows the file until ctx ends. note is told what cannot be read:
-// then what was read before goes on counting.
-func (k *keys) watch(ctx context.Context, note func(error)) {
+// watch follows the file until ctx ends. It calls report when the file cannot be
+// read; the keys read before stay in force.
+func (k *keyPolicy) watch(ctx context.Context, report func(error)) {
 	if k.path == "" {
 		return
 	}
@@ -101,81 +109,161 @@ func (k *keys) watch(ctx context.Context, note func(error)) {
 		case <-tick.C:
 		}
 		if err := k.reload(ctx); err != nil {
-			note(err)
+			report(err)
 		}
 	}
 }
 
-// reload reads the file. Every look compares the bytes: a file can change twice
-// within the grain of its time. What a change adds counts at once, keys and
-// revocations. What it leaves out counts when the next look finds the same: a file
-// that is written in place is empty, or half there, for a moment.
-func (k *keys) reload(ctx context.Context) error {
+// reload reads the file. It compares the bytes each time: a file can change twice
+// within the resolution of its modification time. Keys and revocations that a
+// change adds are in force at once. What it leaves out is in force when the next
+// read finds the same: a file that is written in place is empty or incomplete for
+// a moment.
+func (k *keyPolicy) reload(ctx context.Context) error {
 	text, err := readKeysFile(k.path)
 	if err != nil {
-		return fmt.Errorf("%w; the keys read before go on counting", err)
+		return fmt.Errorf("%w; the keys read before stay in force", err)
 	}
 	again := k.seen != nil && bytes.Equal(text, k.seen)
 	k.seen = text
-	if !bytes.Equal(text, k.text) {
-		file, err := parseKeys(k.path, text)
-		switch {
-		case err != nil && again:
-			return k.bar(ctx) // said already
-		case err != nil:
-			return errors.Join(fmt.Errorf("%w; the keys read before go on counting", err), k.bar(ctx))
-		}
-		k.adopt(file, text, again)
+	if bytes.Equal(text, k.text) {
+		return k.revokeDue(ctx)
 	}
-	return k.bar(ctx)
+	file, err := parseKeys(k.path, text)
+	switch {
+	case err != nil && again: // reported already
+		return k.revokeDue(ctx)
+	case err != nil:
+		return errors.Join(fmt.Errorf("%w; the keys read before stay in force", err), k.revokeDue(ctx))
+	}
+	k.apply(file, text, again)
+	return k.revokeDue(ctx)
 }
 
-// adopt makes file count. Unless it was read twice, what it leaves out stays.
-func (k *keys) adopt(file keysFile, text []byte, again bool) {
-	old := k.file.Load()
-	whole := true
+// apply puts file in force. Unless it was read twice, what it leaves out stays.
+func (k *keyPolicy) apply(file keysFile, text []byte, again bool) {
+	old := *k.file.Load()
+	complete := true
 	if !again {
-		for key := range old.revoked {
-			if !file.revoked[key] {
-				file.revoked[key], whole = true, false
-				delete(file.admitted, key)
-			}
-		}
-		for key := range old.admitted {
-			if !file.admitted[key] && !file.revoked[key] {
-				file.admitted[key], whole = true, false
+		for key, was := range old {
+			if file[key] < was { // missing, or no longer revoked
+				file[key], complete = was, false
 			}
 		}
 	}
-	if whole {
+	if complete {
 		k.text = text
 	}
-	for key := range old.admitted {
-		if !file.admitted[key] {
+	for key, was := range old {
+		if was == Enrolled && file[key] != Enrolled {
 			k.due[key] = true
 		}
 	}
-	for key := range file.revoked {
-		if !old.revoked[key] {
+	for key, is := range file {
+		if is == Revoked && old[key] != Revoked {
 			k.due[key] = true
 		}
 	}
 	k.file.Store(&file)
 }
 
-// bar revokes the keys that are due in the registry. Those for which that fails
-// stay due.
-func (k *keys) bar(ctx context.Context) error {
-	file := k.file.Load()
+// revokeDue revokes the keys that are due in the registry. Those for which that
+// fails stay due.
+func (k *keyPolicy) revokeDue(ctx context.Context) error {
+	file := *k.file.Load()
+	maps.DeleteFunc(k.due, func(key Key, _ bool) bool { return file[key] == Enrolled }) // back in the file
 	for key := range k.due {
-		if file.admitted[key] { // it has come back
-			delete(k.due, key)
-			continue
-		}
 		if err := k.registry.SetStanding(ctx, key, Revoked); err != nil {
 			return fmt.Errorf("cannot revoke a key: %w", err)
 		}
 		delete(k.due, key)
 	}
 	return nil
+}
+
+// keysFile is the content of an authorized_keys file: which keys it admits
+// (Enrolled) and which it revokes.
+type keysFile map[Key]Standing
+
+// KeysError is a line of an authorized_keys file that cannot be read.
+type KeysError struct {
+	Path   string
+	Line   int
+	Reason string
+}
+
+func (e *KeysError) Error() string { return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Reason) }
+
+// CheckKeysFile reports what is wrong with the authorized_keys file at path:
+// a *KeysError, or that it cannot be read.
+func CheckKeysFile(path string) error {
+	_, _, err := loadKeys(path)
+	return err
+}
+
+func loadKeys(path string) (text []byte, file keysFile, err error) {
+	if text, err = readKeysFile(path); err == nil {
+		file, err = parseKeys(path, text)
+	}
+	return text, file, err
+}
+
+func readKeysFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the authorized keys: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the authorized keys: %w", err)
+	}
+	if len(text) > maxKeysFile {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxKeysFile)
+	}
+	return text, nil
+}
+
+// parseKeys reads one key per line, "devproxy-ed25519 BASE64 comment" or BASE64
+// alone. A line that begins with "revoked" revokes its key. Empty lines and those
+// with # are ignored.
+func parseKeys(path string, text []byte) (keysFile, error) {
+	file := keysFile{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	var wrong []error
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		standing := Enrolled
+		if rest, ok := strings.CutPrefix(line, revokedWord+" "); ok {
+			line, standing = strings.TrimSpace(rest), Revoked
+		}
+		key, err := parseKeyLine(line)
+		if err != nil {
+			wrong = append(wrong, &KeysError{path, n, err.Error()})
+			continue
+		}
+		file[key] = max(file[key], standing) // a revocation counts wherever it is
+	}
+	if err := lines.Err(); err != nil {
+		wrong = append(wrong, fmt.Errorf("%s: %w", path, err))
+	}
+	return file, errors.Join(wrong...)
+}
+
+func parseKeyLine(line string) (Key, error) {
+	words := strings.Fields(line)
+	if words[0] == keyType {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return Key{}, fmt.Errorf("no key follows %q", keyType)
+	}
+	key, err := ParseKey(words[0])
+	if err != nil {
+		return Key{}, fmt.Errorf(`%w; write "%s BASE64 comment", as devproxy relay login prints it`, err, keyType)
+	}
+	return key, nil
 }

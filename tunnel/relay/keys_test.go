@@ -18,7 +18,7 @@ import (
 )
 
 // watchedKeys reads a file of keys whose text can be changed.
-func watchedKeys(t *testing.T, registry Registry, text string) (k *keys, look func(text string) error) {
+func watchedKeys(t *testing.T, registry Registry, text string) (k *keyPolicy, look func(text string) error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	write := func(text string) {
@@ -28,7 +28,7 @@ func watchedKeys(t *testing.T, registry Registry, text string) (k *keys, look fu
 		}
 	}
 	write(text)
-	k, err := newKeys(&Options{AuthorizedKeys: path, Registry: registry})
+	k, err := newKeyPolicy(&Options{AuthorizedKeys: path, Registry: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestKeysReloaded(t *testing.T) {
 	if err := broken.SetStanding(t.Context(), a, Enrolled); err != nil {
 		t.Fatal(err)
 	}
-	k, err := newKeys(&Options{AuthorizedKeys: path, Registry: broken})
+	k, err := newKeyPolicy(&Options{AuthorizedKeys: path, Registry: broken})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestKeysWatched(t *testing.T) {
 			}
 		}
 		write(a.String())
-		k, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()})
+		k, err := newKeyPolicy(&Options{AuthorizedKeys: path, Registry: NewMemory()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,7 @@ func (r *Relay) openLate(ctx context.Context, dial func(context.Context) (net.Co
 		c.Close()
 		return opened{}, err
 	}
-	return opened{pipe: latePipe{c.(*net.UnixConn)}, claimed: claimed}, nil
+	return opened{agentConn: latePipe{c.(*net.UnixConn)}, claimed: claimed}, nil
 }
 
 func askLate(c net.Conn, head []byte) (*claimed, error) {
@@ -73,10 +73,10 @@ type latePipe struct{ *net.UnixConn }
 // Reset implements pipe.
 func (p latePipe) Reset() { _ = p.Close() }
 
-// ServeLate takes the late requests of the process that this one replaces,
+// ServeHandover takes the late requests of the process that this one replaces,
 // until the relay stops or ctx ends. ln is a unix socket that nobody else can
 // reach.
-func (r *Relay) ServeLate(ctx context.Context, ln net.Listener) error {
+func (r *Relay) ServeHandover(ctx context.Context, ln net.Listener) error {
 	return r.accept(ctx, ln, private, func(c net.Conn) {
 		r.group.Go(func() {
 			defer c.Close()
@@ -115,8 +115,8 @@ func (r *Relay) late(c *net.UnixConn) error {
 		return err
 	}
 	joined := splice.New(
-		splice.Peer{Conn: c, From: moving{from, st.slot}},
-		splice.Peer{Conn: resetting{st.pipe}, From: moving{st.pipe, st.slot}}, nil)
+		splice.Peer{Conn: c, From: activityReader{from, st.slot}},
+		splice.Peer{Conn: resetOnClose{st.agentConn}, From: activityReader{st.agentConn, st.slot}}, nil)
 	err = c.SetDeadline(time.Time{})
 	_, _, copyErr := joined.Run(func() {})
 	return errors.Join(err, copyErr)

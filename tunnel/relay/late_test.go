@@ -34,10 +34,10 @@ func lateSocket(t *testing.T, w *world) func() *net.UnixConn {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- w.ServeLate(context.Background(), ln) }()
+	go func() { done <- w.ServeHandover(context.Background(), ln) }()
 	t.Cleanup(func() {
 		w.Close()
-		if err := within(t, "the end of ServeLate", done); err != nil {
+		if err := within(t, "the end of ServeHandover", done); err != nil {
 			t.Error(err)
 		}
 		os.RemoveAll(dir)
@@ -112,7 +112,7 @@ func TestLateRequests(t *testing.T) {
 	}
 	eventually(t, "all that failed are noted", func() bool { return strings.Count(log.String(), "late request failed") == 6 })
 	for _, key := range []string{"a", "b"} {
-		slots := w.table.ofKey(publicKey(testKey(key))).slots
+		slots := w.shares.forKey(publicKey(testKey(key))).slots
 		eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
 	}
 }
@@ -135,7 +135,7 @@ func TestLateEnds(t *testing.T) {
 		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
 		return c
 	}
-	slots := w.table.ofKey(publicKey(key)).slots
+	slots := w.shares.forKey(publicKey(key)).slots
 	first := ask()
 	eventually(t, "a request is under way", func() bool { return slots.underWay() == 1 })
 	first.Close()

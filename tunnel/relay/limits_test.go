@@ -50,8 +50,8 @@ func TestDescriptors(t *testing.T) {
 	w := start(t, func(o *Options) {
 		o.Limits = Limits{Descriptors: 40, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40}
 	})
-	if w.door.most != 20 {
-		t.Fatalf("connections may have %d descriptors", w.door.most)
+	if w.conns.most != 20 {
+		t.Fatalf("connections may have %d descriptors", w.conns.most)
 	}
 	key := testKey("a")
 	hold := make(chan struct{})
@@ -62,7 +62,7 @@ func TestDescriptors(t *testing.T) {
 			<-hold
 		}
 	})).grant.Hosts[0]
-	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	eventually(t, "two lanes", func() bool { _, _, n := w.conns.counts(); return n == 2 })
 	var group sync.WaitGroup
 	for range 18 {
 		begun.Add(1)
@@ -82,7 +82,7 @@ func TestDescriptors(t *testing.T) {
 	if !counts(w.Relay, `limited_total{limit="connections"} 1`) {
 		t.Error("the one that was refused is not counted")
 	}
-	if h, v, l := w.door.counts(); h+v+l > 20 {
+	if h, v, l := w.conns.counts(); h+v+l > 20 {
 		t.Errorf("%d + %d + %d connections of 20", h, v, l)
 	}
 	close(hold)

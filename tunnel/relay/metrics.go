@@ -42,12 +42,12 @@ func newMetrics(r *Relay) (*metrics, error) {
 	}
 	collectors := []prometheus.Collector{
 		m.requests, m.duration, m.bytes, m.sessions, m.refused, m.handshakes, m.limited,
-		gauge("sessions", "Agents connected.", func() float64 { return float64(len(r.table.all())) }),
-		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.door.counts(); return float64(n) }),
+		gauge("sessions", "Agents connected.", func() float64 { return float64(len(r.shares.all())) }),
+		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.conns.counts(); return float64(n) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + "evicted_total", Help: "Connections closed to make room for another network's."},
-			func() float64 { return float64(r.door.evictions()) }),
+			func() float64 { return float64(r.conns.evictions()) }),
 		gauge("memory_bytes", "Bytes held for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
-		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.door.counts(); return float64(n) }),
+		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.conns.counts(); return float64(n) }),
 	}
 	if r.opts.Certificates != nil {
 		collectors = append(collectors, newCertificateTimes(prefix, r.opts.Certificates))

@@ -49,8 +49,8 @@ func pageOf(err error) page.Page {
 		Lead: "No response arrived. Try again.", RetryAfter: 1}
 }
 
-// unclear is the page of a request that has more than one reading, or none.
-func unclear(refusal *message.Refusal) page.Page {
+// refusalPage is the page of a request that has more than one reading, or none.
+func refusalPage(refusal *message.Refusal) page.Page {
 	p, _ := page.For(refusal)
 	p.Public = true
 	return p
@@ -58,3 +58,6 @@ func unclear(refusal *message.Refusal) page.Page {
 
 // spoken is a moment as people say it: "15:04 UTC, 22 November".
 func spoken(at time.Time) string { return at.UTC().Format("15:04 UTC, 2 January") }
+
+// otherHost is the page of a name that is not below the relay's domain.
+var otherHost = page.Page{Status: http.StatusMisdirectedRequest, Public: true, Title: "This name is not served here."}

@@ -36,7 +36,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%v: %+v", c.err, got)
 		}
 	}
-	if got := unclear(&message.Refusal{Status: 417, Reason: "expect is odd", Section: "RFC 1"}); got.Status != 417 || got.Lead != "Expect is odd (RFC 1)." {
+	if got := refusalPage(&message.Refusal{Status: 417, Reason: "expect is odd", Section: "RFC 1"}); got.Status != 417 || got.Lead != "Expect is odd (RFC 1)." {
 		t.Errorf("%+v", got)
 	}
 }

@@ -161,7 +161,7 @@ func TestProxyProtocolLimits(t *testing.T) {
 	for i := range 6 { // of three visitors, all through one balancer
 		open(fmt.Sprintf("203.0.113.%d:%d", i/2, 1000+i))
 	}
-	eventually(t, "all are in", func() bool { n, _, _ := w.door.counts(); return n == 6 })
+	eventually(t, "all are in", func() bool { n, _, _ := w.conns.counts(); return n == 6 })
 	c := open("203.0.113.0:2000")
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("a third connection of one visitor is served")
@@ -169,18 +169,18 @@ func TestProxyProtocolLimits(t *testing.T) {
 	if line := find("connection refused"); line["error"] != "too many connections" {
 		t.Errorf("%v", line)
 	}
-	eventually(t, "the others are left", func() bool { n, _, _ := w.door.counts(); return n == 6 })
+	eventually(t, "the others are left", func() bool { n, _, _ := w.conns.counts(); return n == 6 })
 }
 
 // TestReaddress: a connection that moves to another network leaves nothing with
 // the one it came with.
 func TestReaddress(t *testing.T) {
-	d := newDoor(Limits{}.withDefaults())
+	d := newConnections(Limits{}.withDefaults())
 	near, far := net.Pipe()
 	defer far.Close()
-	c := d.enter(addressed{near, netip.MustParseAddrPort("192.0.2.1:1")})
+	c := d.add(addressed{near, netip.MustParseAddrPort("192.0.2.1:1")})
 	old := c.from
-	if !d.readdress(c, netip.MustParseAddrPort("192.0.2.2:2")) || c.from == old || old.conns != 0 || old.idle == nil || c.from.conns != 1 || old.pools[poolShaking].Len() != 0 {
+	if !d.readdress(c, netip.MustParseAddrPort("192.0.2.2:2")) || c.from == old || old.conns != 0 || old.idle == nil || c.from.conns != 1 || old.pools[poolHandshake].Len() != 0 {
 		t.Errorf("from %+v to %+v", old, c.from)
 	}
 	if c.RemoteAddr().String() != "192.0.2.2:2" {
@@ -221,7 +221,7 @@ func TestProxyProtocolTimeout(t *testing.T) {
 				r := bare(t, func(o *Options) { o.ProxyProtocol = loopback })
 				near, far := net.Pipe()
 				defer far.Close()
-				c := r.door.enter(addressed{near, netip.MustParseAddrPort("127.0.0.1:1")})
+				c := r.conns.add(addressed{near, netip.MustParseAddrPort("127.0.0.1:1")})
 				began := time.Now()
 				if stops {
 					time.AfterFunc(time.Second, r.Close)
@@ -348,7 +348,7 @@ func FuzzProxyHeader(f *testing.F) {
 	f.Add("PROXY UNKNOWN\r\nrest")
 	r := bare(f, func(o *Options) { o.ProxyProtocol = loopback })
 	f.Fuzz(func(t *testing.T, sent string) {
-		c := r.door.enter(&script{Reader: strings.NewReader(sent)})
+		c := r.conns.add(&script{Reader: strings.NewReader(sent)})
 		defer c.Close()
 		if err := r.readProxyHeader(c, false); err != nil {
 			return
@@ -357,7 +357,7 @@ func FuzzProxyHeader(f *testing.F) {
 		if err != nil || !strings.HasSuffix(sent, string(rest)) {
 			t.Errorf("%q leaves %q, %v", sent, rest, err)
 		}
-		if c.told && len(rest) == len(sent) {
+		if c.fromHeader && len(rest) == len(sent) {
 			t.Errorf("%q is taken for %v, and left there", sent, c.addr)
 		}
 	})

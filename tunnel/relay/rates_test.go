@@ -19,7 +19,7 @@ import (
 )
 
 // loopback is the network of every connection in these tests.
-func (w *world) loopback() *origin { return w.door.origin(netip.MustParseAddr("127.0.0.1")) }
+func (w *world) loopback() *network { return w.conns.network(netip.MustParseAddr("127.0.0.1")) }
 
 // leave leaves an allowance of n, which does not grow: tests are slow on a busy
 // machine.
@@ -50,7 +50,7 @@ func TestWaste(t *testing.T) {
 			}
 		}
 		ask()
-		eventually(t, "the connection is closed", func() bool { _, n, _ := w.door.counts(); return n == 0 })
+		eventually(t, "the connection is closed", func() bool { _, n, _ := w.conns.counts(); return n == 0 })
 	})
 	for name, c := range map[string]struct {
 		left int
@@ -88,7 +88,7 @@ func TestWaste(t *testing.T) {
 			within(t, "its end", failed)
 			within(t, "its end at the agent", gone)
 			if c.left == 0 {
-				eventually(t, "the connection is closed", func() bool { _, n, _ := w.door.counts(); return n == 0 })
+				eventually(t, "the connection is closed", func() bool { _, n, _ := w.conns.counts(); return n == 0 })
 			}
 			eventually(t, "the next request", func() bool { // fails while the client has not noticed
 				res, err := client.Get("https://" + host + "/")
@@ -138,17 +138,17 @@ func TestSessionsPerKey(t *testing.T) {
 		t.Errorf("the first ended with %v, the second with %v", sessions[0].Err(), sessions[1].Err())
 	}
 	known := func() int {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.sessions[publicKey(key)])
+		w.agents.mu.Lock()
+		defer w.agents.mu.Unlock()
+		return len(w.agents.sessions[publicKey(key)])
 	}
 	eventually(t, "the others are known", func() bool { return known() == sessionsPerKey })
 	for _, a := range sessions {
 		a.Close(nil)
 	}
 	eventually(t, "none is known", func() bool { return known() == 0 })
-	if len(w.sessions) > 0 || len(w.admitted) > 0 {
-		t.Errorf("%d keys and %d claims are left", len(w.sessions), len(w.admitted))
+	if len(w.agents.sessions) > 0 || len(w.agents.pending) > 0 {
+		t.Errorf("%d keys and %d claims are left", len(w.agents.sessions), len(w.agents.pending))
 	}
 }
 
@@ -158,7 +158,7 @@ func TestClaimsPerSession(t *testing.T) {
 	key := testKey("a")
 	a := w.agent(key, claimOf(key, ""), &recorder{})
 	claim := claimOf(key, "")
-	leave(w.table.ofKey(publicKey(key)).claims, claimsBurst)
+	leave(w.shares.forKey(publicKey(key)).claims, claimsBurst)
 	for i := range claimsBurst {
 		if reply := a.ask(tunnel.Request{Op: "claim", Claim: &claim}); reply.Code != 0 {
 			t.Fatalf("change %d: %+v", i+1, reply)

@@ -101,7 +101,7 @@ func TestLimitsAreLogged(t *testing.T) {
 	w, find := logged(t, func(o *Options) { o.Limits.ConnectionsPerAddress = 1 })
 	first := dialTCP(t, w.addr)
 	defer first.Close()
-	eventually(t, "the first is in", func() bool { n, _, _ := w.door.counts(); return n == 1 })
+	eventually(t, "the first is in", func() bool { n, _, _ := w.conns.counts(); return n == 1 })
 	second := dialTCP(t, w.addr)
 	if _, err := second.Read(make([]byte, 1)); err == nil {
 		t.Error("the second is served")
@@ -162,7 +162,7 @@ func TestJournalFrom(t *testing.T) {
 		{netip.MustParsePrefix("2001:db8::/64"), "2001:db8::/64"},
 		{&net.TCPAddr{IP: addr.AsSlice(), Port: 5}, "192.0.2.1:5"},
 		{"192.0.2.1", "192.0.2.1"},
-		{netip.Addr{}, "unknown"}, {netip.AddrPort{}, "unknown"}, {netip.Prefix{}, "unknown"}, {nil, "unknown"}, {streamsAddr{}, "unknown"},
+		{netip.Addr{}, "unknown"}, {netip.AddrPort{}, "unknown"}, {netip.Prefix{}, "unknown"}, {nil, "unknown"}, {connListenerAddr{}, "unknown"},
 	} {
 		p.log.Info("x", "from", c.from)
 		if got := p.take(t)[0]["from"]; got != c.want {

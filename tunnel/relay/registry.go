@@ -7,36 +7,38 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 )
 
-// Registry remembers, beyond sessions and restarts, which key owns which name
-// and which keys were enrolled or revoked. One relay needs no more than a map or
-// a file; several could share one, which is why the verbs are those of a lease.
-// The methods may be called at once; each is atomic.
+// Registry remembers, beyond sessions and restarts, which key owns which name and
+// which keys were enrolled or revoked. One relay needs no more than a map or a
+// file. Several relays could share a registry, so the methods are those of a lease.
+// They may be called concurrently; each is atomic.
 type Registry interface {
-	// Claim gives all names to their new owner, or none: a *TakenError says which
+	// Claim gives all names to their new owner, or none. A *TakenError says which
 	// belongs to another key, an *EndedError which has ended for good, a
-	// *QuotaError that there are too many. What the owner has already is extended.
+	// *QuotaError that there are too many. Names that the owner already has are
+	// extended.
 	Claim(ctx context.Context, c NameClaim) error
-	// Renew says that owner's names are in use.
+	// Renew records that owner's names are in use.
 	Renew(ctx context.Context, owner Key, names []string) error
-	// Release ends names of owner now. An unguessable name does not begin again;
-	// a plain one may be claimed again by owner, and by everybody once it is
-	// forgotten.
+	// Release ends names of owner now. An unguessable name cannot be claimed
+	// again. A plain name can be claimed again by owner, and by every key once it
+	// is forgotten.
 	Release(ctx context.Context, owner Key, names []string) error
-	// GiveUp forgets plain names of owner, so that everybody may claim them at once.
-	// It returns those that were owner's.
+	// GiveUp forgets plain names of owner, so that every key may claim them at
+	// once. It returns those that belonged to owner.
 	GiveUp(ctx context.Context, owner Key, names []string) (given []string, err error)
-	// Lookup is what is known of a name; ok is false for nothing.
+	// Lookup returns the record of a name; ok is false for an unknown name.
 	Lookup(ctx context.Context, name string) (record Record, ok bool, err error)
-	// Sweep forgets the names that nobody has used for long enough.
+	// Sweep forgets the names that have been unused for long enough.
 	Sweep(ctx context.Context) error
-	// Watch has every change from now on told to f, whoever makes it, until stop
-	// is called. f must neither block nor call the registry.
+	// Watch calls f with every change, until stop is called. f must neither block
+	// nor call the registry.
 	Watch(f func(Change)) (stop func())
 
-	// Standing is what is known of a key.
+	// Standing returns the standing of a key.
 	Standing(ctx context.Context, key Key) (Standing, error)
 	// SetStanding changes it. A *QuotaError says that no further key can be
 	// enrolled.
@@ -51,25 +53,24 @@ type NameClaim struct {
 	Until time.Time
 	// From is the network that claims, whose names are counted together.
 	From netip.Prefix
-	// Quota bounds what may be new; zero fields have their defaults.
+	// Quota bounds the new names; zero fields have their defaults.
 	Quota Quota
 }
 
-// Record is what a registry knows of a name.
+// Record is what a registry knows about a name.
 type Record struct {
 	Owner Key `json:"owner"`
-	// From is the network that the owner was last seen in when something of the
-	// record changed.
+	// From is the network that the owner was in at the last change of the record.
 	From netip.Prefix `json:"from,omitzero"`
 	// Until is when the name ends by itself; zero is never.
 	Until time.Time `json:"until,omitzero"`
-	// Ended is when it was released; zero while it was not.
+	// Ended is when it was released; zero when it was not.
 	Ended time.Time `json:"ended,omitzero"`
 	// Seen is when it was last claimed or renewed, to the day.
 	Seen time.Time `json:"seen"`
 }
 
-// EndedAt is when the name has ended; ok is false while it has not.
+// EndedAt returns when the name has ended; ok is false when it has not.
 func (r Record) EndedAt(now time.Time) (at time.Time, ok bool) {
 	switch {
 	case !r.Ended.IsZero():
@@ -80,7 +81,7 @@ func (r Record) EndedAt(now time.Time) (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// Change is a name that has ended or a key whose standing is another.
+// Change reports that a name has ended or that a key has a new standing.
 type Change struct {
 	// Name is empty when a key has changed.
 	Name string
@@ -90,7 +91,7 @@ type Change struct {
 	Standing Standing
 }
 
-// Standing is what a relay thinks of a key.
+// Standing says whether a key is enrolled or revoked.
 type Standing int
 
 // The standings.
@@ -105,20 +106,19 @@ type Key [ed25519.PublicKeySize]byte
 
 func keyOf(pub ed25519.PublicKey) Key { return Key(pub) }
 
-// String is the key in base64, as authorized_keys files have it.
+// String returns the key in base64, as in authorized_keys files.
 func (k Key) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
 
-// MarshalText is String.
+// MarshalText returns what String does.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads base64.
 func (k *Key) UnmarshalText(text []byte) error {
 	key, err := ParseKey(string(text))
-	if err != nil {
-		return err
+	if err == nil {
+		*k = key
 	}
-	*k = key
-	return nil
+	return err
 }
 
 // ParseKey reads a key in base64 (RFC 4648 section 4).
@@ -156,5 +156,146 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("the link %s ended at %s", e.Name, e.At.UTC().Format(time.RFC3339))
 }
 
-// ErrSuspended is a registry that has been handed to another process.
-var ErrSuspended = errors.New("the relay's registry is in another process's hands")
+// ErrSuspended is returned by a registry that another process has taken over.
+var ErrSuspended = errors.New("another process has taken over the relay's registry")
+
+// nameMethods are the methods of a Registry that change names, for Memory and
+// File.
+type nameMethods struct {
+	watchers
+	// change calls do, and returns the names that do has changed.
+	change func(about []string, do nameChange) ([]string, error)
+}
+
+// nameChange changes records, and returns the names that it has changed.
+type nameChange func(t *nameTable, now time.Time) (changed []string, err error)
+
+// Claim implements Registry.
+func (m *nameMethods) Claim(_ context.Context, c NameClaim) error {
+	_, err := m.change(c.Names, func(t *nameTable, now time.Time) ([]string, error) { return t.claim(c, now) })
+	return err
+}
+
+// Renew implements Registry.
+func (m *nameMethods) Renew(_ context.Context, owner Key, names []string) error {
+	_, err := m.change(names, func(t *nameTable, now time.Time) ([]string, error) { return t.renew(owner, names, now), nil })
+	return err
+}
+
+// Release implements Registry.
+func (m *nameMethods) Release(_ context.Context, owner Key, names []string) error {
+	_, err := m.end(owner, names, (*nameTable).release)
+	return err
+}
+
+// GiveUp implements Registry.
+func (m *nameMethods) GiveUp(_ context.Context, owner Key, names []string) ([]string, error) {
+	return m.end(owner, names, (*nameTable).giveUp)
+}
+
+// end ends names with do, and notifies those that watch.
+func (m *nameMethods) end(owner Key, names []string, do func(*nameTable, Key, []string, time.Time) []string) ([]string, error) {
+	ended, err := m.change(names, func(t *nameTable, now time.Time) ([]string, error) { return do(t, owner, names, now), nil })
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range ended {
+		m.notify(Change{Name: name, Key: owner})
+	}
+	return ended, nil
+}
+
+// Sweep implements Registry.
+func (m *nameMethods) Sweep(context.Context) error {
+	_, err := m.change(nil, func(t *nameTable, now time.Time) ([]string, error) { return t.sweep(now), nil })
+	return err
+}
+
+// watchers calls the functions that watch a registry. The zero value has none.
+type watchers struct {
+	mu  sync.Mutex
+	all map[*func(Change)]struct{}
+}
+
+// Watch implements Registry.
+func (w *watchers) Watch(f func(Change)) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = map[*func(Change)]struct{}{}
+	}
+	w.all[&f] = struct{}{}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.all, &f)
+	}
+}
+
+func (w *watchers) notify(changes ...Change) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range changes {
+		for f := range w.all {
+			(*f)(c)
+		}
+	}
+}
+
+// Memory is a Registry that lasts as long as its process. It is made by NewMemory.
+type Memory struct {
+	nameMethods
+	mu        sync.Mutex
+	names     *nameTable
+	standings map[Key]Standing
+}
+
+// NewMemory returns an empty registry.
+func NewMemory() *Memory {
+	m := &Memory{names: newNameTable(), standings: map[Key]Standing{}}
+	m.change = func(_ []string, do nameChange) ([]string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return do(m.names, time.Now())
+	}
+	return m
+}
+
+// Lookup implements Registry.
+func (m *Memory) Lookup(_ context.Context, name string) (Record, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, known := m.names.lookup(name, time.Now())
+	return r, known, nil
+}
+
+// Standing implements Registry.
+func (m *Memory) Standing(_ context.Context, key Key) (Standing, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.standings[key], nil
+}
+
+// SetStanding implements Registry.
+func (m *Memory) SetStanding(_ context.Context, key Key, s Standing) error {
+	if !m.setStanding(key, s) {
+		return errKeys
+	}
+	m.notify(Change{Key: key, Standing: s})
+	return nil
+}
+
+func (m *Memory) setStanding(key Key, s Standing) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, known := m.standings[key]
+	switch {
+	case s == Unknown:
+		delete(m.standings, key)
+		return true
+	case !known && s == Enrolled && len(m.standings) >= keysTotal:
+		return false
+	}
+	m.standings[key] = s
+	return true
+}

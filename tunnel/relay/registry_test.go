@@ -84,7 +84,7 @@ func testRegistry(t *testing.T, r Registry) {
 	check("and ends again", r.Release(ctx, a, []string{plain}) == nil)
 	time.Sleep(30 * 24 * time.Hour)
 	check("30 days later it is still kept", taken(claim(b, time.Time{}, plain)))
-	time.Sleep(memoryOfPlain)
+	time.Sleep(plainRetention)
 	check("after its memory has gone by it is free", claim(b, time.Time{}, plain) == nil)
 	check("an unguessable one never is", taken(claim(b, time.Time{}, token)))
 
@@ -129,15 +129,15 @@ func TestWatchers(t *testing.T) {
 	told := map[string]int{}
 	first := w.Watch(func(Change) { told["first"]++ })
 	second := w.Watch(func(Change) { told["second"]++ })
-	w.tell(Change{}, Change{})
+	w.notify(Change{}, Change{})
 	first()
-	w.tell(Change{})
+	w.notify(Change{})
 	third := w.Watch(func(Change) { told["third"]++ })
-	w.tell(Change{})
+	w.notify(Change{})
 	first() // again
 	second()
 	third()
-	w.tell(Change{})
+	w.notify(Change{})
 	if want := map[string]int{"first": 2, "second": 4, "third": 1}; !maps.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}
@@ -209,7 +209,7 @@ func TestParseKeys(t *testing.T) {
 	key := publicKey(testKey("a"))
 	good := "# x\r\n\n  " + key.String() + "  \ndevproxy-ed25519 " + publicKey(testKey("b")).String() + " with a comment # and more\n revoked devproxy-ed25519 " + publicKey(testKey("c")).String()
 	file, err := parseKeys("f", []byte(good))
-	if err != nil || len(file.admitted) != 2 || !file.admitted[key] || len(file.revoked) != 1 {
+	if err != nil || len(file) != 3 || file[key] != Enrolled || file[publicKey(testKey("b"))] != Enrolled || file[publicKey(testKey("c"))] != Revoked {
 		t.Errorf("%+v, %v", file, err)
 	}
 	_, err = parseKeys("keys", []byte("\nssh-ed25519 AAAA\n"+key.String()+"\ndevproxy-ed25519\n"+key.String()[:20]))
@@ -263,7 +263,7 @@ func TestBadKeysFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(a.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()})
+	k, err := newKeyPolicy(&Options{AuthorizedKeys: path, Registry: NewMemory()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestBadKeysFile(t *testing.T) {
 		}
 	}
 	for _, path := range []string{path, path + ".none"} {
-		if _, err := newKeys(&Options{AuthorizedKeys: path, Registry: NewMemory()}); err == nil {
+		if _, err := newKeyPolicy(&Options{AuthorizedKeys: path, Registry: NewMemory()}); err == nil {
 			t.Error("a relay starts with a file that cannot be read")
 		}
 	}

@@ -1,3 +1,13 @@
+// Package relay is the public side of shares: a server that agents hold sessions
+// with and that visitors open links at. Both connect to the same port.
+//
+// A visitor's request is routed by its authority alone, never by the connection it
+// came on. It travels as HTTP/1.1 on its own stream to the agent that has the name.
+// Everything the relay knows about the visitor is in the head of that stream
+// (tunnel.Visitor).
+//
+// The package does not know Proxyfiles, flags or local certificate authorities: the
+// program hands in sockets, certificates, keys and a Registry.
 package relay
 
 import (
@@ -8,7 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,104 +27,97 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/budget"
-	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// Options are what a relay is made of.
+const (
+	// acceptPause is how long accepting pauses after a failure, such as too many
+	// open files.
+	acceptPause = 50 * time.Millisecond
+	// sweepEvery is how often the shares of lost sessions are forgotten.
+	sweepEvery = 10 * time.Second
+	// renewEvery is how often the registry records that names are in use.
+	renewEvery = 12 * time.Hour
+	// drainPoll is how often Shutdown and Retire count what is left.
+	drainPoll = 50 * time.Millisecond
+)
+
+// Options configure a relay.
 type Options struct {
 	// Domain is the parent of all public names, in lower case: "t.example.com".
-	// Agents connect to it itself.
+	// Agents connect to the domain itself.
 	Domain string
 	// Port is the port in links and redirects; 0 is that of Serve's listener.
-	// Visitors are served whatever port they came by.
+	// Visitors are served on every port.
 	Port uint16
-	// Certificate is asked in every handshake; ClientHelloInfo.ServerName may
-	// be any name, or none.
+	// Certificate is called in every handshake; ClientHelloInfo.ServerName may be
+	// any name, or none.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Registry keeps names and keys; nil is a new Memory.
 	Registry Registry
-	// AuthorizedKeys is the path of a file of keys that are admitted, looked at
+	// AuthorizedKeys is the path of a file of keys that are admitted, which is read
 	// every 2 s; empty is none.
 	AuthorizedKeys string
-	// Tokens enrol a key that presents one of them. New refuses those that
-	// CheckToken does.
+	// Tokens enrol a key that presents one of them. New refuses tokens for which
+	// CheckToken returns an error.
 	Tokens []string
 	// Names are plain names that agents may claim although they are reserved.
 	Names []string
-	// Covers reports whether a certificate is there for a name, so that nobody
-	// is given one that browsers refuse; nil is for every name.
+	// Covers reports whether the relay has a certificate for a name, so that it
+	// does not grant names which browsers refuse; nil covers every name.
 	Covers func(name string) bool
-	// Certificates are the certificates in use by a name for each, such as its
-	// file, for metrics; nil is for none.
+	// Certificates returns the certificates in use for metrics, by a name for each,
+	// such as its file; nil is for none.
 	Certificates func() map[string]*x509.Certificate
 	// Open admits every key.
 	Open bool
 	// ProxyProtocol are the addresses of balancers. Their connections to Serve's
-	// listener begin with a header of the PROXY protocol, version 1 or 2, that tells
-	// the address of the visitor or agent; those to ServeRedirect's may.
+	// listener begin with a header of the PROXY protocol, version 1 or 2, with the
+	// address of the visitor or agent. Those to ServeRedirect's may begin with one.
 	ProxyProtocol []netip.Prefix
 	// TrustedProxies are the addresses of proxies that end TLS in front of the relay
-	// and speak TLS with it again. Their X-Forwarded-For tells the visitor. Agents
-	// cannot come through them.
+	// and speak TLS with it again. Their X-Forwarded-For names the visitor. Agents
+	// cannot connect through them.
 	TrustedProxies []netip.Prefix
-	// Congestion is the congestion control asked for agents' connections:
-	// "bbr", or "system" or "" for the system's own.
+	// Congestion is the congestion control of agents' connections: "bbr", or
+	// "system" or "" for the system's default.
 	Congestion string
 	// Limits bound strangers; zero fields have their defaults.
 	Limits Limits
-	// Log takes what the relay's owner should know, Access one record for every
-	// request of a visitor; nil discards.
+	// Log is for the relay's operator. Access gets one record for every request of
+	// a visitor. Nil discards.
 	Log, Access *slog.Logger
-	// Metrics is what the relay's metrics are registered with, and what Admin
-	// serves; nil is one of its own.
+	// Metrics is where the relay's metrics are registered, and what Admin serves;
+	// nil is a new one.
 	Metrics *prometheus.Registry
 }
 
-// Relay is made by New. It runs while one of the Serve methods does, until
-// Close, Shutdown or Retire.
+// Relay is made by New. It runs while one of its Serve methods does, until Close,
+// Shutdown or Retire.
 type Relay struct {
-	opts    Options
-	log     *slog.Logger
-	journal *journalState
-	// access and refused take one line for each visit: those that a share has
-	// answered, and the others. Nil discards.
+	lifecycle
+	opts Options
+	log  *slog.Logger
+	logs *logLimiter
+	// access and refused get one line for each visit: access if a share has
+	// answered, refused otherwise. Nil discards.
 	access, refused *slog.Logger
-	keys            *keys
-	door            *door
+	keys            *keyPolicy
+	conns           *connections
 	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
 	balancers, trusted proxies
-	table              *table
+	shares             *shareTable
+	agents             *agents
+	front              *front
+	upgrades           upgrades
 	metrics            *metrics
-	tls                *tls.Config
-	agents             *tunnel.Acceptor
-	server             *http.Server
-	memory             *budget.Budget // of what strangers make it hold
-	handed             *handed
-	started            time.Time
+	memory             *budget.Budget // of what strangers make the relay hold
+	created            time.Time
 	port               atomic.Uint32
-
-	// life ends with Close: what waits for visitors or agents ends with it.
-	life   context.Context
-	cancel context.CancelFunc
-	group  sync.WaitGroup
-	begin  sync.Once
-
-	mu        sync.Mutex
-	listeners map[net.Listener]kind
-	admitted  map[Key]admitted
-	switched  map[*splice.Upgrade]struct{}
-	sessions  map[Key][]*share // oldest first
-	stopping  bool
-	closed    bool // no goroutine is started any more
-	// restarting is that switched connections are ended.
-	restarting bool
-	// successor dials the process that took over; nil while none has.
-	successor func(context.Context) (net.Conn, error)
+	startOnce          sync.Once
 }
 
-// New makes a relay. It fails when the options do, or the file of keys cannot
+// New makes a relay. It fails when an option is invalid, or the file of keys cannot
 // be read.
 func New(o Options) (*Relay, error) {
 	if o.Domain == "" || o.Domain != strings.ToLower(o.Domain) || o.Certificate == nil {
@@ -127,113 +129,207 @@ func New(o Options) (*Relay, error) {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	def(&o.Log, slog.New(slog.DiscardHandler))
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	o.Limits = o.Limits.withDefaults()
-	keys, err := newKeys(&o)
+	keys, err := newKeyPolicy(&o)
 	if err != nil {
 		return nil, err
 	}
-	balancers, trusted := newProxies(o.ProxyProtocol), newProxies(o.TrustedProxies)
 	r := &Relay{
-		opts: o, keys: keys, journal: newJournal(o.Log),
-		balancers: balancers, trusted: trusted,
-		door: newDoor(o.Limits), memory: budget.New(budget.Shared(o.Limits.Memory)), table: newTable(), handed: newHanded(),
-		started:   time.Now(),
-		listeners: map[net.Listener]kind{}, admitted: map[Key]admitted{}, switched: map[*splice.Upgrade]struct{}{},
-		sessions: map[Key][]*share{},
+		opts: o, keys: keys, logs: newLogLimiter(o.Log),
+		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(o.TrustedProxies),
+		conns: newConnections(o.Limits), shares: newShareTable(),
+		memory: budget.New(budget.Shared(o.Limits.Memory)), created: time.Now(),
 	}
-	r.door.proxies = slices.Concat(balancers, trusted)
-	r.log = r.journal.logger(o.Log, "")
+	r.lifecycle.init()
+	r.conns.proxies = slices.Concat(r.balancers, r.trusted)
+	r.log = r.logs.logger(o.Log, "")
 	if o.Access != nil {
-		r.access, r.refused = r.journal.logger(o.Access, kindAnswered), r.journal.logger(o.Access, kindRefused)
+		r.access, r.refused = r.logs.logger(o.Access, kindAnswered), r.logs.logger(o.Access, kindRefused)
 	}
 	r.port.Store(uint32(o.Port))
-	r.life, r.cancel = context.WithCancel(context.Background())
-	r.agents = &tunnel.Acceptor{Admit: r.admit, Established: r.established, Budget: r.memory, Log: r.log}
-	r.tls = r.tlsConfig()
-	r.server = r.httpServer()
+	r.agents = newAgents(r)
+	r.front = newFront(r)
 	if r.metrics, err = newMetrics(r); err != nil {
 		return nil, fmt.Errorf("cannot register the relay's metrics: %w", err)
 	}
 	return r, nil
 }
 
-// run starts what every Serve method needs, once.
-func (r *Relay) run() {
-	r.begin.Do(func() {
-		r.group.Go(func() { _ = r.server.Serve(r.handed) }) // ends with Close or Shutdown
-		r.group.Go(r.keepHouse)
-		r.group.Go(func() {
-			r.keys.watch(r.life, func(err error) { r.log.Error("authorized keys not read", "error", err) })
-		})
-		stop := r.opts.Registry.Watch(r.changed)
-		r.group.Go(func() {
-			<-r.life.Done()
-			stop()
-		})
+// Serve accepts agents and visitors on ln until the relay stops or ctx ends, which
+// is Close. It returns an error of ln.
+func (r *Relay) Serve(ctx context.Context, ln net.Listener) error {
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
+		r.port.CompareAndSwap(0, uint32(tcp.Port))
+	}
+	return r.accept(ctx, ln, public, func(c net.Conn) { r.count(c, r.front.greet) })
+}
+
+// accept calls take, which must not block, with every connection of ln.
+func (r *Relay) accept(ctx context.Context, ln net.Listener, k listenerKind, take func(net.Conn)) error {
+	if !r.addListener(ln, k) {
+		ln.Close()
+		return nil
+	}
+	defer r.group.Done()
+	r.startOnce.Do(r.start)
+	defer context.AfterFunc(ctx, r.Close)()
+	for {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			take(c)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case isTemporary(err):
+			r.log.Error("connection not accepted", "error", err)
+			r.pause(acceptPause)
+		default:
+			return fmt.Errorf("cannot accept on %s: %w", ln.Addr(), err)
+		}
+	}
+}
+
+// count adds a connection to those of its network, and serves it in a goroutine.
+// It closes one that a limit refuses.
+func (r *Relay) count(c net.Conn, serve func(*conn)) {
+	counted := r.conns.add(c)
+	if counted == nil {
+		r.tooMany("connections", addrOf(c.RemoteAddr()))
+		c.Close()
+		return
+	}
+	r.group.Go(func() { serve(counted) }) // accept itself keeps the group above zero
+}
+
+// isTemporary reports whether an error concerns one connection or one moment, and
+// not the socket.
+func isTemporary(err error) bool {
+	var temporary interface{ Temporary() bool }
+	return errors.As(err, &temporary) && temporary.Temporary()
+}
+
+// tooMany counts and logs a connection that a limit closes.
+func (r *Relay) tooMany(limit string, from netip.AddrPort) {
+	r.metrics.limited.WithLabelValues(limit).Inc()
+	r.log.Info("connection refused", "from", from, "error", "too many "+limit)
+}
+
+// start starts what every Serve method needs.
+func (r *Relay) start() {
+	r.group.Go(func() { _ = r.front.server.Serve(r.front.visitors) }) // ends with Close or Shutdown
+	r.group.Go(r.maintain)
+	r.group.Go(func() {
+		r.keys.watch(r.life, func(err error) { r.log.Error("authorized keys not read", "error", err) })
+	})
+	stop := r.opts.Registry.Watch(r.registryChanged)
+	r.group.Go(func() {
+		<-r.life.Done()
+		stop()
 	})
 }
 
-// changed acts on a change in the registry, whoever made it.
-func (r *Relay) changed(c Change) {
+// registryChanged ends the share of a name that has ended, or the session of a key
+// that is revoked.
+func (r *Relay) registryChanged(c Change) {
 	switch {
 	case c.Name != "":
-		r.table.end(c.Name)
+		r.shares.end(c.Name)
 	case c.Standing == Revoked:
-		if s := r.table.ofKey(c.Key); s != nil {
+		if s := r.shares.forKey(c.Key); s != nil {
 			r.log.Info("key revoked", "key", c.Key)
-			r.spawn(func() { s.session.Close(revoked) })
+			r.spawn(func() { s.session.Close(errRevoked) })
 		}
 	}
 }
 
-// spawn runs f in a goroutine that Close waits for; false when it is closed.
-func (r *Relay) spawn(f func()) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed {
-		r.group.Go(f)
-	}
-	return !r.closed
-}
-
-// kind is when a listener is closed.
-type kind int
-
-const (
-	public  kind = iota // when the relay begins to stop
-	private             // when it has stopped: a predecessor may still need it
-)
-
-// hold keeps ln to be closed in time; false when the relay has stopped.
-func (r *Relay) hold(ln net.Listener, k kind) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stopping {
-		return false
-	}
-	r.listeners[ln] = k
-	r.group.Add(1)
-	return true
-}
-
-// stopAccepting closes the listeners up to a kind; connections stay.
-func (r *Relay) stopAccepting(upTo kind) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stopping = true
-	for ln, k := range r.listeners {
-		if k <= upTo {
-			ln.Close() // nothing can be done about a socket that does not close
-			delete(r.listeners, ln)
+// maintain does periodic work until the relay's life ends.
+func (r *Relay) maintain() {
+	r.sweepNames()
+	summary, sweep, renew := time.NewTicker(summaryEvery), time.NewTicker(sweepEvery), time.NewTicker(renewEvery)
+	defer summary.Stop()
+	defer sweep.Stop()
+	defer renew.Stop()
+	for {
+		select {
+		case <-r.life.Done():
+			r.logs.summarize(time.Now())
+			return
+		case now := <-summary.C:
+			r.logs.summarize(now)
+		case now := <-sweep.C:
+			r.shares.sweep(now.Add(-recentlyGone))
+		case <-renew.C:
+			r.renewNames()
+			r.sweepNames()
 		}
 	}
 }
 
-// leaving reports whether the relay is about to stop: every response then asks
-// its client to connect anew.
-func (r *Relay) leaving() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stopping
+func (r *Relay) renewNames() {
+	for _, s := range r.shares.all() {
+		names := r.shares.claimOf(s).names()
+		if err := r.opts.Registry.Renew(r.life, s.key, names); err != nil && !errors.Is(err, ErrSuspended) {
+			r.log.Error("names not renewed", "key", s.key, "error", err)
+		}
+	}
+}
+
+func (r *Relay) sweepNames() {
+	if err := r.opts.Registry.Sweep(r.life); err != nil && !errors.Is(err, ErrSuspended) {
+		r.log.Error("unused names not forgotten", "error", err)
+	}
+}
+
+// Close stops everything at once, and returns when every goroutine of the relay
+// has ended.
+func (r *Relay) Close() {
+	r.stopAccepting(private)
+	r.end()
+	r.upgrades.end()
+	r.front.server.Close() // errors of closing sockets do not matter any more
+	r.group.Wait()
+}
+
+// Shutdown stops accepting, ends WebSockets with 1012 (service restart), lets the
+// requests in progress finish until ctx ends, and closes the rest. Sessions last as
+// long as the requests.
+func (r *Relay) Shutdown(ctx context.Context) {
+	r.stopAccepting(public)
+	r.upgrades.end()
+	_ = r.front.server.Shutdown(ctx) // Close does the rest
+	waitUntil(ctx, func() bool { return r.upgrades.count() == 0 })
+	r.Close()
+}
+
+// Retire hands over to another process that has the listening sockets. It stops
+// accepting, and asks agents to open a session with that process and visitors to
+// connect again. It returns when the last connection is closed, or ctx ends;
+// Shutdown or Close must follow. successor dials the other process's ServeHandover,
+// for requests that still come on open connections.
+func (r *Relay) Retire(ctx context.Context, successor func(context.Context) (net.Conn, error)) {
+	r.handOver(successor)
+	r.stopAccepting(public)
+	for _, s := range r.shares.all() {
+		s.session.Drain()
+	}
+	waitUntil(ctx, func() bool {
+		handshakes, visitors, lanes := r.conns.counts()
+		return handshakes+visitors+lanes == 0
+	})
+}
+
+// waitUntil returns when done reports true, or ctx ends.
+func waitUntil(ctx context.Context, done func() bool) {
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

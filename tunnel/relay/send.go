@@ -21,7 +21,7 @@ func (x *exchange) send() error {
 		// Otherwise the server reads the body to its end before it answers.
 		_ = x.control.EnableFullDuplex() // it is HTTP/1
 	}
-	head := bufio.NewWriter(x.pipe)
+	head := bufio.NewWriter(x.agentConn)
 	if err := x.writeRequest(head); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (x *exchange) writeRequest(to *bufio.Writer) error {
 	case x.r.Header["Content-Length"] != nil:
 		fields["Content-Length"] = []string{fmt.Sprint(x.r.ContentLength)}
 	}
-	fmt.Fprintf(to, "%s %s HTTP/1.1\r\nHost: %s\r\n", x.r.Method, x.target(), x.at.full)
+	fmt.Fprintf(to, "%s %s HTTP/1.1\r\nHost: %s\r\n", x.r.Method, target(x.r), x.at.full)
 	if err := fields.Write(to); err != nil {
 		return err
 	}
@@ -196,9 +196,9 @@ func (u *upload) run() {
 // carry copies the body. What cannot be written is the agent's to explain: it
 // has answered early, or is gone, which reading tells.
 func (u *upload) carry() {
-	var to io.WriteCloser = nopCloser{u.x.pipe}
+	var to io.WriteCloser = nopCloser{u.x.agentConn}
 	if u.x.chunked() {
-		to = httputil.NewChunkedWriter(u.x.pipe)
+		to = httputil.NewChunkedWriter(u.x.agentConn)
 	}
 	buf := splice.NewBlock()
 	defer buf.Free()
@@ -242,7 +242,7 @@ func (u *upload) finish(to io.Closer) {
 	if to.Close() != nil || !u.x.chunked() {
 		return
 	}
-	end := bufio.NewWriter(u.x.pipe)
+	end := bufio.NewWriter(u.x.agentConn)
 	_ = field.Trailers(u.x.r.Trailer).Write(end) // Flush tells
 	_, _ = end.WriteString("\r\n")
 	_ = end.Flush() // reading tells

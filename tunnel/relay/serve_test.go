@@ -44,7 +44,7 @@ func (s *scripted) Close() error {
 	return nil
 }
 
-func (s *scripted) Addr() net.Addr { return streamsAddr{} }
+func (s *scripted) Addr() net.Addr { return connListenerAddr{} }
 
 // TestServe: how accepting ends, and that it goes on after a failure that passes.
 func TestServe(t *testing.T) {
@@ -108,10 +108,10 @@ func TestRestEnds(t *testing.T) {
 		r.life, r.cancel = context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, r.cancel)
 		began := time.Now()
-		if r.rest(time.Millisecond); time.Since(began) != time.Millisecond {
+		if r.pause(time.Millisecond); time.Since(began) != time.Millisecond {
 			t.Errorf("rested for %v", time.Since(began))
 		}
-		if r.rest(time.Hour); time.Since(began) != time.Second {
+		if r.pause(time.Hour); time.Since(began) != time.Second {
 			t.Errorf("rested for %v", time.Since(began))
 		}
 	})
@@ -120,10 +120,10 @@ func TestRestEnds(t *testing.T) {
 // TestHanded: connections go to the server one by one, and are closed when there is
 // none any more.
 func TestHanded(t *testing.T) {
-	h := newHanded()
+	h := newConnListener()
 	closed := new(bool)
 	c := fakeConn{closed: closed}
-	go h.give(c)
+	go h.deliver(c)
 	if got, err := h.Accept(); got != net.Conn(c) || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -136,7 +136,7 @@ func TestHanded(t *testing.T) {
 	if *closed {
 		t.Error("a connection that was taken is closed")
 	}
-	if h.give(c); !*closed {
+	if h.deliver(c); !*closed {
 		t.Error("a connection that nobody takes stays open")
 	}
 }
@@ -195,16 +195,16 @@ func TestHandshakes(t *testing.T) {
 		t.Error("a name without certificate is served")
 	}
 	for _, r := range []*Relay{w.Relay, hasty.Relay} {
-		eventually(t, "none is left", func() bool { h, v, l := r.door.counts(); return h+v+l == 0 })
+		eventually(t, "none is left", func() bool { h, v, l := r.conns.counts(); return h+v+l == 0 })
 	}
 	eventually(t, "the failures are counted", func() bool {
 		return counts(w.Relay, `handshakes_total{outcome="failed"} 2`) && counts(hasty.Relay, `handshakes_total{outcome="failed"} 1`)
 	})
 	key := testKey("a")
 	w.agent(key, claimOf(key, ""), &recorder{})
-	eventually(t, "two lanes", func() bool { _, _, n := w.door.counts(); return n == 2 })
+	eventually(t, "two lanes", func() bool { _, _, n := w.conns.counts(); return n == 2 })
 	w.dial(domain)
-	eventually(t, "a visitor", func() bool { _, n, _ := w.door.counts(); return n == 1 })
+	eventually(t, "a visitor", func() bool { _, n, _ := w.conns.counts(); return n == 1 })
 	for _, line := range []string{
 		`handshakes_total{outcome="agent"} 2`, `handshakes_total{outcome="visitor"} 1`, `lanes 2`, `visitor_connections 1`, `evicted_total 0`,
 	} {
@@ -223,7 +223,7 @@ func TestLanesOfAnAddress(t *testing.T) {
 		_, body, _ := get(t, metrics.Client(), metrics.URL+"/metrics")
 		return strings.Contains(body, `devproxy_relay_limited_total{limit="lanes"}`)
 	})
-	if _, _, n := w.door.counts(); n != 1 {
+	if _, _, n := w.conns.counts(); n != 1 {
 		t.Errorf("%d lanes", n)
 	}
 	if status, _, _ := get(t, w.client("h1"), "https://"+a.grant.Hosts[0]+"/"); status != 200 {
@@ -264,17 +264,17 @@ func TestChanged(t *testing.T) {
 	first := w.agent(a, claimOf(a, ""), &recorder{})
 	second := w.agent(b, tunnel.Claim{Name: "shop", Hosts: []string{""}}, &recorder{})
 	third := w.agent(c, claimOf(c, ""), &recorder{})
-	w.changed(Change{Key: publicKey(testKey("d")), Standing: Revoked}) // is not here
-	w.changed(Change{Key: publicKey(c), Standing: Enrolled})
-	w.changed(Change{Name: "other." + domain, Key: publicKey(a), Standing: Revoked}) // is about the name
-	w.changed(Change{Name: "shop." + domain, Key: publicKey(b)})
-	if _, held, _ := w.table.find("shop." + domain); held {
+	w.registryChanged(Change{Key: publicKey(testKey("d")), Standing: Revoked}) // is not here
+	w.registryChanged(Change{Key: publicKey(c), Standing: Enrolled})
+	w.registryChanged(Change{Name: "other." + domain, Key: publicKey(a), Standing: Revoked}) // is about the name
+	w.registryChanged(Change{Name: "shop." + domain, Key: publicKey(b)})
+	if _, held, _ := w.shares.find("shop." + domain); held {
 		t.Error("a name that has ended is still held")
 	}
 	if status, _, _ := get(t, w.client("h1"), "https://"+first.grant.Hosts[0]+"/"); status != 200 {
 		t.Errorf("another one answers with %d", status)
 	}
-	w.changed(Change{Key: publicKey(a), Standing: Revoked})
+	w.registryChanged(Change{Key: publicKey(a), Standing: Revoked})
 	within(t, "the revoked session's end", first.Done())
 	if codeFrom(first.Err()) != tunnel.CodeRevoked || second.Err() != nil || third.Err() != nil {
 		t.Errorf("%v, %v, %v", first.Err(), second.Err(), third.Err())

@@ -17,7 +17,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-func network(i int) netip.Prefix {
+func prefixOf(i int) netip.Prefix {
 	return budget.NetworkOf(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 }
 
@@ -36,7 +36,7 @@ func (k taker) atOnce(from int) *slot {
 	k.t.Helper()
 	ctx, cancel := context.WithTimeout(k.t.Context(), time.Millisecond)
 	defer cancel()
-	p, err := k.take(ctx, network(from))
+	p, err := k.take(ctx, prefixOf(from))
 	if err != nil && !errors.Is(err, errBusy) {
 		k.t.Errorf("take fails with %v", err)
 	}
@@ -84,7 +84,7 @@ func TestSlotsPerNetwork(t *testing.T) {
 		}
 		got := make(chan *slot)
 		go func() {
-			p, _ := k.take(t.Context(), network(1))
+			p, _ := k.take(t.Context(), prefixOf(1))
 			got <- p
 		}()
 		synctest.Wait()
@@ -105,11 +105,11 @@ func TestSlotsQueueIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		for range 2 {
-			group.Go(func() { _, _ = k.take(ctx, network(1)) })
+			group.Go(func() { _, _ = k.take(ctx, prefixOf(1)) })
 		}
 		synctest.Wait()
 		start := time.Now()
-		if _, err := k.take(t.Context(), network(1)); !errors.Is(err, errBusy) || time.Since(start) > 0 {
+		if _, err := k.take(t.Context(), prefixOf(1)); !errors.Is(err, errBusy) || time.Since(start) > 0 {
 			t.Errorf("the third in a queue of two: %v after %v", err, time.Since(start))
 		}
 		if k.atOnce(2) == nil {
@@ -204,7 +204,7 @@ func TestSlotsOneForOne(t *testing.T) {
 		time.Sleep(time.Minute)
 		got := make(chan *slot)
 		go func() {
-			p, _ := k.take(t.Context(), network(2))
+			p, _ := k.take(t.Context(), prefixOf(2))
 			got <- p
 		}()
 		time.Sleep(time.Minute)
@@ -236,7 +236,7 @@ func TestSlotsNextVictim(t *testing.T) {
 		take := func(from int) <-chan *slot {
 			got := make(chan *slot, 1)
 			go func() {
-				p, _ := k.take(t.Context(), network(from))
+				p, _ := k.take(t.Context(), prefixOf(from))
 				got <- p
 			}()
 			synctest.Wait()
@@ -285,7 +285,7 @@ func TestSlotsLookAgain(t *testing.T) {
 		k := newTaker(t, 2, 2)
 		all := k.stalled(1, 2)
 		start := time.Now()
-		p, err := k.take(t.Context(), network(2))
+		p, err := k.take(t.Context(), prefixOf(2))
 		if took := time.Since(start); err != nil || p == nil || took > stalledUpload+lookAgain || evicted(all) != 1 {
 			t.Errorf("%v after %v, %d given up", err, took, evicted(all))
 		}
@@ -338,7 +338,7 @@ func TestSlotsWaitingIsNoRest(t *testing.T) {
 		}
 		got := make(chan *slot)
 		go func() {
-			p, _ := k.take(t.Context(), network(1))
+			p, _ := k.take(t.Context(), prefixOf(1))
 			got <- p
 		}()
 		time.Sleep(time.Minute)
@@ -372,7 +372,7 @@ func TestSlotsGoToTheFewest(t *testing.T) {
 			var group sync.WaitGroup
 			for i, who := range []int{1, 2, 1, 2, 3, 3} {
 				group.Go(func() {
-					if _, err := k.take(ctx, network(who)); err == nil {
+					if _, err := k.take(ctx, prefixOf(who)); err == nil {
 						order <- fmt.Sprint(who, "-", i)
 					}
 				})
@@ -409,7 +409,7 @@ func TestSlotsOfManyNetworks(t *testing.T) {
 			}
 			p.onEviction(func() { t.Error("a request that moves was given up") })
 		}
-		p := &slot{slots: s, network: network(1), granted: make(chan struct{})}
+		p := &slot{slots: s, network: prefixOf(1), granted: make(chan struct{})}
 		s.join(p)
 		best := time.Hour
 		for range 5 {
@@ -461,7 +461,7 @@ func TestSlotsAddUp(t *testing.T) {
 				time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(4000))*time.Millisecond)
 				defer cancel()
-				p, err := k.take(ctx, network(random.IntN(5)))
+				p, err := k.take(ctx, prefixOf(random.IntN(5)))
 				if err != nil {
 					return
 				}
@@ -532,7 +532,7 @@ func TestSlotsAreFreed(t *testing.T) {
 			<-r.Context().Done()
 		}
 	})).grant.Hosts[0]
-	underWay := w.table.ofKey(publicKey(key)).slots.underWay
+	underWay := w.shares.forKey(publicKey(key)).slots.underWay
 	for _, protocol := range protocols {
 		get(t, w.client(protocol), "https://"+host+"/")
 		eventually(t, "an answered request is counted out", func() bool { return underWay() == 0 })
@@ -564,7 +564,7 @@ func TestStalledUploadGivesWay(t *testing.T) {
 			host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 			})).grant.Hosts[0]
-			slots := w.table.ofKey(publicKey(key)).slots
+			slots := w.shares.forKey(publicKey(key)).slots
 			type upload struct {
 				end    io.Closer // of the body
 				status int
@@ -595,7 +595,7 @@ func TestStalledUploadGivesWay(t *testing.T) {
 			eventually(t, "both are under way", func() bool { return slots.underWay() == 2 })
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			p, err := slots.take(ctx, network(9))
+			p, err := slots.take(ctx, prefixOf(9))
 			if err != nil {
 				t.Fatal(err)
 			}

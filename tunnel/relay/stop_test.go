@@ -43,7 +43,7 @@ func successor(t *testing.T, w *world) (next *world, dial func(context.Context) 
 	next.addr = ln.Addr().String()
 	var group sync.WaitGroup
 	group.Go(func() { _ = r.Serve(context.Background(), ln) })
-	group.Go(func() { _ = r.ServeLate(context.Background(), late) })
+	group.Go(func() { _ = r.ServeHandover(context.Background(), late) })
 	t.Cleanup(func() {
 		r.Close()
 		group.Wait()
@@ -191,7 +191,7 @@ func TestLateGivesWay(t *testing.T) {
 	}()
 	within(t, "the late request", begun)
 
-	l, _, _ := next.table.find(host)
+	l, _, _ := next.shares.find(host)
 	other, err := l.slots.take(t.Context(), netip.MustParsePrefix("192.0.2.1/32"))
 	if err != nil {
 		t.Fatal(err)
@@ -410,7 +410,7 @@ func TestRedirectEnds(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.ServeRedirect(ctx, ln) }()
 	dialTCP(t, ln.Addr().String())
-	eventually(t, "the first one is in", func() bool { n, _, _ := w.door.counts(); return n == 1 })
+	eventually(t, "the first one is in", func() bool { n, _, _ := w.conns.counts(); return n == 1 })
 	second := dialTCP(t, ln.Addr().String())
 	if _, err := second.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("one more than an address may have: %v, want it closed", err)
@@ -419,7 +419,7 @@ func TestRedirectEnds(t *testing.T) {
 	if err := within(t, "the end", done); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "none is left", func() bool { n, _, _ := w.door.counts(); return n == 0 })
+	eventually(t, "none is left", func() bool { n, _, _ := w.conns.counts(); return n == 0 })
 	w.Close()
 	late := &scripted{closed: make(chan struct{})}
 	if err := w.ServeRedirect(t.Context(), late); err != nil || late.accepts > 0 {

@@ -16,22 +16,22 @@ import (
 )
 
 const (
-	// shortestToken is the least length of an enrolment token, in bytes.
-	shortestToken = 16
-	// weakestToken is the least that its text must leave to chance, in bits, as
-	// randomness estimates it. At ten guesses a second it lasts for millennia.
-	weakestToken = 40
+	// minTokenLength is the shortest enrolment token allowed, in bytes.
+	minTokenLength = 16
+	// minTokenBits is the least randomness allowed, as randomness estimates it. At
+	// ten guesses per second such a token lasts for millennia.
+	minTokenBits = 40
 )
 
 // CheckToken says why an enrolment token can be guessed: it is too short, repeats
-// itself ("aaaaaaaaaaaaaaaa", "1234567812345678"), or is what people type when
-// they want many characters.
+// itself ("aaaaaaaaaaaaaaaa", "1234567812345678"), or is a sequence that people
+// type when they need many characters.
 func CheckToken(token string) error {
 	lower := strings.ToLower(token)
 	switch {
-	case len(token) < shortestToken:
-		return fmt.Errorf("the token has %d characters; fewer than %d can be guessed", len(token), shortestToken)
-	case randomness(lower) < weakestToken:
+	case len(token) < minTokenLength:
+		return fmt.Errorf("the token has %d characters; fewer than %d can be guessed", len(token), minTokenLength)
+	case randomness(lower) < minTokenBits:
 		return errors.New("the token repeats itself, so it can be guessed")
 	case strings.Contains("abcdefghijklmnopqrstuvwxyz0123456789", lower), strings.Contains("1234567890qwertyuiopasdfghjklzxcvbnm", lower):
 		return errors.New("the token is a sequence, so it can be guessed")
@@ -39,8 +39,8 @@ func CheckToken(token string) error {
 	return nil
 }
 
-// randomness estimates how much of a text is left to chance, in bits: of every
-// character that neither repeats the one before nor ends three that came before.
+// randomness estimates the entropy of a text, in bits. Every character counts that
+// neither repeats the previous one nor ends a group of three that came before.
 func randomness(text string) float64 {
 	distinct := map[byte]bool{}
 	surprises := 0
@@ -54,9 +54,10 @@ func randomness(text string) float64 {
 	return float64(surprises) * math.Log2(float64(len(distinct)))
 }
 
-// tokens are the enrolment tokens of a relay. Wrong ones are braked: each
-// network has an allowance, and all have one together, which a network's first
-// few do not depend on. So guessing from many networks keeps no one else out.
+// tokens are the enrolment tokens of a relay. Wrong ones are limited: each network
+// has an allowance, and all networks together have another. A network's first few
+// tokens do not depend on the shared one, so that guesses from many networks keep
+// no one else out.
 type tokens struct {
 	sums [][sha256.Size]byte
 
@@ -77,7 +78,7 @@ func newTokens(list []string) (*tokens, error) {
 
 // check refuses a wrong token, and any token of a network that has presented
 // too many wrong ones.
-func (t *tokens) check(token string, from *origin) error {
+func (t *tokens) check(token string, from *network) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -85,20 +86,20 @@ func (t *tokens) check(token string, from *origin) error {
 	if left < 1 || left <= tokenBurst-firstTokens && t.all.TokensAt(now) < 1 {
 		return errTooManyTokens
 	}
-	if t.right(token) {
+	if t.matches(token) {
 		return nil
 	}
 	from.tokens.AllowN(now, 1)
 	t.all.AllowN(now, 1)
-	return &tunnel.Refusal{Code: tunnel.CodeBadToken, Message: "the enrolment token is not this relay's"}
+	return &tunnel.Refusal{Code: tunnel.CodeBadToken, Message: "this relay does not have that enrolment token"}
 }
 
-// errTooManyTokens is told to agents whose tokens are not looked at.
+// errTooManyTokens refuses a token without comparing it.
 var errTooManyTokens = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "too many wrong enrolment tokens came from your network; wait a minute"}
 
-// right compares with every token, whole, so that the time it takes says
-// nothing of any.
-func (t *tokens) right(token string) bool {
+// matches compares token with every token in full, so that the time it takes
+// reveals nothing.
+func (t *tokens) matches(token string) bool {
 	sum := sha256.Sum256([]byte(token))
 	found := 0
 	for _, s := range t.sums {

@@ -63,12 +63,12 @@ func TestTokenBrake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		from := func(i int) *origin {
-			o := &origin{allowance: newAllowance(Limits{}.withDefaults())}
+		from := func(i int) *network {
+			o := &network{allowance: newAllowance(Limits{}.withDefaults())}
 			o.prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
 			return o
 		}
-		code := func(token string, o *origin) tunnel.Code {
+		code := func(token string, o *network) tunnel.Code {
 			err := tokens.check(token, o)
 			if err == nil {
 				return 0

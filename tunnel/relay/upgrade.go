@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/splice"
@@ -15,12 +16,12 @@ import (
 )
 
 // switchProtocols joins the visitor's connection with the stream after a 101
-// (RFC 9110 section 7.8), until both directions have ended. from holds what
-// the agent sent behind its response.
+// (RFC 9110 section 7.8), until both directions have ended. from contains what the
+// agent sent after its response.
 func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error {
 	protocol := res.Header.Get("Upgrade")
 	if !field.Offered(x.upgrade, protocol) {
-		return &brokenError{err: fmt.Errorf("the agent switched to %q, asked for %q", protocol, x.upgrade)}
+		return &brokenError{err: fmt.Errorf("the agent switched to %q, not to %q", protocol, x.upgrade)}
 	}
 	visitor, buffered, err := x.control.Hijack()
 	if err != nil {
@@ -31,15 +32,15 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	if err := x.writeSwitch(visitor, res); err != nil {
 		return &brokenError{err: err, answered: true}
 	}
-	client := splice.Peer{Conn: visitor, From: moving{splice.Ahead(buffered.Reader, visitor), x.slot}}
+	client := splice.Peer{Conn: visitor, From: activityReader{splice.Ahead(buffered.Reader, visitor), x.slot}}
 	if strings.EqualFold(protocol, "websocket") {
 		client.Frames = websocket.NewWriter(visitor)
 	}
-	server := splice.Peer{Conn: resetting{x.pipe}, From: moving{splice.Ahead(from, x.pipe), x.slot}}
+	server := splice.Peer{Conn: resetOnClose{x.agentConn}, From: activityReader{splice.Ahead(from, x.agentConn), x.slot}}
 	joined := splice.New(client, server, nil)
 	x.hold(2 * splice.BlockSize)
 	defer context.AfterFunc(x.r.Context(), joined.Cut)()
-	x.in, x.out = x.relay.runSwitched(joined)
+	x.in, x.out = x.relay.upgrades.run(joined)
 	return nil
 }
 
@@ -52,56 +53,72 @@ func (x *exchange) writeSwitch(visitor net.Conn, res *http.Response) error {
 	return splice.WriteSwitch(visitor, fields)
 }
 
-// moving notes that bytes move.
-type moving struct {
+// activityReader notes in a slot that bytes move.
+type activityReader struct {
 	src  io.Reader
 	slot *slot
 }
 
 // Read implements io.Reader.
-func (m moving) Read(p []byte) (int, error) {
-	n, err := m.src.Read(p)
-	m.slot.touch()
+func (r activityReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	r.slot.touch()
 	return n, err
 }
 
-// resetting is a pipe that is reset when it is closed.
-type resetting struct{ pipe }
+// resetOnClose resets an agentConn when it is closed.
+type resetOnClose struct{ agentConn }
 
 // Close implements io.Closer.
-func (r resetting) Close() error {
+func (r resetOnClose) Close() error {
 	r.Reset()
 	return nil
 }
 
-// runSwitched runs an upgrade that a restart of the relay ends.
-func (r *Relay) runSwitched(s *splice.Upgrade) (in, out int64) {
-	r.addSwitched(s)
-	in, out, _ = s.Run(func() { r.removeSwitched(s) })
+// upgrades are the upgraded connections of a relay. The zero value has none.
+type upgrades struct {
+	mu    sync.Mutex
+	all   map[*splice.Upgrade]struct{}
+	ended bool
+}
+
+// run runs u until it ends, by itself or by end.
+func (us *upgrades) run(u *splice.Upgrade) (in, out int64) {
+	us.add(u)
+	in, out, _ = u.Run(func() { us.remove(u) })
 	return in, out
 }
 
-func (r *Relay) addSwitched(s *splice.Upgrade) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.switched[s] = struct{}{}
-	if r.restarting {
-		s.Close(websocket.ServiceRestart)
+func (us *upgrades) add(u *splice.Upgrade) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if us.all == nil {
+		us.all = map[*splice.Upgrade]struct{}{}
+	}
+	us.all[u] = struct{}{}
+	if us.ended {
+		u.Close(websocket.ServiceRestart)
 	}
 }
 
-func (r *Relay) removeSwitched(s *splice.Upgrade) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.switched, s)
+func (us *upgrades) remove(u *splice.Upgrade) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	delete(us.all, u)
 }
 
-// restart ends every switched connection; those that come are ended at once.
-func (r *Relay) restart() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.restarting = true
-	for s := range r.switched {
-		s.Close(websocket.ServiceRestart)
+// end ends every upgraded connection, now and from now on.
+func (us *upgrades) end() {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	us.ended = true
+	for u := range us.all {
+		u.Close(websocket.ServiceRestart)
 	}
+}
+
+func (us *upgrades) count() int {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	return len(us.all)
 }

@@ -73,7 +73,7 @@ func TestWebSocket(t *testing.T) {
 	if err := c.Close(4001, "mine"); err != nil {
 		t.Errorf("the close handshake: %v", err)
 	}
-	eventually(t, "the request is counted out", func() bool { return w.table.ofKey(publicKey(key)).slots.underWay() == 0 })
+	eventually(t, "the request is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
 	eventually(t, "it is counted", func() bool { return counts(w.Relay, `requests_total{class="1xx"} 1`) })
 }
 
@@ -100,7 +100,7 @@ func TestSwitchHead(t *testing.T) {
 	if rest, err := io.ReadAll(from); string(rest) != "hello" || err != nil {
 		t.Errorf("then %q, %v", rest, err)
 	}
-	eventually(t, "the connection is closed", func() bool { _, n, _ := w.door.counts(); return n == 0 })
+	eventually(t, "the connection is closed", func() bool { _, n, _ := w.conns.counts(); return n == 0 })
 }
 
 // end is one end of a switched connection: it notes how it is ended.
@@ -121,7 +121,7 @@ func newSwitched(t *testing.T, protocol string, fromVisitor, fromAgent io.Reader
 	a, farVisitor := net.Pipe()
 	b, farAgent := net.Pipe()
 	visitor, agent = &end{Conn: a}, &end{Conn: b}
-	client, server := splice.Peer{Conn: visitor, From: visitor}, splice.Peer{Conn: resetting{agent}, From: agent}
+	client, server := splice.Peer{Conn: visitor, From: visitor}, splice.Peer{Conn: resetOnClose{agent}, From: agent}
 	if fromVisitor != nil {
 		client.From, server.From = fromVisitor, fromAgent
 	}
@@ -166,8 +166,8 @@ func TestSwitchedEnds(t *testing.T) {
 				}
 				go io.Copy(io.Discard, farVisitor)
 				go io.Copy(io.Discard, farAgent)
-				r := &Relay{switched: map[*splice.Upgrade]struct{}{}}
-				in, out := r.runSwitched(s)
+				var all upgrades
+				in, out := all.run(s)
 				if in != c.in || out != c.out {
 					t.Errorf("%d bytes in, %d out; want %d, %d", in, out, c.in, c.out)
 				}
@@ -177,7 +177,7 @@ func TestSwitchedEnds(t *testing.T) {
 				if !c.cut && (visitor.halves.Load() != c.halves || agent.halves.Load() != c.halves) {
 					t.Errorf("the visitor's side is ended %d times, the agent's %d times", visitor.halves.Load(), agent.halves.Load())
 				}
-				if len(r.switched) > 0 {
+				if all.count() > 0 {
 					t.Error("it is still known")
 				}
 				farVisitor.Close()
@@ -205,9 +205,9 @@ func TestRestartEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, visitor, agent, farVisitor, farAgent := newSwitched(t, c.protocol, nil, nil)
-				r := &Relay{switched: map[*splice.Upgrade]struct{}{}}
+				var all upgrades
 				if c.before {
-					r.restart()
+					all.end()
 				}
 				got := make(chan []byte, 1)
 				go func() {
@@ -222,12 +222,12 @@ func TestRestartEnds(t *testing.T) {
 				over := make(chan struct{})
 				go func() {
 					defer close(over)
-					r.runSwitched(s)
+					all.run(s)
 				}()
 				synctest.Wait()
 				began := time.Now()
 				if !c.before {
-					r.restart()
+					all.end()
 				}
 				<-over
 				if took := time.Since(began); took != c.took {
@@ -258,7 +258,7 @@ func TestMovingBytes(t *testing.T) {
 		if _, rests := p.resting(); !rests {
 			t.Error("it moves")
 		}
-		_, _ = moving{strings.NewReader("x"), p}.Read(make([]byte, 1))
+		_, _ = activityReader{strings.NewReader("x"), p}.Read(make([]byte, 1))
 		if rest, rests := p.resting(); rests || rest != 0 {
 			t.Errorf("it has rested for %v", rest)
 		}
@@ -414,17 +414,17 @@ func TestStuckVisitor(t *testing.T) {
 	defer far.Close()
 	agentEnd, pipeEnd := net.Pipe()
 	defer agentEnd.Close()
-	s := splice.New(splice.Peer{Conn: near, From: near, Frames: frames.NewWriter(near)}, splice.Peer{Conn: resetting{testPipe{pipeEnd}}, From: pipeEnd}, nil)
-	r := &Relay{switched: map[*splice.Upgrade]struct{}{}}
+	s := splice.New(splice.Peer{Conn: near, From: near, Frames: frames.NewWriter(near)}, splice.Peer{Conn: resetOnClose{testPipe{pipeEnd}}, From: pipeEnd}, nil)
+	var all upgrades
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		r.runSwitched(s)
+		all.run(s)
 	}()
 	if _, err := agentEnd.Write(frameOf(10, false)); err != nil { // nobody reads it at far
 		t.Fatal(err)
 	}
-	r.restart()
+	all.end()
 	select {
 	case <-over:
 	case <-time.After(patience):

@@ -14,10 +14,6 @@ import (
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// agentPath, on the domain itself, is where agents open a WebSocket when only
-// HTTPS passes.
-const agentPath = "/.well-known/devproxy/agent"
-
 // visit is one request of a visitor.
 type visit struct {
 	tenure
@@ -28,7 +24,7 @@ type visit struct {
 	// addr is the visitor, and from what the relay knows of its network: those of
 	// conn, but behind a trusted proxy.
 	addr  netip.AddrPort
-	from  *origin
+	from  *network
 	at    authority
 	start time.Time
 
@@ -77,16 +73,6 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	v.linger()
 }
 
-// enter counts a visit that Close waits for; false when it is closed.
-func (r *Relay) enter() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed {
-		r.group.Add(1)
-	}
-	return !r.closed
-}
-
 // countWaste counts a request that was one too many, or that the visitor has
 // given up. A network that has more than wasteBurst of them loses the connection:
 // a flood of requests that are reset at once (CVE-2023-44487) ends there.
@@ -108,7 +94,7 @@ func (v *visit) refuse() (page.Page, bool) {
 	}
 	if refusal, refused := message.Refused(v.w, v.r); refused {
 		v.w.Header().Set("Connection", "close")
-		return unclear(refusal), true
+		return refusalPage(refusal), true
 	}
 	at, ok := readAuthority(v.r.Host, "https")
 	v.at = at
@@ -132,15 +118,15 @@ func (v *visit) refuse() (page.Page, bool) {
 	return page.Page{}, false
 }
 
-// target is the request target in origin-form, byte for byte as it came
+// target returns the request target in origin-form, byte for byte as it came
 // (RFC 9112 section 3.2.1).
-func (v *visit) target() string {
-	target := v.r.RequestURI
-	if target == "*" || strings.HasPrefix(target, "/") {
-		return target
+func target(r *http.Request) string {
+	raw := r.RequestURI
+	if raw == "*" || strings.HasPrefix(raw, "/") {
+		return raw
 	}
 	// Absolute-form: what follows the authority.
-	_, rest, _ := strings.Cut(target, "://")
+	_, rest, _ := strings.Cut(raw, "://")
 	if at := strings.IndexAny(rest, "/?"); at >= 0 && rest[at] == '/' {
 		return rest[at:]
 	} else if at >= 0 {
@@ -152,7 +138,7 @@ func (v *visit) target() string {
 // serveDomain answers on the relay's own name.
 func (v *visit) serveDomain() {
 	if v.r.URL.Path == agentPath {
-		v.serveAgent()
+		v.relay.agents.greetWebSocket(v)
 		return
 	}
 	v.answer(page.Page{Status: http.StatusNotFound, Public: true, Title: "Nothing is shared here.",

@@ -19,8 +19,8 @@ import (
 // newVisit is a visit of a relay that does not run.
 func newVisit(t *testing.T, r *Relay, request *http.Request) (*visit, *httptest.ResponseRecorder, *bool) {
 	t.Helper()
-	c, closed := enter(r.door, "192.0.2.1")
-	if c == nil || !r.door.become(c, visiting) {
+	c, closed := enter(r.conns, "192.0.2.1")
+	if c == nil || !r.conns.promote(c, classVisitor) {
 		t.Fatal("no room for a visitor")
 	}
 	w := httptest.NewRecorder()
@@ -157,13 +157,12 @@ func TestCountWaste(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	for target, want := range map[string]string{
+	for raw, want := range map[string]string{
 		"/": "/", "/a//b?c=%2F": "/a//b?c=%2F", "//x": "//x", "*": "*",
 		"https://h": "/", "https://h/": "/", "https://h/a?b=/c": "/a?b=/c", "https://h?a": "/?a", "https://h?a/b": "/?a/b", "https://h//a": "//a",
 	} {
-		v := &visit{r: &http.Request{RequestURI: target}}
-		if got := v.target(); got != want {
-			t.Errorf("%s: %s, want %s", target, got, want)
+		if got := target(&http.Request{RequestURI: raw}); got != want {
+			t.Errorf("%s: %s, want %s", raw, got, want)
 		}
 	}
 }
@@ -319,8 +318,8 @@ func TestEvictsAtOnce(t *testing.T) {
 // served has r serve one request by its handler, and gives the deadlines of its writes.
 func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
 	t.Helper()
-	c, _ := enter(r.door, "192.0.2.1")
-	if c == nil || !r.door.become(c, visiting) {
+	c, _ := enter(r.conns, "192.0.2.1")
+	if c == nil || !r.conns.promote(c, classVisitor) {
 		t.Fatal("no room for a visitor")
 	}
 	cert, err := r.opts.Certificate(&tls.ClientHelloInfo{ServerName: request.Host})

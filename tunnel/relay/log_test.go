@@ -20,14 +20,14 @@ import (
 // paper is where a journal writes.
 type paper struct {
 	bytes.Buffer
-	*journalState
+	*logLimiter
 	log *slog.Logger
 }
 
 func newPaper(kind string) *paper {
 	p := &paper{}
 	plain := slog.New(slog.NewJSONHandler(&p.Buffer, nil))
-	p.journalState = newJournal(plain)
+	p.logLimiter = newLogLimiter(plain)
 	p.log = p.logger(plain, kind)
 	return p
 }
@@ -69,7 +69,7 @@ func TestJournal(t *testing.T) {
 		}
 		p.summarize(time.Now())
 		lines := p.take(t)
-		if len(lines) != 1 || lines[0]["kind"] != "refused" || lines[0]["network"] != "192.0.2.1/32" || lines[0]["count"] != 3. || lines[0]["msg"] != "lines left out" {
+		if len(lines) != 1 || lines[0]["kind"] != "refused" || lines[0]["network"] != "192.0.2.1/32" || lines[0]["count"] != 3. || lines[0]["msg"] != "log lines omitted" {
 			t.Errorf("the summary is %v", lines)
 		}
 		if p.summarize(time.Now()); len(p.take(t)) != 0 {
@@ -83,8 +83,8 @@ func TestJournal(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		p.summarize(time.Now())
-		if p.summarize(time.Now()); len(p.entries) != 0 {
-			t.Errorf("%d entries are kept for nothing", len(p.entries))
+		if p.summarize(time.Now()); len(p.groups) != 0 {
+			t.Errorf("%d entries are kept for nothing", len(p.groups))
 		}
 	})
 }
@@ -147,11 +147,11 @@ func TestJournalTotal(t *testing.T) {
 			p.log.Info("x", "from", from)
 		}
 		written := len(p.take(t))
-		if most := 2*maxEntries + linesBurst; written > most {
+		if most := 2*maxGroups + linesBurst; written > most {
 			t.Errorf("%d lines, want at most %d", written, most)
 		}
-		if len(p.entries) > maxEntries+1 {
-			t.Errorf("%d entries", len(p.entries))
+		if len(p.groups) > maxGroups+1 {
+			t.Errorf("%d entries", len(p.groups))
 		}
 		for i := range allLinesBurst {
 			p.log.Info(fmt.Sprint("kind ", i%500), "from", netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 64)}))
@@ -200,7 +200,7 @@ func TestJournalSummaries(t *testing.T) {
 func TestJournalKnownNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaper("")
-		for i := range 2 * maxEntries {
+		for i := range 2 * maxGroups {
 			p.log.Info("x", "from", netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 		}
 		p.summarize(time.Now())

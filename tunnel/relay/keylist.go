@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,13 +17,13 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// KeyInfo is what a registry knows of a key, for the relay's operator.
+// KeyInfo is what a registry knows about a key, for the relay's operator.
 type KeyInfo struct {
 	Key Key `json:"key"`
-	// Standing is "enrolled" or "revoked"; empty for a key that is known by its
-	// names alone, such as one of an authorized_keys file.
+	// Standing is "enrolled" or "revoked". It is empty for a key that the registry
+	// knows only by its names, such as one of an authorized_keys file.
 	Standing string `json:"standing,omitempty"`
-	// Names are the key's plain names, sorted. Unguessable ones are secrets, so that
+	// Names are the key's plain names, sorted. Unguessable names are secrets, so
 	// Links is only their number.
 	Names []string `json:"names,omitempty"`
 	Links int      `json:"links,omitempty"`
@@ -30,11 +31,11 @@ type KeyInfo struct {
 	Seen time.Time `json:"seen,omitzero"`
 }
 
-// ErrInUse is a registry that a relay has open.
+// ErrInUse reports that a relay has the registry open.
 var ErrInUse = errors.New("a relay has it open")
 
 // ReadKeys lists the keys in the registry at path, sorted. It fails with ErrInUse
-// while a relay runs with it, whose /keys tells the same.
+// while a relay runs with it; that relay's /keys has the same list.
 func ReadKeys(path string) ([]KeyInfo, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err // bbolt would make the file
@@ -47,11 +48,7 @@ func ReadKeys(path string) ([]KeyInfo, error) {
 		return nil, err
 	}
 	defer db.Close()
-	names, err := readNames(db)
-	if err != nil {
-		return nil, err
-	}
-	return listKeys(db, names)
+	return listKeys(db)
 }
 
 // keyInfos lists the keys of a registry that is open.
@@ -61,73 +58,77 @@ func (f *File) keyInfos() ([]KeyInfo, error) {
 	if f.db == nil {
 		return nil, ErrSuspended
 	}
-	names, err := readNames(f.db)
+	return listKeys(f.db)
+}
+
+func listKeys(db *bbolt.DB) ([]KeyInfo, error) {
+	names, err := readNames(db)
 	if err != nil {
 		return nil, err
 	}
-	return listKeys(f.db, names)
-}
-
-func listKeys(db *bbolt.DB, names *ledger) ([]KeyInfo, error) {
-	all := map[Key]*KeyInfo{}
-	find := func(key Key) *KeyInfo {
-		if all[key] == nil {
-			all[key] = &KeyInfo{Key: key}
-		}
-		return all[key]
-	}
-	now := time.Now()
-	for name, r := range names.records {
-		if forgettable(name, r, now) {
-			continue
-		}
-		info := find(r.Owner)
-		if masked(name) == name {
-			info.Names = append(info.Names, name)
-		} else {
-			info.Links++
-		}
-		if r.Seen.After(info.Seen) {
-			info.Seen = r.Seen
-		}
-	}
-	err := db.View(func(tx *bbolt.Tx) error {
+	all := names.keyInfos(time.Now())
+	err = db.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(keysBucket))
 		if bucket == nil {
 			return nil
 		}
-		return bucket.ForEach(func(key, standing []byte) error {
-			if len(key) == len(Key{}) {
-				find(Key(key)).Standing = map[string]string{enrolled: "enrolled", barred: "revoked"}[string(standing)]
+		return bucket.ForEach(func(key, mark []byte) error {
+			if len(key) != len(Key{}) {
+				return nil
 			}
+			info := all[Key(key)]
+			info.Key, info.Standing = Key(key), map[string]string{markEnrolled: "enrolled", markRevoked: "revoked"}[string(mark)]
+			all[Key(key)] = info
 			return nil
 		})
 	})
-	list := make([]KeyInfo, 0, len(all))
-	for _, info := range all {
-		slices.Sort(info.Names)
-		list = append(list, *info)
-	}
+	list := slices.AppendSeq([]KeyInfo{}, maps.Values(all))
 	slices.SortFunc(list, func(a, b KeyInfo) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
 	return list, err
 }
 
-// serveKeys answers GET /keys with a KeyInfo for each key, as JSON. Web pages that
-// have a name lead here (DNS rebinding) get nothing.
+// keyInfos lists the owners of names.
+func (t *nameTable) keyInfos(now time.Time) map[Key]KeyInfo {
+	all := map[Key]KeyInfo{}
+	for key, names := range t.keys {
+		info := KeyInfo{Key: key}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			r, known := t.lookup(name, now)
+			switch {
+			case !known:
+				continue
+			case masked(name) == name:
+				info.Names = append(info.Names, name)
+			default:
+				info.Links++
+			}
+			if r.Seen.After(info.Seen) {
+				info.Seen = r.Seen
+			}
+		}
+		if len(info.Names)+info.Links > 0 {
+			all[key] = info
+		}
+	}
+	return all
+}
+
+// serveKeys answers GET /keys with a KeyInfo for each key, as JSON. It refuses
+// requests to a name, which a web page could send (DNS rebinding).
 func (r *Relay) serveKeys(w http.ResponseWriter, req *http.Request) {
 	file, ok := r.opts.Registry.(*File)
 	if !ok || !isAddress(req.Host) {
-		http.Error(w, "ask with the address in place of a name", http.StatusMisdirectedRequest)
+		http.Error(w, "use the IP address instead of a name", http.StatusMisdirectedRequest)
 		return
 	}
 	list, err := file.keyInfos()
 	if err != nil {
 		r.log.Error("keys not listed", "error", err)
-		http.Error(w, "the keys cannot be read; the relay's log says why", http.StatusInternalServerError)
+		http.Error(w, "cannot read the keys; the relay's log says why", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(list) // whoever asked is gone otherwise
+	_ = json.NewEncoder(w).Encode(list) // fails only when the client is gone
 }
 
 // isAddress reports whether a Host names an IP address or this machine.

@@ -23,12 +23,12 @@ import (
 
 // book is a ledger whose claims a test states in one line.
 type book struct {
-	*ledger
+	*nameTable
 	t     *testing.T
 	quota Quota
 }
 
-func newBook(t *testing.T, quota Quota) book { return book{newLedger(), t, quota} }
+func newBook(t *testing.T, quota Quota) book { return book{newNameTable(), t, quota} }
 
 // claim claims names for a key in a network.
 func (b book) claimFor(key, from int, names ...string) error {
@@ -36,14 +36,14 @@ func (b book) claimFor(key, from int, names ...string) error {
 	for i := range names {
 		names[i] += "." + domain
 	}
-	_, err := b.claim(NameClaim{Owner: Key{byte(key)}, From: network(from), Names: names, Quota: b.quota}, time.Now())
+	_, err := b.claim(NameClaim{Owner: Key{byte(key)}, From: prefixOf(from), Names: names, Quota: b.quota}, time.Now())
 	b.check()
 	return err
 }
 
 func (b book) release(key int, name string) {
 	b.t.Helper()
-	if ended := b.ledger.release(Key{byte(key)}, []string{name + "." + domain}, time.Now()); len(ended) != 1 {
+	if ended := b.nameTable.release(Key{byte(key)}, []string{name + "." + domain}, time.Now()); len(ended) != 1 {
 		b.t.Errorf("%s has not ended", name)
 	}
 }
@@ -181,7 +181,7 @@ func TestTotal(t *testing.T) {
 		"its own":                    {func(book) {}, 2, []int{0, 1, 3, 4, 9}},
 		"its own, if another one has as many": {func(b book) {
 			b.forget(link(4) + "." + domain)
-			b.put(link(5)+"."+domain, Record{From: network(3), Seen: time.Now()})
+			b.put(link(5)+"."+domain, Record{From: prefixOf(3), Seen: time.Now()})
 		}, 1, []int{1, 2, 3, 5, 9}},
 		"none while there is room": {func(b book) { b.forget(link(4) + "." + domain) }, 1, []int{0, 1, 2, 3, 9}},
 	} {
@@ -209,8 +209,8 @@ func TestTotal(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := b.claimFor(9, 3, link(8), "abcdefgh"); err != nil || len(b.networks[network(1)]) != 2 || len(b.networks[network(2)]) != 2 {
-					t.Errorf("%v; %d and %d are left", err, len(b.networks[network(1)]), len(b.networks[network(2)]))
+				if err := b.claimFor(9, 3, link(8), "abcdefgh"); err != nil || len(b.networks[prefixOf(1)]) != 2 || len(b.networks[prefixOf(2)]) != 2 {
+					t.Errorf("%v; %d and %d are left", err, len(b.networks[prefixOf(1)]), len(b.networks[prefixOf(2)]))
 				}
 			})
 		}
@@ -219,7 +219,7 @@ func TestTotal(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBook(t, Quota{Total: 2})
 			_ = b.claimFor(1, 1, "shop")
-			time.Sleep(lapseOfPlain)
+			time.Sleep(plainLapse)
 			_ = b.claimFor(2, 2, link(1))
 			if err := b.claimFor(3, 3, "shop"); err != nil || !b.has(link(1)) || len(b.records) != 2 {
 				t.Errorf("%v; %d names", err, len(b.records))
@@ -266,11 +266,11 @@ func TestLapse(t *testing.T) {
 		ended bool
 		after time.Duration
 	}{
-		"a plain name that is not used":  {"shop", false, lapseOfPlain},
-		"a plain name that has ended":    {"shop", true, memoryOfPlain},
-		"a link that is not used":        {link(1), false, memoryOfLinks},
-		"a link that has ended":          {link(1), true, memoryOfLinks},
-		"the zone of a key, as if plain": {"abcdefgh", false, lapseOfPlain},
+		"a plain name that is not used":  {"shop", false, plainLapse},
+		"a plain name that has ended":    {"shop", true, plainRetention},
+		"a link that is not used":        {link(1), false, linkRetention},
+		"a link that has ended":          {link(1), true, linkRetention},
+		"the zone of a key, as if plain": {"abcdefgh", false, plainLapse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -335,7 +335,7 @@ func TestReleaseOnce(t *testing.T) {
 	names := []string{"shop." + domain}
 	for i, want := range []int{0, 1, 0} {
 		now := time.Now().Add(time.Duration(i) * time.Hour)
-		if ended := b.ledger.release(Key{byte(min(i+1, 2)) ^ 3}, names, now); len(ended) != want {
+		if ended := b.nameTable.release(Key{byte(min(i+1, 2)) ^ 3}, names, now); len(ended) != want {
 			t.Errorf("release %d ended %q", i, ended)
 		}
 	}
@@ -361,7 +361,7 @@ func TestMemorySweeps(t *testing.T) {
 		if err := m.Claim(t.Context(), NameClaim{Owner: Key{1}, Names: []string{plain}}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lapseOfPlain)
+		time.Sleep(plainLapse)
 		if err := m.Sweep(t.Context()); err != nil || len(m.names.records) != 0 {
 			t.Errorf("%v; %d names", err, len(m.names.records))
 		}
@@ -370,10 +370,10 @@ func TestMemorySweeps(t *testing.T) {
 
 // TestClaimWritesLittle: what changes nothing is not written.
 func TestClaimWritesLittle(t *testing.T) {
-	l := newLedger()
+	l := newNameTable()
 	now := time.Now()
 	claim := func(until time.Time, at time.Time, from int) []string {
-		changed, err := l.claim(NameClaim{Owner: Key{1}, Names: []string{"shop." + domain}, Until: until, From: network(from)}, at)
+		changed, err := l.claim(NameClaim{Owner: Key{1}, Names: []string{"shop." + domain}, Until: until, From: prefixOf(from)}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +385,7 @@ func TestClaimWritesLittle(t *testing.T) {
 	if len(claim(time.Time{}, now.Add(seenEvery-1), 2)) != 0 {
 		t.Error("the same claim on the same day is written")
 	}
-	if len(claim(time.Time{}, now.Add(seenEvery), 2)) != 1 || len(l.networks[network(1)]) != 0 || len(l.networks[network(2)]) != 1 {
+	if len(claim(time.Time{}, now.Add(seenEvery), 2)) != 1 || len(l.networks[prefixOf(1)]) != 0 || len(l.networks[prefixOf(2)]) != 1 {
 		t.Error("on the next day the network is not noted")
 	}
 	if until := now.Add(48 * time.Hour); len(claim(until, now.Add(seenEvery), 2)) != 1 {
@@ -407,7 +407,7 @@ func TestLedgerModel(t *testing.T) {
 			name := []string{plainLabel(random.IntN(20)), link(random.IntN(60))}[random.IntN(2)]
 			switch random.IntN(8) {
 			case 0:
-				b.ledger.release(Key{byte(key)}, []string{name + "." + domain}, time.Now())
+				b.nameTable.release(Key{byte(key)}, []string{name + "." + domain}, time.Now())
 			case 1:
 				b.sweep(time.Now())
 			case 2:
@@ -430,7 +430,7 @@ func TestLedgerModel(t *testing.T) {
 	})
 }
 
-func keysOf(names holding) (all []string) {
+func keysOf(names nameSet) (all []string) {
 	for name := range names {
 		all = append(all, name)
 	}
@@ -459,7 +459,7 @@ func TestFileStaysSmall(t *testing.T) {
 		t.Errorf("20 shares of 100 hosts are %d names", n)
 	}
 	for i := range 288 {
-		c := NameClaim{Owner: Key{byte(i), 1}, From: network(i), Names: []string{fmt.Sprintf("more-%d.%s", i, domain)}}
+		c := NameClaim{Owner: Key{byte(i), 1}, From: prefixOf(i), Names: []string{fmt.Sprintf("more-%d.%s", i, domain)}}
 		if err := f.Claim(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -534,7 +534,7 @@ func TestMemoryOfNames(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before := heap()
-	l := newLedger()
+	l := newNameTable()
 	for i := range namesTotal {
 		from := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
 		_, err := l.claim(NameClaim{Owner: Key{byte(i), byte(i >> 8), byte(i >> 16)}, From: from, Names: []string{fmt.Sprintf("*-%016d.%s", i, domain)}}, time.Now())
@@ -661,7 +661,7 @@ func TestFailedWriteIsAlone(t *testing.T) {
 	const owners, each = 20, 5
 	until := func(i int) time.Time { return time.Unix(1<<33+int64(i), 0).UTC() }
 	claim := func(owner, i int, more ...string) error {
-		return f.Claim(t.Context(), NameClaim{Owner: Key{byte(owner)}, From: network(owner), Names: append([]string{name(owner, i)}, more...), Until: until(i)})
+		return f.Claim(t.Context(), NameClaim{Owner: Key{byte(owner)}, From: prefixOf(owner), Names: append([]string{name(owner, i)}, more...), Until: until(i)})
 	}
 	var honest, failing sync.WaitGroup
 	stop := make(chan struct{})
@@ -706,7 +706,7 @@ func TestFailedWriteIsAlone(t *testing.T) {
 		}
 	}
 	check("in memory", f)
-	if n := len(f.writing); n != 0 {
+	if n := len(f.pending); n != 0 {
 		t.Errorf("%d names are still noted as being written", n)
 	}
 	if err := f.Close(); err != nil {
@@ -740,11 +740,11 @@ func TestWritingTogether(t *testing.T) {
 		if err := f.Claim(t.Context(), NameClaim{Owner: old.Owner, Names: []string{plain}}); err != nil {
 			t.Fatal(err)
 		}
-		f.turn.Lock()
+		f.namesMu.Lock()
 		f.names.put(plain, later)
 		first := f.beginLocked([]string{plain}, nil)
 		second := f.beginLocked(nil, []string{plain, "other." + domain}) // relies on the first
-		f.turn.Unlock()
+		f.namesMu.Unlock()
 		if !slices.Equal(first, []string{plain}) || !slices.Equal(second, first) {
 			t.Errorf("%s: %q and %q are written", name, first, second)
 		}
@@ -758,8 +758,8 @@ func TestWritingTogether(t *testing.T) {
 		if err := f.finish(second, failed[1]); err != nil || !until().Equal(want) {
 			t.Errorf("%s: at the end: %v, %v", name, until(), err)
 		}
-		if len(f.writing) > 0 {
-			t.Errorf("%s: %d names are still noted as being written", name, len(f.writing))
+		if len(f.pending) > 0 {
+			t.Errorf("%s: %d names are still noted as being written", name, len(f.pending))
 		}
 	}
 }

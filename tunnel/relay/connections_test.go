@@ -27,13 +27,13 @@ func (c fakeConn) Close() error {
 	return nil
 }
 
-func enter(d *door, from string) (*conn, *bool) {
+func enter(d *connections, from string) (*conn, *bool) {
 	closed := new(bool)
-	return d.enter(fakeConn{from: from, closed: closed}), closed
+	return d.add(fakeConn{from: from, closed: closed}), closed
 }
 
 func TestDoorCountsPerAddress(t *testing.T) {
-	d := newDoor(Limits{ConnectionsPerAddress: 2, Handshakes: 100, Connections: 3}.withDefaults())
+	d := newConnections(Limits{ConnectionsPerAddress: 2, Handshakes: 100, Connections: 3}.withDefaults())
 	one, _ := enter(d, "192.0.2.1")
 	two, _ := enter(d, "192.0.2.1")
 	if third, _ := enter(d, "192.0.2.1"); third != nil {
@@ -49,7 +49,7 @@ func TestDoorCountsPerAddress(t *testing.T) {
 		t.Error("a third connection of one /64 came in")
 	}
 	// Agents count for themselves.
-	if !d.become(one, laning) || !d.become(two, laning) {
+	if !d.promote(one, classLane) || !d.promote(two, classLane) {
 		t.Fatal("no lanes")
 	}
 	if c, _ := enter(d, "192.0.2.1"); c == nil {
@@ -66,15 +66,15 @@ func TestDoorCountsPerAddress(t *testing.T) {
 }
 
 func TestDoorVisitorsLeaveRoomForAgents(t *testing.T) {
-	d := newDoor(Limits{Connections: 2, ConnectionsPerAddress: 10}.withDefaults())
+	d := newConnections(Limits{Connections: 2, ConnectionsPerAddress: 10}.withDefaults())
 	for i := range 3 {
 		c, _ := enter(d, "192.0.2.1")
-		if got := d.become(c, visiting); got != (i < 2) {
+		if got := d.promote(c, classVisitor); got != (i < 2) {
 			t.Errorf("visitor %d: %v", i, got)
 		}
 	}
 	c, _ := enter(d, "192.0.2.1")
-	if !d.become(c, laning) {
+	if !d.promote(c, classLane) {
 		t.Error("no room for an agent")
 	}
 }
@@ -82,12 +82,12 @@ func TestDoorVisitorsLeaveRoomForAgents(t *testing.T) {
 // TestDoorEvictsTheMany: a handshake of an address with many goes before an
 // older one of another.
 func TestDoorEvictsTheMany(t *testing.T) {
-	d := newDoor(Limits{Handshakes: 10}.withDefaults())
+	d := newConnections(Limits{Handshakes: 10}.withDefaults())
 	visitor, visitorClosed := enter(d, "192.0.2.1")
 	for range 100 {
 		enter(d, "192.0.2.2")
 	}
-	if *visitorClosed || !d.become(visitor, visiting) {
+	if *visitorClosed || !d.promote(visitor, classVisitor) {
 		t.Error("a visitor was pushed out by the many of another address")
 	}
 }
@@ -95,12 +95,12 @@ func TestDoorEvictsTheMany(t *testing.T) {
 // TestDoorMakesRoom: visitors without a request make room for another one,
 // those with a request do not.
 func TestDoorMakesRoom(t *testing.T) {
-	d := newDoor(Limits{Connections: 3, ConnectionsPerAddress: 10}.withDefaults())
+	d := newConnections(Limits{Connections: 3, ConnectionsPerAddress: 10}.withDefaults())
 	visit := func(from string, state http.ConnState) (bool, *bool) {
 		c, closed := enter(d, from)
-		ok := d.become(c, visiting)
-		d.follow(c, http.StateNew)
-		d.follow(c, state)
+		ok := d.promote(c, classVisitor)
+		d.stateChanged(c, http.StateNew)
+		d.stateChanged(c, state)
 		return ok, closed
 	}
 	_, busy := visit("192.0.2.2", http.StateActive)
@@ -115,24 +115,24 @@ func TestDoorMakesRoom(t *testing.T) {
 	if ok, _ := visit("192.0.2.6", http.StateActive); ok || *busy {
 		t.Error("a visitor with a request made room")
 	}
-	if _, visitors, _ := d.counts(); visitors != 3 || d.closable[poolResting].Len() != 0 {
-		t.Errorf("%d visitors, %d rest", visitors, d.closable[poolResting].Len())
+	if _, visitors, _ := d.counts(); visitors != 3 || d.evictable[poolIdle].Len() != 0 {
+		t.Errorf("%d visitors, %d rest", visitors, d.evictable[poolIdle].Len())
 	}
 }
 
 // TestDoorEvicts: the oldest handshake goes, and only that.
 func TestDoorEvicts(t *testing.T) {
-	d := newDoor(Limits{Handshakes: 2}.withDefaults())
+	d := newConnections(Limits{Handshakes: 2}.withDefaults())
 	first, firstClosed := enter(d, "192.0.2.1")
 	second, secondClosed := enter(d, "192.0.2.2")
 	third, thirdClosed := enter(d, "192.0.2.3")
 	if !*firstClosed || *secondClosed || *thirdClosed {
 		t.Errorf("closed: %v %v %v, want the first", *firstClosed, *secondClosed, *thirdClosed)
 	}
-	if d.become(first, visiting) {
+	if d.promote(first, classVisitor) {
 		t.Error("a closed connection became a visitor")
 	}
-	if !d.become(second, visiting) || !d.become(third, laning) {
+	if !d.promote(second, classVisitor) || !d.promote(third, classLane) {
 		t.Error("the others did not go on")
 	}
 	if n := d.evictions(); n != 1 {
@@ -145,18 +145,18 @@ func TestDoorEvicts(t *testing.T) {
 
 // TestDoorForgets: what is remembered of addresses is bounded.
 func TestDoorForgets(t *testing.T) {
-	d := newDoor(Limits{}.withDefaults())
-	for i := range 2 * maxIdleOrigins {
+	d := newConnections(Limits{}.withDefaults())
+	for i := range 2 * maxIdleNetworks {
 		c, _ := enter(d, net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String())
 		_ = c.Close()
 	}
-	if len(d.networks.all) != maxIdleOrigins || d.networks.idle.Len() != maxIdleOrigins {
+	if len(d.networks.all) != maxIdleNetworks || d.networks.idle.Len() != maxIdleNetworks {
 		t.Errorf("%d addresses are remembered", len(d.networks.all))
 	}
-	for i := range 2 * maxIdleOrigins { // and those that never had a connection
-		d.origin(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
+	for i := range 2 * maxIdleNetworks { // and those that never had a connection
+		d.network(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
 	}
-	if len(d.networks.all) != maxIdleOrigins {
+	if len(d.networks.all) != maxIdleNetworks {
 		t.Errorf("%d addresses are remembered", len(d.networks.all))
 	}
 }
@@ -164,12 +164,12 @@ func TestDoorForgets(t *testing.T) {
 // TestDoorRemembersWhoEnters: an address that comes back while another one is
 // put out for it stays known, however long it was away.
 func TestDoorRemembersWhoEnters(t *testing.T) {
-	d := newDoor(Limits{Handshakes: 1}.withDefaults())
+	d := newConnections(Limits{Handshakes: 1}.withDefaults())
 	enter(d, "192.0.2.1") // is in its handshake
-	for i := range maxIdleOrigins {
-		d.origin(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
+	for i := range maxIdleNetworks {
+		d.network(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
 	}
-	first := d.networks.idle.Front().Value.(*origin) // is the first to be forgotten
+	first := d.networks.idle.Front().Value.(*network) // is the first to be forgotten
 	back, _ := enter(d, first.prefix.Addr().String())
 	if back == nil || d.networks.all[back.from.prefix] != back.from {
 		t.Error("the address has a connection and is forgotten: its next one would count anew")
@@ -190,9 +190,9 @@ func (c closing) Close() error {
 // TestDoorCountsUntilClosed: the place of a connection is free when its descriptor
 // is, no earlier.
 func TestDoorCountsUntilClosed(t *testing.T) {
-	d := newDoor(Limits{}.withDefaults())
+	d := newConnections(Limits{}.withDefaults())
 	during := 0
-	c := d.enter(closing{fakeConn{from: "192.0.2.1", closed: new(bool)}, func() { during, _, _ = d.counts() }})
+	c := d.add(closing{fakeConn{from: "192.0.2.1", closed: new(bool)}, func() { during, _, _ = d.counts() }})
 	if _ = c.Close(); during != 1 {
 		t.Errorf("while it is closed %d connections count, want 1", during)
 	}
@@ -202,18 +202,18 @@ func TestDoorCountsUntilClosed(t *testing.T) {
 }
 
 // tightDoor has room for 40 connections in all, 30 of them lanes.
-func tightDoor(change func(*Limits)) *door {
+func tightDoor(change func(*Limits)) *connections {
 	l := Limits{Descriptors: 80, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40, LanesPerAddress: 30}
 	if change != nil {
 		change(&l)
 	}
-	return newDoor(l.withDefaults())
+	return newConnections(l.withDefaults())
 }
 
 // lane is an agent's connection from an address; nil when it was refused.
-func lane(d *door, from string) (*conn, *bool) {
+func lane(d *connections, from string) (*conn, *bool) {
 	c, closed := enter(d, from)
-	if c == nil || !d.become(c, laning) {
+	if c == nil || !d.promote(c, classLane) {
 		if c != nil {
 			_ = c.Close()
 		}
@@ -223,16 +223,16 @@ func lane(d *door, from string) (*conn, *bool) {
 }
 
 // visitor is a visitor's connection in a state; nil when it was refused.
-func visitor(d *door, from string, state http.ConnState) (*conn, *bool) {
+func visitor(d *connections, from string, state http.ConnState) (*conn, *bool) {
 	c, closed := enter(d, from)
-	if c == nil || !d.become(c, visiting) {
+	if c == nil || !d.promote(c, classVisitor) {
 		if c != nil {
 			_ = c.Close()
 		}
 		return nil, closed
 	}
-	d.follow(c, http.StateNew)
-	d.follow(c, state)
+	d.stateChanged(c, http.StateNew)
+	d.stateChanged(c, state)
 	return c, closed
 }
 
@@ -243,7 +243,7 @@ func TestDoorLanesPerAddress(t *testing.T) {
 			t.Errorf("lane %d of one /64: %v", i+1, c != nil)
 		}
 	}
-	if d.roomForAgent(budget.NetworkOf(addrOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::9")}).Addr()).Addr()) {
+	if d.hasRoomForAgent(budget.NetworkOf(addrOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::9")}).Addr()).Addr()) {
 		t.Error("a further agent of the /64 is promised room")
 	}
 	if c, _ := lane(d, "2001:db8:0:1::1"); c == nil {
@@ -276,7 +276,7 @@ func TestDoorLanesFull(t *testing.T) {
 	}
 	fill("192.0.2.1", 5)
 	fill("192.0.2.2", 25)
-	room := func(from string) bool { return d.roomForAgent(netip.MustParseAddr(from)) }
+	room := func(from string) bool { return d.hasRoomForAgent(netip.MustParseAddr(from)) }
 	if c, _ := lane(d, "192.0.2.2"); c != nil {
 		t.Error("the network with most lanes has pushed out its own")
 	}
@@ -395,7 +395,7 @@ func TestDoorTotal(t *testing.T) {
 		checkDoor(t, d)
 	})
 	t.Run("few descriptors", func(t *testing.T) {
-		d := newDoor(Limits{Descriptors: 10}.withDefaults())
+		d := newConnections(Limits{Descriptors: 10}.withDefaults())
 		if c, _ := enter(d, "192.0.2.1"); c == nil || d.most != 5 {
 			t.Errorf("of 10 descriptors %d are for connections", d.most)
 		}
@@ -460,12 +460,12 @@ func TestDoorModel(t *testing.T) {
 					all = append(all, c)
 				}
 			case 2:
-				if c != nil && c.class == shaking {
-					d.become(c, []class{visiting, laning}[random.IntN(2)])
+				if c != nil && c.class == classHandshake {
+					d.promote(c, []class{classVisitor, classLane}[random.IntN(2)])
 				}
 			case 3, 4:
 				if c != nil {
-					d.follow(c, []http.ConnState{http.StateActive, http.StateIdle}[random.IntN(2)])
+					d.stateChanged(c, []http.ConnState{http.StateActive, http.StateIdle}[random.IntN(2)])
 				}
 			case 5:
 				if c != nil {
@@ -494,25 +494,25 @@ func pick(random *rand.Rand, all []*conn) *conn {
 }
 
 // checkDoor recounts everything.
-func checkDoor(t *testing.T, d *door) {
+func checkDoor(t *testing.T, d *connections) {
 	t.Helper()
-	var count [gone]int
+	var count [classClosed]int
 	for network, o := range d.networks.all {
 		conns, lanes := 0, 0
 		for p := range o.pools {
 			for e := o.pools[p].Front(); e != nil; e = e.Next() {
 				c := e.Value.(*conn)
 				count[c.class]++
-				if c.class == laning {
+				if c.class == classLane {
 					lanes++
 				} else {
 					conns++
 				}
-				if c.pool != pool(p) || c.place != e || (c.class == laning) != (pool(p) == poolLanes) || (c.class == shaking) != (pool(p) == poolShaking) {
+				if c.pool != pool(p) || c.element != e || (c.class == classLane) != (pool(p) == poolLanes) || (c.class == classHandshake) != (pool(p) == poolHandshake) {
 					t.Errorf("a connection of class %d in pool %d", c.class, p)
 				}
 			}
-			if at := o.place[p]; (at >= 0) != (o.pools[p].Len() > 0) || at >= 0 && d.closable[p].origins[at] != o {
+			if at := o.rank[p]; (at >= 0) != (o.pools[p].Len() > 0) || at >= 0 && d.evictable[p].networks[at] != o {
 				t.Errorf("%s has place %d in pool %d with %d connections", network, at, p, o.pools[p].Len())
 			}
 		}
@@ -526,12 +526,12 @@ func checkDoor(t *testing.T, d *door) {
 	if count != d.count {
 		t.Errorf("counts %v, has %v", d.count, count)
 	}
-	if d.totalLocked() > d.most || count[shaking] > d.limits.Handshakes || count[visiting] > d.limits.Connections || count[laning] > lanesOf(d.limits.Descriptors) {
+	if d.totalLocked() > d.most || count[classHandshake] > d.limits.Handshakes || count[classVisitor] > d.limits.Connections || count[classLane] > lanesOf(d.limits.Descriptors) {
 		t.Errorf("%v is more than there may be", count)
 	}
-	for p := range d.closable {
-		for i := range d.closable[p].origins {
-			if parent := (i - 1) / 2; i > 0 && d.closable[p].Less(i, parent) {
+	for p := range d.evictable {
+		for i := range d.evictable[p].networks {
+			if parent := (i - 1) / 2; i > 0 && d.evictable[p].Less(i, parent) {
 				t.Errorf("pool %d is out of order", p)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 func TestTable(t *testing.T) {
 	const host, zone = "a.zone." + domain, "zone." + domain
 	start := time.Now()
-	table := newTable()
+	table := newShareTable()
 	first, second := &share{key: Key{1}, session: &tunnel.Session{}}, &share{key: Key{1}, session: &tunnel.Session{}}
 	other := &share{key: Key{2}, session: &tunnel.Session{}}
 	claim := &claimed{zone: zone, plain: zone, hosts: []string{host}}
@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 		}, true, nil, false, 2},
 		{"and more again", func() { table.change(second, claim) }, true, second, true, 2},
 		{"another name ends", func() { table.end("x." + domain) }, false, second, true, 2},
-		{"it is lost", func() { table.lose(second, start) }, true, second, false, 1},
+		{"it is lost", func() { table.sessionEnded(second, start) }, true, second, false, 1},
 		{"those lost before then are swept", func() { table.sweep(start) }, false, second, false, 1},
 		{"those lost until then are swept", func() { table.sweep(start.Add(1)) }, false, nil, false, 1},
 		{"it comes back", func() { table.put(first, claim) }, true, first, true, 2},
@@ -53,11 +53,11 @@ func TestTable(t *testing.T) {
 		default:
 		}
 		l, held, next := table.find(host)
-		if news = next; told != step.tells || held != (step.holds != nil) || held && l.share != step.holds || table.holds(zone) != step.root || len(table.all()) != step.all {
-			t.Errorf("%s: told %t, held %t, the zone %t, %d sessions", step.name, told, held, table.holds(zone), len(table.all()))
+		if news = next; told != step.tells || held != (step.holds != nil) || held && l.share != step.holds || table.isHeld(zone) != step.root || len(table.all()) != step.all {
+			t.Errorf("%s: told %t, held %t, the zone %t, %d sessions", step.name, told, held, table.isHeld(zone), len(table.all()))
 		}
 	}
-	if table.ofKey(Key{1}) != first || table.ofKey(Key{2}) != other || table.ofKey(Key{3}) != nil {
+	if table.forKey(Key{1}) != first || table.forKey(Key{2}) != other || table.forKey(Key{3}) != nil {
 		t.Error("a key has another session")
 	}
 }

@@ -1,0 +1,184 @@
+package relay
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// claimed is what a claim was granted. It is immutable.
+type claimed struct {
+	zone  string // the parent of all hosts, which no other key has; empty for none
+	hosts []string
+	// plain is the registry's name of hosts with a plain name; empty for
+	// unguessable ones.
+	plain string
+	// link is the registry's name of unguessable hosts, whatever their other
+	// labels; empty for a plain name.
+	link  string
+	until time.Time
+}
+
+// names returns what a claim has in the registry.
+func (c *claimed) names() []string {
+	var names []string
+	for _, name := range []string{c.link, c.plain, c.zone} {
+		if name != "" && !slices.Contains(names, name) { // a plain name can be the zone
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ending returns the names that end with the share. A zone stays its key's.
+func (c *claimed) ending() []string {
+	switch {
+	case c.plain != "":
+		return []string{c.plain}
+	case c.link != "":
+		return []string{c.link}
+	}
+	return nil
+}
+
+// expired reports whether the share's time is over.
+func (c *claimed) expired(now time.Time) bool { return !c.until.IsZero() && !now.Before(c.until) }
+
+// grant grants a claim of a key, in the registry.
+func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network, c tunnel.Claim) (*claimed, *tunnel.Grant, error) {
+	r, key := a.relay, keyOf(pub)
+	zone, hosts, err := tunnel.PublicNames(pub, r.opts.Domain, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.checkCovered(hosts, c); err != nil {
+		return nil, nil, err
+	}
+	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
+	switch {
+	case len(hosts) == 0:
+	case c.Name != "":
+		granted.plain = c.Name + "." + r.opts.Domain
+	default: // no one who has seen a link may claim it with other labels
+		granted.link = tunnel.LinkEntry(c.Link, r.opts.Domain)
+	}
+	if granted.expired(time.Now()) {
+		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim ends in the past; is the clock right?"}
+	}
+	if err := a.spendAllowance(ctx, key, from, granted); err != nil {
+		return nil, nil, err
+	}
+	claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}
+	if err := r.opts.Registry.Claim(ctx, claim); err != nil {
+		return nil, nil, err
+	}
+	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts}, nil
+}
+
+// checkCovered returns an error for a name that browsers would refuse.
+func (a *agents) checkCovered(hosts []string, c tunnel.Claim) error {
+	instead := "share one host, or ask the operator to add one with --cert"
+	if c.Names != tunnel.NamesByZone && c.SharedCookies {
+		instead = `remove cookies = "shared", or ask the operator to add one with --cert`
+	}
+	covers := a.relay.opts.Covers
+	for _, host := range hosts {
+		if covers != nil && !covers(strings.Replace(host, "*", "x", 1)) {
+			_, parent, _ := strings.Cut(host, ".")
+			return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + parent + ": " + instead}
+		}
+	}
+	return nil
+}
+
+// spendAllowance counts the new names of a claim against the allowance of a
+// network, and refuses reserved names. Names that the key already has are free.
+func (a *agents) spendAllowance(ctx context.Context, key Key, from *network, c *claimed) error {
+	dirty, plain := false, false
+	for _, name := range c.names() {
+		record, known, err := a.relay.opts.Registry.Lookup(ctx, name)
+		if err != nil {
+			return err
+		}
+		mine := known && record.Owner == key
+		if !mine || !record.Until.Equal(c.until) || !record.Ended.IsZero() {
+			dirty = true
+		}
+		if mine || !tunnel.PlainName(name) {
+			continue
+		}
+		plain = true
+		if label, _, _ := strings.Cut(name, "."); isReserved(label) && !slices.Contains(a.relay.opts.Names, label) {
+			return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: fmt.Sprintf("the name %q is reserved; the relay's operator can allow it with --allow-name", label)}
+		}
+	}
+	if dirty && !from.names.Allow() || plain && !from.plain.Allow() {
+		return errTooManyNames
+	}
+	return nil
+}
+
+// errTooManyNames refuses an agent whose network claims names too fast.
+var errTooManyNames = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "your network claims new names faster than this relay allows; try again later"}
+
+// giveUp gives up a plain name of key. It never returns nil: success is a refusal
+// with the code CodeReleased.
+func (a *agents) giveUp(ctx context.Context, key Key, from *network, label string) error {
+	if !from.names.Allow() {
+		return errTooManyNames
+	}
+	name := label + "." + a.relay.opts.Domain
+	given, err := a.relay.opts.Registry.GiveUp(ctx, key, []string{name})
+	switch {
+	case err != nil:
+		return err
+	case len(given) == 0:
+		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: "the name " + name + " does not belong to this key"}
+	}
+	a.relay.log.Info("name given up", "key", key, "from", from.prefix, "name", name)
+	return &tunnel.Refusal{Code: tunnel.CodeReleased, Message: name}
+}
+
+// reserved are plain names that no agent may claim for the first time: software
+// trusts them by name alone, certificate authorities issue certificates to anyone
+// who answers there, or people take them for the relay's operator. They are
+// reserved with digits at the end too ("ns1"). RFC 8552's names, which begin with
+// "_", and RFC 5891's, which contain "--", are not plain names (tunnel.PublicNames).
+var reserved = words(`
+	wpad isatap
+	autoconfig autodiscover lyncdiscover enterpriseenrollment enterpriseregistration msoid
+	mta-sts openpgpkey bimi caldav caldavs carddav carddavs
+	localhost localdomain local broadcasthost invalid onion gateway router
+
+	abuse noc security hostmaster postmaster webmaster usenet uucp mailer-daemon
+	admin administrator root info ssladmin ssladministrator sslwebmaster sysadmin
+	acme ca crl ocsp pki
+
+	www ftp sftp ssh vpn rdp
+	mail email webmail smtp smtps imap imaps pop mx relay exchange
+	ns dns ntp ldap ldaps kerberos kdc radius sip sips xmpp xmpp-server xmpp-client stun turn whois
+
+	api auth oauth openid oidc saml sso idp login logout signin signup signout register
+	account accounts identity password passwords reset verify
+	dashboard console status billing payment payments invoice support
+	devproxy tunnel tunnels agent agents share shares metrics healthz
+`)
+
+func words(list string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(list) {
+		set[word] = true
+	}
+	return set
+}
+
+// isReserved reports whether label, a plain name, is reserved. Digits at its end do
+// not matter: "ns", "ns1" and "ns-1" are the same.
+func isReserved(label string) bool {
+	return reserved[strings.TrimSuffix(strings.TrimRight(label, "0123456789"), "-")]
+}

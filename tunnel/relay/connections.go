@@ -1,0 +1,278 @@
+package relay
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// class is what a connection counts as.
+type class int
+
+const (
+	classHandshake class = iota // also plain HTTP
+	classVisitor
+	classLane // an agent's
+	classClosed
+)
+
+// connections counts the relay's connections. When there is no room for a new one,
+// it closes one of the network that has most, so that no network can keep another
+// one out. It starts no goroutines.
+type connections struct {
+	limits Limits
+	most   int // descriptors that connections may use together
+	// proxies carry the connections of many addresses.
+	proxies proxies
+
+	mu        sync.Mutex
+	count     [classClosed]int
+	networks  networks
+	evictable [poolCount]ranking
+	accepted  uint64 // connections so far
+	evicted   int    // those closed to make room
+}
+
+func newConnections(limits Limits) *connections {
+	c := &connections{limits: limits, most: connectionsOf(limits.Descriptors)}
+	c.networks.init(limits)
+	for p := range c.evictable {
+		c.evictable[p].pool = pool(p)
+	}
+	return c
+}
+
+// connectionsOf returns how many of the process's descriptors connections may use.
+func connectionsOf(descriptors int) int { return max(descriptors-ownFiles, descriptors/2) }
+
+// lanesOf returns how many of them agents may use.
+func lanesOf(descriptors int) int { return connectionsOf(descriptors) / 4 * 3 }
+
+// add counts a new connection. It returns nil when its network has too many, or
+// no other connection can be closed for it.
+func (cs *connections) add(c net.Conn) *conn {
+	addr := addrOf(c.RemoteAddr())
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	from := cs.networks.find(addr.Addr())
+	switch {
+	case from.conns >= cs.limits.ConnectionsPerAddress && !cs.proxies.has(addr.Addr()):
+		return nil
+	case cs.count[classHandshake] >= cs.limits.Handshakes && !cs.evictLocked(poolHandshake, 0):
+		return nil
+	case cs.totalLocked() >= cs.most && !cs.makeRoomLocked(from):
+		return nil
+	}
+	cs.accepted++
+	added := &conn{Conn: c, all: cs, from: from, addr: addr, number: cs.accepted}
+	cs.count[classHandshake]++
+	from.conns++
+	cs.networks.use(from)
+	cs.setPoolLocked(added, poolHandshake)
+	return added
+}
+
+// readdress changes the address of c, which is in its handshake. It reports false
+// when that address has too many connections, or c is closed.
+func (cs *connections) readdress(c *conn, addr netip.AddrPort) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	from := cs.networks.find(addr.Addr())
+	switch {
+	case c.class == classClosed:
+		return false
+	case from == c.from:
+	case from.conns >= cs.limits.ConnectionsPerAddress:
+		return false
+	default:
+		cs.setPoolLocked(c, poolNone)
+		c.from.conns--
+		cs.networks.leave(c.from)
+		c.from = from
+		from.conns++
+		cs.networks.use(from)
+		cs.setPoolLocked(c, poolHandshake)
+	}
+	c.addr, c.fromHeader = addr, true
+	return true
+}
+
+// makeRoomLocked closes a connection to make room for one of a network, when
+// connections have used up their descriptors: an idle one, else one in its
+// handshake, else one of the network that has most. It reports false when there is
+// none.
+func (cs *connections) makeRoomLocked(from *network) bool {
+	if cs.evictLocked(poolIdle, 0) || cs.evictLocked(poolHandshake, 0) {
+		return true
+	}
+	most := poolLanes
+	if cs.evictable[poolActive].most() > cs.evictable[poolLanes].most() {
+		most = poolActive
+	}
+	return cs.evictLocked(most, from.conns+from.lanes+1)
+}
+
+// evictLocked closes a connection of the network that has most in a pool, if those
+// are more than moreThan, which is what the network that needs the room will have.
+// It reports false when there is none.
+func (cs *connections) evictLocked(p pool, moreThan int) bool {
+	if cs.evictable[p].most() <= moreThan {
+		return false
+	}
+	victims := &cs.evictable[p].networks[0].pools[p]
+	victim := victims.Front()
+	if p == poolLanes {
+		victim = victims.Back() // older lanes may belong to an agent that did no harm
+	}
+	c := victim.Value.(*conn)
+	cs.removeLocked(c)
+	cs.evicted++
+	c.Conn.Close()
+	return true
+}
+
+// stateChanged is called by http.Server.ConnState. A visitor's connection that has
+// no request, or half of a head, is evicted before others.
+func (cs *connections) stateChanged(c *conn, state http.ConnState) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	switch {
+	case c.class != classVisitor:
+	case state == http.StateNew || state == http.StateIdle:
+		cs.setPoolLocked(c, poolIdle)
+	default:
+		cs.setPoolLocked(c, poolActive)
+	}
+}
+
+// promote counts c as what its handshake showed. It reports false when there are
+// too many of that class, or c is closed.
+func (cs *connections) promote(c *conn, to class) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c.class == classClosed {
+		return false
+	}
+	if to == classLane {
+		return cs.promoteToLaneLocked(c)
+	}
+	if cs.count[classVisitor] >= cs.limits.Connections && !cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns) {
+		return false
+	}
+	cs.setClassLocked(c, classVisitor, poolActive)
+	return true
+}
+
+func (cs *connections) promoteToLaneLocked(c *conn) bool {
+	if !cs.hasRoomForLaneLocked(c.from) {
+		return false
+	}
+	if cs.lanesFullLocked() {
+		cs.evictLocked(poolLanes, 0) // of the network that has more
+	}
+	c.from.conns--
+	c.from.lanes++
+	cs.setClassLocked(c, classLane, poolLanes)
+	return true
+}
+
+// hasRoomForAgent reports whether one more agent from an address could have its
+// first connection.
+func (cs *connections) hasRoomForAgent(addr netip.Addr) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.hasRoomForLaneLocked(cs.networks.find(addr))
+}
+
+// hasRoomForLaneLocked reports whether from may have one more lane: there is room,
+// or a network with more lanes can give one up.
+func (cs *connections) hasRoomForLaneLocked(from *network) bool {
+	if from.lanes >= cs.limits.LanesPerAddress {
+		return false
+	}
+	return !cs.lanesFullLocked() || cs.evictable[poolLanes].most() > from.lanes+1
+}
+
+func (cs *connections) lanesFullLocked() bool {
+	return cs.count[classLane] >= lanesOf(cs.limits.Descriptors)
+}
+
+func (cs *connections) totalLocked() int {
+	return cs.count[classHandshake] + cs.count[classVisitor] + cs.count[classLane]
+}
+
+// setClassLocked changes the class and pool of c.
+func (cs *connections) setClassLocked(c *conn, to class, p pool) {
+	cs.count[c.class]--
+	c.class = to
+	if to != classClosed {
+		cs.count[to]++
+	}
+	cs.setPoolLocked(c, p)
+}
+
+// remove stops counting a connection; later calls do nothing.
+func (cs *connections) remove(c *conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.removeLocked(c)
+}
+
+func (cs *connections) removeLocked(c *conn) {
+	switch c.class {
+	case classClosed:
+		return
+	case classLane:
+		c.from.lanes--
+	default:
+		c.from.conns--
+	}
+	cs.setClassLocked(c, classClosed, poolNone)
+	cs.networks.leave(c.from)
+}
+
+// setPoolLocked moves c to another pool of its network.
+func (cs *connections) setPoolLocked(c *conn, p pool) {
+	if c.element != nil {
+		c.from.pools[c.pool].Remove(c.element)
+	}
+	if c.element = nil; p != poolNone {
+		c.pool, c.element = p, c.from.pools[p].PushBack(c)
+	}
+	for i := range cs.evictable {
+		cs.evictable[i].update(c.from)
+	}
+}
+
+// counts returns how many connections there are of each class.
+func (cs *connections) counts() (handshakes, visitors, lanes int) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.count[classHandshake], cs.count[classVisitor], cs.count[classLane]
+}
+
+// evictions returns how many connections were closed to make room for others.
+func (cs *connections) evictions() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.evicted
+}
+
+// network returns the network of an address. It is remembered while it has a
+// connection, and for some time after.
+func (cs *connections) network(addr netip.Addr) *network {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.networks.find(addr)
+}
+
+// addrOf returns the address of a TCP peer, without zone; zero for any other.
+func addrOf(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	from := tcp.AddrPort()
+	return netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
+}
