@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -78,10 +79,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	known := consentsFor(src.folder)
 	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
 	in.report = newUpReport(s, opts, src)
-	in.log = slog.New(slog.DiscardHandler)
-	if opts.verbose && !opts.json {
-		in.log = slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	}
+	in.log = newLog(s.Err, opts.verbose && !opts.json)
 	runtimeDir, err := control.RuntimeDir(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -107,6 +105,19 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		Bind:    func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
 	}
 	return in, nil
+}
+
+// newLog makes the logger of everything that runs, and of the standard library:
+// net/http's client transport has no other one than package log's. Without verbose
+// it discards all.
+func newLog(w io.Writer, verbose bool) *slog.Logger {
+	log := slog.New(slog.DiscardHandler)
+	if verbose {
+		log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	slog.SetLogLoggerLevel(slog.LevelWarn)
+	slog.SetDefault(log)
+	return log
 }
 
 // load reads the Proxyfile. A change of what the user has allowed is looked at
