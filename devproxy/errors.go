@@ -3,8 +3,10 @@ package devproxy
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -184,6 +186,17 @@ func waitingPage(x *exchange, r *http.Request, found forward.Unavailable) page.P
 		p.Hints = append(p.Hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
 	}
 	return p
+}
+
+// shortCause is the end of a network error: "connection refused".
+func shortCause(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = call.Err
+	}
+	return err.Error()
 }
 
 // spokenUpstream is "port 5173" where the upstream of route is just that.

@@ -1,6 +1,8 @@
 package devproxy
 
 import (
+	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,14 +12,11 @@ import (
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// statusGone is the status recorded for a visitor who left before the answer;
-// nobody is sent it. nginx made the number known.
-const statusGone = 499
-
-// exchange is one request being answered: the generation it lives in, the
-// writer it is answered on, and what the record will say of it.
+// exchange is one request and its response: the generation it stays in, the
+// writer it is answered on, and what is recorded.
 type exchange struct {
 	generation *generation
 	w          *responseWriter
@@ -26,23 +25,19 @@ type exchange struct {
 	visit  *visit      // nil for a local request
 	route  *plan.Route // nil until one matched
 	mu     sync.Mutex
-	report forward.Report // filled in when an upstream was asked; under mu, as a cache may read on when the visitor has left
-	advice []advised      // what is to be told of the answer; under mu, for the same reason
+	report forward.Report // of the upstream; under mu, since a cache may read on when the client has left
+	advice []advised      // on the response; under mu, for the same reason
 	sent   atomic.Bool    // a page that may be waited for was sent to an upstream
-	page   string         // which page of devproxy's own was shown
+	page   string         // which of devproxy's own pages was shown
 	err    error          // why
 	own    bool           // answered for devproxy's own pages: not recorded
 }
 
-// advised is what is to be told once about what key names: a route, an upstream.
+// advised is a sentence to be told once about what key names: a route, an upstream.
 type advised struct{ key, text string }
 
-// tell notes sentences. What comes after the exchange was recorded is told of a later
-// one.
+// tell notes sentences for the record. What is noted after that is lost.
 func (x *exchange) tell(key string, texts []string) {
-	if len(texts) == 0 {
-		return
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, text := range texts {
@@ -50,7 +45,7 @@ func (x *exchange) tell(key string, texts []string) {
 	}
 }
 
-// told are the sentences that were not told before.
+// told returns the sentences that were not told before.
 func (s *Server) told(x *exchange) []string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -61,9 +56,25 @@ func (s *Server) told(x *exchange) []string {
 	return texts
 }
 
+func (x *exchange) setReport(report forward.Report) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.report = report
+}
+
+func (x *exchange) reported() forward.Report {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.report
+}
+
 func (s *Server) open(w http.ResponseWriter, r *http.Request) *exchange {
 	return &exchange{generation: s.current.Load(), w: &responseWriter{ResponseWriter: w}, start: time.Now(), visit: newVisit(r)}
 }
+
+// statusGone is the status recorded for a client that left before the response. It is
+// never sent. nginx made the number known.
+const statusGone = 499
 
 // close records the exchange.
 func (s *Server) close(x *exchange, r *http.Request) {
@@ -103,20 +114,8 @@ func (s *Server) close(x *exchange, r *http.Request) {
 	s.opts.Recorder.Record(record)
 }
 
-func (x *exchange) setReport(report forward.Report) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.report = report
-}
-
-func (x *exchange) reported() forward.Report {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.report
-}
-
-// isHit reports whether a cache of devproxy's answered, alone or with what it was
-// asking for somebody else: its item is the last of Cache-Status (RFC 9211
+// isHit reports whether devproxy's cache answered, from its store or with the response
+// to another client's request: its item is the last of Cache-Status (RFC 9211
 // section 2).
 func isHit(h http.Header) bool {
 	lines := h["Cache-Status"]
@@ -125,4 +124,96 @@ func isHit(h http.Header) bool {
 	}
 	own, is := strings.CutPrefix(lines[len(lines)-1], "devproxy; ")
 	return is && (strings.HasPrefix(own, "hit") || strings.HasSuffix(own, "; collapsed"))
+}
+
+// responseWriter notes what is written through it, for the exchange's record.
+// http.ResponseController reaches the writer below through Unwrap.
+type responseWriter struct {
+	http.ResponseWriter
+	status int           // the final status; 0 while there is none
+	bytes  int64         // of the body
+	fields []plan.Header // what the route sets and removes, last
+	// advise looks at the header of an upstream's response and rewrites it; nil
+	// leaves it as it is.
+	advise func(header http.Header, status int)
+	// outward makes a header public, after all else; nil leaves it as it is.
+	outward func(header http.Header, status int)
+	// trailers removes what must not follow the body; nil leaves it.
+	trailers func(header http.Header)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader notes the final status. Informational ones (RFC 9110 section
+// 15.2) pass, except 101, after which the connection is no longer HTTP.
+func (w *responseWriter) WriteHeader(status int) {
+	header, upgraded := w.Header(), status == http.StatusSwitchingProtocols
+	if w.status == 0 && (status >= 200 || upgraded) {
+		w.status = status
+	}
+	if status >= 200 {
+		setHeaders(header, w.fields)
+	}
+	if w.advise != nil && !upgraded {
+		w.advise(header, status)
+	}
+	if w.outward != nil {
+		if status < 200 && !upgraded {
+			// What is removed from this header may belong to the final one.
+			was := maps.Clone(header)
+			defer func() {
+				clear(header)
+				maps.Copy(header, was)
+			}()
+		}
+		w.outward(header, status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func setHeaders(to http.Header, fields []plan.Header) {
+	for _, field := range fields {
+		if field.Remove {
+			to.Del(field.Name)
+		} else {
+			to.Set(field.Name, field.Value)
+		}
+	}
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// end is called when nothing more is written.
+func (w *responseWriter) end() {
+	if w.trailers != nil {
+		w.trailers(w.Header())
+	}
+}
+
+const (
+	// bodyLingerBytes and bodyLingerTime bound what is read of a request's body after
+	// it was answered without it; net/http's own bounds for HTTP/1.
+	bodyLingerBytes = 256 << 10
+	bodyLingerTime  = 500 * time.Millisecond
+)
+
+// linger reads the body of an HTTP/2 request that was answered without it. What is
+// still on its way would otherwise reach a closed stream, and clients (curl is one)
+// take the reset that follows for a failed response (RFC 9113 section 5.1). net/http
+// does it for HTTP/1 only. A client that expects 100-continue sends no body, and a
+// gRPC stream stays open.
+func linger(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 2 || r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" || page.IsGRPC(r) {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLingerTime)) // as far as it can be set
+	_, _ = io.CopyN(io.Discard, r.Body, bodyLingerBytes)                              // the response is complete
 }

@@ -1,8 +1,8 @@
 package devproxy
 
 import (
-	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 
@@ -12,28 +12,19 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// generation is a plan plus what runs for it. It is never changed after it
-// became the current one.
+// generation is a plan and what runs for it. It does not change once it is the
+// current one.
 type generation struct {
 	number    uint64
 	plan      *plan.Plan
 	upstreams map[string]*forward.Upstream // by plan.Upstream.Key
-	// around is what routes keep between requests, by plan.Route.ID; those that
-	// put nothing around their answer are not in it.
+	// around is what routes keep between requests, by plan.Route.ID; only of
+	// routes that put something around their answer.
 	around map[string]*middleware.State
 }
 
 func (g *generation) upstream(spec *plan.Upstream) *forward.Upstream {
 	return g.upstreams[spec.Key]
-}
-
-// streams is the number of open upgraded connections and event streams.
-func (g *generation) streams() int {
-	n := 0
-	for _, u := range g.upstreams {
-		n += u.Streams()
-	}
-	return n
 }
 
 // Applied says what an Apply did.
@@ -51,26 +42,31 @@ type Applied struct {
 // Close was called.
 var ErrClosed = errors.New("the server is closed")
 
-// Apply makes p what is served for folder, in place of what was. Requests in
-// flight stay with the plan they began with; upstreams whose spec is equal are
-// handed on with their connections. It fails, changing nothing, with a
-// *plan.ConflictError when another folder has claimed one of p's names.
+// folderPlan is the plan of one folder.
+type folderPlan struct {
+	folder string
+	plan   *plan.Plan
+}
+
+// Apply serves p for folder, in place of its previous plan. Requests in progress
+// stay with the plan they began with; upstreams whose spec is equal are handed on
+// with their connections. It fails, changing nothing, with a *plan.ConflictError
+// when another folder has one of p's names already.
 func (s *Server) Apply(folder string, p *plan.Plan) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Last, so that a name another folder has is this one's mistake.
-	folders := append(s.withoutLocked(folder), folderPlan{folder, p})
-	return s.applyLocked(folders)
+	// Last, so that a name that another folder has is this one's mistake.
+	return s.applyLocked(append(s.withoutLocked(folder), folderPlan{folder, p}))
 }
 
-// Remove stops serving folder. A folder that is not served is no error.
+// Remove stops serving folder, if it is served.
 func (s *Server) Remove(folder string) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.applyLocked(s.withoutLocked(folder))
 }
 
-// withoutLocked is what the other folders want served.
+// withoutLocked is the plans of all other folders.
 func (s *Server) withoutLocked(folder string) []folderPlan {
 	return slices.DeleteFunc(slices.Clone(s.folders), func(f folderPlan) bool { return f.folder == folder })
 }
@@ -102,60 +98,66 @@ func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
 	s.folders = folders
 	updateAround(old, next)
 	dropped := s.drainRoutes(old, changes)
-	s.retireUnused(old, next)
+	for key, u := range old.upstreams {
+		if next.upstreams[key] == nil {
+			u.Retire()
+			s.retired.add(u)
+		}
+	}
 	return Applied{Generation: next.number, Changes: changes, Kept: s.Streams(), Dropped: dropped}, nil
 }
 
-// build is the generation after old: upstreams whose spec is equal are kept.
+// build is the generation after old: upstreams whose spec is equal are kept, and so
+// is the state of a route, whose settings may have changed.
 func (s *Server) build(old *generation, p *plan.Plan) *generation {
 	next := &generation{number: old.number + 1, plan: p, upstreams: map[string]*forward.Upstream{}, around: map[string]*middleware.State{}}
-	for _, host := range p.Hosts() {
-		for _, route := range host.Routes {
-			s.keepAround(next, old, route)
-			spec, ok := route.Answer.(*plan.Upstream)
-			if !ok || next.upstreams[spec.Key] != nil {
-				continue
+	for route := range next.routes() {
+		if len(route.Around) > 0 {
+			next.around[route.ID] = old.around[route.ID]
+			if next.around[route.ID] == nil {
+				next.around[route.ID] = middleware.NewState(route, s.attemptsLocked(route.Host.Name))
 			}
-			if kept := old.upstreams[spec.Key]; kept != nil {
-				next.upstreams[spec.Key] = kept
-				continue
-			}
+		}
+		spec, ok := route.Answer.(*plan.Upstream)
+		if !ok || next.upstreams[spec.Key] != nil {
+			continue
+		}
+		next.upstreams[spec.Key] = old.upstreams[spec.Key]
+		if next.upstreams[spec.Key] == nil {
 			next.upstreams[spec.Key] = s.newUpstream(spec)
 		}
 	}
 	return next
 }
 
-// keepAround hands the state of route on, whose settings may have changed: what
-// is counted and kept by equal ones stays.
-func (s *Server) keepAround(next, old *generation, route *plan.Route) {
-	if len(route.Around) == 0 {
-		return
+// routes yields every route of the plan.
+func (g *generation) routes() iter.Seq[*plan.Route] {
+	return func(yield func(*plan.Route) bool) {
+		for _, host := range g.plan.Hosts() {
+			for _, route := range host.Routes {
+				if !yield(route) {
+					return
+				}
+			}
+		}
 	}
-	kept := old.around[route.ID]
-	if kept == nil {
-		kept = middleware.NewState(route, s.attemptsAt(route.Host.Name))
-	}
-	next.around[route.ID] = kept
 }
 
-// attemptsAt counts guesses at the passwords of a host. They outlive plans, so
-// that no save gives anybody more of them.
-func (s *Server) attemptsAt(host string) *access.Attempts {
+// attemptsLocked counts guesses at the passwords of a host. They outlive plans, so
+// no save allows more of them.
+func (s *Server) attemptsLocked(host string) *access.Attempts {
 	if s.attempts[host] == nil {
 		s.attempts[host] = access.NewAttempts()
 	}
 	return s.attempts[host]
 }
 
-// updateAround tells states of the settings that hold from now on, and retires
-// those that no route has any more.
+// updateAround applies the new settings to the routes' states, and closes those
+// that no route has any longer.
 func updateAround(old, next *generation) {
-	for _, host := range next.plan.Hosts() {
-		for _, route := range host.Routes {
-			if state := next.around[route.ID]; state != nil {
-				state.Update(route)
-			}
+	for route := range next.routes() {
+		if state := next.around[route.ID]; state != nil {
+			state.Update(route)
 		}
 	}
 	for id, state := range old.around {
@@ -165,7 +167,7 @@ func updateAround(old, next *generation) {
 	}
 }
 
-// drainRoutes closes the streams of routes that are gone or that go elsewhere
+// drainRoutes closes the streams of routes that are gone or that lead elsewhere
 // now, and returns how many. Those to members that a route still has go on.
 func (s *Server) drainRoutes(old *generation, changes plan.Changes) int {
 	closed := 0
@@ -181,16 +183,6 @@ func (s *Server) drainRoutes(old *generation, changes plan.Changes) int {
 	return closed
 }
 
-// moveStreams closes the streams of a route but for those to members of next,
-// whichever upstream they were opened on.
-func (s *Server) moveStreams(g *generation, route *plan.Route, next *plan.Upstream) int {
-	closed := s.retired.moveStreams(route.ID, next)
-	if spec, ok := route.Answer.(*plan.Upstream); ok {
-		closed += g.upstream(spec).MoveStreams(route.ID, next)
-	}
-	return closed
-}
-
 // upstreamKey is empty for a route that is not answered by an upstream.
 func upstreamKey(route *plan.Route) string {
 	if spec, ok := route.Answer.(*plan.Upstream); ok {
@@ -199,16 +191,20 @@ func upstreamKey(route *plan.Route) string {
 	return ""
 }
 
-func (s *Server) retireUnused(old, next *generation) {
-	for key, u := range old.upstreams {
-		if next.upstreams[key] == nil {
-			u.Retire()
-			s.retired.add(u)
-		}
+// moveStreams closes the streams of a route except those to members of next,
+// whichever upstream they were opened on.
+func (s *Server) moveStreams(old *generation, route *plan.Route, next *plan.Upstream) int {
+	closed := 0
+	for _, u := range s.retired.list() {
+		closed += u.MoveStreams(route.ID, next)
 	}
+	if spec, ok := route.Answer.(*plan.Upstream); ok {
+		closed += old.upstream(spec).MoveStreams(route.ID, next)
+	}
+	return closed
 }
 
-// retirees are upstreams that no plan names any more and that still finish
+// retirees are upstreams that no plan names any longer and that still finish
 // exchanges.
 type retirees struct {
 	mu  sync.Mutex
@@ -221,40 +217,8 @@ func (r *retirees) add(u *forward.Upstream) {
 	r.all = append(slices.DeleteFunc(r.all, (*forward.Upstream).Idle), u)
 }
 
-// moveStreams is Upstream.MoveStreams of every retiree.
-func (r *retirees) moveStreams(routeID string, next *plan.Upstream) int {
-	closed := 0
-	for _, u := range r.list() {
-		closed += u.MoveStreams(routeID, next)
-	}
-	return closed
-}
-
-// closeStreams ends the streams of every retiree.
-func (r *retirees) closeStreams() {
-	for _, u := range r.list() {
-		u.CloseAllStreams()
-	}
-}
-
-// streams is the number of open streams of all retirees.
-func (r *retirees) streams() int {
-	n := 0
-	for _, u := range r.list() {
-		n += u.Streams()
-	}
-	return n
-}
-
 func (r *retirees) list() []*forward.Upstream {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.all)
-}
-
-// wait returns when every retiree has ended its last exchange or ctx ends.
-func (r *retirees) wait(ctx context.Context) {
-	for _, u := range r.list() {
-		_ = u.Wait(ctx) // ended by Close
-	}
 }

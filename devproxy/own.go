@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -17,38 +19,30 @@ const (
 	ownPaths = plan.OwnPaths
 	// statePath is what a waiting page polls: is the upstream of a path up?
 	statePath = ownPaths + "state"
-	// statePatience bounds the connecting that one poll costs.
+	// statePatience bounds how long one poll may take to connect.
 	statePatience = 2 * time.Second
 )
-
-// ownPathError is the error of a path below ownPaths that devproxy does not have.
-type ownPathError struct{ path string }
-
-func (e *ownPathError) Error() string { return fmt.Sprintf("devproxy has no page %q", e.path) }
-
-// Page is how a client is shown the error.
-func (e *ownPathError) Page() page.Page {
-	return page.Page{Status: http.StatusNotFound, Title: e.Error() + "."}
-}
 
 // serveOwn answers below ownPaths. It says "up" or "waiting", and nothing else
 // that a page of another origin could learn from.
 func (s *Server) serveOwn(x *exchange, r *http.Request) error {
 	x.own = true
 	if r.URL.Path != statePath {
-		return &ownPathError{r.URL.Path}
+		text := fmt.Sprintf("devproxy has no page %q", r.URL.Path)
+		return &pageError{text, page.Page{Status: http.StatusNotFound, Title: text + "."}}
 	}
 	return s.serveState(x, r)
 }
 
 // serveState tells a waiting page whether it may reload. Only pages of the same
-// host may ask: each answer costs a connection to the upstream.
+// host are answered: each answer costs a connection to the upstream.
 func (s *Server) serveState(x *exchange, r *http.Request) error {
 	x.own = true
 	if isCrossOrigin(r) {
-		return &crossOriginError{r.URL.Path}
+		text := "only pages of this host may request " + r.URL.Path
+		return &pageError{text, page.Page{Status: http.StatusForbidden, Title: "Requests from this origin are not allowed.", Lead: page.Sentence(text)}}
 	}
-	state, err := s.stateOf(x.generation, r)
+	state, err := stateOf(x.generation, r)
 	if err != nil {
 		return err
 	}
@@ -62,10 +56,10 @@ func (s *Server) serveState(x *exchange, r *http.Request) error {
 	return nil
 }
 
-// stateOf is the state of whatever answers ?path= on the host of r. A path that
-// an upstream does not answer needs no waiting, nor does a local name that is
-// not served any more: its page says why. The error is that of another name.
-func (s *Server) stateOf(g *generation, r *http.Request) (string, error) {
+// stateOf is the state of what answers ?path= on the host of r. A path without an
+// upstream needs no waiting, nor does a local name that is no longer served: its
+// page says why. The error is that of any other unknown name.
+func stateOf(g *generation, r *http.Request) (string, error) {
 	match, err := g.plan.Match(plan.Request{
 		Method: http.MethodGet, Host: hostname(r.Host), Path: r.URL.Query().Get("path"), Header: r.Header,
 	})
@@ -85,4 +79,41 @@ func (s *Server) stateOf(g *generation, r *http.Request) (string, error) {
 		return "up", nil
 	}
 	return "waiting", nil
+}
+
+// isLocalName reports whether host, in lower case and without port and trailing
+// dot, always means this machine: localhost and the names below it (RFC 6761
+// section 6.3), and loopback addresses. Any other name can be made to resolve to
+// this machine, so that a page of another site reads what devproxy answers
+// (DNS rebinding).
+func isLocalName(host string) bool {
+	if strings.HasSuffix("."+host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// isCrossOrigin reports whether a page of another origin made r, as its browser
+// says by Origin or by Sec-Fetch-Site (W3C Fetch Metadata). Programs send
+// neither.
+func isCrossOrigin(r *http.Request) bool {
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "none" && site != "same-origin" {
+			return true
+		}
+	}
+	for _, origin := range r.Header["Origin"] {
+		// Behind another proxy the scheme may differ.
+		if _, authority, ok := strings.Cut(origin, "://"); !ok || !strings.EqualFold(authority, r.Host) {
+			return true
+		}
+	}
+	return false
+}
+
+// opensDocument reports whether the response to r is a page in its own tab, which
+// the page that linked to it cannot read.
+func opensDocument(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }

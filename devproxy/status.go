@@ -2,7 +2,7 @@ package devproxy
 
 import (
 	"context"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,16 +12,16 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// StateChange tells that an upstream came up or went away, or that one member of
-// it turned ill or well again.
+// StateChange reports that an upstream became reachable or unreachable, or that one of
+// its members became unhealthy or healthy again.
 type StateChange struct {
 	Upstream string // ":5173"
 	Member   string // ":3001"; empty when it is about the upstream
-	Up       bool   // of a member: well
+	Up       bool   // of a member: healthy
 	At       time.Time
 	// After is how long it was in the other state; 0 when that is not known.
 	After  time.Duration
-	Detail string // why it waits or is ill; empty when up
+	Detail string // why it waits or is unhealthy; empty when up
 }
 
 // The states of a route.
@@ -31,10 +31,10 @@ const (
 	StateReady   = "ready" // answered by devproxy itself
 	// StateWithheld is for routes that need consent.
 	StateWithheld = "withheld"
-	// StateIll is for members, and for upstreams without another, whose health
-	// check fails.
-	StateIll = "ill"
-	// StateUnknown is for members that nobody has connected to yet.
+	// StateUnhealthy is for members whose health check fails, and for upstreams
+	// with no other member.
+	StateUnhealthy = "unhealthy"
+	// StateUnknown is for members before the first connection.
 	StateUnknown = "unknown"
 )
 
@@ -59,28 +59,8 @@ func refusals(state forward.State) string {
 	return forward.Unavailable{Attempts: state.Attempts}.String()
 }
 
-// statusPatience bounds the connecting that asking for a status costs: ports
-// of this machine answer at once.
-const statusPatience = 300 * time.Millisecond
-
-// Hosts are the served hosts and the state of their routes, each upstream
-// asked by connecting to it.
-func (s *Server) Hosts(ctx context.Context) []control.Host {
-	g := s.current.Load()
-	g.probe(ctx)
-	hosts := make([]control.Host, 0, len(g.plan.Hosts()))
-	for _, h := range g.plan.Hosts() {
-		host := control.Host{Name: h.Name, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
-		for i := len(h.Routes) - 1; i >= 0; i-- { // as written: the shortest path first
-			host.Routes = append(host.Routes, g.routeStatus(h.Routes[i]))
-		}
-		hosts = append(hosts, host)
-	}
-	return hosts
-}
-
 // LookAgain connects to the upstreams that did not answer last, so that OnState
-// tells when one is there though no request came for it. ctx bounds it.
+// reports one that is back even without a request. ctx bounds it.
 func (s *Server) LookAgain(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, u := range s.current.Load().upstreams {
@@ -91,8 +71,14 @@ func (s *Server) LookAgain(ctx context.Context) {
 	group.Wait()
 }
 
-// probe asks all upstreams at once.
-func (g *generation) probe(ctx context.Context) {
+// statusPatience bounds how long a status takes to connect to upstreams: ports of
+// this machine answer at once.
+const statusPatience = 300 * time.Millisecond
+
+// Hosts returns the served hosts and the state of their routes. It connects to each
+// upstream for that.
+func (s *Server) Hosts(ctx context.Context) []control.Host {
+	g := s.current.Load()
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
 	var group sync.WaitGroup
@@ -100,6 +86,15 @@ func (g *generation) probe(ctx context.Context) {
 		group.Go(func() { u.Probe(ctx) })
 	}
 	group.Wait()
+	hosts := make([]control.Host, 0, len(g.plan.Hosts()))
+	for _, h := range g.plan.Hosts() {
+		host := control.Host{Name: h.Name, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
+		for _, route := range slices.Backward(h.Routes) { // as written: the shortest path first
+			host.Routes = append(host.Routes, g.routeStatus(route))
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts
 }
 
 func (g *generation) routeStatus(route *plan.Route) control.Route {
@@ -114,65 +109,41 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 	}
 	state := g.upstream(spec).State()
 	if len(spec.Members)+len(spec.Fallback) > 1 || spec.Health != nil {
-		status.Members = memberStatus(g.upstream(spec).Members())
-		for i := range status.Members {
-			status.Members[i].Detail = mask.Text(status.Members[i].Detail)
+		for _, m := range g.upstream(spec).Members() {
+			member := memberStatus(m)
+			member.Detail = mask.Text(member.Detail)
+			status.Members = append(status.Members, member)
 		}
 	}
-	status.State = StateWaiting
-	if state.Up {
-		status.State = StateUp
-		if allIll(status.Members) {
-			status.State = StateIll
+	if !state.Up {
+		status.State, status.Detail = StateWaiting, mask.Text(refusals(state))
+		for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
+			status.Hints = append(status.Hints, process.String())
 		}
-		status.Hints = oneOrNone(twins(spec))
 		return status
 	}
-	status.Detail = mask.Text(refusals(state))
-	for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
-		status.Hints = append(status.Hints, process.String())
+	status.State, status.Hints = StateUp, oneOrNone(twins(spec))
+	if allUnhealthy(status.Members) {
+		status.State = StateUnhealthy
 	}
 	return status
 }
 
-func memberStatus(members []forward.MemberState) []control.Member {
-	list := make([]control.Member, len(members))
-	for i, m := range members {
-		list[i] = control.Member{Upstream: m.Text, State: StateUnknown, Active: m.Active, Fallback: m.Fallback}
-		switch {
-		case m.Health == forward.Ill:
-			list[i].State, list[i].Detail = StateIll, m.Why
-		case m.Up:
-			list[i].State = StateUp
-		case m.Known:
-			list[i].State, list[i].Detail = StateWaiting, forward.Unavailable{Attempts: m.Refused}.String()
-		}
+func memberStatus(m forward.MemberState) control.Member {
+	status := control.Member{Upstream: m.Text, State: StateUnknown, Active: m.Active, Fallback: m.Fallback}
+	switch {
+	case m.Health == forward.Ill:
+		status.State, status.Detail = StateUnhealthy, m.Why
+	case m.Up:
+		status.State = StateUp
+	case m.Known:
+		status.State, status.Detail = StateWaiting, forward.Unavailable{Attempts: m.Refused}.String()
 	}
-	return list
+	return status
 }
 
-// allIll reports whether every member that shares the load is ill.
-func allIll(members []control.Member) bool {
-	ill := false
-	for _, m := range members {
-		if !m.Fallback && m.State != StateIll {
-			return false
-		}
-		ill = ill || !m.Fallback
-	}
-	return ill
-}
-
-// Generation is the number of the plan that is served now; 0 before the first.
-func (s *Server) Generation() uint64 { return s.current.Load().number }
-
-// Streams is the number of open upgraded connections and event streams.
-func (s *Server) Streams() int { return s.current.Load().streams() + s.retired.streams() }
-
-// InFlight is the number of exchanges that have not ended, streams among them.
-func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
-
-// publicURL is where a host is served.
-func (s *Server) publicURL(name string) string {
-	return "https://" + name + strings.TrimSuffix(":"+itoa(s.listening.Load().HTTPSPort), ":443")
+// allUnhealthy reports whether every member that shares the load is unhealthy.
+func allUnhealthy(members []control.Member) bool {
+	members = slices.DeleteFunc(slices.Clone(members), func(m control.Member) bool { return m.Fallback })
+	return len(members) > 0 && !slices.ContainsFunc(members, func(m control.Member) bool { return m.State != StateUnhealthy })
 }

@@ -21,37 +21,39 @@ type visit struct {
 	share   *share.Share
 	visitor share.Visitor
 	over    context.Context // done when the share is
-	streams context.Context // done when its streams may not go on
-	// host is the local authority that was meant, and target path and query
+	streams context.Context // done when its streams must end
+	// host is the local authority that was meant, and target the path and query
 	// without the link's secret; empty until the visitor was admitted.
 	host, target string
-	// hops are the instances of devproxy that the request has passed.
+	// hops are the instances of devproxy that the request has passed through.
 	hops []string
-	// hidden is why the share hid the request; nil for what it did not hide.
+	// hidden is why the share hid the request; nil if it did not.
 	hidden *share.Hit
 }
 
 // newVisit is nil for a local request.
 func newVisit(r *http.Request) *visit {
-	sharing := sharingOf(r.Context())
-	if sharing == nil {
+	sharing, ok := r.Context().Value(sharingKey{}).(*shared)
+	if !ok {
 		return nil
 	}
 	conn := listen.FromContext(r.Context())
-	v := &visit{visitor: share.Visitor{Addr: conn.Visitor, Scheme: scheme(r), Host: conn.PublicHost}, over: sharing.over, streams: sharing.over}
+	now := sharing.Share()
+	v := &visit{
+		share: now.Share, over: sharing.over, streams: sharing.over,
+		visitor: share.Visitor{Addr: conn.Visitor, Scheme: scheme(r), Host: conn.PublicHost},
+	}
 	if conn.AddrField != "" {
 		v.visitor.Addr = toldAddr(r.Header[http.CanonicalHeaderKey(conn.AddrField)])
 	}
-	shared := sharing.Share()
-	v.share = shared.Share
-	if shared.Streams != nil {
-		v.streams = shared.Streams
+	if now.Streams != nil {
+		v.streams = now.Streams
 	}
 	return v
 }
 
 // toldAddr is the visitor's address in the lines of a field, without a port. It is
-// zero unless there is one line with one address: somebody else wrote a second.
+// zero unless there is one line with one address: a second has another author.
 func toldAddr(lines []string) netip.AddrPort {
 	if len(lines) != 1 {
 		return netip.AddrPort{}
@@ -83,14 +85,14 @@ func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
 	return s.serveRoute(x, in)
 }
 
-// publish has every head that is written from now on made public.
+// publish makes every header public that is written from now on.
 func (v *visit) publish(x *exchange, r *http.Request) {
 	x.w.outward = func(header http.Header, status int) { v.share.Outward(header, status, v.visitor, r) }
 	x.w.trailers = v.share.Trailers
 }
 
-// guard refuses what the share hides also when the route leads there by
-// another path than the visitor's, which Admit has seen: by the path that is
+// guard refuses what the share hides, also when the route leads there by
+// another path than the visitor's, which Admit has checked: by the path that is
 // sent, and by the path below the route, where an app that is mounted there has
 // its own root.
 func (v *visit) guard(r *http.Request, match plan.Match) error {
@@ -107,7 +109,7 @@ func (v *visit) guard(r *http.Request, match plan.Match) error {
 	case *plan.Files:
 		sent = answer.LooksUp(a, match)
 	default:
-		return nil // the Proxyfile says the answer
+		return nil // the answer is in the Proxyfile
 	}
 	for _, path := range []string{sent, tried, match.Rest} {
 		if path == asked || path == "" {
@@ -121,10 +123,10 @@ func (v *visit) guard(r *http.Request, match plan.Match) error {
 	return nil
 }
 
-// messages is forward's for what a visitor sends on a WebSocket of a developer
+// messages returns the rules for what a visitor sends on a WebSocket of a developer
 // tool. Such a socket agrees on no extension, since compressed messages could
-// not be judged: r must be the visit's own. The first message that does not pass
-// is recorded at once, as the socket may go on for hours.
+// not be checked: r must be the visit's own. The first message that is hidden
+// is recorded at once, since the socket may go on for hours.
 func (s *Server) messages(x *exchange, r *http.Request, target string) func(string) *websocket.Rules {
 	tell := func(hit share.Hit) {
 		if s.opts.Recorder == nil {
@@ -145,8 +147,8 @@ func (s *Server) messages(x *exchange, r *http.Request, target string) func(stri
 	return func(accepted string) *websocket.Rules { return shared.SocketRules(r, target, accepted, tell) }
 }
 
-// record tells of the visit. The link's secret, which a query may carry, is not
-// kept.
+// record adds the visit to a record, without the link's secret, which a query may
+// carry.
 func (v *visit) record(record *inspect.Exchange, r *http.Request) {
 	record.Share = listen.FromContext(r.Context()).Share
 	if addr := v.visitor.Addr.Addr(); addr.IsValid() {

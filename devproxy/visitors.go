@@ -3,27 +3,106 @@ package devproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/share"
 )
 
-// lingerTime bounds how long a visitor may take for the rest of an answer that
+// Sharing is a share as ServeShare serves it.
+type Sharing struct {
+	// Name is what records call the share; never empty.
+	Name string
+	// Visitor returns who is at the other end of a connection of the listener.
+	Visitor func(net.Conn) share.Visitor
+	// Share returns what is shared now. It is called once for each request and
+	// never returns nil.
+	Share func() *Shared
+}
+
+// Shared is what is shared at one moment.
+type Shared struct {
+	*share.Share
+	// Streams ends the streams that were opened under it: when it is done, their
+	// visitors are no longer allowed to see what they show. It must be done when the
+	// share is over. Nil means that it is not before.
+	Streams context.Context
+}
+
+// sharingKey is the context key of *shared.
+type sharingKey struct{}
+
+// shared is a share that is being served.
+type shared struct {
+	Sharing
+	over context.Context // done once the share ends
+}
+
+// ServeShare serves the visitors that ln accepts until ctx ends, or ln fails: as
+// local requests are served, except for what the share keeps from them. Once ctx
+// has ended, streams are closed, requests in progress finish and new ones are
+// refused; ln is closed after that. Closing ln, or the Server, cuts it short.
+// The error is ln's when it failed on its own.
+//
+// The connections have their own http.Server: a share can end while the rest goes
+// on, and a connection carries one exchange, whatever the relay makes of it, so
+// that no two visitors share a parser.
+func (s *Server) ServeShare(ctx context.Context, log *slog.Logger, ln net.Listener, sharing Sharing) error {
+	srv := s.httpServer(log)
+	srv.Protocols = new(http.Protocols)
+	srv.Protocols.SetHTTP1(true)
+	srv.SetKeepAlivesEnabled(false)
+	srv.BaseContext = func(net.Listener) context.Context {
+		return context.WithValue(context.Background(), sharingKey{}, &shared{Sharing: sharing, over: ctx})
+	}
+	cut, cutOff := context.WithCancel(s.closing)
+	defer cutOff()
+	in := &visitors{Listener: ln, sharing: sharing, cut: cut, none: make(chan struct{})}
+	var failed error
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		failed = srv.Serve(in)
+	}()
+	select {
+	case <-served:
+	case <-ctx.Done():
+		in.finish()
+		select {
+		case <-in.none:
+		case <-served: // ln was closed
+		case <-s.closing.Done():
+		}
+	}
+	wanted := ctx.Err() != nil
+	cutOff()
+	_ = ln.Close() // before srv, which waits for Accept to return
+	srv.Close()
+	<-served
+	if wanted {
+		return nil
+	}
+	return failed
+}
+
+// lingerTime bounds how long a visitor may take to receive the rest of a response that
 // has been written: at most the credit of one stream, 8 MB, on a slow line.
 const lingerTime = 2 * time.Minute
 
-// visitors is the listener of a share as net/http sees it. It knows when the
-// last connection of those that came before the end is closed: http.Server's
-// Shutdown stops to accept first, and whoever came then would be cut off
-// without a word.
+// visitors is the listener of a share for net/http. It notices when the last
+// connection from before the end is closed: http.Server's Shutdown first stops
+// accepting, which would silently cut off a visitor that arrives then.
 type visitors struct {
 	net.Listener
 	sharing Sharing
-	cut     context.Context // done when nobody is waited for any more
+	cut     context.Context // done when no connection is waited for any longer
 
 	mu     sync.Mutex
 	open   int // connections that are waited for
@@ -31,7 +110,7 @@ type visitors struct {
 	none   chan struct{} // closed when ending and none is open
 }
 
-// Accept puts the scanner before a visitor's connection and marks it.
+// Accept puts the scanner in front of a visitor's connection and marks it.
 func (v *visitors) Accept() (net.Conn, error) {
 	c, err := v.Listener.Accept()
 	if err != nil {
@@ -43,41 +122,33 @@ func (v *visitors) Accept() (net.Conn, error) {
 	}), nil
 }
 
-// count waits for c, unless the end has come.
+// count counts c as open, unless the share is ending.
 func (v *visitors) count(c net.Conn) net.Conn {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	closed := func() {}
-	if !v.ending {
-		v.open++
-		closed = sync.OnceFunc(v.leave)
-	}
+	v.update(func() {
+		if !v.ending {
+			v.open++
+			closed = sync.OnceFunc(func() { v.update(func() { v.open-- }) })
+		}
+	})
 	return &visitorConn{Conn: c, cut: v.cut, closed: closed}
 }
 
-func (v *visitors) leave() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.open--
-	v.settleLocked()
-}
-
 // finish begins the end.
-func (v *visitors) finish() {
+func (v *visitors) finish() { v.update(func() { v.ending = true }) }
+
+func (v *visitors) update(change func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.ending = true
-	v.settleLocked()
-}
-
-func (v *visitors) settleLocked() {
-	if v.ending && v.open == 0 {
+	over := v.ending && v.open == 0
+	change()
+	if !over && v.ending && v.open == 0 {
 		close(v.none)
 	}
 }
 
-// visitorConn is one exchange with a visitor. Whoever carries it may end with
-// the share, so that it is closed only when the answer has arrived.
+// visitorConn is one exchange with a visitor. The program that carries it may end with
+// the share, so it is closed only when the response has arrived.
 type visitorConn struct {
 	net.Conn
 	cut      context.Context
@@ -85,11 +156,11 @@ type visitorConn struct {
 	hijacked atomic.Bool
 }
 
-// Hijacked is told by package listen that net/http is done with the connection.
+// Hijacked is called by package listen when net/http gives the connection up.
 func (c *visitorConn) Hijacked() { c.hijacked.Store(true) }
 
-// Close ends what is sent, waits for the other end to have read it, which it
-// shows by closing, and closes. After an upgrade it closes at once: the two
+// Close ends the sending direction, waits until the other end has read everything,
+// which it shows by closing, and closes. After an upgrade it closes at once: the two
 // ends have agreed by then.
 func (c *visitorConn) Close() error {
 	defer c.closed()
@@ -97,18 +168,15 @@ func (c *visitorConn) Close() error {
 		stop := context.AfterFunc(c.cut, func() { _ = c.Conn.Close() })
 		defer stop()
 		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-		_, _ = io.Copy(io.Discard, c.Conn) // its end is all that counts
+		_, _ = io.Copy(io.Discard, c.Conn) // only its end counts
 	}
 	return c.Conn.Close()
 }
 
-// errNoHalfClose is for a provider's connections that end as a whole.
-var errNoHalfClose = errors.New("this connection cannot close one direction alone")
-
-// CloseWrite ends what is sent and leaves the other direction open.
+// CloseWrite ends the sending direction and leaves the other one open.
 func (c *visitorConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
-	return errNoHalfClose
+	return fmt.Errorf("a connection of this provider cannot close one direction: %w", errors.ErrUnsupported)
 }

@@ -187,8 +187,8 @@ service "api" {
 
 	killed.kill()
 	stopped.signal(t, syscall.SIGSTOP)
-	u.awaitMember(killed.addr, "ill")
-	if m := u.awaitMember(stopped.addr, "ill"); !strings.Contains(m.Detail, "/healthz") {
+	u.awaitMember(killed.addr, "unhealthy")
+	if m := u.awaitMember(stopped.addr, "unhealthy"); !strings.Contains(m.Detail, "/healthz") {
 		t.Errorf("the stopped one is ill since %q", m.Detail)
 	}
 

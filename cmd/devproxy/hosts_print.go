@@ -94,7 +94,7 @@ func stateText(s *streams, state, detail string) string {
 		return s.green(state)
 	case devproxy.StateWaiting:
 		state = s.yellow(state)
-	case devproxy.StateIll:
+	case devproxy.StateUnhealthy:
 		state = s.yellow("unhealthy")
 	}
 	if detail != "" {

@@ -167,7 +167,7 @@ func (j *upJSON) state(change devproxy.StateChange) {
 	case change.Up:
 		state = devproxy.StateUp
 	case change.Member != "":
-		state = devproxy.StateIll
+		state = devproxy.StateUnhealthy
 	}
 	j.print(struct {
 		Event    string `json:"event"`

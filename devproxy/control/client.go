@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,19 +13,20 @@ import (
 	"time"
 )
 
-// ErrNotRunning is the error of asking a folder in which nothing runs.
-var ErrNotRunning = errors.New("nothing runs here")
+// ErrNotRunning is the error for a folder in which no instance runs.
+var ErrNotRunning = errors.New("devproxy is not running here")
 
-// maxAnswer bounds an instance's answer: a status of ten thousand routes.
-const maxAnswer = 16 << 20
+const (
+	// maxAnswer bounds an instance's answer: a status of ten thousand routes.
+	maxAnswer = 16 << 20
+	// askTimeout bounds a request: an instance answers at once.
+	askTimeout = 5 * time.Second
+)
 
-// askTimeout bounds a question: an instance has its answers at hand.
-const askTimeout = 5 * time.Second
-
-// Client asks the instance of a folder.
+// Client talks to the instance of a folder.
 type Client struct {
 	base   string
-	holder Holder // as Dial found it; zero when it has not said
+	holder Holder // as Dial found it; zero when it has no file
 	http   *http.Client
 }
 
@@ -42,16 +44,16 @@ func Dial(runtimeDir, folder string) (*Client, error) {
 	return dial(base(runtimeDir, folder))
 }
 
-// dial tries the socket. The lock is left alone: whoever only looks at it
-// holds it for an instant, in which an `up` would be refused.
+// dial tries the socket. It leaves the lock alone: testing it means holding it for
+// an instant, in which an `up` would be refused.
 func dial(base string) (*Client, error) {
 	c := &Client{base: base}
 	conn, err := c.connect(context.Background(), "", "")
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, refused):
+	case isGone(err):
 		return nil, ErrNotRunning
 	case err != nil:
-		return nil, fmt.Errorf("cannot reach the devproxy that runs here: %w", err)
+		return nil, fmt.Errorf("cannot connect to the devproxy that is running here: %w", err)
 	}
 	conn.Close()
 	c.holder, _ = readHolder(base)
@@ -67,31 +69,57 @@ func (c *Client) connect(ctx context.Context, _, _ string) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", c.base+socketSuffix)
 }
 
-// gone reports whether the instance that Dial found has ended: its holder file
-// goes last, and a killed process is no holder.
-func (c *Client) gone() bool {
-	holder, ok := readHolder(c.base)
-	return !ok || holder.PID != c.holder.PID || !holder.Started.Equal(c.holder.Started)
+// isGone reports whether err is that of a socket that no process listens on.
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, refused) }
+
+// name is the instance as errors call it.
+func (c *Client) name() string {
+	if c.holder.PID == 0 {
+		return "the running devproxy"
+	}
+	return fmt.Sprintf("the running devproxy (pid %d)", c.holder.PID)
 }
 
-// Status asks the instance what it serves.
-func (c *Client) Status(ctx context.Context) (Status, error) {
-	var status Status
+// Status returns what the instance serves.
+func (c *Client) Status(ctx context.Context) (status Status, err error) {
 	body, err := c.ask(ctx, http.MethodGet, statusPath)
-	if err != nil {
-		return status, err
+	if err == nil {
+		err = c.decode(body, &status)
 	}
-	if err := json.Unmarshal(body, &status); err != nil {
-		return status, fmt.Errorf("the running devproxy answered in a form this version does not know: %w; stop it with devproxy down and start it again", err)
-	}
-	return status, nil
+	return status, err
 }
 
-// downPoll is how often Down looks whether the instance is gone.
+// Share sends a request about the instance's share and returns the share's state after
+// it. The error is a *ShareError when the instance refuses.
+func (c *Client) Share(ctx context.Context, request ShareRequest) (state Share, err error) {
+	text, err := json.Marshal(request)
+	if err != nil {
+		return state, err
+	}
+	status, body, err := c.send(ctx, http.MethodPost, sharePath, bytes.NewReader(text))
+	if err != nil {
+		return state, err
+	}
+	switch status {
+	case http.StatusOK:
+		return state, c.decode(body, &state)
+	case http.StatusConflict:
+		refused := &ShareError{}
+		if err := c.decode(body, refused); err != nil {
+			return state, err
+		}
+		return state, refused
+	case http.StatusNotFound:
+		return state, &ShareError{c.name() + " is an older version that cannot share", "devproxy down, then devproxy up --share"}
+	}
+	return state, c.statusError(status, sharePath)
+}
+
+// downPoll is between two checks of whether the instance is gone.
 const downPoll = 20 * time.Millisecond
 
-// Down asks the instance to end and returns when it has released the folder,
-// or with ctx's error when it has not by then.
+// Down stops the instance and returns when it has released the folder, or with
+// ctx's error when it has not by then.
 func (c *Client) Down(ctx context.Context) error {
 	if _, err := c.ask(ctx, http.MethodPost, downPath); err != nil && !c.gone() {
 		return err
@@ -101,51 +129,61 @@ func (c *Client) Down(ctx context.Context) error {
 	for !c.gone() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the devproxy with pid %d still finishes requests: %w; end it at once with kill %[1]d", c.holder.PID, ctx.Err())
+			return fmt.Errorf("the devproxy with pid %d is still finishing requests: %w; end it at once with kill %[1]d", c.holder.PID, ctx.Err())
 		case <-tick.C:
 		}
 	}
 	return nil
 }
 
+// gone reports whether the instance that Dial found has ended: it removes its holder
+// file last, and a killed process is not a holder.
+func (c *Client) gone() bool {
+	holder, ok := readHolder(c.base)
+	return !ok || holder.PID != c.holder.PID || !holder.Started.Equal(c.holder.Started)
+}
+
 func (c *Client) ask(ctx context.Context, method, path string) ([]byte, error) {
 	status, body, err := c.send(ctx, method, path, http.NoBody)
 	if err == nil && status >= http.StatusMultipleChoices {
-		err = fmt.Errorf("the devproxy that runs here%s answered %d %s to %s", c.pid(), status, http.StatusText(status), path)
+		err = c.statusError(status, path)
 	}
 	return body, err
 }
 
-// send asks one question and gives the answer, whatever its status.
-func (c *Client) send(ctx context.Context, method, path string, question io.Reader) (status int, answer []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://devproxy"+path, question)
+func (c *Client) statusError(status int, path string) error {
+	return fmt.Errorf("%s answered %d %s to %s", c.name(), status, http.StatusText(status), path)
+}
+
+func (c *Client) decode(body []byte, to any) error {
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("%s sent an answer that this version cannot read: %w; stop it with devproxy down and start it again", c.name(), err)
+	}
+	return nil
+}
+
+// send sends one request and returns the answer, whatever its status.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://devproxy"+path, body)
 	if err != nil {
 		return 0, nil, err
 	}
 	req.Header.Set(protocolField, protocol)
 	res, err := c.http.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, refused) {
-		return 0, nil, fmt.Errorf("the devproxy that ran here%s has ended: %w", c.pid(), ErrNotRunning)
+	if isGone(err) {
+		return 0, nil, fmt.Errorf("%s has ended: %w", c.name(), ErrNotRunning)
 	}
 	if err != nil {
-		return 0, nil, fmt.Errorf("the devproxy that runs here%s does not answer: %w", c.pid(), err)
+		return 0, nil, fmt.Errorf("%s does not answer: %w", c.name(), err)
 	}
 	defer res.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return 0, nil, fmt.Errorf("the devproxy that runs here%s broke off its answer: %w", c.pid(), err)
+		return 0, nil, fmt.Errorf("the answer of %s broke off: %w", c.name(), err)
 	}
-	// Stopping is asked of any version.
-	if spoken := res.Header.Get(protocolField); spoken != protocol && path != downPath {
-		return 0, nil, fmt.Errorf("the devproxy that runs here%s is another version: it speaks control protocol %q, this one %q; stop it with devproxy down and start it again", c.pid(), spoken, protocol)
+	// Any version can be stopped.
+	if theirs := res.Header.Get(protocolField); theirs != protocol && path != downPath {
+		return 0, nil, fmt.Errorf("%s is another version: its control protocol is %q, this one's %q; stop it with devproxy down and start it again", c.name(), theirs, protocol)
 	}
 	return res.StatusCode, answer, nil
-}
-
-// pid is for error texts.
-func (c *Client) pid() string {
-	if c.holder.PID == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (pid %d)", c.holder.PID)
 }

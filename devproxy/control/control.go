@@ -2,27 +2,35 @@
 // the folder's lock and answers on its socket, and the other verbs talk to it
 // there.
 //
-// Lock and socket lie in the runtime directory under a hash of the folder,
+// Lock and socket are in the runtime directory under a hash of the folder,
 // since the path of a unix socket ends at 104 to 107 bytes. The lock file is
-// never removed: whoever held its old inode would not exclude whoever makes
-// the new one. The kernel releases the lock of a process that was killed, and
-// the next instance replaces the socket it left behind.
+// never removed: a process with its old inode would not exclude one that makes
+// a new file. The kernel releases the lock of a process that was killed, and
+// the next instance replaces the socket it left.
 package control
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/devproxy/devproxy/localca"
 )
 
-// holderSuffix and the others make up an instance's file names.
+// The suffixes of an instance's files.
 const (
 	lockSuffix   = ".lock"
 	holderSuffix = ".json"
@@ -69,9 +77,9 @@ func Acquire(runtimeDir, folder string) (*Instance, error) {
 }
 
 const (
-	// nameless is how long a lock may be held by somebody who has not said who
-	// it is: an instance is between locking and writing, or between removing
-	// and unlocking, for an instant only.
+	// nameless is how long a lock may be held without a holder file: an instance
+	// is between locking and writing, or between removing and unlocking, only for
+	// an instant.
 	nameless = time.Second
 	// takePoll is between attempts meanwhile.
 	takePoll = 10 * time.Millisecond
@@ -82,7 +90,7 @@ func (in *Instance) take() error {
 	for deadline := time.Now().Add(nameless); ; time.Sleep(takePoll) {
 		locked, err := in.lock.TryLock()
 		if err != nil {
-			return fmt.Errorf("cannot lock the folder: %w; set XDG_RUNTIME_DIR to a folder of yours that can be written to", err)
+			return fmt.Errorf("cannot lock the folder: %w; set XDG_RUNTIME_DIR to a folder that you can write to", err)
 		}
 		if locked {
 			return nil
@@ -99,7 +107,7 @@ func (in *Instance) take() error {
 // Close releases the folder. It may be called twice.
 func (in *Instance) Close() error {
 	if !in.lock.Locked() {
-		return nil // what lies there now may be the next one's
+		return nil // the files may be the next instance's by now
 	}
 	err := os.Remove(in.base + holderSuffix)
 	return errors.Join(err, in.lock.Unlock())
@@ -110,7 +118,7 @@ func base(runtimeDir, folder string) string {
 	return filepath.Join(runtimeDir, hex.EncodeToString(sum[:8]))
 }
 
-// realFolder is folder without links, so that two ways to it are one.
+// realFolder is folder without links, so that two paths to it are the same.
 func realFolder(folder string) (string, error) {
 	abs, err := filepath.Abs(folder)
 	if err != nil {
@@ -121,4 +129,78 @@ func realFolder(folder string) (string, error) {
 		return "", fmt.Errorf("cannot find the folder %s: %w", abs, err)
 	}
 	return real, nil
+}
+
+// Holder is the process that runs a folder. Its file is next to the lock and not
+// the lock itself, since on Windows no other process can read a locked file.
+type Holder struct {
+	PID     int       `json:"pid"`
+	Folder  string    `json:"folder"`
+	Started time.Time `json:"started"`
+}
+
+// HeldError says that another process runs the folder.
+type HeldError struct {
+	// Holder is that process. Its PID is 0 while its file is not written.
+	Holder Holder
+}
+
+func (e *HeldError) Error() string {
+	text := "devproxy is already running in " + e.Holder.Folder
+	if e.Holder.PID != 0 {
+		text += fmt.Sprintf(" (pid %d)", e.Holder.PID)
+	}
+	return text
+}
+
+func writeHolder(base string, holder Holder) error {
+	text, err := json.Marshal(holder)
+	if err != nil {
+		return err
+	}
+	if err := localca.WriteFile(base+holderSuffix, text, 0o600); err != nil {
+		return fmt.Errorf("cannot write the process id to %s: %w", base+holderSuffix, err)
+	}
+	return nil
+}
+
+// maxHolder bounds a holder file: a pid, a time and a path.
+const maxHolder = 64 << 10
+
+// readHolder returns the last holder of the lock. ok is false without one, or when
+// its process is gone.
+func readHolder(base string) (holder Holder, ok bool) {
+	f, err := os.Open(base + holderSuffix)
+	if err != nil {
+		return Holder{}, false
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxHolder))
+	if err != nil || json.Unmarshal(text, &holder) != nil || !alive(holder.PID) {
+		return Holder{}, false
+	}
+	return holder, true
+}
+
+// List returns every instance of this user that answers, by folder.
+func List(runtimeDir string) ([]Holder, error) {
+	if err := checkDir(runtimeDir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	// Not a pattern of the whole path, which may contain "[".
+	files, err := fs.Glob(os.DirFS(runtimeDir), "*"+holderSuffix)
+	if err != nil {
+		return nil, err
+	}
+	var running []Holder
+	for _, name := range files {
+		client, err := dial(filepath.Join(runtimeDir, strings.TrimSuffix(name, holderSuffix)))
+		if err == nil && client.holder.PID != 0 {
+			running = append(running, client.holder)
+		}
+	}
+	slices.SortFunc(running, func(a, b Holder) int { return cmp.Compare(a.Folder, b.Folder) })
+	return running, nil
 }

@@ -1,27 +1,12 @@
 package control
 
-import (
-	"net"
-	"os"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// ownPeer reports whether a process of this user is at the other end of conn.
-// (Compiled, not tried, on macOS.)
-func ownPeer(conn net.Conn) bool {
-	socket, ok := conn.(*net.UnixConn)
-	if !ok {
-		return false
-	}
-	raw, err := socket.SyscallConn()
+// peerUID is compiled, not tried, on macOS.
+func peerUID(fd int) (uint32, error) {
+	peer, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return false
+		return 0, err
 	}
-	own := false
-	err = raw.Control(func(fd uintptr) {
-		peer, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
-		own = err == nil && int(peer.Uid) == os.Geteuid()
-	})
-	return err == nil && own
+	return peer.Uid, nil
 }

@@ -23,49 +23,46 @@ func runtimeDirOf(goos string, uid int, getenv func(string) string) (string, err
 		if dir := getenv("LocalAppData"); dir != "" {
 			return filepath.Join(dir, "devproxy", "run"), nil
 		}
-		return "", errors.New("there is no place for the control socket, as LocalAppData is not set; set it to a folder of yours")
-	}
-	// A path that is relative, or of a session that has ended, is none.
-	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && isDir(dir) {
-		if dir = filepath.Join(dir, "devproxy"); fits(dir) {
-			return dir, nil
-		}
+		return "", errors.New("no place for the control socket: LocalAppData is not set; set it to one of your folders")
 	}
 	name := "devproxy-" + strconv.Itoa(uid)
-	if dir := getenv("TMPDIR"); filepath.IsAbs(dir) && isDir(dir) {
-		if dir = filepath.Join(dir, name); fits(dir) {
+	for _, dir := range []string{under(getenv("XDG_RUNTIME_DIR"), "devproxy"), under(getenv("TMPDIR"), name)} {
+		if dir != "" {
 			return dir, nil
 		}
 	}
 	return filepath.Join("/tmp", name), nil
 }
 
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+// under is name in dir; empty if dir is relative or missing, as it is after a session
+// has ended, or if the path would be too long for a socket.
+func under(dir, name string) string {
+	info, err := os.Stat(dir)
+	path := filepath.Join(dir, name)
+	if !filepath.IsAbs(dir) || err != nil || !info.IsDir() || len(base(path, ""))+len(socketSuffix) > maxSocketPath {
+		return ""
+	}
+	return path
 }
-
-// fits reports whether a socket in dir has a path short enough.
-func fits(dir string) bool { return len(base(dir, ""))+len(socketSuffix) <= maxSocketPath }
 
 // ensureDir makes dir, or makes sure that it is private already.
 func ensureDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("cannot make the runtime directory: %w; set XDG_RUNTIME_DIR to a folder of yours", err)
+		return fmt.Errorf("cannot make the runtime directory: %w; set XDG_RUNTIME_DIR to one of your folders", err)
 	}
 	return checkDir(dir)
 }
 
-// checkDir makes sure that dir is a folder of this user's that nobody else can
-// use: in a temporary directory anyone may have made it first, also as a link
-// to a folder that is private indeed.
+// checkDir makes sure that dir is a folder of this user's that no one else can
+// use: in a temporary directory anyone may have made it first, even as a link
+// to a folder that is private.
 func checkDir(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return fmt.Errorf("cannot look at the runtime directory: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("the runtime directory %s is not a folder: remove it, or set XDG_RUNTIME_DIR to a folder of yours", dir)
+		return fmt.Errorf("the runtime directory %s is not a folder: remove it, or set XDG_RUNTIME_DIR to one of your folders", dir)
 	}
 	return checkPrivate(dir, info)
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,14 +12,14 @@ import (
 	"time"
 )
 
-// Limits of the control server. Its clients are our own verbs on this machine,
-// which say all they have to say at once.
+// Limits of the control server. Its clients are devproxy's own verbs on this machine,
+// which send everything at once.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
 	maxHead      = 8 << 10
 	maxBody      = 64 << 10
-	// lastAnswer is how long an answer may take that was asked for before the
+	// lastAnswer is how long an answer may take that was requested before the
 	// end: the one to `down` among them.
 	lastAnswer = time.Second
 )
@@ -63,11 +64,11 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
 	return nil
 }
 
-// listen makes a socket that only this user may connect to. The folder around
-// it is private too, so there is no moment in which it is open to all.
+// listen opens a socket that only this user may connect to. The folder around
+// it is private too, so it is never open to others.
 func (in *Instance) listen() (net.Listener, error) {
 	path := in.base + socketSuffix
-	// We hold the lock, so a socket that lies here is a dead process's.
+	// This process holds the lock, so a socket here is that of a dead process.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
 	}
@@ -81,8 +82,8 @@ func (in *Instance) listen() (net.Listener, error) {
 	return ownListener{ln}, nil
 }
 
-// ownListener accepts connections of this user only, should folder and mode
-// ever be opened by somebody's script.
+// ownListener accepts connections of this user only, should a script ever open folder
+// and socket to others.
 type ownListener struct{ net.Listener }
 
 func (l ownListener) Accept() (net.Conn, error) {
@@ -96,4 +97,71 @@ func (l ownListener) Accept() (net.Conn, error) {
 		}
 		conn.Close()
 	}
+}
+
+// The verbs' paths on the control socket.
+const (
+	statusPath = "/status"
+	downPath   = "/down"
+	sharePath  = "/share"
+)
+
+// protocol is the version of these paths and of Status. Each side sends its own
+// in protocolField. Added fields do not change it: either side ignores what it does
+// not know.
+const (
+	protocolField = "Devproxy-Control"
+	protocol      = "1"
+)
+
+// Verbs are what Handler calls.
+type Verbs struct {
+	// Status returns what is served.
+	Status func() Status
+	// Down ends the instance; it returns at once.
+	Down func()
+	// Share does what a request says, and returns the share's state after it. An
+	// error that is not a *ShareError has nothing to suggest.
+	Share func(context.Context, ShareRequest) (Share, error)
+}
+
+// Handler answers the verbs.
+func Handler(v Verbs) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, v.Status())
+	})
+	mux.HandleFunc("POST "+downPath, func(w http.ResponseWriter, _ *http.Request) {
+		v.Down()
+		w.WriteHeader(http.StatusAccepted)
+	})
+	mux.HandleFunc("POST "+sharePath, v.share)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(protocolField, protocol)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (v Verbs) share(w http.ResponseWriter, r *http.Request) {
+	var request ShareRequest
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	state, err := v.Share(r.Context(), request)
+	if err == nil {
+		answer(w, http.StatusOK, state)
+		return
+	}
+	refused, ok := errors.AsType[*ShareError](err)
+	if !ok {
+		refused = &ShareError{Text: err.Error()}
+	}
+	answer(w, http.StatusConflict, refused)
+}
+
+func answer(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(value) // an error means that the client left
 }

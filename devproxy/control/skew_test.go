@@ -82,7 +82,7 @@ func TestAnAnswerThatIsNoJSONIsAnError(t *testing.T) {
 			w.Write([]byte(`<html>`))
 		})
 	})
-	if _, err := client.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "form") {
+	if _, err := client.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot read") {
 		t.Errorf("Status: %v", err)
 	}
 }

@@ -1,14 +1,12 @@
 package control
 
 import (
-	"context"
 	"encoding/json"
-	"net/http"
 	"time"
 )
 
-// Status is what a running instance says of itself. Its JSON is stable: fields
-// are added, never changed.
+// Status describes a running instance. Its JSON is stable: fields are added, never
+// changed.
 type Status struct {
 	Folder     string    `json:"folder"`
 	PID        int       `json:"pid"`
@@ -21,7 +19,7 @@ type Status struct {
 	Hosts      []Host    `json:"hosts"`    // in the order of the file
 	Streams    int       `json:"streams"`  // open upgraded connections and event streams
 	Rejected   *Rejected `json:"rejected"` // null when the last save was applied
-	// Share is null while nothing was shared.
+	// Share is null before the first share.
 	Share *Share `json:"share"`
 }
 
@@ -38,8 +36,8 @@ type Host struct {
 type Route struct {
 	Path     string `json:"path"`
 	Upstream string `json:"upstream"` // the answer: ":5173", "files docs", "respond 204"
-	// State is "up", "waiting", "ill" when every member is or, for what needs no
-	// upstream, "ready".
+	// State is "up", "waiting", "unhealthy" when every member is, "withheld"
+	// without consent, or "ready" without an upstream.
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"` // why it waits
 	// Hints name processes of the project that listen on other ports, and two that
@@ -53,10 +51,11 @@ type Route struct {
 // Member is one address of an upstream.
 type Member struct {
 	Upstream string `json:"upstream"` // ":3001"
-	// State is "up", "waiting", "ill" or, before anybody has asked, "unknown".
+	// State is "up", "waiting", "unhealthy" or, before the first connection,
+	// "unknown".
 	State    string `json:"state"`
-	Detail   string `json:"detail,omitempty"` // why it waits or is ill
-	Active   int    `json:"active"`           // exchanges under way
+	Detail   string `json:"detail,omitempty"` // why it waits or is unhealthy
+	Active   int    `json:"active"`           // exchanges in progress
 	Fallback bool   `json:"fallback,omitempty"`
 }
 
@@ -64,50 +63,109 @@ type Member struct {
 type Rejected struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"` // what kept the file from being read
-	// Diagnostics is the array that "rejected" carries in `devproxy up --json`.
+	// Diagnostics is the array that "rejected" has in `devproxy up --json`.
 	Diagnostics json.RawMessage `json:"diagnostics"`
 }
 
-// The verbs' paths on the control socket.
-const (
-	statusPath = "/status"
-	downPath   = "/down"
-	sharePath  = "/share"
-)
-
-// protocol is the version of these paths and of Status. Both sides say theirs
-// in protocolField. Fields that are added do not change it: what one side does
-// not know it ignores.
-const (
-	protocolField = "Devproxy-Control"
-	protocol      = "1"
-)
-
-// Verbs are what Handler asks of the instance.
-type Verbs struct {
-	// Status tells what is served.
-	Status func() Status
-	// Down asks the instance to end; it returns at once.
-	Down func()
-	// Share does what a request asks of the share, and tells how it stands
-	// then. An error that is no *ShareError has nothing to suggest.
-	Share func(context.Context, ShareRequest) (Share, error)
+// Share is the state of an instance's share. Its JSON is stable: fields are added,
+// never changed.
+type Share struct {
+	// State is one of the Share constants below.
+	State string `json:"state"`
+	// Link counts the links of this instance from 1, so that a program that looks
+	// now and then notices another link.
+	Link uint64 `json:"link"`
+	// URL is the first host's public address, with the link's secret where it
+	// has one; empty until the relay has granted it.
+	URL   string       `json:"url,omitempty"`
+	Hosts []SharedHost `json:"hosts,omitempty"`
+	// NotShared are the other hosts of the plan.
+	NotShared []NotShared `json:"not_shared,omitempty"`
+	Relay     string      `json:"relay,omitempty"` // "t.example.com"
+	// Operator runs the provider that carries the share and can read the traffic;
+	// empty for a relay. Cannot is what does not pass there, for a person.
+	Operator string   `json:"operator,omitempty"`
+	Cannot   []string `json:"cannot,omitempty"`
+	// Notes are sentences of the provider's: that the key of its server was
+	// remembered.
+	Notes []string `json:"notes,omitempty"`
+	// Expires is when the link ends for good; zero while nothing is shared.
+	Expires time.Time `json:"expires,omitzero"`
+	// Password is true when visitors must enter one.
+	Password bool `json:"password,omitempty"`
+	// Public, Paths, Show and Allow are the Proxyfile's; empty if not set there.
+	Public []string `json:"public,omitempty"`
+	Paths  []string `json:"paths,omitempty"`
+	Show   []string `json:"show,omitempty"`
+	Allow  []string `json:"allow,omitempty"`
+	// Advisories are sentences about dev servers of the project whose versions
+	// have known vulnerabilities that a visitor could use.
+	Advisories []string `json:"advisories,omitempty"`
+	// Error and Fix say what is wrong now: why it waits, or why it failed.
+	Error string `json:"error,omitempty"`
+	Fix   string `json:"fix,omitempty"`
+	// Again is true when a share that failed is retried by itself.
+	Again bool `json:"again,omitempty"`
 }
 
-// Handler answers the verbs.
-func Handler(v Verbs) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(v.Status()) // the client left: nobody to tell
-	})
-	mux.HandleFunc("POST "+downPath, func(w http.ResponseWriter, _ *http.Request) {
-		v.Down()
-		w.WriteHeader(http.StatusAccepted)
-	})
-	mux.HandleFunc("POST "+sharePath, v.answerShare)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(protocolField, protocol)
-		mux.ServeHTTP(w, r)
-	})
+// SharedHost is a host with its public address.
+type SharedHost struct {
+	Name string `json:"name"` // "shop.localhost"
+	URL  string `json:"url"`  // "https://shop-….t.example.com"
 }
+
+// NotShared is a host without a public address, and why.
+type NotShared struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"` // "share = false"
+}
+
+// The states of a share.
+const (
+	ShareNone       = "none"       // nothing was shared yet
+	ShareConnecting = "connecting" // to the relay, for the first time
+	ShareUp         = "up"
+	ShareResuming   = "resuming" // the connection is lost; visitors wait
+	ShareWaiting    = "waiting"  // the relay cannot be reached; it is retried
+	ShareAsleep     = "asleep"   // stopped; the same link comes back
+	ShareExpired    = "expired"  // over for good
+	ShareEnded      = "ended"    // over for good, by request
+	ShareFailed     = "failed"   // stopped, as Error says
+)
+
+// ShareRequest is a request about the share.
+type ShareRequest struct {
+	// Op is one of the Op constants.
+	Op string `json:"op"`
+	// Hosts are the hosts to share, for OpStart; empty is what the Proxyfile says.
+	Hosts []string `json:"hosts,omitempty"`
+	// Relay overrides the Proxyfile's, for OpStart: one, or several that are tried
+	// in order, separated by commas.
+	Relay string `json:"relay,omitempty"`
+	// Key is the file with the key that the link belongs to, an absolute path, for
+	// OpStart; empty is the key of the project's folder.
+	Key string `json:"key,omitempty"`
+	// Keep retries a share that failed, where that can help.
+	Keep bool `json:"keep,omitempty"`
+	// For is how long the link lasts from now (OpStart; 0 is what the Proxyfile
+	// says) or how much longer (OpExtend).
+	For time.Duration `json:"for,omitempty"`
+}
+
+// What a ShareRequest may do.
+const (
+	OpLook   = "look"   // only return the state
+	OpStart  = "start"  // share, or change what is shared; does not wait for the relay
+	OpExtend = "extend" // let the link last longer
+	OpNew    = "new"    // end the link and make another
+	OpSleep  = "sleep"  // stop; the same link comes back
+	OpEnd    = "end"    // end the link for good
+)
+
+// ShareError is why a ShareRequest was refused.
+type ShareError struct {
+	Text string `json:"error"`
+	Fix  string `json:"fix,omitempty"` // the command or edit that helps
+}
+
+func (e *ShareError) Error() string { return e.Text }

@@ -20,9 +20,9 @@ func asNobody(t *testing.T, role, dir, folder string) *exec.Cmd {
 	t.Helper()
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("only root can be somebody else")
+			t.Fatal("only root can run as another user")
 		}
-		t.Skip("only root can be somebody else")
+		t.Skip("only root can run as another user")
 	}
 	self, err := os.Executable()
 	must(t, err)
@@ -43,7 +43,7 @@ func asNobody(t *testing.T, role, dir, folder string) *exec.Cmd {
 	return cmd
 }
 
-func TestSomebodyElsesRuntimeDirectoryIsRefused(t *testing.T) {
+func TestForeignRuntimeDirectoryIsRefused(t *testing.T) {
 	dir := filepath.Join(shortDir(t), "run")
 	must(t, os.Mkdir(dir, 0o700))
 	if err := os.Chown(dir, nobody, nobody); err != nil {
@@ -52,7 +52,7 @@ func TestSomebodyElsesRuntimeDirectoryIsRefused(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	refusedDir(t, dir, "belongs to somebody else")
+	refusedDir(t, dir, "belongs to another user")
 }
 
 func TestAnotherUserIsNotAnswered(t *testing.T) {

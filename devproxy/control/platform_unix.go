@@ -1,19 +1,32 @@
-//go:build !windows
+//go:build unix
 
 package control
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
 )
 
+// refused is the error of dialling a socket whose process is gone.
+const refused = syscall.ECONNREFUSED
+
+// alive reports whether a process with this id exists.
+func alive(pid int) bool {
+	if pid <= 0 {
+		return false // these ids mean groups of processes
+	}
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
 // checkPrivate makes sure that dir is this user's, and closes it to others.
 func checkPrivate(dir string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("the runtime directory %s belongs to somebody else: remove it, or set XDG_RUNTIME_DIR to a folder of yours", dir)
+		return fmt.Errorf("the runtime directory %s belongs to another user: remove it, or set XDG_RUNTIME_DIR to one of your folders", dir)
 	}
 	if info.Mode().Perm()&0o077 == 0 {
 		return nil
