@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -8,110 +9,78 @@ import (
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-func (d *discovery) configureAngular(c *candidate, from command) {
-	if named := configFlag(from, "--proxy-config", "--proxyConfig"); named != "" {
-		d.proxyConfig(c, path.Join(c.folder, "package.json"), javascript.Value{Kind: javascript.String, Text: named})
+// readAngular reads the project of angular.json that a command serves.
+func (d configReader) readAngular(c *candidate, from command) {
+	if named := from.option("--proxy-config", "--proxyConfig"); named != "" {
+		d.readProxyConfig(c, path.Join(c.folder, "package.json"), javascript.Value{Kind: javascript.String, Text: named})
 	}
 	file := d.in(c.folder, "angular.json", ".angular-cli.json", "workspace.json")
-	if file == "" {
-		for _, dir := range parents(c.folder) {
-			if file = d.in(dir, "angular.json"); file != "" {
-				break
-			}
-		}
+	for _, dir := range parents(c.folder) {
+		file = cmp.Or(file, d.in(dir, "angular.json"))
 	}
-	workspace, ok := d.json(file)
-	if !ok {
-		return
-	}
-	projects, _ := workspace.Field("projects")
-	wanted := ""
+	workspace, _ := d.json(file)
+	wanted := workspace.At("defaultProject").Text
 	for _, w := range from.words[min(2, len(from.words)):] {
-		if _, is := projects.Field(w); is {
+		if _, is := workspace.Field("projects", w); is {
 			wanted = w
 		}
 	}
-	if wanted == "" {
-		name, _ := workspace.Field("defaultProject")
-		wanted = name.Text
-	}
-	for _, project := range projects.Fields {
-		if wanted != "" && project.Name != wanted {
-			continue
-		}
-		if kind, _ := project.Value.Field("projectType"); kind.Text == "library" {
+	for _, project := range workspace.At("projects").Fields {
+		if wanted != "" && project.Name != wanted || project.Value.At("projectType").Text == "library" {
 			continue
 		}
 		for _, targets := range []string{"architect", "targets"} {
-			serve, ok := project.Value.Field(targets, "serve")
-			if !ok {
-				continue
+			if serve, ok := project.Value.Field(targets, "serve"); ok {
+				d.readAngularTarget(c, file, serve)
+				return
 			}
-			d.angularTarget(c, file, serve)
-			return
 		}
 	}
 }
 
-func (d *discovery) angularTarget(c *candidate, file string, serve javascript.Value) {
-	sets := []javascript.Value{}
-	configuration, _ := serve.Field("defaultConfiguration")
-	if configuration.Text == "" {
-		configuration.Text = "development"
-	}
-	if set, ok := serve.Field("configurations", configuration.Text); ok {
-		sets = append(sets, set)
-	}
-	if set, ok := serve.Field("options"); ok {
-		sets = append(sets, set)
-	}
+// readAngularTarget reads the options of a target "serve", those of its default
+// configuration first.
+func (d configReader) readAngularTarget(c *candidate, file string, serve javascript.Value) {
+	configuration, _ := serve.Field("configurations", cmp.Or(serve.At("defaultConfiguration").Text, "development"))
 	proxied := len(c.routes) > 0
-	for _, set := range sets {
-		port, _ := set.Field("port")
-		c.set(port.Port(), stated, file, port.Line)
-		if ssl, _ := set.Field("ssl"); ssl.Is(true) {
-			c.https = true
-		}
-		if proxy, ok := set.Field("proxyConfig"); ok && !proxied {
+	for _, options := range []javascript.Value{configuration, serve.At("options")} {
+		c.state(options.At("port"), file)
+		c.https = c.https || options.At("ssl").Is(true)
+		if proxy, ok := options.Field("proxyConfig"); ok && !proxied {
 			proxied = true
-			d.proxyConfig(c, file, proxy)
+			d.readProxyConfig(c, file, proxy)
 		}
 	}
 }
 
-// proxyConfig reads the file that proxyConfig names, relative to the workspace.
-func (d *discovery) proxyConfig(c *candidate, file string, named javascript.Value) {
-	at := d.in(path.Dir(file), named.Text)
-	if at == "" {
-		at = d.in(".", named.Text)
+// readProxyConfig reads the file that proxyConfig names, relative to the
+// workspace.
+func (d configReader) readProxyConfig(c *candidate, file string, named javascript.Value) {
+	at := cmp.Or(d.in(path.Dir(file), named.Text), d.in(".", named.Text))
+	table, ok := d.json(at)
+	if exports := d.javascript(at, nil).Exports(); !ok && len(exports) > 0 {
+		table = exports[0]
 	}
-	var tables []javascript.Value
-	if list, ok := d.json(at); ok {
-		tables = append(tables, list)
-	} else if at != "" {
-		tables = d.javascript(at, nil).Exports()
-	}
-	if len(tables) == 0 || tables[0].Kind != javascript.Object && tables[0].Kind != javascript.Array {
+	if table.Kind != javascript.Object && table.Kind != javascript.Array {
 		d.notes.add(Note{file, named.Line, fmt.Sprintf("proxyConfig %q can't be read without running it", named.Text)})
 		return
 	}
-	d.proxyTable(&c.block, at, "proxyConfig", tables[0])
+	d.proxyTable(&c.block, at, "proxyConfig", table)
 }
 
-// configureNx reads the project that "nx serve PROJECT" names.
-func (d *discovery) configureNx(c *candidate, from command) {
+// readNx reads the project that "nx serve PROJECT" names.
+func (d configReader) readNx(c *candidate, from command) {
 	name := ""
 	for _, w := range from.words[1:] {
-		if !strings.HasPrefix(w, "-") && w != "serve" && w != "dev" && w != "start" && w != "run" {
+		if !strings.HasPrefix(w, "-") && !alternatives("serve|dev|start|run", w) {
 			name, _, _ = strings.Cut(w, ":")
 			break
 		}
 	}
 	for _, file := range d.named("project.json") {
 		config, _ := d.json(file)
-		own, _ := config.Field("name")
-		if name == "" || own.Text == name || own.Text == "" && path.Base(path.Dir(file)) == name {
-			d.nxProject(c, file, config)
+		if name == "" || name == cmp.Or(config.At("name").Text, path.Base(path.Dir(file))) {
+			d.readNxProject(c, file, config)
 			if name != "" {
 				c.folder = path.Dir(file)
 			}
@@ -122,62 +91,53 @@ func (d *discovery) configureNx(c *candidate, from command) {
 		return
 	}
 	for _, folder := range d.folders("package.json", "vite.config.ts", "vite.config.js", "vite.config.mts", "next.config.js", "next.config.mjs", "next.config.ts") {
-		if path.Base(folder) != name && d.usesJS[folder].name != name {
+		if folder == "." || path.Base(folder) != name && d.packages[folder].name != name {
 			continue
 		}
-		if folder != "." {
-			c.folder = folder
-			if d.script(folder, "next.config") != "" {
-				c.kind = "next"
-				c.set(3000, standard, "", 0)
-				return
-			}
-			if d.script(folder, "vite.config") != "" {
-				c.kind = "vite"
-				d.configureVite(c, command{})
-			}
+		c.folder = folder
+		if d.script(folder, "next.config") != "" {
+			c.kind = "next"
+			c.set(3000, standard, "", 0)
+			return
+		}
+		if d.script(folder, "vite.config") != "" {
+			c.kind = "vite"
+			d.readTool(c, viteConfig, command{})
 		}
 	}
 }
 
-// nxProject reads the target "serve" of an Nx project.
-func (d *discovery) nxProject(c *candidate, file string, config javascript.Value) bool {
+// readNxProject reads the target of an Nx project that serves it. It returns false
+// if there is none.
+func (d configReader) readNxProject(c *candidate, file string, config javascript.Value) bool {
 	for _, target := range []string{"serve", "dev", "start"} {
 		serve, ok := config.Field("targets", target)
-		if !ok {
+		executor := serve.At("executor").Text
+		if !ok || strings.Contains(executor, "file-server") || strings.Contains(executor, "storybook") {
 			continue
 		}
-		executor, _ := serve.Field("executor")
-		switch {
-		case strings.Contains(executor.Text, "next"):
-			c.kind = "next"
+		for _, kind := range []string{"vite", "angular", "webpack", "rspack", "rsbuild", "remix", "nuxt", "expo", "next"} {
+			if strings.Contains(executor, kind) {
+				c.kind = kind
+			}
+		}
+		if c.kind == "next" {
 			c.set(3000, standard, "", 0)
-		case strings.Contains(executor.Text, "js:node"), strings.Contains(executor.Text, "node:"):
+		} else if strings.Contains(executor, "js:node") || strings.Contains(executor, "node:") {
 			c.kind, c.role = "node", api
-		case strings.Contains(executor.Text, "file-server"), strings.Contains(executor.Text, "storybook"):
-			continue
-		default:
-			for _, kind := range []string{"vite", "angular", "webpack", "rspack", "rsbuild", "remix", "nuxt", "expo"} {
-				if strings.Contains(executor.Text, kind) {
-					c.kind = kind
-				}
+		}
+		d.readAngularTarget(c, file, serve)
+		if vite := d.script(path.Dir(file), "vite.config"); vite != "" && (executor == "" || strings.Contains(executor, "vite")) {
+			if settings, ok := d.config(vite, command{}); ok {
+				d.readOptions(c, viteConfig, vite, settings)
 			}
 		}
-		d.angularTarget(c, file, serve)
-		if strings.Contains(executor.Text, "vite") || executor.Text == "" {
-			if vite := d.script(path.Dir(file), "vite.config"); vite != "" {
-				if settings, ok := d.config(vite, command{}); ok {
-					d.vite(c, vite, settings)
-				}
-			}
-		}
-		if line, ok := serve.Field("options", "command"); ok {
-			for _, cmd := range commands(line.Text, func(string) (string, bool) { return "", false }) {
-				if p, ok := recognize(cmd.words); ok && p.kind != "nx" {
-					c.kind, c.role = p.kind, p.role
-					c.set(p.portIn(cmd), stated, file, line.Line)
-					c.set(p.port, standard, "", 0)
-				}
+		line := serve.At("options.command")
+		for _, cmd := range commands(line.Text, noVariables) {
+			if p, ok := recognize(cmd.words); ok && p.kind != "nx" {
+				c.kind, c.role = p.kind, p.role
+				c.set(p.portIn(cmd), stated, file, line.Line)
+				c.set(p.port, standard, "", 0)
 			}
 		}
 		if c.kind == "node" {

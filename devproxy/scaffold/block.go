@@ -12,15 +12,44 @@ import (
 // attribute is a line of a Proxyfile. Its value is HCL.
 type attribute struct{ name, value string }
 
-// block is what a host and a route can say.
+// attributes are lines of a Proxyfile, in order.
+type attributes []attribute
+
+// set adds an attribute, or replaces it.
+func (list *attributes) set(name, value string) {
+	for i := range *list {
+		if (*list)[i].name == name {
+			(*list)[i].value = value
+			return
+		}
+	}
+	*list = append(*list, attribute{name, value})
+}
+
+func (list attributes) get(name string) string {
+	for _, a := range list {
+		if a.name == name {
+			return a.value
+		}
+	}
+	return ""
+}
+
+func (list attributes) write(out *strings.Builder) {
+	for _, a := range list {
+		fmt.Fprintf(out, "%s = %s\n", a.name, a.value)
+	}
+}
+
+// block is what hosts and routes have in common.
 type block struct {
-	upstream   string // as in a Proxyfile: a port, a URL or several of them
-	attributes []attribute
-	routes     []route // of a host
-	// service names the service block that upstream becomes, with its attributes;
-	// empty writes upstream in place.
+	upstream string // as in a Proxyfile: a port, a URL or several of them
+	attributes
+	routes []route // of a host
+	// service is the name of the service block that upstream becomes, with the
+	// attributes in serves; empty writes upstream in place.
 	service string
-	serves  []attribute
+	serves  attributes
 }
 
 // host is a host block.
@@ -37,48 +66,21 @@ type host struct {
 type route struct {
 	path  string
 	exact bool
-	match string // HCL; empty for none
+	match string // HCL; empty if none
 	block
 }
 
-// set adds an attribute, or replaces it.
-func (b *block) set(name, value string) { b.attributes = put(b.attributes, name, value) }
-
-func (b *block) get(name string) string { return get(b.attributes, name) }
-
-func put(list []attribute, name, value string) []attribute {
-	for i := range list {
-		if list[i].name == name {
-			list[i].value = value
-			return list
-		}
-	}
-	return append(list, attribute{name, value})
-}
-
-func get(list []attribute, name string) string {
-	for _, a := range list {
-		if a.name == name {
-			return a.value
-		}
-	}
-	return ""
-}
-
-func (b *block) unset(names ...string) {
-	b.attributes = slices.DeleteFunc(b.attributes, func(a attribute) bool { return slices.Contains(names, a.name) })
-}
-
-// answers are the attributes that answer a request, with those that go with them.
-var answers = []string{"files", "spa", "redirect", "respond", "status"}
+// answering are the attributes that answer a request, and those that belong to
+// them.
+var answering = []string{"files", "spa", "redirect", "respond", "status"}
 
 // answers reports whether the block says how a request is answered.
 func (b *block) answers() bool {
 	return b.upstream != "" || b.get("files")+b.get("redirect")+b.get("respond") != ""
 }
 
-// entry sets a key of an attribute that is an object, such as request_headers.
-func (b *block) entry(name, key, value string) {
+// setEntry sets a key of an attribute that is an object, such as request_headers.
+func (b *block) setEntry(name, key, value string) {
 	line := hcl.Quote(key) + " = " + value
 	if plainKey(key) {
 		line = key + " = " + value
@@ -92,26 +94,11 @@ func (b *block) entry(name, key, value string) {
 	}
 }
 
-func plainKey(key string) bool {
-	for i, r := range key {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'
-		if !letter && (i == 0 || r != '-' && (r < '0' || r > '9')) {
-			return false
-		}
-	}
-	return key != ""
-}
-
-// is reports whether two routes have the same place.
-func (r route) is(other route) bool {
-	return r.path == other.path && r.exact == other.exact && r.match == other.match
-}
-
-// route adds a route. Of two with the same place the first stays, and different
-// is true where they differ.
-func (b *block) route(r route) (different bool) {
+// addRoute adds a route. The first of two routes for the same requests stays, and
+// differs is true if the second one is different.
+func (b *block) addRoute(r route) (differs bool) {
 	for _, have := range b.routes {
-		if have.is(r) {
+		if have.path == r.path && have.exact == r.exact && have.match == r.match {
 			return !reflect.DeepEqual(have, r)
 		}
 	}
@@ -119,7 +106,17 @@ func (b *block) route(r route) (different bool) {
 	return false
 }
 
-// answer is where the route leads, in a word.
+// leadsTo reports whether upstream is one of the block's own members.
+func (b *block) leadsTo(upstream string) bool {
+	return slices.Contains(strings.Fields(b.upstream), upstream)
+}
+
+// routesTo reports whether a route of the block leads to upstream.
+func (b *block) routesTo(upstream string) bool {
+	return slices.ContainsFunc(b.routes, func(r route) bool { return r.leadsTo(upstream) })
+}
+
+// answer says in a few words how a route answers.
 func (r route) answer() string {
 	if r.upstream != "" {
 		return r.upstream
@@ -132,9 +129,69 @@ func (r route) answer() string {
 	return "nothing"
 }
 
+// target is the upstream as a host or a route refers to it.
+func (b *block) target() string {
+	if b.service != "" {
+		return "service." + b.service
+	}
+	return upstreamValue(b.upstream)
+}
+
+// upstreamValue is an upstream in HCL: a port bare, several in a list, anything
+// else quoted.
+func upstreamValue(upstream string) string {
+	several := strings.Fields(upstream)
+	switch {
+	case len(several) > 1:
+		for i, one := range several {
+			several[i] = upstreamValue(one)
+		}
+		return "[" + strings.Join(several, ", ") + "]"
+	case portOf(upstream) != 0:
+		return upstream
+	}
+	return hcl.Quote(upstream)
+}
+
+func plainKey(key string) bool {
+	for i, r := range key {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'
+		if !letter && (i == 0 || r != '-' && (r < '0' || r > '9')) {
+			return false
+		}
+	}
+	return key != ""
+}
+
+// render writes the Proxyfile of hosts; nil if there are none.
+func render(hosts []*host) []byte {
+	if len(hosts) == 0 {
+		return nil
+	}
+	var out, services strings.Builder
+	written := map[string]bool{}
+	for i, h := range hosts {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
+		h.write(&out)
+		h.writeService(&services, written)
+		for _, r := range h.routes {
+			r.writeService(&services, written)
+		}
+	}
+	return format(out.String() + services.String())
+}
+
+// format formats a Proxyfile. Text that cannot be formatted stays as it is, which
+// shows the mistake.
+func format(text string) []byte {
+	formatted, _ := hcl.Format([]byte(text), "Proxyfile")
+	return formatted
+}
+
 func (h *host) write(out *strings.Builder) {
-	plain := len(h.aliases) == 0 && h.what == "" && len(h.routes) == 0
-	if plain && h.upstream != "" && len(h.attributes) == 0 {
+	if len(h.aliases)+len(h.routes)+len(h.attributes) == 0 && h.what == "" && h.upstream != "" {
 		fmt.Fprintf(out, "host %s { upstream = %s }\n", hcl.Quote(h.name), h.target())
 		return
 	}
@@ -153,7 +210,7 @@ func (h *host) write(out *strings.Builder) {
 		}
 		out.WriteByte('\n')
 	}
-	h.writeAttributes(out)
+	h.attributes.write(out)
 	for i, r := range h.routes {
 		if i == 0 && (h.upstream != "" || len(h.attributes) > 0 || len(h.aliases) > 0) || r.long() || i > 0 && h.routes[i-1].long() {
 			out.WriteByte('\n')
@@ -163,84 +220,41 @@ func (h *host) write(out *strings.Builder) {
 	out.WriteString("}\n")
 }
 
-// services are the service blocks of a host and its routes.
-func (h *host) services() []*block {
-	var list []*block
-	if h.service != "" {
-		list = append(list, &h.block)
+// writeService writes the service block of b, unless one of its name is written.
+func (b *block) writeService(out *strings.Builder, written map[string]bool) {
+	if b.service == "" || written[b.service] {
+		return
 	}
-	for i := range h.routes {
-		if h.routes[i].service != "" {
-			list = append(list, &h.routes[i].block)
-		}
-	}
-	return list
-}
-
-func (b *block) writeService(out *strings.Builder) {
-	fmt.Fprintf(out, "service %s {\nupstream = %s\n", hcl.Quote(b.service), value(b.upstream))
-	for _, a := range b.serves {
-		fmt.Fprintf(out, "%s = %s\n", a.name, a.value)
-	}
+	written[b.service] = true
+	fmt.Fprintf(out, "\nservice %s {\nupstream = %s\n", hcl.Quote(b.service), upstreamValue(b.upstream))
+	b.serves.write(out)
 	out.WriteString("}\n")
 }
 
-// target is the upstream as it is written in a host or route.
-func (b *block) target() string {
-	if b.service != "" {
-		return "service." + b.service
-	}
-	return value(b.upstream)
-}
-
-func (b *block) writeAttributes(out *strings.Builder) {
-	for _, a := range b.attributes {
-		fmt.Fprintf(out, "%s = %s\n", a.name, a.value)
-	}
-}
-
+// long reports whether a route needs more than one line.
 func (r route) long() bool {
 	return r.exact || r.match != "" || r.upstream != "" && len(r.attributes) > 0 || len(r.attributes) > 1
 }
 
 func (r route) write(out *strings.Builder) {
+	var all attributes
+	if r.upstream != "" {
+		all.set("upstream", r.target())
+	}
+	if r.match != "" {
+		all.set("match", r.match)
+	}
+	all = append(all, slices.DeleteFunc(slices.Clone(r.attributes), func(a attribute) bool { return !slices.Contains(answering, a.name) })...)
+	if r.exact {
+		all.set("exact", "true")
+	}
+	all = append(all, slices.DeleteFunc(slices.Clone(r.attributes), func(a attribute) bool { return slices.Contains(answering, a.name) })...)
 	fmt.Fprintf(out, "route %s {", hcl.Quote(r.path))
 	if !r.long() {
-		if r.upstream != "" {
-			fmt.Fprintf(out, " upstream = %s }\n", r.target())
-			return
-		}
-		fmt.Fprintf(out, " %s = %s }\n", r.attributes[0].name, r.attributes[0].value)
+		fmt.Fprintf(out, " %s = %s }\n", all[0].name, all[0].value)
 		return
 	}
 	out.WriteByte('\n')
-	if r.upstream != "" {
-		fmt.Fprintf(out, "upstream = %s\n", r.target())
-	}
-	if r.match != "" {
-		fmt.Fprintf(out, "match = %s\n", r.match)
-	}
-	answer := block{attributes: slices.DeleteFunc(slices.Clone(r.attributes), func(a attribute) bool { return !slices.Contains(answers, a.name) })}
-	answer.writeAttributes(out)
-	if r.exact {
-		out.WriteString("exact = true\n")
-	}
-	r.unset(answers...)
-	r.writeAttributes(out)
+	all.write(out)
 	out.WriteString("}\n")
-}
-
-// value is an upstream as it is written: a port bare, several in a list,
-// anything else quoted.
-func value(upstream string) string {
-	if several := strings.Fields(upstream); len(several) > 1 {
-		for i, one := range several {
-			several[i] = value(one)
-		}
-		return "[" + strings.Join(several, ", ") + "]"
-	}
-	if portOf(upstream) != 0 {
-		return upstream
-	}
-	return hcl.Quote(upstream)
 }

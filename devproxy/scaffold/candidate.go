@@ -1,63 +1,77 @@
 package scaffold
 
 import (
-	"path"
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-// evidence is how certain the port of a candidate is.
+// role says what a server is for in a project. A higher one is more likely the
+// project's own host.
+type role int
+
+const (
+	assets    role = iota // serves scripts to the pages of a backend
+	tool                  // a mail catcher, an admin page, a component workshop
+	container             // published by compose, and otherwise unknown
+	docs                  // a documentation site
+	api                   // a server that may have no pages
+	app                   // serves pages
+)
+
+// evidence says how certain the port of a candidate is.
 type evidence int
 
 const (
-	unknown  evidence = iota // nothing says a port
+	unknown  evidence = iota // no port is known
 	standard                 // the program's default
-	sample                   // source code, or a sample of an environment file
+	sample                   // source code, or an example of an environment file
 	running                  // a process listens on it now
-	stated                   // a command line or a configuration says it
+	stated                   // a command line or a configuration sets it
 )
 
-// candidate is a server that a file or a process says something about. Several
-// candidates can be the same server; decide tells.
+// candidate is a server that a file or a process mentions. Several candidates can
+// be the same server; decide merges them.
 type candidate struct {
 	folder   string // where it runs; "." is the project's own
-	kind     string // "vite": a comment in the Proxyfile; empty for what is not known
-	what     string // the comment instead, where a kind has several names
+	kind     string // "vite": a comment in the Proxyfile; empty if unknown
+	what     string // the comment instead, for a kind that has several names
 	role     role
-	label    string // of a service or process; empty takes the folder's
-	name     string // the whole host name, where a file says one
-	port     int    // on this machine; 0 where none is known
+	label    string // of a service or process; empty uses the folder's
+	name     string // the complete host name, if a file sets one
+	port     int    // on this machine; 0 if unknown
 	evidence evidence
-	address  string // of an upstream that is not a port of this machine; empty else
 	https    bool
 	file     string
 	line     int
-	// serves are the answers and routes that a configuration names.
+	// block has the answers and routes that a configuration names.
 	block
 	// entries is true for a bundler whose configuration names scripts as entries.
 	entries bool
-	// favoured is true for what the project's own script starts.
+	// favoured is true for a server that the project's own script starts.
 	favoured bool
 	// plainHTTP is true for an app that compares Origin with http://HOST and
 	// ignores X-Forwarded-Proto.
 	plainHTTP bool
-	// fronts is how likely a container is what a browser should talk to: 2 for a
-	// proxy, 1 for pages, 0 for the rest, -1 for what never is.
+	// fronts is how likely browsers talk to a container: 2 for a proxy, 1 for
+	// pages, 0 for the rest, -1 for what is never the first choice.
 	fronts int
-	// inside is the port in the container, context the folder it is built from,
-	// mounts those that are mounted into it.
+	// inside is the port in the container, context the folder that it is built
+	// from, and mounts are those mounted into it.
 	inside  int
 	context string
 	mounts  []string
 	image   string
 }
 
-// upstream is the candidate as a Proxyfile's upstream; empty where nothing is
-// known.
+// upstream returns the candidate as an upstream of a Proxyfile; empty if its port
+// is unknown.
 func (c *candidate) upstream() string {
 	switch {
-	case c.address != "":
-		return c.address
 	case c.port == 0:
 		return ""
 	case c.https:
@@ -66,20 +80,7 @@ func (c *candidate) upstream() string {
 	return strconv.Itoa(c.port)
 }
 
-// subject is the candidate in a note.
-func (c *candidate) subject() string {
-	switch {
-	case c.label != "":
-		return c.label
-	case c.folder != ".":
-		return c.folder
-	case c.title() != "":
-		return c.title()
-	}
-	return c.file
-}
-
-// set gives c a port, unless a better one is known.
+// set sets the port, unless a better one is known.
 func (c *candidate) set(port int, e evidence, file string, line int) {
 	if port == 0 || c.port != 0 && e <= c.evidence {
 		return
@@ -90,43 +91,100 @@ func (c *candidate) set(port int, e evidence, file string, line int) {
 	}
 }
 
-// discovery collects what the readers find.
-type discovery struct {
-	*repository
-	project    string // a DNS label
-	candidates []*candidate
-	sites      []*host // hosts that files name whole, in order
-	found      []Found
-	names      map[string]string // host names by folder, as portless gives them
-	scriptOf   map[string]string // the script that portless runs, by folder
-	containers map[string][]mapping
-	services   []*service
-	listening  []Listener
-	dir        string
-	usesJS     map[string]javascriptPackage
-	appPorts   []*candidate
-	// serviceBodies are what the service blocks say, by their names.
-	serviceBodies map[string]string
-	configured    map[string]bool // configurations of dev servers that were read
-	unknown       []*candidate    // processes whose port is not known
+// state sets the port that a configuration has, unless a better one is known.
+func (c *candidate) state(port javascript.Value, file string) {
+	c.set(port.Port(), stated, file, port.Line)
 }
 
-func (d *discovery) add(c *candidate) *candidate {
+// replace sets the port in place of the known one.
+func (c *candidate) replace(port int, e evidence, file string, line int) {
+	c.port = 0
+	c.set(port, e, file, line)
+}
+
+// title is what people call a server.
+func (c *candidate) title() string { return cmp.Or(c.what, c.kind) }
+
+// subject names the candidate in a note.
+func (c *candidate) subject() string {
+	if c.label == "" && c.folder != "." {
+		return c.folder
+	}
+	return cmp.Or(c.label, c.title(), c.file)
+}
+
+// place says where a candidate comes from, for a note.
+func (c *candidate) place() string {
+	if c.folder != "." && c.role != container {
+		return c.folder
+	}
+	return c.file
+}
+
+// describe describes a server in the list of what was found.
+func (c *candidate) describe() string {
+	what := printable(cmp.Or(c.title(), c.label, "a server"))
+	if c.port == 0 {
+		return what
+	}
+	return fmt.Sprintf("%s on %d", what, c.port)
+}
+
+// families are the kinds of backends by language.
+var families = map[string]string{
+	"python": "django flask fastapi uvicorn gunicorn hypercorn granian daphne python quart litestar sanic streamlit starlette",
+	"ruby":   "rails puma rack jekyll hanami bridgetown sinatra falcon",
+	"php":    "laravel symfony php codeigniter cakephp",
+	"elixir": "phoenix",
+	"jvm":    "spring quarkus",
+}
+
+// language returns the language of a kind of backend; the kind itself for others.
+func language(kind string) string {
+	for language, kinds := range families {
+		if slices.Contains(strings.Fields(kinds), kind) {
+			return language
+		}
+	}
+	return kind
+}
+
+// generic are kinds that only say how a framework is served.
+var generic = strings.Fields("uvicorn gunicorn hypercorn granian daphne python puma rack php node falcon")
+
+// findings are the servers that the readers have found so far.
+type findings struct {
+	candidates []*candidate
+	unknown    []*candidate // processes whose port is not known
+	sites      []*host      // complete hosts of files, in order
+	found      []Found
+}
+
+func (f *findings) add(c *candidate) *candidate {
 	if c.folder == "" {
 		c.folder = "."
 	}
-	d.candidates = append(d.candidates, c)
+	f.candidates = append(f.candidates, c)
 	return c
 }
 
-// of returns the candidates that run in folder and are not containers.
-func (d *discovery) of(folder string) []*candidate {
-	return slices.DeleteFunc(slices.Clone(d.candidates), func(c *candidate) bool { return c.folder != folder || c.role == container })
+// any reports whether takes is true for one of the candidates.
+func (f *findings) any(takes func(*candidate) bool) bool {
+	return slices.ContainsFunc(f.candidates, takes)
 }
 
-// kind is the candidate of one of kinds in folder; nil for none.
-func (d *discovery) kind(folder string, kinds ...string) *candidate {
-	for _, c := range d.of(folder) {
+func (f *findings) drop(takes func(*candidate) bool) {
+	f.candidates = slices.DeleteFunc(f.candidates, takes)
+}
+
+// of returns the candidates that run in folder, without containers.
+func (f *findings) of(folder string) []*candidate {
+	return slices.DeleteFunc(slices.Clone(f.candidates), func(c *candidate) bool { return c.folder != folder || c.role == container })
+}
+
+// kind returns the candidate of one of kinds in folder; nil if there is none.
+func (f *findings) kind(folder string, kinds ...string) *candidate {
+	for _, c := range f.of(folder) {
 		if slices.Contains(kinds, c.kind) {
 			return c
 		}
@@ -134,12 +192,12 @@ func (d *discovery) kind(folder string, kinds ...string) *candidate {
 	return nil
 }
 
-// server is the candidate of a backend in folder that a command names, or a new
-// one.
-func (d *discovery) server(folder, kind string, r role, port int, file string) *candidate {
-	for _, c := range d.of(folder) {
-		if c.kind == kind || kindOf(c.kind) == kindOf(kind) && c.role >= api {
-			if specific(kind) > specific(c.kind) {
+// server returns the candidate of a backend in folder that a command starts;
+// otherwise a new one.
+func (f *findings) server(folder, kind string, r role, port int, file string) *candidate {
+	for _, c := range f.of(folder) {
+		if c.kind == kind || language(c.kind) == language(kind) && c.role >= api {
+			if slices.Contains(generic, c.kind) && !slices.Contains(generic, kind) {
 				c.kind = kind
 			}
 			c.role = max(c.role, r)
@@ -149,46 +207,51 @@ func (d *discovery) server(folder, kind string, r role, port int, file string) *
 	}
 	c := &candidate{folder: folder, kind: kind, role: r, file: file}
 	c.set(port, standard, file, 0)
-	return d.add(c)
+	return f.add(c)
 }
 
-// kindOf is the language of a kind of backend.
-func kindOf(kind string) string {
-	for language, kinds := range map[string][]string{
-		"python": {"django", "flask", "fastapi", "uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "python", "quart", "litestar", "sanic", "streamlit", "starlette"},
-		"ruby":   {"rails", "puma", "rack", "jekyll", "hanami", "bridgetown", "sinatra", "falcon"},
-		"php":    {"laravel", "symfony", "php", "codeigniter", "cakephp"},
-		"elixir": {"phoenix"},
-		"jvm":    {"spring", "quarkus"},
-		"go":     {"go"}, "rust": {"rust"}, "dotnet": {"dotnet"},
-	} {
-		if slices.Contains(kinds, kind) {
-			return language
+// addStarted adds c, or its port to the candidate of the same server.
+func (f *findings) addStarted(c *candidate) {
+	for _, have := range f.of(c.folder) {
+		if have.kind == c.kind && (have.port == c.port || have.evidence < stated || c.evidence < stated) {
+			have.set(c.port, c.evidence, c.file, c.line)
+			return
 		}
 	}
-	return kind
+	f.add(c)
 }
 
-// specific is 0 for a kind that says only how a framework is served.
-func specific(kind string) int {
-	if slices.Contains([]string{"uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "python", "puma", "rack", "php", "node", "falcon"}, kind) {
-		return 0
+// addProcess adds c, or its label and port to the server of the same kind in the
+// same folder.
+func (f *findings) addProcess(c *candidate) {
+	for _, have := range f.of(c.folder) {
+		same := have.kind == c.kind || language(have.kind) == language(c.kind) && have.role >= api && c.role >= api
+		if c.kind != "" && same && (have.label == "" || have.label == c.label) {
+			have.label = c.label
+			if c.evidence == stated {
+				have.evidence = min(have.evidence, sample) // what starts everything overrides a single script
+			}
+			have.set(c.port, c.evidence, c.file, c.line)
+			return
+		}
 	}
-	return 1
+	f.add(c)
 }
 
-func (d *discovery) say(file, text string) {
-	if f := (Found{file, text}); !slices.Contains(d.found, f) {
-		d.found = append(d.found, f)
-	}
+// highest returns the candidate with the highest role.
+func highest(list []*candidate) *candidate {
+	return slices.MaxFunc(list, func(a, b *candidate) int { return cmp.Compare(a.role, b.role) })
 }
 
-// parents are folder and those above it, up to the project's own.
-func parents(folder string) []string {
-	all := []string{folder}
-	for folder != "." && folder != "/" {
-		folder = path.Dir(folder)
-		all = append(all, folder)
+// addSite adds a host that a file describes completely.
+func (f *findings) addSite(h *host, text string) {
+	f.sites = append(f.sites, h)
+	f.say(h.file, text)
+}
+
+// say adds text to what was found in file.
+func (f *findings) say(file, text string) {
+	if found := (Found{file, text}); !slices.Contains(f.found, found) {
+		f.found = append(f.found, found)
 	}
-	return all
 }

@@ -7,64 +7,86 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-// composeService is the YAML of a service, with aliases and merge keys resolved.
-type composeService struct {
-	Image         string      `yaml:"image"`
-	Build         yaml.Node   `yaml:"build"`
-	Ports         []yaml.Node `yaml:"ports"`
-	Volumes       []yaml.Node `yaml:"volumes"`
-	Profiles      []string    `yaml:"profiles"`
-	ContainerName string      `yaml:"container_name"`
-	Hostname      string      `yaml:"hostname"`
-	Extends       yaml.Node   `yaml:"extends"`
-	Labels        yaml.Node   `yaml:"labels"`
+// composeReader reads the services of compose files, and the ports that they
+// publish.
+type composeReader struct {
+	*discovery
+	// published are the ports of each container, by its names.
+	published map[string][]mapping
 }
 
-// readCompose takes the ports that compose files publish.
-func (d *discovery) readCompose() {
-	d.containers = map[string][]mapping{}
-	var all []string
-	for _, names := range composeNames {
-		all = append(all, names...)
-	}
-	for _, folder := range d.folders(all...) {
+// mapping is a published port: outside on this machine, inside in the container.
+type mapping struct{ outside, inside, line int }
+
+func (m mapping) encrypted() bool { return m.inside == 443 || m.inside == 8443 || m.inside == 9443 }
+func (m mapping) plain() bool     { return !m.encrypted() }
+
+// readCompose adds the ports that compose files publish.
+func (d *discovery) readCompose() *composeReader {
+	r := &composeReader{d, map[string][]mapping{}}
+	for _, folder := range d.folders(slices.Concat(composeNames...)...) {
 		if base := path.Base(folder); strings.Contains(base, "prod") || base == "deploy" || base == "ci" {
 			continue
 		}
-		services := d.composeFolder(folder)
+		services := r.folder(folder)
 		for _, s := range services {
-			d.composeService(s)
+			r.addPorts(s)
 		}
-		d.services = append(d.services, services...)
-		d.readTraefik(services)
+		r.addTraefikHosts(services)
+	}
+	return r
+}
+
+var testServices = strings.Fields("playwright cypress e2e test tests test-runner")
+
+// skipped reports whether a service does not run in development.
+func (s *service) skipped() bool {
+	return slices.Contains(testServices, s.name) || slices.ContainsFunc(s.profiles, func(p string) bool {
+		return strings.HasPrefix(p, "prod") || strings.HasPrefix(p, "test") || p == "ci" || p == "e2e" || p == "disabled" || p == "debug"
+	})
+}
+
+// addPorts adds a candidate for each HTTP port that a service publishes.
+func (r *composeReader) addPorts(s *service) {
+	if s.skipped() {
+		return
+	}
+	open := r.open(s)
+	open = slices.DeleteFunc(open, func(p mapping) bool { return p.encrypted() && slices.ContainsFunc(open, mapping.plain) })
+	if len(open) > 1 { // an app publishes the port of its assets too
+		open = slices.DeleteFunc(open, func(p mapping) bool { return slices.Contains([]int{5173, 3035, 3036, 24678}, p.inside) && p != open[0] })
+	}
+	for i, p := range open {
+		c := &candidate{
+			folder: s.folder, role: container, label: composeLabel(s.name, s.image), port: p.outside, evidence: stated, file: s.file, line: p.line,
+			https: p.encrypted(), inside: p.inside, context: s.context, image: s.image, fronts: s.fronts(),
+			// Folders of source, not files of configuration.
+			mounts: slices.DeleteFunc(slices.Clone(s.mounts), func(m string) bool { return !r.isFolder(m) }),
+		}
+		if i > 0 {
+			c.label, c.fronts = label(c.label+"-"+strconv.Itoa(p.outside)), -1
+		}
+		r.add(c)
 	}
 }
 
-// composeService adds a candidate for each HTTP port that a service publishes.
-func (d *discovery) composeService(s *service) {
-	if slices.ContainsFunc(s.profiles, func(p string) bool {
-		return strings.HasPrefix(p, "prod") || strings.HasPrefix(p, "test") || p == "ci" || p == "e2e" || p == "disabled" || p == "debug"
-	}) {
-		return
-	}
-	if slices.Contains([]string{"playwright", "cypress", "e2e", "test", "tests", "test-runner"}, s.name) {
-		return
-	}
+// open returns the published ports of a service that speak HTTP.
+func (r *composeReader) open(s *service) []mapping {
 	var open []mapping
-	for _, node := range s.ports {
-		p, why := d.published(s.folder, node)
-		if why == udp && slices.ContainsFunc(s.ports, func(o *yaml.Node) bool { _, why := d.published(s.folder, o); return why == "" }) {
+	for _, port := range s.ports {
+		p, why := r.mapping(s.folder, port)
+		if why == udp && slices.ContainsFunc(s.ports, func(other javascript.Value) bool { _, why := r.mapping(s.folder, other); return why == "" }) {
 			continue
 		}
 		if why != "" {
-			d.notes.group(why, s.name)
+			r.notes.group(why, s.name)
 			continue
 		}
 		for _, name := range append([]string{s.name}, s.aliases...) {
-			d.containers[name] = append(d.containers[name], p)
+			r.published[name] = append(r.published[name], p)
 		}
 		protocol := notHTTP(p.inside, s.image)
 		if protocol == "" {
@@ -72,62 +94,79 @@ func (d *discovery) composeService(s *service) {
 		}
 		switch {
 		case protocol != "":
-			d.notes.group("not HTTP", fmt.Sprintf("%s %d (%s)", printable(s.name), p.outside, protocol))
+			r.notes.group("not HTTP", fmt.Sprintf("%s %d (%s)", printable(s.name), p.outside, protocol))
 		case !slices.ContainsFunc(open, func(o mapping) bool { return o.outside == p.outside }):
 			open = append(open, p)
 		}
 	}
-	open = slices.DeleteFunc(open, func(p mapping) bool { return p.encrypted() && slices.ContainsFunc(open, mapping.plain) })
-	if len(open) > 1 { // the assets of an app next to it
-		open = slices.DeleteFunc(open, func(p mapping) bool { return slices.Contains([]int{5173, 3035, 3036, 24678}, p.inside) && p != open[0] })
-	}
-	for i, p := range open {
-		c := &candidate{folder: s.folder, role: container, label: composeLabel(s.name, s.image), port: p.outside, evidence: stated, file: s.file, line: p.line,
-			https: p.encrypted(), inside: p.inside, context: s.context, image: s.image, fronts: fronts(s)}
-		for _, m := range s.mounts { // folders of source, not files of configuration
-			if d.isFolder(m) {
-				c.mounts = append(c.mounts, m)
-			}
-		}
-		if i > 0 {
-			c.label = label(c.label + "-" + strconv.Itoa(p.outside))
-			c.fronts = -1
-		}
-		d.add(c)
-	}
+	return open
 }
 
-// composeLabel is a service's name; mail catchers are where people look for
-// mail.
-func composeLabel(service, image string) string {
-	for _, name := range []string{service, imageName(image)} {
-		if slices.Contains(mailCatchers, strings.ToLower(name)) {
-			return "mail"
+const udp = "UDP, not HTTP"
+
+// mapping reads the short and the long syntax of a port. why says why a Proxyfile
+// cannot use it.
+func (r *composeReader) mapping(folder string, v javascript.Value) (m mapping, why string) {
+	text := func(v javascript.Value) string { return substitute(v.Text, r.lookup(folder)) }
+	var outside, inside, protocol string
+	variable := strings.Contains(v.Text+v.At("published").Text+v.At("target").Text, "$")
+	if v.Kind == javascript.Object {
+		outside, inside, protocol = text(v.At("published")), text(v.At("target")), text(v.At("protocol"))
+	} else {
+		inside, protocol, _ = strings.Cut(text(v), "/")
+		if i := strings.LastIndexByte(inside, ':'); i >= 0 {
+			outside, inside = inside[:i], inside[i+1:]
+			outside = outside[strings.LastIndexByte(outside, ':')+1:]
 		}
+	}
+	if low, high, several := strings.Cut(outside, "-"); several && low == high {
+		outside = low
+	}
+	m = mapping{portOf(outside), portOf(inside), v.Line}
+	switch {
+	case protocol == "udp":
+		return m, udp
+	case outside == "" && variable:
+		return m, "no environment file sets the variable of the port"
+	case outside == "":
+		return m, "no host port is set, so compose picks a new one each time"
+	case strings.Contains(outside, "-"):
+		return m, "a range of ports is published; write the one to forward to"
+	case m.outside == 0 || m.inside == 0:
+		return m, "not a valid port"
+	}
+	return m, ""
+}
+
+// composeLabel labels a service by its name. A mail catcher becomes "mail", where
+// people look for it.
+func composeLabel(service, image string) string {
+	if slices.Contains(mailCatchers, strings.ToLower(service)) || slices.Contains(mailCatchers, strings.ToLower(imageName(image))) {
+		return "mail"
 	}
 	return label(service)
 }
 
-var mailCatchers = []string{"mailpit", "mailhog", "maildev", "mailcatcher", "inbucket", "smtp4dev", "mail", "mailserver", "greenmail", "fakesmtp"}
+var mailCatchers = strings.Fields("mailpit mailhog maildev mailcatcher inbucket smtp4dev mail mailserver greenmail fakesmtp")
 
-// proxies and pages are the words of services that browsers talk to, and hidden
-// of those that they do not talk to first.
+// The words in the names of services that browsers talk to, and of those that are
+// never the first choice.
 var (
-	proxyWords  = []string{"proxy", "nginx", "traefik", "caddy", "haproxy", "envoy", "gateway", "ingress", "router", "apache", "httpd", "webserver", "kong"}
-	pageWords   = []string{"web", "frontend", "front", "app", "client", "ui", "www", "site", "webapp", "website", "test", "wordpress", "ghost", "drupal", "nextcloud", "php", "portal", "server"}
-	hiddenWords = []string{"mail", "smtp", "db", "database", "ssh", "debug", "debugger", "adminer", "phpmyadmin", "pgadmin", "pgadmin4", "admin", "pma", "grafana", "prometheus", "jaeger", "zipkin", "loki", "tempo", "otel", "alertmanager",
-		"minio", "localstack", "s3", "elasticsearch", "opensearch", "kibana", "rabbitmq", "commander", "express", "insight", "redisinsight", "keycloak", "vault", "consul", "portainer", "dozzle", "selenium", "chrome", "browserless", "storybook", "docs", "swagger",
-		"meilisearch", "typesense", "solr", "qdrant", "weaviate", "chroma", "temporal", "flower", "celery", "worker", "studio", "mongo", "redis", "postgres", "mysql", "mariadb", "kafka", "search", "cache", "queue", "metrics", "monitoring", "imgproxy", "gotenberg", "dynamodb", "azurite", "hasura", "stripe", "soketi", "reverb"}
+	proxyWords  = strings.Fields("proxy nginx traefik caddy haproxy envoy gateway ingress router apache httpd webserver kong")
+	pageWords   = strings.Fields("web frontend front app client ui www site webapp website test wordpress ghost drupal nextcloud php portal server")
+	hiddenWords = strings.Fields("mail smtp db database ssh debug debugger adminer phpmyadmin pgadmin pgadmin4 admin pma grafana prometheus jaeger zipkin loki tempo otel alertmanager " +
+		"minio localstack s3 elasticsearch opensearch kibana rabbitmq commander express insight redisinsight keycloak vault consul portainer dozzle selenium chrome browserless storybook docs swagger " +
+		"meilisearch typesense solr qdrant weaviate chroma temporal flower celery worker studio mongo redis postgres mysql mariadb kafka search cache queue metrics monitoring imgproxy gotenberg dynamodb azurite hasura stripe soketi reverb")
 )
 
-// fronts is how likely a service is what a browser should talk to.
-func fronts(s *service) int {
+// fronts returns how likely browsers talk to a service.
+func (s *service) fronts() int {
 	image := imageName(s.image)
 	if slices.Contains(mailCatchers, s.name) || slices.Contains(mailCatchers, image) || slices.Contains(hiddenWords, image) {
 		return -1
 	}
 	rank := 0
-	for _, word := range strings.FieldsFunc(strings.ToLower(s.name), func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
+	for _, word := range nameWords(s.name) {
 		switch {
 		case slices.Contains(hiddenWords, word):
 			return -1
@@ -146,56 +185,27 @@ func fronts(s *service) int {
 	return rank
 }
 
-const udp = "udp, not HTTP"
-
-// mapping is a published port: outside on the host, inside in the container.
-type mapping struct{ outside, inside, line int }
-
-func (m mapping) encrypted() bool { return m.inside == 443 || m.inside == 8443 || m.inside == 9443 }
-func (m mapping) plain() bool     { return !m.encrypted() }
-
-// published reads the short and the long syntax of compose; why says what a
-// Proxyfile cannot do with it.
-func (d *discovery) published(folder string, node *yaml.Node) (m mapping, why string) {
-	expand := func(text string) string {
-		return substitute(text, func(name string) (string, bool) { return d.variable(folder, name) })
+// addTraefikHosts adds a host for each name of a service that only Traefik leads
+// to. It forwards to Traefik, under the name of the rule.
+func (r *composeReader) addTraefikHosts(services []*service) {
+	i := slices.IndexFunc(r.candidates, func(c *candidate) bool {
+		return c.role == container && imageName(c.image) == "traefik" && c.inside != 8080
+	})
+	if i < 0 {
+		return
 	}
-	outside, inside, protocol := "", "", ""
-	variable := strings.Contains(node.Value, "$")
-	if node.Kind == yaml.MappingNode {
-		field := func(key string) string {
-			if n := child(node, key); n != nil {
-				variable = variable || strings.Contains(n.Value, "$")
-				return expand(n.Value)
+	proxy := r.candidates[i]
+	for _, s := range services {
+		if len(s.ports) > 0 || imageName(s.image) == "traefik" {
+			continue
+		}
+		for _, name := range s.hosts {
+			h := &host{name: underLocalhost(name), file: s.file, line: s.line}
+			h.upstream = proxy.upstream()
+			if h.name != name {
+				h.set("request_headers", "{ Host = "+quoted(name)+" }")
 			}
-			return ""
-		}
-		outside, inside, protocol = field("published"), field("target"), field("protocol")
-	} else {
-		text, after, _ := strings.Cut(expand(node.Value), "/")
-		protocol = after
-		if i := strings.LastIndexByte(text, ':'); i >= 0 {
-			outside, inside = text[:i], text[i+1:]
-			outside = outside[strings.LastIndexByte(outside, ':')+1:]
-		} else {
-			inside = text
+			r.addSite(h, name+" through traefik on "+strconv.Itoa(proxy.port))
 		}
 	}
-	if low, high, several := strings.Cut(outside, "-"); several && low == high {
-		outside = low
-	}
-	m = mapping{portOf(outside), portOf(inside), node.Line}
-	switch {
-	case protocol == "udp":
-		return m, udp
-	case outside == "" && variable:
-		return m, "the port is a variable that no environment file sets"
-	case outside == "":
-		return m, "no host port is named, so compose picks a new one each time"
-	case strings.Contains(outside, "-"):
-		return m, "a range of ports is published; name the one that is meant"
-	case m.outside == 0 || m.inside == 0:
-		return m, "not a port"
-	}
-	return m, ""
 }

@@ -1,50 +1,53 @@
 package scaffold
 
 import (
+	"cmp"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-// composeNames are the files that compose reads by itself, then those that
-// people add with -f while they develop; the later ones win.
+// composeNames are the files that compose reads by default, then those that
+// people add with -f in development. Later ones win.
 var composeNames = [][]string{
-	{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "podman-compose.yaml", "podman-compose.yml"},
-	{"compose.override.yaml", "compose.override.yml", "docker-compose.override.yaml", "docker-compose.override.yml"},
-	{"compose.dev.yaml", "compose.dev.yml", "docker-compose.dev.yaml", "docker-compose.dev.yml", "docker-compose-dev.yml", "docker-compose-dev.yaml", "compose.development.yaml", "docker-compose.development.yml"},
-	{"compose.local.yaml", "compose.local.yml", "docker-compose.local.yaml", "docker-compose.local.yml", "docker-compose-local.yml", "local.yml"},
+	strings.Fields("compose.yaml compose.yml docker-compose.yaml docker-compose.yml podman-compose.yaml podman-compose.yml"),
+	strings.Fields("compose.override.yaml compose.override.yml docker-compose.override.yaml docker-compose.override.yml"),
+	strings.Fields("compose.dev.yaml compose.dev.yml docker-compose.dev.yaml docker-compose.dev.yml docker-compose-dev.yml docker-compose-dev.yaml compose.development.yaml docker-compose.development.yml"),
+	strings.Fields("compose.local.yaml compose.local.yml docker-compose.local.yaml docker-compose.local.yml docker-compose-local.yml local.yml"),
 }
 
-// service is one of compose's.
+// service is a service of a compose file.
 type service struct {
 	name     string
 	folder   string // of its file
 	file     string
 	line     int
 	image    string
-	context  string // the folder it is built from, relative to the project; empty for none
+	context  string // the folder it is built from, relative to the project; empty if none
 	mounts   []string
-	ports    []*yaml.Node
+	ports    []javascript.Value
 	profiles []string
 	aliases  []string // other names in the network
-	extends  [2]string
+	base     string   // the service that it extends; empty if none
+	baseFile string   // the file that has base; empty means its own
 	hosts    []string // of Traefik's rules
 }
 
-// composeFolder merges the compose files of a folder.
-func (d *discovery) composeFolder(folder string) []*service {
+// folder returns the services of a folder, merged from its compose files.
+func (r *composeReader) folder(folder string) []*service {
 	var services []*service
 	for _, names := range composeNames {
-		file := d.in(folder, names...)
-		if file == "" || path.Base(file) == "local.yml" && !d.contains(file, "services:") {
+		file := r.in(folder, names...)
+		if file == "" || path.Base(file) == "local.yml" && !r.contains(file, "services:") {
 			continue
 		}
-		services = mergeServices(services, d.composeFile(file, 0))
+		services = mergeServices(services, r.file(file, 0))
 	}
 	for _, s := range services {
-		d.extend(services, s, 0)
+		r.extend(services, s, 0)
 	}
 	return services
 }
@@ -52,91 +55,84 @@ func (d *discovery) composeFolder(folder string) []*service {
 // maxIncludes is how deep includes and extends are followed.
 const maxIncludes = 5
 
-func (d *discovery) composeFile(file string, depth int) []*service {
-	var doc yaml.Node
-	text := d.text(d.deep(file))
-	if len(text) == 0 {
+// file returns the services of a file, and of those that it includes.
+func (r *composeReader) file(file string, depth int) []*service {
+	if len(r.text(r.deep(file))) == 0 {
 		return nil
 	}
-	if err := yaml.Unmarshal(text, &doc); err != nil || len(doc.Content) == 0 {
-		d.notes.add(Note{File: file, Text: "it is not YAML"})
+	doc, ok := r.yaml(file)
+	if !ok {
+		r.notes.add(Note{File: file, Text: "not valid YAML"})
 		return nil
 	}
 	var services []*service
-	if include := child(doc.Content[0], "include"); include != nil && depth < maxIncludes {
-		for _, entry := range include.Content {
-			names := []*yaml.Node{resolve(entry)}
-			if at := child(entry, "path"); at != nil {
-				names = []*yaml.Node{at}
-				if at.Kind == yaml.SequenceNode {
-					names = at.Content
-				}
-			}
-			for _, name := range names {
-				if local := path.Join(path.Dir(file), name.Value); name.Value != "" && !strings.HasPrefix(local, "..") {
-					services = mergeServices(services, d.composeFile(local, depth+1))
-				}
+	for _, entry := range doc.At("include").Items {
+		at := entry.At("path")
+		for _, name := range append([]javascript.Value{entry, at}, at.Items...) {
+			if local := path.Join(path.Dir(file), name.Text); name.Text != "" && !strings.HasPrefix(local, "..") && depth < maxIncludes {
+				services = mergeServices(services, r.file(local, depth+1))
 			}
 		}
-	}
-	list := child(doc.Content[0], "services")
-	if list == nil || list.Kind != yaml.MappingNode {
-		return services
 	}
 	var own []*service
-	for i := 0; i+1 < len(list.Content); i += 2 {
-		if s := d.decodeService(file, list.Content[i], list.Content[i+1]); s != nil {
-			own = append(own, s)
-		}
+	for _, f := range doc.At("services").Fields {
+		own = append(own, r.service(file, f))
 	}
 	return mergeServices(services, own)
 }
 
-func (d *discovery) decodeService(file string, name, node *yaml.Node) *service {
-	var raw composeService
-	_ = node.Decode(&raw) // what has another type than compose's is left out
-	folder := path.Dir(file)
-	expand := func(text string) string {
-		return substitute(text, func(name string) (string, bool) { return d.variable(folder, name) })
+func (r *composeReader) service(file string, f javascript.Field) *service {
+	v, folder := f.Value, path.Dir(file)
+	expand := func(text string) string { return substitute(text, r.lookup(folder)) }
+	s := &service{name: f.Name, folder: folder, file: file, line: v.Line, image: expand(v.At("image").Text), ports: v.At("ports").Items}
+	for _, p := range v.At("profiles").Items {
+		s.profiles = append(s.profiles, p.Text)
 	}
-	s := &service{name: name.Value, folder: folder, file: file, line: name.Line, image: expand(raw.Image), profiles: raw.Profiles}
-	s.hosts = traefikHosts(resolve(&raw.Labels), expand)
-	for i := range raw.Ports {
-		s.ports = append(s.ports, resolve(&raw.Ports[i]))
-	}
-	for _, alias := range []string{raw.ContainerName, raw.Hostname} {
-		if alias != "" {
+	for _, key := range []string{"container_name", "hostname"} {
+		if alias := v.At(key).Text; alias != "" {
 			s.aliases = append(s.aliases, expand(alias))
 		}
 	}
-	build := resolve(&raw.Build)
-	if build.Kind == yaml.ScalarNode && build.Value != "" {
-		s.context = path.Join(folder, expand(build.Value))
-	} else if at := child(build, "context"); at != nil {
-		s.context = path.Join(folder, expand(at.Value))
+	if build := v.At("build"); build.Text+build.At("context").Text != "" {
+		s.context = path.Join(folder, expand(build.Text+build.At("context").Text))
 	}
-	for i := range raw.Volumes {
-		volume := resolve(&raw.Volumes[i])
-		source, _, _ := strings.Cut(volume.Value, ":")
-		if at := child(volume, "source"); at != nil {
-			source = at.Value
-		}
-		if source = expand(source); strings.HasPrefix(source, ".") {
+	for _, volume := range v.At("volumes").Items {
+		source, _, _ := strings.Cut(volume.Text, ":")
+		if source = expand(source + volume.At("source").Text); strings.HasPrefix(source, ".") {
 			s.mounts = append(s.mounts, path.Join(folder, source))
 		}
 	}
-	if extends := resolve(&raw.Extends); extends.Kind == yaml.ScalarNode {
-		s.extends[0] = extends.Value
-	} else if of := child(extends, "service"); of != nil {
-		s.extends[0] = of.Value
-		if in := child(extends, "file"); in != nil {
-			s.extends[1] = path.Join(folder, in.Value)
-		}
+	extends := v.At("extends")
+	s.base = extends.Text + extends.At("service").Text
+	if file := extends.At("file").Text; file != "" {
+		s.baseFile = path.Join(folder, file)
 	}
+	labels := v.At("labels").Items
+	for _, f := range v.At("labels").Fields {
+		labels = append(labels, f.Value)
+	}
+	s.hosts = traefikHosts(labels, expand)
 	return s
 }
 
-// mergeServices lays over on top of under, as compose does with several files.
+var traefikRule = regexp.MustCompile(`Host\(([^)]*)\)`)
+
+// traefikHosts returns the host names in the labels that Traefik reads.
+func traefikHosts(labels []javascript.Value, expand func(string) string) (hosts []string) {
+	for _, l := range labels {
+		for _, m := range traefikRule.FindAllStringSubmatch(l.Text, maxIncludes) {
+			for name := range strings.SplitSeq(m[1], ",") {
+				name = expand(strings.Trim(name, " `'\""))
+				if name != "" && plainHost.MatchString(name) && !slices.Contains(hosts, name) {
+					hosts = append(hosts, name)
+				}
+			}
+		}
+	}
+	return hosts
+}
+
+// mergeServices merges over into under, as compose does with several files.
 func mergeServices(under, over []*service) []*service {
 	for _, s := range over {
 		i := slices.IndexFunc(under, func(u *service) bool { return u.name == s.name })
@@ -145,16 +141,12 @@ func mergeServices(under, over []*service) []*service {
 			continue
 		}
 		u := under[i]
-		if s.image != "" {
-			u.image = s.image
-		}
-		if s.context != "" {
-			u.context = s.context
-		}
+		u.image = cmp.Or(s.image, u.image)
+		u.context = cmp.Or(s.context, u.context)
 		u.mounts = append(u.mounts, s.mounts...)
 		u.aliases = append(u.aliases, s.aliases...)
 		if len(s.ports) > 0 {
-			u.ports, u.file = append(slices.Clone(s.ports), u.ports...), s.file
+			u.ports, u.file = slices.Concat(s.ports, u.ports), s.file
 		}
 		if len(s.profiles) > 0 {
 			u.profiles = s.profiles
@@ -163,70 +155,24 @@ func mergeServices(under, over []*service) []*service {
 	return under
 }
 
-// extend adds what a service takes over from another.
-func (d *discovery) extend(services []*service, s *service, depth int) {
-	if s.extends[0] == "" || depth > maxIncludes {
+// extend adds what a service inherits from another.
+func (r *composeReader) extend(services []*service, s *service, depth int) {
+	name := s.base
+	if name == "" || depth > maxIncludes {
 		return
 	}
-	from := services
-	if s.extends[1] != "" && !strings.HasPrefix(s.extends[1], "..") {
-		from = d.composeFile(s.extends[1], maxIncludes)
+	if s.baseFile != "" && !strings.HasPrefix(s.baseFile, "..") {
+		services = r.file(s.baseFile, maxIncludes)
 	}
-	name := s.extends[0]
-	s.extends[0] = ""
-	i := slices.IndexFunc(from, func(o *service) bool { return o.name == name })
-	if i < 0 || from[i] == s {
+	s.base = ""
+	i := slices.IndexFunc(services, func(o *service) bool { return o.name == name })
+	if i < 0 || services[i] == s {
 		return
 	}
-	base := from[i]
-	d.extend(from, base, depth+1)
+	base := services[i]
+	r.extend(services, base, depth+1)
 	s.ports = append(s.ports, base.ports...)
 	s.mounts = append(s.mounts, base.mounts...)
-	if s.image == "" {
-		s.image = base.image
-	}
-	if s.context == "" {
-		s.context = base.context
-	}
-}
-
-// resolve is the node that an alias means.
-func resolve(n *yaml.Node) *yaml.Node {
-	for range maxIncludes {
-		if n == nil || n.Kind != yaml.AliasNode {
-			break
-		}
-		n = n.Alias
-	}
-	return n
-}
-
-// child is the value of a key of a mapping, merge keys included; nil when there
-// is none.
-func child(n *yaml.Node, key string) *yaml.Node {
-	return childAt(n, key, 0)
-}
-
-func childAt(n *yaml.Node, key string, depth int) *yaml.Node {
-	n = resolve(n)
-	if n == nil || n.Kind != yaml.MappingNode || depth > maxIncludes {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return resolve(n.Content[i+1])
-		}
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value != "<<" {
-			continue
-		}
-		merged := resolve(n.Content[i+1])
-		for _, one := range append([]*yaml.Node{merged}, merged.Content...) {
-			if found := childAt(one, key, depth+1); found != nil {
-				return found
-			}
-		}
-	}
-	return nil
+	s.image = cmp.Or(s.image, base.image)
+	s.context = cmp.Or(s.context, base.context)
 }

@@ -2,18 +2,18 @@ package scaffold
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
-// environmentFiles are read in this order, and the last wins, as Vite, Next and
-// Nuxt do in development.
+// environmentFiles are read in this order, and the last one wins, as in Vite,
+// Next and Nuxt in development.
 var environmentFiles = []string{".env", ".flaskenv", ".env.development", ".env.dev", ".env.local", ".env.development.local"}
 
-// environmentExamples stand for environment files that a fresh clone does not
-// have yet.
+// environmentExamples take the place of environment files in a fresh clone.
 var environmentExamples = []string{".env.example", ".env.sample", ".env.dist", ".env.template", "env.example", "example.env"}
 
-// variables are those of the environment files in folder.
+// variables returns those of the environment files in folder.
 func (r *repository) variables(folder string) map[string]string {
 	if vars, done := r.env[folder]; done {
 		return vars
@@ -27,86 +27,70 @@ func (r *repository) variables(folder string) map[string]string {
 			readEnvironment(vars, string(r.text(file)))
 		}
 	}
-	if found {
-		return vars
-	}
-	if file := r.in(folder, environmentExamples...); file != "" {
-		readEnvironment(vars, string(r.text(file)))
+	if !found {
+		readEnvironment(vars, string(r.text(r.in(folder, environmentExamples...))))
 	}
 	return vars
 }
 
-// variable is an environment variable in folder, or in the project's own folder.
-// PORT of the project's own folder is not that of each app in it.
-func (r *repository) variable(folder, name string) (string, bool) {
-	if v, set := r.variables(folder)[name]; set {
-		return v, true
+// variable looks up an environment variable of folder, then of the project's own
+// folder. PORT of the project's own folder does not apply to the apps in it.
+func (r *repository) variable(folder, name string) (value string, set bool) {
+	if value, set = r.variables(folder)[name]; !set && name != "PORT" {
+		value, set = r.variables(".")[name]
 	}
-	if folder == "." || name == "PORT" {
-		return "", false
-	}
-	v, set := r.variables(".")[name]
-	return v, set
+	return value, set
 }
 
+// lookup returns a function that looks up the variables of folder.
+func (r *repository) lookup(folder string) func(name string) (string, bool) {
+	return func(name string) (string, bool) { return r.variable(folder, name) }
+}
+
+// noVariables is a lookup in which no variable is set.
+func noVariables(string) (string, bool) { return "", false }
+
 // readEnvironment reads lines of NAME=VALUE into vars. References to variables
-// that are known are replaced.
+// are replaced if they are known.
 func readEnvironment(vars map[string]string, text string) {
 	for line := range strings.Lines(text) {
-		line = strings.TrimPrefix(strings.TrimSpace(line), "export ")
-		name, value, found := strings.Cut(line, "=")
-		name = strings.TrimSpace(name)
+		name, value, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !found || name == "" || strings.ContainsAny(name, "# \t'\"") {
 			continue
 		}
-		value = strings.TrimSpace(value)
-		switch {
-		case value != "" && strings.ContainsRune(`"'`+"`", rune(value[0])):
-			inner, _, _ := strings.Cut(value[1:], value[:1])
-			if value[0] == '\'' {
-				vars[name] = inner
-				continue
-			}
-			value = inner
-		default:
-			if i := strings.Index(value, " #"); i >= 0 {
-				value = strings.TrimSpace(value[:i])
-			}
-			if strings.HasPrefix(value, "#") {
-				value = ""
-			}
+		quote := ""
+		if value != "" && strings.Contains(`"'`+"`", value[:1]) {
+			quote = value[:1]
+			value, _, _ = strings.Cut(value[1:], quote)
+		} else {
+			value, _, _ = strings.Cut(" "+value, " #")
+			value = strings.TrimSpace(value)
 		}
-		vars[name] = substitute(value, func(name string) (string, bool) { v, set := vars[name]; return v, set })
+		if quote != "'" {
+			value = substitute(value, func(name string) (string, bool) { v, set := vars[name]; return v, set })
+		}
+		vars[name] = value
 	}
 }
 
-// environmentPort is the first of names that an environment file in folder sets
-// to a port. example is true where only a sample file says so.
+// environmentPort returns the first of names that the environment of folder sets
+// to a port, and the file and line that do.
 func (r *repository) environmentPort(folder string, names ...string) (port int, file string, line int) {
 	vars := r.variables(folder)
-	for _, name := range names {
-		if port = portOf(vars[name]); port == 0 {
-			continue
-		}
-		for _, base := range append(append([]string(nil), environmentFiles...), environmentExamples...) {
-			text := string(r.text(path.Join(folder, base)))
-			if at := lineOf(text, name+"="); at > 0 {
+	i := slices.IndexFunc(names, func(name string) bool { return portOf(vars[name]) != 0 })
+	if i < 0 {
+		return 0, "", 0
+	}
+	for _, list := range [][]string{environmentFiles, environmentExamples} {
+		for _, base := range list {
+			if at := lineOf(string(r.text(path.Join(folder, base))), names[i]+"="); at > 0 {
 				file, line = path.Join(folder, base), at
 			}
-			if file != "" && base == environmentFiles[len(environmentFiles)-1] {
-				break
-			}
 		}
-		return port, file, line
+		if file != "" {
+			break
+		}
 	}
-	return 0, "", 0
-}
-
-// lineOf is the line, from 1, in which part first occurs; 0 where it does not.
-func lineOf(text, part string) int {
-	i := strings.Index(text, part)
-	if i < 0 {
-		return 0
-	}
-	return 1 + strings.Count(text[:i], "\n")
+	return portOf(vars[names[i]]), file, line
 }

@@ -9,8 +9,8 @@ import (
 
 const suffix = ".localhost"
 
-// label is text as one label of a name (RFC 1035 section 2.3.4); "app" where
-// nothing of it can be in one.
+// label turns text into a DNS label (RFC 1035 section 2.3.4); "app" if it has no
+// usable character.
 func label(text string) string {
 	const longest = 63
 	var out strings.Builder
@@ -29,8 +29,8 @@ func label(text string) string {
 	return name
 }
 
-// underLocalhost is a name of another tool under .localhost: "shop" and
-// "shop.test" are "shop.localhost", "api.example.com" is
+// underLocalhost moves a host name of another tool under .localhost: "shop" and
+// "shop.test" become "shop.localhost", "api.example.com" becomes
 // "api.example.localhost". A "*" as the first label stays.
 func underLocalhost(name string) string {
 	name = strings.Trim(strings.ToLower(name), ".")
@@ -53,24 +53,24 @@ func underLocalhost(name string) string {
 	return wildcard + strings.Join(parts, ".") + suffix
 }
 
-// placeholders are names of the root package that name the repository rather
-// than the project.
+// placeholders are names of the root package that name the repository and not the
+// project.
 var placeholders = []string{"root", "repo", "source", "src", "monorepo", "workspace", "workspaces", "skeleton", "website-skeleton"}
 
-// projectName is the name in the root's package.json or composer.json, without
-// its scope; else the folder's.
-func (d *discovery) projectName(folder string) string {
+// projectName returns the name in the root's package.json or composer.json,
+// without its scope; if there is none, the folder's.
+func (r *repository) projectName(folder string) string {
 	for _, file := range []string{"package.json", "composer.json", "deno.json", "deno.jsonc", "jsr.json"} {
-		config, _ := d.json(file)
-		name, _ := config.Field("name")
-		scope, base, scoped := strings.Cut(name.Text, "/")
+		config, _ := r.json(file)
+		name := config.At("name").Text
+		scope, base, scoped := strings.Cut(name, "/")
 		if !scoped {
-			base = name.Text
+			base = name
 		}
 		if scope = strings.TrimPrefix(scope, "@"); scoped && slices.Contains(placeholders, base) {
 			base = scope // "@acme/root" is acme
 		}
-		if base != "" && !slices.Contains(placeholders, base) && name.Text != "laravel/laravel" && scope != "symfony" {
+		if base != "" && !slices.Contains(placeholders, base) && name != "laravel/laravel" && scope != "symfony" {
 			return base
 		}
 	}
@@ -86,7 +86,7 @@ func folderLabel(folder string) string {
 	return label(base)
 }
 
-// portOf is text as a port; 0 when it is not one.
+// portOf returns text as a port; 0 if it is not one.
 func portOf(text string) int {
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {

@@ -7,90 +7,83 @@ import (
 	"strings"
 )
 
-// Note is something that was seen and could not be carried over or determined.
+// Note says what could not be carried over or determined.
 type Note struct {
-	File string // empty where several files are meant
+	File string // empty if several files are meant
 	Line int    // from 1; 0 means the whole file
 	Text string
 }
 
-// notes collects each thing once. Things that are left out for the same reason
-// become one note.
+const (
+	// maxSubjects is how many things one note names.
+	maxSubjects = 8
+	// maxNotes is how many notes are shown.
+	maxNotes = 12
+)
+
+// notes collects notes, each text once.
 type notes struct {
-	list   []Note
-	groups []noteGroup
+	single  []entry // their subjects are files
+	grouped []entry // what was left out for the same reason
 }
 
-type noteGroup struct {
-	reason   string
+type entry struct {
+	Note
 	subjects []string
 }
 
-func (n *notes) add(note Note) {
-	if !slices.Contains(n.list, note) {
-		n.list = append(n.list, note)
-	}
+func (n *notes) add(note Note) { n.single = collect(n.single, note, note.File) }
+
+// group adds subject to the note with this reason.
+func (n *notes) group(reason, subject string) {
+	n.grouped = collect(n.grouped, Note{Text: reason}, subject)
 }
 
-// group adds subject to the note of a reason.
-func (n *notes) group(reason, subject string) {
-	i := slices.IndexFunc(n.groups, func(g noteGroup) bool { return g.reason == reason })
+func collect(list []entry, note Note, subject string) []entry {
+	i := slices.IndexFunc(list, func(e entry) bool { return e.Text == note.Text })
 	if i < 0 {
-		n.groups = append(n.groups, noteGroup{reason: reason})
-		i = len(n.groups) - 1
+		return append(list, entry{note, []string{subject}})
 	}
-	if !slices.Contains(n.groups[i].subjects, subject) {
-		n.groups[i].subjects = append(n.groups[i].subjects, subject)
+	if e := &list[i]; !slices.Contains(e.subjects, subject) {
+		e.subjects = append(e.subjects, subject)
 	}
+	return list
 }
 
 // join adds the notes of more.
 func (n *notes) join(more *notes) {
-	for _, note := range more.list {
-		n.add(note)
+	for _, e := range more.single {
+		for _, file := range e.subjects {
+			n.add(Note{file, e.Line, e.Text})
+		}
 	}
-	for _, g := range more.groups {
-		for _, subject := range g.subjects {
-			n.group(g.reason, subject)
+	for _, e := range more.grouped {
+		for _, subject := range e.subjects {
+			n.group(e.Text, subject)
 		}
 	}
 }
 
-// maxSubjects is how many things a note names; maxNotes is how many notes are
-// shown.
-const (
-	maxSubjects = 8
-	maxNotes    = 12
-)
-
-// all are the notes. Those with the same text are one, which names the files.
+// all returns the notes. A text that several files have becomes one note, which
+// names them.
 func (n *notes) all() []Note {
 	var out []Note
-	files := map[string][]string{}
-	for _, note := range n.list {
-		if files[note.Text] == nil {
-			out = append(out, note)
+	for _, e := range n.single {
+		if len(e.subjects) > 1 {
+			e.Note = Note{Text: e.Text + ": " + some(e.subjects)}
 		}
-		if !slices.Contains(files[note.Text], note.File) {
-			files[note.Text] = append(files[note.Text], note.File)
-		}
+		out = append(out, e.Note)
 	}
-	for i, note := range out {
-		if same := files[note.Text]; len(same) > 1 {
-			out[i] = Note{Text: note.Text + ": " + some(same)}
-		}
+	for _, e := range n.grouped {
+		out = append(out, Note{Text: e.Text + ": " + some(e.subjects)})
 	}
-	for _, g := range n.groups {
-		out = append(out, Note{Text: g.reason + ": " + some(g.subjects)})
-	}
-	if len(out) > maxNotes {
-		rest := len(out) - maxNotes
-		out = append(out[:maxNotes:maxNotes], Note{Text: strconv.Itoa(rest) + " more of this kind"})
+	if more := len(out) - maxNotes; more > 0 {
+		out = append(out[:maxNotes:maxNotes], Note{Text: strconv.Itoa(more) + " more notes"})
 	}
 	return out
 }
 
-// some are the first of several things, and how many there are more.
+// some joins the first few things, with the number of the others.
 func some(things []string) string {
 	if more := len(things) - maxSubjects; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(things[:maxSubjects], ", "), more)
@@ -98,7 +91,7 @@ func some(things []string) string {
 	return strings.Join(things, ", ")
 }
 
-// short is text for a note, at most 60 characters.
+// short shortens text for a note to 60 characters.
 func short(text string) string {
 	const most = 60
 	if runes := []rune(text); len(runes) > most {
@@ -107,7 +100,7 @@ func short(text string) string {
 	return printable(text)
 }
 
-// printable is text for a terminal, which it must not steer.
+// printable quotes text that could control the terminal.
 func printable(text string) string {
 	quoted := strconv.Quote(text)
 	if quoted[1:len(quoted)-1] == text {

@@ -28,7 +28,7 @@ func TestNotes(t *testing.T) {
 	for i := range 3 * maxNotes {
 		n.add(Note{"a", i, fmt.Sprint("text ", i)})
 	}
-	if all := n.all(); len(all) != maxNotes+1 || all[maxNotes].Text != fmt.Sprintf("%d more of this kind", 2*maxNotes+3) {
+	if all := n.all(); len(all) != maxNotes+1 || all[maxNotes].Text != fmt.Sprintf("%d more notes", 2*maxNotes+3) {
 		t.Errorf("%d notes, the last is %q", len(all), all[len(all)-1].Text)
 	}
 }

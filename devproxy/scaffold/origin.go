@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 	"golang.org/x/mod/semver"
+
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
 // comparesOrigin reports whether the framework of a package refuses a form whose
@@ -17,11 +18,11 @@ import (
 //     of the project's own: packages/react-router/lib/actions.ts
 //   - Hono's csrf middleware
 //
-// Others make the check, and need nothing: SvelteKit and Qwik City leave it out
-// in development (packages/kit/src/runtime/server/respond.js,
+// Others check it too, but need nothing: SvelteKit and Qwik City do not check in
+// development (packages/kit/src/runtime/server/respond.js,
 // packages/qwik-city/src/buildtime/vite/dev-server.ts), Next and Remix 2 compare
-// host names, and Rails believes X-Forwarded-Proto.
-func (d *discovery) comparesOrigin(c *candidate, p javascriptPackage) bool {
+// host names, and Rails trusts X-Forwarded-Proto.
+func (d configReader) comparesOrigin(c *candidate, p javascriptPackage) bool {
 	switch c.kind {
 	case "react-router":
 		return atLeast(p.depends["@react-router/dev"], "7.12.0")
@@ -34,57 +35,61 @@ func (d *discovery) comparesOrigin(c *candidate, p javascriptPackage) bool {
 	return false
 }
 
-// astroOrigin is Astro's security.checkOrigin, which is on since version 5 and
-// applies to pages that are rendered on demand.
-func (d *discovery) astroOrigin(c *candidate, config javascript.Value) {
-	if check, ok := config.Field("security", "checkOrigin"); ok && check.Is(false) {
+// readAstroOrigin reads Astro's security.checkOrigin, which is on since version 5
+// and applies to pages that are rendered on demand.
+func (d configReader) readAstroOrigin(c *candidate, config javascript.Value) {
+	if config.At("security.checkOrigin").Is(false) {
 		return
 	}
-	output, _ := config.Field("output")
+	output := config.At("output").Text
 	_, adapter := config.Field("adapter")
-	server := output.Text == "server" || output.Text == "hybrid" || adapter
-	c.plainHTTP = server && atLeast(d.usesJS[c.folder].depends["astro"], "5.0.0")
+	server := output == "server" || output == "hybrid" || adapter
+	c.plainHTTP = server && atLeast(d.packages[c.folder].depends["astro"], "5.0.0")
 }
 
-var firstVersion = regexp.MustCompile(`\d+(\.\d+)*`)
+var (
+	firstVersion = regexp.MustCompile(`\d+(\.\d+)*`)
+	upperBound   = regexp.MustCompile(`<\s*(\d+(?:\.\d+)*)`)
+)
 
 // atLeast reports whether a range such as "^7.12.0" or ">=4,<5" reaches a
-// version. What names no number, such as "latest", does.
+// version. A range without a number, such as "latest", does.
 func atLeast(versions, least string) bool {
 	have := firstVersion.FindString(versions)
 	if have == "" {
 		return true
 	}
+	compare := func(version string) int { return semver.Compare(canonical(version), canonical(least)) }
 	// "^7.1.0" installs the newest 7; "~7.1.0" and "7.1.0" do not.
 	if i := strings.Index(versions, have); i == 0 && !strings.Contains(versions, "x") || i > 0 && strings.ContainsAny(versions[:i], "~=<") && !strings.Contains(versions[:i], ">") {
-		return semver.Compare(canonical(have), canonical(least)) >= 0
+		return compare(have) >= 0
 	}
-	major, _, _ := strings.Cut(have, ".")
-	n, _ := strconv.Atoi(major)
 	if strings.Contains(versions, ">") && !strings.Contains(versions, "<") {
 		return true
 	}
 	if upper := upperBound.FindStringSubmatch(versions); upper != nil {
-		return semver.Compare(canonical(upper[1]), canonical(least)) > 0
+		return compare(upper[1]) > 0
 	}
-	return semver.Compare(canonical(strconv.Itoa(n)+".999999.0"), canonical(least)) >= 0
+	major, _, _ := strings.Cut(have, ".")
+	n, _ := strconv.Atoi(major)
+	return compare(strconv.Itoa(n)+".999999.0") >= 0
 }
-
-var upperBound = regexp.MustCompile(`<\s*(\d+(?:\.\d+)*)`)
 
 func canonical(v string) string {
 	parts := strings.SplitN(v, ".", 4)
 	return semver.Canonical("v" + strings.Join(parts[:min(3, len(parts))], "."))
 }
 
+var djangoFiles = strings.Fields("requirements.txt requirements/base.txt requirements/local.txt requirements/dev.txt requirements-dev.txt requirements.in pyproject.toml Pipfile setup.cfg setup.py")
+
 // djangoOrigin reports whether Django's CSRF check compares Origin with
 // http://HOST: since version 4, unless the settings name a header for the
 // scheme.
-func (d *discovery) djangoOrigin(folder string) bool {
+func (r *repository) djangoOrigin(folder string) bool {
 	version := ""
-	for _, name := range []string{"requirements.txt", "requirements/base.txt", "requirements/local.txt", "requirements/dev.txt", "requirements-dev.txt", "requirements.in", "pyproject.toml", "Pipfile", "setup.cfg", "setup.py"} {
+	for _, name := range djangoFiles {
 		for _, dir := range parents(folder) {
-			if m := djangoVersion.FindStringSubmatch(string(d.text(path.Join(dir, name)))); m != nil && version == "" {
+			if m := djangoVersion.FindStringSubmatch(string(r.text(path.Join(dir, name)))); m != nil && version == "" {
 				version = m[1]
 			}
 		}
@@ -92,8 +97,10 @@ func (d *discovery) djangoOrigin(folder string) bool {
 	if !atLeast(strings.Trim(version, `"' =(`), "4.0") {
 		return false
 	}
-	for _, file := range d.matching(func(base string) bool { return strings.HasSuffix(base, ".py") }) {
-		if base := path.Base(file); (base == "settings.py" || strings.Contains(path.Dir(file), "settings") && base != "production.py" && base != "prod.py") && d.contains(file, "\nSECURE_PROXY_SSL_HEADER") {
+	for _, file := range r.withSuffix(".py") {
+		base := path.Base(file)
+		settings := base == "settings.py" || strings.Contains(path.Dir(file), "settings") && base != "production.py" && base != "prod.py"
+		if settings && r.contains(file, "\nSECURE_PROXY_SSL_HEADER") {
 			return false
 		}
 	}

@@ -1,44 +1,36 @@
 package scaffold
 
 import (
+	"iter"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// role is what a server is for a project. Roles are ordered: the higher one is
-// rather the project's own host.
-type role int
-
-const (
-	assets    role = iota // serves scripts to the pages of a backend
-	tool                  // a mail catcher, an admin page, a component workshop
-	container             // published by compose, of which nothing else is known
-	docs                  // a site of documentation
-	api                   // a server that may have no pages
-	app                   // serves pages
-)
-
-// program is a server by the words that start it.
+// program describes a server by the words that start it.
 type program struct {
 	kind string // as people call it
-	// names are the program's, separated by "|"; subs are what may follow as
-	// first arguments, and an empty one stands for none.
-	names, subs string
-	port        int // its default; 0 for a program of the project's own
-	role        role
-	// flags name a port or an address with one, in addition to the usual ones.
+	// names are those of the program, separated by "|".
+	names string
+	// subs are the first arguments that start a server, separated by "|"; empty
+	// accepts any. An empty one among several means no word that looks like another
+	// command.
+	subs  string
+	needs string // arguments of which one is required, separated by "|"
+	port  int    // the default; 0 for a program of the project's own
+	role  role
+	// flags take a port or an address, in addition to the usual ones.
 	flags string
-	// bare is true where an argument without a flag is a port or an address.
+	// bare is true if an argument without a flag is a port or an address.
 	bare bool
-	// env are the variables that say the port; file is true where the program
-	// reads them from environment files too.
+	// env are the variables that set the port. file is true if the program reads
+	// them from environment files too.
 	env  string
 	file bool
 }
 
-// programs are in the order of trial.
+// programs are tried in this order.
 var programs = []program{
 	// JavaScript: frameworks and bundlers.
 	{kind: "next", names: "next", subs: "dev|", port: 3000, role: app, env: "PORT"},
@@ -56,7 +48,7 @@ var programs = []program{
 	{kind: "vuepress", names: "vuepress|vuepress-vite|vuepress-webpack", subs: "dev", port: 8080, role: docs},
 	{kind: "rspress", names: "rspress", subs: "dev|", port: 3000, role: docs},
 	{kind: "slidev", names: "slidev", subs: "|dev", port: 3030, role: docs},
-	{kind: "storybook", names: "storybook|sb", subs: "dev", port: 6006, role: tool, env: ""},
+	{kind: "storybook", names: "storybook|sb", subs: "dev", port: 6006, role: tool},
 	{kind: "storybook", names: "start-storybook", subs: "|", port: 6006, role: tool},
 	{kind: "ladle", names: "ladle", subs: "serve|dev", port: 61000, role: tool},
 	{kind: "histoire", names: "histoire", subs: "dev", port: 6006, role: tool},
@@ -85,19 +77,19 @@ var programs = []program{
 	{kind: "ionic", names: "ionic", subs: "serve|s", port: 8100, role: app},
 	{kind: "netlify", names: "netlify|ntl", subs: "dev", port: 8888, role: app},
 	{kind: "vercel", names: "vercel|vc", subs: "dev", port: 3000, role: app, flags: "-l|--listen"},
-	{kind: "eleventy", names: "eleventy|@11ty/eleventy", subs: "", port: 8080, role: app},
+	{kind: "eleventy", names: "eleventy|@11ty/eleventy", needs: "--serve", port: 8080, role: app},
 	{kind: "hexo", names: "hexo", subs: "server|s", port: 4000, role: app},
 	{kind: "gridsome", names: "gridsome", subs: "develop", port: 8080, role: app, env: "PORT"},
-	{kind: "stencil", names: "stencil", subs: "build", port: 3333, role: app},
+	{kind: "stencil", names: "stencil", subs: "build", needs: "--serve", port: 3333, role: app},
 	{kind: "preact", names: "preact", subs: "watch", port: 8080, role: app, env: "PORT"},
 	{kind: "elm-land", names: "elm-land", subs: "server", port: 1234, role: app},
-	{kind: "elm-live", names: "elm-live", subs: "", port: 8000, role: app},
-	{kind: "web-dev-server", names: "web-dev-server|wds", subs: "", port: 8000, role: app},
+	{kind: "elm-live", names: "elm-live", port: 8000, role: app},
+	{kind: "web-dev-server", names: "web-dev-server|wds", port: 8000, role: app},
 	{kind: "browser-sync", names: "browser-sync", subs: "start", port: 3000, role: app},
-	{kind: "live-server", names: "live-server", subs: "", port: 8080, role: app, env: "PORT"},
-	{kind: "http-server", names: "http-server", subs: "", port: 8080, role: app, env: "PORT"},
-	{kind: "serve", names: "serve", subs: "", port: 3000, role: app, flags: "-l|--listen", env: "PORT"},
-	{kind: "json-server", names: "json-server", subs: "", port: 3000, role: api, env: "PORT"},
+	{kind: "live-server", names: "live-server", port: 8080, role: app, env: "PORT"},
+	{kind: "http-server", names: "http-server", port: 8080, role: app, env: "PORT"},
+	{kind: "serve", names: "serve", port: 3000, role: app, flags: "-l|--listen", env: "PORT"},
+	{kind: "json-server", names: "json-server", port: 3000, role: api, env: "PORT"},
 	{kind: "partykit", names: "partykit", subs: "dev", port: 1999, role: api},
 	{kind: "vite", names: "vite|vite-plus|rolldown-vite|vp", subs: "dev|serve|", port: 5173, role: app},
 
@@ -115,22 +107,22 @@ var programs = []program{
 	{kind: "serverless", names: "serverless|sls", subs: "offline", port: 3000, role: api, flags: "--httpPort"},
 	{kind: "encore", names: "encore", subs: "run", port: 4000, role: api},
 	{kind: "supabase", names: "supabase", subs: "functions", port: 54321, role: api},
-	{kind: "node", names: "node|nodejs|tsx|ts-node|ts-node-dev|tsnd|nodemon|bun|deno|babel-node|esno|jiti|swc-node|vite-node", subs: "", role: api, env: "PORT|APP_PORT|SERVER_PORT|HTTP_PORT", file: true},
+	{kind: "node", names: "node|nodejs|tsx|ts-node|ts-node-dev|tsnd|nodemon|bun|deno|babel-node|esno|jiti|swc-node|vite-node", role: api, env: "PORT|APP_PORT|SERVER_PORT|HTTP_PORT", file: true},
 
 	// Python.
 	{kind: "django", names: "manage.py|django-admin", subs: "runserver|runserver_plus|runserver_uvicorn|runsslserver", port: 8000, role: app, bare: true},
 	{kind: "flask", names: "flask", subs: "run", port: 5000, role: app, env: "FLASK_RUN_PORT", file: true},
 	{kind: "quart", names: "quart", subs: "run", port: 5000, role: app},
 	{kind: "fastapi", names: "fastapi", subs: "dev|run", port: 8000, role: api},
-	{kind: "uvicorn", names: "uvicorn", subs: "", port: 8000, role: api, env: "UVICORN_PORT"},
-	{kind: "hypercorn", names: "hypercorn", subs: "", port: 8000, role: api},
-	{kind: "gunicorn", names: "gunicorn", subs: "", port: 8000, role: api},
-	{kind: "granian", names: "granian", subs: "", port: 8000, role: api, env: "GRANIAN_PORT"},
-	{kind: "daphne", names: "daphne", subs: "", port: 8000, role: api},
-	{kind: "waitress", names: "waitress-serve", subs: "", port: 8080, role: api},
+	{kind: "uvicorn", names: "uvicorn", port: 8000, role: api, env: "UVICORN_PORT"},
+	{kind: "hypercorn", names: "hypercorn", port: 8000, role: api},
+	{kind: "gunicorn", names: "gunicorn", port: 8000, role: api},
+	{kind: "granian", names: "granian", port: 8000, role: api, env: "GRANIAN_PORT"},
+	{kind: "daphne", names: "daphne", port: 8000, role: api},
+	{kind: "waitress", names: "waitress-serve", port: 8080, role: api},
 	{kind: "litestar", names: "litestar", subs: "run", port: 8000, role: api},
-	{kind: "sanic", names: "sanic", subs: "", port: 8000, role: api},
-	{kind: "pyramid", names: "pserve", subs: "", port: 6543, role: app},
+	{kind: "sanic", names: "sanic", port: 8000, role: api},
+	{kind: "pyramid", names: "pserve", port: 6543, role: app},
 	{kind: "reflex", names: "reflex", subs: "run", port: 3000, role: app, flags: "--frontend-port"},
 	{kind: "streamlit", names: "streamlit", subs: "run", port: 8501, role: app, flags: "--server.port", env: "STREAMLIT_SERVER_PORT"},
 	{kind: "chainlit", names: "chainlit", subs: "run", port: 8000, role: app},
@@ -139,10 +131,10 @@ var programs = []program{
 	{kind: "panel", names: "panel", subs: "serve", port: 5006, role: app},
 	{kind: "mkdocs", names: "mkdocs", subs: "serve", port: 8000, role: docs, flags: "-a|--dev-addr"},
 	{kind: "zensical", names: "zensical", subs: "serve", port: 8000, role: docs, flags: "-a|--dev-addr"},
-	{kind: "sphinx", names: "sphinx-autobuild", subs: "", port: 8000, role: docs},
-	{kind: "pelican", names: "pelican", subs: "", port: 8000, role: app},
-	{kind: "python", names: "http.server|SimpleHTTPServer", subs: "", port: 8000, role: app, bare: true},
-	{kind: "python", names: "python|python3|py", subs: "", role: api, env: "PORT", file: true},
+	{kind: "sphinx", names: "sphinx-autobuild", port: 8000, role: docs},
+	{kind: "pelican", names: "pelican", needs: "--listen|-l", port: 8000, role: app},
+	{kind: "python", names: "http.server|SimpleHTTPServer", port: 8000, role: app, bare: true},
+	{kind: "python", names: "python|python3|py", role: api, env: "PORT", file: true},
 
 	// Ruby.
 	{kind: "rails", names: "rails", subs: "server|s", port: 3000, role: app, env: "PORT"},
@@ -150,8 +142,8 @@ var programs = []program{
 	{kind: "bridgetown", names: "bridgetown", subs: "start|serve|s", port: 4000, role: app, env: "BRIDGETOWN_PORT"},
 	{kind: "middleman", names: "middleman", subs: "server|", port: 4567, role: app},
 	{kind: "hanami", names: "hanami", subs: "server|dev", port: 2300, role: app, env: "HANAMI_PORT", file: true},
-	{kind: "puma", names: "puma", subs: "", port: 9292, role: app, env: "PORT"},
-	{kind: "rack", names: "rackup|shotgun|rerun", subs: "", port: 9292, role: app},
+	{kind: "puma", names: "puma", port: 9292, role: app, env: "PORT"},
+	{kind: "rack", names: "rackup|shotgun|rerun", port: 9292, role: app},
 	{kind: "falcon", names: "falcon", subs: "serve", port: 9292, role: app},
 
 	// PHP.
@@ -162,11 +154,11 @@ var programs = []program{
 	{kind: "cakephp", names: "cake|cake.php", subs: "server", port: 8765, role: app},
 	{kind: "wordpress", names: "wp-env", subs: "start", port: 8888, role: app, env: "WP_ENV_PORT"},
 	{kind: "wordpress", names: "wp", subs: "server", port: 8080, role: app},
-	{kind: "php", names: "php", subs: "", role: app, flags: "-S"},
+	{kind: "php", names: "php", needs: "-S", role: app, flags: "-S"},
 
 	// Others.
 	{kind: "phoenix", names: "mix", subs: "phx.server|phoenix.server", port: 4000, role: app, env: "PORT"},
-	{kind: "phoenix", names: "iex", subs: "", port: 4000, role: app, env: "PORT"},
+	{kind: "phoenix", names: "iex", needs: "phx.server", port: 4000, role: app, env: "PORT"},
 	{kind: "hugo", names: "hugo", subs: "server|serve", port: 1313, role: app},
 	{kind: "zola", names: "zola", subs: "serve", port: 1111, role: app},
 	{kind: "trunk", names: "trunk", subs: "serve", port: 8080, role: app, env: "TRUNK_SERVE_PORT"},
@@ -178,40 +170,40 @@ var programs = []program{
 	{kind: "quarkus", names: "mvn|mvnw|gradle|gradlew", subs: "quarkus:dev|quarkusDev", port: 8080, role: api, flags: "-Dquarkus.http.port"},
 	{kind: "dotnet", names: "dotnet", subs: "run|watch|watch run", role: api, flags: "--urls"},
 	{kind: "go", names: "go", subs: "run", role: api, env: "PORT", file: true},
-	{kind: "go", names: "air|gow|reflex|CompileDaemon|fresh|wgo|modd", subs: "", role: api, env: "PORT", file: true},
+	{kind: "go", names: "air|gow|reflex|CompileDaemon|fresh|wgo|modd", role: api, env: "PORT", file: true},
 	{kind: "rust", names: "cargo", subs: "run|watch|shuttle run|shuttle", role: api, env: "PORT|ROCKET_PORT", file: true},
 	{kind: "caddy", names: "caddy", subs: "file-server", port: 80, role: app},
 }
 
-// usualFlags carry a port, or an address with one.
-var usualFlags = []string{"-p", "--port", "-port", "--http-port", "-http-port", "--http.port", "-http", "--http", "--addr", "-addr", "--address", "-address",
-	"--listen", "-listen", "--listen-addr", "-listen-addr", "-b", "--bind", "--bind-addr", "-bind", "-l", "--urls", "--server.port", "--web-port"}
+// usualFlags take a port, or an address with one.
+var usualFlags = strings.Fields("-p --port -port --http-port -http-port --http.port -http --http --addr -addr --address -address " +
+	"--listen -listen --listen-addr -listen-addr -b --bind --bind-addr -bind -l --urls --server.port --web-port")
 
-// recognize returns the program that words start; ok is false for anything else,
-// such as a build.
-func recognize(words []string) (program, bool) {
+// recognize returns the program that words start. ok is false for anything that
+// is not a server, such as a build.
+func recognize(words []string) (p program, ok bool) {
 	if len(words) == 0 {
 		return program{}, false
 	}
-	name, first := programName(words[0]), words[1:]
+	name := programName(words[0])
 	for _, p := range programs {
-		if !slices.Contains(strings.Split(p.names, "|"), name) {
-			continue
-		}
-		if p.subs == "" || slices.ContainsFunc(strings.Split(p.subs, "|"), func(sub string) bool { return follows(first, sub) }) {
-			if p.builds(words) {
-				return program{}, false
-			}
-			return p, true
+		if alternatives(p.names, name) && slices.ContainsFunc(strings.Split(p.subs, "|"), func(sub string) bool { return p.subs == "" || follows(words[1:], sub) }) {
+			return p, p.serves(words)
 		}
 	}
 	return program{}, false
 }
 
+// alternatives reports whether one of words is among those that "|" separates in
+// list.
+func alternatives(list string, words ...string) bool {
+	return slices.ContainsFunc(strings.Split(list, "|"), func(one string) bool { return slices.Contains(words, one) })
+}
+
 var version = regexp.MustCompile(`(.)@[^/@]*$`)
 
-// programName is the name of a program without its folder, its version and the
-// suffixes of Windows.
+// programName returns the name of a program without its folder, its version and
+// the suffixes of Windows.
 func programName(word string) string {
 	word = version.ReplaceAllString(word, "$1")
 	if strings.HasPrefix(word, "@") {
@@ -227,8 +219,8 @@ func programName(word string) string {
 	return name
 }
 
-// follows reports whether arguments begin with the words of sub, flags not
-// counted. An empty sub stands for no word that could be another command.
+// follows reports whether arguments begin with the words of sub, without their
+// flags. An empty sub means no word that looks like another command.
 func follows(args []string, sub string) bool {
 	var plain []string
 	for i, arg := range args {
@@ -240,86 +232,108 @@ func follows(args []string, sub string) bool {
 		}
 		plain = append(plain, arg)
 	}
-	if sub == "" {
-		return len(plain) == 0 || !commandWord.MatchString(plain[0])
-	}
 	want := strings.Fields(sub)
-	if len(plain) < len(want) {
+	switch {
+	case sub == "":
+		return len(plain) == 0 || !commandWord.MatchString(plain[0])
+	case len(plain) < len(want):
 		return false
-	}
-	if len(want) == 1 && strings.Contains(sub, ":") { // mvn clean spring-boot:run
+	case len(want) == 1 && strings.Contains(sub, ":"): // mvn clean spring-boot:run
 		return slices.Contains(plain, sub)
 	}
 	return slices.Equal(plain[:len(want)], want)
 }
 
 // valueFlags take a value and are written before a command.
-var valueFlags = []string{"--app", "-A", "--cwd", "-C", "--dir", "--env-file", "--config", "-c", "--project", "--root", "-f", "-p"}
+var valueFlags = strings.Fields("--app -A --cwd -C --dir --env-file --config -c --project --root -f -p")
 
-// commandWord is an argument that is a command of a program, and not a folder or
-// a file that it serves.
+// commandWord matches an argument that is a command of a program, and not a folder
+// or a file that it serves.
 var commandWord = regexp.MustCompile(`^(build|preview|optimize|lint|test|export|start|deploy|check|sync|add|info|telemetry|generate|prepare|typecheck|analyze|upgrade|create|init|new|watch|worker|publish|login|help|version|up|down|eject|inspect)(:.*)?$`)
 
-// builds reports whether the program's flags say that it serves nothing.
-func (p program) builds(words []string) bool {
-	has := func(flags ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(flags, w) })
+// serves reports whether the arguments of the program start a server.
+func (p program) serves(words []string) bool {
+	args := words[1:]
+	if p.needs != "" && !alternatives(p.needs, args...) {
+		return false
 	}
 	switch p.kind {
 	case "vite":
-		return has("--version", "--help")
-	case "eleventy", "stencil":
-		return !has("--serve")
-	case "pelican":
-		return !has("--listen", "-l")
-	case "php":
-		return !has("-S")
-	case "phoenix":
-		return words[0] == "iex" && !has("phx.server")
+		return !alternatives("--version|--help", args...)
 	case "node":
-		return !slices.ContainsFunc(words[1:], isSource) && !has("run", "serve", "--watch")
+		return slices.ContainsFunc(args, isSource) || alternatives("run|serve|--watch", args...)
 	case "python":
-		return !slices.Contains(words, "http.server") && !slices.Contains(words, "SimpleHTTPServer") &&
-			!slices.ContainsFunc(words[1:], func(w string) bool {
-				return path.Ext(w) == ".py" && path.Base(w) != "manage.py" && path.Base(w) != "setup.py"
-			})
+		return alternatives("http.server|SimpleHTTPServer", words...) || slices.ContainsFunc(args, func(w string) bool {
+			return path.Ext(w) == ".py" && path.Base(w) != "manage.py" && path.Base(w) != "setup.py"
+		})
 	case "expo":
-		return has("--android", "--ios") && !has("--web")
+		return !alternatives("--android|--ios", args...) || slices.Contains(args, "--web")
 	case "go":
-		return len(words) > 2 && words[1] == "run" && slices.ContainsFunc(words[2:], func(w string) bool {
+		return len(args) < 2 || args[0] != "run" || !slices.ContainsFunc(args[1:], func(w string) bool {
 			return strings.Contains(w, "generate") || strings.Contains(w, "migrat") || strings.Contains(w, "@")
 		})
 	}
-	return false
+	return true
 }
 
-// isSource reports whether an argument is a file of source, or a folder with one.
+// isSource reports whether an argument is a source file, or a folder with one.
 func isSource(word string) bool {
-	return !strings.HasPrefix(word, "-") && (slices.Contains([]string{".js", ".ts", ".mjs", ".mts", ".cjs", ".cts", ".tsx", ".jsx", ".coffee", ".html"}, path.Ext(word)) || word == "." || strings.Contains(word, "/"))
+	return sourceFile.MatchString(word) && !strings.HasPrefix(word, "-")
 }
 
-// portIn is the port that words and the variables set for them name; 0 when they
-// name none.
+var sourceFile = regexp.MustCompile(`^\.$|/|\.([mc]?[jt]s|[jt]sx|coffee|html)$`)
+
+// options yields each word with its value: what follows "=" in it, otherwise the
+// next word.
+func (c command) options() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i, word := range c.words {
+			flag, value, joined := strings.Cut(word, "=")
+			if !joined && i+1 < len(c.words) {
+				value = c.words[i+1]
+			}
+			if !yield(flag, value) {
+				return
+			}
+		}
+	}
+}
+
+// option returns the value of one of flags; empty if the command has none of them.
+func (c command) option(flags ...string) string {
+	for flag, value := range c.options() {
+		if slices.Contains(flags, flag) {
+			return value
+		}
+	}
+	return ""
+}
+
+func (p program) portFlags() []string {
+	return slices.Concat(strings.Fields(strings.ReplaceAll(p.flags, "|", " ")), usualFlags)
+}
+
+var (
+	argumentFlags = regexp.MustCompile(`^(?:--args|-Dspring-boot\.run\.\w+|-Dargs)=.*port=(\d{2,5})`)
+	shortPort     = regexp.MustCompile(`^-[pP]\d{2,5}$`)
+	bareAddress   = regexp.MustCompile(`^((\[[0-9a-fA-F:]+\]|[\w.-]+)?:)?\d{2,5}$`)
+)
+
+// portIn returns the port that a command sets, in its words or its variables; 0
+// if it sets none.
 //
 // The last flag wins, as in most programs: npm run dev -- --port 4000 appends one.
 func (p program) portIn(c command) int {
-	found := 0
-	flags := usualFlags
-	if p.flags != "" {
-		flags = append(strings.Split(p.flags, "|"), usualFlags...)
-	}
-	for i, word := range c.words[min(1, len(c.words)):] {
-		flag, value, joined := strings.Cut(word, "=")
-		switch {
-		case joined && slices.Contains(flags, flag):
-		case joined && argumentFlags.MatchString(word): // --args='--server.port=8085'
-			value = ":" + argumentFlags.FindStringSubmatch(word)[1]
-		case slices.Contains(flags, word) && i+2 < len(c.words):
-			value = c.words[i+2]
-		case shortPort.MatchString(word):
-			value = word[2:]
-		case p.bare && bareAddress.MatchString(word):
-			value = word
+	found, flags := 0, p.portFlags()
+	for flag, value := range c.options() {
+		switch argument := argumentFlags.FindStringSubmatch(flag + "=" + value); {
+		case slices.Contains(flags, flag):
+		case argument != nil: // --args='--server.port=8085'
+			value = argument[1]
+		case shortPort.MatchString(flag):
+			value = flag[2:]
+		case p.bare && bareAddress.MatchString(flag):
+			value = flag
 		default:
 			continue
 		}
@@ -330,7 +344,7 @@ func (p program) portIn(c command) int {
 	if found != 0 {
 		return found
 	}
-	for _, name := range strings.Split(p.env, "|") {
+	for name := range strings.SplitSeq(p.env, "|") {
 		if port := portOf(c.env[name]); port != 0 {
 			return port
 		}
@@ -338,13 +352,9 @@ func (p program) portIn(c command) int {
 	return 0
 }
 
-// encrypts reports whether words make the program speak HTTPS.
-func (p program) encrypts(c command) bool {
-	for i, word := range c.words {
-		flag, value, joined := strings.Cut(word, "=")
-		if !joined && i+1 < len(c.words) {
-			value = c.words[i+1]
-		}
+// encrypted reports whether a command starts a server with HTTPS.
+func (c command) encrypted() bool {
+	for flag, value := range c.options() {
 		switch flag {
 		case "--experimental-https", "--ssl-keyfile", "--ssl-certfile", "--cert", "--tls":
 			return true
@@ -359,35 +369,18 @@ func (p program) encrypts(c command) bool {
 	return false
 }
 
-// undetermined reports whether words name a port by a variable of which nothing
-// is known, such as --bind 0.0.0.0:$PORT.
+// undetermined reports whether a command sets the port to an unknown variable,
+// such as --bind 0.0.0.0:$PORT.
 func (p program) undetermined(c command) bool {
-	flags := append(strings.Split(p.flags, "|"), usualFlags...)
+	flags := p.portFlags()
 	for i, word := range c.words {
 		flag, value, joined := strings.Cut(word, "=")
-		if i > 0 && slices.Contains(flags, c.words[i-1]) && (word == "" || strings.HasSuffix(word, ":")) ||
-			joined && slices.Contains(flags, flag) && (value == "" || strings.HasSuffix(value, ":")) || p.bare && i > 1 && (word == "" || strings.HasSuffix(word, ":")) {
+		if !joined {
+			flag, value = c.words[max(i-1, 0)], word
+		}
+		if (slices.Contains(flags, flag) || p.bare && i > 1) && (value == "" || strings.HasSuffix(value, ":")) {
 			return true
 		}
 	}
 	return false
-}
-
-var (
-	argumentFlags = regexp.MustCompile(`^(?:--args|-Dspring-boot\.run\.\w+|-Dargs)=.*port=(\d{2,5})`)
-	shortPort     = regexp.MustCompile(`^-[pP]\d{2,5}$`)
-	bareAddress   = regexp.MustCompile(`^((\[[0-9a-fA-F:]+\]|[\w.-]+)?:)?\d{2,5}$`)
-	addressTail   = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
-)
-
-// addressPort is the port of "3000", ":3000", "0.0.0.0:3000",
-// "tcp://[::]:3000" and "http://localhost:5000;https://…"; 0 for anything else.
-func addressPort(text string) int {
-	if m := addressTail.FindStringSubmatch(text); m != nil {
-		return portOf(m[1])
-	}
-	if first, _, several := strings.Cut(text, ";"); several {
-		return addressPort(first)
-	}
-	return 0
 }

@@ -23,9 +23,9 @@ var otherProtocols = map[int]string{
 	554: "rtsp", 587: "smtp", 636: "ldap", 873: "rsync", 990: "ftp", 993: "imap", 995: "pop3", 1025: "smtp", 1080: "socks", 1100: "pop3", 1110: "pop3", 1143: "imap", 1194: "openvpn", 1433: "sql server", 1434: "sql server",
 	1521: "oracle", 1883: "mqtt", 1935: "rtmp", 2049: "nfs", 2181: "zookeeper", 2222: "ssh", 2345: "debugger", 2379: "etcd", 2380: "etcd", 2500: "smtp", 2525: "smtp", 3025: "smtp", 3110: "pop3", 3143: "imap", 3268: "ldap", 3306: "mysql", 3307: "mysql",
 	3389: "rdp", 3465: "smtp", 3993: "imap", 3995: "pop3", 4190: "sieve", 4222: "nats", 4317: "otlp", 4318: "otlp", 4369: "epmd", 5005: "debugger", 5044: "beats", 5432: "postgres", 5433: "postgres", 5434: "postgres", 5671: "amqp", 5672: "amqp", 5678: "debugger", 5858: "debugger", 5900: "vnc", 5901: "vnc",
-	6222: "nats", 6379: "redis", 6380: "redis", 6381: "redis", 6432: "pgbouncer", 6543: "postgres", 6831: "jaeger", 6832: "jaeger", 7000: "cassandra", 7199: "jmx", 7687: "neo4j bolt", 7700: "", 8125: "statsd", 8883: "mqtt", 9003: "debugger", 9042: "cassandra", 9092: "kafka", 9093: "kafka", 9094: "kafka",
-	9160: "cassandra", 9229: "debugger", 9230: "debugger", 9300: "elasticsearch", 9999: "", 10025: "smtp", 10143: "imap", 11211: "memcached", 11300: "beanstalk", 14250: "jaeger", 15432: "postgres", 19530: "milvus", 24224: "fluentd", 25565: "minecraft", 26257: "cockroach", 26379: "redis",
-	27017: "mongodb", 27018: "mongodb", 27019: "mongodb", 28015: "rethinkdb", 29092: "kafka", 29093: "kafka", 33060: "mysql", 35729: "livereload", 50000: "", 54322: "postgres", 61613: "stomp", 61616: "openwire",
+	6222: "nats", 6379: "redis", 6380: "redis", 6381: "redis", 6432: "pgbouncer", 6543: "postgres", 6831: "jaeger", 6832: "jaeger", 7000: "cassandra", 7199: "jmx", 7687: "neo4j bolt", 8125: "statsd", 8883: "mqtt", 9003: "debugger", 9042: "cassandra", 9092: "kafka", 9093: "kafka", 9094: "kafka",
+	9160: "cassandra", 9229: "debugger", 9230: "debugger", 9300: "elasticsearch", 10025: "smtp", 10143: "imap", 11211: "memcached", 11300: "beanstalk", 14250: "jaeger", 15432: "postgres", 19530: "milvus", 24224: "fluentd", 25565: "minecraft", 26257: "cockroach", 26379: "redis",
+	27017: "mongodb", 27018: "mongodb", 27019: "mongodb", 28015: "rethinkdb", 29092: "kafka", 29093: "kafka", 33060: "mysql", 35729: "livereload", 54322: "postgres", 61613: "stomp", 61616: "openwire",
 }
 
 // databaseImage are images of which no port speaks HTTP.

@@ -7,10 +7,29 @@ import (
 	"strings"
 )
 
-// dependencyFiles name what a Python project needs.
-var dependencyFiles = []string{"requirements.txt", "requirements-dev.txt", "requirements.in", "pyproject.toml", "Pipfile", "setup.py", "setup.cfg", "environment.yml"}
+var (
+	// dependencyFiles name what a Python project needs.
+	dependencyFiles = strings.Fields("requirements.txt requirements-dev.txt requirements.in pyproject.toml Pipfile setup.py setup.cfg environment.yml")
+	// pythonMains are the files that start a server.
+	pythonMains = strings.Fields("main.py app.py server.py run.py wsgi.py asgi.py api.py __main__.py app/main.py src/main.py src/app.py app/__init__.py app/__main__.py api/main.py backend/main.py")
+)
 
-func (d *discovery) readPython() {
+var pythonFrameworks = []framework{
+	{kind: "fastapi", role: api, port: 8000, needs: []string{"fastapi"}},
+	{kind: "streamlit", role: app, port: 8501, needs: []string{"streamlit"}},
+	{kind: "flask", role: app, port: 5000, needs: []string{"flask"}},
+	{kind: "litestar", role: api, port: 8000, needs: []string{"litestar"}},
+	{kind: "uvicorn", role: api, port: 8000, needs: []string{"starlette", "uvicorn"}},
+	{kind: "sanic", role: api, port: 8000, needs: []string{"sanic"}},
+	{kind: "quart", role: app, port: 5000, needs: []string{"quart"}},
+	{kind: "dash", role: app, port: 8050, needs: []string{"dash"}},
+	{kind: "gradio", role: app, port: 7860, needs: []string{"gradio"}},
+	{kind: "nicegui", role: app, port: 8080, needs: []string{"nicegui"}},
+	{kind: "aiohttp", role: api, port: 8080, needs: []string{"aiohttp"}, calls: []string{"run_app("}},
+	{kind: "python", role: api, needs: []string{"tornado", "bottle", "falcon", "pyramid", "cherrypy"}, calls: []string{".listen(", "run(", "serve("}},
+}
+
+func (d backendReader) readPython() {
 	for _, folder := range d.folders("manage.py") {
 		file := path.Join(folder, "manage.py")
 		if !d.contains(file, "django", "DJANGO_SETTINGS_MODULE") {
@@ -19,109 +38,62 @@ func (d *discovery) readPython() {
 		c := d.server(folder, "django", app, 8000, file)
 		c.plainHTTP = d.djangoOrigin(folder)
 		for _, other := range d.of(folder) { // daphne or uvicorn serve the same app
-			if other != c && kindOf(other.kind) == "python" {
+			if language(other.kind) == "python" {
 				other.plainHTTP = c.plainHTTP
 			}
 		}
 	}
 	for _, folder := range d.folders(dependencyFiles...) {
-		if d.kind(folder, "django") != nil || d.hasBelow(folder, "manage.py") {
-			continue
-		}
-		switch {
-		case d.requires(folder, "fastapi"):
-			d.pythonServer(folder, "fastapi", api, 8000)
-		case d.requires(folder, "streamlit"):
-			c := d.server(folder, "streamlit", app, 0, d.in(folder, dependencyFiles...))
-			file := d.deep(path.Join(folder, ".streamlit/config.toml"))
-			port, line := d.number(file, regexp.MustCompile(`(?m)^port\s*=\s*(\d+)`))
-			c.set(port, stated, file, line)
-			c.set(8501, standard, "", 0)
-		case d.requires(folder, "flask"):
-			c := d.pythonServer(folder, "flask", app, 5000)
-			if port, file, line := d.environmentPort(folder, "FLASK_RUN_PORT"); port != 0 {
-				c.set(port, stated, file, line)
-			}
-		case d.requires(folder, "litestar"):
-			d.pythonServer(folder, "litestar", api, 8000)
-		case d.requires(folder, "starlette", "uvicorn"):
-			d.pythonServer(folder, "uvicorn", api, 8000)
-		case d.requires(folder, "sanic"):
-			d.pythonServer(folder, "sanic", api, 8000)
-		case d.requires(folder, "quart"):
-			d.pythonServer(folder, "quart", app, 5000)
-		case d.requires(folder, "dash"):
-			d.pythonServer(folder, "dash", app, 8050)
-		case d.requires(folder, "gradio"):
-			d.pythonServer(folder, "gradio", app, 7860)
-		case d.requires(folder, "nicegui"):
-			d.pythonServer(folder, "nicegui", app, 8080)
-		case d.requires(folder, "aiohttp") && d.runs(folder, "run_app("):
-			d.pythonServer(folder, "aiohttp", api, 8080)
-		case d.requires(folder, "tornado", "bottle", "falcon", "pyramid", "cherrypy") && d.runs(folder, ".listen(", "run(", "serve("):
-			d.pythonServer(folder, "python", api, 0)
+		below := slices.ContainsFunc(d.named("manage.py"), func(file string) bool {
+			return folder == "." || strings.HasPrefix(file, folder+"/")
+		})
+		f, found := firstUsed(pythonFrameworks, func(f framework) bool {
+			return d.requires(folder, f.needs...) && (f.calls == nil || slices.ContainsFunc(pythonMains, func(name string) bool { return d.contains(path.Join(folder, name), f.calls...) }))
+		})
+		if found && !below && d.kind(folder, "django") == nil {
+			d.addPython(folder, f)
 		}
 	}
 }
 
-// hasBelow reports whether folder has a file of this name, itself or in a folder
-// of it.
-func (d *discovery) hasBelow(folder, name string) bool {
-	return slices.ContainsFunc(d.named(name), func(file string) bool {
-		return folder == "." || strings.HasPrefix(file, folder+"/")
-	})
+// addPython adds the server of a framework.
+func (d backendReader) addPython(folder string, f framework) {
+	known := len(d.of(folder)) > 0
+	c := d.server(folder, f.kind, f.role, 0, d.in(folder, dependencyFiles...))
+	if f.kind == "streamlit" {
+		d.setNumber(c, stated, path.Join(folder, ".streamlit/config.toml"), streamlitPort)
+	} else if !known || c.evidence != standard || c.kind == f.kind {
+		d.setPythonPort(c, folder)
+	}
+	if port, file, line := d.environmentPort(folder, "PORT"); port != 0 && c.evidence == sample && d.contains(c.file, `"PORT"`, `'PORT'`) {
+		c.replace(port, sample, file, line)
+	}
+	if f.kind == "flask" {
+		port, file, line := d.environmentPort(folder, "FLASK_RUN_PORT")
+		c.set(port, stated, file, line)
+	}
+	c.set(f.port, standard, "", 0)
 }
 
-// pythonServer is the server of a framework. A call in its main file says the
-// port: app.run(port=5001), uvicorn.run("main:app", port=8080).
-func (d *discovery) pythonServer(folder, kind string, r role, port int) *candidate {
-	known := len(d.of(folder)) > 0
-	c := d.server(folder, kind, r, 0, d.in(folder, dependencyFiles...))
+// setPythonPort sets the port of a call in the main file of a server:
+// app.run(port=5001), uvicorn.run("main:app", port=8080).
+func (d backendReader) setPythonPort(c *candidate, folder string) {
 	for _, name := range pythonMains {
 		file := path.Join(folder, name)
-		if at, line := d.number(file, pythonPort); at != 0 {
-			if known && c.evidence == standard && c.kind != kind {
-				break
-			}
-			c.set(at, sample, file, line)
-			break
+		if port, line := d.number(file, pythonPort); port != 0 {
+			c.set(port, sample, file, line)
+			return
 		}
 	}
-	if at, file, line := d.environmentPort(folder, "PORT"); at != 0 && c.evidence == sample && d.contains(c.file, `"PORT"`, `'PORT'`) {
-		c.port = 0
-		c.set(at, sample, file, line)
-	}
-	c.set(port, standard, "", 0)
-	return c
 }
 
-// pythonMains are the files that start a server.
-var pythonMains = []string{"main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "api.py", "__main__.py", "app/main.py", "src/main.py", "src/app.py", "app/__init__.py", "app/__main__.py", "api/main.py", "backend/main.py"}
-
-// runs reports whether a file that may start a server has one of calls.
-func (d *discovery) runs(folder string, calls ...string) bool {
-	return slices.ContainsFunc(pythonMains, func(name string) bool { return d.contains(path.Join(folder, name), calls...) })
-}
-
-var pythonPort = regexp.MustCompile(`(?s)(?:\.run|run_app|run_simple|serve|launch|\.listen|run)\([^)]{0,400}?\bport\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?(\d+)|(\d+))|\.listen\(\s*(\d+)|(?m:^PORT\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?)?(\d+))`)
+var (
+	streamlitPort = regexp.MustCompile(`(?m)^port\s*=\s*(\d+)`)
+	pythonPort    = regexp.MustCompile(`(?s)(?:\.run|run_app|run_simple|serve|launch|\.listen|run)\([^)]{0,400}?\bport\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?(\d+)|(\d+))|\.listen\(\s*(\d+)|(?m:^PORT\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?)?(\d+))`)
+)
 
 // requires reports whether the project in folder needs one of the packages.
-func (d *discovery) requires(folder string, names ...string) bool {
-	for _, base := range dependencyFiles {
-		text := strings.ToLower(string(d.text(path.Join(folder, base))))
-		for _, name := range names {
-			for i := strings.Index(text, name); i >= 0; {
-				end := i + len(name)
-				if (i == 0 || strings.ContainsRune("\n \t\"'[,", rune(text[i-1]))) && (end == len(text) || strings.ContainsRune("\n \t\r\"'[=<>~!;,@:", rune(text[end]))) {
-					return true
-				}
-				next := strings.Index(text[end:], name)
-				if next < 0 {
-					break
-				}
-				i = end + next
-			}
-		}
-	}
-	return false
+func (d backendReader) requires(folder string, names ...string) bool {
+	pattern := regexp.MustCompile(`(?i)(?:^|[\n \t"'\[,])(?:` + strings.Join(names, "|") + `)(?:$|[\n \t\r"'\[=<>~!;,@:])`)
+	return slices.ContainsFunc(dependencyFiles, func(base string) bool { return pattern.Match(d.text(path.Join(folder, base))) })
 }

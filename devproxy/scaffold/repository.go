@@ -8,59 +8,33 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
 const (
-	// maxFile is the longest file that is read, in bytes: a configuration that
-	// people write is far below it.
+	// maxFile is the longest file that is read, in bytes: far longer than any
+	// configuration that people write.
 	maxFile = 1 << 20
-	// maxRead bounds the bytes that are read of all files together.
+	// maxRead limits the bytes that are read of all files together.
 	maxRead = 32 << 20
 	// maxDepth is how many folders deep the walk goes: apps/web/ of a monorepo.
 	maxDepth = 3
-	// maxEntries bounds the walk: a home folder by mistake must not hang.
+	// maxEntries limits the walk, which must not hang on a home folder.
 	maxEntries = 20_000
 )
 
-// repository is the folder that is read. Everything is opened through root,
-// which no symbolic link leads out of.
+// repository is the folder that is read. Every file is opened through root, which
+// no symbolic link can leave.
 type repository struct {
 	root  *os.Root
 	files []string        // by name, shallow folders first
 	has   map[string]bool // the same, and folders
 	texts map[string][]byte
-	read  int // bytes
-	env   map[string]map[string]string
+	read  int                          // bytes
+	env   map[string]map[string]string // variables by folder
 	notes *notes
-}
-
-// skipped are folders with other people's files, with what tools make, and with
-// tests, whose servers are not the project's.
-func skipped(name string) bool {
-	if strings.HasPrefix(name, "_") {
-		return true
-	}
-	if strings.HasPrefix(name, ".") {
-		return !slices.Contains([]string{".vitepress", ".storybook", ".devcontainer"}, name)
-	}
-	for _, word := range []string{"test", "tests", "e2e", "testing"} {
-		if strings.HasPrefix(name, word+"-") || strings.HasPrefix(name, word+"_") {
-			return true
-		}
-	}
-	if strings.HasSuffix(name, "-e2e") || strings.HasSuffix(name, "-tests") || strings.HasSuffix(name, "_tests") {
-		return true
-	}
-	return slices.Contains([]string{
-		"node_modules", "bower_components", "vendor", "venv", "env", "site-packages", "__pycache__", "Pods",
-		"dist", "build", "out", "target", "tmp", "log", "logs", "coverage", "public", "static",
-		"test", "tests", "e2e", "cypress", "playwright", "spec", "specs", "__tests__", "testdata", "fixtures", "__fixtures__", "mocks",
-		"examples", "example", "samples", "templates", "benchmarks", "contrib",
-	}, name)
 }
 
 func openRepository(dir string) (*repository, error) {
@@ -75,11 +49,11 @@ func openRepository(dir string) (*repository, error) {
 
 func (r *repository) close() { _ = r.root.Close() }
 
-// walk lists the files, level by level, so that a large folder does not hide the
+// walk lists the files level by level, so that a large folder does not hide the
 // ones next to it.
 func (r *repository) walk() {
 	level := []string{"."}
-	for depth := 0; depth <= maxDepth; depth++ {
+	for range maxDepth + 1 {
 		var next []string
 		for _, dir := range level {
 			folders, whole := r.list(dir)
@@ -93,8 +67,8 @@ func (r *repository) walk() {
 	}
 }
 
-// list takes the files of a folder, and returns the folders in it. whole is
-// false when maxEntries was reached.
+// list adds the files of a folder, and returns the folders in it. whole is false
+// if maxEntries is reached.
 func (r *repository) list(dir string) (folders []string, whole bool) {
 	f, err := r.root.Open(dir)
 	if err != nil {
@@ -117,7 +91,7 @@ func (r *repository) list(dir string) (folders []string, whole bool) {
 			r.has[name] = true
 		case entry.IsDir():
 			r.has[name] = true
-			if !skipped(entry.Name()) {
+			if !skippedFolder.MatchString(entry.Name()) || keptFolder.MatchString(entry.Name()) {
 				folders = append(folders, name)
 			}
 		}
@@ -125,23 +99,43 @@ func (r *repository) list(dir string) (folders []string, whole bool) {
 	return folders, true
 }
 
+var (
+	// skippedFolder matches folders of dependencies, of build output and of tests,
+	// whose servers are not the project's.
+	skippedFolder = regexp.MustCompile(`^([._].*|(test|tests|e2e|testing)[-_].*|.*(-e2e|[-_]tests)|` +
+		`node_modules|bower_components|vendor|venv|env|site-packages|Pods|dist|build|out|target|tmp|logs?|coverage|public|static|` +
+		`tests?|e2e|cypress|playwright|specs?|testdata|fixtures|mocks|examples?|samples|templates|benchmarks|contrib)$`)
+	keptFolder = regexp.MustCompile(`^\.(vitepress|storybook|devcontainer)$`)
+)
+
 // named returns the files with one of the base names.
 func (r *repository) named(names ...string) []string {
 	return r.matching(func(base string) bool { return slices.Contains(names, base) })
 }
 
+// withSuffix returns the files whose base name ends in suffix.
+func (r *repository) withSuffix(suffix string) []string {
+	return r.matching(func(base string) bool { return strings.HasSuffix(base, suffix) })
+}
+
+// matching returns the files with a base name for which takes is true.
 func (r *repository) matching(takes func(base string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(r.files), func(file string) bool { return !takes(path.Base(file)) })
+}
+
+// folders returns the folders that have a file with one of the base names.
+func (r *repository) folders(names ...string) []string {
 	var found []string
-	for _, file := range r.files {
-		if takes(path.Base(file)) {
-			found = append(found, file)
+	for _, file := range r.named(names...) {
+		if dir := path.Dir(file); !slices.Contains(found, dir) {
+			found = append(found, dir)
 		}
 	}
 	return found
 }
 
-// in returns the first of names that is a file in folder; empty for none. Names
-// may lead into folders that the walk leaves out.
+// in returns the first of names that is a file in folder; empty if there is none.
+// Names may lead into folders that the walk skips.
 func (r *repository) in(folder string, names ...string) string {
 	for _, name := range names {
 		if file := path.Join(folder, name); r.has[file] || strings.Contains(name, "/") && r.has[r.deep(file)] {
@@ -151,8 +145,7 @@ func (r *repository) in(folder string, names ...string) string {
 	return ""
 }
 
-// deep makes a regular file known that the walk did not reach. It returns its
-// argument.
+// deep returns file. It makes a regular file known that the walk did not reach.
 func (r *repository) deep(file string) string {
 	if !r.has[file] && len(r.has) < 2*maxEntries {
 		if info, err := r.root.Lstat(file); err == nil && info.Mode().IsRegular() {
@@ -168,10 +161,11 @@ func (r *repository) isFolder(name string) bool {
 	return err == nil && info.IsDir()
 }
 
-// script returns the file NAME.js, NAME.ts and so on in folder; empty for none.
+// script returns the first of names that is a file in folder, with an extension
+// of JavaScript or TypeScript; empty if there is none.
 func (r *repository) script(folder string, names ...string) string {
 	for _, name := range names {
-		for _, ext := range []string{".ts", ".js", ".mjs", ".mts", ".cjs", ".cts"} {
+		for _, ext := range scriptExtensions {
 			if file := r.in(folder, name+ext); file != "" {
 				return file
 			}
@@ -180,20 +174,10 @@ func (r *repository) script(folder string, names ...string) string {
 	return ""
 }
 
-// folders returns the folders that have a file for which takes is true, in the
-// order of files.
-func (r *repository) folders(names ...string) []string {
-	var found []string
-	for _, file := range r.named(names...) {
-		if dir := path.Dir(file); !slices.Contains(found, dir) {
-			found = append(found, dir)
-		}
-	}
-	return found
-}
+var scriptExtensions = []string{".ts", ".js", ".mjs", ".mts", ".cjs", ".cts"}
 
-// text is a file's content, empty when there is none. What cannot be read, or is
-// larger than maxFile, is a note.
+// text returns a file's content; empty if it does not exist. A file that cannot
+// be read, or is larger than maxFile, becomes a note.
 func (r *repository) text(file string) []byte {
 	if text, done := r.texts[file]; done || !r.has[file] {
 		return text
@@ -201,11 +185,12 @@ func (r *repository) text(file string) []byte {
 	text, err := r.load(file)
 	if err != nil {
 		r.notes.add(Note{File: file, Text: err.Error()})
-		text = nil
 	}
 	r.texts[file] = text
 	return text
 }
+
+var errUnreadable = errors.New("it can't be read")
 
 func (r *repository) load(file string) ([]byte, error) {
 	if r.read > maxRead {
@@ -213,21 +198,21 @@ func (r *repository) load(file string) ([]byte, error) {
 	}
 	f, err := r.root.Open(file)
 	if err != nil {
-		return nil, errors.New("it can't be read")
+		return nil, errUnreadable
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.New("it can't be read")
+		return nil, errUnreadable
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	r.read += len(text)
-	if err != nil {
-		return nil, errors.New("it can't be read")
-	}
-	if len(text) > maxFile {
+	switch {
+	case err != nil:
+		return nil, errUnreadable
+	case len(text) > maxFile:
 		return nil, fmt.Errorf("it is larger than %d KiB and was not read", maxFile>>10)
 	}
-	return bytes.TrimPrefix(text, []byte("\ufeff")), nil // editors of Windows write a byte order mark
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil // editors on Windows write a byte order mark
 }
 
 // contains reports whether file has one of words in it.
@@ -236,18 +221,39 @@ func (r *repository) contains(file string, words ...string) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
-// json reads JSON, with comments and trailing commas where people write them.
-func (r *repository) json(file string) (javascript.Value, bool) {
-	return javascript.ParseJSON(r.text(file))
+// number returns the first group of pattern in file that is a port, and its line.
+func (r *repository) number(file string, pattern *regexp.Regexp) (port, line int) {
+	text := string(r.text(file))
+	for _, m := range pattern.FindAllStringSubmatchIndex(text, 20) {
+		for g := 2; g+1 < len(m); g += 2 {
+			if m[g] < 0 {
+				continue
+			}
+			if port = portOf(text[m[g]:m[g+1]]); port != 0 {
+				return port, lineAt(text, m[0])
+			}
+		}
+	}
+	return 0, 0
 }
 
-// javascript reads a file that exports a configuration, in which variables have
-// the values of the environment files next to it, and those of a command.
-func (r *repository) javascript(file string, command map[string]string) *javascript.Program {
-	return javascript.Parse(r.text(file), func(name string) (string, bool) {
-		if v, set := command[name]; set {
-			return v, true
-		}
-		return r.variable(path.Dir(file), name)
-	})
+// lineAt returns the line, from 1, of an offset in text.
+func lineAt(text string, offset int) int { return 1 + strings.Count(text[:offset], "\n") }
+
+// lineOf returns the line, from 1, in which part first occurs; 0 if it does not.
+func lineOf(text, part string) int {
+	if i := strings.Index(text, part); i >= 0 {
+		return lineAt(text, i)
+	}
+	return 0
+}
+
+// parents returns folder and those above it, up to the project's own.
+func parents(folder string) []string {
+	all := []string{folder}
+	for folder != "." && folder != "/" {
+		folder = path.Dir(folder)
+		all = append(all, folder)
+	}
+	return all
 }

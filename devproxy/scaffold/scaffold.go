@@ -1,10 +1,10 @@
 // Package scaffold is `devproxy init`: it reads the files of other tools in a
-// folder and writes the Proxyfile that says the same. It runs nothing of what
-// it reads, follows no link out of the folder, and bounds what it reads.
+// folder and writes a Proxyfile for the dev servers that they start. It runs
+// nothing that it reads, follows no link out of the folder, and limits what it
+// reads.
 //
-// Each source of knowledge is a file of this package: readers turn files into
-// candidates, servers with the evidence for their port, and decide chooses
-// between them in one place.
+// Readers turn files into candidates: servers, with the evidence for their port.
+// Then one place, decide, chooses between the candidates.
 package scaffold
 
 import (
@@ -14,95 +14,96 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/devproxy/devproxy/hcl"
 )
 
-// Found is a file that said something.
+// Found is a file that says something about a server.
 type Found struct {
 	File string // relative to the folder, with slashes
 	Text string // "vite on 5173"
 }
 
-// Result is what a folder holds.
+// Result is what Read finds in a folder.
 type Result struct {
 	Found []Found
-	// Notes are what was seen and could not be carried over or determined, each
-	// thing once.
+	// Notes say what could not be carried over or determined, each thing once.
 	Notes []Note
-	// Text is the Proxyfile, formatted; nil when nothing here names a server.
+	// Text is the Proxyfile, formatted; nil if no file names a server.
 	Text []byte
-	// Host is the name that the project has, NAME.localhost.
+	// Host is the project's own host name, NAME.localhost.
 	Host string
 }
 
-// Read looks through dir, absolute, and the folders in it, and makes a
-// Proxyfile of what it finds. listening are processes of this machine; those
-// that work in dir say a port where no file does. The error is about dir itself;
-// a file that cannot be read or understood is a Note.
+// discovery is what the readers share: the files of a folder, and what they have
+// found in them.
+type discovery struct {
+	*repository
+	findings
+	project    string // a DNS label
+	packages   map[string]javascriptPackage
+	assigned   assignments
+	configured map[string]bool // configurations of dev servers that were read
+}
+
+// Read looks through dir, an absolute path, and the folders in it, and writes a
+// Proxyfile for what it finds. listening are processes of this machine: one that
+// runs in dir determines a port that no file sets. The error is about dir itself;
+// a file that cannot be read or understood becomes a Note.
 func Read(dir string, listening []Listener) (*Result, error) {
 	r, err := openRepository(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
-	d := &discovery{repository: r, dir: dir, listening: listening, configured: map[string]bool{}, serviceBodies: map[string]string{}}
-	d.project = label(d.projectName(filepath.Base(dir)))
+	d := &discovery{repository: r, configured: map[string]bool{}, project: label(r.projectName(filepath.Base(dir)))}
 	d.readNamed()
 	d.readPackages()
 	d.readProcfiles()
 	d.readTasks()
-	d.readBackends()
-	d.readConfigs()
-	d.applyAppPorts()
-	d.readCompose()
-	d.readCaddyfiles()
+	backendReader{d}.read()
+	configReader{d}.readConfigs()
+	d.applyAssignedPorts()
+	containers := d.readCompose()
+	d.readCaddyfiles(containers.published)
 	d.readHints()
-	d.favour()
-	d.readProcesses()
-	hosts := d.decide()
+	d.markFavoured()
+	d.readListening(dir, listening)
+	hosts := decision{d}.decide()
 	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
 }
 
-// render is the Proxyfile of hosts; nil for none.
-func render(hosts []*host) []byte {
-	if len(hosts) == 0 {
-		return nil
-	}
-	var out strings.Builder
-	for i, h := range hosts {
-		if i > 0 {
-			out.WriteByte('\n')
-		}
-		h.write(&out)
-	}
-	taken := map[string]bool{}
-	for _, h := range hosts {
-		for _, s := range h.services() {
-			if !taken[s.service] {
-				out.WriteByte('\n')
-				s.writeService(&out)
-			}
-			taken[s.service] = true
-		}
-	}
-	// What cannot be formatted is returned as it is, and shows the fault.
-	text, _ := hcl.Format([]byte(out.String()), "Proxyfile")
-	return text
+// smallest is the Proxyfile for a folder without a known dev server. Each
+// commented line of code in it is valid once it is uncommented.
+const smallest = `# The dev server of this project, at https://HOST
+host "HOST" {
+  upstream = 5173 # the port that your dev server prints when it starts
+
+  # Another server on the same origin, below a path:
+  # route "/api" { upstream = 3000 }
+
+  # A redirect:
+  # route "/docs" { redirect = "https://example.com{rest}" }
 }
 
-// ErrExists is the error of Write when a Proxyfile exists already.
-var ErrExists = errors.New("it exists already")
+# Another host:
+# host "mail.HOST" { upstream = 8025 }
+`
 
-// Write makes path with text in it. It never overwrites: the error is then
-// ErrExists. A file that could not be written whole is removed.
+// Smallest returns a commented Proxyfile with one host, for a project in which
+// Read finds no dev server. The host is a name like Result.Host.
+func Smallest(host string) []byte { return format(strings.ReplaceAll(smallest, "HOST", host)) }
+
+// ErrExists is the error of Write if the Proxyfile exists.
+var ErrExists = errors.New("it already exists")
+
+// Write creates the file at path with text. It never overwrites a file: the error
+// is then ErrExists. It removes a file that it could not write completely.
 func Write(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return ErrExists
 	}
 	if err != nil {
-		return fmt.Errorf("cannot make it: %w", err)
+		return fmt.Errorf("cannot create it: %w", err)
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {

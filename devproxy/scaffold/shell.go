@@ -12,17 +12,16 @@ import (
 // maxCommand is the longest command line that is read, in bytes.
 const maxCommand = 16 << 10
 
-// command is one program that a command line starts.
+// command is a program that a command line starts.
 type command struct {
-	words []string
-	env   map[string]string // set for this command alone
-	dir   string            // where it runs, relative to the command line's folder
-	// script is the named script that the command line stands in; empty for none.
-	script string
+	words  []string
+	env    map[string]string // set for this command alone
+	dir    string            // where it runs, relative to the command line's folder
+	script string            // the named script that the command line is; empty if none
 }
 
-// commands are the programs that a command line starts, in order. Nothing is
-// run: variables are replaced where env knows them, or by their default.
+// commands returns the programs that a command line starts, in order. It runs
+// nothing: it replaces the variables that env knows, and others by their default.
 func commands(line string, env func(name string) (string, bool)) []command {
 	if len(line) > maxCommand {
 		return nil
@@ -31,13 +30,12 @@ func commands(line string, env func(name string) (string, bool)) []command {
 	if err != nil {
 		return []command{{words: strings.Fields(line), env: map[string]string{}, dir: "."}}
 	}
-	c := &commandReader{lookup: env, env: map[string]string{}, dir: "."}
-	for _, statement := range file.Stmts {
-		c.statement(statement)
-	}
-	return c.found
+	r := &commandReader{lookup: env, env: map[string]string{}, dir: "."}
+	r.statements(file.Stmts...)
+	return r.found
 }
 
+// commandReader follows a command line: its folder and its variables.
 type commandReader struct {
 	lookup func(string) (string, bool)
 	env    map[string]string
@@ -45,80 +43,75 @@ type commandReader struct {
 	found  []command
 }
 
-func (c *commandReader) statement(s *syntax.Stmt) {
-	if s == nil {
-		return
-	}
-	switch cmd := s.Cmd.(type) {
-	case *syntax.BinaryCmd:
-		c.statement(cmd.X)
-		c.statement(cmd.Y)
-	case *syntax.Block:
-		for _, inner := range cmd.Stmts {
-			c.statement(inner)
+func (r *commandReader) statements(list ...*syntax.Stmt) {
+	for _, s := range list {
+		if s == nil {
+			continue
 		}
-	case *syntax.Subshell:
-		dir := c.dir
-		for _, inner := range cmd.Stmts {
-			c.statement(inner)
-		}
-		c.dir = dir
-	case *syntax.IfClause:
-		for clause := cmd; clause != nil; clause = clause.Else {
-			for _, inner := range clause.Then {
-				c.statement(inner)
+		switch cmd := s.Cmd.(type) {
+		case *syntax.BinaryCmd:
+			r.statements(cmd.X, cmd.Y)
+		case *syntax.Block:
+			r.statements(cmd.Stmts...)
+		case *syntax.Subshell:
+			dir := r.dir
+			r.statements(cmd.Stmts...)
+			r.dir = dir
+		case *syntax.IfClause:
+			for clause := cmd; clause != nil; clause = clause.Else {
+				r.statements(clause.Then...)
 			}
+		case *syntax.TimeClause:
+			r.statements(cmd.Stmt)
+		case *syntax.DeclClause: // export NAME=VALUE
+			r.assign(r.env, cmd.Args)
+		case *syntax.CallExpr:
+			r.call(cmd)
 		}
-	case *syntax.TimeClause:
-		c.statement(cmd.Stmt)
-	case *syntax.DeclClause: // export NAME=VALUE
-		for _, assign := range cmd.Args {
-			if assign.Name != nil {
-				c.env[assign.Name.Value] = c.word(assign.Value)
-			}
-		}
-	case *syntax.CallExpr:
-		c.call(cmd)
 	}
 }
 
-func (c *commandReader) call(call *syntax.CallExpr) {
-	env := maps.Clone(c.env)
-	for _, assign := range call.Assigns {
+func (r *commandReader) assign(env map[string]string, list []*syntax.Assign) {
+	for _, assign := range list {
 		if assign.Name != nil {
-			env[assign.Name.Value] = c.word(assign.Value)
+			env[assign.Name.Value] = r.word(assign.Value)
 		}
 	}
+}
+
+func (r *commandReader) call(call *syntax.CallExpr) {
+	env := maps.Clone(r.env)
+	r.assign(env, call.Assigns)
 	var words []string
 	for _, w := range call.Args {
-		words = append(words, c.word(w))
+		words = append(words, r.word(w))
 	}
 	switch {
 	case len(words) == 0:
-		c.env = env
+		r.env = env
 	case words[0] == "cd" || words[0] == "pushd":
 		if len(words) > 1 {
-			c.dir = path.Join(c.dir, words[len(words)-1])
+			r.dir = path.Join(r.dir, words[len(words)-1])
 		}
-	case words[0] == "set" && len(words) > 1: // of Windows: set PORT=3000 && …
+	case words[0] == "set" && len(words) > 1: // on Windows: set PORT=3000 && …
 		if name, value, found := strings.Cut(words[1], "="); found {
-			c.env[name] = value
+			r.env[name] = value
 		}
 	default:
-		c.found = append(c.found, command{words: words, env: env, dir: c.dir})
+		r.found = append(r.found, command{words: words, env: env, dir: r.dir})
 	}
 }
 
-// word is the text of a word; what cannot be known without running it is empty.
-func (c *commandReader) word(w *syntax.Word) string {
+// word returns the text of a word; empty if only running it would tell.
+func (r *commandReader) word(w *syntax.Word) string {
 	if w == nil {
 		return ""
 	}
-	text, err := expand.Literal(expandConfig(func(name string) (string, bool) {
-		if v, set := c.env[name]; set {
+	text, err := expand.Literal(expansion(func(name string) (string, bool) {
+		if v, set := r.env[name]; set {
 			return v, true
 		}
-		return c.lookup(name)
+		return r.lookup(name)
 	}), w)
 	if err != nil {
 		return ""
@@ -126,15 +119,8 @@ func (c *commandReader) word(w *syntax.Word) string {
 	return text
 }
 
-func expandConfig(lookup func(string) (string, bool)) *expand.Config {
-	return &expand.Config{Env: expand.FuncEnviron(func(name string) string {
-		v, _ := lookup(name)
-		return v
-	})}
-}
-
-// substitute replaces ${NAME}, ${NAME:-default} and their relatives in text, as
-// compose and environment files do.
+// substitute replaces ${NAME}, ${NAME:-default} and the like in text, as compose
+// and environment files do.
 func substitute(text string, lookup func(string) (string, bool)) string {
 	if !strings.Contains(text, "$") || len(text) > maxCommand {
 		return text
@@ -143,9 +129,16 @@ func substitute(text string, lookup func(string) (string, bool)) string {
 	if err != nil {
 		return text
 	}
-	out, err := expand.Document(expandConfig(lookup), word)
+	out, err := expand.Document(expansion(lookup), word)
 	if err != nil {
 		return ""
 	}
 	return out
+}
+
+func expansion(lookup func(string) (string, bool)) *expand.Config {
+	return &expand.Config{Env: expand.FuncEnviron(func(name string) string {
+		v, _ := lookup(name)
+		return v
+	})}
 }

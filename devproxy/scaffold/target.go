@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// targetOf is a URL of another tool as an upstream and the path in it; not ok
-// when it is none that a Proxyfile can say.
+// targetOf splits a URL of another tool into an upstream and a path. ok is false
+// if a Proxyfile cannot express it.
 func targetOf(text string) (upstream, prefix string, ok bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
@@ -35,7 +35,8 @@ func targetOf(text string) (upstream, prefix string, ok bool) {
 	return scheme + "://" + u.Hostname(), prefix, true
 }
 
-// A label that is not a name would only be refused later, away from its line.
+// plainHost matches host names. Checking a Proxyfile with any other name would
+// fail later, far from the line that has it.
 var plainHost = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)$`)
 
 func loopback(host string) bool {
@@ -45,9 +46,9 @@ func loopback(host string) bool {
 
 var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~@+*-]+)+$|^/$`)
 
-// routePath is a prefix of another tool as the path of a route; empty when a
-// Proxyfile cannot say it. A "*" within a path stays; one at the end is the
-// prefix, except after a part of a word, as in "/app_*".
+// routePath turns a prefix of another tool into the path of a route; empty if a
+// Proxyfile cannot express it. A "*" within a path stays. One at the end means the
+// prefix, unless it follows a part of a word, as in "/app_*".
 func routePath(text string) string {
 	if rest, star := strings.CutSuffix(text, "*"); star && !strings.HasSuffix(rest, "_") && !strings.HasSuffix(rest, "-") {
 		text = rest
@@ -59,4 +60,19 @@ func routePath(text string) string {
 		return ""
 	}
 	return text
+}
+
+// addressTail matches the port at the end of an address or a URL.
+var addressTail = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
+
+// addressPort returns the port of "3000", ":3000", "0.0.0.0:3000",
+// "tcp://[::]:3000" and "http://localhost:5000;https://…"; 0 for anything else.
+func addressPort(text string) int {
+	if m := addressTail.FindStringSubmatch(text); m != nil {
+		return portOf(m[1])
+	}
+	if first, _, several := strings.Cut(text, ";"); several {
+		return addressPort(first)
+	}
+	return 0
 }

@@ -1,94 +1,109 @@
 package scaffold
 
 import (
+	"cmp"
 	"path"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-func (d *discovery) configureVite(c *candidate, from command) {
-	file := ""
-	if named := configFlag(from, "--config", "-c"); named != "" {
-		file = d.in(c.folder, named)
-	}
-	where := c.folder
-	for _, w := range from.words[min(1, len(from.words)):] { // vite apps/web, vitepress dev docs
-		if in := path.Join(c.folder, w); d.has[in] && !strings.HasPrefix(w, "-") && w != "." && !strings.HasPrefix(in, "..") && d.script(in, "vite.config")+d.script(path.Join(in, ".vitepress"), "config") != "" {
+// viteFolder returns the folder that a command serves: vite apps/web, vitepress
+// dev docs.
+func (d configReader) viteFolder(folder string, from command) string {
+	where := folder
+	for _, w := range from.words[min(1, len(from.words)):] {
+		if in := path.Join(folder, w); d.has[in] && !strings.HasPrefix(w, "-") && w != "." && !strings.HasPrefix(in, "..") && d.script(in, "vite.config", ".vitepress/config") != "" {
 			where = in
 		}
 	}
-	if file == "" {
-		switch c.kind {
-		case "vitepress":
-			file = d.script(path.Join(where, ".vitepress"), "config", "config/index")
-		case "vinxi", "solid-start":
-			if file = d.script(where, "app.config"); file == "" {
-				file = d.script(where, "vite.config")
-			}
-		case "waku":
-			file = d.script(where, "waku.config")
-		default:
-			file = d.script(where, "vite.config", "vite.config.dev", "vite.config.development")
-		}
-	}
-	if file == "" {
-		return
-	}
-	config, ok := d.config(file, from)
-	if !ok {
-		d.notes.add(Note{File: file, Text: "its configuration is not an object that can be read without running it"})
-		return
-	}
-	d.vite(c, file, config)
+	return where
 }
 
-// vite reads server.port, server.https, server.proxy and server.hmr. A
-// configuration that builds a library, or the assets of a backend, makes c no
-// host of its own.
-func (d *discovery) vite(c *candidate, file string, config javascript.Value) {
-	if c.file == "" {
-		c.file = file
-	}
+// readVite reads what Vite's configuration says besides the options of its server,
+// and returns the object that has those. It makes the kind of c empty if the
+// configuration builds a library, and its role assets if it serves those of a
+// backend.
+func (d configReader) readVite(c *candidate, file string, config javascript.Value) javascript.Value {
+	c.file = cmp.Or(c.file, file)
 	d.configured[file] = true
-	if inner, ok := config.Field("vite"); ok && inner.Kind != javascript.Function { // VitePress
-		if object, ok := inner.Objects(); ok {
-			config = object
-		}
+	if inner, ok := config.At("vite").Objects(); ok { // of VitePress
+		config = inner
 	}
-	if _, library := config.Field("build", "lib"); library && d.in(c.folder, "index.html") == "" {
+	_, library := config.Field("build", "lib")
+	if library && d.in(c.folder, "index.html") == "" {
 		c.kind = ""
-		return
+		return config
 	}
 	if d.assetsOnly(c.folder, file, config) {
 		c.role = assets
 	}
 	_, manifest := config.Field("build", "manifest")
-	input, _ := config.Field("build", "rollupOptions", "input")
-	c.entries = manifest || input.Source != "" && !strings.Contains(input.Source, ".html")
-	server, _ := config.Field("server")
-	port, said := server.Field("port")
-	switch {
-	case port.Port() != 0:
-		c.set(port.Port(), stated, file, port.Line)
-	case said && port.Kind != javascript.Undefined && c.port == 0:
-		d.notes.add(Note{file, port.Line, "server.port is not written as a number: " + short(port.Source)})
+	input := config.At("build.rollupOptions.input").Source
+	c.entries = manifest || input != "" && !strings.Contains(input, ".html")
+	c.https = c.https || d.contains(file, "plugin-basic-ssl", "vite-plugin-mkcert")
+	return config
+}
+
+// addVite adds the dev server of a configuration that no script starts.
+func (d configReader) addVite(file string) {
+	folder := path.Dir(file)
+	known := len(d.of(folder)) > 0
+	backend := d.kind(folder, "rails", "django", "laravel", "symfony", "phoenix", "php") != nil
+	if d.configured[file] || known && !backend || len(d.packages[folder].lines) > 0 {
+		return
 	}
-	if https, on := server.Field("https"); on && !https.Is(false) && https.Kind != javascript.Undefined {
-		c.https = true
+	config, ok := d.config(file, command{})
+	if !ok && !known {
+		d.notes.add(Note{File: file, Text: unreadableConfig})
 	}
-	if d.contains(file, "plugin-basic-ssl", "vite-plugin-mkcert") {
-		c.https = true
+	_, test := config.Field("test")
+	_, server := config.Field("server")
+	if !ok || test && !server {
+		return
 	}
-	proxy, _ := server.Field("proxy")
-	if proxy.Source != "" {
-		d.proxyTable(&c.block, file, "server.proxy", proxy)
+	c := &candidate{folder: folder, kind: "vite", role: app, file: file}
+	if d.readOptions(c, viteConfig, file, config); c.kind != "" {
+		d.refine(c)
+		c.set(5173, standard, "", 0)
+		d.add(c)
 	}
-	if hmr, ok := server.Field("hmr"); ok {
-		// A port of its own is a server of its own; the client's port alone is led to
-		// devproxy while it is served.
-		if fixed, ok := hmr.Field("port"); ok && fixed.Port() != 0 && fixed.Port() != c.port {
-			d.hotReload(c, file, fixed.Line)
+}
+
+// assetPlugins are plugins of Vite for backends that serve the pages.
+var assetPlugins = strings.Fields("laravel-vite-plugin vite-plugin-ruby vite-plugin-rails vite-plugin-symfony vite-plugin-django vite-plugin-wordpress @kucrut/vite-for-wp " +
+	"vite-plugin-phoenix phoenix_vite vite-plugin-craft vite-plugin-typo3 vite-plugin-nette @nette/vite-plugin vite-plugin-adonis @adonisjs/vite vite-plugin-shopify " +
+	"@inertiajs/vite vite-plugin-live-reload vite-plugin-twig-reload @crxjs/vite-plugin vite-plugin-web-extension")
+
+// assetsOnly reports whether Vite serves scripts to the pages of a backend, and
+// has no pages of its own.
+func (d configReader) assetsOnly(folder, file string, config javascript.Value) bool {
+	p := d.packages[folder]
+	if p.has(assetPlugins...) || d.contains(file, assetPlugins...) {
+		return true
+	}
+	if d.in(folder, "index.html", "src/index.html") != "" || d.backendIn(folder) == "" {
+		return false
+	}
+	// With a backend in the same folder and no page, Vite builds its assets.
+	_, manifest := config.Field("build", "manifest")
+	_, input := config.Field("build", "rollupOptions", "input")
+	return manifest || input || !p.has("@sveltejs/kit", "@react-router/dev", "@remix-run/dev", "@tanstack/react-start", "vike")
+}
+
+// backendIn returns the file that makes folder, or the one above it, a backend
+// that serves pages; empty if there is none.
+func (r *repository) backendIn(folder string) string {
+	for _, dir := range []string{folder, path.Dir(folder)} {
+		file := r.in(dir, "artisan", "manage.py", "config/application.rb", "bin/rails", "bin/console", "mix.exs", "wp-config.php", "craft")
+		if file == "" || path.Base(file) == "mix.exs" && !r.contains(file, ":phoenix") {
+			continue
+		}
+		// In the folder above, only the usual places of assets belong to it.
+		base := path.Base(folder)
+		if dir == folder || base == "assets" || base == "frontend" && r.in(folder, "index.html") == "" || strings.HasPrefix(base, "theme") || base == "static_src" {
+			return file
 		}
 	}
+	return ""
 }

@@ -68,11 +68,19 @@ func (v Value) Field(path ...string) (field Value, ok bool) {
 	return v, true
 }
 
-// At returns the member at a dotted path such as "server.port"; the zero Value if
-// it does not exist.
+// At returns the member at a dotted path such as "server.port", through calls such
+// as merge(common, {…}) and functions that return an object; the zero Value if it
+// does not exist.
 func (v Value) At(path string) Value {
-	field, _ := v.Field(strings.Split(path, ".")...)
-	return field
+	for name := range strings.SplitSeq(path, ".") {
+		if object, ok := v.Objects(); ok {
+			v = object
+		} else if object, ok := v.Result(); ok {
+			v = object
+		}
+		v, _ = v.Field(name)
+	}
+	return v
 }
 
 // Item returns an item of an array or an argument of a call; the zero Value if it
