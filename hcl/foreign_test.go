@@ -283,7 +283,7 @@ func FuzzForeign(f *testing.F) {
 		}
 		f.Add(string(text))
 	}
-	for _, tt := range habitCases() {
+	for _, tt := range foreignCases() {
 		f.Add(tt.text)
 	}
 	for _, seed := range []string{

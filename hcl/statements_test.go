@@ -7,21 +7,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// habitCase is a Proxyfile with one habit of another tool, and the Proxyfile
+// foreignCase is a Proxyfile with one habit of another tool, and the Proxyfile
 // that following the advice makes of it.
-type habitCase struct{ text, fixed string }
+type foreignCase struct{ text, fixed string }
 
 // inHost is a host with the lines of body.
 func inHost(body string) string { return "host \"a.localhost\" {\n" + body + "\n}\n" }
 
-func habitCases() map[string]habitCase {
+func foreignCases() map[string]foreignCase {
 	const other = "host \"a.localhost\" { upstream = 1 }\n"
 	up := func(value string) string { return inHost("  upstream = " + value) }
 	route := func(line string) string { return inHost("  upstream = 1\n  " + line) }
 	fixedRoute := route("route \"/c\" { upstream = 3002 }")
 	port := up(`env("PORT", "3000")`)
 	address := up(`"localhost:${env("PORT", "3000")}"`)
-	return map[string]habitCase{
+	return map[string]foreignCase{
 		"path as attribute":           {route(`"/c" = 3002`), fixedRoute},
 		"path with colon":             {route(`"/c": 3002,`), fixedRoute},
 		"path with arrow":             {route(`"/c" => 3002`), fixedRoute},
@@ -200,10 +200,10 @@ func suggestion(t *testing.T, detail string) string {
 	return code
 }
 
-// TestHabits: one mistake gives one diagnostic; what it says to write is in a
+// TestForeignStatements: one mistake gives one diagnostic; what it says to write is in a
 // file that is valid.
-func TestHabits(t *testing.T) {
-	for name, tt := range habitCases() {
+func TestForeignStatements(t *testing.T) {
+	for name, tt := range foreignCases() {
 		t.Run(name, func(t *testing.T) {
 			file, diags := decodeText(tt.text, "")
 			if len(diags) != 1 || diags[0].Severity != Error {
@@ -226,10 +226,10 @@ func TestHabits(t *testing.T) {
 // plainSpace is text with one space for any white space.
 func plainSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// TestHabitsHideNothing: mistakes before and after a habit are found, too.
-func TestHabitsHideNothing(t *testing.T) {
+// TestForeignStatementsHideNothing: mistakes before and after a habit are found, too.
+func TestForeignStatementsHideNothing(t *testing.T) {
 	const before, after = "host \"before.localhost\" { hold = \"1\" }\n", "host \"after.localhost\" {\n  timeout = 30s\n  upstream = 1\n}\n"
-	for name, tt := range habitCases() {
+	for name, tt := range foreignCases() {
 		file, diags := decodeText(before+tt.text+after, "")
 		got := strings.Join(summaries(diags), "\n")
 		if !strings.Contains(got, `"1" is no duration`) || !strings.Contains(got, "a duration is a string") {
@@ -242,8 +242,8 @@ func TestHabitsHideNothing(t *testing.T) {
 	}
 }
 
-// TestNotHabits: what looks like another tool's, and is not, stays as it is.
-func TestNotHabits(t *testing.T) {
+// TestNotForeignStatements: what looks like another tool's, and is not, stays as it is.
+func TestNotForeignStatements(t *testing.T) {
 	const broken = "host \"b.localhost\" { hold = 5s }\n"
 	for _, text := range []string{
 		inHost("respond = { body = <<EOT\nserver {\n  proxy_pass http://x;\n}\n/c = 3\nimport x\nEOT\n}"),

@@ -1,0 +1,530 @@
+package hcl
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxStatement and maxStatementBlock bound the length in bytes of a line and of
+	// a block that are searched for another tool's statements, and maxScanned that
+	// of all lines of a file.
+	maxStatement      = 1000
+	maxStatementBlock = 8 << 10
+	maxScanned        = 256 << 10
+)
+
+// reportForeign reports each statement of another tool in the chunk of r and
+// overwrites it. It is for a chunk with a syntax error. Statements that parse are
+// left to the reader, which reports unknown attributes and blocks.
+func (r *repairer) reportForeign() {
+	var s statementScanner
+	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs && r.text.scanned < maxScanned; {
+		line := lineOf(string(r.work[at:min(len(r.work), at+maxStatement)]))
+		end := at + len(line)
+		if len(line) == maxStatement && end < len(r.work) {
+			return // people do not write such lines
+		}
+		r.text.scanned += len(line) + 1
+		if s.atStatement() {
+			if next := r.reportStatement(at, end, s.inside()); next > 0 {
+				at = next
+				continue
+			}
+		}
+		s.scan(line)
+		at = end + 1
+	}
+}
+
+// oneLine matches a block on one line, with its contents.
+var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share)(?:[ \t]+"[^"{}]*")?[ \t]*\{(.*)\}[ \t]*$`)
+
+// reportStatement reports the statement that begins on work[start:end], in a block
+// of the kind inside, if it is another tool's. It returns where the next line
+// begins, or 0 if the line is left as it is.
+func (r *repairer) reportStatement(start, end int, inside string) int {
+	line := string(r.work[start:end])
+	code := strings.TrimRight(line[:codeEnd(line)], " \t\r")
+	from, to := start+len(code)-len(strings.TrimLeft(code, " \t")), start+len(code)
+	if m := oneLine.FindStringSubmatchIndex(code); m != nil {
+		inner := code[m[4]:m[5]]
+		from, to = start+m[4]+len(inner)-len(strings.TrimLeft(inner, " \t")), start+m[4]+len(strings.TrimRight(inner, " \t"))
+		inside = code[m[2]:m[3]]
+	}
+	if from >= to {
+		return 0
+	}
+	first := string(r.work[from:to])
+	if v := foreignValue(first); v.summary != "" {
+		r.report(from+v.start, from+v.end, v.summary, v.detail)
+		r.fill(from+v.start, from+v.end, filler)
+		if v.colon > 0 {
+			r.work[from+v.colon] = '='
+		}
+		return 0
+	}
+	stop := to
+	if strings.HasSuffix(code, "{") {
+		stop = max(to, valueEnd(r.work[:min(len(r.work), from+maxStatementBlock)], from, to))
+	}
+	found := foreignStatement{first, string(r.work[from:stop]), inside}.finding()
+	if found.summary == "" {
+		return 0
+	}
+	r.report(from, to, found.summary, found.detail)
+	r.fill(from, stop, ' ')
+	return max(end, stop) + 1
+}
+
+// statementScanner finds the lines of a text that begin a statement: an attribute
+// or a block, and not a part of a value, a comment or a heredoc.
+type statementScanner struct {
+	// open has the first word of each open block, outermost first; "" for a bracket
+	// of a value.
+	open    []string
+	comment bool   // in /* … */
+	heredoc string // the end mark of an open one
+}
+
+// atStatement reports whether the next line begins a statement.
+func (s *statementScanner) atStatement() bool {
+	return !s.comment && s.heredoc == "" && !slices.Contains(s.open, "")
+}
+
+// inside returns the first word of the innermost block; "" at the top level.
+func (s *statementScanner) inside() string {
+	if len(s.open) == 0 {
+		return ""
+	}
+	return s.open[len(s.open)-1]
+}
+
+var (
+	firstWord    = regexp.MustCompile(`^[ \t]*([A-Za-z_][\w-]*)`)
+	heredocStart = regexp.MustCompile(`<<-?([A-Za-z_][\w-]*)[ \t\r]*$`)
+)
+
+// scan reads one line.
+func (s *statementScanner) scan(text string) {
+	if s.heredoc != "" {
+		if strings.TrimSpace(text) == s.heredoc {
+			s.heredoc = ""
+		}
+		return
+	}
+	word := "block"
+	if m := firstWord.FindStringSubmatch(text); m != nil {
+		word = m[1]
+	}
+	assigned, quoted := false, false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case s.comment:
+			if strings.HasPrefix(text[i:], "*/") {
+				s.comment = false
+				i++
+			}
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case beginsComment(text, i):
+			return
+		case strings.HasPrefix(text[i:], "/*"):
+			s.comment = true
+			i++
+		case c == '=':
+			assigned = true
+		case c == '{' && !assigned && !slices.Contains(s.open, ""):
+			s.open = append(s.open, word)
+			if m := firstWord.FindStringSubmatch(text[i+1:]); m != nil {
+				word = m[1]
+			}
+		case c == '{' || c == '[' || c == '(':
+			s.open = append(s.open, "")
+		case (c == '}' || c == ']' || c == ')') && len(s.open) > 0:
+			s.open = s.open[:len(s.open)-1]
+		}
+	}
+	if m := heredocStart.FindStringSubmatch(text); m != nil && !s.comment {
+		s.heredoc = m[1]
+	}
+}
+
+// finding is what to report about a statement of another tool. Without a summary
+// there is nothing to report.
+type finding struct {
+	summary, detail string
+}
+
+// valueFinding is a finding about the value at start to end of a statement.
+type valueFinding struct {
+	finding
+	start, end int
+	// colon is where the statement has ":" instead of "="; 0 for nowhere.
+	colon int
+}
+
+var (
+	assigned = regexp.MustCompile(`^([A-Za-z_][\w-]*)[ \t]*([=:])[ \t]*(\S.*)$`)
+	quotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	// pastedAddress matches addresses without quotes that the parser splits.
+	pastedAddress = regexp.MustCompile(`^(?:\[[0-9A-Fa-f:]+\]:[0-9]+/?|[\w.-]*:[0-9]+/|[0-9]+/)$`)
+	// shellDefault matches ${PORT:-3000}, which is not valid in any string of a
+	// Proxyfile.
+	shellDefault = regexp.MustCompile(`\$\{[A-Za-z_.][\w.]*:?-[^}]*\}`)
+)
+
+// foreignValue recognizes an attribute whose value reads the environment, or is an
+// address, in a form that does not parse.
+func foreignValue(statement string) valueFinding {
+	m := assigned.FindStringSubmatchIndex(statement)
+	if m == nil {
+		return valueFinding{}
+	}
+	value := statement[m[6]:m[7]]
+	if form := upstreamForm(value); form != "" && pastedAddress.MatchString(value) {
+		return valueFinding{finding{"an address is a string, a port a number", "write " + form}, m[6], m[7], 0}
+	}
+	bare := quotes.ReplaceAllStringFunc(value, func(s string) string { return strings.Repeat(" ", len(s)) })
+	if shellDefault.MatchString(value) {
+		bare = value
+	}
+	at := otherVariable.FindStringIndex(bare)
+	if at == nil || !strings.ContainsAny(bare[at[0]:at[1]], "$%{.?|") {
+		return valueFinding{}
+	}
+	const ends = " \t,[](){}"
+	start, end := strings.LastIndexAny(value[:at[0]], ends)+1, len(value)
+	if i := strings.IndexAny(value[at[1]:], ends); i >= 0 {
+		end = at[1] + i
+	}
+	expr := envExpression(strings.Trim(value[start:end], `"'`))
+	if expr == "" {
+		return valueFinding{}
+	}
+	if statement[m[4]] == ':' {
+		detail := "write " + statement[m[2]:m[3]] + " = " + expr
+		return valueFinding{finding{environmentSummary, detail}, m[6] + start, m[6] + end, m[4]}
+	}
+	return valueFinding{finding{environmentSummary, "write " + expr}, m[6] + start, m[6] + end, 0}
+}
+
+// foreignStatement is a statement that may be another tool's.
+type foreignStatement struct {
+	first, whole string // its first line, and all of it
+	inside       string // the block around it
+}
+
+var (
+	pathKey       = regexp.MustCompile(`^(?:"(/[^"]*)"|(/[^\s"=:{]*))[ \t]*(?:=>?|:|->|→)?[ \t]*(.*)$`)
+	hostKey       = regexp.MustCompile(`^"?((?:https?://)?(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]+)?)"?[ \t]*(?:=>?|:|->|→)?[ \t]+([^=\s].*)$`)
+	headValue     = regexp.MustCompile(`^(host|route|service|server|site|path|location)[ \t]+(?:"([^"]+)"|([^\s"{=:]+))[ \t]*(?:=>?|:|->|→|[ \t])[ \t]*(?:(?:to|upstream|proxy)[ \t]+)?([^\s{=].*)$`)
+	headColon     = regexp.MustCompile(`^(host|route|service)[ \t]*[:=][ \t]*"?([^"{}\s]+)"?[ \t]*(\{.*)?$`)
+	namePort      = regexp.MustCompile(`^([A-Za-z0-9.-]+\.localhost):([0-9]+)$`)
+	matcher       = regexp.MustCompile(`^@[\w-]+[ \t]+(?:path[ \t]+)?(/\S*)?`)
+	snippet       = regexp.MustCompile(`^(?:\([\w.-]+\))?[ \t]*\{$`)
+	headNames     = regexp.MustCompile(`^host[ \t]+("?[^\s",{]+"?(?:[ \t]*,[ \t]*"?[^\s",{]+"?)+)[ \t]*\{$`)
+	headCall      = regexp.MustCompile(`^(host|route|service)[ \t]*\([ \t]*["']?([^"'()]+)["']?[ \t]*\)[ \t]*\{$`)
+	otherSign     = regexp.MustCompile(`^([A-Za-z_]\w*)[ \t]*(?:=>|:=|->|→|==)[ \t]*(\S.*)$`)
+	setting       = regexp.MustCompile(`^(\w+)[ \t]*=[ \t]*(\S.*)$`)
+	directiveForm = regexp.MustCompile(`^([A-Za-z_]+)(?:[ \t]+([^\s=].*?))?[ \t]*;?$`)
+	nginxOnly     = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+[^\s={}";]+)+[ \t]*;$`)
+	otherBlock    = regexp.MustCompile(`^([a-z_]+)(?:[ \t]+((?:=[ \t]+/)?[^={]*?))?[ \t]*\{(?:[ \t]|$)`)
+	returned      = regexp.MustCompile(`(?:^|[{;\s])return[ \t]+([^;{}]+);`)
+	forwarded     = regexp.MustCompile(`(?m)(?:^|\{)[ \t]*to[ \t]+([^\n}]+)`)
+)
+
+// finding recognizes the statement.
+func (st foreignStatement) finding() finding {
+	word := directiveForm.FindStringSubmatch(st.first)
+	switch {
+	case word != nil && slices.Contains(includes(), word[1]):
+		return finding{includeSummary, includeDetail}
+	case slices.Contains([]string{"locals", "listen", "share"}, st.inside):
+		return finding{}
+	}
+	for _, recognize := range []func() finding{st.path, st.header, st.matcher, st.assignment, st.site} {
+		if found := recognize(); found.summary != "" {
+			return found
+		}
+	}
+	if m := otherBlock.FindStringSubmatch(st.first); m != nil {
+		return st.block(m[1], strings.TrimSpace(m[2]))
+	}
+	if word != nil {
+		if found := st.directive(strings.Replace(word[1], "ProxyPass", "proxy_pass", 1), strings.Fields(word[2])); found.summary != "" {
+			return found
+		}
+	}
+	if m := nginxOnly.FindStringSubmatch(st.first); m != nil && !isAttribute(m[1]) {
+		detail := "remove it: a Proxyfile has nothing like it"
+		if form := attributeExamples()[otherWords()[m[1]]]; form != "" {
+			detail = "write " + form
+		}
+		return finding{fmt.Sprintf("%q is a directive of nginx", m[1]), detail}
+	}
+	return finding{}
+}
+
+// path recognizes `"/api" = 3000`.
+func (st foreignStatement) path() finding {
+	m := pathKey.FindStringSubmatch(st.first)
+	if m == nil || strings.HasPrefix(st.first, "//") || strings.HasPrefix(st.first, "/*") {
+		return finding{}
+	}
+	return finding{"a path goes in a route block", routeAdvice(m[1]+m[2], m[3], st.inside)}
+}
+
+// header recognizes a block whose type and label are in another form.
+func (st foreignStatement) header() finding {
+	if m := headNames.FindStringSubmatch(st.first); m != nil {
+		names := strings.Split(strings.NewReplacer(`"`, "", " ", "", "\t", "").Replace(m[1]), ",")
+		return finding{"one name is enough for a host", fmt.Sprintf("write host %q {; further names are its aliases: aliases = [%s]", names[0], quoteList(names[1:]))}
+	}
+	if m := headCall.FindStringSubmatch(st.first); m != nil {
+		return finding{"a block has no parentheses", fmt.Sprintf("write %s %q {", m[1], m[2])}
+	}
+	if m := headValue.FindStringSubmatch(st.first); m != nil && !strings.HasSuffix(st.first, "{") && !strings.HasSuffix(st.first, "}") {
+		kind := cmp.Or(otherWords()[m[1]], m[1])
+		label, form := labelOf(kind, m[2]+m[3]), contents(m[4])
+		if form != "" && (kind != "route" || strings.HasPrefix(label, "/")) {
+			return finding{fmt.Sprintf("what a %s does goes in braces", kind), fmt.Sprintf("write %s %s { %s }", kind, Quote(label), form)}
+		}
+	}
+	if m := headColon.FindStringSubmatch(st.first); m != nil && (strings.Contains(st.first, ":") || m[3] != "") {
+		return finding{fmt.Sprintf("%q is a block", m[1]), fmt.Sprintf("write %s %s {", m[1], Quote(labelOf(m[1], m[2])))}
+	}
+	return finding{}
+}
+
+// labelOf returns the label of a block of that kind. That of a host is a valid
+// name if possible.
+func labelOf(kind, label string) string {
+	if kind == "host" {
+		return cmp.Or(convertName(label), label)
+	}
+	return label
+}
+
+// matcher recognizes matchers, snippets and global options of a Caddyfile.
+func (st foreignStatement) matcher() finding {
+	if m := matcher.FindStringSubmatch(st.first); m != nil {
+		return finding{"a Proxyfile has routes instead of matchers", routeAdvice(cmp.Or(m[1], "/api"), "", st.inside)}
+	}
+	if snippet.MatchString(st.first) && st.inside == "" && (st.first[0] == '(' || slices.ContainsFunc(strings.Split(st.whole, "\n"), caddyOption.MatchString)) {
+		return finding{"a Proxyfile has no global options or snippets", "remove it; each host has its own attributes"}
+	}
+	return finding{}
+}
+
+// assignment recognizes `upstream => 3000`.
+func (st foreignStatement) assignment() finding {
+	m := otherSign.FindStringSubmatch(st.first)
+	if m == nil || !isAttribute(m[1]) {
+		return finding{}
+	}
+	return finding{`an attribute takes "="`, "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}
+}
+
+// site recognizes a name with what it does: `shop.localhost = 3000`.
+func (st foreignStatement) site() finding {
+	const summary = "a name goes in a host block"
+	if st.inside != "" {
+		return finding{}
+	}
+	if m := namePort.FindStringSubmatch(st.first); m != nil && convertName(m[1]) != "" {
+		return finding{summary, hostAdvice(convertName(m[1]), m[2])}
+	}
+	m := hostKey.FindStringSubmatch(st.first)
+	if m == nil || convertName(m[1]) == "" || reference.MatchString(m[1]) || strings.HasPrefix(m[1], "var.") || !strings.HasPrefix(m[2], "{") && contents(m[2]) == "" {
+		return finding{}
+	}
+	if c := convertCaddy(st.whole); strings.HasSuffix(st.first, "{") && c.finish("") && len(c.hosts) == 1 {
+		return finding{summary, writeLines(c.lines())}
+	}
+	return finding{summary, hostAdvice(convertName(m[1]), m[2])}
+}
+
+// writeLines returns the advice to write lines.
+func writeLines(lines []string) string {
+	if len(lines) == 1 {
+		return "write " + lines[0]
+	}
+	return "write:\n" + strings.Join(lines, "\n")
+}
+
+// block recognizes a block of nginx or of a Caddyfile.
+func (st foreignStatement) block(name, args string) finding {
+	ofNginx, ofCaddy := fmt.Sprintf("%q is a block of nginx", name), fmt.Sprintf("%q is a directive of Caddy", name)
+	switch name {
+	case "location":
+		return st.converted(ofNginx, name, args, convertNginx(st.whole))
+	case "handle", "handle_path":
+		return st.converted(ofCaddy, name, args, convertCaddy(st.whole))
+	case "route":
+		if strings.HasPrefix(args, `"`) || !strings.Contains(st.whole, "reverse_proxy") && nginxModifier.FindString(args) == "" {
+			return finding{}
+		}
+		return st.converted("a path is a string, without a modifier", name, args, convertCaddy(st.whole))
+	case "routes", "paths", "locations", "hosts", "sites", "domains":
+		return st.plural(name, args)
+	}
+	if ownAttribute().MatchString(st.whole) || strings.HasPrefix(args, `"`) {
+		return finding{} // its parts are reported
+	}
+	switch name {
+	case "upstream":
+		if st.inside != "" {
+			return st.converted(ofNginx, name, args, convertNginx(st.whole))
+		}
+		if !identifier.MatchString(args) {
+			return finding{}
+		}
+		form := cmp.Or(nginxUpstreams(directives(st.whole, true))[args], "3000")
+		return finding{ofNginx, "write service " + Quote(args) + " { upstream = " + form + " }"}
+	case "server", "http", "stream":
+		return st.converted(ofNginx, name, args, convertNginx(st.whole))
+	case "reverse_proxy":
+		words := strings.Fields(args)
+		if m := forwarded.FindStringSubmatch(st.whole); m != nil {
+			words = append(words, strings.Fields(m[1])...)
+		}
+		return st.directive(name, words)
+	case "events":
+		return finding{ofNginx, builtIn}
+	case "site":
+		return st.converted(ofCaddy, name, args, convertCaddy(st.whole))
+	}
+	if isBuiltIn(name) && st.inside != "" {
+		return finding{fmt.Sprintf("%q is a directive of Caddy or nginx", name), builtIn}
+	}
+	return finding{}
+}
+
+// converted returns the finding for a block of another tool with its conversion.
+func (st foreignStatement) converted(summary, name, args string, c *conversion) finding {
+	path := args
+	if i := strings.IndexAny(args, `"'`); i > 0 {
+		path = args[i:]
+	}
+	path = pathPrefix(strings.Trim(path, `"'`))
+	title := "shop" + suffix
+	if len(c.hosts) > 0 {
+		title = cmp.Or(c.hosts[0].name, title)
+	}
+	isPath := name == "location" || name == "route" || strings.HasPrefix(name, "handle")
+	isSite := name == "server" || name == "site" || name == "http"
+	if !c.finish("shop" + suffix) {
+		m := returned.FindStringSubmatch(st.whole)
+		switch {
+		case name == "location" && path == "":
+			return finding{summary, "write one route for each path: a route is a prefix, not a pattern"}
+		case name == "location" && m != nil:
+			return finding{summary, routeAdvice(path, strings.TrimPrefix(answerAdvice(strings.Fields(m[1])), "write "), st.inside)}
+		case path != "" && isPath:
+			return finding{summary, routeAdvice(path, "", st.inside)}
+		case isSite:
+			return finding{summary, hostAdvice(title, "upstream = 3000")}
+		}
+		return finding{summary, upstreamAdvice("3000", st.inside)}
+	}
+	h := c.hosts[0]
+	switch {
+	case st.inside == "" && (name == "server" || name == "http") || len(c.hosts) > 1:
+		return finding{summary, writeLines(c.lines())}
+	case len(h.routes) == 0:
+		return finding{summary, upstreamAdvice(h.upstream, st.inside)}
+	case h.routes[0].strip:
+		return finding{summary, "write in a host:\n" + strings.Join(h.routes[0].lines(), "\n")}
+	}
+	return finding{summary, routeAdvice(h.routes[0].path, "upstream = "+h.routes[0].upstream, st.inside)}
+}
+
+// plural recognizes a block of several: routes { "/api" = 3000 }.
+func (st foreignStatement) plural(name, args string) finding {
+	if args != "" || ownAttribute().MatchString(st.whole) {
+		return finding{}
+	}
+	summary := fmt.Sprintf("%q is not a block: each has its own", name)
+	_, rest, _ := strings.Cut(st.whole, "{")
+	for line := range strings.Lines(strings.TrimSuffix(strings.TrimSpace(rest), "}")) {
+		line = strings.TrimSpace(line)
+		if m := pathKey.FindStringSubmatch(line); m != nil {
+			return finding{summary, routeAdvice(m[1]+m[2], m[3], st.inside)}
+		}
+		if m := hostKey.FindStringSubmatch(line); m != nil && convertName(m[1]) != "" {
+			return finding{summary, hostAdvice(convertName(m[1]), m[2])}
+		}
+	}
+	return finding{}
+}
+
+// isBuiltIn reports a directive of another tool for what devproxy does without
+// being configured.
+func isBuiltIn(name string) bool {
+	if otherWords()[name] != "" {
+		return false
+	}
+	return strings.HasPrefix(name, "ssl") || strings.HasPrefix(name, "proxy_") ||
+		slices.Contains([]string{"tls", "log", "access_log", "error_log", "worker_processes", "charset", "server_tokens", "auto_https", "email", "http2"}, name)
+}
+
+// directive recognizes a line of nginx or of a Caddyfile.
+func (st foreignStatement) directive(name string, args []string) finding {
+	for i, arg := range args {
+		args[i] = strings.Trim(arg, `"';`)
+	}
+	last := ""
+	if len(args) > 0 {
+		last = args[len(args)-1]
+	}
+	detail := ""
+	switch name {
+	case "server", "proxy_pass", "reverse_proxy", "proxy", "forward", "backend", "target", "port", "url", "to", "dest":
+		if name == "server" && len(args) < 2 {
+			break
+		}
+		form, remark := upstreamsForm(args)
+		detail = upstreamAdvice(form, st.inside) + remark
+		if len(args) > 1 && pathPrefix(args[0]) != "" && pathPrefix(args[0]) != "/" && st.inside != "route" {
+			detail = routeAdvice(args[0], "upstream = "+form, st.inside)
+		}
+	case "root", "static", "alias":
+		detail = "write files = " + Quote(cmp.Or(last, "public"))
+	case "file_server":
+		detail = `remove it; files = "public" serves a folder`
+	case "server_name":
+		detail = "write aliases = [" + Quote(cmp.Or(convertName(last), "shop.localhost")) + `]; the first name goes in host "NAME"`
+	case "listen", "bind":
+		detail = "remove it; a block listen { https = 8443 } at the top level picks the port"
+	case "rewrite":
+		detail = rewriteAdvice(args, st.inside)
+	case "redir", "return", "respond":
+		detail = answerAdvice(args)
+	case "encode", "gzip":
+		detail = "write compress = true"
+	case "header", "add_header":
+		if len(args) > 1 && isToken(args[0]) {
+			detail = "write response_headers = { " + args[0] + " = " + Quote(strings.Join(args[1:], " ")) + " }"
+		}
+	case "try_files":
+		detail = `write try_files = "public" next to upstream; or files = "public", where spa = true answers unknown paths with index.html`
+	case "index":
+		detail = "remove it; files has index.html, and spa = true answers unknown paths with it"
+	default:
+		if isBuiltIn(name) {
+			detail = builtIn
+		}
+	}
+	if detail == "" {
+		return finding{}
+	}
+	return finding{fmt.Sprintf("%q is a directive of Caddy or nginx", name), detail}
+}
