@@ -20,7 +20,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/devproxy/devproxy/tunnel"
-	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (
@@ -75,7 +74,7 @@ func (a *agents) greetWebSocket(v *visit) {
 	v.agentLane = true
 	binding, err := tunnel.Binding(*v.r.TLS)
 	if err != nil || v.r.Header.Get("Origin") != "" { // a browser is not an agent
-		v.answer(page.Page{Status: http.StatusBadRequest, Title: "Only agents connect here, over TLS 1.3."})
+		v.answer(errOnlyAgents)
 		return
 	}
 	c, err := websocket.Accept(v.w, v.r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
@@ -84,7 +83,7 @@ func (a *agents) greetWebSocket(v *visit) {
 		return
 	}
 	v.status = http.StatusSwitchingProtocols
-	v.end() // from now on, the lane's session counts
+	v.closeAccount() // from now on, the lane's session counts
 	lane := socketLane{websocket.NetConn(context.WithoutCancel(v.r.Context()), c, websocket.MessageBinary), c, v.conn.RemoteAddr()}
 	a.join(v.conn, tunnel.Lane{Conn: lane, Binding: binding, TCP: v.conn.tcp()})
 }

@@ -243,8 +243,8 @@ func TestOneCertificate(t *testing.T) {
 	})
 }
 
-// TestWildcardTokenNames: a wildcard stands for one label in the joined names
-// too, and an exact host goes before it.
+// TestWildcardTokenNames: a wildcard matches one label in the joined names too, and
+// an exact host takes precedence.
 func TestWildcardTokenNames(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -331,7 +331,7 @@ func TestControlStreams(t *testing.T) {
 	}
 }
 
-// TestControlFails: a registry that fails is told of, and changes nothing.
+// TestControlFails: an error of the registry is reported, and changes nothing.
 func TestControlFails(t *testing.T) {
 	broken := &brokenRegistry{Memory: NewMemory()}
 	w := start(t, func(o *Options) { o.Registry = broken })
@@ -578,7 +578,7 @@ func TestTransplantedHello(t *testing.T) {
 }
 
 // TestLaneWithoutBinding: a connection that cannot be bound, since it has TLS
-// 1.2, is no lane, directly or in a WebSocket.
+// 1.2, is not a lane, directly or in a WebSocket.
 func TestLaneWithoutBinding(t *testing.T) {
 	w := start(t, nil)
 	old := &tls.Config{RootCAs: w.ca.pool, ServerName: domain, NextProtos: []string{tunnel.ALPN}, MaxVersion: tls.VersionTLS12}

@@ -79,8 +79,8 @@ func (w *world) watchedByHand(seen chan<- string, answer func(path string) (byte
 	return grant.Hosts[0]
 }
 
-// TestAnswersByHand: what the relay makes of the bytes that an agent sends, whoever
-// wrote it. Half of an answer is none.
+// TestAnswersByHand: what the relay makes of the bytes that any agent may send. Half
+// of a response is not a response.
 func TestAnswersByHand(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	hints := func(n int) string { return strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", n) }
@@ -166,7 +166,7 @@ func TestAnswersByHand(t *testing.T) {
 		}
 	}
 	slots := w.shares.forKey(publicKey(testKey("by hand"))).slots
-	eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
+	eventually(t, "none is under way", func() bool { return slots.inUse() == 0 })
 }
 
 // TestRequestsOnTheWire: how a request is framed on its way to the agent.
@@ -427,11 +427,11 @@ func TestGivesUpUpload(t *testing.T) {
 	} {
 		c := w.dial(host)
 		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\n%s", host, body)
-		eventually(t, "the upload is under way", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 1 })
+		eventually(t, "the upload is under way", func() bool { return w.shares.forKey(publicKey(key)).slots.inUse() == 1 })
 		c.Close()
 		if err := within(t, "the app's end", got); err == nil {
 			t.Errorf("%s: the app took half of it for the whole", name)
 		}
-		eventually(t, "it is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
+		eventually(t, "it is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.inUse() == 0 })
 	}
 }

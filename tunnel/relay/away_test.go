@@ -75,9 +75,9 @@ func (w *world) answerTo(r *http.Request) (status int, body string) {
 	return res.StatusCode, string(text)
 }
 
-// TestAPageForALaptopThatSleeps: a person gets a page, and others wait until it has
+// TestPageForSleepingLaptop: a person gets a page, and others wait until it has
 // woken up.
-func TestAPageForALaptopThatSleeps(t *testing.T) {
+func TestPageForSleepingLaptop(t *testing.T) {
 	w := start(t, nil)
 	machine := new(sleeper)
 	w.dialer = w.dialFrom(machine)
@@ -142,9 +142,9 @@ func TestAPageForALaptopThatSleeps(t *testing.T) {
 	}
 }
 
-// TestAPageAfterGoodbye comes at once, while a program waits for an agent that is
+// TestPageAfterGoodbye comes at once, while a program waits for an agent that is
 // started again.
-func TestAPageAfterGoodbye(t *testing.T) {
+func TestPageAfterGoodbye(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
 	agent := w.agent(key, claimOf(key, ""), http.HandlerFunc(echo))

@@ -11,7 +11,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// claimed is what a claim was granted. It is immutable.
+// claimed is an immutable record of a granted claim.
 type claimed struct {
 	zone  string // the parent of all hosts, which no other key has; empty for none
 	hosts []string

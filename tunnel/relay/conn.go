@@ -6,9 +6,18 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync/atomic"
+	"time"
+
+	proxyproto "github.com/pires/go-proxyproto"
 
 	"github.com/devproxy/devproxy/tunnel/message"
 )
@@ -91,3 +100,121 @@ func connBelow(c net.Conn) *conn {
 }
 
 func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }
+
+const (
+	// proxyHeaderTimeout bounds the arrival of a PROXY protocol header: a balancer
+	// sends it as soon as it has connected.
+	proxyHeaderTimeout = 5 * time.Second
+	// maxProxies bounds the entries of X-Forwarded-For that are read.
+	maxProxies = 32
+)
+
+// proxies are the addresses of servers in front of the relay.
+type proxies []netip.Prefix
+
+// newProxies normalizes prefixes like the addresses that they are compared with.
+func newProxies(prefixes []netip.Prefix) proxies {
+	var all proxies
+	for _, prefix := range prefixes {
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all
+}
+
+// has reports whether addr is one of them. addr is unmapped and has no zone.
+func (p proxies) has(addr netip.Addr) bool {
+	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
+}
+
+// readProxyHeader reads the PROXY protocol header, version 1 or 2, at the beginning
+// of a connection of a listed balancer, and gives the connection the address in it.
+// It reads no header on other connections. required is false where balancers may
+// also connect without one. The error is io.EOF when the balancer has sent nothing.
+func (r *Relay) readProxyHeader(c *conn, required bool) error {
+	if !r.balancers.has(c.addr.Addr()) {
+		return nil
+	}
+	defer context.AfterFunc(r.life, func() { c.Conn.Close() })()
+	if err := c.SetReadDeadline(time.Now().Add(proxyHeaderTimeout)); err != nil {
+		return err
+	}
+	c.buffered = bufio.NewReader(c.Conn)
+	header, err := proxyproto.Read(c.buffered)
+	switch {
+	case errors.Is(err, proxyproto.ErrNoProxyProtocol) && c.buffered.Buffered() == 0:
+		return io.EOF
+	case errors.Is(err, proxyproto.ErrNoProxyProtocol) && !required:
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the PROXY protocol header that %s must send, since --proxy-protocol lists it: %w", c.addr.Addr(), err)
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if header == nil || header.Version == 2 && header.Command.IsLocal() {
+		return nil // the balancer's own connection, such as a health check
+	}
+	if !r.conns.readdress(c, sourceOf(header)) {
+		return errTooManyOfAddress
+	}
+	return nil
+}
+
+// errTooManyOfAddress refuses a connection beyond the limit of the address in its
+// header.
+var errTooManyOfAddress = errors.New("too many connections")
+
+// sourceOf returns the address in a header, zero when it has none. Then the client
+// is unknown: it is not the balancer.
+func sourceOf(header *proxyproto.Header) netip.AddrPort {
+	source, _, ok := header.TCPAddrs()
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return addrOf(source)
+}
+
+// visitorOf returns the visitor that sent a request: the connection's peer, or the
+// address in the X-Forwarded-For of a trusted proxy.
+func (r *Relay) visitorOf(c *conn, fields http.Header) (netip.AddrPort, *network) {
+	if !r.trusted.has(c.addr.Addr()) {
+		return c.addr, c.from
+	}
+	addr := forwardedFor(fields["X-Forwarded-For"], r.trusted)
+	return netip.AddrPortFrom(addr, 0), r.conns.network(addr)
+}
+
+// forwardedFor returns the last address in X-Forwarded-For that is not a trusted
+// proxy's. Clients can forge everything before it. It is zero without such an
+// address.
+func forwardedFor(lines []string, trusted proxies) netip.Addr {
+	list := strings.Join(lines, ",")
+	for range maxProxies {
+		rest, entry := "", list
+		at := strings.LastIndexByte(list, ',')
+		if at >= 0 {
+			rest, entry = list[:at], list[at+1:]
+		}
+		addr, ok := parseNode(strings.Trim(entry, " \t"))
+		if !ok || !trusted.has(addr) || at < 0 {
+			return addr // with at < 0, the first proxy sent the request itself
+		}
+		list = rest
+	}
+	return netip.Addr{}
+}
+
+// parseNode parses an address with or without a port: proxies write both.
+func parseNode(text string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	if err != nil {
+		var at netip.AddrPort
+		at, err = netip.ParseAddrPort(text)
+		addr = at.Addr()
+	}
+	return addr.Unmap().WithZone(""), err == nil
+}

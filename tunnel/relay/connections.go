@@ -17,7 +17,7 @@ const (
 	classClosed
 )
 
-// connections counts the relay's connections. When there is no room for a new one,
+// connections counts the relay's connections. When a new one does not fit,
 // it closes one of the network that has most, so that no network can keep another
 // one out. It starts no goroutines.
 type connections struct {

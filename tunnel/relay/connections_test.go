@@ -27,77 +27,77 @@ func (c fakeConn) Close() error {
 	return nil
 }
 
-func enter(d *connections, from string) (*conn, *bool) {
+func addFrom(d *connections, from string) (*conn, *bool) {
 	closed := new(bool)
 	return d.add(fakeConn{from: from, closed: closed}), closed
 }
 
-func TestDoorCountsPerAddress(t *testing.T) {
+func TestConnectionsPerAddress(t *testing.T) {
 	d := newConnections(Limits{ConnectionsPerAddress: 2, Handshakes: 100, Connections: 3}.withDefaults())
-	one, _ := enter(d, "192.0.2.1")
-	two, _ := enter(d, "192.0.2.1")
-	if third, _ := enter(d, "192.0.2.1"); third != nil {
+	one, _ := addFrom(d, "192.0.2.1")
+	two, _ := addFrom(d, "192.0.2.1")
+	if third, _ := addFrom(d, "192.0.2.1"); third != nil {
 		t.Error("a third connection of one address came in")
 	}
-	if other, _ := enter(d, "192.0.2.2"); other == nil {
+	if other, _ := addFrom(d, "192.0.2.2"); other == nil {
 		t.Error("another address did not come in")
 	}
 	// One customer's IPv6 addresses are one.
-	six, _ := enter(d, "2001:db8::1")
-	enter(d, "2001:db8::2")
-	if third, _ := enter(d, "2001:db8::3"); third != nil {
+	six, _ := addFrom(d, "2001:db8::1")
+	addFrom(d, "2001:db8::2")
+	if third, _ := addFrom(d, "2001:db8::3"); third != nil {
 		t.Error("a third connection of one /64 came in")
 	}
 	// Agents count for themselves.
 	if !d.promote(one, classLane) || !d.promote(two, classLane) {
 		t.Fatal("no lanes")
 	}
-	if c, _ := enter(d, "192.0.2.1"); c == nil {
+	if c, _ := addFrom(d, "192.0.2.1"); c == nil {
 		t.Error("lanes count as visitors")
 	}
 	_ = six.Close()
 	_ = six.Close() // counts once
-	if again, _ := enter(d, "2001:db8::1"); again == nil {
+	if again, _ := addFrom(d, "2001:db8::1"); again == nil {
 		t.Error("a place that was left is not free")
 	}
-	if again, _ := enter(d, "2001:db8::1"); again != nil {
+	if again, _ := addFrom(d, "2001:db8::1"); again != nil {
 		t.Error("a place was freed twice")
 	}
 }
 
-func TestDoorVisitorsLeaveRoomForAgents(t *testing.T) {
+func TestConnectionsLeaveRoomForAgents(t *testing.T) {
 	d := newConnections(Limits{Connections: 2, ConnectionsPerAddress: 10}.withDefaults())
 	for i := range 3 {
-		c, _ := enter(d, "192.0.2.1")
+		c, _ := addFrom(d, "192.0.2.1")
 		if got := d.promote(c, classVisitor); got != (i < 2) {
 			t.Errorf("visitor %d: %v", i, got)
 		}
 	}
-	c, _ := enter(d, "192.0.2.1")
+	c, _ := addFrom(d, "192.0.2.1")
 	if !d.promote(c, classLane) {
 		t.Error("no room for an agent")
 	}
 }
 
-// TestDoorEvictsTheMany: a handshake of an address with many goes before an
+// TestConnectionsEvictTheMany: a handshake of an address with many goes before an
 // older one of another.
-func TestDoorEvictsTheMany(t *testing.T) {
+func TestConnectionsEvictTheMany(t *testing.T) {
 	d := newConnections(Limits{Handshakes: 10}.withDefaults())
-	visitor, visitorClosed := enter(d, "192.0.2.1")
+	visitor, visitorClosed := addFrom(d, "192.0.2.1")
 	for range 100 {
-		enter(d, "192.0.2.2")
+		addFrom(d, "192.0.2.2")
 	}
 	if *visitorClosed || !d.promote(visitor, classVisitor) {
 		t.Error("a visitor was pushed out by the many of another address")
 	}
 }
 
-// TestDoorMakesRoom: visitors without a request make room for another one,
+// TestConnectionsMakeRoom: visitors without a request make room for another one,
 // those with a request do not.
-func TestDoorMakesRoom(t *testing.T) {
+func TestConnectionsMakeRoom(t *testing.T) {
 	d := newConnections(Limits{Connections: 3, ConnectionsPerAddress: 10}.withDefaults())
 	visit := func(from string, state http.ConnState) (bool, *bool) {
-		c, closed := enter(d, from)
+		c, closed := addFrom(d, from)
 		ok := d.promote(c, classVisitor)
 		d.stateChanged(c, http.StateNew)
 		d.stateChanged(c, state)
@@ -120,12 +120,12 @@ func TestDoorMakesRoom(t *testing.T) {
 	}
 }
 
-// TestDoorEvicts: the oldest handshake goes, and only that.
-func TestDoorEvicts(t *testing.T) {
+// TestConnectionsEvict: the oldest handshake goes, and only that.
+func TestConnectionsEvict(t *testing.T) {
 	d := newConnections(Limits{Handshakes: 2}.withDefaults())
-	first, firstClosed := enter(d, "192.0.2.1")
-	second, secondClosed := enter(d, "192.0.2.2")
-	third, thirdClosed := enter(d, "192.0.2.3")
+	first, firstClosed := addFrom(d, "192.0.2.1")
+	second, secondClosed := addFrom(d, "192.0.2.2")
+	third, thirdClosed := addFrom(d, "192.0.2.3")
 	if !*firstClosed || *secondClosed || *thirdClosed {
 		t.Errorf("closed: %v %v %v, want the first", *firstClosed, *secondClosed, *thirdClosed)
 	}
@@ -143,11 +143,11 @@ func TestDoorEvicts(t *testing.T) {
 	}
 }
 
-// TestDoorForgets: what is remembered of addresses is bounded.
-func TestDoorForgets(t *testing.T) {
+// TestConnectionsForget: what is remembered of addresses is bounded.
+func TestConnectionsForget(t *testing.T) {
 	d := newConnections(Limits{}.withDefaults())
 	for i := range 2 * maxIdleNetworks {
-		c, _ := enter(d, net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String())
+		c, _ := addFrom(d, net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String())
 		_ = c.Close()
 	}
 	if len(d.networks.all) != maxIdleNetworks || d.networks.idle.Len() != maxIdleNetworks {
@@ -161,18 +161,18 @@ func TestDoorForgets(t *testing.T) {
 	}
 }
 
-// TestDoorRemembersWhoEnters: an address that comes back while another one is
+// TestConnectionsRememberNetworks: an address that comes back while another one is
 // put out for it stays known, however long it was away.
-func TestDoorRemembersWhoEnters(t *testing.T) {
+func TestConnectionsRememberNetworks(t *testing.T) {
 	d := newConnections(Limits{Handshakes: 1}.withDefaults())
-	enter(d, "192.0.2.1") // is in its handshake
+	addFrom(d, "192.0.2.1") // is in its handshake
 	for i := range maxIdleNetworks {
 		d.network(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}))
 	}
 	first := d.networks.idle.Front().Value.(*network) // is the first to be forgotten
-	back, _ := enter(d, first.prefix.Addr().String())
+	back, _ := addFrom(d, first.prefix.Addr().String())
 	if back == nil || d.networks.all[back.from.prefix] != back.from {
-		t.Error("the address has a connection and is forgotten: its next one would count anew")
+		t.Error("the address has a connection and is forgotten: its next one would start a new count")
 	}
 }
 
@@ -187,9 +187,9 @@ func (c closing) Close() error {
 	return c.fakeConn.Close()
 }
 
-// TestDoorCountsUntilClosed: the place of a connection is free when its descriptor
+// TestConnectionsCountUntilClosed: the place of a connection is free when its descriptor
 // is, no earlier.
-func TestDoorCountsUntilClosed(t *testing.T) {
+func TestConnectionsCountUntilClosed(t *testing.T) {
 	d := newConnections(Limits{}.withDefaults())
 	during := 0
 	c := d.add(closing{fakeConn{from: "192.0.2.1", closed: new(bool)}, func() { during, _, _ = d.counts() }})
@@ -201,8 +201,8 @@ func TestDoorCountsUntilClosed(t *testing.T) {
 	}
 }
 
-// tightDoor has room for 40 connections in all, 30 of them lanes.
-func tightDoor(change func(*Limits)) *connections {
+// fullConnections has room for 40 connections in all, 30 of them lanes.
+func fullConnections(change func(*Limits)) *connections {
 	l := Limits{Descriptors: 80, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40, LanesPerAddress: 30}
 	if change != nil {
 		change(&l)
@@ -212,7 +212,7 @@ func tightDoor(change func(*Limits)) *connections {
 
 // lane is an agent's connection from an address; nil when it was refused.
 func lane(d *connections, from string) (*conn, *bool) {
-	c, closed := enter(d, from)
+	c, closed := addFrom(d, from)
 	if c == nil || !d.promote(c, classLane) {
 		if c != nil {
 			_ = c.Close()
@@ -224,7 +224,7 @@ func lane(d *connections, from string) (*conn, *bool) {
 
 // visitor is a visitor's connection in a state; nil when it was refused.
 func visitor(d *connections, from string, state http.ConnState) (*conn, *bool) {
-	c, closed := enter(d, from)
+	c, closed := addFrom(d, from)
 	if c == nil || !d.promote(c, classVisitor) {
 		if c != nil {
 			_ = c.Close()
@@ -236,8 +236,8 @@ func visitor(d *connections, from string, state http.ConnState) (*conn, *bool) {
 	return c, closed
 }
 
-func TestDoorLanesPerAddress(t *testing.T) {
-	d := tightDoor(func(l *Limits) { l.LanesPerAddress = 3 })
+func TestConnectionsLanesPerAddress(t *testing.T) {
+	d := fullConnections(func(l *Limits) { l.LanesPerAddress = 3 })
 	for i := range 4 {
 		if c, _ := lane(d, "2001:db8::"+fmt.Sprint(i+1)); (c != nil) != (i < 3) {
 			t.Errorf("lane %d of one /64: %v", i+1, c != nil)
@@ -249,13 +249,13 @@ func TestDoorLanesPerAddress(t *testing.T) {
 	if c, _ := lane(d, "2001:db8:0:1::1"); c == nil {
 		t.Error("another /64 has no lane")
 	}
-	checkDoor(t, d)
+	checkConnections(t, d)
 }
 
-// TestDoorLanesFull: the network with most lanes gives up its newest for one
+// TestConnectionsLanesFull: the network with most lanes gives up its newest for one
 // that will still have fewer, and for no other.
-func TestDoorLanesFull(t *testing.T) {
-	d := tightDoor(nil)
+func TestConnectionsLanesFull(t *testing.T) {
+	d := fullConnections(nil)
 	closed := map[string][]*bool{}
 	fill := func(from string, n int) {
 		for range n {
@@ -287,7 +287,7 @@ func TestDoorLanesFull(t *testing.T) {
 	if lost("192.0.2.1") != 0 || lost("192.0.2.2") != 1 || !*closed["192.0.2.2"][24] {
 		t.Errorf("lost %d and %d, want the newest of the second alone", lost("192.0.2.1"), lost("192.0.2.2"))
 	}
-	fill("192.0.2.3", 10) // 11 beside 14
+	fill("192.0.2.3", 10) // 11 next to 14
 	if lost("192.0.2.1") != 0 || lost("192.0.2.2") != 11 {
 		t.Errorf("lost %d and %d", lost("192.0.2.1"), lost("192.0.2.2"))
 	}
@@ -301,44 +301,44 @@ func TestDoorLanesFull(t *testing.T) {
 	if _, _, n := d.counts(); n != 30 {
 		t.Errorf("%d lanes", n)
 	}
-	checkDoor(t, d)
+	checkConnections(t, d)
 }
 
-// TestDoorTotal: however many come, the process's descriptors are enough, and
+// TestConnectionsTotal: however many come, the process's descriptors are enough, and
 // who has fewest gets in.
-func TestDoorTotal(t *testing.T) {
+func TestConnectionsTotal(t *testing.T) {
 	t.Run("resting visitors first", func(t *testing.T) {
-		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		d := fullConnections(func(l *Limits) { l.Connections = 100 })
 		_, resting := visitor(d, "192.0.2.1", http.StateIdle)
-		_, shaking := enter(d, "192.0.2.2")
+		_, shaking := addFrom(d, "192.0.2.2")
 		for range 38 {
 			visitor(d, "192.0.2.3", http.StateActive)
 		}
 		if *resting || *shaking {
 			t.Fatal("closed before it was full")
 		}
-		enter(d, "192.0.2.4")
+		addFrom(d, "192.0.2.4")
 		if !*resting || *shaking {
 			t.Errorf("closed: resting %v, in its handshake %v; want the first", *resting, *shaking)
 		}
-		checkDoor(t, d)
+		checkConnections(t, d)
 	})
 	t.Run("then handshakes", func(t *testing.T) {
-		d := tightDoor(func(l *Limits) { l.Connections = 100 })
-		_, shaking := enter(d, "192.0.2.2")
+		d := fullConnections(func(l *Limits) { l.Connections = 100 })
+		_, shaking := addFrom(d, "192.0.2.2")
 		var busy []*bool
 		for range 39 {
 			_, closed := visitor(d, "192.0.2.3", http.StateActive)
 			busy = append(busy, closed)
 		}
-		c, _ := enter(d, "192.0.2.4")
+		c, _ := addFrom(d, "192.0.2.4")
 		if !*shaking || c == nil || *busy[0] {
 			t.Errorf("closed: handshake %v, busy %v", *shaking, *busy[0])
 		}
-		checkDoor(t, d)
+		checkConnections(t, d)
 	})
 	t.Run("then the most lanes", func(t *testing.T) {
-		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		d := fullConnections(func(l *Limits) { l.Connections = 100 })
 		for range 28 {
 			lane(d, "192.0.2.1")
 		}
@@ -346,15 +346,15 @@ func TestDoorTotal(t *testing.T) {
 			visitor(d, "192.0.2.2", http.StateActive)
 		}
 		if c, _ := visitor(d, "192.0.2.3", http.StateActive); c == nil {
-			t.Error("a visitor finds no room beside the lanes of one network")
+			t.Error("a visitor finds no room next to the lanes of one network")
 		}
 		if h, v, l := d.counts(); h != 0 || v != 13 || l != 27 {
 			t.Errorf("counts %d %d %d", h, v, l)
 		}
-		checkDoor(t, d)
+		checkConnections(t, d)
 	})
 	t.Run("then the most visitors", func(t *testing.T) {
-		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		d := fullConnections(func(l *Limits) { l.Connections = 100 })
 		var first *bool
 		for i := range 40 {
 			_, closed := visitor(d, "192.0.2.2", http.StateActive)
@@ -362,16 +362,16 @@ func TestDoorTotal(t *testing.T) {
 				first = closed
 			}
 		}
-		if c, _ := enter(d, "192.0.2.2"); c != nil {
+		if c, _ := addFrom(d, "192.0.2.2"); c != nil {
 			t.Error("the network that has all of it pushes out its own")
 		}
 		if c, _ := lane(d, "192.0.2.3"); c == nil || !*first {
-			t.Error("an agent finds no room beside the visitors of one network")
+			t.Error("an agent finds no room next to the visitors of one network")
 		}
-		checkDoor(t, d)
+		checkConnections(t, d)
 	})
 	t.Run("who has many pushes out nobody who has fewer", func(t *testing.T) {
-		d := tightDoor(func(l *Limits) { l.Connections = 100 })
+		d := fullConnections(func(l *Limits) { l.Connections = 100 })
 		for range 10 {
 			lane(d, "192.0.2.1")
 		}
@@ -383,20 +383,20 @@ func TestDoorTotal(t *testing.T) {
 		}
 		for range 4 { // 11 and 19 become 15 and 15
 			if c, _ := visitor(d, "192.0.2.2", http.StateActive); c == nil {
-				t.Error("no room beside the network with most")
+				t.Error("no room next to the network with most")
 			}
 		}
-		if c, _ := enter(d, "192.0.2.2"); c != nil {
+		if c, _ := addFrom(d, "192.0.2.2"); c != nil {
 			t.Error("room is made for a network that has as many as any")
 		}
 		if h, v, l := d.counts(); h != 0 || v != 30 || l != 10 {
 			t.Errorf("counts %d %d %d", h, v, l)
 		}
-		checkDoor(t, d)
+		checkConnections(t, d)
 	})
 	t.Run("few descriptors", func(t *testing.T) {
 		d := newConnections(Limits{Descriptors: 10}.withDefaults())
-		if c, _ := enter(d, "192.0.2.1"); c == nil || d.most != 5 {
+		if c, _ := addFrom(d, "192.0.2.1"); c == nil || d.most != 5 {
 			t.Errorf("of 10 descriptors %d are for connections", d.most)
 		}
 	})
@@ -405,10 +405,10 @@ func TestDoorTotal(t *testing.T) {
 	}
 }
 
-// TestDoorVisitorsFull: a visitor with a request makes room for one of a network
+// TestConnectionsVisitorsFull: a visitor with a request makes room for one of a network
 // that has fewer.
-func TestDoorVisitorsFull(t *testing.T) {
-	d := tightDoor(func(l *Limits) { l.Connections = 3 })
+func TestConnectionsVisitorsFull(t *testing.T) {
+	d := fullConnections(func(l *Limits) { l.Connections = 3 })
 	_, oldest := visitor(d, "192.0.2.1", http.StateActive)
 	visitor(d, "192.0.2.1", http.StateActive)
 	visitor(d, "192.0.2.1", http.StateActive)
@@ -418,45 +418,45 @@ func TestDoorVisitorsFull(t *testing.T) {
 	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c != nil || d.evictions() != 1 {
 		t.Error("a second one has pushed out one of two")
 	}
-	checkDoor(t, d)
-	d = tightDoor(func(l *Limits) { l.Connections = 1 })
+	checkConnections(t, d)
+	d = fullConnections(func(l *Limits) { l.Connections = 1 })
 	_, half := visitor(d, "192.0.2.1", http.StateNew) // or with half a head
 	if c, _ := visitor(d, "192.0.2.1", http.StateActive); c == nil || !*half {
 		t.Error("a connection without a request has not made room")
 	}
 }
 
-// TestDoorOldestFirst: among networks with as many, the oldest connection goes.
-func TestDoorOldestFirst(t *testing.T) {
-	d := tightDoor(func(l *Limits) { l.Handshakes = 3 })
-	first, _ := enter(d, "192.0.2.1")
-	_, second := enter(d, "192.0.2.2")
-	_, third := enter(d, "192.0.2.3")
+// TestConnectionsOldestFirst: among networks with as many, the oldest connection goes.
+func TestConnectionsOldestFirst(t *testing.T) {
+	d := fullConnections(func(l *Limits) { l.Handshakes = 3 })
+	first, _ := addFrom(d, "192.0.2.1")
+	_, second := addFrom(d, "192.0.2.2")
+	_, third := addFrom(d, "192.0.2.3")
 	_ = first.Close()
-	_, again := enter(d, "192.0.2.1")
-	enter(d, "192.0.2.4")
+	_, again := addFrom(d, "192.0.2.1")
+	addFrom(d, "192.0.2.4")
 	if !*second || *third || *again {
 		t.Errorf("closed: %v %v %v, want the second", *second, *third, *again)
 	}
-	enter(d, "192.0.2.5")
+	addFrom(d, "192.0.2.5")
 	if !*third || *again {
 		t.Errorf("closed: %v %v, want the third", *third, *again)
 	}
-	checkDoor(t, d)
+	checkConnections(t, d)
 }
 
-// TestDoorModel does anything in any order, and checks that it adds up.
-func TestDoorModel(t *testing.T) {
+// TestConnectionsModel does anything in any order, and checks that it adds up.
+func TestConnectionsModel(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		d := tightDoor(func(l *Limits) {
+		d := fullConnections(func(l *Limits) {
 			l.ConnectionsPerAddress, l.Connections, l.Handshakes, l.LanesPerAddress = 12, 20, 15, 20
 		})
 		var all []*conn
 		for range 2000 {
 			switch c := pick(random, all); random.IntN(6) {
 			case 0, 1:
-				if c, _ := enter(d, fmt.Sprintf("192.0.2.%d", random.IntN(6)*random.IntN(2))); c != nil {
+				if c, _ := addFrom(d, fmt.Sprintf("192.0.2.%d", random.IntN(6)*random.IntN(2))); c != nil {
 					all = append(all, c)
 				}
 			case 2:
@@ -472,7 +472,7 @@ func TestDoorModel(t *testing.T) {
 					_ = c.Close()
 				}
 			}
-			checkDoor(t, d)
+			checkConnections(t, d)
 			if t.Failed() {
 				t.Fatalf("seed %d", seed)
 			}
@@ -493,8 +493,8 @@ func pick(random *rand.Rand, all []*conn) *conn {
 	return all[random.IntN(len(all))]
 }
 
-// checkDoor recounts everything.
-func checkDoor(t *testing.T, d *connections) {
+// checkConnections recounts everything.
+func checkConnections(t *testing.T, d *connections) {
 	t.Helper()
 	var count [classClosed]int
 	for network, o := range d.networks.all {
@@ -538,21 +538,21 @@ func checkDoor(t *testing.T, d *connections) {
 	}
 }
 
-// TestDoorOfficeShakesHands: who has many visitors is no offender among
+// TestConnectionsOfOffice: a network with many visitors is not an offender among
 // handshakes.
-func TestDoorOfficeShakesHands(t *testing.T) {
-	d := tightDoor(func(l *Limits) { l.Handshakes = 4 })
+func TestConnectionsOfOffice(t *testing.T) {
+	d := fullConnections(func(l *Limits) { l.Handshakes = 4 })
 	for range 10 {
 		visitor(d, "192.0.2.1", http.StateActive)
 	}
-	_, office := enter(d, "192.0.2.1")
+	_, office := addFrom(d, "192.0.2.1")
 	var flood []*bool
 	for range 5 {
-		_, closed := enter(d, "192.0.2.2")
+		_, closed := addFrom(d, "192.0.2.2")
 		flood = append(flood, closed)
 	}
 	if *office || !*flood[0] || !*flood[1] || *flood[2] {
 		t.Errorf("closed: the office %v, the flood %v %v %v", *office, *flood[0], *flood[1], *flood[2])
 	}
-	checkDoor(t, d)
+	checkConnections(t, d)
 }

@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
-	"net"
 	"net/http"
-	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/page"
@@ -18,42 +17,31 @@ import (
 )
 
 const (
-	// maxHead bounds the head of a response: agents are strangers too. It is above
-	// what devproxy takes from a dev server, 1 MiB, with room for longer names, so
-	// that no response which the developer's log has as passed on fails here.
+	// maxHead bounds the head of a response: agents are strangers too. It is more
+	// than the 1 MiB that devproxy accepts from a dev server, with room for longer
+	// names, so that a response which the developer's log shows as forwarded does not
+	// fail here.
 	maxHead = 2 << 20
 	// maxHints bounds the interim responses of one exchange.
 	maxHints = 100
-	// expectPatience is how long an expected 100 (Continue) is waited for; a
-	// client sends its body then too (RFC 9110 section 10.1.1).
-	expectPatience = 3 * time.Second
-	// maxTries bounds how often a request that can be repeated is sent, when
-	// sessions end under it.
+	// maxTries bounds how often a repeatable request is sent when sessions end.
 	maxTries = 3
 )
 
-// agentConn is what an exchange runs on: a *tunnel.Stream.
-type agentConn interface {
-	net.Conn
-	CloseWrite() error
-	Reset()
-}
-
-// forward passes the request to the agent and its response back. Before the
-// response begins, a lost session is no error for a request that may be
-// repeated.
+// forward passes the request to the agent and the response to the visitor. When a
+// session is lost before the response, it sends a repeatable request again.
 func (v *visit) forward() error {
 	for try := 1; ; try++ {
 		err := v.exchange()
-		var broken *brokenError
-		if !errors.As(err, &broken) || !broken.lost || try == maxTries || !v.repeatable() || v.r.Context().Err() != nil {
+		broken, ok := errors.AsType[*brokenError](err)
+		if !ok || !broken.lost || try == maxTries || !v.repeatable() || v.r.Context().Err() != nil {
 			return err
 		}
 	}
 }
 
-// repeatable is whether nothing is changed by sending the request again
-// (RFC 9110 section 9.2.2), and all of it is still there.
+// repeatable reports whether the request can be sent again: it changes nothing
+// (RFC 9110 section 9.2.2), and no part of it was consumed.
 func (v *visit) repeatable() bool {
 	switch v.r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -62,8 +50,8 @@ func (v *visit) repeatable() bool {
 	return false
 }
 
-// awaitsPage reports whether a person waits for the response, who can be shown a
-// page that asks again.
+// awaitsPage reports whether a person waits for the response, and can be shown a
+// page that reloads itself.
 func (v *visit) awaitsPage() bool {
 	return v.repeatable() && v.r.Method != http.MethodOptions && page.Navigates(v.r)
 }
@@ -71,44 +59,43 @@ func (v *visit) awaitsPage() bool {
 // exchange is one attempt, on one stream.
 type exchange struct {
 	*visit
-	opened
+	requestStream
 	upgrade string
-	upload  *upload // nil for a request without a body
-	watch   *watch  // until the response begins; nil where no person waits
+	upload  *upload    // nil for a request without a body
+	watch   *awayWatch // until the response begins; nil for a program
 }
 
 func (v *visit) exchange() error {
 	person := v.awaitsPage()
-	st, err := v.relay.open(v.r.Context(), v.at.name, v.addr.Addr(), v.at.head("https", v.addr), person)
+	st, err := v.relay.openStream(v.r.Context(), v.at.name, v.addr.Addr(), v.at.head("https", v.addr), person)
 	if err != nil {
 		return err
 	}
 	defer func() { st.close(v.r.Context().Err() != nil) }()
 	defer context.AfterFunc(v.r.Context(), st.Reset)()
 
-	x := &exchange{visit: v, opened: st}
+	x := &exchange{visit: v, requestStream: st}
 	if person && st.share != nil {
-		x.watch = st.watch()
+		x.watch = st.watchAgent()
 		defer x.watch.stop()
 	}
 	err = x.run()
-	if x.watch != nil && x.watch.stop() {
+	switch {
+	case x.watch != nil && x.watch.stop():
 		return errAway
-	}
-	if st.gaveWay() && v.status == 0 {
+	case st.lostSlot() && v.status == 0:
 		return errBusy
 	}
 	return err
 }
 
 func (x *exchange) run() error {
-	v := x.visit
 	if x.slot != nil {
-		x.slot.uploading.Store(v.r.ContentLength != 0)
+		x.slot.uploading.Store(x.r.ContentLength != 0)
 		x.slot.onEviction(x.Reset)
 	}
-	if v.r.ContentLength == 0 {
-		x.upgrade = field.Upgrade(v.r) // nobody sends a body in front of another protocol
+	if x.r.ContentLength == 0 {
+		x.upgrade = field.Upgrade(x.r) // no client sends a body before another protocol
 	}
 	if err := x.send(); err != nil {
 		return x.broken(err)
@@ -117,7 +104,7 @@ func (x *exchange) run() error {
 	return x.receive()
 }
 
-// broken is err, before the response began.
+// broken wraps an error before the response has begun.
 func (x *exchange) broken(err error) error { return &brokenError{err: err, lost: x.lost()} }
 
 // receive reads the response and passes it on.
@@ -142,13 +129,17 @@ func (x *exchange) receive() error {
 	}
 	defer res.Body.Close()
 	x.writeHead(res)
-	if err := x.copyBody(res); err != nil {
+	err = x.copyBody(res)
+	if err == nil {
+		err = splice.Trailers(x.w, res.Trailer, x.flush)
+	}
+	if err != nil {
 		return &brokenError{err: err, answered: true}
 	}
-	return x.writeTrailer(res)
+	return nil
 }
 
-// readHead reads up to the final response, and acts on interim ones.
+// readHead reads up to the final response, and handles interim responses.
 func (x *exchange) readHead(from *bufio.Reader) (*http.Response, error) {
 	for range maxHints {
 		res, err := http.ReadResponse(from, &http.Request{Method: x.r.Method})
@@ -157,23 +148,23 @@ func (x *exchange) readHead(from *bufio.Reader) (*http.Response, error) {
 			return nil, fmt.Errorf("the agent closed the stream without a response: %w", err)
 		case err != nil:
 			return nil, err
-		case res.StatusCode < 100: // net/http reads three digits
+		case res.StatusCode < 100: // net/http accepts any three digits
 			return nil, fmt.Errorf("the agent answered with the status %d", res.StatusCode)
 		case res.StatusCode == http.StatusContinue:
 			x.continueUpload()
 		case res.StatusCode == http.StatusSwitchingProtocols || res.StatusCode >= 200:
 			return res, nil
 		default:
-			x.hint(res)
+			x.passInterim(res)
 		}
 	}
 	return nil, fmt.Errorf("the agent sent %d interim responses", maxHints)
 }
 
-// hint passes an interim response on (RFC 9110 section 15.2): Link, and the
-// policy for what it names. No other field has a meaning there, and a cookie
-// would pass dropWideCookies by.
-func (x *exchange) hint(res *http.Response) {
+// passInterim passes on an interim response (RFC 9110 section 15.2): Link, and the
+// policy for what it names. No other field has a meaning there, and a cookie would
+// bypass dropWideCookies.
+func (x *exchange) passInterim(res *http.Response) {
 	if !x.r.ProtoAtLeast(1, 1) {
 		return
 	}
@@ -184,14 +175,12 @@ func (x *exchange) hint(res *http.Response) {
 			h[name] = values
 		}
 	}
-	_ = x.bounded(func() error {
+	_ = x.withWriteDeadline(func() error {
 		x.w.WriteHeader(res.StatusCode)
 		return nil
 	})
 	clear(h)
-	for name, values := range kept {
-		h[name] = values
-	}
+	maps.Copy(h, kept)
 }
 
 func (x *exchange) writeHead(res *http.Response) {
@@ -199,24 +188,24 @@ func (x *exchange) writeHead(res *http.Response) {
 	field.CopyResponse(h, res.Header)
 	dropWideCookies(h, x.claimed.zone, x.at.name)
 	if names := field.TrailerNames(res.Trailer); len(names) > 0 {
-		h["Trailer"] = names // the body came in chunks: it has no Content-Length
+		h["Trailer"] = names // the body is chunked: it has no Content-Length
 	}
-	early := x.upload != nil && !x.upload.complete()
+	early := x.upload != nil && !x.upload.complete.Load()
 	if x.r.ProtoMajor == 1 && (early || x.relay.leaving()) {
-		// What still comes of the request must not be taken for the next one.
+		// The rest of the request must not be read as the next one.
 		h.Set("Connection", "close")
 	}
 	x.status = res.StatusCode
 	if x.slot != nil {
-		x.slot.uploading.Store(false) // from here on either direction may rest
+		x.slot.uploading.Store(false) // from here on, either direction may be idle
 	}
 	x.w.WriteHeader(res.StatusCode)
 }
 
-// copyBody passes the body on as it comes.
+// copyBody passes the body on as it arrives.
 func (x *exchange) copyBody(res *http.Response) error {
-	x.hold(splice.BlockSize)
-	defer x.hold(-splice.BlockSize)
+	x.charge(splice.BlockSize)
+	defer x.charge(-splice.BlockSize)
 	readErr, writeErr := splice.Body(res, x.write)
 	return cmp.Or(writeErr, readErr)
 }
@@ -225,7 +214,7 @@ func (x *exchange) write(p []byte, flush bool) error {
 	if len(p) > 0 {
 		x.account.Touch()
 	}
-	return x.bounded(func() error {
+	return x.withWriteDeadline(func() error {
 		n, err := x.w.Write(p)
 		x.out += int64(n)
 		x.slot.touch()
@@ -236,12 +225,4 @@ func (x *exchange) write(p []byte, flush bool) error {
 	})
 }
 
-func (x *exchange) flush() error { return x.bounded(x.control.Flush) }
-
-// writeTrailer sends the fields that came after the body, announced or not.
-func (x *exchange) writeTrailer(res *http.Response) error {
-	if err := splice.Trailers(x.w, res.Trailer, x.flush); err != nil {
-		return &brokenError{err: err, answered: true}
-	}
-	return nil
-}
+func (x *exchange) flush() error { return x.withWriteDeadline(x.control.Flush) }

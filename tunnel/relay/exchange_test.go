@@ -243,7 +243,7 @@ func TestEventStream(t *testing.T) {
 		}
 		res.Body.Close()
 		within(t, "the app hears that its visitor has left", gone)
-		eventually(t, "the request is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
+		eventually(t, "the request is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.inUse() == 0 })
 	}
 }
 
@@ -421,7 +421,7 @@ func TestAgentStopsReading(t *testing.T) {
 		if string(body) != "ok" {
 			t.Errorf("%s: %q", protocol, body)
 		}
-		eventually(t, "the exchange is over", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
+		eventually(t, "the exchange is over", func() bool { return w.shares.forKey(publicKey(key)).slots.inUse() == 0 })
 	}
 }
 
@@ -432,8 +432,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestRequestFields: HTTP/2 may carry a Host beside :authority, and says
-// nothing of connections.
+// TestRequestFields: HTTP/2 may have a Host in addition to :authority, and
+// no fields about connections.
 func TestRequestFields(t *testing.T) {
 	r := &http.Request{ProtoMajor: 2, Header: http.Header{
 		"Host": {"evil"}, "Content-Length": {"5"}, "Te": {"trailers, gzip"}, "Connection": {"X-Hop, keep-alive"}, "X-Hop": {"1"},
@@ -446,8 +446,8 @@ func TestRequestFields(t *testing.T) {
 }
 
 // TestRequestFieldsFollowTheFieldPolicy sends every controlled field, in its
-// own spelling and in one that CGI reads as the same. The agent is told of hops,
-// to recognize a loop.
+// own spelling and in one that CGI reads as the same. The agent gets the hops,
+// to detect a loop.
 func TestRequestFieldsFollowTheFieldPolicy(t *testing.T) {
 	for _, kind := range []field.Kind{field.Connection, field.Address, field.Target, field.Environment, field.Own, field.Edge, field.Internal, field.Identity} {
 		for _, name := range field.Names(kind) {

@@ -189,12 +189,12 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 	if refusal, refused := message.Refused(w, req); refused {
 		w.Header().Set("Connection", "close")
-		_ = refusalPage(refusal).Write(w, req) // fails only when the client is gone
+		_ = pageOf(refusal).Write(w, req) // fails only when the client is gone
 		return
 	}
 	at, ok := readAuthority(req.Host, "http")
 	if !ok || at.name != r.opts.Domain && !below(at.name, r.opts.Domain) {
-		_ = otherHost.Write(w, req)
+		_ = pageOf(errOtherHost).Write(w, req)
 		return
 	}
 	to := "https://" + at.name

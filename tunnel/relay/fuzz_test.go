@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzWideCookie: what is kept, net/http's reading of it is no wider than the
-// share. Browsers read the last Domain; net/http does too.
+// FuzzWideCookie: in what is kept, net/http finds no cookie wider than the share. Browsers read the last Domain; net/http does too.
 func FuzzWideCookie(f *testing.F) {
 	for _, cookie := range []string{"a=1", "a=1; Domain=t.example.com", "a=1; Domain=.z.t.example.com; domain=T.EXAMPLE.COM", "a=1; Domain=\"t.example.com\"", "a=1;Domain=t.example.com."} {
 		f.Add(cookie)

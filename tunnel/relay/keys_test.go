@@ -144,7 +144,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 // TestKeysReloaded: a key that is barred in the file loses its session, also if
-// it was enrolled; a registry that cannot be written is told of.
+// it was enrolled; a registry that cannot be written is reported.
 func TestKeysReloaded(t *testing.T) {
 	a, b := publicKey(testKey("a")), publicKey(testKey("b"))
 	path := filepath.Join(t.TempDir(), "keys")

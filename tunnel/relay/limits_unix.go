@@ -4,7 +4,7 @@ package relay
 
 import "syscall"
 
-// descriptors is how many files and sockets the process may have open. Go
+// descriptors returns how many files and sockets the process may have open. Go
 // raises the soft limit to the hard one when a program starts.
 func descriptors() int {
 	var limit syscall.Rlimit

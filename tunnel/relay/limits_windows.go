@@ -1,4 +1,4 @@
 package relay
 
-// descriptors: Windows has no such limit.
+// descriptors returns the default: Windows has no such limit.
 func descriptors() int { return noDescriptorLimit }

@@ -17,15 +17,15 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// paper is where a journal writes.
-type paper struct {
+// logBuffer is where a journal writes.
+type logBuffer struct {
 	bytes.Buffer
 	*logLimiter
 	log *slog.Logger
 }
 
-func newPaper(kind string) *paper {
-	p := &paper{}
+func newLogBuffer(kind string) *logBuffer {
+	p := &logBuffer{}
 	plain := slog.New(slog.NewJSONHandler(&p.Buffer, nil))
 	p.logLimiter = newLogLimiter(plain)
 	p.log = p.logger(plain, kind)
@@ -33,7 +33,7 @@ func newPaper(kind string) *paper {
 }
 
 // take are the lines since the last call.
-func (p *paper) take(t *testing.T) (lines []map[string]any) {
+func (p *logBuffer) take(t *testing.T) (lines []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(p.String()) {
 		var fields map[string]any
@@ -46,11 +46,11 @@ func (p *paper) take(t *testing.T) (lines []map[string]any) {
 	return lines
 }
 
-// TestJournal: n lines of a kind and network are written, and the n+1st is
+// TestLogLimits: n lines of a kind and network are written, and the n+1st is
 // counted.
-func TestJournal(t *testing.T) {
+func TestLogLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper("")
+		p := newLogBuffer("")
 		from := netip.MustParseAddr("192.0.2.1")
 		for range linesBurst + 3 {
 			p.log.Info("refused", "from", from)
@@ -89,10 +89,10 @@ func TestJournal(t *testing.T) {
 	})
 }
 
-// TestJournalNetworks: the attribute may be of many types; one /64 is one network.
-func TestJournalNetworks(t *testing.T) {
+// TestLogNetworks: the attribute may be of many types; one /64 is one network.
+func TestLogNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper("")
+		p := newLogBuffer("")
 		addr := netip.MustParseAddr("2001:db8::1")
 		for _, from := range []any{
 			addr, netip.AddrPortFrom(addr, 80), budget.NetworkOf(addr), &net.TCPAddr{IP: addr.AsSlice(), Port: 7},
@@ -108,10 +108,10 @@ func TestJournalNetworks(t *testing.T) {
 	})
 }
 
-// TestJournalKind: messages that differ each time are one kind.
-func TestJournalKind(t *testing.T) {
+// TestLogKind: messages that differ each time are one kind.
+func TestLogKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper(kindServer)
+		p := newLogBuffer(kindServer)
 		old := slog.NewLogLogger(p.log.With("a", 1).WithGroup("g").Handler(), slog.LevelInfo)
 		for i := range linesBurst + 5 {
 			old.Printf("http: something %d", i)
@@ -126,7 +126,7 @@ func TestJournalKind(t *testing.T) {
 		if lines := p.take(t); len(lines) != 1 || fmt.Sprint(lines[0]["g"]) != "map[b:2]" {
 			t.Errorf("a group: %v", lines)
 		}
-		answered := newPaper(kindAnswered)
+		answered := newLogBuffer(kindAnswered)
 		for range answeredBurst + 5 {
 			answered.log.Info("request", "from", netip.MustParseAddr("192.0.2.1"))
 		}
@@ -136,11 +136,11 @@ func TestJournalKind(t *testing.T) {
 	})
 }
 
-// TestJournalTotal: many networks write no more than all together may, and are
+// TestLogTotal: many networks write no more than all together may, and are
 // told apart only up to a bound.
-func TestJournalTotal(t *testing.T) {
+func TestLogTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper("")
+		p := newLogBuffer("")
 		for i := range 3 * allLinesBurst {
 			from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 			p.log.Info("x", "from", from)
@@ -177,10 +177,10 @@ func TestJournalTotal(t *testing.T) {
 	})
 }
 
-// TestJournalSummaries: as many as there may be are written one by one.
-func TestJournalSummaries(t *testing.T) {
+// TestLogSummaries: as many as there may be are written one by one.
+func TestLogSummaries(t *testing.T) {
 	for _, n := range []int{maxSummaries, maxSummaries + 1} {
-		p := newPaper("")
+		p := newLogBuffer("")
 		for kind := range n {
 			for range linesBurst + 1 {
 				p.log.Info(fmt.Sprint(kind))
@@ -195,11 +195,11 @@ func TestJournalSummaries(t *testing.T) {
 	}
 }
 
-// TestJournalKnownNetworks: a network that is told apart stays so when there is
-// no room for more.
-func TestJournalKnownNetworks(t *testing.T) {
+// TestLogKnownNetworks: a network with its own count keeps it when no more
+// networks can get one.
+func TestLogKnownNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper("")
+		p := newLogBuffer("")
 		for i := range 2 * maxGroups {
 			p.log.Info("x", "from", netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 		}
@@ -218,10 +218,10 @@ func TestJournalKnownNetworks(t *testing.T) {
 	})
 }
 
-// TestJournalAllTogether: the allowance of all lines is one.
-func TestJournalAllTogether(t *testing.T) {
+// TestLogAllTogether: the allowance of all lines is one.
+func TestLogAllTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper("")
+		p := newLogBuffer("")
 		line := func(i int) {
 			p.log.Info(fmt.Sprint("kind ", i%1000), "from", netip.AddrFrom4([4]byte{10, 0, 0, byte(i / 1000 % 2)}))
 		}
@@ -234,9 +234,9 @@ func TestJournalAllTogether(t *testing.T) {
 	})
 }
 
-// TestJournalClips: no line is longer than its parts may be.
-func TestJournalClips(t *testing.T) {
-	p := newPaper("")
+// TestLogClips: no line is longer than its parts may be.
+func TestLogClips(t *testing.T) {
+	p := newLogBuffer("")
 	long := strings.Repeat("é", maxLogged)
 	p.log.Info(long, "path", long, "error", errors.New(long), "n", 5)
 	line := p.take(t)[0]

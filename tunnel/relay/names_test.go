@@ -21,17 +21,17 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// book is a ledger whose claims a test states in one line.
-type book struct {
+// testTable is a ledger whose claims a test states in one line.
+type testTable struct {
 	*nameTable
 	t     *testing.T
 	quota Quota
 }
 
-func newBook(t *testing.T, quota Quota) book { return book{newNameTable(), t, quota} }
+func newTestTable(t *testing.T, quota Quota) testTable { return testTable{newNameTable(), t, quota} }
 
 // claim claims names for a key in a network.
-func (b book) claimFor(key, from int, names ...string) error {
+func (b testTable) claimFor(key, from int, names ...string) error {
 	b.t.Helper()
 	for i := range names {
 		names[i] += "." + domain
@@ -41,20 +41,20 @@ func (b book) claimFor(key, from int, names ...string) error {
 	return err
 }
 
-func (b book) release(key int, name string) {
+func (b testTable) release(key int, name string) {
 	b.t.Helper()
 	if ended := b.nameTable.release(Key{byte(key)}, []string{name + "." + domain}, time.Now()); len(ended) != 1 {
 		b.t.Errorf("%s has not ended", name)
 	}
 }
 
-func (b book) has(name string) bool {
+func (b testTable) has(name string) bool {
 	_, known := b.lookup(name+"."+domain, time.Now())
 	return known
 }
 
 // check recounts the indexes.
-func (b book) check() {
+func (b testTable) check() {
 	b.t.Helper()
 	keys, networks := 0, 0
 	for name, r := range b.records {
@@ -92,17 +92,17 @@ func TestQuotas(t *testing.T) {
 		key      func(i int) int
 		from     func(i int) int
 		label    func(i int) string
-		free     func(b book) error // one that is granted all the same
+		free     func(b testTable) error // one that is granted all the same
 		freeFail bool
 	}{
-		"plain names of a key": {Quota{PlainPerKey: 3}, one, number, plainLabel, func(b book) error { return b.claimFor(1, 9, link(1)) }, false},
-		"of a network":         {Quota{PlainPerNetwork: 3}, number, one, plainLabel, func(b book) error { return b.claimFor(9, 1, link(1)) }, false},
-		"all names of a key":   {Quota{PerKey: 3}, one, number, link, func(b book) error { return b.claimFor(9, 9, link(99)) }, false},
-		"all of a network":     {Quota{PerNetwork: 3}, number, one, link, func(b book) error { return b.claimFor(9, 9, link(99)) }, false},
+		"plain names of a key": {Quota{PlainPerKey: 3}, one, number, plainLabel, func(b testTable) error { return b.claimFor(1, 9, link(1)) }, false},
+		"of a network":         {Quota{PlainPerNetwork: 3}, number, one, plainLabel, func(b testTable) error { return b.claimFor(9, 1, link(1)) }, false},
+		"all names of a key":   {Quota{PerKey: 3}, one, number, link, func(b testTable) error { return b.claimFor(9, 9, link(99)) }, false},
+		"all of a network":     {Quota{PerNetwork: 3}, number, one, link, func(b testTable) error { return b.claimFor(9, 9, link(99)) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBook(t, c.quota)
+				b := newTestTable(t, c.quota)
 				for i := range 4 {
 					err := b.claimFor(c.key(i), c.from(i), c.label(i))
 					if (err != nil) != (i == 3) || err != nil && !isQuota(err) {
@@ -138,7 +138,7 @@ func plainLabel(i int) string { return fmt.Sprint("plain-", i) }
 
 // TestQuotaOfAClaim: a claim of two names needs room for both.
 func TestQuotaOfAClaim(t *testing.T) {
-	b := newBook(t, Quota{PerKey: 1})
+	b := newTestTable(t, Quota{PerKey: 1})
 	if err := b.claimFor(1, 1, link(1), "abcdefgh"); !isQuota(err) || len(b.records) != 0 {
 		t.Errorf("%v, and %d names are kept", err, len(b.records))
 	}
@@ -146,15 +146,15 @@ func TestQuotaOfAClaim(t *testing.T) {
 		t.Error(err)
 	}
 	if err := b.claimFor(1, 1, link(1), "abcdefgh"); !isQuota(err) {
-		t.Errorf("one more beside what it has: %v", err)
+		t.Errorf("one more in addition to what it has: %v", err)
 	}
 }
 
 // TestTotal: a full registry takes from the network that has most: what has
 // ended, else what was unused for longest, but no plain name in use.
 func TestTotal(t *testing.T) {
-	prepare := func(t *testing.T) book {
-		b := newBook(t, Quota{Total: 5})
+	prepare := func(t *testing.T) testTable {
+		b := newTestTable(t, Quota{Total: 5})
 		for i, from := range []int{1, 1, 2, 2, 2} {
 			if err := b.claimFor(i, from, link(i)); err != nil {
 				t.Fatal(err)
@@ -163,7 +163,7 @@ func TestTotal(t *testing.T) {
 		}
 		return b
 	}
-	kept := func(b book) (names []int) {
+	kept := func(b testTable) (names []int) {
 		for i := range 10 {
 			if b.has(link(i)) {
 				names = append(names, i)
@@ -172,18 +172,18 @@ func TestTotal(t *testing.T) {
 		return names
 	}
 	for name, c := range map[string]struct {
-		change func(b book)
+		change func(b testTable)
 		from   int
 		want   []int
 	}{
-		"the one unused for longest": {func(book) {}, 3, []int{0, 1, 3, 4, 9}},
-		"one that has ended":         {func(b book) { b.release(3, link(3)) }, 3, []int{0, 1, 2, 4, 9}},
-		"its own":                    {func(book) {}, 2, []int{0, 1, 3, 4, 9}},
-		"its own, if another one has as many": {func(b book) {
+		"the one unused for longest": {func(testTable) {}, 3, []int{0, 1, 3, 4, 9}},
+		"one that has ended":         {func(b testTable) { b.release(3, link(3)) }, 3, []int{0, 1, 2, 4, 9}},
+		"its own":                    {func(testTable) {}, 2, []int{0, 1, 3, 4, 9}},
+		"its own, if another one has as many": {func(b testTable) {
 			b.forget(link(4) + "." + domain)
 			b.put(link(5)+"."+domain, Record{From: prefixOf(3), Seen: time.Now()})
 		}, 1, []int{1, 2, 3, 5, 9}},
-		"none while there is room": {func(b book) { b.forget(link(4) + "." + domain) }, 1, []int{0, 1, 2, 3, 9}},
+		"none while there is room": {func(b testTable) { b.forget(link(4) + "." + domain) }, 1, []int{0, 1, 2, 3, 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 20 { // maps are in no order
@@ -203,7 +203,7 @@ func TestTotal(t *testing.T) {
 	t.Run("two at once", func(t *testing.T) {
 		for range 20 {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBook(t, Quota{Total: 6})
+				b := newTestTable(t, Quota{Total: 6})
 				for i := range 6 {
 					if err := b.claimFor(i, 1+i%2, link(i)); err != nil {
 						t.Fatal(err)
@@ -217,7 +217,7 @@ func TestTotal(t *testing.T) {
 	})
 	t.Run("one that is free already", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBook(t, Quota{Total: 2})
+			b := newTestTable(t, Quota{Total: 2})
 			_ = b.claimFor(1, 1, "shop")
 			time.Sleep(plainLapse)
 			_ = b.claimFor(2, 2, link(1))
@@ -228,7 +228,7 @@ func TestTotal(t *testing.T) {
 	})
 	t.Run("plain names that have ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBook(t, Quota{Total: 3})
+			b := newTestTable(t, Quota{Total: 3})
 			for i := range 3 {
 				_ = b.claimFor(1, 1, plainLabel(i))
 			}
@@ -242,7 +242,7 @@ func TestTotal(t *testing.T) {
 	})
 	t.Run("plain names", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBook(t, Quota{Total: 3})
+			b := newTestTable(t, Quota{Total: 3})
 			for i := range 3 {
 				if err := b.claimFor(1, 1, plainLabel(i)); err != nil {
 					t.Fatal(err)
@@ -274,7 +274,7 @@ func TestLapse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBook(t, Quota{})
+				b := newTestTable(t, Quota{})
 				if err := b.claimFor(1, 1, c.label); err != nil {
 					t.Fatal(err)
 				}
@@ -307,7 +307,7 @@ func TestLapse(t *testing.T) {
 	}
 	t.Run("in use", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBook(t, Quota{})
+			b := newTestTable(t, Quota{})
 			_ = b.claimFor(1, 1, "shop")
 			for range 200 {
 				time.Sleep(seenEvery)
@@ -330,7 +330,7 @@ func TestLapse(t *testing.T) {
 
 // TestReleaseOnce: who ends what, and once.
 func TestReleaseOnce(t *testing.T) {
-	b := newBook(t, Quota{})
+	b := newTestTable(t, Quota{})
 	_ = b.claimFor(1, 1, "shop")
 	names := []string{"shop." + domain}
 	for i, want := range []int{0, 1, 0} {
@@ -397,11 +397,11 @@ func TestClaimWritesLittle(t *testing.T) {
 	}
 }
 
-// TestLedgerModel does anything in any order.
-func TestLedgerModel(t *testing.T) {
+// TestNameTableModel does anything in any order.
+func TestNameTableModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 1))
-		b := newBook(t, Quota{PlainPerKey: 3, PlainPerNetwork: 6, PerKey: 8, PerNetwork: 15, Total: 30})
+		b := newTestTable(t, Quota{PlainPerKey: 3, PlainPerNetwork: 6, PerKey: 8, PerNetwork: 15, Total: 30})
 		for range 5000 {
 			key, from := random.IntN(8), random.IntN(4)
 			name := []string{plainLabel(random.IntN(20)), link(random.IntN(60))}[random.IntN(2)]

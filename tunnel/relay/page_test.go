@@ -22,9 +22,9 @@ func TestPages(t *testing.T) {
 		retry       int
 	}{
 		{&EndedError{token, ended}, 410, "This link has ended.", "until 14:04 UTC, 22 November.", 0},
-		{errUnknown, 404, "This link does not exist.", "complete?", 0},
+		{errUnknownName, 404, "This link does not exist.", "complete?", 0},
 		{errAsleep, 503, "This share is asleep.", "opens by itself", 10},
-		{errLate, 503, "This share is asleep.", "opens by itself", 10},
+		{errSuccessorOffline, 503, "This share is asleep.", "opens by itself", 10},
 		{errBusy, 503, "too many visitors", "in a moment", 1},
 		{&http.MaxBytesError{Limit: 7}, 413, "too large", "at most 7 bytes", 0},
 		{&malformedError{errors.New("a chunk is broken")}, 400, "is malformed", "A chunk is broken.", 0},
@@ -36,7 +36,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%v: %+v", c.err, got)
 		}
 	}
-	if got := refusalPage(&message.Refusal{Status: 417, Reason: "expect is odd", Section: "RFC 1"}); got.Status != 417 || got.Lead != "Expect is odd (RFC 1)." {
+	if got := pageOf(&message.Refusal{Status: 417, Reason: "expect is odd", Section: "RFC 1"}); got.Status != 417 || got.Lead != "Expect is odd (RFC 1)." {
 		t.Errorf("%+v", got)
 	}
 }

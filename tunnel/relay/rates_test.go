@@ -128,7 +128,7 @@ func TestSessionsPerKey(t *testing.T) {
 		if i < sessionsPerKey {
 			for j, other := range sessions {
 				if err := other.Err(); err != nil {
-					t.Fatalf("session %d has ended with %v beside %d", j, err, i)
+					t.Fatalf("session %d has ended with %v next to %d", j, err, i)
 				}
 			}
 		}

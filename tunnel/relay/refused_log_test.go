@@ -61,7 +61,7 @@ func saysWhy(t *testing.T, line map[string]any, reason string) {
 	}
 }
 
-// TestRefusalsAreLogged: whoever is refused finds out why in the relay's log.
+// TestRefusalsAreLogged: the relay's log says why an agent or visitor is refused.
 func TestRefusalsAreLogged(t *testing.T) {
 	w, find := logged(t, func(o *Options) { o.Open = false; o.Tokens = []string{"correct horse battery staple"} })
 
@@ -131,11 +131,11 @@ func TestProbesAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestJournalErrors: strangers who use up the allowance of all lines do not hide
+// TestLogErrors: strangers who use up the allowance of all lines do not hide
 // an error, and no more errors are written than of any kind.
-func TestJournalErrors(t *testing.T) {
+func TestLogErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPaper("")
+		p := newLogBuffer("")
 		for i := range 2 * allLinesBurst {
 			p.log.Info(fmt.Sprint("kind ", i%2000))
 		}
@@ -149,9 +149,9 @@ func TestJournalErrors(t *testing.T) {
 	})
 }
 
-// TestJournalFrom: "from" is text in every line.
-func TestJournalFrom(t *testing.T) {
-	p := newPaper("")
+// TestLogFrom: "from" is text in every line.
+func TestLogFrom(t *testing.T) {
+	p := newLogBuffer("")
 	addr := netip.MustParseAddr("192.0.2.1")
 	for _, c := range []struct {
 		from any

@@ -227,7 +227,7 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
-// TestCheckKeysFile: what an operator is told of a file before a relay uses it.
+// TestCheckKeysFile: an operator sees what is wrong with a file before a relay uses it.
 func TestCheckKeysFile(t *testing.T) {
 	line := publicKey(testKey("a")).String() + "\n"
 	of := func(n int) string { return line + strings.Repeat("#", 100) + strings.Repeat("\n", n-len(line)-100) }

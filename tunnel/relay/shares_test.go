@@ -7,8 +7,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// TestTable: who holds a name, and that whoever waits for one hears of every change.
-func TestTable(t *testing.T) {
+// TestShareTable: which share has a name, and that those that wait for one learn of every change.
+func TestShareTable(t *testing.T) {
 	const host, zone = "a.zone." + domain, "zone." + domain
 	start := time.Now()
 	table := newShareTable()

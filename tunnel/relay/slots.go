@@ -3,49 +3,50 @@ package relay
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// stalledUpload is how long an upload has to rest before it may be given up
-	// for a visitor of another network, and restingExchange how long any other
-	// exchange has to.
+	// stalledUpload is how long an upload must not move before it can be evicted for
+	// a visitor of another network, stalledExchange how long any other exchange must
+	// not.
 	stalledUpload   = time.Second
-	restingExchange = 10 * time.Second
-	// lookAgain is how often a request that waits for a slot looks for one that
-	// can be given up.
-	lookAgain = 200 * time.Millisecond
-	// searchAgain is how long a network is not searched again in which no request
-	// could be given up: many wait, and one answer is for all.
-	searchAgain = lookAgain / 4
-	// cancelledFor is how long a slot stays taken, at least, after a visitor has
-	// given its request up: the agent's end of it goes on until it has heard.
+	stalledExchange = 10 * time.Second
+	// retryEvery is how often a request that waits for a slot tries to evict another
+	// one.
+	retryEvery = 200 * time.Millisecond
+	// searchPause is how long a network is not searched again after a search found no
+	// request to evict: when many wait, one answer is for all.
+	searchPause = retryEvery / 4
+	// cancelledFor is how long a slot stays taken, at least, after its visitor has
+	// cancelled the request: the agent continues until it has been told.
 	cancelledFor = 100 * time.Millisecond
 )
 
-// slots are the requests of one share that may be under way at once. Its zero
-// value has none.
+// slots limit how many requests of one share may be in progress. The zero value has
+// none.
 type slots struct {
 	total, perNetwork int
 
 	mu       sync.Mutex
 	used     int
 	networks map[netip.Prefix]*networkSlots
-	waiting  map[netip.Prefix]*networkSlots // those that have somebody waiting
-	// bySize are the networks that have a slot, by how many; most is the largest
-	// number. Strangers can come from many networks, so nothing looks through all.
+	waiting  map[netip.Prefix]*networkSlots // those with a waiting request
+	// bySize are the networks that have slots, by their number; most is the largest
+	// number. Strangers can use many networks, so nothing iterates over all of them.
 	bySize map[int]map[*networkSlots]struct{}
 	most   int
 }
 
-// networkSlots are those of one network.
+// networkSlots are the slots of one network.
 type networkSlots struct {
 	network netip.Prefix
 	used    map[*slot]struct{}
 	waiting []*slot // oldest first
-	// searched is when no request of it could be given up.
+	// searched is when no request of it could be evicted.
 	searched time.Time
 }
 
@@ -54,17 +55,17 @@ type slot struct {
 	slots   *slots
 	network netip.Prefix
 	granted chan struct{} // closed when it is taken
-	begun   time.Time
+	created time.Time
 
-	moved     atomic.Int64 // when bytes last moved, in nanoseconds since begun
+	moved     atomic.Int64 // when bytes last moved, in nanoseconds since created
 	uploading atomic.Bool  // the visitor's body has not ended
 	evicted   atomic.Bool
 
 	// Guarded by slots.mu.
-	giveUp func() // ends the request; nil until it can be ended
-	taken  bool
-	over   bool
-	victim *slot // what was given up for it; nil for none
+	end      func() // ends the request; nil until it can be ended
+	taken    bool
+	released bool
+	victim   *slot // evicted for this one; nil for none
 }
 
 func newSlots(l Limits) *slots {
@@ -75,14 +76,14 @@ func newSlots(l Limits) *slots {
 	}
 }
 
-// take waits for a slot until ctx ends, which is errBusy. A share that is full
-// gives up a request that does not move of the network that has most.
+// take waits for a slot until ctx ends, which is errBusy. When the share is full,
+// it evicts a stalled request of the network that has most.
 func (s *slots) take(ctx context.Context, network netip.Prefix) (*slot, error) {
-	p := &slot{slots: s, network: network, granted: make(chan struct{}), begun: time.Now()}
-	if !s.join(p) {
+	p := &slot{slots: s, network: network, granted: make(chan struct{}), created: time.Now()}
+	if !s.enqueue(p) {
 		return nil, errBusy
 	}
-	tick := time.NewTicker(lookAgain)
+	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -97,9 +98,9 @@ func (s *slots) take(ctx context.Context, network netip.Prefix) (*slot, error) {
 	}
 }
 
-// join lets p wait, at the end of its network's queue; false when as many wait
-// there already as may have a slot.
-func (s *slots) join(p *slot) bool {
+// enqueue adds p to the end of its network's queue. It reports false when as many
+// wait there already as may have a slot.
+func (s *slots) enqueue(p *slot) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.networks[p.network]
@@ -113,14 +114,12 @@ func (s *slots) join(p *slot) bool {
 	n.waiting = append(n.waiting, p)
 	s.waiting[p.network] = n
 	s.grantLocked()
-	if !p.taken {
-		s.makeRoomLocked(p)
-	}
+	s.makeRoomLocked(p)
 	return true
 }
 
-// grantLocked gives free slots to those that wait, first to the network that
-// has fewest.
+// grantLocked gives free slots to waiting requests, first to the network that has
+// fewest.
 func (s *slots) grantLocked() {
 	for s.used < s.total {
 		var next *networkSlots
@@ -135,7 +134,7 @@ func (s *slots) grantLocked() {
 			return
 		}
 		p := next.waiting[0]
-		s.dequeueLocked(next, 0)
+		s.dequeueLocked(next, p)
 		next.used[p] = struct{}{}
 		s.countLocked(next, len(next.used)-1)
 		s.used++
@@ -145,7 +144,8 @@ func (s *slots) grantLocked() {
 	}
 }
 
-// countLocked notes that n has taken or freed a slot; it had before.
+// countLocked updates bySize and most after n has taken or released a slot. before
+// is how many n had.
 func (s *slots) countLocked(n *networkSlots, before int) {
 	if delete(s.bySize[before], n); len(s.bySize[before]) == 0 {
 		delete(s.bySize, before)
@@ -162,9 +162,9 @@ func (s *slots) countLocked(n *networkSlots, before int) {
 	}
 }
 
-func (s *slots) dequeueLocked(n *networkSlots, at int) {
-	n.waiting = append(n.waiting[:at], n.waiting[at+1:]...)
-	if len(n.waiting) == 0 {
+func (s *slots) dequeueLocked(n *networkSlots, p *slot) {
+	at := slices.Index(n.waiting, p)
+	if n.waiting = slices.Delete(n.waiting, at, at+1); len(n.waiting) == 0 {
 		n.waiting = nil
 		delete(s.waiting, n.network)
 	}
@@ -176,12 +176,12 @@ func (s *slots) makeRoom(p *slot) {
 	s.makeRoomLocked(p)
 }
 
-// makeRoomLocked gives up a request for p: of the network with most requests, if
-// p's will still have no more, the one that rests for longest. In a share that is
-// not full, p waits for its own network, which no other has more than. Until what
-// was given up for p is over, nothing else is.
+// makeRoomLocked evicts a request for p: the one that has been stalled for longest,
+// of the network with most requests, if p's network will not have more than that
+// network then. In a share that is not full, p waits for its own network, which has
+// most, so that nothing is evicted. It evicts one at a time for p.
 func (s *slots) makeRoomLocked(p *slot) {
-	if p.taken || p.victim != nil && !p.victim.over {
+	if p.taken || p.victim != nil && !p.victim.released {
 		return
 	}
 	if s.most <= len(s.networks[p.network].used)+1 {
@@ -191,14 +191,14 @@ func (s *slots) makeRoomLocked(p *slot) {
 	for worst = range s.bySize[s.most] {
 		break
 	}
-	if time.Since(worst.searched) < searchAgain {
+	if time.Since(worst.searched) < searchPause {
 		return
 	}
 	var victim *slot
 	var longest time.Duration
 	for candidate := range worst.used {
-		if rest, may := candidate.resting(); may && rest > longest {
-			victim, longest = candidate, rest
+		if stalled, may := candidate.stalledFor(); may && stalled > longest {
+			victim, longest = candidate, stalled
 		}
 	}
 	if p.victim = victim; victim == nil {
@@ -206,38 +206,38 @@ func (s *slots) makeRoomLocked(p *slot) {
 		return
 	}
 	victim.evicted.Store(true)
-	victim.giveUp()
+	victim.end()
 }
 
-// resting is how long p has not moved, and whether it may be given up for that.
-// slots.mu is held.
-func (p *slot) resting() (rest time.Duration, may bool) {
-	if p.giveUp == nil || p.evicted.Load() {
+// stalledFor returns how long p has not moved, and whether it may be evicted for
+// that. slots.mu is held.
+func (p *slot) stalledFor() (stalled time.Duration, may bool) {
+	if p.end == nil || p.evicted.Load() {
 		return 0, false
 	}
-	rest = time.Since(p.begun) - time.Duration(p.moved.Load())
+	stalled = time.Since(p.created) - time.Duration(p.moved.Load())
 	if p.uploading.Load() {
-		return rest, rest >= stalledUpload
+		return stalled, stalled >= stalledUpload
 	}
-	return rest, rest >= restingExchange
+	return stalled, stalled >= stalledExchange
 }
 
-// touch notes that bytes have moved. A nil slot is not counted.
+// touch notes that bytes have moved. It does nothing for a nil slot.
 func (p *slot) touch() {
 	if p != nil {
-		p.moved.Store(int64(time.Since(p.begun)))
+		p.moved.Store(int64(time.Since(p.created)))
 	}
 }
 
-// onEviction has giveUp called, at most once, when the slot is needed. It must
-// not block.
-func (p *slot) onEviction(giveUp func()) {
+// onEviction sets the function that ends the request. It is called at most once,
+// and must not block.
+func (p *slot) onEviction(end func()) {
 	if p == nil {
 		return
 	}
 	p.slots.mu.Lock()
 	defer p.slots.mu.Unlock()
-	p.giveUp = giveUp
+	p.end = end
 }
 
 // release frees the slot, or leaves the queue. Later calls do nothing.
@@ -248,22 +248,17 @@ func (p *slot) release() {
 	s := p.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.over {
+	if p.released {
 		return
 	}
-	p.over = true
+	p.released = true
 	n := s.networks[p.network]
 	if p.taken {
 		delete(n.used, p)
 		s.countLocked(n, len(n.used)+1)
 		s.used--
 	} else {
-		for at := range n.waiting {
-			if n.waiting[at] == p {
-				s.dequeueLocked(n, at)
-				break
-			}
-		}
+		s.dequeueLocked(n, p)
 	}
 	if len(n.used)+len(n.waiting) == 0 {
 		delete(s.networks, p.network)
@@ -271,8 +266,8 @@ func (p *slot) release() {
 	s.grantLocked()
 }
 
-// underWay is how many slots are taken.
-func (s *slots) underWay() int {
+// inUse returns how many slots are taken.
+func (s *slots) inUse() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used

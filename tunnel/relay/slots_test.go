@@ -92,8 +92,8 @@ func TestSlotsPerNetwork(t *testing.T) {
 		if p := <-got; p == nil {
 			t.Error("who waits is not given the slot that is free")
 		}
-		if k.underWay() != 4 {
-			t.Errorf("%d are under way", k.underWay())
+		if k.inUse() != 4 {
+			t.Errorf("%d are under way", k.inUse())
 		}
 	})
 }
@@ -113,7 +113,7 @@ func TestSlotsQueueIsBounded(t *testing.T) {
 			t.Errorf("the third in a queue of two: %v after %v", err, time.Since(start))
 		}
 		if k.atOnce(2) == nil {
-			t.Error("another network stands in the same queue")
+			t.Error("another network is in the same queue")
 		}
 		cancel()
 		group.Wait()
@@ -133,8 +133,8 @@ func TestSlotsEviction(t *testing.T) {
 	}{
 		{"an upload that rests", nil, stalledUpload, 1},
 		{"one that moved just now", nil, stalledUpload - 2*time.Millisecond, 0},
-		{"an answer that rests", func(all []*slot) { notUploading(all) }, restingExchange, 1},
-		{"one that moved within ten seconds", func(all []*slot) { notUploading(all) }, restingExchange - 2*time.Millisecond, 0},
+		{"an answer that rests", func(all []*slot) { notUploading(all) }, stalledExchange, 1},
+		{"one that moved within ten seconds", func(all []*slot) { notUploading(all) }, stalledExchange - 2*time.Millisecond, 0},
 		{"one that cannot be ended yet", func(all []*slot) {
 			for _, p := range all {
 				p.onEviction(nil)
@@ -261,7 +261,7 @@ func TestSlotsNextVictim(t *testing.T) {
 		if <-third == nil || len(second) > 0 {
 			t.Fatal("the network without a slot has not got the one that was free")
 		}
-		time.Sleep(stalledUpload + lookAgain)
+		time.Sleep(stalledUpload + retryEvery)
 		synctest.Wait()
 		release()
 		if <-second == nil {
@@ -286,7 +286,7 @@ func TestSlotsLookAgain(t *testing.T) {
 		all := k.stalled(1, 2)
 		start := time.Now()
 		p, err := k.take(t.Context(), prefixOf(2))
-		if took := time.Since(start); err != nil || p == nil || took > stalledUpload+lookAgain || evicted(all) != 1 {
+		if took := time.Since(start); err != nil || p == nil || took > stalledUpload+retryEvery || evicted(all) != 1 {
 			t.Errorf("%v after %v, %d given up", err, took, evicted(all))
 		}
 	})
@@ -382,8 +382,8 @@ func TestSlotsGoToTheFewest(t *testing.T) {
 				p.release()
 				p.release() // counts once
 				synctest.Wait()
-				if k.underWay() != 12 {
-					t.Errorf("%d are under way", k.underWay())
+				if k.inUse() != 12 {
+					t.Errorf("%d are under way", k.inUse())
 				}
 			}
 			for _, want := range []string{"3-4", "3-5", "2-1"} {
@@ -410,7 +410,7 @@ func TestSlotsOfManyNetworks(t *testing.T) {
 			p.onEviction(func() { t.Error("a request that moves was given up") })
 		}
 		p := &slot{slots: s, network: prefixOf(1), granted: make(chan struct{})}
-		s.join(p)
+		s.enqueue(p)
 		best := time.Hour
 		for range 5 {
 			start := time.Now()
@@ -435,15 +435,15 @@ func TestSlotsSearchAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 2, 2)
 		all := k.stalled(1, 2)
-		time.Sleep(stalledUpload - searchAgain/2)
+		time.Sleep(stalledUpload - searchPause/2)
 		if k.atOnce(2) != nil || evicted(all) != 0 {
 			t.Error("one is given up too early")
 		}
-		time.Sleep(searchAgain / 2)
+		time.Sleep(searchPause / 2)
 		if k.atOnce(3); evicted(all) != 0 {
 			t.Error("the network is searched again at once")
 		}
-		time.Sleep(searchAgain / 2)
+		time.Sleep(searchPause / 2)
 		if k.atOnce(3) == nil || evicted(all) != 1 {
 			t.Errorf("%d are given up, want 1", evicted(all))
 		}
@@ -532,7 +532,7 @@ func TestSlotsAreFreed(t *testing.T) {
 			<-r.Context().Done()
 		}
 	})).grant.Hosts[0]
-	underWay := w.shares.forKey(publicKey(key)).slots.underWay
+	underWay := w.shares.forKey(publicKey(key)).slots.inUse
 	for _, protocol := range protocols {
 		get(t, w.client(protocol), "https://"+host+"/")
 		eventually(t, "an answered request is counted out", func() bool { return underWay() == 0 })
@@ -592,7 +592,7 @@ func TestStalledUploadGivesWay(t *testing.T) {
 					end.Close()
 				}
 			}()
-			eventually(t, "both are under way", func() bool { return slots.underWay() == 2 })
+			eventually(t, "both are under way", func() bool { return slots.inUse() == 2 })
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			p, err := slots.take(ctx, prefixOf(9))
@@ -600,8 +600,8 @@ func TestStalledUploadGivesWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			first := within(t, "the answer", answers)
-			if first.status != 503 || slots.underWay() != 2 {
-				t.Errorf("the upload that gave way: %d; %d are under way", first.status, slots.underWay())
+			if first.status != 503 || slots.inUse() != 2 {
+				t.Errorf("the upload that gave way: %d; %d are under way", first.status, slots.inUse())
 			}
 			p.release()
 			delete(ends, first.end)

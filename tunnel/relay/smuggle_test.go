@@ -187,8 +187,8 @@ func TestRedirectIsScanned(t *testing.T) {
 	}
 }
 
-// TestTrailersFiltered: trailers that speak of a connection or of the visitor
-// are passed on in neither direction.
+// TestTrailersFiltered: trailers about a connection or the visitor are not
+// passed on, in either direction.
 func TestTrailersFiltered(t *testing.T) {
 	bad := []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Upgrade"}
 	w := start(t, nil)

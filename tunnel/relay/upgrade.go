@@ -38,7 +38,7 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	}
 	server := splice.Peer{Conn: resetOnClose{x.agentConn}, From: activityReader{splice.Ahead(from, x.agentConn), x.slot}}
 	joined := splice.New(client, server, nil)
-	x.hold(2 * splice.BlockSize)
+	x.charge(2 * splice.BlockSize)
 	defer context.AfterFunc(x.r.Context(), joined.Cut)()
 	x.in, x.out = x.relay.upgrades.run(joined)
 	return nil

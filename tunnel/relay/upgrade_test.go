@@ -73,12 +73,11 @@ func TestWebSocket(t *testing.T) {
 	if err := c.Close(4001, "mine"); err != nil {
 		t.Errorf("the close handshake: %v", err)
 	}
-	eventually(t, "the request is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.underWay() == 0 })
+	eventually(t, "the request is counted out", func() bool { return w.shares.forKey(publicKey(key)).slots.inUse() == 0 })
 	eventually(t, "it is counted", func() bool { return counts(w.Relay, `requests_total{class="1xx"} 1`) })
 }
 
-// TestSwitchHead: what a visitor is told of a switch, which is as little as of any
-// response.
+// TestSwitchHead: a visitor sees as little of a switch as of any response.
 func TestSwitchHead(t *testing.T) {
 	w := start(t, nil)
 	host := w.byHand(func(string) (string, bool) {
@@ -114,9 +113,9 @@ func (e *end) Close() error      { e.closed.Add(1); return e.Conn.Close() }
 func (e *end) CloseWrite() error { e.halves.Add(1); return e.fails }
 func (e *end) Reset()            { _ = e.Close() }
 
-// newSwitched is a switched connection between two pipes; it gives the far ends.
+// newUpgrade is a switched connection between two pipes; it gives the far ends.
 // The readers are what the two send; nil reads the pipes.
-func newSwitched(t *testing.T, protocol string, fromVisitor, fromAgent io.Reader) (s *splice.Upgrade, visitor, agent *end, farVisitor, farAgent net.Conn) {
+func newUpgrade(t *testing.T, protocol string, fromVisitor, fromAgent io.Reader) (s *splice.Upgrade, visitor, agent *end, farVisitor, farAgent net.Conn) {
 	t.Helper()
 	a, farVisitor := net.Pipe()
 	b, farAgent := net.Pipe()
@@ -137,8 +136,8 @@ func newSwitched(t *testing.T, protocol string, fromVisitor, fromAgent io.Reader
 	return s, visitor, agent, farVisitor, farAgent
 }
 
-// TestSwitchedEnds: each direction ends by itself, and a failure ends both.
-func TestSwitchedEnds(t *testing.T) {
+// TestUpgradeEnds: each direction ends by itself, and a failure ends both.
+func TestUpgradeEnds(t *testing.T) {
 	broken := errors.New("broken")
 	late := func(text string) io.Reader {
 		r, w := io.Pipe()
@@ -160,7 +159,7 @@ func TestSwitchedEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, visitor, agent, farVisitor, farAgent := newSwitched(t, "shout", c.fromVisitor(), c.fromAgent())
+				s, visitor, agent, farVisitor, farAgent := newUpgrade(t, "shout", c.fromVisitor(), c.fromAgent())
 				if name == "the visitor's side has no end" {
 					visitor.fails = broken
 				}
@@ -204,7 +203,7 @@ func TestRestartEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, visitor, agent, farVisitor, farAgent := newSwitched(t, c.protocol, nil, nil)
+				s, visitor, agent, farVisitor, farAgent := newUpgrade(t, c.protocol, nil, nil)
 				var all upgrades
 				if c.before {
 					all.end()
@@ -254,12 +253,12 @@ func TestMovingBytes(t *testing.T) {
 		k := newTaker(t, 1, 1)
 		p := k.atOnce(1)
 		p.onEviction(func() {})
-		time.Sleep(restingExchange)
-		if _, rests := p.resting(); !rests {
+		time.Sleep(stalledExchange)
+		if _, rests := p.stalledFor(); !rests {
 			t.Error("it moves")
 		}
 		_, _ = activityReader{strings.NewReader("x"), p}.Read(make([]byte, 1))
-		if rest, rests := p.resting(); rests || rest != 0 {
+		if rest, rests := p.stalledFor(); rests || rest != 0 {
 			t.Errorf("it has rested for %v", rest)
 		}
 		p.release()

@@ -7,22 +7,25 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/message"
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
+// statusGone is recorded for a visitor that left before the response; it is never
+// sent. nginx uses this number too.
+const statusGone = 499
+
 // visit is one request of a visitor.
 type visit struct {
-	tenure
+	accounting
 	relay *Relay
 	w     http.ResponseWriter
 	r     *http.Request
 	conn  *conn
-	// addr is the visitor, and from what the relay knows of its network: those of
-	// conn, but behind a trusted proxy.
+	// addr is the visitor's address, and from its network. They are those of conn,
+	// except behind a trusted proxy.
 	addr  netip.AddrPort
 	from  *network
 	at    authority
@@ -31,32 +34,32 @@ type visit struct {
 	status    int
 	in, out   int64 // bytes of the bodies
 	unread    bool  // the visitor may still be sending
-	fault     error // why the relay answered itself, or broke off
-	agentLane bool  // an agent's WebSocket: nobody's visit
+	fault     error // why the relay answered itself, or the response broke off
+	agentLane bool  // an agent's WebSocket, not a visit
 	forwarded bool  // a share has answered
 }
 
-// visit answers one request: it is the server's handler.
+// visit answers one request. It is the handler of the relay's server.
 func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	if !r.enter() {
 		panic(http.ErrAbortHandler)
 	}
 	defer r.group.Done()
-	v := &visit{relay: r, w: w, r: req, tenure: tenure{control: http.NewResponseController(w)}, conn: connOf(req.Context()), start: time.Now()}
+	v := &visit{relay: r, w: w, r: req, accounting: accounting{control: http.NewResponseController(w)}, conn: connOf(req.Context()), start: time.Now()}
 	v.addr, v.from = r.visitorOf(v.conn, req.Header)
-	v.begin()
-	defer v.end()
+	v.openAccount()
+	defer v.closeAccount()
 	defer v.record() // also when the handler ends with http.ErrAbortHandler
-	defer v.countWaste()
+	defer v.countWasted()
 	if req.ProtoMajor == 1 {
 		// The last bytes of a response are written after the handler has returned.
-		defer func() { v.writeBy(r.stall()) }()
+		defer func() { v.setWriteDeadline(r.stallDeadline()) }()
 	}
 	if r.leaving() {
 		w.Header().Set("Connection", "close") // HTTP/2: GOAWAY (net/http)
 	}
-	if refused, ok := v.refuse(); ok {
-		v.answer(refused)
+	if err := v.check(); err != nil {
+		v.answer(err)
 		return
 	}
 	if v.at.name == r.opts.Domain {
@@ -64,75 +67,56 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if err := req.Context().Err(); err != nil {
-		v.failed(err) // given up before it began
+		v.fail(err) // cancelled before it began
 	}
 	if err := v.forward(); err != nil {
-		v.failed(err)
+		v.fail(err)
 	}
 	v.forwarded = true
 	v.linger()
 }
 
-// countWaste counts a request that was one too many, or that the visitor has
-// given up. A network that has more than wasteBurst of them loses the connection:
-// a flood of requests that are reset at once (CVE-2023-44487) ends there.
-func (v *visit) countWaste() {
-	gaveUp := v.r.Context().Err() != nil && (v.status == 0 || v.status == statusGone)
-	if (gaveUp || v.status == http.StatusTooManyRequests) && !v.from.waste.Allow() {
+// countWasted counts a request that was one too many, or that the visitor has
+// cancelled. A network with more than wasteBurst of them loses the connection: that
+// ends a flood of requests that are reset at once (CVE-2023-44487).
+func (v *visit) countWasted() {
+	cancelled := v.r.Context().Err() != nil && (v.status == 0 || v.status == statusGone)
+	if (cancelled || v.status == http.StatusTooManyRequests) && !v.from.waste.Allow() {
 		v.relay.metrics.limited.WithLabelValues("waste").Inc()
-		if v.from == v.conn.from { // else a proxy's, which others use too
+		if v.from == v.conn.from { // otherwise a proxy's, which other visitors use too
 			v.conn.Close()
 		}
 	}
 }
 
-// refuse says what is wrong with a request before anybody is asked.
-func (v *visit) refuse() (page.Page, bool) {
+// check returns what is wrong with a request, before it is forwarded.
+func (v *visit) check() error {
 	if !v.from.requests.Allow() {
 		v.relay.metrics.limited.WithLabelValues("requests").Inc()
-		return page.Page{Status: http.StatusTooManyRequests, Public: true, Title: "Too many requests.", RetryAfter: 1}, true
+		return errTooManyRequests
 	}
 	if refusal, refused := message.Refused(v.w, v.r); refused {
 		v.w.Header().Set("Connection", "close")
-		return refusalPage(refusal), true
+		return refusal
 	}
 	at, ok := readAuthority(v.r.Host, "https")
 	v.at = at
 	switch {
 	case !ok:
 		v.w.Header().Set("Connection", "close")
-		return page.Page{Status: http.StatusBadRequest, Public: true, Title: "Not a valid host name."}, true
+		return errInvalidHost
 	case at.name != v.relay.opts.Domain && !below(at.name, v.relay.opts.Domain):
-		return page.Page{Status: http.StatusMisdirectedRequest, Public: true, Title: "This name is not served here."}, true
+		return errOtherHost
 	case !v.conn.covers(at.name):
-		// A browser that took the connection for this name's opens another one
-		// (RFC 9110 section 15.5.20).
-		return page.Page{Status: http.StatusMisdirectedRequest, Public: true, Title: "This name needs a connection of its own."}, true
+		return errOtherConnection
 	}
 	if most := v.relay.opts.Limits.BodyBytes; most > 0 {
 		if v.r.ContentLength > most {
-			return pageOf(&http.MaxBytesError{Limit: most}), true
+			return &http.MaxBytesError{Limit: most}
 		}
 		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, most)
 	}
-	return page.Page{}, false
-}
-
-// target returns the request target in origin-form, byte for byte as it came
-// (RFC 9112 section 3.2.1).
-func target(r *http.Request) string {
-	raw := r.RequestURI
-	if raw == "*" || strings.HasPrefix(raw, "/") {
-		return raw
-	}
-	// Absolute-form: what follows the authority.
-	_, rest, _ := strings.Cut(raw, "://")
-	if at := strings.IndexAny(rest, "/?"); at >= 0 && rest[at] == '/' {
-		return rest[at:]
-	} else if at >= 0 {
-		return "/" + rest[at:]
-	}
-	return "/"
+	return nil
 }
 
 // serveDomain answers on the relay's own name.
@@ -141,68 +125,61 @@ func (v *visit) serveDomain() {
 		v.relay.agents.greetWebSocket(v)
 		return
 	}
-	v.answer(page.Page{Status: http.StatusNotFound, Public: true, Title: "Nothing is shared here.",
-		Lead: "This server carries links of `devproxy share`. Each has its own name below " + v.relay.opts.Domain + "."})
+	v.answer(&pageError{"nothing is shared here", page.Page{Status: http.StatusNotFound, Title: "Nothing is shared here.",
+		Lead: "This server carries links of `devproxy share`. Each has its own name below " + v.relay.opts.Domain + "."}})
 }
 
-// answer sends a page of the relay's own.
-func (v *visit) answer(p page.Page) {
+// answer sends the page of err.
+func (v *visit) answer(err error) {
+	p := pageOf(err)
 	v.status = p.Status
 	if v.r.ProtoMajor == 1 && v.r.ContentLength != 0 {
-		// What still comes of the request must not be taken for the next one.
+		// The rest of the request must not be read as the next one.
 		v.w.Header().Set("Connection", "close")
 	}
-	_ = v.bounded(func() error {
-		_ = p.Write(v.w, v.r) // a visitor that has left needs no page
-		return nil
-	})
+	_ = v.withWriteDeadline(func() error { return p.Write(v.w, v.r) }) // fails only when the visitor is gone
 }
 
-// failed ends a visit that was not answered to its end.
-func (v *visit) failed(err error) {
+// fail ends a visit whose response is missing or incomplete.
+func (v *visit) fail(err error) {
 	v.fault = err
 	switch {
 	case v.status != 0:
-		panic(http.ErrAbortHandler) // the visitor must not take it for complete
-	case v.isEvicted():
+		panic(http.ErrAbortHandler) // the visitor must not take the response for complete
+	case v.wasEvicted():
 		v.status, v.fault = http.StatusServiceUnavailable, errEvicted
 		panic(http.ErrAbortHandler)
-	case errors.Is(err, errBusy):
-		// To end the reading of an upload that gave way has ended the context too.
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// The visitor's body has stalled, which ended the context too.
-	case errors.As(err, new(*malformedError)): // so has a malformed one
+	case errors.Is(err, errBusy), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, new(*malformedError)):
+		// The upload was evicted, has stalled or is malformed. The end of its reading
+		// has ended the context too, but the visitor is still connected.
 	case v.r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		v.status = statusGone
 		panic(http.ErrAbortHandler)
 	}
 	v.relay.log.Debug("not forwarded", "host", masked(v.at.name), "error", err)
-	v.answer(pageOf(err))
+	v.answer(err)
 }
 
-// statusGone is recorded for a visitor who left before the answer; nobody is
-// sent it. nginx made the number known.
-const statusGone = 499
-
-// bounded has write written before the visitor counts as stalled. HTTP/2 ends
-// a stream whose deadline passes while it rests, so there is none in between.
-func (v *visit) bounded(write func() error) error {
-	v.writeBy(v.relay.stall())
-	defer v.writeBy(time.Time{})
+// withWriteDeadline calls write, which must end before the visitor counts as
+// stalled. HTTP/2 ends a stream whose deadline passes while nothing is written, so
+// the deadline is removed afterwards.
+func (v *visit) withWriteDeadline(write func() error) error {
+	v.setWriteDeadline(v.relay.stallDeadline())
+	defer v.setWriteDeadline(time.Time{})
 	return write()
 }
 
-// stall is when what does not move from now on has stalled.
-func (r *Relay) stall() time.Time { return time.Now().Add(r.opts.Limits.StallTimeout) }
+// stallDeadline returns when a body that does not move from now on has stalled.
+func (r *Relay) stallDeadline() time.Time { return time.Now().Add(r.opts.Limits.StallTimeout) }
 
-func (v *visit) readBy(at time.Time) { _ = v.control.SetReadDeadline(at) }
+func (v *visit) setReadDeadline(at time.Time) { _ = v.control.SetReadDeadline(at) }
 
 // brokenError is an exchange that broke off on the agent's side.
 type brokenError struct {
 	err error
-	// answered is that the response had begun.
+	// answered reports that the response had begun.
 	answered bool
-	// lost is that the session ended before it had.
+	// lost reports that the session ended before the response.
 	lost bool
 }
 
@@ -210,7 +187,69 @@ func (e *brokenError) Error() string {
 	if e.answered {
 		return fmt.Sprintf("the response broke off: %v", e.err)
 	}
-	return fmt.Sprintf("no response came: %v", e.err)
+	return fmt.Sprintf("no response arrived: %v", e.err)
 }
 
 func (e *brokenError) Unwrap() error { return e.err }
+
+// pageError is an error with the page that visitors get for it.
+type pageError struct {
+	text string
+	page page.Page
+}
+
+func (e *pageError) Error() string { return e.text }
+
+// Page implements page.Error.
+func (e *pageError) Page() page.Page { return e.page }
+
+// newPageError returns an error whose text is the page's title too.
+func newPageError(status int, text string) *pageError {
+	return &pageError{text, page.Page{Status: status, Title: page.Sentence(text)}}
+}
+
+// Why the relay refuses a request.
+var (
+	errTooManyRequests = &pageError{"too many requests", page.Page{Status: http.StatusTooManyRequests, Title: "Too many requests.", RetryAfter: 1}}
+	errInvalidHost     = newPageError(http.StatusBadRequest, "not a valid host name")
+	errOtherHost       = newPageError(http.StatusMisdirectedRequest, "this name is not served here")
+	// errOtherConnection: a browser that used a connection for another name opens a
+	// new one (RFC 9110 section 15.5.20).
+	errOtherConnection = newPageError(http.StatusMisdirectedRequest, "this name needs its own connection")
+	errOnlyAgents      = newPageError(http.StatusBadRequest, "only agents connect here, over TLS 1.3")
+)
+
+// Page implements page.Error.
+func (e *EndedError) Page() page.Page {
+	return page.Page{Status: http.StatusGone, Title: "This link has ended.",
+		Lead:  "It was open until " + e.At.UTC().Format("15:04 UTC, 2 January") + ". Ask the person who sent it for a new one.",
+		Hints: []string{"Yours? Run `devproxy share` in the project for a new link."}}
+}
+
+// malformedError is a body with broken framing, from a visitor that is still
+// connected (400).
+type malformedError struct{ error }
+
+// Page implements page.Error.
+func (e *malformedError) Page() page.Page {
+	return page.Page{Status: http.StatusBadRequest, Title: "The body of this request is malformed."}
+}
+
+// pageOf returns the page for a visitor whose request failed with err.
+func pageOf(err error) page.Page {
+	p, known := page.For(err)
+	large, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case known:
+	case tooLarge:
+		p = page.Page{Status: http.StatusRequestEntityTooLarge, Title: "This upload is too large.",
+			Lead: fmt.Sprintf("The relay takes at most %d bytes at once.", large.Limit)}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		p = page.Page{Status: http.StatusRequestTimeout, Title: "The upload stalled."}
+	default:
+		p = page.Page{Status: http.StatusBadGateway, Title: "The connection to this share was lost.",
+			Lead: "No response arrived. Try again.", RetryAfter: 1}
+	}
+	p.Public = true
+	return p
+}

@@ -19,13 +19,13 @@ import (
 // newVisit is a visit of a relay that does not run.
 func newVisit(t *testing.T, r *Relay, request *http.Request) (*visit, *httptest.ResponseRecorder, *bool) {
 	t.Helper()
-	c, closed := enter(r.conns, "192.0.2.1")
+	c, closed := addFrom(r.conns, "192.0.2.1")
 	if c == nil || !r.conns.promote(c, classVisitor) {
 		t.Fatal("no room for a visitor")
 	}
 	w := httptest.NewRecorder()
-	v := &visit{relay: r, w: w, r: request, tenure: tenure{control: http.NewResponseController(w)}, conn: c, addr: c.addr, from: c.from, start: time.Now()}
-	v.begin()
+	v := &visit{relay: r, w: w, r: request, accounting: accounting{control: http.NewResponseController(w)}, conn: c, addr: c.addr, from: c.from, start: time.Now()}
+	v.openAccount()
 	return v, w, closed
 }
 
@@ -102,7 +102,7 @@ func TestFailed(t *testing.T) {
 			defer func() {
 				aborted = aborts(recover())
 			}()
-			v.failed(c.err)
+			v.fail(c.err)
 			return false
 		}()
 		fault := c.fault
@@ -112,7 +112,7 @@ func TestFailed(t *testing.T) {
 		if aborted != c.aborts || v.status != c.status || !errors.Is(v.fault, fault) || !aborted && w.Code != c.status {
 			t.Errorf("%s: aborted %t, status %d, answered %d, %v; want %t, %d", name, aborted, v.status, w.Code, v.fault, c.aborts, c.status)
 		}
-		v.end()
+		v.closeAccount()
 		cancel()
 	}
 }
@@ -142,7 +142,7 @@ func TestCountWaste(t *testing.T) {
 			if v.status = c.status; c.left {
 				cancel()
 			}
-			v.countWaste()
+			v.countWasted()
 			left := int(v.conn.from.waste.Tokens() + 0.5)
 			if want := c.costs && allowance == 0; *closed != want || counts(r, `limited_total{limit="waste"} 1`) != want {
 				t.Errorf("%s, allowance %d: closed %t, counted %t", name, allowance, *closed, counts(r, `limited_total{limit="waste"} 1`))
@@ -150,7 +150,7 @@ func TestCountWaste(t *testing.T) {
 			if want := allowance == 1 && !c.costs; (left == 1) != want {
 				t.Errorf("%s, allowance %d: %d left", name, allowance, left)
 			}
-			v.end()
+			v.closeAccount()
 			cancel()
 		}
 	}
@@ -190,10 +190,10 @@ func TestRepeatable(t *testing.T) {
 	}
 }
 
-// TestBrokenError: what the log says, and what it stands for.
+// TestBrokenError: what the log says, and which error it wraps.
 func TestBrokenError(t *testing.T) {
 	cause := errors.New("the cause")
-	for answered, want := range map[bool]string{true: "the response broke off: the cause", false: "no response came: the cause"} {
+	for answered, want := range map[bool]string{true: "the response broke off: the cause", false: "no response arrived: the cause"} {
 		if err := (&brokenError{err: cause, answered: answered}); err.Error() != want || !errors.Is(err, cause) {
 			t.Errorf("%v", err)
 		}
@@ -233,9 +233,9 @@ func (d *deadlines) SetWriteDeadline(at time.Time) error {
 	return nil
 }
 
-// TestTenure: what a visit holds is counted while it lasts, its eviction ends its
+// TestAccounting: what a visit holds is counted while it lasts, its eviction ends its
 // writes for good, and after its end its connection is let alone.
-func TestTenure(t *testing.T) {
+func TestAccounting(t *testing.T) {
 	r := idle(t, nil)
 	request := httptest.NewRequest("GET", "/abc", nil)
 	request.Header.Set("X-Long", strings.Repeat("x", 1000))
@@ -244,28 +244,28 @@ func TestTenure(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	v.control = http.NewResponseController(w)
 	at := time.Now().Add(time.Hour)
-	if v.writeBy(at); len(w.write) != 1 || !w.write[0].Equal(at) {
+	if v.setWriteDeadline(at); len(w.write) != 1 || !w.write[0].Equal(at) {
 		t.Errorf("deadlines %v", w.write)
 	}
 	if n := r.memory.Used(); n != visitCost+4 {
 		t.Errorf("%d bytes are counted", n)
 	}
-	v.hold(100)
-	if v.hold(-50); r.memory.Used() != visitCost+4+50 {
+	v.charge(100)
+	if v.charge(-50); r.memory.Used() != visitCost+4+50 {
 		t.Errorf("%d bytes are counted", r.memory.Used())
 	}
-	if v.isEvicted() || v.r.Context().Err() != nil {
+	if v.wasEvicted() || v.r.Context().Err() != nil {
 		t.Error("it is evicted")
 	}
-	if !v.evict() || !v.isEvicted() || !errors.Is(context.Cause(v.r.Context()), errEvicted) || !counts(r, `limited_total{limit="memory"} 1`) {
+	if !v.evict() || !v.wasEvicted() || !errors.Is(context.Cause(v.r.Context()), errEvicted) || !counts(r, `limited_total{limit="memory"} 1`) {
 		t.Errorf("it goes on: %v", context.Cause(v.r.Context()))
 	}
-	v.writeBy(at)
+	v.setWriteDeadline(at)
 	if len(w.write) != 3 || !w.write[1].Equal(past) || !w.write[2].Equal(past) {
 		t.Errorf("deadlines %v", w.write)
 	}
-	v.end()
-	v.writeBy(at)
+	v.closeAccount()
+	v.setWriteDeadline(at)
 	if v.evict(); len(w.write) != 3 {
 		t.Errorf("deadlines after the end: %v", w.write)
 	}
@@ -274,7 +274,7 @@ func TestTenure(t *testing.T) {
 	}
 	v, _, _ = newVisit(t, r, request)
 	ctx := v.r.Context()
-	if v.end(); !errors.Is(ctx.Err(), context.Canceled) {
+	if v.closeAccount(); !errors.Is(ctx.Err(), context.Canceled) {
 		t.Errorf("what waits for the visit goes on after it: %v", ctx.Err())
 	}
 }
@@ -299,26 +299,26 @@ func TestHeadReader(t *testing.T) {
 	if got, want := r.memory.Used()-before, int64(fieldsCost(fields)); got != want {
 		t.Errorf("%d bytes are counted of the fields, want %d", got, want)
 	}
-	v.end()
+	v.closeAccount()
 }
 
 // TestEvictsAtOnce: what grows beyond the limit is evicted by the one who grows.
 func TestEvictsAtOnce(t *testing.T) {
 	r := idle(t, func(o *Options) { o.Limits.Memory = 100 << 10 })
 	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/", nil))
-	if v.hold(10 << 10); v.isEvicted() {
+	if v.charge(10 << 10); v.wasEvicted() {
 		t.Error("a small one is evicted")
 	}
-	if v.hold(60 << 10); !v.isEvicted() {
+	if v.charge(60 << 10); !v.wasEvicted() {
 		t.Error("a large one goes on")
 	}
-	v.end()
+	v.closeAccount()
 }
 
 // served has r serve one request by its handler, and gives the deadlines of its writes.
 func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
 	t.Helper()
-	c, _ := enter(r.conns, "192.0.2.1")
+	c, _ := addFrom(r.conns, "192.0.2.1")
 	if c == nil || !r.conns.promote(c, classVisitor) {
 		t.Fatal("no room for a visitor")
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// lateSocket serves late requests of w; it returns how to dial.
-func lateSocket(t *testing.T, w *world) func() *net.UnixConn {
+// handoverSocket serves late requests of w; it returns how to dial.
+func handoverSocket(t *testing.T, w *world) func() *net.UnixConn {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "late") // t.TempDir is too long a path for a socket
 	if err != nil {
@@ -53,19 +53,19 @@ func lateSocket(t *testing.T, w *world) func() *net.UnixConn {
 	}
 }
 
-// lateHead is the head of a stream for host, as the predecessor sends it.
-func lateHead(host string) []byte {
+// handoverHead is the head of a stream for host, as the predecessor sends it.
+func handoverHead(host string) []byte {
 	return authority{name: host, full: host}.head("https", netip.MustParseAddrPort("192.0.2.7:5"))
 }
 
-// TestLateRequests: what a successor answers on its socket.
-func TestLateRequests(t *testing.T) {
+// TestHandover: what a successor answers on its socket.
+func TestHandover(t *testing.T) {
 	var log syncBuffer
 	w := start(t, func(o *Options) {
 		o.Limits.Wait = 100 * time.Millisecond
 		o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
-	dial := lateSocket(t, w)
+	dial := handoverSocket(t, w)
 	key := testKey("a")
 	one := w.agent(key, claimOf(key, ""), http.HandlerFunc(echo)).grant.Hosts[0]
 	plain := w.agent(testKey("b"), tunnel.Claim{Name: "shop", Hosts: []string{""}}, http.HandlerFunc(echo)).grant.Hosts[0]
@@ -74,9 +74,9 @@ func TestLateRequests(t *testing.T) {
 		host  string // that is asked then; empty for none
 		reply []byte
 	}{
-		"an unguessable name": {appendBytes16(nil, lateHead(one)), one, []byte{1, 0, 0, 0}},
-		"a plain name":        {appendBytes16(nil, lateHead(plain)), plain, append([]byte{1, 0}, appendBytes16(nil, []byte(plain))...)},
-		"nobody's name":       {appendBytes16(nil, lateHead("nobody."+domain)), "", []byte{0, 0, 0, 0}},
+		"an unguessable name": {appendBytes16(nil, handoverHead(one)), one, []byte{1, 0, 0, 0}},
+		"a plain name":        {appendBytes16(nil, handoverHead(plain)), plain, append([]byte{1, 0}, appendBytes16(nil, []byte(plain))...)},
+		"nobody's name":       {appendBytes16(nil, handoverHead("nobody."+domain)), "", []byte{0, 0, 0, 0}},
 		"no head":             {appendBytes16(nil, nil), "", nil},
 		"nonsense":            {appendBytes16(nil, []byte("nonsense")), "", nil},
 		"a head of any size":  {[]byte{0xff, 0xff}, "", nil},
@@ -110,18 +110,18 @@ func TestLateRequests(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
 	}
-	eventually(t, "all that failed are noted", func() bool { return strings.Count(log.String(), "late request failed") == 6 })
+	eventually(t, "all that failed are noted", func() bool { return strings.Count(log.String(), "request of the predecessor failed") == 6 })
 	for _, key := range []string{"a", "b"} {
 		slots := w.shares.forKey(publicKey(testKey(key))).slots
-		eventually(t, "none is under way", func() bool { return slots.underWay() == 0 })
+		eventually(t, "none is under way", func() bool { return slots.inUse() == 0 })
 	}
 }
 
-// TestLateEnds: an idle connection of the predecessor's, and a request on its way, do
+// TestHandoverEnds: an idle connection of the predecessor's, and a request on its way, do
 // not hold the end of the relay up; a predecessor that leaves is nobody's request.
-func TestLateEnds(t *testing.T) {
+func TestHandoverEnds(t *testing.T) {
 	w := start(t, nil)
-	dial := lateSocket(t, w)
+	dial := handoverSocket(t, w)
 	key := testKey("a")
 	ended := make(chan struct{}, 2)
 	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -130,22 +130,22 @@ func TestLateEnds(t *testing.T) {
 	})).grant.Hosts[0]
 	ask := func() *net.UnixConn {
 		c := dial()
-		_, _ = c.Write(appendBytes16(nil, lateHead(host)))
+		_, _ = c.Write(appendBytes16(nil, handoverHead(host)))
 		_, _ = io.ReadFull(c, make([]byte, 4))
 		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
 		return c
 	}
 	slots := w.shares.forKey(publicKey(key)).slots
 	first := ask()
-	eventually(t, "a request is under way", func() bool { return slots.underWay() == 1 })
+	eventually(t, "a request is under way", func() bool { return slots.inUse() == 1 })
 	first.Close()
 	within(t, "the end of the request", ended)
-	eventually(t, "its slot is free", func() bool { return slots.underWay() == 0 })
+	eventually(t, "its slot is free", func() bool { return slots.inUse() == 0 })
 	idle, second := dial(), ask()
-	eventually(t, "a request is under way", func() bool { return slots.underWay() == 1 })
+	eventually(t, "a request is under way", func() bool { return slots.inUse() == 1 })
 	began := time.Now()
 	w.Close()
-	if took := time.Since(began); took >= lateTimeout/2 {
+	if took := time.Since(began); took >= handoverTimeout/2 {
 		t.Errorf("the relay has closed after %v", took)
 	}
 	for _, c := range []net.Conn{idle, second} {
@@ -155,8 +155,8 @@ func TestLateEnds(t *testing.T) {
 	}
 }
 
-// TestAskLate: what the predecessor makes of a reply.
-func TestAskLate(t *testing.T) {
+// TestRequestSuccessor: what the predecessor makes of a reply.
+func TestRequestSuccessor(t *testing.T) {
 	for name, c := range map[string]struct {
 		reply string
 		want  claimed
@@ -165,7 +165,7 @@ func TestAskLate(t *testing.T) {
 		"of an older version": {"\x01\x01\x00\x04zone", claimed{zone: "zone"}, nil},
 		"a zone":              {"\x01\x00\x00\x04zone", claimed{zone: "zone"}, nil},
 		"no zone":             {"\x01\x00\x00\x00", claimed{}, nil},
-		"no share":            {"\x00\x00\x00\x00", claimed{}, errLate},
+		"no share":            {"\x00\x00\x00\x00", claimed{}, errSuccessorOffline},
 		"no reply":            {"", claimed{}, io.EOF},
 		"half a reply":        {"\x01", claimed{}, io.ErrUnexpectedEOF},
 		"no length of a zone": {"\x01\x00", claimed{}, io.EOF},
@@ -182,7 +182,7 @@ func TestAskLate(t *testing.T) {
 				far.Close()
 			}
 		}()
-		got, err := askLate(near, []byte("head"))
+		got, err := requestSuccessor(near, []byte("head"))
 		if !errors.Is(err, c.err) || c.err == nil && (err != nil || got.zone != c.want.zone) {
 			t.Errorf("%s: %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
 		}
@@ -192,14 +192,14 @@ func TestAskLate(t *testing.T) {
 		near.Close()
 		far.Close()
 	}
-	if !errors.Is(errLate, errAsleep) {
+	if !errors.Is(errSuccessorOffline, errAsleep) {
 		t.Error("a share that the successor has not got is not asleep")
 	}
 	// Without a deadline nothing is asked.
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	if _, err := askLate(undated{near}, nil); !errors.Is(err, os.ErrInvalid) {
+	if _, err := requestSuccessor(undated{near}, nil); !errors.Is(err, os.ErrInvalid) {
 		t.Errorf("without a deadline: %v", err)
 	}
 }
@@ -209,19 +209,19 @@ type undated struct{ net.Conn }
 
 func (undated) SetDeadline(time.Time) error { return os.ErrInvalid }
 
-// TestOpenLate: a successor that cannot be reached is told of; it is not a share that
-// is asleep.
-func TestOpenLate(t *testing.T) {
+// TestOpenAtSuccessor: an unreachable successor is reported, and not as a share that is
+// asleep.
+func TestOpenAtSuccessor(t *testing.T) {
 	r := idle(t, nil)
 	refused := errors.New("refused")
-	_, err := r.openLate(t.Context(), func(context.Context) (net.Conn, error) { return nil, refused }, nil)
+	_, err := r.openAtSuccessor(t.Context(), func(context.Context) (net.Conn, error) { return nil, refused }, nil)
 	if !errors.Is(err, refused) || !strings.Contains(err.Error(), "successor") || errors.Is(err, errAsleep) {
 		t.Errorf("%v", err)
 	}
 	near, far := net.Pipe()
 	far.Close()
 	closed := new(bool)
-	if _, err := r.openLate(t.Context(), func(context.Context) (net.Conn, error) { return noting{near, closed}, nil }, nil); err == nil {
+	if _, err := r.openAtSuccessor(t.Context(), func(context.Context) (net.Conn, error) { return noting{near, closed}, nil }, nil); err == nil {
 		t.Error("a successor that says nothing has a share")
 	}
 	if !*closed {
@@ -240,10 +240,10 @@ func (n noting) Close() error {
 	return n.Conn.Close()
 }
 
-// TestLateIsGivenUp: a visitor who leaves ends its request at the successor too.
-func TestLateIsGivenUp(t *testing.T) {
+// TestHandoverCancelled: a visitor who leaves ends its request at the successor too.
+func TestHandoverCancelled(t *testing.T) {
 	w := start(t, nil)
-	dial := lateSocket(t, w)
+	dial := handoverSocket(t, w)
 	key := testKey("a")
 	begun, gone := make(chan struct{}), make(chan struct{})
 	host := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -251,7 +251,7 @@ func TestLateIsGivenUp(t *testing.T) {
 		<-r.Context().Done()
 		close(gone)
 	})).grant.Hosts[0]
-	late, err := w.openLate(t.Context(), func(context.Context) (net.Conn, error) { return dial(), nil }, lateHead(host))
+	late, err := w.openAtSuccessor(t.Context(), func(context.Context) (net.Conn, error) { return dial(), nil }, handoverHead(host))
 	if err != nil {
 		t.Fatal(err)
 	}

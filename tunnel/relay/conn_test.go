@@ -115,7 +115,7 @@ func TestProxyProtocol(t *testing.T) {
 	if _, body, _ := get(t, w.through("h1", local(t)), url); !strings.HasPrefix(body, "127.0.0.1:") {
 		t.Errorf("the balancer itself is %q", body)
 	}
-	// What a visitor sends is no header.
+	// What a visitor sends is not a header.
 	client := w.through("h1", header(t, 1, "203.0.113.7:4711")+header(t, 1, "10.0.0.1:1"))
 	if _, err := client.Get(url); err == nil {
 		t.Error("a second header is taken")

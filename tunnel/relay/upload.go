@@ -15,11 +15,20 @@ import (
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// send writes the head of the request, and starts its body on the way.
+const (
+	// expectPatience is how long the relay waits for an expected 100 (Continue)
+	// before it reads the body; clients send it then too (RFC 9110 section 10.1.1).
+	expectPatience = 3 * time.Second
+	// lingerTimeout is how long a visitor that was answered early has to read the
+	// response.
+	lingerTimeout = 500 * time.Millisecond
+)
+
+// send writes the head of the request, and starts its upload.
 func (x *exchange) send() error {
 	if x.r.ProtoMajor == 1 {
-		// Otherwise the server reads the body to its end before it answers.
-		_ = x.control.EnableFullDuplex() // it is HTTP/1
+		// Otherwise the server reads the whole body before it answers.
+		_ = x.control.EnableFullDuplex() // never fails for HTTP/1
 	}
 	head := bufio.NewWriter(x.agentConn)
 	if err := x.writeRequest(head); err != nil {
@@ -32,16 +41,16 @@ func (x *exchange) send() error {
 		return nil
 	}
 	x.upload = &upload{x: x, begin: make(chan struct{}), done: make(chan struct{}), stop: make(chan struct{})}
-	if !x.expects() {
+	if !field.Has(x.r.Header["Expect"], "100-continue") {
 		x.continueUpload()
 	}
-	x.hold(uploadCost(x.r)) // until the visit ends: what came may stay unread
+	x.charge(uploadCost(x.r)) // until the visit ends: some of it may stay unread
 	go x.upload.run()
 	return nil
 }
 
-// writeRequest writes the head of the request (RFC 9112 section 3). One
-// request is all that the stream carries.
+// writeRequest writes the head of the request (RFC 9112 section 3). The stream
+// carries this one request.
 func (x *exchange) writeRequest(to *bufio.Writer) error {
 	fields := requestFields(x.r)
 	if x.upgrade != "" {
@@ -64,14 +73,11 @@ func (x *exchange) writeRequest(to *bufio.Writer) error {
 	return err
 }
 
-// chunked is how a body is framed whose length is not known, or that has
-// trailers behind it.
+// chunked reports whether the body is sent in chunks: its length is unknown, or it
+// has trailers.
 func (x *exchange) chunked() bool {
 	return x.r.ContentLength < 0 || x.r.ContentLength > 0 && len(field.TrailerNames(x.r.Trailer)) > 0
 }
-
-// expects is whether the visitor waits for a 100 (Continue) before its body.
-func (x *exchange) expects() bool { return field.Has(x.r.Header["Expect"], "100-continue") }
 
 // continueUpload lets the body begin; it may be called again.
 func (x *exchange) continueUpload() {
@@ -80,60 +86,28 @@ func (x *exchange) continueUpload() {
 	}
 }
 
-// stopUpload ends the exchange with whatever of the body has come. net/http
-// must not be left with a reader: it reads the next request itself.
+// stopUpload ends the upload, complete or not. It waits for the end: net/http reads
+// the next request from the same connection.
 func (x *exchange) stopUpload() {
-	if x.upload == nil {
+	u := x.upload
+	if u == nil {
 		return
 	}
 	select {
-	case <-x.upload.done:
+	case <-u.done:
 	default:
 		if x.status != 0 {
 			_ = x.flush() // the visitor need not wait for what follows
 		}
-		x.upload.interrupt()
-		<-x.upload.done
+		u.interrupt()
+		<-u.done
 	}
-	x.in = x.upload.bytes
-	x.unread = x.r.ProtoMajor == 1 && x.upload.bytes > 0 && !x.upload.complete()
+	x.in = u.bytes
+	x.unread = x.r.ProtoMajor == 1 && u.bytes > 0 && !u.complete.Load()
 }
 
-// lingerTimeout is how long a visitor who was answered early has to hear it.
-const lingerTimeout = 500 * time.Millisecond
-
-// linger reads on for a moment when not all of a body was wanted: a connection
-// that is closed with bytes unread is reset, which takes the response from a
-// visitor who is still sending (RFC 9112 section 9.6).
-func (v *visit) linger() {
-	if !v.unread || v.bounded(v.control.Flush) != nil {
-		return
-	}
-	v.readBy(time.Now().Add(lingerTimeout))
-	_, _ = io.Copy(io.Discard, v.r.Body)
-}
-
-// upload carries the body of a request.
-type upload struct {
-	x     *exchange
-	once  sync.Once
-	begin chan struct{} // closed when the body is wanted
-	stop  chan struct{} // closed when it is wanted no more
-	done  chan struct{} // closed when run has returned
-
-	mu      sync.Mutex
-	stopped bool
-
-	whole atomic.Bool
-	fault atomic.Pointer[error] // the visitor's
-	bytes int64                 // read; run's until done
-}
-
-// complete is whether all of the body has been read.
-func (u *upload) complete() bool { return u.whole.Load() }
-
-// visitorErr is why the visitor did not send all of the body; nil when it has,
-// or may still.
+// visitorErr returns why the visitor did not send all of the body. It is nil when
+// the visitor has, or still may.
 func (x *exchange) visitorErr() error {
 	if x.upload == nil {
 		return nil
@@ -152,7 +126,34 @@ func (x *exchange) visitorErr() error {
 	return nil
 }
 
-// interrupt ends run, whether it waits for the visitor or for the agent.
+// linger reads for a moment what is left of a body that the agent did not read.
+// Closing a connection with unread bytes resets it, and a visitor that is still
+// sending would lose the response (RFC 9112 section 9.6).
+func (v *visit) linger() {
+	if !v.unread || v.withWriteDeadline(v.control.Flush) != nil {
+		return
+	}
+	v.setReadDeadline(time.Now().Add(lingerTimeout))
+	_, _ = io.Copy(io.Discard, v.r.Body)
+}
+
+// upload carries the body of a request.
+type upload struct {
+	x     *exchange
+	once  sync.Once
+	begin chan struct{} // closed when the agent is ready for the body
+	stop  chan struct{} // closed by interrupt
+	done  chan struct{} // closed when run has returned
+
+	mu      sync.Mutex
+	stopped bool
+
+	complete atomic.Bool           // all of the body was read
+	fault    atomic.Pointer[error] // of the visitor
+	bytes    int64                 // read; belongs to run until done
+}
+
+// interrupt ends run, which may be waiting for the visitor or for the agent.
 func (u *upload) interrupt() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -160,20 +161,20 @@ func (u *upload) interrupt() {
 	close(u.stop)
 	u.x.Reset()
 	switch {
-	case u.complete():
-	case u.x.r.ProtoMajor == 1: // an interrupted read could not be followed by another
-		u.x.readBy(time.Now().Add(lingerTimeout))
+	case u.complete.Load():
+	case u.x.r.ProtoMajor == 1: // no read could follow an interrupted one
+		u.x.setReadDeadline(time.Now().Add(lingerTimeout))
 	default:
-		u.x.readBy(time.Unix(1, 0))
+		u.x.setReadDeadline(past)
 	}
 }
 
-// mayRead bounds the next read; false after interrupt.
+// mayRead sets the deadline of the next read. It reports false after interrupt.
 func (u *upload) mayRead() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.stopped {
-		u.x.readBy(u.x.relay.stall())
+		u.x.setReadDeadline(u.x.relay.stallDeadline())
 	}
 	return !u.stopped
 }
@@ -193,12 +194,14 @@ func (u *upload) run() {
 	u.carry()
 }
 
-// carry copies the body. What cannot be written is the agent's to explain: it
-// has answered early, or is gone, which reading tells.
+// carry copies the body. It returns when a write fails: the agent has answered
+// early or is gone, which reading the response shows.
 func (u *upload) carry() {
-	var to io.WriteCloser = nopCloser{u.x.agentConn}
+	var to io.Writer = u.x.agentConn
+	var chunks io.WriteCloser // nil for a body with a known length
 	if u.x.chunked() {
-		to = httputil.NewChunkedWriter(u.x.agentConn)
+		chunks = httputil.NewChunkedWriter(to)
+		to = chunks
 	}
 	buf := splice.NewBlock()
 	defer buf.Free()
@@ -216,7 +219,7 @@ func (u *upload) carry() {
 			}
 		}
 		if err == io.EOF {
-			u.finish(to)
+			u.finish(chunks)
 			return
 		}
 		if err != nil {
@@ -226,34 +229,34 @@ func (u *upload) carry() {
 	}
 }
 
-// ended notes that the body has come; net/http reads the connection next.
+// ended notes that the body is complete; net/http reads the connection next.
 func (u *upload) ended() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.whole.Store(true)
+	u.complete.Store(true)
 	if u.x.slot != nil {
 		u.x.slot.uploading.Store(false)
 	}
-	u.x.readBy(time.Time{})
+	u.x.setReadDeadline(time.Time{})
 }
 
-// finish writes what follows the last byte.
-func (u *upload) finish(to io.Closer) {
-	if to.Close() != nil || !u.x.chunked() {
+// finish writes the last chunk and the trailers of a chunked body.
+func (u *upload) finish(chunks io.WriteCloser) {
+	if chunks == nil || chunks.Close() != nil {
 		return
 	}
 	end := bufio.NewWriter(u.x.agentConn)
-	_ = field.Trailers(u.x.r.Trailer).Write(end) // Flush tells
+	_ = field.Trailers(u.x.r.Trailer).Write(end) // Flush returns its error
 	_, _ = end.WriteString("\r\n")
-	_ = end.Flush() // reading tells
+	_ = end.Flush() // reading the response shows the error
 }
 
-// failed notes a visitor who does not send what was announced: there is
-// nothing that the agent could make of it.
+// failed resets the stream when the visitor does not send what it announced: the
+// agent could not use the rest.
 func (u *upload) failed(err error) {
 	select {
 	case <-u.stop:
-		return // it is us who end the reading
+		return // interrupt has ended the read
 	default:
 	}
 	malformed := message.BodyFault(u.x.r, err)
@@ -264,11 +267,3 @@ func (u *upload) failed(err error) {
 	u.fault.Store(&err)
 	u.x.Reset()
 }
-
-// malformedError is a body whose framing is broken by a visitor who is still
-// there (400).
-type malformedError struct{ error }
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }

@@ -49,7 +49,7 @@ func TestWaitsForAgent(t *testing.T) {
 	}
 }
 
-// TestAbsent: what is told of names that nobody holds.
+// TestAbsent: the answers for names that no share has.
 func TestAbsent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	file, err := OpenFile(path)
@@ -130,17 +130,17 @@ func TestFind(t *testing.T) {
 		"it has said goodbye before":             {held: true, lost: true, bye: true, since: restartGrace, want: errAsleep},
 		"it has said goodbye, for a page":        {held: true, lost: true, bye: true, page: true, want: errAsleep},
 		"the relay has just started, for a page": {known: true, page: true, took: pageAfter, want: errAway},
-		"nobody has the name, for a page":        {page: true, want: errUnknown},
+		"nobody has the name, for a page":        {page: true, want: errUnknownName},
 		"it has ended":                           {held: true, until: -1, want: &EndedError{}},
 		"it ends now":                            {held: true, until: 0, want: &EndedError{}},
 		"it ends while somebody waits":           {held: true, until: 3 * time.Second, took: 3 * time.Second, want: &EndedError{}},
-		"it is dropped meanwhile":                {held: true, later: func(r *Relay, _ *share) { r.shares.end(root) }, took: time.Second, want: errUnknown},
+		"it is dropped meanwhile":                {held: true, later: func(r *Relay, _ *share) { r.shares.end(root) }, took: time.Second, want: errUnknownName},
 		"it goes elsewhere meanwhile": {held: true, later: func(r *Relay, _ *share) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.successor = func(context.Context) (net.Conn, error) { return nil, gone }
 		}, took: time.Second, want: errAsleep},
-		"nobody has the name":             {want: errUnknown},
+		"nobody has the name":             {want: errUnknownName},
 		"the relay has just started":      {known: true, since: recentlyGone - 2*time.Second, took: 2 * time.Second, want: errAsleep},
 		"the relay has run for some time": {known: true, since: recentlyGone + 1, want: errAsleep},
 		"the registry fails":              {fault: gone, want: gone},
@@ -208,7 +208,7 @@ func TestOpenGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	opened := make(chan error, 1)
 	go func() {
-		_, err := w.Relay.open(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil, false)
+		_, err := w.Relay.openStream(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil, false)
 		opened <- err
 	}()
 	eventually(t, "it waits", func() bool {
@@ -221,7 +221,7 @@ func TestOpenGivenUp(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	p.release()
-	if n := slots.underWay(); n != 0 {
+	if n := slots.inUse(); n != 0 {
 		t.Errorf("%d are under way", n)
 	}
 }
@@ -250,7 +250,7 @@ func TestOpenOn(t *testing.T) {
 	}
 	open := func(ctx context.Context) error {
 		st, slot, err := w.openOn(ctx, l, prefixOf(1), head)
-		if n := l.slots.underWay(); err != nil && n != 0 {
+		if n := l.slots.inUse(); err != nil && n != 0 {
 			t.Errorf("%v, and %d are under way", err, n)
 		}
 		if err == nil {
@@ -270,7 +270,7 @@ func TestOpenOn(t *testing.T) {
 	w.opts.Limits.Wait = patience
 	opened := make(chan error, 1)
 	go func() { opened <- open(t.Context()) }()
-	eventually(t, "it has a slot", func() bool { return l.slots.underWay() == 1 })
+	eventually(t, "it has a slot", func() bool { return l.slots.inUse() == 1 })
 	streams[0].Reset()
 	if err := within(t, "the stream", opened); err != nil {
 		t.Errorf("when a stream is over: %v", err)
@@ -320,7 +320,7 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// TestCandidatesFindEveryName: whatever a wildcard stands for, the relay finds the
+// TestCandidatesFindEveryName: whatever a wildcard matches, the relay finds the
 // host that the agent means (tunnel.PublicNames).
 func TestCandidatesFindEveryName(t *testing.T) {
 	key := testKey("a")

@@ -20,7 +20,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// successor starts a second relay beside w, which takes what w gets late.
+// successor starts a second relay next to w, which gets what w hands over.
 func successor(t *testing.T, w *world) (next *world, dial func(context.Context) (net.Conn, error)) {
 	t.Helper()
 	next = &world{t: t, ca: w.ca}
@@ -159,9 +159,9 @@ func TestRetireWhileWaiting(t *testing.T) {
 	within(t, "the end of the first relay", retired)
 }
 
-// TestLateGivesWay: a request by way of the process that was replaced gives its
+// TestHandedOverUploadIsEvicted: a request by way of the process that was replaced gives its
 // slot up like any other that rests.
-func TestLateGivesWay(t *testing.T) {
+func TestHandedOverUploadIsEvicted(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
 	begun := make(chan struct{}, 1)
@@ -202,14 +202,14 @@ func TestLateGivesWay(t *testing.T) {
 	for late = range l.slots.networks[netip.MustParsePrefix("127.0.0.1/32")].used {
 	}
 	l.slots.mu.Unlock()
-	if _, may := late.resting(); may {
+	if _, may := late.stalledFor(); may {
 		t.Error("it may be given up while it moves")
 	}
-	late.moved.Store(int64(-restingExchange))
-	if _, may := late.resting(); !may {
+	late.moved.Store(int64(-stalledExchange))
+	if _, may := late.stalledFor(); !may {
 		t.Fatal("it can not be given up")
 	}
-	late.giveUp()
+	late.end()
 	if got := within(t, "its end", status); got != http.StatusBadGateway {
 		t.Errorf("the visitor got %d", got)
 	}

@@ -59,9 +59,9 @@ func (c *counting) counts() (sweeps int, renewed []string) {
 	return c.sweeps, slices.Clone(c.renewed)
 }
 
-// TestKeepHouse: what is due from time to time is done then, and no longer than the
+// TestMaintenance: what is due from time to time is done then, and no longer than the
 // relay lives.
-func TestKeepHouse(t *testing.T) {
+func TestMaintenance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
 		registry := &counting{brokenRegistry: brokenRegistry{Memory: NewMemory()}}
@@ -101,7 +101,7 @@ func TestKeepHouse(t *testing.T) {
 			t.Errorf("after %v: %d sweeps, renewed %q", renewEvery, sweeps, renewed)
 		}
 
-		// A registry in another process's hands is nothing to tell of.
+		// A suspended registry is not reported.
 		registry.fail(ErrSuspended, ErrSuspended)
 		time.Sleep(renewEvery)
 		if synctest.Wait(); log.String() != "" {

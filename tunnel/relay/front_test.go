@@ -101,8 +101,8 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestRestEnds: accepting that rests does not hold the end of the relay up.
-func TestRestEnds(t *testing.T) {
+// TestPauseEnds: accepting that rests does not hold the end of the relay up.
+func TestPauseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Relay{}
 		r.life, r.cancel = context.WithCancel(t.Context())
@@ -117,9 +117,9 @@ func TestRestEnds(t *testing.T) {
 	})
 }
 
-// TestHanded: connections go to the server one by one, and are closed when there is
+// TestConnListener: connections go to the server one by one, and are closed when there is
 // none any more.
-func TestHanded(t *testing.T) {
+func TestConnListener(t *testing.T) {
 	h := newConnListener()
 	closed := new(bool)
 	c := fakeConn{closed: closed}
@@ -284,8 +284,8 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestHouseIsKept: a relay that runs does what is due.
-func TestHouseIsKept(t *testing.T) {
+// TestMaintenanceOfNames: a relay that runs does what is due.
+func TestMaintenanceOfNames(t *testing.T) {
 	var log syncBuffer
 	registry := &brokenRegistry{Memory: NewMemory(), sweep: errors.New("the disk is gone")}
 	start(t, func(o *Options) { o.Registry, o.Log = registry, slog.New(slog.NewTextHandler(&log, nil)) })

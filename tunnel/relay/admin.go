@@ -1,0 +1,246 @@
+package relay
+
+import (
+	"cmp"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+const metricPrefix = "devproxy_relay_"
+
+// metrics are the relay's metrics. No label contains a name or a key: strangers
+// choose how many there are, and names are secrets.
+type metrics struct {
+	requests   *prometheus.CounterVec // by status class
+	duration   prometheus.Histogram
+	bytes      *prometheus.CounterVec // of bodies, by direction
+	sessions   prometheus.Counter
+	refused    *prometheus.CounterVec // by tunnel.Code
+	handshakes *prometheus.CounterVec // by outcome
+	limited    *prometheus.CounterVec // by limit
+}
+
+func newMetrics(r *Relay) (*metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricPrefix + name, Help: help}, value)
+	}
+	m := &metrics{
+		requests: counter("requests_total", "Requests of visitors, by status class.", "class"),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: metricPrefix + "request_seconds", Help: "Time from the head of a request to the end of its response.",
+			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30, 100},
+		}),
+		bytes:      counter("body_bytes_total", "Bytes in the bodies of requests (in) and responses (out).", "direction"),
+		sessions:   prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "sessions_total", Help: "Sessions of agents since the start."}),
+		refused:    counter("refused_total", "Refused requests of agents, by the tunnel's error code.", "code"),
+		handshakes: counter("handshakes_total", "TLS handshakes, by outcome.", "outcome"),
+		limited:    counter("limited_total", "Connections and requests beyond a limit.", "limit"),
+	}
+	collectors := []prometheus.Collector{
+		m.requests, m.duration, m.bytes, m.sessions, m.refused, m.handshakes, m.limited,
+		gauge("sessions", "Connected agents.", func() float64 { return float64(len(r.shares.all())) }),
+		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.conns.counts(); return float64(n) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: metricPrefix + "evicted_total", Help: "Connections closed to make room for another network."},
+			func() float64 { return float64(r.conns.evictions()) }),
+		gauge("memory_bytes", "Bytes in use for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
+		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.conns.counts(); return float64(n) }),
+	}
+	if r.opts.Certificates != nil {
+		collectors = append(collectors, validityOf{r.opts.Certificates})
+	}
+	for _, c := range collectors {
+		if err := r.opts.Metrics.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func statusClass(status int) string { return strconv.Itoa(status/100) + "xx" }
+
+// validityOf collects the validity of the certificates in use. There are few, and
+// the operator chooses their names.
+type validityOf struct {
+	certificates func() map[string]*x509.Certificate
+}
+
+// Describe implements prometheus.Collector.
+func (v validityOf) Describe(to chan<- *prometheus.Desc) {
+	to <- certificateTime("before")
+	to <- certificateTime("after")
+}
+
+// Collect implements prometheus.Collector.
+func (v validityOf) Collect(to chan<- prometheus.Metric) {
+	leaves := v.certificates()
+	for _, name := range slices.Sorted(maps.Keys(leaves)) {
+		leaf, name := leaves[name], strings.ToValidUTF8(name, "�")
+		to <- prometheus.MustNewConstMetric(certificateTime("before"), prometheus.GaugeValue, float64(leaf.NotBefore.Unix()), name)
+		to <- prometheus.MustNewConstMetric(certificateTime("after"), prometheus.GaugeValue, float64(leaf.NotAfter.Unix()), name)
+	}
+}
+
+// certificateTime describes the metric of a certificate's notBefore or notAfter.
+func certificateTime(end string) *prometheus.Desc {
+	return prometheus.NewDesc(metricPrefix+"certificate_not_"+end+"_timestamp_seconds",
+		"The certificate in use is not valid "+end+" this time, in seconds since 1970.", []string{"file"}, nil)
+}
+
+// Admin serves /healthz, /metrics and, for a File, /keys. Only the relay's operator
+// should be able to connect to it.
+func (r *Relay) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if r.leaving() {
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, "ok\n") // fails only when the client is gone
+	})
+	mux.HandleFunc("GET /keys", r.serveKeys)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.opts.Metrics, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// KeyInfo is what a registry knows about a key, for the relay's operator.
+type KeyInfo struct {
+	Key Key `json:"key"`
+	// Standing is "enrolled" or "revoked". It is empty for a key that the registry
+	// knows only by its names, such as one of an authorized_keys file.
+	Standing string `json:"standing,omitempty"`
+	// Names are the key's plain names, sorted. Unguessable names are secrets, so
+	// Links is only their number.
+	Names []string `json:"names,omitempty"`
+	Links int      `json:"links,omitempty"`
+	// Seen is when one of its names was last in use, to the day; zero for never.
+	Seen time.Time `json:"seen,omitzero"`
+}
+
+// ErrInUse reports that a relay has the registry open.
+var ErrInUse = errors.New("a relay has it open")
+
+// ReadKeys lists the keys in the registry at path, sorted. It fails with ErrInUse
+// while a relay runs with it; that relay's /keys has the same list.
+func ReadKeys(path string) ([]KeyInfo, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err // bbolt would make the file
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: true})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, ErrInUse
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return listKeys(db)
+}
+
+// keyInfos lists the keys of a registry that is open.
+func (f *File) keyInfos() ([]KeyInfo, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.db == nil {
+		return nil, ErrSuspended
+	}
+	return listKeys(f.db)
+}
+
+func listKeys(db *bbolt.DB) ([]KeyInfo, error) {
+	names, err := readNames(db)
+	if err != nil {
+		return nil, err
+	}
+	all := names.keyInfos(time.Now())
+	err = db.View(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte(keysBucket))
+		if bucket == nil {
+			return nil
+		}
+		return bucket.ForEach(func(key, mark []byte) error {
+			if len(key) != len(Key{}) {
+				return nil
+			}
+			info := all[Key(key)]
+			info.Key, info.Standing = Key(key), map[string]string{markEnrolled: "enrolled", markRevoked: "revoked"}[string(mark)]
+			all[Key(key)] = info
+			return nil
+		})
+	})
+	list := slices.AppendSeq([]KeyInfo{}, maps.Values(all))
+	slices.SortFunc(list, func(a, b KeyInfo) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
+	return list, err
+}
+
+// keyInfos lists the owners of names.
+func (t *nameTable) keyInfos(now time.Time) map[Key]KeyInfo {
+	all := map[Key]KeyInfo{}
+	for key, names := range t.keys {
+		info := KeyInfo{Key: key}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			r, known := t.lookup(name, now)
+			switch {
+			case !known:
+				continue
+			case masked(name) == name:
+				info.Names = append(info.Names, name)
+			default:
+				info.Links++
+			}
+			if r.Seen.After(info.Seen) {
+				info.Seen = r.Seen
+			}
+		}
+		if len(info.Names)+info.Links > 0 {
+			all[key] = info
+		}
+	}
+	return all
+}
+
+// serveKeys answers GET /keys with a KeyInfo for each key, as JSON. It refuses
+// requests to a name, which a web page could send (DNS rebinding).
+func (r *Relay) serveKeys(w http.ResponseWriter, req *http.Request) {
+	file, ok := r.opts.Registry.(*File)
+	if !ok || !isAddress(req.Host) {
+		http.Error(w, "use the IP address instead of a name", http.StatusMisdirectedRequest)
+		return
+	}
+	list, err := file.keyInfos()
+	if err != nil {
+		r.log.Error("keys not listed", "error", err)
+		http.Error(w, "cannot read the keys; the relay's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(list) // fails only when the client is gone
+}
+
+// isAddress reports whether a Host names an IP address or this machine.
+func isAddress(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost")
+}
