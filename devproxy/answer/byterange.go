@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// withPlainRange returns r with a Range field that http.ServeContent reads as
-// RFC 9110 section 14 says, for a file of size bytes. ServeContent alone refuses
+// withPlainRange returns r with a Range field that makes http.ServeContent follow
+// RFC 9110 section 14, for a file of size bytes. ServeContent alone refuses
 // unknown units, knows "bytes" in lower case only, takes signs in numbers and
 // answers a suffix of no length with 206.
 //
 // The field is removed, so that the whole file is sent, when
-//   - the method is not GET, for which alone ranges are defined (section 14.2),
+//   - the method is not GET, the only one with ranges (section 14.2),
 //   - its unit is not "bytes", in any case (sections 14.1 and 14.2), or nothing
 //     follows the unit,
 //   - it comes more than once: it is not a list (section 5.3),
-//   - If-Range holds anything but the file's own tag or date (section 13.1.5).
+//   - If-Range has anything but the file's own tag or date (section 13.1.5).
 //
-// A set of ranges that is invalid, or of which none is satisfiable, gets 416 with
-// the file's length (section 15.5.17). An empty file has no satisfiable range;
-// it is sent whole with 200, since clients that limit what they load send Range
-// with each request. Section 14.2 allows a server to ignore the field.
+// A set of ranges that is invalid, or has no satisfiable range, gets 416 with the
+// file's length (section 15.5.17). An empty file has no satisfiable range; it is
+// sent whole with 200, since clients that limit what they load send Range with
+// each request. Section 14.2 allows a server to ignore the field.
 func withPlainRange(r *http.Request, size int64, tag string) *http.Request {
 	lines := r.Header.Values("Range")
 	if len(lines) == 0 {
@@ -42,7 +42,7 @@ func withPlainRange(r *http.Request, size int64, tag string) *http.Request {
 	return plain
 }
 
-// otherTag reports that the If-Range lines hold a tag that is not exactly tag.
+// otherTag reports whether the If-Range lines have a tag that is not exactly tag.
 // ServeContent compares the dates, and refuses weak tags.
 func otherTag(lines []string, tag string) bool {
 	if len(lines) != 1 {
@@ -55,7 +55,7 @@ func otherTag(lines []string, tag string) bool {
 // parseRanges returns the satisfiable ranges of a range-set, each as
 // "FIRST-LAST" within size, in the order given. It is empty when none is
 // satisfiable or one is invalid (RFC 9110 section 14.1.2). Empty elements of the
-// list are skipped (section 5.6.1.2), and spaces around a position are, as by
+// list are skipped (section 5.6.1.2), and spaces around a position are too, as in
 // nginx.
 func parseRanges(set string, size int64) []string {
 	var satisfiable []string
@@ -83,8 +83,8 @@ func parseRanges(set string, size int64) []string {
 	return satisfiable
 }
 
-// position parses digits of any length, up to size: a number above it means the
-// same as size in a range of a file of that size. present is false when text is
+// position parses digits of any length, up to size: in a range of a file of that
+// size, a higher number means the same as size. present is false when text is
 // blank, ok is false when it is not a number.
 func position(text string, size int64) (n int64, present, ok bool) {
 	text = strings.Trim(text, " \t")

@@ -1,29 +1,32 @@
 package answer
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// NotFoundError is the error of a path for which a folder holds nothing that
-// may be served. It is answered with 404.
+// NotFoundError is the error of a path for which a folder has nothing that may be
+// served. It is answered with 404.
 type NotFoundError struct {
 	Dir  string // absolute
 	Text string // as the Proxyfile has it: "site/dist"
 	// Path is what was looked up in Dir, still percent-encoded.
 	Path string
-	// DirMissing is true when Dir itself is not there yet, or is no folder.
+	// DirMissing is true when Dir itself does not exist yet, or is not a folder.
 	DirMissing bool
-	// Single is true when Dir and Text name the file itself, for a route of one path.
+	// Single is true when Dir and Text name the file itself, for an exact route.
 	Single bool
 	// Reason is why a path was not even looked up, to be read after "the path
 	// …": `has a segment that begins with "."`. Empty when it was.
 	Reason string
-	// Link is the symbolic link that led away from what may be served,
-	// slash-separated below Dir: "assets/shared". Empty when none did.
+	// Link is the symbolic link that leads away from what may be served,
+	// slash-separated below Dir: "assets/shared". Empty when none does.
 	Link string
 	// LinkDot is true when Link leads to a name that begins with ".", within
 	// Dir, and false when it leads out of Dir.
@@ -39,21 +42,21 @@ func (e *NotFoundError) Error() string {
 	case e.Single && e.Link != "":
 		return fmt.Sprintf("%q is a link that leads out of its folder; only what is inside is served. Name the file that it leads to", e.Text)
 	case e.Single:
-		return fmt.Sprintf("there is no file %q yet (%s)", e.Text, e.Dir)
+		return fmt.Sprintf("the file %q does not exist yet (%s)", e.Text, e.Dir)
 	case e.DirMissing:
-		return fmt.Sprintf("there is no folder %q yet (%s)", e.Text, e.Dir)
+		return fmt.Sprintf("the folder %q does not exist yet (%s)", e.Text, e.Dir)
 	case e.Reason != "":
-		return fmt.Sprintf("the path %q %s; nothing is served under such a name", e.Path, e.Reason)
+		return fmt.Sprintf("the path %q %s; such names are not served", e.Path, e.Reason)
 	case e.Link != "" && e.LinkDot:
 		return fmt.Sprintf("%q in the folder %q is a link to a name that begins with \".\"; such files are not served", e.Link, e.Text)
 	case e.Link != "":
 		return fmt.Sprintf("%q in the folder %q is a link that leads out of the folder; only what is inside is served. "+
-			"Copy the files into the folder, or serve the link's target by a route of its own", e.Link, e.Text)
+			"Copy the files into the folder, or serve the link's target with its own route", e.Link, e.Text)
 	}
 	return fmt.Sprintf("the folder %q has no file for %q", e.Text, e.Path)
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *NotFoundError) Page() page.Page {
 	p := page.Page{Status: http.StatusNotFound, Title: "File not found."}
 	switch {
@@ -72,7 +75,7 @@ func (e *NotFoundError) Page() page.Page {
 	return p
 }
 
-// MethodError is the error of a method that files do not have. It is answered
+// MethodError is the error of a method other than GET and HEAD. It is answered
 // with 405 and an Allow field (RFC 9110 section 15.5.6).
 type MethodError struct {
 	Method string
@@ -83,7 +86,7 @@ func (e *MethodError) Error() string {
 	return fmt.Sprintf("files take %s, not %s", strings.Join(e.Allow, " and "), e.Method)
 }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *MethodError) Page() page.Page {
 	return page.Page{
 		Status: http.StatusMethodNotAllowed, Title: "Files can only be read.",
@@ -91,8 +94,8 @@ func (e *MethodError) Page() page.Page {
 	}
 }
 
-// ReadError is the error of a folder or file that is there and cannot be read.
-// It is answered with 500.
+// ReadError is the error of a folder or file that exists and can't be read. It is
+// answered with 500.
 type ReadError struct {
 	Path string // absolute
 	Err  error
@@ -102,10 +105,17 @@ func (e *ReadError) Error() string {
 	return fmt.Sprintf("cannot read %s, which the route serves: %v", e.Path, e.Err)
 }
 
-// Unwrap is the error of the operating system.
+// Unwrap returns the error of the operating system.
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// Page is how a client is shown the error.
+// Page returns the error as clients see it.
 func (e *ReadError) Page() page.Page {
 	return page.Page{Status: http.StatusInternalServerError, Title: "This file can't be read."}
+}
+
+// unreadable reports whether err leaves open whether the file exists: no
+// permission, no descriptor left, a broken disk.
+func unreadable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EMFILE) ||
+		errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EIO)
 }

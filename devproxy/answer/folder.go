@@ -10,12 +10,12 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// folder is the folder of one request. It is opened anew for each, so that a
-// folder that a build removes and makes again is served at once.
+// folder is the folder of one request. It is opened again for each, so that a
+// folder that a build removes and creates again is served at once.
 type folder struct {
 	spec *plan.Files
-	// dir is where spec.Dir leads, all links followed: it alone may lie
-	// anywhere, as the Proxyfile says so.
+	// dir is spec.Dir with links resolved. Only this path may be anywhere, as the
+	// Proxyfile says so.
 	dir  string
 	root *os.Root
 	// wellKnown is true when the request's path is in /.well-known/, wherever its
@@ -23,9 +23,9 @@ type folder struct {
 	wellKnown bool
 }
 
-// errLeads is the error of a folder behind a link that has changed since the
-// Proxyfile was read: nobody has agreed to where it leads now.
-var errLeads = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to have it looked at again")
+// errMoved is the error of a folder behind a link that has changed since the
+// Proxyfile was read: the user has not agreed to where it leads now.
+var errMoved = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to check it again")
 
 func openFolder(spec *plan.Files) (*folder, error) {
 	dir, err := filepath.EvalSymlinks(spec.Dir)
@@ -33,10 +33,10 @@ func openFolder(spec *plan.Files) (*folder, error) {
 		return nil, folderError(spec, err)
 	}
 	if spec.Within != "" && !plan.Within(dir, spec.Within) {
-		return nil, &ReadError{Path: spec.Dir, Err: errLeads}
+		return nil, &ReadError{Path: spec.Dir, Err: errMoved}
 	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return nil, &NotFoundError{Dir: spec.Dir, Text: spec.Text, DirMissing: true}
+		return nil, folderError(spec, fs.ErrNotExist)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -45,8 +45,8 @@ func openFolder(spec *plan.Files) (*folder, error) {
 	return &folder{spec: spec, dir: dir, root: root}, nil
 }
 
-// folderError tells a folder that is not there yet from one that may not or
-// cannot be read.
+// folderError distinguishes a folder that can't be read from one that does not
+// exist yet.
 func folderError(spec *plan.Files, err error) error {
 	if unreadable(err) {
 		return &ReadError{Path: spec.Dir, Err: err}
@@ -60,16 +60,16 @@ func (d *folder) Close() error { return d.root.Close() }
 type file struct {
 	*os.File
 	info fs.FileInfo
-	name string // as asked for; gives the media type
-	// wellKnown is true for a file that is asked for in .well-known.
+	name string // as requested; decides the media type
+	// wellKnown is true for a file that is requested in .well-known.
 	wellKnown bool
 }
 
-// open opens the regular file name, slash-separated. It is nil without an
+// open opens the regular file name, slash-separated. It returns nil without an
 // error when there is none that may be served.
 //
 // resolve follows the links of name and refuses those that lead out or to a dot
-// file. What it saw may change until the file is opened: then os.Root keeps the
+// file. The result may change until the file is opened: then os.Root keeps the
 // opening inside the folder, and what is opened must be the file that was seen.
 func (d *folder) open(name string) (*file, error) {
 	resolved, seen, err := d.resolve(name)
@@ -94,15 +94,14 @@ func (d *folder) isFile(name string) (bool, error) {
 	return info != nil && info.Mode().IsRegular(), err
 }
 
-// resolve is the path below the folder that name leads to, free of links, and
-// what is there. info is nil when nothing is there that may be served.
+// resolve returns the path below the folder that name leads to, with links
+// resolved, and what is there. info is nil when nothing may be served there.
 func (d *folder) resolve(name string) (path string, info fs.FileInfo, err error) {
-	full, err := filepath.EvalSymlinks(filepath.Join(d.dir, filepath.FromSlash(name)))
+	path, err = d.follow(name)
 	if err != nil {
 		return "", nil, d.readError(err, name)
 	}
-	path, err = filepath.Rel(d.dir, full)
-	if err != nil || hidden(path) {
+	if hidden(path) {
 		return "", nil, nil
 	}
 	info, err = d.root.Lstat(path)
@@ -110,6 +109,19 @@ func (d *folder) resolve(name string) (path string, info fs.FileInfo, err error)
 		return "", nil, d.readError(err, name)
 	}
 	return path, info, nil
+}
+
+// follow returns the path relative to the folder that name leads to, with links
+// resolved. It may lead out of the folder.
+func (d *folder) follow(name string) (string, error) {
+	full, err := filepath.EvalSymlinks(filepath.Join(d.dir, filepath.FromSlash(name)))
+	if err != nil {
+		return "", err
+	}
+	if path, err := filepath.Rel(d.dir, full); err == nil {
+		return path, nil
+	}
+	return "..", nil // on another volume of Windows
 }
 
 // hidden reports a dot file, one below a dot folder, or a way out (".."): where
@@ -125,7 +137,7 @@ func hidden(path string) bool {
 }
 
 // strayLink finds the link because of which nothing was found for n: the first
-// segment of a file that would answer n, when it is a link that leads out of the
+// segment of a file that would answer n which is a link that leads out of the
 // folder, or to a dot file in it. link is slash-separated below the folder, and
 // empty when there is none. Links that lead to nothing do not count.
 func (d *folder) strayLink(n name) (link string, toDot bool) {
@@ -134,42 +146,34 @@ func (d *folder) strayLink(n name) (link string, toDot bool) {
 			if c != '/' {
 				continue
 			}
-			local := filepath.FromSlash(candidate[:i])
-			info, err := os.Lstat(filepath.Join(d.dir, local))
+			info, err := os.Lstat(filepath.Join(d.dir, filepath.FromSlash(candidate[:i])))
 			if err != nil {
 				break
 			}
-			full, err := filepath.EvalSymlinks(filepath.Join(d.dir, local))
+			path, err := d.follow(candidate[:i])
 			if err != nil {
 				break
 			}
-			path, err := filepath.Rel(d.dir, full)
-			if err != nil || hidden(path) {
+			if hidden(path) {
 				if info.Mode()&fs.ModeSymlink == 0 {
 					break // not a link: a folder that has another name on Windows
 				}
-				return candidate[:i], err == nil && filepath.IsLocal(path)
+				return candidate[:i], filepath.IsLocal(path)
 			}
 		}
 	}
 	return "", false
 }
 
-// readError is nil unless err says that the file cannot be read: systems
-// have many words for "no such file" (a file as a folder, a name too long, a
-// circle of links, a link that leads out).
+// readError returns nil unless err means that the file can't be read: systems
+// have many errors that mean "no such file" (a file as a folder, a name too long,
+// a circle of links, a link that leads out).
 func (d *folder) readError(err error, name string) error {
-	if unreadable(err) {
-		return &ReadError{Path: filepath.Join(d.spec.Dir, filepath.FromSlash(name)), Err: cause(err)}
+	if !unreadable(err) {
+		return nil
 	}
-	return nil
-}
-
-// cause takes the path off the system's error: ReadError has its own.
-func cause(err error) error {
-	var inPath *fs.PathError
-	if errors.As(err, &inPath) {
-		return inPath.Err
+	if inPath, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inPath.Err // ReadError has its own path
 	}
-	return err
+	return &ReadError{Path: filepath.Join(d.spec.Dir, filepath.FromSlash(name)), Err: err}
 }

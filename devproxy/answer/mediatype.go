@@ -7,131 +7,70 @@ import (
 	"strings"
 )
 
-// mediaType is the Content-Type of a file by its name, empty when the name says
-// nothing.
+// contentType returns the Content-Type of plain, sent with a content coding. It
+// is empty where http.ServeContent shall look at the bytes, which it can't when
+// they are compressed.
+func contentType(plain *file, coding string) string {
+	kind := mediaType(plain.name)
+	switch {
+	case isTransportStream(plain):
+		return "video/mp2t"
+	case kind == "" && isWellKnownJSON(plain):
+		return "application/json"
+	case kind == "" && coding != "":
+		return "application/octet-stream"
+	}
+	return kind
+}
+
+// mediaType returns the Content-Type of a file by its name, empty when the name
+// says nothing.
 func mediaType(name string) string {
 	ext := strings.ToLower(path.Ext(name))
 	return cmp.Or(webType(ext), mime.TypeByExtension(ext))
 }
 
-// webType is the type of what web projects are made of, by the ending of a name in
-// lower case; empty for other endings. It is fixed, not left to the system's tables,
-// which differ between machines: a Windows registry may say that .js is text/plain,
-// and then modules do not run; Debian's mime.types says that .ts is video/mp2t.
+// webType returns the type for an extension in lower case; empty for others than
+// those of webTypes.
 func webType(ext string) string {
-	switch ext {
-	case ".html", ".htm":
-		return "text/html; charset=utf-8"
-	case ".xhtml":
-		return "application/xhtml+xml"
-	case ".js", ".mjs", ".cjs":
-		return "text/javascript; charset=utf-8"
-	case ".ts", ".mts", ".cts":
-		return "application/typescript; charset=utf-8"
-	case ".jsx":
-		return "text/jsx; charset=utf-8"
-	case ".tsx":
-		return "text/tsx; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".json", ".map":
-		return "application/json"
-	case ".jsonld":
-		return "application/ld+json"
-	case ".geojson":
-		return "application/geo+json"
-	case ".gltf":
-		return "model/gltf+json"
-	case ".glb":
-		return "model/gltf-binary"
-	case ".webmanifest":
-		return "application/manifest+json"
-	case ".svg":
-		return "image/svg+xml"
-	case ".txt", ".text", ".log", ".md", ".markdown": // browsers show these, and download text/markdown
-		return "text/plain; charset=utf-8"
-	case ".csv":
-		return "text/csv; charset=utf-8"
-	case ".tsv":
-		return "text/tab-separated-values; charset=utf-8"
-	case ".vtt":
-		return "text/vtt; charset=utf-8"
-	case ".ics":
-		return "text/calendar; charset=utf-8"
-	case ".yaml", ".yml":
-		return "application/yaml"
-	case ".toml":
-		return "application/toml"
-	case ".xml", ".xsl", ".xslt":
-		return "application/xml"
-	case ".rss":
-		return "application/rss+xml"
-	case ".atom":
-		return "application/atom+xml"
-	case ".wasm":
-		return "application/wasm"
-	case ".png":
-		return "image/png"
-	case ".apng":
-		return "image/apng"
-	case ".jpg", ".jpeg":
-		return "image/jpeg"
-	case ".gif":
-		return "image/gif"
-	case ".webp":
-		return "image/webp"
-	case ".avif":
-		return "image/avif"
-	case ".bmp":
-		return "image/bmp"
-	case ".jxl":
-		return "image/jxl"
-	case ".ico":
-		return "image/x-icon"
-	case ".woff":
-		return "font/woff"
-	case ".woff2":
-		return "font/woff2"
-	case ".ttf":
-		return "font/ttf"
-	case ".otf":
-		return "font/otf"
-	case ".eot":
-		return "application/vnd.ms-fontobject"
-	case ".mp4", ".m4v":
-		return "video/mp4"
-	case ".webm":
-		return "video/webm"
-	case ".ogv":
-		return "video/ogg"
-	case ".mov":
-		return "video/quicktime"
-	case ".m4s":
-		return "video/iso.segment"
-	case ".m3u8":
-		return "application/vnd.apple.mpegurl"
-	case ".mpd":
-		return "application/dash+xml"
-	case ".mp3":
-		return "audio/mpeg"
-	case ".m4a":
-		return "audio/mp4"
-	case ".aac":
-		return "audio/aac"
-	case ".wav":
-		return "audio/wav"
-	case ".flac":
-		return "audio/flac"
-	case ".ogg", ".oga", ".opus":
-		return "audio/ogg"
-	case ".pdf":
-		return "application/pdf"
-	case ".zip":
-		return "application/zip"
-	case ".gz":
-		return "application/gzip"
+	kind := webTypes[ext]
+	if strings.HasPrefix(kind, "text/") || kind == "application/typescript" {
+		kind += "; charset=utf-8"
 	}
-	return ""
+	return kind
+}
+
+// webTypes are the types of what web projects consist of, by extension. They are
+// fixed, not taken from the system's tables, which differ between machines: a
+// Windows registry may say that .js is text/plain, and then modules do not run;
+// Debian's mime.types says that .ts is video/mp2t.
+var webTypes = map[string]string{
+	".html": "text/html", ".htm": "text/html", ".xhtml": "application/xhtml+xml",
+	".js": "text/javascript", ".mjs": "text/javascript", ".cjs": "text/javascript",
+	".ts": "application/typescript", ".mts": "application/typescript", ".cts": "application/typescript",
+	".jsx": "text/jsx", ".tsx": "text/tsx", ".css": "text/css", ".wasm": "application/wasm",
+	".json": "application/json", ".map": "application/json", ".jsonld": "application/ld+json",
+	".geojson": "application/geo+json", ".webmanifest": "application/manifest+json",
+	".gltf": "model/gltf+json", ".glb": "model/gltf-binary",
+
+	// Browsers show these, and download text/markdown.
+	".txt": "text/plain", ".text": "text/plain", ".log": "text/plain", ".md": "text/plain", ".markdown": "text/plain",
+	".csv": "text/csv", ".tsv": "text/tab-separated-values", ".vtt": "text/vtt", ".ics": "text/calendar",
+	".yaml": "application/yaml", ".yml": "application/yaml", ".toml": "application/toml",
+	".xml": "application/xml", ".xsl": "application/xml", ".xslt": "application/xml",
+	".rss": "application/rss+xml", ".atom": "application/atom+xml",
+
+	".svg": "image/svg+xml", ".png": "image/png", ".apng": "image/apng", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
+	".gif": "image/gif", ".webp": "image/webp", ".avif": "image/avif", ".bmp": "image/bmp", ".jxl": "image/jxl",
+	".ico": "image/x-icon", ".woff": "font/woff", ".woff2": "font/woff2", ".ttf": "font/ttf", ".otf": "font/otf",
+	".eot": "application/vnd.ms-fontobject",
+
+	".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm", ".ogv": "video/ogg", ".mov": "video/quicktime",
+	".m4s": "video/iso.segment", ".m3u8": "application/vnd.apple.mpegurl", ".mpd": "application/dash+xml",
+	".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".aac": "audio/aac", ".wav": "audio/wav", ".flac": "audio/flac",
+	".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
+
+	".pdf": "application/pdf", ".zip": "application/zip", ".gz": "application/gzip",
 }
 
 // isTransportStream reports whether f, named ".ts", is a segment of an MPEG

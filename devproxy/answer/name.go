@@ -8,14 +8,31 @@ import (
 	"unicode/utf8"
 )
 
-// name is what a request asks of a folder.
+// name is what a request looks up in a folder.
 type name struct {
 	path string // slash-separated, below the folder; "" is the folder itself
-	// slash is true when the request's path ends in "/": it asks for a folder.
+	// slash is true when the request's path ends in "/", which means a folder.
 	slash bool
 }
 
-// dotted reports that the last segment looks like a file's name: "app.js".
+// candidates returns the files that answer n, in the order in which they are
+// tried.
+func (n name) candidates() []string {
+	switch {
+	case n.slash:
+		return []string{n.index()}
+	case n.path == "":
+		return nil
+	}
+	return []string{n.path, n.path + ".html"}
+}
+
+// index returns the page of the folder n.
+func (n name) index() string {
+	return strings.TrimPrefix(n.path+"/"+indexPage, "/")
+}
+
+// dotted reports whether the last segment looks like the name of a file: "app.js".
 func (n name) dotted() bool {
 	return strings.Contains(n.path[strings.LastIndexByte(n.path, '/')+1:], ".")
 }
@@ -30,10 +47,10 @@ func (n name) wellKnown() bool {
 	return first == wellKnown
 }
 
-// parseName decodes rest, what follows the route's path, exactly once. What it
-// returns is a plain local name: no segment is empty, ".", ".." or begins with
-// "." (except a first ".well-known"), and none holds a separator of any system or
-// a NUL. wrong says what keeps rest from being one, empty when nothing does.
+// parseName decodes rest, what follows the route's path, exactly once. The result
+// is a plain local name: no segment is empty, ".", ".." or begins with "." (except
+// a first ".well-known"), and none contains a separator of any system or a NUL.
+// Otherwise wrong says why not.
 func parseName(rest string) (n name, wrong string) {
 	if rest == "" {
 		return name{}, ""
@@ -52,14 +69,12 @@ func parseName(rest string) (n name, wrong string) {
 	for i, raw := range segments {
 		segment, err := url.PathUnescape(raw)
 		if err != nil {
-			return name{}, `has a "%" that two hexadecimal digits do not follow`
+			return name{}, `has a "%" that is not followed by two hexadecimal digits`
 		}
-		if i == 0 && segment == wellKnown {
-			segments[i] = segment
-			continue
-		}
-		if wrong := vetSegment(segment); wrong != "" {
-			return name{}, wrong
+		if i > 0 || segment != wellKnown {
+			if wrong := vetSegment(segment); wrong != "" {
+				return name{}, wrong
+			}
 		}
 		segments[i] = segment
 	}
@@ -67,7 +82,7 @@ func parseName(rest string) (n name, wrong string) {
 }
 
 // vetSegment returns what is wrong with a decoded segment. The rules are the
-// same on every system but for the names that Windows alone gives a meaning.
+// same on every system, except for the names that only Windows gives a meaning.
 func vetSegment(segment string) (wrong string) {
 	first, _ := utf8.DecodeRuneInString(segment)
 	switch {

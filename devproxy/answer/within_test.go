@@ -42,7 +42,7 @@ func TestFilesStayWithin(t *testing.T) {
 		}
 		w, err := get(spec, http.MethodGet, rest, "", nil)
 		var unread *ReadError
-		if tt.served && (err != nil || w.Code != 200) || !tt.served && (!errors.As(err, &unread) || !errors.Is(err, errLeads)) {
+		if tt.served && (err != nil || w.Code != 200) || !tt.served && (!errors.As(err, &unread) || !errors.Is(err, errMoved)) {
 			t.Errorf("%s within %q: %v", tt.dir, tt.within, err)
 		}
 	}
