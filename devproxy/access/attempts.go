@@ -11,13 +11,14 @@ import (
 )
 
 // How often a password may be guessed wrongly. Each pair is a token bucket: so
-// many at once, and one more for each pause.
+// many at once, and one more after each pause.
 //
-// Whatever number of networks an attacker has, all of them together make at
-// most GlobalAttempts + FirstAttempts = 286 wrong guesses at once and then 720
-// in an hour (600 + 120): 6046 in eight hours. An attacker with N sites, N below
-// FirstAttempts, makes 30 at once, 600 in an hour and N on top. Each device and
-// each network that has shown the right password before may add 240 in an hour.
+// However many networks an attacker has, all of them together make at most
+// GlobalAttempts + FirstAttempts = 286 wrong guesses at once and then 720 in an
+// hour (600 + 120): 6046 in eight hours. An attacker with N sites, N below
+// FirstAttempts, makes 30 at once, 600 in an hour and N in addition. Each device
+// and each network that has shown the right password before may add 240 in an
+// hour.
 const (
 	// AddressAttempts and AddressPause are for one network (see budget.NetworkOf), and
 	// for one device. People mistype a few times in a row, and an office may
@@ -28,28 +29,28 @@ const (
 	GlobalAttempts = 30
 	GlobalPause    = 6 * time.Second
 	// FirstAttempts and FirstPause are for the first guesses of all sites (see
-	// Site) together. They are counted apart, so that attackers who have used up
-	// what everybody shares do not keep out a visitor who has not guessed yet.
+	// Site) together. They are counted separately, so that attackers who have used
+	// up what all share do not keep out a visitor who has not guessed yet.
 	FirstAttempts = 256
 	FirstPause    = 30 * time.Second
 	// FirstAgain is how long a site must wait for another first guess.
 	FirstAgain = 24 * time.Hour
-	// maxAddresses bounds each table: the key that was longest quiet is
-	// forgotten. The common buckets hold for attackers with more networks.
+	// maxAddresses bounds each table: the key that was quiet the longest is
+	// forgotten. The common buckets limit attackers with more networks.
 	maxAddresses = 1024
 )
 
 // Attempts counts wrong guesses at a password. It outlives what it guards, so
-// that no change of the Proxyfile gives anybody more of them. It is safe for
-// concurrent use. Create it with NewAttempts.
+// that no change of the Proxyfile allows more of them. It is safe for concurrent
+// use. Create it with NewAttempts.
 type Attempts struct {
 	mu     sync.Mutex
 	global *rate.Limiter
 	first  *rate.Limiter // of all sites' first guesses
 	own    *ByNetwork
 	firsts *ByNetwork // by Site: has a token for each that has not guessed yet
-	// proven are the networks and devices are the device cookies that have shown
-	// the right password. Strangers cannot use up their buckets.
+	// proven are the networks, and devices the device cookies, that have shown the
+	// right password. Strangers can't use up their buckets.
 	proven  *ByNetwork
 	devices *Table[string]
 }
@@ -68,9 +69,9 @@ func NewAttempts() *Attempts {
 }
 
 // Try calls compare if addr may guess now; right is its result. Otherwise wait,
-// above zero, is how long addr must pause. Only wrong guesses count. All
-// addresses that are not known share one bucket. One comparison runs at a time,
-// so that guessing takes at most one processor.
+// above zero, is how long addr must pause. Only wrong guesses count. All unknown
+// addresses share one bucket. One comparison runs at a time, so that guessing
+// takes at most one processor.
 func (a *Attempts) Try(addr netip.Addr, compare func() bool) (right bool, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -87,8 +88,8 @@ func (a *Attempts) Try(addr netip.Addr, compare func() bool) (right bool, wait t
 	return right, wait
 }
 
-// TryDevice is Try for a browser that has shown the right password before, as
-// it proves by a signed cookie with the name device. It has a bucket of its own.
+// TryDevice is Try for a browser that has shown the right password before, as a
+// signed cookie with the name device proves. It has its own bucket.
 func (a *Attempts) TryDevice(device string, compare func() bool) (right bool, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -107,37 +108,8 @@ func (a *Attempts) stranger(taken *tokens, network, site netip.Prefix) (wait tim
 	return taken.take(a.global)
 }
 
-// tokens are taken for one guess, and put back unless it is wrong.
-type tokens struct {
-	now  time.Time
-	list []*rate.Reservation
-}
-
-// take takes a token of each limiter, or none and returns how long to wait.
-func (t *tokens) take(limiters ...*rate.Limiter) (wait time.Duration) {
-	if t.now.IsZero() {
-		t.now = time.Now()
-	}
-	before := len(t.list)
-	for _, limiter := range limiters {
-		reservation := limiter.ReserveN(t.now, 1)
-		t.list = append(t.list, reservation)
-		if wait = reservation.DelayFrom(t.now); wait > 0 {
-			t.putBack(before)
-			return wait
-		}
-	}
-	return 0
-}
-
-func (t *tokens) putBack(from int) {
-	for _, reservation := range t.list[from:] {
-		reservation.CancelAt(t.now)
-	}
-	t.list = t.list[:from]
-}
-
-// spend makes the guess, unless there is something to wait for.
+// spend makes the guess, unless it must wait. Unless the guess is wrong, the
+// tokens are put back.
 func (t *tokens) spend(wait time.Duration, compare func() bool) (right bool, _ time.Duration) {
 	if right = wait == 0 && compare(); right || wait > 0 {
 		t.putBack(0)

@@ -1,13 +1,42 @@
+// Package access decides which clients may send requests, and how often: sites,
+// lists of address ranges, and bounded tables of rate limiters. The gate of a
+// share and the middleware of a route use it.
 package access
 
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
+
+// Allowed reports whether addr may send requests: it must not be in deny, and must
+// be in allow unless that is empty. An unknown address is in every deny and in no
+// allow.
+func Allowed(addr netip.Addr, allow, deny []netip.Prefix) bool {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() {
+		return len(allow) == 0 && len(deny) == 0
+	}
+	in := func(p netip.Prefix) bool { return p.Contains(addr) }
+	return !slices.ContainsFunc(deny, in) && (len(allow) == 0 || slices.ContainsFunc(allow, in))
+}
+
+// Site returns the prefix that one customer of a provider can have: an IPv4
+// address, or a /48 of IPv6, which has 65536 networks (RFC 6177). All unknown
+// addresses share the zero Prefix, as in budget.NetworkOf.
+func Site(addr netip.Addr) netip.Prefix {
+	network := budget.NetworkOf(addr)
+	if network.Addr().Is6() {
+		network, _ = network.Addr().Prefix(48) // the bits of a valid address
+	}
+	return network
+}
 
 // Limit is a token bucket: one token comes back every Every, up to Burst.
 type Limit struct {
@@ -17,9 +46,9 @@ type Limit struct {
 
 func (l Limit) limiter() *rate.Limiter { return rate.NewLimiter(rate.Every(l.Every), l.Burst) }
 
-// Table has a limiter of its own for each key, a bounded number of them: the
-// key that was longest quiet is forgotten. It is safe for concurrent use.
-// Create it with NewTable.
+// Table has a limiter for each of a bounded number of keys: the key that was quiet
+// the longest is forgotten. It is safe for concurrent use. Create it with
+// NewTable.
 type Table[K comparable] struct {
 	limit Limit
 	size  int
@@ -37,7 +66,8 @@ type row[K comparable] struct {
 // ByNetwork is a Table by Network.
 type ByNetwork = Table[netip.Prefix]
 
-// NewTable has a full bucket for everybody, and remembers size of them.
+// NewTable returns a table with a full bucket for every key. It remembers size of
+// them.
 func NewTable[K comparable](limit Limit, size int) *Table[K] {
 	return &Table[K]{limit: limit, size: size, byKey: map[K]*list.Element{}}
 }
@@ -45,21 +75,11 @@ func NewTable[K comparable](limit Limit, size int) *Table[K] {
 // Take takes a token of key's. Without one it takes none and returns how long
 // it is until there is one, which is above zero.
 func (t *Table[K]) Take(key K) (wait time.Duration) {
-	now := time.Now()
-	return take(t.of(key), now)
+	var taken tokens
+	return taken.take(t.of(key))
 }
 
-// take is limiter's wait at now, with nothing taken when there is one.
-func take(limiter *rate.Limiter, now time.Time) time.Duration {
-	reservation := limiter.ReserveN(now, 1)
-	wait := reservation.DelayFrom(now)
-	if wait > 0 {
-		reservation.CancelAt(now)
-	}
-	return wait
-}
-
-// existing is key's limiter, nil when none is remembered.
+// existing returns key's limiter, or nil when none is remembered.
 func (t *Table[K]) existing(key K) *rate.Limiter {
 	t.mu.Lock()
 	_, there := t.byKey[key]
@@ -78,10 +98,39 @@ func (t *Table[K]) of(key K) *rate.Limiter {
 		return e.Value.(*row[K]).limiter
 	}
 	if t.recent.Len() >= t.size {
-		last := t.recent.Back()
-		delete(t.byKey, t.recent.Remove(last).(*row[K]).key)
+		delete(t.byKey, t.recent.Remove(t.recent.Back()).(*row[K]).key)
 	}
 	r := &row[K]{key, t.limit.limiter()}
 	t.byKey[key] = t.recent.PushFront(r)
 	return r.limiter
+}
+
+// tokens are those taken for one request or guess. They can be put back.
+type tokens struct {
+	now  time.Time
+	list []*rate.Reservation
+}
+
+// take takes a token of each limiter, or none and returns how long to wait.
+func (t *tokens) take(limiters ...*rate.Limiter) (wait time.Duration) {
+	if t.now.IsZero() {
+		t.now = time.Now()
+	}
+	before := len(t.list)
+	for _, limiter := range limiters {
+		reservation := limiter.ReserveN(t.now, 1)
+		t.list = append(t.list, reservation)
+		if wait = reservation.DelayFrom(t.now); wait > 0 {
+			t.putBack(before)
+			return wait
+		}
+	}
+	return 0
+}
+
+func (t *tokens) putBack(from int) {
+	for _, reservation := range t.list[from:] {
+		reservation.CancelAt(t.now)
+	}
+	t.list = t.list[:from]
 }

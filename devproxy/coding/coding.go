@@ -1,5 +1,5 @@
 // Package coding decodes the content codings of responses (RFC 9110 section 8.4.1)
-// whose text has to be looked at.
+// whose text devproxy reads.
 package coding
 
 import (
@@ -15,15 +15,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// ErrUnknown is the error of a coding that is not known.
+// ErrUnknown is the error of an unknown coding.
 var ErrUnknown = errors.New("unknown content coding")
 
-// maxWindow bounds what a decoder of zstd holds, in bytes (RFC 9659).
+// maxWindow bounds the memory of a zstd decoder, in bytes (RFC 9659).
 const maxWindow = 8 << 20
 
-// Decode calls read with the decoded content of from, and returns its error, or why
-// from can't be decoded. coding is one line of Content-Encoding; it may be empty. What
-// read gets ends with an error where from breaks off.
+// Decode calls read with the decoded content of from. It returns read's error, or why
+// from can't be decoded. coding is one line of Content-Encoding; it may be empty. If
+// from breaks off, so does the decoded content, with an error.
 func Decode(from io.Reader, coding string, read func(io.Reader) error) error {
 	switch strings.ToLower(strings.TrimSpace(coding)) {
 	case "", "identity":

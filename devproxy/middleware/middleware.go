@@ -103,7 +103,7 @@ func (s *State) Update(route *plan.Route) {
 	case !caches:
 		s.closeCacheLocked()
 	case s.cache == nil:
-		s.cache = cache.New(cache.Options{Size: kept.Size})
+		s.cache = cache.New(kept.Size)
 	default:
 		if !old.SameResponses(route) {
 			s.cache.Clear()

@@ -2,23 +2,26 @@ package cache
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// answer answers q with e: whole, a part of it, or 304 (section 4.3.2).
+// answer answers q with e: all of it, a part, or 304 (section 4.3.2).
 func (c *Cache) answer(w http.ResponseWriter, q *query, e *entry, status string) error {
 	h := w.Header()
 	writeHeader(h, e, status)
-	if e.status != http.StatusOK || !e.body.whole() {
+	if e.status != http.StatusOK || !e.body.complete() {
 		return follow(w, q, e)
 	}
 	in := q.r.Clone(q.r.Context())
-	// Not a cache's to evaluate: they guard what an origin would change (RFC 9110
-	// section 13.2.1).
+	// A cache does not evaluate these: they guard what an origin would change (RFC
+	// 9110 section 13.2.1).
 	in.Header.Del("If-Match")
 	in.Header.Del("If-Unmodified-Since")
 	modified, _ := http.ParseTime(h.Get("Last-Modified"))
@@ -29,26 +32,25 @@ func (c *Cache) answer(w http.ResponseWriter, q *query, e *entry, status string)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	readableRange(in.Header)
+	plainRange(in.Header)
 	if _, typed := h["Content-Type"]; !typed {
 		h["Content-Type"] = nil // keeps net/http from guessing one
 	}
-	out := &counting{ResponseWriter: w}
-	http.ServeContent(out, in, "", modified, &reader{spool: e.body})
+	out := &errorWriter{ResponseWriter: w}
+	http.ServeContent(out, in, "", modified, &reader{body: e.body})
 	return out.err
 }
 
-// notModifiedSince evaluates If-Modified-Since for an answer without
+// notModifiedSince evaluates If-Modified-Since for a response without
 // Last-Modified, by its Date (section 4.3.2).
 func notModifiedSince(h http.Header, date time.Time) bool {
 	since, err := http.ParseTime(h.Get("If-Modified-Since"))
 	return err == nil && len(h["If-None-Match"]) == 0 && !date.Truncate(time.Second).After(since)
 }
 
-// readableRange makes a Range one that http.ServeContent reads. Units are the
-// same in any case, and those that are not known are ignored (RFC 9110 sections
-// 14.1 and 14.2).
-func readableRange(h http.Header) {
+// plainRange makes a Range one that http.ServeContent understands. Units ignore
+// case, and unknown ones are ignored (RFC 9110 sections 14.1 and 14.2).
+func plainRange(h http.Header) {
 	unit, set, ok := strings.Cut(h.Get("Range"), "=")
 	if ok && strings.EqualFold(unit, "bytes") {
 		h.Set("Range", "bytes="+set)
@@ -57,25 +59,23 @@ func readableRange(h http.Header) {
 	h.Del("Range")
 }
 
-// counting keeps the error that http.ServeContent does not return.
-type counting struct {
+// errorWriter keeps the error that http.ServeContent does not return.
+type errorWriter struct {
 	http.ResponseWriter
 	err error
 }
 
-func (w *counting) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *errorWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *counting) Write(p []byte) (int, error) {
+func (w *errorWriter) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.err = errors.Join(w.err, err)
 	return n, err
 }
 
-// writeHeader copies, since what is kept is read by others at the same time.
+// writeHeader copies, since other requests read what is kept at the same time.
 func writeHeader(h http.Header, e *entry, status string) {
-	for name, values := range e.header {
-		h[name] = append([]string(nil), values...)
-	}
+	maps.Copy(h, e.header.Clone())
 	h["Age"] = []string{strconv.FormatInt(int64(e.age(time.Now())/time.Second), 10)}
 	addStatus(h, status)
 }
@@ -86,7 +86,7 @@ func follow(w http.ResponseWriter, q *query, e *entry) error {
 	if q.r.Method == http.MethodHead || !hasBody(e.status) {
 		return nil
 	}
-	from, control, buffer := &reader{spool: e.body}, http.NewResponseController(w), make([]byte, pieceSize)
+	from, control, buffer := &reader{body: e.body}, http.NewResponseController(w), make([]byte, pieceSize)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
@@ -98,7 +98,7 @@ func follow(w http.ResponseWriter, q *query, e *entry) error {
 		if !errors.Is(err, io.EOF) {
 			return err
 		}
-		if !e.body.whole() {
+		if !e.body.complete() {
 			if err := control.Flush(); err != nil {
 				return err
 			}
@@ -109,7 +109,71 @@ func follow(w http.ResponseWriter, q *query, e *entry) error {
 	}
 }
 
-// hasBody lists who has none (RFC 9110 section 6.4.1).
+// hasBody follows RFC 9110 section 6.4.1.
 func hasBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// hit and forwarded return the cache's own item of Cache-Status (RFC 9211).
+func hit(e *entry, now time.Time) string {
+	return fmt.Sprintf("devproxy; hit; ttl=%d", int64((e.life-e.age(now))/time.Second))
+}
+
+func forwarded(why string) string { return "devproxy; fwd=" + why }
+
+// addStatus adds what this cache did, after the caches that are nearer to the
+// upstream.
+func addStatus(h http.Header, status string) {
+	h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), status)
+}
+
+// headWriter adds the cache's status to the final head of a response, and calls
+// head with it.
+type headWriter struct {
+	http.ResponseWriter
+	status  string
+	head    func(status int, h http.Header) // may be nil
+	written bool
+}
+
+// Unwrap is for http.ResponseController.
+func (w *headWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader passes informational responses unchanged, and so 101.
+func (w *headWriter) WriteHeader(status int) {
+	if status >= 200 && !w.written {
+		if w.head != nil {
+			w.head(status, w.Header())
+		}
+		addStatus(w.Header(), w.status)
+	}
+	w.written = w.written || status >= 200 || status == http.StatusSwitchingProtocols
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *headWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(p)
+}
+
+// FlushError writes the head first, as http.Flusher does.
+func (w *headWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// begin writes the head, if it isn't written.
+func (w *headWriter) begin() {
+	if !w.written {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// finish ends a response of which nothing was written: net/http would make that a
+// 200 without this writer.
+func (w *headWriter) finish(err error) error {
+	if err == nil {
+		w.begin()
+	}
+	return err
 }

@@ -1,3 +1,22 @@
+// Package cache is a shared cache in memory (RFC 9111) for the responses of one
+// route's upstream.
+//
+// It keeps what the upstream allows a shared cache to keep. Where the
+// specification leaves a choice, it takes the one that can't show a client what
+// belongs to another: a response with Set-Cookie or any form of private is not
+// kept, and no-cache="FIELD" means all of the response. CDN-Cache-Control (RFC
+// 9213) replaces Cache-Control and Expires, so that a developer sees what a CDN
+// will do; all three are forwarded as they came.
+//
+// Requests for what is not there yet are collapsed into one (section 4). The
+// clients that wait get the bytes as they come once the head shows that they may
+// have them. Otherwise they go to the upstream by themselves, all at once. The
+// request to the upstream runs in its own goroutine; when the client that began
+// it leaves and others want the response, it is read to its end for them.
+//
+// Ranges are cut from complete responses, and partial ones with the same strong
+// validator are combined (section 3.4). Cache-Status says what was done (RFC
+// 9211).
 package cache
 
 import (
@@ -13,45 +32,44 @@ import (
 // Handler answers r on w, or returns why it could not and has written nothing.
 type Handler = func(w http.ResponseWriter, r *http.Request) error
 
-// maxPart of the cache is the most that one answer may take.
+// maxPart of the cache is the most that one response may take.
 const maxPart = 4
 
-// Options configure a Cache.
-type Options struct {
-	// Size bounds all that is kept, and on its way to be, in bytes.
-	Size int64
-}
-
-// Cache keeps answers. It is safe for concurrent use. Create it with New; Close
+// Cache keeps responses. It is safe for concurrent use. Create it with New; Close
 // ends what it runs.
 type Cache struct {
-	ctx    context.Context // of what it asks in the background
-	cancel context.CancelFunc
-	asking sync.WaitGroup
+	ctx        context.Context // of background requests
+	cancel     context.CancelFunc
+	background sync.WaitGroup
 
 	mu       sync.Mutex
-	size     int64
-	used     int64
+	size     int64               // bound of used
+	used     int64               // by what is kept, and on its way to be, in bytes
 	entries  map[key][]*entry    // by key: the variants of one URI
 	partials map[key]*partial    // by key
 	recent   list.List           // of *entry, the last used first
-	fetches  map[*fetch]struct{} // under way
+	fetches  map[*fetch]struct{} // in progress
 	leaders  map[key]*fetch      // those that others may wait for
-	alone    map[uint64]struct{} // keys whose last answer was nobody else's
-	// audiences are those that have asked.
+	private  map[uint64]struct{} // keys whose last response was for one client only
+	// audiences are those that have sent requests.
 	audiences map[string]struct{}
 	closed    bool
-	seed      maphash.Seed // of alone
+	seed      maphash.Seed // of private
 }
 
-// New is an empty cache.
-func New(opts Options) *Cache {
-	c := &Cache{size: opts.Size, entries: map[key][]*entry{}, partials: map[key]*partial{}, fetches: map[*fetch]struct{}{}, leaders: map[key]*fetch{}, alone: map[uint64]struct{}{}, audiences: map[string]struct{}{}, seed: maphash.MakeSeed()}
+// New returns an empty cache. size bounds all that is kept, and on its way to be,
+// in bytes.
+func New(size int64) *Cache {
+	c := &Cache{
+		size: size, entries: map[key][]*entry{}, partials: map[key]*partial{},
+		fetches: map[*fetch]struct{}{}, leaders: map[key]*fetch{},
+		private: map[uint64]struct{}{}, audiences: map[string]struct{}{}, seed: maphash.MakeSeed(),
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
-// Clear forgets everything, also what is on its way.
+// Clear removes everything, including what is on its way.
 func (c *Cache) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,44 +77,49 @@ func (c *Cache) Clear() {
 }
 
 func (c *Cache) clearLocked() {
-	for c.recent.Len() > 0 {
-		c.removeLocked(c.recent.Back().Value.(*entry))
-	}
+	c.shrinkLocked(-1)
 	for f := range c.fetches {
 		f.void = true
 	}
-	clear(c.leaders) // who comes from now on asks anew
+	clear(c.leaders) // later requests begin a new fetch
 }
 
-// Resize changes the bound. What does not fit goes.
+// Resize changes the bound. What doesn't fit is removed.
 func (c *Cache) Resize(size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.size = size
-	for c.used > c.size && c.recent.Len() > 0 {
+	c.shrinkLocked(size)
+}
+
+// shrinkLocked removes what was not used for the longest time until no more than
+// size bytes are used, or nothing but what is on its way is left.
+func (c *Cache) shrinkLocked(size int64) {
+	for c.recent.Len() > 0 && c.used > size {
 		c.removeLocked(c.recent.Back().Value.(*entry))
 	}
 }
 
-// Close forgets everything and returns when what was asked in the background
-// has ended. Answers that visitors are waiting for go on; later requests pass.
+// Close removes everything, and returns when the background requests have ended.
+// Responses that clients wait for go on; later requests are answered without the
+// cache.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true
 	c.clearLocked()
 	c.mu.Unlock()
 	c.cancel()
-	c.asking.Wait()
+	c.background.Wait()
 }
 
-// backgroundKey marks what the cache asks for itself.
+// backgroundKey marks requests that the cache makes for itself.
 type backgroundKey struct{}
 
 // Background reports whether a request is one that a cache makes for itself, in
-// a goroutine of its own.
+// its own goroutine.
 func Background(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
 
-// Client is who asks.
+// Client is what a request's client may be given.
 type Client struct {
 	// Secure is true for https, whatever carries it here.
 	Secure bool
@@ -106,28 +129,26 @@ type Client struct {
 }
 
 // Serve answers r from what is kept for the client's audience, or with next. Errors
-// are next's, or say that an answer broke off.
+// are next's, or say that a response broke off.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, next Handler) error {
 	q := newQuery(r, client)
-	c.meet(client.Audience)
+	c.note(client.Audience)
 	if why := passes(r); why != "" {
 		return c.pass(w, q, next, why)
 	}
 	e, varies := c.find(q)
-	why := "uri-miss"
-	if varies {
-		why = "vary-miss"
-	}
 	if e == nil {
 		if answered, err := c.answerPart(w, q); answered {
 			return err
 		}
 	}
-	if e == nil || q.asked.noStore {
-		if q.asked.noStore {
-			why = "request"
-		}
-		return c.miss(w, q, next, why)
+	switch {
+	case q.asked.noStore:
+		return c.miss(w, q, next, "request")
+	case e == nil && varies:
+		return c.miss(w, q, next, "vary-miss")
+	case e == nil:
+		return c.miss(w, q, next, "uri-miss")
 	}
 	now := time.Now()
 	switch e.judge(q.asked, now) {
@@ -137,25 +158,25 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, nex
 		c.refresh(q, e, next)
 		return c.answer(w, q, e, hit(e, now))
 	}
-	why = "stale"
-	if e.age(now) < e.life {
-		why = "request"
-	}
 	if q.asked.onlyIfCached {
 		return unavailable(w)
+	}
+	why := "stale"
+	if e.age(now) < e.life {
+		why = "request"
 	}
 	return c.validate(w, q, e, next, why)
 }
 
-// meet remembers an audience.
-func (c *Cache) meet(audience string) {
+// note remembers an audience.
+func (c *Cache) note(audience string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.audiences[audience] = struct{}{}
 }
 
-// passes is why r is nothing for a cache (RFC 9211 section 2.2), empty when it
-// may be.
+// passes returns why the cache has no part in r (RFC 9211 section 2.2), empty
+// when it may have.
 func passes(r *http.Request) string {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -166,9 +187,9 @@ func passes(r *http.Request) string {
 	return ""
 }
 
-// pass has next answer. The success of an unsafe method invalidates.
+// pass answers with next. The success of an unsafe method invalidates.
 func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) error {
-	out := &passing{ResponseWriter: w, status: forwarded(why)}
+	out := &headWriter{ResponseWriter: w, status: forwarded(why)}
 	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, q.r.Method) {
 		out.head = func(status int, h http.Header) {
 			if status >= 200 && status < 400 {
@@ -178,12 +199,12 @@ func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) 
 	}
 	err := next(out, q.r)
 	if q.r.Header.Get("Upgrade") != "" {
-		return err // the connection may be somebody else's by now
+		return err // the connection may have been taken over
 	}
 	return out.finish(err)
 }
 
-// miss has next answer what is not there, together with others who ask for it.
+// miss answers with next what is not there, together with other requests for it.
 func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) error {
 	switch {
 	case q.asked.onlyIfCached:
@@ -191,74 +212,70 @@ func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) 
 	case q.r.Method == http.MethodHead:
 		return c.head(w, q, next, why)
 	}
-	shared := q.r.Header.Get("Range") == "" && !q.asked.noStore && !conditional(q.r.Header) && !c.isAlone(q.key)
+	shared := q.r.Header.Get("Range") == "" && !q.asked.noStore && !conditional(q.r.Header) && !c.isPrivate(q.key)
 	return c.fetch(w, q, nil, next, why, shared)
 }
 
-// maxAlone bounds what is remembered of answers that were not shared. It is
-// hashes, not keys, whose length visitors choose; when two are the same, who asks
-// for the one does not wait either.
-const maxAlone = 4096
+// maxPrivate bounds what is remembered of responses that were not shared. It is
+// hashes, not keys, whose length clients choose. When two are equal, requests for
+// either don't wait.
+const maxPrivate = 4096
 
-// isAlone reports whether the last answer for k was only for who asked: then
-// it is of no use to wait for somebody else's.
-func (c *Cache) isAlone(k key) bool {
+// isPrivate reports whether the last response for k was for its client only: then
+// it is no use to wait for another client's.
+func (c *Cache) isPrivate(k key) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, is := c.alone[maphash.Comparable(c.seed, k)]
+	_, is := c.private[maphash.Comparable(c.seed, k)]
 	return is
 }
 
-// noteAlone remembers that.
-func (c *Cache) noteAlone(k key, alone bool) {
+// setPrivate remembers that.
+func (c *Cache) setPrivate(k key, private bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !alone {
-		delete(c.alone, maphash.Comparable(c.seed, k))
+	if !private {
+		delete(c.private, maphash.Comparable(c.seed, k))
 		return
 	}
-	if len(c.alone) >= maxAlone {
-		clear(c.alone) // they wait once more
+	if len(c.private) >= maxPrivate {
+		clear(c.private) // they wait once more
 	}
-	c.alone[maphash.Comparable(c.seed, k)] = struct{}{}
+	c.private[maphash.Comparable(c.seed, k)] = struct{}{}
 }
 
-// conditional reports whether an answer may be for this visitor alone (RFC 9110
+// conditions are the fields that make a response one for a single client (RFC 9110
 // section 13.1).
+var conditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"}
+
 func conditional(h http.Header) bool {
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"} {
-		if len(h[name]) > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(conditions, func(name string) bool { return len(h[name]) > 0 })
 }
 
-// head passes a HEAD on. What its answer says of the representation that is
-// kept freshens it, or drops it (section 4.3.5).
+// head forwards a HEAD. What its response says about the representation that is
+// kept freshens it, or removes it (section 4.3.5).
 func (c *Cache) head(w http.ResponseWriter, q *query, next Handler, why string) error {
-	out := &passing{ResponseWriter: w, status: forwarded(why)}
-	sent := time.Now()
 	f := c.begin(q)
 	defer c.finish(f)
+	out := &headWriter{ResponseWriter: w, status: forwarded(why)}
 	out.head = func(status int, h http.Header) {
 		if e, _ := c.find(q); e != nil && status == http.StatusOK {
-			c.told(e, q, h, sent, f)
+			c.compare(e, f, h)
 		}
 	}
 	return out.finish(next(out, q.r))
 }
 
-// told is what the 200 to a HEAD says of e.
-func (c *Cache) told(e *entry, q *query, h http.Header, sent time.Time, f *fetch) {
+// compare applies the 200 to a HEAD to e.
+func (c *Cache) compare(e *entry, f *fetch, h http.Header) {
 	if differs(e, h) {
 		c.drop(e)
 		return
 	}
-	c.confirm(e, e.freshened(q, h, sent, time.Now()), f)
+	c.confirm(e, e.freshened(f.q, h, f.sent, time.Now()), f)
 }
 
-// confirm puts fresh in the place of e, if others may have it.
+// confirm replaces e with fresh, if others may have it.
 func (c *Cache) confirm(e, fresh *entry, f *fetch) (forAll bool) {
 	switch {
 	case fresh.forAll():
@@ -267,7 +284,7 @@ func (c *Cache) confirm(e, fresh *entry, f *fetch) (forAll bool) {
 	case len(fresh.header["Set-Cookie"]) == 0:
 		c.drop(e)
 	}
-	return false // with a cookie of one visitor e is as good as it was
+	return false // with a cookie of one client, e is as good as it was
 }
 
 // differs reports whether h is of another representation than e.
@@ -288,6 +305,6 @@ func unavailable(w http.ResponseWriter) error {
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusGatewayTimeout)
-	_, err := w.Write([]byte("The cache has no such answer, and the request asks for nothing else (only-if-cached).\n"))
+	_, err := w.Write([]byte("This response is not in the cache, and the request accepts nothing else (only-if-cached).\n"))
 	return err
 }

@@ -28,7 +28,7 @@ func get(ctx context.Context, path string, fields ...string) *http.Request {
 // and each gets the whole answer.
 func TestHerd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 10 << 20})
+		c := New(10 << 20)
 		defer c.Close()
 		var asked atomic.Int32
 		body := strings.Repeat("0123456789", 10_000)
@@ -70,7 +70,7 @@ func TestHerdForItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := New(Options{Size: 10 << 20})
+				c := New(10 << 20)
 				defer c.Close()
 				upstream := func(w http.ResponseWriter, r *http.Request) error {
 					time.Sleep(time.Second)
@@ -100,7 +100,7 @@ func TestHerdForItself(t *testing.T) {
 func TestFirstLeaves(t *testing.T) {
 	for _, followers := range []int{0, 1, 5} {
 		synctest.Test(t, func(t *testing.T) {
-			c := New(Options{Size: 10 << 20})
+			c := New(10 << 20)
 			defer c.Close()
 			var ended error
 			upstream := func(w http.ResponseWriter, r *http.Request) error {
@@ -155,7 +155,7 @@ func (w stuck) Write(p []byte) (int, error) {
 // TestSlowFirst: one who reads slowly holds nobody up.
 func TestSlowFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 10 << 20})
+		c := New(10 << 20)
 		defer c.Close()
 		body := strings.Repeat("x", 500_000)
 		upstream := func(w http.ResponseWriter, r *http.Request) error {
@@ -186,7 +186,7 @@ func TestSlowFirst(t *testing.T) {
 // piece, and nobody waits for its end.
 func TestEndless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		upstream := func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -225,7 +225,7 @@ func TestEndless(t *testing.T) {
 // is not kept; those who had joined are broken off, never cut short.
 func TestTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 400_000})
+		c := New(400_000)
 		defer c.Close()
 		body := strings.Repeat("0123456789", 50_000)
 		asked := 0
@@ -268,7 +268,7 @@ func TestTooLong(t *testing.T) {
 // TestBrokenOff: an answer without its end is an error for all, and not kept.
 func TestBrokenOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		broken := errors.New("the upstream went away")
 		upstream := func(w http.ResponseWriter, _ *http.Request) error {
@@ -314,7 +314,7 @@ func TestOvertaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := New(Options{Size: 1 << 20})
+				c := New(1 << 20)
 				defer c.Close()
 				old := &up{header: []string{"Cache-Control", "max-age=60"}, body: "old"}
 				var group sync.WaitGroup
@@ -340,7 +340,7 @@ func TestOvertaken(t *testing.T) {
 func TestBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 300_000
-		c := New(Options{Size: size})
+		c := New(size)
 		defer c.Close()
 		large := func(n int) Handler {
 			return (&up{header: []string{"Cache-Control", "max-age=60"}, body: strings.Repeat("x", n)}).answer
@@ -377,7 +377,7 @@ func TestBound(t *testing.T) {
 // TestClose: what is asked in the background ends; requests pass.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		first := &up{header: []string{"Cache-Control", "max-age=1, stale-while-revalidate=60"}, body: "a"}
 		_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/"), first.answer)
 		time.Sleep(2 * time.Second)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// fetch is one request to the upstream, and what becomes of its answer.
+// fetch is one request to the upstream, and what becomes of its response.
 type fetch struct {
 	c      *Cache
 	q      *query
@@ -18,29 +18,28 @@ type fetch struct {
 	shared bool            // others may join
 	ctx    context.Context // of a shared one
 
-	decided chan struct{} // closed when entry is what it will be
+	decided chan struct{} // closed when entry is final
 	once    sync.Once
 	entry   *entry // what others may have; nil for nothing
-	// streams says that entry is on its way, and that the visitor who began the
-	// fetch reads it from there as the others do: one who reads slowly holds
-	// nobody up.
+	// streams is true when entry is on its way, and the client that began the
+	// fetch reads it from there as the others do: a slow one delays no other.
 	streams bool
-	// drained is closed when that visitor has read what was kept of an answer
-	// that turned out too long, and takes the rest directly.
-	drained chan struct{}
-	over    chan struct{} // closed at the end, when err is known
-	err     error
-	thrown  any         // what next panicked with
-	behind  http.Header // trailers, known when entry is whole
+	// drained is closed when that client has read what was kept of a response
+	// that turned out to be too long, and takes the rest directly.
+	drained  chan struct{}
+	over     chan struct{} // closed at the end, when err is known
+	err      error
+	thrown   any         // what next panicked with
+	trailers http.Header // known when entry is complete
 
 	// Under Cache.mu:
 	void      bool // nothing is stored any more
-	followers int  // who wants the answer, beside the one who began
-	abandoned bool // by the one who began
+	followers int  // clients that want the response, other than the one that began
+	abandoned bool // by the client that began
 	cancel    context.CancelFunc
 }
 
-// begin makes a fetch that others do not wait for.
+// begin returns a fetch that others do not wait for.
 func (c *Cache) begin(q *query) *fetch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +52,7 @@ func (c *Cache) beginLocked(q *query) *fetch {
 	return f
 }
 
-// finish forgets f.
+// finish removes f.
 func (c *Cache) finish(f *fetch) {
 	f.decide(nil)
 	if f.shared {
@@ -67,7 +66,7 @@ func (c *Cache) finish(f *fetch) {
 	}
 }
 
-// decide says what is stored. Only the first word counts.
+// decide sets what is stored. Only the first call counts.
 func (f *fetch) decide(e *entry) {
 	f.once.Do(func() {
 		f.entry = e
@@ -75,8 +74,8 @@ func (f *fetch) decide(e *entry) {
 	})
 }
 
-// join is the fetch under way for q, with one more follower, or a new one that
-// others may join.
+// join returns the fetch in progress for q, with one more follower, or a new one
+// that others may join.
 func (c *Cache) join(q *query) (f *fetch, leads bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,8 +92,8 @@ func (c *Cache) join(q *query) (f *fetch, leads bool) {
 	return f, true
 }
 
-// leave is called by each who does not want the answer any more; first is who
-// began. After the last nobody reads it on.
+// leave is called by each client that no longer wants the response; first is the
+// one that began. After the last one it is not read on.
 func (f *fetch) leave(first bool) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
@@ -108,29 +107,26 @@ func (f *fetch) leave(first bool) {
 	}
 }
 
-// fetch asks next for q: to validate old, when that is not nil. shared says that
-// others may have the answer too.
+// fetch calls next for q, to validate old when that is not nil. shared says that
+// others may have the response too.
 func (c *Cache) fetch(w http.ResponseWriter, q *query, old *entry, next Handler, why string, shared bool) error {
-	if !shared {
-		f := c.begin(q)
-		defer c.finish(f)
-		return f.run(w, q.r.Context(), old, next, why)
-	}
-	f, leads := c.join(q)
-	if !leads {
+	if shared {
+		f, leads := c.join(q)
+		if leads {
+			return c.lead(w, q, f, old, next, why)
+		}
 		if answered, err := c.wait(w, q, f, why); answered {
 			return err
 		}
-		// All who wait for what they may not have ask at once, for themselves.
-		own := c.begin(q)
-		defer c.finish(own)
-		return own.run(w, q.r.Context(), old, next, why)
+		// All that wait for what they may not have fetch at once, for themselves.
 	}
-	return c.lead(w, q, f, old, next, why)
+	f := c.begin(q)
+	defer c.finish(f)
+	return f.run(w, q.r.Context(), old, next, why)
 }
 
-// lead fetches for q and all who join. The upstream is asked in a goroutine that
-// ends with the answer, or when the last of them has left.
+// lead fetches for q and all that join. Its goroutine ends with the response, or
+// when the last of them has left.
 func (c *Cache) lead(w http.ResponseWriter, q *query, f *fetch, old *entry, next Handler, why string) error {
 	leave := sync.OnceFunc(func() { f.leave(true) })
 	defer context.AfterFunc(q.r.Context(), leave)()
@@ -158,32 +154,30 @@ func (c *Cache) lead(w http.ResponseWriter, q *query, f *fetch, old *entry, next
 	return f.err
 }
 
-// stream answers the one who began with what comes.
+// stream answers the client that began with what comes.
 func (c *Cache) stream(w http.ResponseWriter, q *query, f *fetch, why string) error {
 	h := w.Header()
-	for name, values := range f.entry.header {
-		h[name] = append([]string(nil), values...)
-	}
+	maps.Copy(h, f.entry.header.Clone())
 	addStatus(h, forwarded(why)+"; stored")
 	if err := follow(w, q, f.entry); err != nil {
 		return err
 	}
-	maps.Copy(h, f.behind)
+	maps.Copy(h, f.trailers)
 	return nil
 }
 
-// maxWait is how long one waits for another's head. Some answers, as those of a
-// long poll, only come when the next has asked too.
+// maxWait is how long a request waits for another's head. Some responses, such as
+// those of a long poll, only come when the next request has been sent too.
 const maxWait = 10 * time.Second
 
 // wait answers q with what f fetches, if q may have that.
 func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch, why string) (answered bool, err error) {
 	defer f.leave(false)
-	late := time.NewTimer(maxWait)
-	defer late.Stop()
+	timeout := time.NewTimer(maxWait)
+	defer timeout.Stop()
 	select {
 	case <-f.decided:
-	case <-late.C:
+	case <-timeout.C:
 		return false, nil
 	case <-q.r.Context().Done():
 		return true, q.r.Context().Err()
@@ -195,7 +189,7 @@ func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch, why string) (ans
 	return true, c.answer(w, q, e, forwarded(why)+"; collapsed")
 }
 
-// run asks, answers on w, and stores.
+// run calls next, answers on w, and stores.
 func (f *fetch) run(w http.ResponseWriter, ctx context.Context, old *entry, next Handler, why string) error {
 	out := &writer{ResponseWriter: w, fetch: f, old: old, why: why, header: http.Header{}}
 	in := f.q.r.WithContext(ctx)
@@ -207,11 +201,11 @@ func (f *fetch) run(w http.ResponseWriter, ctx context.Context, old *entry, next
 	return out.finish(err, next, in)
 }
 
-// validating is h with the conditions that ask whether e is still good (section
-// 4.3.1), in place of the visitor's, which are evaluated on the outcome.
+// validating returns h with the conditions that ask whether e is still valid
+// (section 4.3.1). They replace the client's, which are evaluated on the outcome.
 func validating(h http.Header, e *entry) http.Header {
 	h = h.Clone()
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
+	for _, name := range append(conditions, "Range") {
 		delete(h, name)
 	}
 	if tag := e.header.Get("Etag"); tag != "" {
@@ -223,7 +217,7 @@ func validating(h http.Header, e *entry) http.Header {
 	return h
 }
 
-// validate asks whether e is still good, and answers with it if so.
+// validate asks the upstream whether e is still valid, and answers with it if so.
 func (c *Cache) validate(w http.ResponseWriter, q *query, e *entry, next Handler, why string) error {
 	if e.header.Get("Etag") == "" && e.header.Get("Last-Modified") == "" && q.r.Method == http.MethodHead {
 		return c.head(w, q, next, why)
@@ -231,12 +225,12 @@ func (c *Cache) validate(w http.ResponseWriter, q *query, e *entry, next Handler
 	return c.fetch(w, q, e, next, why, q.r.Method == http.MethodGet)
 }
 
-// refresh validates e in the background, unless somebody does already (RFC 5861
-// section 3).
+// refresh validates e in the background, unless another request does already (RFC
+// 5861 section 3).
 func (c *Cache) refresh(q *query, e *entry, next Handler) {
 	r := q.r.Clone(context.WithValue(context.WithoutCancel(q.r.Context()), backgroundKey{}, true))
 	r.Method, r.Body = http.MethodGet, http.NoBody
-	again := &query{r, q.key, asked{maxAge: -1, minFresh: -1, maxStale: -1, staleIfError: -1}}
+	again := &query{r, q.key, parseAsked(nil)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.leaders[q.key] != nil {
@@ -245,32 +239,32 @@ func (c *Cache) refresh(q *query, e *entry, next Handler) {
 	f := c.beginLocked(again)
 	f.ctx, f.cancel = context.WithCancel(r.Context())
 	c.leaders[q.key] = f
-	c.asking.Go(func() {
+	c.background.Go(func() {
 		defer c.finish(f)
 		defer f.cancel()
 		defer context.AfterFunc(c.ctx, f.cancel)()
-		// No net/http is around it that would catch it, http.ErrAbortHandler above
-		// all. Who asks next meets the same handler, and their server tells.
+		// No net/http around it would recover, from http.ErrAbortHandler above all.
+		// The next request meets the same handler, and its server reports the panic.
 		defer func() { _ = recover() }()
-		_ = f.run(&nobody{header: http.Header{}}, f.ctx, e, next, "stale") // the next visitor sees what came of it
+		_ = f.run(&discard{header: http.Header{}}, f.ctx, e, next, "stale") // the next request sees the outcome
 	})
 }
 
-// nobody is who is answered in the background.
-type nobody struct{ header http.Header }
+// discard is the writer of background requests.
+type discard struct{ header http.Header }
 
-func (w *nobody) Header() http.Header         { return w.header }
-func (w *nobody) WriteHeader(int)             {}
-func (w *nobody) Write(p []byte) (int, error) { return len(p), nil }
-func (w *nobody) FlushError() error           { return nil }
+func (w *discard) Header() http.Header         { return w.header }
+func (w *discard) WriteHeader(int)             {}
+func (w *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (w *discard) FlushError() error           { return nil }
 
-// sameEntity reports whether a 304 is about e (section 4.3.4): by a validator of
-// its own, or as the answer to the one question that was asked.
+// sameEntity reports whether a 304 is about e (section 4.3.4): by its own
+// validator, or as the answer to the one question that was sent.
 func sameEntity(e *entry, h http.Header) bool {
 	tag, modified := h.Get("Etag"), h.Get("Last-Modified")
 	switch {
 	case tag != "":
-		return weak(tag) == weak(e.header.Get("Etag"))
+		return opaque(tag) == opaque(e.header.Get("Etag"))
 	case modified != "" && e.header.Get("Last-Modified") != "":
 		return modified == e.header.Get("Last-Modified")
 	}
@@ -278,19 +272,12 @@ func sameEntity(e *entry, h http.Header) bool {
 }
 
 // mayUpdate reports whether a 304 about e changes it: a strong validator is only
-// about answers that have the same. Some servers weaken their tag in a 200 and
+// about responses that have the same. Some servers weaken their tag in a 200 and
 // not in the 304.
 func mayUpdate(e *entry, h http.Header) bool {
 	tag := h.Get("Etag")
-	return tag == "" || tag != weak(tag) || tag == e.header.Get("Etag")
+	return tag == "" || tag != opaque(tag) || tag == e.header.Get("Etag")
 }
 
-func weak(tag string) string {
-	if len(tag) > 2 && tag[:2] == "W/" {
-		return tag[2:]
-	}
-	return tag
-}
-
-// isError lists what stale-if-error hides (RFC 5861 section 4).
-func isError(status int) bool { return slices.Contains([]int{500, 502, 503, 504}, status) }
+// opaque returns an entity tag without the mark of weak ones.
+func opaque(tag string) string { return strings.TrimPrefix(tag, "W/") }

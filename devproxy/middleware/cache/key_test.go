@@ -12,7 +12,7 @@ import (
 // TestKey: hosts are the same in any case; schemes, ports and spellings of paths
 // are not.
 func TestKey(t *testing.T) {
-	c := New(Options{Size: 1 << 20})
+	c := New(1 << 20)
 	defer c.Close()
 	answer := &up{header: []string{"Cache-Control", "max-age=60"}, body: "a"}
 	asked := 0
@@ -89,7 +89,7 @@ func TestRefer(t *testing.T) {
 // section 4.2.3).
 func TestDelayCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		slow := func(w http.ResponseWriter, r *http.Request) error {
 			time.Sleep(5 * time.Second)

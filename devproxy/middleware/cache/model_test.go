@@ -34,7 +34,7 @@ func TestModel(t *testing.T) {
 }
 
 func walk(t *testing.T, random *rand.Rand) {
-	c := New(Options{Size: 60_000})
+	c := New(60_000)
 	defer c.Close()
 	var all []*made
 	versions := map[string]int{}

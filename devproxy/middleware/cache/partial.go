@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,8 +10,8 @@ import (
 	"time"
 )
 
-// partial is what is there of a representation of which not all has been asked
-// for (RFC 9111 section 3.4). Its entry has the head that a 200 would have.
+// partial is what is there of a representation that was not requested as a whole
+// (RFC 9111 section 3.4). Its entry has the head that a 200 would have.
 type partial struct {
 	e     *entry
 	total int64
@@ -33,32 +34,32 @@ type part struct {
 	room   *entry // what it costs on its way
 }
 
-// maxSpans of one representation are kept, so that a visitor who asks for single
-// bytes makes no long lists; spanCost is what each costs beside its bytes.
+// maxSpans of one representation are kept, so that a client that requests single
+// bytes makes no long lists; spanCost is what each costs in addition to its bytes.
 const (
 	maxSpans = 64
 	spanCost = 64
 )
 
-// beginPart is nil for a 206 that is not kept: without a strong validator it
-// could not be told what it is a part of.
-func beginPart(q *query, h http.Header, most int64) *part {
+// beginPart returns nil for a 206 that is not kept: without a strong validator
+// nothing says what it is a part of.
+func beginPart(q *query, h http.Header, maxLength int64) *part {
 	from, end, total, ok := parseContentRange(h.Get("Content-Range"))
 	tag := h.Get("Etag")
-	if !ok || end-from > most || !strings.HasPrefix(tag, `"`) || len(h["Content-Range"]) > 1 {
+	if !ok || end-from > maxLength || !strings.HasPrefix(tag, `"`) || len(h["Content-Range"]) > 1 {
 		return nil
 	}
-	whole := keptHeader(h)
-	delete(whole, "Content-Range")
-	if !storable(q.r, http.StatusOK, whole, policyOf(h)) {
+	full := keptHeader(h)
+	delete(full, "Content-Range")
+	if !storable(q.r, http.StatusOK, full, policyOf(h)) {
 		return nil
 	}
-	whole.Set("Content-Length", strconv.FormatInt(total, 10))
-	return &part{header: whole, total: total, span: span{from: from}, length: end - from, room: &entry{}}
+	full.Set("Content-Length", strconv.FormatInt(total, 10))
+	return &part{header: full, total: total, span: span{from: from}, length: end - from, room: &entry{}}
 }
 
-// parseContentRange reads "bytes 0-99/1000" (RFC 9110 section 14.4), with a
-// known length. end is behind the last byte.
+// parseContentRange parses "bytes 0-99/1000" (RFC 9110 section 14.4), with a
+// known length. end is after the last byte.
 func parseContentRange(text string) (from, end, total int64, ok bool) {
 	var last int64
 	n, err := fmt.Sscanf(text, "bytes %d-%d/%d", &from, &last, &total)
@@ -68,11 +69,12 @@ func parseContentRange(text string) (from, end, total int64, ok bool) {
 	return from, last + 1, total, 0 <= from && from <= last && last < total
 }
 
-// parseRange reads a Range of one span (section 14.2), of a representation of
+// parseRange parses a Range of one span (section 14.2), of a representation of
 // total bytes.
 func parseRange(text string, total int64) (from, end int64, ok bool) {
-	first, last, found := strings.Cut(strings.TrimPrefix(text, "bytes="), "-")
-	if !found || !strings.HasPrefix(text, "bytes=") {
+	spec, isBytes := strings.CutPrefix(text, "bytes=")
+	first, last, found := strings.Cut(spec, "-")
+	if !found || !isBytes {
 		return 0, 0, false
 	}
 	a, errFirst := strconv.ParseUint(first, 10, 62)
@@ -89,16 +91,13 @@ func parseRange(text string, total int64) (from, end int64, ok bool) {
 }
 
 // combine adds p to what is there of the same representation (RFC 9111 section
-// 3.4: the same strong validator). When nothing is missing any more it is an
-// entry like others.
+// 3.4: the same strong validator). When nothing is missing it becomes an ordinary
+// entry.
 func (c *Cache) combine(f *fetch, p *part) {
-	came := time.Now()
-	e := &entry{key: f.q.key, names: varyNames(p.header), status: http.StatusOK, header: p.header, body: newSpool()}
-	e.values = selecting(e.names, f.q.r.Header)
-	e.read(f.sent, came)
+	e := newEntry(f.q, http.StatusOK, p.header, f.sent, time.Now())
 	merged := &partial{e: e, total: p.total, spans: []span{p.span}}
 	if old := c.partialOf(f.q); old != nil && old.total == p.total && old.e.header.Get("Etag") == p.header.Get("Etag") {
-		merged.spans = join(append(slices.Clone(old.spans), p.span))
+		merged.spans = joinSpans(append(slices.Clone(old.spans), p.span))
 	}
 	if len(merged.spans) > maxSpans {
 		merged.spans = []span{p.span}
@@ -129,9 +128,9 @@ func (c *Cache) combine(f *fetch, p *part) {
 	e.place = c.recent.PushFront(e)
 }
 
-// join puts spans in order and joins those that touch.
-func join(spans []span) []span {
-	slices.SortStableFunc(spans, func(a, b span) int { return int(min(max(a.from-b.from, -1), 1)) })
+// joinSpans puts spans in order and joins those that touch.
+func joinSpans(spans []span) []span {
+	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	joined := spans[:1]
 	for _, s := range spans[1:] {
 		last := &joined[len(joined)-1]

@@ -57,7 +57,7 @@ func TestReview(t *testing.T) {
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := New(Options{Size: 1 << 20})
+				c := New(1 << 20)
 				defer c.Close()
 				for i, s := range steps {
 					s.run(t, c, i+1)
@@ -71,7 +71,7 @@ func TestReview(t *testing.T) {
 // before it.
 func TestAfterChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		var group sync.WaitGroup
 		group.Go(func() {
@@ -101,7 +101,7 @@ func TestAudiences(t *testing.T) {
 		return &up{status: 206, header: append([]string{"Content-Range", "bytes 0-0/2"}, fresh...), body: from}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		for i, s := range []step{
 			{up: &up{header: fresh, body: "local"}, body: "local"},
@@ -136,7 +136,7 @@ func TestAudiences(t *testing.T) {
 func TestPrivateConfirmed(t *testing.T) {
 	for _, said := range [][]string{{"Cache-Control", "private, max-age=60"}, {"Cache-Control", "max-age=60", "Set-Cookie", "session=1"}} {
 		synctest.Test(t, func(t *testing.T) {
-			c := New(Options{Size: 1 << 20})
+			c := New(1 << 20)
 			defer c.Close()
 			_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/"), (&up{header: []string{"Cache-Control", "max-age=1", "Etag", `"1"`}, body: "a"}).answer)
 			time.Sleep(2 * time.Second)
@@ -166,7 +166,7 @@ func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 // TestLost: a visitor whose connection is lost leaves no goroutine behind.
 func TestLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 400_000})
+		c := New(400_000)
 		defer c.Close()
 		ended := false
 		err := c.ask(gone{httptest.NewRecorder()}, get(t.Context(), "/"), func(w http.ResponseWriter, r *http.Request) error {
@@ -189,7 +189,7 @@ func TestLost(t *testing.T) {
 // TestPanicBehind: a panic in the background ends the process of nobody.
 func TestPanicBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/"), (&up{header: []string{"Cache-Control", "max-age=1, stale-while-revalidate=60"}, body: "a"}).answer)
 		time.Sleep(2 * time.Second)
@@ -207,7 +207,7 @@ func TestPanicBehind(t *testing.T) {
 // answer is not kept.
 func TestTrailers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		asked := 0
 		server := func(w http.ResponseWriter, r *http.Request) error {
@@ -233,7 +233,7 @@ func TestTrailers(t *testing.T) {
 // TestRendezvous: nobody waits for ever for somebody else's answer.
 func TestRendezvous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		var here atomic.Int32
 		both := make(chan struct{})
@@ -259,7 +259,7 @@ func TestRendezvous(t *testing.T) {
 // TestNothingWritten: an answer of which nothing is written is a 200.
 func TestNothingWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		silent := func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -287,7 +287,7 @@ func TestNothingWritten(t *testing.T) {
 // (RFC 9211 section 2.6).
 func TestCollapsedStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 1 << 20})
+		c := New(1 << 20)
 		defer c.Close()
 		var group sync.WaitGroup
 		for i := range 2 {
@@ -312,7 +312,7 @@ func TestCollapsedStatus(t *testing.T) {
 // each request looks at all of them.
 func TestVariants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 100 << 20})
+		c := New(100 << 20)
 		defer c.Close()
 		for i := range 1000 {
 			_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/", "Foo", fmt.Sprint(i)), (&up{header: []string{"Cache-Control", "max-age=60", "Vary", "Foo"}}).answer)
@@ -333,7 +333,7 @@ func TestConditionDoesNotTurnOff(t *testing.T) {
 		up  *up
 	}{{"If-None-Match", with(304, "")}, {"Range", with(206, "a", "Content-Range", "bytes 0-0/3")}} {
 		synctest.Test(t, func(t *testing.T) {
-			c := New(Options{Size: 1 << 20})
+			c := New(1 << 20)
 			defer c.Close()
 			_ = c.ask(httptest.NewRecorder(), get(t.Context(), "/", first.ask, `bytes=0-0`), first.up.answer)
 			var asked atomic.Int32
@@ -360,7 +360,7 @@ func TestConditionDoesNotTurnOff(t *testing.T) {
 func TestPartsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 400_000
-		c := New(Options{Size: size})
+		c := New(size)
 		defer c.Close()
 		ranged := func(from, n, total int, wait time.Duration) Handler {
 			return func(w http.ResponseWriter, r *http.Request) error {
@@ -410,7 +410,7 @@ func TestPartsAreBounded(t *testing.T) {
 // TestTooLongOnce: nobody is broken off by what is known to be too long.
 func TestTooLongOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Size: 400_000})
+		c := New(400_000)
 		defer c.Close()
 		upstream := func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -439,7 +439,7 @@ func TestTooLongOnce(t *testing.T) {
 
 // TestUpgrade: after an upgrade the connection is left alone.
 func TestUpgrade(t *testing.T) {
-	c := New(Options{Size: 1 << 20})
+	c := New(1 << 20)
 	defer c.Close()
 	var begun bool
 	w := &telling{httptest.NewRecorder(), &begun}

@@ -145,7 +145,7 @@ func TestRFC9111(t *testing.T) {
 		"5.2.1.3 min-fresh":                             {{up: ok("a", "Cache-Control", "max-age=10"), body: "a"}, {wait: 5 * second, ask: []string{"Cache-Control", "min-fresh=5"}, body: "a"}, {wait: second, ask: []string{"Cache-Control", "min-fresh=5"}, up: ok("b"), body: "b"}},
 		"5.2.1.4 no-cache of the request":               {{up: ok("a", "Cache-Control", "max-age=60", "ETag", `"1"`), body: "a"}, {ask: []string{"Cache-Control", "no-cache"}, sent: []string{"If-None-Match", `"1"`}, up: with(304, ""), body: "a"}},
 		"5.2.1.5 no-store of the request":               {{ask: []string{"Cache-Control", "no-store"}, up: ok("a", fresh...), body: "a"}, {up: ok("b"), body: "b"}},
-		"5.2.1.7 only-if-cached":                        {{ask: []string{"Cache-Control", "only-if-cached"}, status: 504, body: "The cache has no such answer, and the request asks for nothing else (only-if-cached).\n"}, {up: ok("a", fresh...), body: "a"}, {ask: []string{"Cache-Control", "only-if-cached"}, body: "a"}},
+		"5.2.1.7 only-if-cached":                        {{ask: []string{"Cache-Control", "only-if-cached"}, status: 504, body: "This response is not in the cache, and the request accepts nothing else (only-if-cached).\n"}, {up: ok("a", fresh...), body: "a"}, {ask: []string{"Cache-Control", "only-if-cached"}, body: "a"}},
 		"5.2.2.2 must-understand that is":               kept(ok("a", "Cache-Control", "max-age=60, no-store, must-understand")),
 		"5.2.2.3 must-understand that is not":           notKept(with(299, "a", "Cache-Control", "max-age=60, must-understand")),
 		"5.2.2.4 no-cache asks each time":               {{up: ok("a", "Cache-Control", "max-age=60, no-cache", "ETag", `"1"`), body: "a"}, {sent: []string{"If-None-Match", `"1"`}, up: with(304, ""), body: "a"}, {up: with(304, ""), body: "a"}},
@@ -199,7 +199,7 @@ func TestRFC9111(t *testing.T) {
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := New(Options{Size: 1 << 20})
+				c := New(1 << 20)
 				defer c.Close()
 				for i, s := range steps {
 					s.run(t, c, i+1)

@@ -10,7 +10,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
-// storable reports whether a shared cache may keep an answer (section 3), and
+// storable reports whether a shared cache may keep a response (section 3), and
 // whether this one does.
 func storable(r *http.Request, status int, h http.Header, d policy) bool {
 	switch {
@@ -33,27 +33,27 @@ func storable(r *http.Request, status int, h http.Header, d policy) bool {
 	return explicit || heuristic(status) && (h.Get("Etag") != "" || h.Get("Last-Modified") != "")
 }
 
-// isPersonal lists statuses that answer a field of one request and not what it
-// asks for: a condition, a range, an expectation, its size, the client's own
-// rate or credentials (RFC 9110 sections 15.5.8, 15.5.13, 15.5.17, 15.5.18; RFC
-// 6585 says "MUST NOT be stored" of its own).
+// isPersonal reports a status that answers a field of one request and not its
+// target: a condition, a range, an expectation, its size, the client's own rate
+// or credentials (RFC 9110 sections 15.5.8, 15.5.13, 15.5.17, 15.5.18; RFC 6585
+// says "MUST NOT be stored" of its own).
 func isPersonal(status int) bool {
 	return slices.Contains([]int{407, 412, 416, 417, 428, 429, 431, 511}, status)
 }
 
-// understood are the statuses whose caching is defined by RFC 9110 in a way
-// that this cache follows.
+// understood reports a status whose caching RFC 9110 defines in a way that this
+// cache follows.
 func understood(status int) bool {
 	return heuristic(status) || slices.Contains([]int{302, 303, 307, 400, 401, 403, 406, 409, 411, 413, 415, 422, 451, 500, 502, 503, 504}, status)
 }
 
-// isStream reports whether an answer has no end of its own.
+// isStream reports whether a response has no end of its own.
 func isStream(h http.Header) bool {
 	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace" || strings.HasPrefix(kind, "application/grpc")
 }
 
-// length is the declared one, -1 when there is none.
+// length returns the declared length, or -1 when there is none.
 func length(h http.Header) int64 {
 	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	if err != nil || n < 0 {
@@ -62,7 +62,7 @@ func length(h http.Header) int64 {
 	return n
 }
 
-// varyNames are the canonical names that Vary lists, "*" among them.
+// varyNames returns the canonical names that Vary lists, "*" included.
 func varyNames(h http.Header) []string {
 	var names []string
 	for name := range field.Elements(h["Vary"]) {
@@ -72,9 +72,9 @@ func varyNames(h http.Header) []string {
 	return slices.Compact(names)
 }
 
-// selecting is what a request says in the fields that Vary lists, in a form
-// that is equal for equal values (section 4.1): lines joined, space around
-// commas dropped.
+// selecting returns a request's values for the fields that Vary lists, in a form
+// that is equal for equal values (section 4.1): lines joined, space around commas
+// dropped.
 func selecting(names []string, h http.Header) []string {
 	values := make([]string, len(names))
 	for i, name := range names {
@@ -83,7 +83,7 @@ func selecting(names []string, h http.Header) []string {
 			continue // unlike an empty one, which begins with a mark
 		}
 		var items []string
-		for rest := anyCase(name, strings.Join(lines, ",")); ; {
+		for rest := foldCase(name, strings.Join(lines, ",")); ; {
 			end := listItem(rest)
 			items = append(items, strings.TrimSpace(rest[:end]))
 			if end == len(rest) {
@@ -96,10 +96,10 @@ func selecting(names []string, h http.Header) []string {
 	return values
 }
 
-// anyCase is value in lower case for the fields whose values are the same in any
-// case: language ranges (RFC 4647 section 2.1), codings and character sets (RFC
-// 9110 sections 8.4.1 and 8.3.2).
-func anyCase(name, value string) string {
+// foldCase returns value in lower case for the fields that ignore case: language
+// ranges (RFC 4647 section 2.1), codings and character sets (RFC 9110 sections
+// 8.4.1 and 8.3.2).
+func foldCase(name, value string) string {
 	switch name {
 	case "Accept-Language", "Accept-Encoding", "Accept-Charset":
 		return strings.ToLower(value)
@@ -107,7 +107,7 @@ func anyCase(name, value string) string {
 	return value
 }
 
-// listItem is the length of the first item of a list. A comma in quotes does
+// listItem returns the length of the first item of a list. A comma in quotes does
 // not end it (RFC 9110 section 5.6.4).
 func listItem(s string) int {
 	quoted := false
@@ -124,7 +124,7 @@ func listItem(s string) int {
 	return len(s)
 }
 
-// keptHeader is what is kept of h.
+// keptHeader returns what is kept of h.
 func keptHeader(h http.Header) http.Header {
 	kept := h.Clone()
 	field.DropNamed(kept, h["Connection"])

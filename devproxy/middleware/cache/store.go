@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// find is the newest entry for q (section 4.1); nil when there is none. varies
-// says that there are some for the same URI.
+// find returns the newest entry for q (section 4.1), or nil. varies reports
+// whether there are entries for the same URI.
 func (c *Cache) find(q *query) (found *entry, varies bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -22,34 +22,31 @@ func (c *Cache) find(q *query) (found *entry, varies bool) {
 	return found, len(variants) > 0
 }
 
-// grow counts n more bytes of e, at the expense of what was not used for the
-// longest time. It is false when they do not fit.
+// grow counts n more bytes of e, and removes what was not used for the longest
+// time to make room. It returns false when they don't fit.
 func (c *Cache) grow(e *entry, n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.cost+n > c.size/maxPart || c.closed {
 		return false
 	}
-	for c.used+n > c.size {
-		last := c.recent.Back()
-		if last == nil {
-			return false // all is on its way
-		}
-		c.removeLocked(last.Value.(*entry))
+	c.shrinkLocked(c.size - n)
+	if c.used+n > c.size {
+		return false // everything left is on its way
 	}
 	e.cost += n
 	c.used += n
 	return true
 }
 
-// mostFor is how long one answer may be.
-func (c *Cache) mostFor() int64 {
+// maxLength returns how long one response may be.
+func (c *Cache) maxLength() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size / maxPart
 }
 
-// release gives back what e costs, which is not kept.
+// release stops counting e, which is not kept.
 func (c *Cache) release(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,12 +55,12 @@ func (c *Cache) release(e *entry) {
 }
 
 // maxVariants of one URI are kept, the last that came. Each request for it looks
-// at all of them, and a visitor may make up as many as there are values of what
-// Vary names.
+// at all of them, and a client may make up as many as there are values of the
+// fields in Vary.
 const maxVariants = 64
 
-// keep stores e, which is whole, in place of what the same request selected. It
-// is false when it was overtaken by an invalidation.
+// keep stores e, which is complete, in place of what the same request selected. It
+// returns false when e was invalidated on its way.
 func (c *Cache) keep(e *entry, f *fetch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +73,7 @@ func (c *Cache) keep(e *entry, f *fetch) bool {
 
 func (c *Cache) keepLocked(e *entry) {
 	for _, old := range slices.Clone(c.entries[e.key]) {
-		// Also a variant that an older Vary made: the newer one is what holds.
+		// Also a variant from an older Vary: the newer one is valid.
 		if slices.Equal(old.names, e.names) && slices.Equal(old.values, e.values) {
 			c.removeLocked(old)
 		}
@@ -88,7 +85,7 @@ func (c *Cache) keepLocked(e *entry) {
 	e.place = c.recent.PushFront(e)
 }
 
-// replace puts fresh, which has the body of old, in its place, if old is still
+// replace stores fresh, which has the body of old, in its place, if old is still
 // there.
 func (c *Cache) replace(old, fresh *entry, f *fetch) {
 	c.mu.Lock()
@@ -120,44 +117,41 @@ func (c *Cache) removeLocked(e *entry) {
 		delete(c.partials, e.key)
 		return
 	}
-	rest := slices.DeleteFunc(c.entries[e.key], func(other *entry) bool { return other == e })
-	if len(rest) == 0 {
+	c.entries[e.key] = slices.DeleteFunc(c.entries[e.key], func(other *entry) bool { return other == e })
+	if len(c.entries[e.key]) == 0 {
 		delete(c.entries, e.key)
-	} else {
-		c.entries[e.key] = rest
 	}
 }
 
-// invalidate removes all that is kept for the URIs that an unsafe request has
-// changed (section 4.4): its own, and those of the same origin that the answer
-// names, for every audience. What is on its way for them is not kept.
+// invalidate removes everything that is kept for the URIs that an unsafe request
+// has changed (section 4.4): its own, and those of the same origin that the
+// response names, for every audience. What is on its way for them is not kept.
 func (c *Cache) invalidate(q *query, h http.Header) {
-	keys := []key{q.key}
+	changed := []key{q.key}
 	for _, name := range []string{"Location", "Content-Location"} {
 		if referred, ok := q.key.refer(h.Get(name)); ok {
-			keys = append(keys, referred)
+			changed = append(changed, referred)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	changed := keys
-	keys = nil
 	for audience := range c.audiences {
 		for _, k := range changed {
 			k.audience = audience
-			keys = append(keys, k)
+			c.invalidateLocked(k)
 		}
 	}
+}
+
+func (c *Cache) invalidateLocked(k key) {
 	for f := range c.fetches {
-		f.void = f.void || slices.Contains(keys, f.q.key)
+		f.void = f.void || f.q.key == k
 	}
-	for _, k := range keys {
-		delete(c.leaders, k) // who asks after the change must not get what was before
-		for _, e := range slices.Clone(c.entries[k]) {
-			c.removeLocked(e)
-		}
-		if p := c.partials[k]; p != nil {
-			c.removeLocked(p.e)
-		}
+	delete(c.leaders, k) // a request after the change must not get what was before
+	for _, e := range slices.Clone(c.entries[k]) {
+		c.removeLocked(e)
+	}
+	if p := c.partials[k]; p != nil {
+		c.removeLocked(p.e)
 	}
 }

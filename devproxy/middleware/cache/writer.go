@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// Why an answer is not kept that was begun to be.
+// Why a response is not kept although it was begun.
 var (
-	errTooLong = errors.New("the answer is too long for the cache")
-	errShort   = errors.New("the answer is shorter than it had declared")
+	errTooLong = errors.New("the response is too long for the cache")
+	errShort   = errors.New("the response is shorter than it declared")
 )
 
-// writer takes what the upstream answers to a fetch: to the visitor, to the
-// store, or to nobody when an entry is used instead.
+// writer takes the upstream's response to a fetch: to the client, to the store,
+// or nowhere when an entry is used instead.
 type writer struct {
 	http.ResponseWriter
 	*fetch
@@ -25,20 +26,20 @@ type writer struct {
 
 	header   http.Header
 	status   int    // 0 before the head
-	instead  bool   // the visitor gets old, or another try
+	instead  bool   // the client gets old, or another try
 	new      *entry // what is stored, on its way
 	part     *part  // a range that is kept; nil for none
-	kept     bool   // the visitor is given what is stored, and nothing by this writer
+	kept     bool   // the client reads what is stored, and gets nothing from this writer
 	finished bool
 }
 
-// Header is the writer's own, which reaches the visitor only if it is for them.
+// Header returns the writer's own header, which is sent only if the response is.
 func (w *writer) Header() http.Header { return w.header }
 
-// Unwrap is what http.ResponseController looks for.
+// Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader decides what becomes of the answer.
+// WriteHeader decides what becomes of the response.
 func (w *writer) WriteHeader(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.inform(status)
@@ -49,17 +50,13 @@ func (w *writer) WriteHeader(status int) {
 	}
 	w.status = status
 	now := time.Now()
-	switch {
-	case w.old != nil && status == http.StatusNotModified:
-		w.instead = true
-		return
-	case w.old != nil && isError(status) && w.old.mayHideError(w.q.asked, now):
+	if w.old != nil && (status == http.StatusNotModified || isError(status) && w.old.mayReplaceError(w.q.asked, now)) {
 		w.instead = true
 		return
 	}
 	w.store(status, now)
 	if w.new == nil && w.q.r.Method == http.MethodGet && status < 400 && status != http.StatusNotModified && status != http.StatusPartialContent {
-		w.c.noteAlone(w.q.key, true)
+		w.c.setPrivate(w.q.key, true)
 	}
 	if w.new != nil && w.shared {
 		w.kept, w.streams = true, true
@@ -68,9 +65,7 @@ func (w *writer) WriteHeader(status int) {
 	}
 	w.decide(w.new)
 	to := w.ResponseWriter.Header()
-	for name, values := range w.header {
-		to[name] = append([]string(nil), values...)
-	}
+	maps.Copy(to, w.header.Clone())
 	said := forwarded(w.why)
 	if w.new != nil {
 		said += "; stored"
@@ -79,34 +74,29 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// inform passes an informational head on, which is nothing to keep.
+// inform passes an informational head on, which is not kept.
 func (w *writer) inform(status int) {
 	to := w.ResponseWriter.Header()
 	before := to.Clone()
-	for name, values := range w.header {
-		to[name] = values
-	}
+	maps.Copy(to, w.header)
 	w.ResponseWriter.WriteHeader(status)
 	clear(to)
-	for name, values := range before {
-		to[name] = values
-	}
+	maps.Copy(to, before)
 }
 
-// store begins an entry if the answer may be one.
+// store begins an entry if the response may be one.
 func (w *writer) store(status int, now time.Time) {
 	if status == http.StatusPartialContent && w.old == nil {
-		if p := beginPart(w.q, w.header, w.c.mostFor()); p != nil && w.c.grow(p.room, p.length) {
+		if p := beginPart(w.q, w.header, w.c.maxLength()); p != nil && w.c.grow(p.room, p.length) {
 			p.data, w.part = make([]byte, 0, p.length), p
 		}
 		return
 	}
 	if w.q.r.Method == http.MethodHead && w.old != nil && status == http.StatusOK {
-		w.c.told(w.old, w.q, w.header, w.sent, w.fetch)
+		w.c.compare(w.old, w.fetch, w.header)
 		return
 	}
-	d := policyOf(w.header)
-	if !storable(w.q.r, status, w.header, d) {
+	if !storable(w.q.r, status, w.header, policyOf(w.header)) {
 		if w.old != nil && status < 500 {
 			w.c.drop(w.old) // there is something newer
 		}
@@ -119,9 +109,7 @@ func (w *writer) store(status int, now time.Time) {
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.begin()
 	if w.instead {
 		return len(p), nil
 	}
@@ -139,12 +127,19 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// overflow gives up storing. Who began the fetch gets the rest from here, once
-// they have read what was kept; others who had begun to read are broken off, and
-// ask again.
+// begin writes a head of 200, as net/http would, if none is written.
+func (w *writer) begin() {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// overflow gives up storing. The client that began the fetch gets the rest from
+// here, once it has read what was kept; others that had begun to read are broken
+// off, and try again.
 func (w *writer) overflow() error {
-	w.give(errTooLong)
-	w.c.noteAlone(w.q.key, true) // so that nobody is broken off next time
+	w.giveUp(errTooLong)
+	w.c.setPrivate(w.q.key, true) // so that none is broken off next time
 	if !w.kept {
 		return nil
 	}
@@ -157,8 +152,8 @@ func (w *writer) overflow() error {
 	}
 }
 
-// keepPiece is false when there is no room for it. What was declared was
-// counted at the head.
+// keepPiece returns false when there is no room. A declared length was counted at
+// the head.
 func (w *writer) keepPiece(p []byte) bool {
 	more := int64(len(p))
 	if declared := length(w.header); declared >= 0 {
@@ -171,19 +166,17 @@ func (w *writer) keepPiece(p []byte) bool {
 	return true
 }
 
-// FlushError is nothing to the store.
+// FlushError does nothing for what is read from the store: its readers flush.
 func (w *writer) FlushError() error {
-	if w.status == 0 {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.begin()
 	if w.instead || w.kept {
-		return nil // who reads what is stored flushes by themselves
+		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// give gives the new entry up.
-func (w *writer) give(why error) {
+// giveUp drops the new entry.
+func (w *writer) giveUp(why error) {
 	if w.new == nil {
 		return
 	}
@@ -192,60 +185,66 @@ func (w *writer) give(why error) {
 	w.new = nil
 }
 
-// abandon is for an answer that never finished.
+// abandon cleans up after a response that never finished.
 func (w *writer) abandon() {
 	if w.part != nil {
 		w.c.release(w.part.room)
 	}
 	if !w.finished {
-		w.give(errBrokenOff)
+		w.giveUp(errBrokenOff)
 	}
 }
 
 // finish ends the fetch: err is how next ended.
 func (w *writer) finish(err error, next Handler, in *http.Request) error {
-	if err == nil && w.status == 0 {
-		w.WriteHeader(http.StatusOK) // as net/http would
+	if err == nil {
+		w.begin()
 	}
 	w.finished = true
-	switch {
-	case err != nil && w.status == 0 && w.old != nil && w.old.mayHideError(w.q.asked, time.Now()) && !errors.Is(err, context.Canceled):
-		return w.useStale("stale-if-error")
-	case err != nil && w.status == 0 && w.old != nil && w.old.mayBeDisconnected(w.q.asked) && !errors.Is(err, context.Canceled):
-		return w.useStale("disconnected")
-	case err != nil:
-		w.give(err)
+	if err != nil {
+		if w.status == 0 && w.old != nil && !errors.Is(err, context.Canceled) {
+			switch {
+			case w.old.mayReplaceError(w.q.asked, time.Now()):
+				return w.useStale("stale-if-error")
+			case w.old.mayBeDisconnected(w.q.asked):
+				return w.useStale("disconnected")
+			}
+		}
+		w.giveUp(err)
 		return err
+	}
+	switch {
 	case w.instead && w.status == http.StatusNotModified:
 		return w.freshen(next, in)
 	case w.instead:
 		return w.useStale("stale-if-error")
-	case w.new == nil:
-		if w.part != nil && int64(len(w.part.data)) == w.part.length && !w.hasTrailers() {
-			w.c.combine(w.fetch, w.part)
-		}
-		w.copyTrailers()
-		return nil
+	case w.new != nil:
+		return w.complete()
 	}
-	return w.complete()
+	if w.part != nil && int64(len(w.part.data)) == w.part.length && !w.hasTrailers() {
+		w.c.combine(w.fetch, w.part)
+	}
+	w.copyTrailers()
+	return nil
 }
 
 // complete stores what came, if all of it did (section 3.3).
 func (w *writer) complete() error {
 	e := w.new
 	if declared := length(e.header); declared >= 0 && declared != e.body.length() && hasBody(e.status) {
-		w.give(errShort)
+		w.giveUp(errShort)
 		return errShort
 	}
-	w.c.noteAlone(w.q.key, w.hasTrailers())
-	if w.hasTrailers() {
+	w.c.setPrivate(w.q.key, w.hasTrailers())
+	switch {
+	case w.hasTrailers():
+		// It turns out to have trailers: it is complete, and not kept.
 		w.passTrailers()
-		return nil
-	}
-	if !w.c.keep(e, w.fetch) {
 		w.c.release(e)
-	} else if w.old != nil {
-		w.c.drop(w.old) // a no-op where it was replaced
+	case !w.c.keep(e, w.fetch):
+		w.c.release(e)
+	case w.old != nil:
+		w.c.drop(w.old) // does nothing if it was replaced
 	}
 	e.body.end(nil)
 	return nil
@@ -260,24 +259,17 @@ func (w *writer) hasTrailers() bool {
 	return len(w.header["Trailer"]) > 0
 }
 
-// passTrailers ends an answer that turns out to have trailers: it is whole, and
-// not kept. Who reads what was stored takes them by themselves.
+// passTrailers passes on what came after the body. A client that reads what was
+// stored takes the trailers from the fetch.
 func (w *writer) passTrailers() {
 	if !w.kept {
 		w.copyTrailers()
-	} else {
-		w.behind = http.Header{}
-		for name, values := range w.header {
-			if strings.HasPrefix(name, http.TrailerPrefix) {
-				w.behind[name] = values
-			}
-		}
+		return
 	}
-	w.c.release(w.new)
-	w.new.body.end(nil)
+	w.trailers = w.header.Clone()
+	maps.DeleteFunc(w.trailers, func(name string, _ []string) bool { return !strings.HasPrefix(name, http.TrailerPrefix) })
 }
 
-// copyTrailers passes on what came behind the body.
 func (w *writer) copyTrailers() {
 	to := w.ResponseWriter.Header()
 	for name, values := range w.header {
@@ -287,7 +279,7 @@ func (w *writer) copyTrailers() {
 	}
 }
 
-// useStale answers with what an error is hidden by.
+// useStale answers with the old entry in place of an error.
 func (w *writer) useStale(detail string) error {
 	w.decide(nil)
 	said := forwarded(w.why)
@@ -297,9 +289,9 @@ func (w *writer) useStale(detail string) error {
 	return w.c.answer(w.ResponseWriter, w.q, w.old, said+"; detail="+detail)
 }
 
-// freshen answers with the entry that the upstream has confirmed (section
-// 4.3.4). A 304 about something else is no answer: what it is about is asked for
-// without conditions.
+// freshen answers with the entry that the upstream has confirmed (section 4.3.4).
+// A 304 about something else says nothing: the request is sent again without
+// conditions.
 func (w *writer) freshen(next Handler, in *http.Request) error {
 	if !sameEntity(w.old, w.header) {
 		w.c.drop(w.old)
@@ -321,6 +313,6 @@ func (w *writer) freshen(next Handler, in *http.Request) error {
 		w.decide(fresh)
 		said += "; stored"
 	}
-	w.decide(nil) // without effect after that
+	w.decide(nil) // does nothing after that
 	return w.c.answer(w.ResponseWriter, w.q, fresh, said)
 }

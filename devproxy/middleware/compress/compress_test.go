@@ -122,7 +122,7 @@ func TestLong(t *testing.T) {
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
 	}
-	for _, body := range []string{text(maxWhole), text(maxWhole + 1), text(1_000_000), string(noise)} {
+	for _, body := range []string{text(maxBuffered), text(maxBuffered + 1), text(1_000_000), string(noise)} {
 		for _, coding := range []string{"zstd", "br", "gzip"} {
 			a := answer{header: map[string]string{"Content-Type": "text/plain", "Content-Length": strconv.Itoa(len(body))}}
 			for rest := body; rest != ""; {
@@ -230,7 +230,7 @@ func TestHeadIsOfGet(t *testing.T) {
 	}
 	for name, body := range map[string]string{
 		"small": "small", "shrinks": text(5000), "does not shrink": string(noise), "long": text(100_000), "long noise": strings.Repeat(string(noise), 20),
-		"tiny text": "k3v9x2m7qpr4t8wz", "most kept": text(maxWhole), "one more": text(maxWhole + 1),
+		"tiny text": "k3v9x2m7qpr4t8wz", "most kept": text(maxBuffered), "one more": text(maxBuffered + 1),
 	} {
 		for _, declared := range []bool{false, true} {
 			a := answer{header: map[string]string{"Content-Type": "text/plain", "ETag": `"x"`}, pieces: []string{body}}

@@ -1,26 +1,28 @@
 package compress
 
 import (
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
-// smallest is the least that is worth it, in bytes: below, the head is longer
-// than what could be saved, and all of it fits a packet.
+// smallest is the shortest response that is worth it, in bytes: below, the head
+// is longer than what could be saved, and all of it fits a packet.
 const smallest = 256
 
-// mayChange reports whether an answer with this head may be had compressed by
-// somebody, which is when it varies by Accept-Encoding.
+// mayChange reports whether some client may get a response with this head
+// compressed, which means that it varies by Accept-Encoding.
 func mayChange(status int, h http.Header) bool {
 	switch {
 	case status < 200, status == http.StatusNoContent, status == http.StatusPartialContent:
 		return false
 	case status == http.StatusNotModified:
-		return true // of something that is there
+		return true // of a response that the client has
 	case h.Get("Content-Range") != "", coded(h), field.Has(h["Cache-Control"], "no-transform"):
 		return false
 	case h.Get("Content-Length") != "" && length(h) < smallest:
@@ -30,15 +32,13 @@ func mayChange(status int, h http.Header) bool {
 }
 
 func coded(h http.Header) bool {
-	for _, line := range h["Content-Encoding"] {
-		if line = strings.TrimSpace(line); line != "" && !strings.EqualFold(line, "identity") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h["Content-Encoding"], func(line string) bool {
+		line = strings.TrimSpace(line)
+		return line != "" && !strings.EqualFold(line, "identity")
+	})
 }
 
-// length is the declared one, -1 when there is none.
+// length returns the declared length, or -1 when there is none.
 func length(h http.Header) int64 {
 	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	if err != nil {
@@ -51,11 +51,11 @@ func length(h http.Header) int64 {
 func compressible(contentType string) bool {
 	kind := strings.ToLower(strings.TrimSpace(contentType))
 	if i := strings.IndexAny(kind, ";, \t"); i >= 0 {
-		kind = kind[:i] // parameters may be broken
+		kind = kind[:i] // parameters may be invalid
 	}
 	major, minor, _ := strings.Cut(kind, "/")
 	switch {
-	case kind == "text/event-stream", major == "application" && strings.HasPrefix(minor, "grpc"): // which frames, and codes, by itself
+	case kind == "text/event-stream", major == "application" && strings.HasPrefix(minor, "grpc"): // which has its own frames and codings
 		return false
 	case major == "text", strings.HasSuffix(minor, "+json"), strings.HasSuffix(minor, "+xml"), strings.HasSuffix(minor, "+text"):
 		return true
@@ -72,7 +72,7 @@ func compressible(contentType string) bool {
 	return false
 }
 
-// describe makes h that of a compressed representation. What was said of the
+// describe makes h that of a compressed representation. What it says about the
 // plain bytes no longer holds.
 func describe(h http.Header, c *coding) {
 	h["Content-Encoding"] = []string{c.token}
@@ -84,16 +84,103 @@ func describe(h http.Header, c *coding) {
 	}
 }
 
-// describeUnchanged is for a 304: whoever asked with a weak tag has a
-// representation that was compressed here, and goes on having it.
+// describeHead makes h what a GET would have, where that is certain: a response
+// longer than maxBuffered is always compressed. For others only the body would
+// show whether they shrink, so their coding, and what depends on it, is left out
+// (RFC 9110 section 9.3.2).
+func describeHead(h http.Header, c *coding) {
+	certain := length(h) > maxBuffered
+	describe(h, c)
+	if !certain {
+		delete(h, "Content-Encoding")
+	}
+}
+
+// describeUnchanged is for a 304: a client that sent a weak tag has a
+// representation that was compressed here, and continues to have it.
 func describeUnchanged(h, asked http.Header) {
 	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) && strings.Contains(strings.Join(asked["If-None-Match"], ","), "W/"+tag) {
 		h["Etag"] = []string{"W/" + tag}
 	}
 }
 
-func addVary(h http.Header) {
-	if !field.Has(h["Vary"], "Accept-Encoding") && !field.Has(h["Vary"], "*") {
-		h["Vary"] = append(slices.Clip(h["Vary"]), "Accept-Encoding")
+// withKnownTags returns r with the entity tags that its upstream knows. describe
+// makes a strong tag weak, and an upstream that compares tags as text would never
+// answer 304 to W/"x", or refuse every If-Match. A tag that the upstream itself
+// made weak stays. If-Range stays too: a weak tag must not select a range (RFC
+// 9110 section 13.1.5).
+func withKnownTags(r *http.Request) *http.Request {
+	known := r
+	for _, name := range []string{"If-None-Match", "If-Match"} {
+		for i, line := range r.Header[name] {
+			strong := strengthened(line)
+			if strong == line {
+				continue
+			}
+			if known == r {
+				known = r.Clone(r.Context())
+			}
+			known.Header[name][i] = strong
+		}
 	}
+	return known
+}
+
+// strengthened returns a list of entity tags without the "W/" of those that no
+// upstream made weak.
+func strengthened(list string) string {
+	const weak = `W/"`
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(list, weak)
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		opaque, rest, closed := strings.Cut(after, `"`)
+		if !closed || strings.Count(before, `"`)%2 != 0 || weakTags.has(opaque) {
+			out.WriteString("W/")
+		}
+		out.WriteString(`"` + opaque)
+		if closed {
+			out.WriteString(`"`)
+		}
+		list = rest
+	}
+}
+
+// maxWeakTags is how many tags are remembered. When there are more, all are
+// forgotten: the next response with such a tag adds it again.
+const maxWeakTags = 4096
+
+// weakTags are the tags that upstreams made weak themselves, on all routes: the
+// tag alone doesn't distinguish them from those that describe made weak.
+var weakTags = tagSet{seed: maphash.MakeSeed()}
+
+// tagSet is safe for concurrent use.
+type tagSet struct {
+	seed maphash.Seed
+	mu   sync.Mutex
+	tags map[uint64]struct{}
+}
+
+func (s *tagSet) has(opaque string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.tags[maphash.String(s.seed, opaque)]
+	return ok
+}
+
+// note remembers an ETag field that is weak.
+func (s *tagSet) note(etag string) {
+	opaque, weak := strings.CutPrefix(strings.TrimSpace(etag), `W/"`)
+	if !weak {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tags == nil || len(s.tags) >= maxWeakTags {
+		s.tags = map[uint64]struct{}{}
+	}
+	s.tags[maphash.String(s.seed, strings.TrimSuffix(opaque, `"`))] = struct{}{}
 }

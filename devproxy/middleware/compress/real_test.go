@@ -51,7 +51,7 @@ func fetch(t *testing.T, server *httptest.Server, coding string) (*http.Response
 func TestShorterThanDeclared(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		for _, coding := range []string{"zstd", "br", "gzip", "identity"} {
-			for _, n := range []int{0, 1000, 5 * maxWhole} {
+			for _, n := range []int{0, 1000, 5 * maxBuffered} {
 				for _, flush := range []bool{false, true} {
 					a := answer{header: map[string]string{"Content-Type": "text/plain", "Content-Length": strconv.Itoa(2*n + 300)}, pieces: []string{text(n)}, flush: flush}
 					res, err := fetch(t, serve(t, h2, a.handler), coding)
@@ -72,7 +72,7 @@ func TestShorterThanDeclared(t *testing.T) {
 
 // TestLongerThanDeclared: what is too much is refused, as net/http does.
 func TestLongerThanDeclared(t *testing.T) {
-	for _, n := range []int{400, 5 * maxWhole} {
+	for _, n := range []int{400, 5 * maxBuffered} {
 		a := answer{header: map[string]string{"Content-Type": "text/plain", "Content-Length": strconv.Itoa(n)}, pieces: []string{text(n), "!"}}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		r.Header.Set("Accept-Encoding", all)
@@ -129,7 +129,7 @@ func TestProgressHTTP2(t *testing.T) {
 
 // TestTrailers: fields after the body pass, of short and of long answers.
 func TestTrailers(t *testing.T) {
-	for _, n := range []int{2, 1000, 5 * maxWhole} {
+	for _, n := range []int{2, 1000, 5 * maxBuffered} {
 		server := serve(t, false, func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Content-Type", "text/plain")
 			w.Header().Set("Trailer", "Checksum")
@@ -169,7 +169,7 @@ func curl(t *testing.T) (path, features string) {
 // TestCurl has other implementations decode: each coding that curl knows.
 func TestCurl(t *testing.T) {
 	path, features := curl(t)
-	body := text(5 * maxWhole)
+	body := text(5 * maxBuffered)
 	for coding, feature := range map[string]string{"gzip": "libz", "br": "brotli", "zstd": "zstd"} {
 		if !strings.Contains(features, feature) {
 			t.Logf("this curl does not know %s", coding)

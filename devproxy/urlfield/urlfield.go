@@ -1,10 +1,35 @@
+// Package urlfield knows which header fields contain URLs, and replaces the URLs
+// in them. The caller decides what a URL is replaced with. Everything else in a
+// field stays as it is, byte for byte.
 package urlfield
 
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 )
+
+// pageFields are the request fields with the URL of a page or resource of the
+// requested host: that of the page that sends the request (RFC 9110 section
+// 10.1.3, and htmx's and Turbolinks' own), and where WebDAV copies and moves to
+// (RFC 4918 section 10.3).
+var pageFields = []string{"Referer", "Hx-Current-Url", "Turbolinks-Referrer", "Destination"}
+
+// Request replaces the Origin of a request by what origin returns, and each URL
+// in its fields by what url returns. Fields with several lines stay as they are:
+// no browser sends them.
+func Request(h http.Header, origin, url func(string) string) {
+	one := func(name string, f func(string) string) {
+		if len(h[name]) == 1 {
+			replace(h, name, f)
+		}
+	}
+	one("Origin", origin)
+	for _, name := range pageFields {
+		one(name, url)
+	}
+}
 
 // locationFields are the response fields that are one URL, as net/http spells
 // them. Those beyond HTTP's own (RFC 9110 sections 8.7 and 10.2.2) are read by
@@ -17,7 +42,7 @@ var locationFields = []string{
 }
 
 // Rewriter replaces the URLs in response fields. Each function gets a text and
-// returns the one that takes its place.
+// returns its replacement.
 type Rewriter struct {
 	// URL gets URL references (RFC 3986 section 4.1).
 	URL func(string) string
@@ -27,13 +52,13 @@ type Rewriter struct {
 	// Source gets the words of a Content-Security-Policy: sources, and names of
 	// directives and keywords too.
 	Source func(string) string
-	// LinkText gets the parts of a Link field that are neither targets nor quoted:
-	// names of parameters among them. Nil leaves them as they are.
+	// LinkText gets the parts of a Link field that are neither targets nor quoted,
+	// such as names of parameters. Nil leaves them as they are.
 	LinkText func(string) string
 }
 
-// Header replaces the URLs in the fields of a response. The slices of values are
-// new ones where something has changed.
+// Header replaces the URLs in the fields of a response. Where something has
+// changed, the slice of values is a new one.
 func (w *Rewriter) Header(h http.Header) {
 	for _, name := range locationFields {
 		replace(h, name, w.URL)
@@ -47,31 +72,23 @@ func (w *Rewriter) Header(h http.Header) {
 	replace(h, "Content-Security-Policy-Report-Only", w.policy)
 }
 
-// Link replaces the URLs in Link alone: the one field of an informational response
+// Link replaces only the URLs in Link: the one field of an informational response
 // (RFC 8297) that browsers read.
 func (w *Rewriter) Link(h http.Header) { replace(h, "Link", w.link) }
 
 // replace changes the lines of a field. The slice is a new one, as a cache may
 // have the old one.
 func replace(h http.Header, name string, f func(string) string) {
-	var changed []string
-	for i, line := range h[name] {
-		is := f(line)
-		if is == line {
-			continue
-		}
-		if changed == nil {
-			changed = append([]string(nil), h[name]...)
-		}
-		changed[i] = is
+	changed := slices.Clone(h[name])
+	for i, line := range changed {
+		changed[i] = f(line)
 	}
-	if changed != nil {
+	if !slices.Equal(changed, h[name]) {
 		h[name] = changed
 	}
 }
 
-// hxLocation is a URL, or a JSON object that has one as its "path" (htmx,
-// HX-Location).
+// hxLocation replaces a URL, or the "path" of a JSON object (htmx, HX-Location).
 func (w *Rewriter) hxLocation(value string) string {
 	if !strings.HasPrefix(strings.TrimSpace(value), "{") {
 		return w.URL(value)
@@ -96,8 +113,8 @@ func (w *Rewriter) hxLocation(value string) string {
 	return string(text)
 }
 
-// refresh is "5; url=https://…" as browsers read it (WHATWG HTML, shared
-// declarative refresh steps).
+// refresh replaces the URL of "5; url=https://…", as browsers read it (WHATWG
+// HTML, shared declarative refresh steps).
 func (w *Rewriter) refresh(value string) string {
 	start := len(value) - len(strings.TrimLeft(value, " \t0123456789.;,"))
 	if after, named := cutFold(value[start:], "url"); named {
@@ -116,7 +133,7 @@ func (w *Rewriter) refresh(value string) string {
 	return value[:start] + w.URL(target) + value[start+len(target):]
 }
 
-// cutFold is strings.CutPrefix for a prefix in lower case, whatever case text has.
+// cutFold is strings.CutPrefix, ignoring case.
 func cutFold(text, prefix string) (after string, found bool) {
 	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
 		return text, false
@@ -124,7 +141,7 @@ func cutFold(text, prefix string) (after string, found bool) {
 	return text[len(prefix):], true
 }
 
-// origins is a list of origins (Resource Timing, Timing-Allow-Origin).
+// origins replaces a list of origins (Resource Timing, Timing-Allow-Origin).
 func (w *Rewriter) origins(value string) string {
 	items := strings.Split(value, ",")
 	for i, item := range items {
@@ -134,8 +151,8 @@ func (w *Rewriter) origins(value string) string {
 	return strings.Join(items, ",")
 }
 
-// policy is a Content-Security-Policy (CSP level 3 section 2.3.1), with the
-// addresses that it reports to.
+// policy replaces the words of a Content-Security-Policy (CSP level 3 section
+// 2.3.1), including the addresses of its reports.
 func (w *Rewriter) policy(policy string) string {
 	var out strings.Builder
 	for policy != "" {
@@ -151,4 +168,52 @@ func (w *Rewriter) policy(policy string) string {
 		policy = policy[i:]
 	}
 	return out.String()
+}
+
+// link replaces the targets and anchors of a Link field (RFC 8288 section 3).
+func (w *Rewriter) link(value string) string {
+	var out strings.Builder
+	for value != "" {
+		switch i := strings.IndexAny(value, `<"`); {
+		case i < 0:
+			out.WriteString(w.linkText(value))
+			value = ""
+		case value[i] == '<':
+			value = w.linkSpan(&out, value, i, ">", true)
+		default:
+			value = w.linkSpan(&out, value, i, `"`, isAnchor(value[:i]))
+		}
+	}
+	return out.String()
+}
+
+// linkSpan writes value up to the close of the span that opens at i, and returns
+// what follows. The span is a URL reference when isURL is true.
+func (w *Rewriter) linkSpan(out *strings.Builder, value string, i int, closing string, isURL bool) string {
+	out.WriteString(w.linkText(value[:i]))
+	out.WriteByte(value[i])
+	span, after, closed := strings.Cut(value[i+1:], closing)
+	if isURL {
+		span = w.URL(span)
+	}
+	out.WriteString(span)
+	if closed {
+		out.WriteString(closing)
+	}
+	return after
+}
+
+func (w *Rewriter) linkText(text string) string {
+	if w.LinkText == nil {
+		return text
+	}
+	return w.LinkText(text)
+}
+
+// isAnchor reports whether before ends with "anchor=".
+func isAnchor(before string) bool {
+	before, assigned := strings.CutSuffix(strings.TrimRight(before, " \t"), "=")
+	before = strings.TrimRight(before, " \t")
+	start := len(before) - len("anchor")
+	return assigned && start >= 0 && strings.EqualFold(before[start:], "anchor")
 }
