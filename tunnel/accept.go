@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -19,7 +20,7 @@ import (
 type Acceptor struct {
 	// Admit decides about a new session of key; hello is Config.Hello. The
 	// answer, at most MaxPayload bytes, is handed to the agent. A *Refusal is
-	// told to it as it is, any other error as CodeFailed.
+	// sent to it as it is, any other error as CodeFailed.
 	Admit func(ctx context.Context, key ed25519.PublicKey, hello []byte, from net.Addr) (answer []byte, err error)
 	// Established is called once for every new session, before its first
 	// frame; it must not block. An older session of the same key has ended
@@ -28,7 +29,7 @@ type Acceptor struct {
 	// Budget bounds what all sessions hold together, by the address of their
 	// first lane and by their key; nil bounds each session to 256 MiB.
 	Budget *budget.Budget
-	// Log takes what is only of interest when looking for a fault; nil discards.
+	// Log gets what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 
 	mu       sync.Mutex
@@ -50,11 +51,10 @@ func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
 	if err == nil {
 		return nil
 	}
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		w := welcome{refusal: refusal}
 		_ = lane.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
-		_, _ = lane.Conn.Write(w.encode()) // whoever left need not know
+		_, _ = lane.Conn.Write(w.encode()) // the agent may be gone
 	}
 	lane.Conn.Close()
 	return fmt.Errorf("a lane from %v did not join: %w", lane.Conn.RemoteAddr(), err)
@@ -66,12 +66,11 @@ func (a *Acceptor) join(ctx context.Context, lane Lane) error {
 		return err
 	}
 	if h.session != (sessionID{}) {
-		return a.further(lane, h)
+		return a.joinExisting(lane, h)
 	}
 	answer, err := a.Admit(ctx, h.key, h.payload, lane.Conn.RemoteAddr())
 	if err != nil {
-		var refusal *Refusal
-		if !errors.As(err, &refusal) {
+		if _, ok := errors.AsType[*Refusal](err); !ok {
 			return &Refusal{CodeFailed, err.Error()}
 		}
 		return err
@@ -100,8 +99,8 @@ func (a *Acceptor) register(s *Session) {
 	a.Established(s)
 }
 
-// replaced ends a session that a newer one stands for; one that drains ends by
-// itself.
+// replaced ends a session when a newer one of its key begins. One that drains ends
+// without help.
 func (s *Session) replaced() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,20 +118,20 @@ func (a *Acceptor) remove(s *Session) {
 	}
 }
 
-// further joins one more lane to a session.
-func (a *Acceptor) further(lane Lane, h hello) error {
+// joinExisting joins one more lane to a session.
+func (a *Acceptor) joinExisting(lane Lane, h hello) error {
 	a.mu.Lock()
 	s := a.sessions[h.session]
 	a.mu.Unlock()
 	if s == nil || !s.key.Equal(h.key) {
-		return &Refusal{CodeNoSession, "there is no such session (any more)"}
+		return &Refusal{CodeNoSession, "the session no longer exists"}
 	}
 	return s.welcomeLane(lane, nil)
 }
 
 // welcomeLane answers a hello and makes the connection a lane of s.
 func (s *Session) welcomeLane(lane Lane, answer []byte) error {
-	number, err := s.number()
+	number, err := s.reserveLane()
 	if err != nil {
 		return err
 	}
@@ -146,7 +145,7 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 	}
 	if s.ended {
 		// After a welcome the agent reads frames.
-		last := closeFrame(s.reason)
+		last := cmp.Or(s.reason, &Refusal{Code: codeClosed}).frame()
 		_, _ = lane.Conn.Write(last.append(nil))
 		return errors.New("its session has ended: " + s.err.Error()) // not wrapped: a *Refusal would be answered
 	}
@@ -154,16 +153,16 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 	return nil
 }
 
-// number is the next lane's, which counts from here on. A full session gives up
-// its worst lane, if that is in trouble.
-func (s *Session) number() (uint16, error) {
+// reserveLane returns the number of the next lane, which counts from here on. A full
+// session gives up its worst lane, if that is in trouble.
+func (s *Session) reserveLane() (uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return 0, &Refusal{CodeNoSession, "the session has ended"}
 	}
-	if len(s.lanes)+s.joining >= maxJoined {
-		worst := s.worstLocked(time.Now())
+	if len(s.sched.lanes)+s.joining >= maxJoined {
+		worst := s.sched.longestInTrouble(time.Now())
 		if worst == nil {
 			return 0, &Refusal{CodeBusy, fmt.Sprintf("a session has at most %d lanes", maxJoined)}
 		}
@@ -171,19 +170,8 @@ func (s *Session) number() (uint16, error) {
 	}
 	s.joining++
 	s.numbered++
-	for s.laneLocked(uint64(s.numbered)) != nil { // after 65,535 lanes they begin anew
+	for s.sched.lane(uint64(s.numbered)) != nil { // after 65,535 lanes the numbers start again
 		s.numbered++
 	}
 	return s.numbered, nil
-}
-
-// worstLocked is the lane that is longest in trouble; nil when none is.
-func (s *Session) worstLocked(now time.Time) *lane {
-	var worst *lane
-	for _, l := range s.lanes {
-		if l.stalled(now) >= troubled && (worst == nil || l.stalled(now) > worst.stalled(now)) {
-			worst = l
-		}
-	}
-	return worst
 }

@@ -15,9 +15,9 @@ import (
 
 // Config is what the dialling end of a session needs.
 type Config struct {
-	// Key proves who dials.
+	// Key is the key that the lanes prove.
 	Key ed25519.PrivateKey
-	// Dial makes one lane. It is called whenever the session wants one, by up
+	// Dial makes one lane. It is called whenever the session needs one, by up
 	// to MaxLanes goroutines at once, and with jittered backoff while it fails.
 	Dial func(ctx context.Context) (Lane, error)
 	// Hello is the opaque payload of a new session, at most MaxPayload bytes.
@@ -25,14 +25,14 @@ type Config struct {
 	// Budget bounds what the session holds, with others that share it; nil is
 	// a bound of 256 MiB for this session.
 	Budget *budget.Budget
-	// Log takes what is only of interest when looking for a fault; nil discards.
+	// Log gets what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 }
 
 // Dial opens a session: it dials the first lane and proves the key. The answer
 // is what the accepting end's Admit returned. The session dials further lanes
-// itself, and again when lanes are lost, until it ends. A *Refusal says that
-// the other end does not want it.
+// itself, and again when lanes are lost, until it ends. A *Refusal is the error when
+// the other end refuses the session.
 func Dial(ctx context.Context, cfg Config) (s *Session, answer []byte, err error) {
 	if len(cfg.Hello) > MaxPayload {
 		return nil, nil, fmt.Errorf("a hello of %d bytes; at most %d are allowed", len(cfg.Hello), MaxPayload)
@@ -45,38 +45,28 @@ func Dial(ctx context.Context, cfg Config) (s *Session, answer []byte, err error
 	s = newSession(w.session, key, cfg.Log, cfg.Budget, nil)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.dialer = &dialer{session: s, cfg: cfg, life: life, stop: stop, hurried: make(chan struct{})}
+	s.table.side = 1
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.path.rtt = rtt
+	s.sched.path.rtt = rtt
 	s.joinLocked(newLane(lane, w.lane))
-	s.missLocked()
+	s.adjustLanesLocked()
 	return s, w.payload, nil
 }
 
-func newLane(l Lane, number uint16) *lane {
-	tcp := l.TCP
-	if tcp == nil {
-		tcp = tcpOf(l.Conn)
-	}
-	return &lane{number: number, conn: l.Conn, tcp: tcp}
-}
-
 // dialLane dials a connection and exchanges hello and welcome on it.
-func dialLane(ctx context.Context, cfg Config, h hello) (Lane, welcome, time.Duration, error) {
-	lane, err := cfg.Dial(ctx)
-	if err != nil {
-		return Lane{}, welcome{}, 0, err
+func dialLane(ctx context.Context, cfg Config, h hello) (lane Lane, w welcome, rtt time.Duration, err error) {
+	if lane, err = cfg.Dial(ctx); err != nil {
+		return lane, w, 0, err
 	}
 	start := time.Now()
-	w, err := shakeHands(ctx, lane.Conn, h.encode(cfg.Key, lane.Binding))
-	if err != nil {
+	if w, err = shakeHands(ctx, lane.Conn, h.encode(cfg.Key, lane.Binding)); err != nil {
 		lane.Conn.Close()
-		return Lane{}, welcome{}, 0, err
 	}
-	return lane, w, time.Since(start), nil
+	return lane, w, time.Since(start), err
 }
 
-// shakeHands says hello and waits for the welcome, at most HandshakeTimeout.
+// shakeHands sends hello and waits for the welcome, at most HandshakeTimeout.
 func shakeHands(ctx context.Context, conn net.Conn, hello []byte) (welcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
 	defer cancel()
@@ -103,8 +93,8 @@ func talk(conn net.Conn, hello []byte) (welcome, error) {
 	return readWelcome(conn)
 }
 
-// dialer has a session's lanes dialled. Its fields are guarded by the
-// session's mutex.
+// dialer dials the lanes of a session. Its fields are guarded by the session's mutex,
+// which its methods need, except join.
 type dialer struct {
 	session *Session
 	cfg     Config
@@ -118,27 +108,27 @@ type dialer struct {
 
 // Backoff of lanes: from firstBackoff, doubled with every failure in a row, to
 // urgentBackoff while the session has no lane at all, and to calmBackoff while
-// it has one; half of it is left to chance.
+// it has one. Half of it is random.
 const (
 	firstBackoff  = 100 * time.Millisecond
 	urgentBackoff = time.Second
 	calmBackoff   = 15 * time.Second
 	// quickDial bounds most attempts while streams wait: on a path that has just
-	// come back a new attempt is faster than TCP's next repetition. Every third
+	// come back a new attempt is faster than TCP's next retransmission. Every third
 	// attempt gets patientDial, for paths that are slow and not broken.
 	quickDial   = 2 * time.Second
 	patientDial = 10 * time.Second
-	// groping is how many lanes are tried at once while they fail.
-	groping = 2
+	// maxProbing is how many lanes are dialled at once while that fails.
+	maxProbing = 2
 )
 
-// need has n lanes dialled, but for those that are being dialled.
+// need dials until n lanes are being dialled.
 func (d *dialer) need(n int, urgent bool) {
 	if d.session.drains && !urgent {
-		return // those of a relay that was replaced lead to its successor
+		return // new lanes to a relay that was replaced lead to its successor
 	}
 	if d.fails > 0 {
-		n = min(n, groping)
+		n = min(n, maxProbing)
 	}
 	for ; d.dialing < n; d.dialing++ {
 		wait, patience := d.pace(urgent)
@@ -147,18 +137,17 @@ func (d *dialer) need(n int, urgent bool) {
 	}
 }
 
-// pace is how long to wait before the next attempt, and how long it may take.
+// pace returns how long to wait before the next attempt, and how long it may take.
 func (d *dialer) pace(urgent bool) (wait, patience time.Duration) {
-	patience = patientDial
-	if urgent && d.fails%3 != 2 {
-		patience = quickDial
+	limit, patience := calmBackoff, patientDial
+	if urgent {
+		limit = urgentBackoff
+		if d.fails%3 != 2 {
+			patience = quickDial
+		}
 	}
 	if d.fails == 0 {
 		return 0, patience
-	}
-	limit := calmBackoff
-	if urgent {
-		limit = urgentBackoff
 	}
 	wait = min(firstBackoff<<min(d.fails-1, 10), limit)
 	return wait/2 + rand.N(wait/2), patience
@@ -169,19 +158,17 @@ func (d *dialer) hurry() {
 	close(d.hurried)
 	d.hurried = make(chan struct{})
 	d.fails = 0
-	d.session.missLocked()
+	d.session.adjustLanesLocked()
 }
 
 // join dials one lane and joins it to the session.
 func (d *dialer) join(wait, patience time.Duration, hurried <-chan struct{}) {
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-hurried:
-		case <-d.life.Done():
-		}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hurried:
+	case <-d.life.Done():
 	}
 	ctx, cancel := context.WithTimeout(d.life, patience)
 	defer cancel()
@@ -190,32 +177,29 @@ func (d *dialer) join(wait, patience time.Duration, hurried <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.dialing--
-	if s.ended {
-		if err == nil {
-			lane.Conn.Close()
-		}
-		return
-	}
-	if err != nil {
+	switch {
+	case s.ended && err == nil:
+		lane.Conn.Close()
+	case s.ended:
+	case err != nil:
 		d.failed(err)
-		return
+	default:
+		d.fails = 0
+		s.joinLocked(newLane(lane, w.lane))
+		s.replaceSlowLocked(time.Now())
+		s.adjustLanesLocked()
 	}
-	d.fails = 0
-	s.joinLocked(newLane(lane, w.lane))
-	s.succeedLocked(time.Now())
-	s.missLocked()
 }
 
-// failed counts a failure. A session that the other end does not have any more
-// is over with its last lane.
+// failed counts a failure. A session that the other end no longer has is over with
+// its last lane.
 func (d *dialer) failed(err error) {
 	s := d.session
 	d.fails++
 	s.log.Debug("lane not dialled", "error", err, "failures", d.fails)
-	var refusal *Refusal
-	if errors.As(err, &refusal) && refusal.Code != CodeBusy && len(s.lanes) == 0 {
-		s.endLocked(ended(refusal), nil)
+	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.Code != CodeBusy && len(s.sched.lanes) == 0 {
+		s.endLocked(refusal.asError(), nil)
 		return
 	}
-	s.missLocked()
+	s.adjustLanesLocked()
 }

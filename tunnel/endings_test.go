@@ -96,17 +96,17 @@ func wantEmpty(t *testing.T, sessions ...*Session) {
 func (s *Session) holds() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	items := len(s.ring) + len(s.resend) + len(s.orphans) + len(s.accepts)
+	items := len(s.sched.ring) + len(s.sched.resend) + len(s.sched.unsent) + len(s.table.queue)
 	unacked := 0
-	for _, l := range s.lanes {
+	for _, l := range s.sched.lanes {
 		items += len(l.queue) + len(l.flights)
 		unacked += l.unacked
 	}
-	if items == 0 && unacked == 0 && s.kept == 0 && s.unread == 0 && s.granted == 0 && s.mine == 0 && len(s.streams) == 0 && len(s.over.runs) <= 1 {
+	if items == 0 && unacked == 0 && s.usage.kept == 0 && s.usage.unread == 0 && s.usage.granted == 0 && s.table.ours == 0 && len(s.table.open) == 0 && len(s.table.over.runs) <= 1 {
 		return ""
 	}
 	return fmt.Sprintf("%d items, %d bytes of lanes, %d kept, %d unread, %d granted, %d of its streams, %d streams, %d runs",
-		items, unacked, s.kept, s.unread, s.granted, s.mine, len(s.streams), len(s.over.runs))
+		items, unacked, s.usage.kept, s.usage.unread, s.usage.granted, s.table.ours, len(s.table.open), len(s.table.over.runs))
 }
 
 // TestEndingOvertakes: RESET and STOP may come before the frame that opens the

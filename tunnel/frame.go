@@ -29,21 +29,44 @@ const (
 	flagOpen kind = 0x02
 )
 
-// isData reports whether k is a data frame, whatever its flags.
+// isData reports whether k is a data frame, with any flags.
 func (k kind) isData() bool { return k&^(flagFin|flagOpen) == kindData }
 
-// counted reports whether a frame of this kind is acknowledged. The others
-// answer or repeat by themselves.
+// counted reports whether frames of this kind are acknowledged. The others are
+// answers, or are sent again anyway.
 func (k kind) counted() bool {
-	switch k {
-	case kindAck, kindPing, kindPong, kindClose:
-		return false
-	}
-	return true
+	return k != kindAck && k != kindPing && k != kindPong && k != kindClose
 }
 
-// wireFrame is one frame as it is on the wire. Which fields count depends on
-// the kind.
+// layout returns the fields of a frame of kind k, in their order on the wire: s for
+// the stream, l for the lane, n for the number, h for the head, d for data and m
+// for a message, which is in the field data.
+func (k kind) layout() (fields string, known bool) {
+	switch k {
+	case kindData, kindData | flagFin:
+		return "snd", true
+	case kindData | flagOpen, kindData | flagOpen | flagFin:
+		return "snhd", true
+	case kindReset, kindStop:
+		return "s", true
+	case kindCredit:
+		return "sn", true
+	case kindAck:
+		return "ln", true
+	case kindPing, kindPong, kindLanes:
+		return "n", true
+	case kindRetire, kindGone:
+		return "l", true
+	case kindClose:
+		return "nm", true
+	case kindDrain:
+		return "", true
+	}
+	return "", false
+}
+
+// wireFrame is one frame as it is on the wire. Its kind determines which fields it
+// has.
 type wireFrame struct {
 	kind   kind
 	stream uint64 // data, reset, stop, credit
@@ -56,31 +79,22 @@ type wireFrame struct {
 // append appends f in its wire form.
 func (f *wireFrame) append(b []byte) []byte {
 	b = append(b, byte(f.kind))
-	switch {
-	case f.kind.isData():
-		b = binary.AppendUvarint(b, f.stream)
-		b = binary.AppendUvarint(b, f.number)
-		if f.kind&flagOpen != 0 {
+	fields, _ := f.kind.layout()
+	for _, field := range []byte(fields) {
+		switch field {
+		case 's':
+			b = binary.AppendUvarint(b, f.stream)
+		case 'l':
+			b = binary.AppendUvarint(b, f.lane)
+		case 'n':
+			b = binary.AppendUvarint(b, f.number)
+		case 'h':
 			b = appendBytes(b, f.head)
+		default:
+			b = appendBytes(b, f.data)
 		}
-		return appendBytes(b, f.data)
-	case f.kind == kindReset || f.kind == kindStop:
-		return binary.AppendUvarint(b, f.stream)
-	case f.kind == kindCredit:
-		b = binary.AppendUvarint(b, f.stream)
-		return binary.AppendUvarint(b, f.number)
-	case f.kind == kindAck:
-		b = binary.AppendUvarint(b, f.lane)
-		return binary.AppendUvarint(b, f.number)
-	case f.kind == kindPing || f.kind == kindPong || f.kind == kindLanes:
-		return binary.AppendUvarint(b, f.number)
-	case f.kind == kindRetire || f.kind == kindGone:
-		return binary.AppendUvarint(b, f.lane)
-	case f.kind == kindClose:
-		b = binary.AppendUvarint(b, f.number)
-		return appendBytes(b, f.data)
 	}
-	return b // kindDrain
+	return b
 }
 
 func appendBytes(b, data []byte) []byte {
@@ -88,97 +102,80 @@ func appendBytes(b, data []byte) []byte {
 	return append(b, data...)
 }
 
-// readFrame reads one frame. Every length is checked before anything of that
-// length is allocated. A *ProtocolError says what was wrong; other errors are
-// the connection's.
+// readFrame reads one frame. It checks every length before it allocates that much.
+// A *ProtocolError describes a frame that is not allowed; other errors are the
+// connection's.
 func readFrame(r *bufio.Reader) (f wireFrame, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
 		return f, err
 	}
-	d := decoder{r: r}
 	f.kind = kind(first)
-	switch {
-	case f.kind.isData():
-		f.stream, f.number = d.uvarint(), d.uvarint()
-		if f.kind&flagOpen != 0 {
+	fields, known := f.kind.layout()
+	if !known {
+		return f, &ProtocolError{fmt.Sprintf("a frame of unknown kind 0x%02x", first)}
+	}
+	d := decoder{r: r}
+	for _, field := range []byte(fields) {
+		switch field {
+		case 's':
+			f.stream = d.uvarint()
+		case 'l':
+			f.lane = d.uvarint()
+		case 'n':
+			f.number = d.uvarint()
+		case 'h':
 			f.head = d.bytes("head", MaxHead)
+		case 'd':
+			f.data = d.bytes("data", MaxData)
+		case 'm':
+			f.data = d.bytes("message", maxMessage)
 		}
-		f.data = d.bytes("data", MaxData)
-	case f.kind == kindReset || f.kind == kindStop:
-		f.stream = d.uvarint()
-	case f.kind == kindCredit:
-		f.stream, f.number = d.uvarint(), d.uvarint()
-	case f.kind == kindAck:
-		f.lane, f.number = d.uvarint(), d.uvarint()
-	case f.kind == kindPing || f.kind == kindPong || f.kind == kindLanes:
-		f.number = d.uvarint()
-	case f.kind == kindRetire || f.kind == kindGone:
-		f.lane = d.uvarint()
-	case f.kind == kindClose:
-		f.number = d.uvarint()
-		f.data = d.bytes("message", maxMessage)
-	case f.kind == kindDrain:
-	default:
-		d.err = &ProtocolError{fmt.Sprintf("a frame of unknown kind 0x%02x", first)}
 	}
 	return f, d.err
 }
 
-// decoder reads the fields of a frame and keeps the first error.
+// decoder reads the fields of a frame. After its first error it reads nothing.
 type decoder struct {
 	r   *bufio.Reader
 	err error
 }
 
-func (d *decoder) fail(err error) {
-	if d.err == nil {
-		d.err = err
-	}
-}
-
 // uvarint reads an unsigned LEB128 number of at most 63 bits in its shortest
 // form: sums of two such numbers do not overflow, and every frame has one form.
-func (d *decoder) uvarint() uint64 {
-	if d.err != nil {
-		return 0
-	}
-	var n uint64
-	for shift := 0; ; shift += 7 {
+func (d *decoder) uvarint() (n uint64) {
+	for shift := 0; d.err == nil; shift += 7 {
 		b, err := d.r.ReadByte()
-		if err != nil {
-			d.fail(unexpected(err))
-			return 0
-		}
-		if shift == 63 || shift > 0 && b == 0 {
-			d.fail(&ProtocolError{"a number that is not in its shortest form of at most 63 bits"})
-			return 0
+		switch {
+		case err != nil:
+			d.err = unexpected(err)
+		case shift == 63 || shift > 0 && b == 0:
+			d.err = &ProtocolError{"a number that is not in its shortest form of at most 63 bits"}
+		case b < 0x80:
+			return n | uint64(b)<<shift
 		}
 		n |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return n
-		}
 	}
+	return 0
 }
 
 func (d *decoder) bytes(what string, most int) []byte {
 	n := d.uvarint()
-	if d.err != nil || n == 0 {
-		return nil
-	}
 	if n > uint64(most) {
-		d.fail(&ProtocolError{fmt.Sprintf("%s of %d bytes; at most %d are allowed", what, n, most)})
+		d.err = &ProtocolError{fmt.Sprintf("%s of %d bytes; at most %d are allowed", what, n, most)}
+	}
+	if d.err != nil || n == 0 {
 		return nil
 	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(d.r, b); err != nil {
-		d.fail(unexpected(err))
+		d.err = unexpected(err)
 		return nil
 	}
 	return b
 }
 
-// unexpected is the end of a connection within a frame.
+// unexpected makes the end of a connection inside a frame an error of its own.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -214,7 +214,7 @@ func wantAlive(t *testing.T, p *peer, working bool) {
 	p.mu.Lock()
 	p.forget = false
 	p.mu.Unlock()
-	id := uint64(probe)<<1 | 1 ^ p.session.sideBit()
+	id := uint64(probe)<<1 | 1 ^ p.session.table.side
 	p.send(wireFrame{kind: kindData | flagOpen | flagFin, stream: id, head: []byte("probe"), data: []byte("ping")})
 	p.sleep(5 * time.Second)
 	if err := p.session.Err(); errors.As(err, &broken) {
@@ -281,13 +281,13 @@ func wantBounds(t *testing.T, s *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	answers := 0
-	for _, l := range s.lanes {
+	for _, l := range s.sched.lanes {
 		answers = max(answers, len(l.answers))
 	}
 	for name, c := range map[string]struct{ is, most int }{
-		"streams": {len(s.streams), 2*MaxStreams + 3}, "unread": {s.unread, ownMemory}, "kept": {s.kept, keptBytes},
-		"runs": {len(s.over.runs), 2*MaxStreams + 1}, "accepts": {len(s.accepts), MaxStreams}, "granted": {s.granted, budgetBytes},
-		"lanes": {len(s.lanes), maxJoined}, "answers": {answers, maxAnswers},
+		"streams": {len(s.table.open), 2*MaxStreams + 3}, "unread": {s.usage.unread, ownMemory}, "kept": {s.usage.kept, keptBytes},
+		"runs": {len(s.table.over.runs), 2*MaxStreams + 1}, "accepts": {len(s.table.queue), MaxStreams}, "granted": {s.usage.granted, budgetBytes},
+		"lanes": {len(s.sched.lanes), maxJoined}, "answers": {answers, maxAnswers},
 	} {
 		if c.is > c.most || c.is < 0 {
 			t.Errorf("%s: %d; want at most %d", name, c.is, c.most)

@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/binary"
@@ -13,7 +12,7 @@ import (
 // ALPN is the protocol that a lane's TLS handshake agrees on (RFC 7301).
 const ALPN = "devproxy/1"
 
-// version is what hello and welcome begin with, after magic.
+// version follows magic at the start of hello and welcome.
 const version = 1
 
 const (
@@ -39,52 +38,49 @@ func Binding(state tls.ConnectionState) ([]byte, error) {
 
 type sessionID [sessionIDSize]byte
 
-// hello is what the dialling end says first on a lane.
+// hello is the first message on a lane, from the end that dialled.
 type hello struct {
 	session sessionID // zero: a new session
 	key     ed25519.PublicKey
 	payload []byte
 }
 
-// encode is h with the proof that its key's owner made it for the connection
+// encode returns h with the proof that the key's owner made it for the connection
 // with this binding.
 func (h *hello) encode(key ed25519.PrivateKey, binding []byte) []byte {
 	b := append([]byte(magic), version)
 	b = append(b, h.session[:]...)
 	b = append(b, h.key...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(h.payload)))
-	b = append(b, h.payload...)
+	b = appendString16(b, string(h.payload))
 	return append(b, ed25519.Sign(key, proof(binding, b))...)
 }
 
-// proof is what is signed.
+// proof returns the bytes that are signed.
 func proof(binding, hello []byte) []byte {
 	return append(append([]byte(proofContext), binding...), hello...)
 }
 
-// readHello reads a hello and checks its proof. A *Refusal says what to answer.
+// readHello reads a hello and checks its proof. A *Refusal is the answer to send.
 func readHello(r io.Reader, binding []byte) (hello, error) {
-	const fixed = len(magic) + 1 + sessionIDSize + ed25519.PublicKeySize + 2
-	b := make([]byte, fixed, fixed+ed25519.SignatureSize)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return hello{}, unexpected(err)
+	const keyAt = len(magic) + 1 + sessionIDSize
+	const fixed = keyAt + ed25519.PublicKeySize + 2
+	in := fieldReader{r: r}
+	b := in.bytes(fixed)
+	if in.err != nil {
+		return hello{}, in.err
 	}
 	if err := checkVersion(b); err != nil {
 		return hello{}, err
 	}
-	var h hello
-	rest := b[len(magic)+1:]
-	rest = rest[copy(h.session[:], rest):]
-	h.key = ed25519.PublicKey(bytes.Clone(rest[:ed25519.PublicKeySize]))
-	size := int(binary.BigEndian.Uint16(rest[ed25519.PublicKeySize:]))
+	size := int(binary.BigEndian.Uint16(b[fixed-2:]))
 	if size > MaxPayload {
 		return hello{}, &Refusal{CodeBadHello, fmt.Sprintf("a hello of %d bytes; at most %d are allowed", size, MaxPayload)}
 	}
-	tail := make([]byte, size+ed25519.SignatureSize)
-	if _, err := io.ReadFull(r, tail); err != nil {
-		return hello{}, unexpected(err)
+	tail := in.bytes(size + ed25519.SignatureSize)
+	if in.err != nil {
+		return hello{}, in.err
 	}
-	h.payload = tail[:size]
+	h := hello{session: sessionID(b[len(magic)+1 : keyAt]), key: b[keyAt : fixed-2 : fixed-2], payload: tail[:size]}
 	if !ed25519.Verify(h.key, proof(binding, append(b, h.payload...)), tail[size:]) {
 		return hello{}, &Refusal{CodeBadProof, "the proof does not fit this connection: something between decrypts TLS, or the hello was copied from another"}
 	}
@@ -93,7 +89,7 @@ func readHello(r io.Reader, binding []byte) (hello, error) {
 
 func checkVersion(b []byte) error {
 	if string(b[:len(magic)]) != magic {
-		return &Refusal{CodeBadHello, "this is no devproxy lane"}
+		return &Refusal{CodeBadHello, "not a devproxy lane"}
 	}
 	if v := b[len(magic)]; v != version {
 		return &Refusal{CodeBadHello, fmt.Sprintf("lanes of version %d are not known here, only of %d: update the older devproxy", v, version)}
@@ -127,58 +123,63 @@ func appendString16(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// cut shortens a message to what may be told.
+// cut shortens a message to the length that is allowed.
 func cut(message string) string { return message[:min(len(message), maxMessage)] }
 
-func readWelcome(r io.Reader) (welcome, error) {
-	b := make([]byte, len(magic)+2)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return welcome{}, unexpected(err)
+func readWelcome(r io.Reader) (w welcome, err error) {
+	in := fieldReader{r: r}
+	b := in.bytes(len(magic) + 2)
+	if in.err != nil {
+		return w, in.err
 	}
 	if err := checkVersion(b); err != nil {
-		return welcome{}, err
-	}
-	switch b[len(magic)+1] {
-	case 0:
-		return readAdmitted(r)
-	case 1:
-		code, err := readUint16(r)
-		if err != nil {
-			return welcome{}, err
-		}
-		message, err := readString16(r, maxMessage)
-		return welcome{refusal: &Refusal{Code(code), string(message)}}, err
-	}
-	return welcome{}, &ProtocolError{fmt.Sprintf("a welcome that begins with %d", b[len(magic)+1])}
-}
-
-// readAdmitted reads what a welcome that is no refusal says.
-func readAdmitted(r io.Reader) (w welcome, err error) {
-	if _, err := io.ReadFull(r, w.session[:]); err != nil {
-		return w, unexpected(err)
-	}
-	if w.lane, err = readUint16(r); err != nil {
 		return w, err
 	}
-	w.payload, err = readString16(r, MaxPayload)
-	return w, err
-}
-
-func readUint16(r io.Reader) (uint16, error) {
-	var b [2]byte
-	_, err := io.ReadFull(r, b[:])
-	return binary.BigEndian.Uint16(b[:]), unexpected(err)
-}
-
-func readString16(r io.Reader, most int) ([]byte, error) {
-	n, err := readUint16(r)
-	if err != nil {
-		return nil, err
+	switch result := b[len(magic)+1]; result {
+	case 0:
+		copy(w.session[:], in.bytes(sessionIDSize))
+		w.lane = in.uint16()
+		w.payload = in.string16(MaxPayload)
+	case 1:
+		code := in.uint16()
+		w.refusal = &Refusal{Code(code), string(in.string16(maxMessage))}
+	default:
+		return w, &ProtocolError{fmt.Sprintf("a welcome that begins with %d", result)}
 	}
-	if int(n) > most {
-		return nil, &ProtocolError{fmt.Sprintf("a welcome with %d bytes; at most %d are allowed", n, most)}
+	return w, in.err
+}
+
+// fieldReader reads the fields of a handshake. After its first error it reads
+// nothing, and every field is empty.
+type fieldReader struct {
+	r   io.Reader
+	err error
+}
+
+func (r *fieldReader) bytes(n int) []byte {
+	if r.err != nil {
+		return nil
 	}
 	b := make([]byte, n)
-	_, err = io.ReadFull(r, b)
-	return b, unexpected(err)
+	if _, err := io.ReadFull(r.r, b); err != nil {
+		r.err = unexpected(err)
+		return nil
+	}
+	return b
+}
+
+func (r *fieldReader) uint16() uint16 {
+	b := r.bytes(2)
+	if b == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint16(b)
+}
+
+func (r *fieldReader) string16(most int) []byte {
+	n := int(r.uint16())
+	if n > most && r.err == nil {
+		r.err = &ProtocolError{fmt.Sprintf("a welcome with %d bytes; at most %d are allowed", n, most)}
+	}
+	return r.bytes(n)
 }

@@ -51,9 +51,9 @@ func TestHelloRefused(t *testing.T) {
 		"with another session":   {changed(good, 4+1), CodeBadProof, "proof"},
 		"with another signature": {changed(good, -1), CodeBadProof, "proof"},
 		"of another version":     {changed(good, 4), CodeBadHello, "version 65"},
-		"of HTTP":                {[]byte("GET / HTTP/1.1\r\nHost: relay.example.com\r\nAccept: */*\r\n\r\n"), CodeBadHello, "no devproxy lane"},
+		"of HTTP":                {[]byte("GET / HTTP/1.1\r\nHost: relay.example.com\r\nAccept: */*\r\n\r\n"), CodeBadHello, "not a devproxy lane"},
 		"too long":               {long, CodeBadHello, "16385 bytes; at most 16384"},
-		"for no session":         {helloOf("agent", sessionID{7}, nil, bindingHere), CodeNoSession, "no such session"},
+		"for no session":         {helloOf("agent", sessionID{7}, nil, bindingHere), CodeNoSession, "no longer exists"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestPayloads(t *testing.T) {
 func TestWelcomeRefused(t *testing.T) {
 	good := (&welcome{session: sessionID{1}, lane: 1, payload: []byte("x")}).encode()
 	for name, c := range map[string]struct{ answer, want string }{
-		"of HTTP":            {"HTTP/1.1 400 Bad Request\r\n\r\n", "no devproxy lane"},
+		"of HTTP":            {"HTTP/1.1 400 Bad Request\r\n\r\n", "not a devproxy lane"},
 		"of another version": {"DVPX\x02\x00", "version 2"},
 		"of another kind":    {"DVPX\x01\x02", "begins with 2"},
 		"too long":           {string(good[:len(good)-3]) + "\x40\x01", "16385 bytes; at most 16384"},

@@ -190,7 +190,7 @@ func pair(t *testing.T, from, to *Session) (near, far *Stream) {
 		t.Fatal(err)
 	}
 	from.mu.Lock()
-	near.openNow()
+	near.open()
 	from.mu.Unlock()
 	return near, accept(t, to)
 }

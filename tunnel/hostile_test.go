@@ -185,8 +185,8 @@ func TestOverlaps(t *testing.T) {
 			}
 			p.session.mu.Lock()
 			defer p.session.mu.Unlock()
-			if p.session.unread != 0 {
-				t.Errorf("%d bytes are still counted as unread", p.session.unread)
+			if p.session.usage.unread != 0 {
+				t.Errorf("%d bytes are still counted as unread", p.session.usage.unread)
 			}
 		})
 	}
@@ -214,7 +214,7 @@ func TestKeptBound(t *testing.T) {
 		}
 		p.sleep(5 * time.Second)
 		p.session.mu.Lock()
-		kept, most := p.session.kept, keptBytes+streams*shortBytes
+		kept, most := p.session.usage.kept, keptBytes+streams*shortBytes
 		p.session.mu.Unlock()
 		if kept < keptBytes || kept > most {
 			t.Errorf("it keeps %d bytes; want %d to %d", kept, keptBytes, most)
@@ -269,7 +269,7 @@ func TestAcceptBound(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.session.mu.Lock()
-		waiting, open := len(p.session.accepts), len(p.session.streams)
+		waiting, open := len(p.session.table.queue), len(p.session.table.open)
 		p.session.mu.Unlock()
 		if waiting != MaxStreams || open != 0 {
 			t.Errorf("%d wait, %d are open; want %d, 0", waiting, open, MaxStreams)

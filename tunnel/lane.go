@@ -16,13 +16,13 @@ import (
 type Lane struct {
 	Conn net.Conn
 	// Binding is what Binding returns for the TLS connection below Conn. The
-	// handshake signs it, so that it holds on this connection alone.
+	// handshake signs it, so that it is valid on this connection alone.
 	Binding []byte
 	// TCP is the socket below, for its loss figures; nil when unknown.
 	TCP *net.TCPConn
 }
 
-// from is the address of the other end; that of a WebSocket does not say.
+// from returns the address of the other end, which a WebSocket's does not contain.
 func (l Lane) from() net.Addr {
 	if l.TCP != nil {
 		return l.TCP.RemoteAddr()
@@ -30,11 +30,11 @@ func (l Lane) from() net.Addr {
 	return l.Conn.RemoteAddr()
 }
 
-// batchBytes is what one write of a lane carries at most: one TLS record.
+// batchBytes is the most that one write of a lane carries: one TLS record.
 const batchBytes = 16 << 10
 
-// readBuffer holds the headers of frames; their bytes are read past it. It is
-// all that an idle lane holds, beside TLS.
+// readBuffer holds the headers of frames; their bytes are read past it. An idle lane
+// holds nothing else, except for TLS.
 const readBuffer = 256
 
 // lane is a Lane that has joined a session. Its fields are guarded by the
@@ -45,30 +45,49 @@ type lane struct {
 	conn    net.Conn
 	tcp     *net.TCPConn
 
-	queue    []*item     // pushed to this lane, to be written next
-	answers  []wireFrame // frames that are not counted: pings and pongs
-	flights  []flight    // written, in order, not yet acknowledged
-	sent     uint64      // counted frames written
-	unacked  int         // bytes in queue and flights
-	writing  bool        // a goroutine writes, or is about to
-	received uint64      // counted frames read
-	told     uint64      // the newest of the session's ackNews this lane has sent
-	news     uint64      // the session's ackNews when received last grew
-	ackNow   bool        // acknowledge even when there is nothing else to write
+	outbound
+	inbound
+	answers []wireFrame // frames that are not counted: pings and pongs
+	writing bool        // a goroutine writes, or is about to
 
-	// owed is since when the other end owes a sign of life; zero when it owes none.
-	owed time.Time
-	// heard is when the last frame came.
-	heard time.Time
-	// pinged is when it was last asked for a sign of life.
-	pinged time.Time
-	// probe is when the lane is given up for lack of a pong; zero without probe.
-	probe time.Time
+	owed   time.Time // since when the other end owes a sign of life; zero when it owes none
+	heard  time.Time // when the last frame came
+	pinged time.Time // when the last PING was sent
+	probe  time.Time // when the lane is given up without a PONG; zero without Probe
 
 	retiring time.Time // when it was asked to end; zero otherwise
-	worn     bool      // slow for its losses: to be replaced
+	slow     bool      // because of its losses: to be replaced
 	dead     bool
 	loss     lossCount
+}
+
+func newLane(l Lane, number uint16) *lane {
+	tcp := l.TCP
+	if tcp == nil {
+		tcp = tcpOf(l.Conn)
+	}
+	return &lane{number: number, conn: l.Conn, tcp: tcp}
+}
+
+// tcpOf returns the socket below a connection, for callers that did not name it.
+func tcpOf(c net.Conn) *net.TCPConn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	tcp, _ := c.(*net.TCPConn)
+	return tcp
+}
+
+// usable reports whether frames may be given to the lane.
+func (l *lane) usable() bool { return !l.dead && l.retiring.IsZero() }
+
+// run reads until the lane ends, and tells the session why.
+func (l *lane) run() {
+	l.session.lost(l, l.read())
+	// Where the session sends its reason, that goes out before the lane is closed:
+	// closeWith gives the other end closeTimeout for it.
+	_, _ = io.Copy(io.Discard, l.conn)
+	l.close()
 }
 
 // read takes frames off the lane until it ends.
@@ -78,7 +97,7 @@ func (l *lane) read() error {
 		frame, err := readFrame(r)
 		if err == nil {
 			err = l.session.take(l, frame)
-			l.session.account.Enforce()
+			l.session.usage.account.Enforce()
 		}
 		if err != nil {
 			return err
@@ -86,13 +105,16 @@ func (l *lane) read() error {
 	}
 }
 
-// write puts onto the lane what the session gives it, until there is nothing
-// left. A lane with nothing to write has no goroutine for it, and no buffer.
+// batches are the buffers of writes.
+var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes+overhead); return &b }}
+
+// write writes what the session has for the lane, until there is nothing left. A lane
+// with nothing to write has no goroutine for it, and no buffer.
 func (l *lane) write() {
 	b := batches.Get().(*[]byte)
 	defer batches.Put(b)
 	for {
-		if *b = l.session.next(l, (*b)[:0]); len(*b) == 0 {
+		if *b = l.session.fill(l, (*b)[:0]); len(*b) == 0 {
 			return
 		}
 		if _, err := l.conn.Write(*b); err != nil {
@@ -102,29 +124,20 @@ func (l *lane) write() {
 	}
 }
 
-// kickLocked has the lane write what there is for it.
-func (l *lane) kickLocked() {
-	if !l.writing && !l.dead {
-		l.writing = true
-		l.session.running.Go(l.write)
+// closeWith writes a last frame and closes the lane. A writer that is stuck is given
+// up: the deadline ends both. What the other end still sends is read until it
+// closes, since closing before that could destroy the last frame (RFC 1122
+// section 4.2.2.13).
+func (l *lane) closeWith(last wireFrame) {
+	_ = l.conn.SetDeadline(time.Now().Add(closeTimeout))
+	if _, err := l.conn.Write(last.append(nil)); err != nil || l.tcp == nil || l.tcp.CloseWrite() != nil {
+		l.close()
 	}
 }
 
-// batches are the buffers of writes.
-var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes+overhead); return &b }}
-
-// run reads until the lane ends, and tells the session why.
-func (l *lane) run() {
-	l.session.lost(l, l.read())
-	// Where the session said why it ends, that goes out before the lane is
-	// closed: say leaves the other end closeTimeout for it.
-	_, _ = io.Copy(io.Discard, l.conn)
-	l.close()
-}
-
 // close closes the lane. The socket goes first: TLS and WebSocket would wait
-// seconds to say goodbye on a path that takes nothing more, and the last frame
-// has said it.
+// seconds to close in order on a path that takes nothing more, and the last frame
+// has told the other end.
 func (l *lane) close() {
 	if l.tcp != nil {
 		l.tcp.Close()
@@ -132,30 +145,71 @@ func (l *lane) close() {
 	l.conn.Close()
 }
 
-// stalled is for how long the oldest frame in flight has been on its way.
-func (l *lane) stalled(now time.Time) time.Duration {
-	if len(l.flights) == 0 {
-		return 0
+// lost is called by a lane's goroutines when it has ended.
+func (s *Session) lost(l *lane, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if broken, ok := errors.AsType[*ProtocolError](err); ok && !s.ended {
+		s.endLocked(broken, &Refusal{CodeFailed, broken.Text})
 	}
-	return now.Sub(l.flights[0].at)
+	s.dropLocked(l, err)
 }
 
-// usable reports whether frames may be given to the lane.
-func (l *lane) usable() bool { return !l.dead && l.retiring.IsZero() }
-
-// quietly is err without what only says that a connection ended.
-func quietly(err error) error {
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
+// dropLocked gives a lane up: what was not acknowledged goes over the others.
+func (s *Session) dropLocked(l *lane, why error) {
+	if l.dead {
+		return
 	}
-	return err
+	l.dead = true
+	s.running.Go(l.close)
+	if !s.sched.remove(l) {
+		return
+	}
+	if isEnd(why) {
+		why = nil
+	}
+	if why != nil {
+		s.log.Debug("lane lost", "lane", l.number, "error", why)
+	}
+	if len(s.sched.lanes) == 0 {
+		s.laneless = time.Now()
+		s.armLocked(ResumeTimeout)
+	} else if why != nil {
+		s.sendLocked(wireFrame{kind: kindGone, lane: uint64(l.number)})
+	}
+	s.sched.reassign(l)
+	s.adjustLanesLocked()
 }
 
-// tcpOf is the socket below a connection, for callers that did not name it.
-func tcpOf(c net.Conn) *net.TCPConn {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+// isEnd reports whether err says only that a connection has ended.
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// joinLocked makes l a lane of the session.
+func (s *Session) joinLocked(l *lane) {
+	l.session = s
+	l.heard = time.Now()
+	s.laneless = time.Time{}
+	s.sched.add(l)
+	s.running.Go(l.run)
+	s.armLocked(pingEvery)
+}
+
+// fill appends to b what l is to write next. Nothing ends the writing.
+func (s *Session) fill(l *lane, b []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.dead {
+		idle := len(l.flights) == 0
+		b = s.sched.fill(l, b, time.Now())
+		if len(b) > 0 || l.ackNow {
+			b = s.acks.append(b, l, s.sched.lanes)
+		}
+		if idle && len(l.flights) > 0 {
+			s.armLocked(s.sched.path.interval())
+		}
 	}
-	tcp, _ := c.(*net.TCPConn)
-	return tcp
+	l.writing = len(b) > 0
+	return b
 }

@@ -11,11 +11,24 @@ const (
 	// distant is the round trip from which several connections carry more than
 	// one: below, one fills the path.
 	distant = 10 * time.Millisecond
-	// longBytes is what has been written to a stream for its message to be long.
+	// longBytes is how much was written to a stream whose message counts as long.
 	longBytes = 192 << 10
 	// longMemory is how long the lanes of a long message are kept.
 	longMemory = 30 * time.Second
 	idleAfter  = 30 * time.Second
+	// troubled is how long the oldest frame of a lane has waited when the lane no
+	// longer counts: should the path work again before the lane does, another one is
+	// there at once.
+	troubled = 1500 * time.Millisecond
+)
+
+// A lane is slow once the kernel had to repeat slowLosses segments on it and allows
+// fewer than slowWindow in flight. (Linux begins with 10.)
+const (
+	slowLosses = 1
+	slowWindow = 40
+	// maxReplaced is how many slow lanes are replaced at once.
+	maxReplaced = 8
 )
 
 // laneCount is how many lanes each end wants.
@@ -25,43 +38,35 @@ type laneCount struct {
 	busy       time.Time // when a stream was last open
 }
 
-// countLanesLocked decides how many lanes this end wants, and tells the end
-// that dials.
-func (s *Session) countLanesLocked(now time.Time) {
-	s.countLossLocked(now)
-	s.wearLocked(now)
-	if len(s.streams) > 0 || s.want.busy.IsZero() {
-		s.want.busy = now
+// most is how many lanes the session is to have.
+func (c *laneCount) most() int { return max(c.own, c.other) }
+
+// update notes what is under way, and returns how many lanes this end wants.
+func (c *laneCount) update(now time.Time, streams int, long, lossy bool) int {
+	if streams > 0 || c.busy.IsZero() {
+		c.busy = now
 	}
-	if s.longLastsLocked() {
-		s.want.longTo = now.Add(longMemory)
+	if long {
+		c.longTo = now.Add(longMemory)
 	}
-	want := firstLanes
 	switch {
-	case now.Before(s.want.longTo):
-		want = longLanes
-	case now.Sub(s.want.busy) >= idleAfter:
-		want = idleLanes
-	case s.path.lossy(now):
-		want = lossyLanes
+	case now.Before(c.longTo):
+		return longLanes
+	case now.Sub(c.busy) >= idleAfter:
+		return idleLanes
+	case lossy:
+		return lossyLanes
 	}
-	if s.dialer == nil {
-		want = min(want+s.troubledLocked(now), MaxLanes) // what the dialling end need not see
-	}
-	if want != s.want.own && s.dialer == nil {
-		s.pushLocked(&item{frame: wireFrame{kind: kindLanes, number: uint64(want)}, short: true})
-	}
-	s.want.own = want
-	s.missLocked()
+	return firstLanes
 }
 
-// longLastsLocked reports whether a message that is long already has more to
-// send than the lanes have taken, on a path where more of them help.
-func (s *Session) longLastsLocked() bool {
-	if s.path.rtt < distant {
+// hasLong reports whether a message that is long already has more to send than the
+// lanes have taken, on a path where more of them help.
+func (q *scheduler) hasLong() bool {
+	if q.path.rtt < distant {
 		return false
 	}
-	for _, st := range s.ring {
+	for _, st := range q.ring {
 		if st.offset >= longBytes {
 			return true
 		}
@@ -69,108 +74,125 @@ func (s *Session) longLastsLocked() bool {
 	return false
 }
 
-// missingLocked is how many lanes the dialling end lacks; negative when there
-// are more than needed. Lanes in trouble do not count: should the path be back
-// before they notice, a fresh one is there at once.
-func (s *Session) missingLocked(now time.Time) int {
-	n := max(s.want.own, s.want.other)
-	worn := 0
-	for _, l := range s.lanes {
+// inUse counts the lanes that do not retire, and those of them in trouble.
+func (q *scheduler) inUse(now time.Time) (n, inTrouble int) {
+	for _, l := range q.lanes {
+		if l.usable() {
+			n++
+			if l.stalled(now) >= troubled {
+				inTrouble++
+			}
+		}
+	}
+	return n, inTrouble
+}
+
+// missing returns how many of the wanted lanes are missing; negative when there are
+// too many. Lanes in trouble do not count, and neither do slow ones.
+func (q *scheduler) missing(want int, now time.Time) int {
+	slow := 0
+	for _, l := range q.lanes {
 		switch {
 		case !l.usable() || l.stalled(now) >= troubled:
-		case l.worn && worn < succession:
-			worn++
+		case l.slow && slow < maxReplaced:
+			slow++
 		default:
-			n--
+			want--
 		}
 	}
-	return min(n, maxJoined-len(s.lanes))
+	return min(want, maxJoined-len(q.lanes))
 }
 
-// troubledLocked is how many lanes are in trouble.
-func (s *Session) troubledLocked(now time.Time) int {
-	n := 0
-	for _, l := range s.lanes {
-		if l.usable() && l.stalled(now) >= troubled {
-			n++
+// markSlow finds lanes that losses have made slow, while something long is under
+// way on a path whose queues are empty. There a loss is not a sign of congestion,
+// and a new connection is several times as fast. They retire as others replace them.
+func (q *scheduler) markSlow(now time.Time) {
+	if !q.path.lossy(now) || !q.hasEmptyQueues() {
+		return
+	}
+	for _, l := range q.lanes {
+		l.slow = l.usable() && q.carriesLong(l, now) && l.loss.again >= slowLosses && l.loss.window < slowWindow
+	}
+}
+
+// slowest returns the slowest lane that is to be replaced; nil for none.
+func (q *scheduler) slowest() (slowest *lane) {
+	for _, l := range q.lanes {
+		if l.slow && l.usable() && (slowest == nil || l.loss.window < slowest.loss.window) {
+			slowest = l
 		}
 	}
-	return n
+	return slowest
 }
 
-// succession is how many worn lanes are replaced at once.
-const succession = 8
+// longestInTrouble returns the lane that has been in trouble for longest; nil for none.
+func (q *scheduler) longestInTrouble(now time.Time) (worst *lane) {
+	for _, l := range q.lanes {
+		if stalled := l.stalled(now); stalled >= troubled && (worst == nil || stalled > worst.stalled(now)) {
+			worst = l
+		}
+	}
+	return worst
+}
 
-// troubled is when a lane is no longer counted on.
-const troubled = 1500 * time.Millisecond
+// countLanesLocked decides how many lanes this end wants, and tells the end that
+// dials. The accepting end adds its lanes in trouble, which the other may not see.
+func (s *Session) countLanesLocked(now time.Time) {
+	s.sched.countLosses(now)
+	if now.Before(s.want.longTo) {
+		s.sched.markSlow(now)
+	}
+	want := s.want.update(now, len(s.table.open), s.sched.hasLong(), s.sched.path.lossy(now))
+	if s.dialer == nil {
+		_, inTrouble := s.sched.inUse(now)
+		want = min(want+inTrouble, MaxLanes)
+		if want != s.want.own {
+			s.sendLocked(wireFrame{kind: kindLanes, number: uint64(want)})
+		}
+	}
+	s.want.own = want
+	s.adjustLanesLocked()
+}
 
-// missLocked has missing lanes dialled and retires those too many.
-func (s *Session) missLocked() {
+// adjustLanesLocked has missing lanes dialled and retires those too many.
+func (s *Session) adjustLanesLocked() {
 	if s.dialer == nil || s.ended {
 		return
 	}
 	now := time.Now()
-	missing := s.missingLocked(now)
+	missing := s.sched.missing(s.want.most(), now)
 	if missing > 0 {
-		s.dialer.need(missing, len(s.lanes) == 0)
+		s.dialer.need(missing, len(s.sched.lanes) == 0)
 		return
 	}
-	for i := len(s.lanes) - 1; i > 0 && missing < 0; i-- {
-		if l := s.lanes[i]; l.usable() && l.unacked == 0 {
+	for i := len(s.sched.lanes) - 1; i > 0 && missing < 0; i-- {
+		if l := s.sched.lanes[i]; l.usable() && l.unacked == 0 {
 			s.retireLocked(l, now)
 			missing++
 		}
 	}
 }
 
-// retireLocked has no more frames given to a lane, at both ends; the dialling
-// one closes it when all that it carried has arrived.
+// replaceSlowLocked retires the slowest lane, now that a new one has joined.
+func (s *Session) replaceSlowLocked(now time.Time) {
+	n, _ := s.sched.inUse(now)
+	if slowest := s.sched.slowest(); slowest != nil && n > s.want.most() {
+		s.retireLocked(slowest, now)
+	}
+}
+
+// retireDelay is the least that the other end gets to stop using a lane.
+const retireDelay = 100 * time.Millisecond
+
+// retireLocked has both ends give a lane no more frames. The dialling end closes it
+// when everything on it has arrived.
 func (s *Session) retireLocked(l *lane, now time.Time) {
 	l.retiring = now
-	s.pushLocked(&item{frame: wireFrame{kind: kindRetire, lane: uint64(l.number)}, short: true})
+	s.sendLocked(wireFrame{kind: kindRetire, lane: uint64(l.number)})
 	s.armLocked(retireDelay)
 }
 
-// wearLocked finds lanes that losses have made slow, while something long is
-// under way on a path whose queues are empty: there a loss is no sign of
-// congestion, and a new connection is several times as fast. They are retired
-// as their successors join.
-func (s *Session) wearLocked(now time.Time) {
-	if !now.Before(s.want.longTo) || !s.path.lossy(now) || !s.emptyLocked() {
-		return
-	}
-	for _, l := range s.lanes {
-		l.worn = l.usable() && s.carriesLocked(l, now) && l.loss.again >= wornLosses && l.loss.window < wornWindow
-	}
-}
-
-// A lane is worn once the kernel had to repeat this many segments on it and
-// lets so few be in flight. (Linux begins with 10.)
-const (
-	wornLosses = 1
-	wornWindow = 40
-)
-
-// inUseLocked is how many lanes are not on their way out.
-func (s *Session) inUseLocked() int {
-	n := 0
-	for _, l := range s.lanes {
-		if l.usable() {
-			n++
-		}
-	}
-	return n
-}
-
-// succeedLocked retires the most worn lane when a new one has joined.
-func (s *Session) succeedLocked(now time.Time) {
-	var worst *lane
-	for _, l := range s.lanes {
-		if l.worn && l.usable() && (worst == nil || l.loss.window < worst.loss.window) {
-			worst = l
-		}
-	}
-	if worst != nil && s.inUseLocked() > max(s.want.own, s.want.other) {
-		s.retireLocked(worst, now)
-	}
+// isRetiredLocked reports whether a lane that was asked to end may be closed.
+func (s *Session) isRetiredLocked(l *lane, now time.Time) bool {
+	return s.dialer != nil && !l.retiring.IsZero() && l.empty() && now.Sub(l.retiring) >= max(retireDelay, 2*s.sched.path.rtt)
 }

@@ -61,11 +61,11 @@ func slowTrips(t *testing.T, wires *network, n int, before func(*Session)) (slow
 }
 
 // unbelieving has a session never believe in losses.
-func unbelieving(s *Session) { s.path.lossyTo, s.path.outliers = time.Time{}, 0 }
+func unbelieving(s *Session) { s.sched.path.lossyTo, s.sched.path.outliers = time.Time{}, 0 }
 
 // oneLane takes from a session all lanes but the oldest.
 func oneLane(s *Session) {
-	for _, l := range slices.Clone(s.lanes)[min(1, len(s.lanes)):] {
+	for _, l := range slices.Clone(s.sched.lanes)[min(1, len(s.sched.lanes)):] {
 		l.retiring = time.Now()
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // What a session makes this end hold is counted in an account of
 // Config.Budget or Acceptor.Budget: what came and was not read, what was sent
-// and not acknowledged, and what streams and frames cost besides their bytes.
+// and not acknowledged, and what streams and frames cost in addition to their bytes.
 // The budget evicts: first the stream that holds most, and the session when no
 // stream holds much.
 
@@ -17,22 +17,22 @@ const (
 	ownMemory = 256 << 20
 	// sessionCost is what a session costs without streams and lanes, in bytes.
 	sessionCost = 8 << 10
-	// streamCost is what a stream costs besides its head and its bytes.
+	// streamCost is what a stream costs in addition to its head and its bytes.
 	streamCost = 2 << 10
-	// itemCost is what a frame that is sent costs besides its bytes, until it
+	// itemCost is what a frame that is sent costs in addition to its bytes, until it
 	// is acknowledged.
 	itemCost = 256
-	// pieceCost is what a frame that came costs besides its bytes, until it is
+	// pieceCost is what a frame that came costs in addition to its bytes, until it is
 	// read.
 	pieceCost = 64
 	// runCost is what a gap between the numbers of closed streams costs.
 	runCost = 16
-	// shedLeast is the least that a stream holds to be evicted alone. Where no
+	// evictLeast is the least that a stream holds to be evicted alone. Where no
 	// stream holds that much, the session is evicted.
-	shedLeast = 4 << 10
+	evictLeast = 4 << 10
 	// tightWindow is how far the credit of a stream is kept ahead of what was
-	// read while its session's account is tight, in bytes: what a new stream
-	// has. With less, eight visitors that stop reading would slow a ninth, whose
+	// read while its session's account is tight, in bytes: the same as on a new
+	// stream. With less, eight visitors that stop reading would slow a ninth, whose
 	// stream holds nothing, to a window for each round trip.
 	tightWindow = FirstCredit
 )
@@ -40,78 +40,107 @@ const (
 // errMemory ends a session that holds too much.
 var errMemory = &Refusal{CodeBusy, "the session holds too much memory at the other end; try again"}
 
-// openAccount counts the session in b; nil is a budget of its own.
-func (s *Session) openAccount(b *budget.Budget, from net.Addr) {
-	if b == nil {
-		b = budget.New(budget.Limits{Total: ownMemory})
-	}
-	s.account = b.Open(budget.Owner{Address: budget.Network(from), Key: string(s.key)}, s.evict)
-	s.holdLocked(sessionCost) // nobody else knows the session yet
+// usage counts what a session holds and has carried.
+type usage struct {
+	account *budget.Account // of everything that the session holds
+	held    int             // in account, except unread
+	unread  int             // in account: what has come and was not read, with what it costs to hold
+	granted int             // credit beyond FirstCredit, over all streams
+	kept    int             // bytes written that are not acknowledged
+	onRoom  func()          // called when kept falls below keptBytes
+	ended   bool
+
+	sent, received uint64 // payload bytes of streams
 }
 
-// holdLocked counts n bytes that end with the session: all but unread ones.
-func (s *Session) holdLocked(n int) {
-	if !s.ended {
-		s.held += n
-		s.account.Add(n)
-	}
-}
-
-// endAccountLocked counts what an ended session no longer holds. What has come
-// on streams can still be read.
-func (s *Session) endAccountLocked() {
-	s.account.Add(-s.held)
-	s.held = 0
-	s.account.Close()
-}
-
-// charge counts n bytes that came on the stream, or are no longer held.
-func (st *Stream) charge(n int) {
-	s := st.session
-	st.cost += n
-	s.unread += n
-	s.account.Add(n)
-	if st.cost == 0 {
-		delete(s.left, st)
+// hold counts n bytes that are held until the session ends, or fewer.
+func (u *usage) hold(n int) {
+	if !u.ended {
+		u.held += n
+		u.account.Add(n)
 	}
 }
 
-// Hold counts n bytes that the stream's user holds for it, until that calls
+// end counts what an ended session no longer holds. What has come on streams can
+// still be read.
+func (u *usage) end() {
+	u.ended = true
+	u.account.Add(-u.held)
+	u.held = 0
+	u.account.Close()
+}
+
+// charge counts a frame that is to be sent, once.
+func (u *usage) charge(it *item) {
+	if it.charged == 0 {
+		it.charged = itemCost + cap(it.frame.data)
+		u.hold(it.charged)
+	}
+}
+
+// release frees the bytes of an item that need not be kept any more, and counts the
+// item until no lane refers to it.
+func (u *usage) release(it *item) {
+	if !it.done {
+		return
+	}
+	if it.frame.data != nil {
+		full := u.kept >= keptBytes
+		if u.kept -= len(it.frame.data); full && u.kept < keptBytes {
+			u.onRoom()
+		}
+		u.hold(-cap(it.frame.data))
+		it.charged -= cap(it.frame.data)
+		freeData(it.frame.data)
+		it.frame.data = nil
+	}
+	if it.copies == 0 {
+		u.hold(-it.charged)
+		it.charged = 0
+	}
+}
+
+// countLocked counts what has come on the stream and is held now.
+func (st *Stream) countLocked() {
+	n := st.cost - st.counted
+	st.counted = st.cost
+	st.usage.unread += n
+	st.usage.account.Add(n)
+	switch {
+	case !st.removed:
+	case st.cost == 0:
+		delete(st.session.table.left, st)
+	default:
+		st.session.table.left[st] = struct{}{} // for evict to find
+	}
+}
+
+// Hold counts n bytes that the stream's user holds for it, until the user calls
 // Close or Reset. They count like bytes that came on it: the stream that holds
 // most is reset when memory is short, and counts nothing from then on.
 func (st *Stream) Hold(n int) {
-	s := st.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	st.session.mu.Lock()
+	defer st.session.mu.Unlock()
 	if st.closed || st.reset || n <= 0 {
 		return
 	}
-	if st.cost == 0 && s.streams[st.id] != st {
-		s.left[st] = struct{}{} // over already, and to be found by evict
-	}
 	st.owned += n
-	st.charge(n)
+	st.cost += n
+	st.countLocked()
 }
 
-// dropOwned counts that the stream's user is done with it.
-func (st *Stream) dropOwned() {
-	owned := st.owned
-	st.owned = 0
-	st.charge(-owned)
-}
-
-// dropBase counts that the stream itself is held no longer.
-func (st *Stream) dropBase() {
-	if st.forgotten && !st.queuedUp {
-		st.session.holdLocked(-st.base)
+// releaseBaseLocked counts that the stream itself is not held any more.
+func (st *Stream) releaseBaseLocked() {
+	if st.removed && !st.queuedUp {
+		st.usage.hold(-st.base)
 		st.base = 0
 	}
 }
 
-// weight is what the stream holds and would give up, in bytes.
+// weight returns how many bytes the stream would free if it was evicted.
 func (st *Stream) weight() int {
 	if st.reset {
-		return st.unacked // its user has been told
+		return st.unacked // its user has seen the reset
 	}
 	return st.cost + st.unacked
 }
@@ -120,120 +149,22 @@ func (st *Stream) weight() int {
 func (s *Session) evict() (whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if most := s.heaviestLocked(); most != nil && most.weight() >= shedLeast {
-		s.log.Debug("stream reset for its memory", "stream", most.id, "bytes", most.weight())
-		most.shed()
+	if st := s.table.heaviest(); st != nil && st.weight() >= evictLeast {
+		s.log.Debug("stream reset for its memory", "stream", st.id, "bytes", st.weight())
+		st.evictLocked()
 		return false
 	}
 	s.endLocked(errMemory, errMemory)
-	for st := range s.left {
-		st.shed()
+	for st := range s.table.left {
+		st.evictLocked()
 	}
 	return true
 }
 
-// heaviestLocked is the stream that holds most; nil when there is none.
-func (s *Session) heaviestLocked() *Stream {
-	var most *Stream
-	heavier := func(st *Stream) {
-		if most == nil || st.weight() > most.weight() {
-			most = st
-		}
+// openAccount counts the session in b; nil means its own budget.
+func openAccount(s *Session, b *budget.Budget, from net.Addr) *budget.Account {
+	if b == nil {
+		b = budget.New(budget.Limits{Total: ownMemory})
 	}
-	for _, st := range s.streams {
-		heavier(st)
-	}
-	for st := range s.left {
-		heavier(st)
-	}
-	return most
-}
-
-// shed gives the stream up at both ends, with everything that it holds. What
-// its user holds counts no longer: it is about to go, and nobody else should be
-// evicted in its place.
-func (st *Stream) shed() {
-	st.reset = true
-	st.dropOwned()
-	if st.failed != nil {
-		st.dropReceived()
-		st.canRead.Broadcast()
-		return
-	}
-	st.stopped = true
-	st.abandon()
-	st.stopReading()
-	st.settle()
-}
-
-// dropSentLocked frees the bytes of a stream that was given up, also those of
-// frames that are not acknowledged: they are not sent again.
-func (s *Session) dropSentLocked(st *Stream) {
-	drop := func(it *item) {
-		if it.stream == st && it.frame.kind.isData() && !it.done {
-			it.done = true
-			s.releaseLocked(it)
-		}
-	}
-	for _, l := range s.lanes {
-		for _, fl := range l.flights {
-			drop(fl.item)
-		}
-		for _, it := range l.queue {
-			drop(it)
-		}
-	}
-	for _, it := range s.resend {
-		drop(it)
-	}
-	for _, it := range s.orphans {
-		drop(it)
-	}
-}
-
-// countItemLocked counts a frame that is to be sent, once.
-func (s *Session) countItemLocked(it *item) {
-	if it.charged == 0 {
-		it.charged = itemCost + cap(it.frame.data)
-		s.holdLocked(it.charged)
-	}
-}
-
-// releaseLocked frees the bytes of an item that need to be kept no longer, and
-// counts the item until no lane refers to it.
-func (s *Session) releaseLocked(it *item) {
-	if !it.done {
-		return
-	}
-	if it.frame.data != nil {
-		s.keepLessLocked(len(it.frame.data))
-		s.holdLocked(-cap(it.frame.data))
-		it.charged -= cap(it.frame.data)
-		freeData(it.frame.data)
-		it.frame.data = nil
-	}
-	if it.copies == 0 {
-		s.holdLocked(-it.charged)
-		it.charged = 0
-	}
-}
-
-// keepLessLocked notes that n bytes need to be kept no longer.
-func (s *Session) keepLessLocked(n int) {
-	full := s.kept >= keptBytes
-	s.kept -= n
-	if full && s.kept < keptBytes {
-		for _, st := range s.streams {
-			st.canWrite.Broadcast()
-		}
-	}
-}
-
-// extra is what a window counts for in the session's growth.
-func extra(window int) int { return max(window-FirstCredit, 0) }
-
-// setWindow changes how far the stream's credit is kept ahead of what was read.
-func (st *Stream) setWindow(n int) {
-	st.session.granted += extra(n) - extra(st.window)
-	st.window = n
+	return b.Open(budget.Owner{Address: budget.Network(from), Key: string(s.key)}, s.evict)
 }

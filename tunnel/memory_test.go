@@ -21,7 +21,7 @@ func wantCounted(t testing.TB, s *Session) {
 	t.Helper()
 	unread, held := 0, 0
 	if !s.ended {
-		held = sessionCost + runCost*len(s.over.runs)
+		held = sessionCost + runCost*len(s.table.over.runs)
 	}
 	seen := map[*Stream]bool{}
 	count := func(st *Stream) {
@@ -44,13 +44,13 @@ func wantCounted(t testing.TB, s *Session) {
 			held += st.base
 		}
 	}
-	for _, st := range s.streams {
+	for _, st := range s.table.open {
 		count(st)
 	}
-	for st := range s.left {
+	for st := range s.table.left {
 		count(st)
 	}
-	for _, st := range s.accepts {
+	for _, st := range s.table.queue {
 		count(st)
 	}
 	items := map[*item]bool{}
@@ -68,7 +68,7 @@ func wantCounted(t testing.TB, s *Session) {
 		}
 		held += it.charged
 	}
-	for _, l := range s.lanes {
+	for _, l := range s.sched.lanes {
 		for _, fl := range l.flights {
 			add(fl.item)
 		}
@@ -76,25 +76,25 @@ func wantCounted(t testing.TB, s *Session) {
 			add(it)
 		}
 	}
-	for _, it := range s.resend {
+	for _, it := range s.sched.resend {
 		add(it)
 	}
-	for _, it := range s.orphans {
+	for _, it := range s.sched.unsent {
 		add(it)
 	}
-	for _, st := range s.streams {
+	for _, st := range s.table.open {
 		for _, it := range st.pending {
 			add(it)
 		}
 	}
 	if s.ended {
-		held, kept = 0, s.kept
+		held, kept = 0, s.usage.kept
 	}
-	if unread != s.unread || held != s.held || kept != s.kept {
-		t.Errorf("the session counts %d unread, %d held, %d kept; it has %d, %d, %d", s.unread, s.held, s.kept, unread, held, kept)
+	if unread != s.usage.unread || held != s.usage.held || kept != s.usage.kept {
+		t.Errorf("the session counts %d unread, %d held, %d kept; it has %d, %d, %d", s.usage.unread, s.usage.held, s.usage.kept, unread, held, kept)
 	}
-	if got := s.account.Used(); got != int64(s.unread+s.held) {
-		t.Errorf("its account has %d bytes; want %d", got, s.unread+s.held)
+	if got := s.usage.account.Used(); got != int64(s.usage.unread+s.usage.held) {
+		t.Errorf("its account has %d bytes; want %d", got, s.usage.unread+s.usage.held)
 	}
 }
 
@@ -104,8 +104,8 @@ func wantQuiet(t testing.TB, sessions ...*Session) {
 	for _, s := range sessions {
 		s.mu.Lock()
 		wantCounted(t, s)
-		if rest := s.held - sessionCost - runCost*len(s.over.runs); !s.ended && rest != 0 || s.unread != 0 || s.kept != 0 {
-			t.Errorf("at rest, a session holds %d, %d unread, %d kept", rest, s.unread, s.kept)
+		if rest := s.usage.held - sessionCost - runCost*len(s.table.over.runs); !s.ended && rest != 0 || s.usage.unread != 0 || s.usage.kept != 0 {
+			t.Errorf("at rest, a session holds %d, %d unread, %d kept", rest, s.usage.unread, s.usage.kept)
 		}
 		s.mu.Unlock()
 	}

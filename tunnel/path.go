@@ -5,26 +5,39 @@ import (
 	"time"
 )
 
-// firstRTT is what the round trip is taken for before it is known.
+// firstRTT is the round trip until one was measured.
 const firstRTT = 100 * time.Millisecond
 
-// path is what is known of the way between both ends.
+// path is what is known of the network between both ends.
 type path struct {
-	rtt      time.Duration // smoothed, of frames that nothing was before
+	rtt      time.Duration // smoothed, of frames that had a lane to themselves
 	short    pace          // of short items
 	long     pace          // of pieces of long messages
 	lossyTo  time.Time     // the path counts as lossy until then
-	outliers int           // samples, of the last window, that a lost packet explains
+	outliers int           // signs of a lost packet in the last window
 	window   time.Time     // when the window began
 }
 
-// Loss is believed when it is seen twice within lossWindow, and then for
+// Losses are believed when they are seen twice within lossWindow, and then for
 // lossMemory.
 const (
 	lossWindow = 10 * time.Second
 	lossMemory = 60 * time.Second
 	lossTwice  = 2
 )
+
+// acknowledged notes how long a flight took.
+func (p *path) acknowledged(fl flight, now time.Time) {
+	took := now.Sub(fl.at)
+	if fl.alone {
+		p.sample(took, now)
+	}
+	if fl.item.short {
+		p.short.took(took)
+	} else {
+		p.long.took(took)
+	}
+}
 
 // sample notes a round trip of a frame that had the lane to itself.
 func (p *path) sample(d time.Duration, now time.Time) {
@@ -49,20 +62,20 @@ func (p *path) lost(n int, now time.Time) {
 	}
 }
 
-// nearby is a round trip below which sending twice helps nobody: packets are
-// not lost on the machine itself, and processors are what is scarce there.
+// nearby is a round trip below which sending twice does not help: packets are not
+// lost inside one machine, and processors are scarce there.
 const nearby = 3 * time.Millisecond
 
 // lossy reports whether the path is believed to lose packets.
 func (p *path) lossy(now time.Time) bool { return p.rtt >= nearby && now.Before(p.lossyTo) }
 
-// late is after how long an acknowledgement should have come: a round trip, the
-// other end's delay, and what scheduling costs.
+// late is when an acknowledgement should have come: after a round trip, the other
+// end's delay, and the time that scheduling costs.
 func (p *path) late() time.Duration { return p.rtt + max(p.rtt/4, 15*time.Millisecond) + ackDelay }
 
-// stuck is after how long a long message's frame is not merely behind one
-// retransmission of TCP's, or others in the queue of a slow path, but behind
-// several or a time-out.
+// stuck is when a frame of a long message does not merely wait for one
+// retransmission of TCP's, or in the queue of a slow path, but for several
+// retransmissions or a timeout.
 func (p *path) stuck() time.Duration {
 	if p.long.mean == 0 {
 		return firstStuck
@@ -74,16 +87,16 @@ func (p *path) stuck() time.Duration {
 // path is.
 const firstStuck = time.Second
 
-// lateShort is after how long a short item is sent again, and lateLong a piece
-// of a long message for which there is a lane with nothing else to do.
+// lateShort is when a short item is sent again, and lateLong when a piece of a long
+// message is that some lane has time for.
 func (p *path) lateShort() time.Duration { return max(p.late(), p.short.mean+2*p.short.dev) }
 func (p *path) lateLong() time.Duration  { return max(p.late(), p.long.mean+p.long.dev) }
 
-// pace is how long frames take until they are acknowledged, with the queues
-// before them, and how much that differs (as in RFC 6298 section 2).
+// pace is how long frames take until they are acknowledged, with the queues before
+// them, and how much that varies (as in RFC 6298 section 2).
 type pace struct{ mean, dev time.Duration }
 
-// took notes a frame. One that something held up does not make all late.
+// took notes a frame. A single frame that was held up has little influence.
 func (p *pace) took(d time.Duration) {
 	if p.mean == 0 {
 		p.mean, p.dev = d, d/2
@@ -94,68 +107,68 @@ func (p *pace) took(d time.Duration) {
 	p.dev += (off.Abs() - p.dev) / 4
 }
 
-// glance is how often frames in flight are looked at.
-func (p *path) glance() time.Duration {
+// interval is how often frames in flight are looked at.
+func (p *path) interval() time.Duration {
 	return min(max(p.rtt/4, 10*time.Millisecond), 100*time.Millisecond)
 }
 
-// lossCount is a socket's count of what was sent and sent again.
+// lossCount holds the kernel's figures of a socket.
 type lossCount struct {
-	sent, again uint64
-	window      uint32        // segments that may be in flight
-	rtt, least  time.Duration // TCP's round trip, smoothed, and its least
+	again      uint64        // segments that were sent again
+	window     uint32        // segments that may be in flight
+	rtt, least time.Duration // TCP's round trip, smoothed, and its minimum
 }
 
-// lossEvery is how often the sockets are asked for their counts.
+// lossEvery is how often the sockets are read.
 const lossEvery = 100 * time.Millisecond
 
-// countLossLocked asks the kernel what it had to send again. The end of a
+// countLosses asks the kernel what it had to send again. The end of a
 // connection's slow start loses packets on any path: one such event is not
-// enough to believe in loss.
-func (s *Session) countLossLocked(now time.Time) {
-	if now.Sub(s.counted) < lossEvery {
+// enough to believe in losses.
+func (q *scheduler) countLosses(now time.Time) {
+	if now.Sub(q.counted) < lossEvery {
 		return
 	}
-	s.counted = now
-	for _, l := range s.lanes {
+	q.counted = now
+	for _, l := range q.lanes {
 		if l.tcp == nil {
 			continue
 		}
 		count, ok := lossOf(l.tcp)
 		if ok && count.again > l.loss.again {
-			s.path.lost(1, now)
+			q.path.lost(1, now)
 		}
 		l.loss = count
 	}
 }
 
-// emptyLocked reports whether the queues of the path are empty: TCP's round
-// trips take hardly more than they can.
-func (s *Session) emptyLocked() bool {
-	var sum, least time.Duration
-	n := time.Duration(0)
-	for _, l := range s.lanes {
-		if l.loss.rtt > 0 {
-			n++
-			sum += l.loss.rtt
-			if least == 0 || l.loss.least < least {
-				least = l.loss.least
-			}
+// hasEmptyQueues reports whether the queues of the path are empty: TCP's round trips
+// take hardly more than their minimum.
+func (q *scheduler) hasEmptyQueues() bool {
+	var sum, least, n time.Duration
+	for _, l := range q.lanes {
+		if l.loss.rtt == 0 {
+			continue
 		}
+		if n == 0 || l.loss.least < least {
+			least = l.loss.least
+		}
+		n++
+		sum += l.loss.rtt
 	}
 	return n > 0 && sum/n <= least+least/4+5*time.Millisecond
 }
 
-// Tune asks the kernel for what lanes need: little unsent in its buffer, so
-// that what is given to it last does not wait long, and the congestion control
-// named ("bbr"; "system" and "" ask for none). What the system does not offer
-// stays as it is.
+// Tune asks the kernel for two things that lanes need: a small buffer of unsent
+// bytes, so that what is written last does not wait long, and the congestion control
+// named ("bbr"; "system" and "" leave the system's). What the system does not offer
+// is not changed.
 func Tune(c *net.TCPConn, congestion string) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return
 	}
-	_ = raw.Control(func(fd uintptr) { tuneSocket(fd, congestion) }) // an optimisation: as good as not there
+	_ = raw.Control(func(fd uintptr) { tuneSocket(fd, congestion) }) // only makes it faster
 }
 
 // unsentBytes is what may wait unsent in the kernel (TCP_NOTSENT_LOWAT).

@@ -1,14 +1,16 @@
 package tunnel
 
 import (
-	"fmt"
+	"cmp"
 	"io"
 	"slices"
 	"sync"
 	"time"
 )
 
-// receiver is the direction of a stream that this end reads.
+// receiver is the direction of a stream that this end reads: it puts the bytes of
+// frames in order. Each method that changes what it holds changes cost, which the
+// stream then counts (see countLocked).
 type receiver struct {
 	canRead sync.Cond
 	readBy  deadline
@@ -17,10 +19,10 @@ type receiver struct {
 	caughtUp uint64    // the offset up to which everything has come
 	pieces   []piece   // beyond it, by offset
 	held     int       // bytes in pieces
-	cost     int       // of ready, pieces and owned, in the session's unread
+	cost     int       // of ready, pieces and owned
 	owned    int       // what Hold has counted
 	read     uint64    // the offset up to which everything was read
-	final    uint64    // where the stream ends, once hasFinal
+	final    uint64    // where the stream ends, once hasEnd
 	hasEnd   bool
 
 	granted   uint64    // the offset that the other end may send up to
@@ -32,14 +34,14 @@ type receiver struct {
 	receiveOver bool // nothing more comes
 }
 
-// arrival is the unread rest of a frame's bytes. All of them are held, and cost
-// something, until the last is read.
+// arrival is the unread rest of a frame's bytes. The whole frame is held, and costs
+// something, until the last of them is read.
 type arrival struct {
 	data []byte
 	cost int
 }
 
-// piece is what came before bytes that are still missing.
+// piece is a frame's bytes that came before bytes that are still missing.
 type piece struct {
 	at   uint64
 	data []byte
@@ -47,242 +49,219 @@ type piece struct {
 
 func (p piece) end() uint64 { return p.at + uint64(len(p.data)) }
 
-// Read reads what has come, in order; io.EOF is the end that the other end
-// wrote, ErrReset one that it did not reach.
+// Read reads what has come, in order. It returns io.EOF after the end that the other
+// end wrote, and ErrReset when that gave the stream up.
 func (st *Stream) Read(p []byte) (int, error) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
 	for {
-		switch {
+		switch late := st.readBy.err(); {
 		case st.closed:
 			return 0, errClosedHere
 		case len(p) == 0:
 			return 0, nil
-		case st.readBy.err() != nil:
-			return 0, st.readBy.err()
+		case late != nil:
+			return 0, late
 		case st.reset:
 			return 0, ErrReset
 		case len(st.ready) > 0:
-			return st.consume(p), nil
+			n := st.consume(p)
+			st.countLocked()
+			st.grantLocked()
+			return n, nil
 		case st.hasEnd && st.read == st.final:
 			return 0, io.EOF
 		case st.failed != nil:
 			return 0, st.failed
 		}
-		st.openNow()
+		st.open()
 		st.canRead.Wait()
 	}
 }
 
-// consume hands on what is ready.
-func (st *Stream) consume(p []byte) int {
-	n := 0
-	for len(st.ready) > 0 && n < len(p) {
-		first := &st.ready[0]
-		m := copy(p[n:], first.data)
-		n += m
-		if first.data = first.data[m:]; len(first.data) == 0 {
-			st.charge(-first.cost)
-			*first = arrival{}
-			st.ready = st.ready[1:]
-		}
-	}
-	if len(st.ready) == 0 {
-		st.ready = nil
-	}
-	st.read += uint64(n)
-	st.grant()
-	return n
-}
-
-// grant lets the other end send on once half of what it may is used, and
+// grantLocked lets the other end send on once half of what it may is used, and
 // faster, within the session's growth, when that took few round trips. While the
 // session's account is tight, credit shrinks instead.
-func (st *Stream) grant() {
+func (st *Stream) grantLocked() {
 	if st.hasEnd || st.receiveOver || st.failed != nil || int(st.granted-st.read) > st.window/2 {
 		return
 	}
 	now := time.Now()
-	s := st.session
 	switch {
-	case s.account.Tight():
-		st.setWindow(min(st.window, tightWindow))
-	case now.Sub(st.grantedAt) < 4*s.path.rtt && st.window < MaxCredit && s.granted+st.window <= budgetBytes:
-		st.setWindow(2 * st.window)
+	case st.usage.account.Tight():
+		st.setWindowLocked(min(st.window, tightWindow))
+	case now.Sub(st.grantedAt) < 4*st.sched.path.rtt && st.window < MaxCredit && st.usage.granted+st.window <= budgetBytes:
+		st.setWindowLocked(2 * st.window)
 	}
 	st.grantedAt = now
 	if upTo := st.read + uint64(st.window); upTo > st.granted {
 		st.granted = upTo
-	} else {
-		return
+		st.pushControl(kindCredit, upTo)
 	}
-	s.pushLocked(&item{stream: st, short: true, frame: wireFrame{kind: kindCredit, stream: st.id, number: st.granted}})
 }
 
-// takeData puts a frame's bytes where they belong.
-func (st *Stream) takeData(f wireFrame) error {
-	if err := st.checkData(f); err != nil {
-		return err
+// setWindowLocked changes how far the stream's credit is kept ahead of what was read.
+func (st *Stream) setWindowLocked(n int) {
+	st.usage.granted += extra(n) - extra(st.window)
+	st.window = n
+}
+
+// extra is how much a window counts in the session's growth.
+func extra(window int) int { return max(window-FirstCredit, 0) }
+
+// takeDataLocked acts on a data frame of the stream.
+func (st *Stream) takeDataLocked(f wireFrame) error {
+	if f.kind&flagOpen != 0 && st.session.table.isOurs(st.id) {
+		return protocolErrorf("an opening of stream %d, which is not the other end's to open", st.id)
 	}
-	end := f.number + uint64(len(f.data))
-	if f.kind&flagFin != 0 {
-		st.hasEnd, st.final = true, end
+	if err := st.noteEnd(f); err != nil {
+		return err
 	}
 	if f.kind&flagOpen != 0 && !st.known {
 		st.known = true
-		st.head = f.head
-		st.base += len(f.head)
-		st.session.holdLocked(len(f.head))
-		st.announce()
+		st.setHeadLocked(f.head)
+		st.session.announceLocked(st)
 	}
 	if st.closed || st.stopSent || st.reset {
 		freeData(f.data)
 		st.receiveOver = st.receiveOver || st.hasEnd
-		st.settle()
+		st.updateLocked()
 		return nil
 	}
-	return st.place(f)
-}
-
-func (st *Stream) checkData(f wireFrame) error {
-	end := f.number + uint64(len(f.data))
-	switch {
-	case end > st.granted:
-		return &ProtocolError{fmt.Sprintf("bytes up to %d of stream %d, which has credit up to %d", end, st.id, st.granted)}
-	case st.hasEnd && (end > st.final || f.kind&flagFin != 0 && end != st.final):
-		return &ProtocolError{fmt.Sprintf("bytes up to %d of stream %d, which ends at %d", end, st.id, st.final)}
-	case f.kind&flagFin != 0 && (end < st.caughtUp || len(st.pieces) > 0 && end < st.pieces[len(st.pieces)-1].end()):
-		return &ProtocolError{fmt.Sprintf("an end of stream %d at %d, before bytes that came", st.id, end)}
-	case f.kind&flagOpen != 0 && st.id&1 == st.session.sideBit():
-		return &ProtocolError{fmt.Sprintf("an opening of stream %d, which is not the other end's to open", st.id)}
+	before := st.caughtUp
+	if err := st.place(f); err != nil {
+		return err
 	}
-	return nil
-}
-
-// announce hands a stream that was opened to Accept. Where nobody accepts, it
-// is reset: ends of streams come without bound.
-func (st *Stream) announce() {
-	s := st.session
-	switch {
-	case st.reset:
-	case len(s.accepts) >= MaxStreams:
-		st.shed()
-	default:
-		st.queuedUp = true
-		s.accepts = append(s.accepts, st)
-		s.accept.Signal()
-	}
-}
-
-// place orders a frame's bytes by their offset.
-func (st *Stream) place(f wireFrame) error {
-	p := piece{f.number, f.data}
-	switch {
-	case p.end() <= st.caughtUp:
-		freeData(f.data) // came before, or nothing but an end
-	case p.at <= st.caughtUp:
-		st.advance(p)
-		st.fillHoles()
-	default:
-		if err := st.hold(p); err != nil {
-			return err
-		}
-	}
+	st.usage.received += st.caughtUp - before
+	st.countLocked()
 	if st.hasEnd && st.caughtUp == st.final {
 		st.receiveOver = true
-		st.settle()
+		st.updateLocked()
 	} else {
 		st.canRead.Broadcast()
 	}
 	return nil
 }
 
-// advance makes a piece that begins at, or before, what is missing ready.
-func (st *Stream) advance(p piece) {
-	data := p.data[st.caughtUp-p.at:]
-	if len(data) == 0 {
-		return
-	}
-	st.caughtUp += uint64(len(data))
-	st.session.stats.Received += uint64(len(data))
-	c := arrival{data, len(p.data) + pieceCost}
-	st.ready = append(st.ready, c)
-	st.charge(c.cost)
-}
-
-// fillHoles makes ready what waited for the bytes that came.
-func (st *Stream) fillHoles() {
-	n := 0
-	for n < len(st.pieces) && st.pieces[n].at <= st.caughtUp {
-		p := st.pieces[n]
-		st.held -= len(p.data)
-		st.charge(-len(p.data) - pieceCost)
-		if p.end() > st.caughtUp {
-			st.advance(p)
-		} else {
-			freeData(p.data)
-		}
-		n++
-	}
-	st.pieces = slices.Delete(st.pieces, 0, n)
-}
-
-// hold keeps a piece until what is before it comes.
-func (st *Stream) hold(p piece) error {
-	i, again := slices.BinarySearchFunc(st.pieces, p, func(a, b piece) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		}
-		return 0
-	})
-	if len(p.data) == 0 || again && len(st.pieces[i].data) >= len(p.data) {
-		freeData(p.data)
-		return nil
-	}
-	if st.held += len(p.data); st.held > int(st.granted-st.caughtUp)+MaxData || len(st.pieces) >= maxPieces {
-		return &ProtocolError{fmt.Sprintf("pieces of stream %d that overlap or are too many", st.id)}
-	}
-	st.pieces = slices.Insert(st.pieces, i, p)
-	st.charge(len(p.data) + pieceCost)
-	return nil
-}
-
-// takeReset is told that the other end gave the stream up.
-func (st *Stream) takeReset() {
+// takeResetLocked notes that the other end gave the stream up.
+func (st *Stream) takeResetLocked() {
 	if !st.receiveOver {
 		st.reset = true
-		st.dropReceived()
+		st.dropReceivedLocked()
 	}
 	st.receiveOver = true
 	if !st.known {
-		// Nobody will ever see it: this direction ends too.
-		st.abandon()
+		st.abandon() // no one will ever see it: this direction ends too
 	}
-	st.settle()
+	st.updateLocked()
 }
 
-// stopReading tells the other end that nobody reads any more.
-func (st *Stream) stopReading() {
+// stopReadingLocked tells the other end that this one reads no more.
+func (st *Stream) stopReadingLocked() {
 	st.readBy.clear()
-	st.dropReceived()
+	st.dropReceivedLocked()
 	if st.receiveOver || st.stopSent {
 		return
 	}
 	st.stopSent = true
-	st.session.pushLocked(&item{stream: st, short: true, frame: wireFrame{kind: kindStop, stream: st.id}})
-	if st.hasEnd {
-		st.receiveOver = true
-	}
+	st.pushControl(kindStop, 0)
+	st.receiveOver = st.hasEnd
 }
 
-// dropReceived forgets what nobody will read.
-func (st *Stream) dropReceived() {
+// dropReceivedLocked forgets what no one will read.
+func (st *Stream) dropReceivedLocked() {
 	for _, p := range st.pieces {
 		freeData(p.data)
 	}
-	st.ready, st.pieces, st.held = nil, nil, 0
-	st.charge(st.owned - st.cost)
+	st.ready, st.pieces, st.held, st.cost = nil, nil, 0, st.owned
+	st.countLocked()
+}
+
+// noteEnd notes the end that a data frame may bring. It refuses one that goes beyond
+// the credit or contradicts what has come.
+func (in *receiver) noteEnd(f wireFrame) error {
+	end, isEnd := f.number+uint64(len(f.data)), f.kind&flagFin != 0
+	switch {
+	case end > in.granted:
+		return protocolErrorf("bytes up to %d of stream %d, which has credit up to %d", end, f.stream, in.granted)
+	case in.hasEnd && (end > in.final || isEnd && end != in.final):
+		return protocolErrorf("bytes up to %d of stream %d, which ends at %d", end, f.stream, in.final)
+	case isEnd && (end < in.caughtUp || len(in.pieces) > 0 && end < in.pieces[len(in.pieces)-1].end()):
+		return protocolErrorf("an end of stream %d at %d, before bytes that came", f.stream, end)
+	case isEnd:
+		in.hasEnd, in.final = true, end
+	}
+	return nil
+}
+
+// place puts a frame's bytes where they belong.
+func (in *receiver) place(f wireFrame) error {
+	p := piece{f.number, f.data}
+	switch {
+	case p.end() <= in.caughtUp:
+		freeData(f.data) // came before, or has no bytes
+	case p.at <= in.caughtUp:
+		in.advance(p)
+		in.fillGap()
+	default:
+		return in.keep(p, f.stream)
+	}
+	return nil
+}
+
+// advance makes a piece that begins at, or before, what is missing ready.
+func (in *receiver) advance(p piece) {
+	data := p.data[in.caughtUp-p.at:]
+	in.caughtUp += uint64(len(data))
+	a := arrival{data, len(p.data) + pieceCost}
+	in.ready = append(in.ready, a)
+	in.cost += a.cost
+}
+
+// fillGap makes ready what waited for the bytes that came.
+func (in *receiver) fillGap() {
+	n := 0
+	for ; n < len(in.pieces) && in.pieces[n].at <= in.caughtUp; n++ {
+		p := in.pieces[n]
+		in.held -= len(p.data)
+		in.cost -= len(p.data) + pieceCost
+		if p.end() > in.caughtUp {
+			in.advance(p)
+		} else {
+			freeData(p.data)
+		}
+	}
+	in.pieces = slices.Delete(in.pieces, 0, n)
+}
+
+// keep holds a piece until the bytes before it come.
+func (in *receiver) keep(p piece, stream uint64) error {
+	i, again := slices.BinarySearchFunc(in.pieces, p, func(a, b piece) int { return cmp.Compare(a.at, b.at) })
+	if len(p.data) == 0 || again && len(in.pieces[i].data) >= len(p.data) {
+		freeData(p.data)
+		return nil
+	}
+	if in.held += len(p.data); in.held > int(in.granted-in.caughtUp)+MaxData || len(in.pieces) >= maxPieces {
+		return protocolErrorf("pieces of stream %d that overlap or are too many", stream)
+	}
+	in.pieces = slices.Insert(in.pieces, i, p)
+	in.cost += len(p.data) + pieceCost
+	return nil
+}
+
+// consume copies what is ready to p.
+func (in *receiver) consume(p []byte) int {
+	n := 0
+	for len(in.ready) > 0 && n < len(p) {
+		first := &in.ready[0]
+		m := copy(p[n:], first.data)
+		n += m
+		if first.data = first.data[m:]; len(first.data) == 0 {
+			in.cost -= first.cost
+			pop(&in.ready)
+		}
+	}
+	freeEmpty(&in.ready)
+	in.read += uint64(n)
+	return n
 }

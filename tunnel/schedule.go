@@ -5,59 +5,96 @@ import (
 	"time"
 )
 
-// pushLocked gives a short item to the lane that will deliver it first, and on
-// a path with loss to a second one: then a lost packet costs no time-out.
-func (s *Session) pushLocked(it *item) {
-	s.countItemLocked(it)
+// scheduler decides which lane carries which frame, and when a frame is sent again.
+// Short items are pushed: each goes to the lane that will deliver it first. Pieces of
+// long messages are pulled: a lane with nothing else to do takes the next.
+//
+// A scheduler starts nothing itself: wake has a lane call fill until that returns
+// nothing.
+type scheduler struct {
+	lanes  []*lane   // that work, oldest first
+	ring   []*sender // with bytes for any lane, in turn
+	resend []*item   // long items to send again, over any lane
+	unsent []*item   // short items, while there are no lanes
+
+	path    path
+	counted time.Time // when the kernel was last asked for its losses
+	usage   *usage
+	wake    func(*lane)
+	resent  uint64 // payload bytes that were sent again or twice
+}
+
+// lane returns the lane with this number; nil for one that is gone.
+func (q *scheduler) lane(number uint64) *lane {
+	i := slices.IndexFunc(q.lanes, func(l *lane) bool { return uint64(l.number) == number })
+	if i < 0 {
+		return nil
+	}
+	return q.lanes[i]
+}
+
+// push gives a short item to the lane that will deliver it first, and on a path
+// with losses to a second one: then a lost packet does not cost a timeout.
+func (q *scheduler) push(it *item) {
+	q.usage.charge(it)
 	now := time.Now()
-	best := s.bestLocked(nil, now)
+	best := q.best(nil, now)
 	if best == nil {
-		s.orphans = append(s.orphans, it)
+		q.unsent = append(q.unsent, it)
 		return
 	}
-	s.queueLocked(best, it)
-	if it.size() <= hedgeBytes && s.path.lossy(now) {
-		if second := s.bestLocked(best, now); second != nil && second.unacked < shortBytes {
-			s.stats.Resent += uint64(len(it.frame.data))
-			s.queueLocked(second, it)
+	q.enqueue(best, it)
+	if it.size() <= hedgeBytes && q.path.lossy(now) {
+		if second := q.best(best, now); second != nil && second.unacked < shortBytes {
+			q.again(it)
+			q.enqueue(second, it)
 		}
 	}
 }
 
-func (s *Session) queueLocked(l *lane, it *item) {
-	it.copies++
+func (q *scheduler) enqueue(l *lane, it *item) {
+	l.load(it)
 	l.queue = append(l.queue, it)
-	l.unacked += it.size()
-	l.kickLocked()
+	q.kick(l)
 }
 
-// bestLocked is the lane, other than the one given, with the least before what
-// it is given next; a lane whose oldest frame should have been acknowledged
-// by now comes last. Nil when there is none.
-func (s *Session) bestLocked(except *lane, now time.Time) *lane {
-	var best *lane
-	var cost int
-	for _, l := range s.lanes {
+// again counts an item that is sent once more.
+func (q *scheduler) again(it *item) { q.resent += uint64(len(it.frame.data)) }
+
+// kick has a lane write what there is for it.
+func (q *scheduler) kick(l *lane) {
+	if !l.writing && !l.dead {
+		l.writing = true
+		q.wake(l)
+	}
+}
+
+// best returns the lane, other than the one given, with the least to deliver before
+// an item that it is given now. A lane whose oldest frame should have been
+// acknowledged by now comes last. It returns nil without a lane.
+func (q *scheduler) best(except *lane, now time.Time) (best *lane) {
+	var least int
+	for _, l := range q.lanes {
 		if l == except || !l.usable() {
 			continue
 		}
-		c := l.unacked
-		if late := l.stalled(now) - s.path.late(); late > 0 {
-			c += lateCost + int(late/time.Millisecond)<<10
+		cost := l.unacked
+		if late := l.stalled(now) - q.path.late(); late > 0 {
+			cost += lateCost + int(late/time.Millisecond)<<10
 		}
-		if best == nil || c < cost {
-			best, cost = l, c
+		if best == nil || cost < least {
+			best, least = l, cost
 		}
 	}
 	return best
 }
 
-// lateCost is what a late lane is thought to have before it, in bytes: more
-// than any lane that is not late.
+// lateCost is added to the bytes that a late lane has to deliver: more than any lane
+// has that is not late.
 const lateCost = 1 << 30
 
-// free is how many of n lanes are kept free of long messages, so that a short
-// one never waits behind them.
+// free returns how many of n lanes are kept free of long messages, so that a short
+// one never waits for them.
 func free(n int) int {
 	switch {
 	case n >= 8:
@@ -70,243 +107,299 @@ func free(n int) int {
 	return 0
 }
 
-// carriesLocked reports whether l takes long messages: all lanes do but the
-// oldest few. Lanes in trouble count for nothing: they may be all that carry.
-func (s *Session) carriesLocked(l *lane, now time.Time) bool {
+// bulkPatience is how long the oldest frame of a lane may go without an
+// acknowledgement before the lane gets no more of long messages: they would stay in
+// its queue.
+const bulkPatience = time.Second
+
+// carriesLong reports whether l takes long messages now: all lanes do but the oldest
+// few. Lanes in trouble do not count, since all lanes that carry may be.
+func (q *scheduler) carriesLong(l *lane, now time.Time) bool {
 	n, place := 0, 0
-	for _, other := range s.lanes {
+	for _, other := range q.lanes {
 		if other == l {
 			place = n
 		}
-		if other.usable() && other.stalled(now) < s.path.stuck() {
+		if other.usable() && other.stalled(now) < q.path.stuck() {
 			n++
 		}
 	}
 	return place >= free(n)
 }
 
-// burden is after how long without an acknowledgement a lane is given no more
-// of long messages: they would lie in its queue.
-const burden = time.Second
-
-func (l *lane) burdened(now time.Time) bool { return l.stalled(now) >= burden }
-
-// pullLocked tells a lane that there are bytes for it: of those that wait, the
-// one with the least in flight. It reports whether one did.
-func (s *Session) pullLocked() bool {
+// pull tells a lane that there are bytes for it: of those that could write, the one
+// with the least in flight. It reports whether there was one.
+func (q *scheduler) pull() bool {
 	now := time.Now()
 	var idle *lane
-	for _, l := range s.lanes {
-		if !l.writing && l.usable() && !l.burdened(now) && s.carriesLocked(l, now) && (idle == nil || l.unacked < idle.unacked) {
+	for _, l := range q.lanes {
+		if !l.writing && l.usable() && l.stalled(now) < bulkPatience && q.carriesLong(l, now) && (idle == nil || l.unacked < idle.unacked) {
 			idle = l
 		}
 	}
 	if idle != nil {
-		idle.kickLocked()
+		q.kick(idle)
 	}
 	return idle != nil
 }
 
-// pullMoreLocked has what waits pulled by lanes that have come to carry it:
-// others are in trouble or retire, or their queues have emptied.
-func (s *Session) pullMoreLocked() {
-	for n := len(s.ring) + len(s.resend); n > 0 && s.pullLocked(); n-- {
+// pullAll has lanes pull everything that waits. Some may only now carry it: others
+// are in trouble or retire, or their queues have emptied.
+func (q *scheduler) pullAll() {
+	for n := len(q.ring) + len(q.resend); n > 0 && q.pull(); n-- {
 	}
 }
 
-// next appends what is to be written on l; nothing ends the writing.
-func (s *Session) next(l *lane, b []byte) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !l.dead {
-		b = s.fillLocked(l, b)
+// offer has lanes pull the pending bytes of a stream.
+func (q *scheduler) offer(st *sender) {
+	if !st.inRing {
+		st.inRing = true
+		q.ring = append(q.ring, st)
 	}
-	l.writing = len(b) > 0
-	return b
+	q.pull()
 }
 
-// fillLocked appends the frames that l shall write next: answers, short items,
-// else one long one, and acknowledgements with any of them.
-func (s *Session) fillLocked(l *lane, b []byte) []byte {
-	now := time.Now()
+// fill appends the frames that l is to write next: answers and short items, or else
+// a piece of a long message.
+func (q *scheduler) fill(l *lane, b []byte, now time.Time) []byte {
 	for _, f := range l.answers {
 		b = f.append(b)
 	}
 	l.answers = nil
-	first := len(l.flights) == 0
+	alone := len(l.flights) == 0
 	for len(l.queue) > 0 && (len(b) == 0 || len(b)+l.queue[0].size() <= batchBytes) {
-		it := l.queue[0]
-		l.queue[0] = nil
-		l.queue = l.queue[1:]
-		b = s.writeLocked(l, it, b, now, first)
+		b = q.write(l, pop(&l.queue), b, now, alone)
 	}
-	if len(l.queue) == 0 {
-		l.queue = nil
+	freeEmpty(&l.queue)
+	if len(b) > 0 || !l.usable() {
+		return b
 	}
-	if len(b) == 0 && l.usable() {
-		if it := s.longLocked(l, now); it != nil {
-			it.copies++
-			l.unacked += it.size()
-			b = s.writeLocked(l, it, b, now, first)
-		}
-	}
-	if len(b) > 0 || l.ackNow {
-		b = s.acksLocked(l, b)
+	if it := q.nextLong(l, now); it != nil {
+		l.load(it)
+		b = q.write(l, it, b, now, alone)
 	}
 	return b
 }
 
-// writeLocked puts an item into flight on l.
-func (s *Session) writeLocked(l *lane, it *item, b []byte, now time.Time, alone bool) []byte {
+// write puts an item into flight on l.
+func (q *scheduler) write(l *lane, it *item, b []byte, now time.Time, alone bool) []byte {
 	if it.done {
-		it.copies--
-		l.unacked -= it.size()
-		s.releaseLocked(it)
+		l.unload(it)
+		q.usage.release(it)
 		return b
 	}
-	it.written = true
-	l.sent++
 	if len(l.flights) == 0 {
 		l.owed = now
-		s.armLocked(s.path.glance())
 	}
-	l.flights = append(l.flights, flight{it, now, alone})
+	l.wrote(it, now, alone)
 	return it.frame.append(b)
 }
 
-// longLocked is the next piece of a long message for l: what lost its lane
-// comes first, then the streams in turn, then what is late on other lanes.
-func (s *Session) longLocked(l *lane, now time.Time) *item {
-	if !s.carriesLocked(l, now) || l.burdened(now) {
+// nextLong returns the next piece of a long message for l: first what is to be sent
+// again, then the streams in turn, then what is late on other lanes.
+func (q *scheduler) nextLong(l *lane, now time.Time) *item {
+	if l.stalled(now) >= bulkPatience || !q.carriesLong(l, now) {
 		return nil
 	}
-	if it := s.resendLocked(l); it != nil {
+	if it := q.nextResend(l); it != nil {
 		return it
 	}
-	for len(s.ring) > 0 {
-		st := s.ring[0]
-		s.ring[0] = nil
-		s.ring = s.ring[1:]
-		it := st.nextPending()
-		if len(st.pending) > 0 {
-			s.ring = append(s.ring, st)
-		} else {
-			st.inRing = false
+	for len(q.ring) > 0 {
+		st := pop(&q.ring)
+		it := st.next()
+		if st.inRing = len(st.pending) > 0; st.inRing {
+			q.ring = append(q.ring, st)
 		}
 		if it != nil {
 			return it
 		}
 	}
-	s.ring = nil
-	return s.lateLocked(l, now)
+	q.ring = nil
+	return q.nextLate(l, now)
 }
 
-// resendLocked takes the first of what is to be sent again that l does not
-// carry already.
-func (s *Session) resendLocked(l *lane) *item {
-	for i := 0; i < len(s.resend); {
-		it := s.resend[i]
+// nextResend takes the first of what is to be sent again that l does not carry
+// already.
+func (q *scheduler) nextResend(l *lane) *item {
+	for i := 0; i < len(q.resend); {
+		it := q.resend[i]
 		if !it.done && l.carries(it) {
 			i++
 			continue
 		}
-		s.resend = slices.Delete(s.resend, i, i+1)
+		q.resend = slices.Delete(q.resend, i, i+1)
 		it.waiting = false
 		if !it.done {
-			s.stats.Resent += uint64(len(it.frame.data))
+			q.again(it)
 			return it
 		}
-		s.releaseLocked(it)
+		q.usage.release(it)
 	}
 	return nil
 }
 
-// carries reports whether an item lies on the lane.
-func (l *lane) carries(it *item) bool {
-	return it.copies > 0 && slices.ContainsFunc(l.flights, func(fl flight) bool { return fl.item == it })
-}
-
-// lateLocked is a long item that is late on another lane, for a lane that has
-// nothing else to do: the end of a transfer must not wait for the slowest.
-func (s *Session) lateLocked(l *lane, now time.Time) *item {
-	var oldest *flight
-	for _, other := range s.lanes {
+// nextLate returns the long item that has been late for longest on another lane, for
+// a lane that has nothing else to do: the end of a transfer does not wait for the
+// slowest lane.
+func (q *scheduler) nextLate(l *lane, now time.Time) *item {
+	var oldest flight
+	for _, other := range q.lanes {
 		if other == l || len(other.flights) == 0 {
 			continue
 		}
-		fl := &other.flights[0]
-		it := fl.item
-		if it.done || it.short || it.waiting || it.copies >= maxCopies || s.youngLocked(fl, s.path.lateLong(), now) || l.carries(it) {
+		fl := other.flights[0]
+		if fl.item.short || !fl.isLate(q.path.lateLong(), now) || l.carries(fl.item) {
 			continue
 		}
-		if oldest == nil || fl.at.Before(oldest.at) {
+		if oldest.item == nil || fl.at.Before(oldest.at) {
 			oldest = fl
 		}
 	}
-	if oldest == nil {
+	if oldest.item == nil {
 		return nil
 	}
 	oldest.item.copied = now
-	s.stats.Resent += uint64(len(oldest.item.frame.data))
+	q.again(oldest.item)
 	return oldest.item
 }
 
-// relieveLocked sends what is late again, over another lane: short items that
-// went over one lane only, and long ones after a time that only a lane in
-// trouble needs.
-func (s *Session) relieveLocked(l *lane, now time.Time) {
-	if stuck := l.stalled(now); stuck < s.path.late() {
+// maxCopies bounds on how many lanes an item may be at once.
+const maxCopies = 4
+
+// isLate reports whether a flight, and the last copy of its item, have taken at least
+// d, so that the item may be sent again.
+func (fl flight) isLate(d time.Duration, now time.Time) bool {
+	it := fl.item
+	return !it.done && !it.waiting && it.copies < maxCopies && now.Sub(fl.at) >= d && now.Sub(it.copied) >= d
+}
+
+// relieve sends what is late on l again, over another lane: short items, and long
+// ones after a time that only a lane in trouble needs. What l has not even written
+// moves to the other lane.
+func (q *scheduler) relieve(l *lane, now time.Time) {
+	if l.stalled(now) < q.path.late() {
 		return
 	}
-	other := s.bestLocked(l, now)
-	if other == nil || other.stalled(now) >= s.path.late() {
+	other := q.best(l, now)
+	if other == nil || other.stalled(now) >= q.path.late() {
 		return // no lane is better off
 	}
-	for i := range l.flights {
-		fl := &l.flights[i]
-		if now.Sub(fl.at) < s.path.late() {
-			break // those behind are younger
+	for _, fl := range l.flights {
+		if now.Sub(fl.at) < q.path.late() {
+			break // the rest is younger
 		}
-		s.againLocked(fl, other, now)
+		switch it := fl.item; {
+		case it.short && fl.isLate(q.path.lateShort(), now):
+			it.copied = now
+			if !other.carries(it) {
+				q.again(it)
+				q.enqueue(other, it)
+			}
+		case !it.short && fl.isLate(q.path.stuck(), now):
+			it.copied = now
+			q.sendAgain(it)
+		}
 	}
-	// What the lane has not even written goes elsewhere altogether.
 	for _, it := range l.queue {
-		it.copies--
-		l.unacked -= it.size()
-		s.queueLocked(other, it)
+		l.unload(it)
+		q.enqueue(other, it)
 	}
 	l.queue = nil
 }
 
-// maxCopies bounds on how many lanes an item may lie at once.
-const maxCopies = 4
-
-// againLocked sends an item in flight once more: a short one over the lane
-// given, a long one over whichever can write.
-func (s *Session) againLocked(fl *flight, other *lane, now time.Time) {
-	it := fl.item
-	after := s.path.stuck()
-	if it.short {
-		after = s.path.lateShort()
-	}
-	if it.done || it.waiting || it.copies >= maxCopies || s.youngLocked(fl, after, now) {
-		return
-	}
-	it.copied = now
-	if it.short {
-		if !other.carries(it) {
-			s.stats.Resent += uint64(len(it.frame.data))
-			s.queueLocked(other, it)
-		}
-		return
-	}
+// sendAgain has any lane send a long item once more.
+func (q *scheduler) sendAgain(it *item) {
 	it.waiting = true
-	s.resend = append(s.resend, it)
-	s.pullLocked()
+	q.resend = append(q.resend, it)
+	q.pull()
 }
 
-// youngLocked reports whether a flight, and the last copy of what it carries,
-// is younger than d.
-func (s *Session) youngLocked(fl *flight, d time.Duration, now time.Time) bool {
-	return now.Sub(fl.at) < d || now.Sub(fl.item.copied) < d
+// add makes l one of the lanes, and gives it what waited for one.
+func (q *scheduler) add(l *lane) {
+	q.lanes = append(q.lanes, l)
+	unsent := q.unsent
+	q.unsent = nil
+	for _, it := range unsent {
+		if it.done {
+			q.usage.release(it)
+		} else {
+			q.push(it)
+		}
+	}
+	q.pullAll()
+}
+
+// remove takes a lane out, and reports whether it was in. reassign is to follow.
+func (q *scheduler) remove(l *lane) bool {
+	i := slices.Index(q.lanes, l)
+	if i >= 0 {
+		q.lanes = slices.Delete(q.lanes, i, i+1)
+	}
+	return i >= 0
+}
+
+// reassign gives other lanes what a lane carried that was removed.
+func (q *scheduler) reassign(l *lane) {
+	carried := slices.Collect(l.items())
+	l.flights, l.queue = nil, nil
+	for _, it := range carried {
+		l.unload(it)
+		switch {
+		case it.done:
+			q.usage.release(it)
+		case it.copies > 0 || it.waiting: // another lane carries it, or is about to
+		case it.short:
+			q.push(it)
+		default:
+			q.sendAgain(it)
+		}
+	}
+}
+
+// cancel drops the bytes of a stream that lanes have taken: they are not sent again.
+func (q *scheduler) cancel(st *Stream) {
+	drop := func(it *item) {
+		if it.stream == st && it.frame.kind.isData() && !it.done {
+			it.done = true
+			q.usage.release(it)
+		}
+	}
+	for _, l := range q.lanes {
+		for it := range l.items() {
+			drop(it)
+		}
+	}
+	for _, it := range slices.Concat(q.resend, q.unsent) {
+		drop(it)
+	}
+}
+
+// empty reports whether everything that lanes were given was acknowledged.
+func (q *scheduler) empty() bool {
+	return len(q.resend)+len(q.unsent) == 0 && !slices.ContainsFunc(q.lanes, func(l *lane) bool { return !l.empty() })
+}
+
+// forAcks returns the lane, other than the one given, that is to carry
+// acknowledgements: the one with the least to deliver of those that were just heard
+// from. An acknowledgement is not acknowledged, so a lane that fell silent would
+// lose it unnoticed.
+func (q *scheduler) forAcks(except *lane, now time.Time) (best *lane) {
+	isFresh := func(l *lane) bool { return now.Sub(l.heard) < q.path.late() }
+	for _, l := range q.lanes {
+		if l == except || !l.usable() {
+			continue
+		}
+		if best == nil {
+			best = l
+			continue
+		}
+		fresh, bestFresh := isFresh(l), isFresh(best)
+		switch {
+		case fresh && !bestFresh,
+			fresh && l.unacked < best.unacked,
+			fresh == bestFresh && (!fresh || l.unacked == best.unacked) && l.heard.After(best.heard):
+			best = l
+		}
+	}
+	return best
 }

@@ -4,19 +4,21 @@ import "sync"
 
 // sender is the direction of a stream that this end writes.
 type sender struct {
+	stream   *Stream
+	sched    *scheduler
+	usage    *usage
 	canWrite sync.Cond
 	writeBy  deadline
 
 	credit  uint64 // the offset that may be sent up to
 	offset  uint64 // of the next byte that is written
-	sent    uint64 // bytes that lanes have taken
 	pending []*item
 	queued  int  // bytes in pending
 	unacked int  // bytes written and not acknowledged, pending ones included
 	flying  int  // short items not acknowledged
-	inRing  bool // of the session, to be pulled
+	inRing  bool // of the scheduler, to be pulled
 
-	last     *item // the newest, which may still be added to
+	newest   *item // which may still be added to
 	unopened bool  // the frame that opens the stream waits for its first bytes
 	finished bool  // the end was written
 	ended    bool  // and acknowledged, though maybe not what is before it
@@ -33,15 +35,15 @@ func (st *Stream) Write(p []byte) (int, error) {
 	written := 0
 	enforced := false
 	for {
-		if err := st.writeErr(); err != nil {
+		if err := st.writeErrLocked(); err != nil {
 			return written, err
 		}
 		if len(p) == 0 {
 			return written, nil
 		}
-		if st.session.account.Over() && !enforced {
+		if st.usage.account.Over() && !enforced {
 			enforced = true
-			st.enforce()
+			st.enforceLocked()
 			continue
 		}
 		enforced = false
@@ -56,14 +58,7 @@ func (st *Stream) Write(p []byte) (int, error) {
 	}
 }
 
-// enforce frees memory, of whichever session of the budget holds most.
-func (st *Stream) enforce() {
-	st.session.mu.Unlock()
-	defer st.session.mu.Lock()
-	st.session.account.Enforce()
-}
-
-func (st *Stream) writeErr() error {
+func (st *Stream) writeErrLocked() error {
 	switch {
 	case st.failed != nil:
 		return st.failed
@@ -75,123 +70,12 @@ func (st *Stream) writeErr() error {
 	return st.writeBy.err()
 }
 
-// room is how much of n bytes may be taken now: within the credit, the queue,
-// one frame, and what the session keeps.
-func (st *Stream) room(n int) int {
-	if st.session.kept >= keptBytes && st.unacked >= shortBytes {
-		return 0
-	}
-	left := min(st.credit-st.offset, MaxData)
-	return min(n, int(left), max(queueBytes-st.queued, 0))
-}
-
-// enqueue takes at most one frame's bytes: a short message goes to a lane at
-// once, what is longer waits to be pulled.
-func (st *Stream) enqueue(p []byte) {
-	if st.isShort(len(p)) {
-		st.pushData(p, 0)
-		return
-	}
-	st.openNow()
-	for len(p) > 0 {
-		it := st.tail()
-		if it == nil {
-			it = st.newItem(nil, MaxData)
-			st.pending = append(st.pending, it)
-		}
-		n := min(len(p), MaxData-len(it.frame.data))
-		it.frame.data = append(it.frame.data, p[:n]...)
-		p = p[n:]
-		st.grew(n)
-		st.queued += n
-	}
-	st.offer()
-}
-
-// pushData sends p at once, as one frame, which opens the stream if nothing
-// else has.
-func (st *Stream) pushData(p []byte, flags kind) {
-	it := st.newItem(p, len(p))
-	it.short = true
-	it.frame.kind |= flags
-	if st.unopened {
-		st.unopened = false
-		it.frame.kind |= flagOpen
-		it.frame.head = st.head
-	}
-	if len(p) > 0 {
-		st.flying++
-	}
-	st.push(it)
-}
-
-// openNow sends the frame that opens the stream, should it still wait.
-func (st *Stream) openNow() {
-	if st.unopened {
-		st.pushData(nil, 0)
-	}
-}
-
-// isShort reports whether n bytes more are a short message.
-func (st *Stream) isShort(n int) bool {
-	return len(st.pending) == 0 && st.unacked+n <= shortBytes && st.flying < shortFrames
-}
-
-// tail is the pending item that takes more bytes, if there is one.
-func (st *Stream) tail() *item {
-	if n := len(st.pending); n > 0 && len(st.pending[n-1].frame.data) < MaxData {
-		return st.pending[n-1]
-	}
-	return nil
-}
-
-// newItem is a data frame at the current offset, holding p.
-func (st *Stream) newItem(p []byte, size int) *item {
-	data := dataBuffer(size)[:0]
-	it := &item{stream: st, frame: wireFrame{kind: kindData, stream: st.id, number: st.offset, data: append(data, p...)}}
-	st.session.countItemLocked(it)
-	st.grew(len(p))
-	return it
-}
-
-func (st *Stream) grew(n int) {
-	st.offset += uint64(n)
-	st.unacked += n
-	st.session.stats.Sent += uint64(n)
-	st.session.kept += n
-}
-
-// push sends a short item.
-func (st *Stream) push(it *item) {
-	st.last = it
-	st.sent += uint64(len(it.frame.data))
-	st.session.pushLocked(it)
-}
-
-// offer has the lanes pull what is pending.
-func (st *Stream) offer() {
-	if len(st.pending) == 0 {
-		return
-	}
-	if !st.inRing {
-		st.inRing = true
-		st.session.ring = append(st.session.ring, st)
-	}
-	st.session.pullLocked()
-}
-
-// nextPending takes the next item off the stream.
-func (st *Stream) nextPending() *item {
-	if len(st.pending) == 0 {
-		return nil
-	}
-	it := st.pending[0]
-	st.pending[0] = nil
-	st.pending = st.pending[1:]
-	st.queued -= len(it.frame.data)
-	st.sent += uint64(len(it.frame.data))
-	st.canWrite.Broadcast()
-	return it
+// enforceLocked frees memory, of the session of the budget that holds most. It
+// unlocks the session meanwhile.
+func (st *Stream) enforceLocked() {
+	st.session.mu.Unlock()
+	defer st.session.mu.Lock()
+	st.usage.account.Enforce()
 }
 
 // CloseWrite ends what is sent; the other end reads io.EOF after it. Reading
@@ -206,94 +90,178 @@ func (st *Stream) CloseWrite() error {
 	return nil
 }
 
+// room returns how many of n bytes may be taken now: within the credit, the queue,
+// one frame, and the bytes that the session keeps.
+func (out *sender) room(n int) int {
+	if out.usage.kept >= keptBytes && out.unacked >= shortBytes {
+		return 0
+	}
+	left := min(out.credit-out.offset, MaxData)
+	return min(n, int(left), max(queueBytes-out.queued, 0))
+}
+
+// enqueue takes at most one frame's bytes: a short message goes to a lane at
+// once, what is longer waits to be pulled.
+func (out *sender) enqueue(p []byte) {
+	if out.isShort(len(p)) {
+		out.pushData(p, 0)
+		return
+	}
+	out.open()
+	for len(p) > 0 {
+		it := out.tail()
+		if it == nil {
+			it = out.newItem(nil, MaxData)
+			out.pending = append(out.pending, it)
+		}
+		n := min(len(p), MaxData-len(it.frame.data))
+		it.frame.data = append(it.frame.data, p[:n]...)
+		p = p[n:]
+		out.grew(n)
+		out.queued += n
+	}
+	out.sched.offer(out)
+}
+
+// isShort reports whether n bytes more are a short message.
+func (out *sender) isShort(n int) bool {
+	return len(out.pending) == 0 && out.unacked+n <= shortBytes && out.flying < shortFrames
+}
+
+// pushData sends p at once, as one frame, which opens the stream if nothing
+// else has.
+func (out *sender) pushData(p []byte, flags kind) {
+	it := out.newItem(p, len(p))
+	it.short = true
+	it.frame.kind |= flags
+	if out.unopened {
+		out.unopened = false
+		it.frame.kind |= flagOpen
+		it.frame.head = out.stream.head
+	}
+	if len(p) > 0 {
+		out.flying++
+	}
+	out.newest = it
+	out.sched.push(it)
+}
+
+// pushControl sends a frame of the stream without bytes.
+func (out *sender) pushControl(k kind, number uint64) {
+	out.sched.push(&item{stream: out.stream, short: true, frame: wireFrame{kind: k, stream: out.stream.id, number: number}})
+}
+
+// open sends the frame that opens the stream, should it still wait.
+func (out *sender) open() {
+	if out.unopened {
+		out.pushData(nil, 0)
+	}
+}
+
+// tail returns the pending item that takes more bytes; nil for none.
+func (out *sender) tail() *item {
+	if n := len(out.pending); n > 0 && len(out.pending[n-1].frame.data) < MaxData {
+		return out.pending[n-1]
+	}
+	return nil
+}
+
+// newItem returns a data frame at the current offset, with the bytes of p.
+func (out *sender) newItem(p []byte, size int) *item {
+	data := append(dataBuffer(size)[:0], p...)
+	it := &item{stream: out.stream, frame: wireFrame{kind: kindData, stream: out.stream.id, number: out.offset, data: data}}
+	out.usage.charge(it)
+	out.grew(len(p))
+	return it
+}
+
+func (out *sender) grew(n int) {
+	out.offset += uint64(n)
+	out.unacked += n
+	out.usage.sent += uint64(n)
+	out.usage.kept += n
+}
+
+// next takes the next item off the stream.
+func (out *sender) next() *item {
+	if len(out.pending) == 0 {
+		return nil
+	}
+	it := pop(&out.pending)
+	out.queued -= len(it.frame.data)
+	out.canWrite.Broadcast()
+	return it
+}
+
 // finish writes the end: onto the last frame, if no lane has taken it yet.
-func (st *Stream) finish() {
-	if st.finished || st.gaveUp {
+func (out *sender) finish() {
+	if out.finished || out.gaveUp {
 		return
 	}
-	st.finished = true
-	st.canWrite.Broadcast()
-	switch n := len(st.pending); {
+	out.finished = true
+	out.canWrite.Broadcast()
+	last := out.newest
+	switch n := len(out.pending); {
 	case n > 0:
-		st.pending[n-1].frame.kind |= flagFin
-		return
-	case st.last != nil && !st.last.written && st.last.frame.number+uint64(len(st.last.frame.data)) == st.offset:
-		st.last.frame.kind |= flagFin
-		return
+		out.pending[n-1].frame.kind |= flagFin
+	case last != nil && !last.written && last.frame.number+uint64(len(last.frame.data)) == out.offset:
+		last.frame.kind |= flagFin
+	default:
+		out.pushData(nil, flagFin)
 	}
-	st.pushData(nil, flagFin)
 }
 
-// abandon drops what has not been acknowledged and tells the other end. What lies
-// on lanes is not kept for another try: it would count for the session and for no
-// stream, and many such streams would get the session evicted.
-func (st *Stream) abandon() {
-	if st.gaveUp || st.sendOver {
+// abandon drops what has not been acknowledged and tells the other end. Frames that
+// lanes have are not kept for another try: they would count for the session and for
+// no stream, and many such streams would get the session evicted.
+func (out *sender) abandon() {
+	if out.gaveUp || out.sendOver {
 		return
 	}
-	st.gaveUp = true
-	if st.unacked > 0 {
-		st.session.dropSentLocked(st)
+	out.gaveUp = true
+	if out.unacked > 0 {
+		out.sched.cancel(out.stream)
 	}
-	st.drop()
-	st.session.pushLocked(&item{stream: st, short: true, frame: wireFrame{kind: kindReset, stream: st.id}})
+	out.drop()
+	out.pushControl(kindReset, 0)
 }
 
-// drop forgets what is pending. What lies on lanes arrives for nothing.
-func (st *Stream) drop() {
-	for _, it := range st.pending {
+// drop forgets what is pending. What lanes have arrives, and is ignored.
+func (out *sender) drop() {
+	for _, it := range out.pending {
 		it.done = true
-		st.session.releaseLocked(it)
+		out.usage.release(it)
 	}
-	st.pending, st.queued, st.unacked = nil, 0, 0
-	st.writeBy.clear()
+	out.pending, out.queued, out.unacked = nil, 0, 0
+	out.writeBy.clear()
 }
 
-// arrived is told that the other end has an item of this stream.
-func (st *Stream) arrived(it *item) {
+// arrived notes that the other end has an item of this stream. The end may be
+// acknowledged before bytes that are on a slower lane.
+func (out *sender) arrived(it *item) {
 	switch {
 	case it.frame.kind == kindReset:
-		st.sendOver = true
-	case it.frame.kind.isData() && !st.gaveUp:
-		st.unacked -= len(it.frame.data)
-		if st.session.kept >= keptBytes {
-			st.canWrite.Broadcast()
+		out.sendOver = true
+	case it.frame.kind.isData() && !out.gaveUp:
+		out.unacked -= len(it.frame.data)
+		if out.usage.kept >= keptBytes {
+			out.canWrite.Broadcast()
 		}
 		if it.short && len(it.frame.data) > 0 {
-			st.flying--
+			out.flying--
 		}
-		if st.endArrived(it) && st.unacked == 0 {
-			st.sendOver = true
-		}
+		out.ended = out.ended || it.frame.kind&flagFin != 0
+		out.sendOver = out.sendOver || out.ended && out.unacked == 0
 	}
-	if st.sendOver {
-		st.writeBy.clear()
-		st.settle()
+	if out.sendOver {
+		out.writeBy.clear()
 	}
 }
 
-// endArrived notes that the end was acknowledged; it may be so before bytes
-// that lie on a slower lane are.
-func (st *Stream) endArrived(it *item) bool {
-	if it.frame.kind&flagFin != 0 {
-		st.ended = true
+// takeCredit notes how far the other end lets the stream send.
+func (out *sender) takeCredit(upTo uint64) {
+	if upTo > out.credit {
+		out.credit = upTo
+		out.canWrite.Broadcast()
 	}
-	return st.ended
-}
-
-// takeCredit is told how far the other end lets the stream send.
-func (st *Stream) takeCredit(upTo uint64) {
-	if upTo > st.credit {
-		st.credit = upTo
-		st.canWrite.Broadcast()
-	}
-}
-
-// takeStop is told that the other end reads no more.
-func (st *Stream) takeStop() {
-	st.stopped = true
-	if !st.sendOver {
-		st.abandon()
-	}
-	st.settle()
 }

@@ -1,3 +1,12 @@
+// Package tunnel carries streams between two programs over several TCP
+// connections at once: sessions of 1 to 16 lanes, on which streams, which are
+// net.Conns, are multiplexed. A stream survives the loss of every lane: what
+// was not acknowledged goes over the others, or over the next that joins
+// within 30 s. spec.md is the byte-exact description of what is on the wire.
+//
+// The package has no knowledge of HTTP. One end dials lanes and proves a key (the
+// agent, Dial), the other accepts them (the relay, Acceptor). Then both may open
+// streams.
 package tunnel
 
 import (
@@ -14,74 +23,58 @@ import (
 
 // Session is a set of lanes between two programs, and the streams on them. Its
 // methods may be called by several goroutines at once.
+//
+// Its mutex guards everything that is part of the session: the scheduler, the
+// acknowledger, the stream table, usage, and each stream and lane. They have no locks.
+// Methods whose names end in Locked need the mutex too.
 type Session struct {
 	id     sessionID
 	key    ed25519.PublicKey
 	dialer *dialer // nil at the accepting end
 	log    *slog.Logger
 
-	mu       sync.Mutex
-	lanes    []*lane // that work, oldest first
-	numbered uint16  // of the last lane that joined; the accepting end's
-	joining  int     // lanes that are being welcomed
+	mu     sync.Mutex
+	sched  scheduler
+	acks   acknowledger
+	table  streamTable
+	usage  usage
+	want   laneCount
+	accept sync.Cond // waits for table.queue
 
-	streams map[uint64]*Stream
-	opened  uint64               // streams opened here
-	mine    int                  // of those in streams, opened here
-	over    idSet                // streams of the other end that are over
-	left    map[*Stream]struct{} // that are over at both ends, but were not read to the end
-	accepts []*Stream
-	accept  sync.Cond
+	numbered uint16 // of the last lane that joined; the accepting end's
+	joining  int    // lanes that are being welcomed
 
-	ring    []*Stream // with bytes for any lane, in turn
-	resend  []*item   // whose lane died, for any lane
-	orphans []*item   // short ones that no lane is there for
-
-	ackNews  uint64 // grows with every counted frame read
-	ackBytes int    // read since the last acknowledgement
 	ackTimer *time.Timer
-	ackSet   bool
+	ticker   *time.Timer
+	due      time.Time // when tick is called next; zero while it is not set
+	laneless time.Time // when the last lane was lost; zero while there is one
+	heard    time.Time // when the last frame came
 
-	account *budget.Account // of all that this session holds
-	held    int             // in account, besides unread
-	granted int             // beyond FirstCredit, over all streams
-	kept    int             // bytes written that are not acknowledged on every lane
-	unread  int             // what has come and was not read, with what it costs to hold
-	path    path
-	want    laneCount
-
-	ticker  *time.Timer
-	due     time.Time // when tick is called next; zero while it is not set
-	counted time.Time // when the kernel was last asked for its losses
-	since   time.Time // when the last lane was lost; zero while there is one
 	drain   chan struct{}
 	drains  bool
 	done    chan struct{}
 	ended   bool
 	err     error
-	reason  *Refusal       // told to the other end; nil when it knows
+	reason  *Refusal       // sent to the other end; nil when it knows
 	running sync.WaitGroup // lanes, and the dialler's goroutines
 	onEnd   func()
-	stats   Stats
 }
 
-// newSession is a session of key without lanes. What it holds counts in b (nil:
-// a budget of its own), for the address that it is from (nil: unknown).
+// newSession returns a session of key without lanes. What it holds counts in b (nil:
+// its own budget), for the address that it is from (nil: unknown).
 func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger, b *budget.Budget, from net.Addr) *Session {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{
-		id: id, key: key, log: log,
-		streams: map[uint64]*Stream{}, left: map[*Stream]struct{}{},
-		drain: make(chan struct{}), done: make(chan struct{}),
+		id: id, key: key, log: log, table: newStreamTable(), want: laneCount{own: firstLanes, other: firstLanes},
+		drain: make(chan struct{}), done: make(chan struct{}), laneless: time.Now(),
 	}
-	s.openAccount(b, from)
+	s.usage = usage{account: openAccount(s, b, from), onRoom: s.wakeWritersLocked}
+	s.usage.hold(sessionCost)
+	s.sched = scheduler{usage: &s.usage, path: path{rtt: firstRTT}, wake: func(l *lane) { s.running.Go(l.write) }}
 	s.accept.L = &s.mu
-	s.want.own, s.want.other = firstLanes, firstLanes
-	s.path.rtt = firstRTT
-	s.since = time.Now()
-	s.due = s.since.Add(ResumeTimeout)
+	s.due = s.laneless.Add(ResumeTimeout)
 	s.ticker = time.AfterFunc(ResumeTimeout, s.tick)
 	s.ackTimer = time.AfterFunc(time.Hour, s.ackDue)
 	s.ackTimer.Stop()
@@ -91,7 +84,7 @@ func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger, b *budget
 // Key is the agent's public key, at both ends.
 func (s *Session) Key() ed25519.PublicKey { return s.key }
 
-// Done is closed when the session has ended; Err says why then.
+// Done is closed when the session has ended; then Err says why.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Draining is closed once either end drains.
@@ -106,27 +99,19 @@ func (s *Session) Err() error {
 }
 
 // Close ends the session at once: streams fail at both ends. The reason is
-// told to the other end, whose Err it becomes; nil is ErrClosed. It returns
+// sent to the other end, whose Err it becomes; nil is ErrClosed. It returns
 // when every goroutine of the session has ended.
 func (s *Session) Close(reason *Refusal) {
 	if reason == nil {
 		reason = &Refusal{Code: codeClosed}
 	}
 	s.mu.Lock()
-	s.endLocked(ended(reason), reason)
+	s.endLocked(reason.asError(), reason)
 	s.mu.Unlock()
 	s.running.Wait()
 }
 
-// ended is the error that a reason stands for.
-func ended(reason *Refusal) error {
-	if known := reason.Unwrap(); known != nil {
-		return known
-	}
-	return reason
-}
-
-// endLocked ends the session with err. A reason is told to the other end.
+// endLocked ends the session with err. A reason is sent to the other end.
 func (s *Session) endLocked(err error, reason *Refusal) {
 	if s.ended {
 		return
@@ -134,25 +119,26 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 	s.ended, s.err, s.reason = true, err, reason
 	s.ticker.Stop()
 	s.ackTimer.Stop()
-	for _, st := range s.streams {
+	s.usage.end()
+	for _, st := range s.table.open {
 		st.failLocked(err)
-		if !st.known {
-			st.dropReceived() // nobody will ever see it
-		}
-		if st.cost > 0 {
-			s.left[st] = struct{}{}
-		}
 	}
-	for _, st := range s.accepts {
-		st.dropReceived() // nobody will read it
+	for _, st := range s.table.queue {
+		st.dropReceivedLocked() // no one will read it
 	}
-	s.accepts = nil
-	s.endAccountLocked()
-	s.streams, s.ring, s.resend, s.orphans = map[uint64]*Stream{}, nil, nil, nil
-	for _, l := range s.lanes {
-		s.endLaneLocked(l, reason)
+	lanes := s.sched.lanes
+	s.table.open, s.table.queue = nil, nil
+	s.sched.lanes, s.sched.ring, s.sched.resend, s.sched.unsent = nil, nil, nil, nil
+	for _, l := range lanes {
+		l.dead = true
+		s.running.Go(func() {
+			if reason == nil {
+				l.close()
+			} else {
+				l.closeWith(reason.frame())
+			}
+		})
 	}
-	s.lanes = nil
 	s.accept.Broadcast()
 	if s.dialer != nil {
 		s.dialer.stop()
@@ -161,37 +147,6 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 		s.onEnd()
 	}
 	close(s.done)
-}
-
-// endLaneLocked ends one lane of an ended session.
-func (s *Session) endLaneLocked(l *lane, reason *Refusal) {
-	l.dead = true
-	if reason == nil {
-		s.running.Go(l.close)
-		return
-	}
-	last := closeFrame(reason)
-	s.running.Go(func() { l.say(last) })
-}
-
-// closeFrame is the last frame of a session; nil is the end that was asked for.
-func closeFrame(reason *Refusal) wireFrame {
-	if reason == nil {
-		reason = &Refusal{Code: codeClosed}
-	}
-	return wireFrame{kind: kindClose, number: uint64(reason.Code), data: []byte(cut(reason.Message))}
-}
-
-// say writes a last frame and closes the lane. A writer that is stuck is given
-// up: the deadline ends both. What the other end still sends is read until it
-// closes, since closing before that could destroy the last frame (RFC 1122
-// section 4.2.2.13).
-func (l *lane) say(last wireFrame) {
-	by := time.Now().Add(closeTimeout)
-	_ = l.conn.SetDeadline(by)
-	if _, err := l.conn.Write(last.append(nil)); err != nil || l.tcp == nil || l.tcp.CloseWrite() != nil {
-		l.close()
-	}
 }
 
 // Drain tells the other end that this session takes no new streams: those that
@@ -203,7 +158,7 @@ func (s *Session) Drain() {
 		return
 	}
 	s.drainLocked()
-	s.pushLocked(&item{frame: wireFrame{kind: kindDrain}, short: true})
+	s.sendLocked(wireFrame{kind: kindDrain})
 }
 
 func (s *Session) drainLocked() {
@@ -212,24 +167,16 @@ func (s *Session) drainLocked() {
 	s.armLocked(0)
 }
 
-// drainedLocked reports whether a draining session has nothing left to do.
-func (s *Session) drainedLocked() bool {
-	if !s.drains || len(s.streams) > 0 || len(s.resend)+len(s.orphans) > 0 {
-		return false
-	}
-	for _, l := range s.lanes {
-		if len(l.flights)+len(l.queue) > 0 {
-			return false
-		}
-	}
-	return len(s.lanes) > 0
+// isDrainedLocked reports whether a draining session has nothing left to do.
+func (s *Session) isDrainedLocked() bool {
+	return s.drains && len(s.table.open) == 0 && len(s.sched.lanes) > 0 && s.sched.empty()
 }
 
-// Open opens a stream; head is opaque, at most MaxHead bytes, and there for
-// the other end's Accept with the first bytes that are written, or once this
-// end waits to read. It does not wait for the other end. It fails
-// when the session has ended (its Err), when either end drains (ErrDraining)
-// or when there are MaxStreams (ErrTooManyStreams).
+// Open opens a stream with a head of at most MaxHead bytes, which mean nothing here.
+// The other end accepts the stream with the first bytes that are written, or once
+// this end waits to read. Open does not wait for the other end. It fails when the
+// session has ended (with its Err), when either end drains (ErrDraining) or when
+// there are MaxStreams (ErrTooManyStreams).
 func (s *Session) Open(head []byte) (*Stream, error) {
 	if len(head) > MaxHead {
 		return nil, fmt.Errorf("a stream's head of %d bytes; at most %d are allowed", len(head), MaxHead)
@@ -241,30 +188,46 @@ func (s *Session) Open(head []byte) (*Stream, error) {
 		return nil, s.err
 	case s.drains:
 		return nil, ErrDraining
-	case s.mine >= MaxStreams:
+	case s.table.ours >= MaxStreams:
 		return nil, ErrTooManyStreams
 	}
-	id := s.opened<<1 | s.sideBit()
-	s.opened++
-	s.mine++
-	st := s.addStreamLocked(id)
-	st.open(head)
+	st := s.addStreamLocked(s.table.number())
+	st.known, st.unopened = true, true
+	st.setHeadLocked(append([]byte(nil), head...))
 	return st, nil
-}
-
-// sideBit is the lowest bit of the numbers of streams that this end opens.
-func (s *Session) sideBit() uint64 {
-	if s.dialer != nil {
-		return 1
-	}
-	return 0
 }
 
 func (s *Session) addStreamLocked(id uint64) *Stream {
 	st := newStream(s, id)
-	s.holdLocked(st.base)
-	s.streams[id] = st
+	s.usage.hold(st.base)
+	s.table.open[id] = st
 	return st
+}
+
+// removeStreamLocked takes a stream out that is over in both directions.
+func (s *Session) removeStreamLocked(st *Stream) {
+	st.removed = true
+	s.usage.hold(runCost * s.table.remove(st))
+	s.usage.granted -= extra(st.window)
+	st.releaseBaseLocked()
+	st.countLocked()
+	if s.drains && len(s.table.open) == 0 {
+		s.armLocked(0)
+	}
+}
+
+// announceLocked hands a stream that the other end opened to Accept. Where no one
+// accepts, it is reset: streams that are over do not count in any other limit.
+func (s *Session) announceLocked(st *Stream) {
+	switch {
+	case st.reset:
+	case len(s.table.queue) >= MaxStreams:
+		st.evictLocked()
+	default:
+		st.queuedUp = true
+		s.table.queue = append(s.table.queue, st)
+		s.accept.Signal()
+	}
 }
 
 // Accept waits for the next stream that the other end opens. It fails when ctx
@@ -278,7 +241,7 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.accepts) == 0 {
+	for len(s.table.queue) == 0 {
 		if s.ended {
 			return nil, s.err
 		}
@@ -287,55 +250,19 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 		}
 		s.accept.Wait()
 	}
-	st := s.accepts[0]
-	s.accepts[0] = nil
-	s.accepts = s.accepts[1:]
+	st := pop(&s.table.queue)
 	st.queuedUp = false
-	st.dropBase()
+	st.releaseBaseLocked()
 	return st, nil
 }
 
-// forgetLocked drops a stream that is over in both directions.
-func (s *Session) forgetLocked(st *Stream) {
-	if s.streams[st.id] != st {
-		return
-	}
-	delete(s.streams, st.id)
-	if st.cost > 0 {
-		s.left[st] = struct{}{}
-	}
-	s.granted -= extra(st.window)
-	st.forgotten = true
-	st.dropBase()
-	if st.id&1 == s.sideBit() {
-		s.mine--
-	} else {
-		runs := len(s.over.runs)
-		s.over.add(st.id >> 1)
-		s.holdLocked(runCost * (len(s.over.runs) - runs))
-	}
-	if s.drains && len(s.streams) == 0 {
-		s.armLocked(0)
+func (s *Session) wakeWritersLocked() {
+	for _, st := range s.table.open {
+		st.canWrite.Broadcast()
 	}
 }
 
-// Probe asks every lane for a sign of life and gives up those that show none
-// within 2 s: after a sleep, or when the machine's addresses have changed.
-func (s *Session) Probe() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	for _, l := range s.lanes {
-		l.probe = now.Add(probeTimeout)
-		s.pingLocked(l, now)
-	}
-	s.armLocked(probeTimeout)
-	if s.dialer != nil {
-		s.dialer.hurry()
-	}
-}
-
-// Stats is what a session looks like at one moment.
+// Stats describes a session at one moment.
 type Stats struct {
 	// Lanes in use; 0 while the session waits to be resumed.
 	Lanes int
@@ -353,12 +280,14 @@ type Stats struct {
 	Lossy bool
 }
 
-// Stats is a look at the session.
+// Stats returns the session's figures.
 func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.stats
-	st.Lanes, st.Streams = s.inUseLocked(), len(s.streams)
-	st.RTT, st.Lossy = s.path.rtt, s.path.lossy(time.Now())
-	return st
+	now := time.Now()
+	lanes, _ := s.sched.inUse(now)
+	return Stats{
+		Lanes: lanes, Streams: len(s.table.open), RTT: s.sched.path.rtt, Lossy: s.sched.path.lossy(now),
+		Sent: s.usage.sent, Received: s.usage.received, Resent: s.sched.resent, Heard: s.heard,
+	}
 }

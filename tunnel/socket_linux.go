@@ -24,7 +24,7 @@ func lossOf(c *net.TCPConn) (count lossCount, ok bool) {
 		info, failed := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		if ok = failed == nil; ok {
 			count = lossCount{
-				sent: uint64(info.Segs_out), again: uint64(info.Total_retrans), window: info.Snd_cwnd,
+				again: uint64(info.Total_retrans), window: info.Snd_cwnd,
 				rtt: time.Duration(info.Rtt) * time.Microsecond, least: time.Duration(info.Min_rtt) * time.Microsecond,
 			}
 		}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Stream is one bidirectional stream of bytes on a session: a net.Conn whose
-// two directions end by themselves. Reads and writes may run at the same time;
-// it is made by Session.Open and Session.Accept.
+// Stream is one bidirectional stream of bytes on a session: a net.Conn whose two
+// directions end separately. Reads and writes may run at the same time. Session.Open
+// and Session.Accept return streams.
 type Stream struct {
 	session *Session
 	id      uint64
@@ -19,26 +19,28 @@ type Stream struct {
 	sender
 	receiver
 	failed error // of a session that ended
-	known  bool  // the frame that opens it is there
+	known  bool  // the frame that opens it was sent or has come
 	closed bool
 
-	base      int  // what the stream itself costs
-	forgotten bool // over at both ends
-	queuedUp  bool // to be accepted
+	base     int  // what the stream itself costs
+	counted  int  // how much of cost the session counts
+	queuedUp bool // to be accepted
+	removed  bool // from the session's table: over at both ends
 }
 
-// errClosedHere is a use of a stream after its Close.
+// errClosedHere is the error of a stream after its Close.
 var errClosedHere = net.ErrClosed
 
 func newStream(s *Session, id uint64) *Stream {
 	st := &Stream{session: s, id: id, base: streamCost}
+	st.stream, st.sched, st.usage = st, &s.sched, &s.usage
 	st.window = firstCredit(id)
 	st.credit, st.granted = uint64(st.window), uint64(st.window)
 	st.canWrite.L, st.canRead.L = &s.mu, &s.mu
 	return st
 }
 
-// firstCredit is what stream id may send, each way, before any credit.
+// firstCredit is how much may be sent on stream id, each way, before any credit.
 func firstCredit(id uint64) int {
 	if id&1 == 1 {
 		return ControlCredit // the agent opens it
@@ -46,17 +48,13 @@ func firstCredit(id uint64) int {
 	return FirstCredit
 }
 
-// open makes the stream one that this end opens. The frame that says so goes
-// with the first bytes, or when somebody waits for an answer.
-func (st *Stream) open(head []byte) {
-	st.known = true
-	st.unopened = true
-	st.head = append([]byte(nil), head...)
+func (st *Stream) setHeadLocked(head []byte) {
+	st.head = head
 	st.base += len(head)
-	st.session.holdLocked(len(head))
+	st.usage.hold(len(head))
 }
 
-// Head is what the stream was opened with.
+// Head returns the bytes that the stream was opened with.
 func (st *Stream) Head() []byte { return st.head }
 
 // Close ends both directions: what was written is still delivered, what the
@@ -64,17 +62,8 @@ func (st *Stream) Head() []byte { return st.head }
 func (st *Stream) Close() error {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
-	if st.closed || st.failed != nil {
-		st.closed = true
-		st.dropOwned()
-		st.dropReceived()
-		return nil
-	}
 	st.closed = true
-	st.dropOwned()
-	st.finish()
-	st.stopReading()
-	st.settle()
+	st.endLocked(st.finish)
 	return nil
 }
 
@@ -84,41 +73,74 @@ func (st *Stream) Reset() {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
 	st.closed = true
-	st.dropOwned()
+	st.endLocked(st.abandon)
+}
+
+// evictLocked gives the stream up at both ends, with everything that it holds. What
+// its user holds no longer counts: the user is about to drop it, and no other stream
+// should be evicted in its place.
+func (st *Stream) evictLocked() {
+	st.reset, st.stopped = true, true
+	st.endLocked(st.abandon)
+}
+
+// endLocked ends both directions, the one that is written by calling endWriting.
+func (st *Stream) endLocked(endWriting func()) {
+	st.cost -= st.owned
+	st.owned = 0
 	if st.failed != nil {
-		st.dropReceived()
-		return
+		st.dropReceivedLocked()
+	} else {
+		endWriting()
+		st.stopReadingLocked()
 	}
-	st.abandon()
-	st.stopReading()
-	st.settle()
+	st.updateLocked()
 }
 
 // failLocked ends the stream with its session.
 func (st *Stream) failLocked(err error) {
 	st.failed = err
+	st.removed = true
 	st.drop()
-	st.canWrite.Broadcast()
-	st.canRead.Broadcast()
+	if !st.known {
+		st.dropReceivedLocked() // no one will ever see it
+	}
+	st.countLocked()
+	st.updateLocked()
 }
 
-// settle wakes whoever waits, and forgets the stream once both directions are over.
-func (st *Stream) settle() {
-	st.canWrite.Broadcast()
-	st.canRead.Broadcast()
-	if st.sendOver && st.receiveOver {
-		st.session.forgetLocked(st)
+// arrivedLocked notes that the other end has an item of this stream.
+func (st *Stream) arrivedLocked(it *item) {
+	if st.arrived(it); st.sendOver {
+		st.updateLocked()
 	}
 }
 
-// LocalAddr is the stream's number at this end.
+// takeStopLocked notes that the other end reads no more.
+func (st *Stream) takeStopLocked() {
+	st.stopped = true
+	st.abandon()
+	st.updateLocked()
+}
+
+// updateLocked wakes waiting reads and writes, and takes the stream off the session
+// once both directions are over.
+func (st *Stream) updateLocked() {
+	st.canWrite.Broadcast()
+	st.canRead.Broadcast()
+	if st.sendOver && st.receiveOver && !st.removed {
+		st.session.removeStreamLocked(st)
+	}
+}
+
+// LocalAddr returns an address without information.
 func (st *Stream) LocalAddr() net.Addr { return streamAddr{} }
 
-// RemoteAddr says nothing of the other end but that it is one: who it is, a
-// stream's head tells.
+// RemoteAddr returns an address without information: the head of a stream says what
+// is at the other end.
 func (st *Stream) RemoteAddr() net.Addr { return streamAddr{} }
 
-// streamAddr is the address of a stream's ends, which have none of their own.
+// streamAddr is the address of both ends of every stream.
 type streamAddr struct{}
 
 func (streamAddr) Network() string { return "devproxy" }
@@ -157,7 +179,7 @@ func (st *Stream) setDeadline(d *deadline, waiting *sync.Cond, t time.Time) erro
 	return nil
 }
 
-// deadline is a moment after which waiting is over.
+// deadline is the time at which waiting ends.
 type deadline struct {
 	at    time.Time
 	timer *time.Timer
@@ -166,7 +188,6 @@ type deadline struct {
 func (d *deadline) set(t time.Time, wake func()) {
 	if d.timer != nil {
 		d.timer.Stop()
-		d.timer = nil
 	}
 	d.at = t
 	if left := time.Until(t); !t.IsZero() && left > 0 {

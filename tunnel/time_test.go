@@ -223,7 +223,7 @@ func TestDialsWhileDown(t *testing.T) {
 		n, agent, _ := link40(t)
 		n.cut()
 		<-agent.Done()
-		if got := n.dialled(); got < 30 || got > 2+2*groping*30 {
+		if got := n.dialled(); got < 30 || got > 2+2*maxProbing*30 {
 			t.Errorf("%d attempts in 30 s", got)
 		}
 	})
@@ -525,7 +525,7 @@ func TestLaneNumbers(t *testing.T) {
 		relay.mu.Unlock()
 		got := []uint16{}
 		for range 2 {
-			number, err := relay.number()
+			number, err := relay.reserveLane()
 			if err != nil {
 				t.Error(err)
 			}
@@ -583,7 +583,7 @@ func TestGone(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		relay.mu.Lock()
 		defer relay.mu.Unlock()
-		if relay.laneLocked(2) != nil || relay.laneLocked(1) == nil {
+		if relay.sched.lane(2) != nil || relay.sched.lane(1) == nil {
 			t.Error("the relay does not know which lane the agent has lost")
 		}
 	})
@@ -603,7 +603,7 @@ func TestRetire(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		agent.mu.Lock()
 		agent.want.own, agent.want.other = 1, 1
-		agent.retireLocked(agent.laneLocked(2), time.Now())
+		agent.retireLocked(agent.sched.lane(2), time.Now())
 		agent.mu.Unlock()
 		wantAll(t, far, string(random(250_000, 1)), nil)
 		time.Sleep(time.Second)
@@ -612,7 +612,7 @@ func TestRetire(t *testing.T) {
 		}
 		relay.mu.Lock()
 		defer relay.mu.Unlock()
-		if relay.laneLocked(2) != nil {
+		if relay.sched.lane(2) != nil {
 			t.Error("the lane is still there")
 		}
 	})
@@ -626,17 +626,17 @@ func TestBurden(t *testing.T) {
 		time.Sleep(time.Second)
 		agent.mu.Lock()
 		defer agent.mu.Unlock()
-		l, now := agent.laneLocked(2), time.Now()
-		agent.resend = []*item{{frame: wireFrame{kind: kindData, stream: 1}}}
+		l, now := agent.sched.lane(2), time.Now()
+		agent.sched.resend = []*item{{frame: wireFrame{kind: kindData, stream: 1}}}
 		old := &item{frame: wireFrame{kind: kindData, stream: 1}, copies: 1}
-		l.flights = []flight{{item: old, at: now.Add(-burden)}}
-		if it := agent.longLocked(l, now); it != nil {
+		l.flights = []flight{{item: old, at: now.Add(-bulkPatience)}}
+		if it := agent.sched.nextLong(l, now); it != nil {
 			t.Errorf("it is given %+v", it.frame)
 		}
-		l.flights[0].at = now.Add(-burden / 2)
-		if it := agent.longLocked(l, now); it == nil {
+		l.flights[0].at = now.Add(-bulkPatience / 2)
+		if it := agent.sched.nextLong(l, now); it == nil {
 			t.Error("it is given nothing, though it is not late yet")
 		}
-		agent.resend, l.flights = nil, nil
+		agent.sched.resend, l.flights = nil, nil
 	})
 }

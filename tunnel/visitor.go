@@ -4,19 +4,22 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
-// Visitor is what the head of a stream says of whoever opened a share's link:
-// the relay is the one that knows, and the agent takes it from here alone.
+// Visitor is the client that opened a share's link, as the head of a stream
+// describes it. Only the relay knows that, so the agent takes it from nothing else.
 type Visitor struct {
 	// Addr is the visitor's address and port; zero when it is not known.
 	Addr netip.AddrPort
 	// Scheme is "https" or "http".
 	Scheme string
-	// Host is the public authority that was asked for, in lower case, without
-	// a default port: "shop-….t.example.com", "….share.localhost:8444".
+	// Host is the public authority of the request, in lower case, without a
+	// default port: "shop-….t.example.com", "….share.localhost:8444".
 	Host string
 }
 
@@ -33,19 +36,20 @@ type Visitor struct {
 //	              bytes without "-" at an end, 253 in all; then, unless it is the
 //	              scheme's default, ":" and the port in decimal
 //
-// Nothing follows. So there is one form of every Visitor, and a reader refuses
-// all others.
+// Nothing follows. So every Visitor has one form, and a reader refuses all others.
 const (
 	visitorVersion = 1
-	schemeHTTPS    = 1
-	schemeHTTP     = 2
 	maxAuthority   = maxName + len(":65535")
 )
+
+// schemes are the schemes with their default ports, by their byte on the wire.
+var schemes = [...]struct{ name, port string }{1: {"https", "443"}, 2: {"http", "80"}}
 
 // AppendTo appends v in its wire form. A v that has none, such as one without
 // a host, is written so that ParseVisitor refuses it.
 func (v Visitor) AppendTo(b []byte) []byte {
-	b = append(b, visitorVersion, schemeByte(v.Scheme))
+	scheme := slices.IndexFunc(schemes[:], func(s struct{ name, port string }) bool { return s.name == v.Scheme })
+	b = append(b, visitorVersion, byte(max(scheme, 0)))
 	if addr := v.Addr.Addr().Unmap(); addr.IsValid() {
 		bytes := addr.AsSlice()
 		b = append(append(b, byte(len(bytes))), bytes...)
@@ -57,114 +61,53 @@ func (v Visitor) AppendTo(b []byte) []byte {
 	if len(host) > maxAuthority {
 		host = ""
 	}
-	b = binary.BigEndian.AppendUint16(b, uint16(len(host)))
-	return append(b, host...)
+	return appendString16(b, host)
 }
 
 // ParseVisitor reads the head of a stream. It accepts what AppendTo writes and
 // nothing else.
 func ParseVisitor(head []byte) (Visitor, error) {
-	r := headReader{rest: head}
-	if version := r.byte(); version != visitorVersion && !r.short {
+	in := cryptobyte.String(head)
+	var version, scheme uint8
+	var ip, host cryptobyte.String
+	var port uint16
+	if in.ReadUint8(&version) && version != visitorVersion {
 		return Visitor{}, headErrorf("its version is %d, and only %d is known here", version, visitorVersion)
 	}
-	var v Visitor
-	v.Scheme = schemeText(r.byte())
-	addr, known := r.addr()
-	v.Addr = addr
-	v.Host = string(r.take(int(r.uint16())))
+	complete := in.ReadUint8(&scheme) && in.ReadUint8LengthPrefixed(&ip) &&
+		(len(ip) == 0 || in.ReadUint16(&port)) && in.ReadUint16LengthPrefixed(&host)
+	addr, isAddr := netip.AddrFromSlice(ip)
 	switch {
-	case r.short:
+	case !complete:
 		return Visitor{}, headErrorf("it ends after %d bytes, inside a field", len(head))
-	case len(r.rest) > 0:
-		return Visitor{}, headErrorf("%d bytes follow the host", len(r.rest))
-	case v.Scheme == "":
+	case len(in) > 0:
+		return Visitor{}, headErrorf("%d bytes follow the host", len(in))
+	case scheme == 0 || int(scheme) >= len(schemes):
 		return Visitor{}, headErrorf("its scheme is neither https nor http")
-	case !known:
-		return Visitor{}, headErrorf("its address is neither one of IPv4 nor one of IPv6")
-	case !isAuthority(v.Host, v.Scheme):
-		return Visitor{}, headErrorf("%.80q is no public host", v.Host)
+	case len(ip) > 0 && (!isAddr || addr.Is4In6()):
+		return Visitor{}, headErrorf("its address is neither an IPv4 nor an IPv6 address")
+	case !isAuthority(string(host), schemes[scheme].port):
+		return Visitor{}, headErrorf("%.80q is not a public host", host)
+	}
+	v := Visitor{Scheme: schemes[scheme].name, Host: string(host)}
+	if isAddr {
+		v.Addr = netip.AddrPortFrom(addr, port)
 	}
 	return v, nil
 }
 
-// headErrorf says what to do too: only programs write heads, so a bad one
-// means versions that do not know each other.
+// headErrorf adds what to do: only programs write heads, so a head that cannot be
+// read means that the two ends have different versions.
 func headErrorf(format string, args ...any) error {
 	return fmt.Errorf("cannot read the head of a visitor's stream: %s; run the same version of devproxy at both ends", fmt.Sprintf(format, args...))
 }
 
-func schemeByte(scheme string) byte {
-	switch scheme {
-	case "https":
-		return schemeHTTPS
-	case "http":
-		return schemeHTTP
-	}
-	return 0
-}
-
-func schemeText(b byte) string {
-	switch b {
-	case schemeHTTPS:
-		return "https"
-	case schemeHTTP:
-		return "http"
-	}
-	return ""
-}
-
-// headReader takes fields off the front; short stays true once one is missing.
-type headReader struct {
-	rest  []byte
-	short bool
-}
-
-func (r *headReader) take(n int) []byte {
-	if n > len(r.rest) {
-		r.short, r.rest = true, nil
-		return nil
-	}
-	field := r.rest[:n]
-	r.rest = r.rest[n:]
-	return field
-}
-
-func (r *headReader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *headReader) uint16() uint16 {
-	if b := r.take(2); b != nil {
-		return binary.BigEndian.Uint16(b)
-	}
-	return 0
-}
-
-// addr is an address with its port; ok is false for bytes that are neither
-// that nor the sign for none.
-func (r *headReader) addr() (addr netip.AddrPort, ok bool) {
-	size := int(r.byte())
-	if size == 0 {
-		return netip.AddrPort{}, true
-	}
-	ip, ok := netip.AddrFromSlice(r.take(size))
-	port := r.uint16()
-	if !ok || ip.Is4In6() {
-		return netip.AddrPort{}, false
-	}
-	return netip.AddrPortFrom(ip, port), true
-}
-
-// isAuthority is whether s is a host in the one form that Visitor documents.
-func isAuthority(s, scheme string) bool {
+// isAuthority reports whether s is a host in the one form that Visitor documents.
+func isAuthority(s, defaultPort string) bool {
 	name, port, hasPort := strings.Cut(s, ":")
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 || strconv.FormatUint(n, 10) != port || port == defaultPort(scheme) {
+		if err != nil || n == 0 || strconv.FormatUint(n, 10) != port || port == defaultPort {
 			return false
 		}
 	}
@@ -177,11 +120,4 @@ func isAuthority(s, scheme string) bool {
 		}
 	}
 	return true
-}
-
-func defaultPort(scheme string) string {
-	if scheme == "http" {
-		return "80"
-	}
-	return "443"
 }
