@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,10 @@ const (
 	// pollInterval is between glances where no events come.
 	pollInterval = 250 * time.Millisecond
 	// safetyInterval is between glances where events come: a few system calls
-	// a file, for the event that does not.
+	// per file, in case one is missing.
 	safetyInterval = 2 * time.Second
-	// attachRounds bounds how often folders that come to be while their
-	// parents are being watched are followed at once; the rest is left to the
-	// next glance.
+	// attachRounds bounds how often folders that appear while their parents are
+	// being watched are followed at once; the rest is left to the next glance.
 	attachRounds = 8
 )
 
@@ -34,7 +34,7 @@ type source struct {
 
 	dirs  map[string]fs.FileInfo // watched folders, as they were when watched
 	names map[string]bool        // paths whose events matter, folded
-	poor  bool                   // some folder gives no events
+	poor  bool                   // some folder has no events
 }
 
 func newSource(opts Options) *source {
@@ -81,21 +81,21 @@ func (s *source) interval() time.Duration {
 	return s.safe
 }
 
-// concerns reports whether event is about a watched file. Events of the other
-// files in a folder are none of ours: a log being written beside the Proxyfile
-// would keep putting off the comparison.
+// concerns reports whether event is about a watched file. Events of other
+// files in a folder do not count: a log being written next to the Proxyfile
+// would keep postponing the comparison.
 func (s *source) concerns(event fsnotify.Event) bool {
 	path := filepath.Clean(event.Name)
 	_, watched := s.dirs[path]
 	if watched && event.Has(fsnotify.Remove|fsnotify.Rename) {
-		// The watch has gone with the folder, also when the folder is put back.
+		// The watch has gone with the folder, even if the folder is put back.
 		delete(s.dirs, path)
 	}
 	return watched || s.names[fold(path)]
 }
 
-// fold makes paths comparable where case does not count. Where it does, an
-// event too many is compared away.
+// fold makes paths comparable on systems that ignore case. On others it lets
+// superfluous events through.
 func fold(path string) string { return strings.ToLower(path) }
 
 // attach watches the folders that these files depend on now, and no others.
@@ -112,7 +112,7 @@ func (s *source) attach(paths []string) {
 				s.names[fold(p.path())] = true
 			}
 		}
-		// A folder can have come to be before its parent was watched.
+		// A folder can have appeared before its parent was watched.
 		if !s.sync(want) {
 			return
 		}
@@ -128,17 +128,13 @@ func (s *source) sync(want map[string]bool) (added bool) {
 	}
 	s.poor = false
 	for dir := range want {
-		if s.add(dir) {
-			added = true
-		}
-		if silent(dir) {
-			s.poor = true
-		}
+		added = s.add(dir) || added
+		s.poor = s.poor || silent(dir)
 	}
 	return added
 }
 
-// add watches dir, unless it is the very folder that is watched already.
+// add watches dir, unless exactly that folder is watched already.
 func (s *source) add(dir string) bool {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -164,17 +160,78 @@ func (s *source) add(dir string) bool {
 
 func (s *source) drop(dir string) {
 	if s.dirs[dir] != nil {
-		_ = s.fs.Remove(dir) // an error says that the watch has gone by itself
+		_ = s.fs.Remove(dir) // an error means that the watch is gone already
 		delete(s.dirs, dir)
 	}
 }
 
-// tell notes what the user can mend. Other errors cost only speed.
+// tell notes what the user can fix. Other errors cost only speed.
 func (s *source) tell(err error) {
 	fix := limitFix(err)
 	if fix == "" || s.note == nil || s.told[fix] {
 		return
 	}
 	s.told[fix] = true
-	s.note(fmt.Sprintf("the system gives no more file events (%v), so files are looked at every %v; for good: %s", err, pollInterval, fix))
+	s.note(fmt.Sprintf("the system provides no more file events (%v), so files are checked every %v; to fix it permanently: %s", err, pollInterval, fix))
+}
+
+// linkLimit bounds the symbolic links followed for one file, as systems do.
+const linkLimit = 40
+
+// place is a name in a folder.
+type place struct{ dir, name string }
+
+func (p place) path() string { return filepath.Join(p.dir, p.name) }
+
+// placesOf are the names that path depends on, each in its real folder: the
+// file, every symbolic link on the way (replacing one changes the
+// file), or the first name that is missing. The links of the root folder are
+// the system's and stay.
+func placesOf(path string) []place {
+	root := filepath.VolumeName(path) + string(filepath.Separator)
+	var (
+		places []place
+		dir    = root
+		rest   = split(path[len(root):])
+		links  = 0
+	)
+	for len(rest) > 0 {
+		at := place{dir, rest[0]}
+		rest = rest[1:]
+		if at.name == ".." {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		info, err := os.Lstat(at.path())
+		switch {
+		case err != nil:
+			return append(places, at)
+		case info.Mode()&fs.ModeSymlink != 0:
+			if links++; links > linkLimit {
+				return places
+			}
+			if dir != root {
+				places = append(places, at)
+			}
+			target, err := os.Readlink(at.path())
+			if err != nil {
+				return places
+			}
+			if filepath.IsAbs(target) {
+				root = filepath.VolumeName(target) + string(filepath.Separator)
+				dir, target = root, target[len(root):]
+			}
+			rest = append(split(target), rest...)
+		case len(rest) == 0:
+			return append(places, at)
+		default:
+			dir = at.path()
+		}
+	}
+	return places
+}
+
+// split returns the names of a path without its root, "." left out.
+func split(path string) []string {
+	return slices.DeleteFunc(strings.Split(filepath.ToSlash(path), "/"), func(name string) bool { return name == "" || name == "." })
 }

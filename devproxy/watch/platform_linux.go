@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File systems that golang.org/x/sys names no constant for.
+// File systems without a constant in golang.org/x/sys.
 const (
 	wslfsMagic   = 0x53464846 // drvfs of WSL 1
 	vboxsfMagic  = 0x786f4256
@@ -15,8 +15,8 @@ const (
 	magicBitMask = 0xffffffff // the field is signed and of differing width
 )
 
-// silent reports whether changes in dir can come about without an event here:
-// they are made on another machine, or on the host of this virtual one.
+// silent reports whether changes in dir can happen without an event here: they
+// are made on another machine, or on the host of this virtual one.
 func silent(dir string) bool {
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
@@ -33,8 +33,8 @@ func silent(dir string) bool {
 	return false
 }
 
-// limitFix is the command that raises the limit err tells of; empty when it
-// tells of none.
+// limitFix is the command that raises the limit that err is about; empty when it
+// is about none.
 func limitFix(err error) string {
 	switch {
 	case errors.Is(err, unix.EMFILE):
