@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/message"
 )
 
 const (
 	// handshakeTimeout is how long a connection may take from being accepted to
-	// the end of its TLS handshake. Both ends are on one machine; it is so long
-	// for a client that asks its user about the certificate.
+	// the end of its TLS handshake. Both ends are on one machine; it is this long
+	// for a client that shows the certificate to its user.
 	handshakeTimeout = 10 * time.Second
 
 	// maxHandshakes bounds the connections accepted and not yet handed on. The
@@ -20,7 +22,7 @@ const (
 	// with a hundred tabs opens fewer at once.
 	maxHandshakes = 1024
 
-	// An accept that fails for want of descriptors works again once some are
+	// An accept that fails without free descriptors works again once some are
 	// closed: the loop pauses, longer each time, as net/http does.
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
@@ -30,44 +32,30 @@ const (
 // HTTP request begins with it.
 const recordHandshake = 0x16
 
-// start accepts on sockets until they are closed.
-func (s *Set) start(sockets []net.Listener, serve func(net.Conn)) {
-	for _, socket := range sockets {
-		s.wg.Go(func() { s.acceptLoop(socket, serve) })
-	}
-}
-
+// acceptLoop accepts on socket until it is closed.
 func (s *Set) acceptLoop(socket net.Listener, serve func(net.Conn)) {
 	pause := minAcceptPause
 	for {
 		c, err := socket.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			s.log.Warn("accepting a connection failed; trying again", "listener", socket.Addr().String(), "error", err, "pause", pause)
-			if !s.pause(pause) {
-				return
-			}
-			pause = min(2*pause, maxAcceptPause)
+		if err == nil {
+			pause = minAcceptPause
+			s.admit(c, serve)
 			continue
 		}
-		pause = minAcceptPause
-		s.admit(c, serve)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		s.log.Warn("accepting a connection failed; retrying", "listener", socket.Addr().String(), "error", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-s.ctx.Done():
+			return
+		}
+		pause = min(2*pause, maxAcceptPause)
 	}
 }
 
-// pause reports whether to go on after it.
-func (s *Set) pause(d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
-}
-
-// admit serves c on a goroutine of its own, if there is room for it.
+// admit serves c on its own goroutine, unless too many are being served.
 func (s *Set) admit(c net.Conn, serve func(net.Conn)) {
 	select {
 	case s.slots <- struct{}{}:
@@ -82,7 +70,7 @@ func (s *Set) admit(c net.Conn, serve func(net.Conn)) {
 	})
 }
 
-// handOn gives c to whoever accepts, or closes it when nobody will.
+// handOn passes c to Accept, or closes it when the Set is closed.
 func (s *Set) handOn(c net.Conn) {
 	select {
 	case s.accepted <- c:
@@ -93,8 +81,8 @@ func (s *Set) handOn(c net.Conn) {
 
 func (s *Set) plain(c net.Conn) { s.handOn(Scan(c, s.facts(c))) }
 
-// secure hands on c after the handshake, in the form that net/http wants:
-// HTTP/2 as *tls.Conn itself, anything else behind the scanner.
+// secure hands on c after the handshake, in the form that net/http needs:
+// HTTP/2 as a *tls.Conn, anything else behind the scanner.
 func (s *Set) secure(c net.Conn) {
 	ready, err := s.handshake(c)
 	if err != nil {
@@ -108,7 +96,7 @@ func (s *Set) secure(c net.Conn) {
 func (s *Set) handshake(c net.Conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 	defer cancel()
-	o := &opened{Conn: c, about: s.facts(c)}
+	o := &opened{Conn: c, known: known{s.facts(c)}}
 	first, err := o.peek(ctx)
 	if err != nil {
 		return nil, err
@@ -126,7 +114,9 @@ func (s *Set) handshake(c net.Conn) (net.Conn, error) {
 	if state.NegotiatedProtocol == "h2" {
 		return t, nil
 	}
-	return scanTLS(t, o.about), nil
+	return &scannedTLS{message.ScanTLS(t, HeadTimeout), o.known}, nil
 }
 
-func (s *Set) facts(c net.Conn) Conn { return Conn{ID: s.lastID.Add(1), Local: localAddr(c)} }
+func (s *Set) facts(c net.Conn) Conn {
+	return Conn{ID: s.lastID.Add(1), Local: addrPort(c.LocalAddr())}
+}

@@ -3,14 +3,24 @@ package listen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+)
+
+// The default ports, and where HTTPS goes without them. HTTP has no fallback: 8080
+// is a common port of dev servers.
+const (
+	defaultHTTPS  = 443
+	defaultHTTP   = 80
+	fallbackHTTPS = 8443
 )
 
 const (
 	// freePortTries bounds the search for a port that is free on both loopback
-	// addresses: each try has the system pick one, and a second failure in a
+	// addresses: for each try the system picks one, and a second failure in a
 	// row is already rare.
 	freePortTries = 20
 
@@ -19,9 +29,78 @@ const (
 	fallbackTries = 100
 )
 
+// endpoint is the sockets of one protocol, all on the same port.
+type endpoint struct {
+	asked    string // as in Config
+	sockets  []net.Listener
+	fallback *Fallback
+}
+
+// change returns the endpoint for what the configuration says now. It keeps those of
+// e's sockets that fit, and closes none.
+func (e endpoint) change(ctx context.Context, asked string, port, next uint16) (endpoint, error) {
+	if asked == e.asked {
+		return e, nil
+	}
+	return openEndpoint(ctx, asked, port, next, e.sockets)
+}
+
+// openEndpoint binds the address asked; an empty one is the default port and its
+// fallback. It reuses the sockets in have that fit.
+func openEndpoint(ctx context.Context, asked string, port, next uint16, have []net.Listener) (endpoint, error) {
+	if asked == "" {
+		sockets, fallback, err := bindDefault(ctx, port, next, have)
+		return endpoint{sockets: sockets, fallback: fallback}, err
+	}
+	a, err := parseAddress(asked)
+	if err != nil {
+		return endpoint{}, err
+	}
+	sockets, err := bind(ctx, a, have)
+	if failed, ok := errors.AsType[*BindError](err); ok {
+		failed.explain()
+	}
+	return endpoint{asked: asked, sockets: sockets}, err
+}
+
+// address is a port on one or both loopback addresses.
+type address struct {
+	ips  []netip.Addr
+	port uint16 // 0 picks a free one
+}
+
+// onLoopback is a port without a host.
+func onLoopback(port uint16) address {
+	return address{ips: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, port: port}
+}
+
+// parseAddress reads "8443", ":8443", "localhost:8443", "127.0.0.1:8443" or
+// "[::1]:8443". An address that others on the network could reach is refused.
+func parseAddress(s string) (address, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = "", s // a bare number
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return address{}, fmt.Errorf("listen address %q is not PORT, :PORT or ADDRESS:PORT with a port from 0 to 65535", s)
+	}
+	if host == "" || host == "localhost" {
+		return onLoopback(uint16(number)), nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return address{}, fmt.Errorf("listen address %q: %q is not an IP address; write :%s for this machine", s, host, port)
+	}
+	if !ip.IsLoopback() {
+		return address{}, fmt.Errorf("listen address %q can be reached by others, and devproxy serves this machine only; write :%s", s, port)
+	}
+	return address{ips: []netip.Addr{ip}, port: uint16(number)}, nil
+}
+
 // bind listens on every address of a, all on the same port, or on none. A
-// machine without IPv6 is no error as long as one address remains. An address
-// that a socket in have is bound to is not bound again.
+// machine may lack IPv6 as long as one address remains. An address that a socket in
+// have is bound to is not bound again.
 func bind(ctx context.Context, a address, have []net.Listener) ([]net.Listener, error) {
 	sockets, err := bindAll(ctx, a, have)
 	for tries := 1; a.port == 0 && tries < freePortTries && errors.Is(err, errTaken); tries++ {
@@ -39,13 +118,14 @@ func bindAll(ctx context.Context, a address, have []net.Listener) ([]net.Listene
 	for _, ip := range a.ips {
 		at := netip.AddrPortFrom(ip, port)
 		socket, err := bindOne(ctx, at, have)
+		failed := &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
 		if isAbsent(err) {
-			absent = &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
+			absent = failed
 			continue
 		}
 		if err != nil {
 			closeAll(without(sockets, have))
-			return nil, &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
+			return nil, failed
 		}
 		port = boundTo(socket).Port()
 		sockets = append(sockets, socket)
@@ -77,12 +157,86 @@ func closeAll(sockets []net.Listener) {
 	}
 }
 
-// boundTo is the address a TCP listener of ours is bound to.
-func boundTo(socket net.Listener) netip.AddrPort {
-	tcp, ok := socket.Addr().(*net.TCPAddr)
+// without are the sockets that are not in others.
+func without(sockets, others []net.Listener) []net.Listener {
+	return slices.DeleteFunc(slices.Clone(sockets), func(socket net.Listener) bool { return slices.Contains(others, socket) })
+}
+
+// boundTo is the address that a TCP listener is bound to.
+func boundTo(socket net.Listener) netip.AddrPort { return addrPort(socket.Addr()) }
+
+// addrPort is the zero AddrPort for addresses that are not TCP.
+func addrPort(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return netip.AddrPort{}
 	}
 	at := tcp.AddrPort()
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}
+
+// Fallback says that a default port was not available, and what is used instead.
+type Fallback struct {
+	Wanted int // 443 or 80
+	Got    int // the port bound instead; 0 for none
+	Reason Reason
+	// Holder has the wanted port, for Taken; else nil.
+	Holder *Holder
+	// Next has the first port to fall back to, 8443, when Got is another one;
+	// else nil.
+	Next *Holder
+	// Fix is the shell command that makes the wanted port available for good, or
+	// shows which process has it.
+	Fix string
+}
+
+// String is "Using port 8443: this machine does not allow 443" or "Using port
+// 8444: caddy (pid 812, root) is listening on 443, and node (pid 7) on 8443"; for
+// HTTP it begins "Using no port 80".
+func (f Fallback) String() string {
+	got := "Using port " + strconv.Itoa(f.Got)
+	if f.Got == 0 {
+		got = "Using no port " + strconv.Itoa(f.Wanted)
+	}
+	why := fmt.Sprintf("this machine does not allow %d", f.Wanted)
+	if f.Reason == Taken {
+		why = fmt.Sprintf("%s is listening on %d", f.Holder.Text, f.Wanted)
+	}
+	switch {
+	case f.Next != nil && f.Reason == Taken:
+		why += fmt.Sprintf(", and %s on %d", f.Next.Text, fallbackHTTPS)
+	case f.Next != nil:
+		why += fmt.Sprintf(", and %s is listening on %d", f.Next.Text, fallbackHTTPS)
+	}
+	return got + ": " + why
+}
+
+// bindDefault tries wanted on both loopback addresses, then from next upwards;
+// with next 0 it does not fall back. It reuses the sockets in have.
+func bindDefault(ctx context.Context, wanted, next uint16, have []net.Listener) ([]net.Listener, *Fallback, error) {
+	sockets, err := bind(ctx, onLoopback(wanted), have)
+	if err == nil {
+		return sockets, nil, nil
+	}
+	first, ok := errors.AsType[*BindError](err)
+	if !ok || first.Reason == 0 {
+		return nil, nil, err
+	}
+	first.explain()
+	fallback := &Fallback{Wanted: int(wanted), Reason: first.Reason, Holder: first.Holder, Fix: first.Fix}
+	if next == 0 {
+		return nil, fallback, nil
+	}
+	for port := next; port < next+fallbackTries; port++ {
+		sockets, err = bind(ctx, onLoopback(port), have)
+		if err == nil {
+			fallback.Got = int(port)
+			if port != next {
+				holder := findHolder(next)
+				fallback.Next = &holder
+			}
+			return sockets, fallback, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("no port from %d to %d is free, and %w", next, next+fallbackTries-1, first)
 }

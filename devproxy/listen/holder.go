@@ -1,11 +1,78 @@
 package listen
 
 import (
+	"errors"
 	"fmt"
-	"strings"
+	"net/netip"
 )
 
-// Holder is who listens on a port, as far as the system tells us.
+// Reason is why a port could not be bound.
+type Reason int
+
+// The reasons with a known fix.
+const (
+	Permission Reason = iota + 1 // only privileged processes may bind it
+	Taken                        // another socket is bound to it
+)
+
+// errTaken is matched by every error that means: another socket has the port.
+var errTaken = errors.New("the port is taken")
+
+func reasonOf(err error) Reason {
+	switch {
+	case errors.Is(err, errTaken), isTaken(err):
+		return Taken
+	case isForbidden(err):
+		return Permission
+	}
+	return 0
+}
+
+// BindError says that an address could not be bound, why, and what helps. A
+// configured port is never replaced, so it ends the program.
+type BindError struct {
+	Addr netip.AddrPort
+	// Reason is zero when the cause has no known fix.
+	Reason Reason
+	// Err is the system's error.
+	Err error
+	// Holder has the port, for Taken; else nil.
+	Holder *Holder
+	// Fix is a shell command that helps, or shows more; empty if none does.
+	Fix string
+}
+
+// explain finds out which process has the port and what helps. It reads much of
+// /proc, so it is called only for a failure that is reported.
+func (e *BindError) explain() {
+	switch e.Reason {
+	case Permission:
+		e.Fix = permissionFix(e.Addr.Port())
+	case Taken:
+		holder := findHolder(e.Addr.Port())
+		e.Holder, e.Fix = &holder, holder.Fix
+	}
+}
+
+// Error is "cannot listen on 127.0.0.1:443: caddy (pid 812, root) is using it".
+func (e *BindError) Error() string {
+	prefix := "cannot listen on " + e.Addr.String() + ": "
+	switch e.Reason {
+	case Permission:
+		return prefix + "this machine does not allow it"
+	case Taken:
+		return prefix + e.Holder.Text + " is using it"
+	}
+	return prefix + e.Err.Error()
+}
+
+// Unwrap returns the system's error.
+func (e *BindError) Unwrap() error { return e.Err }
+
+// Is matches errTaken, whatever the system calls it.
+func (e *BindError) Is(target error) bool { return target == errTaken && e.Reason == Taken }
+
+// Holder is the process that listens on a port, as far as the system shows it.
 type Holder struct {
 	PID  int    // 0 when not known
 	Name string // "caddy"; empty when not known
@@ -14,15 +81,17 @@ type Holder struct {
 	// Text is the holder as a noun: "caddy (pid 812, root)", "a process of
 	// root" or "another process".
 	Text string
-	// Fix is one shell command that frees the port, or shows who holds it.
+	// Fix is a shell command that frees the port, or shows which process has it.
 	Fix string
 }
 
 func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
 	h := Holder{PID: pid, Name: name, User: user, Dir: dir, Fix: showFix(port)}
 	switch {
+	case name != "" && pid != 0 && user != "":
+		h.Text = fmt.Sprintf("%s (pid %d, %s)", name, pid, user)
 	case name != "" && pid != 0:
-		h.Text = fmt.Sprintf("%s (%s)", name, strings.Join(nonEmpty(fmt.Sprintf("pid %d", pid), user), ", "))
+		h.Text = fmt.Sprintf("%s (pid %d)", name, pid)
 	case user != "":
 		h.Text = "a process of " + user
 	default:
@@ -32,22 +101,12 @@ func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
 	case service != "":
 		h.Fix = "sudo systemctl stop " + service
 	case name == "docker-proxy":
-		// Stopping the proxy process helps nobody: its container has the port.
+		// Killing the proxy process does not help: its container has the port.
 		h.Fix = fmt.Sprintf("docker ps --filter publish=%d", port)
 	case pid != 0:
 		h.Fix = fmt.Sprintf("kill %d", pid)
 	}
 	return h
-}
-
-func nonEmpty(parts ...string) []string {
-	var kept []string
-	for _, part := range parts {
-		if part != "" {
-			kept = append(kept, part)
-		}
-	}
-	return kept
 }
 
 // Process is a process of the user that listens on loopback or everywhere.

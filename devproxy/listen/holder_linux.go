@@ -2,7 +2,10 @@ package listen
 
 import (
 	"bytes"
-	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
 	"os"
 	"os/user"
 	"path"
@@ -12,8 +15,21 @@ import (
 	"strings"
 )
 
-// findHolder names the holder as exactly as this user may know: the process
-// where its descriptors may be read, else the user it runs as.
+// permissionFix lets everyone bind ports from 80 (or port, if lower) upwards,
+// now and after a restart.
+func permissionFix(port uint16) string {
+	return fmt.Sprintf("echo net.ipv4.ip_unprivileged_port_start=%d | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system",
+		min(port, defaultHTTP))
+}
+
+func showFix(port uint16) string { return fmt.Sprintf("sudo ss -ltnp 'sport = :%d'", port) }
+
+// probe has nothing to do on Linux: while any socket listens on the wildcard
+// address, binding a specific one fails, SO_REUSEADDR or not.
+func probe(context.Context, netip.AddrPort) error { return nil }
+
+// findHolder names the holder as exactly as this user is allowed to see: the process
+// if its descriptors can be read, else the user it runs as.
 func findHolder(port uint16) Holder {
 	table := listeningSockets()
 	i := slices.IndexFunc(table, func(s socketEntry) bool { return s.port == port })
@@ -21,13 +37,13 @@ func findHolder(port uint16) Holder {
 		return newHolder(port, 0, "", "", "", "")
 	}
 	holder := userName(table[i].uid)
-	pid := socketOwners()[table[i].file] // 0 for a process whose descriptors may not be read
+	pid := socketOwners()[table[i].file] // 0 for a process whose descriptors cannot be read
 	return newHolder(port, pid, processName(pid), holder, processDir(pid), serviceOf(pid))
 }
 
-// ListeningProcesses are the processes listening on TCP whose descriptors may
+// ListeningProcesses are the processes listening on TCP whose descriptors can
 // be read, which are the user's own, ordered by pid. It never fails: what the
-// system does not tell is left out.
+// system does not show is left out.
 func ListeningProcesses() []Process {
 	owners := socketOwners()
 	byPID := map[int]*Process{}
@@ -42,18 +58,18 @@ func ListeningProcesses() []Process {
 		byPID[pid].Ports = append(byPID[pid].Ports, int(socket.port))
 	}
 	var processes []Process
-	for _, process := range byPID {
+	for _, pid := range slices.Sorted(maps.Keys(byPID)) {
+		process := byPID[pid]
 		slices.Sort(process.Ports)
 		process.Ports = slices.Compact(process.Ports)
 		processes = append(processes, *process)
 	}
-	slices.SortFunc(processes, func(a, b Process) int { return cmp.Compare(a.PID, b.PID) })
 	return processes
 }
 
 // Twins are two processes of the user that listen on the same port, the first on IPv4
-// and the second on IPv6; ok is false where there are none, or one process has both.
-// Which of the two is meant by a port alone is a matter of chance.
+// and the second on IPv6; ok is false without such a pair, or when one process has both.
+// It is a matter of chance which of the two a port alone means.
 func Twins(port int) (four, six Process, ok bool) {
 	sockets := map[bool]string{} // by whether it is of IPv6
 	for _, socket := range listeningSockets() {
@@ -73,7 +89,7 @@ func Twins(port int) (four, six Process, ok bool) {
 		return Process{PID: pid, Name: processName(pid), Dir: processDir(pid), Ports: []int{port}}
 	}
 	four, six = of(pids[0]), of(pids[1])
-	// Docker has a process for each, which lead to the same container.
+	// Docker has a process for each; both lead to the same container.
 	return four, six, four.Name != "docker-proxy" || six.Name != four.Name
 }
 
@@ -116,8 +132,8 @@ func parseSocket(line string) (socketEntry, bool) {
 	return socketEntry{port: uint16(port), six: len(addr) > len("0100007F"), uid: fields[7], file: "socket:[" + fields[9] + "]"}, err == nil
 }
 
-// socketOwners maps what descriptors link to, to pids, for every process whose descriptors
-// may be read. A socket that a parent shares with children is the parent's.
+// socketOwners maps the targets of descriptors to pids, for every process whose
+// descriptors can be read. A socket that a parent shares with children is the parent's.
 func socketOwners() map[string]int {
 	owners := map[string]int{}
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
@@ -158,16 +174,16 @@ func userName(uid string) string {
 	return u.Username
 }
 
-// serviceOf is the name of the systemd service a process belongs to, as its
-// control group (version 2) tells. Services of a user's own manager are left
+// serviceOf is the name of the systemd service a process belongs to, by its
+// control group (version 2). Services of a user's own manager are left
 // out: they are not stopped with sudo.
 func serviceOf(pid int) string {
 	groups, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 	return serviceIn(string(groups))
 }
 
-// serviceIn reads "0::/system.slice/caddy.service" as "caddy". Of control groups
-// without a service it is empty.
+// serviceIn reads "0::/system.slice/caddy.service" as "caddy". It is empty for
+// control groups without a service.
 func serviceIn(groups string) string {
 	for line := range strings.Lines(groups) {
 		group, system := strings.CutPrefix(strings.TrimSpace(line), "0::/system.slice/")

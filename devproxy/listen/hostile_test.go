@@ -55,7 +55,7 @@ func TestWhatIsLogged(t *testing.T) {
 			_, theirs := net.Pipe()
 			s.admit(theirs, s.secure)
 		},
-		"WARN accepting a connection failed; trying again": func(s *Set) {
+		"WARN accepting a connection failed; retrying": func(s *Set) {
 			s.acceptLoop(&failing{fails: 0, begun: time.Now()}, func(c net.Conn) { c.Close() })
 		},
 	} {

@@ -1,3 +1,22 @@
+// Package listen owns the sockets that outlive plans: it binds them, says why
+// a port is not available and which process has it, accepts connections, does TLS,
+// and passes HTTP/1 through the scanner of package message, which refuses requests
+// that can be read in more than one way.
+//
+// A Set is the net.Listener of one long-lived http.Server:
+//
+//	set, err := listen.Open(ctx, listen.Config{TLS: certificates})
+//	server := &http.Server{
+//		Handler:           handler,
+//		ReadHeaderTimeout: 10 * time.Second,
+//		ConnContext:       listen.ConnContext,
+//		ConnState:         listen.ConnState,
+//	}
+//	err = server.Serve(set)
+//
+// Both hooks are needed: with ConnContext the handler finds what is known of the
+// connection (FromContext) and what was refused on it (message.Refused);
+// with ConnState the scanner notices whether an upgrade was accepted.
 package listen
 
 import (
@@ -7,13 +26,42 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
+// Config is what a Set listens on. Addresses are "8443", ":8443",
+// "127.0.0.1:8443" or "[::1]:8443", with port 0 for any free one. A given address
+// is never replaced by another; an empty one means the default port with its
+// fallback.
+type Config struct {
+	HTTPS string // empty: 443, else 8443, else the next free port
+	HTTP  string // empty: 80, else none
+
+	// TLS holds the certificates (GetCertificate). Protocols and the lowest
+	// version are set here: HTTP/2 and HTTP/1.1, TLS 1.2. Must not be nil.
+	TLS *tls.Config
+
+	// Log receives what is not returned to a caller: failed handshakes (debug) and
+	// accepts that fail (warning). Nil discards it.
+	Log *slog.Logger
+}
+
+// Equal reports whether both have the same addresses.
+func (c Config) Equal(other Config) bool { return c.HTTPS == other.HTTPS && c.HTTP == other.HTTP }
+
+// serverTLS is a copy of the certificates' configuration for accepting.
+func serverTLS(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	return config
+}
+
 // Set is the sockets devproxy listens on, as the one net.Listener of its
 // http.Server. It lives as long as the process; Apply changes the sockets
-// under it. Connections that were handed on are not the Set's any more.
+// under it. It does not own connections that Accept has returned.
 type Set struct {
 	tls      *tls.Config
 	log      *slog.Logger
@@ -33,7 +81,7 @@ type Set struct {
 var errNoTLS = errors.New("listen: Config.TLS is nil: HTTPS needs certificates")
 
 // Open binds the sockets of cfg and starts to accept. The error is a
-// *BindError where an address could not be had. ctx bounds the binding alone.
+// *BindError when an address is not available. ctx bounds only the binding.
 func Open(ctx context.Context, cfg Config) (*Set, error) {
 	if cfg.TLS == nil {
 		return nil, errNoTLS
@@ -57,15 +105,14 @@ func Open(ctx context.Context, cfg Config) (*Set, error) {
 		closeAll(https.sockets)
 		return nil, err
 	}
-	s.https, s.http = https, http
-	s.start(https.sockets, s.secure)
-	s.start(http.sockets, s.plain)
+	s.replace(&s.https, https, s.secure)
+	s.replace(&s.http, http, s.plain)
 	return s, nil
 }
 
 // Apply changes to the addresses of cfg; the rest of it is what Open was
-// given. Sockets that stay wanted stay open. When an address cannot be had
-// nothing has changed.
+// given. Sockets that are still asked for stay open. When an address is not
+// available nothing has changed.
 func (s *Set) Apply(ctx context.Context, cfg Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,30 +133,34 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// replace makes now the endpoint and closes what it no longer needs.
-func (s *Set) replace(place *endpoint, now endpoint, serve func(net.Conn)) {
-	old := *place
-	*place = now
-	s.start(without(now.sockets, old.sockets), serve)
-	closeAll(without(old.sockets, now.sockets))
+// replace makes next the endpoint and closes what it no longer needs.
+func (s *Set) replace(current *endpoint, next endpoint, serve func(net.Conn)) {
+	old := *current
+	*current = next
+	for _, socket := range without(next.sockets, old.sockets) {
+		s.wg.Go(func() { s.acceptLoop(socket, serve) })
+	}
+	closeAll(without(old.sockets, next.sockets))
 }
 
 // HTTPS are the addresses that accept TLS, all with the same port.
-func (s *Set) HTTPS() []netip.AddrPort {
+func (s *Set) HTTPS() []netip.AddrPort { return s.addrs(&s.https) }
+
+// HTTP are the addresses that accept plain HTTP; empty without plain HTTP.
+func (s *Set) HTTP() []netip.AddrPort { return s.addrs(&s.http) }
+
+func (s *Set) addrs(e *endpoint) []netip.AddrPort {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.https.addrs()
+	addrs := make([]netip.AddrPort, len(e.sockets))
+	for i, socket := range e.sockets {
+		addrs[i] = boundTo(socket)
+	}
+	return addrs
 }
 
-// HTTP are the addresses that accept plain HTTP; empty when there are none.
-func (s *Set) HTTP() []netip.AddrPort {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.http.addrs()
-}
-
-// Fallbacks tells which default ports could not be had: HTTPS before HTTP, and
-// none when all is as wanted.
+// Fallbacks returns which default ports were not available: HTTPS before HTTP, and
+// none when all is as configured.
 func (s *Set) Fallbacks() []Fallback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +173,8 @@ func (s *Set) Fallbacks() []Fallback {
 	return fallbacks
 }
 
-// Accept gives the next connection, ready for net/http: TLS is agreed on, and
-// HTTP/1 has the scanner before it.
+// Accept returns the next connection, ready for net/http: the TLS handshake is done,
+// and HTTP/1 has the scanner in front of it.
 func (s *Set) Accept() (net.Conn, error) {
 	select {
 	case c := <-s.accepted:
@@ -145,8 +196,7 @@ func (s *Set) Addr() net.Addr {
 func (s *Set) Close() error {
 	s.mu.Lock()
 	s.stop()
-	closeAll(s.https.sockets)
-	closeAll(s.http.sockets)
+	closeAll(slices.Concat(s.https.sockets, s.http.sockets))
 	s.mu.Unlock()
 	s.wg.Wait()
 	return nil

@@ -4,7 +4,7 @@ import "fmt"
 
 // permissionFix redirects 443 to the fallback with the packet filter, below an
 // anchor that macOS evaluates anyway, until the next restart. Other low ports
-// have no fallback a rule could point to. Not tried on macOS.
+// have no fallback a rule could lead to. It is not tried on macOS.
 func permissionFix(port uint16) string {
 	if port != defaultHTTPS {
 		return ""
