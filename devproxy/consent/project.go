@@ -4,16 +4,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
-// Project is a folder's project as consents know it.
+// Project is the project of a folder, to which consents belong.
 type Project struct {
 	// Root is the folder that the project's files are in, links followed: the
-	// work tree, or the folder of the Proxyfile. What lies below it is not
-	// outside.
+	// work tree, or the folder of the Proxyfile. Everything below it is inside
+	// the project.
 	Root string
-	// Key tells projects apart: the common directory of a git repository, else
+	// Key identifies the project: the common directory of a git repository, else
 	// Root.
 	Key string
 }
@@ -21,12 +20,12 @@ type Project struct {
 // maxPointer bounds the files by which git folders point to each other.
 const maxPointer = 8 << 10
 
-// Find is the project of dir. home is the user's home directory, or empty.
+// Find returns the project of dir. home is the user's home directory, or empty.
 //
 // The work tree is the nearest folder, dir or above it, with an entry ".git" that
 // is the user's or root's: another user could put one into a shared folder.
-// The user's home directory and what is above it are none: whoever keeps
-// dotfiles in a repository has not made one project of all that is theirs.
+// The user's home directory and the folders above it do not count: a repository of
+// dotfiles does not make one project of all the user's files.
 func Find(dir, home string) (Project, error) {
 	real, err := filepath.Abs(dir)
 	if err == nil {
@@ -52,11 +51,11 @@ func Find(dir, home string) (Project, error) {
 // repository is the common directory of the repository whose work tree is root,
 // or root itself where that is not certain.
 //
-// A checkout's own files are not believed: a folder may be an archive with a
-// ".git" of any kind in it, that points to the repository of somebody else's
-// consents. So ".git" counts when it is a folder itself; as the file of a
-// worktree it counts when the repository that it points to has that worktree
-// on its list, as git worktree add makes it (gitrepository-layout(5)). Other
+// A checkout's own files are not trusted: a folder may be an archive with any
+// ".git" in it, even one that points to a repository with consents. So ".git" counts
+// when it is a folder itself; as the file of a
+// worktree it counts when the repository that it points to lists that worktree,
+// as after git worktree add (gitrepository-layout(5)). Other
 // files (submodules, --separate-git-dir) and links are not followed.
 func repository(root string) string {
 	dot := filepath.Join(root, ".git")
@@ -69,35 +68,40 @@ func repository(root string) string {
 	case !info.Mode().IsRegular():
 		return root
 	}
-	gitDir, ok := pointer(dot, "gitdir: ")
-	if !ok {
+	gitDir := follow(dot, "gitdir: ", root)
+	if gitDir == "" {
 		return root
 	}
-	gitDir, err = filepath.EvalSymlinks(resolve(root, gitDir))
-	if err != nil {
-		return root
-	}
-	common, ok := pointer(filepath.Join(gitDir, "commondir"), "")
-	if !ok {
-		return root
-	}
-	common, err = filepath.EvalSymlinks(resolve(gitDir, common))
-	if err != nil || filepath.Dir(gitDir) != filepath.Join(common, "worktrees") {
+	common := follow(filepath.Join(gitDir, "commondir"), "", gitDir)
+	if common == "" || filepath.Dir(gitDir) != filepath.Join(common, "worktrees") {
 		return root
 	}
 	back, ok := pointer(filepath.Join(gitDir, "gitdir"), "")
-	if !ok {
+	if !ok || filepath.Base(back) != ".git" {
 		return root
 	}
-	back = resolve(gitDir, back)
-	folder, err := filepath.EvalSymlinks(filepath.Dir(back))
-	if err != nil || filepath.Base(back) != ".git" || folder != root {
+	folder, err := filepath.EvalSymlinks(filepath.Dir(resolve(gitDir, back)))
+	if err != nil || folder != root {
 		return root
 	}
 	return common
 }
 
-// pointer is the path that a file of one line holds after prefix.
+// follow returns the folder that the file points to, links followed and relative to
+// dir; empty if that fails.
+func follow(file, prefix, dir string) string {
+	target, ok := pointer(file, prefix)
+	if !ok {
+		return ""
+	}
+	folder, err := filepath.EvalSymlinks(resolve(dir, target))
+	if err != nil {
+		return ""
+	}
+	return folder
+}
+
+// pointer is the path after prefix in a file of one line.
 func pointer(path, prefix string) (target string, ok bool) {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxPointer {
@@ -124,5 +128,5 @@ func resolve(dir, path string) string {
 // isBelow reports whether path is folder or below it.
 func isBelow(path, folder string) bool {
 	below, err := filepath.Rel(folder, path)
-	return err == nil && below != ".." && !strings.HasPrefix(below, ".."+string(filepath.Separator))
+	return err == nil && filepath.IsLocal(below)
 }

@@ -1,3 +1,12 @@
+// Package consent remembers what a user has allowed projects to do outside
+// themselves: which folders, sockets and machines their Proxyfiles reach, and
+// which values of the environment leave.
+//
+// A consent belongs to a repository and to an effect: the worktrees of a
+// repository share it, and neither the line nor the route that causes the effect
+// matters. Nothing in a repository can give consent: the store is a file in
+// $DEVPROXY_HOME, and which repository a folder belongs to is decided by what the
+// repository itself says of its worktrees, not by what the folder claims.
 package consent
 
 import (
@@ -41,14 +50,14 @@ type Store struct {
 	home, userHome string
 }
 
-// NewStore is the store in home, which is $DEVPROXY_HOME. userHome is the
+// NewStore returns the store in home, which is $DEVPROXY_HOME. userHome is the
 // user's home directory, or empty.
 func NewStore(home, userHome string) *Store { return &Store{home, userHome} }
 
-// Path is the file, which need not exist. Each change replaces it.
+// Path is that of the file, which need not exist. Each change replaces it.
 func (s *Store) Path() string { return filepath.Join(s.home, fileName) }
 
-// Error is a store that cannot be used.
+// Error says why the store cannot be used.
 type Error struct {
 	Err error
 	Fix string // the command or edit that helps
@@ -56,14 +65,14 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap gives the reason.
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Consents are what a user has allowed, as read at one moment.
+// Consents is what a user has allowed, as read at one moment.
 type Consents struct{ file record }
 
-// record is the file. It holds no value of the environment: entries whose target
-// is made of some have a keyed digest of it beside the target with names.
+// record is the file. It contains no value of the environment: an entry whose target
+// is made of some has a keyed digest of it, and the target with their names.
 type record struct {
 	// Secret is the key of the digests.
 	Secret string `json:"secret"`
@@ -80,11 +89,11 @@ type entry struct {
 	Digest string    `json:"digest,omitempty"`
 }
 
-// entryOf is what is kept of an effect.
+// entryOf is the entry of an effect.
 func (r *record) entryOf(e *plan.Effect) entry {
 	kept := entry{Kind: e.Kind, Target: e.Target, Env: e.Env}
 	if e.Resolved != "" {
-		secret, _ := hex.DecodeString(r.Secret) // checked when it was read
+		secret, _ := hex.DecodeString(r.Secret) // valid: see read
 		mac := hmac.New(sha256.New, secret)
 		fmt.Fprintf(mac, "%q %q", e.Kind, e.Resolved)
 		kept.Digest = hex.EncodeToString(mac.Sum(nil))
@@ -92,22 +101,30 @@ func (r *record) entryOf(e *plan.Effect) entry {
 	return kept
 }
 
-// covers reports whether agreeing to e is agreeing to other: the same, with at
+// covers reports whether consent to e is consent to other: the same, with at
 // most the same variables.
 func (e entry) covers(other entry) bool {
-	// The digest is of the target itself; how it is shown depends on how it is
-	// put together.
+	// The digest is of the target itself; the text depends on how the target is
+	// composed.
 	same := e.Target == other.Target || e.Digest != ""
 	return e.Kind == other.Kind && same && e.Digest == other.Digest &&
 		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
 }
 
-// list is where an effect's entries are: a relay is confirmed once per user.
+// list returns the entries for a kind of effect: a relay is confirmed once per user.
 func (r *record) list(p Project, kind plan.Kind) []entry {
 	if kind == plan.KindRelay {
 		return r.Relays
 	}
 	return r.Projects[p.Key]
+}
+
+func (r *record) setList(p Project, kind plan.Kind, entries []entry) {
+	if kind == plan.KindRelay {
+		r.Relays = entries
+	} else {
+		r.Projects[p.Key] = entries
+	}
 }
 
 // Allows reports whether the user has allowed e to p.
@@ -116,8 +133,8 @@ func (c *Consents) Allows(p Project, e *plan.Effect) bool {
 	return slices.ContainsFunc(c.file.list(p, e.Kind), func(known entry) bool { return known.covers(wanted) })
 }
 
-// Read returns what the store holds for projects like p. The error is an *Error, and
-// nothing is allowed then.
+// Read reads the store for use by p. The error is an *Error, and nothing is allowed
+// then.
 func (s *Store) Read(p Project) (*Consents, error) {
 	if err := s.checkPlace(p); err != nil {
 		return nil, err
@@ -138,18 +155,13 @@ func (s *Store) Allow(p Project, effects []*plan.Effect) error {
 			if slices.ContainsFunc(kept, func(known entry) bool { return known.covers(wanted) }) {
 				continue
 			}
-			kept = append(kept, wanted)
-			if e.Kind == plan.KindRelay {
-				r.Relays = kept
-			} else {
-				r.Projects[p.Key] = kept
-			}
+			r.setList(p, e.Kind, append(kept, wanted))
 		}
 	})
 }
 
-// Deny takes back all that p was allowed, and of relays those among effects. It
-// returns how many consents that were. The error is an *Error.
+// Deny takes back all consents of p, and those for relays among effects. It
+// returns how many. The error is an *Error.
 func (s *Store) Deny(p Project, effects []*plan.Effect) (n int, err error) {
 	err = s.change(p, func(r *record) {
 		n = len(r.Projects[p.Key])
@@ -166,7 +178,7 @@ func (s *Store) Deny(p Project, effects []*plan.Effect) (n int, err error) {
 	return n, err
 }
 
-// change rewrites the file while nobody else does.
+// change rewrites the file while no other process does.
 func (s *Store) change(p Project, edit func(*record)) error {
 	if err := s.checkPlace(p); err != nil {
 		return err
@@ -180,7 +192,7 @@ func (s *Store) change(p Project, edit func(*record)) error {
 	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
 		return s.failure("lock", lock.Path(), err)
 	}
-	defer lock.Close() // the process's end would release it too
+	defer lock.Close() // the end of the process would release it too
 	file, err := s.read()
 	if err != nil {
 		return err
@@ -196,7 +208,8 @@ func (s *Store) change(p Project, edit func(*record)) error {
 	return nil
 }
 
-// read is the file; empty, with a new secret, when there is none.
+// read returns the content of the file; empty, with a new secret, when it does not
+// exist.
 func (s *Store) read() (record, error) {
 	file := record{Projects: map[string][]entry{}}
 	text, err := s.text()
@@ -209,25 +222,24 @@ func (s *Store) read() (record, error) {
 	if err != nil {
 		return file, s.failure("read", s.Path(), err)
 	}
-	if err := json.Unmarshal(text, &file); err == nil {
-		if secret, err := hex.DecodeString(file.Secret); err == nil && len(secret) == sha256.Size {
-			if file.Projects == nil {
-				file.Projects = map[string][]entry{}
-			}
-			return file, nil
-		}
+	err = json.Unmarshal(text, &file)
+	if secret, noSecret := hex.DecodeString(file.Secret); err != nil || noSecret != nil || len(secret) != sha256.Size {
+		return record{}, &Error{fmt.Errorf("%s is damaged, so nothing is allowed", s.Path()), "remove it, then: devproxy allow"}
 	}
-	return record{}, &Error{fmt.Errorf("%s is damaged, so nothing is allowed", s.Path()), "remove it, then: devproxy allow"}
+	if file.Projects == nil { // "projects": null
+		file.Projects = map[string][]entry{}
+	}
+	return file, nil
 }
 
-// text is what the file holds. One that others could have written is refused.
+// text reads the file. A file that others could have written is refused.
 func (s *Store) text() ([]byte, error) {
 	info, err := os.Lstat(s.Path())
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, errors.New("it is not a file of devproxy's")
+		return nil, errors.New("devproxy did not write it")
 	}
 	if err := checkPrivate(info); err != nil {
 		return nil, err
@@ -236,7 +248,7 @@ func (s *Store) text() ([]byte, error) {
 }
 
 // checkPlace refuses a store inside the project: its consents could be files of
-// the repository. A project around the user's home directory is the user's own.
+// the repository. A project that contains the user's home directory is the user's own.
 func (s *Store) checkPlace(p Project) error {
 	home, err := filepath.Abs(s.home)
 	if err != nil {
@@ -264,5 +276,5 @@ func (s *Store) failure(op, path string, err error) error {
 		err = inner.Err
 	}
 	return &Error{fmt.Errorf("cannot %s %s: %w", op, path, err),
-		"see whose it is (ls -l " + strings.TrimSpace(path) + "), or name another folder in " + localca.HomeVariable}
+		"check its owner (ls -l " + strings.TrimSpace(path) + "), or name another folder in " + localca.HomeVariable}
 }

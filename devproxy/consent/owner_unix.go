@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// isOwn reports whether a file is this user's, root's, or for root under sudo that
-// of whoever called it.
+// isOwn reports whether a file is this user's, root's or, for root under sudo, that
+// of the user who called sudo.
 func isOwn(info fs.FileInfo) bool {
 	stat, known := info.Sys().(*syscall.Stat_t)
 	if !known || stat.Uid == 0 || int(stat.Uid) == os.Geteuid() {
