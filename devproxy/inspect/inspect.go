@@ -1,55 +1,55 @@
-// Package inspect records exchanges in a bounded ring, for whoever wants to
-// look at them later or as they end: the access lines of the terminal today,
-// the inspector page tomorrow.
+// Package inspect records exchanges in a bounded ring, to be looked at later or as
+// they end, as by the access lines of the terminal.
 //
-// A record holds no header and no body, so that no secret is kept.
+// A record has no header and no body, so no secret is kept.
 package inspect
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// DefaultCapacity is how many exchanges a Recorder keeps when not told
-// otherwise: a cold load of a large page, in at most 1 MB.
+// DefaultCapacity is how many exchanges a Recorder keeps by default: a cold load of a
+// large page, in at most 1 MB.
 const DefaultCapacity = 1000
 
-// maxTarget bounds what is kept of a method, target, host or error, in bytes.
-// A stranger chooses them.
+// maxTarget bounds a method, target, host or error in a record, in bytes. Clients
+// choose them.
 const maxTarget = 512
 
 // Exchange is one request with its response. The zero value of a field means
-// that it is not known or did not happen.
+// that it is unknown or did not happen.
 type Exchange struct {
 	ID       uint64 // from 1, in the order in which exchanges ended
 	Start    time.Time
 	Duration time.Duration // until the last byte of the response
 
 	Method, Host, Target, Proto string
-	Status                      int // 499: the visitor left before the answer
+	Status                      int // 499: the client left before the response
 
 	Generation uint64 // of the plan it was answered by
 	Route      string // where the route is written: "Proxyfile:14"
-	Upstream   string // the member that answered: ":3000"
-	Page       string // which page of devproxy's own was shown: "waiting page"
+	Upstream   string // the member that responded: ":3000"
+	Page       string // which of devproxy's own pages was shown: "waiting page"
 	Error      string // why the exchange failed
 
 	BytesOut int64         // of the response's body
 	Held     time.Duration // how long it waited for an upstream
 	Resent   int           // how often it was sent again
 	Upgrade  bool          // the connection was upgraded, 101
-	Cached   bool          // a cache of devproxy's answered; no upstream was waited for
+	Cached   bool          // devproxy's cache answered; no upstream was waited for
 	Fallback bool          // no member answered, and a fallback did
-	// Advice is what browsers will refuse or leak in the answer, said once for
-	// each route: sentences.
+	// Advice are sentences on what browsers will refuse or leak in the response,
+	// each once for each route.
 	Advice []string
 
 	Share   string // the share that a visitor came through; empty: local
-	Visitor string // the visitor's address, where it is told: "203.0.113.7"
+	Visitor string // the visitor's address, if known: "203.0.113.7"
 	// Hidden is what the share hid from the visitor: "Rails mail previews". Show
-	// is the entry of `share { show = […] }` that opens it; empty: nothing does.
+	// is the entry of `share { show = […] }` that shows it; empty if none does.
 	Hidden, Show string
 }
 
@@ -57,7 +57,7 @@ type Exchange struct {
 // them. It is safe for concurrent use.
 type Recorder struct {
 	// Capacity is how many exchanges are kept; 0 means DefaultCapacity. It
-	// must not change once the first was recorded.
+	// must not change after the first was recorded.
 	Capacity int
 
 	mu   sync.Mutex
@@ -73,7 +73,7 @@ func (r *Recorder) Record(x Exchange) {
 	x.Method, x.Host, x.Target, x.Error, x.Show = clip(x.Method), clip(x.Host), clip(x.Target), clip(x.Error), clip(x.Show)
 	r.mu.Lock()
 	if r.ring == nil {
-		r.ring = make([]Exchange, r.capacity())
+		r.ring = make([]Exchange, cmp.Or(max(r.Capacity, 0), DefaultCapacity))
 	}
 	r.last++
 	x.ID = r.last
@@ -84,14 +84,7 @@ func (r *Recorder) Record(x Exchange) {
 	}
 }
 
-func (r *Recorder) capacity() int {
-	if r.Capacity > 0 {
-		return r.Capacity
-	}
-	return DefaultCapacity
-}
-
-// clip cuts a text that is too long to keep. The copy lets go of the rest.
+// clip cuts a text that is too long to keep. The copy frees the rest.
 func clip(text string) string {
 	if len(text) <= maxTarget {
 		return text
@@ -99,7 +92,7 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:maxTarget], "") + "…"
 }
 
-// Recent are the last n exchanges, the newest first; fewer when fewer are kept.
+// Recent returns the last n exchanges, the newest first, or all that are kept.
 func (r *Recorder) Recent(n int) []Exchange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,16 +104,16 @@ func (r *Recorder) Recent(n int) []Exchange {
 	return recent
 }
 
-// Subscription hands exchanges on as they end.
+// Subscription receives exchanges as they end.
 type Subscription struct {
-	// C receives each exchange. When nobody reads for so long that it is full,
-	// exchanges are lost to it and counted, and no request waits.
+	// C receives each exchange. While it is full, exchanges are dropped and
+	// counted, and no request waits.
 	C      <-chan Exchange
 	send   chan<- Exchange
 	missed atomic.Uint64
 }
 
-// Missed is how many exchanges were lost since it was last asked.
+// Missed returns how many exchanges were dropped since the last call.
 func (s *Subscription) Missed() uint64 { return s.missed.Swap(0) }
 
 func (s *Subscription) offer(x Exchange) {
@@ -132,7 +125,7 @@ func (s *Subscription) offer(x Exchange) {
 }
 
 // Subscribe makes the one subscription of a Recorder, with room for buffer
-// exchanges that are not read yet; a second replaces the first.
+// unread exchanges; a second replaces the first.
 func (r *Recorder) Subscribe(buffer int) *Subscription {
 	c := make(chan Exchange, buffer)
 	s := &Subscription{C: c, send: c}
