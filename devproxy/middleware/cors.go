@@ -111,7 +111,7 @@ func preflight(c *plan.CORS, w http.ResponseWriter, r *http.Request, origin stri
 	setOrigin(h, c, origin, allowed)
 	addVary(h, "Access-Control-Request-Method", "Access-Control-Request-Headers")
 	method, fields := r.Header.Get("Access-Control-Request-Method"), strings.Join(r.Header["Access-Control-Request-Headers"], ", ")
-	if !allowed || !isToken(method) || !areFields(fields) {
+	if !allowed || !field.IsToken(method) || !areFields(fields) {
 		return &OriginError{origin}
 	}
 	h.Set("Access-Control-Allow-Methods", method)
@@ -130,20 +130,12 @@ func areFields(list string) bool {
 	if len(list) > maxAskedFields {
 		return false
 	}
-	for field := range strings.SplitSeq(list, ",") {
-		if field = strings.TrimSpace(field); field != "" && !isToken(field) {
+	for name := range field.Elements([]string{list}) {
+		if !field.IsToken(name) {
 			return false
 		}
 	}
 	return true
-}
-
-// isToken reports whether text is a token (RFC 9110 section 5.6.2).
-func isToken(text string) bool {
-	return text != "" && !strings.ContainsFunc(text, func(c rune) bool {
-		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	})
 }
 
 // addVary adds names that are not there yet.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 func TestCORS(t *testing.T) {
@@ -173,12 +174,12 @@ func TestTokens(t *testing.T) {
 		text := string([]byte{byte(c)})
 		want := strings.Contains("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", text)
 		for _, token := range []string{text, text + "a", "a" + text + "b", "b" + text} {
-			if got := isToken(token); got != want {
+			if got := field.IsToken(token); got != want {
 				t.Errorf("%q: %v", token, got)
 			}
 		}
 	}
-	if isToken("") {
+	if field.IsToken("") {
 		t.Error("nothing is a token")
 	}
 }

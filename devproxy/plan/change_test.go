@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/devproxy/devproxy/hcl"
@@ -124,17 +125,19 @@ func TestMergeConflict(t *testing.T) {
 	}
 }
 
-func TestDistance(t *testing.T) {
-	tests := []struct {
-		a, b        string
-		bound, want int
-	}{
-		{"", "", 1, 0}, {"shop", "shop", 1, 0}, {"shpo", "shop", 1, 1}, {"shop", "shp", 1, 1},
-		{"shop", "shops", 1, 1}, {"kitten", "sitting", 3, 3}, {"kitten", "sitting", 2, 3}, {"a", "abcd", 2, 3},
-	}
-	for _, tt := range tests {
-		if got := distance(tt.a, tt.b, tt.bound); got != tt.want {
-			t.Errorf("distance(%q, %q, %d) = %d; want %d", tt.a, tt.b, tt.bound, got, tt.want)
+func TestNear(t *testing.T) {
+	p := build(t, hostOf("shop.localhost", to(1)), hostOf("*.shop.localhost", to(2)), hostOf("a.localhost", to(3)))
+	for name, want := range map[string]string{
+		"shop.localhost":         "shop.localhost",
+		"shpo.localhost":         "shop.localhost",
+		"shop.localhos":          "shop.localhost",
+		"b.localhost":            "a.localhost",
+		"blog.example.com":       "",
+		"":                       "",
+		strings.Repeat("a", 300): "",
+	} {
+		if got := p.near(name); got != want {
+			t.Errorf("near(%q) = %q; want %q", name, got, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hbollon/go-edlib"
+
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -76,55 +78,29 @@ func lower(r rune) rune {
 	return r
 }
 
+// maxName bounds a name that is compared with the served ones (RFC 1035 section
+// 2.3.4).
+const maxName = 255
+
 // near returns the served name that is the fewest typing errors away from name,
 // or "" if none is near enough to have been meant. Wildcards are left out: they
 // have many spellings.
 func (p *Plan) near(name string) string {
+	if len(name) > maxName {
+		return ""
+	}
 	best, bound := "", max(1, len(name)/5)
 	for _, h := range p.hosts {
 		for _, n := range h.names {
-			if strings.HasPrefix(n.value, "*") {
+			if strings.HasPrefix(n.value, "*") || max(len(name)-len(n.value), len(n.value)-len(name)) > bound {
 				continue
 			}
-			if d := distance(name, n.value, bound); d <= bound && (best == "" || d < bound) {
+			if d := edlib.OSADamerauLevenshteinDistance(name, n.value); d <= bound && (best == "" || d < bound) {
 				best, bound = n.value, d
 			}
 		}
 	}
 	return best
-}
-
-// distance returns the number of insertions, deletions, replacements and swaps of
-// neighbours between a and b (optimal string alignment). It stops counting
-// above bound and then returns bound+1.
-func distance(a, b string, bound int) int {
-	if max(len(a)-len(b), len(b)-len(a)) > bound {
-		return bound + 1
-	}
-	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range above {
-		above[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		least := i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-			least = min(least, row[j])
-		}
-		if least > bound {
-			return bound + 1
-		}
-		before, above, row = above, row, before
-	}
-	return min(above[len(b)], bound+1)
 }
 
 // Merge makes one plan of the plans of several folders; nil ones are left out.

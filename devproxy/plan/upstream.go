@@ -91,14 +91,10 @@ type Member struct {
 // key returns m as text, without what is only for people.
 func (m *Member) key() string {
 	key := fmt.Sprintf("%s %s %s", m.Scheme, m.Network, strings.Join(m.Addrs, ","))
-	if m.Within != "" {
-		key += " within=" + m.Within
-	}
-	if m.Authority != "" {
-		key += " host=" + m.Authority
-	}
-	if m.ServerName != "" {
-		key += " tls=" + m.ServerName
+	for _, part := range []struct{ name, value string }{{"within", m.Within}, {"host", m.Authority}, {"tls", m.ServerName}} {
+		if part.value != "" {
+			key += " " + part.name + "=" + part.value
+		}
 	}
 	if m.SkipVerify {
 		key += " unverified"
@@ -113,6 +109,13 @@ func (u *Upstream) lines() []string {
 	for _, m := range u.Members {
 		lines = append(lines, "upstream "+m.key())
 	}
+	return append(lines, u.spread()...)
+}
+
+// spread describes how requests are spread over members, where that isn't the
+// default.
+func (u *Upstream) spread() []string {
+	var lines []string
 	if u.Balance != BalanceRoundRobin {
 		lines = append(lines, "balance "+string(u.Balance))
 	}
@@ -133,17 +136,7 @@ func (u *Upstream) key() string {
 		members = append(members, m.key())
 	}
 	slices.Sort(members)
-	key := strings.Join(members, " | ")
-	if u.Balance != BalanceRoundRobin {
-		key += " balance=" + string(u.Balance)
-	}
-	if u.Health != nil {
-		key += " health=" + u.Health.key()
-	}
-	for _, m := range u.Fallback {
-		key += " fallback=" + m.key()
-	}
-	return key
+	return strings.Join(append([]string{strings.Join(members, " | ")}, u.spread()...), "; ")
 }
 
 func textOf(members []Member) string {

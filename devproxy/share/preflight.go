@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 const (
@@ -33,7 +35,7 @@ func (s *Share) ownPreflight(r *http.Request) (p preflight, ok bool) {
 	if p.origin, ok = s.pageOrigin(r); !ok {
 		return preflight{}, false
 	}
-	if p.method = methods[0]; !isToken(p.method) || isForbiddenMethod(p.method) {
+	if p.method = methods[0]; !field.IsToken(p.method) || isForbiddenMethod(p.method) {
 		return preflight{}, false
 	}
 	p.headers, ok = requestedFields(r.Header["Access-Control-Request-Headers"])
@@ -62,7 +64,7 @@ func requestedFields(lines []string) (names []string, ok bool) {
 			name := lower(strings.Trim(element, " \t"))
 			switch {
 			case name == "": // RFC 9110 section 5.6.1 ignores empty elements
-			case !isToken(name) || len(names) >= maxRequestedFields:
+			case !field.IsToken(name) || len(names) >= maxRequestedFields:
 				return nil, false
 			case !slices.Contains(names, name):
 				names = append(names, name)
@@ -80,18 +82,6 @@ func isForbiddenMethod(method string) bool {
 		return true
 	}
 	return false
-}
-
-// isToken reports whether text is a token (RFC 9110 section 5.6.2).
-func isToken(text string) bool {
-	for i := range len(text) {
-		c := text[i]
-		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !alphanumeric && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return text != ""
 }
 
 // preflightReply allows what the preflight asks for. The gate gives it itself:

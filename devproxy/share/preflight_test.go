@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/devproxy/devproxy/tunnel/field"
 )
 
 // asPreflight is a preflight of a page on origin.
@@ -149,12 +151,12 @@ func TestTokens(t *testing.T) {
 		text := string([]byte{byte(c)})
 		want := strings.Contains("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", text)
 		for _, token := range []string{text, text + "a", "a" + text + "b", "b" + text} {
-			if got := isToken(token); got != want {
+			if got := field.IsToken(token); got != want {
 				t.Errorf("%q: %v", token, got)
 			}
 		}
 	}
-	if isToken("") {
+	if field.IsToken("") {
 		t.Error("nothing is a token")
 	}
 }

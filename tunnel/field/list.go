@@ -21,6 +21,14 @@ func Elements(lines []string) iter.Seq[string] {
 	}
 }
 
+// IsToken reports whether text is a token (RFC 9110 section 5.6.2).
+func IsToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(c rune) bool {
+		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+	})
+}
+
 // Accepts reports whether the lines of an Accept field (RFC 9110 section
 // 12.5.1) name mediaType itself, with a weight above zero. A range such as
 // "*/*" does not count.
