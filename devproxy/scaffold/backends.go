@@ -5,157 +5,133 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
-
-// framework is a server that the files of a project imply.
-type framework struct {
-	kind  string
-	role  role
-	port  int
-	needs []string // one of them is a dependency, or a file
-	calls []string // one of them is in a file that starts a server; nil accepts any
-	// config matches the port in a configuration.
-	config *regexp.Regexp
-}
-
-// firstUsed returns the first framework that a project uses.
-func firstUsed(list []framework, uses func(framework) bool) (f framework, found bool) {
-	i := slices.IndexFunc(list, uses)
-	if i < 0 {
-		return framework{}, false
-	}
-	return list[i], true
-}
 
 // backendReader reads the files of frameworks of other languages than JavaScript.
 type backendReader struct{ *discovery }
 
-// read adds the servers that the files of frameworks imply, and adds what
-// those files say to the servers that command lines start.
+// read adds the servers that the files of frameworks imply, and adds what those
+// files say to the servers that command lines start.
 func (d backendReader) read() {
-	d.readPython()
-	d.readRuby()
-	d.readPHP()
-	d.readElixir()
-	d.readGo()
-	d.readRust()
-	d.readJVM()
-	d.readDotnet()
-	d.readSites()
-}
-
-// setNumber sets the port that pattern matches in file.
-func (d backendReader) setNumber(c *candidate, e evidence, file string, pattern *regexp.Regexp) {
-	port, line := d.number(d.deep(file), pattern)
-	c.set(port, e, file, line)
-}
-
-var rubyFrameworks = []framework{
-	{kind: "jekyll", port: 4000, needs: []string{"jekyll", "github-pages"}},
-	{kind: "bridgetown", port: 4000, needs: []string{"bridgetown"}},
-	{kind: "middleman", port: 4567, needs: []string{"middleman"}},
-	{kind: "hanami", port: 2300, needs: []string{"hanami"}},
-	{kind: "sinatra", port: 4567, needs: []string{"sinatra"}},
-}
-
-func (d backendReader) readRuby() {
-	for _, folder := range d.folders("Gemfile") {
-		file := path.Join(folder, "Gemfile")
-		gem := func(names ...string) bool {
-			return regexp.MustCompile(`(?m)^\s*gem\s+["'](` + strings.Join(names, "|") + `)["']`).Match(d.text(file))
-		}
-		if d.in(folder, "config/application.rb", "bin/rails") != "" || gem("rails") {
-			if d.in(folder, "config/application.rb", "bin/rails", "config.ru", "config/routes.rb") == "" && d.kind(folder, "jekyll") != nil {
-				continue
-			}
-			c := d.server(folder, "rails", app, 3000, file)
-			puma := path.Join(folder, "config/puma.rb")
-			if port, line := d.number(puma, pumaPort); port != c.port {
-				c.set(port, stated, puma, line)
-			}
-			continue
-		}
-		if f, found := firstUsed(rubyFrameworks, func(f framework) bool { return gem(f.needs...) }); found {
-			if f.kind == "sinatra" && d.in(folder, "config.ru") != "" {
-				f.port = 9292
-			}
-			d.server(folder, f.kind, app, f.port, file)
-		}
-	}
-	for _, folder := range d.folders("_config.yml", "_config.yaml") {
-		file := d.in(folder, "_config.yml", "_config.yaml")
-		if d.in(folder, "Gemfile") == "" && !d.contains(file, "jekyll", "theme:", "plugins:") || d.in(folder, "scaffolds") != "" || d.packages[folder].has("hexo") {
-			continue
-		}
-		d.setNumber(d.server(folder, "jekyll", app, 4000, file), stated, file, jekyllPort)
+	for _, list := range families {
+		d.readFamily(list)
 	}
 }
 
-var (
-	pumaPort   = regexp.MustCompile(`(?m)^\s*port\s*\(?\s*(?:ENV\.fetch\(?\s*["']PORT["']\s*(?:,\s*["']?(\d+)|\)?\s*\{\s*["']?(\d+))|ENV\[["']PORT["']\]\s*\|\|\s*["']?(\d+)|(\d+))`)
-	jekyllPort = regexp.MustCompile(`(?m)^port:\s*["']?(\d+)`)
-)
+// isDjango reports whether Django serves folder, or one in it.
+func (d backendReader) isDjango(folder string) bool {
+	return d.kind(folder, "django") != nil || slices.ContainsFunc(d.named("manage.py"), func(file string) bool {
+		return folder == "." || strings.HasPrefix(file, folder+"/")
+	})
+}
 
-func (d backendReader) readPHP() {
-	for _, folder := range d.folders("composer.json") {
-		file := path.Join(folder, "composer.json")
+func (d backendReader) readDjango(c *candidate) {
+	c.plainHTTP = d.djangoOrigin(c.folder)
+	for _, other := range d.of(c.folder) { // daphne or uvicorn serve the same app
+		if language(other.kind) == "python" {
+			other.plainHTTP = c.plainHTTP
+		}
+	}
+}
+
+var pythonPort = regexp.MustCompile(`(?s)(?:\.run|run_app|run_simple|serve|launch|\.listen|run)\([^)]{0,400}?\bport\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?(\d+)|(\d+))|\.listen\(\s*(\d+)|(?m:^PORT\s*=\s*(?:int\(\s*)?(?:os\.(?:environ\.get|getenv)\(\s*["']\w+["']\s*,\s*["']?)?(\d+))`)
+
+// readPython reads the port of a call in the main file of a server:
+// app.run(port=5001), uvicorn.run("main:app", port=8080).
+func (d backendReader) readPython(c *candidate) {
+	if c.kind == "streamlit" {
+		return
+	}
+	for _, name := range pythonMains {
+		file := path.Join(c.folder, name)
+		if port, line := d.number(file, pythonPort); port != 0 {
+			c.set(port, sample, file, line)
+			break
+		}
+	}
+	if port, file, line := d.environmentPort(c.folder, "PORT"); port != 0 && c.evidence == sample && d.contains(c.file, `"PORT"`, `'PORT'`) {
+		c.replace(port, sample, file, line)
+	}
+	if c.kind == "flask" {
+		port, file, line := d.environmentPort(c.folder, "FLASK_RUN_PORT")
+		c.set(port, stated, file, line)
+	}
+}
+
+// isJekyll reports whether Jekyll serves a folder that could also have Rails.
+func (d backendReader) isJekyll(folder string) bool {
+	return d.kind(folder, "jekyll") != nil && d.in(folder, "config/application.rb", "bin/rails", "config.ru", "config/routes.rb") == ""
+}
+
+// isNotJekyll reports whether the configuration in a folder is that of another
+// tool.
+func (d backendReader) isNotJekyll(folder string) bool {
+	jekyll := d.contains(d.in(folder, "_config.yml", "_config.yaml"), "jekyll", "theme:", "plugins:")
+	return !jekyll && d.in(folder, "Gemfile") == "" || d.in(folder, "scaffolds") != "" || d.packages[folder].has("hexo")
+}
+
+var pumaPort = regexp.MustCompile(`(?m)^\s*port\s*\(?\s*(?:ENV\.fetch\(?\s*["']PORT["']\s*(?:,\s*["']?(\d+)|\)?\s*\{\s*["']?(\d+))|ENV\[["']PORT["']\]\s*\|\|\s*["']?(\d+)|(\d+))`)
+
+// readPuma reads the port of Rails, unless that is the default.
+func (d backendReader) readPuma(c *candidate) {
+	file := path.Join(c.folder, "config/puma.rb")
+	if port, line := d.number(file, pumaPort); c.kind == "rails" && port != c.port {
+		c.set(port, stated, file, line)
+	}
+}
+
+// readComposer adds the servers that the scripts of a composer.json start.
+func (d backendReader) readComposer() {
+	for _, file := range d.named("composer.json") {
+		folder := path.Dir(file)
+		if len(d.of(folder)) > 0 && d.backendIn(folder) == "" {
+			continue
+		}
 		config, _ := d.json(file)
-		if len(d.of(folder)) == 0 || d.backendIn(folder) != "" {
-			d.readComposerScripts(folder, file, config)
-		}
-		_, wordpress := config.Field("require", "roots/wordpress")
-		switch {
-		case d.in(folder, "artisan") != "":
-			c := d.server(folder, "laravel", app, 8000, file)
-			if port, file, line := d.environmentPort(folder, "SERVER_PORT"); port != 0 {
-				c.set(port, stated, file, line)
-			} else if file := d.in(folder, ".env", ".env.example"); file != "" {
-				if port, line := d.number(file, laravelURL); port != 8000 {
-					c.set(port, sample, file, line)
+		s := d.scriptsOf(folder, config.At("scripts"))
+		for _, name := range devScripts {
+			line := s.lines[name]
+			list := d.started(folder, file, line.line, s.expand(line.text))
+			for _, c := range list {
+				if c.kind != "vite" {
+					d.addStarted(c)
 				}
 			}
-		case d.in(folder, "bin/console") != "" && d.in(folder, "symfony.lock", "config/bundles.php", "src/Kernel.php") != "":
-			d.server(folder, "symfony", app, 8000, file)
-		case d.in(folder, "spark") != "":
-			d.server(folder, "codeigniter", app, 8080, file)
-		case d.in(folder, "bin/cake") != "":
-			d.server(folder, "cakephp", app, 8765, file)
-		case wordpress || d.in(folder, "craft", "wp-config.php", "public/index.php", "web/index.php", "index.php") != "":
-			if d.kind(folder, "php", "laravel", "symfony", "wordpress") == nil {
-				d.add(&candidate{folder: folder, kind: "php", role: app, file: file})
+			if len(list) > 0 {
+				break
 			}
 		}
-	}
-	for _, folder := range d.folders("artisan") {
-		d.server(folder, "laravel", app, 8000, path.Join(folder, "artisan"))
-	}
-	if page := d.in(".", "index.php", "public/index.php"); page != "" && len(d.of(".")) == 0 {
-		d.add(&candidate{kind: "php", role: app, file: page})
-	}
-	for _, file := range d.named(".wp-env.json") {
-		config, _ := d.json(file)
-		d.server(path.Dir(file), "wordpress", app, 8888, file).state(config.At("port"), file)
 	}
 }
 
 var laravelURL = regexp.MustCompile(`(?m)^APP_URL=["']?https?://(?:localhost|127\.0\.0\.1):(\d+)`)
 
-// readComposerScripts adds the servers of the first script that starts one.
-func (d backendReader) readComposerScripts(folder, file string, config javascript.Value) {
-	s := d.scriptsOf(folder, config.At("scripts"))
-	for _, name := range devScripts {
-		line := s.lines[name]
-		list := d.started(folder, file, line.line, s.expand(line.text))
-		for _, c := range list {
-			if c.kind != "vite" {
-				d.addStarted(c)
-			}
+// readLaravel reads the port of Laravel, unless that is the default.
+func (d backendReader) readLaravel(c *candidate) {
+	if c.kind != "laravel" {
+		return
+	}
+	port, file, line := d.environmentPort(c.folder, "SERVER_PORT")
+	c.set(port, stated, file, line)
+	file = d.in(c.folder, ".env", ".env.example")
+	if url, line := d.number(file, laravelURL); port == 0 && url != 8000 {
+		c.set(url, sample, file, line)
+	}
+}
+
+// readPHPSites adds the sites in PHP that no framework serves.
+func (d backendReader) readPHPSites() {
+	pages := []string{"craft", "wp-config.php", "public/index.php", "web/index.php", "index.php"}
+	for _, file := range d.named("composer.json") {
+		folder := path.Dir(file)
+		config, _ := d.json(file)
+		_, wordpress := config.Field("require", "roots/wordpress")
+		if (wordpress || d.in(folder, pages...) != "") && d.kind(folder, "php", "laravel", "symfony", "wordpress", "codeigniter", "cakephp") == nil {
+			d.add(&candidate{folder: folder, kind: "php", role: app, file: file})
 		}
-		if len(list) > 0 {
-			return
-		}
+	}
+	if page := d.in(".", "index.php", "public/index.php"); page != "" && len(d.of(".")) == 0 {
+		d.add(&candidate{kind: "php", role: app, file: page})
 	}
 }
 
@@ -236,82 +212,6 @@ func goRank(file string) int {
 	return 2
 }
 
-var rustFrameworks = []framework{
-	{kind: "leptos", port: 3000, needs: []string{"\nleptos"}},
-	{kind: "dioxus", port: 8080, needs: []string{"\ndioxus"}},
-	{kind: "rocket", port: 8000, needs: []string{"\nrocket"}},
-	{kind: "rust", needs: []string{"\naxum", "\nactix-web", "\nwarp", "\nhyper", "\npoem", "\nsalvo", "\nloco-rs"}},
-}
-
-func (d backendReader) readRust() {
-	for _, file := range d.named("Trunk.toml") {
-		c := d.server(path.Dir(file), "trunk", app, 0, file)
-		c.state(d.toml(file).At("serve.port"), file)
-		c.set(8080, standard, file, 0)
-	}
-	for _, file := range d.named("Cargo.toml") {
-		folder := path.Dir(file)
-		f, found := firstUsed(rustFrameworks, func(f framework) bool { return d.contains(file, f.needs...) })
-		if !found {
-			continue
-		}
-		c := d.server(folder, f.kind, api, 0, file)
-		d.setNumber(c, stated, path.Join(folder, "Rocket.toml"), rocketPort)
-		d.setNumber(c, stated, file, leptosPort)
-		if d.contains(file, "loco-rs") {
-			d.setNumber(c, stated, path.Join(folder, "config/development.yaml"), locoPort)
-		}
-		for _, source := range []string{"src/main.rs", "src/server.rs", "src/bin/server.rs"} {
-			d.setNumber(c, sample, path.Join(folder, source), rustPort)
-		}
-		c.set(f.port, standard, file, 0)
-	}
-}
-
-var (
-	rocketPort = regexp.MustCompile(`(?m)^\s*port\s*=\s*(\d+)`)
-	leptosPort = regexp.MustCompile(`(?m)^\s*site-addr\s*=\s*"[^"]*:(\d+)"`)
-	locoPort   = regexp.MustCompile(`(?m)^\s+port:\s*(\d+)`)
-	rustPort   = regexp.MustCompile(`bind\(\s*&?"[^"]*:(\d+)"|bind\(\(\s*"[^"]*",\s*(\d+)\)|SocketAddr::from\(\(\s*\[[\d, ]*\],\s*(\d+)|\.run\(\(\s*\[[\d, ]*\],\s*(\d+)|"(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\]):(\d+)"|unwrap_or(?:_else)?\((?:\|_\|\s*)?"?(\d{4,5})`)
-)
-
-var (
-	springPort  = regexp.MustCompile(`(?m)^\s*server\.port\s*[=:]\s*(?:\$\{[^:}]*:)?(\d+)|^(?:server|micronaut):\s*(?:\n[ \t]+[^\n]*)*?\n[ \t]+port:\s*(?:\$\{[^:}]*:)?(\d+)`)
-	quarkusPort = regexp.MustCompile(`(?m)^\s*(?:%dev\.)?quarkus\.http\.port\s*=\s*(\d+)|^\s+port:\s*(\d+)`)
-	ktorPort    = regexp.MustCompile(`(?m)^\s*port\s*[=:]\s*"?\$?\{?[^\d\n]*(\d+)`)
-)
-
-var jvmFrameworks = []framework{
-	{kind: "spring", needs: []string{"spring-boot"}, config: springPort},
-	{kind: "quarkus", needs: []string{"io.quarkus"}, config: quarkusPort},
-	{kind: "micronaut", needs: []string{"micronaut"}, config: springPort},
-	{kind: "ktor", needs: []string{"io.ktor"}, config: ktorPort},
-}
-
-func (d backendReader) readJVM() {
-	for _, folder := range d.folders("pom.xml", "build.gradle", "build.gradle.kts") {
-		file := d.in(folder, "pom.xml", "build.gradle", "build.gradle.kts")
-		f, found := firstUsed(jvmFrameworks, func(f framework) bool { return d.contains(file, f.needs...) })
-		if !found {
-			continue
-		}
-		stating := &candidate{}
-		for _, name := range []string{"application-dev", "application-local", "application", "bootstrap"} {
-			for _, ext := range []string{".properties", ".yml", ".yaml", ".conf"} {
-				d.setNumber(stating, stated, path.Join(folder, "src/main/resources", name+ext), f.config)
-			}
-		}
-		if stating.port == 0 && f.kind == "spring" && !d.contains(file, springServers...) {
-			continue
-		}
-		c := d.server(folder, f.kind, api, 0, file)
-		c.set(stating.port, stated, stating.file, stating.line)
-		c.set(8080, standard, file, 0)
-	}
-}
-
-var springServers = []string{"spring-boot-starter-web", "spring-boot-starter-webflux", "spring-boot-starter-graphql", "spring-boot-starter-thymeleaf", "spring-cloud-starter-gateway"}
-
 func (d backendReader) readDotnet() {
 	for _, file := range d.named("launchSettings.json") {
 		config, _ := d.json(file)
@@ -341,23 +241,8 @@ func (d backendReader) readDotnet() {
 	}
 }
 
-// readSites adds the generators of static sites that are known by their files.
-func (d backendReader) readSites() {
-	for _, file := range d.named("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml", "config.yaml", "config.yml") {
-		folder := path.Dir(file)
-		has := func(name string) bool { return d.has[path.Join(folder, name)] }
-		switch {
-		case strings.HasPrefix(path.Base(file), "hugo."), d.contains(file, "baseURL", "baseurl", "languageCode") && (has("content") || has("layouts") || has("themes")):
-			d.server(folder, "hugo", app, 1313, file)
-		case path.Base(file) == "config.toml" && d.contains(file, "base_url") && has("content"):
-			d.server(folder, "zola", app, 1111, file)
-		}
-	}
-	for _, file := range d.named("mkdocs.yml", "mkdocs.yaml") {
-		c := d.server(path.Dir(file), "mkdocs", docs, 0, file)
-		d.setNumber(c, stated, file, mkdocsPort)
-		c.set(8000, standard, file, 0)
-	}
+// setNumber sets the port that pattern matches in file.
+func (d backendReader) setNumber(c *candidate, e evidence, file string, pattern *regexp.Regexp) {
+	port, line := d.number(d.deep(file), pattern)
+	c.set(port, e, file, line)
 }
-
-var mkdocsPort = regexp.MustCompile(`(?m)^dev_addr:\s*["']?[^\s"']*?:(\d+)`)

@@ -130,8 +130,8 @@ func (c *candidate) describe() string {
 	return fmt.Sprintf("%s on %d", what, c.port)
 }
 
-// families are the kinds of backends by language.
-var families = map[string]string{
+// languages are the kinds of backends by language.
+var languages = map[string]string{
 	"python": "django flask fastapi uvicorn gunicorn hypercorn granian daphne python quart litestar sanic streamlit starlette",
 	"ruby":   "rails puma rack jekyll hanami bridgetown sinatra falcon",
 	"php":    "laravel symfony php codeigniter cakephp",
@@ -141,7 +141,7 @@ var families = map[string]string{
 
 // language returns the language of a kind of backend; the kind itself for others.
 func language(kind string) string {
-	for language, kinds := range families {
+	for language, kinds := range languages {
 		if slices.Contains(strings.Fields(kinds), kind) {
 			return language
 		}
