@@ -17,7 +17,7 @@ func TestOf(t *testing.T) {
 		{"Set-Cookie", "sid=1; Domain=shop.localhost", ""},
 		{"Set-Cookie", "sid=1; Domain=.shop.localhost", ""},
 		{"Set-Cookie", "sid=1; Domain=admin.shop.localhost", ""},
-		{"Set-Cookie", "sid=1; Domain=localhost", `"sid": Domain=localhost is a top-level domain, whose hosts belong to anybody; leave Domain out, or write Domain=shop.localhost`},
+		{"Set-Cookie", "sid=1; Domain=localhost", `"sid": Domain=localhost is a top-level domain; leave Domain out, or write Domain=shop.localhost`},
 		{"Set-Cookie", "sid=1; Domain=.LOCALHOST", "Domain=shop.localhost"},
 		{"Set-Cookie", "sid=1; Domain=example.com", "is not a parent of admin.shop.localhost"},
 		{"Set-Cookie", "sid=1; SameSite=None", "SameSite=None needs Secure"},

@@ -12,11 +12,11 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// IsViteClient reports whether a path is that of the client of Vite, in any base
+// IsViteClient reports whether path is that of Vite's client, below any base
 // (packages/vite/src/node/constants.ts, CLIENT_PUBLIC_PATH).
 func IsViteClient(path string) bool { return strings.HasSuffix(path, "/@vite/client") }
 
-// MaxViteClient bounds how long a client of Vite may be, in bytes; one has 40 KB.
+// MaxViteClient bounds how long Vite's client may be, in bytes; it has 40 KB.
 const MaxViteClient = 1 << 20
 
 // The constants of Vite's client (packages/vite/src/client/client.ts, the same from
@@ -30,14 +30,14 @@ var (
 )
 
 // viteOwnPort is where Vite listens for the sockets of hot replacement in
-// middlewareMode, unless it is given a server.
+// middlewareMode, unless its configuration has a server.
 const viteOwnPort = "24678"
 
-// PatchViteClient has Vite's client connect to where its page came from, as it does
-// unless the configuration names a port, a host or a protocol of its own, which
-// Storybook always does. It changes client in place and keeps its length.
+// PatchViteClient makes Vite's client connect to where its page came from, as it does
+// unless the configuration has a port, a host or a protocol for it, as
+// Storybook's always does. It changes client in place and keeps its length.
 //
-// Where the socket is another server than the upstream, that would lead nowhere: the
+// Where the socket has another server than the upstream, that would not work: the
 // client stays, and told says what to write.
 func PatchViteClient(client []byte, upstream *plan.Upstream) (told string) {
 	port, direct := submatch(client, vitePort), submatch(client, viteDirect)
@@ -45,19 +45,19 @@ func PatchViteClient(client []byte, upstream *plan.Upstream) (told string) {
 		return "" // not a client of Vite
 	}
 	if string(port) == viteOwnPort {
-		return "hot replacement of Vite has a server of its own on port " + viteOwnPort + ", past devproxy: write server: { hmr: { server } } in Vite's configuration, with the HTTP server of your app"
+		return "Vite's hot replacement has its own server on port " + viteOwnPort + ", which bypasses devproxy: write server: { hmr: { server } } in Vite's configuration, with the HTTP server of your app"
 	}
 	if port != nil && !isUpstreamPort(portOf(direct), upstream) && portOf(direct) != portOf(submatch(client, viteServer)) {
-		return fmt.Sprintf("hot replacement of Vite has a server of its own on port %s, past devproxy: remove server.hmr.port from Vite's configuration", portOf(direct))
+		return fmt.Sprintf("Vite's hot replacement has its own server on port %s, which bypasses devproxy: remove server.hmr.port from Vite's configuration", portOf(direct))
 	}
 	if hostname := submatch(client, viteHostname); hostname != nil {
 		if !isLoopback(string(bytes.Trim(hostname, `"`))) {
-			return "" // it names another machine on purpose
+			return "" // another machine, on purpose
 		}
 		blank(hostname, `""`)
 	}
 	if port != nil {
-		blank(port, "0") // as good as none
+		blank(port, "0") // the same as none
 	}
 	if protocol := submatch(client, viteProtocol); protocol != nil {
 		blank(protocol, `""`)
@@ -65,7 +65,7 @@ func PatchViteClient(client []byte, upstream *plan.Upstream) (told string) {
 	return ""
 }
 
-// submatch is the first group of e in text, as a part of text; nil without a match.
+// submatch returns the first group of e in text, as a slice of it; nil without a match.
 func submatch(text []byte, e *regexp.Regexp) []byte {
 	found := e.FindSubmatchIndex(text)
 	if found == nil {
@@ -74,7 +74,7 @@ func submatch(text []byte, e *regexp.Regexp) []byte {
 	return text[found[2]:found[3]]
 }
 
-// blank writes with over text, and spaces over what is left of it.
+// blank overwrites text with with and spaces.
 func blank(text []byte, with string) {
 	for i := copy(text, with); i < len(text); i++ {
 		text[i] = ' '
@@ -96,9 +96,9 @@ func isUpstreamPort(port string, upstream *plan.Upstream) bool {
 	})
 }
 
-// webpackClient is what the client of webpack-dev-server is loaded with
-// (webpack-dev-server/lib/Server.js, addAdditionalEntries): where its socket is. It
-// is in one of the bundles of a page.
+// webpackClient matches the query that the client of webpack-dev-server is loaded with
+// (webpack-dev-server/lib/Server.js, addAdditionalEntries): the address of its socket.
+// It is in one of the bundles of a page.
 var webpackClient = regexp.MustCompile(`\?protocol=(?:auto|wss?)%3A&(?:username=[^&"'\s]*&)?(?:password=[^&"'\s]*&)?hostname=([^&"'\s]*)&port=(\d*)&pathname=`)
 
 const (
@@ -108,10 +108,10 @@ const (
 	maxBundle = 64 << 20
 )
 
-// WebpackClient reads a script to its end and says what to write when the client of
-// webpack-dev-server is in it, and connects to a port of its own: past devproxy, to
-// nothing that speaks TLS. own is the port that the page came from. far is true where
-// the browser is on another machine. found reports that the client is in the script.
+// WebpackClient reads a script to its end and says what to write if the client of
+// webpack-dev-server is in it and connects to another port: past devproxy, to
+// a server without TLS. own is the port that the page came from. far is true when
+// the browser is on another machine. found reports whether the client is in the script.
 func WebpackClient(script io.Reader, own string, far bool) (told string, found bool) {
 	script = io.LimitReader(script, maxBundle)
 	buf := make([]byte, 0, 64<<10)
@@ -133,12 +133,10 @@ func WebpackClient(script io.Reader, own string, far bool) (told string, found b
 func webpackAdvice(hostname, port, own string, far bool) string {
 	anywhere := hostname == "0.0.0.0" || hostname == "::" || hostname == "%3A%3A" || hostname == ""
 	switch {
-	case port == "" || port == "0":
-		return ""
-	case port == own && anywhere:
+	case port == "", port == "0", port == own && anywhere:
 		return ""
 	case !anywhere && (!isLoopback(hostname) || !far):
-		return "" // it names a machine, and is reached there
+		return "" // it names a machine that the browser can reach
 	}
-	return fmt.Sprintf(`hot replacement of webpack-dev-server connects to port %s, past devproxy: start it with --client-web-socket-url auto://0.0.0.0:0/ws, or write devServer: { client: { webSocketURL: 'auto://0.0.0.0:0/ws' } }; with Create React App, set WDS_SOCKET_PORT=0`, port)
+	return fmt.Sprintf(`hot replacement of webpack-dev-server connects to port %s, which bypasses devproxy: start it with --client-web-socket-url auto://0.0.0.0:0/ws, or write devServer: { client: { webSocketURL: 'auto://0.0.0.0:0/ws' } }; with Create React App, set WDS_SOCKET_PORT=0`, port)
 }

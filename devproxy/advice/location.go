@@ -13,22 +13,20 @@ import (
 	"github.com/devproxy/devproxy/devproxy/urlfield"
 )
 
-// Outside translates between what an upstream calls its places and what the
-// browser calls them.
+// Outside translates an upstream's URLs to those that the browser uses.
 type Outside struct {
 	Route    *plan.Route
 	Upstream *plan.Upstream
-	// Prefix is the path that the request's own began with: plan.Match.Prefix.
+	// Prefix is what the request's path began with: plan.Match.Prefix.
 	// Empty means the route's path.
 	Prefix string
-	// Origin is the one that the browser asked: "https://shop.localhost:8443".
+	// Origin is the one that the browser requested: "https://shop.localhost:8443".
 	Origin string
-	// Page is the origin of the page that asks, as its browser tells it; empty where
-	// it does not.
+	// Page is the origin of the page that sent the request, if its browser says so.
 	Page string
 }
 
-// Header rewrites the fields of an upstream's response that name places, so that
+// Header rewrites the fields of an upstream's response that contain URLs, so that
 // the browser stays at devproxy: those of package urlfield, and Set-Cookie, see
 // cookie.
 func (o Outside) Header(h http.Header) {
@@ -38,7 +36,7 @@ func (o Outside) Header(h http.Header) {
 }
 
 // Cookies is Header for Set-Cookie alone, which a response that switches protocols
-// can have.
+// may have.
 func (o Outside) Cookies(h http.Header) {
 	lines := slices.Clone(h["Set-Cookie"]) // a cache may have the old ones
 	for i, line := range lines {
@@ -50,7 +48,7 @@ func (o Outside) Cookies(h http.Header) {
 }
 
 // Informational is Header for an informational response (RFC 9110 section 15.2),
-// in which browsers read Link alone.
+// of which browsers read only Link.
 func (o Outside) Informational(h http.Header) {
 	urls := o.urls()
 	urls.Link(h)
@@ -60,8 +58,8 @@ func (o Outside) urls() urlfield.Rewriter {
 	return urlfield.Rewriter{URL: o.Reference, Origin: o.origin, Source: o.source}
 }
 
-// origin is an origin that may read the response. That of the page that asks stays:
-// it is what the browser compares with.
+// origin rewrites an origin that is allowed to read the response. That of the page that
+// sent the request stays: the browser compares with it.
 func (o Outside) origin(value string) string {
 	u, err := url.Parse(value)
 	if value == o.Page || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RequestURI() != "/" || !o.isOrigin(u) && !o.isUpstream(u) {
@@ -70,8 +68,8 @@ func (o Outside) origin(value string) string {
 	return o.Origin
 }
 
-// source is a source of a Content-Security-Policy. One at Origin's authority gets
-// Origin's scheme; one at the upstream's own is left to the page, which may
+// source rewrites a source of a Content-Security-Policy. One at Origin's authority gets
+// Origin's scheme; one at the upstream's own stays, since the page may
 // connect there on purpose.
 func (o Outside) source(value string) string {
 	scheme, rest, _ := strings.Cut(value, "://")
@@ -98,16 +96,16 @@ func (o Outside) source(value string) string {
 	return secure + o.Origin[len("https"):] + rest[end:]
 }
 
-// Reference is a URL reference of the upstream as the browser has to follow it:
+// Reference rewrites a URL reference of the upstream for the browser:
 //
 //   - A URL at the upstream's own authority (its address, or the Host that it is
 //     sent) leads to Origin: a dev server that makes absolute URLs of its own port
 //     or name would send the browser past devproxy.
 //   - A URL at Origin's authority gets Origin's scheme: apps build it from Host,
-//     and speak plain HTTP themselves.
-//   - In both, and in a path alone, what the route has taken off the path is put
+//     and use plain HTTP themselves.
+//   - In both, and in a path alone, what the route has removed from the path is put
 //     back. A path that has the route's prefix already stays, unless it is at the
-//     upstream's authority: the app knows the prefix, by X-Forwarded-Prefix or its
+//     upstream's authority: the app knows the prefix from X-Forwarded-Prefix or its
 //     settings.
 //
 // Anything else stays as it is, byte for byte.
@@ -141,25 +139,29 @@ func (o Outside) Reference(value string) string {
 	return o.Origin + o.path(path, true) + rest
 }
 
-// isOrigin reports whether u is at Origin's authority, as an app writes it that
-// knows the authority alone: without a port where Origin has none.
+// isOrigin reports whether u is at Origin's authority, as written by an app that
+// knows only the authority: without a port where Origin has none.
 func (o Outside) isOrigin(u *url.URL) bool {
 	scheme, authority, _ := strings.Cut(o.Origin, "://")
 	host, port := splitAuthority(authority)
-	asked := u.Port()
-	if port == "" && (asked == defaultPort(scheme) || asked == defaultPort(u.Scheme)) {
-		asked = ""
+	own := u.Port()
+	if port == "" && (own == defaultPort(scheme) || own == defaultPort(u.Scheme)) {
+		own = ""
 	}
-	return asked == port && sameHost(u.Hostname(), host)
+	return own == port && sameHost(u.Hostname(), host)
 }
 
 // isUpstream reports whether u is at an address of the upstream.
 func (o Outside) isUpstream(u *url.URL) bool {
-	return slices.ContainsFunc(slices.Concat(o.Upstream.Members, o.Upstream.Fallback), func(m plan.Member) bool { return isAt(m, u) })
+	return o.anyMember(func(m plan.Member) bool { return isAt(m, u) })
 }
 
-// path is the path on which a visitor reaches the upstream's. inside is true when
-// path is certainly the upstream's own.
+func (o Outside) anyMember(is func(plan.Member) bool) bool {
+	return slices.ContainsFunc(o.Upstream.Members, is) || slices.ContainsFunc(o.Upstream.Fallback, is)
+}
+
+// path returns the path on which a client reaches the upstream's path. inside is true
+// when path is certainly the upstream's own.
 func (o Outside) path(path string, inside bool) string {
 	route := o.Route
 	if route.Exact || !strings.HasPrefix(path, "/") && path != "" {
@@ -189,14 +191,14 @@ func (o Outside) path(path string, inside bool) string {
 	return prefix + rest
 }
 
-// below is what follows prefix in path, whole segments only.
+// below returns what follows prefix in path, whole segments only.
 func below(path, prefix string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, prefix)
 	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
-// afterAuthority is the path of an absolute URL, and what follows it, both as
-// they came: url.URL has them in its own spelling.
+// afterAuthority returns the path of an absolute URL, and what follows it, both as
+// they came: url.URL normalizes them.
 func afterAuthority(value string) (path, rest string) {
 	_, value, _ = strings.Cut(value, "://")
 	start := strings.IndexAny(value, "/?#")
@@ -223,13 +225,10 @@ func isLoopback(host string) bool {
 	return err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
 }
 
-// isAt reports whether u is at m's address, or at the authority that m is asked
-// for. All names of this machine are one.
+// isAt reports whether u is at m's address, or at the authority in requests to m.
+// All names of this machine are equal.
 func isAt(m plan.Member, u *url.URL) bool {
-	port := u.Port()
-	if port == "" {
-		port = defaultPort(u.Scheme)
-	}
+	port := portOrDefault(u)
 	for _, addr := range m.Addrs {
 		host, its, err := net.SplitHostPort(addr)
 		if m.Network == "unix" || err != nil {
@@ -248,7 +247,7 @@ func hostOf(authority string) string {
 	return host
 }
 
-// splitAuthority is a host without brackets, and its port or "".
+// splitAuthority returns the host without brackets, and its port or "".
 func splitAuthority(authority string) (host, port string) {
 	u := url.URL{Host: authority}
 	return u.Hostname(), u.Port()
@@ -260,6 +259,9 @@ func defaultPort(scheme string) string {
 	}
 	return "80"
 }
+
+// portOrDefault is the port of u, or the default one of its scheme.
+func portOrDefault(u *url.URL) string { return cmp.Or(u.Port(), defaultPort(u.Scheme)) }
 
 // sameHost compares names without regard to case and a final dot, and addresses
 // by their value.

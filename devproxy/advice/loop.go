@@ -14,14 +14,14 @@ import (
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// LoopError is the error of a redirect that would bring the browser back to the
-// URL that it has asked, again and again.
+// LoopError is the error of a redirect that would lead the browser back to the
+// URL that it requested, again and again.
 type LoopError struct {
-	// URL is what was asked, and Location where the upstream redirects to.
+	// URL was requested, and Location is where the upstream redirects to.
 	URL, Location string
 	// Told is the scheme that the upstream was told.
 	Told string
-	// Own is true when Location is at the host that was asked; else it is at the
+	// Own is true when Location is at the requested host; else it is at the
 	// upstream's own address. Asked is true when that is the Host that it was sent.
 	Own, Asked bool
 	// Status is the status of the redirect.
@@ -30,7 +30,7 @@ type LoopError struct {
 
 // Error says what the upstream did.
 func (e *LoopError) Error() string {
-	return fmt.Sprintf("the upstream answered %d with a redirect to %s, which is the address that was asked", e.Status, e.Location)
+	return fmt.Sprintf("the upstream answered %d with a redirect to %s, which is the address that was requested", e.Status, e.Location)
 }
 
 // Page is how a client is shown the error.
@@ -58,26 +58,26 @@ func (e *LoopError) Hint() string {
 	case err != nil, e.Asked:
 		return ""
 	case !e.Own && e.Scheme() == "https":
-		return fmt.Sprintf("The upstream wants HTTPS: write `upstream = %q`.", "https://"+u.Host)
+		return fmt.Sprintf("The upstream requires HTTPS: write `upstream = %q`.", "https://"+u.Host)
 	case !e.Own:
-		return fmt.Sprintf("The app insists on its own address: write `request_headers = { Host = %q }`.", u.Host)
+		return fmt.Sprintf("The app requires its own address: write `request_headers = { Host = %q }`.", u.Host)
 	case e.Told == "http" && e.Scheme() == "https":
-		return "The app upgrades to HTTPS because it was told that its clients use HTTP: remove `forwarded_proto = \"http\"`."
+		return "The app redirects to HTTPS because it was told that its clients use HTTP: remove `forwarded_proto = \"http\"`."
 	case e.Told == "https" && e.Scheme() == "http":
-		return "The app sends clients of HTTPS back to HTTP: write `forwarded_proto = \"http\"`, and it is told that they use HTTP."
+		return "The app redirects HTTPS clients to HTTP: write `forwarded_proto = \"http\"`, which tells it that they use HTTP."
 	case e.Scheme() == "https":
-		return "The app believes that it is asked over HTTP. Have it read X-Forwarded-Proto, or switch off its redirect to HTTPS in development. `forwarded_proto = \"http\"` does not help here."
+		return "The app assumes that its clients use HTTP. Make it read X-Forwarded-Proto, or turn off its redirect to HTTPS in development. `forwarded_proto = \"http\"` does not help here."
 	}
 	return ""
 }
 
-// Loop is the loop that res would begin, or nil. target is path and query as they
-// were asked, told the scheme that the upstream was told. A redirect is a loop when
-// it leads to the URL that was asked, and nothing else can make the next answer
-// another one: a cookie that the browser did not have, or a form that was sent.
+// Loop returns the loop that res would begin, or nil. target is path and query as they
+// were requested, told the scheme that the upstream was told. A redirect is a loop when
+// it leads to the requested URL and nothing can make the next response differ:
+// neither a cookie that the browser did not have nor a form that was sent.
 //
-// What may still be meant is left to the browser, and to again: a redirect to the
-// host and in the scheme that the upstream was told, which is not permanent.
+// again means that the redirect may be intended once, and the browser may follow it:
+// it is not permanent, and leads to the host and the scheme that the upstream was told.
 func (o Outside) Loop(res *http.Response, r *http.Request, target, told string) (loop *LoopError, again bool) {
 	if !redirects(res.StatusCode, r.Method) || setsCookie(res.Header, r) {
 		return nil, false
@@ -85,7 +85,7 @@ func (o Outside) Loop(res *http.Response, r *http.Request, target, told string) 
 	location := res.Header.Get("Location")
 	u, err := url.Parse(location)
 	if err != nil || u.Scheme == "" {
-		return nil, false // it is in no scheme of its own
+		return nil, false // a reference without a scheme
 	}
 	asked := o.Origin + target
 	if to, _, _ := strings.Cut(o.Reference(location), "#"); !sameURL(to, asked) {
@@ -97,17 +97,16 @@ func (o Outside) Loop(res *http.Response, r *http.Request, target, told string) 
 	return loop, (loop.Asked || loop.Own && loop.Scheme() == told) && !permanent
 }
 
-// isAsked reports whether u is at the very Host and in the scheme that a member of
-// the upstream is asked for, as one elsewhere is.
+// isAsked reports whether u has exactly the Host and the scheme of requests to a member
+// of the upstream, as one on another machine has.
 func (o Outside) isAsked(u *url.URL) bool {
-	return slices.ContainsFunc(slices.Concat(o.Upstream.Members, o.Upstream.Fallback), func(m plan.Member) bool {
-		secure := m.Scheme == plan.SchemeHTTPS
+	return o.anyMember(func(m plan.Member) bool {
 		host, port := splitAuthority(m.Authority)
-		return (u.Scheme == "https") == secure && sameHost(host, u.Hostname()) && cmp.Or(port, defaultPort(u.Scheme)) == cmp.Or(u.Port(), defaultPort(u.Scheme))
+		return (u.Scheme == "https") == (m.Scheme == plan.SchemeHTTPS) && sameHost(host, u.Hostname()) && cmp.Or(port, defaultPort(u.Scheme)) == portOrDefault(u)
 	})
 }
 
-// ToldScheme is the scheme that the upstream of a route is told, where its clients
+// ToldScheme returns the scheme that the upstream of a route is told for clients that
 // use scheme.
 func ToldScheme(route *plan.Route, scheme string) string {
 	for _, field := range route.RequestHeaders {
@@ -121,7 +120,7 @@ func ToldScheme(route *plan.Route, scheme string) string {
 	return scheme
 }
 
-// redirects reports whether the browser asks the Location of a status with the same
+// redirects reports whether the browser requests the Location of a status with the same
 // method.
 func redirects(status int, method string) bool {
 	switch status {
@@ -133,7 +132,7 @@ func redirects(status int, method string) bool {
 	return false
 }
 
-// setsCookie reports whether h has a cookie that r has not, or with another value.
+// setsCookie reports whether h sets a cookie that r does not have with that value.
 func setsCookie(h http.Header, r *http.Request) bool {
 	var sent []string
 	for _, line := range r.Header["Cookie"] {
@@ -147,24 +146,16 @@ func setsCookie(h http.Header, r *http.Request) bool {
 	})
 }
 
-// sameURL compares two URLs of http or https as a browser asks them.
+// sameURL compares two URLs of http or https as a browser requests them.
 func sameURL(a, b string) bool {
 	first, err := url.Parse(a)
 	second, otherErr := url.Parse(b)
-	if err != nil || otherErr != nil || first.Scheme != second.Scheme || first.RequestURI() != second.RequestURI() || first.User != nil {
-		return false
-	}
-	port := func(u *url.URL) string {
-		if port := u.Port(); port != "" {
-			return port
-		}
-		return defaultPort(u.Scheme)
-	}
-	return sameHost(first.Hostname(), second.Hostname()) && port(first) == port(second)
+	return err == nil && otherErr == nil && first.Scheme == second.Scheme && first.RequestURI() == second.RequestURI() && first.User == nil &&
+		sameHost(first.Hostname(), second.Hostname()) && portOrDefault(first) == portOrDefault(second)
 }
 
 const (
-	// maxAgain is how often a client may be redirected to the URL that it has asked
+	// maxAgain is how often a client may be redirected to the URL that it requested
 	// within againTime: less than browsers (16 and more) and Go's client (10) follow.
 	maxAgain  = 8
 	againTime = 10 * time.Second
@@ -173,7 +164,7 @@ const (
 	maxAgainURLs = 256
 )
 
-// Again counts redirects to the URL that was asked. The zero value is ready; it is
+// Again counts redirects to the requested URL. The zero value is ready; it is
 // safe for concurrent use.
 type Again struct {
 	mu   sync.Mutex

@@ -1,5 +1,5 @@
-// Package advisory knows versions of dev servers with known holes that a visitor
-// of a share can use. A share hides what it knows of them; an update closes them.
+// Package advisory finds dev servers whose versions have known vulnerabilities that a
+// visitor of a share can use. A share hides what it can of them; an update fixes them.
 package advisory
 
 import (
@@ -9,8 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
 // hole is a published vulnerability of an npm package.
@@ -18,15 +19,15 @@ type hole struct {
 	name string
 	id   string // of the advisory
 	what string // what a visitor could do, after "lets visitors"
-	// fixed are the first versions without it, one for each line of releases,
-	// ascending. A line is the major version, or the minor one where two fixes
+	// fixed are the first versions without it, one for each release line,
+	// ascending. A line is a major version, or a minor one where two fixes
 	// share a major. Versions before since do not have the hole.
 	since string
 	fixed []string
 }
 
-// holes is the table, the gravest of a package first. Ranges are those of the
-// advisories in the GitHub Advisory Database.
+// holes are the vulnerabilities, the most severe of a package first. Ranges are those
+// of the advisories in the GitHub Advisory Database.
 var holes = []hole{
 	{"vite", "CVE-2026-39363", "read any file through its WebSocket", "6.0.0", []string{"6.4.2", "7.3.2", "8.0.5"}},
 	{"vite", "CVE-2025-46565", "read files of the project that it denies", "0.0.0", []string{"4.5.14", "5.4.19", "6.1.6", "6.2.7", "6.3.4"}},
@@ -52,11 +53,11 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s %s lets visitors %s (%s): update to %s or newer", f.Package, f.Version, f.what, f.ID, f.Fixed)
 }
 
-// maxFolders bounds how many folders of a project are looked at.
+// maxFolders bounds how many folders of a project are searched.
 const maxFolders = 200
 
-// Folders are the places of a project where packages may be installed: root, the
-// folders in it that have a node_modules, and those of more that lie in it, where
+// Folders returns the folders of a project where packages may be installed: root, the
+// folders in it that have a node_modules, and those of more that are below it, where
 // its servers run.
 func Folders(root string, more ...string) []string {
 	folders := []string{root}
@@ -75,12 +76,16 @@ func Folders(root string, more ...string) []string {
 	return folders
 }
 
-// Find looks for packages with known holes in the node_modules of each folder and
-// of the folders above it, up to root. It returns at most one finding for each
-// package and version. What cannot be read has none.
+// Find searches the node_modules of each folder, and of the folders above it up to
+// root, for packages with known holes. It returns at most one finding for each
+// package and version. Files that cannot be read are skipped.
 func Find(root string, folders ...string) []Finding {
 	var found []Finding
-	for _, name := range names() {
+	var names []string
+	for _, h := range holes {
+		names = append(names, h.name)
+	}
+	for _, name := range slices.Compact(names) {
 		var seen []string
 		for _, folder := range folders {
 			version := installed(root, folder, name)
@@ -96,18 +101,7 @@ func Find(root string, folders ...string) []Finding {
 	return found
 }
 
-// names are the packages of the table, in its order.
-func names() []string {
-	var all []string
-	for _, h := range holes {
-		if !slices.Contains(all, h.name) {
-			all = append(all, h.name)
-		}
-	}
-	return all
-}
-
-// look is the first hole that a version has.
+// look returns the first hole that a version has.
 func look(name, text string) (Finding, bool) {
 	v, ok := parse(text)
 	if !ok {
@@ -124,7 +118,7 @@ func look(name, text string) (Finding, bool) {
 	return Finding{}, false
 }
 
-// in reports whether v has the hole, and the version to update to.
+// in reports whether v has the hole, and returns the version to update to.
 func (h *hole) in(v version) (fix string, has bool) {
 	if since, _ := parse(h.since); v.less(since) {
 		return "", false
@@ -134,8 +128,8 @@ func (h *hole) in(v version) (fix string, has bool) {
 		if !v.less(fixed) {
 			continue
 		}
-		// Below a fix: closed all the same where the line before it ends later than
-		// v, as 5.4.20 is below 6.1.6 and above 5.4.19.
+		// Below a fix, v may still be fixed in the line before: 5.4.20 is below
+		// 6.1.6 and above 5.4.19.
 		if i > 0 {
 			before, _ := parse(h.fixed[i-1])
 			if !v.less(before) && v.sameLine(before, fixed) {
@@ -147,66 +141,36 @@ func (h *hole) in(v version) (fix string, has bool) {
 	return "", false
 }
 
-// version is a semantic version; a prerelease is below its release.
-type version struct {
-	number     [3]int
-	prerelease bool
-}
+// version is a semantic version (semver.org), as package semver writes it.
+type version string
 
-// maxNumber is the longest version that is read, in bytes.
-const maxNumber = 64
+// maxVersion is the longest version that is read, in bytes.
+const maxVersion = 64
 
+// parse accepts only complete versions. A version is printed, and the author of the
+// package chose it: a valid one has no control characters.
 func parse(text string) (version, bool) {
-	if len(text) > maxNumber || strings.ContainsFunc(text, isForeign) {
-		return version{}, false
-	}
-	text, _, _ = strings.Cut(text, "+")
-	core, _, prerelease := strings.Cut(text, "-")
-	parts := strings.Split(core, ".")
-	if len(parts) != 3 {
-		return version{}, false
-	}
-	v := version{prerelease: prerelease}
-	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 31)
-		if err != nil {
-			return version{}, false
-		}
-		v.number[i] = int(n)
-	}
-	return v, true
+	v := "v" + text
+	core, _, _ := strings.Cut(semver.Canonical(v), "-")
+	return version(v), len(text) <= maxVersion && semver.IsValid(v) && strings.HasPrefix(v, core)
 }
 
-// isForeign reports a character that no version has (semver.org, items 9 and 10).
-// A version is printed, and whoever wrote the package chose it.
-func isForeign(r rune) bool {
-	switch {
-	case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '.', r == '-', r == '+':
-		return false
-	}
-	return true
-}
+func (v version) less(w version) bool { return semver.Compare(string(v), string(w)) < 0 }
 
-func (v version) less(w version) bool {
-	if c := slices.Compare(v.number[:], w.number[:]); c != 0 {
-		return c < 0
-	}
-	return v.prerelease && !w.prerelease
-}
-
-// sameLine reports whether v belongs to the releases of fix, and not to those of
-// the fix after it: by the minor version where both have the same major.
+// sameLine reports whether v belongs to the release line of fix, and not to that of
+// the next fix: by the minor version where both have the same major.
 func (v version) sameLine(fix, next version) bool {
-	if v.number[0] != fix.number[0] {
-		return false
+	line := semver.Major
+	if semver.Major(string(fix)) == semver.Major(string(next)) {
+		line = semver.MajorMinor
 	}
-	return fix.number[0] != next.number[0] || v.number[1] == fix.number[1]
+	return line(string(v)) == line(string(fix))
 }
 
 // maxManifest is the longest package.json that is read, in bytes.
 const maxManifest = 1 << 20
 
-// installed is the version of a package that programs in folder would load; empty
+// installed returns the version of a package that programs in folder would load; empty
 // for none.
 func installed(root, folder, name string) string {
 	for {
@@ -228,7 +192,7 @@ func inside(root, folder string) bool {
 
 func manifestVersion(file string) string {
 	info, err := os.Stat(file)
-	if err != nil || !info.Mode().IsRegular() { // a pipe would be waited for
+	if err != nil || !info.Mode().IsRegular() { // reading a pipe could block
 		return ""
 	}
 	f, err := os.Open(file)
