@@ -190,69 +190,6 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	return &next
 }
 
-// sink is what becomes of variables in an attribute of the Proxyfile.
-type sink struct {
-	kinds []Kind // of the effects that they have
-	why   string // there are no effects, when kinds is empty
-}
-
-// sinks has an entry for each attribute of the language. Where there are no
-// effects, and for true, false, null and empty values, a computed value is
-// nevertheless an effect of KindSetting, or of KindShare in what is about shares.
-func sinks() map[string]sink {
-	has := func(kinds ...Kind) sink { return sink{kinds: kinds} }
-	none := func(why string) sink { return sink{why: why} }
-	return map[string]sink{
-		"aliases":          has(KindHostName),
-		"cors":             has(KindCORS),
-		"domain":           has(KindShare),
-		"fallback":         has(KindUpstream, KindSocket),
-		"files":            has(KindFiles),
-		"health":           has(KindHealth),
-		"match":            has(KindMatch),
-		"redirect":         has(KindRedirect),
-		"request_headers":  has(KindRequestHeader),
-		"respond":          has(KindRespond),
-		"response_headers": has(KindResponseHeader),
-		"rewrite":          has(KindRewrite),
-		"try_files":        has(KindFiles),
-		"status":           has(KindRedirect), // of a redirect
-		"upstream":         has(KindUpstream, KindSocket),
-		"relay":            has(KindRelay, KindShare),
-		"hosts":            has(KindShare),
-		"name":             has(KindShare),
-		"paths":            has(KindShare),
-		"public":           has(KindShare),
-
-		"share":    none("true or false, of a host"),
-		"password": none("visitors have to know it; it is compared, and never sent"),
-
-		"basic_auth": none("bcrypt hashes: they are compared, and never sent"),
-		"allow":      none("ranges of addresses that are compared with the client's"),
-		"deny":       none("ranges of addresses that are compared with the client's"),
-		"cookies":    none("one word"),
-		"expires":    none("a time"),
-		"show":       none("paths of a fixed table, never sent"),
-
-		"https": none("a port of this machine that devproxy listens on"),
-		"http":  none("a port of this machine that devproxy listens on"),
-
-		"balance":         none("one of three words"),
-		"cache":           none("true, false or a size"),
-		"compress":        none("true or false"),
-		"exact":           none("true or false"),
-		"forwarded_proto": none("one of two words"),
-		"hold":            none("a time"),
-		"max_body":        none("a size"),
-		"rate_limit":      none("a rate"),
-		"simulate":        none("a delay, a share of errors, a rate"),
-		"spa":             none("true or false"),
-		"strip_prefix":    none("true or false"),
-		"timeout":         none("a time"),
-		"tls_skip_verify": none("true or false"),
-	}
-}
-
 // isPublic reports whether visitors or the relay learn an attribute of the share
 // block. The relay itself is an effect of its own kind.
 func isPublic(attribute string) bool {
