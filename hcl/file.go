@@ -163,7 +163,9 @@ type Settings struct {
 	Compress    *bool
 	Cache       *Cache
 	MaxBody     *int64 // in bytes; 0 means no limit
-	Simulate    *Simulate
+	// MaxConcurrent is how many requests may be in progress; 0 means no limit.
+	MaxConcurrent *int
+	Simulate      *Simulate
 }
 
 // hasAnswer reports whether s says how to answer a request.

@@ -104,7 +104,7 @@ func Attributes() []string {
 func isShown(attribute string) bool {
 	switch attribute {
 	case "upstream", "fallback", "health",
-		"https", "http", "timeout", "hold", "expires", "max_body", "rate_limit", "cache", "simulate", "balance",
+		"https", "http", "timeout", "hold", "expires", "max_body", "max_concurrent", "rate_limit", "cache", "simulate", "balance",
 		"domain", "hosts", "name", "relay":
 		return true
 	}
@@ -116,7 +116,7 @@ func attributeExamples() map[string]string {
 	return map[string]string{
 		"upstream": "upstream = 3000", "fallback": "fallback = 3000", "files": `files = "public"`, "redirect": `redirect = "/docs"`, "spa": "spa = true", "cors": "cors = true",
 		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
-		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "balance": `balance = "least_conn"`,
+		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "max_concurrent": "max_concurrent = 2", "balance": `balance = "least_conn"`,
 		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
 		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`,
 	}
@@ -143,7 +143,7 @@ func otherWords() map[string]string {
 		"headers": "request_headers", "insecure": "tls_skip_verify", "variables": "locals", "variable": "locals", "local": "locals",
 		"return": "respond", "response": "respond", "handle": "route", "upstreams": "upstream", "vhost": "host",
 		"gzip": "compress", "encode": "compress", "compression": "compress", "auth": "basic_auth", "basicauth": "basic_auth",
-		"limit_req": "rate_limit", "ratelimit": "rate_limit", "throttle": "rate_limit", "proxy_cache": "cache",
+		"limit_req": "rate_limit", "ratelimit": "rate_limit", "throttle": "rate_limit", "limit_conn": "max_concurrent", "inflightreq": "max_concurrent", "concurrency": "max_concurrent", "proxy_cache": "cache",
 		"client_max_body_size": "max_body", "body_limit": "max_body", "allowed_origins": "cors", "delay": "simulate", "latency": "simulate",
 		"lb_policy": "balance", "load_balancing": "balance", "healthcheck": "health", "health_check": "health", "backup": "fallback",
 		"to": "upstream", "dest": "upstream", "destination": "upstream", "address": "upstream", "addr": "upstream", "ports": "upstream", "forward": "upstream",

@@ -22,12 +22,27 @@ func settingEntries() []entry[Settings] {
 		{name: "allow", null: true, decode: func(f field, s *Settings) { s.Allow = decodeRanges(f) }},
 		{name: "deny", null: true, decode: func(f field, s *Settings) { s.Deny = decodeRanges(f) }},
 		{name: "rate_limit", null: true, decode: func(f field, s *Settings) { s.RateLimit = decodeRateLimit(f.value) }},
+		{name: "max_concurrent", null: true, decode: func(f field, s *Settings) { s.MaxConcurrent = decodeMaxConcurrent(f) }},
 		{name: "max_body", null: true, decode: func(f field, s *Settings) { s.MaxBody = decodeMaxBody(f) }},
 		{name: "compress", null: true, decode: func(f field, s *Settings) { s.Compress = decodeCompress(f) }},
 		{name: "cache", null: true, decode: func(f field, s *Settings) { s.Cache = decodeCache(f.value) }},
 		{name: "simulate", null: true, decode: func(f field, s *Settings) { s.Simulate = decodeSimulate(f.value) }},
 	}
 }
+
+// decodeMaxConcurrent decodes max_concurrent = 2; null and false mean no limit.
+func decodeMaxConcurrent(f field) *int {
+	if f.isOff() {
+		return new(int)
+	}
+	if n := f.count(f.name, maxConcurrent); n > 0 {
+		return &n
+	}
+	return nil
+}
+
+// maxConcurrent is more requests than devproxy can have in progress.
+const maxConcurrent = 1_000_000
 
 // decodeForwardedProto decodes forwarded_proto = "http"; "" for a mistake.
 func decodeForwardedProto(f field) ForwardedProto {

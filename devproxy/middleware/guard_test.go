@@ -324,3 +324,61 @@ func TestManyAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxConcurrent: one request too many is refused, a request that ends makes
+// room however it ends, and a changed limit counts those in progress.
+func TestMaxConcurrent(t *testing.T) {
+	of := func(limit int) *plan.Route {
+		return routeOf(func(r *plan.Route) { put(r, plan.MaxConcurrent(limit)) })
+	}
+	two := of(2)
+	s := newState(two)
+	end, ended := make(chan error), make(chan error)
+	begun := make(chan bool)
+	wait := func(http.ResponseWriter, *http.Request) error {
+		begun <- true
+		return <-end
+	}
+	begin := func(route *plan.Route) {
+		go func() {
+			_, err := ask(s, route, here(), get(), wait)
+			ended <- err
+		}()
+		<-begun
+	}
+	refused := func(route *plan.Route, want bool) {
+		t.Helper()
+		var limited *LimitedError
+		_, err := ask(s, route, here(), get(), fine)
+		if errors.As(err, &limited) != want || err != nil && !want {
+			t.Errorf("refused: %v; want %v", err, want)
+		}
+	}
+	begin(two)
+	refused(two, false)
+	begin(two)
+	refused(two, true)
+
+	three := of(3)
+	s.Update(three)
+	refused(three, false)
+	s.Update(two)
+	refused(two, true)
+
+	broken := errors.New("broken")
+	end <- broken
+	if err := <-ended; !errors.Is(err, broken) {
+		t.Errorf("the error of the request is %v", err)
+	}
+	refused(two, false)
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = ask(s, two, here(), get(), func(http.ResponseWriter, *http.Request) error { panic("a handler") })
+	}()
+	refused(two, false)
+	end <- nil
+	<-ended
+	if n := s.inProgress.Load(); n != 0 {
+		t.Errorf("%d requests are in progress after all have ended", n)
+	}
+}

@@ -8,6 +8,7 @@
 //	            read them
 //	basic_auth  a client that isn't signed in learns nothing about what is inside
 //	rate_limit  by = "user", which basic_auth proves
+//	max_concurrent
 //	max_body
 //	compress    outside the cache, which keeps what the upstream sent
 //	cache       answers without the simulated faults of the upstream
@@ -23,6 +24,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/middleware/cache"
@@ -69,6 +72,8 @@ func Background(ctx context.Context) bool { return cache.Background(ctx) }
 type State struct {
 	attempts *access.Attempts
 	proven   *proven
+	// inProgress counts the requests inside max_concurrent.
+	inProgress atomic.Int64
 
 	mu    sync.Mutex
 	route *plan.Route // of the last Update
@@ -172,6 +177,8 @@ func (x *exchange) around(setting plan.Setting, next Handler) Handler {
 		return crossOrigin(&setting, x.from, next)
 	case plan.BasicAuth:
 		return x.authenticated(setting, next)
+	case plan.MaxConcurrent:
+		return x.concurrent(setting, next)
 	case plan.MaxBody:
 		return limitBody(int64(setting), next)
 	case plan.Compress:
@@ -188,6 +195,18 @@ func (x *exchange) allowed(list plan.Access, next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !access.Allowed(x.addr, list.Allow, list.Deny) {
 			return &DeniedError{x.addr}
+		}
+		return next(w, r)
+	}
+}
+
+// concurrent lets limit requests be in progress at once. An upgraded connection or
+// an event stream counts until it ends.
+func (x *exchange) concurrent(limit plan.MaxConcurrent, next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		defer x.inProgress.Add(-1)
+		if x.inProgress.Add(1) > int64(limit) {
+			return &LimitedError{time.Second, "this route takes " + limit.String() + " requests at a time (max_concurrent)"}
 		}
 		return next(w, r)
 	}

@@ -73,7 +73,7 @@ func put(r *plan.Route, settings ...plan.Setting) {
 		drop(r, s.Name())
 		r.Around = append(r.Around, s)
 	}
-	order := []string{"access", "rate_limit", "cors", "basic_auth", "rate_limit by user", "max_body", "compress", "cache", "simulate"}
+	order := []string{"access", "rate_limit", "cors", "basic_auth", "rate_limit by user", "max_concurrent", "max_body", "compress", "cache", "simulate"}
 	rank := func(s plan.Setting) int {
 		if limit, ok := s.(plan.RateLimit); ok && limit.By == plan.RateByUser {
 			return slices.Index(order, "rate_limit by user")
@@ -92,7 +92,7 @@ func drop(r *plan.Route, name string) {
 func TestHandlers(t *testing.T) {
 	x := &exchange{route: routeOf(func(*plan.Route) {})}
 	for _, setting := range []plan.Setting{
-		plan.Access{}, plan.BasicAuth{}, plan.RateLimit{}, plan.CORS{}, plan.MaxBody(1), plan.Compress{}, plan.Simulate{}, plan.Cache{},
+		plan.Access{}, plan.BasicAuth{}, plan.RateLimit{}, plan.CORS{}, plan.MaxConcurrent(1), plan.MaxBody(1), plan.Compress{}, plan.Simulate{}, plan.Cache{},
 	} {
 		if x.around(setting, fine) == nil {
 			t.Errorf("%s has no handler", setting.Name())

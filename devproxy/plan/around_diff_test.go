@@ -22,6 +22,8 @@ func TestDiffAround(t *testing.T) {
 		{`deny = ["10.0.0.1"]`, ``, "access deny 10.0.0.1/32 -> none"},
 		{`cors = true`, `cors = ["*"]`, "cors pages of a.localhost -> any origin, without credentials"},
 		{`basic_auth = { ann = "` + someHash + `" }`, `basic_auth = { ann = "` + other + `" }`, "basic_auth changed"},
+		{`max_concurrent = 2`, `max_concurrent = 1`, "max_concurrent 2 -> 1"},
+		{`max_concurrent = 2`, `max_concurrent = null`, "max_concurrent 2 -> none"},
 		{`max_body = "10MB"`, `max_body = "0"`, "max_body 10MB -> none"},
 		{`compress = true`, ``, "compress zstd, br, gzip -> none"},
 		{`cache = true`, `cache = { size = "1MB" }`, "cache 64MiB -> 1MB"},

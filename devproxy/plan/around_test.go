@@ -58,6 +58,7 @@ func TestInheritAround(t *testing.T) {
   rate_limit = { rate = "10/m", burst = 20, by = "user" }
   cors       = ["https://b.example.com", "https://a.example.com"]
   basic_auth = { zoe = "` + someHash + `", ann = "` + someHash + `" }
+  max_concurrent = 2
   max_body   = "10MB"
   compress   = true
   cache      = true
@@ -71,6 +72,7 @@ func TestInheritAround(t *testing.T) {
     rate_limit = false
     cors       = null
     basic_auth = false
+    max_concurrent = null
     max_body   = "0"
     compress   = false
     cache      = false
@@ -81,6 +83,7 @@ func TestInheritAround(t *testing.T) {
     rate_limit = "1/s"
     cors       = ["*"]
     basic_auth = { bob = "`+someHash+`" }
+    max_concurrent = 1
     max_body   = "1KiB"
     cache      = { size = "16MB" }
     simulate   = { errors = "5%" }
@@ -95,6 +98,7 @@ func TestInheritAround(t *testing.T) {
 cors https://a.example.com, https://b.example.com
 basic_auth ann, zoe
 rate_limit 10/m burst 20 by user
+max_concurrent 2
 max_body 10MB
 compress zstd, br, gzip
 `
@@ -107,6 +111,7 @@ compress zstd, br, gzip
 rate_limit 1/s
 cors any origin, without credentials
 basic_auth bob
+max_concurrent 1
 max_body 1KiB
 compress zstd, br, gzip
 cache 16MB

@@ -229,6 +229,7 @@ func TestEverySink(t *testing.T) {
 		"allow":            inHost("allow = [\"10.0.0.${strlen(" + secret + ")}\"]"),
 		"deny":             inHost("deny = [\"10.0.0.${strlen(" + secret + ")}\"]"),
 		"rate_limit":       inHost("rate_limit = \"${strlen(" + secret + ")}/s\""),
+		"max_concurrent":   inHost("max_concurrent = strlen(" + secret + ")"),
 		"max_body":         inHost("max_body = \"${strlen(" + secret + ")}MB\""),
 		"compress":         inHost("compress = " + secret + " == \"a\""),
 		"cache":            forwarding("cache = " + secret + " == \"a\""),

@@ -51,7 +51,8 @@ func (b *builder) around(s *hcl.Settings) []Setting {
 		limit, limitByUser = nil, limit // which basic_auth proves
 	}
 	all := []Setting{
-		accessOf(s.Allow, s.Deny), limit, b.cors(s.CORS), basicAuth(s.BasicAuth), limitByUser, maxBody(s.MaxBody),
+		accessOf(s.Allow, s.Deny), limit, b.cors(s.CORS), basicAuth(s.BasicAuth), limitByUser,
+		maxConcurrent(s.MaxConcurrent), maxBody(s.MaxBody),
 		compress(s.Compress), cache(s), simulate(s.Simulate),
 	}
 	return slices.DeleteFunc(all, func(s Setting) bool { return s == nil })
@@ -68,6 +69,7 @@ func inheritAround(s, host *hcl.Settings) {
 	s.RateLimit = cmp.Or(s.RateLimit, host.RateLimit)
 	s.Compress = cmp.Or(s.Compress, host.Compress)
 	s.Cache = cmp.Or(s.Cache, host.Cache)
+	s.MaxConcurrent = cmp.Or(s.MaxConcurrent, host.MaxConcurrent)
 	s.MaxBody = cmp.Or(s.MaxBody, host.MaxBody)
 	s.Simulate = cmp.Or(s.Simulate, host.Simulate)
 }
@@ -263,6 +265,22 @@ func basicAuth(auth *hcl.BasicAuth) Setting {
 		return nil
 	}
 	return list
+}
+
+// MaxConcurrent is how many requests may be in progress at once.
+type MaxConcurrent int
+
+// Name returns "max_concurrent".
+func (m MaxConcurrent) Name() string { return "max_concurrent" }
+
+// String returns the number.
+func (m MaxConcurrent) String() string { return strconv.Itoa(int(m)) }
+
+func maxConcurrent(n *int) Setting {
+	if n == nil || *n == 0 {
+		return nil
+	}
+	return MaxConcurrent(*n)
 }
 
 // MaxBody is how many bytes the body of a request may have.
@@ -462,6 +480,7 @@ func sinks() map[string]sink {
 		"forwarded_proto": none("one of two words"),
 		"hold":            none("a time"),
 		"max_body":        none("a size"),
+		"max_concurrent":  none("a number"),
 		"rate_limit":      none("a rate"),
 		"simulate":        none("a delay, a share of errors, a rate"),
 		"spa":             none("true or false"),

@@ -16,4 +16,7 @@ host "a.localhost" {
   route "/k" { compress = ["zstd"] } # ERROR: compress is true or false
   route "/l" { max_body = "many" } # ERROR: "many" is no size
   route "/m" { max_body = false } # ERROR: max_body is a string
+  route "/n" { max_concurrent = 0 } # ERROR: max_concurrent is a whole number, not 0
+  route "/o" { max_concurrent = "2" } # ERROR: max_concurrent is a whole number, not "2"
+  route "/p" { max_concurrent = 1000001 } # ERROR: max_concurrent is a whole number, not 1000001
 }

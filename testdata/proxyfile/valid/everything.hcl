@@ -71,6 +71,7 @@ host "shop.localhost" {
     allow      = ["127.0.0.1", "::1", "10.0.0.0/8"]
     deny       = ["10.1.0.0/16"]
     rate_limit = { rate = "10/s", burst = 20, by = "user" }
+    max_concurrent = 2
     max_body   = "10MB"
     compress   = true
     cache      = { size = "16MiB" }
@@ -82,6 +83,7 @@ host "shop.localhost" {
     allow      = []
     deny       = null
     rate_limit = "100/m"
+    max_concurrent = false
     max_body   = "0"
     compress   = false
     cache      = true
