@@ -2,9 +2,9 @@ package tunnel
 
 import "time"
 
-// Request is what an agent asks of a relay, as JSON: a Claim is the hello of a
-// new session, and a Request is all that is written on a stream the agent opens
-// with the head ControlHead. The relay's whole answer there is a Reply.
+// Request is a request of an agent to its relay, as JSON: it is everything that is
+// written on a stream that the agent opens with the head ControlHead. The relay's
+// whole answer there is a Reply. (The hello of a new session is a Claim alone.)
 type Request struct {
 	// Op is "claim", to change what is shared, or "end", to end the link for good.
 	Op    string `json:"op"`
@@ -14,7 +14,7 @@ type Request struct {
 // Reply is the relay's answer to a Request.
 type Reply struct {
 	Grant *Grant `json:"grant,omitempty"`
-	// Code and Error are why not; Code 0 is success.
+	// Code and Error say why the request failed; Code 0 is success.
 	Code  Code   `json:"code,omitempty"`
 	Error string `json:"error,omitempty"`
 }
@@ -22,7 +22,7 @@ type Reply struct {
 // ControlHead is the head of streams that agents open.
 const ControlHead = "control/1"
 
-// Claim is what an agent wants to be known as.
+// Claim says which public names an agent requests.
 type Claim struct {
 	// Enrol is a token that makes the relay know this key; empty for a key it knows.
 	Enrol string `json:"enrol,omitempty"`
@@ -36,14 +36,14 @@ type Claim struct {
 	// Names is the version of the rules by which PublicNames makes the names. A
 	// relay that does not know the version uses the newest one that it knows.
 	Names Names `json:"names,omitempty"`
-	// SharedCookies asks for names below a zone, so that the hosts can have cookies
+	// SharedCookies requests names below a zone, so that the hosts can have cookies
 	// in common. NamesByZone does not read it.
 	SharedCookies bool `json:"shared_cookies,omitempty"`
-	// Release is a plain name to give up, so that any key may claim it. Nothing
-	// else of the claim counts then, and the answer is a Refusal with CodeReleased.
+	// Release is a plain name to give up, so that any key may claim it. The rest of
+	// the claim is ignored then, and the answer is a Refusal with CodeReleased.
 	Release string `json:"release,omitempty"`
-	// Hosts are the shared hosts, as what stands before the project's domain: ""
-	// for the domain itself, "admin", "*.tenant". Empty claims nothing (only enrols).
+	// Hosts are the shared hosts, each without the project's domain: "" for the
+	// domain itself, "admin", "*.tenant". Empty claims nothing (only enrols).
 	Hosts []string `json:"hosts"`
 	// Until is when the link ends for good; zero is never.
 	Until time.Time `json:"until,omitzero"`
@@ -54,13 +54,13 @@ type Names int
 
 // The versions.
 const (
-	// NamesByZone is the version of agents that do not name one: several hosts are
-	// below a zone of the key, which needs a certificate of its own.
+	// NamesByZone is the version of agents that send none: several hosts are below a
+	// zone of the key, which needs its own certificate.
 	NamesByZone Names = iota
 	// NamesInOneLabel puts each host into one label below the relay's domain.
 	NamesInOneLabel
 
-	// NewestNames is what new links have.
+	// NewestNames is the version of new links.
 	NewestNames = NamesInOneLabel
 )
 
@@ -68,12 +68,12 @@ const (
 type Grant struct {
 	// Domain is the relay's: "t.example.com".
 	Domain string `json:"domain"`
-	// Port is what visitors' URLs need, 443 for none.
+	// Port is the port of visitors' URLs, 443 when they need none.
 	Port uint16 `json:"port"`
-	// Zone is the parent of all public names that no other key's names have; empty
-	// when there is none.
+	// Zone is the parent of all public names, which the names of no other key have;
+	// empty without such a parent.
 	Zone string `json:"zone,omitempty"`
-	// Hosts are the public names, in the order of Claim.Hosts; a wildcard host
-	// has "*" for what it stands for ("shop-…--*--tenant.t.example.com").
+	// Hosts are the public names, in the order of Claim.Hosts; that of a wildcard
+	// host has a "*" too ("shop-…--*--tenant.t.example.com").
 	Hosts []string `json:"hosts"`
 }

@@ -5,6 +5,9 @@ import "strings"
 // maxProject leaves a label room for a link and a host of 20 characters.
 const maxProject = maxLabel - LinkLength - 1 - len(joint) - 20
 
+// lettersAndDigits are the characters that any label may have.
+const lettersAndDigits = "abcdefghijklmnopqrstuvwxyz0123456789"
+
 // Label makes a project's label for public names from any text, such as the
 // name of a folder: lower case, everything but letters and digits a single
 // hyphen, at most 24 bytes. Text that has none of them is "share".
@@ -12,7 +15,7 @@ func Label(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(strings.ToLower(text)) {
 		switch {
-		case isLetterOrDigit(c):
+		case strings.IndexByte(lettersAndDigits, c) >= 0:
 			b.WriteByte(c)
 		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
 			b.WriteByte('-')
@@ -26,36 +29,18 @@ func Label(text string) string {
 	return label
 }
 
-// isLabel is one label of a name (RFC 952, 1123), with the underscore that
-// names made from folders have and every client takes.
+// isLabel reports whether s is one label of a name (RFC 952, 1123), with the
+// underscore that names made from folders have and every client accepts.
 func isLabel(s string) bool {
-	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if !isLetterOrDigit(s[i]) && s[i] != '-' && s[i] != '_' {
-			return false
-		}
-	}
-	return true
+	return s != "" && len(s) <= maxLabel && s[0] != '-' && s[len(s)-1] != '-' && consistsOf(s, lettersAndDigits+"-_")
 }
 
-func isLetterOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+// isGenerated reports whether s could have come from Link or Zone.
+func isGenerated(s string, length int) bool { return len(s) == length && consistsOf(s, Alphabet) }
 
-// isGenerated is whether s could have come from Link or Zone.
-func isGenerated(s string, length int) bool {
-	if len(s) != length {
-		return false
-	}
-	for i := range len(s) {
-		if strings.IndexByte(Alphabet, s[i]) < 0 {
-			return false
-		}
-	}
-	return true
-}
+func consistsOf(s, characters string) bool { return strings.Trim(s, characters) == "" }
 
-// isTokenName is whether label ends as unguessable names do.
+// isTokenName reports whether label ends as unguessable names do.
 func isTokenName(label string) bool {
 	cut := len(label) - LinkLength
 	return cut > 0 && label[cut-1] == '-' && isGenerated(label[cut:], LinkLength)
@@ -76,14 +61,14 @@ func LinkAt(name string) (at int, ok bool) {
 }
 
 // TokenName reports whether name, up to its first dot, is shaped like an
-// unguessable one, whose only key is the one it was made from.
+// unguessable name, which only the key that made it may claim.
 func TokenName(name string) bool {
 	_, ok := LinkAt(name)
 	return ok
 }
 
 // PlainName reports whether the first label of name is one that people choose:
-// neither shaped like an unguessable name nor like the zone of a key.
+// shaped neither like an unguessable name nor like the zone of a key.
 func PlainName(name string) bool {
 	label, _, _ := strings.Cut(name, ".")
 	return label != "" && !TokenName(label) && !isGenerated(label, ZoneLength)

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// Alphabet is what the generated parts of public names are written in:
+// Alphabet has the characters of the generated parts of public names:
 // Crockford's base32 in lower case, without i, l, o and u, so that none is
-// read for another.
+// mistaken for another.
 const Alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 const (
 	// LinkLength is the length of a link, the secret part of unguessable
 	// names: 16 characters of 5 bits are 80 bits.
 	LinkLength = 16
-	// ZoneLength is the length of a key's zone. 40 bits keep keys apart that
-	// mean no harm; the relay's registry keeps the others apart.
+	// ZoneLength is the length of a key's zone. 40 bits distinguish the keys of
+	// honest agents; the relay's registry distinguishes the others.
 	ZoneLength = 8
 	// MaxHosts is how many hosts one share may have.
 	MaxHosts = 100
@@ -33,12 +33,12 @@ const (
 )
 
 const (
-	// joint joins a project's label and the labels of a host to one label: "a.b" of
+	// joint joins a project's label and the labels of a host into one label: "a.b" of
 	// the project shop is "shop-LINK--a--b".
 	joint = "--"
 	// hashLength is the length of the label that replaces a host's labels.
 	hashLength = 8
-	// wildcardRoom is how many bytes a label leaves at least for what "*" stands for.
+	// wildcardRoom is the least number of bytes that a label has left to replace "*".
 	wildcardRoom = 10
 )
 
@@ -46,9 +46,9 @@ func encoding() *base32.Encoding {
 	return base32.NewEncoding(Alphabet).WithPadding(base32.NoPadding)
 }
 
-// Link is the secret part of unguessable names, LinkLength characters. It
-// comes from the private key, so that nobody can guess it and nothing has to be
-// stored; a new link is that of the next generation.
+// Link returns the secret part of unguessable names, LinkLength characters. It is
+// derived from the private key, so that no one can guess it and nothing has to be
+// stored. The next generation is a new link.
 func Link(key ed25519.PrivateKey, generation uint64) string {
 	info := string(binary.BigEndian.AppendUint64([]byte("devproxy link"), generation))
 	bits, err := hkdf.Key(sha256.New, key.Seed(), nil, info, LinkLength*5/8)
@@ -58,7 +58,7 @@ func Link(key ed25519.PrivateKey, generation uint64) string {
 	return encoding().EncodeToString(bits)
 }
 
-// Zone is the label below which a key has unguessable names whose hosts share
+// Zone returns the label below which a key has unguessable names whose hosts share
 // cookies, ZoneLength characters.
 func Zone(pub ed25519.PublicKey) string {
 	sum := sha256.Sum256(pub)
@@ -66,11 +66,11 @@ func Zone(pub ed25519.PublicKey) string {
 }
 
 // PublicNames returns the public names of a claim's hosts, in their order. domain
-// is the relay's. zone is the parent that all of the names have and no other key's
-// names have; it is empty when there is none. A claim without hosts has no names.
+// is the relay's. zone is the parent of all of the names, which no other key's names
+// have; it is empty when they have none. A claim without hosts has no names.
 // Every error is a *NameError.
 //
-// By NamesInOneLabel, a name starts with START, which is PROJECT-LINK or the plain
+// With NamesInOneLabel, a name starts with START, which is PROJECT-LINK or the plain
 // name, and the host follows it in the same label, so that one certificate for
 // *.DOMAIN covers all names: START.DOMAIN for the project's domain, and
 // START--HOST.DOMAIN for the host "HOST", with "--" for each dot. So no label has
@@ -128,14 +128,11 @@ func publicName(host, zone, domain string, claim Claim) string {
 	case claim.Names == NamesByZone:
 		return zonedName(host, zone, domain, claim)
 	}
-	start := claim.Name
-	if start == "" {
-		start = claim.Project + "-" + claim.Link
-	}
+	start := cmp.Or(claim.Name, claim.Project+"-"+claim.Link)
 	return oneLabel(start, host) + "." + cmp.Or(zone, domain)
 }
 
-// oneLabel is the label of a host whose names begin with start.
+// oneLabel returns the label of a host whose names begin with start.
 func oneLabel(start, host string) string {
 	label, rest, room := start, host, 0
 	if isWildcard(host) {
@@ -144,7 +141,7 @@ func oneLabel(start, host string) string {
 	if rest == "" {
 		return label
 	}
-	// Java's URI, among others, refuses names with an underscore.
+	// Some clients, such as Java's URI, refuse names with an underscore.
 	if name := label + joint + strings.ReplaceAll(rest, ".", joint); len(name)+room <= maxLabel && !strings.Contains(rest, "_") {
 		return name
 	}
@@ -152,23 +149,21 @@ func oneLabel(start, host string) string {
 	return label + joint + encoding().EncodeToString(sum[:hashLength*5/8])
 }
 
-// zonedName is an unguessable name by the rules that agents had first: one host is
-// PROJECT-LINK.DOMAIN, and several are below the key's zone, PROJECT-LINK for the
+// zonedName returns an unguessable name by the first version of the rules: one host
+// is PROJECT-LINK.DOMAIN, and several are below the key's zone, PROJECT-LINK for the
 // project's domain and HOST--PROJECT-LINK for others. Plain names have a zone.
 func zonedName(host, zone, domain string, claim Claim) string {
-	switch {
-	case zone == "":
-		return claim.Project + "-" + claim.Link + "." + domain
-	case host == "":
-		return claim.Project + "-" + claim.Link + "." + zone
+	name := claim.Project + "-" + claim.Link + "." + cmp.Or(zone, domain)
+	if zone == "" || host == "" {
+		return name
 	}
-	return strings.ReplaceAll(host, ".", joint) + joint + claim.Project + "-" + claim.Link + "." + zone
+	return strings.ReplaceAll(host, ".", joint) + joint + name
 }
 
 // Root returns the name under which a relay remembers name, a public name below
-// domain: the plain name or the zone that it is below, and for an unguessable
-// name that of its link, as LinkEntry returns it, whatever the rest of it. ok is
-// false for names that PublicNames never makes.
+// domain: the plain name or the zone that it is below. For an unguessable name, only
+// the link counts, and the result is LinkEntry's. ok is false for names that
+// PublicNames never makes.
 func Root(name, domain string) (root string, ok bool) {
 	inner, below := strings.CutSuffix(name, "."+domain)
 	if !below || inner == "" {

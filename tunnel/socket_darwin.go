@@ -12,5 +12,6 @@ func tuneSocket(fd uintptr, _ string) {
 	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpNotsentLowat, unsentBytes)
 }
 
-// lossOf: the round trips tell of loss where the kernel's counts are not read.
+// lossOf fails: losses show in the round trips alone where the kernel's counts are
+// not read.
 func lossOf(*net.TCPConn) (lossCount, bool) { return lossCount{}, false }

@@ -4,8 +4,9 @@ package tunnel
 
 import "net"
 
-// tuneSocket asks for nothing where there is no such option.
+// tuneSocket does nothing: such options are not known here.
 func tuneSocket(uintptr, string) {}
 
-// lossOf: the round trips tell of loss where the kernel's counts are not read.
+// lossOf fails: losses show in the round trips alone where the kernel's counts are
+// not read.
 func lossOf(*net.TCPConn) (lossCount, bool) { return lossCount{}, false }

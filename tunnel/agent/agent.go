@@ -1,3 +1,10 @@
+// Package agent is the private end of a share: it keeps a session with a relay
+// and hands out, as a net.Listener, the connections of visitors that the relay
+// passes on.
+//
+// The relay is reached over TLS 1.3, directly or through the proxy that the
+// environment names, and inside a WebSocket where only HTTPS passes.
+// Everything that fails on the way is an *Error that says where, and what helps.
 package agent
 
 import (
@@ -5,6 +12,8 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"log/slog"
+	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -18,7 +27,7 @@ type Options struct {
 	// "t.example.com", "t.example.com:8443". A localhost name is dialled as
 	// loopback, whatever the resolver says (RFC 6761 section 6.3).
 	Relay string
-	// Key is the folder's; it proves to the relay whose names these are.
+	// Key is the folder's key, which proves to the relay that the names are its own.
 	Key ed25519.PrivateKey
 	// Claim is what to share to begin with; Agent.Claim changes it.
 	Claim tunnel.Claim
@@ -30,12 +39,12 @@ type Options struct {
 	Pin string
 	// Getenv reads HTTPS_PROXY, ALL_PROXY and NO_PROXY; nil means no proxy.
 	Getenv func(string) string
-	// Congestion is tunnel.Tune's.
+	// Congestion is passed to tunnel.Tune.
 	Congestion string
-	// Notify is told every change of the State, in order, one at a time. It
-	// must neither block nor call the agent. Nil is told nothing.
+	// Notify is called with every change of the State, in order, one at a time. It
+	// must neither block nor call the agent. It may be nil.
 	Notify func(State)
-	// Log takes what is only of interest when looking for a fault; nil discards.
+	// Log gets what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 }
 
@@ -44,12 +53,12 @@ type Options struct {
 // visitors' connections. Beyond it, the stream that holds most is reset.
 const Memory = 64 << 20
 
-// connCost is what a visitor's connection costs its user, in bytes, besides what
-// comes on it: a goroutine or two, their buffers, and a head.
+// connCost is what a visitor's connection costs its user, in bytes, in addition to
+// what comes on it: a goroutine or two, their buffers, and a head.
 const connCost = 12 << 10
 
-// Agent keeps a session with a relay while Run runs. It is the net.Listener of
-// the visitors whom the relay passes on. Its methods may be called by several
+// Agent keeps a session with a relay while Run runs. It is the net.Listener for
+// the visitors that the relay passes on. Its methods may be called by several
 // goroutines at once.
 type Agent struct {
 	notify   func(State)
@@ -75,8 +84,8 @@ type Agent struct {
 	held    bool // whether there was a session before
 }
 
-// New is an agent that Run starts. It has connected to nothing yet; options
-// that are wrong are Run's error.
+// New returns an agent that Run starts. It has connected to nothing yet; Run returns
+// the error of options that are wrong.
 func New(opts Options) *Agent {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -91,8 +100,8 @@ func New(opts Options) *Agent {
 }
 
 // Run connects to the relay, and again whenever the connection is lost, until
-// ctx ends or the agent is closed: then it is nil. Otherwise it is an *Error
-// about something that trying again does not cure. When it returns every
+// ctx ends or the agent is closed: then it returns nil. Otherwise it returns an
+// *Error that trying again would not fix. When it returns, every
 // session is closed, every goroutine has ended and Accept fails. It may be
 // called once.
 func (a *Agent) Run(ctx context.Context) error {
@@ -111,11 +120,6 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	})
 	a.running.Go(func() { a.watch(ctx) })
-	return a.keep(ctx)
-}
-
-// keep has one session after the other.
-func (a *Agent) keep(ctx context.Context) error {
 	var out outage
 	for ctx.Err() == nil {
 		a.set(State{Phase: Connecting})
@@ -131,8 +135,8 @@ func (a *Agent) keep(ctx context.Context) error {
 	return nil
 }
 
-// connect opens a session and stays with it until it takes no more streams.
-// Nil says that it drains: its visitors are still served.
+// connect opens a session and stays with it until it takes no more streams. It
+// returns nil when the session drains: its visitors are still served.
 func (a *Agent) connect(ctx context.Context, out *outage) error {
 	s, err := a.open(ctx)
 	if err != nil {
@@ -140,24 +144,21 @@ func (a *Agent) connect(ctx context.Context, out *outage) error {
 	}
 	begun := time.Now()
 	defer func() { out.lasted(time.Since(begun)) }()
+	defer a.retire(s)
 	select {
 	case <-s.Draining():
-		a.retire(s)
 		return nil
 	case <-s.Done():
-		a.retire(s)
 		return a.dialer.target.ended(s.Err(), a.key)
 	case <-ctx.Done():
-		a.retire(s)
 		return ctx.Err()
 	}
 }
 
-// pause waits before the next attempt. A person is told of a pause that has a
-// reason.
+// pause waits before the next attempt. A pause after an error is part of the state.
 func (a *Agent) pause(ctx context.Context, out *outage, why error) {
 	select {
-	case <-a.hurry: // of before
+	case <-a.hurry: // from an earlier change
 	default:
 	}
 	wait := out.next(time.Now())
@@ -171,5 +172,69 @@ func (a *Agent) pause(ctx context.Context, out *outage, why error) {
 	case <-timer.C:
 	case <-a.hurry:
 	case <-ctx.Done():
+	}
+}
+
+// Close ends Run, and with it every visitor's connection, at once. It does not
+// wait, and closing again does nothing.
+func (a *Agent) Close() error {
+	a.closing.Do(func() { close(a.closed) })
+	return nil
+}
+
+// Addr returns the relay's name and port, for logs.
+func (a *Agent) Addr() net.Addr { return relayAddr(a.dialer.target.String()) }
+
+type relayAddr string
+
+func (relayAddr) Network() string  { return "devproxy" }
+func (r relayAddr) String() string { return string(r) }
+
+const (
+	// firstJitter spreads the first attempts of all agents of a relay that went
+	// away, which lose it at the same moment.
+	firstJitter = 100 * time.Millisecond
+	// firstPause doubles with every failure, up to hurriedPause during the
+	// first minute without a session, since a relay that is only restarted is
+	// back by then, and to longestPause after it.
+	firstPause   = 100 * time.Millisecond
+	hurriedPause = time.Second
+	hurriedFor   = time.Minute
+	longestPause = 15 * time.Second
+	// stable is how long a session must have lasted for the next outage to
+	// count as a new one. An agent that loses a session once in so long, and
+	// reconnects at once, connects no more often than in the first minute. And a
+	// relay that is restarted again and again is not an outage of minutes.
+	stable = hurriedPause
+)
+
+// outage is the time without a session, or with none that lasts.
+type outage struct {
+	since time.Time // of the first failure; zero before
+	fails int
+}
+
+// next returns how long to wait before the next attempt. Half of it is random, so
+// that agents do not reconnect together.
+func (o *outage) next(now time.Time) time.Duration {
+	if o.fails == 0 {
+		o.since = now
+	}
+	o.fails++
+	if o.fails == 1 {
+		return rand.N(firstJitter)
+	}
+	limit := longestPause
+	if now.Sub(o.since) < hurriedFor {
+		limit = hurriedPause
+	}
+	pause := min(firstPause<<min(o.fails-2, 10), limit)
+	return pause/2 + rand.N(pause/2)
+}
+
+// lasted notes how long a session has lasted.
+func (o *outage) lasted(d time.Duration) {
+	if d >= stable {
+		*o = outage{}
 	}
 }

@@ -15,12 +15,12 @@ import (
 // tunnel.MaxHosts names of 253 bytes each is below it.
 const maxReply = 64 << 10
 
-// Claim changes what is shared: now, if need be once there is a session, and
+// Claim changes what is shared: now, or once there is a session, and
 // whenever a new one is opened. When it fails with an *Error, or because ctx
-// ended, what is shared is as before.
+// ended, the same is shared as before.
 func (a *Agent) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error) {
 	var grant tunnel.Grant
-	err := a.tell(ctx, tunnel.Request{Op: "claim", Claim: &claim}, func(g tunnel.Grant) {
+	err := a.send(ctx, tunnel.Request{Op: "claim", Claim: &claim}, func(g tunnel.Grant) {
 		grant = g
 		a.claim, a.state.Grant = claim, g
 		a.claimed++
@@ -28,16 +28,16 @@ func (a *Agent) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, er
 	return grant, err
 }
 
-// End has the relay end the link for good: visitors are told so from now on.
+// End has the relay end the link for good: visitors see that from now on.
 // The session stays, and Run goes on until it is ended too.
 func (a *Agent) End(ctx context.Context) error {
-	return a.tell(ctx, tunnel.Request{Op: "end"}, func(tunnel.Grant) {})
+	return a.send(ctx, tunnel.Request{Op: "end"}, func(tunnel.Grant) {})
 }
 
-// tell asks the relay on the session of the moment; a session that ends or is
-// replaced meanwhile is no reason to fail. done is called with the agent's
-// mutex held, for every session that has granted the request.
-func (a *Agent) tell(ctx context.Context, r tunnel.Request, done func(tunnel.Grant)) error {
+// send sends a request to the relay on the current session. When that session ends or
+// is replaced meanwhile, it sends the request again on the next. done is called with
+// the agent's mutex held, for every session that has granted the request.
+func (a *Agent) send(ctx context.Context, r tunnel.Request, done func(tunnel.Grant)) error {
 	select {
 	case a.turn <- struct{}{}:
 		defer func() { <-a.turn }()
@@ -49,8 +49,8 @@ func (a *Agent) tell(ctx context.Context, r tunnel.Request, done func(tunnel.Gra
 		if err != nil {
 			return err
 		}
-		grant, err := a.ask(ctx, s, r)
-		if err == nil && a.settled(s, r, grant, done) {
+		grant, err := a.request(ctx, s, r)
+		if err == nil && a.granted(s, r, grant, done) {
 			return nil
 		}
 		if err != nil && (ctx.Err() != nil || !isOver(s)) {
@@ -60,9 +60,9 @@ func (a *Agent) tell(ctx context.Context, r tunnel.Request, done func(tunnel.Gra
 	}
 }
 
-// settled notes what was granted, and reports whether it is so for the session
-// of the moment. One that is being opened finds out by itself.
-func (a *Agent) settled(s *tunnel.Session, r tunnel.Request, grant tunnel.Grant, done func(tunnel.Grant)) bool {
+// granted notes what was granted, and reports whether that is true for the current
+// session. One that is being opened compares the claim itself.
+func (a *Agent) granted(s *tunnel.Session, r tunnel.Request, grant tunnel.Grant, done func(tunnel.Grant)) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	done(grant)
@@ -80,7 +80,7 @@ func isOver(s *tunnel.Session) bool {
 	return true
 }
 
-// await is the session, once there is one.
+// await waits for a session, and returns it.
 func (a *Agent) await(ctx context.Context) (*tunnel.Session, error) {
 	for {
 		a.mu.Lock()
@@ -94,51 +94,55 @@ func (a *Agent) await(ctx context.Context) (*tunnel.Session, error) {
 		case <-ctx.Done():
 			return nil, a.noSession(ctx)
 		case <-a.closed:
-			return nil, &Error{Reason: ReasonBroken, Op: "ask", Addr: a.dialer.target.String(), Err: errors.New("the share has ended")}
+			return nil, &Error{Reason: ReasonBroken, Op: opRequest, Addr: a.dialer.target.String(), Err: errors.New("the share has ended")}
 		}
 	}
 }
 
-// noSession is why nothing could be asked before ctx ended.
+// opRequest is the Op of errors of requests.
+const opRequest = "send a request to"
+
+// noSession returns why no request could be sent before ctx ended.
 func (a *Agent) noSession(ctx context.Context) error {
-	e := &Error{Reason: ReasonBroken, Op: "ask", Addr: a.dialer.target.String(), Err: context.Cause(ctx), Fix: "try again once the relay can be reached"}
+	e := &Error{Reason: ReasonBroken, Op: opRequest, Addr: a.dialer.target.String(), Err: context.Cause(ctx), Fix: "try again once the relay can be reached"}
 	if last := a.State().Err; last != nil {
 		e.Err, e.Fix = last, last.Fix
 	}
 	return e
 }
 
-// ask asks on a session's control stream. The errors of the stream itself are
-// of ReasonBroken.
-func (a *Agent) ask(ctx context.Context, s *tunnel.Session, r tunnel.Request) (tunnel.Grant, error) {
+// request sends a request on a new stream of a session. The errors of the stream
+// itself are of ReasonBroken.
+func (a *Agent) request(ctx context.Context, s *tunnel.Session, r tunnel.Request) (tunnel.Grant, error) {
 	target := a.dialer.target
+	failed := func(message string) (tunnel.Grant, error) {
+		return tunnel.Grant{}, target.refused(&tunnel.Refusal{Code: tunnel.CodeFailed, Message: message}, a.key)
+	}
 	reply, err := exchange(ctx, s, r)
-	if err != nil {
-		return tunnel.Grant{}, target.broken("ask", err)
-	}
-	if reply.Code != 0 || reply.Error != "" {
+	switch {
+	case err != nil:
+		return tunnel.Grant{}, target.broken(opRequest, err)
+	case reply.Code != 0 || reply.Error != "":
 		return tunnel.Grant{}, target.refused(&tunnel.Refusal{Code: max(reply.Code, tunnel.CodeFailed), Message: reply.Error}, a.key)
-	}
-	if r.Claim == nil {
+	case r.Claim == nil:
 		return tunnel.Grant{}, nil
-	}
-	if reply.Grant == nil {
-		return tunnel.Grant{}, target.refused(&tunnel.Refusal{Code: tunnel.CodeFailed, Message: "its answer grants nothing"}, a.key)
+	case reply.Grant == nil:
+		return failed("its answer grants nothing")
 	}
 	if err := checkGrant(*reply.Grant, *r.Claim); err != nil {
-		return tunnel.Grant{}, target.refused(&tunnel.Refusal{Code: tunnel.CodeFailed, Message: err.Error()}, a.key)
+		return failed(err.Error())
 	}
 	return *reply.Grant, nil
 }
 
-// exchange writes a request on a stream of its own and reads the answer to it.
+// exchange writes a request on a new stream and reads the answer.
 func exchange(ctx context.Context, s *tunnel.Session, r tunnel.Request) (reply tunnel.Reply, err error) {
 	stream, err := s.Open([]byte(tunnel.ControlHead))
 	if err != nil {
 		return reply, err
 	}
 	defer stream.Close()
-	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) }) // a closed stream has no use for it
+	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) }) // fails once the stream is closed
 	defer stop()
 	defer func() {
 		if ctx.Err() != nil && err != nil {
@@ -155,4 +159,51 @@ func exchange(ctx context.Context, s *tunnel.Session, r tunnel.Request) (reply t
 		return reply, fmt.Errorf("its answer cannot be read: %w", err)
 	}
 	return reply, nil
+}
+
+// Enrol connects once and disconnects: after that the relay knows the key, if the
+// claim has a valid token or the relay knew it already. A running agent with the
+// same key would be replaced. The error is an *Error, or ctx's.
+func Enrol(ctx context.Context, opts Options) error {
+	opts.Claim.Hosts = nil
+	_, err := connectOnce(ctx, opts)
+	return err
+}
+
+// Release has the relay forget that a plain name, a label, belongs to the key, so
+// that any key may claim it. A running session of the key goes on. released is the
+// whole name; the error is an *Error, of ReasonNameTaken when the name is not the
+// key's, or ctx's.
+func Release(ctx context.Context, opts Options, label string) (released string, err error) {
+	opts.Claim = tunnel.Claim{Release: label}
+	target, err := connectOnce(ctx, opts)
+	if err == nil { // an older relay, for which the claim is one without hosts
+		return "", &Error{
+			Reason: ReasonVersion, Op: "release a name at", Addr: target.String(),
+			Err: errors.New("it runs an older version, which cannot do that"), Fix: "have the relay's operator update it",
+		}
+	}
+	refused, ok := errors.AsType[*tunnel.Refusal](err)
+	if !ok || refused.Code != tunnel.CodeReleased {
+		return "", err
+	}
+	if name := refused.Message; !isName(name) {
+		return "", target.refused(&tunnel.Refusal{Code: tunnel.CodeFailed, Message: fmt.Sprintf("it says that it released %.80q, which is not a valid name", name)}, opts.Key)
+	}
+	return refused.Message, nil
+}
+
+// connectOnce opens a session with what opts say and closes it.
+func connectOnce(ctx context.Context, opts Options) (target, error) {
+	a := New(opts)
+	defer a.Close()
+	if a.fault != nil {
+		return a.dialer.target, a.fault
+	}
+	s, err := a.open(ctx)
+	if err == nil {
+		s.Close(nil)
+		a.running.Wait()
+	}
+	return a.dialer.target, err
 }

@@ -69,7 +69,7 @@ func TestClaimBetweenSessions(t *testing.T) {
 	}
 	r.start(nil)
 	a := run(t, optionsFor(r))
-	wants(t, a.until(Waiting).Err, ReasonBusy, "it is busy: come back", "tried again")
+	wants(t, a.until(Waiting).Err, ReasonBusy, "it is busy: come back", "tries again")
 
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()

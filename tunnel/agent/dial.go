@@ -7,21 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
 
 const (
 	// connectTimeout bounds the connecting to one end, the relay or a proxy,
-	// with what a proxy takes to connect to the relay.
+	// including the time that a proxy takes to connect to the relay.
 	connectTimeout = 10 * time.Second
 	// shakeTimeout bounds one TLS handshake, or one WebSocket's.
 	shakeTimeout = 10 * time.Second
-	// webFor is how long lanes go inside a WebSocket at once, without trying
-	// the plain way first, once that failed and this worked.
+	// webFor is how long lanes use a WebSocket at once, without plain TLS
+	// first, after that failed and a WebSocket worked.
 	webFor = 10 * time.Minute
+	// webPath is the path of lanes inside WebSockets at a relay.
+	webPath = "/.well-known/devproxy/agent"
 )
 
 // dialer makes the lanes to one relay.
@@ -31,14 +36,15 @@ type dialer struct {
 	tls        *tls.Config
 	proxyRoots *x509.CertPool // nil: the system's
 	congestion string
-	greeted    bool // the server speaks first, as it does not in TLS
+	greeted    bool // the server sends first, unlike in TLS
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
 	webTil time.Time
 }
 
-// newDialer is never nil, so that the agent can tell what it was to dial.
+// newDialer never returns nil: with an error too, the dialer has the target, for
+// messages.
 func newDialer(opts Options) (*dialer, error) {
 	d := &dialer{congestion: opts.Congestion, dial: new(net.Dialer).DialContext}
 	var err error
@@ -53,9 +59,9 @@ func newDialer(opts Options) (*dialer, error) {
 }
 
 // Dial connects to address, HOST:PORT, by TCP within ten seconds, as an agent
-// connects to its relay: through the proxy that getenv names, if it names one. For
-// the servers of others, which share this machine's network with the relay. The
-// error is an *Error; what its Fix says of a relay is for the caller to replace.
+// connects to its relay: through the proxy that getenv names, if it names one. It is
+// for servers other than relays, which are reached over the same network. The
+// error is an *Error; the caller replaces what its Fix says about a relay.
 func Dial(ctx context.Context, address string, getenv func(string) string) (net.Conn, error) {
 	d, err := newDialer(Options{Relay: address, Getenv: getenv})
 	if err != nil {
@@ -66,7 +72,7 @@ func Dial(ctx context.Context, address string, getenv func(string) string) (net.
 }
 
 // lane makes one lane: TLS that carries frames, or where something on the way
-// does not let that pass, a WebSocket in TLS. What worked is tried first the
+// does not let that pass, a WebSocket in TLS. The one that worked is tried first the
 // next time.
 func (d *dialer) lane(ctx context.Context) (tunnel.Lane, error) {
 	if d.prefersWeb() {
@@ -75,7 +81,9 @@ func (d *dialer) lane(ctx context.Context) (tunnel.Lane, error) {
 		return lane, err
 	}
 	lane, err := d.plain(ctx)
-	if err == nil || !mayPassAsWeb(err) || ctx.Err() != nil {
+	// A WebSocket may pass where the handshake was cut, or where something answered
+	// that does not know the protocol.
+	if err == nil || !isReason(err, ReasonNotRelay) && !isReason(err, ReasonBroken) || ctx.Err() != nil {
 		return lane, err
 	}
 	lane, webErr := d.web(ctx)
@@ -84,7 +92,7 @@ func (d *dialer) lane(ctx context.Context) (tunnel.Lane, error) {
 		return lane, nil
 	}
 	if isReason(webErr, ReasonBroken) {
-		return tunnel.Lane{}, err // no wiser
+		return tunnel.Lane{}, err // the first error says as much
 	}
 	return tunnel.Lane{}, webErr
 }
@@ -104,24 +112,9 @@ func (d *dialer) remember(web bool) {
 	}
 }
 
-// mayPassAsWeb reports whether a WebSocket could do where plain TLS did not:
-// the handshake was cut, or something answered that does not know our protocol.
-func mayPassAsWeb(err error) bool {
-	return isReason(err, ReasonNotRelay) || isReason(err, ReasonBroken)
-}
-
-func isReason(err error, reason Reason) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Reason == reason
-}
-
 // plain makes a lane of TLS alone.
 func (d *dialer) plain(ctx context.Context) (tunnel.Lane, error) {
-	socket, err := d.connect(ctx)
-	if err != nil {
-		return tunnel.Lane{}, err
-	}
-	conn, err := d.secure(ctx, socket, tunnel.ALPN)
+	conn, tcp, err := d.secure(ctx, tunnel.ALPN)
 	if err != nil {
 		return tunnel.Lane{}, err
 	}
@@ -129,26 +122,97 @@ func (d *dialer) plain(ctx context.Context) (tunnel.Lane, error) {
 		conn.Close()
 		return tunnel.Lane{}, d.target.notRelay(fmt.Errorf("it speaks %q, not %s", got, tunnel.ALPN))
 	}
-	return d.laneOver(conn, conn, socket)
+	return d.laneOver(conn, conn, tcp)
 }
 
-// laneOver is the lane whose frames conn carries.
-func (d *dialer) laneOver(conn net.Conn, secure *tls.Conn, socket *socket) (tunnel.Lane, error) {
+// web makes a lane inside a WebSocket (RFC 6455) over the same TLS. The handshake
+// signs its binding too, so that something between that ends TLS is found out.
+func (d *dialer) web(ctx context.Context) (tunnel.Lane, error) {
+	secure, tcp, err := d.secure(ctx, "http/1.1")
+	if err != nil {
+		return tunnel.Lane{}, err
+	}
+	conn, err := d.upgrade(ctx, secure)
+	if err != nil {
+		secure.Close()
+		return tunnel.Lane{}, err
+	}
+	lane := webLane{websocket.NetConn(context.Background(), conn, websocket.MessageBinary), conn}
+	return d.laneOver(lane, secure, tcp)
+}
+
+// upgrade makes a WebSocket of a connection.
+func (d *dialer) upgrade(ctx context.Context, c net.Conn) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, shakeTimeout)
+	defer cancel()
+	transport := &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return c, nil }}
+	client := &http.Client{
+		Transport: transport,
+		// A relay does not redirect.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	conn, response, err := websocket.Dial(ctx, d.target.origin()+webPath, &websocket.DialOptions{HTTPClient: client}) //nolint:bodyclose // Dial has closed it
+	if err == nil {
+		return conn, nil
+	}
+	transport.CloseIdleConnections()
+	if response != nil {
+		return nil, d.target.notRelay(fmt.Errorf("it answers %s", printable(response.Status)))
+	}
+	if ctx.Err() != nil {
+		err = errors.New("no answer to the WebSocket's handshake")
+	}
+	return nil, d.target.broken(opTalk, err)
+}
+
+// webLane is a WebSocket as a connection of frames. Its Close does not wait for
+// the other end's: the session's last frame has told the other end.
+type webLane struct {
+	net.Conn
+	ws *websocket.Conn
+}
+
+func (l webLane) Close() error {
+	err := l.ws.CloseNow()
+	_ = l.Conn.Close() // stops its timers
+	return err
+}
+
+// laneOver returns the lane whose frames conn carries.
+func (d *dialer) laneOver(conn net.Conn, secure *tls.Conn, tcp *net.TCPConn) (tunnel.Lane, error) {
 	binding, err := tunnel.Binding(secure.ConnectionState())
 	if err != nil {
 		conn.Close()
-		return tunnel.Lane{}, d.target.broken("talk to", err)
+		return tunnel.Lane{}, d.target.broken(opTalk, err)
 	}
-	return tunnel.Lane{Conn: conn, Binding: binding, TCP: socket.tcp}, nil
+	return tunnel.Lane{Conn: conn, Binding: binding, TCP: tcp}, nil
 }
 
-// socket is a way to the relay, on which nothing was said yet.
+// secure connects to the relay and shakes hands over TLS, offering one protocol.
+func (d *dialer) secure(ctx context.Context, protocol string) (*tls.Conn, *net.TCPConn, error) {
+	s, err := d.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	config := d.tls.Clone()
+	config.NextProtos = []string{protocol}
+	ctx, cancel := context.WithTimeout(ctx, shakeTimeout)
+	defer cancel()
+	conn := tls.Client(s, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		s.Close()
+		return nil, nil, d.target.unverified(err)
+	}
+	return conn, s.tcp, nil
+}
+
+// socket is a connection to the relay on which nothing was sent yet.
 type socket struct {
 	net.Conn
 	tcp *net.TCPConn // at the bottom; nil in tests
 }
 
-// connect makes a way to the relay.
+// connect connects to the relay, through the proxy if there is one.
 func (d *dialer) connect(ctx context.Context) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -162,11 +226,15 @@ func (d *dialer) connect(ctx context.Context) (*socket, error) {
 	return s, nil
 }
 
-// reach connects to an end of this network. When every address fails the error
-// is the first one's: a machine may lack the second altogether.
+// reach connects to a host of this network. When every address fails it returns the
+// first one's error: a machine may lack the second altogether.
 func (d *dialer) reach(ctx context.Context, host, port string) (*socket, error) {
+	addresses := []string{net.JoinHostPort(host, port)}
+	if isLocal(host) { // which the resolver may not know
+		addresses = []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
+	}
 	var first error
-	for _, address := range addressesOf(host, port) {
+	for _, address := range addresses {
 		conn, err := d.dial(ctx, "tcp", address)
 		if err == nil {
 			tcp, _ := conn.(*net.TCPConn)
@@ -180,13 +248,4 @@ func (d *dialer) reach(ctx context.Context, host, port string) (*socket, error) 
 		}
 	}
 	return nil, first
-}
-
-// addressesOf are the addresses to dial in turn for a host. The resolver is
-// not asked for names that mean this machine.
-func addressesOf(host, port string) []string {
-	if !isLocal(host) {
-		return []string{net.JoinHostPort(host, port)}
-	}
-	return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
 }

@@ -28,13 +28,13 @@ func TestUnreached(t *testing.T) {
 		reason    Reason
 		text, fix string
 	}{
-		"no such name":    {relayName, &net.DNSError{Err: "no such host", Name: relayName, IsNotFound: true}, ReasonNoName, "cannot look up t.example.com: there is no such name", "nslookup t.example.com"},
+		"no such name":    {relayName, &net.DNSError{Err: "no such host", Name: relayName, IsNotFound: true}, ReasonNoName, "cannot look up t.example.com: no such name", "nslookup t.example.com"},
 		"DNS is away":     {relayName, &net.DNSError{Err: "server misbehaving", Name: relayName, IsTemporary: true}, ReasonDNS, "cannot look up t.example.com: server misbehaving", "this machine's DNS"},
 		"refused":         {relayName + ":" + refusing, nil, ReasonRefused, "cannot connect to t.example.com:" + refusing + ": nothing listens there", "whether the relay runs"},
 		"refused here":    {"share.localhost:" + refusing, nil, ReasonRefused, "nothing listens there", "devproxy relay --dev --listen 127.0.0.1:" + refusing},
 		"blocked":         {relayName, context.DeadlineExceeded, ReasonBlocked, "cannot connect to t.example.com:443: no answer within 10s", "port 443 seems blocked; set HTTPS_PROXY if this network needs a proxy"},
 		"blocked, kernel": {relayName, &net.OpError{Op: "dial", Err: syscall.ETIMEDOUT}, ReasonBlocked, "no answer", "seems blocked"},
-		"no network":      {relayName, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH}, ReasonUnreachable, "there is no way from this network", "this machine's network"},
+		"no network":      {relayName, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH}, ReasonUnreachable, "no route from this network", "this machine's network"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := newDialer(Options{Relay: test.relay})
@@ -90,7 +90,7 @@ func TestUnsafe(t *testing.T) {
 		"other name": {func(r *fakeRelay) { r.cert = ca.leaf(t, "www.example.org", time.Time{}) }, relayName, "", ReasonCertificate,
 			"its certificate is for www.example.org", "check the relay's name"},
 		"ended": {func(r *fakeRelay) { r.cert = ca.leaf(t, relayName, yesterday) }, relayName, "", ReasonCertificate,
-			"its certificate ended on " + yesterday.UTC().Format(time.DateOnly), "clock"},
+			"its certificate expired on " + yesterday.UTC().Format(time.DateOnly), "clock"},
 		"not valid yet": {func(r *fakeRelay) {
 			r.cert = ca.leafBetween(t, relayName, time.Now().Add(time.Hour), time.Now().Add(2*time.Hour))
 		}, relayName, "", ReasonCertificate,
@@ -144,7 +144,7 @@ func TestSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = d.lane(t.Context())
-	wants(t, err, ReasonBroken, "the TLS handshake broke off: the other end closed the connection", "tried again")
+	wants(t, err, ReasonBroken, "the TLS handshake broke off: the other end closed the connection", "tries again")
 }
 
 func portOf(ln net.Listener) string {
@@ -159,8 +159,8 @@ func TestRefusals(t *testing.T) {
 		fatal     bool
 		text, fix string
 	}{
-		tunnel.CodeUnknownKey: {ReasonUnknownKey, true, "it does not know this folder's key", "devproxy relay login %s --token TOKEN\nor have whoever runs it add this line to its authorized_keys:\ndevproxy-ed25519 "},
-		tunnel.CodeRevoked:    {ReasonRevoked, true, "has revoked this folder's key", "ask them"},
+		tunnel.CodeUnknownKey: {ReasonUnknownKey, true, "it does not know this folder's key", "devproxy relay login %s --token TOKEN\nor have its operator add this line to its authorized_keys:\ndevproxy-ed25519 "},
+		tunnel.CodeRevoked:    {ReasonRevoked, true, "has revoked this folder's key", "contact the operator"},
 		tunnel.CodeBadToken:   {ReasonBadToken, true, "the enrolment token is not valid", "devproxy relay login %s --token TOKEN"},
 		tunnel.CodeNameTaken:  {ReasonNameTaken, true, "said by the relay", "choose another"},
 		tunnel.CodeBadClaim:   {ReasonBadClaim, true, "said by the relay", "change the share block"},
@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 		tunnel.CodeReplaced:   {ReasonReplaced, true, "uses this folder's key", "devproxy down"},
 		tunnel.CodeBadHello:   {ReasonVersion, true, "said by the relay", "the same version of devproxy here and on the relay"},
 		tunnel.CodeBadProof:   {ReasonInspected, false, "something between decrypts TLS", "TLS inspection"},
-		tunnel.CodeBusy:       {ReasonBusy, false, "said by the relay", "tried again"},
+		tunnel.CodeBusy:       {ReasonBusy, false, "said by the relay", "tries again"},
 		tunnel.CodeFailed:     {ReasonFailed, false, "said by the relay", "relay's log"},
 		tunnel.Code(9999):     {ReasonFailed, false, "said by the relay", "relay's log"},
 	} {
@@ -203,7 +203,7 @@ func TestRevokedLater(t *testing.T) {
 	s := r.session()
 	visit(t, s, "while it lasts")
 	s.Close(&tunnel.Refusal{Code: tunnel.CodeRevoked, Message: "no more"})
-	wants(t, a.fails(), ReasonRevoked, "revoked", "ask them")
+	wants(t, a.fails(), ReasonRevoked, "revoked", "contact the operator")
 }
 
 // TestAuthorizedKey is the line that a relay reads.

@@ -5,12 +5,98 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// open opens a session with what is claimed, and has its visitors served.
+// Phase is how far an agent has come.
+type Phase string
+
+// The phases.
+const (
+	// Connecting: a session is being opened.
+	Connecting Phase = "connecting"
+	// Up: visitors get through.
+	Up Phase = "up"
+	// Resuming: every connection of the session is lost. It is kept for
+	// tunnel.ResumeTimeout while others are dialled; visitors wait.
+	Resuming Phase = "resuming"
+	// Waiting: an attempt failed, the next follows. Visitors see that the
+	// share is not connected.
+	Waiting Phase = "waiting"
+)
+
+// State describes an agent at one moment.
+type State struct {
+	Phase Phase
+	// Grant is what the relay granted last; zero before that.
+	Grant tunnel.Grant
+	// Err is why the agent waits; nil in every other phase.
+	Err *Error
+	// Retry is how long it waits; 0 in every other phase.
+	Retry time.Duration
+	// Lanes are the connections that work, RTT the smoothed round trip; 0
+	// without a session.
+	Lanes int
+	RTT   time.Duration
+}
+
+// State returns the agent's current state.
+func (a *Agent) State() State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.measureLocked()
+	return a.state
+}
+
+func (a *Agent) set(next State) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.setLocked(next)
+}
+
+// setLocked makes next the state and reports it.
+func (a *Agent) setLocked(next State) {
+	if next.Phase != Up {
+		next.Grant = a.state.Grant
+	}
+	a.state = next
+	a.measureLocked()
+	if a.notify != nil {
+		a.notify(a.state)
+	}
+}
+
+// measureLocked updates the figures of the state.
+func (a *Agent) measureLocked() {
+	a.state.Lanes, a.state.RTT = 0, 0
+	if a.session != nil {
+		stats := a.session.Stats()
+		a.state.Lanes, a.state.RTT = stats.Lanes, stats.RTT
+	}
+}
+
+// checkLanes updates the phase when a session has lost every lane, and when it has one
+// again.
+func (a *Agent) checkLanes() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.session == nil {
+		return
+	}
+	next := Up
+	if a.session.Stats().Lanes == 0 {
+		next = Resuming
+	}
+	if next != a.state.Phase {
+		a.setLocked(State{Phase: next, Grant: a.state.Grant})
+	}
+}
+
+// open opens a session with the current claim, and has its visitors served.
 func (a *Agent) open(ctx context.Context) (*tunnel.Session, error) {
 	claim, claimed := a.wanted()
 	hello, err := json.Marshal(claim)
@@ -29,7 +115,7 @@ func (a *Agent) open(ctx context.Context) (*tunnel.Session, error) {
 	}
 	for !a.install(s, grant, claimed) {
 		claim, claimed = a.wanted()
-		if grant, err = a.ask(ctx, s, tunnel.Request{Op: "claim", Claim: &claim}); err != nil {
+		if grant, err = a.request(ctx, s, tunnel.Request{Op: "claim", Claim: &claim}); err != nil {
 			s.Close(nil)
 			return nil, err
 		}
@@ -43,33 +129,52 @@ func (a *Agent) wanted() (claim tunnel.Claim, claimed uint64) {
 	return a.claim, a.claimed
 }
 
-// install makes s the session, unless something else is claimed by now.
+// install makes s the session, unless the claim has changed by now.
 func (a *Agent) install(s *tunnel.Session, grant tunnel.Grant, claimed uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.claimed != claimed {
 		return false
 	}
-	a.session, a.held = s, true
-	a.announce()
+	a.held = true
+	a.useLocked(s)
 	a.setLocked(State{Phase: Up, Grant: grant})
 	return true
 }
 
-// retire takes s out: it takes no more streams of ours.
+// retire stops using s, which takes no more streams.
 func (a *Agent) retire(s *tunnel.Session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.session == s {
-		a.session = nil
-		a.announce()
+		a.useLocked(nil)
 	}
 }
 
-// announce wakes whoever waits for another session.
-func (a *Agent) announce() {
+// useLocked changes the session and wakes everything that waits for another.
+func (a *Agent) useLocked(s *tunnel.Session) {
+	a.session = s
 	close(a.changed)
 	a.changed = make(chan struct{})
+}
+
+// Conn is a visitor's connection, which carries one exchange. It is the
+// stream itself, so that its directions end separately (CloseWrite).
+type Conn struct {
+	*tunnel.Stream
+	// Visitor is the client at the other end, as the relay describes it.
+	Visitor tunnel.Visitor
+}
+
+// Accept waits for the next visitor; the connection is a *Conn. It returns
+// net.ErrClosed once the agent is closed or Run has returned.
+func (a *Agent) Accept() (net.Conn, error) {
+	select {
+	case c := <-a.visitors:
+		return c, nil
+	case <-a.closed:
+		return nil, net.ErrClosed
+	}
 }
 
 // serve hands a session's visitors to Accept until the session ends, or ctx
@@ -83,7 +188,7 @@ func (a *Agent) serve(ctx context.Context, s *tunnel.Session) {
 		}
 		visitor, err := tunnel.ParseVisitor(stream.Head())
 		if err != nil {
-			a.log.Warn("a visitor was turned away", "error", err)
+			a.log.Warn("a visitor was refused", "error", err)
 			stream.Reset()
 			continue
 		}
@@ -98,7 +203,7 @@ func (a *Agent) serve(ctx context.Context, s *tunnel.Session) {
 }
 
 // readGrant reads the answer to a claim. It ends up on a terminal and in
-// headers, and a relay is a stranger's program: so it has to be names.
+// headers, and a relay is someone else's program: so it must consist of names.
 func readGrant(answer []byte, claim tunnel.Claim) (tunnel.Grant, error) {
 	var grant tunnel.Grant
 	if err := json.Unmarshal(answer, &grant); err != nil {
@@ -112,24 +217,22 @@ func checkGrant(grant tunnel.Grant, claim tunnel.Claim) error {
 		return fmt.Errorf("it grants %d names for %d hosts", len(grant.Hosts), len(claim.Hosts))
 	}
 	if !isName(grant.Domain) || grant.Port == 0 {
-		return errors.New("it grants no names, for it does not say its own")
+		return errors.New("it grants names without its own domain and port")
 	}
 	if grant.Zone != "" && !isName(grant.Zone) {
-		return fmt.Errorf("it grants a zone %.80q, which is no name", grant.Zone)
+		return fmt.Errorf("it grants the zone %.80q, which is not a valid name", grant.Zone)
 	}
 	for _, host := range grant.Hosts {
 		if !isName(host) {
-			return fmt.Errorf("it grants %.80q, which is no name", host)
+			return fmt.Errorf("it grants %.80q, which is not a valid name", host)
 		}
 	}
 	return nil
 }
 
-// isName reports whether s consists of what public names are made of, a
-// wildcard's "*" with them.
+// isName reports whether s consists of the characters of public names, with the "*"
+// of a wildcard.
 func isName(s string) bool {
-	outside := func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("-.*_", c)
-	}
-	return s != "" && len(s) <= 253 && !strings.ContainsFunc(s, outside) // RFC 1035 section 2.3.4
+	const characters = "abcdefghijklmnopqrstuvwxyz0123456789-.*_"
+	return s != "" && len(s) <= 253 && strings.Trim(s, characters) == "" // RFC 1035 section 2.3.4
 }

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// defaultPort is where relays listen.
+// defaultPort is the port of relays.
 const defaultPort = "443"
 
-// target is a relay as it was named.
+// target is a relay's host and port, as the user wrote them.
 type target struct {
 	host string // lower case, no final dot
 	port string
@@ -34,16 +34,14 @@ func parseTarget(text string) (target, error) {
 		return refuse("this is not a port")
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if _, err := netip.ParseAddr(host); err == nil {
-		return target{host, port}, nil
-	}
-	if !isName(host) || strings.Contains(host, "*") {
+	_, err := netip.ParseAddr(host)
+	if isName := isName(host) && !strings.Contains(host, "*"); err != nil && !isName {
 		return refuse("this is not a domain")
 	}
 	return target{host, port}, nil
 }
 
-// String is the relay's name as people write it.
+// String returns the relay's name as people write it.
 func (t target) String() string {
 	if t.port == "" || t.port == defaultPort {
 		return t.host
@@ -51,10 +49,10 @@ func (t target) String() string {
 	return t.address()
 }
 
-// address is for dialling.
+// address returns the address to dial.
 func (t target) address() string { return net.JoinHostPort(t.host, t.port) }
 
-// origin is the https origin, for HTTP.
+// origin returns the https origin, for HTTP.
 func (t target) origin() string {
 	if t.port == defaultPort && strings.Contains(t.host, ":") {
 		return fmt.Sprintf("https://[%s]", t.host)

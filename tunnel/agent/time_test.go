@@ -195,7 +195,7 @@ func TestHandshakeThatHangs(t *testing.T) {
 		defer ln.Close()
 		a := flying(t, air, Options{Relay: relayName, Key: keyOf("folder")})
 		from := time.Now()
-		wants(t, a.until(Waiting).Err, ReasonBroken, "no answer to the TLS handshake within 10s", "tried again")
+		wants(t, a.until(Waiting).Err, ReasonBroken, "no answer to the TLS handshake within 10s", "tries again")
 		if took := time.Since(from); took != 2*shakeTimeout {
 			t.Errorf("it took %v", took)
 		}

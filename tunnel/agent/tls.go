@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -17,14 +18,14 @@ import (
 // pinPrefix names the hash of a pin.
 const pinPrefix = "sha256/"
 
-// Pin is the pin of a certificate's key.
+// Pin returns the pin of a certificate's key.
 func Pin(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return pinPrefix + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// tlsConfig is what every lane's TLS has in common. It is 1.3 or nothing:
-// the binding of older versions is not unique to a connection (RFC 7627).
+// tlsConfig returns the TLS configuration of every lane. Versions below 1.3 are
+// refused: their binding is not unique to a connection (RFC 7627).
 func tlsConfig(t target, opts Options) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: t.host, RootCAs: opts.Roots}
 	if opts.Pin == "" {
@@ -34,12 +35,12 @@ func tlsConfig(t target, opts Options) (*tls.Config, error) {
 	if sum, err := base64.StdEncoding.DecodeString(text); !ok || err != nil || len(sum) != sha256.Size {
 		return nil, &Error{Reason: ReasonRelay, Op: "use the pin", Addr: fmt.Sprintf("%q", opts.Pin), Err: errors.New("it is not the SHA-256 of a key"), Fix: "write " + pinPrefix + " and 44 characters of base64"}
 	}
-	config.InsecureSkipVerify = true // VerifyConnection does, on every connection
+	config.InsecureSkipVerify = true // VerifyConnection verifies every connection
 	config.VerifyConnection = func(state tls.ConnectionState) error { return verifyPin(state, opts.Pin) }
 	return config, nil
 }
 
-// pinError is a certificate with another key than the pinned one.
+// pinError is the error of a certificate with another key than the pinned one.
 type pinError struct{ got, want string }
 
 func (e *pinError) Error() string {
@@ -47,30 +48,15 @@ func (e *pinError) Error() string {
 }
 
 func verifyPin(state tls.ConnectionState, want string) error {
-	got := Pin(state.PeerCertificates[0]) // a server has one, says the handshake
+	got := Pin(state.PeerCertificates[0]) // the handshake fails without one
 	if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
 		return &pinError{got, want}
 	}
 	return nil
 }
 
-// secure shakes hands over TLS, offering one protocol. It closes the socket
-// when that fails.
-func (d *dialer) secure(ctx context.Context, s *socket, protocol string) (*tls.Conn, error) {
-	config := d.tls.Clone()
-	config.NextProtos = []string{protocol}
-	ctx, cancel := context.WithTimeout(ctx, shakeTimeout)
-	defer cancel()
-	conn := tls.Client(s, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		s.Close()
-		return nil, d.target.unsafe(err)
-	}
-	return conn, nil
-}
-
-// unsafe explains a TLS handshake that failed.
-func (t target) unsafe(err error) error {
+// unverified explains a TLS handshake that failed.
+func (t target) unverified(err error) error {
 	e := func(reason Reason, err error, fix string) error {
 		return &Error{Reason: reason, Op: "verify", Addr: t.String(), Err: err, Fix: fix}
 	}
@@ -90,31 +76,31 @@ func (t target) unsafe(err error) error {
 		text, fix := outdated(invalid.Cert, time.Now())
 		return e(ReasonCertificate, errors.New(text), fix)
 	case errors.As(err, &unverified):
-		return e(ReasonCertificate, err, "have whoever runs the relay look at its certificate")
+		return e(ReasonCertificate, err, "have the relay's operator check its certificate")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return t.broken("talk to", fmt.Errorf("no answer to the TLS handshake within %v", shakeTimeout))
+		return t.broken(opTalk, fmt.Errorf("no answer to the TLS handshake within %v", shakeTimeout))
 	}
-	return t.broken("talk to", fmt.Errorf("the TLS handshake broke off: %w", plainly(err)))
+	return t.broken(opTalk, fmt.Errorf("the TLS handshake broke off: %w", plainly(err)))
 }
 
-// outdated explains a certificate that is not valid now: it has ended, or its time
-// has not come, as far as this machine's clock is right (RFC 5280 section
-// 4.1.2.5).
+// outdated explains a certificate that has expired or is not valid yet, if this
+// machine's clock is right (RFC 5280 section 4.1.2.5).
 func outdated(cert *x509.Certificate, now time.Time) (text, fix string) {
 	const layout = "2006-01-02 15:04 UTC"
 	clock := "this machine's clock, which says " + now.UTC().Format(layout)
 	if now.Before(cert.NotBefore) {
 		return "its certificate is not valid before " + cert.NotBefore.UTC().Format(layout), "check " + clock
 	}
-	return "its certificate ended on " + cert.NotAfter.UTC().Format(layout), "have the relay's operator renew it; or check " + clock
+	return "its certificate expired on " + cert.NotAfter.UTC().Format(layout), "have the relay's operator renew it; or check " + clock
 }
 
-// unknownIssuer is a certificate that nobody trusted has signed. Where a public
-// relay's is expected that is a company's proxy, which decrypts.
+// unknownIssuer explains a certificate whose signer is not trusted. Where a public
+// relay is expected, it belongs to a company's proxy, which decrypts.
 func (t target) unknownIssuer(chain []*x509.Certificate, err error) error {
 	e := &Error{Reason: ReasonInspected, Op: "verify", Addr: t.String(), Err: err}
 	if len(chain) > 0 {
-		e.Err = fmt.Errorf("its certificate is signed by %q, which this machine does not trust: %w", printable(issuerOf(chain[len(chain)-1])), err)
+		issuer := chain[len(chain)-1].Issuer
+		e.Err = fmt.Errorf("its certificate is signed by %q, which this machine does not trust: %w", printable(cmp.Or(issuer.CommonName, issuer.String())), err)
 		e.Fix = fmt.Sprintf("if that is a company's proxy, %s\nif it is the relay's own: devproxy relay login %s --pin %s", t.inspectedFix(), t, Pin(chain[0]))
 	}
 	if isLocal(t.host) {
@@ -123,14 +109,12 @@ func (t target) unknownIssuer(chain []*x509.Certificate, err error) error {
 	return e
 }
 
-func issuerOf(cert *x509.Certificate) string {
-	if name := cert.Issuer.CommonName; name != "" {
-		return name
-	}
-	return cert.Issuer.String()
+// inspectedFix is the fix for a proxy that decrypts.
+func (t target) inspectedFix() string {
+	return fmt.Sprintf("have this network's operator leave %s out of TLS inspection, or share from another network", t.host)
 }
 
-// namesOf are the names a certificate is for, not too many of them.
+// namesOf lists the names of a certificate, at most three.
 func namesOf(cert *x509.Certificate) string {
 	names := cert.DNSNames
 	if len(names) > 3 {

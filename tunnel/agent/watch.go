@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// glance is how often the machine is looked at.
-	glance = time.Second
-	// glances is at how many of them the machine's addresses are asked for.
-	glances = 2
-	// slept is how much later than due a look has to come for the machine to
+	// watchEvery is how often the machine's clock is read.
+	watchEvery = time.Second
+	// addressesEvery is after how many of these times its addresses are read.
+	addressesEvery = 2
+	// slept is how much later than due the clock must be read for the machine to
 	// have slept, or to have stood still as long.
 	slept = 3 * time.Second
 )
@@ -30,12 +30,11 @@ func thisMachine() machine {
 	return machine{func() time.Time { return time.Now().Round(0) }, net.InterfaceAddrs}
 }
 
-// watch looks whether connections that seem to stand may be dead: the machine
-// has slept, or moved to another network. Then they are asked for a sign of
-// life, and a pause before the next attempt is over. Nothing tells an end of a
-// TCP connection of that, and its time-outs take minutes.
+// watch looks for signs that open connections may be dead: the machine
+// has slept, or moved to another network. Then it probes them and ends the pause
+// before the next attempt. TCP itself does not notice, and its timeouts take minutes.
 func (a *Agent) watch(ctx context.Context) {
-	ticker := time.NewTicker(glance)
+	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	last, addrs := a.machine.now(), a.machine.addresses()
 	for n := 1; ; n++ {
@@ -45,22 +44,22 @@ func (a *Agent) watch(ctx context.Context) {
 			return
 		}
 		now := a.machine.now()
-		if now.Sub(last) > glance+slept {
+		if now.Sub(last) > watchEvery+slept {
 			a.probe("the machine has slept")
 		}
 		last = now
-		if n%glances == 0 {
+		if n%addressesEvery == 0 {
 			if found := a.machine.addresses(); !slices.Equal(addrs, found) {
 				addrs = found
 				a.probe("the machine's addresses have changed")
 			}
 		}
-		a.look()
+		a.checkLanes()
 	}
 }
 
-// addresses are those a connection to a relay could come from, sorted. Those
-// of links alone come and go with containers.
+// addresses returns, sorted, those a connection to a relay could come from.
+// Link-local addresses are left out: they come and go with containers.
 func (m machine) addresses() []string {
 	found, err := m.addrs()
 	if err != nil {
@@ -78,7 +77,7 @@ func (m machine) addresses() []string {
 
 // probe asks for signs of life, because of what has changed.
 func (a *Agent) probe(why string) {
-	a.log.Debug("looking whether the relay is still there", "because", why)
+	a.log.Debug("probing the connection to the relay", "because", why)
 	a.mu.Lock()
 	s := a.session
 	a.mu.Unlock()

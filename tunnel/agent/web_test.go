@@ -103,7 +103,7 @@ func TestNotRelay(t *testing.T) {
 			r.web, r.protocols = handler, []string{"h2", "http/1.1"}
 			r.start(nil)
 			a := run(t, optionsFor(r))
-			wants(t, a.fails(), ReasonNotRelay, "no devproxy relay: it answers "+name, "devproxy relay --domain "+relayName)
+			wants(t, a.fails(), ReasonNotRelay, "not a devproxy relay: it answers "+name, "devproxy relay --domain "+relayName)
 		})
 	}
 }

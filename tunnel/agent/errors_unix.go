@@ -4,5 +4,5 @@ package agent
 
 import "syscall"
 
-// errRefused is a port that nothing listens on.
+// errRefused is the error of a port on which nothing listens.
 const errRefused = syscall.ECONNREFUSED
