@@ -7,55 +7,70 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/devproxy/devproxy/devproxy/inspect"
 )
 
 const (
-	// foldEvery is how often a folded line is looked at, and foldAfter how
-	// long after its last asset it is printed.
+	// foldEvery is how often a folded line is looked at, and foldAfter how long after
+	// its last asset it is printed.
 	foldEvery = 200 * time.Millisecond
 	foldAfter = 500 * time.Millisecond
+	// maxHiddenLines is how many hidden requests are printed one by one while `up`
+	// runs: visitors choose what they request.
+	maxHiddenLines = 100
+	// hiddenEvery is how often the number of the others is printed.
+	hiddenEvery = 10 * time.Second
 )
 
-// accessLog prints a line for each exchange. Successful scripts, styles,
-// images and fonts are folded into one line, so that the address stays in
-// sight.
+// accessLog prints a line for each exchange. Successful scripts, styles, images and
+// fonts are folded into one line, so that the address stays in sight. With --json it
+// prints only what a share hid.
 type accessLog struct {
-	streams *streams
-	verbose bool // fold nothing
-	oneHost bool // there is no need to name it
+	*streams
+	verbose, quiet, json bool
+	oneHost              bool // its name is left out
 
 	folded      int
 	visitors    bool      // the folded assets were visitors'
-	first, last time.Time // of the folded assets: the first's start, the last's end
+	first, last time.Time // the start of the first folded asset, the end of the last
 
 	hidden hiddenLog
 }
 
 func (a *accessLog) add(x inspect.Exchange) {
-	if x.Hidden != "" {
+	switch {
+	case a.json:
+		if x.Hidden != "" && a.hidden.first(x) {
+			_ = a.streams.json(hiddenEvent{"hidden", x.Host, x.Target, x.Hidden, x.Show, x.Visitor, 1})
+		}
+	case a.quiet:
+	case x.Hidden != "":
 		a.addHidden(x)
-		return
-	}
-	if !a.verbose && isAsset(x) {
-		if visitor := x.Share != ""; visitor != a.visitors {
-			a.flush()
-			a.visitors = visitor
+	case !a.verbose && isAsset(x):
+		a.fold(x)
+	default:
+		a.flush()
+		fmt.Fprintln(a.Err, a.line(x))
+		for _, text := range x.Advice {
+			a.below(a.yellow(printable(text)))
 		}
-		if a.folded == 0 {
-			a.first = x.Start
-		}
-		a.folded++
-		a.last = x.Start.Add(x.Duration)
-		return
 	}
-	a.flush()
-	fmt.Fprintln(a.streams.Err, a.line(x))
-	for _, text := range x.Advice {
-		fmt.Fprintln(a.streams.Err, a.streams.yellow("          "+printable(text)))
+}
+
+// below prints a text below a line, in the column of the method.
+func (a *accessLog) below(text string) { fmt.Fprintln(a.Err, "          "+text) }
+
+func (a *accessLog) fold(x inspect.Exchange) {
+	if visitor := x.Share != ""; visitor != a.visitors {
+		a.flush()
+		a.visitors = visitor
 	}
+	if a.folded == 0 {
+		a.first = x.Start
+	}
+	a.folded++
+	a.last = x.Start.Add(x.Duration)
 }
 
 // flush prints the folded assets, if there are any.
@@ -63,11 +78,11 @@ func (a *accessLog) flush() {
 	if a.folded == 0 {
 		return
 	}
-	text := fmt.Sprintf("          + %s, %s", count(a.folded, "asset"), short(a.last.Sub(a.first)))
+	text := fmt.Sprintf("+ %s, %s", count(a.folded, "asset"), short(a.last.Sub(a.first)))
 	if a.visitors {
 		text += "  visitor"
 	}
-	fmt.Fprintln(a.streams.Err, a.streams.dim(text))
+	a.below(a.dim(text))
 	a.folded = 0
 }
 
@@ -79,59 +94,68 @@ func (a *accessLog) flushQuiet(now time.Time) {
 	a.countHidden(a.hidden.due(now))
 }
 
-// line is one exchange. What came through a share is marked as a visitor's.
+// line describes an exchange. Those that came through a share are marked.
 func (a *accessLog) line(x inspect.Exchange) string {
-	line := a.outcome(x)
+	host := ""
+	if !a.oneHost {
+		host = hostOf(x.Host)
+	}
+	room, padded := targetRoom(a.columns())
+	target := pad(fitTarget(printable(host), printable(x.Target), room), padded)
+	line := fmt.Sprintf("%s  %-4s %s   %s", a.dim(clock(x.Start)), x.Method, target, a.outcome(x))
 	if x.Share != "" {
-		line += a.streams.style("35", strings.TrimRight("  visitor "+x.Visitor, " "))
+		line += a.style("35", strings.TrimRight("  visitor "+x.Visitor, " "))
 	}
 	return line
 }
 
 func (a *accessLog) outcome(x inspect.Exchange) string {
-	s := a.streams
-	host := ""
-	if !a.oneHost {
-		host = hostOf(x.Host)
-	}
-	columns, _ := s.size()
-	room, padded := targetRoom(columns)
-	line := fmt.Sprintf("%s  %-4s %s", s.dim(clock(x.Start)), x.Method, pad(fitTarget(printable(host), printable(x.Target), room), padded))
 	place := ""
 	if x.Route != "" {
 		place = " (" + x.Route + ")"
 	}
 	switch {
 	case x.Hidden != "":
-		return line + "   " + s.yellow("hidden") // addHidden says why
+		return a.yellow("hidden") // addHidden says why
 	case x.Page != "":
-		return line + "   " + s.yellow(x.Page) + place
+		return a.yellow(x.Page) + place
 	case x.Status == 499:
-		return line + "   " + s.dim("visitor left after "+short(x.Duration))
+		return a.dim("visitor left after " + short(x.Duration))
 	case x.Error != "":
-		return line + "   " + s.red(fmt.Sprint(x.Status)) + "  " + printable(x.Error) + place
+		return a.red(fmt.Sprint(x.Status)) + "  " + printable(x.Error) + place
 	case x.Upgrade:
-		return line + "   " + s.dim("socket closed after "+short(x.Duration))
+		return a.dim("socket closed after " + short(x.Duration))
 	}
-	line += "   " + a.status(x.Status) + "  " + s.dim(short(x.Duration))
+	text := a.status(x.Status) + "  " + a.dim(short(x.Duration))
 	if x.Cached {
-		line += s.dim("  cached")
+		text += a.dim("  cached")
 	}
 	if x.Fallback {
-		line += s.yellow("  fallback " + x.Upstream)
+		text += a.yellow("  fallback " + x.Upstream)
 	}
 	if x.Held >= time.Second {
-		line += s.dim("  held " + short(x.Held))
+		text += a.dim("  held " + short(x.Held))
 	}
 	if x.Resent > 0 {
-		line += s.dim(fmt.Sprintf("  sent %d times", x.Resent+1))
+		text += a.dim(fmt.Sprintf("  sent %d times", x.Resent+1))
 	}
-	return line
+	return text
+}
+
+func (a *accessLog) status(status int) string {
+	text := fmt.Sprint(status)
+	switch {
+	case status >= 500:
+		return a.red(text)
+	case status >= 400:
+		return a.yellow(text)
+	}
+	return text
 }
 
 const (
-	// aroundTarget are the columns of an access line around its target, with an
-	// outcome and its place in the Proxyfile; outcomeOnly without that place.
+	// aroundTarget is the number of columns of a line around its target, with an
+	// outcome and its place in the Proxyfile; outcomeOnly is without that place.
 	aroundTarget = 45
 	outcomeOnly  = 30
 	// fullTarget is the width of the column of targets where there is room.
@@ -140,7 +164,7 @@ const (
 	leastTarget = 10
 )
 
-// targetRoom is how wide a target may be on a terminal, 0 for any width, and to
+// targetRoom returns how wide a target may be on a terminal, 0 for any width, and to
 // what width a shorter one is padded.
 func targetRoom(columns int) (room, padded int) {
 	if columns == 0 {
@@ -150,9 +174,9 @@ func targetRoom(columns int) (room, padded int) {
 	return room, min(room, fullTarget)
 }
 
-// fitTarget is host and target in at most room columns; 0 is any number. Of a
-// host that is too long the beginning is left out, of a target the end: the path
-// is what tells requests apart.
+// fitTarget returns host and target in at most room columns; 0 is any number. It
+// shortens a host at its beginning and a target at its end, since requests differ in
+// the path.
 func fitTarget(host, target string, room int) string {
 	h, t := []rune(host), []rune(target)
 	if room == 0 || len(h)+len(t) <= room {
@@ -167,18 +191,7 @@ func fitTarget(host, target string, room int) string {
 	return string(h) + string(t)
 }
 
-func (a *accessLog) status(status int) string {
-	text := fmt.Sprint(status)
-	switch {
-	case status >= 500:
-		return a.streams.red(text)
-	case status >= 400:
-		return a.streams.yellow(text)
-	}
-	return text
-}
-
-// assetEndings are file names that a page asks for by itself.
+// assetEndings are file names that a page requests by itself.
 var assetEndings = []string{
 	".js", ".mjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".map", ".wasm",
 	".css", ".scss", ".sass", ".less",
@@ -194,12 +207,82 @@ func isAsset(x inspect.Exchange) bool {
 	return strings.HasPrefix(name, "/@") || slices.Contains(assetEndings, strings.ToLower(path.Ext(name)))
 }
 
-// printable keeps a visitor from writing to the terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+// hiddenEvent is a request that a share hid, or Count others that came after it.
+type hiddenEvent struct {
+	Event   string `json:"event"`
+	Host    string `json:"host,omitempty"`
+	Target  string `json:"target,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Show    string `json:"show,omitempty"` // the entry of share.show that shows it
+	Visitor string `json:"visitor,omitempty"`
+	Count   int    `json:"count"`
+}
+
+// addHidden prints a request that a share hid, why, and what shows it.
+func (a *accessLog) addHidden(x inspect.Exchange) {
+	if !a.verbose && !a.hidden.first(x) {
+		return
+	}
+	a.flush()
+	fmt.Fprintln(a.Err, a.line(x))
+	why := x.Hidden
+	if x.Route != "" {
+		why += " (" + x.Route + ")"
+	}
+	if x.Show != "" {
+		why += "; to show it: " + showAttribute(x.Show)
+	}
+	a.below(a.dim(printable(why)))
+}
+
+func (a *accessLog) countHidden(more int) {
+	switch {
+	case more == 0:
+	case a.json:
+		_ = a.streams.json(hiddenEvent{Event: "hidden", Count: more})
+	default:
+		a.below(a.dim(fmt.Sprintf("+ %s  visitor", count(more, "hidden request"))))
+	}
+}
+
+// hiddenLog folds requests that a share hid: the first one for each rule is printed,
+// and the others are counted.
+type hiddenLog struct {
+	printed map[hiddenRule]bool
+	more    int       // requests that were not printed
+	counted time.Time // when the first of them came
+}
+
+type hiddenRule struct{ hidden, show string }
+
+// first reports whether x is to be printed. Otherwise it is counted.
+func (h *hiddenLog) first(x inspect.Exchange) bool {
+	rule := hiddenRule{x.Hidden, x.Show}
+	if !h.printed[rule] && len(h.printed) < maxHiddenLines {
+		if h.printed == nil {
+			h.printed = map[hiddenRule]bool{}
 		}
-		return '\uFFFD'
-	}, text)
+		h.printed[rule] = true
+		return true
+	}
+	if h.more == 0 {
+		h.counted = x.Start
+	}
+	h.more++
+	return false
+}
+
+// due returns how many requests were counted, once it is time to print that.
+func (h *hiddenLog) due(now time.Time) int {
+	if h.more == 0 || now.Sub(h.counted) < hiddenEvery {
+		return 0
+	}
+	return h.rest()
+}
+
+// rest returns how many requests were counted and not printed.
+func (h *hiddenLog) rest() int {
+	more := h.more
+	h.more = 0
+	return more
 }

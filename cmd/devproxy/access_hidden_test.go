@@ -60,12 +60,12 @@ func TestHiddenIsToldOnce(t *testing.T) {
 // TestAVisitorCannotFloodTheTerminal asks for ever new names.
 func TestAVisitorCannotFloodTheTerminal(t *testing.T) {
 	var text, events bytes.Buffer
-	log, report := accessLog{streams: &streams{Err: &text}, oneHost: true}, upJSON{streams: &streams{Out: &events}}
+	log, report := accessLog{streams: &streams{Err: &text}, oneHost: true}, accessLog{streams: &streams{Out: &events}, json: true}
 	start := time.Now()
 	for i := range maxHiddenLines + 5 {
 		x := hiddenExchange(start, "/x", "dots", fmt.Sprint(".", i))
 		log.add(x)
-		report.exchange(x)
+		report.add(x)
 	}
 	if got, want := strings.Count(text.String(), "\n"), 2*maxHiddenLines; got != want {
 		t.Errorf("%d lines, want %d", got, want)

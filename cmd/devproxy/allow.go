@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/signal"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -18,18 +18,16 @@ func newAllowCmd(s *streams) *cobra.Command {
 		Use:   "allow",
 		Short: "allow what the Proxyfile does outside its project",
 		Long: `Lists what the Proxyfile does outside its project and remembers your consent: folders and unix sockets outside it,
-upstreams on other machines, other origins that may read answers, and values of env() that leave in a name, URL, header
-or body. Values are never listed or kept, only the names of their variables.
+upstreams on other machines, other origins that may read responses, and values of env() that are sent in a name, URL,
+header or body. Values are never listed or kept, only the names of their variables.
 
-The consent is the repository's: its worktrees share it, and moving or renaming a route does not ask again.
+Consent belongs to the repository: its worktrees share it, and moving or renaming a route does not need it again.
 A running devproxy applies it at once.`,
 		Example: "  devproxy allow\n  devproxy allow --yes",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
-			defer stop()
+		RunE: interruptible(func(ctx context.Context, _ []string) error {
 			return runAllow(ctx, s, file, yes)
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "allow all of it without asking")
 	addFileFlags(cmd, &file)
@@ -49,20 +47,18 @@ func runAllow(ctx context.Context, s *streams, file fileFlags, yes bool) error {
 		fmt.Fprintln(s.Out, "nothing in this Proxyfile needs consent")
 		return nil
 	case len(missing) == 0:
-		fmt.Fprintln(s.Out, "all of it is allowed already")
+		fmt.Fprintln(s.Out, "everything is already allowed")
 		return nil
 	case yes:
-		fmt.Fprintln(s.Err, effectsTitle)
-		listEffects(s.Err, missing, noMark)
+		listEffects(s.Err, missing, nil)
 	case !s.InTTY:
-		fmt.Fprintln(s.Err, effectsTitle)
-		listEffects(s.Err, missing, noMark)
-		return failf("read the list, then: devproxy allow --yes", "there is no terminal to ask on")
+		listEffects(s.Err, missing, nil)
+		return failf("read the list, then: devproxy allow --yes", "cannot ask without a terminal")
 	case !askConsent(ctx, s, missing):
 		return failf("devproxy up --partial serves the rest", "nothing was allowed")
 	}
 	if err := known.store.Allow(known.project, missing); err != nil {
-		return consentFailure(err)
+		return err
 	}
 	fmt.Fprintf(s.Out, "allowed %s\n", count(len(missing), "effect"))
 	return nil
@@ -72,55 +68,49 @@ func newDenyCmd(s *streams) *cobra.Command {
 	var file fileFlags
 	cmd := &cobra.Command{
 		Use:   "deny",
-		Short: "take back what devproxy allow has allowed here",
+		Short: "withdraw what devproxy allow has allowed here",
 		Long: `Forgets every consent of this repository, and the one for the relay that its Proxyfile names. A running devproxy
 stops serving these routes at once.`,
 		Example: "  devproxy deny",
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			path, _, err := file.find()
-			if err != nil {
-				return err
-			}
-			known := consentsFor(filepath.Dir(path))
-			if known.unusable != nil {
-				return known.unusable
-			}
-			// A file with mistakes names no relay; its consents go all the same.
-			_, effects, _ := loadEffects(&streams{Err: discard{}}, file)
-			n, err := known.store.Deny(known.project, effects)
-			if err != nil {
-				return consentFailure(err)
-			}
-			if n == 0 {
-				fmt.Fprintln(s.Out, "nothing was allowed for this project")
-				return nil
-			}
-			fmt.Fprintf(s.Out, "took back consent for %s\n", count(n, "effect"))
-			return nil
-		},
+		RunE:    func(*cobra.Command, []string) error { return runDeny(s, file) },
 	}
 	addFileFlags(cmd, &file)
 	return cmd
 }
 
-// discard takes what nobody reads.
-type discard struct{}
+func runDeny(s *streams, file fileFlags) error {
+	path, _, err := file.find()
+	if err != nil {
+		return err
+	}
+	known := consentsFor(filepath.Dir(path))
+	if known.unusable != nil {
+		return known.unusable
+	}
+	// A file with mistakes names no relay. The consents are forgotten all the same.
+	_, effects, _ := loadEffects(&streams{Err: io.Discard}, file)
+	n, err := known.store.Deny(known.project, effects)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		fmt.Fprintln(s.Out, "nothing was allowed for this project")
+		return nil
+	}
+	fmt.Fprintf(s.Out, "withdrew consent for %s\n", count(n, "effect"))
+	return nil
+}
 
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-
-// loadEffects are the effects of a Proxyfile, and the consents of its project.
+// loadEffects returns the effects of a Proxyfile and the consents of its project.
 // Mistakes are printed.
 func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error) {
 	loaded, known, err := loadProject(flags)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !loaded.Diagnostics.HasErrors() {
-		return known, loaded.Plan.Effects(), nil
+	if loaded.Diagnostics.HasErrors() {
+		return nil, nil, printMistakes(s, loaded)
 	}
-	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
-		return nil, nil, err
-	}
-	return nil, nil, &exitError{code: exitProxyfile, err: errProxyfile, fix: "devproxy check shows the mistakes again", quiet: true}
+	return known, loaded.Plan.Effects(), nil
 }

@@ -1,95 +1,93 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// checker is the check verb.
-type checker struct {
-	*streams
-	json bool
-	file fileFlags
-}
-
 func newCheckCmd(s *streams) *cobra.Command {
-	c := &checker{streams: s}
+	var asJSON bool
+	var file fileFlags
 	cmd := &cobra.Command{
 		Use:        "check [FILE]",
 		Short:      "report every mistake in the Proxyfile",
 		SuggestFor: []string{"validate", "lint", "test"},
-		Long: `Reports every mistake in the Proxyfile, each with the line and what to write
-instead. Exits 3 when there is one; warnings alone exit 0.`,
+		Long: `Reports every mistake in the Proxyfile, each with its line and what to write instead.
+Exits 3 if there are mistakes; warnings alone exit 0.`,
 		Example: "  devproxy check\n  devproxy check staging.hcl --json",
 		Args:    atMostOneArg("file", "devproxy check FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 && c.file.File != "" {
+			if len(args) == 1 && file.File != "" {
 				return usagef("devproxy check "+args[0], "check takes a file as an argument or with -f, not both")
 			}
 			if len(args) == 1 {
-				c.file.File = args[0]
+				file.File = args[0]
 			}
-			return c.run()
+			return runCheck(s, file, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object a diagnostic, and one at the end")
-	addFileFlags(cmd, &c.file)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per diagnostic, and one at the end")
+	addFileFlags(cmd, &file)
 	return cmd
 }
 
-func (c *checker) run() error {
-	loaded, known, err := loadProject(c.file)
+func runCheck(s *streams, file fileFlags, asJSON bool) error {
+	loaded, known, err := loadProject(file)
 	if err != nil {
 		return err
 	}
-	file, diags, effects := loaded.File, loaded.Diagnostics, loaded.Plan.Effects()
-	if diags.HasErrors() {
-		effects = nil
+	var effects []*plan.Effect
+	if !loaded.Diagnostics.HasErrors() {
+		effects = loaded.Plan.Effects()
 	}
 	allowed := known.allowed(effects)
-	if c.json {
-		err = c.printJSON(file, diags, effects, allowed)
+	if asJSON {
+		err = printCheckJSON(s, loaded, effectsJSON(effects, allowed))
 	} else {
-		err = c.print(file, diags, effects, allowed)
+		err = printCheck(s, loaded, effects, allowed)
 	}
-	if err == nil && diags.HasErrors() {
+	if err == nil && loaded.Diagnostics.HasErrors() {
 		err = exit(exitProxyfile)
 	}
 	return err
 }
 
-// print writes the diagnostics to Err, and what needs consent and the result to
-// Out.
-func (c *checker) print(file *hcl.File, diags hcl.Diagnostics, effects []*plan.Effect, allowed func(*plan.Effect) bool) error {
-	if err := diags.Write(c.Err, file.Sources, c.Color); err != nil {
+// printCheck writes the diagnostics to Err, and the effects and the result to Out.
+func printCheck(s *streams, loaded devproxy.Loaded, effects []*plan.Effect, allowed func(*plan.Effect) bool) error {
+	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
 		return fmt.Errorf("cannot write the diagnostics: %w", err)
 	}
-	n := newTally(file, diags)
+	n := newTally(loaded)
+	warnings := ""
+	if n.Warnings > 0 {
+		warnings = ", " + count(n.Warnings, "warning")
+	}
 	if n.Errors > 0 {
-		fmt.Fprintln(c.Err, mistakes(n))
+		fmt.Fprintln(s.Err, count(n.Errors, "error")+warnings)
 		return nil
 	}
 	if len(effects) > 0 {
-		fmt.Fprintln(c.Out, effectsTitle)
-		listEffects(c.Out, effects, func(e *plan.Effect) string {
+		listEffects(s.Out, effects, func(e *plan.Effect) string {
 			if allowed(e) {
 				return " (allowed)"
 			}
 			return " (needs " + allowCommand + ")"
 		})
 	}
-	text := fmt.Sprintf("%s is valid: %s, %s", n.File, count(n.Hosts, "host"), count(n.Routes, "route"))
-	if n.Warnings > 0 {
-		text += ", " + count(n.Warnings, "warning")
-	}
-	fmt.Fprintln(c.Out, text)
+	fmt.Fprintf(s.Out, "%s is valid: %s, %s%s\n", n.File, count(n.Hosts, "host"), count(n.Routes, "route"), warnings)
 	return nil
+}
+
+// effectsEvent: the file does something outside its project.
+type effectsEvent struct {
+	Event   string       `json:"event"`
+	Effects []effectJSON `json:"effects"`
 }
 
 // tally is the last object of `check --json`.
@@ -103,27 +101,45 @@ type tally struct {
 	Routes   int    `json:"routes"`
 }
 
-func newTally(file *hcl.File, diags hcl.Diagnostics) tally {
-	n := tally{Event: "checked", File: shownName(file), Hosts: len(file.Hosts)}
-	for _, d := range diags {
-		if d.Severity == hcl.Error {
-			n.Errors++
-		} else {
-			n.Warnings++
+func printCheckJSON(s *streams, loaded devproxy.Loaded, effects []effectJSON) error {
+	for _, d := range loaded.Diagnostics {
+		if err := s.json(d); err != nil {
+			return fmt.Errorf("cannot write the diagnostics: %w", err)
 		}
 	}
-	for _, h := range file.Hosts {
+	if len(effects) > 0 {
+		if err := s.json(effectsEvent{"effects", effects}); err != nil {
+			return fmt.Errorf("cannot write the effects: %w", err)
+		}
+	}
+	return s.json(newTally(loaded))
+}
+
+func newTally(loaded devproxy.Loaded) tally {
+	n := tally{Event: "checked", File: shownName(loaded.File), Hosts: len(loaded.File.Hosts)}
+	n.Errors = countErrors(loaded.Diagnostics)
+	n.Warnings, n.Valid = len(loaded.Diagnostics)-n.Errors, n.Errors == 0
+	for _, h := range loaded.File.Hosts {
 		n.Routes += len(h.Routes)
-		// A host's own answer is its route "/".
+		// What a host itself responds with is its route "/".
 		if h.Upstream != nil || h.Files != nil || h.Redirect != nil || h.Respond != nil {
 			n.Routes++
 		}
 	}
-	n.Valid = n.Errors == 0
 	return n
 }
 
-// shownName is the name of the Proxyfile as its ranges have it.
+func countErrors(diags hcl.Diagnostics) int {
+	n := 0
+	for _, d := range diags {
+		if d.Severity == hcl.Error {
+			n++
+		}
+	}
+	return n
+}
+
+// shownName returns the name of the Proxyfile as diagnostics have it.
 func shownName(file *hcl.File) string {
 	for name := range file.Sources {
 		if !strings.HasSuffix(name, hcl.LocalName) || strings.HasSuffix(file.Path, hcl.LocalName) {
@@ -131,33 +147,4 @@ func shownName(file *hcl.File) string {
 		}
 	}
 	return file.Path
-}
-
-// mistakes is the line below diagnostics with an error: "2 errors, 1 warning".
-func mistakes(n tally) string {
-	text := count(n.Errors, "error")
-	if n.Warnings > 0 {
-		text += ", " + count(n.Warnings, "warning")
-	}
-	return text
-}
-
-func (c *checker) printJSON(file *hcl.File, diags hcl.Diagnostics, effects []*plan.Effect, allowed func(*plan.Effect) bool) error {
-	out := json.NewEncoder(c.Out)
-	out.SetEscapeHTML(false)
-	for _, d := range diags {
-		if err := out.Encode(d); err != nil {
-			return fmt.Errorf("cannot write the diagnostics: %w", err)
-		}
-	}
-	if len(effects) > 0 {
-		event := struct {
-			Event   string       `json:"event"`
-			Effects []effectJSON `json:"effects"`
-		}{"effects", effectsJSON(effects, allowed)}
-		if err := out.Encode(event); err != nil {
-			return fmt.Errorf("cannot write the effects: %w", err)
-		}
-	}
-	return out.Encode(newTally(file, diags))
 }

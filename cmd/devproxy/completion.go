@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,29 +13,28 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/share/provider"
 	"github.com/devproxy/devproxy/hcl"
-	"github.com/devproxy/devproxy/localca"
-	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// completer gives the values that an argument or a flag can have, each with a
-// description after a tab or without one. typed is what is there already.
+// completer returns the values that an argument or a flag can have, each with a
+// description after a tab, or without one. typed is what was typed so far.
 type completer func(s *completion, typed string) []string
 
-// completion is what completers look at: the words before the one to complete.
+// completion has the words before the one to complete.
 type completion struct {
 	cmd  *cobra.Command
 	args []string
 }
 
-// The values of flags, by the flag's name: one name means one thing in every verb.
-// A flag that is not here takes free text.
+// flagValues are the values of flags by name: a name means the same in every verb. A
+// flag that is missing takes free text.
 var flagValues = map[string]completer{
 	"store":      storeValues,
 	"shell":      fixed("sh\tbash, zsh and other POSIX shells", "fish", "powershell"),
-	"congestion": fixed("bbr\twhere the system has it", "system\twhat the system uses for everything"),
+	"congestion": fixed("bbr\tif the system has it", "system\tas the system does for everything"),
 	"for":        fixed("30m", "2h", "8h\tthe default", "24h"),
 	"method":     fixed(http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions),
 	"relay":      relayValues,
@@ -42,7 +42,7 @@ var flagValues = map[string]completer{
 	"http":       fixed(":80", ":0\ta free port"),
 }
 
-// relayFlagValues are those of flags that mean something else in `devproxy relay`.
+// relayFlagValues are the values of flags that differ in `devproxy relay`.
 var relayFlagValues = map[string]completer{
 	"http":   fixed(":80", "none\tno redirect"),
 	"listen": fixed(":443", ":8443"),
@@ -50,15 +50,14 @@ var relayFlagValues = map[string]completer{
 	"domain": fixed(devDomain),
 }
 
-// fileNames are flags whose value is a file, and folderNames a folder: shells
-// complete those by themselves.
+// fileNames are flags whose value is a file, and folderNames a folder. Shells complete
+// those by themselves.
 var (
 	fileNames   = []string{"file", "cert", "key", "authorized-keys", "state"}
 	folderNames = []string{"directory"}
 )
 
-// arguments are the values of a verb's arguments. Those of fmt and check are
-// files; a verb that is not here takes none.
+// arguments are the values of a verb's arguments. A verb that is missing takes none.
 var arguments = map[string]completer{
 	"devproxy up":          portValues,
 	"devproxy share":       shareValues,
@@ -70,8 +69,8 @@ var arguments = map[string]completer{
 // fileArguments are the verbs whose arguments are files or programs.
 var fileArguments = []string{"devproxy fmt", "devproxy check", "devproxy env"}
 
-// completeValues has every flag and argument below root complete what it takes,
-// and nothing else.
+// completeValues makes every flag and argument below root complete its values, and
+// nothing else.
 func completeValues(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		completeValues(cmd)
@@ -89,7 +88,7 @@ func completeValues(root *cobra.Command) {
 			return
 		}
 		if slices.Contains(folderNames, flag.Name) {
-			_ = root.MarkFlagDirname(flag.Name) // it is there
+			_ = root.MarkFlagDirname(flag.Name) // the flag exists
 			return
 		}
 		values := flagValues[flag.Name]
@@ -99,11 +98,11 @@ func completeValues(root *cobra.Command) {
 		if values == nil {
 			values = fixed()
 		}
-		_ = root.RegisterFlagCompletionFunc(flag.Name, adapt(values)) // it is there, and once
+		_ = root.RegisterFlagCompletionFunc(flag.Name, adapt(values)) // the flag exists
 	})
 }
 
-// adapt is a completer as cobra calls it.
+// adapt turns a completer into cobra's function.
 func adapt(values completer) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		var kept []cobra.Completion
@@ -120,27 +119,27 @@ func fixed(values ...string) completer {
 	return func(*completion, string) []string { return values }
 }
 
-// storeValues complete the last name of a list.
+// storeValues completes the last name of a list.
 func storeValues(_ *completion, typed string) []string {
 	before := typed[:strings.LastIndexByte(typed, ',')+1]
 	var values []string
-	for _, store := range trust.Stores(trust.Here(), trust.Root{}) {
-		if !slices.Contains(strings.Split(before, ","), store.Name()) {
-			values = append(values, before+store.Name())
+	for _, name := range storeNames() {
+		if !slices.Contains(strings.Split(before, ","), name) {
+			values = append(values, before+name)
 		}
 	}
 	return values
 }
 
-// relayValues are the relays that this user has named, those of the Proxyfile, and
-// the providers.
+// relayValues completes the relays of the Proxyfile and of this user, and the
+// providers.
 func relayValues(c *completion, _ string) []string {
 	if c.cmd.Name() == "login" && len(c.args) > 0 {
 		return nil
 	}
 	var values []string
 	add := func(relay, from string) {
-		if relay = relayArgument(relay); relay != "" && !slices.ContainsFunc(values, func(v string) bool { return strings.HasPrefix(v, relay+"\t") }) {
+		if relay = credentials.RelayName(relay); relay != "" && !slices.ContainsFunc(values, func(v string) bool { return strings.HasPrefix(v, relay+"\t") }) {
 			values = append(values, relay+"\t"+from)
 		}
 	}
@@ -149,29 +148,27 @@ func relayValues(c *completion, _ string) []string {
 			add(relay.Value, "the Proxyfile's")
 		}
 	}
-	for name := range strings.SplitSeq(os.Getenv(relayVariable), ",") {
-		add(name, "$"+relayVariable)
+	for name := range strings.SplitSeq(os.Getenv(credentials.RelayVariable), ",") {
+		add(name, "$"+credentials.RelayVariable)
 	}
-	if home, err := localca.Home(os.Getenv); err == nil {
-		remembered, _ := readRelays(home)
-		for i, relay := range remembered {
-			description := "a relay login"
-			if i == 0 {
-				description = "the last relay login"
-			}
-			add(relay.Relay, description)
+	if store, err := openStore(); err == nil {
+		logins, _ := store.Logins()
+		description := "the last relay login"
+		for _, login := range logins {
+			add(login.Relay, description)
+			description = "a relay login"
 		}
 	}
 	for _, name := range provider.Names() {
 		add(name, "a provider")
 	}
 	if c.cmd.Name() != "login" {
-		add(devWord, "this machine only, for a look")
+		add(devWord, "on this machine only, to try it")
 	}
 	return values
 }
 
-// portValues are the ports that the user's own processes listen on.
+// portValues completes the ports that the user's processes listen on.
 func portValues(c *completion, _ string) []string {
 	if len(c.args) > 0 {
 		return nil
@@ -179,14 +176,14 @@ func portValues(c *completion, _ string) []string {
 	var values []string
 	for _, process := range listen.ListeningProcesses() {
 		for _, port := range process.Ports {
-			values = append(values, fmt.Sprintf("%d\t%s in %s", port, clean(process.Name), clean(devproxy.Home(process.Dir))))
+			values = append(values, fmt.Sprintf("%d\t%s in %s", port, printable(process.Name), printable(devproxy.Home(process.Dir))))
 		}
 	}
 	slices.Sort(values)
 	return slices.Compact(values)
 }
 
-// shareValues are the hosts of the Proxyfile that were not named yet, or a port.
+// shareValues completes the hosts of the Proxyfile that are not given yet, or a port.
 func shareValues(c *completion, typed string) []string {
 	if isDigits(typed) {
 		return portValues(c, typed)
@@ -205,7 +202,7 @@ func shareValues(c *completion, typed string) []string {
 	return values
 }
 
-// urlValues are the addresses of the Proxyfile's hosts, with their routes.
+// urlValues completes the URLs of the Proxyfile's hosts and routes.
 func urlValues(c *completion, _ string) []string {
 	file := c.proxyfile()
 	if file == nil || len(c.args) > 0 {
@@ -234,8 +231,8 @@ func verbValues(c *completion, _ string) []string {
 	return values
 }
 
-// proxyfile is the Proxyfile that the words before name, as far as it can be
-// understood; nil without one.
+// proxyfile returns the Proxyfile of the words before, as far as it can be decoded; nil
+// if there is none.
 func (c *completion) proxyfile() *hcl.File {
 	var flags fileFlags
 	if flag := c.cmd.Flags().Lookup("file"); flag != nil {
@@ -248,7 +245,7 @@ func (c *completion) proxyfile() *hcl.File {
 	if err != nil {
 		return nil
 	}
-	file, _, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir})
+	file, _, err := loadPath(path, workDir, 0)
 	if err != nil {
 		return nil
 	}
@@ -309,43 +306,11 @@ func printCompletion(s *streams, root *cobra.Command, shell string, described bo
 func withoutPackage(script []byte) []byte {
 	script = bytes.Replace(script, []byte("    _get_comp_words_by_ref \"$@\" cur prev words cword\n"), []byte("    __devproxy_words\n"), 1)
 	script = bytes.ReplaceAll(script, []byte("_filedir -d"), []byte("__devproxy_folders"))
-	return append(script, bashWords...)
+	return append(script, "\n"+bashWords...)
 }
 
-// bashWords are the words of the line as the shell reads them: bash's own are cut
+// bashWords splits the line into the words that the shell reads. bash itself splits
 // at "=" and ":" too.
-const bashWords = `
-# Without the bash-completion package: the words of the line, where readline has
-# cut them at = and : as well.
-__devproxy_words()
-{
-    local i word= line=${COMP_LINE}
-    words=() cword=0
-    for ((i = 0; i < ${#COMP_WORDS[@]}; i++)); do
-        # A word that follows the one before without a space is part of it.
-        if ((i > 0)) && [[ ${line} != [[:space:]]* && ${#words[@]} -gt 0 ]]; then
-            words[${#words[@]}-1]+=${COMP_WORDS[i]}
-        else
-            words+=("${COMP_WORDS[i]}")
-        fi
-        line=${line#"${line%%[![:space:]]*}"}
-        line=${line#"${COMP_WORDS[i]}"}
-        ((i == COMP_CWORD)) && cword=$((${#words[@]} - 1))
-    done
-    cur=${words[cword]}
-    prev=
-    ((cword > 0)) && prev=${words[cword - 1]}
-    return 0
-}
-
-__devproxy_folders()
-{
-    if declare -F _filedir >/dev/null; then
-        _filedir -d
-        return
-    fi
-    local IFS=$'\n'
-    compopt -o filenames 2>/dev/null
-    COMPREPLY=($(compgen -d -- "${cur}"))
-}
-`
+//
+//go:embed completion.bash
+var bashWords string

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,26 +12,26 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/consent"
+	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/localca"
 )
 
-// allowCommand is what gives consent.
+// allowCommand gives consent.
 const allowCommand = "devproxy allow"
 
-// consents are what the user has allowed the project of one Proxyfile.
+// consents are what the user has allowed the project of a Proxyfile.
 type consents struct {
 	project consent.Project
 	store   *consent.Store
-	home    string // $DEVPROXY_HOME
-	// unusable is why nothing can be looked up; nothing is allowed then.
+	logins  credentials.Store
+	// unusable is why nothing can be looked up. Nothing is allowed then.
 	unusable error
 }
 
-// consentsFor are the consents of the project that folder is in. What is wrong
-// with them matters only to a project that needs some.
+// consentsFor returns the consents of the project that folder is in. Their errors
+// matter only to a project that needs consent.
 func consentsFor(folder string) *consents {
-	home, err := localca.Home(os.Getenv)
+	logins, err := openStore()
 	if err != nil {
 		return &consents{unusable: err}
 	}
@@ -39,15 +39,15 @@ func consentsFor(folder string) *consents {
 	if err != nil {
 		userHome = ""
 	}
-	c := &consents{store: consent.NewStore(home, userHome), home: home}
+	c := &consents{store: consent.NewStore(logins.Home, userHome), logins: logins}
 	c.project, err = consent.Find(folder, userHome)
 	if err != nil {
-		c.unusable = failf("cd to a folder that exists", "cannot tell which project %s is: %w", folder, err)
+		c.unusable = failf("cd to a folder that exists", "cannot determine the project of %s: %w", folder, err)
 	}
 	return c
 }
 
-// missing are the effects that need consent and have none.
+// missing returns the effects that need consent and have none.
 func (c *consents) missing(effects []*plan.Effect) ([]*plan.Effect, error) {
 	effects = slices.DeleteFunc(slices.Clone(effects), c.named)
 	if len(effects) == 0 {
@@ -58,50 +58,47 @@ func (c *consents) missing(effects []*plan.Effect) ([]*plan.Effect, error) {
 	}
 	known, err := c.store.Read(c.project)
 	if err != nil {
-		return nil, consentFailure(err)
+		return nil, err
 	}
 	return slices.DeleteFunc(effects, func(e *plan.Effect) bool { return known.Allows(c.project, e) }), nil
 }
 
-// allowed reports which effects the user has allowed, as far as that can be
-// looked up: for verbs that only tell.
+// allowed returns whether the user has allowed an effect, as far as that can be
+// looked up: for verbs that only print it.
 func (c *consents) allowed(effects []*plan.Effect) func(*plan.Effect) bool {
 	missing, err := c.missing(effects)
 	return func(e *plan.Effect) bool { return err == nil && !slices.Contains(missing, e) }
 }
 
-// named reports the effect of a relay that the user has named themselves.
+// named reports whether e is the effect of a relay that the user has named.
 func (c *consents) named(e *plan.Effect) bool {
-	if e.Kind != plan.KindRelay {
-		return false
-	}
-	relay := e.Target
-	if e.Resolved != "" {
-		relay = e.Resolved
-	}
-	return userNames(c.home, relay)
+	return e.Kind == plan.KindRelay && c.logins.Home != "" && c.logins.Knows(cmp.Or(e.Resolved, e.Target))
 }
 
-// consentFailure gives the errors of the store their fix.
-func consentFailure(err error) error {
-	if store, ok := errors.AsType[*consent.Error](err); ok {
-		return failf(store.Fix, "%w", err)
+// file returns the path and content of the store; nil if the file is missing.
+func (c *consents) file() (path string, content []byte) {
+	if c.store == nil {
+		return "", nil
 	}
-	return err
+	path = filepath.Clean(c.store.Path())
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return path, nil
+	}
+	return path, content
 }
 
-// consentError is a plan that is not served because the user has not agreed to
-// its effects.
+// consentError is a plan that is not served because effects need consent.
 type consentError struct {
 	effects []*plan.Effect
-	refused bool // they were asked, and said no
+	refused bool // the user was asked and said no
 }
 
 func (e *consentError) Error() string {
 	return fmt.Sprintf("this Proxyfile needs consent for %s outside its project", count(len(e.effects), "effect"))
 }
 
-// consentFix is what gives consent to what a consentError names.
+// consentFix says how to consent to the effects of a consentError.
 const consentFix = allowCommand + " lists and allows them\nfor one run: devproxy up --allow; without them: devproxy up --partial"
 
 // effectJSON is an effect in the contract of --json.
@@ -117,10 +114,11 @@ type effectJSON struct {
 	text string // target and variables, for people
 }
 
+// effectsJSON converts effects. allowed may be nil: none is.
 func effectsJSON(effects []*plan.Effect, allowed func(*plan.Effect) bool) []effectJSON {
 	list := make([]effectJSON, len(effects))
 	for i, e := range effects {
-		list[i] = effectJSON{Kind: string(e.Kind), Target: e.Target, Env: e.Env, Allowed: allowed(e), text: e.Reach()}
+		list[i] = effectJSON{Kind: string(e.Kind), Target: e.Target, Env: e.Env, Allowed: allowed != nil && allowed(e), text: e.Reach()}
 		if e.Env == nil {
 			list[i].Env = []string{}
 		}
@@ -131,10 +129,13 @@ func effectsJSON(effects []*plan.Effect, allowed func(*plan.Effect) bool) []effe
 	return list
 }
 
-func noneAllowed(*plan.Effect) bool { return false }
+// effectsTitle is the line before a list of effects.
+const effectsTitle = "This Proxyfile reaches outside its project:"
 
-// listEffects writes effects, a line each, with what mark says of them.
+// listEffects prints effects, one per line. mark, which may be nil, adds a text to
+// each.
 func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) string) {
+	fmt.Fprintln(w, effectsTitle)
 	var places, kinds []string
 	for _, e := range effects {
 		var at []string
@@ -145,47 +146,20 @@ func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) st
 	}
 	for i, e := range effects {
 		line := "  " + pad(places[i], widest(places)) + "  " + pad(kinds[i], widest(kinds)) + "  " + printable(e.Reach())
-		fmt.Fprintln(w, line+mark(e))
-	}
-}
-
-func noMark(*plan.Effect) string { return "" }
-
-func widest(cells []string) int {
-	width := 0
-	for _, cell := range cells {
-		width = max(width, len([]rune(cell)))
-	}
-	return width
-}
-
-// effectsTitle is the line before a list of effects.
-const effectsTitle = "This Proxyfile reaches outside its project:"
-
-// askConsent lists effects on the terminal and asks whether they are allowed. Anything
-// but yes is no.
-func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
-	fmt.Fprintln(s.Err, effectsTitle)
-	listEffects(s.Err, effects, noMark)
-	answer := askLine(ctx, s, "Allow this from now on? [y/N] ")
-	return answer == "y" || answer == "yes"
-}
-
-// readLine reads a line with its "\n", if it has one, and nothing of what follows
-// it, which is for others.
-func readLine(in io.Reader) string {
-	var line []byte
-	for b := make([]byte, 1); len(line) < 100; {
-		n, err := in.Read(b)
-		line = append(line, b[:n]...)
-		if n == 1 && b[0] == '\n' || err != nil {
-			break
+		if mark != nil {
+			line += mark(e)
 		}
+		fmt.Fprintln(w, line)
 	}
-	return string(line)
 }
 
-// upConsent decides what of a plan an `up` serves.
+// askConsent lists effects on the terminal and asks whether they are allowed.
+func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
+	listEffects(s.Err, effects, nil)
+	return confirm(ctx, s, "Allow this from now on? [y/N] ")
+}
+
+// upConsent decides which part of a plan an `up` serves.
 type upConsent struct {
 	*consents
 	ctx     context.Context
@@ -198,15 +172,15 @@ type upConsent struct {
 	served []*plan.Effect
 }
 
-// decide is devproxy.Project.Consent. Before the first plan is served it asks;
-// later a plan with effects that nobody has agreed to is refused, as one with
+// decide is devproxy.Project.Consent. Before the first plan is served it asks the
+// user. Later, a plan with effects that are not allowed is refused, as one with
 // mistakes is.
 func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
 	if c.opts.allow && !c.begun {
 		c.forRun = p.Effects()
 		return p, nil
 	}
-	missing, err := c.without(p.Effects())
+	missing, err := c.missingNow(p.Effects())
 	if err != nil {
 		return nil, err
 	}
@@ -218,40 +192,35 @@ func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
 	if len(missing) == 0 {
 		return p, nil
 	}
-	revoked, err := c.without(c.served)
+	revoked, err := c.missingNow(c.served)
 	if err != nil {
 		return nil, err
 	}
 	if !c.opts.partial && len(revoked) == 0 {
 		return nil, &consentError{effects: missing}
 	}
-	// What is served now was denied meanwhile: it must not go on.
+	// Consent for something that is served was withdrawn: it must not go on.
 	return p.Withhold(func(e *plan.Effect) bool { return slices.Contains(missing, e) }), nil
 }
 
-// without are the effects that neither the user nor --allow has allowed. Those
-// of shares count when this `up` was started to share, but for the Proxyfile's
-// relay when the command line names another: mayShare asks for that one when a
-// later request names none.
-func (c *upConsent) without(effects []*plan.Effect) ([]*plan.Effect, error) {
-	effects = slices.DeleteFunc(slices.Clone(effects), func(e *plan.Effect) bool {
+// missingNow returns the effects that neither the user nor --allow has allowed.
+// Those of shares count if this `up` was started to share, except the Proxyfile's
+// relay if the command line names another: mayShare checks that one when a later
+// request names none.
+func (c *upConsent) missingNow(effects []*plan.Effect) ([]*plan.Effect, error) {
+	return c.notAllowed(slices.DeleteFunc(slices.Clone(effects), func(e *plan.Effect) bool {
 		return e.ShareOnly() && (!c.opts.share || e.Kind == plan.KindRelay && c.opts.relay != "")
-	})
-	if len(effects) == 0 {
-		return nil, nil
-	}
-	return c.needed(effects)
+	}))
 }
 
-func (c *upConsent) needed(effects []*plan.Effect) ([]*plan.Effect, error) {
-	effects = slices.DeleteFunc(slices.Clone(effects), func(e *plan.Effect) bool {
+func (c *upConsent) notAllowed(effects []*plan.Effect) ([]*plan.Effect, error) {
+	return c.missing(slices.DeleteFunc(effects, func(e *plan.Effect) bool {
 		return slices.ContainsFunc(c.forRun, func(known *plan.Effect) bool { return known.Covers(e) })
-	})
-	return c.missing(effects)
+	}))
 }
 
-// request asks a person, if there is one, for what is missing before anything is
-// served. It returns what still is.
+// request asks the user, if there is a terminal, before anything is served. It
+// returns what is still missing.
 func (c *upConsent) request(missing []*plan.Effect) ([]*plan.Effect, error) {
 	switch {
 	case c.opts.partial || !canAsk(c.streams, c.opts.json):
@@ -259,29 +228,22 @@ func (c *upConsent) request(missing []*plan.Effect) ([]*plan.Effect, error) {
 	case !askConsent(c.ctx, c.streams, missing):
 		return nil, &consentError{effects: missing, refused: true}
 	}
-	if err := c.store.Allow(c.project, missing); err != nil {
-		return nil, consentFailure(err)
-	}
-	return nil, nil
+	return nil, c.store.Allow(c.project, missing)
 }
 
-// applied notes what is served after a save.
+// applied records what is served after a save.
 func (c *upConsent) applied(save devproxy.Save) {
 	if save.Plan != nil {
 		c.begun, c.served = true, save.Plan.Effects()
 	}
 }
 
-// mayShare is why a plan must not be shared through the relay that a request
-// names, or through the Proxyfile's.
+// mayShare returns an error if a plan must not be shared through the relay of a
+// request, or through the Proxyfile's if that names none.
 func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
-	var effects []*plan.Effect
-	for _, e := range p.Effects() {
-		if e.ShareOnly() && (e.Kind != plan.KindRelay || relay == "") {
-			effects = append(effects, e)
-		}
-	}
-	missing, err := c.needed(effects)
+	missing, err := c.notAllowed(slices.DeleteFunc(slices.Clone(p.Effects()), func(e *plan.Effect) bool {
+		return !e.ShareOnly() || e.Kind == plan.KindRelay && relay != ""
+	}))
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -290,17 +252,4 @@ func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
 		texts[i] = printable(e.String())
 	}
 	return failf(allowCommand+", then share again", "sharing this needs consent: %s", strings.Join(texts, "; "))
-}
-
-// file is the file of the store with what it holds, nil when it is not there.
-func (c *consents) file() (path string, content []byte) {
-	if c.store == nil {
-		return "", nil
-	}
-	path = filepath.Clean(c.store.Path())
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return path, nil
-	}
-	return path, content
 }

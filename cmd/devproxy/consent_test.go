@@ -15,6 +15,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/consent"
+	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -50,7 +51,7 @@ func newConsent(t *testing.T, in string, opts upOptions) (*upConsent, *bytes.Buf
 		s.InTTY, s.OutTTY = true, true
 	}
 	return &upConsent{
-		consents: &consents{project: consent.Project{Root: "/p", Key: "/p"}, store: consent.NewStore(home, ""), home: home},
+		consents: &consents{project: consent.Project{Root: "/p", Key: "/p"}, store: consent.NewStore(home, ""), logins: credentials.Store{Home: home, Getenv: os.Getenv}},
 		ctx:      t.Context(), streams: s, opts: opts,
 	}, &printed
 }
@@ -217,8 +218,7 @@ func TestConsentStoreBroken(t *testing.T) {
 	c.store = consent.NewStore("/p/state", "")
 	c.project.Root = "/p"
 	_, err := c.decide(reaching(t, "a.example"))
-	var verb *exitError
-	if !errors.As(err, &verb) || verb.fix == "" {
+	if _, fix := devproxy.Explain(err); err == nil || fix == "" {
 		t.Errorf("%v", err)
 	}
 	c.opts.allow = true
@@ -276,60 +276,6 @@ func TestReadLine(t *testing.T) {
 	}
 	if rest, _ := io.ReadAll(in); string(rest) != "q" {
 		t.Errorf("left %q", rest)
-	}
-}
-
-// TestSameRelay: the spellings of a relay's name.
-func TestSameRelay(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want bool
-	}{
-		{"t.example.com", "T.Example.com:443", true}, {"t.example.com.", "t.example.com", true},
-		{"t.example.com:8443", "t.example.com", false}, {"t.example.com", "u.example.com", false}, {"", "", false}, {"t.example.com", "", false},
-	} {
-		if got := sameRelay(tt.a, tt.b); got != tt.want {
-			t.Errorf("%q and %q: %t", tt.a, tt.b, got)
-		}
-	}
-}
-
-// TestTokenGoesToNamedRelays: the environment's token goes to relays that the
-// user names, however, and to none that only a Proxyfile does.
-func TestTokenGoesToNamedRelays(t *testing.T) {
-	const token, own = "0123456789abcdef", "fedcba9876543210"
-	for name, tt := range map[string]struct {
-		flag, file, env string
-		login           rememberedRelay
-		relay, token    string
-	}{
-		"the flag":                 {flag: "a.example", file: "b.example", relay: "a.example", token: token},
-		"the environment":          {env: "a.example", relay: "a.example", token: token},
-		"the login":                {login: rememberedRelay{Relay: "a.example"}, relay: "a.example", token: token},
-		"the login's own":          {login: rememberedRelay{Relay: "a.example", Token: own}, relay: "a.example", token: own},
-		"the file":                 {file: "a.example", relay: "a.example"},
-		"file over environment":    {file: "a.example", env: "b.example", relay: "a.example"},
-		"file over login":          {file: "a.example", login: rememberedRelay{Relay: "b.example", Token: own}, relay: "a.example"},
-		"file and environment":     {file: "a.example", env: "A.example:443", relay: "a.example", token: token},
-		"file and login":           {file: "a.example", login: rememberedRelay{Relay: "a.example"}, relay: "a.example", token: token},
-		"a file's almost the same": {file: "a.example.evil.example", env: "a.example", relay: "a.example.evil.example"},
-	} {
-		home := filepath.Join(t.TempDir(), "home")
-		if tt.login.Relay != "" {
-			if err := tt.login.remember(home); err != nil {
-				t.Fatal(err)
-			}
-		}
-		t.Setenv(tokenVariable, token)
-		t.Setenv("DEVPROXY_RELAY", tt.env)
-		var file []string
-		if tt.file != "" {
-			file = []string{tt.file}
-		}
-		all, err := findRelays(home, tt.flag, file)
-		if err != nil || len(all) != 1 || all[0].Relay != tt.relay || all[0].Token != tt.token {
-			t.Errorf("%s: %+v, %v", name, all, err)
-		}
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/tunnel"
 )
 
@@ -250,7 +251,7 @@ func besiege(t *testing.T, o siegeOptions) *siege {
 	place := &upProcess{program: o.program}
 	place.home, place.state, place.env = privateState(t)
 	if o.token != "" {
-		place.env = append(place.env, tokenVariable+"="+o.token)
+		place.env = append(place.env, credentials.TokenVariable+"="+o.token)
 	}
 	command := append(fewFiles(t, o.files), o.program, "relay", "--dev", "--json")
 	started := startProgram(t, place, shortDir(t), append(command, o.relay...))

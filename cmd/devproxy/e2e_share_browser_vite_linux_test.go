@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/credentials"
 )
 
 const (
@@ -69,7 +71,7 @@ func startPublicRelay(t *testing.T, dir string) *devRelay {
 	t.Helper()
 	place := &upProcess{}
 	place.home, place.state, place.env = privateState(t)
-	place.env = append(place.env, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), tokenVariable+"="+viteToken)
+	place.env = append(place.env, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), credentials.TokenVariable+"="+viteToken)
 	return newDevRelay(t, startBeside(t, place, dir, "relay", "--domain", viteDomain, "--listen", "127.0.0.1:0", "--http", "none",
 		"--cert", "cert.pem", "--key", "key.pem", "--json"), filepath.Join(dir, "ca.pem"))
 }

@@ -189,9 +189,14 @@ func (r *asleepRelay) share() (string, error) {
 		return "", err
 	}
 	_, port, _ := net.SplitHostPort(r.addr)
-	states := newMailbox[agent.State]()
+	states := make(chan agent.State, 100)
 	a := agent.New(agent.Options{
-		Relay: devDomain + ":" + port, Key: key, Roots: r.roots, Notify: states.put,
+		Relay: devDomain + ":" + port, Key: key, Roots: r.roots, Notify: func(state agent.State) {
+			select {
+			case states <- state:
+			default:
+			}
+		},
 		Claim: tunnel.Claim{Project: "shop", Link: tunnel.Link(key, 0), Hosts: []string{""}},
 	})
 	r.serve(a)
@@ -201,7 +206,7 @@ func (r *asleepRelay) share() (string, error) {
 	deadline := time.After(patience)
 	for {
 		select {
-		case state := <-states.c:
+		case state := <-states:
 			if state.Phase == agent.Waiting {
 				return "", state.Err
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,18 +28,17 @@ func newExplainCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain URL",
 		Short: "say which route answers a URL",
-		Long: `Says which host, route and upstream of the Proxyfile answer a URL, with file and
-line, and the path and headers as they would be sent. Nothing is sent. A URL that
-begins with "/" is one of the Proxyfile's first host. Exits 1 when devproxy itself
-would answer, with 404 or 400. With --share it also says whether visitors of a
-share can see it, and exits 1 when they cannot.`,
+		Long: `Says which host, route and upstream of the Proxyfile answer a URL, with file and line, and the path and headers that
+would be sent. Nothing is sent. A URL that starts with "/" belongs to the first host of the Proxyfile. Exits 1 if devproxy
+itself would answer, with 404 or 400. With --share it also says whether visitors of a share can see it, and exits 1 if
+they cannot.`,
 		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json\n  devproxy explain --share /rails/mailers",
 		Args:    oneArg("URL", "devproxy explain https://shop.localhost/api"),
 		RunE:    func(_ *cobra.Command, args []string) error { return e.run(args[0]) },
 	}
 	cmd.Flags().StringVarP(&e.method, "method", "X", http.MethodGet, "the request's method")
 	cmd.Flags().StringArrayVarP(&e.headers, "header", "H", nil, "a header field of the request, `NAME:VALUE`")
-	cmd.Flags().BoolVar(&e.share, "share", false, "say what a visitor of a share would see")
+	cmd.Flags().BoolVar(&e.share, "share", false, "say what a visitor of a share would get")
 	cmd.Flags().BoolVar(&e.json, "json", false, "print one JSON object")
 	addFileFlags(cmd, &e.file)
 	return cmd
@@ -75,9 +73,7 @@ func (e *explainer) run(text string) error {
 	mask.Store(p.Mask())
 	e.streams = e.masked(&mask)
 	if e.json {
-		encoder := json.NewEncoder(e.Out)
-		encoder.SetEscapeHTML(false) // URLs are full of "&"
-		err = encoder.Encode(x)
+		err = e.streams.json(x)
 	} else {
 		err = e.print(x)
 	}
@@ -101,34 +97,33 @@ func parseHeaders(pairs []string) (http.Header, error) {
 	return header, nil
 }
 
-// visit is the request to be explained.
+// visit is the request to explain.
 type visit struct {
 	scheme    string // "https" or "http"
 	authority string // as in the URL: "shop.localhost:8443"
-	path      string // percent-encoded as it would come
-	query     string // "?" and what follows it; empty without
+	path      string // percent-encoded, as a client sends it
+	query     string // "?" and what follows it; may be empty
 	method    string
 	header    http.Header
 }
 
 func (v *visit) url() string { return v.scheme + "://" + v.authority + v.target(v.path) }
 
-// target is path with the visitor's query.
+// target returns path with the query.
 func (v *visit) target(path string) string { return path + v.query }
 
-// rawQuery is the query without its "?".
+// rawQuery returns the query without its "?".
 func (v *visit) rawQuery() string { return strings.TrimPrefix(v.query, "?") }
 
-// request is what the plan matches v by.
+// request returns v as the plan matches it.
 func (v *visit) request() plan.Request {
 	return plan.Request{Method: v.method, Host: hostOf(v.authority), Path: v.path, RawQuery: v.rawQuery(), Header: v.header}
 }
 
-var errNoHost = errors.New("the Proxyfile has no host with one name")
+var errNoHost = errors.New("the Proxyfile has only wildcard hosts")
 
-// parseVisit takes a URL, one without its scheme, or a path of the first host.
-// It is cut by hand: net/url would decode and clean what has to be seen as it
-// is.
+// parseVisit reads a URL, one without its scheme, or a path of the first host. It does
+// not use net/url, which would decode and clean what has to stay as it is.
 func parseVisit(text string, p *plan.Plan) (*visit, error) {
 	v := &visit{scheme: "https"}
 	rest := text
@@ -150,19 +145,19 @@ func parseVisit(text string, p *plan.Plan) (*visit, error) {
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		v.authority, v.path = rest[:i], asSent(rest[i:])
 	}
-	// No client sends the user of a URL in Host.
+	// Clients do not send the user of a URL in Host.
 	v.authority = v.authority[strings.LastIndexByte(v.authority, '@')+1:]
 	if v.authority == "" {
 		first, err := firstHost(p)
 		if err != nil {
-			return nil, usagef("devproxy explain https://shop.localhost"+v.path, "%w: name it", err)
+			return nil, usagef("devproxy explain https://shop.localhost"+v.path, "%w, so the URL needs a host", err)
 		}
 		v.authority = first
 	}
 	return v, nil
 }
 
-// firstHost is the first name that is no wildcard.
+// firstHost returns the first name that is not a wildcard.
 func firstHost(p *plan.Plan) (string, error) {
 	for _, h := range p.Hosts() {
 		if !strings.HasPrefix(h.Name, "*") {
@@ -172,8 +167,8 @@ func firstHost(p *plan.Plan) (string, error) {
 	return "", errNoHost
 }
 
-// asSent encodes what people type and no client sends: white space, control
-// characters and what is not ASCII.
+// asSent encodes what people type and clients encode: white space, control characters
+// and everything outside of ASCII.
 func asSent(s string) string {
 	var out strings.Builder
 	for i := range len(s) {
@@ -186,7 +181,7 @@ func asSent(s string) string {
 	return out.String()
 }
 
-// hostOf is authority without its port and brackets.
+// hostOf returns authority without its port and brackets.
 func hostOf(authority string) string {
 	if end := strings.IndexByte(authority, ']'); strings.HasPrefix(authority, "[") && end > 0 {
 		return authority[1:end]

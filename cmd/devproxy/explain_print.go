@@ -2,18 +2,19 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// row is a line of an explanation: what it is about, what it says, and where
-// that is from. Rows without a note may be of any width.
+// row is a line of an explanation: what it is about, its value, and where that comes
+// from. A row without notes may have any width.
 type row struct {
 	label, value string
 	notes        []string
 }
 
-// print writes x for people, in columns.
+// print prints x for people, in columns.
 func (e *explainer) print(x *explanation) error {
 	rows := x.rows()
 	widths := columns(rows)
@@ -21,11 +22,11 @@ func (e *explainer) print(x *explanation) error {
 	fmt.Fprintln(&out, e.bold(x.URL))
 	for _, r := range rows {
 		line := "  " + pad(r.label, widths[0])
-		for i, cell := range append([]string{r.value}, r.notes...) {
-			if cell = pad(cell, widths[i+1]); i > 0 {
-				cell = e.dim(cell)
+		for i, text := range append([]string{r.value}, r.notes...) {
+			if text = pad(text, widths[i+1]); i > 0 {
+				text = e.dim(text)
 			}
-			line += "  " + cell
+			line += "  " + text
 		}
 		fmt.Fprintln(&out, strings.TrimRight(line, " "))
 	}
@@ -33,24 +34,20 @@ func (e *explainer) print(x *explanation) error {
 	return err
 }
 
-// columns are the widths of label, value and notes. The last cell of a row
-// counts for none: nothing has to stand behind it.
+// columns returns the widths of labels, values and notes. The last text of a row does
+// not count, since nothing follows it.
 func columns(rows []row) []int {
 	var widths []int
 	for _, r := range rows {
-		cells := append([]string{r.label, r.value}, r.notes...)
-		for len(widths) < len(cells) {
+		texts := append([]string{r.label, r.value}, r.notes...)
+		for len(widths) < len(texts) {
 			widths = append(widths, 0)
 		}
-		for i, cell := range cells[:len(cells)-1] {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		for i, text := range texts[:len(texts)-1] {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
 		}
 	}
 	return widths
-}
-
-func pad(text string, width int) string {
-	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
 }
 
 func (x *explanation) rows() []row {
@@ -115,31 +112,20 @@ func (a *answering) rows() []row {
 
 func (a *answering) upstreamRows() []row {
 	if f := a.TryFiles; f != nil && f.Found {
-		return []row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"a file, which answers; the upstream is not asked"}}}
+		return []row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"this file answers; nothing is sent to the upstream"}}}
 	} else if f != nil {
 		rest := *a
 		rest.TryFiles = nil
-		return append([]row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"not a file to be served: forwarded"}}}, rest.upstreamRows()...)
+		return append([]row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"not a file that may be served: forwarded"}}}, rest.upstreamRows()...)
 	}
 	rows := memberRows("upstream", a.Members)
-	for _, line := range []struct{ label, value string }{
-		{"balance", a.Balance}, {"first", a.First}, {"health", a.Health},
-	} {
-		if line.value != "" {
-			rows = append(rows, row{line.label, line.value, nil})
-		}
-	}
+	rows = append(rows, row{"balance", a.Balance, nil}, row{"first", a.First, nil}, row{"health", a.Health, nil})
 	rows = append(rows, memberRows("fallback", a.Fallback)...)
-	if a.Timeout != "" {
-		rows = append(rows, row{"timeout", a.Timeout, nil})
-	}
-	if a.Proto != "" {
-		rows = append(rows, row{"forwarded_proto", a.Proto, nil})
-	}
-	return append(rows, row{"hold", a.Hold, nil})
+	rows = append(rows, row{"timeout", a.Timeout, nil}, row{"forwarded_proto", a.Proto, nil}, row{"hold", a.Hold, nil})
+	return slices.DeleteFunc(rows, func(r row) bool { return r.value == "" })
 }
 
-// memberRows are addresses, the label before the first.
+// memberRows returns a row for each member, the first with the label.
 func memberRows(label string, members []member) []row {
 	var rows []row
 	for _, m := range members {
@@ -153,7 +139,7 @@ func memberRows(label string, members []member) []row {
 	return rows
 }
 
-// row is s on a line of any width.
+// row returns s as a row.
 func (s setting) row() row {
 	if s.Does == "" {
 		return row{s.Name, s.Text, nil}
@@ -168,7 +154,7 @@ func (m *member) security() string {
 	return "any certificate"
 }
 
-// fieldRows are header fields, the label before the first.
+// fieldRows returns a row for each header field, the first with the label.
 func fieldRows(label string, fields []changed) []row {
 	var rows []row
 	for _, f := range fields {
@@ -182,7 +168,7 @@ func fieldRows(label string, fields []changed) []row {
 	return rows
 }
 
-// String is the place as editors take it; empty for what no file says.
+// String returns the place as editors take it; empty if no file has it.
 func (p place) String() string {
 	if p.Line == 0 {
 		return p.File
@@ -190,7 +176,7 @@ func (p place) String() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// firstLine is enough to know a text by.
+// firstLine returns the first line of text, with a mark if there are more.
 func firstLine(text string) string {
 	line, rest, _ := strings.Cut(text, "\n")
 	if rest != "" {

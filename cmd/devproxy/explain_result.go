@@ -21,29 +21,28 @@ type explanation struct {
 	Method string  `json:"method"`
 	Host   *place  `json:"host,omitempty"`
 	Route  *placed `json:"route,omitempty"`
-	// Around is what the request meets before its answer, in order.
+	// Around are the settings that apply before the answer, in order.
 	Around []setting  `json:"around,omitempty"`
 	Answer *answering `json:"answer,omitempty"`
 	Sends  *sending   `json:"sends,omitempty"` // with an upstream
 	// Consent are the effects of the route outside its project.
 	Consent []effectJSON `json:"consent,omitempty"`
-	// Skipped are routes whose path fits and whose conditions do not.
+	// Skipped are routes whose path matches and whose conditions do not.
 	Skipped []skipped `json:"skipped,omitempty"`
-	// Share is what a visitor of a share would meet; with --share.
+	// Share is what a visitor of a share would get; with --share.
 	Share *shareView `json:"share,omitempty"`
-	// Error is set when devproxy itself answers; the exit code is then 1.
+	// Error is set if devproxy itself answers. The exit code is 1 then.
 	Error *refusal `json:"error,omitempty"`
 }
 
-// place is a name with the line that it is written on.
+// place is a name and the line where it is written.
 type place struct {
 	Name string `json:"name"`
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 }
 
-// placed is a route: its path and conditions as its name, and the line that
-// gives it its answer.
+// placed is a route. Its name is its path and conditions, its line that of the answer.
 type placed struct {
 	place
 	Path  string `json:"path"`
@@ -51,20 +50,20 @@ type placed struct {
 	Text  string `json:"text,omitempty"` // the line
 }
 
-// answering is what a route answers with. Kind is "upstream", "files",
-// "redirect" or "respond"; or "devproxy" for its own paths, which have no route.
+// answering is the answer of a route. Kind is "upstream", "files", "redirect" or
+// "respond", or "devproxy" for its own paths, which have no route.
 type answering struct {
 	Kind     string    `json:"kind"`
 	Text     string    `json:"text"`
 	Members  []member  `json:"members,omitempty"`         // upstream
 	Balance  string    `json:"balance,omitempty"`         // upstream of several members
-	First    string    `json:"first,omitempty"`           // upstream of several members: who is asked first
+	First    string    `json:"first,omitempty"`           // upstream of several members: the first to get the request
 	Health   string    `json:"health,omitempty"`          // upstream: "GET /healthz every 2s"
-	Fallback []member  `json:"fallback,omitempty"`        // upstream: asked in order when no member answers
+	Fallback []member  `json:"fallback,omitempty"`        // upstream: tried in order if no member answers
 	Timeout  string    `json:"timeout,omitempty"`         // upstream: "30s"
 	Hold     string    `json:"hold,omitempty"`            // upstream: "10s"
-	Proto    string    `json:"forwarded_proto,omitempty"` // upstream that is told another scheme than its clients': "http"
-	TryFiles *tried    `json:"try_files,omitempty"`       // upstream: whose files come first
+	Proto    string    `json:"forwarded_proto,omitempty"` // upstream that sees another scheme than its clients: "http"
+	TryFiles *tried    `json:"try_files,omitempty"`       // upstream: a file that comes first
 	Dir      string    `json:"dir,omitempty"`             // files
 	Path     string    `json:"path,omitempty"`            // files: within dir
 	SPA      bool      `json:"spa,omitempty"`             // files
@@ -78,7 +77,7 @@ type answering struct {
 type tried struct {
 	Dir   string `json:"dir"`
 	Path  string `json:"path"`
-	Found bool   `json:"found"` // it is there and answers: nothing is sent
+	Found bool   `json:"found"` // it exists and answers: nothing is sent
 }
 
 // member is one address of an upstream; addresses are tried in order.
@@ -86,9 +85,9 @@ type member struct {
 	Text      string   `json:"text"`
 	Protocol  string   `json:"protocol"` // "http", "https" or "h2c"
 	Addresses []string `json:"addresses"`
-	Host      string   `json:"host"` // the Host that it is sent
+	Host      string   `json:"host"` // the Host field that it gets
 	TLSName   string   `json:"tls_name,omitempty"`
-	Verified  bool     `json:"verified"` // with https: the certificate is
+	Verified  bool     `json:"verified"` // its certificate is verified
 }
 
 // sending is the request as the upstream gets it.
@@ -98,7 +97,7 @@ type sending struct {
 	Headers []changed `json:"headers"`
 }
 
-// changed is a field that is set, or taken off.
+// changed is a field that is set or removed.
 type changed struct {
 	Name   string `json:"name"`
 	Value  string `json:"value,omitempty"`
@@ -110,7 +109,7 @@ type skipped struct {
 	Reason string `json:"reason"`
 }
 
-// refusal is devproxy's own answer.
+// refusal is an error that devproxy answers with.
 type refusal struct {
 	Status int    `json:"status"`
 	Reason string `json:"reason"`
@@ -144,8 +143,8 @@ func explain(p *plan.Plan, v *visit) *explanation {
 	return x
 }
 
-// consent says what the route does outside its project, and what of it the user
-// has allowed.
+// consent lists what the route does outside its project, and whether the user has
+// allowed it.
 func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) {
 	m, err := p.Match(v.request())
 	if err != nil || x.Route == nil {
@@ -155,11 +154,11 @@ func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) {
 	x.Consent = effectsJSON(effects, known.allowed(effects))
 }
 
-// refuse says with which status, and by which rule, devproxy answers itself.
+// refuse says with which status devproxy answers, and why.
 func (x *explanation) refuse(err error) {
 	x.Error = &refusal{Status: http.StatusNotFound, Reason: err.Error()}
 	if unknown, ok := errors.AsType[*plan.UnknownHostError](err); ok {
-		x.Error.Reason, x.Error.Near = fmt.Sprintf("no host of the Proxyfile is %q", unknown.Host), unknown.Near
+		x.Error.Reason, x.Error.Near = fmt.Sprintf("the Proxyfile has no host %q", unknown.Host), unknown.Near
 	}
 	if missing, ok := errors.AsType[*plan.NoRouteError](err); ok {
 		host := placeOf(missing.Host.Name, missing.Host.Source)
@@ -204,7 +203,7 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 	}
 }
 
-// spread says among whom the request is spread, and how.
+// spread lists the members among which requests are spread, and how.
 func (a *answering) spread(u *plan.Upstream, v *visit) {
 	a.Members, a.Fallback = membersOf(u.Members, v), membersOf(u.Fallback, v)
 	if u.Health != nil {
@@ -216,9 +215,9 @@ func (a *answering) spread(u *plan.Upstream, v *visit) {
 	a.Balance = string(u.Balance)
 	switch u.Balance {
 	case plan.BalanceLeastConn:
-		a.First = "the one with the fewest exchanges under way"
+		a.First = "the one with the fewest requests in progress"
 	case plan.BalanceCookie:
-		a.First = "the browser's own by its cookie; a new browser's, in turn"
+		a.First = "the browser's own, by its cookie; in turn for a new browser"
 	default:
 		a.First = u.Members[0].Text + ", then in turn"
 	}

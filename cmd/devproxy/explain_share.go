@@ -9,25 +9,24 @@ import (
 	"github.com/devproxy/devproxy/devproxy/share"
 )
 
-// shareView says what a visitor of a share would meet.
+// shareView says what a visitor of a share would get.
 type shareView struct {
-	// Hidden is true when the visitor is answered with 404.
+	// Hidden is true if the visitor gets 404.
 	Hidden bool   `json:"hidden"`
 	Kind   string `json:"kind,omitempty"` // "secret" or "developer tool"
 	Reason string `json:"reason,omitempty"`
-	// Show is the entry of `share { show = […] }` that opens it; empty when
-	// nothing does.
+	// Show is the entry of `share { show = […] }` that shows it; empty if none can.
 	Show string `json:"show,omitempty"`
 }
 
-// explainShare is what a visitor meets who asks for what x explains.
+// explainShare returns what a visitor would get for the request that x explains.
 func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
 	settings := p.Share()
 	root, err := filepath.EvalSymlinks(settings.Folder)
 	if err != nil {
 		root = settings.Folder
 	}
-	// The names do not matter for what is hidden.
+	// What is hidden does not depend on the names.
 	s, err := share.New(share.Options{
 		Hosts: []share.Host{{Local: "local.invalid", Public: "public.invalid"}},
 		Root:  root, Paths: settings.Paths, Show: settings.Show,
@@ -36,9 +35,9 @@ func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
 		return nil, fmt.Errorf("cannot explain the share: %w", err)
 	}
 	if x.Host != nil {
-		for _, kept := range settings.NotShared {
-			if kept.Name == x.Host.Name {
-				return &shareView{Hidden: true, Reason: "the host is not shared: " + kept.Reason}, nil
+		for _, host := range settings.NotShared {
+			if host.Name == x.Host.Name {
+				return &shareView{Hidden: true, Reason: "the host is not shared: " + host.Reason}, nil
 			}
 		}
 	}
@@ -82,10 +81,10 @@ func (s *shareView) rows() []row {
 	case s.Show != "":
 		rows = append(rows, row{"to show", showAttribute(s.Show), nil})
 	case s.Kind != "":
-		rows = append(rows, row{"to show", "nothing opens this", nil})
+		rows = append(rows, row{"to show", "not possible", nil})
 	}
 	return rows
 }
 
-// showAttribute is what to write to open an entry.
+// showAttribute is what to write to show an entry.
 func showAttribute(entry string) string { return fmt.Sprintf("share { show = [%q] }", entry) }

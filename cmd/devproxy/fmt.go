@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,13 +12,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/localca"
 )
 
-// standardInput is the argument that stands for it, and inputName what
-// diagnostics call it.
 const (
+	// standardInput is the argument for standard input, and inputName its name in
+	// diagnostics.
 	standardInput = "-"
 	inputName     = "<stdin>"
+	// maxText is the longest standard input, in bytes. Files have the same limit.
+	maxText = 1 << 20
 )
 
 // formatter is the fmt verb.
@@ -32,26 +36,23 @@ func newFmtCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fmt [--check] [- | FILE...]",
 		Short: "format the Proxyfile",
-		Long: `Formats the Proxyfile and the Proxyfile.local beside it, or the files named, and
-prints the names of those that changed. "-" formats standard input to standard
-output. A file with syntax errors is left alone, and so are all others then.`,
+		Long: `Formats the Proxyfile and the Proxyfile.local next to it, or the given files, and prints the names of those that
+changed. "-" formats standard input to standard output. If a file has syntax errors, no file is changed.`,
 		Example: "  devproxy fmt\n  devproxy fmt --check\n  devproxy fmt - <Proxyfile",
 		RunE:    func(_ *cobra.Command, args []string) error { return f.run(args) },
 	}
-	cmd.Flags().BoolVar(&f.check, "check", false, "list what is not formatted, change nothing, exit 1 if there is any")
+	cmd.Flags().BoolVar(&f.check, "check", false, "list unformatted files, change nothing, exit 1 if there are any")
 	addFileFlags(cmd, &f.file)
 	return cmd
 }
 
 // formatted is a text before and after.
 type formatted struct {
-	name   string // as people know it
+	name   string // for people
 	path   string // empty for standard input
 	before []byte
 	after  []byte
 }
-
-func (f *formatted) changed() bool { return !bytes.Equal(f.before, f.after) }
 
 func (f *formatter) run(args []string) error {
 	texts, err := f.read(args)
@@ -71,7 +72,10 @@ func (f *formatter) run(args []string) error {
 // read reads everything before anything is written.
 func (f *formatter) read(args []string) ([]*formatted, error) {
 	if len(args) == 1 && args[0] == standardInput {
-		src, err := readInput(f.In)
+		src, err := io.ReadAll(io.LimitReader(f.In, maxText+1))
+		if err == nil && len(src) > maxText {
+			err = fmt.Errorf("it is longer than %d KiB", maxText>>10)
+		}
 		if err != nil {
 			return nil, failf("devproxy fmt FILE", "cannot read standard input: %w", err)
 		}
@@ -85,14 +89,14 @@ func (f *formatter) read(args []string) ([]*formatted, error) {
 	for _, path := range paths {
 		src, err := hcl.Read(path)
 		if err != nil {
-			return nil, loadFailure(err)
+			return nil, loadError(err)
 		}
 		texts = append(texts, &formatted{name: shown(path, workDir), path: path, before: src})
 	}
 	return texts, nil
 }
 
-// paths are the files named, else the Proxyfile and what is merged over it, all
+// paths returns the given files, else the Proxyfile and what is merged over it, all
 // absolute, and the folder that their names are shown relative to.
 func (f *formatter) paths(args []string) (paths []string, workDir string, err error) {
 	if len(args) == 0 {
@@ -110,20 +114,20 @@ func (f *formatter) paths(args []string) (paths []string, workDir string, err er
 	if f.file.File != "" {
 		return nil, "", usagef("devproxy fmt "+f.file.File, "fmt takes files as arguments or one with -f, not both")
 	}
-	workDir, err = os.Getwd()
+	workDir, err = workingFolder("")
 	if err != nil {
-		return nil, "", failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+		return nil, "", err
 	}
 	for _, arg := range args {
 		if arg == standardInput {
-			return nil, "", usagef("devproxy fmt - <FILE", `"-" stands alone: it is standard input`)
+			return nil, "", usagef("devproxy fmt - <FILE", `"-" is standard input and must be the only argument`)
 		}
 		paths = append(paths, absolute(absolute(workDir, f.file.Dir), arg))
 	}
 	return paths, workDir, nil
 }
 
-// shown is path as people know it: relative where that is shorter.
+// shown is path as people know it: relative if that is shorter.
 func shown(path, workDir string) string {
 	if rel, err := filepath.Rel(workDir, path); err == nil && len(rel) < len(path) {
 		return rel
@@ -131,8 +135,7 @@ func shown(path, workDir string) string {
 	return path
 }
 
-// format fills in what the texts should be. Mistakes are reported for all of
-// them at once.
+// format formats the texts. It reports the mistakes of all of them at once.
 func (f *formatter) format(texts []*formatted) error {
 	var all hcl.Diagnostics
 	sources := hcl.Sources{}
@@ -151,17 +154,17 @@ func (f *formatter) format(texts []*formatted) error {
 	return exit(exitProxyfile)
 }
 
-// finish prints which texts change, and writes them unless asked only to look.
+// finish prints which texts change, and writes them unless --check is given.
 func (f *formatter) finish(texts []*formatted) error {
 	unformatted := false
 	for _, text := range texts {
-		if !text.changed() {
+		if bytes.Equal(text.before, text.after) {
 			continue
 		}
 		unformatted = true
 		if !f.check {
 			if err := text.write(); err != nil {
-				return err
+				return writeError(text.name, err)
 			}
 		}
 		fmt.Fprintln(f.Out, text.name)
@@ -170,4 +173,35 @@ func (f *formatter) finish(texts []*formatted) error {
 		return exit(exitFailed)
 	}
 	return nil
+}
+
+// write replaces the file, whole or not at all. A link stays a link, and the mode
+// stays the same. A file that its owner made read-only is not replaced, although the
+// folder would allow it.
+func (f *formatted) write() error {
+	target, err := filepath.EvalSymlinks(f.path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o200 == 0 {
+		return fs.ErrPermission
+	}
+	return localca.WriteFile(target, f.after, info.Mode().Perm())
+}
+
+// writeError says why a file was not written, and what helps.
+func writeError(name string, err error) error {
+	// The text of a PathError would name the temporary file.
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	fix := "the file is unchanged; free some space, or format it elsewhere: devproxy fmt - <" + name
+	if errors.Is(err, fs.ErrPermission) {
+		fix = "make it and its folder writable: chmod u+w " + name + " " + filepath.Dir(name)
+	}
+	return failf(fix, "cannot write %s: %w", name, err)
 }

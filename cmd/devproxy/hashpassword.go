@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// passwordCost is bcrypt's own default: some 50 ms, once for each visitor.
+	// passwordCost is bcrypt's default: some 50 ms, once for each visitor.
 	passwordCost = bcrypt.DefaultCost
-	// maxPassword is the longest password that bcrypt takes in, in bytes.
+	// maxPassword is the longest password that bcrypt reads, in bytes.
 	maxPassword = 72
 )
 
@@ -23,9 +23,9 @@ func newHashPasswordCmd(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "hash-password",
 		Short: "make the hash that basic_auth takes",
-		Long: `Asks for a password, twice, and prints its bcrypt hash, which a Proxyfile may show to everybody who reads it.
-Without a terminal the password is the first line of standard input. It is never an argument: other users see
-those.`,
+		Long: `Asks for a password, twice, and prints its bcrypt hash, which may be in a Proxyfile that everyone can read.
+Without a terminal the password is the first line of standard input. It is never an argument: other users can see
+arguments.`,
 		Example: "  devproxy hash-password\n  pass show shop | devproxy hash-password",
 		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runHashPassword(s) },
@@ -41,22 +41,22 @@ func runHashPassword(s *streams) error {
 	case len(password) == 0:
 		return failf("write at least one character", "the password is empty")
 	case len(password) > maxPassword:
-		return failf("choose a shorter one", "the password has %d bytes, and bcrypt takes %d: the rest would not count", len(password), maxPassword)
+		return failf("choose a shorter one", "the password has %d bytes, and bcrypt reads only %d", len(password), maxPassword)
 	}
 	hash, err := bcrypt.GenerateFromPassword(password, passwordCost)
 	if err != nil {
 		return fmt.Errorf("cannot hash the password: %w", err)
 	}
 	if s.InTTY {
-		fmt.Fprintln(s.Err, s.dim("for a host or route; NAME is yours to choose:"))
+		fmt.Fprintln(s.Err, s.dim("for a host or route, with a NAME of your choice:"))
 		fmt.Fprintf(s.Err, "  basic_auth = { NAME = %q }\n", hash)
 	}
 	fmt.Fprintln(s.Out, string(hash))
 	return nil
 }
 
-// askPassword reads a password twice from a terminal, without showing it, or
-// one line of anything else.
+// askPassword reads a password twice from a terminal, without showing it, or one line
+// of other input.
 func askPassword(s *streams) ([]byte, error) {
 	terminal, ok := s.In.(*os.File)
 	if !s.InTTY || !ok {

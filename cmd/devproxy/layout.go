@@ -2,63 +2,43 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
-// minText is the least room for a text next to its label, in columns: in less it
-// is not wrapped.
+// minText is the least number of columns in which a text is wrapped. In less room
+// its lines stay whole.
 const minText = 16
 
-// row prints a label, padded to width columns, and a text that is wrapped in its
-// own column on a terminal.
-func (s *streams) row(label string, width int, text string) {
-	indent := len("  ") + width + len("  ")
-	columns, _ := s.size()
-	lines := wrapped(text, columns-indent)
-	fmt.Fprintf(s.Out, "  %s  %s\n", s.dim(pad(label, width)), lines[0])
-	for _, line := range lines[1:] {
-		fmt.Fprintf(s.Out, "%*s%s\n", indent, "", line)
+// hang prints text after start, wrapped on a terminal. Further lines have indent
+// columns before them.
+func (s *streams) hang(w io.Writer, start string, indent int, text string) {
+	for _, line := range wrapped(start, indent, text, s.columns()) {
+		fmt.Fprintln(w, line)
 	}
+}
+
+// row prints a label, padded to width columns, and a text in its own column.
+func (s *streams) row(label string, width int, text string) {
+	s.hang(s.Out, "  "+s.dim(pad(label, width))+"  ", len("  ")+width+len("  "), text)
 }
 
 // paragraph prints a text that is wrapped on a terminal.
-func (s *streams) paragraph(text string) {
-	for _, line := range s.hanging(0, 0, text) {
-		fmt.Fprintln(s.Out, line)
-	}
-}
+func (s *streams) paragraph(text string) { s.hang(s.Out, "", 0, text) }
 
-// indented prints a text in a column of its own.
+// indented prints a text in a column that begins after indent.
 func (s *streams) indented(indent int, text string) {
-	columns, _ := s.size()
-	for _, line := range wrapped(text, columns-indent) {
-		fmt.Fprintf(s.Out, "%*s%s\n", indent, "", line)
-	}
+	s.hang(s.Out, strings.Repeat(" ", indent), indent, text)
 }
 
-// hanging are the lines of a text that begins in column first of its line, and is
-// wrapped on a terminal with indent columns before each further line.
-func (s *streams) hanging(first, indent int, text string) []string {
-	columns, _ := s.size()
-	lines := wrapped(strings.Repeat("\x00", first)+text, columns)
-	if len(lines) > 1 && indent > 0 {
-		rest := wrapped(strings.Join(lines[1:], " "), columns-indent)
-		for i := range rest {
-			rest[i] = strings.Repeat(" ", indent) + rest[i]
-		}
-		lines = append(lines[:1], rest...)
-	}
-	lines[0] = strings.TrimLeft(lines[0], "\x00")
-	return lines
-}
-
-// note prints a text of minor weight on Err, line by line.
+// note prints a text of little weight on Err.
 func (s *streams) note(text string) {
 	for line := range strings.Lines(text) {
-		for _, line := range s.hanging(0, 0, strings.TrimSuffix(line, "\n")) {
-			fmt.Fprintln(s.Err, s.dim(line))
+		for _, part := range wrapped("", 0, strings.TrimSuffix(line, "\n"), s.columns()) {
+			fmt.Fprintln(s.Err, s.dim(part))
 		}
 	}
 }
@@ -66,50 +46,46 @@ func (s *streams) note(text string) {
 // event prints on Err what happened at a time.
 func (s *streams) event(at time.Time, text string) { s.stamped(at, "  ", text) }
 
-// stamped is event with its own space after the time.
+// stamped is event with another space after the time.
 func (s *streams) stamped(at time.Time, space, text string) {
-	indent := len("15:04:05") + len(space)
-	for i, line := range s.hanging(indent, indent, text) {
-		if i == 0 {
-			line = s.dim(clock(at)) + space + line
-		}
-		fmt.Fprintln(s.Err, line)
-	}
+	s.hang(s.Err, s.dim(clock(at))+space, len("15:04:05")+len(space), text)
 }
 
-// command prints a text and, below it, the command that it speaks of. A command
-// is never wrapped: what is copied must run.
+// command prints a text and below it a command. Commands are not wrapped, so that
+// they still run when they are copied.
 func (s *streams) command(text, command string) {
 	s.paragraph(text)
 	fmt.Fprintf(s.Out, "  %s\n", s.bold(command))
 }
 
-// inlineCommand is command with both on one line where the terminal has room.
+// inlineCommand is command on one line if the terminal has room for it.
 func (s *streams) inlineCommand(text, command string) {
-	if columns, _ := s.size(); columns > 0 && shownWidth(text+" "+command) > columns {
+	if columns := s.columns(); columns > 0 && shownWidth(text+" "+command) > columns {
 		s.command(text, command)
 		return
 	}
 	fmt.Fprintf(s.Out, "%s %s\n", text, s.bold(command))
 }
 
-// wrapped are the lines of text in so many columns, broken at spaces. Words that
-// are longer stay whole. Less than minText columns break nothing.
-func wrapped(text string, columns int) []string {
-	if columns < minText || shownWidth(text) <= columns {
-		return []string{text}
+// wrapped returns the lines of text after start, broken at spaces to fit in so many
+// columns. Further lines are indented. Longer words stay whole.
+func wrapped(start string, indent int, text string, columns int) []string {
+	width := shownWidth(start)
+	if columns-max(width, indent) < minText || width+shownWidth(text) <= columns {
+		return []string{start + text}
 	}
 	var lines []string
-	line, width := "", 0
+	line, first := start, true
 	for word := range strings.FieldsSeq(keepItems(text)) {
 		n := shownWidth(word)
-		if width > 0 && width+1+n > columns {
-			lines, line, width = append(lines, line), "", 0
-		}
-		if width > 0 {
+		switch {
+		case first:
+		case width+1+n > columns:
+			lines, line, width = append(lines, line), strings.Repeat(" ", indent), indent
+		default:
 			line, width = line+" ", width+1
 		}
-		line, width = line+word, width+n
+		line, width, first = line+word, width+n, false
 	}
 	lines = append(lines, line)
 	for i := range lines {
@@ -118,11 +94,11 @@ func wrapped(text string, columns int) []string {
 	return lines
 }
 
-// noBreak stands for a space at which a line is not broken.
+// noBreak replaces a space at which a line is not broken.
 const noBreak = "\x01"
 
 // keepItems keeps the words of each item of a list such as "o open · q quit"
-// together, with the dot behind them.
+// together, with the dot after them.
 func keepItems(text string) string {
 	items := strings.Split(text, " · ")
 	if len(items) == 1 {
@@ -136,11 +112,10 @@ func keepItems(text string) string {
 	return strings.Join(items, noBreak+"· ")
 }
 
-// height is the number of rows that text takes on the terminal, where long lines
-// are broken.
+// height returns the number of rows that text takes on the terminal, which breaks
+// long lines.
 func (s *streams) height(text string) int {
-	columns, _ := s.size()
-	height := 0
+	columns, height := s.columns(), 0
 	for line := range strings.Lines(text) {
 		height++
 		if width := shownWidth(strings.TrimSuffix(line, "\n")); columns > 0 && width > columns {
@@ -150,7 +125,7 @@ func (s *streams) height(text string) int {
 	return height
 }
 
-// shownWidth is the number of columns of text without its escape sequences for
+// shownWidth returns the number of columns of text without its escape sequences for
 // colours (ECMA-48 section 8.3.117).
 func shownWidth(text string) int {
 	width, escape := 0, false
@@ -165,4 +140,70 @@ func shownWidth(text string) int {
 		}
 	}
 	return width
+}
+
+// pad fills text with spaces up to width.
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+}
+
+// widest returns the width of the longest text.
+func widest(texts []string) int {
+	width := 0
+	for _, text := range texts {
+		width = max(width, utf8.RuneCountInString(text))
+	}
+	return width
+}
+
+// count is "1 error", "2 errors".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// clock is a time of day.
+func clock(at time.Time) string { return at.Format("15:04:05") }
+
+// short is a duration as people say it: "340 ms", "1.6 s", "29 s", "3 min".
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	default:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+}
+
+// lasting is a time to come as people say it: "8 h", "1 h 30 min", "30 days".
+func lasting(d time.Duration) string {
+	minutes := int(d.Round(time.Minute) / time.Minute)
+	switch hours := minutes / 60; {
+	case d < time.Minute:
+		return short(max(d, 0))
+	case minutes < 60:
+		return fmt.Sprintf("%d min", minutes)
+	case hours >= 72:
+		return count((hours+12)/24, "day")
+	case minutes%60 == 0:
+		return fmt.Sprintf("%d h", hours)
+	default:
+		return fmt.Sprintf("%d h %d min", hours, minutes%60)
+	}
+}
+
+// untilText is "23:04 (8 h)", with the day unless that is today.
+func untilText(until, now time.Time) string {
+	until = until.Local()
+	text := until.Format("15:04")
+	if day := until.Format("2 January"); day != now.Local().Format("2 January") {
+		text += ", " + day
+	}
+	return text + " (" + lasting(until.Sub(now)) + ")"
 }

@@ -1,8 +1,129 @@
 // Command devproxy gives a project's dev servers one trusted HTTPS origin.
 package main
 
-import "os"
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 func main() {
 	os.Exit(run(processStreams(), os.Args[1:]))
+}
+
+// run executes one command line and returns the exit code.
+func run(s *streams, args []string) int {
+	root := newRootCmd(s)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	asJSON := false
+	if cmd != nil {
+		if flag := cmd.Flags().Lookup("json"); flag != nil {
+			asJSON = flag.Value.String() == "true"
+		}
+	}
+	return report(s, err, asJSON)
+}
+
+func newRootCmd(s *streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "devproxy",
+		Short:         "One file gives your dev servers one trusted https address.",
+		Version:       thisBuild().Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(cmd, args[0])
+			}
+			fmt.Fprint(s.Out, typed(welcome))
+			return nil
+		},
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate(versionLine(thisBuild()) + "\n")
+	root.SetHelpCommand(newHelpCmd(root))
+	plainHelp(root)
+	root.AddCommand(
+		newInitCmd(s),
+		newUpCmd(s),
+		newShareCmd(s),
+		newAllowCmd(s),
+		newDenyCmd(s),
+		newCheckCmd(s),
+		newFmtCmd(s),
+		newExplainCmd(s),
+		newHashPasswordCmd(s),
+		newTrustCmd(s),
+		newUntrustCmd(s),
+		newEnvCmd(s),
+		newStatusCmd(s),
+		newDownCmd(s),
+		newRelayCmd(s),
+		newVersionCmd(s),
+		newCompletionCmd(s),
+		newManCmd(root),
+	)
+	completeValues(root)
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.SuggestionsMinimumDistance = maxTypos
+	}
+	return root
+}
+
+const welcome = `One file gives your dev servers one trusted https address.
+
+  devproxy init     write a Proxyfile from what is here
+  devproxy up       serve it; every save applies
+  devproxy trust    make this machine's browsers accept it
+  devproxy share    publish it under a link
+  devproxy check    report every mistake in the Proxyfile
+  devproxy explain  say which route answers a URL
+`
+
+// unknownVerb is the error of a word that is not a verb below cmd.
+func unknownVerb(cmd *cobra.Command, verb string) error {
+	fix := cmd.CommandPath() + " --help"
+	if near := meantVerb(cmd, verb); near != "" {
+		fix = "did you mean: " + cmd.CommandPath() + " " + near
+	}
+	return usagef(fix, "unknown command %q", strings.TrimPrefix(verbOf(cmd)+" "+verb, "devproxy "))
+}
+
+// newHelpCmd is `devproxy help VERB`.
+func newHelpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:               "help [COMMAND]",
+		Short:             "show the help of a command",
+		Example:           "  devproxy help up",
+		ValidArgsFunction: adapt(verbValues),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownVerb(cmd, rest[0])
+			}
+			return cmd.Help()
+		},
+	}
+}
+
+// meantVerb returns the verb that another tool gives this name, else one that is
+// spelled almost like it; empty if there is none.
+func meantVerb(root *cobra.Command, verb string) string {
+	for _, cmd := range root.Commands() {
+		if slices.Contains(cmd.SuggestFor, verb) {
+			return cmd.Name()
+		}
+	}
+	if near := root.SuggestionsFor(verb); len(near) > 0 {
+		return near[0]
+	}
+	return ""
 }

@@ -17,32 +17,39 @@ import (
 
 // fileFlags are -f and -C, which every verb that reads a Proxyfile takes.
 type fileFlags struct {
-	File string // empty means: the nearest Proxyfile
-	Dir  string // where to begin; empty means the working directory
+	File string // empty means the nearest Proxyfile
+	Dir  string // where to start; empty means the working directory
 }
 
 func addFileFlags(cmd *cobra.Command, f *fileFlags) {
-	cmd.Flags().StringVarP(&f.File, "file", "f", "", "the Proxyfile to read (default: the one of this folder or of the nearest above it)")
+	cmd.Flags().StringVarP(&f.File, "file", "f", "", "the Proxyfile to read (default: the one in this folder or the nearest above it)")
 	cmd.Flags().StringVarP(&f.Dir, "directory", "C", "", "work as if started in this folder")
 }
 
-// find is the absolute path of the Proxyfile, and the working directory that
-// names in messages are relative to: the real one, as that is where a
-// terminal or an editor looks for a name it is shown.
+// find returns the absolute path of the Proxyfile, and the working directory that
+// names in messages are relative to. That is the real one, where a terminal or an
+// editor looks for a name.
 func (f fileFlags) find() (path, workDir string, err error) {
-	workDir, err = os.Getwd()
+	workDir, err = workingFolder("")
 	if err != nil {
-		return "", "", failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+		return "", "", err
 	}
-	dir := workDir
-	if f.Dir != "" {
-		dir = absolute(workDir, f.Dir)
-	}
+	dir := absolute(workDir, f.Dir)
 	if f.File != "" {
 		return absolute(dir, f.File), workDir, nil
 	}
 	path, err = hcl.Find(dir)
-	return path, workDir, loadFailure(err)
+	return path, workDir, loadError(err)
+}
+
+// workingFolder returns dir as an absolute path. An empty dir is the working
+// directory.
+func workingFolder(dir string) (string, error) {
+	folder, err := filepath.Abs(dir)
+	if err != nil {
+		return "", failf("cd to a folder that exists", "cannot determine the working directory: %w", err)
+	}
+	return folder, nil
 }
 
 func absolute(dir, path string) string {
@@ -52,23 +59,16 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// loadFile finds, reads and checks the Proxyfile. Its diagnostics are for the
-// caller to print. The error is ready to be returned from a verb; the file is
-// not nil then either, once its path is known, for the sake of its Watch.
-func loadFile(f fileFlags) (*hcl.File, hcl.Diagnostics, error) {
+// loadProject loads and plans the Proxyfile, and returns the consents of its project.
+// The caller prints the diagnostics. No address is bound, so a loop is not noticed.
+func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
 	path, workDir, err := f.find()
 	if err != nil {
-		return nil, nil, err
+		return devproxy.Loaded{}, nil, err
 	}
-	return loadPath(path, workDir, 0)
-}
-
-// loadProject is loadFile with the plan, all that is wrong with either, and the
-// consents of the project. No address is bound, so no loop is looked for.
-func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
 	var known *consents
 	loaded, err := devproxy.Load(
-		func() (*hcl.File, hcl.Diagnostics, error) { return loadFile(f) },
+		func() (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, 0) },
 		func(file *hcl.File) plan.Env {
 			known = consentsFor(file.Dir)
 			return plan.Env{Root: known.project.Root}
@@ -76,8 +76,8 @@ func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
 	return loaded, known, err
 }
 
-// printMistakes writes the diagnostics of a Proxyfile that has errors. The error is
-// ready to be returned from a verb.
+// printMistakes writes the diagnostics of a Proxyfile that has errors. Verbs return
+// its error.
 func printMistakes(s *streams, loaded devproxy.Loaded) error {
 	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
 		return fmt.Errorf("cannot write the diagnostics: %w", err)
@@ -85,23 +85,23 @@ func printMistakes(s *streams, loaded devproxy.Loaded) error {
 	return exit(exitProxyfile)
 }
 
-// loadPath is loadFile for a path that find gave: what a watcher does again
-// after each save. httpsPort is the port in what url() gives; 0 means that none
-// is bound yet.
+// loadPath reads and checks the Proxyfile at path. httpsPort is the port in what
+// url() returns; 0 if none is bound yet. The file is not nil after an error either,
+// since its Watch is needed.
 func loadPath(path, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
 	file, diags, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort})
-	return file, diags, loadFailure(err)
+	return file, diags, loadError(err)
 }
 
-// loadFolder is loadPath for the Proxyfile of folder, which has had the path last:
-// it may be given the other of its two names while devproxy runs.
+// loadFolder is loadPath for the Proxyfile of folder, which had the path last. While
+// devproxy runs, it may be renamed to the other of its two names.
 func loadFolder(folder, last, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
 	path := last
 	if found, err := hcl.Find(folder); err == nil && filepath.Dir(found) == folder {
 		path = found
 	}
 	file, diags, err := loadPath(path, workDir, httpsPort)
-	for _, name := range []string{"Proxyfile", "Proxyfile.hcl"} {
+	for _, name := range proxyfileNames {
 		if other := filepath.Join(folder, name); file != nil && !slices.Contains(file.Watch, other) {
 			file.Watch = append(file.Watch, other)
 		}
@@ -109,22 +109,18 @@ func loadFolder(folder, last, workDir string, httpsPort uint16) (*hcl.File, hcl.
 	return file, diags, err
 }
 
-// loadFailure gives the errors of package hcl their fix.
-func loadFailure(err error) error {
-	var notFound *hcl.NotFoundError
-	var unreadable *hcl.FileError
-	switch {
-	case errors.As(err, &notFound):
-		return &exitError{code: exitFailed, err: err, fix: "devproxy up 5173   serves the dev server on port 5173 without a Proxyfile\n" +
-			"devproxy init      writes a Proxyfile for this folder"}
-	case errors.As(err, &unreadable):
-		return &exitError{code: exitFailed, err: err, fix: unreadable.Fix}
+var proxyfileNames = []string{"Proxyfile", "Proxyfile.hcl"}
+
+// loadError adds to a missing Proxyfile what to do about it.
+func loadError(err error) error {
+	if _, missing := errors.AsType[*hcl.NotFoundError](err); missing {
+		return failf("devproxy up 5173   serves the dev server on port 5173 without a Proxyfile\n"+
+			"devproxy init      writes a Proxyfile for this folder", "%w", err)
 	}
 	return err
 }
 
-// hostOfFolder is the host name that a project in dir has by default:
-// FOLDER.localhost.
+// hostOfFolder returns the default host name of a project in dir: FOLDER.localhost.
 func hostOfFolder(dir string) string {
 	var label strings.Builder
 	for _, r := range strings.ToLower(filepath.Base(dir)) {

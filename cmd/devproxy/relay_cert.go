@@ -15,11 +15,20 @@ import (
 	"time"
 )
 
-// certPoll is how often certificate files are looked at: what renews them does
-// so weeks before they end.
-const certPoll = 10 * time.Second
+const (
+	// certPoll is how often certificate files are checked. They are renewed weeks
+	// before they expire.
+	certPoll = 10 * time.Second
+	// certSoon is how long before its expiry a certificate is warned about. For one
+	// that is valid for less than three times as long, it is the last third: short
+	// certificates are renewed later.
+	certSoon = 14 * 24 * time.Hour
+	// certWarnEvery is how often a warning is repeated.
+	certWarnEvery = 24 * time.Hour
+)
 
-// certFiles are the certificates of --cert and --key, read again when they change.
+// certFiles are the certificates of --cert and --key. They are read again when they
+// change.
 type certFiles struct {
 	domain      string
 	certs, keys []string
@@ -27,8 +36,8 @@ type certFiles struct {
 
 	// The rest belongs to the goroutine that reads the files.
 	text    []byte // of all the files, as last read
-	refused bool   // something in them is not in use, and may be later
-	told    string // the last complaint
+	refused bool   // a certificate in them is not used now, and may be later
+	logged  string // the last complaint
 	warned  map[string]time.Time
 }
 
@@ -40,12 +49,12 @@ func openCerts(certs, keys []string, domain string) (*certFiles, error) {
 		return nil, failf("give the chain in PEM, the server's own certificate first, and the key that belongs to it", "%w", err)
 	}
 	if name, missing := c.uncovered(*c.pairs.Load()); missing {
-		return nil, failf("have one issued for "+domain+" and *."+domain, "no certificate of --cert is for %s; they are for %s", name, c.names())
+		return nil, failf("get one for "+domain+" and *."+domain, "no certificate of --cert is for %s; they are for %s", name, c.names())
 	}
 	return c, nil
 }
 
-// uncovered is a name of the relay's own that no certificate is for.
+// uncovered returns a name of the relay that no certificate is for.
 func (c *certFiles) uncovered(pairs []*tls.Certificate) (name string, missing bool) {
 	for _, name := range []string{c.domain, "x." + c.domain} {
 		if findCert(pairs, name, time.Now()) == nil {
@@ -55,9 +64,9 @@ func (c *certFiles) uncovered(pairs []*tls.Certificate) (name string, missing bo
 	return "", false
 }
 
-// load reads the files and puts what is good in use. changed reports whether
-// something else is in use now. The error says what of the files is not: a file
-// that cannot be used, or a certificate that is worse than the one in use.
+// load reads the files and uses the good certificates in them. changed reports whether
+// the certificates in use have changed. The error says what is not used: a file that
+// cannot be read, or a certificate that is worse than the one in use.
 func (c *certFiles) load(now time.Time) (changed bool, err error) {
 	pairs, text, err := c.read()
 	if err != nil {
@@ -94,8 +103,8 @@ func (c *certFiles) read() (pairs []*tls.Certificate, text []byte, err error) {
 	return pairs, text, nil
 }
 
-// choose keeps an old certificate that is valid now where the new one is not, and
-// all old ones when the new ones are not for the relay's names any more.
+// choose keeps an old certificate that is valid now if the new one is not, and all old
+// ones if the new ones do not cover the relay's names.
 func (c *certFiles) choose(old, pairs []*tls.Certificate, now time.Time) ([]*tls.Certificate, error) {
 	if len(old) == 0 {
 		return pairs, nil
@@ -115,8 +124,8 @@ func (c *certFiles) choose(old, pairs []*tls.Certificate, now time.Time) ([]*tls
 	return pairs, errors.Join(errs...)
 }
 
-// watch follows the files until ctx ends, and warns of certificates that are not
-// valid or end soon.
+// watch follows the files until ctx ends, and warns about certificates that are not
+// valid or expire soon.
 func (c *certFiles) watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(certPoll)
 	defer tick.Stop()
@@ -131,18 +140,17 @@ func (c *certFiles) watch(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// poll reads the files again and logs what has changed. The same complaint is
-// logged once.
+// poll reads the files again and logs what has changed. It logs a complaint once.
 func (c *certFiles) poll(log *slog.Logger, now time.Time) {
 	changed, err := c.load(now)
 	complaint := ""
 	if err != nil {
 		complaint = err.Error()
 	}
-	if complaint != "" && complaint != c.told {
+	if complaint != "" && complaint != c.logged {
 		log.Error("certificates not read again", "error", err)
 	}
-	c.told = complaint
+	c.logged = complaint
 	if changed {
 		clear(c.warned)
 		log.Info("certificates read again", "names", c.names())
@@ -150,9 +158,9 @@ func (c *certFiles) poll(log *slog.Logger, now time.Time) {
 	c.warn(log, now)
 }
 
-// GetCertificate is the first certificate for the name that is asked for, else
-// the first: its names tell the client what this server is. One that is valid now
-// goes before one that is not.
+// GetCertificate returns the first certificate for the requested name, else the first
+// one: its names tell the client what this server is. A certificate that is valid now
+// comes before one that is not.
 func (c *certFiles) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pairs := *c.pairs.Load()
 	if pair := findCert(pairs, hello.ServerName, time.Now()); pair != nil {
@@ -166,8 +174,8 @@ func (c *certFiles) Covers(name string) bool {
 	return findCert(*c.pairs.Load(), name, time.Now()) != nil
 }
 
-// findCert is the first certificate for a name that is valid now, else the first
-// for the name; nil when none is for it.
+// findCert returns the first certificate for a name that is valid now, else the first
+// one for the name; nil if none is for it.
 func findCert(pairs []*tls.Certificate, name string, now time.Time) *tls.Certificate {
 	var invalid *tls.Certificate
 	for _, pair := range pairs {
@@ -182,7 +190,7 @@ func findCert(pairs []*tls.Certificate, name string, now time.Time) *tls.Certifi
 	return invalid
 }
 
-// inUse are the certificates in use by their files.
+// inUse returns the certificates in use by their files.
 func (c *certFiles) inUse() map[string]*x509.Certificate {
 	leaves := map[string]*x509.Certificate{}
 	for i, pair := range *c.pairs.Load() {
@@ -197,4 +205,48 @@ func (c *certFiles) names() string {
 		names = append(names, pair.Leaf.DNSNames...)
 	}
 	return strings.Join(names, ", ")
+}
+
+// invalidAt says why a certificate is not valid at a time, as the end of a sentence;
+// empty if it is valid (RFC 5280 section 4.1.2.5). It does not check the certificates
+// of the authority: clients may know others that sign it.
+func invalidAt(leaf *x509.Certificate, now time.Time) string {
+	const minute = "2006-01-02 15:04 UTC"
+	switch {
+	case now.Before(leaf.NotBefore):
+		return fmt.Sprintf("is not valid before %s; check this machine's clock", leaf.NotBefore.UTC().Format(minute))
+	case now.After(leaf.NotAfter):
+		return "expired at " + leaf.NotAfter.UTC().Format(minute)
+	}
+	return ""
+}
+
+// expiresSoon reports whether a certificate that is valid now should have been
+// renewed.
+func expiresSoon(leaf *x509.Certificate, now time.Time) bool {
+	return leaf.NotAfter.Sub(now) <= min(certSoon, leaf.NotAfter.Sub(leaf.NotBefore)/3)
+}
+
+// warn logs which certificates in use are not valid or expire soon, each once a day.
+func (c *certFiles) warn(log *slog.Logger, now time.Time) {
+	for i, pair := range *c.pairs.Load() {
+		level, text := slog.LevelError, ""
+		var when slog.Attr
+		switch leaf := pair.Leaf; {
+		case now.Before(leaf.NotBefore):
+			text, when = "certificate not valid yet: check this machine's clock", slog.Time("valid_from", leaf.NotBefore.UTC())
+		case now.After(leaf.NotAfter):
+			text, when = "certificate has expired: renew it", slog.Time("ended", leaf.NotAfter.UTC())
+		case expiresSoon(leaf, now):
+			level, text, when = slog.LevelWarn, "certificate expires soon: renew it", slog.Time("ends", leaf.NotAfter.UTC())
+		default:
+			continue
+		}
+		key := c.certs[i] + "\x00" + text
+		if last, warned := c.warned[key]; warned && now.Sub(last) < certWarnEvery {
+			continue
+		}
+		c.warned[key] = now
+		log.LogAttrs(context.Background(), level, text, slog.String("file", c.certs[i]), slog.Any("names", pair.Leaf.DNSNames), when)
+	}
 }

@@ -112,7 +112,7 @@ func TestRelayCertsOutOfDate(t *testing.T) {
 		later        time.Duration // when it is looked at again
 		takenThen    bool
 	}{
-		"ended":         {-2 * day, -day, "ended at ", day, false},
+		"ended":         {-2 * day, -day, "expired at ", day, false},
 		"not valid yet": {day, 3 * day, "check this machine's clock", 2 * day, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,11 +186,11 @@ func TestRelayCertWarnings(t *testing.T) {
 	}{
 		"long":                {-30 * day, 60 * day, "", ""},
 		"ends in 15 days":     {-75 * day, 15 * day, "", ""},
-		"ends in 13 days":     {-77 * day, 13 * day, "WARN", "certificate ends soon"},
-		"ends tomorrow":       {-89 * day, day, "WARN", "certificate ends soon"},
+		"ends in 13 days":     {-77 * day, 13 * day, "WARN", "certificate expires soon"},
+		"ends tomorrow":       {-89 * day, day, "WARN", "certificate expires soon"},
 		"lives for six days":  {-2 * day, 4 * day, "", ""},
-		"the last of its six": {-5 * day, day, "WARN", "certificate ends soon"},
-		"has ended":           {-91 * day, -day, "ERROR", "certificate has ended"},
+		"the last of its six": {-5 * day, day, "WARN", "certificate expires soon"},
+		"has ended":           {-91 * day, -day, "ERROR", "certificate has expired"},
 		"is not valid yet":    {2 * day, 4 * day, "ERROR", "check this machine's clock"},
 	} {
 		t.Run(name, func(t *testing.T) {

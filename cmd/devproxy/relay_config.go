@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math"
@@ -13,13 +14,17 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/devproxy/devproxy/localca"
+	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/relay"
 )
 
-// leastMemory is the least --memory, in MB: a few large downloads at once.
-const leastMemory = 32
+const (
+	// leastMemory is the least --memory, in MB: a few large downloads at once.
+	leastMemory = 32
+	// noAddress turns a listener off.
+	noAddress = "none"
+)
 
 // relayConfig is a checked command line of relay.
 type relayConfig struct {
@@ -27,49 +32,35 @@ type relayConfig struct {
 	state string // absolute
 	// proxyProtocol and trustedProxies are those of the flags.
 	proxyProtocol, trustedProxies []netip.Prefix
-	// open is that every key is admitted.
-	open bool
-	// level is the least that is logged.
-	level slog.Level
+	open                          bool       // every key is admitted
+	level                         slog.Level // the least that is logged
 }
 
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
-// check fills in the defaults and refuses what cannot be meant. httpSet is
-// whether --http was given.
+// check fills in the defaults and refuses mistakes. httpSet is whether --http was
+// given.
 func (o relayOptions) check(httpSet bool) (relayConfig, error) {
-	if o.token == "" {
-		o.token = os.Getenv(tokenVariable)
-	}
+	o.token = cmp.Or(o.token, os.Getenv(credentials.TokenVariable))
 	if o.dev {
-		o.setDev(httpSet)
+		o.domain = cmp.Or(o.domain, devDomain)
+		o.listen = cmp.Or(o.listen, "127.0.0.1:0")
+		if !httpSet {
+			o.http = noAddress
+		}
 	}
+	o.listen = cmp.Or(o.listen, ":443")
 	cfg := relayConfig{relayOptions: o, open: o.dev && o.token == "" && o.authorizedKeys == ""}
-	cfg.listen = firstOf(cfg.listen, ":443")
-	if err := cfg.setLevel(); err != nil {
-		return cfg, err
-	}
-	for _, check := range []func() error{cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkProxies, cfg.checkAdmission} {
+	for _, check := range []func() error{cfg.setLevel, cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkProxies, cfg.checkAdmission, cfg.setState} {
 		if err := check(); err != nil {
 			return cfg, err
 		}
 	}
-	return cfg, cfg.setState()
+	return cfg, nil
 }
 
-func (o *relayOptions) setDev(httpSet bool) {
-	o.domain = firstOf(o.domain, devDomain)
-	o.listen = firstOf(o.listen, "127.0.0.1:0")
-	if !httpSet {
-		o.http = noAddress
-	}
-}
-
-// noAddress turns a listener off.
-const noAddress = "none"
-
-// setLevel reads --log-level. Without it, a terminal on which somebody tries --dev
-// is kept free of requests.
+// setLevel reads --log-level. Without it, the terminal of a person who tries --dev
+// shows no requests.
 func (c *relayConfig) setLevel() error {
 	switch {
 	case c.logLevel != "":
@@ -89,9 +80,9 @@ func (c *relayConfig) checkDomain() error {
 	case c.domain == "":
 		return usagef("devproxy relay --domain t.example.com --cert FILE --key FILE, or try it with: devproxy relay --dev", "a relay needs a domain")
 	case !domainPattern.MatchString(c.domain) || len(c.domain) > 150:
-		return usagef("write one like t.example.com", "%q is no domain of a relay", c.domain)
+		return usagef("write one like t.example.com", "%q is not a domain for a relay", c.domain)
 	case c.dev && !isLocalName(c.domain):
-		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key in place of --dev", "--dev signs names below localhost alone, not %s", c.domain)
+		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key instead of --dev", "--dev signs only names below localhost, not %s", c.domain)
 	}
 	return nil
 }
@@ -99,9 +90,9 @@ func (c *relayConfig) checkDomain() error {
 func (c *relayConfig) checkCerts() error {
 	switch {
 	case len(c.certs) != len(c.keys):
-		return usagef("--cert chain.pem --key key.pem", "every --cert has a --key: there are %d and %d", len(c.certs), len(c.keys))
+		return usagef("--cert chain.pem --key key.pem", "every --cert needs a --key: %d and %d were given", len(c.certs), len(c.keys))
 	case c.dev && len(c.certs) > 0:
-		return usagef("leave one of the two out", "--dev makes its own certificates, so --cert has no use")
+		return usagef("leave out one of the two", "--dev makes its own certificates, so --cert has no effect")
 	case !c.dev && len(c.certs) == 0:
 		return usagef("--cert FILE --key FILE, with a certificate for "+c.domain+" and *."+c.domain+"; or try it with: devproxy relay --dev", "a relay needs a certificate")
 	}
@@ -116,26 +107,21 @@ func (c *relayConfig) checkAddresses() error {
 		}
 		full, ok := listenAddress(*address, flag == "--admin")
 		if !ok {
-			return usagef("an address is a port or has one: 443, :443, 0.0.0.0:443, [::1]:8443", "%s %q is no address", flag, *address)
+			return usagef("give a port or an address with one: 443, :443, 0.0.0.0:443, [::1]:8443", "%s %q is not an address", flag, *address)
 		}
 		*address = full
 	}
-	if c.listen == "" {
-		return usagef("leave out --listen none", "a relay without --listen has nothing to do")
-	}
-	if c.open && !isLoopback(c.listen) {
-		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback alone, not on %s", c.listen)
-	}
-	if c.publicPort < 0 || c.publicPort > math.MaxUint16 {
+	switch {
+	case c.listen == "":
+		return usagef("leave out --listen none", "a relay cannot run without --listen")
+	case c.open && !isLoopback(c.listen):
+		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback only, not on %s", c.listen)
+	case c.publicPort < 0 || c.publicPort > math.MaxUint16:
 		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", c.publicPort)
-	}
-	if c.memory < leastMemory {
+	case c.memory < leastMemory:
 		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
 	}
-	if c.congestion != "bbr" && c.congestion != "system" {
-		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", c.congestion)
-	}
-	return nil
+	return checkCongestion(c.congestion)
 }
 
 // checkProxies reads the addresses of what is in front of the relay.
@@ -146,8 +132,8 @@ func (c *relayConfig) checkProxies() (err error) {
 	return err
 }
 
-// proxyPrefixes reads addresses and networks. A network of all addresses is
-// refused: every visitor could choose an address then.
+// proxyPrefixes reads addresses and networks. A network of all addresses is refused:
+// every visitor could choose an address then.
 func proxyPrefixes(flag string, texts []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for _, text := range texts {
@@ -161,15 +147,15 @@ func proxyPrefixes(flag string, texts []string) ([]netip.Prefix, error) {
 		case err != nil:
 			return nil, usagef(flag+" 10.0.0.5, or "+flag+" 10.0.0.0/8", "%s %q is neither an address nor a network", flag, text)
 		case prefix.Bits() == 0:
-			return nil, usagef(flag+" with the addresses of your proxies alone", "with %s %s every visitor could choose an address", flag, text)
+			return nil, usagef(flag+" with the addresses of your proxies only", "with %s %s every visitor could choose an address", flag, text)
 		}
 		prefixes = append(prefixes, prefix)
 	}
 	return prefixes, nil
 }
 
-// listenAddress is text as net.Listen takes it. A port alone is every address,
-// or with loopback 127.0.0.1.
+// listenAddress returns text as net.Listen takes it. A port alone means every
+// address, or with loopback 127.0.0.1.
 func listenAddress(text string, loopback bool) (string, bool) {
 	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
 		text = ":" + text
@@ -215,23 +201,23 @@ func (c *relayConfig) checkAdmission() error {
 		return nil
 	}
 	if err := relay.CheckKeysFile(c.authorizedKeys); err != nil {
-		return failf("one key a line, as devproxy relay login prints it; # begins a comment", "%w", err)
+		return failf("one key per line, as devproxy relay login prints it; # starts a comment", "%w", err)
 	}
 	return nil
 }
 
-// setState finds the file for names and keys, and makes its folder when it is
-// the default.
-func (c *relayConfig) setState() error {
-	if c.relayOptions.state != "" {
-		path, err := filepath.Abs(c.relayOptions.state)
-		c.state = path
+func (c *relayConfig) setState() (err error) {
+	if c.state, err = relayState(c.relayOptions.state); err != nil || c.relayOptions.state != "" {
 		return err
 	}
-	home, err := localca.Home(os.Getenv)
-	if err != nil {
-		return err
+	return credentials.Store{Home: filepath.Dir(c.state)}.MakeHome()
+}
+
+// relayState returns the file for names and keys of --state, as an absolute path.
+func relayState(flag string) (string, error) {
+	if flag != "" {
+		return filepath.Abs(flag)
 	}
-	c.state = filepath.Join(home, "relay.db")
-	return privateHome(home)
+	store, err := openStore()
+	return filepath.Join(store.Home, "relay.db"), err
 }

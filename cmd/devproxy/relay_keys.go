@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,21 +9,17 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
-	"os/signal"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/tunnel/relay"
 )
 
-// maxKeyList bounds what a relay's /keys may answer, in bytes: all keys and names
-// that it keeps are below it.
+// maxKeyList is the longest response of a relay's /keys, in bytes. All keys and names
+// that it keeps fit.
 const maxKeyList = 64 << 20
 
 // relayKeysOptions are the flags of relay keys.
@@ -36,35 +33,36 @@ func newRelayKeysCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "list the keys that a relay of yours knows, with their names",
-		Long: `Lists the keys that enrolled themselves at the relay on this server, those that were revoked, and the plain names of each.
+		Long: `Lists the keys that have enrolled at the relay on this server, those that were revoked, and the plain names of each.
 Links are counted and not listed: anyone who knows a link can open it.
 
-While the relay runs, --admin asks it, at its own --admin address. Otherwise the file of its --state is read.
-To bar a key, write "revoked KEY" into the file of --authorized-keys.`,
+While the relay runs, give its --admin address, which is queried. Otherwise the file of its --state is read.
+To revoke a key, write "revoked KEY" into the file of --authorized-keys.`,
 		Example: `  devproxy relay keys --admin 9090
   devproxy relay keys --state /var/lib/devproxy/relay.db`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
-			defer stop()
+		RunE: interruptible(func(ctx context.Context, _ []string) error {
 			return runRelayKeys(ctx, s, opts)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&opts.state, "state", "", "the relay's file for names and keys (default relay.db in $DEVPROXY_HOME)")
 	cmd.Flags().StringVar(&opts.admin, "admin", "", "the relay's address for /keys; a port alone is loopback")
-	cmd.Flags().BoolVar(&opts.json, "json", false, "print one object a line")
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print one object per line")
 	return cmd
 }
 
 func runRelayKeys(ctx context.Context, s *streams, opts relayKeysOptions) error {
-	keys, err := opts.read(ctx)
+	read := opts.read
+	if opts.admin != "" {
+		read = opts.query
+	}
+	keys, err := read(ctx)
 	if err != nil {
 		return err
 	}
 	if opts.json {
-		to := json.NewEncoder(s.Out)
 		for _, key := range keys {
-			if err := to.Encode(key); err != nil {
+			if err := s.json(key); err != nil {
 				return err
 			}
 		}
@@ -84,41 +82,34 @@ func runRelayKeys(ctx context.Context, s *streams, opts relayKeysOptions) error 
 		if !key.Seen.IsZero() {
 			seen = key.Seen.Format(time.DateOnly)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", key.Key, firstOf(key.Standing, "listed"), seen, strings.Join(names, ", "))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", key.Key, cmp.Or(key.Standing, "listed"), seen, strings.Join(names, ", "))
 	}
 	return table.Flush()
 }
 
-// read asks the relay, or reads its file.
-func (o relayKeysOptions) read(ctx context.Context) ([]relay.KeyInfo, error) {
-	if o.admin != "" {
-		return o.ask(ctx)
-	}
-	path := o.state
-	if path == "" {
-		home, err := localca.Home(os.Getenv)
-		if err != nil {
-			return nil, err
-		}
-		path = filepath.Join(home, "relay.db")
+// read reads the file of a relay that is not running.
+func (o relayKeysOptions) read(context.Context) ([]relay.KeyInfo, error) {
+	path, err := relayState(o.state)
+	if err != nil {
+		return nil, err
 	}
 	keys, err := relay.ReadKeys(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, failf("devproxy relay keys --state FILE, with the relay's --state", "there is no relay's file %s", path)
+		return nil, failf("devproxy relay keys --state FILE, with the relay's --state", "the relay's file %s does not exist", path)
 	case errors.Is(err, relay.ErrInUse):
 		return nil, failf("devproxy relay keys --admin ADDRESS, with the relay's --admin", "cannot read %s: %w", path, err)
 	case err != nil:
-		return nil, failf("see whose it is (ls -l)", "cannot read the relay's file %s: %w", path, err)
+		return nil, failf("check its owner (ls -l)", "cannot read the relay's file %s: %w", path, err)
 	}
 	return keys, nil
 }
 
-// ask gets the list from a relay that runs.
-func (o relayKeysOptions) ask(ctx context.Context) ([]relay.KeyInfo, error) {
+// query gets the list from a running relay.
+func (o relayKeysOptions) query(ctx context.Context) ([]relay.KeyInfo, error) {
 	address, ok := listenAddress(o.admin, true)
 	if !ok {
-		return nil, usagef("an address is a port or has one: 9090, 127.0.0.1:9090", "--admin %q is no address", o.admin)
+		return nil, usagef("give a port or an address with one: 9090, 127.0.0.1:9090", "--admin %q is not an address", o.admin)
 	}
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -126,10 +117,10 @@ func (o relayKeysOptions) ask(ctx context.Context) ([]relay.KeyInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	fix := "check that it is the --admin of a relay that runs"
+	const fix = "make sure that it is the --admin address of a running relay"
 	response, err := new(http.Transport).RoundTrip(request)
 	if err != nil {
-		return nil, failf(fix, "cannot ask the relay at %s: %w", address, err)
+		return nil, failf(fix, "cannot query the relay at %s: %w", address, err)
 	}
 	defer response.Body.Close()
 	var keys []relay.KeyInfo
@@ -139,7 +130,7 @@ func (o relayKeysOptions) ask(ctx context.Context) ([]relay.KeyInfo, error) {
 		err = errors.New(response.Status)
 	}
 	if err != nil {
-		return nil, failf(fix, "cannot read the answer of the relay at %s: %w", address, err)
+		return nil, failf(fix, "cannot read the response of the relay at %s: %w", address, err)
 	}
 	return keys, nil
 }

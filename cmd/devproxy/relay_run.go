@@ -1,19 +1,28 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/credentials"
+	"github.com/devproxy/devproxy/tunnel/agent"
 	"github.com/devproxy/devproxy/tunnel/relay"
+	"github.com/devproxy/devproxy/tunnel/relay/handover"
 )
 
 const (
@@ -23,20 +32,23 @@ const (
 	relayRetire = time.Hour
 	// adminTimeout bounds a request on the admin address.
 	adminTimeout = 10 * time.Second
+	// ownMemory is what the program needs, in bytes, in addition to what strangers
+	// make it hold, and a relay for its names.
+	ownMemory = 192 << 20
 )
 
-// relayRun is one `devproxy relay`: everything that runs, joined.
+// relayRun is one `devproxy relay`.
 type relayRun struct {
-	cfg     relayConfig
-	print   relayPrinter
-	log     *slog.Logger
-	state   *relay.File
-	sockets *relaySockets
-	certs   *certFiles // nil with --dev
-	relay   *relay.Relay
-	admin   *http.Server
-	serving sync.WaitGroup
-	failed  chan error // what a socket of ours failed with
+	cfg       relayConfig
+	print     relayPrinter
+	log       *slog.Logger
+	state     *relay.File
+	listeners map[string]net.Listener // by name: https, http, admin, handover.Forwarded
+	certs     *certFiles              // nil with --dev
+	relay     *relay.Relay
+	admin     *http.Server
+	serving   sync.WaitGroup
+	failed    chan error // of a listener
 }
 
 // runRelay serves until a signal ends it.
@@ -45,23 +57,23 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	defer end()
 	unread := func() {} // a server goes on without its log
 	if cfg.dev {
-		unread = end // somebody tried it in a terminal that is gone
+		unread = end // its terminal is gone
 	}
 	s, release := s.watched(unread)
 	defer release()
-	from, err := inherit()
+	from, err := handover.Inherit()
 	if err != nil {
 		return err
 	}
-	run := &relayRun{cfg: cfg, print: relayPrinter{s, cfg}, failed: make(chan error, 4)}
-	run.log = slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: cfg.level}))
+	run := newRelayRun(cfg, slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: cfg.level})))
+	run.print = relayPrinter{s, cfg}
 	signals := make(chan os.Signal, 1)
 	defer signal.Stop(signals)
 	if err = run.start(ctx, from); err == nil {
-		signal.Notify(signals, relaySignals()...) // before anybody knows that it can be signalled
-		run.print.ready(run)                      // before the predecessor tells who took over
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, hangup) // before anyone knows that it can be signalled
+		run.print.ready(run)                                          // before the predecessor tells who took over
 	}
-	if err = from.started(err); err != nil {
+	if err = from.Started(err); err != nil {
 		run.close()
 		return err
 	}
@@ -72,32 +84,28 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	return err
 }
 
-// publicPort is the port in links.
-func (run *relayRun) publicPort() uint16 {
-	if port := run.cfg.publicPort; port != 0 {
-		return uint16(port)
-	}
-	return portOf(run.sockets.https)
+func newRelayRun(cfg relayConfig, log *slog.Logger) *relayRun {
+	return &relayRun{cfg: cfg, log: log, failed: make(chan error, 4)}
 }
 
-// start opens everything, in the order in which it may fail: what another
-// process must give up comes last.
-func (run *relayRun) start(ctx context.Context, from *handover) error {
+// start opens everything, in the order in which it may fail. What the predecessor
+// must give up comes last.
+func (run *relayRun) start(ctx context.Context, from *handover.Predecessor) error {
 	options, err := run.options()
 	if err != nil {
 		return err
 	}
-	run.sockets = from.sockets()
-	if run.sockets == nil {
-		if run.sockets, err = bindRelay(ctx, run.cfg); err != nil {
+	run.listeners = from.Listeners()
+	if run.listeners == nil {
+		if err := run.listen(ctx); err != nil {
 			return err
 		}
 	}
-	if err := from.takeState(); err != nil {
+	if err := from.TakeState(); err != nil {
 		return err
 	}
 	if run.state, err = relay.OpenFile(run.cfg.state); err != nil {
-		return failf("--state FILE names another file", "%w", err)
+		return failf("use another file: --state FILE", "%w", err)
 	}
 	options.Registry = run.state
 	limitMemory(options.Limits.Memory)
@@ -106,19 +114,6 @@ func (run *relayRun) start(ctx context.Context, from *handover) error {
 	}
 	run.serve(ctx)
 	return nil
-}
-
-// ownMemory is what the program needs besides what strangers make it hold, and a
-// relay for its names, in bytes.
-const ownMemory = 192 << 20
-
-// limitMemory has the garbage collector keep the program near what it can be made
-// to hold, and a quarter of that for what is not collected yet; GOMEMLIMIT in the
-// environment counts instead.
-func limitMemory(held int64) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(held + held/4 + ownMemory)
-	}
 }
 
 func (run *relayRun) options() (relay.Options, error) {
@@ -149,30 +144,92 @@ func (run *relayRun) options() (relay.Options, error) {
 	return o, nil
 }
 
-// serve starts what serves; the relay's end is the end of all of it.
+// limitMemory makes the garbage collector keep the program near what it can be made
+// to hold, and a quarter of that for what is not collected yet. GOMEMLIMIT in the
+// environment has precedence.
+func limitMemory(held int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(held + held/4 + ownMemory)
+	}
+}
+
+// listen opens the sockets of the configuration.
+func (run *relayRun) listen(ctx context.Context) error {
+	run.listeners = map[string]net.Listener{}
+	for _, one := range []struct{ name, flag, address string }{
+		{"https", "--listen", run.cfg.listen}, {"http", "--http", run.cfg.http}, {"admin", "--admin", run.cfg.admin},
+	} {
+		if one.address == "" {
+			continue
+		}
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", one.address)
+		if err != nil {
+			run.closeListeners()
+			return relayBindError(one.flag, one.address, err)
+		}
+		run.listeners[one.name] = ln
+	}
+	return nil
+}
+
+// relayBindError adds the exit code and the fix.
+func relayBindError(flag, address string, err error) error {
+	_, port, _ := net.SplitHostPort(address)
+	if system, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = system.Err
+	}
+	fix := "use an address of this machine: " + flag + " :" + port
+	switch {
+	case isTaken(err):
+		fix = "to see who uses it: sudo ss -ltnp 'sport = :" + port + "'; or use another address: " + flag + " :8443"
+	case isForbidden(err):
+		fix = "allow it: sudo setcap cap_net_bind_service=+ep $(command -v devproxy); or use another address: " + flag + " :8443"
+	}
+	if flag == "--http" {
+		fix += "; or leave the redirect out: --http none"
+	}
+	return &exitError{code: exitPort, err: failf(fix, "cannot listen on %s: %w", address, err)}
+}
+
+// serve starts all servers. They end when the relay is closed.
 func (run *relayRun) serve(ctx context.Context) {
 	life := context.WithoutCancel(ctx)
-	run.serveOn(run.sockets.https, func(ln net.Listener) error { return run.relay.Serve(life, ln) })
-	run.serveOn(run.sockets.http, func(ln net.Listener) error { return run.relay.ServeRedirect(life, ln) })
-	run.serveOn(run.sockets.late, func(ln net.Listener) error { return run.relay.ServeHandover(life, ln) })
 	run.admin = &http.Server{Handler: run.relay.Admin(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
 		ErrorLog: slog.NewLogLogger(run.log.Handler(), slog.LevelDebug)}
-	run.serveOn(run.sockets.admin, run.admin.Serve)
-}
-
-// serveOn serves ln, which may be nil, until it is closed.
-func (run *relayRun) serveOn(ln net.Listener, serve func(net.Listener) error) {
-	if ln == nil {
-		return
-	}
-	run.serving.Go(func() {
-		if err := serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			run.failed <- err
+	for name, serve := range map[string]func(net.Listener) error{
+		"https":            func(ln net.Listener) error { return run.relay.Serve(life, ln) },
+		"http":             func(ln net.Listener) error { return run.relay.ServeRedirect(life, ln) },
+		handover.Forwarded: func(ln net.Listener) error { return run.relay.ServeHandover(life, ln) },
+		"admin":            run.admin.Serve,
+	} {
+		ln := run.listeners[name]
+		if ln == nil {
+			continue
 		}
-	})
+		run.serving.Go(func() {
+			if err := serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				run.failed <- err
+			}
+		})
+	}
 }
 
-// wait serves until a signal says what else to do.
+// address returns where a listener listens; empty if there is none of that name.
+func (run *relayRun) address(name string) string {
+	if ln := run.listeners[name]; ln != nil {
+		return ln.Addr().String()
+	}
+	return ""
+}
+
+// publicPort returns the port in links.
+func (run *relayRun) publicPort() uint16 {
+	_, text, _ := net.SplitHostPort(run.address("https"))
+	port, _ := strconv.ParseUint(text, 10, 16)
+	return cmp.Or(uint16(run.cfg.publicPort), uint16(port))
+}
+
+// wait serves until a signal stops or replaces the relay.
 func (run *relayRun) wait(ctx context.Context, signals <-chan os.Signal) error {
 	watching, stop := context.WithCancel(ctx)
 	defer func() {
@@ -187,34 +244,70 @@ func (run *relayRun) wait(ctx context.Context, signals <-chan os.Signal) error {
 		case err := <-run.failed:
 			return err
 		case <-ctx.Done():
-			return run.shutDown(signals)
+			run.shutDown(signals)
+			return nil
 		case sig := <-signals:
-			if sig != hangup || run.hungUp() {
-				return run.shutDown(signals)
+			if sig != hangup || isHangup(run.print.streams) {
+				run.shutDown(signals)
+				return nil
 			}
-			if done, err := run.replace(ctx, signals); done {
-				return err
+			if run.replace(ctx, signals) {
+				return nil
 			}
 		}
 	}
 }
 
-// shutDown finishes what is under way; a second signal cuts it off.
-func (run *relayRun) shutDown(again <-chan os.Signal) error {
+// shutDown finishes the requests in progress. A second signal cuts them off.
+func (run *relayRun) shutDown(again <-chan os.Signal) {
 	run.print.stopping()
 	run.notify("STOPPING=1")
 	run.finish(again)
-	return nil
 }
 
-// finish lets what is under way end, for a while.
+// replace starts a successor and retires; false if this process goes on.
+func (run *relayRun) replace(ctx context.Context, again <-chan os.Signal) bool {
+	successor, err := handover.Start(ctx, run.listeners, run.state)
+	if err != nil {
+		run.print.notHandedOver(err)
+		return false
+	}
+	defer successor.Close()
+	run.print.handedOver(successor.PID)
+	run.notify("MAINPID=" + strconv.Itoa(successor.PID))
+	run.admin.Close() // the successor responds there
+	retiring, cancel := context.WithTimeout(context.WithoutCancel(ctx), relayRetire)
+	defer cancel()
+	run.drain(cancel, again, func() { run.relay.Retire(retiring, successor.Dial) })
+	run.finish(again)
+	return true
+}
+
+// notify tells systemd what changes (sd_notify(3)) if it has asked for that.
+// Otherwise the end of the first process would be the end of the service.
+func (run *relayRun) notify(state string) {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return
+	}
+	c, err := net.Dial("unixgram", path)
+	if err == nil {
+		_, err = c.Write([]byte(state))
+		c.Close()
+	}
+	if err != nil {
+		run.log.Warn("systemd not notified", "state", state, "error", err)
+	}
+}
+
+// finish lets requests in progress end within relayDrain.
 func (run *relayRun) finish(again <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), relayDrain)
 	defer cancel()
 	run.drain(cancel, again, func() { run.relay.Shutdown(ctx) })
 }
 
-// drain runs down, which cancel cuts short, as does a signal.
+// drain runs down. cancel cuts it short, and is called at a signal.
 func (run *relayRun) drain(cancel func(), again <-chan os.Signal, down func()) {
 	done := make(chan struct{})
 	go func() {
@@ -233,21 +326,93 @@ func (run *relayRun) drain(cancel func(), again <-chan os.Signal, down func()) {
 	}
 }
 
-// close releases what start took; it may have taken little.
+// close releases what start took, which may be little.
 func (run *relayRun) close() {
 	if run.admin != nil {
-		run.admin.Close() // nobody waits for its answers
+		run.admin.Close() // its responses may be cut off
 	}
 	if run.relay != nil {
 		run.relay.Close()
 	}
-	if run.sockets != nil {
-		run.sockets.close()
-	}
+	run.closeListeners()
 	run.serving.Wait()
 	if run.state != nil {
 		if err := run.state.Close(); err != nil {
 			run.log.Error("registry not closed", "error", err)
 		}
 	}
+}
+
+func (run *relayRun) closeListeners() {
+	for _, ln := range run.listeners {
+		ln.Close() // nothing was accepted that could be lost
+	}
+}
+
+// devWord is the --relay that is part of `up` itself. Its links work on this machine
+// only, to try what a visitor gets.
+const devWord = "dev"
+
+// innerRelay is a relay like `devproxy relay --dev`, inside of `up`. It keeps nothing.
+type innerRelay struct {
+	run    *relayRun
+	folder string // with its state
+}
+
+// openInnerRelay starts one on a free port.
+func openInnerRelay(ctx context.Context) (*innerRelay, error) {
+	folder, err := os.MkdirTemp("", "devproxy-relay-") // mode 0700
+	if err != nil {
+		return nil, failf("make sure that there is space for temporary files", "cannot make a folder for a relay: %w", err)
+	}
+	d := &innerRelay{folder: folder}
+	options := relayOptions{dev: true, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
+	cfg, err := options.check(false)
+	if err == nil {
+		d.run = newRelayRun(cfg, slog.New(slog.DiscardHandler))
+		err = d.run.start(ctx, nil)
+		limitMemory(devproxy.BodyMemory + agent.Memory + relay.DefaultMemory) // of the two together
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// close ends it. It does nothing if d is nil.
+func (d *innerRelay) close() {
+	if d == nil {
+		return
+	}
+	if d.run != nil {
+		d.run.close()
+	}
+	_ = os.RemoveAll(d.folder) // a temporary folder
+}
+
+// relays returns the relays that may carry a share. Its own relay takes the place of
+// "dev".
+func (in *instance) relays(request string, file []string) ([]credentials.Login, error) {
+	store, err := openStore()
+	if err != nil {
+		return nil, err
+	}
+	relays, err := store.Relays(request, file)
+	if err != nil {
+		return nil, err
+	}
+	for i, relay := range relays {
+		if relay.Relay != devWord {
+			continue
+		}
+		if in.dev == nil {
+			if in.dev, err = openInnerRelay(context.Background()); err != nil {
+				return nil, err
+			}
+		}
+		name := net.JoinHostPort(devDomain, fmt.Sprint(in.dev.run.publicPort()))
+		relays[i] = credentials.Login{Relay: name, Token: in.dev.run.cfg.token}
+	}
+	return relays, nil
 }

@@ -4,27 +4,28 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/credentials"
 )
 
-// shareFlags are what `share` and `up --share` take.
+// shareFlags are the flags of `share` and `up --share`.
 type shareFlags struct {
-	relay string
-	lasts time.Duration
-	key   string // a file
-	// congestion is tunnel.Tune's.
-	congestion string
+	relay      string
+	lasts      time.Duration
+	key        string // a file
+	congestion string // as tunnel.Tune takes it
 }
 
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
-	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the bytes: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev for a look on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
-	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr where the system has it, or system")
-	cmd.Flags().Var((*keyFile)(&f.key), "key", "`FILE` with the key of the link, made when it is missing: folders and machines with the same key have the same name (default: a key of the folder's own)")
+	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the share: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev to try it on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
+	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr if the system has it, or system")
+	cmd.Flags().Var((*keyFile)(&f.key), "key", "`FILE` with the key of the link, made if it is missing: folders and machines with the same key have the same name (default: the folder's own key)")
 	cmd.Flags().Var((*lifetime)(&f.lasts), "for", "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
 }
 
@@ -35,28 +36,30 @@ func (f *keyFile) Type() string { return "FILE" }
 
 func (f *keyFile) String() string { return string(*f) }
 
-// Set refuses an empty name, such as that of a variable that is not set: the share
-// would have another name than the one that was meant.
+// Set refuses an empty name, such as that of an unset variable: the share would have
+// another name than intended.
 func (f *keyFile) Set(text string) error {
 	if text == "" {
-		return &usageError{"the name of the file is empty", "write --key FILE, or leave it out for a key of the folder's own"}
+		return failf("write --key FILE, or leave it out to use the folder's own key", "the file name is empty")
 	}
 	*f = keyFile(text)
 	return nil
 }
 
-// request asks for hosts to be shared; none are those of the Proxyfile.
+// request asks to share hosts; none means those of the Proxyfile.
 func (f shareFlags) request(hosts []string) control.ShareRequest {
 	key := f.key
 	if full, err := filepath.Abs(key); err == nil && key != "" {
-		key = full // what runs here may run in another folder
+		key = full // the running devproxy may be in another folder
 	}
 	return control.ShareRequest{Op: control.OpStart, Hosts: hosts, Relay: f.relay, For: f.lasts, Key: key}
 }
 
-func (f shareFlags) check() error {
-	if f.congestion != "bbr" && f.congestion != "system" {
-		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", f.congestion)
+func (f shareFlags) check() error { return checkCongestion(f.congestion) }
+
+func checkCongestion(name string) error {
+	if name != "bbr" && name != "system" {
+		return usagef("--congestion bbr, or --congestion system", "unknown congestion control %q", name)
 	}
 	return nil
 }
@@ -66,12 +69,12 @@ func newShareCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "share [HOST... | PORT]",
 		Short: "publish it under a link",
-		Long: `Publishes what ` + "`devproxy up`" + ` serves here, or serves it too: every host of the Proxyfile, those named, or a PORT, which
-needs no Proxyfile. Whoever has the link can open it until it expires.
+		Long: `Publishes what ` + "`devproxy up`" + ` serves here, and serves it if nothing is running: every host of the Proxyfile, the hosts
+given, or a PORT, which needs no Proxyfile. Anyone with the link can open it until it expires.
 
-Ctrl-C puts the link to sleep; the next share has the same one. x ends it for good.
+Ctrl-C pauses the link; the next share has the same one. x ends it for good.
 
---json prints one object a line: shared, relay, unshared, failed.`,
+--json prints one object per line: shared, relay, unshared, failed.`,
 		Example: `  devproxy share
   devproxy share admin.shop.localhost --for 2h
   devproxy share 3000
@@ -88,7 +91,7 @@ Ctrl-C puts the link to sleep; the next share has the same one. x ends it for go
 	return cmd
 }
 
-// runShare asks what runs here, or runs it.
+// runShare has the running devproxy share, or starts one.
 func runShare(ctx context.Context, s *streams, opts upOptions, args []string) error {
 	if err := opts.check(); err != nil {
 		return err
@@ -111,14 +114,14 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 		}
 	}
 	if opts.https != "" || opts.http != "" {
-		return usagef("devproxy share", "--https and --http are about what runs here already")
+		return usagef("devproxy share", "--https and --http have no effect: devproxy is already running here")
 	}
-	err = attach(ctx, s, client, opts.request(hosts), opts.json)
-	var refused *control.ShareError
-	if !errors.As(err, &refused) || refused.Text != errNoRelay.Error() {
+	err = attach(ctx, s, client, opts, hosts)
+	refused, ok := errors.AsType[*control.ShareError](err)
+	if !ok || refused.Text != credentials.ErrNoRelay.Error() {
 		return err
 	}
-	// What runs here has no relay. Without a Proxyfile there is nothing to look in.
+	// The running devproxy has no relay. Without a Proxyfile, nothing else names one.
 	src, found := findSource(opts, nil)
 	if found != nil {
 		return err
@@ -126,10 +129,10 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 	if opts.relay, found = offerRelay(ctx, s, opts, src); found != nil {
 		return found
 	}
-	return attach(ctx, s, client, opts.request(hosts), opts.json)
+	return attach(ctx, s, client, opts, hosts)
 }
 
-// shareArguments tells a port from hosts.
+// shareArguments separates a port from hosts.
 func shareArguments(args []string) (port, hosts []string, err error) {
 	for _, arg := range args {
 		switch number, meant, err := portArgument(arg); {
@@ -147,7 +150,7 @@ func shareArguments(args []string) (port, hosts []string, err error) {
 	return port, hosts, nil
 }
 
-// hostsOfPort are the hosts that what runs here serves from a port.
+// hostsOfPort returns the hosts that the running devproxy serves from a port.
 func hostsOfPort(ctx context.Context, client *control.Client, port string) ([]string, error) {
 	status, err := client.Status(ctx)
 	if err != nil {
@@ -155,15 +158,13 @@ func hostsOfPort(ctx context.Context, client *control.Client, port string) ([]st
 	}
 	var hosts []string
 	for _, host := range status.Hosts {
-		for _, route := range host.Routes {
-			if route.Path == "/" && route.Upstream == ":"+port {
-				hosts = append(hosts, host.Name)
-			}
+		if slices.ContainsFunc(host.Routes, func(r control.Route) bool { return r.Path == "/" && r.Upstream == ":"+port }) {
+			hosts = append(hosts, host.Name)
 		}
 	}
 	if len(hosts) == 0 {
-		return nil, failf("devproxy share, to publish what runs here; or devproxy down first",
-			"the devproxy that runs here (pid %d) serves nothing from port %s", status.PID, port)
+		return nil, failf("devproxy share, to publish what is running here; or devproxy down first",
+			"the devproxy running here (pid %d) serves nothing from port %s", status.PID, port)
 	}
 	return hosts, nil
 }

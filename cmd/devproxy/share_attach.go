@@ -5,93 +5,88 @@ import (
 	"errors"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/failure"
 )
 
 const (
-	// lookOften is between looks at a share that connects, lookRarely at one
-	// that stands.
-	lookOften  = 50 * time.Millisecond
-	lookRarely = 500 * time.Millisecond
-	// maxSilent is how many looks in a row may fail.
-	maxSilent = 3
-	// sleepPatience bounds putting the link to sleep when we are stopped.
-	sleepPatience = 10 * time.Second
+	// pollConnecting is between queries of a share that connects, pollShared between
+	// those of one that works.
+	pollConnecting = 50 * time.Millisecond
+	pollShared     = 500 * time.Millisecond
+	// maxUnanswered is how many queries in a row may fail.
+	maxUnanswered = 3
+	// sleepTimeout bounds putting the link to sleep at the end.
+	sleepTimeout = 10 * time.Second
+	// oneMore is what the key e adds.
+	oneMore = time.Hour
 )
 
-// shareReport tells of a share, to a person or a program.
-type shareReport interface{ tell(shareEvent) }
-
-// attached is a `devproxy share` beside the `up` that does it.
+// attached is a `devproxy share` next to the `up` that shares.
 type attached struct {
 	client *control.Client
-	report shareReport
+	report *reporter
 	last   control.Share
 }
 
-// attach has the running instance share, and tells of it until the link is
+// attach has the running instance share, and tells what happens until the link is
 // over. When ctx ends, the link goes to sleep.
-func attach(ctx context.Context, s *streams, client *control.Client, request control.ShareRequest, asJSON bool) error {
-	a := &attached{client: client, last: control.Share{State: control.ShareNone}}
-	a.report = shareJSON{s}
-	var keys <-chan byte
-	if !asJSON {
-		interactive := s.InTTY && s.OutTTY
-		a.report = &shareText{streams: s, keys: interactive}
-		if interactive {
-			typed, restore := readKeys(s.In)
-			defer restore()
-			keys = typed
-		}
-	}
-	if err := a.ask(ctx, request); err != nil {
+func attach(ctx context.Context, s *streams, client *control.Client, opts upOptions, hosts []string) error {
+	a := &attached{client: client, last: control.Share{State: control.ShareNone}, report: newReporter(s, opts, source{})}
+	a.report.serving = false
+	keys, restore := a.report.readKeys()
+	defer restore()
+	if err := a.send(ctx, opts.request(hosts)); err != nil {
 		return err
 	}
 	return a.follow(ctx, keys)
 }
 
-// ask asks for something and tells what came of it.
-func (a *attached) ask(ctx context.Context, request control.ShareRequest) error {
+// send sends a request and tells what has changed.
+func (a *attached) send(ctx context.Context, request control.ShareRequest) error {
 	now, err := a.client.Share(ctx, request)
-	var refused *control.ShareError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*control.ShareError](err); ok {
 		return failf(refused.Fix, "%w", err)
 	}
 	if err != nil {
 		return err
 	}
-	event, changed := shareChange(a.last, now)
+	event, changed := devproxy.CompareShare(a.last, now)
 	a.last = now
 	if changed && now.State == control.ShareFailed {
 		return failf(now.Fix, "%s", now.Error)
 	}
 	if changed {
-		a.report.tell(event)
+		a.report.share(event)
 	}
 	return nil
 }
 
-// follow looks now and then until the link is over.
+// follow queries the share until the link is over.
 func (a *attached) follow(ctx context.Context, keys <-chan byte) error {
-	for silent := 0; !isOver(a.last.State); {
-		request, asked := a.next(ctx, keys)
+	for unanswered := 0; !devproxy.IsShareOver(a.last.State); {
+		request, pressed := a.next(ctx, keys)
 		if ctx.Err() != nil {
 			return a.sleep()
 		}
-		err := a.ask(ctx, request)
-		var verb *exitError
+		err := a.send(ctx, request)
+		_, refused := errors.AsType[*failure.Error](err)
 		switch {
 		case err == nil:
-			silent = 0
+			unanswered = 0
 		case errors.Is(err, control.ErrNotRunning):
-			return a.left()
-		case errors.As(err, &verb) && !asked:
+			a.stopped()
+			return nil
+		case refused && !pressed:
 			return err
-		case errors.As(err, &verb):
-			a.trouble(err)
+		case refused:
+			now := a.last
+			now.Error, now.Fix = devproxy.Explain(err)
+			a.report.share(devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: now})
 		case ctx.Err() == nil:
-			// An instance that ends breaks off its last answers.
-			if silent++; silent > maxSilent {
+			// An instance that ends breaks off its last responses.
+			if unanswered++; unanswered > maxUnanswered {
 				return err
 			}
 		}
@@ -99,11 +94,11 @@ func (a *attached) follow(ctx context.Context, keys <-chan byte) error {
 	return nil
 }
 
-// next is what to ask: what a key says, else how it stands.
-func (a *attached) next(ctx context.Context, keys <-chan byte) (request control.ShareRequest, asked bool) {
-	pause := lookRarely
+// next returns the next request: that of a key that is pressed, else a query.
+func (a *attached) next(ctx context.Context, keys <-chan byte) (request control.ShareRequest, pressed bool) {
+	pause := pollShared
 	if a.last.State == control.ShareConnecting {
-		pause = lookOften
+		pause = pollConnecting
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -121,24 +116,31 @@ func (a *attached) next(ctx context.Context, keys <-chan byte) (request control.
 	}
 }
 
-// trouble tells of a key whose wish was refused.
-func (a *attached) trouble(err error) {
-	now := a.last
-	now.Error, now.Fix = describeError(err)
-	a.report.tell(shareEvent{kind: shareTrouble, share: now})
+// shareRequestOf returns the request of a key; false for any other key.
+func shareRequestOf(key byte) (control.ShareRequest, bool) {
+	switch key {
+	case 's', 'S':
+		return control.ShareRequest{Op: control.OpStart}, true
+	case 'e', 'E':
+		return control.ShareRequest{Op: control.OpExtend, For: oneMore}, true
+	case 'n', 'N':
+		return control.ShareRequest{Op: control.OpNew}, true
+	case 'x', 'X':
+		return control.ShareRequest{Op: control.OpEnd}, true
+	}
+	return control.ShareRequest{}, false
 }
 
-// left is the end of the `up` that shared: its link sleeps.
-func (a *attached) left() error {
+// stopped tells that the `up` that shared has ended. Its link sleeps.
+func (a *attached) stopped() {
 	now := a.last
 	now.State, now.Error, now.Fix = control.ShareAsleep, "", ""
-	a.report.tell(shareEvent{kind: shareOver, before: a.last, share: now})
-	return nil
+	a.report.share(devproxy.ShareEvent{Kind: devproxy.ShareOver, Before: a.last, Share: now})
 }
 
-// sleep puts the link to sleep: whoever shared it is told to stop.
+// sleep puts the link to sleep, since this command started it.
 func (a *attached) sleep() error {
-	ctx, cancel := context.WithTimeout(context.Background(), sleepPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), sleepTimeout)
 	defer cancel()
-	return a.ask(ctx, control.ShareRequest{Op: control.OpSleep})
+	return a.send(ctx, control.ShareRequest{Op: control.OpSleep})
 }

@@ -3,20 +3,25 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/mdp/qrterminal/v3"
+
+	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
 )
 
 // shareKeys is the last line of a share's block.
 const shareKeys = "e extend by 1 h · n new link · x end link"
 
-// printShare prints who may open a share and its addresses: the addresses last, as
-// that is what stays in sight. With a code for a phone, if it fits above all of
-// it and the below lines that the caller prints next.
+// printShare prints who may open a share and then its addresses, which stay in sight
+// there. A QR code comes first if it fits above all of it and the below lines that
+// the caller prints next.
 func printShare(s *streams, sh control.Share, now time.Time, code bool, below int) {
 	var text bytes.Buffer
 	to := *s
@@ -24,65 +29,51 @@ func printShare(s *streams, sh control.Share, now time.Time, code bool, below in
 	for _, row := range shareRows(sh, now) {
 		to.row(row[0], len("not shared"), row[1])
 	}
-	to.links(shareURLs(sh), sh.Hosts)
+	to.links(sh)
 	if code {
 		printQR(s, sh.URL, s.height(text.String())+below)
 	}
-	_, _ = text.WriteTo(s.Out) // as with every print
+	_, _ = text.WriteTo(s.Out) // as every print
 }
 
-// links prints the addresses with the hosts that they lead to, next to them or,
-// where that is too wide, below them.
-func (s *streams) links(urls []string, hosts []control.SharedHost) {
-	width, names := 0, 0
-	for i, url := range urls {
-		width, names = max(width, utf8.RuneCountInString(url)), max(names, utf8.RuneCountInString(hosts[i].Name))
+// links prints the addresses with their hosts next to them, or below them if that is
+// too wide. The first is the link, which may have the secret.
+func (s *streams) links(sh control.Share) {
+	var urls, names []string
+	for i, host := range sh.Hosts {
+		if i == 0 {
+			host.URL = sh.URL
+		}
+		urls, names = append(urls, host.URL), append(names, host.Name)
 	}
-	columns, _ := s.size()
+	wide := s.columns() > 0 && widest(urls)+3+widest(names) > s.columns()
 	for i, url := range urls {
-		shown := s.style("1;36", url)
-		if columns > 0 && width+3+names > columns {
-			fmt.Fprintf(s.Out, "%s\n  %s\n", shown, s.dim(hosts[i].Name))
+		shown, name := s.style("1;36", url), s.dim(names[i])
+		if wide {
+			fmt.Fprintf(s.Out, "%s\n  %s\n", shown, name)
 			continue
 		}
-		filler := strings.TrimPrefix(pad(url, width), url)
-		fmt.Fprintf(s.Out, "%s%s   %s\n", shown, filler, s.dim(hosts[i].Name))
+		filler := strings.TrimPrefix(pad(url, widest(urls)), url)
+		fmt.Fprintf(s.Out, "%s%s   %s\n", shown, filler, name)
 	}
 }
 
-// shareURLs are the addresses to open, in the order of the hosts. The first is
-// the link, which may carry the secret.
-func shareURLs(sh control.Share) []string {
-	urls := make([]string, len(sh.Hosts))
-	for i, host := range sh.Hosts {
-		urls[i] = host.URL
-	}
-	if len(urls) > 0 {
-		urls[0] = sh.URL
-	}
-	return urls
-}
-
-// shareRows are what a share's owner must know, label and text.
+// shareRows are what the owner of a share must know: label and text.
 func shareRows(sh control.Share, now time.Time) [][2]string {
 	var rows [][2]string
-	add := func(label, text string) {
-		if text != "" {
-			rows = append(rows, [2]string{label, text})
+	add := func(label string, texts ...string) {
+		for _, text := range texts {
+			if text != "" {
+				rows = append(rows, [2]string{label, printable(text)})
+			}
 		}
-	}
-	kept := make([]string, len(sh.NotShared))
-	for i, host := range sh.NotShared {
-		kept[i] = fmt.Sprintf("%s (%s)", host.Name, host.Reason)
 	}
 	add("access", whoMayVisit(sh)+", until "+untilText(sh.Expires, now))
 	add("public", strings.Join(sh.Public, " "))
 	add("paths", strings.Join(sh.Paths, " "))
 	add("hidden", "secrets and developer tools (devproxy explain --share PATH)")
 	add("shown", strings.Join(sh.Show, " "))
-	for _, text := range sh.Advisories {
-		add("update", printable(text))
-	}
+	add("update", sh.Advisories...)
 	switch {
 	case sh.Operator != "":
 		add("relay", sh.Relay+"; "+sh.Operator+" can read this traffic")
@@ -92,20 +83,22 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 		add("relay", sh.Relay+"; its operator can read this traffic")
 	}
 	add("carries no", strings.Join(sh.Cannot, "; "))
-	for _, text := range sh.Notes {
-		add("note", printable(text))
+	add("note", sh.Notes...)
+	kept := make([]string, len(sh.NotShared))
+	for i, host := range sh.NotShared {
+		kept[i] = fmt.Sprintf("%s (%s)", host.Name, host.Reason)
 	}
 	add("not shared", strings.Join(kept, ", "))
 	return rows
 }
 
 func whoMayVisit(sh control.Share) string {
-	open := slices.Contains(sh.Public, "/")
+	public := slices.Contains(sh.Public, "/")
 	who := "anyone"
-	if named := strings.Contains(sh.URL, "?"); !open || !named {
+	if named := strings.Contains(sh.URL, "?"); !public || !named {
 		who += " with the link"
 	}
-	if sh.Password && !open {
+	if sh.Password && !public {
 		who += " and the password"
 	}
 	if len(sh.Allow) > 0 {
@@ -114,42 +107,75 @@ func whoMayVisit(sh control.Share) string {
 	return who
 }
 
-// untilText is "23:04 (8 h)", with the day when that is another.
-func untilText(until, now time.Time) string {
-	until = until.Local()
-	text := until.Format("15:04")
-	if day := until.Format("2 January"); day != now.Local().Format("2 January") {
-		text += ", " + day
-	}
-	return text + " (" + lasting(until.Sub(now)) + ")"
-}
-
-// lasting is a time to come as people say it: "8 h", "1 h 30 min", "30 days".
-func lasting(d time.Duration) string {
-	minutes := int(d.Round(time.Minute) / time.Minute)
-	switch hours := minutes / 60; {
-	case d < time.Minute:
-		return short(max(d, 0))
-	case minutes < 60:
-		return fmt.Sprintf("%d min", minutes)
-	case hours >= 72:
-		return count((hours+12)/24, "day")
-	case minutes%60 == 0:
-		return fmt.Sprintf("%d h", hours)
-	default:
-		return fmt.Sprintf("%d h %d min", hours, minutes%60)
-	}
-}
-
-// printShareStatus tells of the share that status found; nil prints nothing.
+// printShareStatus prints the share that status found; nil prints nothing.
 func printShareStatus(s *streams, sh *control.Share) {
 	switch {
 	case sh == nil:
 	case sh.State == control.ShareUp:
 		printShare(s, *sh, time.Now(), false, 0)
-	case isOver(sh.State):
+	case devproxy.IsShareOver(sh.State):
 		fmt.Fprintf(s.Out, "not shared: the link %s\n", overText(*sh))
 	default:
 		fmt.Fprintf(s.Out, "shared through %s, %s\n", sh.Relay, s.yellow(sh.State))
 	}
+}
+
+const (
+	// qrMargin is the light border of a QR code in modules: ISO/IEC 18004 requires
+	// four, phones need two.
+	qrMargin = 2
+	// qrIndent is the number of columns before a QR code.
+	qrIndent = 2
+)
+
+// printQR prints link for the camera of a phone, two modules per character, if the
+// whole code fits above the below lines that follow it and the line of the cursor.
+// It prints nothing where a code would not help: without a terminal, without colours
+// (on a light background it would be inverted), and for a link that only this machine
+// can open.
+func printQR(s *streams, link string, below int) {
+	columns, rows := s.size()
+	if !s.OutTTY || !s.Color || !reachable(link) {
+		return
+	}
+	lines := qrLines(link)
+	if utf8.RuneCountInString(lines[0])+qrIndent > columns || len(lines)+below+1 > rows {
+		return
+	}
+	for _, line := range lines {
+		// White on black, whatever the colours of the terminal are.
+		fmt.Fprintf(s.Out, "%*s%s\n", qrIndent, "", s.style("97;40", line))
+	}
+}
+
+// qrLines returns the lines of link's code.
+func qrLines(link string) []string {
+	var code bytes.Buffer
+	qrterminal.GenerateWithConfig(denseLink(link), qrterminal.Config{
+		Level: qrterminal.L, Writer: &code, HalfBlocks: true, QuietZone: qrMargin,
+		BlackChar: qrterminal.BLACK_BLACK, BlackWhiteChar: qrterminal.BLACK_WHITE,
+		WhiteChar: qrterminal.WHITE_WHITE, WhiteBlackChar: qrterminal.WHITE_BLACK,
+	})
+	return strings.Split(strings.TrimSuffix(code.String(), "\n"), "\n")
+}
+
+// denseLink returns link in capitals if it has only a host, in which case does not
+// matter (RFC 3986 section 6.2.2.1). A QR code stores capitals in 5.5 bits and small
+// letters in 8 (ISO/IEC 18004 section 7.4), so the code is smaller.
+func denseLink(link string) string {
+	at, err := url.Parse(link)
+	if err != nil || at.Path != "" && at.Path != "/" || at.RawQuery != "" || at.Fragment != "" || at.User != nil {
+		return link
+	}
+	return strings.ToUpper(strings.TrimSuffix(link, "/"))
+}
+
+// reachable reports whether another machine can open link.
+func reachable(link string) bool {
+	at, err := url.Parse(link)
+	if err != nil || isLocalName(at.Host) {
+		return false
+	}
+	ip, err := netip.ParseAddr(at.Hostname())
+	return err != nil || !ip.IsLoopback()
 }

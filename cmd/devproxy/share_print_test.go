@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
 )
 
@@ -198,5 +199,23 @@ func TestDenseLink(t *testing.T) {
 		if got := denseLink(link); got != want {
 			t.Errorf("%s: %s, want %s", link, got, want)
 		}
+	}
+}
+
+// TestAddedHostsArePrinted in the terminal and as JSON.
+func TestAddedHostsArePrinted(t *testing.T) {
+	e := devproxy.ShareEvent{Kind: devproxy.ShareAdded, Added: []string{"b"}}
+	for keys, want := range map[bool]string{true: "To share it: press s\n", false: "To share it: devproxy share\n"} {
+		var out, err bytes.Buffer
+		r := newReporter(&streams{Out: &out, Err: &err, InTTY: keys, OutTTY: keys}, upOptions{}, source{})
+		r.share(e)
+		if text := err.String(); !strings.Contains(text, "b is not shared: it was added after the share started. ") || !strings.HasSuffix(text, want) || out.Len() > 0 {
+			t.Errorf("keys %v: %q %q", keys, text, out.String())
+		}
+	}
+	var out bytes.Buffer
+	newReporter(&streams{Out: &out}, upOptions{json: true}, source{}).share(e)
+	if want := `{"event":"not_shared","hosts":["b"],"reason":"added after the share started","fix":"devproxy share"}` + "\n"; out.String() != want {
+		t.Errorf("%s", out.String())
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,10 +16,10 @@ import (
 )
 
 const (
-	// statusPatience bounds asking the running instance.
-	statusPatience = 5 * time.Second
-	// downPatience is how long down waits for requests in flight.
-	downPatience = 60 * time.Second
+	// statusTimeout bounds the query of the running instance.
+	statusTimeout = 5 * time.Second
+	// downTimeout is how long down waits for requests in flight.
+	downTimeout = 60 * time.Second
 )
 
 func newStatusCmd(s *streams) *cobra.Command {
@@ -28,13 +27,13 @@ func newStatusCmd(s *streams) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:        "status",
-		Short:      "say what runs here",
-		Long:       "Says what `devproxy up` serves for this folder. Exit code 1 when nothing runs.\n--json prints one object.",
+		Short:      "show what is running here",
+		Long:       "Shows what `devproxy up` serves for this folder. Exits 1 if nothing is running.\n--json prints one object.",
 		Example:    "  devproxy status\n  devproxy status --json",
 		SuggestFor: []string{"list", "ps", "ls"},
 		Args:       noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), statusPatience)
+			ctx, cancel := context.WithTimeout(cmd.Context(), statusTimeout)
 			defer cancel()
 			client, err := dialInstance(file)
 			if err != nil {
@@ -44,7 +43,11 @@ func newStatusCmd(s *streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printStatus(s, status, asJSON)
+			if asJSON {
+				return s.json(status)
+			}
+			printStatus(s, status)
+			return nil
 		},
 	}
 	addFileFlags(cmd, &file)
@@ -52,15 +55,7 @@ func newStatusCmd(s *streams) *cobra.Command {
 	return cmd
 }
 
-func printStatus(s *streams, status control.Status, asJSON bool) error {
-	if asJSON {
-		text, err := json.Marshal(status)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(s.Out, "%s\n", text)
-		return nil
-	}
+func printStatus(s *streams, status control.Status) {
 	printHosts(s, status.Hosts)
 	printShareStatus(s, status.Share)
 	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
@@ -71,20 +66,19 @@ func printStatus(s *streams, status control.Status, asJSON bool) error {
 	default:
 		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
 	}
-	return nil
 }
 
 func newDownCmd(s *streams) *cobra.Command {
 	var file fileFlags
 	cmd := &cobra.Command{
 		Use:        "down",
-		Short:      "stop what runs here",
-		Long:       "Stops the `devproxy up` of this folder and returns when it is gone. Requests in flight finish.",
+		Short:      "stop what is running here",
+		Long:       "Stops the `devproxy up` of this folder and waits until it has ended. Requests in flight finish.",
 		Example:    "  devproxy down",
 		SuggestFor: []string{"stop", "kill"},
 		Args:       noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), downPatience)
+			ctx, cancel := context.WithTimeout(cmd.Context(), downTimeout)
 			defer cancel()
 			client, err := dialInstance(file)
 			if err != nil {
@@ -101,11 +95,37 @@ func newDownCmd(s *streams) *cobra.Command {
 	return cmd
 }
 
-// elsewhere names what runs for other folders, a line each.
+// dialInstance connects to the devproxy that runs for the folder of the Proxyfile, or
+// for the folder itself, where `up PORT` needs no Proxyfile.
+func dialInstance(file fileFlags) (*control.Client, error) {
+	client, folder, runtimeDir, err := findInstance(file)
+	if errors.Is(err, control.ErrNotRunning) {
+		return nil, failf("to start it: devproxy up"+elsewhere(runtimeDir), "devproxy is not running in %s", devproxy.Home(folder))
+	}
+	return client, err
+}
+
+// findInstance is dialInstance for verbs that can go on without one: the error is
+// control.ErrNotRunning then.
+func findInstance(file fileFlags) (client *control.Client, folder, runtimeDir string, err error) {
+	if folder, err = workingFolder(file.Dir); err != nil {
+		return nil, "", "", err
+	}
+	if path, _, err := file.find(); err == nil {
+		folder = filepath.Dir(path)
+	}
+	if runtimeDir, err = control.RuntimeDir(os.Getenv); err != nil {
+		return nil, folder, "", err
+	}
+	client, err = control.Dial(runtimeDir, folder)
+	return client, folder, runtimeDir, err
+}
+
+// elsewhere lists what runs for other folders.
 func elsewhere(runtimeDir string) string {
 	running, err := control.List(runtimeDir)
 	if err != nil {
-		return "" // the question was another
+		return "" // that was not the question
 	}
 	var text strings.Builder
 	for _, holder := range running {
@@ -114,30 +134,104 @@ func elsewhere(runtimeDir string) string {
 	return text.String()
 }
 
-// dialInstance finds what runs for the folder of the Proxyfile that the flags
-// name, or for the folder itself, where `up PORT` needs no Proxyfile.
-func dialInstance(file fileFlags) (*control.Client, error) {
-	client, folder, runtimeDir, err := findInstance(file)
-	if errors.Is(err, control.ErrNotRunning) {
-		return nil, failf("to start it: devproxy up"+elsewhere(runtimeDir), "nothing is running in %s", devproxy.Home(folder))
+// printHosts prints each host's address with its routes below it, in columns if the
+// terminal has room for them.
+func printHosts(s *streams, hosts []control.Host) {
+	var urls, places, paths, upstreams []string
+	for _, host := range hosts {
+		urls, places = append(urls, host.URL), append(places, placeOfHost(host))
+		for _, route := range host.Routes {
+			paths, upstreams = append(paths, route.Path), append(upstreams, route.Upstream)
+			for _, m := range route.Members {
+				upstreams = append(upstreams, m.Upstream)
+			}
+		}
 	}
-	return client, err
+	const gap = "   "
+	columns, urlWidth := s.columns(), widest(urls)
+	if columns > 0 && urlWidth+len(gap)+widest(places) > columns {
+		urlWidth = 0 // each place follows its address
+	}
+	shown := map[string]bool{}
+	for i, host := range hosts {
+		line := pad(host.URL, urlWidth)
+		filler := strings.TrimPrefix(line, host.URL)
+		place := ""
+		if places[i] != "" && (columns == 0 || shownWidth(line+gap+places[i]) <= columns) {
+			place = s.dim(gap + places[i])
+		}
+		fmt.Fprintf(s.Out, "%s%s%s\n", s.style("1;36", host.URL), filler, place)
+		for _, route := range host.Routes {
+			if shown[route.Upstream] {
+				route.Members = nil // their states are above
+			}
+			shown[route.Upstream] = true
+			printRoute(s, route, widest(paths), widest(upstreams))
+		}
+	}
 }
 
-// findInstance is dialInstance for whoever goes on without one: the error is
-// control.ErrNotRunning then.
-func findInstance(file fileFlags) (client *control.Client, folder, runtimeDir string, err error) {
-	folder, err = filepath.Abs(file.Dir)
-	if err != nil {
-		return nil, "", "", failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
+// placeOfHost is where a host is written, "Proxyfile:7"; empty if it has no file.
+func placeOfHost(host control.Host) string {
+	if host.Line == 0 {
+		return ""
 	}
-	if path, _, err := file.find(); err == nil {
-		folder = filepath.Dir(path)
+	return fmt.Sprintf("%s:%d", host.File, host.Line)
+}
+
+// printRoute prints a route with its state. What does not fit on a narrow terminal
+// goes below, next to the path.
+func printRoute(s *streams, route control.Route, paths, upstreams int) {
+	columns := s.columns()
+	below := len("  ") + paths + len("   ")
+	line := "  " + pad(route.Path, paths) + "   "
+	if route.State == devproxy.StateReady {
+		fmt.Fprintln(s.Out, line+route.Upstream)
+		return
 	}
-	runtimeDir, err = control.RuntimeDir(os.Getenv)
-	if err != nil {
-		return nil, folder, "", err
+	whole := line + pad(route.Upstream, upstreams) + "   " + stateText(s, route.State, route.Detail)
+	if columns == 0 || shownWidth(whole) <= columns {
+		fmt.Fprintln(s.Out, whole)
+	} else {
+		fmt.Fprintln(s.Out, line+route.Upstream+"   "+stateText(s, route.State, ""))
+		s.indented(below, route.Detail)
 	}
-	client, err = control.Dial(runtimeDir, folder)
-	return client, folder, runtimeDir, err
+	for _, m := range route.Members {
+		fmt.Fprintf(s.Out, "%*s%s   %s\n", below, "", pad(m.Upstream, upstreams), memberText(s, m))
+	}
+	for _, hint := range route.Hints {
+		indent := below + upstreams + len("   waiting   ")
+		if columns > 0 && indent+shownWidth(hint) > columns {
+			indent = below
+		}
+		s.indented(indent, hint)
+	}
+}
+
+// stateText is "up", or "waiting" with the reason after it.
+func stateText(s *streams, state, detail string) string {
+	switch state {
+	case devproxy.StateUp:
+		return s.green(state)
+	case devproxy.StateWaiting:
+		state = s.yellow(state)
+	case devproxy.StateUnhealthy:
+		state = s.yellow("unhealthy")
+	}
+	if detail != "" {
+		state += "   " + detail
+	}
+	return state
+}
+
+// memberText is "up, 3 in progress", or "fallback, unknown".
+func memberText(s *streams, m control.Member) string {
+	text := stateText(s, m.State, m.Detail)
+	if m.Active > 0 {
+		text += fmt.Sprintf("   %d in progress", m.Active)
+	}
+	if m.Fallback {
+		text += "   " + s.dim("fallback")
+	}
+	return text
 }

@@ -1,12 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +21,13 @@ import (
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// trustPatience bounds the programs that are run for one store. A person who is
-// asked, or who types a password, has all the time.
-const trustPatience = time.Minute
+const (
+	// storeTimeout bounds the programs that are run for one store. A person who
+	// answers a question or types a password has as much time as needed.
+	storeTimeout = time.Minute
+	// browserTimeout bounds the check of the browsers' stores before the banner ends.
+	browserTimeout = time.Second
+)
 
 // trustOptions are the flags of trust and untrust.
 type trustOptions struct {
@@ -32,13 +40,14 @@ func newTrustCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
 		Short: "make this machine's browsers accept devproxy's certificates",
-		Long: `Installs devproxy's CA in every trust store that is here: the system's, Chromium's, Firefox's, Java's.
-The CA can sign localhost names and loopback addresses, nothing else. One failing store never stops the others.
+		Long: `Installs devproxy's CA in every trust store of this machine: the system's, Chromium's, Firefox's, Java's.
+The CA can sign localhost names and loopback addresses, nothing else. If one store fails, the others are still done.
 
-A store that needs root shows the command and asks; without a terminal it is only shown. Exits 1 when a store is left.
+For a store that needs root, the command is shown and confirmed first; without a terminal it is only shown. Exits 1 if a
+store is left to do.
 
---check changes nothing, proves each store and exits 1 when one does not trust the CA.
---json prints one object a store: {"store","state","detail","fix","places"}.`,
+--check changes nothing, tests each store and exits 1 if one does not trust the CA.
+--json prints one object per store: {"store","state","detail","fix","places"}.`,
 		Example: `  devproxy trust
   devproxy trust --check
   devproxy trust --store chromium,firefox`,
@@ -46,13 +55,13 @@ A store that needs root shows the command and asks; without a terminal it is onl
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrust(cmd.Context(), s, opts) },
 	}
 	addTrustFlags(cmd, &opts)
-	cmd.Flags().BoolVar(&opts.check, "check", false, "prove each store, change nothing, exit 1 if one does not trust the CA")
+	cmd.Flags().BoolVar(&opts.check, "check", false, "test each store, change nothing, exit 1 if one does not trust the CA")
 	return cmd
 }
 
 func addTrustFlags(cmd *cobra.Command, opts *trustOptions) {
 	cmd.Flags().StringSliceVar(&opts.stores, "store", nil, "only these stores: system, chromium, firefox, java (and windows, inside WSL)")
-	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object a store")
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per store")
 	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "run the commands that need root without asking")
 }
 
@@ -72,34 +81,74 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 	if opts.check {
 		t.each(ctx, stores, trust.Store.Check)
 		t.print()
-		return t.verdict(true)
+		return t.result()
 	}
-	for _, line := range s.hanging(0, 0, "This CA can sign localhost names and loopback addresses, nothing else.") {
-		fmt.Fprintln(s.Err, line)
-	}
+	s.hang(s.Err, "", 0, "This CA can sign localhost names and loopback addresses, nothing else.")
 	t.noteSudo(stores)
 	t.each(ctx, stores, trust.Store.Install)
 	t.print()
-	t.sayUnchanged(trust.Trusted, "Nothing was changed: what is here trusts the CA already.")
+	t.printUnchanged(trust.Trusted, "Nothing was changed: this machine already trusts the CA.")
 	if !opts.json {
 		fmt.Fprintln(s.Out, typed("Undo: devproxy untrust"))
 	}
-	return t.verdict(false)
+	return t.result()
 }
 
-// trustCA is the CA: made if need be, unless nothing is to be changed, or sudo
-// runs us. What root makes in a user's folder that user could not use, and the
+func newUntrustCmd(s *streams) *cobra.Command {
+	var opts trustOptions
+	cmd := &cobra.Command{
+		Use:   "untrust",
+		Short: "remove the CA from the trust stores",
+		Long: `Removes devproxy's CA, and older CAs of devproxy, from every trust store they are in.
+The CA itself stays in $DEVPROXY_HOME.
+
+--json prints one object per store: {"store","state","detail","fix","places"}.`,
+		Example: "  devproxy untrust\n  devproxy untrust --store java",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runUntrust(cmd.Context(), s, opts) },
+	}
+	addTrustFlags(cmd, &opts)
+	return cmd
+}
+
+// runUntrust works without a CA too: stores may still trust one that was lost.
+func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
+	if err := checkStores(opts.stores); err != nil {
+		return err
+	}
+	ca, err := trustCA(true)
+	if errors.Is(err, localca.ErrNoCA) {
+		fmt.Fprintln(s.Err, "no CA found; removing what devproxy has put into the stores before")
+		ca, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	stores, err := pickStores(ca, opts)
+	if err != nil {
+		return err
+	}
+	t := &trustRun{streams: s, opts: opts}
+	t.noteSudo(stores)
+	t.each(ctx, stores, trust.Store.Uninstall)
+	t.print()
+	t.printUnchanged(trust.Untrusted, "Nothing was changed: no store on this machine has the CA.")
+	return t.result()
+}
+
+// trustCA returns the CA. It makes a missing one, unless nothing may be changed, or
+// sudo runs devproxy: the user could not use what root makes in their folder, and the
 // CA of root's own folder is not the one that serves.
 func trustCA(readOnly bool) (*localca.CA, error) {
 	user := sudoUser()
 	if !readOnly && user == "" {
 		return openCA()
 	}
-	home, err := localca.Home(os.Getenv)
+	store, err := openStore()
 	if err != nil {
 		return nil, err
 	}
-	ca, err := localca.Load(home)
+	ca, err := localca.Load(store.Home)
 	if errors.Is(err, localca.ErrNoCA) {
 		fix := "devproxy trust"
 		if user != "" {
@@ -110,15 +159,15 @@ func trustCA(readOnly bool) (*localca.CA, error) {
 	return ca, err
 }
 
-// pickStores are the stores to work on. Without a CA, which is nil, they can
-// only take older roots out.
+// pickStores returns the stores of the flags. If ca is nil they can only remove older
+// roots.
 func pickStores(ca *localca.CA, opts trustOptions) ([]trust.Store, error) {
 	if err := checkStores(opts.stores); err != nil {
 		return nil, err
 	}
 	machine, root := trust.Here(), trust.Root{}
-	machine.SystemCommand = func(verb string) []string { return rootArgv(verb, "system") }
-	machine.JavaCommand = func(verb, home string) []string { return rootArgv(verb, "java", "JAVA_HOME="+home) }
+	machine.SystemCommand = func(verb string) []string { return rootCommand(verb, "system") }
+	machine.JavaCommand = func(verb, home string) []string { return rootCommand(verb, "java", "JAVA_HOME="+home) }
 	if ca != nil {
 		machine.Handshake = func(context.Context) (string, func(), error) { return listenWithLeaf(ca) }
 		root = trust.Root{Cert: ca.Root(), File: ca.RootFile()}
@@ -130,12 +179,18 @@ func pickStores(ca *localca.CA, opts trustOptions) ([]trust.Store, error) {
 	return slices.DeleteFunc(stores, func(store trust.Store) bool { return !slices.Contains(opts.stores, store.Name()) }), nil
 }
 
-// checkStores is a usage failure for names that no store here has.
-func checkStores(wanted []string) error {
+// storeNames returns the names of all stores of this machine.
+func storeNames() []string {
 	var names []string
 	for _, store := range trust.Stores(trust.Here(), trust.Root{}) {
 		names = append(names, store.Name())
 	}
+	return names
+}
+
+// checkStores refuses names that no store of this machine has.
+func checkStores(wanted []string) error {
+	names := storeNames()
 	for _, name := range wanted {
 		if !slices.Contains(names, name) {
 			return usagef("stores: "+strings.Join(names, ", "), "unknown store %q", name)
@@ -144,13 +199,64 @@ func checkStores(wanted []string) error {
 	return nil
 }
 
-// becomers are the programs that run a command as root, in the order of
-// preference. su takes it as one text.
-var becomers = []string{"sudo", "doas", "run0", "su"}
+// browsersTrust reports whether the browsers of this machine accept the CA, as far as
+// their stores say. On Linux browsers have their own stores; elsewhere they read the
+// system's.
+func browsersTrust(ctx context.Context, ca *localca.CA) bool {
+	ctx, cancel := context.WithTimeout(ctx, browserTimeout)
+	defer cancel()
+	wanted := []string{"chromium", "firefox"}
+	if runtime.GOOS != "linux" {
+		wanted = []string{"system"}
+	}
+	stores, err := pickStores(ca, trustOptions{stores: wanted})
+	if err != nil {
+		return false
+	}
+	trusted := false
+	for _, store := range stores {
+		switch store.Check(ctx).State {
+		case trust.Trusted:
+			trusted = true
+		case trust.Untrusted:
+			return false
+		}
+	}
+	return trusted
+}
 
-// becomer is the one of them that is here; empty for none.
-func becomer() string {
-	for _, name := range becomers {
+// listenWithLeaf serves one line over HTTPS on loopback with a leaf for localhost.
+// Clients of a store are tested with it.
+func listenWithLeaf(ca *localca.CA) (addr string, stop func(), err error) {
+	leaf, err := ca.Issue("localhost")
+	if err != nil {
+		return "", nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot listen on loopback for the test: %w", err)
+	}
+	srv := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // a failed handshake is a result
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12})) // ended by stop
+	}()
+	return ln.Addr().String(), func() { srv.Close(); <-done }, nil
+}
+
+// rootPrograms run a command as root, in the order of preference. su takes it as one
+// text.
+var rootPrograms = []string{"sudo", "doas", "run0", "su"}
+
+// rootProgram returns the one that is installed; empty for none.
+func rootProgram() string {
+	for _, name := range rootPrograms {
 		if _, err := exec.LookPath(name); err == nil {
 			return name
 		}
@@ -158,23 +264,23 @@ func becomer() string {
 	return ""
 }
 
-// rootArgv does a verb to a store as root: this very program, with this user's
-// CA and the variables of env, which sudo would drop. Where no program becomes
-// root, it is the command for a shell of root's.
-func rootArgv(verb, store string, env ...string) []string {
+// rootCommand returns the command that runs a verb on a store as root: with this
+// program, this user's CA and the variables of env, which sudo would drop. Without a
+// program that becomes root, it is a command for a root shell.
+func rootCommand(verb, store string, env ...string) []string {
 	program, err := os.Executable()
 	if err != nil {
 		program = "devproxy"
 	}
-	var argv []string
-	if home, err := localca.Home(os.Getenv); err == nil { // else there would be no CA
-		env = append([]string{localca.HomeVariable + "=" + home}, env...)
+	if store, err := openStore(); err == nil { // else there is no CA
+		env = append([]string{localca.HomeVariable + "=" + store.Home}, env...)
 	}
+	var argv []string
 	if len(env) > 0 {
-		argv = append(append(argv, "env"), env...)
+		argv = append([]string{"env"}, env...)
 	}
 	argv = append(argv, program, verb, "--store", store)
-	switch name := becomer(); name {
+	switch name := rootProgram(); name {
 	case "":
 		return argv
 	case "su":
@@ -182,83 +288,4 @@ func rootArgv(verb, store string, env ...string) []string {
 	default:
 		return append([]string{name}, argv...)
 	}
-}
-
-// trustRun is one run over the stores.
-type trustRun struct {
-	streams *streams
-	opts    trustOptions
-	results []trust.Result
-	// alone is the user whose browsers are left alone; empty leaves nobody's.
-	alone string
-}
-
-// each does one thing to every store. One that fails never stops the others.
-func (t *trustRun) each(ctx context.Context, stores []trust.Store, do func(trust.Store, context.Context) trust.Result) {
-	for _, store := range stores {
-		if t.alone != "" && isBrowser(store) {
-			t.results = append(t.results, trust.Result{Store: store.Name(), State: trust.Skipped, Detail: "it is " + t.alone + "'s: leave out sudo"})
-			continue
-		}
-		once := func() trust.Result {
-			bounded, cancel := context.WithTimeout(ctx, trustPatience)
-			defer cancel()
-			return do(store, bounded)
-		}
-		result := once()
-		if result.State == trust.NeedsRoot {
-			result = t.withRoot(ctx, result, once)
-		}
-		t.results = append(t.results, result)
-	}
-}
-
-// withRoot shows the command that a store needs root for, asks, and runs it.
-// Then the store is done again, and says what is so now.
-func (t *trustRun) withRoot(ctx context.Context, result trust.Result, again func() trust.Result) trust.Result {
-	needs := capital(result.Store) + " store needs root"
-	if becomer() == "" {
-		needs += ", and none of " + strings.Join(becomers, ", ") + " is installed. Run as root"
-	}
-	fmt.Fprintf(t.streams.Err, "%s:\n  %s\n", needs, t.streams.bold(result.Fix))
-	if becomer() == "" || !t.confirm() {
-		return result
-	}
-	if err := runAttached(ctx, t.streams, result.AsRoot, nil); err != nil {
-		result.State, result.Detail = trust.Failed, "as root: "+err.Error()
-		return result
-	}
-	next := again()
-	if next.State == trust.NeedsRoot && next.Fix != result.Fix {
-		return t.withRoot(ctx, next, again) // another root, with a command of its own
-	}
-	next.Changed = true
-	return next
-}
-
-// confirm asks on a terminal; elsewhere the answer is that of --yes. Enter alone
-// does not run a command as root.
-func (t *trustRun) confirm() bool {
-	if t.opts.yes || !t.streams.InTTY {
-		return t.opts.yes
-	}
-	fmt.Fprint(t.streams.Err, "Run it? [y/N] ")
-	answer, err := bufio.NewReader(t.streams.In).ReadString('\n')
-	if err != nil {
-		fmt.Fprintln(t.streams.Err) // the terminal shows no end of line at the end of the input
-		return false
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
-}
-
-// verdict is the exit code: 1 when a store failed or still needs root, or, looking
-// only, when one does not trust the CA.
-func (t *trustRun) verdict(check bool) error {
-	for _, r := range t.results {
-		if r.State == trust.Failed || r.State == trust.NeedsRoot || check && r.State == trust.Untrusted {
-			return exit(exitFailed)
-		}
-	}
-	return nil
 }

@@ -50,7 +50,7 @@ func TestTrustCheck(t *testing.T) {
 	}{
 		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: there is no database yet\n                              devproxy trust --store chromium\n", ""},
 		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "This CA can sign"},
-		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "Nothing was changed: what is here trusts the CA already.\n"},
+		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "Nothing was changed: this machine already trusts the CA.\n"},
 		{[]string{"trust", "--store", "chromium", "--check"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\n", ""},
 		{[]string{"trust", "--store", "chromium", "--check", "--json"}, 0, `{"store":"chromium","state":"trusted","detail":"~/.local/share/pki/nssdb","places":["` + home + `/.local/share/pki/nssdb"]}` + "\n", ""},
 		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n", ""},
@@ -89,7 +89,7 @@ func TestUntrustWithoutCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, stderr := runTrustVerb(t, env, "untrust", "--store", "chromium")
-	if code != exitOK || !strings.Contains(stderr, "there is no CA here") {
+	if code != exitOK || !strings.Contains(stderr, "no CA found") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	if left := listed(); strings.Contains(left, "devproxy") {
@@ -173,7 +173,7 @@ func TestAskedForRoot(t *testing.T) {
 				opts:    trustOptions{yes: test.yes},
 			}
 			again := 0
-			got := run.withRoot(t.Context(), trust.Result{Store: "system", State: trust.NeedsRoot, Fix: "sudo it", AsRoot: []string{touch, file}}, func() trust.Result {
+			got := run.asRoot(t.Context(), trust.Result{Store: "system", State: trust.NeedsRoot, Fix: "sudo it", AsRoot: []string{touch, file}}, func() trust.Result {
 				again++
 				return trust.Result{Store: "system", State: trust.Trusted}
 			})
@@ -211,7 +211,7 @@ func TestRootTwice(t *testing.T) {
 		}
 		return trust.Result{Store: "java", State: trust.Untrusted}
 	}
-	if got := run.withRoot(t.Context(), ask(), ask); got.State != trust.Untrusted || !got.Changed {
+	if got := run.asRoot(t.Context(), ask(), ask); got.State != trust.Untrusted || !got.Changed {
 		t.Errorf("%+v", got)
 	}
 }
@@ -220,7 +220,7 @@ func TestRootTwice(t *testing.T) {
 func TestRootCommandFails(t *testing.T) {
 	run := trustRun{streams: &streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, opts: trustOptions{yes: true}}
 	result := trust.Result{Store: "java", State: trust.NeedsRoot, AsRoot: []string{trustTool(t, "false")}}
-	got := run.withRoot(context.Background(), result, func() trust.Result { t.Error("the store was asked again"); return trust.Result{} })
+	got := run.asRoot(context.Background(), result, func() trust.Result { t.Error("the store was asked again"); return trust.Result{} })
 	if got.State != trust.Failed || !strings.Contains(got.Detail, "exit status 1") {
 		t.Errorf("%+v", got)
 	}
@@ -253,13 +253,13 @@ func TestSystemCommand(t *testing.T) {
 		"":                  plain,
 	} {
 		here(strings.Fields(names)...)
-		if diff := cmp.Diff(want, rootArgv("untrust", "system")); diff != "" {
+		if diff := cmp.Diff(want, rootCommand("untrust", "system")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", names, diff)
 		}
 	}
 	here("sudo")
 	want := []string{"sudo", "env", "DEVPROXY_HOME=" + state, "JAVA_HOME=/opt/jdk", program, "trust", "--store", "java"}
-	if diff := cmp.Diff(want, rootArgv("trust", "java", "JAVA_HOME=/opt/jdk")); diff != "" {
+	if diff := cmp.Diff(want, rootCommand("trust", "java", "JAVA_HOME=/opt/jdk")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
@@ -268,7 +268,7 @@ func TestSystemCommand(t *testing.T) {
 	var errs bytes.Buffer
 	run := trustRun{streams: &streams{In: strings.NewReader("y\n"), Out: &bytes.Buffer{}, Err: &errs, InTTY: true}, opts: trustOptions{yes: true}}
 	result := trust.Result{Store: "system", State: trust.NeedsRoot, Fix: "it", AsRoot: []string{"/bin/false"}}
-	got := run.withRoot(t.Context(), result, func() trust.Result { t.Error("asked again"); return result })
+	got := run.asRoot(t.Context(), result, func() trust.Result { t.Error("asked again"); return result })
 	if got.State != trust.NeedsRoot || errs.String() != "System store needs root, and none of sudo, doas, run0, su is installed. Run as root:\n  it\n" {
 		t.Errorf("%+v %q", got, errs.String())
 	}

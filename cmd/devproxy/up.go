@@ -19,11 +19,10 @@ type upOptions struct {
 	https, http    string
 	json           bool
 	verbose, quiet bool
-	allow, partial bool // what becomes of effects without consent
+	allow, partial bool // what happens to effects without consent
 
-	share bool // from the beginning
-	// shareOnly is that sharing is all that was asked for: without it, nothing is
-	// served either.
+	share bool // from the start
+	// shareOnly is true for `devproxy share`: without a share, nothing is served.
 	shareOnly bool
 	shareFlags
 	shareHosts []string // none: those of the Proxyfile
@@ -35,17 +34,17 @@ func newUpCmd(s *streams) *cobra.Command {
 		Use:   "up [PORT]",
 		Short: "serve the Proxyfile; every save applies",
 		Long: `Serves the Proxyfile of this folder, or of the nearest above it, on loopback; watches it and applies every save.
-Ctrl-C stops: requests in flight finish, a second Ctrl-C cuts them off. So does closing the terminal, unless nohup runs it,
-or the pipe that it prints to. Ctrl-Z stops it for a while; after bg it goes on serving.
+Ctrl-C stops it: requests in flight finish, and a second Ctrl-C cuts them off. Closing the terminal stops it too, unless
+nohup runs it, and so does closing the pipe that it prints to. Ctrl-Z suspends it; after bg it goes on serving.
 
-With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. Its URL, http://localhost:5173/, will do too.
+With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. The URL http://localhost:5173/ works too.
 
---share publishes it under a link too, as devproxy share does.
+--share also publishes it under a link, as devproxy share does.
 
-What a Proxyfile does outside its project needs your consent once: on a terminal up lists it and asks.
-Otherwise it prints it and exits 1, unless --allow or --partial says what to do; see devproxy allow.
+What a Proxyfile does outside its project needs your consent once. On a terminal, up lists it and asks. Otherwise it
+prints the list and exits 1, unless --allow or --partial is given; see devproxy allow.
 
---json prints one object a line: ready, applied, rejected, consent_needed, shared, unshared, failed, stopped.`,
+--json prints one object per line: ready, applied, rejected, consent_needed, shared, unshared, failed, stopped.`,
 		Example: `  devproxy up
   devproxy up --share
   devproxy up 5173
@@ -64,13 +63,13 @@ Otherwise it prints it and exits 1, unless --allow or --partial says what to do;
 	return cmd
 }
 
-// addUpFlags are the flags of whatever may serve a Proxyfile.
+// addUpFlags adds the flags of the verbs that may serve a Proxyfile.
 func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 	addFileFlags(cmd, &opts.file)
 	flags := cmd.Flags()
 	flags.StringVar(&opts.https, "https", "", "address for HTTPS, never replaced by another: :8443, 127.0.0.1:8443, :0")
 	flags.StringVar(&opts.http, "http", "", "address for plain HTTP")
-	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one a line")
+	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one per line")
 	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "print every request")
 	flags.BoolVar(&opts.allow, "allow", false, "allow what the Proxyfile does outside its project, for this run")
 	flags.BoolVar(&opts.partial, "partial", false, "serve what needs no consent; the other routes say why they are not served")
@@ -78,57 +77,23 @@ func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 	addShareFlags(cmd, &opts.shareFlags)
 }
 
-// source is where a project's plan comes from: a Proxyfile, or a port.
-type source struct {
-	folder string
-	name   string // what is watched: "Proxyfile"; empty for a port
-	// load reads it; httpsPort is the port that is bound, 0 before.
-	load func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error)
-}
-
-// findSource is what `up` with these arguments serves.
-func findSource(opts upOptions, args []string) (source, error) {
-	if len(args) == 0 {
-		path, workDir, err := opts.file.find()
-		if err != nil {
-			return source{}, err
-		}
-		src := source{folder: filepath.Dir(path), name: filepath.Base(path)}
-		src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, httpsPort) }
-		if opts.file.File == "" {
-			src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
-				return loadFolder(src.folder, path, workDir, httpsPort)
-			}
-		}
-		return src, nil
+func (o upOptions) check() error {
+	if err := o.shareFlags.check(); err != nil {
+		return err
 	}
-	port, _, err := portArgument(args[0])
-	if err != nil {
-		if _, noFile := os.Stat(args[0]); noFile == nil {
-			return source{}, usagef("devproxy up -f "+args[0], "up takes a port, not a file")
-		}
-		return source{}, err
+	if o.allow && o.partial {
+		return usagef("devproxy up --allow, or devproxy up --partial", "--allow and --partial exclude each other")
 	}
-	folder, err := filepath.Abs(opts.file.Dir)
-	if err != nil {
-		return source{}, failf("cd to a folder that exists", "cannot tell the working directory: %w", err)
-	}
-	load := func(uint16) (*hcl.File, hcl.Diagnostics, error) {
-		return hcl.ForPort(port, hostOfFolder(folder)), nil, nil
-	}
-	return source{folder: folder, load: load}, nil
+	return nil
 }
 
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
 	limitMemory(devproxy.BodyMemory + agent.Memory)
 	if !opts.share && (opts.relay != "" || opts.lasts != 0 || opts.key != "") {
-		return usagef("devproxy up --share", "--relay, --for and --key are about a share, and none is asked for")
+		return usagef("devproxy up --share", "--relay, --for and --key need --share")
 	}
 	if err := opts.check(); err != nil {
 		return err
-	}
-	if opts.allow && opts.partial {
-		return usagef("devproxy up --allow, or devproxy up --partial", "--allow serves all and --partial only a part")
 	}
 	src, err := findSource(opts, args)
 	if err != nil {
@@ -151,7 +116,7 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	}
 	defer in.close()
 	first := in.project.Apply()
-	in.concealed(first)
+	in.conceal(first)
 	if first.Rejected() {
 		return in.firstRejected(first)
 	}
@@ -159,18 +124,62 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	return in.run(ctx, first)
 }
 
-// firstRejected is the end of an `up` whose file cannot be served.
+// firstRejected ends an `up` whose file cannot be served.
 func (in *instance) firstRejected(save devproxy.Save) error {
-	var needed *consentError
-	if errors.As(save.Err, &needed) {
+	if needed, ok := errors.AsType[*consentError](save.Err); ok {
 		if !needed.refused {
-			in.report.consent(needed.effects, consentBefore)
+			in.report.tell(newConsentEvent(needed.effects, servingNothing))
 		}
 		return failf(consentFix, "%w", save.Err)
 	}
 	if save.Err != nil {
 		return save.Err
 	}
-	in.report.rejected(save, false)
-	return &exitError{code: exitProxyfile, err: errProxyfile, fix: "devproxy check shows the mistakes again", quiet: !in.opts.json}
+	in.report.tell(newRejected(save, false))
+	return &exitError{code: exitProxyfile, err: errProxyfile, quiet: !in.opts.json}
+}
+
+// errProxyfile is a Proxyfile that cannot be served. Its diagnostics have been
+// printed.
+var errProxyfile = failf("devproxy check shows the mistakes again", "the Proxyfile has errors")
+
+// source is where the plan of a project comes from: a Proxyfile, or a port.
+type source struct {
+	folder string
+	name   string // of the file that is watched: "Proxyfile"; empty for a port
+	// load reads it; httpsPort is the port that is bound, 0 before.
+	load func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error)
+}
+
+// findSource returns what `up` serves with these arguments.
+func findSource(opts upOptions, args []string) (source, error) {
+	if len(args) > 0 {
+		return portSource(opts, args[0])
+	}
+	path, workDir, err := opts.file.find()
+	if err != nil {
+		return source{}, err
+	}
+	src := source{folder: filepath.Dir(path), name: filepath.Base(path)}
+	src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
+		if opts.file.File != "" {
+			return loadPath(path, workDir, httpsPort)
+		}
+		return loadFolder(src.folder, path, workDir, httpsPort)
+	}
+	return src, nil
+}
+
+func portSource(opts upOptions, arg string) (source, error) {
+	port, _, err := portArgument(arg)
+	if err != nil {
+		if _, noFile := os.Stat(arg); noFile == nil {
+			return source{}, usagef("devproxy up -f "+arg, "up takes a port, not a file")
+		}
+		return source{}, err
+	}
+	folder, err := workingFolder(opts.file.Dir)
+	return source{folder: folder, load: func(uint16) (*hcl.File, hcl.Diagnostics, error) {
+		return hcl.ForPort(port, hostOfFolder(folder)), nil, nil
+	}}, err
 }

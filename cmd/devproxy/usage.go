@@ -11,10 +11,12 @@ import (
 	"github.com/hbollon/go-edlib"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/devproxy/devproxy/devproxy/failure"
 )
 
-// The texts of cobra and pflag speak of arguments, shorthands and types. These
-// are what the user reads in their place: exit code 2, and the next command.
+// The texts of cobra and pflag are about arguments, shorthands and Go types. These
+// replace them, with exit code 2 and the next command.
 
 // noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
@@ -27,16 +29,13 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usagef(cmd.CommandPath()+" --help", "%s takes no arguments, not %q", verbOf(cmd), strings.Join(args, " "))
 }
 
-// oneArg asks for one argument, which example shows.
+// oneArg requires one argument, as in example.
 func oneArg(what, example string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		switch len(args) {
-		case 1:
-			return nil
-		case 0:
+		if len(args) == 0 {
 			return usagef(example, "%s needs one %s", verbOf(cmd), what)
 		}
-		return usagef(example, "%s takes one %s, not %d", verbOf(cmd), what, len(args))
+		return atMostOneArg(what, example)(cmd, args)
 	}
 }
 
@@ -50,33 +49,29 @@ func atMostOneArg(what, example string) cobra.PositionalArgs {
 	}
 }
 
-// verbOf is a command as it is typed after devproxy: "relay login".
+// verbOf returns a command as it is typed after devproxy: "relay login".
 func verbOf(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPath(), "devproxy ") }
 
-// flagFailure is what pflag says of a command line, in the user's terms.
-func flagFailure(cmd *cobra.Command, err error) error {
+// flagError returns what pflag says about a command line in the user's terms.
+func flagError(cmd *cobra.Command, err error) error {
 	help := cmd.CommandPath() + " --help"
-	var (
-		unknown *pflag.NotExistError
-		missing *pflag.ValueRequiredError
-		invalid *pflag.InvalidValueError
-		syntax  *pflag.InvalidSyntaxError
-	)
-	switch {
-	case errors.As(err, &unknown):
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		return unknownFlag(cmd, unknown)
-	case errors.As(err, &missing):
+	}
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		name := "--" + missing.GetFlag().Name
 		return usagef(cmd.CommandPath()+" "+name+" "+placeholder(missing.GetFlag()), "%s needs a value", name)
-	case errors.As(err, &invalid):
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return invalidFlag(cmd, invalid)
-	case errors.As(err, &syntax):
+	}
+	if syntax, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
 		return usagef(help, "%q is not a flag", syntax.GetSpecifiedFlag())
 	}
 	return usagef(help, "%w", err)
 }
 
-// placeholder is what stands for a flag's value in its help.
+// placeholder returns what a flag's help has in place of its value.
 func placeholder(flag *pflag.Flag) string {
 	if name, _ := pflag.UnquoteUsage(flag); name != "" && name == strings.ToUpper(name) {
 		return name
@@ -90,14 +85,14 @@ func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 		return usagef(cmd.CommandPath()+" --help", "unknown flag -%s", unknown.GetSpecifiedName())
 	}
 	if !cmd.HasParent() {
-		up, _, _ := cmd.Find([]string{"up"}) // it is there
+		up, _, _ := cmd.Find([]string{"up"}) // it exists
 		for _, verb := range append([]*cobra.Command{up}, cmd.Commands()...) {
 			if verb.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
 				return usagef("did you mean: "+verb.CommandPath()+" "+name, "devproxy has no flag %s", name)
 			}
 		}
 	}
-	fix, best := cmd.CommandPath()+" --help", maxSlips+1
+	fix, best := cmd.CommandPath()+" --help", maxTypos+1
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		if d := edlib.LevenshteinDistance(unknown.GetSpecifiedName(), flag.Name); !flag.Hidden && d < best && d < len(flag.Name)-1 {
 			fix, best = "did you mean: "+cmd.CommandPath()+" --"+flag.Name, d
@@ -106,21 +101,14 @@ func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	return usagef(fix, "unknown flag %s", name)
 }
 
-// maxSlips is how many letters a flag may be off to be suggested.
-const maxSlips = 2
-
-// usageError is what a flag of ours says of a value: what is wrong, and what to
-// write.
-type usageError struct{ text, fix string }
-
-func (e *usageError) Error() string { return e.text }
+// maxTypos is how many letters of a suggested flag or verb may differ.
+const maxTypos = 2
 
 func invalidFlag(cmd *cobra.Command, invalid *pflag.InvalidValueError) error {
 	flag, value := invalid.GetFlag(), invalid.GetValue()
 	name := "--" + flag.Name
-	var own *usageError
-	if errors.As(invalid, &own) {
-		return usagef(own.fix, "%s: %s", name, own.text)
+	if own, ok := errors.AsType[*failure.Error](invalid); ok {
+		return usagef(own.Fix, "%s: %w", name, own.Err)
 	}
 	switch flag.Value.Type() {
 	case "bool":
@@ -133,11 +121,11 @@ func invalidFlag(cmd *cobra.Command, invalid *pflag.InvalidValueError) error {
 	return usagef(cmd.CommandPath()+" --help", "%s: %q cannot be used", name, value)
 }
 
-// flagTypes are what pflag puts behind a flag for its value, in the types of Go.
+// flagTypes matches what pflag writes after a flag for its value, in the types of Go.
 var flagTypes = regexp.MustCompile(`(?m)^(\s+(?:-\w, )?--[a-z-]+)(\[=true\|false\]| (?:stringArray|strings|string|int)\b)`)
 
-// plainHelp has the help of root and all below it show values as the rest of its
-// texts do, in the same columns.
+// plainHelp makes the help of root and its verbs show values as its other texts do,
+// in the same columns.
 func plainHelp(root *cobra.Command) {
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
@@ -146,7 +134,7 @@ func plainHelp(root *cobra.Command) {
 		cmd.SetOut(&text)
 		help(cmd, args)
 		cmd.SetOut(out)
-		_, _ = io.WriteString(out, plainFlags(text.String())) // as with every print
+		_, _ = io.WriteString(out, plainFlags(text.String())) // as every print
 	})
 }
 

@@ -49,32 +49,6 @@ func TestShareArguments(t *testing.T) {
 	}
 }
 
-func TestRelayArgument(t *testing.T) {
-	for text, want := range map[string]string{
-		"t.example.com": "t.example.com", "https://t.example.com": "t.example.com", "HTTPS://T.example.com:8443/": "t.example.com:8443", "ssh://Me@t.example.com/": "ssh://Me@t.example.com/",
-		" https://t.example.com/ ": "t.example.com", "https://t.example.com/x": "t.example.com/x", "http://t.example.com": "http://t.example.com",
-		"https://": "https://", "": "",
-	} {
-		if got := relayArgument(text); got != want {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-	relays, err := findRelays(t.TempDir(), "https://A.example.com/, b.example.com:8443,https://c.example.com", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, relay := range relays {
-		names = append(names, relay.Relay)
-	}
-	if got := strings.Join(names, " "); got != "a.example.com b.example.com:8443 c.example.com" {
-		t.Errorf("a list of relays is %q", got)
-	}
-	if !sameRelay("https://T.example.com/", "t.example.com:443") {
-		t.Error("one relay counts as two")
-	}
-}
-
 // everyCommand calls f for each command a person can type.
 func everyCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	f(cmd)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -10,8 +9,8 @@ import (
 )
 
 // release is the version that a release build sets, as in
-// go build -ldflags "-X main.release=v1.2.3". Packagers who build from an
-// archive of the sources set it too, since the go command finds no version there.
+// go build -ldflags "-X main.release=v1.2.3". Packagers that build from an archive of
+// the sources set it too, since the go command finds no version there.
 var release string
 
 // buildInfo describes how this program was built. Its JSON is what
@@ -37,16 +36,10 @@ func newVersionCmd(s *streams) *cobra.Command {
 		Example: "  devproxy version\n  devproxy version --json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			build := thisBuild()
 			if asJSON {
-				text, err := json.Marshal(build)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(s.Out, "%s\n", text)
-				return nil
+				return s.json(thisBuild())
 			}
-			fmt.Fprintln(s.Out, versionLine(build))
+			fmt.Fprintln(s.Out, versionLine(thisBuild()))
 			return nil
 		},
 	}
@@ -59,9 +52,6 @@ func versionLine(build buildInfo) string {
 	return fmt.Sprintf("devproxy %s %s/%s %s", build.Version, build.OS, build.Arch, build.Go)
 }
 
-// version is the Version of this build.
-func version() string { return thisBuild().Version }
-
 func thisBuild() buildInfo {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -70,8 +60,8 @@ func thisBuild() buildInfo {
 	return describeBuild(info, release)
 }
 
-// describeBuild joins what the go command recorded with the version of a
-// release build, which wins when it is not empty.
+// describeBuild joins what the go command recorded with the version of a release
+// build, which has precedence if it is not empty.
 func describeBuild(info *debug.BuildInfo, release string) buildInfo {
 	build := buildInfo{Version: release, OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
 	if build.Version == "" {

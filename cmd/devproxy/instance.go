@@ -1,0 +1,443 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/inspect"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+	"github.com/devproxy/devproxy/localca"
+)
+
+const (
+	// stateBuffer is how many changes of upstreams may wait to be printed.
+	stateBuffer = 64
+	// shareBuffer is how many events of the share may wait before the loop starts, or
+	// while it is busy.
+	shareBuffer = 16
+	// exchangeBuffer is how many exchanges may wait to be printed: a burst of a large
+	// page's modules.
+	exchangeBuffer = 4096
+	// probeEvery is between probes of upstreams that do not answer.
+	probeEvery = time.Second
+)
+
+// instance is one `devproxy up`: everything that runs for a folder.
+type instance struct {
+	opts   upOptions
+	source source
+	report *reporter
+
+	ca      *localca.CA // nil until the first plan is built
+	lock    *control.Instance
+	sockets *listen.Set   // nil until the first plan is built
+	bound   listen.Config // what the sockets were opened for
+	server  *devproxy.Server
+	project devproxy.Project
+	sharer  *devproxy.Sharer // nil until run
+	dev     *innerRelay        // nil until a share goes through it
+	consent *upConsent
+	mask    *atomic.Pointer[hcl.Mask] // of everything printed
+	say     func(string)              // has the loop print a line; nil until run
+
+	shares   chan devproxy.ShareEvent
+	loopOver chan struct{} // closed when shares is not read any more
+	tasks    errgroup.Group
+
+	exchanges *inspect.Subscription
+	states    chan devproxy.StateChange
+	log       *slog.Logger
+	status    status
+
+	// What follows belongs to the loop.
+	told   []netip.AddrPort // the addresses that the user knows
+	served *hcl.Mask        // of the plan that is served
+	shown  bool             // a link has worked
+}
+
+func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
+	in := &instance{
+		opts: opts, source: src, states: make(chan devproxy.StateChange, stateBuffer),
+		shares: make(chan devproxy.ShareEvent, shareBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
+	}
+	in.status = status{instance: in, started: time.Now()}
+	s = s.masked(in.mask)
+	known := consentsFor(src.folder)
+	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
+	in.report = newReporter(s, opts, src)
+	in.log = newLog(s.Err, opts.verbose && !opts.json)
+	runtimeDir, err := control.RuntimeDir(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	in.lock, err = control.Acquire(runtimeDir, src.folder)
+	if _, held := errors.AsType[*control.HeldError](err); held {
+		return nil, failf("devproxy status shows it, devproxy down stops it", "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	recorder := &inspect.Recorder{}
+	in.exchanges = recorder.Subscribe(exchangeBuffer)
+	in.server = devproxy.New(devproxy.Options{
+		Recorder: recorder,
+		OnState:  in.stateChanged,
+		Folder:   devproxy.Home,
+	})
+	in.project = devproxy.Project{
+		Server:  in.server,
+		Folder:  src.folder,
+		Load:    in.load,
+		Root:    known.project.Root,
+		Consent: in.consent.decide,
+		Bind:    func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
+	}
+	return in, nil
+}
+
+// newLog returns the logger of everything that runs. It is also that of the standard
+// library, since the client transport of net/http logs only with package log. Without
+// verbose it discards everything.
+func newLog(w io.Writer, verbose bool) *slog.Logger {
+	log := slog.New(slog.DiscardHandler)
+	if verbose {
+		log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	slog.SetLogLoggerLevel(slog.LevelWarn)
+	slog.SetDefault(log)
+	return log
+}
+
+// close releases what openInstance took.
+func (in *instance) close() {
+	in.server.Close()
+	if in.sockets != nil {
+		_ = in.sockets.Close() // sockets have nothing to lose
+	}
+	_ = in.lock.Close() // the kernel does it too
+}
+
+// load reads the Proxyfile. A change of what the user has allowed counts as a save.
+func (in *instance) load() (*hcl.File, hcl.Diagnostics, error) {
+	file, diags, err := in.source.load(in.httpsPort())
+	if err == nil && in.source.name != "" {
+		if path, content := in.consent.file(); path != "" {
+			file.Watch = append(file.Watch, path)
+			file.Read[path] = content
+		}
+	}
+	return file, diags, err
+}
+
+// conceal replaces values of the environment that a save has in everything printed,
+// and those of the plan that is still served.
+func (in *instance) conceal(save devproxy.Save) {
+	if save.File != nil {
+		in.mask.Store(hcl.NewMask(in.served, save.File.Mask))
+	}
+	if save.Plan != nil {
+		in.served = save.Plan.Mask()
+	}
+}
+
+// stateChanged may drop a change if too many wait to be printed.
+func (in *instance) stateChanged(change devproxy.StateChange) {
+	select {
+	case in.states <- change:
+	default:
+	}
+}
+
+// forgetStates drops the changes that the first probe of every upstream made, which
+// the banner has shown.
+func (in *instance) forgetStates() {
+	for {
+		select {
+		case <-in.states:
+		default:
+			return
+		}
+	}
+}
+
+// openCA opens the CA of this user, or makes it.
+func openCA() (*localca.CA, error) {
+	store, err := openStore()
+	if err != nil {
+		return nil, err
+	}
+	ca, err := localca.Open(store.Home)
+	if failed, ok := errors.AsType[*localca.StoreError](err); ok {
+		return nil, failf(failed.Fix, "cannot %s %s: %w", failed.Op, failed.Path, failed.Err)
+	}
+	return ca, err
+}
+
+// openCA opens the CA once there is something to serve with it.
+func (in *instance) openCA() (err error) {
+	if in.ca != nil {
+		return nil
+	}
+	if in.ca, err = openCA(); err != nil {
+		return err
+	}
+	if made, reason := in.ca.Fresh(); made {
+		text := "created a local CA in " + devproxy.Home(filepath.Dir(in.ca.RootFile()))
+		if reason != localca.FirstCA {
+			text += ": " + reason
+		}
+		in.report.say(text)
+	}
+	return nil
+}
+
+// bind opens the sockets that flags and file require. Those that are still required
+// stay open.
+func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) {
+	if err := in.openCA(); err != nil {
+		return plan.Env{}, err
+	}
+	wanted := listen.Config{
+		HTTPS: cmp.Or(in.opts.https, file.Listen.HTTPS),
+		HTTP:  cmp.Or(in.opts.http, file.Listen.HTTP),
+		TLS:   &tls.Config{GetCertificate: in.ca.GetCertificate, MinVersion: tls.VersionTLS12},
+		Log:   in.log,
+	}
+	var err error
+	switch {
+	case in.sockets == nil:
+		in.sockets, err = listen.Open(ctx, wanted)
+	case !in.bound.Equal(wanted):
+		err = in.sockets.Apply(ctx, wanted)
+	}
+	if err != nil {
+		return plan.Env{}, in.bindError(err)
+	}
+	in.bound = wanted
+	in.server.SetListening(devproxy.Listening{HTTPSPort: in.httpsPort(), ServePlain: file.Listen.ServePlain})
+	return plan.Env{Bound: in.addrs()}, nil
+}
+
+// addrs returns the addresses that are listened on.
+func (in *instance) addrs() []netip.AddrPort {
+	return slices.Concat(in.sockets.HTTPS(), in.sockets.HTTP())
+}
+
+// httpsPort returns the port that HTTPS is bound to; 0 before it is.
+func (in *instance) httpsPort() uint16 {
+	if in.sockets == nil {
+		return 0
+	}
+	return in.sockets.HTTPS()[0].Port()
+}
+
+// bindError adds the exit code and the fix. An address that is not a loopback address
+// is a usage error.
+func (in *instance) bindError(err error) error {
+	bind, ok := errors.AsType[*listen.BindError](err)
+	if !ok {
+		return usagef("use a port or a loopback address: 8443, :8443, 127.0.0.1:8443, [::1]:8443, :0", "%w", err)
+	}
+	fix := bind.Fix
+	switch {
+	case fix != "" && bind.Reason == listen.Taken && bind.Holder.PID != 0:
+		fix = "stop it with: " + fix
+	case fix != "" && bind.Reason == listen.Taken:
+		fix = "to see who uses it: " + fix
+	case fix != "":
+		fix = "allow it permanently: " + fix
+	}
+	if flag := in.flagOf(bind.Addr); flag != "" {
+		fix += ", or leave out " + flag
+	}
+	return &exitError{code: exitPort, err: failf(fix, "%w", err)}
+}
+
+// flagOf returns the flag that has an address; empty if the Proxyfile has it.
+func (in *instance) flagOf(addr netip.AddrPort) string {
+	port := fmt.Sprintf(":%d", addr.Port())
+	for flag, value := range map[string]string{"--https": in.opts.https, "--http": in.opts.http} {
+		if value != "" && strings.HasSuffix(":"+value, port) {
+			return flag
+		}
+	}
+	return ""
+}
+
+// run serves until ctx ends, or `devproxy down` or a key stops it.
+func (in *instance) run(ctx context.Context, first devproxy.Save) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
+	if err := in.openSharer(first.Plan); err != nil {
+		return err
+	}
+	// Before anything is printed: the reader may send a request at once.
+	if err := in.lock.Listen(); err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() {
+		defer stop() // a server that ends by itself ends everything
+		served <- in.server.Run(serving, in.log, in.sockets)
+	}()
+	saves := make(chan devproxy.Save)
+	notes := make(chan string)
+	in.say = sendTo(ctx, notes)
+	in.start(func() {
+		send := sendTo(ctx, saves)
+		in.project.Follow(ctx, first, func(save devproxy.Save) {
+			in.consent.applied(save)
+			send(save)
+		}, in.say)
+	})
+	in.tasks.Go(func() error {
+		defer stop()
+		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: in.status.now, Down: stop, Share: in.shareForOther}))
+	})
+	in.start(func() {
+		in.sharer.Run(ctx)
+		in.dev.close()
+	})
+	in.start(func() { in.probe(ctx) })
+
+	failed := in.shareFirst(ctx)
+	if failed == nil {
+		in.ready(ctx, first)
+		if len(first.Withheld) > 0 {
+			in.report.tell(newConsentEvent(first.Withheld, servingPartial))
+		}
+		in.forgetStates()
+		failed = in.loop(ctx, stop, saves, notes)
+	}
+	stop()
+	close(in.loopOver)
+	return errors.Join(failed, in.drain(ctx, stopServing, served), in.tasks.Wait())
+}
+
+// start runs a task that run waits for at its end.
+func (in *instance) start(task func()) {
+	in.tasks.Go(func() error {
+		task()
+		return nil
+	})
+}
+
+// probe notices a dev server that starts after devproxy.
+func (in *instance) probe(ctx context.Context) {
+	ticker := time.NewTicker(probeEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			in.server.LookAgain(ctx)
+		}
+	}
+}
+
+// ready prints where everything is served.
+func (in *instance) ready(ctx context.Context, save devproxy.Save) {
+	in.told = in.addrs()
+	now := in.status.now()
+	in.report.tell(readyEvent{
+		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, save.Diagnostics,
+		save, in.sockets.Fallbacks(), func() bool { return browsersTrust(ctx, in.ca) },
+	})
+}
+
+// sendTo returns a function that sends to c until ctx ends.
+func sendTo[T any](ctx context.Context, c chan<- T) func(T) {
+	return func(value T) {
+		select {
+		case c <- value:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// openSharer makes the Sharer, which shares nothing yet.
+func (in *instance) openSharer(p *plan.Plan) error {
+	store, err := openStore()
+	if err != nil {
+		return err
+	}
+	folder, err := filepath.EvalSymlinks(in.source.folder)
+	if err != nil {
+		return err
+	}
+	in.sharer = devproxy.NewSharer(devproxy.SharerOptions{
+		Server: in.server, Folder: folder, Store: store, Log: in.log, Congestion: in.opts.congestion,
+		Roots:     func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
+		HTTPSPort: in.httpsPort,
+		Relays:    in.relays,
+		Consent:   in.consent.mayShare,
+		Tell:      in.tellShare,
+	}, p)
+	return nil
+}
+
+// tellShare gives an event to the loop. After the loop, drain tells the last one.
+func (in *instance) tellShare(e devproxy.ShareEvent) {
+	select {
+	case in.shares <- e:
+	case <-in.loopOver:
+	}
+}
+
+// shareFirst starts the share of --share. It does not wait for the relay.
+func (in *instance) shareFirst(ctx context.Context) error {
+	if !in.opts.share {
+		return nil
+	}
+	_, err := in.sharer.Do(ctx, in.shareRequest())
+	if err != nil && !in.opts.shareOnly {
+		in.shareTrouble(err)
+		return nil
+	}
+	return err
+}
+
+// shareRequest is what this `up` shares. If that fails, `up` goes on serving and
+// tries again.
+func (in *instance) shareRequest() control.ShareRequest {
+	request := in.opts.request(in.opts.shareHosts)
+	request.Keep = !in.opts.shareOnly
+	return request
+}
+
+// shareForOther handles the request of another process. Its errors keep their fix on
+// the way there.
+func (in *instance) shareForOther(ctx context.Context, request control.ShareRequest) (control.Share, error) {
+	state, err := in.sharer.Do(ctx, request)
+	if text, fix := devproxy.Explain(err); err != nil {
+		return state, &control.ShareError{Text: text, Fix: fix}
+	}
+	return state, nil
+}
+
+func (in *instance) shareTrouble(err error) {
+	text, fix := devproxy.Explain(err)
+	in.tellShare(devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: control.Share{Error: text, Fix: fix}})
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// loop prints what happens, in one goroutine, until ctx ends. The error is that of a
+// share that was requested and failed.
+func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy.Save, notes <-chan string) error {
+	keys, restore := in.report.readKeys()
+	defer restore()
+	fold := time.NewTicker(foldEvery)
+	defer fold.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case save := <-saves:
+			in.saved(ctx, save)
+		case text := <-notes:
+			in.report.say(text)
+		case change := <-in.states:
+			in.report.tell(newState(change))
+		case x := <-in.exchanges.C:
+			in.report.exchange(x)
+		case <-fold.C:
+			in.report.idle()
+		case key, ok := <-keys:
+			if !ok {
+				keys = nil
+				continue
+			}
+			in.pressed(ctx, key, stop)
+		case event := <-in.shares:
+			if err := in.shareChanged(event); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// saved tells about a save, unless it changed nothing or only moved lines.
+func (in *instance) saved(ctx context.Context, save devproxy.Save) {
+	in.conceal(save)
+	recovered := in.status.saved(save)
+	if save.Plan != nil {
+		in.sharer.Follow(save.Plan)
+	}
+	needed, needsConsent := errors.AsType[*consentError](save.Err)
+	switch {
+	case needsConsent:
+		in.report.tell(newConsentEvent(needed.effects, servingPrevious))
+	case save.Rejected():
+		in.report.tell(newRejected(save, true))
+	case !save.Applied.Changes.Empty() || recovered:
+		in.report.tell(newApplied(save))
+	}
+	if save.Plan != nil && len(save.Withheld) > 0 {
+		in.report.tell(newConsentEvent(save.Withheld, servingPartial))
+	}
+	if !save.Rejected() && !slices.Equal(in.told, in.addrs()) {
+		in.ready(ctx, save) // the ports have changed
+	}
+}
+
+// shareChanged tells about the share. The error ends a `share` whose link never
+// worked; `up --share` goes on serving.
+func (in *instance) shareChanged(e devproxy.ShareEvent) error {
+	if e.Kind == devproxy.ShareShown {
+		in.shown = true
+	}
+	if in.opts.shareOnly && !in.shown && e.Share.State == control.ShareFailed {
+		return failf(e.Share.Fix, "%s", e.Share.Error)
+	}
+	in.report.share(e)
+	return nil
+}
+
+// pressed handles a key that the last line of the banner names.
+func (in *instance) pressed(ctx context.Context, key byte, stop func()) {
+	if request, ok := shareRequestOf(key); ok {
+		if request.Op == control.OpStart {
+			request = in.shareRequest()
+		}
+		in.start(func() {
+			if _, err := in.sharer.Do(ctx, request); err != nil && ctx.Err() == nil {
+				in.shareTrouble(err)
+			}
+		})
+		return
+	}
+	switch key {
+	case 'q', 'Q', 4: // Ctrl-D ends the input
+		stop()
+	case 'o', 'O':
+		if urls := in.status.now().URLs; len(urls) > 0 {
+			in.start(func() {
+				if err := openBrowser(ctx, urls[0]); err != nil {
+					in.say(err.Error() + ". To open it yourself:\n" + urls[0])
+				}
+			})
+		}
+	}
+}
+
+// drain lets the requests in flight finish; a second Ctrl-C cuts them off. If no one
+// can press it, they have unattendedGrace.
+func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan error) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, stopSignals()...)
+	defer signal.Stop(signals)
+	streams, requests := in.server.Streams(), in.server.InFlight()
+	in.report.stopping(requests - streams)
+	stopServing()
+	ended := make(chan error, 1)
+	go func() {
+		err := <-served
+		<-in.sharer.Done() // the requests of its visitors too
+		ended <- err
+	}()
+	grace := time.NewTimer(unattendedGrace)
+	defer grace.Stop()
+	if !errors.Is(context.Cause(ctx), errUnattended) {
+		grace.Stop()
+	}
+	for {
+		select {
+		case err := <-ended:
+			in.report.stopped(requests-streams, streams, in.sharer.Status())
+			return err
+		case sig := <-signals:
+			if sig == syscall.SIGHUP { // closing a terminal once may send several
+				grace.Reset(unattendedGrace)
+				continue
+			}
+		case <-grace.C:
+		}
+		in.server.Close()
+		err := <-ended
+		in.report.stopped(0, streams, in.sharer.Status())
+		return err
+	}
+}
+
+// status is what the running instance says about itself.
+type status struct {
+	instance *instance
+	started  time.Time
+
+	mu       sync.Mutex
+	rejected *control.Rejected
+}
+
+// saved records the outcome of a save, and reports whether it was applied after one
+// that was not.
+func (st *status) saved(save devproxy.Save) (recovered bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	recovered = st.rejected != nil && !save.Rejected()
+	st.rejected = nil
+	if save.Rejected() {
+		st.rejected = &control.Rejected{At: save.At, Diagnostics: diagnosticsJSON(save.Diagnostics)}
+		if save.Err != nil {
+			st.rejected.Error = save.Err.Error()
+		}
+	}
+	return recovered
+}
+
+// diagnosticsJSON is ds as an array of the objects that check --json prints.
+func diagnosticsJSON(ds hcl.Diagnostics) json.RawMessage {
+	text, err := json.Marshal(ds)
+	if err != nil || ds == nil { // our own types
+		return json.RawMessage("[]")
+	}
+	return text
+}
+
+// now probes every upstream. The control socket calls it too.
+func (st *status) now() control.Status {
+	in := st.instance
+	current := control.Status{
+		Folder: in.source.folder, PID: os.Getpid(), Version: thisBuild().Version, Started: st.started,
+		Generation: in.server.Generation(), Streams: in.server.Streams(),
+		Hosts: in.server.Hosts(context.Background()),
+		URLs:  []string{},
+		HTTPS: in.sockets.HTTPS()[0].String(),
+	}
+	if http := in.sockets.HTTP(); len(http) > 0 {
+		current.HTTP = new(http[0].String())
+	}
+	for _, host := range current.Hosts {
+		current.URLs = append(current.URLs, host.URL)
+	}
+	if share := in.sharer.Status(); share.State != control.ShareNone {
+		current.Share = &share
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	current.Rejected = st.rejected
+	return current
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// relayPrinter tells on standard output what a relay does.
+type relayPrinter struct {
+	*streams
+	cfg relayConfig
+}
+
+// The events of --json.
+type (
+	// relayReady: the relay accepts connections.
+	relayReady struct {
+		Event  string  `json:"event"`
+		Domain string  `json:"domain"`
+		Listen string  `json:"listen"`
+		HTTP   *string `json:"http"`
+		Admin  *string `json:"admin"`
+		PID    int     `json:"pid"`
+	}
+	// relayHandover: a SIGHUP had a result.
+	relayHandover struct {
+		Event string `json:"event"`
+		// PID is the process that serves from now on; 0 if the handover failed.
+		PID int `json:"pid,omitempty"`
+		// Error is why it failed, and this process goes on.
+		Error string `json:"error,omitempty"`
+	}
+	// relayStopped is the last event of a process.
+	relayStopped struct {
+		Event string `json:"event"`
+		PID   int    `json:"pid"`
+	}
+)
+
+// tell prints an event, or the text of it for a person.
+func (p relayPrinter) tell(event any, text string, args ...any) {
+	if p.cfg.json {
+		_ = p.json(event) // as every print
+		return
+	}
+	fmt.Fprintf(p.Out, text, args...)
+}
+
+func (p relayPrinter) ready(run *relayRun) {
+	optional := func(address string) *string {
+		if address == "" {
+			return nil
+		}
+		return &address
+	}
+	https, http, admin := run.address("https"), run.address("http"), run.address("admin")
+	at := p.cfg.domain
+	if port := run.publicPort(); port != 443 {
+		at += ":" + strconv.Itoa(int(port))
+	}
+	text := fmt.Sprintf("%s\n  share   devproxy share --relay %s\n  agents  %s\n", p.bold("https://"+at), at, p.admission())
+	if http != "" {
+		text += "  http    " + http + " redirects\n"
+	}
+	if admin != "" {
+		text += "  admin   http://" + admin + "/metrics\n"
+	}
+	p.tell(relayReady{"ready", p.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
+}
+
+// admission says which agents may connect.
+func (p relayPrinter) admission() string {
+	switch {
+	case p.cfg.open:
+		return "all on this machine (--dev)"
+	case p.cfg.token != "" && p.cfg.authorizedKeys != "":
+		return "the keys in " + p.cfg.authorizedKeys + ", and anyone with the token"
+	case p.cfg.token != "":
+		return "anyone with the token"
+	case p.cfg.authorizedKeys != "":
+		return "the keys in " + p.cfg.authorizedKeys
+	}
+	return p.yellow("only those already enrolled; to admit others: --authorized-keys or --token")
+}
+
+func (p relayPrinter) stopping() {
+	if !p.cfg.json {
+		fmt.Fprintln(p.Out, "finishing requests (Ctrl-C again to stop now)")
+	}
+}
+
+func (p relayPrinter) stopped() { p.tell(relayStopped{"stopped", os.Getpid()}, "stopped\n") }
+
+// handedOver tells that a successor serves, whose ready event has come before.
+func (p relayPrinter) handedOver(successor int) {
+	p.tell(relayHandover{Event: "handover", PID: successor}, "pid %d has taken over; this process, %d, finishes its requests\n", successor, os.Getpid())
+}
+
+func (p relayPrinter) notHandedOver(err error) {
+	if p.cfg.json {
+		p.tell(relayHandover{Event: "handover", Error: err.Error()}, "")
+		return
+	}
+	fmt.Fprintf(p.Err, "devproxy: the new process did not take over, so this one, pid %d, goes on: %v\n", os.Getpid(), err)
+}

@@ -1,0 +1,351 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/devproxy/devproxy/cmd/devproxy/keyboard"
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/inspect"
+	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// reporter tells what happens while devproxy runs: to a program as events of --json,
+// to a person as text. One goroutine calls its methods.
+type reporter struct {
+	*streams
+	opts    upOptions
+	source  source
+	access  accessLog
+	good    time.Time // when the plan that is served was read
+	keys    bool      // keys are read
+	serving bool      // in the `up` that shares, not in a `share` next to it
+	lost    time.Time // since when the relay cannot be reached
+}
+
+// event is something that happened. Its JSON is part of the contract of --json.
+type event interface{ print(r *reporter) }
+
+func newReporter(s *streams, opts upOptions, src source) *reporter {
+	return &reporter{
+		streams: s, opts: opts, source: src, serving: true, keys: !opts.json && s.InTTY && s.OutTTY,
+		access: accessLog{streams: s, verbose: opts.verbose, json: opts.json, quiet: opts.quiet},
+	}
+}
+
+// tell prints an event.
+func (r *reporter) tell(e event) {
+	if r.opts.json {
+		_ = r.json(e) // as every print
+		return
+	}
+	r.access.flush()
+	e.print(r)
+}
+
+// say prints a text of little weight for a person.
+func (r *reporter) say(text string) {
+	if !r.opts.json {
+		r.note(text)
+	}
+}
+
+// stopping tells that requests are finished before the end.
+func (r *reporter) stopping(requests int) {
+	if !r.opts.json && requests > 0 {
+		r.access.flush()
+		fmt.Fprintf(r.Err, "finishing %s (Ctrl-C again to stop now)\n", count(requests, "request"))
+	}
+}
+
+// readyEvent: every listener accepts.
+type readyEvent struct {
+	Event string         `json:"event"`
+	URLs  []string       `json:"urls"`
+	HTTPS string         `json:"https"`
+	HTTP  *string        `json:"http"`
+	Hosts []control.Host `json:"hosts"`
+	// Diagnostics are the warnings of the file.
+	Diagnostics hcl.Diagnostics `json:"diagnostics,omitempty"`
+
+	save      devproxy.Save
+	fallbacks []listen.Fallback
+	// trusted reports whether the browsers accept the CA, which takes a moment.
+	trusted func() bool
+}
+
+func (e readyEvent) print(r *reporter) {
+	r.good = e.save.At
+	r.diagnose(e.save)
+	r.access.oneHost = len(e.Hosts) == 1
+	printHosts(r.streams, e.Hosts)
+	for _, f := range e.fallbacks {
+		r.fallback(f)
+	}
+	if !e.trusted() {
+		r.inlineCommand("Browsers will warn about this certificate until you run:", program()+" trust")
+	}
+	var items []string
+	if r.source.name != "" {
+		items = append(items, r.source.name+" is watched")
+	}
+	switch {
+	case r.keys && !r.opts.share:
+		items = append(items, "s share", "o open", "q quit")
+	case r.keys:
+		items = append(items, "o open", "q quit")
+	default:
+		items = append(items, "Ctrl-C stops")
+	}
+	r.note(strings.Join(items, " · "))
+}
+
+// fallback tells why a port is another one. Plain HTTP without a port is not worth a
+// line unless it was requested.
+func (r *reporter) fallback(f listen.Fallback) {
+	switch {
+	case f.Got == 0:
+	case f.Reason == listen.Permission && f.Fix != "":
+		r.command(f.String()+". To allow it permanently:", f.Fix)
+	case f.Reason == listen.Taken && f.Holder.PID != 0:
+		r.inlineCommand(f.String()+". To stop it:", f.Fix)
+	case f.Fix != "":
+		r.inlineCommand(f.String()+". To see it:", f.Fix)
+	default:
+		r.paragraph(f.String())
+	}
+}
+
+func (r *reporter) diagnose(save devproxy.Save) {
+	if save.File != nil {
+		_ = save.Diagnostics.Write(r.Err, save.File.Sources, r.Color) // as every print
+	}
+}
+
+// appliedEvent: a save changed something.
+type appliedEvent struct {
+	Event      string   `json:"event"`
+	Generation uint64   `json:"generation"`
+	Added      []string `json:"added"`
+	Removed    []string `json:"removed"`
+	Changed    []string `json:"changed"`
+	Kept       int      `json:"kept_connections"`
+	Dropped    int      `json:"dropped_connections"`
+	Took       int64    `json:"took_ms"`
+
+	save devproxy.Save
+}
+
+func newApplied(save devproxy.Save) appliedEvent {
+	changes := save.Applied.Changes
+	changed := make([]*plan.Route, len(changes.Changed))
+	for i, c := range changes.Changed {
+		changed[i] = c.New
+	}
+	return appliedEvent{
+		"applied", save.Applied.Generation,
+		append(labels(changes.Added), changes.AddedNames...), append(labels(changes.Removed), changes.RemovedNames...),
+		labels(changed), save.Applied.Kept, save.Applied.Dropped, save.Took.Milliseconds(), save,
+	}
+}
+
+// labels name routes by host and path.
+func labels(routes []*plan.Route) []string {
+	names := make([]string, len(routes))
+	for i, r := range routes {
+		names[i] = r.Host.Name + r.Label()
+	}
+	return names
+}
+
+func (e appliedEvent) print(r *reporter) {
+	r.good = e.save.At
+	r.diagnose(e.save)
+	text := r.green("applied")
+	if e.save.Took >= noticeable {
+		text += " in " + short(e.save.Took)
+	}
+	text += ": " + cmp.Or(e.save.Applied.Changes.String(), "nothing changed")
+	var sockets []string
+	if e.Kept > 0 {
+		sockets = append(sockets, count(e.Kept, "socket")+" kept")
+	}
+	if e.Dropped > 0 {
+		sockets = append(sockets, count(e.Dropped, "socket")+" closed")
+	}
+	if len(sockets) > 0 {
+		text += " · " + strings.Join(sockets, ", ")
+	}
+	r.stamped(e.save.At, " ", text)
+}
+
+// noticeable is how long something takes that a person would call slow.
+const noticeable = 100 * time.Millisecond
+
+// rejectedEvent: a save has mistakes.
+type rejectedEvent struct {
+	Event       string          `json:"event"`
+	Error       string          `json:"error,omitempty"`
+	Diagnostics hcl.Diagnostics `json:"diagnostics"`
+
+	save  devproxy.Save
+	still bool // an older plan is served
+}
+
+func newRejected(save devproxy.Save, still bool) rejectedEvent {
+	e := rejectedEvent{"rejected", "", save.Diagnostics, save, still}
+	if e.Diagnostics == nil {
+		e.Diagnostics = hcl.Diagnostics{}
+	}
+	if save.Err != nil {
+		e.Error = save.Err.Error()
+	}
+	return e
+}
+
+func (e rejectedEvent) print(r *reporter) {
+	r.diagnose(e.save)
+	report(r.streams, e.save.Err, false)
+	if !e.still {
+		return
+	}
+	problem := count(countErrors(e.Diagnostics), "error")
+	if e.save.Err != nil {
+		problem = filepath.Base(r.source.name) + " cannot be used"
+	}
+	fmt.Fprintf(r.Err, "%s; still serving the %s of %s\n", problem, r.source.name, clock(r.good))
+}
+
+// consentEvent: the Proxyfile needs consent.
+type consentEvent struct {
+	Event   string       `json:"event"`
+	Effects []effectJSON `json:"effects"`
+	Serving serving      `json:"serving"`
+	Fix     string       `json:"fix"`
+
+	effects []*plan.Effect
+}
+
+// serving says what is served while consent is needed.
+type serving string
+
+const (
+	servingNothing  serving = "nothing"
+	servingPrevious serving = "previous" // the plan before
+	servingPartial  serving = "partial"  // the rest
+)
+
+func newConsentEvent(effects []*plan.Effect, now serving) consentEvent {
+	return consentEvent{"consent_needed", effectsJSON(effects, nil), now, allowCommand, effects}
+}
+
+func (e consentEvent) print(r *reporter) {
+	listEffects(r.Err, e.effects, nil)
+	switch e.Serving {
+	case servingPrevious:
+		fmt.Fprintf(r.Err, "this save is not served until you run %s; still serving the %s of %s\n", allowCommand, r.source.name, clock(r.good))
+	case servingPartial:
+		fmt.Fprintf(r.Err, "these routes are not served until you run %s\n", allowCommand)
+	}
+}
+
+// stateEvent: an upstream or one of its members came up or went away.
+type stateEvent struct {
+	Event    string `json:"event"`
+	Upstream string `json:"upstream"`
+	Member   string `json:"member,omitempty"`
+	State    string `json:"state"`
+	Detail   string `json:"detail,omitempty"`
+
+	after time.Duration
+}
+
+func newState(change devproxy.StateChange) stateEvent {
+	state := devproxy.StateWaiting
+	switch {
+	case change.Up:
+		state = devproxy.StateUp
+	case change.Member != "":
+		state = devproxy.StateUnhealthy
+	}
+	return stateEvent{"state", change.Upstream, change.Member, state, change.Detail, change.After}
+}
+
+func (e stateEvent) print(r *reporter) {
+	text := ""
+	switch up := e.State == devproxy.StateUp; {
+	case e.Member != "" && up:
+		text = e.Member + " is " + r.green("healthy again")
+	case e.Member != "":
+		text = e.Member + " became " + r.yellow("unhealthy")
+	case up:
+		text = e.Upstream + " is " + r.green("up")
+	default:
+		text = e.Upstream + " is " + r.yellow("waiting")
+	}
+	switch {
+	case e.State != devproxy.StateUp:
+		text += ": " + e.Detail
+	case e.after > 0:
+		text += " after " + short(e.after)
+	}
+	r.event(time.Now(), text)
+}
+
+// exchange prints a request.
+func (r *reporter) exchange(x inspect.Exchange) { r.access.add(x) }
+
+// idle is called now and then, for lines that are held back.
+func (r *reporter) idle() { r.access.flushQuiet(time.Now()) }
+
+// stoppedEvent is the last one.
+type stoppedEvent struct {
+	Event    string `json:"event"`
+	Requests int    `json:"requests"`
+	Sockets  int    `json:"sockets"`
+
+	share control.Share // its last state
+}
+
+// stopped tells that devproxy has stopped.
+func (r *reporter) stopped(requests, sockets int, share control.Share) {
+	r.access.flush()
+	r.access.countHidden(r.access.hidden.rest())
+	if r.opts.json && share.State == control.ShareAsleep {
+		r.share(devproxy.ShareEvent{Kind: devproxy.ShareOver, Share: share})
+	}
+	r.tell(stoppedEvent{"stopped", requests, sockets, share})
+}
+
+func (e stoppedEvent) print(r *reporter) {
+	var parts []string
+	if e.Requests > 0 || e.Sockets > 0 {
+		parts = append(parts, count(e.Requests, "request")+" finished", count(e.Sockets, "socket")+" closed")
+	}
+	switch {
+	case e.share.State != control.ShareAsleep:
+	case keepsLink(e.share):
+		parts = append(parts, "the link is paused and stays the same")
+	default:
+		parts = append(parts, "the link has ended")
+	}
+	text := "stopped"
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	fmt.Fprintln(r.Err, text)
+}
+
+// readKeys reads the keys that a person presses. keys is nil if none are read.
+func (r *reporter) readKeys() (keys <-chan byte, stop func()) {
+	if !r.keys {
+		return nil, func() {}
+	}
+	return keyboard.Read(r.In)
+}

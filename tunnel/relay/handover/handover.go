@@ -1,0 +1,140 @@
+// Package handover replaces a relay with a new process of the program on disk. The
+// new process takes over the listening sockets, so that no connection is refused.
+package handover
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// variable says in the environment of a new process which of its descriptors are
+// which sockets: "https=3,http=4,late=5,talk=6". talk is a socket on which the two
+// processes agree, one line per step:
+//
+//	successor    state         it is ready to open the file of names and keys
+//	predecessor  yours         and has closed it
+//	successor    ready         it serves
+//	             failed TEXT   it does not serve, and ends
+//
+// Processes of different versions talk to each other, so the words stay.
+const variable = "DEVPROXY_RELAY_HANDOVER"
+
+const (
+	talkName = "talk"
+	// Forwarded is the name of the socket on which the predecessor forwards its last
+	// requests.
+	Forwarded = "late"
+	// timeout bounds all steps together.
+	timeout = 30 * time.Second
+)
+
+// State is the relay's file of names and keys, which only one process may open.
+type State interface {
+	Suspend() error // closes it
+	Resume() error  // opens it again
+}
+
+// Predecessor is the process that this one replaces. Nil means that there is none.
+type Predecessor struct {
+	listeners map[string]net.Listener
+	talk      net.Conn
+	lines     *bufio.Reader
+}
+
+// Listeners returns the sockets that were taken over, by name.
+func (p *Predecessor) Listeners() map[string]net.Listener {
+	if p == nil {
+		return nil
+	}
+	return p.listeners
+}
+
+// TakeState waits until the predecessor has closed the file of names and keys.
+func (p *Predecessor) TakeState() error {
+	if p == nil {
+		return nil
+	}
+	if _, err := fmt.Fprintln(p.talk, "state"); err != nil {
+		return fmt.Errorf("cannot talk to the process to replace: %w", err)
+	}
+	line, err := p.lines.ReadString('\n')
+	if err != nil || line != "yours\n" {
+		return fmt.Errorf("the process to replace did not hand over its names and keys: %q, %w", line, err)
+	}
+	return nil
+}
+
+// Started tells the predecessor how starting ended, and returns err.
+func (p *Predecessor) Started(err error) error {
+	if p == nil {
+		return err
+	}
+	defer p.talk.Close()
+	text := "ready"
+	if err != nil {
+		text = "failed " + strings.ReplaceAll(err.Error(), "\n", " ")
+	}
+	if _, failed := fmt.Fprintln(p.talk, text); failed != nil && err == nil {
+		return fmt.Errorf("cannot tell the process to replace that this one serves: %w", failed)
+	}
+	return err
+}
+
+// Successor is a process that has taken over.
+type Successor struct {
+	PID int
+	dir string // of its socket for forwarded requests
+}
+
+// Dial connects to the socket for forwarded requests.
+func (s *Successor) Dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "unix", socketIn(s.dir))
+}
+
+// Close removes the socket for forwarded requests.
+func (s *Successor) Close() error { return os.RemoveAll(s.dir) }
+
+func socketIn(dir string) string { return filepath.Join(dir, Forwarded) }
+
+// handOver takes a started successor through the steps.
+func handOver(talk net.Conn, state State) error {
+	if err := talk.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(talk)
+	if err := expect(lines, "state"); err != nil {
+		return err
+	}
+	if err := state.Suspend(); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(talk, "yours"); err != nil {
+		return err
+	}
+	return expect(lines, "ready")
+}
+
+// expect reads the successor's next word.
+func expect(lines *bufio.Reader, word string) error {
+	line, err := lines.ReadString('\n')
+	line = strings.TrimSuffix(line, "\n")
+	why, failed := strings.CutPrefix(line, "failed ")
+	switch {
+	case failed:
+		return errors.New(why)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("it did not serve within %v", timeout)
+	case err != nil:
+		return fmt.Errorf("it ended before it served, and says why on standard error: %w", err)
+	case line != word:
+		return fmt.Errorf("it said %q instead of %q: is it the same program?", line, word)
+	}
+	return nil
+}

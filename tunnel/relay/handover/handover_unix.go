@@ -1,0 +1,195 @@
+//go:build unix
+
+package handover
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// firstFile is the first descriptor after the standard streams.
+const firstFile = 3
+
+// Inherit takes over the sockets of a predecessor; nil if there is none.
+func Inherit() (*Predecessor, error) {
+	text := os.Getenv(variable)
+	if text == "" {
+		return nil, nil
+	}
+	if err := os.Unsetenv(variable); err != nil {
+		return nil, err
+	}
+	p := &Predecessor{listeners: map[string]net.Listener{}}
+	for part := range strings.SplitSeq(text, ",") {
+		name, number, _ := strings.Cut(part, "=")
+		fd, err := strconv.Atoi(number)
+		if err != nil || fd < firstFile {
+			return nil, fmt.Errorf("%s is %q, which a relay does not write", variable, text)
+		}
+		syscall.CloseOnExec(fd)
+		if err := p.take(name, os.NewFile(uintptr(fd), name)); err != nil {
+			return nil, fmt.Errorf("cannot take over the socket %q: %w", part, err)
+		}
+	}
+	if p.talk == nil || p.listeners["https"] == nil {
+		return nil, fmt.Errorf("%s is %q, where sockets are missing", variable, text)
+	}
+	return p, nil
+}
+
+func (p *Predecessor) take(name string, f *os.File) (err error) {
+	defer f.Close()
+	switch name {
+	case talkName:
+		if p.talk, err = net.FileConn(f); err != nil {
+			return err
+		}
+		p.lines = bufio.NewReader(p.talk)
+		return p.talk.SetDeadline(time.Now().Add(timeout))
+	case "https", "http", "admin", Forwarded:
+		p.listeners[name], err = net.FileListener(f)
+		return err
+	}
+	return errors.New("no socket has this name")
+}
+
+// Start starts the program again, as it is on disk now, and returns once that
+// process serves. After an error this process goes on as before.
+func Start(ctx context.Context, listeners map[string]net.Listener, state State) (*Successor, error) {
+	dir, err := os.MkdirTemp("", "devproxy-relay-") // mode 0700
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a folder for a socket: %w", err)
+	}
+	cmd, talk, err := command(dir, listeners)
+	if err == nil {
+		err = agree(ctx, cmd, talk, state)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	successor := &Successor{PID: cmd.Process.Pid, dir: dir}
+	_ = cmd.Process.Release() // this process does not wait for it
+	return successor, nil
+}
+
+// command starts the process. talk is our end.
+func command(dir string, listeners map[string]net.Listener) (_ *exec.Cmd, talk net.Conn, err error) {
+	forwarded, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketIn(dir), Net: "unix"})
+	if err != nil {
+		return nil, nil, err
+	}
+	forwarded.SetUnlinkOnClose(false)
+	defer forwarded.Close() // the successor has a copy
+	listeners = maps.Clone(listeners)
+	listeners[Forwarded] = forwarded
+	near, far, err := socketPair()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer far.Close()
+	defer func() {
+		if err != nil {
+			near.Close()
+		}
+	}()
+	program, err := os.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot find this program: %w", err)
+	}
+	cmd := exec.Command(program)
+	cmd.Args = os.Args // with the name that it was started by
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	var parts []string
+	pass := func(name string, f *os.File) {
+		parts = append(parts, name+"="+strconv.Itoa(firstFile+len(cmd.ExtraFiles)))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	for _, name := range slices.Sorted(maps.Keys(listeners)) {
+		f, err := copySocket(listeners[name])
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot start %s: %w", program, err)
+		}
+		defer f.Close()
+		pass(name, f)
+	}
+	pass(talkName, far)
+	cmd.Env = append(os.Environ(), variable+"="+strings.Join(parts, ","))
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("cannot start %s: %w", program, err)
+	}
+	return cmd, near, nil
+}
+
+// copySocket returns a descriptor of ln's socket. The File method of net's listeners
+// returns one too, but using that makes the socket block, in this process as well:
+// then an Accept that waits cannot be ended.
+func copySocket(ln net.Listener) (*os.File, error) {
+	raw, err := ln.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	var failed error
+	if err := raw.Control(func(socket uintptr) { fd, failed = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return os.NewFile(uintptr(fd), ln.Addr().String()), nil
+}
+
+// socketPair returns a connection: our end, and the file of the other one.
+func socketPair() (near net.Conn, far *os.File, err error) {
+	fds, err := pairCloseOnExec()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pair of sockets: %w", err)
+	}
+	mine := os.NewFile(uintptr(fds[0]), talkName)
+	defer mine.Close()
+	far = os.NewFile(uintptr(fds[1]), talkName)
+	near, err = net.FileConn(mine)
+	if err != nil {
+		far.Close()
+	}
+	return near, far, err
+}
+
+// pairCloseOnExec keeps the pair from other programs that start meanwhile.
+func pairCloseOnExec() ([2]int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fds[0])
+		syscall.CloseOnExec(fds[1])
+	}
+	return fds, err
+}
+
+// agree hands over to the process. After an error the process is gone, and the state
+// is open here again.
+func agree(ctx context.Context, cmd *exec.Cmd, talk net.Conn, state State) error {
+	defer talk.Close()
+	defer context.AfterFunc(ctx, func() { talk.Close() })()
+	err := handOver(talk, state)
+	if err == nil {
+		return nil
+	}
+	_ = cmd.Process.Kill() // it may have ended by itself
+	_ = cmd.Wait()         // what it said is in err, or on standard error
+	return errors.Join(err, state.Resume())
+}
