@@ -3,6 +3,7 @@ package scaffold
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -81,10 +82,10 @@ func (b *block) answers() bool {
 
 // setEntry sets a key of an attribute that is an object, such as request_headers.
 func (b *block) setEntry(name, key, value string) {
-	line := hcl.Quote(key) + " = " + value
-	if plainKey(key) {
-		line = key + " = " + value
+	if !plainKey.MatchString(key) {
+		key = hcl.Quote(key)
 	}
+	line := key + " = " + value
 	have := strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(b.get(name), "{"), "}"))
 	switch {
 	case have == "":
@@ -137,31 +138,23 @@ func (b *block) target() string {
 	return upstreamValue(b.upstream)
 }
 
-// upstreamValue is an upstream in HCL: a port bare, several in a list, anything
-// else quoted.
-func upstreamValue(upstream string) string {
-	several := strings.Fields(upstream)
-	switch {
-	case len(several) > 1:
-		for i, one := range several {
-			several[i] = upstreamValue(one)
+// upstreamValue returns upstreams in HCL: ports bare, anything else quoted, several
+// in a list.
+func upstreamValue(upstreams string) string {
+	list := strings.Fields(upstreams)
+	for i, one := range list {
+		if portOf(one) == 0 {
+			list[i] = hcl.Quote(one)
 		}
-		return "[" + strings.Join(several, ", ") + "]"
-	case portOf(upstream) != 0:
-		return upstream
 	}
-	return hcl.Quote(upstream)
+	if len(list) == 1 {
+		return list[0]
+	}
+	return "[" + strings.Join(list, ", ") + "]"
 }
 
-func plainKey(key string) bool {
-	for i, r := range key {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'
-		if !letter && (i == 0 || r != '-' && (r < '0' || r > '9')) {
-			return false
-		}
-	}
-	return key != ""
-}
+// plainKey matches keys that HCL needs no quotes for.
+var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // render writes the Proxyfile of hosts; nil if there are none.
 func render(hosts []*host) []byte {
@@ -191,28 +184,31 @@ func format(text string) []byte {
 }
 
 func (h *host) write(out *strings.Builder) {
-	if len(h.aliases)+len(h.routes)+len(h.attributes) == 0 && h.what == "" && h.upstream != "" {
-		fmt.Fprintf(out, "host %s { upstream = %s }\n", hcl.Quote(h.name), h.target())
-		return
-	}
-	fmt.Fprintf(out, "host %s {\n", hcl.Quote(h.name))
+	var all attributes
 	if len(h.aliases) > 0 {
-		quoted := make([]string, len(h.aliases))
-		for i, a := range h.aliases {
-			quoted[i] = hcl.Quote(a)
+		var list []string
+		for _, a := range h.aliases {
+			list = append(list, hcl.Quote(a))
 		}
-		fmt.Fprintf(out, "aliases = [%s]\n", strings.Join(quoted, ", "))
+		all.set("aliases", "["+strings.Join(list, ", ")+"]")
 	}
 	if h.upstream != "" {
-		fmt.Fprintf(out, "upstream = %s", h.target())
+		target := h.target()
 		if h.what != "" {
-			fmt.Fprintf(out, " # %s", printable(h.what))
+			target += " # " + printable(h.what)
 		}
-		out.WriteByte('\n')
+		all.set("upstream", target)
 	}
-	h.attributes.write(out)
+	all = append(all, h.attributes...)
+	fmt.Fprintf(out, "host %s {", hcl.Quote(h.name))
+	if len(all) == 1 && len(h.routes) == 0 && h.upstream != "" && h.what == "" {
+		fmt.Fprintf(out, " upstream = %s }\n", h.target())
+		return
+	}
+	out.WriteByte('\n')
+	all.write(out)
 	for i, r := range h.routes {
-		if i == 0 && (h.upstream != "" || len(h.attributes) > 0 || len(h.aliases) > 0) || r.long() || i > 0 && h.routes[i-1].long() {
+		if i == 0 && len(all) > 0 || r.long() || i > 0 && h.routes[i-1].long() {
 			out.WriteByte('\n')
 		}
 		r.write(out)

@@ -278,11 +278,11 @@ func (s *caddySite) headerField(to *block, attribute string, words []string) {
 	if attribute == "request_headers" && slices.Contains(ownHeaders, strings.ToLower(strings.TrimLeft(name, "+-"))) || name == "defer" || name == "-Server" && len(words) == 1 {
 		return
 	}
-	if removed, ok := strings.CutPrefix(name, "-"); ok && plainKey(removed) {
+	if removed, ok := strings.CutPrefix(name, "-"); ok && plainKey.MatchString(removed) {
 		to.setEntry(attribute, removed, "null")
 		return
 	}
-	if len(words) == 2 && plainKey(plain) {
+	if len(words) == 2 && plainKey.MatchString(plain) {
 		if value, ok := headerValue(words[1]); ok {
 			to.setEntry(attribute, plain, value)
 			return

@@ -43,7 +43,7 @@ func (s *caddySite) matcher(d directive) condition {
 				match["methods"] = append(match["methods"], quoted(strings.ToUpper(m)))
 			}
 		case "header":
-			if known = len(args) == 2 && plainKey(args[0]) && !strings.ContainsAny(args[1], "{}"); known {
+			if known = len(args) == 2 && plainKey.MatchString(args[0]) && !strings.ContainsAny(args[1], "{}"); known {
 				match["headers"] = append(match["headers"], quoted(args[0])+" = "+quoted(args[1]))
 			}
 		case "query":

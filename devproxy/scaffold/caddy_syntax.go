@@ -33,60 +33,38 @@ func caddyExpand(text string, env func(string) (string, bool)) string {
 	})
 }
 
+// caddyToken matches the end of a line, a comment, a quoted text, an escaped end of
+// a line and a word.
+var caddyToken = regexp.MustCompile(`\n|#[^\n]*|"(?:\\"|[^"])*"?|` + "`[^`]*`?" + `|\\\n|[^ \t\r\n]+`)
+
 // caddyWords splits a Caddyfile into its words, with braces and ends of lines (as
 // "\n") among them. A quoted text is one word; comments are left out.
 func caddyWords(text string) []word {
 	var words []word
 	line := 1
-	for i := 0; i < len(text); {
-		w, end := word{line: line}, i+1
-		switch c := text[i]; {
-		case c == '\n':
-			w.text = "\n"
-		case c == ' ' || c == '\t' || c == '\r':
-		case c == '#':
-			end = indexAny(text, i, "\n")
-		case c == '"' || c == '`':
-			w.quoted = true
-			w.text, end = caddyQuoted(text, i)
-		case c == '\\' && strings.HasPrefix(text[i+1:], "\n"):
-			end++
-		case strings.HasPrefix(text[i:], "<<"):
-			w.quoted = true
-			w.text, end = caddyHeredoc(text, i)
-		default:
-			end = indexAny(text, i, " \t\r\n")
-			w.text = text[i:end]
+	for {
+		m := caddyToken.FindStringIndex(text)
+		if m == nil {
+			return append(words, word{text: "\n", line: line})
 		}
-		if w.quoted || w.text != "" {
+		end, w := m[1], word{text: text[m[0]:m[1]], line: line}
+		switch {
+		case strings.HasPrefix(w.text, "<<"):
+			w.text, end = caddyHeredoc(text, m[0])
+			w.quoted = true
+		case strings.ContainsAny(w.text[:1], "\"`"):
+			quote := w.text[:1]
+			w.text, w.quoted = strings.TrimSuffix(w.text[1:], quote), true
+			if quote == `"` {
+				w.text = strings.ReplaceAll(w.text, `\"`, `"`)
+			}
+		}
+		if w.quoted || !strings.HasPrefix(w.text, "#") && w.text != "\\\n" {
 			words = append(words, w)
 		}
-		line += strings.Count(text[i:end], "\n")
-		i = end
+		line += strings.Count(text[:end], "\n")
+		text = text[end:]
 	}
-	return append(words, word{text: "\n", line: line})
-}
-
-// indexAny returns where one of chars first occurs in text, from i on; its end if
-// none does.
-func indexAny(text string, i int, chars string) int {
-	if n := strings.IndexAny(text[i:], chars); n >= 0 {
-		return i + n
-	}
-	return len(text)
-}
-
-// caddyQuoted returns the word that begins with the quote at i, and where it ends.
-func caddyQuoted(text string, i int) (quoted string, end int) {
-	var out strings.Builder
-	quote := text[i]
-	for i++; i < len(text) && text[i] != quote; i++ {
-		if quote == '"' && text[i] == '\\' && strings.HasPrefix(text[i+1:], `"`) {
-			i++
-		}
-		out.WriteByte(text[i])
-	}
-	return out.String(), min(i+1, len(text))
 }
 
 // caddyHeredoc returns the text between <<MARKER and MARKER, and where it ends.

@@ -259,6 +259,28 @@ func (d configReader) readRouteRules(c *candidate, file string, config javascrip
 	}
 }
 
+// readReactScripts reads what create-react-app has instead of a configuration.
+func (d configReader) readReactScripts(c *candidate, from command) {
+	variable := func(name string) (string, bool) {
+		if v := from.env[name]; v != "" {
+			return v, true
+		}
+		return d.variable(c.folder, name)
+	}
+	https, _ := variable("HTTPS")
+	c.https = c.https || https == "true"
+	p := d.packages[c.folder]
+	if proxy, ok := p.config.Field("proxy"); ok {
+		d.proxyTable(&c.block, p.file, "proxy", proxy)
+	}
+	if file := d.script(c.folder, "src/setupProxy"); file != "" {
+		d.readSetupProxy(c, file, from)
+	}
+	if _, set := variable("WDS_SOCKET_PORT"); !set {
+		d.noteHotReload(c, "", 0)
+	}
+}
+
 // readConfigs adds the dev servers of configurations that no script starts.
 func (d configReader) readConfigs() {
 	for _, file := range d.named("wrangler.toml", "wrangler.json", "wrangler.jsonc") {

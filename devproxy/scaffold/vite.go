@@ -27,7 +27,7 @@ func (d configReader) viteFolder(folder string, from command) string {
 func (d configReader) readVite(c *candidate, file string, config javascript.Value) javascript.Value {
 	c.file = cmp.Or(c.file, file)
 	d.configured[file] = true
-	if inner, ok := config.At("vite").Objects(); ok { // of VitePress
+	if inner, ok := config.At("vite").Object(); ok { // of VitePress
 		config = inner
 	}
 	_, library := config.Field("build", "lib")

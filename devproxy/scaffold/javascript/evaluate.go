@@ -49,7 +49,7 @@ func (p *Program) conditional(condition Value, source string) Value {
 	no := p.expression()
 	truth, known := condition.truth()
 	if !known {
-		truth, known = development(source)
+		truth, known = guess(source)
 	}
 	switch {
 	case !known:
@@ -60,9 +60,8 @@ func (p *Program) conditional(condition Value, source string) Value {
 	return no
 }
 
-// development guesses a condition by its name: the dev server runs in
-// development.
-func development(source string) (truth, known bool) {
+// guess guesses a condition by its name: the dev server runs in development.
+func guess(source string) (truth, known bool) {
 	negated := strings.HasPrefix(source, "!")
 	name := strings.ToLower(source)
 	switch {
@@ -242,15 +241,14 @@ func (p *Program) lookup(name string, line int) Value {
 	}
 	p.pending[name] = true
 	defer delete(p.pending, name)
-	v := p.evaluate(d.value)
-	if d.parameter {
-		v = Value{}
+	var v Value
+	if !d.parameter {
+		v = p.evaluate(d.value)
 	}
 	if d.member != "" {
-		v = p.member(v, d.member, line)
-	}
-	if v.Kind == Unknown && d.member != "" {
-		v = p.parameter(d.member, line)
+		if v = p.member(v, d.member, line); v.Kind == Unknown {
+			v = p.parameter(d.member, line)
+		}
 	}
 	if d.otherwise > 0 && (v.Kind == Undefined || v.Kind == Unknown) {
 		v = p.evaluate(d.otherwise)
@@ -370,61 +368,58 @@ func (p *Program) member(v Value, name string, line int) Value {
 	return Value{Line: line, Text: name}
 }
 
+// development are the environment variables that a dev server sets itself.
+var development = map[string]Value{
+	"NODE_ENV": text(String, "development", 0), "MODE": text(String, "development", 0),
+	"DEV": boolean(true, 0), "PROD": boolean(false, 0), "SSR": boolean(false, 0),
+}
+
 // variable returns an environment variable while the dev server runs.
 func (p *Program) variable(name string, line int) Value {
+	v, known := development[name]
 	if s, set := p.env(name); set {
-		return text(String, s, line)
+		v = text(String, s, 0)
+	} else if !known {
+		v.Kind = Undefined
 	}
-	switch name {
-	case "NODE_ENV", "MODE":
-		return text(String, "development", line)
-	case "DEV":
-		return boolean(true, line)
-	case "PROD", "SSR":
-		return boolean(false, line)
-	}
-	return Value{Kind: Undefined, Line: line}
+	v.Line = line
+	return v
 }
+
+var (
+	numberCalls      = strings.Fields("parseInt Number Number.parseInt parseFloat Number.parseFloat")
+	environmentCalls = strings.Fields("Deno.env.get env env.int env.get Env.get config.get configService.get env.port")
+)
 
 // call returns the value of v(items…).
 func (p *Program) call(v Value, items []Value, line int) Value {
-	made := Value{Kind: Call, Line: line, Text: v.Text, Items: items}
 	first := Value{Kind: Undefined}
 	if len(items) > 0 {
 		first = items[0]
 	}
-	if v.Known() { // "…".toString()
+	switch {
+	case v.Known(): // "…".toString()
 		return v
-	}
-	switch v.Text {
-	case "parseInt", "Number", "Number.parseInt", "parseFloat", "Number.parseFloat":
+	case slices.Contains(numberCalls, v.Text):
 		return first.toNumber()
-	case "String":
+	case v.Text == "String":
 		if first.Known() {
 			first.Kind = String
 		}
 		return first
-	case "loadEnv":
+	case v.Text == "loadEnv", v.Text == "Object.assign" && first.Kind == Environment:
 		return Value{Kind: Environment, Line: line}
-	case "Object.assign":
-		if first.Kind == Environment {
-			return Value{Kind: Environment, Line: line}
-		}
-	case "Deno.env.get", "env", "env.int", "env.get", "Env.get", "config.get", "configService.get", "env.port":
-		if first.Kind != String {
-			return made
-		}
+	case slices.Contains(environmentCalls, v.Text) && first.Kind == String:
 		found := p.variable(first.Text, line)
 		if found.Kind == Undefined && len(items) > 1 {
 			found = items[1]
 			found.fallback = true
 		}
 		return found
-	}
-	if v.Kind == Function {
+	case v.Kind == Function:
 		if out := p.returned(v); out.Kind != Unknown {
 			return out
 		}
 	}
-	return made
+	return Value{Kind: Call, Line: line, Text: v.Text, Items: items}
 }

@@ -156,15 +156,9 @@ func (p *Program) closing(i int) int {
 }
 
 // Exported returns the object that the file exports as its default or as
-// module.exports, through defineConfig({…}), a function that returns it, or a
-// name. ok is false if the object is unknown.
+// module.exports. ok is false if it is unknown.
 func (p *Program) Exported() (config Value, ok bool) {
-	for _, v := range p.Exports() {
-		if config, ok = p.findObject(v, 0); ok {
-			return config, true
-		}
-	}
-	return Value{}, false
+	return Value{Kind: Array, Items: p.Exports()}.Object()
 }
 
 // Exports returns what the file exports as its default or as module.exports,
@@ -213,33 +207,6 @@ func (p *Program) Calls(names ...string) []Value {
 	return all
 }
 
-// findObject returns v if it is an object, else the one in a list, a call or the
-// result of a function.
-func (p *Program) findObject(v Value, depth int) (object Value, ok bool) {
-	if depth > maxNesting {
-		return Value{}, false
-	}
-	switch v.Kind {
-	case Object:
-		return v, true
-	case Array: // several configurations: the first is that of the dev server
-		for _, item := range v.Items {
-			if object, ok = p.findObject(item, depth+1); ok {
-				return object, true
-			}
-		}
-	case Function:
-		return p.findObject(p.returned(v), depth+1)
-	case Call:
-		for _, item := range v.Items {
-			if o, found := p.findObject(item, depth+1); found {
-				object, ok = merge(object, o), true
-			}
-		}
-	}
-	return object, ok
-}
-
 // returned evaluates what a function returns: its last return on the function's
 // own level, else the first in a block if that is known.
 func (p *Program) returned(f Value) Value {
@@ -267,7 +234,7 @@ func (p *Program) returned(f Value) Value {
 			continue
 		}
 		v := p.evaluate(at + 1)
-		if _, ok := p.findObject(v, 0); ok || nested == 0 {
+		if _, ok := v.Object(); ok || nested == 0 {
 			return v
 		}
 	}

@@ -68,15 +68,12 @@ func (v Value) Field(path ...string) (field Value, ok bool) {
 	return v, true
 }
 
-// At returns the member at a dotted path such as "server.port", through calls such
-// as merge(common, {…}) and functions that return an object; the zero Value if it
-// does not exist.
+// At returns the member at a dotted path such as "server.port", through calls and
+// functions; the zero Value if it does not exist.
 func (v Value) At(path string) Value {
 	for name := range strings.SplitSeq(path, ".") {
-		if object, ok := v.Objects(); ok {
-			v = object
-		} else if object, ok := v.Result(); ok {
-			v = object
+		if v.Kind == Call || v.Kind == Function {
+			v, _ = v.Object()
 		}
 		v, _ = v.Field(name)
 	}
@@ -118,30 +115,35 @@ func (v Value) Is(b bool) bool { return v.Kind == Bool && v.Text == strconv.Form
 // undefined.
 func (v Value) On() bool { return v.Source != "" && !v.Is(false) && v.Kind != Undefined }
 
-// Objects returns v, or the objects among the arguments of a call such as
-// defineConfig({…}) or merge(common, {…}), merged in order. ok is false if there
-// are none.
-func (v Value) Objects() (object Value, ok bool) {
+// Object returns v if it is an object; otherwise the one in it: the first of an
+// array, the result of a function, or the arguments of a call such as
+// defineConfig({…}) or merge(common, {…}), merged in order. ok is false if the
+// object is unknown.
+func (v Value) Object() (object Value, ok bool) { return v.object(0) }
+
+func (v Value) object(depth int) (object Value, ok bool) {
+	if depth > maxNesting {
+		return Value{}, false
+	}
 	switch v.Kind {
 	case Object:
 		return v, true
+	case Array:
+		for _, item := range v.Items {
+			if object, ok = item.object(depth + 1); ok {
+				return object, true
+			}
+		}
+	case Function:
+		return v.program.returned(v).object(depth + 1)
 	case Call:
 		for _, item := range v.Items {
-			if o, found := item.Objects(); found {
+			if o, found := item.object(depth + 1); found {
 				object, ok = merge(object, o), true
 			}
 		}
 	}
 	return object, ok
-}
-
-// Result returns the object that a function returns. ok is false if v is not a
-// function or its result is unknown.
-func (v Value) Result() (object Value, ok bool) {
-	if v.Kind != Function || v.program == nil {
-		return Value{}, false
-	}
-	return v.program.findObject(v, 0)
 }
 
 // merge returns the fields of both, in which those of over win. Nested objects
