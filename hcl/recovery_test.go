@@ -31,6 +31,7 @@ func TestRecovery(t *testing.T) {
 		{"heredoc without end", next + "host \"a.localhost\" {\n  upstream = <<EOT\nx\n}\n", []string{found, "this text has no end"}},
 		{"two blocks on a line", "host \"a.localhost\" { upstream = 1 } host \"b.localhost\" { upstream = 1 }\n", []string{"something stands behind this block", found}},
 		{"brace behind a value", "host \"a.localhost\" {\n  upstream = 0 }\n", []string{`port 0 is out of range`, `the "}" of a block of several lines has its own`, found}},
+		{"directive without end in an unknown attribute", "share {\n  a = \"%{ if\n}\n", []string{`unknown attribute "a" in share`, "a value is missing here", found}},
 		{"no value", "host \"a.localhost\" {\n  upstream =\n  hold = \"5\"\n}\n", []string{"a value is missing here", `"5" is no duration`, found}},
 		{"a word alone", "host \"a.localhost\" {\n  upstream\n  hold = \"5\"\n}\n", []string{"this is no attribute and no block", `"5" is no duration`, found}},
 		{"colon at the end", "host \"a.localhost\" {\n  upstream:\n  hold: 5\n}\n",

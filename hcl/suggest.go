@@ -36,8 +36,8 @@ func (r *reader) literal(attr *hclsyntax.Attribute) string {
 		}
 	case *hclsyntax.TemplateExpr:
 		if e.IsStringLiteral() {
-			value, _ := e.Value(nil)
-			return value.AsString()
+			text, _ := literalText(e) // unknown in a text that is not closed
+			return text
 		}
 	}
 	return ""
