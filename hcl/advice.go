@@ -11,7 +11,7 @@ import (
 
 // environmentSummary is the summary for a variable of the environment that is read
 // in the way of another tool.
-const environmentSummary = "a variable of the environment is read with env()"
+const environmentSummary = "use env() to read a variable of the environment"
 
 // otherVariable matches how other tools read a variable: $PORT and ${PORT} of
 // shells, ${PORT:-3000}, {env.PORT} and {$PORT:3000} of Caddy, %PORT% of

@@ -53,11 +53,11 @@ func (s *scope) reportSecondAnswer(b *block, first, second string) {
 	if at.File == before.File && at.Start.Byte < before.Start.Byte {
 		at, before, second, first = before, at, first, second
 	}
-	detail := "remove this or " + first + " at " + before.line()
+	detail := "remove one of them; " + first + " is at " + before.line()
 	if at.File != before.File {
-		detail = "unset the other one beside it: " + first + " = null"
+		detail = "to unset the other one, add " + first + " = null"
 	}
-	s.at(at).errorf(detail, "%s has two answers, %s and %s", b.title(), first, second)
+	s.at(at).errorf(detail, "%s has both %s and %s", b.title(), first, second)
 }
 
 // decodeCompanions decodes spa and status, which go with files and redirect.
@@ -71,7 +71,7 @@ func (s *scope) decodeCompanions(b *block, into *Settings, answer string) {
 				into.Files.SPA = *is
 			}
 		case !b.damaged:
-			s.at(spa.nameAt).errorf(`write files = "DIR" beside it`, "spa goes with files")
+			s.at(spa.nameAt).errorf(`add files = "DIR"`, "spa needs files")
 		}
 	}
 	status, present := s.get(b, "status")
@@ -86,11 +86,11 @@ func (s *scope) decodeCompanions(b *block, into *Settings, answer string) {
 			}
 		}
 	case !b.damaged:
-		detail := `write redirect = "/PATH" beside it`
+		detail := `add redirect = "/PATH"`
 		if answer == "respond" {
 			detail = "write respond = { status = …, body = … }"
 		}
-		s.at(status.nameAt).errorf(detail, "status goes with redirect")
+		s.at(status.nameAt).errorf(detail, "status needs redirect")
 	}
 }
 
@@ -104,26 +104,26 @@ func (s *scope) decodeTryFiles(b *block, into *Settings, answer string) {
 	case answer == "" || answer == "upstream":
 		into.TryFiles = decodeFiles(f, false)
 	default:
-		detail := "remove one of them: what is not a file would go nowhere"
+		detail := "remove one of them: try_files needs an upstream for all other requests"
 		if answer == "files" {
-			detail = "replace files by upstream, for what is not a file"
+			detail = "replace files by upstream, which gets all other requests"
 		}
-		s.at(f.nameAt).errorf(detail, "try_files goes with upstream, not with %s", answer)
+		s.at(f.nameAt).errorf(detail, "try_files can't be combined with %s", answer)
 	}
 }
 
 // decodeFiles decodes the name of a folder. With single it may be a file.
 func decodeFiles(f field, single bool) *Files {
 	if f.name == "try_files" && f.known() && triesPaths(f.value) {
-		f.errorf(`write try_files = "public", with the name of your folder; what is not a file there goes to upstream`, "try_files is a folder's name, not a list of what is tried")
+		f.errorf(`write try_files = "public", with the name of your folder; all other requests go to upstream`, "try_files must be the name of a folder, not a list of what to try")
 		return nil
 	}
 	if f.is(cty.Bool) || f.known() && f.isObject() {
-		detail := `write files = "DIR"; spa = true stands beside it`
+		detail := `write files = "DIR"; spa = true is a separate attribute`
 		if f.name != "files" {
 			detail = "write " + f.name + ` = "public"`
 		}
-		f.errorf(detail, "%s is a folder's name", f.name)
+		f.errorf(detail, "%s must be the name of a folder", f.name)
 		return nil
 	}
 	text, ok := f.str(f.name)
@@ -133,13 +133,13 @@ func decodeFiles(f field, single bool) *Files {
 	files := &Files{Text: text, Range: f.at(), Flow: f.flow()}
 	switch {
 	case text == "":
-		f.errorf(`write "." for the folder of the Proxyfile`, "the name of a folder is empty")
+		f.errorf(`write "." for the folder of the Proxyfile`, "the folder name is empty")
 		return nil
 	case strings.HasPrefix(text, "~"):
 		f.errorf(`write "${env("HOME")}`+text[1:]+`"`, `"~" is not expanded`)
 		return nil
 	case strings.ContainsRune(text, 0):
-		f.errorf("remove it", "no file has a NUL in its name")
+		f.errorf("remove it", "a file name can't contain a NUL byte")
 		return nil
 	}
 	files.Dir = f.scope.absolute(text)
@@ -174,30 +174,30 @@ func checkFiles(f field, files *Files, text string, single bool) {
 	switch {
 	case isDir:
 	case exists && !single:
-		f.errorf("write it as files in a route with exact = true, or name the folder that it is in", "%q is not a folder", files.Text)
+		f.errorf("name its folder; or for this file only, write it in a route with exact = true", "%q is not a folder", files.Text)
 	case exists && strings.HasPrefix(base, "."):
-		f.errorf("name another file", "a file whose name begins with \".\" is not served")
+		f.errorf("name another file", "a file whose name begins with \".\" is never served")
 	case exists:
 		// A link is followed when it is served, and must not lead out of its folder.
 		files.Real = filepath.Join(f.scope.real(filepath.Dir(files.Dir)), base)
 	default:
-		what, detail := "folder", "a page says so until it is"
+		what, detail := "folder", "until it does, a page says so"
 		if single {
 			what = "file or folder"
 		}
 		if f.name == "try_files" {
-			detail = "until it is, all is forwarded"
+			detail = "until it does, all requests are forwarded"
 		}
 		if expr := envExpression(text); expr != "" && files.Flow.Empty() {
 			detail = "for a variable, write " + expr
 		}
-		f.warnf(detail, "the %s %q is not there yet", what, files.Text)
+		f.warnf(detail, "the %s %q does not exist yet", what, files.Text)
 	}
 }
 
 func decodeRedirect(v value) *Redirect {
 	if v.known() && v.isObject() {
-		v.errorf(`write redirect = "/PATH"; status stands beside it`, "redirect is a URL or a path")
+		v.errorf(`write redirect = "/PATH"; status is a separate attribute`, "redirect must be a URL or a path")
 		return nil
 	}
 	target, ok := v.str("redirect")
@@ -220,29 +220,29 @@ func decodeRedirect(v value) *Redirect {
 // choose.
 func (p place) isRedirectTarget(target string) bool {
 	if name := placeholderInHost(target); name != "" {
-		p.errorf(`write it behind the host: "https://example.com{rest}"`, "{%s} is what a visitor writes, and must not be a part of a host", name)
+		p.errorf(`write it after the host: "https://example.com{rest}"`, "{%s} comes from the client and must not be part of a host", name)
 		return false
 	}
 	sample := sampleTarget(target)
 	lower := strings.ToLower(sample)
 	switch {
 	case strings.HasPrefix(target, "//"):
-		p.errorf(suggest("https:"+target), "a redirect's URL has a scheme")
+		p.errorf(suggest("https:"+target), "the URL of a redirect needs a scheme")
 	case strings.HasPrefix(sample, "/"):
 		return true
 	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
 		if u, err := url.Parse(sample); err == nil && u.Host != "" {
 			return true
 		}
-		p.errorf(`write one like "https://example.com/docs{rest}"`, "%q is no URL", target)
+		p.errorf(`write one like "https://example.com/docs{rest}"`, "%q is not a valid URL", target)
 	case strings.Contains(target, "://"):
-		p.errorf(`write one that begins with "https://" or "/"`, "%q is no address of the web", target)
+		p.errorf(`write one that begins with "https://" or "/"`, "%q is not an http or https URL", target)
 	default:
 		detail := suggest("/" + target)
 		if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") || host == "{host}" {
 			detail = suggest("https://" + target)
 		}
-		p.errorf(detail, "a redirect is a URL, or a path that begins with \"/\"")
+		p.errorf(detail, "redirect must be a URL, or a path that begins with \"/\"")
 	}
 	return false
 }
@@ -302,7 +302,7 @@ func (v value) redirectStatus() int {
 	}
 	status, ok := integer(v.Value)
 	if !ok || !slices.Contains([]int{301, 302, 303, 307, 308}, status) {
-		v.errorf("write 301, 302, 303, 307 or 308", "%s is no status of a redirect", v.written())
+		v.errorf("write 301, 302, 303, 307 or 308", "%s is not a redirect status", v.written())
 		return 0
 	}
 	return status
@@ -331,7 +331,7 @@ func decodeRespond(v value) *Respond {
 		return nil
 	}
 	if r.Body != "" && (r.Status == 204 || r.Status == 304) {
-		body.errorf("leave it out, or take another status", "a %d has no body", r.Status)
+		body.errorf("leave it out, or use another status", "a %d response has no body", r.Status)
 	}
 	return r
 }
@@ -343,7 +343,7 @@ func responseHeaders(f field) map[string]string {
 	headers, _ := f.headers()
 	for name, text := range headers {
 		if text == nil {
-			f.errorf("leave it out", "there is no %s to remove here", name)
+			f.errorf("leave it out", "respond has no %s to remove", name)
 			continue
 		}
 		if all == nil {
@@ -364,12 +364,12 @@ func (v value) status() int {
 		if _, err := strconv.Atoi(v.AsString()); err == nil {
 			detail = "write " + v.AsString() + ", without quotes"
 		}
-		v.errorf(detail, "a status is a number")
+		v.errorf(detail, "a status must be a number")
 		return 0
 	}
 	status, ok := integer(v.Value)
 	if !ok || status < 200 || status > 599 {
-		v.errorf("write one of 200 to 599", "%s is no status", v.written())
+		v.errorf("write a number from 200 to 599", "%s is not a valid status", v.written())
 		return 0
 	}
 	return status

@@ -70,7 +70,7 @@ func decodeCORS(v value) *CORS {
 	if v.is(cty.String) {
 		detail = "write [" + v.written() + "]"
 	}
-	v.errorf(detail, "cors is true, false or a list of origins")
+	v.errorf(detail, "cors must be true, false or a list of origins")
 	return nil
 }
 
@@ -78,13 +78,13 @@ func decodeOrigins(v value) *CORS {
 	c := &CORS{Range: v.at()}
 	elements := v.elements()
 	if len(elements) == 0 {
-		v.errorf("write false to allow none", "cors has at least one origin")
+		v.errorf("write false to allow none", "cors has no origins")
 		return nil
 	}
 	for element, text := range texts(elements, "an origin") {
 		switch {
 		case text == "*" && len(elements) > 1:
-			element.errorf(`write ["*"] for all without credentials, or the others alone`, `"*" stands alone`)
+			element.errorf(`write ["*"] for all origins without credentials, or list the others without "*"`, `"*" can't be combined with other origins`)
 		case text == "*":
 			c.Any = true
 			c.Flows = setFlow(c.Flows, "*", element.flow())
@@ -112,15 +112,15 @@ func (p place) origin(text string) string {
 	end := strings.IndexAny(rest, "/?#")
 	switch {
 	case text == "null":
-		p.errorf("name the page's own origin", `any page can be of the origin "null"`)
+		p.errorf("name the page's own origin", `any page can have the origin "null"`)
 	case !isURL || !originScheme.MatchString(scheme):
-		p.errorf(suggest("https://"+strings.TrimLeft(text, "/")), "an origin has a scheme")
+		p.errorf(suggest("https://"+strings.TrimLeft(text, "/")), "an origin needs a scheme")
 	case strings.Contains(rest, "*"):
-		p.errorf("name each of them; true allows any tenant of a wildcard host of this Proxyfile", `an origin has no "*" in it`)
+		p.errorf("list each of them; true allows all names of a wildcard host of this Proxyfile", `an origin can't contain "*"`)
 	case strings.Contains(rest, "@"):
-		p.errorf(suggest(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]), "an origin has no user name")
+		p.errorf(suggest(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]), "an origin can't have a user name")
 	case end >= 0:
-		p.errorf(suggest(scheme+"://"+rest[:end]), "an origin has no path")
+		p.errorf(suggest(scheme+"://"+rest[:end]), "an origin can't have a path")
 	default:
 		return p.serialize(strings.ToLower(scheme), rest, text)
 	}
@@ -132,7 +132,7 @@ func (p place) serialize(scheme, authority, text string) string {
 	const example = `write one like "https://app.example.com:8443"`
 	u, err := url.Parse("http://" + authority)
 	if err != nil || !isDialable(u.Hostname()) {
-		p.errorf(example, "%q is no origin", text)
+		p.errorf(example, "%q is not a valid origin", text)
 		return ""
 	}
 	host := strings.ToLower(u.Hostname())
@@ -175,12 +175,12 @@ func decodeBasicAuth(v value) *BasicAuth {
 	case !v.IsKnown():
 		return nil
 	case !v.isObject():
-		v.errorf(`write basic_auth = { NAME = "HASH" }; for the hash, `+hashCommand, "basic_auth is an object of names and hashes")
+		v.errorf(`write basic_auth = { NAME = "HASH" }; for the hash, `+hashCommand, "basic_auth must be an object of user names and hashes")
 		return nil
 	}
 	fields := v.fields()
 	if len(fields) == 0 {
-		v.errorf("write null to ask for none", "basic_auth lets nobody in")
+		v.errorf("write null for no password", "basic_auth has no users")
 		return nil
 	}
 	auth := &BasicAuth{Users: map[string]string{}, Range: v.at()}
@@ -200,13 +200,13 @@ func (f field) isUserName() bool {
 	at := f.scope.at(f.nameAt)
 	switch {
 	case f.name == "":
-		at.errorf(`write one like "ann"`, "the name of a user is empty")
+		at.errorf(`write one like "ann"`, "the user name is empty")
 	case strings.Contains(f.name, ":"):
-		at.errorf(suggest(strings.ReplaceAll(f.name, ":", "-")), `the name of a user has no ":", which ends it where it is sent`)
+		at.errorf(suggest(strings.ReplaceAll(f.name, ":", "-")), `a user name can't contain ":"`)
 	case strings.ContainsFunc(f.name, isControl):
-		at.errorf("remove it", "the name of a user has a control character")
+		at.errorf("remove it", "the user name contains a control character")
 	case len(f.name) > maxUser:
-		at.errorf("", "the name of a user has at most %d bytes", maxUser)
+		at.errorf("", "a user name can have at most %d bytes", maxUser)
 	default:
 		return true
 	}
@@ -220,21 +220,21 @@ func (f field) hash() string {
 	case !f.IsWhollyKnown():
 		return ""
 	case f.IsNull() || f.Type() != cty.String:
-		f.errorf(hashCommand, "the hash of %q is a string", f.name)
+		f.errorf(hashCommand, "the hash of %q must be a string", f.name)
 		return ""
 	}
 	text := f.AsString()
 	m := bcryptHash.FindStringSubmatch(text)
 	if m == nil {
-		summary := fmt.Sprintf("this is a password of %q, not a bcrypt hash", f.name)
+		summary := fmt.Sprintf("this is a password for %q, not a bcrypt hash", f.name)
 		if strings.HasPrefix(text, "$") || strings.HasPrefix(text, "{") {
-			summary = fmt.Sprintf("this is no whole bcrypt hash, for %q", f.name)
+			summary = fmt.Sprintf("the bcrypt hash for %q is not complete", f.name)
 		}
 		f.errorf(hashCommand, "%s", summary)
 		return ""
 	}
 	if cost, _ := strconv.Atoi(m[1]); cost < minCost || cost > maxCost {
-		f.errorf(hashCommand, "the cost of this hash is %d, not one of %d to %d", cost, minCost, maxCost)
+		f.errorf(hashCommand, "the cost of this hash is %d; it must be %d to %d", cost, minCost, maxCost)
 		return ""
 	}
 	return text
@@ -273,7 +273,7 @@ func rateEntries() []entry[RateLimit] {
 		{name: "rate", decode: func(f field, limit *RateLimit) { limit.Count, limit.Per = f.rate() }},
 		{name: "burst", decode: func(f field, limit *RateLimit) { limit.Burst = f.count("burst", maxRate) }},
 		{name: "by", decode: func(f field, limit *RateLimit) {
-			limit.By = RateKey(f.oneOf(words, meant, "by", "requests are not counted by %q"))
+			limit.By = RateKey(f.oneOf(words, meant, "by", "unknown by %q"))
 		}},
 	}
 }
@@ -301,7 +301,7 @@ func decodeCache(v value) *Cache {
 		if v.is(cty.String) {
 			detail = "write { size = " + v.written() + " }"
 		}
-		v.errorf(detail, "cache is true, false or an object")
+		v.errorf(detail, "cache must be true, false or an object")
 		return nil
 	}
 	decodeObject(v, "cache", []entry[Cache]{{name: "size", decode: func(f field, c *Cache) { c.Size = cacheSize(f) }}}, c)
@@ -315,7 +315,7 @@ func decodeCache(v value) *Cache {
 func cacheSize(f field) int64 {
 	size, ok := f.size("size")
 	if ok && (size < minCacheSize || size > maxCacheSize) {
-		f.errorf(`write one of "100kB" to "64GiB"; it is memory`, "a cache of %q is out of range", f.AsString())
+		f.errorf(`write a size from "100kB" to "64GiB"; the cache is in memory`, "the cache size %q is out of range", f.AsString())
 		return 0
 	}
 	return size
@@ -333,10 +333,10 @@ func decodeSimulate(v value) *Simulate {
 	case !v.IsKnown():
 		return nil
 	case !v.isObject():
-		v.errorf(example, "simulate is an object of delay, errors and bandwidth")
+		v.errorf(example, "simulate must be an object with delay, errors or bandwidth")
 		return nil
 	case v.LengthInt() == 0:
-		v.errorf(example, "there is nothing to simulate")
+		v.errorf(example, "simulate is empty")
 		return nil
 	}
 	s := &Simulate{Range: v.at()}
@@ -351,7 +351,7 @@ func decodeSimulate(v value) *Simulate {
 func simulatedDelay(f field) time.Duration {
 	if f.is(cty.Number) {
 		// A number without a unit is in milliseconds in other tools.
-		f.errorf(suggest(f.written()+"ms"), "a duration is a string")
+		f.errorf(suggest(f.written()+"ms"), "a duration must be a string")
 		return 0
 	}
 	return f.within("a delay", 0, maxDelay)

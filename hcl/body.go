@@ -142,7 +142,7 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Bod
 	}
 	_, isBlock := r.language[name]
 	if isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0) {
-		r.errorf(attr.NameRange, r.blockForm(attr, body, k), "%q is a block", name)
+		r.errorf(attr.NameRange, r.blockForm(attr, body, k), "%q is a block, not an attribute", name)
 		return
 	}
 	if host := body.Attributes["host"]; k.label == "" && host != nil && (slices.Contains(settings(), name) || isPortKey(name)) {
@@ -173,9 +173,9 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 	}
 	switch {
 	case !known && isAttribute:
-		return unusable("write "+r.attributeForm(syntax), "%q is an attribute", syntax.Type)
+		return unusable("write "+r.attributeForm(syntax), "%q is an attribute, not a block", syntax.Type)
 	case !known && outer.free:
-		return unusable(fmt.Sprintf("write %s = {", syntax.Type), "%s holds values, not blocks", title)
+		return unusable(fmt.Sprintf("write %s = {", syntax.Type), "%s has values, not blocks", title)
 	case slices.Contains(includes(), syntax.Type):
 		return unusable(includeDetail, includeSummary)
 	case !known || syntax.Type == "":
@@ -189,13 +189,13 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 		return unusable(detail, "unknown block %q in %s", syntax.Type, title)
 	case !slices.Contains(outer.blocks, syntax.Type) && isAttribute:
 		// share is a block of the file and an attribute of a host.
-		return unusable("write "+r.attributeForm(syntax), "%q is an attribute in %s", syntax.Type, title)
+		return unusable("write "+r.attributeForm(syntax), "%q is an attribute in %s, not a block", syntax.Type, title)
 	case !slices.Contains(outer.blocks, syntax.Type):
 		detail := "put it at the top level of the file"
 		if syntax.Type == "route" {
-			detail = "put it into a host"
+			detail = "put it in a host"
 		}
-		return unusable(detail, "a %s does not belong in %s", syntax.Type, title)
+		return unusable(detail, "a %s block can't be in %s", syntax.Type, title)
 	case k.notBuilt != "":
 		return unusable(k.notBuilt, "%q is not built yet", syntax.Type)
 	}
@@ -234,7 +234,7 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 				label = text
 			}
 		}
-		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %s {", b.kind, Quote(label)), "a %s has a %s", b.kind, k.label)
+		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %s {", b.kind, Quote(label)), "a %s block needs a %s", b.kind, k.label)
 		return false
 	}
 	if len(ranges) > want {
@@ -243,12 +243,12 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 		}
 		detail := "remove it"
 		if b.kind == "host" {
-			detail = `further names are its aliases: aliases = ["…"]`
+			detail = `for more names, write aliases = ["…"]`
 		}
 		if want == 0 {
-			r.errorf(ranges[want], detail, "%q has no name", b.kind)
+			r.errorf(ranges[want], detail, "a %s block can't have a name", b.kind)
 		} else {
-			r.errorf(ranges[want], detail, "one %s is enough for a %s", k.label, b.kind)
+			r.errorf(ranges[want], detail, "a %[2]s block can have only one %[1]s", k.label, b.kind)
 		}
 	}
 	if want == 0 {

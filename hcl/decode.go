@@ -83,7 +83,7 @@ func (d *decoder) joinLocals(b *body) {
 		for _, name := range sortedKeys(inner.attrs) {
 			attr := inner.attrs[name]
 			if before := first.attrs[name]; before != nil {
-				d.at(attr.nameRange()).errorf("the first is at "+before.nameRange().line(), "a second local %q", name)
+				d.at(attr.nameRange()).errorf("the first one is at "+before.nameRange().line(), "duplicate local %q", name)
 				continue
 			}
 			first.attrs[name] = attr
@@ -186,7 +186,7 @@ func listenEntries() []entry[Listen] {
 func (d *decoder) decodeListen(b *block) {
 	listen := &d.file.Listen
 	if listen.Range.File != "" {
-		d.at(b.header).errorf("the first is at "+listen.Range.line(), "a second listen block")
+		d.at(b.header).errorf("the first one is at "+listen.Range.line(), "duplicate listen block")
 		return
 	}
 	listen.Range = b.header
@@ -194,7 +194,7 @@ func (d *decoder) decodeListen(b *block) {
 	for _, name := range sortedKeys(b.attrs) {
 		// A port is bound before there is anything to withhold.
 		if f, _ := d.get(b, name); f.known() && f.computed {
-			detail := `write env("NAME", "8443") as it is, or use --` + name
+			detail := `write env("NAME", "8443") and nothing else, or use --` + name
 			if name == "redirect" {
 				detail = "write true or false"
 			}
@@ -210,7 +210,7 @@ func (d *decoder) decodeListen(b *block) {
 // decodeListenAddress decodes a port, ":PORT" or "ADDRESS:PORT"; "" for a mistake.
 func decodeListenAddress(f field) string {
 	const example = `write a port like 8443, or "127.0.0.1:8443"`
-	const ports = "write one of 1 to 65535, or 0 for a free one"
+	const ports = "write a number from 1 to 65535, or 0 for any free port"
 	if !f.known() {
 		return ""
 	}
@@ -222,7 +222,7 @@ func decodeListenAddress(f field) string {
 		return strconv.Itoa(n)
 	}
 	if f.Type() != cty.String {
-		f.errorf(example, "%s is an address", f.name)
+		f.errorf(example, "%s must be a port or an address", f.name)
 		return ""
 	}
 	text := f.AsString()
@@ -230,7 +230,7 @@ func decodeListenAddress(f field) string {
 	if !allDigits.MatchString(text) {
 		var err error
 		if host, port, err = net.SplitHostPort(text); err != nil || !allDigits.MatchString(port) {
-			f.errorf(example, "%q is no address to listen on", text)
+			f.errorf(example, "%q is not a valid address to listen on", text)
 			return ""
 		}
 	}
@@ -239,7 +239,7 @@ func decodeListenAddress(f field) string {
 		return ""
 	}
 	if ip, err := netip.ParseAddr(host); host != "" && host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		f.errorf(suggest(":"+port)+": others reach it through a share", "devproxy listens on this machine's own addresses only")
+		f.errorf(suggest(":"+port)+"; to give others access, use devproxy share", "devproxy listens on loopback addresses only")
 		return ""
 	}
 	return text
@@ -282,7 +282,7 @@ func (d *decoder) findSecondNames() {
 			return
 		}
 		if before, taken := first[name.Value]; taken {
-			d.at(name.Range).errorf("the first is at "+before.Range.line(), "a second %s %q", what, name.Value)
+			d.at(name.Range).errorf("the first one is at "+before.Range.line(), "duplicate %s %q", what, name.Value)
 			return
 		}
 		first[name.Value] = name

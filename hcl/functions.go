@@ -104,7 +104,7 @@ func (s *scope) urlFunction() function.Function {
 			name := strings.ToLower(args[0].AsString())
 			if !s.knowsHost(name) {
 				hint := "hosts: " + strings.Join(s.hostNames, ", ")
-				return cty.DynamicVal, function.NewArgErrorf(0, "no host is named %q; %s", name, didYouMean(name, s.hostNames, hint))
+				return cty.DynamicVal, function.NewArgErrorf(0, "unknown host %q; %s", name, didYouMean(name, s.hostNames, hint))
 			}
 			if s.env.port != 0 && s.env.port != 443 {
 				return cty.StringVal(fmt.Sprintf("https://%s:%d", name, s.env.port)), nil

@@ -37,7 +37,7 @@ func (s *scope) decodeHost(b *block) *Host {
 	s.findLoneStars(host, routes)
 	s.findParameters(routes)
 	if !answered && len(b.blocks) == 0 && !b.damaged {
-		s.at(b.header).errorf("write upstream = 3000, or files, redirect, respond, or a route", "%s answers with nothing", b.title())
+		s.at(b.header).errorf("write upstream = 3000, or add a route", "%s has no upstream, files, redirect or respond", b.title())
 	}
 	return host
 }
@@ -62,7 +62,7 @@ func (s *scope) findSecondRoutes(host string, routes []*Route) {
 			id += fmt.Sprintf("\n%q %q %q", r.Match.Methods, r.Match.Headers, r.Match.Query)
 		}
 		if before := first[id]; before != nil {
-			s.at(r.PathRange).errorf("the first is at "+before.PathRange.line(), "a second route %q in host %q", r.Path, host)
+			s.at(r.PathRange).errorf("the first one is at "+before.PathRange.line(), "duplicate route %q in host %q", r.Path, host)
 			continue
 		}
 		first[id] = r
@@ -79,7 +79,7 @@ func (s *scope) findLoneStars(host *Host, routes []*Route) {
 		}
 		base = cmp.Or(base, "/")
 		if !slices.ContainsFunc(routes, func(other *Route) bool { return other.Path != r.Path && within(other.Path, base) }) {
-			s.at(r.PathRange).warnf(suggest(base)+", which matches it too; for one segment below it, add exact = true", "route %q does not match %q", r.Path, base)
+			s.at(r.PathRange).warnf(suggest(base)+", which matches everything below it too; to match one segment only, add exact = true", "route %q does not match %q", r.Path, base)
 		}
 	}
 }
@@ -100,6 +100,6 @@ func (s *scope) findParameters(routes []*Route) {
 		for at := parameter.FindStringSubmatchIndex(path); at != nil; at = parameter.FindStringSubmatchIndex(path) {
 			path = path[:at[2]] + "*" + path[at[3]:]
 		}
-		s.at(r.PathRange).warnf("for any segment, "+suggest(path), "route %q matches %q as it is written", r.Path, m[1])
+		s.at(r.PathRange).warnf("to match any segment, "+suggest(path), "route %q matches %q literally", r.Path, m[1])
 	}
 }

@@ -10,7 +10,7 @@ import (
 func TestInvisibleCharacters(t *testing.T) {
 	for c, want := range map[string]string{
 		"\u00a0": "U+00A0, a no-break space", "\u2003": "U+2003, a space of another width", "\u3000": "U+3000, a space of another width", "\u202f": "U+202F, a space of another width",
-		"\u200b": "U+200B, a space without width", "\u200d": "U+200D, which has no width", "\u2060": "U+2060, which has no width", "\ufeff": "U+FEFF, a byte order mark", "\u00ad": "U+00AD, a soft hyphen",
+		"\u200b": "U+200B, a zero-width space", "\u200d": "U+200D, which has no width", "\u2060": "U+2060, which has no width", "\ufeff": "U+FEFF, a byte order mark", "\u00ad": "U+00AD, a soft hyphen",
 		"\u202e": "U+202E, which changes the direction of text", "\u2066": "U+2066, which changes the direction of text", "\u2028": "U+2028, a line separator", "\u3164": "U+3164, which has no width",
 	} {
 		for place, text := range map[string]string{

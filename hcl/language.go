@@ -40,22 +40,22 @@ func settings() []string { return entryNames(settingEntries()) }
 
 func laterInService() map[string]string {
 	return map[string]string{
-		"command":    "devproxy will run it; start it yourself, and write its upstream",
-		"dir":        "it goes with command",
-		"env":        "it goes with command",
-		"ready":      "it goes with command",
-		"depends_on": "it goes with command",
-		"restart":    "it goes with command",
+		"command":    "devproxy will run it; for now, start it yourself and write its upstream",
+		"dir":        "it is part of command",
+		"env":        "it is part of command",
+		"ready":      "it is part of command",
+		"depends_on": "it is part of command",
+		"restart":    "it is part of command",
 	}
 }
 
 func laterInShare() map[string]string {
 	return map[string]string{
-		"rewrite_body": "absolute local URLs in pages stay as they are; those in headers are rewritten",
-		"callback":     "it will keep one address for OAuth callbacks; a plain name does now",
-		"sealed":       "it will keep the relay from reading what passes",
-		"tcp":          "it will publish TCP services; hosts are published now",
-		"udp":          "it will publish UDP services; hosts are published now",
+		"rewrite_body": "URLs in pages are not rewritten, those in header fields are",
+		"callback":     "it will be a lasting address for OAuth callbacks; for now, use name",
+		"sealed":       "it will prevent the relay from reading the traffic",
+		"tcp":          "it will publish TCP services; for now, only hosts are published",
+		"udp":          "it will publish UDP services; for now, only hosts are published",
 	}
 }
 
@@ -171,8 +171,8 @@ func includes() []string {
 
 const (
 	includeSummary = "a Proxyfile can't include another file"
-	includeDetail  = "write all of it here; a Proxyfile.local next to it is merged over it"
+	includeDetail  = "write everything in this file; a Proxyfile.local next to it is merged over it"
 )
 
 // builtIn is the advice for what devproxy does without being configured.
-const builtIn = "remove it: devproxy does this by itself"
+const builtIn = "remove it: devproxy does this automatically"

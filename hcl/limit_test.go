@@ -31,8 +31,8 @@ func TestBombs(t *testing.T) {
 		}
 		return b.String() + "}\n" + smallest
 	}
-	const work = "the expressions of this file take too much work"
-	const deep = "more than 40 levels inside of each other"
+	const work = "the expressions in this file are too expensive"
+	const deep = "more than 40 nested levels"
 	const long = "more than 100 operators in a row"
 	n := 100_000
 	tests := []struct{ name, text, want string }{
@@ -127,20 +127,20 @@ func TestText(t *testing.T) {
 		line, col  int
 	}{
 		{"byte order mark", "\uFEFF" + smallest, nil, 0, 0},
-		{"byte order mark, and a mistake", "\uFEFFhost \"a.localhost\" { upstream = x }\n", []string{`there is no value named "x"`}, 1, 33},
+		{"byte order mark, and a mistake", "\uFEFFhost \"a.localhost\" { upstream = x }\n", []string{`unknown name "x"`}, 1, 33},
 		{"byte order mark and CRLF", "\uFEFF" + strings.ReplaceAll("host \"a.localhost\" {\n  upstream = 1\n\n  route \"/a\" { upstream = 2 }\n}\n", "\n", "\r\n"), nil, 0, 0},
 		{"not UTF-8", "# caf\xe9\n" + smallest, []string{"byte 0xe9 is not UTF-8"}, 1, 6},
 		{"not UTF-8, and a mistake", "# caf\xe9\nhost \"a.localhost\" { upstrem = 1 }\n", []string{"byte 0xe9 is not UTF-8", `unknown attribute "upstrem" in host "a.localhost"`}, 1, 6},
 		{"UTF-16", "\xff\xfeh\x00o\x00", []string{"the file is UTF-16"}, 1, 1},
-		{"NUL", smallest + "\n\x00", []string{"a NUL byte is no text"}, 3, 1},
+		{"NUL", smallest + "\n\x00", []string{"a text can't contain a NUL byte"}, 3, 1},
 		{"empty", "", []string{"Proxyfile is empty"}, 0, 0},
 		{"blank", "\uFEFF \r\n\n", []string{"Proxyfile is empty"}, 0, 0},
 		{"only comments", "# nothing\n", []string{"Proxyfile has no host"}, 0, 0},
-		{"CRLF", strings.ReplaceAll("# a\nhost \"a.localhost\" {\n  upstream = x\n}\n", "\n", "\r\n"), []string{`there is no value named "x"`}, 3, 14},
+		{"CRLF", strings.ReplaceAll("# a\nhost \"a.localhost\" {\n  upstream = x\n}\n", "\n", "\r\n"), []string{`unknown name "x"`}, 3, 14},
 		{"binary", "\x7fELF\x02\x01\x01\x00\x00\xff", []string{"this is not a text file"}, 1, 1},
 		{"UTF-16 without a mark", "h\x00o\x00s\x00t\x00 \x00\"\x00a\x00\"\x00", []string{"the file is UTF-16"}, 1, 1},
 		{"UTF-16, big end first", "\x00h\x00o\x00s\x00t\x00 \x00\"\x00a\x00\"", []string{"the file is UTF-16"}, 1, 1},
-		{"a merge conflict", "<<<<<<< HEAD\n" + smallest + "=======\n>>>>>>> b\n", []string{"a merge conflict is left here", "a merge conflict is left here", "a merge conflict is left here"}, 1, 1},
+		{"a merge conflict", "<<<<<<< HEAD\n" + smallest + "=======\n>>>>>>> b\n", []string{"this is part of a merge conflict", "this is part of a merge conflict", "this is part of a merge conflict"}, 1, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

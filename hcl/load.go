@@ -51,7 +51,7 @@ type FileError struct {
 	Fix string
 }
 
-func (e *FileError) Error() string { return fmt.Sprintf("cannot read %s: %v", e.Path, e.Err) }
+func (e *FileError) Error() string { return fmt.Sprintf("can't read %s: %v", e.Path, e.Err) }
 
 // Unwrap returns the reason.
 func (e *FileError) Unwrap() error { return e.Err }
@@ -64,17 +64,17 @@ func newFileError(path string, err error) *FileError {
 	e := &FileError{Path: path, Err: err}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		e.Fix = "check the name; without -f the Proxyfile of this folder or of one above it is taken"
+		e.Fix = "check the name; without -f, devproxy uses the Proxyfile of this folder or of one above it"
 	case errors.Is(err, fs.ErrPermission):
 		e.Fix = "make it readable: chmod u+r " + path
 	case errors.Is(err, ErrFolder):
 		e.Fix = "a Proxyfile is a text file: rename the folder, or name another file with -f FILE"
 	case errors.Is(err, ErrNotRegular):
-		e.Fix = "put the text into a plain file, and name that with -f FILE"
+		e.Fix = "copy the text to a regular file, and name that with -f FILE"
 	case errors.Is(err, ErrForeign):
 		e.Fix = "read it first; if you trust it, make it yours: sudo chown -h \"$(id -un)\" '" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	case errors.Is(err, ErrTooLarge):
-		e.Fix = "a Proxyfile is a short text: is this another file of that name? name the right one with -f FILE"
+		e.Fix = "a Proxyfile is a short text: is this the right file? name another one with -f FILE"
 	}
 	return e
 }
@@ -87,12 +87,12 @@ func newFileError(path string, err error) *FileError {
 func Find(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return "", fmt.Errorf("cannot tell which folder %s is: %w", dir, err)
+		return "", fmt.Errorf("can't find the folder %s: %w", dir, err)
 	}
 	if info, err := os.Stat(dir); err != nil {
 		return "", newFileError(dir, err)
 	} else if !info.IsDir() {
-		return "", &FileError{Path: dir, Err: errors.New("it is not a folder"), Fix: "name the folder that holds the Proxyfile, or use -f FILE"}
+		return "", &FileError{Path: dir, Err: errors.New("it is not a folder"), Fix: "name the folder with the Proxyfile, or use -f FILE"}
 	}
 	notFound := &NotFoundError{Dir: dir}
 	for at := dir; ; at = filepath.Dir(at) {

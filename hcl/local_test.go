@@ -111,19 +111,19 @@ service "web" { upstream = 2 }
 
 func TestLocalMistakes(t *testing.T) {
 	tests := []struct{ name, local, want string }{
-		{"a mistake of its own", "host \"a.localhost\" {\n  timeout = 30s\n}\n", `Proxyfile.local:2:13: error: a duration is a string
+		{"a mistake of its own", "host \"a.localhost\" {\n  timeout = 30s\n}\n", `Proxyfile.local:2:13: error: a duration must be a string
   2 |   timeout = 30s
     |             ^^^ write "30s"
 `},
-		{"a second answer", `host "a.localhost" { respond = 204 }`, `Proxyfile.local:1:22: error: host "a.localhost" has two answers, upstream and respond
+		{"a second answer", `host "a.localhost" { respond = 204 }`, `Proxyfile.local:1:22: error: host "a.localhost" has both upstream and respond
   1 | host "a.localhost" { respond = 204 }
-    |                      ^^^^^^^ unset the other one beside it: upstream = null
+    |                      ^^^^^^^ to unset the other one, add upstream = null
 `},
-		{"the same host twice", "host \"a.localhost\" { hold = \"1s\" }\nhost \"a.localhost\" { upstream = 2 }", `Proxyfile.local:2:6: error: a second host "a.localhost"
+		{"the same host twice", "host \"a.localhost\" { hold = \"1s\" }\nhost \"a.localhost\" { upstream = 2 }", `Proxyfile.local:2:6: error: duplicate host "a.localhost"
   2 | host "a.localhost" { upstream = 2 }
-    |      ^^^^^^^^^^^^^ the first is at Proxyfile:1
+    |      ^^^^^^^^^^^^^ the first one is at Proxyfile:1
 `},
-		{"a name of the other file", `host "b.localhost" { upstream = service.webb }`, `Proxyfile.local:1:41: error: no service is named "webb"
+		{"a name of the other file", `host "b.localhost" { upstream = service.webb }`, `Proxyfile.local:1:41: error: unknown service "webb"
   1 | host "b.localhost" { upstream = service.webb }
     |                                         ^^^^ did you mean "web" (Proxyfile:2)? services: web
 `},

@@ -18,7 +18,7 @@ const (
 	stepWork = 32
 )
 
-var errWork = errors.New("the expressions of this file take too much work")
+var errWork = errors.New("the expressions in this file are too expensive")
 
 // meter counts down what is left of maxWork.
 type meter struct{ left int }

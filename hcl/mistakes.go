@@ -64,7 +64,7 @@ var (
 
 // repairMergeMark repairs the marks that git leaves at a conflict.
 func repairMergeMark(l *line, _ []int) bool {
-	l.report(l.start, l.end, "a merge conflict is left here", "keep one of the two versions, and remove the marks")
+	l.report(l.start, l.end, "this is part of a merge conflict", "keep one of the two versions, and remove the markers")
 	l.fill(l.start, l.end, ' ')
 	return true
 }
@@ -75,7 +75,7 @@ func repairColon(l *line, m []int) bool {
 		return false
 	}
 	name, value := l.text[m[2]:m[3]], strings.TrimRight(l.text[m[6]:max(m[6], codeEnd(l.text))], ",} \t\r")
-	l.report(l.start+m[4], l.start+m[5], `an attribute takes "=" instead of ":"`, fmt.Sprintf("write %s = %s", name, value))
+	l.report(l.start+m[4], l.start+m[5], `an attribute needs "=" instead of ":"`, fmt.Sprintf("write %s = %s", name, value))
 	l.work[l.start+m[4]] = '='
 	return true
 }
@@ -101,7 +101,7 @@ func repairNoEquals(l *line, _ []int) bool {
 		default:
 			advice = "write " + name + " = " + Quote(value)
 		}
-		l.report(l.start+m[2], l.start+m[3], `an attribute takes "="`, advice)
+		l.report(l.start+m[2], l.start+m[3], `an attribute needs "="`, advice)
 		l.work[l.start+m[4]] = '='
 		if !valid {
 			l.fill(l.start+m[5], l.start+m[5]+len(value), filler)
@@ -133,7 +133,7 @@ func repairSeparator(l *line, _ []int) bool {
 	if c != ';' && c != ',' || rest != "" && rest[0] != '#' && !strings.HasPrefix(rest, "//") {
 		return false
 	}
-	l.report(l.at, l.at+1, fmt.Sprintf("no %q behind an attribute", c), "remove it: the end of the line is enough")
+	l.report(l.at, l.at+1, fmt.Sprintf("unexpected %q after an attribute", c), "remove it: an attribute ends with its line")
 	l.work[l.at] = ' '
 	return true
 }
@@ -144,14 +144,14 @@ func repairQuotedName(l *line, _ []int) bool {
 	if size < 1 {
 		return false
 	}
-	l.report(l.at, l.at+size+2, "a name is not quoted", "write "+string(l.work[l.at+1:l.at+1+size]))
+	l.report(l.at, l.at+size+2, "a name must not be in quotes", "write "+string(l.work[l.at+1:l.at+1+size]))
 	l.work[l.at], l.work[l.at+1+size] = ' ', ' '
 	return true
 }
 
 // repairTemplateLabel repairs `host "${local.name}.localhost" {`.
 func repairTemplateLabel(l *line, m []int) bool {
-	l.report(l.start+m[4], l.start+m[5], "a label is plain text", "write it out: it is what the block is known by")
+	l.report(l.start+m[4], l.start+m[5], "a label can't contain an expression", "write the name itself: references and messages use it")
 	l.fill(l.start+m[4], l.start+m[5], filler)
 	return true
 }
@@ -173,12 +173,12 @@ func unquotedSummary(block string) string {
 	if block == "route" {
 		what = "path"
 	}
-	return fmt.Sprintf("a %s's %s is a string", block, what)
+	return fmt.Sprintf("the %[2]s of a %[1]s must be in quotes", block, what)
 }
 
 // repairBlockEquals repairs `host "shop.localhost" = {`.
 func repairBlockEquals(l *line, m []int) bool {
-	l.report(l.start+m[2], l.start+m[3], fmt.Sprintf(`no "%s" before the "{" of a block`, l.text[m[2]:m[3]]), "remove it")
+	l.report(l.start+m[2], l.start+m[3], fmt.Sprintf(`unexpected "%s" before the "{" of a block`, l.text[m[2]:m[3]]), "remove it")
 	l.work[l.start+m[2]] = ' '
 	return true
 }
@@ -195,7 +195,7 @@ func repairQuotes(l *line, _ []int) bool {
 				inside = l.text[m[i]:m[i+1]]
 			}
 		}
-		l.report(l.start+m[0], l.start+m[1], `a string has double quotes`, suggest(inside))
+		l.report(l.start+m[0], l.start+m[1], `a string needs double quotes`, suggest(inside))
 		l.fill(l.start+m[0], l.start+m[1], filler)
 		return true
 	}
@@ -210,16 +210,16 @@ type unquotedForm struct {
 
 func unquotedForms() []unquotedForm {
 	return []unquotedForm{
-		{regexp.MustCompile(`^[0-9.]+(ns|us|µs|ms|s|sec|secs|m|min|h|d)([0-9].*)?$`), "a duration is a string"},
-		{regexp.MustCompile(`(?i)^[0-9.]+[kmg]i?b$`), "a size is a string"},
-		{regexp.MustCompile(`^[0-9.]+%$`), "a percentage is a string"},
-		{regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`), "a URL is a string"},
-		{regexp.MustCompile(`^unix:`), "a socket's address is a string"},
-		{regexp.MustCompile(`^[\w.-]+:[0-9]+$`), "an address is a string"},
-		{regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`), "an address is a string"},
-		{regexp.MustCompile(`^(\.{0,2}/|~/|~$|\.{1,2}$)`), "a path is a string"},
-		{regexp.MustCompile(`^\*\.`), "a name is a string"},
-		{regexp.MustCompile(`^[a-z][\w-]*(/[\w.-]+)+/?$`), "a path is a string"},
+		{regexp.MustCompile(`^[0-9.]+(ns|us|µs|ms|s|sec|secs|m|min|h|d)([0-9].*)?$`), "a duration must be a string"},
+		{regexp.MustCompile(`(?i)^[0-9.]+[kmg]i?b$`), "a size must be a string"},
+		{regexp.MustCompile(`^[0-9.]+%$`), "a percentage must be a string"},
+		{regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`), "a URL must be a string"},
+		{regexp.MustCompile(`^unix:`), "the address of a socket must be a string"},
+		{regexp.MustCompile(`^[\w.-]+:[0-9]+$`), "an address must be a string"},
+		{regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`), "an address must be a string"},
+		{regexp.MustCompile(`^(\.{0,2}/|~/|~$|\.{1,2}$)`), "a path must be a string"},
+		{regexp.MustCompile(`^\*\.`), "a name must be a string"},
+		{regexp.MustCompile(`^[a-z][\w-]*(/[\w.-]+)+/?$`), "a path must be a string"},
 	}
 }
 
@@ -231,7 +231,7 @@ func repairUnquoted(l *line, _ []int) bool {
 	}
 	word := string(l.work[start:end])
 	if digits, is := strings.CutPrefix(word, ":"); is && allDigits.MatchString(digits) {
-		l.report(start, end, "a port has no colon", "write "+digits)
+		l.report(start, end, "a port is a number without a colon", "write "+digits)
 		l.fill(start, end, filler)
 		return true
 	}
@@ -248,7 +248,7 @@ func repairUnquoted(l *line, _ []int) bool {
 // repairOpenBrace repairs a "{" on the line after the block's name.
 func repairOpenBrace(l *line, m []int) bool {
 	header := l.text[m[2]:m[3]]
-	l.report(l.start+m[2], l.start+m[3], `a block has its "{" on the line of its name`, "write "+header+" {")
+	l.report(l.start+m[2], l.start+m[3], `the "{" of a block must be on the line of its name`, "write "+header+" {")
 	// Without the brace, inside and outside cannot be told apart.
 	end := l.end
 	below := l.work[end:]
@@ -270,13 +270,13 @@ func repairOneLine(l *line, _ []int) bool {
 		return false
 	case l.at >= l.start+len(code) && end < open:
 		start := l.start + open + 1
-		l.report(start, l.end, "a block on one line also ends on it", "put its contents on lines of their own")
+		l.report(start, l.end, "a block that begins like this must end on the same line", "put its content on separate lines")
 		l.fill(start, l.end, ' ')
 		return true
 	case end < open || l.start+end <= l.at:
 		return false
 	}
-	l.report(l.at, l.start+end, "a block on one line has one attribute", "put each on a line of its own")
+	l.report(l.at, l.start+end, "a block on one line can have only one attribute", "put each one on a separate line")
 	start := l.at
 	if l.problem == attributeNeeded {
 		start = l.start + open + 1 // nothing before the place is complete
@@ -292,7 +292,7 @@ func repairExtraBrace(l *line, _ []int) bool {
 	if !l.atBrace() {
 		return false
 	}
-	l.report(l.at, l.at+1, `this "}" closes nothing`, "remove it, or look for the one that is too much above")
+	l.report(l.at, l.at+1, `this "}" closes no block`, "remove it, or look for an extra one above")
 	l.work[l.at] = ' '
 	return true
 }
@@ -302,7 +302,7 @@ func repairClosingBrace(l *line, _ []int) bool {
 	if !l.atBrace() {
 		return false
 	}
-	l.report(l.at, l.at+1, `the "}" of a block of several lines has its own`, "put it on the next line")
+	l.report(l.at, l.at+1, `the "}" of a block on several lines must be on a separate line`, "put it on the next line")
 	l.fill(l.at, l.at+1, ' ')
 	l.closed = true // the end of the chunk closes the block instead
 	return true
@@ -325,7 +325,7 @@ func repairOpenString(l *line, _ []int) bool {
 	if end == start {
 		return false
 	}
-	l.report(start, end, "this string has no end", `write the closing "`)
+	l.report(start, end, "this string is not closed", `write the closing "`)
 	l.fill(start, end, filler)
 	return true
 }
@@ -337,7 +337,7 @@ func repairHeredoc(l *line, _ []int) bool {
 		return false
 	}
 	m := all[len(all)-1]
-	l.report(m[0], m[3], "this text has no end", fmt.Sprintf("write %s on a line of its own where it ends", l.work[m[2]:m[3]]))
+	l.report(m[0], m[3], "this text is not closed", fmt.Sprintf("write %s on a separate line where it ends", l.work[m[2]:m[3]]))
 	l.fill(m[0], m[3], filler)
 	l.fill(m[3], len(l.work), ' ')
 	l.closed = true // the block's end is part of the text

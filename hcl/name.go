@@ -32,26 +32,26 @@ func (p place) hostName(text string, wildcard bool) string {
 		_, rest, _ := strings.Cut(name, "://")
 		rest, _, _ = strings.Cut(rest, "/")
 		rest, _, _ = strings.Cut(rest, ":")
-		p.errorf(suggest(rest), "a name has no scheme")
+		p.errorf(suggest(rest), "a host name can't have a scheme")
 	case isIP(strings.Trim(name, "[]")):
-		p.errorf(`write one like "shop.localhost"`, "%q is an address, not a name", text)
+		p.errorf(`write one like "shop.localhost"`, "%q is an IP address, not a host name", text)
 	case strings.Contains(name, "/"):
 		before, _, _ := strings.Cut(name, "/")
-		p.errorf(suggest(before)+`, and inside of it route "/PATH"`, "a name has no path")
+		p.errorf(suggest(before)+`, and in it route "/PATH"`, "a host name can't have a path")
 	case strings.Contains(name, ":"):
 		before, _, _ := strings.Cut(name, ":")
-		p.errorf(suggest(before)+"; ports stand in listen", "a name has no port")
+		p.errorf(suggest(before)+"; ports go in a listen block", "a host name can't have a port")
 	case strings.HasSuffix(name, "."):
-		p.errorf(suggest(strings.TrimRight(name, ".")), `a name does not end with "."`)
+		p.errorf(suggest(strings.TrimRight(name, ".")), `a name must not end with "."`)
 	case isWildcard && !wildcard:
-		p.errorf(suggest(base), "a domain has no wildcard")
+		p.errorf(suggest(base), "domain can't have a wildcard")
 	case strings.Contains(base, "*"):
-		p.errorf(`write one like "*.tenant.shop.localhost"`, `"*." stands at the beginning, for one label`)
+		p.errorf(`write one like "*.tenant.shop.localhost"`, `"*." is only allowed at the beginning, for one label`)
 	case len(name) > maxName:
-		p.errorf("", "a name has at most %d characters", maxName)
+		p.errorf("", "a name can have at most %d characters", maxName)
 	case !p.labels(base, text):
 	case base != "localhost" && !strings.HasSuffix(base, suffix):
-		p.errorf(suggest(underLocalhost(name))+"; another suffix needs devproxy trust --domain, which is not built yet", "%q is not under .localhost", text)
+		p.errorf(suggest(underLocalhost(name))+"; other suffixes need devproxy trust --domain, which is not built yet", "%q is not below .localhost", text)
 	default:
 		return name
 	}
@@ -66,13 +66,13 @@ func (p place) labels(name, text string) bool {
 			p.errorf(`write one like "shop.localhost"`, "%q has an empty part", text)
 			return false
 		case len(label) > maxLabel:
-			p.errorf("", "the part of a name between two dots has at most %d characters", maxLabel)
+			p.errorf("", "the part of a name between two dots can have at most %d characters", maxLabel)
 			return false
 		case strings.ContainsFunc(label, func(r rune) bool { return r >= 0x80 }):
-			p.errorf("write its xn-- form, as the browser's address bar gives it when copied", "%q is not ASCII", text)
+			p.errorf("write its xn-- form, which you can copy from the browser's address bar", "%q is not ASCII", text)
 			return false
 		case !labelPattern.MatchString(label):
-			p.errorf(`write letters, digits and "-"`, "%q is no name", text)
+			p.errorf(`write letters, digits and "-"`, "%q is not a valid name", text)
 			return false
 		}
 	}
@@ -87,7 +87,7 @@ func (p place) publicLabels(name, text, example string) bool {
 	case slices.Contains(strings.Split(name, "."), ""):
 		p.errorf(example, "%q has an empty part", text)
 	case strings.Contains(name, "_"):
-		p.errorf(suggest(strings.ReplaceAll(name, "_", "-")), `%q has a "_"`, text)
+		p.errorf(suggest(strings.ReplaceAll(name, "_", "-")), `%q contains "_"`, text)
 	default:
 		return p.labels(name, text)
 	}
@@ -146,7 +146,7 @@ func isPlainLoopback(host string) bool {
 // prefix parses a range of addresses in CIDR notation (RFC 4632 section 3.1, RFC
 // 4291 section 2.3), or a single address.
 func (p place) prefix(text string) (prefix netip.Prefix, ok bool) {
-	const example = `write one like "203.0.113.0/24", or an address`
+	const example = `write one like "203.0.113.0/24", or an IP address`
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
 		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), true
@@ -154,12 +154,12 @@ func (p place) prefix(text string) (prefix netip.Prefix, ok bool) {
 	prefix, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		p.errorf(example, "%q is no CIDR range", text)
+		p.errorf(example, "%q is not a valid CIDR range", text)
 	case prefix.Addr().Is4In6():
 		// Client addresses are compared as IPv4 addresses.
 		p.errorf(example, "%q is an IPv4 range in IPv6 form", text)
 	case prefix.Masked() != prefix:
-		p.errorf(suggest(prefix.Masked().String()), "%q has bits beyond its length", text)
+		p.errorf(suggest(prefix.Masked().String()), "%q has bits set after the prefix", text)
 	default:
 		return prefix, true
 	}

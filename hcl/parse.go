@@ -24,7 +24,7 @@ const (
 func parse(t *text) (*hclsyntax.Body, Diagnostics) {
 	tokens := lex(t.clean)
 	if at, summary, found := tooDeep(tokens); found {
-		return &hclsyntax.Body{}, Diagnostics{t.errorAt(at.Start.Byte, at.End.Byte, summary, "write it simpler")}
+		return &hclsyntax.Body{}, Diagnostics{t.errorAt(at.Start.Byte, at.End.Byte, summary, "simplify it")}
 	}
 	diags := t.blankInvisible(tokens)
 	file, problems := hclsyntax.ParseConfig(t.clean, t.name, hcl.InitialPos)
@@ -142,9 +142,9 @@ func redefinition(t *text, body *hclsyntax.Body, at hcl.Range) Diagnostic {
 	}
 	detail := "remove one of them"
 	if first := inner.Attributes[name]; first != nil {
-		detail = "the first is at " + t.rangeOf(first.NameRange).line()
+		detail = "the first one is at " + t.rangeOf(first.NameRange).line()
 	}
-	return Diagnostic{Severity: Error, Summary: fmt.Sprintf("a second %q", name), Detail: detail, Range: t.rangeOf(at)}
+	return Diagnostic{Severity: Error, Summary: fmt.Sprintf("duplicate %q", name), Detail: detail, Range: t.rangeOf(at)}
 }
 
 // adopt adds the contents of body to whole.

@@ -32,31 +32,31 @@ func (p place) path(text string) (clean string, ok bool) {
 	fixed := path.Clean("/" + text)
 	switch i := strings.IndexAny(text, "?#"); {
 	case strings.Contains(text, "://"):
-		p.errorf(`write "/PATH"; the host's name stands in host "NAME"`, "a route has a path, not a URL")
+		p.errorf(`write "/PATH"; the host name goes in host "NAME"`, "a route needs a path, not a URL")
 	case pattern.MatchString(text):
 		p.patternPath(text)
 	case !strings.HasPrefix(text, "/"):
-		p.errorf(suggest("/"+text), `a path begins with "/"`)
+		p.errorf(suggest("/"+text), `a path must begin with "/"`)
 	case i >= 0 && text[i] == '?':
-		p.errorf(suggest(text[:i])+" and match = { query = { … } }", "a path has no query")
+		p.errorf(suggest(text[:i])+" and match = { query = { … } }", "a path can't have a query")
 	case i >= 0:
-		p.errorf(suggest(text[:i]), "a path has no fragment: browsers do not send it")
+		p.errorf(suggest(text[:i]), "a path can't have a fragment, which browsers do not send")
 	case strings.Contains(text, "**"):
-		detail := suggest(pathPrefix(text)) + ": it matches all below"
+		detail := suggest(pathPrefix(text)) + ": it matches everything below too"
 		if strings.Contains(strings.TrimRight(text, "*/"), "*") {
 			detail = `write one "*" for each segment`
 		}
-		p.errorf(detail, `a "*" in a path matches within one segment`)
+		p.errorf(detail, `a "*" in a path matches only within one segment`)
 	case pathEscape.MatchString(text):
-		p.errorf("write the character itself: "+unescaped(text), "a path is written without %% escapes")
+		p.errorf("write the character itself: "+unescaped(text), "a path must be written without %% escapes")
 	case strings.Contains(text, `\`):
-		p.errorf(suggest(strings.ReplaceAll(text, `\`, "/")), `a path has no "\"`)
+		p.errorf(suggest(strings.ReplaceAll(text, `\`, "/")), `a path can't contain "\"`)
 	case strings.ContainsFunc(text, isControl):
-		p.errorf("remove it", "a path has no control characters")
+		p.errorf("remove it", "a path can't contain control characters")
 	case fixed != "/" && fixed+"/" == text:
-		p.errorf(suggest(fixed)+`: it matches "`+fixed+`/" too; for "`+fixed+`/" alone, add exact = true`, `a path does not end with "/"`)
+		p.errorf(suggest(fixed)+`: it matches "`+fixed+`/" too; for "`+fixed+`/" alone, add exact = true`, `a path must not end with "/"`)
 	case path.Clean(text) != text:
-		p.errorf(suggest(fixed), `a path has no empty, "." or ".." part`)
+		p.errorf(suggest(fixed), `a path can't have an empty, "." or ".." segment`)
 	default:
 		return text, true
 	}
@@ -68,11 +68,11 @@ func (p place) patternPath(text string) {
 	prefix := pathPrefix(text)
 	switch {
 	case strings.HasPrefix(text, "= "):
-		p.errorf(suggest(prefix)+"; for this path alone, exact = true", "a path has no modifier")
+		p.errorf(suggest(prefix)+"; for this path alone, add exact = true", "a path can't have a modifier")
 	case prefix == "" || prefix == "/" && strings.Contains(text, "|"):
-		p.errorf("write one route for each path", "a path is a prefix, not a pattern")
+		p.errorf("write one route for each path", "a path must be a prefix, not a pattern")
 	default:
-		p.errorf(suggest(prefix)+": it matches all below", "a path is a prefix, not a pattern")
+		p.errorf(suggest(prefix)+": it matches everything below too", "a path must be a prefix, not a pattern")
 	}
 }
 

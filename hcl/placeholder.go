@@ -97,7 +97,7 @@ func (p place) checkPlaceholders(text string, flow Flow) bool {
 		if strings.HasPrefix(word, "{{") || slices.Contains(placeholderNames(), name) {
 			continue
 		}
-		p.errorf(placeholderAdvice(name)+"; for the word in braces itself, write "+"{"+word+"}", "unknown placeholder %s", word)
+		p.errorf(placeholderAdvice(name)+"; for the text itself, write "+"{"+word+"}", "unknown placeholder %s", word)
 		return false
 	}
 	for _, found := range otherVariables.FindAllString(text, -1) {
@@ -132,9 +132,9 @@ func placeholderAdvice(name string) string {
 	if near == "" {
 		near = nearest(name, placeholderNames())
 	}
-	all := fmt.Sprintf("there are {%s}", strings.Join(placeholderNames(), "}, {"))
+	all := fmt.Sprintf("known are {%s}", strings.Join(placeholderNames(), "}, {"))
 	if near != "" {
-		return fmt.Sprintf("did you mean {%s}? T%s", near, all[1:])
+		return fmt.Sprintf("did you mean {%s}? %s", near, all)
 	}
 	return all
 }
@@ -145,7 +145,7 @@ const restAdvice = "write {rest}: what follows the route's path"
 // other programs. A redirect has more placeholders than {rest}.
 func (p place) checkTarget(target string, redirect bool) bool {
 	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
-		p.errorf("write %20 for a space", "a path has no spaces and control characters")
+		p.errorf("write %20 for a space", "a path can't contain spaces or control characters")
 		return false
 	}
 	found := strings.TrimPrefix(otherRest.FindString(target), "/")

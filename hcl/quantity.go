@@ -50,7 +50,7 @@ func (v value) measure(what, example, ofNumber string) (text string, m measure, 
 		if v.Type() == cty.Number {
 			example = cmp.Or(ofNumber, example)
 		}
-		v.errorf(example, "%s is a string", what)
+		v.errorf(example, "%s must be a string", what)
 		return "", measure{}, false
 	}
 	text = v.AsString()
@@ -68,7 +68,7 @@ func (v value) nonNegative() *time.Duration {
 	case !ok:
 		return nil
 	case duration < 0:
-		v.errorf(`write "0s" for none`, "a duration is not negative")
+		v.errorf(`write "0s" for none`, "a duration can't be negative")
 		return nil
 	case duration > maxDuration:
 		v.errorf(`write "0s" for no limit`, "%q is more than a year", v.AsString())
@@ -81,7 +81,7 @@ func (v value) nonNegative() *time.Duration {
 func (v value) within(what string, shortest, longest time.Duration) time.Duration {
 	duration, ok := v.duration()
 	if ok && (duration < shortest || duration > longest) {
-		v.errorf(fmt.Sprintf("write one of %q to %q", short(shortest), short(longest)), "%s is not %q", what, v.AsString())
+		v.errorf(fmt.Sprintf("write one from %q to %q", short(shortest), short(longest)), "%s of %q is out of range", what, v.AsString())
 		return 0
 	}
 	return duration
@@ -107,7 +107,7 @@ func (v value) duration() (duration time.Duration, ok bool) {
 	}
 	duration, err := time.ParseDuration(text)
 	if err != nil {
-		v.errorf(durationHint(m), "%q is no duration", text)
+		v.errorf(durationHint(m), "%q is not a valid duration", text)
 		return 0, false
 	}
 	return duration, true
@@ -155,7 +155,7 @@ func meantUnit(unit string) (prefix, rest string) {
 // size returns v as a number of bytes, at least 1.
 func (v value) size(what string) (size int64, ok bool) {
 	const example = `write one like "10MB" or "512KiB"`
-	ofNumber := suggest(v.written()+"B") + " for so many bytes, or kB, MB, MiB"
+	ofNumber := suggest(v.written()+"B") + " for bytes, or use kB, MB or MiB"
 	if n, whole := integer(v.Value); whole && n == 0 && what == "max_body" {
 		ofNumber = `write "0" for none`
 	}
@@ -169,12 +169,12 @@ func (v value) size(what string) (size int64, ok bool) {
 		if prefix, rest := meantUnit(m.unit); m.number != "" && m.per == "" && slices.Contains([]string{"", "b", "byte", "bytes"}, rest) {
 			detail = suggest(m.number + prefix + "B")
 		}
-		v.errorf(detail, "%q is no size", text)
+		v.errorf(detail, "%q is not a valid size", text)
 		return 0, false
 	}
 	size, ok = m.scale(unit, 1)
 	if !ok || size > maxSize {
-		v.errorf("write one of 1B to 1TiB", "the size %q is out of range", text)
+		v.errorf("write a size from 1B to 1TiB", "the size %q is out of range", text)
 		return 0, false
 	}
 	return size, true
@@ -192,7 +192,7 @@ func (v value) bandwidth() int64 {
 		unit, bits = sizeUnits()[base+"B"], 8
 	}
 	if unit == 0 || text != m.number+m.unit+"/s" {
-		v.errorf(bandwidthHint(m, example), "%q is no bandwidth", text)
+		v.errorf(bandwidthHint(m, example), "%q is not a valid bandwidth", text)
 		return 0
 	}
 	n, ok := m.scale(unit, bits)
@@ -242,12 +242,12 @@ func (v value) percent(what string) (part float64, ok bool) {
 		return 0, false
 	}
 	if m.number == "" || text != m.number+"%" && text != m.number+" %" {
-		v.errorf(example, "%q is no percentage", text)
+		v.errorf(example, "%q is not a valid percentage", text)
 		return 0, false
 	}
 	part, err := strconv.ParseFloat(m.number, 64)
 	if err != nil || part > 100 {
-		v.errorf(`write one of "0%" to "100%"`, "%q is more than all", text)
+		v.errorf(`write one from "0%" to "100%"`, "%q is out of range", text)
 		return 0, false
 	}
 	return part / 100, true
@@ -278,12 +278,12 @@ func (v value) rate() (count int, per time.Duration) {
 	}
 	per = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[m.per]
 	if per == 0 || !allDigits.MatchString(m.number) || text != m.number+"/"+m.per {
-		v.errorf(rateHint(m, example), "%q is no rate", text)
+		v.errorf(rateHint(m, example), "%q is not a valid rate", text)
 		return 0, 0
 	}
 	count, err := strconv.Atoi(m.number)
 	if err != nil || count < 1 || count > maxRate {
-		v.errorf(fmt.Sprintf("write one of 1 to %d; null for no limit", maxRate), "the rate %q is out of range", text)
+		v.errorf(fmt.Sprintf("write a number from 1 to %d; or null for no limit", maxRate), "the rate %q is out of range", text)
 		return 0, 0
 	}
 	return count, per
@@ -308,7 +308,7 @@ func (v value) count(what string, limit int) int {
 	}
 	n, ok := integer(v.Value)
 	if !ok || n < 1 || n > limit {
-		v.errorf(fmt.Sprintf("write one of 1 to %d", limit), "%s is a whole number, not %s", what, v.written())
+		v.errorf(fmt.Sprintf("write a number from 1 to %d", limit), "%s must be a whole number, not %s", what, v.written())
 		return 0
 	}
 	return n

@@ -202,7 +202,7 @@ func (l *line) repairUnknown(problem *hcl.Diagnostic) {
 }
 
 // strayStatement is the summary for a line that is neither attribute nor block.
-const strayStatement = "this is no attribute and no block"
+const strayStatement = "this is neither an attribute nor a block"
 
 // translate explains a syntax error to people who do not know the grammar's words.
 func (l *line) translate(problem *hcl.Diagnostic) (summary, detail string) {
@@ -210,22 +210,22 @@ func (l *line) translate(problem *hcl.Diagnostic) (summary, detail string) {
 	case "Argument or block definition required", "Invalid block definition":
 		return strayStatement, `write NAME = VALUE, or TYPE "NAME" { … }`
 	case "Unexpected comma after argument":
-		return "no ',' behind an attribute", "put each attribute on a line of its own"
+		return "unexpected ',' after an attribute", "put each attribute on a separate line"
 	case "Missing newline after argument":
-		return "something stands behind this value", "quote it if it is a string; one attribute a line"
+		return "unexpected text after this value", "a string needs quotes; each attribute needs its own line"
 	case "Missing newline after block definition":
-		return "something stands behind this block", "put it on a line of its own"
+		return "unexpected text after this block", "put it on a separate line"
 	case "Invalid expression", "Missing expression":
 		return "a value is missing here", l.unclosedBracket(`write one, like 3000 or "text"`)
 	case "Missing item separator", "Missing attribute separator":
 		return "a comma is missing here", l.unclosedBracket("write one, or close the bracket")
 	case "Unclosed template interpolation sequence":
-		return `this "${" has no end`, `write "}" behind the value, or "$${" for the characters themselves`
+		return `this "${" is not closed`, `write "}" after the expression, or "$${" for the characters "${"`
 	case "Invalid character":
 		if l.at < l.end && l.work[l.at] == '$' {
-			return `"$" means nothing here`, `for a variable of the environment, write env("NAME")`
+			return `unexpected "$"`, `for a variable of the environment, write env("NAME")`
 		}
-		return "this character means nothing here", sentence(problem.Detail)
+		return "unexpected character", sentence(problem.Detail)
 	}
 	return sentence(problem.Summary), sentence(problem.Detail)
 }
@@ -252,14 +252,14 @@ func (l *line) unclosedBracket(detail string) string {
 		return detail
 	}
 	at := open[len(open)-1]
-	return fmt.Sprintf("the %q of line %d is not closed", string(l.work[at]), l.chunk.line+bytes.Count(l.work[:at], []byte("\n")))
+	return fmt.Sprintf("the %q on line %d is not closed", string(l.work[at]), l.chunk.line+bytes.Count(l.work[:at], []byte("\n")))
 }
 
 // closeBlock reports the block that has no end, and adds one for the parser.
 func (r *repairer) closeBlock() {
 	if !r.closed {
 		start, end := unclosed(r.work)
-		r.report(start, end, "this block is never closed", `write "}" where it ends`)
+		r.report(start, end, "this block is not closed", `write "}" where it ends`)
 		r.closed = true
 		r.text.repaired = append(r.text.repaired, r.text.span(r.chunk.end, r.chunk.end))
 	}

@@ -11,32 +11,32 @@ import (
 // it, and without making new ones.
 func TestRecovery(t *testing.T) {
 	const next = "host \"next.localhost\" { upstream = x }\n"
-	const found = `there is no value named "x"`
+	const found = `unknown name "x"`
 	tests := []struct {
 		name, text string
 		want       []string
 	}{
-		{"label with template", "host \"${local.x}.localhost\" { upstream = 1 }\nlocals { x = 1 }\n", []string{"a label is plain text", found}},
-		{"label without end", "host \"a.localhost {\n  upstream = 0\n}\n", []string{"a host's name is a string", "port 0 is out of range", found}},
-		{"string without end", "host \"a.localhost\" {\n  upstream = \"http://x\n  timeout = 30s\n}\n", []string{"this string has no end", "a duration is a string", found}},
+		{"label with template", "host \"${local.x}.localhost\" { upstream = 1 }\nlocals { x = 1 }\n", []string{"a label can't contain an expression", found}},
+		{"label without end", "host \"a.localhost {\n  upstream = 0\n}\n", []string{"the name of a host must be in quotes", "port 0 is out of range", found}},
+		{"string without end", "host \"a.localhost\" {\n  upstream = \"http://x\n  timeout = 30s\n}\n", []string{"this string is not closed", "a duration must be a string", found}},
 		{"list without end", "host \"a.localhost\" {\n  route \"/a\" {\n    upstream = [3000,\n  }\n}\n", []string{"a value is missing here", found}},
 		{"list without end before a value", "host \"a.localhost\" {\n  aliases = [\"b.localhost\"\n  upstream = 3000\n}\n", []string{"a comma is missing here", found}},
-		{"JSON", "{\n  \"host\": \"x\"\n}\n", []string{"this is no attribute and no block", found}},
+		{"JSON", "{\n  \"host\": \"x\"\n}\n", []string{"this is neither an attribute nor a block", found}},
 		{"Caddyfile", "shop.localhost {\n  reverse_proxy localhost:3000\n}\n", []string{"a name goes in a host block", found}},
 		{"nginx", "server {\n  listen 80;\n}\n", []string{`"server" is a block of nginx`, found}},
-		{"shell variable", "host \"a.localhost\" {\n  upstream = $PORT\n  hold = \"5\"\n}\n", []string{environmentSummary, `"5" is no duration`, found}},
-		{"no brace", "host \"a.localhost\"\n  upstream = 0\n}\n", []string{`a block has its "{" on the line of its name`, found}},
-		{"comparison", "host \"a.localhost\" {\n  upstream == 3000\n  hold = \"5\"\n}\n", []string{`an attribute takes "="`, `"5" is no duration`, found}},
-		{"interpolation without end", "host \"a.localhost\" {\n  upstream = \"${3\"\n  hold = \"5\"\n}\n", []string{`this "${" has no end`, `"5" is no duration`, found}},
-		{"heredoc without end", next + "host \"a.localhost\" {\n  upstream = <<EOT\nx\n}\n", []string{found, "this text has no end"}},
-		{"two blocks on a line", "host \"a.localhost\" { upstream = 1 } host \"b.localhost\" { upstream = 1 }\n", []string{"something stands behind this block", found}},
-		{"brace behind a value", "host \"a.localhost\" {\n  upstream = 0 }\n", []string{`port 0 is out of range`, `the "}" of a block of several lines has its own`, found}},
+		{"shell variable", "host \"a.localhost\" {\n  upstream = $PORT\n  hold = \"5\"\n}\n", []string{environmentSummary, `"5" is not a valid duration`, found}},
+		{"no brace", "host \"a.localhost\"\n  upstream = 0\n}\n", []string{`the "{" of a block must be on the line of its name`, found}},
+		{"comparison", "host \"a.localhost\" {\n  upstream == 3000\n  hold = \"5\"\n}\n", []string{`an attribute needs "="`, `"5" is not a valid duration`, found}},
+		{"interpolation without end", "host \"a.localhost\" {\n  upstream = \"${3\"\n  hold = \"5\"\n}\n", []string{`this "${" is not closed`, `"5" is not a valid duration`, found}},
+		{"heredoc without end", next + "host \"a.localhost\" {\n  upstream = <<EOT\nx\n}\n", []string{found, "this text is not closed"}},
+		{"two blocks on a line", "host \"a.localhost\" { upstream = 1 } host \"b.localhost\" { upstream = 1 }\n", []string{"unexpected text after this block", found}},
+		{"brace behind a value", "host \"a.localhost\" {\n  upstream = 0 }\n", []string{`port 0 is out of range`, `the "}" of a block on several lines must be on a separate line`, found}},
 		{"directive without end in an unknown attribute", "share {\n  a = \"%{ if\n}\n", []string{`unknown attribute "a" in share`, "a value is missing here", found}},
-		{"no value", "host \"a.localhost\" {\n  upstream =\n  hold = \"5\"\n}\n", []string{"a value is missing here", `"5" is no duration`, found}},
-		{"a word alone", "host \"a.localhost\" {\n  upstream\n  hold = \"5\"\n}\n", []string{"this is no attribute and no block", `"5" is no duration`, found}},
+		{"no value", "host \"a.localhost\" {\n  upstream =\n  hold = \"5\"\n}\n", []string{"a value is missing here", `"5" is not a valid duration`, found}},
+		{"a word alone", "host \"a.localhost\" {\n  upstream\n  hold = \"5\"\n}\n", []string{"this is neither an attribute nor a block", `"5" is not a valid duration`, found}},
 		{"colon at the end", "host \"a.localhost\" {\n  upstream:\n  hold: 5\n}\n",
-			[]string{`an attribute takes "=" instead of ":"`, "a value is missing here", `an attribute takes "=" instead of ":"`, "a duration is a string", found}},
-		{"tab, comment, CRLF", "host \"a.localhost\" {\r\n\tupstream: 0 # why\r\n}\r\n", []string{`an attribute takes "=" instead of ":"`, "port 0 is out of range", found}},
+			[]string{`an attribute needs "=" instead of ":"`, "a value is missing here", `an attribute needs "=" instead of ":"`, "a duration must be a string", found}},
+		{"tab, comment, CRLF", "host \"a.localhost\" {\r\n\tupstream: 0 # why\r\n}\r\n", []string{`an attribute needs "=" instead of ":"`, "port 0 is out of range", found}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestRecovery(t *testing.T) {
 
 func TestUnclosedBracketIsNamed(t *testing.T) {
 	_, diags := decodeText("# one\nhost \"a.localhost\" {\n  upstream = [3000,\n\n}\n", "")
-	if len(diags) != 1 || diags[0].Detail != `the "[" of line 3 is not closed` {
+	if len(diags) != 1 || diags[0].Detail != `the "[" on line 3 is not closed` {
 		t.Errorf("%+v", diags)
 	}
 }

@@ -22,7 +22,7 @@ func (s *scope) checkCall(call *hclsyntax.FunctionCallExpr, t *text) bool {
 		return false
 	}
 	names := sortedKeys(s.callable)
-	at.errorf(didYouMean(call.Name, names, "functions: "+strings.Join(names, ", ")), "there is no function %q", call.Name)
+	at.errorf(didYouMean(call.Name, names, "functions: "+strings.Join(names, ", ")), "unknown function %q", call.Name)
 	return false
 }
 
@@ -97,11 +97,11 @@ func (s *scope) checkServiceAttribute(name string, v cty.Value, reference hcl.Tr
 	}
 	at := s.at(t.rangeOf(step.SrcRange))
 	if step.Name != "port" && step.Name != "url" {
-		at.errorf(didYouMean(step.Name, []string{"port", "url"}, "it has port and url"), "a service has no %q", step.Name)
+		at.errorf(didYouMean(step.Name, []string{"port", "url"}, "it has port and url"), "a service has no attribute %q", step.Name)
 		return false
 	}
 	if !v.Type().HasAttribute(step.Name) {
-		at.errorf("only a service with one address and a port has it", "service %q has no single %s", name, step.Name)
+		at.errorf("it exists only for a service with one address that has a port", "service %q has no %s", name, step.Name)
 		return false
 	}
 	return true
@@ -124,27 +124,27 @@ func (s *scope) unknownMember(root, name string, nodes map[string]*node, at Rang
 		}
 		detail = fmt.Sprintf("did you mean %q (%s)? %s", near, where, detail)
 	}
-	s.at(at).errorf(detail, "no %s is named %q", root, name)
+	s.at(at).errorf(detail, "unknown %s %q", root, name)
 }
 
 // unknownRoot reports a reference that begins with an unknown word.
 func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 	root := reference.RootName()
 	at := s.at(t.rangeOf(reference.SourceRange()))
-	unknown := func(detail string) { at.errorf(detail, "there is no value named %q", root) }
+	unknown := func(detail string) { at.errorf(detail, "unknown name %q", root) }
 	switch {
 	case root == "tcp" || root == "udp":
 		at.errorf("it will be a stable local port", "%q is not built yet", root)
 	case root == "path" || root == "rest" || root == "uri" || root == "1":
 		unknown("write {rest}: what follows the route's path")
 	case strings.EqualFold(root, "localhost"):
-		at.errorf("write 3000; 3000 is the port of your server", "an address is a string, a port a number")
+		at.errorf("write 3000; 3000 is the port of your server", "an address must be a string, or a port a number")
 	case root == "port":
 		unknown("write service.NAME.port")
 	case root == "yes" || root == "on":
-		at.errorf("write true", "%q is no value", root)
+		at.errorf("write true", "unknown name %q", root)
 	case root == "no" || root == "off":
-		at.errorf("write false", "%q is no value", root)
+		at.errorf("write false", "unknown name %q", root)
 	case s.services[root] != nil:
 		unknown("write service." + root)
 	case s.locals[root] != nil:
@@ -187,7 +187,7 @@ func (s *scope) otherEnvironment(reference hcl.Traversal, t *text) bool {
 		return false
 	}
 	if before := t.src[:at.Start.Byte]; callsEnv.Match(before[max(0, len(before)-maxWord):]) {
-		at.errorf(suggest(name), "the name of a variable is a string")
+		at.errorf(suggest(name), "the name of a variable must be a string")
 		return true
 	}
 	at.errorf("write "+envCall(name, ""), "%s", environmentSummary)

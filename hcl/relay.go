@@ -34,7 +34,7 @@ func decodeRelays(v value) []Name {
 		switch {
 		case name == "":
 		case i >= 0:
-			element.errorf("the first is at "+relays[i].Range.line(), "a second %q", name)
+			element.errorf("the first one is at "+relays[i].Range.line(), "duplicate %q", name)
 		default:
 			relays = append(relays, Name{Value: name, Range: element.at(), Flow: element.comesFrom()})
 		}
@@ -58,22 +58,22 @@ func (p place) relay(text string) string {
 	case slices.Contains(providers(), name):
 		return name
 	case name == "ngrok":
-		p.errorf("name a relay's domain, or one of "+strings.Join(providers(), ", "), "relay %q is not built yet", text)
+		p.errorf("write the domain of a relay, or one of "+strings.Join(providers(), ", "), "relay %q is not built yet", text)
 	case isURL && scheme == "ssh":
 		return p.sshRelay(text)
 	case isURL:
 		rest, _, _ = strings.Cut(rest, "/")
-		p.errorf(suggest(rest), "a relay has no scheme")
+		p.errorf(suggest(rest), "a relay can't have a scheme")
 	case strings.Contains(name, "/"):
 		rest, _, _ := strings.Cut(name, "/")
-		p.errorf(suggest(rest), "a relay has no path")
+		p.errorf(suggest(rest), "a relay can't have a path")
 	case isAddress(name):
-		p.errorf(relayExample+": visitors' names are below it", "%q is an address, not a domain", text)
+		p.errorf(relayExample+": the public names are below it", "%q is an IP address, not a domain", text)
 	case !p.relayDomain(domain, text):
 	case !hasPort:
 		return domain
 	case !allDigits.MatchString(port):
-		p.errorf(suggest(domain)+", or one with a port behind the colon", "%q is no port", port)
+		p.errorf(suggest(domain)+", or add a port after the colon", "%q is not a valid port", port)
 	default:
 		switch n := p.port(port); n {
 		case 0:
@@ -92,11 +92,11 @@ func (p place) sshRelay(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "":
-		p.errorf(sshExample, "%q is no URL of an SSH server", text)
+		p.errorf(sshExample, "%q is not the URL of an SSH server", text)
 	case u.User != nil && strings.Contains(u.User.String(), ":"):
-		p.errorf("take it out: devproxy uses your SSH agent and ~/.ssh", "a password does not belong in a Proxyfile")
+		p.errorf("remove it: devproxy uses your SSH agent and ~/.ssh", "a Proxyfile must not contain the password of a server")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		p.errorf(sshExample, "an SSH server has no path")
+		p.errorf(sshExample, "the URL of an SSH server can't have a path")
 	default:
 		return strings.TrimSuffix(text, "/")
 	}
@@ -113,15 +113,15 @@ func isAddress(text string) bool {
 func (p place) relayDomain(domain, text string) bool {
 	switch base, wildcard := strings.CutPrefix(domain, "*."); {
 	case wildcard:
-		p.errorf(suggest(base), "a relay has no wildcard")
+		p.errorf(suggest(base), "a relay can't have a wildcard")
 	case strings.HasSuffix(domain, "."):
-		p.errorf(suggest(strings.TrimRight(domain, ".")), `a name does not end with "."`)
+		p.errorf(suggest(strings.TrimRight(domain, ".")), `a name must not end with "."`)
 	case len(domain) > maxName:
-		p.errorf("", "a name has at most %d characters", maxName)
+		p.errorf("", "a name can have at most %d characters", maxName)
 	case !p.publicLabels(domain, text, relayExample):
 	case !strings.Contains(domain, "."):
 		// Browsers do not accept certificates for names directly below one label.
-		p.errorf(didYouMean(domain, providers(), relayExample), "%q is no relay's domain", text)
+		p.errorf(didYouMean(domain, providers(), relayExample), "%q is not the domain of a relay", text)
 	default:
 		return true
 	}

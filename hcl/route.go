@@ -29,10 +29,10 @@ func (s *scope) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Rout
 	answered := s.decodeSettings(b, &route.Settings, route.Exact)
 	s.findIdleRewrite(b, route)
 	if route.TryFiles != nil && !answered && hostAnswers && host.Upstream == nil {
-		s.at(b.attrs["try_files"].nameRange()).errorf("add upstream next to it", "try_files goes with upstream")
+		s.at(b.attrs["try_files"].nameRange()).errorf("add upstream", "try_files needs upstream")
 	}
 	if !answered && !hostAnswers && !b.damaged {
-		s.at(b.header).errorf("write upstream = 3000, or files, redirect or respond; or give the host an answer", "%s answers with nothing", b.title())
+		s.at(b.header).errorf("write upstream = 3000; or add one of them to the host", "%s has no upstream, files, redirect or respond", b.title())
 	}
 	if !valid {
 		return nil, false
@@ -50,11 +50,11 @@ func (s *scope) findIdleRewrite(b *block, route *Route) {
 	at := s.at(attr.nameRange())
 	switch {
 	case route.Files != nil:
-		at.errorf("remove it: files looks up what follows the route's path; name another folder, or with exact = true the file", "rewrite goes with upstream, not with files")
+		at.errorf("remove it: files looks up what follows the route's path; name another folder, or the file with exact = true", "rewrite can't be combined with files")
 	case route.Redirect != nil:
-		at.errorf("remove it: the path goes in redirect", "rewrite goes with upstream, not with redirect")
+		at.errorf("remove it: write the path in redirect", "rewrite can't be combined with redirect")
 	case route.Respond != nil:
-		at.errorf("remove it: respond looks at no path", "rewrite goes with upstream, not with respond")
+		at.errorf("remove it: respond does not use the path", "rewrite can't be combined with respond")
 	}
 }
 
@@ -63,7 +63,7 @@ func decodeMatch(v value) *Match {
 		return nil
 	}
 	if !v.isObject() {
-		v.errorf(`write match = { methods = ["GET"] }`, "match is an object of methods, headers and query")
+		v.errorf(`write match = { methods = ["GET"] }`, "match must be an object with methods, headers or query")
 		return nil
 	}
 	match := &Match{Range: v.at(), Flow: v.flow()}
@@ -85,13 +85,13 @@ func decodeMethods(v value) []string {
 		return nil
 	}
 	if !v.isList() {
-		v.errorf("write ["+v.written()+"]", "methods is a list")
+		v.errorf("write ["+v.written()+"]", "methods must be a list")
 		return nil
 	}
 	var methods []string
 	for element, method := range texts(v.elements(), "a method") {
 		if !isToken(method) {
-			element.errorf(`write one like "GET"`, "%q is no method", method)
+			element.errorf(`write one like "GET"`, "%q is not an HTTP method", method)
 			continue
 		}
 		methods = append(methods, strings.ToUpper(method))
@@ -106,7 +106,7 @@ func decodeConditions(f field, name func(field) (string, bool)) map[string]strin
 		return nil
 	}
 	if !f.isObject() {
-		f.errorf("write "+f.name+` = { NAME = "VALUE" }`, "%s is an object", f.name)
+		f.errorf("write "+f.name+` = { NAME = "VALUE" }`, "%s must be an object", f.name)
 		return nil
 	}
 	var all map[string]string
@@ -134,17 +134,17 @@ func decodeRewrite(f field, strip bool) string {
 		return ""
 	}
 	if strip {
-		f.scope.at(f.nameAt).errorf("write one of them", "rewrite and strip_prefix exclude each other")
+		f.scope.at(f.nameAt).errorf("remove one of them", "rewrite and strip_prefix can't be combined")
 	}
 	switch {
 	case target == "{rest}":
-		f.errorf("write strip_prefix = true", "the rest alone may be no path")
+		f.errorf("write strip_prefix = true", "{rest} can be empty, and an empty path is not valid")
 	case !strings.HasPrefix(target, "/"):
-		f.errorf(suggest("/"+target), `a path begins with "/"`)
+		f.errorf(suggest("/"+target), `a path must begin with "/"`)
 	case strings.HasPrefix(target, "//"):
-		f.errorf(suggest("/"+strings.TrimLeft(target, "/")), `a path has no empty part`)
+		f.errorf(suggest("/"+strings.TrimLeft(target, "/")), `a path can't have an empty segment`)
 	case strings.ContainsAny(target, "?#"):
-		f.errorf(suggest(target[:strings.IndexAny(target, "?#")])+": the query is kept", "rewrite is a path, without query or fragment")
+		f.errorf(suggest(target[:strings.IndexAny(target, "?#")])+": the query is kept", "rewrite must be a path without query and fragment")
 	case !f.place().checkTarget(target, false):
 	default:
 		for _, found := range placeholder.FindAllString(target, -1) {

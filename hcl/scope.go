@@ -90,7 +90,7 @@ func (s *scope) demand(n *node, at Range) cty.Value {
 		return cty.DynamicVal
 	}
 	if len(s.path) >= maxChain {
-		s.at(at).errorf("write it simpler", "more than %d values refer to each other in a row", maxChain)
+		s.at(at).errorf("simplify it", "more than %d values refer to each other in a row", maxChain)
 		return cty.DynamicVal
 	}
 	n.state = evaluating
@@ -282,7 +282,7 @@ func (s *scope) reportProblem(problem *hcl.Diagnostic, expr hclsyntax.Expression
 
 func (s *scope) reportWork(expr hclsyntax.Expression, t *text) {
 	if !s.exhausted {
-		s.at(t.rangeOf(expr.Range())).errorf("write it simpler", "%v", errWork)
+		s.at(t.rangeOf(expr.Range())).errorf("simplify it", "%v", errWork)
 	}
 	s.exhausted = true
 }

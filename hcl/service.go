@@ -50,10 +50,10 @@ func (d *decoder) addService(b *block) {
 		return
 	}
 	if !identifier.MatchString(b.label) {
-		d.at(b.labelRange).errorf(`write letters, digits, "-" and "_"`, "%q is no name for a service", b.label)
+		d.at(b.labelRange).errorf(`write letters, digits, "-" and "_"`, "%q is not a valid name for a service", b.label)
 	}
 	if first := d.services[b.label]; first != nil {
-		d.at(b.labelRange).errorf("the first is at "+first.at.line(), "a second service %q", b.label)
+		d.at(b.labelRange).errorf("the first one is at "+first.at.line(), "duplicate service %q", b.label)
 		d.decodeService(b)
 		return
 	}
@@ -89,8 +89,8 @@ func (s *scope) decodeService(b *block) *Service {
 // decodeBalance decodes how requests are spread over members.
 func decodeBalance(f field) Balance {
 	forms := []string{string(BalanceRoundRobin), string(BalanceLeastConn), string(BalanceCookie)}
-	const sticky = `write "cookie": a browser keeps its member`
-	word := f.oneOf(forms, map[string]string{"ip_hash": sticky, "sticky": sticky, "hash": sticky}, f.name, "there is no balance %q")
+	const sticky = `write "cookie", which keeps a browser at its member`
+	word := f.oneOf(forms, map[string]string{"ip_hash": sticky, "sticky": sticky, "hash": sticky}, f.name, "unknown balance %q")
 	if word == "" {
 		return BalanceRoundRobin
 	}
@@ -104,7 +104,7 @@ func (s *scope) findOwnFallback(service *Service) {
 	}
 	for _, m := range service.Fallback.Members {
 		if slices.ContainsFunc(service.Upstream.Members, m.sameAddress) {
-			s.at(service.Fallback.Range).warnf("name another address, or leave fallback out", "the fallback %s is among the addresses of upstream", m.Text)
+			s.at(service.Fallback.Range).warnf("use another address, or remove fallback", "the fallback %s is also an address of upstream", m.Text)
 			return
 		}
 	}
@@ -166,7 +166,7 @@ func decodeHealth(v value) *Health {
 		if v.is(cty.String) && strings.HasPrefix(v.AsString(), "/") {
 			path = v.AsString()
 		}
-		v.errorf(fmt.Sprintf("write health = { path = %q }", path), "health is an object")
+		v.errorf(fmt.Sprintf("write health = { path = %q }", path), "health must be an object")
 		return nil
 	}
 	h := &Health{Rise: defaultRise, Fall: defaultFall, Range: v.at()}
@@ -190,7 +190,7 @@ func decodeHealth(v value) *Health {
 		h.Flow = h.Flow.and(all) // members and clients notice the effect of the other fields
 	}
 	if !hasPath {
-		v.errorf(`write health = { path = "/healthz" }`, "health has no path to ask for")
+		v.errorf(`write health = { path = "/healthz" }`, "health needs a path")
 	}
 	if len(v.scope.diags) > before || h.Path == "" {
 		return nil
@@ -202,7 +202,7 @@ func decodeHealth(v value) *Health {
 		h.Timeout = min(defaultProbe, h.Interval)
 	}
 	if h.Timeout > h.Interval {
-		timeout.errorf(suggest(h.Interval.String())+", or a longer interval", "the timeout is longer than the interval, %s", h.Interval)
+		timeout.errorf(suggest(h.Interval.String())+", or a longer interval", "the timeout is longer than the interval of %s", h.Interval)
 		return nil
 	}
 	return h
@@ -214,16 +214,16 @@ func (v value) healthPath() string {
 	switch {
 	case !ok:
 	case strings.Contains(text, "://"):
-		v.errorf(`write "/healthz": each address of upstream is asked`, "a path is not a URL")
+		v.errorf(`write "/healthz"; it is requested from each address of upstream`, "a path is not a URL")
 	case !strings.HasPrefix(text, "/"):
-		v.errorf(suggest("/"+text), `a path begins with "/"`)
+		v.errorf(suggest("/"+text), `a path must begin with "/"`)
 	case strings.HasPrefix(text, "//"):
-		v.errorf(suggest("/"+strings.TrimLeft(text, "/")), "a path has no empty part")
+		v.errorf(suggest("/"+strings.TrimLeft(text, "/")), "a path can't have an empty segment")
 	case strings.Contains(text, "#"):
 		before, _, _ := strings.Cut(text, "#")
-		v.errorf(suggest(before), "a path has no fragment: it is not sent")
+		v.errorf(suggest(before), "a path can't have a fragment, which is not sent")
 	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7F }):
-		v.errorf("write it with % escapes, as it is sent", "a path that is sent has no spaces and only ASCII")
+		v.errorf("write it with % escapes, as it is sent", "the path of a health check must be ASCII without spaces")
 	default:
 		return text
 	}

@@ -70,7 +70,7 @@ func (f field) headers() (map[string]*string, map[string]Flow) {
 		return nil, nil
 	}
 	if f.IsNull() || !f.isObject() {
-		f.errorf("write "+f.name+` = { X-Debug = "1" }`, "%s is an object", f.name)
+		f.errorf("write "+f.name+` = { X-Debug = "1" }`, "%s must be an object", f.name)
 		return nil, nil
 	}
 	headers := map[string]*string{}
@@ -83,11 +83,11 @@ func (f field) headers() (map[string]*string, map[string]Flow) {
 		}
 		at := f.scope.at(header.nameAt)
 		if slices.Contains(connectionFields(), name) {
-			at.errorf("remove it", "devproxy sets %s itself", name)
+			at.errorf("remove it", "devproxy sets %s automatically", name)
 			continue
 		}
 		if before, twice := first[name]; twice {
-			at.errorf("the first is at "+before.line(), "a second %s", name)
+			at.errorf("the first one is at "+before.line(), "duplicate header field %s", name)
 			continue
 		}
 		first[name] = header.nameAt
@@ -101,7 +101,7 @@ func (f field) headers() (map[string]*string, map[string]Flow) {
 		}
 	}
 	if text, is := headers["Host"]; is && text == nil && f.name == "request_headers" {
-		f.errorf(`write Host = "example.com" to send another`, "no request goes without Host")
+		f.errorf(`write Host = "example.com" to send another`, "every request needs Host")
 		delete(headers, "Host")
 	}
 	return headers, flows
@@ -111,7 +111,7 @@ func (f field) headers() (map[string]*string, map[string]Flow) {
 func (f field) headerValue(name, attribute string, flow Flow) (text string, ok bool) {
 	text, ok = f.scalar("the value of " + name)
 	if name == "Host" && attribute == "request_headers" && HasPlaceholder(text) && text != KeepHost {
-		f.errorf(`write Host = "{host}" to keep the client's, or a name`, "Host is {host} alone, or has no placeholder")
+		f.errorf(`write Host = "{host}" to keep the client's, or a name`, "Host can be {host} or a name without placeholders")
 		return "", false
 	}
 	return text, ok && (attribute == "headers" || f.place().checkPlaceholders(text, flow))
@@ -124,7 +124,7 @@ func (f field) fieldName() (string, bool) {
 		if fixed := strings.ReplaceAll(strings.TrimRight(f.name, ": "), " ", "-"); isToken(fixed) {
 			detail = suggest(fixed)
 		}
-		f.scope.at(f.nameAt).errorf(detail, "%q is no name of a header field", f.name)
+		f.scope.at(f.nameAt).errorf(detail, "%q is not a valid name of a header field", f.name)
 		return "", false
 	}
 	return textproto.CanonicalMIMEHeaderKey(f.name), true

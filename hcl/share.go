@@ -29,7 +29,7 @@ func shareEntries() []entry[Share] {
 
 func (s *scope) decodeShare(b *block) {
 	if first := s.file.Share; first != nil {
-		s.at(b.header).errorf("the first is at "+first.Range.line(), "a second share block")
+		s.at(b.header).errorf("the first one is at "+first.Range.line(), "duplicate share block")
 		return
 	}
 	share := &Share{Range: b.header}
@@ -72,10 +72,10 @@ func (s *scope) decodePassword(b *block, share *Share) {
 	case !ok:
 		return
 	case text == "":
-		f.errorf("leave it out for none", "password is empty")
+		f.errorf("remove it for no password", "password is empty")
 		return
 	case !strings.HasSuffix(attr.text.name, LocalName) && s.isLiteral(attr.Expr):
-		f.warnf(`write env("SHARE_PASSWORD"), or move it to `+LocalName, "the password is in a file that others read")
+		f.warnf(`write env("SHARE_PASSWORD"), or move it to `+LocalName, "other people can read this file and the password")
 	}
 	share.Password = text
 }
@@ -109,7 +109,7 @@ func (s *scope) decodePaths(b *block, name string) []Name {
 	}
 	elements, ok := f.list("paths", `"/"`)
 	if ok && len(elements) == 0 && name == "paths" {
-		s.at(f.nameAt).errorf("leave it out for all", "a share without paths has nothing to show")
+		s.at(f.nameAt).errorf("remove it to share all paths", "a share needs at least one path")
 	}
 	var paths []Name
 	for element, text := range texts(elements, "a path") {
@@ -125,9 +125,9 @@ func (p place) sharedPath(text string) (clean string, ok bool) {
 	before, _, query := strings.Cut(text, "?")
 	switch {
 	case strings.Contains(text, "://"):
-		p.errorf(`write "/PATH": it holds for all hosts`, "a path is not a URL")
+		p.errorf(`write "/PATH"; it applies to all hosts`, "a path is not a URL")
 	case query:
-		p.errorf(suggest(before), "a path has no query")
+		p.errorf(suggest(before), "a path can't have a query")
 	default:
 		return p.path(text)
 	}
@@ -159,9 +159,9 @@ func decodeShow(f field) []Name {
 	for element, text := range texts(elements, "an entry of show") {
 		switch {
 		case text == "" || text == "/":
-			element.errorf(`write one like "/rails/mailers"`, "%q in show names nothing that is hidden", text)
+			element.errorf(`write one like "/rails/mailers"`, "%q in show is not a hidden entry", text)
 		case strings.Contains(text, "://"):
-			element.errorf(`write "/PATH": it is for all hosts`, "an entry of show is not a URL")
+			element.errorf(`write "/PATH"; it applies to all hosts`, "an entry of show can't be a URL")
 		default:
 			show = append(show, Name{Value: text, Range: element.at()})
 		}
@@ -173,7 +173,7 @@ func decodeShow(f field) []Name {
 func decodeVisitors(f field) []netip.Prefix {
 	elements, ok := f.list("CIDR ranges", `"203.0.113.0/24"`)
 	if ok && len(elements) == 0 {
-		f.scope.at(f.nameAt).errorf("leave it out for everybody", "a share that allows nobody has no visitors")
+		f.scope.at(f.nameAt).errorf("remove it to allow all addresses", "allow needs at least one address")
 	}
 	var allow []netip.Prefix
 	for element, text := range texts(elements, "a CIDR range") {
@@ -189,7 +189,7 @@ func decodeSharedCookies(v value) bool {
 	if !v.known() || v.Type() == cty.String && v.AsString() == "shared" {
 		return v.known()
 	}
-	v.errorf(`write "shared", or leave it out: then each host has its own cookies`, `cookies is "shared"`)
+	v.errorf(`write "shared", or remove it: then each host has its own cookies`, `cookies can only be "shared"`)
 	return false
 }
 
@@ -197,7 +197,7 @@ func decodeSharedCookies(v value) bool {
 func decodeExpires(v value) time.Duration {
 	duration, ok := v.duration()
 	if ok && duration <= 0 {
-		v.errorf(`write one like "8h", which it is when left out`, "a link lives for some time")
+		v.errorf(`write one like "8h", which is the default`, "expires must be longer than zero")
 		return 0
 	}
 	return duration
@@ -207,13 +207,13 @@ func decodeExpires(v value) time.Duration {
 func decodeSharedHosts(f field) []Name {
 	elements, ok := f.list("host names of this file", `"shop.localhost"`)
 	if ok && len(elements) == 0 {
-		f.scope.at(f.nameAt).errorf("leave it out for all hosts without share = false", "a share has at least one host")
+		f.scope.at(f.nameAt).errorf("remove it to share all hosts without share = false", "a share needs at least one host")
 	}
 	var hosts []Name
 	for element, text := range texts(elements, "a host") {
 		name := Name{Value: strings.ToLower(text), Range: element.at()}
 		if i := slices.IndexFunc(hosts, func(host Name) bool { return host.Value == name.Value }); i >= 0 {
-			element.errorf("the first is at "+hosts[i].Range.line(), "a second %q", name.Value)
+			element.errorf("the first one is at "+hosts[i].Range.line(), "duplicate %q", name.Value)
 			continue
 		}
 		if f.scope.isShared(name, text) {
@@ -235,12 +235,12 @@ func (s *scope) isShared(name Name, text string) bool {
 		case h.Name.Value == name.Value:
 			return true
 		case slices.ContainsFunc(h.Aliases, func(alias Name) bool { return alias.Value == name.Value }):
-			at.errorf(suggest(h.Name.Value)+": aliases have no public names", "%q is an alias", text)
+			at.errorf(suggest(h.Name.Value)+": only hosts get public names", "%q is an alias", text)
 			return false
 		}
 	}
 	if !slices.Contains(s.hostNames, name.Value) {
-		at.errorf(s.meantHost(name.Value), "no host is named %q", text)
+		at.errorf(s.meantHost(name.Value), "unknown host %q", text)
 	}
 	return false
 }
@@ -276,21 +276,21 @@ func decodePublicName(v value) string {
 	first, _, dotted := strings.Cut(name, ".")
 	switch {
 	case text == "":
-		v.errorf("leave it out for an unguessable one", "name is empty")
+		v.errorf("remove it for an unguessable name", "name is empty")
 	case dotted && first != "":
-		v.errorf(suggest(first)+": the relay's domain follows it", "name has no dots")
+		v.errorf(suggest(first)+"; the domain of the relay is added", "name can't contain dots")
 	case strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }):
 		// Its xn-- form would contain "--".
 		v.errorf(`write letters a to z, digits and "-"`, "%q is not ASCII", text)
 	case !v.place().publicLabels(name, text, `write one like "shop"`):
 	case strings.Contains(name, "--"):
-		v.errorf(suggest(hyphens.ReplaceAllString(name, "-")), `name has no "--": unguessable names are told by it`)
+		v.errorf(suggest(hyphens.ReplaceAllString(name, "-")), `name can't contain "--", which marks unguessable names`)
 	case tokenForm.MatchString(name):
-		v.errorf("end it with fewer characters, or leave name out", "%q looks like an unguessable name, which nobody can choose", text)
+		v.errorf("use fewer characters after the last hyphen, or remove name", "%q has the form of an unguessable name, which can't be chosen", text)
 	case zoneForm.MatchString(name):
-		v.errorf("write one that is longer or shorter than 8 characters, or "+strconv.Quote(name[:4]+"-"+name[4:]), "%q looks like the zone of a key, which nobody can choose", text)
+		v.errorf("write one with more or fewer than 8 characters, or "+strconv.Quote(name[:4]+"-"+name[4:]), "%q has the form of the zone of a key, which can't be chosen", text)
 	case name == sealedLabel:
-		v.errorf(`write a longer one, like "shop"`, "%q is kept for sealed shares", text)
+		v.errorf(`write a longer one, like "shop"`, "%q is reserved for sealed shares", text)
 	default:
 		return name
 	}

@@ -61,7 +61,7 @@ func newText(src source) (*text, Diagnostics) {
 		}
 	}
 	if at := bytes.IndexByte(src.text, 0); at >= 0 {
-		diags = append(diags, t.errorAt(at, at+1, "a NUL byte is no text", "remove it; is this the right file?"))
+		diags = append(diags, t.errorAt(at, at+1, "a text can't contain a NUL byte", "remove it; is this the right file?"))
 		t.clean = bytes.ReplaceAll(t.clean, []byte{0}, []byte{' '})
 	}
 	return t, diags
@@ -186,7 +186,7 @@ func (t *text) blankInvisible(tokens hclsyntax.Tokens) Diagnostics {
 					t.clean = bytes.Clone(t.clean)
 				}
 				start := token.Range.Start.Byte + i
-				diags = append(diags, t.errorAt(start, start+size, fmt.Sprintf("an invisible character is here: U+%04X, %s", c, name), advice))
+				diags = append(diags, t.errorAt(start, start+size, fmt.Sprintf("invisible character U+%04X, %s", c, name), advice))
 				copy(t.clean[start:start+size], "    ")
 			}
 			i += size
@@ -214,9 +214,9 @@ func invisible(c rune) (name, advice string) {
 	case unicode.Is(unicode.Zs, c):
 		return "a space of another width", "write a space"
 	case c == '\u2028' || c == '\u2029':
-		return "a line separator", "remove it, and begin a line"
+		return "a line separator", "replace it by a new line"
 	case c == '\u200B':
-		return "a space without width", "remove it"
+		return "a zero-width space", "remove it"
 	case c == '\uFEFF':
 		return "a byte order mark", "remove it"
 	case c == '\u00AD':
@@ -283,7 +283,7 @@ func tooDeep(tokens hclsyntax.Tokens) (at hcl.Range, summary string, found bool)
 			top.operators++
 		}
 		if len(open) > maxNesting {
-			return token.Range, fmt.Sprintf("more than %d levels inside of each other", maxNesting), true
+			return token.Range, fmt.Sprintf("more than %d nested levels", maxNesting), true
 		}
 		if open[len(open)-1].operators > maxOperators {
 			return token.Range, fmt.Sprintf("more than %d operators in a row", maxOperators), true

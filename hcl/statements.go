@@ -190,7 +190,7 @@ func foreignValue(statement string) valueFinding {
 	}
 	value := statement[m[6]:m[7]]
 	if form := upstreamForm(value); form != "" && pastedAddress.MatchString(value) {
-		return valueFinding{finding{"an address is a string, a port a number", "write " + form}, m[6], m[7], 0}
+		return valueFinding{finding{"an address must be a string, or a port a number", "write " + form}, m[6], m[7], 0}
 	}
 	bare := quotes.ReplaceAllStringFunc(value, func(s string) string { return strings.Repeat(" ", len(s)) })
 	if shellDefault.MatchString(value) {
@@ -264,7 +264,7 @@ func (st foreignStatement) finding() finding {
 		}
 	}
 	if m := nginxOnly.FindStringSubmatch(st.first); m != nil && !isAttribute(m[1]) {
-		detail := "remove it: a Proxyfile has nothing like it"
+		detail := "remove it: a Proxyfile has no equivalent"
 		if form := attributeExamples()[otherWords()[m[1]]]; form != "" {
 			detail = "write " + form
 		}
@@ -286,20 +286,20 @@ func (st foreignStatement) path() finding {
 func (st foreignStatement) header() finding {
 	if m := headNames.FindStringSubmatch(st.first); m != nil {
 		names := strings.Split(strings.NewReplacer(`"`, "", " ", "", "\t", "").Replace(m[1]), ",")
-		return finding{"one name is enough for a host", fmt.Sprintf("write host %q {; further names are its aliases: aliases = [%s]", names[0], quoteList(names[1:]))}
+		return finding{"a host block can have only one name", fmt.Sprintf("write host %q {; for the other names, write aliases = [%s]", names[0], quoteList(names[1:]))}
 	}
 	if m := headCall.FindStringSubmatch(st.first); m != nil {
-		return finding{"a block has no parentheses", fmt.Sprintf("write %s %q {", m[1], m[2])}
+		return finding{"a block header has no parentheses", fmt.Sprintf("write %s %q {", m[1], m[2])}
 	}
 	if m := headValue.FindStringSubmatch(st.first); m != nil && !strings.HasSuffix(st.first, "{") && !strings.HasSuffix(st.first, "}") {
 		kind := cmp.Or(otherWords()[m[1]], m[1])
 		label, form := labelOf(kind, m[2]+m[3]), contents(m[4])
 		if form != "" && (kind != "route" || strings.HasPrefix(label, "/")) {
-			return finding{fmt.Sprintf("what a %s does goes in braces", kind), fmt.Sprintf("write %s %s { %s }", kind, Quote(label), form)}
+			return finding{fmt.Sprintf("the content of a %s goes in braces", kind), fmt.Sprintf("write %s %s { %s }", kind, Quote(label), form)}
 		}
 	}
 	if m := headColon.FindStringSubmatch(st.first); m != nil && (strings.Contains(st.first, ":") || m[3] != "") {
-		return finding{fmt.Sprintf("%q is a block", m[1]), fmt.Sprintf("write %s %s {", m[1], Quote(labelOf(m[1], m[2])))}
+		return finding{fmt.Sprintf("%q is a block, not an attribute", m[1]), fmt.Sprintf("write %s %s {", m[1], Quote(labelOf(m[1], m[2])))}
 	}
 	return finding{}
 }
@@ -330,7 +330,7 @@ func (st foreignStatement) assignment() finding {
 	if m == nil || !isAttribute(m[1]) {
 		return finding{}
 	}
-	return finding{`an attribute takes "="`, "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}
+	return finding{`an attribute needs "="`, "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}
 }
 
 // site recognizes a name with what it does: `shop.localhost = 3000`.
@@ -372,7 +372,7 @@ func (st foreignStatement) block(name, args string) finding {
 		if strings.HasPrefix(args, `"`) || !strings.Contains(st.whole, "reverse_proxy") && nginxModifier.FindString(args) == "" {
 			return finding{}
 		}
-		return st.converted("a path is a string, without a modifier", name, args, convertCaddy(st.whole))
+		return st.converted("a path must be a string without a modifier", name, args, convertCaddy(st.whole))
 	case "routes", "paths", "locations", "hosts", "sites", "domains":
 		return st.plural(name, args)
 	}
@@ -425,7 +425,7 @@ func (st foreignStatement) converted(summary, name, args string, c *conversion) 
 		m := returned.FindStringSubmatch(st.whole)
 		switch {
 		case name == "location" && path == "":
-			return finding{summary, "write one route for each path: a route is a prefix, not a pattern"}
+			return finding{summary, "write one route for each path: a route has a prefix, not a pattern"}
 		case name == "location" && m != nil:
 			return finding{summary, routeAdvice(path, strings.TrimPrefix(answerAdvice(strings.Fields(m[1])), "write "), st.inside)}
 		case path != "" && isPath:
@@ -452,7 +452,7 @@ func (st foreignStatement) plural(name, args string) finding {
 	if args != "" || ownAttribute().MatchString(st.whole) {
 		return finding{}
 	}
-	summary := fmt.Sprintf("%q is not a block: each has its own", name)
+	summary := fmt.Sprintf("%q is not a block: write one block for each", name)
 	_, rest, _ := strings.Cut(st.whole, "{")
 	for line := range strings.Lines(strings.TrimSuffix(strings.TrimSpace(rest), "}")) {
 		line = strings.TrimSpace(line)
@@ -499,11 +499,11 @@ func (st foreignStatement) directive(name string, args []string) finding {
 	case "root", "static", "alias":
 		detail = "write files = " + Quote(cmp.Or(last, "public"))
 	case "file_server":
-		detail = `remove it; files = "public" serves a folder`
+		detail = `remove it; to serve a folder, write files = "public"`
 	case "server_name":
 		detail = "write aliases = [" + Quote(cmp.Or(convertName(last), "shop.localhost")) + `]; the first name goes in host "NAME"`
 	case "listen", "bind":
-		detail = "remove it; a block listen { https = 8443 } at the top level picks the port"
+		detail = "remove it; to choose the port, write listen { https = 8443 } at the top level"
 	case "rewrite":
 		detail = rewriteAdvice(args, st.inside)
 	case "redir", "return", "respond":
@@ -515,9 +515,9 @@ func (st foreignStatement) directive(name string, args []string) finding {
 			detail = "write response_headers = { " + args[0] + " = " + Quote(strings.Join(args[1:], " ")) + " }"
 		}
 	case "try_files":
-		detail = `write try_files = "public" next to upstream; or files = "public", where spa = true answers unknown paths with index.html`
+		detail = `write try_files = "public" next to upstream; or files = "public", with spa = true to answer unknown paths with index.html`
 	case "index":
-		detail = "remove it; files has index.html, and spa = true answers unknown paths with it"
+		detail = "remove it; files serves index.html, and spa = true answers unknown paths with it"
 	default:
 		if isBuiltIn(name) {
 			detail = builtIn

@@ -232,7 +232,7 @@ func TestForeignStatementsHideNothing(t *testing.T) {
 	for name, tt := range foreignCases() {
 		file, diags := decodeText(before+tt.text+after, "")
 		got := strings.Join(summaries(diags), "\n")
-		if !strings.Contains(got, `"1" is no duration`) || !strings.Contains(got, "a duration is a string") {
+		if !strings.Contains(got, `"1" is not a valid duration`) || !strings.Contains(got, "a duration must be a string") {
 			t.Errorf("%s:\n%s", name, rendered(t, diags, file.Sources))
 		}
 		// A service that a broken host would refer to is not used then.
@@ -264,7 +264,7 @@ func TestNotForeignStatements(t *testing.T) {
 		// With a syntax error elsewhere every line is looked at.
 		for _, both := range []string{text + broken, strings.TrimSuffix(text, "}\n") + "hold = 5s\n}\n"} {
 			file, diags := decodeText(both, "")
-			if diff := cmp.Diff([]string{"a duration is a string"}, summaries(diags)); diff != "" && !strings.Contains(diff, "answers with nothing") {
+			if diff := cmp.Diff([]string{"a duration must be a string"}, summaries(diags)); diff != "" && !strings.Contains(diff, "has no upstream, files, redirect or respond") {
 				t.Errorf("%s\n%s", both, rendered(t, diags, file.Sources))
 			}
 		}

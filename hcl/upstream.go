@@ -22,7 +22,7 @@ func decodeUpstream(v value) *Upstream {
 	if v.isList() {
 		elements = v.elements()
 		if len(elements) == 0 {
-			v.errorf("write [3000, 3001]", "an upstream has at least one address")
+			v.errorf("write [3000, 3001]", "upstream has no addresses")
 		}
 	}
 	for _, element := range elements {
@@ -51,14 +51,14 @@ func decodeMembers(v value) []Member {
 		if n, ok := integer(v.Value); ok && n >= 1 && n <= 65535 {
 			m = portMember(uint16(n))
 		} else {
-			v.errorf("write one of 1 to 65535", "port %s is out of range", v.written())
+			v.errorf("write a number from 1 to 65535", "port %s is out of range", v.written())
 		}
 	case v.is(cty.String):
 		m = addressMember(v, v.AsString())
 	case v.known() && v.isObject() && objectUpstream(v) != "":
-		v.errorf("write "+objectUpstream(v), "an upstream is not %s", v.typeName())
+		v.errorf("write "+objectUpstream(v), "upstream can't be %s", v.typeName())
 	default:
-		v.errorf(`write a port like 3000, or "host:port", "http://…", "unix:PATH", service.NAME`, "an upstream is not %s", v.typeName())
+		v.errorf(`write a port like 3000, or "host:port", "http://…", "unix:PATH", service.NAME`, "upstream can't be %s", v.typeName())
 	}
 	if m == nil {
 		return nil
@@ -138,7 +138,7 @@ var (
 // servers print their address with one.
 func addressMember(v value, text string) *Member {
 	if bare := strings.TrimSpace(text); bare != text && bare != "" {
-		v.errorf(suggest(bare), "an address has no spaces around it")
+		v.errorf(suggest(bare), "an address can't have spaces around it")
 		return nil
 	}
 	if expr := envExpression(text); expr != "" && v.comesFrom().Empty() {
@@ -150,13 +150,13 @@ func addressMember(v value, text string) *Member {
 	}
 	switch scheme, rest, isURL := strings.Cut(text, "://"); {
 	case text == "":
-		v.errorf("write a port like 3000", "an upstream is not empty")
+		v.errorf("write a port like 3000", "upstream is empty")
 	case allDigits.MatchString(strings.TrimPrefix(text, ":")):
 		if port := v.place().port(strings.TrimPrefix(text, ":")); port != 0 {
 			return portMember(port)
 		}
 	case quotedReference.MatchString(text):
-		v.errorf("remove the quotes: "+text, "a reference is written without quotes")
+		v.errorf("remove the quotes: "+text, "a reference must not be in quotes")
 	case strings.HasPrefix(text, "unix:"):
 		return socketMember(v, text)
 	case isURL:
@@ -171,7 +171,7 @@ func addressMember(v value, text string) *Member {
 func (p place) port(digits string) uint16 {
 	n, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || n == 0 {
-		p.errorf("write one of 1 to 65535", "port %s is out of range", digits)
+		p.errorf("write a number from 1 to 65535", "port %s is out of range", digits)
 		return 0
 	}
 	return uint16(n)
@@ -181,7 +181,7 @@ func socketMember(v value, text string) *Member {
 	path := strings.TrimPrefix(text, "unix:")
 	path = strings.TrimPrefix(path, "//") // as a URL: unix:///run/app.sock
 	if path == "" || strings.ContainsRune(path, 0) {
-		v.errorf(`write "unix:tmp/app.sock"`, "a socket has a path")
+		v.errorf(`write "unix:tmp/app.sock"`, "a socket needs a path")
 		return nil
 	}
 	if strings.HasPrefix(path, "~") {
@@ -209,13 +209,13 @@ func urlMember(p place, text, scheme, rest string) *Member {
 			detail += ": WebSockets go there too"
 		}
 		written, _, _ := strings.Cut(text, "://")
-		p.errorf(detail, "an upstream has no scheme %q", written)
+		p.errorf(detail, "unknown scheme %q of an upstream", written)
 	case strings.Contains(rest, "@"):
-		p.errorf(`write request_headers = { Authorization = "…" }`, "the URL of an upstream has no user name")
+		p.errorf(`write request_headers = { Authorization = "…" }`, "the URL of an upstream can't have a user name")
 	case end >= 0:
-		p.errorf(withoutPath(text[:len(text)-len(rest)+end], rest[end:]), "the URL of an upstream has no path")
+		p.errorf(withoutPath(text[:len(text)-len(rest)+end], rest[end:]), "the URL of an upstream can't have a path")
 	case err != nil || u.Hostname() == "" || !isDialable(u.Hostname()):
-		p.errorf(`write one like "http://127.0.0.1:3000"`, "%q is no URL", text)
+		p.errorf(`write one like "http://127.0.0.1:3000"`, "%q is not a valid URL", text)
 	default:
 		if u.Port() != "" {
 			port = p.port(u.Port())
@@ -240,20 +240,20 @@ func withoutPath(address, path string) string {
 // hostPortMember decodes HOST:PORT.
 func hostPortMember(p place, text string) *Member {
 	invalid := func(detail string) *Member {
-		p.errorf(detail, "%q is no address", text)
+		p.errorf(detail, "%q is not a valid address", text)
 		return nil
 	}
 	if m := halfURL.FindStringSubmatch(text); m != nil && !allDigits.MatchString(m[2]) {
 		return invalid(suggest(cmp.Or(m[1], "http") + "://" + m[2]))
 	}
 	if m := portMapping.FindStringSubmatch(text); m != nil {
-		p.errorf("write "+m[1]+": the port that the container has on this machine", "an upstream is one port")
+		p.errorf("write "+m[1]+": the port of the container on this machine", "an upstream is one port, not a mapping")
 		return nil
 	}
 	if i := strings.IndexAny(text, "/?#"); i >= 0 {
 		switch {
 		case strings.Contains(text[:i], ":") && isDialable(text[:strings.LastIndexByte(text[:i], ':')]):
-			p.errorf(withoutPath(text[:i], text[i:]), "the address of an upstream has no path")
+			p.errorf(withoutPath(text[:i], text[i:]), "the address of an upstream can't have a path")
 			return nil
 		case strings.HasPrefix(text, "/") || strings.HasPrefix(text, "."):
 			return invalid(suggest("unix:"+text) + " for a socket, or files = … for a folder")
@@ -278,7 +278,7 @@ func hostPortMember(p place, text string) *Member {
 		} else if isIP(text) {
 			detail = suggest("[" + text + "]:80")
 		}
-		p.errorf(detail, "an IPv6 address stands in brackets")
+		p.errorf(detail, "an IPv6 address needs brackets")
 		return nil
 	}
 	if !isDialable(host) || !allDigits.MatchString(digits) {

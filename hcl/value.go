@@ -102,7 +102,7 @@ func (v value) str(what string) (text string, ok bool) {
 			detail = suggest(text.AsString())
 		}
 	}
-	v.errorf(detail, "%s is a string", what)
+	v.errorf(detail, "%s must be a string", what)
 	return "", false
 }
 
@@ -113,17 +113,17 @@ func (v value) scalar(what string) (text string, ok bool) {
 		return "", false
 	}
 	if v.IsNull() || !v.Type().IsPrimitiveType() {
-		v.errorf("this is "+v.typeName(), "%s is a string", what)
+		v.errorf("this is "+v.typeName(), "%s must be a string", what)
 		return "", false
 	}
 	converted, err := convert.Convert(v.Value, cty.String)
 	if err != nil {
-		v.errorf(sentence(err.Error()), "%s is a string", what)
+		v.errorf(sentence(err.Error()), "%s must be a string", what)
 		return "", false
 	}
 	text = converted.AsString()
 	if what != "body" && strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && isControl(r) }) {
-		v.errorf("write it on one line", "%s has a control character", what)
+		v.errorf("write it on one line", "%s contains a control character", what)
 		return "", false
 	}
 	return text, true
@@ -138,7 +138,7 @@ func (v value) oneOf(words []string, meant map[string]string, what, unknown stri
 	}
 	choices := "write " + alternatives(strings.Split(quoteList(words), ", "))
 	if v.Type() != cty.String {
-		v.errorf(choices, "%s is a string", what)
+		v.errorf(choices, "%s must be a string", what)
 		return ""
 	}
 	text := v.AsString()
@@ -206,7 +206,7 @@ func (f field) boolean() *bool {
 	if f.Type() == cty.String && (f.AsString() == "true" || f.AsString() == "false") {
 		detail = "write " + f.AsString() + ", without quotes"
 	}
-	f.errorf(detail, "%s is true or false", f.name)
+	f.errorf(detail, "%s must be true or false", f.name)
 	return nil
 }
 
@@ -228,7 +228,7 @@ func (f field) list(what, example string) (elements []value, ok bool) {
 	if f.is(cty.String) {
 		detail = "write [" + f.written() + "]"
 	}
-	f.errorf(detail, "%s is a list of %s", f.name, what)
+	f.errorf(detail, "%s must be a list of %s", f.name, what)
 	return nil, false
 }
 

@@ -49,7 +49,7 @@ func (b *builder) findDuplicates(host *Host, ranges map[*Route]hcl.Range) {
 			first[r.ID] = r
 			continue
 		}
-		b.errorf(ranges[r], "the first is at "+f.Source.String(), "a second route %q in host %q", r.Label(), host.Name)
+		b.errorf(ranges[r], "the first one is at "+f.Source.String(), "duplicate route %q in host %q", r.Label(), host.Name)
 	}
 }
 

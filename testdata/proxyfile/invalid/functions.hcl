@@ -1,8 +1,8 @@
 host "a.localhost" {
   upstream = 1
   response_headers = {
-    A = uper("a") # ERROR: there is no function "uper"
-    B = file("x") # ERROR: there is no function "file"
+    A = uper("a") # ERROR: unknown function "uper"
+    B = file("x") # ERROR: unknown function "file"
   }
 }
 host "b.localhost" {
@@ -15,7 +15,7 @@ host "c.localhost" {
 }
 host "d.localhost" {
   upstream = 1
-  response_headers = { A = url("x.localhost") } # ERROR: no host is named "x.localhost"
+  response_headers = { A = url("x.localhost") } # ERROR: unknown host "x.localhost"
 }
 host "e.localhost" {
   upstream = 1

@@ -7,17 +7,17 @@ host "a.localhost" {
 host "b.localhost" { upstream = [service.b, service.c, service.d, service.e, service.f, service.g, service.h, service.i, service.j] }
 service "a" {
   upstream = 1
-  health   = "/healthz" # ERROR: health is an object
-  balance  = "ip_hash" # ERROR: there is no balance "ip_hash"
+  health   = "/healthz" # ERROR: health must be an object
+  balance  = "ip_hash" # ERROR: unknown balance "ip_hash"
 }
 service "b" {
   upstream = 1
-  health   = {} # ERROR: health has no path to ask for
-  balance  = "least_con" # ERROR: there is no balance "least_con"
+  health   = {} # ERROR: health needs a path
+  balance  = "least_con" # ERROR: unknown balance "least_con"
 }
 service "c" {
   upstream = 1
-  health   = { path = "healthz", interval = "10ms", rise = 0, fall = "2", status = 99 } # ERROR: 99 is no status | a path begins with "/" | an interval is not "10ms" | fall is a whole number, not "2" | rise is a whole number, not 0
+  health   = { path = "healthz", interval = "10ms", rise = 0, fall = "2", status = 99 } # ERROR: 99 is not a valid status | a path must begin with "/" | an interval of "10ms" is out of range | fall must be a whole number, not "2" | rise must be a whole number, not 0
 }
 service "d" {
   upstream = 1
@@ -25,12 +25,12 @@ service "d" {
 }
 service "e" {
   upstream = 1
-  health   = { path = "/healthz", interval = "1s", timeout = "2s" } # ERROR: the timeout is longer than the interval, 1s
+  health   = { path = "/healthz", interval = "1s", timeout = "2s" } # ERROR: the timeout is longer than the interval of 1s
 }
 service "f" {
   upstream = 1
-  health   = { path = "/a b", every = "2s" } # ERROR: a path that is sent has no spaces and only ASCII | unknown field "every" in health
-  balance  = true # ERROR: balance is a string
+  health   = { path = "/a b", every = "2s" } # ERROR: the path of a health check must be ASCII without spaces | unknown field "every" in health
+  balance  = true # ERROR: balance must be a string
 }
 service "g" {
   upstream = 1
@@ -46,11 +46,11 @@ service "i" {
 }
 service "j" {
   upstream = 1
-  fallback = "https://staging.example.com/api" # ERROR: the URL of an upstream has no path
-  health   = { path = "/healthz#top" } # ERROR: a path has no fragment: it is not sent
+  fallback = "https://staging.example.com/api" # ERROR: the URL of an upstream can't have a path
+  health   = { path = "/healthz#top" } # ERROR: a path can't have a fragment, which is not sent
 }
 service "k" {
   upstream = 1
-  fallback = [] # ERROR: an upstream has at least one address
-  health   = { path = "//healthz" } # ERROR: a path has no empty part
+  fallback = [] # ERROR: upstream has no addresses
+  health   = { path = "//healthz" } # ERROR: a path can't have an empty segment
 }

@@ -4,12 +4,12 @@ host "shop.localhost" { upstream = 5173 }
 share {
   relay = [
     "t.example.com",
-    "T.example.com:443", # ERROR: a second "t.example.com"
-    "cloudflar", # ERROR: "cloudflar" is no relay's domain
-    "ssh://", # ERROR: "ssh://" is no URL of an SSH server
-    "ssh://me:secret@vps.example.com", # ERROR: a password does not belong in a Proxyfile
-    "ssh://vps.example.com/app", # ERROR: an SSH server has no path
-    5173, # ERROR: relay is a string
+    "T.example.com:443", # ERROR: duplicate "t.example.com"
+    "cloudflar", # ERROR: "cloudflar" is not the domain of a relay
+    "ssh://", # ERROR: "ssh://" is not the URL of an SSH server
+    "ssh://me:secret@vps.example.com", # ERROR: a Proxyfile must not contain the password of a server
+    "ssh://vps.example.com/app", # ERROR: the URL of an SSH server can't have a path
+    5173, # ERROR: relay must be a string
     "", # ERROR: relay is empty
   ]
 }

@@ -1,5 +1,5 @@
 host "a.localhost" { upstream = service.a }
 service "a" {
   upstream = [3000, 3001]
-  fallback = 3001 # WARNING: the fallback :3001 is among the addresses of upstream
+  fallback = 3001 # WARNING: the fallback :3001 is also an address of upstream
 }

@@ -1,5 +1,5 @@
-host "a.localhost" { files = "not/there" } # WARNING: the folder "not/there" is not there yet
+host "a.localhost" { files = "not/there" } # WARNING: the folder "not/there" does not exist yet
 host "b.localhost" {
   upstream  = 1
-  try_files = "not/there" # WARNING: the folder "not/there" is not there yet
+  try_files = "not/there" # WARNING: the folder "not/there" does not exist yet
 }

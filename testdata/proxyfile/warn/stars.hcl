@@ -21,9 +21,9 @@ host "c.localhost" {
 
 host "d.localhost" {
   upstream = 9
-  route "/users/:id/posts/{post}" { upstream = 10 } # WARNING: route "/users/:id/posts/{post}" matches ":id" as it is written
+  route "/users/:id/posts/{post}" { upstream = 10 } # WARNING: route "/users/:id/posts/{post}" matches ":id" literally
   route "/a/[slug]" { upstream = 11 }
-  route "/b/<int:id>" { upstream = 12 } # WARNING: route "/b/<int:id>" matches "<int:id>" as it is written
+  route "/b/<int:id>" { upstream = 12 } # WARNING: route "/b/<int:id>" matches "<int:id>" literally
   route "/v1/messages:send" { upstream = 13 }
   route "/@user/:8080" { upstream = 14 }
 }
