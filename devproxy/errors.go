@@ -280,7 +280,7 @@ func visitorPage(p page.Page) page.Page {
 func visitorTitle(status int) string {
 	switch {
 	case status == http.StatusNotFound:
-		return "There is no such page here."
+		return "This page does not exist."
 	case status == http.StatusMethodNotAllowed:
 		return "This page can only be read."
 	case status == http.StatusServiceUnavailable:

@@ -353,7 +353,7 @@ func (b *publicBrowser) password(t *testing.T) {
 	}
 	p.forgetLoads()
 	p.logIn(t, "close sesame")
-	p.awaitLoad(t, "document.body.innerText.includes('That is not the password.')")
+	p.awaitLoad(t, "document.body.innerText.includes('The password is wrong.')")
 	if seen := shop.take(); len(seen) > 0 {
 		t.Fatalf("the app was asked by who has no password: %v", seen)
 	}

@@ -421,7 +421,7 @@ func (s *sharedFramework) hides(t *testing.T) {
 		method, rest, _ := strings.Cut(line, " ")
 		path, body, _ := strings.Cut(rest, " ")
 		got := ask(t, client, method, s.base+path, body, "Accept", "text/html")
-		if got.status != http.StatusNotFound || !strings.Contains(got.body, "There is no such page here.") {
+		if got.status != http.StatusNotFound || !strings.Contains(got.body, "This page does not exist.") {
 			t.Errorf("%s answers %d: %.200s", line, got.status, got.body)
 		}
 	}
@@ -444,7 +444,7 @@ func (s *sharedFramework) fails(t *testing.T) {
 		words := append(strings.SplitN(line, " ", 3), "Accept", "text/html")
 		path, fields := words[0], words[1:]
 		got := ask(t, client, "GET", s.base+path, "", fields[:2]...)
-		if got.status < 400 || !strings.Contains(got.body, "There is no such page here.") && !strings.Contains(got.body, "This site did not respond.") {
+		if got.status < 400 || !strings.Contains(got.body, "This page does not exist.") && !strings.Contains(got.body, "This site did not respond.") {
 			t.Errorf("%s answers %d: %.300s", line, got.status, got.body)
 		}
 		direct := ask(t, http.DefaultClient, "GET", s.local+path, "", fields[:2]...)

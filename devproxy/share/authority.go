@@ -2,11 +2,18 @@ package share
 
 import "strings"
 
-// authority is a normal host and port (RFC 3986 section 3.2): the name in
-// lower case without its trailing dot, the port always written out.
+const (
+	httpPort  = "80"
+	httpsPort = "443"
+	// maxLabel is the length of a label in bytes, RFC 1035 section 2.3.4.
+	maxLabel = 63
+)
+
+// authority is a normalized host and port (RFC 3986 section 3.2): the name in lower
+// case without its trailing dot, the port always present.
 type authority struct{ name, port string }
 
-// String is the authority as https writes it: without port 443.
+// String returns the authority as https writes it: without port 443.
 func (a authority) String() string {
 	if a.port == httpsPort {
 		return a.name
@@ -14,14 +21,8 @@ func (a authority) String() string {
 	return a.name + ":" + a.port
 }
 
-const (
-	httpPort  = "80"
-	httpsPort = "443"
-)
-
-// parseAuthority reads an authority without userinfo. port is what an authority
-// without one means. A name may have a "*" in it: it is looked up like any
-// other, and found only where the table has one.
+// parseAuthority parses an authority without userinfo. port is the default port. A
+// name may contain a "*": it is looked up like any other name.
 func parseAuthority(text, port string) (a authority, ok bool) {
 	name := text
 	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, ']') {
@@ -38,39 +39,23 @@ func isPort(port string) bool {
 	return len(port) <= len("65535") && strings.Trim(port, "0123456789") == ""
 }
 
-// isName reports whether name consists of what names and addresses are
-// written with; name is in lower case.
+// isName reports whether name, in lower case, has only the characters of names and
+// addresses.
 func isName(name string) bool {
-	for i := range len(name) {
-		if !isLabelByte(name[i]) && strings.IndexByte(".*[:]", name[i]) < 0 {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(name, func(r rune) bool { return !isLabelRune(r) && !strings.ContainsRune(".*[:]", r) })
 }
 
-// isLabel reports whether text can stand for the "*" of a wildcard.
+// isLabel reports whether text can replace the "*" of a wildcard.
 func isLabel(text string) bool {
-	if text == "" || len(text) > maxLabel {
-		return false
-	}
-	for i := range len(text) {
-		if !isLabelByte(text[i]) {
-			return false
-		}
-	}
-	return true
+	return text != "" && len(text) <= maxLabel && !strings.ContainsFunc(text, func(r rune) bool { return !isLabelRune(r) })
 }
 
-func isLabelByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+func isLabelRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_'
 }
 
-// maxLabel is RFC 1035 section 2.3.4, in bytes.
-const maxLabel = 63
-
-// lower folds ASCII alone: folding more could turn one name into another. The
-// result is as long as text.
+// lower folds ASCII only: folding more could turn one name into another. The result
+// is as long as text.
 func lower(text string) string {
 	result := []byte(text)
 	for i, c := range result {
@@ -81,7 +66,65 @@ func lower(text string) string {
 	return string(result)
 }
 
-// within reports whether name is domain or below it.
+// within reports whether name is domain or a subdomain of it.
 func within(name, domain string) bool {
 	return domain != "" && (name == domain || strings.HasSuffix(name, "."+domain))
+}
+
+// reference is a URL with an authority, cut into pieces that make the same text
+// again: nothing is decoded or encoded.
+type reference struct {
+	scheme    string // "https:", or empty for a URL relative to its scheme
+	userinfo  string // with its "@"
+	authority string
+	rest      string // path, query and fragment
+}
+
+// cutReference cuts an http, https, ws or wss URL, or one relative to its scheme
+// (RFC 3986 section 4.2). It reports false for any other text.
+func cutReference(text string) (ref reference, ok bool) {
+	scheme, after, found := strings.Cut(text, "//")
+	if !found || !isWebScheme(lower(scheme)) {
+		return reference{}, false
+	}
+	ref.scheme = scheme
+	// Browsers read a backslash as a slash here (WHATWG URL, special schemes).
+	end := strings.IndexAny(after+"/", `/?#\`)
+	host := strings.LastIndexByte(after[:end], '@') + 1
+	ref.userinfo, ref.authority, ref.rest = after[:host], after[host:end], after[end:]
+	return ref, true
+}
+
+func isWebScheme(scheme string) bool {
+	switch scheme {
+	case "", "http:", "https:", "ws:", "wss:":
+		return true
+	}
+	return false
+}
+
+// String returns the original text, with the changes.
+func (r reference) String() string { return r.scheme + "//" + r.userinfo + r.authority + r.rest }
+
+// origin returns the origin of the URL, as text.
+func (r reference) origin() string { return r.scheme + "//" + r.authority }
+
+// defaultPort returns the port of an authority without one. Pages of a share use
+// https, and so do URLs relative to their scheme.
+func (r reference) defaultPort() string {
+	switch lower(r.scheme) {
+	case "http:", "ws:":
+		return httpPort
+	}
+	return httpsPort
+}
+
+// secure changes the scheme to the encrypted one, the only one of public names.
+func (r *reference) secure() {
+	switch lower(r.scheme) {
+	case "http:":
+		r.scheme = "https:"
+	case "ws:":
+		r.scheme = "wss:"
+	}
 }

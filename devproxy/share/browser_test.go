@@ -72,7 +72,7 @@ func TestLoginInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrong, err := chromedp.Run(ctx, chromedp.Text("#wrong"))
-	if err != nil || wrong != "That is not the password." {
+	if err != nil || wrong != "The password is wrong." {
 		t.Fatalf("%q, %v", wrong, err)
 	}
 	if err := chromedp.Do(ctx, chromedp.SendKeys("#password", opts.Password+"\r")); err != nil {

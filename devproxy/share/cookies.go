@@ -5,20 +5,47 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
-// outwardCookies makes the Domain of cookies public (RFC 6265 section 5.2.3).
-// A cookie that browsers would not take from the local host, or that a wider
-// domain than the share's would be sent with, goes to nobody; nor does one that
-// takes the name of the gate's and was not made by it.
+// maxQuoted bounds how much of a cookie's name a sentence repeats, in bytes.
+const maxQuoted = 64
+
+// inwardCookies returns Cookie lines without the gate's cookies, those of any share,
+// and without those that this share hides.
+func (s *Share) inwardCookies(lines []string) []string {
+	var kept []string
+	for _, line := range lines {
+		var pairs []string
+		for pair := range strings.SplitSeq(line, ";") {
+			name, _, _ := strings.Cut(pair, "=")
+			if name = strings.TrimSpace(name); !isGateCookie(name) && !s.guard.cookie(name) {
+				pairs = append(pairs, pair)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = append(kept, strings.TrimSpace(strings.Join(pairs, ";")))
+		}
+	}
+	return kept
+}
+
+func isGateCookie(name string) bool {
+	return strings.EqualFold(name, hostCookie) || strings.EqualFold(name, zoneCookie) || strings.EqualFold(name, deviceCookie)
+}
+
+// outwardCookies makes the Domain of cookies public (RFC 6265 section 5.2.3). It
+// drops a cookie that browsers would not accept from the local host, that would be
+// sent to more hosts than the share's, or that has the name of the gate's cookie and
+// was not made by the gate.
 func (s *Share) outwardCookies(h http.Header, v Visitor) {
-	from, known := s.responder(v)
+	from, known := s.names.responder(v)
 	var kept []string
 	for _, line := range h["Set-Cookie"] {
-		if s.foreignGateCookie(line) || !known {
+		if !known || s.gate.forges(line) {
 			continue
 		}
-		if line, ok := s.outwardCookie(line, from); ok {
+		if line, ok := s.names.outwardCookie(line, from); ok {
 			kept = append(kept, line)
 		}
 	}
@@ -27,30 +54,43 @@ func (s *Share) outwardCookies(h http.Header, v Visitor) {
 	}
 }
 
-// responder is the host that a response to v comes from.
-func (s *Share) responder(v Visitor) (pair, bool) {
+// forges reports whether a Set-Cookie line of the project has the name of a cookie
+// of the gate without being one. The gate sets its device cookie in its own replies
+// only.
+func (g *gate) forges(line string) bool {
+	pair, _, _ := strings.Cut(line, ";")
+	name, value, _ := strings.Cut(pair, "=")
+	if name = strings.TrimSpace(name); !isGateCookie(name) {
+		return false
+	}
+	return name != g.cookie.name || !g.cookie.valid(strings.TrimSpace(value), time.Now())
+}
+
+// responder returns the host that a response to v comes from.
+func (n *names) responder(v Visitor) (pair, bool) {
 	public, _ := parseAuthority(v.Host, httpsPort)
-	local, ok := s.table.local(public)
+	local, ok := n.local(public)
 	return pair{local, public}, ok
 }
 
-// outwardCookie is one line with its Domain made public; false drops it. The
-// last Domain counts, and an empty one does not.
-func (s *Share) outwardCookie(line string, from pair) (string, bool) {
+// outwardCookie makes the Domain of one line public; false drops the line. The last
+// Domain counts, and an empty one does not.
+func (n *names) outwardCookie(line string, from pair) (string, bool) {
 	domain := cookieDomainOf(line)
 	parts := strings.Split(line, ";")
 	kept := append(parts[:1:1], slices.DeleteFunc(parts[1:], func(part string) bool { _, is := domainAttribute(part); return is })...)
 	if domain == "" {
 		return strings.Join(kept, ";"), true
 	}
-	public, ok := s.cookieDomain(domain, from)
+	public, ok := n.cookieDomain(domain, from)
 	if public != "" {
 		kept = append(kept, " Domain="+public)
 	}
 	return strings.Join(kept, ";"), ok
 }
 
-// cookieDomainOf is the Domain of a Set-Cookie line, in lower case; empty for none.
+// cookieDomainOf returns the Domain of a Set-Cookie line, in lower case; empty for
+// none.
 func cookieDomainOf(line string) (domain string) {
 	_, attributes, _ := strings.Cut(line, ";")
 	for part := range strings.SplitSeq(attributes, ";") {
@@ -61,43 +101,44 @@ func cookieDomainOf(line string) (domain string) {
 	return domain
 }
 
-// domainAttribute is the value of a Domain attribute, in lower case and without
+// domainAttribute returns the value of a Domain attribute, in lower case and without
 // its leading dot.
 func domainAttribute(part string) (domain string, is bool) {
 	name, value, _ := strings.Cut(part, "=")
 	return strings.TrimPrefix(lower(strings.TrimSpace(value)), "."), strings.EqualFold(strings.TrimSpace(name), "Domain")
 }
 
-// cookieDomain is the public Domain of a cookie from a host of this share;
-// empty means that the cookie is that host's alone.
-func (s *Share) cookieDomain(domain string, from pair) (public string, ok bool) {
+// cookieDomain returns the public Domain of a cookie from a host of this share. It is
+// empty when the cookie is for that host alone.
+func (n *names) cookieDomain(domain string, from pair) (public string, ok bool) {
 	switch {
-	case domain == from.public.name && s.alone:
+	case domain == from.public.name && n.alone:
 		return "", true
-	case within(from.public.name, domain) && within(domain, s.zone):
-		return domain, true // the project knows its public name, and says so
-	case !within(from.local.name, domain), s.localZone != domain && within(s.localZone, domain):
+	case within(from.public.name, domain) && within(domain, n.zone):
+		return domain, true // the project knows its public name
+	case !within(from.local.name, domain), n.localZone != domain && within(n.localZone, domain):
 		return "", false
-	case s.alone, !s.hasBelow(domain):
+	case n.alone, !n.hasBelow(domain, domain):
 		return "", true
 	case !strings.Contains(domain, "."):
 		return "", false
-	case within(domain, s.localZone):
-		return s.below(domain), true
+	case within(domain, n.localZone):
+		return n.below(domain), true
 	}
-	return s.zone, true
+	return n.zone, true
 }
 
-// keptCookies is a sentence about each cookie that the project sets for several of
-// its hosts, and that visitors get for one host alone.
+// keptCookies returns a sentence about each cookie that the project sets for several
+// of its hosts, and that visitors get for one host only.
 func (s *Share) keptCookies(h http.Header, v Visitor) (sentences []string) {
-	from, known := s.seenBy(v).responder(v)
-	if !known || !s.alone {
+	n := &s.seenBy(v).names
+	from, known := n.responder(v)
+	if !known || !n.alone {
 		return nil
 	}
 	for _, line := range h["Set-Cookie"] {
 		domain := cookieDomainOf(line)
-		if domain == "" || !within(from.local.name, domain) || domain != s.localZone && within(s.localZone, domain) || !s.reachesOthers(from.local.name, domain) {
+		if domain == "" || !within(from.local.name, domain) || domain != n.localZone && within(n.localZone, domain) || !n.hasBelow(domain, from.local.name) {
 			continue
 		}
 		name, _, _ := strings.Cut(line, "=")
@@ -108,37 +149,4 @@ func (s *Share) keptCookies(h http.Header, v Visitor) (sentences []string) {
 		sentences = append(sentences, sentence)
 	}
 	return sentences
-}
-
-// maxQuoted bounds what is repeated of a cookie's name, in bytes.
-const maxQuoted = 64
-
-// reachesOthers reports whether a cookie for domain is meant for a shared host
-// other than the local name.
-func (s *Share) reachesOthers(name, domain string) bool {
-	for _, host := range s.table.hosts {
-		if host.local.name != name && within(host.local.name, domain) {
-			return true
-		}
-	}
-	return false
-}
-
-// below is the public parent of whatever is below a local name, the zone or
-// below it.
-func (s *Share) below(local string) string {
-	if !s.named {
-		return s.zone // tokens are all directly in the zone
-	}
-	return strings.TrimSuffix(local, s.localZone) + s.zone
-}
-
-// hasBelow reports whether a shared host lies below a local name.
-func (s *Share) hasBelow(name string) bool {
-	for _, host := range s.table.hosts {
-		if host.local.name != name && within(host.local.name, name) {
-			return true
-		}
-	}
-	return false
 }

@@ -143,12 +143,12 @@ func status(s *Share, r *http.Request) int {
 }
 
 // firstHost is the public authority of the first host.
-func firstHost(s *Share) string { return s.table.hosts[0].public.String() }
+func firstHost(s *Share) string { return s.names.hosts[0].public.String() }
 
 // key is a valid gate cookie of s, as browsers send it.
 func key(t testing.TB, s *Share) string {
 	t.Helper()
-	r := browse(ask("GET", firstHost(s), "/?devproxy="+string(s.secret)))
+	r := browse(ask("GET", firstHost(s), "/?devproxy="+string(s.secret.value)))
 	if s.gate.password {
 		r = sendPassword(firstHost(s), s.opts.Password)
 	}

@@ -8,7 +8,7 @@ package share
 func secretFiles() []Rule {
 	return []Rule{
 		{
-			Kind: Secrets, What: "private keys",
+			What: "private keys",
 			// ssh-keygen(1), sshd(8). The public halves, *.pub, are open.
 			names: []string{
 				"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss",
@@ -17,20 +17,20 @@ func secretFiles() []Rule {
 			},
 		},
 		{
-			Kind: Secrets, What: "certificates and keystores",
+			What: "certificates and keystores",
 			names: []string{
 				"*.crt", "*.cer", "*.der", // often with the key next to it or in it
 				"*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.jceks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.ovpn", "wg0.conf",
 			},
 		},
 		{
-			Kind: Secrets, What: "environment files",
+			What: "environment files",
 			names: []string{
 				"*.env", "*.env.local", "*.env.production", "*.env.development", "*.env.staging", "*.env.test", "*.env.prod", "*.env.dev", "*.env.stage", "*.env.docker",
 			},
 		},
 		{
-			Kind: Secrets, What: "credentials",
+			What: "credentials",
 			names: []string{
 				"credentials.json", "credentials.yml", "credentials.yaml", "*.yml.enc", "*credentials.csv",
 				"*accesskeys.csv", "rootkey.csv", "application_default_credentials.json",
@@ -45,7 +45,7 @@ func secretFiles() []Rule {
 			paths: []string{"/auth.json"}, // Composer: tokens of registries
 		},
 		{
-			Kind: Secrets, What: "settings with passwords",
+			What: "settings with passwords",
 			names: []string{
 				"database.yml", "wp-config.php", "wp-config.php*", "wp-config.txt", "configuration.php.*", "config.inc.php", "localsettings.php", "local_settings.py", "settings_local.py",
 				"parameters.yml", "parameters.yaml", "web.config", "web.*.config", "tomcat-users.xml", "ormconfig.json", "*.secret.exs", "web.xml", "application.properties", "application.yml", "application.yaml",
@@ -58,7 +58,7 @@ func secretFiles() []Rule {
 			paths: []string{"**/web-inf", "**/meta-inf", "**/app_data"},
 		},
 		{
-			Kind: Secrets, What: "databases and dumps",
+			What: "databases and dumps",
 			names: []string{
 				"*.db", "*.db3", "*.sqlite", "*.sqlite2", "*.sqlite3", "*.s3db", "*.duckdb", "*.mdb", "*.accdb", "*.mdf", "*.ldf", "*.fdb", "*.ibd", "*.rdb",
 				"*.db-wal", "*.db-shm", "*.db-journal", "*.sqlite-wal", "*.sqlite-shm", "*.sqlite-journal",
@@ -70,11 +70,11 @@ func secretFiles() []Rule {
 			},
 		},
 		{
-			Kind: Secrets, What: "state and variables of Terraform",
+			What:  "state and variables of Terraform",
 			names: []string{"*.tfstate", "*.tfstate.backup", "*.tfstate.*.backup", "*.tfvars", "*.tfvars.json", "*.tfplan"},
 		},
 		{
-			Kind: Secrets, What: "backups and editors' copies",
+			What: "backups and editors' copies",
 			names: []string{
 				"*.bak", "*.bak2", "*.backup", "*.bkp", "*.bck", "*.bk", "*.old", "*.orig", "*.*.save", // nano's; "settings.save" is a method
 				"*.swp", "*.swo", "*.swn", "*.kate-swp",
@@ -83,22 +83,19 @@ func secretFiles() []Rule {
 			},
 		},
 		{
-			Kind: Secrets, What: "logs",
+			What: "logs",
 			names: []string{
 				"npm-debug.log", "npm-debug.log.*", "yarn-debug.log", "yarn-error.log", "pnpm-debug.log", "lerna-debug.log",
 				"firebase-debug.log", "development.log", "production.log", "laravel.log", "laravel-*.log", "error.log", "access.log", "debug.log", "php_errors.log", "error_log", "nohup.out",
 			},
 		},
 		{
-			Kind: Secrets, What: "files of version control",
+			What:  "files of version control",
 			paths: []string{"**/cvs/entries", "**/cvs/root", "**/cvs/repository", "**/_darcs", "**/_svn"},
 		},
+		{What: "the Proxyfile", names: []string{"proxyfile", "proxyfile.*"}},
 		{
-			Kind: Secrets, What: "the Proxyfile",
-			names: []string{"proxyfile", "proxyfile.*"},
-		},
-		{
-			Kind: Secrets, What: "what frameworks build for their servers",
+			What: "what frameworks build for their servers",
 			// next 16: preview and server action keys lie in prerender-manifest.json
 			// and server-reference-manifest.json, private variables in the code for
 			// the server. SvelteKit and Nitro inline private variables likewise.

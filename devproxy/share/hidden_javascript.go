@@ -10,7 +10,7 @@ package share
 func javascriptTools() []Rule {
 	return []Rule{
 		{
-			Kind: Tools, What: "editor openers",
+			What: "editor openers",
 			// vite 8.2.2 and @rsbuild/core 2.3.2: /__open-in-editor. react-dev-utils
 			// 12.0.1 and gatsby 5.16.1: /__open-stack-frame-in-editor; its launchEditor
 			// ran commands on Windows (CVE-2018-6342). react-dev-inspector:
@@ -20,29 +20,22 @@ func javascriptTools() []Rule {
 			paths: []string{"**/__*open-in-editor*", "**/__*launch-editor*", "**/__*open-editor*", "**/__open-*editor*", "**/__open-source*", "**/__react-dev-inspector", "/_open"},
 		},
 		{
-			Kind: Tools, What: "source readers of error pages",
+			What: "source readers of error pages",
 			// react-dev-utils 12.0.1 and @docusaurus/core 3.10.2: /__get-internal-source.
 			// gatsby 5.16.1: /__original-stack-frame, and until CVE-2023-34238
 			// /__file-code-frame?filePath=, which read any file.
 			paths: []string{"**/__get-internal-source*", "**/__original-stack-frame*", "**/__file-code-frame"},
 		},
+		// next 16.4.6, dist/next-devtools/server and dist/server/dev: source maps
+		// and stack frames of any file, the editor, a restart of the dev server
+		// (and a cleared cache), a debugger attached to it, its settings. Its
+		// fonts are what a page asks for. Without a check of the origin before
+		// CVE-2025-48068.
+		{What: "Next.js developer endpoints", paths: []string{"**/__nextjs_*"}, except: []string{"**/__nextjs_font"}},
+		// next 16.4.6: /_next/mcp, /_next/development/request-insights.
+		{What: "Next.js MCP server and request log", paths: []string{"**/_next/mcp", "**/_next/development"}},
 		{
-			Kind: Tools, What: "Next.js developer endpoints",
-			// next 16.4.6, dist/next-devtools/server and dist/server/dev: source maps
-			// and stack frames of any file, the editor, a restart of the dev server
-			// (and a cleared cache), a debugger attached to it, its settings. Its
-			// fonts are what a page asks for. Without a check of the origin before
-			// CVE-2025-48068.
-			paths:  []string{"**/__nextjs_*"},
-			except: []string{"**/__nextjs_font"},
-		},
-		{
-			Kind: Tools, What: "Next.js MCP server and request log",
-			// next 16.4.6: /_next/mcp, /_next/development/request-insights.
-			paths: []string{"**/_next/mcp", "**/_next/development"},
-		},
-		{
-			Kind: Tools, What: "webpack-dev-server's own pages",
+			What: "webpack-dev-server's own pages",
 			// webpack-dev-server 6.1.0, lib/Server.js: the list of assets with their
 			// places, /invalidate, /open-editor?fileName=. @rsbuild/core 2.3.2 lists
 			// its assets at /rsbuild-dev-server.
@@ -51,22 +44,18 @@ func javascriptTools() []Rule {
 			except: []string{"/webpack-dev-server.js"},
 		},
 		{
-			Kind: Tools, What: "Vite and Vue developer tools",
+			What: "Vite and Vue developer tools",
 			// vite-plugin-inspect 12.1.0: /__inspect/, every module's source.
 			// vite-plugin-vue-devtools 8.2.1: /__devtools__/. @vitejs/devtools 0.8.0
 			// and devframe 1.3.5: /__devtools/ with __connection.json, __ws, __mcp.
 			// unplugin-vue-inspector, UnoCSS: /__unocss. vite-plugin-mcp: /__mcp.
 			paths: []string{"**/__inspect", "**/__devtools__", "**/__devtools", "**/__devframe*", "**/__unocss", "**/__unocss_api", "**/__inspect_api", "**/__mcp", "**/__vue-inspector*", "**/__vue_devtools__"},
 		},
+		// @tanstack/devtools-vite 0.8.5, src/utils.ts: an editor opener and the
+		// console of the server, wherever the URL holds the text.
+		{What: "TanStack Devtools", paths: []string{"**/__tsd"}, texts: []string{"__tsd/open-source", "__tsd/console-pipe"}},
 		{
-			Kind: Tools, What: "TanStack Devtools",
-			// @tanstack/devtools-vite 0.8.5, src/utils.ts: an editor opener and the
-			// console of the server, wherever the URL holds the text.
-			paths: []string{"**/__tsd"},
-			texts: []string{"__tsd/open-source", "__tsd/console-pipe"},
-		},
-		{
-			Kind: Tools, What: "Nuxt developer tools",
+			What: "Nuxt developer tools",
 			// @nuxt/devtools 3.4.4: /__nuxt_devtools__/, whose RPC runs commands and
 			// read files (CVE-2024-23657). nuxt-studio: /__nuxt_studio/dev/* writes
 			// files. @nuxt/vite-builder 3: /__nuxt_vite_node__/, server code.
@@ -76,39 +65,33 @@ func javascriptTools() []Rule {
 			paths: []string{"**/__nuxt_component_test__", "**/__nuxt_devtools__", "**/__nuxt_studio", "**/__nuxt_vite_node__", "/_tailwind"},
 		},
 		{
-			Kind: Tools, What: "Keystatic's local storage",
+			What: "Keystatic's local storage",
 			// @keystatic/core, api: with storage "local" it reads and writes the
 			// project's files. Its sign-in at GitHub is open.
 			paths: []string{"/api/keystatic/tree", "/api/keystatic/blob", "/api/keystatic/update"},
 		},
+		// nitro 3.0.0: /_nitro/tasks runs tasks; /_vfs and /_vfs.json show the
+		// server's code.
+		{What: "Nitro tasks and virtual files", paths: []string{"**/_nitro/tasks", "**/_vfs*"}},
+		// vitest 5.1.2 and @vitest/ui 5.1.2: the UI's page holds the token of an
+		// API that runs tests and writes files (CVE-2025-24964).
+		// @web/test-runner: /__web-test-runner__/.
+		{What: "Vitest UI and API", paths: []string{"**/__vitest_*", "**/__web-test-runner__"}},
 		{
-			Kind: Tools, What: "Nitro tasks and virtual files",
-			// nitro 3.0.0: /_nitro/tasks runs tasks; /_vfs and /_vfs.json show the
-			// server's code.
-			paths: []string{"**/_nitro/tasks", "**/_vfs*"},
-		},
-		{
-			Kind: Tools, What: "Vitest UI and API",
-			// vitest 5.1.2 and @vitest/ui 5.1.2: the UI's page holds the token of an
-			// API that runs tests and writes files (CVE-2025-24964).
-			// @web/test-runner: /__web-test-runner__/.
-			paths: []string{"**/__vitest_*", "**/__web-test-runner__"},
-		},
-		{
-			Kind: Tools, What: "Gatsby's GraphQL and refresh endpoints",
+			What: "Gatsby's GraphQL and refresh endpoints",
 			// gatsby 5.16.1, dist/utils/start-server.js: /_+graphi?ql over the content
 			// with its places on the disk, POST /__refresh.
 			paths: []string{"/_graphql", "/_graphiql", "**/__*graphql", "**/__*graphiql", "/__refresh"},
 		},
 		{
-			Kind: Tools, What: "Parcel's editor and source endpoints",
+			What: "Parcel's editor and source endpoints",
 			// @parcel/reporter-dev-server 2.16.4, lib/Server.js: __parcel_launch_editor,
 			// __parcel_source_map, __parcel_source_root, __parcel_code_frame.
 			paths:  []string{"**/__parcel_*"},
 			except: []string{"**/__parcel_hmr", "**/__parcel_healthcheck"},
 		},
 		{
-			Kind: Tools, What: "Metro and Expo developer endpoints",
+			What: "Metro and Expo developer endpoints",
 			// @expo/cli 58.1.21, @react-native/dev-middleware 0.88.1, metro 0.87.1,
 			// @react-native-community/cli-server-api 20.2.0. /open-url ran commands
 			// (CVE-2025-11953); /symbolicate answers with code of the named files.
@@ -119,7 +102,7 @@ func javascriptTools() []Rule {
 			},
 		},
 		{
-			Kind: Tools, What: "Wrangler's local explorer and triggers",
+			What: "Wrangler's local explorer and triggers",
 			// wrangler 4.164.0 and miniflare 4.20260730.0: /cdn-cgi/explorer shows
 			// storage, handler and mf/scheduled run workers; /__scheduled with
 			// --test-scheduled. @cloudflare/vite-plugin: /__debug, a debugger.
@@ -128,18 +111,15 @@ func javascriptTools() []Rule {
 				"/cdn-cgi/mf/scheduled", "/cdn-cgi/mf/reload", "/__scheduled", "**/__debug",
 			},
 		},
+		// browser-sync 3.0.4, dist/config.js.
+		{What: "Browsersync's own page", paths: []string{"**/__browser_sync__"}},
 		{
-			Kind: Tools, What: "Browsersync's own page",
-			// browser-sync 3.0.4, dist/config.js.
-			paths: []string{"**/__browser_sync__"},
-		},
-		{
-			Kind: Tools, What: "Bun's visualizers and error reports",
+			What: "Bun's visualizers and error reports",
 			// bun, src/bake/DevServer.zig: /_bun/; HMR and assets are there as well.
 			paths: []string{"/_bun/incremental_visualizer", "/_bun/memory_visualizer", "/_bun/report_error"},
 		},
 		{
-			Kind: Tools, What: "files above the root of @web/dev-server",
+			What: "files above the root of @web/dev-server",
 			// @web/dev-server-core: /__wds-outside-root__/N/… climbs N folders. What
 			// pages ask for there are modules of the workspace.
 			paths: []string{"**/__wds-outside-root__"},
@@ -148,12 +128,9 @@ func javascriptTools() []Rule {
 				"**/__wds-outside-root__/*/components", "**/__wds-outside-root__/*/src", "**/__wds-outside-root__/*/dist",
 			},
 		},
-		{
-			Kind: Tools, What: "the project's folder for Chromium",
-			// vite, astro 7.3.5, @angular/build 22.2.7: the absolute path of the
-			// project, asked for by Chromium's DevTools.
-			paths: []string{"/.well-known/appspecific/com.chrome.devtools.json"},
-		},
+		// vite, astro 7.3.5, @angular/build 22.2.7: the absolute path of the
+		// project, asked for by Chromium's DevTools.
+		{What: "the project's folder for Chromium", paths: []string{"/.well-known/appspecific/com.chrome.devtools.json"}},
 		{
 			Kind: Secrets, What: "secret files, asked of an image endpoint",
 			// astro 7.3.5, dist/assets/endpoint/dev.js: /_image?href=/@fs/…. Next,

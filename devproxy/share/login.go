@@ -13,76 +13,97 @@ import (
 const loginPath = plan.OwnPaths + "login"
 
 const (
-	// maxForm bounds what is read of a login: the password and an address to go
-	// on to, which the page has from a request line.
+	// maxForm bounds the login form: the password, and an address to go to, which the
+	// page has from a request line.
 	maxForm = 16 << 10
-	// maxTarget is the longest address to go on to; a longer one starts at "/".
+	// maxTarget is the longest address to go to; a longer one is replaced by "/".
 	maxTarget = 8 << 10
 )
 
-func (s *Share) login(q *query) *reply {
+func (q *request) login() *reply {
+	gate := &q.share.gate
 	switch q.r.Method {
 	case http.MethodGet, http.MethodHead:
-		if s.gate.cookie.in(q.r.Header, time.Now()) {
+		if gate.cookie.in(q.r.Header, time.Now()) {
 			return redirect(http.StatusSeeOther, q.publicURL("/"))
 		}
-		return s.loginPage("/")
+		return gate.loginPage("/")
 	case http.MethodPost:
-		return s.takePassword(q)
+		return q.takePassword()
 	}
-	answer := plainReply(http.StatusMethodNotAllowed, "This page takes a form.")
+	answer := plainReply(http.StatusMethodNotAllowed, "Send the form with POST.")
 	answer.header.Set("Allow", "GET, HEAD, POST")
 	return answer
 }
 
-// takePassword gives the cookie to whoever knows the password. The form comes
-// from our own page: another site that sent it would log its visitors in, or
-// guess from their addresses.
-func (s *Share) takePassword(q *query) *reply {
+// takePassword sets the cookie for a visitor with the right password. It accepts the
+// form of the share's own page only: another site could sign its visitors in with
+// it, or guess from their addresses.
+func (q *request) takePassword() *reply {
 	if origin := q.r.Header["Origin"]; len(origin) != 1 || origin[0] != q.publicURL("") {
-		return plainReply(http.StatusForbidden, "This form was sent by a page of another site.", "Open the link and write the password there.")
+		return plainReply(http.StatusForbidden, "This form was sent by a page of another site.", "Open the link and enter the password there.")
 	}
 	form, ok := readForm(q.r)
 	if !ok {
-		return plainReply(http.StatusBadRequest, "This form cannot be read.", "Open the link and write the password there.")
+		return plainReply(http.StatusBadRequest, "This form cannot be read.", "Open the link and enter the password there.")
 	}
-	next := localTarget(form.Get("to"))
+	gate, next := &q.share.gate, localTarget(form.Get("to"))
 	now, host := time.Now(), q.visitor.Host
-	device := s.gate.device.in(q.r.Header, host, now)
-	right, wait := s.guess(q, device, form.Get("password"))
+	device := gate.device.in(q.r.Header, host, now)
+	right, wait := q.try(device, form.Get("password"))
 	switch {
 	case wait > 0:
 		return tooMany(wait)
 	case !right:
-		return s.wrongPassword(next)
+		return gate.wrongPassword(next)
 	}
-	answer := redirect(http.StatusSeeOther, s.admitted(q, q.publicURL(next)))
-	answer.cookies = []*http.Cookie{s.gate.cookie.make(now), s.gate.device.make(device, host, now)}
+	answer := redirect(http.StatusSeeOther, q.afterGate(q.publicURL(next)))
+	answer.cookies = []*http.Cookie{gate.cookie.make(now), gate.device.make(device, host, now)}
 	return answer
 }
 
-// guess compares the password, and counts a wrong one to the device that has
-// logged in before, or else to the visitor's address.
-func (s *Share) guess(q *query, device, password string) (right bool, wait time.Duration) {
-	compare := func() bool { return s.gate.fits(password) }
+// try compares the password. A wrong one counts for the device if it has signed in
+// before, otherwise for the visitor's address.
+func (q *request) try(device, password string) (right bool, wait time.Duration) {
+	gate := &q.share.gate
+	compare := func() bool { return gate.fits(password) }
 	if device != "" {
-		return s.gate.attempts.TryDevice(device, compare)
+		return gate.attempts.TryDevice(device, compare)
 	}
-	return s.gate.attempts.Try(q.visitor.Addr.Addr(), compare)
+	return gate.attempts.Try(q.visitor.Addr.Addr(), compare)
 }
 
 func readForm(r *http.Request) (url.Values, bool) {
-	form := *r // ParseForm leaves its results in it
+	form := *r // ParseForm stores its results in it
 	form.Body = http.MaxBytesReader(nil, r.Body, maxForm)
 	err := form.ParseForm()
 	return form.PostForm, err == nil
 }
 
-// localTarget is where a visitor goes on to: a path of this site, whatever the
-// form says.
+// localTarget returns where a visitor goes after signing in: a path of this site,
+// whatever the form contains.
 func localTarget(text string) string {
 	if len(text) > maxTarget || !strings.HasPrefix(text, "/") || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return "/"
 	}
 	return text
+}
+
+func (g *gate) loginPage(to string) *reply {
+	answer := unauthorized("This site needs a password.", "The person who sent you the link knows it.")
+	answer.form = &form{Action: loginPath, To: localTarget(to), Onward: g.together}
+	return answer
+}
+
+func (g *gate) wrongPassword(to string) *reply {
+	answer := g.loginPage(to)
+	answer.form.Wrong = true
+	answer.hint = "The password is wrong."
+	return answer
+}
+
+func tooMany(wait time.Duration) *reply {
+	answer := plainReply(http.StatusTooManyRequests, "Too many attempts.", "Try again in "+seconds(wait)+" s.")
+	answer.header.Set("Retry-After", seconds(wait))
+	return answer
 }

@@ -42,7 +42,7 @@ func TestWhatAsksForThePassword(t *testing.T) {
 		"the page itself":        {browse(ask("GET", single, loginPath)), `name="to" value="/"`},
 		"a program":              {ask("GET", single, "/a"), "send the password as: Authorization: Bearer PASSWORD\n"},
 		"a program that sends":   {ask("POST", single, "/a"), "send the password as: Authorization: Bearer PASSWORD\n"},
-		"a program on the login": {ask("GET", single, loginPath), "Whoever sent you the link knows it.\n"},
+		"a program on the login": {ask("GET", single, loginPath), "The person who sent you the link knows it.\n"},
 	} {
 		_, answer := admit(s, test.r)
 		if answer == nil || answer.Code != 401 || !strings.Contains(answer.Body.String(), test.want) {

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -371,6 +372,224 @@ func TestRefusedForms(t *testing.T) {
 		got := mustNew(t, c.opts).Advice(c.r, http.Header{}, c.status, visitorOf(c.r.Host))
 		if (len(got) == 1) != c.want || len(got) > 1 {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestInformationalResponses carry Link, made public, and nothing else.
+func TestInformationalResponses(t *testing.T) {
+	for name, s := range shares(t) {
+		for _, status := range []int{100, 102, 103, 199} {
+			h := http.Header{
+				"Link": {"<https://shop.localhost:8443/a>; rel=preload"}, "Set-Cookie": {"a=b; Domain=t.example.com"}, "Location": {"https://shop.localhost:8443/"},
+				"Content-Security-Policy": {"default-src 'none'"}, "X-Own": {"1"}, "Referrer-Policy": {"unsafe-url"}, "Trailer": {"Set-Cookie"},
+				"Access-Control-Allow-Origin": {"*"}, "Clear-Site-Data": {`"*"`},
+			}
+			s.Outward(h, status, visitorOf(firstHost(s)), nil)
+			want := []string{"Link", "Referrer-Policy"}
+			if name == "named" {
+				want = want[:1]
+			}
+			if got := slices.Sorted(maps.Keys(h)); !slices.Equal(got, want) {
+				t.Errorf("%s, %d: %v", name, status, h)
+			}
+			if got := h.Get("Link"); got != "<https://"+firstHost(s)+"/a>; rel=preload" {
+				t.Errorf("%s, %d: %q", name, status, got)
+			}
+			if got := h.Get("Referrer-Policy"); name != "named" && got != "same-origin" {
+				t.Errorf("%s, %d: %q", name, status, got)
+			}
+			bare := http.Header{"Set-Cookie": {"a=b"}}
+			if s.Outward(bare, status, visitorOf(firstHost(s)), nil); len(bare) > 0 {
+				t.Errorf("%s, %d, without a link: %v", name, status, bare)
+			}
+		}
+	}
+}
+
+func TestTrailers(t *testing.T) {
+	s := mustNew(t, oneHost())
+	pass := []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin", "X-Checksum", "Server-Timing", "Digest", "Repr-Digest", "Content-Digest", "Content-Md5", "Etag", "My-Meta-Bin"}
+	stop := []string{
+		"Set-Cookie", "set-cookie", "SET-COOKIE2", "Location", "Refresh", "Link", "Content-Security-Policy", "Content-Type", "Content-Length", "Content-Encoding",
+		"Access-Control-Allow-Origin", "Referrer-Policy", "Clear-Site-Data", "Strict-Transport-Security", "Cache-Control", "Expires", "Vary",
+		"Transfer-Encoding", "Connection", "Www-Authenticate", "Proxy-Authenticate", "Cross-Origin-Opener-Policy", "X-Accel-Redirect", "X-Robots-Tag", "Alt-Svc",
+	}
+	announced := http.Header{"Trailer": append([]string{"Grpc-Status, Set-Cookie ,, X-Checksum"}, slices.Concat(stop, pass)...)}
+	s.Outward(announced, 200, visitorOf(single), nil)
+	if got, want := announced["Trailer"], append([]string{"Grpc-Status", "X-Checksum"}, pass...); !slices.Equal(got, want) {
+		t.Errorf("announced: %q\nwant %q", got, want)
+	}
+	none := http.Header{"Trailer": {"Set-Cookie"}}
+	s.Outward(none, 200, visitorOf(single), nil)
+	if _, there := none["Trailer"]; there {
+		t.Errorf("announced: %q", none)
+	}
+	h := http.Header{"Set-Cookie": {"head=1"}}
+	for _, name := range slices.Concat(stop, pass) {
+		h[http.TrailerPrefix+name] = []string{"x"}
+	}
+	s.Trailers(h)
+	if len(h) != len(pass)+1 || h.Get("Set-Cookie") != "head=1" {
+		t.Errorf("%v", h)
+	}
+	for _, name := range pass {
+		if h[http.TrailerPrefix+name] == nil {
+			t.Errorf("%s is taken out", name)
+		}
+	}
+}
+
+// TestAnUnguessableNameStaysHere: of what the project says, only policies that
+// tell other sites no origin count.
+func TestAnUnguessableNameStaysHere(t *testing.T) {
+	zoned := several()
+	zoned.Password = "open sesame"
+	for name, opts := range map[string]Options{"one host": oneHost(), "several": several(), "with a password": zoned} {
+		s := mustNew(t, opts)
+		for said, want := range map[string]string{
+			"":                                "same-origin",
+			"no-referrer":                     "no-referrer",
+			"same-origin":                     "same-origin",
+			"NO-REFERRER ":                    "no-referrer",
+			"no-referrer-when-downgrade":      "same-origin",
+			"origin":                          "same-origin",
+			"strict-origin":                   "same-origin",
+			"origin-when-cross-origin":        "same-origin",
+			"strict-origin-when-cross-origin": "same-origin",
+			"unsafe-url":                      "same-origin",
+			"unknown":                         "same-origin",
+			"no-referrer, unsafe-url":         "same-origin",
+			"unsafe-url, no-referrer":         "no-referrer",
+			"unsafe-url|no-referrer":          "no-referrer",
+			"no-referrer|origin":              "same-origin",
+			"no-referrer, unknown":            "no-referrer",
+			"no-referrer, ,":                  "no-referrer",
+			"no-referrer; x":                  "same-origin",
+		} {
+			for _, status := range []int{200, 302, 304, 404, 503} {
+				h := http.Header{}
+				if said != "" {
+					h["Referrer-Policy"] = strings.Split(said, "|")
+				}
+				s.Outward(h, status, visitorOf(firstHost(s)), nil)
+				if got := strings.Join(h["Referrer-Policy"], "|"); got != want {
+					t.Errorf("%s, %d: %q became %q, want %q", name, status, said, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestEveryPolicy of the Referrer Policy (section 3) is known: the last one
+// counts, and a share with a plain name leaves it as it is.
+func TestEveryPolicy(t *testing.T) {
+	hidden, plain := mustNew(t, oneHost()), mustNew(t, plainName())
+	for _, policy := range []string{
+		"no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin", "origin-when-cross-origin",
+		"strict-origin-when-cross-origin", "unsafe-url",
+	} {
+		want := "same-origin"
+		if policy == "no-referrer" {
+			want = policy
+		}
+		if got := outward(hidden, "Referrer-Policy", "no-referrer, "+policy); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q", policy, got)
+		}
+		if got := outward(plain, "Referrer-Policy", policy); !slices.Equal(got, []string{policy}) {
+			t.Errorf("a plain name, %s: %q", policy, got)
+		}
+		if got := outward(hidden, "Referrer-Policy", "no-referrer, x"+policy+", "+policy+"x"); !slices.Equal(got, []string{"no-referrer"}) {
+			t.Errorf("what is like %s: %q", policy, got)
+		}
+	}
+}
+
+// TestAPlainNameIsNoSecret: there the project's policy counts, and nothing is added.
+func TestAPlainNameIsNoSecret(t *testing.T) {
+	s := mustNew(t, plainName())
+	for said, want := range map[string]string{
+		"unsafe-url": "unsafe-url", "origin, strict-origin": "origin, strict-origin", "": "", "unknown": "unknown",
+	} {
+		h := http.Header{}
+		if said != "" {
+			h.Set("Referrer-Policy", said)
+		}
+		s.Outward(h, 200, visitorOf(firstHost(s)), nil)
+		if got := h.Get("Referrer-Policy"); got != want {
+			t.Errorf("%q became %q, want %q", said, got, want)
+		}
+	}
+}
+
+// TestThePagesOfTheGateTellNoName either.
+func TestThePagesOfTheGateTellNoName(t *testing.T) {
+	s := mustNew(t, withPassword())
+	for name, r := range map[string]*http.Request{
+		"the login": browse(ask("GET", single, "/")), "a text": ask("GET", single, "/"), "a redirect": sendPassword(single, "open sesame"),
+		"hidden": ask("GET", single, "/.env"), "a preflight": asPreflight(single, "/", "https://"+single),
+	} {
+		if _, answer := admit(s, r); answer == nil || answer.Header().Get("Referrer-Policy") != "same-origin" {
+			t.Errorf("%s: %+v", name, answer)
+		}
+	}
+}
+
+// TestLocations: every field that is a URL leads a visitor to the public host, and
+// one that leads elsewhere stays as it is.
+func TestLocations(t *testing.T) {
+	s := mustNew(t, several())
+	for _, name := range []string{
+		"Location", "Content-Location", "Access-Control-Allow-Origin", "HX-Location", "HX-Redirect", "HX-Push-Url", "HX-Replace-Url",
+		"SourceMap", "X-SourceMap", "X-Inertia-Location", "Turbolinks-Location", "X-PJAX-URL",
+	} {
+		for value, want := range map[string]string{
+			"https://shop.localhost:8443/a?b#c":            "https://" + shop + "/a?b#c",
+			"http://shop.localhost:8080/a":                 "https://" + shop + "/a",
+			"//admin.shop.localhost:8443/x":                "//" + admin + "/x",
+			"/only/a/path":                                 "/only/a/path",
+			"main.js.map":                                  "main.js.map",
+			"https://example.com/?u=//shop.localhost:8443": "https://example.com/?u=//shop.localhost:8443",
+			"data:application/json;base64,e30=":            "data:application/json;base64,e30=",
+			"":                                             "",
+		} {
+			h := http.Header{}
+			h.Set(name, value)
+			for range 2 { // twice changes nothing more
+				s.Outward(h, 200, visitorOf(shop), nil)
+			}
+			if got := h.Get(name); got != want {
+				t.Errorf("%s: %q becomes %q, want %q", name, value, got, want)
+			}
+		}
+	}
+	for _, c := range []struct{ name, value, want string }{
+		{"HX-Location", `{"path":"https://shop.localhost:8443/a&b","target":"#x"}`, `{"path":"https://` + shop + `/a\u0026b","target":"#x"}`},
+		{"HX-Location", `{"path": "/a", "target":"#x"}`, `{"path": "/a", "target":"#x"}`},
+		{"HX-Location", `{"path": 5}`, `{"path": 5}`},
+		{"HX-Location", `{broken`, `{broken`},
+		{"Timing-Allow-Origin", "https://shop.localhost:8443, https://example.com,https://admin.shop.localhost:8443", "https://" + shop + ", https://example.com,https://" + admin},
+		{"Timing-Allow-Origin", "*", "*"},
+	} {
+		h := http.Header{}
+		h.Set(c.name, c.value)
+		s.Outward(h, 200, visitorOf(shop), nil)
+		if got := h.Get(c.name); got != c.want {
+			t.Errorf("%s: %q becomes %q, want %q", c.name, c.value, got, c.want)
+		}
+	}
+}
+
+// TestCurrentURL: htmx tells its page, which the project compares with its own.
+func TestCurrentURL(t *testing.T) {
+	s := mustNew(t, several())
+	for value, want := range map[string]string{
+		"https://" + shop + "/cart?x": "https://shop.localhost:8443/cart?x",
+		"https://example.com/cart":    "https://example.com/cart",
+	} {
+		in, _ := admit(s, ask("GET", shop, "/", "Hx-Current-Url", value))
+		if got := in.Header.Get("HX-Current-URL"); got != want {
+			t.Errorf("%q becomes %q, want %q", value, got, want)
 		}
 	}
 }

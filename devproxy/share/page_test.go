@@ -15,18 +15,18 @@ import (
 // pages are all that the share shows itself.
 func pages() map[string]*reply {
 	return map[string]*reply{
-		"login":      (&Share{}).loginPage(`/cart?a="><script>&b=1`),
-		"wrong":      (&Share{}).wrongPassword("/"),
+		"login":      (&gate{}).loginPage(`/cart?a="><script>&b=1`),
+		"wrong":      (&gate{}).wrongPassword("/"),
 		"incomplete": mustRefuse(),
 		"toomany":    tooMany(14500 * time.Millisecond),
 		"over":       over(time.Date(2026, 11, 22, 15, 4, 0, 0, time.UTC)),
-		"nothing":    plainReply(http.StatusNotFound, "There is no such page here."),
+		"nothing":    noSuchPage(),
 	}
 }
 
 func mustRefuse() *reply {
-	s := &Share{}
-	return s.refuse(&query{})
+	q := &request{share: &Share{}}
+	return q.refuse()
 }
 
 // What is shown is what is in testdata; UPDATE=1 go test writes it.

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// prefixes are path prefixes, by their segments, that match as routes do: on
-// the border of a segment, and with "*" for any characters within one.
+// prefixes are path prefixes that match like routes: at the border of a segment, and
+// with "*" for any characters within one.
 type prefixes []prefix
 
-// prefix is a path prefix as it is written, and folded.
+// prefix is the segments of a path prefix, as written and folded.
 type prefix struct {
 	segments []string
 	folded   readings
 }
 
-// newPrefixes cuts paths, which are decoded and clean as those of routes are.
+// newPrefixes cuts paths, which are decoded and clean like those of routes.
 func newPrefixes(paths []string) prefixes {
 	result := make(prefixes, len(paths))
 	for i, path := range paths {
@@ -25,16 +25,16 @@ func newPrefixes(paths []string) prefixes {
 	return result
 }
 
-// all reports that one of them is "/".
+// all reports whether one of them is "/".
 func (p prefixes) all() bool {
 	return slices.ContainsFunc(p, func(prefix prefix) bool { return len(prefix.segments) == 0 })
 }
 
-// match reports whether path, percent-encoded as it came, begins with one of
-// them in every reading. By raw segments is the narrowest: what matches so also
-// does with %2F decoded and empty segments dropped. Decoded until nothing is
-// left to decode, and folded as the guard folds, it must not lead elsewhere. A
-// path that no two programs read alike matches only "/".
+// match reports whether path, percent-encoded as it came, begins with one of them in
+// every reading. The raw segments are the narrowest: what matches them also matches
+// with %2F decoded and empty segments dropped. Decoded until nothing is left to decode,
+// and folded as the guard folds, it must not lead elsewhere. A path that programs read
+// differently matches only "/".
 func (p prefixes) match(path string) bool {
 	if p.all() {
 		return true
@@ -50,7 +50,7 @@ func (p prefixes) match(path string) bool {
 	})
 }
 
-// decoded are segments with their escapes decoded once; nil when one cannot be.
+// decoded decodes the escapes of segments once. It returns nil when one is invalid.
 func decoded(segments []string) []string {
 	result := make([]string, len(segments))
 	for i, segment := range segments {
@@ -77,8 +77,8 @@ func (p *prefix) beginsFolded(path readings) bool {
 	return true
 }
 
-// hasPatterns reports whether segments begin with what patterns match. A star alone
-// needs a character: no segment is empty.
+// hasPatterns reports whether the first segments match patterns. "*" alone needs a
+// character: no segment is empty.
 func hasPatterns(segments, patterns []string) bool {
 	if len(segments) < len(patterns) {
 		return false
@@ -91,8 +91,8 @@ func hasPatterns(segments, patterns []string) bool {
 	return true
 }
 
-// isDots reports whether a program that cuts parameters off, at least, takes
-// segment for the way to this folder or the one above.
+// isDots reports whether segment is this folder or the one above, at least to a program
+// that cuts off parameters.
 func isDots(segment string) bool {
 	name, _, _ := strings.Cut(segment, ";")
 	return name == "." || name == ".."

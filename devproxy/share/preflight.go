@@ -10,29 +10,30 @@ import (
 )
 
 const (
-	// maxRequestedFields bounds the field names that one preflight may ask for.
+	// maxRequestedFields bounds the field names in one preflight.
 	maxRequestedFields = 64
 	// preflightAge is how long a browser may reuse the answer to a preflight.
 	preflightAge = 10 * time.Minute
 )
 
-// preflight is a CORS-preflight request (WHATWG Fetch, section 4.8) of a page
-// on one of the share's own hosts. Its values are checked and safe to send back.
+// preflight is a CORS-preflight request (WHATWG Fetch, section 4.8) of a page on one
+// of the share's own hosts. Its values are checked and safe to send back.
 type preflight struct {
 	origin  string   // the page's public origin, as browsers serialize it
-	method  string   // what the page wants to send
-	headers []string // the field names it wants to send, in lower case
+	method  string   // of the request that the page will send
+	headers []string // field names of that request, in lower case
 }
 
-// ownPreflight reads r as a preflight. ok is false for every other request:
-// another method, a body, an origin outside the share, a repeated field, or a
-// value that no browser sends.
-func (s *Share) ownPreflight(r *http.Request) (p preflight, ok bool) {
+// ownPreflight reads the request as a preflight. It reports false for every other
+// request: another method, a body, an origin outside the share, a repeated field, or
+// a value that no browser sends.
+func (q *request) ownPreflight() (p preflight, ok bool) {
+	r := q.r
 	methods := r.Header["Access-Control-Request-Method"]
 	if r.Method != http.MethodOptions || r.ContentLength != 0 || len(methods) != 1 {
 		return preflight{}, false
 	}
-	if p.origin, ok = s.pageOrigin(r); !ok {
+	if p.origin, ok = q.pageOrigin(); !ok {
 		return preflight{}, false
 	}
 	if p.method = methods[0]; !field.IsToken(p.method) || isForbiddenMethod(p.method) {
@@ -42,14 +43,15 @@ func (s *Share) ownPreflight(r *http.Request) (p preflight, ok bool) {
 	return p, ok
 }
 
-// pageOrigin is the serialized public origin of the page that made r, if it is
-// one of the share's. The text comes from the names table, not from r.
-func (s *Share) pageOrigin(r *http.Request) (origin string, ok bool) {
-	origins := r.Header["Origin"]
+// pageOrigin returns the serialized public origin of the page that sent the request,
+// if it is one of the share's. The text comes from the share's names, not from the
+// request.
+func (q *request) pageOrigin() (origin string, ok bool) {
+	origins := q.r.Header["Origin"]
 	if len(origins) != 1 {
 		return "", false
 	}
-	if _, own := s.table.publicOrigin(origins[0]); !own {
+	if _, own := q.share.names.publicOrigin(origins[0]); !own {
 		return "", false
 	}
 	ref, _ := cutReference(origins[0])
@@ -59,23 +61,21 @@ func (s *Share) pageOrigin(r *http.Request) (origin string, ok bool) {
 
 // requestedFields reads Access-Control-Request-Headers: a list of tokens.
 func requestedFields(lines []string) (names []string, ok bool) {
-	for _, line := range lines {
-		for element := range strings.SplitSeq(line, ",") {
-			name := lower(strings.Trim(element, " \t"))
-			switch {
-			case name == "": // RFC 9110 section 5.6.1 ignores empty elements
-			case !field.IsToken(name) || len(names) >= maxRequestedFields:
-				return nil, false
-			case !slices.Contains(names, name):
-				names = append(names, name)
-			}
+	for element := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		name := lower(strings.Trim(element, " \t"))
+		switch {
+		case name == "": // RFC 9110 section 5.6.1 ignores empty elements
+		case !field.IsToken(name) || len(names) >= maxRequestedFields:
+			return nil, false
+		case !slices.Contains(names, name):
+			names = append(names, name)
 		}
 	}
 	return names, true
 }
 
-// isForbiddenMethod reports whether no page can send method (WHATWG Fetch,
-// section 2.2.1).
+// isForbiddenMethod reports whether pages cannot send method (WHATWG Fetch, section
+// 2.2.1).
 func isForbiddenMethod(method string) bool {
 	switch lower(method) {
 	case "connect", "trace", "track":
@@ -84,10 +84,10 @@ func isForbiddenMethod(method string) bool {
 	return false
 }
 
-// preflightReply allows what the preflight asks for. The gate gives it itself:
-// browsers send no cookie with a preflight, and without the key no request
-// reaches the project. The request that follows must bring the key.
-func preflightReply(p preflight) *reply {
+// reply allows the request that the preflight announces. The gate sends it itself:
+// browsers send no cookie with a preflight, and without the key no request reaches
+// the project. The announced request must have the key.
+func (p *preflight) reply() *reply {
 	answer := &reply{status: http.StatusNoContent, header: http.Header{
 		"Access-Control-Allow-Origin":      {p.origin},
 		"Access-Control-Allow-Credentials": {"true"},

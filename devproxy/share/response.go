@@ -14,35 +14,35 @@ import (
 )
 
 const (
-	// maxErrorLook is how much of an error page is looked at, before any of it is
-	// passed on, in bytes.
+	// maxErrorLook is how much of an error page is inspected, before any of it is passed
+	// on, in bytes.
 	maxErrorLook = 64 << 10
-	// maxPageLook is how much of any other page is looked at as it passes.
+	// maxPageLook is how much of any other page is inspected as it passes, in bytes.
 	maxPageLook = 16 << 10
 )
 
-// responseRule is a page of a developer tool that any path may answer with.
+// responseRule is a page of a developer tool that any path may return.
 type responseRule struct {
-	// what it is, for the terminal: "the Werkzeug debugger".
+	// what it is: "the Werkzeug debugger".
 	what string
 	// show is the text that opens the rule in `share { show = […] }`.
 	show string
 	// header is a field that no other response has, canonical; empty for none.
 	header string
-	// errors restricts the texts to error responses, where they are less
-	// than unmistakable.
+	// errors restricts the texts to error responses, where they could be in other pages
+	// too.
 	errors bool
-	// texts are what the page has in it: every one of them matches.
+	// texts all match the page.
 	texts []*regexp.Regexp
 }
 
-// responseRules is the table of pages that have a console, settings or the
-// environment in them. The texts were read in the sources of the tools.
+// responseRules are the pages with a console, settings or the environment in them. The
+// texts come from the sources of the tools.
 var responseRules = []responseRule{
 	// werkzeug/debug/tbtools.py: a console, with the secret that it asks for.
 	{what: "the Werkzeug debugger", show: "werkzeug-page", texts: exprs(`// Werkzeug Debugger</title>`)},
 	// django/views/templates/technical_500.html and .txt: settings and local
-	// variables; the latter for clients that do not ask for HTML.
+	// variables; the latter for clients that do not accept HTML.
 	{what: "an error page of Django with settings", show: "django-page", errors: true, texts: exprs(`<th[^>]*>Django Version:</th>`)},
 	{what: "an error of Django with settings", show: "django-page", errors: true, texts: exprs(`(?m)^Django Version: `, `(?m)^Python Executable: `)},
 	{what: "an error page of Django with all URLs", show: "django-page", errors: true, texts: exprs(`Using the URLconf defined in\s+<code>`)},
@@ -79,7 +79,7 @@ var responseRules = []responseRule{
 	{what: "an error page of Starlette", show: "starlette-page", errors: true, texts: exprs(`<title>Starlette Debugger</title>`)},
 	// aspnetcore, Diagnostics/DeveloperExceptionPage: source, headers, routes.
 	{what: "an error page of ASP.NET", show: "aspnet-page", errors: true, texts: exprs(`<title>Internal Server Error</title>`, `An unhandled exception occurred while processing the request\.`)},
-	// The same for clients that do not ask for HTML.
+	// The same for clients that do not accept HTML.
 	{what: "an error of ASP.NET", show: "aspnet-page", errors: true, texts: exprs(`(?m)^HEADERS\r?\n=======\r?$`)},
 	// php-src, ext/standard/info.c: the environment.
 	{what: "phpinfo()", show: "phpinfo-page", texts: exprs(`<title>(?:PHP [^<>]+ - )?phpinfo\(\)</title>`)},
@@ -100,11 +100,11 @@ type HiddenResponseError struct {
 	rule   *responseRule
 }
 
-// Error says what is hidden.
+// Error returns what is hidden.
 func (e *HiddenResponseError) Error() string { return "hidden from visitors: " + e.rule.what }
 
-// Page is how a client is shown the error. An error stays an error; any other page
-// is not found.
+// Page implements page.Error. An error of the server stays one; for any other response
+// the status is 404.
 func (e *HiddenResponseError) Page() page.Page {
 	p := page.Page{Status: http.StatusNotFound, Title: "This response is hidden from visitors."}
 	if e.Status >= http.StatusInternalServerError {
@@ -113,17 +113,17 @@ func (e *HiddenResponseError) Page() page.Page {
 	return p
 }
 
-// Hit says why.
+// Hit returns why the response is hidden.
 func (e *HiddenResponseError) Hit() Hit {
 	return Hit{Kind: Tools, What: e.rule.what, Show: e.rule.show}
 }
 
-// InspectResponse returns a HiddenResponseError when res is a page of a developer
-// tool that the share hides. Otherwise res can be passed on. The body of an error
-// page is read up to 64 KiB for that, and that of another page with a length up to
-// 16 KiB. A page without a length may be a stream and is not waited for: a read of
-// it fails with a HiddenResponseError once its first 16 KiB tell.
-// Event streams, downloads and all else that is not text are not looked at.
+// InspectResponse returns a HiddenResponseError when res is a page of a developer tool
+// that the share hides. Otherwise res can be passed on. InspectResponse reads up to 64
+// KiB of the body of an error page, and up to 16 KiB of another page with a length. A
+// page without a length may be a stream, so it is inspected as it passes: a read of its
+// first 16 KiB fails with a HiddenResponseError. Event streams, downloads and anything
+// else that is not text are not inspected.
 func (s *Share) InspectResponse(res *http.Response) error {
 	for i := range responseRules {
 		if rule := &responseRules[i]; len(res.Header[rule.header]) > 0 && !s.guard.shown.texts[rule.show] {
@@ -138,7 +138,7 @@ func (s *Share) InspectResponse(res *http.Response) error {
 	if failed {
 		body.left = maxErrorLook
 	}
-	if failed || res.ContentLength > 0 { // the end is known: no stream
+	if failed || res.ContentLength > 0 { // the end is known, so this is not a stream
 		if err := body.readAhead(); err != nil {
 			return err
 		}
@@ -147,16 +147,16 @@ func (s *Share) InspectResponse(res *http.Response) error {
 	return nil
 }
 
-// Audience names those who are given the same responses: the visitors of every
-// share that hides what s hides. It is never empty.
+// Audience returns a name, never empty, for the clients that may get the same responses:
+// the visitors of every share that hides what s hides.
 func (s *Share) Audience() string {
 	return "visitors\n" + strings.Join(slices.Sorted(maps.Keys(s.guard.shown.texts)), "\n")
 }
 
-// isText reports whether a response may be a page: what browsers show as HTML,
-// or look into to find out (WHATWG MIME Sniffing, section 7); for errors also the
-// forms for programs, which whoever asks can choose. Browsers read a type up to
-// the first character that cannot be in it, and so does isText.
+// isText reports whether a response may be a page: of a type that browsers show as HTML,
+// or inspect to find out (WHATWG MIME Sniffing, section 7). For errors, also the formats
+// for programs count, which clients can choose. Like browsers, isText reads a type up to
+// the first character that cannot be in it.
 func isText(contentType string, failed bool) bool {
 	kind := lower(strings.TrimSpace(contentType))
 	if end := strings.IndexAny(kind, " \t;,("); end >= 0 {
@@ -171,19 +171,19 @@ func isText(contentType string, failed bool) bool {
 	return !strings.Contains(kind, "/") || failed && (strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml"))
 }
 
-// inspectedBody is a body that is looked at while it is read.
+// inspectedBody inspects a body while it is read.
 type inspectedBody struct {
 	io.ReadCloser
 	share  *Share
 	res    *http.Response
 	failed bool
 	seen   []byte // as it came, perhaps encoded
-	left   int    // bytes still to look at
-	ahead  []byte // read, and not yet given on
-	err    error  // that came with them
+	left   int    // bytes still to inspect
+	ahead  []byte // read by readAhead
+	err    error  // of the last read of them
 }
 
-// readAhead reads all that is looked at.
+// readAhead reads everything that is inspected.
 func (b *inspectedBody) readAhead() error {
 	buf := make([]byte, 4<<10)
 	for b.left > 0 && b.err == nil {
@@ -192,10 +192,10 @@ func (b *inspectedBody) readAhead() error {
 		b.ahead = append(b.ahead, buf[:n]...)
 		b.left -= n
 	}
-	return b.look(b.ahead)
+	return b.inspect(b.ahead)
 }
 
-// Read reads on. It fails once the page is known to be hidden.
+// Read implements io.Reader. It fails when the page turns out to be hidden.
 func (b *inspectedBody) Read(p []byte) (int, error) {
 	if len(b.ahead) > 0 {
 		n := copy(p, b.ahead)
@@ -210,7 +210,7 @@ func (b *inspectedBody) Read(p []byte) (int, error) {
 		taken := min(n, b.left)
 		b.left -= taken
 		b.seen = append(b.seen, p[:taken]...)
-		if hidden := b.look(b.seen); hidden != nil {
+		if hidden := b.inspect(b.seen); hidden != nil {
 			b.err = hidden
 			return 0, hidden
 		}
@@ -221,8 +221,8 @@ func (b *inspectedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// look compares what has come with the table.
-func (b *inspectedBody) look(seen []byte) error {
+// inspect compares what has arrived with the rules.
+func (b *inspectedBody) inspect(seen []byte) error {
 	text := decodedBody(seen, b.res.Header.Get("Content-Encoding"))
 	for i := range responseRules {
 		rule := &responseRules[i]
@@ -237,12 +237,12 @@ func (rule *responseRule) matches(text []byte) bool {
 	return !slices.ContainsFunc(rule.texts, func(e *regexp.Regexp) bool { return !e.Match(text) })
 }
 
-// decodedBody is as much of the beginning of a body as can be decoded. It is at most
-// maxErrorLook bytes, whatever they expand to.
+// decodedBody returns as much of the beginning of a body as can be decoded, at most
+// maxErrorLook bytes.
 func decodedBody(seen []byte, encoding string) []byte {
 	var text []byte
 	_ = coding.Decode(bytes.NewReader(seen), encoding, func(r io.Reader) error {
-		text, _ = io.ReadAll(io.LimitReader(r, maxErrorLook)) // it breaks off where the rest has not come yet
+		text, _ = io.ReadAll(io.LimitReader(r, maxErrorLook)) // fails where the rest has not arrived yet
 		return nil
 	})
 	return text

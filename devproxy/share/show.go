@@ -2,16 +2,17 @@ package share
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hbollon/go-edlib"
 )
 
-// shown is what `share { show = […] }` opens. The zero value opens nothing.
+// shown is the value of `share { show = […] }`. The zero value opens nothing.
 type shown struct {
-	texts map[string]bool // patterns of the table and names of files, folded
-	paths [][]string      // folded; the hit must lie within one of them
+	texts map[string]bool // patterns of rules and names of files, folded
+	paths [][]string      // folded; a hit must be within one of them
 }
 
 func newShown(entries []string) shown {
@@ -28,7 +29,7 @@ func newShown(entries []string) shown {
 
 func isPath(entry string) bool { return strings.HasPrefix(entry, "/") }
 
-// foldShow is an entry as the table writes it.
+// foldShow returns an entry in the spelling of the rules.
 func foldShow(entry string) string {
 	if folded, ok := foldPath(entry); ok {
 		return folded
@@ -36,19 +37,19 @@ func foldShow(entry string) string {
 	return entry
 }
 
-// name reports whether segments[at] is open as the name of a file.
+// name reports whether segments[at], the name of a file, is open.
 func (s *shown) name(name string, segments []string, at int, sent bool) bool {
 	return s.texts[name] || s.within(segments, at+1, sent)
 }
 
-// pattern reports whether p, which ends before segments[end], is open: by its
-// own text, by another path of its rule for the same segments ("/actuator/*" and
-// "/actuator/env"), or by a path of the project.
+// pattern reports whether p, which ends before segments[end], is open: by its own text,
+// by another path of its rule for the same segments ("/actuator/*" and "/actuator/env"),
+// or by a path of the project.
 func (s *shown) pattern(p *pattern, segments []string, end int, sent bool) bool {
 	return s.texts[p.show] || s.covers(p.rule, segments[end-len(p.segments):end]) || s.within(segments, end, sent)
 }
 
-// covers reports whether a path of rule that is open matches segments.
+// covers reports whether an open path of rule matches segments.
 func (s *shown) covers(rule *Rule, segments []string) bool {
 	return slices.ContainsFunc(rule.paths, func(path string) bool {
 		text := strings.TrimPrefix(path, "**")
@@ -56,8 +57,8 @@ func (s *shown) covers(rule *Rule, segments []string) bool {
 	})
 }
 
-// within reports whether what ends before segments[end] lies in an open path.
-// What a route sends may lack the beginning of the visitor's path.
+// within reports whether the part before segments[end] is in an open path. A path that
+// a route sends may lack the beginning of the visitor's path.
 func (s *shown) within(segments []string, end int, sent bool) bool {
 	for _, path := range s.paths {
 		for end <= len(path) {
@@ -73,9 +74,9 @@ func (s *shown) within(segments []string, end int, sent bool) bool {
 	return false
 }
 
-// CheckShow reports whether an entry of `share { show = […] }` opens something:
-// a text of the table, or a path or file name that the table hides. near is the
-// closest text of the table where it does not; empty when none is close.
+// CheckShow reports whether an entry of `share { show = […] }` opens something: a text
+// of the rules, or a path or file name that they hide. If it does not, near is the
+// closest text of the rules; empty when none is close.
 func CheckShow(entry string) (near string, ok bool) {
 	folded := foldShow(entry)
 	if compiled().shows[folded] {
@@ -96,15 +97,8 @@ func CheckShow(entry string) (near string, ok bool) {
 	return nearest(folded), false
 }
 
-// Shows returns the texts of the table that open something, sorted.
-func Shows() []string {
-	var all []string
-	for text := range compiled().shows {
-		all = append(all, text)
-	}
-	slices.Sort(all)
-	return all
-}
+// Shows returns the texts of the rules that open something, sorted.
+func Shows() []string { return slices.Sorted(maps.Keys(compiled().shows)) }
 
 func checkShow(entries []string) error {
 	for _, entry := range entries {
@@ -120,8 +114,8 @@ func checkShow(entries []string) error {
 	return nil
 }
 
-// nearest is the text of the table that differs least from entry, in at most a
-// third of its characters; empty when none does.
+// nearest returns the text of the rules that differs least from entry, in at most a
+// third of its characters; empty for none.
 func nearest(entry string) string {
 	best, least := "", min(len(entry), maxEntry)/3+1
 	for _, text := range Shows() {
@@ -132,5 +126,5 @@ func nearest(entry string) string {
 	return best
 }
 
-// maxEntry bounds the text that is compared with the table, in bytes.
+// maxEntry bounds the text that nearest compares, in bytes.
 const maxEntry = 100

@@ -11,35 +11,35 @@ import (
 	"github.com/devproxy/devproxy/tunnel/websocket"
 )
 
-// socketRule is a WebSocket of a developer tool, on which a page sends what hot
-// replacement needs, and an attacker would send calls: read this file, save that
-// one, run this test. What is not listed stays with the share.
+// socketRule is a WebSocket of a developer tool. A page sends what hot replacement needs
+// on it; an attacker would send calls: read this file, save that one, run this test.
+// Messages that are not listed do not pass.
 type socketRule struct {
-	// tool is what the terminal calls it: "Vite".
+	// tool is its name: "Vite".
 	tool string
 	// show is the text that opens the rule in `share { show = […] }`.
 	show string
-	// subprotocols are those by which a client asks for the socket.
+	// subprotocols are those with which a client opens the socket.
 	subprotocols []string
-	// path are segments, at any depth, the last one by its beginning: Next and
-	// others compare no more of it.
+	// path are segments, at any depth. Only the beginning of the last one is compared,
+	// as in Next and others.
 	path []string
 	// passes reports whether a message may pass.
 	passes func(jsontext.Value) bool
-	// calls reports whether a message that does not pass ends the socket: no
-	// page sends it by itself. Others are dropped, since the page that sent them
-	// would connect again and reload, forever.
+	// calls reports whether a message that does not pass ends the socket: no page sends
+	// it by itself. Others are dropped, since the page that sent them would connect again
+	// and reload, forever.
 	calls func(jsontext.Value) bool
 }
 
-// viteEvents are the custom events that Vite's own client sends, and UnoCSS's.
+// viteEvents are the custom events that the clients of Vite and UnoCSS send.
 var viteEvents = []string{
 	"vite:invalidate", "vite:client-connected", "vite:module-loaded",
 	"vite:bundled-dev:payload-delivered", "vite:bundled-dev:reload-needed", "unocss:hmr",
 }
 
-// socketRules is the table of sockets. What each client sends was read in its
-// source, and so was what each server does with it.
+// socketRules are the known sockets. What each client sends, and what each server does
+// with it, comes from their sources.
 var socketRules = []socketRule{
 	{
 		// Vite (client.mjs, node/server/ws.ts): pings, and custom events to
@@ -47,7 +47,7 @@ var socketRules = []socketRule{
 		// file in Vite 6.0 to 6.4.1, 7.0 to 7.3.1 and 8.0.0 to 8.0.4
 		// (CVE-2026-39363, GHSA-p9ff-h696-f583). "nuxt:devtools:rpc" and
 		// vite-dev-rpc are RPC too. "vite:forward-console" writes to the terminal,
-		// which agents read. "unocss:hmr" asks for a style again.
+		// which agents read. "unocss:hmr" requests a style again.
 		tool: "Vite", show: "vite-hmr", subprotocols: []string{"vite-hmr", "vite-ping"},
 		passes: func(message jsontext.Value) bool {
 			m := object(message)
@@ -66,8 +66,8 @@ var socketRules = []socketRule{
 		calls: always,
 	},
 	{
-		// Storybook (core-server/utils/get-server-channel.ts): the page sends every
-		// event of its own here too; "saveStoryRequest" and
+		// Storybook (core-server/utils/get-server-channel.ts): the page sends all of
+		// its events here too; "saveStoryRequest" and
 		// "createNewStoryfileRequest" write source files (CVE-2026-27148,
 		// GHSA-mjf5-7g4m-gx5w).
 		tool: "Storybook", show: "storybook-server-channel", path: []string{"storybook-server-channel"},
@@ -76,7 +76,7 @@ var socketRules = []socketRule{
 	{
 		// Next (server/dev/hot-reloader-*.ts): "browser-logs", "client-full-reload"
 		// and others write to the terminal, "mcp-error-state-response" answers in
-		// the page's place. The event and the type are read apart.
+		// place of the page. The event and the type are read separately.
 		tool: "Next", show: "next-hmr", path: []string{"_next", ""},
 		passes: func(message jsontext.Value) bool {
 			m := object(message)
@@ -93,8 +93,8 @@ var socketRules = []socketRule{
 		passes: func(message jsontext.Value) bool { return only(object(message), "type", "ping") },
 	},
 	{
-		// Phoenix (phoenix_live_reload, channel.ex): "full_path" answers where a
-		// file is on the disk. A message is [join_ref, ref, topic, event, payload].
+		// Phoenix (phoenix_live_reload, channel.ex): "full_path" returns the place of
+		// a file on the disk. A message is [join_ref, ref, topic, event, payload].
 		tool: "Phoenix LiveReload", show: "phoenix-live-reload", path: []string{"phoenix", "live_reload", "socket"},
 		passes: func(message jsontext.Value) bool {
 			var m []jsontext.Value
@@ -107,12 +107,11 @@ var socketRules = []socketRule{
 	},
 }
 
-// SocketRules returns the rules for what a visitor sends on the WebSocket that
-// r asks for, or nil where the socket is not that of a developer tool. target is
-// the path that the upstream is asked for, accepted the subprotocol that it has
-// accepted, empty before it has. tell is called for the first message that does
-// not pass. With rules the handshake must not agree on an extension:
-// compressed messages end the socket.
+// SocketRules returns the rules for what a visitor sends on the WebSocket that r opens,
+// or nil if the socket does not belong to a developer tool. target is the path that the
+// upstream gets, accepted the subprotocol that it has accepted, empty before it has. tell
+// is called for the first message that does not pass. With rules, the handshake must not
+// agree on an extension: compressed messages end the socket.
 func (s *Share) SocketRules(r *http.Request, target, accepted string, tell func(Hit)) *websocket.Rules {
 	rule := s.socketOf(r, target, accepted)
 	if rule == nil || s.guard.shown.texts[rule.show] {
@@ -129,9 +128,8 @@ func (s *Share) SocketRules(r *http.Request, target, accepted string, tell func(
 	}}
 }
 
-// judge decides about one message. What two parsers could read in two ways is
-// not JSON here: a member that is there twice, a text that is not UTF-8, anything
-// after the value.
+// judge decides about one message. What parsers could read in different ways is not JSON
+// here: a duplicate member, a text that is not UTF-8, anything after the value.
 func (rule *socketRule) judge(data []byte) websocket.Verdict {
 	message := jsontext.Value(data)
 	switch {
@@ -163,7 +161,7 @@ func (rule *socketRule) offeredIn(protocols []string) bool {
 	})
 }
 
-// under reports whether segments hold the rule's, one after the other.
+// under reports whether segments contain those of the rule, in sequence.
 func (rule *socketRule) under(segments []string) bool {
 	n := len(rule.path)
 	if n == 0 {
@@ -187,15 +185,15 @@ func matchesAt(segments, path []string) bool {
 	return strings.HasPrefix(visible(segments[last]), path[last])
 }
 
-// foldedSegments are the segments of a path as the most lenient program reads
-// them. A path that cannot be read has none: Admit has refused it.
+// foldedSegments returns the segments of a path as the most lenient program reads them.
+// A path that cannot be read has none: Admit has refused it.
 func foldedSegments(path string) []string {
 	path, _, _ = strings.Cut(path, "?")
 	folded, _ := foldPath(path)
 	return split(folded)
 }
 
-// object are the members of a JSON object; none for any other value.
+// object returns the members of a JSON object; none for any other value.
 func object(value jsontext.Value) map[string]jsontext.Value {
 	var members map[string]jsontext.Value
 	if json.Unmarshal(value, &members) != nil {
@@ -204,7 +202,7 @@ func object(value jsontext.Value) map[string]jsontext.Value {
 	return members
 }
 
-// text is a JSON string; empty for any other value.
+// text returns a JSON string; empty for any other value.
 func text(value jsontext.Value) string {
 	var s string
 	if json.Unmarshal(value, &s) != nil {

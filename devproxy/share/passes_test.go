@@ -269,9 +269,9 @@ func TestHostsApart(t *testing.T) {
 	public.Public = []string{"/"}
 	for name, opts := range map[string]Options{"a provider": apart, "one host": alone, "a zone": zoned, "no gate": oneLabel(), "all public": public} {
 		s := mustNew(t, opts)
-		for _, host := range s.table.hosts { // whoever has no key signs with none
+		for _, host := range s.names.hosts { // whoever has no key signs with none
 			values := url.Values{passTo: {"https://evil.example/"}, passLeft: {"1"}, passEnd: {"99999999999"}}
-			values.Set(passSign, s.signPass(host.public, values))
+			values.Set(passSign, s.gate.signPass(host.public, values))
 			_, answer := admit(s, browse(ask("GET", host.public.String(), enterPath+"?"+values.Encode())))
 			if answer != nil && (answer.Header().Get("Location") != "" || len(answer.Result().Cookies()) > 0) {
 				t.Errorf("%s: a pass leads to %s", name, answer.Header().Get("Location"))
@@ -294,4 +294,4 @@ func TestHostsApart(t *testing.T) {
 	}
 }
 
-func pagePolicyOf(s *Share) string { return policy(s.loginPage("/")) }
+func pagePolicyOf(s *Share) string { return s.gate.loginPage("/").policy() }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// query looks through the query of a path: for parameters that are hidden, for
-// hidden files that a parameter names, and for a way out of the path's folder.
-// onDisk tells that the path names a place on the disk.
+// query checks the query of a path: for hidden parameters, for hidden files that a
+// parameter names, and for a way out of the path's folder. onDisk reports that the path
+// names a place on the disk.
 func (g *guard) query(query string, path *readings, onDisk bool) (Hit, bool) {
 	text, ok := foldPath(query)
 	if !ok {
@@ -34,12 +34,11 @@ func (g *guard) query(query string, path *readings, onDisk bool) (Hit, bool) {
 	return Hit{}, false
 }
 
-// separatesParameters knows "&" (URL Standard) and ";" (HTML 4, appendix B.2.2,
-// which old parsers still read), and what begins a query or ends it.
+// separatesParameters reports "&" (URL Standard), ";" (HTML 4, appendix B.2.2, which
+// old parsers still read), and what begins or ends a query.
 func separatesParameters(r rune) bool { return r == '&' || r == ';' || r == '?' || r == '#' }
 
-// parameter looks at one parameter, in the spellings that parsers have for its
-// key.
+// parameter checks one parameter, in each way that parsers read its key.
 func (g *guard) parameter(key, value string) (Hit, bool) {
 	c := compiled()
 	for _, name := range keys(key) {
@@ -52,8 +51,8 @@ func (g *guard) parameter(key, value string) (Hit, bool) {
 	return Hit{}, false
 }
 
-// cookie reports whether a cookie does what a hidden parameter of its name does.
-// PHP reads the name as that of a parameter.
+// cookie reports whether a cookie has the effect of a hidden parameter of the same
+// name. PHP reads the name like that of a parameter.
 func (g *guard) cookie(name string) bool {
 	folded, ok := foldPath(name)
 	return !ok || slices.ContainsFunc(keys(folded), func(key string) bool {
@@ -61,18 +60,16 @@ func (g *guard) cookie(name string) bool {
 	})
 }
 
-// climbs reports whether a piece of a query leads to a folder above. Vite before
-// 6.2.5 took the query for a part of the path: "/@fs/PROJECT/?/../../etc/passwd"
-// read any file (CVE-2025-31486). Apps write such a way only into the value of a
-// parameter.
+// climbs reports whether a piece of a query leads to a folder above. Vite before 6.2.5
+// read the query as a part of the path: "/@fs/PROJECT/?/../../etc/passwd" read any file
+// (CVE-2025-31486). Apps write such a way only into the value of a parameter.
 func climbs(piece string) bool {
 	i := strings.IndexAny(piece, `/\`)
 	return i >= 0 && slices.ContainsFunc(appendSegments(nil, piece[i:]), isUp)
 }
 
-// keys are the names that key has to some parser. What is written in C ends it at
-// a NUL. PHP takes "a.b", "a b" and "a[b" for "a_b", and as most do "a[]" for a list
-// that is called "a".
+// keys returns the names that parsers read in key. Parsers in C end it at a NUL. PHP
+// reads "a.b", "a b" and "a[b" as "a_b", and like most parsers "a[]" as the list "a".
 func keys(key string) []string {
 	key = strings.TrimLeft(key, "+ ")
 	ended, _, _ := strings.Cut(key, "\x00")
@@ -85,10 +82,10 @@ func keys(key string) []string {
 	return all
 }
 
-// inPHP makes a parameter's name what PHP calls the variable.
+// inPHP changes a parameter's name to PHP's name of the variable.
 var inPHP = strings.NewReplacer(".", "_", "+", "_", " ", "_", "[", "_")
 
-// filesIn is the pattern of a path whose parameters name files; nil for none.
+// filesIn returns the pattern of a path whose parameters name files; nil for none.
 func (g *guard) filesIn(path *readings) *pattern {
 	for _, segments := range path {
 		for i, name := range segments {
@@ -102,13 +99,13 @@ func (g *guard) filesIn(path *readings) *pattern {
 	return nil
 }
 
-// namesFile reports whether the parameter key of the rule's paths names a file.
+// namesFile reports whether the parameter key names a file in the rule's paths.
 func (r *Rule) namesFile(key string) bool {
 	return slices.ContainsFunc(keys(key), func(name string) bool { return slices.Contains(r.fileIn, name) })
 }
 
-// file looks at the value of a parameter that names a file. An URL of another
-// site is not one.
+// file checks the value of a parameter that names a file. A URL of another site does
+// not.
 func (g *guard) file(value string) (Hit, bool) {
 	if strings.Contains(value, "://") && !strings.HasPrefix(value, "file:") || strings.HasPrefix(value, "//") {
 		return Hit{}, false

@@ -68,7 +68,7 @@ func TestNames(t *testing.T) {
 	} {
 		s := mustNew(t, test.opts)
 		public, _ := parseAuthority(test.public, httpsPort)
-		local, ok := s.table.local(public)
+		local, ok := s.names.local(public)
 		if got := local.String(); ok != (test.want != "") || ok && got != test.want {
 			t.Errorf("%s: %s is %q (%v), want %q", name, test.public, got, ok, test.want)
 		}
@@ -78,22 +78,22 @@ func TestNames(t *testing.T) {
 func TestCollisionsTeach(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"no host to share": func(o *Options) { o.Hosts = nil },
-		"admin.shop.localhost:8443 is a name of shop.localhost:8443 and of": func(o *Options) { o.Hosts[0].Aliases = []string{"admin.shop.localhost:8443"} },
-		admin + " is a name of admin":                                       func(o *Options) { o.Hosts[2] = Host{Local: "x.shop.localhost", Public: admin} },
-		"has the name shop.localhost:8443 twice":                            func(o *Options) { o.Hosts[1] = o.Hosts[0] },
-		"not below its zone":                                                func(o *Options) { o.Hosts[0].Public = single },
-		"its name is no host name":                                          func(o *Options) { o.Hosts[0].Local = "sh op" },
-		"which is no host name":                                             func(o *Options) { o.Hosts[0].Public = "" },
-		"first label of the local":                                          func(o *Options) { o.Hosts[2].Public = "tenant." + zone },
-		"in the first label of the public one":                              func(o *Options) { o.Hosts[2].Local = "a.*.shop.localhost" },
-		"a.*.shop.localhost and a-" + single:                                func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "a.*.shop.localhost", Public: "a-" + single} },
-		"*.*.shop.localhost and *--x":                                       func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.*.shop.localhost", Public: "*--x." + zone} },
-		"*.x.shop.localhost and *a*":                                        func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.x.shop.localhost", Public: "*a*." + zone} },
-		"anybody could guess it":                                            func(o *Options) { o.Named, o.Secret = true, []byte("short") },
-		"a URL cannot carry":                                                func(o *Options) { o.Named, o.Secret = true, []byte("0123456789abcde&") },
-		"has 0 bytes, not 32":                                               func(o *Options) { o.Password, o.CookieKey = "x", nil },
-		"in `share { public }` matches nothing":                             func(o *Options) { o.Public = []string{"hook"} },
-		"in `share { paths }` matches nothing":                              func(o *Options) { o.Paths = []string{"hook"} },
+		"both shop.localhost:8443 and admin.shop.localhost:8443 have the name admin.shop.localhost:8443": func(o *Options) { o.Hosts[0].Aliases = []string{"admin.shop.localhost:8443"} },
+		"both admin.shop.localhost:8443 and x.shop.localhost have the name " + admin:                     func(o *Options) { o.Hosts[2] = Host{Local: "x.shop.localhost", Public: admin} },
+		"has the name shop.localhost:8443 twice":                                                         func(o *Options) { o.Hosts[1] = o.Hosts[0] },
+		"not below its zone":                                                                             func(o *Options) { o.Hosts[0].Public = single },
+		"cannot share the host \"sh op\": not a valid host name":                                         func(o *Options) { o.Hosts[0].Local = "sh op" },
+		"\"\", which is not a valid host name":                                                           func(o *Options) { o.Hosts[0].Public = "" },
+		"first label of the local":                                                                       func(o *Options) { o.Hosts[2].Public = "tenant." + zone },
+		"part of the first label of the public one":                                                      func(o *Options) { o.Hosts[2].Local = "a.*.shop.localhost" },
+		"a.*.shop.localhost and a-" + single:                                                             func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "a.*.shop.localhost", Public: "a-" + single} },
+		"*.*.shop.localhost and *--x":                                                                    func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.*.shop.localhost", Public: "*--x." + zone} },
+		"*.x.shop.localhost and *a*":                                                                     func(o *Options) { o.Zone, o.Hosts[2] = "", Host{Local: "*.x.shop.localhost", Public: "*a*." + zone} },
+		"fewer than 16 can be guessed":                                                                   func(o *Options) { o.Named, o.Secret = true, []byte("short") },
+		"must be encoded in a URL":                                                                       func(o *Options) { o.Named, o.Secret = true, []byte("0123456789abcde&") },
+		"has 0 bytes, not 32":                                                                            func(o *Options) { o.Password, o.CookieKey = "x", nil },
+		"in `share { public }` matches nothing":                                                          func(o *Options) { o.Public = []string{"hook"} },
+		"in `share { paths }` matches nothing":                                                           func(o *Options) { o.Paths = []string{"hook"} },
 	} {
 		opts := several()
 		change(&opts)
@@ -104,7 +104,7 @@ func TestCollisionsTeach(t *testing.T) {
 }
 
 // TestAliases: an alias leads to its host's public name; one that is said twice,
-// or is the host's own name, is no collision; those of a wildcard host stay as
+// or is the host's own name, is not a collision; those of a wildcard host stay as
 // they are.
 func TestAliases(t *testing.T) {
 	opts := several()
@@ -112,7 +112,7 @@ func TestAliases(t *testing.T) {
 	opts.Hosts[2].Aliases = []string{"tenants.shop.localhost:8443"}
 	s := mustNew(t, opts)
 	for local, want := range map[string]string{"www.shop.localhost:8443": shop, "shop.localhost:8443": shop, "tenants.shop.localhost:8443": "tenants.shop.localhost:8443"} {
-		if got := s.table.publicReference("https://" + local + "/"); got != "https://"+want+"/" {
+		if got := s.names.publicReference("https://" + local + "/"); got != "https://"+want+"/" {
 			t.Errorf("%s became %s", local, got)
 		}
 	}
@@ -121,8 +121,8 @@ func TestAliases(t *testing.T) {
 		t.Error("two hosts have one alias")
 	}
 	opts.Hosts[1].Aliases = []string{"www shop"}
-	if _, err := New(opts); err == nil || !strings.Contains(err.Error(), `the alias "www shop" of admin.shop.localhost:8443 is no host name`) {
-		t.Errorf("an alias that is no host name: %v", err)
+	if _, err := New(opts); err == nil || !strings.Contains(err.Error(), `the alias "www shop" of admin.shop.localhost:8443 is not a valid host name`) {
+		t.Errorf("an alias that is not a host name: %v", err)
 	}
 }
 
@@ -227,8 +227,8 @@ func TestNamesLeadBack(t *testing.T) {
 	for _, opts := range []Options{oneHost(), tricky, plainName(), trickier} {
 		s := mustNew(t, opts)
 		alias := map[authority]bool{}
-		for local, public := range s.table.toPublic {
-			alias[local] = s.table.toLocal[public] != local
+		for local, public := range s.names.toPublic {
+			alias[local] = s.names.toLocal[public] != local
 		}
 		found := 0
 		err := quick.Check(func(n name) bool {
@@ -236,21 +236,21 @@ func TestNamesLeadBack(t *testing.T) {
 			if !ok {
 				return true
 			}
-			if local, ok := s.table.local(a); ok {
+			if local, ok := s.names.local(a); ok {
 				found++
-				if back, ok := s.table.public(local); !ok || back != a {
+				if back, ok := s.names.public(local); !ok || back != a {
 					t.Errorf("%s -> %s -> %s", a, local, back)
 					return false
 				}
 			}
-			if public, ok := s.table.public(a); ok && !alias[a] {
+			if public, ok := s.names.public(a); ok && !alias[a] {
 				found++
-				if back, ok := s.table.local(public); !ok || back != a {
+				if back, ok := s.names.local(public); !ok || back != a {
 					t.Errorf("%s -> %s -> %s", a, public, back)
 					return false
 				}
-				url := s.table.publicReference("https://" + a.String() + "/x")
-				again, ok := s.table.localReference(url)
+				url := s.names.publicReference("https://" + a.String() + "/x")
+				again, ok := s.names.localReference(url)
 				return ok && again == "https://"+a.String()+"/x"
 			}
 			return true
