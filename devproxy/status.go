@@ -45,7 +45,7 @@ func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
 			s.opts.OnState(StateChange{Upstream: spec.Text, Up: state.Up, At: state.Since, After: state.After, Detail: refusals(state)})
 		}
 		opts.OnMember = func(c forward.MemberChange) {
-			s.opts.OnState(StateChange{Upstream: spec.Text, Member: c.Member, Up: c.Health != forward.Ill, At: c.At, After: c.After, Detail: c.Why})
+			s.opts.OnState(StateChange{Upstream: spec.Text, Member: c.Member, Up: c.Health != forward.Unhealthy, At: c.At, After: c.After, Detail: c.Why})
 		}
 	}
 	return forward.New(spec, opts)
@@ -132,7 +132,7 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 func memberStatus(m forward.MemberState) control.Member {
 	status := control.Member{Upstream: m.Text, State: StateUnknown, Active: m.Active, Fallback: m.Fallback}
 	switch {
-	case m.Health == forward.Ill:
+	case m.Health == forward.Unhealthy:
 		status.State, status.Detail = StateUnhealthy, m.Why
 	case m.Up:
 		status.State = StateUp

@@ -128,7 +128,7 @@ func TestServerThatHangsUp(t *testing.T) {
 	if n := asked.Load(); res.StatusCode != http.StatusBadGateway || n != 1+maxResends {
 		t.Errorf("%s after %d requests", res.Status, n)
 	}
-	if doubt := p.upstream.roster.members[0].accepts.doubt.Load(); doubt != 0 {
+	if doubt := p.upstream.members.shared[0].accepts.doubt.Load(); doubt != 0 {
 		t.Errorf("each new connection waits for %v", time.Duration(doubt))
 	}
 	if res, _ := p.get(t, "/well"); res.StatusCode != http.StatusOK {

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"bufio"
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,7 +48,7 @@ func accountFor(t *testing.T, seed uint64, secure *tls.Config) {
 	spec := &plan.Upstream{Members: []plan.Member{member}}
 	u := New(spec, Options{Dial: w.dial})
 	route := &plan.Route{ID: "shop.localhost /", Path: "/", Answer: spec, Hold: time.Second, Timeout: 3 * time.Second}
-	conns := &u.roster.members[0].conns
+	conns := &u.members.shared[0].conns
 
 	var group sync.WaitGroup
 	for range 40 {
@@ -88,8 +88,8 @@ func accountFor(t *testing.T, seed uint64, secure *tls.Config) {
 	conns.examine(t, w, true)
 	conns.mu.Lock()
 	for name, n := range map[string]int{
-		"gate": conns.gate.Len(), "young": conns.young.Len(), "old": conns.old.Len(), "lasting": conns.lasting.Len(),
-		"spare": conns.spare.Len(), "waiting": conns.waiting.Len(), "spent": conns.spent.Len(), "hungry": conns.hungry,
+		"queued": len(conns.queued), "opening": len(conns.opening),
+		"spare": len(conns.spare), "waiting": len(conns.waiting), "closers": len(conns.closers),
 	} {
 		if n != 0 {
 			t.Errorf("no request is under way, and %s has %d", name, n)
@@ -106,7 +106,7 @@ func accountFor(t *testing.T, seed uint64, secure *tls.Config) {
 	time.Sleep(2 * idleTimeout) // spare connections under TLS are net/http's alone
 	synctest.Wait()
 	conns.mu.Lock()
-	if conns.open != 0 || conns.accepted != 0 || conns.slow != 0 || w.open.Load() != 0 || conns.idle.Len() != 0 || conns.spare.Len() != 0 {
+	if conns.open != 0 || conns.accepted != 0 || conns.slow != 0 || w.open.Load() != 0 || len(conns.idle) != 0 || len(conns.spare) != 0 {
 		t.Errorf("after the end %d are counted, %d accepted, %d slow, and %d are open", conns.open, conns.accepted, conns.slow, w.open.Load())
 	}
 	conns.mu.Unlock()
@@ -123,54 +123,50 @@ func (s *connections) examine(t *testing.T, w *erratic, idle bool) {
 	if open := int(w.open.Load()); s.open > open || idle && s.open < open {
 		t.Errorf("%d connections are counted, %d are open", s.open, open)
 	}
-	if s.accepted < 0 || s.accepted > s.open || s.slow < 0 || s.slow > s.accepted || s.most < 0 {
-		t.Errorf("%d of %d connections are accepted, at most %d", s.accepted, s.open, s.most)
+	if s.accepted < 0 || s.accepted > s.open || s.slow < 0 || s.slow > s.accepted || s.capacity < 0 {
+		t.Errorf("%d of %d connections are accepted, at most %d", s.accepted, s.open, s.capacity)
 	}
-	hungry := 0
-	for _, d := range elements[*dialling](&s.gate) {
-		hungry += boolToInt(d.shared)
-	}
-	if s.hungry != hungry {
-		t.Errorf("%d requests are hungry; the gate has %d", s.hungry, hungry)
-	}
-	for _, l := range []*list.List{&s.gate, &s.young, &s.old, &s.lasting} {
-		for _, d := range elements[*dialling](l) {
-			if !d.seat.in(l) || d.unneeded {
-				t.Errorf("a dialling is in a list that it does not know of; unneeded %t", d.unneeded)
+	for _, q := range []queue[*dialling]{s.queued, s.opening} {
+		for i, d := range q {
+			if slices.Contains(q[i+1:], d) || d.unneeded || d.turn == nil {
+				t.Errorf("a dialling is listed twice or without need; unneeded %t", d.unneeded)
 			}
 		}
 	}
-	for _, l := range []*list.List{&s.idle, &s.spare} {
-		for _, c := range elements[*watchedConn](l) {
+	for _, d := range s.queued {
+		if !d.since.IsZero() || slices.Contains(s.opening, d) {
+			t.Error("a dialling is queued and has begun")
+		}
+	}
+	if !slices.IsSortedFunc(s.opening, func(a, b *dialling) int { return a.since.Compare(b.since) }) {
+		t.Error("the connections are not in the order in which they began")
+	}
+	for _, q := range []*queue[*watchedConn]{&s.idle, &s.spare} {
+		for i, c := range *q {
 			c.mu.Lock()
 			closed, used := c.closed, c.used
 			c.mu.Unlock()
-			if !c.seat.in(l) || !c.counted || c.private && c.proven || closed || used || c.proven != (l == &s.idle) || c.dialling.seat.at != nil {
-				t.Errorf("idle: counted %t, private %t, closed %t, used %t, proven %t", c.counted, c.private, closed, used, c.proven)
+			if c.list != q || slices.Contains((*q)[i+1:], c) || !c.counted || c.private && c.answered || closed || used ||
+				c.answered != (q == &s.idle) || slices.Contains(s.opening, c.dialling) {
+				t.Errorf("idle: counted %t, private %t, closed %t, used %t, answered %t", c.counted, c.private, closed, used, c.answered)
 			}
 		}
 	}
-	for _, cl := range elements[*claim](&s.waiting) {
-		if !cl.seat.in(&s.waiting) || cl.index != 0 {
+	claims := slices.Concat(s.waiting, s.closers)
+	for i, cl := range claims {
+		if slices.Contains(claims[i+1:], cl) {
 			t.Error("a claim waits twice")
 		}
 	}
-	for i, cl := range s.spent {
-		if cl.index != i+1 || cl.seat.at != nil {
-			t.Error("a claim has another place than it knows")
+	for _, cl := range s.closers {
+		if cl.closed.IsZero() || cl.due.IsZero() {
+			t.Error("a claim has closed nothing")
 		}
 	}
-	waits := s.gate.Len()+s.spare.Len() > 0 || s.waiting.Len()+s.spent.Len() > 0 && s.idle.Len() > 0
-	if waits && s.hungry == 0 && (s.runs.IsZero() || s.runs.Before(time.Now())) {
-		t.Errorf("no timer runs: gate %d, spare %d, waiting %d, spent %d, idle %d", s.gate.Len(), s.spare.Len(), s.waiting.Len(), s.spent.Len(), s.idle.Len())
+	waits := len(s.queued)+len(s.spare) > 0 || len(s.waiting)+len(s.closers) > 0 && len(s.idle) > 0
+	if waits && !s.sharesQueuedLocked() && (s.timerAt.IsZero() || s.timerAt.Before(time.Now())) {
+		t.Errorf("no timer runs: queued %d, spare %d, waiting %d, closers %d, idle %d", len(s.queued), len(s.spare), len(s.waiting), len(s.closers), len(s.idle))
 	}
-}
-
-func elements[T any](l *list.List) (all []T) {
-	for e := l.Front(); e != nil; e = e.Next() {
-		all = append(all, e.Value.(T))
-	}
-	return all
 }
 
 // erratic is a server of few threads that fails in every way, and counts the

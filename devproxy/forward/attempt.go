@@ -2,7 +2,6 @@ package forward
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -16,12 +15,13 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// attempt is the request sent once: what the transport tells while it waits
-// for the answer.
+// attempt is the request sent once: what the transport reports while it waits for
+// the answer.
 type attempt struct {
 	f      *forwarding
 	member *member
-	doubt  time.Duration // of the exchange when the attempt began: a dial may outlive it
+	doubt  time.Duration // of the exchange when the attempt began; a dial may outlive it
+	body   io.ReadCloser // nil without a body
 
 	mu       sync.Mutex
 	ended    bool
@@ -29,13 +29,12 @@ type attempt struct {
 	shared   bool         // conn carries other requests too
 	before   int64        // bytes written on it before this request
 	dialled  *watchedConn // for this attempt, which may get another
-	spare    *watchedConn // dialled, when it may carry a request over HTTP/1.1
+	spare    *watchedConn // dialled, once it may carry a request over HTTP/1.1
 	claim    claim
-	body     io.ReadCloser
 	reused   bool // conn has carried an answer before
 	informed bool // a 1xx was passed on
 	answered bool // the first byte of an answer has come
-	ejected  bool // its member turned ill, and another is asked
+	ejected  bool // its member became unhealthy, and another is tried
 
 	// cancel ends this attempt alone; nil when it must not be given up.
 	cancel context.CancelFunc
@@ -45,12 +44,12 @@ func newAttempt(f *forwarding, m *member) *attempt {
 	return &attempt{f: f, member: m, doubt: f.doubt}
 }
 
-// errEjected is why an attempt was given up.
+// errEjected is the reason why an attempt was given up.
 var errEjected = errors.New("its health check failed")
 
-// abandonable is the context of an attempt that may be given up, when somebody
-// could say so. It ends with the exchange: the answer's body is read under it.
-func (a *attempt) abandonable() context.Context {
+// context is the exchange's, with its own cancel if a health check may end this
+// attempt. It ends with the exchange, since the answer's body is read under it.
+func (a *attempt) context() context.Context {
 	f := a.f
 	if f.upstream.checks.rule == nil || !isIdempotent(f.r.Method) || f.upgrade != "" || f.Report.Resent >= maxResends {
 		return f.ctx
@@ -60,15 +59,15 @@ func (a *attempt) abandonable() context.Context {
 	return ctx
 }
 
-// eject gives the attempt up, unless an answer has begun or the body cannot be
-// sent again.
+// eject gives the attempt up, unless an answer has begun or the body cannot be sent
+// again.
 func (a *attempt) eject() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ended || a.answered || a.ejected {
 		return false
 	}
-	if body, ok := a.body.(*bodyReader); ok && !body.closeForReplay() {
+	if body, ok := a.body.(*bodyReader); ok && !body.closeToReplay() {
 		return false
 	}
 	a.ejected = true
@@ -77,7 +76,7 @@ func (a *attempt) eject() bool {
 }
 
 func (a *attempt) trace(ctx context.Context) context.Context {
-	ctx = context.WithValue(ctx, askedByKey{}, a)
+	ctx = context.WithValue(ctx, attemptKey{}, a)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              a.gotConn,
 		PutIdleConn:          a.putIdleConn,
@@ -86,9 +85,7 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 	})
 }
 
-func (a *attempt) setBody(body io.ReadCloser) { a.body = body }
-
-// gotConn makes the end of the connection the end of reading the body.
+// gotConn ends the reading of the body when the connection ends.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +97,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		if c != nil {
 			a.member.conns.leave(c.dialling)
 		}
-		return // others use it too, and the transport closes the body by itself
+		return // others use it too, and the transport closes the body itself
 	}
 	a.reused = a.member.conns.take(c, a)
 	a.putSpareLocked()
@@ -114,7 +111,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 }
 
 // gotDial is called with the connection that was dialled for this attempt, before
-// the TLS handshake. A server with one thread may begin that handshake only when
+// the TLS handshake. A server with one thread may start that handshake only when
 // another connection is closed, so the attempt waits from now on.
 func (a *attempt) gotDial(c *watchedConn) {
 	a.mu.Lock()
@@ -126,7 +123,7 @@ func (a *attempt) gotDial(c *watchedConn) {
 }
 
 // ready is called when c, which was dialled for this attempt, may carry a request
-// over HTTP/1.1. A nil attempt does nothing.
+// over HTTP/1.1. It does nothing for a nil attempt.
 func (a *attempt) ready(c *watchedConn) {
 	if a == nil {
 		return
@@ -139,9 +136,9 @@ func (a *attempt) ready(c *watchedConn) {
 	}
 }
 
-// putSpareLocked lists the connection that was dialled for this attempt as
-// idle when the attempt does not use it: a server with one thread waits for a
-// request on it.
+// putSpareLocked lists the connection that was dialled for this attempt as spare
+// if the attempt does not use it: a server with one thread waits for a request on
+// it.
 func (a *attempt) putSpareLocked() {
 	if c := a.spare; c != nil && c != watched(a.conn) {
 		a.member.conns.put(c, nil)
@@ -158,14 +155,8 @@ func (a *attempt) putIdleConn(err error) {
 	}
 }
 
-// carriesMany reports whether a connection to m speaks HTTP/2.
-func carriesMany(m *member, c net.Conn) bool {
-	secure, ok := c.(*tls.Conn)
-	return m.Scheme == plan.SchemeH2C || ok && secure.ConnectionState().NegotiatedProtocol == protocolHTTP2
-}
-
-// livedLocked is for how long the connection was open; 0 when it was not new, or
-// is still open.
+// livedLocked is how long the connection was open; 0 when it was not new, or is
+// still open.
 func (a *attempt) livedLocked() time.Duration {
 	c := watched(a.conn)
 	if c == nil || a.reused {
@@ -174,12 +165,7 @@ func (a *attempt) livedLocked() time.Duration {
 	return max(time.Since(c.connected), 1)
 }
 
-// hungUp reports that the other side closed or cut a connection.
-func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
-}
-
-// unsentLocked reports that no byte of the request left this machine.
+// unsentLocked reports whether no byte of the request has left this machine.
 func (a *attempt) unsentLocked() bool {
 	c := watched(a.conn)
 	return c != nil && !a.shared && c.written.Load() == a.before
@@ -196,10 +182,10 @@ func (a *attempt) gotFirstByte() {
 	}
 }
 
-// abandon leaves c, which is about to be closed, to Clients, if the client has
-// left. It is asked before the upstream has begun to answer only. By the end of what is sent the upstream
-// learns of that as it would by the close. Whether it has some of the request is
-// not asked: a write may be under way.
+// abandon leaves c, which is about to be closed, to Clients, if the client has left
+// before the upstream began to answer. The upstream sees the end of what is sent, as
+// it would see the close. Whether it has some of the request does not matter: a write
+// may be in progress.
 func (a *attempt) abandon(c *watchedConn) bool {
 	if a.f.r.Context().Err() == nil || c.CloseWrite() != nil {
 		return false
@@ -208,7 +194,7 @@ func (a *attempt) abandon(c *watchedConn) bool {
 	return true
 }
 
-// gotInformational passes a 1xx on (RFC 9110 section 15.2). 100 is left to
+// gotInformational passes a 1xx on (RFC 9110 section 15.2). It leaves 100 to
 // net/http, which sends it when the body is read for the upstream.
 func (a *attempt) gotInformational(code int, header textproto.MIMEHeader) error {
 	a.mu.Lock()
@@ -228,41 +214,34 @@ func (a *attempt) gotInformational(code int, header textproto.MIMEHeader) error 
 	return nil
 }
 
-// end is called when the transport has returned: what it still says comes too
-// late for the visitor.
-// It reports whether the attempt was given up.
+// end is called when the transport has returned: what it still reports comes too
+// late for the client. It reports whether the attempt was given up.
 func (a *attempt) end() (ejected bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
 	a.member.conns.end(&a.claim)
 	a.putSpareLocked()
-	a.unwatchLocked()
+	if c := watched(a.conn); c != nil && a.body != nil && !a.shared {
+		c.watch(nil)
+	}
 	return a.ejected
 }
 
-func (a *attempt) unwatchLocked() {
-	if a.conn == nil || a.body == nil || a.shared {
-		return
-	}
-	if c := watched(a.conn); c != nil {
-		c.watch(nil)
-	}
-}
-
-// judge tells errors of the transport apart.
-func (a *attempt) judge(m *member, err error) error {
+// classify maps an error of the transport to one that says whether the request may
+// be sent again.
+func (a *attempt) classify(m *member, err error) error {
 	if _, ok := asRefused(err); ok {
 		return err
 	}
 	if errors.Is(err, errBodyClosed) {
 		err = io.ErrUnexpectedEOF // the connection ended first
 	}
-	e := fault(m, err)
+	e := describe(m, err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case errors.Is(err, errUnneeded): // net/http gave the other connection to somebody else
+	case errors.Is(err, errUnneeded): // net/http gave the other connection to another request
 		return &lostError{UpstreamError: e, unsent: true}
 	case a.conn == nil && a.dialled != nil && hungUp(err):
 		return &lostError{UpstreamError: e, unsent: true, lived: time.Since(a.dialled.connected)} // in the TLS handshake
@@ -271,8 +250,8 @@ func (a *attempt) judge(m *member, err error) error {
 	case !a.answered:
 		return &lostError{UpstreamError: e, unsent: a.unsentLocked(), lived: a.livedLocked()}
 	case a.reused && !a.shared && !a.informed && a.f.ctx.Err() == nil:
-		// The head was malformed or broke off. Whatever the answer before had in
-		// excess comes first on its connection.
+		// The head was malformed or broke off. Excess bytes of the answer before come
+		// first on this connection.
 		return &lostError{UpstreamError: e, stray: true}
 	}
 	return e

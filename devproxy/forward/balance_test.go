@@ -61,7 +61,7 @@ func TestTheCookieKeepsAMember(t *testing.T) {
 			t.Fatalf("cookies = %v", cookies)
 		}
 		cookie := cookies[0]
-		if !strings.HasPrefix(cookie.Name, stickyPrefix) || !cookie.HttpOnly || cookie.Path != "/" || cookie.SameSite != http.SameSiteLaxMode ||
+		if !strings.HasPrefix(cookie.Name, cookiePrefix) || !cookie.HttpOnly || cookie.Path != "/" || cookie.SameSite != http.SameSiteLaxMode ||
 			cookie.Secure || cookie.MaxAge != 0 || strings.Contains(cookie.Value, "80") {
 			t.Errorf("cookie = %+v", cookie)
 		}
@@ -96,13 +96,13 @@ func TestTheCookieIsTheSameHoweverMembersAreListed(t *testing.T) {
 	}
 	ids := func(u *Upstream) map[string]string {
 		named := map[string]string{}
-		for _, m := range u.roster.members {
+		for _, m := range u.members.shared {
 			named[m.Text] = m.id
 		}
 		return named
 	}
 	first, second := New(spec("abc"), Options{}), New(spec("cab"), Options{})
-	if one, two := fmt.Sprint(ids(first)), fmt.Sprint(ids(second)); one != two || first.cookie != second.cookie {
+	if one, two := fmt.Sprint(ids(first)), fmt.Sprint(ids(second)); one != two || first.members.cookie != second.members.cookie {
 		t.Errorf("%s and %s", one, two)
 	}
 }
@@ -110,7 +110,7 @@ func TestTheCookieIsTheSameHoweverMembersAreListed(t *testing.T) {
 func TestASecureVisitGetsASecureCookie(t *testing.T) {
 	up := startUpstream(t, "http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Set-Cookie", "own=1") }))
 	p := newProxy(t, "h1tls", Options{}, up)
-	p.upstream.cookie = stickyPrefix + "x"
+	p.upstream.members.cookie = cookiePrefix + "x"
 	res, _ := p.get(t, "/")
 	cookies := res.Cookies()
 	if len(cookies) != 2 || cookies[0].Name != "own" || !cookies[1].Secure {
@@ -125,7 +125,7 @@ func TestAMemberThatRefusesRests(t *testing.T) {
 		if got := c.answers(4); got != "bbbb" {
 			t.Errorf("answered by %q", got)
 		}
-		a := c.upstream.roster.members[0]
+		a := c.upstream.members.shared[0]
 		for _, rest := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, restLast, restLast} {
 			if a.rest != rest {
 				t.Errorf("rests for %v, want %v", a.rest, rest)
@@ -166,15 +166,15 @@ func TestAMemberThatComesBackTakesItsShareSlowly(t *testing.T) {
 					t.Fatalf("answered by %q although a is %+v", got, c.state("a"))
 				}
 				c.at("a").heal()
-				for c.state("a").Health != Well {
+				for c.state("a").Health != Healthy {
 					time.Sleep(10 * time.Millisecond)
 				}
 				last := -1.0
 				for range 4 {
-					m := c.upstream.roster.members[0]
-					c.upstream.roster.mu.Lock()
+					m := c.upstream.members.shared[0]
+					c.upstream.members.mu.Lock()
 					weight := m.weightLocked(time.Now())
-					c.upstream.roster.mu.Unlock()
+					c.upstream.members.mu.Unlock()
 					if weight <= last {
 						t.Errorf("the share goes from %v to %v", last, weight)
 					}

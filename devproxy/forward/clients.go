@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"net"
@@ -9,36 +10,36 @@ import (
 )
 
 const (
-	// DefaultMaxPerClient is how many exchanges one client may have under way,
-	// with those that it has cancelled and the upstream still works on. It is as
-	// many as an HTTP/2 connection may have streams, so that only a client that
-	// cancels ever waits.
+	// DefaultMaxPerClient is how many exchanges one client may have in progress,
+	// including those that it has cancelled and the upstream still works on. An
+	// HTTP/2 connection may have as many streams, so only a client that cancels ever
+	// waits.
 	DefaultMaxPerClient = 1000
-	// DefaultMaxAbandoned is how many cancelled exchanges of all clients are
-	// waited for. Each holds a descriptor.
+	// DefaultMaxAbandoned is how many cancelled exchanges of all clients may be in
+	// progress. Each uses a descriptor.
 	DefaultMaxAbandoned = 2000
 
-	// abandonedTime bounds how long an upstream is waited for that says nothing
-	// to a request whose client has left.
+	// abandonedTime bounds the wait for an upstream that does not answer a request
+	// whose client has left.
 	abandonedTime = 30 * time.Second
-	// evictAmong is how many of the oldest abandoned exchanges are looked at for
-	// one to forget.
+	// evictAmong is how many of the oldest abandoned exchanges are candidates for
+	// closing.
 	evictAmong = 64
 )
 
-// Clients bounds what each client has under way. A client that asks and cancels
-// at once (HTTP/2's rapid reset, CVE-2023-44487, and its relatives) would
-// otherwise have an upstream work on any number of requests: its streams are
+// Clients bounds what each client has in progress. Otherwise a client that sends
+// requests and cancels them at once (HTTP/2's rapid reset, CVE-2023-44487, and
+// similar attacks) could make an upstream work on any number of them: its streams are
 // free again as soon as they are cancelled, the upstream is not.
 //
 // A cancelled exchange counts until its upstream has answered or closed the
-// connection. Meanwhile only its sending side is closed, by which upstreams see
-// that the client has left. A client with cancelled exchanges that reaches the
-// bound waits until one has ended. The zero value is usable, with the default
-// bounds; one value serves all upstreams of a server.
+// connection. Until then only its sending side is closed, which shows the upstream
+// that the client has left. A client with cancelled exchanges that reaches the bound
+// waits until one has ended. The zero value is usable, with the default bounds; one
+// value serves all upstreams of a server.
 type Clients struct {
 	// MaxPerClient and MaxAbandoned replace DefaultMaxPerClient and
-	// DefaultMaxAbandoned; 0 leaves them. Set them before the first use.
+	// DefaultMaxAbandoned unless they are 0. Set them before the first use.
 	MaxPerClient, MaxAbandoned int
 
 	mu        sync.Mutex
@@ -47,21 +48,20 @@ type Clients struct {
 	closed    bool
 }
 
-// client is one that has something under way.
+// client is one with something in progress.
 type client struct {
 	id              any
 	live, abandoned int
 	waiting         int
-	changed         chan struct{} // closed when less is under way; nil while nobody waits
+	changed         chan struct{} // closed when less is in progress; nil while none waits
 }
 
-// begin counts an exchange of id in, as soon as id may have one more. The error
-// is ctx's.
+// begin counts an exchange of id as soon as id may have one more. The error is ctx's.
 func (c *Clients) begin(ctx context.Context, id any) (*client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cl := c.clientLocked(id)
-	for cl.abandoned > 0 && cl.live+cl.abandoned >= orDefault(c.MaxPerClient, DefaultMaxPerClient) {
+	for cl.abandoned > 0 && cl.live+cl.abandoned >= cmp.Or(c.MaxPerClient, DefaultMaxPerClient) {
 		if cl.changed == nil {
 			cl.changed = make(chan struct{})
 		}
@@ -95,8 +95,8 @@ func (c *Clients) clientLocked(id any) *client {
 	return cl
 }
 
-// forgetLocked lets go of a client that has nothing under way, and lets those
-// look again who wait for it.
+// forgetLocked drops a client that has nothing in progress, and wakes those that wait
+// for it.
 func (c *Clients) forgetLocked(cl *client) {
 	if cl.changed != nil {
 		close(cl.changed)
@@ -107,7 +107,7 @@ func (c *Clients) forgetLocked(cl *client) {
 	}
 }
 
-// end counts an exchange out.
+// end counts an exchange no longer.
 func (c *Clients) end(cl *client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,11 +119,11 @@ func (c *Clients) end(cl *client) {
 type abandoned struct {
 	conn   net.Conn
 	client *client
-	place  *list.Element // nil when it counts no longer
+	place  *list.Element // nil when it no longer counts
 }
 
-// abandon counts conn as one of cl's until the upstream has ended its work on
-// it, and closes it then. idle must return when nobody else reads from conn.
+// abandon counts conn as one of cl's until the upstream has ended its work on it, and
+// then closes it. idle must return when nothing else reads from conn.
 func (c *Clients) abandon(cl *client, conn net.Conn, idle func()) {
 	a := &abandoned{conn: conn, client: cl}
 	c.mu.Lock()
@@ -134,7 +134,7 @@ func (c *Clients) abandon(cl *client, conn net.Conn, idle func()) {
 	}
 	cl.abandoned++
 	a.place = c.abandoned.PushBack(a)
-	if c.abandoned.Len() > orDefault(c.MaxAbandoned, DefaultMaxAbandoned) {
+	if c.abandoned.Len() > cmp.Or(c.MaxAbandoned, DefaultMaxAbandoned) {
 		c.evictLocked()
 	}
 	go func() { // ends when conn is closed, at the latest after abandonedTime
@@ -158,8 +158,8 @@ func (c *Clients) releaseLocked(a *abandoned) {
 	c.forgetLocked(a.client)
 }
 
-// evictLocked closes an abandoned connection: of the oldest, one of the client
-// that has the most.
+// evictLocked closes an abandoned connection: among the oldest, one of the client that
+// has the most.
 func (c *Clients) evictLocked() {
 	var worst *abandoned
 	at := c.abandoned.Front()
@@ -170,10 +170,10 @@ func (c *Clients) evictLocked() {
 		at = at.Next()
 	}
 	c.releaseLocked(worst)
-	_ = worst.conn.Close() // its goroutine ends by that
+	_ = worst.conn.Close() // ends its goroutine
 }
 
-// Close closes what is waited for; later exchanges are cut when they are
+// Close closes the abandoned connections. Later exchanges are cut when they are
 // cancelled.
 func (c *Clients) Close() {
 	c.mu.Lock()
@@ -182,11 +182,4 @@ func (c *Clients) Close() {
 	for c.abandoned.Len() > 0 {
 		c.evictLocked()
 	}
-}
-
-func orDefault(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }

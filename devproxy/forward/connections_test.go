@@ -156,8 +156,8 @@ func TestAServerThatServesSoManyIsGivenTime(t *testing.T) {
 			t.Error("the request waits although the server serves fewer now")
 		}
 		waiting.answer()
-		if s.most != 1 {
-			t.Errorf("the server is taken to serve %d", s.most)
+		if s.capacity != 1 {
+			t.Errorf("the server is taken to serve %d", s.capacity)
 		}
 	})
 }
@@ -291,7 +291,7 @@ func TestOpenings(t *testing.T) {
 func TestABusyServerIsNotSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const usual = 2 * openingTime
-		s := &connections{usual: usual, lastByte: time.Now()}
+		s := &connections{usualAnswer: usual, lastByte: time.Now()}
 		for range maxOpening {
 			newRequest(t, s)
 		}
@@ -310,7 +310,7 @@ func TestAFullPoolOpensNoMore(t *testing.T) {
 		var busy []*fakeRequest
 		for range maxIdle {
 			r := newRequest(t, s)
-			r.c.dialling.seat.leave() // as after an answer
+			s.leave(r.c.dialling) // as after an answer
 			busy = append(busy, r)
 		}
 		busy[0].answer()
@@ -321,7 +321,8 @@ func TestAFullPoolOpensNoMore(t *testing.T) {
 		}
 		// Those that wait for an answer for long count no longer.
 		for _, r := range busy[1:] {
-			r.c.dialling.seat.take(&s.lasting, r.c.dialling)
+			r.c.dialling.since = time.Now().Add(-lastingTime)
+			s.opening.add(r.c.dialling)
 		}
 		again(s, busy[0].c).answer()
 		start = time.Now()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,17 +13,17 @@ import (
 )
 
 const (
-	// dialTimeout bounds opening a connection, all addresses together. On
-	// loopback the answer comes at once; this is for upstreams elsewhere.
+	// dialTimeout bounds opening a connection, all addresses together. On loopback
+	// the answer comes at once; this is for upstreams elsewhere.
 	dialTimeout = 10 * time.Second
-	// dialStagger is how long one address may keep silent before the next is
-	// tried beside it, as in RFC 8305 section 5 (250 ms there).
+	// dialStagger is how long one address may be silent before the next is tried as
+	// well, as in RFC 8305 section 5 (250 ms there).
 	dialStagger = 200 * time.Millisecond
 )
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Attempt is one address that was tried in vain.
+// Attempt is one address that could not be connected to.
 type Attempt struct {
 	Addr string // "127.0.0.1:5173", or a socket's path
 	Err  error
@@ -36,47 +35,18 @@ func (a Attempt) Refused() bool { return isRefusal(a.Err) }
 // String is "127.0.0.1:5173: connection refused".
 func (a Attempt) String() string { return a.Addr + ": " + cause(a.Err) }
 
-// cause is the last and most exact word of a network error.
-func cause(err error) string {
-	var dns *net.DNSError
-	var op *net.OpError
-	switch {
-	case isRefusal(err) && !isMissing(err):
-		return "connection refused"
-	case isMissing(err):
-		return "no such socket"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer"
-	case errors.As(err, &dns):
-		return dns.Err
-	case errors.As(err, &op):
-		return strings.TrimPrefix(op.Err.Error(), "connect: ")
-	}
-	return withoutPackages(err.Error())
-}
-
-// packages are what Go's libraries put before their errors: their own names, and
-// names of their parts.
-var packages = []string{
-	"net/http", "http", "http2", "net/textproto", "textproto", "tls", "crypto/tls", "x509",
-	"HTTP/1.x transport connection broken", "readLoopPeekFailLocked", "remote error", "local error",
-}
-
-// withoutPackages is an error of a library in the words that are about the
-// upstream.
-func withoutPackages(text string) string {
-	parts := strings.Split(text, ": ")
-	last := len(parts) - 1
-	kept := slices.DeleteFunc(parts[:last:last], func(part string) bool { return slices.Contains(packages, part) })
-	return strings.Join(append(kept, parts[last]), ": ")
-}
-
 // dialError is a member that could not be connected to.
 type dialError struct{ Attempts []Attempt }
 
-func (e *dialError) Error() string { return joinAttempts(e.Attempts) }
+func (e *dialError) Error() string {
+	texts := make([]string, len(e.Attempts))
+	for i, a := range e.Attempts {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
 
-// Unwrap gives the causes in the order of the attempts.
+// Unwrap returns the errors in the order of the attempts.
 func (e *dialError) Unwrap() []error {
 	errs := make([]error, len(e.Attempts))
 	for i, a := range e.Attempts {
@@ -85,20 +55,12 @@ func (e *dialError) Unwrap() []error {
 	return errs
 }
 
-func joinAttempts(attempts []Attempt) string {
-	texts := make([]string, len(attempts))
-	for i, a := range attempts {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, ", ")
-}
-
-// asRefused finds the dialError of a member where nothing listens: each
-// address refused, accepted and closed at once, or does not exist on this machine (no IPv6), and at least
-// one refused.
+// asRefused finds the dialError of a member where nothing listens: each address
+// refused, accepted and closed at once, or does not exist on this machine (no
+// IPv6), and at least one refused.
 func asRefused(err error) (*dialError, bool) {
-	var failed *dialError
-	if !errors.As(err, &failed) {
+	failed, ok := errors.AsType[*dialError](err)
+	if !ok {
 		return nil, false
 	}
 	refused := false
@@ -122,76 +84,32 @@ type dialer struct {
 	last    atomic.Int32 // index of the address that answered last
 }
 
-// connect tries the address that answered last first.
+// connect tries the address that answered last first. It starts the next one when
+// one has failed or is silent, and returns once one has answered or all have failed.
+// The others end with ctx, and a connection that comes too late is closed.
 func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if err := d.stays(); err != nil {
+	if err := d.checkLinks(); err != nil {
 		return nil, &dialError{[]Attempt{{d.addrs[0], err}}}
 	}
-	if len(d.addrs) == 1 {
-		conn, err := d.dial(ctx, d.network, d.addrs[0])
-		if err != nil {
-			return nil, &dialError{[]Attempt{{d.addrs[0], err}}}
-		}
-		return conn, nil
+	type result struct {
+		index int
+		conn  net.Conn
+		err   error
 	}
-	return d.race(ctx, d.order())
-}
-
-// errLeads is the error of a socket behind a link that has changed since the
-// Proxyfile was read: nobody has agreed to where it leads now.
-var errLeads = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to have it looked at again")
-
-// stays is nil unless the links of a unix socket lead out of where they led when
-// consent was asked for. A socket that is not there is for the dial to tell.
-func (d *dialer) stays() error {
-	if d.within == "" {
-		return nil
-	}
-	real, err := filepath.EvalSymlinks(d.addrs[0])
-	if err != nil || plan.Within(real, d.within) {
-		return nil
-	}
-	return errLeads
-}
-
-// answered is the address that answered last.
-func (d *dialer) answered() string { return d.addrs[d.last.Load()] }
-
-// order is the indexes of addrs, the one that answered last in front.
-func (d *dialer) order() []int {
-	last := int(d.last.Load())
-	order := []int{last}
-	for i := range d.addrs {
-		if i != last {
-			order = append(order, i)
-		}
-	}
-	return order
-}
-
-type dialled struct {
-	index int
-	conn  net.Conn
-	err   error
-}
-
-// race starts the next address when the one before failed or stays silent. It
-// returns once one answered or all failed; the losers end with ctx, and a
-// connection that comes too late is closed.
-func (d *dialer) race(ctx context.Context, order []int) (net.Conn, error) {
-	results := make(chan dialled, len(order))
+	results := make(chan result, len(d.addrs))
+	order := d.order()
 	start := func(i int) {
 		go func() {
 			conn, err := d.dial(ctx, d.network, d.addrs[i])
-			results <- dialled{i, conn, err}
+			results <- result{i, conn, err}
 		}()
 	}
 	stagger := time.NewTimer(dialStagger)
 	defer stagger.Stop()
 
-	errs := make([]error, len(d.addrs))
+	attempts := make([]Attempt, len(d.addrs))
 	start(order[0])
 	started, ended := 1, 0
 	for {
@@ -200,12 +118,20 @@ func (d *dialer) race(ctx context.Context, order []int) (net.Conn, error) {
 			ended++
 			if r.err == nil {
 				d.last.Store(int32(r.index))
-				go discard(results, started-ended)
+				if unfinished := started - ended; unfinished > 0 {
+					go func() { // cancel ends them soon
+						for range unfinished {
+							if r := <-results; r.conn != nil {
+								r.conn.Close()
+							}
+						}
+					}()
+				}
 				return r.conn, nil
 			}
-			errs[r.index] = r.err
+			attempts[r.index] = Attempt{d.addrs[r.index], r.err}
 			if ended == len(order) {
-				return nil, d.failure(errs)
+				return nil, &dialError{attempts}
 			}
 			if ended < started {
 				continue
@@ -220,20 +146,126 @@ func (d *dialer) race(ctx context.Context, order []int) (net.Conn, error) {
 	}
 }
 
-// discard closes the connections that lost the race. Their context is
-// cancelled, so that the wait is short.
-func discard(results <-chan dialled, n int) {
-	for range n {
-		if r := <-results; r.conn != nil {
-			r.conn.Close()
+// errLinkChanged is the error of a socket behind a link that has changed since the
+// Proxyfile was read: no one has agreed to where it leads now.
+var errLinkChanged = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to check it again")
+
+// checkLinks returns an error if the links of a unix socket lead out of the folder
+// where they led when consent was given. A missing socket is left to the dial.
+func (d *dialer) checkLinks() error {
+	if d.within == "" {
+		return nil
+	}
+	real, err := filepath.EvalSymlinks(d.addrs[0])
+	if err != nil || plan.Within(real, d.within) {
+		return nil
+	}
+	return errLinkChanged
+}
+
+// lastAddr is the address that answered last.
+func (d *dialer) lastAddr() string { return d.addrs[d.last.Load()] }
+
+// order is the indexes of addrs, the one that answered last in front.
+func (d *dialer) order() []int {
+	last := int(d.last.Load())
+	order := []int{last}
+	for i := range d.addrs {
+		if i != last {
+			order = append(order, i)
 		}
+	}
+	return order
+}
+
+// A port forwarder (docker-proxy, kubectl port-forward, ssh -L) accepts connections
+// for a server that is not there yet, and closes them at once. That is like a
+// refusal: requests are held until the server is there. A server that fails while
+// it works on a request differs: something was sent on its connection.
+
+const (
+	// acceptTime is how long a new connection must stay open before it is used,
+	// where that is in doubt. If one was closed later than that, twice as long.
+	acceptTime = 20 * time.Millisecond
+	// maxAcceptTime bounds that: a forwarder to another network needs a round trip
+	// to learn that nothing is there.
+	maxAcceptTime = 500 * time.Millisecond
+)
+
+// errClosedAtOnce is the error of a connection that was accepted, and closed before
+// anything was sent on it.
+var errClosedAtOnce = errors.New("accepted the connection and closed it at once")
+
+// acceptance is what is known of a member's listener.
+type acceptance struct {
+	answered atomic.Bool  // something has answered since the listener last refused
+	doubt    atomic.Int64 // how long each new connection must stay open; 0 without doubt
+}
+
+// noteAnswer notes that an answer has come.
+func (a *acceptance) noteAnswer() {
+	if !a.answered.Load() || a.doubt.Load() != 0 {
+		a.answered.Store(true)
+		a.doubt.Store(0)
 	}
 }
 
-func (d *dialer) failure(errs []error) error {
-	attempts := make([]Attempt, len(errs))
-	for i, err := range errs {
-		attempts[i] = Attempt{d.addrs[i], err}
+// noteRefusal notes that the listener has refused a connection.
+func (a *acceptance) noteRefusal() { a.answered.Store(false) }
+
+// doubtAfter is how long a connection must stay open after another was closed at
+// the age of lived.
+func doubtAfter(lived time.Duration) time.Duration {
+	return min(max(2*lived, acceptTime), maxAcceptTime)
+}
+
+// confirm returns a new connection once it has stayed open for as long as the
+// attempt needs. A request that may be sent again is sent at once: when it is lost
+// again and again, its last connection is confirmed. Any other is sent at once only
+// if the listener has answered before. A nil attempt is a probe.
+func (a *acceptance) confirm(ctx context.Context, c net.Conn, by *attempt) (net.Conn, error) {
+	wait := time.Duration(a.doubt.Load())
+	if by != nil {
+		wait = max(wait, by.doubt)
+		if !a.answered.Load() && !isIdempotent(by.f.r.Method) {
+			wait = max(wait, acceptTime)
+		}
 	}
-	return &dialError{attempts}
+	if wait == 0 {
+		return c, nil
+	}
+	start := time.Now()
+	open, err := stayOpen(ctx, c, wait)
+	switch {
+	case err == nil:
+		a.doubt.Store(0)
+		return open, nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	default:
+		a.answered.Store(false)
+		a.doubt.Store(int64(doubtAfter(time.Since(start))))
+		err = errClosedAtOnce
+	}
+	_ = c.Close()
+	return nil, err
+}
+
+// stayOpen waits for d, or until the other side closes c or sends something.
+func stayOpen(ctx context.Context, c net.Conn, d time.Duration) (net.Conn, error) {
+	if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+	first := make([]byte, 1)
+	n, err := c.Read(first)
+	switch {
+	case !stop():
+		return nil, ctx.Err()
+	case n > 0:
+		c = &aheadConn{c, first}
+	case !isTimeout(err):
+		return nil, err
+	}
+	return c, c.SetReadDeadline(time.Time{})
 }

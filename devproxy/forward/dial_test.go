@@ -171,7 +171,7 @@ func TestSocketStays(t *testing.T) {
 		if tt.within != "" {
 			d.within = filepath.Join(base, tt.within)
 		}
-		if _, err := d.connect(t.Context()); err == nil || dialled != tt.dials || errors.Is(err, errLeads) == tt.dials {
+		if _, err := d.connect(t.Context()); err == nil || dialled != tt.dials || errors.Is(err, errLinkChanged) == tt.dials {
 			t.Errorf("%s within %q: dialled %t, %v", tt.path, tt.within, dialled, err)
 		}
 	}

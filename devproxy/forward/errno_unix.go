@@ -2,25 +2,14 @@
 
 package forward
 
-import (
-	"errors"
-	"syscall"
+import "syscall"
+
+// What the system's errors are called here.
+const (
+	errConnRefused   = syscall.ECONNREFUSED
+	errAddrNotAvail  = syscall.EADDRNOTAVAIL
+	errAfNoSupport   = syscall.EAFNOSUPPORT
+	errNetUnreach    = syscall.ENETUNREACH
+	errConnReset     = syscall.ECONNRESET
+	errWriteToClosed = syscall.EPIPE
 )
-
-// isRefusal reports that nothing listens there; a missing unix socket is that.
-func isRefusal(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || isMissing(err)
-}
-
-func isMissing(err error) bool { return errors.Is(err, syscall.ENOENT) }
-
-// isNoAddress reports an address that this machine has no way to: ::1 without
-// IPv6.
-func isNoAddress(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.ENETUNREACH)
-}
-
-// isReset reports a connection that the other side cut.
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}

@@ -91,7 +91,7 @@ func TestWhoWaitsForAStoppedMemberIsAnsweredByAnother(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if s := c.state("a"); s.Health != Ill || s.Active != 0 {
+		if s := c.state("a"); s.Health != Unhealthy || s.Active != 0 {
 			t.Errorf("a is %+v", s)
 		}
 		c.at("a").cont()
@@ -109,7 +109,7 @@ func TestWhatMayNotBeRepeatedGoesOnWaiting(t *testing.T) {
 			answered <- w.Body.String()
 		}()
 		time.Sleep(10 * time.Second)
-		if s := c.state("a"); s.Health != Ill || s.Active != 1 {
+		if s := c.state("a"); s.Health != Unhealthy || s.Active != 1 {
 			t.Fatalf("a is %+v", s)
 		}
 		c.at("a").cont()
@@ -160,7 +160,7 @@ func TestFailoverUnderLoadLosesNothing(t *testing.T) {
 		c.at("a").kill()
 		c.at("b").stop()
 		time.Sleep(5 * time.Second)
-		if a, b := c.state("a"), c.state("b"); a.Health != Ill || b.Health != Ill {
+		if a, b := c.state("a"), c.state("b"); a.Health != Unhealthy || b.Health != Unhealthy {
 			t.Errorf("a is %+v, b is %+v", a, b)
 		}
 		c.at("a").start()

@@ -36,7 +36,7 @@ func TestABadAnswerIsExplained(t *testing.T) {
 		{"a certificate nobody knows", verified, "certificate", "tls_skip_verify = true"},
 		{"garbage", answering(t, "220 mail.localhost ESMTP\r\n"), "something that is not HTTP", "right port"},
 		{"a status that is none", answering(t, "HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), "a status that does not exist", "right port"},
-		{"a head that never ends", answering(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", maxResponseHead)+"\r\n\r\n"), "a head of more than 1 MiB", "cookie"},
+		{"a head that never ends", answering(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", maxResponseHead)+"\r\n\r\n"), "a header of more than 1 MiB", "cookie"},
 		{"two lengths", answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12"), "not HTTP", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestLibrariesAreNotNamed(t *testing.T) {
 			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
 		}
 	}
-	err := fault(&member{}, errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "220 mail"`))
+	err := describe(&member{}, errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "220 mail"`))
 	for _, name := range packages {
 		if strings.Contains(err.Error(), name+": ") {
 			t.Errorf("%s names %s", err, name)

@@ -6,46 +6,46 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// maxHealthBody is how much of a check's answer is read: what comes after the
-// head has no say, and an endless one must cost nothing.
+// maxHealthBody is how much of a check's answer is read. The body does not count,
+// and an endless one must cost nothing.
 const maxHealthBody = 64 << 10
 
-// checks asks the members of an upstream for their health, a goroutine each,
-// from New until stop.
+// checks are the health checks of an upstream's members, one goroutine each.
 type checks struct {
-	rule   *plan.Health
-	roster *roster
-	cancel context.CancelFunc
-	group  sync.WaitGroup
+	rule    *plan.Health
+	members *members
+	cancel  context.CancelFunc
+	group   sync.WaitGroup
 }
 
-func startChecks(rule *plan.Health, r *roster) *checks {
-	c := &checks{rule: rule, roster: r, cancel: func() {}}
-	if rule == nil {
-		return c
-	}
-	var ctx context.Context
-	ctx, c.cancel = context.WithCancel(context.Background())
-	for _, m := range r.members {
-		c.group.Go(func() { c.run(ctx, m) })
+// startChecks checks the members until cancel is called; with a nil rule it checks
+// nothing.
+func startChecks(rule *plan.Health, s *members) *checks {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &checks{rule: rule, members: s, cancel: cancel}
+	if rule != nil {
+		for _, m := range s.shared {
+			c.group.Go(func() { c.run(ctx, m) })
+		}
 	}
 	return c
 }
 
-// run checks m at once, and then again and again until ctx ends.
+// run checks m at once and then at intervals until ctx ends.
 func (c *checks) run(ctx context.Context, m *member) {
 	for {
 		why := c.check(ctx, m)
 		if ctx.Err() != nil {
 			return
 		}
-		c.roster.noteCheck(m, c.rule, why)
+		c.members.noteCheck(m, c.rule, why)
 		select {
 		case <-ctx.Done():
 			return
@@ -54,9 +54,9 @@ func (c *checks) run(ctx context.Context, m *member) {
 	}
 }
 
-// check asks m once, on a connection of its own: visitors' may be busy, or
-// open to a process that is gone. It returns what is wrong, empty when m is
-// well.
+// check sends one request to m, on its own connection: those of clients may be
+// busy, or open to a process that is gone. It returns what is wrong, empty when m
+// is healthy.
 func (c *checks) check(ctx context.Context, m *member) (why string) {
 	ctx, cancel := context.WithTimeout(ctx, c.rule.Timeout)
 	defer cancel()
@@ -64,18 +64,18 @@ func (c *checks) check(ctx context.Context, m *member) (why string) {
 	if err != nil {
 		return err.Error()
 	}
-	transport := newPooled(m.Member, m.connect, &connections{})
+	transport := newPooled(m, &connections{})
 	transport.DisableKeepAlives = true
 	defer transport.CloseIdleConnections()
 	var waiting claim
-	m.conns.begin(&waiting) // a server with one thread may be bound to an idle connection
+	m.conns.begin(&waiting) // an idle connection may keep a server with one thread busy
 	defer m.conns.end(&waiting)
 	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return c.failure(ctx, m, err)
 	}
 	defer res.Body.Close()
-	_, _ = io.CopyN(io.Discard, res.Body, maxHealthBody) // the status has been said
+	_, _ = io.CopyN(io.Discard, res.Body, maxHealthBody) // only the status counts
 	if !c.accepts(res.StatusCode) {
 		return fmt.Sprintf("GET %s gave %d", c.rule.Path, res.StatusCode)
 	}
@@ -83,11 +83,7 @@ func (c *checks) check(ctx context.Context, m *member) (why string) {
 }
 
 func healthRequest(ctx context.Context, m *member, path string) (*http.Request, error) {
-	scheme := "http://"
-	if m.Scheme == plan.SchemeHTTPS {
-		scheme = "https://"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+urlHost(&m.Member)+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.urlScheme()+"://"+urlHost(&m.Member)+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +95,13 @@ func healthRequest(ctx context.Context, m *member, path string) (*http.Request, 
 }
 
 func (c *checks) failure(ctx context.Context, m *member, err error) string {
-	var failed *dialError
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Sprintf("GET %s gave no answer within %s", c.rule.Path, c.rule.Timeout)
-	case errors.As(err, &failed):
-		return joinAttempts(failed.Attempts)
 	}
-	return fmt.Sprintf("GET %s: it %s", c.rule.Path, fault(m, err).Reason)
+	if failed, ok := errors.AsType[*dialError](err); ok {
+		return failed.Error()
+	}
+	return fmt.Sprintf("GET %s: it %s", c.rule.Path, describe(m, err).Reason)
 }
 
 func (c *checks) accepts(status int) bool {
@@ -116,45 +111,84 @@ func (c *checks) accepts(status int) bool {
 	return status >= http.StatusOK && status < http.StatusBadRequest
 }
 
-// stop ends the checks. wait returns when they have ended.
-func (c *checks) stop() { c.cancel() }
-func (c *checks) wait() { c.group.Wait() }
-
-// noteCheck takes down one check of m: an empty why is an answer as asked for.
-func (r *roster) noteCheck(m *member, rule *plan.Health, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// noteCheck records the result of one check of m; an empty why is a success.
+func (s *members) noteCheck(m *member, rule *plan.Health, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	before := m.health
 	m.countLocked(rule, why)
 	if m.health == before {
 		return
 	}
 	now := time.Now()
-	since := m.turned
-	m.since, m.turned = now, now
+	since := m.healthSince
+	m.since, m.healthSince = now, now
 	change := MemberChange{Member: m.Text, Health: m.health, Why: m.why, At: now}
-	if before == Ill {
-		m.warmFrom = now
+	if before == Unhealthy {
+		m.backSince = now
 		m.rest, m.restUntil = 0, time.Time{}
 		change.After = now.Sub(since)
 	}
-	r.rescueLocked()
-	if r.onMember != nil && (m.health == Ill || before == Ill) {
-		r.onMember(change)
+	s.moveWaitingLocked()
+	if s.onMember != nil && (m.health == Unhealthy || before == Unhealthy) {
+		s.onMember(change)
 	}
 }
 
 // countLocked applies rise and fall.
 func (m *member) countLocked(rule *plan.Health, why string) {
 	if why == "" {
-		m.failures, m.answers = 0, m.answers+1
-		if m.answers >= rule.Rise {
-			m.health, m.why = Well, ""
+		m.failedChecks, m.passed = 0, m.passed+1
+		if m.passed >= rule.Rise {
+			m.health, m.why = Healthy, ""
 		}
 		return
 	}
-	m.answers, m.failures = 0, m.failures+1
-	if m.failures >= rule.Fall {
-		m.health, m.why = Ill, why
+	m.passed, m.failedChecks = 0, m.failedChecks+1
+	if m.failedChecks >= rule.Fall {
+		m.health, m.why = Unhealthy, why
 	}
+}
+
+// A request that waits for the first byte of an unhealthy member could wait for
+// ever: the connection to a stopped process stays open. If the request may be sent
+// again and another member can take it, the attempt is cancelled.
+
+// await lists a as one that waits for m. Only health checks cancel it.
+func (s *members) await(m *member, a *attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.waiting == nil {
+		m.waiting = map[*attempt]struct{}{}
+	}
+	m.waiting[a] = struct{}{}
+	s.moveWaitingLocked() // m may have become unhealthy since it was chosen
+}
+
+func (s *members) forget(m *member, a *attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(m.waiting, a)
+}
+
+// moveWaitingLocked cancels the attempts that wait for an unhealthy member, if
+// another member can take the requests.
+func (s *members) moveWaitingLocked() {
+	for _, m := range s.shared {
+		if m.health != Unhealthy || !s.hasBetterLocked(m) {
+			continue
+		}
+		for a := range m.waiting {
+			if a.eject() {
+				delete(m.waiting, a)
+			}
+		}
+	}
+}
+
+// hasBetterLocked reports whether another member can be used instead of m.
+func (s *members) hasBetterLocked(m *member) bool {
+	return len(s.fallback) > 0 || slices.ContainsFunc(s.shared, func(other *member) bool {
+		return other != m && other.health != Unhealthy && (!other.known || other.up)
+	})
 }

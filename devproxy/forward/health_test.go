@@ -20,16 +20,16 @@ func TestChecksFindWhoIsIllAndWhoIsWellAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, plan.Upstream{Health: everySecond()}, "ab", "", func(t *testing.T, c *cluster) {
-				if s := c.state("a"); s.Health != Well || !s.Up || s.Why != "" {
+				if s := c.state("a"); s.Health != Healthy || !s.Up || s.Why != "" {
 					t.Fatalf("at first a is %+v", s)
 				}
 				test.fall(c.at("a"))
 				time.Sleep(1800 * time.Millisecond) // one failure at least, and two need more
-				if s := c.state("a"); s.Health != Well {
+				if s := c.state("a"); s.Health != Healthy {
 					t.Errorf("after one failure a is %+v", s)
 				}
 				time.Sleep(2 * time.Second)
-				if s := c.state("a"); s.Health != Ill || s.Why != test.why {
+				if s := c.state("a"); s.Health != Unhealthy || s.Why != test.why {
 					t.Errorf("a is %+v, want %q", s, test.why)
 				}
 				c.at("a").asked()
@@ -38,12 +38,12 @@ func TestChecksFindWhoIsIllAndWhoIsWellAgain(t *testing.T) {
 				}
 				test.heal(c.at("a"))
 				time.Sleep(2 * time.Second)
-				if s := c.state("a"); s.Health != Well || s.Why != "" {
+				if s := c.state("a"); s.Health != Healthy || s.Why != "" {
 					t.Errorf("in the end a is %+v", s)
 				}
 				c.mu.Lock()
 				defer c.mu.Unlock()
-				if len(c.turned) != 2 || c.turned[0].Health != Ill || c.turned[0].Why != test.why || c.turned[1].Health != Well || c.turned[1].After <= 0 {
+				if len(c.turned) != 2 || c.turned[0].Health != Unhealthy || c.turned[0].Why != test.why || c.turned[1].Health != Healthy || c.turned[1].After <= 0 {
 					t.Errorf("told of %+v", c.turned)
 				}
 			})
@@ -58,7 +58,7 @@ func TestRiseAndStatusAreTheRules(t *testing.T) {
 	for i, step := range []struct {
 		why  string
 		want Health
-	}{{"", Unknown}, {"", Unknown}, {"", Well}, {"no", Ill}, {"", Ill}, {"", Ill}, {"no", Ill}, {"", Ill}, {"", Ill}, {"", Well}} {
+	}{{"", Unknown}, {"", Unknown}, {"", Healthy}, {"no", Unhealthy}, {"", Unhealthy}, {"", Unhealthy}, {"no", Unhealthy}, {"", Unhealthy}, {"", Unhealthy}, {"", Healthy}} {
 		if m.countLocked(rule, step.why); m.health != step.want {
 			t.Errorf("after step %d it is %q, want %q", i, m.health, step.want)
 		}

@@ -240,7 +240,7 @@ func TestAVisitorWhoLeavesIsHeldNoLonger(t *testing.T) {
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)
 		defer leave()
 		_, _, err := forwardOnce(u, route, request().WithContext(ctx))
-		if !errors.Is(err, ErrVisitorGone) || !errors.Is(err, ErrAborted) {
+		if !errors.Is(err, ErrClientGone) || !errors.Is(err, ErrAborted) {
 			t.Error(err)
 		}
 		time.Sleep(time.Second) // nobody looks any more

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -9,21 +10,21 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// maxLogins is how many visitors' connections have connections of their own to a
-// member. Beyond, a login fails, and no other request is served in its name.
+// maxLogins is how many clients' connections have their own connections to a member.
+// Beyond that a login fails, and no other request is served in its name.
 const maxLogins = 256
 
-// logins are the connections to a member that belong to one connection of a
-// visitor. NTLM and Negotiate authenticate the connection and not the request
-// (RFC 4559 section 6): whatever comes on it later is served in the name of the
-// one who logged in, so nobody else's request may. A member's connections that
-// are known to be free of a login are shared, as all others.
+// logins are the connections to a member that belong to one connection of a client.
+// NTLM and Negotiate authenticate the connection and not the request (RFC 4559
+// section 6): every later request on it is served in the name of the client that
+// logged in, so no other client may use it. Connections that are known to have no
+// login are shared.
 type logins struct {
 	mu sync.Mutex
 	by map[any]*login // by Exchange.Client
 }
 
-// login is the upstream side of a visitor's connection.
+// login is the upstream side of a client's connection.
 type login struct {
 	*http.Transport
 	used time.Time
@@ -32,24 +33,20 @@ type login struct {
 // bindsConnection reports whether a request may authenticate the connection that
 // carries it. Basic, Bearer and Digest do not.
 func bindsConnection(h http.Header) bool {
-	for _, value := range h["Authorization"] {
+	return slices.ContainsFunc(h["Authorization"], func(value string) bool {
 		scheme, _, _ := strings.Cut(strings.TrimSpace(value), " ")
-		if strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate") {
-			return true
-		}
-	}
-	return false
+		return strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate")
+	})
 }
 
-// transport is what carries f when it must not be carried by what others use: from
-// the first request on its visitor's connection that may log in. It is nil for
-// the others.
+// transport returns the transport for f when it must not use shared connections: from
+// the first request on its client's connection that may log in. It is nil otherwise.
 //
-// Requests of a share come without the connection of their visitor. A login
-// cannot be kept for them, so the connection is closed after one answer.
+// Requests of a share come without their visitor's connection. A login cannot be kept
+// for them, so the connection is closed after one answer.
 func (l *logins) transport(f *forwarding, m *member) http.RoundTripper {
 	if m.Scheme == plan.SchemeH2C {
-		return nil // no such login: RFC 9113 has no authentication of connections
+		return nil // RFC 9113 has no authentication of connections
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +64,7 @@ func (l *logins) transport(f *forwarding, m *member) http.RoundTripper {
 	return nil
 }
 
-// loginKey names the visitor's connection; nil when it is not known.
+// loginKey identifies the client's connection; nil when it is not known.
 func (f *forwarding) loginKey() any {
 	if f.PublicHost != "" {
 		return nil
@@ -75,9 +72,9 @@ func (f *forwarding) loginKey() any {
 	return f.Client
 }
 
-// addLocked gives f's visitor a connection, or returns nil where it must not have
-// one. It makes room first: a visitor's connection that sent nothing for idleTimeout
-// has lost its connection to the member anyway.
+// addLocked gives f's client its own connection, or returns nil where it must not have
+// one. It first drops clients' connections that sent nothing for idleTimeout: they
+// have lost their connections to the member anyway.
 func (l *logins) addLocked(f *forwarding, m *member) *login {
 	if f.loginKey() == nil {
 		return nil
@@ -91,9 +88,10 @@ func (l *logins) addLocked(f *forwarding, m *member) *login {
 	if len(l.by) >= maxLogins {
 		return nil
 	}
-	own := &login{Transport: newPrivate(m.Member, m.connect, &m.conns)}
+	own := &login{Transport: newSingle(m, false)}
+	own.DisableKeepAlives = false
 	if f.r.ProtoMajor == 1 {
-		own.MaxConnsPerHost = 1 // one request after the other, all on the same
+		own.MaxConnsPerHost = 1 // one request after another, all on the same
 	}
 	if l.by == nil {
 		l.by = map[any]*login{}
@@ -102,7 +100,7 @@ func (l *logins) addLocked(f *forwarding, m *member) *login {
 	return own
 }
 
-// has reports whether f's visitor has a connection of its own.
+// has reports whether f's client has its own connection.
 func (l *logins) has(f *forwarding) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -143,7 +143,7 @@ func TestConnectionLoginOfAShare(t *testing.T) {
 // TestLoginsAreBounded: visitors that log in and go away leave nothing, and too
 // many at once keep nobody else from being served.
 func TestLoginsAreBounded(t *testing.T) {
-	m := newMember(plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:1"}}, nil, nil)
+	m := (&members{}).newMember(plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:1"}}, nil, false)
 	ask := func(client int, authorization string) http.RoundTripper {
 		r := &http.Request{ProtoMajor: 1, Header: http.Header{}}
 		if authorization != "" {

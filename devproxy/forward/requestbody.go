@@ -3,37 +3,47 @@ package forward
 import (
 	"errors"
 	"io"
+	"net/http"
+	"net/netip"
 	"sync"
+	"time"
 
+	"github.com/devproxy/devproxy/tunnel/budget"
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// maxReplay is how much of a request's body is kept to send it again: forms
-// and JSON fit, uploads do not. It is held until the answer begins.
-const maxReplay = 64 << 10
+const (
+	// maxReplay is how much of a request's body is kept to send it again: forms and
+	// JSON fit, uploads do not. It is kept until the answer begins.
+	maxReplay = 64 << 10
+	// UploadWindow is how much of one request's body HTTP/2 clients may send before it
+	// is read, in bytes: the MaxReceiveBufferPerStream of the server in front. Loopback
+	// needs no more.
+	UploadWindow = 128 << 10
+)
 
 var (
 	errBodyClosed  = errors.New("the upstream takes no more of the request")
 	errNotReplayed = errors.New("the request's body is too long to be sent again")
 )
 
-// requestBody is the visitor's body, read once and given to one attempt after
-// the other. Nothing is read before an attempt has a connection. The visitor
-// is read in a goroutine of its own, one read at a time: an attempt whose
-// upstream is gone must not wait for a visitor who waits for the answer.
+// requestBody is the client's body, read once and given to one attempt after another.
+// Nothing is read before an attempt has a connection. Its own goroutine reads the
+// client, one read at a time: an attempt whose upstream is gone must not wait for a
+// client that waits for the answer.
 type requestBody struct {
 	src   io.Reader
-	clock *clock // stands while the visitor is waited for
-	// interrupt makes a read from src that is under way return. It reports
-	// false when it cannot.
+	clock *clock // paused while devproxy waits for the client
+	// interrupt makes a read in progress from src return. It returns false when it
+	// cannot.
 	interrupt func() bool
-	// atEnd is called once, when the body has come completely.
+	// atEnd is called once, when the whole body has come.
 	atEnd func()
 
 	mu      sync.Mutex
 	changed sync.Cond
-	settled bool          // the answer has begun: there will be no further attempt
-	filling bool          // a read is under way
+	final   bool          // the answer has begun, so no further attempt will come
+	filling bool          // a read is in progress
 	buffer  *splice.Block // what it reads into
 	pending []byte        // of buffer: read, and not yet taken
 	kept    []byte
@@ -48,8 +58,8 @@ func newRequestBody(src io.Reader, interrupt func() bool, atEnd func()) *request
 	return b
 }
 
-// open is a reader of the whole body for one attempt. It fails when the
-// beginning is gone.
+// open returns a reader of the whole body for one attempt. It fails when the beginning
+// is gone.
 func (b *requestBody) open() (io.ReadCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,7 +69,7 @@ func (b *requestBody) open() (io.ReadCloser, error) {
 	return &bodyReader{body: b}, nil
 }
 
-// measure makes c the clock of the attempt that comes.
+// measure makes c the clock of the next attempt.
 func (b *requestBody) measure(c *clock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,7 +79,7 @@ func (b *requestBody) measure(c *clock) {
 	}
 }
 
-// started reports whether anything was asked of the visitor.
+// started reports whether any of the body was read.
 func (b *requestBody) started() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,7 +93,7 @@ func (b *requestBody) complete() bool {
 	return errors.Is(b.err, io.EOF)
 }
 
-// fault is what the visitor did wrong or failed to send; nil when all is well.
+// fault is what was wrong with the client's body; nil if nothing was.
 func (b *requestBody) fault() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,19 +103,18 @@ func (b *requestBody) fault() error {
 	return b.err
 }
 
-// settle says that the answer has begun: no further attempt will come.
-func (b *requestBody) settle() {
+// noMoreAttempts is called when the answer has begun.
+func (b *requestBody) noMoreAttempts() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.settled = true
+	b.final = true
 	if b.count == int64(len(b.kept)) && b.count > 0 {
 		b.kept = nil
 	}
 }
 
-// finish ends all reading, also a read under way, and returns how many bytes
-// were taken. net/http must not be left with a reader: it reads the next
-// request itself.
+// finish ends all reading, including a read in progress, and returns how many bytes
+// were taken. No reader may be left: net/http reads the next request itself.
 func (b *requestBody) finish() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +129,7 @@ func (b *requestBody) finish() int64 {
 	return b.count
 }
 
-// read takes what comes at offset, for a reader that may be closed meanwhile.
+// read returns the bytes at r's offset. r may be closed during the call.
 func (b *requestBody) read(p []byte, r *bodyReader) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +154,7 @@ func (b *requestBody) read(p []byte, r *bodyReader) (int, error) {
 
 func (b *requestBody) takeLocked(p []byte) (int, error) {
 	n := copy(p, b.pending)
-	if !b.settled && b.count == int64(len(b.kept)) && b.count+int64(n) <= maxReplay {
+	if !b.final && b.count == int64(len(b.kept)) && b.count+int64(n) <= maxReplay {
 		b.kept = append(b.kept, p[:n]...)
 	} else {
 		b.kept = nil
@@ -158,7 +167,7 @@ func (b *requestBody) takeLocked(p []byte) (int, error) {
 	return n, b.err // with the last bytes: no further read is needed to know
 }
 
-// fillLocked starts one read from the visitor.
+// fillLocked starts one read from the client.
 func (b *requestBody) fillLocked() {
 	if b.buffer == nil {
 		b.buffer = splice.NewBlock()
@@ -205,9 +214,9 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// closeForReplay is Close for an attempt that is given up, unless the beginning
-// of the body is gone: then it reports false and does nothing.
-func (r *bodyReader) closeForReplay() bool {
+// closeToReplay is Close for an attempt that is given up. If the beginning of the body
+// is gone, it returns false and does nothing.
+func (r *bodyReader) closeToReplay() bool {
 	r.body.mu.Lock()
 	defer r.body.mu.Unlock()
 	if r.body.count != int64(len(r.body.kept)) {
@@ -218,7 +227,7 @@ func (r *bodyReader) closeForReplay() bool {
 	return true
 }
 
-// Close ends this attempt's reading, also one under way. The visitor's body
+// Close ends this attempt's reading, including a read in progress. The client's body
 // stays open for the next attempt.
 func (r *bodyReader) Close() error {
 	r.body.mu.Lock()
@@ -226,4 +235,79 @@ func (r *bodyReader) Close() error {
 	r.closed = true
 	r.body.changed.Broadcast()
 	return nil
+}
+
+// bodyMemory is the memory that one request's body makes devproxy hold, from its head
+// to its end: HTTP/2's window, the buffer into which it is read, and what is kept to
+// send it again.
+type bodyMemory struct {
+	account *budget.Account
+	f       *forwarding
+
+	mu   sync.Mutex
+	over bool // the handler returns; f.control must not be used any more
+}
+
+// newBodyMemory counts f's body in Options.Memory.
+func newBodyMemory(f *forwarding) *bodyMemory {
+	h := &bodyMemory{f: f}
+	h.account = f.upstream.opts.Memory.Open(ownerOf(f), h.evict)
+	h.account.Add(bodyCost(f.r))
+	h.account.Enforce()
+	return h
+}
+
+// ownerOf is the client's address, and its connection.
+func ownerOf(f *forwarding) budget.Owner {
+	addr := f.Visitor
+	if from, err := netip.ParseAddrPort(f.r.RemoteAddr); err == nil && !addr.IsValid() && f.PublicHost == "" {
+		addr = from.Addr()
+	}
+	return budget.Owner{Address: budget.NetworkOf(addr), Key: f.r.RemoteAddr}
+}
+
+// bodyCost is the most memory that the body of r makes devproxy hold.
+func bodyCost(r *http.Request) int {
+	window := UploadWindow
+	if r.ProtoMajor < 2 {
+		window = 0
+	}
+	most := int64(window + maxReplay)
+	if r.ContentLength >= 0 {
+		most = min(r.ContentLength, int64(window)) + min(r.ContentLength, maxReplay)
+	}
+	return splice.BlockSize + int(most)
+}
+
+// touchingReader notes in account that bytes move.
+type touchingReader struct {
+	io.Reader
+	account *budget.Account
+}
+
+// Read implements io.Reader.
+func (t touchingReader) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	t.account.Touch()
+	return n, err
+}
+
+// evict cuts the exchange off, whichever end it waits for.
+func (h *bodyMemory) evict() (whole bool) {
+	h.f.cancel(ErrEvicted)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over {
+		_ = h.f.control.SetWriteDeadline(time.Unix(1, 0)) // an upload that cannot be answered ends with its connection
+	}
+	return true
+}
+
+// end stops counting the body.
+func (h *bodyMemory) end() {
+	h.mu.Lock()
+	h.over = true
+	h.mu.Unlock()
+	h.account.Close()
+	h.account.Add(-int(h.account.Used()))
 }

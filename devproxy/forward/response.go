@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"mime"
@@ -12,8 +13,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// respond passes an answer on. From its head on, the only way to say that
-// something went wrong is to break off.
+// respond passes a response on. Once its head is written, breaking off is the only
+// way to report an error.
 func (f *forwarding) respond(res *http.Response) error {
 	defer res.Body.Close()
 	if res.StatusCode < 200 {
@@ -27,38 +28,37 @@ func (f *forwarding) respond(res *http.Response) error {
 	}
 	f.writeHead(res)
 	if isEventStream(res) {
-		st := f.upstream.streams.add(f.route.ID, f.mark, &f.member.Member, func() { f.cancel(errStreamClosed) })
-		defer f.upstream.streams.remove(st)
-		defer f.upstream.streams.until(f.Over, st)()
+		defer f.openStream(func() { f.cancel(errStreamClosed) })()
 	}
 	if err := f.copyBody(res); err != nil {
 		return err
 	}
-	return f.writeTrailer(res)
+	if err := splice.Trailers(f.w, res.Trailer, f.control.Flush); err != nil {
+		return f.writeError(err)
+	}
+	return nil
 }
 
 func (f *forwarding) writeHead(res *http.Response) {
 	header := f.w.Header()
 	responseHeader(header, res.Header, f.route)
-	f.setSticky(header)
+	f.setCookie(header)
 	if names := field.TrailerNames(res.Trailer); len(names) > 0 {
 		header["Trailer"] = names
 		if f.r.ProtoMajor == 1 {
-			// Only chunks leave room for trailers (RFC 9112 section 7.1.2); an
-			// HTTP/2 upstream may have told the length all the same.
+			// Only chunks have trailers after them (RFC 9112 section 7.1.2); an HTTP/2
+			// upstream may have sent the length as well.
 			delete(header, "Content-Length")
 		}
 	}
-	if f.body != nil && !f.body.complete() && f.r.ProtoMajor == 1 {
-		// The answer is early. What still comes of the request must not be
-		// taken for the next one.
+	if f.bodyPending() {
 		header.Set("Connection", "close")
 	}
 	f.Report.Status = res.StatusCode
 	f.w.WriteHeader(res.StatusCode)
 }
 
-// copyBody passes the body on as it comes.
+// copyBody passes the body on as it arrives.
 func (f *forwarding) copyBody(res *http.Response) error {
 	start := time.Now()
 	readErr, writeErr := splice.Body(res, func(p []byte, flush bool) error {
@@ -74,39 +74,32 @@ func (f *forwarding) copyBody(res *http.Response) error {
 	})
 	switch {
 	case writeErr != nil:
-		return f.visitorLost(writeErr)
+		return f.writeError(writeErr)
 	case readErr != nil:
-		return f.broken(readErr)
+		return f.readError(readErr)
 	}
 	return nil
 }
 
-// broken is an answer that ended before its end.
-func (f *forwarding) broken(err error) error {
+// readError is the error of a response that the upstream broke off.
+func (f *forwarding) readError(err error) error {
 	switch {
-	case f.streamClosed():
-		return nil // an event stream that may end anywhere
+	case errors.Is(context.Cause(f.ctx), errStreamClosed):
+		return nil // an event stream may end anywhere
 	case f.r.Context().Err() != nil:
-		return ErrVisitorGone
+		return ErrClientGone
 	case f.body != nil && f.body.fault() != nil:
 		return errors.Join(ErrAborted, f.body.fault())
 	}
-	return fmt.Errorf("%w: the answer of upstream %s broke off: %w", ErrAborted, f.member.Text, err)
+	return fmt.Errorf("%w: the response of upstream %s broke off: %w", ErrAborted, f.member.Text, err)
 }
 
-func (f *forwarding) visitorLost(err error) error {
+// writeError is the error of a response that could not be written.
+func (f *forwarding) writeError(err error) error {
 	if errors.Is(err, http.ErrBodyNotAllowed) || errors.Is(err, http.ErrContentLength) {
-		return fmt.Errorf("%w: upstream %s sent a body where none belongs: %w", ErrAborted, f.member.Text, err)
+		return fmt.Errorf("%w: upstream %s sent a body where none is allowed: %w", ErrAborted, f.member.Text, err)
 	}
-	return ErrVisitorGone
-}
-
-// writeTrailer sends the fields that came after the body, announced or not.
-func (f *forwarding) writeTrailer(res *http.Response) error {
-	if err := splice.Trailers(f.w, res.Trailer, f.control.Flush); err != nil {
-		return f.visitorLost(err)
-	}
-	return nil
+	return ErrClientGone
 }
 
 func isEventStream(res *http.Response) bool {

@@ -9,23 +9,24 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// maxResends bounds how often one request is sent again after the connection
-// was lost. An upstream that dies of this very request is restarted by its
-// watcher each time; a few times it may be chance.
+// maxResends bounds how often one request is sent again after the connection was
+// lost. An upstream that crashes because of this very request is restarted by its
+// watcher each time; a few losses may be chance.
 const maxResends = 4
 
 // resendPause is how long the second resend waits, the third twice as long, and so
-// on: a connection of its own was lost too, so the upstream is just going
-// away, and its successor is not there yet.
+// on: a new connection was lost, too, so the upstream is going away and its
+// successor is not there yet.
 const resendPause = 50 * time.Millisecond
 
-// send asks the upstream until it answers, refuses for too long, or fails in
-// a way that asking again would not mend.
+// send tries the upstream until it answers, refuses for too long, or fails in a way
+// that another try would not fix.
 func (f *forwarding) send() (*http.Response, error) {
 	for {
-		res, err := f.askMembers()
+		res, err := f.tryMembers()
 		if err == nil {
 			return res, nil
 		}
@@ -35,8 +36,8 @@ func (f *forwarding) send() (*http.Response, error) {
 			}
 			continue
 		}
-		var lost *lostError
-		if !errors.As(err, &lost) || !f.mayResend(lost) {
+		lost, ok := errors.AsType[*lostError](err)
+		if !ok || !f.mayResend(lost) {
 			return nil, err
 		}
 		f.lost = append(f.lost, f.member)
@@ -52,7 +53,7 @@ func (f *forwarding) send() (*http.Response, error) {
 	}
 }
 
-// pause waits, or until the exchange ends.
+// pause waits for d, or until the exchange ends.
 func (f *forwarding) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -69,10 +70,10 @@ type lostError struct {
 	unsent  bool          // before the first byte of the request, too
 	stray   bool          // what came may belong to the answer before
 	lived   time.Duration // of a new connection, from its dial on; 0 for others
-	ejected bool          // given up, since its member turned ill
+	ejected bool          // the attempt was given up, since its member became unhealthy
 }
 
-// Unwrap gives the error that the visitor is told.
+// Unwrap returns the error that the client gets.
 func (e *lostError) Unwrap() error { return e.UpstreamError }
 
 func (f *forwarding) mayResend(lost *lostError) bool {
@@ -90,16 +91,15 @@ func (f *forwarding) mayResend(lost *lostError) bool {
 	return err == nil
 }
 
-// askMembers goes round the members until one can be connected to. When none
-// can and one of them refused, the error holds all attempts that were refused:
-// it may come back. Otherwise it is that of the last.
-func (f *forwarding) askMembers() (*http.Response, error) {
+// tryMembers tries the members until one can be connected to. If none can and one
+// of them refused, the error has all attempts that were refused: it may come back.
+// Otherwise it is that of the last.
+func (f *forwarding) tryMembers() (*http.Response, error) {
 	var refused []Attempt
 	var last error
-	for _, m := range f.upstream.roster.order(f) {
-		res, err := f.ask(m)
-		var failed *dialError
-		if !errors.As(err, &failed) || f.ctx.Err() != nil {
+	for _, m := range f.upstream.members.order(f) {
+		res, err := f.try(m)
+		if !is[*dialError](err) || f.ctx.Err() != nil {
 			return res, err
 		}
 		if r, ok := asRefused(err); ok {
@@ -126,13 +126,13 @@ func (f *forwarding) occupy(m *member) {
 	}
 }
 
-// ask sends the request to m once.
-func (f *forwarding) ask(m *member) (*http.Response, error) {
+// try sends the request to m once.
+func (f *forwarding) try(m *member) (*http.Response, error) {
 	f.occupy(m)
 	f.member = m
-	f.Report.Member, f.Report.Fallback = m.Text, m.standby
+	f.Report.Member, f.Report.Fallback = m.Text, m.fallback
 	if f.upgrade != "" && m.Scheme == plan.SchemeH2C {
-		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "speaks HTTP/2, which has no Upgrade",
+		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "uses HTTP/2, which has no Upgrade",
 			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
 	}
 	a := newAttempt(f, m)
@@ -144,44 +144,32 @@ func (f *forwarding) ask(m *member) (*http.Response, error) {
 	if f.body != nil {
 		f.body.measure(f.clock)
 	}
-	res, err := f.carryWatched(m, a, out)
+	res, err := f.roundTrip(m, a, out)
 	f.clock.stop()
 	if ejected := a.end(); ejected {
-		return nil, f.ejection(m, res)
+		if res != nil { // it answered in that very moment
+			res.Body.Close()
+		}
+		return nil, &lostError{ejected: true, UpstreamError: &UpstreamError{Member: m.Text, Err: errEjected,
+			Reason: "became unhealthy before it answered", Hint: "`devproxy status` shows the result of its health check"}}
 	}
 	if err != nil {
-		return nil, a.judge(m, err)
+		return nil, a.classify(m, err)
 	}
 	if errors.Is(context.Cause(f.ctx), errTimeout) { // in the moment in which it answered
 		res.Body.Close()
 		return nil, errTimeout
 	}
-	m.note(res)
+	m.noteAnswer(res)
 	return res, nil
 }
 
-// carryWatched is carry with m's health in view.
-func (f *forwarding) carryWatched(m *member, a *attempt, out *http.Request) (*http.Response, error) {
-	if a.cancel == nil {
-		return f.carry(m, a, out)
+// roundTrip sends out by the transport that its connection needs.
+func (f *forwarding) roundTrip(m *member, a *attempt, out *http.Request) (*http.Response, error) {
+	if a.cancel != nil {
+		m.members.await(m, a)
+		defer m.members.forget(m, a)
 	}
-	f.upstream.roster.await(m, a)
-	defer f.upstream.roster.forget(m, a)
-	return f.carry(m, a, out)
-}
-
-// ejection is the error of an attempt that was given up. An answer that came in
-// that very moment comes too late.
-func (f *forwarding) ejection(m *member, res *http.Response) error {
-	if res != nil {
-		res.Body.Close()
-	}
-	return &lostError{ejected: true, UpstreamError: &UpstreamError{Member: m.Text, Err: errEjected,
-		Reason: "turned ill before it answered", Hint: "`devproxy status` says what its health check got"}}
-}
-
-// carry picks the transport.
-func (f *forwarding) carry(m *member, a *attempt, out *http.Request) (*http.Response, error) {
 	if own := m.logins.transport(f, m); own != nil {
 		out.Close = own == http.RoundTripper(m.single)
 		return own.RoundTrip(out)
@@ -190,12 +178,11 @@ func (f *forwarding) carry(m *member, a *attempt, out *http.Request) (*http.Resp
 	case f.upgrade != "":
 		m.conns.makeRoom(&a.claim)
 		return m.upgrades.RoundTrip(out)
-	case m.speaksHTTP2(), m.Scheme == plan.SchemeHTTPS && isGRPC(f.r):
-		// gRPC has no other protocol than HTTP/2: whether m speaks it need not
-		// be known from an answer before.
+	case m.speaksHTTP2(), m.Scheme == plan.SchemeHTTPS && page.IsGRPC(f.r):
+		// gRPC always uses HTTP/2, even if m has not answered in it before.
 		return m.pooled.RoundTrip(out)
-	case f.alone():
-		// Said here, net/http does not send a body that was expected and declined.
+	case f.needsOwnConnection():
+		// Without Close, net/http would send a body that was expected and declined.
 		out.Close = true
 		m.conns.makeRoom(&a.claim)
 		return m.single.RoundTrip(out)
@@ -203,9 +190,9 @@ func (f *forwarding) carry(m *member, a *attempt, out *http.Request) (*http.Resp
 	return m.pooled.RoundTrip(out)
 }
 
-// alone reports whether the request needs a connection of its own: it cannot
-// be sent again, may leave it in the middle, or has lost one already.
-func (f *forwarding) alone() bool {
+// needsOwnConnection reports whether the request cannot be sent again, may leave
+// its connection in the middle, or has lost one already.
+func (f *forwarding) needsOwnConnection() bool {
 	return f.Report.Resent > 0 || !isIdempotent(f.r.Method) || f.r.Header["Expect"] != nil ||
 		f.r.ContentLength < 0 || f.r.ContentLength > maxReplay
 }
@@ -213,17 +200,14 @@ func (f *forwarding) alone() bool {
 // request is what is sent to m.
 func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 	target := *f.target
-	target.Scheme, target.Host = "http", urlHost(&m.Member)
-	if m.Scheme == plan.SchemeHTTPS {
-		target.Scheme = "https"
-	}
+	target.Scheme, target.Host = m.urlScheme(), urlHost(&m.Member)
 	header, host := f.sentHeader(m)
 	out := &http.Request{
 		Method: f.r.Method, URL: &target, Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header,
 	}
-	out = out.WithContext(a.trace(a.abandonable()))
+	out = out.WithContext(a.trace(a.context()))
 	if f.body == nil {
 		return out, nil
 	}
@@ -231,11 +215,11 @@ func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.setBody(body)
+	a.body = body
 	out.Body, out.GetBody = body, f.body.open
 	out.ContentLength, out.Trailer = f.r.ContentLength, f.trailer
 	if f.r.ContentLength < 0 {
-		// Said, net/http need not find out by waiting for the first byte.
+		// Otherwise net/http would wait for the first byte to find that out.
 		out.TransferEncoding = []string{"chunked"}
 	}
 	return out, nil
@@ -245,12 +229,11 @@ func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 func (f *forwarding) sentHeader(m *member) (header http.Header, host string) {
 	header, host = RequestHeader(f.r, f.Exchange, &m.Member)
 	if id := f.upstream.opts.Instance; id != "" {
-		// A visitor's values go no further: the app would take them for ours.
-		if f.PublicHost == "" {
-			header[field.Hop] = append(slices.Clip(f.hops(f.r)), id)
-		} else {
-			header[field.Hop] = []string{id}
+		hops := f.hops(f.r)
+		if f.PublicHost != "" {
+			hops = nil // the app would take a visitor's values for ours
 		}
+		header[field.Hop] = append(slices.Clip(hops), id)
 	}
 	if _, ok := header["User-Agent"]; !ok {
 		header["User-Agent"] = []string{""} // keeps net/http from adding its own
@@ -258,5 +241,10 @@ func (f *forwarding) sentHeader(m *member) (header http.Header, host string) {
 	return header, host
 }
 
-// streamClosed reports that CloseStreams ended the exchange.
-func (f *forwarding) streamClosed() bool { return errors.Is(context.Cause(f.ctx), errStreamClosed) }
+// urlScheme is the scheme of m in URLs.
+func (m *member) urlScheme() string {
+	if m.Scheme == plan.SchemeHTTPS {
+		return "https"
+	}
+	return "http"
+}

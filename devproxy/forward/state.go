@@ -2,18 +2,17 @@ package forward
 
 import (
 	"slices"
-	"sync"
 	"time"
 )
 
 // State is whether an upstream accepts connections, as last seen.
 type State struct {
-	// Known is false until somebody has tried.
+	// Known is false until the first dial has ended.
 	Known bool
 	// Up is true while one member accepted the last connection to it.
 	Up bool
-	// Since is when it came to be Up, or not; After is how long it was the
-	// other way before, 0 when that is not known.
+	// Since is when Up changed last. After is how long it had the other value
+	// before, 0 when that is not known.
 	Since time.Time
 	After time.Duration
 	// Attempts are the addresses that refused, of all members; nil when Up.
@@ -22,41 +21,111 @@ type State struct {
 
 // State is what was last seen. It dials nothing; Probe does.
 func (u *Upstream) State() State {
-	u.status.mu.Lock()
-	defer u.status.mu.Unlock()
-	return u.status.state
+	u.members.mu.Lock()
+	defer u.members.mu.Unlock()
+	return u.members.state
 }
 
-// status keeps the state up to date.
-type status struct {
-	mu       sync.Mutex
-	state    State
-	refused  [][]Attempt // by member; nil: it answered, or nobody tried
-	onChange func(State)
+// Health is the result of a member's health checks.
+type Health string
+
+// The states of health.
+const (
+	Unknown   Health = "" // not checked often enough yet, or never; used like a healthy one
+	Healthy   Health = "healthy"
+	Unhealthy Health = "unhealthy"
+)
+
+// MemberState is what was last seen of one member of an upstream.
+type MemberState struct {
+	Text string // ":3001"
+	// Known is false until the first dial has ended. Up is whether the last one was
+	// accepted.
+	Known, Up bool
+	// Refused are the addresses of the last dial; nil when Up.
+	Refused []Attempt
+	// Health is Unknown for members without a health check.
+	Health Health
+	// Why it is unhealthy: "GET /healthz gave 503". Empty otherwise.
+	Why string
+	// Active is how many exchanges it has in progress.
+	Active int
+	// Fallback is true for a member that is used when no other accepts.
+	Fallback bool
+	// Since is when Up or Health changed last; zero when nothing is known.
+	Since time.Time
 }
 
-// note takes down the outcome of a dial to member i: nil means it answered.
-func (s *status) note(i int, refused []Attempt) {
+// MemberChange reports that a member became unhealthy, or is healthy again.
+type MemberChange struct {
+	Member string // ":3001"
+	Health Health // Healthy or Unhealthy
+	Why    string // it is unhealthy; empty when healthy
+	At     time.Time
+	After  time.Duration // how long it was unhealthy; 0 for one that became unhealthy
+}
+
+// Members are the states of all members in the order of the Proxyfile, the fallback
+// members last. It dials nothing.
+func (u *Upstream) Members() []MemberState {
+	u.members.mu.Lock()
+	defer u.members.mu.Unlock()
+	var states []MemberState
+	for _, m := range u.members.all() {
+		states = append(states, MemberState{
+			Text: m.Text, Known: m.known, Up: m.up, Refused: m.failed, Health: m.health, Why: m.why,
+			Active: int(m.active.Load()), Fallback: m.fallback, Since: m.since,
+		})
+	}
+	return states
+}
+
+// noteDial records the result of a dial to m; nil means that it was accepted.
+// refused is true when nothing listens there.
+func (s *members) noteDial(m *member, failed []Attempt, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refused[i] = refused
-	up := refused == nil
-	if !up && slices.ContainsFunc(s.refused, func(r []Attempt) bool { return r == nil }) {
-		return // another member is up, or not tried yet
+	now, up := time.Now(), failed == nil
+	if m.known && !m.up && up && m.health != Unhealthy {
+		m.backSince = now
 	}
-	s.state.Attempts = slices.Concat(s.refused...)
-	if up {
-		s.state.Attempts = nil
+	if !m.known || m.up != up {
+		m.since = now
+	}
+	m.known, m.up, m.failed = true, up, failed
+	switch {
+	case up:
+		m.rest, m.restUntil = 0, time.Time{}
+	case !now.Before(m.restUntil): // several dials at once are one failure
+		m.rest = min(max(2*m.rest, restFirst), restLast)
+		m.restUntil = now.Add(m.rest)
+	}
+	if !m.fallback && (up || refused) {
+		m.refused = failed
+		s.noteStateLocked(up, now)
+	}
+}
+
+// noteStateLocked updates the state of the upstream. It is down only when every
+// member that shares the load has refused.
+func (s *members) noteStateLocked(up bool, now time.Time) {
+	if !up && slices.ContainsFunc(s.shared, func(m *member) bool { return m.refused == nil }) {
+		return
+	}
+	s.state.Attempts = nil
+	for _, m := range s.shared {
+		if !up {
+			s.state.Attempts = append(s.state.Attempts, m.refused...)
+		}
 	}
 	if s.state.Known && s.state.Up == up {
 		return
 	}
-	now := time.Now()
 	if s.state.Known {
 		s.state.After = now.Sub(s.state.Since)
 	}
 	s.state.Known, s.state.Up, s.state.Since = true, up, now
-	if s.onChange != nil {
-		s.onChange(s.state)
+	if s.onState != nil {
+		s.onState(s.state)
 	}
 }

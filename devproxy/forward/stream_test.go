@@ -210,7 +210,7 @@ func TestAnAnswerThatBreaksOffIsNeverComplete(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s, %s: the visitor took it for the whole", name, visitor)
 			}
-			if err := <-p.errs; !errors.Is(err, ErrAborted) || errors.Is(err, ErrVisitorGone) {
+			if err := <-p.errs; !errors.Is(err, ErrAborted) || errors.Is(err, ErrClientGone) {
 				t.Errorf("%s, %s: Forward returned %v", name, visitor, err)
 			}
 		}
@@ -319,7 +319,7 @@ func TestAVisitorWhoLeavesCancelsTheUpstreamsRequest(t *testing.T) {
 			leave()
 			<-cancelled
 			<-gone
-			if err := <-p.errs; !errors.Is(err, ErrVisitorGone) {
+			if err := <-p.errs; !errors.Is(err, ErrClientGone) {
 				t.Errorf("Forward returned %v", err)
 			}
 		}

@@ -8,41 +8,56 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// streams are the answers that have no end of their own: upgraded connections
-// and event streams, by route.
+// streams are the responses that can last for ever: upgraded connections and event
+// streams, by route.
 type streams struct {
 	mu   sync.Mutex
 	open map[*stream]struct{}
-	// closes counts how often a route was closed, so that an exchange that
-	// began before and becomes a stream after is closed too. next is what the route
-	// had after the last time.
+	// closes counts how often a route was closed, so that an exchange that began
+	// before and becomes a stream after that is closed too. next is the upstream that
+	// the route then had.
 	closes map[string]int
 	next   map[string]*plan.Upstream
-	over   bool // whatever becomes a stream is closed
+	over   bool // later streams are closed at once
 }
 
 type stream struct {
 	route  string
 	member *plan.Member
-	// close is called at most once, with streams.mu held: it must neither block
-	// nor come back here. So it never comes after remove.
+	// close is called at most once, with streams.mu held, and not after remove. It
+	// must not block or call streams.
 	close func()
 }
 
-// mark is the route's count, to be taken when an exchange begins.
+// openStream lists f's response as a stream that end closes, until the function that
+// it returns is called.
+func (f *forwarding) openStream(end func()) (closed func()) {
+	s := &f.upstream.streams
+	st := s.add(f.route.ID, f.mark, &f.member.Member, end)
+	stop := func() bool { return true }
+	if f.Over != nil {
+		stop = context.AfterFunc(f.Over, func() { s.closeWhere(func(other *stream) bool { return other == st }) })
+	}
+	return func() {
+		stop()
+		s.remove(st)
+	}
+}
+
+// mark is the route's count, which an exchange takes when it begins.
 func (s *streams) mark(route string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closes[route]
 }
 
-// add registers a stream to member of an exchange that began at mark. It is closed at
-// once when its route was closed since and has not kept the member.
+// add lists a stream to member of an exchange that began at mark. It is closed at
+// once if its route was closed since then and has not kept the member.
 func (s *streams) add(route string, mark int, member *plan.Member, end func()) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &stream{route, member, end}
-	if n := s.closes[route] - mark; s.over || n > 1 || n == 1 && !keeps(s.next[route], member) {
+	if n := s.closes[route] - mark; s.over || n > 1 || n == 1 && !hasMember(s.next[route], member) {
 		end()
 		return st
 	}
@@ -59,77 +74,67 @@ func (s *streams) remove(st *stream) {
 	delete(s.open, st)
 }
 
-// close ends the streams of a route whose members are not in next.
-func (s *streams) close(route string, next *plan.Upstream) int {
+func (s *streams) closeWhere(which func(*stream) bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	closed := 0
+	return s.closeWhereLocked(which)
+}
+
+func (s *streams) closeWhereLocked(which func(*stream) bool) (closed int) {
 	for st := range s.open {
-		if st.route == route && !keeps(next, st.member) {
+		if which(st) {
 			delete(s.open, st)
 			st.close()
 			closed++
 		}
 	}
+	return closed
+}
+
+// closeRoute closes the streams of a route to members that are not in next.
+func (s *streams) closeRoute(route string, next *plan.Upstream) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closes == nil {
 		s.closes, s.next = map[string]int{}, map[string]*plan.Upstream{}
 	}
 	s.closes[route]++
 	s.next[route] = next
-	return closed
+	return s.closeWhereLocked(func(st *stream) bool { return st.route == route && !hasMember(next, st.member) })
 }
 
-// closeAll ends all streams, and later ones as soon as they begin.
+// closeAll closes all streams, and later ones as soon as they begin.
 func (s *streams) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	for st := range s.open {
-		delete(s.open, st)
-		st.close()
-	}
+	s.closeWhereLocked(func(*stream) bool { return true })
 }
 
-// keeps reports whether m is a member of next too: it is asked in the same way, and
-// has an address in common, however that is written. A nil next has no members.
-func keeps(next *plan.Upstream, m *plan.Member) bool {
-	return next != nil && slices.ContainsFunc(slices.Concat(next.Members, next.Fallback), func(other plan.Member) bool {
+// hasMember reports whether m is a member of u too: it has the same scheme, network
+// and Host, and an address in common, however that is written. A nil u has none.
+func hasMember(u *plan.Upstream, m *plan.Member) bool {
+	return u != nil && slices.ContainsFunc(slices.Concat(u.Members, u.Fallback), func(other plan.Member) bool {
 		return other.Scheme == m.Scheme && other.Network == m.Network && other.Authority == m.Authority &&
 			slices.ContainsFunc(other.Addrs, func(addr string) bool { return slices.Contains(m.Addrs, addr) })
 	})
 }
 
-// until closes st when over is done; nil is never. What it returns must be
-// called when the stream has ended, and may be called at any time.
-func (s *streams) until(over context.Context, st *stream) (forget func() bool) {
-	if over == nil {
-		return func() bool { return false }
-	}
-	return context.AfterFunc(over, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if _, open := s.open[st]; open {
-			delete(s.open, st)
-			st.close()
-		}
-	})
-}
-
-// CloseStreams ends what is open of a route: WebSockets with a close frame on
-// both sides (RFC 6455 section 7.1.2: 1012 to the visitor, 1001 to the
-// upstream) and a moment for the reply, other upgrades by closing, event
-// streams with their last chunk, so that EventSource asks again. Requests of
-// the route that are held return ErrRetired. It returns at once with the number
-// of streams; the exchanges end on their own.
+// CloseStreams ends what is open of a route: WebSockets with a close frame on both
+// sides (RFC 6455 section 7.1.2: 1012 to the client, 1001 to the upstream) and a
+// moment for the reply, other upgrades by closing, event streams with their last
+// chunk, so that EventSource connects again. Held requests of the route return
+// ErrRetired. It returns at once with the number of streams; the exchanges end on
+// their own.
 func (u *Upstream) CloseStreams(routeID string) int { return u.MoveStreams(routeID, nil) }
 
-// MoveStreams is CloseStreams for a route that has the upstream next now: streams to
+// MoveStreams is CloseStreams for a route that now has the upstream next: streams to
 // members that next has too go on, on u, which may be retired.
 func (u *Upstream) MoveStreams(routeID string, next *plan.Upstream) int {
 	// In this order: a request that is held in between sees that its route was
 	// closed, one that is held before is released.
-	closed := u.streams.close(routeID, next)
-	u.held.release(routeID)
+	closed := u.streams.closeRoute(routeID, next)
+	u.waiters.release(routeID)
 	return closed
 }
 

@@ -11,177 +11,157 @@ import (
 )
 
 const (
-	// maxIdle is how many connections a member keeps open unused. A cold load
-	// of 1,000 modules runs over a few hundred at most; net/http's 2 would
-	// close and open one for nearly each.
+	// maxIdle is how many unused connections a member keeps open. A cold load of
+	// 1,000 modules uses a few hundred at most; net/http's 2 would close and open one
+	// for nearly each.
 	maxIdle = 256
-	// idleTimeout outlives the pause between two page loads. It costs a few
-	// kilobytes a connection.
+	// idleTimeout is longer than the pause between two page loads. It costs a few
+	// kilobytes per connection.
 	idleTimeout = 60 * time.Second
-	// handshakeTimeout bounds the TLS handshake with an upstream that accepted
-	// the connection.
+	// handshakeTimeout bounds the TLS handshake with an upstream that accepted the
+	// connection.
 	handshakeTimeout = 10 * time.Second
-	// continueTimeout is how long a request with "Expect: 100-continue" waits
-	// for the word before it sends its body all the same (RFC 9110 section
-	// 10.1.1); curl's own.
+	// continueTimeout is how long a request with "Expect: 100-continue" waits for the
+	// 100 before it sends its body anyway (RFC 9110 section 10.1.1); curl's own.
 	continueTimeout = time.Second
-	// maxResponseHead bounds the head of an answer in bytes. It is far above
-	// what frameworks send, also with large cookies and Server-Timing.
+	// maxResponseHead bounds the head of an answer in bytes. It is far above what
+	// frameworks send, even with large cookies and Server-Timing.
 	maxResponseHead = 1 << 20
-	// protocolHTTP2 is what ALPN calls HTTP/2 (RFC 9113 section 3.2).
+	// protocolHTTP2 is the ALPN name of HTTP/2 (RFC 9113 section 3.2).
 	protocolHTTP2 = "h2"
 )
 
-// connectFunc opens a connection to a member.
-type connectFunc func(ctx context.Context) (net.Conn, error)
-
-// newPooled and newSingle are the seam behind which requests are carried: all
-// that the rest of the package asks of them is http.RoundTripper.
-func newPooled(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
-	t := newTransport(m, connect, conns, true)
+// newPooled returns a transport whose requests share connections, in every protocol
+// of m.
+func newPooled(m *member, conns *connections) *http.Transport {
+	t := newTransport(m, conns, true, false)
 	switch m.Scheme {
 	case plan.SchemeH2C:
+		t.Protocols.SetHTTP1(false)
 		t.Protocols.SetUnencryptedHTTP2(true)
 	case plan.SchemeHTTPS:
-		t.Protocols.SetHTTP1(true)
 		t.Protocols.SetHTTP2(true)
 		t.TLSClientConfig.NextProtos = []string{protocolHTTP2, "http/1.1"}
-	default:
-		t.Protocols.SetHTTP1(true)
 	}
 	return t
 }
 
-// newSingle speaks HTTP/1.1 whatever the scheme: upgrades need it.
-func newSingle(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
-	t := newTransport(m, connect, conns, false)
-	t.Protocols.SetHTTP1(true)
+// newSingle returns a transport with a connection for each request. It uses HTTP/1.1
+// whatever the scheme: upgrades need it.
+func newSingle(m *member, upgrades bool) *http.Transport {
+	t := newTransport(m, &m.conns, false, upgrades)
 	t.DisableKeepAlives = true
 	return t
 }
 
-// newPrivate speaks HTTP/1.1, too, and keeps its connections.
-func newPrivate(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
-	t := newSingle(m, connect, conns)
-	t.DisableKeepAlives = false
-	return t
-}
-
-// newUpgrading is newSingle for upgrades: see switchConn.
-func newUpgrading(m plan.Member, connect connectFunc, conns *connections) *http.Transport {
-	t := newSingle(m, connect, conns)
-	t.DialContext = switching(t.DialContext)
-	if t.DialTLSContext != nil {
-		t.DialTLSContext = switching(t.DialTLSContext)
-	}
-	return t
-}
-
-func switching(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &switchConn{Conn: c}, nil
-	}
-}
-
-// newTransport makes a transport without a protocol. shared says that requests use
-// each other's connections, so that one may wait for another's.
-func newTransport(m plan.Member, connect connectFunc, conns *connections, shared bool) *http.Transport {
-	open := func(ctx context.Context, asker *attempt) (*watchedConn, error) {
-		d := &dialling{}
-		if asker != nil {
-			var err error
-			if d, err = conns.admit(ctx, &asker.claim, shared); err != nil {
-				return nil, err
-			}
-		}
-		began := time.Now()
-		conn, err := connect(ctx)
-		if err != nil {
-			conns.leave(d)
-			return nil, err
-		}
-		c := newWatchedConn(conn, conns, d, began)
-		c.private = !shared
-		if asker != nil {
-			asker.gotDial(c)
-		}
-		return c, nil
-	}
+// newTransport returns a transport for HTTP/1.1. shared means that requests use each
+// other's connections, so that one may wait for another's.
+func newTransport(m *member, conns *connections, shared, upgrades bool) *http.Transport {
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ctx, asker, cancel := withAsker(ctx)
-			defer cancel()
-			c, err := open(ctx, asker)
-			if err != nil {
-				return nil, err
-			}
-			if m.Scheme == plan.SchemeHTTP {
-				asker.ready(c)
-			}
-			return c, nil
-		},
 		MaxIdleConnsPerHost:    maxIdle,
 		IdleConnTimeout:        idleTimeout,
 		ExpectContinueTimeout:  continueTimeout,
 		MaxResponseHeaderBytes: maxResponseHead,
-		// What the visitor accepts is asked for, and what comes is passed on.
+		// The client's own Accept-Encoding is sent, and the response is passed on.
 		DisableCompression: true,
 		Protocols:          new(http.Protocols),
 	}
-	if m.Scheme != plan.SchemeHTTPS {
-		return t
-	}
-	t.TLSClientConfig = &tls.Config{
-		ServerName: m.ServerName,
-		// The Proxyfile's word, or a loopback upstream's own certificate.
-		InsecureSkipVerify: m.SkipVerify,
-		ClientSessionCache: tls.NewLRUClientSessionCache(0),
-	}
-	// net/http's own handshake would not end with the visitor's request, and would
-	// not say when it is over.
-	t.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		ctx, asker, cancel := withAsker(ctx)
+	t.Protocols.SetHTTP1(true)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ctx, by, cancel := withAttempt(ctx)
 		defer cancel()
-		c, err := open(ctx, asker)
+		c, err := openConn(ctx, m, conns, shared, by)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancelHandshake := context.WithTimeout(ctx, handshakeTimeout)
-		defer cancelHandshake()
-		secure := tls.Client(c, t.TLSClientConfig)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = c.Close()
-			return nil, err
+		var conn net.Conn = c
+		if m.Scheme == plan.SchemeHTTPS {
+			if conn, err = handshake(ctx, c, t.TLSClientConfig); err != nil {
+				return nil, err
+			}
 		}
-		if secure.ConnectionState().NegotiatedProtocol == protocolHTTP2 {
+		if carriesMany(m, conn) {
 			conns.leave(c.dialling)
 		} else {
-			asker.ready(c)
+			by.ready(c)
 		}
-		return secure, nil
+		if upgrades {
+			conn = &switchConn{aheadConn: aheadConn{Conn: conn}}
+		}
+		return conn, nil
+	}
+	if m.Scheme != plan.SchemeHTTPS {
+		t.DialContext = dial
+		return t
+	}
+	// net/http's own handshake would not end with the client's request, and would not
+	// report when it is over.
+	t.DialTLSContext = dial
+	t.TLSClientConfig = &tls.Config{
+		ServerName: m.ServerName,
+		// The Proxyfile says so, or it is a loopback upstream's own certificate.
+		InsecureSkipVerify: m.SkipVerify,
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
 	return t
 }
 
-// askedByKey is the context key of the attempt that a connection is dialled for.
-type askedByKey struct{}
+// openConn connects to m for the attempt by as soon as conns admits it. A nil attempt
+// is a health check.
+func openConn(ctx context.Context, m *member, conns *connections, shared bool, by *attempt) (*watchedConn, error) {
+	d := &dialling{}
+	if by != nil {
+		var err error
+		if d, err = conns.admit(ctx, &by.claim, shared); err != nil {
+			return nil, err
+		}
+	}
+	began := time.Now()
+	conn, err := m.connect(ctx)
+	if err != nil {
+		conns.leave(d)
+		return nil, err
+	}
+	c := newWatchedConn(conn, conns, d, began)
+	c.private = !shared
+	if by != nil {
+		by.gotDial(c)
+	}
+	return c, nil
+}
 
-// withAsker is ctx, which ends when the visitor's request does, too, and the
-// attempt that a connection is dialled for; nil for none. net/http goes on dialling
-// for whoever comes next: an upstream that accepts slowly would be dialled for every
-// request that was ever cancelled.
-func withAsker(ctx context.Context) (context.Context, *attempt, context.CancelFunc) {
-	asker, _ := ctx.Value(askedByKey{}).(*attempt)
+func handshake(ctx context.Context, c *watchedConn, config *tls.Config) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	secure := tls.Client(c, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// carriesMany reports whether a connection to m uses HTTP/2.
+func carriesMany(m *member, c net.Conn) bool {
+	secure, ok := c.(*tls.Conn)
+	return m.Scheme == plan.SchemeH2C || ok && secure.ConnectionState().NegotiatedProtocol == protocolHTTP2
+}
+
+// attemptKey is the context key of the attempt for which a connection is dialled.
+type attemptKey struct{}
+
+// withAttempt returns the attempt for which a connection is dialled, nil if none, and
+// a context that also ends with the client's request. net/http itself goes on
+// dialling for later requests: an upstream that accepts slowly would be dialled for
+// every request that was ever cancelled.
+func withAttempt(ctx context.Context) (context.Context, *attempt, context.CancelFunc) {
+	by, _ := ctx.Value(attemptKey{}).(*attempt)
 	ctx, cancel := context.WithCancel(ctx)
-	if asker == nil {
+	if by == nil {
 		return ctx, nil, cancel
 	}
-	stop := context.AfterFunc(asker.f.r.Context(), cancel)
-	return ctx, asker, func() {
+	stop := context.AfterFunc(by.f.r.Context(), cancel)
+	return ctx, by, func() {
 		stop()
 		cancel()
 	}

@@ -220,11 +220,11 @@ func TestAStreamThatBeginsAfterItsRouteWasClosedIsClosed(t *testing.T) {
 		close func(*streams)
 		ends  bool
 	}{
-		"gone":                      {func(s *streams) { s.close("a route", nil) }, true},
-		"moved":                     {func(s *streams) { s.close("a route", &plan.Upstream{}) }, true},
-		"the member stays":          {func(s *streams) { s.close("a route", next) }, false},
-		"the member stays, no more": {func(s *streams) { s.close("a route", next); s.close("a route", nil) }, true},
-		"another route":             {func(s *streams) { s.close("another route", nil) }, false},
+		"gone":                      {func(s *streams) { s.closeRoute("a route", nil) }, true},
+		"moved":                     {func(s *streams) { s.closeRoute("a route", &plan.Upstream{}) }, true},
+		"the member stays":          {func(s *streams) { s.closeRoute("a route", next) }, false},
+		"the member stays, no more": {func(s *streams) { s.closeRoute("a route", next); s.closeRoute("a route", nil) }, true},
+		"another route":             {func(s *streams) { s.closeRoute("another route", nil) }, false},
 		"all":                       {func(s *streams) { s.closeAll() }, true},
 	} {
 		var s streams

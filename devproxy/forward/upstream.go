@@ -9,104 +9,82 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// DefaultMaxHeld is how many requests wait for one refusing upstream. A page
-// of a large module graph asks for about as many; each costs a goroutine and
-// its head.
+// DefaultMaxHeld is how many requests wait for one upstream that refuses
+// connections. A page with a large module graph sends about as many. Each costs a
+// goroutine and its head.
 const DefaultMaxHeld = 1000
 
 // Options configure an Upstream. The zero value is usable.
 type Options struct {
-	// Instance names the running devproxy in the hop field, by which a request
-	// that comes back is recognised; empty switches that off.
+	// Instance names the running devproxy in the hop field, by which it recognises
+	// its own requests; empty switches that off.
 	Instance string
 	// MaxHeld is how many requests may wait at once; 0 means DefaultMaxHeld.
 	MaxHeld int
-	// Clients bounds what each client has under way, over all upstreams that
-	// share it; nil bounds nothing.
+	// Clients bounds what each client has in progress, over all upstreams that share
+	// it; nil bounds nothing.
 	Clients *Clients
-	// Memory counts what requests with a body make devproxy hold; nil bounds
-	// nothing. Several upstreams share one.
+	// Memory counts what requests with a body make devproxy hold; nil bounds nothing.
+	// Several upstreams share one.
 	Memory *budget.Budget
-	// OnState is called when the upstream comes up or goes away, one call at a
-	// time and in order; nil means nobody asks. It must not block, and must
-	// not call the Upstream.
+	// OnState is called when the upstream comes up or goes away, one call at a time
+	// and in order; it may be nil. It must not block, and must not call the Upstream.
 	OnState func(State)
-	// OnMember is called when a member with health turns ill, or well again,
-	// under the same conditions; nil means nobody asks.
+	// OnMember is called when a member with a health check becomes unhealthy, or is
+	// healthy again, under the same conditions; it may be nil.
 	OnMember func(MemberChange)
 	// Dial opens a connection; nil means net.Dialer. It must honour ctx.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Upstream is where requests are forwarded: one resolved spec with its
-// connections. It is safe for concurrent use.
+// Upstream is where requests are forwarded: one resolved spec with its connections.
+// It is safe for concurrent use.
 type Upstream struct {
-	opts   Options
-	text   string
-	roster roster
-	checks *checks
-	cookie string // of balance = "cookie"; empty for the others
-
-	status  status
-	held    held
+	opts    Options
+	text    string
+	members *members
+	checks  *checks
+	waiters waiters
 	streams streams
 	probes  probes
-
-	life lifetime
+	life    lifetime
 }
 
-// New makes an Upstream. With health it begins to check the members, without
-// it opens no connection and starts nothing. Retire ends the checks and lets go
-// of what exchanges leave behind.
+// New makes an Upstream. With a health check it starts to check the members; without
+// it opens no connection and starts nothing. Retire ends the checks and closes what
+// exchanges leave behind.
 func New(spec *plan.Upstream, opts Options) *Upstream {
 	if opts.MaxHeld <= 0 {
 		opts.MaxHeld = DefaultMaxHeld
 	}
 	if opts.Dial == nil {
-		dialer := &net.Dialer{}
-		opts.Dial = dialer.DialContext
+		opts.Dial = (&net.Dialer{}).DialContext
 	}
-	u := &Upstream{opts: opts, text: spec.Text, cookie: stickyName(spec)}
-	u.roster.balance, u.roster.onMember = spec.Balance, opts.OnMember
-	u.status.refused, u.status.onChange = make([][]Attempt, len(spec.Members)), opts.OnState
+	u := &Upstream{opts: opts, text: spec.Text, members: newMembers(spec, opts)}
 	u.life.over = make(chan struct{})
-	for i, m := range spec.Members {
-		u.roster.members = append(u.roster.members, newMember(m, opts.Dial, func(m *member, failed []Attempt, refused bool) {
-			u.roster.noteDial(m, failed)
-			if failed == nil || refused {
-				u.status.note(i, failed)
-			}
-		}))
-	}
-	for _, m := range spec.Fallback {
-		standby := newMember(m, opts.Dial, func(m *member, failed []Attempt, _ bool) { u.roster.noteDial(m, failed) })
-		standby.standby = true
-		u.roster.fallback = append(u.roster.fallback, standby)
-	}
-	nameMembers(u.roster.members)
-	u.checks = startChecks(spec.Health, &u.roster)
+	u.checks = startChecks(spec.Health, u.members)
 	return u
 }
 
-// Retire takes the upstream out of service. Checks end, exchanges in flight finish without
-// a deadline, requests that are held return ErrRetired, idle connections are
+// Retire takes the upstream out of service. Checks end, exchanges in progress finish
+// without a deadline, and held requests return ErrRetired. Idle connections are
 // closed: at once, and again when the last exchange has ended.
 func (u *Upstream) Retire() {
-	u.checks.stop()
+	u.checks.cancel()
 	u.life.retire(u.closeIdle)
-	u.held.releaseAll()
+	u.waiters.releaseAll()
 	u.closeIdle()
 }
 
-// Idle reports whether no exchange is in flight.
+// Idle reports whether no exchange is in progress.
 func (u *Upstream) Idle() bool { return u.life.idle() }
 
-// Wait returns when the upstream is retired and its last exchange and its
-// checks have ended, or with ctx's error.
+// Wait returns when the upstream is retired and its last exchange and its checks
+// have ended, or with ctx's error.
 func (u *Upstream) Wait(ctx context.Context) error {
 	select {
 	case <-u.life.over:
-		u.checks.wait() // cancelled by Retire
+		u.checks.group.Wait() // cancelled by Retire
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -114,18 +92,18 @@ func (u *Upstream) Wait(ctx context.Context) error {
 }
 
 func (u *Upstream) closeIdle() {
-	for _, m := range u.roster.all() {
+	for _, m := range u.members.all() {
 		m.closeIdle()
 	}
 }
 
-// lifetime counts the exchanges in flight up to the last one after retirement.
+// lifetime counts the exchanges in progress up to the last one after retirement.
 type lifetime struct {
 	mu      sync.Mutex
-	flights int
+	active  int
 	retired bool
 	last    func()
-	over    chan struct{} // closed when retired and nothing is in flight
+	over    chan struct{} // closed when retired and nothing is in progress
 }
 
 func (l *lifetime) isRetired() bool {
@@ -134,21 +112,21 @@ func (l *lifetime) isRetired() bool {
 	return l.retired
 }
 
-// begin is false once retired.
+// begin returns false once retired.
 func (l *lifetime) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.retired {
 		return false
 	}
-	l.flights++
+	l.active++
 	return true
 }
 
 func (l *lifetime) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.flights--
+	l.active--
 	l.finishLocked()
 }
 
@@ -163,7 +141,7 @@ func (l *lifetime) retire(last func()) {
 }
 
 func (l *lifetime) finishLocked() {
-	if l.retired && l.flights == 0 {
+	if l.retired && l.active == 0 {
 		l.last()
 		close(l.over)
 	}
@@ -172,5 +150,5 @@ func (l *lifetime) finishLocked() {
 func (l *lifetime) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flights == 0
+	return l.active == 0
 }

@@ -5,5 +5,5 @@ package forward
 import "net"
 
 // quickAck does nothing: other systems have no such option for a connection. How
-// long they delay an acknowledgement was not tried.
+// long they delay an acknowledgement has not been tried.
 func quickAck(*net.TCPConn) {}

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quickAck holds until c sends again.
+// quickAck makes the system acknowledge at once until c sends again.
 func quickAck(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
