@@ -48,14 +48,14 @@ func TestTrustCheck(t *testing.T) {
 		stdout string
 		said   string // in stderr
 	}{
-		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: there is no database yet\n                              devproxy trust --store chromium\n", ""},
+		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: no database yet\n                              devproxy trust --store chromium\n", ""},
 		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "This CA can sign"},
 		{[]string{"trust", "--store", "chromium"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\nUndo: devproxy untrust\n", "Nothing was changed: this machine already trusts the CA.\n"},
 		{[]string{"trust", "--store", "chromium", "--check"}, 0, "  Chromium        trusted     ~/.local/share/pki/nssdb\n", ""},
 		{[]string{"trust", "--store", "chromium", "--check", "--json"}, 0, `{"store":"chromium","state":"trusted","detail":"~/.local/share/pki/nssdb","places":["` + home + `/.local/share/pki/nssdb"]}` + "\n", ""},
 		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        untrusted   ~/.local/share/pki/nssdb\n", ""},
 		{[]string{"untrust", "--store", "chromium"}, 0, "  Chromium        skipped     no chromium database here\n", ""},
-		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: there is no database yet\n                              devproxy trust --store chromium\n", ""},
+		{[]string{"trust", "--store", "chromium", "--check"}, 1, "  Chromium        untrusted   ~/.local/share/pki/nssdb: no database yet\n                              devproxy trust --store chromium\n", ""},
 	}
 	for _, step := range steps {
 		code, stdout, stderr := runTrustVerb(t, env, step.args...)

@@ -5,12 +5,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 )
 
-// bundles is the file of the system's store: the first that is here of the
-// list of crypto/x509 (root_linux.go).
+// bundles is the file of the system's store: the first that exists of the list in
+// crypto/x509 (root_linux.go).
 func bundles() []string {
 	for _, path := range []string{
 		"/etc/ssl/certs/ca-certificates.crt",
@@ -21,17 +22,16 @@ func bundles() []string {
 		"/etc/ssl/cert.pem",
 	} {
 		if exists(path) {
-			return []string{path} // crypto/x509 reads the first alone
+			return []string{path} // crypto/x509 reads only the first
 		}
 	}
 	return nil
 }
 
-// Bundle returns PEM with roots and the given one: what a program that reads one
-// file needs, so that it trusts both. The roots are those of own, a file or a
-// folder of the user's, when it is set and can be read; else the machine's public
-// ones. from is where they come from. The given root is not added where it is
-// already.
+// Bundle returns PEM with the given root and others, for a program that reads one file
+// and must trust both. The others are those of own, a file or a folder of the user, when
+// it is set and can be read; otherwise the machine's public ones. from is where they come
+// from. The given root is not added if it is there already.
 func Bundle(own string, root Root) (text []byte, from string, err error) {
 	if own != "" {
 		if text, err = readRoots(own); err == nil {
@@ -42,14 +42,13 @@ func Bundle(own string, root Root) (text []byte, from string, err error) {
 		for _, path := range bundles() {
 			if text, err = os.ReadFile(path); err == nil {
 				from = path
-				break
 			}
 		}
 	}
 	if from == "" {
 		return nil, "", errors.New("this machine has no file of public root certificates; install the package ca-certificates, or set SSL_CERT_FILE to such a file")
 	}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+	for block := range blocks(text) {
 		if bytes.Equal(block.Bytes, root.Cert.Raw) {
 			return text, from, nil
 		}
@@ -57,13 +56,26 @@ func Bundle(own string, root Root) (text []byte, from string, err error) {
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
-	return append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Cert.Raw})...), from, nil
+	return append(text, encode(root.Cert.Raw)...), from, nil
 }
 
-// readRoots reads a file of certificates, or all certificates of a folder, which
-// some programs take as well (Python's requests and boto3): each once, since such
-// a folder holds each file again under the hash of its subject. It fails when
-// a folder has none.
+// blocks yields the PEM blocks in text.
+func blocks(text []byte) iter.Seq[*pem.Block] {
+	return func(yield func(*pem.Block) bool) {
+		for block, rest := pem.Decode(text); block != nil && yield(block); block, rest = pem.Decode(rest) {
+		}
+	}
+}
+
+// encode returns a certificate in PEM.
+func encode(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// readRoots reads a file of certificates, or all certificates of a folder, which some
+// programs accept as well (Python's requests and boto3). It returns each certificate
+// once, since such a folder has each file again under the hash of its subject. It fails
+// when a folder has none.
 func readRoots(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
@@ -84,10 +96,10 @@ func readRoots(path string) ([]byte, error) {
 		if err != nil {
 			continue // as OpenSSL does
 		}
-		for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
+		for block := range blocks(content) {
 			if block.Type == "CERTIFICATE" && !seen[string(block.Bytes)] {
 				seen[string(block.Bytes)] = true
-				text = append(text, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+				text = append(text, encode(block.Bytes)...)
 			}
 		}
 	}

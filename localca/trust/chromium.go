@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// readsSystem is the result's detail for a browser without a store of its own.
+// readsSystem is the detail of a result for a browser without its own store.
 const readsSystem = "it reads the system store here"
 
-// chromiumDatabases: Chromium reads ~/.pki/nssdb alone when that folder exists,
-// else $XDG_DATA_HOME/pki/nssdb (since version 146). So a root is put into each
-// that exists. The first folder is never made, since that would hide the second
-// from Chromium; in one that is there but empty the database is made, since
-// Chromium has settled on it.
+// chromiumDatabases are the databases of Chromium, which reads only ~/.pki/nssdb if that
+// folder exists, otherwise $XDG_DATA_HOME/pki/nssdb (since version 146). So a root is added
+// to each that exists. The first folder is never made, since that would hide the second
+// from Chromium. If it exists and is empty, the database is made there, since Chromium
+// uses it.
 func chromiumDatabases(m Machine) databases {
 	if m.OS == "darwin" || m.OS == "windows" {
 		return databases{elsewhere: readsSystem}
@@ -38,8 +38,8 @@ func chromiumDatabases(m Machine) databases {
 	return dbs
 }
 
-// packagedChromium are the databases inside snap's and flatpak's homes. Those
-// that are not there are left to the browser, whose first start makes them.
+// packagedChromium are the databases inside snap's and flatpak's homes. A browser makes
+// missing ones when it first starts.
 func packagedChromium(m Machine) []string {
 	snap := filepath.Join(m.Home, "snap", "chromium", "current")
 	dirs := []string{

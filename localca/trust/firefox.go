@@ -1,15 +1,14 @@
 package trust
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// firefoxRoots are the folders with a profiles.ini: the old place, the XDG one
-// (since version 147), snap, flatpak and macOS.
+// firefoxRoots are the folders with a profiles.ini: the old place, the XDG one (since
+// version 147), snap, flatpak and macOS.
 func firefoxRoots(m Machine) []string {
 	config := m.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(config) {
@@ -27,11 +26,11 @@ func firefoxRoots(m Machine) []string {
 	}
 }
 
-// firefoxDatabases are the profiles that every profiles.ini names, as far as
-// Firefox has made a database in them yet.
+// firefoxDatabases are the profiles that every profiles.ini names and in which Firefox
+// has made a database.
 func firefoxDatabases(m Machine) databases {
-	// Since version 120 Firefox takes over the roots that were added to the
-	// system's store, and NSS's tools are not made for Windows.
+	// Since version 120 Firefox uses the roots that were added to the system's store, and
+	// NSS's tools are not built for Windows.
 	if m.OS == "windows" {
 		return databases{elsewhere: readsSystem}
 	}
@@ -46,41 +45,33 @@ func firefoxDatabases(m Machine) databases {
 	return dbs
 }
 
-// profilesOf reads the profile folders out of profiles.ini: sections [ProfileN]
-// with Path and IsRelative.
+// profilesOf reads the profile folders from profiles.ini: sections [ProfileN] with Path
+// and IsRelative.
 func profilesOf(root string) []string {
-	f, err := os.Open(filepath.Join(root, "profiles.ini"))
+	text, err := os.ReadFile(filepath.Join(root, "profiles.ini"))
 	if err != nil {
 		return nil // no Firefox here
 	}
-	defer f.Close()
 	var profiles []string
-	path, relative, inProfile := "", true, false
-	finish := func() {
-		if inProfile && path != "" {
-			if relative {
-				path = filepath.Join(root, filepath.FromSlash(path))
-			}
-			profiles = append(profiles, path)
-		}
-		path, relative = "", true
-	}
-	lines := bufio.NewScanner(f) // what follows a line of 64 KiB is not read
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		if strings.HasPrefix(line, "[") {
-			finish()
-			inProfile = strings.HasPrefix(line, "[Profile")
+	for section := range strings.SplitSeq("\n"+string(text), "\n[") {
+		if !strings.HasPrefix(section, "Profile") {
 			continue
 		}
-		key, value, _ := strings.Cut(line, "=")
-		switch key {
-		case "Path":
-			path = value
-		case "IsRelative":
-			relative = value != "0"
+		path, relative := "", true
+		for line := range strings.Lines(section) {
+			switch key, value, _ := strings.Cut(strings.TrimSpace(line), "="); key {
+			case "Path":
+				path = value
+			case "IsRelative":
+				relative = value != "0"
+			}
+		}
+		if path != "" && relative {
+			path = filepath.Join(root, filepath.FromSlash(path))
+		}
+		if path != "" {
+			profiles = append(profiles, path)
 		}
 	}
-	finish()
 	return profiles
 }

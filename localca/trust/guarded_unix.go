@@ -15,9 +15,9 @@ import (
 // maxLinks bounds the symbolic links on the way to one file, as Linux does.
 const maxLinks = 40
 
-// guarded is nil when only root and the users in others can change what path
-// stands for: every folder and link on the way belongs to one of them, and
-// nobody else may write there. The error names the one that fails.
+// guarded returns nil when only root and the users in others can change what path leads
+// to: every folder and link on the way belongs to one of them, and no one else can write
+// there. The error names the first that fails.
 func guarded(path string, others ...uint32) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%s is not an absolute path", path)
@@ -47,14 +47,14 @@ func guarded(path string, others ...uint32) error {
 		if len(rest) == 0 {
 			return nil
 		}
-		// at has no links in it, so that its parent is what ".." means. With an empty
-		// part or "." it stays where it is.
+		// at has no links in it, so ".." means its parent. An empty part and "." change
+		// nothing.
 		at, rest = filepath.Join(at, rest[0]), rest[1:]
 	}
 }
 
-// guardedEntry judges one folder, file or link. In a folder with the sticky bit
-// everybody may create names, and nobody can change another's.
+// guardedEntry checks one folder, file or link. In a folder with the sticky bit everyone
+// may create names, and no one can change another user's.
 func guardedEntry(path string, info fs.FileInfo, others []uint32) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -67,14 +67,14 @@ func guardedEntry(path string, info fs.FileInfo, others []uint32) error {
 	sticky := mode.IsDir() && mode&fs.ModeSticky != 0
 	groups := mode&0o020 != 0 && stat.Gid != 0
 	if mode&fs.ModeSymlink == 0 && !sticky && (groups || mode&0o002 != 0) {
-		return fmt.Errorf("others than its owner can write to %s", path)
+		return fmt.Errorf("users other than its owner can write to %s", path)
 	}
 	return nil
 }
 
-// guardedProgram is nil when root can run the JDK's program at path without
-// running what somebody else wrote: the program itself, and the libraries and
-// settings that it loads from the folders lib and conf next to its own.
+// guardedProgram returns nil when root can run the JDK's program at path without running
+// what another user wrote: the program itself, and the libraries and settings that it
+// loads from the folders lib and conf next to its own.
 func guardedProgram(path string) error {
 	if err := guarded(path); err != nil {
 		return err
@@ -92,12 +92,12 @@ func guardedProgram(path string) error {
 			case err != nil:
 				return err
 			case strings.HasSuffix(entry.Name(), "cacerts"):
-				return nil // what is to be written, no code
+				return nil // the store to write, not code
 			case entry.Type()&fs.ModeSymlink != 0:
 				if err := guarded(path); !os.IsNotExist(err) {
 					return err
 				}
-				return nil // a link to nowhere loads nothing, and only root can change that
+				return nil // a broken link loads nothing, and only root can change that
 			}
 			info, err := entry.Info()
 			if err != nil {
@@ -112,8 +112,8 @@ func guardedProgram(path string) error {
 	return nil
 }
 
-// privateDir makes a folder that nobody but this user and root can change or
-// replace. TMPDIR is used only when that is so below it.
+// privateDir makes a folder that only this user and root can change or replace. It uses
+// TMPDIR only if that holds below it.
 func privateDir() (string, error) {
 	self := uint32(os.Geteuid())
 	var why error
@@ -122,5 +122,5 @@ func privateDir() (string, error) {
 			return os.MkdirTemp(parent, "devproxy-")
 		}
 	}
-	return "", fmt.Errorf("there is no folder for temporary files that only you can write to (%w); set TMPDIR to one", why)
+	return "", fmt.Errorf("no folder for temporary files is writable by you alone (%w); set TMPDIR to one", why)
 }

@@ -2,7 +2,7 @@ package trust
 
 import "os"
 
-// guardedProgram is always nil on Windows: no store there needs another user's
+// guardedProgram always returns nil on Windows: no store there needs another user's
 // rights.
 func guardedProgram(string) error { return nil }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -16,115 +17,108 @@ type java struct {
 	root    Root
 }
 
-// javaPassword is the password of every JDK's cacerts: it protects nothing, and
+// javaPassword is the password of every JDK's cacerts. It protects nothing, and
 // keytool asks for it.
 const javaPassword = "changeit"
 
-func (s *java) Name() string { return "java" }
+// jdk is a keytool and the store that it writes.
+type jdk struct{ keytool, cacerts string }
 
-// place is keytool and the store, or the result that says what is missing.
-func (s *java) place() (keytool, cacerts string, missing *Result) {
+// find returns the JDK, or the result that says what is missing.
+func (s *java) find() (jdk, *Result) {
 	home := s.machine.Getenv("JAVA_HOME")
 	if home == "" {
-		return "", "", &Result{Store: s.Name(), State: Skipped, Detail: "JAVA_HOME is not set"}
+		return jdk{}, skipped("JAVA_HOME is not set")
 	}
 	keytool, err := s.machine.Find(filepath.Join(home, "bin", "keytool"))
 	if err != nil {
-		return "", "", &Result{Store: s.Name(), State: Skipped, Detail: "there is no bin/keytool in " + home}
+		return jdk{}, skipped("no bin/keytool in " + home)
 	}
 	if s.machine.Root {
 		if err := guardedProgram(keytool); err != nil {
-			refusal := s.unguarded(keytool, err)
-			return "", "", &refusal
+			return jdk{}, unguarded(keytool, err)
 		}
 	}
 	for _, path := range []string{"lib/security/cacerts", "jre/lib/security/cacerts"} { // JDK 9 and later, JDK 8
-		if cacerts = filepath.Join(home, filepath.FromSlash(path)); exists(cacerts) {
-			return keytool, cacerts, nil
+		if cacerts := filepath.Join(home, filepath.FromSlash(path)); exists(cacerts) {
+			return jdk{keytool, cacerts}, nil
 		}
 	}
-	return "", "", &Result{Store: s.Name(), State: Skipped, Detail: "there is no lib/security/cacerts in " + home}
+	return jdk{}, skipped("no lib/security/cacerts in " + home)
 }
 
 // unguarded is the result for a keytool that root must not run: an environment
-// variable names it, and somebody else than root could have written it.
-func (s *java) unguarded(keytool string, why error) Result {
-	return Result{Store: s.Name(), State: Failed, Detail: "root must not run " + keytool + ", because " + why.Error(),
+// variable names it, and another user than root may have written it.
+func unguarded(keytool string, why error) *Result {
+	return &Result{State: Failed, Detail: "root must not run " + keytool + ", because " + why.Error(),
 		Fix: "set JAVA_HOME to a JDK that only root can write to"}
 }
 
-func (s *java) Check(ctx context.Context) Result {
-	keytool, cacerts, missing := s.place()
+func (s *java) check(ctx context.Context) Result {
+	jdk, missing := s.find()
 	if missing != nil {
 		return *missing
 	}
-	if s.trusted(ctx, keytool, cacerts) {
-		return Result{Store: s.Name(), State: Trusted, Detail: cacerts, Places: []string{cacerts}}
+	result := Result{State: Untrusted, Detail: "the root is not in " + jdk.cacerts, Places: []string{jdk.cacerts}}
+	output, err := s.keytool(ctx, jdk, "-list -v", "-alias", s.alias())
+	text := strings.ToLower(strings.ReplaceAll(string(output), ":", ""))
+	if err == nil && strings.Contains(text, strings.ToLower(s.root.fingerprint())) {
+		result.State, result.Detail = Trusted, jdk.cacerts
 	}
-	return Result{Store: s.Name(), State: Untrusted, Detail: "the root is not in " + cacerts, Fix: "devproxy trust --store java", Places: []string{cacerts}}
+	return result
 }
 
-// trusted asks keytool for the certificate under our alias and compares it.
-func (s *java) trusted(ctx context.Context, keytool, cacerts string) bool {
-	output, err := s.machine.Run(ctx, keytool, "-list", "-v", "-keystore", cacerts, "-storepass", javaPassword, "-alias", s.alias())
-	want := strings.ToLower(s.root.fingerprint())
-	return err == nil && strings.Contains(strings.ToLower(strings.ReplaceAll(string(output), ":", "")), want)
-}
-
-// alias is how keytool knows the root; it folds case.
+// alias is keytool's name for the root; keytool folds case.
 func (s *java) alias() string { return aliasOf(s.root.nick()) }
 
 func aliasOf(nick string) string { return strings.ToLower(strings.ReplaceAll(nick, " ", "-")) }
 
-func (s *java) Install(ctx context.Context) Result {
-	known := s.Check(ctx)
-	if known.State != Untrusted {
-		return known
+func (s *java) add(ctx context.Context) *Result {
+	jdk, missing := s.find()
+	if missing != nil {
+		return missing
 	}
-	keytool, cacerts, _ := s.place()
-	if refusal := s.refuse("trust", keytool, cacerts); refusal != nil {
-		return *refusal
+	if refusal := s.refuse("trust", jdk); refusal != nil {
+		return refusal
 	}
 	err := s.root.withCopy(func(path string) error {
-		return s.run(ctx, keytool, "-importcert", "-noprompt", "-trustcacerts", "-keystore", cacerts, "-storepass", javaPassword, "-alias", s.alias(), "-file", path)
+		_, err := s.keytool(ctx, jdk, "-importcert -noprompt -trustcacerts", "-alias", s.alias(), "-file", path)
+		return err
 	})
 	if err != nil {
-		return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
+		return failed(err, jdk.cacerts)
 	}
-	result := s.Check(ctx)
-	result.Changed = true
-	return result
+	return nil
 }
 
-func (s *java) Uninstall(ctx context.Context) Result {
-	keytool, cacerts, missing := s.place()
+func (s *java) remove(ctx context.Context) Result {
+	jdk, missing := s.find()
 	if missing != nil {
 		return *missing
 	}
-	aliases, err := s.aliases(ctx, keytool, cacerts)
+	aliases, err := s.aliases(ctx, jdk)
 	if err != nil {
-		return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
+		return *failed(err, jdk.cacerts)
 	}
 	if len(aliases) > 0 {
-		if refusal := s.refuse("untrust", keytool, cacerts); refusal != nil {
+		if refusal := s.refuse("untrust", jdk); refusal != nil {
 			return *refusal
 		}
 	}
 	for _, alias := range aliases {
-		if err := s.run(ctx, keytool, "-delete", "-keystore", cacerts, "-storepass", javaPassword, "-alias", alias); err != nil {
-			return Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
+		if _, err := s.keytool(ctx, jdk, "-delete", "-alias", alias); err != nil {
+			return *failed(err, jdk.cacerts)
 		}
 	}
-	return Result{Store: s.Name(), State: Untrusted, Changed: len(aliases) > 0, Places: []string{cacerts}}
+	return Result{State: Untrusted, Changed: len(aliases) > 0, Places: []string{jdk.cacerts}}
 }
 
-// aliases are those of devproxy's roots in the store, of this one and of older
-// ones. A line of keytool's list begins with the alias and a comma, in every
-// language.
-func (s *java) aliases(ctx context.Context, keytool, cacerts string) ([]string, error) {
-	output, err := s.machine.Run(ctx, keytool, "-list", "-keystore", cacerts, "-storepass", javaPassword)
+// aliases are those of devproxy's roots in the store, this one and older ones. A
+// line of keytool's list begins with the alias and a comma, in every language.
+func (s *java) aliases(ctx context.Context, jdk jdk) ([]string, error) {
+	output, err := s.keytool(ctx, jdk, "-list")
 	if err != nil {
-		return nil, fmt.Errorf("keytool: %s", firstLine(output))
+		return nil, err
 	}
 	var aliases []string
 	for line := range strings.Lines(string(output)) {
@@ -135,29 +129,31 @@ func (s *java) aliases(ctx context.Context, keytool, cacerts string) ([]string, 
 	return aliases, nil
 }
 
-// refuse is the result where this process cannot write to the store; nil where
-// it can. The command that it shows runs devproxy, not keytool: as root too,
-// what was checked is what is installed.
-func (s *java) refuse(verb, keytool, cacerts string) *Result {
-	f, err := os.OpenFile(cacerts, os.O_WRONLY, 0)
+// refuse is the result where this process cannot write to the store; nil where it
+// can. The command that it shows runs devproxy, not keytool, so that root installs
+// what was checked, too.
+func (s *java) refuse(verb string, jdk jdk) *Result {
+	f, err := os.OpenFile(jdk.cacerts, os.O_WRONLY, 0)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && !s.machine.Root:
-		refusal := needsRoot(s.Name(), cacerts+" belongs to the system", s.machine.JavaCommand(verb, s.machine.Getenv("JAVA_HOME")))
-		if why := guardedProgram(keytool); why != nil {
-			refusal = s.unguarded(keytool, why)
+		if why := guardedProgram(jdk.keytool); why != nil {
+			return unguarded(jdk.keytool, why)
 		}
-		return &refusal
+		return needsRoot(jdk.cacerts+" belongs to the system", s.machine.JavaCommand(verb, s.machine.Getenv("JAVA_HOME")))
 	case err != nil:
-		return &Result{Store: s.Name(), State: Failed, Detail: err.Error(), Places: []string{cacerts}}
+		return failed(err, jdk.cacerts)
 	}
 	_ = f.Close() // nothing was written
 	return nil
 }
 
-// run runs keytool; the error is what it says.
-func (s *java) run(ctx context.Context, argv ...string) error {
-	if output, err := s.machine.Run(ctx, argv...); err != nil {
-		return fmt.Errorf("keytool: %s", firstLine(output))
+// keytool runs keytool on the store. action is its command, with flags after it. The error
+// is the first line that keytool prints.
+func (s *java) keytool(ctx context.Context, jdk jdk, action string, args ...string) ([]byte, error) {
+	argv := slices.Concat([]string{jdk.keytool}, strings.Fields(action), []string{"-keystore", jdk.cacerts, "-storepass", javaPassword}, args)
+	output, err := s.machine.Run(ctx, argv...)
+	if err != nil {
+		return nil, fmt.Errorf("keytool: %s", firstLine(output))
 	}
-	return nil
+	return output, nil
 }

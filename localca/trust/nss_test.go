@@ -414,7 +414,7 @@ func TestNSSFailures(t *testing.T) {
 	listed := answer{"Nickname   Trust\n\n" + nick + "   C,,\n", nil}
 	for name, c := range map[string]struct {
 		do      string
-		create  bool                // there is no database yet
+		create  bool                // no database yet
 		answers map[string][]answer // by certutil's action, in turn; the last one stays
 		tls     answer              // of NSS's own client
 		ran     string              // the actions, without -r
@@ -429,8 +429,8 @@ func TestNSSFailures(t *testing.T) {
 		"install, and adding fails":        {"install", false, map[string][]answer{"-L": {{}}, "-A": {{bad, failed}}}, answer{}, "-L -L -A -D", Failed, false, "certutil: it is broken"},
 		"mend, and adding fails":           {"install", false, map[string][]answer{"-L": {listed}, "-V": {{bad, failed}}, "-A": {{bad, failed}}}, answer{}, "-L -L -V -L -L -A", Failed, false, "certutil: it is broken"},
 		"install, and the program is gone": {"install", false, map[string][]answer{"-L": {{}}, "-A": {{"", failed}}}, answer{}, "-L -L -A", Failed, false, "exit status 255"},
-		"make one, and that fails":         {"install", true, map[string][]answer{"-N": {{bad, failed}}}, answer{}, "-N", Failed, false, "cannot make the database: certutil: it is broken"},
-		"check one that is not there":      {"check", true, nil, answer{}, "", Untrusted, false, "there is no database yet"},
+		"make one, and that fails":         {"install", true, map[string][]answer{"-N": {{bad, failed}}}, answer{}, "-N", Failed, false, "can't make the database: certutil: it is broken"},
+		"check one that is not there":      {"check", true, nil, answer{}, "", Untrusted, false, "no database yet"},
 		"check, and it is there":           {"check", false, map[string][]answer{"-L": {listed}}, answer{}, "-L -L -V", Trusted, false, ""},
 		"check, and it is not there":       {"check", false, map[string][]answer{"-L": {{}}}, answer{}, "-L", Untrusted, false, "the root is not there"},
 		"check, and NSS refuses it":        {"check", false, map[string][]answer{"-L": {listed}}, answer{"authentication of server cert failed: no\nmore", failed}, "-L -L -V", Untrusted, false, "NSS refuses a connection: no"},

@@ -10,12 +10,12 @@ import (
 	"github.com/smallstep/truststore"
 )
 
-// certsDir is where update-ca-certificates links every root, by its name and by
-// its hash. It leaves the links of a root that is taken out.
+// certsDir is where update-ca-certificates links every root, by its name and by its hash.
+// It leaves the links of a root that is removed.
 const certsDir = "/etc/ssl/certs"
 
-// updateProgram is the program that makes the system's store from its folders,
-// as truststore runs it.
+// updateProgram is the program that builds the system's store from its folders, as
+// truststore runs it.
 func updateProgram(m Machine) (string, error) {
 	if truststore.SystemTrustCommand == nil {
 		return "update-ca-certificates", truststore.ErrNotSupported
@@ -25,7 +25,7 @@ func updateProgram(m Machine) (string, error) {
 	return program, err
 }
 
-// update makes the system's store from its folders.
+// update builds the system's store from its folders.
 func update(ctx context.Context, m Machine) error {
 	output, err := m.Run(ctx, truststore.SystemTrustCommand...)
 	if err != nil {
@@ -34,15 +34,15 @@ func update(ctx context.Context, m Machine) error {
 	return nil
 }
 
-// anchors are the files of devproxy's roots in the system's folders, of this
-// root and of older ones: truststore names them prefix and serial number.
+// anchors are the files of devproxy's roots in the system's folders, this one and older
+// ones: truststore names them prefix and serial number.
 func anchors() []string {
 	if truststore.SystemTrustFilename == "" {
 		return nil // a distribution that truststore does not know
 	}
 	paths, err := filepath.Glob(strings.Replace(truststore.SystemTrustFilename, "%s", prefix+"[0-9]*", 1))
 	if err != nil {
-		return nil // the pattern is ours: it is well formed
+		return nil // our own pattern is well formed
 	}
 	entries, err := os.ReadDir(certsDir)
 	if err != nil {

@@ -4,11 +4,11 @@ package trust
 
 import "context"
 
-// anchors is nil where the store is no folder of files: older roots are left.
+// anchors is nil where the store is not a folder of files: older roots are left.
 func anchors() []string { return nil }
 
 // updateProgram is empty where the system's store is changed at once.
 func updateProgram(Machine) (string, error) { return "", nil }
 
-// update has nothing to do there.
+// update does nothing there.
 func update(context.Context, Machine) error { return nil }

@@ -1,11 +1,9 @@
-// Package trust puts a root certificate into the trust stores of a machine,
-// takes it out again, and proves store by store whether it is there: the
-// system's, the NSS databases of Chromium and Firefox, Java's, and the Windows
-// one from inside WSL.
+// Package trust adds a root certificate to the trust stores of a machine, removes it,
+// and proves store by store whether it is there: the system's, the NSS databases of
+// Chromium and Firefox, Java's, and the Windows one from inside WSL.
 //
-// Stores are independent: one that fails never stops the others. Nothing here
-// asks for a password or becomes root by itself; a store that needs root says
-// so with the command.
+// Stores are independent: one that fails never stops the others. Nothing here asks for
+// a password or becomes root by itself. A store that needs root returns the command.
 package trust
 
 import (
@@ -23,16 +21,16 @@ import (
 	"time"
 )
 
-// State is what a store says of the root.
+// State is the state of the root in a store.
 type State string
 
 // The states of a store.
 const (
 	Trusted   State = "trusted"
 	Untrusted State = "untrusted"
-	// Skipped is a store that is not on this machine, or that cannot be asked.
+	// Skipped is a store that is not on this machine, or whose state is unknown.
 	Skipped State = "skipped"
-	// NeedsRoot is a store that only root may change; Fix is the command.
+	// NeedsRoot is a store that only root may change. Fix is the command.
 	NeedsRoot State = "needs root"
 	Failed    State = "failed"
 )
@@ -42,12 +40,12 @@ type Result struct {
 	Store  string `json:"store"`
 	State  State  `json:"state"`
 	Detail string `json:"detail,omitempty"` // how it was proven, or why not
-	Fix    string `json:"fix,omitempty"`    // the command that helps, as a shell reads it
+	Fix    string `json:"fix,omitempty"`    // the command that helps, quoted for a shell
 	// AsRoot is Fix as arguments, for NeedsRoot; nil for every other state.
 	AsRoot []string `json:"-"`
-	// Changed is true when Install or Uninstall had something to do, and did it.
+	// Changed is true when Install or Uninstall changed the store.
 	Changed bool `json:"-"`
-	// Places are the files and folders that were looked at.
+	// Places are the files and folders of the store.
 	Places []string `json:"places,omitempty"`
 }
 
@@ -57,13 +55,71 @@ type Store interface {
 	Name() string
 	// Check changes nothing.
 	Check(ctx context.Context) Result
-	// Install makes the store trust the root; nothing is done when it does.
+	// Install makes the store trust the root, unless it already does.
 	Install(ctx context.Context) Result
-	// Uninstall takes the root, and older ones of devproxy's, out.
+	// Uninstall removes the root, and older ones of devproxy.
 	Uninstall(ctx context.Context) Result
 }
 
-// Machine is what the stores need of the machine they are on. Every field but
+// kind is how one kind of store is read and written. Its results have no name yet.
+type kind interface {
+	check(ctx context.Context) Result
+	// add makes the store trust the root; nil means that it was added.
+	add(ctx context.Context) *Result
+	remove(ctx context.Context) Result
+}
+
+// store is a Store of a kind.
+type store struct {
+	name string
+	kind kind
+	// unproven is true when the root is added even if nothing can prove that it is
+	// there.
+	unproven bool
+}
+
+func (s store) Name() string { return s.name }
+
+func (s store) named(r Result) Result {
+	r.Store = s.name
+	return r
+}
+
+func (s store) Check(ctx context.Context) Result {
+	result := s.named(s.kind.check(ctx))
+	if result.State == Untrusted {
+		result.Fix = "devproxy trust --store " + s.name
+	}
+	return result
+}
+
+func (s store) Install(ctx context.Context) Result {
+	known := s.Check(ctx)
+	if known.State != Untrusted && (known.State != Skipped || !s.unproven) {
+		return known
+	}
+	if result := s.kind.add(ctx); result != nil {
+		return s.named(*result)
+	}
+	result := s.Check(ctx)
+	result.Changed = true
+	return result
+}
+
+func (s store) Uninstall(ctx context.Context) Result { return s.named(s.kind.remove(ctx)) }
+
+func skipped(detail string) *Result { return &Result{State: Skipped, Detail: detail} }
+
+func failed(err error, places ...string) *Result {
+	return &Result{State: Failed, Detail: err.Error(), Places: places}
+}
+
+// needsRoot is the result for a store that only root may change.
+func needsRoot(detail string, argv []string) *Result {
+	return &Result{State: NeedsRoot, Detail: detail, Fix: ShellLine(argv), AsRoot: argv}
+}
+
+// Machine is what the stores need to know about their machine. Every field but
 // Handshake must be set; Here fills them for this one.
 type Machine struct {
 	// OS is runtime.GOOS.
@@ -75,23 +131,23 @@ type Machine struct {
 	Root bool
 	// Find is exec.LookPath.
 	Find func(program string) (string, error)
-	// Run runs a program without a shell, a standard input, and the variables
-	// that would change whom it trusts. It returns what it printed to standard
-	// output; where it failed, to standard error too.
+	// Run runs a program without a shell, without standard input, and without the
+	// variables that would change what it trusts. It returns its standard output; if it
+	// failed, followed by its standard error.
 	Run func(ctx context.Context, argv ...string) ([]byte, error)
-	// Handshake makes a TLS listener with a leaf of the root and returns its
-	// address; nil leaves out the proofs that need one.
+	// Handshake starts a TLS listener with a leaf of the root and returns its address;
+	// nil leaves out the proofs that need one.
 	Handshake func(ctx context.Context) (addr string, close func(), err error)
-	// SystemCommand is the command that does a verb, trust or untrust, to the
-	// system's store as root, for a person to run.
+	// SystemCommand is the command with which a person trusts or untrusts the root in
+	// the system's store as root.
 	SystemCommand func(verb string) []string
 	// JavaCommand is the same for the store of the JDK in the folder home.
 	JavaCommand func(verb, home string) []string
 }
 
-// Here is this machine, without Handshake, SystemCommand and JavaCommand.
+// Here returns this machine, without Handshake, SystemCommand and JavaCommand.
 func Here() Machine {
-	home, _ := os.UserHomeDir() // empty: stores below it are not there
+	home, _ := os.UserHomeDir() // empty: no store is below it
 	return Machine{
 		OS:     runtime.GOOS,
 		Getenv: os.Getenv,
@@ -103,15 +159,15 @@ func Here() Machine {
 	}
 }
 
-// settings are variables with which a user changes what curl and OpenSSL trust
-// and what keytool prints: a proof is about the machine without them.
+// settings are variables with which a user changes what curl and OpenSSL trust and
+// what keytool prints. A proof is about the machine without them.
 func settings() []string {
 	return []string{"CURL_CA_BUNDLE", "CURL_HOME", "CURL_SSL_BACKEND", "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"}
 }
 
 func run(ctx context.Context, argv ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	// What it starts may keep its output open after it was killed.
+	// Its children may keep its output open after it was killed.
 	cmd.WaitDelay = time.Second
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
@@ -126,25 +182,24 @@ func run(ctx context.Context, argv ...string) ([]byte, error) {
 	return stdout.Bytes(), err
 }
 
-// Root is the certificate the stores are about. The zero Root means that there
-// is none any more: then a store can only be asked to Uninstall, which takes
-// out the older ones of devproxy's that it can tell.
+// Root is the certificate for the stores. The zero Root means that it is gone: then
+// only Uninstall works, which removes the older ones of devproxy that it recognises.
 type Root struct {
 	Cert *x509.Certificate
-	// File is its path, PEM, for texts. What a store gets is Cert: the file may
-	// have changed since.
+	// File is its path, in PEM, for texts. A store gets Cert: the file may have
+	// changed.
 	File string
 }
 
-// unknownRoot is the result's detail for a store whose roots are told apart by
-// the certificate alone, when there is none.
-const unknownRoot = "without the CA, its root cannot be told from others"
+// unknownRoot is the detail of a result for a store that recognises roots by the
+// certificate alone, when that is missing.
+const unknownRoot = "without the CA, its root can't be told from others"
 
 // nickPrefix begins the name of every root of devproxy's in a store.
 const nickPrefix = "devproxy local CA "
 
-// nickDigits is how much of the fingerprint is in the name: enough that no two
-// roots of one person share it.
+// nickDigits is how many digits of the fingerprint are in the name: enough to tell the
+// roots of one person apart.
 const nickDigits = 12
 
 // nick is the root's own name in stores that keep certificates by name.
@@ -156,17 +211,17 @@ func (r Root) fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Stores are the stores that can be on a machine of this kind, in the order in
+// Stores returns the stores that can be on a machine of this kind, in the order in
 // which a user reads them.
 func Stores(m Machine, root Root) []Store {
 	stores := []Store{
-		&system{m, root},
+		store{name: "system", kind: &system{m, root}, unproven: true},
 		&nss{machine: m, root: root, name: "chromium", find: chromiumDatabases},
 		&nss{machine: m, root: root, name: "firefox", find: firefoxDatabases},
-		&java{m, root},
+		store{name: "java", kind: &java{m, root}},
 	}
 	if isWSL(m) {
-		stores = append(stores, &windows{m, root})
+		stores = append(stores, store{name: "windows", kind: &windows{m, root}})
 	}
 	return stores
 }
@@ -185,18 +240,13 @@ func (m Machine) shorten(path string) string {
 	return path
 }
 
-// firstLine is what a program said, for an error message.
+// firstLine is the first line of a program's output, for an error message.
 func firstLine(output []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(output), []byte("\n"))
 	return string(line)
 }
 
-// needsRoot is the result for a store that only root may change.
-func needsRoot(store, detail string, argv []string) Result {
-	return Result{Store: store, State: NeedsRoot, Detail: detail, Fix: ShellLine(argv), AsRoot: argv}
-}
-
-// ShellLine is a command as a person types it into a shell: words with anything
+// ShellLine returns a command as a person types it into a shell. Words with anything
 // but plain characters are quoted.
 func ShellLine(argv []string) string {
 	words := make([]string, len(argv))

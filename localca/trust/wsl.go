@@ -8,80 +8,68 @@ import (
 )
 
 // windows is the Windows user's store, from inside WSL, where the browsers run.
-// certutil.exe asks the user in a window of its own. Written from its
-// documentation; not tried on Windows.
+// certutil.exe asks the user in its own window. Written from its documentation; not
+// tried on Windows.
 type windows struct {
 	machine Machine
 	root    Root
 }
 
-// isWSL asks the kernel too, since sudo drops the variable. With systemd the
-// second name is the one.
+// isWSL looks at the kernel too, since sudo drops the variable. With systemd the
+// second name is used.
 func isWSL(m Machine) bool {
 	const interop = "/proc/sys/fs/binfmt_misc/WSLInterop"
 	return m.Getenv("WSL_DISTRO_NAME") != "" || exists(interop) || exists(interop+"-late")
 }
 
-func (s *windows) Name() string { return "windows" }
-
-func (s *windows) certutil() (string, *Result) {
-	path, err := s.machine.Find("certutil.exe")
+// certutil runs certutil.exe. The error is the first line that it prints.
+func (s *windows) certutil(ctx context.Context, action, arg string) error {
+	program, err := s.machine.Find("certutil.exe")
 	if err != nil {
-		return "", &Result{Store: s.Name(), State: Skipped, Detail: "certutil.exe is not on PATH: WSL's interop is off"}
+		return err
 	}
-	return path, nil
+	if output, err := s.machine.Run(ctx, program, "-user", action, "Root", arg); err != nil {
+		return fmt.Errorf("certutil.exe: %s", firstLine(output))
+	}
+	return nil
 }
 
-func (s *windows) Check(ctx context.Context) Result {
-	certutil, missing := s.certutil()
-	if missing != nil {
-		return *missing
+func (s *windows) check(ctx context.Context) Result {
+	if _, err := s.machine.Find("certutil.exe"); err != nil {
+		return *skipped("certutil.exe is not on PATH: WSL's interop is off")
 	}
-	if _, err := s.machine.Run(ctx, certutil, "-user", "-store", "Root", s.serial()); err != nil {
-		return Result{Store: s.Name(), State: Untrusted, Detail: "the root is not in the Windows store", Fix: "devproxy trust --store windows"}
+	if s.certutil(ctx, "-store", s.serial()) != nil {
+		return Result{State: Untrusted, Detail: "the root is not in the Windows store"}
 	}
-	return Result{Store: s.Name(), State: Trusted, Detail: "the Windows user's store"}
+	return Result{State: Trusted, Detail: "the Windows user's store"}
 }
 
-// serial is in whole bytes: certutil.exe takes no odd number of digits.
+// serial is in whole bytes: certutil.exe does not accept an odd number of digits.
 func (s *windows) serial() string { return hex.EncodeToString(s.root.Cert.SerialNumber.Bytes()) }
 
-func (s *windows) Install(ctx context.Context) Result {
-	known := s.Check(ctx)
-	if known.State != Untrusted {
-		return known
-	}
-	certutil, _ := s.certutil()
+func (s *windows) add(ctx context.Context) *Result {
 	err := s.root.withCopy(func(file string) error {
 		path, err := s.machine.Run(ctx, "wslpath", "-w", file)
 		if err != nil {
 			return fmt.Errorf("wslpath: %s", firstLine(path))
 		}
-		if output, err := s.machine.Run(ctx, certutil, "-user", "-addstore", "Root", strings.TrimSpace(string(path))); err != nil {
-			return fmt.Errorf("certutil.exe: %s", firstLine(output))
-		}
-		return nil
+		return s.certutil(ctx, "-addstore", strings.TrimSpace(string(path)))
 	})
 	if err != nil {
-		return Result{Store: s.Name(), State: Failed, Detail: err.Error()}
+		return failed(err)
 	}
-	result := s.Check(ctx)
-	result.Changed = true
-	return result
+	return nil
 }
 
-func (s *windows) Uninstall(ctx context.Context) Result {
+func (s *windows) remove(ctx context.Context) Result {
 	if s.root.Cert == nil {
-		return Result{Store: s.Name(), State: Skipped, Detail: unknownRoot}
+		return *skipped(unknownRoot)
 	}
-	known := s.Check(ctx)
-	if known.State != Trusted {
-		known.Detail, known.Fix = "", ""
-		return known
+	if known := s.check(ctx); known.State != Trusted {
+		return Result{State: known.State}
 	}
-	certutil, _ := s.certutil()
-	if output, err := s.machine.Run(ctx, certutil, "-user", "-delstore", "Root", s.serial()); err != nil {
-		return Result{Store: s.Name(), State: Failed, Detail: "certutil.exe: " + firstLine(output)}
+	if err := s.certutil(ctx, "-delstore", s.serial()); err != nil {
+		return *failed(err)
 	}
-	return Result{Store: s.Name(), State: Untrusted, Changed: true}
+	return Result{State: Untrusted, Changed: true}
 }
