@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"path"
@@ -106,23 +107,14 @@ func targetOf(text string) (upstream, prefix string, ok bool) {
 		return "", "", false
 	}
 	scheme := map[string]string{"http": "http", "ws": "http", "https": "https", "wss": "https"}[u.Scheme]
-	port := u.Port()
-	if scheme == "" || port != "" && portOf(port) == 0 || !plainHost.MatchString(u.Hostname()) {
+	if scheme == "" || u.Port() != "" && portOf(u.Port()) == 0 || !plainHost.MatchString(u.Hostname()) {
 		return "", "", false
 	}
 	prefix = strings.TrimSuffix(u.Path, "/")
-	switch {
-	case scheme == "http" && loopback(u.Hostname()):
-		if port == "" {
-			port = "80"
-		}
-		return port, prefix, true
-	case port != "":
-		return scheme + "://" + net.JoinHostPort(u.Hostname(), port), prefix, true
-	case strings.Contains(u.Hostname(), ":"):
-		return scheme + "://[" + u.Hostname() + "]", prefix, true
+	if scheme == "http" && loopback(u.Hostname()) {
+		return cmp.Or(u.Port(), "80"), prefix, true
 	}
-	return scheme + "://" + u.Hostname(), prefix, true
+	return scheme + "://" + strings.TrimSuffix(u.Host, ":"), prefix, true
 }
 
 // plainHost matches host names. Checking a Proxyfile with any other name would

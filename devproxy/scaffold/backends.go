@@ -42,19 +42,13 @@ func (d backendReader) readPython(c *candidate) {
 	if c.kind == "streamlit" {
 		return
 	}
-	for _, name := range pythonMains {
-		file := path.Join(c.folder, name)
-		if port, line := d.number(file, pythonPort); port != 0 {
-			c.set(port, sample, file, line)
-			break
-		}
-	}
+	port, file, line := d.firstNumber(c.folder, pythonMains, pythonPort)
+	c.set(port, sample, file, line)
 	if port, file, line := d.environmentPort(c.folder, "PORT"); port != 0 && c.evidence == sample && d.contains(c.file, `"PORT"`, `'PORT'`) {
 		c.replace(port, sample, file, line)
 	}
 	if c.kind == "flask" {
-		port, file, line := d.environmentPort(c.folder, "FLASK_RUN_PORT")
-		c.set(port, stated, file, line)
+		d.setEnvironmentPort(c, "FLASK_RUN_PORT")
 	}
 }
 
@@ -111,11 +105,10 @@ func (d backendReader) readLaravel(c *candidate) {
 	if c.kind != "laravel" {
 		return
 	}
-	port, file, line := d.environmentPort(c.folder, "SERVER_PORT")
-	c.set(port, stated, file, line)
-	file = d.in(c.folder, ".env", ".env.example")
-	if url, line := d.number(file, laravelURL); port == 0 && url != 8000 {
-		c.set(url, sample, file, line)
+	d.setEnvironmentPort(c, "SERVER_PORT")
+	file := d.in(c.folder, ".env", ".env.example")
+	if port, line := d.number(file, laravelURL); port != 8000 {
+		c.set(port, sample, file, line)
 	}
 }
 
@@ -141,7 +134,8 @@ func (d backendReader) readElixir() {
 		umbrella := d.contains(file, "apps_path:")
 		inUmbrella := slices.ContainsFunc(parents(folder)[1:], func(dir string) bool { return d.contains(path.Join(dir, "mix.exs"), "apps_path:") })
 		if umbrella && d.in(folder, "config/dev.exs") != "" || !umbrella && !inUmbrella && d.contains(file, ":phoenix,", ":phoenix ") {
-			d.setNumber(d.server(folder, "phoenix", app, 4000, file), stated, path.Join(folder, "config/dev.exs"), elixirPort)
+			port, config, line := d.firstNumber(folder, []string{"config/dev.exs"}, elixirPort)
+			d.server(folder, "phoenix", app, 4000, file).set(port, stated, config, line)
 		}
 	}
 }
@@ -166,15 +160,14 @@ func (d backendReader) readGo() {
 		}
 		d.readGoSources(folder)
 		if c := d.kind(folder, "go"); c != nil {
-			port, file, line := d.environmentPort(folder, portVariables...)
-			c.set(port, stated, file, line)
+			d.setEnvironmentPort(c, portVariables...)
 		}
 	}
 }
 
 // readGoSources adds the server whose port is in the sources of a module.
 func (d backendReader) readGoSources(folder string) {
-	sources := slices.DeleteFunc(d.withSuffix(".go"), func(file string) bool {
+	sources := slices.DeleteFunc(d.named("*.go"), func(file string) bool {
 		dir := path.Dir(file)
 		own := dir == folder || strings.HasPrefix(dir, path.Join(folder, "cmd")) || strings.HasPrefix(dir, path.Join(folder, "internal")) || folder == "." && strings.Count(dir, "/") <= 1
 		return !own || strings.HasSuffix(file, "_test.go")
@@ -234,15 +227,9 @@ func (d backendReader) readDotnet() {
 			break
 		}
 	}
-	for _, file := range d.withSuffix(".csproj") {
+	for _, file := range d.named("*.csproj") {
 		if folder := path.Dir(file); d.contains(file, "Microsoft.NET.Sdk.Web") && d.kind(folder, "dotnet") == nil {
 			d.server(folder, "dotnet", api, 5000, file)
 		}
 	}
-}
-
-// setNumber sets the port that pattern matches in file.
-func (d backendReader) setNumber(c *candidate, e evidence, file string, pattern *regexp.Regexp) {
-	port, line := d.number(d.deep(file), pattern)
-	c.set(port, e, file, line)
 }

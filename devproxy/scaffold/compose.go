@@ -41,18 +41,15 @@ func (d *discovery) readCompose() *composeReader {
 	return r
 }
 
-var testServices = strings.Fields("playwright cypress e2e test tests test-runner")
-
-// skipped reports whether a service does not run in development.
-func (s *service) skipped() bool {
-	return slices.Contains(testServices, s.name) || slices.ContainsFunc(s.profiles, func(p string) bool {
-		return strings.HasPrefix(p, "prod") || strings.HasPrefix(p, "test") || p == "ci" || p == "e2e" || p == "disabled" || p == "debug"
-	})
-}
+var (
+	// otherServices and otherProfiles do not run in development.
+	otherServices = regexp.MustCompile(`^(playwright|cypress|e2e|tests?|test-runner)$`)
+	otherProfiles = regexp.MustCompile(`^(prod.*|test.*|ci|e2e|disabled|debug)$`)
+)
 
 // addPorts adds a candidate for each HTTP port that a service publishes.
 func (r *composeReader) addPorts(s *service) {
-	if s.skipped() {
+	if otherServices.MatchString(s.name) || slices.ContainsFunc(s.profiles, otherProfiles.MatchString) {
 		return
 	}
 	open := r.open(s)

@@ -2,9 +2,7 @@ package scaffold
 
 import (
 	"cmp"
-	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
@@ -240,22 +238,13 @@ func (d configReader) noteHotReload(c *candidate, file string, line int) {
 // readRouteRules reads Nuxt's routeRules: '/api/**': { proxy: 'http://…/**' }.
 func (d configReader) readRouteRules(c *candidate, file string, config javascript.Value) {
 	for _, rule := range config.At("routeRules").Fields {
-		proxy, ok := rule.Value.Field("proxy")
-		if !ok {
-			continue
+		if proxy, ok := rule.Value.Field("proxy"); ok {
+			if object, is := proxy.Field("to"); is {
+				proxy = object
+			}
+			proxy.Text = strings.TrimSuffix(proxy.Text, "/**")
+			d.proxyEntry(&c.block, file, "nitro.routeRules", []string{rule.Name}, proxy)
 		}
-		if object, is := proxy.Field("to"); is {
-			proxy = object
-		}
-		at := prefixes(rule.Name)
-		upstream, prefix, ok := targetOf(strings.TrimSuffix(proxy.Text, "/**"))
-		if len(at) != 1 || !ok || !proxy.Known() || prefix != "" && routePath(prefix) == "" {
-			d.notes.add(Note{file, rule.Value.Line, fmt.Sprintf("routeRules %q: the proxy is not a plain URL", rule.Name)})
-			continue
-		}
-		made := route{path: at[0].path, block: block{upstream: upstream}}
-		made.rewrite(made.path, prefix)
-		c.addRoute(made)
 	}
 }
 
@@ -284,23 +273,17 @@ func (d configReader) readReactScripts(c *candidate, from command) {
 // readConfigs adds the dev servers of configurations that no script starts.
 func (d configReader) readConfigs() {
 	for _, file := range d.named("wrangler.toml", "wrangler.json", "wrangler.jsonc") {
-		c := &candidate{folder: path.Dir(file), kind: "wrangler", role: api, file: file}
-		if len(d.of(c.folder)) > 0 || len(d.packages[c.folder].lines) > 0 {
-			continue
+		if c := (&candidate{folder: path.Dir(file), kind: "wrangler", role: api, file: file}); d.alone(c) {
+			d.readTool(c, toolConfigs["wrangler"], command{})
+			c.set(8787, standard, file, 0)
+			d.add(c)
 		}
-		d.readTool(c, toolConfigs["wrangler"], command{})
-		c.set(8787, standard, file, 0)
-		d.add(c)
 	}
-	for _, file := range d.matching(func(base string) bool {
-		ext := path.Ext(base)
-		return strings.TrimSuffix(base, ext) == "vite.config" && slices.Contains(scriptExtensions, ext)
-	}) {
+	for _, file := range d.named("vite.config.[tj]s", "vite.config.[cm][tj]s") {
 		d.addVite(file)
 	}
 	for _, file := range d.named("angular.json") {
-		if folder := path.Dir(file); d.kind(folder, "angular") == nil {
-			c := &candidate{folder: folder, kind: "angular", role: app, file: file}
+		if c := (&candidate{folder: path.Dir(file), kind: "angular", role: app, file: file}); d.kind(c.folder, "angular") == nil {
 			d.readAngular(c, command{})
 			c.set(4200, standard, "", 0)
 			d.add(c)
@@ -317,16 +300,19 @@ func (d configReader) readConfigs() {
 		}
 		d.add(c)
 	}
-	for _, file := range d.matching(func(base string) bool { return strings.HasPrefix(base, "webpack.config.") }) {
+	for _, file := range d.named("webpack.config.*") {
 		c := &candidate{folder: path.Dir(file), kind: "webpack", role: app, file: file}
-		if len(d.of(c.folder)) > 0 || len(d.packages[c.folder].lines) > 0 {
-			continue
-		}
-		config, ok := d.config(file, command{})
-		if _, has := config.Field("devServer"); ok && has {
+		config, _ := d.config(file, command{})
+		if _, has := config.Field("devServer"); has && d.alone(c) {
 			d.readOptions(c, webpackConfig, file, config)
 			c.set(8080, standard, "", 0)
 			d.add(c)
 		}
 	}
+}
+
+// alone reports whether neither a script nor another server is known in the folder
+// of c.
+func (d configReader) alone(c *candidate) bool {
+	return len(d.of(c.folder)) == 0 && len(d.packages[c.folder].lines) == 0
 }

@@ -2,7 +2,6 @@ package scaffold
 
 import (
 	"path"
-	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -88,35 +87,16 @@ func yamlValue(n *yaml.Node, left *int, level int) javascript.Value {
 	return v
 }
 
-// toml reads TOML up to its first mistake.
+// toml reads TOML up to its first mistake. Its values have no lines.
 func (r *repository) toml(file string) javascript.Value {
 	var table map[string]any
+	var node yaml.Node
 	_ = toml.Unmarshal(r.text(file), &table)
-	return tomlValue(table)
-}
-
-func tomlValue(from any) javascript.Value {
-	switch from := from.(type) {
-	case string:
-		return javascript.Value{Kind: javascript.String, Text: from}
-	case int64:
-		return javascript.Value{Kind: javascript.Number, Text: strconv.FormatInt(from, 10)}
-	case bool:
-		return javascript.Value{Kind: javascript.Bool, Text: strconv.FormatBool(from)}
-	case []any:
-		v := javascript.Value{Kind: javascript.Array}
-		for _, item := range from {
-			v.Items = append(v.Items, tomlValue(item))
-		}
-		return v
-	case map[string]any:
-		v := javascript.Value{Kind: javascript.Object}
-		for _, name := range sortedKeys(from) {
-			v.Fields = append(v.Fields, javascript.Field{Name: name, Value: tomlValue(from[name])})
-		}
-		return v
+	if node.Encode(table) != nil {
+		return javascript.Value{}
 	}
-	return javascript.Value{}
+	left := maxValues
+	return yamlValue(&node, &left, 0)
 }
 
 // javascript reads a JavaScript or TypeScript file, in which variables have the

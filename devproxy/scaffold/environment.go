@@ -74,6 +74,13 @@ func readEnvironment(vars map[string]string, text string) {
 	}
 }
 
+// setEnvironmentPort sets the port that the environment of c's folder has in one of
+// names.
+func (r *repository) setEnvironmentPort(c *candidate, names ...string) {
+	port, file, line := r.environmentPort(c.folder, names...)
+	c.set(port, stated, file, line)
+}
+
 // environmentPort returns the first of names that the environment of folder sets
 // to a port, and the file and line that do.
 func (r *repository) environmentPort(folder string, names ...string) (port int, file string, line int) {

@@ -24,9 +24,10 @@ type framework struct {
 	optional bool
 }
 
-// portPattern matches the port in a file; an empty file is the manifest.
+// portPattern matches the port in the first of files that has it. No files means
+// the manifest.
 type portPattern struct {
-	file    string
+	files   []string
 	pattern *regexp.Regexp
 	evidence
 }
@@ -73,11 +74,12 @@ func (d backendReader) matches(folder string, pattern *regexp.Regexp, names []st
 func (d backendReader) addFramework(f framework, folder, manifest string) *candidate {
 	found := &candidate{}
 	for _, p := range f.ports {
-		file := manifest
-		if p.file != "" {
-			file = path.Join(folder, p.file)
+		files := p.files
+		if files == nil {
+			files = []string{path.Base(manifest)}
 		}
-		d.setNumber(found, p.evidence, file, p.pattern)
+		port, file, line := d.firstNumber(folder, files, p.pattern)
+		found.set(port, p.evidence, file, line)
 	}
 	if f.optional && found.port == 0 {
 		return nil
@@ -105,30 +107,25 @@ func gem(names string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^\s*gem\s+["'](` + names + `)["']`)
 }
 
-// resources are the files in which Java frameworks find their port.
-func resources(port *regexp.Regexp) []portPattern {
-	var list []portPattern
+// javaPort is the port that pattern matches in the configuration of a Java framework.
+func javaPort(pattern string) []portPattern {
+	var files []string
 	for _, name := range []string{"application-dev", "application-local", "application", "bootstrap"} {
 		for _, ext := range []string{".properties", ".yml", ".yaml", ".conf"} {
-			list = append(list, portPattern{"src/main/resources/" + name + ext, port, stated})
+			files = append(files, "src/main/resources/"+name+ext)
 		}
 	}
-	return list
+	return []portPattern{{files, regexp.MustCompile(pattern), stated}}
 }
 
 // rustPorts are where servers in Rust write their port.
-func rustPorts(more ...portPattern) []portPattern {
-	source := regexp.MustCompile(`bind\(\s*&?"[^"]*:(\d+)"|bind\(\(\s*"[^"]*",\s*(\d+)\)|SocketAddr::from\(\(\s*\[[\d, ]*\],\s*(\d+)|\.run\(\(\s*\[[\d, ]*\],\s*(\d+)|"(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\]):(\d+)"|unwrap_or(?:_else)?\((?:\|_\|\s*)?"?(\d{4,5})`)
-	for _, file := range []string{"src/main.rs", "src/server.rs", "src/bin/server.rs"} {
-		more = append(more, portPattern{file, source, sample})
-	}
-	return append([]portPattern{
-		{"Rocket.toml", regexp.MustCompile(`(?m)^\s*port\s*=\s*(\d+)`), stated},
-		{"", regexp.MustCompile(`(?m)^\s*site-addr\s*=\s*"[^"]*:(\d+)"`), stated},
-	}, more...)
+var rustPorts = []portPattern{
+	{[]string{"Rocket.toml"}, regexp.MustCompile(`(?m)^\s*port\s*=\s*(\d+)`), stated},
+	{nil, regexp.MustCompile(`(?m)^\s*site-addr\s*=\s*"[^"]*:(\d+)"`), stated},
+	{[]string{"src/main.rs", "src/server.rs", "src/bin/server.rs"}, regexp.MustCompile(`bind\(\s*&?"[^"]*:(\d+)"|bind\(\(\s*"[^"]*",\s*(\d+)\)|SocketAddr::from\(\(\s*\[[\d, ]*\],\s*(\d+)|\.run\(\(\s*\[[\d, ]*\],\s*(\d+)|"(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\]):(\d+)"|unwrap_or(?:_else)?\((?:\|_\|\s*)?"?(\d{4,5})`), sample},
 }
 
-var springPort = regexp.MustCompile(`(?m)^\s*server\.port\s*[=:]\s*(?:\$\{[^:}]*:)?(\d+)|^(?:server|micronaut):\s*(?:\n[ \t]+[^\n]*)*?\n[ \t]+port:\s*(?:\$\{[^:}]*:)?(\d+)`)
+const springPort = `(?m)^\s*server\.port\s*[=:]\s*(?:\$\{[^:}]*:)?(\d+)|^(?:server|micronaut):\s*(?:\n[ \t]+[^\n]*)*?\n[ \t]+port:\s*(?:\$\{[^:}]*:)?(\d+)`
 
 // families are in the order in which they are read.
 var families = []family{
@@ -137,7 +134,7 @@ var families = []family{
 	}},
 	{manifests: dependencyFiles, skip: backendReader.isDjango, more: backendReader.readPython, frameworks: []framework{
 		{kind: "fastapi", role: api, port: 8000, uses: python("fastapi")},
-		{kind: "streamlit", role: app, port: 8501, uses: python("streamlit"), ports: []portPattern{{".streamlit/config.toml", regexp.MustCompile(`(?m)^port\s*=\s*(\d+)`), stated}}},
+		{kind: "streamlit", role: app, port: 8501, uses: python("streamlit"), ports: []portPattern{{[]string{".streamlit/config.toml"}, regexp.MustCompile(`(?m)^port\s*=\s*(\d+)`), stated}}},
 		{kind: "flask", role: app, port: 5000, uses: python("flask")},
 		{kind: "litestar", role: api, port: 8000, uses: python("litestar")},
 		{kind: "uvicorn", role: api, port: 8000, uses: python("starlette|uvicorn")},
@@ -160,7 +157,7 @@ var families = []family{
 		{kind: "sinatra", role: app, port: 4567, uses: gem("sinatra")},
 	}},
 	{manifests: []string{"_config.yml", "_config.yaml"}, skip: backendReader.isNotJekyll, frameworks: []framework{
-		{kind: "jekyll", role: app, port: 4000, ports: []portPattern{{"", regexp.MustCompile(`(?m)^port:\s*["']?(\d+)`), stated}}},
+		{kind: "jekyll", role: app, port: 4000, ports: []portPattern{{nil, regexp.MustCompile(`(?m)^port:\s*["']?(\d+)`), stated}}},
 	}},
 	{read: backendReader.readComposer, manifests: []string{"composer.json"}, more: backendReader.readLaravel, frameworks: []framework{
 		{kind: "laravel", role: app, port: 8000, with: []string{"artisan"}},
@@ -170,26 +167,26 @@ var families = []family{
 	}},
 	{read: backendReader.readPHPSites, manifests: []string{"artisan"}, frameworks: []framework{{kind: "laravel", role: app, port: 8000}}},
 	{manifests: []string{".wp-env.json"}, frameworks: []framework{
-		{kind: "wordpress", role: app, port: 8888, ports: []portPattern{{"", regexp.MustCompile(`"port"\s*:\s*(\d+)`), stated}}},
+		{kind: "wordpress", role: app, port: 8888, ports: []portPattern{{nil, regexp.MustCompile(`"port"\s*:\s*(\d+)`), stated}}},
 	}},
 	{read: backendReader.readElixir},
 	{read: backendReader.readGo},
 	{manifests: []string{"Trunk.toml"}, frameworks: []framework{
-		{kind: "trunk", role: app, port: 8080, ports: []portPattern{{"", regexp.MustCompile(`(?ms)^\[serve\][^\[]*^port\s*=\s*(\d+)`), stated}}},
+		{kind: "trunk", role: app, port: 8080, ports: []portPattern{{nil, regexp.MustCompile(`(?ms)^\[serve\][^\[]*^port\s*=\s*(\d+)`), stated}}},
 	}},
 	{manifests: []string{"Cargo.toml"}, frameworks: []framework{
-		{kind: "leptos", role: api, port: 3000, uses: regexp.MustCompile(`\nleptos`), ports: rustPorts()},
-		{kind: "dioxus", role: api, port: 8080, uses: regexp.MustCompile(`\ndioxus`), ports: rustPorts()},
-		{kind: "rocket", role: api, port: 8000, uses: regexp.MustCompile(`\nrocket`), ports: rustPorts()},
-		{kind: "rust", role: api, uses: regexp.MustCompile(`\nloco-rs`), ports: rustPorts(portPattern{"config/development.yaml", regexp.MustCompile(`(?m)^\s+port:\s*(\d+)`), stated})},
-		{kind: "rust", role: api, uses: regexp.MustCompile(`\n(axum|actix-web|warp|hyper|poem|salvo)`), ports: rustPorts()},
+		{kind: "leptos", role: api, port: 3000, uses: regexp.MustCompile(`\nleptos`), ports: rustPorts},
+		{kind: "dioxus", role: api, port: 8080, uses: regexp.MustCompile(`\ndioxus`), ports: rustPorts},
+		{kind: "rocket", role: api, port: 8000, uses: regexp.MustCompile(`\nrocket`), ports: rustPorts},
+		{kind: "rust", role: api, uses: regexp.MustCompile(`\nloco-rs`), ports: append(rustPorts, portPattern{[]string{"config/development.yaml"}, regexp.MustCompile(`(?m)^\s+port:\s*(\d+)`), stated})},
+		{kind: "rust", role: api, uses: regexp.MustCompile(`\n(axum|actix-web|warp|hyper|poem|salvo)`), ports: rustPorts},
 	}},
 	{manifests: []string{"pom.xml", "build.gradle", "build.gradle.kts"}, frameworks: []framework{
-		{kind: "spring", role: api, port: 8080, uses: regexp.MustCompile(`spring-boot-starter-(web|graphql|thymeleaf)|spring-cloud-starter-gateway`), ports: resources(springPort)},
-		{kind: "spring", role: api, port: 8080, uses: regexp.MustCompile(`spring-boot`), ports: resources(springPort), optional: true},
-		{kind: "quarkus", role: api, port: 8080, uses: regexp.MustCompile(`io\.quarkus`), ports: resources(regexp.MustCompile(`(?m)^\s*(?:%dev\.)?quarkus\.http\.port\s*=\s*(\d+)|^\s+port:\s*(\d+)`))},
-		{kind: "micronaut", role: api, port: 8080, uses: regexp.MustCompile(`micronaut`), ports: resources(springPort)},
-		{kind: "ktor", role: api, port: 8080, uses: regexp.MustCompile(`io\.ktor`), ports: resources(regexp.MustCompile(`(?m)^\s*port\s*[=:]\s*"?\$?\{?[^\d\n]*(\d+)`))},
+		{kind: "spring", role: api, port: 8080, uses: regexp.MustCompile(`spring-boot-starter-(web|graphql|thymeleaf)|spring-cloud-starter-gateway`), ports: javaPort(springPort)},
+		{kind: "spring", role: api, port: 8080, uses: regexp.MustCompile(`spring-boot`), ports: javaPort(springPort), optional: true},
+		{kind: "quarkus", role: api, port: 8080, uses: regexp.MustCompile(`io\.quarkus`), ports: javaPort(`(?m)^\s*(?:%dev\.)?quarkus\.http\.port\s*=\s*(\d+)|^\s+port:\s*(\d+)`)},
+		{kind: "micronaut", role: api, port: 8080, uses: regexp.MustCompile(`micronaut`), ports: javaPort(springPort)},
+		{kind: "ktor", role: api, port: 8080, uses: regexp.MustCompile(`io\.ktor`), ports: javaPort(`(?m)^\s*port\s*[=:]\s*"?\$?\{?[^\d\n]*(\d+)`)},
 	}},
 	{read: backendReader.readDotnet},
 	{manifests: []string{"hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json"}, frameworks: []framework{{kind: "hugo", role: app, port: 1313}}},
@@ -198,6 +195,6 @@ var families = []family{
 		{kind: "zola", role: app, port: 1111, uses: regexp.MustCompile(`(?m)^base_url\s*=`), with: []string{"content"}},
 	}},
 	{manifests: []string{"mkdocs.yml", "mkdocs.yaml"}, frameworks: []framework{
-		{kind: "mkdocs", role: docs, port: 8000, ports: []portPattern{{"", regexp.MustCompile(`(?m)^dev_addr:\s*["']?[^\s"']*?:(\d+)`), stated}}},
+		{kind: "mkdocs", role: docs, port: 8000, ports: []portPattern{{nil, regexp.MustCompile(`(?m)^dev_addr:\s*["']?[^\s"']*?:(\d+)`), stated}}},
 	}},
 }

@@ -97,7 +97,7 @@ func (r *repository) djangoOrigin(folder string) bool {
 	if !atLeast(strings.Trim(version, `"' =(`), "4.0") {
 		return false
 	}
-	for _, file := range r.withSuffix(".py") {
+	for _, file := range r.named("*.py") {
 		base := path.Base(file)
 		settings := base == "settings.py" || strings.Contains(path.Dir(file), "settings") && base != "production.py" && base != "prod.py"
 		if settings && r.contains(file, "\nSECURE_PROXY_SSL_HEADER") {

@@ -38,7 +38,7 @@ func (d *discovery) readManagers() {
 			d.managed(file, f.Value.Line, f.Name, commandLine(f.Value), dir)
 		}
 	}
-	for _, file := range d.matching(func(base string) bool { return strings.HasPrefix(base, "ecosystem.config.") }) {
+	for _, file := range d.named("ecosystem.config.*") {
 		config, _ := d.config(file, command{})
 		for _, app := range config.At("apps").Items {
 			script := app.At("script").Text

@@ -355,15 +355,9 @@ func (p program) portIn(c command) int {
 // encrypted reports whether a command starts a server with HTTPS.
 func (c command) encrypted() bool {
 	for flag, value := range c.options() {
-		switch flag {
-		case "--experimental-https", "--ssl-keyfile", "--ssl-certfile", "--cert", "--tls":
+		if alternatives("--experimental-https|--ssl-keyfile|--ssl-certfile|--cert|--tls", flag) ||
+			alternatives("--https|--ssl", flag) && value != "false" || alternatives("--server-type|--local-protocol|--server", flag) && value == "https" {
 			return true
-		case "--https", "--ssl":
-			return value != "false"
-		case "--server-type", "--local-protocol", "--server":
-			if value == "https" {
-				return true
-			}
 		}
 	}
 	return false

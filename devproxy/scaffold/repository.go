@@ -108,19 +108,15 @@ var (
 	keptFolder = regexp.MustCompile(`^\.(vitepress|storybook|devcontainer)$`)
 )
 
-// named returns the files with one of the base names.
+// named returns the files whose base name is one of names, or matches one such as
+// "*.py".
 func (r *repository) named(names ...string) []string {
-	return r.matching(func(base string) bool { return slices.Contains(names, base) })
-}
-
-// withSuffix returns the files whose base name ends in suffix.
-func (r *repository) withSuffix(suffix string) []string {
-	return r.matching(func(base string) bool { return strings.HasSuffix(base, suffix) })
-}
-
-// matching returns the files with a base name for which takes is true.
-func (r *repository) matching(takes func(base string) bool) []string {
-	return slices.DeleteFunc(slices.Clone(r.files), func(file string) bool { return !takes(path.Base(file)) })
+	return slices.DeleteFunc(slices.Clone(r.files), func(file string) bool {
+		return !slices.ContainsFunc(names, func(name string) bool {
+			matches, _ := path.Match(name, path.Base(file))
+			return matches
+		})
+	})
 }
 
 // folders returns the folders that have a file with one of the base names.
@@ -235,6 +231,18 @@ func (r *repository) number(file string, pattern *regexp.Regexp) (port, line int
 		}
 	}
 	return 0, 0
+}
+
+// firstNumber returns the port that pattern matches in the first of the files in
+// folder that has one.
+func (r *repository) firstNumber(folder string, names []string, pattern *regexp.Regexp) (port int, file string, line int) {
+	for _, name := range names {
+		file = path.Join(folder, name)
+		if port, line = r.number(r.deep(file), pattern); port != 0 {
+			return port, file, line
+		}
+	}
+	return 0, "", 0
 }
 
 // lineAt returns the line, from 1, of an offset in text.

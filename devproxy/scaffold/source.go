@@ -115,14 +115,8 @@ var settingPort = regexp.MustCompile(`(?i)\b(?:app_|server_|http_)?port\b["']?[^
 // settingsPort reads a default port from a file of settings, such as
 // PORT: z.coerce.number().default(3000).
 func (d configReader) settingsPort(c *candidate) {
-	for _, name := range settingsFiles {
-		if c.port != 0 {
-			return
-		}
-		file := d.deep(path.Join(c.folder, name))
-		if port, line := d.number(file, settingPort); !nothingHTTP(port) {
-			c.set(port, sample, file, line)
-		}
+	if port, file, line := d.firstNumber(c.folder, settingsFiles, settingPort); c.port == 0 && !nothingHTTP(port) {
+		c.set(port, sample, file, line)
 	}
 }
 

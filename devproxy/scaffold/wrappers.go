@@ -165,10 +165,8 @@ func interpreted(c command) command {
 	if i < 0 || c.words[i+1] == "-S" { // php -S localhost:8000
 		return c
 	}
-	inner := c
-	inner.words = c.words[i+1:]
-	if p, ok := recognize(inner.words); ok && p.kind != "node" && p.kind != "serve" {
-		return inner
+	if p, ok := recognize(c.words[i+1:]); ok && p.kind != "node" && p.kind != "serve" {
+		c.words = c.words[i+1:]
 	}
 	return c
 }
@@ -196,20 +194,13 @@ func (s *scripts) parallel(c command, depth int) []command {
 			continue
 		}
 		pattern, extra, _ := strings.Cut(w, " ")
-		for _, key := range s.like(pattern) {
-			out = append(out, s.script(c, key, strings.Fields(strings.TrimPrefix(extra, "-- ")), depth)...)
+		for _, key := range sortedKeys(s.lines) {
+			if matches, _ := path.Match(pattern, key); matches {
+				out = append(out, s.script(c, key, strings.Fields(extra), depth)...)
+			}
 		}
 	}
 	return out
-}
-
-// like returns the scripts that match a name with "*", in order.
-func (s *scripts) like(name string) []string {
-	if !strings.Contains(name, "*") {
-		return []string{name}
-	}
-	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(name), `\*`, `.*`) + "$")
-	return slices.DeleteFunc(sortedKeys(s.lines), func(key string) bool { return !pattern.MatchString(key) })
 }
 
 // script expands a script with arguments.
@@ -250,9 +241,8 @@ func (s *scripts) packageManager(name string, c command, depth int) []command {
 		}
 		words = words[1:]
 	}
-	onlyScripts := name == "npm" || name == "composer"
 	if len(words) == 0 {
-		if onlyScripts || name == "yarn" {
+		if name == "npm" || name == "composer" || name == "yarn" {
 			return nil
 		}
 		return []command{interpreted(c)}
