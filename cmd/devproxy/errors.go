@@ -1,10 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hbollon/go-edlib"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/failure"
@@ -88,4 +95,139 @@ func report(s *streams, err error, asJSON bool) int {
 func isCommand(line string) bool {
 	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	return first == program() || slices.Contains([]string{"devproxy", "sudo", "echo", "export", "stty", "kill", "env"}, first)
+}
+
+// The texts of cobra and pflag are about arguments, shorthands and Go types. These
+// replace them, with exit code 2 and the next command.
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasAvailableSubCommands() {
+		return unknownVerb(cmd, args[0])
+	}
+	return usagef(cmd.CommandPath()+" --help", "%s takes no arguments, not %q", verbOf(cmd), strings.Join(args, " "))
+}
+
+// oneArg requires one argument, as in example.
+func oneArg(what, example string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef(example, "%s needs one %s", verbOf(cmd), what)
+		}
+		return atMostOneArg(what, example)(cmd, args)
+	}
+}
+
+// atMostOneArg is oneArg for an argument that may be left out.
+func atMostOneArg(what, example string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return nil
+		}
+		return usagef(example, "%s takes one %s, not %d", verbOf(cmd), what, len(args))
+	}
+}
+
+// verbOf returns a command as it is typed after devproxy: "relay login".
+func verbOf(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPath(), "devproxy ") }
+
+// flagError returns what pflag says about a command line in the user's terms.
+func flagError(cmd *cobra.Command, err error) error {
+	help := cmd.CommandPath() + " --help"
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return unknownFlag(cmd, unknown)
+	}
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		name := "--" + missing.GetFlag().Name
+		return usagef(cmd.CommandPath()+" "+name+" "+placeholder(missing.GetFlag()), "%s needs a value", name)
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return invalidFlag(cmd, invalid)
+	}
+	if syntax, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
+		return usagef(help, "%q is not a flag", syntax.GetSpecifiedFlag())
+	}
+	return usagef(help, "%w", err)
+}
+
+// placeholder returns what a flag's help has in place of its value.
+func placeholder(flag *pflag.Flag) string {
+	if name, _ := pflag.UnquoteUsage(flag); name != "" && name == strings.ToUpper(name) {
+		return name
+	}
+	return "VALUE"
+}
+
+func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
+	name := "--" + unknown.GetSpecifiedName()
+	if unknown.GetSpecifiedShortnames() != "" {
+		return usagef(cmd.CommandPath()+" --help", "unknown flag -%s", unknown.GetSpecifiedName())
+	}
+	if !cmd.HasParent() {
+		up, _, _ := cmd.Find([]string{"up"}) // it exists
+		for _, verb := range append([]*cobra.Command{up}, cmd.Commands()...) {
+			if verb.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
+				return usagef("did you mean: "+verb.CommandPath()+" "+name, "devproxy has no flag %s", name)
+			}
+		}
+	}
+	fix, best := cmd.CommandPath()+" --help", maxTypos+1
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if d := edlib.LevenshteinDistance(unknown.GetSpecifiedName(), flag.Name); !flag.Hidden && d < best && d < len(flag.Name)-1 {
+			fix, best = "did you mean: "+cmd.CommandPath()+" --"+flag.Name, d
+		}
+	})
+	return usagef(fix, "unknown flag %s", name)
+}
+
+// maxTypos is how many letters of a suggested flag or verb may differ.
+const maxTypos = 2
+
+func invalidFlag(cmd *cobra.Command, invalid *pflag.InvalidValueError) error {
+	flag, value := invalid.GetFlag(), invalid.GetValue()
+	name := "--" + flag.Name
+	if own, ok := errors.AsType[*failure.Error](invalid); ok {
+		return usagef(own.Fix, "%s: %w", name, own.Err)
+	}
+	switch flag.Value.Type() {
+	case "bool":
+		return usagef(fmt.Sprintf("write %s, or leave it out", name), "%s is on or off, not %q", name, value)
+	case "int":
+		return usagef(fmt.Sprintf("%s %s %s", cmd.CommandPath(), name, flag.DefValue), "%s is a whole number, not %q", name, value)
+	case "stringSlice":
+		return usagef("write them with commas between them", "%s: %q is not a list of names", name, value)
+	}
+	return usagef(cmd.CommandPath()+" --help", "%s: %q cannot be used", name, value)
+}
+
+// flagTypes matches what pflag writes after a flag for its value, in the types of Go.
+var flagTypes = regexp.MustCompile(`(?m)^(\s+(?:-\w, )?--[a-z-]+)(\[=true\|false\]| (?:stringArray|strings|string|int)\b)`)
+
+// plainHelp makes the help of root and its verbs show values as its other texts do,
+// in the same columns.
+func plainHelp(root *cobra.Command) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		out := cmd.OutOrStdout()
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		help(cmd, args)
+		cmd.SetOut(out)
+		_, _ = io.WriteString(out, plainFlags(text.String())) // as every print
+	})
+}
+
+func plainFlags(help string) string {
+	return flagTypes.ReplaceAllStringFunc(help, func(line string) string {
+		found := flagTypes.FindStringSubmatch(line)
+		value := map[string]string{"[=true|false]": "", " int": " N"}
+		shown, known := value[found[2]]
+		if !known {
+			shown = " VALUE"
+		}
+		return found[1] + pad(shown, len(found[2]))
+	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,19 +13,27 @@ type row struct {
 	notes        []string
 }
 
-// print prints x for people, in columns.
+// rows are an explanation for people.
+type rows []row
+
+// add adds a row unless value is empty.
+func (t *rows) add(label, value string, notes ...string) {
+	if value != "" {
+		*t = append(*t, row{label, value, notes})
+	}
+}
+
+// print prints x in columns.
 func (e *explainer) print(x *explanation) error {
-	rows := x.rows()
-	widths := columns(rows)
+	var t rows
+	t.explanation(x)
+	widths := t.widths()
 	var out strings.Builder
 	fmt.Fprintln(&out, e.bold(x.URL))
-	for _, r := range rows {
-		line := "  " + pad(r.label, widths[0])
-		for i, text := range append([]string{r.value}, r.notes...) {
-			if text = pad(text, widths[i+1]); i > 0 {
-				text = e.dim(text)
-			}
-			line += "  " + text
+	for _, r := range t {
+		line := "  " + pad(r.label, widths[0]) + "  " + pad(r.value, widths[1])
+		for i, note := range r.notes {
+			line += "  " + e.dim(pad(note, widths[i+2]))
 		}
 		fmt.Fprintln(&out, strings.TrimRight(line, " "))
 	}
@@ -34,11 +41,11 @@ func (e *explainer) print(x *explanation) error {
 	return err
 }
 
-// columns returns the widths of labels, values and notes. The last text of a row does
+// widths returns the widths of labels, values and notes. The last text of a row does
 // not count, since nothing follows it.
-func columns(rows []row) []int {
+func (t rows) widths() []int {
 	var widths []int
-	for _, r := range rows {
+	for _, r := range t {
 		texts := append([]string{r.label, r.value}, r.notes...)
 		for len(widths) < len(texts) {
 			widths = append(widths, 0)
@@ -50,122 +57,134 @@ func columns(rows []row) []int {
 	return widths
 }
 
-func (x *explanation) rows() []row {
-	var rows []row
+func (t *rows) explanation(x *explanation) {
 	if x.Share != nil {
-		rows = append(rows, x.Share.rows()...)
+		t.share(x.Share)
 	}
 	if x.Host != nil {
-		rows = append(rows, row{"host", x.Host.Name, []string{x.Host.String()}})
+		t.add("host", x.Host.Name, x.Host.String())
 	}
 	for _, s := range x.Skipped {
-		rows = append(rows, row{"skipped", s.Name, []string{s.String(), s.Reason}})
+		t.add("skipped", s.Name, s.String(), s.Reason)
 	}
 	if x.Route != nil {
-		rows = append(rows, row{"route", x.Route.Name, []string{x.Route.String(), x.Route.Text}})
+		t.add("route", x.Route.Name, x.Route.String(), x.Route.Text)
 	}
 	for _, effect := range x.Consent {
 		note := "needs " + allowCommand
 		if effect.Allowed {
 			note = "allowed"
 		}
-		rows = append(rows, row{"consent", printable(effect.Kind+" "+effect.text) + ": " + note, nil})
+		t.add("consent", printable(effect.Kind+" "+effect.text)+": "+note)
 	}
-	for _, around := range x.Around {
-		rows = append(rows, around.row())
+	for _, s := range x.Around {
+		text := s.Text
+		if s.Does != "" {
+			text += "; " + s.Does
+		}
+		t.add(s.Name, text)
 	}
 	if x.Answer != nil {
-		rows = append(rows, x.Answer.rows()...)
+		t.answer(x.Answer)
 	}
 	if x.Sends != nil {
-		rows = append(rows, row{"sends", x.Sends.Method + " " + x.Sends.Target, nil})
-		rows = append(rows, fieldRows("headers", x.Sends.Headers)...)
+		t.add("sends", x.Sends.Method+" "+x.Sends.Target)
+		t.fields("headers", x.Sends.Headers)
 	}
 	if x.Answer != nil {
-		rows = append(rows, fieldRows("answers", x.Answer.Headers)...)
+		t.fields("answers", x.Answer.Headers)
 	}
 	if x.Error != nil {
-		rows = append(rows, row{"answer", fmt.Sprintf("%d: %s", x.Error.Status, x.Error.Reason), nil})
+		t.add("answer", fmt.Sprintf("%d: %s", x.Error.Status, x.Error.Reason))
 		if x.Error.Near != "" {
-			rows = append(rows, row{"", fmt.Sprintf("did you mean %q?", x.Error.Near), nil})
+			t.add("", fmt.Sprintf("did you mean %q?", x.Error.Near))
 		}
 	}
-	return rows
 }
 
-func (a *answering) rows() []row {
-	switch a.Kind {
-	case "upstream":
-		return a.upstreamRows()
-	case "files":
-		if a.Path == "" {
-			return []row{{"file", a.Dir, nil}}
+func (t *rows) share(s *shareView) {
+	if !s.Hidden {
+		t.add("share", "visible to visitors")
+		return
+	}
+	text := s.Reason
+	if s.Kind != "" {
+		text = s.Kind + ": " + text
+	}
+	t.add("share", "hidden from visitors ("+text+")")
+	switch {
+	case s.Show != "":
+		t.add("to show", showAttribute(s.Show))
+	case s.Kind != "":
+		t.add("to show", "not possible")
+	}
+}
+
+// showAttribute is what to write to show an entry.
+func showAttribute(entry string) string { return fmt.Sprintf("share { show = [%q] }", entry) }
+
+func (t *rows) answer(a *answering) {
+	switch {
+	case a.Kind == "upstream":
+		t.upstream(a)
+	case a.Kind == "files" && a.Path == "":
+		t.add("file", a.Dir)
+	case a.Kind == "files":
+		t.add("files", a.Dir)
+		t.add("path", a.Path)
+	case a.Kind == "devproxy":
+		t.add("answer", a.Text)
+	case a.Kind == "redirect":
+		t.add("redirect", fmt.Sprintf("%d %s", a.Status, a.Location))
+	default:
+		t.add("respond", strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, firstLine(a.Body))))
+	}
+}
+
+func (t *rows) upstream(a *answering) {
+	if f := a.TryFiles; f != nil {
+		t.add("try_files", f.Dir)
+		if f.Found {
+			t.add("path", f.Path, "this file answers; nothing is sent to the upstream")
+			return
 		}
-		return []row{{"files", a.Dir, nil}, {"path", a.Path, nil}}
-	case "devproxy":
-		return []row{{"answer", a.Text, nil}}
-	case "redirect":
-		return []row{{"redirect", fmt.Sprintf("%d %s", a.Status, a.Location), nil}}
+		t.add("path", f.Path, "not a file that may be served: forwarded")
 	}
-	return []row{{"respond", strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, firstLine(a.Body))), nil}}
+	t.members("upstream", a.Members)
+	t.add("balance", a.Balance)
+	t.add("first", a.First)
+	t.add("health", a.Health)
+	t.members("fallback", a.Fallback)
+	t.add("timeout", a.Timeout)
+	t.add("forwarded_proto", a.Proto)
+	t.add("hold", a.Hold)
 }
 
-func (a *answering) upstreamRows() []row {
-	if f := a.TryFiles; f != nil && f.Found {
-		return []row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"this file answers; nothing is sent to the upstream"}}}
-	} else if f != nil {
-		rest := *a
-		rest.TryFiles = nil
-		return append([]row{{"try_files", f.Dir, nil}, {"path", f.Path, []string{"not a file that may be served: forwarded"}}}, rest.upstreamRows()...)
-	}
-	rows := memberRows("upstream", a.Members)
-	rows = append(rows, row{"balance", a.Balance, nil}, row{"first", a.First, nil}, row{"health", a.Health, nil})
-	rows = append(rows, memberRows("fallback", a.Fallback)...)
-	rows = append(rows, row{"timeout", a.Timeout, nil}, row{"forwarded_proto", a.Proto, nil}, row{"hold", a.Hold, nil})
-	return slices.DeleteFunc(rows, func(r row) bool { return r.value == "" })
-}
-
-// memberRows returns a row for each member, the first with the label.
-func memberRows(label string, members []member) []row {
-	var rows []row
+// members adds a row for each member, the first with the label.
+func (t *rows) members(label string, members []member) {
 	for _, m := range members {
 		notes := []string{strings.Join(m.Addresses, ", ")}
-		if m.TLSName != "" {
-			notes = append(notes, m.security())
+		switch {
+		case m.Verified:
+			notes = append(notes, "certificate of "+m.TLSName)
+		case m.TLSName != "":
+			notes = append(notes, "any certificate")
 		}
-		rows = append(rows, row{label, m.Text, notes})
+		t.add(label, m.Text, notes...)
 		label = ""
 	}
-	return rows
 }
 
-// row returns s as a row.
-func (s setting) row() row {
-	if s.Does == "" {
-		return row{s.Name, s.Text, nil}
-	}
-	return row{s.Name, s.Text + "; " + s.Does, nil}
-}
-
-func (m *member) security() string {
-	if m.Verified {
-		return "certificate of " + m.TLSName
-	}
-	return "any certificate"
-}
-
-// fieldRows returns a row for each header field, the first with the label.
-func fieldRows(label string, fields []changed) []row {
-	var rows []row
+// fields adds a row for each header field, the first with the label.
+func (t *rows) fields(label string, fields []changed) {
 	for _, f := range fields {
 		text := f.Name + ": " + f.Value
 		if f.Remove {
 			text = f.Name + " is removed"
 		}
-		rows = append(rows, row{label, text, nil})
+		t.add(label, text)
 		label = ""
 	}
-	return rows
 }
 
 // String returns the place as editors take it; empty if no file has it.

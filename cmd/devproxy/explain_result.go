@@ -4,13 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/answer"
+	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -242,4 +247,85 @@ func changes(fields []plan.Header) []changed {
 		list = append(list, changed{f.Name, f.Value, f.Remove})
 	}
 	return list
+}
+
+// here is the visitor's address in an explanation: a browser of this machine.
+const here = "127.0.0.1:0"
+
+// sentHeaders are the fields of the request as the upstream's first member gets
+// them: Host first, then by name, and what the route takes off last.
+func sentHeaders(m plan.Match, u *plan.Upstream, v *visit) []changed {
+	r := &http.Request{Method: v.method, Host: v.authority, Header: v.header, RemoteAddr: here}
+	header, host := forward.RequestHeader(r, forward.Exchange{Match: m, Scheme: v.scheme}, &u.Members[0])
+	list := []changed{{Name: "Host", Value: host}}
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, value := range header[name] {
+			list = append(list, changed{Name: name, Value: value})
+		}
+	}
+	for _, field := range m.Route.RequestHeaders {
+		if field.Remove {
+			list = append(list, changed{Name: field.Name, Remove: true})
+		}
+	}
+	return list
+}
+
+// shareView says what a visitor of a share would get.
+type shareView struct {
+	// Hidden is true if the visitor gets 404.
+	Hidden bool   `json:"hidden"`
+	Kind   string `json:"kind,omitempty"` // "secret" or "developer tool"
+	Reason string `json:"reason,omitempty"`
+	// Show is the entry of `share { show = […] }` that shows it; empty if none can.
+	Show string `json:"show,omitempty"`
+}
+
+// explainShare returns what a visitor would get for the request that x explains.
+func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
+	settings := p.Share()
+	root, err := filepath.EvalSymlinks(settings.Folder)
+	if err != nil {
+		root = settings.Folder
+	}
+	// What is hidden does not depend on the names.
+	s, err := share.New(share.Options{
+		Hosts: []share.Host{{Local: "local.invalid", Public: "public.invalid"}},
+		Root:  root, Paths: settings.Paths, Show: settings.Show,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot explain the share: %w", err)
+	}
+	if x.Host != nil {
+		for _, host := range settings.NotShared {
+			if host.Name == x.Host.Name {
+				return &shareView{Hidden: true, Reason: "the host is not shared: " + host.Reason}, nil
+			}
+		}
+	}
+	if hit, hidden := s.Hides(v.target(v.path)); hidden {
+		return hiddenView(hit), nil
+	}
+	if !s.Exists(v.path) {
+		return &shareView{Hidden: true, Reason: "the path is not in share.paths"}, nil
+	}
+	if m, err := p.Match(v.request()); err == nil {
+		paths := []string{m.Target(v.path), m.Rest}
+		if files, ok := m.Route.Answer.(*plan.Files); ok {
+			paths = []string{answer.LooksUp(files, m), m.Rest}
+		}
+		if m.Route.TryFiles != nil {
+			paths = append(paths, m.TryPath())
+		}
+		for _, sent := range paths {
+			if hit, hidden := s.HidesSent(v.target(sent)); hidden {
+				return hiddenView(hit), nil
+			}
+		}
+	}
+	return &shareView{}, nil
+}
+
+func hiddenView(hit share.Hit) *shareView {
+	return &shareView{Hidden: true, Kind: string(hit.Kind), Reason: hit.What, Show: hit.Show}
 }

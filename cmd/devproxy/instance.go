@@ -31,9 +31,9 @@ import (
 const (
 	// stateBuffer is how many changes of upstreams may wait to be printed.
 	stateBuffer = 64
-	// shareBuffer is how many events of the share may wait before the loop starts, or
-	// while it is busy.
-	shareBuffer = 16
+	// queueBuffer is how many events may wait before the loop starts, or while it is
+	// busy.
+	queueBuffer = 32
 	// exchangeBuffer is how many exchanges may wait to be printed: a burst of a large
 	// page's modules.
 	exchangeBuffer = 4096
@@ -54,13 +54,12 @@ type instance struct {
 	server  *devproxy.Server
 	project devproxy.Project
 	sharer  *devproxy.Sharer // nil until run
-	dev     *innerRelay        // nil until a share goes through it
+	dev     *innerRelay      // nil until a share goes through it
 	consent *upConsent
 	mask    *atomic.Pointer[hcl.Mask] // of everything printed
-	say     func(string)              // has the loop print a line; nil until run
 
-	shares   chan devproxy.ShareEvent
-	loopOver chan struct{} // closed when shares is not read any more
+	queue    chan func() error // what the loop does, in order
+	loopOver chan struct{}     // closed when the queue is not read any more
 	tasks    errgroup.Group
 
 	exchanges *inspect.Subscription
@@ -77,7 +76,7 @@ type instance struct {
 func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
 	in := &instance{
 		opts: opts, source: src, states: make(chan devproxy.StateChange, stateBuffer),
-		shares: make(chan devproxy.ShareEvent, shareBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
+		queue: make(chan func() error, queueBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
 	}
 	in.status = status{instance: in, started: time.Now()}
 	s = s.masked(in.mask)
@@ -301,14 +300,10 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		defer stop() // a server that ends by itself ends everything
 		served <- in.server.Run(serving, in.log, in.sockets)
 	}()
-	saves := make(chan devproxy.Save)
-	notes := make(chan string)
-	in.say = sendTo(ctx, notes)
 	in.start(func() {
-		send := sendTo(ctx, saves)
 		in.project.Follow(ctx, first, func(save devproxy.Save) {
 			in.consent.applied(save)
-			send(save)
+			in.post(func() error { in.saved(ctx, save); return nil })
 		}, in.say)
 	})
 	in.tasks.Go(func() error {
@@ -328,7 +323,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 			in.report.tell(newConsentEvent(first.Withheld, servingPartial))
 		}
 		in.forgetStates()
-		failed = in.loop(ctx, stop, saves, notes)
+		failed = in.loop(ctx, stop)
 	}
 	stop()
 	close(in.loopOver)
@@ -367,16 +362,6 @@ func (in *instance) ready(ctx context.Context, save devproxy.Save) {
 	})
 }
 
-// sendTo returns a function that sends to c until ctx ends.
-func sendTo[T any](ctx context.Context, c chan<- T) func(T) {
-	return func(value T) {
-		select {
-		case c <- value:
-		case <-ctx.Done():
-		}
-	}
-}
-
 // openSharer makes the Sharer, which shares nothing yet.
 func (in *instance) openSharer(p *plan.Plan) error {
 	store, err := openStore()
@@ -393,17 +378,9 @@ func (in *instance) openSharer(p *plan.Plan) error {
 		HTTPSPort: in.httpsPort,
 		Relays:    in.relays,
 		Consent:   in.consent.mayShare,
-		Tell:      in.tellShare,
+		Tell:      func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },
 	}, p)
 	return nil
-}
-
-// tellShare gives an event to the loop. After the loop, drain tells the last one.
-func (in *instance) tellShare(e devproxy.ShareEvent) {
-	select {
-	case in.shares <- e:
-	case <-in.loopOver:
-	}
 }
 
 // shareFirst starts the share of --share. It does not wait for the relay.
@@ -439,5 +416,6 @@ func (in *instance) shareForOther(ctx context.Context, request control.ShareRequ
 
 func (in *instance) shareTrouble(err error) {
 	text, fix := devproxy.Explain(err)
-	in.tellShare(devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: control.Share{Error: text, Fix: fix}})
+	e := devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: control.Share{Error: text, Fix: fix}}
+	in.post(func() error { return in.shareChanged(e) })
 }

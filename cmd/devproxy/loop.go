@@ -18,7 +18,7 @@ import (
 
 // loop prints what happens, in one goroutine, until ctx ends. The error is that of a
 // share that was requested and failed.
-func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy.Save, notes <-chan string) error {
+func (in *instance) loop(ctx context.Context, stop func()) error {
 	keys, restore := in.report.readKeys()
 	defer restore()
 	fold := time.NewTicker(foldEvery)
@@ -27,10 +27,10 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 		select {
 		case <-ctx.Done():
 			return nil
-		case save := <-saves:
-			in.saved(ctx, save)
-		case text := <-notes:
-			in.report.say(text)
+		case do := <-in.queue:
+			if err := do(); err != nil {
+				return err
+			}
 		case change := <-in.states:
 			in.report.tell(newState(change))
 		case x := <-in.exchanges.C:
@@ -43,12 +43,22 @@ func (in *instance) loop(ctx context.Context, stop func(), saves <-chan devproxy
 				continue
 			}
 			in.pressed(ctx, key, stop)
-		case event := <-in.shares:
-			if err := in.shareChanged(event); err != nil {
-				return err
-			}
 		}
 	}
+}
+
+// post queues something for the loop. After the loop it does nothing; drain tells the
+// end of the share.
+func (in *instance) post(do func() error) {
+	select {
+	case in.queue <- do:
+	case <-in.loopOver:
+	}
+}
+
+// say has the loop print a line.
+func (in *instance) say(text string) {
+	in.post(func() error { in.report.say(text); return nil })
 }
 
 // saved tells about a save, unless it changed nothing or only moved lines.

@@ -1,9 +1,23 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy/credentials"
+	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/relay"
 )
 
@@ -81,4 +95,207 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one per line")
 	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s), newRelayKeysCmd(s))
 	return cmd
+}
+
+const (
+	// leastMemory is the least --memory, in MB: a few large downloads at once.
+	leastMemory = 32
+	// noAddress turns a listener off.
+	noAddress = "none"
+)
+
+// relayConfig is a checked command line of relay.
+type relayConfig struct {
+	relayOptions
+	state string // absolute
+	// proxyProtocol and trustedProxies are those of the flags.
+	proxyProtocol, trustedProxies []netip.Prefix
+	open                          bool       // every key is admitted
+	level                         slog.Level // the least that is logged
+}
+
+var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// check fills in the defaults and refuses mistakes. httpSet is whether --http was
+// given.
+func (o relayOptions) check(httpSet bool) (relayConfig, error) {
+	o.token = cmp.Or(o.token, os.Getenv(credentials.TokenVariable))
+	if o.dev {
+		o.domain = cmp.Or(o.domain, devDomain)
+		o.listen = cmp.Or(o.listen, "127.0.0.1:0")
+		if !httpSet {
+			o.http = noAddress
+		}
+	}
+	o.listen = cmp.Or(o.listen, ":443")
+	cfg := relayConfig{relayOptions: o, open: o.dev && o.token == "" && o.authorizedKeys == ""}
+	for _, check := range []func() error{cfg.setLevel, cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkProxies, cfg.checkAdmission, cfg.setState} {
+		if err := check(); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, nil
+}
+
+// setLevel reads --log-level. Without it, the terminal of a person who tries --dev
+// shows no requests.
+func (c *relayConfig) setLevel() error {
+	switch {
+	case c.logLevel != "":
+		if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.logLevel) {
+			return usagef("--log-level debug, info, warn or error", "unknown level %q", c.logLevel)
+		}
+		return c.level.UnmarshalText([]byte(c.logLevel))
+	case c.dev && !c.json:
+		c.level = slog.LevelWarn
+	}
+	return nil
+}
+
+func (c *relayConfig) checkDomain() error {
+	c.domain = strings.TrimSuffix(strings.ToLower(c.domain), ".")
+	switch {
+	case c.domain == "":
+		return usagef("devproxy relay --domain t.example.com --cert FILE --key FILE, or try it with: devproxy relay --dev", "a relay needs a domain")
+	case !domainPattern.MatchString(c.domain) || len(c.domain) > 150:
+		return usagef("write one like t.example.com", "%q is not a domain for a relay", c.domain)
+	case c.dev && !isLocalName(c.domain):
+		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key instead of --dev", "--dev signs only names below localhost, not %s", c.domain)
+	}
+	return nil
+}
+
+func (c *relayConfig) checkCerts() error {
+	switch {
+	case len(c.certs) != len(c.keys):
+		return usagef("--cert chain.pem --key key.pem", "every --cert needs a --key: %d and %d were given", len(c.certs), len(c.keys))
+	case c.dev && len(c.certs) > 0:
+		return usagef("leave out one of the two", "--dev makes its own certificates, so --cert has no effect")
+	case !c.dev && len(c.certs) == 0:
+		return usagef("--cert FILE --key FILE, with a certificate for "+c.domain+" and *."+c.domain+"; or try it with: devproxy relay --dev", "a relay needs a certificate")
+	}
+	return nil
+}
+
+func (c *relayConfig) checkAddresses() error {
+	for flag, address := range map[string]*string{"--listen": &c.listen, "--http": &c.http, "--admin": &c.admin} {
+		if *address == "" || *address == noAddress {
+			*address = ""
+			continue
+		}
+		full, ok := listenAddress(*address, flag == "--admin")
+		if !ok {
+			return usagef("give a port or an address with one: 443, :443, 0.0.0.0:443, [::1]:8443", "%s %q is not an address", flag, *address)
+		}
+		*address = full
+	}
+	switch {
+	case c.listen == "":
+		return usagef("leave out --listen none", "a relay cannot run without --listen")
+	case c.open && !isLoopback(c.listen):
+		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback only, not on %s", c.listen)
+	case c.publicPort < 0 || c.publicPort > math.MaxUint16:
+		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", c.publicPort)
+	case c.memory < leastMemory:
+		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
+	}
+	return checkCongestion(c.congestion)
+}
+
+// checkProxies reads the addresses of what is in front of the relay.
+func (c *relayConfig) checkProxies() (err error) {
+	if c.proxyProtocol, err = proxyPrefixes("--proxy-protocol", c.balancers); err == nil {
+		c.trustedProxies, err = proxyPrefixes("--trusted-proxies", c.proxies)
+	}
+	return err
+}
+
+// proxyPrefixes reads addresses and networks. A network of all addresses is refused:
+// every visitor could choose an address then.
+func proxyPrefixes(flag string, texts []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			var addr netip.Addr
+			addr, err = netip.ParseAddr(text)
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		switch {
+		case err != nil:
+			return nil, usagef(flag+" 10.0.0.5, or "+flag+" 10.0.0.0/8", "%s %q is neither an address nor a network", flag, text)
+		case prefix.Bits() == 0:
+			return nil, usagef(flag+" with the addresses of your proxies only", "with %s %s every visitor could choose an address", flag, text)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+// listenAddress returns text as net.Listen takes it. A port alone means every
+// address, or with loopback 127.0.0.1.
+func listenAddress(text string, loopback bool) (string, bool) {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", false
+	}
+	if host == "" && loopback {
+		host = "127.0.0.1"
+	}
+	if host != "" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", false
+		}
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+func isLoopback(address string) bool {
+	at, err := netip.ParseAddrPort(address)
+	return err == nil && at.Addr().IsLoopback()
+}
+
+func (c *relayConfig) checkAdmission() error {
+	if c.token != "" {
+		if err := relay.CheckToken(c.token); err != nil {
+			return usagef("make one with: openssl rand -hex 16", "%w", err)
+		}
+	}
+	if c.namesPerKey < 1 {
+		return usagef("leave out --names-per-key, or give 1 or more", "a key cannot have %d names", c.namesPerKey)
+	}
+	for _, name := range c.allowNames {
+		if _, _, err := tunnel.PublicNames(nil, c.domain, tunnel.Claim{Name: name, Hosts: []string{""}}); err != nil {
+			return usagef("write one label, as in --allow-name admin", "--allow-name %q: %w", name, err)
+		}
+	}
+	if c.authorizedKeys == "" {
+		return nil
+	}
+	if err := relay.CheckKeysFile(c.authorizedKeys); err != nil {
+		return failf("one key per line, as devproxy relay login prints it; # starts a comment", "%w", err)
+	}
+	return nil
+}
+
+func (c *relayConfig) setState() (err error) {
+	if c.state, err = relayState(c.relayOptions.state); err != nil || c.relayOptions.state != "" {
+		return err
+	}
+	return credentials.Store{Home: filepath.Dir(c.state)}.MakeHome()
+}
+
+// relayState returns the file for names and keys of --state, as an absolute path.
+func relayState(flag string) (string, error) {
+	if flag != "" {
+		return filepath.Abs(flag)
+	}
+	store, err := openStore()
+	return filepath.Join(store.Home, "relay.db"), err
 }

@@ -1,18 +1,26 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/share/provider"
 	"github.com/devproxy/devproxy/localca"
+	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
 // probeTimeout bounds the test of each provider.
@@ -129,4 +137,235 @@ func isLocalName(relay string) bool {
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+const (
+	// loginTimeout bounds the test whether a provider can be reached.
+	loginTimeout = 10 * time.Second
+	// releaseTimeout bounds the request with one key.
+	releaseTimeout = 20 * time.Second
+)
+
+// loginOptions are the flags of `relay login`.
+type loginOptions struct {
+	file              fileFlags
+	relay, token, pin string
+}
+
+func newRelayLoginCmd(s *streams) *cobra.Command {
+	var opts loginOptions
+	cmd := &cobra.Command{
+		Use:   "login HOST",
+		Short: "share through this relay from now on",
+		Long: `Remembers a relay for further shares, with the token that makes it admit your folders, and tests it with the key of this
+folder.
+
+Each folder has its own key, which presents the token at its first share, so one login is enough for all of them.
+A relay that lists keys (--authorized-keys) needs no token.
+
+Instead of a relay's HOST, give a provider, which carries shares without a server of yours and can read them:
+cloudflare, localhost.run, pinggy, or ssh://HOST. It needs no login and is only remembered.
+
+The token comes from --token, or from $` + credentials.TokenVariable + `, which other users cannot see. Otherwise it is asked for.`,
+		Example: `  devproxy relay login t.example.com
+  devproxy relay login cloudflare
+  devproxy relay login share.localhost:41234`,
+		Args: oneArg("relay", "devproxy relay login t.example.com"),
+		RunE: interruptible(func(ctx context.Context, args []string) error {
+			opts.relay = credentials.RelayName(args[0])
+			return runRelayLogin(ctx, s, opts)
+		}),
+	}
+	addFileFlags(cmd, &opts.file)
+	cmd.Flags().StringVar(&opts.token, "token", "", "the token from the relay's operator (default: $"+credentials.TokenVariable+")")
+	cmd.Flags().StringVar(&opts.pin, "pin", "", "the only key that its certificate may have, sha256/BASE64, for a certificate that no authority has signed")
+	return cmd
+}
+
+func runRelayLogin(ctx context.Context, s *streams, opts loginOptions) error {
+	store, err := openStore()
+	if err != nil {
+		return err
+	}
+	if p, err := provider.Find(opts.relay); !errors.Is(err, provider.ErrUnknown) {
+		return loginProvider(ctx, s, store, p, err)
+	}
+	all, err := store.Logins()
+	if err != nil {
+		return err
+	}
+	login := credentials.Find(all, opts.relay)
+	login.Relay = strings.ToLower(opts.relay)
+	login.Token = cmp.Or(opts.token, os.Getenv(credentials.TokenVariable), login.Token)
+	login.Pin = cmp.Or(opts.pin, login.Pin)
+	key, folder, err := openLoginKey(ctx, store, opts.file)
+	if err != nil {
+		return err
+	}
+	enrol := func() error {
+		options, err := agentOptions(store, login)
+		if err != nil {
+			return err
+		}
+		options.Key = key.Private
+		options.Claim = tunnel.Claim{Enrol: login.Token, Project: tunnel.Label(filepath.Base(folder))}
+		return agent.Enrol(ctx, options)
+	}
+	err = enrol()
+	if mayAsk(s, opts, err) {
+		if login.Token, err = askToken(s, login.Relay); err != nil {
+			return err
+		}
+		err = enrol()
+	}
+	if err != nil {
+		return err
+	}
+	if err := store.Remember(login); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "shares now go through %s\n  devproxy share\n", login.Relay)
+	return nil
+}
+
+// loginProvider remembers a provider if it can be reached. There is nothing to log in
+// to.
+func loginProvider(ctx context.Context, s *streams, store credentials.Store, p provider.Provider, err error) error {
+	if err != nil {
+		return err
+	}
+	if err := store.MakeHome(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	if err := p.Probe(ctx, provider.Options{Home: store.Home, Getenv: os.Getenv}); err != nil {
+		return err
+	}
+	if err := store.Remember(credentials.Login{Relay: p.Name}); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "shares now go through %s\n", p.Name)
+	s.paragraph(providerText(p))
+	fmt.Fprintln(s.Out, "  devproxy share")
+	return nil
+}
+
+// openLoginKey opens the key of a folder. It refuses one that is being shared: its
+// session and ours would have the same key, and the newer session replaces the older.
+func openLoginKey(ctx context.Context, store credentials.Store, file fileFlags) (key *credentials.Key, folder string, err error) {
+	client, folder, _, err := findInstance(file)
+	if err == nil {
+		now, err := client.Share(ctx, control.ShareRequest{Op: control.OpLook})
+		if err == nil && !devproxy.IsShareOver(now.State) {
+			return nil, "", failf("devproxy down first, or devproxy relay login in another folder", "%s is being shared, and logging in would end that", folder)
+		}
+	} else if !errors.Is(err, control.ErrNotRunning) {
+		return nil, "", err
+	}
+	key, err = store.OpenKey(folder, "")
+	return key, folder, err
+}
+
+// agentOptions are what an agent needs to reach a relay. Key and claim are left out.
+func agentOptions(store credentials.Store, login credentials.Login) (agent.Options, error) {
+	options := agent.Options{Relay: login.Relay, Pin: login.Pin, Getenv: os.Getenv}
+	if !isLocalName(login.Relay) {
+		return options, nil
+	}
+	ca, err := localca.Load(store.Home)
+	if errors.Is(err, localca.ErrNoCA) {
+		return options, failf("start one in another terminal: devproxy relay --dev", "%s is a relay on this machine, where none has ever run", login.Relay)
+	}
+	if err == nil {
+		options.Roots = relayRoots(login.Relay, ca)
+	}
+	return options, err
+}
+
+// mayAsk reports whether another token could help, and a person can give one.
+func mayAsk(s *streams, opts loginOptions, err error) bool {
+	e, ok := errors.AsType[*agent.Error](err)
+	return ok && (e.Reason == agent.ReasonUnknownKey || e.Reason == agent.ReasonBadToken) && opts.token == "" && s.InTTY
+}
+
+// askToken asks for a token on the terminal, which does not show it.
+func askToken(s *streams, relay string) (string, error) {
+	terminal, ok := s.In.(*os.File)
+	if !ok {
+		return "", usagef("--token TOKEN, or $"+credentials.TokenVariable, "cannot ask for the token of %s without a terminal", relay)
+	}
+	fmt.Fprintf(s.Err, "token of %s: ", relay)
+	token, err := readHidden(terminal)
+	fmt.Fprintln(s.Err)
+	return strings.TrimSpace(string(token)), err
+}
+
+func newRelayReleaseCmd(s *streams) *cobra.Command {
+	var relay string
+	cmd := &cobra.Command{
+		Use:   "release NAME",
+		Short: "give up a name that a folder of yours has at a relay",
+		Long: `Gives up a plain name, share { name = "NAME" }, so that another folder can have it: this one after it was renamed or
+cloned again, or one on another machine. A relay gives a name to the key that claims it first.
+
+Run it on the machine that had the name, in any folder: it finds the key among all keys of this user.`,
+		Example: `  devproxy relay release shop
+  devproxy relay release shop --relay t.example.com`,
+		Args: oneArg("name", "devproxy relay release shop"),
+		RunE: interruptible(func(ctx context.Context, args []string) error {
+			return runRelayRelease(ctx, s, relay, args[0])
+		}),
+	}
+	cmd.Flags().StringVar(&relay, "relay", "", "`RELAY` that has the name (default: $"+credentials.RelayVariable+", the last relay login)")
+	return cmd
+}
+
+func runRelayRelease(ctx context.Context, s *streams, flag, name string) error {
+	store, err := openStore()
+	if err != nil {
+		return err
+	}
+	relays, err := store.Relays(flag, nil)
+	if err != nil {
+		return err
+	}
+	relay := relays[0]
+	if _, err := provider.Find(relay.Relay); !errors.Is(err, provider.ErrUnknown) || relay.Relay == devWord {
+		return usagef("devproxy relay release "+name+" --relay t.example.com", "%s has no names of your choice", relay.Relay)
+	}
+	options, err := agentOptions(store, relay)
+	if err != nil {
+		return err
+	}
+	keys, err := store.Keys()
+	if err != nil {
+		return err
+	}
+	label, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "https://")), ".")
+	for _, key := range keys {
+		options.Key = key.Private
+		released, err := releaseWith(ctx, options, label)
+		if err == nil {
+			fmt.Fprintf(s.Out, "%s is free now; %s had it\n", released, key.Folder)
+			return nil
+		}
+		if !mayBelongToOther(err) {
+			return err
+		}
+	}
+	return failf("on the machine that shared it: devproxy relay release "+label+"\nor choose another name; the relay frees it after 90 days without use",
+		"none of this user's %d keys has the name %s at %s", len(keys), label, relay.Relay)
+}
+
+func releaseWith(ctx context.Context, options agent.Options, label string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	defer cancel()
+	return agent.Release(ctx, options, label)
+}
+
+// mayBelongToOther reports whether another key could have the name.
+func mayBelongToOther(err error) bool {
+	e, ok := errors.AsType[*agent.Error](err)
+	return ok && (e.Reason == agent.ReasonNameTaken || e.Reason == agent.ReasonUnknownKey || e.Reason == agent.ReasonRevoked)
 }

@@ -23,74 +23,55 @@ const (
 )
 
 func newStatusCmd(s *streams) *cobra.Command {
-	var file fileFlags
 	var asJSON bool
-	cmd := &cobra.Command{
-		Use:        "status",
-		Short:      "show what is running here",
-		Long:       "Shows what `devproxy up` serves for this folder. Exits 1 if nothing is running.\n--json prints one object.",
-		Example:    "  devproxy status\n  devproxy status --json",
-		SuggestFor: []string{"list", "ps", "ls"},
-		Args:       noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), statusTimeout)
-			defer cancel()
-			client, err := dialInstance(file)
-			if err != nil {
-				return err
-			}
-			status, err := client.Status(ctx)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return s.json(status)
-			}
-			printStatus(s, status)
-			return nil
-		},
-	}
-	addFileFlags(cmd, &file)
+	cmd := instanceCmd(statusTimeout, func(ctx context.Context, client *control.Client) error {
+		status, err := client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return s.json(status)
+		}
+		printStatus(s, status)
+		return nil
+	})
+	cmd.Use = "status"
+	cmd.Short = "show what is running here"
+	cmd.Long = "Shows what `devproxy up` serves for this folder. Exits 1 if nothing is running.\n--json prints one object."
+	cmd.Example = "  devproxy status\n  devproxy status --json"
+	cmd.SuggestFor = []string{"list", "ps", "ls"}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
-func printStatus(s *streams, status control.Status) {
-	printHosts(s, status.Hosts)
-	printShareStatus(s, status.Share)
-	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
-	switch {
-	case status.Rejected == nil:
-	case status.Rejected.Error != "":
-		fmt.Fprintf(s.Out, "the save of %s is not served: %s\n", clock(status.Rejected.At), printable(status.Rejected.Error))
-	default:
-		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
-	}
+func newDownCmd(s *streams) *cobra.Command {
+	cmd := instanceCmd(downTimeout, func(ctx context.Context, client *control.Client) error {
+		if err := client.Down(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(s.Err, "stopped")
+		return nil
+	})
+	cmd.Use = "down"
+	cmd.Short = "stop what is running here"
+	cmd.Long = "Stops the `devproxy up` of this folder and waits until it has ended. Requests in flight finish."
+	cmd.Example = "  devproxy down"
+	cmd.SuggestFor = []string{"stop", "kill"}
+	return cmd
 }
 
-func newDownCmd(s *streams) *cobra.Command {
+// instanceCmd returns a verb that talks to the running instance.
+func instanceCmd(timeout time.Duration, talk func(context.Context, *control.Client) error) *cobra.Command {
 	var file fileFlags
-	cmd := &cobra.Command{
-		Use:        "down",
-		Short:      "stop what is running here",
-		Long:       "Stops the `devproxy up` of this folder and waits until it has ended. Requests in flight finish.",
-		Example:    "  devproxy down",
-		SuggestFor: []string{"stop", "kill"},
-		Args:       noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), downTimeout)
-			defer cancel()
-			client, err := dialInstance(file)
-			if err != nil {
-				return err
-			}
-			if err := client.Down(ctx); err != nil {
-				return err
-			}
-			fmt.Fprintln(s.Err, "stopped")
-			return nil
-		},
-	}
+	cmd := &cobra.Command{Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		client, err := dialInstance(file)
+		if err != nil {
+			return err
+		}
+		return talk(ctx, client)
+	}}
 	addFileFlags(cmd, &file)
 	return cmd
 }
@@ -132,6 +113,19 @@ func elsewhere(runtimeDir string) string {
 		fmt.Fprintf(&text, "\nit is running in %s (pid %d)", devproxy.Home(holder.Folder), holder.PID)
 	}
 	return text.String()
+}
+
+func printStatus(s *streams, status control.Status) {
+	printHosts(s, status.Hosts)
+	printShareStatus(s, status.Share)
+	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
+	switch {
+	case status.Rejected == nil:
+	case status.Rejected.Error != "":
+		fmt.Fprintf(s.Out, "the save of %s is not served: %s\n", clock(status.Rejected.At), printable(status.Rejected.Error))
+	default:
+		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
+	}
 }
 
 // printHosts prints each host's address with its routes below it, in columns if the
