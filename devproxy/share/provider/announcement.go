@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -10,7 +11,7 @@ import (
 // The zero value says nothing.
 type announcement struct {
 	link    link   // where visitors get through
-	refused string // why they do not, as the server puts it; printable
+	refused string // why they do not, in the server's words; printable
 }
 
 // announced reads one line without control characters.
@@ -60,7 +61,7 @@ func (e serverEvent) announced() announcement {
 	return announcement{}
 }
 
-// refusal is the first line of what a server says, never empty.
+// refusal returns the first line of a server's message, never empty.
 func refusal(text string) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	if first = printable(first); first == "" {
@@ -79,10 +80,10 @@ func refusal(text string) string {
 //		serveo
 //
 // Nothing before it, and nothing after, is pinggy without a terminal. Any other
-// address is one of the pages that servers tell their users about.
+// address is one of the pages that servers show their users.
 var spellings = []string{"https", "tunneled with tls termination", "forwarding http traffic from", "your url is", "public url", "tunnel url"}
 
-// linkIn is the public address that a line tells, or the zero link.
+// linkIn returns the public address that a line announces, or the zero link.
 func linkIn(line string) link {
 	before, rest, found := strings.Cut(line, "https://")
 	if !found {
@@ -105,10 +106,10 @@ func linkIn(line string) link {
 	return link{}
 }
 
-// maxQuoted bounds what is quoted of a server's words, in runes.
+// maxQuoted bounds how much of a server's text is quoted, in runes.
 const maxQuoted = 160
 
-// printable is a stranger's text for a terminal: one short line of printable
+// printable returns another program's text for a terminal: one short line of printable
 // characters.
 func printable(text string) string {
 	var b strings.Builder
@@ -123,4 +124,57 @@ func printable(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// maxText is how much of a server's text is read in search of the public
+// address, in bytes.
+const maxText = 64 << 10
+
+// sessionText follows the text of all streams of a session.
+type sessionText struct {
+	mu    sync.Mutex
+	size  int
+	found bool // an address was announced
+	json  bool // … in JSON, in which others may follow
+	said  string
+}
+
+// take reports whether the next n bytes are looked at. Until an address is found
+// those are the first maxText; then they are JSON's alone.
+func (t *sessionText) take(n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.found {
+		return t.json
+	}
+	t.size += n
+	return t.size <= maxText
+}
+
+// line returns what a line announces.
+func (t *sessionText) line(line string) announcement {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	isJSON := strings.HasPrefix(strings.TrimSpace(line), "{")
+	if t.found && (!isJSON || !t.json) {
+		return announcement{}
+	}
+	says := announced(line)
+	switch {
+	case says.refused != "":
+		t.said = says.refused
+	case strings.TrimSpace(line) != "":
+		t.said = line
+	}
+	if says.link != (link{}) {
+		t.found, t.json = true, isJSON
+	}
+	return says
+}
+
+// last returns the last line that is not empty, for a terminal.
+func (t *sessionText) last() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return printable(t.said)
 }

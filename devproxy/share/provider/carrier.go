@@ -8,7 +8,6 @@ import (
 	"net"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,9 +17,9 @@ import (
 )
 
 const (
-	// firstPause and longestPause are between attempts to open a tunnel: a
-	// service for everybody is asked less often than a relay of one's own. The
-	// pause doubles with every failure.
+	// firstPause and longestPause bound the pause between attempts to open a tunnel,
+	// which doubles with every failure. A public service gets fewer attempts than a
+	// relay of one's own.
 	firstPause   = time.Second
 	longestPause = time.Minute
 	// stable is how long a tunnel must have lasted for its end to count as the
@@ -28,11 +27,11 @@ const (
 	stable = 30 * time.Second
 )
 
-// Conn is a connection with visitors: of one visitor, or of several in turn when the
+// Conn is a connection with visitors: with one, or with several in turn when the
 // provider or its HTTPS proxy reuses connections.
 type Conn struct {
 	net.Conn
-	// Visitor is who is at the other end, without an address.
+	// Visitor is the client at the other end, without an address.
 	Visitor tunnel.Visitor
 	// AddrField is the request field that has the visitor's address on this
 	// connection: Provider.AddrField, or empty where others than the provider
@@ -40,7 +39,7 @@ type Conn struct {
 	AddrField string
 }
 
-// errNoHalfClose is for connections that end as a whole.
+// errNoHalfClose is the error of connections that end as a whole.
 var errNoHalfClose = errors.New("this connection cannot close one direction alone")
 
 // CloseWrite ends what is sent and leaves the other direction open.
@@ -51,16 +50,16 @@ func (c *Conn) CloseWrite() error {
 	return errNoHalfClose
 }
 
-// carrier is a tunnel for each shared host, since the names that a provider gives
-// have nothing in common.
+// carrier has a tunnel for each shared host, since the names that a provider assigns
+// are unrelated.
 type carrier struct {
 	provider Provider
 	opts     Options
 	opener   opener
 	fault    error // of the options; Run fails with it
 	visitors chan *Conn
-	closed   chan struct{}
-	closing  sync.Once
+	life     context.Context // ends with Close
+	end      context.CancelFunc
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -71,50 +70,50 @@ type carrier struct {
 	changed chan struct{} // closed when the state changes
 }
 
-// way is the tunnel to one shared host, as its opener sees it.
+// way is the tunnel to one shared host, for its opener.
 type way struct {
 	// host is the shared host, as the claim has it: "", "admin".
 	host string
 
 	carrier *carrier
 	cancel  context.CancelFunc
-	// The rest belongs to the carrier's mutex.
-	name string // public; empty while visitors do not get through
-	port uint16
-	// hidesAddr is set while AddrField cannot be believed.
-	hidesAddr bool
+
+	// Guarded by the carrier's mutex.
+	name      string // public; empty while visitors do not get through
+	port      uint16
+	hidesAddr bool         // AddrField cannot be trusted
 	err       *agent.Error // why the last attempt failed; nil before that, and once visitors get through
 }
 
 func newCarrier(p Provider, opts Options) *carrier {
-	opts = opts.filled()
+	opts = opts.withDefaults()
 	c := &carrier{
-		provider: p, opts: opts, visitors: make(chan *Conn), closed: make(chan struct{}),
+		provider: p, opts: opts, visitors: make(chan *Conn),
 		state: agent.State{Phase: agent.Connecting}, changed: make(chan struct{}),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
 	if c.fault = p.check(opts.Claim); c.fault == nil {
 		c.opener, c.fault = p.opener(opts)
 	}
 	return c
 }
 
-// check refuses a claim that the provider has no names for.
+// check refuses a claim for which the provider has no names.
 func (p Provider) check(claim tunnel.Claim) error {
-	refuse := func(reason, fix string) error {
-		return &agent.Error{Reason: agent.ReasonBadClaim, Op: "share through", Addr: p.Name, Err: errors.New(reason), Fix: fix}
-	}
 	if p.MaxHosts > 0 && len(claim.Hosts) > p.MaxHosts {
-		return refuse(fmt.Sprintf("it shares %d host at most, and there are %d", p.MaxHosts, len(claim.Hosts)), "set share = false on the others")
+		reason := fmt.Errorf("it shares at most %d host, and the project has %d", p.MaxHosts, len(claim.Hosts))
+		return shareError(agent.ReasonBadClaim, p.Name, reason, "set share = false on the others")
 	}
 	for _, host := range claim.Hosts {
 		if strings.Contains(host, "*") {
-			return refuse(fmt.Sprintf("it has no names for the wildcard host %q", host), "set share = false on that host, or use a devproxy relay")
+			reason := fmt.Errorf("it has no names for the wildcard host %q", host)
+			return shareError(agent.ReasonBadClaim, p.Name, reason, "set share = false on that host, or use a devproxy relay")
 		}
 	}
 	return nil
 }
 
-// Run is Carrier's.
+// Run implements Carrier.
 func (c *carrier) Run(ctx context.Context) error {
 	defer c.Close()
 	if c.fault != nil {
@@ -122,19 +121,13 @@ func (c *carrier) Run(ctx context.Context) error {
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	c.running.Go(func() {
-		select {
-		case <-c.closed:
-			fail(nil)
-		case <-ctx.Done():
-		}
-	})
+	stop := context.AfterFunc(c.life, func() { fail(nil) })
+	defer stop()
 	c.begin(ctx, fail)
 	<-ctx.Done()
 	c.finish()
 	c.running.Wait()
-	var fatal *agent.Error
-	if errors.As(context.Cause(ctx), &fatal) {
+	if fatal, ok := errors.AsType[*agent.Error](context.Cause(ctx)); ok {
 		return fatal
 	}
 	return nil
@@ -145,18 +138,18 @@ func (c *carrier) begin(ctx context.Context, fail context.CancelCauseFunc) {
 	defer c.mu.Unlock()
 	c.run, c.fail = ctx, fail
 	c.opts.Notify(c.state)
-	c.wantLocked(c.opts.Claim.Hosts)
+	c.shareLocked(c.opts.Claim.Hosts)
 }
 
-// finish keeps Claim from opening tunnels that nobody would wait for.
+// finish keeps Claim from opening more tunnels.
 func (c *carrier) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.run = nil
 }
 
-// wantLocked opens the tunnels that are missing and ends those of other hosts.
-func (c *carrier) wantLocked(hosts []string) {
+// shareLocked opens the tunnels that are missing and ends those of other hosts.
+func (c *carrier) shareLocked(hosts []string) {
 	before := c.ways
 	c.ways = nil
 	for _, host := range hosts {
@@ -175,10 +168,10 @@ func (c *carrier) wantLocked(hosts []string) {
 			w.cancel()
 		}
 	}
-	c.tellLocked()
+	c.notifyLocked()
 }
 
-// keep has one tunnel after the other until ctx ends.
+// keep opens one tunnel after the other until ctx ends.
 func (c *carrier) keep(ctx context.Context, w *way) {
 	defer w.cancel()
 	for fails := 0; ctx.Err() == nil; fails++ {
@@ -187,8 +180,8 @@ func (c *carrier) keep(ctx context.Context, w *way) {
 		if ctx.Err() != nil {
 			return
 		}
-		var known *agent.Error
-		if !errors.As(err, &known) {
+		known, ok := errors.AsType[*agent.Error](err)
+		if !ok {
 			known = broken(c.provider.Name, err)
 		}
 		c.opts.Log.Info("a tunnel is over", "provider", c.provider.Name, "host", w.host, "error", known)
@@ -208,35 +201,31 @@ func (c *carrier) keep(ctx context.Context, w *way) {
 	}
 }
 
-// up says that visitors get through to the host by its public name.
-func (w *way) up(name string, port uint16) {
+// update changes the way, and the state with it.
+func (w *way) update(change func()) {
 	w.carrier.mu.Lock()
 	defer w.carrier.mu.Unlock()
-	w.name, w.port, w.err = name, port, nil
-	w.carrier.tellLocked()
+	change()
+	w.carrier.notifyLocked()
 }
 
-// tellAddr says whether the provider alone can have written AddrField on the
-// connections that are accepted from now on. Before, it can.
-func (w *way) tellAddr(can bool) {
-	w.carrier.mu.Lock()
-	defer w.carrier.mu.Unlock()
-	w.hidesAddr = !can
+// up notes that visitors get through to the host by its public name.
+func (w *way) up(public link) {
+	w.update(func() { w.name, w.port, w.err = public.name, public.port, nil })
 }
 
-func (w *way) down(err *agent.Error) {
-	w.carrier.mu.Lock()
-	defer w.carrier.mu.Unlock()
-	w.name, w.err = "", err
-	w.carrier.tellLocked()
-}
+// down notes that they do not.
+func (w *way) down(err *agent.Error) { w.update(func() { w.name, w.err = "", err }) }
 
-// accept hands a visitor's connection on, and closes it when nobody takes it any
-// more. Who the visitor is, a connection does not tell. It is called after up
-// alone.
+// trustAddr notes whether only the provider can have written AddrField on the
+// connections that are accepted from now on. Before the first call, it can.
+func (w *way) trustAddr(can bool) { w.update(func() { w.hidesAddr = !can }) }
+
+// accept hands a visitor's connection to Accept, and closes it when that is no longer
+// called. A connection does not identify its visitor. It is called only after up.
 func (w *way) accept(ctx context.Context, conn net.Conn) {
 	w.carrier.mu.Lock()
-	visitor := tunnel.Visitor{Scheme: "https", Host: authority(w.name, w.port)}
+	visitor := tunnel.Visitor{Scheme: "https", Host: link{w.name, w.port}.authority()}
 	field := w.carrier.provider.AddrField
 	if w.hidesAddr {
 		field = ""
@@ -245,23 +234,15 @@ func (w *way) accept(ctx context.Context, conn net.Conn) {
 	select {
 	case w.carrier.visitors <- &Conn{conn, visitor, field}:
 	case <-ctx.Done():
-		_ = conn.Close() // nobody reads it
+		_ = conn.Close() // it was not used
 	}
 }
 
-// authority is a public name with its port, unless that is HTTPS's own.
-func authority(name string, port uint16) string {
-	if port == 443 {
-		return name
-	}
-	return net.JoinHostPort(name, strconv.Itoa(int(port)))
-}
-
-// tellLocked tells how the tunnels stand together when that has changed. A share
-// is up when every host of it is: with some of them the pages of a project do not
-// work.
-func (c *carrier) tellLocked() {
-	next := agent.State{Phase: agent.Up, Grant: tunnel.Grant{Port: 443}}
+// notifyLocked computes the state of all tunnels together and reports a change. A
+// share is up when every host of it is: with some of them the pages of a project do
+// not work.
+func (c *carrier) notifyLocked() {
+	next := agent.State{Phase: agent.Up, Grant: tunnel.Grant{Port: httpsPort}}
 	for _, w := range c.ways {
 		switch {
 		case w.err != nil:
@@ -285,7 +266,7 @@ func (c *carrier) tellLocked() {
 	c.opts.Notify(next)
 }
 
-// Claim is Carrier's. It waits for the tunnels of new hosts.
+// Claim implements Carrier. It waits for the tunnels of new hosts.
 func (c *carrier) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error) {
 	if err := c.provider.check(claim); err != nil {
 		return tunnel.Grant{}, err
@@ -295,7 +276,7 @@ func (c *carrier) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, 
 		c.mu.Unlock()
 		return tunnel.Grant{}, broken(c.provider.Name, errors.New("the share is not running"))
 	}
-	c.wantLocked(claim.Hosts)
+	c.shareLocked(claim.Hosts)
 	c.mu.Unlock()
 	for {
 		c.mu.Lock()
@@ -308,23 +289,23 @@ func (c *carrier) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, 
 		case <-changed:
 		case <-ctx.Done():
 			return tunnel.Grant{}, broken(c.provider.Name, context.Cause(ctx))
-		case <-c.closed:
+		case <-c.life.Done():
 			return tunnel.Grant{}, broken(c.provider.Name, errors.New("the share has ended"))
 		}
 	}
 }
 
-// End is Carrier's. The names end with their tunnels; what visitors are told then
-// is the provider's.
+// End implements Carrier. The names end with their tunnels; the provider decides what
+// visitors see then.
 func (c *carrier) End(context.Context) error { return nil }
 
-// Accept waits for the next visitor; the connection is a *Conn. It is
+// Accept waits for the next visitor; the connection is a *Conn. It returns
 // net.ErrClosed once the carrier is closed or Run has returned.
 func (c *carrier) Accept() (net.Conn, error) {
 	select {
 	case conn := <-c.visitors:
 		return conn, nil
-	case <-c.closed:
+	case <-c.life.Done():
 		return nil, net.ErrClosed
 	}
 }
@@ -332,11 +313,11 @@ func (c *carrier) Accept() (net.Conn, error) {
 // Close ends Run, and with it every visitor's connection, at once. It does not
 // wait, and closing again does nothing.
 func (c *carrier) Close() error {
-	c.closing.Do(func() { close(c.closed) })
+	c.end()
 	return nil
 }
 
-// Addr is the provider's name, for logs.
+// Addr returns the provider's name, for logs.
 func (c *carrier) Addr() net.Addr { return addr(c.provider.Name) }
 
 type addr string

@@ -40,7 +40,7 @@ func (f *fakeOpener) open(ctx context.Context, w *way) error {
 	if refused != nil {
 		return refused
 	}
-	w.up("x"+w.host+".example.com", 443)
+	w.up(link{"x" + w.host + ".example.com", 443})
 	select {
 	case err := <-over:
 		return err
@@ -283,7 +283,7 @@ func TestCarrierAccept(t *testing.T) {
 		f := newFakeOpener()
 		r := runFake(t, f, fakeProvider, "")
 		w := r.Carrier.(*carrier).ways[0]
-		w.up("renamed.example.com", 8443)
+		w.up(link{"renamed.example.com", 8443})
 		near, far := net.Pipe()
 		go w.accept(t.Context(), near)
 		conn, err := r.Accept()

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// sendLinger is how long a closed connection may take to hand what was
-	// written to the server: at most a window of the server's and a buffer.
+	// sendLinger is how long a closed connection may take to send what was written
+	// to the server: at most a window of the server's and a buffer.
 	sendLinger = 2 * time.Minute
 	// pumpBuffer is the buffer of each direction of a connection. A packet of SSH
 	// has at most as much (RFC 4253 section 6.1).
@@ -20,12 +20,12 @@ const (
 )
 
 // channelConn is an SSH channel as a net.Conn. A channel has no deadlines, which
-// net/http lives by, so there is a pipe in front of it for each direction, whose
-// far ends carry pumps from and to.
+// net/http needs, so each direction has a pipe in front of the channel, and carry
+// copies between the far ends of the pipes and the channel.
 type channelConn struct {
 	in, out   net.Conn // the near ends
-	farIn     net.Conn // what the visitor sends is written here
-	farOut    net.Conn // what goes to the visitor is read here
+	farIn     net.Conn // the visitor's bytes are written here
+	farOut    net.Conn // bytes for the visitor are read here
 	peer      net.Addr
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -38,9 +38,9 @@ func newChannelConn(peer net.Addr) *channelConn {
 	return c
 }
 
-// carry pumps until the connection is closed and the rest has been sent, or ctx
-// has ended. Then the channel is closed, and both pumps have ended. A server that
-// does not answer to that keeps carry until the SSH connection ends.
+// carry copies both directions until the connection is closed and the rest has been
+// sent, or ctx has ended. Then it closes the channel. If the server does not answer to
+// that, carry waits until the SSH connection ends.
 func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger time.Duration) {
 	var pumps sync.WaitGroup
 	defer pumps.Wait()
@@ -54,7 +54,7 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 	pumps.Go(func() {
 		defer close(sent)
 		_, err := io.CopyBuffer(justWriter{channel}, c.farOut, make([]byte, pumpBuffer))
-		c.farOut.Close() // so that nobody writes into nothing
+		c.farOut.Close() // so that Write fails
 		if err == nil {
 			_ = channel.CloseWrite()
 		}
@@ -76,7 +76,7 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 // justWriter hides ReadFrom, which would not use the buffer.
 type justWriter struct{ io.Writer }
 
-// Read reads what the visitor sends; io.EOF when its direction has ended.
+// Read reads what the visitor sends. It returns io.EOF when that direction has ended.
 func (c *channelConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // Write returns when p is on its way into the channel.
@@ -85,16 +85,16 @@ func (c *channelConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 // CloseWrite ends what is sent and leaves the other direction open.
 func (c *channelConn) CloseWrite() error { return c.out.Close() }
 
-// Close does not wait: carry goes on until what was written has left, for
-// sendLinger at most.
+// Close does not wait: carry goes on until what was written has been sent, for at
+// most sendLinger.
 func (c *channelConn) Close() error {
 	c.closeOnce.Do(func() { close(c.closed) })
 	c.in.Close()
 	return c.out.Close()
 }
 
-// LocalAddr and RemoteAddr name the provider: who the visitor is, an SSH server
-// does not tell in a way that can be relied on.
+// LocalAddr and RemoteAddr name the provider: an SSH server does not identify the
+// visitor in a way that can be relied on.
 func (c *channelConn) LocalAddr() net.Addr  { return c.peer }
 func (c *channelConn) RemoteAddr() net.Addr { return c.peer }
 

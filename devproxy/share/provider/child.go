@@ -2,22 +2,47 @@ package provider
 
 import (
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
+
+// findProgram returns the absolute path of a program on the PATH that getenv reads, or
+// "". Relative entries of PATH are skipped: the folder that devproxy runs in
+// belongs to a project, and a project does not choose the programs that run.
+func findProgram(getenv func(string) string, name string) string {
+	for _, folder := range filepath.SplitList(getenv("PATH")) {
+		if path := filepath.Join(folder, name+programSuffix); filepath.IsAbs(folder) && isProgram(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+// childEnvironment returns the environment of a program that is not the user's to
+// configure: where things are on this machine, and the roots it trusts.
+func childEnvironment(getenv func(string) string) []string {
+	var env []string
+	for name := range strings.FieldsSeq(environmentNames) {
+		if value := getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
 
 // childGrace is how long a program that is asked to end may take. Then it is
 // killed.
 const childGrace = 3 * time.Second
 
 // child is a program that this process has started and ends. It leads a process
-// group, so that a signal of the terminal does not reach it, and so that whatever
+// group, so that a signal of the terminal does not reach it, and so that everything
 // it starts ends with it.
 type child struct {
 	cmd *exec.Cmd
 	// ended is closed when the process is gone and its output is read.
 	ended chan struct{}
-	err   error // of the wait; readable once ended is closed
 }
 
 // startChild starts cmd, which exec.CommandContext has made: the process ends with
@@ -48,6 +73,6 @@ func (c *child) run(started chan<- error) {
 	if err != nil {
 		return
 	}
-	c.err = c.cmd.Wait()
+	_ = c.cmd.Wait()         // ProcessState says how it ended
 	killGroup(c.cmd.Process) // what it started and left behind
 }

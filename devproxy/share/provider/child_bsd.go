@@ -6,7 +6,7 @@ import "syscall"
 
 // childAttributes make a process the leader of a group. These systems do not end
 // it when this process is killed; cloudflared then ends with the next line that it
-// logs, since nobody reads its output any more (SIGPIPE).
+// logs, since its output is no longer read (SIGPIPE).
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -32,18 +32,17 @@ const (
 	// protocol cloudflared does not change it (connection/protocol.go,
 	// staticProtocolSelector).
 	quicTimeout = 12 * time.Second
-	// http2Timeout is the same for HTTP/2. One attempt lasts 15 s at most
+	// http2Timeout is the same for HTTP/2. One attempt lasts at most 15 s
 	// (supervisor/tunnel.go, dialTimeout).
 	http2Timeout = 30 * time.Second
 	// lostTimeout is how long a tunnel may be without a connection to Cloudflare
-	// before it is given up, and with it its name. cloudflared connects again by
-	// itself and keeps the name, so this is longer than most naps of a network.
+	// before it is given up, and with it its name. cloudflared reconnects
+	// itself and keeps the name, so this is longer than most outages of a network.
 	lostTimeout = 5 * time.Minute
-	// busyPause is how long nothing is asked of Cloudflare after it has refused a
-	// tunnel because there were too many.
+	// busyPause is how long no tunnel is requested from Cloudflare after it has
+	// refused one because there were too many.
 	busyPause = 30 * time.Second
-
-	// startPoll and watchPoll are between two questions whether cloudflared is
+	// startPoll and watchPoll are between two looks at whether cloudflared is
 	// connected: before it is, and after.
 	startPoll = 200 * time.Millisecond
 	watchPoll = 5 * time.Second
@@ -55,16 +54,16 @@ const (
 	overHTTP2 = "http2"
 )
 
-// cloudflare is the provider of Cloudflare's quick tunnels. What they cannot carry
-// is of
+// cloudflare returns the provider of Cloudflare's quick tunnels. Its limits are
+// documented at
 // https://developers.cloudflare.com/cloudflare-one/networks/connectors/cloudflare-tunnel/do-more-with-tunnels/trycloudflare/
-// and, for the sizes and times of all free sites, of
+// and, for the sizes and times of all free sites, at
 // https://developers.cloudflare.com/workers/platform/limits/ and
 // https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-524/.
-// That CF-Connecting-IP is the visitor's address is of
+// That CF-Connecting-IP is the visitor's address is documented at
 // https://developers.cloudflare.com/fundamentals/reference/http-headers/.
 //
-// Whoever runs cloudflared trusts Cloudflare with more than the traffic: Cloudflare
+// A user of cloudflared trusts Cloudflare with more than the traffic: Cloudflare
 // can have it connect to any address that this machine reaches, and change its
 // configuration (connection/http2.go, TypeTCP and handleConfigurationUpdate);
 // cloudflared 2026.8.2 has no flag against it. Every user of this machine can read
@@ -103,6 +102,7 @@ type cloudflared struct {
 	note   func(string)
 	log    *slog.Logger
 	times  cloudflaredTimes
+
 	// needsHTTP2 is set once HTTP/2 worked where QUIC did not.
 	needsHTTP2 atomic.Bool
 
@@ -121,17 +121,17 @@ func newCloudflared(opts Options) *cloudflared {
 	}}
 }
 
-// errBlocked is a tunnel that has a name but got no connection to Cloudflare, which
-// another protocol may get.
+// errBlocked is the error of a tunnel that has a name but no connection to Cloudflare,
+// which it may get with another protocol.
 var errBlocked = errors.New(portBlocked.text)
 
-// open is opener's.
+// open implements opener.
 func (c *cloudflared) open(ctx context.Context, w *way) error {
 	program := findProgram(c.getenv, "cloudflared")
 	if program == "" {
 		return noCloudflared()
 	}
-	if err := c.awaitQuiet(ctx); err != nil {
+	if err := c.awaitPause(ctx); err != nil {
 		return err
 	}
 	if !c.needsHTTP2.Load() {
@@ -144,17 +144,9 @@ func (c *cloudflared) open(ctx context.Context, w *way) error {
 	return c.noteBusy(c.tunnel(ctx, w, program, overHTTP2))
 }
 
-// noteAddr tells the user once what a service that is not private costs.
-func (c *cloudflared) noteAddr() {
-	c.noting.Do(func() {
-		c.note("visitors' addresses are not known through cloudflare here, so allow rules refuse every visitor")
-	})
-}
-
-// noteBusy begins a pause when Cloudflare wants one. It returns err.
+// noteBusy begins a pause when Cloudflare has refused a tunnel. It returns err.
 func (c *cloudflared) noteBusy(err error) error {
-	var known *agent.Error
-	if errors.As(err, &known) && known.Reason == agent.ReasonBusy {
+	if known, ok := errors.AsType[*agent.Error](err); ok && known.Reason == agent.ReasonBusy {
 		c.mu.Lock()
 		c.busyUntil = time.Now().Add(busyPause)
 		c.mu.Unlock()
@@ -162,8 +154,8 @@ func (c *cloudflared) noteBusy(err error) error {
 	return err
 }
 
-// awaitQuiet waits for the end of that pause.
-func (c *cloudflared) awaitQuiet(ctx context.Context) error {
+// awaitPause waits for the end of that pause.
+func (c *cloudflared) awaitPause(ctx context.Context) error {
 	c.mu.Lock()
 	until := c.busyUntil
 	c.mu.Unlock()
@@ -181,17 +173,17 @@ or ` + relayFix
 // updateFix is for a cloudflared that does not know a flag: --output is of 2025.6.1.
 const updateFix = "update it (2025.6.1 or newer is needed), or " + relayFix
 
-// tunnel has one cloudflared from its start to its end. Its error is an
+// tunnel runs one cloudflared from its start to its end. Its error is an
 // *agent.Error.
 func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol string) error {
 	folder, err := c.folder()
 	if err != nil {
-		return c.ownFault("make a folder for", err)
+		return notPrepared("make a folder for", err)
 	}
 	defer os.RemoveAll(folder)
 	listener, service, err := listenForCloudflared(folder, protocol)
 	if err != nil {
-		return c.ownFault("listen for", err)
+		return notPrepared("listen for", err)
 	}
 	visitors := newTunnelListener(listener)
 	defer visitors.close()
@@ -199,7 +191,7 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 	defer stop()
 	cmd, err := c.command(running, program, folder, service, protocol)
 	if err != nil {
-		return c.ownFault("configure", err)
+		return notPrepared("configure", err)
 	}
 	out := newCloudflaredOutput(c.log)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -207,14 +199,14 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 	if err != nil {
 		return notStarted(program, err)
 	}
-	t := &quickTunnel{cloudflared: c, way: w, process: process, out: out, visitors: visitors, program: program}
-	err = t.run(running, protocol, service.isPrivate)
-	// Without visitors there is nothing that cloudflared would wait for.
+	t := &quickTunnel{cloudflared: c, way: w, process: process, out: out, visitors: visitors, program: program, protocol: protocol}
+	err = t.run(running, service.isPrivate)
+	// Without visitors, cloudflared ends at once.
 	visitors.close()
 	stop()
 	<-process.ended
 	if errors.Is(err, errEnded) {
-		return t.whyEnded(ctx, protocol)
+		return t.whyEnded(ctx)
 	}
 	return err
 }
@@ -228,8 +220,16 @@ func (c *cloudflared) folder() (string, error) {
 	return os.MkdirTemp(temp, "devproxy-")
 }
 
-// notStarted is a program that cannot be run. It is the program's fault, which only
-// the user can change, or one of the moment.
+// notPrepared returns the error of this machine before cloudflared was started.
+func notPrepared(op string, err error) *agent.Error {
+	return &agent.Error{
+		Reason: agent.ReasonFailed, Op: op, Addr: "cloudflared", Err: err,
+		Fix: "set TMPDIR to a folder of yours that has a short path and space; devproxy tries again",
+	}
+}
+
+// notStarted returns the error of a program that cannot be run: because of the
+// program, which only the user can change, or for now.
 func notStarted(program string, err error) *agent.Error {
 	fault := &agent.Error{Reason: agent.ReasonFailed, Op: "start", Addr: program, Err: err, Fix: retryFix}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOEXEC) {
@@ -238,21 +238,20 @@ func notStarted(program string, err error) *agent.Error {
 	return fault
 }
 
-// originService is where cloudflared takes visitors, in the words of its
-// configuration.
+// originService is where cloudflared takes visitors, as its configuration names it.
 type originService struct {
 	url string
 	// isPrivate is set when no other user of this machine can connect there, so
-	// that what a request says of its visitor is Cloudflare's word.
+	// that Cloudflare wrote what a request says about its visitor.
 	isPrivate bool
 }
 
 // listenForCloudflared listens where one cloudflared takes its visitors. That is a
-// Unix socket in a folder of this user, but for two cases that need TCP:
+// Unix socket in a folder of this user, except in two cases that need TCP:
 //   - With HTTP/2, cloudflared cannot open a WebSocket to a Unix socket ("http: no
 //     Host in request URL": connection/http2.go, handleMissingRequestParts;
 //     https://github.com/cloudflare/cloudflared/issues/560 and 1208).
-//   - On Windows nobody has tried who can connect to such a socket.
+//   - On Windows it was never tested who can connect to such a socket.
 func listenForCloudflared(folder, protocol string) (net.Listener, originService, error) {
 	if protocol == overHTTP2 || runtime.GOOS == "windows" {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -263,19 +262,16 @@ func listenForCloudflared(folder, protocol string) (net.Listener, originService,
 	}
 	path := filepath.Join(folder, "s")
 	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, originService{}, err
-	}
-	return listener, originService{url: "unix:" + path, isPrivate: true}, nil
+	return listener, originService{url: "unix:" + path, isPrivate: true}, err
 }
 
-// command is cloudflared with a configuration of its own: not the user's, with
-// which a quick tunnel does something else or does not start (config/configuration.go,
-// FindDefaultConfigPath).
+// command returns the command of cloudflared, with its own configuration. With the
+// user's, a quick tunnel does something else or does not start
+// (config/configuration.go, FindDefaultConfigPath).
 //
 // The service is in the configuration and not in --url, since --unix-socket does not
 // start a quick tunnel (cmd/cloudflared/tunnel/cmd.go, TunnelCommand), and the
-// rules of a configuration count before --url (ingress/ingress.go,
+// rules of a configuration take precedence over --url (ingress/ingress.go,
 // ParseIngressFromConfigAndCLI; since 2023.3.1). Port 0 cannot be connected to, if
 // that ever changes.
 //
@@ -302,34 +298,24 @@ func (c *cloudflared) command(ctx context.Context, program, folder string, servi
 		"--protocol", protocol, "--url", "http://127.0.0.1:0")
 	cmd.Dir = folder
 	// Without proxies: cloudflared would use them for nothing but its requests to
-	// us, which would then have the form of a proxy's (ingress/origin_service.go,
+	// devproxy, which would then have the form of a proxy's (ingress/origin_service.go,
 	// newHTTPTransport). Without TUNNEL_ variables, each of which is a flag.
 	cmd.Env = childEnvironment(c.getenv)
 	return cmd, nil
 }
 
-// ownFault is something of this machine that failed before cloudflared was started.
-func (c *cloudflared) ownFault(op string, err error) *agent.Error {
-	return &agent.Error{Reason: agent.ReasonFailed, Op: op, Addr: "cloudflared", Err: err,
-		Fix: "set TMPDIR to a folder of yours that has a short path and space; it is tried again"}
-}
-
-// explain is a fault as an error.
+// explain returns a fault as an error.
 func (c *cloudflared) explain(f *fault, detail string) *agent.Error {
-	err := &agent.Error{Reason: f.reason, Op: "share through", Addr: "cloudflare", Err: errors.New(f.text), Fix: f.fix}
+	err := shareError(f.reason, "cloudflare", errors.New(f.text), f.fix)
 	switch {
 	case f == &portBlocked:
 		err.Err = errBlocked
 	case f.isVague:
 		err.Err = fmt.Errorf("%s (%s)", f.text, detail)
 	}
-	if f.isNetwork && c.hasProxy() {
+	hasProxy := cmp.Or(c.getenv("HTTPS_PROXY"), c.getenv("https_proxy"), c.getenv("HTTP_PROXY"), c.getenv("http_proxy")) != ""
+	if f.isNetwork && hasProxy {
 		err.Fix = proxyFix
 	}
 	return err
-}
-
-// hasProxy reports whether this network has an HTTP proxy, as far as known.
-func (c *cloudflared) hasProxy() bool {
-	return cmp.Or(c.getenv("HTTPS_PROXY"), c.getenv("https_proxy"), c.getenv("HTTP_PROXY"), c.getenv("http_proxy")) != ""
 }

@@ -74,7 +74,7 @@ func TestCloudflaredOutputFlood(t *testing.T) {
 	}
 
 	o = output("")
-	o.settle()
+	o.started()
 	for range 2 * maxStartOutput / len(line) {
 		_, _ = o.Write(line)
 	}
@@ -86,7 +86,7 @@ func TestCloudflaredOutputFlood(t *testing.T) {
 // TestCloudflaredOutputSettles has a visitor choose the words of a line.
 func TestCloudflaredOutputSettles(t *testing.T) {
 	o := output("")
-	o.settle()
+	o.started()
 	_, _ = o.Write([]byte("Incorrect Usage. flag provided but not defined: -x\n"))
 	if f, _ := o.cause(); f != nil {
 		t.Errorf("%+v", f)
@@ -104,7 +104,7 @@ func FuzzCloudflaredOutput(f *testing.F) {
 			t.Fatalf("Write is %d %v", n, err)
 		}
 		_, detail := o.cause()
-		for _, said := range []string{o.lastWords(), detail} {
+		for _, said := range []string{o.lastError(), detail} {
 			if utf8.RuneCountInString(said) > maxQuoted+1 || !utf8.ValidString(said) || strings.IndexFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
 				t.Errorf("%q", said)
 			}
@@ -117,21 +117,21 @@ func TestCloudflaredBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloudflared{}
 		began := time.Now()
-		if err := c.awaitQuiet(t.Context()); err != nil || time.Since(began) != 0 {
+		if err := c.awaitPause(t.Context()); err != nil || time.Since(began) != 0 {
 			t.Errorf("waited %v: %v", time.Since(began), err)
 		}
 		_ = c.noteBusy(&agent.Error{Reason: agent.ReasonDNS})
 		_ = c.noteBusy(nil)
-		if err := c.awaitQuiet(t.Context()); err != nil || time.Since(began) != 0 {
+		if err := c.awaitPause(t.Context()); err != nil || time.Since(began) != 0 {
 			t.Errorf("waited %v: %v", time.Since(began), err)
 		}
 		_ = c.noteBusy(&agent.Error{Reason: agent.ReasonBusy})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := c.awaitQuiet(ctx); err == nil {
+		if err := c.awaitPause(ctx); err == nil {
 			t.Error("no pause")
 		}
-		if err := c.awaitQuiet(t.Context()); err != nil || time.Since(began) != busyPause {
+		if err := c.awaitPause(t.Context()); err != nil || time.Since(began) != busyPause {
 			t.Errorf("waited %v: %v", time.Since(began), err)
 		}
 	})

@@ -25,15 +25,16 @@ import (
 const (
 	// knownFile is in $DEVPROXY_HOME, in the format of known_hosts(5).
 	knownFile = "ssh_known_hosts"
-	// lockWait is for another process that writes it, which takes milliseconds.
+	// lockWait bounds the wait for another process that writes the file, which takes
+	// milliseconds.
 	lockWait = 10 * time.Second
 	lockPoll = 10 * time.Millisecond
 )
 
-// hostKeys are the keys by which SSH servers are known: those in devproxy's own
+// hostKeys are the known keys of SSH servers: those in devproxy's own
 // file, those that the user has accepted with ssh, and one that comes with
-// devproxy. The first of them that knows a server decides. A server that nobody
-// knows is remembered in devproxy's own file.
+// devproxy. The first of them that has a server decides. The key of a server that is
+// in none of them is added to devproxy's own file.
 type hostKeys struct {
 	own   string // devproxy's file
 	users string // the user's known_hosts; empty for none
@@ -41,7 +42,7 @@ type hostKeys struct {
 	note  func(string)
 }
 
-// keyError is a server whose key is not the known one.
+// keyError is the error of a server whose key is not the known one.
 type keyError struct {
 	got, want, file, address string
 }
@@ -50,22 +51,22 @@ func (e *keyError) Error() string {
 	return fmt.Sprintf("its key is %s, and the known one is %s (%s)", e.got, e.want, e.file)
 }
 
-// agentError tells what to do when the server was given a new key.
+// agentError adds what to do if the server really has a new key.
 func (e *keyError) agentError() *agent.Error {
-	fix := fmt.Sprintf("somebody may be listening in; if the server has a new key, accept it: ssh-keygen -R '%s' -f '%s'", knownhosts.Normalize(e.address), e.file)
+	fix := fmt.Sprintf("someone may be listening in; if the server has a new key, accept it: ssh-keygen -R '%s' -f '%s'", knownhosts.Normalize(e.address), e.file)
 	if e.file == "" {
-		fix = "somebody may be listening in; update devproxy, or use another provider"
+		fix = "someone may be listening in; update devproxy, or use another provider"
 	}
 	return &agent.Error{Reason: agent.ReasonPin, Op: "trust", Addr: e.address, Err: e, Fix: fix}
 }
 
-// algorithms are those of host keys, in the order to ask for them: a server shows
-// one key, which should be of a kind that is known of it. Certificates are asked
-// for where an authority is known, and nowhere else: the certificate of an unknown
+// algorithms returns the algorithms of host keys, in the order to request them: a
+// server shows one key, which should be of a kind that is known for it. Certificates
+// are requested only where an authority is known: the certificate of an unknown
 // authority proves nothing, and keeps the server from showing its key.
 func (k *hostKeys) algorithms(address string) ([]string, error) {
 	var types []string
-	authority := false
+	hasAuthority := false
 	for _, file := range []string{k.own, k.users} {
 		keys, err := keysIn(file, address)
 		if err != nil {
@@ -73,7 +74,7 @@ func (k *hostKeys) algorithms(address string) ([]string, error) {
 		}
 		for _, key := range keys {
 			types = append(types, key.Key.Type())
-			authority = authority || isAuthority(key)
+			hasAuthority = hasAuthority || isAuthority(key)
 		}
 	}
 	if pinned := k.pinned(); pinned != nil && types == nil {
@@ -89,7 +90,7 @@ func (k *hostKeys) algorithms(address string) ([]string, error) {
 		return 2
 	}
 	all := ssh.SupportedAlgorithms().HostKeys
-	if !authority {
+	if !hasAuthority {
 		all = slices.DeleteFunc(all, isCertificate)
 	}
 	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
@@ -101,7 +102,7 @@ func isCertificate(algorithm string) bool {
 }
 
 // isAuthority reports whether a known key is that of an authority, which package
-// knownhosts does not tell.
+// knownhosts does not report.
 func isAuthority(key knownhosts.KnownKey) bool {
 	text, err := os.ReadFile(key.Filename)
 	if err != nil {
@@ -138,7 +139,7 @@ func (k *hostKeys) check(address string, remote net.Addr, key ssh.PublicKey) err
 	return k.remember(address, remote, key)
 }
 
-// remember writes the key of a server that was unknown into devproxy's own file.
+// remember adds the key of an unknown server to devproxy's own file.
 func (k *hostKeys) remember(address string, remote net.Addr, key ssh.PublicKey) error {
 	lock := flock.New(k.own+".lock", flock.SetPermissions(0o600))
 	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
@@ -148,7 +149,7 @@ func (k *hostKeys) remember(address string, remote net.Addr, key ssh.PublicKey) 
 	}
 	defer lock.Close()
 	if known, err := checkIn(k.own, address, remote, key); known || err != nil {
-		return err // another tunnel was first
+		return err // another tunnel has added it
 	}
 	text, err := os.ReadFile(k.own)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -165,25 +166,26 @@ func (k *hostKeys) remember(address string, remote net.Addr, key ssh.PublicKey) 
 	return nil
 }
 
-// checkIn reports whether a file knows the server; the error is that it has
-// another key there.
+// checkIn reports whether a file has the server. The error is a *keyError when the
+// file has another key for it.
 func checkIn(file, address string, remote net.Addr, key ssh.PublicKey) (known bool, err error) {
 	callback, err := callbackOf(file)
 	if callback == nil {
 		return false, err
 	}
 	err = callback(address, remote, key)
-	var differs *knownhosts.KeyError
-	var revoked *knownhosts.RevokedError
+	differs, isOther := errors.AsType[*knownhosts.KeyError](err)
+	_, isRevoked := errors.AsType[*knownhosts.RevokedError](err)
+	want := "revoked"
 	switch {
-	case errors.As(err, &differs) && len(differs.Want) == 0:
+	case isOther && len(differs.Want) == 0:
 		return false, nil
-	case errors.As(err, &differs):
-		return true, &keyError{got: ssh.FingerprintSHA256(key), want: fingerprints(differs.Want), file: file, address: address}
-	case errors.As(err, &revoked):
-		return true, &keyError{got: ssh.FingerprintSHA256(key), want: "revoked", file: file, address: address}
+	case isOther:
+		want = fingerprints(differs.Want)
+	case !isRevoked:
+		return true, err
 	}
-	return true, err
+	return true, &keyError{got: ssh.FingerprintSHA256(key), want: want, file: file, address: address}
 }
 
 func fingerprints(keys []knownhosts.KnownKey) string {
@@ -194,27 +196,25 @@ func fingerprints(keys []knownhosts.KnownKey) string {
 	return strings.Join(all, " or ")
 }
 
-// keysIn are the keys that a file has of a server.
+// keysIn returns the keys that a file has for a server.
 func keysIn(file, address string) ([]knownhosts.KnownKey, error) {
 	callback, err := callbackOf(file)
 	if callback == nil {
 		return nil, err
 	}
-	// The keys are in the error about a key that is not among them.
+	// The error about a key that is not among them contains the keys.
 	other, err := ssh.NewPublicKey(ed25519.PublicKey(make([]byte, ed25519.PublicKeySize)))
 	if err != nil {
 		return nil, err
 	}
-	var differs *knownhosts.KeyError
-	errors.As(callback(address, &net.TCPAddr{}, other), &differs)
-	if differs == nil {
-		return nil, nil
+	if differs, ok := errors.AsType[*knownhosts.KeyError](callback(address, &net.TCPAddr{}, other)); ok {
+		return differs.Want, nil
 	}
-	return differs.Want, nil
+	return nil, nil
 }
 
-// callbackOf reads a file; it is nil for one that is not there or has nothing in it.
-// Package knownhosts leaves out lines that it does not understand, and fails when
+// callbackOf reads a file. It returns nil for a file that is missing or empty.
+// Package knownhosts skips lines that it does not understand, and fails when
 // it understands none.
 func callbackOf(file string) (ssh.HostKeyCallback, error) {
 	if file == "" {

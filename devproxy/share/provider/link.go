@@ -3,7 +3,9 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,18 +19,26 @@ const (
 	maxLabel = 63
 )
 
-// link is the public address of a share: https://NAME:PORT. The zero link is
-// none.
+// link is the public address of a share: https://NAME:PORT. The zero link means
+// that there is none.
 type link struct {
 	name string // lower case
 	port uint16
 }
 
-// String is the link as a browser shows it.
-func (l link) String() string { return "https://" + authority(l.name, l.port) }
+// String returns the link as a browser shows it.
+func (l link) String() string { return "https://" + l.authority() }
+
+// authority returns the name with its port, unless that is the default.
+func (l link) authority() string {
+	if l.port == httpsPort {
+		return l.name
+	}
+	return net.JoinHostPort(l.name, strconv.Itoa(int(l.port)))
+}
 
 // parseLink reads https://NAME[:PORT], which a slash may follow and nothing else.
-// It comes from strangers, and goes to a terminal and into header fields: so the
+// It comes from other programs, and goes to a terminal and into header fields: so the
 // name is a host name of the public DNS with two labels or more, neither an
 // address nor a name of this machine or network.
 func parseLink(text string) (link, error) {
@@ -62,19 +72,16 @@ func parsePort(text string) (uint16, error) {
 // for internal), and those that never resolve.
 var localNames = []string{"localhost", "local", "internal", "home.arpa", "invalid", "onion", "alt"}
 
-// checkName refuses what is not the name of a public host, in lower case.
+// checkName refuses everything but the name of a public host, in lower case.
 func checkName(name string) error {
-	labels := strings.Split(name, ".")
-	if !isHostName(name) || len(labels) < 2 {
+	if !isHostName(name) || !strings.Contains(name, ".") {
 		return fmt.Errorf("%q is not a public host name", name)
 	}
-	if last := labels[len(labels)-1]; '0' <= last[0] && last[0] <= '9' {
+	if last := name[strings.LastIndexByte(name, '.')+1:]; '0' <= last[0] && last[0] <= '9' {
 		return fmt.Errorf("%q is an address, not a name", name) // WHATWG URL, "ends in a number"
 	}
-	for _, local := range localNames {
-		if name == local || strings.HasSuffix(name, "."+local) {
-			return fmt.Errorf("%q is a name of this machine or network", name)
-		}
+	if slices.ContainsFunc(localNames, func(local string) bool { return name == local || strings.HasSuffix(name, "."+local) }) {
+		return fmt.Errorf("%q is a name of this machine or network", name)
 	}
 	return nil
 }
@@ -82,24 +89,23 @@ func checkName(name string) error {
 // isHostName reports whether name consists of labels of a host (RFC 1123 section
 // 2.1): lower case letters, digits and inner hyphens.
 func isHostName(name string) bool {
-	if len(name) > maxName {
-		return false
-	}
+	const characters = "abcdefghijklmnopqrstuvwxyz0123456789-"
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, characters) != "" {
 			return false
 		}
-		for _, c := range []byte(label) {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-				return false
-			}
-		}
 	}
-	return true
+	return len(name) <= maxName
 }
 
-// lower makes ASCII letters small. Others have small letters in ASCII too, such as
-// the Kelvin sign, and are no part of a host's name.
+// hasPrefixFold reports whether text begins with prefix in any case: the
+// scheme of a URL has none (RFC 3986 section 3.1).
+func hasPrefixFold(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+}
+
+// lower makes ASCII letters lower case. Some others, such as the Kelvin sign, have an
+// ASCII letter as their lower case, and are not allowed in a host's name.
 func lower(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -110,7 +116,7 @@ func lower(text string) string {
 }
 
 // isHost reports whether text names a host to connect to: a host name, which may
-// have one label only and underscores, or an IP address without a zone.
+// have only one label and contain underscores, or an IP address without a zone.
 func isHost(text string) bool {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return ip.Zone() == ""

@@ -12,8 +12,8 @@ import (
 // (https://developers.cloudflare.com/cloudflare-one/networks/connectors/cloudflare-tunnel/do-more-with-tunnels/trycloudflare/).
 const maxOpen = 256
 
-// tunnelListener is where a tunnel's program on this machine connects for its
-// visitors.
+// tunnelListener accepts the connections of a tunnel's program on this machine, which
+// are its visitors'.
 type tunnelListener struct {
 	listener net.Listener
 	slots    chan struct{} // one for each open connection
@@ -45,7 +45,7 @@ func (l *tunnelListener) accept(ctx context.Context) (net.Conn, error) {
 	defer l.mu.Unlock()
 	if l.closed {
 		<-l.slots
-		_ = conn.Close() // nobody reads it
+		_ = conn.Close() // it was not used
 		return nil, net.ErrClosed
 	}
 	l.open[c] = struct{}{}
@@ -71,14 +71,14 @@ type duplex interface {
 	CloseWrite() error
 }
 
-// tunnelConn gives its slot back when it is closed.
+// tunnelConn frees its slot when it is closed.
 type tunnelConn struct {
 	duplex
 	listener *tunnelListener
 	closing  sync.Once
 }
 
-// Close is net.Conn's.
+// Close implements net.Conn.
 func (c *tunnelConn) Close() error {
 	c.closing.Do(func() {
 		c.listener.mu.Lock()

@@ -1,7 +1,7 @@
-// Package provider knows who else can carry the bytes of a share, besides a
-// relay of one's own (tunnel/agent): services that forward ports over SSH, and
-// Cloudflare's quick tunnels. A provider is a stranger. It chooses the public
-// names, it can read the traffic, and nothing that it says of a visitor makes the
+// Package provider has the carriers of a share other than a relay of one's own
+// (tunnel/agent): services that forward ports over SSH, and Cloudflare's quick
+// tunnels. A provider is not trusted. It chooses the public
+// names, it can read the traffic, and nothing that it says about a visitor makes the
 // visitor local. Its visitors meet the same gate, guard and field policy as those
 // of a relay.
 package provider
@@ -11,56 +11,56 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// Carrier brings the visitors of a share, whoever carries their bytes.
-// *agent.Agent is one, for a relay; this package makes the others.
+// Carrier brings the visitors of a share. *agent.Agent is one, for a relay; this
+// package makes the others.
 type Carrier interface {
 	// Listener accepts visitors: *agent.Conn or *Conn.
 	net.Listener
-	// Run carries until ctx ends or Close is called: then it is nil. Otherwise it
-	// is an *agent.Error about something that trying again does not cure. When it
+	// Run carries until ctx ends or Close is called: then it returns nil. Otherwise it
+	// returns an *agent.Error that trying again would not fix. When it
 	// returns, every goroutine has ended and Accept fails. It is called once.
 	Run(ctx context.Context) error
-	// Claim changes what is shared. When it fails, what is shared is as before,
+	// Claim changes what is shared. When it fails, the same is shared as before,
 	// or the error is of agent.ReasonBroken and a new Carrier has to be made.
 	Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error)
-	// End ends the link for good, where visitors can be told so.
+	// End ends the link for good, where visitors can be shown that.
 	End(ctx context.Context) error
 }
 
-// Provider is somebody who can carry a share, by the word that `relay` has for it.
+// Provider can carry a share. Its Name is the value of `relay` that selects it.
 type Provider struct {
-	// Name is that word: "cloudflare", "ssh://me@vps.example.com".
+	// Name is that value: "cloudflare", "ssh://me@vps.example.com".
 	Name string
 	// Operator is who can read the traffic: "Cloudflare".
 	Operator string
-	// Cannot is what does not pass, for a person: "event streams (SSE)". Nil
-	// means that nothing is known not to.
+	// Cannot lists what does not pass, for a person: "event streams (SSE)". Nil
+	// means that no such limit is known.
 	Cannot []string
 	// AddrField is the request field in which the provider writes a visitor's
-	// address in place of whatever the visitor wrote there. Empty means that the
-	// address is not told. Conn.AddrField is what
-	// holds for one connection.
+	// address, replacing any value from the visitor. Empty means that the provider
+	// does not pass the address on. Conn.AddrField is the value for one connection.
 	AddrField string
 	// MaxHosts is how many hosts one share may have; 0 is any number.
 	MaxHosts int
 
 	// probe reports why the provider can't be used from here; nil means that
-	// nothing is known before it is tried.
+	// this only shows when it is tried.
 	probe func(context.Context, Options) error
-	// opener makes what opens this provider's tunnels. Its error is final: an
+	// opener makes the opener of this provider's tunnels. Its error is final: an
 	// *agent.Error.
 	opener func(Options) (opener, error)
 }
 
 // Options say what is shared, and what a provider may use for it.
 type Options struct {
-	// Claim is what to share to begin with; Carrier.Claim changes it. Of it,
-	// only Hosts counts: the provider chooses the names.
+	// Claim is what to share to begin with; Carrier.Claim changes it. Only its
+	// Hosts count: the provider chooses the names.
 	Claim tunnel.Claim
 	// Home is $DEVPROXY_HOME: the keys of SSH servers are kept there. The folder
 	// exists.
@@ -68,19 +68,19 @@ type Options struct {
 	// Getenv reads PATH, SSH_AUTH_SOCK and the variables of proxies; nil reads
 	// nothing.
 	Getenv func(string) string
-	// Notify is told every change of the state, in order, one at a time. It must
-	// neither block nor call the Carrier. Nil is told nothing.
+	// Notify is called with every change of the state, in order, one at a time. It
+	// must neither block nor call the Carrier. It may be nil.
 	Notify func(agent.State)
-	// Note is told sentences for the user, such as that the key of a server was
-	// seen for the first time. It must neither block nor call the Carrier, and may
-	// be called by several goroutines at a time. Nil is told nothing.
+	// Note is called with sentences for the user, such as that the key of a server
+	// was seen for the first time. It must neither block nor call the Carrier, and may
+	// be called by several goroutines at once. It may be nil.
 	Note func(string)
-	// Log takes what is only of interest when looking for a fault; nil discards.
+	// Log gets what is only of interest when looking for a fault; nil discards.
 	Log *slog.Logger
 }
 
-// filled is o with a default for everything that may be nil.
-func (o Options) filled() Options {
+// withDefaults replaces everything that is nil.
+func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -96,8 +96,8 @@ func (o Options) filled() Options {
 	return o
 }
 
-// New is a carrier of what opts say. It has connected to nothing yet; what is
-// wrong with opts is Run's error.
+// New returns a carrier of what opts say. It has connected to nothing yet; its Run
+// returns the error of opts that are wrong.
 func (p Provider) New(opts Options) Carrier { return newCarrier(p, opts) }
 
 // Probe reports why the provider can't be used from here, as far as that shows
@@ -106,18 +106,84 @@ func (p Provider) Probe(ctx context.Context, opts Options) error {
 	if p.probe == nil {
 		return nil
 	}
-	return p.probe(ctx, opts.filled())
+	return p.probe(ctx, opts.withDefaults())
 }
-
-// ErrUnknown is the error of Find for a relay that is nobody this package knows:
-// it is a relay's domain.
-var ErrUnknown = errors.New("no provider has this name")
 
 // opener opens tunnels at one provider.
 type opener interface {
 	// open opens a tunnel to one host and stays with it. Once visitors get
 	// through it calls way.up with the public name, and way.accept for each
 	// visitor. It returns when ctx has ended, or with an *agent.Error when the
-	// tunnel is over or never came to be; then nothing of the tunnel is left.
+	// tunnel is over or could not be opened; then nothing of the tunnel is left.
 	open(ctx context.Context, way *way) error
+}
+
+// words are the values of `relay` that name a provider, with the functions that make
+// it. The first is the one to try first. A word
+// that ends in "://" begins a URL. The function's error is an *agent.Error.
+var words = []struct {
+	word string
+	make func(relay string) (Provider, error)
+}{
+	{"cloudflare", func(string) (Provider, error) { return cloudflare(), nil }},
+	{"localhost.run", localhostRun},
+	{"pinggy", pinggy},
+	{sshScheme, sshURL},
+}
+
+// ErrUnknown is the error of Find for a relay that is not a provider: it is a relay's
+// domain.
+var ErrUnknown = errors.New("no provider has this name")
+
+// Find returns the provider that `relay` names. The error is ErrUnknown for the domain
+// of a relay, and an *agent.Error with its fix for a value that is invalid.
+func Find(relay string) (Provider, error) {
+	for _, w := range words {
+		isURL := strings.HasSuffix(w.word, "://")
+		if relay == w.word && !isURL || isURL && hasPrefixFold(relay, w.word) {
+			return w.make(relay)
+		}
+	}
+	return Provider{}, ErrUnknown
+}
+
+// Names returns the words that Find knows, for help and completion. One that ends in
+// "://" is the beginning of a URL.
+func Names() []string {
+	var names []string
+	for _, w := range words {
+		names = append(names, w.word)
+	}
+	return names
+}
+
+// The reasons that only providers have.
+const (
+	// ReasonProgram: a program that the provider needs is missing, or too old.
+	ReasonProgram agent.Reason = "no_program"
+	// ReasonNoURL: the server forwards, but announces no https:// address.
+	ReasonNoURL agent.Reason = "no_url"
+)
+
+// isFatal reports whether trying again cannot help before the user has changed
+// something.
+func isFatal(err *agent.Error) bool {
+	switch err.Reason {
+	case agent.ReasonRelay, agent.ReasonPin, agent.ReasonUnknownKey, ReasonProgram, ReasonNoURL:
+		return true
+	}
+	return false
+}
+
+// shareError returns why a share through a provider fails.
+func shareError(reason agent.Reason, name string, err error, fix string) *agent.Error {
+	return &agent.Error{Reason: reason, Op: "share through", Addr: name, Err: err, Fix: fix}
+}
+
+// broken returns the error of a tunnel that is over.
+func broken(name string, err error) *agent.Error {
+	if err == nil {
+		err = errors.New("it has ended")
+	}
+	return shareError(agent.ReasonBroken, name, err, "devproxy tries again")
 }

@@ -2,18 +2,23 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/netip"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// quickTunnel is one cloudflared that runs.
+// quickTunnel is one running cloudflared.
 type quickTunnel struct {
 	*cloudflared
 	way      *way
@@ -21,19 +26,21 @@ type quickTunnel struct {
 	out      *cloudflaredOutput
 	visitors *tunnelListener
 	program  string
+	protocol string
 
 	public link // zero until it has one
-	// mu keeps the way from being called down while a visitor is handed over.
+
+	// mu keeps down from being called while a visitor is handed over.
 	mu   sync.Mutex
 	isUp bool
 }
 
-// errEnded is a process that has ended by itself.
+// errEnded is the error of a process that has ended without being asked to.
 var errEnded = errors.New("cloudflared has ended")
 
 // run stays with the tunnel until ctx ends, the process has ended (errEnded), or
-// the tunnel is of no more use.
-func (t *quickTunnel) run(ctx context.Context, protocol string, isPrivate bool) error {
+// the tunnel is no longer useful.
+func (t *quickTunnel) run(ctx context.Context, isPrivate bool) error {
 	metrics, err := t.start(ctx)
 	if err != nil {
 		return err
@@ -42,22 +49,25 @@ func (t *quickTunnel) run(ctx context.Context, protocol string, isPrivate bool) 
 	case errors.Is(err, errBadName):
 		return &agent.Error{Reason: ReasonNoURL, Op: "use", Addr: "cloudflared's tunnel", Err: err, Fix: updateFix}
 	case err != nil:
-		return t.orEnded(t.lost("it does not answer: "+err.Error(), retryFix))
+		select {
+		case <-t.process.ended: // which is the cause
+			return errEnded
+		default:
+			return t.lost("it does not answer: "+err.Error(), retryFix)
+		}
 	}
-	limit := t.times.quic
-	if protocol == overHTTP2 {
-		limit = t.times.http2
-	}
-	if err := t.connect(ctx, metrics, limit); err != nil {
+	if err := t.connect(ctx, metrics); err != nil {
 		return err
 	}
-	t.out.settle()
-	if protocol == overHTTP2 {
+	t.out.started()
+	if t.protocol == overHTTP2 {
 		t.needsHTTP2.Store(true)
 	}
-	t.way.tellAddr(isPrivate)
+	t.way.trustAddr(isPrivate)
 	if !isPrivate {
-		t.noteAddr()
+		t.noting.Do(func() {
+			t.note("visitors' addresses are not known through cloudflare here, so allow rules refuse every visitor")
+		})
 	}
 	t.up()
 	var accepting sync.WaitGroup
@@ -70,8 +80,8 @@ func (t *quickTunnel) run(ctx context.Context, protocol string, isPrivate bool) 
 }
 
 // start waits until cloudflared has a name, and with it metrics: it serves them
-// after Cloudflare has given the tunnel (cmd/cloudflared/tunnel/cmd.go,
-// StartServer). The port is one that cloudflared has chosen and logs.
+// once it has got the tunnel from Cloudflare (cmd/cloudflared/tunnel/cmd.go,
+// StartServer). cloudflared chooses the port and logs it.
 func (t *quickTunnel) start(ctx context.Context) (*cloudflaredMetrics, error) {
 	select {
 	case addr := <-t.out.metrics:
@@ -89,10 +99,14 @@ func (t *quickTunnel) start(ctx context.Context) (*cloudflaredMetrics, error) {
 	return nil, t.lost("it gets no tunnel from Cloudflare", retryFix)
 }
 
-// connect waits until cloudflared has a connection to Cloudflare. The name is not
-// looked up here or later: it may not be published yet, and resolvers remember for
+// connect waits until cloudflared has a connection to Cloudflare. The name is never
+// looked up: it may not be published yet, and resolvers would remember for
 // half an hour that it was not.
-func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics, limit time.Duration) error {
+func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) error {
+	limit := t.times.quic
+	if t.protocol == overHTTP2 {
+		limit = t.times.http2
+	}
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	for {
@@ -109,17 +123,13 @@ func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics, 
 		case <-t.out.flooded:
 		case <-timeout.C:
 		}
-		return t.notConnected()
+		// The process has a name. So it has found Cloudflare, even if it reported
+		// errors of DNS before.
+		if f, detail := t.out.cause(); f != nil && f.reason == agent.ReasonInspected {
+			return t.explain(f, detail)
+		}
+		return t.explain(&portBlocked, "")
 	}
-}
-
-// notConnected is the error of a process that has a name and tries on. So it has
-// found Cloudflare, whatever it said of DNS before.
-func (t *quickTunnel) notConnected() *agent.Error {
-	if f, detail := t.out.cause(); f != nil && f.reason == agent.ReasonInspected {
-		return t.explain(f, detail)
-	}
-	return t.explain(&portBlocked, "")
 }
 
 // watch follows the connection to Cloudflare, which cloudflared renews itself.
@@ -140,7 +150,7 @@ func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) er
 			t.up()
 			continue
 		}
-		// Once may be a moment between two connections.
+		// Once may be between two connections.
 		if missed++; missed >= 2 && ctx.Err() == nil {
 			t.down()
 		}
@@ -150,7 +160,7 @@ func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) er
 	}
 }
 
-// up says that visitors get through. While one is being handed over, that is known.
+// up notes that visitors get through. While one is being handed over, that is known.
 func (t *quickTunnel) up() {
 	if t.mu.TryLock() {
 		defer t.mu.Unlock()
@@ -161,11 +171,11 @@ func (t *quickTunnel) up() {
 func (t *quickTunnel) upLocked() {
 	if !t.isUp {
 		t.isUp = true
-		t.way.up(t.public.name, t.public.port)
+		t.way.up(t.public)
 	}
 }
 
-// down says that they do not for now, unless one is being handed over.
+// down notes that they do not for now, unless one is being handed over.
 func (t *quickTunnel) down() {
 	if !t.mu.TryLock() {
 		return
@@ -173,21 +183,25 @@ func (t *quickTunnel) down() {
 	defer t.mu.Unlock()
 	if t.isUp {
 		t.isUp = false
-		t.way.down(t.lost("it has lost its connection to Cloudflare", "it connects again by itself and keeps the link"))
+		t.way.down(t.lost("it has lost its connection to Cloudflare", "it reconnects by itself and keeps the link"))
 	}
 }
 
 func (t *quickTunnel) lost(text, fix string) *agent.Error {
-	return &agent.Error{Reason: agent.ReasonBroken, Op: "share through", Addr: "cloudflare", Err: errors.New("cloudflared: " + text), Fix: fix}
+	return shareError(agent.ReasonBroken, "cloudflare", errors.New("cloudflared: "+text), fix)
 }
 
-// accept hands visitors over until the listener is closed.
+// accept hands visitors over until the listener is closed. Each is a sign of a
+// connection to Cloudflare, should watch not have seen it yet.
 func (t *quickTunnel) accept(ctx context.Context) {
 	for {
 		conn, err := t.visitors.accept(ctx)
 		switch {
 		case err == nil:
-			t.hand(ctx, conn)
+			t.mu.Lock()
+			t.upLocked()
+			t.way.accept(ctx, conn)
+			t.mu.Unlock()
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default: // out of descriptors, for example
@@ -200,50 +214,33 @@ func (t *quickTunnel) accept(ctx context.Context) {
 	}
 }
 
-// hand gives a visitor to the carrier. That it came is a sign of a connection,
-// should the watch not have seen it yet.
-func (t *quickTunnel) hand(ctx context.Context, conn net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.upLocked()
-	t.way.accept(ctx, conn)
-}
-
-// orEnded is err, or errEnded when it has that cause.
-func (t *quickTunnel) orEnded(err *agent.Error) error {
-	select {
-	case <-t.process.ended:
-		return errEnded
-	default:
-		return err
-	}
-}
-
-// whyEnded is why a process has ended by itself, now that all its words are read.
-func (t *quickTunnel) whyEnded(ctx context.Context, protocol string) *agent.Error {
+// whyEnded explains why a process has ended, now that all its output is read.
+func (t *quickTunnel) whyEnded(ctx context.Context) *agent.Error {
 	switch f, detail := t.out.cause(); {
 	case f != nil && f.reason == ReasonProgram:
-		return &agent.Error{Reason: ReasonProgram, Op: "run", Addr: t.program,
-			Err: fmt.Errorf("%s is too old: %s", t.version(ctx), detail), Fix: updateFix}
+		return &agent.Error{
+			Reason: ReasonProgram, Op: "run", Addr: t.program,
+			Err: fmt.Errorf("%s is too old: %s", t.version(ctx), detail), Fix: updateFix,
+		}
 	case f != nil && !t.isUp:
 		return t.explain(f, detail)
-	case t.public != link{} && !t.isUp && protocol == overQUIC:
+	case t.public != link{} && !t.isUp && t.protocol == overQUIC:
 		return t.explain(&portBlocked, "")
 	}
 	text := "it has ended (" + t.process.cmd.ProcessState.String() + ")"
-	if last := t.out.lastWords(); last != "" {
+	if last := t.out.lastError(); last != "" {
 		text += ": " + last
 	}
 	return t.lost(text, retryFix)
 }
 
-// versionLine is what cloudflared --version prints (cmd/cloudflared/main.go).
+// versionLine is the output of cloudflared --version (cmd/cloudflared/main.go).
 var versionLine = regexp.MustCompile(`^cloudflared version ([0-9A-Za-z.+-]{1,40})`)
 
-// versionTimeout is how long it may take for that.
+// versionTimeout bounds the run of cloudflared --version.
 const versionTimeout = 5 * time.Second
 
-// version is what the program says of itself.
+// version returns the program's version, as the subject of a sentence.
 func (t *quickTunnel) version(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
@@ -254,4 +251,68 @@ func (t *quickTunnel) version(ctx context.Context) string {
 		return "version " + string(match[1])
 	}
 	return "its version"
+}
+
+const (
+	// metricsTimeout is how long cloudflared may take for an answer about itself.
+	metricsTimeout = 5 * time.Second
+	// maxMetrics is how much of an answer is read, in bytes.
+	maxMetrics = 4 << 10
+)
+
+// cloudflaredMetrics reads the metrics of a cloudflared (metrics/metrics.go,
+// newMetricsHandler). Their server is on loopback and without access control: every
+// user of this machine can read the name of the tunnel there.
+type cloudflaredMetrics struct {
+	addr   netip.AddrPort
+	client *http.Client
+}
+
+func newCloudflaredMetrics(addr netip.AddrPort) *cloudflaredMetrics {
+	return &cloudflaredMetrics{addr, &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: maxMetrics}, // without a proxy
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       metricsTimeout,
+	}}
+}
+
+// errBadName is the error of a quick tunnel without a name that can be used.
+var errBadName = errors.New("it has no public name")
+
+// link returns the public address of the quick tunnel.
+func (m *cloudflaredMetrics) link(ctx context.Context) (link, error) {
+	status, body, err := m.get(ctx, "/quicktunnel")
+	if err != nil {
+		return link{}, err
+	}
+	var answer struct{ Hostname string }
+	if err := json.Unmarshal(body, &answer); status != http.StatusOK || err != nil || answer.Hostname == "" || len(answer.Hostname) > maxName {
+		return link{}, errBadName
+	}
+	public, err := parseLink("https://" + strings.TrimPrefix(answer.Hostname, "https://")) // quick_tunnel.go has both forms
+	if err != nil {
+		return link{}, fmt.Errorf("%w: %w", errBadName, err)
+	}
+	return public, nil
+}
+
+// isReady reports whether the tunnel has a connection to Cloudflare
+// (metrics/readiness.go: 200, or 503).
+func (m *cloudflaredMetrics) isReady(ctx context.Context) bool {
+	status, _, err := m.get(ctx, "/ready")
+	return err == nil && status == http.StatusOK
+}
+
+func (m *cloudflaredMetrics) get(ctx context.Context, path string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.addr.String()+path, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := m.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxMetrics))
+	return resp.StatusCode, body, err
 }

@@ -108,7 +108,7 @@ func TestServices(t *testing.T) {
 			s.start(f.at(test.server), shareOptions{})
 			c := <-f.ready
 			state := s.wait(isUp)
-			if got := authority(state.Grant.Hosts[0], state.Grant.Port); got != test.link {
+			if got := (link{state.Grant.Hosts[0], state.Grant.Port}).authority(); got != test.link {
 				t.Errorf("the link is %s, want %s", got, test.link)
 			}
 			if c.User() != test.user || c.command != test.command || c.address != test.address || c.port != test.port {

@@ -224,7 +224,7 @@ func TestAuthentication(t *testing.T) {
 				}
 				return nil, refuse
 			}
-		}, reason: agent.ReasonUnknownKey, texts: []string{"there is none in ~/.ssh", "ssh-keygen -t ed25519 && ssh-copy-id -p "}},
+		}, reason: agent.ReasonUnknownKey, texts: []string{"~/.ssh and ssh-agent have none", "ssh-keygen -t ed25519 && ssh-copy-id -p "}},
 		"a key": {server: plainServer, keys: []string{"id_rsa", "id_ed25519"}, allow: func(c *ssh.ServerConfig) {
 			c.PublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }
 		}, offered: true},

@@ -14,8 +14,8 @@ import (
 
 // unreached replaces what agent.Dial says about relays.
 func (s *sshServer) unreached(err error) error {
-	var e *agent.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*agent.Error](err)
+	if !ok {
 		return broken(s.word, err)
 	}
 	known := *e
@@ -30,17 +30,17 @@ func (s *sshServer) unreached(err error) error {
 	return &known
 }
 
-// unshaken explains a handshake that failed. trusted is whether the server's key
+// notConnected explains a handshake that failed. trusted is set when the server's key
 // was accepted, so that the rest is about the user's.
-func (o *sshOpener) unshaken(ctx context.Context, err error, trusted bool, keys *keyRing) error {
+func (o *sshOpener) notConnected(ctx context.Context, err error, trusted bool, keys *keyRing) error {
 	s := o.server
-	var key *keyError
-	var known *agent.Error
+	key, isKeyError := errors.AsType[*keyError](err)
+	known, isKnown := errors.AsType[*agent.Error](err)
 	text := err.Error()
 	switch {
-	case errors.As(err, &key):
+	case isKeyError:
 		return key.agentError()
-	case errors.As(err, &known):
+	case isKnown:
 		return known
 	case ctx.Err() != nil:
 		return broken(s.word, fmt.Errorf("no SSH server answered within %v", o.times.handshake))
@@ -54,37 +54,38 @@ func (o *sshOpener) unshaken(ctx context.Context, err error, trusted bool, keys 
 	return broken(s.word, plainly(err))
 }
 
-// unforwarded is a server that does not forward the port.
+// unforwarded returns the error of a server that does not forward the port.
 func (s *sshServer) unforwarded(said string) error {
 	reason := fmt.Sprintf("it does not forward %s", net.JoinHostPort(s.listen, fmt.Sprint(s.listenPort)))
-	fix := "it is tried again, since an earlier tunnel may still be open there"
+	fix := "devproxy tries again, since an earlier tunnel may still be open there"
 	if !s.service {
 		fix += "; set ClientAliveInterval 15 in its sshd_config, so that it notices that; check AllowTcpForwarding there, and whether something else uses the port"
 		if s.listenPort < 1024 {
 			fix += "; ports below 1024 are root's on a plain sshd: use ?listen=8080"
 		}
 	}
-	return &agent.Error{Reason: agent.ReasonFailed, Op: "share through", Addr: s.word, Err: errors.New(reason + quoted(said)), Fix: fix}
+	return shareError(agent.ReasonFailed, s.word, errors.New(reason+quoted(said)), fix)
 }
 
-// unnamed is a server that forwards, but tells no public address.
+// retryOtherFix is the fix for services that fail.
+const retryOtherFix = "devproxy tries again; if it keeps failing, use another provider"
+
+// unnamed returns the error of a server that forwards, but announces no public address.
 func (s *sshServer) unnamed(said string) error {
-	e := &agent.Error{
-		Reason: ReasonNoURL, Op: "share through", Addr: s.word, Err: errors.New("the server forwards, but it tells no https:// address" + quoted(said)),
-		Fix: fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", s.base()+"?listen=8080&url=https://demo.example.com"),
+	err := errors.New("the server forwards, but it announces no https:// address" + quoted(said))
+	if s.service { // which usually announces one
+		return shareError(agent.ReasonFailed, s.word, err, retryOtherFix)
 	}
-	if s.service { // it does tell one, as a rule
-		e.Reason, e.Fix = agent.ReasonFailed, "it is tried again; if it goes on, use another provider"
-	}
-	return e
+	return shareError(ReasonNoURL, s.word, err,
+		fmt.Sprintf("put an HTTPS proxy in front of a port there, and name both: relay = %q", s.base()+"?listen=8080&url=https://demo.example.com"))
 }
 
-// turnedAway is a server that says that it does not share.
-func (s *sshServer) turnedAway(said string) error {
-	return &agent.Error{Reason: agent.ReasonFailed, Op: "share through", Addr: s.word, Err: errors.New("the server refuses" + quoted(said)), Fix: "it is tried again; if it goes on, use another provider"}
+// refused returns the error of a server that says that it does not share.
+func (s *sshServer) refused(said string) error {
+	return shareError(agent.ReasonFailed, s.word, errors.New("the server refuses"+quoted(said)), retryOtherFix)
 }
 
-// quoted is what a server said, for the end of a sentence.
+// quoted returns a server's words, for the end of a sentence.
 func quoted(said string) string {
 	if said == "" {
 		return ""
@@ -92,13 +93,13 @@ func quoted(said string) string {
 	return fmt.Sprintf("; it says %q", said)
 }
 
-// plainError is an error whose text has the server's words in it.
+// plainError is an error whose text contains the server's words.
 type plainError struct{ error }
 
 func (e plainError) Error() string { return printable(e.error.Error()) }
 func (e plainError) Unwrap() error { return e.error }
 
-// plainly is err for a terminal.
+// plainly returns err for a terminal.
 func plainly(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return errors.New("the server closed the connection")

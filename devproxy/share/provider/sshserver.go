@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -19,41 +18,41 @@ import (
 const (
 	// sshScheme begins the URL of an SSH server.
 	sshScheme = "ssh://"
-	// sshPort is where SSH servers listen.
+	// sshPort is the port of SSH servers.
 	sshPort = 22
 	// webPort is the port whose forwarding means "give me a name" to sish,
 	// localhost.run and serveo.
 	webPort = 80
-	// listenHere asks a server to listen where ssh -R does when told a port alone.
+	// listenHere makes a server listen where ssh -R does with a port alone.
 	listenHere = "localhost"
 )
 
-// sshServer is an SSH server that forwards a port, and how it is asked to.
+// sshServer is an SSH server that forwards a port, with the request for that.
 type sshServer struct {
 	word     string // the value of `relay`
-	operator string // who runs it; empty: the host
+	operator string // empty: the host
 	user     string // empty: the user's name on this machine
 	host     string
 	port     uint16
 
-	// listen and listenPort are what the server is asked to forward (RFC 4254
-	// section 7.1). Port 0 lets it choose.
+	// listen and listenPort are the address to forward (RFC 4254 section 7.1). With
+	// port 0, the server chooses the port.
 	listen     string
 	listenPort uint16
-	// public is where visitors get through; zero when the server's text tells.
+	// public is where visitors get through; zero when the server announces it.
 	public link
-	// command is what the session executes; empty starts a shell.
+	// command is executed in the session; empty starts a shell.
 	command string
-	// service is a server that admits everybody, and whose operators its users
-	// cannot ask.
+	// service is set for a server that admits everyone, and whose users cannot
+	// contact its operators.
 	service bool
-	// pin is the server's key, as in known_hosts; empty when nobody has published it.
+	// pin is the server's key, as in known_hosts; empty when it was never published.
 	pin string
 }
 
-// localhostRunServer is the service localhost.run. Its documentation
-// (https://localhost.run/docs) is the source of what is said here: the user "nokey"
-// needs no key (docs/faq), "80" forwards what comes to http:// and https:// (docs/cli),
+// localhostRunServer is the service localhost.run, by its documentation
+// (https://localhost.run/docs): the user "nokey"
+// needs no key (docs/faq), "80" forwards http:// and https:// (docs/cli),
 // free names change after some hours and free tunnels are slow (docs/forever-free).
 // Its key is in localhost-run/client-service, linux/systemd/localhost.run.service.
 var localhostRunServer = sshServer{
@@ -67,12 +66,12 @@ func localhostRun(string) (Provider, error) {
 	return sshProvider(&server, "names that last (a free name changes after a few hours)", "large files at full speed (free tunnels have a speed limit)"), nil
 }
 
-// pinggyServer is the service pinggy, on port 443. Its documentation
-// (https://pinggy.io/docs/usages/): it ignores the port it is asked for, "http" is
-// the user's name that asks for a tunnel for HTTP, and without a terminal it writes
+// pinggyServer is the service pinggy, on port 443. By its documentation
+// (https://pinggy.io/docs/usages/), it ignores the requested port, the user "http"
+// gets a tunnel for HTTP, and without a terminal it writes
 // plain text. A free tunnel ends after 60 minutes (https://pinggy.io). Its free
-// names contain the address of the machine that shares, which its pages show and do
-// not mention: rnzdf-184-182-85-60.a.free.pinggy.link.
+// names contain the address of the machine that shares, as the names on its pages
+// show: rnzdf-184-182-85-60.a.free.pinggy.link.
 var pinggyServer = sshServer{
 	word: "pinggy", operator: "Pinggy", user: "http", host: "a.pinggy.io", port: httpsPort,
 	listen: listenHere, listenPort: 0, service: true,
@@ -84,7 +83,7 @@ func pinggy(string) (Provider, error) {
 		"names without your network's public IP address (a free name contains it)"), nil
 }
 
-// sshURL is the server in ssh://[USER@]HOST[:PORT][?listen=[ADDR:]PORT][&url=https://NAME[:PORT]]:
+// sshURL returns the provider of a server ssh://[USER@]HOST[:PORT][?listen=[ADDR:]PORT][&url=https://NAME[:PORT]]:
 // any sish, serveo or tuns.sh, or with url= any sshd behind an HTTPS proxy. ssh's own
 // configuration (~/.ssh/config) is not read.
 func sshURL(relay string) (Provider, error) {
@@ -116,7 +115,7 @@ func sshProvider(server *sshServer, cannot ...string) Provider {
 	}
 }
 
-// withoutUser is a URL without what may be a password.
+// withoutUser returns a URL without the part that may contain a password.
 func withoutUser(text string) string {
 	if i := strings.LastIndexByte(text, '@'); i >= 0 {
 		return sshScheme + "…" + text[i:]
@@ -156,8 +155,8 @@ func parseSSH(text string) (*sshServer, error) {
 	return s, nil
 }
 
-// adapt applies what is known of a service to users who have an account there, and
-// name its host.
+// adapt applies the settings of a service to a URL with its host, which users with an
+// account there write.
 func (s *sshServer) adapt() {
 	switch {
 	case s.host == localhostRunServer.host:
@@ -169,30 +168,31 @@ func (s *sshServer) adapt() {
 
 func isNotUser(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 
-// parameters reads what follows the question mark.
+// parameters reads the part after the question mark.
 func (s *sshServer) parameters(query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return errors.New("what follows the question mark is not NAME=VALUE&NAME=VALUE")
+		return errors.New("the part after the question mark is not NAME=VALUE&NAME=VALUE")
 	}
 	for name, all := range values {
-		if !slices.Contains([]string{"listen", "url"}, name) {
+		if name != "listen" && name != "url" {
 			return fmt.Errorf("unknown parameter %q; listen and url are known", name)
 		}
 		if len(all) > 1 {
-			return fmt.Errorf("parameter %q is there twice", name)
+			return fmt.Errorf("parameter %q appears twice", name)
 		}
 	}
+	listen, public := values.Get("listen"), values.Get("url")
 	if values.Has("listen") {
-		if err := s.parseListen(values.Get("listen")); err != nil {
-			return fmt.Errorf("listen=%s: %w", values.Get("listen"), err)
+		if err := s.parseListen(listen); err != nil {
+			return fmt.Errorf("listen=%s: %w", listen, err)
 		}
 	}
 	if !values.Has("url") {
 		return nil
 	}
-	if s.public, err = parseLink(values.Get("url")); err != nil {
-		return fmt.Errorf("url=%s: %w", values.Get("url"), err)
+	if s.public, err = parseLink(public); err != nil {
+		return fmt.Errorf("url=%s: %w", public, err)
 	}
 	if !values.Has("listen") {
 		return errors.New("url needs listen, the port that your HTTPS proxy sends requests to")
@@ -200,8 +200,8 @@ func (s *sshServer) parameters(query string) error {
 	return nil
 }
 
-// parseListen reads [ADDR:]PORT, where ADDR is an address of the server's or, for
-// sish, the name to ask for.
+// parseListen reads [ADDR:]PORT, where ADDR is an address of the server or, for
+// sish, the requested name.
 func (s *sshServer) parseListen(text string) error {
 	host, port := listenHere, text
 	if strings.Contains(text, ":") {
@@ -218,7 +218,7 @@ func (s *sshServer) parseListen(text string) error {
 	return err
 }
 
-// base is the server's URL without parameters.
+// base returns the server's URL without parameters.
 func (s *sshServer) base() string {
 	u := url.URL{Scheme: "ssh", Host: s.host}
 	if s.user != "" {
@@ -230,10 +230,10 @@ func (s *sshServer) base() string {
 	return u.String()
 }
 
-// address is for dialling.
+// address returns the address to dial.
 func (s *sshServer) address() string { return net.JoinHostPort(s.host, strconv.Itoa(int(s.port))) }
 
-// login is the user's name at the server.
+// login returns the user's name at the server.
 func (s *sshServer) login() string {
 	if s.user != "" {
 		return s.user

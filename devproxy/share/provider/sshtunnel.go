@@ -16,29 +16,26 @@ import (
 )
 
 const (
-	// handshakeTimeout bounds the key exchange and the authentication; the user may
-	// have to touch a key.
+	// handshakeTimeout bounds the key exchange and the authentication, for which the
+	// user may have to touch a key.
 	handshakeTimeout = 40 * time.Second
 	// setupTimeout bounds the requests for a session and for the forwarding together.
 	setupTimeout = 20 * time.Second
-	// linkTimeout is how long the server may take to tell the public address once
+	// linkTimeout is how long the server may take to announce the public address once
 	// it forwards.
 	linkTimeout = 15 * time.Second
-	// maxText is how much of a server's text is read in search of the public
-	// address, in bytes.
-	maxText = 64 << 10
 	// renameLimit is how long a public name must last: a service that changes it
-	// more often is broken.
+	// more often does not work.
 	renameLimit = time.Minute
-	// keepaliveEvery is how often the server is asked whether it is there, and
+	// keepaliveEvery is how often the server is asked for a sign of life, and
 	// keepaliveTimeout how long it may take to answer: it is dead after 30 s.
 	keepaliveEvery   = 15 * time.Second
 	keepaliveTimeout = 15 * time.Second
-	// maxVisitors is how many connections of visitors a tunnel carries at a time.
+	// maxVisitors is how many connections of visitors a tunnel carries at once.
 	// Each may cost the 2 MB that package ssh lets the other end send unread.
 	maxVisitors = 128
-	// maxWaiting is how many more may wait for their turn, which costs nothing but
-	// the place. The rest are refused.
+	// maxWaiting is how many more may wait for their turn, which costs almost
+	// nothing. The rest are refused.
 	maxWaiting = 1024
 )
 
@@ -47,7 +44,7 @@ type sshTimes struct {
 	handshake, setup, link, rename, keepaliveEvery, keepaliveTimeout, linger time.Duration
 }
 
-// usualTimes are those of the constants.
+// usualTimes are the limits outside tests.
 var usualTimes = sshTimes{
 	handshake: handshakeTimeout, setup: setupTimeout, link: linkTimeout, rename: renameLimit,
 	keepaliveEvery: keepaliveEvery, keepaliveTimeout: keepaliveTimeout, linger: sendLinger,
@@ -74,7 +71,7 @@ func newSSHOpener(server *sshServer, opts Options) *sshOpener {
 	return o
 }
 
-// userHome is the user's home directory, empty when it is not known.
+// userHome returns the user's home directory, empty when it is not known.
 func (o *sshOpener) userHome() string { return cmp.Or(o.getenv("HOME"), o.getenv("USERPROFILE")) }
 
 // sshTunnel is a forwarded port, from its connection's handshake to its end.
@@ -104,8 +101,8 @@ func (o *sshOpener) open(ctx context.Context, way *way) error {
 	defer t.running.Wait()
 	defer conn.Close()
 	defer fail(nil)
-	// Requests of the server's are refused. Its channels are taken before anything
-	// is asked for, so that no visitor is too early.
+	// The server's requests are refused. Its channels are taken before anything
+	// is requested, so that no visitor is too early.
 	t.running.Go(func() { ssh.DiscardRequests(conn.requests) })
 	t.running.Go(func() { t.queue(conn.channels) })
 	t.running.Go(func() { fail(broken(o.server.word, plainly(conn.Wait()))) })
@@ -128,13 +125,13 @@ func (t *sshTunnel) stay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.way.up(public.name, public.port)
+	t.way.up(public)
 	t.running.Go(func() { t.letIn(ctx, port) })
 	t.running.Go(func() { t.keepAlive(ctx) })
 	return t.follow(ctx, public)
 }
 
-// setup has the server forward a port, and tells which. The session comes first:
+// setup has the server forward a port, and returns it. The session comes first:
 // services tie the tunnel to it, and sish waits a second for it (sshmuxer/requests.go).
 // With url= there is no session: nothing is read from it, and a plain sshd may refuse
 // its user a shell.
@@ -148,7 +145,7 @@ func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 		case ctx.Err() != nil:
 			err = fmt.Errorf("the server did not answer within %v", t.times.setup)
 		case errors.Is(err, io.EOF):
-			err = t.Wait() // the server may have said why
+			err = t.Wait() // the server may have sent a reason
 		}
 		return broken(t.server.word, plainly(err))
 	}
@@ -179,7 +176,7 @@ func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 // not an error when the server refuses the session or the shell: it may still forward.
 func (t *sshTunnel) startSession(ctx context.Context) error {
 	channel, requests, err := t.OpenChannel("session", nil)
-	if refused := new(ssh.OpenChannelError); errors.As(err, &refused) {
+	if _, isRefused := errors.AsType[*ssh.OpenChannelError](err); isRefused {
 		return nil
 	}
 	if err != nil {
@@ -189,15 +186,15 @@ func (t *sshTunnel) startSession(ctx context.Context) error {
 	// Both are read to their end, since they share a window.
 	t.running.Go(func() { t.read(ctx, channel) })
 	t.running.Go(func() { t.read(ctx, channel.Stderr()) })
-	if t.server.command == "" {
-		_, err = channel.SendRequest("shell", true, nil)
-	} else {
-		_, err = channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{t.server.command}))
+	kind, payload := "shell", []byte(nil)
+	if t.server.command != "" {
+		kind, payload = "exec", ssh.Marshal(struct{ Command string }{t.server.command})
 	}
+	_, err = channel.SendRequest(kind, true, payload)
 	return err
 }
 
-// findLink waits until the server has told the public address.
+// findLink waits until the server has announced the public address.
 func (t *sshTunnel) findLink(ctx context.Context) (link, error) {
 	if t.server.public != (link{}) {
 		return t.server.public, nil
@@ -210,7 +207,7 @@ func (t *sshTunnel) findLink(ctx context.Context) (link, error) {
 			if found.link != (link{}) {
 				return found.link, nil
 			}
-			return link{}, t.server.turnedAway(found.refused)
+			return link{}, t.server.refused(found.refused)
 		case <-limit.C:
 			return link{}, t.server.unnamed(t.text.last())
 		case <-ctx.Done():
@@ -229,12 +226,12 @@ func (t *sshTunnel) follow(ctx context.Context, public link) error {
 			case found.link == public:
 				continue
 			case found.link == (link{}):
-				return t.server.turnedAway(found.refused)
+				return t.server.refused(found.refused)
 			case time.Since(since) < t.times.rename:
 				return broken(t.server.word, errors.New("the server changes the public name too often"))
 			}
 			public, since = found.link, time.Now()
-			t.way.up(public.name, public.port)
+			t.way.up(public)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -268,8 +265,8 @@ func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
 }
 
 // keepAlive fails the tunnel when nothing has come from the server for as long as
-// both times, though it was asked. While much is on its way the answer may take
-// longer than that; then other things come.
+// both times, though it was asked. While much data is on its way the answer may take
+// longer than that, but the data counts too.
 func (t *sshTunnel) keepAlive(ctx context.Context) {
 	dead := t.times.keepaliveEvery + t.times.keepaliveTimeout
 	for {
@@ -301,8 +298,8 @@ func (t *sshTunnel) keepAlive(ctx context.Context) {
 	}
 }
 
-// queue takes the channels that the server opens. It never waits for visitors that
-// are in: package ssh, which has room for 16, would stop to read meanwhile.
+// queue takes the channels that the server opens. It never waits for current
+// visitors: package ssh, which has room for 16, would stop reading meanwhile.
 func (t *sshTunnel) queue(channels <-chan ssh.NewChannel) {
 	for channel := range channels {
 		if channel.ChannelType() != "forwarded-tcpip" {
@@ -340,14 +337,14 @@ func (t *sshTunnel) letIn(ctx context.Context, port uint32) {
 			conn.carry(ctx, channel, t.times.linger)
 			<-places
 		})
-		// Who the visitor is, no server of this kind tells: a service or an HTTPS
-		// proxy is in between, sish says its own name, and tunnl.gg 127.0.0.1. A
+		// No server of this kind identifies the visitor: a service or an HTTPS
+		// proxy is in between, sish sends its own name, and tunnl.gg 127.0.0.1. A
 		// wrong address would pass `allow`.
 		t.way.accept(ctx, conn)
 	}
 }
 
-// next is the channel of the next visitor, nil once ctx has ended.
+// next returns the channel of the next visitor, nil once ctx has ended.
 func (t *sshTunnel) next(ctx context.Context, port uint32) ssh.NewChannel {
 	for {
 		select {
@@ -355,7 +352,7 @@ func (t *sshTunnel) next(ctx context.Context, port uint32) ssh.NewChannel {
 			if isForwarded(channel.ExtraData(), port) {
 				return channel
 			}
-			_ = channel.Reject(ssh.Prohibited, "this port was not asked for")
+			_ = channel.Reject(ssh.Prohibited, "this port was not requested")
 		case <-ctx.Done():
 			return nil
 		}
@@ -363,7 +360,7 @@ func (t *sshTunnel) next(ctx context.Context, port uint32) ssh.NewChannel {
 }
 
 // isForwarded reports whether a channel is for the forwarded port (RFC 4254 section
-// 7.2). The address is not compared: tunnl.gg sends 127.0.0.1, whatever was asked for.
+// 7.2). The address is not compared: tunnl.gg always sends 127.0.0.1.
 func isForwarded(payload []byte, port uint32) bool {
 	var channel struct {
 		Addr       string

@@ -4,9 +4,9 @@ package provider
 // out. JSON with a QR code takes some 15 KB.
 const maxLine = 64 << 10
 
-// textLines cuts what a server writes for a terminal into lines, however it
-// arrives, without control characters and sequences (ECMA-48 section 5). A line
-// that has not ended is none: its last word may be half of a name.
+// textLines cuts what a server writes for a terminal into lines, in any pieces that
+// it arrives in, without control characters and sequences (ECMA-48 section 5). A line
+// that has not ended does not count: its last word may be half of a name.
 type textLines struct {
 	line  []byte
 	over  bool // the line is longer than maxLine
@@ -23,74 +23,64 @@ const (
 	textStringEscape           // ESC in a control string
 )
 
-// feed takes the next bytes, and gives each line that ends in them to each.
+// feed takes the next bytes, and calls each for every line that ends in them.
 func (t *textLines) feed(text []byte, each func(line string)) {
 	for _, c := range text {
-		t.state = t.next(c, each)
+		if c == '\n' || c == '\r' { // it ends an unfinished sequence too
+			t.end(each)
+			t.state = textPlain
+			continue
+		}
+		state := t.state
+		t.state = state.next(c)
+		switch {
+		case state == textPlain && t.state == textPlain:
+			t.add(c)
+		case state == textControl && t.state == textPlain && c != 'm':
+			// A control sequence that is not a colour moves the cursor or erases:
+			// the text after it is somewhere else on the screen.
+			t.end(each)
+		}
 	}
 }
 
-func (t *textLines) next(c byte, each func(line string)) textState {
-	if c == '\n' || c == '\r' { // it ends an unfinished sequence too
-		t.end(each)
-		return textPlain
-	}
-	switch t.state {
+// next returns the state after a character that does not end a line.
+func (s textState) next(c byte) textState {
+	isEscape := c == 0x1b
+	switch s {
 	case textEscape:
-		return t.escape(c)
+		switch {
+		case c == '[':
+			return textControl
+		case c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_':
+			return textString
+		case isEscape || 0x20 <= c && c <= 0x2f: // intermediate bytes
+			return textEscape
+		}
 	case textControl:
-		return t.control(c, each)
+		if !isEscape && (c < 0x40 || c > 0x7e) {
+			return textControl
+		}
 	case textString, textStringEscape:
-		return inString(t.state, c)
+		switch {
+		case isEscape:
+			return textStringEscape
+		case c != 0x07 && (s != textStringEscape || c != '\\'):
+			return textString
+		}
 	}
-	if c == 0x1b {
-		return textEscape
-	}
-	t.add(c)
-	return textPlain
-}
-
-func (t *textLines) escape(c byte) textState {
-	switch {
-	case c == '[':
-		return textControl
-	case c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_':
-		return textString
-	case c == 0x1b || 0x20 <= c && c <= 0x2f: // intermediate bytes
+	if isEscape {
 		return textEscape
 	}
 	return textPlain
 }
 
-// control is inside a control sequence. One that is not a colour moves the cursor
-// or erases: what follows is somewhere else on the screen.
-func (t *textLines) control(c byte, each func(line string)) textState {
-	switch {
-	case c == 0x1b:
-		return textEscape
-	case c < 0x40 || c > 0x7e:
-		return textControl
-	case c != 'm':
-		t.end(each)
-	}
-	return textPlain
-}
-
-func inString(state textState, c byte) textState {
-	switch {
-	case c == 0x07, state == textStringEscape && c == '\\':
-		return textPlain
-	case c == 0x1b:
-		return textStringEscape
-	}
-	return textString
-}
-
+// add adds a character to the line, unless it is a control character.
 func (t *textLines) add(c byte) {
-	switch {
-	case c == '\t':
+	if c == '\t' {
 		c = ' '
-	case c < 0x20 || c == 0x7f:
+	}
+	if c < 0x20 || c == 0x7f {
 		return
 	}
 	if t.over = t.over || len(t.line) == maxLine; !t.over {
