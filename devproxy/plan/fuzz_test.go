@@ -50,6 +50,12 @@ func reference(p *Plan, r Request) (*Route, int) {
 							return nil, http.StatusBadRequest
 						}
 					}
+					for _, reading := range [][]string{referenceMerge(segments), untrailed, segments} {
+						folded := referenceFolded(host, reading, r)
+						if referenceGuarded(folded) && (own == nil || foldText(own.Path) != folded.Path && !reflect.DeepEqual(referenceGuard(own), referenceGuard(folded))) {
+							return nil, http.StatusBadRequest
+						}
+					}
 				}
 			}
 		}
@@ -163,8 +169,33 @@ func referenceHost(p *Plan, name string) *Host {
 }
 
 func referenceRoute(h *Host, segments []string, r Request) *Route {
-	var best *Route
+	return referenceFirst(h.Routes, segments, r, referenceBefore)
+}
+
+// referenceFolded is referenceRoute without the case of paths, and with guarded
+// routes before others of the same rank.
+func referenceFolded(h *Host, segments []string, r Request) *Route {
+	var routes []*Route
 	for _, route := range h.Routes {
+		c := *route
+		c.Path = foldText(route.Path)
+		routes = append(routes, &c)
+	}
+	var folded []string
+	for _, segment := range segments {
+		folded = append(folded, foldText(segment))
+	}
+	return referenceFirst(routes, folded, r, func(a, b *Route) bool {
+		if guarded := referenceGuarded(a); guarded != referenceGuarded(b) && comparePaths(a.Path, b.Path) == 0 {
+			return guarded
+		}
+		return referenceBefore(a, b)
+	})
+}
+
+func referenceFirst(routes []*Route, segments []string, r Request, before func(a, b *Route) bool) *Route {
+	var best *Route
+	for _, route := range routes {
 		want := strings.Split(route.Path[1:], "/")
 		if route.Path == "/" {
 			want = nil
@@ -173,7 +204,7 @@ func referenceRoute(h *Host, segments []string, r Request) *Route {
 		for i := 0; fits && i < len(want); i++ {
 			fits = referenceSegment(want[i], segments[i], i == len(segments)-1)
 		}
-		if fits && referenceConditions(route.Match, r) && (best == nil || referenceBefore(route, best)) {
+		if fits && referenceConditions(route.Match, r) && (best == nil || before(route, best)) {
 			best = route
 		}
 	}
@@ -260,9 +291,10 @@ func FuzzMatch(f *testing.F) {
 		"/only", "/only/", "//only", "/secret/", "/secret//", "/strip/x/..", "/strip/../x", "/..", "/../strip/x", "/%5C..%5C..%5Cx", "/x;a/..", "/x;/../..", "/..;/..",
 		"/api/1/store", "/api//store", "/api/1/admin", "/api//admin", "/api/a%2Fb/admin", "/api/a%2Fb/store/x", "/api/v1/store", "/api/", "/api/x/", "/api/../admin", "/api/;/admin", "/api/x;y/admin",
 		"/app_", "/app_1", "/app_1_2", "/app__", "/app_%5F", "/ap%70_x/..%2f/app_1_1", "/a.js", "/.js", "/a.js/", "/%2Ejs", "/1m2n3", "/%6d%6E", "/nm", "/x/keys", "//keys", "/%2Fkeys",
-		"/%25x", "/a", "/aa", "/aaa", "/a%61", "/x/1/2/3", "/1/2/3/4/5", "/x//2/3", "/caf%C3%A9", "/cafx%c3%a9", "/caf%C3", "/%2A/keys", "/*/keys", "/api/*/admin", "/"+strings.Repeat("a", 300), "/"+strings.Repeat("%61", 300),
+		"/%25x", "/a", "/aa", "/aaa", "/a%61", "/x/1/2/3", "/1/2/3/4/5", "/x//2/3", "/caf%C3%A9", "/cafx%c3%a9", "/caf%C3", "/%2A/keys", "/*/keys", "/api/*/admin", "/ADMIN", "/admin/Open", "/%41DMIN", "/docs", "/DOCS/public", "/docs/Public", "/Assets", "/ASSETS", "/caf%C3%89", "/CAF%c3%a9", "/%E2%84%AAey", "/Key", "/twin", "/TWIN", "/Twin", "/x/a%C5%BF", "/X/s", "/x/S", "/ADMIN;x", "//ADMIN", "/a/../ADMIN",
+		"/"+strings.Repeat("a", 300), "/"+strings.Repeat("%61", 300),
 	) {
-		for _, host := range []string{"shop.localhost", "guard.localhost", "stars.localhost"} {
+		for _, host := range []string{"shop.localhost", "guard.localhost", "stars.localhost", "case.localhost"} {
 			f.Add("GET", host, seed, "", "")
 		}
 		f.Add("POST", "A.shop.localhost.", seed, "beta=yes", "1")
@@ -291,7 +323,7 @@ func FuzzMatch(f *testing.F) {
 }
 
 // meanings are what programs make of a target: decoded once, with some or all of
-// its separators, without parameters, cleaned.
+// its separators, without parameters, cleaned, in lower case.
 func meanings(t *testing.T, target string) (all []string) {
 	t.Helper()
 	decoded, err := url.PathUnescape(target)
@@ -301,7 +333,7 @@ func meanings(t *testing.T, target string) (all []string) {
 	slashed := strings.ReplaceAll(decoded, `\`, "/")
 	parameters := regexp.MustCompile(`;[^/]*`)
 	for _, text := range []string{decoded, slashed, parameters.ReplaceAllString(decoded, ""), parameters.ReplaceAllString(slashed, "")} {
-		all = append(all, path.Clean("/"+text))
+		all = append(all, path.Clean("/"+text), strings.ToLower(path.Clean("/"+text)))
 	}
 	return all
 }
@@ -328,14 +360,14 @@ func checkProtected(t *testing.T, p *Plan, r Request, reached *Route) {
 func TestEverySpelling(t *testing.T) {
 	p := fuzzPlan(t)
 	separators := []string{"/", "//", "/./", "%2F", "%2f", "/%2F", "%2F/", `\`, "%5C", "%5c", "/x/../", "/%2e/", "/x/%2E%2e/", "/x%2f..%2F", "///"}
-	words := []string{"admin", "%61dmin", "a%64min", "admi%6E", "admi%6e", "%61%64%6d%69%6e"}
+	words := []string{"admin", "%61dmin", "a%64min", "admi%6E", "admi%6e", "%61%64%6d%69%6e", "Admin", "ADMIN", "%41dmin", "adm%49N"}
 	reached := 0
 	for _, first := range separators {
 		for _, second := range separators {
 			for _, third := range append(separators, "") {
 				for _, word := range words {
 					target := first + "api" + second + word + third
-					for _, host := range []string{"shop.localhost", "guard.localhost", "stars.localhost"} {
+					for _, host := range []string{"shop.localhost", "guard.localhost", "stars.localhost", "case.localhost"} {
 						r := Request{Method: "GET", Host: host, Path: target}
 						m, err := p.Match(r)
 						if err != nil {
@@ -359,6 +391,7 @@ func spellings() []string {
 	return []string{
 		"/api%2Fadmin", "/api//admin", "//api/admin", "/api/./admin", "/api/x/../admin", "/api/%2e%2E/admin", "/api%5cadmin", `/api\admin`,
 		"/api/admin%2fkeys", "/api/%2fadmin", "/%2Fapi/admin", "/api;/admin", "/api/..;/admin", "/x%2f..%2Fapi/admin", "/secret;x", "/;x/secret", "//secret", "/./secret",
+		"/API/admin", "/api/ADMIN", "/API%2FADMIN", "/SECRET", "/Secret;x", "/x/../%53ecret",
 		"/x/..%5Csecret", "/api//../secret", "/a//..%2f/../secret", `/x\..\secret`, "/x;\\..\\secret", "/a%3b/../secret%3B",
 	}
 }
@@ -383,7 +416,9 @@ func fuzzPlan(t testing.TB) *Plan {
 		routeOf("/app_*", 5), protect(routeOf("/app_*_*", 1)), exactly("/*.js", 6), routeOf("/*m*n*", 7), protect(exactly("/*/keys", 1)), routeOf("/%*", 8),
 		when("/app_*", 9, matchOf("POST", "", "")), routeOf("/a*a", 10), routeOf("/*/*/*/*", 11), routeOf("/x/*/*/*", 12), routeOf("/caf*é", 13),
 		exactly("/only/", 14), exactly("/*/", 15), protect(exactly("/app_/", 1)))
-	return build(t, written, guard, stars, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
+	cased := hostOf("case.localhost", to(1), protect(routeOf("/admin", 1)), routeOf("/Admin/open", 2), protect(routeOf("/Docs", 1)), routeOf("/docs/Public", 3),
+		routeOf("/assets", 4), routeOf("/Assets", 5), protect(routeOf("/café", 1)), protect(routeOf("/k*", 1)), protect(routeOf("/Twin", 1)), routeOf("/twin", 6), protect(exactly("/x/*S", 1)))
+	return build(t, written, guard, stars, cased, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
 }
 
 // protect asks for a name and a password.

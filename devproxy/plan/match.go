@@ -32,7 +32,8 @@ type Match struct {
 
 // Match finds the route of r. The error is a *UnknownHostError, a *PathError
 // or a *NoRouteError. It does not allocate when the host is in lower case and
-// no route that is tried has a condition on an escaped query parameter.
+// no route that is tried has a condition on an escaped query parameter, except
+// for a path with upper case or a special spelling on a host with a guard.
 //
 // A path is cut at "/", and "//" counts as "/". Upstreams may read the same path
 // in other ways. Where that matters the request is refused: see Host.otherwise.
@@ -46,6 +47,7 @@ func (p *Plan) Match(r Request) (Match, error) {
 		return Match{}, &PathError{Path: r.Path, Reason: wrong}
 	}
 	route := host.tree.find(cutPath(r.Path), &r)
+	s.cased = host.guarded && (s.cased || host.cased)
 	if s != (shape{}) {
 		if wrong := host.otherwise(r.Path, s, &r, route); wrong != "" {
 			return Match{}, &PathError{Path: r.Path, Reason: wrong}

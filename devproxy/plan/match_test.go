@@ -231,3 +231,51 @@ func TestTraceTellsWhy(t *testing.T) {
 		t.Errorf("Match = %v, %v; want the last of the trace", m.Route, err)
 	}
 }
+
+// TestCaseGetsAroundNoGuard: a path that an upstream which ignores case would take
+// for a guarded one is refused, and other paths are told apart by case as before.
+func TestCaseGetsAroundNoGuard(t *testing.T) {
+	open := routeOf("/Open", 2)
+	p := build(t, hostOf("shop.localhost", to(1),
+		protect(routeOf("/admin", 1)), routeOf("/admin/health", 3), protect(exactly("/Reports", 1)), open,
+		routeOf("/assets", 4), routeOf("/Assets", 5), protect(routeOf("/Twin", 1)), routeOf("/twin", 6), protect(routeOf("/café", 1)), protect(routeOf("/*.key", 1)),
+	), hostOf("plain.localhost", to(1), routeOf("/admin", 2)), hostOf("all.localhost", nil, protect(routeOf("/", 1)), protect(routeOf("/admin", 1))))
+	tests := []struct{ host, path, want string }{
+		{"shop", "/admin", "/admin"},
+		{"shop", "/ADMIN", `is route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "/Admin/x", `is route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "/%41dmin", `is route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "//ADMIN/", `is route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "/x/../ADMIN", `is route "/" as it is written, and route "/admin" where "." and ".." segments are resolved and case is ignored`},
+		{"shop", "/ADMIN;x", `is route "/" as it is written, and route "/admin" where ";" begins a parameter and case is ignored`},
+		{"shop", "/Open%2f..%2FADMIN", `is route "/" as it is written, and route "/Open" where "%2F" counts as "/"`},
+		{"shop", "/reports", `is route "/" as it is written, and route "/Reports (exact)" where case is ignored`},
+		{"shop", "/Reports", "/Reports"},
+		{"shop", "/reports/x", "/"},
+		{"shop", "/CAF%C3%89", `is route "/" as it is written, and route "/café" where case is ignored`},
+		{"shop", "/a.%E2%84%AAEY", `is route "/" as it is written, and route "/*.key" where case is ignored`},
+		{"shop", "/ADMIN/HEALTH", "/"}, // is open in either case
+		{"shop", "/admin/Health", "/admin"},
+		{"shop", "/open", "/"},
+		{"shop", "/Assets/App.js", "/Assets"},
+		{"shop", "/assets/App.js", "/assets"},
+		{"shop", "/ASSETS", "/"},
+		{"shop", "/Twin", "/Twin"},
+		{"shop", "/twin", "/twin"}, // the Proxyfile tells them apart
+		{"shop", "/TWIN", `is route "/" as it is written, and route "/Twin" where case is ignored`},
+		{"plain", "/ADMIN", "/"},
+		{"all", "/ADMIN", "/"}, // with the same guard
+	}
+	for _, tt := range tests {
+		m, err := p.Match(Request{Method: "GET", Host: tt.host + ".localhost", Path: tt.path})
+		got := ""
+		if wrong, is := errors.AsType[*PathError](err); is {
+			got = wrong.Reason
+		} else if err == nil {
+			got = m.Route.Path
+		}
+		if got != tt.want {
+			t.Errorf("%s %s: %s (%v); want %s", tt.host, tt.path, got, err, tt.want)
+		}
+	}
+}

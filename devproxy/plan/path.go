@@ -85,6 +85,7 @@ type shape struct {
 	backslash  bool // `\` or "%5C"
 	dots       bool // a "." or ".." segment, in some reading
 	parameters bool // ";" or "%3B"
+	cased      bool // a letter that folding changes, or a byte outside of ASCII
 }
 
 // ambiguous reports whether a path has more readings than those of its "/".
@@ -127,6 +128,7 @@ func vetPath(path string) (s shape, wrong string) {
 			length, dots = length+1, dots+1
 		default:
 			s.parameters = s.parameters || c == ';'
+			s.cased = s.cased || isCased(c)
 			length++
 		}
 		i += size

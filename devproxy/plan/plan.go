@@ -51,6 +51,8 @@ type Host struct {
 	names   []name // Name and Aliases, each with its line
 	tree    tree   // of Routes
 	guarded bool   // whether any of Routes is
+	folded  tree   // of Routes without the case of their paths; only if guarded
+	cased   bool   // whether a path of Routes has a letter that folding changes
 }
 
 type name struct {
@@ -64,6 +66,7 @@ func (h *Host) arrange() {
 	h.tree = newTree(h.Routes)
 	h.guarded = slices.ContainsFunc(h.Routes, (*Route).guarded)
 	compareRoutes(h.Routes)
+	h.fold()
 }
 
 // Source is a line of a Proxyfile, as error pages quote it.

@@ -1,25 +1,29 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // otherwise looks at path as other programs may read it. It returns why a request
 // that devproxy reads as one for route must be refused, or "" if it need not be.
 // s is the shape of path.
 //
-// Programs differ in five things: whether "%2F" separates segments, whether "\"
+// Programs differ in six things: whether "%2F" separates segments, whether "\"
 // does, whether dot segments are resolved, whether a ";" begins parameters that
-// are ignored, and what an empty segment means. The rules:
+// are ignored, what an empty segment means, and whether case counts. The rules:
 //
 //   - No reading may reach a route with a guard (basic_auth, allow, deny) that
 //     route does not have. No spelling of a path gets around a guard.
 //   - With "%2F", "\" and dot segments, all readings must also have the same
 //     answer: nothing says which one is meant.
 //   - "//" counts as "/". A trailing "/" counts for exact routes: "/only/" does not
-//     match an exact "/only". A ";" is an ordinary character. Their other readings
-//     may have another answer.
+//     match an exact "/only". A ";" is an ordinary character, and case counts. Their
+//     other readings may have another answer.
 //   - A ".." above the root is refused where the upstream's path is made from the
 //     route's: rewrite = "/public{rest}" must not become "/public/..".
 func (h *Host) otherwise(path string, s shape, r *Request, route *Route) (wrong string) {
@@ -82,8 +86,11 @@ func (h *Host) readAs(path string, by separators, dots bool, r *Request, route *
 }
 
 // guardedBy compares route with the readings of path that differ in what an
-// empty segment means.
+// empty segment means, and in whether case counts.
 func (h *Host) guardedBy(path string, by separators, r *Request, route *Route, as reading) (wrong string) {
+	if !h.guarded {
+		return ""
+	}
 	for _, c := range []cutter{
 		{rest: path, separators: by, merge: true},
 		{rest: path, separators: by, merge: true, untrailed: true},
@@ -99,6 +106,11 @@ func (h *Host) guardedBy(path string, by separators, r *Request, route *Route, a
 			}
 			return ambiguous(route, other, how)
 		}
+		// Routes whose paths differ in nothing but case say themselves that it counts.
+		if other := h.folded.find(c, r); route.weaker(other) && (route == nil || foldText(route.Path) != other.Path) {
+			as.folded = true
+			return ambiguous(route, other.original, as.String())
+		}
 	}
 	return ""
 }
@@ -108,6 +120,7 @@ type reading struct {
 	by         separators
 	dots       bool // resolved
 	parameters bool // cut off
+	folded     bool // without case
 }
 
 // String is to be read after "it is a route"; it is empty for devproxy's own
@@ -127,6 +140,9 @@ func (r reading) String() string {
 	if r.dots {
 		parts = append(parts, `"." and ".." segments are resolved`)
 	}
+	if r.folded {
+		parts = append(parts, "case is ignored")
+	}
 	if len(parts) == 0 {
 		return ""
 	}
@@ -145,3 +161,75 @@ func labelOf(r *Route) string {
 	}
 	return fmt.Sprintf("route %q", r.Label())
 }
+
+// fold prepares h for programs that ignore case, such as those on Windows and
+// macOS. Of routes whose folded paths are equal, those with a guard come first.
+func (h *Host) fold() {
+	h.folded, h.cased = tree{}, false
+	if !h.guarded {
+		return
+	}
+	var copies []*Route
+	for _, r := range h.Routes {
+		c := *r
+		c.Path, c.original = foldText(r.Path), r
+		h.cased = h.cased || c.Path != r.Path
+		copies = append(copies, &c)
+	}
+	unguarded := func(r *Route) int {
+		if r.guarded() {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(copies, func(a, b *Route) int {
+		return cmp.Or(comparePaths(a.Path, b.Path), cmp.Compare(unguarded(a), unguarded(b)))
+	})
+	h.folded = newTree(copies)
+	h.folded.fold = true
+}
+
+// foldSegment returns a percent-encoded segment with its text folded.
+func foldSegment(segment string) string {
+	if !strings.Contains(segment, "%") {
+		return foldText(segment)
+	}
+	decoded, _ := decodeInto(nil, segment, len(segment))
+	return strings.ReplaceAll(foldText(string(decoded)), "%", "%25")
+}
+
+// foldText returns a text that is equal for texts that differ in nothing but
+// case: each letter becomes the lower case of its case variants.
+func foldText(text string) string {
+	cased := false
+	for i := range len(text) {
+		cased = cased || isCased(text[i])
+	}
+	if !cased {
+		return text
+	}
+	var out strings.Builder
+	for text != "" {
+		r, size := utf8.DecodeRuneInString(text)
+		if folded := foldRune(r); folded != r {
+			out.WriteRune(folded)
+		} else {
+			out.WriteString(text[:size]) // a byte that is not UTF-8 stays
+		}
+		text = text[size:]
+	}
+	return out.String()
+}
+
+// foldRune returns the lower case of the first of r's case variants, so that "k",
+// "K" and the Kelvin sign are equal.
+func foldRune(r rune) rune {
+	first := r
+	for variant := unicode.SimpleFold(r); variant != r; variant = unicode.SimpleFold(variant) {
+		first = min(first, variant)
+	}
+	return unicode.ToLower(first)
+}
+
+// isCased reports whether foldText may change a text with this byte.
+func isCased(c byte) bool { return 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf }

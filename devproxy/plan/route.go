@@ -56,6 +56,8 @@ type Route struct {
 	// in the same clients, and routes with equal effects treat a request alike.
 	guard, effect int
 	rank          int // in Host.Routes
+	// original is set in the copies of Host.folded.
+	original *Route
 }
 
 // Header is a field that a route sets (Value) or removes.

@@ -14,6 +14,9 @@ type tree struct {
 	// longest is the length of the longest segment of any route without a star.
 	// A longer segment of a request matches none and is not decoded.
 	longest int
+	// fold is true for a tree of folded paths: segments are folded before they are
+	// looked up.
+	fold bool
 }
 
 // node is a path that routes have in common.
@@ -114,6 +117,9 @@ func (s *search) visit(n *node, c cutter, r *Request) {
 		return
 	}
 	if segment, more := c.next(); more {
+		if s.tree.fold {
+			segment = foldSegment(segment)
+		}
 		if child := s.tree.child(n, segment); child != nil {
 			s.visit(child, c, r)
 		}
