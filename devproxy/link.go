@@ -70,7 +70,7 @@ type terms struct {
 	until   time.Time
 }
 
-// claim is what the relay is asked for.
+// claim returns the claim for the relay.
 func (l *link) claim() tunnel.Claim {
 	claim := claimOf(l.plan, l.key)
 	claim.Enrol, claim.Until = l.relay().Token, l.until

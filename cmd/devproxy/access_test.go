@@ -42,8 +42,8 @@ func TestAccessMarksVisitors(t *testing.T) {
 	}
 }
 
-// TestAccessFitsTheTerminal shortens a line where there is no room, and keeps of a
-// host and a path what tells requests apart.
+// TestAccessFitsTheTerminal: lines are shortened to fit, and keep the parts of host
+// and path by which requests differ.
 func TestAccessFitsTheTerminal(t *testing.T) {
 	const host, path = "admin.shop.localhost", "/api/orders/2026/november?page=2"
 	for _, columns := range []int{40, 60, 80, 100, 200} {

@@ -156,7 +156,7 @@ func TestUpDoesNotAsk(t *testing.T) {
 	}
 }
 
-// TestSavesNeedConsent: a later plan is refused, not asked for; what was denied
+// TestSavesNeedConsent: a later plan is refused without a question, and what was denied
 // is no longer served.
 func TestSavesNeedConsent(t *testing.T) {
 	c, printed := newConsent(t, "y\ny\n", upOptions{})
@@ -268,7 +268,7 @@ func TestAskingAtTheEndOfInput(t *testing.T) {
 	}
 }
 
-// TestReadLine leaves what follows the line to whoever reads next.
+// TestReadLine: what follows the line can be read after it.
 func TestReadLine(t *testing.T) {
 	in := strings.NewReader("yes\nq")
 	if line := readLine(in); line != "yes\n" {

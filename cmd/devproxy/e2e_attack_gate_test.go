@@ -331,7 +331,7 @@ func TestE2EAttackGateAddedHost(t *testing.T) {
 	if got := ask(t, client, "GET", p.hosts["shop.localhost"]+"/", ""); got.body != "shop" {
 		t.Errorf("what is shared: %d %q", got.status, got.body)
 	}
-	attached := startBeside(t, p.upProcess, dir, "share", "--json") // whoever runs this wants it
+	attached := startBeside(t, p.upProcess, dir, "share", "--json") // run on purpose
 	for {
 		e := p.await("shared", "relay")
 		if e.Event == "shared" {

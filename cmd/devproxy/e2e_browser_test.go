@@ -88,7 +88,7 @@ func (p *shopPage) loads(t *testing.T) {
 		t.Fatalf("the page answers %d: %v", status, err)
 	}
 	if !evaluate[bool](t, p.tab, "window.isSecureContext") {
-		t.Error("the page is no secure context")
+		t.Error("the page is not a secure context")
 	}
 	p.await(t, testID("message")+" === 'One trusted origin'")
 	p.await(t, testID("api")+" === 'Hello, stranger'")

@@ -138,7 +138,7 @@ func scanFor(out io.Reader, pattern *regexp.Regexp, found chan<- string) {
 	}
 }
 
-// recorder stands before a server and notes what it is asked.
+// recorder records the requests to a server.
 type recorder struct {
 	server *httptest.Server
 

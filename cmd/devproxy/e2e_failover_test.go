@@ -189,7 +189,7 @@ service "api" {
 	stopped.signal(t, syscall.SIGSTOP)
 	u.awaitMember(killed.addr, "unhealthy")
 	if m := u.awaitMember(stopped.addr, "unhealthy"); !strings.Contains(m.Detail, "/healthz") {
-		t.Errorf("the stopped one is ill since %q", m.Detail)
+		t.Errorf("the stopped one is unhealthy since %q", m.Detail)
 	}
 
 	startFailover(t, killed.addr)

@@ -167,7 +167,7 @@ func (u *upProcess) client(protocol string) *http.Client {
 	}
 }
 
-// save replaces a file of the project as editors do: written beside it, then
+// save replaces a file of the project as editors do: written next to it, then
 // renamed over it.
 func (u *upProcess) save(name, content string) {
 	u.t.Helper()

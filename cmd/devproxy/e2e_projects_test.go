@@ -119,7 +119,7 @@ func TestE2EProjectNextAuth(t *testing.T) {
 		t.Errorf("the sixth sign-in: %s %v", a.Status, a.Header)
 	}
 	if a := p.ask(client, "GET auth.app.localhost/api/auth/callback", nil); a.StatusCode != 200 {
-		t.Errorf("beside the limit: %s", a.Status)
+		t.Errorf("next to the limit: %s", a.Status)
 	}
 }
 

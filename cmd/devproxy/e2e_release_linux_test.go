@@ -27,8 +27,8 @@ const (
 	// nfpm makes packages as goreleaser does, of which it is a part, and builds
 	// much faster. It is the version that the goreleaser of the Makefile has.
 	nfpm = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2"
-	// releaseVersion is what the packages of these tests are. It can't be the
-	// version of a checkout.
+	// releaseVersion is the version of the packages of these tests. It can't be that
+	// of a checkout.
 	releaseVersion = "987.6.5"
 )
 
@@ -203,7 +203,7 @@ func debInstalls(t *testing.T, deb string) {
 	// Not a subtest: it must stay on the thread that is in the namespace.
 	upInRoot(t, root)
 
-	dpkg(t, root, "--remove", "devproxy") // there are no conffiles, so nothing is left to purge
+	dpkg(t, root, "--remove", "devproxy") // the package has no conffiles to purge
 	if after := listing(t, root); !slices.Equal(after, before) {
 		t.Errorf("after removal there is\n%q, before installation\n%q", after, before)
 	}

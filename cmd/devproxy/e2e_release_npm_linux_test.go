@@ -92,7 +92,7 @@ func npmInstalls(t *testing.T, program string) {
 	t.Run("another platform", func(t *testing.T) {
 		saveFile(t, filepath.Join(project, "mips.js"), "Object.defineProperty(process, 'arch', { value: 'mips' });\n")
 		out := n.run(t, project, exitFailed, "", "node", "--require", "./mips.js", "node_modules/devproxy/bin/devproxy.js", "version")
-		want := "devproxy: there is no devproxy for linux-mips: the npm packages are for linux-x64, linux-arm64, darwin-x64, darwin-arm64, win32-x64, win32-arm64\n  build it with Go: "
+		want := "devproxy: no npm package for linux-mips: the npm packages are for linux-x64, linux-arm64, darwin-x64, darwin-arm64, win32-x64, win32-arm64\n  build it with Go: "
 		if !strings.HasPrefix(out, want) {
 			t.Errorf("it says %q", out)
 		}

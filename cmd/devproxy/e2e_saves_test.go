@@ -154,7 +154,7 @@ type saves struct {
 
 // proxyfile is one in which everything that a request can see carries the
 // number n: what devproxy answers, what it sends up and down, and which of two
-// servers is asked. more stands in the host.
+// servers gets the requests. more goes into the host.
 func (s *saves) proxyfile(n int, more string) string {
 	server := []*savesServer{s.a, s.b}[n%2]
 	return fmt.Sprintf(`host "shop.localhost" {

@@ -239,6 +239,6 @@ func (b *publicBrowser) neighbour(t *testing.T, apps *app, p *tab, shop, admin, 
 		}
 	}
 	if got := evaluate[string](t, p, fmt.Sprintf(askMe, admin)); got != "PUT sid=secret; note=ours" {
-		t.Errorf("beside the neighbour the office answers %q", got)
+		t.Errorf("next to the neighbour the office answers %q", got)
 	}
 }

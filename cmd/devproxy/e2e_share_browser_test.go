@@ -89,7 +89,7 @@ func (d *sharedDemo) loads(t *testing.T) {
 		t.Fatalf("the page answers %d: %v", status, err)
 	}
 	if !evaluate[bool](t, d.tab, "window.isSecureContext") {
-		t.Error("the page is no secure context")
+		t.Error("the page is not a secure context")
 	}
 	d.soon(t, testID("message")+" === 'One trusted origin'")
 	d.soon(t, testID("api")+" === 'Hello, stranger'")
@@ -408,7 +408,7 @@ func (b *publicBrowser) over(t *testing.T) {
 		t.Errorf("devproxy says %s", e.Line)
 	}
 	p := openTab(t, b.browser)
-	for _, when := range []string{"beside the running project", "without it"} {
+	for _, when := range []string{"next to the running project", "without it"} {
 		if status, err := p.visit(project.link); err != nil || status != http.StatusGone {
 			t.Fatalf("%s: %d, %v; want 410", when, status, err)
 		}

@@ -76,7 +76,7 @@ func startPublicRelay(t *testing.T, dir string) *devRelay {
 		"--cert", "cert.pem", "--key", "key.pem", "--json"), filepath.Join(dir, "ca.pem"))
 }
 
-// connectProxy stands for the name server that knows the relay: every CONNECT
+// connectProxy replaces the name server that knows the relay: every CONNECT
 // (RFC 9110 section 9.3.6) leads to address.
 func connectProxy(t *testing.T, address string) string {
 	t.Helper()

@@ -25,7 +25,7 @@ import (
 const (
 	dropDomain = "t.test"
 	dropToken  = "a-token-of-one-test"
-	// dropRTT is between agent and relay. Visitors are beside the relay.
+	// dropRTT is between agent and relay. Visitors are next to the relay.
 	dropRTT = 40 * time.Millisecond
 )
 
@@ -127,7 +127,7 @@ func (n *dropNet) startUp() {
 	n.url = strings.TrimSuffix(n.up.await("shared").URL, "/")
 }
 
-// client is a visitor, beside the relay, with connections of its own: "h1" or
+// client is a visitor, next to the relay, with its own connections: "h1" or
 // "h2".
 func (n *dropNet) client(protocol string) *http.Client {
 	protocols := new(http.Protocols)
@@ -142,7 +142,7 @@ func (n *dropNet) client(protocol string) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// dial connects to the relay from beside it; nil is from any address.
+// dial connects to the relay from next to it; nil means from any address.
 func (n *dropNet) dial(from *net.TCPAddr) (conn net.Conn, err error) {
 	to := &net.TCPAddr{IP: n.link.Addr(wan.A).AsSlice(), Port: 443}
 	err = n.link.Enter(wan.A, func() (err error) {

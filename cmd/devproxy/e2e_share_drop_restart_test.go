@@ -47,7 +47,7 @@ func TestE2EShareDropRelay(t *testing.T) {
 	}
 	v.end()
 	n.up.same()
-	t.Logf("%d answers, %d failures while there was no relay", v.answers.Load(), v.failures.Load())
+	t.Logf("%d answers, %d failures without a relay", v.answers.Load(), v.failures.Load())
 	if v.answers.Load() < 300 {
 		t.Error("too little happened meanwhile to prove anything")
 	}

@@ -122,7 +122,7 @@ func (u *dropUpstream) socket(w http.ResponseWriter, r *http.Request) {
 }
 
 // heldBody is an upload whose end waits for letGo. Its bytes are drawn, so that
-// none can stand in for another.
+// none can replace another.
 type heldBody struct {
 	from *rand.ChaCha8
 	size int64

@@ -171,8 +171,8 @@ func (p *sharedProject) noteLink(e upEvent) {
 	p.link, p.hosts, p.advisories = shared.URL, shared.Hosts, shared.Advisories
 }
 
-// awaitPast returns the next event of a kind; what is told of the way to the
-// relay comes in between.
+// awaitPast returns the next event of a kind; events about the connection to
+// the relay come in between.
 func (p *sharedProject) awaitPast(kind string) upEvent {
 	p.t.Helper()
 	for {
@@ -355,7 +355,7 @@ func unixApp(t *testing.T, dir, name string, handler http.HandlerFunc) (stop fun
 	server.Listener.Close()
 	server.Listener = listener
 	server.Start()
-	t.Cleanup(server.Close) // once more is no harm
+	t.Cleanup(server.Close) // closing it twice is harmless
 	return func() {
 		server.CloseClientConnections()
 		server.Close()
@@ -367,7 +367,7 @@ func keyIn(t *testing.T, text string) string {
 	t.Helper()
 	key := regexp.MustCompile(`[A-Za-z0-9+/]{43}=`).FindString(text)
 	if key == "" {
-		t.Fatalf("there is no key in %s", text)
+		t.Fatalf("no key in %s", text)
 	}
 	return key
 }

@@ -432,7 +432,7 @@ func TestE2EShareKeys(t *testing.T) {
 		t.Errorf("a stolen name is told %s", failed.Line)
 	}
 	if got := ask(t, client, "GET", p.link, ""); got.status != 303 {
-		t.Errorf("beside the thief the link answers %d %q", got.status, got.body)
+		t.Errorf("next to the thief the link answers %d %q", got.status, got.body)
 	}
 
 	saveFile(t, file, "revoked devproxy-ed25519 "+key+"\n")

@@ -32,7 +32,7 @@ const (
 	// agents.
 	asleepFiles = 768
 	// laneLimit is how many connections of agents that leaves: three quarters
-	// of what there is beside 64 files.
+	// of the rest after 64 files.
 	laneLimit = (asleepFiles - 64) / 4 * 3
 	// lanesAwake is what a session begins with, lanesAsleep what it has left
 	// after 30 s without a visitor.
@@ -109,7 +109,7 @@ func startAsleepRelay(t *testing.T) *asleepRelay {
 }
 
 // memory is what the relay has of its own in memory, in KB, once it comes to
-// rest: the garbage of many handshakes is given back to the system only after a
+// rest: the garbage of many handshakes returns to the system only after a
 // while.
 func (r *asleepRelay) memory() int {
 	r.t.Helper()
@@ -212,7 +212,7 @@ func (r *asleepRelay) share() (string, error) {
 			}
 		case <-deadline:
 			return "", fmt.Errorf("the agent is %+v after %v", a.State(), patience)
-		case <-time.After(10 * time.Millisecond): // lanes are not told of
+		case <-time.After(10 * time.Millisecond): // lanes are not reported
 		}
 		if state := a.State(); state.Phase == agent.Up && state.Lanes == lanesAwake {
 			return state.Grant.Hosts[0], nil

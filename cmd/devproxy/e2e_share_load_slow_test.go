@@ -128,12 +128,12 @@ func TestE2EShareSlowloris(t *testing.T) {
 	for number := range beset {
 		client := n.client([]string{"h1", "h2"}[number%2])
 		if err := n.ask(client, http.MethodPost, number); err != nil {
-			t.Errorf("visitor %d beside %d slow connections: %v", number, a.open.Load(), err)
+			t.Errorf("visitor %d next to %d slow connections: %v", number, a.open.Load(), err)
 		}
 		client.CloseIdleConnections()
 		most = max(most, openFiles(t, n.relay.pid))
 	}
-	// The agent's connections have to be made anew.
+	// The agent's connections have to be made again.
 	n.move(t, 0)
 	moved := time.Now()
 	n.again("at a new address of the agent")

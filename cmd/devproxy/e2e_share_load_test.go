@@ -23,7 +23,7 @@ const (
 	stalledBytes = 32 << 20
 	// haltedBytes are those of a visitor who stops sending half-way.
 	haltedBytes = 1 << 20
-	// ninthBytes are what the one beside them gets and sends.
+	// ninthBytes are what the one next to them gets and sends.
 	ninthBytes = 4 << 20
 	// slower is how many times slower that one may be for it: more than a busy
 	// machine explains, less than a shared window costs.
@@ -132,15 +132,15 @@ func (s *stalled) run(kind string) {
 	for range stalledOfEach {
 		s.stall(kind)
 	}
-	s.settle()
-	beside := s.ninth("beside eight that do not " + kind)
+	s.waitQuiet()
+	next := s.ninth("next to eight that do not " + kind)
 	if s.pieces.ended.Load() > 0 {
 		s.t.Fatal("a stalled request has ended: nothing is proved")
 	}
-	s.t.Logf("%s: %v alone, %v beside %d stalled; ratio %.2f", kind, alone.Round(time.Millisecond), beside.Round(time.Millisecond),
-		stalledOfEach, beside.Seconds()/alone.Seconds())
-	if beside > slower*alone {
-		s.t.Errorf("the ninth takes %v, %v alone", beside, alone)
+	s.t.Logf("%s: %v alone, %v next to %d stalled; ratio %.2f", kind, alone.Round(time.Millisecond), next.Round(time.Millisecond),
+		stalledOfEach, next.Seconds()/alone.Seconds())
+	if next > slower*alone {
+		s.t.Errorf("the ninth takes %v, %v alone", next, alone)
 	}
 	s.goOn(kind)
 }
@@ -226,9 +226,9 @@ func (b *stallingBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// settle returns when nothing of the stalled ones has moved for a while, which
+// waitQuiet returns when nothing of the stalled ones has moved for a while, which
 // is measured in requests of another visitor.
-func (s *stalled) settle() {
+func (s *stalled) waitQuiet() {
 	s.t.Helper()
 	other := s.dropNet.client("h1")
 	last, still := int64(-1), 0

@@ -273,7 +273,7 @@ func squidUpstream(w http.ResponseWriter, r *http.Request) {
 
 func squidText() []byte { return bytes.Repeat([]byte("sixteen bytes..\n"), squidBytes/16) }
 
-// visitor is a client beside the relay.
+// visitor is a client next to the relay.
 func (n *squidNet) visitor() *http.Client {
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: n.pool},

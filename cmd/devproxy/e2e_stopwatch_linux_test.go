@@ -35,7 +35,7 @@ func TestE2EStopwatch(t *testing.T) {
 	testscript.Run(t, params)
 }
 
-// stopwatch has the commands that the transcript needs besides those of all.
+// stopwatch has the commands that only this transcript needs.
 type stopwatch struct {
 	t     *testing.T
 	start time.Time

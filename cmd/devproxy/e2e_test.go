@@ -58,7 +58,7 @@ func TestE2EDemo(t *testing.T) {
 }
 
 // processesWith are the command lines of running processes with an entry in
-// their environment, where the system tells of them (Linux).
+// their environment, where the system lists them (Linux).
 func processesWith(entry string) (commands []string) {
 	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
 	for _, folder := range folders {
@@ -102,7 +102,7 @@ func TestE2EClients(t *testing.T) {
 }
 
 // needLoopback skips a test on a machine without an address: one without ::1 is
-// no error, but CI's has it.
+// fine, but CI's has it.
 func needLoopback(t *testing.T, address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))

@@ -81,13 +81,13 @@ func TestEnvClients(t *testing.T) {
 	url := "https://localhost:" + port + "/"
 	clients := map[string]struct {
 		argv []string
-		// reached is what it prints once the certificate is accepted.
+		// reached is the output once the certificate is accepted.
 		reached string
 	}{
 		"curl":    {[]string{"curl", "-q", "-sS", url}, "ok"},
 		"node":    {[]string{"node", "-e", `require("https").get({host: "127.0.0.1", servername: "localhost", port: process.argv[1]}, r => r.pipe(process.stdout))`, port}, "ok"},
 		"python3": {[]string{"python3", "-c", "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read())", url}, "ok"},
-		// The page is no repository: git says so once it has read it.
+		// The page is not a repository: git says so once it has read it.
 		"git": {[]string{"git", "ls-remote", url}, "not valid: is this a git repository"},
 	}
 	for name, client := range clients {
@@ -169,7 +169,7 @@ func TestEnvBundle(t *testing.T) {
 	}
 	bundleIn(t, home)
 	if !cmp.Equal(certificatesIn(t, path), public) {
-		t.Error("a broken bundle was not mended")
+		t.Error("a broken bundle was not repaired")
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// explanation is what `devproxy explain --json` prints. Fields are added, never
+// explanation is the JSON of `devproxy explain --json`. Fields are added, never
 // renamed or removed. What does not apply is left out.
 type explanation struct {
 	URL    string  `json:"url"`

@@ -7,8 +7,8 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// TestParseVisit: a URL is taken apart without being cleaned or decoded, so
-// that what explain is asked is what the plan is asked.
+// TestParseVisit: a URL is parsed without being cleaned or decoded, so that explain and
+// the plan see the same request.
 func TestParseVisit(t *testing.T) {
 	p, diags := plan.Build(hcl.ForPort(3000, "shop.localhost"), plan.Env{})
 	if len(diags) > 0 {

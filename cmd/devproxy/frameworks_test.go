@@ -387,7 +387,7 @@ func unstamped(path string) string {
 }
 
 // variable are the parts of URLs that differ from run to run or from machine to
-// machine, and what stands for them in a corpus.
+// machine, and what replaces them in a corpus.
 var variable = []struct {
 	what *regexp.Regexp
 	with string

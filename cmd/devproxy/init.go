@@ -64,7 +64,7 @@ func runInit(ctx context.Context, s *streams, dir string, yes bool) error {
 		return fmt.Errorf("cannot print the Proxyfile: %w", err)
 	}
 	if !yes && !s.InTTY {
-		fmt.Fprintln(s.Err, "\nnot written, since there is no terminal to ask on; to write it: devproxy init --yes")
+		fmt.Fprintln(s.Err, "\nnot written, since devproxy cannot ask without a terminal; to write it: devproxy init --yes")
 		return nil
 	}
 	if !yes {

@@ -68,7 +68,7 @@ type instance struct {
 	status    status
 
 	// What follows belongs to the loop.
-	told   []netip.AddrPort // the addresses that the user knows
+	told   []netip.AddrPort // the addresses in the last banner
 	served *hcl.Mask        // of the plan that is served
 	shown  bool             // a link has worked
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// openTerminal is a terminal and the end of whoever sits before it.
+// openTerminal returns a terminal and the person's end of it.
 func openTerminal(t *testing.T) (terminal, person *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

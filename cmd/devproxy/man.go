@@ -182,7 +182,7 @@ See which route answers a URL, without sending anything:
 		{"DEVPROXY_HOME", "The folder of the state, an absolute path."},
 		{"DEVPROXY_RELAY", "The relay of `devproxy share` if neither --relay nor the Proxyfile names one."},
 		{"DEVPROXY_RELAY_TOKEN", "The token of `devproxy relay` and `devproxy relay login`. Other users can see arguments, but not this."},
-		{"NO_COLOR", "If it is not empty, there are no colours."},
+		{"NO_COLOR", "If it is not empty, output has no colours."},
 		{"HTTPS_PROXY, ALL_PROXY, NO_PROXY", "The proxy for connections to a relay."},
 		{"SSL_CERT_FILE", "The public roots to which `devproxy env` adds the CA."},
 		{"JAVA_HOME", "The Java whose trust store `devproxy trust` changes."},

@@ -49,13 +49,13 @@ func checkRelay(opts upOptions, src source) error {
 	return err
 }
 
-// errDeclined is no to the offer of a provider.
+// errDeclined means that the user declined the offer of a provider.
 var errDeclined = errors.New("nothing is shared, since no relay is configured")
 
 // offerRelay asks a person who shares without a relay what may carry the link, and
-// remembers a provider. relay is what this share goes through if that is not
+// remembers a provider. relay is set if this share goes through something that is not
 // remembered. The error is that of a missing relay if no one can be asked, and
-// errDeclined after no.
+// errDeclined if the user declines.
 func offerRelay(ctx context.Context, s *streams, opts upOptions, src source) (relay string, err error) {
 	missing := checkRelay(opts, src)
 	if !errors.Is(missing, credentials.ErrNoRelay) || !canAsk(s, opts.json) {
@@ -108,7 +108,7 @@ func askProvider(ctx context.Context, s *streams, p provider.Provider, found boo
 	return answer
 }
 
-// providerText is what a person must know of a provider before sharing through it.
+// providerText describes a provider to a person before the first share through it.
 func providerText(p provider.Provider) string {
 	text := p.Operator + " can read the traffic."
 	if len(p.Cannot) > 0 {

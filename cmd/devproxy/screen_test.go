@@ -197,7 +197,7 @@ func (s *screen) settled(pattern string) string {
 	return ""
 }
 
-// changing are texts that differ from run to run, with what stands for each
+// changing are texts that differ from run to run, with what replaces each
 // character in a golden screen. They have one length, so lines break alike.
 var changing = []struct {
 	pattern *regexp.Regexp

@@ -207,10 +207,8 @@ func stateText(s *streams, state, detail string) string {
 	switch state {
 	case devproxy.StateUp:
 		return s.green(state)
-	case devproxy.StateWaiting:
+	case devproxy.StateWaiting, devproxy.StateUnhealthy:
 		state = s.yellow(state)
-	case devproxy.StateUnhealthy:
-		state = s.yellow("unhealthy")
 	}
 	if detail != "" {
 		state += "   " + detail

@@ -98,7 +98,7 @@ func TestBackground(t *testing.T) {
 	s.waitFor(`^stopped`)
 }
 
-// TestStartedInBackground neither stops for want of the terminal nor changes it.
+// TestStartedInBackground neither stops without the terminal nor changes it.
 func TestStartedInBackground(t *testing.T) {
 	s := newScreen(t, 80, 24)
 	s.write("Proxyfile", sampleProxyfile)

@@ -250,7 +250,7 @@ func rootCommand(verb, store string, env ...string) []string {
 	if err != nil {
 		program = "devproxy"
 	}
-	if store, err := openStore(); err == nil { // else there is no CA
+	if store, err := openStore(); err == nil { // else no CA exists
 		env = append([]string{localca.HomeVariable + "=" + store.Home}, env...)
 	}
 	var argv []string

@@ -198,7 +198,7 @@ func TestUpWithoutPermissionFor443(t *testing.T) {
 		}
 	}
 	if strings.Contains(said, "port 80") {
-		t.Errorf("up tells of plain HTTP, which nobody asked for:\n%s", said)
+		t.Errorf("up reports plain HTTP, which was not requested:\n%s", said)
 	}
 
 	// Asked for by name, it is never replaced.

@@ -20,7 +20,7 @@ function find() {
   } catch {
     if (!built.includes(wanted)) {
       fail(
-        `there is no devproxy for ${platform}`,
+        `no npm package for ${platform}`,
         `the npm packages are for ${built.map((name) => name.replace('@devproxy/cli-', '')).join(', ')}`,
         'build it with Go: go install github.com/devproxy/devproxy/cmd/devproxy@latest',
       );
