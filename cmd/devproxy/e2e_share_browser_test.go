@@ -414,7 +414,7 @@ func (b *publicBrowser) over(t *testing.T) {
 		}
 		text := evaluate[string](t, p, "document.body.innerText")
 		for _, want := range []string{
-			"This link has ended.", "It was open until ", " UTC, ", "Ask whoever sent it for a new one.",
+			"This link has ended.", "It was open until ", " UTC, ", "Ask the person who sent it for a new one.",
 			"Yours? Run devproxy share in the project for a new link.",
 		} {
 			if !strings.Contains(text, want) {

@@ -172,8 +172,11 @@ var bestFits = func() map[rune]rune {
 type readings [3][]string
 
 func read(folded string) readings {
-	raw := split(folded) // with the control characters that end names
-	return readings{appendSegments(nil, folded), cutNames(raw), pieces(raw)}
+	return readings{
+		appendSegments(nil, folded),
+		cutNames(split(folded)), // split keeps the control characters that end names
+		appendPieces(nil, folded, func(r rune) bool { return isSeparator(r) || endsName(r) }),
+	}
 }
 
 // isPlain reports whether path has only characters that every program reads alike,
@@ -204,12 +207,16 @@ func isSeparator(r rune) bool { return r == '/' || r == '\\' }
 // appendSegments appends the segments of a folded path without the characters that
 // file systems ignore. Segments that are "." then are left out.
 func appendSegments(segments []string, path string) []string {
-	for segment := range strings.FieldsFuncSeq(path, isSeparator) {
-		if segment = visible(segment); segment != "" {
-			segments = append(segments, segment)
+	return appendPieces(segments, path, isSeparator)
+}
+
+func appendPieces(result []string, path string, cuts func(rune) bool) []string {
+	for piece := range strings.FieldsFuncSeq(path, cuts) {
+		if piece = visible(piece); piece != "" {
+			result = append(result, piece)
 		}
 	}
-	return segments
+	return result
 }
 
 // endsName reports characters at which some program ends a name early: parameters, a
@@ -227,19 +234,6 @@ func cutNames(segments []string) []string {
 		}
 		if segment = visible(segment); segment != "" {
 			result = append(result, segment)
-		}
-	}
-	return result
-}
-
-// pieces cuts raw segments into pieces wherever a name may end.
-func pieces(segments []string) []string {
-	var result []string
-	for _, segment := range segments {
-		for piece := range strings.FieldsFuncSeq(segment, endsName) {
-			if piece = visible(piece); piece != "" {
-				result = append(result, piece)
-			}
 		}
 	}
 	return result

@@ -60,7 +60,7 @@ func newMetrics(r *Relay) (*metrics, error) {
 		gauge("sessions", "Connected agents.", func() float64 { return float64(len(r.shares.all())) }),
 		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.conns.counts(); return float64(n) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: metricPrefix + "evicted_total", Help: "Connections closed to make room for another network."},
-			func() float64 { return float64(r.conns.evictions()) }),
+			func() float64 { return float64(r.conns.evicted.Load()) }),
 		gauge("memory_bytes", "Bytes in use for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
 		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.conns.counts(); return float64(n) }),
 	}
@@ -85,8 +85,7 @@ type validityOf struct {
 
 // Describe implements prometheus.Collector.
 func (v validityOf) Describe(to chan<- *prometheus.Desc) {
-	to <- certificateTime("before")
-	to <- certificateTime("after")
+	prometheus.DescribeByCollect(v, to)
 }
 
 // Collect implements prometheus.Collector.
@@ -153,43 +152,32 @@ func ReadKeys(path string) ([]KeyInfo, error) {
 		return nil, err
 	}
 	defer db.Close()
-	return listKeys(db)
+	return listKeys(db.View)
 }
 
-// keyInfos lists the keys of a registry that is open.
-func (f *File) keyInfos() ([]KeyInfo, error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.db == nil {
-		return nil, ErrSuspended
-	}
-	return listKeys(f.db)
-}
-
-func listKeys(db *bbolt.DB) ([]KeyInfo, error) {
-	names, err := readNames(db)
+// listKeys lists the keys of a registry that view reads.
+func listKeys(view func(func(*bbolt.Tx) error) error) ([]KeyInfo, error) {
+	var all map[Key]KeyInfo
+	err := view(func(tx *bbolt.Tx) error {
+		names, err := readNames(tx)
+		if err != nil {
+			return err
+		}
+		all = names.keyInfos(time.Now())
+		return forEach(tx, keysBucket, func(key, mark []byte) {
+			if len(key) == len(Key{}) {
+				info := all[Key(key)]
+				info.Key, info.Standing = Key(key), map[string]string{markEnrolled: "enrolled", markRevoked: "revoked"}[string(mark)]
+				all[Key(key)] = info
+			}
+		})
+	})
 	if err != nil {
 		return nil, err
 	}
-	all := names.keyInfos(time.Now())
-	err = db.View(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket([]byte(keysBucket))
-		if bucket == nil {
-			return nil
-		}
-		return bucket.ForEach(func(key, mark []byte) error {
-			if len(key) != len(Key{}) {
-				return nil
-			}
-			info := all[Key(key)]
-			info.Key, info.Standing = Key(key), map[string]string{markEnrolled: "enrolled", markRevoked: "revoked"}[string(mark)]
-			all[Key(key)] = info
-			return nil
-		})
-	})
 	list := slices.AppendSeq([]KeyInfo{}, maps.Values(all))
 	slices.SortFunc(list, func(a, b KeyInfo) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
-	return list, err
+	return list, nil
 }
 
 // keyInfos lists the owners of names.
@@ -226,7 +214,7 @@ func (r *Relay) serveKeys(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "use the IP address instead of a name", http.StatusMisdirectedRequest)
 		return
 	}
-	list, err := file.keyInfos()
+	list, err := listKeys(file.view)
 	if err != nil {
 		r.log.Error("keys not listed", "error", err)
 		http.Error(w, "cannot read the keys; the relay's log says why", http.StatusInternalServerError)

@@ -321,22 +321,22 @@ var (
 	errSessions = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the key has newer sessions, and as many as it may have"}
 )
 
+// codedError is an error of the registry that agents get.
+type codedError interface {
+	error
+	Code() tunnel.Code
+}
+
 // refusal returns what an agent gets for err.
 func refusal(err error) *tunnel.Refusal {
 	if refused, ok := errors.AsType[*tunnel.Refusal](err); ok {
 		return refused
 	}
-	if quota, ok := errors.AsType[*QuotaError](err); ok {
-		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: quota.Error()}
-	}
 	if name, ok := errors.AsType[*tunnel.NameError](err); ok {
 		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: name.Reason + ": " + name.Fix}
 	}
-	if taken, ok := errors.AsType[*TakenError](err); ok {
-		return &tunnel.Refusal{Code: tunnel.CodeNameTaken, Message: taken.Error()}
-	}
-	if ended, ok := errors.AsType[*EndedError](err); ok {
-		return &tunnel.Refusal{Code: tunnel.CodeEnded, Message: ended.Error()}
+	if coded, ok := errors.AsType[codedError](err); ok {
+		return &tunnel.Refusal{Code: coded.Code(), Message: coded.Error()}
 	}
 	if errors.Is(err, ErrSuspended) {
 		return errLeaving

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // class is what a connection counts as.
@@ -31,7 +32,8 @@ type connections struct {
 	networks  networks
 	evictable [poolCount]ranking
 	accepted  uint64 // connections so far
-	evicted   int    // those closed to make room
+
+	evicted atomic.Int64 // connections closed to make room
 }
 
 func newConnections(limits Limits) *connections {
@@ -127,7 +129,7 @@ func (cs *connections) evictLocked(p pool, moreThan int) bool {
 	}
 	c := victim.Value.(*conn)
 	cs.removeLocked(c)
-	cs.evicted++
+	cs.evicted.Add(1)
 	c.Conn.Close()
 	return true
 }
@@ -250,13 +252,6 @@ func (cs *connections) counts() (handshakes, visitors, lanes int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return cs.count[classHandshake], cs.count[classVisitor], cs.count[classLane]
-}
-
-// evictions returns how many connections were closed to make room for others.
-func (cs *connections) evictions() int {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	return cs.evicted
 }
 
 // network returns the network of an address. It is remembered while it has a

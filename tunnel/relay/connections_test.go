@@ -135,7 +135,7 @@ func TestConnectionsEvict(t *testing.T) {
 	if !d.promote(second, classVisitor) || !d.promote(third, classLane) {
 		t.Error("the others did not go on")
 	}
-	if n := d.evictions(); n != 1 {
+	if n := d.evicted.Load(); n != 1 {
 		t.Errorf("%d were closed to make room", n)
 	}
 	if h, v, l := d.counts(); h != 0 || v != 1 || l != 1 {
@@ -415,7 +415,7 @@ func TestConnectionsVisitorsFull(t *testing.T) {
 	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c == nil || !*oldest {
 		t.Error("the only visitor of a network has not pushed out one of three")
 	}
-	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c != nil || d.evictions() != 1 {
+	if c, _ := visitor(d, "192.0.2.2", http.StateActive); c != nil || d.evicted.Load() != 1 {
 		t.Error("a second one has pushed out one of two")
 	}
 	checkConnections(t, d)

@@ -82,26 +82,35 @@ func (f *File) Resume() error {
 		db.Close()
 		return fmt.Errorf("cannot write the relay's registry %s: %w", f.path, err)
 	}
-	names, err := readNames(db)
+	err = db.View(func(tx *bbolt.Tx) (err error) {
+		f.keys = tx.Bucket([]byte(keysBucket)).Stats().KeyN
+		f.names, err = readNames(tx)
+		return err
+	})
 	if err != nil {
 		db.Close()
 		return fmt.Errorf("cannot read the relay's registry %s: %w", f.path, err)
 	}
-	f.db, f.names, f.pending = db, names, map[string]*pendingWrite{}
-	return db.View(func(tx *bbolt.Tx) error {
-		f.keys = tx.Bucket([]byte(keysBucket)).Stats().KeyN
-		return nil
-	})
+	f.db, f.pending = db, map[string]*pendingWrite{}
+	return nil
 }
 
 // readNames reads every name. Entries that cannot be read are ignored.
-func readNames(db *bbolt.DB) (*nameTable, error) {
+func readNames(tx *bbolt.Tx) (*nameTable, error) {
 	names := newNameTable()
-	return names, db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(namesBucket)).ForEach(func(name, text []byte) error {
-			names.read(string(name), text)
-			return nil
-		})
+	return names, forEach(tx, namesBucket, func(name, text []byte) {
+		names.read(string(name), text)
+	})
+}
+
+func forEach(tx *bbolt.Tx, bucket string, do func(key, value []byte)) error {
+	b := tx.Bucket([]byte(bucket))
+	if b == nil { // not the file of a relay
+		return nil
+	}
+	return b.ForEach(func(key, value []byte) error {
+		do(key, value)
+		return nil
 	})
 }
 
@@ -237,19 +246,6 @@ func (f *File) write(tx *bbolt.Tx, changed []string) error {
 		}
 	}
 	return nil
-}
-
-// Lookup implements Registry.
-func (f *File) Lookup(_ context.Context, name string) (Record, bool, error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.db == nil {
-		return Record{}, false, ErrSuspended
-	}
-	f.namesMu.Lock()
-	defer f.namesMu.Unlock()
-	r, known := f.names.lookup(name, time.Now())
-	return r, known, nil
 }
 
 // Standing implements Registry.

@@ -35,7 +35,7 @@ const handoverTimeout = 2 * waitForAgent
 var errSuccessorOffline = fmt.Errorf("the relay's successor: %w", errAsleep)
 
 // openAtSuccessor opens a stream through the successor.
-func (r *Relay) openAtSuccessor(ctx context.Context, dial func(context.Context) (net.Conn, error), head []byte) (requestStream, error) {
+func (r *Relay) openAtSuccessor(ctx context.Context, dial dialFunc, head []byte) (requestStream, error) {
 	c, err := dial(ctx)
 	if err != nil {
 		return requestStream{}, fmt.Errorf("cannot connect to the relay's successor: %w", err)

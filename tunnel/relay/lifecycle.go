@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,9 +21,12 @@ type lifecycle struct {
 	listeners map[net.Listener]listenerKind
 	stopping  bool
 	ended     bool // no goroutine is started any more
+
 	// successor dials the process that has taken over; nil while none has.
-	successor func(context.Context) (net.Conn, error)
+	successor atomic.Pointer[dialFunc]
 }
+
+type dialFunc = func(context.Context) (net.Conn, error)
 
 // listenerKind is when a listener is closed.
 type listenerKind int
@@ -98,20 +102,6 @@ func (l *lifecycle) end() {
 	defer l.mu.Unlock()
 	l.ended = true
 	l.cancel()
-}
-
-// handOver makes successor dial the process that has taken over.
-func (l *lifecycle) handOver(successor func(context.Context) (net.Conn, error)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.successor = successor
-}
-
-// dialSuccessor returns what handOver was given; nil before.
-func (l *lifecycle) dialSuccessor() func(context.Context) (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.successor
 }
 
 // pause returns after d, or when life ends.

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
 )
 
 // Registry remembers, beyond sessions and restarts, which key owns which name and
@@ -133,9 +135,10 @@ func ParseKey(text string) (Key, error) {
 // TakenError is a name that belongs to another key.
 type TakenError struct{ Name string }
 
-func (e *TakenError) Error() string {
-	return fmt.Sprintf("the name %s belongs to another key", e.Name)
-}
+func (e *TakenError) Error() string { return "the name " + e.Name + " belongs to another key" }
+
+// Code returns the code that agents get.
+func (e *TakenError) Code() tunnel.Code { return tunnel.CodeNameTaken }
 
 // QuotaError is a claim of more names, or an enrolment of more keys, than the
 // registry keeps.
@@ -145,6 +148,9 @@ type QuotaError struct {
 }
 
 func (e *QuotaError) Error() string { return fmt.Sprintf(e.what, e.most) }
+
+// Code returns the code that agents get.
+func (e *QuotaError) Code() tunnel.Code { return tunnel.CodeBadClaim }
 
 // EndedError is a name whose share has ended for good.
 type EndedError struct {
@@ -156,14 +162,17 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("the link %s ended at %s", e.Name, e.At.UTC().Format(time.RFC3339))
 }
 
+// Code returns the code that agents get.
+func (e *EndedError) Code() tunnel.Code { return tunnel.CodeEnded }
+
 // ErrSuspended is returned by a registry that another process has taken over.
 var ErrSuspended = errors.New("another process has taken over the relay's registry")
 
-// nameMethods are the methods of a Registry that change names, for Memory and
-// File.
+// nameMethods are the methods of a Registry that concern names, for Memory and File.
 type nameMethods struct {
 	watchers
-	// change calls do, and returns the names that do has changed.
+	// change calls do, and returns the names that do has changed. about are all names
+	// that the call depends on.
 	change func(about []string, do nameChange) ([]string, error)
 }
 
@@ -203,6 +212,15 @@ func (m *nameMethods) end(owner Key, names []string, do func(*nameTable, Key, []
 		m.notify(Change{Name: name, Key: owner})
 	}
 	return ended, nil
+}
+
+// Lookup implements Registry.
+func (m *nameMethods) Lookup(_ context.Context, name string) (r Record, known bool, err error) {
+	_, err = m.change(nil, func(t *nameTable, now time.Time) ([]string, error) {
+		r, known = t.lookup(name, now)
+		return nil, nil
+	})
+	return r, known, err
 }
 
 // Sweep implements Registry.
@@ -259,14 +277,6 @@ func NewMemory() *Memory {
 		return do(m.names, time.Now())
 	}
 	return m
-}
-
-// Lookup implements Registry.
-func (m *Memory) Lookup(_ context.Context, name string) (Record, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r, known := m.names.lookup(name, time.Now())
-	return r, known, nil
 }
 
 // Standing implements Registry.

@@ -310,7 +310,7 @@ func (r *Relay) Shutdown(ctx context.Context) {
 // Shutdown or Close must follow. successor dials the other process's ServeHandover,
 // for requests that still come on open connections.
 func (r *Relay) Retire(ctx context.Context, successor func(context.Context) (net.Conn, error)) {
-	r.handOver(successor)
+	r.successor.Store(&successor)
 	r.stopAccepting(public)
 	for _, s := range r.shares.all() {
 		s.session.Drain()

@@ -77,12 +77,12 @@ func (s requestStream) lostSlot() bool { return s.slot != nil && s.slot.evicted.
 // person waits for a page.
 func (r *Relay) openStream(ctx context.Context, name string, visitor netip.Addr, head []byte, person bool) (requestStream, error) {
 	for {
-		if dial := r.dialSuccessor(); dial != nil {
-			return r.openAtSuccessor(ctx, dial, head)
+		if dial := r.successor.Load(); dial != nil {
+			return r.openAtSuccessor(ctx, *dial, head)
 		}
 		l, err := r.find(ctx, name, person)
 		if err != nil {
-			if r.dialSuccessor() != nil {
+			if r.successor.Load() != nil {
 				continue // the relay was handed over meanwhile
 			}
 			return requestStream{}, err
@@ -129,7 +129,7 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 				return live{}, err
 			}
 		}
-		if r.dialSuccessor() != nil {
+		if r.successor.Load() != nil {
 			return live{}, errAsleep // it will not reconnect to this process
 		}
 		if !waitForChange(ctx, changed) {

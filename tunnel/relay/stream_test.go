@@ -136,9 +136,8 @@ func TestFind(t *testing.T) {
 		"it ends while somebody waits":           {held: true, until: 3 * time.Second, took: 3 * time.Second, want: &EndedError{}},
 		"it is dropped meanwhile":                {held: true, later: func(r *Relay, _ *share) { r.shares.end(root) }, took: time.Second, want: errUnknownName},
 		"it goes elsewhere meanwhile": {held: true, later: func(r *Relay, _ *share) {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.successor = func(context.Context) (net.Conn, error) { return nil, gone }
+			dial := func(context.Context) (net.Conn, error) { return nil, gone }
+			r.successor.Store(&dial)
 		}, took: time.Second, want: errAsleep},
 		"nobody has the name":             {want: errUnknownName},
 		"the relay has just started":      {known: true, since: recentlyGone - 2*time.Second, took: 2 * time.Second, want: errAsleep},
