@@ -11,24 +11,23 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// CA is a root with its key, and the leaves it signed lately. It is made by
-// [Open] or [Load], and safe for concurrent use.
+// CA is a root with its key, and the leaves that it signed recently. [Open] and [Load]
+// return it. It is safe for concurrent use.
 type CA struct {
 	root   *x509.Certificate
 	key    *ecdsa.PrivateKey
-	file   string // where root is kept
-	reason string // why root was made just now; empty when it was found
+	file   string // of root
+	reason string // why root was just made; empty when it was found
 	now    func() time.Time
 
 	leaves cache
-	making singleflight.Group // by name: one key for all who ask at once
+	making singleflight.Group // by name: one leaf for all who need it at once
 }
 
-// Open loads the CA kept in dir, or makes one there; dir, and folders above it
-// that are missing, are made with mode 0700. Of several processes that open a
-// new CA at once one makes it and all get it. What is half-written or broken is
-// mended, as [CA.Fresh] tells. A failure to read or write is a *[StoreError] and
-// leaves what is there as it was.
+// Open loads the CA in dir, or makes one there. It makes dir and missing folders above it
+// with mode 0700. If several processes open a new CA at once, one makes it and all get
+// it. Open repairs what is half-written or broken; [CA.Fresh] reports that. A failure to
+// read or write is a *[StoreError] and changes nothing.
 func Open(dir string) (*CA, error) {
 	s, err := newStore(dir)
 	if err != nil {
@@ -37,9 +36,8 @@ func Open(dir string) (*CA, error) {
 	return s.open()
 }
 
-// Load is Open for callers who must change nothing: it only reads, and waits for
-// nobody. Where Open would make a root, or is just making one, its error wraps
-// [ErrNoCA].
+// Load is Open for callers that must not change anything: it only reads, and never waits.
+// Where Open would make a root, or is making one, the error wraps [ErrNoCA].
 func Load(dir string) (*CA, error) {
 	s, err := newStore(dir)
 	if err != nil {
@@ -63,17 +61,17 @@ func newStore(dir string) (store, error) {
 	return store{dir: abs, now: time.Now, lockWait: lockWait}, nil
 }
 
-// Root is the certificate to trust. Do not change it.
+// Root returns the certificate to trust. It must not be changed.
 func (ca *CA) Root() *x509.Certificate { return ca.root }
 
-// RootPEM is the root as one PEM block.
+// RootPEM returns the root as one PEM block.
 func (ca *CA) RootPEM() []byte { return encodePEM(certificateBlock, ca.root.Raw) }
 
-// RootFile is the absolute path of the root in PEM form.
+// RootFile returns the absolute path of the root, in PEM.
 func (ca *CA) RootFile() string { return ca.file }
 
-// Fresh reports whether Open made this root, or wrote its certificate anew, so
-// that it has to be trusted (again); and if so why, as a clause for the user.
+// Fresh reports whether Open made this root, or its certificate, so that it must be
+// trusted again. reason is why, as a clause for the user.
 func (ca *CA) Fresh() (made bool, reason string) { return ca.reason != "", ca.reason }
 
 func encodePEM(kind string, der []byte) []byte {

@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// maxLeaves bounds the leaves kept in memory, some 3 KB each. A project has tens
-// of names; a client that makes names up costs a leaf each, no memory.
+// maxLeaves bounds the leaves in memory, about 3 KB each. A project has tens of names. A
+// client that invents names costs a leaf each, but no more memory.
 const maxLeaves = 1024
 
-// cache keeps the leaves used last. The zero value is empty and ready. Its lock
-// is held for a look-up, never while a leaf is made.
+// cache keeps the most recently used leaves. The zero value is empty and ready to use.
+// Its lock is not held while a leaf is made.
 type cache struct {
 	mu     sync.Mutex
 	byName map[string]*list.Element
-	recent list.List // of *cacheEntry, the one used last in front
+	recent list.List // of *cacheEntry, the most recently used in front
 }
 
 type cacheEntry struct {
@@ -22,7 +22,7 @@ type cacheEntry struct {
 	leaf *leaf
 }
 
-// lookup finds the leaf of a name, whatever its age, and counts as use.
+// lookup returns the leaf of a name, whatever its age. It counts as a use.
 func (c *cache) lookup(name string) (*leaf, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -34,8 +34,8 @@ func (c *cache) lookup(name string) (*leaf, bool) {
 	return e.Value.(*cacheEntry).leaf, true
 }
 
-// add replaces the leaf of a name, and drops the one longest unused when there
-// are too many.
+// add replaces the leaf of a name, and drops the least recently used leaf if there are
+// too many.
 func (c *cache) add(name string, l *leaf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

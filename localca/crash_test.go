@@ -13,7 +13,7 @@ import (
 // moreStepsThanAny is above the number of steps any Open takes.
 const moreStepsThanAny = 100
 
-// crashStates are the states whose mending differs: both files are new, a key
+// crashStates are the states whose repair differs: both files are new, a key
 // is kept, both are replaced.
 var crashStates = []string{"nothing but leftovers", "truncated certificate", "expired root"}
 
@@ -50,7 +50,7 @@ func TestKilledAtEachStep(t *testing.T) {
 				if fresh, reason := mustOpen(t, dir).Fresh(); fresh {
 					t.Errorf("killed at step %d: the second Open makes another root: %s", step, reason)
 				}
-				if err == nil { // there was no such step
+				if err == nil { // it took fewer steps
 					if step < 6 {
 						t.Errorf("only %d steps", step-1)
 					}
@@ -82,7 +82,7 @@ func TestFailureAtEachStep(t *testing.T) {
 				}
 				_, err = s.open()
 				if failed == "" {
-					return // there was no such step
+					return // it took fewer steps
 				}
 				if explained, ok := errors.AsType[*StoreError](err); !ok || filepath.Dir(explained.Path) != dir || !strings.Contains(explained.Fix, "free some space") {
 					t.Errorf("%s: %v, want a StoreError with the fix", failed, err)

@@ -8,27 +8,26 @@ import (
 	"syscall"
 )
 
-// ErrNoCA is wrapped by the errors of [Load] when the folder holds no CA that
-// can be used: none was made yet, or what is there is broken. [Open] cures both.
+// ErrNoCA is wrapped by the errors of [Load] when the folder has no usable CA: none was
+// made yet, or it is broken. [Open] fixes both.
 var ErrNoCA = errors.New("no usable local CA")
 
-// NameError says why a name gets no leaf: it is no name at all, or the root may
-// not sign it.
+// NameError says why a name gets no leaf: it is not a valid name, or the root may not
+// sign it.
 type NameError struct {
-	Name   string // as it was asked for, whatever its length
+	Name   string // as the caller gave it, of any length
 	Reason string // continues the sentence "no certificate for NAME: "
 }
 
-// longestQuote bounds what a stranger's ClientHello can write into a log.
+// longestQuote bounds what a client can write into a log.
 const longestQuote = 80
 
-// Error is one sentence, with a long name cut off.
+// Error is one sentence, in which a long name is cut off.
 func (e *NameError) Error() string {
 	return fmt.Sprintf("no certificate for %.*q: %s", longestQuote, e.Name, e.Reason)
 }
 
-// StoreError is a failure to read or write the folder of the CA, or to be its
-// only writer.
+// StoreError is a failure to read, write or lock the folder of the CA.
 type StoreError struct {
 	Op   string // "read", "write", "lock" ...
 	Path string // absolute
@@ -38,14 +37,14 @@ type StoreError struct {
 
 // Error is one sentence that ends with the fix.
 func (e *StoreError) Error() string {
-	return fmt.Sprintf("cannot %s %s: %s; %s", e.Op, e.Path, e.Err, e.Fix)
+	return fmt.Sprintf("can't %s %s: %s; %s", e.Op, e.Path, e.Err, e.Fix)
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// storeError explains err. The path inside err, if any, is dropped in favour of
-// path: a temporary file's name tells the user nothing.
+// storeError explains err. It replaces a path inside err by path: the name of a temporary
+// file means nothing to the user.
 func storeError(op, path string, err error) *StoreError {
 	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		err = inner.Err
@@ -55,21 +54,21 @@ func storeError(op, path string, err error) *StoreError {
 	return &StoreError{Op: op, Path: path, Fix: fixFor(path, err), Err: err}
 }
 
-// fixFor picks the advice for the ways a folder is known to fail.
+// fixFor returns the advice for an error of a folder.
 func fixFor(path string, err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "free some space there, or name a folder on another disk in " + HomeVariable
+		return "free some space there, or set a folder on another disk in " + HomeVariable
 	case errors.Is(err, syscall.EROFS):
-		return "name a writable folder in " + HomeVariable
+		return "set a writable folder in " + HomeVariable
 	case errors.Is(err, syscall.ENOTDIR):
-		return "a file is where a folder should be: move it away, or name another folder in " + HomeVariable
+		return "a file is where a folder should be: move it, or set another folder in " + HomeVariable
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("see whose it is with ls -ld %q (a run with sudo may have made it), or name another folder in %s", path, HomeVariable)
+		return fmt.Sprintf("check its owner with ls -ld %q (a run with sudo may have made it), or set another folder in %s", path, HomeVariable)
 	default:
-		return "if that lasts, name another folder in " + HomeVariable
+		return "if that persists, set another folder in " + HomeVariable
 	}
 }
 
-// FirstCA is the reason that [CA.Fresh] gives when there was no CA before.
-const FirstCA = "none was made yet"
+// FirstCA is the reason that [CA.Fresh] returns when no CA existed before.
+const FirstCA = "none existed yet"

@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// tempMark is in the names of temporary files, between the name of the file they
-// become and a random part.
+// tempMark is in the names of temporary files, between the final name and a random part.
 const tempMark = ".tmp-"
 
-// WriteFile writes a file that is either the old or the new one, whole, whatever
-// happens: data goes to a temporary file beside it, is synced, and is renamed
-// over path; then the folder is synced, so that the name survives a power cut
-// too. The mode is perm exactly, without the umask. The folder must exist.
+// WriteFile writes a file atomically: whatever happens, path has all of the old or all of
+// the new content. It writes and syncs a temporary file next to path, renames it, and syncs
+// the folder, so that the name survives a power cut as well. The mode is exactly perm,
+// without the umask. The folder must exist.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	staged, err := steps(nil).stage(path, data, perm)
 	if err != nil {
@@ -24,8 +23,8 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return staged.commit()
 }
 
-// steps is told of every step that changes the disk, before it is taken; an
-// error stands for the step's failure. Nil is silent: only tests listen.
+// steps is called before every step that changes the disk. Its error makes the step fail.
+// Only tests set it.
 type steps func(step string) error
 
 func (s steps) at(step string) error {
@@ -35,9 +34,9 @@ func (s steps) at(step string) error {
 	return s(step)
 }
 
-// stagedFile is complete on the disk, but not yet under its name. So several
-// files can be written before the first takes effect, and a full disk is
-// noticed while nothing has changed.
+// stagedFile is complete on the disk, but not yet under its name. So several files can be
+// written before the first takes effect, and a full disk is noticed before anything has
+// changed.
 type stagedFile struct {
 	path, temp string
 	steps      steps
@@ -59,7 +58,7 @@ func (s steps) stage(path string, data []byte, perm fs.FileMode) (*stagedFile, e
 	return &stagedFile{path: path, temp: f.Name(), steps: s}, nil
 }
 
-// fill leaves the closing to its caller.
+// fill writes and syncs f. The caller closes it.
 func (s steps) fill(f *os.File, data []byte, perm fs.FileMode) error {
 	if err := s.at("write " + f.Name()); err != nil {
 		return err
@@ -92,20 +91,20 @@ func (f *stagedFile) commit() error {
 	return syncDir(filepath.Dir(f.path))
 }
 
-// discard removes a file that was not committed. What cannot be removed stays:
-// the caller has a better error to report, and sweep comes later.
+// discard removes a file that was not committed. It ignores errors: the caller has a better
+// one to report, and sweep comes later.
 func (f *stagedFile) discard() { os.Remove(f.temp) }
 
 // tempPrefix begins the names of the temporary files of path.
 func tempPrefix(path string) string { return "." + filepath.Base(path) + tempMark }
 
-// sweep removes temporary files of path that a killed process left. The caller
-// knows that no other process is writing path.
+// sweep removes temporary files of path that a killed process left. No other process may be
+// writing path.
 func sweep(path string) {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return // they do no harm
+		return // they are harmless
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), tempPrefix(path)) {

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// syncDir makes the renames in dir last through a power cut. Some file systems
-// cannot sync a folder and say so; there is nothing more to do there.
+// syncDir makes the renames in dir survive a power cut. Some file systems return an error
+// because they cannot sync a folder; nothing more can be done there.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -24,8 +24,8 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// tightenKey takes a private key away from everybody but its owner. One that
-// cannot be looked at is left to whoever reads it next.
+// tightenKey makes a private key readable by its owner only. If it cannot be examined, the
+// next read returns the error.
 func tightenKey(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm()&0o077 == 0 {
@@ -34,9 +34,9 @@ func tightenKey(path string) error {
 	return os.Chmod(path, 0o600)
 }
 
-// tightenDir makes sure that nobody else can put another root into dir. A folder
-// with other things in it is somebody's home or /tmp, named by mistake: its mode
-// is not ours to change, so such a folder is refused when others can write to it.
+// tightenDir makes sure that no other user can put another root into dir. A folder with
+// other files in it is a home or /tmp, set by mistake. Its mode is not changed; it is
+// refused if others can write to it.
 func tightenDir(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode().Perm()&0o077 == 0 {
@@ -48,13 +48,13 @@ func tightenDir(dir string) error {
 	if info.Mode().Perm()&0o022 != 0 {
 		return &StoreError{
 			Op: "keep a private key in", Path: dir, Err: fs.ErrPermission,
-			Fix: "others can write there: chmod 700 it, or name another folder in " + HomeVariable,
+			Fix: "others can write there: chmod 700 it, or set another folder in " + HomeVariable,
 		}
 	}
 	return nil
 }
 
-// onlyOurs reports whether dir holds nothing but files of a CA.
+// onlyOurs reports whether dir has only files of a CA.
 func onlyOurs(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

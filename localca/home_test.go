@@ -45,7 +45,7 @@ func TestDataDir(t *testing.T) {
 	}
 	for _, test := range tests {
 		if runtime.GOOS == "windows" && test.goos != "windows" {
-			continue // /home/a is no absolute path there
+			continue // /home/a is not an absolute path there
 		}
 		got, err := dataDir(test.goos, test.env.get)
 		if got != test.want || (err == nil) != (test.want != "") {

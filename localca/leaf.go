@@ -7,23 +7,23 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 )
 
-// leafLife is how long a leaf is good for, its backdating apart. Apple's systems
-// refuse more than 825 days (support.apple.com/103769). The 398 days of all
-// browsers bind only leaves of the roots that come with a system
-// (support.apple.com/102028); this is well below those too. Leaves are never
-// stored, so that a short life costs nothing.
+// leafLife is how long a leaf is valid, without its backdating. Apple's systems refuse more
+// than 825 days (support.apple.com/103769). The browsers' limit of 398 days applies only to
+// leaves of the roots that come with a system (support.apple.com/102028); this is well below
+// that, too. Leaves are never stored, so a short life costs nothing.
 const leafLife = 90 * 24 * time.Hour
 
-// leaf is a certificate with the moment from which a newer one is wanted.
+// leaf is a certificate with the time of its renewal.
 type leaf struct {
 	cert    *tls.Certificate
 	renewAt time.Time
 }
 
-// valid reports whether a client whose clock says now accepts the leaf.
+// valid reports whether a client accepts the leaf at the time now.
 func (l *leaf) valid(now time.Time) bool {
 	return !now.Before(l.cert.Leaf.NotBefore) && !now.After(l.cert.Leaf.NotAfter)
 }
@@ -31,10 +31,10 @@ func (l *leaf) valid(now time.Time) bool {
 // fresh reports whether the leaf needs no renewal.
 func (l *leaf) fresh(now time.Time) bool { return l.valid(now) && now.Before(l.renewAt) }
 
-// GetCertificate is made for the field of that name in [tls.Config]. The leaf is
-// for exactly the name the client asks for; a client that names none, as one
-// that was given an address does, gets a leaf for the address it reached.
-// The error never reaches the client, which sees an alert; log it.
+// GetCertificate is for the field of that name in [tls.Config]. The leaf has exactly the
+// name that the client sends. A client without one, which was given an address, gets a
+// leaf for the address that it reached. The client gets an alert instead of the error, so
+// log the error.
 func (ca *CA) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := hello.ServerName
 	if name == "" {
@@ -45,13 +45,13 @@ func (ca *CA) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 		return nil, err
 	}
 	if wanted.wildcard() {
-		return nil, &NameError{Name: name, Reason: "a client asks for one host, not for a wildcard"}
+		return nil, &NameError{Name: name, Reason: "a client must send the name of one host, not a wildcard"}
 	}
 	return ca.leafFor(wanted)
 }
 
-// localName is the text of the address a client reached; for a connection
-// without one, such as a unix socket's, localhost.
+// localName is the text of the address that a client reached; localhost for a connection
+// without one, such as a unix socket's.
 func localName(conn net.Conn) string {
 	if conn == nil {
 		return suffix
@@ -63,12 +63,12 @@ func localName(conn net.Conn) string {
 	return addr.AddrPort().Addr().WithZone("").Unmap().String()
 }
 
-// Issue returns a leaf for a DNS name, the text of an address, or a wildcard
-// such as *.app.localhost. Where the root may not sign it the error is a
-// *[NameError]. The leaf is shared between callers; do not change it.
+// Issue returns a leaf for a DNS name, the text of an address, or a wildcard such as
+// *.app.localhost. If the root may not sign it, the error is a *[NameError]. Callers share
+// the leaf and must not change it.
 //
-// The chain is the leaf alone: a client that trusts the root has it, and for all
-// others it would be no help (RFC 8446 section 4.4.2 lets servers omit it).
+// The chain is only the leaf: a client that trusts the root has it, and it would not help
+// others (RFC 8446 section 4.4.2 lets servers omit it).
 func (ca *CA) Issue(name string) (*tls.Certificate, error) {
 	wanted, err := parseSAN(name)
 	if err != nil {
@@ -83,9 +83,9 @@ func (ca *CA) Permits(name string) bool {
 	return err == nil
 }
 
-// leafFor returns the cached leaf, or a new one. Callers who want the same new
-// one at once share it, and others never wait for it: no lock is held meanwhile.
-// A failure is not remembered.
+// leafFor returns the cached leaf, or a new one. Callers that need the same new one at once
+// share it. No lock is held while it is made, so others do not wait for it. A failure is not
+// cached.
 func (ca *CA) leafFor(name san) (*tls.Certificate, error) {
 	key := name.String()
 	old, ok := ca.leaves.lookup(key)
@@ -93,7 +93,7 @@ func (ca *CA) leafFor(name san) (*tls.Certificate, error) {
 		return old.cert, nil
 	}
 	made, err, _ := ca.making.Do(key, func() (any, error) {
-		// Whoever looked just before a flight landed takes off just after it.
+		// Another call may have made it since the lookup above.
 		if l, ok := ca.leaves.lookup(key); ok && l.fresh(ca.now()) {
 			return l.cert, nil
 		}
@@ -108,7 +108,7 @@ func (ca *CA) leafFor(name san) (*tls.Certificate, error) {
 	case err == nil:
 		return made.(*tls.Certificate), nil
 	case ok && old.valid(ca.now()):
-		return old.cert, nil // due for renewal, yet better than no answer
+		return old.cert, nil // due for renewal, but still valid
 	default:
 		return nil, fmt.Errorf("issue a leaf for %s: %w", key, err)
 	}
@@ -118,7 +118,7 @@ func (ca *CA) leafFor(name san) (*tls.Certificate, error) {
 func (ca *CA) signLeaf(name san) (*leaf, error) {
 	now := ca.now()
 	if now.After(ca.root.NotAfter) {
-		return nil, fmt.Errorf("%w: the root ended on %s; start again to make a new one", ErrNoCA, ca.root.NotAfter.Format(time.DateOnly))
+		return nil, fmt.Errorf("%w: the root expired on %s; restart to make a new one", ErrNoCA, ca.root.NotAfter.Format(time.DateOnly))
 	}
 	key, err := newKey()
 	if err != nil {
@@ -129,9 +129,9 @@ func (ca *CA) signLeaf(name san) (*leaf, error) {
 		return nil, err
 	}
 	template := leafTemplate(name, id)
-	// A chain is only as good as its shortest certificate.
-	template.NotBefore = later(now.Add(-clockSkew), ca.root.NotBefore)
-	template.NotAfter = earlier(now.Add(leafLife), ca.root.NotAfter)
+	// A leaf is valid only while its root is.
+	template.NotBefore = slices.MaxFunc([]time.Time{now.Add(-clockSkew), ca.root.NotBefore}, time.Time.Compare)
+	template.NotAfter = slices.MinFunc([]time.Time{now.Add(leafLife), ca.root.NotAfter}, time.Time.Compare)
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.root, &key.PublicKey, ca.key)
 	if err != nil {
 		return nil, err
@@ -146,8 +146,8 @@ func (ca *CA) signLeaf(name san) (*leaf, error) {
 	}, nil
 }
 
-// leafTemplate is a leaf without its dates. The subject has no common name:
-// clients read only the SAN, and a common name ends at 64 characters.
+// leafTemplate is a leaf without its dates. The subject has no common name: clients read
+// only the SAN, and a common name has at most 64 characters.
 func leafTemplate(name san, keyID []byte) *x509.Certificate {
 	template := &x509.Certificate{
 		SerialNumber:          newSerial(),
@@ -165,26 +165,12 @@ func leafTemplate(name san, keyID []byte) *x509.Certificate {
 	return template
 }
 
-// renewAt is when a third of a leaf's life is left. A leaf that ends with the
-// root is never renewed: the next one would end then too, so that in the root's
-// last weeks every handshake would make one.
+// renewAt is when a third of a leaf's life is left. A leaf that expires with the root is
+// never renewed: the next one would expire at the same time, so in the root's last weeks
+// every handshake would make one.
 func (ca *CA) renewAt(end time.Time) time.Time {
 	if !end.Before(ca.root.NotAfter) {
 		return end
 	}
 	return end.Add(-leafLife / 3)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

@@ -225,8 +225,8 @@ func TestOrdinaryUser(t *testing.T) {
 		return info.Mode().Perm()
 	}
 
-	refused("somebody else's folder", "/")
-	refused("a new one in somebody else's folder", "/localca-test")
+	refused("another user's folder", "/")
+	refused("a new one in another user's folder", "/localca-test")
 	chmod(folder, 0o500)
 	refused("a parent that cannot be written", dir)
 	chmod(folder, 0o700)
@@ -236,8 +236,8 @@ func TestOrdinaryUser(t *testing.T) {
 	before := snapshot(t, dir)
 	chmod(dir, 0)
 	refused("a closed folder", dir)
-	if _, err := Open(dir); err == nil || !strings.HasPrefix(err.Error(), "cannot read") {
-		t.Errorf("a closed folder: %v, want to be told that it cannot be read", err)
+	if _, err := Open(dir); err == nil || !strings.HasPrefix(err.Error(), "can't read") {
+		t.Errorf("a closed folder: %v, want an error that it cannot be read", err)
 	}
 	if _, err := Load(dir); !errors.Is(err, fs.ErrPermission) || errors.Is(err, ErrNoCA) {
 		t.Errorf("Load from a closed folder: %v", err)
@@ -261,7 +261,7 @@ func TestOrdinaryUser(t *testing.T) {
 
 	remove(t, dir, rootFile)
 	chmod(dir, 0o500)
-	refused("a broken CA that cannot be mended", dir)
+	refused("a broken CA that cannot be repaired", dir)
 	chmod(dir, 0o700)
 	if healed := mustOpen(t, dir); !healed.key.Equal(made.key) {
 		t.Error("the key was not kept")

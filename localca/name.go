@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// suffix is the one DNS name the root is constrained to. As a constraint it
-// covers itself and all names below (RFC 5280 section 4.2.1.10); with a leading
-// dot it would cover only those below, and localhost itself would be refused.
+// suffix is the DNS name to which the root is constrained. As a constraint it covers itself
+// and all names below it (RFC 5280 section 4.2.1.10). With a leading dot it would cover only
+// those below, and localhost itself would be refused.
 const suffix = "localhost"
 
 // Limits of RFC 1035 section 2.3.4, in bytes of text without a final dot.
@@ -18,10 +18,10 @@ const (
 )
 
 // outside is the reason for every well-formed name that the root may not sign.
-const outside = "this CA can sign localhost, names that end in .localhost, and loopback addresses, nothing else"
+const outside = "this CA can sign only localhost, names that end in .localhost, and loopback addresses"
 
-// permittedRanges are the addresses the root is constrained to: exactly those
-// for which netip.Addr.IsLoopback holds.
+// permittedRanges are the addresses to which the root is constrained: exactly those for
+// which netip.Addr.IsLoopback holds.
 func permittedRanges() []*net.IPNet {
 	return []*net.IPNet{
 		{IP: net.IP{127, 0, 0, 0}, Mask: net.CIDRMask(8, 32)},
@@ -29,14 +29,14 @@ func permittedRanges() []*net.IPNet {
 	}
 }
 
-// san is a subject alternative name in its one canonical spelling, known to lie
-// within the constraints. The zero value is none.
+// san is a subject alternative name in its canonical spelling that satisfies the
+// constraints. The zero value is none.
 type san struct {
 	dns string     // lower case, no final dot; "*." may begin it; empty for an address
 	ip  netip.Addr // IPv4 is never in its IPv6-mapped form
 }
 
-// String tells names apart; it is the key under which a leaf is cached.
+// String is the key under which a leaf is cached.
 func (s san) String() string {
 	if s.dns != "" {
 		return s.dns
@@ -44,11 +44,11 @@ func (s san) String() string {
 	return s.ip.String()
 }
 
-// wildcard reports whether the name stands for many.
+// wildcard reports whether the name matches many.
 func (s san) wildcard() bool { return strings.HasPrefix(s.dns, "*.") }
 
-// parseSAN reads a DNS name, with or without its final dot and in any case, or
-// the text of an IP address. Every error is a *NameError.
+// parseSAN reads a DNS name, in any case and with or without its final dot, or the text of
+// an IP address. Every error is a *NameError.
 func parseSAN(text string) (san, error) {
 	refuse := func(reason string) (san, error) {
 		return san{}, &NameError{Name: text, Reason: reason}
@@ -72,13 +72,12 @@ func parseSAN(text string) (san, error) {
 	case base != suffix && !strings.HasSuffix(base, "."+suffix):
 		return refuse(outside)
 	case isWildcard && base == suffix:
-		return refuse("browsers refuse *.localhost, as they refuse *.com; ask for each name, or for *.app.localhost")
+		return refuse("browsers refuse *.localhost, as they refuse *.com; use single names, or *.app.localhost")
 	}
 	return san{dns: name}, nil
 }
 
-// faultOf says what is wrong with the form of name, whose part without a
-// wildcard is base; it is empty when nothing is.
+// faultOf says why name is malformed; empty if it is not. base is name without a wildcard.
 func faultOf(name, base string) string {
 	if name == "" {
 		return "the name is empty"
@@ -89,11 +88,11 @@ func faultOf(name, base string) string {
 	for label := range strings.SplitSeq(base, ".") {
 		switch {
 		case label == "":
-			return "it has an empty label: two dots together, or one in front"
+			return "it has an empty label: two dots in a row, or one at the start"
 		case len(label) > longestLabel:
 			return "a label of a DNS name, the part between two dots, has at most 63 characters"
 		case label[0] == '-' || label[len(label)-1] == '-':
-			return "a label of a DNS name neither begins nor ends with a hyphen"
+			return "a label of a DNS name can't begin or end with a hyphen"
 		case strings.ContainsFunc(label, notInLabel):
 			return "a DNS name has only letters a to z, digits, hyphens and dots; others are written as xn--… (punycode)"
 		}
@@ -101,14 +100,14 @@ func faultOf(name, base string) string {
 	return ""
 }
 
-// notInLabel allows the underscore, which host names formally lack, because
-// names made from folders have it and every client takes it.
+// notInLabel allows the underscore, although host names formally lack it: names made from
+// folders have it, and every client accepts it.
 func notInLabel(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-// lowerASCII leaves other letters alone: strings.ToLower would turn the Kelvin
-// sign into a k, and so one name into another.
+// lowerASCII does not change other letters: strings.ToLower would turn the Kelvin sign into a
+// k, and so one name into another.
 func lowerASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// maxFile bounds what is read as a key or certificate; both are below 2 KB.
+// maxFile bounds the size of a key or certificate; both are below 2 KB.
 const maxFile = 64 << 10
 
 // The PEM types of the two files.
@@ -23,19 +23,19 @@ const (
 	keyBlock         = "PRIVATE KEY"
 )
 
-// missing is the fault of a file that is not there.
+// missing is the fault of a file that does not exist.
 const missing = "was missing"
 
-// found is what a folder holds. Every state that a crash, a full disk or a hand
-// can leave is one of these, so that each can be mended.
+// found is the content of a folder. Every state that a crash, a full disk or a person can
+// leave is one of these, so each can be repaired.
 type found struct {
-	key   *ecdsa.PrivateKey // nil: missing, or not to be used again
+	key   *ecdsa.PrivateKey // nil: missing, or must not be used again
 	root  *x509.Certificate // set only when fault is empty
 	fault string            // why a new root is needed; empty when key and root are good
 }
 
-// read looks at the folder without changing it. Only what cannot be read is an
-// error; what is broken is found.fault.
+// read reads the folder without changing it. Only a failure to read is an error; what is
+// broken is found.fault.
 func (s store) read() (found, error) {
 	key, keyFault, err := s.readKey()
 	if err != nil {
@@ -55,27 +55,27 @@ func (s store) read() (found, error) {
 	case !key.PublicKey.Equal(root.PublicKey):
 		return found{key: key, fault: rootFile + " did not belong to " + keyFile}, nil
 	}
-	return s.judge(key, root)
+	return s.check(key, root)
 }
 
-// judge decides about a root and its key. A key whose root must not be trusted
-// any longer is given up with it.
-func (s store) judge(key *ecdsa.PrivateKey, root *x509.Certificate) (found, error) {
+// check decides whether a root and its key are usable. A key whose root must no longer be
+// trusted is dropped with it.
+func (s store) check(key *ecdsa.PrivateKey, root *x509.Certificate) (found, error) {
 	if err := checkRoot(root); err != nil {
 		return found{fault: rootFile + " was not safe to use: " + err.Error()}, nil
 	}
 	now := s.now()
 	if now.Before(root.NotBefore) {
-		// More likely the clock is wrong than the root, and a root is not given
-		// up for a flat battery.
+		// More likely the clock is wrong than the root: a flat battery must not cost a
+		// root.
 		return found{}, &StoreError{
 			Op: "use", Path: s.path(rootFile),
-			Err: fmt.Errorf("it begins on %s, and the clock says %s", root.NotBefore.Format(time.DateOnly), now.Format(time.DateOnly)),
-			Fix: "set the clock or, if the clock is right, move that file away",
+			Err: fmt.Errorf("it is valid from %s, and the clock says %s", root.NotBefore.Format(time.DateOnly), now.Format(time.DateOnly)),
+			Fix: "set the clock or, if the clock is right, move that file",
 		}
 	}
 	if now.After(root.NotAfter) {
-		return found{fault: rootFile + " ended on " + root.NotAfter.Format(time.DateOnly)}, nil
+		return found{fault: rootFile + " expired on " + root.NotAfter.Format(time.DateOnly)}, nil
 	}
 	return found{key: key, root: root}, nil
 }
@@ -87,11 +87,11 @@ func (s store) readKey() (key *ecdsa.PrivateKey, fault string, err error) {
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, "was broken: it holds no private key", nil
+		return nil, "was broken: it has no private key", nil
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return nil, "was broken: its key is not of the kind ECDSA P-256", nil
+		return nil, "was broken: its key is not an ECDSA P-256 key", nil
 	}
 	return key, "", nil
 }
@@ -103,13 +103,13 @@ func (s store) readRoot() (root *x509.Certificate, fault string, err error) {
 	}
 	root, err = x509.ParseCertificate(der)
 	if err != nil {
-		return nil, "was broken: it holds no certificate", nil
+		return nil, "was broken: it has no certificate", nil
 	}
 	return root, "", nil
 }
 
-// readPEM returns the content of a file that is one PEM block and no more: some
-// clients trust every certificate in the file of the root.
+// readPEM returns the content of a file with exactly one PEM block: some clients trust every
+// certificate in the file of the root.
 func readPEM(path, kind string) (der []byte, fault string, err error) {
 	text, fault, err := readSmall(path)
 	if fault != "" || err != nil {
@@ -118,18 +118,18 @@ func readPEM(path, kind string) (der []byte, fault string, err error) {
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
-		return nil, "was broken: it is empty, cut off, or no PEM at all", nil
+		return nil, "was broken: it is empty, cut off, or not PEM", nil
 	case block.Type != kind:
-		return nil, fmt.Sprintf("was broken: it holds a %.40s instead of a %s", block.Type, kind), nil
+		return nil, fmt.Sprintf("was broken: it has a %.40s instead of a %s", block.Type, kind), nil
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, "was broken: it holds more than one PEM block", nil
+		return nil, "was broken: it has more than one PEM block", nil
 	}
 	return block.Bytes, "", nil
 }
 
-// readSmall reads a file that is known to be small.
+// readSmall reads a file of at most maxFile bytes.
 func readSmall(path string) (text []byte, fault string, err error) {
-	// Looked at before it is opened, since opening a named pipe would wait.
+	// Examined before it is opened, since opening a named pipe would wait.
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, missing, nil

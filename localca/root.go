@@ -23,11 +23,11 @@ import (
 const organization = "devproxy"
 
 const (
-	// rootYears is how long a root is good for. Each new one has to be trusted
-	// by hand, so it outlives most machines.
+	// rootYears is how long a root is valid. Each new one must be trusted by hand, so it
+	// outlives most machines.
 	rootYears = 10
-	// clockSkew is how far certificates are dated back, for virtual machines and
-	// containers whose clock lags after sleep.
+	// clockSkew is how far certificates are backdated, for virtual machines and containers
+	// whose clock lags after sleep.
 	clockSkew = 24 * time.Hour
 	// longestCommonName is ub-common-name of RFC 5280 appendix A.1, in characters.
 	longestCommonName = 64
@@ -36,8 +36,8 @@ const (
 	serialBytes = 16
 )
 
-// newKey makes a P-256 key, the one kind of key used: all clients have it, and
-// it is made in microseconds, so that a handshake can wait for it.
+// newKey makes a P-256 key, the only kind in use: all clients support it, and it is made in
+// microseconds, so a handshake can wait for it.
 func newKey() (*ecdsa.PrivateKey, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
@@ -53,8 +53,8 @@ func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 		Subject: pkix.Name{
 			Organization: []string{organization},
 			CommonName:   rootName(owner()),
-			// NSS and macOS find a root by its subject: with the key in it, an old
-			// root and a new one of the same person are never mixed up.
+			// NSS and macOS find a root by its subject. With the key in it, an old root and
+			// a new one of the same person differ.
 			SerialNumber: hex.EncodeToString(id[:4]),
 		},
 		NotBefore:             now.Add(-clockSkew),
@@ -77,8 +77,8 @@ func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 	return x509.ParseCertificate(der)
 }
 
-// checkRoot says why cert is not a root that signRoot could have made: trusting
-// one without the constraints would break the promise of this package.
+// checkRoot returns why cert is not a root that signRoot could have made: one without the
+// constraints could sign certificates for any site.
 func checkRoot(cert *x509.Certificate) error {
 	switch {
 	case !cert.IsCA || !cert.MaxPathLenZero || cert.KeyUsage&x509.KeyUsageCertSign == 0:
@@ -98,9 +98,8 @@ func checkRoot(cert *x509.Certificate) error {
 
 func sameRange(a, b *net.IPNet) bool { return a.String() == b.String() }
 
-// keyID is a subject key identifier by method 1 of RFC 7093 section 2. It
-// depends on the key alone, so that leaves of a key whose root was written anew
-// still verify with the old root.
+// keyID is a subject key identifier by method 1 of RFC 7093 section 2. It depends only on
+// the key, so leaves of a key whose root was made again still verify with the old root.
 func keyID(key *ecdsa.PublicKey) ([]byte, error) {
 	point, err := key.Bytes()
 	if err != nil {
@@ -110,16 +109,16 @@ func keyID(key *ecdsa.PublicKey) ([]byte, error) {
 	return sum[:20], nil
 }
 
-// newSerial is random, so that no two certificates of an issuer share one even
-// though nothing is counted. crypto/rand never fails.
+// newSerial is random, so that certificates of an issuer have different ones without a
+// counter. crypto/rand never fails.
 func newSerial() *big.Int {
 	var b [serialBytes]byte
 	rand.Read(b[:])
-	b[0] |= 1 // RFC 5280 forbids zero, which is unlikely but not impossible
+	b[0] |= 1 // RFC 5280 forbids zero
 	return new(big.Int).SetBytes(b[:])
 }
 
-// rootName is what a person reads in the list of a trust store.
+// rootName is the name that a person reads in the list of a trust store.
 func rootName(owner string) string {
 	name := organization + " local CA"
 	if owner != "" {
@@ -129,8 +128,8 @@ func rootName(owner string) string {
 	return string(runes[:min(len(runes), longestCommonName)])
 }
 
-// owner is USER@HOST as far as the system tells, without characters that a
-// dialogue could not show.
+// owner is USER@HOST as far as the system knows them, without characters that a dialog
+// cannot show.
 func owner() string {
 	var parts []string
 	if u, err := user.Current(); err == nil {

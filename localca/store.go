@@ -13,9 +13,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// The folder of a CA: the certificate, the key (PKCS #8), and a lock that is
-// held while they are written. A version that makes roots of another kind must
-// use other names, or each version would replace the other's root.
+// The files of a CA: the certificate, the key (PKCS #8), and a lock that is held while they
+// are written. A version that makes roots of another kind must use other names, or each
+// version would replace the other's root.
 const (
 	filePrefix = "root"
 	rootFile   = filePrefix + ".pem"
@@ -24,11 +24,10 @@ const (
 )
 
 const (
-	// lockWait is how long Open waits for another process that makes the root,
-	// which takes milliseconds; one that takes so long is stopped or stuck.
+	// lockWait is how long Open waits for another process that makes the root. That takes
+	// milliseconds; a process that takes so long is stopped or stuck.
 	lockWait = 10 * time.Second
-	// lockPoll is how often it looks: file locks cannot be waited for with a
-	// deadline.
+	// lockPoll is how often Open tries the lock: file locks have no deadline.
 	lockPoll = 10 * time.Millisecond
 )
 
@@ -46,8 +45,8 @@ func (s store) newCA(key *ecdsa.PrivateKey, root *x509.Certificate, reason strin
 	return &CA{root: root, key: key, file: s.path(rootFile), reason: reason, now: s.now}
 }
 
-// open is Open. It takes the lock only when something is to be written, so that
-// a sound CA opens from a read-only folder too.
+// open is Open. It takes the lock only to write, so that a good CA opens from a read-only
+// folder too.
 func (s store) open() (*CA, error) {
 	if err := s.makeDir(); err != nil {
 		return nil, err
@@ -71,7 +70,7 @@ func (s store) open() (*CA, error) {
 	if found.fault == "" {
 		return s.newCA(found.key, found.root, ""), nil
 	}
-	return s.mend(found)
+	return s.repair(found)
 }
 
 func (s store) makeDir() error {
@@ -87,7 +86,7 @@ func (s store) makeDir() error {
 	return nil
 }
 
-// readTight is read for a caller who may change modes.
+// readTight is read for a caller that may change modes.
 func (s store) readTight() (found, error) {
 	if err := tightenKey(s.path(keyFile)); err != nil {
 		return found{}, storeError("make private (chmod 600)", s.path(keyFile), err)
@@ -95,8 +94,8 @@ func (s store) readTight() (found, error) {
 	return s.read()
 }
 
-// lock keeps other processes from writing until unlock is called. The file
-// stays: removing it would let a third process lock another of the same name.
+// lock keeps other processes from writing until unlock is called. The file stays: if it
+// were removed, a third process could lock another of the same name.
 func (s store) lock() (unlock func(), err error) {
 	path := s.path(lockFile)
 	lock := flock.New(path, flock.SetPermissions(0o600))
@@ -107,11 +106,11 @@ func (s store) lock() (unlock func(), err error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, &StoreError{
 			Op: "lock", Path: path, Err: fmt.Errorf("another process has held it for %s", s.lockWait),
-			Fix: fmt.Sprintf("end that process (lsof %q names it), then try again", path),
+			Fix: fmt.Sprintf("end that process (lsof %q shows it), then try again", path),
 		}
 	case err != nil:
 		return nil, storeError("lock", path, err)
 	}
-	// The process's end would release it too: there is nothing to do on failure.
+	// The end of the process would release it too, so a failure does not matter.
 	return func() { lock.Close() }, nil
 }

@@ -28,7 +28,7 @@ func TestOpenKeepsTheRoot(t *testing.T) {
 		t.Fatal("Load made a folder")
 	}
 	first := mustOpen(t, dir)
-	if fresh, reason := first.Fresh(); !fresh || reason != "none was made yet" {
+	if fresh, reason := first.Fresh(); !fresh || reason != "none existed yet" {
 		t.Errorf("Fresh() = %v, %q", fresh, reason)
 	}
 	loaded, err := Load(dir)
@@ -75,18 +75,18 @@ var states = []struct {
 		remove(t, dir, rootFile)
 		writeFile(t, filepath.Join(dir, ".root.pem.tmp-123"), "half")
 		writeFile(t, filepath.Join(dir, ".root-key.pem.tmp-123"), "half")
-	}, "none was made yet", false, 0},
+	}, "none existed yet", false, 0},
 	{"empty key", func(t testing.TB, dir string) { writeFile(t, filepath.Join(dir, keyFile), "") }, "root-key.pem was broken: it is empty", false, 2},
 	{"truncated key", func(t testing.TB, dir string) { truncate(t, dir, keyFile) }, "root-key.pem was broken", false, 2},
 	{"garbage key", func(t testing.TB, dir string) {
 		writeFile(t, filepath.Join(dir, keyFile), string(encodePEM(keyBlock, []byte("no key"))))
-	}, "it holds no private key", false, 2},
-	{"certificate as key", func(t testing.TB, dir string) { copyFile(t, dir, rootFile, keyFile) }, "holds a CERTIFICATE instead of a PRIVATE KEY", false, 2},
+	}, "it has no private key", false, 2},
+	{"certificate as key", func(t testing.TB, dir string) { copyFile(t, dir, rootFile, keyFile) }, "has a CERTIFICATE instead of a PRIVATE KEY", false, 2},
 	{"empty certificate", func(t testing.TB, dir string) { writeFile(t, filepath.Join(dir, rootFile), "") }, "root.pem was broken: it is empty", true, 1},
 	{"truncated certificate", func(t testing.TB, dir string) { truncate(t, dir, rootFile) }, "root.pem was broken", true, 1},
 	{"garbage certificate", func(t testing.TB, dir string) {
 		writeFile(t, filepath.Join(dir, rootFile), string(encodePEM(certificateBlock, []byte("no cert"))))
-	}, "it holds no certificate", true, 1},
+	}, "it has no certificate", true, 1},
 	{"huge certificate", func(t testing.TB, dir string) {
 		writeFile(t, filepath.Join(dir, rootFile), strings.Repeat("#", maxFile+1))
 	}, "far too large", true, 1},
@@ -118,7 +118,7 @@ var states = []struct {
 		remove(t, dir, keyFile)
 		remove(t, dir, rootFile)
 		openAt(t, dir, time.Now().AddDate(-rootYears, 0, -1))
-	}, "root.pem ended on", false, 2},
+	}, "root.pem expired on", false, 2},
 }
 
 func remove(t testing.TB, dir, name string) {
@@ -165,7 +165,7 @@ func TestBrokenStatesHeal(t *testing.T) {
 			if healed.key.Equal(old.key) != state.keepKey {
 				t.Errorf("the key was kept: %v, want %v", !state.keepKey, state.keepKey)
 			}
-			if state.keepKey { // whoever trusts the old root need not be asked again
+			if state.keepKey { // clients that trust the old root accept the new leaves
 				leaf, err := healed.Issue("shop.localhost")
 				if err != nil {
 					t.Fatal(err)
@@ -479,10 +479,10 @@ func TestFixes(t *testing.T) {
 	}{
 		{syscall.ENOSPC, "free some space"},
 		{syscall.EDQUOT, "free some space"},
-		{syscall.EROFS, "name a writable folder"},
+		{syscall.EROFS, "set a writable folder"},
 		{syscall.ENOTDIR, "a file is where a folder should be"},
 		{fs.ErrPermission, "ls -ld"},
-		{errors.New("anything else"), "if that lasts"},
+		{errors.New("anything else"), "if that persists"},
 	} {
 		for name, err := range map[string]error{
 			"alone": test.err, "of a path": &fs.PathError{Op: "open", Path: "temporary", Err: test.err}, "of a link": &os.LinkError{Op: "rename", Old: "temporary", New: "x", Err: test.err},

@@ -79,7 +79,7 @@ func TestNoRequestFailsAgainstAnUpstreamThatClosesIdleConnections(t *testing.T) 
 					t.Errorf("%s %d: %s %.200q %v", method, i, res.Status, got, err)
 				}
 				if i%10 == 0 {
-					<-time.After(5 * time.Millisecond) // the very time-out
+					<-time.After(5 * time.Millisecond) // the timeout itself
 				}
 			}
 		})

@@ -109,8 +109,8 @@ func (e *UnavailableError) Error() string {
 // reached, or it failed in another way than by refusing connections.
 type UpstreamError struct {
 	Member string // ":3000"
-	// Reason is what went wrong: "closed the connection before it answered". Hint
-	// is what to do about it; empty when nothing is known.
+	// Reason says what went wrong: "closed the connection before it answered". Hint
+	// says what to do about it; it may be empty.
 	Reason, Hint string
 	// Attempts are the addresses that were tried when none was reached.
 	Attempts []Attempt

@@ -13,7 +13,7 @@ import (
 )
 
 func TestFallbackAnswersWhenNobodyElseDoes(t *testing.T) {
-	for name, away := range map[string]func(*replica){"they refuse": (*replica).kill, "they are ill": (*replica).sicken} {
+	for name, away := range map[string]func(*replica){"they refuse": (*replica).kill, "they are unhealthy": (*replica).sicken} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, plan.Upstream{Health: everySecond()}, "ab", "xy", func(t *testing.T, c *cluster) {
 				if got := c.answers(2); got != "ab" {
@@ -22,7 +22,7 @@ func TestFallbackAnswersWhenNobodyElseDoes(t *testing.T) {
 				away(c.at("a"))
 				away(c.at("b"))
 				c.upstream.closeIdle()
-				if name == "they are ill" {
+				if name == "they are unhealthy" {
 					time.Sleep(4 * time.Second)
 				}
 				w, report := c.ask(request())
@@ -58,7 +58,7 @@ func TestNothingIsHeldWhereThereIsAFallback(t *testing.T) {
 	})
 }
 
-func TestAllIllAreAskedAllTheSame(t *testing.T) {
+func TestUnhealthyMembersAreUsedWhenAllAre(t *testing.T) {
 	inBubble(t, plan.Upstream{Health: everySecond()}, "ab", "", func(t *testing.T, c *cluster) {
 		c.at("a").sicken()
 		c.at("b").sicken()
@@ -120,7 +120,7 @@ func TestWhatMayNotBeRepeatedGoesOnWaiting(t *testing.T) {
 }
 
 // All are stopped; the first that comes back answers for all.
-func TestWhoWaitsForTheIllIsCalledBackByTheWell(t *testing.T) {
+func TestARequestThatWaitsForAnUnhealthyMemberMoves(t *testing.T) {
 	inBubble(t, plan.Upstream{Health: everySecond()}, "ab", "", func(t *testing.T, c *cluster) {
 		c.at("a").stop()
 		c.at("b").stop()

@@ -9,7 +9,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-func TestChecksFindWhoIsIllAndWhoIsWellAgain(t *testing.T) {
+func TestChecksFindUnhealthyMembers(t *testing.T) {
 	for name, test := range map[string]struct {
 		fall, heal func(*replica)
 		why        string
@@ -44,7 +44,7 @@ func TestChecksFindWhoIsIllAndWhoIsWellAgain(t *testing.T) {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				if len(c.turned) != 2 || c.turned[0].Health != Unhealthy || c.turned[0].Why != test.why || c.turned[1].Health != Healthy || c.turned[1].After <= 0 {
-					t.Errorf("told of %+v", c.turned)
+					t.Errorf("changes: %+v", c.turned)
 				}
 			})
 		})
@@ -71,8 +71,8 @@ func TestRiseAndStatusAreTheRules(t *testing.T) {
 	}
 }
 
-// A check is no visitor: it keeps its interval, says the member's own host, and
-// leaves no connection behind.
+// A check is not counted as a client's request: it keeps its interval, sends the
+// member's own host, and leaves no connection open.
 func TestChecksKeepTheirInterval(t *testing.T) {
 	inBubble(t, plan.Upstream{Health: everySecond()}, "ab", "", func(t *testing.T, c *cluster) {
 		time.Sleep(60 * time.Second)

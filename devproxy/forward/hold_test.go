@@ -283,7 +283,7 @@ func TestProbesShareOneOutcome(t *testing.T) {
 			t.Errorf("state = %+v", s)
 		}
 		if len(changes) != 2 || changes[0] || !changes[1] {
-			t.Errorf("told of %v", changes)
+			t.Errorf("changes: %v", changes)
 		}
 	})
 }

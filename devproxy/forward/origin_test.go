@@ -9,8 +9,8 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// TestOrigins: what an upstream is told of the scheme and of the page that asks is
-// one consistent world, and foreign origins are the browser's word.
+// TestOrigins: the scheme and the origin that an upstream gets agree, and foreign
+// origins stay as the browser sent them.
 func TestOrigins(t *testing.T) {
 	here := &plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:3000", "[::1]:3000"}}
 	named := &plan.Member{Scheme: plan.SchemeHTTP, Network: "tcp", Addrs: []string{"127.0.0.1:3000"}, Authority: "other.test"}

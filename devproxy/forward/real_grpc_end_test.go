@@ -188,7 +188,7 @@ func TestRealGRPCUpstreamIsDown(t *testing.T) {
 	}
 }
 
-// A WebSocket beside it, which needs HTTP/1.1, must not make gRPC forget which
+// A WebSocket on the same upstream, which needs HTTP/1.1, must not make gRPC forget which
 // protocol its server speaks.
 func TestRealGRPCAfterHTTP1OnTheSameUpstream(t *testing.T) {
 	_, member := grpcUpstream(t, "https", &echo{})

@@ -22,7 +22,7 @@ import (
 // echo is a gRPC service whose messages are strings, written without generated
 // code. What the zero value leaves nil is never asked for.
 type echo struct {
-	// started is told of every call of Wait and Watch, ended how its context ended.
+	// started gets a value for every call of Wait and Watch, ended the end of its context.
 	started chan bool
 	ended   chan error
 	// deadline gets, from Wait, how long the caller has.

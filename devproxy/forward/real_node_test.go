@@ -30,7 +30,7 @@ func TestRealNodeClosingIdleConnectionsFailsNoGET(t *testing.T) {
 				if fault := getOnce(p, path, "ok "+path); fault != "" {
 					t.Errorf("%s: %s", path, fault)
 				}
-				<-time.After(time.Duration(4000+i*37%3000) * time.Microsecond) // around the time-out itself
+				<-time.After(time.Duration(4000+i*37%3000) * time.Microsecond) // around the timeout itself
 			}
 		})
 	}

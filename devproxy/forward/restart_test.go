@@ -206,7 +206,7 @@ func TestNodesKeepAliveTimeoutFailsNoRequest(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for i := range 250 {
-				// Pauses around the time-out itself.
+				// Pauses around the timeout itself.
 				<-time.After(time.Duration(i%8) * time.Millisecond)
 				for _, method := range []string{http.MethodGet, http.MethodPost} {
 					if fault := askOnce(p, method); fault != "" {

@@ -24,7 +24,7 @@ func TestUpgradeList(t *testing.T) {
 		"one that is not":     {"Upgrade: foo, bar", "Connection: Upgrade\r\nUpgrade: echo", "502"},
 		"all that was listed": {"Upgrade: foo, echo", "Connection: Upgrade\r\nUpgrade: foo, echo", "502"},
 		"none":                {"Upgrade: foo, echo", "Connection: Upgrade", "502"},
-		"h2c besides":         {"Upgrade: h2c, echo", "Connection: Upgrade\r\nUpgrade: echo", "101"},
+		"h2c and another":     {"Upgrade: h2c, echo", "Connection: Upgrade\r\nUpgrade: echo", "101"},
 	} {
 		for _, pieces := range []int{1, 1 << 10} {
 			t.Run(fmt.Sprint(about, " in pieces of ", pieces), func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// TestThePublicHostIsTold holds what an app is told of a share: the public host in
+// TestThePublicHostIsTold: the fields that an app gets in a share are the public host in
 // devproxy's own field, and the local one wherever frameworks compare it.
 func TestThePublicHostIsTold(t *testing.T) {
 	x := Exchange{

@@ -128,7 +128,7 @@ func TestFirefoxOneBadProfile(t *testing.T) {
 	f := newFixture(t)
 	root := f.home(".mozilla", "firefox")
 	f.write(filepath.Join(root, "profiles.ini"), "[Profile0]\nPath=broken\n[Profile1]\nPath=locked\n[Profile2]\nPath=good\n")
-	f.write(filepath.Join(root, "broken", "cert9.db"), "this is no database")
+	f.write(filepath.Join(root, "broken", "cert9.db"), "not a database")
 	f.write(filepath.Join(root, "password"), "correct horse\n")
 	f.write(filepath.Join(root, "locked", "prefs.js"), "")
 	locked := filepath.Join(root, "locked")

@@ -58,7 +58,7 @@ func guarded(path string, others ...uint32) error {
 func guardedEntry(path string, info fs.FileInfo, others []uint32) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return fmt.Errorf("cannot read the owner of %s", path)
+		return fmt.Errorf("can't read the owner of %s", path)
 	}
 	if stat.Uid != 0 && !slices.Contains(others, stat.Uid) {
 		return fmt.Errorf("%s belongs to the user with the id %d", path, stat.Uid)

@@ -82,7 +82,7 @@ func TestJava(t *testing.T) {
 		t.Errorf("a second install wrote the store (%v)", err)
 	}
 
-	// A new root beside the old one: untrust takes both out.
+	// A new root next to the old one: untrust removes both.
 	old := f.ca
 	f.ca = newCA(t)
 	want(t, f.store("java").Check(t.Context()), Untrusted)

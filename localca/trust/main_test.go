@@ -63,7 +63,7 @@ func (f *fixture) storeFor(name string, ca *localca.CA) Store {
 			return s
 		}
 	}
-	f.t.Fatalf("there is no store %q", name)
+	f.t.Fatalf("unknown store %q", name)
 	return nil
 }
 

@@ -135,7 +135,7 @@ func TestNSSLeavesOthersAlone(t *testing.T) {
 		t.Errorf("a second install changed the database:\n%s", diff)
 	}
 
-	f.ca = newCA(t) // the root was made anew; the old one is still in the store
+	f.ca = newCA(t) // the root was made again; the old one is still in the store
 	want(t, f.store("chromium").Check(t.Context()), Untrusted)
 	want(t, f.store("chromium").Install(t.Context()), Trusted)
 	if got := strings.Count(certutil(t, "-L", "-d", "sql:"+db), "\n"+nickPrefix); got != 2 {
@@ -240,7 +240,7 @@ func TestElsewhere(t *testing.T) {
 }
 
 // TestNSSDistrusted is a root that somebody has put there without trust:
-// presence alone is not enough, and trust mends it.
+// presence alone is not enough, and trust fixes it.
 func TestNSSDistrusted(t *testing.T) {
 	f := newFixture(t)
 	db := f.database(f.home(".pki", "nssdb"))
@@ -257,7 +257,7 @@ func TestNSSDistrusted(t *testing.T) {
 	}
 }
 
-// TestNSSNotHere: where there is no database, untrust makes none and runs nothing.
+// TestNSSNotHere: without a database, untrust makes none and runs nothing.
 func TestNSSNotHere(t *testing.T) {
 	f := newFixture(t)
 	f.machine.Run = func(_ context.Context, argv ...string) ([]byte, error) {
@@ -333,7 +333,7 @@ func TestNSSRootWrittenAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(anew.Root().RawSubject, old.Root().RawSubject) || bytes.Equal(anew.Root().Raw, old.Root().Raw) {
-		t.Fatal("this is no other certificate of the same subject: the test proves nothing")
+		t.Fatal("it is the same certificate or has another subject: the test proves nothing")
 	}
 	f.ca = anew
 	want(t, f.store("chromium").Check(t.Context()), Untrusted)
@@ -427,7 +427,7 @@ func TestNSSFailures(t *testing.T) {
 		"install, and it is not trusted":   {"install", false, map[string][]answer{"-L": {{}, {}, listed}, "-V": {{bad, failed}}}, answer{}, "-L -L -A -L -L -V", Failed, true, "there but not trusted: certutil: it is broken"},
 		"install, and listing fails":       {"install", false, map[string][]answer{"-L": {{bad, failed}}}, answer{}, "-L -L", Failed, false, "certutil: it is broken"},
 		"install, and adding fails":        {"install", false, map[string][]answer{"-L": {{}}, "-A": {{bad, failed}}}, answer{}, "-L -L -A -D", Failed, false, "certutil: it is broken"},
-		"mend, and adding fails":           {"install", false, map[string][]answer{"-L": {listed}, "-V": {{bad, failed}}, "-A": {{bad, failed}}}, answer{}, "-L -L -V -L -L -A", Failed, false, "certutil: it is broken"},
+		"fix, and adding fails":            {"install", false, map[string][]answer{"-L": {listed}, "-V": {{bad, failed}}, "-A": {{bad, failed}}}, answer{}, "-L -L -V -L -L -A", Failed, false, "certutil: it is broken"},
 		"install, and the program is gone": {"install", false, map[string][]answer{"-L": {{}}, "-A": {{"", failed}}}, answer{}, "-L -L -A", Failed, false, "exit status 255"},
 		"make one, and that fails":         {"install", true, map[string][]answer{"-N": {{bad, failed}}}, answer{}, "-N", Failed, false, "can't make the database: certutil: it is broken"},
 		"check one that is not there":      {"check", true, nil, answer{}, "", Untrusted, false, "no database yet"},

@@ -288,8 +288,8 @@ func TestBodyReasons(t *testing.T) {
 	}
 }
 
-// TestForbiddenTrailers: fields that frame, route or authorise a message are no
-// trailers; others are, also those whose names begin or end like them.
+// TestForbiddenTrailers: fields that frame, route or authorise a message are refused in
+// trailers; others pass, including those whose names begin or end like them.
 func TestForbiddenTrailers(t *testing.T) {
 	names := []string{
 		"content-length", "transfer-encoding", "host", "trailer", "connection", "upgrade", "te", "expect",

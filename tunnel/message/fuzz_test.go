@@ -100,8 +100,8 @@ func checkScanner(t *testing.T, in string, arrive, read []byte) {
 	compareWithServer(t, want, out)
 }
 
-// fragments are what requests, and lies, are made of: random bytes alone find
-// few of them.
+// fragments are pieces of requests, good and bad: random bytes alone find few of
+// them.
 func fragments() []string {
 	return []string{
 		"GET / HTTP/1.1\r\n", "POST /a?b HTTP/1.1\r\n", "GET http://a/ HTTP/1.1\r\n", "GET / HTTP/1.0\r\n", "Host: a\r\n", "Host: a\r\n\r\n",

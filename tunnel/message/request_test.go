@@ -25,7 +25,7 @@ func http2Request(change func(*http.Request)) *http.Request {
 	return r
 }
 
-// statusOf is what an HTTP/2 request is refused with, 0 for one that is not.
+// statusOf is the status with which an HTTP/2 request is refused; 0 if it is not.
 func statusOf(change func(*http.Request)) int {
 	refusal, refused := Refused(httptest.NewRecorder(), http2Request(change))
 	if !refused {

@@ -10,15 +10,13 @@ import (
 	"strings"
 )
 
-// mend makes what is missing for a good root. A good key is kept: where the old
-// root is still trusted, the new root's leaves are then too. The caller holds
-// the lock.
+// repair makes what a good root lacks. It keeps a good key: where the old root is still
+// trusted, so are the new root's leaves. The caller holds the lock.
 //
-// The order makes it safe to be stopped anywhere. All files are whole on the
-// disk before anything changes; then the old ones go aside, and the key takes
-// its name before the root does. Whatever is left then is a state that the next
-// Open knows.
-func (s store) mend(f found) (*CA, error) {
+// The order makes it safe to stop anywhere. All files are complete on the disk before
+// anything changes. Then the old ones are renamed, and the key gets its name before the
+// root does. The next Open handles every state in between.
+func (s store) repair(f found) (*CA, error) {
 	sweep(s.path(keyFile))
 	sweep(s.path(rootFile))
 	var files []*stagedFile
@@ -45,7 +43,7 @@ func (s store) mend(f found) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a root: %w", err)
 	}
-	// The certificate is public; it is readable in case it is copied elsewhere.
+	// The certificate is public, and readable so that it can be copied.
 	if files, err = s.stage(files, rootFile, encodePEM(certificateBlock, root.Raw), 0o644); err != nil {
 		return nil, err
 	}
@@ -56,7 +54,7 @@ func (s store) mend(f found) (*CA, error) {
 	return s.newCA(key, root, f.fault+kept), nil
 }
 
-// stage adds a file, whole but not yet under its name, to files.
+// stage adds a file to files that is complete but not yet under its name.
 func (s store) stage(files []*stagedFile, name string, data []byte, perm fs.FileMode) ([]*stagedFile, error) {
 	file, err := s.steps.stage(s.path(name), data, perm)
 	if err != nil {
@@ -65,8 +63,8 @@ func (s store) stage(files []*stagedFile, name string, data []byte, perm fs.File
 	return append(files, file), nil
 }
 
-// replace gives the staged files their names, after moving what has these names
-// aside. Kept tells where to, for the end of a sentence.
+// replace gives the staged files their names, after renaming the files that have these
+// names. kept says to what, for the end of a sentence.
 func (s store) replace(files []*stagedFile) (kept string, err error) {
 	var names []string
 	for _, file := range files {
@@ -84,13 +82,13 @@ func (s store) replace(files []*stagedFile) (kept string, err error) {
 		}
 	}
 	if len(names) > 0 {
-		kept = "; what was there is kept as " + strings.Join(names, " and ")
+		kept = "; the old files are kept as " + strings.Join(names, " and ")
 	}
 	return kept, nil
 }
 
-// moveAside renames a file that is about to be replaced, for somebody may still
-// need it, and returns its new name; empty when there was none.
+// moveAside renames a file that is about to be replaced, since the user may still need it. It
+// returns the new name; empty if the file does not exist.
 func (s store) moveAside(path string) (name string, err error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
