@@ -78,22 +78,8 @@ func (d backendReader) readPuma(c *candidate) {
 func (d backendReader) readComposer() {
 	for _, file := range d.named("composer.json") {
 		folder := path.Dir(file)
-		if len(d.of(folder)) > 0 && d.backendIn(folder) == "" {
-			continue
-		}
-		config, _ := d.json(file)
-		s := d.scriptsOf(folder, config.At("scripts"))
-		for _, name := range devScripts {
-			line := s.lines[name]
-			list := d.started(folder, file, line.line, s.expand(line.text))
-			for _, c := range list {
-				if c.kind != "vite" {
-					d.addStarted(c)
-				}
-			}
-			if len(list) > 0 {
-				break
-			}
+		if config, _ := d.json(file); len(d.of(folder)) == 0 || d.backendIn(folder) != "" {
+			d.readScripts(javascriptPackage{folder: folder, file: file, scripts: d.scriptsOf(folder, config.At("scripts"))})
 		}
 	}
 }

@@ -29,11 +29,9 @@ func (d *discovery) readHints() {
 		if c.port != 0 || c.role == container {
 			continue
 		}
-		for _, name := range []string{"Dockerfile.dev", "Dockerfile", "dev.Dockerfile"} {
-			file := path.Join(c.folder, name)
-			if port, line := d.number(file, exposed); c.port == 0 && !nothingHTTP(port) && port != 80 && port != 443 {
-				c.set(port, sample, file, line)
-			}
+		port, file, line := d.firstNumber(c.folder, []string{"Dockerfile.dev", "Dockerfile", "dev.Dockerfile"}, exposed)
+		if !nothingHTTP(port) && port != 80 && port != 443 {
+			c.set(port, sample, file, line)
 		}
 		for _, name := range []string{"README.md", "readme.md", "README.rst", "README.adoc", "README", "CONTRIBUTING.md"} {
 			file := path.Join(c.folder, name)

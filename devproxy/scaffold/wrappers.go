@@ -213,82 +213,72 @@ func (s *scripts) script(c command, name string, args []string, depth int) []com
 	return s.line(c, line.text, slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--" || a == "--silent" || a == "-s" }), depth)
 }
 
-// otherFolder reports whether an argument of a package manager makes it run a
-// script of another folder, whose own file is read.
-func otherFolder(word string) bool {
-	flag, _, _ := strings.Cut(word, "=")
-	return slices.Contains(folderFlags, flag)
-}
+// folderFlags make a package manager run a script of another folder, whose own file
+// is read.
+var folderFlags = strings.Fields("--prefix --cwd -C --dir -w --workspace --filter -F -d --working-dir workspace workspaces -r --recursive foreach")
 
 // workspaceFlag matches those that npm also accepts after the script.
 var workspaceFlag = regexp.MustCompile(`^(-w|--workspace.*|--prefix.*)$`)
 
-var folderFlags = strings.Fields("--prefix --cwd -C --dir -w --workspace --filter -F -d --working-dir workspace workspaces -r --recursive foreach")
+// skipFlags skips the flags of a package manager in front of its arguments. ok is
+// false if they name another folder.
+func skipFlags(words []string) (rest []string, ok bool) {
+	for ; len(words) > 0; words = words[1:] {
+		flag, _, _ := strings.Cut(words[0], "=")
+		if slices.Contains(folderFlags, flag) {
+			return nil, false
+		}
+		if !strings.HasPrefix(flag, "-") {
+			break
+		}
+	}
+	return words, true
+}
 
 // packageManager expands npm run, yarn, pnpm exec and the like. node, bun and deno
 // also run files.
 func (s *scripts) packageManager(name string, c command, depth int) []command {
-	words := c.words[1:]
+	words, own := c.words[1:], true
 	if name == "node" {
 		if len(words) > 1 && words[0] == "--run" {
 			return s.script(c, words[1], words[2:], depth)
 		}
 		return []command{interpreted(c)}
 	}
-	for len(words) > 0 && (otherFolder(words[0]) || strings.HasPrefix(words[0], "-")) {
-		if otherFolder(words[0]) {
-			return nil
+	words, own = skipFlags(words)
+	run := len(words) > 1 && alternatives("run|run-script|task", words[0])
+	if run {
+		if name == "deno" && words[0] == "run" && strings.HasPrefix(words[1], "-") {
+			return []command{interpreted(c)}
 		}
-		words = words[1:]
+		words, own = skipFlags(words[1:])
+	}
+	if !own || len(words) == 0 && alternatives("npm|composer|yarn", name) {
+		return nil
 	}
 	if len(words) == 0 {
-		if name == "npm" || name == "composer" || name == "yarn" {
-			return nil
-		}
 		return []command{interpreted(c)}
 	}
 	first := words[0]
 	_, isScript := s.lines[first]
 	switch {
-	case (first == "run" || first == "run-script" || first == "task") && len(words) > 1:
-		return s.run(name, c, words, depth)
-	case first == "exec" || first == "dlx" || first == "x":
+	case run && isScript && slices.ContainsFunc(words, workspaceFlag.MatchString):
+		return nil
+	case isScript && (run || alternatives("start|test", first) || alternatives("yarn|pnpm|composer|nr", name) || name == "bun" && !isSource(first)):
+		return s.script(c, first, words[1:], depth)
+	case !run && alternatives("exec|dlx|x", first):
 		c.words = append([]string{"npx"}, words[1:]...)
 		return s.unwrap(c, depth+1)
-	case isScript && (first == "start" || first == "test" || slices.Contains([]string{"yarn", "pnpm", "composer", "nr"}, name) || name == "bun" && !isSource(first)):
-		return s.script(c, first, words[1:], depth)
-	case name == "yarn" || name == "pnpm":
+	case name == "npm" || name == "composer":
+		return nil
+	case run && isSource(first): // bun run server.ts
+		c.words = append([]string{name}, words...)
+		return []command{interpreted(c)}
+	case run || name == "yarn" || name == "pnpm": // yarn run vite
 		c.words = words
 		return s.unwrap(c, depth+1)
-	case (name == "deno" || name == "bun") && first != "start" && first != "test":
+	case alternatives("deno|bun", name) && !alternatives("start|test", first):
 		return []command{interpreted(c)}
 	}
 	return nil
-}
-
-// run expands "npm run dev", where words begin with "run".
-func (s *scripts) run(name string, c command, words []string, depth int) []command {
-	rest := words[1:]
-	for ; len(rest) > 1 && strings.HasPrefix(rest[0], "-"); rest = rest[1:] {
-		if name == "deno" && words[0] == "run" {
-			return []command{interpreted(c)}
-		}
-		if otherFolder(rest[0]) {
-			return nil
-		}
-	}
-	_, isScript := s.lines[rest[0]]
-	switch {
-	case isScript && slices.ContainsFunc(rest[1:], workspaceFlag.MatchString):
-		return nil
-	case isScript:
-		return s.script(c, rest[0], rest[1:], depth)
-	case name == "npm" || name == "composer":
-		return nil
-	case isSource(rest[0]): // bun run server.ts
-		c.words = append([]string{name}, rest...)
-		return []command{interpreted(c)}
-	}
-	c.words = rest // yarn run vite
-	return s.unwrap(c, depth+1)
 }
