@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -68,12 +69,10 @@ func (s *caddySite) matcher(d directive) condition {
 		}
 	}
 	var parts []string
-	if list := match["methods"]; list != nil {
-		parts = append(parts, "methods = ["+strings.Join(list, ", ")+"]")
-	}
-	for _, name := range []string{"headers", "query"} {
+	for _, format := range []string{"methods = [%s]", "headers = { %s }", "query = { %s }"} {
+		name, _, _ := strings.Cut(format, " ")
 		if list := match[name]; list != nil {
-			parts = append(parts, name+" = { "+strings.Join(list, ", ")+" }")
+			parts = append(parts, fmt.Sprintf(format, strings.Join(list, ", ")))
 		}
 	}
 	if len(parts) > 0 {

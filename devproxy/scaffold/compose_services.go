@@ -140,22 +140,31 @@ func mergeServices(under, over []*service) []*service {
 			under = append(under, s)
 			continue
 		}
-		u := under[i]
-		u.image = cmp.Or(s.image, u.image)
-		u.context = cmp.Or(s.context, u.context)
-		u.mounts = append(u.mounts, s.mounts...)
-		u.aliases = append(u.aliases, s.aliases...)
-		if len(s.ports) > 0 {
-			u.ports, u.file = slices.Concat(s.ports, u.ports), s.file
+		base := under[i]
+		if len(s.ports) == 0 {
+			s.file = base.file
 		}
-		if len(s.profiles) > 0 {
-			u.profiles = s.profiles
+		if len(s.profiles) == 0 {
+			s.profiles = base.profiles
 		}
+		s.inherit(base)
+		s.base, s.baseFile = cmp.Or(s.base, base.base), cmp.Or(s.baseFile, base.baseFile)
+		s.aliases = append(s.aliases, base.aliases...)
+		s.hosts = append(s.hosts, base.hosts...)
+		under[i] = s
 	}
 	return under
 }
 
-// extend adds what a service inherits from another.
+// inherit adds what base has.
+func (s *service) inherit(base *service) {
+	s.ports = slices.Concat(s.ports, base.ports)
+	s.mounts = slices.Concat(s.mounts, base.mounts)
+	s.image = cmp.Or(s.image, base.image)
+	s.context = cmp.Or(s.context, base.context)
+}
+
+// extend adds what a service inherits from another one.
 func (r *composeReader) extend(services []*service, s *service, depth int) {
 	name := s.base
 	if name == "" || depth > maxIncludes {
@@ -165,14 +174,8 @@ func (r *composeReader) extend(services []*service, s *service, depth int) {
 		services = r.file(s.baseFile, maxIncludes)
 	}
 	s.base = ""
-	i := slices.IndexFunc(services, func(o *service) bool { return o.name == name })
-	if i < 0 || services[i] == s {
-		return
+	if i := slices.IndexFunc(services, func(o *service) bool { return o.name == name }); i >= 0 && services[i] != s {
+		r.extend(services, services[i], depth+1)
+		s.inherit(services[i])
 	}
-	base := services[i]
-	r.extend(services, base, depth+1)
-	s.ports = append(s.ports, base.ports...)
-	s.mounts = append(s.mounts, base.mounts...)
-	s.image = cmp.Or(s.image, base.image)
-	s.context = cmp.Or(s.context, base.context)
 }

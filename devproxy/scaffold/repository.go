@@ -52,18 +52,16 @@ func (r *repository) close() { _ = r.root.Close() }
 // walk lists the files level by level, so that a large folder does not hide the
 // ones next to it.
 func (r *repository) walk() {
-	level := []string{"."}
-	for range maxDepth + 1 {
-		var next []string
-		for _, dir := range level {
-			folders, whole := r.list(dir)
-			if !whole {
-				r.notes.add(Note{File: dir, Text: "too many files; the rest was not read"})
-				return
-			}
-			next = append(next, folders...)
+	for queue := []string{"."}; len(queue) > 0; {
+		dir := queue[0]
+		folders, whole := r.list(dir)
+		if !whole {
+			r.notes.add(Note{File: dir, Text: "too many files; the rest was not read"})
+			return
 		}
-		level = next
+		if queue = queue[1:]; len(parents(dir)) <= maxDepth {
+			queue = append(queue, folders...)
+		}
 	}
 }
 
