@@ -208,7 +208,8 @@ func (r *composeReader) addTraefikHosts(services []*service) {
 	}
 }
 
-// imageName is the last word of an image: "bitnami/postgresql:16" is postgresql.
+// imageName returns the last word of an image: "postgresql" for
+// "bitnami/postgresql:16".
 func imageName(image string) string {
 	name := path.Base(image)
 	name, _, _ = strings.Cut(name, "@")
@@ -216,10 +217,10 @@ func imageName(image string) string {
 	return name
 }
 
-// nothingHTTP reports whether a port speaks another protocol whatever the image.
+// nothingHTTP reports whether a port has another protocol with any image.
 func nothingHTTP(port int) bool { return notHTTP(port, "") != "" }
 
-// otherProtocols are ports of protocols that are not HTTP.
+// otherProtocols are the protocols other than HTTP, by their ports.
 var otherProtocols = map[int]string{
 	21: "ftp", 22: "ssh", 23: "telnet", 25: "smtp", 53: "dns", 88: "kerberos", 110: "pop3", 111: "rpc", 123: "ntp", 137: "smb", 139: "smb", 143: "imap", 161: "snmp", 389: "ldap", 445: "smb", 465: "smtp", 514: "syslog",
 	554: "rtsp", 587: "smtp", 636: "ldap", 873: "rsync", 990: "ftp", 993: "imap", 995: "pop3", 1025: "smtp", 1080: "socks", 1100: "pop3", 1110: "pop3", 1143: "imap", 1194: "openvpn", 1433: "sql server", 1434: "sql server",
@@ -230,15 +231,14 @@ var otherProtocols = map[int]string{
 	27017: "mongodb", 27018: "mongodb", 27019: "mongodb", 28015: "rethinkdb", 29092: "kafka", 29093: "kafka", 33060: "mysql", 35729: "livereload", 54322: "postgres", 61613: "stomp", 61616: "openwire",
 }
 
-// databaseImage are images of which no port speaks HTTP.
+// databaseImage matches images that have no port with HTTP.
 var databaseImage = regexp.MustCompile(`^(postgres(ql)?|postgis|pgvector|timescaledb(-ha)?|timescale|pgbouncer|supavisor|mysql(-server)?|mariadb|percona(-server)?|mongo(db)?(-community-server)?|redis(-stack-server)?|valkey|keydb|dragonfly|memcached|cassandra|scylla|mssql-server|azure-sql-edge|server:20\d\d|oracle-(xe|free)|` +
 	`firebird|zookeeper|cp-zookeeper|kafka|cp-kafka|cp-server|etcd|beanstalkd|openldap|openssh-server|sftp|vsftpd|ftp|bind9?|dnsmasq|coturn|mosquit+o|proxysql|edgedb|gel|tigerbeetle|yugabyte|tidb|cockroach-unsafe)$`)
 
-// fastCGI is an image that speaks FastCGI on 9000.
+// fastCGI matches images that have FastCGI on port 9000.
 var fastCGI = regexp.MustCompile(`(^|/)(php|wordpress|nextcloud|drupal)[^/]*:[^/]*fpm|php-?fpm`)
 
-// notHTTP is what a container's port speaks when that is not HTTP; empty for all
-// others.
+// notHTTP returns the protocol of a container's port; empty for HTTP.
 func notHTTP(port int, image string) string {
 	name := imageName(image)
 	switch {

@@ -77,7 +77,7 @@ var toolConfigs = map[string]toolConfig{
 type configReader struct{ *discovery }
 
 // configure reads the configuration of the program that c is started with. It
-// makes the kind of c empty if that is not a server of its own.
+// makes the kind of c empty if the program does not serve the project itself.
 func (d configReader) configure(c *candidate, from command) {
 	tool, known := toolConfigs[c.kind]
 	switch {
@@ -202,7 +202,7 @@ func (d configReader) readOptions(c *candidate, tool toolConfig, file string, co
 		}
 	}
 	if tool.hmr != "" {
-		// A port of its own is a server of its own. devproxy handles the client's port.
+		// A separate port means a separate server. devproxy handles the client's port.
 		if fixed := config.At(tool.hmr); fixed.Port() != 0 && fixed.Port() != c.port {
 			d.noteHotReload(c, file, fixed.Line)
 		}

@@ -29,14 +29,12 @@ func (r *repository) json(file string) (value javascript.Value, ok bool) {
 }
 
 // yaml reads YAML with its aliases and merge keys resolved. ok is false if it is
-// not YAML or is empty.
+// not YAML.
 func (r *repository) yaml(file string) (value javascript.Value, ok bool) {
 	var doc yaml.Node
-	if yaml.Unmarshal(r.text(file), &doc) != nil || len(doc.Content) == 0 {
-		return javascript.Value{}, false
-	}
+	err := yaml.Unmarshal(r.text(file), &doc)
 	left := maxValues
-	return yamlValue(doc.Content[0], &left, 0), true
+	return yamlValue(&doc, &left, 0), err == nil
 }
 
 func yamlValue(n *yaml.Node, left *int, level int) javascript.Value {
@@ -46,6 +44,8 @@ func yamlValue(n *yaml.Node, left *int, level int) javascript.Value {
 		return v
 	}
 	switch n.Kind {
+	case yaml.DocumentNode:
+		return yamlValue(n.Content[0], left, level+1)
 	case yaml.AliasNode:
 		return yamlValue(n.Alias, left, level+1)
 	case yaml.SequenceNode:

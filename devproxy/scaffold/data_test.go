@@ -47,7 +47,7 @@ func TestEnvironmentFiles(t *testing.T) {
 	for _, c := range []struct{ folder, name, want string }{
 		{".", "PORT", "1001"},
 		{".", "A", "1"},
-		{".", "B", ""}, // a sample counts only where there is no file
+		{".", "B", ""}, // a sample counts only without a file
 		{"sample", "PORT", "1003"},
 		{"empty", "PORT", ""}, // the project's PORT is not that of every folder
 		{"empty", "A", "1"},

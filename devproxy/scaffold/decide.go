@@ -49,7 +49,7 @@ func (d decision) decide() []*host {
 
 var bundlers = []string{"vite", "webpack", "parcel", "rspack", "rsbuild"}
 
-// dropAssets drops bundlers whose pages a server of the project's own serves.
+// dropAssets drops bundlers whose pages the project's own server serves.
 func (d decision) dropAssets() {
 	d.drop(func(c *candidate) bool {
 		page := d.in(c.folder, "index.html", "src/index.html") != ""

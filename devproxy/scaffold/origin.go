@@ -14,8 +14,8 @@ import (
 // comparesOrigin reports whether the framework of a package refuses a form whose
 // Origin is not http://HOST, whatever X-Forwarded-Proto says:
 //
-//   - React Router in framework mode since 7.12, for actions, also in a server
-//     of the project's own: packages/react-router/lib/actions.ts
+//   - React Router in framework mode since 7.12, for actions, also in the
+//     project's own server: packages/react-router/lib/actions.ts
 //   - Hono's csrf middleware
 //
 // Others check it too, but need nothing: SvelteKit and Qwik City do not check in

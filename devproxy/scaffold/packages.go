@@ -138,7 +138,7 @@ func (d *discovery) started(folder, file string, line int, list []command) []*ca
 
 // fromCommand returns the server that a command starts. Its port comes from the
 // command, the configuration of the program, its environment or its default, in
-// this order. Its kind is empty if the command does not start a server of its own.
+// this order. Its kind is empty if the command does not serve the project itself.
 func (d *discovery) fromCommand(p program, c command, folder string) *candidate {
 	made := &candidate{folder: folder, kind: p.kind, role: p.role}
 	if _, variant, named := strings.Cut(c.script, ":"); named && folder == "." {
@@ -201,7 +201,7 @@ func (d *discovery) markFavoured() {
 	}
 }
 
-// favouring are the arguments that the name of a package follows.
+// favouring are the arguments in front of the name of a package.
 var favouring = strings.Fields("--filter -F -w --workspace --prefix --cwd -C --dir workspace --projects --project")
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -18,7 +18,7 @@ type program struct {
 	// command.
 	subs  string
 	needs string // arguments of which one is required, separated by "|"
-	port  int    // the default; 0 for a program of the project's own
+	port  int    // the default; 0 for the project's own program
 	role  role
 	// flags take a port or an address, in addition to the usual ones.
 	flags string

@@ -13,8 +13,8 @@ import (
 var entryFiles = strings.Fields("src/main.ts src/main.js src/index.ts src/server.ts src/app.ts src/index.js src/server.js src/app.js server.js server.ts index.js index.ts app.js app.ts main.ts main.js " +
 	"server/index.js server/index.ts server/server.js bin/www src/index.mjs index.mjs server.mjs")
 
-// readSource finds the port of a server of the project's own in the file that a
-// command runs.
+// readSource finds the port of the project's own server in the file that a command
+// runs.
 func (d configReader) readSource(c *candidate, from command) {
 	if !slices.Contains([]string{"node", "nest", "fastify", "serverless"}, c.kind) {
 		return
@@ -127,7 +127,7 @@ var serverPackages = strings.Fields("express fastify koa hono @hapi/hapi hapi @n
 // portVariables are those that servers read.
 var portVariables = []string{"PORT", "APP_PORT", "SERVER_PORT", "HTTP_PORT"}
 
-// serves reports whether a program of the project's own looks like a server.
+// serves reports whether the project's own program looks like a server.
 func (d configReader) serves(c *candidate, from command, files []string) bool {
 	port, _, _ := d.environmentPort(c.folder, portVariables...)
 	if port != 0 || d.packages[c.folder].has(serverPackages...) || slices.ContainsFunc(from.words, func(w string) bool { return strings.Contains(w, "server") }) {

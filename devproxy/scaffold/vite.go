@@ -20,8 +20,8 @@ func (d configReader) viteFolder(folder string, from command) string {
 	return where
 }
 
-// readVite reads what Vite's configuration says besides the options of its server,
-// and returns the object that has those. It makes the kind of c empty if the
+// readVite reads what Vite's configuration says about the project, and returns the
+// object with the options of the server. It makes the kind of c empty if the
 // configuration builds a library, and its role assets if it serves those of a
 // backend.
 func (d configReader) readVite(c *candidate, file string, config javascript.Value) javascript.Value {
@@ -76,7 +76,7 @@ var assetPlugins = strings.Fields("laravel-vite-plugin vite-plugin-ruby vite-plu
 	"@inertiajs/vite vite-plugin-live-reload vite-plugin-twig-reload @crxjs/vite-plugin vite-plugin-web-extension")
 
 // assetsOnly reports whether Vite serves scripts to the pages of a backend, and
-// has no pages of its own.
+// has no pages itself.
 func (d configReader) assetsOnly(folder, file string, config javascript.Value) bool {
 	p := d.packages[folder]
 	if p.has(assetPlugins...) || d.contains(file, assetPlugins...) {

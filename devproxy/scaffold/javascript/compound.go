@@ -1,6 +1,7 @@
 package javascript
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tdewolff/parse/v2/js"
@@ -10,11 +11,8 @@ import (
 func (p *Program) list(closing string) []Value {
 	var items []Value
 	for !p.done() && p.peek().text != closing {
-		if t := p.peek().text; t == "," || t == "..." {
-			p.pos++
-			if t == "," {
-				continue
-			}
+		if p.take(",") || p.take("...") {
+			continue
 		}
 		start := p.pos
 		items = append(items, p.expression())
@@ -55,8 +53,7 @@ func (p *Program) object() Value {
 		return Value{Line: out.Line}
 	}
 	for p.pos++; !p.done() && p.peek().text != "}"; {
-		if p.peek().text == "," {
-			p.pos++
+		if p.take(",") {
 			continue
 		}
 		before := p.pos
@@ -191,13 +188,9 @@ func (p *Program) resultType(i int) int {
 		return i
 	}
 	const most = 30
-	for n := i; n < i+most; n++ {
-		switch p.token(n).text {
-		case "=>":
-			return n
-		case ",", ";":
-			return i
-		}
+	n := slices.IndexFunc(p.tokens[i:min(i+most, len(p.tokens))], func(t token) bool { return t.text == "=>" || t.text == "," || t.text == ";" })
+	if n >= 0 && p.token(i+n).text == "=>" {
+		return i + n
 	}
 	return i
 }

@@ -42,10 +42,9 @@ func (p *Program) expression() Value {
 func (p *Program) conditional(condition Value, source string) Value {
 	p.pos++
 	yes := p.expression()
-	if p.peek().text != ":" {
+	if !p.take(":") {
 		return Value{}
 	}
-	p.pos++
 	no := p.expression()
 	truth, known := condition.truth()
 	if !known {
@@ -181,15 +180,13 @@ func (p *Program) primary() Value {
 		return Value{Kind: Array, Line: t.line, Items: items, Source: p.source(start)}
 	case t.text == "(":
 		v := p.expression()
-		for p.peek().text == "," { // the comma operator
-			p.pos++
+		for p.take(",") { // the comma operator
 			v = p.expression()
 		}
-		if p.peek().text != ")" {
+		if !p.take(")") {
 			p.pos = p.closing(start) + 1
 			return Value{Line: t.line}
 		}
-		p.pos++
 		return v
 	case t.text == "async" && p.peek().text == "function":
 		return p.function()

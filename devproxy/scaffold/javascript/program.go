@@ -82,6 +82,15 @@ func (p *Program) token(i int) token {
 // peek returns the token at the position.
 func (p *Program) peek() token { return p.token(p.pos) }
 
+// take skips the token at the position if it is text.
+func (p *Program) take(text string) bool {
+	if p.peek().text != text {
+		return false
+	}
+	p.pos++
+	return true
+}
+
 func (p *Program) done() bool { return p.pos >= len(p.tokens) }
 
 // name declares a name. The first declaration wins.

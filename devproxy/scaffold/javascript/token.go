@@ -2,8 +2,6 @@ package javascript
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"slices"
 
 	"github.com/tdewolff/parse/v2"
@@ -28,8 +26,24 @@ func tokens(src []byte) []token {
 	var all []token
 	line := 1
 	for range maxRestarts + 1 {
-		read, whole := scan(src, &line, &all)
-		if whole || read >= len(src) {
+		lexer, read := js.NewLexer(parse.NewInputBytes(slices.Clone(src))), 0
+		for {
+			kind, text := lexer.Next()
+			if (kind == js.DivToken || kind == js.DivEqToken) && !endsValue(all) {
+				if kind, text = lexer.RegExp(); kind == js.ErrorToken {
+					read++
+				}
+			}
+			if kind == js.ErrorToken {
+				break
+			}
+			if !slices.Contains(space, kind) {
+				all = append(all, token{kind, string(text), line})
+			}
+			read += len(text)
+			line += bytes.Count(text, []byte("\n"))
+		}
+		if read >= len(src) {
 			break
 		}
 		line += bytes.Count(src[read:read+1], []byte("\n"))
@@ -38,28 +52,7 @@ func tokens(src []byte) []token {
 	return all
 }
 
-// scan reads tokens up to the first error. It returns how many bytes it read, and
-// whether that was all of src.
-func scan(src []byte, line *int, all *[]token) (read int, whole bool) {
-	lexer := js.NewLexer(parse.NewInputBytes(slices.Clone(src)))
-	for {
-		kind, text := lexer.Next()
-		if (kind == js.DivToken || kind == js.DivEqToken) && !endsValue(*all) {
-			if kind, text = lexer.RegExp(); kind == js.ErrorToken {
-				return read + 1, false
-			}
-		}
-		switch kind {
-		case js.ErrorToken:
-			return read, errors.Is(lexer.Err(), io.EOF)
-		case js.WhitespaceToken, js.LineTerminatorToken, js.CommentToken, js.CommentLineTerminatorToken:
-		default:
-			*all = append(*all, token{kind, string(text), *line})
-		}
-		read += len(text)
-		*line += bytes.Count(text, []byte("\n"))
-	}
-}
+var space = []js.TokenType{js.WhitespaceToken, js.LineTerminatorToken, js.CommentToken, js.CommentLineTerminatorToken}
 
 // endsValue reports whether a "/" after these tokens divides, and does not begin
 // a regular expression.
