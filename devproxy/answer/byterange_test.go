@@ -76,7 +76,7 @@ func answered(res *http.Response, body, all string) string {
 	}
 	text := fmt.Sprintf("%d ", res.StatusCode)
 	if contentRange != "" {
-		text += "a Content-Range beside the parts' " // RFC 9110 section 15.3.7.2
+		text += "a Content-Range in addition to the parts' " // RFC 9110 section 15.3.7.2
 	}
 	for parts := multipart.NewReader(strings.NewReader(body), params["boundary"]); ; {
 		part, err := parts.NextPart()

@@ -53,7 +53,7 @@ func TestFiles(t *testing.T) {
 		{rest: "/guide", status: 302, location: "./guide/?q=1"},
 		{rest: "/a%3Ab", status: 302, location: "./a%3Ab/?q=1"},
 		{rest: "/a:b", status: 302, location: "./a:b/?q=1"},
-		// No listing, and a file is no folder.
+		// No listing, and a file is not a folder.
 		{rest: "/assets/", status: 404},
 		{rest: "/assets", status: 404},
 		{rest: "/about.html/", status: 404},
@@ -94,7 +94,7 @@ func TestFilesSPA(t *testing.T) {
 		{"/assets/gone.js", script, ""},
 		{"/assets/gone.js", nil, ""},
 		{"/about", page, "about"},
-		// What may not be looked up is no unknown path.
+		// What may not be looked up is not an unknown path.
 		{"/.env", page, ""},
 		{"/.well-known/x", page, ""},
 		{"/a%2Fb", page, ""},

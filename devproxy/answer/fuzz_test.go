@@ -10,7 +10,7 @@ import (
 
 // FuzzFiles has a naive reading as the oracle: whatever is served with 200 is
 // the file that the path, decoded once, names in so many words. The secret
-// beside the folder and the dot files in it never are.
+// next to the folder and the dot files in it never are.
 func FuzzFiles(f *testing.F) {
 	for _, rest := range []string{
 		"/", "", "/page", "/page.html", "/sub/deep.txt", "/sub/", "/out", "/.env", "/%2e%2e/secret.txt", "/..%2fsecret.txt",

@@ -23,7 +23,7 @@ const secret = "SECRET-8d1f"
 func saved() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 89, time.UTC) }
 
 // tree writes files, by their slash-separated paths, into a new folder's
-// subfolder "public" and a secret beside it.
+// subfolder "public" and a secret next to it.
 func tree(t testing.TB, files map[string]string) *plan.Files {
 	t.Helper()
 	parent := t.TempDir()

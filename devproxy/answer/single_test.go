@@ -24,7 +24,7 @@ func getOne(f *plan.Files, method, path string, header http.Header) (*httptest.R
 	return w, File(w, r, f, path[strings.LastIndexByte(path, '/'):])
 }
 
-// TestFile: a file is what its route serves, whatever the path is, as files has it.
+// TestFile: a route of one path serves its file, whatever the path is.
 func TestFile(t *testing.T) {
 	f := tree(t, map[string]string{"sw.js": "let a", "plain": "text", ".env": secret, "404.html": "none", "sub/x.js": "x"})
 	single := func(name string) *plan.Files {

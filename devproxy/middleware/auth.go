@@ -53,9 +53,9 @@ func (x *exchange) prove(users plan.BasicAuth, name, password string) error {
 	return nil
 }
 
-// matches compares password with the hash of name. It does as much work when
-// there is no such user, or when the hash of another user costs more: the time
-// that it takes reveals no names.
+// matches compares password with the hash of name. It does as much work for
+// an unknown user, and when the hash of another user costs more: the time that it
+// takes reveals no names.
 func matches(users []plan.User, name, password string) bool {
 	hash, highest := "", bcrypt.MinCost
 	for _, user := range users {

@@ -197,7 +197,7 @@ func FuzzOrigin(f *testing.F) {
 		}
 		u, err := url.Parse(origin)
 		if err != nil {
-			t.Fatalf("%q is no URL", origin)
+			t.Fatalf("%q is not a URL", origin)
 		}
 		end := ""
 		if port != "" {

@@ -22,7 +22,7 @@ type limiter struct {
 	table *access.Table[counted]
 }
 
-// counted is what a limit counts by; the zero value is everyone.
+// counted is the key of one count; the zero value is everyone.
 type counted struct {
 	network netip.Prefix
 	user    string

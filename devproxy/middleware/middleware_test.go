@@ -34,7 +34,7 @@ func fine(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ask is one request; the error is what the page would tell of.
+// ask sends one request. The error is the one that a page would show.
 func ask(s *State, route *plan.Route, from From, r *http.Request, next Handler) (*httptest.ResponseRecorder, error) {
 	w := httptest.NewRecorder()
 	err := s.Serve(w, r, route, from, next)

@@ -37,7 +37,7 @@ func TestConditions(t *testing.T) {
 		{query("q", "*"), Request{RawQuery: "q"}, true},
 		{query("q", "*"), Request{RawQuery: "Q=1&qq=1"}, false},
 		{query("q", "a*z"), Request{RawQuery: "q=a%26z"}, true},
-		{query("q", "%zz"), Request{RawQuery: "q=%zz"}, true}, // what is no escape is taken as written
+		{query("q", "%zz"), Request{RawQuery: "q=%zz"}, true}, // an invalid escape is taken as written
 		{hcl.Match{Methods: []string{"P*"}}, Request{Method: "PATCH"}, true},
 		{hcl.Match{Methods: []string{"GET"}, Headers: map[string]string{"X-A": "1"}, Query: map[string]string{"q": "1"}},
 			Request{Method: "GET", Header: header("1"), RawQuery: "q=1"}, true},

@@ -97,7 +97,7 @@ func (c *effects) boundary(path string) string {
 	return path
 }
 
-// route adds what a route does: s is what it is made of, w its own block.
+// route adds what a route does: s are its settings with the inherited ones, w is its own block.
 func (c *effects) route(r *Route, s *hcl.Settings, w *hcl.Route) {
 	c.own(r, s, w)
 	switch {

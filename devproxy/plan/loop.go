@@ -65,7 +65,7 @@ func (p *Plan) loopOf(route *Route, path string) (detail, text string) {
 
 // follow follows the redirects that begin with route at path. It returns the
 // routes of the loop that they end in, and whether it is one URL that redirects
-// to itself. It returns nil when there is no loop.
+// to itself. It returns nil for redirects that end.
 func (p *Plan) follow(route *Route, path string) (through []*Route, same bool) {
 	at := &url.URL{Scheme: "https", Host: strings.Replace(route.Host.Name, "*", "x", 1), Path: "/"}
 	at, err := at.Parse(path)

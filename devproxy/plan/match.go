@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Request is what a route is chosen by.
+// Request has the parts of a request that choose its route.
 type Request struct {
 	Method string
 	// Host is the authority without its port, in any case; a trailing dot is

@@ -171,9 +171,9 @@ func TestMatchErrors(t *testing.T) {
 		{"shpo.localhost", "/", `host "shpo.localhost" is not in any Proxyfile served now; did you mean "shop.localhost"?`},
 		{"unrelated.test", "/", `host "unrelated.test" is not in any Proxyfile served now`},
 		{"shop.localhost", "/x", `host "shop.localhost" has no route for "/x", only: /api`},
-		{"shop.localhost", "/x/../api", `the path "/x/../api" is no route as it is written, and route "/api" where "." and ".." segments are resolved`},
-		{"shop.localhost", "/%2fapi", `the path "/%2fapi" is no route as it is written, and route "/api" where "%2F" counts as "/"`},
-		{"shop.localhost", "/api/..%2f..%2Fx", `the path "/api/..%2f..%2Fx" is route "/api" as it is written, and no route where "%2F" counts as "/" and "." and ".." segments are resolved`},
+		{"shop.localhost", "/x/../api", `the path "/x/../api" matches no route as it is written, and route "/api" where "." and ".." segments are resolved`},
+		{"shop.localhost", "/%2fapi", `the path "/%2fapi" matches no route as it is written, and route "/api" where "%2F" counts as "/"`},
+		{"shop.localhost", "/api/..%2f..%2Fx", `the path "/api/..%2f..%2Fx" matches route "/api" as it is written, and no route where "%2F" counts as "/" and "." and ".." segments are resolved`},
 	}
 	for _, tt := range tests {
 		_, err := p.Match(Request{Method: "GET", Host: tt.host, Path: tt.path})
@@ -242,18 +242,18 @@ func TestCaseGetsAroundNoGuard(t *testing.T) {
 	), hostOf("plain.localhost", to(1), routeOf("/admin", 2)), hostOf("all.localhost", nil, protect(routeOf("/", 1)), protect(routeOf("/admin", 1))))
 	tests := []struct{ host, path, want string }{
 		{"shop", "/admin", "/admin"},
-		{"shop", "/ADMIN", `is route "/" as it is written, and route "/admin" where case is ignored`},
-		{"shop", "/Admin/x", `is route "/" as it is written, and route "/admin" where case is ignored`},
-		{"shop", "/%41dmin", `is route "/" as it is written, and route "/admin" where case is ignored`},
-		{"shop", "//ADMIN/", `is route "/" as it is written, and route "/admin" where case is ignored`},
-		{"shop", "/x/../ADMIN", `is route "/" as it is written, and route "/admin" where "." and ".." segments are resolved and case is ignored`},
-		{"shop", "/ADMIN;x", `is route "/" as it is written, and route "/admin" where ";" begins a parameter and case is ignored`},
-		{"shop", "/Open%2f..%2FADMIN", `is route "/" as it is written, and route "/Open" where "%2F" counts as "/"`},
-		{"shop", "/reports", `is route "/" as it is written, and route "/Reports (exact)" where case is ignored`},
+		{"shop", "/ADMIN", `matches route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "/Admin/x", `matches route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "/%41dmin", `matches route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "//ADMIN/", `matches route "/" as it is written, and route "/admin" where case is ignored`},
+		{"shop", "/x/../ADMIN", `matches route "/" as it is written, and route "/admin" where "." and ".." segments are resolved and case is ignored`},
+		{"shop", "/ADMIN;x", `matches route "/" as it is written, and route "/admin" where ";" begins a parameter and case is ignored`},
+		{"shop", "/Open%2f..%2FADMIN", `matches route "/" as it is written, and route "/Open" where "%2F" counts as "/"`},
+		{"shop", "/reports", `matches route "/" as it is written, and route "/Reports (exact)" where case is ignored`},
 		{"shop", "/Reports", "/Reports"},
 		{"shop", "/reports/x", "/"},
-		{"shop", "/CAF%C3%89", `is route "/" as it is written, and route "/café" where case is ignored`},
-		{"shop", "/a.%E2%84%AAEY", `is route "/" as it is written, and route "/*.key" where case is ignored`},
+		{"shop", "/CAF%C3%89", `matches route "/" as it is written, and route "/café" where case is ignored`},
+		{"shop", "/a.%E2%84%AAEY", `matches route "/" as it is written, and route "/*.key" where case is ignored`},
 		{"shop", "/ADMIN/HEALTH", "/"}, // is open in either case
 		{"shop", "/admin/Health", "/admin"},
 		{"shop", "/open", "/"},
@@ -262,7 +262,7 @@ func TestCaseGetsAroundNoGuard(t *testing.T) {
 		{"shop", "/ASSETS", "/"},
 		{"shop", "/Twin", "/Twin"},
 		{"shop", "/twin", "/twin"}, // the Proxyfile tells them apart
-		{"shop", "/TWIN", `is route "/" as it is written, and route "/Twin" where case is ignored`},
+		{"shop", "/TWIN", `matches route "/" as it is written, and route "/Twin" where case is ignored`},
 		{"plain", "/ADMIN", "/"},
 		{"all", "/ADMIN", "/"}, // with the same guard
 	}

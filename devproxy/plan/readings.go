@@ -152,7 +152,7 @@ func (r reading) String() string {
 // ambiguous returns the reason to refuse a path whose readings reach two routes,
 // either of which may be nil.
 func ambiguous(own, other *Route, how string) string {
-	return fmt.Sprintf("is %s as it is written, and %s %s", labelOf(own), labelOf(other), how)
+	return fmt.Sprintf("matches %s as it is written, and %s %s", labelOf(own), labelOf(other), how)
 }
 
 func labelOf(r *Route) string {

@@ -40,7 +40,7 @@ type namedSetting struct {
 	name  string
 	text  string // empty for none
 	usual string // the text that is not worth printing
-	value any    // what is compared besides text
+	value any    // what is compared in addition to text
 }
 
 // around returns the settings around an answer, in the order in which a request
@@ -429,11 +429,11 @@ func (b *builder) checkAccess(a Access, s *hcl.Settings) {
 // sink is what becomes of variables in an attribute of the Proxyfile.
 type sink struct {
 	kinds []Kind // of the effects that they have
-	why   string // there are no effects, when kinds is empty
+	why   string // kinds is empty
 }
 
-// sinks has an entry for each attribute of the language. Where there are no
-// effects, and for true, false, null and empty values, a computed value is
+// sinks has an entry for each attribute of the language. Where kinds is
+// empty, and for true, false, null and empty values, a computed value is
 // nevertheless an effect of KindSetting, or of KindShare in what is about shares.
 func sinks() map[string]sink {
 	has := func(kinds ...Kind) sink { return sink{kinds: kinds} }

@@ -174,7 +174,7 @@ func (b *builder) shareHosts(s *Share, w *hcl.Share) {
 }
 
 // projectDomain returns the name of the project. "localhost" belongs to all
-// projects; a wildcard is used only when there is no other name.
+// projects; a wildcard is used only if nothing else names it.
 func projectDomain(file *hcl.File) string {
 	if file.Domain != "" && file.Domain != "localhost" {
 		return file.Domain

@@ -222,7 +222,7 @@ func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) 
 const maxPrivate = 4096
 
 // isPrivate reports whether the last response for k was for its client only: then
-// it is no use to wait for another client's.
+// waiting for another client's does not help.
 func (c *Cache) isPrivate(k key) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

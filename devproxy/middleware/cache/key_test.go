@@ -41,7 +41,7 @@ func TestKey(t *testing.T) {
 }
 
 // TestKeyIsNotAText: what a request says of its host is not taken for a part of
-// its path, whoever let it in.
+// its path, however it got in.
 func TestKeyIsNotAText(t *testing.T) {
 	of := func(host, target string, secure bool) key {
 		r := get(t.Context(), "/")

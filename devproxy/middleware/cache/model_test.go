@@ -83,7 +83,7 @@ func walk(t *testing.T, random *rand.Rand) {
 		}
 		var n int
 		if _, err := fmt.Sscanf(w.Body.String(), "%d ", &n); err != nil || w.Body.String() != all[n].body(n) {
-			t.Fatalf("%.40q is no whole answer", w.Body)
+			t.Fatalf("%.40q is not a complete response", w.Body)
 		}
 		if !asked {
 			hits++

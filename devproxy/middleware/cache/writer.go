@@ -152,7 +152,7 @@ func (w *writer) overflow() error {
 	}
 }
 
-// keepPiece returns false when there is no room. A declared length was counted at
+// keepPiece returns false when there is not enough room. A declared length was counted at
 // the head.
 func (w *writer) keepPiece(p []byte) bool {
 	more := int64(len(p))

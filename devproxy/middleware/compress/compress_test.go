@@ -342,8 +342,8 @@ func TestUpstreamKnowsItsTags(t *testing.T) {
 	}
 }
 
-// TestNotModified: whoever holds the compressed representation goes on having
-// a weak tag of it, and whoever holds the plain one a strong one.
+// TestNotModified: a client with the compressed representation keeps a weak tag
+// of it, and a client with the plain one a strong one.
 func TestNotModified(t *testing.T) {
 	a := answer{status: 304, header: map[string]string{"ETag": `"x"`}}
 	for asked, want := range map[string]string{`W/"x"`: `W/"x"`, `"y", W/"x"`: `W/"x"`, `"x"`: `"x"`} {
@@ -366,7 +366,7 @@ func TestBrokenOff(t *testing.T) {
 	}
 	a := answer{header: map[string]string{"Content-Type": "text/plain"}, pieces: []string{"not sent yet"}, err: broken}
 	if w := a.to(t, "GET", all); w.Body.Len() != 0 {
-		t.Errorf("%q was written beside an error", w.Body)
+		t.Errorf("%q was written in addition to an error", w.Body)
 	}
 }
 

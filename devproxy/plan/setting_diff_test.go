@@ -41,7 +41,7 @@ func TestDiffAround(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s, then %s: %q; want %q", tt.before, tt.after, got, tt.want)
 		}
-		// What is around an answer is no other upstream: connections stay.
+		// A setting around the answer does not change the upstream: connections stay.
 		before, after := routeBy(t, plans[0], "/"), routeBy(t, plans[1], "/")
 		if before.ID != after.ID || before.Answer.(*Upstream).Key != after.Answer.(*Upstream).Key {
 			t.Errorf("%s, then %s: another route or upstream", tt.before, tt.after)

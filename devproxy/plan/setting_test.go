@@ -194,7 +194,7 @@ func TestKeyHoldsBalancing(t *testing.T) {
 		seen[key(more)] = more
 	}
 	if key("") != key(`balance = "round_robin"`) || key("") != key("hold = \"1s\"") {
-		t.Error("what is no other spec has another key")
+		t.Error("an equal upstream has another key")
 	}
 }
 
