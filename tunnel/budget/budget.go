@@ -1,9 +1,9 @@
-// Package budget bounds the memory that strangers make a process hold.
+// Package budget bounds the memory that untrusted clients make a process hold.
 //
 // A Budget counts bytes. Their owners form a tree: an address has keys, a key
 // has accounts. When a limit is exceeded, the budget takes from the largest
 // account of the largest key of the largest address; of those that hold the same,
-// from the one that has not moved for longest. Whoever holds little is never
+// from the one that has not moved for longest. An account that holds little is never
 // refused and never evicted, however full the budget is.
 package budget
 
@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 )
 
-// Limits are the most bytes that accounts hold together. Zero is no limit.
+// Limits are the most bytes that accounts hold together. Zero means no limit.
 type Limits struct {
 	// Total is for the whole budget.
 	Total int64
@@ -24,11 +24,11 @@ type Limits struct {
 	Key int64
 }
 
-// Shared returns the Limits of a process that serves many strangers: one address
+// Shared returns the Limits of a process that serves many clients: one address
 // may hold at most half of total, and so may one key.
 func Shared(total int64) Limits { return Limits{Total: total, Address: total / 2, Key: total / 2} }
 
-// Owner says whose bytes an account counts. Both fields may be zero.
+// Owner is the client whose bytes an account counts. Both fields may be zero.
 type Owner struct {
 	Address netip.Prefix
 	Key     string
@@ -55,8 +55,8 @@ func NetworkOf(ip netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// Budget is made by New. Its methods may be called by several goroutines at
-// once. A nil *Budget opens accounts without any limit.
+// Budget counts the bytes of all accounts. New returns one. Its methods may be called
+// by several goroutines at once. A nil *Budget opens accounts without any limit.
 type Budget struct {
 	limits Limits
 	over   atomic.Bool // a limit is exceeded
@@ -71,19 +71,19 @@ type Budget struct {
 	addresses map[netip.Prefix]*address
 }
 
-// address is all that one address holds.
+// address counts everything that one address holds.
 type address struct {
 	held
 	keys map[string]*key
 }
 
-// key is all that one key of an address holds.
+// key counts everything that one key of an address holds.
 type key struct {
 	held
 	accounts map[*Account]struct{}
 }
 
-// held is what an account or a group of them holds.
+// held counts what an account or a group of accounts holds.
 type held struct {
 	used  int64
 	moved uint64 // the budget's ticks when bytes were last counted, or moved
@@ -104,7 +104,7 @@ func New(limits Limits) *Budget {
 // evict is called when the account is the largest and a limit is exceeded. It
 // frees the largest part of what the account counts, and reports whether the
 // whole account is being given up: then it is not called again, and the account's
-// bytes are expected to go by themselves. Enforce calls it, without the budget's
+// bytes are expected to be freed soon. Enforce calls it, without the budget's
 // lock and one call at a time. It may call Add and Close, but not Enforce.
 func (b *Budget) Open(owner Owner, evict func() (whole bool)) *Account {
 	if b == nil {
@@ -171,7 +171,7 @@ type Account struct {
 }
 
 // Add counts n bytes more, or fewer. It never blocks and never fails: Enforce
-// frees what is too much.
+// frees bytes beyond a limit.
 func (a *Account) Add(n int) {
 	if n == 0 {
 		return
@@ -200,7 +200,7 @@ func (a *Account) countLocked(n int64) {
 	}
 }
 
-// Touch says that what the account counts has moved: of accounts that hold the
+// Touch notes that what the account counts has moved: of accounts that hold the
 // same, the others are evicted first.
 func (a *Account) Touch() {
 	a.budget.mu.Lock()

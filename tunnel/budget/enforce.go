@@ -3,11 +3,10 @@ package budget
 // Over reports whether a limit of the account's budget is exceeded.
 func (a *Account) Over() bool { return a.budget.over.Load() }
 
-// Enforce evicts until every limit is kept. Whoever makes an account grow calls
-// it afterwards, without any lock that evict takes. It returns at once while no
+// Enforce evicts until every limit is kept. It is to be called after an account has
+// grown, without any lock that evict takes. It returns at once while no
 // limit is exceeded, and for accounts of small addresses. Other callers wait for
-// each other: those who bring much in are slowed down to the pace at which bytes
-// are freed.
+// each other, which slows them down to the pace at which bytes are freed.
 func (a *Account) Enforce() {
 	if b := a.budget; b.over.Load() && !a.isSmall() {
 		b.enforce()
@@ -16,7 +15,7 @@ func (a *Account) Enforce() {
 
 // isSmall reports whether the account's address holds less than half of an equal
 // part of the total, and nothing of it is tight. All small addresses together
-// hold less than half, so that a limit that is exceeded is others' to keep.
+// hold less than half, so that another address exceeds a limit that is exceeded.
 func (a *Account) isSmall() bool {
 	b := a.budget
 	b.mu.Lock()
@@ -32,7 +31,7 @@ func (b *Budget) enforce() {
 		if worst == nil {
 			return
 		}
-		if whole := worst.evict(); !b.settle(worst, before, whole) {
+		if whole := worst.evict(); !b.freed(worst, before, whole) {
 			return // it freed nothing; the next call tries again
 		}
 	}
@@ -53,10 +52,8 @@ func (b *Budget) worst() (*Account, int64) {
 }
 
 func (b *Budget) worstLocked() *Account {
-	var (
-		most    *address
-		mostKey *key
-	)
+	var most *address
+	var mostKey *key
 	for _, at := range b.addresses {
 		if most == nil || at.worse(most.held) {
 			most = at
@@ -77,8 +74,7 @@ func (b *Budget) worstLocked() *Account {
 }
 
 // worst returns the key that holds most.
-func (at *address) worst() *key {
-	var most *key
+func (at *address) worst() (most *key) {
 	for _, of := range at.keys {
 		if most == nil || of.worse(most.held) {
 			most = of
@@ -88,22 +84,18 @@ func (at *address) worst() *key {
 }
 
 // worst returns the account that holds most; nil when none can be evicted.
-func (of *key) worst() *Account {
-	var most *Account
+func (of *key) worst() (most *Account) {
 	for a := range of.accounts {
-		if a.leaving {
-			continue
-		}
-		if most == nil || a.worse(most.held) {
+		if !a.leaving && (most == nil || a.worse(most.held)) {
 			most = a
 		}
 	}
 	return most
 }
 
-// settle notes what an eviction did of a, which is not leaving. It reports whether
+// freed notes an eviction of a, which was not leaving before. It reports whether
 // anything was freed.
-func (b *Budget) settle(a *Account, before int64, whole bool) bool {
+func (b *Budget) freed(a *Account, before int64, whole bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if whole {

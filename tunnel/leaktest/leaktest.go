@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 const (
 	// patience is how long goroutines may take to end after the last test.
 	patience = 5 * time.Second
-	// maxStacks bounds what is read of all stacks, in bytes.
+	// maxStacks bounds how much of all stacks is read, in bytes.
 	maxStacks = 4 << 20
 )
 
@@ -25,7 +26,7 @@ const (
 func Run(m *testing.M, texts ...string) int {
 	code := m.Run()
 	if code != 0 {
-		return code // what failed may have left some
+		return code // failed tests may have left some
 	}
 	if left := wait(patience, texts); left != "" {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
@@ -43,18 +44,16 @@ func wait(patience time.Duration, texts []string) string {
 	}
 }
 
-// Running returns the stacks of the goroutines, but for the caller's, that contain
+// Running returns the stacks of the goroutines, except the caller's, that contain
 // one of texts.
 func Running(texts ...string) string {
 	stacks := make([]byte, maxStacks)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var left []string
 	for i, stack := range strings.Split(string(stacks), "\n\n") {
-		for _, text := range texts {
-			if i > 0 && strings.Contains(stack, text) { // the first is the caller's
-				left = append(left, stack)
-				break
-			}
+		isOne := slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(stack, text) })
+		if i > 0 && isOne { // the first is the caller's
+			left = append(left, stack)
 		}
 	}
 	return strings.Join(left, "\n\n")

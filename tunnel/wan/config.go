@@ -1,3 +1,11 @@
+// Package wan joins two network namespaces with an emulated wide-area path, so
+// that programs with real kernel TCP and UDP meet delay, jitter, loss, a
+// bandwidth limit, a cut cable and a changed address on one machine.
+//
+// Each namespace has one TUN device; packets are carried between the two in
+// user space, which needs root and /dev/net/tun but no kernel qdisc, which many
+// kernels lack. Namespaces have unique names, so that links of several
+// tests and programs do not collide. It works on Linux only.
 package wan
 
 import (
@@ -13,7 +21,7 @@ type Config struct {
 	RTT time.Duration
 	// Jitter is the largest extra delay each way. Packets stay in order.
 	Jitter time.Duration
-	// Loss is how many packets are lost each way, in percent; each alone.
+	// Loss is the percentage of packets that are lost each way, each independently.
 	Loss float64
 	// Rate is the bandwidth each way, in Mbit/s of IP packets; 0 is unlimited.
 	Rate float64
@@ -23,15 +31,15 @@ type Config struct {
 	// Congestion is TCP's congestion control on the path, as in "cubic" or
 	// "bbr", unless a program asks for another; empty keeps the machine's.
 	Congestion string
-	// Seed makes the same packets be lost in every run, counted from the first
-	// in each direction; 0 is another choice each time.
+	// Seed makes every run lose the same packets, counted from the first
+	// in each direction; with 0, each run loses others.
 	Seed uint64
 	// Hosts are names that programs started by [Link.Command] resolve to an
-	// address, beside localhost. No other name resolves there.
+	// address, in addition to localhost. No other name resolves there.
 	Hosts map[string]netip.Addr
 }
 
-// ErrUnsupported is wrapped by the error of [Open] where links cannot be made:
+// ErrUnsupported is the error of [Open], wrapped, where links cannot be made:
 // not Linux, not root, or without /dev/net/tun, network namespaces or ip(8).
 var ErrUnsupported = errors.New("no emulated path here")
 
@@ -46,25 +54,25 @@ const (
 
 func (s Side) String() string { return [...]string{"A", "B"}[s] }
 
-// Subnet holds the addresses of both ends, and whatever [Link.SetAddr] gives
-// them later. It is of those kept for benchmarks (RFC 2544 appendix C.2.2).
+// Subnet contains the addresses of both ends, and those that [Link.SetAddr] gives
+// them later. It is reserved for benchmarks (RFC 2544 appendix C.2.2).
 func Subnet() netip.Prefix { return netip.MustParsePrefix("198.18.0.0/24") }
 
-// DefaultAddr is the address a side has at first: 198.18.0.1 and 198.18.0.2.
+// DefaultAddr returns the first address of a side: 198.18.0.1 or 198.18.0.2.
 func DefaultAddr(s Side) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 0, byte(s) + 1}) }
 
 // Stats counts packets that one end has sent.
 type Stats struct {
-	// Sent are all of them, but for the one whose fate is being decided.
+	// Sent are all of them, except one whose fate is being decided.
 	Sent uint64
 	// Delivered are those that arrived, and DeliveredBytes their size.
 	Delivered, DeliveredBytes uint64
-	// Lost were lost by chance, Dropped because the queue was full, and Cut
+	// Lost were lost at random, Dropped because the queue was full, and Cut
 	// while the link was cut.
 	Lost, Dropped, Cut uint64
 }
 
-// defaultQueue is a router's buffer as found in homes: about one round trip.
+// defaultQueue is the buffer of a typical home router: about one round trip.
 const defaultQueue = 100 * time.Millisecond
 
 func (c Config) check() error {

@@ -7,12 +7,13 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Link is an emulated path between two namespaces. It is made by [Open], and
+// Link is an emulated path between two namespaces. [Open] returns one. It is
 // safe for concurrent use.
 type Link struct {
 	ends  [2]namespace
@@ -29,8 +30,8 @@ type Link struct {
 }
 
 // Open makes the namespaces and starts to carry packets. When it fails nothing
-// is left behind; its error wraps [ErrUnsupported] where no link can be made.
-// Namespaces that a killed process left behind are removed as well.
+// is left; its error wraps [ErrUnsupported] where no link can be made.
+// It also removes the namespaces of killed processes.
 func Open(ctx context.Context, c Config) (*Link, error) {
 	if err := errors.Join(c.check(), supported()); err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func (l *Link) open(ctx context.Context, c Config) error {
 	return nil
 }
 
-// openEnd makes one namespace, and the device that is its way out.
+// openEnd makes one namespace, and the device that leads out of it.
 func (l *Link) openEnd(ctx context.Context, ns namespace, addr netip.Addr, c Config) (*os.File, error) {
 	if err := ns.add(ctx); err != nil {
 		return nil, err
@@ -92,14 +93,14 @@ func (l *Link) openEnd(ctx context.Context, ns namespace, addr netip.Addr, c Con
 	return tun, ns.connect(ctx, name, addr)
 }
 
-// Close stops the packets and removes the namespaces. Programs in them run on,
-// cut off. A second Close does nothing.
+// Close stops the packets and removes the namespaces. Programs in them go on without
+// a network. A second Close does nothing.
 func (l *Link) Close() error {
 	var errs []error
 	l.once.Do(func() {
 		close(l.closed)
-		for i := len(l.undo) - 1; i >= 0; i-- {
-			errs = append(errs, l.undo[i]())
+		for _, undo := range slices.Backward(l.undo) {
+			errs = append(errs, undo())
 		}
 		l.wg.Wait()
 	})
@@ -112,7 +113,7 @@ func (l *Link) Cut() { l.cut.Store(true) }
 // Restore ends a Cut.
 func (l *Link) Restore() { l.cut.Store(false) }
 
-// Addr is a side's address now.
+// Addr returns a side's current address.
 func (l *Link) Addr(s Side) netip.Addr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,12 +121,12 @@ func (l *Link) Addr(s Side) netip.Addr {
 }
 
 // SetAddr gives a side another address of [Subnet], as when a laptop changes
-// networks: the old one is gone, and what is bound to it goes nowhere.
+// networks: the old one is gone, and connections from it no longer work.
 func (l *Link) SetAddr(ctx context.Context, s Side, addr netip.Addr) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !Subnet().Contains(addr) || addr == l.addrs[A] || addr == l.addrs[B] {
-		return fmt.Errorf("cannot give side %v the address %v: it has to be a free one of %v", s, addr, Subnet())
+		return fmt.Errorf("cannot give side %v the address %v: it must be an unused one of %v", s, addr, Subnet())
 	}
 	// In this order: with its first address a device loses all of that subnet.
 	if err := l.ends[s].delAddr(ctx, l.addrs[s]); err != nil {
@@ -138,19 +139,19 @@ func (l *Link) SetAddr(ctx context.Context, s Side, addr netip.Addr) error {
 	return nil
 }
 
-// Stats counts the packets that a side has sent.
+// Stats returns the counts of the packets that a side has sent.
 func (l *Link) Stats(from Side) Stats { return l.pumps[from].stats() }
 
-// Namespace is the name of a side's namespace, for `ip netns exec`.
+// Namespace returns the name of a side's namespace, for `ip netns exec`.
 func (l *Link) Namespace(s Side) string { return l.ends[s].name }
 
-// Command is [exec.CommandContext] for a program in a side's namespace. It
-// finds the names in [Config.Hosts].
+// Command is [exec.CommandContext] for a program in a side's namespace, where the
+// names in [Config.Hosts] resolve.
 func (l *Link) Command(ctx context.Context, s Side, name string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, l.ends[s].ip, append([]string{"netns", "exec", l.ends[s].name, name}, args...)...)
 }
 
 // Enter runs f in a side's namespace and returns its error: sockets that f
-// itself opens are there, for good, but not those of goroutines that it starts.
-// A net.Dialer stays on f's goroutine when it is given an IP address.
+// itself opens stay in it, but not those of goroutines that it starts.
+// A net.Dialer stays on f's goroutine for an IP address.
 func (l *Link) Enter(s Side, f func() error) error { return l.ends[s].enter(f) }

@@ -10,7 +10,7 @@ import (
 	"runtime"
 )
 
-// Link is an emulated path, which needs Linux: there is none here.
+// Link is an emulated path, which needs Linux.
 type Link struct{}
 
 // Open fails with [ErrUnsupported].
@@ -30,16 +30,16 @@ func (*Link) Cut() {}
 // Restore does nothing.
 func (*Link) Restore() {}
 
-// Addr is the zero address.
+// Addr returns the zero address.
 func (*Link) Addr(Side) netip.Addr { return netip.Addr{} }
 
 // SetAddr fails with [ErrUnsupported].
 func (*Link) SetAddr(context.Context, Side, netip.Addr) error { return ErrUnsupported }
 
-// Stats is zero.
+// Stats returns zero.
 func (*Link) Stats(Side) Stats { return Stats{} }
 
-// Namespace is empty.
+// Namespace returns "".
 func (*Link) Namespace(Side) string { return "" }
 
 // Command is [exec.CommandContext].

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -22,14 +23,14 @@ const (
 	// overlayDir holds, by namespace, the files that `ip netns exec` shows
 	// instead of those in /etc.
 	overlayDir = "/etc/netns"
-	// device is what a namespace's TUN device is called there.
+	// device is the name of a namespace's TUN device inside it.
 	device = "wan0"
-	// burst is how many packets a device holds until we read them: a whole
+	// burst is how many packets a device holds until they are read: a whole
 	// window of a fast path sent at once, so that only the path loses packets.
 	burst = 10000
 )
 
-// namespace is a network namespace that we made.
+// namespace is a network namespace of a link.
 type namespace struct {
 	ip         string // the ip(8) program
 	name       string
@@ -53,8 +54,8 @@ func (ns namespace) add(ctx context.Context) error {
 	return ns.run(ctx, "-n", ns.name, "link", "set", "lo", "up")
 }
 
-// remove removes it, and what Open put beside it. Programs still in it keep it,
-// without a name.
+// remove removes the namespace and its files in overlayDir. Programs still in it
+// keep it, without a name.
 func (ns namespace) remove() error {
 	err := ns.run(context.Background(), "netns", "del", ns.name)
 	return errors.Join(err, os.RemoveAll(filepath.Join(overlayDir, ns.name)))
@@ -70,7 +71,7 @@ func (ns namespace) connect(ctx context.Context, tun string, addr netip.Addr) er
 			return err
 		}
 	}
-	// Without IPv6 the kernel sends nothing of its own on the path, so that a
+	// Without IPv6 the kernel itself sends nothing on the path, so that a
 	// seed loses the same packets each time.
 	if err := ns.sysctl("net/ipv6/conf/"+device+"/disable_ipv6", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -81,9 +82,9 @@ func (ns namespace) connect(ctx context.Context, tun string, addr netip.Addr) er
 	return ns.addAddr(ctx, addr)
 }
 
-// addAddr gives the device an address, and a route with the congestion control
-// that is asked for. The route's is taken for every connection, while the
-// namespace's own setting is open to what the machine's administrator allows.
+// addAddr gives the device an address, and a route with the configured congestion
+// control. The route's applies to every connection, while the namespace's own setting
+// is limited to what the machine's administrator allows.
 func (ns namespace) addAddr(ctx context.Context, addr netip.Addr) error {
 	if err := ns.run(ctx, "-n", ns.name, "addr", "add", prefix(addr), "dev", device, "noprefixroute"); err != nil {
 		return err
@@ -104,7 +105,7 @@ func (ns namespace) delAddr(ctx context.Context, addr netip.Addr) error {
 
 func prefix(addr netip.Addr) string { return netip.PrefixFrom(addr, Subnet().Bits()).String() }
 
-// sysctl writes a file below /proc/sys, as it is in the namespace.
+// sysctl writes a file below /proc/sys inside the namespace.
 func (ns namespace) sysctl(file, value string) error {
 	return ns.enter(func() error {
 		if err := os.WriteFile("/proc/sys/"+file, []byte(value), 0); err != nil {
@@ -114,7 +115,7 @@ func (ns namespace) sysctl(file, value string) error {
 	})
 }
 
-// hosts makes names known to programs in the namespace.
+// hosts makes names resolve for programs in the namespace.
 func (ns namespace) hosts(names map[string]netip.Addr) error {
 	dir := filepath.Join(overlayDir, ns.name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -132,7 +133,7 @@ func (ns namespace) enter(f func() error) error {
 	result := make(chan error)
 	go func() {
 		// Never unlocked: the thread ends with the goroutine, and nothing else
-		// gets to run in the namespace.
+		// runs in the namespace.
 		runtime.LockOSThread()
 		result <- ns.enterLocked(f)
 	}()
@@ -149,4 +150,61 @@ func (ns namespace) enterLocked(f func() error) error {
 		return fmt.Errorf("enter the network namespace %s: %w", ns.name, err)
 	}
 	return f()
+}
+
+// newNames returns the names of a link's namespaces. They contain the process ID, so
+// that the next link finds those of a killed process.
+func newNames() [2]string {
+	link := fmt.Sprintf("wan-%d-%08x", os.Getpid(), rand.Uint32())
+	return [2]string{link + "-a", link + "-b"}
+}
+
+// sweep removes namespaces of processes that were killed.
+func sweep(ctx context.Context, ip string) {
+	entries, err := os.ReadDir(namespaceDir)
+	if err != nil {
+		return // no namespace was made yet
+	}
+	for _, entry := range entries {
+		if ctx.Err() != nil {
+			return
+		}
+		if abandoned(entry.Name()) {
+			// Another link may be removing it at this moment.
+			_ = namespace{ip: ip, name: entry.Name()}.remove()
+		}
+	}
+}
+
+// abandoned reports whether name belongs to a link whose process is gone.
+func abandoned(name string) bool {
+	var pid int
+	var link uint32
+	var side rune
+	if n, _ := fmt.Sscanf(name, "wan-%d-%08x-%c", &pid, &link, &side); n != 3 || pid <= 0 {
+		return false
+	}
+	return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+}
+
+// findIP finds ip(8), which is not on every user's PATH.
+func findIP() (string, error) {
+	for _, name := range []string{"ip", "/usr/sbin/ip", "/sbin/ip"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w: ip is not installed: on Debian, apt install iproute2", ErrUnsupported)
+}
+
+// supported checks the requirements before anything is made.
+func supported() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%w: it needs root, to make network namespaces and TUN devices: run it with sudo, or in a container with CAP_NET_ADMIN, CAP_SYS_ADMIN and /dev/net/tun", ErrUnsupported)
+	}
+	_, err := os.Stat("/dev/net/tun")
+	if err != nil {
+		return fmt.Errorf("%w: %w: try modprobe tun, or docker run --device /dev/net/tun", ErrUnsupported, err)
+	}
+	return nil
 }

@@ -11,9 +11,9 @@ import (
 const maxQueued = 32 << 10
 
 // queue holds the packets under way in the order they are due. It is a ring
-// whose buffers are used again, so that it does not allocate once it has grown.
+// whose buffers are reused, so that it does not allocate once it has grown.
 type queue struct {
-	// filled has a token when the queue was empty and is not any more, or was closed.
+	// filled has a token when the queue was empty and is not any more.
 	filled chan struct{}
 
 	mu     sync.Mutex
@@ -60,7 +60,7 @@ func (q *queue) growLocked() {
 }
 
 // pop copies the first packet to buf when it is due. Otherwise n is 0, and next
-// says when the first is, if there is one.
+// is when the first is due, if more is set.
 func (q *queue) pop(now time.Duration, buf []byte) (n int, next time.Duration, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// fate is what becomes of a packet.
+// fate says whether a packet arrives.
 type fate int
 
 const (
@@ -42,8 +42,8 @@ func newShaper(c Config, from Side) *shaper {
 	return s
 }
 
-// admit says whether a packet of size bytes that is sent at now arrives, and
-// when. What is lost takes no time on the wire, as if it were lost before it.
+// admit decides whether a packet of size bytes that is sent at now arrives, and
+// when. A lost packet takes no time on the wire, as if it was lost before it.
 func (s *shaper) admit(now time.Duration, size int) (due time.Duration, f fate) {
 	if s.random.Float64() < s.loss {
 		return 0, lost
