@@ -33,7 +33,7 @@ func TestConn(t *testing.T) {
 	}
 }
 
-// inBubble runs a test with a session whose clock stands still while nobody
+// inBubble runs a test with a session whose clock stands still while no one
 // computes.
 func inBubble(t *testing.T, test func(t *testing.T, agent, relay *Session)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -100,11 +100,11 @@ func TestCloseDelivers(t *testing.T) {
 	}
 }
 
-// TestWriteAfterClose: whoever writes to a stream that nobody reads learns it.
+// TestWriteAfterClose: writing to a stream that is no longer read fails.
 func TestWriteAfterClose(t *testing.T) {
 	inBubble(t, func(t *testing.T, agent, relay *Session) {
 		near, far := pair(t, relay, agent)
-		fmt.Fprint(far, "for nobody")
+		fmt.Fprint(far, "for no one")
 		time.Sleep(time.Second)
 		far.Close()
 		var err error
@@ -117,7 +117,7 @@ func TestWriteAfterClose(t *testing.T) {
 		if !errors.Is(err, ErrStopped) {
 			t.Errorf("%v; want ErrStopped", err)
 		}
-		wantAll(t, near, "for nobody", nil)
+		wantAll(t, near, "for no one", nil)
 		near.Close()
 		noStreams(t, agent, relay)
 	})
@@ -209,7 +209,7 @@ func TestHead(t *testing.T) {
 	})
 }
 
-// TestReadOpens: whoever waits for an answer is heard, though it says nothing.
+// TestReadOpens: waiting to read opens the stream, though nothing is written.
 func TestReadOpens(t *testing.T) {
 	inBubble(t, func(t *testing.T, agent, relay *Session) {
 		st, _ := relay.Open(nil)

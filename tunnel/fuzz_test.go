@@ -17,7 +17,7 @@ import (
 )
 
 // greedy is a reader that remembers the most that it was asked for at once:
-// nobody asks for what it has not allocated.
+// no one asks for what it has not allocated.
 type greedy struct {
 	bytes.Reader
 	most int
@@ -52,7 +52,7 @@ func FuzzFrame(f *testing.F) {
 				t.Fatalf("%x is read as %+v, which is written as %x", b[at:], frame, again)
 			}
 			if len(again) > len(frame.data)+len(frame.head)+overhead {
-				t.Fatalf("%+v has more than %d bytes beside its data", frame, overhead)
+				t.Fatalf("%+v has more than %d bytes in addition to its data", frame, overhead)
 			}
 			at += len(again)
 		}

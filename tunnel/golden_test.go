@@ -56,8 +56,8 @@ func goldens() map[string][]byte {
 
 const goldenFolder = "../testdata/wire"
 
-// TestGoldens: the wire form does not change by accident. Whoever means to
-// change it changes version, spec.md and these files.
+// TestGoldens: the wire form does not change by accident. To
+// change it, change version, spec.md and these files.
 func TestGoldens(t *testing.T) {
 	files, err := filepath.Glob(goldenFolder + "/*.hex")
 	if err != nil {

@@ -35,8 +35,8 @@ func changed(b []byte, at int) []byte {
 	return b
 }
 
-// TestHelloRefused: whoever does not prove its key on this connection does not
-// join, and is told why.
+// TestHelloRefused: an end that does not prove its key on this connection does not
+// join, and gets the reason.
 func TestHelloRefused(t *testing.T) {
 	good := helloOf("agent", sessionID{}, []byte("hello"), bindingHere)
 	long := append(bytes.Clone(good[:len(good)-5-ed25519.SignatureSize-2]), 0x40, 0x01)
@@ -70,7 +70,7 @@ func TestHelloRefused(t *testing.T) {
 	}
 }
 
-// openAcceptor admits everybody.
+// openAcceptor admits everyone.
 func openAcceptor() *Acceptor {
 	n := &network{}
 	n.open()
@@ -192,7 +192,7 @@ func TestPayloads(t *testing.T) {
 	})
 }
 
-// TestWelcomeRefused: what is no welcome ends the dialling with a reason.
+// TestWelcomeRefused: an invalid welcome ends the dialling with a reason.
 func TestWelcomeRefused(t *testing.T) {
 	good := (&welcome{session: sessionID{1}, lane: 1, payload: []byte("x")}).encode()
 	for name, c := range map[string]struct{ answer, want string }{

@@ -102,7 +102,7 @@ func tcpPair(t testing.TB) (near, far net.Conn) {
 	return near, far
 }
 
-// cut breaks every connection, and every dial until mend.
+// cut breaks every connection, and every dial until repair.
 func (n *network) cut() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -120,14 +120,14 @@ func (n *network) conn(i int) *wireConn {
 	return n.conns[i].(*wireConn)
 }
 
-func (n *network) mend() {
+func (n *network) repair() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.down, n.stuck = false, false
 }
 
-// holdAll has nothing arrive on any connection, old or new, until mend; those
-// that there are stay so for good.
+// holdAll makes every connection, old or new, carry nothing until repair; old ones
+// stay so for good.
 func (n *network) holdAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -167,7 +167,7 @@ func (n *network) sessions(t testing.TB) (agent, relay *Session) {
 	return agent, relay
 }
 
-// open gives the network an acceptor that admits everybody.
+// open gives the network an acceptor that admits everyone.
 func (n *network) open() {
 	if n.acceptor != nil {
 		return

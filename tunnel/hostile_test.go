@@ -86,7 +86,7 @@ func pieces(stream uint64, n, size, step int) []wireFrame {
 	return frames
 }
 
-// TestBreaches: whoever breaks the rules is told so, and the session is over.
+// TestBreaches: an end that breaks the rules gets the reason, and the session is over.
 func TestBreaches(t *testing.T) {
 	for plays, bit := range map[side]uint64{dials: 1, accepts: 0} {
 		for name, b := range breaches(bit) {
@@ -126,7 +126,7 @@ func TestTolerated(t *testing.T) {
 		"gone, twice":                   {{kind: kindGone, lane: 77}, {kind: kindGone, lane: 1 << 40}},
 		"retire of none":                {{kind: kindRetire, lane: 77}},
 		"lanes without end":             {{kind: kindLanes, number: 1 << 60}, {kind: kindLanes}},
-		"a pong nobody asked for":       {{kind: kindPong, number: 1}},
+		"a pong no one asked for":       {{kind: kindPong, number: 1}},
 		"drain, twice":                  {{kind: kindData | flagOpen, stream: 3}, {kind: kindDrain}, {kind: kindDrain}},
 		"less credit":                   {{kind: kindCredit, stream: 1, number: 1 << 40}, {kind: kindCredit, stream: 1, number: 1}},
 		"frames of what is over":        over,
@@ -253,7 +253,7 @@ func readAll(t *testing.T, s *Session) map[string]int {
 	return reset
 }
 
-// TestAcceptBound: where nobody accepts, streams that come and go do not pile up.
+// TestAcceptBound: where no one accepts, streams that come and go do not pile up.
 func TestAcceptBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, dials)

@@ -15,16 +15,16 @@ func TestIsolation(t *testing.T) {
 	for name, flip := range map[string]bool{"to the agent": false, "to the relay": true} {
 		t.Run(name, func(t *testing.T) {
 			alone := ninth(t, 0, flip)
-			beside := ninth(t, 8, flip)
-			t.Logf("alone %v, beside %v", alone, beside)
-			if beside > alone+alone/10 {
-				t.Errorf("beside eight and eight it took %v; alone %v", beside, alone)
+			together := ninth(t, 8, flip)
+			t.Logf("alone %v, together %v", alone, together)
+			if together > alone+alone/10 {
+				t.Errorf("with eight and eight others it took %v; alone %v", together, alone)
 			}
 		})
 	}
 }
 
-// ninth is how long a message and small ones after it take beside n streams of
+// ninth is how long a message and small ones after it take next to n streams of
 // either kind.
 func ninth(t *testing.T, n int, flip bool) (took time.Duration) {
 	synctest.Test(t, func(t *testing.T) {

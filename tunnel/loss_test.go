@@ -11,7 +11,7 @@ import (
 
 const (
 	// lossyLatency is one way of a path that loses packets; a lost one costs
-	// lossDelay, as TCP's time-out does, and holds up what is behind it.
+	// lossDelay, as TCP's timeout does, and holds up everything after it.
 	lossyLatency = 20 * time.Millisecond
 	lossDelay    = 300 * time.Millisecond
 )

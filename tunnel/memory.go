@@ -15,17 +15,17 @@ import (
 const (
 	// ownMemory bounds a session that is given no budget, in bytes.
 	ownMemory = 256 << 20
-	// sessionCost is what a session costs without streams and lanes, in bytes.
+	// sessionCost is the cost of a session without streams and lanes, in bytes.
 	sessionCost = 8 << 10
-	// streamCost is what a stream costs in addition to its head and its bytes.
+	// streamCost is the cost of a stream in addition to its head and its bytes.
 	streamCost = 2 << 10
-	// itemCost is what a frame that is sent costs in addition to its bytes, until it
-	// is acknowledged.
+	// itemCost is the cost of a sent frame in addition to its bytes, until it is
+	// acknowledged.
 	itemCost = 256
-	// pieceCost is what a frame that came costs in addition to its bytes, until it is
+	// pieceCost is the cost of a received frame in addition to its bytes, until it is
 	// read.
 	pieceCost = 64
-	// runCost is what a gap between the numbers of closed streams costs.
+	// runCost is the cost of a gap between the numbers of closed streams.
 	runCost = 16
 	// evictLeast is the least that a stream holds to be evicted alone. Where no
 	// stream holds that much, the session is evicted.

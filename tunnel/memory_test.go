@@ -141,7 +141,7 @@ func streamIDs(plays side, from, n int) []uint64 {
 	return ids
 }
 
-// TestUnreadBound: streams that nobody reads cost no more than the budget,
+// TestUnreadBound: streams that no one reads cost no more than the budget,
 // whether they go on or are over; the one that holds most is reset.
 func TestUnreadBound(t *testing.T) {
 	const most = 4 << 20
@@ -240,7 +240,7 @@ func manySmall(t *testing.T, accepted bool) {
 		t.Errorf("the other session ended: %v", err)
 	}
 	bystander.session.Close(nil)
-	wantNothingHeld(t, b) // though nobody has closed a stream
+	wantNothingHeld(t, b) // though no one has closed a stream
 }
 
 // TestStalledSender: an end that grants credit without end and acknowledges
@@ -496,7 +496,7 @@ func TestTightCredit(t *testing.T) {
 }
 
 // TestStalledAgents is the attack on a relay: sessions of many keys whose
-// streams bring bytes that nobody reads. The heap stays below the budget, and
+// streams bring bytes that no one reads. The heap stays below the budget, and
 // a legitimate session works on.
 func TestStalledAgents(t *testing.T) {
 	const most = 32 << 20

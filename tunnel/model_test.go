@@ -25,7 +25,7 @@ var (
 
 // TestModel sends random streams over a random network, breaks its lanes at
 // random, and compares what comes with what was sent. Each run is small, and
-// its clock stands still while nobody computes.
+// its clock stands still while no one computes.
 func TestModel(t *testing.T) {
 	if *modelSeed != 0 {
 		modelRun(t, *modelSeed)
@@ -134,7 +134,7 @@ func (m *model) run() {
 	m.checkLanes()
 }
 
-// checkTime: where nothing breaks, nothing waits for a time-out, and where
+// checkTime: where nothing breaks, nothing waits for a timeout, and where
 // something breaks once, for little more than that.
 func (m *model) checkTime(took time.Duration) {
 	if m.trouble != "" && !m.once {
@@ -392,7 +392,7 @@ func (e *modelEnd) checkErrors() {
 // breakLanes makes the run's trouble until stop, and leaves a working network.
 func (m *model) breakLanes(stop <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(m.rng.Uint64(), 2))
-	defer m.mend()
+	defer m.repair()
 	for {
 		pause := randUpTo(rng, pick(rng, 100*time.Millisecond, time.Second, 5*time.Second))
 		select {
@@ -430,12 +430,12 @@ func (m *model) makeTrouble(rng *rand.Rand, trouble string) bool {
 	case "cut":
 		m.cut()
 		time.Sleep(randUpTo(rng, 10*time.Second))
-		m.mend()
+		m.repair()
 		return true
 	case "silent cut":
 		m.holdAll()
 		time.Sleep(randUpTo(rng, 8*time.Second))
-		m.mend()
+		m.repair()
 		return true
 	}
 	return false

@@ -121,7 +121,7 @@ func TestParsersRefuse(t *testing.T) {
 	}
 }
 
-// faultsBy is what a program does not accept; ran is false where it is not installed.
+// faultsBy returns the names that a program refuses; ran is false where it is not installed.
 func faultsBy(t *testing.T, command string, names []string) (faults []string, ran bool) {
 	t.Helper()
 	if _, err := exec.LookPath(command); err != nil {

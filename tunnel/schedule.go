@@ -15,7 +15,7 @@ type scheduler struct {
 	lanes  []*lane   // that work, oldest first
 	ring   []*sender // with bytes for any lane, in turn
 	resend []*item   // long items to send again, over any lane
-	unsent []*item   // short items, while there are no lanes
+	unsent []*item   // short items, while no lane can take them
 
 	path    path
 	counted time.Time // when the kernel was last asked for its losses

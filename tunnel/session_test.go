@@ -64,7 +64,7 @@ func TestLanesBreak(t *testing.T) {
 			}
 			if i%10 == 9 {
 				n.cut()
-				time.AfterFunc(30*time.Millisecond, n.mend)
+				time.AfterFunc(30*time.Millisecond, n.repair)
 				continue
 			}
 			n.breakOne(i * 7)
@@ -73,7 +73,7 @@ func TestLanesBreak(t *testing.T) {
 	group.Wait()
 	close(stop)
 	breaker.Wait()
-	n.mend()
+	n.repair()
 	noStreams(t, agent, relay)
 	t.Logf("relay %+v dials %d", relay.Stats(), n.dialled())
 	if err := errors.Join(agent.Err(), relay.Err()); err != nil {

@@ -34,7 +34,7 @@ func TestResume(t *testing.T) {
 				fmt.Fprint(far, "there too")
 				far.CloseWrite()
 				start := time.Now()
-				time.AfterFunc(down, n.mend)
+				time.AfterFunc(down, n.repair)
 				wantAll(t, far, "written while it was down", nil)
 				wantAll(t, near, "there too", nil)
 				if d := time.Since(start); d < down || d > down+urgentBackoff+200*time.Millisecond {
@@ -73,7 +73,7 @@ func TestNoSession(t *testing.T) {
 		n.cut()
 		relay.Close(nil)
 		time.Sleep(time.Second)
-		n.mend()
+		n.repair()
 		start := time.Now()
 		<-agent.Done()
 		var refusal *Refusal
@@ -167,7 +167,7 @@ func TestProbe(t *testing.T) {
 		}
 		n.cut()
 		time.Sleep(20 * time.Second)
-		n.mend()
+		n.repair()
 		agent.Probe()
 		time.Sleep(200 * time.Millisecond)
 		if got := agent.Stats().Lanes; got == 0 {
@@ -514,8 +514,8 @@ func TestSwallowedAcks(t *testing.T) {
 	})
 }
 
-// TestLaneNumbers: after 65,535 lanes the numbers begin anew, and none is
-// given twice.
+// TestLaneNumbers: after 65,535 lanes the numbers start again, and none is
+// in use twice.
 func TestLaneNumbers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, _, relay := link40(t)

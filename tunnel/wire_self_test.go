@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestWire proves the connection that other tests stand on.
+// TestWire checks the connection that other tests use.
 func TestWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := wirePair(always(40*time.Millisecond), 1_000_000)

@@ -79,7 +79,7 @@ func wirePairOver(latency func() time.Duration, up, down *link) (near, far *wire
 
 func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
-// until wakes whoever waits at the moment t.
+// until wakes waiting goroutines at the time t.
 func (w *wire) until(t time.Time) *time.Timer {
 	return time.AfterFunc(time.Until(t), func() {
 		w.mu.Lock()
@@ -192,7 +192,7 @@ func (w *wire) put(p []byte) {
 	w.change.Broadcast()
 }
 
-// set changes the wire and wakes whoever waits.
+// set changes the wire and wakes waiting goroutines.
 func (w *wire) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

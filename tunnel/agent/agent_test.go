@@ -107,7 +107,7 @@ func TestComesBack(t *testing.T) {
 	visit(t, second.start(ln).session(), "two")
 }
 
-// TestDraining has the relay drain: what is open goes on beside a new session.
+// TestDraining has the relay drain: open streams go on next to a new session.
 func TestDraining(t *testing.T) {
 	r := newRelay(t).start(nil)
 	a := run(t, optionsFor(r))

@@ -12,7 +12,7 @@ import (
 
 // air is a network without wires, whose time is a test's.
 type air struct {
-	silent atomic.Bool  // nothing gets through, and nobody says so
+	silent atomic.Bool  // nothing gets through, and no one says so
 	moved  atomic.Bool  // the machine has another address
 	jumped atomic.Int64 // how far the wall clock went while nothing else did
 

@@ -109,6 +109,6 @@ func TestClaimNeverAnswered(t *testing.T) {
 	close(r.welcome)
 	r.agent.until(Up)
 	r.granted()
-	close(r.answer) // to nobody
+	close(r.answer) // to no one
 	r.settled()
 }

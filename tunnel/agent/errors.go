@@ -101,7 +101,7 @@ func isReason(err error, reason Reason) bool {
 	return e != nil && e.Reason == reason
 }
 
-// unreached explains why there is no connection to the relay.
+// unreached explains why the relay cannot be reached.
 func (t target) unreached(err error) error {
 	return unreached(t.host, t.address(), err, func(reason Reason) string {
 		switch {

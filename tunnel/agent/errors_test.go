@@ -116,7 +116,7 @@ func TestUnsafe(t *testing.T) {
 // TestPinned needs no roots and no name.
 func TestPinned(t *testing.T) {
 	r := newRelay(t)
-	r.cert = newAuthority(t, "nobody's CA").leaf(t, "whatever.example.org", time.Time{})
+	r.cert = newAuthority(t, "no one's CA").leaf(t, "whatever.example.org", time.Time{})
 	r.start(nil)
 	opts := optionsFor(r)
 	opts.Pin = Pin(r.cert.Leaf)

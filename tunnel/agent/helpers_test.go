@@ -136,7 +136,7 @@ func wants(t *testing.T, err error, reason Reason, text, fix string) {
 	}
 }
 
-// visitor is whoever a test pretends to be.
+// visitor is the client that tests play.
 var visitor = tunnel.Visitor{Addr: netip.MustParseAddrPort("203.0.113.7:4711"), Scheme: "https", Host: "shop." + relayName}
 
 // echo answers an agent's visitors with what they send, until it is closed.

@@ -196,7 +196,7 @@ func onlyProxy(t *testing.T, p *fakeProxy) func(context.Context, string, string)
 }
 
 // TestThroughProxies shares through every kind of proxy, with credentials that
-// need escaping in an URL.
+// need escaping in a URL.
 func TestThroughProxies(t *testing.T) {
 	const userinfo = "j%40ne:p%3Aw%2F@"
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("j@ne:p:w/"))

@@ -16,7 +16,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// relayName is what certificates of relays in tests are for.
+// relayName is the name in the certificates of relays in tests.
 const relayName = "t.example.com"
 
 // fakeRelay is the least of a relay that an agent can talk to.
@@ -30,7 +30,7 @@ type fakeRelay struct {
 	web http.Handler
 	// admit answers claims, of hellos and of control streams; grants all when nil.
 	admit func(tunnel.Claim) (tunnel.Grant, *tunnel.Refusal)
-	// ended is what End is answered with.
+	// ended is the answer to End.
 	ended *tunnel.Refusal
 
 	ln       net.Listener

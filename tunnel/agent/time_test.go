@@ -68,7 +68,7 @@ func TestQuietNetwork(t *testing.T) {
 		a.until(Up)
 		time.Sleep(10 * time.Minute)
 		if len(a.states) > 0 {
-			t.Errorf("told of %+v", <-a.states)
+			t.Errorf("notified of %+v", <-a.states)
 		}
 	})
 }
@@ -133,7 +133,7 @@ func TestBackAfterRestart(t *testing.T) {
 	}
 }
 
-// TestRelayThatDrainsAtOnce is no reason to run in circles.
+// TestRelayThatDrainsAtOnce: such a relay does not get attempts without a pause.
 func TestRelayThatDrainsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		air := &air{}
@@ -158,7 +158,7 @@ func TestRelayThatDrainsAtOnce(t *testing.T) {
 	})
 }
 
-// TestBlockedPort has the time-out told as what it is.
+// TestBlockedPort reports the timeout as one.
 func TestBlockedPort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		air := &air{}

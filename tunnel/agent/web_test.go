@@ -108,7 +108,7 @@ func TestNotRelay(t *testing.T) {
 	}
 }
 
-// TestInspected has TLS ended on the way by whoever this machine trusts: the
+// TestInspected has TLS ended on the way by a program that this machine trusts: the
 // relay sees that the proof is of another connection.
 func TestInspected(t *testing.T) {
 	r := newRelay(t)

@@ -105,7 +105,7 @@ func TestWorst(t *testing.T) {
 	want(t, log, "more than half")
 }
 
-// TestNewcomer: whoever holds little is not evicted, though it comes last.
+// TestNewcomer: an account that holds little is not evicted, though it comes last.
 func TestNewcomer(t *testing.T) {
 	var log []string
 	b := New(Shared(1000))
@@ -141,7 +141,7 @@ func TestOldest(t *testing.T) {
 					b := New(Limits{Total: 200})
 					accounts := []*holder{open(b, owners[0], &log, "0", 100), open(b, owners[1], &log, "1", 100)}
 					move(accounts[moves])
-					accounts[1-moves].Add(0) // nothing is no movement
+					accounts[1-moves].Add(0) // adding nothing does not move it
 					open(b, at("10.0.0.9/32"), &log, "other", 1)
 					b.enforce()
 					want(t, log, fmt.Sprint(1-moves))
@@ -183,7 +183,7 @@ func TestNothingFreed(t *testing.T) {
 }
 
 // TestLeaving: an account that is given up is not asked again; what it counts
-// from then on exceeds nobody's limit, and is used until it is gone.
+// from then on exceeds no one's limit, and is used until it is gone.
 func TestLeaving(t *testing.T) {
 	var log []string
 	b := New(Limits{Total: 100, Address: 100, Key: 100})

@@ -20,7 +20,7 @@ import (
 )
 
 // TestAddressChange: after it, TCP from the new address arrives, and a socket
-// of the old one reaches nobody.
+// of the old one reaches no one.
 func TestAddressChange(t *testing.T) {
 	t.Parallel()
 	l := mustOpen(t, Config{RTT: time.Millisecond})
@@ -175,7 +175,7 @@ func TestClose(t *testing.T) {
 
 // TestFailedOpen fails late, when one end is there already.
 func TestFailedOpen(t *testing.T) {
-	mustOpen(t, Config{}).Close() // there is no excuse but ours
+	mustOpen(t, Config{}).Close() // fails, or skips where links are not supported
 	before := ourNamespaces(t)
 	_, err := Open(t.Context(), Config{Congestion: "nonesuch"})
 	if err == nil || !strings.Contains(err.Error(), `congestion control "nonesuch"`) || !strings.Contains(err.Error(), "modprobe") {

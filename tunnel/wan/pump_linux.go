@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// grain is what wake-ups are rounded up to: two full packets at 100 Mbit/s.
-// A wake-up for each would cost more of the machine than the programs measured.
+// grain is the unit to which sleeps are rounded up: two full packets at 100 Mbit/s.
+// A wake-up for each packet would cost more processor time than the programs measured.
 const grain = 250 * time.Microsecond
 
 // pump carries packets in one direction, from one TUN device to the other.

@@ -15,7 +15,7 @@ func TestQueueOrder(t *testing.T) {
 	for range 20_000 {
 		if rand.IntN(5) < 3 && pushed-popped < 500 {
 			if !q.push(time.Duration(pushed), binary.BigEndian.AppendUint32(nil, pushed)) {
-				t.Fatal("there is no room")
+				t.Fatal("the queue is full")
 			}
 			pushed++
 			continue
@@ -64,7 +64,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestQueueWakes: whoever waits for an empty queue gets one token.
+// TestQueueWakes: a goroutine that waits for an empty queue gets one token.
 func TestQueueWakes(t *testing.T) {
 	q := newQueue()
 	for range 3 {

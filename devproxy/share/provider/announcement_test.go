@@ -50,7 +50,7 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
-// feedAll is what a text announces first, however it is cut.
+// feedAll returns what a text announces first, cut into any pieces.
 func feedAll(text string, cuts func() int) (first announcement, lines []string) {
 	reader, session := new(textLines), new(sessionText)
 	for rest := text; rest != ""; {
@@ -113,7 +113,7 @@ var (
 )
 
 // FuzzAnnounced holds what a text announces against an oracle: it is the same
-// however the text arrives; it stands in the text, but for colours and case; and it
+// however the text arrives; it is in the text, except for colours and case; and it
 // is a public name. Between lines of other kinds, the line of a service is found.
 func FuzzAnnounced(f *testing.F) {
 	for _, seed := range []string{

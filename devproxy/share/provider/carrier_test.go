@@ -123,7 +123,7 @@ func (r *run) stop(t *testing.T) {
 	}
 }
 
-var fakeProvider = Provider{Name: "fake", Operator: "nobody"}
+var fakeProvider = Provider{Name: "fake", Operator: "no one"}
 
 func failure(reason agent.Reason) *agent.Error {
 	return &agent.Error{Reason: reason, Op: "try", Addr: "fake", Err: errors.New("it failed")}
@@ -303,7 +303,7 @@ func TestCarrierAccept(t *testing.T) {
 			t.Errorf("the granted port is %d, want 8443", s.Grant.Port)
 		}
 
-		// One that nobody takes is closed with its tunnel.
+		// One that no one takes is closed with its tunnel.
 		ctx, cancel := context.WithCancel(t.Context())
 		near, far = net.Pipe()
 		go w.accept(ctx, near)

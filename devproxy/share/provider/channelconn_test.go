@@ -198,7 +198,7 @@ func TestChannelConnTunnelEnds(t *testing.T) {
 		c := carry(true)
 		var users sync.WaitGroup
 		users.Go(func() { _, _ = io.Copy(c, zeros{}) })
-		users.Go(func() { _, _ = io.WriteString(c.send, "nobody reads it") })
+		users.Go(func() { _, _ = io.WriteString(c.send, "no one reads it") })
 		synctest.Wait()
 		c.cancel()
 		<-c.done
@@ -220,7 +220,7 @@ func TestChannelConnVisitorLeaves(t *testing.T) {
 		_, _ = c.Write([]byte("the first may get into the pump"))
 		synctest.Wait()
 		if _, err := c.Write([]byte("x")); err == nil {
-			t.Error("something was written to nobody")
+			t.Error("something was written to no one")
 		}
 		c.Close()
 		<-c.done

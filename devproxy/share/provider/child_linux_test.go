@@ -15,7 +15,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// isAlive reports whether a process runs: one that nobody has waited for does not.
+// isAlive reports whether a process runs: one that no one has waited for does not.
 func isAlive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // proc(5): after the name in brackets comes the state
 	return err == nil && !strings.Contains(string(stat), ") Z ")

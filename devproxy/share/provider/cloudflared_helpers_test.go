@@ -253,7 +253,7 @@ func (s *sharing) edge(name string) string {
 	}
 	starts := s.starts()
 	if n > len(starts) {
-		s.t.Fatalf("there is no start %d", n)
+		s.t.Fatalf("start %d not found", n)
 	}
 	return starts[n-1].Edge
 }

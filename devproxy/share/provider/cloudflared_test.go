@@ -86,7 +86,7 @@ func TestCloudflared(t *testing.T) {
 }
 
 // isPrivate reports whether addresses can be believed over a protocol: where not
-// everybody on this machine can connect.
+// everyone on this machine can connect.
 func isPrivate(protocol string) bool { return protocol == overQUIC && runtime.GOOS != "windows" }
 
 // hostile is a home whose configuration would stop a quick tunnel.

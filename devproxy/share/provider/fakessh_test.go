@@ -40,7 +40,7 @@ type fakeConn struct {
 	session chan ssh.Channel // accepted, once a shell or a command runs in it
 	command string           // of the session; "shell" for a shell
 	address string           // that is asked for with tcpip-forward
-	port    uint32           // that is told of
+	port    uint32           // in the message
 }
 
 func newSigner(t testing.TB) ssh.Signer {
@@ -56,7 +56,7 @@ func newSigner(t testing.TB) ssh.Signer {
 	return signer
 }
 
-// startSSH starts a server that admits everybody. serve has a connection to itself;
+// startSSH starts a server that admits everyone. serve has a connection to itself;
 // when it returns the connection is closed.
 func startSSH(t testing.TB, serve func(*fakeConn)) *fakeSSH {
 	t.Helper()

@@ -55,7 +55,7 @@ type testShare struct {
 	notes []string
 }
 
-// shareOptions are what a share is made of besides the server.
+// shareOptions are the parts of a share except the server.
 type shareOptions struct {
 	times func(*sshTimes)
 	env   map[string]string

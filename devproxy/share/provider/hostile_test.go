@@ -216,7 +216,7 @@ func TestSilentServers(t *testing.T) {
 func TestStrangeServers(t *testing.T) {
 	for name, test := range map[string]struct{ says, want string }{
 		"HTTP":   {"HTTP/1.1 400 Bad Request\r\n\r\n", ""},
-		"nobody": {"", "the server closed the connection"},
+		"no one": {"", "the server closed the connection"},
 		"escape": {"SSH-2.0-\x1b[31m\r\n\x00\x00", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -347,7 +347,7 @@ func TestEndAtAnyTime(t *testing.T) {
 		if err != nil {
 			return
 		}
-		// The answer is larger than all windows, and nobody reads it.
+		// The answer is larger than all windows, and no one reads it.
 		_, _ = io.WriteString(conn, "GET /download/100000000 HTTP/1.1\r\nHost: x\r\n\r\n")
 		_, _ = io.ReadFull(conn, make([]byte, 100))
 		stage <- "visited"

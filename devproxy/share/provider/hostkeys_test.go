@@ -185,10 +185,10 @@ func TestHostKeysUnreadable(t *testing.T) {
 	k := newTestKeys(t)
 	k.write(k.own, "nonsense")
 	if err := k.check("vps.example.com:22", someAddr, newSigner(t).PublicKey()); err == nil {
-		t.Error("a file that cannot be read lets everybody in")
+		t.Error("a file that cannot be read lets everyone in")
 	}
 	if _, err := k.algorithms("vps.example.com:22"); err == nil {
-		t.Error("a file that cannot be read is no error")
+		t.Error("a file that cannot be read causes no error")
 	}
 	k = newTestKeys(t)
 	k.own = filepath.Join(t.TempDir(), "missing", knownFile)

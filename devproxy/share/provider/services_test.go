@@ -65,7 +65,7 @@ func TestServices(t *testing.T) {
 				"To set up and manage custom domains go to https://admin.localhost.run/\r\n\r\n" +
 				"To explore using localhost.run visit the documentation site:\r\nhttps://localhost.run/docs/\r\n\r\n" +
 				"===============================================================================\r\n\r\n" +
-				"** your connection id is cf157c20-ed53-4e57-b692-0d1c68b57901, please mention it if you send me a message about an issue. **\r\n\r\n" +
+				"** your connection id is cf157c20-ed53-4e57-b692-0d1c68b57901; mention it if you send me a message about an issue. **\r\n\r\n" +
 				"authenticated as anonymous user\r\n",
 			after: "9239ab27cc1ba2.lhr.life tunneled with tls termination, https://9239ab27cc1ba2.lhr.life\r\n" +
 				"create an account and add your key for a longer lasting domain name. see https://localhost.run/docs/forever-free/ for more information.\r\n",

@@ -54,7 +54,7 @@ func rawKey(t *testing.T, path string) any {
 	return private
 }
 
-// serveAgent is an ssh-agent with ten keys that nobody knows, and last a user's, whose
+// serveAgent is an ssh-agent with ten keys that no one knows, and last a user's, whose
 // file is told too.
 func serveAgent(t *testing.T, socket, file string, private any) {
 	t.Helper()
@@ -195,7 +195,7 @@ func TestAuthentication(t *testing.T) {
 		texts   []string
 		offered bool // a key of the user's
 	}{
-		"everybody": {server: plainServer, keys: []string{"id_ed25519"}, allow: func(c *ssh.ServerConfig) { c.NoClientAuth = true }},
+		"everyone": {server: plainServer, keys: []string{"id_ed25519"}, allow: func(c *ssh.ServerConfig) { c.NoClientAuth = true }},
 		"empty password": {server: service, keys: []string{"id_ed25519"}, allow: func(c *ssh.ServerConfig) {
 			c.PasswordCallback = func(_ ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
 				if len(password) > 0 {

@@ -105,7 +105,7 @@ func (d *sshd) start() {
 	cmd := d.cmd
 	d.t.Cleanup(func() {
 		if d.t.Failed() {
-			_ = cmd.Wait() // so that nobody writes to the log any more
+			_ = cmd.Wait() // so that no one writes to the log any more
 			d.t.Logf("sshd:\n%s", log)
 		}
 	})

@@ -133,7 +133,7 @@ func (t *sshTunnel) stay(ctx context.Context) error {
 
 // setup has the server forward a port, and returns it. The session comes first:
 // services tie the tunnel to it, and sish waits a second for it (sshmuxer/requests.go).
-// With url= there is no session: nothing is read from it, and a plain sshd may refuse
+// With url= no session is opened: nothing would be read from it, and a plain sshd may refuse
 // its user a shell.
 func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 	ctx, cancel := context.WithTimeout(parent, t.times.setup)

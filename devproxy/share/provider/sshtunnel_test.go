@@ -170,7 +170,7 @@ func TestUnreached(t *testing.T) {
 	s.start(&server, shareOptions{})
 	e := wantError(t, s.wait(isWaiting).Err, agent.ReasonRefused, "nothing listens there", "whether an SSH server runs there")
 	if strings.Contains(e.Error()+e.Fix, "relay") {
-		t.Errorf("%v (%s) speaks of a relay", e, e.Fix)
+		t.Errorf("%v (%s) mentions a relay", e, e.Fix)
 	}
 	// The errors that a test cannot make.
 	for reason, want := range map[agent.Reason]string{
