@@ -49,7 +49,7 @@ func TestAccessFitsTheTerminal(t *testing.T) {
 	for _, columns := range []int{40, 60, 80, 100, 200} {
 		var out bytes.Buffer
 		log := accessLog{streams: sized(&out, columns, 24)}
-		log.streams.Color = false
+		log.Color = false
 		log.add(inspect.Exchange{Start: time.Now(), Duration: 340 * time.Millisecond, Method: "GET", Host: host + ":8443", Target: path, Status: 401})
 		line := strings.TrimSuffix(out.String(), "\n")
 		if width := shownWidth(line); width > columns {

@@ -37,10 +37,7 @@ func consentsFor(folder string) *consents {
 	if err != nil {
 		return &consents{unusable: err}
 	}
-	userHome, err := os.UserHomeDir()
-	if err != nil {
-		userHome = ""
-	}
+	userHome, _ := os.UserHomeDir() // empty if it is not known
 	c := &consents{store: consent.NewStore(logins.Home, userHome), logins: logins}
 	c.project, err = consent.Find(folder, userHome)
 	if err != nil {
@@ -83,10 +80,7 @@ func (c *consents) file() (path string, content []byte) {
 		return "", nil
 	}
 	path = filepath.Clean(c.store.Path())
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return path, nil
-	}
+	content, _ = os.ReadFile(path)
 	return path, content
 }
 

@@ -72,7 +72,7 @@ func report(s *streams, err error, asJSON bool) int {
 	}
 	text, fix := devproxy.Explain(err)
 	if fix = typed(fix); asJSON {
-		s.json(failedEvent{"failed", text, fix})
+		_ = s.json(failedEvent{"failed", text, fix}) // as every print
 	}
 	const prefix = "devproxy: "
 	start := prefix

@@ -34,9 +34,9 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 		case change := <-in.states:
 			in.report.tell(newState(change))
 		case x := <-in.exchanges.C:
-			in.report.exchange(x)
+			in.report.access.add(x)
 		case <-fold.C:
-			in.report.idle()
+			in.report.access.flushQuiet(time.Now())
 		case key, ok := <-keys:
 			if !ok {
 				keys = nil

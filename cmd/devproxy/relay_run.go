@@ -164,7 +164,6 @@ func (run *relayRun) listen(ctx context.Context) error {
 		}
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", one.address)
 		if err != nil {
-			run.closeListeners()
 			return relayBindError(one.flag, one.address, err)
 		}
 		run.listeners[one.name] = ln
@@ -334,18 +333,14 @@ func (run *relayRun) close() {
 	if run.relay != nil {
 		run.relay.Close()
 	}
-	run.closeListeners()
+	for _, ln := range run.listeners {
+		ln.Close() // nothing was accepted that could be lost
+	}
 	run.serving.Wait()
 	if run.state != nil {
 		if err := run.state.Close(); err != nil {
 			run.log.Error("registry not closed", "error", err)
 		}
-	}
-}
-
-func (run *relayRun) closeListeners() {
-	for _, ln := range run.listeners {
-		ln.Close() // nothing was accepted that could be lost
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/devproxy/devproxy/cmd/devproxy/keyboard"
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
-	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
@@ -297,12 +296,6 @@ func (e stateEvent) print(r *reporter) {
 	}
 	r.event(time.Now(), text)
 }
-
-// exchange prints a request.
-func (r *reporter) exchange(x inspect.Exchange) { r.access.add(x) }
-
-// idle is called now and then, for lines that are held back.
-func (r *reporter) idle() { r.access.flushQuiet(time.Now()) }
 
 // stoppedEvent is the last one.
 type stoppedEvent struct {
