@@ -90,20 +90,15 @@ func topIdentity(b *block) string {
 
 // reader makes bodies from the syntax tree of one file.
 type reader struct {
+	*reporter
 	text     *text
 	language map[string]kind
-	diags    Diagnostics
 	// labelled is true if the block whose body is read has its label.
 	labelled bool
 }
 
 func (r *reader) errorf(at hcl.Range, detail, format string, args ...any) {
-	if len(r.diags) >= maxReported {
-		return
-	}
-	r.diags = append(r.diags, Diagnostic{
-		Severity: Error, Summary: fmt.Sprintf(format, args...), Detail: detail, Range: r.text.rangeOf(at),
-	})
+	r.at(r.text.rangeOf(at)).errorf(detail, format, args...)
 }
 
 // body reads the content of a block of kind k, which diagnostics call title.

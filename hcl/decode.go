@@ -62,9 +62,9 @@ func (d *decoder) read(src source) *body {
 		d.report(diag)
 		return &body{attrs: map[string]*attribute{}, damaged: true}
 	}
-	r := &reader{text: t, language: d.language}
+	d.report(slices.Concat(diags, more)...)
+	r := &reader{reporter: d.reporter, text: t, language: d.language}
 	b := r.body(syntax, d.language[""], d.language[""].name)
-	d.report(slices.Concat(diags, more, r.diags)...)
 	d.joinLocals(b)
 	return b
 }

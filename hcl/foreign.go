@@ -382,20 +382,25 @@ func (f format) renaming(name string, where folder) string {
 
 // advice says to write the Proxyfile.
 func (c *conversion) advice() string {
-	begin, lines, note := "write", c.lines(), c.note
+	begin, lines := "write", c.lines()
 	if c.partial {
 		begin = "begin with"
 	}
+	switch {
+	case len(lines) > 1 && c.note != "":
+		begin += ", " + c.note
+	case len(lines) == 1 && c.note != "":
+		lines[0] += "; " + c.note
+	}
+	return withLines(begin, lines)
+}
+
+// withLines returns an advice with the lines to write.
+func withLines(begin string, lines []string) string {
 	if len(lines) == 1 {
-		if note != "" {
-			note = "; " + note
-		}
-		return begin + " " + lines[0] + note
+		return begin + " " + lines[0]
 	}
-	if note != "" {
-		note = ", " + note
-	}
-	return begin + note + ":\n" + strings.Join(lines, "\n")
+	return begin + ":\n" + strings.Join(lines, "\n")
 }
 
 // isBlank reports a text of white space only.

@@ -10,7 +10,9 @@ import (
 
 func hostEntries() []entry[Host] {
 	return []entry[Host]{
-		{name: "aliases", decode: func(f field, h *Host) { h.Aliases = decodeAliases(f) }},
+		{name: "aliases", decode: func(f field, h *Host) {
+			h.Aliases = f.names("names", "an alias", `"shop.localhost"`, func(p place, text string) string { return p.hostName(text, true) })
+		}},
 		{name: "share", decode: func(f field, h *Host) { h.Share = f.boolean() }},
 	}
 }
@@ -40,17 +42,6 @@ func (s *scope) decodeHost(b *block) *Host {
 		s.at(b.header).errorf("write upstream = 3000, or add a route", "%s has no upstream, files, redirect or respond", b.title())
 	}
 	return host
-}
-
-func decodeAliases(f field) []Name {
-	var names []Name
-	elements, _ := f.list("names", `"shop.localhost"`)
-	for element, text := range texts(elements, "an alias") {
-		if name := element.place().hostName(text, true); name != "" {
-			names = append(names, Name{Value: name, Range: element.at(), Flow: element.flow()})
-		}
-	}
-	return names
 }
 
 // findSecondRoutes reports routes of a host with the same path, exact and match.

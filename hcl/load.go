@@ -61,22 +61,22 @@ func newFileError(path string, err error) *FileError {
 	if pathErr, is := errors.AsType[*fs.PathError](err); is {
 		err = pathErr.Err
 	}
-	e := &FileError{Path: path, Err: err}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		e.Fix = "check the name; without -f, devproxy uses the Proxyfile of this folder or of one above it"
-	case errors.Is(err, fs.ErrPermission):
-		e.Fix = "make it readable: chmod u+r " + path
-	case errors.Is(err, ErrFolder):
-		e.Fix = "a Proxyfile is a text file: rename the folder, or name another file with -f FILE"
-	case errors.Is(err, ErrNotRegular):
-		e.Fix = "copy the text to a regular file, and name that with -f FILE"
-	case errors.Is(err, ErrForeign):
-		e.Fix = "read it first; if you trust it, make it yours: sudo chown -h \"$(id -un)\" '" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-	case errors.Is(err, ErrTooLarge):
-		e.Fix = "a Proxyfile is a short text: is this the right file? name another one with -f FILE"
+	for _, known := range []struct {
+		err error
+		fix string
+	}{
+		{fs.ErrNotExist, "check the name; without -f, devproxy uses the Proxyfile of this folder or of one above it"},
+		{fs.ErrPermission, "make it readable: chmod u+r " + path},
+		{ErrFolder, "a Proxyfile is a text file: rename the folder, or name another file with -f FILE"},
+		{ErrNotRegular, "copy the text to a regular file, and name that with -f FILE"},
+		{ErrForeign, "read it first; if you trust it, make it yours: sudo chown -h \"$(id -un)\" '" + strings.ReplaceAll(path, "'", `'\''`) + "'"},
+		{ErrTooLarge, "a Proxyfile is a short text: is this the right file? name another one with -f FILE"},
+	} {
+		if errors.Is(err, known.err) {
+			return &FileError{path, err, known.fix}
+		}
 	}
-	return e
+	return &FileError{Path: path, Err: err}
 }
 
 // Find returns the absolute path of the Proxyfile, or Proxyfile.hcl, in dir or in

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,10 @@ func (m *Mask) Text(text string) string {
 	return m.replacer.Replace(text)
 }
 
+// jsonString matches a string in JSON and what follows a name. A string that is
+// cut off at the end of the text is one too.
+var jsonString = regexp.MustCompile(`("(?:[^"\\]|\\.)*")( *:)?|"(?:[^"\\]|\\.)*\\?$`)
+
 // JSON returns a line of JSON with ${NAME} in place of the values in its strings.
 // Names, and values that devproxy defines, stay as they are for programs.
 func (m *Mask) JSON(line string) string {
@@ -69,38 +74,19 @@ func (m *Mask) JSON(line string) string {
 		return line
 	}
 	var out strings.Builder
-	name := ""
-	for {
-		start := strings.IndexByte(line, '"')
-		if start < 0 {
-			out.WriteString(line)
-			return out.String()
-		}
-		out.WriteString(line[:start])
-		line = line[start:]
-		end := endOfString(line)
-		literal := line[:end]
-		line = line[end:]
-		if strings.HasPrefix(strings.TrimLeft(line, " "), ":") {
-			name = literal
+	at, name := 0, ""
+	for _, found := range jsonString.FindAllStringSubmatchIndex(line, -1) {
+		literal := line[found[0]:found[1]]
+		out.WriteString(line[at:found[0]])
+		at = found[1]
+		if found[4] >= 0 {
+			name = line[found[2]:found[3]]
 		} else if !isDefined(name) {
 			literal = m.literal(literal)
 		}
 		out.WriteString(literal)
 	}
-}
-
-// endOfString returns the end of the string that begins text, after its quote.
-func endOfString(text string) int {
-	for i := 1; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(text)
+	return out.String() + line[at:]
 }
 
 // isDefined reports names of fields whose values devproxy defines, or that are

@@ -19,7 +19,9 @@ const suffix = ".localhost"
 var (
 	labelPattern = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
 	hostPattern  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
-	allDigits    = regexp.MustCompile(`^[0-9]+$`)
+	// urlHost matches the host of a URL, with a scheme or without.
+	urlHost   = regexp.MustCompile(`^(?:.*?://)?([^/:]*)`)
+	allDigits = regexp.MustCompile(`^[0-9]+$`)
 )
 
 // hostName checks the name of a host, or without wildcard of a domain, and
@@ -27,20 +29,16 @@ var (
 func (p place) hostName(text string, wildcard bool) string {
 	name := strings.ToLower(text)
 	base, isWildcard := strings.CutPrefix(name, "*.")
+	plain := suggest(urlHost.FindStringSubmatch(name)[1])
 	switch {
 	case strings.Contains(name, "://"):
-		_, rest, _ := strings.Cut(name, "://")
-		rest, _, _ = strings.Cut(rest, "/")
-		rest, _, _ = strings.Cut(rest, ":")
-		p.errorf(suggest(rest), "a host name can't have a scheme")
+		p.errorf(plain, "a host name can't have a scheme")
 	case isIP(strings.Trim(name, "[]")):
 		p.errorf(`write one like "shop.localhost"`, "%q is an IP address, not a host name", text)
 	case strings.Contains(name, "/"):
-		before, _, _ := strings.Cut(name, "/")
-		p.errorf(suggest(before)+`, and in it route "/PATH"`, "a host name can't have a path")
+		p.errorf(plain+`, and in it route "/PATH"`, "a host name can't have a path")
 	case strings.Contains(name, ":"):
-		before, _, _ := strings.Cut(name, ":")
-		p.errorf(suggest(before)+"; ports go in a listen block", "a host name can't have a port")
+		p.errorf(plain+"; ports go in a listen block", "a host name can't have a port")
 	case strings.HasSuffix(name, "."):
 		p.errorf(suggest(strings.TrimRight(name, ".")), `a name must not end with "."`)
 	case isWildcard && !wildcard:

@@ -115,21 +115,19 @@ func (v value) duration() (duration time.Duration, ok bool) {
 
 // durationHint returns what was probably meant by m.
 func durationHint(m measure) string {
+	units := map[string]string{
+		"": "s", "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "m", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+		"h": "h", "hr": "h", "hour": "h", "hours": "h", "ms": "ms", "msec": "ms", "millis": "ms", "milliseconds": "ms", "d": "d", "day": "d", "days": "d",
+	}
+	unit := units[strings.ToLower(m.unit)]
 	days, err := strconv.Atoi(m.number)
-	switch unit := strings.ToLower(m.unit); {
-	case m.number == "" || m.per != "":
-	case slices.Contains([]string{"", "s", "sec", "secs", "second", "seconds"}, unit):
-		return suggest(m.number + "s")
-	case slices.Contains([]string{"m", "min", "mins", "minute", "minutes"}, unit):
-		return suggest(m.number + "m")
-	case slices.Contains([]string{"h", "hr", "hour", "hours"}, unit):
-		return suggest(m.number + "h")
-	case slices.Contains([]string{"ms", "msec", "millis", "milliseconds"}, unit):
-		return suggest(m.number + "ms")
-	case slices.Contains([]string{"d", "day", "days"}, unit) && err == nil && days < 366:
+	switch {
+	case m.number == "" || m.per != "" || unit == "" || unit == "d" && (err != nil || days > 365):
+		return `write it like "30s", "1m30s" or "500ms"`
+	case unit == "d":
 		return suggest(strconv.Itoa(days*24) + "h")
 	}
-	return `write it like "30s", "1m30s" or "500ms"`
+	return suggest(m.number + unit)
 }
 
 // sizeUnits returns the units of sizes: powers of 1000 as in SI, and of 1024 with
@@ -140,80 +138,61 @@ func sizeUnits() map[string]int64 {
 	}
 }
 
-// meantUnit returns the prefix of a unit as sizeUnits has it, and the rest in lower
-// case: "k" and "bytes" for "Kbytes".
-func meantUnit(unit string) (prefix, rest string) {
-	rest = strings.ToLower(unit)
-	for _, prefix := range []string{"Ki", "Mi", "Gi", "k", "M", "G"} {
-		if after, found := strings.CutPrefix(rest, strings.ToLower(prefix)); found {
-			return prefix, after
-		}
-	}
-	return "", rest
-}
-
 // size returns v as a number of bytes, at least 1.
 func (v value) size(what string) (size int64, ok bool) {
-	const example = `write one like "10MB" or "512KiB"`
 	ofNumber := suggest(v.written()+"B") + " for bytes, or use kB, MB or MiB"
 	if n, whole := integer(v.Value); whole && n == 0 && what == "max_body" {
 		ofNumber = `write "0" for none`
 	}
-	text, m, ok := v.measure(what, example, ofNumber)
-	if !ok {
-		return 0, false
-	}
-	unit := sizeUnits()[m.unit]
-	if unit == 0 || text != m.number+m.unit {
-		detail := example
-		if prefix, rest := meantUnit(m.unit); m.number != "" && m.per == "" && slices.Contains([]string{"", "b", "byte", "bytes"}, rest) {
-			detail = suggest(m.number + prefix + "B")
-		}
-		v.errorf(detail, "%q is not a valid size", text)
-		return 0, false
-	}
-	size, ok = m.scale(unit, 1)
-	if !ok || size > maxSize {
-		v.errorf("write a size from 1B to 1TiB", "the size %q is out of range", text)
-		return 0, false
-	}
-	return size, true
+	return v.bytes(what, "size", "", `write one like "10MB" or "512KiB"`, ofNumber)
 }
 
 // bandwidth returns v in bytes per second; 0 for a mistake.
 func (v value) bandwidth() int64 {
-	const example = `write one like "1.5Mbit/s" or "200kB/s"`
-	text, m, ok := v.measure("bandwidth", example, "")
-	if !ok {
-		return 0
-	}
-	unit, bits := sizeUnits()[m.unit], int64(1)
-	if base, is := strings.CutSuffix(m.unit, "bit"); is {
-		unit, bits = sizeUnits()[base+"B"], 8
-	}
-	if unit == 0 || text != m.number+m.unit+"/s" {
-		v.errorf(bandwidthHint(m, example), "%q is not a valid bandwidth", text)
-		return 0
-	}
-	n, ok := m.scale(unit, bits)
-	if !ok || n > maxSize {
-		v.errorf(example, "the bandwidth %q is out of range", text)
-		return 0
-	}
+	n, _ := v.bytes("bandwidth", "bandwidth", "s", `write one like "1.5Mbit/s" or "200kB/s"`, "")
 	return n
 }
 
-// bandwidthHint returns what was probably meant by m: "1.5Mbps", "200 KB/s", "3M".
-func bandwidthHint(m measure, example string) string {
-	prefix, rest := meantUnit(m.unit)
-	bytes := strings.HasSuffix(m.unit, "B") || strings.HasPrefix(rest, "byte")
-	switch {
-	case m.number == "" || !slices.Contains([]string{"", "s", "sec", "second"}, m.per) || !slices.Contains([]string{"", "b", "bit", "bits", "byte", "bytes"}, rest):
-		return example
-	case bytes:
-		return suggest(m.number + prefix + "B/s")
+// bytes returns v as a number of bytes, or with per of bytes in that time. kind is
+// what diagnostics call such a value.
+func (v value) bytes(what, kind, per, example, ofNumber string) (n int64, ok bool) {
+	text, m, ok := v.measure(what, example, ofNumber)
+	if !ok {
+		return 0, false
 	}
-	return suggest(m.number + prefix + "bit/s")
+	unit, bits := sizeUnits()[m.unit], int64(1)
+	if base, is := strings.CutSuffix(m.unit, "bit"); is && per != "" {
+		unit, bits = sizeUnits()[base+"B"], 8
+	}
+	if unit == 0 || text != (measure{m.number, m.unit, per}).String() {
+		v.errorf(bytesHint(m, per, example), "%q is not a valid %s", text, kind)
+		return 0, false
+	}
+	if n, ok = m.scale(unit, bits); !ok || n > maxSize {
+		v.errorf(fmt.Sprintf("write one from %q to %q", measure{"1", "B", per}, measure{"1024", "GiB", per}), "the %s %q is out of range", kind, text)
+		return 0, false
+	}
+	return n, true
+}
+
+// looseUnit matches units in all forms that people write: "mb", "Kbytes", "MBIT".
+var looseUnit = regexp.MustCompile(`^(?:([KMGkmg])([Ii]?))?(?:(B|(?i:bytes?))|(?i:b|bits?)|)$`)
+
+// bytesHint returns what was probably meant by m: "10mb", "1.5Mbps", "200 KB/s".
+func bytesHint(m measure, per, example string) string {
+	groups := looseUnit.FindStringSubmatch(m.unit)
+	isBits := strings.Contains(strings.ToLower(m.unit), "bit")
+	if m.number == "" || groups == nil || per == "" && (isBits || m.per != "") || !slices.Contains([]string{"", "s", "sec", "second"}, m.per) {
+		return example
+	}
+	prefix := strings.Replace(strings.ToUpper(groups[1]), "K", "k", 1)
+	if groups[2] != "" {
+		prefix = strings.ToUpper(prefix) + "i"
+	}
+	if groups[3] != "" || per == "" {
+		return suggest(measure{m.number, prefix + "B", per}.String())
+	}
+	return suggest(measure{m.number, prefix + "bit", per}.String())
 }
 
 // scale returns the number of m times by divided by per, rounded down. It is not

@@ -20,7 +20,9 @@ func shareEntries() []entry[Share] {
 		{name: "hosts", decode: func(f field, s *Share) { s.Hosts = decodeSharedHosts(f) }},
 		{name: "name", decode: func(f field, s *Share) { s.Name = decodePublicName(f.value) }},
 		{name: "password"}, {name: "paths"}, {name: "public"},
-		{name: "show", decode: func(f field, s *Share) { s.Show = decodeShow(f) }},
+		{name: "show", decode: func(f field, s *Share) {
+			s.Show = f.names("paths and file names", "an entry of show", `"/rails/mailers"`, place.showEntry)
+		}},
 		{name: "allow", decode: func(f field, s *Share) { s.Allow = decodeVisitors(f) }},
 		{name: "cookies", decode: func(f field, s *Share) { s.SharedCookies = decodeSharedCookies(f.value) }},
 		{name: "expires", decode: func(f field, s *Share) { s.Expires = decodeExpires(f.value) }},
@@ -100,28 +102,21 @@ func (s *scope) isLiteral(expr hclsyntax.Expression) bool {
 	return len(p.references) == 0 && !slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "env" })
 }
 
-// decodePaths decodes a list of paths that match like those of routes. public may
-// be empty; with empty paths nothing would be left.
+// decodePaths decodes paths that match like those of routes. public may be empty;
+// with empty paths nothing would be left.
 func (s *scope) decodePaths(b *block, name string) []Name {
 	f, present := s.get(b, name)
 	if !present {
 		return nil
 	}
-	elements, ok := f.list("paths", `"/"`)
-	if ok && len(elements) == 0 && name == "paths" {
-		s.at(f.nameAt).errorf("remove it to share all paths", "a share needs at least one path")
+	if name == "paths" {
+		f.notEmpty("remove it to share all paths", "a share needs at least one path")
 	}
-	var paths []Name
-	for element, text := range texts(elements, "a path") {
-		if path, ok := element.place().sharedPath(text); ok {
-			paths = append(paths, Name{Value: path, Range: element.at()})
-		}
-	}
-	return paths
+	return f.names("paths", "a path", `"/"`, place.sharedPath)
 }
 
 // sharedPath is path without the advice that is only for routes.
-func (p place) sharedPath(text string) (clean string, ok bool) {
+func (p place) sharedPath(text string) string {
 	before, _, query := strings.Cut(text, "?")
 	switch {
 	case strings.Contains(text, "://"):
@@ -129,9 +124,10 @@ func (p place) sharedPath(text string) (clean string, ok bool) {
 	case query:
 		p.errorf(suggest(before), "a path can't have a query")
 	default:
-		return p.path(text)
+		path, _ := p.path(text)
+		return path
 	}
-	return "", false
+	return ""
 }
 
 // findHidden warns of public paths that visitors cannot reach.
@@ -151,30 +147,24 @@ func values(names []Name) []string {
 	return all
 }
 
-// decodeShow decodes what is not hidden from visitors: paths, file names, and
-// parameters of a query.
-func decodeShow(f field) []Name {
-	var show []Name
-	elements, _ := f.list("paths and file names", `"/rails/mailers"`)
-	for element, text := range texts(elements, "an entry of show") {
-		switch {
-		case text == "" || text == "/":
-			element.errorf(`write one like "/rails/mailers"`, "%q in show is not a hidden entry", text)
-		case strings.Contains(text, "://"):
-			element.errorf(`write "/PATH"; it applies to all hosts`, "an entry of show can't be a URL")
-		default:
-			show = append(show, Name{Value: text, Range: element.at()})
-		}
+// showEntry checks an entry of what is not hidden from visitors: paths, file names,
+// and parameters of a query.
+func (p place) showEntry(text string) string {
+	switch {
+	case text == "" || text == "/":
+		p.errorf(`write one like "/rails/mailers"`, "%q in show is not a hidden entry", text)
+	case strings.Contains(text, "://"):
+		p.errorf(`write "/PATH"; it applies to all hosts`, "an entry of show can't be a URL")
+	default:
+		return text
 	}
-	return show
+	return ""
 }
 
 // decodeVisitors decodes the addresses of allow.
 func decodeVisitors(f field) []netip.Prefix {
-	elements, ok := f.list("CIDR ranges", `"203.0.113.0/24"`)
-	if ok && len(elements) == 0 {
-		f.scope.at(f.nameAt).errorf("remove it to allow all addresses", "allow needs at least one address")
-	}
+	f.notEmpty("remove it to allow all addresses", "allow needs at least one address")
+	elements, _ := f.list("CIDR ranges", `"203.0.113.0/24"`)
 	var allow []netip.Prefix
 	for element, text := range texts(elements, "a CIDR range") {
 		if prefix, ok := element.place().prefix(text); ok {
@@ -205,10 +195,8 @@ func decodeExpires(v value) time.Duration {
 
 // decodeSharedHosts decodes which hosts of this file get a public name.
 func decodeSharedHosts(f field) []Name {
-	elements, ok := f.list("host names of this file", `"shop.localhost"`)
-	if ok && len(elements) == 0 {
-		f.scope.at(f.nameAt).errorf("remove it to share all hosts without share = false", "a share needs at least one host")
-	}
+	f.notEmpty("remove it to share all hosts without share = false", "a share needs at least one host")
+	elements, _ := f.list("host names of this file", `"shop.localhost"`)
 	var hosts []Name
 	for element, text := range texts(elements, "a host") {
 		name := Name{Value: strings.ToLower(text), Range: element.at()}

@@ -347,17 +347,9 @@ func (st foreignStatement) site() finding {
 		return finding{}
 	}
 	if c := convertCaddy(st.whole); strings.HasSuffix(st.first, "{") && c.finish("") && len(c.hosts) == 1 {
-		return finding{summary, writeLines(c.lines())}
+		return finding{summary, withLines("write", c.lines())}
 	}
 	return finding{summary, hostAdvice(convertName(m[1]), m[2])}
-}
-
-// writeLines returns the advice to write lines.
-func writeLines(lines []string) string {
-	if len(lines) == 1 {
-		return "write " + lines[0]
-	}
-	return "write:\n" + strings.Join(lines, "\n")
 }
 
 // block recognizes a block of nginx or of a Caddyfile.
@@ -438,11 +430,11 @@ func (st foreignStatement) converted(summary, name, args string, c *conversion) 
 	h := c.hosts[0]
 	switch {
 	case st.inside == "" && (name == "server" || name == "http") || len(c.hosts) > 1:
-		return finding{summary, writeLines(c.lines())}
+		return finding{summary, withLines("write", c.lines())}
 	case len(h.routes) == 0:
 		return finding{summary, upstreamAdvice(h.upstream, st.inside)}
 	case h.routes[0].strip:
-		return finding{summary, "write in a host:\n" + strings.Join(h.routes[0].lines(), "\n")}
+		return finding{summary, withLines("write in a host", h.routes[0].lines())}
 	}
 	return finding{summary, routeAdvice(h.routes[0].path, "upstream = "+h.routes[0].upstream, st.inside)}
 }

@@ -244,6 +244,26 @@ func texts(elements []value, what string) iter.Seq2[value, string] {
 	}
 }
 
+// names returns the elements of f, a list of what, that check does not refuse; it
+// returns the name as it is used.
+func (f field) names(what, one, example string, check func(p place, text string) string) []Name {
+	var names []Name
+	elements, _ := f.list(what, example)
+	for element, text := range texts(elements, one) {
+		if name := check(element.place(), text); name != "" {
+			names = append(names, Name{Value: name, Range: element.at(), Flow: element.flow()})
+		}
+	}
+	return names
+}
+
+// notEmpty reports an empty list.
+func (f field) notEmpty(detail, summary string) {
+	if f.isList() && f.isBare() {
+		f.scope.at(f.nameAt).errorf(detail, "%s", summary)
+	}
+}
+
 // literalText returns the value of a string that is not an expression.
 func literalText(expr hclsyntax.Expression) (text string, ok bool) {
 	v, diags := expr.Value(nil)
