@@ -10,11 +10,11 @@ import (
 
 var (
 	advised = regexp.MustCompile(`\^ (?:.*; )?write (.+)$`)
-	// prose is what follows "write" where it is not code but words of a person.
+	// prose matches what follows "write" if it is prose and not code.
 	prose = regexp.MustCompile(`^(?:NAME = |all |a |an |one |it |its |letters|the |like|\{rest\}: |%20|"\}"|".*" without|".*" like|each|digits|none|TYPE|them|http, https|service\.NAME|one,)|^"\}" where`)
 )
 
-// adviceContexts are the places in which code that is advised is tried.
+// adviceContexts returns the places in which advised code is tried.
 func adviceContexts() []string {
 	const other = "host \"other.localhost\" { upstream = 1 }\n"
 	return []string{
@@ -45,12 +45,12 @@ func adviceContexts() []string {
 	}
 }
 
-// TestGoldenAdvice: what the diagnostics of testdata say to write is valid in
-// some place of a Proxyfile.
+// TestGoldenAdvice checks that the code in the advice of the golden files is valid
+// somewhere in a Proxyfile.
 func TestGoldenAdvice(t *testing.T) {
 	files, err := filepath.Glob("../testdata/proxyfile/*/*.golden")
 	if err != nil || len(files) == 0 {
-		t.Fatal("no goldens", err)
+		t.Fatal("no golden files", err)
 	}
 	tried := 0
 	for _, file := range files {
@@ -70,12 +70,12 @@ func TestGoldenAdvice(t *testing.T) {
 		}
 	}
 	if tried < 100 {
-		t.Errorf("only %d tried", tried)
+		t.Errorf("tried only %d pieces of code, want at least 100", tried)
 	}
 }
 
-// validSomewhere reports whether code, or the beginning of it before words that
-// explain it, is valid in one of the contexts.
+// validSomewhere reports whether code is valid in one of the contexts. Only its
+// beginning needs to be, if an explanation follows.
 func validSomewhere(code string) bool {
 	ends := []string{"", "; ", ": ", ", ", " or ", " in ", " and ", " for ", " to ", " next to ", " beside "}
 	for _, end := range ends {

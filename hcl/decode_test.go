@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// decodeRight decodes a file that has to be right.
+// decodeRight decodes a file that must be valid.
 func decodeRight(t *testing.T, text string) *File {
 	t.Helper()
 	file, diags := decodeText(text, "")
@@ -199,7 +199,7 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// result is what an expression gives, as text.
+// result returns the value of an expression as text.
 func result(t *testing.T, expression, rest string) string {
 	t.Helper()
 	file := decodeRight(t, "host \"a.localhost\" { respond = { body = jsonencode("+expression+") } }\n"+rest)

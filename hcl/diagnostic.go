@@ -20,8 +20,8 @@ type Pos struct {
 	Line, Column, Byte int
 }
 
-// Range is a part of a file; End is exclusive. The zero value means that there
-// is no place in a file.
+// Range is a part of a file; End is exclusive. The zero value means nowhere
+// in a file.
 type Range struct {
 	// File is the file name that people see: relative to the working directory
 	// if that is shorter. It is the key of Sources.

@@ -1,3 +1,8 @@
+// Package hcl is the Proxyfile language: it turns text into a checked File whose
+// parts have their place in the text, or into diagnostics that say what to write.
+//
+// It is the only importer of hashicorp/hcl. It knows nothing about proxying:
+// package plan decides what a File means.
 package hcl
 
 import (
@@ -72,7 +77,8 @@ type Listen struct {
 	Range      Range
 }
 
-// Name is the name of a host, an alias or a relay, in lower case.
+// Name is a name or path with its place: a host, an alias or a relay in lower case,
+// or an entry of show.
 type Name struct {
 	Value string // "shop.localhost" or "*.tenant.shop.localhost"
 	Range Range

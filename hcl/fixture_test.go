@@ -14,12 +14,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "rewrite the golden files")
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 var expectation = regexp.MustCompile(`# (ERROR|WARNING): (.*)$`)
 
-// TestFixtures loads every Proxyfile of testdata. What is to be said of a line
-// stands in a comment at its end; how all of it looks is in NAME.golden.
+// TestFixtures loads every Proxyfile of testdata. A comment at the end of a line
+// has the expected diagnostics of that line, NAME.golden the whole output.
 func TestFixtures(t *testing.T) {
 	files, err := filepath.Glob("../testdata/proxyfile/*/*.hcl")
 	if err != nil || len(files) == 0 {
@@ -61,7 +67,7 @@ func testFixture(t *testing.T, path string) {
 	switch filepath.Base(filepath.Dir(path)) {
 	case "valid":
 		if len(diags) > 0 {
-			t.Errorf("a valid file is not silent:\n%s", &out)
+			t.Errorf("a valid file has diagnostics:\n%s", &out)
 		}
 		return
 	case "warn":

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// secretEnv has one secret and some that are none.
+// secretEnv has two secrets and two harmless variables.
 func secretEnv(name string) string {
 	return map[string]string{"SECRET": secretValue, "OTHER": "0th3r-value", "PORT": "4711", "LETTER": "b"}[name]
 }
@@ -23,8 +23,8 @@ func decodeSecret(t *testing.T, text string) (*File, Diagnostics) {
 	return file, diags
 }
 
-// TestFlowThroughExpressions: however a value is made of a variable, the
-// variable is known to flow into it, and what is shown gives nothing away.
+// TestFlowThroughExpressions checks that the variables in an expression flow into
+// its value, and that the shown value does not reveal theirs.
 func TestFlowThroughExpressions(t *testing.T) {
 	const (
 		none  = ""
@@ -140,8 +140,8 @@ host "a.localhost" {
 	}
 }
 
-// TestDiagnosticsHideTheEnvironment: whatever is wrong with a value, what is
-// said of it has the variable's name only.
+// TestDiagnosticsHideTheEnvironment checks that no diagnostic about a value contains
+// more than the name of the variable.
 func TestDiagnosticsHideTheEnvironment(t *testing.T) {
 	const host = "host \"a.localhost\" {\n%\n}\n"
 	const service = "host \"a.localhost\" { upstream = service.s }\nservice \"s\" {\nupstream = 1\n%\n}\n"
@@ -194,8 +194,8 @@ cache = { size = X }`,
 	}
 }
 
-// TestMaskSpellings: a value is hidden in the spellings in which URLs, JSON and
-// pages have it. A short one is not looked for.
+// TestMaskSpellings checks that a value is masked in the spellings of URLs, JSON and
+// pages. Short values are not masked.
 func TestMaskSpellings(t *testing.T) {
 	c := newSecrets(nil)
 	c.add(`a b&"c"/d`, "${X}")
@@ -234,6 +234,6 @@ func TestMaskSpellings(t *testing.T) {
 	}
 	var none *Mask
 	if none.Text("abcd") != "abcd" || none.JSON(`"abcd"`) != `"abcd"` || NewMask(nil, none) != nil {
-		t.Error("no mask is one")
+		t.Error("a nil mask changes texts")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// foreignFixtures are the files of other tools in testdata, by their names.
+// foreignFixtures returns the files of other tools in testdata, by name.
 func foreignFixtures(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../testdata/proxyfile/foreign/*.in")
@@ -29,7 +29,7 @@ func foreignFixtures(t *testing.T) map[string]string {
 	return texts
 }
 
-// decodeForeign is decodeText for a folder in which only the Proxyfile is.
+// decodeForeign is decodeText for a folder without other files.
 func decodeForeign(text string) (*File, Diagnostics) {
 	file := &File{Path: "/shop/Proxyfile", Dir: "/shop", Sources: Sources{"Proxyfile": []byte(text)}}
 	diags := decode(file, []source{{"Proxyfile", []byte(text)}}, environment{
@@ -39,8 +39,8 @@ func decodeForeign(text string) (*File, Diagnostics) {
 	return file, diags
 }
 
-// TestForeign: a file of another tool is named, in one diagnostic that shows
-// the Proxyfile or says which command writes it.
+// TestForeign checks that a file of another tool gets one diagnostic, which names
+// the format and shows a Proxyfile or the command that writes one.
 func TestForeign(t *testing.T) {
 	for name, text := range foreignFixtures(t) {
 		t.Run(name, func(t *testing.T) {
@@ -70,14 +70,13 @@ func TestForeign(t *testing.T) {
 
 var shownBlock = regexp.MustCompile(`(?s)(?:write|begin with)(?:, [^\n]*)?:? *\n?(host "[^"]*" \{.*\})`)
 
-// checkAdvice fails unless detail shows a valid Proxyfile in its formatted form,
-// or says what command makes one.
+// checkAdvice fails unless detail shows a valid, formatted Proxyfile, or a command.
 func checkAdvice(t *testing.T, detail string) {
 	t.Helper()
 	m := shownBlock.FindStringSubmatch(detail)
 	if m == nil {
 		if !strings.Contains(detail, "devproxy init") && !strings.Contains(detail, "raw file") {
-			t.Errorf("no way out: %q", detail)
+			t.Errorf("detail %q has neither a Proxyfile nor a command", detail)
 		}
 		return
 	}
@@ -89,8 +88,8 @@ func checkAdvice(t *testing.T, detail string) {
 	}
 }
 
-// TestForeignForms: the same files with a byte order mark, other line ends,
-// comments and blank lines, or cut short are known too.
+// TestForeignForms checks that the same files are recognized with a byte order
+// mark, other line ends, blank lines or other indentation.
 func TestForeignForms(t *testing.T) {
 	forms := map[string]func(string) string{
 		"byte order mark": func(s string) string { return "\uFEFF" + s },
@@ -103,7 +102,7 @@ func TestForeignForms(t *testing.T) {
 	for name, text := range foreignFixtures(t) {
 		for form, change := range forms {
 			if form == "blank lines" && name == "script" || (form == "no indentation" || form == "tabs") && (name == "compose" || name == "haproxy" || name == "slim" || name == "makefile" || name == "kubernetes" || name == "python" || strings.HasPrefix(name, "yaml") || name == "caddyfile_global" || strings.HasPrefix(name, "traefik")) {
-				continue // another text then
+				continue // this makes it another text
 			}
 			file, diags := decodeForeign(change(text))
 			if len(diags) != 1 || !strings.HasSuffix(diags[0].Summary, "not a Proxyfile") {
@@ -116,12 +115,13 @@ func TestForeignForms(t *testing.T) {
 	}
 }
 
-// TestForeignOtherNames: what to do depends on the file's name and neighbours.
+// TestForeignOtherNames checks that the advice depends on the file's name and on
+// the other files of the folder.
 func TestForeignOtherNames(t *testing.T) {
 	const caddy = "shop.localhost {\n\tphp_fastcgi 127.0.0.1:9000\n}\n"
 	tests := []struct {
 		name, text string
-		beside     bool // a Caddyfile is there
+		caddyfile  bool // the folder also has a Caddyfile
 		want       string
 	}{
 		{"Proxyfile", caddy, false, "rename it to Caddyfile and run devproxy init"},
@@ -131,19 +131,20 @@ func TestForeignOtherNames(t *testing.T) {
 	}
 	for _, tt := range tests {
 		text, _ := newText(source{tt.name, []byte(tt.text)})
-		d, found := foreign(text, newFolder("/shop", func(string) (bool, bool) { return tt.beside, false }))
+		d, found := foreign(text, newFolder("/shop", func(string) (bool, bool) { return tt.caddyfile, false }))
 		if !found || d.Detail != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, d.Detail, tt.want)
 		}
 	}
 }
 
-// TestFormatForeign: fmt says the same, and changes nothing.
+// TestFormatForeign checks that Format reports files of other tools too, and leaves
+// them unchanged.
 func TestFormatForeign(t *testing.T) {
 	for name, text := range foreignFixtures(t) {
 		got, diags := Format([]byte(text), "Proxyfile")
 		if name == "toml_flat" {
-			continue // it has the form of a Proxyfile, and is formatted as one
+			continue // it has the form of a Proxyfile and is formatted as one
 		}
 		if len(diags) != 1 || !bytes.Equal(got, []byte(text)) {
 			t.Errorf("%s: %q", name, summaries(diags))
@@ -151,7 +152,7 @@ func TestFormatForeign(t *testing.T) {
 	}
 }
 
-// proxyfiles are the Proxyfiles of testdata.
+// proxyfiles returns the Proxyfiles of testdata.
 func proxyfiles(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{"the smallest": smallest}
@@ -171,15 +172,15 @@ func proxyfiles(t *testing.T) map[string]string {
 	return texts
 }
 
-// isForeign reports whether text is taken for a file of another tool.
+// isForeign reports whether text is recognized as a file of another tool.
 func isForeign(text string) (string, bool) {
 	prepared, _ := newText(source{"Proxyfile", []byte(text)})
 	d, found := foreign(prepared, newFolder("/shop", nil))
 	return d.Summary, found
 }
 
-// TestMistakesAreNotForeign: a Proxyfile with one line, brace, quote or character
-// too few, too many or wrong stays a Proxyfile. So does each of its hosts alone.
+// TestMistakesAreNotForeign checks that a Proxyfile is recognized as one if a line
+// or a character is missing, added or wrong, and so is each of its blocks alone.
 func TestMistakesAreNotForeign(t *testing.T) {
 	check := func(file, change, text string) {
 		if summary, found := isForeign(text); found {
@@ -199,9 +200,9 @@ func TestMistakesAreNotForeign(t *testing.T) {
 				check(file, "a line less", rest)
 			}
 			if part == text && len(parts(text)) > 1 {
-				continue // its parts are tried: one alone has less that it is known by
+				continue // its parts are tried alone, which is harder
 			}
-			// Long parts have many such places.
+			// Only some places of long parts.
 			for i := 0; i < len(part); i += 1 + len(part)/400 {
 				check(file, "a character less", part[:i]+part[i+1:])
 				for _, c := range []string{"x", "{", "}", "[", "]", "\"", ":", ";", "=", " ", "\n", "#", "/", "<", "\x00"} {
@@ -220,8 +221,8 @@ func TestMistakesAreNotForeign(t *testing.T) {
 	}
 }
 
-// parts are the top-level blocks of a Proxyfile that are Proxyfiles themselves:
-// with a host, or a setting of Proxyfile.local.
+// parts returns the top-level blocks of a Proxyfile that are valid Proxyfiles: those
+// with a host, or a setting for Proxyfile.local.
 func parts(text string) []string {
 	var all []string
 	for _, c := range chunks([]byte(text)) {
@@ -234,8 +235,8 @@ func parts(text string) []string {
 	return all
 }
 
-// TestNewcomersAreNotForeign: what people write who know the words and not yet
-// the form. The parser knows better what to say of it.
+// TestNewcomersAreNotForeign checks texts of people who know the words of the
+// language but not its syntax. The parser has better messages for them.
 func TestNewcomersAreNotForeign(t *testing.T) {
 	for _, text := range []string{
 		"host shop.localhost {\n  reverse_proxy localhost:3000\n}\n",
@@ -270,7 +271,7 @@ func TestNewcomersAreNotForeign(t *testing.T) {
 	}
 }
 
-// FuzzForeign: whatever the text, the Proxyfile that is shown for it is valid.
+// FuzzForeign checks that the Proxyfile in the advice is valid for any text.
 func FuzzForeign(f *testing.F) {
 	files, err := filepath.Glob("../testdata/proxyfile/foreign/*.in")
 	if err != nil {
@@ -304,8 +305,8 @@ func FuzzForeign(f *testing.F) {
 	})
 }
 
-// TestForeignPlace: the first line that is not a comment is underlined, also if
-// a comment has the same text.
+// TestForeignPlace checks that the first line that is not a comment is underlined,
+// even if a comment has the same text.
 func TestForeignPlace(t *testing.T) {
 	_, diags := decodeForeign("\uFEFF\n# server {\n  server {\n  listen 80;\n  proxy_pass http://localhost:1;\n}\n")
 	if len(diags) != 1 || diags[0].Range.Start.Line != 3 || diags[0].Range.Start.Column != 3 || diags[0].Range.End.Column != 11 {

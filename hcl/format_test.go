@@ -56,14 +56,15 @@ func TestFormatLeavesMistakesAlone(t *testing.T) {
 	src := []byte("host \"a\" {\n\n\n\n  upstream == 1\n")
 	got, diags := Format(src, "Proxyfile")
 	if !diags.HasErrors() {
-		t.Error("a syntax error is no diagnostic")
+		t.Error("no diagnostic for a syntax error")
 	}
 	if !bytes.Equal(got, src) {
 		t.Errorf("the text was changed to %q", got)
 	}
 }
 
-// FuzzFormat: formatting is idempotent, keeps the tree and keeps the comments.
+// FuzzFormat checks that formatting is idempotent and keeps the syntax tree and the
+// comments.
 func FuzzFormat(f *testing.F) {
 	for _, seed := range []string{
 		"A=\xe7  ", "j\x00\"\"", "j \"\"",
@@ -87,7 +88,7 @@ func FuzzFormat(f *testing.F) {
 	})
 }
 
-// checkFormat holds what is true of got, the formatted src, whatever src is.
+// checkFormat fails unless got is a valid formatted form of src.
 func checkFormat(t *testing.T, src, got []byte) {
 	t.Helper()
 	again, diags := Format(got, "Proxyfile")
@@ -114,12 +115,12 @@ func tree(t *testing.T, src []byte) *hclsyntax.Body {
 	return file.Body.(*hclsyntax.Body)
 }
 
-// treeOptions compare all of a tree but where things stand in the text.
+// treeOptions compare everything in a tree except ranges.
 func treeOptions() cmp.Options {
 	return cmp.Options{
 		cmp.Exporter(func(reflect.Type) bool { return true }),
 		cmpopts.IgnoreTypes(hcl.Range{}, &hcl.Range{}),
-		// Operations are the package's own variables.
+		// Operations are variables of the package.
 		cmp.Comparer(func(a, b *hclsyntax.Operation) bool { return a == b }),
 		cmp.Comparer(func(a, b cty.Value) bool { return a.RawEquals(b) }),
 	}

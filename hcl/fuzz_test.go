@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// decodeText is Load without a disk.
+// decodeText is Load without files.
 func decodeText(proxyfile, local string) (*File, Diagnostics) {
 	file := &File{Path: "/p/Proxyfile", Dir: "/p", Sources: Sources{"Proxyfile": []byte(proxyfile)}}
 	sources := []source{{"Proxyfile", []byte(proxyfile)}}
@@ -26,9 +26,9 @@ func decodeText(proxyfile, local string) (*File, Diagnostics) {
 	return file, diags
 }
 
-// FuzzLoad: whatever the text, loading it ends, soon and without a panic;
-// every place lies in its file; a file is either right, or an error says why
-// it is not; what is said is the same each time and can be written.
+// FuzzLoad checks for any text that loading ends soon and without a panic, that all
+// ranges are inside their files, that a file without errors can be served, and
+// that the diagnostics are always the same and can be written.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("../testdata/proxyfile/*/*.hcl")
 	if err != nil {
@@ -81,7 +81,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(first.Bytes(), second.Bytes()) {
-			t.Errorf("not the same twice:\n%s\n%s", &first, &second)
+			t.Errorf("decoding twice gives different diagnostics:\n%s\n%s", &first, &second)
 		}
 		if i := bytes.IndexFunc(first.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && isControl(r) }); i >= 0 {
 			t.Errorf("a control character was written: %q", &first)
@@ -89,13 +89,13 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// checkConcealed fails when a value of the environment is in a diagnostic, or in
-// a setting that does not say so. text is all of the source.
+// checkConcealed fails if a value of the environment is in a diagnostic, or in a
+// setting without a flow. text is the whole source.
 func checkConcealed(t *testing.T, file *File, diags Diagnostics, text string) {
 	t.Helper()
 	value := testEnv("SET")
 	if strings.Contains(text, "environment") {
-		return // it may be written there
+		return // the value itself may be in the text
 	}
 	for _, d := range diags {
 		if strings.Contains(d.Summary+d.Detail, value) {
@@ -159,7 +159,7 @@ func checkWhole(t *testing.T, file *File) {
 		checkWholeAround(t, &h.Settings)
 		answers := countAnswers(t, &h.Settings)
 		if answers == 0 && len(h.Routes) == 0 {
-			t.Errorf("host %q answers with nothing", h.Name.Value)
+			t.Errorf("host %q has no answer and no routes", h.Name.Value)
 		}
 		for _, r := range h.Routes {
 			if len(r.Path) == 0 || r.Path[0] != '/' {
@@ -167,14 +167,14 @@ func checkWhole(t *testing.T, file *File) {
 			}
 			checkWholeAround(t, &r.Settings)
 			if countAnswers(t, &r.Settings)+answers == 0 {
-				t.Errorf("route %q answers with nothing", r.Path)
+				t.Errorf("route %q has no answer", r.Path)
 			}
 		}
 	}
 }
 
-// checkWholeShare fails unless what the share block says can be done: a relay,
-// a name or a range that is none would open or close what it should not.
+// checkWholeShare fails unless the share block is valid: an invalid relay, name or
+// range could give access to too much or too little.
 func checkWholeShare(t *testing.T, file *File) {
 	t.Helper()
 	s := file.Share
@@ -205,7 +205,7 @@ func checkWholeShare(t *testing.T, file *File) {
 		t.Errorf("share %+v", s)
 	}
 	if s.Password != "" && s.Unset != "" {
-		t.Error("a password that is set and is not")
+		t.Error("a share has a password and an unset variable for it")
 	}
 }
 
@@ -218,7 +218,7 @@ func countAnswers(t *testing.T, s *Settings) int {
 		}
 	}
 	if n > 1 {
-		t.Error("two answers")
+		t.Error("a host or route has two answers")
 	}
 	if s.Upstream != nil {
 		if len(s.Upstream.Members) == 0 {
@@ -231,4 +231,151 @@ func countAnswers(t *testing.T, s *Settings) int {
 		}
 	}
 	return n
+}
+
+// checkRanges fails unless every range of file and diags is inside its file, and
+// its lines, columns and bytes agree.
+func checkRanges(t *testing.T, file *File, diags Diagnostics) {
+	t.Helper()
+	for _, d := range diags {
+		if d.Summary == "" {
+			t.Errorf("a diagnostic has no summary: %+v", d)
+		}
+		checkRange(t, file.Sources, d.Range, d.Summary)
+	}
+	checkRange(t, file.Sources, file.Listen.Range, "listen")
+	if file.Share != nil {
+		checkRange(t, file.Sources, file.Share.Range, "share")
+		for _, host := range file.Share.Hosts {
+			checkRange(t, file.Sources, host.Range, "shared host")
+		}
+	}
+	for _, s := range file.Services {
+		checkRange(t, file.Sources, s.Range, "service")
+		checkUpstream(t, file.Sources, s.Upstream)
+	}
+	for _, h := range file.Hosts {
+		checkRange(t, file.Sources, h.Range, "host")
+		checkRange(t, file.Sources, h.Name.Range, "host name")
+		for _, alias := range h.Aliases {
+			checkRange(t, file.Sources, alias.Range, "alias")
+		}
+		checkSettings(t, file.Sources, &h.Settings)
+		for _, r := range h.Routes {
+			checkRange(t, file.Sources, r.Range, "route")
+			checkRange(t, file.Sources, r.PathRange, "path")
+			checkSettings(t, file.Sources, &r.Settings)
+		}
+	}
+}
+
+func checkSettings(t *testing.T, sources Sources, s *Settings) {
+	t.Helper()
+	checkUpstream(t, sources, s.Upstream)
+	if s.Files != nil {
+		checkRange(t, sources, s.Files.Range, "files")
+	}
+	if s.Redirect != nil {
+		checkRange(t, sources, s.Redirect.Range, "redirect")
+	}
+	if s.Respond != nil {
+		checkRange(t, sources, s.Respond.Range, "respond")
+	}
+}
+
+func checkUpstream(t *testing.T, sources Sources, u *Upstream) {
+	t.Helper()
+	if u == nil {
+		return
+	}
+	checkRange(t, sources, u.Range, "upstream")
+	for _, m := range u.Members {
+		checkRange(t, sources, m.Range, "member")
+	}
+}
+
+func checkRange(t *testing.T, sources Sources, r Range, what string) {
+	t.Helper()
+	if r.Start.Line == 0 {
+		if r.Start != (Pos{}) || r.End != (Pos{}) {
+			t.Errorf("%s: a range without a line: %+v", what, r)
+		}
+		return
+	}
+	text, known := sources[r.File]
+	if !known {
+		t.Errorf("%s: a range in an unknown file: %+v", what, r)
+		return
+	}
+	if r.Start.Byte < 0 || r.End.Byte < r.Start.Byte || len(text) < r.End.Byte {
+		t.Errorf("%s: a range beyond its file of %d bytes: %+v", what, len(text), r)
+		return
+	}
+	for _, p := range []Pos{r.Start, r.End} {
+		before := text[:p.Byte]
+		if line := bytes.Count(before, []byte("\n")) + 1; line != p.Line {
+			t.Errorf("%s: byte %d is on line %d, not %d: %+v", what, p.Byte, line, p.Line, r)
+		}
+		if column := p.Byte - bytes.LastIndexByte(before, '\n'); p.Column < 1 || p.Column > column {
+			t.Errorf("%s: byte %d cannot be in column %d: %+v", what, p.Byte, p.Column, r)
+		}
+	}
+}
+
+// checkWholeAround fails unless the settings around an answer are valid: an invalid
+// limit or range could give access to too much or too little.
+func checkWholeAround(t *testing.T, s *Settings) {
+	t.Helper()
+	for _, r := range []*Ranges{s.Allow, s.Deny} {
+		if r == nil {
+			continue
+		}
+		for _, prefix := range r.Prefixes {
+			if !prefix.IsValid() || prefix.Masked() != prefix || prefix.Addr().Is4In6() {
+				t.Errorf("range %q", prefix)
+			}
+		}
+	}
+	if l := s.RateLimit; l != nil && !l.Off && (l.Count < 1 || l.Burst < 1 || l.Per <= 0 || l.By == "") {
+		t.Errorf("rate_limit %+v", l)
+	}
+	if c := s.CORS; c != nil && !c.Off && (c.Own && (c.Any || c.Origins != nil) || c.Any && c.Origins != nil || !c.Own && !c.Any && c.Origins == nil) {
+		t.Errorf("cors %+v", c)
+	}
+	if a := s.BasicAuth; a != nil && a.Off == (len(a.Users) > 0) {
+		t.Errorf("basic_auth %+v", a)
+	} else if a != nil {
+		for name, hash := range a.Users {
+			if name == "" || strings.Contains(name, ":") || !bcryptHash.MatchString(hash) {
+				t.Errorf("user %q with %q", name, hash)
+			}
+		}
+	}
+	if c := s.Cache; c != nil && !c.Off && (c.Size < minCacheSize || c.Size > maxCacheSize) {
+		t.Errorf("cache %+v", c)
+	}
+	if s.MaxBody != nil && (*s.MaxBody < 0 || *s.MaxBody > maxSize) {
+		t.Errorf("max_body %d", *s.MaxBody)
+	}
+	if m := s.Simulate; m != nil && (m.Delay < 0 || m.Delay > maxDelay || !(m.Errors >= 0 && m.Errors <= 1) || m.Bandwidth < 0) {
+		t.Errorf("simulate %+v", m)
+	}
+}
+
+// checkWholeService fails unless the settings of s are valid.
+func checkWholeService(t *testing.T, s *Service) {
+	t.Helper()
+	if s.Balance != BalanceRoundRobin && s.Balance != BalanceLeastConn && s.Balance != BalanceCookie {
+		t.Errorf("balance %q", s.Balance)
+	}
+	if s.Fallback != nil && len(s.Fallback.Members) == 0 {
+		t.Error("a fallback has no member")
+	}
+	h := s.Health
+	if h == nil {
+		return
+	}
+	if !strings.HasPrefix(h.Path, "/") || h.Interval < minInterval || h.Timeout <= 0 || h.Timeout > h.Interval || h.Rise < 1 || h.Fall < 1 {
+		t.Errorf("health %+v", h)
+	}
 }

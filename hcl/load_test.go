@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// write makes a file, and the folders it is in.
+// write creates a file and its folders.
 func write(t *testing.T, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -39,15 +39,15 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find(%s) = %s, %v; want %s", dir, got, err, want)
 		}
 	}
-	// A checkout named Proxyfile is no Proxyfile of what is beside it.
+	// A folder named Proxyfile further up is not the Proxyfile of inner.
 	if err := os.Mkdir(filepath.Join(root, "a", "Proxyfile"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := Find(inner); err != nil || got != second {
-		t.Errorf("past a folder: %s, %v; want %s", got, err, second)
+		t.Errorf("below a folder named Proxyfile: %s, %v; want %s", got, err, second)
 	}
 	if got, err := Find(filepath.Join(root, "a")); err != nil || got != filepath.Join(root, "a", "Proxyfile") {
-		t.Errorf("a folder in the folder itself: %s, %v", got, err)
+		t.Errorf("next to a folder named Proxyfile: %s, %v; want that folder", got, err)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestFindNothing(t *testing.T) {
 	}
 	var unreadable *FileError
 	if _, err := Find(filepath.Join(dir, "none")); !errors.As(err, &unreadable) || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a folder that is not there: %v", err)
+		t.Errorf("in a folder that does not exist: %v", err)
 	}
 }
 
@@ -89,9 +89,9 @@ func TestLoadCannotRead(t *testing.T) {
 	}
 	write(t, path("just"), smallest+strings.Repeat("#", maxFileSize-len(smallest)))
 	if _, diags, err := Load(path("just"), Options{}); err != nil || len(diags) > 0 {
-		t.Errorf("a file of the limit: %v %v", err, diags)
+		t.Errorf("a file of the largest size: %v %v", err, diags)
 	}
-	// The local file is as needed as the other, once it is there.
+	// A local file that exists must be readable.
 	if err := os.Mkdir(path(LocalName), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestUnreadable runs itself as an ordinary user where it is root, for whom
-// every file is readable.
+// TestUnreadable runs itself as an ordinary user if it is root, because root can
+// read every file.
 func TestUnreadable(t *testing.T) {
 	if path := os.Getenv("HCL_TEST_UNREADABLE"); path != "" {
 		_, _, err := Load(path, Options{})
@@ -29,7 +29,7 @@ func TestUnreadable(t *testing.T) {
 		}
 		return
 	}
-	// Not t.TempDir, which other users cannot enter.
+	// Not t.TempDir: other users cannot enter it.
 	dir, err := os.MkdirTemp("", "unreadable")
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// testBinary is a copy of this test where every user can run it.
+// testBinary copies this test to a folder where every user can run it.
 func testBinary(t *testing.T, dir string) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -71,7 +71,7 @@ func testBinary(t *testing.T, dir string) string {
 	return binary
 }
 
-// TestPipe: reading a named pipe would wait for ever.
+// TestPipe checks that Load does not read a named pipe, which would wait forever.
 func TestPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "Proxyfile")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -10,14 +10,13 @@ import (
 	"syscall"
 )
 
-// checkOwner refuses a Proxyfile of another user, as git's safe.directory does:
-// whoever can write it decides what is sent and served in this user's name. It
-// is the owner of the opened file that counts, of the link that path may be, and
-// of the folder, whose owner can replace both. The owners that are allowed are
-// this user, root, and for root under sudo whoever called it.
+// checkOwner refuses a Proxyfile of another user, like git's safe.directory: the
+// owner decides what is sent and served in this user's name. It checks the opened
+// file, the link that path may be, and the folder, whose owner can replace both.
+// This user and root are allowed, and for root under sudo the user who called it.
 //
-// Modes do not count: file systems of other systems show every file as writable
-// to all.
+// Permissions are not checked: file systems of other systems show every file as
+// writable by everyone.
 func checkOwner(path string, file *os.File) error {
 	opened, err := file.Stat()
 	if err != nil {
@@ -50,8 +49,8 @@ func ownerOf(info fs.FileInfo) (uid int, known bool) {
 	return int(stat.Uid), true
 }
 
-// mayOwn reports whether a file of owner may decide what the user does. sudo is
-// the user who became root by sudo, as sudo says it; it counts for root only.
+// mayOwn reports whether user accepts a file of owner. sudo is $SUDO_UID, the user
+// who became root by sudo. It counts for root only.
 func mayOwn(owner, user int, sudo string) bool {
 	if owner == 0 || owner == user {
 		return true

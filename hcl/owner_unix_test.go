@@ -19,7 +19,7 @@ func TestMayOwn(t *testing.T) {
 		{1000, 1000, "", true},
 		{0, 1000, "", true},
 		{1001, 1000, "", false},
-		{1001, 1000, "1001", false}, // only root has become somebody else
+		{1001, 1000, "1001", false}, // SUDO_UID counts for root only
 		{1000, 0, "", false},
 		{1000, 0, "1000", true},
 		{1001, 0, "1000", false},
@@ -32,8 +32,8 @@ func TestMayOwn(t *testing.T) {
 	}
 }
 
-// TestLoadForeign: the file, its Proxyfile.local, a link to it and its folder
-// may not be another user's.
+// TestLoadForeign checks that Load refuses a file, a Proxyfile.local, a link or a
+// folder of another user.
 func TestLoadForeign(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

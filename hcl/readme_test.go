@@ -23,7 +23,7 @@ func TestReadmeHasEveryAttribute(t *testing.T) {
 	for _, err := range compareAttributes(page, Attributes()) {
 		t.Error(err)
 	}
-	// A page without a row, and without an example, has two mistakes.
+	// Without the row and the example there are three problems.
 	less := strings.ReplaceAll(page, "| `balance` |", "| `balanced` |")
 	less = strings.ReplaceAll(less, "balance         =", "hold_off =")
 	if found := compareAttributes(less, Attributes()); len(found) != 3 {
@@ -38,7 +38,7 @@ var (
 	code     = regexp.MustCompile("`([a-z_]+)`")
 )
 
-// sectionBlocks are the blocks whose attributes the tables of a section describe.
+// sectionBlocks returns the blocks whose attributes the tables of a section describe.
 func sectionBlocks() map[string][]string {
 	settings := []string{"host", "route"}
 	return map[string][]string{
@@ -47,8 +47,8 @@ func sectionBlocks() map[string][]string {
 	}
 }
 
-// compareAttributes returns what page and the attributes of the language do not
-// have in common.
+// compareAttributes returns the differences between page and the attributes of the
+// language.
 func compareAttributes(page string, attributes []string) []string {
 	var problems []string
 	described := map[string]bool{}
@@ -93,7 +93,7 @@ func compareAttributes(page string, attributes []string) []string {
 	return problems
 }
 
-// usedAttributes are those that the examples of page set.
+// usedAttributes returns the attributes that the examples of page set.
 func usedAttributes(page string) map[string]bool {
 	used := map[string]bool{}
 	var walk func(block string, body *hclsyntax.Body)

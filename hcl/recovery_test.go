@@ -6,9 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRecovery: what cannot stand in fixtures, as a comment behind it would
-// change the mistake. Each has to be found without hiding the mistakes after
-// it, and without making new ones.
+// TestRecovery has the mistakes that fixtures cannot have, because a comment after
+// them would change them. Each must be found without hiding later mistakes and
+// without causing others.
 func TestRecovery(t *testing.T) {
 	const next = "host \"next.localhost\" { upstream = x }\n"
 	const found = `unknown name "x"`
@@ -30,7 +30,7 @@ func TestRecovery(t *testing.T) {
 		{"interpolation without end", "host \"a.localhost\" {\n  upstream = \"${3\"\n  hold = \"5\"\n}\n", []string{`this "${" is not closed`, `"5" is not a valid duration`, found}},
 		{"heredoc without end", next + "host \"a.localhost\" {\n  upstream = <<EOT\nx\n}\n", []string{found, "this text is not closed"}},
 		{"two blocks on a line", "host \"a.localhost\" { upstream = 1 } host \"b.localhost\" { upstream = 1 }\n", []string{"unexpected text after this block", found}},
-		{"brace behind a value", "host \"a.localhost\" {\n  upstream = 0 }\n", []string{`port 0 is out of range`, `the "}" of a block on several lines must be on a separate line`, found}},
+		{"brace after a value", "host \"a.localhost\" {\n  upstream = 0 }\n", []string{`port 0 is out of range`, `the "}" of a block on several lines must be on a separate line`, found}},
 		{"directive without end in an unknown attribute", "share {\n  a = \"%{ if\n}\n", []string{`unknown attribute "a" in share`, "a value is missing here", found}},
 		{"no value", "host \"a.localhost\" {\n  upstream =\n  hold = \"5\"\n}\n", []string{"a value is missing here", `"5" is not a valid duration`, found}},
 		{"a word alone", "host \"a.localhost\" {\n  upstream\n  hold = \"5\"\n}\n", []string{"this is neither an attribute nor a block", `"5" is not a valid duration`, found}},

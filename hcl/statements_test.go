@@ -7,11 +7,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// foreignCase is a Proxyfile with one habit of another tool, and the Proxyfile
-// that following the advice makes of it.
+// foreignCase is a Proxyfile with one statement of another tool, and the Proxyfile
+// after the advice is followed.
 type foreignCase struct{ text, fixed string }
 
-// inHost is a host with the lines of body.
+// inHost returns a host with the lines of body.
 func inHost(body string) string { return "host \"a.localhost\" {\n" + body + "\n}\n" }
 
 func foreignCases() map[string]foreignCase {
@@ -184,7 +184,7 @@ func foreignCases() map[string]foreignCase {
 	}
 }
 
-// suggestion is the code that a detail shows, without the words around it.
+// suggestion returns the code in a detail without the words around it.
 func suggestion(t *testing.T, detail string) string {
 	t.Helper()
 	if i := strings.Index(detail, ":\n"); i >= 0 {
@@ -200,8 +200,8 @@ func suggestion(t *testing.T, detail string) string {
 	return code
 }
 
-// TestForeignStatements: one mistake gives one diagnostic; what it says to write is in a
-// file that is valid.
+// TestForeignStatements checks that one statement gives one diagnostic, and that
+// the code in its advice is in the valid file.
 func TestForeignStatements(t *testing.T) {
 	for name, tt := range foreignCases() {
 		t.Run(name, func(t *testing.T) {
@@ -217,16 +217,17 @@ func TestForeignStatements(t *testing.T) {
 				t.Errorf("the fixed file is not valid:\n%s", rendered(t, diags, fixed.Sources))
 			}
 			if code := suggestion(t, diags[0].Detail); !strings.Contains(plainSpace(tt.fixed), plainSpace(code)) {
-				t.Errorf("it says to write %q, which is not in\n%s\n%s", code, tt.fixed, rendered(t, diags, file.Sources))
+				t.Errorf("the advice is to write %q, which is not in\n%s\n%s", code, tt.fixed, rendered(t, diags, file.Sources))
 			}
 		})
 	}
 }
 
-// plainSpace is text with one space for any white space.
+// plainSpace replaces all white space by single spaces.
 func plainSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// TestForeignStatementsHideNothing: mistakes before and after a habit are found, too.
+// TestForeignStatementsHideNothing checks that mistakes before and after the
+// statement are found too.
 func TestForeignStatementsHideNothing(t *testing.T) {
 	const before, after = "host \"before.localhost\" { hold = \"1\" }\n", "host \"after.localhost\" {\n  timeout = 30s\n  upstream = 1\n}\n"
 	for name, tt := range foreignCases() {
@@ -235,14 +236,14 @@ func TestForeignStatementsHideNothing(t *testing.T) {
 		if !strings.Contains(got, `"1" is not a valid duration`) || !strings.Contains(got, "a duration must be a string") {
 			t.Errorf("%s:\n%s", name, rendered(t, diags, file.Sources))
 		}
-		// A service that a broken host would refer to is not used then.
+		// Unused services are not reported for a file with errors.
 		if len(diags) != 4 {
 			t.Errorf("%s: %d diagnostics\n%s", name, len(diags), rendered(t, diags, file.Sources))
 		}
 	}
 }
 
-// TestNotForeignStatements: what looks like another tool's, and is not, stays as it is.
+// TestNotForeignStatements checks texts that only look like those of other tools.
 func TestNotForeignStatements(t *testing.T) {
 	const broken = "host \"b.localhost\" { hold = 5s }\n"
 	for _, text := range []string{
@@ -261,7 +262,7 @@ func TestNotForeignStatements(t *testing.T) {
 		if file, diags := decodeText(text, ""); len(diags) > 0 {
 			t.Errorf("%s\n%s", text, rendered(t, diags, file.Sources))
 		}
-		// With a syntax error elsewhere every line is looked at.
+		// Lines are searched only if there is a syntax error.
 		for _, both := range []string{text + broken, strings.TrimSuffix(text, "}\n") + "hold = 5s\n}\n"} {
 			file, diags := decodeText(both, "")
 			if diff := cmp.Diff([]string{"a duration must be a string"}, summaries(diags)); diff != "" && !strings.Contains(diff, "has no upstream, files, redirect or respond") {
@@ -271,8 +272,8 @@ func TestNotForeignStatements(t *testing.T) {
 	}
 }
 
-// TestOneMistakeIsOneDiagnostic: a syntax error in a host or route of a valid
-// Proxyfile is the only thing that is said.
+// TestOneMistakeIsOneDiagnostic checks that a syntax error in a host or route of a
+// valid Proxyfile causes no other diagnostics.
 func TestOneMistakeIsOneDiagnostic(t *testing.T) {
 	tried := 0
 	for file, text := range proxyfiles(t) {
@@ -300,6 +301,6 @@ func TestOneMistakeIsOneDiagnostic(t *testing.T) {
 		}
 	}
 	if tried < 30 {
-		t.Errorf("only %d tried", tried)
+		t.Errorf("tried only %d mistakes, want at least 30", tried)
 	}
 }

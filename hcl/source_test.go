@@ -16,7 +16,7 @@ func summaries(diags Diagnostics) []string {
 	return all
 }
 
-// TestBombs: short files that would take all the stack, the memory or the day.
+// TestBombs checks short files that would use up the stack, the memory or the time.
 func TestBombs(t *testing.T) {
 	doubled := func(first, next string) string {
 		var b strings.Builder
@@ -76,7 +76,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// TestKeysOfKeys: a key is evaluated once, however deep it is nested.
+// TestKeysOfKeys checks that a key is evaluated only once at any depth.
 func TestKeysOfKeys(t *testing.T) {
 	text := "locals {\n m = { a = \"a\" }\n b = " + strings.Repeat("local.m[", 35) + "\"a\"" + strings.Repeat("]", 35) + "\n}\n" + smallest
 	began := time.Now()
@@ -97,14 +97,14 @@ func TestLongChain(t *testing.T) {
 	}
 }
 
-// chainName sorts later ones first, so that the first evaluated is the last of
-// the chain.
+// chainName returns names of which later ones sort first, so that the first one
+// evaluated is the last one of the chain.
 func chainName(i int) string {
 	n := 999 - i
 	return "a" + string([]rune{rune('0' + n/100), rune('0' + n/10%10), rune('0' + n%10)})
 }
 
-// TestOrdinary: what real files do is within the limits.
+// TestOrdinary checks that large ordinary files are within the limits.
 func TestOrdinary(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("locals { all = { for n in range(1000): \"k${n}\" => \"value ${n}\" } }\nhost \"a.localhost\" {\n  upstream = 1\n")
@@ -157,7 +157,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestGarbage: large files made of mistakes.
+// TestGarbage checks large files that consist of mistakes.
 func TestGarbage(t *testing.T) {
 	fill := func(part string) string { return strings.Repeat(part, maxFileSize/32/len(part)) }
 	tests := map[string]string{
@@ -185,5 +185,39 @@ func TestGarbage(t *testing.T) {
 				t.Error("took too long")
 			}
 		})
+	}
+}
+
+// TestInvisibleCharacters checks that each is reported once, at its place, and that
+// the rest of the file is decoded.
+func TestInvisibleCharacters(t *testing.T) {
+	for c, want := range map[string]string{
+		"\u00a0": "U+00A0, a no-break space", "\u2003": "U+2003, a space of another width", "\u3000": "U+3000, a space of another width", "\u202f": "U+202F, a space of another width",
+		"\u200b": "U+200B, a zero-width space", "\u200d": "U+200D, which has no width", "\u2060": "U+2060, which has no width", "\ufeff": "U+FEFF, a byte order mark", "\u00ad": "U+00AD, a soft hyphen",
+		"\u202e": "U+202E, which changes the direction of text", "\u2066": "U+2066, which changes the direction of text", "\u2028": "U+2028, a line separator", "\u3164": "U+3164, which has no width",
+	} {
+		for place, text := range map[string]string{
+			"after a name":    "host \"a.localhost\" {\n  upstream" + c + "= 3000\n}\n",
+			"before a value":  "host \"a.localhost\" {\n  upstream =" + c + "3000\n}\n",
+			"indenting":       "host \"a.localhost\" {\n" + c + " upstream = 3000\n}\n",
+			"after a value":   "host \"a.localhost\" {\n  upstream = 3000" + c + "\n}\n",
+			"before a brace":  "host \"a.localhost\"" + c + "{\n  upstream = 3000\n}\n",
+			"after the block": "host \"a.localhost\" {\n  upstream = 3000\n}" + c + "\n",
+		} {
+			_, diags := decodeText(text, "")
+			if len(diags) != 1 || !strings.Contains(diags[0].Summary, want) || diags[0].Range.Start.Line < 1 {
+				t.Errorf("%q %s: %v", c, place, diags)
+			}
+		}
+	}
+	for _, fine := range []string{
+		"# a\u00a0comment\u200b\nhost \"a.localhost\" { respond = { body = \"a\u00a0b\u200b\" } }\n",
+		"locals { نام\u200cها = 3000 }\nhost \"a.localhost\" { upstream = local.نام\u200cها }\n",
+		"\ufeffhost \"a.localhost\" { upstream = 3000 }\n",
+		"host \"a.localhost\" {\n  respond = {\n    body = <<-X\n      a\u00a0b\n    X\n  }\n}\n",
+	} {
+		if _, diags := decodeText(fine, ""); len(diags) > 0 {
+			t.Errorf("%q: %v", fine, diags)
+		}
 	}
 }

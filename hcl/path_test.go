@@ -40,8 +40,8 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// FuzzOverlap: the path that two routes match is one that both match, and where there
-// is none, no short one is found by trying.
+// FuzzOverlap checks that both routes match the path that Overlap returns, and that
+// no short path matches both if it returns none.
 func FuzzOverlap(f *testing.F) {
 	for _, pair := range [][2]string{{"/a*b", "/ab*"}, {"/*a*", "/b*a"}, {"/a*a", "/a"}, {"/*/a", "/b/*"}, {"/a/", "/a/*"}, {"/*b*a", "/*a*b"}} {
 		f.Add(pair[0], pair[1])
@@ -62,7 +62,7 @@ func FuzzOverlap(f *testing.F) {
 			expr := "^" + strings.ReplaceAll(strings.ReplaceAll(pattern, "/*/", "/[^/]+/"), "*", "[^/]*") + "$"
 			for segment := range strings.SplitSeq(strings.TrimPrefix(pattern, "/"), "/") {
 				if strings.Trim(segment, "*") == "" && segment != "" {
-					expr = "" // a star alone, of which the expression above is not strict
+					expr = "" // a single star, for which the expression above is too strict
 				}
 			}
 			return expr == "" || regexp.MustCompile(expr).MatchString(path)

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// at is the range of the first place of part in text.
+// at returns the range of the first occurrence of part in content.
 func at(content, part string) Range {
 	t := &text{name: "Proxyfile", src: []byte(content)}
 	start := strings.Index(content, part)
@@ -87,7 +87,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("full") }
 
 func TestWriteFails(t *testing.T) {
 	if err := (Diagnostics{{Summary: "x"}}).Write(brokenWriter{}, nil, false); err == nil {
-		t.Error("an error of the writer is lost")
+		t.Error("no error, want the error of the writer")
 	}
 }
 

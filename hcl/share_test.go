@@ -51,9 +51,9 @@ func TestShare(t *testing.T) {
 		{`name = "Shop"`, Share{Name: "shop"}},
 		{`name = "shop-2"`, Share{Name: "shop-2"}},
 		{`name = "0123456789abcdefg"`, Share{Name: "0123456789abcdefg"}},
-		{`name = "0123456789abcdef"`, Share{Name: "0123456789abcdef"}}, // not behind a "-"
+		{`name = "0123456789abcdef"`, Share{Name: "0123456789abcdef"}}, // not after a "-"
 		{`name = "a-0123456789abcdei"`, Share{Name: "a-0123456789abcdei"}},
-		{`name = "shopping"`, Share{Name: "shopping"}}, // "i" and "o" are in no zone
+		{`name = "shopping"`, Share{Name: "shopping"}}, // zones have no "i" and "o"
 		{`password = env("SET")`, Share{Password: "from the environment"}},
 		{`password = "${env("SET")}!"`, Share{Password: "from the environment!"}},
 		{`password = env("NOT_SET", null)`, Share{}},
@@ -93,7 +93,8 @@ func TestHostShare(t *testing.T) {
 	}
 }
 
-// TestShareMistakes: each is one diagnostic, and nothing is made of it.
+// TestShareMistakes checks that each mistake gives one diagnostic and leaves the
+// share empty.
 func TestShareMistakes(t *testing.T) {
 	const zone = "write one with more or fewer than 8 characters, or "
 	tests := []struct{ written, summary, detail string }{
@@ -174,12 +175,12 @@ func TestShareMistakes(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tt.written, diff)
 		}
 		if diff := cmp.Diff(&Share{}, file.Share, withoutRanges(), prefixes()); diff != "" {
-			t.Errorf("%s made something:\n%s", tt.written, diff)
+			t.Errorf("%s: the share is not empty:\n%s", tt.written, diff)
 		}
 	}
 }
 
-// TestLiteralPassword: a password belongs where others do not read it.
+// TestLiteralPassword checks the warning about a password in a shared file.
 func TestLiteralPassword(t *testing.T) {
 	tests := []struct {
 		name, share, local string
@@ -188,7 +189,7 @@ func TestLiteralPassword(t *testing.T) {
 		{"a literal", `password = "sesame"`, "", true},
 		{"a call of another function", `password = upper("sesame")`, "", true},
 		{"the environment", `password = env("SET")`, "", false},
-		{"a default beside the environment", `password = env("SET", "sesame")`, "", false},
+		{"a default for the environment", `password = env("SET", "sesame")`, "", false},
 		{"a literal that is not committed", "", `share { password = "sesame" }`, false},
 		{"a literal that another replaces", `password = "sesame"`, `share { password = "open" }`, false},
 	}
@@ -205,7 +206,7 @@ func TestLiteralPassword(t *testing.T) {
 	}
 }
 
-// TestShareOfMistakenHosts: what is wrong with a host is said once.
+// TestShareOfMistakenHosts checks that a mistake in a host is reported once.
 func TestShareOfMistakenHosts(t *testing.T) {
 	for _, text := range []string{
 		"host \"shop_.example.com\" { upstream = 1 }\nshare { hosts = [\"shop_.example.com\"] }\n",

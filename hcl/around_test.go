@@ -11,7 +11,7 @@ import (
 
 const someHash = "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
 
-// equalPrefixes compares addresses, whose inside cmp does not look at.
+// equalPrefixes compares addresses, which have unexported fields.
 func equalPrefixes() cmp.Option {
 	return cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 }
@@ -76,7 +76,7 @@ func TestAround(t *testing.T) {
 	}
 }
 
-// TestAroundOfLocal: Proxyfile.local undoes what the Proxyfile says.
+// TestAroundOfLocal checks that Proxyfile.local can undo settings of the Proxyfile.
 func TestAroundOfLocal(t *testing.T) {
 	file, diags := decodeText("host \"a.localhost\" {\n respond = 204\n rate_limit = \"1/s\"\n cache = true\n}\n",
 		"host \"a.localhost\" {\n rate_limit = null\n cache = { size = \"1MB\" }\n}\n")
@@ -85,7 +85,7 @@ func TestAroundOfLocal(t *testing.T) {
 	}
 	s := file.Hosts[0].Settings
 	if !s.RateLimit.Off || s.Cache.Size != 1_000_000 {
-		t.Errorf("rate_limit %+v, cache %+v; want none, and 1MB", s.RateLimit, s.Cache)
+		t.Errorf("rate_limit %+v, cache %+v; want off, and 1MB", s.RateLimit, s.Cache)
 	}
 }
 
@@ -116,8 +116,9 @@ func TestBalancing(t *testing.T) {
 	}
 }
 
-// TestServiceOfService: another name of a service behaves as that one, but for
-// what it says itself. A fallback is used.
+// TestServiceOfService checks that a service whose upstream is a service takes the
+// settings that it leaves out from that one. A service that is only a fallback
+// counts as used.
 func TestServiceOfService(t *testing.T) {
 	file := decodeRight(t, `
 host "a.localhost" { upstream = service.a }
@@ -140,8 +141,8 @@ service "c" { upstream = ["https://example.com", 3] }
 	}
 }
 
-// TestPasswordIsNotRepeated: what may be a password is in no sentence; the line
-// is quoted to whoever has the file anyway.
+// TestPasswordIsNotRepeated checks that a possible password is not in the message.
+// The quoted line contains it, but only people with the file see that.
 func TestPasswordIsNotRepeated(t *testing.T) {
 	_, diags := decodeText("host \"a.localhost\" {\n respond = 204\n basic_auth = { ann = \"hunter2\" }\n}\n", "")
 	if len(diags) != 1 || strings.Contains(diags[0].Summary+diags[0].Detail, "hunter2") || !strings.Contains(diags[0].Detail, "devproxy hash-password") {

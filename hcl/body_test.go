@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// outline is what a file serves, a line each.
+// outline returns what a file serves, one line for each host and route.
 func outline(file *File) string {
 	var b strings.Builder
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, " ") + "\n") }
@@ -95,8 +95,8 @@ service "web" { upstream = 2 }
 			}
 			want := tt.want
 			if tt.name == "a new host" {
-				// The value is of the file that the local is in, the place of
-				// the reference of the one that refers.
+				// The value comes from the file with the local, the range from the
+				// file with the reference.
 				want = strings.Replace(want, "host b.localhost :1@Proxyfile ", "host b.localhost :1@Proxyfile.local ", 1)
 			}
 			if tt.name == "a local" {
@@ -111,7 +111,7 @@ service "web" { upstream = 2 }
 
 func TestLocalMistakes(t *testing.T) {
 	tests := []struct{ name, local, want string }{
-		{"a mistake of its own", "host \"a.localhost\" {\n  timeout = 30s\n}\n", `Proxyfile.local:2:13: error: a duration must be a string
+		{"a mistake in the second file", "host \"a.localhost\" {\n  timeout = 30s\n}\n", `Proxyfile.local:2:13: error: a duration must be a string
   2 |   timeout = 30s
     |             ^^^ write "30s"
 `},
