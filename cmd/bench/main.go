@@ -1,6 +1,6 @@
 // Command bench measures devproxy next to its peers.
 //
-//	bench forward --devproxy bin/devproxy             # beside nginx, HAProxy and Caddy
+//	bench forward --devproxy bin/devproxy             # next to nginx, HAProxy and Caddy
 //	bench share --raw                                 # the tunnel alone, without HTTP
 //	bench share --raw --row download -n 5             # one line of the table, five times
 //	bench share --probe --lanes 8,16                  # parallel sockets: the upper bound
@@ -27,7 +27,7 @@ func main() {
 		exit(share.RunRole())
 		return
 	}
-	// A child is told when the thread that started it ends; this one lasts as
+	// A child is killed when the thread that started it ends; this one lasts as
 	// long as the program.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 			return share.Run(ctx, args[1:])
 		}
 	}
-	return errors.New("say what to measure: bench forward, or bench share; --help after it lists the flags")
+	return errors.New("run bench forward or bench share; add --help for the flags")
 }
 
 func exit(err error) {

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// bench is what the command line asks for.
+// bench is the command line.
 type bench struct {
 	devproxy string
 	peers    []string
@@ -33,7 +33,7 @@ type bench struct {
 	loadCPU  int
 }
 
-// Run measures what args ask for (see --help). It prints a table to standard
+// Run measures what args say (see --help). It prints a table to standard
 // output, and writes the same as JSON to the file of --json. It returns an error
 // when a program is missing or a request fails.
 func Run(ctx context.Context, args []string) error {
@@ -46,11 +46,18 @@ func Run(ctx context.Context, args []string) error {
 		return err
 	}
 	report.print(os.Stdout)
-	return b.writeJSON(report)
+	if b.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.json, append(text, '\n'), 0o644)
 }
 
 func parse(args []string) (bench, error) {
-	b := bench{peers: peerNames()}
+	b := bench{peers: peerNames(), rows: rowNames()}
 	flags := flag.NewFlagSet("bench forward", flag.ContinueOnError)
 	flags.StringVar(&b.devproxy, "devproxy", "bin/devproxy", "the devproxy to measure; several, separated by commas, are measured next to each other")
 	flags.DurationVar(&b.duration, "d", 3*time.Second, "time of load for each figure")
@@ -59,50 +66,34 @@ func parse(args []string) (bench, error) {
 	flags.BoolVar(&b.verbose, "v", false, "show what the programs print")
 	flags.IntVar(&b.loadCPU, "load-cpu", 0, "core of the load generator and the upstream")
 	flags.IntVar(&b.proxyCPU, "proxy-cpu", 1, "core of the proxies")
-	flags.Func("peers", "peers to measure, of "+strings.Join(b.peers, ",")+" (default: those on PATH)", func(text string) error {
-		b.peers = strings.Split(text, ",")
-		for _, name := range b.peers {
-			if !slices.Contains(peerNames(), name) {
-				return fmt.Errorf("unknown peer %q", name)
-			}
-		}
-		return nil
-	})
-	flags.Func("row", "rows to measure, of "+strings.Join(rowNames(), ",")+" (default: all)", func(text string) error {
-		b.rows = strings.Split(text, ",")
-		for _, name := range b.rows {
-			if !slices.Contains(rowNames(), name) {
-				return fmt.Errorf("unknown row %q", name)
-			}
-		}
-		return nil
-	})
+	flags.Func("peers", "peers to measure, of "+strings.Join(b.peers, ",")+" (default: those on PATH)", some(&b.peers))
+	flags.Func("row", "rows to measure, of "+strings.Join(b.rows, ",")+" (default: all)", some(&b.rows))
 	if err := flags.Parse(args); err != nil {
 		return b, err
 	}
 	if flags.NArg() > 0 || b.rounds < 1 || b.duration <= 0 {
 		return b, fmt.Errorf("cannot use %q: see bench forward --help", args)
 	}
-	if b.rows == nil {
-		b.rows = rowNames()
-	}
 	return b, nil
 }
 
-func (b bench) writeJSON(r *report) error {
-	if b.json == "" {
+// some parses a flag that reduces names to some of them.
+func some(names *[]string) func(string) error {
+	all := *names
+	return func(text string) error {
+		*names = strings.Split(text, ",")
+		for _, name := range *names {
+			if !slices.Contains(all, name) {
+				return fmt.Errorf("unknown name %q", name)
+			}
+		}
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(b.json, append(text, '\n'), 0o644)
 }
 
 // measure starts the upstream and every proxy, and takes the rows one by one:
 // all proxies in turn for each row, so that a change of the machine's speed
-// meets all of them.
+// affects all of them.
 func (b bench) measure(ctx context.Context) (_ *report, err error) {
 	lab, err := b.openLab(ctx)
 	if err != nil {
@@ -130,15 +121,11 @@ func (b bench) measure(ctx context.Context) (_ *report, err error) {
 				for k, value := range values {
 					r.Rows[at+k].add(i, value)
 				}
-				b.logf("%s, %s: %v\n", p.name, row.Name, values)
+				if b.verbose {
+					fmt.Fprintf(os.Stderr, "%s, %s: %v\n", p.name, row.Name, values)
+				}
 			}
 		}
 	}
 	return r, nil
-}
-
-func (b bench) logf(format string, args ...any) {
-	if b.verbose {
-		fmt.Fprintf(os.Stderr, format, args...)
-	}
 }

@@ -66,14 +66,6 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-func TestMedian(t *testing.T) {
-	for want, values := range map[float64][]float64{0: nil, 3: {9, 1, 3}, 2.5: {4, 1, 2, 3}} {
-		if got := median(values); got != want {
-			t.Errorf("%v: %v, want %v", values, got, want)
-		}
-	}
-}
-
 // TestRun measures the real devproxy next to nginx, for an instant.
 func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("h2load"); err != nil {

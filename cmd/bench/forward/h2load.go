@@ -16,7 +16,7 @@ type loadResult struct {
 	took              time.Duration
 }
 
-// h2load asks proxy for b for as long as duration says.
+// h2load requests b from p for duration.
 func (l *lab) h2load(ctx context.Context, p *proxy, proto protocol, b body, duration time.Duration) (loadResult, error) {
 	clients, streams := b.clients, 1
 	args := []string{"--h1"}
@@ -46,7 +46,7 @@ var (
 	h2loadRequests = regexp.MustCompile(`requests: .* (\d+) failed, (\d+) errored, (\d+) timeout`)
 )
 
-// readH2load reads the summary that h2load prints. Requests that were under way
+// readH2load reads the summary that h2load prints. Requests that were in progress
 // when time was up count as neither.
 func readH2load(text string) (loadResult, error) {
 	finished := h2loadFinished.FindStringSubmatch(text)

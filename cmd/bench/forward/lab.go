@@ -2,19 +2,31 @@ package forward
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+
+	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/cmd/bench/harness"
 )
 
-// hostName is what clients ask every proxy for.
+// hostName is the host that clients request of every proxy.
 const hostName = "bench.localhost"
+
+// configs are the configurations of the programs, with words in capitals to be
+// filled in.
+//
+//go:embed config
+var configs embed.FS
 
 // lab holds the upstreams and the running proxies of one run, and the folder of
 // their files.
@@ -23,7 +35,7 @@ type lab struct {
 	dir      string
 	tools    map[string]string // program name -> path
 	upstream string            // address of nginx with the files
-	sockets  *echoServer       // upstream of WebSockets
+	sockets  *httptest.Server  // upstream of WebSockets
 	origin   *harness.Child    // that nginx
 	proxies  []*proxy
 }
@@ -31,13 +43,14 @@ type lab struct {
 // openLab starts everything. The caller closes the lab.
 func (b bench) openLab(ctx context.Context) (_ *lab, err error) {
 	l := &lab{bench: b, tools: map[string]string{}}
-	for _, name := range []string{"h2load", "nginx"} {
+	for _, name := range []string{"h2load", "nginx", "taskset"} {
 		if l.tools[name], err = find(name); err != nil {
 			return nil, fmt.Errorf("%w; `make deps-bench` installs it", err)
 		}
 	}
-	if err := pinProcess(b.loadCPU); err != nil {
-		return nil, fmt.Errorf("run on core %d: %w", b.loadCPU, err)
+	// This process, and the children that it starts.
+	if out, err := exec.Command(l.tools["taskset"], "-apc", strconv.Itoa(b.loadCPU), strconv.Itoa(os.Getpid())).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cannot run on core %d: %w\n%s", b.loadCPU, err, out)
 	}
 	if l.dir, err = os.MkdirTemp("", "bench-forward-"); err != nil {
 		return nil, err
@@ -47,7 +60,7 @@ func (b bench) openLab(ctx context.Context) (_ *lab, err error) {
 			err = errors.Join(err, l.close())
 		}
 	}()
-	if err := l.startUpstreams(); err != nil {
+	if err := l.startUpstreams(ctx); err != nil {
 		return nil, err
 	}
 	makers, err := b.makers()
@@ -72,18 +85,19 @@ func (b bench) openLab(ctx context.Context) (_ *lab, err error) {
 
 func (l *lab) close() error {
 	for _, p := range l.proxies {
-		p.stop()
+		p.child.Stop()
 	}
 	l.origin.Stop()
 	if l.sockets != nil {
-		l.sockets.close()
+		l.sockets.CloseClientConnections()
+		l.sockets.Close()
 	}
 	return os.RemoveAll(l.dir)
 }
 
 // startUpstreams starts nginx with the files of bodies, and the server of
 // WebSockets.
-func (l *lab) startUpstreams() (err error) {
+func (l *lab) startUpstreams(ctx context.Context) (err error) {
 	root := filepath.Join(l.dir, "files")
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
@@ -96,37 +110,42 @@ func (l *lab) startUpstreams() (err error) {
 			return err
 		}
 	}
-	l.sockets = startEcho()
+	l.sockets = httptest.NewServer(http.HandlerFunc(holdSocket))
 	if l.upstream, err = freeAddr(); err != nil {
 		return err
 	}
 	config := filepath.Join(l.dir, "upstream.conf")
-	if err := fill(config, upstreamConfig, map[string]string{"ADDR": l.upstream, "ROOT": root, "DIR": l.dir}); err != nil {
+	if err := fill(config, "upstream.conf", map[string]string{"ADDR": l.upstream, "ROOT": root, "DIR": l.dir}); err != nil {
 		return err
 	}
 	l.origin, err = harness.Start("the upstream nginx", exec.Command(l.tools["nginx"], "-c", config), l.bench.verbose)
 	if err != nil {
 		return err
 	}
-	return awaitAnswer(l.origin, l.upstream, "/1k")
+	return awaitBody(ctx, l.origin, l.upstream, "/1k", "")
 }
 
-const upstreamConfig = `daemon off;
-master_process off;
-pid DIR/upstream.pid;
-error_log stderr crit;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 100000000;
-  keepalive_timeout 300s;
-  sendfile on;
-  tcp_nopush on;
-  open_file_cache max=16;
-  client_body_temp_path DIR/u1; proxy_temp_path DIR/u2; fastcgi_temp_path DIR/u3; uwsgi_temp_path DIR/u4; scgi_temp_path DIR/u5;
-  server { listen ADDR backlog=4096; root ROOT; }
+// holdSocket accepts a WebSocket and keeps it until its client closes it.
+func holdSocket(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return // Accept has answered
+	}
+	<-conn.CloseRead(r.Context()).Done()
 }
-`
+
+// fill writes a configuration to path with each word replaced by its value.
+func fill(path, config string, values map[string]string) error {
+	data, err := configs.ReadFile("config/" + config)
+	if err != nil {
+		return err
+	}
+	text := string(data)
+	for name, value := range values {
+		text = strings.ReplaceAll(text, name, value)
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
 
 // find looks for a program on PATH, and where Debian keeps servers.
 func find(name string) (string, error) {
@@ -144,10 +163,4 @@ func freeAddr() (string, error) {
 	}
 	defer ln.Close()
 	return ln.Addr().String(), nil
-}
-
-func portOf(addr string) int {
-	_, port, _ := net.SplitHostPort(addr)
-	n, _ := strconv.Atoi(port) // our own address
-	return n
 }

@@ -1,8 +1,8 @@
 package forward
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,7 +29,7 @@ type proxy struct {
 	version     string
 	child       *harness.Child
 	idle        float64 // MB resident just after its start
-	generation  int     // what /version answers
+	generation  int     // what /version returns
 }
 
 // newProxy gives m a folder and ports. It starts nothing.
@@ -43,69 +43,46 @@ func (l *lab) newProxy(m maker) (p *proxy, err error) {
 			return nil, err
 		}
 	}
-	if err := p.writeCertificate(); err != nil {
-		return nil, err
-	}
 	if m.versionArgs != nil {
 		out, _ := exec.Command(m.program, m.versionArgs...).CombinedOutput() // nginx prints it to standard error
 		p.version = firstVersion(string(out))
 	}
-	return p, nil
+	return p, harness.WriteCertificate(p.dir, hostName)
 }
 
-// writeCertificate writes cert.pem, key.pem and both.pem.
-func (p *proxy) writeCertificate() error {
-	cert, err := harness.MakeCertificate(hostName)
-	if err != nil {
-		return err
-	}
-	certPEM, keyPEM, err := harness.EncodeCertificate(cert)
-	if err != nil {
-		return err
-	}
-	for name, text := range map[string][]byte{"cert.pem": certPEM, "key.pem": keyPEM, "both.pem": append(certPEM, keyPEM...)} {
-		if err := os.WriteFile(filepath.Join(p.dir, name), text, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (p *proxy) configFile() string { return filepath.Join(p.dir, p.configName) }
 
 // configure writes the configuration for the current generation, as an editor
 // saves: into a new file that replaces the old one.
 func (p *proxy) configure() error {
-	path := filepath.Join(p.dir, p.configName)
-	err := fill(path+".new", p.config, map[string]string{
-		"DIR": p.dir, "UPSTREAM": p.lab.upstream, "SOCKETS": p.lab.sockets.addr(), "HTTPS_PORT": strconv.Itoa(portOf(p.https)), "HTTP_PORT": strconv.Itoa(portOf(p.http)),
-		"HOST": hostName, "VERSION": strconv.Itoa(p.generation),
+	_, httpPort, _ := net.SplitHostPort(p.http)
+	_, httpsPort, _ := net.SplitHostPort(p.https)
+	err := fill(p.configFile()+".new", p.config, map[string]string{
+		"DIR": p.dir, "UPSTREAM": p.lab.upstream, "SOCKETS": p.lab.sockets.Listener.Addr().String(),
+		"HTTPS_PORT": httpsPort, "HTTP_PORT": httpPort, "HOST": hostName, "VERSION": strconv.Itoa(p.generation),
 	})
 	if err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	return os.Rename(p.configFile()+".new", p.configFile())
 }
 
 // start configures and starts the proxy on its core, and returns at its first
-// answer from the upstream.
-func (p *proxy) start(context.Context) error {
+// response from the upstream.
+func (p *proxy) start(ctx context.Context) error {
 	if err := p.configure(); err != nil {
 		return err
 	}
-	cmd := exec.Command(p.program, p.args(p.dir)...)
+	args := append([]string{"-c", strconv.Itoa(p.lab.bench.proxyCPU), p.program}, p.args(p.configFile())...)
+	cmd := exec.Command(p.lab.tools["taskset"], args...) // replaces itself with the program
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_RUNTIME_DIR="+p.dir, "XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "DEVPROXY_HOME="+filepath.Join(p.dir, "home"))
-	child, err := onCPU(p.lab.bench.proxyCPU, func() (*harness.Child, error) { return harness.Start(p.name, cmd, p.lab.bench.verbose) })
-	if err != nil {
+	var err error
+	if p.child, err = harness.Start(p.name, cmd, p.lab.bench.verbose); err != nil {
 		return err
 	}
-	p.child = child
-	go child.Drain()
-	return awaitAnswer(child, p.http, "/1k")
-}
-
-func (p *proxy) stop() {
-	p.child.Stop()
-	p.child = nil
+	go p.child.Drain()
+	return awaitBody(ctx, p.child, p.http, "/1k", "")
 }
 
 func (p *proxy) cpu() (time.Duration, error) { return p.child.CPU(p.workers()...) }
@@ -119,7 +96,7 @@ func (p *proxy) residentMB() (float64, error) {
 func (p *proxy) workers() (pids []int) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.child.PID(), p.child.PID()))
 	if err != nil {
-		return nil // it started none, or the kernel does not tell
+		return nil // it started none, or the kernel does not list them
 	}
 	for word := range strings.FieldsSeq(string(text)) {
 		if pid, err := strconv.Atoi(word); err == nil {
@@ -129,59 +106,48 @@ func (p *proxy) workers() (pids []int) {
 	return pids
 }
 
-// awaitAnswer returns when the server at addr answers path with 200. It tries
-// once a millisecond.
-func awaitAnswer(server *harness.Child, addr, path string) error {
-	return awaitBody(server, addr, path, func(string) bool { return true })
-}
-
-// awaitBody is awaitAnswer for a body that is enough.
-func awaitBody(server *harness.Child, addr, path string, enough func(body string) bool) error {
-	deadline := time.After(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
+// awaitBody returns when the server at addr answers path with 200 and this body; an
+// empty one is any. It tries once per millisecond.
+func awaitBody(ctx context.Context, server *harness.Child, addr, path, body string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
-		status, text, err := ask(addr, path)
-		if err == nil && status == http.StatusOK && enough(text) {
+		err := request(ctx, addr, path, body)
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-server.Done():
 			return fmt.Errorf("the server ended: %s", server.Last())
-		case <-deadline:
-			if err == nil {
-				err = fmt.Errorf("status %d", status)
-			}
-			return fmt.Errorf("no answer from %s within %v: %w; %s", addr, patience, err, server.Last())
-		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("no response from %s within %v: %w; %s", addr, patience, err, server.Last())
+		case <-time.After(time.Millisecond):
 		}
 	}
 }
 
-// ask sends one request over a new connection.
-func ask(addr, path string) (status int, text string, err error) {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
+// request sends one request over a new connection. Its error is nil when the response
+// is as awaitBody expects it.
+func request(ctx context.Context, addr, path, body string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
-		return 0, "", err
+		return err
 	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, hostName); err != nil {
-		return 0, "", err
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	req.Host = hostName
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
 	if err != nil {
-		return 0, "", err
+		return err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	return res.StatusCode, string(body), err
-}
-
-// fill writes text to path with each word replaced by its value.
-func fill(path, text string, values map[string]string) error {
-	for name, value := range values {
-		text = strings.ReplaceAll(text, name, value)
+	text, err := io.ReadAll(res.Body)
+	switch {
+	case err != nil:
+		return err
+	case res.StatusCode != http.StatusOK:
+		return fmt.Errorf("status %d", res.StatusCode)
+	case body != "" && body != string(text):
+		return errors.New("the response is an old one")
 	}
-	return os.WriteFile(path, []byte(text), 0o644)
+	return nil
 }

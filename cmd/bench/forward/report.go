@@ -3,8 +3,9 @@ package forward
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
+
+	"github.com/devproxy/devproxy/cmd/bench/harness"
 )
 
 // report holds the figures of one run.
@@ -34,7 +35,7 @@ type figures struct {
 	Ratios  []float64 `json:"ratios"`
 }
 
-// add notes a value of the system at index; a negative one means "none".
+// add appends a value of the system at index; a negative one means "none".
 func (f *figures) add(index int, value float64) {
 	for len(f.Values) <= index {
 		f.Values, f.Medians, f.Ratios = append(f.Values, nil), append(f.Medians, 0), append(f.Ratios, 0)
@@ -43,7 +44,7 @@ func (f *figures) add(index int, value float64) {
 		f.Values[index] = append(f.Values[index], value)
 	}
 	for i, values := range f.Values {
-		f.Medians[i] = median(values)
+		f.Medians[i] = harness.Median(values)
 	}
 	for i, value := range f.Medians {
 		f.Ratios[i] = 0
@@ -51,20 +52,6 @@ func (f *figures) add(index int, value float64) {
 			f.Ratios[i] = value / f.Medians[0]
 		}
 	}
-}
-
-// median is the middle of values, the mean of the two in the middle of an even
-// number, and 0 of none.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
 // print writes a Markdown table: the median of each system and, in brackets, its
@@ -78,13 +65,13 @@ func (r *report) print(w io.Writer) {
 	for _, row := range r.Rows {
 		fmt.Fprintf(w, "| %s | %s |", row.Title, row.Unit)
 		for i := range r.Systems {
-			fmt.Fprintf(w, " %s |", row.cell(i))
+			fmt.Fprintf(w, " %s |", row.text(i))
 		}
 		fmt.Fprintln(w)
 	}
 }
 
-func (f *figures) cell(index int) string {
+func (f *figures) text(index int) string {
 	if index >= len(f.Medians) || len(f.Values[index]) == 0 {
 		return "–"
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // Child is a program that a benchmark runs. Create it with Start.
@@ -31,8 +33,8 @@ type Child struct {
 const maxLine = 1 << 20
 
 // Start starts cmd. The end of its standard error is kept for the error that
-// Next returns when the program ends; verbose shows all of it. A program that
-// is not stopped ends with the process that started it (Linux).
+// Next returns when the program ends; verbose shows all of it. On Linux, a program
+// that is not stopped ends with the process that started it.
 func Start(name string, cmd *exec.Cmd, verbose bool) (*Child, error) {
 	c := &Child{name: name, cmd: cmd, done: make(chan struct{})}
 	out, in, err := os.Pipe()
@@ -62,12 +64,12 @@ func Start(name string, cmd *exec.Cmd, verbose bool) (*Child, error) {
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Next decodes the next line of JSON that the child writes into into. When the
-// child has ended, the error holds the last of its standard error.
+// child has ended, the error contains the end of its standard error.
 func (c *Child) Next(into any) error {
 	for c.lines.Scan() {
 		line := c.lines.Bytes()
 		if !bytes.HasPrefix(line, []byte("{")) {
-			continue // said to people
+			continue // for people
 		}
 		if err := json.Unmarshal(line, into); err != nil {
 			return fmt.Errorf("%s wrote %q: %w", c.name, line, err)
@@ -75,11 +77,7 @@ func (c *Child) Next(into any) error {
 		return nil
 	}
 	c.Stop()
-	how := "exit status 0"
-	if c.err != nil {
-		how = c.err.Error()
-	}
-	return fmt.Errorf("%s ended (%s); its last words: %s", c.name, how, c.stderr.String())
+	return fmt.Errorf("%s ended (%s); the end of its output: %s", c.name, c.cmd.ProcessState, c.stderr.String())
 }
 
 // Drain reads and drops what the child writes until it ends, so that the child
@@ -96,7 +94,7 @@ func (c *Child) Stop() {
 		return
 	}
 	const patience = 3 * time.Second
-	_ = c.cmd.Process.Signal(syscall.SIGTERM) // on Windows nothing of this runs
+	_ = c.cmd.Process.Signal(syscall.SIGTERM) // benchmarks do not run on Windows
 	select {
 	case <-c.done:
 	case <-time.After(patience):
@@ -148,3 +146,47 @@ func (c *Child) Err() error {
 
 // Last is the end of what the child wrote to its standard error.
 func (c *Child) Last() string { return c.stderr.String() }
+
+// CPU is the processor time that the child and pids have used, all threads together.
+// It is exact to 10 ms.
+func (c *Child) CPU(pids ...int) (time.Duration, error) {
+	total := 0.0
+	for _, pid := range append(pids, c.PID()) {
+		stat, err := readProc(c, pid, procfs.Proc.Stat)
+		if err != nil {
+			return 0, err
+		}
+		total += stat.CPUTime()
+	}
+	return time.Duration(total * float64(time.Second)), nil
+}
+
+// ResidentKB is the resident memory of the child and of pids, in KB.
+func (c *Child) ResidentKB(pids ...int) (int64, error) {
+	total := int64(0)
+	for _, pid := range append(pids, c.PID()) {
+		status, err := readProc(c, pid, procfs.Proc.NewStatus)
+		if err != nil {
+			return 0, err
+		}
+		total += int64(status.VmRSS >> 10)
+	}
+	return total, nil
+}
+
+// DescriptorLimit is how many files the child may open.
+func (c *Child) DescriptorLimit() (int64, error) {
+	limits, err := readProc(c, c.PID(), procfs.Proc.Limits)
+	return int64(limits.OpenFiles), err
+}
+
+func readProc[T any](c *Child, pid int, read func(procfs.Proc) (T, error)) (value T, err error) {
+	proc, err := procfs.NewProc(pid)
+	if err == nil {
+		value, err = read(proc)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot read what %s uses: %w", c.name, err)
+	}
+	return value, err
+}

@@ -1,22 +1,144 @@
+// Package share measures a share on an emulated path with loss, next to its
+// peers and to parallel sockets. It needs Linux and root.
 package share
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel/wan"
 )
 
+// bench is the command line.
+type bench struct {
+	path wan.Config
+	// devproxy is the program to measure.
+	devproxy string
+	// Only these; when none is set, all but raw and probe, unless rows are picked.
+	raw, probe, cpu, memory bool
+
+	bbr      bool
+	warm     bool
+	json     bool
+	verbose  bool
+	cc       []string
+	lanes    []int
+	rows     []row
+	repeats  int
+	sessions int // 0: what the relay's descriptor limit allows
+	profile  string
+}
+
+// Run measures what args say (see --help) and prints a table, or JSON. Call
+// it on the main thread, locked, so that children end with this process.
+func Run(ctx context.Context, args []string) error {
+	b, err := parse(args)
+	if err != nil {
+		return err
+	}
+	return b.run(ctx)
+}
+
+func parse(args []string) (bench, error) {
+	b := bench{rows: allRows()}
+	flags := flag.NewFlagSet("bench share", flag.ContinueOnError)
+	b.pathFlags(flags)
+	b.whatFlags(flags)
+	flags.StringVar(&b.devproxy, "devproxy", "bin/devproxy", "the devproxy to measure")
+	flags.IntVar(&b.repeats, "n", 3, "runs; each figure is the median of its runs")
+	flags.BoolVar(&b.warm, "warm", false, "all rows one after the other on one session: what loss has done to congestion windows stays")
+	flags.BoolVar(&b.json, "json", false, "print one JSON object per line instead of a table")
+	flags.BoolVar(&b.verbose, "v", false, "show what the programs print")
+	flags.StringVar(&b.profile, "profile", "", "folder for CPU profiles of the benchmark's own programs")
+	if err := flags.Parse(args); err != nil {
+		return b, err
+	}
+	if flags.NArg() > 0 || b.repeats < 1 || b.sessions < 0 {
+		return b, fmt.Errorf("cannot use %q: see --help", args)
+	}
+	if b.cc == nil {
+		b.cc = []string{"cubic"}
+	}
+	if b.lanes == nil {
+		b.lanes = []int{8, 16}
+	}
+	return b, nil
+}
+
+func (b *bench) pathFlags(flags *flag.FlagSet) {
+	flags.DurationVar(&b.path.RTT, "rtt", 80*time.Millisecond, "round-trip time of the path")
+	flags.DurationVar(&b.path.Jitter, "jitter", 0, "largest extra delay each way")
+	flags.Float64Var(&b.path.Loss, "loss", 1, "packets lost each way, in percent")
+	flags.Float64Var(&b.path.Rate, "rate", 100, "bandwidth each way, in Mbit/s; 0 is unlimited")
+	flags.DurationVar(&b.path.Queue, "queue", 100*time.Millisecond, "the router's queue, as time at the rate")
+	flags.Uint64Var(&b.path.Seed, "seed", 0, "which packets are lost; 0 is another choice each time")
+	flags.Func("cc", "TCP congestion control of the path, one or more of cubic,bbr,reno (default cubic)", func(text string) error {
+		b.cc = strings.Split(text, ",")
+		return nil
+	})
+}
+
+func (b *bench) whatFlags(flags *flag.FlagSet) {
+	flags.BoolVar(&b.raw, "raw", false, "only the tunnel, without HTTP")
+	flags.BoolVar(&b.probe, "probe", false, "only parallel sockets without a tunnel: the upper bound")
+	flags.BoolVar(&b.cpu, "cpu", false, "only the processor time of a request, next to that of a local one")
+	flags.BoolVar(&b.memory, "memory", false, "only the memory of sleeping shares")
+	flags.IntVar(&b.sessions, "sessions", 0, "sleeping shares; 0 is what the descriptor limit allows, at most 2000")
+	flags.BoolVar(&b.bbr, "bbr", false, "make relay and tunnel use BBR, whatever the path has")
+	flags.Func("lanes", "with --probe: sockets (default 8,16)", b.parseLanes)
+	flags.Func("row", "only these rows, by name: "+names(b.rows), b.pickRows)
+}
+
+func (b *bench) parseLanes(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > 64 {
+			return fmt.Errorf("%q is not a number from 1 to 64", word)
+		}
+		b.lanes = append(b.lanes, n)
+	}
+	return nil
+}
+
+func (b *bench) pickRows(text string) error {
+	b.rows = nil
+	for name := range strings.SplitSeq(text, ",") {
+		i := slices.IndexFunc(allRows(), func(r row) bool { return r.Name == name })
+		if i < 0 {
+			return fmt.Errorf("unknown row %q: the rows are %s", name, names(allRows()))
+		}
+		b.rows = append(b.rows, allRows()[i])
+	}
+	return nil
+}
+
+func names(rows []row) string {
+	var all []string
+	for _, r := range rows {
+		all = append(all, r.Name)
+	}
+	return strings.Join(all, ",")
+}
+
 func (b bench) run(ctx context.Context) error {
 	if !b.raw && !b.probe {
-		var err error
-		if b.devproxy, err = findDevproxy(b.devproxy); err != nil {
+		found, err := exec.LookPath(b.devproxy)
+		if err != nil {
+			return fmt.Errorf("%w: build it with `make build`, or name one with --devproxy", err)
+		}
+		if b.devproxy, err = filepath.Abs(found); err != nil {
 			return err
 		}
 		b.path.Hosts = map[string]netip.Addr{relayDomain: wan.DefaultAddr(wan.A)}
@@ -32,14 +154,14 @@ func (b bench) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("processor time: %w", err)
 		}
-		b.print(cost, func(w io.Writer) { printCPU(w, cost) })
+		b.print(cost, cost.print)
 	}
 	if b.memory || all {
 		cost, err := b.measureMemory(ctx)
 		if err != nil {
 			return fmt.Errorf("memory: %w", err)
 		}
-		b.print(cost, func(w io.Writer) { printMemory(w, cost) })
+		b.print(cost, cost.print)
 	}
 	return nil
 }
@@ -74,7 +196,7 @@ func (b bench) runRows(ctx context.Context) error {
 	return nil
 }
 
-// measure runs every row as often as is asked for, each time on a new path
+// measure runs every row b.repeats times, each time on a new path
 // with new programs.
 func (b bench) measure(ctx context.Context, s system) (column, error) {
 	col := column{System: s.name, CC: s.cc, Runs: b.repeats, Warm: b.warm}
@@ -84,34 +206,24 @@ func (b bench) measure(ctx context.Context, s system) (column, error) {
 		groups = [][]row{rows}
 	}
 	for _, group := range groups {
-		results, err := b.repeat(ctx, s, group)
-		if err != nil {
-			return col, fmt.Errorf("%s, %s: %w", s.name, s.cc, err)
+		runs := make([][]result, len(group))
+		for range b.repeats {
+			results, err := b.once(ctx, s, group)
+			if err != nil {
+				return col, fmt.Errorf("%s, %s: %w", s.name, s.cc, err)
+			}
+			for i, r := range results {
+				runs[i] = append(runs[i], r)
+			}
 		}
-		col.Rows = append(col.Rows, results...)
+		for _, r := range runs {
+			col.Rows = append(col.Rows, median(r))
+		}
 	}
 	return col, nil
 }
 
-// repeat gives the medians of rows that are measured one after the other.
-func (b bench) repeat(ctx context.Context, s system, rows []row) ([]result, error) {
-	runs := make([][]result, len(rows))
-	for range b.repeats {
-		results, err := b.once(ctx, s, rows)
-		if err != nil {
-			return nil, err
-		}
-		for i, r := range results {
-			runs[i] = append(runs[i], r)
-		}
-	}
-	var medians []result
-	for _, r := range runs {
-		medians = append(medians, median(r))
-	}
-	return medians, nil
-}
-
+// once measures rows one after the other, on one path.
 func (b bench) once(ctx context.Context, s system, rows []row) (results []result, err error) {
 	path := b.path
 	path.Congestion = s.cc
@@ -120,11 +232,12 @@ func (b bench) once(ctx context.Context, s system, rows []row) (results []result
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, link.Close()) }()
-	load, stop, err := s.open(ctx, link, rows)
+	run := &programs{bench: b, link: link}
+	defer run.stop()
+	load, err := s.open(ctx, run, rows)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
 	for range rows {
 		var m message
 		if err := load.Next(&m); err != nil {

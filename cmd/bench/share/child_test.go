@@ -29,7 +29,7 @@ func again(t *testing.T, spec string) *harness.Child {
 func TestChildSaysWhyItEnded(t *testing.T) {
 	var m message
 	err := again(t, `{"role":"nonesuch"}`).Next(&m)
-	if err == nil || !strings.Contains(err.Error(), `the child ended`) || !strings.Contains(err.Error(), `there is no role "nonesuch"`) {
+	if err == nil || !strings.Contains(err.Error(), `the child ended`) || !strings.Contains(err.Error(), `unknown role "nonesuch"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,18 +2,22 @@ package share
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
+	"errors"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// The probe is what plain sockets can do at best: short messages on the socket
-// with the least under way, and copied to a second; long ones in frames on
-// whichever socket takes them. It has no acknowledgement, credit or resumption.
+// The probe is the best that plain sockets can do: short messages on the socket
+// with the least in flight, and copied to a second; long ones in frames on
+// whichever socket accepts them. It has no acknowledgement, credit or resumption.
 const (
 	probeFrame  = 16 << 10
 	probeHeader = 14 // id, size and offset of the message, length of the frame
@@ -89,7 +93,7 @@ func (l *probeLane) read(got func(id, size, offset uint32, n int)) {
 	}
 }
 
-// send sends a message of size zeros, padded to n bytes, which tells size.
+// send sends a message of n bytes, with size in its frames.
 func (e *probeEnd) send(id, size uint32, n int) {
 	for offset := 0; offset < n; offset += probeFrame {
 		length := min(probeFrame, n-offset)
@@ -115,10 +119,10 @@ func (l *probeLane) push(frame []byte) {
 	l.short <- frame
 }
 
-// shortest is the lane with the least under way, other than one.
+// shortest is the lane with the least in flight, except other.
 func (e *probeEnd) shortest(other *probeLane) *probeLane {
 	var best *probeLane
-	least := int64(1) << 62
+	least := int64(math.MaxInt64)
 	for _, l := range e.lanes {
 		if l == other {
 			continue
@@ -136,4 +140,111 @@ func (e *probeEnd) close() {
 		close(l.short)
 	}
 	e.wg.Wait()
+}
+
+// probeServe answers each request once.
+func probeServe(_ context.Context, s spec) error {
+	conns := make([]*net.TCPConn, 0, s.Lanes)
+	for range s.Lanes {
+		conn, err := net.Dial("tcp", s.Addr)
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn.(*net.TCPConn))
+	}
+	var seen sync.Map
+	ready := make(chan struct{})
+	var end *probeEnd
+	end = newProbeEnd(conns, func(id, size, _ uint32, _ int) {
+		<-ready
+		if _, twice := seen.LoadOrStore(id, true); !twice {
+			go end.send(id, size, int(size))
+		}
+	})
+	close(ready)
+	end.wg.Wait() // until the other end leaves, or the parent ends this process
+	return nil
+}
+
+// probeClient sends requests and collects the responses.
+type probeClient struct {
+	end *probeEnd
+	ids atomic.Uint32
+
+	mu   sync.Mutex
+	open map[uint32]*probeAnswer
+}
+
+type probeAnswer struct {
+	seen map[uint32]bool // offsets
+	got  int64
+	done chan struct{}
+}
+
+func (c *probeClient) take(id, size, offset uint32, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.open[id]
+	if a == nil || a.seen[offset] {
+		return
+	}
+	a.seen[offset] = true
+	if a.got += int64(n); a.got == int64(size) {
+		close(a.done)
+	}
+}
+
+func (c *probeClient) get(ctx context.Context, size int) (int64, error) {
+	id := c.ids.Add(1)
+	a := &probeAnswer{seen: map[uint32]bool{}, done: make(chan struct{})}
+	c.mu.Lock()
+	c.open[id] = a
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.open, id)
+	}()
+	c.end.send(id, uint32(size), requestSize)
+	select {
+	case <-a.done:
+		return int64(size), nil
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return a.got, ctx.Err()
+	}
+}
+
+func (*probeClient) stall(context.Context, int) error {
+	return errors.New("the probe has no flow control, so no visitor can stop reading")
+}
+
+func probeLoad(ctx context.Context, s spec) error {
+	listener, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if err := tell(message{Ready: listener.Addr().String()}); err != nil {
+		return err
+	}
+	const patience = 30 * time.Second // the first packets may be lost
+	if err := listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	var conns []*net.TCPConn
+	for range s.Lanes {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn.(*net.TCPConn))
+	}
+	c := &probeClient{open: map[uint32]*probeAnswer{}}
+	c.end = newProbeEnd(conns, c.take)
+	defer c.end.close()
+	return s.tellRows(ctx, c, func() *sessionFacts {
+		return &sessionFacts{Lanes: s.Lanes, Congestion: congestionOf(conns[0])}
+	})
 }

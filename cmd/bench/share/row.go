@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// row is one line of the table: what is asked of a tunnel.
+// row is one line of the table: a load for a tunnel.
 type row struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`
@@ -18,55 +18,56 @@ type row struct {
 	Kind     kind   `json:"kind"`
 }
 
-// kind is what goes on beside the requests.
+// kind is what happens during the requests.
 type kind string
 
 const (
 	alone   kind = "alone"   // nothing
 	beside  kind = "beside"  // a download, over and over
-	stalled kind = "stalled" // visitors who have stopped reading
+	stalled kind = "stalled" // visitors that have stopped reading
 )
 
 const (
 	// downloadSize is that of the table's download.
 	downloadSize = 10_000_000
-	// stalledSize is more than all buffers on the way hold.
+	// stalledSize is more than all buffers on the way can hold.
 	stalledSize = 256 << 20
 	// stalledVisitors is how many of them there are in that row.
 	stalledVisitors = 8
-	// lead is how long a download runs before the requests beside it, so that
-	// its start is over.
+	// lead is how long a download runs before the requests, so that its start is
+	// over.
 	lead = 500 * time.Millisecond
-	// settle is how long the buffers of those who stopped reading take to fill.
-	settle = 2 * time.Second
+	// fillTime is how long the buffers of stalled visitors take to fill.
+	fillTime = 2 * time.Second
 	// requestTimeout is for the slowest: 10 MB at 0.1 MB/s.
 	requestTimeout = 100 * time.Second
 )
 
-// allRows is the table of the design.
+// allRows is the table.
 func allRows() []row {
 	return []row{
 		{"small", "300 × 4 KB over 6", 300, 4 << 10, 6, alone},
 		{"burst", "1000 × 1 KB over 64", 1000, 1 << 10, 64, alone},
 		{"download", "one 10 MB download", 1, downloadSize, 1, alone},
 		{"beside", "4 KB while a download runs", 200, 4 << 10, 6, beside},
-		{"stalled", "3 × 10 MB beside 8 who stopped reading", 3, downloadSize, 1, stalled},
+		{"stalled", "3 × 10 MB, with 8 visitors that stopped reading", 3, downloadSize, 1, stalled},
 	}
 }
 
 // client makes exchanges through a tunnel.
 type client interface {
-	// get asks for size bytes and reads them.
+	// get requests size bytes and reads them.
 	get(ctx context.Context, size int) (int64, error)
-	// stall asks for size bytes, reads the first and then no more, until ctx
-	// is done. It returns when the first has come.
+	// stall requests size bytes, reads the first and then no more, until ctx
+	// is done. It returns when the first has arrived.
 	stall(ctx context.Context, size int) error
 }
 
 // run measures one row.
 func (r row) run(ctx context.Context, c client) (result, error) {
-	if _, err := timedGet(ctx, c, r.warmSize()); err != nil {
-		return result{}, fmt.Errorf("row %s: the first request of all: %w", r.Name, err)
+	// A small one, so that the row starts with a known path and small windows.
+	if _, err := timedGet(ctx, c, min(r.Size, 4<<10)); err != nil {
+		return result{}, fmt.Errorf("row %s: the first request: %w", r.Name, err)
 	}
 	switch r.Kind {
 	case beside:
@@ -76,10 +77,6 @@ func (r row) run(ctx context.Context, c client) (result, error) {
 	}
 	return r.load(ctx, c), nil
 }
-
-// warmSize is small, so that what is measured starts with a path that is known
-// and windows that are not.
-func (r row) warmSize() int { return min(r.Size, 4<<10) }
 
 func timedGet(ctx context.Context, c client, size int) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -111,7 +108,7 @@ func (r row) load(ctx context.Context, c client) result {
 	return m.result(r.Name)
 }
 
-// runBeside keeps a download running beside the requests.
+// runBeside keeps a download running during the requests.
 func (r row) runBeside(ctx context.Context, c client) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -138,13 +135,13 @@ func (r row) runBeside(ctx context.Context, c client) (result, error) {
 	wg.Wait()
 	res.BesideMBs = megabytes(bytes.Load(), took)
 	if failed != nil {
-		res.fail(fmt.Errorf("the download: %w", failed))
+		res.Errors[fmt.Sprintf("the download: %v", failed)]++
 	}
 	return res, nil
 }
 
-// runStalled compares a download with the same one alone: the second, as the
-// first is slowed by windows that are small still.
+// runStalled compares a download with the same one alone: with the second one, since the
+// first is slowed by windows that are still small.
 func (r row) runStalled(ctx context.Context, c client) (result, error) {
 	r.load(ctx, c)
 	before := r.load(ctx, c)
@@ -152,10 +149,10 @@ func (r row) runStalled(ctx context.Context, c client) (result, error) {
 	defer cancel()
 	for range stalledVisitors {
 		if err := c.stall(ctx, stalledSize); err != nil {
-			return result{}, fmt.Errorf("row %s: a visitor who stops reading: %w", r.Name, err)
+			return result{}, fmt.Errorf("row %s: a visitor that stops reading: %w", r.Name, err)
 		}
 	}
-	time.Sleep(settle)
+	time.Sleep(fillTime)
 	res := r.load(ctx, c)
 	if before.MBs > 0 {
 		res.Ratio = res.MBs / before.MBs

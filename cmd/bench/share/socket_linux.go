@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// congestionOf asks the kernel what a connection's congestion control is.
+// congestionOf is the congestion control of a connection.
 func congestionOf(c *net.TCPConn) string {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -21,7 +21,7 @@ func congestionOf(c *net.TCPConn) string {
 	return name
 }
 
-// unacknowledged is how many bytes a socket has sent or is to send that the
+// unacknowledged is how many bytes a socket has sent, or will send, that the
 // other end does not have yet.
 func unacknowledged(c *net.TCPConn) int {
 	raw, err := c.SyscallConn()

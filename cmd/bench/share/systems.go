@@ -2,10 +2,14 @@ package share
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"net"
 	"os"
-	"path/filepath"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/devproxy/devproxy/cmd/bench/harness"
 	"github.com/devproxy/devproxy/tunnel/wan"
@@ -15,32 +19,33 @@ import (
 type system struct {
 	name string
 	cc   string
-	// cannot is a kind of row that it has nothing for; empty for none.
+	// cannot is a kind of row that it does not support; empty for none.
 	cannot kind
-	// open starts it on a path that has just been made. The child tells a
-	// result for each row.
-	open func(ctx context.Context, l *wan.Link, rows []row) (load *harness.Child, stop func(), err error)
+	// open starts it on a new path. The child writes a result for each row.
+	open func(ctx context.Context, p *programs, rows []row) (load *harness.Child, err error)
 }
 
-func (b bench) systems(cc string) []system {
-	var all []system
+func (b bench) systems(cc string) (all []system) {
 	if b.raw {
-		name := "tunnel"
-		if b.bbr {
-			name = "tunnel asking for BBR"
-		}
-		all = append(all, b.pair(name, cc, spec{Role: "tunnel", Tune: b.tune()}))
+		all = append(all, b.pair("tunnel"+b.bbrText(), spec{Role: "tunnel", Tune: b.tune()}))
 	}
 	if b.probe {
 		for _, n := range b.lanes {
-			s := b.pair(fmt.Sprintf("%d sockets", n), cc, spec{Role: "probe", Lanes: n})
+			s := b.pair(fmt.Sprintf("%d sockets", n), spec{Role: "probe", Lanes: n})
 			s.cannot = stalled
 			all = append(all, s)
 		}
 	}
 	if !b.raw && !b.probe {
-		all = append(all, b.share(cc))
-		all = append(all, b.peers(cc)...)
+		all = append(all, system{name: "devproxy" + b.bbrText(), open: openVisitors})
+		for _, p := range allPeers() {
+			if p.installed() {
+				all = append(all, system{name: p.name, cannot: stalled, open: p.open})
+			}
+		}
+	}
+	for i := range all {
+		all[i].cc = cc
 	}
 	return all
 }
@@ -52,48 +57,241 @@ func (b bench) tune() string {
 	return "system"
 }
 
-// pair is a system of two children of ours: the loading one beside the relay,
-// and the one that answers.
-func (b bench) pair(name, cc string, s spec) system {
-	s.Addr, s.Verbose = wan.DefaultAddr(wan.A).String()+":443", b.verbose
-	return system{name: name, cc: cc, open: func(ctx context.Context, l *wan.Link, rows []row) (*harness.Child, func(), error) {
-		s.Rows = rows
-		load, err := b.role(ctx, l, wan.A, s, "-load")
-		if err != nil {
-			return nil, nil, err
-		}
-		var m message
-		if err := load.Next(&m); err != nil {
-			return nil, nil, err
-		}
-		serve, err := b.role(ctx, l, wan.B, s, "-serve")
-		if err != nil {
-			load.Stop()
-			return nil, nil, err
-		}
-		return load, func() { load.Stop(); serve.Stop() }, nil
-	}}
+func (b bench) bbrText() string {
+	if b.bbr {
+		return " with BBR"
+	}
+	return ""
 }
 
-// role starts this program again, in a namespace.
-func (b bench) role(ctx context.Context, l *wan.Link, side wan.Side, s spec, suffix string) (*harness.Child, error) {
-	s.Role += suffix
-	if b.profile != "" {
-		dir, err := filepath.Abs(b.profile)
+// pair is a system of two children of this program: the loading one next to the
+// relay, and the one that answers.
+func (b bench) pair(name string, s spec) system {
+	s.Addr = wan.DefaultAddr(wan.A).String() + ":443"
+	return system{name: name, open: func(ctx context.Context, p *programs, rows []row) (*harness.Child, error) {
+		loading, serving := s, s
+		loading.Rows = rows
+		loading.Role += "-load"
+		serving.Role += "-serve"
+		load, err := p.role(ctx, wan.A, loading)
 		if err != nil {
 			return nil, err
 		}
-		s.Profile = filepath.Join(dir, s.Role+".pprof")
-	}
-	text, err := json.Marshal(s)
+		var m message
+		if err := load.Next(&m); err != nil {
+			return nil, err
+		}
+		_, err = p.role(ctx, wan.B, serving)
+		return load, err
+	}}
+}
+
+const (
+	// relayDomain is the relay's name, and the parent of links.
+	relayDomain = "t.test"
+	// relayToken enrols the folder; no other program reaches the relay.
+	relayToken = "benchmark-of-one-machine"
+)
+
+// share is a relay, a project and its link.
+type share struct {
+	*programs
+	relay, up *harness.Child
+	url       string
+}
+
+// openVisitors opens a share for visitors next to the relay, so that their whole way
+// is from there.
+func openVisitors(ctx context.Context, p *programs, rows []row) (*harness.Child, error) {
+	s, err := openShare(ctx, p, wan.B)
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
+	return p.role(ctx, wan.A, s.visitors(rows))
+}
+
+func (s *share) visitors(rows []row) spec {
+	return spec{Role: "visitors", URL: s.url, Root: s.file("cert.pem"), Dial: s.link.Addr(wan.A).String() + ":443", Rows: rows}
+}
+
+// openShare opens a share of a project on agentSide: B, unless both ends are to be on
+// one machine.
+func openShare(ctx context.Context, p *programs, agentSide wan.Side) (*share, error) {
+	s := &share{programs: p}
+	if err := s.makeDir(); err != nil {
+		return nil, err
+	}
+	if err := harness.WriteCertificate(s.dir, relayDomain, "*."+relayDomain); err != nil {
+		return nil, err
+	}
+	var err error
+	addr := s.link.Addr(wan.A).String()
+	s.relay, _, err = s.devproxy(ctx, wan.A, "ready", "relay", "--domain", relayDomain, "--listen", addr+":443", "--http", addr+":80",
+		"--cert", s.file("cert.pem"), "--key", s.file("key.pem"), "--state", s.file("relay.db"), "--congestion", s.bench.tune(), "--json")
 	if err != nil {
 		return nil, err
 	}
-	cmd := l.Command(ctx, side, self)
-	cmd.Env = append(os.Environ(), specVariable+"="+string(text))
-	return harness.Start(s.Role, cmd, b.verbose)
+	port, err := s.upstream(ctx, agentSide)
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %d\n}\n", port)
+	if err := os.WriteFile(s.file("Proxyfile"), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	var shared event
+	s.up, shared, err = s.devproxy(ctx, agentSide, "shared", "up", "--share", "--relay", relayDomain, "--congestion", s.bench.tune(), "--json", "--quiet",
+		"-C", s.dir, "--https", "127.0.0.1:443", "--http", "127.0.0.1:0")
+	s.url = strings.TrimSuffix(shared.URL, "/")
+	return s, err
+}
+
+// event is a line of JSON that devproxy writes.
+type event struct {
+	Event string `json:"event"`
+	URL   string `json:"url"`
+	State string `json:"state"`
+	Error string `json:"error"`
+	Fix   string `json:"fix"`
+}
+
+// devproxy starts devproxy, with its own state and only the share's certificate
+// trusted, and returns at an event.
+func (s *share) devproxy(ctx context.Context, side wan.Side, awaited string, args ...string) (*harness.Child, event, error) {
+	env := []string{"HOME=" + s.dir, "XDG_RUNTIME_DIR=" + s.dir, "DEVPROXY_HOME=" + s.file("home"),
+		"SSL_CERT_FILE=" + s.file("cert.pem"), "SSL_CERT_DIR=" + s.dir, "DEVPROXY_RELAY_TOKEN=" + relayToken}
+	c, err := s.start(ctx, side, "devproxy "+args[0], env, append([]string{s.bench.devproxy}, args...)...)
+	if err != nil {
+		return nil, event{}, err
+	}
+	e, err := await(c, awaited)
+	return c, e, err
+}
+
+// await reads a devproxy's events until one comes, and has the rest dropped, so that
+// it never waits for its reader.
+func await(c *harness.Child, name string) (event, error) {
+	const patience = 30 * time.Second // a few round trips, some of them lost
+	timer := time.AfterFunc(patience, c.Stop)
+	defer timer.Stop()
+	var trouble string
+	for {
+		var e event
+		if err := c.Next(&e); err != nil {
+			return e, fmt.Errorf("no event %q within %v: %w%s", name, patience, err, trouble)
+		}
+		if e.Error != "" {
+			trouble = fmt.Sprintf("\n  its last event %q: %s\n  %s", e.Event, e.Error, e.Fix)
+		}
+		if e.Event == name {
+			go c.Drain()
+			return e, nil
+		}
+	}
+}
+
+// peer is another tunnel, measured when its programs are on PATH. Visitors
+// reach it over plain HTTP, without the TLS that a share has.
+type peer struct {
+	name string
+	// files are written to its folder, in which its programs run.
+	files map[string]string
+	// relay and agent are command lines. In them and in files, RELAY is the relay's
+	// address, and PORT that of the application, on loopback next to the agent.
+	relay, agent string
+	// host is what visitors request; empty is the relay's address.
+	host string
+}
+
+// peerVisitors is the port for visitors of peers; piko's default.
+const peerVisitors = "8000"
+
+// allPeers are set up as their own documents say, with defaults where they have
+// any, so that each shows what its users get.
+func allPeers() []peer {
+	return []peer{
+		frp("frp tcp", "tcp"),
+		frp("frp quic", "quic"),
+		{
+			name:  "chisel",
+			relay: "chisel server --reverse --port 8001",
+			agent: "chisel client http://RELAY:8001 R:0.0.0.0:8000:127.0.0.1:PORT",
+		},
+		{
+			name: "piko", host: "shop." + relayDomain,
+			relay: "piko server",
+			agent: "piko agent http shop PORT --connect.url http://RELAY:8001",
+		},
+		{
+			name: "sish", host: "shop." + relayDomain,
+			relay: "sish --ssh-address RELAY:2222 --http-address RELAY:8000 --domain " + relayDomain +
+				" --authentication=false --bind-random-subdomains=false --private-keys-directory .",
+			agent: "ssh -N -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p 2222 -R shop:80:127.0.0.1:PORT RELAY",
+		},
+	}
+}
+
+func frp(name, protocol string) peer {
+	return peer{
+		name: name,
+		files: map[string]string{
+			"frps.toml": "bindPort = 7000\nquicBindPort = 7000\n",
+			"frpc.toml": `serverAddr = "RELAY"
+serverPort = 7000
+loginFailExit = false
+transport.protocol = "` + protocol + `"
+
+[[proxies]]
+name = "shop"
+type = "tcp"
+localIP = "127.0.0.1"
+localPort = PORT
+remotePort = 8000
+`,
+		},
+		relay: "frps -c frps.toml",
+		agent: "frpc -c frpc.toml",
+	}
+}
+
+func (p peer) installed() bool {
+	return !slices.ContainsFunc([]string{p.relay, p.agent}, func(command string) bool {
+		_, err := exec.LookPath(strings.Fields(command)[0])
+		return err != nil
+	})
+}
+
+func (p peer) open(ctx context.Context, run *programs, rows []row) (*harness.Child, error) {
+	if err := run.makeDir(); err != nil {
+		return nil, err
+	}
+	port, err := run.upstream(ctx, wan.B)
+	if err != nil {
+		return nil, err
+	}
+	relay := run.link.Addr(wan.A).String()
+	words := strings.NewReplacer("RELAY", relay, "PORT", strconv.Itoa(int(port)))
+	for name, text := range p.files {
+		if err := os.WriteFile(run.file(name), []byte(words.Replace(text)), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	for _, end := range []struct {
+		side    wan.Side
+		command string
+	}{{wan.A, p.relay}, {wan.B, p.agent}} {
+		command := strings.Fields(words.Replace(end.command))
+		c, err := run.start(ctx, end.side, command[0], nil, command...)
+		if err != nil {
+			return nil, err
+		}
+		go c.Drain()
+	}
+	host := relay
+	if p.host != "" {
+		host = p.host
+	}
+	return run.role(ctx, wan.A, spec{
+		Role: "visitors", URL: "http://" + net.JoinHostPort(host, peerVisitors), Dial: net.JoinHostPort(relay, peerVisitors), Rows: rows, Patient: true,
+	})
 }

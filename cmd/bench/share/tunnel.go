@@ -11,18 +11,16 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/devproxy/devproxy/cmd/bench/harness"
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// requestSize is that of a browser's request, without a long cookie.
+// requestSize is that of a browser's request without a long cookie.
 const requestSize = 200
 
 // tunnelClient makes exchanges over the streams of a session, without HTTP.
@@ -53,7 +51,7 @@ func (c tunnelClient) stall(ctx context.Context, size int) error {
 	return nil
 }
 
-// open sends a request. The stream is given up when ctx is done, until stop.
+// open sends a request. The stream is reset when ctx is done, until stop is called.
 func (c tunnelClient) open(ctx context.Context, size int) (*tunnel.Stream, func() bool, error) {
 	st, err := c.session.Open([]byte("head"))
 	if err != nil {
@@ -70,33 +68,18 @@ func (c tunnelClient) open(ctx context.Context, size int) (*tunnel.Stream, func(
 	return st, stop, nil
 }
 
-func (c tunnelClient) facts() *sessionFacts {
-	s := c.session.Stats()
-	return &sessionFacts{Lanes: s.Lanes, RTT: milliseconds(s.RTT), Lossy: s.Lossy, Resent: s.Resent}
-}
-
-// answer serves one stream: so many zeros as the request asks for.
+// answer serves one stream: as many zeros as the request says.
 func answer(rw io.ReadWriteCloser) {
 	defer rw.Close()
 	request := make([]byte, requestSize)
 	if _, err := io.ReadFull(rw, request); err != nil {
 		return
 	}
-	_, _ = io.CopyN(rw, zeros{}, int64(binary.BigEndian.Uint32(request))) // the reader tells
-}
-
-// zeros reads as zeros for ever.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+	_, _ = io.CopyN(rw, zeros{}, int64(binary.BigEndian.Uint32(request))) // the reader reports an error
 }
 
 // tunnelLoad is the relay's end: it listens, opens streams, and measures.
-func tunnelLoad(s spec) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func tunnelLoad(ctx context.Context, s spec) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
@@ -113,42 +96,33 @@ func tunnelLoad(s spec) error {
 	if err := tell(message{Ready: listener.Addr().String()}); err != nil {
 		return err
 	}
+	var session *tunnel.Session
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case session := <-established:
-		return measureTunnel(ctx, tunnelClient{session}, s, &used)
+	case session = <-established:
 	}
-}
-
-func measureTunnel(ctx context.Context, c tunnelClient, s spec, used *sync.Map) error {
-	defer c.session.Close(nil)
-	for _, r := range s.Rows {
-		res, err := r.run(ctx, c)
-		if err != nil {
-			return errors.Join(err, c.session.Err())
-		}
-		res.Session = c.facts()
-		res.Session.Congestion = strings.Join(namesIn(used), ",")
-		if err := tell(message{Result: &res}); err != nil {
-			return err
-		}
+	defer session.Close(nil)
+	err = s.tellRows(ctx, tunnelClient{session}, func() *sessionFacts {
+		stats := session.Stats()
+		var names []string
+		used.Range(func(name, _ any) bool { names = append(names, name.(string)); return true })
+		slices.Sort(names)
+		return &sessionFacts{Lanes: stats.Lanes, RTT: milliseconds(stats.RTT), Lossy: stats.Lossy, Resent: stats.Resent, Congestion: strings.Join(names, ",")}
+	})
+	if err != nil {
+		return errors.Join(err, session.Err())
 	}
 	return nil
 }
 
-func namesIn(set *sync.Map) (all []string) {
-	set.Range(func(name, _ any) bool { all = append(all, name.(string)); return true })
-	slices.Sort(all)
-	return all
-}
-
 func acceptLanes(ctx context.Context, a *tunnel.Acceptor, listener net.Listener, tune string, used *sync.Map) {
-	config, err := selfSigned()
+	cert, err := harness.MakeCertificate()
 	if err != nil {
 		slog.Error("make a certificate", "error", err)
 		return
 	}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{tunnel.ALPN}}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -170,14 +144,18 @@ func acceptLanes(ctx context.Context, a *tunnel.Acceptor, listener net.Listener,
 }
 
 // tunnelServe is the agent's end: it dials, and answers streams.
-func tunnelServe(s spec) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func tunnelServe(ctx context.Context, s spec) error {
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return err
 	}
-	session, err := dialSession(ctx, s, key)
+	// The certificate is made up, and the path is a test's.
+	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{tunnel.ALPN}}
+	dial := func(ctx context.Context) (tunnel.Lane, error) { return dialLane(ctx, s.Addr, s.Tune, config) }
+	const patience = 20 * time.Second // the first packets may be lost
+	dialCtx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	session, _, err := tunnel.Dial(dialCtx, tunnel.Config{Key: key, Dial: dial, Log: s.log()})
 	if err != nil {
 		return err
 	}
@@ -185,29 +163,23 @@ func tunnelServe(s spec) error {
 	for {
 		st, err := session.Accept(ctx)
 		if err != nil {
-			return nil // the other end has what it wants, or says why not
+			return nil // the other end is finished, or reports why not
 		}
 		go answer(st)
 	}
 }
 
-func dialSession(ctx context.Context, s spec, key ed25519.PrivateKey) (*tunnel.Session, error) {
-	dial := func(ctx context.Context) (tunnel.Lane, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr)
-		if err != nil {
-			return tunnel.Lane{}, err
-		}
-		raw := conn.(*net.TCPConn)
-		tunnel.Tune(raw, s.Tune)
-		// The certificate is made up, and the path is ours.
-		config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{tunnel.ALPN}}
-		return laneOf(ctx, tls.Client(raw, config), raw)
+// dialLane dials the relay; tune is the congestion control, empty to leave it.
+func dialLane(ctx context.Context, addr, tune string, config *tls.Config) (tunnel.Lane, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return tunnel.Lane{}, err
 	}
-	const patience = 20 * time.Second // the first packets may be lost
-	dialCtx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	session, _, err := tunnel.Dial(dialCtx, tunnel.Config{Key: key, Dial: dial, Log: s.log()})
-	return session, err
+	raw := conn.(*net.TCPConn)
+	if tune != "" {
+		tunnel.Tune(raw, tune)
+	}
+	return laneOf(ctx, tls.Client(raw, config), raw)
 }
 
 func laneOf(ctx context.Context, conn *tls.Conn, raw *net.TCPConn) (tunnel.Lane, error) {
@@ -224,13 +196,4 @@ func (s spec) log() *slog.Logger {
 		return nil
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-// selfSigned is a server's configuration with a certificate that is its own root.
-func selfSigned() (*tls.Config, error) {
-	cert, err := harness.MakeCertificate()
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{tunnel.ALPN}}, nil
 }

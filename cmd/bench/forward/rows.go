@@ -1,9 +1,19 @@
 package forward
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
 	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/devproxy/devproxy/cmd/bench/harness"
 )
 
 // measure is one figure of a row.
@@ -17,7 +27,7 @@ type loadRow struct {
 	run         func(context.Context, *lab, *proxy) ([]float64, error)
 }
 
-// protocols are the ways to ask a proxy.
+// protocols are the ways to reach a proxy.
 var protocols = []protocol{
 	{name: "h1", title: "HTTP/1.1", scheme: "http"},
 	{name: "h1tls", title: "HTTP/1.1 + TLS", scheme: "https"},
@@ -77,7 +87,7 @@ func rowNames() []string {
 }
 
 // load puts proxy under load and returns its processor time for one request and
-// the requests in a second.
+// the requests per second.
 func (l *lab) load(ctx context.Context, p *proxy, proto protocol, b body) ([]float64, error) {
 	warm := l.bench.duration / 10
 	if _, err := l.h2load(ctx, p, proto, b, warm); err != nil { // connections, pools, certificates
@@ -102,6 +112,104 @@ func (l *lab) load(ctx context.Context, p *proxy, proto protocol, b body) ([]flo
 		float64((after - before).Microseconds()) / float64(result.succeeded),
 		float64(result.succeeded) / result.took.Seconds(),
 	}, nil
+}
+
+// addedLatency is what the proxy adds to a request on one open connection, one
+// request after the other.
+func addedLatency(_ context.Context, l *lab, p *proxy) ([]float64, error) {
+	direct, err := latencies(l.upstream)
+	if err != nil {
+		return nil, err
+	}
+	through, err := latencies(p.http)
+	if err != nil {
+		return nil, err
+	}
+	base := harness.Quantile(direct, 0.5)
+	return []float64{harness.Quantile(through, 0.5) - base, harness.Quantile(through, 0.99) - base}, nil
+}
+
+// latencyRequests is how many requests of one connection make a latency figure.
+const latencyRequests = 4000
+
+// latencies are in microseconds, sorted.
+func latencies(addr string) ([]float64, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	reader := bufio.NewReader(conn)
+	request := []byte("GET /1k HTTP/1.1\r\nHost: " + hostName + "\r\n\r\n")
+	var took []float64
+	for range latencyRequests {
+		start := time.Now()
+		if _, err := conn.Write(request); err != nil {
+			return nil, err
+		}
+		res, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		if res.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("status %d", res.StatusCode)
+		}
+		took = append(took, float64(time.Since(start).Nanoseconds())/1000)
+	}
+	slices.Sort(took)
+	return took, nil
+}
+
+// sockets is how many WebSockets are open for the memory figure.
+const sockets = 1000
+
+// memory measures what the proxy holds after the rows before, had when it was
+// new, and holds with open WebSockets.
+func memory(ctx context.Context, _ *lab, p *proxy) ([]float64, error) {
+	loaded, err := p.residentMB()
+	if err != nil {
+		return nil, err
+	}
+	for n := range sockets {
+		conn, _, err := websocket.Dial(ctx, "ws://"+p.http+"/ws", &websocket.DialOptions{Host: hostName})
+		if err != nil {
+			return nil, fmt.Errorf("open WebSocket %d: %w", n+1, err)
+		}
+		defer conn.CloseNow()
+	}
+	with, err := p.residentMB()
+	return []float64{loaded, p.idle, with}, err
+}
+
+// startToFirst starts the proxy once more, on its ports, and waits for a response.
+func startToFirst(ctx context.Context, _ *lab, p *proxy) ([]float64, error) {
+	p.child.Stop()
+	start := time.Now()
+	err := p.start(ctx)
+	return []float64{since(start)}, err
+}
+
+// saveToApplied replaces the configuration and waits for the first response that
+// only the new one has.
+func saveToApplied(ctx context.Context, _ *lab, p *proxy) ([]float64, error) {
+	p.generation++
+	start := time.Now()
+	if err := p.configure(); err != nil {
+		return nil, err
+	}
+	if p.reload != nil {
+		if err := p.reload(p); err != nil {
+			return nil, err
+		}
+	}
+	err := awaitBody(ctx, p.child, p.http, "/version", strconv.Itoa(p.generation))
+	return []float64{since(start)}, err
 }
 
 // since is the time from start in milliseconds.

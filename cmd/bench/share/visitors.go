@@ -10,16 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 )
 
 // serveUpstream is the application that is shared: /bytes/N is N zeros.
-func serveUpstream(s spec) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func serveUpstream(ctx context.Context, s spec) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
@@ -42,31 +38,47 @@ func serveUpstream(s spec) error {
 func serveBytes(w http.ResponseWriter, r *http.Request) {
 	n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
 	if err != nil || n < 0 || n > stalledSize {
-		http.Error(w, "how many bytes?", http.StatusBadRequest)
+		http.Error(w, "invalid number of bytes", http.StatusBadRequest)
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-	_, _ = io.CopyN(w, zeros{}, n) // the reader tells
+	_, _ = io.CopyN(w, zeros{}, n) // the reader reports an error
 }
 
-// httpClient is a browser without a screen: HTTP/1.1, connections kept.
+// zeros reads as zeros for ever.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// httpClient is like a browser: HTTP/1.1, connections kept.
 type httpClient struct {
 	http *http.Client
 	base string
 }
 
+// clientTLS trusts the certificate in the file root; without one, any certificate,
+// which is only used on loopback.
+func clientTLS(root string) (*tls.Config, error) {
+	if root == "" {
+		return &tls.Config{InsecureSkipVerify: true}, nil
+	}
+	text, err := os.ReadFile(root)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	return &tls.Config{RootCAs: roots}, nil
+}
+
 func newHTTPClient(s spec) (*httpClient, error) {
-	config := &tls.Config{}
-	if s.Root == "" {
-		config.InsecureSkipVerify = true // only asked for on loopback
-	} else {
-		text, err := os.ReadFile(s.Root)
-		if err != nil {
-			return nil, err
-		}
-		config.RootCAs = x509.NewCertPool()
-		config.RootCAs.AppendCertsFromPEM(text)
+	config, err := clientTLS(s.Root)
+	if err != nil {
+		return nil, err
 	}
 	transport := &http.Transport{
 		TLSClientConfig:     config,
@@ -115,38 +127,22 @@ func (c *httpClient) open(ctx context.Context, size int) (io.ReadCloser, error) 
 	return resp.Body, nil
 }
 
-// wait asks until there is an answer: peers do not say when they are ready.
-func (c *httpClient) wait(ctx context.Context) error {
-	const patience, pause = 30 * time.Second, 100 * time.Millisecond
-	for start := time.Now(); ; time.Sleep(pause) {
-		_, err := c.get(ctx, 1)
-		if err == nil || time.Since(start) > patience {
-			return err
-		}
-	}
-}
-
 // visit measures the rows as visitors of a link.
-func visit(s spec) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func visit(ctx context.Context, s spec) error {
 	c, err := newHTTPClient(s)
 	if err != nil {
 		return err
 	}
-	if s.Patient {
-		if err := c.wait(ctx); err != nil {
+	// Peers do not report when they are ready.
+	const patience, pause = 30 * time.Second, 100 * time.Millisecond
+	for start := time.Now(); s.Patient; time.Sleep(pause) {
+		_, err := c.get(ctx, 1)
+		if err == nil {
+			break
+		}
+		if time.Since(start) > patience {
 			return err
 		}
 	}
-	for _, r := range s.Rows {
-		res, err := r.run(ctx, c)
-		if err != nil {
-			return err
-		}
-		if err := tell(message{Result: &res}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.tellRows(ctx, c, nil)
 }

@@ -1,0 +1,240 @@
+package share
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devproxy/devproxy/cmd/bench/harness"
+	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/wan"
+)
+
+// here opens a share with both ends on one machine, without a path between them, and
+// calls measure with it.
+func (b bench) here(ctx context.Context, measure func(*share) error) (err error) {
+	link, err := wan.Open(ctx, wan.Config{Hosts: b.path.Hosts})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, link.Close()) }()
+	run := &programs{bench: b, link: link}
+	defer run.stop()
+	s, err := openShare(ctx, run, wan.A)
+	if err != nil {
+		return err
+	}
+	return measure(s)
+}
+
+// cpuRequests stays below the burst that a relay grants one address.
+const cpuRequests = 2400
+
+// cpuRow is the load for which a request's cost is measured.
+func cpuRow() row { return row{"cpu", "4 KB", cpuRequests, 4 << 10, 6, alone} }
+
+// cpuCost is processor time of one request, in microseconds.
+type cpuCost struct {
+	Local float64 `json:"local_us"` // `up`, for a request on this machine
+	Agent float64 `json:"agent_us"` // `up`, for one through the link
+	Relay float64 `json:"relay_us"`
+}
+
+func (c cpuCost) print(w io.Writer) {
+	fmt.Fprintf(w, "\nProcessor time of a 4 KB request on one machine: %.0f µs locally; through the link the agent takes %.0f µs (%.2f ×), the relay %.0f µs (%.2f ×).\n",
+		c.Local, c.Agent, c.Agent/c.Local, c.Relay, c.Relay/c.Local)
+}
+
+// measureCPU compares requests on this machine with requests through a link
+// that has both ends on it.
+func (b bench) measureCPU(ctx context.Context) (cost cpuCost, err error) {
+	var runs []cpuCost
+	for range b.repeats {
+		err := b.here(ctx, func(s *share) error {
+			run, err := s.cpu(ctx)
+			runs = append(runs, run)
+			return err
+		})
+		if err != nil {
+			return cost, err
+		}
+	}
+	return cpuCost{
+		Local: medianOf(runs, func(c cpuCost) float64 { return c.Local }),
+		Agent: medianOf(runs, func(c cpuCost) float64 { return c.Agent }),
+		Relay: medianOf(runs, func(c cpuCost) float64 { return c.Relay }),
+	}, nil
+}
+
+func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {
+	local := spec{Role: "visitors", URL: "https://shop.localhost", Dial: "127.0.0.1:443", Rows: []row{cpuRow()}}
+	if cost.Local, _, err = s.cpuDuring(ctx, local); err != nil {
+		return cost, fmt.Errorf("on this machine: %w", err)
+	}
+	if cost.Agent, cost.Relay, err = s.cpuDuring(ctx, s.visitors([]row{cpuRow()})); err != nil {
+		return cost, fmt.Errorf("through the link: %w", err)
+	}
+	return cost, nil
+}
+
+// cpuDuring is what `up` and the relay use for each of the visitors' requests, in
+// microseconds. Every request has to succeed.
+func (s *share) cpuDuring(ctx context.Context, visitors spec) (up, relay float64, err error) {
+	var used [2][2]time.Duration
+	read := func(i int) (err error) {
+		for j, c := range []*harness.Child{s.up, s.relay} {
+			used[i][j], err = c.CPU()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := read(0); err != nil {
+		return 0, 0, err
+	}
+	load, err := s.role(ctx, wan.A, visitors)
+	if err != nil {
+		return 0, 0, err
+	}
+	var m message
+	if err := load.Next(&m); err != nil {
+		return 0, 0, err
+	}
+	if len(m.Result.Errors) > 0 {
+		return 0, 0, fmt.Errorf("requests failed: %s", errorsText(m.Result.Errors))
+	}
+	if err := read(1); err != nil {
+		return 0, 0, err
+	}
+	each := func(j int) float64 { return float64((used[1][j] - used[0][j]).Microseconds()) / cpuRequests }
+	return each(0), each(1), nil
+}
+
+const (
+	// lanesAsleep is how many connections a session without traffic has.
+	lanesAsleep = 2
+	// spareFiles are the descriptors for all but sleeping shares.
+	spareFiles = 256
+	// mostSessions is where more would only take longer.
+	mostSessions = 2000
+	// calm is how long the relay is left alone before its memory is read.
+	calm = 10 * time.Second
+)
+
+// memoryCost is what sleeping shares cost a relay.
+type memoryCost struct {
+	Sessions    int     `json:"sessions"`
+	Descriptors int64   `json:"descriptor_limit"`
+	Before      int64   `json:"before_kb"`
+	After       int64   `json:"after_kb"`
+	Each        float64 `json:"each_kb"`
+}
+
+func (c memoryCost) print(w io.Writer) {
+	fmt.Fprintf(w, "\nMemory of the relay: %d KB before, %d KB with %d sleeping shares: %.1f KB each (the descriptor limit is %d).\n",
+		c.Before, c.After, c.Sessions, c.Each, c.Descriptors)
+}
+
+// measureMemory opens many sleeping shares on one relay.
+func (b bench) measureMemory(ctx context.Context) (cost memoryCost, err error) {
+	err = b.here(ctx, func(s *share) (err error) {
+		if cost.Descriptors, err = s.relay.DescriptorLimit(); err != nil {
+			return err
+		}
+		cost.Sessions = min(mostSessions, int(cost.Descriptors-spareFiles)/lanesAsleep)
+		if b.sessions > 0 {
+			cost.Sessions = b.sessions
+		}
+		if cost.Before, err = s.relay.ResidentKB(); err != nil {
+			return err
+		}
+		sleepers, err := s.role(ctx, wan.A, spec{
+			Role: "sleepers", Addr: s.link.Addr(wan.A).String() + ":443", Root: s.file("cert.pem"), Sessions: cost.Sessions,
+		})
+		if err != nil {
+			return err
+		}
+		var m message
+		if err := sleepers.Next(&m); err != nil {
+			return err
+		}
+		time.Sleep(calm)
+		cost.After, err = s.relay.ResidentKB()
+		cost.Each = float64(cost.After-cost.Before) / float64(cost.Sessions)
+		return err
+	})
+	return cost, err
+}
+
+// sleep opens sessions, each with its own key and its own link, and keeps them.
+func sleep(ctx context.Context, s spec) error {
+	config, err := clientTLS(s.Root)
+	if err != nil {
+		return err
+	}
+	config.ServerName, config.MinVersion, config.NextProtos = relayDomain, tls.VersionTLS13, []string{tunnel.ALPN}
+	var (
+		mu       sync.Mutex
+		sessions []*tunnel.Session
+		group    errgroup.Group
+	)
+	defer func() {
+		for _, session := range sessions {
+			session.Close(nil)
+		}
+	}()
+	group.SetLimit(16)
+	for range s.Sessions {
+		group.Go(func() error {
+			session, err := openSession(ctx, s.Addr, config)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sessions = append(sessions, session)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, session := range sessions {
+		for session.Stats().Lanes < lanesAsleep && session.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		if err := session.Err(); err != nil {
+			return fmt.Errorf("a session ended: %w", err)
+		}
+	}
+	if err := tell(message{Ready: s.Addr}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func openSession(ctx context.Context, addr string, config *tls.Config) (*tunnel.Session, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	hello, err := json.Marshal(tunnel.Claim{Enrol: relayToken, Project: "shop", Link: tunnel.Link(key, 0), Hosts: []string{""}})
+	if err != nil {
+		return nil, err
+	}
+	session, _, err := tunnel.Dial(ctx, tunnel.Config{Key: key, Hello: hello, Dial: func(ctx context.Context) (tunnel.Lane, error) {
+		return dialLane(ctx, addr, "", config)
+	}})
+	return session, err
+}
