@@ -82,7 +82,7 @@ var allowed = map[string][]string{
 	"tunnel/relay/handover": {},
 
 	// What both fronts of HTTP need.
-	"tunnel/message": {"tunnel/page"},
+	"tunnel/message": {"tunnel/page", "tunnel/splice"},
 
 	// What both ends of a tunnel need.
 	"tunnel/websocket": {},

@@ -122,7 +122,7 @@ func TestPipelinedRefusalComesInOrder(t *testing.T) {
 		"\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nho\r\n0\r\n\r\n"+
 		"GET /3 HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"+
 		"GET /4 HTTP/1.1\r\nHost: a\r\n\r\n")
-	want := []string{"200 /1 hi <nil>", "200 /2 ho <nil>", "400 a line ends in LF alone (RFC 9112 §2.2)"}
+	want := []string{"200 /1 hi <nil>", "200 /2 ho <nil>", "400 a line ends in LF without CR (RFC 9112 §2.2)"}
 	if diff := cmp.Diff(want, answers(t, c)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -72,7 +72,7 @@ func upgrade(t *testing.T, c interface {
 func TestDeclinedUpgradeGoesOn(t *testing.T) {
 	c := serve(t, http.HandlerFunc(echo)).dial(t, false)
 	io.WriteString(c, upgradeHead+upgradeHead+"GET /3 HTTP/1.1\r\nHost: a\r\n\r\nGET /4 HTTP/1.1\nHost: a\r\n\r\n")
-	want := []string{"200 /  <nil>", "200 /  <nil>", "200 /3  <nil>", "400 a line ends in LF alone (RFC 9112 §2.2)"}
+	want := []string{"200 /  <nil>", "200 /  <nil>", "200 /3  <nil>", "400 a line ends in LF without CR (RFC 9112 §2.2)"}
 	if diff := cmp.Diff(want, answers(t, c)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -7,37 +7,36 @@ import (
 	"time"
 )
 
-// Unknown is the address that an app is told for a visitor of a share who must
-// not look local, or whose address nobody told: 192.0.2.1, of the block for
-// documentation (RFC 5737), which is nobody's.
+// Unknown is the address that an app gets for a visitor of a share that must not look
+// local, or whose address is unknown: 192.0.2.1, from the block for documentation
+// (RFC 5737), which belongs to no machine.
 //
-// It is an address, because apps do not treat its absence as unknown. Rails'
-// remote_ip, Rack's Request#ip and Express' req.ip fall back to the peer of the
-// connection when X-Forwarded-For is absent, and Rails also when it says
-// "unknown" (RFC 7239 section 6.2) or any other text that is not an address.
-// The peer is devproxy, so the answer would be 127.0.0.1, for which Rails'
-// web-console opens. None of the lists of proxies to skip contains it: Rails'
-// TRUSTED_PROXIES, Rack's trusted proxies, web-console's permissions, Express'
-// loopback, linklocal and uniquelocal, Symfony's and Laravel's
-// PRIVATE_SUBNETS, Tomcat's internalProxies.
+// It is an address, because apps do not treat its absence as unknown. Rails' remote_ip,
+// Rack's Request#ip and Express' req.ip fall back to the peer of the connection when
+// X-Forwarded-For is absent, and Rails also when it is "unknown" (RFC 7239 section 6.2) or
+// any other text that is not an address. The peer is devproxy, so the result would be
+// 127.0.0.1, for which Rails' web-console opens. None of the lists of proxies to skip has
+// Unknown: Rails' TRUSTED_PROXIES, Rack's trusted proxies, web-console's permissions,
+// Express' loopback, linklocal and uniquelocal, Symfony's and Laravel's PRIVATE_SUBNETS,
+// Tomcat's internalProxies.
 //
-// It cannot help an app that looks at the connection alone, such as Django's
-// INTERNAL_IPS or Werkzeug's debugger without ProxyFix: that peer is 127.0.0.1
-// for every request. So a share also hides the consoles themselves.
+// It cannot help an app that uses only the connection, such as Django's INTERNAL_IPS or
+// Werkzeug's debugger without ProxyFix: that peer is 127.0.0.1 for every request. So a share
+// also hides the consoles themselves.
 var Unknown = netip.MustParseAddr("192.0.2.1")
 
-// Machine knows the addresses of this machine. The zero value is ready for use, by
-// several goroutines at once; nil works too, but reads them each time.
+// Machine has the addresses of this machine. The zero value is ready to use and safe for
+// concurrent use. Nil works too, but reads the addresses each time.
 type Machine struct {
 	last atomic.Pointer[ownAddrs]
 	list func() ([]net.Addr, error) // net.InterfaceAddrs when nil; set by tests
 }
 
-// Shown is the address that an app is told for a visitor at addr: addr itself,
-// without a zone and as IPv4 where it is mapped, or Unknown for the zero Addr,
-// for loopback, link-local, unspecified, multicast and reserved addresses,
-// and for an address of this machine. A private address of another machine stays:
-// it is what a relay in the same network sees. Shown(Shown(a)) is Shown(a).
+// Shown is the address that an app gets for a visitor at addr: addr itself, without a zone
+// and as IPv4 where it is mapped; Unknown for the zero Addr, for loopback, link-local,
+// unspecified, multicast and reserved addresses, and for an address of this machine. A
+// private address of another machine stays, since a relay in the same network sees those.
+// Shown(Shown(a)) is Shown(a).
 func (m *Machine) Shown(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() || reserved(addr) || m.own(addr) {
@@ -52,9 +51,9 @@ var (
 	global6     = netip.MustParsePrefix("2000::/3")    // RFC 4291 section 2.4
 )
 
-// reserved reports whether addr cannot be another machine's. Of IPv6 only
-// global unicast and unique local addresses can; "::127.0.0.1", which Ruby's
-// IPAddr reads as 127.0.0.1, cannot.
+// reserved reports whether addr cannot be another machine's. Of IPv6, only global unicast
+// and unique local addresses can be; "::127.0.0.1", which Ruby's IPAddr reads as 127.0.0.1,
+// cannot.
 func reserved(addr netip.Addr) bool {
 	if addr.Is6() {
 		return !global6.Contains(addr) && !addr.IsPrivate()
@@ -71,8 +70,8 @@ type ownAddrs struct {
 	addrs map[netip.Addr]bool
 }
 
-// own reports whether addr is this machine's. When the list cannot be read the
-// last one counts.
+// own reports whether addr is this machine's. If the list cannot be read, the last one is
+// used.
 func (m *Machine) own(addr netip.Addr) bool {
 	if m == nil {
 		return new(Machine).own(addr)
@@ -85,7 +84,7 @@ func (m *Machine) own(addr netip.Addr) bool {
 	return last.addrs[addr]
 }
 
-// read is the list now; last when it cannot be read.
+// read returns the current list; last if it cannot be read.
 func (m *Machine) read(last *ownAddrs, now time.Time) *ownAddrs {
 	list := m.list
 	if list == nil {

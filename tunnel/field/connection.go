@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// Hop is the field that carries the devproxy instances a request has passed,
-// by which an instance recognizes its own requests.
+// Hop is the field with the devproxy instances that a request has passed, by which an
+// instance recognizes its own requests.
 const Hop = "Devproxy-Hop"
 
-// PublicHost is the field that tells a project under which public host, with the
-// port unless it is 443, a visitor of a share asked. All other fields have the
-// local one. A client that sends it itself is not believed.
+// PublicHost is the field with the public host that a visitor of a share requested, and the
+// port unless it is 443. All other fields have the local host. The value of a client is
+// dropped.
 const PublicHost = "Devproxy-Public-Host"
 
-// IsHopByHop reports whether the canonical name is a field that belongs to one
-// connection (RFC 9110 section 7.6.1, RFC 9112 section 9.3 and appendix C.2.2)
-// or to one proxy (RFC 9110 section 11.7), or one that the writer of a message
-// writes itself.
+// IsHopByHop reports whether a field with this canonical name belongs to one connection
+// (RFC 9110 section 7.6.1, RFC 9112 section 9.3 and appendix C.2.2) or to one proxy (RFC 9110
+// section 11.7), or is written by the writer of a message.
 func IsHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
@@ -43,32 +42,30 @@ func CopyResponse(to, from http.Header) {
 	}
 }
 
-// DropNamed removes the fields from h that the lines of a Connection field
-// name.
+// DropNamed removes the fields from h that the lines of a Connection field name.
 func DropNamed(h http.Header, connection []string) {
 	for name := range Elements(connection) {
 		h.Del(name)
 	}
 }
 
-// KeepTE gives out the only value of TE that has a meaning end to end,
-// "trailers", when in has it: gRPC asks for it.
+// KeepTE copies the only value of TE with a meaning end to end, "trailers", from in to out.
+// gRPC needs it.
 func KeepTE(out, in http.Header) {
 	if Has(in["Te"], "trailers") {
 		out["Te"] = []string{"trailers"}
 	}
 }
 
-// Upgrade is the protocols that r asks to change to, separated by ", ", of which
-// the server chooses (RFC 9110 section 7.8); empty when r does not ask, or may
-// not. Cleartext HTTP/2 is never one: it has no place inside TLS, and is obsolete
-// (RFC 9113 section 3.1).
+// Upgrade returns the protocols to which r offers to switch, separated by ", "; the server
+// chooses (RFC 9110 section 7.8). It is empty when r offers none, or may not. It leaves out
+// cleartext HTTP/2, which cannot be used inside TLS and is obsolete (RFC 9113 section 3.1).
 func Upgrade(r *http.Request) string {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || !Has(r.Header["Connection"], "upgrade") {
 		return ""
 	}
 	if r.Header.Get("Upgrade") == "" {
-		return "" // an empty first line, which others look at
+		return "" // an empty first line: some readers look only at that
 	}
 	var protocols []string
 	for protocol := range Elements(r.Header["Upgrade"]) {
@@ -79,10 +76,9 @@ func Upgrade(r *http.Request) string {
 	return strings.Join(protocols, ", ")
 }
 
-// Offered reports whether protocol, which a 101 switches to, is one of asked, as
-// Upgrade returns it.
-func Offered(asked, protocol string) bool {
-	for offer := range Elements([]string{asked}) {
+// Offered reports whether the protocol of a 101 is one of offers, as Upgrade returns them.
+func Offered(offers, protocol string) bool {
+	for offer := range Elements([]string{offers}) {
 		if strings.EqualFold(offer, protocol) {
 			return true
 		}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Elements are the elements of a list field (RFC 9110 section 5.6.1), without
-// the blanks around them. Empty elements are skipped, and quotes are not read:
-// it is for lists of tokens.
+// Elements yields the elements of a list field (RFC 9110 section 5.6.1), without the blanks
+// around them. It skips empty elements and does not interpret quotes: it is for lists of
+// tokens.
 func Elements(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
@@ -29,9 +29,8 @@ func IsToken(text string) bool {
 	})
 }
 
-// Accepts reports whether the lines of an Accept field (RFC 9110 section
-// 12.5.1) name mediaType itself, with a weight above zero. A range such as
-// "*/*" does not count.
+// Accepts reports whether the lines of an Accept field (RFC 9110 section 12.5.1) name
+// mediaType itself, with a weight above zero. A range such as "*/*" does not count.
 func Accepts(lines []string, mediaType string) bool {
 	for element := range Elements(lines) {
 		named, parameters, _ := strings.Cut(element, ";")
@@ -42,13 +41,13 @@ func Accepts(lines []string, mediaType string) bool {
 	return false
 }
 
-// Quality is how gladly a visitor whose Accept-Encoding is accept takes a
-// coding, 0 to 1 (RFC 9110 section 12.5.3). What is not named is not taken, but
-// for identity; without the field that is all.
+// Quality is the weight of a coding in an Accept-Encoding field, 0 to 1 (RFC 9110 section
+// 12.5.3). A coding that is not named is not acceptable, except for identity; without the
+// field, only identity is.
 func Quality(accept, token string) float64 {
 	anything := 0.0
 	if token == "identity" {
-		// Acceptable, but never before a coding that is asked for.
+		// Acceptable, but never preferred to a coding that is named.
 		anything = 0.001
 	}
 	for element := range strings.SplitSeq(accept, ",") {
@@ -64,8 +63,7 @@ func Quality(accept, token string) float64 {
 	return anything
 }
 
-// weight is the q of an element's parameters, 1 when there is none and 0 when
-// it is no number.
+// weight is the q of an element's parameters: 1 without one, 0 if it is not a valid number.
 func weight(parameters string) float64 {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		key, value, _ := strings.Cut(parameter, "=")
@@ -81,8 +79,8 @@ func weight(parameters string) float64 {
 	return 1
 }
 
-// Has reports whether a list field has the element token in any case, alone or
-// with parameters.
+// Has reports whether a list field has the element token in any case, with or without
+// parameters.
 func Has(lines []string, token string) bool {
 	for element := range Elements(lines) {
 		name, _, _ := strings.Cut(element, ";")

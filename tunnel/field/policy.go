@@ -9,46 +9,46 @@ import (
 type Client uint8
 
 const (
-	// Local is a client of the local listener: the developer's browser and
-	// tools, or a device that `access` lets in.
+	// Local is a client of the local listener: the developer's browser and tools, or a
+	// device that `access` allows.
 	Local Client = iota
 	// Visitor is a client of a share.
 	Visitor
 )
 
-// Kind says what a controlled field would make an app believe.
+// Kind is what a field would make an app believe.
 type Kind uint8
 
 const (
-	// None is a field that the policy leaves alone.
+	// None is a field that always passes.
 	None Kind = iota
-	// Message fields frame or describe the message, or are the browser's word.
-	// They pass in their own spelling and are dropped in any other.
+	// Message fields frame or describe the message, or are set by the browser. They pass in
+	// their own spelling and are dropped in any other.
 	Message
 	// Connection fields belong to one connection; see IsHopByHop.
 	Connection
-	// Address fields tell the client's address. devproxy writes its own.
+	// Address fields have the client's address. devproxy writes its own.
 	Address
-	// Target fields tell apps another scheme, host or path than the one that
-	// devproxy matched, guarded and authorized, or how to deliver a file.
+	// Target fields give apps another scheme, host or path than the one that devproxy
+	// matched, guarded and authorized, or say how to deliver a file.
 	Target
 	// Environment fields become environment variables that programs obey:
 	// Proxy becomes HTTP_PROXY (httpoxy, CVE-2016-5385).
 	Environment
 	// Own fields are devproxy's.
 	Own
-	// Edge fields tell what a CDN or a hosting platform knows of a request.
+	// Edge fields have what a CDN or a hosting platform knows about a request.
 	Edge
-	// Internal fields are what a framework sends to itself.
+	// Internal fields are those that a framework sends to itself.
 	Internal
-	// Identity fields tell who has signed in, or with which certificate.
+	// Identity fields have the user who has signed in, or the client's certificate.
 	Identity
 )
 
-// everyones reports whether fields of kind k are dropped for local clients too.
-// The others cannot harm a local client's own machine, and developers do send
-// them by hand to try what their app makes of them.
-func (k Kind) everyones() bool {
+// dropsForAll reports whether fields of kind k are dropped for local clients too. The others
+// cannot harm a local client's own machine, and developers send them by hand to test their
+// app.
+func (k Kind) dropsForAll() bool {
 	switch k {
 	case Connection, Address, Target, Environment, Own:
 		return true
@@ -56,8 +56,8 @@ func (k Kind) everyones() bool {
 	return false
 }
 
-// Allowed reports whether a request field may pass from c to an app. Fields of
-// the connection may not.
+// Allowed reports whether a request field may pass from c to an app. Fields of the connection
+// may not.
 func Allowed(name string, c Client) bool {
 	if common[name] {
 		return true
@@ -73,31 +73,30 @@ func Allowed(name string, c Client) bool {
 	case kind == Message:
 		return true
 	}
-	return c == Local && !kind.everyones()
+	return c == Local && !kind.dropsForAll()
 }
 
-// KindOf is the kind of the field called name, in any case and with any
-// punctuation.
+// KindOf returns the kind of a field, whose name may have any case and punctuation.
 func KindOf(name string) Kind {
 	var room [maxName]byte
 	folded, _ := fold(room[:0], name)
 	return kindOf(folded)
 }
 
-// Trailer reports whether a field may pass in the trailer section of a request
-// or of a response. No field may that the policy controls or that the
-// recipient needs before the body: those for framing, routing, authentication,
-// request modifiers, response control and the content's format (RFC 9110
-// section 6.5.1), and cookies. Some recipients merge trailers into the header.
+// Trailer reports whether a field may pass in the trailer section of a request or response.
+// Fields that the policy controls may not, nor those that the recipient needs before the
+// body: for framing, routing, authentication, request modifiers, response control and the
+// content's format (RFC 9110 section 6.5.1), and cookies. Some recipients merge trailers into
+// the header.
 func Trailer(name string) bool {
 	var room [maxName]byte
 	folded, _ := fold(room[:0], name)
 	return kindOf(folded) == None && !isEarly(folded)
 }
 
-// Trailers returns the fields of a trailer section that may pass and have a value.
-// A field that was announced and never sent has none. It must not be set for
-// net/http: its server never ends an HTTP/2 response whose trailers are all empty.
+// Trailers returns the fields of a trailer section that may pass and have a value. A field
+// that was announced and never sent has none. net/http must not get one: its server never ends
+// an HTTP/2 response whose trailers are all empty.
 func Trailers(in http.Header) http.Header {
 	out := http.Header{}
 	for name, values := range in {
@@ -121,8 +120,8 @@ func TrailerNames(in http.Header) []string {
 	return names
 }
 
-// isEarly reports whether a field is one that the recipient needs before the
-// body. Digests of the content come after it.
+// isEarly reports whether the recipient needs a field before the body. Digests of the content
+// may come after it.
 func isEarly(folded []byte) bool {
 	switch name := string(folded); name {
 	case "content-md5", "content-digest":
@@ -132,12 +131,11 @@ func isEarly(folded []byte) bool {
 	}
 }
 
-// maxName is longer than every name of the tables. Longer names are folded on
-// the heap.
+// maxName is longer than every name of the tables. Longer names are folded on the heap.
 const maxName = 64
 
-// fold appends the folded form of name to b. odd is true for a name that has
-// other punctuation than "-", which some servers read as another name.
+// fold appends the folded form of name to b. odd is true for a name with other punctuation
+// than "-", which some servers read as another name.
 func fold(b []byte, name string) (folded []byte, odd bool) {
 	for i := range len(name) {
 		c := name[i]
@@ -153,7 +151,7 @@ func fold(b []byte, name string) (folded []byte, odd bool) {
 	return b, odd
 }
 
-// kindOf looks a folded name up: exact names, then prefixes, then suffixes.
+// kindOf looks up a folded name: exact names, then prefixes, then suffixes.
 func kindOf(folded []byte) Kind {
 	if kind, ok := exact[string(folded)]; ok {
 		return kind
@@ -172,7 +170,7 @@ func kindOf(folded []byte) Kind {
 	case 'p', 'r': // the last letters of all suffixes
 		for _, suffix := range addressSuffixes {
 			if n := len(folded) - len(suffix); n >= 0 && string(folded[n:]) == suffix {
-				// Visitors only: the name is not known, and may be the app's own.
+				// Dropped for visitors only: the name is unknown, and may be the app's own.
 				return Edge
 			}
 		}

@@ -5,12 +5,11 @@ import (
 	"strings"
 )
 
-// table lists the controlled fields by kind, folded. "name-*" is a prefix. A
-// name that passes although a prefix covers it has the kind None.
+// table has the fields of each kind, folded. "name-*" is a prefix. A name that passes although
+// a prefix covers it has the kind None.
 var table = map[Kind]string{
-	// What describes or frames a message (RFC 9110, RFC 9112), and what only a
-	// browser can say: Sec-Fetch-Site (W3C Fetch Metadata) is how apps tell
-	// their own pages from others.
+	// Fields that describe or frame a message (RFC 9110, RFC 9112), and those that only a
+	// browser sets: apps recognize their own pages by Sec-Fetch-Site (W3C Fetch Metadata).
 	Message: `content-length content-type content-encoding content-range set-cookie max-forwards
 		access-control-* sec-*`,
 
@@ -21,7 +20,7 @@ var table = map[Kind]string{
 	// client's address, and those that apps' libraries look for (the npm package
 	// request-ip, Go's realip packages, Java's getRemoteAddr helpers).
 	// Forwarded is RFC 7239. X-Forwarded-* are addresses, host, scheme and prefix; those
-	// that tell a user or a client certificate are of the kind Identity.
+	// with a user or a client certificate have the kind Identity.
 	Address: `forwarded x-forwarded* forwarded-for forwarded-for-ip forwarded-host forwarded-proto
 		x-real-ip x-real-port x-client-ip x-client-port x-client-addr x-client-address x-cluster-client-ip true-client-ip client-ip client-address
 		real-ip remote-addr remote-host remote-port x-remote-ip x-remote-addr x-remote-host x-remote-port x-originating-ip originating-ip
@@ -54,7 +53,7 @@ var table = map[Kind]string{
 
 	Own: `devproxy-*`,
 
-	// Via and CDN-Loop (RFC 8586) are proxies' words. The adapters of Express and
+	// Proxies set Via and CDN-Loop (RFC 8586). The adapters of Express and
 	// Fastify for AWS Lambda take the caller from X-Apigateway-Event. Apps run a
 	// task because Google's or Amazon's queue field is there.
 	Edge: `via cdn-loop cf-* cloudfront-* fastly-* fly-* x-azure-* x-appengine-* x-envoy-* x-vercel-* x-nf-* x-arr-* x-waws-*
@@ -65,16 +64,16 @@ var table = map[Kind]string{
 	// x-middleware-subrequest (CVE-2025-29927), its proxies' next-resume, and the
 	// keys of revalidation. Astro: the Vercel adapter's x-astro-*. React Router:
 	// CVE-2025-43864 and CVE-2025-43865. Symfony: HttpKernel's X-Php-Ob-Level.
-	// X-Rack-Mini-Profiler asks for what ?pp= does: the environment, profiles.
-	// They are the visitor's alone: a middleware or res.revalidate() of Next may
-	// ask its own origin, which is devproxy's.
+	// X-Rack-Mini-Profiler has the effect of ?pp=: it shows the environment and profiles.
+	// They are dropped only for visitors: a middleware or res.revalidate() of Next may send
+	// requests to its own origin, which is devproxy's.
 	Internal: `x-middleware-* x-invoke-* x-matched-path x-now-route-matches next-resume x-next-resume-state-length
 		x-prerender-revalidate x-prerender-revalidate-if-generated x-prerender-bypass-mode x-next-revalidated-tags x-next-revalidate-tag-token x-next-cache-tags x-next-cache-soft-tags
 		x-opennext-* x-astro-path x-astro-locals x-astro-middleware-secret
 		x-react-router-spa-mode x-react-router-prerender-data
 		x-php-ob-level x-rack-mini-profiler`,
 
-	// X-Forwarded-User and its like: oauth2-proxy, Traefik and Envoy.
+	// X-Forwarded-User and similar fields: oauth2-proxy, Traefik and Envoy.
 	// Single sign-on in front of an app: Apache's and nginx's Remote-User,
 	// Authelia's Remote-*, Kubernetes' X-Remote-*, oauth2-proxy's
 	// X-Auth-Request-*, Teleport, Authentik, Pomerium, Vouch, Kong, mod_auth_openidc,
@@ -99,16 +98,15 @@ var table = map[Kind]string{
 	None: `x-middleware-prefetch x-middleware-preflight`,
 }
 
-// addressSuffixes end the names of further client address fields: every CDN
-// invents one.
+// addressSuffixes end the names of further fields with the client's address: every CDN has
+// its own.
 var addressSuffixes = [...]string{
 	"-client-ip", "-clientip", "-connecting-ip", "-real-ip", "-originating-ip", "-remote-ip",
 	"-remote-addr", "-client-addr", "-forwarded-for",
 }
 
-// early are the fields that come too late in a trailer section, besides the
-// controlled ones and those of isEarly: a browser that merged them into the
-// header would act on them.
+// early are further fields that come too late in a trailer section: a browser that merged
+// them into the header would act on them.
 var early = set(`host authorization www-authenticate authentication-info cookie cookie2 set-cookie2
 	cache-control pragma expires age date vary warning location content-location retry-after refresh
 	range expect origin referer x-http-method-override x-http-method x-method-override
@@ -116,9 +114,8 @@ var early = set(`host authorization www-authenticate authentication-info cookie 
 	service-worker-allowed status link referrer-policy permissions-policy feature-policy origin-agent-cluster
 	sourcemap x-sourcemap nel report-to reporting-endpoints x-frame-options x-content-type-options x-robots-tag`)
 
-// common are the fields that browsers send with nearly every request, in
-// canonical form. They pass without a look at the other tables, which only saves
-// time.
+// common are the fields that browsers send with nearly every request, in canonical form.
+// They pass without a lookup in the other tables, to save time.
 var common = set(`Accept Accept-Encoding Accept-Language Cache-Control Content-Length Content-Type Cookie Dnt
 	If-Modified-Since If-None-Match Origin Pragma Priority Referer
 	Sec-Ch-Ua Sec-Ch-Ua-Mobile Sec-Ch-Ua-Platform Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User
@@ -129,7 +126,7 @@ type prefix struct {
 	kind Kind
 }
 
-// exact holds the names of table, prefixes its "name-*" by their first letter.
+// exact has the names of table, prefixes its "name-*" by their first letter.
 var exact, prefixes = index(table)
 
 func index(table map[Kind]string) (exact map[string]Kind, prefixes ['z' - 'a' + 1][]prefix) {
@@ -154,8 +151,7 @@ func set(names string) map[string]bool {
 	return s
 }
 
-// Names are the controlled names of kind k, sorted and folded. A prefix ends
-// in "*".
+// Names returns the names of kind k, sorted and folded. A prefix ends in "*".
 func Names(k Kind) []string {
 	return slices.Sorted(strings.FieldsSeq(table[k]))
 }

@@ -226,11 +226,11 @@ func TestReasons(t *testing.T) {
 		{"a version of something else", line("/", "HTCPCP/1.1"), 400, "does not end in HTTP/1.1"},
 
 		{"a fragment", line("/#a", "HTTP/1.1"), 400, "a fragment"},
-		{"a CR in the target", line("/\ra", "HTTP/1.1"), 400, "a CR stands"},
+		{"a CR in the target", line("/\ra", "HTTP/1.1"), 400, "a CR is not followed"},
 		{"a control character in the target", line("/\x01", "HTTP/1.1"), 400, "a control character"},
 		{"the first byte outside ASCII in the target", line("/\x80", "HTTP/1.1"), 400, "outside ASCII"},
 		{"DEL in the target", line("/\x7f", "HTTP/1.1"), 400, "a control character"},
-		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 501, "about no host"},
+		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 501, "names no host"},
 		{"OPTIONS and more than *", "OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path nor"},
 		{"OPTIONS and another character", "OPTIONS a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path nor"},
 		{"a URL without host", line("http:///a", "HTTP/1.1"), 400, "the host is empty"},
@@ -238,8 +238,8 @@ func TestReasons(t *testing.T) {
 
 		{"a folded field", field(" a: b"), 400, "line folding"},
 		{"a folded field without colon", field("\ta"), 400, "line folding"},
-		{"a CR in a value", field("a: b\rc"), 400, "a CR stands"},
-		{"a control character in a value", field("a: b\x01c"), 400, "value holds a control character"},
+		{"a CR in a value", field("a: b\rc"), 400, "a CR is not followed"},
+		{"a control character in a value", field("a: b\x01c"), 400, "value has a control character"},
 		{"a user name", host("u@a"), 400, "a user name"},
 		{"an empty user name", host("@a"), 400, "a user name"},
 		{"an IPv4 address in brackets", host("[127.0.0.1]"), 400, "not an IPv6 address"},
@@ -269,10 +269,10 @@ func TestReasons(t *testing.T) {
 func TestBodyReasons(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, test := range []struct{ name, body, reason string }{
-		{"LF in place of a size", "\n", "LF alone"},
-		{"a size line without CR", "5\n", "LF alone"},
+		{"LF in place of a size", "\n", "LF without CR"},
+		{"a size line without CR", "5\n", "LF without CR"},
 		{"a size line without end", strings.Repeat("0", maxChunkDigits) + ";" + strings.Repeat("a", maxChunkLine-maxChunkDigits-1), "too long"},
-		{"LF in place of a trailer", "0\r\n\n", "LF alone"},
+		{"LF in place of a trailer", "0\r\n\n", "LF without CR"},
 		{"a trailer without end", "0\r\na:" + strings.Repeat("a", maxTrailers-2), "too long"},
 		{"a trailer that frames", "0\r\nContent-Length: 1\r\n", "named content-length"},
 		{"a trailer without name", "0\r\n: 1\r\n", "has no name"},

@@ -2,8 +2,8 @@ package message
 
 import "encoding/binary"
 
-// The classes of bytes that RFC 9110 and RFC 3986 allow, as bit sets: one for
-// the bytes below 64, one for the letters' half of ASCII.
+// The classes of bytes that RFC 9110 and RFC 3986 allow, as bit sets: one for the bytes
+// below 64, one for those from 64 to 127.
 const (
 	digitsLow    = (1<<10 - 1) << '0'
 	lettersHigh  = (1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64)
@@ -17,7 +17,7 @@ func in(low, high uint64, c byte) bool {
 	if c < 64 {
 		return low>>c&1 == 1
 	}
-	return high>>(c-64)&1 == 1 // nothing is left of high from 128 on
+	return high>>(c-64)&1 == 1 // 0 from 128 on
 }
 
 // isToken reports whether b is a token (RFC 9110 §5.6.2).
@@ -36,13 +36,13 @@ func isHex(c byte) bool { return isDigit(c) || (c|0x20)-'a' < 6 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// isControl is true for CTL without HTAB, which field values may hold.
+// isControl reports whether c is a CTL other than HTAB, which field values may have.
 func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// indexControl is where the first control character of b is, -1 if there is
-// none. Values are most of a head, so it looks at eight bytes at once: with
-// the high bits aside, a byte below 0x20 borrows when 0x20 is taken from it,
-// and 0x7f becomes zero when flipped.
+// indexControl is the index of the first control character in b, -1 if it has none.
+// Values are most of a head, so it checks eight bytes at once: apart from the high bit,
+// a byte below 0x20 borrows when 0x20 is subtracted from it, and 0x7f becomes zero when
+// it is flipped.
 func indexControl(b []byte) int {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -50,7 +50,7 @@ func indexControl(b []byte) int {
 		x := binary.LittleEndian.Uint64(b[i:])
 		y := x ^ each*0x7f
 		if ((x-each*' ')&^x|(y-each)&^y)&high != 0 {
-			break // perhaps a tab alone
+			break // perhaps only a tab
 		}
 	}
 	for ; i < len(b); i++ {
@@ -61,8 +61,8 @@ func indexControl(b []byte) int {
 	return -1
 }
 
-// equalFold compares with an ASCII text in lower case. Unicode folding would
-// take a Kelvin sign for a k.
+// equalFold compares b with an ASCII text in lower case. Unicode folding would take a
+// Kelvin sign for a k.
 func equalFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false

@@ -5,11 +5,11 @@ import (
 	"io"
 )
 
-// Limits of what surrounds chunks.
+// Limits of the lines around chunks.
 const (
-	maxChunkLine   = 1 << 10 // the size and its extensions, which nobody uses
-	maxChunkDigits = 15      // hexadecimal: no size reaches the sign of an int64
-	maxTrailers    = 4 << 10 // all of them: what net/http takes
+	maxChunkLine   = 1 << 10 // the size and its extensions, which are rarely used
+	maxChunkDigits = 15      // hexadecimal digits, so that a size fits an int64
+	maxTrailers    = 4 << 10 // all of them; as many as net/http accepts
 )
 
 func broken(section, reason string) *BodyError {
@@ -22,8 +22,8 @@ func endedEarly() *BodyError {
 	return e
 }
 
-// bodyLine finds a line of at most limit bytes, CRLF included, and gives it
-// without them; n is 0 while it has yet to arrive.
+// bodyLine finds a line of at most limit bytes with its CRLF, and returns it without
+// that. n is the length with the CRLF; 0 while the line is incomplete.
 func bodyLine(b []byte, limit int) (line []byte, n int, err *BodyError) {
 	window := b[:min(len(b), limit)]
 	end := bytes.IndexByte(window, '\n')
@@ -33,13 +33,13 @@ func bodyLine(b []byte, limit int) (line []byte, n int, err *BodyError) {
 	case end < 0:
 		return nil, 0, nil
 	case end == 0 || b[end-1] != '\r':
-		return nil, 0, broken("9112 §7.1", "a line ends in LF alone")
+		return nil, 0, broken("9112 §7.1", "a line ends in LF without CR")
 	}
 	return b[:end-1], end + 1, nil
 }
 
-// parseChunkSize reads "1a" or "1a;name=value". Extensions are passed over;
-// blanks are taken inside them only.
+// parseChunkSize reads "1a" or "1a;name=value". It ignores extensions; blanks are allowed
+// only inside them.
 func parseChunkSize(line []byte) (int64, *BodyError) {
 	size, digits := int64(0), 0
 	for digits < len(line) && isHex(line[digits]) {
@@ -57,15 +57,15 @@ func parseChunkSize(line []byte) (int64, *BodyError) {
 	case digits == 0:
 		return 0, broken("9112 §7.1", "a chunk's size is not a hexadecimal number")
 	case len(rest) > 0 && rest[0] != ';':
-		return 0, broken("9112 §7.1", "a chunk's size is followed by something else than an extension")
+		return 0, broken("9112 §7.1", "a chunk's size is followed by something other than an extension")
 	case bytes.ContainsFunc(rest, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-		return 0, broken("9112 §7.1.1", "a chunk extension holds a control character")
+		return 0, broken("9112 §7.1.1", "a chunk extension has a control character")
 	}
 	return size, nil
 }
 
-// checkTrailer judges a trailer field. Those that frame, route or authorise a
-// message come too late to be honoured, and must not be merged into the head.
+// checkTrailer checks a trailer field. Fields that frame, route or authorise a message
+// come too late there, and must not be merged into the head.
 func checkTrailer(line []byte) *BodyError {
 	name, _, refusal := parseField(line)
 	if refusal != nil {

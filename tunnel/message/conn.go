@@ -9,52 +9,54 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 const (
-	// firstBuffer holds the heads that browsers send. A longer head makes it
-	// grow, at most to maxHead, until that head has passed.
+	// firstBuffer is large enough for the heads that browsers send. For a longer head
+	// the buffer grows, at most to maxHead, until that head has passed.
 	firstBuffer = 4 << 10
 
-	// closePause and maxDiscarded bound what is read from a client whose body
-	// is broken before its connection is closed: bytes that nobody has read
-	// reset the connection under the answer (RFC 9112 §9.6).
+	// closePause and maxDiscarded bound what is read from a client with a broken body
+	// before its connection is closed: unread bytes would reset the connection before
+	// the client has read the answer (RFC 9112 §9.6).
 	closePause   = 500 * time.Millisecond
 	maxDiscarded = 256 << 10
 )
 
-// Conn is an HTTP/1 connection with the scanner between it and net/http. Reads
-// are net/http's and come one at a time; settle comes between them. What is
-// written goes straight to the connection.
+// Conn is an HTTP/1 connection with the scanner between it and net/http. net/http reads
+// one at a time, and calls endWaiting between reads. Writes go straight to the
+// connection.
 type Conn struct {
 	net.Conn
 	limit headLimit
 
 	scan     scanner
-	buf      []byte // nil until the first byte that must be held
-	from, to int    // buf[from:to] was read and not yet handed on
-	ready    int    // how many of these may be handed on
-	err      error  // final; comes after what is ready
+	buf      []byte // nil until a byte must be held
+	from, to int    // buf[from:to] was read and not yet returned
+	ready    int    // how many of these may be returned
+	err      error  // final; follows the ready bytes
 
-	// refusal is set before the request that stands for it can be read.
+	// refusal is set before the request that replaces the refused one can be read.
 	refusal *Refusal
-	// fault is what is wrong with a body, while the client may still be there.
+	// fault is what is wrong with a body of a client that may still be there.
 	fault atomic.Pointer[BodyError]
 
 	closed atomic.Bool
 
-	// waiting is true between the end of a request that asked for an upgrade
-	// and its answer: nobody knows yet whether what follows is HTTP.
+	// waiting is true between the end of a request for an upgrade and its answer: until
+	// then it is unknown whether the next bytes are HTTP.
 	waiting bool
-	// raw is true once a handler took the connection.
+	// raw is true once a handler has taken the connection.
 	raw bool
 }
 
-// Scan puts the scanner before c, which speaks HTTP/1. headTimeout is how long
-// a client may take from the first byte of a head to its last while it has no
-// other request under way; 0 leaves that to the server's ReadHeaderTimeout,
-// which does not hold between two requests. If c has a method Hijacked, it is
-// called when a handler has taken the connection.
+// Scan puts the scanner before c, an HTTP/1 connection. headTimeout is how long a client
+// may take from the first byte of a head to its last while it has no other request in
+// progress; 0 leaves that to the server's ReadHeaderTimeout, which does not apply between
+// two requests. If c has a method Hijacked, it is called when a handler has taken the
+// connection.
 func Scan(c net.Conn, headTimeout time.Duration) *Conn {
 	return &Conn{Conn: c, limit: headLimit{timeout: headTimeout}}
 }
@@ -65,8 +67,8 @@ type TLSConn struct {
 	tls *tls.Conn
 }
 
-// ScanTLS is Scan for a TLS connection whose handshake has agreed on HTTP/1.
-// HTTP/2 connections go to net/http as they are.
+// ScanTLS is Scan for a TLS connection whose handshake has agreed on HTTP/1. HTTP/2
+// connections go to net/http unchanged.
 func ScanTLS(c *tls.Conn, headTimeout time.Duration) *TLSConn {
 	return &TLSConn{Scan(c, headTimeout), c}
 }
@@ -85,8 +87,8 @@ type scannedConn interface{ scanned() *Conn }
 // connKey is the context key of *Conn.
 type connKey struct{}
 
-// ConnContext belongs into http.Server.ConnContext, for Refused. Connections
-// without a scanner are left as they are.
+// ConnContext is for http.Server.ConnContext; Refused needs it. It ignores connections
+// without a scanner.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if s, ok := c.(scannedConn); ok {
 		return context.WithValue(ctx, connKey{}, s.scanned())
@@ -94,9 +96,9 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// ConnState belongs into http.Server.ConnState. It tells the scanner that a
-// handler took the connection (an upgrade: what follows is not HTTP), or that
-// a request was answered and the next may follow.
+// ConnState is for http.Server.ConnState. It notifies the scanner that a handler has taken
+// the connection (after an upgrade the bytes are not HTTP), or that a request was answered
+// and the next may follow.
 func ConnState(c net.Conn, state http.ConnState) {
 	s, ok := c.(scannedConn)
 	if !ok {
@@ -106,26 +108,26 @@ func ConnState(c net.Conn, state http.ConnState) {
 	case http.StateActive:
 		s.scanned().limit.busy.Store(true)
 	case http.StateHijacked:
-		s.scanned().settle(true)
+		s.scanned().endWaiting(true)
 	case http.StateIdle:
 		s.scanned().limit.busy.Store(false)
-		s.scanned().settle(false)
+		s.scanned().endWaiting(false)
 	}
 }
 
-// settle ends the waiting after a request for an upgrade.
-func (c *Conn) settle(hijacked bool) {
+// endWaiting is called when a request for an upgrade was answered.
+func (c *Conn) endWaiting(hijacked bool) {
 	c.waiting = false
 	if !hijacked {
 		return
 	}
 	c.raw = true
-	if told, ok := c.Conn.(interface{ Hijacked() }); ok {
-		told.Hijacked()
+	if inner, ok := c.Conn.(interface{ Hijacked() }); ok {
+		inner.Hijacked()
 	}
 }
 
-// Read hands on what the scanner let through, at most to the end of a message.
+// Read returns what the scanner passes, at most to the end of a message.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		if c.raw && c.from == c.to {
@@ -135,18 +137,18 @@ func (c *Conn) Read(p []byte) (int, error) {
 		if c.raw {
 			c.ready = c.to - c.from
 		} else {
-			c.judge()
+			c.scanAhead()
 		}
 		switch {
 		case c.ready > 0 || len(p) == 0:
-			return c.handOn(p), nil
+			return c.copyReady(p), nil
 		case c.err != nil:
 			return 0, c.err
 		case c.waiting && c.from < c.to:
-			// Bytes that came before the answer keep until it is given. Only the
+			// Bytes that came before the answer stay until it is given. Only net/http's
 			// watch for a client that leaves reads now, and this ends it.
 			return 0, nil
-		case c.scan.free() > 0: // and nothing is held, which would be ready
+		case c.scan.free() > 0: // and nothing is held: it would be ready
 			return c.readFree(p)
 		}
 		if err := c.fill(); err != nil {
@@ -155,8 +157,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// judge extends ready as far as the message and the bytes at hand go.
-func (c *Conn) judge() {
+// scanAhead extends ready to the end of the message or of the held bytes.
+func (c *Conn) scanAhead() {
 	if c.ready > 0 || c.waiting || c.err != nil {
 		return
 	}
@@ -183,8 +185,8 @@ func (c *Conn) judge() {
 // endMessage stops at a request for an upgrade until it is answered.
 func (c *Conn) endMessage() { c.waiting = c.scan.phase == atEnd && c.scan.head.upgrade }
 
-// refuse ends what is read from the client. A bad head is replaced by the
-// request that stands for it.
+// refuse ends reading from the client. It replaces a bad head by a request with a reserved
+// method.
 func (c *Conn) refuse(err error) {
 	c.err = err
 	var fault *BodyError
@@ -192,12 +194,12 @@ func (c *Conn) refuse(err error) {
 		c.fault.Store(fault)
 		return
 	}
-	_ = errors.As(err, &c.refusal) // the scanner has no third kind
+	_ = errors.As(err, &c.refusal) // the only other type
 	c.buf = []byte(refusedHead)
 	c.from, c.to, c.ready = 0, len(c.buf), len(c.buf)
 }
 
-func (c *Conn) handOn(p []byte) int {
+func (c *Conn) copyReady(p []byte) int {
 	n := copy(p, c.buf[c.from:c.from+c.ready])
 	c.from += n
 	c.ready -= n
@@ -210,7 +212,7 @@ func (c *Conn) handOn(p []byte) int {
 	return n
 }
 
-// readFree reads bytes of a body past the buffer: they need no judging.
+// readFree reads bytes of a body that need no check, without the buffer.
 func (c *Conn) readFree(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(int64(len(p)), c.scan.free())])
 	if c.scan.passed(n); n > 0 {
@@ -220,15 +222,15 @@ func (c *Conn) readFree(p []byte) (int, error) {
 	return 0, c.failed(err)
 }
 
-// fill reads more to judge, after what is held already.
+// fill reads more after the held bytes.
 func (c *Conn) fill() error {
 	if c.from > 0 {
 		c.to = copy(c.buf, c.buf[c.from:c.to])
 		c.from = 0
 	}
 	if c.to == len(c.buf) {
-		// The scanner refuses what it cannot judge within maxHead bytes, so
-		// that the buffer is never full there.
+		// The scanner decides within maxHead bytes, so the buffer is never full at that
+		// size.
 		larger := make([]byte, min(max(firstBuffer, 2*len(c.buf)), maxHead))
 		copy(larger, c.buf)
 		c.buf = larger
@@ -244,8 +246,8 @@ func (c *Conn) fill() error {
 	return c.failed(err)
 }
 
-// failed gives the end of the stream its meaning. Timeouts stay what they are:
-// net/http interrupts a Read with one and reads on afterwards.
+// failed turns the end of the stream into an error of the message. Timeouts are unchanged:
+// net/http interrupts a Read with one and reads on after it.
 func (c *Conn) failed(err error) error {
 	if errors.Is(err, io.EOF) {
 		return c.scan.ended()
@@ -253,8 +255,8 @@ func (c *Conn) failed(err error) error {
 	return err
 }
 
-// Close closes the connection. After a broken body it first reads on for a
-// moment, so that the client gets the answer and not a reset.
+// Close closes the connection. After a broken body it first reads on for a moment, so that
+// the client gets the answer and not a reset.
 func (c *Conn) Close() error {
 	if c.fault.Load() != nil && c.closed.CompareAndSwap(false, true) && c.CloseWrite() == nil {
 		_ = c.Conn.SetReadDeadline(time.Now().Add(closePause))
@@ -263,13 +265,5 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// errNoHalfClose is for connections that can only be closed as a whole.
-var errNoHalfClose = errors.New("this connection cannot close one direction alone")
-
 // CloseWrite ends what is sent and leaves the other direction open.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errNoHalfClose
-}
+func (c *Conn) CloseWrite() error { return splice.CloseWrite(c.Conn) }

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// parseField takes a field line apart (RFC 9112 §5). It holds for heads and
-// trailers. The value comes without the blanks around it.
+// parseField splits a field line of a head or a trailer section (RFC 9112 §5). The value
+// is without the blanks around it.
 func parseField(line []byte) (name, value []byte, refusal *Refusal) {
 	if isBlank(line[0]) {
 		return nil, nil, refuse(400, "9112 §5.2", "a field line begins with a blank (line folding)")
@@ -30,22 +30,22 @@ func badName(name []byte) *Refusal {
 	case len(name) == 0:
 		return refuse(400, "9112 §5", "a field has no name")
 	case isBlank(name[len(name)-1]):
-		return refuse(400, "9112 §5.1", "a blank stands between a field's name and its colon")
+		return refuse(400, "9112 §5.1", "a blank is between a field's name and its colon")
 	}
-	return refuse(400, "9110 §5.1", "a field's name holds a character that names may not")
+	return refuse(400, "9110 §5.1", "a field's name has a character that is not allowed")
 }
 
 func badValue(c byte) *Refusal {
 	if c == '\r' {
-		return refuse(400, "9112 §2.2", "a CR stands without its LF")
+		return refuse(400, "9112 §2.2", "a CR is not followed by LF")
 	}
-	return refuse(400, "9110 §5.5", "a field's value holds a control character")
+	return refuse(400, "9110 §5.5", "a field's value has a control character")
 }
 
-// oneLength is the first member of a list of equal lengths: "2, 2", which says
-// that somebody joined two fields, is the length 2 (RFC 9112 §6.3). The rest of
-// value is overwritten with blanks, so that every reader of the head takes it for
-// one. Any other value is returned as it is.
+// oneLength returns the first member of a list of equal lengths: "2, 2", which comes from
+// two joined fields, is the length 2 (RFC 9112 §6.3). It overwrites the rest of value with
+// blanks, so that every reader of the head sees one length. It returns any other value
+// unchanged.
 func oneLength(value []byte) []byte {
 	first, _, list := bytes.Cut(value, []byte(","))
 	if !list {
@@ -63,8 +63,7 @@ func oneLength(value []byte) []byte {
 	return first
 }
 
-// parseLength reads a Content-Length: digits and nothing else, one value, and
-// no more than an int64 holds.
+// parseLength reads a Content-Length: one value of only digits that fits an int64.
 func parseLength(value []byte) (int64, *Refusal) {
 	var n int64
 	for _, c := range value {
@@ -83,9 +82,8 @@ func parseLength(value []byte) (int64, *Refusal) {
 	return n, nil
 }
 
-// parseCoding accepts the one transfer coding that every server knows. The
-// refusals tell a coding we do not have (501) from a list that cannot frame a
-// request (400).
+// parseCoding accepts the one transfer coding that every server supports. It refuses others
+// with 501, and a list that cannot frame a request with 400.
 func parseCoding(value []byte) *Refusal {
 	if equalFold(value, "chunked") {
 		return nil
@@ -108,9 +106,8 @@ func parseCoding(value []byte) *Refusal {
 	return refuse(501, "9112 §6.1", "Transfer-Encoding names a coding other than chunked")
 }
 
-// checkExpect accepts the one expectation that exists, and an empty list. Any
-// other text that holds "100-continue" is read differently by different
-// servers.
+// checkExpect accepts the one expectation that exists, and an empty list. Servers read any
+// other text with "100-continue" in different ways.
 func checkExpect(value []byte) *Refusal {
 	if len(value) == 0 || equalFold(value, "100-continue") {
 		return nil

@@ -2,19 +2,19 @@ package message
 
 import "bytes"
 
-// Limits of a head. They are far above what browsers send, and all the memory
-// a client can make the scanner hold on a connection.
+// Limits of a head. They are far above what browsers send, and bound the memory that the
+// scanner holds for a connection.
 const (
 	maxRequestLine = 16 << 10 // a long URL with its query; more is 414
 	maxHead        = 64 << 10 // net/http's own limit is 1 MiB; more is 431
-	maxFields      = 200      // cookies come in one field; more is 431
+	maxFields      = 200      // all cookies are one field; more is 431
 )
 
-// head judges a head line by line as it arrives, so that each byte is looked
-// at once and the verdict does not depend on how the bytes were cut.
+// head checks a head line by line as it arrives, so that each byte is read once and the
+// result does not depend on how the bytes were split.
 type head struct {
-	checked  int // bytes of whole lines judged
-	searched int // bytes known to hold no further line end
+	checked  int // bytes of lines that were checked
+	searched int // bytes known to have no further line end
 
 	http10    bool
 	authority span // of a target in absolute form
@@ -27,8 +27,8 @@ type head struct {
 	expects   bool
 }
 
-// scan judges b, which holds the head from its first byte on. It gives the
-// head's length once all of it is there, 0 before.
+// scan checks b, which has the head from its first byte on. It returns the head's length
+// once all of it is there, 0 before.
 func (h *head) scan(b []byte) (int, *Refusal) {
 	for {
 		end, refusal := h.lineEnd(b)
@@ -37,7 +37,7 @@ func (h *head) scan(b []byte) (int, *Refusal) {
 		}
 		line := b[h.checked:end]
 		if len(line) == 0 || line[len(line)-1] != '\r' {
-			return 0, refuse(400, "9112 §2.2", "a line ends in LF alone")
+			return 0, refuse(400, "9112 §2.2", "a line ends in LF without CR")
 		}
 		line = line[:len(line)-1]
 		switch {
@@ -55,7 +55,7 @@ func (h *head) scan(b []byte) (int, *Refusal) {
 	}
 }
 
-// lineEnd is where the LF of the next line is, -1 when it has yet to arrive.
+// lineEnd is the index of the LF of the next line, -1 while that is incomplete.
 func (h *head) lineEnd(b []byte) (int, *Refusal) {
 	limit := maxHead
 	if h.checked == 0 {
@@ -76,8 +76,8 @@ func (h *head) lineEnd(b []byte) (int, *Refusal) {
 	return -1, refuse(431, "6585 §5", "the head is longer than 64 KiB")
 }
 
-// requestLine judges METHOD SP TARGET SP VERSION (RFC 9112 §3): single spaces,
-// nothing around them.
+// requestLine checks METHOD SP TARGET SP VERSION (RFC 9112 §3): single spaces, nothing
+// around them.
 func (h *head) requestLine(line []byte) *Refusal {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, ok := bytes.Cut(rest, []byte(" "))
@@ -96,13 +96,13 @@ func (h *head) requestLine(line []byte) *Refusal {
 	return refusal
 }
 
-// checkMethod judges the method of a request.
+// checkMethod checks the method of a request.
 func checkMethod(method []byte) *Refusal {
 	switch {
 	case !isToken(method), string(method) == refusedMethod:
 		return refuse(400, "9110 §9.1", "the method is not a token")
 	case string(method) == "CONNECT":
-		return refuse(501, "9110 §9.3.6", "CONNECT asks for a tunnel, and devproxy is not a forward proxy")
+		return refuse(501, "9110 §9.3.6", "CONNECT is for forward proxies, and devproxy is not one")
 	}
 	return nil
 }
@@ -117,13 +117,13 @@ func (h *head) checkVersion(version []byte) *Refusal {
 	}
 	number, ok := bytes.CutPrefix(version, []byte("HTTP/"))
 	if ok && len(number) == 3 && isDigit(number[0]) && number[1] == '.' && isDigit(number[2]) {
-		return refuse(501, "9110 §2.5", "this connection speaks HTTP/1.1 and 1.0; HTTP/2 is chosen in the TLS handshake")
+		return refuse(501, "9110 §2.5", "this connection uses HTTP/1.1 and 1.0; HTTP/2 is chosen in the TLS handshake")
 	}
 	return refuse(400, "9112 §2.3", "the request line does not end in HTTP/1.1")
 }
 
-// field judges a field line and notes what frames the message. authority is
-// the target's own, empty unless that is in absolute form.
+// field checks a field line and notes what frames the message. authority is that of the
+// target, empty unless it is in absolute form.
 func (h *head) field(line, authority []byte) *Refusal {
 	if h.fields++; h.fields > maxFields {
 		return refuse(431, "6585 §5", "the head has more than 200 fields")
@@ -149,12 +149,12 @@ func (h *head) field(line, authority []byte) *Refusal {
 
 func (h *head) noteHost(value, authority []byte) *Refusal {
 	if h.hosts++; h.hosts > 1 {
-		return refuse(400, "9112 §3.2", "there are two Host fields")
+		return refuse(400, "9112 §3.2", "two Host fields")
 	}
 	if refusal := checkAuthority(value); refusal != nil {
 		return refusal
 	}
-	// Both are ASCII by now, so that folding is the case of letters alone.
+	// Both are ASCII by now, so folding concerns only the case of letters.
 	if len(authority) > 0 && !bytes.EqualFold(withoutEmptyPort(authority), withoutEmptyPort(value)) {
 		return refuse(400, "9112 §3.2.2", "Host and the request target name different hosts")
 	}
@@ -163,7 +163,7 @@ func (h *head) noteHost(value, authority []byte) *Refusal {
 
 func (h *head) noteLength(value []byte) (refusal *Refusal) {
 	if h.hasLength {
-		return refuse(400, "9112 §6.3", "there are two Content-Length fields")
+		return refuse(400, "9112 §6.3", "two Content-Length fields")
 	}
 	h.hasLength = true
 	h.length, refusal = parseLength(oneLength(value))
@@ -172,7 +172,7 @@ func (h *head) noteLength(value []byte) (refusal *Refusal) {
 
 func (h *head) noteExpect(value []byte) *Refusal {
 	if h.expects {
-		return refuse(417, "9110 §10.1.1", "there are two Expect fields")
+		return refuse(417, "9110 §10.1.1", "two Expect fields")
 	}
 	h.expects = true
 	return checkExpect(value)
@@ -180,21 +180,21 @@ func (h *head) noteExpect(value []byte) *Refusal {
 
 func (h *head) noteCoding(value []byte) *Refusal {
 	if h.chunked {
-		return refuse(400, "9112 §6.1", "there are two Transfer-Encoding fields")
+		return refuse(400, "9112 §6.1", "two Transfer-Encoding fields")
 	}
 	h.chunked = true
 	return parseCoding(value)
 }
 
-// finish judges what only the whole head tells.
+// finish checks what depends on the whole head.
 func (h *head) finish() *Refusal {
 	switch {
 	case h.chunked && h.http10:
 		return refuse(400, "9112 §6.1", "HTTP/1.0 has no Transfer-Encoding")
 	case h.chunked && h.hasLength:
-		return refuse(400, "9112 §6.3", "there are both Content-Length and Transfer-Encoding")
+		return refuse(400, "9112 §6.3", "both Content-Length and Transfer-Encoding")
 	case h.hosts == 0 && !h.http10:
-		return refuse(400, "9112 §3.2", "there is no Host field")
+		return refuse(400, "9112 §3.2", "the Host field is missing")
 	}
 	return nil
 }

@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// headLimit bounds the time that a head may take to arrive. The scanner holds
-// a head until it is whole, so that net/http takes a connection on which half
-// of one has come for idle.
+// headLimit bounds the time that a head may take to arrive. The scanner holds a head until
+// it is complete, so net/http considers a connection idle on which half of one has come.
 type headLimit struct {
 	timeout time.Duration
-	// busy is true while a request is under way. What arrives then waits for
-	// its turn and is not limited: a failing Read would cancel that request.
+	// busy is true while a request is in progress. Heads that arrive then wait for their
+	// turn and are not limited: a failing Read would cancel that request.
 	busy atomic.Bool
-	// begun is true from the first limited Read of a head to its last byte.
-	// Only Read uses it.
+	// begun is true from the first limited Read of a head to its last byte. Only Read uses
+	// it.
 	begun bool
 
 	mu    sync.Mutex
-	asked time.Time // the read deadline that net/http wants
-	until time.Time // for the head that is arriving; zero is no limit
+	asked time.Time // the read deadline that net/http has set
+	until time.Time // for the head that is arriving; zero without a limit
 }
 
-// begin limits the head whose first bytes have come.
+// begin limits a head whose first bytes have come.
 func (l *headLimit) begin(c net.Conn) {
 	if l.begun || l.timeout == 0 || l.busy.Load() {
 		return
@@ -36,7 +35,7 @@ func (l *headLimit) begin(c net.Conn) {
 	_ = c.SetReadDeadline(l.earliestLocked()) // the Read that follows fails too
 }
 
-// end lifts the limit: the head has come.
+// end removes the limit: the head has come.
 func (l *headLimit) end(c net.Conn) {
 	if !l.begun {
 		return

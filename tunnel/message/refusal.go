@@ -18,10 +18,10 @@ type Refusal struct {
 	Section string
 }
 
-// Error makes a Refusal an error: "two Host fields (RFC 9112 §3.2)".
+// Error is "two Host fields (RFC 9112 §3.2)".
 func (r *Refusal) Error() string { return r.Reason + " (" + r.Section + ")" }
 
-// Page is how a client is shown the refusal.
+// Page implements page.Error.
 func (r *Refusal) Page() page.Page {
 	p := page.Page{Status: r.Status, Title: "This request can be read in two ways."}
 	switch r.Status {
@@ -41,26 +41,23 @@ func refuse(status int, section, reason string) *Refusal {
 	return &Refusal{Status: status, Reason: reason, Section: "RFC " + section}
 }
 
-// refusedMethod is the method of the request that net/http reads in place of a
-// refused one. It is a legal token that the scanner refuses from clients, so
-// nobody else can send it.
+// refusedMethod is the method of the request that net/http reads in place of a refused one.
+// It is a legal token that the scanner refuses from clients, so no client can send it.
 const refusedMethod = "!REFUSED!"
 
-// refusedHead stands for a refused head. It announces a body, which never
-// comes, because net/http then closes with a pause in which the client can
-// read the answer; bytes of the client that nobody read would otherwise reset
-// the connection under it.
+// refusedHead replaces a refused head. It announces a body, which never comes: net/http then
+// closes with a pause in which the client can read the answer. Otherwise unread bytes of
+// the client would reset the connection first.
 const refusedHead = refusedMethod + " / HTTP/1.1\r\nHost: refused.invalid\r\nContent-Length: 9223372036854775807\r\n\r\n"
 
-// BodyFault returns what is wrong with the framing of r's body, once reading it
-// has failed with err, or r's context has ended; err is nil while no read has
-// returned. It returns nil for a client that left within its body, and for all
-// else that is not the client's fault.
+// BodyFault returns what is wrong with the framing of r's body, once reading it has failed
+// with err or r's context has ended; err is nil while no read has returned. It returns nil
+// for a client that left within its body, and for everything else that is not the client's
+// fault.
 //
-// Over HTTP/1 the fault is the scanner's *BodyError: net/http ends r's context
-// before the read that fails returns, and has errors of its own for trailers.
-// Do not ask while reading may succeed: the fault may be that of a request which
-// is pipelined after r.
+// Over HTTP/1 the fault is the scanner's *BodyError: net/http ends r's context before the
+// failing read returns, and has its own errors for trailers. BodyFault must not be called
+// while reading may succeed: the fault may be that of a request pipelined after r.
 func BodyFault(r *http.Request, err error) error {
 	if c, ok := r.Context().Value(connKey{}).(*Conn); ok {
 		if fault := c.fault.Load(); fault != nil {
@@ -68,15 +65,14 @@ func BodyFault(r *http.Request, err error) error {
 		}
 	}
 	if r.ProtoMajor == 2 && err != nil && strings.Contains(err.Error(), "declared") && strings.Contains(err.Error(), "Content-Length") {
-		// net/http's words: the error has no type.
-		return broken("9113 §8.1.1", "it is not as long as content-length says")
+		// net/http's text: the error has no type.
+		return broken("9113 §8.1.1", "its length differs from content-length")
 	}
 	return nil
 }
 
-// BodyError is what reading a request's body returns once its framing is
-// broken. The message can never be completed: whoever forwards it must abort,
-// and the connection is closed.
+// BodyError is the error of reading a request's body with broken framing. The message can
+// never be completed: a proxy must abort it, and the connection is closed.
 type BodyError struct {
 	Reason  string // one lower-case sentence
 	Section string // "RFC 9112 §7.1"
@@ -89,5 +85,5 @@ func (e *BodyError) Error() string {
 	return fmt.Sprintf("the client's body is broken: %s (%s)", e.Reason, e.Section)
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *BodyError) Unwrap() error { return e.Err }

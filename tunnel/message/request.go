@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// emptyPatience is how long an HTTP/2 client may take to end a body that it
-// announced as empty.
+// emptyPatience is how long an HTTP/2 client may take to end a body that it announced as
+// empty.
 const emptyPatience = 10 * time.Second
 
-// Refused reports whether r must not be served, and why. The outermost handler
-// calls it first, and answers with the refusal's status; it reads no body and
-// passes r on to nobody. For HTTP/1, r then has nothing of the client's in it,
-// and the connection is closed after it.
+// Refused reports whether r must not be served, and why. The outermost handler calls it
+// first and answers with the refusal's status; it must not read the body or pass r on. For
+// HTTP/1, a refused r has nothing from the client, and the connection is closed after it.
 //
-// w is that of the same request. An HTTP/2 request with "content-length: 0"
-// whose stream is still open is waited for, at most 10 seconds: it is empty
-// only if no data follows. An empty port is taken off r.Host (RFC 3986 §6.2.3).
+// w belongs to the same request. For an HTTP/2 request with "content-length: 0" whose stream
+// is still open, Refused waits up to 10 seconds: it is empty only if no data follows. It
+// removes an empty port from r.Host (RFC 3986 §6.2.3).
 func Refused(w http.ResponseWriter, r *http.Request) (*Refusal, bool) {
-	refusal := standsFor(r)
+	refusal := replacedBy(r)
 	defer func() { r.Host = strings.TrimSuffix(r.Host, ":") }() // valid by now, or refused
 	if r.ProtoMajor == 2 {
 		refusal = checkHTTP2(w, r)
@@ -29,9 +28,9 @@ func Refused(w http.ResponseWriter, r *http.Request) (*Refusal, bool) {
 	return refusal, refusal != nil
 }
 
-// standsFor is the refusal that r was put in place of; nil for a request that
-// the client sent.
-func standsFor(r *http.Request) *Refusal {
+// replacedBy is the refusal of the request that r replaces; nil for a request that the
+// client sent.
+func replacedBy(r *http.Request) *Refusal {
 	if r.Method != refusedMethod {
 		return nil
 	}
@@ -42,12 +41,11 @@ func standsFor(r *http.Request) *Refusal {
 	return c.refusal
 }
 
-// checkHTTP2 judges what net/http has read of an HTTP/2 request by the rules of
-// HTTP/1, and the pseudo-fields by RFC 9113 §8.3.1. net/http itself refuses
-// names in upper case, fields of the connection, a :path without a slash, a
-// :scheme other than http and https, and CONNECT with a :protocol. It does not
-// tell which :scheme it was; nothing depends on it, since the connection says
-// what is true.
+// checkHTTP2 applies the rules of HTTP/1 to what net/http has read of an HTTP/2 request, and
+// RFC 9113 §8.3.1 to the pseudo-fields. net/http itself refuses names in upper case, fields
+// of the connection, a :path without a slash, a :scheme other than http and https, and
+// CONNECT with a :protocol. It does not return the :scheme; nothing depends on it, since the
+// connection determines it.
 func checkHTTP2(w http.ResponseWriter, r *http.Request) *Refusal {
 	for _, check := range [...]func(*http.Request) *Refusal{checkRequestLine, checkHosts, checkFields} {
 		if refusal := check(r); refusal != nil {
@@ -72,28 +70,28 @@ func checkRequestLine(r *http.Request) *Refusal {
 	}
 }
 
-// checkHosts judges :authority, and a Host field next to it.
+// checkHosts checks :authority, and a Host field next to it.
 func checkHosts(r *http.Request) *Refusal {
 	if refusal := checkAuthority([]byte(r.Host)); refusal != nil {
 		return refusal
 	}
 	switch hosts := r.Header["Host"]; {
 	case len(hosts) > 1:
-		return refuse(400, "9113 §8.3.1", "there are two Host fields")
+		return refuse(400, "9113 §8.3.1", "two Host fields")
 	case len(hosts) == 1 && !sameAuthority(hosts[0], r.Host):
 		return refuse(400, "9113 §8.3.1", "Host and :authority name different hosts")
 	}
 	return nil
 }
 
-// sameAuthority compares two authorities of https. b is a valid one.
+// sameAuthority compares two authorities of https. b is valid.
 func sameAuthority(a, b string) bool {
 	a, b = strings.TrimSuffix(strings.TrimSuffix(a, ":443"), ":"), strings.TrimSuffix(strings.TrimSuffix(b, ":443"), ":")
 	return equalFold([]byte(a), strings.ToLower(b))
 }
 
-// checkFields judges how many fields there are and how long they are as HTTP/1
-// writes them, and those that frame or hold back a body.
+// checkFields checks the number of fields and their length as HTTP/1 writes them, and the
+// fields that delay a body.
 func checkFields(r *http.Request) *Refusal {
 	count, size := 0, len(r.Method)+len(r.RequestURI)
 	for name, values := range r.Header {
@@ -109,22 +107,22 @@ func checkFields(r *http.Request) *Refusal {
 	case count > maxFields:
 		return refuse(431, "6585 §5", "the head has more than 200 fields")
 	case len(expects) > 1:
-		return refuse(417, "9110 §10.1.1", "there are two Expect fields")
-	case len(expects) == 1: // net/http removes one that holds 100-continue
+		return refuse(417, "9110 §10.1.1", "two Expect fields")
+	case len(expects) == 1: // net/http removes one with 100-continue
 		return checkExpect([]byte(expects[0]))
 	}
 	return nil
 }
 
-// checkLength judges content-length, which net/http takes for 0 where it is not
-// a number (RFC 9113 §8.1.1). The sum of the data is net/http's to check.
+// checkLength checks content-length, which net/http reads as 0 if it is not a number
+// (RFC 9113 §8.1.1). net/http itself compares it with the data.
 func checkLength(w http.ResponseWriter, r *http.Request) *Refusal {
-	lengths, said := r.Header["Content-Length"]
-	if !said {
+	lengths, given := r.Header["Content-Length"]
+	if !given {
 		return nil
 	}
 	if len(lengths) != 1 {
-		return refuse(400, "9113 §8.1.1", "there are two content-length fields")
+		return refuse(400, "9113 §8.1.1", "two content-length fields")
 	}
 	n, refusal := parseLength([]byte(lengths[0]))
 	switch {
@@ -138,11 +136,11 @@ func checkLength(w http.ResponseWriter, r *http.Request) *Refusal {
 	return awaitEmpty(w, r)
 }
 
-// awaitEmpty waits for the end of a body that was announced as empty, since
-// everybody after this takes it for complete.
+// awaitEmpty waits for the end of a body that was announced as empty: all later code assumes
+// that it is complete.
 func awaitEmpty(w http.ResponseWriter, r *http.Request) *Refusal {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(emptyPatience)) // a stream that is gone fails to read too
+	_ = control.SetReadDeadline(time.Now().Add(emptyPatience)) // reading a closed stream fails too
 	n, err := r.Body.Read(make([]byte, 1))
 	if n > 0 || !errors.Is(err, io.EOF) {
 		return refuse(400, "9113 §8.1.1", "content-length is 0, and the body is not empty")

@@ -2,23 +2,23 @@ package message
 
 import "io"
 
-// phase is where in a message the scanner is.
+// phase is the scanner's position in a message.
 type phase uint8
 
 const (
 	atStart     phase = iota // before a request line; an empty line may come first
-	inHead                   // the head is held until all of it is judged
+	inHead                   // the head is held until all of it is checked
 	inBody                   // remaining bytes of a body of known length
 	atChunkSize              // the size line of a chunk
 	inChunk                  // remaining bytes of a chunk
 	atChunkEnd               // the CRLF after a chunk
 	inTrailers               // the lines after the last chunk
-	atEnd                    // the message is over; nothing of the next is judged yet
+	atEnd                    // the message is over; nothing of the next is checked yet
 )
 
-// scanner judges the messages of one connection, in one pass and without
-// memory of its own: the caller holds bytes until they are judged. The zero
-// scanner is at the start of the first message.
+// scanner checks the messages of one connection, in one pass and without its own memory:
+// the caller holds bytes until they are checked. The zero scanner is at the start of the
+// first message.
 type scanner struct {
 	phase     phase
 	head      head
@@ -26,8 +26,8 @@ type scanner struct {
 	trailers  int // bytes of trailers so far
 }
 
-// skip drops one empty line before a request line, which some old clients send
-// after a body (RFC 9112 §2.2). It gives the number of bytes to drop.
+// skip returns the number of bytes to drop for one empty line before a request line, which
+// some old clients send after a body (RFC 9112 §2.2).
 func (s *scanner) skip(b []byte) int {
 	switch {
 	case s.phase != atStart, len(b) == 0, len(b) == 1 && b[0] == '\r':
@@ -40,9 +40,9 @@ func (s *scanner) skip(b []byte) int {
 	return 0
 }
 
-// scan judges what follows the bytes judged so far. n of b may be handed on; 0
-// means that more must arrive first, or that the message is over. The error is
-// a *Refusal or a *BodyError, and final.
+// scan checks the bytes after those checked so far. The first n bytes of b may pass; 0 means
+// that more must arrive first, or that the message is over. The error is a *Refusal or a
+// *BodyError, and final.
 func (s *scanner) scan(b []byte) (n int, err error) {
 	if s.phase != inHead {
 		n, broken := s.scanBody(b)
@@ -61,7 +61,7 @@ func (s *scanner) scan(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// begin enters the body that the head announced.
+// begin starts the body that the head announced.
 func (s *scanner) begin() {
 	s.phase, s.remaining, s.trailers = atEnd, s.head.length, 0
 	if s.head.chunked {
@@ -90,7 +90,7 @@ func (s *scanner) scanBody(b []byte) (int, *BodyError) {
 	return 0, nil
 }
 
-// free is how many bytes may follow unseen: the rest of a body or a chunk.
+// free is how many bytes need no check: the rest of a body or a chunk.
 func (s *scanner) free() int64 {
 	if s.phase == inBody || s.phase == inChunk {
 		return s.remaining
@@ -98,7 +98,7 @@ func (s *scanner) free() int64 {
 	return 0
 }
 
-// passed counts bytes of a body, judged or unseen.
+// passed counts bytes of a body.
 func (s *scanner) passed(n int) {
 	s.remaining -= int64(n)
 	switch {
@@ -151,8 +151,8 @@ func (s *scanner) trailer(b []byte) (int, *BodyError) {
 	return n, nil
 }
 
-// ended is what the end of the stream means here. A client that leaves within
-// a head asked for nothing and is owed no answer.
+// ended is the error for the end of the stream. A client that leaves within a head gets no
+// answer.
 func (s *scanner) ended() error {
 	switch s.phase {
 	case atStart, inHead, atEnd:

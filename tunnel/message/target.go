@@ -5,18 +5,18 @@ import (
 	"net/netip"
 )
 
-// span is a part of the head, as offsets: the head may move in memory while
-// more of it arrives.
+// span is a part of the head, as offsets: the head may move in memory while more of it
+// arrives.
 type span struct{ from, to int }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
-// checkTarget judges a request target (RFC 9112 §3.2) and gives the authority
-// of one in absolute form, as a span of the target.
+// checkTarget checks a request target (RFC 9112 §3.2). It returns the authority of one in
+// absolute form, as a span of the target.
 //
-// Characters that RFC 3986 wants encoded but browsers send as they are ("|" in
-// a query) pass: no two readers take them for different things. A backslash in
-// the path is another matter, since some take it for a slash.
+// Characters that RFC 3986 requires to be encoded but browsers send as they are ("|" in a
+// query) pass: all servers read them in the same way. A backslash in the path does not,
+// since some read it as a slash.
 func checkTarget(method, target []byte) (authority span, refusal *Refusal) {
 	for _, c := range target {
 		if c <= ' ' || c >= 0x7f || c == '#' {
@@ -37,26 +37,26 @@ func checkTarget(method, target []byte) (authority span, refusal *Refusal) {
 func badTargetByte(c byte) *Refusal {
 	switch {
 	case c == '#':
-		return refuse(400, "9112 §3.2", "the request target holds a fragment")
+		return refuse(400, "9112 §3.2", "the request target has a fragment")
 	case c == '\r':
-		return refuse(400, "9112 §2.2", "a CR stands without its LF")
+		return refuse(400, "9112 §2.2", "a CR is not followed by LF")
 	case c >= 0x80:
-		return refuse(400, "3986 §2", "the request target holds a character outside ASCII")
+		return refuse(400, "3986 §2", "the request target has a character outside ASCII")
 	}
-	return refuse(400, "9112 §3.2", "the request target holds a control character")
+	return refuse(400, "9112 §3.2", "the request target has a control character")
 }
 
-// refuseAsterisk is 501 for OPTIONS *: it asks for the abilities of a server
-// as a whole, and there is not one behind a proxy of many hosts.
+// refuseAsterisk is 501 for OPTIONS *: it asks for the abilities of a whole server, which a
+// proxy of many hosts does not have.
 func refuseAsterisk(method []byte) *Refusal {
 	if string(method) == "OPTIONS" {
-		return refuse(501, "9110 §9.3.7", "OPTIONS * asks about no host; ask for a path")
+		return refuse(501, "9110 §9.3.7", "OPTIONS * names no host; use a path")
 	}
-	return refuse(400, "9112 §3.2.4", "the target * is for OPTIONS alone")
+	return refuse(400, "9112 §3.2.4", "the target * is only for OPTIONS")
 }
 
-// checkAbsolute takes http://HOST/PATH. It is passed on when it says the same
-// as Host (which the end of the head tells), so that there is one authority.
+// checkAbsolute checks http://HOST/PATH. It passes if Host agrees with it (noteHost checks
+// that), so that the request has one authority.
 func checkAbsolute(target []byte) (span, *Refusal) {
 	scheme, rest, ok := bytes.Cut(target, []byte("://"))
 	if !ok || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
@@ -73,24 +73,24 @@ func checkAbsolute(target []byte) (span, *Refusal) {
 	return span{from, from + end}, checkPath(rest[end:])
 }
 
-// checkPath looks at what comes before the query: no backslash, and percent
-// signs only before two digits.
+// checkPath checks what is before the query: no backslash, and percent signs only before two
+// hexadecimal digits.
 func checkPath(target []byte) *Refusal {
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	for i, c := range path {
 		if c == '\\' {
-			return refuse(400, "3986 §3.3", "the path holds a backslash")
+			return refuse(400, "3986 §3.3", "the path has a backslash")
 		}
 		if c == '%' && (i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2])) {
-			return refuse(400, "3986 §2.1", "the path holds a percent sign that encodes nothing")
+			return refuse(400, "3986 §2.1", "the path has a percent sign that encodes nothing")
 		}
 	}
 	return nil
 }
 
-// checkAuthority judges a Host field or an authority: a name, an IPv4 address
-// or an IPv6 address in brackets, with a port, an empty one (RFC 3986 §3.2.3) or
-// none. What RFC 3986 allows beyond that names no machine.
+// checkAuthority checks a Host field or an authority: a name, an IPv4 address or an IPv6
+// address in brackets, with a port, an empty one (RFC 3986 §3.2.3) or none. What RFC 3986
+// also allows does not name a machine.
 func checkAuthority(b []byte) *Refusal {
 	host, port := b, []byte(nil)
 	if i := bytes.LastIndexByte(b, ':'); i >= 0 && b[len(b)-1] != ']' {
@@ -103,20 +103,19 @@ func checkAuthority(b []byte) *Refusal {
 	case len(host) == 0:
 		return refuse(400, "9110 §4.2.1", "the host is empty")
 	case bytes.IndexByte(host, '@') >= 0:
-		return refuse(400, "9110 §4.2.4", "the host holds a user name")
+		return refuse(400, "9110 §4.2.4", "the host has a user name")
 	case host[0] == '[':
 		return checkIPv6(host)
 	}
 	for _, c := range host {
 		if !in(hostNameLow, hostNameHigh, c) {
-			return refuse(400, "9112 §3.2", "the host holds a character that names may not")
+			return refuse(400, "9112 §3.2", "the host has a character that is not allowed")
 		}
 	}
 	return nil
 }
 
-// withoutEmptyPort is "a" for the authority "a:", which means the same (RFC 3986
-// §6.2.3).
+// withoutEmptyPort is "a" for the authority "a:", which means the same (RFC 3986 §6.2.3).
 func withoutEmptyPort(authority []byte) []byte {
 	return bytes.TrimSuffix(authority, []byte(":"))
 }

@@ -5,75 +5,72 @@ import (
 	"io"
 )
 
-// MaxMessage is the longest message that a Filter passes, in bytes of payload.
-// A longer one is dropped or refused as Rules.TooLong says.
+// MaxMessage is the longest message that a Filter passes, in bytes of payload. Rules.TooLong
+// decides about longer ones.
 const MaxMessage = 64 << 10
 
-// Message is a whole data message of a client, unmasked.
+// Message is a complete data message of a client, unmasked.
 type Message struct {
-	// Binary is false for a text message. Nobody has checked that a text is
-	// UTF-8.
+	// Binary is false for a text message, which may not be valid UTF-8.
 	Binary bool
 	// Data is the payload. It is valid only during the call.
 	Data []byte
 }
 
-// Verdict is what becomes of a message.
+// Verdict is the decision about a message.
 type Verdict int
 
 // The verdicts.
 const (
-	Refuse Verdict = iota // end the WebSocket with PolicyViolation
+	Refuse Verdict = iota // close the WebSocket with PolicyViolation
 	Drop                  // discard the message; the WebSocket goes on
-	Pass                  // send the message on
+	Pass                  // pass the message on
 )
 
 // Rules decide about the messages of a client.
 type Rules struct {
 	// Judge decides about one message of at most MaxMessage bytes.
 	Judge func(Message) Verdict
-	// TooLong is the verdict on longer messages: Refuse or Drop. The code of a
-	// refusal is TooBig then.
+	// TooLong is the verdict on longer messages: Drop, or Refuse with the code TooBig.
 	TooLong Verdict
 }
 
-// ViolationError reports frames or a message that end a WebSocket.
+// ViolationError is the error of frames or a message that close a WebSocket.
 type ViolationError struct {
 	Code   uint16 // for the close frame
 	Reason string
 }
 
-// Error says why the WebSocket ends.
+// Error says why the WebSocket is closed.
 func (e *ViolationError) Error() string { return e.Reason }
 
-// Filter is a Writer of what a client sends. It reads the frames, sends on the
-// messages that its rules pass, and nothing else: each as one frame, masked with
-// a key of its own, so that two readers of the frames cannot disagree. Control
-// frames pass. Compressed messages are refused, since the handshake must not
-// have agreed on an extension. A Filter holds at most MaxMessage bytes. Create
-// it with NewFilter; it is not safe for concurrent use.
+// Filter is a writer for the bytes that a client sends. It writes only control frames and
+// the messages that its rules pass, each message as one frame with its own mask, so that two
+// readers of the frames cannot disagree. It refuses compressed messages: the handshake must
+// not agree on an extension. A Filter holds at most MaxMessage bytes. It is not safe for
+// concurrent use.
 type Filter struct {
 	dst   io.Writer
 	rules Rules
-	err   error // the first one; it stays
+	err   error // the first; later writes return it too
 
 	frame    Boundaries
-	inside   bool // a frame: its head is read
+	inside   bool // a frame whose head was read
 	opcode   byte
 	final    bool
 	offset   int    // in the payload
 	control  []byte // payload of a control frame
-	opened   byte   // opcode of the message that is arriving; 0 for none
+	opened   byte   // opcode of the message that is arriving; 0 if none
 	message  []byte
-	tooLong  bool // the message is discarded to its end
+	tooLong  bool // the rest of the message is discarded
 	outgoing []byte
 }
 
 // NewFilter returns a Filter that writes to dst, a connection to a server.
 func NewFilter(dst io.Writer, rules Rules) *Filter { return &Filter{dst: dst, rules: rules} }
 
-// Write takes bytes of the client in any pieces. Its error is a ViolationError,
-// or that of the underlying writer.
+// Write reads the next bytes of the client. Its error is a ViolationError, or that of the
+// underlying writer.
 func (f *Filter) Write(p []byte) (int, error) {
 	if f.err == nil {
 		f.err = f.read(p)
@@ -109,7 +106,7 @@ func (f *Filter) read(p []byte) error {
 	return f.flush(nil)
 }
 
-// flush writes what has passed so far. A violation comes after it.
+// flush writes what has passed so far, and then returns violation.
 func (f *Filter) flush(violation error) error {
 	if len(f.outgoing) > 0 {
 		if _, err := f.dst.Write(f.outgoing); err != nil {
@@ -160,7 +157,7 @@ func (f *Filter) begin() error {
 
 func broken(reason string) error { return &ViolationError{ProtocolError, reason} }
 
-// take takes bytes of the payload.
+// take reads bytes of the payload.
 func (f *Filter) take(p []byte) {
 	into := &f.message
 	switch {
@@ -177,7 +174,7 @@ func (f *Filter) take(p []byte) {
 	f.frame.left -= uint64(len(p))
 }
 
-// end is reached with the last byte of a frame.
+// end is called after the last byte of a frame.
 func (f *Filter) end() error {
 	f.inside = false
 	if f.opcode >= opClose {

@@ -7,9 +7,9 @@ import (
 
 // Close codes (RFC 6455 section 7.4.1 and the IANA registry).
 const (
-	GoingAway       uint16 = 1001 // the other end is taken away
+	GoingAway       uint16 = 1001 // the other end goes away
 	ProtocolError   uint16 = 1002 // the frames violate RFC 6455
-	PolicyViolation uint16 = 1008 // the message is not allowed here
+	PolicyViolation uint16 = 1008 // the message is not allowed
 	TooBig          uint16 = 1009 // the message is longer than allowed
 	ServiceRestart  uint16 = 1012 // connect again
 )
@@ -37,8 +37,8 @@ const (
 // section 5.5).
 const maxControl = 125
 
-// CloseFrame returns a close frame with a code and no reason (RFC 6455 section
-// 5.5.1). Frames to a server must be masked (section 5.3).
+// CloseFrame returns a close frame with a code and without a reason (RFC 6455 section 5.5.1).
+// Frames to a server must be masked (section 5.3).
 func CloseFrame(code uint16, masked bool) []byte {
 	payload := binary.BigEndian.AppendUint16(nil, code)
 	if masked {
@@ -67,26 +67,26 @@ func appendMasked(to []byte, opcode byte, payload []byte) []byte {
 	return to
 }
 
-// mask masks p, or unmasks it. p begins at offset of the payload.
+// mask masks p or unmasks it. p begins at offset in the payload.
 func mask(p, key []byte, offset int) {
 	for i := range p {
 		p[i] ^= key[(offset+i)%4]
 	}
 }
 
-// Boundaries follows the boundaries of frames (RFC 6455 section 5.2) in the
-// bytes that pass. The zero value stands at the start of a frame.
+// Boundaries follows the boundaries of frames (RFC 6455 section 5.2) in a stream of bytes.
+// The zero value is at the start of a frame.
 type Boundaries struct {
 	head [14]byte // of the frame that is arriving
 	have int      // bytes of it
 	left uint64   // bytes of payload still to come
 }
 
-// AtBoundary reports whether the bytes so far end with a whole frame.
+// AtBoundary reports whether the bytes so far end with a complete frame.
 func (b *Boundaries) AtBoundary() bool { return b.have == 0 && b.left == 0 }
 
-// Advance takes the bytes up to the end of the current frame, or all of p, and
-// returns how many those are.
+// Advance reads the bytes up to the end of the current frame, or all of p, and returns how
+// many those are.
 func (b *Boundaries) Advance(p []byte) int {
 	taken := 0
 	for taken < len(p) {
@@ -109,8 +109,7 @@ func (b *Boundaries) Advance(p []byte) int {
 	return taken
 }
 
-// takeHead takes bytes of the head of a frame, and reports whether it is whole.
-// The next head begins after it.
+// takeHead reads bytes of the head of a frame, and reports whether it is complete.
 func (b *Boundaries) takeHead(p []byte) (taken int, whole bool) {
 	for taken < len(p) {
 		b.head[b.have] = p[taken]
@@ -124,8 +123,8 @@ func (b *Boundaries) takeHead(p []byte) (taken int, whole bool) {
 	return taken, false
 }
 
-// headLen is the length of the head. While the second byte has yet to arrive it
-// is that of the last head, which is more than 1 too.
+// headLen is the length of the head. Before the second byte arrives it is that of the last
+// head, which is more than 1, too.
 func (b *Boundaries) headLen() int {
 	n := 2 + b.lengthLen()
 	if b.masked() {
@@ -134,7 +133,7 @@ func (b *Boundaries) headLen() int {
 	return n
 }
 
-// lengthLen is how many bytes the extended payload length takes.
+// lengthLen is the number of bytes of the extended payload length.
 func (b *Boundaries) lengthLen() int {
 	switch b.head[1] & lengthSet {
 	case 126:

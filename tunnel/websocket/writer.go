@@ -10,14 +10,14 @@ import (
 // ErrClosed is the error of a Write after the close frame of a Writer.
 var ErrClosed = errors.New("the WebSocket was closed with a close frame")
 
-// Writer writes one direction of a WebSocket and can end it with a close frame
-// between two of its frames. Create it with NewWriter.
+// Writer writes one direction of a WebSocket and can end it with a close frame between two
+// frames.
 type Writer struct {
 	dst io.Writer
 
-	// last is the close frame to write at the next boundary; nil while the
-	// WebSocket is open. It is set without the lock, which a Write to a peer
-	// that does not read may hold for long.
+	// last is the close frame to write at the next boundary; nil while the WebSocket is open.
+	// It is set without the lock, which a Write to a peer that does not read may hold for
+	// long.
 	last atomic.Pointer[[]byte]
 
 	mu     sync.Mutex
@@ -25,10 +25,10 @@ type Writer struct {
 	closed bool
 }
 
-// NewWriter returns a Writer of whole frames to dst.
+// NewWriter returns a Writer of frames to dst.
 func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
 
-// Write passes p on. Once the close frame is written it returns ErrClosed.
+// Write passes p on. After the close frame it returns ErrClosed.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,12 +60,12 @@ func (w *Writer) closeLocked(p []byte) (int, error) {
 	return len(p), ErrClosed
 }
 
-// Arm makes frame the last that is written: by the next Write that ends a frame
-// or starts one, or by End. The first frame armed stays. Arm never blocks.
+// Arm sets the close frame, which the next Write that ends or starts a frame writes, or End.
+// Only the first call counts. Arm never blocks.
 func (w *Writer) Arm(frame []byte) { w.last.CompareAndSwap(nil, &frame) }
 
-// End writes the armed frame now, unless another frame is under way. Without an
-// armed frame it does nothing. It waits for a Write that is under way.
+// End writes the close frame now, unless another frame is incomplete. Without Arm it does
+// nothing. It waits for a Write in progress.
 func (w *Writer) End() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
