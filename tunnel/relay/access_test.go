@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// TestAccessLog: answered requests and others have allowances of their own, each
-// line says what was wrong, and an agent's lane is nobody's visit.
+// TestAccessLog: answered requests and others have their own allowances, each line
+// says what was wrong, and an agent's lane is not a visit.
 func TestAccessLog(t *testing.T) {
 	fault := errors.New("the agent was lost")
 	for name, c := range map[string]struct {

@@ -17,13 +17,13 @@ import (
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// endless is a body without an end.
+// endless is an endless body.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// from is a client over HTTP/1.1 or HTTP/2 with an address, and connections, of
-// its own.
+// from returns a client over HTTP/1.1 or HTTP/2 with its own address and
+// connections.
 func (w *world) from(address, protocol string) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(protocol == "h1")
@@ -45,7 +45,7 @@ type stalling struct{ over chan struct{} }
 func (s stalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/upload":
-		select { // who leaves is not noticed while the body is unread
+		select { // the server does not notice that a client has left while the body is unread
 		case <-r.Context().Done():
 		case <-s.over:
 		}
@@ -60,8 +60,8 @@ func (s stalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestStalledVisits: what visits hold stays within the relay's memory, however
-// they stall; a visitor of another address notices nothing.
+// TestStalledVisits: visits stay within the relay's memory however they stall, and a
+// visitor of another address notices nothing.
 func TestStalledVisits(t *testing.T) {
 	const most = 8 << 20
 	for _, protocol := range []string{"h1", "h2"} {
@@ -100,7 +100,7 @@ func TestStalledVisits(t *testing.T) {
 						}
 					})
 				}
-				if path != "/download" { // a client that does not read does not see that it was cut off
+				if path != "/download" { // a client that does not read does not see that it was evicted
 					for range 10 {
 						select {
 						case <-cut:
@@ -140,7 +140,7 @@ func TestStalledVisits(t *testing.T) {
 	}
 }
 
-// TestEvictedSwitch: a switched connection that is evicted ends at both ends.
+// TestEvictedSwitch: an upgraded connection that is evicted ends at both ends.
 func TestEvictedSwitch(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.Memory = 300 << 10 }) // 150 KB for the address: one, not two
 	ended := make(chan error, 2)
@@ -159,19 +159,19 @@ func TestEvictedSwitch(t *testing.T) {
 	w.switched(a.grant.Hosts[0])
 	_ = first.SetReadDeadline(time.Now().Add(patience))
 	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the visitor's connection goes on: %v", err)
+		t.Errorf("the visitor's connection continues: %v", err)
 	}
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Error("the agent's stream goes on")
+		t.Error("the agent's stream continues")
 	}
 	if w.memory.Evicted() != 1 {
 		t.Errorf("%d were evicted; want 1", w.memory.Evicted())
 	}
 }
 
-// switched is a connection that has changed its protocol.
+// switched opens a connection that has changed its protocol.
 func (w *world) switched(name string) net.Conn {
 	w.t.Helper()
 	secure, err := tls.Dial("tcp", w.addr, &tls.Config{RootCAs: w.ca.pool, ServerName: name, NextProtos: []string{"http/1.1"}})
@@ -193,8 +193,8 @@ func (w *world) switched(name string) net.Conn {
 	return secure
 }
 
-// TestUploadCost: an upload counts as the window of HTTP/2, and as no more than
-// it has bytes.
+// TestUploadCost: an upload counts as the window of HTTP/2, or as its length if that is
+// less.
 func TestUploadCost(t *testing.T) {
 	for _, c := range []struct {
 		major  int
@@ -218,8 +218,8 @@ func TestUploadCost(t *testing.T) {
 	}
 }
 
-// TestHeadOfAResponse: the head that an agent sends counts while it comes and
-// while it is held.
+// TestHeadOfAResponse: the head of a response counts while it arrives and while it is
+// in use.
 func TestHeadOfAResponse(t *testing.T) {
 	w := start(t, nil)
 	var held int64

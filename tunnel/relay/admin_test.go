@@ -16,7 +16,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// TestAdmin: metrics count, and neither they nor the log give a link away.
+// TestAdmin: metrics count, and neither they nor the log reveal a link.
 func TestAdmin(t *testing.T) {
 	var log syncBuffer
 	w := start(t, func(o *Options) { o.Access = slog.New(slog.NewJSONHandler(&log, nil)) })
@@ -87,7 +87,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// TestCertificateMetrics: the times of the certificates in use are told.
+// TestCertificateMetrics: the validity of the certificates in use is in the metrics.
 func TestCertificateMetrics(t *testing.T) {
 	leaf := &x509.Certificate{NotBefore: time.Unix(1_000_000, 0), NotAfter: time.Unix(2_000_000, 0)}
 	w := start(t, func(o *Options) {
@@ -107,8 +107,8 @@ func TestCertificateMetrics(t *testing.T) {
 	}
 }
 
-// TestAdminKeys: keys are listed with their plain names, links are counted only,
-// and a web page by its own name is told nothing.
+// TestAdminKeys: keys are listed with their plain names, links are only counted, and a
+// web page under its own name gets nothing.
 func TestAdminKeys(t *testing.T) {
 	file, err := OpenFile(filepath.Join(t.TempDir(), "relay.db"))
 	if err != nil {

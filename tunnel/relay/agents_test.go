@@ -71,7 +71,7 @@ func TestAdmission(t *testing.T) {
 		}
 	}
 	_ = enrolled
-	// Without a file, a token, or --dev, nobody comes in.
+	// Without a file, a token, or --dev, no key is admitted.
 	w = start(t, func(o *Options) { o.Open = false })
 	if err := try("known", ""); codeFrom(err) != tunnel.CodeUnknownKey {
 		t.Errorf("at a closed relay: %v", err)
@@ -127,7 +127,7 @@ func TestRevokedAtOnce(t *testing.T) {
 	})
 }
 
-// TestNames: who may have which.
+// TestNames: which key may have which name.
 func TestNames(t *testing.T) {
 	w := start(t, nil)
 	a, b := testKey("a"), testKey("b")
@@ -173,7 +173,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestUncovered: nobody is given a name that browsers would refuse.
+// TestUncovered: names that browsers would refuse are not granted.
 func TestUncovered(t *testing.T) {
 	w := start(t, func(o *Options) {
 		o.Covers = func(name string) bool { return strings.Count(name, ".") == strings.Count(domain, ".")+1 }
@@ -287,8 +287,8 @@ func TestReclaim(t *testing.T) {
 	}
 }
 
-// TestControlStreams: a stream with another head is none for control, and one that
-// says nothing does not hold the end of the relay up.
+// TestControlStreams: a stream with another head is not a control stream, and a silent
+// one does not delay the end of the relay.
 func TestControlStreams(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -358,7 +358,7 @@ func TestControlFails(t *testing.T) {
 	}
 }
 
-// TestAdmitNobody: whom no claim would help is refused before the registry is asked.
+// TestAdmitNobody: a claim that cannot help is refused without a lookup in the registry.
 func TestAdmitNobody(t *testing.T) {
 	key := testKey("a")
 	good, _ := json.Marshal(claimOf(key, ""))
@@ -396,8 +396,8 @@ func TestAdmitNobody(t *testing.T) {
 	}
 }
 
-// TestEstablishedTwice: of two sessions of one key that come at once, the first to
-// arrive has the claim, and the other one has none.
+// TestEstablishedTwice: of two sessions of one key at once, the first one gets the
+// claim, and the other one nothing.
 func TestEstablishedTwice(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -423,7 +423,7 @@ func TestEstablishedTwice(t *testing.T) {
 	}
 }
 
-// TestEnd: an ended link answers 410 at once, for good, with the moment.
+// TestEnd: an ended link answers 410 at once, for good, with the time of its end.
 func TestEnd(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -480,7 +480,7 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestAgentByWebSocket: the same session inside of HTTPS.
+// TestAgentByWebSocket: the same session, in HTTPS.
 func TestAgentByWebSocket(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -534,8 +534,8 @@ func TestNoWebSocket(t *testing.T) {
 	}
 }
 
-// TestAgentByWebSocketRests: the time in which a visitor's response must move is
-// none of a lane's, which rests for as long as nobody visits.
+// TestAgentByWebSocketRests: the time in which a visitor's response must move does not
+// apply to a lane, which is idle while there are no visitors.
 func TestAgentByWebSocketRests(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.StallTimeout = time.Nanosecond })
 	overSocket := func(ctx context.Context) (tunnel.Lane, error) {
@@ -561,8 +561,7 @@ func TestAgentByWebSocketRests(t *testing.T) {
 	}
 }
 
-// TestTransplantedHello: a proof made for one connection is worth nothing on
-// another.
+// TestTransplantedHello: a proof for one connection is not valid on another.
 func TestTransplantedHello(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")

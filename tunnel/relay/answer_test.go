@@ -225,8 +225,8 @@ func sortedHead(host string, lines []string) []string {
 	return append(fields, lines[end:]...)
 }
 
-// TestHints: an interim response carries links alone, and leaves nothing behind in the
-// final one. Clients of HTTP/1.0 know none.
+// TestHints: an interim response has only links, and leaves nothing in the final one.
+// HTTP/1.0 has none.
 func TestHints(t *testing.T) {
 	w := start(t, nil)
 	host := w.byHand(func(string) (string, bool) {
@@ -260,7 +260,7 @@ func TestHints(t *testing.T) {
 	if all, err := io.ReadAll(old); err != nil || !strings.Contains(string(all), " 200 ") || strings.Contains(string(all), " 103 ") {
 		t.Errorf("HTTP/1.0: %q, %v", all, err)
 	}
-	// What the relay itself has to say is still said afterwards.
+	// The relay's own fields are still in the final response.
 	w.mu.Lock()
 	w.stopping = true
 	w.mu.Unlock()
@@ -272,8 +272,8 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// TestConnectionAfterTheAnswer: a connection goes on after a whole request, and ends
-// after half of one.
+// TestConnectionAfterTheAnswer: a connection stays open after a complete request, and
+// ends after half of one.
 func TestConnectionAfterTheAnswer(t *testing.T) {
 	w := start(t, nil)
 	host := w.byHand(func(string) (string, bool) { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false })
@@ -304,7 +304,7 @@ func TestConnectionAfterTheAnswer(t *testing.T) {
 				t.Errorf("%s: %v", name, res.Header)
 			}
 			if _, err := from.ReadByte(); !errors.Is(err, io.EOF) {
-				t.Errorf("%s: the connection goes on: %v", name, err)
+				t.Errorf("%s: the connection continues: %v", name, err)
 			}
 			continue
 		}
@@ -323,8 +323,8 @@ func TestConnectionAfterTheAnswer(t *testing.T) {
 	}
 }
 
-// TestEarlyAnswerHTTP2: an early answer ends the stream of its request, and no other;
-// the upload that rests from then on may rest.
+// TestEarlyAnswerHTTP2: an early answer ends the stream of its request, and no other.
+// From then on, the upload may be idle.
 func TestEarlyAnswerHTTP2(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -412,8 +412,8 @@ func TestResponseTrailers(t *testing.T) {
 	}
 }
 
-// TestGivesUpUpload: a visitor whose upload breaks off is not taken for one whose app
-// has failed, and the app never sees the end of it.
+// TestGivesUpUpload: when an upload breaks off, that is not reported as a failure of the
+// app, and the app never sees the end of the body.
 func TestGivesUpUpload(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")

@@ -75,8 +75,8 @@ func (w *world) answerTo(r *http.Request) (status int, body string) {
 	return res.StatusCode, string(text)
 }
 
-// TestPageForSleepingLaptop: a person gets a page, and others wait until it has
-// woken up.
+// TestPageForSleepingLaptop: a person gets a page, and programs wait until the laptop
+// is awake again.
 func TestPageForSleepingLaptop(t *testing.T) {
 	w := start(t, nil)
 	machine := new(sleeper)
@@ -96,7 +96,7 @@ func TestPageForSleepingLaptop(t *testing.T) {
 		}
 		return r
 	}
-	// A dev server that takes its time is not asleep.
+	// A slow dev server is not asleep.
 	type answer struct {
 		status int
 		body   string

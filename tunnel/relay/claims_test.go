@@ -20,7 +20,7 @@ func TestReserved(t *testing.T) {
 	}
 }
 
-// TestReservedNames: nobody may claim them for the first time; a key that has one keeps it, and the
+// TestReservedNames: no key may claim them for the first time; a key that has one keeps it, and the
 // operator may allow them.
 func TestReservedNames(t *testing.T) {
 	memory := NewMemory()
@@ -52,7 +52,7 @@ func TestReservedNames(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := try("shop", "wpad", "www"); err != nil { // below a name of one's own
+	if err := try("shop", "wpad", "www"); err != nil { // below its own name
 		t.Errorf("hosts of a plain name: %v", err)
 	}
 	key := testKey("c")

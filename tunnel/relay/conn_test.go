@@ -71,8 +71,8 @@ func (w *world) visitorsOf(key string) string {
 	return "https://" + a.grant.Hosts[0] + "/"
 }
 
-// TestProxyProtocol: the address in the header is the visitor's, in versions 1 and
-// 2 and whatever is spoken then. Agents come with a header as well.
+// TestProxyProtocol: the address in the header is the visitor's, in versions 1 and 2 and
+// with every protocol after it. Agents have a header too.
 func TestProxyProtocol(t *testing.T) {
 	w, find := logged(t, func(o *Options) { o.ProxyProtocol = loopback })
 	key := testKey("a")
@@ -108,7 +108,7 @@ func TestProxyProtocol(t *testing.T) {
 			}
 		}
 	}
-	// A visitor that is not told is not the balancer.
+	// An unknown visitor is not the balancer.
 	if _, body, _ := get(t, w.through("h1", "PROXY UNKNOWN\r\n"), url); body != "invalid AddrPort" {
 		t.Errorf("an unknown visitor is %q", body)
 	}
@@ -122,8 +122,8 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
-// TestProxyProtocolRefused: a listed address must send a header, and one from
-// anywhere else is none.
+// TestProxyProtocolRefused: a listed address must send a header, and one from any other
+// address is not read.
 func TestProxyProtocolRefused(t *testing.T) {
 	w, find := logged(t, func(o *Options) { o.ProxyProtocol = loopback })
 	for name, sent := range map[string]string{
@@ -147,8 +147,8 @@ func TestProxyProtocolRefused(t *testing.T) {
 	saysWhy(t, find("handshake failed"), "")
 }
 
-// TestProxyProtocolLimits: the limits of an address hold for the one in the
-// header, and the balancer has none.
+// TestProxyProtocolLimits: the limits apply to the address in the header, and not to
+// the balancer's.
 func TestProxyProtocolLimits(t *testing.T) {
 	w, find := logged(t, func(o *Options) { o.ProxyProtocol, o.Limits.ConnectionsPerAddress = loopback, 2 })
 	open := func(visitor string) net.Conn {
@@ -172,8 +172,8 @@ func TestProxyProtocolLimits(t *testing.T) {
 	eventually(t, "the others are left", func() bool { n, _, _ := w.conns.counts(); return n == 6 })
 }
 
-// TestReaddress: a connection that moves to another network leaves nothing with
-// the one it came with.
+// TestReaddress: a connection that moves to another network no longer counts for the
+// first one.
 func TestReaddress(t *testing.T) {
 	d := newConnections(Limits{}.withDefaults())
 	near, far := net.Pipe()
@@ -212,8 +212,8 @@ func bare(t testing.TB, change func(*Options)) *Relay {
 	return r
 }
 
-// TestProxyProtocolTimeout: a header that does not come is not waited for longer
-// than proxyHeaderTimeout, nor when the relay stops.
+// TestProxyProtocolTimeout: the relay waits for a header no longer than proxyHeaderTimeout,
+// and not when it stops.
 func TestProxyProtocolTimeout(t *testing.T) {
 	for name, stops := range map[string]bool{"silence": false, "the relay stops": true} {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestProxyProtocolTimeout(t *testing.T) {
 	}
 }
 
-// TestRedirectBehindBalancer: plain HTTP may come with a header or without.
+// TestRedirectBehindBalancer: plain HTTP may have a header or not.
 func TestRedirectBehindBalancer(t *testing.T) {
 	w := start(t, func(o *Options) { o.ProxyProtocol = loopback })
 	ln, done := listen(t), make(chan error, 1)
@@ -259,8 +259,8 @@ func TestRedirectBehindBalancer(t *testing.T) {
 	}
 }
 
-// TestTrustedProxies: behind a proxy that ends TLS, X-Forwarded-For tells the
-// visitor, to the project, the log and the limits. From anywhere else it does not.
+// TestTrustedProxies: behind a proxy that ends TLS, X-Forwarded-For is the visitor to the
+// project, the log and the limits. From any other address it is not.
 func TestTrustedProxies(t *testing.T) {
 	var log syncBuffer
 	w := start(t, func(o *Options) {
@@ -307,7 +307,7 @@ func TestForwardedFor(t *testing.T) {
 		{[]string{"::ffff:203.0.113.7"}, "203.0.113.7"},
 		{[]string{"203.0.113.7, ::ffff:10.0.0.1"}, "203.0.113.7"},
 		{[]string{"fe80::1%eth0"}, "fe80::1"},
-		{[]string{"10.0.0.9"}, "10.0.0.9"}, // a proxy asks by itself
+		{[]string{"10.0.0.9"}, "10.0.0.9"}, // the proxy's own request
 		{nil, ""}, {[]string{""}, ""}, {[]string{"unknown"}, ""}, {[]string{"_hidden, 10.0.0.1"}, ""},
 		{[]string{"203.0.113.7, unknown"}, ""}, {[]string{"203.0.113.7,"}, ""},
 		{[]string{"203.0.113.7" + strings.Repeat(", 10.0.0.1", maxProxies-1)}, "203.0.113.7"},
@@ -320,7 +320,7 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// FuzzForwardedFor: whatever a visitor has written in front, the proxy's own entry
+// FuzzForwardedFor: whatever a visitor has written before it, the proxy's own entry
 // counts.
 func FuzzForwardedFor(f *testing.F) {
 	trusted := newProxies([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
@@ -337,8 +337,8 @@ func FuzzForwardedFor(f *testing.F) {
 	})
 }
 
-// FuzzProxyHeader: no bytes crash the relay or are read twice, and what follows a
-// header is read as it came.
+// FuzzProxyHeader: no bytes crash the relay or are read twice, and what follows a header is
+// read unchanged.
 func FuzzProxyHeader(f *testing.F) {
 	for _, version := range []byte{1, 2} {
 		f.Add(header(f, version, "203.0.113.7:4711") + "rest")
@@ -363,7 +363,7 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-// script is a connection of a balancer that says what a Reader has.
+// script is a connection of a balancer that sends what a Reader has.
 type script struct {
 	io.Reader
 	net.Conn

@@ -11,7 +11,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// fakeConn is a connection from an address that a test has not got.
+// fakeConn is a connection from an address that the test's machine does not have.
 type fakeConn struct {
 	net.Conn
 	from   string
@@ -42,13 +42,13 @@ func TestConnectionsPerAddress(t *testing.T) {
 	if other, _ := addFrom(d, "192.0.2.2"); other == nil {
 		t.Error("another address did not come in")
 	}
-	// One customer's IPv6 addresses are one.
+	// One customer's IPv6 addresses are one network.
 	six, _ := addFrom(d, "2001:db8::1")
 	addFrom(d, "2001:db8::2")
 	if third, _ := addFrom(d, "2001:db8::3"); third != nil {
 		t.Error("a third connection of one /64 came in")
 	}
-	// Agents count for themselves.
+	// Agents are counted separately.
 	if !d.promote(one, classLane) || !d.promote(two, classLane) {
 		t.Fatal("no lanes")
 	}
@@ -79,8 +79,8 @@ func TestConnectionsLeaveRoomForAgents(t *testing.T) {
 	}
 }
 
-// TestConnectionsEvictTheMany: a handshake of an address with many goes before an
-// older one of another.
+// TestConnectionsEvictTheMany: a handshake of an address with many is closed before an
+// older one of another address.
 func TestConnectionsEvictTheMany(t *testing.T) {
 	d := newConnections(Limits{Handshakes: 10}.withDefaults())
 	visitor, visitorClosed := addFrom(d, "192.0.2.1")
@@ -143,7 +143,7 @@ func TestConnectionsEvict(t *testing.T) {
 	}
 }
 
-// TestConnectionsForget: what is remembered of addresses is bounded.
+// TestConnectionsForget: the number of remembered addresses is bounded.
 func TestConnectionsForget(t *testing.T) {
 	d := newConnections(Limits{}.withDefaults())
 	for i := range 2 * maxIdleNetworks {
@@ -161,8 +161,8 @@ func TestConnectionsForget(t *testing.T) {
 	}
 }
 
-// TestConnectionsRememberNetworks: an address that comes back while another one is
-// put out for it stays known, however long it was away.
+// TestConnectionsRememberNetworks: an address that returns while another one is
+// forgotten for it stays known, however long it was away.
 func TestConnectionsRememberNetworks(t *testing.T) {
 	d := newConnections(Limits{Handshakes: 1}.withDefaults())
 	addFrom(d, "192.0.2.1") // is in its handshake
@@ -187,8 +187,7 @@ func (c closing) Close() error {
 	return c.fakeConn.Close()
 }
 
-// TestConnectionsCountUntilClosed: the place of a connection is free when its descriptor
-// is, no earlier.
+// TestConnectionsCountUntilClosed: a connection counts until its descriptor is free.
 func TestConnectionsCountUntilClosed(t *testing.T) {
 	d := newConnections(Limits{}.withDefaults())
 	during := 0
@@ -304,8 +303,8 @@ func TestConnectionsLanesFull(t *testing.T) {
 	checkConnections(t, d)
 }
 
-// TestConnectionsTotal: however many come, the process's descriptors are enough, and
-// who has fewest gets in.
+// TestConnectionsTotal: the process always has enough descriptors, and the network with
+// fewest connections gets in.
 func TestConnectionsTotal(t *testing.T) {
 	t.Run("resting visitors first", func(t *testing.T) {
 		d := fullConnections(func(l *Limits) { l.Connections = 100 })

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestCurl: another client than Go's, by both protocols, with an upload that
-// curl asks leave for (Expect), and one of unknown length.
+// TestCurl: a client other than Go's, with both protocols, with an upload that curl
+// announces (Expect), and one of unknown length.
 func TestCurl(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")

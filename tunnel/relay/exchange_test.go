@@ -21,7 +21,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// echo tells what the agent saw of a request.
+// echo returns what the agent saw of a request.
 func echo(w http.ResponseWriter, r *http.Request) {
 	v := visitorOf(r)
 	body, _ := io.ReadAll(r.Body)
@@ -94,8 +94,8 @@ func TestForwardingFieldsDropped(t *testing.T) {
 	}
 }
 
-// TestBodies: what is sent and what comes back is the same bytes, of known and
-// unknown length, with trailers both ways.
+// TestBodies: bodies of known and unknown length arrive unchanged, with trailers in both
+// directions.
 func TestBodies(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -205,7 +205,7 @@ func TestResponsesAsTheyCame(t *testing.T) {
 	}
 }
 
-// TestEventStream: an event is with the visitor while the response goes on.
+// TestEventStream: an event reaches the visitor while the response continues.
 func TestEventStream(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -239,7 +239,7 @@ func TestEventStream(t *testing.T) {
 			}
 		}
 		if held := w.memory.Used() - before; held < visitCost+splice.BlockSize {
-			t.Errorf("%s: %d bytes are counted while the response goes on", protocol, held)
+			t.Errorf("%s: %d bytes are counted while the response continues", protocol, held)
 		}
 		res.Body.Close()
 		within(t, "the app hears that its visitor has left", gone)
@@ -247,7 +247,7 @@ func TestEventStream(t *testing.T) {
 	}
 }
 
-// TestFullDuplex: the answer begins while the request's body still comes.
+// TestFullDuplex: the response begins while the request's body still arrives.
 func TestFullDuplex(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -283,7 +283,7 @@ func TestFullDuplex(t *testing.T) {
 	}
 }
 
-// TestEarlyAnswer: an app that answers without reading a large upload is heard.
+// TestEarlyAnswer: the response of an app that does not read a large upload arrives.
 func TestEarlyAnswer(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -354,8 +354,8 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// TestBrokenResponse: half an answer is never taken for a whole one, and an
-// app that breaks off is not asked again.
+// TestBrokenResponse: half a response is never taken for a complete one, and a request
+// is not sent again after it.
 func TestBrokenResponse(t *testing.T) {
 	w := start(t, nil)
 	var asked atomic.Int32
@@ -375,7 +375,7 @@ func TestBrokenResponse(t *testing.T) {
 			t.Errorf("%s: no answer gives %d %q", protocol, status, body)
 		}
 		if n := asked.Swap(0); n != 1 {
-			t.Errorf("%s: the app was asked %d times", protocol, n)
+			t.Errorf("%s: the app got a request %d times", protocol, n)
 		}
 		res, err := client.Get("https://" + host + "/half")
 		if err != nil {
@@ -388,8 +388,8 @@ func TestBrokenResponse(t *testing.T) {
 	}
 }
 
-// TestAgentStopsReading: an agent that has answered, and neither reads on nor
-// closes, does not keep the exchange.
+// TestAgentStopsReading: an agent that has answered, and neither reads nor closes, does
+// not keep the exchange.
 func TestAgentStopsReading(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")

@@ -46,7 +46,7 @@ func (s *scripted) Close() error {
 
 func (s *scripted) Addr() net.Addr { return connListenerAddr{} }
 
-// TestServe: how accepting ends, and that it goes on after a failure that passes.
+// TestServe: how accepting ends, and that it continues after a temporary failure.
 func TestServe(t *testing.T) {
 	gone := errors.New("the socket is gone")
 	for name, c := range map[string]struct {
@@ -101,7 +101,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestPauseEnds: accepting that rests does not hold the end of the relay up.
+// TestPauseEnds: a pause in accepting does not delay the end of the relay.
 func TestPauseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Relay{}
@@ -117,8 +117,8 @@ func TestPauseEnds(t *testing.T) {
 	})
 }
 
-// TestConnListener: connections go to the server one by one, and are closed when there is
-// none any more.
+// TestConnListener: connections are delivered one by one, and closed after the listener's
+// end.
 func TestConnListener(t *testing.T) {
 	h := newConnListener()
 	closed := new(bool)
@@ -137,11 +137,11 @@ func TestConnListener(t *testing.T) {
 		t.Error("a connection that was taken is closed")
 	}
 	if h.deliver(c); !*closed {
-		t.Error("a connection that nobody takes stays open")
+		t.Error("a connection that no one accepts stays open")
 	}
 }
 
-// TestNew: options that cannot work are refused.
+// TestNew: invalid options are refused.
 func TestNew(t *testing.T) {
 	certificate := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
 	for name, c := range map[string]struct {
@@ -169,7 +169,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestPortOfTheListener: agents are told the port that visitors need.
+// TestPortOfTheListener: agents get the port that visitors need.
 func TestPortOfTheListener(t *testing.T) {
 	w := start(t, func(o *Options) { o.Port = 0 })
 	key := testKey("a")
@@ -179,7 +179,7 @@ func TestPortOfTheListener(t *testing.T) {
 	}
 }
 
-// TestHandshakes: what a handshake shows is counted, and a connection that shows
+// TestHandshakes: handshakes are counted by outcome, and a connection that sends
 // nothing is closed.
 func TestHandshakes(t *testing.T) {
 	w, hasty := start(t, nil), start(t, func(o *Options) { o.Limits.HandshakeTimeout = 50 * time.Millisecond })
@@ -256,7 +256,7 @@ func TestLeafOf(t *testing.T) {
 	}
 }
 
-// TestChanged: what another process, or the operator, changes in the registry.
+// TestChanged: changes of the registry by another process, or by the operator.
 func TestChanged(t *testing.T) {
 	var log syncBuffer
 	w := start(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -269,7 +269,7 @@ func TestChanged(t *testing.T) {
 	w.registryChanged(Change{Name: "other." + domain, Key: publicKey(a), Standing: Revoked}) // is about the name
 	w.registryChanged(Change{Name: "shop." + domain, Key: publicKey(b)})
 	if _, held, _ := w.shares.find("shop." + domain); held {
-		t.Error("a name that has ended is still held")
+		t.Error("a name that has ended still has a share")
 	}
 	if status, _, _ := get(t, w.client("h1"), "https://"+first.grant.Hosts[0]+"/"); status != 200 {
 		t.Errorf("another one answers with %d", status)
@@ -284,7 +284,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestMaintenanceOfNames: a relay that runs does what is due.
+// TestMaintenanceOfNames: a running relay does its periodic work.
 func TestMaintenanceOfNames(t *testing.T) {
 	var log syncBuffer
 	registry := &brokenRegistry{Memory: NewMemory(), sweep: errors.New("the disk is gone")}

@@ -31,7 +31,7 @@ func FuzzWideCookie(f *testing.F) {
 	})
 }
 
-// FuzzAuthority: what is read as an authority is a name in its one form.
+// FuzzAuthority: an authority that can be read is a name in its normal form.
 func FuzzAuthority(f *testing.F) {
 	for _, host := range []string{"A.b:443", "a.b.:8443", "a@b", "[::1]:443", "a..b", "\u212Aelvin.b", ""} {
 		f.Add(host)

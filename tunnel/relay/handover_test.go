@@ -21,7 +21,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// handoverSocket serves late requests of w; it returns how to dial.
+// handoverSocket serves requests that are handed over to w, and returns how to dial.
 func handoverSocket(t *testing.T, w *world) func() *net.UnixConn {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "late") // t.TempDir is too long a path for a socket
@@ -58,7 +58,7 @@ func handoverHead(host string) []byte {
 	return authority{name: host, full: host}.head("https", netip.MustParseAddrPort("192.0.2.7:5"))
 }
 
-// TestHandover: what a successor answers on its socket.
+// TestHandover: how a successor answers on its socket.
 func TestHandover(t *testing.T) {
 	var log syncBuffer
 	w := start(t, func(o *Options) {
@@ -71,7 +71,7 @@ func TestHandover(t *testing.T) {
 	plain := w.agent(testKey("b"), tunnel.Claim{Name: "shop", Hosts: []string{""}}, http.HandlerFunc(echo)).grant.Hosts[0]
 	for name, c := range map[string]struct {
 		sent  []byte
-		host  string // that is asked then; empty for none
+		host  string // of the following request; empty for none
 		reply []byte
 	}{
 		"an unguessable name": {appendBytes16(nil, handoverHead(one)), one, []byte{1, 0, 0, 0}},
@@ -88,7 +88,7 @@ func TestHandover(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.host == "" {
-			if name != "a head of any size" { // which is refused by its size alone
+			if name != "a head of any size" { // which is refused because of its size alone
 				_ = conn.CloseWrite()
 			}
 			if got, err := io.ReadAll(conn); !bytes.Equal(got, c.reply) || err != nil && strings.Contains(err.Error(), "timeout") {
@@ -117,8 +117,8 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// TestHandoverEnds: an idle connection of the predecessor's, and a request on its way, do
-// not hold the end of the relay up; a predecessor that leaves is nobody's request.
+// TestHandoverEnds: idle connections and requests of the predecessor do not delay the end
+// of the relay, and a predecessor that leaves sends no request.
 func TestHandoverEnds(t *testing.T) {
 	w := start(t, nil)
 	dial := handoverSocket(t, w)
@@ -155,7 +155,7 @@ func TestHandoverEnds(t *testing.T) {
 	}
 }
 
-// TestRequestSuccessor: what the predecessor makes of a reply.
+// TestRequestSuccessor: how the predecessor reads a reply.
 func TestRequestSuccessor(t *testing.T) {
 	for name, c := range map[string]struct {
 		reply string
@@ -187,7 +187,7 @@ func TestRequestSuccessor(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
 		}
 		if head := <-asked; head != "head" {
-			t.Errorf("%s: asked with %q", name, head)
+			t.Errorf("%s: it sent %q", name, head)
 		}
 		near.Close()
 		far.Close()
@@ -195,7 +195,7 @@ func TestRequestSuccessor(t *testing.T) {
 	if !errors.Is(errSuccessorOffline, errAsleep) {
 		t.Error("a share that the successor has not got is not asleep")
 	}
-	// Without a deadline nothing is asked.
+	// Without a deadline, nothing is sent.
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
@@ -204,7 +204,7 @@ func TestRequestSuccessor(t *testing.T) {
 	}
 }
 
-// undated is a connection that takes no deadlines.
+// undated is a connection without deadlines.
 type undated struct{ net.Conn }
 
 func (undated) SetDeadline(time.Time) error { return os.ErrInvalid }
@@ -240,7 +240,7 @@ func (n noting) Close() error {
 	return n.Conn.Close()
 }
 
-// TestHandoverCancelled: a visitor who leaves ends its request at the successor too.
+// TestHandoverCancelled: when a visitor leaves, its request at the successor ends too.
 func TestHandoverCancelled(t *testing.T) {
 	w := start(t, nil)
 	dial := handoverSocket(t, w)

@@ -26,7 +26,7 @@ import (
 
 const (
 	domain = "t.example.com"
-	// patience bounds what should happen at once; only a failing test waits for it.
+	// patience bounds what should happen at once; only a failing test waits that long.
 	patience = 20 * time.Second
 )
 
@@ -38,8 +38,8 @@ func testKey(name string) ed25519.PrivateKey {
 
 func publicKey(key ed25519.PrivateKey) Key { return keyOf(key.Public().(ed25519.PublicKey)) }
 
-// authorityCA signs what a test's relay shows: for every name a certificate
-// for it and its siblings, as a wildcard's is.
+// authorityCA signs a test's certificates: for every name one that covers it and its
+// siblings, like a wildcard.
 type authorityCA struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
@@ -234,7 +234,7 @@ func (a *agent) ask(request tunnel.Request) tunnel.Reply {
 
 type headKey struct{}
 
-// visitorOf is what the relay said of the visitor of r.
+// visitorOf returns what the relay has sent about the visitor of r.
 func visitorOf(r *http.Request) tunnel.Visitor {
 	v, err := tunnel.ParseVisitor(r.Context().Value(headKey{}).([]byte))
 	if err != nil {
@@ -287,7 +287,7 @@ func (w *world) dial(name string) *tls.Conn {
 	return c
 }
 
-// get asks for a URL and returns status and body.
+// get requests a URL and returns status and body.
 func get(t testing.TB, client *http.Client, url string, fields ...string) (int, string, http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -309,7 +309,7 @@ func get(t testing.TB, client *http.Client, url string, fields ...string) (int, 
 	return res.StatusCode, string(body), res.Header
 }
 
-// eventually waits until a condition holds that something else brings about.
+// eventually waits until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {

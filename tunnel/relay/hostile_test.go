@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// recorder is an app that remembers what it was asked, and sent to the end.
+// recorder is an app that records its requests, with complete bodies.
 type recorder struct {
 	mu   sync.Mutex
 	seen []string
@@ -38,8 +38,8 @@ func (r *recorder) take() []string {
 	return seen
 }
 
-// TestSmuggling: whatever the framing, the agent sees one request a stream,
-// and never one that was in another's body.
+// TestSmuggling: whatever the framing, the agent sees one request for each stream, and
+// never one that was in another's body.
 func TestSmuggling(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -82,7 +82,7 @@ func TestSmuggling(t *testing.T) {
 			if err == nil {
 				_, _ = io.Copy(io.Discard, res.Body)
 				if c.status >= 400 && !res.Close {
-					t.Errorf("after %d the connection goes on", res.StatusCode)
+					t.Errorf("after %d the connection continues", res.StatusCode)
 				}
 			}
 			conn.Close()
@@ -99,8 +99,8 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
-// TestOtherShareOnConnection: every request goes where its own authority says,
-// and nowhere when the certificate of the connection does not cover it.
+// TestOtherShareOnConnection: every request goes to its own authority, and
+// nowhere if the connection's certificate does not cover that.
 func TestOtherShareOnConnection(t *testing.T) {
 	w := start(t, nil)
 	name := func(text string) http.Handler {
@@ -108,7 +108,7 @@ func TestOtherShareOnConnection(t *testing.T) {
 	}
 	a, b := testKey("a"), testKey("b")
 	hostA := w.agent(a, claimOf(a, ""), name("a")).grant.Hosts[0]
-	hostB := w.agent(b, claimOf(b, "", "admin"), name("b")).grant.Hosts[0] // in a zone of its own
+	hostB := w.agent(b, claimOf(b, "", "admin"), name("b")).grant.Hosts[0] // in its own zone
 	c := testKey("c")
 	hostC := w.agent(c, claimOf(c, ""), name("c")).grant.Hosts[0]
 
@@ -176,8 +176,8 @@ func TestOtherShareOnConnection(t *testing.T) {
 	}
 }
 
-// TestSlowloris: connections that say nothing, or say it slowly, are closed in
-// time and never keep others out.
+// TestSlowloris: silent and slow connections are closed in time and never keep others
+// out.
 func TestSlowloris(t *testing.T) {
 	w := start(t, func(o *Options) {
 		o.Limits = Limits{Handshakes: 10, HandshakeTimeout: time.Minute, HeadTimeout: 200 * time.Millisecond}
@@ -205,7 +205,7 @@ func TestSlowloris(t *testing.T) {
 	})
 }
 
-// TestStalledBody: a visitor who stops sending is told so.
+// TestStalledBody: a visitor that stops sending gets a response that says so.
 func TestStalledBody(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.StallTimeout = 200 * time.Millisecond })
 	key := testKey("a")
@@ -296,8 +296,8 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestManyVisitors: 500 at once are served, and one who reads slowly does not
-// slow another.
+// TestManyVisitors: 500 at once are served, and one that reads slowly does not slow
+// down another.
 func TestManyVisitors(t *testing.T) {
 	w := start(t, func(o *Options) { // 500 at once take long with the race detector
 		o.Limits.HandshakeTimeout, o.Limits.HeadTimeout, o.Limits.Wait = 10*patience, 10*patience, 10*patience
@@ -314,7 +314,7 @@ func TestManyVisitors(t *testing.T) {
 			}
 		}
 		arrived <- struct{}{}
-		<-all // until everybody is here
+		<-all // until all have arrived
 		fmt.Fprint(w, "ok")
 	})).grant.Hosts[0]
 	for range 8 {
@@ -329,7 +329,7 @@ func TestManyVisitors(t *testing.T) {
 			served := false
 			defer func() {
 				if !served {
-					arrived <- struct{}{} // nobody waits for it
+					arrived <- struct{}{} // nothing waits for it
 				}
 			}()
 			status, body, _ := get(t, client, "https://"+host+"/")

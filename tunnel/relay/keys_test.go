@@ -39,8 +39,8 @@ func watchedKeys(t *testing.T, registry Registry, text string) (k *keyPolicy, lo
 	}
 }
 
-// TestKeysFileWhileWritten: a file that is seen empty, or half there, while it is
-// written ends no share. A key that is marked as revoked is out at once.
+// TestKeysFileWhileWritten: a file that is empty or incomplete while it is written ends
+// no share. A key that is marked as revoked is out at once.
 func TestKeysFileWhileWritten(t *testing.T) {
 	a, b, c := publicKey(testKey("a")), publicKey(testKey("b")), publicKey(testKey("c"))
 	whole := a.String() + "\n" + b.String() + "\nrevoked " + c.String() + "\n"
@@ -102,7 +102,7 @@ func TestKeysRevokedLater(t *testing.T) {
 	}
 }
 
-// TestDiskFull: an agent is told nothing of this server's files; the log has it.
+// TestDiskFull: an agent does not learn about this server's files; the log has the error.
 func TestDiskFull(t *testing.T) {
 	const path = "/var/lib/devproxy/relay.db"
 	full := &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
@@ -120,7 +120,7 @@ func TestDiskFull(t *testing.T) {
 	neutral := func(what string, code tunnel.Code, text string) {
 		t.Helper()
 		if code != tunnel.CodeFailed || strings.Contains(text, path) || strings.Contains(text, "space") || text == "" {
-			t.Errorf("%s is told %d %q", what, code, text)
+			t.Errorf("%s gets %d %q", what, code, text)
 		}
 		if line := log.String(); !strings.Contains(line, path) || !strings.Contains(line, "no space left") || !strings.Contains(line, `"level":"ERROR"`) {
 			t.Errorf("%s: the log has only %s", what, line)
@@ -143,8 +143,8 @@ func TestDiskFull(t *testing.T) {
 	neutral("an agent that claims", reply.Code, reply.Error)
 }
 
-// TestKeysReloaded: a key that is barred in the file loses its session, also if
-// it was enrolled; a registry that cannot be written is reported.
+// TestKeysReloaded: a key that is revoked in the file loses its session, even if it was
+// enrolled; a registry that cannot be written is reported.
 func TestKeysReloaded(t *testing.T) {
 	a, b := publicKey(testKey("a")), publicKey(testKey("b"))
 	path := filepath.Join(t.TempDir(), "keys")
@@ -170,11 +170,11 @@ func TestKeysReloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(told) != 1 || told[0] != (Change{Key: a, Standing: Revoked}) {
-		t.Errorf("told %v", told)
+		t.Errorf("got %v", told)
 	}
 	write("revoked " + a.String() + "\nrevoked " + b.String() + "\n")
 	if err := k.reload(t.Context()); err != nil || len(told) < 2 || slices.ContainsFunc(told[1:], func(c Change) bool { return c.Key != b }) {
-		t.Errorf("%v; told %v", err, told)
+		t.Errorf("%v; got %v", err, told)
 	}
 	c, d := publicKey(testKey("c")), publicKey(testKey("d"))
 	write(c.String() + "\n" + d.String() + "\n")
@@ -184,7 +184,7 @@ func TestKeysReloaded(t *testing.T) {
 	told = nil
 	write("# c is gone\n" + d.String() + "\n")
 	if err := errors.Join(k.reload(t.Context()), k.reload(t.Context())); err != nil || len(told) != 1 || told[0] != (Change{Key: c, Standing: Revoked}) {
-		t.Errorf("a key that is no longer in the file: %v; told %v", err, told)
+		t.Errorf("a key that is no longer in the file: %v; got %v", err, told)
 	}
 	broken.set = errors.New("the disk is full")
 	write("# d is gone\n")
@@ -197,15 +197,15 @@ func TestKeysReloaded(t *testing.T) {
 	broken.set = errors.New("the disk is full")
 	write("revoked " + publicKey(testKey("c")).String() + "\n")
 	if err := k.reload(t.Context()); !errors.Is(err, broken.set) {
-		t.Errorf("a key that could not be barred: %v", err)
+		t.Errorf("a key that could not be revoked: %v", err)
 	}
 	if err := k.admit(t.Context(), publicKey(testKey("c")), "", nil); codeFrom(err) != tunnel.CodeRevoked {
-		t.Errorf("it comes in: %v", err)
+		t.Errorf("it is admitted: %v", err)
 	}
 }
 
-// TestKeysWatched: the file is followed until the relay ends. What is wrong with it
-// is told once for each text, and what was read before goes on counting.
+// TestKeysWatched: the file is followed until the relay ends. A mistake in it is reported
+// once for each text, and what was read before stays in force.
 func TestKeysWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "keys")
@@ -230,7 +230,7 @@ func TestKeysWatched(t *testing.T) {
 		}()
 		for _, step := range []struct {
 			text  string
-			a, b  bool // may come in
+			a, b  bool // is admitted
 			notes int
 		}{
 			{a.String(), true, false, 0},

@@ -60,8 +60,8 @@ func (w *world) opts2() Options {
 	return o
 }
 
-// TestRetire: while another relay takes over, no request fails: not one under
-// way, not one on a connection that was open, not an upgraded one.
+// TestRetire: while another relay takes over, no request fails: neither one in progress,
+// nor one on an open connection, nor an upgraded one.
 func TestRetire(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -159,8 +159,8 @@ func TestRetireWhileWaiting(t *testing.T) {
 	within(t, "the end of the first relay", retired)
 }
 
-// TestHandedOverUploadIsEvicted: a request by way of the process that was replaced gives its
-// slot up like any other that rests.
+// TestHandedOverUploadIsEvicted: a stalled request through the process that was
+// replaced loses its slot like any other.
 func TestHandedOverUploadIsEvicted(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -217,8 +217,8 @@ func TestHandedOverUploadIsEvicted(t *testing.T) {
 	within(t, "the end of the first relay", retired)
 }
 
-// TestRetireUnderLoad: requests that come all the time, on connections that
-// stay open and on new ones, all succeed.
+// TestRetireUnderLoad: a constant flow of requests, on open connections and on new ones,
+// all succeed.
 func TestRetireUnderLoad(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -286,8 +286,8 @@ func TestRetireUnderLoad(t *testing.T) {
 	within(t, "the end of the first relay", retired)
 }
 
-// TestShutdown: requests under way are waited for, and nothing else; what is left at
-// the end of the time is closed.
+// TestShutdown: the relay waits for requests in progress, and for nothing else. What is
+// left at the end of the time is closed.
 func TestShutdown(t *testing.T) {
 	for name, patient := range map[string]bool{"a request that ends": true, "one that does not": false} {
 		t.Run(name, func(t *testing.T) {
@@ -343,7 +343,7 @@ func TestShutdown(t *testing.T) {
 			}
 			within(t, "the end", down)
 			if w.life.Err() == nil || w.enter() {
-				t.Error("the relay goes on")
+				t.Error("the relay continues")
 			}
 		})
 	}
@@ -398,7 +398,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestRedirectEnds: how serving redirects ends, and that the door counts them too.
+// TestRedirectEnds: how serving redirects ends, and that their connections count too.
 func TestRedirectEnds(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.ConnectionsPerAddress = 1 })
 	gone := errors.New("the socket is gone")
@@ -428,8 +428,8 @@ func TestRedirectEnds(t *testing.T) {
 	<-late.closed
 }
 
-// TestReadAuthority: names are compared without case, final dot and port; agents are
-// told the port unless it is the scheme's own.
+// TestReadAuthority: names are compared without case, final dot and port; agents get the
+// port unless it is the scheme's default.
 func TestReadAuthority(t *testing.T) {
 	for _, c := range []struct{ host, scheme, name, full string }{
 		{"shop.example.com", "https", "shop.example.com", "shop.example.com"},

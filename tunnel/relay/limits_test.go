@@ -44,8 +44,8 @@ func TestLimitDefaults(t *testing.T) {
 	}
 }
 
-// TestDescriptors: the total bound is reached with real connections. Agents and
-// visitors of one address leave no room for more of it, and nothing breaks.
+// TestDescriptors: the total limit is reached with real connections. Agents and visitors
+// of one address leave no room for more of it, and nothing breaks.
 func TestDescriptors(t *testing.T) {
 	w := start(t, func(o *Options) {
 		o.Limits = Limits{Descriptors: 40, Connections: 40, ConnectionsPerAddress: 40, Handshakes: 40}

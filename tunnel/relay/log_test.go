@@ -17,7 +17,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// logBuffer is where a journal writes.
+// logBuffer collects the lines of a limited log.
 type logBuffer struct {
 	bytes.Buffer
 	*logLimiter
@@ -32,7 +32,7 @@ func newLogBuffer(kind string) *logBuffer {
 	return p
 }
 
-// take are the lines since the last call.
+// take returns the lines since the last call.
 func (p *logBuffer) take(t *testing.T) (lines []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(p.String()) {
@@ -136,8 +136,8 @@ func TestLogKind(t *testing.T) {
 	})
 }
 
-// TestLogTotal: many networks write no more than all together may, and are
-// told apart only up to a bound.
+// TestLogTotal: many networks stay within the allowance of all lines, and are counted
+// separately only up to a limit.
 func TestLogTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newLogBuffer("")
@@ -177,7 +177,7 @@ func TestLogTotal(t *testing.T) {
 	})
 }
 
-// TestLogSummaries: as many as there may be are written one by one.
+// TestLogSummaries: up to the limit, each group has its own line.
 func TestLogSummaries(t *testing.T) {
 	for _, n := range []int{maxSummaries, maxSummaries + 1} {
 		p := newLogBuffer("")

@@ -15,7 +15,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// counting is a registry that counts what the relay asks of it.
+// counting is a registry that counts its calls.
 type counting struct {
 	brokenRegistry
 	mu      sync.Mutex
@@ -59,8 +59,7 @@ func (c *counting) counts() (sweeps int, renewed []string) {
 	return c.sweeps, slices.Clone(c.renewed)
 }
 
-// TestMaintenance: what is due from time to time is done then, and no longer than the
-// relay lives.
+// TestMaintenance: periodic work is done in time, until the relay ends.
 func TestMaintenance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
@@ -93,7 +92,7 @@ func TestMaintenance(t *testing.T) {
 			t.Error("a session that was lost stays")
 		}
 		if r.shares.forKey(here.key) != here {
-			t.Error("a session that goes on is forgotten")
+			t.Error("a running session is forgotten")
 		}
 		time.Sleep(renewEvery)
 		synctest.Wait()
@@ -116,7 +115,7 @@ func TestMaintenance(t *testing.T) {
 			}
 		}
 
-		// Lines that were left out are summed up each time, and at the end.
+		// Omitted lines are counted each time, and at the end.
 		leftOut := func() int { return strings.Count(log.String(), "log lines omitted") }
 		for range linesBurst + 1 {
 			r.log.Info("strangers knock")
@@ -135,7 +134,7 @@ func TestMaintenance(t *testing.T) {
 		sweeps, _ := registry.counts()
 		time.Sleep(3 * renewEvery)
 		if n, _ := registry.counts(); n != sweeps {
-			t.Error("the relay goes on after its end")
+			t.Error("the relay continues after its end")
 		}
 	})
 }

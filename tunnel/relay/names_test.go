@@ -21,7 +21,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// testTable is a ledger whose claims a test states in one line.
+// testTable is a nameTable with short forms of its methods.
 type testTable struct {
 	*nameTable
 	t     *testing.T
@@ -92,7 +92,7 @@ func TestQuotas(t *testing.T) {
 		key      func(i int) int
 		from     func(i int) int
 		label    func(i int) string
-		free     func(b testTable) error // one that is granted all the same
+		free     func(b testTable) error // one that is granted anyway
 		freeFail bool
 	}{
 		"plain names of a key": {Quota{PlainPerKey: 3}, one, number, plainLabel, func(b testTable) error { return b.claimFor(1, 9, link(1)) }, false},
@@ -150,8 +150,8 @@ func TestQuotaOfAClaim(t *testing.T) {
 	}
 }
 
-// TestTotal: a full registry takes from the network that has most: what has
-// ended, else what was unused for longest, but no plain name in use.
+// TestTotal: a full registry takes from the network with most names: ended ones, else
+// those unused for longest, but no plain name in use.
 func TestTotal(t *testing.T) {
 	prepare := func(t *testing.T) testTable {
 		b := newTestTable(t, Quota{Total: 5})
@@ -259,7 +259,7 @@ func TestTotal(t *testing.T) {
 	})
 }
 
-// TestLapse: how long names are kept, to the moment.
+// TestLapse: how long names are kept, exactly.
 func TestLapse(t *testing.T) {
 	for name, c := range map[string]struct {
 		label string
@@ -328,7 +328,7 @@ func TestLapse(t *testing.T) {
 	})
 }
 
-// TestReleaseOnce: who ends what, and once.
+// TestReleaseOnce: which key may end which name, and only once.
 func TestReleaseOnce(t *testing.T) {
 	b := newTestTable(t, Quota{})
 	_ = b.claimFor(1, 1, "shop")
@@ -350,7 +350,7 @@ func TestNetworkOf(t *testing.T) {
 		}
 	}
 	if budget.NetworkOf(netip.Addr{}) != (netip.Prefix{}) {
-		t.Error("an address that is none has a network")
+		t.Error("an invalid address has a network")
 	}
 }
 
@@ -368,7 +368,7 @@ func TestMemorySweeps(t *testing.T) {
 	})
 }
 
-// TestClaimWritesLittle: what changes nothing is not written.
+// TestClaimWritesLittle: a claim that changes nothing is not written.
 func TestClaimWritesLittle(t *testing.T) {
 	l := newNameTable()
 	now := time.Now()
@@ -473,7 +473,7 @@ func TestFileStaysSmall(t *testing.T) {
 	}
 }
 
-// TestFileForgets: what was forgotten is forgotten on the disk too.
+// TestFileForgets: a forgotten name is deleted from the disk too.
 func TestFileForgets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	f, err := OpenFile(path)
@@ -522,7 +522,7 @@ func TestFileForgets(t *testing.T) {
 	}
 }
 
-// TestMemoryOfNames holds what README.md of tunnel says that names take.
+// TestMemoryOfNames: names take no more memory than tunnel/README.md says.
 func TestMemoryOfNames(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
@@ -549,11 +549,11 @@ func TestMemoryOfNames(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
-// memoryOfNames is the bound in README.md of tunnel, in bytes.
+// memoryOfNames is the limit in tunnel/README.md, in bytes.
 const memoryOfNames = 64 << 20
 
-// TestKeysTotal: n keys are enrolled and the n+1st is not; one that is known, or
-// that is barred, needs no room.
+// TestKeysTotal: n keys are enrolled and the n+1st is not; a known key, or a
+// revoked one, needs no room.
 func TestKeysTotal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	f, err := OpenFile(path)
@@ -638,7 +638,7 @@ func TestFileNotWritten(t *testing.T) {
 		t.Errorf("the old name is %+v", r)
 	}
 	if len(told) > 0 || f.keys != 0 {
-		t.Errorf("told %v, %d keys", told, f.keys)
+		t.Errorf("got %v, %d keys", told, f.keys)
 	}
 	if err := f.db.Close(); err != nil {
 		t.Fatal(err)
@@ -648,7 +648,7 @@ func TestFileNotWritten(t *testing.T) {
 	}
 }
 
-// TestFailedWriteIsAlone: a change that cannot be written takes no other with it.
+// TestFailedWriteIsAlone: a change that cannot be written does not undo another one.
 // What was granted meanwhile is granted in memory and in the file.
 func TestFailedWriteIsAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
@@ -707,7 +707,7 @@ func TestFailedWriteIsAlone(t *testing.T) {
 	}
 	check("in memory", f)
 	if n := len(f.pending); n != 0 {
-		t.Errorf("%d names are still noted as being written", n)
+		t.Errorf("%d names are still marked as being written", n)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
@@ -720,8 +720,8 @@ func TestFailedWriteIsAlone(t *testing.T) {
 	check("in the file", again)
 }
 
-// TestWritingTogether: calls that write the same name at once. When one of them has
-// failed, what the file has counts as soon as all have returned.
+// TestWritingTogether: calls write the same name at once. When one of them has failed,
+// the record in the file is in force as soon as all have returned.
 func TestWritingTogether(t *testing.T) {
 	f, err := OpenFile(filepath.Join(t.TempDir(), "relay.db"))
 	if err != nil {
@@ -759,13 +759,13 @@ func TestWritingTogether(t *testing.T) {
 			t.Errorf("%s: at the end: %v, %v", name, until(), err)
 		}
 		if len(f.pending) > 0 {
-			t.Errorf("%s: %d names are still noted as being written", name, len(f.pending))
+			t.Errorf("%s: %d names are still marked as being written", name, len(f.pending))
 		}
 	}
 }
 
-// TestFileLocked: a file that another relay has is told as such, and one that is
-// none is not touched.
+// TestFileLocked: a file that another relay has open is reported as such, and a file that
+// is not a registry is not changed.
 func TestFileLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	f, err := OpenFile(path)
@@ -775,7 +775,7 @@ func TestFileLocked(t *testing.T) {
 	if _, err := OpenFile(path); err == nil || !strings.Contains(err.Error(), "another process has it open") {
 		t.Errorf("a second time: %v", err)
 	}
-	if err := f.Resume(); err != nil { // which it is
+	if err := f.Resume(); err != nil { // it is open already
 		t.Error(err)
 	}
 	if err := errors.Join(f.Close(), f.Close()); err != nil {
@@ -793,7 +793,7 @@ func TestFileLocked(t *testing.T) {
 	}
 }
 
-// TestFileSkips: an entry that cannot be read is as if it were not there.
+// TestFileSkips: an entry that cannot be read is ignored.
 func TestFileSkips(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	f, err := OpenFile(path)

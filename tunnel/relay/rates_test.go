@@ -28,8 +28,8 @@ func leave(limiter *rate.Limiter, n int) {
 	limiter.AllowN(time.Now(), int(limiter.Tokens())-n)
 }
 
-// TestWaste: a network that gives up requests, or sends too many, loses its
-// connections; one that does so now and then does not.
+// TestWaste: a network that cancels many requests, or sends too many, loses its
+// connections; one that does so occasionally does not.
 func TestWaste(t *testing.T) {
 	t.Run("too many", func(t *testing.T) {
 		w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerSecond: 0.001, Burst: 1} })
@@ -90,7 +90,7 @@ func TestWaste(t *testing.T) {
 			if c.left == 0 {
 				eventually(t, "the connection is closed", func() bool { _, n, _ := w.conns.counts(); return n == 0 })
 			}
-			eventually(t, "the next request", func() bool { // fails while the client has not noticed
+			eventually(t, "the next request", func() bool { // fails until the client has noticed
 				res, err := client.Get("https://" + host + "/")
 				if err != nil {
 					return false
@@ -169,7 +169,7 @@ func TestClaimsPerSession(t *testing.T) {
 	}
 }
 
-// TestNameRates: what costs something of a network's allowance, and what does not.
+// TestNameRates: what counts against a network's allowance, and what does not.
 func TestNameRates(t *testing.T) {
 	w := start(t, nil)
 	try := func(key ed25519.PrivateKey, claim tunnel.Claim) tunnel.Code {
@@ -232,8 +232,8 @@ func TestNameRates(t *testing.T) {
 	}
 }
 
-// TestEnrolmentRate: one token does not make keys without end. A key that is
-// known does not need the allowance.
+// TestEnrolmentRate: one token cannot enrol any number of keys. A known key does not
+// need the allowance.
 func TestEnrolmentRate(t *testing.T) {
 	w := start(t, func(o *Options) { o.Open, o.Tokens = false, []string{"token-for-this-test"} })
 	try := func(name string) tunnel.Code {

@@ -15,8 +15,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// logged starts a relay and returns it with a look into its log: the first line
-// with a message.
+// logged starts a relay and returns it with a function that finds the first line of its
+// log with a message.
 func logged(t *testing.T, change func(*Options)) (*world, func(message string) map[string]any) {
 	t.Helper()
 	var log syncBuffer
@@ -96,7 +96,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	saysWhy(t, find("request of an agent refused"), "reserved")
 }
 
-// TestLimitsAreLogged: a connection that a limit closes says so in the log.
+// TestLimitsAreLogged: the log has the connections that a limit closes.
 func TestLimitsAreLogged(t *testing.T) {
 	w, find := logged(t, func(o *Options) { o.Limits.ConnectionsPerAddress = 1 })
 	first := dialTCP(t, w.addr)
@@ -109,8 +109,8 @@ func TestLimitsAreLogged(t *testing.T) {
 	saysWhy(t, find("connection refused"), "too many connections")
 }
 
-// TestProbesAreNotLogged: who only looks whether the port is open, as balancers
-// do every few seconds, fills no log.
+// TestProbesAreNotLogged: port checks, which balancers do every few seconds, do
+// not fill the log.
 func TestProbesAreNotLogged(t *testing.T) {
 	w, find := logged(t, nil)
 	for range 3 {
@@ -131,8 +131,8 @@ func TestProbesAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestLogErrors: strangers who use up the allowance of all lines do not hide
-// an error, and no more errors are written than of any kind.
+// TestLogErrors: strangers that use up the allowance of all lines do not hide an
+// error, and errors have an allowance like any other kind.
 func TestLogErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newLogBuffer("")
@@ -199,7 +199,7 @@ func TestSessionsAreNoted(t *testing.T) {
 	a := w.agent(key, claimOf(key, "", "x"), &recorder{})
 	a.ask(tunnel.Request{Op: "end"})
 	a.Close(nil)
-	// A lane that was being dialled may have its own line, which knows no key.
+	// A lane that was being dialled may have its own line, without a key.
 	var lines []string
 	eventually(t, "three lines of the key", func() bool {
 		lines = nil

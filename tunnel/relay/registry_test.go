@@ -27,7 +27,7 @@ const (
 	plain = "shop." + domain
 )
 
-// TestRegistries holds both kinds to the same rules.
+// TestRegistries: both kinds follow the same rules.
 func TestRegistries(t *testing.T) {
 	for kind, open := range map[string]func(t *testing.T) Registry{
 		"memory": func(*testing.T) Registry { return NewMemory() },
@@ -77,7 +77,7 @@ func testRegistry(t *testing.T, r Registry) {
 	check("a ends both", r.Release(ctx, a, []string{token, plain, "nothing." + domain}) == nil)
 	record, _, _ = r.Lookup(ctx, token)
 	at, over := record.EndedAt(now)
-	check("the moment is kept", over && !at.Before(now) && at.Sub(now) < time.Second) // a file gathers writes
+	check("the moment is kept", over && !at.Before(now) && at.Sub(now) < time.Second) // a file collects writes
 	check("an unguessable name does not begin again", ended(claim(a, time.Time{}, token)) && taken(claim(b, time.Time{}, token)))
 	check("a plain one is kept from others", taken(claim(b, time.Time{}, plain)))
 	check("a plain one begins again for its owner", claim(a, time.Time{}, plain) == nil)
@@ -123,7 +123,7 @@ func testRegistry(t *testing.T, r Registry) {
 	}
 }
 
-// TestWatchers: each is told until it stops, and no longer.
+// TestWatchers: each gets the changes until it stops, and no longer.
 func TestWatchers(t *testing.T) {
 	var w watchers
 	told := map[string]int{}
@@ -139,11 +139,12 @@ func TestWatchers(t *testing.T) {
 	third()
 	w.notify(Change{})
 	if want := map[string]int{"first": 2, "second": 4, "third": 1}; !maps.Equal(told, want) {
-		t.Errorf("told %v, want %v", told, want)
+		t.Errorf("got %v, want %v", told, want)
 	}
 }
 
-// TestKeyText: a key is the same after it was written and read, and nothing else is one.
+// TestKeyText: a key is the same after it was written and read, and other texts are
+// refused.
 func TestKeyText(t *testing.T) {
 	key := publicKey(testKey("a"))
 	text, err := json.Marshal(key)
@@ -158,7 +159,7 @@ func TestKeyText(t *testing.T) {
 	}
 }
 
-// TestFile: what is written is there for the next process, and for one at a time.
+// TestFile: the next process reads what was written; one process has the file at a time.
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	first, err := OpenFile(path)
@@ -338,8 +339,8 @@ func (b *brokenRegistry) Lookup(ctx context.Context, name string) (Record, bool,
 	return b.Memory.Lookup(ctx, name)
 }
 
-// TestBrokenRegistry: a registry that cannot be read lets nobody in, also where
-// everybody else may come in.
+// TestBrokenRegistry: a registry that cannot be read admits no key, even where every
+// key is admitted.
 func TestBrokenRegistry(t *testing.T) {
 	broken := &brokenRegistry{Memory: NewMemory()}
 	w := start(t, func(o *Options) { o.Registry = broken })

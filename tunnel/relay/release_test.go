@@ -8,8 +8,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// TestGiveUp: a plain name that its owner gives up is everybody's at once, also
-// after a restart. Nobody else can do it, and no unguessable name is given up.
+// TestGiveUp: every key may claim a plain name at once that its owner has given up, also
+// after a restart. No other key can do it, and no unguessable name is given up.
 func TestGiveUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	file, err := OpenFile(path)
@@ -37,7 +37,7 @@ func TestGiveUp(t *testing.T) {
 		}
 		stop()
 		if !slices.Equal(told, []Change{{Name: name, Key: owner}}) {
-			t.Errorf("%s: told %v", kind, told)
+			t.Errorf("%s: got %v", kind, told)
 		}
 		if kind == "file" {
 			file.Close()
@@ -55,8 +55,8 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// TestReleaseByAgent: giving a name up needs its owner's key and no session: one
-// that runs goes on.
+// TestReleaseByAgent: giving up a name needs its owner's key and no session; a
+// running one continues.
 func TestReleaseByAgent(t *testing.T) {
 	w := start(t, nil)
 	owner, other := testKey("owner"), testKey("other")

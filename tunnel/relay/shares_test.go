@@ -21,8 +21,8 @@ func TestShareTable(t *testing.T) {
 		do    func()
 		tells bool
 		holds *share // the host
-		root  bool   // a session that goes on has the zone
-		all   int    // sessions that go on
+		root  bool   // a running session has the zone
+		all   int    // running sessions
 	}{
 		{"a session comes", func() { table.put(first, claim) }, true, first, true, 1},
 		{"another key's comes", func() { table.put(other, &claimed{}) }, true, first, true, 2},
@@ -54,7 +54,7 @@ func TestShareTable(t *testing.T) {
 		}
 		l, held, next := table.find(host)
 		if news = next; told != step.tells || held != (step.holds != nil) || held && l.share != step.holds || table.isHeld(zone) != step.root || len(table.all()) != step.all {
-			t.Errorf("%s: told %t, held %t, the zone %t, %d sessions", step.name, told, held, table.isHeld(zone), len(table.all()))
+			t.Errorf("%s: got %t, held %t, the zone %t, %d sessions", step.name, told, held, table.isHeld(zone), len(table.all()))
 		}
 	}
 	if table.forKey(Key{1}) != first || table.forKey(Key{2}) != other || table.forKey(Key{3}) != nil {

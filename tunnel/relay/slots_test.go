@@ -31,7 +31,7 @@ func newTaker(t *testing.T, total, perNetwork int) taker {
 	return taker{newSlots(Limits{RequestsPerShare: total, RequestsPerVisitor: perNetwork}), t}
 }
 
-// at once takes a slot that is free; nil when there is none at once.
+// atOnce takes a free slot; nil when there is none at once.
 func (k taker) atOnce(from int) *slot {
 	k.t.Helper()
 	ctx, cancel := context.WithTimeout(k.t.Context(), time.Millisecond)
@@ -43,7 +43,7 @@ func (k taker) atOnce(from int) *slot {
 	return p
 }
 
-// stalled takes n slots for uploads that rest; giving one up releases it.
+// stalled takes n slots for stalled uploads; evicting one releases it.
 func (k taker) stalled(from, n int) []*slot {
 	k.t.Helper()
 	var all []*slot
@@ -77,7 +77,7 @@ func TestSlotsPerNetwork(t *testing.T) {
 			t.Error("a network has a fourth slot of three")
 		}
 		if evicted(first) > 0 {
-			t.Error("a slot was given up in a share that is not full")
+			t.Error("a slot was evicted in a share that is not full")
 		}
 		if k.atOnce(2) == nil {
 			t.Error("another network has none")
@@ -90,7 +90,7 @@ func TestSlotsPerNetwork(t *testing.T) {
 		synctest.Wait()
 		first[0].release()
 		if p := <-got; p == nil {
-			t.Error("who waits is not given the slot that is free")
+			t.Error("the waiting request does not get the free slot")
 		}
 		if k.inUse() != 4 {
 			t.Errorf("%d are under way", k.inUse())
@@ -118,12 +118,12 @@ func TestSlotsQueueIsBounded(t *testing.T) {
 		cancel()
 		group.Wait()
 		if len(k.waiting) != 0 {
-			t.Error("somebody waits still")
+			t.Error("something still waits")
 		}
 	})
 }
 
-// TestSlotsEviction: what is given up in a full share, and each condition of it.
+// TestSlotsEviction: what a full share evicts, and under which conditions.
 func TestSlotsEviction(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -151,7 +151,7 @@ func TestSlotsEviction(t *testing.T) {
 				time.Sleep(c.rest)
 				p := k.atOnce(3)
 				if evicted(most) != c.want || (p != nil) != (c.want > 0) {
-					t.Errorf("%d were given up, want %d; the new one has a slot: %v", evicted(most), c.want, p != nil)
+					t.Errorf("%d were evicted, want %d; the new one has a slot: %v", evicted(most), c.want, p != nil)
 				}
 				if evicted(fewer) > 0 {
 					t.Error("the network with fewer gave one up")
@@ -167,8 +167,8 @@ func notUploading(all []*slot) {
 	}
 }
 
-// TestSlotsEvictTheLongest: of the network with most, the one that rests for
-// longest goes; once, although it takes its time.
+// TestSlotsEvictTheLongest: of the network with most, the one that has been stalled
+// for longest is evicted; once, although it takes some time.
 func TestSlotsEvictTheLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 3, 3)
@@ -183,17 +183,17 @@ func TestSlotsEvictTheLongest(t *testing.T) {
 		time.Sleep(stalledUpload)
 		k.atOnce(2)
 		if fmt.Sprint(calls) != "[0 1 0]" {
-			t.Fatalf("given up: %v", calls)
+			t.Fatalf("evicted: %v", calls)
 		}
 		time.Sleep(time.Second)
 		k.atOnce(2)
 		if calls[1] != 1 {
-			t.Errorf("one was given up %d times", calls[1])
+			t.Errorf("one was evicted %d times", calls[1])
 		}
 	})
 }
 
-// TestSlotsOneForOne: while the one that was given up is not over, no other is.
+// TestSlotsOneForOne: until the evicted request has ended, no other is evicted.
 func TestSlotsOneForOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 4, 4)
@@ -209,7 +209,7 @@ func TestSlotsOneForOne(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		if n := evicted(all); n != 1 {
-			t.Errorf("%d were given up for one", n)
+			t.Errorf("%d were evicted for one", n)
 		}
 		for _, p := range all {
 			if p.evicted.Load() {
@@ -217,13 +217,13 @@ func TestSlotsOneForOne(t *testing.T) {
 			}
 		}
 		if p := <-got; p == nil || evicted(all) != 1 {
-			t.Errorf("%d were given up", evicted(all))
+			t.Errorf("%d were evicted", evicted(all))
 		}
 	})
 }
 
-// TestSlotsNextVictim: a request whose freed slot went to a network with fewer has
-// another one given up for it.
+// TestSlotsNextVictim: when the freed slot went to a network with fewer, another request
+// is evicted.
 func TestSlotsNextVictim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 5, 5)
@@ -250,13 +250,13 @@ func TestSlotsNextVictim(t *testing.T) {
 					return
 				}
 			}
-			t.Fatal("none was given up")
+			t.Fatal("none was evicted")
 		}
 		second := take(2)
 		for _, p := range all {
 			p.touch()
 		}
-		third := take(3) // finds none that rests
+		third := take(3) // finds none that is stalled
 		release()
 		if <-third == nil || len(second) > 0 {
 			t.Fatal("the network without a slot has not got the one that was free")
@@ -270,16 +270,15 @@ func TestSlotsNextVictim(t *testing.T) {
 	})
 }
 
-// TestNoSlot: a request that is not counted has none.
+// TestNoSlot: a request that is not counted has no slot.
 func TestNoSlot(t *testing.T) {
 	var p *slot
-	p.onEviction(func() { t.Error("given up") })
+	p.onEviction(func() { t.Error("evicted") })
 	p.touch()
 	p.release()
 }
 
-// TestSlotsLookAgain: a request that waits gets the slot of one that comes to
-// rest meanwhile.
+// TestSlotsLookAgain: a waiting request gets the slot of one that stalls meanwhile.
 func TestSlotsLookAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 2, 2)
@@ -287,13 +286,12 @@ func TestSlotsLookAgain(t *testing.T) {
 		start := time.Now()
 		p, err := k.take(t.Context(), prefixOf(2))
 		if took := time.Since(start); err != nil || p == nil || took > stalledUpload+retryEvery || evicted(all) != 1 {
-			t.Errorf("%v after %v, %d given up", err, took, evicted(all))
+			t.Errorf("%v after %v, %d evicted", err, took, evicted(all))
 		}
 	})
 }
 
-// TestSlotsFairness: the network with most gives way, and none makes another one
-// give up what it has no more of.
+// TestSlotsFairness: the network with most loses requests, and only to one with fewer.
 func TestSlotsFairness(t *testing.T) {
 	for range 20 { // maps are in no order
 		synctest.Test(t, func(t *testing.T) {
@@ -301,11 +299,11 @@ func TestSlotsFairness(t *testing.T) {
 			one, two, three, four := k.stalled(1, 2), k.stalled(2, 4), k.stalled(3, 3), k.stalled(4, 3)
 			time.Sleep(time.Minute)
 			if k.stalled(5, 1); evicted(one) > 0 || evicted(two) != 1 || evicted(three)+evicted(four) > 0 {
-				t.Errorf("given up: %d %d %d %d", evicted(one), evicted(two), evicted(three), evicted(four))
+				t.Errorf("evicted: %d %d %d %d", evicted(one), evicted(two), evicted(three), evicted(four))
 			}
 			k.stalled(5, 1)
 			if n := evicted(two) + evicted(three) + evicted(four); evicted(one) > 0 || n != 2 {
-				t.Errorf("given up: %d of the least, %d of the others", evicted(one), n)
+				t.Errorf("evicted: %d of the least, %d of the others", evicted(one), n)
 			}
 		})
 	}
@@ -315,7 +313,7 @@ func TestSlotsFairness(t *testing.T) {
 		time.Sleep(time.Minute)
 		p := k.stalled(3, 1)
 		if evicted(one)+evicted(two) != 1 {
-			t.Errorf("given up: %d and %d", evicted(one), evicted(two))
+			t.Errorf("evicted: %d and %d", evicted(one), evicted(two))
 		}
 		if k.atOnce(3) != nil {
 			t.Error("a network has as many as the one that gave one up")
@@ -328,7 +326,7 @@ func TestSlotsFairness(t *testing.T) {
 	})
 }
 
-// TestSlotsWaitingIsNoRest: what waited for its slot has not rested.
+// TestSlotsWaitingIsNoRest: the time of waiting for a slot does not count as stalled.
 func TestSlotsWaitingIsNoRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 3, 3)
@@ -348,17 +346,17 @@ func TestSlotsWaitingIsNoRest(t *testing.T) {
 		p.onEviction(func() {})
 		time.Sleep(stalledUpload / 2)
 		if k.atOnce(2); p.evicted.Load() {
-			t.Error("it was given up for the time that it waited")
+			t.Error("it was evicted for the time that it waited")
 		}
 		time.Sleep(stalledUpload / 2)
 		if k.atOnce(2); !p.evicted.Load() {
-			t.Error("it was not given up, although it rests")
+			t.Error("it was not evicted, although it is stalled")
 		}
 	})
 }
 
-// TestSlotsGoToTheFewest: a free slot goes to the network that has fewest, in a
-// network to the one that waits for longest.
+// TestSlotsGoToTheFewest: a free slot goes to the network that has fewest, and in a
+// network to the request that has waited for longest.
 func TestSlotsGoToTheFewest(t *testing.T) {
 	for range 20 { // maps are in no order
 		synctest.Test(t, func(t *testing.T) {
@@ -397,8 +395,8 @@ func TestSlotsGoToTheFewest(t *testing.T) {
 	}
 }
 
-// TestSlotsOfManyNetworks: to look for room costs as much with many networks, or
-// many requests that move, as with few: strangers have as many as they like.
+// TestSlotsOfManyNetworks: making room costs as much with many networks, or many
+// moving requests, as with few: strangers can have any number.
 func TestSlotsOfManyNetworks(t *testing.T) {
 	cost := func(networks, each int) time.Duration {
 		s := newSlots(Limits{RequestsPerShare: networks * each, RequestsPerVisitor: each})
@@ -407,7 +405,7 @@ func TestSlotsOfManyNetworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.onEviction(func() { t.Error("a request that moves was given up") })
+			p.onEviction(func() { t.Error("a request that moves was evicted") })
 		}
 		p := &slot{slots: s, network: prefixOf(1), granted: make(chan struct{})}
 		s.enqueue(p)
@@ -429,15 +427,15 @@ func TestSlotsOfManyNetworks(t *testing.T) {
 	}
 }
 
-// TestSlotsSearchAgain: what no request could be given up for a moment ago is
-// looked for again later.
+// TestSlotsSearchAgain: a network without a request to evict is searched again
+// later.
 func TestSlotsSearchAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 2, 2)
 		all := k.stalled(1, 2)
 		time.Sleep(stalledUpload - searchPause/2)
 		if k.atOnce(2) != nil || evicted(all) != 0 {
-			t.Error("one is given up too early")
+			t.Error("one is evicted too early")
 		}
 		time.Sleep(searchPause / 2)
 		if k.atOnce(3); evicted(all) != 0 {
@@ -445,12 +443,12 @@ func TestSlotsSearchAgain(t *testing.T) {
 		}
 		time.Sleep(searchPause / 2)
 		if k.atOnce(3) == nil || evicted(all) != 1 {
-			t.Errorf("%d are given up, want 1", evicted(all))
+			t.Errorf("%d are evicted, want 1", evicted(all))
 		}
 	})
 }
 
-// TestSlotsAddUp takes and frees in any order.
+// TestSlotsAddUp takes and releases slots in any order.
 func TestSlotsAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 20, 6)
@@ -520,8 +518,8 @@ func (k taker) check() {
 	}
 }
 
-// TestSlotsAreFreed: with the answer at once, and some time after a visitor has
-// given up.
+// TestSlotsAreFreed: at once after the response, and some time after a visitor has
+// cancelled.
 func TestSlotsAreFreed(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -549,13 +547,13 @@ func TestSlotsAreFreed(t *testing.T) {
 		}
 		cancel()
 		within(t, "its end", failed)
-		eventually(t, "one that was given up is counted out", func() bool { return underWay() == 0 })
+		eventually(t, "one that was evicted is counted out", func() bool { return underWay() == 0 })
 	}
 }
 
-// TestStalledUploadGivesWay: in a full share, a visitor of another network gets
-// the place of an upload that rests, whose visitor is told so. No other one is
-// given up for it.
+// TestStalledUploadGivesWay: in a full share, a visitor of another network gets the
+// slot of a stalled upload, whose visitor gets a response that says so. No other
+// request is evicted for it.
 func TestStalledUploadGivesWay(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"github.com/devproxy/devproxy/testdata/smuggle"
 )
 
-// TestSmuggle sends every case of testdata/smuggle, which devproxy's own
-// listeners judge too.
+// TestSmuggle sends every case of testdata/smuggle, which tests devproxy's own
+// listeners too.
 func TestSmuggle(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -56,7 +56,7 @@ func TestSmuggle(t *testing.T) {
 				_, _ = io.Copy(io.Discard, res.Body)
 			}
 			if expect == "200" {
-				_ = conn.CloseWrite() // what is refused is closed by the relay
+				_ = conn.CloseWrite() // the relay closes refused requests
 			}
 			_ = conn.SetDeadline(time.Now().Add(patience))
 			if _, err := io.Copy(io.Discard, from); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -98,8 +98,8 @@ func TestSmuggleHTTP2(t *testing.T) {
 	}
 }
 
-// TestSlowSecondHead: half a head has the same time on a connection that has
-// carried a request before, and does not end a request under way.
+// TestSlowSecondHead: an incomplete head has the same time on a connection that has
+// had a request before, and does not end a request in progress.
 func TestSlowSecondHead(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits = Limits{HeadTimeout: 200 * time.Millisecond} })
 	key := testKey("a")
@@ -163,7 +163,7 @@ func TestChunksKeepTheConnection(t *testing.T) {
 	}
 }
 
-// TestRedirectIsScanned: the plain port judges requests like the other.
+// TestRedirectIsScanned: the plain port checks requests like the other one.
 func TestRedirectIsScanned(t *testing.T) {
 	w := start(t, nil)
 	ln := listen(t)

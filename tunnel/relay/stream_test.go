@@ -19,7 +19,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// TestWaitsForAgent: who comes just before the agent is served by it.
+// TestWaitsForAgent: a visitor that comes just before the agent is served.
 func TestWaitsForAgent(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -102,7 +102,7 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
-// TestFind: how long a request waits for a share, and what it is told then.
+// TestFind: how long a request waits for a share, and the error that it gets then.
 func TestFind(t *testing.T) {
 	const wait = 5 * time.Second
 	gone := errors.New("the disk is gone")
@@ -193,8 +193,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestOpenGivenUp: a visitor who leaves while the share has no room for the request
-// is not waited for any longer, and is not told that the share is full.
+// TestOpenGivenUp: when a visitor leaves while the share has no room, the request stops
+// waiting, and the error is not that the share is full.
 func TestOpenGivenUp(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits = Limits{RequestsPerShare: 1, RequestsPerVisitor: 1} })
 	key := testKey("a")
@@ -225,15 +225,15 @@ func TestOpenGivenUp(t *testing.T) {
 	}
 }
 
-// TestOpenOn: a session whose streams are still to be acknowledged is waited for.
-// Whatever the end, a request that has no stream has no slot.
+// TestOpenOn: a request waits for a session whose streams are not acknowledged yet. A
+// request that gets no stream has no slot in the end.
 func TestOpenOn(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.Wait = 100 * time.Millisecond })
 	key := testKey("a")
 	a := w.agent(key, claimOf(key, ""), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	l, held, _ := w.shares.find(a.grant.Hosts[0])
 	if !held {
-		t.Fatal("nobody holds the name")
+		t.Fatal("no share has the name")
 	}
 	head := authority{name: a.grant.Hosts[0], full: a.grant.Hosts[0]}.head("https", netip.AddrPort{})
 	var streams []*tunnel.Stream
@@ -264,7 +264,7 @@ func TestOpenOn(t *testing.T) {
 	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := open(gone); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("and a visitor who leaves: %v", err)
+		t.Errorf("a visitor that leaves: %v", err)
 	}
 	w.opts.Limits.Wait = patience
 	opened := make(chan error, 1)
@@ -281,7 +281,7 @@ func TestOpenOn(t *testing.T) {
 	}
 }
 
-// TestExpiry: a share ends by itself, at its moment.
+// TestExpiry: a share ends by itself in time.
 func TestExpiry(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -364,7 +364,7 @@ func TestCandidatesFindEveryName(t *testing.T) {
 	}
 }
 
-// TestTries: a request whose sessions end under it is sent again, and not for ever.
+// TestTries: a request whose session ends is sent again, but not forever.
 func TestTries(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -393,8 +393,8 @@ func TestTries(t *testing.T) {
 	}
 }
 
-// TestSessionLostUnderRequest: what can be repeated goes to the next session,
-// and nothing else is sent twice.
+// TestSessionLostUnderRequest: a repeatable request goes to the next session, and no
+// other is sent twice.
 func TestSessionLostUnderRequest(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")

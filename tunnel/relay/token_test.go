@@ -46,7 +46,7 @@ func TestCheckToken(t *testing.T) {
 	}
 }
 
-// TestRandomTokens: what the suggested command makes is never refused.
+// TestRandomTokens: tokens of the suggested command are never refused.
 func TestRandomTokens(t *testing.T) {
 	for i := range 2000 {
 		key := publicKey(testKey(fmt.Sprint(i)))
@@ -101,7 +101,7 @@ func TestTokenBrake(t *testing.T) {
 		if got := code("wrong", one); got != tunnel.CodeBusy {
 			t.Errorf("a second guess after one pause: %d", got)
 		}
-		// Many networks use up what all have together.
+		// Many networks use up the allowance of all.
 		used := 0
 		for i := 2; used < allTokensBurst+50; i++ {
 			for o := from(i); code("wrong", o) == tunnel.CodeBadToken; used++ {

@@ -102,7 +102,7 @@ func TestSwitchHead(t *testing.T) {
 	eventually(t, "the connection is closed", func() bool { _, n, _ := w.conns.counts(); return n == 0 })
 }
 
-// end is one end of a switched connection: it notes how it is ended.
+// end is one end of an upgraded connection. It notes how it is closed.
 type end struct {
 	net.Conn
 	halves, closed atomic.Int32
@@ -113,8 +113,8 @@ func (e *end) Close() error      { e.closed.Add(1); return e.Conn.Close() }
 func (e *end) CloseWrite() error { e.halves.Add(1); return e.fails }
 func (e *end) Reset()            { _ = e.Close() }
 
-// newUpgrade is a switched connection between two pipes; it gives the far ends.
-// The readers are what the two send; nil reads the pipes.
+// newUpgrade makes an upgraded connection between two pipes, and returns the far ends.
+// The readers yield what the two send; nil reads the pipes.
 func newUpgrade(t *testing.T, protocol string, fromVisitor, fromAgent io.Reader) (s *splice.Upgrade, visitor, agent *end, farVisitor, farAgent net.Conn) {
 	t.Helper()
 	a, farVisitor := net.Pipe()
@@ -186,13 +186,13 @@ func TestUpgradeEnds(t *testing.T) {
 	}
 }
 
-// TestRestartEnds: a restart ends what is switched, and what is switched afterwards. A
-// WebSocket's visitor has a moment to hang up, and no more than it needs.
+// TestRestartEnds: a restart ends upgraded connections, also later ones. The visitor of a
+// WebSocket has a moment to close the connection.
 func TestRestartEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		protocol string
-		before   bool // the restart comes before the switch
-		answers  bool // the visitor hangs up after the close frame
+		before   bool // the restart comes before the upgrade
+		answers  bool // the visitor closes the connection after the close frame
 		took     time.Duration
 	}{
 		"another protocol":              {"shout", false, false, 0},
@@ -233,7 +233,7 @@ func TestRestartEnds(t *testing.T) {
 					t.Errorf("took %v, want %v", took, c.took)
 				}
 				if visitor.closed.Load() == 0 || agent.closed.Load() == 0 {
-					t.Error("it goes on")
+					t.Error("it continues")
 				}
 				want := []byte(nil)
 				if c.protocol == "websocket" {
@@ -247,7 +247,7 @@ func TestRestartEnds(t *testing.T) {
 	}
 }
 
-// TestMovingBytes: a switched connection on which bytes move does not rest.
+// TestMovingBytes: an upgraded connection on which bytes move is not stalled.
 func TestMovingBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTaker(t, 1, 1)
@@ -265,8 +265,8 @@ func TestMovingBytes(t *testing.T) {
 	})
 }
 
-// TestRestart: WebSockets end with 1012 between two frames, also when one is
-// under way, and a request under way is finished.
+// TestRestart: WebSockets end with 1012 between two frames, also while one is being
+// sent, and a request in progress finishes.
 func TestRestart(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -369,8 +369,8 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// TestUnwantedSwitch: an agent that changes the protocol unasked does not get
-// hold of the connection.
+// TestUnwantedSwitch: an agent that changes the protocol without a request for it does
+// not get the connection.
 func TestUnwantedSwitch(t *testing.T) {
 	w := start(t, nil)
 	key := testKey("a")
@@ -407,7 +407,7 @@ func frameOf(size int, masked bool) []byte {
 	return append(frame, make([]byte, size)...)
 }
 
-// TestStuckVisitor: a visitor who does not read cannot hold a restart up.
+// TestStuckVisitor: a visitor that does not read cannot delay a restart.
 func TestStuckVisitor(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
@@ -420,14 +420,14 @@ func TestStuckVisitor(t *testing.T) {
 		defer close(over)
 		all.run(s)
 	}()
-	if _, err := agentEnd.Write(frameOf(10, false)); err != nil { // nobody reads it at far
+	if _, err := agentEnd.Write(frameOf(10, false)); err != nil { // nothing reads at far
 		t.Fatal(err)
 	}
 	all.end()
 	select {
 	case <-over:
 	case <-time.After(patience):
-		t.Fatal("still there")
+		t.Fatal("it still runs")
 	}
 }
 

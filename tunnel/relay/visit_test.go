@@ -61,8 +61,8 @@ func aborts(recovered any) bool {
 	return true
 }
 
-// TestFailed: what a visitor is told, and what is recorded, when a request was not
-// answered. Some causes end the visitor's context too, and are told all the same.
+// TestFailed: what a visitor gets, and what is recorded, when a request was not
+// answered. Some causes end the visitor's context too, and the visitor still gets a page.
 func TestFailed(t *testing.T) {
 	for name, c := range map[string]struct {
 		err     error
@@ -117,8 +117,8 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestCountWaste: requests that were one too many, or given up before they were
-// answered, cost something; a network without any allowance left loses the connection.
+// TestCountWaste: requests that were too many, or cancelled before the response, count; a
+// network without any allowance left loses the connection.
 func TestCountWaste(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
@@ -167,8 +167,8 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// TestRepeatable: only what changes nothing is sent again, and only if all of it
-// is still there.
+// TestRepeatable: a request is sent again only if it changes nothing, and no part of it
+// was consumed.
 func TestRepeatable(t *testing.T) {
 	upgrade := http.Header{"Connection": {"upgrade"}, "Upgrade": {"websocket"}}
 	for name, c := range map[string]struct {
@@ -200,11 +200,11 @@ func TestBrokenError(t *testing.T) {
 	}
 }
 
-// TestVisitAfterTheEnd: a relay that is closed takes no visit and starts nothing.
+// TestVisitAfterTheEnd: a closed relay accepts no visit and starts no goroutine.
 func TestVisitAfterTheEnd(t *testing.T) {
 	r := idle(t, nil)
 	if !r.enter() {
-		t.Fatal("a relay that goes on takes no visit")
+		t.Fatal("a running relay takes no visit")
 	}
 	r.group.Done()
 	r.Close()
@@ -233,8 +233,8 @@ func (d *deadlines) SetWriteDeadline(at time.Time) error {
 	return nil
 }
 
-// TestAccounting: what a visit holds is counted while it lasts, its eviction ends its
-// writes for good, and after its end its connection is let alone.
+// TestAccounting: the memory of a visit counts while it lasts, eviction ends its writes for
+// good, and after its end the connection is not touched.
 func TestAccounting(t *testing.T) {
 	r := idle(t, nil)
 	request := httptest.NewRequest("GET", "/abc", nil)
@@ -258,7 +258,7 @@ func TestAccounting(t *testing.T) {
 		t.Error("it is evicted")
 	}
 	if !v.evict() || !v.wasEvicted() || !errors.Is(context.Cause(v.r.Context()), errEvicted) || !counts(r, `limited_total{limit="memory"} 1`) {
-		t.Errorf("it goes on: %v", context.Cause(v.r.Context()))
+		t.Errorf("it continues: %v", context.Cause(v.r.Context()))
 	}
 	v.setWriteDeadline(at)
 	if len(w.write) != 3 || !w.write[1].Equal(past) || !w.write[2].Equal(past) {
@@ -275,11 +275,11 @@ func TestAccounting(t *testing.T) {
 	v, _, _ = newVisit(t, r, request)
 	ctx := v.r.Context()
 	if v.closeAccount(); !errors.Is(ctx.Err(), context.Canceled) {
-		t.Errorf("what waits for the visit goes on after it: %v", ctx.Err())
+		t.Errorf("what waits for the visit continues after it: %v", ctx.Err())
 	}
 }
 
-// TestHeadReader: a head counts as it comes, and then as the fields that are held.
+// TestHeadReader: a head counts as it arrives, and then as the fields in memory.
 func TestHeadReader(t *testing.T) {
 	r := idle(t, nil)
 	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/", nil))
@@ -302,7 +302,7 @@ func TestHeadReader(t *testing.T) {
 	v.closeAccount()
 }
 
-// TestEvictsAtOnce: what grows beyond the limit is evicted by the one who grows.
+// TestEvictsAtOnce: a visit that exceeds the limit is evicted in the same call.
 func TestEvictsAtOnce(t *testing.T) {
 	r := idle(t, func(o *Options) { o.Limits.Memory = 100 << 10 })
 	v, _, _ := newVisit(t, r, httptest.NewRequest("GET", "/", nil))
@@ -310,12 +310,12 @@ func TestEvictsAtOnce(t *testing.T) {
 		t.Error("a small one is evicted")
 	}
 	if v.charge(60 << 10); !v.wasEvicted() {
-		t.Error("a large one goes on")
+		t.Error("a large one continues")
 	}
 	v.closeAccount()
 }
 
-// served has r serve one request by its handler, and gives the deadlines of its writes.
+// served makes r serve one request, and returns the deadlines of its writes.
 func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
 	t.Helper()
 	c, _ := addFrom(r.conns, "192.0.2.1")
@@ -337,8 +337,8 @@ func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
 	return w
 }
 
-// TestOwnAnswers: a visitor who does not read the relay's own answer is waited for as
-// long as for any, and the connection goes on only after a request that is whole.
+// TestOwnAnswers: a visitor has as long to read the relay's own pages as other responses,
+// and the connection stays open only after a complete request.
 func TestOwnAnswers(t *testing.T) {
 	const stall = time.Hour
 	for name, c := range map[string]struct {
@@ -371,7 +371,7 @@ func TestOwnAnswers(t *testing.T) {
 	}
 }
 
-// TestGivenUpBeforeItBegan: nobody is asked for a request whose visitor has left.
+// TestGivenUpBeforeItBegan: a request whose visitor has left is not sent to the agent.
 func TestGivenUpBeforeItBegan(t *testing.T) {
 	registry := &counting{brokenRegistry: brokenRegistry{Memory: NewMemory()}}
 	r := idle(t, func(o *Options) { o.Registry = registry })
@@ -388,8 +388,8 @@ func TestGivenUpBeforeItBegan(t *testing.T) {
 	}
 }
 
-// TestAnnouncedTooLong: nobody is asked for a request whose body is announced as longer
-// than may be.
+// TestAnnouncedTooLong: a request is not sent to the agent when its announced body is too
+// long.
 func TestAnnouncedTooLong(t *testing.T) {
 	for length, status := range map[int64]int{10: 404, 11: 413} {
 		registry := &counting{brokenRegistry: brokenRegistry{Memory: NewMemory()}}
@@ -402,8 +402,8 @@ func TestAnnouncedTooLong(t *testing.T) {
 	}
 }
 
-// TestAnsweredAreLogged: every answered request has its line, where a network's other
-// requests are summed up.
+// TestAnsweredAreLogged: every answered request has its line; other requests of a network
+// are only counted.
 func TestAnsweredAreLogged(t *testing.T) {
 	var log syncBuffer
 	w := start(t, func(o *Options) { o.Access = slog.New(slog.NewTextHandler(&log, nil)) })
