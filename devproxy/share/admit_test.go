@@ -88,7 +88,7 @@ func TestInwardRequest(t *testing.T) {
 	}
 }
 
-// A body passes as it is: signatures of webhooks hold.
+// A body passes unchanged: signatures of webhooks stay valid.
 func TestInwardLeavesTheBody(t *testing.T) {
 	s := mustNew(t, withPassword())
 	body := http.NoBody
@@ -145,7 +145,7 @@ func TestWhoDoesNotGetIn(t *testing.T) {
 	}
 }
 
-// TestMeant is the local host of a request, and nothing where there is none.
+// TestMeant: Meant returns the local host of a request, or nothing.
 func TestMeant(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts        Options
@@ -186,8 +186,8 @@ func TestPathPrefixes(t *testing.T) {
 	}
 }
 
-// TestAllowedAddresses: a list without addresses allows nobody, and an address
-// that is not told is on no list.
+// TestAllowedAddresses: an empty list allows no one, and an unknown address is on no
+// list.
 func TestAllowedAddresses(t *testing.T) {
 	prefixes := func(texts ...string) []netip.Prefix {
 		list := []netip.Prefix{}
@@ -230,7 +230,7 @@ func TestAllowedAddresses(t *testing.T) {
 	}
 }
 
-// What a project is told of a visitor is the visitor's, and nobody else's.
+// A project gets the visitor's own data, and no one else's.
 func TestVisitorsCannotSpeakForOthers(t *testing.T) {
 	s := mustNew(t, oneHost())
 	r := ask("GET", single, "/")
@@ -276,7 +276,7 @@ func TestVisitorsFollowTheFieldPolicy(t *testing.T) {
 	}
 }
 
-// TestTheProjectNeverSeesALocalVisitor: dev servers open consoles for those.
+// TestTheProjectNeverSeesALocalVisitor: dev servers open consoles for local clients.
 func TestTheProjectNeverSeesALocalVisitor(t *testing.T) {
 	s := mustNew(t, oneHost())
 	for addr, want := range map[string]string{

@@ -54,7 +54,7 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
-// TestWithin: on the border of a label, and never in no domain.
+// TestWithin: only at the border of a label, and never in an empty domain.
 func TestWithin(t *testing.T) {
 	for _, test := range []struct {
 		name, domain string

@@ -15,9 +15,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// In a real browser the login page's policy lets its style and its form
-// through, the Origin that the browser sends is the one we want, and the cookie
-// opens the page that was asked for.
+// In a real browser, the login page's policy allows its style and its form, the browser
+// sends the expected Origin, and the cookie opens the requested page.
 func TestLoginInABrowser(t *testing.T) {
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {

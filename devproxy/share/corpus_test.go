@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// corpus are the targets of testdata/FOLDER/*.txt by their files: one a line;
+// corpus returns the targets of testdata/FOLDER/*.txt by file: one for each line;
 // lines that begin with "#" are comments.
 func corpus(t testing.TB, folder string) map[string][]string {
 	t.Helper()
@@ -30,7 +30,7 @@ func corpus(t testing.TB, folder string) map[string][]string {
 	return targets
 }
 
-// TestOpen has what real tools and sites are asked for reach them.
+// TestOpen: requests that real tools and sites get reach them.
 func TestOpen(t *testing.T) {
 	s := mustNew(t, oneHost())
 	for file, targets := range corpus(t, "open") {
@@ -45,8 +45,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestHiddenCorpus has each class hidden, whatever the visitor makes of its
-// spelling, and opened by the entry that the hit names.
+// TestHiddenCorpus: each class is hidden in every spelling, and opened by the entry that
+// the hit names.
 func TestHiddenCorpus(t *testing.T) {
 	s := mustNew(t, oneHost())
 	for file, targets := range corpus(t, "hidden") {
@@ -68,7 +68,7 @@ func TestHiddenCorpus(t *testing.T) {
 	}
 }
 
-// targetSpellings are ways to write a target, its path and its query, that some
+// targetSpellings returns other spellings of a target, its path and its query, that some
 // server reads as target.
 func targetSpellings(target string) []string {
 	path, query, asked := strings.Cut(target, "?")
@@ -93,7 +93,7 @@ func targetSpellings(target string) []string {
 	return all
 }
 
-// pathSpellings respell the segments of path, first or last.
+// pathSpellings changes the spelling of the segments of path, first or last.
 func pathSpellings(path string) []string {
 	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	join := func(separator string) string { return "/" + strings.Join(segments, separator) }
@@ -136,7 +136,7 @@ func percent(text string, level int) string {
 	return b.String()
 }
 
-// wide has the wide forms of the characters of text that have one.
+// wide replaces characters of text with their wide forms.
 func wide(text string) string {
 	return strings.Map(func(r rune) rune {
 		if '!' <= r && r <= '~' && r != '%' {
@@ -146,7 +146,7 @@ func wide(text string) string {
 	}, text)
 }
 
-// overlong2 has each character in two bytes where one would do.
+// overlong2 encodes each character in two bytes instead of one.
 func overlong2(text string) string {
 	var b strings.Builder
 	for i := range len(text) {

@@ -154,7 +154,7 @@ func TestUpgradesOfOtherSites(t *testing.T) {
 	}
 }
 
-// A cookie is worth nothing but where, for what and until when it was made.
+// A cookie is valid only where, for what and until when it was made.
 func TestCookiesCannotBeForged(t *testing.T) {
 	now := time.Now()
 	end := strconv.FormatInt(now.Add(time.Hour).Unix(), 10)
@@ -211,7 +211,7 @@ func TestDecoysHideNoCookie(t *testing.T) {
 		{[]string{strings.Join(many, "; ") + "; " + name + "=" + good}, true},
 		{append(slices.Clone(many), name+"="+good), true}, // as HTTP/2 may split them
 		{[]string{name + "=" + good, strings.Join(many, "; ")}, true},
-		{[]string{`x="; ` + name + "=" + good + `; y="`}, true}, // quotes mean nothing to browsers
+		{[]string{`x="; ` + name + "=" + good + `; y="`}, true}, // quotes have no meaning to browsers
 		{[]string{"$Version=1; " + name + "=" + good + "; $Path=/"}, true},
 		{[]string{"\t" + name + "=" + good + " "}, true},
 		{[]string{strings.Join(many, "; ")}, false},
@@ -231,8 +231,8 @@ func TestDecoysHideNoCookie(t *testing.T) {
 	}
 }
 
-// TestACookieIsOfItsHost: two shares of one host each, with the same key and
-// password, do not take each other's cookies.
+// TestACookieIsOfItsHost: two shares of one host each, with the same key and password, do
+// not accept each other's cookies.
 func TestACookieIsOfItsHost(t *testing.T) {
 	now := time.Now()
 	here, there := oneNamed(), oneNamed()
@@ -295,7 +295,7 @@ func TestTheShareEnds(t *testing.T) {
 		// One hour more, before that: the cookie is as it was.
 		opts.Until = opts.Until.Add(time.Hour)
 		if got := status(mustNew(t, opts), r); got != 401 {
-			t.Errorf("an old cookie in a share that goes on: %d", got)
+			t.Errorf("an old cookie in a share that continues: %d", got)
 		}
 	})
 }

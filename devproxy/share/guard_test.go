@@ -71,7 +71,7 @@ func TestHidden(t *testing.T) {
 		"/.redwood/x":            true,
 		"/.expo/x":               true,
 
-		// What some program takes for the end of a name, or a separator.
+		// Characters that some program reads as the end of a name, or as a separator.
 		"/a;.env":             true,
 		"/a:.env":             true,
 		"/a%3f.env":           true,
@@ -169,7 +169,7 @@ func TestHiddenOnWindows(t *testing.T) {
 }
 
 // TestEveryCharacterInAName puts every byte into, before and after a hidden name:
-// what nobody sees is ignored, and what separates or ends names uncovers it.
+// invisible characters are ignored, and separators and ends of names reveal it.
 func TestEveryCharacterInAName(t *testing.T) {
 	for c := range 256 {
 		unseen, ends := c < ' ' || c >= 0x7f, strings.IndexByte("/\\;:?#", byte(c)) >= 0
@@ -202,7 +202,7 @@ func TestDrives(t *testing.T) {
 	for c := range 128 {
 		drive := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if strings.IndexByte("/\\%?#;:.\x00", byte(c)) >= 0 || c <= ' ' || c == 0x7f {
-			continue // what ends or hides a name has rows of its own
+			continue // what ends or hides a name has its own rows
 		}
 		target := "/@id/" + string(rune(c)) + ":x"
 		if got := s.HiddenTarget(target); got != drive {
@@ -216,7 +216,7 @@ func TestDrives(t *testing.T) {
 	}
 }
 
-// spellings are ways to write a path that some server reads as path.
+// spellings returns other spellings of a path that some server reads as path.
 func spellings(p string) []string {
 	name := strings.TrimPrefix(p, "/")
 	encode := func(s string, level int) string {
@@ -273,7 +273,7 @@ func mustHide(target string) bool {
 	return Hidden(p)
 }
 
-// The guard costs no more the longer somebody makes it decode.
+// Deep encoding does not make the guard slower.
 func TestDeepEncodingIsCheap(t *testing.T) {
 	if deep := "/%" + strings.Repeat("25", 300_000) + "2eenv"; !Hidden(deep) {
 		t.Error("an escape 300000 deep is not hidden")
@@ -285,8 +285,8 @@ func TestDeepEncodingIsCheap(t *testing.T) {
 
 // TestLongPathsAreCheap: a target eight times as long costs about as much as eight
 // of the short ones, whatever is repeated in it. If each part were read to the end
-// of the target, it would cost eight times as much. The cheapest of several tries
-// counts; both take about as long, so that a busy machine slows both.
+// of the target, it would cost eight times as much. The fastest of several tries
+// counts; both take about as long, so that a busy machine slows down both.
 func TestLongPathsAreCheap(t *testing.T) {
 	const longer = 8
 	s := mustNew(t, oneHost())
@@ -319,8 +319,8 @@ func TestLongPathsAreCheap(t *testing.T) {
 
 const loot = "SECRET=1"
 
-// lenient answers as servers do that are free with paths: whatever is found in
-// any of its readings is sent.
+// lenient answers like servers that are lenient with paths: it sends what any reading
+// of the path finds.
 func lenient(target string) bool {
 	files := fstest.MapFS{
 		".env": {Data: []byte(loot)}, ".git/config": {Data: []byte(loot)}, "a/.env.local": {Data: []byte(loot)},
@@ -345,7 +345,7 @@ func lenient(target string) bool {
 	return false
 }
 
-// decodeOnce decodes each escape of p once and leaves what is none.
+// decodeOnce decodes each escape of p once, and leaves the rest.
 func decodeOnce(p string) string {
 	var b strings.Builder
 	for i := 0; i < len(p); i++ {
@@ -361,7 +361,7 @@ func decodeOnce(p string) string {
 	return b.String()
 }
 
-// trimEnds is what Windows opens for p.
+// trimEnds returns what Windows opens for p.
 func trimEnds(p string) string {
 	segments := strings.Split(strings.ReplaceAll(strings.ToLower(p), `\`, "/"), "/")
 	for i, segment := range segments {
@@ -373,8 +373,8 @@ func trimEnds(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// FuzzHidden has servers look for the files, and fails where one finds any that
-// the guard lets through. Nor may the guard hide what holds no hidden name.
+// FuzzHidden looks for the files as servers do, and fails if the guard lets one through.
+// The guard must not hide a path without a hidden name either.
 func FuzzHidden(f *testing.F) {
 	for i, spelling := range spellings("/.env") {
 		if i%50 == 0 {
@@ -400,8 +400,8 @@ func FuzzHidden(f *testing.F) {
 	})
 }
 
-// oracle is a hidden name that is a piece of p, decoded as long as it can be
-// and folded, or "". It shares no code with the guard.
+// oracle returns a hidden name that is a piece of p, fully decoded and folded, or "". It
+// shares no code with the guard.
 func oracle(p string) string {
 	for {
 		next := decodeOnce(p)
@@ -425,7 +425,7 @@ func oracle(p string) string {
 	return ""
 }
 
-// isHarmless reports that no hidden name can be in p, however it is read.
+// isHarmless reports whether p cannot contain a hidden name in any reading.
 func isHarmless(p string) bool {
 	return strings.Trim(p, "/abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

@@ -52,7 +52,7 @@ func oneLabel() Options {
 // labelled is a host of oneLabel.
 func labelled(host string) string { return strings.Replace(single, ".", "--"+host+".", 1) }
 
-// plainName is the same with a name of its own, on a relay that is not on 443.
+// plainName is the same with a plain name, on a relay that is not on port 443.
 func plainName() Options {
 	opts := oneHost()
 	opts.Zone, opts.Named, opts.Secret = "shop.t.example.com", true, []byte(secret)
@@ -70,8 +70,8 @@ func oneNamed() Options {
 	return opts
 }
 
-// chosenNames is a project whose names somebody else chose: they have no parent
-// that no stranger shares.
+// chosenNames is a project whose names someone else chose: they have no parent of
+// their own.
 func chosenNames() Options {
 	opts := oneHost()
 	opts.Named, opts.Secret = true, []byte(secret)
@@ -119,7 +119,7 @@ func browse(r *http.Request) *http.Request {
 	return r
 }
 
-// admit asks, as a visitor whose facts are in order.
+// admit sends a request as an ordinary visitor.
 func admit(s *Share, r *http.Request) (in *http.Request, answer *httptest.ResponseRecorder) {
 	return admitFrom(s, r, visitorOf(r.Host))
 }
@@ -133,7 +133,7 @@ func admitFrom(s *Share, r *http.Request, v Visitor) (*http.Request, *httptest.R
 	return in, nil
 }
 
-// status is 0 for a request that got in.
+// status returns the status of the answer, 0 for a request that gets in.
 func status(s *Share, r *http.Request) int {
 	_, answer := admit(s, r)
 	if answer == nil {
@@ -160,7 +160,7 @@ func key(t testing.TB, s *Share) string {
 	return cookie.Name + "=" + cookie.Value
 }
 
-// sendPassword is the login form, sent.
+// sendPassword returns the request of the login form.
 func sendPassword(host, password string) *http.Request {
 	form := "password=" + strings.ReplaceAll(password, " ", "+") + "&to=%2Fcart%3Fid%3D1"
 	r := browse(httptest.NewRequest("POST", loginPath, strings.NewReader(form)))

@@ -61,7 +61,7 @@ func otherTools() []Rule {
 		// Its execute-solution: CVE-2021-3129.
 		{What: "Laravel Ignition", paths: []string{"**/_ignition"}},
 		// barryvdh/laravel-debugbar: /_debugbar/open?op=get, every request's data;
-		// /_debugbar/assets are what its bar is made of. clockwork: /__clockwork/latest.
+		// /_debugbar/assets are the assets of its bar. clockwork: /__clockwork/latest.
 		{What: "Laravel Debugbar and Clockwork", paths: []string{"**/_debugbar", "**/__clockwork", "/clockwork/app"}},
 		// laravel/telescope: the page has all its data from /telescope/telescope-api.
 		{What: "Laravel Telescope", paths: []string{"**/telescope-api"}},

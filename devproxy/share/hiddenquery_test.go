@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestHiddenCookies has cookies of Xdebug dropped, and all others left.
+// TestHiddenCookies: cookies of Xdebug are dropped, and all others pass.
 func TestHiddenCookies(t *testing.T) {
 	opts := oneHost()
 	hidden := mustNew(t, opts)
@@ -28,8 +28,7 @@ func TestHiddenCookies(t *testing.T) {
 	}
 }
 
-// TestHiddenInTheQuery has each way in which a query hides a path, and its
-// negative.
+// TestHiddenInTheQuery: each way in which a query hides a path, and its negative.
 func TestHiddenInTheQuery(t *testing.T) {
 	s := mustNew(t, oneHost())
 	for target, want := range map[string]bool{
@@ -108,8 +107,8 @@ func TestHiddenInTheQuery(t *testing.T) {
 	}
 }
 
-// TestAProjectNamedLikeATool: what its own folder is called neither hides its
-// files nor keeps a parameter that names a hidden one from being found.
+// TestAProjectNamedLikeATool: the name of the project's folder neither hides its
+// files, nor keeps a parameter that names a hidden file from being found.
 func TestAProjectNamedLikeATool(t *testing.T) {
 	opts := oneHost()
 	opts.Root = "/home/me/rails/mailers"

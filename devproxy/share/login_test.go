@@ -29,8 +29,8 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestWhatAsksForThePassword: a person gets a form that leads back to what was
-// read, a program a text that says how to send it.
+// TestWhatAsksForThePassword: a person gets a form that leads back to the page, a
+// program a text that says how to send the password.
 func TestWhatAsksForThePassword(t *testing.T) {
 	s := mustNew(t, withPassword())
 	for name, test := range map[string]struct {
@@ -95,14 +95,14 @@ func TestLoginRefuses(t *testing.T) {
 	}
 }
 
-// fill is text with as many characters after it as make n bytes.
+// fill pads text to n bytes.
 func fill(text string, n int) string { return text + strings.Repeat("x", n-len(text)) }
 
-// s is a share with a password and nothing guessed yet.
+// s returns a share with a password and no attempts yet.
 func s(t *testing.T) *Share { return mustNew(t, withPassword()) }
 
-// With a plain name and a password the link alone lets nobody in, and its
-// secret is taken out of the address all the same.
+// With a plain name and a password, the link alone opens nothing, and its secret is
+// still removed from the address.
 func TestPasswordOfANamedShare(t *testing.T) {
 	opts := oneNamed()
 	opts.Password = "open sesame"
@@ -119,7 +119,7 @@ func TestPasswordOfANamedShare(t *testing.T) {
 
 func TestWhereALoginLeads(t *testing.T) {
 	for to, want := range map[string]string{
-		"/a?b=c&d#e": "/a?b=c&d#e", "//evil.example/": "//evil.example/", // on our host, as it is written behind it
+		"/a?b=c&d#e": "/a?b=c&d#e", "//evil.example/": "//evil.example/", // on our host, since it is appended to that
 		"https://evil.example": "/", "": "/", "a": "/", `\\evil.example`: "/", "/a\r\nX: y": "/", "/a b": "/", "/\x7f": "/",
 		"/" + strings.Repeat("a", maxTarget-1): "/" + strings.Repeat("a", maxTarget-1), "/" + strings.Repeat("a", maxTarget): "/",
 	} {
@@ -161,7 +161,7 @@ func TestGuessesAreBounded(t *testing.T) {
 			t.Errorf("a neighbour: %d", code)
 		}
 		time.Sleep(access.AddressPause)
-		for range 100 { // a right one costs nothing
+		for range 100 { // a right one does not count
 			if code, _ := try("open sesame", v); code != 303 {
 				t.Fatalf("after a pause: %d", code)
 			}
@@ -196,9 +196,9 @@ func cookieNamed(answer *httptest.ResponseRecorder, name string) string {
 	return ""
 }
 
-// TestStrangersLockNobodyOut has a few networks guess all the time: whoever has
-// logged in before gets in, in a browser or with a script, and so does somebody
-// who comes for the first time.
+// TestStrangersLockNobodyOut: while a few networks guess all the time, visitors that
+// have signed in before get in, in a browser or with a script, and so does a visitor
+// that comes for the first time.
 func TestStrangersLockNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustNew(t, withPassword())
@@ -260,8 +260,8 @@ func cutAfter(text, separator string) string {
 	return text[:strings.LastIndex(text, separator)+len(separator)]
 }
 
-// TestDeviceCookie: it is for one host and one password, ends, keeps its name
-// when it is renewed, and opens nothing.
+// TestDeviceCookie: it is for one host and one password, expires, keeps its name when it
+// is renewed, and opens nothing.
 func TestDeviceCookie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustNew(t, withPassword())
@@ -325,7 +325,7 @@ func TestDeviceCookie(t *testing.T) {
 	})
 }
 
-// A device's wrong guesses are counted, apart from its network's.
+// A device's wrong passwords are counted separately from its network's.
 func TestADeviceGuesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustNew(t, withPassword())
@@ -356,7 +356,7 @@ func TestADeviceGuesses(t *testing.T) {
 	})
 }
 
-// A new share of the same link goes on counting.
+// A new share of the same link continues the count.
 func TestGuessesOutliveTheShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := withPassword()
@@ -391,8 +391,8 @@ func TestGuessesAtOnce(t *testing.T) {
 	})
 }
 
-// On a public path, where everybody gets in, what the project is told must not
-// say if a password was right.
+// On a public path, which is open to everyone, the project's request must not reveal
+// whether a password was right.
 func TestPublicPathsAreNoOracle(t *testing.T) {
 	opts := withPassword()
 	opts.Public = []string{"/hook"}

@@ -103,8 +103,8 @@ func TestCollisionsTeach(t *testing.T) {
 	}
 }
 
-// TestAliases: an alias leads to its host's public name; one that is said twice,
-// or is the host's own name, is not a collision; those of a wildcard host stay as
+// TestAliases: an alias leads to its host's public name; one that is listed twice, or
+// is the host's own name, is not a collision; those of a wildcard host stay as
 // they are.
 func TestAliases(t *testing.T) {
 	opts := several()
@@ -126,9 +126,9 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// TestWhatAGateNeeds: a secret of so many characters that stand for themselves
-// in a URL, and a key of exactly so many bytes; nothing of it where all is public
-// or nothing is asked for.
+// TestWhatAGateNeeds: a secret with enough characters that need no encoding in a URL,
+// and a key of exactly the right size; neither if everything is public or there is no
+// gate.
 func TestWhatAGateNeeds(t *testing.T) {
 	key := func(n int) []byte { return []byte(strings.Repeat("k", n)) }
 	for name, test := range map[string]struct {
@@ -211,8 +211,8 @@ func (name) Generate(r *rand.Rand, _ int) reflect.Value {
 	return reflect.ValueOf(name(text))
 }
 
-// Each name of a share leads back to itself, from either side, and what is not
-// a name of the share stays as it is.
+// Each name of a share leads back to itself, from either side, and any other name
+// stays as it is.
 func TestNamesLeadBack(t *testing.T) {
 	tricky := several()
 	tricky.Hosts = append(tricky.Hosts,
@@ -291,9 +291,8 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-// TestOtherPort is a relay behind a port mapping: visitors come by another port
-// than the one in links. Names count, whatever the port, and what a visitor reads
-// has the port that the visitor came by.
+// TestOtherPort: behind a port mapping, visitors use another port than the one in links.
+// Names count, whatever the port, and a visitor gets URLs with the port that it used.
 func TestOtherPort(t *testing.T) {
 	s := mustNew(t, several())
 	const came = ":9443"
@@ -324,8 +323,8 @@ func TestOtherPort(t *testing.T) {
 	if got, want := h.Get("Content-Security-Policy"), "img-src https://"+admin+came; got != want {
 		t.Errorf("Content-Security-Policy is %s, want %s", got, want)
 	}
-	// An origin with a port that is neither the link's nor the visitor's is not
-	// one of the share: something else listens there.
+	// An origin with a port that is neither the link's nor the visitor's does not
+	// belong to the share: something else listens there.
 	in, _ := admit(s, ask("GET", shop+came, "/", "Origin", "https://"+shop+":9444"))
 	if got := in.Header.Get("Origin"); got != "https://"+shop+":9444" {
 		t.Errorf("another port's Origin becomes %s", got)

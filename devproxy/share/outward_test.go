@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// shares are the three kinds of names that there are.
+// shares are the three kinds of names.
 func shares(t testing.TB) map[string]*Share {
 	return map[string]*Share{"one": mustNew(t, oneHost()), "zone": mustNew(t, several()), "named": mustNew(t, plainName())}
 }
 
-// outward is what a field becomes in a response from the share's first host.
+// outward returns a field of a response from the share's first host, made public.
 func outward(s *Share, name string, values ...string) []string {
 	h := http.Header{name: slices.Clone(values)}
 	s.Outward(h, http.StatusOK, visitorOf(firstHost(s)), nil)
@@ -30,7 +30,7 @@ func TestOutwardFields(t *testing.T) {
 	opts := oneHost()
 	opts.Hosts[0].Aliases = []string{"shop.localhost:80"}
 	all["plain"] = mustNew(t, opts)
-	longest, _, _ := strings.Cut(tenants, ".") // with it a label is as long as it may be
+	longest, _, _ := strings.Cut(tenants, ".") // with it a label has the maximal length
 	longest = strings.Repeat("a", maxLabel-len(longest))
 	for _, test := range []struct{ share, name, in, want string }{
 		{"one", "Location", "https://shop.localhost:8443/a?b=//c#d", "https://" + single + "/a?b=//c#d"},
@@ -128,8 +128,8 @@ func TestOutwardFields(t *testing.T) {
 	}
 }
 
-// Where no host lies below the project's domain, a source for those below it
-// has nothing public to name.
+// Without a host below the project's domain, a source for those below it has no public
+// name.
 func TestOutwardPolicyWithoutHostsBelow(t *testing.T) {
 	opts := several()
 	opts.Hosts = []Host{opts.Hosts[0], {Local: "mail.localhost:8443", Public: "mail--" + shop}}
@@ -179,7 +179,7 @@ func TestOutwardCookies(t *testing.T) {
 		{"zone", "a=b; Domain=t.example.com", ""},
 		{"zone", "a=b; Domain=com", ""},
 		{"zone", "a=b; Domain=localhost", ""},
-		{"zone", `a="x; Domain=shop.localhost"`, ""}, // browsers know no quotes here
+		{"zone", `a="x; Domain=shop.localhost"`, ""}, // quotes have no meaning here
 		{"named", "a=b; Domain=shop.localhost", "a=b; Domain=shop.t.example.com"},
 		{"named", "a=b; Domain=t.example.com", ""},
 		{"one", "__Host-devproxy=1.x; Path=/; Secure", ""},
@@ -291,8 +291,8 @@ func TestOutwardByStatus(t *testing.T) {
 	}
 }
 
-// FuzzOutward looks for fields that make the rewriting fail, or that lose what
-// is none of its business.
+// FuzzOutward looks for fields that make the rewriting fail, or that lose parts that it
+// must not change.
 func FuzzOutward(f *testing.F) {
 	f.Add(`<https://shop.localhost:8443/>; anchor="x`, "a=b;Domain=x")
 	f.Add("5;url='", " ;;=Domain")
@@ -319,8 +319,8 @@ func FuzzOutward(f *testing.F) {
 	})
 }
 
-// TestKeptCookies: what the terminal says of cookies that other hosts of the
-// project would have got.
+// TestKeptCookies: what the terminal says about cookies that are meant for other hosts of
+// the project too.
 func TestKeptCookies(t *testing.T) {
 	const sid = `visitors get the cookie "sid" for shop.localhost alone, since the hosts of a share have no cookies in common`
 	const fix = `; to share them: share { cookies = "shared" }`
@@ -440,8 +440,8 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
-// TestAnUnguessableNameStaysHere: of what the project says, only policies that
-// tell other sites no origin count.
+// TestAnUnguessableNameStaysHere: the project may choose only policies that do not
+// send the origin to other sites.
 func TestAnUnguessableNameStaysHere(t *testing.T) {
 	zoned := several()
 	zoned.Password = "open sesame"
@@ -522,7 +522,7 @@ func TestAPlainNameIsNoSecret(t *testing.T) {
 	}
 }
 
-// TestThePagesOfTheGateTellNoName either.
+// TestThePagesOfTheGateTellNoName: pages of the gate do not reveal the name either.
 func TestThePagesOfTheGateTellNoName(t *testing.T) {
 	s := mustNew(t, withPassword())
 	for name, r := range map[string]*http.Request{
@@ -555,7 +555,7 @@ func TestLocations(t *testing.T) {
 		} {
 			h := http.Header{}
 			h.Set(name, value)
-			for range 2 { // twice changes nothing more
+			for range 2 { // a second time changes nothing
 				s.Outward(h, 200, visitorOf(shop), nil)
 			}
 			if got := h.Get(name); got != want {
@@ -580,7 +580,7 @@ func TestLocations(t *testing.T) {
 	}
 }
 
-// TestCurrentURL: htmx tells its page, which the project compares with its own.
+// TestCurrentURL: htmx sends its page's URL, which the project compares with its own.
 func TestCurrentURL(t *testing.T) {
 	s := mustNew(t, several())
 	for value, want := range map[string]string{

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pages are all that the share shows itself.
+// pages are all pages of a share.
 func pages() map[string]*reply {
 	return map[string]*reply{
 		"login":      (&gate{}).loginPage(`/cart?a="><script>&b=1`),
@@ -29,7 +29,7 @@ func mustRefuse() *reply {
 	return q.refuse()
 }
 
-// What is shown is what is in testdata; UPDATE=1 go test writes it.
+// The pages are those in testdata; UPDATE=1 go test writes them.
 func TestPages(t *testing.T) {
 	for name, page := range pages() {
 		w := httptest.NewRecorder()
@@ -102,7 +102,7 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
-// TestARedirectHasNoBody, whoever asks.
+// TestARedirectHasNoBody: neither for a person nor for a program.
 func TestARedirectHasNoBody(t *testing.T) {
 	for _, r := range []*http.Request{browse(ask("GET", single, "/a")), ask("GET", single, "/a")} {
 		_, w := admitFrom(mustNew(t, oneHost()), r, Visitor{Scheme: "http", Host: single})
@@ -112,7 +112,7 @@ func TestARedirectHasNoBody(t *testing.T) {
 	}
 }
 
-// No page of a share says where it is served from.
+// No page of a share says where it comes from.
 func TestPagesNameNothing(t *testing.T) {
 	s := mustNew(t, withPassword())
 	for _, r := range []*http.Request{

@@ -13,7 +13,7 @@ import (
 )
 
 // together is a project with several hosts and a plain name, each host in one
-// label: they have no parent that no stranger's names have.
+// label: they have no parent of their own.
 func together() Options {
 	opts := oneHost()
 	opts.Named, opts.Secret, opts.Together = true, []byte(secret), true
@@ -31,7 +31,7 @@ type person struct {
 	t     *testing.T
 	share *Share
 	jar   map[string]string
-	seen  []string // the hosts asked
+	seen  []string // the hosts of its requests
 }
 
 // open opens a URL and returns where that ends, and how; 0 lets in.
@@ -74,9 +74,9 @@ func newPerson(t *testing.T, opts Options) *person {
 	return &person{t: t, share: mustNew(t, opts), jar: map[string]string{}}
 }
 
-// TestTheLinkOpensAllHosts: by redirects through all of them, and back.
+// TestTheLinkOpensAllHosts: redirects lead through all of them, and back.
 func TestTheLinkOpensAllHosts(t *testing.T) {
-	for _, port := range []string{"", ":9443"} { // by a port mapping too
+	for _, port := range []string{"", ":9443"} { // through a port mapping too
 		for _, first := range []string{"shop", "shop--admin", "shop--api"} {
 			p := newPerson(t, together())
 			link := "https://" + first + ".t.example.com" + port + "//a%2f?x=1&to=y"
@@ -100,7 +100,7 @@ func TestTheLinkOpensAllHosts(t *testing.T) {
 	}
 }
 
-// TestAHostOfAWildcardAsksTheFirst whether it knows the visitor.
+// TestAHostOfAWildcardAsksTheFirst: a visitor without a cookie is sent to the first host.
 func TestAHostOfAWildcardAsksTheFirst(t *testing.T) {
 	const tenant = "https://shop--acme--tenant.t.example.com/p?q=%20"
 	p := newPerson(t, together())
@@ -126,7 +126,7 @@ func TestAHostOfAWildcardAsksTheFirst(t *testing.T) {
 	}
 }
 
-// TestALongAddress is opened where it is.
+// TestALongAddress: a long URL is not carried through the other hosts.
 func TestALongAddress(t *testing.T) {
 	p := newPerson(t, together())
 	link := "https://shop.t.example.com/?x=" + strings.Repeat("y", maxTarget)
@@ -138,8 +138,8 @@ func TestALongAddress(t *testing.T) {
 	}
 }
 
-// TestMoreHostsThanRedirects: a tour has an end; the hosts that it leaves out ask
-// the first, as those of a wildcard do.
+// TestMoreHostsThanRedirects: the redirects lead through a limited number of hosts;
+// the others send visitors to the first, like those of a wildcard.
 func TestMoreHostsThanRedirects(t *testing.T) {
 	opts := together()
 	for i := range 40 {
@@ -159,7 +159,7 @@ func TestMoreHostsThanRedirects(t *testing.T) {
 	}
 }
 
-// TestThePasswordOpensAllHosts, whichever asks for it.
+// TestThePasswordOpensAllHosts: whichever host has the form.
 func TestThePasswordOpensAllHosts(t *testing.T) {
 	opts := together()
 	opts.Password = "open sesame"
@@ -199,7 +199,7 @@ func withForm(r *http.Request, form url.Values) *http.Request {
 	return next
 }
 
-// TestPassesOfNobody: a pass holds for one host of one share, and not for long.
+// TestPassesOfNobody: a pass is valid for one host of one share, and for a short time.
 func TestPassesOfNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustNew(t, together())
@@ -257,8 +257,8 @@ func TestPassesOfNobody(t *testing.T) {
 	})
 }
 
-// TestHostsApart: where a provider carries each host by itself, each is opened by
-// itself. A zone has one cookie for all, and one host nowhere to lead to.
+// TestHostsApart: where a provider carries each host separately, each is opened
+// separately. A zone has one cookie for all, and a single host needs no redirects.
 func TestHostsApart(t *testing.T) {
 	apart := chosenNames()
 	alone := oneNamed()
@@ -269,7 +269,7 @@ func TestHostsApart(t *testing.T) {
 	public.Public = []string{"/"}
 	for name, opts := range map[string]Options{"a provider": apart, "one host": alone, "a zone": zoned, "no gate": oneLabel(), "all public": public} {
 		s := mustNew(t, opts)
-		for _, host := range s.names.hosts { // whoever has no key signs with none
+		for _, host := range s.names.hosts { // an attacker without the key signs without one
 			values := url.Values{passTo: {"https://evil.example/"}, passLeft: {"1"}, passEnd: {"99999999999"}}
 			values.Set(passSign, s.gate.signPass(host.public, values))
 			_, answer := admit(s, browse(ask("GET", host.public.String(), enterPath+"?"+values.Encode())))

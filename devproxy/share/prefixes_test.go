@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPrefixesInEveryReading has spellings of a way out of /hooks that some
-// program takes, and ordinary paths below it.
+// TestPrefixesInEveryReading: spellings that lead out of /hooks in some program, and
+// ordinary paths below it.
 func TestPrefixesInEveryReading(t *testing.T) {
 	p := newPrefixes([]string{"/hooks", "/Preise/é"})
 	for path, want := range map[string]bool{
@@ -81,7 +81,7 @@ func TestPrefixesInEveryReading(t *testing.T) {
 		}
 	}
 	if p.match("/hooks/" + disguised(20)) {
-		t.Error("what nobody can read is below /hooks")
+		t.Error("what no one can read is below /hooks")
 	}
 	if !newPrefixes([]string{"/x", "/"}).match("/%c0%ae%c0%ae/admin") {
 		t.Error(`"/" is all paths`)
@@ -122,8 +122,8 @@ func TestPrefixesWithStars(t *testing.T) {
 	}
 }
 
-// FuzzPrefixes has no program be led out of a public path: not by decoding once
-// or often, by backslashes, parameters, or in wide forms.
+// FuzzPrefixes: no program is led out of a public path, neither by decoding once or
+// several times, nor by backslashes, parameters, or wide forms.
 func FuzzPrefixes(f *testing.F) {
 	for _, path := range []string{"/hooks/a", "/hooks/../a", "/hooks/%2e%2e/a", "/hooks/%c0%ae%c0%ae/a", "/hooks/..;/a", "/hooks/..%5ca", "/hooks/\uff0e\uff0e/a", "/hooks/a%2f..%252f..%2fb"} {
 		f.Add(path)
@@ -148,7 +148,7 @@ func FuzzPrefixes(f *testing.F) {
 	})
 }
 
-// narrowed is text with the wide forms of ASCII as ASCII.
+// narrowed replaces the wide forms of ASCII in text.
 func narrowed(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 0xff01 && r <= 0xff5e {

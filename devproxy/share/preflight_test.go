@@ -8,13 +8,13 @@ import (
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
-// asPreflight is a preflight of a page on origin.
+// asPreflight returns a preflight of a page on origin.
 func asPreflight(host, target, origin string, fields ...string) *http.Request {
 	return ask("OPTIONS", host, target, append([]string{"Origin", origin, "Access-Control-Request-Method", "PUT"}, fields...)...)
 }
 
-// TestTheGateAnswersPreflights of the share's own pages, on each of its hosts,
-// and nothing of them reaches the project.
+// TestTheGateAnswersPreflights: the gate answers those of the share's own pages, on each
+// of its hosts, and they do not reach the project.
 func TestTheGateAnswersPreflights(t *testing.T) {
 	named := mustNew(t, plainName())
 	opts := several()
@@ -56,7 +56,7 @@ func TestTheGateAnswersPreflights(t *testing.T) {
 	}
 }
 
-// TestNothingKeylessPasses has one condition of a preflight fail in each case.
+// TestNothingKeylessPasses: in each case, one condition of a preflight is false.
 func TestNothingKeylessPasses(t *testing.T) {
 	for name, s := range map[string]*Share{"secret": mustNew(t, plainName()), "password": mustNew(t, withPassword())} {
 		host := firstHost(s)
@@ -161,7 +161,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestTheOriginIsSentAsBrowsersCompareIt, whatever spelling was understood.
+// TestTheOriginIsSentAsBrowsersCompareIt: whatever spelling was accepted.
 func TestTheOriginIsSentAsBrowsersCompareIt(t *testing.T) {
 	s := mustNew(t, withPassword())
 	_, answer := admit(s, asPreflight(single, "/", "HTTPS://"+strings.ToUpper(single)+".:443"))
@@ -170,8 +170,8 @@ func TestTheOriginIsSentAsBrowsersCompareIt(t *testing.T) {
 	}
 }
 
-// TestPreflightsForTheProject: with the key, on a public path and without a
-// gate the project answers, as for every other request.
+// TestPreflightsForTheProject: with the key, on a public path and without a gate,
+// the project answers like any other request.
 func TestPreflightsForTheProject(t *testing.T) {
 	opts := plainName()
 	opts.Public = []string{"/hook"}
@@ -193,20 +193,20 @@ func TestPreflightsForTheProject(t *testing.T) {
 			t.Errorf("%s: %+v", name, answer)
 		}
 	}
-	// Near misses of a public path are the gate's.
+	// The gate answers near misses of a public path.
 	for _, target := range []string{"/hooks", "/hook%2f..%2fadmin", "/hook/../a", "/?/hook", "*"} {
 		if got := status(gated, asPreflight(host, target, "https://"+host)); got != 204 {
 			t.Errorf("%s: %d", target, got)
 		}
 	}
-	// A wrong password in a preflight is counted, and gives nothing away.
+	// A wrong password in a preflight is counted, and reveals nothing.
 	password := mustNew(t, withPassword())
 	if got := status(password, asPreflight(single, "/", "https://"+single, "Authorization", "Bearer wrong")); got != 204 {
 		t.Errorf("with a wrong password: %d", got)
 	}
 }
 
-// TestPreflightsOfWhatIsNotThere are answered as every request for it.
+// TestPreflightsOfWhatIsNotThere: they are answered like any other request for it.
 func TestPreflightsOfWhatIsNotThere(t *testing.T) {
 	opts := plainName()
 	opts.Paths = []string{"/app"}

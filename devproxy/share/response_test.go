@@ -17,7 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// upstreamResponse is one with a body that comes in small pieces.
+// upstreamResponse returns a response whose body arrives in small pieces.
 func upstreamResponse(status int, contentType, body string, fields ...string) *http.Response {
 	res := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(iotest.HalfReader(strings.NewReader(body)))}
 	if contentType != "" {
@@ -198,8 +198,8 @@ func TestPagesWithALengthAreHiddenAtOnce(t *testing.T) {
 	}
 }
 
-// TestTypesOfPages: what a browser shows as HTML is looked at always, what a
-// program may ask for in its place only when it is an error.
+// TestTypesOfPages: types that browsers show as HTML are always inspected; formats for
+// programs only in errors.
 func TestTypesOfPages(t *testing.T) {
 	for contentType, want := range map[string]struct{ page, failed bool }{
 		"text/html": {true, true}, "application/xhtml+xml": {true, true}, "": {true, true}, "text": {true, true},
@@ -218,7 +218,7 @@ func TestTypesOfPages(t *testing.T) {
 	}
 }
 
-// TestResponsesWithoutABody stay without one: the forwarder knows them by it.
+// TestResponsesWithoutABody: they keep http.NoBody, which the forwarder compares with.
 func TestResponsesWithoutABody(t *testing.T) {
 	s := mustNew(t, oneHost())
 	for _, body := range []io.ReadCloser{nil, http.NoBody} {
@@ -232,7 +232,7 @@ func TestResponsesWithoutABody(t *testing.T) {
 	}
 }
 
-// What passes is what came, to the last byte and with the error at its end.
+// Bodies pass unchanged, to the last byte and with the error at the end.
 func TestInspectedBodiesPassWhole(t *testing.T) {
 	s := mustNew(t, oneHost())
 	for status, length := range map[int]int64{200: -1, 201: 1, 500: -1} {
@@ -257,7 +257,7 @@ func TestInspectedBodiesPassWhole(t *testing.T) {
 	}
 }
 
-// A page that comes slowly is not waited for: each piece passes when it comes.
+// A slow page is not collected first: each piece passes when it arrives.
 func TestPagesAreNotWaitedFor(t *testing.T) {
 	in, out := io.Pipe()
 	res := upstreamResponse(200, "text/html", "")
@@ -278,11 +278,11 @@ func TestPagesAreNotWaitedFor(t *testing.T) {
 		t.Errorf("%q, %v", buf[:n], err)
 	}
 	if n, err := res.Body.Read(buf); n != 0 || err == nil {
-		t.Errorf("it goes on: %q, %v", buf[:n], err)
+		t.Errorf("it continues: %q, %v", buf[:n], err)
 	}
 }
 
-// A small body that expands to very much costs no more than what is looked at.
+// A small body that expands to a large one costs no more than what is inspected.
 func TestTheLookIsBounded(t *testing.T) {
 	for _, coding := range []string{"gzip", "deflate", "br", "zstd"} {
 		bomb := encoded(t, coding, strings.Repeat("x", 16<<20))

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestRules holds the form of the table: lower case, folded, and no text that
-// opens two rules.
+// TestRules: the rules are in lower case and folded, and no text opens two rules.
 func TestRules(t *testing.T) {
 	owner := map[string]string{}
 	claim := func(text string, rule *Rule) {
@@ -50,7 +49,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestEveryPattern asks for what each pattern of the table stands for.
+// TestEveryPattern requests a target for each pattern of the rules.
 func TestEveryPattern(t *testing.T) {
 	s := mustNew(t, oneHost())
 	hides := func(target string) {
@@ -106,8 +105,7 @@ func TestEveryPattern(t *testing.T) {
 	}
 }
 
-// TestViteDeny keeps the guard from hiding less than Vite's own
-// server.fs.deny (8.2.2).
+// TestViteDeny: the guard hides everything that Vite's own server.fs.deny (8.2.2) does.
 func TestViteDeny(t *testing.T) {
 	for _, path := range []string{
 		"/.env", "/.env.x", "/a/.env.local", "/a.crt", "/a.pem", "/a.key", "/a.p12", "/a.pfx", "/a.cer", "/a.der", "/.npmrc", "/.yarnrc.yml", "/.git/x", "/a/.git/x/y",
@@ -134,7 +132,7 @@ func TestGlob(t *testing.T) {
 	}
 }
 
-// TestFormats: only the endings by which frameworks choose a format count.
+// TestFormats: only the endings with which frameworks choose a format count.
 func TestFormats(t *testing.T) {
 	for _, ending := range []string{"html", "htm", "json", "xml", "txt", "csv"} {
 		if !Hidden("/rails/mailers." + ending) {

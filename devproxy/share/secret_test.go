@@ -42,8 +42,8 @@ func TestTheLinkInEverySpelling(t *testing.T) {
 	}
 }
 
-// TestTheSecretIsInNoField that reaches the project, however a page's URL is
-// told there, nor in the query.
+// TestTheSecretIsInNoField that reaches the project, whatever the spelling of a page's
+// URL in it, nor in the query.
 func TestTheSecretIsInNoField(t *testing.T) {
 	s := mustNew(t, plainName())
 	host := firstHost(s)
@@ -101,7 +101,7 @@ func TestTheSecretIsInNoField(t *testing.T) {
 	}
 }
 
-// TestAProjectsOwnValuesStay where there is no secret to hide.
+// TestAProjectsOwnValuesStay: a share without a secret hides nothing.
 func TestAProjectsOwnValuesStay(t *testing.T) {
 	for name, s := range map[string]*Share{"token": mustNew(t, oneHost()), "password": mustNew(t, withPassword())} {
 		if in, _ := admit(s, ask("GET", single, "/?devproxy=&a", "Authorization", "Bearer open sesame")); in == nil || in.RequestURI != "/?devproxy=&a" {

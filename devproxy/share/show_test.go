@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// showing is a share that shows entries.
+// showing returns a share that shows entries.
 func showing(t testing.TB, entries ...string) *Share {
 	t.Helper()
 	opts := oneHost()
@@ -14,7 +14,7 @@ func showing(t testing.TB, entries ...string) *Share {
 	return mustNew(t, opts)
 }
 
-// TestShow has each entry open what it names, and nothing next to it.
+// TestShow: each entry opens what it names, and nothing else.
 func TestShow(t *testing.T) {
 	all, plain := corpus(t, "hidden"), mustNew(t, oneHost())
 	for _, test := range []struct {
@@ -60,8 +60,8 @@ func TestShow(t *testing.T) {
 	}
 }
 
-// TestShowWhatTheHitNames has every hit be opened by the entry that it names,
-// until nothing hides the target any more.
+// TestShowWhatTheHitNames: the entry that a hit names opens it, until nothing hides the
+// target any more.
 func TestShowWhatTheHitNames(t *testing.T) {
 	for file, targets := range corpus(t, "hidden") {
 		for _, target := range targets {
@@ -87,7 +87,7 @@ func TestShowWhatTheHitNames(t *testing.T) {
 	}
 }
 
-// TestShowSeveral has entries of every form side by side.
+// TestShowSeveral: entries of every form work together.
 func TestShowSeveral(t *testing.T) {
 	s := showing(t, "/files/demo.db", "/rails/mailers", "/other/x.db", "*.pem")
 	for target, want := range map[string]bool{"/files/demo.db": false, "/other/x.db": false, "/rails/mailers": false, "/a.pem": false, "/a.db": true, "/files/x.db": true} {
@@ -97,7 +97,7 @@ func TestShowSeveral(t *testing.T) {
 	}
 }
 
-// TestShowSent opens what a route sends under another prefix than the visitor's.
+// TestShowSent: an entry opens what a route sends under another prefix than the visitor's.
 func TestShowSent(t *testing.T) {
 	s := showing(t, "/app/.netlify")
 	for target, want := range map[string]bool{"/app/.netlify/x": false, "/.netlify/x": false, "/x/.netlify": true, "/.netlify/.env": true, "/app/.env": true} {

@@ -157,7 +157,7 @@ func ruleOf(t *testing.T, show string) *socketRule {
 	return nil
 }
 
-// The developer reads one line for each socket, whatever the visitor sends.
+// The developer gets one line for each socket, whatever the visitor sends.
 func TestTheFirstHeldMessageIsTold(t *testing.T) {
 	var told []Hit
 	r := &http.Request{RequestURI: "/", Header: http.Header{"Sec-Websocket-Protocol": {"vite-hmr"}}}
@@ -170,7 +170,7 @@ func TestTheFirstHeldMessageIsTold(t *testing.T) {
 		rules.Judge(websocket.Message{Data: []byte(message)})
 	}
 	if len(told) != 1 || told[0] != (Hit{Kind: Tools, What: "messages to the server on the socket of Vite", Show: "vite-hmr"}) {
-		t.Errorf("told %v", told)
+		t.Errorf("got %v", told)
 	}
 	if rules.TooLong != websocket.Drop {
 		t.Error("a long message ends the socket")

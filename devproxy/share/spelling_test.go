@@ -58,8 +58,8 @@ func overlongForm(c byte, size int) []byte {
 	return form
 }
 
-// TestFoldOverlong: every ASCII character in two to four bytes is that
-// character, and bytes that are not such a form stay what they are.
+// TestFoldOverlong: every ASCII character in two to four bytes is folded to that
+// character, and other bytes stay as they are.
 func TestFoldOverlong(t *testing.T) {
 	for size := 2; size <= 4; size++ {
 		for c := range byte(0x80) {
@@ -82,7 +82,7 @@ func TestFoldOverlong(t *testing.T) {
 			}
 		}
 	}
-	for c := 0x80; c < 0x100; c++ { // what is neither the beginning nor the rest of a form
+	for c := 0x80; c < 0x100; c++ { // neither the beginning nor the rest of a form
 		if text := string([]byte{byte(c)}); fold(text) != text {
 			t.Errorf("% x alone: %q", text, fold(text))
 		}
@@ -94,8 +94,8 @@ func TestFoldOverlong(t *testing.T) {
 	}
 }
 
-// TestFoldCharacters has what each character becomes that Windows, or a
-// decomposition, takes for ASCII, and characters next to them that stay.
+// TestFoldCharacters: characters that Windows, or a decomposition, reads as ASCII, and
+// characters next to them that stay.
 func TestFoldCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"ABC": "abc", "É": "e", "e\u0301": "e", "\uff21\uff0f\uff0e": "a/.", "\u2025": "..", "\ufe68": `\`, "\u212a": "k", "\u017f": "s", "\u00aa": "a", "ß": "ß", "ж": "ж", "\u0416": "ж", "日": "日",
@@ -108,9 +108,9 @@ func TestFoldCharacters(t *testing.T) {
 	}
 }
 
-// TestFoldAsWindowsDoes has the characters that code page 1252 of Windows takes
-// for ASCII, but for those with marks and the wide forms, which decompose
-// (windows-1252-2000.ucm of ICU).
+// TestFoldAsWindowsDoes: the characters that code page 1252 of Windows reads as ASCII,
+// except those with marks and the wide forms, which decompose (windows-1252-2000.ucm of
+// ICU).
 func TestFoldAsWindowsDoes(t *testing.T) {
 	for ascii, likes := range map[string]string{
 		"a": "\u03b1", "b": "\u0180\u212c", "c": "\u2102\u212d", "d": "\u0111\u0110\u03b4", "e": "\u03b5\u2107\u212e\u212f\u2130", "f": "\u0191\u0192\u03a6\u03c6\u2131",
@@ -134,8 +134,8 @@ func TestFoldAsWindowsDoes(t *testing.T) {
 	}
 }
 
-// disguised is a dot that needs as many rounds to be seen: each but the first
-// gives one more "%", in two bytes where one would do.
+// disguised returns a dot that needs a number of rounds to be seen: each but the first
+// results in one more "%", in two bytes instead of one.
 func disguised(rounds int) string {
 	text := "%2e"
 	for range rounds - 1 {
@@ -144,8 +144,8 @@ func disguised(rounds int) string {
 	return text
 }
 
-// TestRoundsAreBounded: what as many rounds as the limit settle is read, and
-// what needs one more is not. The last round sees that nothing changes.
+// TestRoundsAreBounded: a path that needs the maximal number of rounds is read, and one
+// that needs one more is not. The last round finds that nothing changes.
 func TestRoundsAreBounded(t *testing.T) {
 	if got, ok := foldPath("/" + disguised(maxRounds-1) + "env"); got != "/.env" || !ok {
 		t.Errorf("%q, %v", got, ok)
@@ -163,7 +163,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	}
 }
 
-// TestShortNames: 8.3 names are hidden, and what only looks alike is not.
+// TestShortNames: 8.3 names are hidden, and names that only look alike are not.
 func TestShortNames(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/ENV~1": true, "/env~12": true, "/ENV~1.LOC": true, "/GIT~1/config": true, "/a~1": true, "/PROXYF~1.HCL": true, "/abcdef~1": true, "/abcde~12": true, "/abcdef~12": true, "/abcdef~123": false, "/abcd~123": true, "/abc~1234": true, "/1a~1": true, "/12~1.key": true, "/12~1.hcl": true,
@@ -177,8 +177,8 @@ func TestShortNames(t *testing.T) {
 			t.Errorf("%s: hidden %v, want %v", path, got, want)
 		}
 	}
-	// Endings of files that bundlers name alike: such a name is no secret's but
-	// for those that ".env…" gets.
+	// Endings of bundlers' files with similar names: only the short names of ".env…"
+	// are hidden.
 	for _, ending := range []string{
 		"js", "mjs", "css", "map", "png", "jpg", "gif", "svg", "ts", "tsx", "jsx", "vue", "htm", "pdf", "ico", "bmp", "mp3", "mp4", "ogg", "wav", "ttf", "otf", "eot", "glb", "vtt",
 	} {
