@@ -72,7 +72,7 @@ func (d configReader) readProxyConfig(c *candidate, file string, named javascrip
 func (d configReader) readNx(c *candidate, from command) {
 	name := ""
 	for _, w := range from.words[1:] {
-		if !strings.HasPrefix(w, "-") && !alternatives("serve|dev|start|run", w) {
+		if !strings.HasPrefix(w, "-") && !oneOf("serve|dev|start|run", w) {
 			name, _, _ = strings.Cut(w, ":")
 			break
 		}

@@ -190,7 +190,8 @@ func (s *caddySite) lend(h *host) {
 	s.lent = true
 }
 
-// collect reads what applies to the whole site, before its directives are read.
+// collect reads what applies to a whole site or group, before its directives are
+// read.
 func (s *caddySite) collect(d directive) {
 	switch name := d.name(); {
 	case strings.HasPrefix(name, "@"):

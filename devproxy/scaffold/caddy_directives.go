@@ -95,16 +95,9 @@ func (s *caddySite) group(d directive, at string, strip bool, when condition) {
 	saved, rooted, spa := s.root, s.rooted, s.spa
 	s.spa = s.spa && d.contains("reverse_proxy")
 	for _, inner := range d.block {
-		switch name := inner.name(); {
-		case name == "uri" && len(inner.words) == 3 && inner.word(1) == "strip_prefix" && inner.word(2) == routePath(at):
-			strip = true
-		case name == "root" && len(inner.words) > 1:
-			s.setRoot(inner)
-		case (name == "try_files" || name == "rewrite") && strings.HasSuffix(inner.last(), "/index.html"):
-			s.spa = true
-		case strings.HasPrefix(name, "@"):
-			s.at[name] = s.matcher(inner)
-		}
+		s.collect(inner)
+		strip = strip || slices.Equal(inner.words, []string{"uri", "strip_prefix", routePath(at)})
+		s.spa = s.spa || inner.name() == "rewrite" && strings.HasSuffix(inner.last(), "/index.html")
 	}
 	s.directives(d.block, at, strip, when)
 	s.root, s.rooted, s.spa = saved, rooted, spa
@@ -148,33 +141,26 @@ func (s *caddySite) add(d directive, at string, r route, when condition) {
 
 // fileServer never serves a folder whose files PHP should run.
 func (s *caddySite) fileServer(d directive, at string, strip bool, when condition) {
-	if s.php {
-		s.lost = true
-		if !s.any(func(c *candidate) bool { return c.role == container && c.fronts == 2 }) { // whose server runs PHP
-			s.notes.add(Note{File: s.file, Text: "php_fastcgi: devproxy doesn't speak FastCGI; forward to a server that runs PHP"})
-		}
-		return
-	}
-	if s.root == "" {
-		s.lost = s.lost || at == "/"
-		if s.rooted {
-			s.note(d, "file_server serves a folder that does not exist in this project")
-		} else {
-			s.note(d, "file_server has no root; write files = \"FOLDER\"")
-		}
-		return
-	}
-	folder, below := s.root, routePath(at)
+	folder, below, why := s.root, routePath(at), ""
 	oneFile := !strings.HasSuffix(at, "*") && below != "/"
 	if oneFile || !strip {
 		folder = path.Join(s.root, below)
 	}
 	switch {
+	case s.php:
+		why = "php_fastcgi: devproxy doesn't support FastCGI; forward to a server that runs PHP"
+	case s.root == "" && !s.rooted:
+		why = "file_server has no root; write files = \"FOLDER\""
+	case s.root == "", !oneFile && !s.isFolder(folder):
+		why = "file_server serves a folder that does not exist in this project"
 	case oneFile && s.in(".", folder) == "":
-		s.note(d, "file_server serves a file that does not exist in this project: %s", short(below))
-		return
-	case !oneFile && !s.isFolder(folder):
-		s.note(d, "file_server serves a folder that does not exist in this project")
+		why = "file_server serves a file that does not exist in this project: " + short(below)
+	}
+	if why != "" {
+		s.lost = s.lost || s.php || s.root == "" && at == "/"
+		if !s.php || !s.any(func(c *candidate) bool { return c.role == container && c.fronts == 2 }) { // whose server runs PHP
+			s.note(d, "%s", why)
+		}
 		return
 	}
 	made := route{}

@@ -3,6 +3,7 @@ package scaffold
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -233,8 +234,12 @@ func (d decision) ranked() []*candidate {
 
 var (
 	frontNames = strings.Fields("web app frontend front front-end client www site website ui webapp web-app storefront portal main")
-	sideNames  = strings.Fields("admin blog landing marketing email emails cms studio dashboard backoffice")
 	apiWords   = strings.Fields("api server backend worker gateway service")
+	// These are folders of servers that are rarely the project's own host, the
+	// least likely first.
+	exampleFolder = regexp.MustCompile(`storybook|example|playground|demo`)
+	extraFolder   = regexp.MustCompile(`doc|native|^mobile$`)
+	sideFolder    = regexp.MustCompile(`^(admin|blog|landing|marketing|emails?|cms|studio|dashboard|backoffice)$`)
 )
 
 // rank orders candidates for the project's own host. Dev servers come before
@@ -242,9 +247,6 @@ var (
 func (c *candidate) rank() int {
 	rank := map[role]int{app: 80, api: 45, docs: 25, tool: 5, container: 20}[c.role]
 	base := strings.ToLower(path.Base(c.folder))
-	has := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(base, word) })
-	}
 	switch {
 	case c.role == container && c.fronts < 0:
 		return -1
@@ -254,11 +256,11 @@ func (c *candidate) rank() int {
 		rank += 20
 	case c.folder == ".", (c.role == app || c.role == api) && (slices.Contains(frontNames, base) || slices.Contains(frontNames, c.label)):
 		rank += 10
-	case has("storybook", "example", "playground", "demo"):
+	case exampleFolder.MatchString(base):
 		rank -= 50
-	case has("doc", "native") || base == "mobile":
+	case extraFolder.MatchString(base):
 		rank -= 30
-	case slices.Contains(sideNames, base):
+	case sideFolder.MatchString(base):
 		rank -= 15
 	}
 	if c.kind == "expo" || c.kind == "storybook" {

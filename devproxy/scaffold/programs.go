@@ -187,16 +187,15 @@ func recognize(words []string) (p program, ok bool) {
 	}
 	name := programName(words[0])
 	for _, p := range programs {
-		if alternatives(p.names, name) && slices.ContainsFunc(strings.Split(p.subs, "|"), func(sub string) bool { return p.subs == "" || follows(words[1:], sub) }) {
+		if oneOf(p.names, name) && slices.ContainsFunc(strings.Split(p.subs, "|"), func(sub string) bool { return p.subs == "" || follows(words[1:], sub) }) {
 			return p, p.serves(words)
 		}
 	}
 	return program{}, false
 }
 
-// alternatives reports whether one of words is among those that "|" separates in
-// list.
-func alternatives(list string, words ...string) bool {
+// oneOf reports whether one of words is in list, in which "|" separates them.
+func oneOf(list string, words ...string) bool {
 	return slices.ContainsFunc(strings.Split(list, "|"), func(one string) bool { return slices.Contains(words, one) })
 }
 
@@ -254,20 +253,20 @@ var commandWord = regexp.MustCompile(`^(build|preview|optimize|lint|test|export|
 // serves reports whether the arguments of the program start a server.
 func (p program) serves(words []string) bool {
 	args := words[1:]
-	if p.needs != "" && !alternatives(p.needs, args...) {
+	if p.needs != "" && !oneOf(p.needs, args...) {
 		return false
 	}
 	switch p.kind {
 	case "vite":
-		return !alternatives("--version|--help", args...)
+		return !oneOf("--version|--help", args...)
 	case "node":
-		return slices.ContainsFunc(args, isSource) || alternatives("run|serve|--watch", args...)
+		return slices.ContainsFunc(args, isSource) || oneOf("run|serve|--watch", args...)
 	case "python":
-		return alternatives("http.server|SimpleHTTPServer", words...) || slices.ContainsFunc(args, func(w string) bool {
+		return oneOf("http.server|SimpleHTTPServer", words...) || slices.ContainsFunc(args, func(w string) bool {
 			return path.Ext(w) == ".py" && path.Base(w) != "manage.py" && path.Base(w) != "setup.py"
 		})
 	case "expo":
-		return !alternatives("--android|--ios", args...) || slices.Contains(args, "--web")
+		return !oneOf("--android|--ios", args...) || slices.Contains(args, "--web")
 	case "go":
 		return len(args) < 2 || args[0] != "run" || !slices.ContainsFunc(args[1:], func(w string) bool {
 			return strings.Contains(w, "generate") || strings.Contains(w, "migrat") || strings.Contains(w, "@")
@@ -355,8 +354,8 @@ func (p program) portIn(c command) int {
 // encrypted reports whether a command starts a server with HTTPS.
 func (c command) encrypted() bool {
 	for flag, value := range c.options() {
-		if alternatives("--experimental-https|--ssl-keyfile|--ssl-certfile|--cert|--tls", flag) ||
-			alternatives("--https|--ssl", flag) && value != "false" || alternatives("--server-type|--local-protocol|--server", flag) && value == "https" {
+		if oneOf("--experimental-https|--ssl-keyfile|--ssl-certfile|--cert|--tls", flag) ||
+			oneOf("--https|--ssl", flag) && value != "false" || oneOf("--server-type|--local-protocol|--server", flag) && value == "https" {
 			return true
 		}
 	}

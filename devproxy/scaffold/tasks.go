@@ -30,7 +30,7 @@ func (d *discovery) readTasks() {
 	}
 	for _, file := range d.named("dev.sh", "start.sh", "run.sh", "serve.sh", "dev", "server") {
 		folder := path.Dir(file)
-		inScripts := slices.Contains([]string{"bin", "script", "scripts"}, path.Base(folder))
+		inScripts := oneOf("bin|script|scripts", path.Base(folder))
 		if inScripts {
 			folder = path.Dir(folder)
 		}

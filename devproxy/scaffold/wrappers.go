@@ -246,14 +246,14 @@ func (s *scripts) packageManager(name string, c command, depth int) []command {
 		return []command{interpreted(c)}
 	}
 	words, own = skipFlags(words)
-	run := len(words) > 1 && alternatives("run|run-script|task", words[0])
+	run := len(words) > 1 && oneOf("run|run-script|task", words[0])
 	if run {
 		if name == "deno" && words[0] == "run" && strings.HasPrefix(words[1], "-") {
 			return []command{interpreted(c)}
 		}
 		words, own = skipFlags(words[1:])
 	}
-	if !own || len(words) == 0 && alternatives("npm|composer|yarn", name) {
+	if !own || len(words) == 0 && oneOf("npm|composer|yarn", name) {
 		return nil
 	}
 	if len(words) == 0 {
@@ -264,9 +264,9 @@ func (s *scripts) packageManager(name string, c command, depth int) []command {
 	switch {
 	case run && isScript && slices.ContainsFunc(words, workspaceFlag.MatchString):
 		return nil
-	case isScript && (run || alternatives("start|test", first) || alternatives("yarn|pnpm|composer|nr", name) || name == "bun" && !isSource(first)):
+	case isScript && (run || oneOf("start|test", first) || oneOf("yarn|pnpm|composer|nr", name) || name == "bun" && !isSource(first)):
 		return s.script(c, first, words[1:], depth)
-	case !run && alternatives("exec|dlx|x", first):
+	case !run && oneOf("exec|dlx|x", first):
 		c.words = append([]string{"npx"}, words[1:]...)
 		return s.unwrap(c, depth+1)
 	case name == "npm" || name == "composer":
@@ -277,7 +277,7 @@ func (s *scripts) packageManager(name string, c command, depth int) []command {
 	case run || name == "yarn" || name == "pnpm": // yarn run vite
 		c.words = words
 		return s.unwrap(c, depth+1)
-	case alternatives("deno|bun", name) && !alternatives("start|test", first):
+	case oneOf("deno|bun", name) && !oneOf("start|test", first):
 		return []command{interpreted(c)}
 	}
 	return nil
