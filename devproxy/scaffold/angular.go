@@ -91,7 +91,7 @@ func (d configReader) readNx(c *candidate, from command) {
 		return
 	}
 	for _, folder := range d.folders("package.json", "vite.config.ts", "vite.config.js", "vite.config.mts", "next.config.js", "next.config.mjs", "next.config.ts") {
-		if folder == "." || path.Base(folder) != name && d.packages[folder].name != name {
+		if folder == "." || !d.isNamed(folder, name) {
 			continue
 		}
 		c.folder = folder

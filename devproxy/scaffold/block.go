@@ -36,12 +36,6 @@ func (list attributes) get(name string) string {
 	return ""
 }
 
-func (list attributes) write(out *strings.Builder) {
-	for _, a := range list {
-		fmt.Fprintf(out, "%s = %s\n", a.name, a.value)
-	}
-}
-
 // block is what hosts and routes have in common.
 type block struct {
 	upstream string // as in a Proxyfile: a port, a URL or several of them
@@ -200,15 +194,22 @@ func (h *host) write(out *strings.Builder) {
 		all.set("upstream", target)
 	}
 	all = append(all, h.attributes...)
-	fmt.Fprintf(out, "host %s {", hcl.Quote(h.name))
-	if len(all) == 1 && len(h.routes) == 0 && h.upstream != "" && h.what == "" {
-		fmt.Fprintf(out, " upstream = %s }\n", h.target())
+	short := len(all) == 1 && len(h.routes) == 0 && h.upstream != "" && h.what == ""
+	writeBlock(out, "host "+hcl.Quote(h.name), all, h.routes, short)
+}
+
+// writeBlock writes a block, on one line if it is short.
+func writeBlock(out *strings.Builder, head string, all attributes, routes []route, short bool) {
+	if short {
+		fmt.Fprintf(out, "%s { %s = %s }\n", head, all[0].name, all[0].value)
 		return
 	}
-	out.WriteByte('\n')
-	all.write(out)
-	for i, r := range h.routes {
-		if i == 0 && len(all) > 0 || r.long() || i > 0 && h.routes[i-1].long() {
+	fmt.Fprintf(out, "%s {\n", head)
+	for _, a := range all {
+		fmt.Fprintf(out, "%s = %s\n", a.name, a.value)
+	}
+	for i, r := range routes {
+		if i == 0 && len(all) > 0 || r.long() || i > 0 && routes[i-1].long() {
 			out.WriteByte('\n')
 		}
 		r.write(out)
@@ -218,13 +219,11 @@ func (h *host) write(out *strings.Builder) {
 
 // writeService writes the service block of b, unless one of its name is written.
 func (b *block) writeService(out *strings.Builder, written map[string]bool) {
-	if b.service == "" || written[b.service] {
-		return
+	if b.service != "" && !written[b.service] {
+		written[b.service] = true
+		out.WriteByte('\n')
+		writeBlock(out, "service "+hcl.Quote(b.service), append(attributes{{"upstream", upstreamValue(b.upstream)}}, b.serves...), nil, false)
 	}
-	written[b.service] = true
-	fmt.Fprintf(out, "\nservice %s {\nupstream = %s\n", hcl.Quote(b.service), upstreamValue(b.upstream))
-	b.serves.write(out)
-	out.WriteString("}\n")
 }
 
 // long reports whether a route needs more than one line.
@@ -233,24 +232,22 @@ func (r route) long() bool {
 }
 
 func (r route) write(out *strings.Builder) {
-	var all attributes
+	var all, others attributes
 	if r.upstream != "" {
 		all.set("upstream", r.target())
 	}
 	if r.match != "" {
 		all.set("match", r.match)
 	}
-	all = append(all, slices.DeleteFunc(slices.Clone(r.attributes), func(a attribute) bool { return !slices.Contains(answering, a.name) })...)
+	for _, a := range r.attributes {
+		if slices.Contains(answering, a.name) {
+			all.set(a.name, a.value)
+		} else {
+			others.set(a.name, a.value)
+		}
+	}
 	if r.exact {
 		all.set("exact", "true")
 	}
-	all = append(all, slices.DeleteFunc(slices.Clone(r.attributes), func(a attribute) bool { return slices.Contains(answering, a.name) })...)
-	fmt.Fprintf(out, "route %s {", hcl.Quote(r.path))
-	if !r.long() {
-		fmt.Fprintf(out, " %s = %s }\n", all[0].name, all[0].value)
-		return
-	}
-	out.WriteByte('\n')
-	all.write(out)
-	out.WriteString("}\n")
+	writeBlock(out, "route "+hcl.Quote(r.path), append(all, others...), nil, !r.long())
 }

@@ -195,10 +195,15 @@ func (d *discovery) markFavoured() {
 				continue
 			}
 			for _, c := range d.candidates {
-				c.favoured = c.favoured || c.role == app && (c.folder == value || path.Base(c.folder) == value || d.packages[c.folder].name == value)
+				c.favoured = c.favoured || c.role == app && d.isNamed(c.folder, value)
 			}
 		}
 	}
+}
+
+// isNamed reports whether name means the package in folder.
+func (d *discovery) isNamed(folder, name string) bool {
+	return folder == name || path.Base(folder) == name || d.packages[folder].name == name
 }
 
 // favouring are the arguments in front of the name of a package.

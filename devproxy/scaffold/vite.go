@@ -35,11 +35,11 @@ func (d configReader) readVite(c *candidate, file string, config javascript.Valu
 		c.kind = ""
 		return config
 	}
-	if d.assetsOnly(c.folder, file, config) {
-		c.role = assets
-	}
 	_, manifest := config.Field("build", "manifest")
 	input := config.At("build.rollupOptions.input").Source
+	if d.assetsOnly(c.folder, file, manifest || input != "") {
+		c.role = assets
+	}
 	c.entries = manifest || input != "" && !strings.Contains(input, ".html")
 	c.https = c.https || d.contains(file, "plugin-basic-ssl", "vite-plugin-mkcert")
 	return config
@@ -76,8 +76,8 @@ var assetPlugins = strings.Fields("laravel-vite-plugin vite-plugin-ruby vite-plu
 	"@inertiajs/vite vite-plugin-live-reload vite-plugin-twig-reload @crxjs/vite-plugin vite-plugin-web-extension")
 
 // assetsOnly reports whether Vite serves scripts to the pages of a backend, and
-// has no pages itself.
-func (d configReader) assetsOnly(folder, file string, config javascript.Value) bool {
+// has no pages itself. entries is true if its configuration names what it builds.
+func (d configReader) assetsOnly(folder, file string, entries bool) bool {
 	p := d.packages[folder]
 	if p.has(assetPlugins...) || d.contains(file, assetPlugins...) {
 		return true
@@ -86,9 +86,7 @@ func (d configReader) assetsOnly(folder, file string, config javascript.Value) b
 		return false
 	}
 	// With a backend in the same folder and no page, Vite builds its assets.
-	_, manifest := config.Field("build", "manifest")
-	_, input := config.Field("build", "rollupOptions", "input")
-	return manifest || input || !p.has("@sveltejs/kit", "@react-router/dev", "@remix-run/dev", "@tanstack/react-start", "vike")
+	return entries || !p.has("@sveltejs/kit", "@react-router/dev", "@remix-run/dev", "@tanstack/react-start", "vike")
 }
 
 // backendIn returns the file that makes folder, or the one above it, a backend
