@@ -40,8 +40,8 @@ func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstrea
 	}
 }
 
-// seenResponse is what was found in a response, and what is kept of its body to be
-// looked at after its end.
+// seenResponse has the advice on a response, and the parts of its body that are looked
+// at after its end.
 type seenResponse struct {
 	told         []string
 	status       int

@@ -95,7 +95,7 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-// TestConflict has two folders claim a name: whoever comes later is told who
+// TestConflict has two folders claim a name: the error of the later one says which one
 // has it, also when it is the folder that was there first that comes later.
 func TestConflict(t *testing.T) {
 	s, one, two := newServer(t), t.TempDir(), t.TempDir()

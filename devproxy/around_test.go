@@ -284,7 +284,7 @@ host "shop.localhost" {
 	}
 }
 
-// TestAdvice: what an upstream means for its own address is mended, and what
+// TestAdvice: what an upstream means for its own address is rewritten, and what
 // browsers will refuse is told once a route.
 func TestAdvice(t *testing.T) {
 	var upstream *httptest.Server

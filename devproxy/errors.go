@@ -261,8 +261,8 @@ func masked(p page.Page, mask *hcl.Mask) page.Page {
 	return p
 }
 
-// visitorPage is what a visitor of a share is shown in place of p: devproxy's own
-// texts name files, ports and addresses of this machine.
+// visitorPage replaces p for a visitor of a share: devproxy's own texts name files,
+// ports and addresses of this machine.
 func visitorPage(p page.Page) page.Page {
 	shown := page.Page{
 		Status: p.Status, Title: visitorTitle(p.Status), Poll: p.Poll, RetryAfter: p.RetryAfter, Again: p.Again,
@@ -272,7 +272,7 @@ func visitorPage(p page.Page) page.Page {
 	case http.StatusServiceUnavailable:
 		shown.Lead = page.OpensLater
 	case http.StatusLoopDetected:
-		shown.Status = http.StatusBadGateway // visitors need not know of the loop
+		shown.Status = http.StatusBadGateway // a loop is the developer's concern
 	}
 	return shown
 }

@@ -157,7 +157,7 @@ func (s *site) apply(text string) Applied {
 	return *save.Applied
 }
 
-// client speaks to the site, whatever name an URL has: HTTP/2 or HTTP/1.1.
+// client connects to the site, whatever name a URL has, over HTTP/2 or HTTP/1.1.
 // Redirects are not followed.
 func (s *site) client(http2 bool) *http.Client {
 	protocols := new(http.Protocols)

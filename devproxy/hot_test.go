@@ -107,7 +107,7 @@ func TestScriptsAreLookedAtForAWhile(t *testing.T) {
 }
 
 // TestSentencesThatComeLate: what comes after the exchange was recorded, as a cache
-// may bring it, is told of the next one.
+// may bring it, gets the next one.
 func TestSentencesThatComeLate(t *testing.T) {
 	s := New(Options{})
 	t.Cleanup(s.Close)

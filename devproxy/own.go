@@ -17,7 +17,7 @@ import (
 const (
 	// ownPaths is where devproxy itself answers, on any host.
 	ownPaths = plan.OwnPaths
-	// statePath is what a waiting page polls: is the upstream of a path up?
+	// statePath returns the state of a path's upstream, for waiting pages.
 	statePath = ownPaths + "state"
 	// statePatience bounds how long one poll may take to connect.
 	statePatience = 2 * time.Second

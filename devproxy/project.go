@@ -73,7 +73,7 @@ type Save struct {
 	// At is when the change was noticed, Took how long it took to apply.
 	At   time.Time
 	Took time.Duration
-	// File is what was read; without hosts when Err is not nil.
+	// File was read; it has no hosts when Err is not nil.
 	File *hcl.File
 	// Diagnostics are the file's and the plan's. With an error among them
 	// nothing was applied.

@@ -85,8 +85,8 @@ func TestUnknownHostPage(t *testing.T) {
 			t.Errorf("the page does not say %q:\n%s", want, got.body)
 		}
 	}
-	// The name comes from whoever asks: it must not become markup, nor a file's
-	// text to paste when it is no name for here.
+	// The client chooses the name: it must not become markup, nor text to paste into
+	// a file when it is not a name of this machine.
 	hostile := s.plain("GET / HTTP/1.1\r\nHost: <script>alert(1)</script>\r\nAccept: text/html\r\n\r\n")
 	if strings.Contains(hostile.body, "<script>alert") {
 		t.Errorf("the page carries markup of the visitor:\n%s", hostile.body)

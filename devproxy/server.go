@@ -76,7 +76,7 @@ type Server struct {
 	cancel  context.CancelFunc
 }
 
-// Listening is what the server must know of its sockets.
+// Listening describes the server's sockets.
 type Listening struct {
 	// HTTPSPort is the port that plain HTTP is redirected to.
 	HTTPSPort uint16

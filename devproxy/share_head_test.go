@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// TestNoCookieByASideDoor: a cookie for more than the share comes neither in an
+// TestNoCookieInOtherHeaders: a cookie for more than the share comes neither in an
 // informational response nor in a trailer, announced or not. Locally the first
 // passes.
-func TestNoCookieByASideDoor(t *testing.T) {
+func TestNoCookieInOtherHeaders(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Link"] = []string{"</a.css>; rel=preload"}
 		w.Header()["Set-Cookie"] = []string{"wide=1; Domain=t.example.com"}

@@ -98,7 +98,7 @@ func TestVisitorsSeeNoPagesOfTools(t *testing.T) {
 			_, _ = io.WriteString(w, secret)
 		case "/own":
 			w.WriteHeader(http.StatusInternalServerError)
-			_, _ = io.WriteString(w, "<title>Sorry</title>"+secret)
+			_, _ = io.WriteString(w, "<title>Failed</title>"+secret)
 		case "/info":
 			_, _ = io.WriteString(w, "<title>phpinfo()</title>"+secret)
 		}

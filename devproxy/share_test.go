@@ -53,7 +53,7 @@ func TestAVisitorMeetsTheProject(t *testing.T) {
 }
 
 // TestTheAddressInAField has a provider tell the visitor's address in a field of
-// the request. What is no single address tells none.
+// the request. Anything but a single address counts as none.
 func TestTheAddressInAField(t *testing.T) {
 	told := make(chan string, 1)
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -231,7 +231,7 @@ func TestFindForeign(t *testing.T) {
 	}
 	t.Setenv("SUDO_UID", "65534")
 	if got := mustFind(t, project, ""); got.Root != base {
-		t.Errorf("for whoever called sudo: %+v", got)
+		t.Errorf("for the user who called sudo: %+v", got)
 	}
 }
 

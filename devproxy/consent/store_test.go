@@ -202,7 +202,7 @@ func TestStoreRefused(t *testing.T) {
 	}
 }
 
-// TestStoreInsideTheProject: files of the project are no consents, unless the
+// TestStoreInsideTheProject: files of the project cannot give consent, unless the
 // project is around the user's whole home.
 func TestStoreInsideTheProject(t *testing.T) {
 	root := realDir(t)

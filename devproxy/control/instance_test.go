@@ -60,7 +60,7 @@ func TestDownReturnsWhenTheFolderIsFree(t *testing.T) {
 		client, err := Dial(dir, folder)
 		must(t, err)
 		must(t, client.Down(t.Context()))
-		// At once: whoever stops one starts another.
+		// At once: a user may stop one and start another.
 		in, err := Acquire(dir, folder)
 		must(t, err)
 		must(t, in.Close())

@@ -42,7 +42,7 @@ func (r *records) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// TestWhatIsLogged: what no caller can be told of, once for each connection.
+// TestWhatIsLogged: errors without a caller are logged once for each connection.
 func TestWhatIsLogged(t *testing.T) {
 	for want, do := range map[string]func(s *Set){
 		"DEBUG a client left in the handshake": func(s *Set) {

@@ -106,7 +106,7 @@ func inNamespace(t *testing.T, ns namespace) opening {
 }
 
 // TestNamedPortIsNotReplaced asks for ports that may not be bound, or are
-// taken: there is no fallback, and the error has the fix.
+// taken: nothing is used instead, and the error has the fix.
 func TestNamedPortIsNotReplaced(t *testing.T) {
 	for name, test := range map[string]struct {
 		ns   namespace
@@ -257,7 +257,7 @@ func TestAnAddressThatIsAbsent(t *testing.T) {
 }
 
 // TestOthersProcessesAreNotListed: of a socket whose process may not be known
-// there is no process.
+// no process is named.
 func TestOthersProcessesAreNotListed(t *testing.T) {
 	o := inNamespace(t, namespace{List: true, HTTPS: ":0", HTTP: "127.0.0.1:0", Taken: []string{"127.0.0.1:9999"}})
 	for _, p := range o.Processes {

@@ -19,7 +19,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/message"
 )
 
-// tell answers with what the handler knows of the connection.
+// tell answers with the facts of the connection that the handler has.
 func tell(w http.ResponseWriter, r *http.Request) {
 	facts := FromContext(r.Context())
 	fmt.Fprintf(w, "%s tls=%t r.TLS=%t plainOnTLS=%t name=%s local=%t id=%t",

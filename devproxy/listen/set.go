@@ -31,7 +31,7 @@ import (
 	"sync/atomic"
 )
 
-// Config is what a Set listens on. Addresses are "8443", ":8443",
+// Config configures a Set. Addresses are "8443", ":8443",
 // "127.0.0.1:8443" or "[::1]:8443", with port 0 for any free one. A given address
 // is never replaced by another; an empty one means the default port with its
 // fallback.

@@ -33,7 +33,7 @@ func takeOver(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestUpgradeIsRaw sends bytes that are no HTTP before the answer to the
+// TestUpgradeIsRaw sends bytes other than HTTP before the answer to the
 // upgrade and after it, and closes one direction.
 func TestUpgradeIsRaw(t *testing.T) {
 	r := serve(t, http.HandlerFunc(takeOver))

@@ -17,7 +17,7 @@ func TestAChangeBetweenReadingAndWatchingIsSeen(t *testing.T) {
 
 		must(t, os.Remove(path))
 		write(t, path, "old")
-		r.quiet("removed and made anew")
+		r.quiet("removed and made again")
 		r.w.Set([]File{{Path: path}})
 		r.changed("the reader had looked while it was away")
 		r.read()
@@ -72,7 +72,7 @@ func TestFilesNoLongerSetAreNotWatched(t *testing.T) {
 		r := follow(t, opts, path, other)
 		r.paths = []string{path}
 		r.read()
-		r.quiet("set anew")
+		r.quiet("set again")
 		write(t, other, "y")
 		r.quiet("the other written")
 		write(t, path, "new")

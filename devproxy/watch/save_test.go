@@ -18,7 +18,7 @@ func modes(t *testing.T, test func(t *testing.T, opts Options)) {
 // saves are how programs save a file.
 var saves = map[string]func(t *testing.T, path, content string){
 	"in place (VS Code)": write,
-	"renamed away, written anew (vim)": func(t *testing.T, path, content string) {
+	"renamed away, written again (vim)": func(t *testing.T, path, content string) {
 		must(t, os.Rename(path, path+"~"))
 		write(t, path, content)
 		must(t, os.Remove(path+"~"))
@@ -134,7 +134,7 @@ func TestABusyNeighbourDoesNotDelayASave(t *testing.T) {
 	close(stop)
 	<-stopped
 	if best >= longest/2 {
-		t.Errorf("beside a busy neighbour a save was seen after %v", best)
+		t.Errorf("next to a busy neighbour a save was seen after %v", best)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestNothingIsSaidWhenTheContentIsTheSame(t *testing.T) {
 		r.quiet("the same written again")
 		must(t, os.Remove(path))
 		write(t, path, "old")
-		r.quiet("removed and made anew")
+		r.quiet("removed and made again")
 		must(t, os.Chmod(path, 0o600))
 		r.quiet("its mode changed")
 	})

@@ -46,11 +46,11 @@ func TestAFolderThatIsReplacedIsSeen(t *testing.T) {
 
 		must(t, os.RemoveAll(dir))
 		must(t, os.Mkdir(dir, 0o755))
-		write(t, path, "removed and made anew")
-		r.until("removed and made anew")
+		write(t, path, "removed and made again")
+		r.until("removed and made again")
 		r.quiet("the Set that followed is over")
-		write(t, path, "watched anew")
-		r.until("watched anew")
+		write(t, path, "watched again")
+		r.until("watched again")
 
 		must(t, os.Rename(dir, dir+".old"))
 		must(t, os.Mkdir(dir, 0o755))

@@ -55,7 +55,7 @@ const (
 	minRefresh = 5
 )
 
-// view is what page.html is filled from.
+// view has the values of page.html.
 type view struct {
 	Page
 	Kind       string // class of the status mark: "waiting", "client", "server"

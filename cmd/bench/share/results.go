@@ -12,7 +12,7 @@ import (
 	"github.com/devproxy/devproxy/cmd/bench/harness"
 )
 
-// result is what was measured of a row. Times are in milliseconds.
+// result has the figures of a row. Times are in milliseconds.
 type result struct {
 	Row     string         `json:"row"`
 	OK      int            `json:"ok"`
@@ -24,8 +24,8 @@ type result struct {
 	MBs     float64        `json:"mb_s"`
 	Errors  map[string]int `json:"errors,omitempty"`
 	Session *sessionFacts  `json:"session,omitempty"`
-	// BesideMBs is the rate of the download that ran during the requests.
-	BesideMBs float64 `json:"beside_mb_s,omitempty"`
+	// DownloadMBs is the rate of the download that ran during the requests.
+	DownloadMBs float64 `json:"download_mb_s,omitempty"`
 	// Ratio is the rate with stalled visitors to that without.
 	Ratio float64 `json:"ratio,omitempty"`
 }
@@ -89,7 +89,7 @@ func median(runs []result) result {
 		func(r *result) *float64 { return &r.P99 },
 		func(r *result) *float64 { return &r.Max },
 		func(r *result) *float64 { return &r.MBs },
-		func(r *result) *float64 { return &r.BesideMBs },
+		func(r *result) *float64 { return &r.DownloadMBs },
 		func(r *result) *float64 { return &r.Ratio },
 	} {
 		*figure(&m) = medianOf(runs, func(r result) float64 { return *figure(&r) })
@@ -148,8 +148,8 @@ func (r result) nextTo() string {
 	switch {
 	case r.Ratio > 0:
 		return fmt.Sprintf("%.2f of alone", r.Ratio)
-	case r.BesideMBs > 0:
-		return fmt.Sprintf("%.2f MB/s", r.BesideMBs)
+	case r.DownloadMBs > 0:
+		return fmt.Sprintf("%.2f MB/s", r.DownloadMBs)
 	}
 	return ""
 }

@@ -63,8 +63,8 @@ func TestVisitors(t *testing.T) {
 	}
 	visitors := again(t, `{"role":"visitors","url":"http://shop.test","dial":"`+m.Ready+`","patient":true,"rows":[
 		{"name":"small","requests":20,"size":4096,"workers":4,"kind":"alone"},
-		{"name":"beside","requests":20,"size":4096,"workers":4,"kind":"beside"}]}`)
-	for _, name := range []string{"small", "beside"} {
+		{"name":"during","requests":20,"size":4096,"workers":4,"kind":"during"}]}`)
+	for _, name := range []string{"small", "during"} {
 		var m message
 		if err := visitors.Next(&m); err != nil {
 			t.Fatal(err)

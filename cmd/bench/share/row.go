@@ -23,7 +23,7 @@ type kind string
 
 const (
 	alone   kind = "alone"   // nothing
-	beside  kind = "beside"  // a download, over and over
+	during  kind = "during"  // a download, over and over
 	stalled kind = "stalled" // visitors that have stopped reading
 )
 
@@ -49,7 +49,7 @@ func allRows() []row {
 		{"small", "300 × 4 KB over 6", 300, 4 << 10, 6, alone},
 		{"burst", "1000 × 1 KB over 64", 1000, 1 << 10, 64, alone},
 		{"download", "one 10 MB download", 1, downloadSize, 1, alone},
-		{"beside", "4 KB while a download runs", 200, 4 << 10, 6, beside},
+		{"during", "4 KB while a download runs", 200, 4 << 10, 6, during},
 		{"stalled", "3 × 10 MB, with 8 visitors that stopped reading", 3, downloadSize, 1, stalled},
 	}
 }
@@ -70,8 +70,8 @@ func (r row) run(ctx context.Context, c client) (result, error) {
 		return result{}, fmt.Errorf("row %s: the first request: %w", r.Name, err)
 	}
 	switch r.Kind {
-	case beside:
-		return r.runBeside(ctx, c)
+	case during:
+		return r.runDuring(ctx, c)
 	case stalled:
 		return r.runStalled(ctx, c)
 	}
@@ -108,8 +108,8 @@ func (r row) load(ctx context.Context, c client) result {
 	return m.result(r.Name)
 }
 
-// runBeside keeps a download running during the requests.
-func (r row) runBeside(ctx context.Context, c client) (result, error) {
+// runDuring keeps a download running during the requests.
+func (r row) runDuring(ctx context.Context, c client) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
@@ -133,7 +133,7 @@ func (r row) runBeside(ctx context.Context, c client) (result, error) {
 	took := time.Since(start)
 	cancel()
 	wg.Wait()
-	res.BesideMBs = megabytes(bytes.Load(), took)
+	res.DownloadMBs = megabytes(bytes.Load(), took)
 	if failed != nil {
 		res.Errors[fmt.Sprintf("the download: %v", failed)]++
 	}

@@ -67,16 +67,16 @@ func TestAlone(t *testing.T) {
 	})
 }
 
-// TestBeside: a download runs before and beside the requests, and its end is
+// TestDuring: a download runs before and during the requests, and its end is
 // neither an error nor waited for.
-func TestBeside(t *testing.T) {
+func TestDuring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f fakeClient
-		res, err := row{"r", "", 20, 4 << 10, 2, beside}.run(t.Context(), &f)
+		res, err := row{"r", "", 20, 4 << 10, 2, during}.run(t.Context(), &f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res.OK != 20 || res.Total != 40 || len(res.Errors) > 0 || res.BesideMBs <= 0 {
+		if res.OK != 20 || res.Total != 40 || len(res.Errors) > 0 || res.DownloadMBs <= 0 {
 			t.Errorf("%+v", res)
 		}
 		if !slices.Contains(f.sizes, downloadSize) || f.most.Load() != 3 {
@@ -85,7 +85,7 @@ func TestBeside(t *testing.T) {
 	})
 }
 
-func TestBesideTellsOfABrokenDownload(t *testing.T) {
+func TestBrokenDownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fakeClient{fail: func(n int64) error {
 			if n == 2 {
@@ -93,7 +93,7 @@ func TestBesideTellsOfABrokenDownload(t *testing.T) {
 			}
 			return nil
 		}}
-		res, err := row{"r", "", 20, 4 << 10, 2, beside}.run(t.Context(), &f)
+		res, err := row{"r", "", 20, 4 << 10, 2, during}.run(t.Context(), &f)
 		if err != nil || res.Errors["the download: cut off"] != 1 {
 			t.Errorf("%+v, %v", res, err)
 		}
@@ -112,7 +112,7 @@ func TestStalled(t *testing.T) {
 		}
 		synctest.Wait()
 		if f.stalled.Load() != 0 {
-			t.Errorf("%d visitors still stand there", f.stalled.Load())
+			t.Errorf("%d visitors are still stalled", f.stalled.Load())
 		}
 	})
 }
@@ -132,7 +132,7 @@ func TestFailures(t *testing.T) {
 		}
 		broken := fakeClient{fail: func(int64) error { return errors.New("no") }}
 		if _, err := (row{"r", "", 10, 4 << 10, 1, alone}).run(t.Context(), &broken); err == nil {
-			t.Error("a first request that fails is no error")
+			t.Error("a first request that fails is accepted")
 		}
 		if _, err := timedGet(t.Context(), short{}, 10); err == nil || err.Error() != "a response of 9 bytes instead of 10" {
 			t.Errorf("a short response: %v", err)

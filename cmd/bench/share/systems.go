@@ -199,7 +199,7 @@ type peer struct {
 	// relay and agent are command lines. In them and in files, RELAY is the relay's
 	// address, and PORT that of the application, on loopback next to the agent.
 	relay, agent string
-	// host is what visitors request; empty is the relay's address.
+	// host is in the URL of visitors; empty for the relay's address.
 	host string
 }
 
