@@ -14,11 +14,11 @@ import (
 
 // watchedConn is a connection to a member that tells the exchange using it when it
 // is closed. http.Transport reports a dead connection only after it has read the
-// request's body, and a visitor that waits for an answer sends nothing more.
+// request's body, and a client that waits for an answer sends nothing more.
 type watchedConn struct {
 	net.Conn
 	conns     *connections // of its member
-	private   bool         // outside the pool: one request or one visitor uses it
+	private   bool         // outside the pool: one request or one client uses it
 	dialling  *dialling    // up to the first answer
 	dialled   time.Time    // when the dial began
 	connected time.Time    // when it ended

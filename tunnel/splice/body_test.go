@@ -52,11 +52,11 @@ func TestBodyErrors(t *testing.T) {
 	}
 	accept := func([]byte, bool) error { return nil }
 	refuse := func([]byte, bool) error { return broken }
-	if readErr, writeErr := Body(response(iotest.ErrReader(broken), 5), accept); readErr != broken || writeErr != nil {
+	if readErr, writeErr := Body(response(iotest.ErrReader(broken), 5), accept); !errors.Is(readErr, broken) || writeErr != nil {
 		t.Errorf("reading: %v, %v", readErr, writeErr)
 	}
 	for _, length := range []int64{3, -1} {
-		if readErr, writeErr := Body(response(strings.NewReader("abc"), length), refuse); readErr != nil || writeErr != broken {
+		if readErr, writeErr := Body(response(strings.NewReader("abc"), length), refuse); readErr != nil || !errors.Is(writeErr, broken) {
 			t.Errorf("writing %d: %v, %v", length, readErr, writeErr)
 		}
 	}
@@ -73,7 +73,7 @@ func TestTrailers(t *testing.T) {
 		t.Errorf("%v, %d flushes, %v; want %v", err, flushed, w.Header(), want)
 	}
 	broken := errors.New("broken")
-	if err := Trailers(w, http.Header{"X-Sum": {"1"}}, func() error { return broken }); err != broken {
+	if err := Trailers(w, http.Header{"X-Sum": {"1"}}, func() error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("a flush that fails: %v", err)
 	}
 	if err := Trailers(w, http.Header{"X-Empty": nil}, func() error { return broken }); err != nil {
