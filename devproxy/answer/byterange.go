@@ -1,9 +1,10 @@
 package answer
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -88,16 +89,14 @@ func parseRanges(set string, size int64) []string {
 // blank, ok is false when it is not a number.
 func position(text string, size int64) (n int64, present, ok bool) {
 	text = strings.Trim(text, " \t")
-	for _, c := range []byte(text) {
-		if c < '0' || c > '9' {
-			return 0, true, false
-		}
-		if n < size {
-			n = min(n, (math.MaxInt64-9)/10)*10 + int64(c-'0') // no overflow
-		}
-		n = min(n, size)
+	if text == "" {
+		return 0, false, true
 	}
-	return n, text != "", true
+	value, err := strconv.ParseUint(text, 10, 63)
+	if errors.Is(err, strconv.ErrRange) {
+		return size, true, true
+	}
+	return min(int64(value), size), true, err == nil
 }
 
 // less compares two numbers of any length.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -34,24 +35,24 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
+	link, folder, fix := fmt.Sprintf("%q in the folder %q", e.Link, e.Text), "the folder",
+		"Copy the files into the folder, or serve the link's target with its own route"
+	if e.Single {
+		link, folder, fix = strconv.Quote(e.Text), "its folder", "Name the file that it leads to"
+	}
 	switch {
 	case e.Single && e.Reason != "":
 		return fmt.Sprintf("the file %q is not served: its name %s", e.Text, e.Reason)
-	case e.Single && e.Link != "" && e.LinkDot:
-		return fmt.Sprintf("%q is a link to a name that begins with \".\"; such files are not served", e.Text)
-	case e.Single && e.Link != "":
-		return fmt.Sprintf("%q is a link that leads out of its folder; only what is inside is served. Name the file that it leads to", e.Text)
+	case e.Reason != "":
+		return fmt.Sprintf("the path %q %s; such names are not served", e.Path, e.Reason)
+	case e.Link != "" && e.LinkDot:
+		return link + ` is a link to a name that begins with "."; such files are not served`
+	case e.Link != "":
+		return fmt.Sprintf("%s is a link that leads out of %s; only what is inside is served. %s", link, folder, fix)
 	case e.Single:
 		return fmt.Sprintf("the file %q does not exist yet (%s)", e.Text, e.Dir)
 	case e.DirMissing:
 		return fmt.Sprintf("the folder %q does not exist yet (%s)", e.Text, e.Dir)
-	case e.Reason != "":
-		return fmt.Sprintf("the path %q %s; such names are not served", e.Path, e.Reason)
-	case e.Link != "" && e.LinkDot:
-		return fmt.Sprintf("%q in the folder %q is a link to a name that begins with \".\"; such files are not served", e.Link, e.Text)
-	case e.Link != "":
-		return fmt.Sprintf("%q in the folder %q is a link that leads out of the folder; only what is inside is served. "+
-			"Copy the files into the folder, or serve the link's target with its own route", e.Link, e.Text)
 	}
 	return fmt.Sprintf("the folder %q has no file for %q", e.Text, e.Path)
 }

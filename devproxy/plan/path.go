@@ -88,9 +88,6 @@ type shape struct {
 	cased      bool // a letter that folding changes, or a byte outside of ASCII
 }
 
-// ambiguous reports whether a path has more readings than those of its "/".
-func (s shape) ambiguous() bool { return s.slash || s.backslash || s.dots }
-
 // vetPath returns the shape of path, and what makes it invalid: wrong is empty
 // for a valid path.
 func vetPath(path string) (s shape, wrong string) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -63,7 +64,8 @@ func Diff(old, next *Plan) Changes {
 	if next == nil {
 		next = &Plan{}
 	}
-	before, after := routesByID(old), routesByID(next)
+	id := func(r *Route) string { return r.ID }
+	before, after := index(old.routes, id), index(next.routes, id)
 	var c Changes
 	for r := range old.routes {
 		if after[r.ID] == nil {
@@ -79,7 +81,8 @@ func Diff(old, next *Plan) Changes {
 			c.Changed = append(c.Changed, Change{was, r})
 		}
 	}
-	oldHosts, newHosts := hostsByName(old), hostsByName(next)
+	name := func(h *Host) string { return h.Name }
+	oldHosts, newHosts := index(slices.Values(old.hosts), name), index(slices.Values(next.hosts), name)
 	c.several = len(merge(oldHosts, newHosts)) > 1
 	c.RemovedNames = missingNames(old, newHosts)
 	c.AddedNames = missingNames(next, oldHosts)
@@ -214,20 +217,13 @@ func (p *Plan) routes(yield func(*Route) bool) {
 	}
 }
 
-func routesByID(p *Plan) map[string]*Route {
-	byID := map[string]*Route{}
-	for r := range p.routes {
-		byID[r.ID] = r
+// index maps the values of a sequence by their keys.
+func index[V any](values iter.Seq[V], key func(V) string) map[string]V {
+	byKey := map[string]V{}
+	for v := range values {
+		byKey[key(v)] = v
 	}
-	return byID
-}
-
-func hostsByName(p *Plan) map[string]*Host {
-	byName := map[string]*Host{}
-	for _, h := range p.hosts {
-		byName[h.Name] = h
-	}
-	return byName
+	return byKey
 }
 
 // sharesDiffer compares the shares of the folders that both plans have.

@@ -27,76 +27,56 @@ import (
 //   - A ".." above the root is refused where the upstream's path is made from the
 //     route's: rewrite = "/public{rest}" must not become "/public/..".
 func (h *Host) otherwise(path string, s shape, r *Request, route *Route) (wrong string) {
-	all := []separators{{}, {slash: true}, {backslash: true}, {true, true}}
-	if s.ambiguous() {
-		for _, by := range all {
-			if by.slash && !s.slash || by.backslash && !s.backslash {
+	for _, parameters := range []bool{false, true} {
+		if parameters && (!s.parameters || !h.guarded) {
+			break
+		}
+		for _, by := range []separators{{}, {slash: true}, {backslash: true}, {true, true}} {
+			if !parameters && (by.slash && !s.slash || by.backslash && !s.backslash) {
 				continue
 			}
-			if wrong = h.readAs(path, by, s.dots, r, route); wrong != "" {
+			as := reading{by: by, parameters: parameters}
+			if wrong = h.readAs(path, as, s.dots || parameters, r, route); wrong != "" {
 				return wrong
-			}
-		}
-	}
-	if wrong = h.guardedBy(path, separators{}, r, route, reading{}); wrong != "" || !s.parameters || !h.guarded {
-		return wrong
-	}
-	for _, by := range all {
-		bare := withoutParameters(path, by)
-		as := reading{parameters: true}
-		if wrong = h.guardedBy(bare, by, r, route, as); wrong != "" {
-			return wrong
-		}
-		for _, merge := range []bool{true, false} {
-			resolved, climbs := withoutDots(cutter{rest: bare, separators: by, merge: merge})
-			if wrong = h.guardedBy(resolved, separators{}, r, route, as); wrong != "" {
-				return wrong
-			}
-			if climbs {
-				return `has a ".." segment above the root ` + as.String()
 			}
 		}
 	}
 	return ""
 }
 
-// readAs compares route with the readings of path that cut it by separators.
-func (h *Host) readAs(path string, by separators, dots bool, r *Request, route *Route) (wrong string) {
-	as := reading{by: by}
-	if other := h.tree.find(cutter{rest: path, separators: by, merge: true}, r); !route.same(other) {
-		return ambiguous(route, other, as.String())
+// readAs compares route with the readings of path that as describes: with its dot
+// segments and, if dots is true, with those resolved.
+func (h *Host) readAs(path string, as reading, dots bool, r *Request, route *Route) (wrong string) {
+	if as.parameters {
+		path = withoutParameters(path, as.by)
 	}
-	if wrong = h.guardedBy(path, by, r, route, as); wrong != "" || !dots {
+	if wrong = h.compare(path, as.by, as, r, route); wrong != "" || !dots {
 		return wrong
 	}
 	as.dots = true
 	for _, merge := range []bool{true, false} {
-		resolved, climbs := withoutDots(cutter{rest: path, separators: by, merge: merge})
-		if climbs && (route == nil || route.mapsPath()) {
+		resolved, climbs := withoutDots(cutter{rest: path, separators: as.by, merge: merge})
+		if climbs && (as.parameters || route == nil || route.mapsPath()) {
 			return `has a ".." segment above the root`
 		}
-		if other := h.tree.find(cutPath(resolved), r); !route.same(other) {
-			return ambiguous(route, other, as.String())
-		}
-		if wrong = h.guardedBy(resolved, separators{}, r, route, as); wrong != "" {
+		if wrong = h.compare(resolved, separators{}, as, r, route); wrong != "" {
 			return wrong
 		}
 	}
 	return ""
 }
 
-// guardedBy compares route with the readings of path that differ in what an
-// empty segment means, and in whether case counts.
-func (h *Host) guardedBy(path string, by separators, r *Request, route *Route, as reading) (wrong string) {
-	if !h.guarded {
-		return ""
-	}
-	for _, c := range []cutter{
+// compare compares route with path cut by separators, in the ways that differ in
+// what an empty segment means, and in whether case counts. as describes the path
+// in errors.
+func (h *Host) compare(path string, by separators, as reading, r *Request, route *Route) (wrong string) {
+	for i, c := range []cutter{
 		{rest: path, separators: by, merge: true},
 		{rest: path, separators: by, merge: true, untrailed: true},
 		{rest: path, separators: by},
 	} {
-		if other := h.tree.find(c, r); route.weaker(other) {
+		other := h.tree.find(c, r)
+		if route.weaker(other) || i == 0 && !as.parameters && !route.same(other) {
 			how := as.String()
 			switch {
 			case how == "" && c.untrailed:
@@ -105,6 +85,9 @@ func (h *Host) guardedBy(path string, by separators, r *Request, route *Route, a
 				how = "where empty segments count"
 			}
 			return ambiguous(route, other, how)
+		}
+		if !h.guarded {
+			return ""
 		}
 		// Routes whose paths differ in nothing but case say themselves that it counts.
 		if other := h.folded.find(c, r); route.weaker(other) && (route == nil || foldText(route.Path) != other.Path) {
