@@ -47,11 +47,11 @@ type Attempts struct {
 	mu     sync.Mutex
 	global *rate.Limiter
 	first  *rate.Limiter // of all sites' first guesses
-	own    *ByNetwork
-	firsts *ByNetwork // by Site: has a token for each that has not guessed yet
+	own    *Table[netip.Prefix]
+	firsts *Table[netip.Prefix] // by Site: has a token for each that has not guessed yet
 	// proven are the networks, and devices the device cookies, that have shown the
 	// right password. Strangers can't use up their buckets.
-	proven  *ByNetwork
+	proven  *Table[netip.Prefix]
 	devices *Table[string]
 }
 

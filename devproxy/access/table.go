@@ -63,9 +63,6 @@ type row[K comparable] struct {
 	limiter *rate.Limiter
 }
 
-// ByNetwork is a Table by Network.
-type ByNetwork = Table[netip.Prefix]
-
 // NewTable returns a table with a full bucket for every key. It remembers size of
 // them.
 func NewTable[K comparable](limit Limit, size int) *Table[K] {

@@ -86,7 +86,7 @@ func follow(w http.ResponseWriter, q *query, e *entry) error {
 	if q.r.Method == http.MethodHead || !hasBody(e.status) {
 		return nil
 	}
-	from, control, buffer := &reader{body: e.body}, http.NewResponseController(w), make([]byte, pieceSize)
+	from, flusher, buffer := &reader{body: e.body}, http.NewResponseController(w), make([]byte, pieceSize)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
@@ -99,7 +99,7 @@ func follow(w http.ResponseWriter, q *query, e *entry) error {
 			return err
 		}
 		if !e.body.complete() {
-			if err := control.Flush(); err != nil {
+			if err := flusher.Flush(); err != nil {
 				return err
 			}
 		}

@@ -143,7 +143,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, nex
 		}
 	}
 	switch {
-	case q.asked.noStore:
+	case q.control.noStore:
 		return c.miss(w, q, next, "request")
 	case e == nil && varies:
 		return c.miss(w, q, next, "vary-miss")
@@ -151,14 +151,14 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, nex
 		return c.miss(w, q, next, "uri-miss")
 	}
 	now := time.Now()
-	switch e.judge(q.asked, now) {
+	switch e.judge(q.control, now) {
 	case mayUse:
 		return c.answer(w, q, e, hit(e, now))
 	case mayUseStale:
 		c.refresh(q, e, next)
 		return c.answer(w, q, e, hit(e, now))
 	}
-	if q.asked.onlyIfCached {
+	if q.control.onlyIfCached {
 		return unavailable(w)
 	}
 	why := "stale"
@@ -207,12 +207,12 @@ func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) 
 // miss answers with next what is not there, together with other requests for it.
 func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) error {
 	switch {
-	case q.asked.onlyIfCached:
+	case q.control.onlyIfCached:
 		return unavailable(w)
 	case q.r.Method == http.MethodHead:
 		return c.head(w, q, next, why)
 	}
-	shared := q.r.Header.Get("Range") == "" && !q.asked.noStore && !conditional(q.r.Header) && !c.isPrivate(q.key)
+	shared := q.r.Header.Get("Range") == "" && !q.control.noStore && !conditional(q.r.Header) && !c.isPrivate(q.key)
 	return c.fetch(w, q, nil, next, why, shared)
 }
 

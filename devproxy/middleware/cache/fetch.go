@@ -183,7 +183,7 @@ func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch, why string) (ans
 		return true, q.r.Context().Err()
 	}
 	e, now := f.entry, time.Now()
-	if e == nil || !e.answers(q.r.Header) || e.judge(q.asked, now) != mayUse {
+	if e == nil || !e.answers(q.r.Header) || e.judge(q.control, now) != mayUse {
 		return false, nil
 	}
 	return true, c.answer(w, q, e, forwarded(why)+"; collapsed")
@@ -230,7 +230,7 @@ func (c *Cache) validate(w http.ResponseWriter, q *query, e *entry, next Handler
 func (c *Cache) refresh(q *query, e *entry, next Handler) {
 	r := q.r.Clone(context.WithValue(context.WithoutCancel(q.r.Context()), backgroundKey{}, true))
 	r.Method, r.Body = http.MethodGet, http.NoBody
-	again := &query{r, q.key, parseAsked(nil)}
+	again := &query{r, q.key, parseControl(nil)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.leaders[q.key] != nil {

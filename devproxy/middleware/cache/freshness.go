@@ -131,24 +131,24 @@ const (
 )
 
 // judge follows sections 4.2 and 5.2.1.
-func (e *entry) judge(a asked, now time.Time) verdict {
+func (e *entry) judge(c control, now time.Time) verdict {
 	age := e.age(now)
 	stale := age - e.life // from 0 on
 	switch {
-	case a.noCache || e.policy.has("no-cache"):
+	case c.noCache || e.policy.has("no-cache"):
 		return mustValidate
-	case a.maxAge >= 0 && age > a.maxAge && a.maxStale < 0:
+	case c.maxAge >= 0 && age > c.maxAge && c.maxStale < 0:
 		return mustValidate
-	case a.minFresh >= 0 && e.life-age < a.minFresh:
+	case c.minFresh >= 0 && e.life-age < c.minFresh:
 		return mustValidate
 	case stale < 0:
 		return mayUse
 	case e.mustRevalidate():
 		return mustValidate
-	case a.maxStale >= 0 && stale <= a.maxStale:
+	case c.maxStale >= 0 && stale <= c.maxStale:
 		return mayUse
 	}
-	if while, ok := e.policy.seconds("stale-while-revalidate"); ok && stale <= while && a.maxAge < 0 && a.minFresh < 0 {
+	if while, ok := e.policy.seconds("stale-while-revalidate"); ok && stale <= while && c.maxAge < 0 && c.minFresh < 0 {
 		return mayUseStale
 	}
 	return mustValidate
@@ -162,19 +162,19 @@ func (e *entry) mustRevalidate() bool {
 // mayBeDisconnected reports whether a stale e may be used when the upstream does
 // not respond at all (RFC 9111 section 4.2.4). A client that asks for a fresh one
 // gets the error.
-func (e *entry) mayBeDisconnected(a asked) bool {
-	return !e.mustRevalidate() && !a.noCache && a.maxAge < 0 && a.minFresh < 0
+func (e *entry) mayBeDisconnected(c control) bool {
+	return !e.mustRevalidate() && !c.noCache && c.maxAge < 0 && c.minFresh < 0
 }
 
 // mayReplaceError reports whether e may be used in place of an error (RFC 5861
 // section 4).
-func (e *entry) mayReplaceError(a asked, now time.Time) bool {
+func (e *entry) mayReplaceError(c control, now time.Time) bool {
 	if e.mustRevalidate() {
 		return false
 	}
 	allowed, ok := e.policy.seconds("stale-if-error")
-	if a.staleIfError >= 0 {
-		allowed, ok = max(allowed, a.staleIfError), true
+	if c.staleIfError >= 0 {
+		allowed, ok = max(allowed, c.staleIfError), true
 	}
 	return ok && e.age(now)-e.life <= allowed
 }

@@ -157,11 +157,11 @@ func (c *Cache) partialOf(q *query) *partial {
 // answerPart answers a request for a range with what is there of it.
 func (c *Cache) answerPart(w http.ResponseWriter, q *query) (answered bool, err error) {
 	ranges := q.r.Header["Range"]
-	if q.r.Method != http.MethodGet || len(ranges) != 1 || q.asked.noStore {
+	if q.r.Method != http.MethodGet || len(ranges) != 1 || q.control.noStore {
 		return false, nil
 	}
 	p, now := c.partialOf(q), time.Now()
-	if p == nil || p.e.judge(q.asked, now) != mayUse || len(q.r.Header["If-None-Match"])+len(q.r.Header["If-Modified-Since"]) > 0 {
+	if p == nil || p.e.judge(q.control, now) != mayUse || len(q.r.Header["If-None-Match"])+len(q.r.Header["If-Modified-Since"]) > 0 {
 		return false, nil
 	}
 	if condition := q.r.Header.Get("If-Range"); condition != "" && condition != p.e.header.Get("Etag") {

@@ -54,15 +54,15 @@ func (k key) refer(reference string) (referred key, ok bool) {
 type query struct {
 	r     *http.Request
 	key   key
-	asked asked
+	control control
 }
 
 func newQuery(r *http.Request, client Client) *query {
-	return &query{r, keyOf(r, client), parseAsked(r.Header)}
+	return &query{r, keyOf(r, client), parseControl(r.Header)}
 }
 
-// asked is what a request says to caches (section 5.2.1).
-type asked struct {
+// control is what a request says to caches (section 5.2.1).
+type control struct {
 	noStore, noCache, onlyIfCached bool
 	maxAge, minFresh, maxStale     time.Duration // unsaid if absent
 	staleIfError                   time.Duration // unsaid if absent (RFC 5861 section 4)
@@ -74,24 +74,24 @@ const (
 	anyStale = maxDelta * time.Second
 )
 
-func parseAsked(h http.Header) asked {
+func parseControl(h http.Header) control {
 	d := parseDirectives(h["Cache-Control"])
-	a := asked{
+	c := control{
 		noStore: d.has("no-store"), noCache: d.has("no-cache"), onlyIfCached: d.has("only-if-cached"),
 		maxAge: unsaid, minFresh: unsaid, maxStale: unsaid, staleIfError: unsaid,
 	}
 	if len(h["Cache-Control"]) == 0 {
-		a.noCache = parseDirectives(h["Pragma"]).has("no-cache") // section 5.4
+		c.noCache = parseDirectives(h["Pragma"]).has("no-cache") // section 5.4
 	}
-	for name, to := range map[string]*time.Duration{"max-age": &a.maxAge, "min-fresh": &a.minFresh, "max-stale": &a.maxStale, "stale-if-error": &a.staleIfError} {
+	for name, to := range map[string]*time.Duration{"max-age": &c.maxAge, "min-fresh": &c.minFresh, "max-stale": &c.maxStale, "stale-if-error": &c.staleIfError} {
 		if v, ok := d.seconds(name); ok {
 			*to = v
 		}
 	}
 	if values := d["max-stale"]; len(values) > 0 && values[0] == "" {
-		a.maxStale = anyStale
+		c.maxStale = anyStale
 	}
-	return a
+	return c
 }
 
 // directives are those of Cache-Control (RFC 9111 section 5.2), in lower case

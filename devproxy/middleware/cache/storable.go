@@ -14,7 +14,7 @@ import (
 // whether this one does.
 func storable(r *http.Request, status int, h http.Header, d policy) bool {
 	switch {
-	case r.Method != http.MethodGet, parseAsked(r.Header).noStore:
+	case r.Method != http.MethodGet, parseControl(r.Header).noStore:
 		return false
 	case status < 200, isPersonal(status), status == http.StatusPartialContent, status == http.StatusNotModified:
 		return false

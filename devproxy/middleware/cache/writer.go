@@ -50,7 +50,7 @@ func (w *writer) WriteHeader(status int) {
 	}
 	w.status = status
 	now := time.Now()
-	if w.old != nil && (status == http.StatusNotModified || isError(status) && w.old.mayReplaceError(w.q.asked, now)) {
+	if w.old != nil && (status == http.StatusNotModified || isError(status) && w.old.mayReplaceError(w.q.control, now)) {
 		w.instead = true
 		return
 	}
@@ -204,9 +204,9 @@ func (w *writer) finish(err error, next Handler, in *http.Request) error {
 	if err != nil {
 		if w.status == 0 && w.old != nil && !errors.Is(err, context.Canceled) {
 			switch {
-			case w.old.mayReplaceError(w.q.asked, time.Now()):
+			case w.old.mayReplaceError(w.q.control, time.Now()):
 				return w.useStale("stale-if-error")
-			case w.old.mayBeDisconnected(w.q.asked):
+			case w.old.mayBeDisconnected(w.q.control):
 				return w.useStale("disconnected")
 			}
 		}
