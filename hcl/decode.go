@@ -210,32 +210,27 @@ func (d *decoder) decodeListen(b *block) {
 // decodeListenAddress decodes a port, ":PORT" or "ADDRESS:PORT"; "" for a mistake.
 func decodeListenAddress(f field) string {
 	const example = `write a port like 8443, or "127.0.0.1:8443"`
-	const ports = "write a number from 1 to 65535, or 0 for any free port"
 	if !f.known() {
 		return ""
 	}
-	if n, ok := integer(f.Value); ok {
-		if n < 0 || n > 65535 {
-			f.errorf(ports, "port %d is out of range", n)
+	text := f.written()
+	if _, ok := integer(f.Value); !ok {
+		if f.Type() != cty.String {
+			f.errorf(example, "%s must be a port or an address", f.name)
 			return ""
 		}
-		return strconv.Itoa(n)
+		text = f.AsString()
 	}
-	if f.Type() != cty.String {
-		f.errorf(example, "%s must be a port or an address", f.name)
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port = "", text
+	}
+	if !allDigits.MatchString(port) {
+		f.errorf(example, "%q is not a valid address to listen on", text)
 		return ""
 	}
-	text := f.AsString()
-	host, port := "", text
-	if !allDigits.MatchString(text) {
-		var err error
-		if host, port, err = net.SplitHostPort(text); err != nil || !allDigits.MatchString(port) {
-			f.errorf(example, "%q is not a valid address to listen on", text)
-			return ""
-		}
-	}
 	if n, err := strconv.Atoi(port); err != nil || n > 65535 {
-		f.errorf(ports, "port %s is out of range", port)
+		f.errorf("write a number from 1 to 65535, or 0 for any free port", "port %s is out of range", port)
 		return ""
 	}
 	if ip, err := netip.ParseAddr(host); host != "" && host != "localhost" && (err != nil || !ip.IsLoopback()) {

@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"sort"
 	"unicode"
@@ -206,27 +207,23 @@ func isDisguised(name []byte) bool {
 // invisible returns the name of an invisible character and what to do about it.
 // The name of any other character is empty.
 func invisible(c rune) (name, advice string) {
-	switch {
-	case c < utf8.RuneSelf || c == utf8.RuneError:
+	if c < utf8.RuneSelf || c == utf8.RuneError {
 		return "", ""
+	}
+	name = map[rune]string{'\u200B': "a zero-width space", '\uFEFF': "a byte order mark", '\u00AD': "a soft hyphen"}[c]
+	switch {
 	case c == '\u00A0':
 		return "a no-break space", "write a space"
 	case unicode.Is(unicode.Zs, c):
 		return "a space of another width", "write a space"
 	case c == '\u2028' || c == '\u2029':
 		return "a line separator", "replace it by a new line"
-	case c == '\u200B':
-		return "a zero-width space", "remove it"
-	case c == '\uFEFF':
-		return "a byte order mark", "remove it"
-	case c == '\u00AD':
-		return "a soft hyphen", "remove it"
 	case unicode.Is(unicode.Bidi_Control, c):
 		return "which changes the direction of text", "remove it"
 	// Cf has most other characters without width; fillers and selectors are
 	// letters and marks.
 	case unicode.In(c, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
-		return "which has no width", "remove it"
+		return cmp.Or(name, "which has no width"), "remove it"
 	}
 	return "", ""
 }

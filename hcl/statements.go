@@ -352,56 +352,66 @@ func (st foreignStatement) site() finding {
 	return finding{summary, hostAdvice(convertName(m[1]), m[2])}
 }
 
+// conversionOf returns how to convert a block of nginx or of a Caddyfile; nil for
+// other blocks.
+func conversionOf(name string) func(text string) *conversion {
+	switch name {
+	case "location", "server", "http", "stream", "upstream":
+		return convertNginx
+	case "handle", "handle_path", "route", "site":
+		return convertCaddy
+	}
+	return nil
+}
+
 // block recognizes a block of nginx or of a Caddyfile.
 func (st foreignStatement) block(name, args string) finding {
-	ofNginx, ofCaddy := fmt.Sprintf("%q is a block of nginx", name), fmt.Sprintf("%q is a directive of Caddy", name)
+	convert := conversionOf(name)
 	switch name {
-	case "location":
-		return st.converted(ofNginx, name, args, convertNginx(st.whole))
-	case "handle", "handle_path":
-		return st.converted(ofCaddy, name, args, convertCaddy(st.whole))
+	case "location", "handle", "handle_path":
+		return st.converted(name, args, convert(st.whole))
 	case "route":
 		if strings.HasPrefix(args, `"`) || !strings.Contains(st.whole, "reverse_proxy") && nginxModifier.FindString(args) == "" {
 			return finding{}
 		}
-		return st.converted("a path must be a string without a modifier", name, args, convertCaddy(st.whole))
+		return st.converted(name, args, convert(st.whole))
 	case "routes", "paths", "locations", "hosts", "sites", "domains":
 		return st.plural(name, args)
 	}
-	if ownAttribute().MatchString(st.whole) || strings.HasPrefix(args, `"`) {
+	switch {
+	case ownAttribute().MatchString(st.whole) || strings.HasPrefix(args, `"`):
 		return finding{} // its parts are reported
-	}
-	switch name {
-	case "upstream":
-		if st.inside != "" {
-			return st.converted(ofNginx, name, args, convertNginx(st.whole))
-		}
+	case name == "upstream" && st.inside == "":
 		if !identifier.MatchString(args) {
 			return finding{}
 		}
 		form := cmp.Or(nginxUpstreams(directives(st.whole, true))[args], "3000")
-		return finding{ofNginx, "write service " + Quote(args) + " { upstream = " + form + " }"}
-	case "server", "http", "stream":
-		return st.converted(ofNginx, name, args, convertNginx(st.whole))
-	case "reverse_proxy":
+		return finding{`"upstream" is a block of nginx`, "write service " + Quote(args) + " { upstream = " + form + " }"}
+	case convert != nil:
+		return st.converted(name, args, convert(st.whole))
+	case name == "reverse_proxy":
 		words := strings.Fields(args)
 		if m := forwarded.FindStringSubmatch(st.whole); m != nil {
 			words = append(words, strings.Fields(m[1])...)
 		}
 		return st.directive(name, words)
-	case "events":
-		return finding{ofNginx, builtIn}
-	case "site":
-		return st.converted(ofCaddy, name, args, convertCaddy(st.whole))
-	}
-	if isBuiltIn(name) && st.inside != "" {
+	case name == "events":
+		return finding{`"events" is a block of nginx`, builtIn}
+	case isBuiltIn(name) && st.inside != "":
 		return finding{fmt.Sprintf("%q is a directive of Caddy or nginx", name), builtIn}
 	}
 	return finding{}
 }
 
 // converted returns the finding for a block of another tool with its conversion.
-func (st foreignStatement) converted(summary, name, args string, c *conversion) finding {
+func (st foreignStatement) converted(name, args string, c *conversion) finding {
+	summary := fmt.Sprintf("%q is a block of nginx", name)
+	switch name {
+	case "route":
+		summary = "a path must be a string without a modifier"
+	case "handle", "handle_path", "site":
+		summary = fmt.Sprintf("%q is a directive of Caddy", name)
+	}
 	path := args
 	if i := strings.IndexAny(args, `"'`); i > 0 {
 		path = args[i:]

@@ -55,27 +55,21 @@ func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 	if value == "" {
 		return ""
 	}
-	known := slices.Concat(k.attrs, k.blocks)
+	has := func(word string) bool { return slices.Contains(k.attrs, word) || slices.Contains(k.blocks, word) }
+	upstream, name := upstreamForm(value), convertName(value)
 	switch other := otherWords()[attr.Name]; {
-	case other == "upstream" && upstreamForm(value) != "":
-		form := "upstream = " + upstreamForm(value)
-		switch {
-		case slices.Contains(known, "upstream"):
-			return form
-		case k.label == "" && k.attrs != nil && slices.Contains(k.blocks, "host"):
-			return `host "shop.localhost" { ` + form + " }"
-		}
-	case other == "route" && strings.HasPrefix(value, "/") && slices.Contains(known, "route"):
+	case upstream != "" && other == "upstream" && has("upstream"):
+		return "upstream = " + upstream
+	case upstream != "" && (other == "upstream" || attr.Name == "upstream") && has("host"):
+		return `host "shop.localhost" { upstream = ` + upstream + " }"
+	case other == "route" && strings.HasPrefix(value, "/") && has("route"):
 		return "route " + Quote(value) + " {"
 	case other == "route" && k.label == "path":
 		return "route " + Quote(value) + ` { as the block's first line`
-	case other == "files" && slices.Contains(known, "files"):
+	case other == "files" && has("files"):
 		return "files = " + Quote(value)
-	case other == "aliases" && slices.Contains(known, "aliases") && convertName(value) != "":
-		return "aliases = [" + Quote(convertName(value)) + "]"
-	}
-	if attr.Name == "upstream" && slices.Contains(k.blocks, "host") && upstreamForm(value) != "" {
-		return `host "shop.localhost" { upstream = ` + upstreamForm(value) + " }"
+	case other == "aliases" && has("aliases") && name != "":
+		return "aliases = [" + Quote(name) + "]"
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"cmp"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -260,33 +261,24 @@ func hostPortMember(p place, text string) *Member {
 		}
 		return invalid(`write "host:port" or a URL`)
 	}
-	i := strings.LastIndexByte(text, ':')
-	if i < 0 || strings.HasSuffix(text, "]") {
-		if !isDialable(strings.Trim(text, "[]")) {
-			return invalid(`write "host:port"`)
-		}
-		p.errorf(suggest(text+":80")+" or "+strconv.Quote("https://"+text), "%q has no port", text)
-		return nil
-	}
-	host, digits := text[:i], text[i+1:]
-	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		host = host[1 : len(host)-1]
-	} else if strings.Contains(host, ":") {
+	host, digits, err := net.SplitHostPort(text)
+	switch {
+	case strings.Count(text, ":") > 1 && !strings.HasPrefix(text, "["):
 		detail := `write "[::1]:3000"`
-		if isIP(host) && allDigits.MatchString(digits) {
-			detail = suggest("[" + host + "]:" + digits)
+		if i := strings.LastIndexByte(text, ':'); isIP(text[:i]) && allDigits.MatchString(text[i+1:]) {
+			detail = suggest("[" + text[:i] + "]" + text[i:])
 		} else if isIP(text) {
 			detail = suggest("[" + text + "]:80")
 		}
 		p.errorf(detail, "an IPv6 address needs brackets")
-		return nil
-	}
-	if !isDialable(host) || !allDigits.MatchString(digits) {
+	case err != nil && isDialable(strings.Trim(text, "[]")):
+		p.errorf(suggest(text+":80")+" or "+strconv.Quote("https://"+text), "%q has no port", text)
+	case err != nil || !isDialable(host) || !allDigits.MatchString(digits):
 		return invalid(`write "host:port"`)
+	default:
+		if port := p.port(digits); port != 0 {
+			return &Member{Scheme: SchemeHTTP, Host: host, Port: port, Text: text}
+		}
 	}
-	port := p.port(digits)
-	if port == 0 {
-		return nil
-	}
-	return &Member{Scheme: SchemeHTTP, Host: host, Port: port, Text: text}
+	return nil
 }
