@@ -131,15 +131,11 @@ func decodeFiles(f field, single bool) *Files {
 		return nil
 	}
 	files := &Files{Text: text, Range: f.at(), Flow: f.flow()}
-	switch {
-	case text == "":
-		f.errorf(`write "." for the folder of the Proxyfile`, "the folder name is empty")
-		return nil
-	case strings.HasPrefix(text, "~"):
-		f.errorf(`write "${env("HOME")}`+text[1:]+`"`, `"~" is not expanded`)
-		return nil
-	case strings.ContainsRune(text, 0):
-		f.errorf("remove it", "a file name can't contain a NUL byte")
+	if !f.place().passes(
+		when(text == "", `write "." for the folder of the Proxyfile`, "the folder name is empty"),
+		when(strings.HasPrefix(text, "~"), `write "${env("HOME")}`+strings.TrimPrefix(text, "~")+`"`, `"~" is not expanded`),
+		when(strings.ContainsRune(text, 0), "remove it", "a file name can't contain a NUL byte"),
+	) {
 		return nil
 	}
 	files.Dir = f.scope.absolute(text)

@@ -57,10 +57,6 @@ func decodeRanges(f field) *Ranges {
 // decodeCORS decodes cors = true, and a list of origins.
 func decodeCORS(v value) *CORS {
 	switch {
-	case v.isOff():
-		return &CORS{Off: true, Range: v.at()}
-	case !v.IsKnown() && !v.inBrackets():
-		return nil
 	case v.is(cty.Bool):
 		return &CORS{Own: true, Range: v.at()}
 	case v.isList():
@@ -110,21 +106,16 @@ var originScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 func (p place) origin(text string) string {
 	scheme, rest, isURL := strings.Cut(text, "://")
 	end := strings.IndexAny(rest, "/?#")
-	switch {
-	case text == "null":
-		p.errorf("name the page's own origin", `any page can have the origin "null"`)
-	case !isURL || !originScheme.MatchString(scheme):
-		p.errorf(suggest("https://"+strings.TrimLeft(text, "/")), "an origin needs a scheme")
-	case strings.Contains(rest, "*"):
-		p.errorf("list each of them; true allows all names of a wildcard host of this Proxyfile", `an origin can't contain "*"`)
-	case strings.Contains(rest, "@"):
-		p.errorf(suggest(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]), "an origin can't have a user name")
-	case end >= 0:
-		p.errorf(suggest(scheme+"://"+rest[:end]), "an origin can't have a path")
-	default:
-		return p.serialize(strings.ToLower(scheme), rest, text)
+	if !p.passes(
+		when(text == "null", "name the page's own origin", `any page can have the origin "null"`),
+		when(!isURL || !originScheme.MatchString(scheme), suggest("https://"+strings.TrimLeft(text, "/")), "an origin needs a scheme"),
+		when(strings.Contains(rest, "*"), "list each of them; true allows all names of a wildcard host of this Proxyfile", `an origin can't contain "*"`),
+		when(strings.Contains(rest, "@"), suggest(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]), "an origin can't have a user name"),
+		when(end >= 0, suggest(scheme+"://"+rest[:max(end, 0)]), "an origin can't have a path"),
+	) {
+		return ""
 	}
-	return ""
+	return p.serialize(strings.ToLower(scheme), rest, text)
 }
 
 // serialize returns the origin with that scheme and authority.
@@ -169,12 +160,7 @@ const hashCommand = "run devproxy hash-password and write what it prints"
 
 // decodeBasicAuth decodes basic_auth = { NAME = "bcrypt hash" }.
 func decodeBasicAuth(v value) *BasicAuth {
-	switch {
-	case v.isOff():
-		return &BasicAuth{Off: true, Range: v.at()}
-	case !v.IsKnown():
-		return nil
-	case !v.isObject():
+	if !v.isObject() {
 		v.errorf(`write basic_auth = { NAME = "HASH" }; for the hash, `+hashCommand, "basic_auth must be an object of user names and hashes")
 		return nil
 	}
@@ -197,20 +183,12 @@ func decodeBasicAuth(v value) *BasicAuth {
 
 // isUserName checks the name of f (RFC 7617 section 2).
 func (f field) isUserName() bool {
-	at := f.scope.at(f.nameAt)
-	switch {
-	case f.name == "":
-		at.errorf(`write one like "ann"`, "the user name is empty")
-	case strings.Contains(f.name, ":"):
-		at.errorf(suggest(strings.ReplaceAll(f.name, ":", "-")), `a user name can't contain ":"`)
-	case strings.ContainsFunc(f.name, isControl):
-		at.errorf("remove it", "the user name contains a control character")
-	case len(f.name) > maxUser:
-		at.errorf("", "a user name can have at most %d bytes", maxUser)
-	default:
-		return true
-	}
-	return false
+	return f.scope.at(f.nameAt).passes(
+		when(f.name == "", `write one like "ann"`, "the user name is empty"),
+		when(strings.Contains(f.name, ":"), suggest(strings.ReplaceAll(f.name, ":", "-")), `a user name can't contain ":"`),
+		when(strings.ContainsFunc(f.name, isControl), "remove it", "the user name contains a control character"),
+		when(len(f.name) > maxUser, "", "a user name can have at most %d bytes", maxUser),
+	)
 }
 
 // hash returns the bcrypt hash f; "" for a mistake. No diagnostic contains the
@@ -245,10 +223,6 @@ func decodeRateLimit(v value) *RateLimit {
 	limit := &RateLimit{By: RateByAddress, Range: v.at()}
 	before := len(v.scope.diags)
 	switch {
-	case v.isOff():
-		return &RateLimit{Off: true, Range: v.at()}
-	case !v.IsKnown():
-		return nil
 	case v.isObject():
 		decodeObject(v, "rate_limit", rateEntries(), limit)
 		if limit.Count == 0 && len(v.scope.diags) == before && v.IsWhollyKnown() {
@@ -290,10 +264,6 @@ const (
 func decodeCache(v value) *Cache {
 	c := &Cache{Size: DefaultCacheSize, Range: v.at()}
 	switch {
-	case v.isOff():
-		return &Cache{Off: true, Range: v.at()}
-	case !v.IsKnown():
-		return nil
 	case v.is(cty.Bool):
 		return c
 	case !v.isObject():
@@ -328,10 +298,6 @@ const maxDelay = time.Hour
 func decodeSimulate(v value) *Simulate {
 	const example = `write simulate = { delay = "300ms", errors = "5%" }`
 	switch {
-	case v.isOff():
-		return &Simulate{Off: true, Range: v.at()}
-	case !v.IsKnown():
-		return nil
 	case !v.isObject():
 		v.errorf(example, "simulate must be an object with delay, errors or bandwidth")
 		return nil

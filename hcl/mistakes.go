@@ -62,11 +62,16 @@ var (
 	heredoc       = regexp.MustCompile(`<<-?([A-Za-z_][\w-]*)[ \t\r]*\n`)
 )
 
+// replace reports and overwrites work[start:end].
+func (l *line) replace(start, end int, c byte, summary, detail string) bool {
+	l.report(start, end, summary, detail)
+	l.fill(start, end, c)
+	return true
+}
+
 // repairMergeMark repairs the marks that git leaves at a conflict.
 func repairMergeMark(l *line, _ []int) bool {
-	l.report(l.start, l.end, "this is part of a merge conflict", "keep one of the two versions, and remove the markers")
-	l.fill(l.start, l.end, ' ')
-	return true
+	return l.replace(l.start, l.end, ' ', "this is part of a merge conflict", "keep one of the two versions, and remove the markers")
 }
 
 // repairColon repairs `upstream: 3000`.
@@ -151,9 +156,7 @@ func repairQuotedName(l *line, _ []int) bool {
 
 // repairTemplateLabel repairs `host "${local.name}.localhost" {`.
 func repairTemplateLabel(l *line, m []int) bool {
-	l.report(l.start+m[4], l.start+m[5], "a label can't contain an expression", "write the name itself: references and messages use it")
-	l.fill(l.start+m[4], l.start+m[5], filler)
-	return true
+	return l.replace(l.start+m[4], l.start+m[5], filler, "a label can't contain an expression", "write the name itself: references and messages use it")
 }
 
 // repairUnquotedLabel repairs `host shop.localhost {`, and a quote on one side only.
@@ -163,9 +166,7 @@ func repairUnquotedLabel(l *line, m []int) bool {
 	if plain := pathPrefix(name); plain != "" && strings.ContainsAny(name, "*^(") {
 		name = plain
 	}
-	l.report(start, end, unquotedSummary(l.text[m[2]:m[3]]), suggest(name))
-	l.fill(start, end, filler)
-	return true
+	return l.replace(start, end, filler, unquotedSummary(l.text[m[2]:m[3]]), suggest(name))
 }
 
 func unquotedSummary(block string) string {
@@ -195,9 +196,7 @@ func repairQuotes(l *line, _ []int) bool {
 				inside = l.text[m[i]:m[i+1]]
 			}
 		}
-		l.report(l.start+m[0], l.start+m[1], `a string needs double quotes`, suggest(inside))
-		l.fill(l.start+m[0], l.start+m[1], filler)
-		return true
+		return l.replace(l.start+m[0], l.start+m[1], filler, `a string needs double quotes`, suggest(inside))
 	}
 	return false
 }
@@ -231,15 +230,11 @@ func repairUnquoted(l *line, _ []int) bool {
 	}
 	word := string(l.work[start:end])
 	if digits, is := strings.CutPrefix(word, ":"); is && allDigits.MatchString(digits) {
-		l.report(start, end, "a port is a number without a colon", "write "+digits)
-		l.fill(start, end, filler)
-		return true
+		return l.replace(start, end, filler, "a port is a number without a colon", "write "+digits)
 	}
 	for _, form := range unquotedForms() {
 		if form.pattern.MatchString(word) {
-			l.report(start, end, form.is, suggest(word))
-			l.fill(start, end, filler)
-			return true
+			return l.replace(start, end, filler, form.is, suggest(word))
 		}
 	}
 	return false
@@ -270,9 +265,7 @@ func repairOneLine(l *line, _ []int) bool {
 		return false
 	case l.at >= l.start+len(code) && end < open:
 		start := l.start + open + 1
-		l.report(start, l.end, "a block that begins like this must end on the same line", "put its content on separate lines")
-		l.fill(start, l.end, ' ')
-		return true
+		return l.replace(start, l.end, ' ', "a block that begins like this must end on the same line", "put its content on separate lines")
 	case end < open || l.start+end <= l.at:
 		return false
 	}
@@ -325,9 +318,7 @@ func repairOpenString(l *line, _ []int) bool {
 	if end == start {
 		return false
 	}
-	l.report(start, end, "this string is not closed", `write the closing "`)
-	l.fill(start, end, filler)
-	return true
+	return l.replace(start, end, filler, "this string is not closed", `write the closing "`)
 }
 
 // repairHeredoc repairs a heredoc without its end mark.

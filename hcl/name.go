@@ -30,66 +30,50 @@ func (p place) hostName(text string, wildcard bool) string {
 	name := strings.ToLower(text)
 	base, isWildcard := strings.CutPrefix(name, "*.")
 	plain := suggest(urlHost.FindStringSubmatch(name)[1])
-	switch {
-	case strings.Contains(name, "://"):
-		p.errorf(plain, "a host name can't have a scheme")
-	case isIP(strings.Trim(name, "[]")):
-		p.errorf(`write one like "shop.localhost"`, "%q is an IP address, not a host name", text)
-	case strings.Contains(name, "/"):
-		p.errorf(plain+`, and in it route "/PATH"`, "a host name can't have a path")
-	case strings.Contains(name, ":"):
-		p.errorf(plain+"; ports go in a listen block", "a host name can't have a port")
-	case strings.HasSuffix(name, "."):
-		p.errorf(suggest(strings.TrimRight(name, ".")), `a name must not end with "."`)
-	case isWildcard && !wildcard:
-		p.errorf(suggest(base), "domain can't have a wildcard")
-	case strings.Contains(base, "*"):
-		p.errorf(`write one like "*.tenant.shop.localhost"`, `"*." is only allowed at the beginning, for one label`)
-	case len(name) > maxName:
-		p.errorf("", "a name can have at most %d characters", maxName)
-	case !p.labels(base, text):
-	case base != "localhost" && !strings.HasSuffix(base, suffix):
-		p.errorf(suggest(underLocalhost(name))+"; other suffixes need devproxy trust --domain, which is not built yet", "%q is not below .localhost", text)
-	default:
-		return name
+	good := p.passes(
+		when(strings.Contains(name, "://"), plain, "a host name can't have a scheme"),
+		when(isIP(strings.Trim(name, "[]")), `write one like "shop.localhost"`, "%q is an IP address, not a host name", text),
+		when(strings.Contains(name, "/"), plain+`, and in it route "/PATH"`, "a host name can't have a path"),
+		when(strings.Contains(name, ":"), plain+"; ports go in a listen block", "a host name can't have a port"),
+		when(strings.HasSuffix(name, "."), suggest(strings.TrimRight(name, ".")), `a name must not end with "."`),
+		when(isWildcard && !wildcard, suggest(base), "domain can't have a wildcard"),
+		when(strings.Contains(base, "*"), `write one like "*.tenant.shop.localhost"`, `"*." is only allowed at the beginning, for one label`),
+		when(len(name) > maxName, "", "a name can have at most %d characters", maxName),
+	) && p.labels(base, text) && p.passes(
+		when(base != "localhost" && !strings.HasSuffix(base, suffix),
+			suggest(underLocalhost(name))+"; other suffixes need devproxy trust --domain, which is not built yet", "%q is not below .localhost", text),
+	)
+	if !good {
+		return ""
 	}
-	return ""
+	return name
 }
 
 // labels checks the labels of a name, which was written as text.
 func (p place) labels(name, text string) bool {
 	for label := range strings.SplitSeq(name, ".") {
-		switch {
-		case label == "":
-			p.errorf(`write one like "shop.localhost"`, "%q has an empty part", text)
-			return false
-		case len(label) > maxLabel:
-			p.errorf("", "the part of a name between two dots can have at most %d characters", maxLabel)
-			return false
-		case strings.ContainsFunc(label, func(r rune) bool { return r >= 0x80 }):
-			p.errorf("write its xn-- form, which you can copy from the browser's address bar", "%q is not ASCII", text)
-			return false
-		case !labelPattern.MatchString(label):
-			p.errorf(`write letters, digits and "-"`, "%q is not a valid name", text)
+		if !p.passes(
+			when(label == "", `write one like "shop.localhost"`, "%q has an empty part", text),
+			when(len(label) > maxLabel, "", "the part of a name between two dots can have at most %d characters", maxLabel),
+			when(strings.ContainsFunc(label, notASCII), "write its xn-- form, which you can copy from the browser's address bar", "%q is not ASCII", text),
+			when(!labelPattern.MatchString(label), `write letters, digits and "-"`, "%q is not a valid name", text),
+		) {
 			return false
 		}
 	}
 	return true
 }
 
+func notASCII(r rune) bool { return r >= 0x80 }
+
 // publicLabels checks that name, which was written as text, has the labels of a
 // host name (RFC 1123 section 2.1). Names in public certificates have no "_";
 // local names may have one.
 func (p place) publicLabels(name, text, example string) bool {
-	switch {
-	case slices.Contains(strings.Split(name, "."), ""):
-		p.errorf(example, "%q has an empty part", text)
-	case strings.Contains(name, "_"):
-		p.errorf(suggest(strings.ReplaceAll(name, "_", "-")), `%q contains "_"`, text)
-	default:
-		return p.labels(name, text)
-	}
-	return false
+	return p.passes(
+		when(slices.Contains(strings.Split(name, "."), ""), example, "%q has an empty part", text),
+		when(strings.Contains(name, "_"), suggest(strings.ReplaceAll(name, "_", "-")), `%q contains "_"`, text),
+	) && p.labels(name, text)
 }
 
 // underLocalhost returns name below .localhost: "shop.test" and "shop" become

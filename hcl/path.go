@@ -30,50 +30,43 @@ func (p place) routePath(text string, exact bool) (clean string, ok bool) {
 // path checks a path prefix. It is written decoded: "/café" and not "/caf%C3%A9".
 func (p place) path(text string) (clean string, ok bool) {
 	fixed := path.Clean("/" + text)
-	switch i := strings.IndexAny(text, "?#"); {
-	case strings.Contains(text, "://"):
-		p.errorf(`write "/PATH"; the host name goes in host "NAME"`, "a route needs a path, not a URL")
-	case pattern.MatchString(text):
-		p.patternPath(text)
-	case !strings.HasPrefix(text, "/"):
-		p.errorf(suggest("/"+text), `a path must begin with "/"`)
-	case i >= 0 && text[i] == '?':
-		p.errorf(suggest(text[:i])+" and match = { query = { … } }", "a path can't have a query")
-	case i >= 0:
-		p.errorf(suggest(text[:i]), "a path can't have a fragment, which browsers do not send")
-	case strings.Contains(text, "**"):
-		detail := suggest(pathPrefix(text)) + ": it matches everything below too"
-		if strings.Contains(strings.TrimRight(text, "*/"), "*") {
-			detail = `write one "*" for each segment`
-		}
-		p.errorf(detail, `a "*" in a path matches only within one segment`)
-	case pathEscape.MatchString(text):
-		p.errorf("write the character itself: "+unescaped(text), "a path must be written without %% escapes")
-	case strings.Contains(text, `\`):
-		p.errorf(suggest(strings.ReplaceAll(text, `\`, "/")), `a path can't contain "\"`)
-	case strings.ContainsFunc(text, isControl):
-		p.errorf("remove it", "a path can't contain control characters")
-	case fixed != "/" && fixed+"/" == text:
-		p.errorf(suggest(fixed)+`: it matches "`+fixed+`/" too; for "`+fixed+`/" alone, add exact = true`, `a path must not end with "/"`)
-	case path.Clean(text) != text:
-		p.errorf(suggest(fixed), `a path can't have an empty, "." or ".." segment`)
-	default:
-		return text, true
+	plain, _, query := strings.Cut(text, "?")
+	plain, _, fragment := strings.Cut(plain, "#")
+	stars := suggest(pathPrefix(text)) + ": it matches everything below too"
+	if strings.Contains(strings.TrimRight(text, "*/"), "*") {
+		stars = `write one "*" for each segment`
 	}
-	return "", false
+	good := p.passes(
+		when(strings.Contains(text, "://"), `write "/PATH"; the host name goes in host "NAME"`, "a route needs a path, not a URL"),
+	) && p.isNoPattern(text) && p.passes(
+		when(!strings.HasPrefix(text, "/"), suggest("/"+text), `a path must begin with "/"`),
+		when(fragment, suggest(plain), "a path can't have a fragment, which browsers do not send"),
+		when(query, suggest(plain)+" and match = { query = { … } }", "a path can't have a query"),
+		when(strings.Contains(text, "**"), stars, `a "*" in a path matches only within one segment`),
+		when(pathEscape.MatchString(text), "write the character itself: "+unescaped(text), "a path must be written without %% escapes"),
+		when(strings.Contains(text, `\`), suggest(strings.ReplaceAll(text, `\`, "/")), `a path can't contain "\"`),
+		when(strings.ContainsFunc(text, isControl), "remove it", "a path can't contain control characters"),
+		when(fixed != "/" && fixed+"/" == text, suggest(fixed)+`: it matches "`+fixed+`/" too; for "`+fixed+`/" alone, add exact = true`, `a path must not end with "/"`),
+		when(path.Clean(text) != text, suggest(fixed), `a path can't have an empty, "." or ".." segment`),
+	)
+	if !good {
+		return "", false
+	}
+	return text, true
 }
 
-// patternPath reports a path that is a regular expression.
-func (p place) patternPath(text string) {
+// isNoPattern reports a path that is a regular expression.
+func (p place) isNoPattern(text string) bool {
 	prefix := pathPrefix(text)
-	switch {
-	case strings.HasPrefix(text, "= "):
-		p.errorf(suggest(prefix)+"; for this path alone, add exact = true", "a path can't have a modifier")
-	case prefix == "" || prefix == "/" && strings.Contains(text, "|"):
-		p.errorf("write one route for each path", "a path must be a prefix, not a pattern")
-	default:
-		p.errorf(suggest(prefix)+": it matches everything below too", "a path must be a prefix, not a pattern")
+	advice := suggest(prefix) + ": it matches everything below too"
+	if prefix == "" || prefix == "/" && strings.Contains(text, "|") {
+		advice = "write one route for each path"
 	}
+	isPattern := pattern.MatchString(text)
+	return p.passes(
+		when(isPattern && strings.HasPrefix(text, "= "), suggest(prefix)+"; for this path alone, add exact = true", "a path can't have a modifier"),
+		when(isPattern, advice, "a path must be a prefix, not a pattern"),
+	)
 }
 
 // unescaped returns text without % escapes, in quotes.

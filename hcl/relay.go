@@ -90,17 +90,18 @@ func (p place) relay(text string) string {
 // a share starts.
 func (p place) sshRelay(text string) string {
 	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Hostname() == "":
-		p.errorf(sshExample, "%q is not the URL of an SSH server", text)
-	case u.User != nil && strings.Contains(u.User.String(), ":"):
-		p.errorf("remove it: devproxy uses your SSH agent and ~/.ssh", "a Proxyfile must not contain the password of a server")
-	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		p.errorf(sshExample, "the URL of an SSH server can't have a path")
-	default:
-		return strings.TrimSuffix(text, "/")
+	if err != nil {
+		u = &url.URL{}
 	}
-	return ""
+	_, password := u.User.Password()
+	if !p.passes(
+		when(u.Hostname() == "", sshExample, "%q is not the URL of an SSH server", text),
+		when(password, "remove it: devproxy uses your SSH agent and ~/.ssh", "a Proxyfile must not contain the password of a server"),
+		when(u.Path != "" && u.Path != "/" || u.Fragment != "", sshExample, "the URL of an SSH server can't have a path"),
+	) {
+		return ""
+	}
+	return strings.TrimSuffix(text, "/")
 }
 
 // isAddress reports an IP address, with or without a port.
@@ -111,19 +112,13 @@ func isAddress(text string) bool {
 
 // relayDomain checks the domain of a relay, which was written as text.
 func (p place) relayDomain(domain, text string) bool {
-	switch base, wildcard := strings.CutPrefix(domain, "*."); {
-	case wildcard:
-		p.errorf(suggest(base), "a relay can't have a wildcard")
-	case strings.HasSuffix(domain, "."):
-		p.errorf(suggest(strings.TrimRight(domain, ".")), `a name must not end with "."`)
-	case len(domain) > maxName:
-		p.errorf("", "a name can have at most %d characters", maxName)
-	case !p.publicLabels(domain, text, relayExample):
-	case !strings.Contains(domain, "."):
+	base, wildcard := strings.CutPrefix(domain, "*.")
+	return p.passes(
+		when(wildcard, suggest(base), "a relay can't have a wildcard"),
+		when(strings.HasSuffix(domain, "."), suggest(strings.TrimRight(domain, ".")), `a name must not end with "."`),
+		when(len(domain) > maxName, "", "a name can have at most %d characters", maxName),
+	) && p.publicLabels(domain, text, relayExample) && p.passes(
 		// Browsers do not accept certificates for names directly below one label.
-		p.errorf(didYouMean(domain, providers(), relayExample), "%q is not the domain of a relay", text)
-	default:
-		return true
-	}
-	return false
+		when(!strings.Contains(domain, "."), didYouMean(domain, providers(), relayExample), "%q is not the domain of a relay", text),
+	)
 }

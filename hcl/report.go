@@ -60,6 +60,28 @@ func (p place) add(severity Severity, detail, format string, args []any) {
 	p.reporter.report(Diagnostic{Severity: severity, Summary: summary, Detail: detail, Range: p.Range})
 }
 
+// rule is a mistake that a text may have, and what to report about it.
+type rule struct {
+	broken         bool
+	detail, format string
+	args           []any
+}
+
+func when(broken bool, detail, format string, args ...any) rule {
+	return rule{broken, detail, format, args}
+}
+
+// passes reports the first rule that is broken, and returns whether there is none.
+func (p place) passes(rules ...rule) bool {
+	for _, r := range rules {
+		if r.broken {
+			p.errorf(r.detail, r.format, r.args...)
+			return false
+		}
+	}
+	return true
+}
+
 // suggest returns the advice to write text, a string.
 func suggest(text string) string { return "write " + strconv.Quote(text) }
 

@@ -136,26 +136,20 @@ func decodeRewrite(f field, strip bool) string {
 	if strip {
 		f.scope.at(f.nameAt).errorf("remove one of them", "rewrite and strip_prefix can't be combined")
 	}
-	switch {
-	case target == "{rest}":
-		f.errorf("write strip_prefix = true", "{rest} can be empty, and an empty path is not valid")
-	case !strings.HasPrefix(target, "/"):
-		f.errorf(suggest("/"+target), `a path must begin with "/"`)
-	case strings.HasPrefix(target, "//"):
-		f.errorf(suggest("/"+strings.TrimLeft(target, "/")), `a path can't have an empty segment`)
-	case strings.ContainsAny(target, "?#"):
-		f.errorf(suggest(target[:strings.IndexAny(target, "?#")])+": the query is kept", "rewrite must be a path without query and fragment")
-	case !f.place().checkTarget(target, false):
-	default:
-		for _, found := range placeholder.FindAllString(target, -1) {
-			if found != "{rest}" {
-				f.errorf(restAdvice, "unknown placeholder %s", found)
-				return ""
-			}
-		}
-		return target
+	other := strings.ReplaceAll(target, "{rest}", "")
+	plain, _, query := strings.Cut(strings.Replace(target, "#", "?", 1), "?")
+	p := f.place()
+	if !p.passes(
+		when(target == "{rest}", "write strip_prefix = true", "{rest} can be empty, and an empty path is not valid"),
+		when(!strings.HasPrefix(target, "/"), suggest("/"+target), `a path must begin with "/"`),
+		when(strings.HasPrefix(target, "//"), suggest("/"+strings.TrimLeft(target, "/")), "a path can't have an empty segment"),
+		when(query, suggest(plain)+": the query is kept", "rewrite must be a path without query and fragment"),
+	) || !p.checkTarget(target, false) || !p.passes(
+		when(placeholder.MatchString(other), restAdvice, "unknown placeholder %s", placeholder.FindString(other)),
+	) {
+		return ""
 	}
-	return ""
+	return target
 }
 
 // identityOf returns a text that is the same for equal values. It is empty for a

@@ -211,21 +211,16 @@ func decodeHealth(v value) *Health {
 // healthPath checks the path, with its query, that is requested from members.
 func (v value) healthPath() string {
 	text, ok := v.str("path")
-	switch {
-	case !ok:
-	case strings.Contains(text, "://"):
-		v.errorf(`write "/healthz"; it is requested from each address of upstream`, "a path is not a URL")
-	case !strings.HasPrefix(text, "/"):
-		v.errorf(suggest("/"+text), `a path must begin with "/"`)
-	case strings.HasPrefix(text, "//"):
-		v.errorf(suggest("/"+strings.TrimLeft(text, "/")), "a path can't have an empty segment")
-	case strings.Contains(text, "#"):
-		before, _, _ := strings.Cut(text, "#")
-		v.errorf(suggest(before), "a path can't have a fragment, which is not sent")
-	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7F }):
-		v.errorf("write it with % escapes, as it is sent", "the path of a health check must be ASCII without spaces")
-	default:
-		return text
+	before, _, fragment := strings.Cut(text, "#")
+	if !ok || !v.place().passes(
+		when(strings.Contains(text, "://"), `write "/healthz"; it is requested from each address of upstream`, "a path can't be a URL"),
+		when(!strings.HasPrefix(text, "/"), suggest("/"+text), `a path must begin with "/"`),
+		when(strings.HasPrefix(text, "//"), suggest("/"+strings.TrimLeft(text, "/")), "a path can't have an empty segment"),
+		when(fragment, suggest(before), "a path can't have a fragment, which is not sent"),
+		when(strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7F }),
+			"write it with % escapes, as it is sent", "the path of a health check must be ASCII without spaces"),
+	) {
+		return ""
 	}
-	return ""
+	return text
 }

@@ -17,16 +17,22 @@ func settingEntries() []entry[Settings] {
 		{name: "hold", decode: func(f field, s *Settings) { s.Hold = f.nonNegative() }},
 		{name: "tls_skip_verify", decode: func(f field, s *Settings) { s.TLSSkipVerify = f.boolean() }},
 		{name: "forwarded_proto", decode: func(f field, s *Settings) { s.ForwardedProto = decodeForwardedProto(f) }},
-		{name: "cors", null: true, decode: func(f field, s *Settings) { s.CORS = decodeCORS(f.value) }},
-		{name: "basic_auth", null: true, decode: func(f field, s *Settings) { s.BasicAuth = decodeBasicAuth(f.value) }},
+		{name: "cors", null: true, decode: func(f field, s *Settings) { s.CORS = unlessOff(f, &CORS{Off: true, Range: f.at()}, decodeCORS) }},
+		{name: "basic_auth", null: true, decode: func(f field, s *Settings) {
+			s.BasicAuth = unlessOff(f, &BasicAuth{Off: true, Range: f.at()}, decodeBasicAuth)
+		}},
 		{name: "allow", null: true, decode: func(f field, s *Settings) { s.Allow = decodeRanges(f) }},
 		{name: "deny", null: true, decode: func(f field, s *Settings) { s.Deny = decodeRanges(f) }},
-		{name: "rate_limit", null: true, decode: func(f field, s *Settings) { s.RateLimit = decodeRateLimit(f.value) }},
+		{name: "rate_limit", null: true, decode: func(f field, s *Settings) {
+			s.RateLimit = unlessOff(f, &RateLimit{Off: true, Range: f.at()}, decodeRateLimit)
+		}},
 		{name: "max_concurrent", null: true, decode: func(f field, s *Settings) { s.MaxConcurrent = decodeMaxConcurrent(f) }},
 		{name: "max_body", null: true, decode: func(f field, s *Settings) { s.MaxBody = decodeMaxBody(f) }},
 		{name: "compress", null: true, decode: func(f field, s *Settings) { s.Compress = decodeCompress(f) }},
-		{name: "cache", null: true, decode: func(f field, s *Settings) { s.Cache = decodeCache(f.value) }},
-		{name: "simulate", null: true, decode: func(f field, s *Settings) { s.Simulate = decodeSimulate(f.value) }},
+		{name: "cache", null: true, decode: func(f field, s *Settings) { s.Cache = unlessOff(f, &Cache{Off: true, Range: f.at()}, decodeCache) }},
+		{name: "simulate", null: true, decode: func(f field, s *Settings) {
+			s.Simulate = unlessOff(f, &Simulate{Off: true, Range: f.at()}, decodeSimulate)
+		}},
 	}
 }
 
@@ -43,6 +49,17 @@ func decodeMaxConcurrent(f field) *int {
 
 // maxConcurrent is more requests than devproxy can have in progress.
 const maxConcurrent = 1_000_000
+
+// unlessOff decodes f, or returns off if f is false or null.
+func unlessOff[T any](f field, off *T, decode func(value) *T) *T {
+	switch {
+	case f.isOff():
+		return off
+	case !f.IsKnown() && !f.inBrackets():
+		return nil
+	}
+	return decode(f.value)
+}
 
 // decodeForwardedProto decodes forwarded_proto = "http"; "" for a mistake.
 func decodeForwardedProto(f field) ForwardedProto {

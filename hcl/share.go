@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -118,16 +117,14 @@ func (s *scope) decodePaths(b *block, name string) []Name {
 // sharedPath is path without the advice that is only for routes.
 func (p place) sharedPath(text string) string {
 	before, _, query := strings.Cut(text, "?")
-	switch {
-	case strings.Contains(text, "://"):
-		p.errorf(`write "/PATH"; it applies to all hosts`, "a path is not a URL")
-	case query:
-		p.errorf(suggest(before), "a path can't have a query")
-	default:
-		path, _ := p.path(text)
-		return path
+	if !p.passes(
+		when(strings.Contains(text, "://"), `write "/PATH"; it applies to all hosts`, "a path can't be a URL"),
+		when(query, suggest(before), "a path can't have a query"),
+	) {
+		return ""
 	}
-	return ""
+	path, _ := p.path(text)
+	return path
 }
 
 // findHidden warns of public paths that visitors cannot reach.
@@ -150,15 +147,13 @@ func values(names []Name) []string {
 // showEntry checks an entry of what is not hidden from visitors: paths, file names,
 // and parameters of a query.
 func (p place) showEntry(text string) string {
-	switch {
-	case text == "" || text == "/":
-		p.errorf(`write one like "/rails/mailers"`, "%q in show is not a hidden entry", text)
-	case strings.Contains(text, "://"):
-		p.errorf(`write "/PATH"; it applies to all hosts`, "an entry of show can't be a URL")
-	default:
-		return text
+	if !p.passes(
+		when(text == "" || text == "/", `write one like "/rails/mailers"`, "%q in show is not a hidden entry", text),
+		when(strings.Contains(text, "://"), `write "/PATH"; it applies to all hosts`, "an entry of show can't be a URL"),
+	) {
+		return ""
 	}
-	return ""
+	return text
 }
 
 // decodeVisitors decodes the addresses of allow.
@@ -248,7 +243,7 @@ func (s *scope) meantHost(name string) string {
 // case. A plain name of the same form could take the place of another key's.
 var (
 	tokenForm = regexp.MustCompile(`-[0-9a-hjkmnp-tv-z]{16}$`)
-	zoneForm  = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{8}$`)
+	zoneForm  = regexp.MustCompile(`^([0-9a-hjkmnp-tv-z]{4})([0-9a-hjkmnp-tv-z]{4})$`)
 )
 
 // sealedLabel is the parent of sealed names at every relay.
@@ -262,27 +257,22 @@ func decodePublicName(v value) string {
 	}
 	name := strings.ToLower(text)
 	first, _, dotted := strings.Cut(name, ".")
-	switch {
-	case text == "":
-		v.errorf("remove it for an unguessable name", "name is empty")
-	case dotted && first != "":
-		v.errorf(suggest(first)+"; the domain of the relay is added", "name can't contain dots")
-	case strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }):
+	p := v.place()
+	good := p.passes(
+		when(text == "", "remove it for an unguessable name", "name is empty"),
+		when(dotted && first != "", suggest(first)+"; the domain of the relay is added", "name can't contain dots"),
 		// Its xn-- form would contain "--".
-		v.errorf(`write letters a to z, digits and "-"`, "%q is not ASCII", text)
-	case !v.place().publicLabels(name, text, `write one like "shop"`):
-	case strings.Contains(name, "--"):
-		v.errorf(suggest(hyphens.ReplaceAllString(name, "-")), `name can't contain "--", which marks unguessable names`)
-	case tokenForm.MatchString(name):
-		v.errorf("use fewer characters after the last hyphen, or remove name", "%q has the form of an unguessable name, which can't be chosen", text)
-	case zoneForm.MatchString(name):
-		v.errorf("write one with more or fewer than 8 characters, or "+strconv.Quote(name[:4]+"-"+name[4:]), "%q has the form of the zone of a key, which can't be chosen", text)
-	case name == sealedLabel:
-		v.errorf(`write a longer one, like "shop"`, "%q is reserved for sealed shares", text)
-	default:
-		return name
+		when(strings.ContainsFunc(name, notASCII), `write letters a to z, digits and "-"`, "%q is not ASCII", text),
+	) && p.publicLabels(name, text, `write one like "shop"`) && p.passes(
+		when(strings.Contains(name, "--"), suggest(hyphens.ReplaceAllString(name, "-")), `name can't contain "--", which marks unguessable names`),
+		when(tokenForm.MatchString(name), "use fewer characters after the last hyphen, or remove name", "%q has the form of an unguessable name, which can't be chosen", text),
+		when(zoneForm.MatchString(name), "write one with more or fewer than 8 characters, or "+zoneForm.ReplaceAllString(name, `"$1-$2"`), "%q has the form of the zone of a key, which can't be chosen", text),
+		when(name == sealedLabel, `write a longer one, like "shop"`, "%q is reserved for sealed shares", text),
+	)
+	if !good {
+		return ""
 	}
-	return ""
+	return name
 }
 
 var hyphens = regexp.MustCompile(`-+`)

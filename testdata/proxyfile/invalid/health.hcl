@@ -21,7 +21,7 @@ service "c" {
 }
 service "d" {
   upstream = 1
-  health   = { path = "http://localhost:1/healthz" } # ERROR: a path is not a URL
+  health   = { path = "http://localhost:1/healthz" } # ERROR: a path can't be a URL
 }
 service "e" {
   upstream = 1

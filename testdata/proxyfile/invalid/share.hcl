@@ -35,7 +35,7 @@ share {
     "/api/**", # ERROR: a "*" in a path matches only within one segment
     "/a/../b", # ERROR: a path can't have an empty, "." or ".." segment
     "/a%2fb", # ERROR: a path must be written without % escapes
-    "https://shop.localhost/a", # ERROR: a path is not a URL
+    "https://shop.localhost/a", # ERROR: a path can't be a URL
     "/a?b=c", # ERROR: a path can't have a query
     7, # ERROR: a path must be a string
   ]
