@@ -77,7 +77,7 @@ func (p *Program) field(object *Value) {
 			*object = merge(*object, v)
 		case Environment:
 			object.Kind = Environment
-		case Bool, Undefined:
+		case Bool, Undefined: // a condition that is false
 		default:
 			object.Fields = append(object.Fields, Field{Value: Value{Line: t.line, Source: p.source(start)}})
 		}

@@ -174,26 +174,28 @@ func (p *Program) Exported() (config Value, ok bool) {
 // which may be a list.
 func (p *Program) Exports() []Value {
 	var all []Value
-	for i, t := range p.tokens {
-		next, third := p.token(i+1), p.token(i+2)
-		at := 0
-		switch {
-		case t.kind == js.ExportToken && next.kind == js.DefaultToken:
-			at = i + 2
-		case t.text == "." && next.text == "exports" && third.text == "=":
-			at = i + 3
-		case t.text == "exports" && next.text == "." && third.text == "default" && p.token(i+3).text == "=":
-			at = i + 4
-		default:
-			continue
+	for i := range p.tokens {
+		for _, export := range [][]string{{"export", "default"}, {".", "exports", "="}, {"exports", ".", "default", "="}} {
+			if at := i + len(export); p.follow(i, export) {
+				v := p.evaluate(at)
+				if v.Kind == Function {
+					v = p.returned(v)
+				}
+				all = append(all, v)
+			}
 		}
-		v := p.evaluate(at)
-		if v.Kind == Function {
-			v = p.returned(v)
-		}
-		all = append(all, v)
 	}
 	return all
+}
+
+// follow reports whether words are the tokens from i on.
+func (p *Program) follow(i int, words []string) bool {
+	for n, word := range words {
+		if p.token(i+n).text != word {
+			return false
+		}
+	}
+	return true
 }
 
 // Calls returns the calls whose name ends in one of names, such as "listen" or
