@@ -13,24 +13,15 @@ import (
 
 const suffix = ".localhost"
 
+// notLabel matches what a label cannot have.
+var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
+
 // label turns text into a DNS label (RFC 1035 section 2.3.4); "app" if it has no
 // usable character.
 func label(text string) string {
 	const longest = 63
-	var out strings.Builder
-	for _, r := range strings.ToLower(text) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			out.WriteRune(r)
-		case out.Len() > 0 && !strings.HasSuffix(out.String(), "-"):
-			out.WriteByte('-')
-		}
-	}
-	name := out.String()
-	if name = strings.Trim(name[:min(len(name), longest)], "-"); name == "" {
-		return "app"
-	}
-	return name
+	name := strings.TrimLeft(notLabel.ReplaceAllString(strings.ToLower(text), "-"), "-")
+	return cmp.Or(strings.TrimRight(name[:min(len(name), longest)], "-"), "app")
 }
 
 // underLocalhost moves a host name of another tool under .localhost: "shop" and
@@ -152,9 +143,6 @@ var addressTail = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
 func addressPort(text string) int {
 	if m := addressTail.FindStringSubmatch(text); m != nil {
 		return portOf(m[1])
-	}
-	if first, _, several := strings.Cut(text, ";"); several {
-		return addressPort(first)
 	}
 	return 0
 }

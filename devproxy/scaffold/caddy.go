@@ -3,6 +3,7 @@ package scaffold
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -128,19 +129,15 @@ func (c *caddyfile) hostName(address string) string {
 	return underLocalhost(name)
 }
 
+// caddyAddress matches the address of a site. Its group is the host.
+var caddyAddress = regexp.MustCompile(`^(?:[^:/]+://)?((?:\*\.)?[^/:*{}\[\]]*)(?::(?:\{[^/]*\}|[^/{}]*))?(?:/.*)?$`)
+
 // caddyName returns the host of a site's address; empty for a port alone.
 func caddyName(address string) string {
-	if _, rest, found := strings.Cut(address, "://"); found {
-		address = rest
+	if m := caddyAddress.FindStringSubmatch(address); m != nil {
+		return m[1]
 	}
-	address, _, _ = strings.Cut(address, "/")
-	if i := strings.LastIndexByte(address, ':'); i >= 0 {
-		address = address[:i]
-	}
-	if strings.ContainsAny(strings.TrimPrefix(address, "*."), "*{}[]") {
-		return ""
-	}
-	return address
+	return ""
 }
 
 var localDomains = strings.Fields("localhost test local internal lan home dev example invalid localdomain")

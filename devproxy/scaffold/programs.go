@@ -194,7 +194,10 @@ func oneOf(list string, words ...string) bool {
 	return slices.ContainsFunc(strings.Split(list, "|"), func(one string) bool { return slices.Contains(words, one) })
 }
 
-var version = regexp.MustCompile(`(.)@[^/@]*$`)
+var (
+	version       = regexp.MustCompile(`(.)@[^/@]*$`)
+	windowsSuffix = regexp.MustCompile(`\.(cmd|exe|bat)$`)
+)
 
 // programName returns the name of a program without its folder, its version and
 // the suffixes of Windows.
@@ -203,10 +206,7 @@ func programName(word string) string {
 	if strings.HasPrefix(word, "@") {
 		return word
 	}
-	name := path.Base(strings.ReplaceAll(word, `\`, "/"))
-	for _, suffix := range []string{".cmd", ".exe", ".bat"} {
-		name = strings.TrimSuffix(name, suffix)
-	}
+	name := windowsSuffix.ReplaceAllString(path.Base(strings.ReplaceAll(word, `\`, "/")), "")
 	if strings.HasPrefix(name, "python3.") || strings.HasPrefix(name, "python2") {
 		return "python"
 	}

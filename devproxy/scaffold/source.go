@@ -41,11 +41,10 @@ func (d configReader) readSource(c *candidate, from command) {
 
 // sourceOf returns the source of a compiler's output: index.ts for dist/index.js.
 func sourceOf(file string) string {
-	for _, dir := range []string{"./", "dist/", "build/", "lib/", "out/"} {
-		file = strings.TrimPrefix(file, dir)
-	}
-	return strings.TrimSuffix(file, ".js") + ".ts"
+	return strings.TrimSuffix(outputFolder.ReplaceAllString(file, ""), ".js") + ".ts"
 }
+
+var outputFolder = regexp.MustCompile(`^(\./)?(dist/)?(build/)?(lib/)?(out/)?`)
 
 // sourcePort reads the port from the first of files that listens:
 // app.listen(process.env.PORT || 3000), serve({ port: 8787 }).

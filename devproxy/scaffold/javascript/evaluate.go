@@ -1,6 +1,7 @@
 package javascript
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,17 +60,18 @@ func (p *Program) conditional(condition Value, source string) Value {
 	return no
 }
 
+var (
+	productionName  = regexp.MustCompile(`(?i)prod|build`)
+	developmentName = regexp.MustCompile(`(?i)dev|serve`)
+)
+
 // guess guesses a condition by its name: the dev server runs in development.
 func guess(source string) (truth, known bool) {
 	negated := strings.HasPrefix(source, "!")
-	name := strings.ToLower(source)
-	switch {
-	case strings.Contains(name, "prod") || strings.Contains(name, "build"):
+	if productionName.MatchString(source) {
 		return negated, true
-	case strings.Contains(name, "dev") || strings.Contains(name, "serve"):
-		return !negated, true
 	}
-	return false, false
+	return !negated, developmentName.MatchString(source)
 }
 
 // operators are the binary operators by precedence, the loosest first.
