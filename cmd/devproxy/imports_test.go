@@ -43,8 +43,9 @@ var allowed = map[string][]string{
 	// What identifies a user to relays, kept with localca's files.
 	"devproxy/credentials": {"devproxy/failure", "localca", "tunnel"},
 
-	"devproxy/middleware/cache":    {"tunnel/field"},
+	"devproxy/middleware/cache":    {"devproxy/middleware/head", "tunnel/field"},
 	"devproxy/middleware/compress": {"tunnel/field"},
+	"devproxy/middleware/head":     {},
 
 	// What several packages need, and none of them owns.
 	"devproxy/access":   {"tunnel/budget"},

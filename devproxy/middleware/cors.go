@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy/middleware/head"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
@@ -34,10 +35,9 @@ func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 		if answersPreflight(r, from) {
 			return preflight(c, w, r, origin, allowed)
 		}
-		set := func(h http.Header, _ int) { setOrigin(h, c, origin, allowed) }
-		out := &headWriter{ResponseWriter: w, head: set}
+		out := &head.Writer{ResponseWriter: w, Change: func(_ int, h http.Header) { setOrigin(h, c, origin, allowed) }}
 		err := next(out, r)
-		if !out.written {
+		if !out.Written() {
 			// For an error page, or a response without a body.
 			setOrigin(w.Header(), c, origin, allowed)
 		}
@@ -145,38 +145,4 @@ func addVary(h http.Header, names ...string) {
 			h["Vary"] = append(slices.Clip(h["Vary"]), name)
 		}
 	}
-}
-
-// headWriter calls head just before the final status is written.
-type headWriter struct {
-	http.ResponseWriter
-	head    func(header http.Header, status int)
-	written bool
-}
-
-// Unwrap is for http.ResponseController.
-func (w *headWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader passes informational responses unchanged.
-func (w *headWriter) WriteHeader(status int) {
-	if status >= 200 && !w.written {
-		w.written = true
-		w.head(w.Header(), status)
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *headWriter) Write(p []byte) (int, error) {
-	if !w.written {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// FlushError writes the head first, as http.Flusher does.
-func (w *headWriter) FlushError() error {
-	if !w.written {
-		w.WriteHeader(http.StatusOK)
-	}
-	return http.NewResponseController(w.ResponseWriter).Flush()
 }

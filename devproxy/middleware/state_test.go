@@ -3,6 +3,7 @@ package middleware
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -133,7 +134,7 @@ func TestClose(t *testing.T) {
 	}
 	for i := range 2 {
 		asked := false
-		err := kept.Serve(&calls{}, get(), cache.Client{Secure: true}, func(w http.ResponseWriter, _ *http.Request) error {
+		err := kept.Serve(httptest.NewRecorder(), get(), cache.Client{Secure: true}, func(w http.ResponseWriter, _ *http.Request) error {
 			asked = true
 			w.Header().Set("Cache-Control", "max-age=60")
 			_, err := io.WriteString(w, "x")

@@ -9,16 +9,14 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// table finds a host by its name. A wildcard covers exactly one label, so two
+// table finds a host by its name. A wildcard has its name without the "*" as its
+// key: "*.a.localhost" is ".a.localhost". It covers exactly one label, so two
 // wildcards never cover the same name: looking up the name, and the name without
 // its first label, finds everything there is.
-type table struct {
-	exact    map[string]*Host
-	wildcard map[string]*Host // "*.a.localhost" by "a.localhost"
-}
+type table map[string]*Host
 
 func newTable(hosts []*Host) table {
-	t := table{exact: map[string]*Host{}, wildcard: map[string]*Host{}}
+	t := table{}
 	for _, h := range hosts {
 		t.claimAll(h)
 	}
@@ -26,36 +24,27 @@ func newTable(hosts []*Host) table {
 }
 
 // claimAll adds the names of h that no earlier host has.
-func (t *table) claimAll(h *Host) {
+func (t table) claimAll(h *Host) {
 	for _, n := range h.names {
-		if t.claimed(n.value) != nil {
-			continue
-		}
-		if below, wildcard := strings.CutPrefix(n.value, "*."); wildcard {
-			t.wildcard[below] = h
-		} else {
-			t.exact[n.value] = h
+		if t.claimed(n.value) == nil {
+			t[strings.TrimPrefix(n.value, "*")] = h
 		}
 	}
 }
 
 // claimed returns the host that has exactly this name, with "*" taken literally.
-func (t *table) claimed(name string) *Host {
-	if below, ok := strings.CutPrefix(name, "*."); ok {
-		return t.wildcard[below]
-	}
-	return t.exact[name]
-}
+func (t table) claimed(name string) *Host { return t[strings.TrimPrefix(name, "*")] }
 
 // find returns the host that answers for a normal name; nil means none.
-func (t *table) find(name string) *Host {
-	if h := t.exact[name]; h != nil {
+func (t table) find(name string) *Host {
+	dot := strings.IndexByte(name, '.')
+	if dot == 0 {
+		return nil
+	}
+	if h := t[name]; h != nil || dot < 0 {
 		return h
 	}
-	if label, below, ok := strings.Cut(name, "."); ok && label != "" {
-		return t.wildcard[below]
-	}
-	return nil
+	return t[name[dot:]]
 }
 
 // normal returns a host name in lower case without its trailing dot. It allocates

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/middleware/head"
 )
 
 // answer answers q with e: all of it, a part, or 304 (section 4.3.2).
@@ -127,53 +129,11 @@ func addStatus(h http.Header, status string) {
 	h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), status)
 }
 
-// headWriter adds the cache's status to the final head of a response, and calls
-// head with it.
-type headWriter struct {
-	http.ResponseWriter
-	status  string
-	head    func(status int, h http.Header) // may be nil
-	written bool
-}
-
-// Unwrap is for http.ResponseController.
-func (w *headWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader passes informational responses unchanged, and so 101.
-func (w *headWriter) WriteHeader(status int) {
-	if status >= 200 && !w.written {
-		if w.head != nil {
-			w.head(status, w.Header())
-		}
-		addStatus(w.Header(), w.status)
-	}
-	w.written = w.written || status >= 200 || status == http.StatusSwitchingProtocols
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *headWriter) Write(p []byte) (int, error) {
-	w.begin()
-	return w.ResponseWriter.Write(p)
-}
-
-// FlushError writes the head first, as http.Flusher does.
-func (w *headWriter) FlushError() error {
-	w.begin()
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// begin writes the head, if it isn't written.
-func (w *headWriter) begin() {
-	if !w.written {
-		w.WriteHeader(http.StatusOK)
-	}
-}
-
-// finish ends a response of which nothing was written: net/http would make that a
-// 200 without this writer.
-func (w *headWriter) finish(err error) error {
-	if err == nil {
-		w.begin()
-	}
-	return err
+// withStatus returns w with the cache's own item in the final head, which change
+// gets first.
+func withStatus(w http.ResponseWriter, status string, change func(status int, h http.Header)) *head.Writer {
+	return &head.Writer{ResponseWriter: w, Change: func(code int, h http.Header) {
+		change(code, h)
+		addStatus(h, status)
+	}}
 }

@@ -189,19 +189,17 @@ func passes(r *http.Request) string {
 
 // pass answers with next. The success of an unsafe method invalidates.
 func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) error {
-	out := &headWriter{ResponseWriter: w, status: forwarded(why)}
-	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, q.r.Method) {
-		out.head = func(status int, h http.Header) {
-			if status >= 200 && status < 400 {
-				c.invalidate(q, h)
-			}
+	safe := slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, q.r.Method)
+	out := withStatus(w, forwarded(why), func(status int, h http.Header) {
+		if !safe && status < 400 {
+			c.invalidate(q, h)
 		}
-	}
+	})
 	err := next(out, q.r)
-	if q.r.Header.Get("Upgrade") != "" {
-		return err // the connection may have been taken over
+	if err == nil && q.r.Header.Get("Upgrade") == "" { // or the connection may have been taken over
+		out.Begin()
 	}
-	return out.finish(err)
+	return err
 }
 
 // miss answers with next what is not there, together with other requests for it.
@@ -257,13 +255,16 @@ func conditional(h http.Header) bool {
 func (c *Cache) head(w http.ResponseWriter, q *query, next Handler, why string) error {
 	f := c.begin(q)
 	defer c.finish(f)
-	out := &headWriter{ResponseWriter: w, status: forwarded(why)}
-	out.head = func(status int, h http.Header) {
+	out := withStatus(w, forwarded(why), func(status int, h http.Header) {
 		if e, _ := c.find(q); e != nil && status == http.StatusOK {
 			c.compare(e, f, h)
 		}
+	})
+	err := next(out, q.r)
+	if err == nil {
+		out.Begin()
 	}
-	return out.finish(next(out, q.r))
+	return err
 }
 
 // compare applies the 200 to a HEAD to e.

@@ -52,8 +52,8 @@ func (k key) refer(reference string) (referred key, ok bool) {
 
 // query is a request as the cache sees it.
 type query struct {
-	r     *http.Request
-	key   key
+	r       *http.Request
+	key     key
 	control control
 }
 
