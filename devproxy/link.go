@@ -151,26 +151,20 @@ func (l *link) close(grace time.Duration) {
 	l.expiry.Stop()
 	l.stopServing()
 	if l.served != nil {
-		l.drain(grace)
+		var over <-chan time.Time // nil is forever
+		if grace != forever {
+			over = time.After(grace)
+		}
+		select {
+		case <-l.served:
+		case <-over:
+		}
 	}
 	l.cancel()
 	_ = l.carrier.Close() // nothing is lost any more
 	<-l.gone
 	if l.served != nil {
 		<-l.served
-	}
-}
-
-func (l *link) drain(grace time.Duration) {
-	if grace == forever {
-		<-l.served
-		return
-	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-l.served:
-	case <-timer.C:
 	}
 }
 

@@ -225,11 +225,7 @@ func (s *Sharer) begin(request control.ShareRequest) error {
 
 // newLink returns a link that is not started.
 func (s *Sharer) newLink(request control.ShareRequest) (*link, error) {
-	p, err := s.planOf(request)
-	if err != nil {
-		return nil, err
-	}
-	relays, err := s.Relays(request.Relay, p.Relays)
+	p, relays, err := s.prepare(request)
 	if err != nil {
 		return nil, err
 	}
@@ -269,8 +265,17 @@ func (l *link) carried(p *plan.Share) (*plan.Share, error) {
 	return withoutWildcards(p, l.provider.Name)
 }
 
-// planOf returns what a request shares of the plan, without the hosts that saves
-// have added since the user last started the share.
+// prepare returns what a request shares of the plan, and the relays that may carry it.
+func (s *Sharer) prepare(request control.ShareRequest) (*plan.Share, []credentials.Login, error) {
+	p, err := s.planOf(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	relays, err := s.Relays(request.Relay, p.Relays)
+	return p, relays, err
+}
+
+// planOf leaves out hosts that saves have added since the user last started the share.
 func (s *Sharer) planOf(request control.ShareRequest) (*plan.Share, error) {
 	p, err := onlyHosts(s.plan.Share(), request.Hosts)
 	if err != nil {
@@ -280,7 +285,7 @@ func (s *Sharer) planOf(request control.ShareRequest) (*plan.Share, error) {
 		return nil, failure.Errorf("devproxy share", "%s was %s, and no other host is left to share", s.added[0], ReasonAdded)
 	}
 	if err := checkShare(p); err != nil {
-		return p, err
+		return nil, err
 	}
 	return p, s.Consent(s.plan, request.Relay)
 }
@@ -316,11 +321,7 @@ func (s *Sharer) tellAdded(before []string) {
 // revise changes the link to what request and plan say now. With restart its time
 // starts again.
 func (s *Sharer) revise(ctx context.Context, request control.ShareRequest, restart bool) error {
-	p, err := s.planOf(request)
-	if err != nil {
-		return err
-	}
-	relays, err := s.Relays(request.Relay, p.Relays)
+	p, relays, err := s.prepare(request)
 	if err != nil {
 		return err
 	}

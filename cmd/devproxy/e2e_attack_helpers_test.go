@@ -288,16 +288,7 @@ func (s *siege) clients() []honest {
 
 // visit asks the share for its page.
 func (s *siege) visit(ctx context.Context, client *http.Client) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.project.link, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	response, body, err := roundTrip(ctx, client, http.MethodGet, s.project.link, nil)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%d %.200q", response.StatusCode, body)
 	}

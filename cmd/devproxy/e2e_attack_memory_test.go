@@ -222,19 +222,11 @@ func TestE2EAttackMemoryLyingRelay(t *testing.T) {
 	session := <-sessions
 	local := up.client("h2")
 	legitimate := []honest{{"a local request", func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, up.url("shop.localhost", "/"), nil)
-		if err != nil {
-			return err
+		response, body, err := roundTrip(ctx, local, http.MethodGet, up.url("shop.localhost", "/"), nil)
+		if err == nil && string(body) != "hello" {
+			err = fmt.Errorf("%s %.100q", response.Status, body)
 		}
-		response, err := local.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		if body, err := io.ReadAll(response.Body); err != nil || string(body) != "hello" {
-			return fmt.Errorf("%s %.100q %w", response.Status, body, err)
-		}
-		return nil
+		return err
 	}}}
 	attack := func(ctx context.Context, underWay func()) {
 		defer func() { session.Close(nil) }() // so that the agent can stop

@@ -95,23 +95,10 @@ func startUp(t *testing.T, dir string, args ...string) *upProcess {
 // startUpWith is startUp with more environment: "NAME=value".
 func startUpWith(t *testing.T, dir string, env []string, args ...string) *upProcess {
 	t.Helper()
-	u := &upProcess{t: t, dir: dir, events: make(chan upEvent, maxEvents)}
-	u.home, u.state, u.env = privateState(t)
-	u.env = append(u.env, env...)
-	u.cmd = exec.Command(devproxyBinary(t), append([]string{"up", "--json", "--https", ":0"}, args...)...)
-	u.cmd.Dir, u.cmd.Env, u.cmd.Stderr = dir, u.env, &u.stderr
-	// A group of its own: a terminal's Ctrl-C is for the test, and nothing it
-	// starts outlives it.
-	u.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := u.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := u.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(u.cleanup)
-	go u.read(out)
+	place := &upProcess{}
+	place.home, place.state, place.env = privateState(t)
+	place.env = append(place.env, env...)
+	u := startBeside(t, place, dir, append([]string{"up", "--json", "--https", ":0"}, args...)...)
 	u.ready = u.await("ready")
 	u.trust()
 	return u
@@ -124,15 +111,7 @@ func (u *upProcess) trust() {
 	if err != nil {
 		u.t.Fatalf("the ready event has no address: %s", u.ready.Line)
 	}
-	u.addr = addr
-	text, err := os.ReadFile(u.rootFile())
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	u.roots = x509.NewCertPool()
-	if !u.roots.AppendCertsFromPEM(text) {
-		u.t.Fatalf("%s holds no certificate", u.rootFile())
-	}
+	u.addr, u.roots = addr, rootsOf(u.t, u.rootFile())
 }
 
 // rootFile is the root's certificate.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io/fs"
 	"net"
@@ -252,12 +251,7 @@ func upInRoot(t *testing.T, root string) {
 	if !slices.Equal(ready.URLs, []string{"https://shop.localhost"}) {
 		t.Errorf("up says %s\n%s", ready.Line, said.String())
 	}
-	pem, err := os.ReadFile(filepath.Join(root, "home/.local/share/devproxy/root.pem"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	roots := rootsOf(t, filepath.Join(root, "home/.local/share/devproxy/root.pem"))
 	conn, err := tls.Dial("tcp", "127.0.0.1:443", &tls.Config{RootCAs: roots, ServerName: "shop.localhost"})
 	if err != nil {
 		t.Fatal(err)

@@ -43,8 +43,8 @@ func newSavesServer(t *testing.T, name string) *savesServer {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/moves", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) })
 	mux.HandleFunc("/echo", s.echo)
-	mux.HandleFunc("/ws", s.socket)
-	mux.HandleFunc("/gone", s.socket)
+	mux.HandleFunc("/ws", echoMessages)
+	mux.HandleFunc("/gone", echoMessages)
 	mux.HandleFunc("/events", s.events)
 	mux.HandleFunc("/slow", s.slow)
 	mux.HandleFunc("/download", s.download)
@@ -73,20 +73,6 @@ const echoTime = 20 * time.Millisecond
 func (s *savesServer) echo(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(echoTime)
 	fmt.Fprint(w, r.Header.Get("X-Number"))
-}
-
-func (s *savesServer) socket(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	for {
-		kind, text, err := conn.Read(r.Context())
-		if err != nil || conn.Write(r.Context(), kind, text) != nil {
-			return
-		}
-	}
 }
 
 func (s *savesServer) events(w http.ResponseWriter, r *http.Request) {

@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-
-	"github.com/coder/websocket"
 )
 
 // An upload lasts through whatever happens: it has begun when upstream has a
@@ -51,7 +49,7 @@ func newDropUpstream() *dropUpstream {
 	u.mux.HandleFunc("POST /echo", u.echo)
 	u.mux.HandleFunc("POST /upload", u.upload)
 	u.mux.HandleFunc("GET /held", u.hold)
-	u.mux.HandleFunc("GET /ws", u.socket)
+	u.mux.HandleFunc("GET /ws", echoMessages)
 	return u
 }
 
@@ -104,20 +102,6 @@ func (u *dropUpstream) hold(w http.ResponseWriter, r *http.Request) {
 	case <-u.release:
 		fmt.Fprintln(w, "end")
 	case <-r.Context().Done():
-	}
-}
-
-func (u *dropUpstream) socket(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	for {
-		kind, text, err := conn.Read(r.Context())
-		if err != nil || conn.Write(r.Context(), kind, text) != nil {
-			return
-		}
 	}
 }
 

@@ -107,16 +107,7 @@ func (n *dropNet) ask(client *http.Client, method string, number int) error {
 	} else {
 		body = bytes.NewReader(want)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, url, body)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	got, err := io.ReadAll(response.Body)
+	response, got, err := roundTrip(ctx, client, method, url, body)
 	switch {
 	case err != nil:
 		return err

@@ -5,13 +5,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -79,6 +77,8 @@ func startProgram(t *testing.T, place *upProcess, dir string, command []string) 
 	u := &upProcess{t: t, dir: dir, home: place.home, state: place.state, env: slices.Clone(place.env), program: place.program, events: make(chan upEvent, maxEvents)}
 	u.cmd = exec.Command(command[0], command[1:]...)
 	u.cmd.Dir, u.cmd.Env, u.cmd.Stderr = dir, u.env, &u.stderr
+	// Its own group: Ctrl-C in the terminal is for the test, and nothing that it starts
+	// outlives it.
 	u.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := u.cmd.StdoutPipe()
 	if err != nil {
@@ -97,19 +97,6 @@ func decodeEvent(t *testing.T, e upEvent, into any) {
 	if err := json.Unmarshal([]byte(e.Line), into); err != nil {
 		t.Fatalf("%s: %v", e.Line, err)
 	}
-}
-
-func rootsOf(t *testing.T, file string) *x509.CertPool {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		t.Fatalf("%s holds no certificate", file)
-	}
-	return pool
 }
 
 // sharedProject is a running `devproxy up --share`.

@@ -3,10 +3,9 @@
 package main
 
 import (
+	"net"
 	"strings"
 	"testing"
-
-	"github.com/devproxy/devproxy/testdata/smuggle"
 )
 
 // relayReads are the cases that the relay judges otherwise than devproxy's own
@@ -66,21 +65,5 @@ func TestE2EShareSmuggleHTTP2(t *testing.T) {
 	relay := startDevRelay(t)
 	p := relay.share(t, projectDir(t, smuggleProxyfile(1)), nil)
 	host := p.host("shop.localhost")
-	for _, c := range smuggle.HTTP2Cases() {
-		t.Run(c.Name, func(t *testing.T) {
-			upstream := newRawUpstream(t)
-			p.save("Proxyfile", smuggleProxyfile(upstream.port()))
-			p.awaitPast("applied")
-			outcome, err := c.Send(relay.dialRaw(t, host, "h2"), host)
-			if err != nil {
-				t.Errorf("no answer: %v", err)
-			}
-			p.save("Proxyfile", smuggleProxyfile(1))
-			p.awaitPast("applied")
-			upstream.finish()
-			if wrong := c.Judge(outcome, upstream.messages); wrong != "" {
-				t.Error(wrong)
-			}
-		})
-	}
+	smuggleHTTP2(t, p.upProcess, host, func() { p.awaitPast("applied") }, func(t *testing.T) net.Conn { return relay.dialRaw(t, host, "h2") })
 }

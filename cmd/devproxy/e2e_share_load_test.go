@@ -344,16 +344,7 @@ func (n *dropNet) join(client *http.Client, number int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	want := numbered(number, visitorBytes)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url+"/crowd", bytes.NewReader(want))
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	got, err := io.ReadAll(response.Body)
+	response, got, err := roundTrip(ctx, client, http.MethodPost, n.url+"/crowd", bytes.NewReader(want))
 	if err == nil && !bytes.Equal(got, want) {
 		err = fmt.Errorf("%s: %.100q", response.Status, got)
 	}

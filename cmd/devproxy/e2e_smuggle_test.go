@@ -74,17 +74,23 @@ func TestE2ESmuggle(t *testing.T) {
 // TestE2ESmuggleHTTP2 sends every HTTP/2 case to the running program.
 func TestE2ESmuggleHTTP2(t *testing.T) {
 	u := startUp(t, projectDir(t, smuggleProxyfile(1)))
+	smuggleHTTP2(t, u, "shop.localhost", func() { u.await("applied") }, func(t *testing.T) net.Conn { return u.dialRaw(t, "https", "h2") })
+}
+
+// smuggleHTTP2 sends every HTTP/2 case to host over its own connection and to its own
+// upstream.
+func smuggleHTTP2(t *testing.T, u *upProcess, host string, applied func(), dial func(*testing.T) net.Conn) {
 	for _, c := range smuggle.HTTP2Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			raw := newRawUpstream(t)
 			u.save("Proxyfile", smuggleProxyfile(raw.port()))
-			u.await("applied")
-			outcome, err := c.Send(u.dialRaw(t, "https", "h2"), "shop.localhost")
+			applied()
+			outcome, err := c.Send(dial(t), host)
 			if err != nil {
 				t.Errorf("no answer: %v", err)
 			}
 			u.save("Proxyfile", smuggleProxyfile(1))
-			u.await("applied")
+			applied()
 			raw.finish()
 			if wrong := c.Judge(outcome, raw.messages); wrong != "" {
 				t.Error(wrong)

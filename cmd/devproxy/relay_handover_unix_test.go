@@ -141,13 +141,7 @@ func (p *relayProcess) signal(sig syscall.Signal) {
 // roots are the CA of the relay's home.
 func (p *relayProcess) roots() *x509.CertPool {
 	p.t.Helper()
-	root, err := os.ReadFile(filepath.Join(p.home, "root.pem"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(root)
-	return pool
+	return rootsOf(p.t, filepath.Join(p.home, "root.pem"))
 }
 
 // client reaches the relay under every name.
@@ -214,17 +208,8 @@ func (p *relayProcess) share(app http.Handler) string {
 // uploadApp counts what is uploaded, and echoes WebSockets.
 func uploadApp(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/ws" {
-		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
-		if err != nil {
-			return
-		}
-		defer c.CloseNow()
-		for {
-			kind, message, err := c.Read(context.Background())
-			if err != nil || c.Write(context.Background(), kind, message) != nil {
-				return
-			}
-		}
+		echoMessages(w, r)
+		return
 	}
 	n, err := io.Copy(io.Discard, r.Body)
 	if err != nil {
@@ -404,12 +389,7 @@ func TestRelayWithFiles(t *testing.T) {
 	cert, key := writeCert(t, dir, "relay", "t.example.com", "*.t.example.com")
 	p := startRelay(t, dir, "--domain", "t.example.com", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cert", cert, "--key", key,
 		"--token", "a token for this test")
-	pem, err := os.ReadFile(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	roots := rootsOf(t, cert)
 	client := &http.Client{Timeout: handoverPatience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{RootCAs: roots},

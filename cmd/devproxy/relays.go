@@ -202,21 +202,19 @@ func runRelayLogin(ctx context.Context, s *streams, opts loginOptions) error {
 	if err != nil {
 		return err
 	}
-	enrol := func() error {
-		options, err := agentOptions(store, login)
-		if err != nil {
-			return err
-		}
-		options.Key = key.Private
-		options.Claim = tunnel.Claim{Enrol: login.Token, Project: tunnel.Label(filepath.Base(folder))}
-		return agent.Enrol(ctx, options)
+	options, err := agentOptions(store, login)
+	if err != nil {
+		return err
 	}
-	err = enrol()
+	options.Key = key.Private
+	options.Claim = tunnel.Claim{Enrol: login.Token, Project: tunnel.Label(filepath.Base(folder))}
+	err = agent.Enrol(ctx, options)
 	if mayAsk(s, opts, err) {
 		if login.Token, err = askToken(s, login.Relay); err != nil {
 			return err
 		}
-		err = enrol()
+		options.Claim.Enrol = login.Token
+		err = agent.Enrol(ctx, options)
 	}
 	if err != nil {
 		return err
@@ -345,7 +343,9 @@ func runRelayRelease(ctx context.Context, s *streams, flag, name string) error {
 	label, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "https://")), ".")
 	for _, key := range keys {
 		options.Key = key.Private
-		released, err := releaseWith(ctx, options, label)
+		bounded, cancel := context.WithTimeout(ctx, releaseTimeout)
+		released, err := agent.Release(bounded, options, label)
+		cancel()
 		if err == nil {
 			fmt.Fprintf(s.Out, "%s is free now; %s had it\n", released, key.Folder)
 			return nil
@@ -356,12 +356,6 @@ func runRelayRelease(ctx context.Context, s *streams, flag, name string) error {
 	}
 	return failf("on the machine that shared it: devproxy relay release "+label+"\nor choose another name; the relay frees it after 90 days without use",
 		"none of this user's %d keys has the name %s at %s", len(keys), label, relay.Relay)
-}
-
-func releaseWith(ctx context.Context, options agent.Options, label string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
-	defer cancel()
-	return agent.Release(ctx, options, label)
 }
 
 // mayBelongToOther reports whether another key could have the name.

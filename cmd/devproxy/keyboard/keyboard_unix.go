@@ -14,13 +14,14 @@ import (
 )
 
 const (
-	// suspendTimeout is how long a Ctrl-Z may take to stop the process. The kernel
-	// does not stop a process whose shell could not continue it (POSIX: an orphaned
-	// process group), so it goes on after that.
+	// tick is how often the terminal is checked: for the end, for what a shell has
+	// changed, and in the background whether the process is in the foreground again. A
+	// shell's fg does not notify a running process.
+	tick = 200 * time.Millisecond
+	// suspendTimeout is how long a Ctrl-Z may take to stop the process. The kernel does
+	// not stop a process whose shell could not continue it (POSIX: an orphaned process
+	// group), so it goes on after that.
 	suspendTimeout = 200 * time.Millisecond
-	// backgroundTick is how often a process in the background checks whether it is in
-	// the foreground again: a shell's fg does not notify a running process.
-	backgroundTick = 500 * time.Millisecond
 )
 
 // keyboard reads a terminal only while the process is in its foreground. A read from
@@ -28,68 +29,51 @@ const (
 type keyboard struct {
 	terminal *os.File
 	typed    chan byte
-	// A byte in the pipe ends the wait for a key, since something else happened.
-	wake, waker *os.File
-	continued   chan os.Signal
-	stopping    chan struct{}
-	finished    sync.WaitGroup
+	stopping chan struct{}
 
-	mu sync.Mutex // of what follows
-	// saved is the terminal as the user has it; nil before the first grab. grabbed
-	// says that it is in our mode now.
-	saved   *unix.Termios
-	grabbed bool
+	mu    sync.Mutex
+	saved *unix.Termios // the terminal as the user has it; nil before the first grab
 }
 
 func readTerminal(terminal *os.File) (keys <-chan byte, stop func(), err error) {
 	if _, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios); err != nil {
 		return nil, nil, err
 	}
-	k := &keyboard{terminal: terminal, typed: make(chan byte), continued: make(chan os.Signal, 1), stopping: make(chan struct{})}
-	if k.wake, k.waker, err = os.Pipe(); err != nil {
-		return nil, nil, err
-	}
-	signal.Notify(k.continued, syscall.SIGCONT)
-	k.finished.Go(k.watch)
-	k.finished.Go(k.read)
+	k := &keyboard{terminal: terminal, typed: make(chan byte), stopping: make(chan struct{})}
+	go k.read()
+	go k.watch()
 	return k.typed, sync.OnceFunc(k.stop), nil
 }
 
+// stop restores the terminal. The reader takes no more keys and ends within a tick. If
+// its key was read by another process, while this one was stopped, it waits for the
+// next key and ends with the process.
 func (k *keyboard) stop() {
-	signal.Stop(k.continued)
 	close(k.stopping)
-	k.waker.Close()
-	k.join()
 	k.release()
 }
 
-// join waits for the goroutines. A reader whose key was read by another process,
-// while this one was stopped, waits for the next key and ends with the process.
-func (k *keyboard) join() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		k.finished.Wait()
-		k.wake.Close()
-	}()
+// stopped reports whether stop was called.
+func (k *keyboard) stopped() bool {
 	select {
-	case <-done:
-	case <-time.After(suspendTimeout):
+	case <-k.stopping:
+		return true
+	default:
+		return false
 	}
 }
 
-// watch grabs the terminal again when the process continues after it was stopped, and
-// wakes the reader.
+// watch grabs the terminal as soon as the process continues after it was stopped: a key
+// may follow within the tick.
 func (k *keyboard) watch() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
 	for {
 		select {
-		case <-k.continued:
-			k.lost() // the shell may have changed it
+		case <-continued:
 			if k.inForeground() {
 				k.grab()
-			}
-			if _, err := k.waker.Write([]byte{0}); err != nil {
-				return
 			}
 		case <-k.stopping:
 			return
@@ -102,50 +86,47 @@ func (k *keyboard) read() {
 	defer close(k.typed)
 	var key [1]byte
 	for {
-		woken, ready, err := k.wait()
-		switch {
-		case err != nil:
+		ready, err := k.wait()
+		if err != nil || k.stopped() {
 			return
-		case woken:
-			if _, err := k.wake.Read(key[:]); err != nil {
-				return // stop was called
-			}
-		case ready && k.inForeground():
-			if n, err := k.terminal.Read(key[:]); n == 0 || err != nil {
-				return
-			}
-			if k.suspends(key[0]) {
-				k.suspend()
-				continue
-			}
-			select {
-			case k.typed <- key[0]:
-			case <-k.stopping:
-				return
-			}
+		}
+		if !ready || !k.inForeground() {
+			continue
+		}
+		if n, err := k.terminal.Read(key[:]); n == 0 || err != nil {
+			return
+		}
+		if k.suspends(key[0]) {
+			k.suspend()
+			continue
+		}
+		select {
+		case k.typed <- key[0]:
+		case <-k.stopping:
+			return
 		}
 	}
 }
 
-// wait returns when a key can be read, or something else happened. In the background
-// it returns now and then with neither.
-func (k *keyboard) wait() (woken, ready bool, err error) {
+// wait returns when a key can be read, and after a tick.
+func (k *keyboard) wait() (ready bool, err error) {
+	timeout := unix.NsecToTimeval(tick.Nanoseconds())
+	if !k.inForeground() {
+		_, err = unix.Select(0, nil, nil, nil, &timeout)
+		return false, ignoreInterrupt(err)
+	}
+	k.grab()
 	var fds unix.FdSet
-	var timeout *unix.Timeval
-	fds.Set(int(k.wake.Fd()))
-	if k.inForeground() {
-		k.grab()
-		fds.Set(int(k.terminal.Fd()))
-	} else {
-		k.lost() // it is the shell's now
-		tick := unix.NsecToTimeval(backgroundTick.Nanoseconds())
-		timeout = &tick
-	}
-	_, err = unix.Select(max(int(k.wake.Fd()), int(k.terminal.Fd()))+1, &fds, nil, nil, timeout)
+	fds.Set(int(k.terminal.Fd()))
+	n, err := unix.Select(int(k.terminal.Fd())+1, &fds, nil, nil, &timeout)
+	return n > 0, ignoreInterrupt(err)
+}
+
+func ignoreInterrupt(err error) error {
 	if errors.Is(err, unix.EINTR) {
-		return false, false, nil
+		return nil
 	}
-	return fds.IsSet(int(k.wake.Fd())), fds.IsSet(int(k.terminal.Fd())), err
+	return err
 }
 
 // suspends reports whether a key is the user's key to stop a process, Ctrl-Z.
@@ -179,39 +160,26 @@ func (k *keyboard) inForeground() bool {
 
 // grab makes the terminal pass on each key at once and unechoed, Ctrl-Z too, while
 // Ctrl-C still interrupts and output works as before (the raw mode of x/term would
-// change both).
+// change both). It does nothing if the terminal is in this mode already, and after stop.
 func (k *keyboard) grab() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.grabbed {
-		return
-	}
 	now, err := unix.IoctlGetTermios(int(k.terminal.Fd()), getTermios)
-	if err != nil {
-		return // it is gone, and reading fails
+	if err != nil || k.stopped() || k.saved != nil && now.Lflag&(unix.ICANON|unix.ECHO) == 0 {
+		return // after an error, reading fails too
 	}
-	if k.saved == nil || now.Lflag&(unix.ICANON|unix.ECHO) != 0 { // else it is in our mode still
-		k.saved = now
-	}
-	changed := *k.saved
+	k.saved = now
+	changed := *now
 	changed.Lflag &^= unix.ICANON | unix.ECHO
 	changed.Cc[unix.VMIN], changed.Cc[unix.VTIME], changed.Cc[unix.VSUSP] = 1, 0, noKey
-	k.grabbed = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, &changed) == nil
-}
-
-// lost records that others may have changed the terminal.
-func (k *keyboard) lost() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.grabbed = false
+	_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, &changed) // else keys count after Enter
 }
 
 // release restores the terminal.
 func (k *keyboard) release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.grabbed && k.inForeground() {
+	if k.saved != nil && k.inForeground() {
 		_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, k.saved) // a terminal that is gone needs no restoring
 	}
-	k.grabbed = false
 }
