@@ -83,7 +83,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 	case errors.As(err, &badPath):
 		return page.Page{Status: http.StatusBadRequest, Title: "This path can be read in two ways.", Lead: page.Sentence(badPath.Error())}
 	case errors.As(err, &unknown):
-		return s.unknownHost(unknown, r)
+		return unknownHost(unknown, r)
 	case errors.As(err, &noRoute):
 		segment, _, _ := strings.Cut(strings.TrimPrefix(noRoute.Path, "/"), "/")
 		return page.Page{
@@ -131,7 +131,7 @@ func quote(source plan.Source) *page.Quote {
 // unknownHost lists what is served, for a person who opens a local name. For any
 // other name, or a request by a page of another origin, it says only that the name
 // is unknown: see isLocalName.
-func (s *Server) unknownHost(err *plan.UnknownHostError, r *http.Request) page.Page {
+func unknownHost(err *plan.UnknownHostError, r *http.Request) page.Page {
 	name := err.Host
 	if name == "" {
 		name = "This address"
@@ -151,7 +151,7 @@ func (s *Server) unknownHost(err *plan.UnknownHostError, r *http.Request) page.P
 		p.Suggest = &page.Link{URL: urlOf(r, err.Near)}
 	}
 	for _, host := range err.Served {
-		p.Served = append(p.Served, page.Link{URL: urlOf(r, host.Name), Note: s.opts.Folder(host.Folder) + "/" + host.Source.String()})
+		p.Served = append(p.Served, page.Link{URL: urlOf(r, host.Name), Note: Home(host.Folder) + "/" + host.Source.String()})
 	}
 	return p
 }

@@ -42,8 +42,6 @@ type Options struct {
 	// OnState is called when an upstream, or one of several members, becomes
 	// reachable or unreachable. It must not block. Nil is allowed.
 	OnState func(StateChange)
-	// Folder returns a folder as pages show it ("~/shop"); nil shows its path.
-	Folder func(path string) string
 }
 
 // Server serves one generation at a time. It is an http.Handler; Run serves it
@@ -89,9 +87,6 @@ func (s *Server) SetListening(l Listening) { s.listening.Store(&l) }
 
 // New returns a server with nothing to serve yet: every host is unknown.
 func New(opts Options) *Server {
-	if opts.Folder == nil {
-		opts.Folder = func(path string) string { return path }
-	}
 	s := &Server{opts: opts, instance: rand.Text(), memory: budget.New(budget.Limits{Total: BodyMemory}), attempts: map[string]*access.Attempts{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.SetListening(Listening{HTTPSPort: 443})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"reflect"
 
-	"github.com/devproxy/devproxy/devproxy/consent"
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/hcl"
@@ -110,8 +109,6 @@ func Explain(err error) (text, fix string) {
 	} else if e, ok := errors.AsType[*tunnel.NameError](err); ok {
 		fix = e.Fix
 	} else if e, ok := errors.AsType[*agent.Error](err); ok {
-		fix = e.Fix
-	} else if e, ok := errors.AsType[*consent.Error](err); ok {
 		fix = e.Fix
 	} else if e, ok := errors.AsType[*hcl.FileError](err); ok {
 		fix = e.Fix

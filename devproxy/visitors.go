@@ -2,8 +2,6 @@ package devproxy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // Sharing is a share as ServeShare serves it.
@@ -174,9 +173,4 @@ func (c *visitorConn) Close() error {
 }
 
 // CloseWrite ends the sending direction and leaves the other one open.
-func (c *visitorConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return fmt.Errorf("a connection of this provider cannot close one direction: %w", errors.ErrUnsupported)
-}
+func (c *visitorConn) CloseWrite() error { return splice.CloseWrite(c.Conn) }

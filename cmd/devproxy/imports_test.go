@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
 	"cmd/bench/harness": {},
 
-	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/websocket"},
+	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 
 	"devproxy/plan":                {"hcl"},
 	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"devproxy/scaffold/javascript": {},
 
 	// What a user has allowed, kept with localca's files; effects are plan's.
-	"devproxy/consent": {"devproxy/plan", "localca"},
+	"devproxy/consent": {"devproxy/failure", "devproxy/plan", "localca"},
 	// What identifies a user to relays, kept with localca's files.
 	"devproxy/credentials": {"devproxy/failure", "localca", "tunnel"},
 
@@ -56,7 +56,7 @@ var allowed = map[string][]string{
 	"devproxy/advisory": {},
 
 	"devproxy/control": {"localca"},
-	"devproxy/listen":  {"tunnel/message"},
+	"devproxy/listen":  {"tunnel/message", "tunnel/splice"},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
 

@@ -100,7 +100,6 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	in.server = devproxy.New(devproxy.Options{
 		Recorder: recorder,
 		OnState:  in.stateChanged,
-		Folder:   devproxy.Home,
 	})
 	in.project = devproxy.Project{
 		Server:  in.server,

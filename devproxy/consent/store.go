@@ -27,6 +27,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/localca"
 )
@@ -58,15 +59,7 @@ func NewStore(home, userHome string) *Store { return &Store{home, userHome} }
 func (s *Store) Path() string { return filepath.Join(s.home, fileName) }
 
 // Error says why the store cannot be used.
-type Error struct {
-	Err error
-	Fix string // the command or edit that helps
-}
-
-func (e *Error) Error() string { return e.Err.Error() }
-
-// Unwrap returns the reason.
-func (e *Error) Unwrap() error { return e.Err }
+type Error = failure.Error
 
 // Consents is what a user has allowed, as read at one moment.
 type Consents struct{ file record }
@@ -224,7 +217,7 @@ func (s *Store) read() (record, error) {
 	}
 	err = json.Unmarshal(text, &file)
 	if secret, noSecret := hex.DecodeString(file.Secret); err != nil || noSecret != nil || len(secret) != sha256.Size {
-		return record{}, &Error{fmt.Errorf("%s is damaged, so nothing is allowed", s.Path()), "remove it, then: devproxy allow"}
+		return record{}, failure.Errorf("remove it, then: devproxy allow", "%s is damaged, so nothing is allowed", s.Path())
 	}
 	if file.Projects == nil { // "projects": null
 		file.Projects = map[string][]entry{}
@@ -264,10 +257,8 @@ func (s *Store) checkPlace(p Project) error {
 	if !isBelow(home, p.Root) || user != "" && isBelow(user, p.Root) {
 		return nil
 	}
-	return &Error{
-		fmt.Errorf("the state folder %s is inside the project %s, whose files could give consent", home, p.Root),
-		"name a folder outside in " + localca.HomeVariable + ", or use --allow for one run",
-	}
+	return failure.Errorf("name a folder outside in "+localca.HomeVariable+", or use --allow for one run",
+		"the state folder %s is inside the project %s, whose files could give consent", home, p.Root)
 }
 
 func (s *Store) failure(op, path string, err error) error {
@@ -275,6 +266,6 @@ func (s *Store) failure(op, path string, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return &Error{fmt.Errorf("cannot %s %s: %w", op, path, err),
-		"check its owner (ls -l " + strings.TrimSpace(path) + "), or name another folder in " + localca.HomeVariable}
+	return failure.Errorf("check its owner (ls -l "+strings.TrimSpace(path)+"), or name another folder in "+localca.HomeVariable,
+		"cannot %s %s: %w", op, path, err)
 }

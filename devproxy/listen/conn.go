@@ -3,7 +3,6 @@ package listen
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/message"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // Conn is what is known of the connection a request came on.
@@ -133,9 +133,4 @@ func (o *opened) Read(p []byte) (int, error) {
 }
 
 // CloseWrite ends the sending direction and leaves the other one open.
-func (o *opened) CloseWrite() error {
-	if half, ok := o.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return fmt.Errorf("this connection cannot close one direction: %w", errors.ErrUnsupported)
-}
+func (o *opened) CloseWrite() error { return splice.CloseWrite(o.Conn) }

@@ -27,10 +27,12 @@ const (
 
 // source is where events come from.
 type source struct {
-	fs   *fsnotify.Watcher // nil: none come
-	note func(string)
-	told map[string]bool // notes given
-	safe time.Duration   // between glances where events come
+	fs     *fsnotify.Watcher // nil: none come
+	events <-chan fsnotify.Event
+	errors <-chan error
+	note   func(string)
+	told   map[string]bool // notes given
+	safe   time.Duration   // between glances where events come
 
 	dirs  map[string]fs.FileInfo // watched folders, as they were when watched
 	names map[string]bool        // paths whose events matter, folded
@@ -50,7 +52,7 @@ func newSource(opts Options) *source {
 		s.tell(err)
 		return s
 	}
-	s.fs = watcher
+	s.fs, s.events, s.errors = watcher, watcher.Events, watcher.Errors
 	return s
 }
 
@@ -58,20 +60,6 @@ func (s *source) close() {
 	if s.fs != nil {
 		s.fs.Close()
 	}
-}
-
-func (s *source) events() <-chan fsnotify.Event {
-	if s.fs == nil {
-		return nil
-	}
-	return s.fs.Events
-}
-
-func (s *source) errors() <-chan error {
-	if s.fs == nil {
-		return nil
-	}
-	return s.fs.Errors
 }
 
 func (s *source) interval() time.Duration {

@@ -86,12 +86,12 @@ func (w *Watcher) Run(ctx context.Context) {
 		case <-w.wake:
 			r.set.replace(w.take())
 			r.stir()
-		case event := <-r.src.events():
+		case event := <-r.src.events:
 			if r.src.concerns(event) {
 				r.set.stirred = true
 				r.stir()
 			}
-		case err := <-r.src.errors():
+		case err := <-r.src.errors:
 			// Mostly an overflow of the queue: any event may have been lost.
 			r.set.stirred = r.set.stirred || err != nil
 			r.stir()

@@ -21,7 +21,12 @@ var (
 )
 
 // layout is parsed once; after that it is only executed.
-var layout = template.Must(template.New("page").Parse(document))
+var layout = template.Must(template.New("page").Funcs(template.FuncMap{
+	"pieces": pieces, "seconds": seconds, "spoken": spoken, "statusText": http.StatusText,
+	"style":  func() template.CSS { return template.CSS(inline(style)) },
+	"script": func() template.JS { return template.JS(inline(script)) },
+	"split":  func(text string) []string { return strings.SplitN(text, " ", 2) },
+}).Parse(document))
 
 // policy allows the style and the icon in the head and, on a page that polls, the
 // script and its requests. Local pages may be framed: an app under development may
@@ -58,21 +63,11 @@ const (
 // view has the values of page.html.
 type view struct {
 	Page
-	Kind       string // class of the status mark: "waiting", "client", "server"
-	StatusText string
-	Attempts   []attempt
-	Hints      [][]piece
-	Seconds    int
-	Spoken     string
+	Kind string // class of the status mark: "waiting", "client", "server"
 	// Refresh is after how many seconds a browser reloads the page. It is 0 for
 	// a form that was posted, which would be reloaded as a GET.
 	Refresh int
-	Style   template.CSS
-	Script  template.JS
 }
-
-// attempt is an address and why it did not answer.
-type attempt struct{ Addr, Cause string }
 
 // piece is a part of a hint.
 type piece struct {
@@ -82,20 +77,8 @@ type piece struct {
 
 // html is the form for people. method is that of the request.
 func (p Page) html(method string) ([]byte, error) {
-	v := view{
-		Page: p, Kind: p.kind(), StatusText: http.StatusText(p.Status),
-		Seconds: seconds(p.Waited), Spoken: spoken(p.Waited), Refresh: p.refresh(method),
-		Style: template.CSS(inline(style)), Script: template.JS(inline(script)),
-	}
-	for _, text := range p.Attempts {
-		addr, cause, _ := strings.Cut(text, " ")
-		v.Attempts = append(v.Attempts, attempt{addr, cause})
-	}
-	for _, hint := range p.Hints {
-		v.Hints = append(v.Hints, pieces(hint))
-	}
 	var b bytes.Buffer
-	if err := layout.Execute(&b, v); err != nil {
+	if err := layout.Execute(&b, view{p, p.kind(), p.refresh(method)}); err != nil {
 		return nil, fmt.Errorf("cannot render the page of status %d: %w", p.Status, err)
 	}
 	return b.Bytes(), nil
