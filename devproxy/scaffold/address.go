@@ -108,8 +108,8 @@ func targetOf(text string) (upstream, prefix string, ok bool) {
 	return scheme + "://" + strings.TrimSuffix(u.Host, ":"), prefix, true
 }
 
-// plainHost matches host names. Checking a Proxyfile with any other name would
-// fail later, far from the line that has it.
+// plainHost matches host names. A Proxyfile with any other name would fail its
+// check later, far from the line that has the name.
 var plainHost = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)$`)
 
 func loopback(host string) bool {

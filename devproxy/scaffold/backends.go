@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// backendReader reads the files of frameworks of other languages than JavaScript.
+// backendReader reads the files of frameworks in languages other than JavaScript.
 type backendReader struct{ *discovery }
 
 // read adds the servers that the files of frameworks imply, and adds what those

@@ -89,8 +89,8 @@ func (b *block) setEntry(name, key, value string) {
 	}
 }
 
-// addRoute adds a route. The first of two routes for the same requests stays, and
-// differs is true if the second one is different.
+// addRoute adds a route. The first of two routes for the same requests stays.
+// differs reports whether the second one is different.
 func (b *block) addRoute(r route) (differs bool) {
 	for _, have := range b.routes {
 		if have.path == r.path && have.exact == r.exact && have.match == r.match {
@@ -217,7 +217,7 @@ func writeBlock(out *strings.Builder, head string, all attributes, routes []rout
 	out.WriteString("}\n")
 }
 
-// writeService writes the service block of b, unless one of its name is written.
+// writeService writes the service block of b, unless one with that name is written.
 func (b *block) writeService(out *strings.Builder, written map[string]bool) {
 	if b.service != "" && !written[b.service] {
 		written[b.service] = true

@@ -150,7 +150,7 @@ func caddyUpstream(to string) (upstream string, ok bool) {
 }
 
 // reachable replaces the name of a container by the port that compose publishes
-// for it. why says that it publishes none.
+// for it. why is empty unless it publishes none.
 func (s *caddySite) reachable(upstream string) (reached, why string) {
 	u, err := url.Parse(upstream)
 	if err != nil || portOf(upstream) != 0 {

@@ -95,7 +95,7 @@ type directive struct {
 	open  bool // it has a block, which may be empty
 }
 
-// word returns a word of the line, from 0; empty if there are not as many.
+// word returns word i of the line, from 0; empty if the line is shorter.
 func (d directive) word(i int) string {
 	if i >= len(d.words) {
 		return ""

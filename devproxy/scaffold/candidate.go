@@ -58,7 +58,7 @@ type candidate struct {
 	// ignores X-Forwarded-Proto.
 	plainHTTP bool
 	// fronts is how likely browsers talk to a container: 2 for a proxy, 1 for
-	// pages, 0 for the rest, -1 for what is never the first choice.
+	// pages, 0 for the rest, -1 for a service that is never the first choice.
 	fronts int
 	// inside is the port in the container, context the folder that it is built
 	// from, and mounts are those mounted into it.

@@ -15,7 +15,7 @@ import (
 // publish.
 type composeReader struct {
 	*discovery
-	// published are the ports of each container, by its names.
+	// published are the ports of each container, by each of its names.
 	published map[string][]mapping
 }
 

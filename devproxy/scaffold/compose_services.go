@@ -156,7 +156,8 @@ func mergeServices(under, over []*service) []*service {
 	return under
 }
 
-// inherit adds what base has.
+// inherit adds the ports and mounts of base, and its image and context if s has
+// none.
 func (s *service) inherit(base *service) {
 	s.ports = slices.Concat(s.ports, base.ports)
 	s.mounts = slices.Concat(s.mounts, base.mounts)

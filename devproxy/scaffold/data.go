@@ -179,8 +179,8 @@ func readEnvironment(vars map[string]string, text string) {
 	}
 }
 
-// setEnvironmentPort sets the port that the environment of c's folder has in one of
-// names.
+// setEnvironmentPort sets the port that the first of the variables has in the
+// environment of c's folder.
 func (r *repository) setEnvironmentPort(c *candidate, names ...string) {
 	port, file, line := r.environmentPort(c.folder, names...)
 	c.set(port, stated, file, line)

@@ -15,7 +15,7 @@ type decision struct{ *discovery }
 // decide gives each candidate that stays a host.
 //
 //  1. Assets of a backend get no host. Neither do containers that serve what a dev
-//     server of this project serves already.
+//     server of this project already serves.
 //  2. A candidate without a port becomes a note.
 //  3. Candidates with the same port are one server.
 //  4. A candidate to which a route of another host leads needs no host.
@@ -170,7 +170,7 @@ func related(a, b *candidate) bool {
 	return a.folder != "." && b.folder != "." || language(a.kind) == language(b.kind) && language(a.kind) != a.kind
 }
 
-// dropSited drops the candidates that a complete host of a file serves already, and
+// dropSited drops the candidates that a complete host in a file already serves, and
 // adds what they say to that host.
 func (d decision) dropSited() {
 	d.drop(func(c *candidate) bool {
@@ -196,7 +196,7 @@ func (d decision) dropSited() {
 	})
 }
 
-// routed reports whether a complete host of a file forwards requests to upstream.
+// routed reports whether a complete host in a file forwards requests to upstream.
 func (f *findings) routed(upstream string) bool {
 	return slices.ContainsFunc(f.sites, func(h *host) bool { return h.leadsTo(upstream) || h.routesTo(upstream) })
 }

@@ -107,7 +107,7 @@ func gem(names string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^\s*gem\s+["'](` + names + `)["']`)
 }
 
-// javaPort is the port that pattern matches in the configuration of a Java framework.
+// javaPort returns where Java frameworks have their port, which pattern matches.
 func javaPort(pattern string) []portPattern {
 	var files []string
 	for _, name := range []string{"application-dev", "application-local", "application", "bootstrap"} {

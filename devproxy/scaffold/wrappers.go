@@ -24,7 +24,7 @@ var wrappers = map[string]string{
 }
 
 var (
-	// wrapped may follow a wrapper before the program.
+	// wrapped are words that may come between a wrapper and the program.
 	wrapped = strings.Fields("run exec dlx x -- auto-restart run-program x-exec dev")
 	// runners start several command lines, which are their arguments.
 	runners         = strings.Fields("concurrently conc npm-run-all npm-run-all2 run-p run-s mprocs stmux multiview parallel-run")

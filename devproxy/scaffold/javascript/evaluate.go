@@ -9,7 +9,7 @@ import (
 	"github.com/tdewolff/parse/v2/js"
 )
 
-// evaluate returns the value of the expression at i. The position stays.
+// evaluate returns the value of the expression at i. It does not move the position.
 func (p *Program) evaluate(i int) Value {
 	defer func(pos int) { p.pos = pos }(p.pos)
 	p.pos = i
