@@ -213,13 +213,14 @@ func decodeListenAddress(f field) string {
 	if !f.known() {
 		return ""
 	}
-	text := f.written()
-	if _, ok := integer(f.Value); !ok {
-		if f.Type() != cty.String {
-			f.errorf(example, "%s must be a port or an address", f.name)
-			return ""
-		}
+	var text string
+	if n, ok := integer(f.Value); ok {
+		text = strconv.Itoa(n)
+	} else if f.Type() == cty.String {
 		text = f.AsString()
+	} else {
+		f.errorf(example, "%s must be a port or an address", f.name)
+		return ""
 	}
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {

@@ -184,6 +184,7 @@ func TestListen(t *testing.T) {
 	for written, want := range map[string]Listen{
 		``:                       {},
 		`https = 8443`:           {HTTPS: "8443"},
+		`https = 8000 + 443`:     {HTTPS: "8443"},
 		`https = "8443"`:         {HTTPS: "8443"},
 		`https = ":0"`:           {HTTPS: ":0"},
 		`http = "[::1]:8080"`:    {HTTP: "[::1]:8080"},
