@@ -73,7 +73,7 @@ func (q *request) decide() *reply {
 	if path, ok := q.stateOf(); ok {
 		return q.askKey(path)
 	}
-	if !s.Exists(q.path) || s.HiddenTarget(target(q.r)) {
+	if _, hidden := s.Hides(target(q.r)); hidden || !s.Exists(q.path) {
 		return noSuchPage()
 	}
 	return q.askKey(q.path)

@@ -15,15 +15,6 @@ type Hit struct {
 	Show string
 }
 
-// Hidden reports whether every share without `show` hides path, whatever the project
-// is: what hiddenRules lists, dot segments, any file outside or inside a project that
-// is requested by its place on the disk, and devproxy's own pages. A path is hidden in
-// every spelling that some program reads that way.
-func Hidden(path string) bool {
-	_, hidden := (&guard{}).look(path, "")
-	return hidden
-}
-
 // Hides reports whether the share hides the request target, a path with or without a
 // query, from its visitors, and why.
 func (s *Share) Hides(target string) (Hit, bool) {
@@ -44,13 +35,10 @@ func (s *Share) HidesSent(target string) (Hit, bool) {
 // share.
 func (s *Share) Exists(path string) bool { return s.paths == nil || s.paths.match(path) }
 
-// HiddenTarget is Hides without the reason.
-func (s *Share) HiddenTarget(target string) bool {
-	_, hidden := s.Hides(target)
-	return hidden
-}
-
-// guard finds what a share hides. The zero value has no project and shows nothing.
+// guard finds what a share hides: what hiddenRules lists, dot segments, any file outside
+// or inside a project that is requested by its place on the disk, and devproxy's own
+// pages. It hides a path in every spelling that some program reads that way. The zero
+// value has no project and shows nothing.
 type guard struct {
 	root   []string // the segments of the project's folder
 	folded readings // root, folded

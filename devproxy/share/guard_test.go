@@ -141,7 +141,7 @@ func TestHidden(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]bool{"/@fs/home/me/shop/a.js": true, "/.env": true, "/a.js": false} {
-		if got := Hidden(target); got != want {
+		if got := hidden(target); got != want {
 			t.Errorf("without a project, %s: hidden %v, want %v", target, got, want)
 		}
 	}
@@ -179,7 +179,7 @@ func TestEveryCharacterInAName(t *testing.T) {
 			"/" + escape + "wallet.dat": unseen || ends || c == ' ' || c == '.',
 			"/wallet.dat" + escape:      unseen || ends || c == ' ' || c == '.' || c == '~', // "*~" is a backup
 		} {
-			if got := Hidden(path); got != want {
+			if got := hidden(path); got != want {
 				t.Errorf("%s: hidden %v, want %v", path, got, want)
 			}
 		}
@@ -189,7 +189,7 @@ func TestEveryCharacterInAName(t *testing.T) {
 		'\u3164': true, '\ufe0f': true, '\ufeff': true, '\ufffd': true, '\U000e0041': true, '\U000e0100': true, '\u0301': true,
 		'\u00b7': false, 'ж': false, '日': false, '\U0001f600': false,
 	} {
-		if got := Hidden("/wal" + url.PathEscape(string(r)) + "let.dat"); got != want {
+		if got := hidden("/wal" + url.PathEscape(string(r)) + "let.dat"); got != want {
 			t.Errorf("%U in a name: hidden %v, want %v", r, got, want)
 		}
 	}
@@ -270,15 +270,15 @@ func TestEverySpellingIsHidden(t *testing.T) {
 
 func mustHide(target string) bool {
 	p, _, _ := strings.Cut(target, "?")
-	return Hidden(p)
+	return hidden(p)
 }
 
 // Deep encoding does not make the guard slower.
 func TestDeepEncodingIsCheap(t *testing.T) {
-	if deep := "/%" + strings.Repeat("25", 300_000) + "2eenv"; !Hidden(deep) {
+	if deep := "/%" + strings.Repeat("25", 300_000) + "2eenv"; !hidden(deep) {
 		t.Error("an escape 300000 deep is not hidden")
 	}
-	if !Hidden("/" + disguised(20) + "x") {
+	if !hidden("/" + disguised(20) + "x") {
 		t.Error("whatever needs twenty rounds is let through")
 	}
 }
@@ -386,7 +386,7 @@ func FuzzHidden(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, target string) {
 		p, _, _ := strings.Cut(target, "?")
-		hidden := Hidden(p)
+		hidden := hidden(p)
 		if !hidden && lenient(target) {
 			t.Fatalf("%q is served and not hidden", target)
 		}
@@ -435,4 +435,16 @@ func BenchmarkHidden(b *testing.B) {
 	for range b.N {
 		s.HiddenTarget("/src/components/very/ordinary/Component.vue?t=1732879999")
 	}
+}
+
+// hidden reports whether every share without `show` hides path, whatever the project is.
+func hidden(path string) bool {
+	_, hidden := (&guard{}).look(path, "")
+	return hidden
+}
+
+// HiddenTarget is Hides without the reason.
+func (s *Share) HiddenTarget(target string) bool {
+	_, hidden := s.Hides(target)
+	return hidden
 }

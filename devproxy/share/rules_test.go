@@ -110,7 +110,7 @@ func TestViteDeny(t *testing.T) {
 	for _, path := range []string{
 		"/.env", "/.env.x", "/a/.env.local", "/a.crt", "/a.pem", "/a.key", "/a.p12", "/a.pfx", "/a.cer", "/a.der", "/.npmrc", "/.yarnrc.yml", "/.git/x", "/a/.git/x/y",
 	} {
-		if !Hidden(path) {
+		if !hidden(path) {
 			t.Errorf("%s is not hidden", path)
 		}
 	}
@@ -135,7 +135,7 @@ func TestGlob(t *testing.T) {
 // TestFormats: only the endings with which frameworks choose a format count.
 func TestFormats(t *testing.T) {
 	for _, ending := range []string{"html", "htm", "json", "xml", "txt", "csv"} {
-		if !Hidden("/rails/mailers." + ending) {
+		if !hidden("/rails/mailers." + ending) {
 			t.Errorf("/rails/mailers.%s is not hidden", ending)
 		}
 	}
@@ -144,7 +144,7 @@ func TestFormats(t *testing.T) {
 		"/actuator/health.json": false, "/actuator/env.json": true, "/actuator": false, "/actuator/healthx": true,
 		"/__nextjs_font/x": false, "/__nextjs_fontx": true, "/__wds-outside-root__/3/node_modules/x.js": false, "/__wds-outside-root__/3/x.js": true,
 	} {
-		if got := Hidden(path); got != want {
+		if got := hidden(path); got != want {
 			t.Errorf("%s: hidden %v, want %v", path, got, want)
 		}
 	}

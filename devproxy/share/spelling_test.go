@@ -128,7 +128,7 @@ func TestFoldAsWindowsDoes(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/.gi\u01ab/config", "/.e\u2229v", "/\u066a2eenv", "/db.sql\u0268\u01ab\u2107", "/id\u02cdrsa", "/x/.env\u2236$DATA"} {
-		if !Hidden(path) {
+		if !hidden(path) {
 			t.Errorf("%s is not hidden", path)
 		}
 	}
@@ -154,11 +154,11 @@ func TestRoundsAreBounded(t *testing.T) {
 		t.Errorf("one more: %q, %v", got, ok)
 	}
 	for _, rounds := range []int{1, maxRounds - 1, maxRounds, 3 * maxRounds} {
-		if !Hidden("/" + disguised(rounds) + "env") {
+		if !hidden("/" + disguised(rounds) + "env") {
 			t.Errorf("a name that %d rounds show is not hidden", rounds)
 		}
 	}
-	if Hidden("/"+disguised(maxRounds-1)+"well-known/x") || !Hidden("/"+disguised(maxRounds)+"well-known/x") {
+	if hidden("/"+disguised(maxRounds-1)+"well-known/x") || !hidden("/"+disguised(maxRounds)+"well-known/x") {
 		t.Error("what can be read is hidden, or what cannot is not")
 	}
 }
@@ -173,7 +173,7 @@ func TestShortNames(t *testing.T) {
 		"/env~1.pdf": true, "/photo~1.pdf": false, "/en0a1b~1.ts": true, "/a~1.ts": false, "/a~0": false, "/a~01": false, "/sales~2024": false, "/2024~2025": false, "/5~10": false,
 		"/env": false, "/a~b~1.txt": false, "/vendors~main.chunk.js": false, "/~me/x": false,
 	} {
-		if got := Hidden(path); got != want {
+		if got := hidden(path); got != want {
 			t.Errorf("%s: hidden %v, want %v", path, got, want)
 		}
 	}
@@ -182,10 +182,10 @@ func TestShortNames(t *testing.T) {
 	for _, ending := range []string{
 		"js", "mjs", "css", "map", "png", "jpg", "gif", "svg", "ts", "tsx", "jsx", "vue", "htm", "pdf", "ico", "bmp", "mp3", "mp4", "ogg", "wav", "ttf", "otf", "eot", "glb", "vtt",
 	} {
-		if Hidden("/photo~1." + ending) {
+		if hidden("/photo~1." + ending) {
 			t.Errorf("/photo~1.%s is hidden", ending)
 		}
-		if !Hidden("/env~1." + ending) {
+		if !hidden("/env~1." + ending) {
 			t.Errorf("/env~1.%s is not hidden", ending)
 		}
 	}

@@ -265,10 +265,3 @@ func (p *slot) release() {
 	}
 	s.grantLocked()
 }
-
-// inUse returns how many slots are taken.
-func (s *slots) inUse() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.used
-}

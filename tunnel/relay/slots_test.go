@@ -613,3 +613,10 @@ func TestStalledUploadGivesWay(t *testing.T) {
 		})
 	}
 }
+
+// inUse returns how many slots are taken.
+func (s *slots) inUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
