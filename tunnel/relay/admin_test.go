@@ -64,7 +64,7 @@ func TestAdmin(t *testing.T) {
 		!regexp.MustCompile(`^shop-....…\.t\.example\.com$`).MatchString(line.Host) {
 		t.Errorf("%+v", line)
 	}
-	w.stopAccepting(public)
+	w.stopAccepting()
 	if status, body, _ := get(t, admin.Client(), admin.URL+"/healthz"); status != 503 || body != "stopping\n" {
 		t.Errorf("healthz of a relay that stops: %d %q", status, body)
 	}

@@ -369,7 +369,7 @@ func TestAdmitNobody(t *testing.T) {
 		says   string
 	}{
 		"a claim that cannot be read": {"{", func(*Relay) {}, tunnel.CodeBadClaim, "cannot read the claim"},
-		"the relay stops":             {string(good), func(r *Relay) { r.stopAccepting(public) }, tunnel.CodeBusy, "about to stop"},
+		"the relay stops":             {string(good), func(r *Relay) { r.stopAccepting() }, tunnel.CodeBusy, "about to stop"},
 		"no lane is left": {string(good), func(r *Relay) {
 			for i := range 2 {
 				if c, _ := lane(r.conns, "192.0.2.1"); c == nil {

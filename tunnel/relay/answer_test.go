@@ -261,10 +261,8 @@ func TestHints(t *testing.T) {
 		t.Errorf("HTTP/1.0: %q, %v", all, err)
 	}
 	// The relay's own fields are still in the final response.
-	w.mu.Lock()
-	w.stopping = true
-	w.mu.Unlock()
 	c := w.dial(host)
+	w.stopAccepting()
 	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
 	all, err := io.ReadAll(c)
 	if _, final, _ := strings.Cut(string(all), "\r\n\r\n"); err != nil || !strings.Contains(final, "Connection: close\r\n") {

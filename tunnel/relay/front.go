@@ -173,7 +173,7 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 		defer close(served)
 		_ = server.Serve(conns) // ends with Close
 	}()
-	err := r.accept(ctx, ln, public, func(c net.Conn) {
+	err := r.accept(ctx, ln, r.accepting, func(c net.Conn) {
 		r.count(c, func(counted *conn) {
 			if r.front.identify(counted, false) {
 				conns.deliver(message.Scan(counted, timeout))

@@ -58,7 +58,7 @@ func TestServe(t *testing.T) {
 	}{
 		"closed":                       {end: func(r *Relay, _ context.CancelFunc) { r.Close() }, took: time.Second},
 		"given up":                     {end: func(_ *Relay, cancel context.CancelFunc) { cancel() }, took: time.Second},
-		"stopped":                      {end: func(r *Relay, _ context.CancelFunc) { r.stopAccepting(public) }, took: time.Second},
+		"stopped":                      {end: func(r *Relay, _ context.CancelFunc) { r.stopAccepting() }, took: time.Second},
 		"a socket that fails":          {errors: []error{gone}, want: gone},
 		"failures that pass":           {errors: []error{temporary(true), temporary(true), gone}, want: gone, took: 2 * acceptPause, logs: 2},
 		"closed while accepting rests": {errors: []error{temporary(true)}, end: func(r *Relay, _ context.CancelFunc) { r.Close() }, took: time.Second, logs: 1},

@@ -79,7 +79,7 @@ func (c successorConn) Reset() { _ = c.Close() }
 // over, until the relay stops or ctx ends. ln is a unix socket that other programs
 // cannot connect to.
 func (r *Relay) ServeHandover(ctx context.Context, ln net.Listener) error {
-	return r.accept(ctx, ln, private, func(c net.Conn) {
+	return r.accept(ctx, ln, r.life, func(c net.Conn) {
 		r.group.Go(func() {
 			defer c.Close()
 			defer context.AfterFunc(r.life, func() { c.Close() })()

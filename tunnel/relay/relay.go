@@ -109,7 +109,6 @@ type Relay struct {
 	shares             *shareTable
 	agents             *agents
 	front              *front
-	upgrades           upgrades
 	metrics            *metrics
 	memory             *budget.Budget // of what strangers make the relay hold
 	created            time.Time
@@ -164,16 +163,18 @@ func (r *Relay) Serve(ctx context.Context, ln net.Listener) error {
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
 		r.port.CompareAndSwap(0, uint32(tcp.Port))
 	}
-	return r.accept(ctx, ln, public, func(c net.Conn) { r.count(c, r.front.greet) })
+	return r.accept(ctx, ln, r.accepting, func(c net.Conn) { r.count(c, r.front.greet) })
 }
 
-// accept calls take, which must not block, with every connection of ln.
-func (r *Relay) accept(ctx context.Context, ln net.Listener, k listenerKind, take func(net.Conn)) error {
-	if !r.addListener(ln, k) {
+// accept calls take, which must not block, with every connection of ln, and closes ln
+// when until ends.
+func (r *Relay) accept(ctx context.Context, ln net.Listener, until context.Context, take func(net.Conn)) error {
+	if r.leaving() || !r.enter() {
 		ln.Close()
 		return nil
 	}
 	defer r.group.Done()
+	context.AfterFunc(until, func() { ln.Close() })
 	r.startOnce.Do(r.start)
 	defer context.AfterFunc(ctx, r.Close)()
 	for {
@@ -286,9 +287,7 @@ func (r *Relay) sweepNames() {
 // Close stops everything at once, and returns when every goroutine of the relay
 // has ended.
 func (r *Relay) Close() {
-	r.stopAccepting(private)
 	r.end()
-	r.upgrades.end()
 	r.front.server.Close() // errors of closing sockets do not matter any more
 	r.group.Wait()
 }
@@ -297,10 +296,10 @@ func (r *Relay) Close() {
 // requests in progress finish until ctx ends, and closes the rest. Sessions last as
 // long as the requests.
 func (r *Relay) Shutdown(ctx context.Context) {
-	r.stopAccepting(public)
-	r.upgrades.end()
+	r.stopAccepting()
+	r.endUpgrades()
 	_ = r.front.server.Shutdown(ctx) // Close does the rest
-	waitUntil(ctx, func() bool { return r.upgrades.count() == 0 })
+	waitUntil(ctx, func() bool { return r.upgrades.Load() == 0 })
 	r.Close()
 }
 
@@ -311,7 +310,7 @@ func (r *Relay) Shutdown(ctx context.Context) {
 // for requests that still come on open connections.
 func (r *Relay) Retire(ctx context.Context, successor func(context.Context) (net.Conn, error)) {
 	r.successor.Store(&successor)
-	r.stopAccepting(public)
+	r.stopAccepting()
 	for _, s := range r.shares.all() {
 		s.session.Drain()
 	}

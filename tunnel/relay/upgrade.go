@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/splice"
@@ -40,7 +39,7 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	joined := splice.New(client, server, nil)
 	x.charge(2 * splice.BlockSize)
 	defer context.AfterFunc(x.r.Context(), joined.Cut)()
-	x.in, x.out = x.relay.upgrades.run(joined)
+	x.in, x.out = x.relay.runUpgrade(joined)
 	return nil
 }
 
@@ -75,50 +74,19 @@ func (r resetOnClose) Close() error {
 	return nil
 }
 
-// upgrades are the upgraded connections of a relay. The zero value has none.
-type upgrades struct {
-	mu    sync.Mutex
-	all   map[*splice.Upgrade]struct{}
-	ended bool
-}
-
-// run runs u until it ends, by itself or by end.
-func (us *upgrades) run(u *splice.Upgrade) (in, out int64) {
-	us.add(u)
-	in, out, _ = u.Run(func() { us.remove(u) })
+// runUpgrade runs u until it ends, by itself or by endUpgrades.
+func (l *lifecycle) runUpgrade(u *splice.Upgrade) (in, out int64) {
+	l.upgrades.Add(1)
+	defer l.upgrades.Add(-1)
+	closed := make(chan struct{})
+	stop := context.AfterFunc(l.upgraded, func() {
+		defer close(closed)
+		u.Close(websocket.ServiceRestart)
+	})
+	in, out, _ = u.Run(func() {
+		if !stop() {
+			<-closed
+		}
+	})
 	return in, out
-}
-
-func (us *upgrades) add(u *splice.Upgrade) {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	if us.all == nil {
-		us.all = map[*splice.Upgrade]struct{}{}
-	}
-	us.all[u] = struct{}{}
-	if us.ended {
-		u.Close(websocket.ServiceRestart)
-	}
-}
-
-func (us *upgrades) remove(u *splice.Upgrade) {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	delete(us.all, u)
-}
-
-// end ends every upgraded connection, now and from now on.
-func (us *upgrades) end() {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	us.ended = true
-	for u := range us.all {
-		u.Close(websocket.ServiceRestart)
-	}
-}
-
-func (us *upgrades) count() int {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	return len(us.all)
 }

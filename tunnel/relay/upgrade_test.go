@@ -165,8 +165,9 @@ func TestUpgradeEnds(t *testing.T) {
 				}
 				go io.Copy(io.Discard, farVisitor)
 				go io.Copy(io.Discard, farAgent)
-				var all upgrades
-				in, out := all.run(s)
+				var l lifecycle
+				l.init()
+				in, out := l.runUpgrade(s)
 				if in != c.in || out != c.out {
 					t.Errorf("%d bytes in, %d out; want %d, %d", in, out, c.in, c.out)
 				}
@@ -176,7 +177,7 @@ func TestUpgradeEnds(t *testing.T) {
 				if !c.cut && (visitor.halves.Load() != c.halves || agent.halves.Load() != c.halves) {
 					t.Errorf("the visitor's side is ended %d times, the agent's %d times", visitor.halves.Load(), agent.halves.Load())
 				}
-				if all.count() > 0 {
+				if l.upgrades.Load() > 0 {
 					t.Error("it is still known")
 				}
 				farVisitor.Close()
@@ -204,9 +205,10 @@ func TestRestartEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, visitor, agent, farVisitor, farAgent := newUpgrade(t, c.protocol, nil, nil)
-				var all upgrades
+				var l lifecycle
+				l.init()
 				if c.before {
-					all.end()
+					l.endUpgrades()
 				}
 				got := make(chan []byte, 1)
 				go func() {
@@ -221,12 +223,12 @@ func TestRestartEnds(t *testing.T) {
 				over := make(chan struct{})
 				go func() {
 					defer close(over)
-					all.run(s)
+					l.runUpgrade(s)
 				}()
 				synctest.Wait()
 				began := time.Now()
 				if !c.before {
-					all.end()
+					l.endUpgrades()
 				}
 				<-over
 				if took := time.Since(began); took != c.took {
@@ -414,16 +416,17 @@ func TestStuckVisitor(t *testing.T) {
 	agentEnd, pipeEnd := net.Pipe()
 	defer agentEnd.Close()
 	s := splice.New(splice.Peer{Conn: near, From: near, Frames: frames.NewWriter(near)}, splice.Peer{Conn: resetOnClose{testPipe{pipeEnd}}, From: pipeEnd}, nil)
-	var all upgrades
+	var l lifecycle
+	l.init()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		all.run(s)
+		l.runUpgrade(s)
 	}()
 	if _, err := agentEnd.Write(frameOf(10, false)); err != nil { // nothing reads at far
 		t.Fatal(err)
 	}
-	all.end()
+	l.endUpgrades()
 	select {
 	case <-over:
 	case <-time.After(patience):
