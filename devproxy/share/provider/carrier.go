@@ -194,10 +194,17 @@ func (c *carrier) keep(ctx context.Context, w *way) {
 			fails = 0
 		}
 		pause := min(firstPause<<min(fails, 10), longestPause)
-		select {
-		case <-time.After(pause/2 + rand.N(pause/2)):
-		case <-ctx.Done():
-		}
+		_ = sleep(ctx, pause/2+rand.N(pause/2)) // the loop checks ctx
+	}
+}
+
+// sleep waits for d. It fails when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -23,7 +23,8 @@ const (
 // net/http needs, so each direction has a pipe in front of the channel, and carry
 // copies between the far ends of the pipes and the channel.
 type channelConn struct {
-	in, out   net.Conn // the near ends
+	net.Conn           // the near end from which the visitor's bytes are read
+	out       net.Conn // the near end to which bytes for the visitor are written
 	farIn     net.Conn // the visitor's bytes are written here
 	farOut    net.Conn // bytes for the visitor are read here
 	peer      net.Addr
@@ -33,7 +34,7 @@ type channelConn struct {
 
 func newChannelConn(peer net.Addr) *channelConn {
 	c := &channelConn{peer: peer, closed: make(chan struct{})}
-	c.in, c.farIn = net.Pipe()
+	c.Conn, c.farIn = net.Pipe()
 	c.farOut, c.out = net.Pipe()
 	return c
 }
@@ -76,9 +77,6 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 // justWriter hides ReadFrom, which would not use the buffer.
 type justWriter struct{ io.Writer }
 
-// Read reads what the visitor sends. It returns io.EOF when that direction has ended.
-func (c *channelConn) Read(p []byte) (int, error) { return c.in.Read(p) }
-
 // Write returns when p is on its way into the channel.
 func (c *channelConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 
@@ -89,7 +87,7 @@ func (c *channelConn) CloseWrite() error { return c.out.Close() }
 // most sendLinger.
 func (c *channelConn) Close() error {
 	c.closeOnce.Do(func() { close(c.closed) })
-	c.in.Close()
+	c.Conn.Close()
 	return c.out.Close()
 }
 
@@ -100,12 +98,9 @@ func (c *channelConn) RemoteAddr() net.Addr { return c.peer }
 
 // SetDeadline sets both deadlines.
 func (c *channelConn) SetDeadline(t time.Time) error {
-	_ = c.in.SetReadDeadline(t)
+	_ = c.SetReadDeadline(t)
 	return c.out.SetWriteDeadline(t)
 }
-
-// SetReadDeadline makes Read fail with os.ErrDeadlineExceeded after t.
-func (c *channelConn) SetReadDeadline(t time.Time) error { return c.in.SetReadDeadline(t) }
 
 // SetWriteDeadline makes Write fail with os.ErrDeadlineExceeded after t.
 func (c *channelConn) SetWriteDeadline(t time.Time) error { return c.out.SetWriteDeadline(t) }

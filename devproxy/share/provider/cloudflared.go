@@ -21,32 +21,9 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-const (
-	// startTimeout is how long cloudflared may take to get a name from Cloudflare.
-	// It gives up itself after 15 s (cmd/cloudflared/tunnel/quick_tunnel.go,
-	// httpTimeout).
-	startTimeout = 30 * time.Second
-	// quicTimeout is how long it may take to connect over QUIC after that. One of
-	// its attempts lasts 5 s (quic/constants.go, HandshakeIdleTimeout). Then the
-	// tunnel is started again with HTTP/2, which needs no UDP: with an explicit
-	// protocol cloudflared does not change it (connection/protocol.go,
-	// staticProtocolSelector).
-	quicTimeout = 12 * time.Second
-	// http2Timeout is the same for HTTP/2. One attempt lasts at most 15 s
-	// (supervisor/tunnel.go, dialTimeout).
-	http2Timeout = 30 * time.Second
-	// lostTimeout is how long a tunnel may be without a connection to Cloudflare
-	// before it is given up, and with it its name. cloudflared reconnects
-	// itself and keeps the name, so this is longer than most outages of a network.
-	lostTimeout = 5 * time.Minute
-	// busyPause is how long no tunnel is requested from Cloudflare after it has
-	// refused one because there were too many.
-	busyPause = 30 * time.Second
-	// startPoll and watchPoll are between two looks at whether cloudflared is
-	// connected: before it is, and after.
-	startPoll = 200 * time.Millisecond
-	watchPoll = 5 * time.Second
-)
+// busyPause is how long no tunnel is requested from Cloudflare after it has refused
+// one because there were too many.
+const busyPause = 30 * time.Second
 
 // The values of cloudflared's --protocol.
 const (
@@ -113,11 +90,33 @@ type cloudflared struct {
 }
 
 // cloudflaredTimes are the times of a tunnel; tests have shorter ones.
-type cloudflaredTimes struct{ start, quic, http2, lost, startPoll, watchPoll time.Duration }
+type cloudflaredTimes struct {
+	// start is how long cloudflared may take to get a name from Cloudflare.
+	// It gives up itself after 15 s (cmd/cloudflared/tunnel/quick_tunnel.go,
+	// httpTimeout).
+	start time.Duration
+	// quic is how long it may take to connect over QUIC after that. One of
+	// its attempts lasts 5 s (quic/constants.go, HandshakeIdleTimeout). Then the
+	// tunnel is started again with HTTP/2, which needs no UDP: with an explicit
+	// protocol cloudflared does not change it (connection/protocol.go,
+	// staticProtocolSelector).
+	quic time.Duration
+	// http2 is the same for HTTP/2. One attempt lasts at most 15 s
+	// (supervisor/tunnel.go, dialTimeout).
+	http2 time.Duration
+	// lost is how long a tunnel may be without a connection to Cloudflare
+	// before it is given up, and with it its name. cloudflared reconnects
+	// itself and keeps the name, so this is longer than most outages of a network.
+	lost time.Duration
+	// startPoll and watchPoll are between two looks at whether cloudflared is
+	// connected: before it is, and after.
+	startPoll, watchPoll time.Duration
+}
 
 func newCloudflared(opts Options) *cloudflared {
 	return &cloudflared{getenv: opts.Getenv, note: opts.Note, log: opts.Log, times: cloudflaredTimes{
-		start: startTimeout, quic: quicTimeout, http2: http2Timeout, lost: lostTimeout, startPoll: startPoll, watchPoll: watchPoll,
+		start: 30 * time.Second, quic: 12 * time.Second, http2: 30 * time.Second, lost: 5 * time.Minute,
+		startPoll: 200 * time.Millisecond, watchPoll: 5 * time.Second,
 	}}
 }
 
@@ -159,12 +158,7 @@ func (c *cloudflared) awaitPause(ctx context.Context) error {
 	c.mu.Lock()
 	until := c.busyUntil
 	c.mu.Unlock()
-	select {
-	case <-time.After(time.Until(until)):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return sleep(ctx, time.Until(until))
 }
 
 const installFix = `install it: brew install cloudflared (macOS), winget install --id Cloudflare.cloudflared (Windows), https://pkg.cloudflare.com (Linux)
@@ -187,8 +181,8 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 	}
 	visitors := newTunnelListener(listener)
 	defer visitors.close()
-	running, stop := context.WithCancel(ctx)
-	defer stop()
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	cmd, err := c.command(running, program, folder, service, protocol)
 	if err != nil {
 		return notPrepared("configure", err)
@@ -199,11 +193,15 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 	if err != nil {
 		return notStarted(program, err)
 	}
+	go func() {
+		<-process.ended
+		stop(errEnded)
+	}()
 	t := &quickTunnel{cloudflared: c, way: w, process: process, out: out, visitors: visitors, program: program, protocol: protocol}
 	err = t.run(running, service.isPrivate)
 	// Without visitors, cloudflared ends at once.
 	visitors.close()
-	stop()
+	stop(nil)
 	<-process.ended
 	if errors.Is(err, errEnded) {
 		return t.whyEnded(ctx)

@@ -38,8 +38,8 @@ type quickTunnel struct {
 // errEnded is the error of a process that has ended without being asked to.
 var errEnded = errors.New("cloudflared has ended")
 
-// run stays with the tunnel until ctx ends, the process has ended (errEnded), or
-// the tunnel is no longer useful.
+// run stays with the tunnel until ctx ends, which it does with the process (errEnded),
+// or the tunnel is no longer useful.
 func (t *quickTunnel) run(ctx context.Context, isPrivate bool) error {
 	metrics, err := t.start(ctx)
 	if err != nil {
@@ -48,13 +48,10 @@ func (t *quickTunnel) run(ctx context.Context, isPrivate bool) error {
 	switch t.public, err = metrics.link(ctx); {
 	case errors.Is(err, errBadName):
 		return &agent.Error{Reason: ReasonNoURL, Op: "use", Addr: "cloudflared's tunnel", Err: err, Fix: updateFix}
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case err != nil:
-		select {
-		case <-t.process.ended: // which is the cause
-			return errEnded
-		default:
-			return t.lost("it does not answer: "+err.Error(), retryFix)
-		}
+		return t.lost("it does not answer: "+err.Error(), retryFix)
 	}
 	if err := t.connect(ctx, metrics); err != nil {
 		return err
@@ -86,8 +83,6 @@ func (t *quickTunnel) start(ctx context.Context) (*cloudflaredMetrics, error) {
 	select {
 	case addr := <-t.out.metrics:
 		return newCloudflaredMetrics(addr), nil
-	case <-t.process.ended:
-		return nil, errEnded
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-t.out.flooded:
@@ -116,8 +111,6 @@ func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) 
 		select {
 		case <-time.After(t.times.startPoll):
 			continue
-		case <-t.process.ended:
-			return errEnded
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-t.out.flooded:
@@ -134,16 +127,10 @@ func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) 
 
 // watch follows the connection to Cloudflare, which cloudflared renews itself.
 func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) error {
-	tick := time.NewTicker(t.times.watchPoll)
-	defer tick.Stop()
 	missed, lastReady := 0, time.Now()
 	for {
-		select {
-		case <-tick.C:
-		case <-t.process.ended:
-			return errEnded
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := sleep(ctx, t.times.watchPoll); err != nil {
+			return err
 		}
 		if metrics.isReady(ctx) {
 			missed, lastReady = 0, time.Now()
@@ -206,10 +193,7 @@ func (t *quickTunnel) accept(ctx context.Context) {
 			return
 		default: // out of descriptors, for example
 			t.log.Info("a visitor's connection cannot be accepted", "error", err)
-			select {
-			case <-time.After(t.times.startPoll):
-			case <-ctx.Done():
-			}
+			_ = sleep(ctx, t.times.startPoll) // then accept fails
 		}
 	}
 }

@@ -15,22 +15,33 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-const (
-	// handshakeTimeout bounds the key exchange and the authentication, for which the
+// sshTimes are the limits of a tunnel; tests have shorter ones.
+type sshTimes struct {
+	// handshake bounds the key exchange and the authentication, for which the
 	// user may have to touch a key.
-	handshakeTimeout = 40 * time.Second
-	// setupTimeout bounds the requests for a session and for the forwarding together.
-	setupTimeout = 20 * time.Second
-	// linkTimeout is how long the server may take to announce the public address once
+	handshake time.Duration
+	// setup bounds the requests for a session and for the forwarding together.
+	setup time.Duration
+	// link is how long the server may take to announce the public address once
 	// it forwards.
-	linkTimeout = 15 * time.Second
-	// renameLimit is how long a public name must last: a service that changes it
+	link time.Duration
+	// rename is how long a public name must last: a service that changes it
 	// more often does not work.
-	renameLimit = time.Minute
+	rename time.Duration
 	// keepaliveEvery is how often the server is asked for a sign of life, and
 	// keepaliveTimeout how long it may take to answer: it is dead after 30 s.
-	keepaliveEvery   = 15 * time.Second
-	keepaliveTimeout = 15 * time.Second
+	keepaliveEvery, keepaliveTimeout time.Duration
+	// linger is how long a closed connection may take to send the rest.
+	linger time.Duration
+}
+
+// usualTimes are the limits outside tests.
+var usualTimes = sshTimes{
+	handshake: 40 * time.Second, setup: 20 * time.Second, link: 15 * time.Second, rename: time.Minute,
+	keepaliveEvery: 15 * time.Second, keepaliveTimeout: 15 * time.Second, linger: sendLinger,
+}
+
+const (
 	// maxVisitors is how many connections of visitors a tunnel carries at once.
 	// Each may cost the 2 MB that package ssh lets the other end send unread.
 	maxVisitors = 128
@@ -38,17 +49,6 @@ const (
 	// nothing. The rest are refused.
 	maxWaiting = 1024
 )
-
-// sshTimes are the limits that tests shorten.
-type sshTimes struct {
-	handshake, setup, link, rename, keepaliveEvery, keepaliveTimeout, linger time.Duration
-}
-
-// usualTimes are the limits outside tests.
-var usualTimes = sshTimes{
-	handshake: handshakeTimeout, setup: setupTimeout, link: linkTimeout, rename: renameLimit,
-	keepaliveEvery: keepaliveEvery, keepaliveTimeout: keepaliveTimeout, linger: sendLinger,
-}
 
 // sshOpener opens tunnels at an SSH server.
 type sshOpener struct {
@@ -270,9 +270,7 @@ func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
 func (t *sshTunnel) keepAlive(ctx context.Context) {
 	dead := t.times.keepaliveEvery + t.times.keepaliveTimeout
 	for {
-		select {
-		case <-time.After(t.times.keepaliveEvery):
-		case <-ctx.Done():
+		if sleep(ctx, t.times.keepaliveEvery) != nil {
 			return
 		}
 		answered := make(chan struct{})
