@@ -116,23 +116,13 @@ func (q *scheduler) markSlow(now time.Time) {
 }
 
 // slowest returns the slowest lane that is to be replaced; nil for none.
-func (q *scheduler) slowest() (slowest *lane) {
-	for _, l := range q.lanes {
-		if l.slow && l.usable() && (slowest == nil || l.loss.window < slowest.loss.window) {
-			slowest = l
-		}
-	}
-	return slowest
+func (q *scheduler) slowest() *lane {
+	return q.pick(func(l *lane) bool { return l.slow && l.usable() }, func(a, b *lane) bool { return a.loss.window < b.loss.window })
 }
 
 // longestInTrouble returns the lane that has been in trouble for longest; nil for none.
-func (q *scheduler) longestInTrouble(now time.Time) (worst *lane) {
-	for _, l := range q.lanes {
-		if stalled := l.stalled(now); stalled >= troubled && (worst == nil || stalled > worst.stalled(now)) {
-			worst = l
-		}
-	}
-	return worst
+func (q *scheduler) longestInTrouble(now time.Time) *lane {
+	return q.pick(func(l *lane) bool { return l.stalled(now) >= troubled }, func(a, b *lane) bool { return a.stalled(now) > b.stalled(now) })
 }
 
 // countLanesLocked decides how many lanes this end wants, and tells the end that

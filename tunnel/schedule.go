@@ -69,24 +69,47 @@ func (q *scheduler) kick(l *lane) {
 	}
 }
 
-// best returns the lane, other than the one given, with the least to deliver before
-// an item that it is given now. A lane whose oldest frame should have been
-// acknowledged by now comes last. It returns nil without a lane.
-func (q *scheduler) best(except *lane, now time.Time) (best *lane) {
-	var least int
+// pick returns, of the eligible lanes, the one that is better than all others; nil
+// without an eligible lane.
+func (q *scheduler) pick(eligible func(*lane) bool, better func(a, b *lane) bool) (best *lane) {
 	for _, l := range q.lanes {
-		if l == except || !l.usable() {
-			continue
-		}
-		cost := l.unacked
-		if late := l.stalled(now) - q.path.late(); late > 0 {
-			cost += lateCost + int(late/time.Millisecond)<<10
-		}
-		if best == nil || cost < least {
-			best, least = l, cost
+		if eligible(l) && (best == nil || better(l, best)) {
+			best = l
 		}
 	}
 	return best
+}
+
+// best returns the lane, other than the one given, with the least to deliver before
+// an item that it is given now. A lane whose oldest frame should have been
+// acknowledged by now comes last. It returns nil without a lane.
+func (q *scheduler) best(except *lane, now time.Time) *lane {
+	cost := func(l *lane) int {
+		late := l.stalled(now) - q.path.late()
+		if late <= 0 {
+			return l.unacked
+		}
+		return l.unacked + lateCost + int(late/time.Millisecond)<<10
+	}
+	return q.pick(func(l *lane) bool { return l != except && l.usable() }, func(a, b *lane) bool { return cost(a) < cost(b) })
+}
+
+// forAcks returns the lane, other than the one given, that is to carry
+// acknowledgements: the one with the least to deliver of those that were just heard
+// from. An acknowledgement is not acknowledged, so a lane that fell silent would
+// lose it unnoticed.
+func (q *scheduler) forAcks(except *lane, now time.Time) *lane {
+	isFresh := func(l *lane) bool { return now.Sub(l.heard) < q.path.late() }
+	return q.pick(func(l *lane) bool { return l != except && l.usable() }, func(a, b *lane) bool {
+		fresh := isFresh(a)
+		switch {
+		case fresh && a.unacked < b.unacked:
+			return true
+		case fresh != isFresh(b):
+			return fresh
+		}
+		return (!fresh || a.unacked == b.unacked) && a.heard.After(b.heard)
+	})
 }
 
 // lateCost is added to the bytes that a late lane has to deliver: more than any lane
@@ -131,12 +154,9 @@ func (q *scheduler) carriesLong(l *lane, now time.Time) bool {
 // with the least in flight. It reports whether there was one.
 func (q *scheduler) pull() bool {
 	now := time.Now()
-	var idle *lane
-	for _, l := range q.lanes {
-		if !l.writing && l.usable() && l.stalled(now) < bulkPatience && q.carriesLong(l, now) && (idle == nil || l.unacked < idle.unacked) {
-			idle = l
-		}
-	}
+	idle := q.pick(func(l *lane) bool {
+		return !l.writing && l.usable() && l.stalled(now) < bulkPatience && q.carriesLong(l, now)
+	}, func(a, b *lane) bool { return a.unacked < b.unacked })
 	if idle != nil {
 		q.kick(idle)
 	}
@@ -242,25 +262,20 @@ func (q *scheduler) nextResend(l *lane) *item {
 // a lane that has nothing else to do: the end of a transfer does not wait for the
 // slowest lane.
 func (q *scheduler) nextLate(l *lane, now time.Time) *item {
-	var oldest flight
-	for _, other := range q.lanes {
+	other := q.pick(func(other *lane) bool {
 		if other == l || len(other.flights) == 0 {
-			continue
+			return false
 		}
 		fl := other.flights[0]
-		if fl.item.short || !fl.isLate(q.path.lateLong(), now) || l.carries(fl.item) {
-			continue
-		}
-		if oldest.item == nil || fl.at.Before(oldest.at) {
-			oldest = fl
-		}
-	}
-	if oldest.item == nil {
+		return !fl.item.short && fl.isLate(q.path.lateLong(), now) && !l.carries(fl.item)
+	}, func(a, b *lane) bool { return a.flights[0].at.Before(b.flights[0].at) })
+	if other == nil {
 		return nil
 	}
-	oldest.item.copied = now
-	q.again(oldest.item)
-	return oldest.item
+	it := other.flights[0].item
+	it.copied = now
+	q.again(it)
+	return it
 }
 
 // maxCopies bounds on how many lanes an item may be at once.
@@ -377,29 +392,4 @@ func (q *scheduler) cancel(st *Stream) {
 // empty reports whether everything that lanes were given was acknowledged.
 func (q *scheduler) empty() bool {
 	return len(q.resend)+len(q.unsent) == 0 && !slices.ContainsFunc(q.lanes, func(l *lane) bool { return !l.empty() })
-}
-
-// forAcks returns the lane, other than the one given, that is to carry
-// acknowledgements: the one with the least to deliver of those that were just heard
-// from. An acknowledgement is not acknowledged, so a lane that fell silent would
-// lose it unnoticed.
-func (q *scheduler) forAcks(except *lane, now time.Time) (best *lane) {
-	isFresh := func(l *lane) bool { return now.Sub(l.heard) < q.path.late() }
-	for _, l := range q.lanes {
-		if l == except || !l.usable() {
-			continue
-		}
-		if best == nil {
-			best = l
-			continue
-		}
-		fresh, bestFresh := isFresh(l), isFresh(best)
-		switch {
-		case fresh && !bestFresh,
-			fresh && l.unacked < best.unacked,
-			fresh == bestFresh && (!fresh || l.unacked == best.unacked) && l.heard.After(best.heard):
-			best = l
-		}
-	}
-	return best
 }

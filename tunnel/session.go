@@ -10,6 +10,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"fmt"
@@ -63,11 +64,8 @@ type Session struct {
 // newSession returns a session of key without lanes. What it holds counts in b (nil:
 // its own budget), for the address that it is from (nil: unknown).
 func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger, b *budget.Budget, from net.Addr) *Session {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	s := &Session{
-		id: id, key: key, log: log, table: newStreamTable(), want: laneCount{own: firstLanes, other: firstLanes},
+		id: id, key: key, log: cmp.Or(log, slog.New(slog.DiscardHandler)), table: newStreamTable(), want: laneCount{own: firstLanes, other: firstLanes},
 		drain: make(chan struct{}), done: make(chan struct{}), laneless: time.Now(),
 	}
 	s.usage = usage{account: openAccount(s, b, from), onRoom: s.wakeWritersLocked}

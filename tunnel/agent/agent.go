@@ -8,6 +8,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/x509"
@@ -69,8 +70,8 @@ type Agent struct {
 	machine  machine
 	memory   *budget.Budget // of all sessions
 	visitors chan *Conn
-	closed   chan struct{}
-	closing  sync.Once
+	life     context.Context // ends with Close
+	end      context.CancelFunc
 	hurry    chan struct{} // something has changed: a backoff need not be waited for
 	running  sync.WaitGroup
 	turn     chan struct{} // held by the Claim or End under way
@@ -87,14 +88,11 @@ type Agent struct {
 // New returns an agent that Run starts. It has connected to nothing yet; Run returns
 // the error of options that are wrong.
 func New(opts Options) *Agent {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
 	a := &Agent{
-		notify: opts.Notify, key: opts.Key, log: opts.Log, claim: opts.Claim, machine: thisMachine(), memory: budget.New(budget.Limits{Total: Memory}),
-		visitors: make(chan *Conn), closed: make(chan struct{}), hurry: make(chan struct{}, 1),
-		turn: make(chan struct{}, 1), changed: make(chan struct{}),
+		notify: opts.Notify, key: opts.Key, log: cmp.Or(opts.Log, slog.New(slog.DiscardHandler)), claim: opts.Claim, machine: thisMachine(), memory: budget.New(budget.Limits{Total: Memory}),
+		visitors: make(chan *Conn), hurry: make(chan struct{}, 1), turn: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
+	a.life, a.end = context.WithCancel(context.Background())
 	a.dialer, a.fault = newDialer(opts)
 	return a
 }
@@ -112,13 +110,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer a.running.Wait()
 	defer cancel()
-	a.running.Go(func() {
-		select {
-		case <-a.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	stop := context.AfterFunc(a.life, cancel)
+	defer stop()
 	a.running.Go(func() { a.watch(ctx) })
 	var out outage
 	for ctx.Err() == nil {
@@ -178,7 +171,7 @@ func (a *Agent) pause(ctx context.Context, out *outage, why error) {
 // Close ends Run, and with it every visitor's connection, at once. It does not
 // wait, and closing again does nothing.
 func (a *Agent) Close() error {
-	a.closing.Do(func() { close(a.closed) })
+	a.end()
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (a *Agent) await(ctx context.Context) (*tunnel.Session, error) {
 		case <-changed:
 		case <-ctx.Done():
 			return nil, a.noSession(ctx)
-		case <-a.closed:
+		case <-a.life.Done():
 			return nil, &Error{Reason: ReasonBroken, Op: opRequest, Addr: a.dialer.target.String(), Err: errors.New("the share has ended")}
 		}
 	}

@@ -172,7 +172,7 @@ func (a *Agent) Accept() (net.Conn, error) {
 	select {
 	case c := <-a.visitors:
 		return c, nil
-	case <-a.closed:
+	case <-a.life.Done():
 		return nil, net.ErrClosed
 	}
 }
