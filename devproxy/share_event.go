@@ -46,7 +46,7 @@ const (
 )
 
 // CompareShare returns what happened between two states of a share; false if that
-// is not worth telling.
+// is not worth reporting.
 func CompareShare(before, now control.Share) (ShareEvent, bool) {
 	e := ShareEvent{Before: before, Share: now}
 	switch {

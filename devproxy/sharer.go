@@ -49,8 +49,8 @@ type SharerOptions struct {
 	// Consent returns an error if a plan must not be shared through the relay of a
 	// request, or through the Proxyfile's, without the user's consent.
 	Consent func(p *plan.Plan, relay string) error
-	// Tell is called with every event, in order. It may block.
-	Tell func(ShareEvent)
+	// Notify is called with every event, in order. It may block.
+	Notify func(ShareEvent)
 }
 
 // Sharer publishes hosts of a project, under one link at a time. The fields after
@@ -91,11 +91,11 @@ func (s *Sharer) Status() control.Share { return *s.view.Load() }
 // Done is closed when Run has returned.
 func (s *Sharer) Done() <-chan struct{} { return s.done }
 
-// Follow makes p the plan that is shared. Failures are told as events.
+// Follow makes p the plan that is shared. Failures become events.
 func (s *Sharer) Follow(p *plan.Plan) { s.plans.put(p) }
 
 // Do handles a request and returns the state of the share after it. It does not
-// wait for a relay to be reached: that is told as an event.
+// wait for a relay to be reached: that becomes an event.
 func (s *Sharer) Do(ctx context.Context, request control.ShareRequest) (control.Share, error) {
 	if request.Op == control.OpLook {
 		return s.Status(), nil
@@ -300,7 +300,7 @@ func (s *Sharer) replan(ctx context.Context) {
 	restart := s.plan.Share().Expires != s.live.plan.Expires && s.live.request.For == 0
 	err := s.revise(ctx, s.live.request, restart)
 	if err == nil {
-		s.tellAdded(before)
+		s.notifyAdded(before)
 		return
 	}
 	s.trouble(err)
@@ -309,12 +309,12 @@ func (s *Sharer) replan(ctx context.Context) {
 	}
 }
 
-// tellAdded tells which hosts are not shared because the last save has added them,
+// notifyAdded reports the hosts that are not shared because the last save has added them,
 // except those in before, which the user knows.
-func (s *Sharer) tellAdded(before []string) {
+func (s *Sharer) notifyAdded(before []string) {
 	added := slices.DeleteFunc(slices.Clone(s.added), func(host string) bool { return slices.Contains(before, host) })
 	if len(added) > 0 {
-		s.Tell(ShareEvent{Kind: ShareAdded, Share: s.Status(), Added: added})
+		s.Notify(ShareEvent{Kind: ShareAdded, Share: s.Status(), Added: added})
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *Sharer) next(why error) {
 	s.live = l
 	l.start(s.SharerOptions)
 	if !l.quiet {
-		s.Tell(ShareEvent{Kind: ShareMoved, Before: s.Status(), Share: l.status(control.ShareConnecting, why)})
+		s.Notify(ShareEvent{Kind: ShareMoved, Before: s.Status(), Share: l.status(control.ShareConnecting, why)})
 	}
 	s.set(l.status(control.ShareConnecting, nil))
 }
@@ -215,7 +215,7 @@ func (s *Sharer) finish(state string) {
 	}
 	s.stop(state, endGrace)
 	if unreported != nil && time.Now().Before(l.until) {
-		s.trouble(failure.Errorf("", "cannot tell the relay that the link has ended; visitors see a paused link until %s: %w", l.until.Local().Format("15:04, 2 January"), unreported))
+		s.trouble(failure.Errorf("", "the relay could not be informed that the link has ended; visitors see a paused link until %s: %w", l.until.Local().Format("15:04, 2 January"), unreported))
 	}
 }
 
@@ -231,8 +231,8 @@ func (s *Sharer) over(state string, err error, grace time.Duration) {
 	s.set(view)
 }
 
-// set makes view the state of the share, and tells what has changed. Events of a
-// link that is tried again are told once it works.
+// set makes view the state of the share, and reports what has changed. Events of
+// a link that is tried again are reported once it works.
 func (s *Sharer) set(view control.Share) {
 	if s.live != nil && s.live.quiet && view.State != control.ShareUp {
 		return
@@ -240,19 +240,19 @@ func (s *Sharer) set(view control.Share) {
 	event, changed := CompareShare(s.Status(), view)
 	s.view.Store(&view)
 	if changed {
-		s.Tell(event)
+		s.Notify(event)
 	}
 }
 
-// trouble tells that something was not done.
+// trouble reports that something was not done.
 func (s *Sharer) trouble(err error) {
 	view := s.Status()
 	view.Error, view.Fix = Explain(err)
-	s.Tell(ShareEvent{Kind: ShareTrouble, Share: view})
+	s.Notify(ShareEvent{Kind: ShareTrouble, Share: view})
 }
 
-// tryAgain starts a share that failed again, with the same link. Nothing is told
-// until it works or fails in another way.
+// tryAgain starts a share that failed again, with the same link. Nothing is
+// reported until it works or fails in another way.
 func (s *Sharer) tryAgain() {
 	s.retry.stop()
 	l, err := s.newLink(s.retry.request)

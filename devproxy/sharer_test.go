@@ -121,11 +121,11 @@ func TestHostsAddedLaterAreNotShared(t *testing.T) {
 // TestAddedHostsAreTold once each.
 func TestAddedHostsAreTold(t *testing.T) {
 	var told []ShareEvent
-	s := &Sharer{SharerOptions: SharerOptions{Tell: func(e ShareEvent) { told = append(told, e) }}}
+	s := &Sharer{SharerOptions: SharerOptions{Notify: func(e ShareEvent) { told = append(told, e) }}}
 	s.view.Store(&control.Share{State: control.ShareUp})
 	s.added = []string{"a", "b"}
-	s.tellAdded([]string{"a"})
-	s.tellAdded([]string{"b", "a"})
+	s.notifyAdded([]string{"a"})
+	s.notifyAdded([]string{"b", "a"})
 	if len(told) != 1 || told[0].Kind != ShareAdded || !slices.Equal(told[0].Added, []string{"b"}) {
 		t.Fatalf("%+v", told)
 	}

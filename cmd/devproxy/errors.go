@@ -30,7 +30,7 @@ const (
 type exitError struct {
 	code int
 	err  error
-	// quiet means that the verb has already told the user.
+	// quiet means that the verb has already printed the reason.
 	quiet bool
 }
 
@@ -72,7 +72,7 @@ func report(s *streams, err error, asJSON bool) int {
 	}
 	text, fix := devproxy.Explain(err)
 	if fix = typed(fix); asJSON {
-		_ = s.json(failedEvent{"failed", text, fix}) // as every print
+		_ = s.json(failedEvent{"failed", text, fix}) // print errors are ignored
 	}
 	const prefix = "devproxy: "
 	start := prefix
@@ -216,7 +216,7 @@ func plainHelp(root *cobra.Command) {
 		cmd.SetOut(&text)
 		help(cmd, args)
 		cmd.SetOut(out)
-		_, _ = io.WriteString(out, plainFlags(text.String())) // as every print
+		_, _ = io.WriteString(out, plainFlags(text.String())) // print errors are ignored
 	})
 }
 

@@ -68,9 +68,9 @@ type instance struct {
 	status    status
 
 	// What follows belongs to the loop.
-	told   []netip.AddrPort // the addresses in the last banner
-	served *hcl.Mask        // of the plan that is served
-	shown  bool             // a link has worked
+	printed []netip.AddrPort // the addresses in the last banner
+	served  *hcl.Mask        // of the plan that is served
+	shown   bool             // a link has worked
 }
 
 func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
@@ -319,7 +319,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	if failed == nil {
 		in.ready(ctx, first)
 		if len(first.Withheld) > 0 {
-			in.report.tell(newConsentEvent(first.Withheld, servingPartial))
+			in.report.emit(newConsentEvent(first.Withheld, servingPartial))
 		}
 		in.forgetStates()
 		failed = in.loop(ctx, stop)
@@ -353,9 +353,9 @@ func (in *instance) probe(ctx context.Context) {
 
 // ready prints where everything is served.
 func (in *instance) ready(ctx context.Context, save devproxy.Save) {
-	in.told = in.addrs()
+	in.printed = in.addrs()
 	now := in.status.now()
-	in.report.tell(readyEvent{
+	in.report.emit(readyEvent{
 		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, save.Diagnostics,
 		save, in.sockets.Fallbacks(), func() bool { return browsersTrust(ctx, in.ca) },
 	})
@@ -377,7 +377,7 @@ func (in *instance) openSharer(p *plan.Plan) error {
 		HTTPSPort: in.httpsPort,
 		Relays:    in.relays,
 		Consent:   in.consent.mayShare,
-		Tell:      func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },
+		Notify:    func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },
 	}, p)
 	return nil
 }

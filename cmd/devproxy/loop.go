@@ -32,7 +32,7 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 				return err
 			}
 		case change := <-in.states:
-			in.report.tell(newState(change))
+			in.report.emit(newState(change))
 		case x := <-in.exchanges.C:
 			in.report.access.add(x)
 		case <-fold.C:
@@ -47,7 +47,7 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 	}
 }
 
-// post queues something for the loop. After the loop it does nothing; drain tells the
+// post queues something for the loop. After the loop it does nothing; drain reports the
 // end of the share.
 func (in *instance) post(do func() error) {
 	select {
@@ -61,7 +61,7 @@ func (in *instance) say(text string) {
 	in.post(func() error { in.report.say(text); return nil })
 }
 
-// saved tells about a save, unless it changed nothing or only moved lines.
+// saved prints the outcome of a save, unless it changed nothing or only moved lines.
 func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	in.conceal(save)
 	recovered := in.status.saved(save)
@@ -71,21 +71,21 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	needed, needsConsent := errors.AsType[*consentError](save.Err)
 	switch {
 	case needsConsent:
-		in.report.tell(newConsentEvent(needed.effects, servingPrevious))
+		in.report.emit(newConsentEvent(needed.effects, servingPrevious))
 	case save.Rejected():
-		in.report.tell(newRejected(save, true))
+		in.report.emit(newRejected(save, true))
 	case !save.Applied.Changes.Empty() || recovered:
-		in.report.tell(newApplied(save))
+		in.report.emit(newApplied(save))
 	}
 	if save.Plan != nil && len(save.Withheld) > 0 {
-		in.report.tell(newConsentEvent(save.Withheld, servingPartial))
+		in.report.emit(newConsentEvent(save.Withheld, servingPartial))
 	}
-	if !save.Rejected() && !slices.Equal(in.told, in.addrs()) {
+	if !save.Rejected() && !slices.Equal(in.printed, in.addrs()) {
 		in.ready(ctx, save) // the ports have changed
 	}
 }
 
-// shareChanged tells about the share. The error ends a `share` whose link never
+// shareChanged prints an event of the share. The error ends a `share` whose link never
 // worked; `up --share` goes on serving.
 func (in *instance) shareChanged(e devproxy.ShareEvent) error {
 	if e.Kind == devproxy.ShareShown {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// relayPrinter tells on standard output what a relay does.
+// relayPrinter prints on standard output what a relay does.
 type relayPrinter struct {
 	*streams
 	cfg relayConfig
@@ -38,10 +38,10 @@ type (
 	}
 )
 
-// tell prints an event, or the text of it for a person.
-func (p relayPrinter) tell(event any, text string, args ...any) {
+// emit prints an event, or its text for a person.
+func (p relayPrinter) emit(event any, text string, args ...any) {
 	if p.cfg.json {
-		_ = p.json(event) // as every print
+		_ = p.json(event) // print errors are ignored
 		return
 	}
 	fmt.Fprintf(p.Out, text, args...)
@@ -66,7 +66,7 @@ func (p relayPrinter) ready(run *relayRun) {
 	if admin != "" {
 		text += "  admin   http://" + admin + "/metrics\n"
 	}
-	p.tell(relayReady{"ready", p.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
+	p.emit(relayReady{"ready", p.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
 }
 
 // admission says which agents may connect.
@@ -90,16 +90,16 @@ func (p relayPrinter) stopping() {
 	}
 }
 
-func (p relayPrinter) stopped() { p.tell(relayStopped{"stopped", os.Getpid()}, "stopped\n") }
+func (p relayPrinter) stopped() { p.emit(relayStopped{"stopped", os.Getpid()}, "stopped\n") }
 
-// handedOver tells that a successor serves, whose ready event has come before.
+// handedOver reports that a successor serves, whose ready event has come before.
 func (p relayPrinter) handedOver(successor int) {
-	p.tell(relayHandover{Event: "handover", PID: successor}, "pid %d has taken over; this process, %d, finishes its requests\n", successor, os.Getpid())
+	p.emit(relayHandover{Event: "handover", PID: successor}, "pid %d has taken over; this process, %d, finishes its requests\n", successor, os.Getpid())
 }
 
 func (p relayPrinter) notHandedOver(err error) {
 	if p.cfg.json {
-		p.tell(relayHandover{Event: "handover", Error: err.Error()}, "")
+		p.emit(relayHandover{Event: "handover", Error: err.Error()}, "")
 		return
 	}
 	fmt.Fprintf(p.Err, "devproxy: the new process did not take over, so this one, pid %d, goes on: %v\n", os.Getpid(), err)

@@ -70,8 +70,8 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	signals := make(chan os.Signal, 1)
 	defer signal.Stop(signals)
 	if err = run.start(ctx, from); err == nil {
-		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, hangup) // before anyone knows that it can be signalled
-		run.print.ready(run)                                          // before the predecessor tells who took over
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, hangup) // before the ready event, after which signals may come
+		run.print.ready(run)                                          // before the predecessor prints its event
 	}
 	if err = from.Started(err); err != nil {
 		run.close()
@@ -282,7 +282,7 @@ func (run *relayRun) replace(ctx context.Context, again <-chan os.Signal) bool {
 	return true
 }
 
-// notify tells systemd what changes (sd_notify(3)) if it has asked for that.
+// notify informs systemd about a change (sd_notify(3)) if it has asked for that.
 // Otherwise the end of the first process would be the end of the service.
 func (run *relayRun) notify(state string) {
 	path := os.Getenv("NOTIFY_SOCKET")

@@ -15,7 +15,7 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// reporter tells what happens while devproxy runs: to a program as events of --json,
+// reporter prints what happens while devproxy runs: to a program as events of --json,
 // to a person as text. One goroutine calls its methods.
 type reporter struct {
 	*streams
@@ -38,10 +38,10 @@ func newReporter(s *streams, opts upOptions, src source) *reporter {
 	}
 }
 
-// tell prints an event.
-func (r *reporter) tell(e event) {
+// emit prints an event.
+func (r *reporter) emit(e event) {
 	if r.opts.json {
-		_ = r.json(e) // as every print
+		_ = r.json(e) // print errors are ignored
 		return
 	}
 	r.access.flush()
@@ -55,7 +55,7 @@ func (r *reporter) say(text string) {
 	}
 }
 
-// stopping tells that requests are finished before the end.
+// stopping says that requests are finished before the end.
 func (r *reporter) stopping(requests int) {
 	if !r.opts.json && requests > 0 {
 		r.access.flush()
@@ -105,7 +105,7 @@ func (e readyEvent) print(r *reporter) {
 	r.note(strings.Join(items, " · "))
 }
 
-// fallback tells why a port is another one. Plain HTTP without a port is not worth a
+// fallback says why another port is used. Plain HTTP without a port is not worth a
 // line unless it was requested.
 func (r *reporter) fallback(f listen.Fallback) {
 	switch {
@@ -123,7 +123,7 @@ func (r *reporter) fallback(f listen.Fallback) {
 
 func (r *reporter) diagnose(save devproxy.Save) {
 	if save.File != nil {
-		_ = save.Diagnostics.Write(r.Err, save.File.Sources, r.Color) // as every print
+		_ = save.Diagnostics.Write(r.Err, save.File.Sources, r.Color) // print errors are ignored
 	}
 }
 
@@ -306,14 +306,14 @@ type stoppedEvent struct {
 	share control.Share // its last state
 }
 
-// stopped tells that devproxy has stopped.
+// stopped prints the last event.
 func (r *reporter) stopped(requests, sockets int, share control.Share) {
 	r.access.flush()
 	r.access.countHidden(r.access.hidden.rest())
 	if r.opts.json && share.State == control.ShareAsleep {
 		r.share(devproxy.ShareEvent{Kind: devproxy.ShareOver, Share: share})
 	}
-	r.tell(stoppedEvent{"stopped", requests, sockets, share})
+	r.emit(stoppedEvent{"stopped", requests, sockets, share})
 }
 
 func (e stoppedEvent) print(r *reporter) {

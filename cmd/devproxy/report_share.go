@@ -67,7 +67,7 @@ type (
 )
 
 // share prints an event of the share.
-func (r *reporter) share(e devproxy.ShareEvent) { r.tell(newShareEvent(e)) }
+func (r *reporter) share(e devproxy.ShareEvent) { r.emit(newShareEvent(e)) }
 
 func newShareEvent(e devproxy.ShareEvent) event {
 	sh, text := e.Share, shareText{e}

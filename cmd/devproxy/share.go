@@ -191,7 +191,7 @@ type attached struct {
 	last   control.Share
 }
 
-// attach has the running instance share, and tells what happens until the link is
+// attach has the running instance share, and prints what happens until the link is
 // over. When ctx ends, the link goes to sleep.
 func attach(ctx context.Context, s *streams, client *control.Client, opts upOptions, hosts []string) error {
 	a := &attached{client: client, last: control.Share{State: control.ShareNone}, report: newReporter(s, opts, source{})}
@@ -204,7 +204,7 @@ func attach(ctx context.Context, s *streams, client *control.Client, opts upOpti
 	return a.follow(ctx, keys)
 }
 
-// send sends a request and tells what has changed.
+// send sends a request and prints what has changed.
 func (a *attached) send(ctx context.Context, request control.ShareRequest) error {
 	now, err := a.client.Share(ctx, request)
 	if refused, ok := errors.AsType[*control.ShareError](err); ok {
@@ -292,7 +292,7 @@ func shareRequestOf(key byte) (control.ShareRequest, bool) {
 	return control.ShareRequest{}, false
 }
 
-// stopped tells that the `up` that shared has ended. Its link sleeps.
+// stopped handles the end of the `up` that shared. Its link sleeps.
 func (a *attached) stopped() {
 	now := a.last
 	now.State, now.Error, now.Fix = control.ShareAsleep, "", ""

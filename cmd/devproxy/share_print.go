@@ -33,7 +33,7 @@ func printShare(s *streams, sh control.Share, now time.Time, code bool, below in
 	if code {
 		printQR(s, sh.URL, s.height(text.String())+below)
 	}
-	_, _ = text.WriteTo(s.Out) // as every print
+	_, _ = text.WriteTo(s.Out) // print errors are ignored
 }
 
 // links prints the addresses with their hosts next to them, or below them if that is

@@ -384,7 +384,7 @@ func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 func (t *trustRun) print() {
 	for _, r := range t.results {
 		if t.opts.json {
-			_ = t.json(r) // as every print
+			_ = t.json(r) // print errors are ignored
 			continue
 		}
 		if r.State == trust.NeedsRoot && t.OutTTY && !t.opts.check {

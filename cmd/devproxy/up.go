@@ -128,14 +128,14 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 func (in *instance) firstRejected(save devproxy.Save) error {
 	if needed, ok := errors.AsType[*consentError](save.Err); ok {
 		if !needed.refused {
-			in.report.tell(newConsentEvent(needed.effects, servingNothing))
+			in.report.emit(newConsentEvent(needed.effects, servingNothing))
 		}
 		return failf(consentFix, "%w", save.Err)
 	}
 	if save.Err != nil {
 		return save.Err
 	}
-	in.report.tell(newRejected(save, false))
+	in.report.emit(newRejected(save, false))
 	return &exitError{code: exitProxyfile, err: errProxyfile, quiet: !in.opts.json}
 }
 

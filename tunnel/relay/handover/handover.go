@@ -71,7 +71,7 @@ func (p *Predecessor) TakeState() error {
 	return nil
 }
 
-// Started tells the predecessor how starting ended, and returns err.
+// Started sends the predecessor the result of starting, and returns err.
 func (p *Predecessor) Started(err error) error {
 	if p == nil {
 		return err
@@ -82,7 +82,7 @@ func (p *Predecessor) Started(err error) error {
 		text = "failed " + strings.ReplaceAll(err.Error(), "\n", " ")
 	}
 	if _, failed := fmt.Fprintln(p.talk, text); failed != nil && err == nil {
-		return fmt.Errorf("cannot tell the process to replace that this one serves: %w", failed)
+		return fmt.Errorf("cannot report to the process to replace that this one serves: %w", failed)
 	}
 	return err
 }
