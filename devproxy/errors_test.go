@@ -3,7 +3,6 @@ package devproxy
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 )
@@ -15,34 +14,6 @@ const fixedHosts = `host "shop.localhost" {
 
 host "*.tenant.localhost" { respond = 204 }
 `
-
-func TestPlainHTTPIsRedirected(t *testing.T) {
-	s := serveFile(t, fixedHosts)
-	base := func(host string) string { return fmt.Sprintf("https://%s:%d", host, s.port()) }
-	for _, test := range []struct{ method, target, host, want string }{
-		{"GET", "/", "shop.localhost", base("shop.localhost") + "/"},
-		{"GET", "/a/b?c=d&e", "shop.localhost", base("shop.localhost") + "/a/b?c=d&e"},
-		{"POST", "/a%2Fb%20?", "shop.localhost:8080", base("shop.localhost") + "/a%2Fb%20?"},
-		{"GET", "/x", "WWW.shop.localhost.", base("WWW.shop.localhost.") + "/x"},
-		{"GET", "/x", "a.tenant.localhost", base("a.tenant.localhost") + "/x"},
-		{"GET", "//evil.example/x", "shop.localhost", base("shop.localhost") + "//evil.example/x"},
-		{"GET", "http://shop.localhost/abs?q", "shop.localhost", base("shop.localhost") + "/abs?q"},
-	} {
-		got := s.plain(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", test.method, test.target, test.host))
-		if got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != test.want {
-			t.Errorf("%s %s: %d to %q, want 307 to %q", test.host, test.target, got.status, got.header.Get("Location"), test.want)
-		}
-	}
-}
-
-func TestPortIsLeftOutWhenItIsTheDefault(t *testing.T) {
-	s := serveFile(t, fixedHosts)
-	s.SetListening(Listening{HTTPSPort: 443})
-	got := s.plain("GET /x HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n")
-	if got.header.Get("Location") != "https://shop.localhost/x" {
-		t.Errorf("to %q", got.header.Get("Location"))
-	}
-}
 
 // TestHostAttacks asks for names that are not served, as DNS rebinding and
 // cache poisoning do. None is sent anywhere, none reaches a route, and the page
@@ -94,36 +65,6 @@ func TestUnknownHostPage(t *testing.T) {
 }
 
 // TestState asks what a waiting page polls: it learns one word.
-func TestState(t *testing.T) {
-	a := newDevServer(t, "a")
-	s := serveFile(t, fmt.Sprintf(`host "shop.localhost" {
-  upstream = %d
-  route "/api" { upstream = %d }
-  route "/fixed" { respond = 204 }
-}
-`, a.port(), freePort(t)))
-	for path, want := range map[string]string{"/": "up", "/api/x?y=z": "waiting", "/fixed": "up", "/../etc": "up", "": "up"} {
-		got := s.get(s.url(statePath + "?path=" + url.QueryEscape(path)))
-		if got.status != 200 || got.body != want+"\n" || got.header.Get("Cache-Control") != "no-store" ||
-			got.header.Get("Content-Type") != "text/plain; charset=utf-8" || got.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%q: status %d, %q, %v; want %q", path, got.status, got.body, got.header, want)
-		}
-		for name := range got.header {
-			if strings.HasPrefix(name, "Access-Control-") {
-				t.Errorf("%s: other origins may read it", name)
-			}
-		}
-	}
-	if got := s.get(s.url(ownPaths + "else")); got.status != 404 {
-		t.Errorf("a path of ours that is none: %d", got.status)
-	}
-	select {
-	case x := <-s.records.C:
-		t.Errorf("recorded: %+v", x)
-	default:
-	}
-}
-
 // TestWaitingPage navigates to a port that nothing listens on.
 func TestWaitingPage(t *testing.T) {
 	port := freePort(t)

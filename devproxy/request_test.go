@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/share"
 )
 
@@ -420,5 +421,71 @@ host "shop.localhost" {
 		if h.Get("Location") != want || h.Get("Content-Location") != want || h.Get("Refresh") != "1; url="+want || h.Get("Set-Cookie") != "a=1; Path=/api/login" || h.Get("X-Port") != port {
 			t.Errorf("%s: %v, want %s", to, h, want)
 		}
+	}
+}
+
+// TestClient: who counts as one client is a local connection, or the network
+// that a visitor comes from.
+func TestClient(t *testing.T) {
+	local := func(id uint64) any {
+		r, err := http.NewRequestWithContext(listen.ConnContext(t.Context(), listen.Scan(nil, listen.Conn{ID: id})), "GET", "/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client(&exchange{}, r)
+	}
+	visitor := func(addr string) any {
+		from, _ := netip.ParseAddrPort(addr) // the zero value is an address that is not told
+		return client(&exchange{visit: &visit{visitor: share.Visitor{Addr: from}}}, &http.Request{})
+	}
+	if local(1) == nil || local(1) != local(1) || local(1) == local(2) {
+		t.Error("a connection is not one client")
+	}
+	if got := local(0); got != nil {
+		t.Errorf("a request without a connection counts as %v", got)
+	}
+	for _, pair := range []struct {
+		a, b string
+		same bool
+	}{
+		{"192.0.2.1:1", "192.0.2.1:2", true},
+		{"192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
+		{"192.0.2.1:1", "192.0.2.2:1", false},
+		{"[2001:db8::1]:1", "[2001:db8::2]:1", true},
+		{"[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false},
+		{"", "", true},
+		{"", "192.0.2.1:1", false},
+	} {
+		if got := visitor(pair.a) == visitor(pair.b); got != pair.same {
+			t.Errorf("%q and %q are one client: %t", pair.a, pair.b, got)
+		}
+	}
+}
+
+func TestPlainHTTPIsRedirected(t *testing.T) {
+	s := serveFile(t, fixedHosts)
+	base := func(host string) string { return fmt.Sprintf("https://%s:%d", host, s.port()) }
+	for _, test := range []struct{ method, target, host, want string }{
+		{"GET", "/", "shop.localhost", base("shop.localhost") + "/"},
+		{"GET", "/a/b?c=d&e", "shop.localhost", base("shop.localhost") + "/a/b?c=d&e"},
+		{"POST", "/a%2Fb%20?", "shop.localhost:8080", base("shop.localhost") + "/a%2Fb%20?"},
+		{"GET", "/x", "WWW.shop.localhost.", base("WWW.shop.localhost.") + "/x"},
+		{"GET", "/x", "a.tenant.localhost", base("a.tenant.localhost") + "/x"},
+		{"GET", "//evil.example/x", "shop.localhost", base("shop.localhost") + "//evil.example/x"},
+		{"GET", "http://shop.localhost/abs?q", "shop.localhost", base("shop.localhost") + "/abs?q"},
+	} {
+		got := s.plain(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", test.method, test.target, test.host))
+		if got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != test.want {
+			t.Errorf("%s %s: %d to %q, want 307 to %q", test.host, test.target, got.status, got.header.Get("Location"), test.want)
+		}
+	}
+}
+
+func TestPortIsLeftOutWhenItIsTheDefault(t *testing.T) {
+	s := serveFile(t, fixedHosts)
+	s.SetListening(Listening{HTTPSPort: 443})
+	got := s.plain("GET /x HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n")
+	if got.header.Get("Location") != "https://shop.localhost/x" {
+		t.Errorf("to %q", got.header.Get("Location"))
 	}
 }

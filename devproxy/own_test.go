@@ -139,3 +139,33 @@ func TestASecretThatGetsInIsNotRecorded(t *testing.T) {
 		t.Errorf("recorded %+v", record)
 	}
 }
+
+func TestState(t *testing.T) {
+	a := newDevServer(t, "a")
+	s := serveFile(t, fmt.Sprintf(`host "shop.localhost" {
+  upstream = %d
+  route "/api" { upstream = %d }
+  route "/fixed" { respond = 204 }
+}
+`, a.port(), freePort(t)))
+	for path, want := range map[string]string{"/": "up", "/api/x?y=z": "waiting", "/fixed": "up", "/../etc": "up", "": "up"} {
+		got := s.get(s.url(statePath + "?path=" + url.QueryEscape(path)))
+		if got.status != 200 || got.body != want+"\n" || got.header.Get("Cache-Control") != "no-store" ||
+			got.header.Get("Content-Type") != "text/plain; charset=utf-8" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: status %d, %q, %v; want %q", path, got.status, got.body, got.header, want)
+		}
+		for name := range got.header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: other origins may read it", name)
+			}
+		}
+	}
+	if got := s.get(s.url(ownPaths + "else")); got.status != 404 {
+		t.Errorf("a path of ours that is none: %d", got.status)
+	}
+	select {
+	case x := <-s.records.C:
+		t.Errorf("recorded: %+v", x)
+	default:
+	}
+}
