@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -27,6 +28,23 @@ type Plan struct {
 // Hosts returns the plan's hosts in the order of the file. The caller must not
 // change them.
 func (p *Plan) Hosts() []*Host { return p.hosts }
+
+// String returns the plan in a stable form for people and golden files:
+// everything that decides how requests are answered, and not where it is
+// written.
+func (p *Plan) String() string {
+	var out strings.Builder
+	for _, h := range p.hosts {
+		fmt.Fprintf(&out, "host %s\n", strings.Join(append([]string{h.Name}, h.Aliases...), " "))
+		for _, r := range h.Routes {
+			fmt.Fprintf(&out, "  route %s\n", r.Label())
+			for _, line := range r.lines() {
+				fmt.Fprintf(&out, "    %s\n", line)
+			}
+		}
+	}
+	return out.String()
+}
 
 // Mask returns the mask that removes values of the environment from texts that
 // are shown. It may be nil, which removes nothing.

@@ -89,7 +89,7 @@ func (h *Host) compare(path string, by separators, as reading, r *Request, route
 		if !h.guarded {
 			return ""
 		}
-		// Routes whose paths differ in nothing but case say themselves that it counts.
+		// If two paths differ only in case, the Proxyfile itself distinguishes them.
 		if other := h.folded.find(c, r); route.weaker(other) && (route == nil || foldText(route.Path) != other.Path) {
 			as.folded = true
 			return ambiguous(route, other.original, as.String())

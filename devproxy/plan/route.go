@@ -148,6 +148,17 @@ func (r *Route) settings() []namedSetting {
 	return list
 }
 
+// lines describes what the route does, with one line for each setting.
+func (r *Route) lines() []string {
+	lines := r.Answer.lines()
+	for _, s := range r.settings() {
+		if s.text != s.usual {
+			lines = append(lines, s.name+" "+s.text)
+		}
+	}
+	return lines
+}
+
 func onlyTrue(on bool) string {
 	if on {
 		return "true"

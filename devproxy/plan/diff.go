@@ -1,40 +1,11 @@
 package plan
 
 import (
-	"fmt"
 	"iter"
 	"reflect"
 	"slices"
 	"strings"
 )
-
-// String returns the plan in a stable form for people and golden files:
-// everything that decides how requests are answered, and not where it is
-// written.
-func (p *Plan) String() string {
-	var out strings.Builder
-	for _, h := range p.hosts {
-		fmt.Fprintf(&out, "host %s\n", strings.Join(append([]string{h.Name}, h.Aliases...), " "))
-		for _, r := range h.Routes {
-			fmt.Fprintf(&out, "  route %s\n", r.Label())
-			for _, line := range r.lines() {
-				fmt.Fprintf(&out, "    %s\n", line)
-			}
-		}
-	}
-	return out.String()
-}
-
-// lines describes what the route does, with one line for each setting.
-func (r *Route) lines() []string {
-	lines := r.Answer.lines()
-	for _, s := range r.settings() {
-		if s.text != s.usual {
-			lines = append(lines, s.name+" "+s.text)
-		}
-	}
-	return lines
-}
 
 // Changes is what differs between two plans, by the identity of routes. That
 // lines have moved is not a change.
