@@ -243,7 +243,7 @@ func (d configReader) readRouteRules(c *candidate, file string, config javascrip
 				proxy = object
 			}
 			proxy.Text = strings.TrimSuffix(proxy.Text, "/**")
-			d.proxyEntry(&c.block, file, "nitro.routeRules", []string{rule.Name}, proxy)
+			d.proxyEntry(&c.block, file, "routeRules", []string{rule.Name}, proxy)
 		}
 	}
 }

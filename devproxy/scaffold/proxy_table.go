@@ -102,7 +102,7 @@ var ignoredOptions = strings.Fields("target context path pathFilter changeOrigin
 // target.
 func (d configReader) proxyOptions(made *route, file, what, prefix string, entry javascript.Value) {
 	rest, at := made.path, strings.TrimSuffix(made.path, "/")
-	if strings.HasPrefix(what, "nitro.") { // Nitro always removes the path
+	if strings.HasPrefix(what, "nitro.") || strings.HasPrefix(what, "routeRules ") { // Nitro always removes the path
 		rest = ""
 	}
 	for _, option := range entry.Fields {
