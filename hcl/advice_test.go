@@ -77,7 +77,7 @@ func TestGoldenAdvice(t *testing.T) {
 // validSomewhere reports whether code is valid in one of the contexts. Only its
 // beginning needs to be, if an explanation follows.
 func validSomewhere(code string) bool {
-	ends := []string{"", "; ", ": ", ", ", " or ", " in ", " and ", " for ", " to ", " next to ", " beside "}
+	ends := []string{"", "; ", ": ", ", ", " or ", " in ", " and ", " for ", " to ", " next to "}
 	for _, end := range ends {
 		part := code
 		if end != "" {

@@ -30,7 +30,7 @@ type format struct {
 	// language with its "=".
 	assigns bool
 	convert func(text string) *conversion // nil for none
-	// hint is the advice if there is no conversion; empty for the usual one.
+	// hint is the advice without a conversion; empty for the usual one.
 	hint string
 }
 

@@ -6,8 +6,8 @@ import "slices"
 type kind struct {
 	// name is how diagnostics call it if it has no label: "locals".
 	name string
-	// label is what the label after the block's type is: "name", "path", or empty
-	// for no label.
+	// label says what follows the block's type: "name", "path", or empty for
+	// nothing.
 	label  string
 	attrs  []string
 	blocks []string

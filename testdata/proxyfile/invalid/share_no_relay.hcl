@@ -1,4 +1,4 @@
-# An empty list of relays names nobody.
+# An empty list of relays.
 host "shop.localhost" { upstream = 5173 }
 
 share {

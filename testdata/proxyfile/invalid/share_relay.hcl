@@ -1,4 +1,4 @@
-# Who may carry a share: a relay, a provider, or an SSH server; or a list of them.
+# A share is carried by a relay, a provider or an SSH server, or by one of a list.
 host "shop.localhost" { upstream = 5173 }
 
 share {

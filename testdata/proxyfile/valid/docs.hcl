@@ -1,6 +1,6 @@
-# Static documentation, compressed, with the addresses that it had before: whole
-# trees that moved, one page that moved for good, and the search, which another
-# program answers and whose answers are kept for as long as it allows.
+# Static documentation, compressed, with redirects from its former addresses: for
+# two folders, and for one page that moved permanently. Another program answers
+# searches, and its responses are cached for as long as it allows.
 host "docs.localhost" {
   files    = "site"
   compress = true

@@ -1,7 +1,7 @@
-# A gRPC server by HTTP/2 without TLS. Browsers reach it as gRPC-Web through a
-# translating proxy on the same paths, told apart by the content type, and the
+# A gRPC server with HTTP/2 without TLS. Browsers use gRPC-Web through a
+# translating proxy on the same paths, which the content type selects, and the
 # component workshop on its own port may call it too. Streams may be silent for
-# as long as they like.
+# any time.
 host "chat.localhost" {
   upstream = 5173
   timeout  = "1m"

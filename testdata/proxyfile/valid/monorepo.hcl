@@ -1,7 +1,7 @@
-# Four packages of one repository on one name, each at the path that it has in
-# production: the storefront, the back office below /admin with its prefix taken
-# off, two versions of the API by path, and a preview of the next API for those
-# who send a header or a parameter.
+# Four packages of one repository on one host, each at the path that it has in
+# production: the storefront, the back office below /admin with its prefix
+# removed, two versions of the API by path, and a preview of the next API for
+# requests with a certain header or parameter.
 locals {
   api = { v1 = 4001, v2 = 4002, next = 4003 }
 }

@@ -1,6 +1,6 @@
-# A Next.js app with its sign-in on a host of its own. Cookies of the domain
-# app.localhost reach both; the app's pages may ask the sign-in host with
-# credentials, and nobody else's may. Guessing passwords is slow.
+# A Next.js app with its sign-in on a separate host. Cookies of the domain
+# app.localhost reach both. Only the app's pages may send requests with
+# credentials to the sign-in host. Guessing passwords is slow.
 domain = "app.localhost"
 
 host "app.localhost" { upstream = 3000 }

@@ -1,6 +1,6 @@
-# A Rails app: ActionCable goes to a process of its own that speaks WebSocket,
-# built assets come from the folder without waking Ruby, and Sidekiq's page asks
-# for a password. The app believes that it is reached by https.
+# A Rails app: ActionCable goes to a separate process that speaks WebSocket,
+# built assets come from the folder without using Ruby, and Sidekiq's page
+# requires a password. The app believes that it is reached by https.
 host "blog.localhost" {
   upstream        = "unix:tmp/sockets/puma.sock"
   request_headers = { X-Forwarded-Ssl = "on" }

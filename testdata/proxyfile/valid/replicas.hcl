@@ -1,7 +1,7 @@
 # Three replicas of an API with a health check: one that is killed or hangs is
-# left out within two checks, and when all are away the staging server answers.
-# Reports stay with the replica that has their session, and uploads, which must
-# not be repeated, take turns without a check.
+# skipped within two checks, and if all are down the staging server answers.
+# Reports stay with the replica that has their session. Uploads must not be
+# repeated, so they take turns without a check.
 host "api.localhost" {
   upstream = service.api
 

@@ -1,5 +1,5 @@
-# A share block publishes nothing by itself, so that a password which only
-# those who share have set is no mistake.
+# A share block publishes nothing by itself. So a password that only people who
+# share have set is not a mistake.
 host "shop.localhost" {
   upstream = 5173
   share    = true

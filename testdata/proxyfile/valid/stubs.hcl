@@ -1,6 +1,6 @@
-# A front end before its API is there: what is not built yet answers from here,
-# what is built goes on to it, and one call is as slow and unreliable as it will
-# be on a train.
+# A front end before its API exists: what is not built yet is answered here,
+# the rest goes to the API, and one call is as slow and unreliable as on a
+# train.
 host "mock.localhost" {
   upstream = 5173
 

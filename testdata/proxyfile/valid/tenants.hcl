@@ -1,6 +1,6 @@
-# One app for every tenant, told apart by the name: any label below
-# tenants.localhost is one. The API is asked from all of their pages, with
-# cookies, and a tenant's own folder of branding stays on its host.
+# One app for all tenants, which it tells apart by name: any label below
+# tenants.localhost is one. Pages of all tenants send requests with cookies to
+# the API, and a tenant's own folder of branding stays on its host.
 domain = "tenants.localhost"
 
 host "*.tenants.localhost" {

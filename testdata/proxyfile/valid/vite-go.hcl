@@ -1,6 +1,6 @@
-# A Vite front end and a Go API behind one name. Everything under /api goes to
-# Go, the rest, hot module replacement by WebSocket included, to Vite. Go may
-# restart for ten seconds without an error page, and the upload route takes no
+# A Vite front end and a Go API on one host. Everything under /api goes to Go,
+# the rest to Vite, including the WebSocket of hot module replacement. Go may
+# restart for ten seconds without an error page, and the upload route accepts no
 # more than the server in production does.
 host "shop.localhost" {
   upstream = 5173

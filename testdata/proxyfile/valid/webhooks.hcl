@@ -1,6 +1,6 @@
-# Webhooks that arrive through a share: only the paths of the hooks are there
+# Webhooks that arrive through a share: only the paths of the hooks exist
 # outside, without the secret, from the sender's addresses and this machine, and
-# small. Everything else of the app stays at home.
+# only small requests. The rest of the app is not shared.
 host "pay.localhost" {
   upstream = 3000
 
