@@ -30,7 +30,7 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// TestForgets: the table is bounded, and forgets who was longest quiet.
+// TestForgets: the table is bounded, and forgets the key that was quiet the longest.
 func TestForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := NewTable[int](Limit{time.Hour, 1}, 10)
@@ -47,7 +47,7 @@ func TestForgets(t *testing.T) {
 			t.Error("who asks all the time was forgotten")
 		}
 		if table.Take(1) != 0 {
-			t.Error("who was longest quiet was not forgotten")
+			t.Error("the key that was quiet the longest was not forgotten")
 		}
 	})
 }

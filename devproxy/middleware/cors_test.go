@@ -105,7 +105,7 @@ func testPreflight(t *testing.T, s *State, route *plan.Route, from From, origin,
 	r := request("OPTIONS", "", "Origin", origin, "Access-Control-Request-Method", "PATCH",
 		"Access-Control-Request-Headers", "content-type,x-debug", "Access-Control-Request-Private-Network", "true")
 	w, err := ask(s, route, from, r, func(http.ResponseWriter, *http.Request) error {
-		t.Errorf("%q: the upstream was asked", origin)
+		t.Errorf("%q: the upstream got a request", origin)
 		return nil
 	})
 	checkAllowed(t, origin, w.Header(), allowed, credentials)
@@ -184,7 +184,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// FuzzOrigin: nobody is let in whom a plain reading of the list does not name.
+// FuzzOrigin: no origin is allowed that a plain reading of the list does not have.
 func FuzzOrigin(f *testing.F) {
 	for _, seed := range []string{"https://a.tenant.localhost", "https://admin.localhost:8443", "null", "https://admin.localhost:", "https://admin.localhost@evil.example", "https://[::1]", "https://admin.localhost\x00"} {
 		f.Add(seed, "")

@@ -260,7 +260,7 @@ func TestLimitedBody(t *testing.T) {
 	}
 }
 
-// generous gives as much as a Read asks for.
+// generous fills every Read.
 type generous struct{ left int }
 
 func (g *generous) Read(p []byte) (int, error) {
@@ -297,7 +297,7 @@ func TestTokenHoldsTheHash(t *testing.T) {
 		t.Error("a changed hash does not ask again")
 	}
 	if s.token(before, "bob", "secret") != s.token(after, "bob", "secret") {
-		t.Error("the hash of another asks again")
+		t.Error("the hash of another user needs a comparison again")
 	}
 	if s.token(nil, "a", "bc") == s.token(nil, "ab", "c") || newProven().token(nil, "a", "b") == s.token(nil, "a", "b") {
 		t.Error("two credentials, or two keys, give one token")

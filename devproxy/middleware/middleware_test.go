@@ -24,7 +24,7 @@ func newState(route *plan.Route) *State { return NewState(route, access.NewAttem
 
 func here() From { return From{Addr: netip.MustParseAddr("127.0.0.1")} }
 
-// fine answers what it was asked with.
+// fine answers with the credentials and the body of its request.
 func fine(w http.ResponseWriter, r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -208,7 +208,7 @@ func TestRateLimitByUser(t *testing.T) {
 		t.Errorf("a wrong password: %v", err)
 	}
 	if err := as("bob", "b"); err != nil {
-		t.Errorf("what somebody else guessed took bob's: %v", err)
+		t.Errorf("another user's guesses counted for bob: %v", err)
 	}
 }
 
@@ -301,7 +301,7 @@ func TestBasicAuth(t *testing.T) {
 			t.Errorf("after the pause: %v", err)
 		}
 
-		// A changed hash asks again, whatever was shown before.
+		// A password is compared again when its hash changes.
 		changed := routeOf(func(r *plan.Route) { put(r, plan.BasicAuth{{Name: "ana", Hash: hashed(t, "new", bcrypt.MinCost)}}) })
 		s.Update(changed)
 		r := get()
@@ -365,7 +365,7 @@ func TestMaxBody(t *testing.T) {
 				t.Errorf("%d bytes, chunked %v: %q, %v", n, chunked, w.Body, err)
 			}
 			if n > 10 && asked != chunked {
-				t.Errorf("%d bytes, chunked %v: asked %v", n, chunked, asked)
+				t.Errorf("%d bytes, chunked %v: a request to the upstream %v", n, chunked, asked)
 			}
 		}
 	}

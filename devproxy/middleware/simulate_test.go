@@ -48,7 +48,7 @@ func TestSimulate(t *testing.T) {
 }
 
 // TestSimulateEnds: a client who leaves during the delay is not answered, and
-// the upstream is not asked.
+// the upstream gets no request.
 func TestSimulateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		route := routeOf(func(r *plan.Route) { put(r, plan.Simulate{Delay: time.Hour}) })
@@ -60,7 +60,7 @@ func TestSimulateEnds(t *testing.T) {
 			return nil
 		})
 		if !errors.Is(err, context.DeadlineExceeded) || asked {
-			t.Errorf("%v, asked %v", err, asked)
+			t.Errorf("%v, a request to the upstream %v", err, asked)
 		}
 	})
 }

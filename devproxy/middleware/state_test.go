@@ -20,7 +20,7 @@ func cached(change func(*plan.Route)) *plan.Route {
 	})
 }
 
-// asks reports whether a request of route is answered by the upstream, rather
+// asks reports whether a request of route reaches the upstream, rather
 // than from the cache.
 func asks(t *testing.T, s *State, route *plan.Route) (asked bool) {
 	t.Helper()
@@ -67,12 +67,12 @@ func TestSavesAndTheCache(t *testing.T) {
 		}
 		s.Update(after)
 		if asked := asks(t, s, after); asked == test.stays {
-			t.Errorf("%s: the upstream is asked: %v", name, asked)
+			t.Errorf("%s: the upstream gets a request: %v", name, asked)
 		}
 		// And back: what was kept of the other is not seen again.
 		s.Update(before)
 		if asked := asks(t, s, before); asked == test.stays {
-			t.Errorf("%s, and back: the upstream is asked: %v", name, asked)
+			t.Errorf("%s, and back: the upstream gets a request: %v", name, asked)
 		}
 		if asks(t, s, before) {
 			t.Errorf("%s, and back: nothing is kept", name)
@@ -110,7 +110,7 @@ func TestOldRouteSeesNoCache(t *testing.T) {
 		s.Update(after)
 		asks(t, s, after)
 		if asked := asks(t, s, before); asked == test.sees {
-			t.Errorf("%s: asked %v", name, asked)
+			t.Errorf("%s: a request to the upstream %v", name, asked)
 		}
 		if asks(t, s, after) {
 			t.Errorf("%s: the new route has lost what is kept", name)
@@ -141,7 +141,7 @@ func TestClose(t *testing.T) {
 			return err
 		})
 		if err != nil || !asked {
-			t.Errorf("request %d of a closed cache: asked %v, %v", i+1, asked, err)
+			t.Errorf("request %d of a closed cache: a request to the upstream %v, %v", i+1, asked, err)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func texts(p *Plan, dir string) []string {
 }
 
 // TestEffects: what reaches outside, in canonical form; and what does not, which
-// must not be asked for.
+// must not need consent.
 func TestEffects(t *testing.T) {
 	tests := []struct {
 		body string // of a host
@@ -152,7 +152,7 @@ func TestEffects(t *testing.T) {
 		{"upstream = [3000, \"https://a.example\"]\n request_headers = { X = env(\"SECRET\") }",
 			[]string{"upstream https://a.example", "request header this machine with $SECRET", "request header https://a.example with $SECRET"}},
 		{"upstream = 3000\n request_headers = { Host = env(\"SECRET\") }", []string{"request header this machine with $SECRET"}},
-		{"respond = 204\n request_headers = { X = env(\"SECRET\") }", nil}, // there is nobody to send them to
+		{"respond = 204\n request_headers = { X = env(\"SECRET\") }", nil}, // nothing is sent them
 		{"upstream = 3000\n request_headers = { X = env(\"SECRET\") }\n route \"/a\" {\n upstream = \"https://a.example\"\n request_headers = { X = \"plain\" }\n }",
 			[]string{"request header this machine with $SECRET", "upstream https://a.example"}},
 		{"upstream = 3000\n request_headers = { X = env(\"SECRET\") }\n route \"/a\" { upstream = \"https://a.example\" }",
@@ -172,7 +172,7 @@ func TestEffects(t *testing.T) {
 			[]string{"upstream https://a.example", "health this machine with $SECRET"}},
 		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = service.t\n}\nservice \"t\" {\n upstream = 2\n fallback = \"https://a.example\"", []string{"upstream https://a.example"}},
 		{"upstream = service.s\n}\nservice \"s\" { upstream = service.t }\nservice \"t\" {\n upstream = 2\n health = { path = \"/${env(\"SECRET\")}\" }", []string{"health this machine with $SECRET"}},
-		{"respond = 204\n}\nservice \"s\" {\n upstream = \"https://a.example\"", nil}, // nobody asks it
+		{"respond = 204\n}\nservice \"s\" {\n upstream = \"https://a.example\"", nil}, // no route uses it
 		// Shares.
 		{"respond = 204\n}\nshare {\n relay = \"share.localhost:1\"\n password = env(\"SECRET\")", nil},
 		{"respond = 204\n}\nshare {\n relay = \"T.example.com\"", []string{"relay t.example.com"}},

@@ -421,7 +421,7 @@ func fuzzPlan(t testing.TB) *Plan {
 	return build(t, written, guard, stars, cased, hostOf("*.shop.localhost", nil, routeOf("/api", 11), exactly("/api", 12)))
 }
 
-// protect asks for a name and a password.
+// protect adds basic_auth.
 func protect(r *hcl.Route) *hcl.Route {
 	r.BasicAuth = &hcl.BasicAuth{Users: map[string]string{"ana": "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"}}
 	return r

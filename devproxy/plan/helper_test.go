@@ -66,7 +66,7 @@ func shop(t testing.TB) *Plan {
 	))
 }
 
-// matchOf asks for a method, the value of X-Debug and that of the query
+// matchOf requires a method, the value of X-Debug and that of the query
 // parameter beta, each only when not empty.
 func matchOf(method, debug, beta string) hcl.Match {
 	var m hcl.Match

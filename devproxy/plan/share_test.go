@@ -183,7 +183,7 @@ func TestShareCollision(t *testing.T) {
 	}
 }
 
-// TestShareChanged: every attribute is told by one word, and no route changes
+// TestShareChanged: a change of any attribute is reported by one word, and no route changes
 // with it, so that nothing of the plan is closed.
 func TestShareChanged(t *testing.T) {
 	a, b := func() *hcl.Host { return hostOf("a.shop.localhost", to(1)) }, func() *hcl.Host { return hostOf("b.shop.localhost", to(2)) }

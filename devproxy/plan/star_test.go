@@ -127,7 +127,7 @@ func TestOverlaps(t *testing.T) {
 	}
 }
 
-// TestPrefixOfStars: what strip_prefix takes off is told as the visitor wrote it, but
+// TestPrefixOfStars: the prefix that strip_prefix removes is as the client wrote it, but
 // so that no path made of it leads to another host.
 func TestPrefixOfStars(t *testing.T) {
 	stripped := routeOf("/*/v1", 2)

@@ -24,7 +24,7 @@ func get(ctx context.Context, path string, fields ...string) *http.Request {
 	return r
 }
 
-// TestHerd: however many ask for what is not there, the upstream is asked once,
+// TestHerd: however many requests there are for what is not kept, the upstream gets one request,
 // and each gets the whole answer.
 func TestHerd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestHerd(t *testing.T) {
 		}
 		group.Wait()
 		if asked.Load() != 1 {
-			t.Errorf("the upstream was asked %d times", asked.Load())
+			t.Errorf("the upstream got %d requests", asked.Load())
 		}
 	})
 }
@@ -96,7 +96,7 @@ func TestHerdForItself(t *testing.T) {
 }
 
 // TestFirstLeaves: who began may leave without those who joined noticing; when
-// all have left, nobody reads on.
+// all have left, it is not read on.
 func TestFirstLeaves(t *testing.T) {
 	for _, followers := range []int{0, 1, 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -152,7 +152,7 @@ func (w stuck) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// TestSlowFirst: one who reads slowly holds nobody up.
+// TestSlowFirst: a slow client delays no other.
 func TestSlowFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(10 << 20)
@@ -182,8 +182,8 @@ func TestSlowFirst(t *testing.T) {
 	})
 }
 
-// TestEndless: a stream that is nobody else's reaches its visitor piece by
-// piece, and nobody waits for its end.
+// TestEndless: a private stream reaches its client piece by piece, and no other
+// client waits for its end.
 func TestEndless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -257,7 +257,7 @@ func TestTooLong(t *testing.T) {
 		group.Wait()
 		w := httptest.NewRecorder()
 		if err := c.ask(w, get(t.Context(), "/"), upstream); err != nil || w.Body.String() != body || asked != 2 {
-			t.Errorf("%d bytes, %v, asked %d times", w.Body.Len(), err, asked)
+			t.Errorf("%d bytes, %v, %d requests", w.Body.Len(), err, asked)
 		}
 		if c.used != 0 {
 			t.Errorf("%d bytes are still counted", c.used)
@@ -336,7 +336,7 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// TestBound: what is kept never takes more than Size, whatever is asked.
+// TestBound: what is kept never takes more than the size, whatever is requested.
 func TestBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 300_000
@@ -361,7 +361,7 @@ func TestBound(t *testing.T) {
 			_ = c.ask(httptest.NewRecorder(), get(t.Context(), fmt.Sprintf("/%d", asked)), large(60_000))
 		}
 		if asked != 1 {
-			t.Errorf("what is used all the time was asked for %d times", asked)
+			t.Errorf("what is used all the time was fetched %d times", asked)
 		}
 		c.Resize(10_000)
 		if c.used > 10_000 {
@@ -374,7 +374,7 @@ func TestBound(t *testing.T) {
 	})
 }
 
-// TestClose: what is asked in the background ends; requests pass.
+// TestClose: background requests end; other requests pass.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)

@@ -19,7 +19,7 @@ type up struct {
 	err    error
 }
 
-// answer writes u. A Date of "now" is when it is asked.
+// answer writes u. A Date of "now" is the time of the request.
 func (u *up) answer(w http.ResponseWriter, r *http.Request) error {
 	if u.err != nil {
 		return u.err
@@ -56,8 +56,8 @@ type step struct {
 	method string        // GET when left out
 	path   string        // "/" when left out
 	ask    []string
-	up     *up // nil: the upstream must not be asked
-	asked  int // how often it is, once when left out
+	up     *up // nil: the upstream must not get a request
+	asked  int // its requests; one when left out
 
 	status int // 200 when left out
 	body   string
@@ -117,7 +117,7 @@ func (s step) run(t *testing.T, c *Cache, number int) {
 		times = max(1, s.asked)
 	}
 	if n := int(asked.Load()); n != times {
-		t.Errorf("step %d: the upstream was asked %d times (%v)", number, n, w.Header())
+		t.Errorf("step %d: the upstream got %d requests (%v)", number, n, w.Header())
 	}
 	for i := 0; i < len(s.want); i += 2 {
 		if got := w.Header().Get(s.want[i]); got != s.want[i+1] {

@@ -27,7 +27,7 @@ func TestKey(t *testing.T) {
 	ask("shop.localhost", "/a", true)
 	ask("SHOP.localhost", "/a", true)
 	if asked != 1 {
-		t.Errorf("one host in two spellings: asked %d times", asked)
+		t.Errorf("one host in two spellings: %d requests", asked)
 	}
 	for i, other := range []struct {
 		host, target string

@@ -18,7 +18,7 @@ type made struct {
 	vary       bool
 	public     bool
 	nobody     bool // no-store or private
-	always     bool // no-cache: to be asked for each time
+	always     bool // no-cache: to be validated each time
 	maxAge     time.Duration
 	at         time.Time
 	confirmed  time.Time // by the last 304
@@ -128,17 +128,17 @@ func check(t *testing.T, m *made, path, foo string, version int, authorized, noC
 	case m.at.Equal(now) && m.foo == foo && m.authorized == authorized && asked:
 		return // made for this request
 	case m.nobody:
-		t.Fatal("what nobody may keep was kept")
+		t.Fatal("what must not be kept was kept")
 	case m.vary && m.foo != foo:
 		t.Fatalf("foo %s is answered with foo %s", foo, m.foo)
 	case m.authorized && !m.public:
-		t.Fatal("what was somebody's is given to others")
+		t.Fatal("what belongs to one client is served to others")
 	case m.version != version:
 		t.Fatal("what was changed since is still given")
 	case asked && m.confirmed.Equal(now):
 		return // by a 304
 	case noCache, m.always:
-		t.Fatal("the upstream had to be asked")
+		t.Fatal("the upstream had to get a request")
 	case now.Sub(m.confirmed) >= m.maxAge:
 		t.Fatalf("%v old, fresh for %v", now.Sub(m.confirmed), m.maxAge)
 	}

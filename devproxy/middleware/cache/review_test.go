@@ -67,7 +67,7 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// TestAfterChange: who asks after a change is never given what was asked for
+// TestAfterChange: a request after a change never gets what was requested
 // before it.
 func TestAfterChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestAudiences(t *testing.T) {
 	})
 }
 
-// TestPrivateConfirmed: a 304 that says private is for who asked.
+// TestPrivateConfirmed: a 304 that says private is for its client only.
 func TestPrivateConfirmed(t *testing.T) {
 	for _, said := range [][]string{{"Cache-Control", "private, max-age=60"}, {"Cache-Control", "max-age=60", "Set-Cookie", "session=1"}} {
 		synctest.Test(t, func(t *testing.T) {

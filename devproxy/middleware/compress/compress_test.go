@@ -323,7 +323,7 @@ func TestUpstreamKnowsItsTags(t *testing.T) {
 			t.Errorf("%s: asked with %s: %d %v", tag, given, w.Code, w.Header())
 		}
 		if asked.Get("If-Match") != tag || asked.Get("If-Range") != given {
-			t.Errorf("%s: the upstream was asked %v", tag, asked)
+			t.Errorf("%s: the upstream got a request %v", tag, asked)
 		}
 	}
 	weakTags.note(`W/"w"`)
