@@ -29,7 +29,7 @@ type Acceptor struct {
 	// Budget bounds what all sessions hold together, by the address of their
 	// first lane and by their key; nil bounds each session to 256 MiB.
 	Budget *budget.Budget
-	// Log gets what is only of interest when looking for a fault; nil discards.
+	// Log receives details for debugging; nil discards them.
 	Log *slog.Logger
 
 	mu       sync.Mutex

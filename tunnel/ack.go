@@ -15,9 +15,8 @@ type flight struct {
 	alone bool
 }
 
-// outbound is the sending side of a lane: what it was given and the other end has
-// not acknowledged. Like all types here without a mutex, it is guarded by the
-// session's.
+// outbound is the sending side of a lane: the items on it that the other end has not
+// acknowledged. Like all types here without a mutex, it is guarded by the session's.
 type outbound struct {
 	queue   []*item  // to be written next
 	flights []flight // written, in order
@@ -52,7 +51,7 @@ func (o *outbound) acknowledge(count uint64) ([]flight, error) {
 	}
 	n := len(o.flights) - int(o.sent-count)
 	if n <= 0 {
-		return nil, nil // older than what is known
+		return nil, nil // out of date
 	}
 	acked := o.flights[:n]
 	o.flights = o.flights[n:]
@@ -95,9 +94,9 @@ func (o *outbound) carries(it *item) bool {
 	return it.copies > 0 && slices.ContainsFunc(o.flights, func(fl flight) bool { return fl.item == it })
 }
 
-// acknowledger counts what this end has to acknowledge. The counted frames of all
-// lanes are numbered in the order they are read, so that a lane knows which counts
-// have grown since it last carried them.
+// acknowledger counts the frames that this end has to acknowledge. The counted frames
+// of all lanes are numbered in the order they are read, so that a lane knows which
+// counts have grown since it last carried them.
 type acknowledger struct {
 	read  uint64 // counted frames
 	bytes int    // of data, since the last acknowledgement
@@ -108,12 +107,12 @@ type acknowledger struct {
 type inbound struct {
 	received uint64 // counted frames read
 	last     uint64 // the acknowledger's number of the newest one
-	told     uint64 // the acknowledger's number up to which this lane has carried counts
-	ackNow   bool   // the lane is to carry them even without anything else to write
+	told     uint64 // the acknowledger's number when this lane last carried counts
+	ackNow   bool   // the lane is to carry counts even without anything else to write
 }
 
-// count notes a frame that came on a lane. It reports whether so much has come that
-// it is acknowledged at once, and not with the next frame or after ackDelay.
+// count notes a frame that came on a lane. It reports whether enough has come to be
+// acknowledged at once, and not with the next frame or after ackDelay.
 func (a *acknowledger) count(in *inbound, size int) (now bool) {
 	a.read++
 	in.received++

@@ -25,7 +25,7 @@ type Config struct {
 	// Budget bounds what the session holds, with others that share it; nil is
 	// a bound of 256 MiB for this session.
 	Budget *budget.Budget
-	// Log gets what is only of interest when looking for a fault; nil discards.
+	// Log receives details for debugging; nil discards them.
 	Log *slog.Logger
 }
 

@@ -21,7 +21,7 @@ var (
 	ErrTooManyStreams = errors.New("too many streams are open")
 	// ErrReset: the other end gave the stream up.
 	ErrReset = errors.New("the stream was reset by the other end")
-	// ErrStopped: the other end will not read what is written.
+	// ErrStopped: the other end reads no more of the stream.
 	ErrStopped = errors.New("the other end reads no more of the stream")
 )
 

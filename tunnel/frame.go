@@ -175,7 +175,7 @@ func (d *decoder) bytes(what string, most int) []byte {
 	return b
 }
 
-// unexpected makes the end of a connection inside a frame an error of its own.
+// unexpected returns io.ErrUnexpectedEOF for the end of a connection inside a frame.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -22,9 +22,9 @@ type item struct {
 	copied time.Time
 	// waiting is set while it is in the scheduler's resend.
 	waiting bool
-	// cost is what it adds to the unacknowledged bytes of a lane.
+	// cost is how much it adds to the unacknowledged bytes of a lane.
 	cost int
-	// charged is what it adds to the session's account.
+	// charged is how much it adds to the session's account.
 	charged int
 	// done is set once it was acknowledged or is no longer needed.
 	done bool

@@ -155,7 +155,7 @@ func (s *Session) lost(l *lane, err error) {
 	s.dropLocked(l, err)
 }
 
-// dropLocked gives a lane up: what was not acknowledged goes over the others.
+// dropLocked gives a lane up: its unacknowledged frames go over the others.
 func (s *Session) dropLocked(l *lane, why error) {
 	if l.dead {
 		return

@@ -41,7 +41,7 @@ type laneCount struct {
 // most is how many lanes the session is to have.
 func (c *laneCount) most() int { return max(c.own, c.other) }
 
-// update notes what is under way, and returns how many lanes this end wants.
+// update notes how busy the session is, and returns how many lanes this end wants.
 func (c *laneCount) update(now time.Time, streams int, long, lossy bool) int {
 	if streams > 0 || c.busy.IsZero() {
 		c.busy = now

@@ -57,8 +57,8 @@ const (
 
 // Sizes of the scheduler, in bytes.
 const (
-	// shortBytes is how much of a stream may be unacknowledged for what is
-	// written next to still be a short message.
+	// shortBytes is how much of a stream may be unacknowledged when the next write
+	// is still a short message.
 	shortBytes = 16 << 10
 	// shortFrames bounds the same in frames, so that many tiny writes are joined.
 	shortFrames = 64

@@ -6,9 +6,9 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// What a session makes this end hold is counted in an account of
-// Config.Budget or Acceptor.Budget: what came and was not read, what was sent
-// and not acknowledged, and what streams and frames cost in addition to their bytes.
+// The memory that a session makes this end hold is counted in an account of
+// Config.Budget or Acceptor.Budget: bytes that came and were not read, bytes that were
+// sent and not acknowledged, and a cost for each stream and frame.
 // The budget evicts: first the stream that holds most, and the session when no
 // stream holds much.
 
@@ -30,8 +30,8 @@ const (
 	// evictLeast is the least that a stream holds to be evicted alone. Where no
 	// stream holds that much, the session is evicted.
 	evictLeast = 4 << 10
-	// tightWindow is how far the credit of a stream is kept ahead of what was
-	// read while its session's account is tight, in bytes: the same as on a new
+	// tightWindow is how far the credit of a stream is kept ahead of its reader
+	// while its session's account is tight, in bytes: the same as on a new
 	// stream. With less, eight visitors that stop reading would slow a ninth, whose
 	// stream holds nothing, to a window for each round trip.
 	tightWindow = FirstCredit
@@ -44,7 +44,7 @@ var errMemory = &Refusal{CodeBusy, "the session holds too much memory at the oth
 type usage struct {
 	account *budget.Account // of everything that the session holds
 	held    int             // in account, except unread
-	unread  int             // in account: what has come and was not read, with what it costs to hold
+	unread  int             // in account: received frames that were not read, with their cost
 	granted int             // credit beyond FirstCredit, over all streams
 	kept    int             // bytes written that are not acknowledged
 	onRoom  func()          // called when kept falls below keptBytes
@@ -61,8 +61,8 @@ func (u *usage) hold(n int) {
 	}
 }
 
-// end counts what an ended session no longer holds. What has come on streams can
-// still be read.
+// end frees everything that an ended session no longer holds. Bytes that have come
+// can still be read.
 func (u *usage) end() {
 	u.ended = true
 	u.account.Add(-u.held)
@@ -100,7 +100,7 @@ func (u *usage) release(it *item) {
 	}
 }
 
-// countLocked counts what has come on the stream and is held now.
+// countLocked counts the received bytes that the stream holds now.
 func (st *Stream) countLocked() {
 	n := st.cost - st.counted
 	st.counted = st.cost

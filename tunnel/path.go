@@ -8,7 +8,7 @@ import (
 // firstRTT is the round trip until one was measured.
 const firstRTT = 100 * time.Millisecond
 
-// path is what is known of the network between both ends.
+// path estimates the delays and losses of the network between both ends.
 type path struct {
 	rtt      time.Duration // smoothed, of frames that had a lane to themselves
 	short    pace          // of short items
@@ -122,7 +122,7 @@ type lossCount struct {
 // lossEvery is how often the sockets are read.
 const lossEvery = 100 * time.Millisecond
 
-// countLosses asks the kernel what it had to send again. The end of a
+// countLosses reads from the kernel how much it had to send again. The end of a
 // connection's slow start loses packets on any path: one such event is not
 // enough to believe in losses.
 func (q *scheduler) countLosses(now time.Time) {
@@ -160,7 +160,7 @@ func (q *scheduler) hasEmptyQueues() bool {
 }
 
 // Tune asks the kernel for two things that lanes need: a small buffer of unsent
-// bytes, so that what is written last does not wait long, and the congestion control
+// bytes, so that the last bytes written do not wait long, and the congestion control
 // named ("bbr"; "system" and "" leave the system's). What the system does not offer
 // is not changed.
 func Tune(c *net.TCPConn, congestion string) {

@@ -9,8 +9,8 @@ import (
 )
 
 // receiver is the direction of a stream that this end reads: it puts the bytes of
-// frames in order. Each method that changes what it holds changes cost, which the
-// stream then counts (see countLocked).
+// frames in order. A method that takes or frees bytes changes cost, which the stream
+// then counts (see countLocked).
 type receiver struct {
 	canRead sync.Cond
 	readBy  deadline
@@ -26,7 +26,7 @@ type receiver struct {
 	hasEnd   bool
 
 	granted   uint64    // the offset that the other end may send up to
-	window    int       // how far that is kept ahead of what was read
+	window    int       // how far that is kept ahead of read
 	grantedAt time.Time // when it was last moved
 
 	reset       bool // the other end gave the stream up
@@ -49,7 +49,7 @@ type piece struct {
 
 func (p piece) end() uint64 { return p.at + uint64(len(p.data)) }
 
-// Read reads what has come, in order. It returns io.EOF after the end that the other
+// Read reads the bytes that have come, in order. It returns io.EOF after the end that the other
 // end wrote, and ErrReset when that gave the stream up.
 func (st *Stream) Read(p []byte) (int, error) {
 	st.session.mu.Lock()
@@ -79,9 +79,9 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 }
 
-// grantLocked lets the other end send on once half of what it may is used, and
-// faster, within the session's growth, when that took few round trips. While the
-// session's account is tight, credit shrinks instead.
+// grantLocked lets the other end send more once half of its credit is used. The window
+// grows, within the session's limit, when that took few round trips. It shrinks while
+// the session's account is tight.
 func (st *Stream) grantLocked() {
 	if st.hasEnd || st.receiveOver || st.failed != nil || int(st.granted-st.read) > st.window/2 {
 		return
@@ -100,7 +100,7 @@ func (st *Stream) grantLocked() {
 	}
 }
 
-// setWindowLocked changes how far the stream's credit is kept ahead of what was read.
+// setWindowLocked changes how far the stream's credit is kept ahead of the reader.
 func (st *Stream) setWindowLocked(n int) {
 	st.usage.granted += extra(n) - extra(st.window)
 	st.window = n
@@ -168,7 +168,7 @@ func (st *Stream) stopReadingLocked() {
 	st.receiveOver = st.hasEnd
 }
 
-// dropReceivedLocked forgets what no one will read.
+// dropReceivedLocked drops bytes that no one will read.
 func (st *Stream) dropReceivedLocked() {
 	for _, p := range st.pieces {
 		freeData(p.data)
@@ -209,7 +209,7 @@ func (in *receiver) place(f wireFrame) error {
 	return nil
 }
 
-// advance makes a piece that begins at, or before, what is missing ready.
+// advance makes a piece ready that begins at, or before, the first missing byte.
 func (in *receiver) advance(p piece) {
 	data := p.data[in.caughtUp-p.at:]
 	in.caughtUp += uint64(len(data))
@@ -218,7 +218,7 @@ func (in *receiver) advance(p piece) {
 	in.cost += a.cost
 }
 
-// fillGap makes ready what waited for the bytes that came.
+// fillGap makes the pieces ready that waited for bytes that have come.
 func (in *receiver) fillGap() {
 	n := 0
 	for ; n < len(in.pieces) && in.pieces[n].at <= in.caughtUp; n++ {
@@ -249,7 +249,7 @@ func (in *receiver) keep(p piece, stream uint64) error {
 	return nil
 }
 
-// consume copies what is ready to p.
+// consume copies ready bytes to p.
 func (in *receiver) consume(p []byte) int {
 	n := 0
 	for len(in.ready) > 0 && n < len(p) {

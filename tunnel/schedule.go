@@ -61,7 +61,7 @@ func (q *scheduler) enqueue(l *lane, it *item) {
 // again counts an item that is sent once more.
 func (q *scheduler) again(it *item) { q.resent += uint64(len(it.frame.data)) }
 
-// kick has a lane write what there is for it.
+// kick starts a lane that does not write.
 func (q *scheduler) kick(l *lane) {
 	if !l.writing && !l.dead {
 		l.writing = true
@@ -215,8 +215,8 @@ func (q *scheduler) write(l *lane, it *item, b []byte, now time.Time, alone bool
 	return it.frame.append(b)
 }
 
-// nextLong returns the next piece of a long message for l: first what is to be sent
-// again, then the streams in turn, then what is late on other lanes.
+// nextLong returns the next piece of a long message for l: first one to send again,
+// then one of the streams in turn, then one that is late on another lane.
 func (q *scheduler) nextLong(l *lane, now time.Time) *item {
 	if l.stalled(now) >= bulkPatience || !q.carriesLong(l, now) {
 		return nil
@@ -238,8 +238,7 @@ func (q *scheduler) nextLong(l *lane, now time.Time) *item {
 	return q.nextLate(l, now)
 }
 
-// nextResend takes the first of what is to be sent again that l does not carry
-// already.
+// nextResend takes the first item to send again that l does not carry already.
 func (q *scheduler) nextResend(l *lane) *item {
 	for i := 0; i < len(q.resend); {
 		it := q.resend[i]
@@ -288,9 +287,9 @@ func (fl flight) isLate(d time.Duration, now time.Time) bool {
 	return !it.done && !it.waiting && it.copies < maxCopies && now.Sub(fl.at) >= d && now.Sub(it.copied) >= d
 }
 
-// relieve sends what is late on l again, over another lane: short items, and long
-// ones after a time that only a lane in trouble needs. What l has not even written
-// moves to the other lane.
+// relieve sends late items of l again, over another lane: short ones, and long
+// ones after a time that only a lane in trouble needs. Items that l has not even
+// written move to the other lane.
 func (q *scheduler) relieve(l *lane, now time.Time) {
 	if l.stalled(now) < q.path.late() {
 		return
@@ -329,7 +328,7 @@ func (q *scheduler) sendAgain(it *item) {
 	q.pull()
 }
 
-// add makes l one of the lanes, and gives it what waited for one.
+// add makes l one of the lanes, and gives it the items that waited for one.
 func (q *scheduler) add(l *lane) {
 	q.lanes = append(q.lanes, l)
 	unsent := q.unsent
@@ -353,7 +352,7 @@ func (q *scheduler) remove(l *lane) bool {
 	return i >= 0
 }
 
-// reassign gives other lanes what a lane carried that was removed.
+// reassign moves the items of a removed lane to other lanes.
 func (q *scheduler) reassign(l *lane) {
 	carried := slices.Collect(l.items())
 	l.flights, l.queue = nil, nil

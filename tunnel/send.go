@@ -21,7 +21,7 @@ type sender struct {
 	newest   *item // which may still be added to
 	unopened bool  // the frame that opens the stream waits for its first bytes
 	finished bool  // the end was written
-	ended    bool  // and acknowledged, though maybe not what is before it
+	ended    bool  // and acknowledged, though maybe not all bytes before it
 	stopped  bool  // the other end reads no more
 	gaveUp   bool  // a reset was sent
 	sendOver bool  // the end, or the reset, was acknowledged
@@ -78,8 +78,8 @@ func (st *Stream) enforceLocked() {
 	st.usage.account.Enforce()
 }
 
-// CloseWrite ends what is sent; the other end reads io.EOF after it. Reading
-// goes on.
+// CloseWrite ends the direction that this end writes; the other end reads io.EOF after
+// the last byte. Reading goes on.
 func (st *Stream) CloseWrite() error {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
@@ -101,7 +101,7 @@ func (out *sender) room(n int) int {
 }
 
 // enqueue takes at most one frame's bytes: a short message goes to a lane at
-// once, what is longer waits to be pulled.
+// once, a longer one waits to be pulled.
 func (out *sender) enqueue(p []byte) {
 	if out.isShort(len(p)) {
 		out.pushData(p, 0)
@@ -211,7 +211,7 @@ func (out *sender) finish() {
 	}
 }
 
-// abandon drops what has not been acknowledged and tells the other end. Frames that
+// abandon drops everything unacknowledged and tells the other end. Frames that
 // lanes have are not kept for another try: they would count for the session and for
 // no stream, and many such streams would get the session evicted.
 func (out *sender) abandon() {
@@ -226,7 +226,7 @@ func (out *sender) abandon() {
 	out.pushControl(kindReset, 0)
 }
 
-// drop forgets what is pending. What lanes have arrives, and is ignored.
+// drop drops the pending items. Those that lanes have still arrive, and are ignored.
 func (out *sender) drop() {
 	for _, it := range out.pending {
 		it.done = true

@@ -1,8 +1,8 @@
 // Package tunnel carries streams between two programs over several TCP
-// connections at once: sessions of 1 to 16 lanes, on which streams, which are
-// net.Conns, are multiplexed. A stream survives the loss of every lane: what
-// was not acknowledged goes over the others, or over the next that joins
-// within 30 s. spec.md is the byte-exact description of what is on the wire.
+// connections at once: a session has 1 to 16 lanes, on which streams are
+// multiplexed. Each stream is a net.Conn, and survives the loss of every lane: frames
+// that were not acknowledged go over the others, or over the next that joins
+// within 30 s. spec.md describes the wire format, byte for byte.
 //
 // The package has no knowledge of HTTP. One end dials lanes and proves a key (the
 // agent, Dial), the other accepts them (the relay, Acceptor). Then both may open
@@ -61,7 +61,7 @@ type Session struct {
 	onEnd   func()
 }
 
-// newSession returns a session of key without lanes. What it holds counts in b (nil:
+// newSession returns a session of key without lanes. Its memory counts in b (nil:
 // its own budget), for the address that it is from (nil: unknown).
 func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger, b *budget.Budget, from net.Addr) *Session {
 	s := &Session{

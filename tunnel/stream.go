@@ -57,8 +57,8 @@ func (st *Stream) setHeadLocked(head []byte) {
 // Head returns the bytes that the stream was opened with.
 func (st *Stream) Head() []byte { return st.head }
 
-// Close ends both directions: what was written is still delivered, what the
-// other end sends from now on is dropped. It does not wait.
+// Close ends both directions: written bytes are still delivered, and bytes that the
+// other end sends from now on are dropped. It does not wait.
 func (st *Stream) Close() error {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
@@ -67,7 +67,7 @@ func (st *Stream) Close() error {
 	return nil
 }
 
-// Reset gives the stream up in both directions: what has not arrived is
+// Reset gives the stream up in both directions: bytes that have not arrived are
 // dropped, and the other end reads ErrReset.
 func (st *Stream) Reset() {
 	st.session.mu.Lock()
@@ -159,7 +159,7 @@ func (st *Stream) SetReadDeadline(t time.Time) error {
 }
 
 // SetWriteDeadline makes Write fail with os.ErrDeadlineExceeded after t; the
-// zero time is never. What was written before is still sent.
+// zero time is never. Bytes that were written before are still sent.
 func (st *Stream) SetWriteDeadline(t time.Time) error {
 	return st.setDeadline(&st.writeBy, &st.canWrite, t)
 }

@@ -47,8 +47,8 @@ func (s *Session) tick() {
 	}
 }
 
-// watchLocked decides whether a lane is dead. While it is not, it sends again what is
-// late on it, and asks for a sign of life.
+// watchLocked decides whether a lane is dead. If it is not, its late frames are sent
+// again, and it is asked for a sign of life.
 func (s *Session) watchLocked(l *lane, now time.Time) {
 	switch {
 	case !l.probe.IsZero() && !now.Before(l.probe):

@@ -22,7 +22,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// Options say what is shared, and through which relay.
+// Options are the hosts to share, and the relay to share them through.
 type Options struct {
 	// Relay is a relay's domain, with its port where that is not 443:
 	// "t.example.com", "t.example.com:8443". A localhost name is dialled as
@@ -45,7 +45,7 @@ type Options struct {
 	// Notify is called with every change of the State, in order, one at a time. It
 	// must neither block nor call the agent. It may be nil.
 	Notify func(State)
-	// Log gets what is only of interest when looking for a fault; nil discards.
+	// Log receives details for debugging; nil discards them.
 	Log *slog.Logger
 }
 
@@ -54,8 +54,8 @@ type Options struct {
 // visitors' connections. Beyond it, the stream that holds most is reset.
 const Memory = 64 << 20
 
-// connCost is what a visitor's connection costs its user, in bytes, in addition to
-// what comes on it: a goroutine or two, their buffers, and a head.
+// connCost is the cost of a visitor's connection to its user, in bytes, in addition to
+// the bytes that come on it: a goroutine or two, their buffers, and a head.
 const connCost = 12 << 10
 
 // Agent keeps a session with a relay while Run runs. It is the net.Listener for

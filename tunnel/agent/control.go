@@ -15,9 +15,9 @@ import (
 // tunnel.MaxHosts names of 253 bytes each is below it.
 const maxReply = 64 << 10
 
-// Claim changes what is shared: now, or once there is a session, and
+// Claim changes the shared hosts: now, or with the next session, and
 // whenever a new one is opened. When it fails with an *Error, or because ctx
-// ended, the same is shared as before.
+// ended, the same hosts are shared as before.
 func (a *Agent) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error) {
 	var grant tunnel.Grant
 	err := a.send(ctx, tunnel.Request{Op: "claim", Claim: &claim}, func(g tunnel.Grant) {

@@ -42,7 +42,7 @@ type Conn struct {
 // errNoHalfClose is the error of connections that end as a whole.
 var errNoHalfClose = errors.New("this connection cannot close one direction alone")
 
-// CloseWrite ends what is sent and leaves the other direction open.
+// CloseWrite closes the direction that is written and leaves the other open.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

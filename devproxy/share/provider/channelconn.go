@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// sendLinger is how long a closed connection may take to send what was written
-	// to the server: at most a window of the server's and a buffer.
+	// sendLinger is how long a closed connection may take to send the rest to the
+	// server: at most a window of the server's and a buffer.
 	sendLinger = 2 * time.Minute
 	// pumpBuffer is the buffer of each direction of a connection. A packet of SSH
 	// has at most as much (RFC 4253 section 6.1).
@@ -80,10 +80,10 @@ type justWriter struct{ io.Writer }
 // Write returns when p is on its way into the channel.
 func (c *channelConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 
-// CloseWrite ends what is sent and leaves the other direction open.
+// CloseWrite closes the direction that is written and leaves the other open.
 func (c *channelConn) CloseWrite() error { return c.out.Close() }
 
-// Close does not wait: carry goes on until what was written has been sent, for at
+// Close does not wait: carry goes on until all written bytes have been sent, for at
 // most sendLinger.
 func (c *channelConn) Close() error {
 	c.closeOnce.Do(func() { close(c.closed) })

@@ -27,8 +27,8 @@ type Carrier interface {
 	// returns an *agent.Error that trying again would not fix. When it
 	// returns, every goroutine has ended and Accept fails. It is called once.
 	Run(ctx context.Context) error
-	// Claim changes what is shared. When it fails, the same is shared as before,
-	// or the error is of agent.ReasonBroken and a new Carrier has to be made.
+	// Claim changes the shared hosts. When it fails, the same hosts are shared as
+	// before, or the error is of agent.ReasonBroken and a new Carrier has to be made.
 	Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, error)
 	// End ends the link for good, where visitors can be shown that.
 	End(ctx context.Context) error
@@ -58,7 +58,7 @@ type Provider struct {
 	opener func(Options) (opener, error)
 }
 
-// Options say what is shared, and what a provider may use for it.
+// Options are the hosts to share, and everything that a provider may use for that.
 type Options struct {
 	// Claim is what to share to begin with; Carrier.Claim changes it. Only its
 	// Hosts count: the provider chooses the names.
@@ -76,7 +76,7 @@ type Options struct {
 	// was seen for the first time. It must neither block nor call the Carrier, and may
 	// be called by several goroutines at once. It may be nil.
 	Note func(string)
-	// Log gets what is only of interest when looking for a fault; nil discards.
+	// Log receives details for debugging; nil discards them.
 	Log *slog.Logger
 }
 
