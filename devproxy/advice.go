@@ -23,7 +23,7 @@ func outside(r *http.Request, match plan.Match, upstream *plan.Upstream) advice.
 // advisor returns a function that handles the header of an upstream's response before
 // a share makes it public: it rewrites the upstream's own addresses, and notes what
 // browsers will refuse.
-func (s *Server) advisor(x *exchange, r *http.Request, match plan.Match, upstream *plan.Upstream) func(http.Header, int) {
+func (x *exchange) advisor(r *http.Request, match plan.Match, upstream *plan.Upstream) func(http.Header, int) {
 	host, outside := hostname(r.Host), outside(r, match, upstream)
 	return func(h http.Header, status int) {
 		if status < 200 {
@@ -50,10 +50,10 @@ type seenResponse struct {
 
 // inspect looks at an upstream's response before it is copied to the client. The error
 // is shown in its place.
-func (s *Server) inspect(x *exchange, r *http.Request, match plan.Match, upstream *plan.Upstream, res *http.Response) (seenResponse, error) {
+func (x *exchange) inspect(r *http.Request, match plan.Match, upstream *plan.Upstream, res *http.Response) (seenResponse, error) {
 	told := advice.ToldScheme(match.Route, scheme(r))
 	loop, again := outside(r, match, upstream).Loop(res, r, requestTarget(r), told)
-	if loop != nil && (!again || s.again.TooOften(client(x, r), loop.URL)) {
+	if loop != nil && (!again || x.server.again.TooOften(client(x, r), loop.URL)) {
 		return seenResponse{}, loop
 	}
 	if v := x.visit; v != nil {
@@ -68,15 +68,14 @@ func (s *Server) inspect(x *exchange, r *http.Request, match plan.Match, upstrea
 		seen.told = patchViteClient(upstream, res)
 	case told == "https" && advice.MayRefuseForm(r, scheme(r)+"://"+r.Host, res.StatusCode):
 		seen.form = keep(res, advice.MaxFormRefusal)
-	case r.Method == http.MethodGet && res.StatusCode == http.StatusOK && isScript(res) && res.ContentLength <= maxScriptSeen && s.scripts.look(upstream.Key):
+	case r.Method == http.MethodGet && res.StatusCode == http.StatusOK && isScript(res) && res.ContentLength <= maxScriptSeen && x.server.scripts.look(upstream.Key):
 		seen.script = keep(res, maxScriptSeen)
 	}
 	return seen, nil
 }
 
-// adviceOn returns the advice on a response that was sent. far is true when the browser
-// is on another machine.
-func (s *Server) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.Upstream, far bool) []string {
+// adviceOn returns the advice on a response that was sent.
+func (x *exchange) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.Upstream) []string {
 	told := seen.told
 	seen.form.decoded(func(body io.Reader) {
 		text, _ := io.ReadAll(io.LimitReader(body, advice.MaxFormRefusal)) // it ends where not all was kept
@@ -87,9 +86,9 @@ func (s *Server) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.Up
 	}
 	_, own, _ := net.SplitHostPort(r.Host)
 	seen.script.decoded(func(text io.Reader) {
-		sentence, found := advice.WebpackClient(text, cmp.Or(own, "443"), far)
+		sentence, found := advice.WebpackClient(text, cmp.Or(own, "443"), x.visit != nil)
 		if found {
-			s.scripts.done(upstream.Key)
+			x.server.scripts.done(upstream.Key)
 		}
 		told = append(told, oneOrNone(sentence)...)
 	})

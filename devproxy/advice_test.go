@@ -111,13 +111,13 @@ func TestScriptsAreLookedAtForAWhile(t *testing.T) {
 func TestSentencesThatComeLate(t *testing.T) {
 	s := New(Options{})
 	t.Cleanup(s.Close)
-	first, second := &exchange{}, &exchange{}
-	if told := s.told(first); told != nil {
+	first, second := &exchange{server: s}, &exchange{server: s}
+	if told := first.told(); told != nil {
 		t.Errorf("told %q", told)
 	}
 	first.tell("key", []string{"late"})
 	second.tell("key", []string{"late"})
-	if told := s.told(second); len(told) != 1 {
+	if told := second.told(); len(told) != 1 {
 		t.Errorf("told %q", told)
 	}
 }

@@ -44,7 +44,7 @@ var (
 // fail answers x with the page of x.err. It is the one place where an error becomes
 // a response. A response that has begun is cut off, so no client takes it for
 // complete.
-func (s *Server) fail(x *exchange, r *http.Request) {
+func (x *exchange) fail(r *http.Request) {
 	if response, ok := errors.AsType[*share.HiddenResponseError](x.err); ok {
 		hit := response.Hit()
 		x.visit.hidden = &hit
@@ -53,7 +53,7 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	x.w.fields, x.w.advise = nil, nil // a route's policy is not this page's
-	p := masked(s.page(x, r), x.generation.plan.Mask())
+	p := masked(x.errorPage(r), x.generation.plan.Mask())
 	if x.visit != nil {
 		x.visit.publish(x, r)
 		p = visitorPage(p)
@@ -69,8 +69,8 @@ func (s *Server) fail(x *exchange, r *http.Request) {
 	x.w.status = p.Status // for the record: that of a gRPC response is always 200
 }
 
-// page is the page of x.err for a local client.
-func (s *Server) page(x *exchange, r *http.Request) page.Page {
+// errorPage is the page of x.err for a local client.
+func (x *exchange) errorPage(r *http.Request) page.Page {
 	var (
 		badPath     *plan.PathError
 		unknown     *plan.UnknownHostError
@@ -93,7 +93,7 @@ func (s *Server) page(x *exchange, r *http.Request) page.Page {
 		}
 	case errors.As(err, &waiting):
 		if x.crashed(waiting) {
-			if n := s.crashes.note(pageKey(x, r)); n >= maxCrashes {
+			if n := x.server.crashes.note(pageKey(x, r)); n >= maxCrashes {
 				return crashPage(x.route, n)
 			}
 		}

@@ -18,6 +18,7 @@ import (
 // exchange is one request and its response: the generation it stays in, the
 // writer it is answered on, and what is recorded.
 type exchange struct {
+	server     *Server
 	generation *generation
 	w          *responseWriter
 	start      time.Time
@@ -46,12 +47,12 @@ func (x *exchange) tell(key string, texts []string) {
 }
 
 // told returns the sentences that were not told before.
-func (s *Server) told(x *exchange) []string {
+func (x *exchange) told() []string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var texts []string
 	for _, a := range x.advice {
-		texts = append(texts, s.advised.New(a.key, []string{a.text})...)
+		texts = append(texts, x.server.advised.New(a.key, []string{a.text})...)
 	}
 	return texts
 }
@@ -69,7 +70,7 @@ func (x *exchange) reported() forward.Report {
 }
 
 func (s *Server) open(w http.ResponseWriter, r *http.Request) *exchange {
-	return &exchange{generation: s.current.Load(), w: &responseWriter{ResponseWriter: w}, start: time.Now(), visit: newVisit(r)}
+	return &exchange{server: s, generation: s.current.Load(), w: &responseWriter{ResponseWriter: w}, start: time.Now(), visit: newVisit(r)}
 }
 
 // statusGone is the status recorded for a client that left before the response. It is
@@ -77,8 +78,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) *exchange {
 const statusGone = 499
 
 // close records the exchange.
-func (s *Server) close(x *exchange, r *http.Request) {
-	if s.opts.Recorder == nil || x.own {
+func (x *exchange) close(r *http.Request) {
+	if x.server.opts.Recorder == nil || x.own {
 		return
 	}
 	report := x.reported()
@@ -88,7 +89,7 @@ func (s *Server) close(x *exchange, r *http.Request) {
 		Status: x.w.status, BytesOut: x.w.bytes,
 		Generation: x.generation.number,
 		Upstream:   report.Member, Held: report.Held, Resent: report.Resent, Upgrade: report.Upgrade,
-		Fallback: report.Fallback, Cached: isHit(x.w.Header()), Advice: s.told(x),
+		Fallback: report.Fallback, Cached: isHit(x.w.Header()), Advice: x.told(),
 		Page: x.page,
 	}
 	if x.visit != nil {
@@ -111,7 +112,7 @@ func (s *Server) close(x *exchange, r *http.Request) {
 	}
 	mask := x.generation.plan.Mask()
 	record.Target, record.Error = mask.Text(record.Target), mask.Text(record.Error)
-	s.opts.Recorder.Record(record)
+	x.server.opts.Recorder.Record(record)
 }
 
 // isHit reports whether devproxy's cache answered, from its store or with the response

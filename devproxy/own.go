@@ -25,18 +25,18 @@ const (
 
 // serveOwn answers below ownPaths. It says "up" or "waiting", and nothing else
 // that a page of another origin could learn from.
-func (s *Server) serveOwn(x *exchange, r *http.Request) error {
+func (x *exchange) serveOwn(r *http.Request) error {
 	x.own = true
 	if r.URL.Path != statePath {
 		text := fmt.Sprintf("devproxy has no page %q", r.URL.Path)
 		return &pageError{text, page.Page{Status: http.StatusNotFound, Title: text + "."}}
 	}
-	return s.serveState(x, r)
+	return x.serveState(r)
 }
 
 // serveState tells a waiting page whether it may reload. Only pages of the same
 // host are answered: each answer costs a connection to the upstream.
-func (s *Server) serveState(x *exchange, r *http.Request) error {
+func (x *exchange) serveState(r *http.Request) error {
 	x.own = true
 	if isCrossOrigin(r) {
 		text := "only pages of this host may request " + r.URL.Path

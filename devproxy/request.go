@@ -26,9 +26,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.inFlight.Add(1)
 	defer s.inFlight.Add(-1)
 	x := s.open(w, r)
-	defer s.close(x, r)
-	if x.err = s.serve(x, r); x.err != nil {
-		s.fail(x, r)
+	defer x.close(r)
+	if x.err = x.serve(r); x.err != nil {
+		x.fail(r)
 	}
 	x.w.end()
 	if x.reported().Member == "" {
@@ -37,25 +37,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve answers r on x, or returns why it could not, with nothing written yet.
-func (s *Server) serve(x *exchange, r *http.Request) error {
+func (x *exchange) serve(r *http.Request) error {
 	if refusal, ok := message.Refused(x.w, r); ok {
 		return refusal
 	}
 	if x.visit != nil {
-		return s.serveVisitor(x, r)
+		return x.serveVisitor(r)
 	}
-	if conn := listen.FromContext(r.Context()); !conn.TLS && (conn.PlainOnTLS || !s.listening.Load().ServePlain) {
-		return s.redirectToHTTPS(x, r)
+	if conn := listen.FromContext(r.Context()); !conn.TLS && (conn.PlainOnTLS || !x.server.listening.Load().ServePlain) {
+		return x.redirectToHTTPS(r)
 	}
 	if strings.HasPrefix(r.URL.Path, ownPaths) {
-		return s.serveOwn(x, r)
+		return x.serveOwn(r)
 	}
-	return s.serveRoute(x, r)
+	return x.serveRoute(r)
 }
 
 // redirectToHTTPS redirects plain HTTP to the same URL over TLS: with 307, which
 // keeps method and body and which no browser remembers beyond the session.
-func (s *Server) redirectToHTTPS(x *exchange, r *http.Request) error {
+func (x *exchange) redirectToHTTPS(r *http.Request) error {
 	host := hostname(r.Host)
 	_, err := x.generation.plan.Match(plan.Request{Method: r.Method, Host: host, Path: "/"})
 	if _, unknown := errors.AsType[*plan.UnknownHostError](err); unknown {
@@ -64,7 +64,7 @@ func (s *Server) redirectToHTTPS(x *exchange, r *http.Request) error {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	x.w.Header().Set("Location", s.publicURL(host)+requestTarget(r))
+	x.w.Header().Set("Location", x.server.publicURL(host)+requestTarget(r))
 	x.w.WriteHeader(http.StatusTemporaryRedirect)
 	return nil
 }
@@ -76,7 +76,7 @@ func (s *Server) publicURL(name string) string {
 }
 
 // serveRoute finds the route of r and answers with it.
-func (s *Server) serveRoute(x *exchange, r *http.Request) error {
+func (x *exchange) serveRoute(r *http.Request) error {
 	for {
 		match, err := x.generation.plan.Match(plan.Request{
 			Method: r.Method, Host: hostname(r.Host), Path: rawPath(r), RawQuery: r.URL.RawQuery, Header: r.Header,
@@ -85,33 +85,33 @@ func (s *Server) serveRoute(x *exchange, r *http.Request) error {
 			return err
 		}
 		x.route = match.Route
-		err = s.answer(x, r, match)
+		err = x.answer(r, match)
 		if !errors.Is(err, forward.ErrRetired) {
 			return err
 		}
-		if s.stopping.Load() {
+		if x.server.stopping.Load() {
 			return errStopping
 		}
 		// The plan changed while the request was held and nothing has been sent:
 		// match it against the new plan.
-		x.generation = s.current.Load()
+		x.generation = x.server.current.Load()
 	}
 }
 
 // answer answers r with the route of match and everything that the route puts around
 // its answer.
-func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
+func (x *exchange) answer(r *http.Request, match plan.Match) error {
 	// Before a cache, which may answer without the upstream.
 	if err := x.visit.guard(r, match); err != nil {
 		return err
 	}
 	route, perRequest := match.Route, match.Route.FieldPlaceholders()
 	if route.Placeholders() {
-		match = match.With(s.values(x, r))
+		match = match.With(x.values(r))
 	}
 	upstream, ok := match.Route.Answer.(*plan.Upstream)
 	if ok {
-		x.w.advise = s.advisor(x, r, match, upstream) // for a cached response too
+		x.w.advise = x.advisor(r, match, upstream) // for a cached response too
 	}
 	if !ok || perRequest {
 		// Package forward sets those of an upstream's response. A cached response
@@ -120,15 +120,15 @@ func (s *Server) answer(x *exchange, r *http.Request, match plan.Match) error {
 	}
 	around := x.generation.around[route.ID]
 	if around == nil {
-		return s.respond(x, x.w, r, match)
+		return x.respond(x.w, r, match)
 	}
-	return around.Serve(x.w, r, route, s.from(x, r), func(w http.ResponseWriter, r *http.Request) error {
-		return s.respond(x, w, r, match)
+	return around.Serve(x.w, r, route, x.from(r), func(w http.ResponseWriter, r *http.Request) error {
+		return x.respond(w, r, match)
 	})
 }
 
 // respond answers r on w, which writes to x.w unless a cache requests for itself.
-func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match) error {
+func (x *exchange) respond(w http.ResponseWriter, r *http.Request, match plan.Match) error {
 	switch a := match.Route.Answer.(type) {
 	case *plan.Upstream:
 		if f := match.Route.TryFiles; f != nil {
@@ -137,7 +137,7 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 				return err
 			}
 		}
-		return s.forward(x, w, r, match, a)
+		return x.forward(w, r, match, a)
 	case *plan.Files:
 		if match.Route.Exact {
 			return answer.File(w, r, a, match.FilesPath())
@@ -154,7 +154,7 @@ func (s *Server) respond(x *exchange, w http.ResponseWriter, r *http.Request, ma
 }
 
 // forward sends r to an upstream and copies its response to w.
-func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, match plan.Match, spec *plan.Upstream) error {
+func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Match, spec *plan.Upstream) error {
 	if isViteClient(r) {
 		r = uncompressed(r)
 	}
@@ -164,12 +164,12 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	out := forward.Exchange{
 		Match: match, Target: target, Scheme: scheme(r), Client: client(x, r), Report: report,
 		Inspect: func(res *http.Response) (err error) {
-			seen, err = s.inspect(x, r, match, spec, res)
+			seen, err = x.inspect(r, match, spec, res)
 			return err
 		},
 	}
 	if v := x.visit; v != nil {
-		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &s.machine, v.visitor.Host, v.hops
+		out.Visitor, out.Machine, out.PublicHost, out.Hops = v.visitor.Addr.Addr(), &x.server.machine, v.visitor.Host, v.hops
 	}
 	if middleware.Background(r.Context()) {
 		// For a cache, which outlives this exchange.
@@ -184,16 +184,16 @@ func (s *Server) forward(x *exchange, w http.ResponseWriter, r *http.Request, ma
 	if v := x.visit; v != nil {
 		out.Over = v.streams
 		if r.Header["Upgrade"] != nil {
-			out.Messages = s.messages(x, r, target)
+			out.Messages = x.messages(r, target)
 		}
 	}
 	defer func() {
 		x.setReport(*report)
-		x.tell(spec.Key, s.adviceOn(&seen, r, spec, x.visit != nil))
+		x.tell(spec.Key, x.adviceOn(&seen, r, spec))
 	}()
 	err := x.generation.upstream(spec).Forward(w, x.traced(r), out)
 	if err == nil {
-		s.crashes.answered(x, r)
+		x.server.crashes.answered(x, r)
 	}
 	return err
 }
@@ -212,10 +212,10 @@ func client(x *exchange, r *http.Request) any {
 
 // values are what placeholders mean in r. A visitor's address is the one that the
 // project sees.
-func (s *Server) values(x *exchange, r *http.Request) plan.Values {
+func (x *exchange) values(r *http.Request) plan.Values {
 	v := plan.Values{Client: "unknown", Host: r.Host, Path: rawPath(r), Query: r.URL.RawQuery, ID: requestID()}
 	if x.visit != nil {
-		v.Client = s.machine.Shown(x.visit.visitor.Addr.Addr()).String()
+		v.Client = x.server.machine.Shown(x.visit.visitor.Addr.Addr()).String()
 	} else if addr := remoteAddr(r); addr.IsValid() {
 		v.Client = addr.WithZone("").String()
 	}
@@ -231,8 +231,8 @@ func requestID() string {
 
 // from describes the client for the middleware. A visitor's address is what the relay
 // says; the connection comes from the relay.
-func (s *Server) from(x *exchange, r *http.Request) middleware.From {
-	from := middleware.From{Plain: scheme(r) == "http", Port: s.publicPort(r), Addr: remoteAddr(r)}
+func (x *exchange) from(r *http.Request) middleware.From {
+	from := middleware.From{Plain: scheme(r) == "http", Port: x.server.publicPort(r), Addr: remoteAddr(r)}
 	if x.visit != nil {
 		from.Visitor, from.Addr, from.Audience = true, x.visit.visitor.Addr.Addr().Unmap(), x.visit.share.Audience()
 	}

@@ -66,7 +66,7 @@ func toldAddr(lines []string) netip.AddrPort {
 }
 
 // serveVisitor is serve for a visitor of a share.
-func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
+func (x *exchange) serveVisitor(r *http.Request) error {
 	in, handled := x.visit.share.Admit(x.w, r, x.visit.visitor)
 	if handled {
 		if hit, hidden := x.visit.share.Hides(requestTarget(r)); hidden && x.w.status == http.StatusNotFound {
@@ -77,12 +77,12 @@ func (s *Server) serveVisitor(x *exchange, r *http.Request) error {
 	x.visit.host, x.visit.target, x.visit.hops = in.Host, in.RequestURI, r.Header[field.Hop]
 	x.visit.publish(x, r) // only now: what the gate writes is public already
 	if in.URL.Path == statePath {
-		return s.serveState(x, in)
+		return x.serveState(in)
 	}
 	if x.visit.over.Err() != nil {
 		return errStopping
 	}
-	return s.serveRoute(x, in)
+	return x.serveRoute(in)
 }
 
 // publish makes every header public that is written from now on.
@@ -127,9 +127,9 @@ func (v *visit) guard(r *http.Request, match plan.Match) error {
 // tool. Such a socket agrees on no extension, since compressed messages could
 // not be checked: r must be the visit's own. The first message that is hidden
 // is recorded at once, since the socket may go on for hours.
-func (s *Server) messages(x *exchange, r *http.Request, target string) func(string) *websocket.Rules {
+func (x *exchange) messages(r *http.Request, target string) func(string) *websocket.Rules {
 	tell := func(hit share.Hit) {
-		if s.opts.Recorder == nil {
+		if x.server.opts.Recorder == nil {
 			return
 		}
 		record := inspect.Exchange{
@@ -138,7 +138,7 @@ func (s *Server) messages(x *exchange, r *http.Request, target string) func(stri
 			Hidden: hit.What, Show: hit.Show,
 		}
 		x.visit.record(&record, r)
-		s.opts.Recorder.Record(record)
+		x.server.opts.Recorder.Record(record)
 	}
 	shared := x.visit.share
 	if shared.SocketRules(r, target, "", tell) != nil {
