@@ -116,7 +116,7 @@ func (a *agents) join(c *conn, lane tunnel.Lane) {
 		}
 		return
 	}
-	if !r.conns.promote(c, classLane) {
+	if !r.conns.promote(c, poolLanes) {
 		r.tooMany("lanes", c.addr)
 		lane.Conn.Close()
 	}

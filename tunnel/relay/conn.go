@@ -36,7 +36,6 @@ type conn struct {
 	number uint64 // in the order of arrival
 
 	// Guarded by connections.mu.
-	class   class
 	pool    pool
 	element *list.Element // in its pool; nil when it is closed
 

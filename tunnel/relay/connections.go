@@ -8,16 +8,6 @@ import (
 	"sync/atomic"
 )
 
-// class is what a connection counts as.
-type class int
-
-const (
-	classHandshake class = iota // also plain HTTP
-	classVisitor
-	classLane // an agent's
-	classClosed
-)
-
 // connections counts the relay's connections. When a new one does not fit,
 // it closes one of the network that has most, so that no network can keep another
 // one out. It starts no goroutines.
@@ -28,9 +18,9 @@ type connections struct {
 	proxies proxies
 
 	mu        sync.Mutex
-	count     [classClosed]int
+	count     [pools]int
 	networks  networks
-	evictable [poolCount]ranking
+	evictable [pools]ranking
 	accepted  uint64 // connections so far
 
 	evicted atomic.Int64 // connections closed to make room
@@ -61,14 +51,13 @@ func (cs *connections) add(c net.Conn) *conn {
 	switch {
 	case from.conns >= cs.limits.ConnectionsPerAddress && !cs.proxies.has(addr.Addr()):
 		return nil
-	case cs.count[classHandshake] >= cs.limits.Handshakes && !cs.evictLocked(poolHandshake, 0):
+	case cs.count[poolHandshake] >= cs.limits.Handshakes && !cs.evictLocked(poolHandshake, 0):
 		return nil
 	case cs.totalLocked() >= cs.most && !cs.makeRoomLocked(from):
 		return nil
 	}
 	cs.accepted++
 	added := &conn{Conn: c, all: cs, from: from, addr: addr, number: cs.accepted}
-	cs.count[classHandshake]++
 	from.conns++
 	cs.networks.use(from)
 	cs.setPoolLocked(added, poolHandshake)
@@ -82,13 +71,13 @@ func (cs *connections) readdress(c *conn, addr netip.AddrPort) bool {
 	defer cs.mu.Unlock()
 	from := cs.networks.find(addr.Addr())
 	switch {
-	case c.class == classClosed:
+	case c.pool == poolClosed:
 		return false
 	case from == c.from:
 	case from.conns >= cs.limits.ConnectionsPerAddress:
 		return false
 	default:
-		cs.setPoolLocked(c, poolNone)
+		cs.setPoolLocked(c, poolClosed)
 		c.from.conns--
 		cs.networks.leave(c.from)
 		c.from = from
@@ -140,7 +129,7 @@ func (cs *connections) stateChanged(c *conn, state http.ConnState) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	switch {
-	case c.class != classVisitor:
+	case c.pool != poolIdle && c.pool != poolActive:
 	case state == http.StateNew || state == http.StateIdle:
 		cs.setPoolLocked(c, poolIdle)
 	default:
@@ -148,21 +137,21 @@ func (cs *connections) stateChanged(c *conn, state http.ConnState) {
 	}
 }
 
-// promote counts c as what its handshake showed. It reports false when there are
-// too many of that class, or c is closed.
-func (cs *connections) promote(c *conn, to class) bool {
+// promote moves c after its handshake to poolActive, or to poolLanes. It reports false
+// when there are too many visitors or lanes, or c is closed.
+func (cs *connections) promote(c *conn, to pool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.class == classClosed {
+	if c.pool == poolClosed {
 		return false
 	}
-	if to == classLane {
+	if to == poolLanes {
 		return cs.promoteToLaneLocked(c)
 	}
-	if cs.count[classVisitor] >= cs.limits.Connections && !cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns) {
+	if cs.visitorsLocked() >= cs.limits.Connections && !cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns) {
 		return false
 	}
-	cs.setClassLocked(c, classVisitor, poolActive)
+	cs.setPoolLocked(c, poolActive)
 	return true
 }
 
@@ -175,7 +164,7 @@ func (cs *connections) promoteToLaneLocked(c *conn) bool {
 	}
 	c.from.conns--
 	c.from.lanes++
-	cs.setClassLocked(c, classLane, poolLanes)
+	cs.setPoolLocked(c, poolLanes)
 	return true
 }
 
@@ -197,21 +186,13 @@ func (cs *connections) hasRoomForLaneLocked(from *network) bool {
 }
 
 func (cs *connections) lanesFullLocked() bool {
-	return cs.count[classLane] >= lanesOf(cs.limits.Descriptors)
+	return cs.count[poolLanes] >= lanesOf(cs.limits.Descriptors)
 }
+
+func (cs *connections) visitorsLocked() int { return cs.count[poolIdle] + cs.count[poolActive] }
 
 func (cs *connections) totalLocked() int {
-	return cs.count[classHandshake] + cs.count[classVisitor] + cs.count[classLane]
-}
-
-// setClassLocked changes the class and pool of c.
-func (cs *connections) setClassLocked(c *conn, to class, p pool) {
-	cs.count[c.class]--
-	c.class = to
-	if to != classClosed {
-		cs.count[to]++
-	}
-	cs.setPoolLocked(c, p)
+	return cs.count[poolHandshake] + cs.visitorsLocked() + cs.count[poolLanes]
 }
 
 // remove stops counting a connection; later calls do nothing.
@@ -222,15 +203,15 @@ func (cs *connections) remove(c *conn) {
 }
 
 func (cs *connections) removeLocked(c *conn) {
-	switch c.class {
-	case classClosed:
+	switch c.pool {
+	case poolClosed:
 		return
-	case classLane:
+	case poolLanes:
 		c.from.lanes--
 	default:
 		c.from.conns--
 	}
-	cs.setClassLocked(c, classClosed, poolNone)
+	cs.setPoolLocked(c, poolClosed)
 	cs.networks.leave(c.from)
 }
 
@@ -238,20 +219,22 @@ func (cs *connections) removeLocked(c *conn) {
 func (cs *connections) setPoolLocked(c *conn, p pool) {
 	if c.element != nil {
 		c.from.pools[c.pool].Remove(c.element)
+		cs.count[c.pool]--
 	}
-	if c.element = nil; p != poolNone {
-		c.pool, c.element = p, c.from.pools[p].PushBack(c)
+	if c.pool, c.element = p, nil; p != poolClosed {
+		c.element = c.from.pools[p].PushBack(c)
+		cs.count[p]++
 	}
 	for i := range cs.evictable {
 		cs.evictable[i].update(c.from)
 	}
 }
 
-// counts returns how many connections there are of each class.
+// counts returns how many connections there are of each kind.
 func (cs *connections) counts() (handshakes, visitors, lanes int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return cs.count[classHandshake], cs.count[classVisitor], cs.count[classLane]
+	return cs.count[poolHandshake], cs.visitorsLocked(), cs.count[poolLanes]
 }
 
 // network returns the network of an address. It is remembered while it has a

@@ -49,7 +49,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 		t.Error("a third connection of one /64 came in")
 	}
 	// Agents are counted separately.
-	if !d.promote(one, classLane) || !d.promote(two, classLane) {
+	if !d.promote(one, poolLanes) || !d.promote(two, poolLanes) {
 		t.Fatal("no lanes")
 	}
 	if c, _ := addFrom(d, "192.0.2.1"); c == nil {
@@ -69,12 +69,12 @@ func TestConnectionsLeaveRoomForAgents(t *testing.T) {
 	d := newConnections(Limits{Connections: 2, ConnectionsPerAddress: 10}.withDefaults())
 	for i := range 3 {
 		c, _ := addFrom(d, "192.0.2.1")
-		if got := d.promote(c, classVisitor); got != (i < 2) {
+		if got := d.promote(c, poolActive); got != (i < 2) {
 			t.Errorf("visitor %d: %v", i, got)
 		}
 	}
 	c, _ := addFrom(d, "192.0.2.1")
-	if !d.promote(c, classLane) {
+	if !d.promote(c, poolLanes) {
 		t.Error("no room for an agent")
 	}
 }
@@ -87,7 +87,7 @@ func TestConnectionsEvictTheMany(t *testing.T) {
 	for range 100 {
 		addFrom(d, "192.0.2.2")
 	}
-	if *visitorClosed || !d.promote(visitor, classVisitor) {
+	if *visitorClosed || !d.promote(visitor, poolActive) {
 		t.Error("a visitor was pushed out by the many of another address")
 	}
 }
@@ -98,7 +98,7 @@ func TestConnectionsMakeRoom(t *testing.T) {
 	d := newConnections(Limits{Connections: 3, ConnectionsPerAddress: 10}.withDefaults())
 	visit := func(from string, state http.ConnState) (bool, *bool) {
 		c, closed := addFrom(d, from)
-		ok := d.promote(c, classVisitor)
+		ok := d.promote(c, poolActive)
 		d.stateChanged(c, http.StateNew)
 		d.stateChanged(c, state)
 		return ok, closed
@@ -129,10 +129,10 @@ func TestConnectionsEvict(t *testing.T) {
 	if !*firstClosed || *secondClosed || *thirdClosed {
 		t.Errorf("closed: %v %v %v, want the first", *firstClosed, *secondClosed, *thirdClosed)
 	}
-	if d.promote(first, classVisitor) {
+	if d.promote(first, poolActive) {
 		t.Error("a closed connection became a visitor")
 	}
-	if !d.promote(second, classVisitor) || !d.promote(third, classLane) {
+	if !d.promote(second, poolActive) || !d.promote(third, poolLanes) {
 		t.Error("the others did not go on")
 	}
 	if n := d.evicted.Load(); n != 1 {
@@ -212,7 +212,7 @@ func fullConnections(change func(*Limits)) *connections {
 // lane is an agent's connection from an address; nil when it was refused.
 func lane(d *connections, from string) (*conn, *bool) {
 	c, closed := addFrom(d, from)
-	if c == nil || !d.promote(c, classLane) {
+	if c == nil || !d.promote(c, poolLanes) {
 		if c != nil {
 			_ = c.Close()
 		}
@@ -224,7 +224,7 @@ func lane(d *connections, from string) (*conn, *bool) {
 // visitor is a visitor's connection in a state; nil when it was refused.
 func visitor(d *connections, from string, state http.ConnState) (*conn, *bool) {
 	c, closed := addFrom(d, from)
-	if c == nil || !d.promote(c, classVisitor) {
+	if c == nil || !d.promote(c, poolActive) {
 		if c != nil {
 			_ = c.Close()
 		}
@@ -459,8 +459,8 @@ func TestConnectionsModel(t *testing.T) {
 					all = append(all, c)
 				}
 			case 2:
-				if c != nil && c.class == classHandshake {
-					d.promote(c, []class{classVisitor, classLane}[random.IntN(2)])
+				if c != nil && c.pool == poolHandshake {
+					d.promote(c, []pool{poolActive, poolLanes}[random.IntN(2)])
 				}
 			case 3, 4:
 				if c != nil {
@@ -495,20 +495,20 @@ func pick(random *rand.Rand, all []*conn) *conn {
 // checkConnections recounts everything.
 func checkConnections(t *testing.T, d *connections) {
 	t.Helper()
-	var count [classClosed]int
+	var count [pools]int
 	for network, o := range d.networks.all {
 		conns, lanes := 0, 0
 		for p := range o.pools {
 			for e := o.pools[p].Front(); e != nil; e = e.Next() {
 				c := e.Value.(*conn)
-				count[c.class]++
-				if c.class == classLane {
+				count[c.pool]++
+				if c.pool == poolLanes {
 					lanes++
 				} else {
 					conns++
 				}
-				if c.pool != pool(p) || c.element != e || (c.class == classLane) != (pool(p) == poolLanes) || (c.class == classHandshake) != (pool(p) == poolHandshake) {
-					t.Errorf("a connection of class %d in pool %d", c.class, p)
+				if c.pool != pool(p) || c.element != e {
+					t.Errorf("a connection of pool %d in pool %d", c.pool, p)
 				}
 			}
 			if at := o.rank[p]; (at >= 0) != (o.pools[p].Len() > 0) || at >= 0 && d.evictable[p].networks[at] != o {
@@ -525,7 +525,7 @@ func checkConnections(t *testing.T, d *connections) {
 	if count != d.count {
 		t.Errorf("counts %v, has %v", d.count, count)
 	}
-	if d.totalLocked() > d.most || count[classHandshake] > d.limits.Handshakes || count[classVisitor] > d.limits.Connections || count[classLane] > lanesOf(d.limits.Descriptors) {
+	if d.totalLocked() > d.most || count[poolHandshake] > d.limits.Handshakes || count[poolIdle]+count[poolActive] > d.limits.Connections || count[poolLanes] > lanesOf(d.limits.Descriptors) {
 		t.Errorf("%v is more than there may be", count)
 	}
 	for p := range d.evictable {

@@ -128,7 +128,7 @@ func (f *front) greet(c *conn) {
 	}
 	f.relay.metrics.handshakes.WithLabelValues("visitor").Inc()
 	switch {
-	case !f.relay.conns.promote(c, classVisitor):
+	case !f.relay.conns.promote(c, poolActive):
 		f.relay.tooMany("connections", c.addr)
 		c.Close()
 	case protocol == "h2":

@@ -19,12 +19,12 @@ const maxIdleNetworks = 8192
 type pool int
 
 const (
-	poolHandshake pool = iota
-	poolIdle           // of visitors, without a request
-	poolLanes          // of agents
-	poolActive         // of visitors, with a request
-	poolCount
-	poolNone
+	poolHandshake pool = iota // and plain HTTP
+	poolIdle                  // of visitors, without a request
+	poolActive                // of visitors, with a request
+	poolLanes                 // of agents
+	pools
+	poolClosed
 )
 
 // network is an address, or an IPv6 /64, that connections come from: see
@@ -36,9 +36,9 @@ type network struct {
 	conns, lanes int
 	allowance
 
-	pools [poolCount]list.List // of *conn
-	rank  [poolCount]int       // index in connections.evictable; -1 for none
-	idle  *list.Element        // nil while there are connections
+	pools [pools]list.List // of *conn
+	rank  [pools]int       // index in connections.evictable; -1 for none
+	idle  *list.Element    // nil while there are connections
 }
 
 // allowance bounds what a network may do over time.

@@ -20,7 +20,7 @@ import (
 func newVisit(t *testing.T, r *Relay, request *http.Request) (*visit, *httptest.ResponseRecorder, *bool) {
 	t.Helper()
 	c, closed := addFrom(r.conns, "192.0.2.1")
-	if c == nil || !r.conns.promote(c, classVisitor) {
+	if c == nil || !r.conns.promote(c, poolActive) {
 		t.Fatal("no room for a visitor")
 	}
 	w := httptest.NewRecorder()
@@ -319,7 +319,7 @@ func TestEvictsAtOnce(t *testing.T) {
 func served(t *testing.T, r *Relay, request *http.Request) *deadlines {
 	t.Helper()
 	c, _ := addFrom(r.conns, "192.0.2.1")
-	if c == nil || !r.conns.promote(c, classVisitor) {
+	if c == nil || !r.conns.promote(c, poolActive) {
 		t.Fatal("no room for a visitor")
 	}
 	cert, err := r.opts.Certificate(&tls.ClientHelloInfo{ServerName: request.Host})
