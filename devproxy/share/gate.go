@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // gate requires a key of visitors: the secret of the link, or a password. The zero
@@ -131,9 +132,9 @@ func (q *request) refuse() *reply {
 	case !gate.password:
 		return unauthorized("This link is not complete.", "The secret at its end is missing or wrong. Ask the person who sent it for the whole link.").
 			forPrograms("Send the secret of the link, the text after ?" + secretName + "=, as: Authorization: Bearer SECRET")
-	case navigates(q.r) && isRead(q.r):
+	case page.Navigates(q.r) && isRead(q.r):
 		return gate.loginPage(target(q.r))
-	case navigates(q.r):
+	case page.Navigates(q.r):
 		return gate.loginPage("/") // the form that was sent is not sent again
 	}
 	return unauthorized("This site needs a password.").

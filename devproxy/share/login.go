@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // loginPath takes the password. It exists in this spelling alone.
@@ -32,7 +33,7 @@ func (q *request) login() *reply {
 		return q.takePassword()
 	}
 	answer := plainReply(http.StatusMethodNotAllowed, "Send the form with POST.")
-	answer.header.Set("Allow", "GET, HEAD, POST")
+	answer.Header.Set("Allow", "GET, HEAD, POST")
 	return answer
 }
 
@@ -91,19 +92,19 @@ func localTarget(text string) string {
 
 func (g *gate) loginPage(to string) *reply {
 	answer := unauthorized("This site needs a password.", "The person who sent you the link knows it.")
-	answer.form = &form{Action: loginPath, To: localTarget(to), Onward: g.together}
+	answer.Form = &page.Form{Action: loginPath, To: localTarget(to), Onward: g.together}
 	return answer
 }
 
 func (g *gate) wrongPassword(to string) *reply {
 	answer := g.loginPage(to)
-	answer.form.Wrong = true
-	answer.hint = "The password is wrong."
+	answer.Form.Wrong = true
+	answer.Plain = "The password is wrong."
 	return answer
 }
 
 func tooMany(wait time.Duration) *reply {
 	answer := plainReply(http.StatusTooManyRequests, "Too many attempts.", "Try again in "+seconds(wait)+" s.")
-	answer.header.Set("Retry-After", seconds(wait))
+	answer.Header.Set("Retry-After", seconds(wait))
 	return answer
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 // Hosts without a common zone each have their own cookie of the gate, which no
@@ -126,7 +127,7 @@ func (q *request) givePass(values url.Values, now time.Time) *reply {
 // not help.
 func (q *request) askFirstHost() *reply {
 	hosts := q.share.names.tour()
-	if !q.share.gate.together || len(hosts) == 0 || !navigates(q.r) || !isRead(q.r) {
+	if !q.share.gate.together || len(hosts) == 0 || !page.Navigates(q.r) || !isRead(q.r) {
 		return nil
 	}
 	here := q.publicHost()

@@ -294,4 +294,8 @@ func TestHostsApart(t *testing.T) {
 	}
 }
 
-func pagePolicyOf(s *Share) string { return s.gate.loginPage("/").policy() }
+func pagePolicyOf(s *Share) string {
+	w := httptest.NewRecorder()
+	s.gate.loginPage("/").write(w, browse(ask("GET", firstHost(s), "/")))
+	return w.Header().Get("Content-Security-Policy")
+}

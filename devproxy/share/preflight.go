@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel/field"
+	"github.com/devproxy/devproxy/tunnel/page"
 )
 
 const (
@@ -88,15 +89,15 @@ func isForbiddenMethod(method string) bool {
 // browsers send no cookie with a preflight, and without the key no request reaches
 // the project. The announced request must have the key.
 func (p *preflight) reply() *reply {
-	answer := &reply{status: http.StatusNoContent, header: http.Header{
+	answer := &reply{Page: page.Page{Status: http.StatusNoContent, Header: http.Header{
 		"Access-Control-Allow-Origin":      {p.origin},
 		"Access-Control-Allow-Credentials": {"true"},
 		"Access-Control-Allow-Methods":     {p.method},
 		"Access-Control-Max-Age":           {seconds(preflightAge)},
 		"Vary":                             {"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"},
-	}}
+	}}}
 	if len(p.headers) > 0 {
-		answer.header.Set("Access-Control-Allow-Headers", strings.Join(p.headers, ", "))
+		answer.Header.Set("Access-Control-Allow-Headers", strings.Join(p.headers, ", "))
 	}
 	return answer
 }

@@ -32,7 +32,7 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 // script and its requests. Local pages may be framed: an app under development may
 // frame another, and they have nothing to be tricked into clicking.
 func (p Page) policy() string {
-	rules := []string{"default-src 'none'", "style-src '" + hash(inline(style)) + "'", "img-src data:", "base-uri 'none'", "form-action 'none'"}
+	rules := []string{"default-src 'none'", "style-src '" + hash(inline(style)) + "'", "img-src data:", "base-uri 'none'", p.formAction()}
 	if p.Poll != "" {
 		rules = append(rules, "script-src '"+hash(inline(script))+"'", "connect-src 'self'")
 	}
@@ -40,6 +40,18 @@ func (p Page) policy() string {
 		rules = append(rules, "frame-ancestors 'none'")
 	}
 	return strings.Join(rules, "; ")
+}
+
+// formAction allows the page's form. Browsers apply it to the redirects after the form
+// too.
+func (p Page) formAction() string {
+	switch {
+	case p.Form == nil:
+		return "form-action 'none'"
+	case p.Form.Onward:
+		return "form-action https:"
+	}
+	return "form-action 'self'"
 }
 
 // hash is a CSP hash source (CSP level 3 section 2.3.1).

@@ -9,6 +9,7 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -66,6 +67,10 @@ type Page struct {
 	Title string
 	// Lead is the sentences after it.
 	Lead string
+	// Plain replaces Lead in the text form; empty for Lead.
+	Plain string
+	// Form asks for a password; nil for none.
+	Form *Form
 	// Quote is the line of the Proxyfile that led here; nil for none.
 	Quote *Quote
 	// Attempts are the addresses tried, each followed by a space and the cause:
@@ -103,6 +108,17 @@ type Page struct {
 type Quote struct {
 	Place string // "Proxyfile:2"
 	Text  string // "upstream = 5173"
+}
+
+// Form asks for the password of a share.
+type Form struct {
+	// Action is the path that takes the form. Its field "to" is To, the path to go to
+	// afterwards, its field "password" the password.
+	Action, To string
+	// Wrong reports that the last password was wrong.
+	Wrong bool
+	// Onward reports that the answer to the form may redirect to other hosts.
+	Onward bool
 }
 
 // Link is a host that is served.
@@ -147,9 +163,12 @@ func (p Page) Write(w http.ResponseWriter, r *http.Request) error {
 
 // Navigates reports whether the response to r is shown to a person: r accepts
 // HTML by name ("*/*", which curl and fetch send, is not enough), and a browser
-// that says what the response is for (Sec-Fetch-Dest, W3C Fetch Metadata) loads
+// that says what the response is for (W3C Fetch Metadata) navigates and loads
 // a document. A script or style that fails shows text in the browser's tools.
 func Navigates(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false
+	}
 	switch r.Header.Get("Sec-Fetch-Dest") {
 	case "", "document", "iframe", "frame":
 		return field.Accepts(r.Header["Accept"], "text/html")
@@ -168,7 +187,7 @@ func (p Page) setHeader(header http.Header, contentType string, length int) {
 	header.Set("Content-Length", strconv.Itoa(length))
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Referrer-Policy", cmp.Or(p.Header.Get("Referrer-Policy"), "no-referrer"))
 	header.Add("Vary", "Accept, Sec-Fetch-Dest")
 	if p.Public {
 		header.Set("X-Robots-Tag", "noindex")

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (p Page) spokenLead() string {
 	if p.Lead == OpensItself || p.Lead == OpensLater {
 		return ""
 	}
-	return p.Lead
+	return cmp.Or(p.Plain, p.Lead)
 }
 
 // seconds is d in whole seconds, rounded up.
