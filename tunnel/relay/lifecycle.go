@@ -34,7 +34,7 @@ type lifecycle struct {
 
 type dialFunc = func(context.Context) (net.Conn, error)
 
-func (l *lifecycle) init() {
+func (l *lifecycle) begin() {
 	l.life, l.cancel = context.WithCancel(context.Background())
 	l.accepting, l.stopAccepting = context.WithCancel(l.life)
 	l.upgraded, l.endUpgrades = context.WithCancel(l.life)

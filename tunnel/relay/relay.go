@@ -142,7 +142,7 @@ func New(o Options) (*Relay, error) {
 		conns: newConnections(o.Limits), shares: newShareTable(),
 		memory: budget.New(budget.Shared(o.Limits.Memory)), created: time.Now(),
 	}
-	r.lifecycle.init()
+	r.begin()
 	r.conns.proxies = slices.Concat(r.balancers, r.trusted)
 	r.log = r.logs.logger(o.Log, "")
 	if o.Access != nil {

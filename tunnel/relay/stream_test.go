@@ -207,7 +207,7 @@ func TestOpenGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	opened := make(chan error, 1)
 	go func() {
-		_, err := w.Relay.openStream(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil, false)
+		_, err := w.openStream(ctx, a.grant.Hosts[0], netip.MustParseAddr("127.0.0.1"), nil, false)
 		opened <- err
 	}()
 	eventually(t, "it waits", func() bool {

@@ -166,7 +166,7 @@ func TestUpgradeEnds(t *testing.T) {
 				go io.Copy(io.Discard, farVisitor)
 				go io.Copy(io.Discard, farAgent)
 				var l lifecycle
-				l.init()
+				l.begin()
 				in, out := l.runUpgrade(s)
 				if in != c.in || out != c.out {
 					t.Errorf("%d bytes in, %d out; want %d, %d", in, out, c.in, c.out)
@@ -206,7 +206,7 @@ func TestRestartEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, visitor, agent, farVisitor, farAgent := newUpgrade(t, c.protocol, nil, nil)
 				var l lifecycle
-				l.init()
+				l.begin()
 				if c.before {
 					l.endUpgrades()
 				}
@@ -417,7 +417,7 @@ func TestStuckVisitor(t *testing.T) {
 	defer agentEnd.Close()
 	s := splice.New(splice.Peer{Conn: near, From: near, Frames: frames.NewWriter(near)}, splice.Peer{Conn: resetOnClose{testPipe{pipeEnd}}, From: pipeEnd}, nil)
 	var l lifecycle
-	l.init()
+	l.begin()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
