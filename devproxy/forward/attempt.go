@@ -110,16 +110,23 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// gotDial is called with the connection that was dialled for this attempt, before
-// the TLS handshake. A server with one thread may start that handshake only when
-// another connection is closed, so the attempt waits from now on.
+// beginDial is called before a connection is dialled for this attempt. A server with one
+// thread may accept it, or start the TLS handshake, only when another connection is
+// closed, so the attempt waits from now on.
+func (a *attempt) beginDial() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.ended && a.conn == nil {
+		a.member.conns.begin(&a.claim)
+	}
+}
+
+// gotDial is called with the connection that was dialled for this attempt, before the
+// TLS handshake.
 func (a *attempt) gotDial(c *watchedConn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dialled = c
-	if !a.ended && a.conn == nil && a.member.Scheme == plan.SchemeHTTPS {
-		a.member.conns.begin(&a.claim)
-	}
 }
 
 // ready is called when c, which was dialled for this attempt, may carry a request

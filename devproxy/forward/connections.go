@@ -52,11 +52,11 @@ type connections struct {
 	idle  queue[*watchedConn] // have carried an answer and no request now
 	spare queue[*watchedConn] // were opened and never used
 
-	usualAnswer    time.Duration // average time to the first byte
-	usualHandshake time.Duration // average; 0 without TLS
-	lastByte       time.Time     // when the last answer began
-	timer          *time.Timer   // calls update; nil before the first use
-	timerAt        time.Time     // when it does; zero when it is stopped
+	usualAnswer  time.Duration // average time to the first byte
+	usualOpening time.Duration // average time to open a connection, with its TLS handshake
+	lastByte     time.Time     // when the last answer began
+	timer        *time.Timer   // calls update; nil before the first use
+	timerAt      time.Time     // when it does; zero when it is stopped
 }
 
 // queue lists values, the one that was added first in front.
@@ -129,8 +129,9 @@ func (s *connections) take(c *watchedConn, by *attempt) (answered bool) {
 	cl := &by.claim
 	now := time.Now()
 	if took := now.Sub(cl.since); s.waitsLocked(cl) && cl.dialling == c.dialling && s.usualWaitLocked(cl, took) {
-		average(&s.usualHandshake, took)
+		average(&s.usualOpening, took)
 	}
+	s.waiting.remove(cl) // it has not been served, so another may not close one more
 	s.endLocked(cl)
 	cl.using, cl.since = c, now
 	if !c.answered {
@@ -139,8 +140,8 @@ func (s *connections) take(c *watchedConn, by *attempt) (answered bool) {
 	return c.answered
 }
 
-// begin registers a request that waits on a new connection for its TLS handshake,
-// or for an answer when no more is known of the connection.
+// begin registers a request that waits for a new connection to be opened, or for an
+// answer on one of which no more is known.
 func (s *connections) begin(cl *claim) {
 	s.mu.Lock()
 	defer s.updateAndUnlock()
@@ -434,5 +435,5 @@ func (s *connections) patienceLocked() time.Duration {
 	if s.open <= s.capacity {
 		return maxPatience
 	}
-	return min(max(patienceFactor*(s.usualAnswer+s.usualHandshake), minPatience), maxPatience)
+	return min(max(patienceFactor*(s.usualAnswer+s.usualOpening), minPatience), maxPatience)
 }

@@ -19,6 +19,12 @@ const (
 	// dialStagger is how long one address may be silent before the next is tried as
 	// well, as in RFC 8305 section 5 (250 ms there).
 	dialStagger = 200 * time.Millisecond
+	// redialFirst and redialLast are how long a connection to a loopback address may
+	// take before it is dialled again; the time doubles. Loopback answers at once,
+	// unless the server's backlog is full: then the system drops the connection
+	// request, and TCP repeats it only after 1 s, 2 s and so on.
+	redialFirst = 50 * time.Millisecond
+	redialLast  = 200 * time.Millisecond
 )
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -102,7 +108,7 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 	order := d.order()
 	start := func(i int) {
 		go func() {
-			conn, err := d.dial(ctx, d.network, d.addrs[i])
+			conn, err := d.dialAddr(ctx, d.addrs[i])
 			results <- result{i, conn, err}
 		}()
 	}
@@ -142,6 +148,21 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 			start(order[started])
 			started++
 			stagger.Reset(dialStagger)
+		}
+	}
+}
+
+// dialAddr connects to one address. It repeats a dial to loopback that gets no answer.
+func (d *dialer) dialAddr(ctx context.Context, addr string) (net.Conn, error) {
+	if !isLoopback(addr) {
+		return d.dial(ctx, d.network, addr)
+	}
+	for limit := redialFirst; ; limit = min(2*limit, redialLast) {
+		once, cancel := context.WithTimeout(ctx, limit)
+		conn, err := d.dial(once, d.network, addr)
+		cancel()
+		if !isTimeout(err) || ctx.Err() != nil {
+			return conn, err
 		}
 	}
 }

@@ -46,9 +46,10 @@
 //     another request was served instead. If idle connections were closed whenever
 //     something waits, one open long poll would make every other request open a
 //     connection.
-//   - A TLS handshake counts as such a wait, since the thread carries it out. It ends
-//     with the request for which it began. A connection that is not used after it is
-//     closed, as without TLS.
+//   - Opening a connection counts as such a wait: the server's backlog may be full, and
+//     its thread carries out the TLS handshake. A dial to loopback that gets no answer is
+//     repeated sooner than TCP would (redialFirst). Both end with the request for which
+//     they began. A connection that is not used is closed.
 //   - Servers accept connections in the order in which they were opened. One that
 //     answers on a later connection has accepted the earlier ones, whose requests are
 //     slow and keep no other waiting. While no more connections are open than it has

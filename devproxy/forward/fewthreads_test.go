@@ -26,6 +26,7 @@ type pool struct {
 	processes int           // that listen on one port, with so many threads each; 0 is one
 	keepAlive time.Duration // 0 closes each connection after its answer, negative never
 	announced bool          // in Keep-Alive
+	backlog   int           // connections that wait to be accepted, 0 is the system's limit
 	accepting time.Duration // before each connection is accepted
 	work      time.Duration // for each request
 	secure    *tls.Config   // for a handshake in the thread; nil without TLS
@@ -40,6 +41,11 @@ type pool struct {
 func (p *pool) start(t *testing.T) plan.Member {
 	t.Helper()
 	listeners := listenShared(t, max(p.processes, 1))
+	if p.backlog > 0 {
+		for _, ln := range listeners {
+			setBacklog(t, ln, p.backlog)
+		}
+	}
 	p.polling, p.release = make(chan struct{}), make(chan struct{})
 	var (
 		threads sync.WaitGroup
@@ -280,6 +286,33 @@ func TestFewThreads(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestFullBacklog: a server with one thread and room for few connections that it has
+// not accepted drops the requests for more. None of them waits for TCP's own retry.
+func TestFullBacklog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs for seconds")
+	}
+	const tcpRetry = time.Second
+	for scheme, secure := range map[string]*tls.Config{"http": nil, "https": testTLS(t)} {
+		t.Run(scheme, func(t *testing.T) {
+			server := pool{threads: 1, keepAlive: -1, work: 5 * time.Millisecond, backlog: 5, secure: secure}
+			p := newProxy(t, "h2", Options{}, server.start(t))
+			pattern := [][]poolRequest{slices.Concat(slices30(poolRequest{method: "GET"})[:20], slices30(poolRequest{method: "POST", body: 3})[:20])}
+			var took time.Duration
+			for range 3 { // the machine may be busy with something else
+				var err error
+				if took, err = runPattern(p.client(), p.URL, pattern); err != nil {
+					t.Fatalf("after %v: %v", took, err)
+				}
+				if took < tcpRetry {
+					return
+				}
+			}
+			t.Errorf("took %v", took)
+		})
 	}
 }
 

@@ -206,12 +206,14 @@ func isElsewhere(m *plan.Member) bool {
 	if m.Network == "unix" || len(m.Addrs) == 0 {
 		return false
 	}
-	host, _, err := net.SplitHostPort(m.Addrs[0])
-	if err != nil {
-		return false
-	}
-	addr, err := netip.ParseAddr(host) // names of this machine are addresses by now
-	return err != nil || !addr.Unmap().IsLoopback()
+	_, _, err := net.SplitHostPort(m.Addrs[0])
+	return err == nil && !isLoopback(m.Addrs[0]) // names of this machine are addresses by now
+}
+
+// isLoopback reports whether addr is an IP address of loopback, with a port.
+func isLoopback(addr string) bool {
+	at, err := netip.ParseAddrPort(addr)
+	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
 // origin is a scheme and an authority (RFC 6454 section 4).

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -84,8 +85,8 @@ func TestASilentAddressAloneIsNotHeldForever(t *testing.T) {
 		if _, err := d.connect(t.Context()); err == nil || time.Since(start) != dialTimeout {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
-		if len(a.tried) != 2 {
-			t.Errorf("tried %v", a.tried)
+		if tried := slices.Compact(slices.Sorted(slices.Values(a.tried))); len(tried) != 2 || len(a.tried) > 120 {
+			t.Errorf("tried %v, %d times", tried, len(a.tried))
 		}
 		synctest.Wait()
 	})

@@ -33,3 +33,18 @@ func listenShared(t *testing.T, n int) []net.Listener {
 	}
 	return all
 }
+
+// setBacklog bounds the connections of a listener that wait to be accepted.
+func setBacklog(t *testing.T, ln net.Listener, n int) {
+	t.Helper()
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), n) }); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -115,6 +115,7 @@ func openConn(ctx context.Context, m *member, conns *connections, shared bool, b
 		if d, err = conns.admit(ctx, &by.claim, shared); err != nil {
 			return nil, err
 		}
+		by.beginDial()
 	}
 	began := time.Now()
 	conn, err := m.connect(ctx)
