@@ -29,9 +29,9 @@ func newExplainCmd(s *streams) *cobra.Command {
 		Use:   "explain URL",
 		Short: "say which route answers a URL",
 		Long: `Says which host, route and upstream of the Proxyfile answer a URL, with file and line, and the path and headers that
-would be sent. Nothing is sent. A URL that starts with "/" belongs to the first host of the Proxyfile. Exits 1 if devproxy
-itself would answer, with 404 or 400. With --share it also says whether visitors of a share can see it, and exits 1 if
-they cannot.`,
+would be sent. Nothing is sent. A URL that starts with "/" belongs to the first host of the Proxyfile.
+Exits 1 if devproxy itself would answer, with 404 or 400. With --share it also says whether visitors of a share can see
+the URL, and exits 1 if they cannot.`,
 		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json\n  devproxy explain --share /rails/mailers",
 		Args:    oneArg("URL", "devproxy explain https://shop.localhost/api"),
 		RunE:    func(_ *cobra.Command, args []string) error { return e.run(args[0]) },
