@@ -243,16 +243,16 @@ func TestUpWith443(t *testing.T) {
 func TestUpWithoutPermissionForFiles(t *testing.T) {
 	needRoot(t, "to make files that another user may not read")
 	for name, test := range map[string]struct {
-		prepare func(dir string) error
-		says    string
+		prepare      func(dir string) error
+		begins, says string
 	}{
 		"Proxyfile": {
 			func(dir string) error { return os.Chmod(filepath.Join(dir, "Proxyfile"), 0) },
-			"Proxyfile: permission denied\n  ",
+			"devproxy: can't read ", "Proxyfile: permission denied\n  ",
 		},
 		"state folder": {
 			func(dir string) error { return os.Mkdir(filepath.Join(dir, "state"), 0o755) },
-			" DEVPROXY_HOME",
+			"devproxy: cannot ", " DEVPROXY_HOME",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestUpWithoutPermissionForFiles(t *testing.T) {
 			cmd.Stderr = &stderr
 			_ = cmd.Run() // the exit code tells
 			code, said := cmd.ProcessState.ExitCode(), stderr.String()
-			if code != exitFailed || !strings.HasPrefix(said, "devproxy: cannot ") || !strings.Contains(said, test.says) || strings.Count(said, "\n") < 2 {
+			if code != exitFailed || !strings.HasPrefix(said, test.begins) || !strings.Contains(said, test.says) || strings.Count(said, "\n") < 2 {
 				t.Errorf("exit code %d\n%s", code, said)
 			}
 		})
