@@ -62,6 +62,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	p := crowd(t, 1000)
 	stars := starCrowd(t, 10000)
 	conditional := build(t, hostOf("a.localhost", to(1), when("/", 2, matchOf("POST", "1", "yes"))))
+	guarded := build(t, hostOf("a.localhost", to(1), protect(routeOf("/admin", 1)), routeOf("/assets", 2)))
 	tests := []struct {
 		plan    *Plan
 		request Request
@@ -73,6 +74,8 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 		{stars, Request{Method: "GET", Host: "shop.localhost", Path: "/app77_x/tail77"}},
 		{stars, Request{Method: "GET", Host: "shop.localhost", Path: "/%61pp77_" + strings.Repeat("%41", 500) + "/t%61il77/" + strings.Repeat("x", 500)}},
 		{stars, Request{Method: "GET", Host: "shop.localhost", Path: "/mid77/a" + strings.Repeat("%62", 500) + "m" + strings.Repeat("c", 500) + "z//x"}},
+		{guarded, Request{Method: "GET", Host: "a.localhost", Path: "/assets/index-DiwrgTda.js"}},
+		{guarded, Request{Method: "GET", Host: "a.localhost", Path: "/Images/A.png"}},
 		{conditional, Request{Method: "POST", Host: "a.localhost", Path: "/", RawQuery: "beta=yes", Header: map[string][]string{"X-Debug": {"1"}}}},
 	}
 	for _, tt := range tests {

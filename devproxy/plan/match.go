@@ -33,7 +33,8 @@ type Match struct {
 // Match finds the route of r. The error is a *UnknownHostError, a *PathError
 // or a *NoRouteError. It does not allocate when the host is in lower case and
 // no route that is tried has a condition on an escaped query parameter, except
-// for a path with upper case or a special spelling on a host with a guard.
+// for a special spelling of the path, and for one with letters outside of ASCII on
+// a host with a guard.
 //
 // A path is cut at "/", and "//" counts as "/". Upstreams may read the same path
 // in other ways. Where that matters the request is refused: see Host.otherwise.

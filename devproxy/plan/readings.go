@@ -70,11 +70,15 @@ func (h *Host) readAs(path string, as reading, dots bool, r *Request, route *Rou
 // what an empty segment means, and in whether case counts. as describes the path
 // in errors.
 func (h *Host) compare(path string, by separators, as reading, r *Request, route *Route) (wrong string) {
-	for i, c := range []cutter{
+	cutters := []cutter{
 		{rest: path, separators: by, merge: true},
 		{rest: path, separators: by, merge: true, untrailed: true},
 		{rest: path, separators: by},
-	} {
+	}
+	if by == (separators{}) && !strings.Contains(path, "//") && !strings.HasSuffix(path, "/") {
+		cutters = cutters[:1] // the others differ in empty segments only
+	}
+	for i, c := range cutters {
 		other := h.tree.find(c, r)
 		if route.weaker(other) || i == 0 && !as.parameters && !route.same(other) {
 			how := as.String()
@@ -192,6 +196,7 @@ func foldText(text string) string {
 		return text
 	}
 	var out strings.Builder
+	out.Grow(len(text))
 	for text != "" {
 		r, size := utf8.DecodeRuneInString(text)
 		if folded := foldRune(r); folded != r {
@@ -202,6 +207,20 @@ func foldText(text string) string {
 		text = text[size:]
 	}
 	return out.String()
+}
+
+// foldBytes is foldText for a text that the caller may change. It allocates only
+// for letters outside of ASCII.
+func foldBytes(text []byte) []byte {
+	for i, c := range text {
+		switch {
+		case c >= utf8.RuneSelf:
+			return []byte(foldText(string(text)))
+		case 'A' <= c && c <= 'Z':
+			text[i] = c + 'a' - 'A'
+		}
+	}
+	return text
 }
 
 // foldRune returns the lower case of the first of r's case variants, so that "k",

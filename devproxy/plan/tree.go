@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // tree finds a host's route by walking the segments of a path. It is as deep
@@ -117,13 +118,13 @@ func (s *search) visit(n *node, c cutter, r *Request) {
 		return
 	}
 	if segment, more := c.next(); more {
-		if s.tree.fold {
-			segment = foldSegment(segment)
-		}
 		if child := s.tree.child(n, segment); child != nil {
 			s.visit(child, c, r)
 		}
 		if n.starred != nil {
+			if s.tree.fold {
+				segment = foldSegment(segment)
+			}
 			n.starred.visit(s, segment, c, r)
 		}
 	} else {
@@ -156,13 +157,20 @@ func (t *tree) child(n *node, segment string) *node {
 	if n.children == nil {
 		return nil
 	}
-	if strings.IndexByte(segment, '%') < 0 {
+	if !t.fold && strings.IndexByte(segment, '%') < 0 {
 		return n.children[segment]
 	}
+	limit := t.longest
+	if t.fold {
+		limit *= utf8.UTFMax // folding may make a letter shorter
+	}
 	var stack [64]byte // longer route segments are rare and allocate
-	decoded, ok := decodeInto(stack[:0], segment, t.longest)
+	decoded, ok := decodeInto(stack[:0], segment, limit)
 	if !ok {
 		return nil
+	}
+	if t.fold {
+		decoded = foldBytes(decoded)
 	}
 	return n.children[string(decoded)]
 }
