@@ -1,6 +1,9 @@
 package tunnel
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // streamTable holds a session's streams, by number. Each end numbers the streams that
 // it opens 0, 1, 2 …, and appends a bit that says which end that was.
@@ -94,16 +97,9 @@ func (s *numberSet) has(n uint64) bool {
 }
 
 // find returns the index of the run that holds n, or that would follow it.
-func (s *numberSet) find(n uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.runs, n, func(r run, n uint64) int {
-		switch {
-		case r.last < n:
-			return -1
-		case r.first > n:
-			return 1
-		}
-		return 0
-	})
+func (s *numberSet) find(n uint64) (i int, in bool) {
+	i = sort.Search(len(s.runs), func(i int) bool { return s.runs[i].last >= n })
+	return i, i < len(s.runs) && s.runs[i].first <= n
 }
 
 // add puts n into the set.
