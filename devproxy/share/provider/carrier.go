@@ -123,29 +123,20 @@ func (c *carrier) Run(ctx context.Context) error {
 	defer fail(nil)
 	stop := context.AfterFunc(c.life, func() { fail(nil) })
 	defer stop()
-	c.begin(ctx, fail)
+	c.mu.Lock()
+	c.run, c.fail = ctx, fail
+	c.opts.Notify(c.state)
+	c.shareLocked(c.opts.Claim.Hosts)
+	c.mu.Unlock()
 	<-ctx.Done()
-	c.finish()
+	c.mu.Lock()
+	c.run = nil // Claim opens no more tunnels
+	c.mu.Unlock()
 	c.running.Wait()
 	if fatal, ok := errors.AsType[*agent.Error](context.Cause(ctx)); ok {
 		return fatal
 	}
 	return nil
-}
-
-func (c *carrier) begin(ctx context.Context, fail context.CancelCauseFunc) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.run, c.fail = ctx, fail
-	c.opts.Notify(c.state)
-	c.shareLocked(c.opts.Claim.Hosts)
-}
-
-// finish keeps Claim from opening more tunnels.
-func (c *carrier) finish() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.run = nil
 }
 
 // shareLocked opens the tunnels that are missing and ends those of other hosts.
