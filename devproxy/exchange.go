@@ -83,18 +83,11 @@ func (x *exchange) close(r *http.Request) {
 		return
 	}
 	report := x.reported()
-	record := inspect.Exchange{
-		Start: x.start, Duration: time.Since(x.start),
-		Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto,
-		Status: x.w.status, BytesOut: x.w.bytes,
-		Generation: x.generation.number,
-		Upstream:   report.Member, Held: report.Held, Resent: report.Resent, Upgrade: report.Upgrade,
-		Fallback: report.Fallback, Cached: isHit(x.w.Header()), Advice: x.told(),
-		Page: x.page,
-	}
-	if x.visit != nil {
-		x.visit.record(&record, r)
-	}
+	record := x.newRecord(r)
+	record.Start, record.Duration = x.start, time.Since(x.start)
+	record.Status, record.BytesOut, record.Page = x.w.status, x.w.bytes, x.page
+	record.Upstream, record.Held, record.Resent, record.Upgrade = report.Member, report.Held, report.Resent, report.Upgrade
+	record.Fallback, record.Cached, record.Advice = report.Fallback, isHit(x.w.Header()), x.told()
 	switch {
 	case record.Status != 0:
 	case report.Upgrade:
@@ -104,15 +97,23 @@ func (x *exchange) close(r *http.Request) {
 	default:
 		record.Status = http.StatusOK
 	}
+	if x.err != nil {
+		record.Error = x.generation.plan.Mask().Text(x.err.Error())
+	}
+	x.server.opts.Recorder.Record(record)
+}
+
+// newRecord is a record of r, without what came of it.
+func (x *exchange) newRecord(r *http.Request) inspect.Exchange {
+	record := inspect.Exchange{Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto, Generation: x.generation.number}
 	if x.route != nil {
 		record.Route = x.route.Source.String()
 	}
-	if x.err != nil {
-		record.Error = x.err.Error()
+	if x.visit != nil {
+		x.visit.record(&record, r)
 	}
-	mask := x.generation.plan.Mask()
-	record.Target, record.Error = mask.Text(record.Target), mask.Text(record.Error)
-	x.server.opts.Recorder.Record(record)
+	record.Target = x.generation.plan.Mask().Text(record.Target)
+	return record
 }
 
 // isHit reports whether devproxy's cache answered, from its store or with the response

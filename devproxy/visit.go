@@ -132,12 +132,9 @@ func (x *exchange) messages(r *http.Request, target string) func(string) *websoc
 		if x.server.opts.Recorder == nil {
 			return
 		}
-		record := inspect.Exchange{
-			Start: time.Now(), Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto,
-			Status: http.StatusSwitchingProtocols, Generation: x.generation.number, Route: x.route.Source.String(),
-			Hidden: hit.What, Show: hit.Show,
-		}
-		x.visit.record(&record, r)
+		record := x.newRecord(r)
+		record.Start, record.Status = time.Now(), http.StatusSwitchingProtocols
+		record.Hidden, record.Show = hit.What, hit.Show
 		x.server.opts.Recorder.Record(record)
 	}
 	shared := x.visit.share

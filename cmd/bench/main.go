@@ -23,37 +23,31 @@ import (
 )
 
 func main() {
+	switch err := run(); {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
 	if share.IsRole() {
-		exit(share.RunRole())
-		return
+		return share.RunRole()
 	}
 	// A child is killed when the thread that started it ends; this one lasts as
 	// long as the program.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, os.Args[1:]))
-}
-
-func run(ctx context.Context, args []string) error {
-	if len(args) > 0 {
-		switch args[0] {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
 		case "forward":
-			return forward.Run(ctx, args[1:])
+			return forward.Run(ctx, os.Args[2:])
 		case "share":
-			return share.Run(ctx, args[1:])
+			return share.Run(ctx, os.Args[2:])
 		}
 	}
 	return errors.New("run bench forward or bench share; add --help for the flags")
-}
-
-func exit(err error) {
-	switch {
-	case err == nil:
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
 }

@@ -54,8 +54,7 @@ func Run(ctx context.Context, args []string) error {
 func parse(args []string) (bench, error) {
 	b := bench{rows: allRows()}
 	flags := flag.NewFlagSet("bench share", flag.ContinueOnError)
-	b.pathFlags(flags)
-	b.whatFlags(flags)
+	b.addFlags(flags)
 	flags.StringVar(&b.devproxy, "devproxy", "bin/devproxy", "the devproxy to measure")
 	flags.IntVar(&b.repeats, "n", 3, "runs; each figure is the median of its runs")
 	flags.BoolVar(&b.warm, "warm", false, "all rows one after the other on one session: what loss has done to congestion windows stays")
@@ -77,7 +76,7 @@ func parse(args []string) (bench, error) {
 	return b, nil
 }
 
-func (b *bench) pathFlags(flags *flag.FlagSet) {
+func (b *bench) addFlags(flags *flag.FlagSet) {
 	flags.DurationVar(&b.path.RTT, "rtt", 80*time.Millisecond, "round-trip time of the path")
 	flags.DurationVar(&b.path.Jitter, "jitter", 0, "largest extra delay each way")
 	flags.Float64Var(&b.path.Loss, "loss", 1, "packets lost each way, in percent")
@@ -88,9 +87,6 @@ func (b *bench) pathFlags(flags *flag.FlagSet) {
 		b.cc = strings.Split(text, ",")
 		return nil
 	})
-}
-
-func (b *bench) whatFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&b.raw, "raw", false, "only the tunnel, without HTTP")
 	flags.BoolVar(&b.probe, "probe", false, "only parallel sockets without a tunnel: the upper bound")
 	flags.BoolVar(&b.cpu, "cpu", false, "only the processor time of a request, next to that of a local one")
