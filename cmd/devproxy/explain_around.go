@@ -114,14 +114,5 @@ func allowsOrigin(c *plan.CORS, origin string) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return false
-	}
-	return slices.ContainsFunc(c.Hosts, func(name string) bool {
-		if parent, wild := strings.CutPrefix(name, "*"); wild {
-			label, below := strings.CutSuffix(u.Hostname(), parent)
-			return below && label != "" && !strings.Contains(label, ".")
-		}
-		return name == u.Hostname()
-	})
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && c.HasHost(u.Hostname())
 }

@@ -68,26 +68,17 @@ func isOwn(origin string, r *http.Request, from From) bool {
 
 func allows(c *plan.CORS, origin string, from From) bool {
 	origin = strings.ToLower(origin)
-	return c.Any || slices.Contains(c.Origins, origin) || isHost(c.Hosts, origin, from)
+	return c.Any || slices.Contains(c.Origins, origin) || isHost(c, origin, from)
 }
 
-// isHost reports whether origin is one of hosts on devproxy's own port. A
-// wildcard is one label, as in TLS.
-func isHost(hosts []string, origin string, from From) bool {
+// isHost reports whether origin is one of the hosts of c on devproxy's own port.
+func isHost(c *plan.CORS, origin string, from From) bool {
 	u, err := url.Parse(origin)
 	if err != nil || strings.HasSuffix(u.Host, ":") || origin != u.Scheme+"://"+u.Host {
 		return false
 	}
 	servedScheme := u.Scheme == "https" || from.Plain && u.Scheme == "http"
-	if !servedScheme || u.Port() != from.Port {
-		return false
-	}
-	name := u.Hostname()
-	_, parent, _ := strings.Cut(name, ".")
-	return slices.ContainsFunc(hosts, func(host string) bool {
-		below, wild := strings.CutPrefix(host, "*.")
-		return host == name || wild && below == parent && name != "."+parent
-	})
+	return servedScheme && u.Port() == from.Port && c.HasHost(u.Hostname())
 }
 
 // setOrigin says in h which origin may read the response.

@@ -192,7 +192,7 @@ func FuzzOrigin(f *testing.F) {
 	}
 	hosts := []string{"*.tenant.localhost", "admin.localhost"}
 	f.Fuzz(func(t *testing.T, origin, port string) {
-		if !isHost(hosts, origin, From{Port: port}) {
+		if !isHost(&plan.CORS{Hosts: hosts}, origin, From{Port: port}) {
 			return
 		}
 		u, err := url.Parse(origin)

@@ -90,7 +90,7 @@ func TestExactHostIsOneHost(t *testing.T) {
 		"https://a.shop.localhost": false, "https://myshop.localhost": false, "https://localhost": false,
 		"https://.shop.localhost": false, "https://b.a.tenant.localhost": false, "https://xtenant.localhost": false,
 	} {
-		if got := isHost(hosts, origin, From{}); got != want {
+		if got := isHost(&plan.CORS{Hosts: hosts}, origin, From{}); got != want {
 			t.Errorf("%s: allowed %v, want %v", origin, got, want)
 		}
 	}
@@ -105,7 +105,7 @@ func TestExactHostIsOneHost(t *testing.T) {
 		{"ftp://shop.localhost:8080", From{Plain: true, Port: "8080"}, false},
 		{"http://shop.localhost:8081", From{Plain: true, Port: "8080"}, false},
 	} {
-		if got := isHost(hosts, test.origin, test.from); got != test.want {
+		if got := isHost(&plan.CORS{Hosts: hosts}, test.origin, test.from); got != test.want {
 			t.Errorf("%s, %+v: allowed %v, want %v", test.origin, test.from, got, test.want)
 		}
 	}

@@ -110,7 +110,7 @@ type reading struct {
 	folded     bool // without case
 }
 
-// String is to be read after "it is a route"; it is empty for devproxy's own
+// String is to be read after "matches a route"; it is empty for devproxy's own
 // reading.
 func (r reading) String() string {
 	var parts []string

@@ -210,6 +210,15 @@ func (c CORS) String() string {
 	return strings.Join(c.Origins, ", ")
 }
 
+// HasHost reports whether name is one of Hosts. A wildcard is one label, as in TLS.
+func (c CORS) HasHost(name string) bool {
+	_, parent, _ := strings.Cut(name, ".")
+	return slices.ContainsFunc(c.Hosts, func(host string) bool {
+		below, wild := strings.CutPrefix(host, "*.")
+		return host == name || wild && below == parent && name != "."+parent
+	})
+}
+
 func (b *builder) cors(c *hcl.CORS) Setting {
 	switch {
 	case c == nil || c.Off:
