@@ -34,31 +34,32 @@ type network struct {
 	// conns counts visitors' connections and those in their handshake, lanes
 	// agents' connections.
 	conns, lanes int
-	allowance
 
-	pools [pools]list.List // of *conn
-	rank  [pools]int       // index in connections.evictable; -1 for none
-	idle  *list.Element    // nil while there are connections
-}
-
-// allowance bounds what a network may do over time.
-type allowance struct {
 	requests *rate.Limiter
 	// waste counts requests that were too many, or that the visitor cancelled.
 	waste *rate.Limiter
 	// names counts new or changed names, plain new plain names, tokens wrong
 	// enrolment tokens.
 	names, plain, tokens *rate.Limiter
+
+	pools [pools]list.List // of *conn
+	rank  [pools]int       // index in connections.evictable; -1 for none
+	idle  *list.Element    // nil while there are connections
 }
 
-func newAllowance(l Limits) allowance {
-	return allowance{
+func newNetwork(prefix netip.Prefix, l Limits) *network {
+	n := &network{
+		prefix:   prefix,
 		requests: rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.Burst),
 		waste:    rate.NewLimiter(wastePerSecond, wasteBurst),
 		names:    rate.NewLimiter(namesPerSecond, namesBurst),
 		plain:    rate.NewLimiter(rate.Every(plainEvery), plainBurst),
 		tokens:   rate.NewLimiter(rate.Every(tokenEvery), tokenBurst),
 	}
+	for p := range n.rank {
+		n.rank[p] = -1
+	}
+	return n
 }
 
 // size returns the number by which networks are compared in a pool.
@@ -90,10 +91,7 @@ func (ns *networks) find(addr netip.Addr) *network {
 	n := ns.all[prefix]
 	switch {
 	case n == nil:
-		n = &network{prefix: prefix, allowance: newAllowance(ns.limits)}
-		for p := range n.rank {
-			n.rank[p] = -1
-		}
+		n = newNetwork(prefix, ns.limits)
 		ns.all[prefix] = n
 		ns.leave(n) // it may never have a connection
 	case n.idle != nil:

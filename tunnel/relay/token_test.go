@@ -64,7 +64,7 @@ func TestTokenBrake(t *testing.T) {
 			t.Fatal(err)
 		}
 		from := func(i int) *network {
-			o := &network{allowance: newAllowance(Limits{}.withDefaults())}
+			o := newNetwork(netip.Prefix{}, Limits{}.withDefaults())
 			o.prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
 			return o
 		}
