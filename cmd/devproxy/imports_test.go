@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"devproxy/credentials": {"devproxy/failure", "localca", "tunnel"},
 
 	"devproxy/middleware/cache":    {"devproxy/middleware/head", "tunnel/field"},
-	"devproxy/middleware/compress": {"tunnel/field"},
+	"devproxy/middleware/compress": {"devproxy/middleware/head", "tunnel/field"},
 	"devproxy/middleware/head":     {},
 
 	// What several packages need, and none of them owns.

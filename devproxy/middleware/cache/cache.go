@@ -27,6 +27,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/middleware/head"
 )
 
 // Handler answers r on w, or returns why it could not and has written nothing.
@@ -295,7 +297,7 @@ func differs(e *entry, h http.Header) bool {
 			return true
 		}
 	}
-	n := length(h)
+	n := head.Length(h)
 	return e.status != http.StatusOK || n >= 0 && h.Get("Content-Encoding") == e.header.Get("Content-Encoding") && n != e.body.length()
 }
 

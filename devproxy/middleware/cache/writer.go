@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/middleware/head"
 )
 
 // Why a response is not kept although it was begun.
@@ -103,7 +105,7 @@ func (w *writer) store(status int, now time.Time) {
 		return
 	}
 	e := newEntry(w.q, status, w.header, w.sent, now)
-	if w.c.grow(e, e.headCost()+max(0, length(w.header))) {
+	if w.c.grow(e, e.headCost()+max(0, head.Length(w.header))) {
 		w.new = e
 	}
 }
@@ -156,7 +158,7 @@ func (w *writer) overflow() error {
 // the head.
 func (w *writer) keepPiece(p []byte) bool {
 	more := int64(len(p))
-	if declared := length(w.header); declared >= 0 {
+	if declared := head.Length(w.header); declared >= 0 {
 		more = max(0, w.new.body.length()+more-declared)
 	}
 	if more > 0 && !w.c.grow(w.new, more) {
@@ -231,7 +233,7 @@ func (w *writer) finish(err error, next Handler, in *http.Request) error {
 // complete stores what came, if all of it did (section 3.3).
 func (w *writer) complete() error {
 	e := w.new
-	if declared := length(e.header); declared >= 0 && declared != e.body.length() && hasBody(e.status) {
+	if declared := head.Length(e.header); declared >= 0 && declared != e.body.length() && hasBody(e.status) {
 		w.giveUp(errShort)
 		return errShort
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/devproxy/devproxy/devproxy/middleware/head"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
@@ -98,7 +99,7 @@ func (w *writer) decide(h http.Header) (undecided bool) {
 	case w.r.Method == http.MethodHead:
 		describeHead(h, w.coding)
 	default:
-		w.buffer, w.left = &bytes.Buffer{}, length(h)
+		w.buffer, w.left = &bytes.Buffer{}, head.Length(h)
 		return true
 	}
 	return false

@@ -4,10 +4,10 @@ import (
 	"hash/maphash"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/devproxy/devproxy/devproxy/middleware/head"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
@@ -25,7 +25,7 @@ func mayChange(status int, h http.Header) bool {
 		return true // of a response that the client has
 	case h.Get("Content-Range") != "", coded(h), field.Has(h["Cache-Control"], "no-transform"):
 		return false
-	case h.Get("Content-Length") != "" && length(h) < smallest:
+	case h.Get("Content-Length") != "" && head.Length(h) < smallest:
 		return false
 	}
 	return compressible(h.Get("Content-Type"))
@@ -36,15 +36,6 @@ func coded(h http.Header) bool {
 		line = strings.TrimSpace(line)
 		return line != "" && !strings.EqualFold(line, "identity")
 	})
-}
-
-// length returns the declared length, or -1 when there is none.
-func length(h http.Header) int64 {
-	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // compressible reports whether a media type is text, or shrinks like it.
@@ -89,7 +80,7 @@ func describe(h http.Header, c *coding) {
 // show whether they shrink, so their coding, and what depends on it, is left out
 // (RFC 9110 section 9.3.2).
 func describeHead(h http.Header, c *coding) {
-	certain := length(h) > maxBuffered
+	certain := head.Length(h) > maxBuffered
 	describe(h, c)
 	if !certain {
 		delete(h, "Content-Encoding")

@@ -1,7 +1,20 @@
-// Package head changes the head of a response just before it is written.
+// Package head reads the head of a response, and changes it just before it is
+// written.
 package head
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+)
+
+// Length returns the declared length of a response, or -1 when there is none.
+func Length(h http.Header) int64 {
+	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
 
 // Writer calls Change with the final status and header of a response, once,
 // before they are written. Informational responses pass unchanged, and so does

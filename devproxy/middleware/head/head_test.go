@@ -43,3 +43,11 @@ func TestWriter(t *testing.T) {
 		}
 	}
 }
+
+func TestLength(t *testing.T) {
+	for text, want := range map[string]int64{"": -1, "0": 0, "12": 12, "-1": -1, "x": -1, "99999999999999999999": -1} {
+		if got := Length(http.Header{"Content-Length": {text}}); got != want {
+			t.Errorf("Length(%q) = %d; want %d", text, got, want)
+		}
+	}
+}
