@@ -1,10 +1,10 @@
 package share
 
-// secretFiles are files that hold secrets, by exact names and unmistakable
-// endings. Names that begin with a dot are hidden anyway, whatever they are.
+// secretFiles returns the rules for files with secrets, by exact names and unmistakable
+// endings. Names that begin with a dot are hidden anyway.
 //
 // Vite's server.fs.deny (8.2.2: ".env", ".env.*", "*.{crt,pem,key,p12,pfx,cer,
-// der}", ".npmrc", ".yarnrc.yml", "**/.git/**") must stay a part of it.
+// der}", ".npmrc", ".yarnrc.yml", "**/.git/**") must stay a subset of it.
 func secretFiles() []Rule {
 	return []Rule{
 		{
@@ -96,10 +96,10 @@ func secretFiles() []Rule {
 		{What: "the Proxyfile", names: []string{"proxyfile", "proxyfile.*"}},
 		{
 			What: "what frameworks build for their servers",
-			// next 16: preview and server action keys lie in prerender-manifest.json
-			// and server-reference-manifest.json, private variables in the code for
-			// the server. SvelteKit and Nitro inline private variables likewise.
-			// A browser needs nothing of it.
+			// next 16: preview and server action keys are in prerender-manifest.json and
+			// server-reference-manifest.json, private variables in the code for the server.
+			// SvelteKit and Nitro inline private variables too. Browsers need none of these
+			// files.
 			paths: []string{
 				"**/.next/server", "**/.next/cache", "**/.next/standalone", "**/.next/dev/server", "**/.next/dev/cache",
 				"**/.next/prerender-manifest.json", "**/.next/dev/prerender-manifest.json",

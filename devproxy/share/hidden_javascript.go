@@ -1,12 +1,12 @@
 package share
 
-// javascriptTools are the endpoints by which the dev servers of JavaScript
-// frameworks act for the developer. Where a comment names a package and its
-// version, the paths were read in its source.
+// javascriptTools returns the rules for endpoints with which the dev servers of
+// JavaScript frameworks act for the developer. Where a comment names a package and its
+// version, the paths come from its source.
 //
-// Most of these servers protect their endpoints by comparing Origin and Host,
-// or by the address of the client. A share makes all of them local, so that
-// the rest of the app works, and has to take their place.
+// Most of these servers protect their endpoints by comparing Origin and Host, or by the
+// address of the client. A share makes all of them local, so that the rest of the app
+// works. So the share has to protect the endpoints instead.
 func javascriptTools() []Rule {
 	return []Rule{
 		{
@@ -28,9 +28,8 @@ func javascriptTools() []Rule {
 		},
 		// next 16.4.6, dist/next-devtools/server and dist/server/dev: source maps
 		// and stack frames of any file, the editor, a restart of the dev server
-		// (and a cleared cache), a debugger attached to it, its settings. Its
-		// fonts are what a page asks for. Without a check of the origin before
-		// CVE-2025-48068.
+		// (and a cleared cache), a debugger attached to it, its settings. Pages
+		// request its fonts. Before CVE-2025-48068 there was no check of the origin.
 		{What: "Next.js developer endpoints", paths: []string{"**/__nextjs_*"}, except: []string{"**/__nextjs_font"}},
 		// next 16.4.6: /_next/mcp, /_next/development/request-insights.
 		{What: "Next.js MCP server and request log", paths: []string{"**/_next/mcp", "**/_next/development"}},
@@ -40,7 +39,7 @@ func javascriptTools() []Rule {
 			// places, /invalidate, /open-editor?fileName=. @rsbuild/core 2.3.2 lists
 			// its assets at /rsbuild-dev-server.
 			paths: []string{"/webpack-dev-server", "/rsbuild-dev-server"},
-			// What webpack-dev-server 3 gives its clients.
+			// The client script of webpack-dev-server 3.
 			except: []string{"/webpack-dev-server.js"},
 		},
 		{
@@ -52,7 +51,7 @@ func javascriptTools() []Rule {
 			paths: []string{"**/__inspect", "**/__devtools__", "**/__devtools", "**/__devframe*", "**/__unocss", "**/__unocss_api", "**/__inspect_api", "**/__mcp", "**/__vue-inspector*", "**/__vue_devtools__"},
 		},
 		// @tanstack/devtools-vite 0.8.5, src/utils.ts: an editor opener and the
-		// console of the server, wherever the URL holds the text.
+		// console of the server, wherever the text is in the URL.
 		{What: "TanStack Devtools", paths: []string{"**/__tsd"}, texts: []string{"__tsd/open-source", "__tsd/console-pipe"}},
 		{
 			What: "Nuxt developer tools",
@@ -73,7 +72,7 @@ func javascriptTools() []Rule {
 		// nitro 3.0.0: /_nitro/tasks runs tasks; /_vfs and /_vfs.json show the
 		// server's code.
 		{What: "Nitro tasks and virtual files", paths: []string{"**/_nitro/tasks", "**/_vfs*"}},
-		// vitest 5.1.2 and @vitest/ui 5.1.2: the UI's page holds the token of an
+		// vitest 5.1.2 and @vitest/ui 5.1.2: the UI's page contains the token of an
 		// API that runs tests and writes files (CVE-2025-24964).
 		// @web/test-runner: /__web-test-runner__/.
 		{What: "Vitest UI and API", paths: []string{"**/__vitest_*", "**/__web-test-runner__"}},
@@ -120,8 +119,8 @@ func javascriptTools() []Rule {
 		},
 		{
 			What: "files above the root of @web/dev-server",
-			// @web/dev-server-core: /__wds-outside-root__/N/… climbs N folders. What
-			// pages ask for there are modules of the workspace.
+			// @web/dev-server-core: /__wds-outside-root__/N/… climbs N folders.
+			// Pages request modules of the workspace there.
 			paths: []string{"**/__wds-outside-root__"},
 			except: []string{
 				"**/__wds-outside-root__/*/node_modules", "**/__wds-outside-root__/*/packages", "**/__wds-outside-root__/*/libs",
@@ -129,12 +128,12 @@ func javascriptTools() []Rule {
 			},
 		},
 		// vite, astro 7.3.5, @angular/build 22.2.7: the absolute path of the
-		// project, asked for by Chromium's DevTools.
+		// project, which Chromium's DevTools request.
 		{What: "the project's folder for Chromium", paths: []string{"/.well-known/appspecific/com.chrome.devtools.json"}},
 		{
-			Kind: Secrets, What: "secret files, asked of an image endpoint",
+			Kind: Secrets, What: "secret files, requested through an image endpoint",
 			// astro 7.3.5, dist/assets/endpoint/dev.js: /_image?href=/@fs/…. Next,
-			// Nuxt Image and Vercel take the file in "url", too.
+			// Nuxt Image and Vercel take the file in "url" too.
 			paths:  []string{"**/_image", "**/_next/image", "**/_vercel/image", "**/_ipx", "**/.netlify/images", "**/@vite/lazy"},
 			fileIn: []string{"href", "url", "src", "f", "id"},
 		},

@@ -29,7 +29,7 @@ func otherTools() []Rule {
 		{
 			What: "rack-mini-profiler",
 			// The same: profiles, dumps of objects and SQL (CVE-2016-4442).
-			// includes.js and includes.css are what pages ask for.
+			// Pages request includes.js and includes.css.
 			paths: []string{
 				"**/mini-profiler-resources/results*", "**/mini-profiler-resources/flamegraph", "**/mini-profiler-resources/snapshots",
 				"/rack-mini-profiler", "/profiler/results*", "/rails/performance", "/pghero",

@@ -127,7 +127,7 @@ func TestAliases(t *testing.T) {
 }
 
 // TestWhatAGateNeeds: a secret with enough characters that need no encoding in a URL,
-// and a key of exactly the right size; neither if everything is public or there is no
+// and a key of exactly the right size; neither if everything is public or without a
 // gate.
 func TestWhatAGateNeeds(t *testing.T) {
 	key := func(n int) []byte { return []byte(strings.Repeat("k", n)) }

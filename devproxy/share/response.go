@@ -39,7 +39,7 @@ type responseRule struct {
 // responseRules are the pages with a console, settings or the environment in them. The
 // texts come from the sources of the tools.
 var responseRules = []responseRule{
-	// werkzeug/debug/tbtools.py: a console, with the secret that it asks for.
+	// werkzeug/debug/tbtools.py: a console, with the secret that it requires.
 	{what: "the Werkzeug debugger", show: "werkzeug-page", texts: exprs(`// Werkzeug Debugger</title>`)},
 	// django/views/templates/technical_500.html and .txt: settings and local
 	// variables; the latter for clients that do not accept HTML.

@@ -63,7 +63,7 @@ func TestHiddenResponses(t *testing.T) {
 		{"rails as YAML", upstreamResponse(500, "application/x-yaml", "---\n:status: 500\n:traces:\n  Application Trace:\n  - id: 0\n"), true},
 		{"an error of an API as XML", upstreamResponse(500, "application/xml", "<error>Application Trace</error>"), false},
 		{"rails for JSON:API", upstreamResponse(500, "application/vnd.api+json", `{"status":500,"traces":{"Application Trace":[]}}`), true},
-		{"YAML that is no error", upstreamResponse(200, "application/x-yaml", "  Application Trace:\n"), false},
+		{"YAML of a success", upstreamResponse(200, "application/x-yaml", "  Application Trace:\n"), false},
 		{"web-console on a page", upstreamResponse(200, page, "<p>hello", "X-Web-Console-Session-Id", "0123"), true},
 		{"web-console on anything", upstreamResponse(200, "image/png", "x", "X-Web-Console-Session-Id", "0123"), true},
 		{"better_errors", upstreamResponse(500, page, `xhr.open("POST", "/__better_errors/" + OID)`), true},

@@ -164,7 +164,7 @@ func TestTheFirstHeldMessageIsTold(t *testing.T) {
 	rules := mustNew(t, oneHost()).SocketRules(r, "/", "", func(hit Hit) { told = append(told, hit) })
 	rules.Judge(websocket.Message{Data: []byte(`{"type":"ping"}`)})
 	if len(told) != 0 {
-		t.Errorf("told of a ping: %v", told)
+		t.Errorf("a ping is reported: %v", told)
 	}
 	for _, message := range []string{`{"type":"custom","event":"my:event"}`, `{"type":"custom","event":"vite:invoke"}`, `x`} {
 		rules.Judge(websocket.Message{Data: []byte(message)})

@@ -535,7 +535,7 @@ func TestNoWebSocket(t *testing.T) {
 }
 
 // TestAgentByWebSocketRests: the time in which a visitor's response must move does not
-// apply to a lane, which is idle while there are no visitors.
+// apply to a lane, which is idle without visitors.
 func TestAgentByWebSocketRests(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.StallTimeout = time.Nanosecond })
 	overSocket := func(ctx context.Context) (tunnel.Lane, error) {
