@@ -29,7 +29,7 @@ func javascriptTools() []Rule {
 		// next 16.4.6, dist/next-devtools/server and dist/server/dev: source maps
 		// and stack frames of any file, the editor, a restart of the dev server
 		// (and a cleared cache), a debugger attached to it, its settings. Pages
-		// request its fonts. Before CVE-2025-48068 there was no check of the origin.
+		// request its fonts. Before CVE-2025-48068 it did not check the origin.
 		{What: "Next.js developer endpoints", paths: []string{"**/__nextjs_*"}, except: []string{"**/__nextjs_font"}},
 		// next 16.4.6: /_next/mcp, /_next/development/request-insights.
 		{What: "Next.js MCP server and request log", paths: []string{"**/_next/mcp", "**/_next/development"}},
