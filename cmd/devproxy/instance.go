@@ -363,16 +363,12 @@ func (in *instance) ready(ctx context.Context, save devproxy.Save) {
 
 // openSharer makes the Sharer, which shares nothing yet.
 func (in *instance) openSharer(p *plan.Plan) error {
-	store, err := openStore()
-	if err != nil {
-		return err
-	}
 	folder, err := filepath.EvalSymlinks(in.source.folder)
 	if err != nil {
 		return err
 	}
 	in.sharer = devproxy.NewSharer(devproxy.SharerOptions{
-		Server: in.server, Folder: folder, Store: store, Log: in.log, Congestion: in.opts.congestion,
+		Server: in.server, Folder: folder, Store: in.consent.logins, Log: in.log, Congestion: in.opts.congestion,
 		Roots:     func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
 		HTTPSPort: in.httpsPort,
 		Relays:    in.relays,

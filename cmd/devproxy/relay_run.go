@@ -389,11 +389,7 @@ func (d *innerRelay) close() {
 // relays returns the relays that may carry a share. Its own relay takes the place of
 // "dev".
 func (in *instance) relays(request string, file []string) ([]credentials.Login, error) {
-	store, err := openStore()
-	if err != nil {
-		return nil, err
-	}
-	relays, err := store.Relays(request, file)
+	relays, err := in.consent.logins.Relays(request, file)
 	if err != nil {
 		return nil, err
 	}

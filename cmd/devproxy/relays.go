@@ -252,18 +252,14 @@ func mayBelongToOther(err error) bool {
 
 // checkRelay fails if `up --share` has no relay, before anything is made or served.
 // Mistakes in the Proxyfile are reported later, all at once.
-func checkRelay(opts upOptions, src source) error {
-	store, err := openStore()
-	if err != nil {
-		return err
-	}
+func checkRelay(store credentials.Store, opts upOptions, src source) error {
 	var named []string
 	if file, _, err := src.load(0); err == nil && file.Share != nil {
 		for _, relay := range file.Share.Relays {
 			named = append(named, relay.Value)
 		}
 	}
-	_, err = store.Relays(opts.relay, named)
+	_, err := store.Relays(opts.relay, named)
 	return err
 }
 
@@ -275,13 +271,13 @@ var errDeclined = errors.New("nothing is shared, since no relay is configured")
 // remembered. The error is that of a missing relay if no one can be asked, and
 // errDeclined if the user declines.
 func offerRelay(ctx context.Context, s *streams, opts upOptions, src source) (relay string, err error) {
-	missing := checkRelay(opts, src)
-	if !errors.Is(missing, credentials.ErrNoRelay) || !canAsk(s, opts.json) {
-		return "", missing
-	}
 	store, err := openStore()
 	if err != nil {
 		return "", err
+	}
+	missing := checkRelay(store, opts, src)
+	if !errors.Is(missing, credentials.ErrNoRelay) || !canAsk(s, opts.json) {
+		return "", missing
 	}
 	p, found := firstProvider(ctx, store.Home)
 	switch answer := askProvider(ctx, s, p, found); {
