@@ -164,6 +164,59 @@ func (p *Program) closing(i int) int {
 	return max(len(p.tokens)-1, 0)
 }
 
+// identifier returns the value of a name by itself.
+func (p *Program) identifier(t token) Value {
+	v := p.lookup(t.text, t.line)
+	switch {
+	case p.peek().text == "(" && v.Kind != Function: // the name of a call matters
+		return Value{Line: t.line, Text: t.text}
+	case v.Kind == Unknown:
+		v.Text = t.text
+	}
+	return v
+}
+
+// lookup returns the value of the expression that a name is declared as. Each
+// name is evaluated once.
+func (p *Program) lookup(name string, line int) Value {
+	if v, done := p.memo[name]; done {
+		if line > 0 && v.Kind != Object && v.Kind != Function && v.Kind != Array {
+			v.Line = line
+		}
+		return v
+	}
+	d, found := p.names[name]
+	if !found || p.pending[name] {
+		return p.parameter(name, line)
+	}
+	p.pending[name] = true
+	defer delete(p.pending, name)
+	var v Value
+	if !d.parameter {
+		v = p.evaluate(d.value)
+	}
+	if d.member != "" {
+		if v = p.member(v, d.member, line); v.Kind == Unknown {
+			v = p.parameter(d.member, line)
+		}
+	}
+	if d.otherwise > 0 && (v.Kind == Undefined || v.Kind == Unknown) {
+		v = p.evaluate(d.otherwise)
+		v.fallback = true
+	}
+	p.memo[name] = v
+	return v
+}
+
+// parameter returns a parameter of a configuration that is a function, while the
+// dev server runs.
+func (p *Program) parameter(name string, line int) Value {
+	if s, given := p.given[name]; given {
+		return text(String, s, line)
+	}
+	return Value{Line: line}
+}
+
 // Exported returns the object that the file exports as its default or as
 // module.exports. ok is false if it is unknown.
 func (p *Program) Exported() (config Value, ok bool) {
