@@ -26,7 +26,7 @@ const (
 	exitPort      = 4 // a port is taken or may not be bound
 )
 
-// exitError is an error with an exit code other than exitFailed.
+// exitError is an error with its own exit code.
 type exitError struct {
 	code int
 	err  error
@@ -41,7 +41,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // the command or edit that helps.
 func failf(fix, format string, args ...any) error { return failure.Errorf(fix, format, args...) }
 
-// usagef returns an error in the command line.
+// usagef returns an error for a mistake in the command line.
 func usagef(fix, format string, args ...any) error {
 	return &exitError{code: exitUsage, err: failf(fix, format, args...)}
 }
