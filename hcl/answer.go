@@ -114,16 +114,15 @@ func (s *scope) decodeTryFiles(b *block, into *Settings, answer string) {
 
 // decodeFiles decodes the name of a folder. With single it may be a file.
 func decodeFiles(f field, single bool) *Files {
-	if f.name == "try_files" && f.known() && triesPaths(f.value) {
-		f.errorf(`write try_files = "public", with the name of your folder; all other requests go to upstream`, "try_files must be the name of a folder, not a list of what to try")
-		return nil
+	advice := `write files = "DIR"; spa = true is a separate attribute`
+	if f.name != "files" {
+		advice = "write " + f.name + ` = "public"`
 	}
-	if f.is(cty.Bool) || f.known() && f.isObject() {
-		detail := `write files = "DIR"; spa = true is a separate attribute`
-		if f.name != "files" {
-			detail = "write " + f.name + ` = "public"`
-		}
-		f.errorf(detail, "%s must be the name of a folder", f.name)
+	if !f.place().passes(
+		when(f.name == "try_files" && f.known() && triesPaths(f.value),
+			`write try_files = "public", with the name of your folder; all other requests go to upstream`, "try_files must be the name of a folder, not a list of what to try"),
+		when(f.is(cty.Bool) || f.known() && f.isObject(), advice, "%s must be the name of a folder", f.name),
+	) {
 		return nil
 	}
 	text, ok := f.str(f.name)
@@ -215,32 +214,22 @@ func decodeRedirect(v value) *Redirect {
 // isRedirectTarget checks that target is a path or a URL whose host no visitor can
 // choose.
 func (p place) isRedirectTarget(target string) bool {
-	if name := placeholderInHost(target); name != "" {
-		p.errorf(`write it after the host: "https://example.com{rest}"`, "{%s} comes from the client and must not be part of a host", name)
-		return false
+	sample, name := sampleTarget(target), placeholderInHost(target)
+	advice := suggest("/" + target)
+	if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") || host == "{host}" {
+		advice = suggest("https://" + target)
 	}
-	sample := sampleTarget(target)
 	lower := strings.ToLower(sample)
-	switch {
-	case strings.HasPrefix(target, "//"):
-		p.errorf(suggest("https:"+target), "the URL of a redirect needs a scheme")
-	case strings.HasPrefix(sample, "/"):
-		return true
-	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
-		if u, err := url.Parse(sample); err == nil && u.Host != "" {
-			return true
-		}
-		p.errorf(`write one like "https://example.com/docs{rest}"`, "%q is not a valid URL", target)
-	case strings.Contains(target, "://"):
-		p.errorf(`write one that begins with "https://" or "/"`, "%q is not an http or https URL", target)
-	default:
-		detail := suggest("/" + target)
-		if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") || host == "{host}" {
-			detail = suggest("https://" + target)
-		}
-		p.errorf(detail, "redirect must be a URL, or a path that begins with \"/\"")
-	}
-	return false
+	isWeb := strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")
+	isPath := strings.HasPrefix(sample, "/")
+	u, err := url.Parse(sample)
+	return p.passes(
+		when(name != "", `write it after the host: "https://example.com{rest}"`, "{%s} comes from the client and must not be part of a host", name),
+		when(strings.HasPrefix(target, "//"), suggest("https:"+target), "the URL of a redirect needs a scheme"),
+		when(isWeb && (err != nil || u.Host == ""), `write one like "https://example.com/docs{rest}"`, "%q is not a valid URL", target),
+		when(!isWeb && !isPath && strings.Contains(target, "://"), `write one that begins with "https://" or "/"`, "%q is not an http or https URL", target),
+		when(!isWeb && !isPath, advice, "redirect must be a URL, or a path that begins with \"/\""),
+	)
 }
 
 // sampleTarget returns a redirect's target with values for its placeholders.

@@ -226,16 +226,14 @@ func decodeListenAddress(f field) string {
 	if err != nil {
 		host, port = "", text
 	}
-	if !allDigits.MatchString(port) {
-		f.errorf(example, "%q is not a valid address to listen on", text)
-		return ""
-	}
-	if n, err := strconv.Atoi(port); err != nil || n > 65535 {
-		f.errorf("write a number from 1 to 65535, or 0 for any free port", "port %s is out of range", port)
-		return ""
-	}
-	if ip, err := netip.ParseAddr(host); host != "" && host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		f.errorf(suggest(":"+port)+"; to give others access, use devproxy share", "devproxy listens on loopback addresses only")
+	n, _ := strconv.ParseUint(port, 10, 32)
+	ip, _ := netip.ParseAddr(host)
+	if !f.place().passes(
+		when(!allDigits.MatchString(port), example, "%q is not a valid address to listen on", text),
+		when(n > 65535, "write a number from 1 to 65535, or 0 for any free port", "port %s is out of range", port),
+		when(host != "" && host != "localhost" && !ip.IsLoopback(),
+			suggest(":"+port)+"; to give others access, use devproxy share", "devproxy listens on loopback addresses only"),
+	) {
 		return ""
 	}
 	return text

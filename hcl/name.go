@@ -134,16 +134,10 @@ func (p place) prefix(text string) (prefix netip.Prefix, ok bool) {
 		return netip.PrefixFrom(addr, addr.BitLen()), true
 	}
 	prefix, err := netip.ParsePrefix(text)
-	switch {
-	case err != nil:
-		p.errorf(example, "%q is not a valid CIDR range", text)
-	case prefix.Addr().Is4In6():
+	return prefix, p.passes(
+		when(err != nil, example, "%q is not a valid CIDR range", text),
 		// Client addresses are compared as IPv4 addresses.
-		p.errorf(example, "%q is an IPv4 range in IPv6 form", text)
-	case prefix.Masked() != prefix:
-		p.errorf(suggest(prefix.Masked().String()), "%q has bits set after the prefix", text)
-	default:
-		return prefix, true
-	}
-	return netip.Prefix{}, false
+		when(prefix.Addr().Is4In6(), example, "%q is an IPv4 range in IPv6 form", text),
+		when(prefix.Masked() != prefix, suggest(prefix.Masked().String()), "%q has bits set after the prefix", text),
+	)
 }

@@ -323,38 +323,36 @@ func (p place) relay(text string) string {
 	}
 	domain, port, hasPort := strings.Cut(name, ":")
 	scheme, rest, isURL := strings.Cut(name, "://")
+	rest, _, _ = strings.Cut(rest, "/")
+	host, _, hasPath := strings.Cut(name, "/")
 	switch {
-	case text == "":
-		p.errorf(relayExample+", or leave it out", "relay is empty")
 	case slices.Contains(providers(), name):
 		return name
-	case name == "ngrok":
-		p.errorf("write the domain of a relay, or one of "+strings.Join(providers(), ", "), "relay %q is not built yet", text)
 	case isURL && scheme == "ssh":
 		return p.sshRelay(text)
-	case isURL:
-		rest, _, _ = strings.Cut(rest, "/")
-		p.errorf(suggest(rest), "a relay can't have a scheme")
-	case strings.Contains(name, "/"):
-		rest, _, _ := strings.Cut(name, "/")
-		p.errorf(suggest(rest), "a relay can't have a path")
-	case isAddress(name):
-		p.errorf(relayExample+": the public names are below it", "%q is an IP address, not a domain", text)
-	case !p.relayDomain(domain, text):
-	case !hasPort:
-		return domain
-	case !allDigits.MatchString(port):
-		p.errorf(suggest(domain)+", or add a port after the colon", "%q is not a valid port", port)
-	default:
-		switch n := p.port(port); n {
-		case 0:
-		case 443:
-			return domain
-		default:
-			return fmt.Sprintf("%s:%d", domain, n)
-		}
 	}
-	return ""
+	if !p.passes(
+		when(text == "", relayExample+", or leave it out", "relay is empty"),
+		when(name == "ngrok", "write the domain of a relay, or one of "+strings.Join(providers(), ", "), "relay %q is not built yet", text),
+		when(isURL, suggest(rest), "a relay can't have a scheme"),
+		when(hasPath, suggest(host), "a relay can't have a path"),
+		when(isAddress(name), relayExample+": the public names are below it", "%q is an IP address, not a domain", text),
+	) || !p.relayDomain(domain, text) || !p.passes(
+		when(hasPort && !allDigits.MatchString(port), suggest(domain)+", or add a port after the colon", "%q is not a valid port", port),
+	) {
+		return ""
+	}
+	if !hasPort {
+		return domain
+	}
+	switch n := p.port(port); n {
+	case 0:
+		return ""
+	case 443:
+		return domain
+	default:
+		return fmt.Sprintf("%s:%d", domain, n)
+	}
 }
 
 // sshRelay checks the form of an SSH server's URL. Package provider reads it when

@@ -138,12 +138,11 @@ var (
 // addressMember decodes an address. A single "/" after the port is not a path: dev
 // servers print their address with one.
 func addressMember(v value, text string) *Member {
-	if bare := strings.TrimSpace(text); bare != text && bare != "" {
-		v.errorf(suggest(bare), "an address can't have spaces around it")
-		return nil
-	}
-	if expr := envExpression(text); expr != "" && v.comesFrom().Empty() {
-		v.errorf("write "+expr, "%s", environmentSummary)
+	bare, expr := strings.TrimSpace(text), envExpression(text)
+	if !v.place().passes(
+		when(bare != text && bare != "", suggest(bare), "an address can't have spaces around it"),
+		when(expr != "" && v.comesFrom().Empty(), "write "+expr, "%s", environmentSummary),
+	) {
 		return nil
 	}
 	if cut, found := strings.CutSuffix(text, "/"); found && endsInAuthority.MatchString(cut) {
@@ -181,12 +180,10 @@ func (p place) port(digits string) uint16 {
 func socketMember(v value, text string) *Member {
 	path := strings.TrimPrefix(text, "unix:")
 	path = strings.TrimPrefix(path, "//") // as a URL: unix:///run/app.sock
-	if path == "" || strings.ContainsRune(path, 0) {
-		v.errorf(`write "unix:tmp/app.sock"`, "a socket needs a path")
-		return nil
-	}
-	if strings.HasPrefix(path, "~") {
-		v.errorf(`write "unix:${env("HOME")}`+path[1:]+`"`, `"~" is not expanded`)
+	if !v.place().passes(
+		when(path == "" || strings.ContainsRune(path, 0), `write "unix:tmp/app.sock"`, "a socket needs a path"),
+		when(strings.HasPrefix(path, "~"), `write "unix:${env("HOME")}`+strings.TrimPrefix(path, "~")+`"`, `"~" is not expanded`),
+	) {
 		return nil
 	}
 	socket := v.scope.absolute(path)
@@ -195,38 +192,34 @@ func socketMember(v value, text string) *Member {
 
 // urlMember decodes SCHEME://HOST[:PORT].
 func urlMember(p place, text, scheme, rest string) *Member {
+	written := scheme
 	scheme = strings.ToLower(scheme)
 	port := map[string]uint16{"http": 80, "https": 443, "h2c": 80}[scheme]
-	end := strings.IndexAny(rest, "/?#")
-	u, err := url.Parse("http://" + rest)
-	switch {
-	case port == 0:
-		other := map[string]string{"ws": "http", "wss": "https", "grpc": "h2c", "grpcs": "https", "h2": "https", "tcp": "http", "fastcgi": "http"}
-		detail := "write http, https, h2c or unix"
-		if instead := other[scheme]; instead != "" {
-			detail = suggest(instead + "://" + rest)
-		}
-		if scheme == "ws" || scheme == "wss" {
-			detail += ": WebSockets go there too"
-		}
-		written, _, _ := strings.Cut(text, "://")
-		p.errorf(detail, "unknown scheme %q of an upstream", written)
-	case strings.Contains(rest, "@"):
-		p.errorf(`write request_headers = { Authorization = "…" }`, "the URL of an upstream can't have a user name")
-	case end >= 0:
-		p.errorf(withoutPath(text[:len(text)-len(rest)+end], rest[end:]), "the URL of an upstream can't have a path")
-	case err != nil || u.Hostname() == "" || !isDialable(u.Hostname()):
-		p.errorf(`write one like "http://127.0.0.1:3000"`, "%q is not a valid URL", text)
-	default:
-		if u.Port() != "" {
-			port = p.port(u.Port())
-		}
-		if port == 0 {
-			return nil
-		}
-		return &Member{Scheme: Scheme(scheme), Host: u.Hostname(), Port: port, Text: text}
+	other := map[string]string{"ws": "http", "wss": "https", "grpc": "h2c", "grpcs": "https", "h2": "https", "tcp": "http", "fastcgi": "http"}[scheme]
+	advice := "write http, https, h2c or unix"
+	if other != "" {
+		advice = suggest(other + "://" + rest)
 	}
-	return nil
+	if scheme == "ws" || scheme == "wss" {
+		advice += ": WebSockets go there too"
+	}
+	end := strings.IndexAny(rest+"/", "/?#")
+	u, err := url.Parse("http://" + rest)
+	if !p.passes(
+		when(port == 0, advice, "unknown scheme %q of an upstream", written),
+		when(strings.Contains(rest, "@"), `write request_headers = { Authorization = "…" }`, "the URL of an upstream can't have a user name"),
+		when(end < len(rest), withoutPath(written+"://"+rest[:end], rest[end:]), "the URL of an upstream can't have a path"),
+		when(err != nil || u.Hostname() == "" || !isDialable(u.Hostname()), `write one like "http://127.0.0.1:3000"`, "%q is not a valid URL", text),
+	) {
+		return nil
+	}
+	if u.Port() != "" {
+		port = p.port(u.Port())
+	}
+	if port == 0 {
+		return nil
+	}
+	return &Member{Scheme: Scheme(scheme), Host: u.Hostname(), Port: port, Text: text}
 }
 
 // withoutPath returns what to write instead of an address with a path.
