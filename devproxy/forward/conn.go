@@ -105,7 +105,7 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
-	if c.conns.acknowledgesAtOnce() {
+	if c.conns.delays.ackAtOnce() {
 		acknowledge(c.Conn)
 	}
 	if plain && hungUp(err) {
@@ -266,20 +266,22 @@ const (
 	maxDelayedBodies = 3
 )
 
-// noteBody notes how long after its head a body began. After maxDelayedBodies
-// delayed ones, the member's connections acknowledge at once.
-func (s *connections) noteBody(after time.Duration) {
-	switch delayed := s.delayedBodies.Load(); {
-	case delayed == maxDelayedBodies:
+// bodyDelays counts how many bodies in a row a member sent after such a delay.
+type bodyDelays struct{ count atomic.Int32 }
+
+// note records how long after its head a body began.
+func (d *bodyDelays) note(after time.Duration) {
+	switch count := d.count.Load(); {
+	case count == maxDelayedBodies:
 	case after >= delayedAckMin && after <= delayedAckMax:
-		s.delayedBodies.CompareAndSwap(delayed, delayed+1)
-	case delayed > 0:
-		s.delayedBodies.CompareAndSwap(delayed, 0)
+		d.count.CompareAndSwap(count, count+1)
+	case count > 0:
+		d.count.CompareAndSwap(count, 0)
 	}
 }
 
-// acknowledgesAtOnce reports whether connections acknowledge at once.
-func (s *connections) acknowledgesAtOnce() bool { return s.delayedBodies.Load() == maxDelayedBodies }
+// ackAtOnce reports whether the member's connections must acknowledge at once.
+func (d *bodyDelays) ackAtOnce() bool { return d.count.Load() == maxDelayedBodies }
 
 // acknowledge makes the system acknowledge what comes next on c at once, where it
 // can.

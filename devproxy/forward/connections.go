@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -31,7 +30,7 @@ const (
 // (opening.go) and which idle ones are closed for them. The package comment gives
 // the rules and the reasons. It is safe for concurrent use.
 type connections struct {
-	delayedBodies atomic.Int32 // in a row; see noteBody
+	delays bodyDelays
 
 	mu sync.Mutex
 

@@ -63,7 +63,7 @@ func (f *forwarding) copyBody(res *http.Response) error {
 	start := time.Now()
 	readErr, writeErr := splice.Body(res, func(p []byte, flush bool) error {
 		if f.Report.BytesOut == 0 && len(p) > 0 {
-			f.member.conns.noteBody(time.Since(start))
+			f.member.conns.delays.note(time.Since(start))
 		}
 		n, err := f.w.Write(p)
 		f.Report.BytesOut += int64(n)
