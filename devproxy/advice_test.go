@@ -2,7 +2,9 @@ package devproxy
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -121,3 +123,42 @@ func TestSentencesThatComeLate(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+// TestKept: the beginning of a body is kept, whatever its reads are; whether it was cut
+// and whether it came to its end is known, and the reader notices nothing.
+func TestKept(t *testing.T) {
+	broken := errors.New("broken")
+	for name, test := range map[string]struct {
+		text       string
+		err        error // after text; nil means its end
+		kept       string
+		cut, ended bool
+	}{
+		"shorter":    {"abc", nil, "abc", false, true},
+		"as long":    {"abcde", nil, "abcde", false, true},
+		"longer":     {"abcdef", nil, "abcde", true, true},
+		"far longer": {"abcdefghijkl", nil, "abcde", true, true},
+		"broken off": {"abc", broken, "abc", false, false},
+	} {
+		for size := 1; size < 8; size++ {
+			body := io.Reader(strings.NewReader(test.text))
+			if test.err != nil {
+				body = io.MultiReader(body, failing{test.err})
+			}
+			res := &http.Response{Body: io.NopCloser(body)}
+			k := keep(res, 5)
+			text, err := io.ReadAll(readsOf{res.Body, size})
+			if string(text) != test.text || !errors.Is(err, test.err) || string(k.seen) != test.kept || k.cut != test.cut || k.ended != test.ended {
+				t.Errorf("%s in reads of %d: read %q, %v; kept %q, cut %t, ended %t", name, size, text, err, k.seen, k.cut, k.ended)
+			}
+		}
+	}
+}
+
+// readsOf reads size bytes at once.
+type readsOf struct {
+	io.Reader
+	size int
+}
+
+func (r readsOf) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(len(p), r.size)]) }

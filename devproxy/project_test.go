@@ -169,3 +169,25 @@ func TestConsentTakenBack(t *testing.T) {
 		t.Errorf("given again it answers with %d", status)
 	}
 }
+
+// TestLoad: all diagnostics of file and plan come at once, and a line that the file has
+// an error on is not reported again by the plan.
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "Proxyfile")
+	for text, want := range map[string]int{
+		"host \"shop.localhost\" { respond = 204 }\n":                                                               0,
+		"host \"shop.localhost\" {\n  respond = 204\n  upstrem = 1\n}\nhost \"shop.localhost\" { respond = 204 }\n": 2,
+		"host \"shop.localhost\" { upstrem = 1 }\n":                                                                 1,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := Load(
+			func() (*hcl.File, hcl.Diagnostics, error) { return hcl.Load(path, hcl.Options{}) },
+			func(*hcl.File) plan.Env { return plan.Env{} },
+		)
+		if err != nil || len(loaded.Diagnostics) != want || loaded.Plan == nil {
+			t.Errorf("%s%v, want %d; %v", text, loaded.Diagnostics, want, err)
+		}
+	}
+}

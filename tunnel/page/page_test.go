@@ -1,6 +1,7 @@
 package page
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"net/http/httptest"
@@ -264,5 +265,65 @@ func TestPublicPage(t *testing.T) {
 	}
 	if got := inline("a\r\nb\n"); got != "a\nb\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// shown is an error with a page.
+type shown struct {
+	text string
+	page Page
+}
+
+func (e shown) Error() string { return e.text }
+func (e shown) Page() Page    { return e.page }
+
+// TestFor: an error's text becomes the lead, unless the page has one or its title is
+// the text; errors that wrap it do not matter, and others have no page.
+func TestFor(t *testing.T) {
+	for _, test := range []struct {
+		err   error
+		known bool
+		lead  string
+	}{
+		{shown{"the disk is full", Page{Status: 500, Title: "This failed."}}, true, "The disk is full."},
+		{fmt.Errorf("serve: %w", shown{"the disk is full", Page{Title: "This failed."}}), true, "The disk is full."},
+		{shown{"the disk is full", Page{Title: "This failed.", Lead: "Why?"}}, true, "Why?"},
+		{shown{"the disk is full", Page{Title: "the disk is full."}}, true, ""},
+		{shown{"", Page{Title: "This failed."}}, true, ""},
+		{errors.New("anything else"), false, ""},
+		{nil, false, ""},
+	} {
+		got, known := For(test.err)
+		if known != test.known || got.Lead != test.lead {
+			t.Errorf("%v: %+v, %t", test.err, got, known)
+		}
+	}
+}
+
+// TestGRPCForm: a gRPC call gets a status with the title and the lead, without the
+// lead of a page that opens by itself; a page's own fields are sent in every form.
+func TestGRPCForm(t *testing.T) {
+	for _, test := range []struct {
+		page    Page
+		message string
+	}{
+		{Page{Status: 503, Title: "Not yet.", Lead: OpensItself}, "Not yet."},
+		{Page{Status: 503, Title: "Not yet.", Lead: OpensLater}, "Not yet."},
+		{Page{Status: 502, Title: "Lost.", Lead: "It broke off."}, "Lost. It broke off."},
+	} {
+		test.page.Header = map[string][]string{"Allow": {"GET"}}
+		r := httptest.NewRequest("POST", "/a.B/C", nil)
+		r.ProtoMajor = 2
+		r.Header.Set("Content-Type", "application/grpc")
+		w := httptest.NewRecorder()
+		if err := test.page.Write(w, r); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Header(); w.Code != 200 || got.Get("Grpc-Message") != test.message || got.Get("Grpc-Status") != "14" || got.Get("Allow") != "GET" || w.Body.Len() > 0 {
+			t.Errorf("%d %v %q", w.Code, got, w.Body)
+		}
+		if got := write(test.page, "GET").Header().Get("Allow"); got != "GET" {
+			t.Errorf("Allow is %q", got)
+		}
 	}
 }
