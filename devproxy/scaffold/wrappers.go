@@ -238,14 +238,13 @@ func skipFlags(words []string) (rest []string, ok bool) {
 // packageManager expands npm run, yarn, pnpm exec and the like. node, bun and deno
 // also run files.
 func (s *scripts) packageManager(name string, c command, depth int) []command {
-	words, own := c.words[1:], true
 	if name == "node" {
-		if len(words) > 1 && words[0] == "--run" {
-			return s.script(c, words[1], words[2:], depth)
+		if len(c.words) > 2 && c.words[1] == "--run" {
+			return s.script(c, c.words[2], c.words[3:], depth)
 		}
 		return []command{interpreted(c)}
 	}
-	words, own = skipFlags(words)
+	words, own := skipFlags(c.words[1:])
 	run := len(words) > 1 && oneOf("run|run-script|task", words[0])
 	if run {
 		if name == "deno" && words[0] == "run" && strings.HasPrefix(words[1], "-") {
