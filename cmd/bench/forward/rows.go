@@ -177,11 +177,11 @@ func memory(ctx context.Context, _ *lab, p *proxy) ([]float64, error) {
 		return nil, err
 	}
 	for n := range sockets {
-		conn, _, err := websocket.Dial(ctx, "ws://"+p.http+"/ws", &websocket.DialOptions{Host: hostName})
+		conn, _, err := websocket.Dial(ctx, "ws://"+p.http+"/ws", &websocket.DialOptions{Host: hostName}) //nolint:bodyclose // Dial closes it
 		if err != nil {
 			return nil, fmt.Errorf("open WebSocket %d: %w", n+1, err)
 		}
-		defer conn.CloseNow()
+		defer func() { _ = conn.CloseNow() }()
 	}
 	with, err := p.residentMB()
 	return []float64{loaded, p.idle, with}, err

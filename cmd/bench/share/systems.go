@@ -150,7 +150,6 @@ func openShare(ctx context.Context, p *programs, agentSide wan.Side) (*share, er
 type event struct {
 	Event string `json:"event"`
 	URL   string `json:"url"`
-	State string `json:"state"`
 	Error string `json:"error"`
 	Fix   string `json:"fix"`
 }
