@@ -12,24 +12,24 @@ import (
 
 // decodeSettings decodes what hosts and routes share. exact is true for a route of
 // one path. It reports whether b has an answer, even if that has a mistake.
-func (s *scope) decodeSettings(b *block, into *Settings, exact bool) (answered bool) {
-	answer := s.decodeAnswer(b, into, exact)
-	s.decodeCompanions(b, into, answer)
-	s.decodeTryFiles(b, into, answer)
-	decodeBlock(s, b, settingEntries(), into)
+func (d *decoder) decodeSettings(b *block, into *Settings, exact bool) (answered bool) {
+	answer := d.decodeAnswer(b, into, exact)
+	d.decodeCompanions(b, into, answer)
+	d.decodeTryFiles(b, into, answer)
+	decodeBlock(d.scope, b, settingEntries(), into)
 	return answer != ""
 }
 
 // decodeAnswer decodes how requests are answered and returns the name of that
 // attribute.
-func (s *scope) decodeAnswer(b *block, into *Settings, exact bool) (answer string) {
+func (d *decoder) decodeAnswer(b *block, into *Settings, exact bool) (answer string) {
 	for _, name := range []string{"upstream", "files", "redirect", "respond"} {
-		f, present := s.get(b, name)
+		f, present := d.get(b, name)
 		if !present {
 			continue
 		}
 		if answer != "" {
-			s.reportSecondAnswer(b, answer, name)
+			d.reportSecondAnswer(b, answer, name)
 			continue
 		}
 		answer = name
@@ -48,7 +48,7 @@ func (s *scope) decodeAnswer(b *block, into *Settings, exact bool) (answer strin
 }
 
 // reportSecondAnswer reports the later of two answers.
-func (s *scope) reportSecondAnswer(b *block, first, second string) {
+func (d *decoder) reportSecondAnswer(b *block, first, second string) {
 	at, before := b.attrs[second].nameRange(), b.attrs[first].nameRange()
 	if at.File == before.File && at.Start.Byte < before.Start.Byte {
 		at, before, second, first = before, at, first, second
@@ -57,12 +57,12 @@ func (s *scope) reportSecondAnswer(b *block, first, second string) {
 	if at.File != before.File {
 		detail = "to unset the other one, add " + first + " = null"
 	}
-	s.at(at).errorf(detail, "%s has both %s and %s", b.title(), first, second)
+	d.at(at).errorf(detail, "%s has both %s and %s", b.title(), first, second)
 }
 
 // decodeCompanions decodes spa and status, which go with files and redirect.
-func (s *scope) decodeCompanions(b *block, into *Settings, answer string) {
-	if spa, present := s.get(b, "spa"); present {
+func (d *decoder) decodeCompanions(b *block, into *Settings, answer string) {
+	if spa, present := d.get(b, "spa"); present {
 		is := spa.boolean()
 		switch {
 		case is == nil:
@@ -71,10 +71,10 @@ func (s *scope) decodeCompanions(b *block, into *Settings, answer string) {
 				into.Files.SPA = *is
 			}
 		case !b.damaged:
-			s.at(spa.nameAt).errorf(`add files = "DIR"`, "spa needs files")
+			d.at(spa.nameAt).errorf(`add files = "DIR"`, "spa needs files")
 		}
 	}
-	status, present := s.get(b, "status")
+	status, present := d.get(b, "status")
 	switch {
 	case !present:
 	case answer == "redirect":
@@ -90,13 +90,13 @@ func (s *scope) decodeCompanions(b *block, into *Settings, answer string) {
 		if answer == "respond" {
 			detail = "write respond = { status = …, body = … }"
 		}
-		s.at(status.nameAt).errorf(detail, "status needs redirect")
+		d.at(status.nameAt).errorf(detail, "status needs redirect")
 	}
 }
 
 // decodeTryFiles decodes try_files, which goes with upstream.
-func (s *scope) decodeTryFiles(b *block, into *Settings, answer string) {
-	f, _ := s.get(b, "try_files")
+func (d *decoder) decodeTryFiles(b *block, into *Settings, answer string) {
+	f, _ := d.get(b, "try_files")
 	switch {
 	case b.attrs["try_files"] == nil:
 	case f.isOff():
@@ -108,7 +108,7 @@ func (s *scope) decodeTryFiles(b *block, into *Settings, answer string) {
 		if answer == "files" {
 			detail = "replace files by upstream, which gets all other requests"
 		}
-		s.at(f.nameAt).errorf(detail, "try_files can't be combined with %s", answer)
+		d.at(f.nameAt).errorf(detail, "try_files can't be combined with %s", answer)
 	}
 }
 

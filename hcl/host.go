@@ -17,16 +17,16 @@ func hostEntries() []entry[Host] {
 	}
 }
 
-func (s *scope) decodeHost(b *block) *Host {
+func (d *decoder) decodeHost(b *block) *Host {
 	host := &Host{Range: b.header}
 	if b.label != "" {
-		host.Name = Name{Value: s.at(b.labelRange).hostName(b.label, true), Range: b.labelRange}
+		host.Name = Name{Value: d.at(b.labelRange).hostName(b.label, true), Range: b.labelRange}
 	}
-	decodeBlock(s, b, hostEntries(), host)
-	answered := s.decodeSettings(b, &host.Settings, false)
+	decodeBlock(d.scope, b, hostEntries(), host)
+	answered := d.decodeSettings(b, &host.Settings, false)
 	var routes []*Route
 	for _, inner := range b.only("route") {
-		route, valid := s.decodeRoute(inner, host, answered)
+		route, valid := d.decodeRoute(inner, host, answered)
 		if route == nil {
 			continue
 		}
@@ -35,17 +35,17 @@ func (s *scope) decodeHost(b *block) *Host {
 			host.Routes = append(host.Routes, route)
 		}
 	}
-	s.findSecondRoutes(host.Name.Value, routes)
-	s.findLoneStars(host, routes)
-	s.findParameters(routes)
+	d.findSecondRoutes(host.Name.Value, routes)
+	d.findLoneStars(host, routes)
+	d.findParameters(routes)
 	if !answered && len(b.blocks) == 0 && !b.damaged {
-		s.at(b.header).errorf("write upstream = 3000, or add a route", "%s has no upstream, files, redirect or respond", b.title())
+		d.at(b.header).errorf("write upstream = 3000, or add a route", "%s has no upstream, files, redirect or respond", b.title())
 	}
 	return host
 }
 
 // findSecondRoutes reports routes of a host with the same path, exact and match.
-func (s *scope) findSecondRoutes(host string, routes []*Route) {
+func (d *decoder) findSecondRoutes(host string, routes []*Route) {
 	first := map[string]*Route{}
 	for _, r := range routes {
 		id := fmt.Sprintf("%s\n%t", r.Path, r.Exact)
@@ -53,7 +53,7 @@ func (s *scope) findSecondRoutes(host string, routes []*Route) {
 			id += fmt.Sprintf("\n%q %q %q", r.Match.Methods, r.Match.Headers, r.Match.Query)
 		}
 		if before := first[id]; before != nil {
-			s.at(r.PathRange).errorf("the first one is at "+before.PathRange.line(), "duplicate route %q in host %q", r.Path, host)
+			d.at(r.PathRange).errorf("the first one is at "+before.PathRange.line(), "duplicate route %q in host %q", r.Path, host)
 			continue
 		}
 		first[id] = r
@@ -62,7 +62,7 @@ func (s *scope) findSecondRoutes(host string, routes []*Route) {
 
 // findLoneStars warns of a path that ends with "/*", if no route takes the path
 // without it. Other tools write "/api/*" for "/api" and everything below.
-func (s *scope) findLoneStars(host *Host, routes []*Route) {
+func (d *decoder) findLoneStars(host *Host, routes []*Route) {
 	for _, r := range routes {
 		base, star := strings.CutSuffix(r.Path, "/*")
 		if !star || r.Exact || base == "" && host.hasAnswer() {
@@ -70,7 +70,7 @@ func (s *scope) findLoneStars(host *Host, routes []*Route) {
 		}
 		base = cmp.Or(base, "/")
 		if !slices.ContainsFunc(routes, func(other *Route) bool { return other.Path != r.Path && within(other.Path, base) }) {
-			s.at(r.PathRange).warnf(suggest(base)+", which matches everything below it too; to match one segment only, add exact = true", "route %q does not match %q", r.Path, base)
+			d.at(r.PathRange).warnf(suggest(base)+", which matches everything below it too; to match one segment only, add exact = true", "route %q does not match %q", r.Path, base)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (s *scope) findLoneStars(host *Host, routes []*Route) {
 var parameter = regexp.MustCompile(`/(:[A-Za-z_]\w*\??|\{[^/{}]*\}|<[^/<>]*>)(?:/|$)`)
 
 // findParameters warns of a path with parameters, which are plain text here.
-func (s *scope) findParameters(routes []*Route) {
+func (d *decoder) findParameters(routes []*Route) {
 	for _, r := range routes {
 		m := parameter.FindStringSubmatch(r.Path)
 		if m == nil {
@@ -91,6 +91,6 @@ func (s *scope) findParameters(routes []*Route) {
 		for at := parameter.FindStringSubmatchIndex(path); at != nil; at = parameter.FindStringSubmatchIndex(path) {
 			path = path[:at[2]] + "*" + path[at[3]:]
 		}
-		s.at(r.PathRange).warnf("to match any segment, "+suggest(path), "route %q matches %q literally", r.Path, m[1])
+		d.at(r.PathRange).warnf("to match any segment, "+suggest(path), "route %q matches %q literally", r.Path, m[1])
 	}
 }

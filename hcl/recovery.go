@@ -296,3 +296,152 @@ func unclosed(src []byte) (start, end int) {
 	}
 	return 0, len(bytes.TrimRight(src[:max(bytes.IndexByte(src, '\n'), 0)], " \r"))
 }
+
+const (
+	// maxStatement and maxStatementBlock bound the length in bytes of a line and of
+	// a block that are searched for another tool's statements, and maxScanned that
+	// of all lines of a file.
+	maxStatement      = 1000
+	maxStatementBlock = 8 << 10
+	maxScanned        = 256 << 10
+)
+
+// reportForeign reports each statement of another tool in the chunk of r and
+// overwrites it. It is for a chunk with a syntax error. Statements that parse are
+// left to the reader, which reports unknown attributes and blocks.
+func (r *repairer) reportForeign() {
+	var s statementScanner
+	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs && r.text.scanned < maxScanned; {
+		line := lineOf(string(r.work[at:min(len(r.work), at+maxStatement)]))
+		end := at + len(line)
+		if len(line) == maxStatement && end < len(r.work) {
+			return // people do not write such lines
+		}
+		r.text.scanned += len(line) + 1
+		if s.atStatement() {
+			if next := r.reportStatement(at, end, s.inside()); next > 0 {
+				at = next
+				continue
+			}
+		}
+		s.scan(line)
+		at = end + 1
+	}
+}
+
+// oneLine matches a block on one line, with its contents.
+var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share)(?:[ \t]+"[^"{}]*")?[ \t]*\{(.*)\}[ \t]*$`)
+
+// reportStatement reports the statement that begins on work[start:end], in a block
+// of the kind inside, if it is another tool's. It returns where the next line
+// begins, or 0 if the line is left as it is.
+func (r *repairer) reportStatement(start, end int, inside string) int {
+	line := string(r.work[start:end])
+	code := strings.TrimRight(line[:codeEnd(line)], " \t\r")
+	from, to := start+len(code)-len(strings.TrimLeft(code, " \t")), start+len(code)
+	if m := oneLine.FindStringSubmatchIndex(code); m != nil {
+		inner := code[m[4]:m[5]]
+		from, to = start+m[4]+len(inner)-len(strings.TrimLeft(inner, " \t")), start+m[4]+len(strings.TrimRight(inner, " \t"))
+		inside = code[m[2]:m[3]]
+	}
+	if from >= to {
+		return 0
+	}
+	first := string(r.work[from:to])
+	if v := foreignValue(first); v.summary != "" {
+		r.report(from+v.start, from+v.end, v.summary, v.detail)
+		r.fill(from+v.start, from+v.end, filler)
+		if v.colon > 0 {
+			r.work[from+v.colon] = '='
+		}
+		return 0
+	}
+	stop := to
+	if strings.HasSuffix(code, "{") {
+		stop = max(to, valueEnd(r.work[:min(len(r.work), from+maxStatementBlock)], from, to))
+	}
+	found := foreignStatement{first, string(r.work[from:stop]), inside}.finding()
+	if found.summary == "" {
+		return 0
+	}
+	r.report(from, to, found.summary, found.detail)
+	r.fill(from, stop, ' ')
+	return max(end, stop) + 1
+}
+
+// statementScanner finds the lines of a text that begin a statement: an attribute
+// or a block, and not a part of a value, a comment or a heredoc.
+type statementScanner struct {
+	// open has the first word of each open block, outermost first; "" for a bracket
+	// of a value.
+	open    []string
+	comment bool   // in /* … */
+	heredoc string // the end mark of an open one
+}
+
+// atStatement reports whether the next line begins a statement.
+func (s *statementScanner) atStatement() bool {
+	return !s.comment && s.heredoc == "" && !slices.Contains(s.open, "")
+}
+
+// inside returns the first word of the innermost block; "" at the top level.
+func (s *statementScanner) inside() string {
+	if len(s.open) == 0 {
+		return ""
+	}
+	return s.open[len(s.open)-1]
+}
+
+var (
+	firstWord    = regexp.MustCompile(`^[ \t]*([A-Za-z_][\w-]*)`)
+	heredocStart = regexp.MustCompile(`<<-?([A-Za-z_][\w-]*)[ \t\r]*$`)
+)
+
+// scan reads one line.
+func (s *statementScanner) scan(text string) {
+	if s.heredoc != "" {
+		if strings.TrimSpace(text) == s.heredoc {
+			s.heredoc = ""
+		}
+		return
+	}
+	word := "block"
+	if m := firstWord.FindStringSubmatch(text); m != nil {
+		word = m[1]
+	}
+	assigned, quoted := false, false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case s.comment:
+			if strings.HasPrefix(text[i:], "*/") {
+				s.comment = false
+				i++
+			}
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case beginsComment(text, i):
+			return
+		case strings.HasPrefix(text[i:], "/*"):
+			s.comment = true
+			i++
+		case c == '=':
+			assigned = true
+		case c == '{' && !assigned && !slices.Contains(s.open, ""):
+			s.open = append(s.open, word)
+			if m := firstWord.FindStringSubmatch(text[i+1:]); m != nil {
+				word = m[1]
+			}
+		case c == '{' || c == '[' || c == '(':
+			s.open = append(s.open, "")
+		case (c == '}' || c == ']' || c == ')') && len(s.open) > 0:
+			s.open = s.open[:len(s.open)-1]
+		}
+	}
+	if m := heredocStart.FindStringSubmatch(text); m != nil && !s.comment {
+		s.heredoc = m[1]
+	}
+}

@@ -20,19 +20,19 @@ func routeEntries() []entry[Route] {
 // decodeRoute decodes a route of host, whose own attributes are decoded. It returns
 // nil without a path. The route is not valid if its own answer has a mistake: then
 // it must not take the host's instead.
-func (s *scope) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Route, valid bool) {
+func (d *decoder) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Route, valid bool) {
 	route = &Route{Range: b.header, PathRange: b.labelRange}
-	decodeBlock(s, b, routeEntries(), route)
+	decodeBlock(d.scope, b, routeEntries(), route)
 	if b.label != "" {
-		route.Path, valid = s.at(b.labelRange).routePath(b.label, route.Exact)
+		route.Path, valid = d.at(b.labelRange).routePath(b.label, route.Exact)
 	}
-	answered := s.decodeSettings(b, &route.Settings, route.Exact)
-	s.findIdleRewrite(b, route)
+	answered := d.decodeSettings(b, &route.Settings, route.Exact)
+	d.findIdleRewrite(b, route)
 	if route.TryFiles != nil && !answered && hostAnswers && host.Upstream == nil {
-		s.at(b.attrs["try_files"].nameRange()).errorf("add upstream", "try_files needs upstream")
+		d.at(b.attrs["try_files"].nameRange()).errorf("add upstream", "try_files needs upstream")
 	}
 	if !answered && !hostAnswers && !b.damaged {
-		s.at(b.header).errorf("write upstream = 3000; or add one of them to the host", "%s has no upstream, files, redirect or respond", b.title())
+		d.at(b.header).errorf("write upstream = 3000; or add one of them to the host", "%s has no upstream, files, redirect or respond", b.title())
 	}
 	if !valid {
 		return nil, false
@@ -42,12 +42,12 @@ func (s *scope) decodeRoute(b *block, host *Host, hostAnswers bool) (route *Rout
 
 // findIdleRewrite reports rewrite next to an answer that forwards nothing. Package
 // plan warns if that answer is the host's.
-func (s *scope) findIdleRewrite(b *block, route *Route) {
+func (d *decoder) findIdleRewrite(b *block, route *Route) {
 	attr := b.attrs["rewrite"]
 	if attr == nil || route.Rewrite == "" {
 		return
 	}
-	at := s.at(attr.nameRange())
+	at := d.at(attr.nameRange())
 	switch {
 	case route.Files != nil:
 		at.errorf("remove it: files looks up what follows the route's path; name another folder, or the file with exact = true", "rewrite can't be combined with files")

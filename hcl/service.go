@@ -67,22 +67,22 @@ func (d *decoder) addService(b *block) {
 	}}
 }
 
-func (s *scope) decodeService(b *block) *Service {
+func (d *decoder) decodeService(b *block) *Service {
 	service := &Service{Balance: BalanceRoundRobin}
-	f, present := s.get(b, "upstream")
+	f, present := d.get(b, "upstream")
 	switch {
 	case present:
 		service.Upstream = decodeUpstream(f.value)
 	case !b.damaged:
-		s.at(b.header).errorf("write upstream = 3000", "%s has no upstream", b.title())
+		d.at(b.header).errorf("write upstream = 3000", "%s has no upstream", b.title())
 	}
 	if u := service.Upstream; u != nil && u.Service != nil {
 		*service = *u.Service
 		service.Upstream = u
 	}
 	service.Name, service.Range = b.label, b.header
-	decodeBlock(s, b, serviceEntries(), service)
-	s.findOwnFallback(service)
+	decodeBlock(d.scope, b, serviceEntries(), service)
+	d.findOwnFallback(service)
 	return service
 }
 
@@ -98,13 +98,13 @@ func decodeBalance(f field) Balance {
 }
 
 // findOwnFallback warns of a fallback to an address that has already failed.
-func (s *scope) findOwnFallback(service *Service) {
+func (d *decoder) findOwnFallback(service *Service) {
 	if service.Upstream == nil || service.Fallback == nil {
 		return
 	}
 	for _, m := range service.Fallback.Members {
 		if slices.ContainsFunc(service.Upstream.Members, m.sameAddress) {
-			s.at(service.Fallback.Range).warnf("use another address, or remove fallback", "the fallback %s is also an address of upstream", m.Text)
+			d.at(service.Fallback.Range).warnf("use another address, or remove fallback", "the fallback %s is also an address of upstream", m.Text)
 			return
 		}
 	}

@@ -30,23 +30,23 @@ func shareEntries() []entry[Share] {
 	}
 }
 
-func (s *scope) decodeShare(b *block) {
-	if first := s.file.Share; first != nil {
-		s.at(b.header).errorf("the first one is at "+first.Range.line(), "duplicate share block")
+func (d *decoder) decodeShare(b *block) {
+	if first := d.file.Share; first != nil {
+		d.at(b.header).errorf("the first one is at "+first.Range.line(), "duplicate share block")
 		return
 	}
 	share := &Share{Range: b.header}
-	s.file.Share = share
-	decodeBlock(s, b, shareEntries(), share)
-	s.decodePassword(b, share)
-	paths, public := s.decodePaths(b, "paths"), s.decodePaths(b, "public")
-	s.findHidden(public, paths)
+	d.file.Share = share
+	decodeBlock(d.scope, b, shareEntries(), share)
+	d.decodePassword(b, share)
+	paths, public := d.decodePaths(b, "paths"), d.decodePaths(b, "public")
+	d.findHidden(public, paths)
 	share.Paths, share.Public = values(paths), values(public)
 	for _, name := range sortedKeys(b.attrs) {
 		if name == "password" && share.Unset != "" {
 			continue // evaluating it is an error
 		}
-		f, _ := s.get(b, name)
+		f, _ := d.get(b, name)
 		flow := f.comesFrom()
 		if name == "password" && !flow.Computed {
 			continue // visitors have to know it; devproxy does not tell them
@@ -57,16 +57,16 @@ func (s *scope) decodeShare(b *block) {
 
 // decodePassword decodes the password of a share. A variable that is not set is not
 // a mistake in the file: people who do not share do not need the password.
-func (s *scope) decodePassword(b *block, share *Share) {
+func (d *decoder) decodePassword(b *block, share *Share) {
 	attr := b.attrs["password"]
 	if attr == nil {
 		return
 	}
-	if name := variableOf(attr); name != "" && s.env.getenv(name) == "" {
+	if name := variableOf(attr); name != "" && d.env.getenv(name) == "" {
 		share.Unset = name
 		return
 	}
-	f, present := s.get(b, "password")
+	f, present := d.get(b, "password")
 	if !present {
 		return
 	}
@@ -77,7 +77,7 @@ func (s *scope) decodePassword(b *block, share *Share) {
 	case text == "":
 		f.errorf("remove it for no password", "password is empty")
 		return
-	case !strings.HasSuffix(attr.text.name, LocalName) && s.isLiteral(attr.Expr):
+	case !strings.HasSuffix(attr.text.name, LocalName) && d.isLiteral(attr.Expr):
 		f.warnf(`write env("SHARE_PASSWORD"), or move it to `+LocalName, "other people can read this file and the password")
 	}
 	share.Password = text
@@ -105,8 +105,8 @@ func (s *scope) isLiteral(expr hclsyntax.Expression) bool {
 
 // decodePaths decodes paths that match like those of routes. public may be empty;
 // with empty paths nothing would be left.
-func (s *scope) decodePaths(b *block, name string) []Name {
-	f, present := s.get(b, name)
+func (d *decoder) decodePaths(b *block, name string) []Name {
+	f, present := d.get(b, name)
 	if !present {
 		return nil
 	}
@@ -130,10 +130,10 @@ func (p place) sharedPath(text string) string {
 }
 
 // findHidden warns of public paths that visitors cannot reach.
-func (s *scope) findHidden(public, paths []Name) {
+func (d *decoder) findHidden(public, paths []Name) {
 	for _, p := range public {
 		if len(paths) > 0 && !slices.ContainsFunc(paths, func(shown Name) bool { _, both := Overlap(p.Value, shown.Value); return both }) {
-			s.at(p.Range).warnf("add it to paths", "the public path %q is not among the paths of this share", p.Value)
+			d.at(p.Range).warnf("add it to paths", "the public path %q is not among the paths of this share", p.Value)
 		}
 	}
 }
