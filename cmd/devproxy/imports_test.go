@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 
 	"devproxy/plan":                {"hcl"},
-	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
+	"devproxy/forward":             {"devproxy/plan", "devproxy/urlfield", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/neterror", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field", "tunnel/page"},
 	"devproxy/answer":              {"devproxy/plan", "tunnel/field", "tunnel/page"},
 	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield", "tunnel/page"},
@@ -55,12 +55,12 @@ var allowed = map[string][]string{
 
 	"devproxy/advisory": {},
 
-	"devproxy/control": {"localca"},
-	"devproxy/listen":  {"tunnel/message", "tunnel/splice"},
+	"devproxy/control": {"localca", "tunnel/neterror"},
+	"devproxy/listen":  {"tunnel/message", "tunnel/neterror", "tunnel/splice"},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
 
-	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent"},
+	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent", "tunnel/neterror"},
 
 	// The policy for header fields. It is below tunnel because the relay follows it
 	// too, and imports nothing because every package may use it.
@@ -75,7 +75,7 @@ var allowed = map[string][]string{
 	"tunnel/budget": {},
 
 	"tunnel":       {"tunnel/budget"},
-	"tunnel/agent": {"tunnel", "tunnel/budget"},
+	"tunnel/agent": {"tunnel", "tunnel/budget", "tunnel/neterror"},
 	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 	"tunnel/wan":   {},
 
@@ -87,6 +87,9 @@ var allowed = map[string][]string{
 
 	// What both ends of a tunnel need.
 	"tunnel/websocket": {},
+
+	// What the errors of sockets mean, on all systems.
+	"tunnel/neterror": {},
 
 	// How both forwarders pass a response and an upgraded connection on, so that
 	// neither flushes or ends them in its own way.

@@ -20,10 +20,6 @@ func isHangup(s *streams) bool { return s.InTTY && !term.IsTerminal(int(os.Stdin
 
 func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
-func isTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
-
-func isForbidden(err error) bool { return errors.Is(err, os.ErrPermission) }
-
 // detach starts a program in its own process group, which Ctrl-C and the end of the
 // terminal do not reach.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

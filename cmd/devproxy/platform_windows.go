@@ -23,10 +23,6 @@ func isClosedPipe(err error) bool {
 	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_NO_DATA)
 }
 
-func isTaken(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
-
-func isForbidden(err error) bool { return errors.Is(err, windows.WSAEACCES) }
-
 // detach starts a program in its own process group, which Ctrl-C does not reach.
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}

@@ -21,6 +21,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/tunnel/agent"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 	"github.com/devproxy/devproxy/tunnel/relay"
 	"github.com/devproxy/devproxy/tunnel/relay/handover"
 )
@@ -179,9 +180,9 @@ func relayBindError(flag, address string, err error) error {
 	}
 	fix := "use an address of this machine: " + flag + " :" + port
 	switch {
-	case isTaken(err):
+	case neterror.Taken(err):
 		fix = "to see who uses it: sudo ss -ltnp 'sport = :" + port + "'; or use another address: " + flag + " :8443"
-	case isForbidden(err):
+	case neterror.Forbidden(err):
 		fix = "allow it: sudo setcap cap_net_bind_service=+ep $(command -v devproxy); or use another address: " + flag + " :8443"
 	}
 	if flag == "--http" {

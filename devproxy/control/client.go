@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // ErrNotRunning is the error for a folder in which no instance runs.
@@ -70,7 +72,7 @@ func (c *Client) connect(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // isGone reports whether err is that of a socket that no process listens on.
-func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, refused) }
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || neterror.Refused(err) }
 
 // name is the instance as errors call it.
 func (c *Client) name() string {

@@ -10,9 +10,6 @@ import (
 	"syscall"
 )
 
-// refused is the error of dialling a socket whose process is gone.
-const refused = syscall.ECONNREFUSED
-
 // alive reports whether a process with this id exists.
 func alive(pid int) bool {
 	if pid <= 0 {

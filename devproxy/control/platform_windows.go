@@ -3,14 +3,9 @@ package control
 import (
 	"io/fs"
 	"os"
-
-	"golang.org/x/sys/windows"
 )
 
 // This file is compiled, not tried, on Windows.
-
-// refused is the error of dialling a socket whose process is gone.
-const refused = windows.WSAECONNREFUSED
 
 // alive reports whether a process with this id exists.
 func alive(pid int) bool {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 const (
@@ -72,7 +73,7 @@ func asRefused(err error) (*dialError, bool) {
 	refused := false
 	for _, a := range failed.Attempts {
 		switch {
-		case isRefusal(a.Err), isReset(a.Err), errors.Is(a.Err, errClosedAtOnce):
+		case isRefusal(a.Err), neterror.Broken(a.Err), errors.Is(a.Err, errClosedAtOnce):
 			refused = true
 		case !isNoAddress(a.Err):
 			return nil, false

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
@@ -77,7 +78,7 @@ func (u Unavailable) String() string {
 	addrs := make([]string, len(u.Attempts))
 	for i, a := range u.Attempts {
 		addrs[i] = a.Addr
-		if errors.Is(a.Err, errClosedAtOnce) || isReset(a.Err) {
+		if errors.Is(a.Err, errClosedAtOnce) || neterror.Broken(a.Err) {
 			return a.Addr + " closes every connection at once: what it forwards to is not running yet"
 		}
 	}
@@ -193,7 +194,7 @@ func reasonFor(m *member, err error) (reason, hint string) {
 		return "sent a header of more than 1 MiB", "look for a cookie or header field that grows"
 	case says("malformed", "invalid header", "Content-Length", "unsupported transfer encoding", "too many transfer encodings"):
 		return "answered with something that is not HTTP", "is this the right port?"
-	case isReset(err):
+	case neterror.Broken(err):
 		return "reset the connection before it answered", seeOutput
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), says("server closed idle connection"):
 		return "closed the connection before it answered", seeOutput
@@ -219,23 +220,18 @@ func isTimeout(err error) bool {
 
 // isRefusal reports whether nothing listens there. A missing unix socket counts.
 func isRefusal(err error) bool {
-	return errors.Is(err, errConnRefused) || errors.Is(err, fs.ErrNotExist)
+	return neterror.Refused(err) || errors.Is(err, fs.ErrNotExist)
 }
 
 // isNoAddress reports whether this machine has no way to an address: ::1 without
 // IPv6.
 func isNoAddress(err error) bool {
-	return errors.Is(err, errAddrNotAvail) || errors.Is(err, errAfNoSupport) || errors.Is(err, errNetUnreach)
-}
-
-// isReset reports whether the other side cut a connection.
-func isReset(err error) bool {
-	return errors.Is(err, errConnReset) || errors.Is(err, errWriteToClosed)
+	return neterror.Absent(err) || neterror.Unreachable(err)
 }
 
 // hungUp reports whether the other side closed or cut a connection.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || neterror.Broken(err)
 }
 
 // cause is the last and most exact part of a network error.

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // The default ports, and where HTTPS goes without them. HTTP has no fallback: 8080
@@ -119,7 +121,7 @@ func bindAll(ctx context.Context, a address, have []net.Listener) ([]net.Listene
 		at := netip.AddrPortFrom(ip, port)
 		socket, err := bindOne(ctx, at, have)
 		failed := &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
-		if isAbsent(err) {
+		if neterror.Absent(err) {
 			absent = failed
 			continue
 		}

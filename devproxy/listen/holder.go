@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // Reason is why a port could not be bound.
@@ -20,9 +22,9 @@ var errTaken = errors.New("the port is taken")
 
 func reasonOf(err error) Reason {
 	switch {
-	case errors.Is(err, errTaken), isTaken(err):
+	case errors.Is(err, errTaken), neterror.Taken(err):
 		return Taken
-	case isForbidden(err):
+	case neterror.Forbidden(err):
 		return Permission
 	}
 	return 0

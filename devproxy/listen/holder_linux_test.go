@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // holding runs another process, in dir and with files, that listens on the port
@@ -126,7 +128,7 @@ func TestReasons(t *testing.T) {
 		}
 	}
 	for _, err := range []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT} {
-		if !isAbsent(fmt.Errorf("listen: %w", err)) || isAbsent(syscall.EADDRINUSE) || isAbsent(nil) {
+		if !neterror.Absent(fmt.Errorf("listen: %w", err)) || neterror.Absent(syscall.EADDRINUSE) || neterror.Absent(nil) {
 			t.Errorf("%v: the address is not absent, or another is", err)
 		}
 	}

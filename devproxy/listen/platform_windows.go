@@ -1,13 +1,10 @@
 package listen
 
 import (
-	"errors"
 	"fmt"
-
-	"golang.org/x/sys/windows"
 )
 
-// This file is compiled, not tried, on Windows: the codes are those Winsock documents.
+// This file is compiled, not tried, on Windows.
 
 // permissionFix shows the ranges that Windows reserves: an ordinary user
 // may bind any other port.
@@ -17,13 +14,4 @@ func permissionFix(uint16) string {
 
 func showFix(port uint16) string {
 	return fmt.Sprintf("netstat -ano -p TCP | findstr LISTENING | findstr :%d", port)
-}
-
-func isTaken(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
-
-// isForbidden also matches ports that Windows reserves.
-func isForbidden(err error) bool { return errors.Is(err, windows.WSAEACCES) }
-
-func isAbsent(err error) bool {
-	return errors.Is(err, windows.WSAEADDRNOTAVAIL) || errors.Is(err, windows.WSAEAFNOSUPPORT)
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // air is a network without wires, whose time is a test's.
@@ -69,13 +71,13 @@ func (a *air) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	listener, near, far := a.pair()
 	if listener == nil {
-		return nil, errRefused
+		return nil, neterror.ErrRefused
 	}
 	select {
 	case listener.conns <- far:
 		return near, nil
 	case <-listener.closed:
-		return nil, errRefused
+		return nil, neterror.ErrRefused
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -10,10 +10,10 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 	"unicode"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // Error is why an agent cannot share through its relay.
@@ -130,9 +130,9 @@ func unreached(host, address string, err error, fix func(Reason) string) *Error 
 		e.Reason, text = ReasonDNS, dns.Err
 	case isTimeout(err):
 		e.Reason, text = ReasonBlocked, fmt.Sprintf("no answer within %v", connectTimeout)
-	case errors.Is(err, errRefused):
+	case neterror.Refused(err):
 		e.Reason, text = ReasonRefused, "nothing listens there"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+	case neterror.Unreachable(err), neterror.HostUnreachable(err):
 		text = "no route from this network"
 	}
 	if isDNS {
@@ -161,7 +161,7 @@ func (r reworded) Unwrap() error { return r.cause }
 
 // plainly rewords an error that only says that a connection ended.
 func plainly(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || neterror.Broken(err) {
 		return reworded{"the other end closed the connection", err}
 	}
 	return err

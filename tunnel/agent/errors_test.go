@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // TestUnreached is every way a connection fails.
@@ -279,7 +280,7 @@ func TestLocalNames(t *testing.T) {
 			if len(dialled) == 2 {
 				return nil, &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}
 			}
-			return nil, &net.OpError{Op: "dial", Err: errRefused}
+			return nil, &net.OpError{Op: "dial", Err: neterror.ErrRefused}
 		}
 		_, err = d.lane(t.Context())
 		wants(t, err, ReasonRefused, "nothing listens there", "devproxy relay --dev")

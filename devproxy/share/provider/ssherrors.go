@@ -7,9 +7,9 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 
 	"github.com/devproxy/devproxy/tunnel/agent"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // unreached replaces what agent.Dial says about relays.
@@ -101,7 +101,7 @@ func (e plainError) Unwrap() error { return e.error }
 
 // plainly returns err for a terminal.
 func plainly(err error) error {
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+	if err == nil || errors.Is(err, io.EOF) || neterror.Broken(err) {
 		return errors.New("the server closed the connection")
 	}
 	return plainError{err}
