@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
@@ -117,4 +118,37 @@ type Process struct {
 	Name  string // "node"
 	Dir   string // its working directory; empty when not known
 	Ports []int  // ascending, each once
+}
+
+// permissionFix returns the command that lets this user bind a port; empty for none.
+// Those of macOS and Windows were not tried there.
+func permissionFix(port uint16) string {
+	switch {
+	case runtime.GOOS == "linux":
+		// Lets everyone bind ports from 80 (or port, if lower) upwards, now and after a
+		// restart.
+		return fmt.Sprintf("echo net.ipv4.ip_unprivileged_port_start=%d | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system",
+			min(port, defaultHTTP))
+	case runtime.GOOS == "darwin" && port == defaultHTTPS:
+		// Redirects 443 to the fallback with the packet filter, below an anchor that
+		// macOS evaluates anyway, until the next restart. For other low ports there is
+		// no fallback to redirect to.
+		return fmt.Sprintf(`echo "rdr pass on lo0 inet proto tcp from any to 127.0.0.1 port %d -> 127.0.0.1 port %d" | sudo pfctl -a com.apple/250.devproxy -Ef -`,
+			port, fallbackHTTPS)
+	case runtime.GOOS == "windows":
+		// Shows the ranges that Windows reserves: any other port is allowed.
+		return "netsh interface ipv4 show excludedportrange protocol=tcp"
+	}
+	return ""
+}
+
+// showFix returns the command that shows which process has a port.
+func showFix(port uint16) string {
+	switch runtime.GOOS {
+	case "linux":
+		return fmt.Sprintf("sudo ss -ltnp 'sport = :%d'", port)
+	case "windows":
+		return fmt.Sprintf("netstat -ano -p TCP | findstr LISTENING | findstr :%d", port)
+	}
+	return fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN", port)
 }

@@ -3,7 +3,6 @@ package listen
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -14,15 +13,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// permissionFix lets everyone bind ports from 80 (or port, if lower) upwards,
-// now and after a restart.
-func permissionFix(port uint16) string {
-	return fmt.Sprintf("echo net.ipv4.ip_unprivileged_port_start=%d | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system",
-		min(port, defaultHTTP))
-}
-
-func showFix(port uint16) string { return fmt.Sprintf("sudo ss -ltnp 'sport = :%d'", port) }
 
 // probe has nothing to do on Linux: while any socket listens on the wildcard
 // address, binding a specific one fails, SO_REUSEADDR or not.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/devproxy/devproxy/cmd/bench/harness"
 	"github.com/devproxy/devproxy/tunnel"
 )
 
@@ -127,7 +128,7 @@ func (e *probeEnd) shortest(other *probeLane) *probeLane {
 		if l == other {
 			continue
 		}
-		if n := l.waiting.Load() + int64(unacknowledged(l.conn)); n < least {
+		if n := l.waiting.Load() + int64(harness.Unacknowledged(l.conn)); n < least {
 			best, least = l, n
 		}
 	}
@@ -245,6 +246,6 @@ func probeLoad(ctx context.Context, s spec) error {
 	c.end = newProbeEnd(conns, c.take)
 	defer c.end.close()
 	return s.tellRows(ctx, c, func() *sessionFacts {
-		return &sessionFacts{Lanes: s.Lanes, Congestion: congestionOf(conns[0])}
+		return &sessionFacts{Lanes: s.Lanes, Congestion: harness.Congestion(conns[0])}
 	})
 }

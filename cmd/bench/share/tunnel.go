@@ -131,7 +131,7 @@ func acceptLanes(ctx context.Context, a *tunnel.Acceptor, listener net.Listener,
 		go func() {
 			raw := conn.(*net.TCPConn)
 			tunnel.Tune(raw, tune)
-			used.Store(congestionOf(raw), true)
+			used.Store(harness.Congestion(raw), true)
 			lane, err := laneOf(ctx, tls.Server(raw, config), raw)
 			if err == nil {
 				err = a.Join(ctx, lane)
