@@ -48,13 +48,14 @@ frameworks: deps build ## real dev servers attacked and used through a share: in
 	go test -count=1 -timeout 60m -v -tags e2e,frameworks -run '^TestFrameworks$(if $(FRAMEWORK),/^$(FRAMEWORK)$$)' ./cmd/devproxy $(if $(UPDATE),-update)
 
 .PHONY: lint
-lint: ## gofmt, vet on three systems, golangci-lint
+lint: ## gofmt, vet on three systems, golangci-lint, plain English
 	@unformatted=$$(gofmt -l cmd devproxy hcl localca tunnel testdata); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	GOOS=linux go vet -tags e2e,frameworks ./...
 	GOOS=darwin go vet ./...
 	GOOS=windows go vet ./...
 	go run $(GOLANGCI_LINT) run --build-tags e2e,frameworks ./...
+	go run .ci/english/main.go
 
 .PHONY: figures
 figures: ## what makes the code easy or hard to read, counted; BASE=COMMIT compares

@@ -144,3 +144,22 @@ func anchors(text string) []string {
 	}
 	return all
 }
+
+// TestWalks checks that a request and a save can each be followed through at most ten
+// files: every step of the two lists names one.
+func TestWalks(t *testing.T) {
+	text := readText(t, "../../devproxy/README.md")
+	for _, heading := range []string{"One request", "One save"} {
+		_, section, _ := strings.Cut(text, "\n## "+heading+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		steps := regexp.MustCompile("(?m)^[0-9]+\\. (.*)$").FindAllStringSubmatch(section, -1)
+		if len(steps) < 5 || len(steps) > 10 {
+			t.Errorf("%s: %d steps", heading, len(steps))
+		}
+		for _, step := range steps {
+			if files := goFile.FindAllString(step[1], -1); len(files) != 1 {
+				t.Errorf("%s: a step names the files %q: %s", heading, files, step[1])
+			}
+		}
+	}
+}

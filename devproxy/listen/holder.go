@@ -131,8 +131,8 @@ func permissionFix(port uint16) string {
 			min(port, defaultHTTP))
 	case runtime.GOOS == "darwin" && port == defaultHTTPS:
 		// Redirects 443 to the fallback with the packet filter, below an anchor that
-		// macOS evaluates anyway, until the next restart. For other low ports there is
-		// no fallback to redirect to.
+		// macOS evaluates anyway, until the next restart. No other low
+		// port has a fallback to redirect to.
 		return fmt.Sprintf(`echo "rdr pass on lo0 inet proto tcp from any to 127.0.0.1 port %d -> 127.0.0.1 port %d" | sudo pfctl -a com.apple/250.devproxy -Ef -`,
 			port, fallbackHTTPS)
 	case runtime.GOOS == "windows":
