@@ -129,11 +129,18 @@ func start(t testing.TB, change func(*Options)) *world {
 		if err := <-done; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-		for deadline := time.Now().Add(patience); r.memory.Accounts() > 0 && time.Now().Before(deadline); {
+		connections := func() int {
+			handshakes, visitors, lanes := r.conns.counts()
+			return handshakes + visitors + lanes
+		}
+		for deadline := time.Now().Add(patience); (r.memory.Accounts() > 0 || connections() > 0) && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 		if r.memory.Used() != 0 || r.memory.Accounts() != 0 {
 			t.Errorf("at the end the relay counts %d bytes in %d accounts", r.memory.Used(), r.memory.Accounts())
+		}
+		if n := connections(); n != 0 || r.upgrades.Load() != 0 {
+			t.Errorf("at the end the relay counts %d connections, %d of them upgraded", n, r.upgrades.Load())
 		}
 	})
 	return &world{Relay: r, t: t, ca: ca, addr: ln.Addr().String()}
