@@ -152,7 +152,7 @@ func TestWalks(t *testing.T) {
 	for _, heading := range []string{"One request", "One save"} {
 		_, section, _ := strings.Cut(text, "\n## "+heading+"\n")
 		section, _, _ = strings.Cut(section, "\n## ")
-		steps := regexp.MustCompile("(?m)^[0-9]+\\. (.*)$").FindAllStringSubmatch(section, -1)
+		steps := regexp.MustCompile(`(?m)^[0-9]+\. (.*)$`).FindAllStringSubmatch(section, -1)
 		if len(steps) < 5 || len(steps) > 10 {
 			t.Errorf("%s: %d steps", heading, len(steps))
 		}

@@ -123,7 +123,7 @@ func (s *connections) examine(t *testing.T, w *erratic, idle bool) {
 	if open := int(w.open.Load()); s.open > open || idle && s.open < open {
 		t.Errorf("%d connections are counted, %d are open", s.open, open)
 	}
-	if s.accepted < 0 || s.accepted > s.open || s.slow < 0 || s.slow > s.accepted || s.capacity < 0 {
+	if s.accepted < 0 || s.accepted > s.open || s.slow < 0 || s.slow > s.accepted || s.capacity < 0 || s.streams < 0 || s.streams > s.open {
 		t.Errorf("%d of %d connections are accepted, at most %d", s.accepted, s.open, s.capacity)
 	}
 	for _, q := range []queue[*dialling]{s.queued, s.opening} {

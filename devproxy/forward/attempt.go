@@ -189,6 +189,16 @@ func (a *attempt) gotFirstByte() {
 	}
 }
 
+// beginStream notes that the answer is an upgrade or an event stream, which can last
+// for ever.
+func (a *attempt) beginStream() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := watched(a.conn); c != nil && !a.shared {
+		a.member.conns.beginStream(c)
+	}
+}
+
 // abandon leaves c, which is about to be closed, to Clients, if the client has left
 // before the upstream began to answer. The upstream sees the end of what is sent, as
 // it would see the close. Whether it has some of the request does not matter: a write

@@ -43,6 +43,7 @@ type watchedConn struct {
 	counted   bool                 // in conns
 	accepted  bool                 // by the server, as far as is known
 	answered  bool                 // has carried an answer
+	streams   bool                 // carries an upgrade or an event stream
 	list      *queue[*watchedConn] // of conns; nil if none
 	idleSince time.Time
 }

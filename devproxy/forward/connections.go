@@ -37,6 +37,7 @@ type connections struct {
 	open     int // connections
 	accepted int // open connections that the server has accepted
 	slow     int // accepted connections that have not carried an answer
+	streams  int // open connections with an upgrade or an event stream
 	capacity int // the most accepted at once since the server last refused or stalled
 	// latestAnswered is the latest time at which the dial of a connection began
 	// that has carried an answer.
@@ -112,6 +113,7 @@ func (s *connections) removeLocked(c *watchedConn) {
 	}
 	c.counted = false
 	s.open--
+	s.streamLocked(c, false)
 	if c.accepted {
 		s.accepted--
 		s.slow -= boolToInt(!c.answered)
@@ -194,6 +196,21 @@ func (s *connections) acceptLocked(c *watchedConn) {
 	}
 }
 
+// beginStream notes that c carries an upgrade or an event stream.
+func (s *connections) beginStream(c *watchedConn) {
+	s.mu.Lock()
+	defer s.updateAndUnlock()
+	s.opening.remove(c.dialling)
+	if c.counted {
+		s.streamLocked(c, true)
+	}
+}
+
+func (s *connections) streamLocked(c *watchedConn, on bool) {
+	s.streams += boolToInt(on) - boolToInt(c.streams)
+	c.streams = on
+}
+
 // acceptEarlierLocked is called when a connection whose dial began at that time
 // carries an answer. Servers accept in the order of the dials, so the server has
 // accepted every connection that was open by then. Their requests are slow and
@@ -268,6 +285,7 @@ func (s *connections) put(c *watchedConn, by *attempt) {
 	if c.list == nil && c.release(by) {
 		s.opening.remove(c.dialling)
 		c.idleSince = time.Now()
+		s.streamLocked(c, false)
 		switch {
 		case !c.answered:
 			c.listLocked(&s.spare)

@@ -302,6 +302,37 @@ func TestABusyServerIsNotSilent(t *testing.T) {
 	})
 }
 
+// TestStreamsFillNoPool: WebSockets and event streams do not count as connections that
+// the pool keeps, until they end.
+func TestStreamsFillNoPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &connections{}
+		var streams []*fakeRequest
+		for range 2 * maxIdle {
+			start := time.Now()
+			r := newRequest(t, s)
+			if took := time.Since(start); took > 0 {
+				t.Fatalf("stream %d is opened after %v", len(streams)+1, took)
+			}
+			s.answered(&r.claim)
+			s.beginStream(r.c)
+			streams = append(streams, r)
+		}
+		if s.streams != 2*maxIdle {
+			t.Errorf("%d streams are counted", s.streams)
+		}
+		for _, r := range streams[:maxIdle] {
+			s.put(r.c, r.attempt)
+		}
+		for _, r := range streams[maxIdle:] {
+			r.c.Close()
+		}
+		if s.streams != 0 || s.open != maxIdle {
+			t.Errorf("after their end, %d streams of %d connections are counted", s.streams, s.open)
+		}
+	})
+}
+
 // TestAFullPoolOpensNoMore: a server that answers is not asked on more connections
 // than can be kept; one that has answered nothing for a while is.
 func TestAFullPoolOpensNoMore(t *testing.T) {

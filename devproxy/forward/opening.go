@@ -104,7 +104,7 @@ func (s *connections) mayOpenLocked(now time.Time) (may bool, next time.Duration
 		return true, 0 // it has accepted more
 	}
 	patience := min(max(2*s.usualAnswer, openingTime), lastingTime)
-	full := s.open-s.slow-lasting >= maxIdle // one more would be closed after one answer
+	full := s.open-s.slow-s.streams-lasting >= maxIdle // one more would be closed after one answer
 	if full {
 		patience = lastingTime
 	}

@@ -160,6 +160,9 @@ func (f *forwarding) try(m *member) (*http.Response, error) {
 		res.Body.Close()
 		return nil, errTimeout
 	}
+	if res.StatusCode == http.StatusSwitchingProtocols || isEventStream(res) {
+		a.beginStream()
+	}
 	m.noteAnswer(res)
 	return res, nil
 }
