@@ -94,7 +94,7 @@ func (a *accessLog) flushQuiet(now time.Time) {
 	a.countHidden(a.hidden.due(now))
 }
 
-// line describes an exchange. Those that came through a share are marked.
+// line describes an exchange. Exchanges that came through a share are marked.
 func (a *accessLog) line(x inspect.Exchange) string {
 	host := ""
 	if !a.oneHost {
@@ -191,7 +191,7 @@ func fitTarget(host, target string, room int) string {
 	return string(h) + string(t)
 }
 
-// assetEndings are file names that a page requests by itself.
+// assetEndings are the endings of files that a page loads automatically.
 var assetEndings = []string{
 	".js", ".mjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".map", ".wasm",
 	".css", ".scss", ".sass", ".less",

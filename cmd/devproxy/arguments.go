@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// portArgument reads the port of a dev server on this machine as people give one:
-// 5173, :5173, localhost:5173, or what the server prints: http://localhost:5173/.
-// meant is false for a text that does not mean a port, such as a host name; err then
-// says what a port looks like.
+// portArgument reads the port of a dev server on this machine as people give
+// one: 5173, :5173, localhost:5173, or what the server prints:
+// http://localhost:5173/. meant is false for a text that does not mean a port,
+// such as a host name; err then shows the form of a port.
 func portArgument(text string) (port uint16, meant bool, err error) {
 	if isDigits(text) {
 		port, err := parsePort(text)
@@ -116,8 +116,8 @@ func (l *lifetime) Set(text string) error {
 	return failf("write one like 90m, 2h or 1h30m", "%q is not a duration", text)
 }
 
-// cutNumber returns the whole number that text starts with, 0 for none, and what
-// follows it.
+// cutNumber returns the whole number that text starts with, 0 for none, and the
+// rest.
 func cutNumber(text string) (number int, rest string) {
 	end := strings.IndexFunc(text+" ", func(r rune) bool { return r < '0' || r > '9' })
 	number, err := strconv.Atoi(text[:end])

@@ -121,7 +121,7 @@ func newTally(loaded devproxy.Loaded) tally {
 	n.Warnings, n.Valid = len(loaded.Diagnostics)-n.Errors, n.Errors == 0
 	for _, h := range loaded.File.Hosts {
 		n.Routes += len(h.Routes)
-		// What a host itself responds with is its route "/".
+		// A host's own answer is its route "/".
 		if h.Upstream != nil || h.Files != nil || h.Redirect != nil || h.Respond != nil {
 			n.Routes++
 		}

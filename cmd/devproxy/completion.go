@@ -20,7 +20,7 @@ import (
 )
 
 // completer returns the values that an argument or a flag can have, each with a
-// description after a tab, or without one. typed is what was typed so far.
+// description after a tab, or without one. typed is the text so far.
 type completer func(s *completion, typed string) []string
 
 // completion has the words before the one to complete.
@@ -50,8 +50,8 @@ var relayFlagValues = map[string]completer{
 	"domain": fixed(devDomain),
 }
 
-// fileNames are flags whose value is a file, and folderNames a folder. Shells complete
-// those by themselves.
+// fileNames are flags whose value is a file, and folderNames a folder. Shells
+// complete those.
 var (
 	fileNames   = []string{"file", "cert", "key", "authorized-keys", "state"}
 	folderNames = []string{"directory"}

@@ -78,7 +78,7 @@ func newDenyCmd(s *streams) *cobra.Command {
 	var file fileFlags
 	cmd := &cobra.Command{
 		Use:   "deny",
-		Short: "withdraw what devproxy allow has allowed here",
+		Short: "withdraw the consent given with devproxy allow",
 		Long: `Forgets every consent of this repository, and the one for the relay that its Proxyfile names. A running devproxy
 stops serving these routes at once.`,
 		Example: "  devproxy deny",
@@ -125,7 +125,7 @@ func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error)
 	return known, loaded.Plan.Effects(), nil
 }
 
-// consents are what the user has allowed the project of a Proxyfile.
+// consents are the user's consents for the project of a Proxyfile.
 type consents struct {
 	project consent.Project
 	store   *consent.Store
@@ -272,9 +272,9 @@ type upConsent struct {
 	served []*plan.Effect
 }
 
-// decide is devproxy.Project.Consent. Before the first plan is served it asks the
-// user. Later, a plan with effects that are not allowed is refused, as one with
-// mistakes is.
+// decide implements devproxy.Project.Consent. Before the first plan is served
+// it asks the user. Later, a plan with effects that are not allowed is refused,
+// as one with mistakes is.
 func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
 	if c.opts.allow && !c.begun {
 		c.forRun = p.Effects()
@@ -299,7 +299,8 @@ func (c *upConsent) decide(p *plan.Plan) (*plan.Plan, error) {
 	if !c.opts.partial && len(revoked) == 0 {
 		return nil, &consentError{effects: missing}
 	}
-	// Consent for something that is served was withdrawn: it must not go on.
+	// Consent for something that is served was withdrawn, so serving it must
+	// stop.
 	return p.Withhold(func(e *plan.Effect) bool { return slices.Contains(missing, e) }), nil
 }
 
@@ -331,7 +332,7 @@ func (c *upConsent) request(missing []*plan.Effect) ([]*plan.Effect, error) {
 	return nil, c.store.Allow(c.project, missing)
 }
 
-// applied records what is served after a save.
+// applied records the served plan after a save.
 func (c *upConsent) applied(save devproxy.Save) {
 	if save.Plan != nil {
 		c.begun, c.served = true, save.Plan.Effects()

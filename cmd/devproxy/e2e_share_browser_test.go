@@ -122,8 +122,8 @@ func (d *sharedDemo) allSocketsPublic(t *testing.T) {
 	}
 }
 
-// callsNothing attacks Vite's own socket, as a visitor who has read the page. The
-// steps that follow show that hot replacement goes on.
+// callsNothing attacks Vite's own socket, as a visitor who has read the page.
+// The steps that follow show that hot replacement continues.
 func (d *sharedDemo) callsNothing(t *testing.T) {
 	attacker := d.project.relay.hotSocket(t, d.project.base())
 	if _, connected, err := attacker.Read(t.Context()); err != nil || string(connected) != `{"type":"connected"}` {

@@ -15,7 +15,7 @@ import (
 )
 
 // An upload lasts through whatever happens: it has begun when upstream has a
-// quarter, and the visitor keeps the last quarter back until it is over.
+// quarter, and the visitor keeps the last quarter back until it has ended.
 const (
 	uploadBytes = 200_000_000
 	// uploadShort is for what 200 MB would only make longer. Its length is not

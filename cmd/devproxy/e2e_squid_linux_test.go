@@ -68,8 +68,8 @@ func TestE2ESquid(t *testing.T) {
 
 	// Every way in which it does not work says why, and tells no password.
 	n.refused("", squidRelay, "cannot look up t.test", "nslookup t.test")
-	n.refused("http://198.18.0.1:3128", squidRelay, "it asks for a user and a password", "export HTTPS_PROXY=http://USER:PASSWORD@198.18.0.1:3128")
-	n.refused("http://jane:wrong@198.18.0.1:3128", squidRelay, "it does not accept the user and the password of HTTPS_PROXY", "correct them")
+	n.refused("http://198.18.0.1:3128", squidRelay, "it requires a user name and a password", "export HTTPS_PROXY=http://USER:PASSWORD@198.18.0.1:3128")
+	n.refused("http://jane:wrong@198.18.0.1:3128", squidRelay, "it does not accept the user name and the password of HTTPS_PROXY", "correct them")
 	n.refused(squidUser+"198.18.0.1:3128", "t.test:22", "it forbids that (403", "allow CONNECT to t.test:22")
 	n.refused(squidUser+"198.18.0.1:3128", squidRelay, "it answers 503", "whether the proxy can reach it")
 	n.refused(squidUser+"198.18.0.1:3129", squidRelay, "cannot connect to the proxy 198.18.0.1:3129", "check HTTPS_PROXY")

@@ -113,11 +113,12 @@ func bundleVariables() []string {
 	return []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE"}
 }
 
-// fallbackVariables returns what a program reads if the variable itself is unset:
-// Python's requests reads CURL_CA_BUNDLE (requests.Session.merge_environment_settings),
-// boto3 reads REQUESTS_CA_BUNDLE (botocore.httpsession), curl reads SSL_CERT_FILE (its
-// manual, --cacert). SSL_CERT_FILE is the last for all. Each list contains those of
-// its variables, so that running inside of our own environment changes nothing.
+// fallbackVariables returns the variables that a program reads if the variable
+// itself is unset: Python's requests reads CURL_CA_BUNDLE
+// (requests.Session.merge_environment_settings), boto3 reads REQUESTS_CA_BUNDLE
+// (botocore.httpsession), curl reads SSL_CERT_FILE (its manual, --cacert).
+// SSL_CERT_FILE is the last for all. Each list contains those of its variables,
+// so that running inside of our own environment changes nothing.
 func fallbackVariables(name string) []string {
 	switch name {
 	case "REQUESTS_CA_BUNDLE":
@@ -169,9 +170,9 @@ type bundler struct {
 	made map[string]string // the bundles that are written, by the user's file
 }
 
-// own returns the absolute path of the file or folder that a variable of the user
-// names; empty if it does not exist or is the CA. In our own environment it is what
-// the variable named outside.
+// own returns the absolute path of the file or folder that a variable of the
+// user names; empty if it does not exist or is the CA. In our own environment
+// it is the path that the variable named outside.
 func (b *bundler) own(variable string) string {
 	path := os.Getenv(variable)
 	if path == "" {

@@ -23,7 +23,7 @@ const (
 	exitFailed    = 1
 	exitUsage     = 2
 	exitProxyfile = 3 // the Proxyfile has errors
-	exitPort      = 4 // a port is taken or may not be bound
+	exitPort      = 4 // a port is in use or not allowed
 )
 
 // exitError is an error with its own exit code.
@@ -153,7 +153,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usagef(help, "%w", err)
 }
 
-// placeholder returns what a flag's help has in place of its value.
+// placeholder returns the text for the value in a flag's help.
 func placeholder(flag *pflag.Flag) string {
 	if name, _ := pflag.UnquoteUsage(flag); name != "" && name == strings.ToUpper(name) {
 		return name

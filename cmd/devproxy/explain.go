@@ -102,7 +102,7 @@ type visit struct {
 	scheme    string // "https" or "http"
 	authority string // as in the URL: "shop.localhost:8443"
 	path      string // percent-encoded, as a client sends it
-	query     string // "?" and what follows it; may be empty
+	query     string // "?" and the text after it; may be empty
 	method    string
 	header    http.Header
 }
@@ -122,8 +122,9 @@ func (v *visit) request() plan.Request {
 
 var errNoHost = errors.New("the Proxyfile has only wildcard hosts")
 
-// parseVisit reads a URL, one without its scheme, or a path of the first host. It does
-// not use net/url, which would decode and clean what has to stay as it is.
+// parseVisit reads a URL, one without its scheme, or a path of the first host.
+// It does not use net/url, which would decode and clean text that has to stay
+// unchanged.
 func parseVisit(text string, p *plan.Plan) (*visit, error) {
 	v := &visit{scheme: "https"}
 	rest := text

@@ -17,12 +17,12 @@ import (
 type setting struct {
 	Name string `json:"name"` // "access", or the attribute's
 	Text string `json:"text"`
-	// Does is what the setting does to this request.
+	// Does describes the effect of the setting on this request.
 	Does string `json:"does,omitempty"`
 }
 
-// settingsOf returns what is around r's answer, in the order in which a request
-// meets it.
+// settingsOf returns the settings around r's answer, in the order in which they
+// apply to a request.
 func settingsOf(r *plan.Route, v *visit) []setting {
 	var list []setting
 	for _, s := range r.Around {
@@ -57,9 +57,9 @@ func does(s plan.Setting, v *visit) string {
 		return "413 above it"
 	case plan.Compress:
 		if v.header.Get("Accept-Encoding") == "" {
-			return "not without Accept-Encoding"
+			return "only with Accept-Encoding"
 		}
-		return "as Accept-Encoding asks"
+		return "as Accept-Encoding requests"
 	case plan.Cache:
 		return cacheOf(v)
 	}
@@ -89,7 +89,7 @@ func cacheOf(v *visit) string {
 	return "looks up, stores what the upstream allows"
 }
 
-// corsOf says what the route's cors does for the Origin of v.
+// corsOf describes the effect of the route's cors for the Origin of v.
 func corsOf(c *plan.CORS, v *visit) string {
 	origin := v.header.Get("Origin")
 	switch {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// row is a line of an explanation: what it is about, its value, and where that comes
-// from. A row without notes may have any width.
+// row is a line of an explanation: its subject, its value, and the source of
+// the value. A row without notes may have any width.
 type row struct {
 	label, value string
 	notes        []string

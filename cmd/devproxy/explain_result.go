@@ -20,7 +20,7 @@ import (
 )
 
 // explanation is the JSON of `devproxy explain --json`. Fields are added, never
-// renamed or removed. What does not apply is left out.
+// renamed or removed. Fields that do not apply are left out.
 type explanation struct {
 	URL    string  `json:"url"`
 	Method string  `json:"method"`
@@ -34,7 +34,7 @@ type explanation struct {
 	Consent []effectJSON `json:"consent,omitempty"`
 	// Skipped are routes whose path matches and whose conditions do not.
 	Skipped []skipped `json:"skipped,omitempty"`
-	// Share is what a visitor of a share would get; with --share.
+	// Share describes the result for a visitor of a share; with --share.
 	Share *shareView `json:"share,omitempty"`
 	// Error is set if devproxy itself answers. The exit code is 1 then.
 	Error *refusal `json:"error,omitempty"`
@@ -148,8 +148,8 @@ func explain(p *plan.Plan, v *visit) *explanation {
 	return x
 }
 
-// consent lists what the route does outside its project, and whether the user has
-// allowed it.
+// consent lists the route's effects outside its project, and whether the user
+// has allowed them.
 func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) {
 	m, err := p.Match(v.request())
 	if err != nil || x.Route == nil {
@@ -271,7 +271,7 @@ func sentHeaders(m plan.Match, u *plan.Upstream, v *visit) []changed {
 	return list
 }
 
-// shareView says what a visitor of a share would get.
+// shareView describes the result for a visitor of a share.
 type shareView struct {
 	// Hidden is true if the visitor gets 404.
 	Hidden bool   `json:"hidden"`
@@ -281,14 +281,15 @@ type shareView struct {
 	Show string `json:"show,omitempty"`
 }
 
-// explainShare returns what a visitor would get for the request that x explains.
+// explainShare returns the result for a visitor with the request that x
+// explains.
 func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
 	settings := p.Share()
 	root, err := filepath.EvalSymlinks(settings.Folder)
 	if err != nil {
 		root = settings.Folder
 	}
-	// What is hidden does not depend on the names.
+	// Hiding does not depend on the names.
 	s, err := share.New(share.Options{
 		Hosts: []share.Host{{Local: "local.invalid", Public: "public.invalid"}},
 		Root:  root, Paths: settings.Paths, Show: settings.Show,

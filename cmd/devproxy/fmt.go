@@ -96,8 +96,9 @@ func (f *formatter) read(args []string) ([]*formatted, error) {
 	return texts, nil
 }
 
-// paths returns the given files, else the Proxyfile and what is merged over it, all
-// absolute, and the folder that their names are shown relative to.
+// paths returns the given files, else the Proxyfile and the Proxyfile.local
+// merged over it, all absolute, and the folder that their names are shown
+// relative to.
 func (f *formatter) paths(args []string) (paths []string, workDir string, err error) {
 	if len(args) == 0 {
 		path, workDir, err := f.file.find()

@@ -23,7 +23,7 @@ func newHashPasswordCmd(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "hash-password",
 		Short: "make the hash that basic_auth takes",
-		Long: `Asks for a password, twice, and prints its bcrypt hash, which may be in a Proxyfile that everyone can read.
+		Long: `Asks for a password, twice, and prints its bcrypt hash, which is safe in a Proxyfile that everyone can read.
 Without a terminal the password is the first line of standard input. It is never an argument: other users can see
 arguments.`,
 		Example: "  devproxy hash-password\n  pass show shop | devproxy hash-password",

@@ -19,7 +19,7 @@ func newInitCmd(s *streams) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:        "init",
-		Short:      "write a Proxyfile from what is here",
+		Short:      "write a Proxyfile from the project's files",
 		SuggestFor: []string{"new", "create", "import"},
 		Long: `Reads how other tools are configured in this folder and the folders in it, shows a Proxyfile that does the same, and
 asks before writing it. It reads scripts of package.json and the configurations of dev servers, compose files,
@@ -88,7 +88,8 @@ func errExists(path string) error {
 	return failf("devproxy check; to start over, move it away first", "%s already exists and is not overwritten", path)
 }
 
-// printFound prints what was read, one line per file, and what was left out.
+// printFound prints the files that were read, one per line, and the parts that
+// were left out.
 func printFound(s *streams, r *scaffold.Result) {
 	var files []string
 	texts := map[string][]string{}
@@ -121,7 +122,7 @@ func printFound(s *streams, r *scaffold.Result) {
 	}
 }
 
-// printFile prints what was found in a file: next to its name, or below it if the
+// printFile prints the findings in a file: next to its name, or below it if the
 // terminal is too narrow.
 func printFile(s *streams, head, file string, width int, text string) {
 	head = fmt.Sprintf("%-5s  ", head)

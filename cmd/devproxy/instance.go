@@ -50,7 +50,7 @@ type instance struct {
 	ca      *localca.CA // nil until the first plan is built
 	lock    *control.Instance
 	sockets *listen.Set   // nil until the first plan is built
-	bound   listen.Config // what the sockets were opened for
+	bound   listen.Config // the configuration that the sockets were opened for
 	server  *devproxy.Server
 	project devproxy.Project
 	sharer  *devproxy.Sharer // nil until run
@@ -58,7 +58,7 @@ type instance struct {
 	consent *upConsent
 	mask    *atomic.Pointer[hcl.Mask] // of everything printed
 
-	queue    chan func() error // what the loop does, in order
+	queue    chan func() error // the tasks of the loop, in order
 	loopOver chan struct{}     // closed when the queue is not read any more
 	tasks    errgroup.Group
 
@@ -67,7 +67,7 @@ type instance struct {
 	log       *slog.Logger
 	status    status
 
-	// What follows belongs to the loop.
+	// The fields below belong to the loop.
 	printed []netip.AddrPort // the addresses in the last banner
 	served  *hcl.Mask        // of the plan that is served
 	shown   bool             // a link has worked
@@ -134,7 +134,7 @@ func (in *instance) close() {
 	_ = in.lock.Close() // the kernel does it too
 }
 
-// load reads the Proxyfile. A change of what the user has allowed counts as a save.
+// load reads the Proxyfile. A change of the user's consents counts as a save.
 func (in *instance) load() (*hcl.File, hcl.Diagnostics, error) {
 	file, diags, err := in.source.load(in.httpsPort())
 	if err == nil && in.source.name != "" {
@@ -208,8 +208,8 @@ func (in *instance) openCA() (err error) {
 	return nil
 }
 
-// bind opens the sockets that flags and file require. Those that are still required
-// stay open.
+// bind opens the sockets that flags and file require. Sockets that are still
+// required stay open.
 func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) {
 	if err := in.openCA(); err != nil {
 		return plan.Env{}, err
@@ -260,7 +260,7 @@ func (in *instance) bindError(err error) error {
 	case fix != "" && bind.Reason == listen.Taken && bind.Holder.PID != 0:
 		fix = "stop it with: " + fix
 	case fix != "" && bind.Reason == listen.Taken:
-		fix = "to see who uses it: " + fix
+		fix = "to see what uses it: " + fix
 	case fix != "":
 		fix = "allow it permanently: " + fix
 	}
@@ -296,7 +296,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	}
 	served := make(chan error, 1)
 	go func() {
-		defer stop() // a server that ends by itself ends everything
+		defer stop() // a server that ends on its own ends everything
 		served <- in.server.Run(serving, in.log, in.sockets)
 	}()
 	in.start(func() {
@@ -391,8 +391,8 @@ func (in *instance) shareFirst(ctx context.Context) error {
 	return err
 }
 
-// shareRequest is what this `up` shares. If that fails, `up` goes on serving and
-// tries again.
+// shareRequest is the request for the share of this `up`. If that fails, `up`
+// keeps serving and tries again.
 func (in *instance) shareRequest() control.ShareRequest {
 	request := in.opts.request(in.opts.shareHosts)
 	request.Keep = !in.opts.shareOnly

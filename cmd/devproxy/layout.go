@@ -67,8 +67,8 @@ func (s *streams) inlineCommand(text, command string) {
 	fmt.Fprintf(s.Out, "%s %s\n", text, s.bold(command))
 }
 
-// wrapped returns the lines of text after start, broken at spaces to fit in so many
-// columns. Further lines are indented. Longer words stay whole.
+// wrapped returns the lines of text after start, broken at spaces to fit in
+// that number of columns. Further lines are indented. Longer words stay whole.
 func wrapped(start string, indent int, text string, columns int) []string {
 	width := shownWidth(start)
 	if columns-max(width, indent) < minText || width+shownWidth(text) <= columns {

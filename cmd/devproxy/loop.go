@@ -85,8 +85,8 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	}
 }
 
-// shareChanged prints an event of the share. The error ends a `share` whose link never
-// worked; `up --share` goes on serving.
+// shareChanged prints an event of the share. The error ends a `share` whose
+// link never worked; `up --share` keeps serving.
 func (in *instance) shareChanged(e devproxy.ShareEvent) error {
 	if e.Kind == devproxy.ShareShown {
 		in.shown = true
@@ -164,7 +164,7 @@ func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan
 	}
 }
 
-// status is what the running instance says about itself.
+// status is the running instance's status.
 type status struct {
 	instance *instance
 	started  time.Time

@@ -82,7 +82,7 @@ func newRootCmd(s *streams) *cobra.Command {
 
 const welcome = `One file gives your dev servers one trusted https address.
 
-  devproxy init     write a Proxyfile from what is here
+  devproxy init     write a Proxyfile from the project's files
   devproxy up       serve it; every save applies
   devproxy trust    make this machine's browsers accept it
   devproxy share    publish it under a link
@@ -182,8 +182,8 @@ func thisBuild() buildInfo {
 	return describeBuild(info, release)
 }
 
-// describeBuild joins what the go command recorded with the version of a release
-// build, which has precedence if it is not empty.
+// describeBuild combines the go command's build information with the version of
+// a release build, which takes precedence if it is not empty.
 func describeBuild(info *debug.BuildInfo, release string) buildInfo {
 	build := buildInfo{Version: release, OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
 	if build.Version == "" {

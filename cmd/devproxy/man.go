@@ -192,7 +192,7 @@ See which route answers a URL, without sending anything:
 		{"1", "Failed, or a check found something."},
 		{"2", "Wrong usage."},
 		{"3", "The Proxyfile has errors."},
-		{"4", "A port is taken or may not be bound."},
+		{"4", "A port is in use or not allowed."},
 	}},
 }
 
@@ -220,8 +220,8 @@ func (p *manPage) heading(text string) { fmt.Fprintf(p, ".SH %s\n", text) }
 // raw writes a line of roff.
 func (p *manPage) raw(line string) { p.WriteString(line + "\n") }
 
-// text writes plain text as --help shows it. An empty line ends a paragraph, indented
-// lines stay as they are, and text in `backquotes` is bold.
+// text writes plain text as --help shows it. An empty line ends a paragraph,
+// indented lines stay unchanged, and text in `backquotes` is bold.
 func (p *manPage) text(text string) {
 	indented := func(paragraph string) bool {
 		return strings.HasPrefix(paragraph, "\t") || strings.HasPrefix(paragraph, "  ")

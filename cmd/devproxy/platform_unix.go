@@ -14,8 +14,8 @@ import (
 // hangup is the signal that has a relay replaced by a new process.
 const hangup = syscall.SIGHUP
 
-// isHangup reports whether hangup means that the terminal is gone, and not that a
-// relay should be replaced.
+// isHangup reports whether hangup means that the terminal was closed, and not
+// that a relay should be replaced.
 func isHangup(s *streams) bool { return s.InTTY && !term.IsTerminal(int(os.Stdin.Fd())) }
 
 func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -50,10 +50,10 @@ cover both. All hosts of a share are below that wildcard. Only a share with cook
 zone (*.ZONE.DOMAIN, or *.NAME.DOMAIN): repeat --cert and --key.
 Agents are admitted by their key, from --authorized-keys, or enrol once with the --token.
 
---dev needs nothing: domain ` + devDomain + `, a free port of this machine, the local CA, every key.
+--dev needs no other flags: domain ` + devDomain + `, a free port of this machine, the local CA, every key.
 
 SIGHUP starts the program again, as it is on disk now, and hands the sockets over: no request fails, and requests in
-progress go on in the old process for up to an hour. SIGTERM finishes within 30 s.
+progress continue in the old process for up to an hour. SIGTERM finishes within 30 s.
 
 --authorized-keys is checked every 2 s, certificates every 10 s. A key after the word "revoked" is refused from the
 next check on. A key that was removed from the file is refused from the second check on, since a file may be read while
@@ -202,7 +202,7 @@ func (c *relayConfig) checkAddresses() error {
 	return checkCongestion(c.congestion)
 }
 
-// checkProxies reads the addresses of what is in front of the relay.
+// checkProxies reads the addresses of the proxies in front of the relay.
 func (c *relayConfig) checkProxies() (err error) {
 	if c.proxyProtocol, err = proxyPrefixes("--proxy-protocol", c.balancers); err == nil {
 		c.trustedProxies, err = proxyPrefixes("--trusted-proxies", c.proxies)

@@ -54,7 +54,7 @@ func openCerts(certs, keys []string, domain string) (*certFiles, error) {
 	return c, nil
 }
 
-// uncovered returns a name of the relay that no certificate is for.
+// uncovered returns a name of the relay that no certificate covers.
 func (c *certFiles) uncovered(pairs []*tls.Certificate) (name string, missing bool) {
 	for _, name := range []string{c.domain, "x." + c.domain} {
 		if findCert(pairs, name, time.Now()) == nil {
@@ -64,9 +64,10 @@ func (c *certFiles) uncovered(pairs []*tls.Certificate) (name string, missing bo
 	return "", false
 }
 
-// load reads the files and uses the good certificates in them. changed reports whether
-// the certificates in use have changed. The error says what is not used: a file that
-// cannot be read, or a certificate that is worse than the one in use.
+// load reads the files and uses the good certificates in them. changed reports
+// whether the certificates in use have changed. The error describes the
+// certificates that are not used: a file that cannot be read, or a certificate
+// that is worse than the one in use.
 func (c *certFiles) load(now time.Time) (changed bool, err error) {
 	pairs, text, err := c.read()
 	if err != nil {
@@ -140,7 +141,7 @@ func (c *certFiles) watch(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// poll reads the files again and logs what has changed. It logs a complaint once.
+// poll reads the files again and logs changes. It logs a complaint once.
 func (c *certFiles) poll(log *slog.Logger, now time.Time) {
 	changed, err := c.load(now)
 	complaint := ""
@@ -158,9 +159,9 @@ func (c *certFiles) poll(log *slog.Logger, now time.Time) {
 	c.warn(log, now)
 }
 
-// GetCertificate returns the first certificate for the requested name, else the first
-// one: its names tell the client what this server is. A certificate that is valid now
-// comes before one that is not.
+// GetCertificate returns the first certificate for the requested name, else the
+// first one: its names identify this server to the client. A certificate that
+// is valid now comes before one that is not.
 func (c *certFiles) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pairs := *c.pairs.Load()
 	if pair := findCert(pairs, hello.ServerName, time.Now()); pair != nil {
@@ -169,7 +170,7 @@ func (c *certFiles) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 	return pairs[0], nil
 }
 
-// Covers reports whether a certificate is for name.
+// Covers reports whether a certificate covers name.
 func (c *certFiles) Covers(name string) bool {
 	return findCert(*c.pairs.Load(), name, time.Now()) != nil
 }

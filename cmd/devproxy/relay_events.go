@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// relayPrinter prints on standard output what a relay does.
+// relayPrinter prints a relay's events on standard output.
 type relayPrinter struct {
 	*streams
 	cfg relayConfig
@@ -28,7 +28,7 @@ type (
 		Event string `json:"event"`
 		// PID is the process that serves from now on; 0 if the handover failed.
 		PID int `json:"pid,omitempty"`
-		// Error is why it failed, and this process goes on.
+		// Error is why it failed, and this process continues.
 		Error string `json:"error,omitempty"`
 	}
 	// relayStopped is the last event of a process.
@@ -102,5 +102,5 @@ func (p relayPrinter) notHandedOver(err error) {
 		p.emit(relayHandover{Event: "handover", Error: err.Error()}, "")
 		return
 	}
-	fmt.Fprintf(p.Err, "devproxy: the new process did not take over, so this one, pid %d, goes on: %v\n", os.Getpid(), err)
+	fmt.Fprintf(p.Err, "devproxy: the new process did not take over, so this one, pid %d, continues: %v\n", os.Getpid(), err)
 }

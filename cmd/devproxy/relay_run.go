@@ -33,8 +33,8 @@ const (
 	relayRetire = time.Hour
 	// adminTimeout bounds a request on the admin address.
 	adminTimeout = 10 * time.Second
-	// ownMemory is what the program needs, in bytes, in addition to what strangers
-	// make it hold, and a relay for its names.
+	// ownMemory is the program's memory, in bytes, in addition to the memory that
+	// strangers make it hold, and a relay's memory for names.
 	ownMemory = 192 << 20
 )
 
@@ -56,9 +56,9 @@ type relayRun struct {
 func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	unread := func() {} // a server goes on without its log
+	unread := func() {} // a server continues without its log
 	if cfg.dev {
-		unread = end // its terminal is gone
+		unread = end // its terminal was closed
 	}
 	s, release := s.watched(unread)
 	defer release()
@@ -89,8 +89,8 @@ func newRelayRun(cfg relayConfig, log *slog.Logger) *relayRun {
 	return &relayRun{cfg: cfg, log: log, failed: make(chan error, 4)}
 }
 
-// start opens everything, in the order in which it may fail. What the predecessor
-// must give up comes last.
+// start opens everything, in the order in which it may fail. The resources that
+// the predecessor must give up come last.
 func (run *relayRun) start(ctx context.Context, from *handover.Predecessor) error {
 	options, err := run.options()
 	if err != nil {
@@ -145,9 +145,9 @@ func (run *relayRun) options() (relay.Options, error) {
 	return o, nil
 }
 
-// limitMemory makes the garbage collector keep the program near what it can be made
-// to hold, and a quarter of that for what is not collected yet. GOMEMLIMIT in the
-// environment has precedence.
+// limitMemory makes the garbage collector keep the program near the memory that
+// it can be made to hold, plus a quarter of that for garbage that is not
+// collected yet. GOMEMLIMIT in the environment has precedence.
 func limitMemory(held int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(held + held/4 + ownMemory)
@@ -181,7 +181,7 @@ func relayBindError(flag, address string, err error) error {
 	fix := "use an address of this machine: " + flag + " :" + port
 	switch {
 	case neterror.Taken(err):
-		fix = "to see who uses it: sudo ss -ltnp 'sport = :" + port + "'; or use another address: " + flag + " :8443"
+		fix = "to see what uses it: sudo ss -ltnp 'sport = :" + port + "'; or use another address: " + flag + " :8443"
 	case neterror.Forbidden(err):
 		fix = "allow it: sudo setcap cap_net_bind_service=+ep $(command -v devproxy); or use another address: " + flag + " :8443"
 	}
@@ -214,7 +214,7 @@ func (run *relayRun) serve(ctx context.Context) {
 	}
 }
 
-// address returns where a listener listens; empty if there is none of that name.
+// address returns a listener's address; empty if no listener has that name.
 func (run *relayRun) address(name string) string {
 	if ln := run.listeners[name]; ln != nil {
 		return ln.Addr().String()
@@ -265,7 +265,7 @@ func (run *relayRun) shutDown(again <-chan os.Signal) {
 	run.finish(again)
 }
 
-// replace starts a successor and retires; false if this process goes on.
+// replace starts a successor and retires; false if this process continues.
 func (run *relayRun) replace(ctx context.Context, again <-chan os.Signal) bool {
 	successor, err := handover.Start(ctx, run.listeners, run.state)
 	if err != nil {
@@ -345,8 +345,8 @@ func (run *relayRun) close() {
 	}
 }
 
-// devWord is the --relay that is part of `up` itself. Its links work on this machine
-// only, to try what a visitor gets.
+// devWord is the --relay that is part of `up` itself. Its links work on this
+// machine only, to try a share as a visitor sees it.
 const devWord = "dev"
 
 // innerRelay is a relay like `devproxy relay --dev`, inside of `up`. It keeps nothing.

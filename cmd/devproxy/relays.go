@@ -43,7 +43,7 @@ func newRelayLoginCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST",
 		Short: "share through this relay from now on",
-		Long: `Remembers a relay for further shares, with the token that makes it admit your folders, and tests it with the key of this
+		Long: `Remembers a relay for further shares, with the token that admits your folders, and tests it with the key of this
 folder.
 
 Each folder has its own key, which presents the token at its first share, so one login is enough for all of them.
@@ -112,8 +112,8 @@ func runRelayLogin(ctx context.Context, s *streams, opts loginOptions) error {
 	return nil
 }
 
-// loginProvider remembers a provider if it can be reached. There is nothing to log in
-// to.
+// loginProvider remembers a provider if it can be reached. A provider needs no
+// login.
 func loginProvider(ctx context.Context, s *streams, store credentials.Store, p provider.Provider, err error) error {
 	if err != nil {
 		return err
@@ -151,7 +151,8 @@ func openLoginKey(ctx context.Context, store credentials.Store, file fileFlags) 
 	return key, folder, err
 }
 
-// agentOptions are what an agent needs to reach a relay. Key and claim are left out.
+// agentOptions are the options that an agent needs to reach a relay. Key and
+// claim are left out.
 func agentOptions(store credentials.Store, login credentials.Login) (agent.Options, error) {
 	options := agent.Options{Relay: login.Relay, Pin: login.Pin, Getenv: os.Getenv}
 	if !isLocalName(login.Relay) {
@@ -266,10 +267,10 @@ func checkRelay(store credentials.Store, opts upOptions, src source) error {
 // errDeclined means that the user declined the offer of a provider.
 var errDeclined = errors.New("nothing is shared, since no relay is configured")
 
-// offerRelay asks a person who shares without a relay what may carry the link, and
-// remembers a provider. relay is set if this share goes through something that is not
-// remembered. The error is that of a missing relay if no one can be asked, and
-// errDeclined if the user declines.
+// offerRelay asks a person who shares without a relay which provider may carry
+// the link, and remembers a provider. relay is set if this share goes through
+// something that is not remembered. The error is that of a missing relay if no
+// one can be asked, and errDeclined if the user declines.
 func offerRelay(ctx context.Context, s *streams, opts upOptions, src source) (relay string, err error) {
 	store, err := openStore()
 	if err != nil {
@@ -306,7 +307,8 @@ func firstProvider(ctx context.Context, home string) (provider.Provider, bool) {
 	return provider.Provider{}, false
 }
 
-// askProvider says what can carry the link, and what a share through p means.
+// askProvider lists the providers that can carry the link, and explains a share
+// through p.
 func askProvider(ctx context.Context, s *streams, p provider.Provider, found bool) (answer string) {
 	to := *s
 	to.Out = s.Err // a question is not a result
@@ -331,8 +333,8 @@ func providerText(p provider.Provider) string {
 	return text
 }
 
-// relayRoots returns what the certificate of a relay is verified against: the CA of
-// this user for a relay on this machine, else nil, the system's.
+// relayRoots returns the roots that verify the certificate of a relay: the CA
+// of this user for a relay on this machine, else nil, the system's.
 func relayRoots(relay string, ca *localca.CA) *x509.CertPool {
 	if !isLocalName(relay) {
 		return nil

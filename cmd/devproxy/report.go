@@ -184,7 +184,7 @@ func (e appliedEvent) print(r *reporter) {
 	r.stamped(e.save.At, " ", text)
 }
 
-// noticeable is how long something takes that a person would call slow.
+// noticeable is the duration from which a person would call something slow.
 const noticeable = 100 * time.Millisecond
 
 // rejectedEvent: a save has mistakes.
@@ -231,7 +231,7 @@ type consentEvent struct {
 	effects []*plan.Effect
 }
 
-// serving says what is served while consent is needed.
+// serving says which plan is served while consent is needed.
 type serving string
 
 const (

@@ -16,8 +16,8 @@ type (
 		Hosts   map[string]string `json:"hosts"`
 		Expires time.Time         `json:"expires"`
 		Relay   string            `json:"relay"`
-		// Operator and Cannot are a provider's: who can read the traffic, and what
-		// does not pass.
+		// Operator and Cannot describe a provider: who can read the traffic, and
+		// which features it does not support.
 		Operator string   `json:"operator,omitempty"`
 		Cannot   []string `json:"cannot,omitempty"`
 		Notes    []string `json:"notes,omitempty"`
@@ -141,7 +141,7 @@ func (t shareText) over(r *reporter, line func(string)) {
 	if sh.State == control.ShareFailed {
 		text := "nothing is shared now"
 		if sh.Again {
-			text += "; devproxy tries again and goes on serving this machine"
+			text += "; devproxy tries again and keeps serving this machine"
 		}
 		line(text)
 		r.shareProblem(sh)
@@ -154,7 +154,7 @@ func (t shareText) over(r *reporter, line func(string)) {
 	line("the link " + overText(sh) + ". " + again + ": " + shareNow(r.keys && r.serving))
 }
 
-// shareNow says how to share what is served here: by the key s if that is read.
+// shareNow says how to start a share here: with the key s if keys are read.
 func shareNow(key bool) string {
 	if key {
 		return "press s"

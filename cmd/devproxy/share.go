@@ -180,7 +180,7 @@ const (
 	maxUnanswered = 3
 	// sleepTimeout bounds putting the link to sleep at the end.
 	sleepTimeout = 10 * time.Second
-	// oneMore is what the key e adds.
+	// oneMore is the time that the key e adds.
 	oneMore = time.Hour
 )
 
@@ -191,8 +191,8 @@ type attached struct {
 	last   control.Share
 }
 
-// attach has the running instance share, and prints what happens until the link is
-// over. When ctx ends, the link goes to sleep.
+// attach has the running instance share, and prints what happens until the link
+// has ended. When ctx ends, the link goes to sleep.
 func attach(ctx context.Context, s *streams, client *control.Client, opts upOptions, hosts []string) error {
 	a := &attached{client: client, last: control.Share{State: control.ShareNone}, report: newReporter(s, opts, source{})}
 	a.report.serving = false
@@ -204,7 +204,7 @@ func attach(ctx context.Context, s *streams, client *control.Client, opts upOpti
 	return a.follow(ctx, keys)
 }
 
-// send sends a request and prints what has changed.
+// send sends a request and prints the changes.
 func (a *attached) send(ctx context.Context, request control.ShareRequest) error {
 	now, err := a.client.Share(ctx, request)
 	if refused, ok := errors.AsType[*control.ShareError](err); ok {
@@ -224,7 +224,7 @@ func (a *attached) send(ctx context.Context, request control.ShareRequest) error
 	return nil
 }
 
-// follow queries the share until the link is over.
+// follow queries the share until the link has ended.
 func (a *attached) follow(ctx context.Context, keys <-chan byte) error {
 	for unanswered := 0; !devproxy.IsShareOver(a.last.State); {
 		request, pressed := a.next(ctx, keys)

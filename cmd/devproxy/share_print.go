@@ -58,7 +58,7 @@ func (s *streams) links(sh control.Share) {
 	}
 }
 
-// shareRows are what the owner of a share must know: label and text.
+// shareRows are the facts that the owner of a share must know: label and text.
 func shareRows(sh control.Share, now time.Time) [][2]string {
 	var rows [][2]string
 	add := func(label string, texts ...string) {

@@ -86,8 +86,8 @@ func dialInstance(file fileFlags) (*control.Client, error) {
 	return client, err
 }
 
-// findInstance is dialInstance for verbs that can go on without one: the error is
-// control.ErrNotRunning then.
+// findInstance is dialInstance for verbs that can continue without one: the
+// error is control.ErrNotRunning then.
 func findInstance(file fileFlags) (client *control.Client, folder, runtimeDir string, err error) {
 	if folder, err = workingFolder(file.Dir); err != nil {
 		return nil, "", "", err
@@ -173,8 +173,8 @@ func placeOfHost(host control.Host) string {
 	return fmt.Sprintf("%s:%d", host.File, host.Line)
 }
 
-// printRoute prints a route with its state. What does not fit on a narrow terminal
-// goes below, next to the path.
+// printRoute prints a route with its state. Text that does not fit on a narrow
+// terminal goes below, next to the path.
 func printRoute(s *streams, route control.Route, paths, upstreams int) {
 	columns := s.columns()
 	below := len("  ") + paths + len("   ")

@@ -20,8 +20,8 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// streams is what a verb reads from and writes to. Verbs never use the process's
-// own standard streams, so that tests can replace all three.
+// streams are the input and output of a verb. Verbs never use the process's own
+// standard streams, so that tests can replace all three.
 type streams struct {
 	In  io.Reader
 	Out io.Writer // the result of the verb
@@ -107,7 +107,8 @@ func (s *streams) masked(mask *atomic.Pointer[hcl.Mask]) *streams {
 	return &masked
 }
 
-// maskedWriter masks each Write by itself, since whole lines are written at once.
+// maskedWriter masks each Write separately, since whole lines are written at
+// once.
 type maskedWriter struct {
 	to   io.Writer
 	mask *atomic.Pointer[hcl.Mask]
@@ -127,9 +128,9 @@ func (w maskedWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// errUnattended is the cause of a context that ended because the terminal was
-// closed or the reader of the output is gone. No second Ctrl-C can come then.
-var errUnattended = errors.New("the terminal or the reader of the output is gone")
+// errUnattended is the cause of a context that ended because the terminal or
+// the output was closed. No second Ctrl-C can come then.
+var errUnattended = errors.New("the terminal or the output was closed")
 
 // unattendedGrace is how long requests in flight may take in a verb that ends
 // unattended.
@@ -195,9 +196,9 @@ func interruptible(run func(ctx context.Context, args []string) error) func(*cob
 	}
 }
 
-// closableWriter calls closed once what is written cannot be read any more. A
-// terminal that is gone does not count: SIGHUP reports that, and a program that has
-// to survive its terminal (disown) goes on without it.
+// closableWriter calls closed once nothing reads the output any more. A closed
+// terminal does not count: SIGHUP reports that, and a program that has to
+// survive its terminal (disown) continues without it.
 type closableWriter struct {
 	to     io.Writer
 	closed func()

@@ -71,7 +71,7 @@ func TestCtrlZ(t *testing.T) {
 	}
 }
 
-// TestBackground goes on serving while another program has the terminal, and has
+// TestBackground keeps serving while another program has the terminal, and has
 // its keys back after fg.
 func TestBackground(t *testing.T) {
 	s := newScreen(t, 80, 24)

@@ -45,7 +45,7 @@ func newTrustCmd(s *streams) *cobra.Command {
 The CA can sign localhost names and loopback addresses, nothing else. If one store fails, the others are still done.
 
 For a store that needs root, the command is shown and confirmed first; without a terminal it is only shown. Exits 1 if a
-store is left to do.
+store is not done.
 
 --check changes nothing, tests each store and exits 1 if one does not trust the CA.
 --json prints one object per store: {"store","state","detail","fix","places"}.`,

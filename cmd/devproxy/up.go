@@ -35,7 +35,7 @@ func newUpCmd(s *streams) *cobra.Command {
 		Short: "serve the Proxyfile; every save applies",
 		Long: `Serves the Proxyfile of this folder, or of the nearest above it, on loopback; watches it and applies every save.
 Ctrl-C stops it: requests in flight finish, and a second Ctrl-C cuts them off. Closing the terminal stops it too, unless
-nohup runs it, and so does closing the pipe that it prints to. Ctrl-Z suspends it; after bg it goes on serving.
+nohup runs it, and so does closing the pipe that it prints to. Ctrl-Z suspends it; after bg it serves again.
 
 With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. The URL http://localhost:5173/ works too.
 

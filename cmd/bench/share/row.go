@@ -34,8 +34,8 @@ const (
 	stalledSize = 256 << 20
 	// stalledVisitors is how many of them there are in that row.
 	stalledVisitors = 8
-	// lead is how long a download runs before the requests, so that its start is
-	// over.
+	// lead is how long a download runs before the requests, so that its start
+	// has ended.
 	lead = 500 * time.Millisecond
 	// fillTime is how long the buffers of stalled visitors take to fill.
 	fillTime = 2 * time.Second

@@ -18,9 +18,9 @@ const (
 	// changed, and in the background whether the process is in the foreground again. A
 	// shell's fg does not notify a running process.
 	tick = 200 * time.Millisecond
-	// suspendTimeout is how long a Ctrl-Z may take to stop the process. The kernel does
-	// not stop a process whose shell could not continue it (POSIX: an orphaned process
-	// group), so it goes on after that.
+	// suspendTimeout is how long a Ctrl-Z may take to stop the process. The kernel
+	// does not stop a process whose shell could not continue it (POSIX: an orphaned
+	// process group), so it continues after that.
 	suspendTimeout = 200 * time.Millisecond
 )
 
@@ -81,7 +81,7 @@ func (k *keyboard) watch() {
 	}
 }
 
-// read sends keys until stop is called, or the terminal is gone.
+// read sends keys until stop is called, or the terminal was closed.
 func (k *keyboard) read() {
 	defer close(k.typed)
 	var key [1]byte
@@ -136,9 +136,9 @@ func (k *keyboard) suspends(key byte) bool {
 	return k.saved != nil && k.saved.Cc[unix.VSUSP] != noKey && k.saved.Cc[unix.VSUSP] == key
 }
 
-// suspend does what the terminal would do for Ctrl-Z: it stops the process group, but
-// with the terminal as the user has it. A signal would come too late for that, and Go
-// cannot remove its own handler of SIGTSTP.
+// suspend acts as the terminal would for Ctrl-Z: it stops the process group,
+// but with the terminal as the user has it. A signal would come too late for
+// that, and Go cannot remove its own handler of SIGTSTP.
 func (k *keyboard) suspend() {
 	k.release()
 	continued := make(chan os.Signal, 1)
@@ -180,6 +180,6 @@ func (k *keyboard) release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.saved != nil && k.inForeground() {
-		_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, k.saved) // a terminal that is gone needs no restoring
+		_ = unix.IoctlSetTermios(int(k.terminal.Fd()), setTermios, k.saved) // a closed terminal needs no restoring
 	}
 }

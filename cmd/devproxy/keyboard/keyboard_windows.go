@@ -2,9 +2,10 @@ package keyboard
 
 import "os"
 
-// readTerminal leaves the Windows console as it is: a key counts once Enter is
-// pressed. The console's mode for single keys also takes Ctrl-C away, and could not
-// be tested. The read cannot be interrupted: the goroutine ends with the process.
+// readTerminal leaves the Windows console unchanged: a key counts once Enter is
+// pressed. The console's mode for single keys also takes Ctrl-C away, and could
+// not be tested. The read cannot be interrupted: the goroutine ends with the
+// process.
 func readTerminal(terminal *os.File) (keys <-chan byte, stop func(), err error) {
 	typed := make(chan byte)
 	go func() {

@@ -35,7 +35,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	// A visitor that is gone needs no answer.
+	// A visitor that no longer exists needs no answer.
 	_, _ = io.Copy(w, r.Body)
 }
 

@@ -52,7 +52,7 @@ type demo struct {
 	upFlags       []string
 
 	tmp      string // for the API's binary and the logs; removed at the end
-	home     string // DEVPROXY_HOME; empty leaves it as it is
+	home     string // DEVPROXY_HOME; empty leaves it unchanged
 	children []*child
 	web, api uint16 // ports; web is 0 without Vite
 
