@@ -214,8 +214,8 @@ func (r *reader) header(syntax *hclsyntax.Block) Range {
 	return r.text.rangeOf(at)
 }
 
-// label checks what follows the block's type and reports whether b has its label.
-// The content of the block is checked in any case.
+// label checks the labels of b and reports whether b has the one it needs. The
+// content of the block is checked in any case.
 func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 	ranges := syntax.LabelRanges
 	want := 0

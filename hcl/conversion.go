@@ -122,8 +122,8 @@ func (r convertedRoute) lines() []string {
 }
 
 var (
-	// hostLike matches what other tools have as the name of a host, perhaps with a
-	// scheme and a port.
+	// hostLike matches a host name as other tools write it, perhaps with a scheme
+	// and a port.
 	hostLike    = regexp.MustCompile(`^(?:https?://)?((?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::[0-9]+)?/?$`)
 	bareAddress = regexp.MustCompile(`^(?:([A-Za-z0-9_.-]*|\[[0-9A-Fa-f:]+\]):)?([0-9]+)$`)
 	plainPath   = regexp.MustCompile(`^(?:/[A-Za-z0-9._~@+-]+)+$`)

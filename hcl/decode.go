@@ -92,8 +92,8 @@ func (d *decoder) joinLocals(b *body) {
 	})
 }
 
-// define fills in what expressions refer to, and evaluates all of it, so that
-// mistakes in what nothing refers to are found too.
+// define fills in the values that expressions refer to. It evaluates all of
+// them, so that mistakes in unused values are found too.
 func (d *decoder) define(root *block, over []*body) {
 	for _, b := range append([]*body{root.body}, over...) {
 		for _, host := range b.only("host") {

@@ -47,7 +47,8 @@ const (
 // Diagnostic is a mistake in a Proxyfile: what, where, and what to write.
 type Diagnostic struct {
 	Severity Severity
-	// Summary says what is wrong, in one lower-case line without a full stop.
+	// Summary describes the mistake, in one lower-case line without a full
+	// stop.
 	Summary string
 	// Detail says what to write. It is printed next to the underline and may be
 	// empty. Lines after the first are lines of a Proxyfile.
@@ -189,7 +190,8 @@ func quote(text []byte, r Range) (line, underline string) {
 	end = start + len(bytes.TrimRight(text[start:end], "\r"))
 	markStart := min(r.Start.Byte, end)
 	markEnd := min(max(r.End.Byte, markStart), end)
-	// A line can be as long as the file. What is not shown is not read.
+	// A line can be as long as the file. The part that is not shown is not
+	// read.
 	near := text[max(start, markStart-maxLooked):markStart]
 	if markStart-maxLooked > start {
 		near = bytes.ToValidUTF8(near, nil)
@@ -241,7 +243,8 @@ func printable(text string) string {
 	return strings.ReplaceAll(escape([]byte(text)), "\t", " ")
 }
 
-// escape replaces what would move the cursor, or hide or reorder text.
+// escape replaces characters that would move the cursor, or hide or reorder
+// text.
 func escape(text []byte) string {
 	var out strings.Builder
 	for len(text) > 0 {
@@ -263,8 +266,8 @@ func escape(text []byte) string {
 
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7F && r < 0xA0 }
 
-// isHidden reports invisible characters that change what is seen: those that
-// reorder text, so that one line reads like another (CVE-2021-42574), line
+// isHidden reports invisible characters that change the visible text: those
+// that reorder text, so that one line reads like another (CVE-2021-42574), line
 // separators, and the byte order mark.
 func isHidden(r rune) bool {
 	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x200E || r == 0x200F || r == 0x061C ||

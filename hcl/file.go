@@ -1,8 +1,8 @@
 // Package hcl is the Proxyfile language: it turns text into a checked File whose
 // parts have their place in the text, or into diagnostics that say what to write.
 //
-// It is the only importer of hashicorp/hcl. It knows nothing about proxying:
-// package plan decides what a File means.
+// It is the only importer of hashicorp/hcl. It does not proxy anything: package
+// plan interprets a File.
 package hcl
 
 import (
@@ -35,7 +35,7 @@ type File struct {
 
 	// Flows are all flows from the environment into attributes, sorted by place.
 	Flows []AttributeFlow
-	// Mask removes values of the environment from what is shown.
+	// Mask removes values of the environment from all output.
 	Mask *Mask
 
 	// Sources holds the bytes of every file that was read, by the name used in
@@ -66,7 +66,7 @@ func ForPort(port uint16, host string) *File {
 	}
 }
 
-// Listen is the listen block. The zero value means that there is none.
+// Listen is the listen block. The zero value means no such block.
 type Listen struct {
 	// HTTPS and HTTP are addresses as the --https and --http flags take them:
 	// "8443", ":8443", "127.0.0.1:8443". Empty means the default port with its
@@ -160,7 +160,7 @@ type Settings struct {
 	ForwardedProto ForwardedProto // empty means left out
 
 	// Off in CORS, BasicAuth, RateLimit, Cache and Simulate is true for false
-	// and null, which undo what the host says.
+	// and null, which undo the host's setting.
 	CORS      *CORS
 	BasicAuth *BasicAuth
 	// Allow and Deny are client addresses; an empty list undoes the host's.
@@ -207,7 +207,7 @@ type Ranges struct {
 	Range    Range
 }
 
-// RateKey is what a rate limit counts by.
+// RateKey says what a rate limit counts by.
 type RateKey string
 
 // The values of by in rate_limit.
@@ -273,8 +273,8 @@ const (
 type Member struct {
 	Scheme Scheme
 	// Host is the name or address to dial. Empty means the loopback addresses
-	// 127.0.0.1 and ::1, which are both tried. So are they for "localhost" and
-	// names below it (RFC 6761 section 6.3), whose Host keeps the name.
+	// 127.0.0.1 and ::1, which are both tried. The same applies to "localhost"
+	// and names below it (RFC 6761 section 6.3), whose Host keeps the name.
 	Host string
 	// Port is 1 to 65535; 0 for a unix socket.
 	Port uint16
@@ -342,7 +342,8 @@ type Health struct {
 	Timeout  time.Duration // of one GET; 1 s if left out, never above Interval
 	Rise     int           // successes in a row that make a member healthy; 1 if left out
 	Fall     int           // failures in a row that make a member unhealthy; 2 if left out
-	// Status is what a healthy member answers; 0 means any of 200 to 399.
+	// Status is the status of a healthy member's response; 0 means any of 200
+	// to 399.
 	Status int
 	Range  Range
 	Flow   Flow // into Path, and into the other fields where they are computed
@@ -390,8 +391,8 @@ type Share struct {
 	Hosts []Name
 	// Name is a plain, lasting label in lower case; empty means left out.
 	Name string
-	// Password is what every visitor must enter; empty means none, unless Unset
-	// is not empty.
+	// Password is the password that every visitor must enter; empty means none,
+	// unless Unset is not empty.
 	Password string
 	// Unset is the environment variable that should hold the password and has no
 	// value. Such a share must not start, but the file is valid.

@@ -18,8 +18,8 @@ import (
 type Flow struct {
 	// Env are the names of the variables, sorted.
 	Env []string
-	// Shown is the value as it may be shown, with names in place of what comes
-	// from the environment: "https://${STAGE}.example.com".
+	// Shown is the value as it may be shown, with names in place of values from
+	// the environment: "https://${STAGE}.example.com".
 	Shown string
 	// Range is the expression.
 	Range Range
@@ -86,8 +86,8 @@ func setFlow(flows map[string]Flow, name string, f Flow) map[string]Flow {
 	return flows
 }
 
-// newValue returns raw without its marks. What flows into outer flows into it and
-// all its parts; the zero value is for a value that is not a part.
+// newValue returns raw without its marks. The variables that flow into outer
+// flow into it and all its parts; outer is zero if the value is not a part.
 func (s *scope) newValue(raw cty.Value, expr hclsyntax.Expression, t *text, outer value) value {
 	plain, marks := raw.Unmark()
 	v := value{
@@ -167,15 +167,15 @@ func (v value) writtenNames() (computed, written bool) {
 }
 
 const (
-	// maxShown bounds what is shown of one value, and maxShownDepth how deep its
-	// expression is read.
+	// maxShown limits the shown text of one value, and maxShownDepth how deep
+	// its expression is read.
 	maxShown      = 400
 	maxShownDepth = 20
 )
 
-// shown returns the value of expr with ${NAME} for what comes from the
-// environment. It never contains a value of the environment, or anything made of
-// one.
+// shown returns the value of expr with ${NAME} in place of values from the
+// environment. It never contains a value of the environment, or anything made
+// of one.
 func (s *scope) shown(expr hclsyntax.Expression, t *text) string {
 	text := printable(s.shownAt(expr, t, 0))
 	if len(text) > maxShown {
@@ -236,8 +236,9 @@ func (s *scope) shownCall(call *hclsyntax.FunctionCallExpr, t *text, depth int) 
 	return "${" + call.Name + "(" + strings.Join(args, ", ") + ")}"
 }
 
-// envMark marks what the environment variable of this name flows into. cty
-// carries marks through templates, conditionals, for expressions and functions.
+// envMark marks the values that the environment variable of this name flows
+// into. cty carries marks through templates, conditionals, for expressions and
+// functions.
 type envMark string
 
 // computedMark marks values that reveal something about a variable other than its
@@ -414,9 +415,9 @@ func keepsAll(op *hclsyntax.Operation, constant cty.Value) bool {
 	return false
 }
 
-// guardIndices makes the variables of an index flow into what it selects. HCL
-// returns the attribute of an object without them, and a table of letters could
-// spell out a value.
+// guardIndices makes the variables of an index flow into the selected value.
+// HCL returns the attribute of an object without them, and a table of letters
+// could spell out a value.
 func guardIndices(expr hclsyntax.Expression) {
 	visit(expr, func(node hclsyntax.Node) {
 		index, is := node.(*hclsyntax.IndexExpr)
@@ -464,7 +465,7 @@ type indexKey struct {
 	key *heldKey
 }
 
-// Value returns what was evaluated for the collection.
+// Value returns the collection's value.
 func (e indexKey) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	if !e.key.held {
 		return e.Expression.Value(ctx)

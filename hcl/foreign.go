@@ -304,9 +304,10 @@ func smallestFor(where folder) string {
 	return `host "` + where.project + `" { upstream = 5173 }`
 }
 
-// foreign returns the only diagnostic for a file of another tool, or for one that
-// is not text. A text with a block of the language is a Proxyfile. So is a text
-// with an attribute of the language, if the other format can't have it.
+// foreign returns the only diagnostic for a file of another tool, or for one
+// that is not text. A text with a block of the language is a Proxyfile. A text
+// with an attribute of the language is one too, if the other format can't have
+// it.
 func foreign(t *text, where folder) (Diagnostic, bool) {
 	if ownBlock.Match(t.src) {
 		return Diagnostic{}, false

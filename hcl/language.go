@@ -2,20 +2,21 @@ package hcl
 
 import "slices"
 
-// kind is what a block may contain.
+// kind lists the possible contents of a block.
 type kind struct {
 	// name is how diagnostics call it if it has no label: "locals".
 	name string
-	// label says what follows the block's type: "name", "path", or empty for
-	// nothing.
+	// label says which label follows the block's type: "name", "path", or empty
+	// for none.
 	label  string
 	attrs  []string
 	blocks []string
-	// later are attributes that are planned and not built, with what they will do.
+	// later are planned attributes that are not built, each with its future
+	// effect.
 	later map[string]string
 	// free blocks take any attribute.
 	free bool
-	// notBuilt says what a planned block will be. Its body is not read.
+	// notBuilt describes a planned block. Its body is not read.
 	notBuilt string
 }
 
@@ -166,5 +167,5 @@ const (
 	includeDetail  = "write everything in this file; a Proxyfile.local next to it is merged over it"
 )
 
-// builtIn is the advice for what devproxy does without being configured.
+// builtIn is the advice for features that devproxy has without configuration.
 const builtIn = "remove it: devproxy does this automatically"

@@ -25,8 +25,8 @@ const (
 	// minMasked is the length from which a value is looked for in texts. A shorter
 	// one is part of too many words, and not long enough for a secret.
 	minMasked = 4
-	// maxMasked bounds the texts that are looked for. Values of variables come
-	// before what is made of them.
+	// maxMasked limits the texts that are masked. Values of variables come
+	// before values made of them.
 	maxMasked = 4096
 )
 
@@ -63,8 +63,8 @@ func (m *Mask) Text(text string) string {
 	return m.replacer.Replace(text)
 }
 
-// jsonString matches a string in JSON and what follows a name. A string that is
-// cut off at the end of the text is one too.
+// jsonString matches a string in JSON and the text after a name. A string that
+// is cut off at the end of the text is one too.
 var jsonString = regexp.MustCompile(`("(?:[^"\\]|\\.)*")( *:)?|"(?:[^"\\]|\\.)*\\?$`)
 
 // JSON returns a line of JSON with ${NAME} in place of the values in its strings.
@@ -146,7 +146,7 @@ func (s *secrets) note(v value) {
 	eachText(v.Value, func(text string) { s.leaves[text] = true })
 }
 
-// hide keeps v, and the variables that flow into it, out of all that is shown.
+// hide keeps v, and the variables that flow into it, out of all output.
 func (s *secrets) hide(v value, f Flow) {
 	private := slices.DeleteFunc(slices.Clone(f.Env), isPublic)
 	if len(private) == 0 {
@@ -163,7 +163,7 @@ func (s *secrets) hide(v value, f Flow) {
 	eachMarked(v.Value, v.env, func(text string, env []string) { s.add(text, variables(env)) })
 }
 
-// variables returns what is shown in place of a value made of these variables.
+// variables returns the text shown in place of a value made of these variables.
 func variables(env []string) string { return "${" + strings.Join(env, "}${") + "}" }
 
 // isPublic reports variables that identify this user and machine. They are part
@@ -263,8 +263,8 @@ func (s *secrets) quotes(text string) bool {
 	return false
 }
 
-// sentence returns the texts of a diagnostic at the given place without what
-// comes from the environment: names of variables take the place of their values.
+// sentence returns the texts of a diagnostic at the given place without values
+// from the environment: names of variables take their place.
 func (s *secrets) sentence(at Range, detail, format string, args []any) (summary, shownDetail string) {
 	env := s.from(at)
 	if len(env) == 0 {

@@ -10,17 +10,18 @@ import (
 )
 
 const (
-	// maxWork bounds what the expressions of a file may cost. The unit is about one
-	// copied byte. A few lines of nested for, or of strings made of strings, could
+	// maxWork limits the cost of a file's expressions. The unit is about one copied
+	// byte. A few lines of nested for, or of strings made of strings, could
 	// otherwise use all memory. Real files use some thousands.
 	maxWork = 4 << 20
-	// stepWork is what one iteration of a for costs in addition to its result.
+	// stepWork is the cost of one iteration of a for, in addition to its
+	// result.
 	stepWork = 32
 )
 
 var errWork = errors.New("the expressions in this file are too expensive")
 
-// meter counts down what is left of maxWork.
+// meter counts down the rest of maxWork.
 type meter struct{ left int }
 
 // spend reports whether enough was left.
@@ -120,7 +121,7 @@ func (m *meter) install(expr hclsyntax.Expression) {
 	})
 }
 
-// charge spends what a call costs: its arguments, times what factor returns.
+// charge spends the cost of a call: its arguments, times what factor returns.
 func (m *meter) charge(args []cty.Value, factor func(args []cty.Value) int) error {
 	work := stepWork
 	for _, arg := range args {

@@ -10,9 +10,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// mistake is a syntax error that people who know other languages make.
+// mistake is a syntax error that people make who know other languages.
 type mistake struct {
-	// problems are what the parser says about it; nil means anything.
+	// problems are the parser's messages for it; nil means any.
 	problems []string
 	// pattern matches the line; nil matches every line.
 	pattern *regexp.Regexp
@@ -21,7 +21,7 @@ type mistake struct {
 	repair func(l *line, m []int) bool
 }
 
-// What the parser says about some mistakes.
+// The parser's messages for some mistakes.
 const (
 	blockOnOneLine  = "Invalid single-argument block definition"
 	attributeNeeded = "Argument definition required"
@@ -201,7 +201,7 @@ func repairQuotes(l *line, _ []int) bool {
 	return false
 }
 
-// unquotedForm is what a value looks like that must be a string, and what it is.
+// unquotedForm is the form of a value that must be a string, and its name.
 type unquotedForm struct {
 	pattern *regexp.Regexp
 	is      string

@@ -10,10 +10,11 @@ import (
 	"syscall"
 )
 
-// checkOwner refuses a Proxyfile of another user, like git's safe.directory: the
-// owner decides what is sent and served in this user's name. It checks the opened
-// file, the link that path may be, and the folder, whose owner can replace both.
-// This user and root are allowed, and for root under sudo the user who called it.
+// checkOwner refuses a Proxyfile of another user, like git's safe.directory:
+// the owner controls everything that is sent and served in this user's name. It
+// checks the opened file, the link that path may be, and the folder, whose
+// owner can replace both. This user and root are allowed, and for root under
+// sudo the user who called it.
 //
 // Permissions are not checked: file systems of other systems show every file as
 // writable by everyone.

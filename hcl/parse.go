@@ -44,7 +44,7 @@ func parse(t *text) (*hclsyntax.Body, Diagnostics) {
 	return whole, diags
 }
 
-// parseChunk parses one top-level block and repairs what it can.
+// parseChunk parses one top-level block and repairs mistakes that it can.
 func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
 	r := repairer{text: t, chunk: c, work: bytes.Clone(t.clean[c.start:c.end])}
 	start := hcl.Pos{Line: c.line, Column: 1, Byte: c.start}

@@ -151,8 +151,8 @@ func overlapSegments(a, b string) (both string, ok bool) {
 	case !strings.Contains(b, "*"):
 		return b, matchSegment(a, b)
 	}
-	// Only the ends can contradict each other: what is between two stars of one
-	// pattern fits into a star of the other.
+	// Only the ends can contradict each other: the text between two stars of
+	// one pattern fits into a star of the other.
 	before, between, after := cutStars(a)
 	otherBefore, otherBetween, otherAfter := cutStars(b)
 	if len(before) < len(otherBefore) {

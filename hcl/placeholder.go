@@ -46,7 +46,7 @@ var (
 	placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 	// otherVariables matches variables of nginx and of shells.
 	otherVariables = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
-	// otherRest matches what other tools write for {rest} and its relatives.
+	// otherRest matches the words of other tools for {rest} and the like.
 	otherRest = regexp.MustCompile(`(?:^|/)\$[0-9]\b|\$(?:uri|request_uri|is_args|args)\b`)
 )
 
@@ -86,8 +86,8 @@ func HasPlaceholder(text string) bool {
 }
 
 // checkPlaceholders reports words in braces that have no meaning, and warns of
-// variables of other programs. flow is what flows into text: only what the file
-// itself says is checked.
+// variables of other programs. flow says what flows into text: only the file's
+// own text is checked.
 func (p place) checkPlaceholders(text string, flow Flow) bool {
 	if !flow.Empty() {
 		text = withoutExpressions(flow.Shown)
@@ -109,7 +109,8 @@ func (p place) checkPlaceholders(text string, flow Flow) bool {
 	return true
 }
 
-// withoutExpressions returns a shown text without what is in ${…} and %{…}.
+// withoutExpressions returns a shown text without the contents of ${…} and
+// %{…}.
 func withoutExpressions(text string) string {
 	var out strings.Builder
 	depth := 0
@@ -141,8 +142,8 @@ func placeholderAdvice(name string) string {
 
 const restAdvice = "write {rest}: what follows the route's path"
 
-// checkTarget reports what neither a path nor a URL can have, and variables of
-// other programs. A redirect has more placeholders than {rest}.
+// checkTarget reports text that neither a path nor a URL can have, and
+// variables of other programs. A redirect has more placeholders than {rest}.
 func (p place) checkTarget(target string, redirect bool) bool {
 	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
 		p.errorf("write %20 for a space", "a path can't contain spaces or control characters")

@@ -16,7 +16,7 @@ import (
 const (
 	// maxDuration bounds how long something may wait.
 	maxDuration = 365 * 24 * time.Hour
-	// maxSize bounds what is written as a number of bytes.
+	// maxSize is the largest size that a file may set, in bytes.
 	maxSize = 1 << 40
 	// maxRate bounds rates and bursts. A higher one limits nothing, and this fits
 	// everywhere.
@@ -113,7 +113,7 @@ func (v value) duration() (duration time.Duration, ok bool) {
 	return duration, true
 }
 
-// durationHint returns what was probably meant by m.
+// durationHint returns the value that was probably meant by m.
 func durationHint(m measure) string {
 	units := map[string]string{
 		"": "s", "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "m", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
@@ -178,7 +178,8 @@ func (v value) bytes(what, kind, per, example, ofNumber string) (n int64, ok boo
 // looseUnit matches units in all forms that people write: "mb", "Kbytes", "MBIT".
 var looseUnit = regexp.MustCompile(`^(?:([KMGkmg])([Ii]?))?(?:(B|(?i:bytes?))|(?i:b|bits?)|)$`)
 
-// bytesHint returns what was probably meant by m: "10mb", "1.5Mbps", "200 KB/s".
+// bytesHint returns the value that was probably meant by m: "10mb", "1.5Mbps",
+// "200 KB/s".
 func bytesHint(m measure, per, example string) string {
 	groups := looseUnit.FindStringSubmatch(m.unit)
 	isBits := strings.Contains(strings.ToLower(m.unit), "bit")
@@ -232,8 +233,8 @@ func (v value) percent(what string) (part float64, ok bool) {
 	return part / 100, true
 }
 
-// percentHint returns what was probably meant by a number: a percentage or a
-// fraction of 1.
+// percentHint returns the value that was probably meant by a number: a
+// percentage or a fraction of 1.
 func percentHint(v value) string {
 	if !v.is(cty.Number) {
 		return ""
@@ -268,7 +269,8 @@ func (v value) rate() (count int, per time.Duration) {
 	return count, per
 }
 
-// rateHint returns what was probably meant by m: "10r/s", "10 per second", "10/min".
+// rateHint returns the value that was probably meant by m: "10r/s", "10 per
+// second", "10/min".
 func rateHint(m measure, example string) string {
 	if m.per == "" || !allDigits.MatchString(m.number) || !slices.Contains([]string{"", "r", "req", "reqs", "request", "requests"}, strings.ToLower(m.unit)) {
 		return example

@@ -204,7 +204,7 @@ func (l *line) repairUnknown(problem *hcl.Diagnostic) {
 // strayStatement is the summary for a line that is neither attribute nor block.
 const strayStatement = "this is neither an attribute nor a block"
 
-// translate explains a syntax error to people who do not know the grammar's words.
+// translate explains a syntax error without the grammar's own words.
 func (l *line) translate(problem *hcl.Diagnostic) (summary, detail string) {
 	switch problem.Summary {
 	case "Argument or block definition required", "Invalid block definition":
@@ -306,9 +306,9 @@ const (
 	maxScanned        = 256 << 10
 )
 
-// reportForeign reports each statement of another tool in the chunk of r and
-// overwrites it. It is for a chunk with a syntax error. Statements that parse are
-// left to the reader, which reports unknown attributes and blocks.
+// reportForeign reports each statement of another tool in the chunk of r, which
+// has a syntax error, and overwrites it. Statements that parse are left to the
+// reader, which reports unknown attributes and blocks.
 func (r *repairer) reportForeign() {
 	var s statementScanner
 	for at := 0; at < len(r.work) && len(r.diags) < maxRepairs && r.text.scanned < maxScanned; {
@@ -332,9 +332,9 @@ func (r *repairer) reportForeign() {
 // oneLine matches a block on one line, with its contents.
 var oneLine = regexp.MustCompile(`^[ \t]*(host|route|service|locals|listen|share)(?:[ \t]+"[^"{}]*")?[ \t]*\{(.*)\}[ \t]*$`)
 
-// reportStatement reports the statement that begins on work[start:end], in a block
-// of the kind inside, if it is another tool's. It returns where the next line
-// begins, or 0 if the line is left as it is.
+// reportStatement reports the statement that begins on work[start:end], in a
+// block of the kind inside, if it is another tool's. It returns where the next
+// line begins, or 0 if the line is left unchanged.
 func (r *repairer) reportStatement(start, end int, inside string) int {
 	line := string(r.work[start:end])
 	code := strings.TrimRight(line[:codeEnd(line)], " \t\r")

@@ -71,7 +71,7 @@ func when(broken bool, detail, format string, args ...any) rule {
 	return rule{broken, detail, format, args}
 }
 
-// passes reports the first rule that is broken, and returns whether there is none.
+// passes reports the first broken rule, and returns true if no rule is broken.
 func (p place) passes(rules ...rule) bool {
 	for _, r := range rules {
 		if r.broken {
@@ -157,7 +157,7 @@ func didYouMean(given string, words []string, otherwise string) string {
 }
 
 // Quote returns text as a string of a Proxyfile. No text can end the string or
-// begin a template in it. What is not valid UTF-8 becomes U+FFFD.
+// begin a template in it. Invalid UTF-8 becomes U+FFFD.
 func Quote(text string) string {
 	var out strings.Builder
 	out.WriteByte('"')

@@ -35,7 +35,7 @@ type scope struct {
 	// localAttrs are the attributes of locals.
 	localAttrs map[string]*attribute
 	services   map[string]*node
-	// path is what is being evaluated, outermost first.
+	// path lists the values being evaluated, outermost first.
 	path []*node
 
 	prepared  map[hclsyntax.Expression]*preparation
@@ -112,8 +112,8 @@ func (s *scope) cycle(n *node) string {
 	return strings.Join(append(steps, n.title), " -> ")
 }
 
-// preparation is what must be known about an expression before meters hide parts
-// of it.
+// preparation is the knowledge about an expression that is needed before meters
+// hide parts of it.
 type preparation struct {
 	references []hcl.Traversal
 	calls      []*hclsyntax.FunctionCallExpr
@@ -163,8 +163,8 @@ func partsOf(expr hclsyntax.Expression) []hclsyntax.Expression {
 	return nil
 }
 
-// value evaluates expr. A mistake is reported once and gives DynamicVal, which is
-// unknown: nothing more is reported about what is made of it.
+// value evaluates expr. A mistake is reported once and gives DynamicVal, which
+// is unknown: nothing more is reported about values made of it.
 func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
 	if t.isRepaired(expr.Range()) {
 		return cty.DynamicVal
@@ -248,7 +248,7 @@ func (s *scope) mayRead(p *preparation) bool {
 	return false
 }
 
-// reportProblem reports what is wrong with expr. Messages of HCL and of functions
+// reportProblem reports the problem of expr. Messages of HCL and of functions
 // quote values: they are not used if secret, when those may be secret.
 func (s *scope) reportProblem(problem *hcl.Diagnostic, expr hclsyntax.Expression, t *text, secret bool) {
 	if strings.Contains(problem.Detail, errWork.Error()) {

@@ -113,7 +113,7 @@ func isCaddyAddress(text string) bool {
 	return caddyAddress.MatchString(text) && (strings.ContainsAny(text, ".:") || strings.HasPrefix(text, "localhost") || strings.HasPrefix(text, "{$"))
 }
 
-// convertCaddy converts what the sites of a Caddyfile proxy.
+// convertCaddy converts the proxied sites of a Caddyfile.
 func convertCaddy(text string) *conversion {
 	c := &conversion{}
 	var h *convertedHost
@@ -189,7 +189,7 @@ var ignoredNginx = regexp.MustCompile(`^(?:proxy_set_header|proxy_http_version|p
 	`proxy_connect_timeout|proxy_cache_bypass|ssl|access_log|error_log|worker_|keepalive|sendfile|tcp_no|default_type|` +
 	`(?:listen|server_name|events|http|user|pid|charset|server_tokens|map_hash_bucket_size)$)`)
 
-// convertNginx converts what the servers of an nginx configuration proxy.
+// convertNginx converts the proxying servers of an nginx configuration.
 func convertNginx(text string) *conversion {
 	c := &conversion{}
 	all := directives(text, true)

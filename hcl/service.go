@@ -140,7 +140,7 @@ func serviceOf(v cty.Value) *Service {
 	return inner.EncapsulatedValue().(*Service)
 }
 
-// What health uses for what is left out.
+// The defaults of health.
 const (
 	defaultInterval = 2 * time.Second
 	defaultProbe    = time.Second

@@ -103,8 +103,8 @@ func (s *scope) isLiteral(expr hclsyntax.Expression) bool {
 	return len(p.references) == 0 && !slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "env" })
 }
 
-// decodePaths decodes paths that match like those of routes. public may be empty;
-// with empty paths nothing would be left.
+// decodePaths decodes paths that match like those of routes. public may be
+// empty; empty paths would share nothing.
 func (d *decoder) decodePaths(b *block, name string) []Name {
 	f, present := d.get(b, name)
 	if !present {
@@ -146,8 +146,8 @@ func values(names []Name) []string {
 	return all
 }
 
-// showEntry checks an entry of what is not hidden from visitors: paths, file names,
-// and parameters of a query.
+// showEntry checks an entry of show: paths, file names, and parameters of a
+// query.
 func (p place) showEntry(text string) string {
 	if !p.passes(
 		when(text == "" || text == "/", `write one like "/rails/mailers"`, "%q in show is not a hidden entry", text),
@@ -288,8 +288,8 @@ const (
 // providers returns the values of relay that are not a relay's domain.
 func providers() []string { return []string{"cloudflare", "localhost.run", "pinggy"} }
 
-// decodeRelays decodes what may carry a share: one relay, or a list that is tried
-// in order.
+// decodeRelays decodes the relays of a share: one, or a list that is tried in
+// order.
 func decodeRelays(v value) []Name {
 	elements := []value{v}
 	if v.isList() {

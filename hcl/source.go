@@ -23,8 +23,8 @@ type source struct {
 type text struct {
 	name string
 	src  []byte
-	// clean is what is parsed. It has the length of src; bytes that are not
-	// allowed in a text are replaced.
+	// clean is the text that is parsed. It has the length of src; bytes that
+	// are not allowed in a text are replaced.
 	clean []byte
 	// repaired are the places of reported mistakes, which were overwritten for the
 	// parser. Nothing more is reported about what overlaps one.
@@ -229,8 +229,8 @@ func invisible(c rune) (name, advice string) {
 }
 
 // The parser and the evaluator recurse for each level of nesting and each
-// operator, and Go cannot recover from a full stack. So both are bounded before
-// the text is parsed. Real files need a tenth of this.
+// operator, and Go cannot recover from a full stack. Therefore both are limited
+// before the text is parsed. Real files need a tenth of this.
 const (
 	maxNesting   = 40
 	maxOperators = 100 // in a row, with no comma between them

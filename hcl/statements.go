@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// finding is what to report about a statement of another tool. Without a summary
-// there is nothing to report.
+// finding is what to report about a statement of another tool. An empty summary
+// means nothing to report.
 type finding struct {
 	summary, detail string
 }
@@ -184,7 +184,7 @@ func (st foreignStatement) assignment() finding {
 	return finding{`an attribute needs "="`, "write " + m[1] + " = " + strings.TrimRight(m[2], ";,")}
 }
 
-// site recognizes a name with what it does: `shop.localhost = 3000`.
+// site recognizes a name with its target: `shop.localhost = 3000`.
 func (st foreignStatement) site() finding {
 	const summary = "a name goes in a host block"
 	if st.inside != "" {
@@ -319,8 +319,8 @@ func (st foreignStatement) plural(name, args string) finding {
 	return finding{}
 }
 
-// isBuiltIn reports a directive of another tool for what devproxy does without
-// being configured.
+// isBuiltIn reports a directive of another tool for a feature that devproxy has
+// without configuration.
 func isBuiltIn(name string) bool {
 	if otherWords()[name] != "" {
 		return false

@@ -127,8 +127,8 @@ func portMember(port uint16) *Member {
 
 var (
 	quotedReference = regexp.MustCompile(`^(service|local|tcp)\.[A-Za-z_][\w-]*$`)
-	// endsInAuthority matches what may be followed by a "/" that is not a path: a
-	// URL without a path, or a port with a host or without.
+	// endsInAuthority matches text after which a "/" is not a path: a URL without
+	// a path, or a port with a host or without.
 	endsInAuthority = regexp.MustCompile(`^(?:[A-Za-z0-9.+-]+://[^/?#]+|[^/?#]*:[0-9]+)$`)
 	// halfURL matches a URL with a slash missing or without its scheme.
 	halfURL     = regexp.MustCompile(`^(?:(https?|h2c):/?|//)([^/:@]+(?::[0-9]+)?)/?$`)

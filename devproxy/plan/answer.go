@@ -9,7 +9,7 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// Answer is what a route answers with.
+// Answer says how a route answers.
 type Answer interface {
 	// String returns the answer in a few words: ":5173", "files site/dist",
 	// "redirect /docs{rest}", "respond 204".
@@ -42,7 +42,7 @@ func (f *Files) lines() []string {
 type TryFiles struct {
 	Files
 	// Whole looks up the whole path, for a folder that a route inherits from its
-	// host. Otherwise what follows the route's path is looked up, as in Files.
+	// host. Otherwise the path after the route's path is looked up, as in Files.
 	Whole bool
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// Conditions are what a request must satisfy other than its path. The zero value
-// accepts every request.
+// Conditions are the requirements on a request other than its path. The zero
+// value accepts every request.
 type Conditions struct {
 	Methods []string  // sorted; empty means any
 	Headers []Pattern // sorted by name, canonical field names
@@ -140,7 +140,7 @@ func (p *Pattern) matchQuery(query string) bool {
 	return false
 }
 
-// unescapeQuery decodes s. What can't be decoded is taken as it is written.
+// unescapeQuery decodes s. Text that can't be decoded is kept as it is written.
 func unescapeQuery(s string) string {
 	if !strings.ContainsAny(s, "%+") {
 		return s

@@ -120,7 +120,7 @@ func differences(a, b *Route) []string {
 // maxChange is how many characters of two values are worth showing.
 const maxChange = 60
 
-// change says how s differs from what it was; empty if it doesn't.
+// change describes how s differs from its previous value; empty if it doesn't.
 func (s namedSetting) change(was namedSetting) []string {
 	if s.text == was.text && reflect.DeepEqual(s.value, was.value) {
 		return nil

@@ -14,8 +14,8 @@ import (
 // written.
 type Effect struct {
 	Kind Kind
-	// Target is what is reached, in canonical form and as it may be shown: the
-	// real path of a folder or socket, "https://api.example.com" of an
+	// Target is the reached target, in canonical form and as it may be shown:
+	// the real path of a folder or socket, "https://api.example.com" of an
 	// upstream. Values of the environment are in it by name. See Here and
 	// Visitors.
 	Target string
@@ -52,7 +52,7 @@ const (
 	KindHealth         Kind = "health"          // values are in a health check
 	KindRewrite        Kind = "rewrite"         // values are in forwarded paths
 	KindMatch          Kind = "match"           // clients can find values by trying
-	KindSetting        Kind = "setting"         // clients can find out what a setting was computed from
+	KindSetting        Kind = "setting"         // clients can find out the value that a setting was computed from
 	KindShare          Kind = "share"           // values are in a share's public settings
 	KindRelay          Kind = "relay"           // a relay that only the Proxyfile names gets the traffic of shares
 )
@@ -63,7 +63,7 @@ const (
 	Here = "this machine"
 	// Visitors are all clients of the plan's hosts.
 	Visitors = "visitors"
-	// Public is the relay of a share, and everyone who has the link.
+	// Public means the relay of a share, and everyone who has the link.
 	Public = "the relay and visitors"
 )
 
@@ -166,8 +166,8 @@ func (h *Host) withhold(gone []*Effect) *Host {
 	return &host
 }
 
-// withhold returns r for host, with Withheld as its answer if it has one of gone.
-// An effect of unknown routes is one of every route.
+// withhold returns r for host, with Withheld as its answer if it has one of the
+// effects in gone. An effect of unknown routes counts for every route.
 func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next := *r
 	next.Host = host
@@ -184,7 +184,8 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next.StripPrefix, next.Rewrite, next.RequestHeaders, next.ResponseHeaders = false, "", nil, nil
 	next.Around = slices.DeleteFunc(slices.Clone(r.Around), func(s Setting) bool { return !admits(s) })
 	if slices.ContainsFunc(w.Effects, func(e *Effect) bool { return e.Kind == KindMatch || e.Computed }) {
-		// Whether its conditions hold, or who gets in, shows what they are made of.
+		// Whether its conditions are met, or which clients get in, reveals the
+		// values in them.
 		next.Exact, next.Match, next.Around = false, Conditions{}, nil
 	}
 	return &next

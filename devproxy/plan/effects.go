@@ -67,9 +67,9 @@ func (c *effects) reach(kind Kind, target string, f hcl.Flow, route *Route, at h
 	c.add(e, route, at)
 }
 
-// setting adds the effect that clients can find out what a setting of route was
-// computed from. A setting that is a variable's value as it is doesn't help them
-// to find out that value.
+// setting adds the effect that clients can find out the values that a setting
+// of route was computed from. A setting that is a variable's value as it is
+// doesn't help them to find out that value.
 func (c *effects) setting(route *Route, f hcl.Flow) {
 	if f.Computed {
 		c.flow(Effect{Kind: KindSetting, Target: Visitors}, f, route)
@@ -97,7 +97,8 @@ func (c *effects) boundary(path string) string {
 	return path
 }
 
-// route adds what a route does: s are its settings with the inherited ones, w is its own block.
+// route adds the effects of a route: s are its settings with the inherited
+// ones, w is its own block.
 func (c *effects) route(r *Route, s *hcl.Settings, w *hcl.Route) {
 	c.own(r, s, w)
 	switch {
@@ -152,7 +153,8 @@ func (c *effects) files(r *Route, f *hcl.Files) {
 	}
 }
 
-// upstream adds what is connected to, and what of the environment it is sent.
+// upstream adds the connected upstream, and the values of the environment that
+// it is sent.
 func (c *effects) upstream(r *Route, s *hcl.Settings, w *hcl.Route) {
 	for i, m := range reached(s.Upstream) {
 		to := c.member(m)
@@ -240,8 +242,8 @@ func redirectTarget(r *hcl.Redirect) (shown, resolved string) {
 	return r.Flow.Shown, resolved
 }
 
-// authorityOfShown returns what comes before the path of a shown URL. What is in
-// ${…} is part of it.
+// authorityOfShown returns the text before the path of a shown URL. A ${…} is
+// part of it.
 func authorityOfShown(text string) string {
 	depth := 0
 	for i, c := range text {
@@ -308,7 +310,8 @@ func (c *effects) names(h *hcl.Host) {
 	}
 }
 
-// sharing adds what a relay and its visitors learn when the project is shared.
+// sharing adds the values that a relay and its visitors learn when the project
+// is shared.
 func (c *effects) sharing() {
 	c.public(c.file.DomainFlow)
 	w := c.file.Share
@@ -381,8 +384,8 @@ func (c *effects) about(header hcl.Range, hosts []*Host) []*Route {
 }
 
 // widen makes the computed effects of kinds and env those of all routes: which
-// routes are withheld must not depend on what was computed. It reports whether
-// there are any.
+// routes are withheld must not depend on a computed value. It reports whether
+// any exist.
 func (c *effects) widen(kinds []Kind, env []string, routes []*Route) (found bool) {
 	for _, e := range c.all {
 		if !e.Computed || !slices.Contains(kinds, e.Kind) || slices.ContainsFunc(env, func(name string) bool { return !slices.Contains(e.Env, name) }) {

@@ -47,9 +47,9 @@ func (t table) find(name string) *Host {
 	return t[name[dot:]]
 }
 
-// normal returns a host name in lower case without its trailing dot. It allocates
-// only when there is an upper-case letter. Letters outside of ASCII stay as they
-// are: folding them could turn one name into another.
+// normal returns a host name in lower case without its trailing dot. It
+// allocates only when there is an upper-case letter. Letters outside of ASCII
+// stay unchanged: folding them could turn one name into another.
 func normal(name string) string {
 	name = strings.TrimSuffix(name, ".")
 	for i := range len(name) {

@@ -21,9 +21,10 @@ type Request struct {
 // Match is the route of a request.
 type Match struct {
 	Route *Route
-	// Taken is what the route's path matched, percent-encoded as it came.
+	// Taken is the part of the path that the route's path matched,
+	// percent-encoded as it came.
 	Taken string
-	// Rest is what follows the route's path, percent-encoded as it came:
+	// Rest is the part after the route's path, percent-encoded as it came:
 	// empty or beginning with "/".
 	Rest string
 
@@ -66,7 +67,7 @@ func newMatch(route *Route, path string) Match {
 	return Match{Route: route, Taken: path[:len(path)-len(rest)], Rest: rest}
 }
 
-// rest returns what follows the route's path in a path that reached it.
+// rest returns the part after the route's path in a path that reached it.
 func (r *Route) rest(path string) string {
 	if r.Exact {
 		return ""
@@ -157,7 +158,7 @@ func (e *NoRouteError) Error() string {
 // differently, or that isn't a valid path. It is answered with 400.
 type PathError struct {
 	Path string // as it came
-	// Reason is what is wrong with it, to be read after "the path …".
+	// Reason describes the problem, to be read after "the path …".
 	Reason string
 }
 

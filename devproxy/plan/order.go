@@ -72,7 +72,7 @@ func (b *builder) findUnreachable(host *Host, ranges map[*Route]hcl.Range) {
 		}
 		for _, e := range slices.Backward(earlier) {
 			if e.ID != r.ID && e.Match.covers(&r.Match) {
-				b.warnf(ranges[r], "the route at "+e.Source.String()+" takes all its requests", "route %q can never match", r.Label())
+				b.warnf(ranges[r], "the route at "+e.Source.String()+" gets all its requests", "route %q can never match", r.Label())
 				break
 			}
 		}

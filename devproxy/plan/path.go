@@ -169,7 +169,7 @@ func withoutDots(c cutter) (path string, climbs bool) {
 	return path, climbs
 }
 
-// withoutParameters returns path without ";" and what follows it in each
+// withoutParameters returns path without ";" and the text after it in each
 // segment. Servlet containers take "/admin;x" and "/a/..;/admin" for "/admin"
 // (RFC 3986 section 3.3 leaves ";" to them).
 func withoutParameters(path string, by separators) string {
@@ -199,7 +199,7 @@ func unhex(s string) (c byte, ok bool) {
 	return high<<4 | low, high < 16 && low < 16
 }
 
-// hexValue returns 16 for what is not a hexadecimal digit.
+// hexValue returns 16 for any byte that is not a hexadecimal digit.
 func hexValue(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':

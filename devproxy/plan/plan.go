@@ -14,7 +14,7 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// Plan is what devproxy serves: hosts with their routes, with everything
+// Plan lists the hosts that devproxy serves and their routes, with everything
 // inherited filled in. Plans are immutable and safe for concurrent use.
 type Plan struct {
 	hosts  []*Host
@@ -94,8 +94,8 @@ type Source struct {
 	Text string // the line without surrounding white space
 }
 
-// String returns the place as editors take it: "Proxyfile:3". It is empty for
-// what is not written in a file.
+// String returns the place as editors take it: "Proxyfile:3". It is empty for a
+// value that is not written in a file.
 func (s Source) String() string {
 	if s.Line == 0 {
 		return s.File
@@ -119,7 +119,7 @@ func sourceOf(file *hcl.File, r hcl.Range) Source {
 	return Source{File: r.File, Line: r.Start.Line, Text: string(bytes.TrimSpace(line))}
 }
 
-// Env is what a plan depends on other than its file.
+// Env has the inputs of a plan other than its file.
 type Env struct {
 	// Bound are the addresses that devproxy listens on. An upstream with one of
 	// them is a loop, which is an error.
@@ -128,7 +128,7 @@ type Env struct {
 	// something that a share hides. If it doesn't, near is the entry that was
 	// probably meant. A nil CheckShow accepts every entry.
 	CheckShow func(entry string) (near string, ok bool)
-	// Root is the project's folder, with links resolved. What is below it is
+	// Root is the project's folder, with links resolved. Everything below it is
 	// inside the project. Empty means the folder of the Proxyfile.
 	Root string
 }
@@ -199,7 +199,8 @@ func (b *builder) errorf(at hcl.Range, detail, format string, args ...any) {
 	b.diagnose(hcl.Error, at, detail, format, args...)
 }
 
-// warnf adds a warning, once: what a host says applies to several routes.
+// warnf adds a warning, once, since a host's attribute applies to several
+// routes.
 func (b *builder) warnf(at hcl.Range, detail, format string, args ...any) {
 	b.diagnose(hcl.Warning, at, detail, format, args...)
 }

@@ -114,8 +114,8 @@ func (r *Route) SameResponses(other *Route) bool {
 	return forwards && sameAnswer(r.Answer, other.Answer) && reflect.DeepEqual(r.forwarding(), other.forwarding())
 }
 
-// forwarding returns the settings that decide what an upstream is sent and what
-// is made of its response.
+// forwarding returns the settings that change the request to an upstream and
+// its response.
 func (r *Route) forwarding() []namedSetting {
 	proto := hcl.ForwardedHTTPS
 	if r.ForwardedHTTP {
@@ -148,7 +148,7 @@ func (r *Route) settings() []namedSetting {
 	return list
 }
 
-// lines describes what the route does, with one line for each setting.
+// lines describes the route, with one line for each setting.
 func (r *Route) lines() []string {
 	lines := r.Answer.lines()
 	for _, s := range r.settings() {
@@ -189,8 +189,8 @@ func (r *Route) same(other *Route) bool {
 	return r == other || r != nil && other != nil && r.effect == other.effect
 }
 
-// mapsPath reports whether the answer depends on what follows the route's path,
-// and not on the whole path as it came.
+// mapsPath reports whether the answer depends on the part after the route's
+// path, and not on the whole path as it came.
 func (r *Route) mapsPath() bool {
 	switch a := r.Answer.(type) {
 	case *Files:
@@ -219,7 +219,7 @@ func compareRoutes(routes []*Route) {
 			switch s.(type) {
 			case Access, BasicAuth:
 				guard[s.Name()] = s
-			case Compress: // changes no more than how a response is sent
+			case Compress: // only changes how a response is sent
 			default:
 				around[s.Name()] = s
 			}
@@ -232,7 +232,7 @@ func compareRoutes(routes []*Route) {
 		var answer any = r.Answer
 		switch a := r.Answer.(type) {
 		case *Upstream:
-			answer = a.Key // its text is for people
+			answer = a.Key // its text is only for people
 		case *Withheld:
 			answer = r.ID
 		}
@@ -251,8 +251,8 @@ func asText(values ...any) string {
 	return string(text)
 }
 
-// route returns w with what it leaves out taken from h, or nil if neither has an
-// answer.
+// route returns w with missing attributes taken from h, or nil if neither has
+// an answer.
 func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 	s := inherit(&h.Settings, &w.Settings)
 	at := answerRange(&s)
@@ -287,7 +287,7 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 	return r
 }
 
-// inherit returns route's settings with what they leave out taken from host, the
+// inherit returns route's settings with missing ones taken from host, the
 // answer included. The settings of a service come in between: first the route,
 // then the service of its upstream, then the host.
 func inherit(host, route *hcl.Settings) hcl.Settings {

@@ -15,9 +15,9 @@ import (
 // Setting is something that a route puts around its answer, such as a cache. It
 // is immutable plain data: reflect.DeepEqual tells whether two are equal.
 //
-// To add one, write its type, its lines in around and inheritAround, its entry in
-// sinks, and its handler in package middleware. Printing, comparing and explaining
-// a route need no more than these methods.
+// To add one, write its type, its lines in around and inheritAround, its entry
+// in sinks, and its handler in package middleware. Printing, comparing and
+// explaining a route need only these methods.
 type Setting interface {
 	// Name returns the attribute of the Proxyfile.
 	Name() string
@@ -40,7 +40,7 @@ type namedSetting struct {
 	name  string
 	text  string // empty for none
 	usual string // the text that is not worth printing
-	value any    // what is compared in addition to text
+	value any    // the value to compare in addition to text
 }
 
 // around returns the settings around an answer, in the order in which a request
@@ -58,8 +58,8 @@ func (b *builder) around(s *hcl.Settings) []Setting {
 	return slices.DeleteFunc(all, func(s Setting) bool { return s == nil })
 }
 
-// inheritAround takes what a route's settings s leave out from its host. Users
-// and ranges are taken whole: a mixture of two lists could let in, or shut out,
+// inheritAround fills missing settings of a route's s from its host. Users and
+// ranges are taken whole: a mixture of two lists could let in, or shut out,
 // someone unexpected.
 func inheritAround(s, host *hcl.Settings) {
 	s.CORS = cmp.Or(s.CORS, host.CORS)
@@ -143,7 +143,7 @@ func covered(p netip.Prefix, ranges []netip.Prefix) bool {
 	})
 }
 
-// RateKey is what a rate limit counts by.
+// RateKey says what a rate limit counts by.
 type RateKey = hcl.RateKey
 
 // The keys of a rate limit.
@@ -353,7 +353,8 @@ type Simulate struct {
 // Name returns "simulate".
 func (s Simulate) Name() string { return "simulate" }
 
-// String lists what is simulated: "delay 300ms, errors 5%, bandwidth 200kB/s".
+// String lists the simulated conditions: "delay 300ms, errors 5%, bandwidth
+// 200kB/s".
 func (s Simulate) String() string {
 	var parts []string
 	if s.Delay > 0 {
@@ -441,9 +442,9 @@ type sink struct {
 	why   string // kinds is empty
 }
 
-// sinks has an entry for each attribute of the language. Where kinds is
-// empty, and for true, false, null and empty values, a computed value is
-// nevertheless an effect of KindSetting, or of KindShare in what is about shares.
+// sinks has an entry for each attribute of the language. Where kinds is empty,
+// and for true, false, null and empty values, a computed value is nevertheless
+// an effect of KindSetting, or of KindShare in attributes about shares.
 func sinks() map[string]sink {
 	has := func(kinds ...Kind) sink { return sink{kinds: kinds} }
 	none := func(why string) sink { return sink{why: why} }

@@ -34,8 +34,8 @@ type Share struct {
 	Listed bool
 	// Name is a plain, permanent label; empty means unguessable names.
 	Name string
-	// Password is what every visitor must enter; empty means none, unless Unset is
-	// not empty.
+	// Password is the password that every visitor must enter; empty means none,
+	// unless Unset is not empty.
 	Password string
 	// Unset is the environment variable of Password, if it has no value. Such a
 	// share must not start: it would be open.
@@ -101,7 +101,8 @@ func (s *Share) sharing() map[string]bool {
 	return hosts
 }
 
-// settings returns s with only what the share block says, apart from its hosts.
+// settings returns s with only the share block's attributes, apart from its
+// hosts.
 func (s *Share) settings() Share {
 	return Share{
 		Relays: s.Relays, Name: s.Name, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public,
@@ -134,7 +135,7 @@ func (b *builder) share() *Share {
 	return s
 }
 
-// show sets what the share does not hide.
+// show sets the entries that the share does not hide.
 func (b *builder) show(s *Share, w *hcl.Share) {
 	for _, entry := range w.Show {
 		s.Show = append(s.Show, entry.Value)
@@ -149,7 +150,7 @@ func (b *builder) show(s *Share, w *hcl.Share) {
 		if near != "" {
 			detail = fmt.Sprintf("did you mean %q?", near)
 		}
-		b.errorf(entry.Range, detail, "%q in show is not something that a share hides", entry.Value)
+		b.errorf(entry.Range, detail, "%q in show is not hidden by a share", entry.Value)
 	}
 }
 

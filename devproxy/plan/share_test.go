@@ -101,8 +101,8 @@ func TestShow(t *testing.T) {
 		return map[string]string{"/b": "/bb"}[entry], entry == "/a"
 	}})
 	want := hcl.Diagnostics{
-		{Severity: hcl.Error, Summary: `"/b" in show is not something that a share hides`, Detail: `did you mean "/bb"?`, Range: file.Share.Show[1].Range},
-		{Severity: hcl.Error, Summary: `"/c" in show is not something that a share hides`, Detail: "to see what hides a path: devproxy explain --share PATH", Range: file.Share.Show[2].Range},
+		{Severity: hcl.Error, Summary: `"/b" in show is not hidden by a share`, Detail: `did you mean "/bb"?`, Range: file.Share.Show[1].Range},
+		{Severity: hcl.Error, Summary: `"/c" in show is not hidden by a share`, Detail: "to see what hides a path: devproxy explain --share PATH", Range: file.Share.Show[2].Range},
 	}
 	if diff := cmp.Diff(want, diags); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

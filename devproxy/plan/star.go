@@ -15,9 +15,9 @@ import (
 // starCount returns the number of stars in a path or segment.
 func starCount(path string) int { return strings.Count(path, "*") }
 
-// comparePaths sorts paths by how exactly they say what they match: more segments,
-// then fewer segments with a star, then more characters other than stars, then
-// fewer stars. If one of two paths matches everything that the other matches, the
+// comparePaths sorts paths by how specific they are: more segments, then fewer
+// segments with a star, then more characters other than stars, then fewer
+// stars. If one of two paths matches everything that the other matches, the
 // narrower comes first. Two that compare equal can match the same path: see
 // hcl.Overlap.
 func comparePaths(a, b string) int {
@@ -44,10 +44,9 @@ func countSegments(path string) (segments, starred int) {
 }
 
 // starred are the children of a node whose segments have a star. They are found
-// by what comes before the first star, then by what comes after the last: however
+// by the text before the first star, then by the text after the last: however
 // many there are, a request looks at one map entry for each length that occurs.
-// Only segments that differ in nothing but what is between two stars are tried
-// one by one.
+// Only segments that differ just between two stars are tried one by one.
 type starred struct {
 	lengths []int // of the keys, longest first
 	before  map[string]*starEnds
@@ -65,8 +64,7 @@ type starChild struct {
 	node    *node
 }
 
-// grow returns the child for a segment with a star. It makes one if there is
-// none.
+// grow returns the child for a segment with a star. It makes one if needed.
 func (s *starred) grow(segment string) *starChild {
 	parts := strings.Split(segment, "*")
 	before, between, after := parts[0], parts[1:len(parts)-1], parts[len(parts)-1]
@@ -130,7 +128,7 @@ func (s *starred) visit(search *search, segment string, rest cutter, r *Request)
 // decoded bytes.
 type encoded string
 
-// first returns the first byte of s, which is not empty, and what follows it.
+// first returns the first byte of s, which is not empty, and the rest.
 func (s encoded) first() (c byte, rest encoded) {
 	if s[0] != '%' {
 		return s[0], s[1:]

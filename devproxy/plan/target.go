@@ -7,15 +7,15 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// restMark is replaced in a rewrite or a redirect by what follows the route's
+// restMark is replaced in a rewrite or a redirect by the part after the route's
 // path.
 const restMark = "{rest}"
 
 // Target returns the path to forward for the path that came, both
-// percent-encoded: with strip_prefix or rewrite applied, or rawPath itself. What
-// is kept of rawPath is kept byte for byte. A changed path begins with exactly
-// one "/", so that no one takes what follows for an authority (RFC 3986 section
-// 3.3); rawPath itself may begin with several.
+// percent-encoded: with strip_prefix or rewrite applied, or rawPath itself. The
+// kept part of rawPath is kept byte for byte. A changed path begins with
+// exactly one "/", so that no one takes what follows for an authority (RFC 3986
+// section 3.3); rawPath itself may begin with several.
 func (m Match) Target(rawPath string) string {
 	switch {
 	case m.Route.Rewrite != "":
@@ -51,8 +51,8 @@ func oneSlash(path string) string {
 	return "/" + strings.TrimLeft(path, "/")
 }
 
-// FilesPath returns what is looked up in the folder of a route with files,
-// percent-encoded: what follows the route's path, and for an exact route the
+// FilesPath returns the path to look up in the folder of a route with files,
+// percent-encoded: the part after the route's path, and for an exact route the
 // last segment of the path.
 func (m Match) FilesPath() string {
 	if m.Route.Exact {
@@ -61,7 +61,8 @@ func (m Match) FilesPath() string {
 	return m.Rest
 }
 
-// TryPath returns what is looked up in the folder of try_files, percent-encoded.
+// TryPath returns the path to look up in the folder of try_files,
+// percent-encoded.
 func (m Match) TryPath() string {
 	if m.Route.TryFiles.Whole {
 		return m.Taken + m.Rest
@@ -69,10 +70,10 @@ func (m Match) TryPath() string {
 	return m.FilesPath()
 }
 
-// Prefix returns the path that strip_prefix removes, for X-Forwarded-Prefix: the
-// route's path; if that has stars, what it matched, with one "/" before each
-// segment. What the client wrote is percent-encoded: apps put the prefix before
-// the paths of their links, and "/\\" would begin an authority there.
+// Prefix returns the path that strip_prefix removes, for X-Forwarded-Prefix:
+// the route's path; if that has stars, the matched text, with one "/" before
+// each segment. The client's text is percent-encoded: apps put the prefix
+// before the paths of their links, and "/\\" would begin an authority there.
 func (m Match) Prefix() string {
 	if starCount(m.Route.Path) == 0 {
 		return m.Route.Path
@@ -86,8 +87,8 @@ func (m Match) Prefix() string {
 	return path.String()
 }
 
-// Values are the values of placeholders in one request. What a client wrote is
-// in them as it came; how it is encoded depends on where it goes.
+// Values are the values of placeholders in one request. The client's text is in
+// them as it came; its encoding depends on its destination.
 type Values struct {
 	Client string // {client}: the client's address, or "unknown"
 	Host   string // {host}: the requested authority, with its port if it has one
@@ -176,11 +177,11 @@ func (m Match) value(name string) string {
 // kept, unless the target has {uri} or {query}. It is empty when the route's
 // answer is not a redirect.
 //
-// A target on this host stays on it, whatever the client's path is. What the
-// client wrote keeps its escapes in a path, and as {query} after "?" or "&". As
-// the value of a parameter, nothing in it ends that value: {path} and {rest} keep
-// their escapes, so that decoding gives the text that they mean, and the others
-// are encoded, so that decoding gives what came.
+// A target on this host stays on it, whatever the client's path is. The
+// client's text keeps its escapes in a path, and as {query} after "?" or "&".
+// As the value of a parameter, nothing in it ends that value: {path} and {rest}
+// keep their escapes, so that decoding gives the text that they mean, and the
+// others are encoded, so that decoding gives what came.
 func (m Match) Location(rawQuery string) string {
 	redirect, ok := m.Route.Answer.(*Redirect)
 	if !ok {
@@ -237,22 +238,23 @@ func (m Match) inURL(part hcl.Part, before string) string {
 	return encode(value, inURL)
 }
 
-// charset are the bytes that stay as they are, in addition to letters, digits
-// and escapes.
+// charset are the bytes that stay unchanged, in addition to letters, digits and
+// escapes.
 type charset string
 
 const (
 	// inPath is the rest of pchar and "/" (RFC 3986 section 3.3).
 	inPath charset = "-._~!$&'()*+,;=:@/"
-	// inURL are the printable characters: what a client or a Proxyfile wrote
-	// as a URL is kept, but can't begin a new line. A backslash is left out:
-	// browsers read it as "/".
+	// inURL are the printable characters: a URL from a client or a Proxyfile is
+	// kept, but can't begin a new line. A backslash is left out: browsers read
+	// it as "/".
 	inURL charset = inPath + "?#[]\"<>^`{|}"
 	// inField is everything printable.
 	inField charset = inURL + "\\"
-	// inAuthority is what a host and its port consist of.
+	// inAuthority are the characters of a host and its port.
 	inAuthority charset = "-._~[]:"
-	// inValue is what has no meaning of its own in a query, or within a path.
+	// inValue are the characters without a special meaning in a query, or
+	// within a path.
 	inValue charset = "-._~/:@,"
 )
 

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// tree finds a host's route by walking the segments of a path. It is as deep
-// as the host's longest route, however long the path is. A request visits a node
-// at most once: it costs no more than there are routes whose beginnings fit, and
-// without stars no more than the longest route has segments.
+// tree finds a host's route by walking the segments of a path. It is as deep as
+// the host's longest route, however long the path is. A request visits a node
+// at most once: its cost is at most the number of routes whose beginnings fit,
+// and without stars at most the number of segments of the longest route.
 type tree struct {
 	root *node
 	// longest is the length of the longest segment of any route without a star.
@@ -112,7 +112,7 @@ type search struct {
 	all  []*Route
 }
 
-// visit looks at n and below it, with what c has left of the path of r.
+// visit looks at n and below it, with the rest of c in the path of r.
 func (s *search) visit(n *node, c cutter, r *Request) {
 	if s.best != nil && n.first >= s.best.rank {
 		return

@@ -88,7 +88,7 @@ type Member struct {
 	Within string
 }
 
-// key returns m as text, without what is only for people.
+// key returns m as text, without the parts that are only for people.
 func (m *Member) key() string {
 	key := fmt.Sprintf("%s %s %s", m.Scheme, m.Network, strings.Join(m.Addrs, ","))
 	for _, part := range []struct{ name, value string }{{"within", m.Within}, {"host", m.Authority}, {"tls", m.ServerName}} {
@@ -209,8 +209,8 @@ func resolve(m hcl.Member, authority string, skipVerify bool) Member {
 		member.Authority = hostPort(string(m.Scheme), strings.Trim(m.Host, "[]"), strconv.Itoa(int(m.Port)))
 	}
 	if m.Scheme == hcl.SchemeHTTPS {
-		// Without TLS there is nothing to verify: the same address with and
-		// without tls_skip_verify is then the same upstream.
+		// Without TLS nothing is verified: the same address with and without
+		// tls_skip_verify is then the same upstream.
 		member.SkipVerify = skipVerify || local
 		member.ServerName = serverName(m.Host, authority)
 	}
