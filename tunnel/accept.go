@@ -20,7 +20,7 @@ import (
 type Acceptor struct {
 	// Admit decides about a new session of key; hello is Config.Hello. The
 	// answer, at most MaxPayload bytes, is handed to the agent. A *Refusal is
-	// sent to it as it is, any other error as CodeFailed.
+	// sent to it unchanged, any other error as CodeFailed.
 	Admit func(ctx context.Context, key ed25519.PublicKey, hello []byte, from net.Addr) (answer []byte, err error)
 	// Established is called once for every new session, before its first
 	// frame; it must not block. An older session of the same key has ended
@@ -38,7 +38,7 @@ type Acceptor struct {
 }
 
 // Join reads a lane's hello and joins it to its session. It returns when the
-// handshake is over, at most HandshakeTimeout later; the lane is closed when
+// handshake has ended, at most HandshakeTimeout later; the lane is closed when
 // it failed.
 func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
 	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
@@ -99,8 +99,8 @@ func (a *Acceptor) register(s *Session) {
 	a.Established(s)
 }
 
-// replaced ends a session when a newer one of its key begins. One that drains ends
-// without help.
+// replaced ends a session when a newer session of the same key begins. A
+// draining session ends on its own.
 func (s *Session) replaced() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,7 @@ import "time"
 // written on a stream that the agent opens with the head ControlHead. The relay's
 // whole answer there is a Reply. (The hello of a new session is a Claim alone.)
 type Request struct {
-	// Op is "claim", to change what is shared, or "end", to end the link for good.
+	// Op is "claim", to change the share, or "end", to end the link for good.
 	Op    string `json:"op"`
 	Claim *Claim `json:"claim,omitempty"`
 }

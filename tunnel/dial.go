@@ -13,7 +13,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// Config is what the dialling end of a session needs.
+// Config configures the dialling end of a session.
 type Config struct {
 	// Key is the key that the lanes prove.
 	Key ed25519.PrivateKey
@@ -22,17 +22,17 @@ type Config struct {
 	Dial func(ctx context.Context) (Lane, error)
 	// Hello is the opaque payload of a new session, at most MaxPayload bytes.
 	Hello []byte
-	// Budget bounds what the session holds, with others that share it; nil is
-	// a bound of 256 MiB for this session.
+	// Budget bounds what the session holds, with others that share it; nil
+	// means 256 MiB for this session alone.
 	Budget *budget.Budget
 	// Log receives details for debugging; nil discards them.
 	Log *slog.Logger
 }
 
 // Dial opens a session: it dials the first lane and proves the key. The answer
-// is what the accepting end's Admit returned. The session dials further lanes
-// itself, and again when lanes are lost, until it ends. A *Refusal is the error when
-// the other end refuses the session.
+// is the one that the accepting end's Admit returned. The session dials further
+// lanes itself, and again when lanes are lost, until it ends. A *Refusal is the
+// error when the other end refuses the session.
 func Dial(ctx context.Context, cfg Config) (s *Session, answer []byte, err error) {
 	if len(cfg.Hello) > MaxPayload {
 		return nil, nil, fmt.Errorf("a hello of %d bytes; at most %d are allowed", len(cfg.Hello), MaxPayload)
@@ -191,7 +191,7 @@ func (d *dialer) join(wait, patience time.Duration, hurried <-chan struct{}) {
 	}
 }
 
-// failed counts a failure. A session that the other end no longer has is over with
+// failed counts a failure. A session that the other end no longer has ends with
 // its last lane.
 func (d *dialer) failed(err error) {
 	s := d.session

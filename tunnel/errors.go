@@ -38,7 +38,7 @@ func protocolErrorf(format string, args ...any) *ProtocolError {
 // Refusal is how one end refuses something to the other, or ends the session.
 type Refusal struct {
 	Code Code
-	// Message is for people, at most 256 bytes; longer ones are cut.
+	// Message is text for people, at most 256 bytes; longer texts are cut.
 	Message string
 }
 
@@ -82,7 +82,7 @@ type Code uint16
 // The codes.
 const (
 	codeClosed  Code = 0 // Close was called
-	codeDrained Code = 7 // the last stream of a drained session is over
+	codeDrained Code = 7 // the last stream of a drained session has ended
 
 	CodeFailed    Code = 1 // something failed at the other end
 	CodeBadHello  Code = 2 // the hello cannot be read, or has another version

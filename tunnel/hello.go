@@ -28,7 +28,7 @@ const (
 
 // Binding is the TLS exporter (RFC 8446 section 7.5) that a lane's handshake
 // signs: 32 bytes that both ends of a connection know and that no other
-// connection has. It fails before the TLS handshake is over.
+// connection has. It fails before the TLS handshake has ended.
 func Binding(state tls.ConnectionState) ([]byte, error) {
 	if state.Version < tls.VersionTLS13 {
 		return nil, errors.New("a lane needs TLS 1.3")
@@ -82,7 +82,7 @@ func readHello(r io.Reader, binding []byte) (hello, error) {
 	}
 	h := hello{session: sessionID(b[len(magic)+1 : keyAt]), key: b[keyAt : fixed-2 : fixed-2], payload: tail[:size]}
 	if !ed25519.Verify(h.key, proof(binding, append(b, h.payload...)), tail[size:]) {
-		return hello{}, &Refusal{CodeBadProof, "the proof does not fit this connection: something between decrypts TLS, or the hello was copied from another"}
+		return hello{}, &Refusal{CodeBadProof, "the proof does not fit this connection: something on the way decrypts TLS, or the hello was copied from another"}
 	}
 	return h, nil
 }

@@ -86,7 +86,8 @@ func pieces(stream uint64, n, size, step int) []wireFrame {
 	return frames
 }
 
-// TestBreaches: an end that breaks the rules gets the reason, and the session is over.
+// TestBreaches: an end that breaks the rules gets the reason, and the session
+// has ended.
 func TestBreaches(t *testing.T) {
 	for plays, bit := range map[side]uint64{dials: 1, accepts: 0} {
 		for name, b := range breaches(bit) {
@@ -219,7 +220,7 @@ func TestKeptBound(t *testing.T) {
 		if kept < keptBytes || kept > most {
 			t.Errorf("it keeps %d bytes; want %d to %d", kept, keptBytes, most)
 		}
-		// The rest goes on as it is acknowledged.
+		// The rest continues as it is acknowledged.
 		p.mu.Lock()
 		p.mute = false
 		p.send(wireFrame{kind: kindAck, lane: 1, number: p.counted})

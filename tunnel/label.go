@@ -67,8 +67,8 @@ func TokenName(name string) bool {
 	return ok
 }
 
-// PlainName reports whether the first label of name is one that people choose:
-// shaped neither like an unguessable name nor like the zone of a key.
+// PlainName reports whether the first label of name is a label that people
+// choose: shaped neither like an unguessable name nor like the zone of a key.
 func PlainName(name string) bool {
 	label, _, _ := strings.Cut(name, ".")
 	return label != "" && !TokenName(label) && !isGenerated(label, ZoneLength)

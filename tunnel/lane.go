@@ -85,7 +85,7 @@ func (l *lane) usable() bool { return !l.dead && l.retiring.IsZero() }
 func (l *lane) run() {
 	l.session.lost(l, l.read())
 	// Where the session sends its reason, that goes out before the lane is closed:
-	// closeWith gives the other end closeTimeout for it.
+	// closeWith gives the other end closeTimeout to read it.
 	_, _ = io.Copy(io.Discard, l.conn)
 	l.close()
 }
@@ -108,8 +108,8 @@ func (l *lane) read() error {
 // batches are the buffers of writes.
 var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes+overhead); return &b }}
 
-// write writes what the session has for the lane, until there is nothing left. A lane
-// with nothing to write has no goroutine for it, and no buffer.
+// write writes the session's frames for the lane until none are left. A lane
+// with nothing to write has neither a writing goroutine nor a buffer.
 func (l *lane) write() {
 	b := batches.Get().(*[]byte)
 	defer batches.Put(b)
@@ -124,8 +124,8 @@ func (l *lane) write() {
 	}
 }
 
-// closeWith writes a last frame and closes the lane. A writer that is stuck is given
-// up: the deadline ends both. What the other end still sends is read until it
+// closeWith writes a last frame and closes the lane. A writer that is stuck is
+// given up: the deadline ends both. Data from the other end is read until it
 // closes, since closing before that could destroy the last frame (RFC 1122
 // section 4.2.2.13).
 func (l *lane) closeWith(last wireFrame) {

@@ -2,8 +2,8 @@ package tunnel
 
 import "time"
 
-// Limits of what one end accepts from the other. They are part of the protocol
-// (spec.md): a session ends when one end exceeds them.
+// Limits on the data that one end accepts from the other. They are part of the
+// protocol (spec.md): a session ends when one end exceeds them.
 const (
 	// MaxPayload bounds Config.Hello and its answer, in bytes.
 	MaxPayload = 16 << 10

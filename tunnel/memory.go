@@ -7,10 +7,10 @@ import (
 )
 
 // The memory that a session makes this end hold is counted in an account of
-// Config.Budget or Acceptor.Budget: bytes that came and were not read, bytes that were
-// sent and not acknowledged, and a cost for each stream and frame.
-// The budget evicts: first the stream that holds most, and the session when no
-// stream holds much.
+// Config.Budget or Acceptor.Budget: bytes that came and were not read, bytes
+// that were sent and not acknowledged, and a cost for each stream and frame.
+// The budget evicts: first the stream that holds the most, and the session when
+// no stream holds much.
 
 const (
 	// ownMemory bounds a session that is given no budget, in bytes.
@@ -40,7 +40,7 @@ const (
 // errMemory ends a session that holds too much.
 var errMemory = &Refusal{CodeBusy, "the session holds too much memory at the other end; try again"}
 
-// usage counts what a session holds and has carried.
+// usage counts the bytes that a session holds and has carried.
 type usage struct {
 	account *budget.Account // of everything that the session holds
 	held    int             // in account, except unread
@@ -115,8 +115,8 @@ func (st *Stream) countLocked() {
 	}
 }
 
-// Hold counts n bytes that the stream's user holds for it, until the user calls
-// Close or Reset. They count like bytes that came on it: the stream that holds
+// Hold counts n bytes that the stream's user keeps for it, until the user calls
+// Close or Reset. They count like received bytes: the stream that holds the
 // most is reset when memory is short, and counts nothing from then on.
 func (st *Stream) Hold(n int) {
 	st.session.mu.Lock()

@@ -142,7 +142,7 @@ func streamIDs(plays side, from, n int) []uint64 {
 }
 
 // TestUnreadBound: streams that no one reads cost no more than the budget,
-// whether they go on or are over; the one that holds most is reset.
+// whether they go on or are over; the one that holds the most is reset.
 func TestUnreadBound(t *testing.T) {
 	const most = 4 << 20
 	for _, plays := range []side{dials, accepts} {
@@ -184,7 +184,7 @@ func TestUnreadBound(t *testing.T) {
 	}
 }
 
-// TestWorstSession: of the sessions that share a budget, the one that holds
+// TestWorstSession: of the sessions that share a budget, the one that holds the
 // most gives way, stream by stream; the others lose nothing.
 func TestWorstSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -209,8 +209,8 @@ func TestWorstSession(t *testing.T) {
 	})
 }
 
-// TestManySmall: where no stream holds much, the session that holds most ends,
-// and tells the other end that it may come again.
+// TestManySmall: where no stream holds much, the session that holds the most
+// ends, and tells the other end that it may come again.
 func TestManySmall(t *testing.T) {
 	for name, accepted := range map[string]bool{"accepted": true, "not accepted": false} {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,8 @@ import (
 
 // NameError is the error of a claim from which no public names can be made.
 type NameError struct {
-	// Reason is what is wrong, Fix the edit or command that corrects it.
+	// Reason says why the name is refused, and Fix is the edit or command that
+	// corrects it.
 	Reason, Fix string
 }
 

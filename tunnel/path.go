@@ -160,9 +160,9 @@ func (q *scheduler) hasEmptyQueues() bool {
 }
 
 // Tune asks the kernel for two things that lanes need: a small buffer of unsent
-// bytes, so that the last bytes written do not wait long, and the congestion control
-// named ("bbr"; "system" and "" leave the system's). What the system does not offer
-// is not changed.
+// bytes, so that the last bytes written do not wait long, and the congestion
+// control named ("bbr"; "system" and "" leave the system's). Settings that the
+// system does not offer are not changed.
 func Tune(c *net.TCPConn, congestion string) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -171,5 +171,5 @@ func Tune(c *net.TCPConn, congestion string) {
 	_ = raw.Control(func(fd uintptr) { tuneSocket(fd, congestion) }) // only makes it faster
 }
 
-// unsentBytes is what may wait unsent in the kernel (TCP_NOTSENT_LOWAT).
+// unsentBytes limits the unsent bytes in the kernel (TCP_NOTSENT_LOWAT).
 const unsentBytes = 16 << 10

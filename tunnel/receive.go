@@ -177,8 +177,8 @@ func (st *Stream) dropReceivedLocked() {
 	st.countLocked()
 }
 
-// noteEnd notes the end that a data frame may bring. It refuses one that goes beyond
-// the credit or contradicts what has come.
+// noteEnd notes the end that a data frame may bring. It refuses an end that
+// exceeds the credit or contradicts earlier frames.
 func (in *receiver) noteEnd(f wireFrame) error {
 	end, isEnd := f.number+uint64(len(f.data)), f.kind&flagFin != 0
 	switch {

@@ -24,7 +24,7 @@ type scheduler struct {
 	resent  uint64 // payload bytes that were sent again or twice
 }
 
-// lane returns the lane with this number; nil for one that is gone.
+// lane returns the lane with this number; nil if it has been removed.
 func (q *scheduler) lane(number uint64) *lane {
 	i := slices.IndexFunc(q.lanes, func(l *lane) bool { return uint64(l.number) == number })
 	if i < 0 {
@@ -150,8 +150,8 @@ func (q *scheduler) carriesLong(l *lane, now time.Time) bool {
 	return place >= free(n)
 }
 
-// pull tells a lane that there are bytes for it: of those that could write, the one
-// with the least in flight. It reports whether there was one.
+// pull notifies a lane that it has bytes to write: of the lanes that could
+// write, the one with the least in flight. It reports whether it found one.
 func (q *scheduler) pull() bool {
 	now := time.Now()
 	idle := q.pick(func(l *lane) bool {

@@ -70,16 +70,16 @@ func (st *Stream) writeErrLocked() error {
 	return st.writeBy.err()
 }
 
-// enforceLocked frees memory, of the session of the budget that holds most. It
-// unlocks the session meanwhile.
+// enforceLocked frees memory, of the session of the budget that holds the most.
+// It unlocks the session meanwhile.
 func (st *Stream) enforceLocked() {
 	st.session.mu.Unlock()
 	defer st.session.mu.Lock()
 	st.usage.account.Enforce()
 }
 
-// CloseWrite ends the direction that this end writes; the other end reads io.EOF after
-// the last byte. Reading goes on.
+// CloseWrite ends the direction that this end writes; the other end reads
+// io.EOF after the last byte. Reading continues.
 func (st *Stream) CloseWrite() error {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
@@ -226,7 +226,8 @@ func (out *sender) abandon() {
 	out.pushControl(kindReset, 0)
 }
 
-// drop drops the pending items. Those that lanes have still arrive, and are ignored.
+// drop drops the pending items. Items that lanes already took still arrive, and
+// are ignored.
 func (out *sender) drop() {
 	for _, it := range out.pending {
 		it.done = true

@@ -202,7 +202,7 @@ func (s *Session) addStreamLocked(id uint64) *Stream {
 	return st
 }
 
-// removeStreamLocked takes a stream out that is over in both directions.
+// removeStreamLocked takes a stream out that has ended in both directions.
 func (s *Session) removeStreamLocked(st *Stream) {
 	st.removed = true
 	s.usage.hold(runCost * s.table.remove(st))

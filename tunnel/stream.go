@@ -22,7 +22,7 @@ type Stream struct {
 	known  bool  // the frame that opens it was sent or has come
 	closed bool
 
-	base     int  // what the stream itself costs
+	base     int  // cost of the stream itself
 	counted  int  // how much of cost the session counts
 	queuedUp bool // to be accepted
 	removed  bool // from the session's table: over at both ends
@@ -136,8 +136,8 @@ func (st *Stream) updateLocked() {
 // LocalAddr returns an address without information.
 func (st *Stream) LocalAddr() net.Addr { return streamAddr{} }
 
-// RemoteAddr returns an address without information: the head of a stream says what
-// is at the other end.
+// RemoteAddr returns an address without information: the head of a stream
+// describes the other end.
 func (st *Stream) RemoteAddr() net.Addr { return streamAddr{} }
 
 // streamAddr is the address of both ends of every stream.
@@ -202,5 +202,5 @@ func (d *deadline) err() error {
 	return nil
 }
 
-// clear stops the timer of a stream that is over.
+// clear stops the timer of a stream that has ended.
 func (d *deadline) clear() { d.set(time.Time{}, nil) }

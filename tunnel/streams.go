@@ -24,9 +24,9 @@ func newStreamTable() streamTable {
 // isOurs reports whether this end opens the streams with such a number.
 func (t *streamTable) isOurs(id uint64) bool { return id&1 == t.side }
 
-// find returns the stream of a frame that came; nil when it is over. isNew is set for
-// a number of the other end that was not seen before: frames of a stream may overtake
-// the one that opens it.
+// find returns the stream of a frame that came; nil when it has ended. isNew is
+// set for a number of the other end that was not seen before: frames of a
+// stream may overtake the one that opens it.
 func (t *streamTable) find(id uint64) (st *Stream, isNew bool, err error) {
 	if st := t.open[id]; st != nil {
 		return st, false, nil
@@ -37,7 +37,8 @@ func (t *streamTable) find(id uint64) (st *Stream, isNew bool, err error) {
 		return nil, false, protocolErrorf("a frame of stream %d, which was never opened", id)
 	case t.isOurs(id) || t.over.has(n):
 		return nil, false, nil
-	// An end may know sooner than the other that a stream is over: twice as many.
+	// One end may learn before the other that a stream has ended, so twice as
+	// many are allowed.
 	case len(t.open)-t.ours >= 2*MaxStreams || n >= t.over.count+2*MaxStreams:
 		return nil, false, protocolErrorf("more than %d streams at once", MaxStreams)
 	}
@@ -51,8 +52,8 @@ func (t *streamTable) number() uint64 {
 	return (t.opened-1)<<1 | t.side
 }
 
-// remove takes a stream out that is over in both directions. It returns by how many
-// runs of numbers the table has grown.
+// remove takes a stream out that has ended in both directions. It returns by
+// how many runs of numbers the table has grown.
 func (t *streamTable) remove(st *Stream) (runs int) {
 	delete(t.open, st.id)
 	if t.isOurs(st.id) {
@@ -64,7 +65,7 @@ func (t *streamTable) remove(st *Stream) (runs int) {
 	return len(t.over.runs) - before
 }
 
-// heaviest returns the stream that holds most; nil for none.
+// heaviest returns the stream that holds the most; nil for none.
 func (t *streamTable) heaviest() (heaviest *Stream) {
 	compare := func(st *Stream) {
 		if heaviest == nil || st.weight() > heaviest.weight() {

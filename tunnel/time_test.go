@@ -21,7 +21,7 @@ func link40(t *testing.T) (n *network, agent, relay *Session) {
 }
 
 // TestResume: without any lane a session waits 30 s, at both ends, and no
-// longer; within them it goes on as if nothing had been.
+// longer; within them it continues as if nothing had been.
 func TestResume(t *testing.T) {
 	for _, down := range []time.Duration{time.Second, 28 * time.Second} {
 		t.Run(down.String(), func(t *testing.T) {

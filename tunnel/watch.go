@@ -47,8 +47,8 @@ func (s *Session) tick() {
 	}
 }
 
-// watchLocked decides whether a lane is dead. If it is not, its late frames are sent
-// again, and it is asked for a sign of life.
+// watchLocked decides whether a lane is dead. If it is not, its late frames are
+// sent again, and a sign of life is requested.
 func (s *Session) watchLocked(l *lane, now time.Time) {
 	switch {
 	case !l.probe.IsZero() && !now.Before(l.probe):
@@ -97,8 +97,8 @@ func (s *Session) nextTickLocked(now time.Time) time.Duration {
 	return max(d, time.Millisecond)
 }
 
-// Probe asks every lane for a sign of life and gives up those that show none
-// within 2 s: after a sleep, or when the machine's addresses have changed.
+// Probe asks every lane for a sign of life and gives up each lane that shows
+// none within 2 s: after a sleep, or when the machine's addresses have changed.
 func (s *Session) Probe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

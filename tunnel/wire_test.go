@@ -88,7 +88,7 @@ func (w *wire) until(t time.Time) *time.Timer {
 	})
 }
 
-// passed reports whether a moment is over; the zero one never is.
+// passed reports whether a moment has passed; the zero one never is.
 func (w *wire) passed(by time.Time) bool {
 	if by.IsZero() {
 		return false

@@ -51,7 +51,7 @@ type Options struct {
 
 // Memory is how many bytes a relay can make an agent hold: unread bytes of
 // visitors, answers that it does not acknowledge, and connCost for each of its
-// visitors' connections. Beyond it, the stream that holds most is reset.
+// visitors' connections. Beyond it, the stream that holds the most is reset.
 const Memory = 64 << 20
 
 // connCost is the cost of a visitor's connection to its user, in bytes, in addition to
@@ -194,10 +194,10 @@ const (
 	hurriedPause = time.Second
 	hurriedFor   = time.Minute
 	longestPause = 15 * time.Second
-	// stable is how long a session must have lasted for the next outage to
-	// count as a new one. An agent that loses a session once in so long, and
-	// reconnects at once, connects no more often than in the first minute. And a
-	// relay that is restarted again and again is not an outage of minutes.
+	// stable is how long a session must have lasted for the next outage to count
+	// as a new one. An agent that loses a session once per such period, and
+	// reconnects at once, connects no more often than in the first minute. A
+	// relay that restarts again and again does not count as one long outage.
 	stable = hurriedPause
 )
 

@@ -28,8 +28,8 @@ func (a *Agent) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, er
 	return grant, err
 }
 
-// End has the relay end the link for good: visitors see that from now on.
-// The session stays, and Run goes on until it is ended too.
+// End has the relay end the link for good: visitors see that from now on. The
+// session stays, and Run continues until it is ended too.
 func (a *Agent) End(ctx context.Context) error {
 	return a.send(ctx, tunnel.Request{Op: "end"}, func(tunnel.Grant) {})
 }

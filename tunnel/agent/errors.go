@@ -19,7 +19,7 @@ import (
 // Error is why an agent cannot share through its relay.
 type Error struct {
 	Reason Reason
-	// Op and Addr are what was tried, and with what: "connect to",
+	// Op and Addr are the operation that failed and its address: "connect to",
 	// "t.example.com:443".
 	Op, Addr string
 	// Err is what happened; never nil.
@@ -54,7 +54,7 @@ const (
 	ReasonProxy       Reason = "proxy"           // the proxy cannot be used, or cannot reach the relay
 	ReasonProxyAuth   Reason = "proxy_auth"      // the proxy requires other credentials
 	ReasonProxyForbid Reason = "proxy_forbids"   // the proxy forbids connections to the relay
-	ReasonInspected   Reason = "tls_inspected"   // something between decrypts TLS
+	ReasonInspected   Reason = "tls_inspected"   // something on the way decrypts TLS
 	ReasonCertificate Reason = "bad_certificate" // the relay's certificate has another name, or has expired
 	ReasonPin         Reason = "bad_pin"         // the relay's certificate is not the pinned one
 	ReasonNotRelay    Reason = "not_a_relay"     // something else answers there
@@ -214,7 +214,7 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 	case tunnel.CodeBadHello:
 		return e(ReasonVersion, said, "run the same version of devproxy here and on the relay: devproxy version")
 	case tunnel.CodeBadProof:
-		return e(ReasonInspected, "something between decrypts TLS", t.inspectedFix()+
+		return e(ReasonInspected, "something on the way decrypts TLS", t.inspectedFix()+
 			"\nif it is a proxy in front of the relay, have its operator pass TLS through: only visitors can connect where TLS ends on the way")
 	case tunnel.CodeReplaced:
 		return e(ReasonReplaced, `another "devproxy up --share" uses this folder's key`, "stop that one (devproxy down, where it runs), then share again")

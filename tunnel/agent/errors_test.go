@@ -97,7 +97,7 @@ func TestUnsafe(t *testing.T) {
 		}, relayName, "", ReasonCertificate,
 			"its certificate is not valid before 2", "check this machine's clock, which says 2"},
 		"other pin": {func(r *fakeRelay) { r.cert = good }, relayName, Pin(foreign.Leaf), ReasonPin,
-			"the key " + Pin(good.Leaf) + ", and pinned is " + Pin(foreign.Leaf), "--pin " + Pin(good.Leaf)},
+			"the key " + Pin(good.Leaf) + ", but the pinned key is " + Pin(foreign.Leaf), "--pin " + Pin(good.Leaf)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRelay(t)
@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 		tunnel.CodeEnded:      {ReasonEnded, true, "this link has ended for good", "devproxy share"},
 		tunnel.CodeReplaced:   {ReasonReplaced, true, "uses this folder's key", "devproxy down"},
 		tunnel.CodeBadHello:   {ReasonVersion, true, "said by the relay", "the same version of devproxy here and on the relay"},
-		tunnel.CodeBadProof:   {ReasonInspected, false, "something between decrypts TLS", "TLS inspection"},
+		tunnel.CodeBadProof:   {ReasonInspected, false, "something on the way decrypts TLS", "TLS inspection"},
 		tunnel.CodeBusy:       {ReasonBusy, false, "said by the relay", "tries again"},
 		tunnel.CodeFailed:     {ReasonFailed, false, "said by the relay", "relay's log"},
 		tunnel.Code(9999):     {ReasonFailed, false, "said by the relay", "relay's log"},

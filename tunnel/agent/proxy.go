@@ -18,7 +18,7 @@ import (
 	xproxy "golang.org/x/net/proxy"
 )
 
-// maxProxyHead bounds what a proxy may answer before the tunnel begins, in bytes.
+// maxProxyHead limits a proxy's response before the tunnel begins, in bytes.
 const maxProxyHead = 64 << 10
 
 // proxy is the proxy that all connections to the relay must go through.
@@ -152,7 +152,7 @@ func (p *proxy) connect(c net.Conn, t target, greets bool) error {
 		return p.denied(response, t)
 	}
 	if buffered.Buffered() > 0 {
-		return errors.New("it sent something before it was its turn") // in TLS, the client sends first
+		return errors.New("it sent data too early") // in TLS, the client sends first
 	}
 	return nil
 }
@@ -228,9 +228,9 @@ func (p *proxy) unauthorized(challenges []string) (fix string, err error) {
 		scheme, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
 		if strings.EqualFold(scheme, "Basic") {
 			if p.User == nil {
-				return fmt.Sprintf("export %s=%s://USER:PASSWORD@%s", p.variable, p.Scheme, p), errors.New("it asks for a user and a password")
+				return fmt.Sprintf("export %s=%s://USER:PASSWORD@%s", p.variable, p.Scheme, p), errors.New("it requires a user name and a password")
 			}
-			return "correct them there; special characters are written as %XX", fmt.Errorf("it does not accept the user and the password of %s", p.variable)
+			return "correct them there; special characters are written as %XX", fmt.Errorf("it does not accept the user name and the password of %s", p.variable)
 		}
 		schemes = append(schemes, printable(scheme))
 	}

@@ -242,8 +242,8 @@ func TestProxyErrors(t *testing.T) {
 		secret         string
 		closedListener bool
 	}{
-		"no credentials":    {make: func(p *fakeProxy) *fakeProxy { return p.connectProxy("Basic eA==") }, scheme: "http", reason: ReasonProxyAuth, text: "it asks for a user and a password", fix: "export HTTPS_PROXY=http://USER:PASSWORD@127.0.0.1"},
-		"wrong credentials": {make: func(p *fakeProxy) *fakeProxy { return p.connectProxy("Basic eA==") }, scheme: "http", user: "me:hunter2@", secret: "hunter2", reason: ReasonProxyAuth, text: "it does not accept the user and the password of HTTPS_PROXY", fix: "correct them"},
+		"no credentials":    {make: func(p *fakeProxy) *fakeProxy { return p.connectProxy("Basic eA==") }, scheme: "http", reason: ReasonProxyAuth, text: "it requires a user name and a password", fix: "export HTTPS_PROXY=http://USER:PASSWORD@127.0.0.1"},
+		"wrong credentials": {make: func(p *fakeProxy) *fakeProxy { return p.connectProxy("Basic eA==") }, scheme: "http", user: "me:hunter2@", secret: "hunter2", reason: ReasonProxyAuth, text: "it does not accept the user name and the password of HTTPS_PROXY", fix: "correct them"},
 		"only Negotiate": {make: func(p *fakeProxy) *fakeProxy {
 			return p.answering("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM abc\r\nProxy-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n")
 		}, scheme: "http", user: "me:x@", reason: ReasonProxyAuth, text: "NTLM or Negotiate, and only Basic is known here", fix: "cntlm"},
@@ -255,7 +255,7 @@ func TestProxyErrors(t *testing.T) {
 		}, scheme: "http", reason: ReasonProxy, text: "it answers 503 Service Unavailable", fix: "whether the proxy can reach it"},
 		"no proxy":        {make: func(p *fakeProxy) *fakeProxy { return p.answering("SSH-2.0-x\r\n") }, scheme: "http", reason: ReasonProxy, text: "its answer cannot be read", fix: "check HTTPS_PROXY"},
 		"silent":          {make: func(p *fakeProxy) *fakeProxy { return p.answering("") }, scheme: "http", reason: ReasonProxy, text: "the other end closed the connection", fix: "check HTTPS_PROXY"},
-		"eager":           {make: func(p *fakeProxy) *fakeProxy { return p.answering("HTTP/1.1 200 OK\r\n\r\nsurprise") }, scheme: "http", reason: ReasonProxy, text: "before it was its turn", fix: "check HTTPS_PROXY"},
+		"eager":           {make: func(p *fakeProxy) *fakeProxy { return p.answering("HTTP/1.1 200 OK\r\n\r\nsurprise") }, scheme: "http", reason: ReasonProxy, text: "sent data too early", fix: "check HTTPS_PROXY"},
 		"not there":       {make: func(p *fakeProxy) *fakeProxy { return p.answering("") }, scheme: "http", closedListener: true, reason: ReasonProxy, text: "cannot connect to the proxy 127.0.0.1", fix: "unset it if this network needs no proxy"},
 		"plain for TLS":   {make: func(p *fakeProxy) *fakeProxy { return p.answering("") }, scheme: "https", reason: ReasonProxy, text: "the TLS handshake with it failed", fix: "check HTTPS_PROXY"},
 		"SOCKS password":  {make: func(p *fakeProxy) *fakeProxy { return p.socksProxy("a", "b", 0) }, scheme: "socks5", user: "a:c@", reason: ReasonProxyAuth, text: "authentication failed", fix: "socks5://USER:PASSWORD@"},

@@ -32,7 +32,7 @@ const (
 // State describes an agent at one moment.
 type State struct {
 	Phase Phase
-	// Grant is what the relay granted last; zero before that.
+	// Grant is the relay's last grant; zero before the first.
 	Grant tunnel.Grant
 	// Err is why the agent waits; nil in every other phase.
 	Err *Error
@@ -202,8 +202,8 @@ func (a *Agent) serve(ctx context.Context, s *tunnel.Session) {
 	}
 }
 
-// readGrant reads the answer to a claim. It ends up on a terminal and in
-// headers, and a relay is someone else's program: so it must consist of names.
+// readGrant reads the answer to a claim. Its text ends up on a terminal and in
+// header fields, and a relay is not trusted, so it must consist of valid names.
 func readGrant(answer []byte, claim tunnel.Claim) (tunnel.Grant, error) {
 	var grant tunnel.Grant
 	if err := json.Unmarshal(answer, &grant); err != nil {

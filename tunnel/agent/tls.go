@@ -44,7 +44,7 @@ func tlsConfig(t target, opts Options) (*tls.Config, error) {
 type pinError struct{ got, want string }
 
 func (e *pinError) Error() string {
-	return fmt.Sprintf("its certificate has the key %s, and pinned is %s", e.got, e.want)
+	return fmt.Sprintf("its certificate has the key %s, but the pinned key is %s", e.got, e.want)
 }
 
 func verifyPin(state tls.ConnectionState, want string) error {
@@ -104,7 +104,7 @@ func (t target) unknownIssuer(chain []*x509.Certificate, err error) error {
 		e.Fix = fmt.Sprintf("if that is a company's proxy, %s\nif it is the relay's own: devproxy relay login %s --pin %s", t.inspectedFix(), t, Pin(chain[0]))
 	}
 	if isLocal(t.host) {
-		e.Reason, e.Fix = ReasonCertificate, "run the relay and this with the same DEVPROXY_HOME: its CA signs for both"
+		e.Reason, e.Fix = ReasonCertificate, "run the relay and devproxy here with the same DEVPROXY_HOME: its CA signs for both"
 	}
 	return e
 }

@@ -17,10 +17,10 @@ const (
 	slept = 3 * time.Second
 )
 
-// machine is what an agent watches of the machine it runs on.
+// machine is the state that an agent watches of its machine.
 type machine struct {
-	// now is the wall clock: unlike the monotonic one of most systems it goes
-	// on while the machine sleeps.
+	// now is the wall clock: unlike the monotonic one of most systems it
+	// continues while the machine sleeps.
 	now func() time.Time
 	// addrs are the addresses of its interfaces.
 	addrs func() ([]net.Addr, error)
@@ -75,7 +75,7 @@ func (m machine) addresses() []string {
 	return list
 }
 
-// probe asks for signs of life, because of what has changed.
+// probe requests signs of life after a change.
 func (a *Agent) probe(why string) {
 	a.log.Debug("probing the connection to the relay", "because", why)
 	a.mu.Lock()

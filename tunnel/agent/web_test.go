@@ -128,7 +128,7 @@ func TestInspected(t *testing.T) {
 			opts := optionsFor(r)
 			opts.Roots, opts.Getenv = company.pool(), env{"HTTPS_PROXY": p.at("http", "")}.get
 			a := run(t, opts)
-			wants(t, a.until(Waiting).Err, ReasonInspected, "something between decrypts TLS", "leave "+relayName+" out of TLS inspection")
+			wants(t, a.until(Waiting).Err, ReasonInspected, "something on the way decrypts TLS", "leave "+relayName+" out of TLS inspection")
 		})
 	}
 }

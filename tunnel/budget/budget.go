@@ -16,11 +16,11 @@ import (
 
 // Limits are the most bytes that accounts hold together. Zero means no limit.
 type Limits struct {
-	// Total is for the whole budget.
+	// Total limits the whole budget.
 	Total int64
-	// Address is for one address (see Network).
+	// Address limits one address (see Network).
 	Address int64
-	// Key is for one key of one address.
+	// Key limits one key of one address.
 	Key int64
 }
 
@@ -83,7 +83,7 @@ type key struct {
 	accounts map[*Account]struct{}
 }
 
-// held counts what an account or a group of accounts holds.
+// held counts the bytes of an account or a group of accounts.
 type held struct {
 	used  int64
 	moved uint64 // the budget's ticks when bytes were last counted, or moved
@@ -102,8 +102,8 @@ func New(limits Limits) *Budget {
 // Open returns a new account without bytes.
 //
 // evict is called when the account is the largest and a limit is exceeded. It
-// frees the largest part of what the account counts, and reports whether the
-// whole account is being given up: then it is not called again, and the account's
+// frees the largest part of the account's bytes, and reports whether the whole
+// account is being given up: then it is not called again, and the account's
 // bytes are expected to be freed soon. Enforce calls it, without the budget's
 // lock and one call at a time. It may call Add and Close, but not Enforce.
 func (b *Budget) Open(owner Owner, evict func() (whole bool)) *Account {
@@ -200,7 +200,7 @@ func (a *Account) countLocked(n int64) {
 	}
 }
 
-// Touch notes that what the account counts has moved: of accounts that hold the
+// Touch notes that the account's bytes have moved: of accounts that hold the
 // same, the others are evicted first.
 func (a *Account) Touch() {
 	a.budget.mu.Lock()
@@ -224,8 +224,8 @@ func (a *Account) Used() int64 {
 }
 
 // Tight reports whether the account's key or address holds more than half of
-// its own limit, so that it should not be given more credit. What other
-// addresses hold does not count.
+// its own limit, so that it should not be given more credit. Bytes of other
+// addresses do not count.
 func (a *Account) Tight() bool {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()

@@ -73,7 +73,7 @@ func (b *Budget) worstLocked() *Account {
 	return nil
 }
 
-// worst returns the key that holds most.
+// worst returns the key that holds the most.
 func (at *address) worst() (most *key) {
 	for _, of := range at.keys {
 		if most == nil || of.worse(most.held) {
@@ -83,7 +83,7 @@ func (at *address) worst() (most *key) {
 	return most
 }
 
-// worst returns the account that holds most; nil when none can be evicted.
+// worst returns the account that holds the most; nil when none can be evicted.
 func (of *key) worst() (most *Account) {
 	for a := range of.accounts {
 		if !a.leaving && (most == nil || a.worse(most.held)) {

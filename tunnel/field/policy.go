@@ -44,7 +44,7 @@ const (
 	Visitor
 )
 
-// Kind is what a field would make an app believe.
+// Kind says what a field would make an app believe.
 type Kind uint8
 
 const (
@@ -65,11 +65,11 @@ const (
 	Environment
 	// Own fields are devproxy's.
 	Own
-	// Edge fields have what a CDN or a hosting platform knows about a request.
+	// Edge fields describe a request as a CDN or a hosting platform sees it.
 	Edge
 	// Internal fields are those that a framework sends to itself.
 	Internal
-	// Identity fields have the user who has signed in, or the client's certificate.
+	// Identity fields name the signed-in user or the client's certificate.
 	Identity
 )
 

@@ -265,5 +265,5 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite ends what is sent and leaves the other direction open.
+// CloseWrite closes the sending direction and leaves the other one open.
 func (c *Conn) CloseWrite() error { return splice.CloseWrite(c.Conn) }

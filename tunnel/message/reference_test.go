@@ -12,7 +12,7 @@ import (
 type reference struct {
 	messages []referenceMessage // complete ones
 	end      string             // "eof", "refused" or "broken"
-	tail     string             // what is left of the input after them
+	tail     string             // the rest of the input after them
 }
 
 type referenceMessage struct{ raw, method, target, body string }

@@ -45,7 +45,7 @@ const (
 	inChunk                  // remaining bytes of a chunk
 	atChunkEnd               // the CRLF after a chunk
 	inTrailers               // the lines after the last chunk
-	atEnd                    // the message is over; nothing of the next is checked yet
+	atEnd                    // the message has ended; nothing of the next is checked yet
 )
 
 // scanner checks the messages of one connection, in one pass and without its own memory:
@@ -72,9 +72,9 @@ func (s *scanner) skip(b []byte) int {
 	return 0
 }
 
-// scan checks the bytes after those checked so far. The first n bytes of b may pass; 0 means
-// that more must arrive first, or that the message is over. The error is a *Refusal or a
-// *BodyError, and final.
+// scan checks the bytes after those checked so far. The first n bytes of b may
+// pass; 0 means that more must arrive first, or that the message has ended. The
+// error is a *Refusal or a *BodyError, and final.
 func (s *scanner) scan(b []byte) (n int, err error) {
 	if s.phase != inHead {
 		n, broken := s.scanBody(b)
@@ -103,7 +103,7 @@ func (s *scanner) begin() {
 	}
 }
 
-// next leaves a message that is over.
+// next leaves a message that has ended.
 func (s *scanner) next() { *s = scanner{} }
 
 func (s *scanner) scanBody(b []byte) (int, *BodyError) {

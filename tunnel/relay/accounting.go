@@ -71,7 +71,7 @@ func (a *accounting) charge(n int) {
 	}
 }
 
-// evict ends the visit: what it waits for, in either direction, fails.
+// evict ends the visit: pending reads and writes fail in both directions.
 func (a *accounting) evict() (whole bool) {
 	a.mu.Lock()
 	a.evicted = true

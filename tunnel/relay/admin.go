@@ -114,14 +114,14 @@ func (r *Relay) Admin() http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, "ok\n") // fails only when the client is gone
+		_, _ = io.WriteString(w, "ok\n") // fails only when the client has disconnected
 	})
 	mux.HandleFunc("GET /keys", r.serveKeys)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// KeyInfo is what a registry knows about a key, for the relay's operator.
+// KeyInfo describes a key in the registry, for the relay's operator.
 type KeyInfo struct {
 	Key Key `json:"key"`
 	// Standing is "enrolled" or "revoked". It is empty for a key that the registry
@@ -221,7 +221,7 @@ func (r *Relay) serveKeys(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(list) // fails only when the client is gone
+	_ = json.NewEncoder(w).Encode(list) // fails only when the client has disconnected
 }
 
 // isAddress reports whether a Host names an IP address or this machine.

@@ -129,7 +129,7 @@ func (a *agents) admit(ctx context.Context, pub ed25519.PublicKey, hello []byte,
 	var refused *tunnel.Refusal
 	switch {
 	case errors.As(err, &refused) && refused.Code == tunnel.CodeReleased:
-		err = &loggedError{err} // what the agent requested
+		err = &loggedError{err} // the agent's request
 	case err != nil:
 		err = &loggedError{a.refuse("agent refused", keyOf(pub), addrOf(from), err)}
 	}
@@ -254,7 +254,7 @@ func (a *agents) control(s *share, st *tunnel.Stream) {
 		reply.Code, reply.Error = refused.Code, refused.Message
 	}
 	reply.Grant = grant
-	_ = json.NewEncoder(st).Encode(reply) // fails only when the agent is gone
+	_ = json.NewEncoder(st).Encode(reply) // fails only when the agent has disconnected
 }
 
 func (a *agents) do(ctx context.Context, s *share, from io.Reader) (*tunnel.Grant, error) {
@@ -274,7 +274,7 @@ func (a *agents) do(ctx context.Context, s *share, from io.Reader) (*tunnel.Gran
 	return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the relay does not support this request; update the relay"}
 }
 
-// reclaim replaces what a session has claimed, at once and as a whole.
+// reclaim replaces a session's claim, at once and as a whole.
 func (a *agents) reclaim(ctx context.Context, s *share, c tunnel.Claim) (*tunnel.Grant, error) {
 	granted, grant, err := a.grant(ctx, s.session.Key(), s.from, c)
 	if err != nil {
@@ -298,7 +298,7 @@ func (a *agents) end(ctx context.Context, s *share) error {
 	return nil
 }
 
-// refuse counts and logs an error, and returns what the agent gets in its place.
+// refuse counts and logs an error, and returns the refusal that the agent gets.
 func (a *agents) refuse(what string, key Key, from fmt.Stringer, err error) *tunnel.Refusal {
 	refused := refusal(err)
 	code, log := fmt.Sprint(refused.Code), a.relay.log.Info
@@ -327,7 +327,7 @@ type codedError interface {
 	Code() tunnel.Code
 }
 
-// refusal returns what an agent gets for err.
+// refusal returns the refusal that an agent gets for err.
 func refusal(err error) *tunnel.Refusal {
 	if refused, ok := errors.AsType[*tunnel.Refusal](err); ok {
 		return refused

@@ -24,7 +24,7 @@ type claimed struct {
 	until time.Time
 }
 
-// names returns what a claim has in the registry.
+// names returns the registry's names for a claim.
 func (c *claimed) names() []string {
 	var names []string
 	for _, name := range []string{c.link, c.plain, c.zone} {
@@ -46,7 +46,7 @@ func (c *claimed) ending() []string {
 	return nil
 }
 
-// expired reports whether the share's time is over.
+// expired reports whether the share's time has ended.
 func (c *claimed) expired(now time.Time) bool { return !c.until.IsZero() && !now.Before(c.until) }
 
 // grant grants a claim of a key, in the registry.
@@ -64,7 +64,7 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	case len(hosts) == 0:
 	case c.Name != "":
 		granted.plain = c.Name + "." + r.opts.Domain
-	default: // no one who has seen a link may claim it with other labels
+	default: // a key that only knows a link can't claim it with other labels
 		granted.link = tunnel.LinkEntry(c.Link, r.opts.Domain)
 	}
 	if granted.expired(time.Now()) {

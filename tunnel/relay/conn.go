@@ -28,8 +28,8 @@ type conn struct {
 	all  *connections
 	from *network
 	addr netip.AddrPort
-	// fromHeader reports that addr comes from a PROXY protocol header. buffered is
-	// what was read after that header; nil for nothing.
+	// fromHeader reports that addr comes from a PROXY protocol header. buffered
+	// holds the bytes that were read after that header; nil if none were.
 	fromHeader bool
 	buffered   *bufio.Reader
 
@@ -50,7 +50,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Read implements net.Conn. It begins with what was read after a header.
+// Read implements net.Conn. It returns the buffered bytes after a header first.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.buffered != nil {
 		if c.buffered.Buffered() > 0 {

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// connections counts the relay's connections. When a new one does not fit,
-// it closes one of the network that has most, so that no network can keep another
+// connections counts the relay's connections. When a new one does not fit, it
+// closes one of the network with the most, so that no network can keep another
 // one out. It starts no goroutines.
 type connections struct {
 	limits Limits
@@ -91,8 +91,8 @@ func (cs *connections) readdress(c *conn, addr netip.AddrPort) bool {
 
 // makeRoomLocked closes a connection to make room for one of a network, when
 // connections have used up their descriptors: an idle one, else one in its
-// handshake, else one of the network that has most. It reports false when there is
-// none.
+// handshake, else one of the network with the most. It reports false if there
+// is none.
 func (cs *connections) makeRoomLocked(from *network) bool {
 	if cs.evictLocked(poolIdle, 0) || cs.evictLocked(poolHandshake, 0) {
 		return true
@@ -104,9 +104,9 @@ func (cs *connections) makeRoomLocked(from *network) bool {
 	return cs.evictLocked(most, from.conns+from.lanes+1)
 }
 
-// evictLocked closes a connection of the network that has most in a pool, if those
-// are more than moreThan, which is what the network that needs the room will have.
-// It reports false when there is none.
+// evictLocked closes a connection of the network with the most in a pool, if
+// that is more than moreThan: the number that the network that needs room will
+// have. It reports false if there is none.
 func (cs *connections) evictLocked(p pool, moreThan int) bool {
 	if cs.evictable[p].most() <= moreThan {
 		return false

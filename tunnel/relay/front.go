@@ -189,7 +189,7 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 	if refusal, refused := message.Refused(w, req); refused {
 		w.Header().Set("Connection", "close")
-		_ = pageOf(refusal).Write(w, req) // fails only when the client is gone
+		_ = pageOf(refusal).Write(w, req) // fails only when the client has disconnected
 		return
 	}
 	at, ok := readAuthority(req.Host, "http")

@@ -45,7 +45,7 @@ func defaultPort(scheme string) string {
 // below reports whether name is a subdomain of domain.
 func below(name, domain string) bool { return strings.HasSuffix(name, "."+domain) }
 
-// lowerASCII leaves other letters as they are: strings.ToLower would turn the
+// lowerASCII leaves other letters unchanged: strings.ToLower would turn the
 // Kelvin sign into a k, and so one name into another.
 func lowerASCII(s string) string {
 	return strings.Map(func(c rune) rune {

@@ -18,7 +18,8 @@ import (
 
 const (
 	// keysPoll is how often the authorized_keys file is read. A key marked as
-	// revoked is out after one interval, a key removed from the file after two.
+	// revoked is refused after one interval, a key removed from the file after
+	// two.
 	keysPoll = 2 * time.Second
 	// maxKeysFile bounds an authorized_keys file, in bytes: 50000 keys.
 	maxKeysFile = 4 << 20
@@ -114,11 +115,11 @@ func (k *keyPolicy) watch(ctx context.Context, report func(error)) {
 	}
 }
 
-// reload reads the file. It compares the bytes each time: a file can change twice
-// within the resolution of its modification time. Keys and revocations that a
-// change adds are in force at once. What it leaves out is in force when the next
-// read finds the same: a file that is written in place is empty or incomplete for
-// a moment.
+// reload reads the file. It compares the bytes each time: a file can change
+// twice within the resolution of its modification time. Keys and revocations
+// that a change adds take effect at once. Removals take effect when the next
+// read finds the same: a file that is written in place is empty or incomplete
+// for a moment.
 func (k *keyPolicy) reload(ctx context.Context) error {
 	text, err := readKeysFile(k.path)
 	if err != nil {
@@ -140,7 +141,7 @@ func (k *keyPolicy) reload(ctx context.Context) error {
 	return k.revokeDue(ctx)
 }
 
-// apply puts file in force. Unless it was read twice, what it leaves out stays.
+// apply makes file take effect. Removals count only if the file was read twice.
 func (k *keyPolicy) apply(file keysFile, text []byte, again bool) {
 	old := *k.file.Load()
 	complete := true
@@ -194,8 +195,8 @@ type KeysError struct {
 
 func (e *KeysError) Error() string { return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Reason) }
 
-// CheckKeysFile reports what is wrong with the authorized_keys file at path:
-// a *KeysError, or that it cannot be read.
+// CheckKeysFile checks the authorized_keys file at path. The error is a
+// *KeysError, or the error of reading the file.
 func CheckKeysFile(path string) error {
 	_, _, err := loadKeys(path)
 	return err

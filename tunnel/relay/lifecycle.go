@@ -61,8 +61,8 @@ func (l *lifecycle) spawn(f func()) bool {
 	return !l.ended
 }
 
-// leaving reports whether the relay is stopping. Every response then asks its
-// client to connect again.
+// leaving reports whether the relay is stopping. Every response then makes its
+// client connect again.
 func (l *lifecycle) leaving() bool { return l.accepting.Err() != nil }
 
 // end ends life.

@@ -18,8 +18,8 @@ type Limits struct {
 	// agents together have three quarters of the descriptors. When those are in use,
 	// the address with the most lanes loses one to another address.
 	LanesPerAddress int
-	// Handshakes is how many connections may be in their handshake. Beyond that, the
-	// relay closes an old one of the address that has most.
+	// Handshakes is how many connections may be in their handshake. Beyond that,
+	// the relay closes an old one of the address with the most.
 	Handshakes int
 	// HandshakeTimeout bounds a TLS handshake, HeadTimeout the arrival of a request's
 	// head, IdleTimeout the wait for the next request, StallTimeout the time in which
@@ -32,8 +32,8 @@ type Limits struct {
 	Burst             int
 	// RequestsPerShare is how many requests of one share may be in progress, and
 	// RequestsPerVisitor how many of them from one address, by default a quarter.
-	// Further requests wait for Wait. When a share is full, the address with most
-	// loses an upload or another request that does not move.
+	// Further requests wait for Wait. When a share is full, the address with the
+	// most loses an upload or another request that does not move.
 	RequestsPerShare, RequestsPerVisitor int
 	// Names bounds the names that are kept.
 	Names Quota
@@ -105,9 +105,9 @@ const (
 	// just lost: it dials again within 2 s on a network that works.
 	waitForAgent = 10 * time.Second
 	// pageAfter is how long a person waits, in place of waitForAgent, before a page
-	// says that the share is not connected. The page opens by itself later. An agent
-	// may also be silent for that long after a request was sent to it: it acknowledges
-	// requests at once.
+	// says that the share is not connected. The page reloads automatically later.
+	// An agent may also be silent for that long after a request was sent to it: it
+	// acknowledges requests at once.
 	pageAfter = 2 * time.Second
 	// restartGrace is how long a program waits, in place of waitForAgent, for an agent
 	// that has said goodbye: its user may be restarting it.

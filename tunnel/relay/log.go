@@ -75,14 +75,14 @@ func newLogLimiter(log *slog.Logger) *logLimiter {
 	return &logLimiter{summaries: log, all: rate.NewLimiter(allLinesPerSecond, allLinesBurst), groups: map[lineGroup]*lineCount{}}
 }
 
-// logger bounds what is logged with log. A line's kind is its message if kind is
-// empty.
+// logger limits the lines that are logged with log. A line's kind is its
+// message if kind is empty.
 func (l *logLimiter) logger(log *slog.Logger, kind string) *slog.Logger {
 	return slog.New(logHandler{log.Handler(), l, kind})
 }
 
-// logHandler is a slog.Handler that bounds what it passes on. A line's network is
-// that of its attribute "from".
+// logHandler is a slog.Handler that limits the lines that it passes on. A
+// line's network is that of its attribute "from".
 type logHandler struct {
 	slog.Handler
 	limiter *logLimiter

@@ -271,10 +271,10 @@ func (t *nameTable) unusedSince(name string, now time.Time) (since time.Time, ov
 	return r.Seen, forgettable(name, r, now)
 }
 
-// evictable returns a name of the network that has most: one that has ended, or
-// else the one that has been unused for longest. A plain name that was used within
-// a day stays. A claiming network that has as many counts as the one with most. ok
-// is false when every name stays.
+// evictable returns a name of the network with the most: an ended name, or else
+// the name that has been unused for longest. A plain name that was used within
+// a day stays. If the claiming network has as many names as the largest, it
+// counts as the largest. ok is false when every name stays.
 func (t *nameTable) evictable(c NameClaim, gone nameSet, now time.Time) (name string, ok bool) {
 	going := map[netip.Prefix]int{}
 	for name := range gone {

@@ -59,12 +59,12 @@ type NameClaim struct {
 	Quota Quota
 }
 
-// Record is what a registry knows about a name.
+// Record is a registry's entry for a name.
 type Record struct {
 	Owner Key `json:"owner"`
 	// From is the network that the owner was in at the last change of the record.
 	From netip.Prefix `json:"from,omitzero"`
-	// Until is when the name ends by itself; zero is never.
+	// Until is when the name expires; zero means never.
 	Until time.Time `json:"until,omitzero"`
 	// Ended is when it was released; zero when it was not.
 	Ended time.Time `json:"ended,omitzero"`

@@ -84,8 +84,8 @@ type Options struct {
 	Congestion string
 	// Limits bound strangers; zero fields have their defaults.
 	Limits Limits
-	// Log is for the relay's operator. Access gets one record for every request of
-	// a visitor. Nil discards.
+	// Log gets the records for the relay's operator. Access gets one record for
+	// every request of a visitor. Nil discards.
 	Log, Access *slog.Logger
 	// Metrics is where the relay's metrics are registered, and what Admin serves;
 	// nil is a new one.
@@ -218,7 +218,7 @@ func (r *Relay) tooMany(limit string, from netip.AddrPort) {
 	r.log.Info("connection refused", "from", from, "error", "too many "+limit)
 }
 
-// start starts what every Serve method needs.
+// start starts the goroutines that every Serve method needs.
 func (r *Relay) start() {
 	r.group.Go(func() { _ = r.front.server.Serve(r.front.visitors) }) // ends with Close or Shutdown
 	r.group.Go(r.maintain)

@@ -11,7 +11,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// share is a session and what it has claimed.
+// share is a session and its claim.
 type share struct {
 	key     Key
 	session *tunnel.Session
@@ -26,8 +26,8 @@ type share struct {
 type shareState struct {
 	claimed *claimed
 	lost    time.Time // when the session ended; zero while it has not
-	// goodbye reports that the agent has ended the session, so that it will not
-	// reconnect by itself.
+	// goodbye reports that the agent has ended the session, so it will not
+	// reconnect.
 	goodbye bool
 }
 
@@ -84,8 +84,8 @@ func (t *shareTable) putLocked(s *share, c *claimed) {
 	t.notifyLocked()
 }
 
-// change gives s what c names in place of what it had. It reports false when
-// another session of its key has taken over.
+// change replaces the names of s with those of c. It reports false when another
+// session of its key has taken over.
 func (t *shareTable) change(s *share, c *claimed) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

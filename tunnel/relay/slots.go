@@ -22,7 +22,8 @@ const (
 	// request to evict: when many wait, one answer is for all.
 	searchPause = retryEvery / 4
 	// cancelledFor is how long a slot stays taken, at least, after its visitor has
-	// cancelled the request: the agent continues until it has been told.
+	// cancelled the request: the agent continues until the cancellation reaches
+	// it.
 	cancelledFor = 100 * time.Millisecond
 )
 
@@ -76,8 +77,8 @@ func newSlots(l Limits) *slots {
 	}
 }
 
-// take waits for a slot until ctx ends, which is errBusy. When the share is full,
-// it evicts a stalled request of the network that has most.
+// take waits for a slot until ctx ends, which is errBusy. When the share is
+// full, it evicts a stalled request of the network with the most.
 func (s *slots) take(ctx context.Context, network netip.Prefix) (*slot, error) {
 	p := &slot{slots: s, network: network, granted: make(chan struct{}), created: time.Now()}
 	if !s.enqueue(p) {

@@ -291,7 +291,8 @@ func TestSlotsLookAgain(t *testing.T) {
 	})
 }
 
-// TestSlotsFairness: the network with most loses requests, and only to one with fewer.
+// TestSlotsFairness: the network with the most loses requests, and only to one
+// with fewer.
 func TestSlotsFairness(t *testing.T) {
 	for range 20 { // maps are in no order
 		synctest.Test(t, func(t *testing.T) {

@@ -38,8 +38,8 @@ var (
 		Lead: "Try again in a moment.", RetryAfter: 1}}
 )
 
-// agentConn is what an exchange runs on: a *tunnel.Stream, or a connection to a
-// successor.
+// agentConn is the connection to an agent that carries an exchange: a
+// *tunnel.Stream, or a connection to a successor.
 type agentConn interface {
 	net.Conn
 	CloseWrite() error
@@ -49,7 +49,7 @@ type agentConn interface {
 // requestStream is a stream for one request.
 type requestStream struct {
 	agentConn
-	claimed *claimed // what the share was granted
+	claimed *claimed // the names that the share was granted
 	share   *share   // nil for a stream through a successor
 	slot    *slot    // nil without share
 }
@@ -190,7 +190,7 @@ func waitForChange(ctx context.Context, changed <-chan struct{}) bool {
 	}
 }
 
-// openOn opens a stream on a session, as soon as the share has room for it.
+// openOn opens a stream on a session, as soon as the share has a free slot.
 func (r *Relay) openOn(ctx context.Context, l live, network netip.Prefix, head []byte) (*tunnel.Stream, *slot, error) {
 	visitor := ctx
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Limits.Wait)

@@ -74,7 +74,7 @@ func (r resetOnClose) Close() error {
 	return nil
 }
 
-// runUpgrade runs u until it ends, by itself or by endUpgrades.
+// runUpgrade runs u until it ends or endUpgrades ends it.
 func (l *lifecycle) runUpgrade(u *splice.Upgrade) (in, out int64) {
 	l.upgrades.Add(1)
 	defer l.upgrades.Add(-1)

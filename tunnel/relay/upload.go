@@ -97,7 +97,7 @@ func (x *exchange) stopUpload() {
 	case <-u.done:
 	default:
 		if x.status != 0 {
-			_ = x.flush() // the visitor need not wait for what follows
+			_ = x.flush() // the visitor need not wait for the rest
 		}
 		u.interrupt()
 		<-u.done
@@ -126,7 +126,7 @@ func (x *exchange) visitorErr() error {
 	return nil
 }
 
-// linger reads for a moment what is left of a body that the agent did not read.
+// linger reads for a moment the rest of a body that the agent did not read.
 // Closing a connection with unread bytes resets it, and a visitor that is still
 // sending would lose the response (RFC 9112 section 9.6).
 func (v *visit) linger() {
@@ -195,7 +195,7 @@ func (u *upload) run() {
 }
 
 // carry copies the body. It returns when a write fails: the agent has answered
-// early or is gone, which reading the response shows.
+// early or has ended, which reading the response shows.
 func (u *upload) carry() {
 	var to io.Writer = u.x.agentConn
 	var chunks io.WriteCloser // nil for a body with a known length
@@ -251,8 +251,8 @@ func (u *upload) finish(chunks io.WriteCloser) {
 	_ = end.Flush() // reading the response shows the error
 }
 
-// failed resets the stream when the visitor does not send what it announced: the
-// agent could not use the rest.
+// failed resets the stream when the visitor does not send the announced body:
+// the agent could not use the part that arrived.
 func (u *upload) failed(err error) {
 	select {
 	case <-u.stop:

@@ -89,7 +89,7 @@ func (v *visit) countWasted() {
 	}
 }
 
-// check returns what is wrong with a request, before it is forwarded.
+// check returns the error of a request that must not be forwarded.
 func (v *visit) check() error {
 	if !v.from.requests.Allow() {
 		v.relay.metrics.limited.WithLabelValues("requests").Inc()
@@ -137,7 +137,7 @@ func (v *visit) answer(err error) {
 		// The rest of the request must not be read as the next one.
 		v.w.Header().Set("Connection", "close")
 	}
-	_ = v.withWriteDeadline(func() error { return p.Write(v.w, v.r) }) // fails only when the visitor is gone
+	_ = v.withWriteDeadline(func() error { return p.Write(v.w, v.r) }) // fails only when the visitor has disconnected
 }
 
 // fail ends a visit whose response is missing or incomplete.

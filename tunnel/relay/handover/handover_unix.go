@@ -67,7 +67,7 @@ func (p *Predecessor) take(name string, f *os.File) (err error) {
 }
 
 // Start starts the program again, as it is on disk now, and returns once that
-// process serves. After an error this process goes on as before.
+// process serves. After an error this process continues as before.
 func Start(ctx context.Context, listeners map[string]net.Listener, state State) (*Successor, error) {
 	dir, err := os.MkdirTemp("", "devproxy-relay-") // mode 0700
 	if err != nil {
@@ -180,8 +180,8 @@ func pairCloseOnExec() ([2]int, error) {
 	return fds, err
 }
 
-// agree hands over to the process. After an error the process is gone, and the state
-// is open here again.
+// agree hands over to the process. After an error the process has ended, and
+// the state is open here again.
 func agree(ctx context.Context, cmd *exec.Cmd, talk net.Conn, state State) error {
 	defer talk.Close()
 	defer context.AfterFunc(ctx, func() { talk.Close() })()
@@ -189,7 +189,7 @@ func agree(ctx context.Context, cmd *exec.Cmd, talk net.Conn, state State) error
 	if err == nil {
 		return nil
 	}
-	_ = cmd.Process.Kill() // it may have ended by itself
-	_ = cmd.Wait()         // what it said is in err, or on standard error
+	_ = cmd.Process.Kill() // it may have ended already
+	_ = cmd.Wait()         // its message is in err, or on standard error
 	return errors.Join(err, state.Resume())
 }
