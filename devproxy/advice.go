@@ -95,7 +95,7 @@ func (x *exchange) adviceOn(seen *seenResponse, r *http.Request, upstream *plan.
 	return told
 }
 
-// kept is a body whose beginning is kept as it is read.
+// kept is a body that keeps a copy of its beginning while it is read.
 type kept struct {
 	io.ReadCloser
 	header http.Header
@@ -122,8 +122,8 @@ func (k *kept) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decoded calls look with what was kept, without its content coding. A nil k has
-// nothing to look at.
+// decoded removes the content coding of the kept bytes and calls look with the
+// result. A nil k has no bytes.
 func (k *kept) decoded(look func(io.Reader)) {
 	if k == nil {
 		return
@@ -200,8 +200,8 @@ const (
 	maxScriptUpstreams = 100
 )
 
-// scripts counts the scripts of upstreams that were looked at. The zero value is
-// ready; it is safe for concurrent use.
+// scripts counts the scripts of upstreams that were looked at. The zero value
+// is ready to use; it is safe for concurrent use.
 type scripts struct {
 	mu     sync.Mutex
 	looked map[string]int // by plan.Upstream.Key

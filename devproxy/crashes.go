@@ -24,9 +24,9 @@ const (
 	maxCrashPages = 256
 )
 
-// crashes counts how often in a row a page has ended its server, since a waiting
-// page would request it each time the server is back. The zero value is ready; it
-// is safe for concurrent use.
+// crashes counts how often in a row a page has ended its server, since a
+// waiting page would request it each time the server is back. The zero value is
+// ready to use; it is safe for concurrent use.
 type crashes struct {
 	some atomic.Bool // there is one: most requests need not lock
 	mu   sync.Mutex

@@ -20,8 +20,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// errGone means that the client left: nothing can be shown.
-var errGone = errors.New("the client left")
+// errGone means that the client disconnected, so no page can be shown.
+var errGone = errors.New("the client disconnected")
 
 // pageError is an error that is always shown the same way.
 type pageError struct {
@@ -128,9 +128,9 @@ func quote(source plan.Source) *page.Quote {
 	return &page.Quote{Place: source.String(), Text: source.Text}
 }
 
-// unknownHost lists what is served, for a person who opens a local name. For any
-// other name, or a request by a page of another origin, it says only that the name
-// is unknown: see isLocalName.
+// unknownHost lists the served hosts, for a person who opens a local name. For
+// any other name, or a request by a page of another origin, it says only that
+// the name is unknown: see isLocalName.
 func unknownHost(err *plan.UnknownHostError, r *http.Request) page.Page {
 	name := err.Host
 	if name == "" {
@@ -213,7 +213,7 @@ func crashPage(route *plan.Route, n int) page.Page {
 	return page.Page{
 		Status: http.StatusBadGateway,
 		Title:  "The server exits whenever this page is requested.",
-		Lead: fmt.Sprintf("That has happened %d times in a row: %s closed the connection without a response, and then nothing listened there. devproxy does not retry by itself.",
+		Lead: fmt.Sprintf("That has happened %d times in a row: %s closed the connection without a response, and then nothing listened there. devproxy does not retry automatically.",
 			n, spokenUpstream(route)),
 		Quote: quote(route.Source),
 		Hints: []string{"The server's own output may say why."},

@@ -16,7 +16,7 @@ import (
 )
 
 // exchange is one request and its response: the generation it stays in, the
-// writer it is answered on, and what is recorded.
+// writer of its response, and its record.
 type exchange struct {
 	server     *Server
 	generation *generation
@@ -37,7 +37,8 @@ type exchange struct {
 // advised is a sentence to be told once about what key names: a route, an upstream.
 type advised struct{ key, text string }
 
-// tell notes sentences for the record. What is noted after that is lost.
+// tell adds sentences to the record. Sentences added after the record is
+// complete are lost.
 func (x *exchange) tell(key string, texts []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -103,7 +104,7 @@ func (x *exchange) close(r *http.Request) {
 	x.server.opts.Recorder.Record(record)
 }
 
-// newRecord is a record of r, without what came of it.
+// newRecord returns a record of r that does not have its outcome yet.
 func (x *exchange) newRecord(r *http.Request) inspect.Exchange {
 	record := inspect.Exchange{Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto, Generation: x.generation.number}
 	if x.route != nil {
@@ -128,23 +129,23 @@ func isHit(h http.Header) bool {
 	return is && (strings.HasPrefix(own, "hit") || strings.HasSuffix(own, "; collapsed"))
 }
 
-// responseWriter notes what is written through it, for the exchange's record.
+// responseWriter records the response that is written through it.
 // http.ResponseController reaches the writer below through Unwrap.
 type responseWriter struct {
 	http.ResponseWriter
 	status int           // the final status; 0 while there is none
 	bytes  int64         // of the body
-	fields []plan.Header // what the route sets and removes, last
+	fields []plan.Header // the header fields that the route sets and removes; applied last
 	// advise looks at the header of an upstream's response and rewrites it; nil
-	// leaves it as it is.
+	// leaves it unchanged.
 	advise func(header http.Header, status int)
-	// outward makes a header public, after all else; nil leaves it as it is.
+	// outward makes a header public, after all else; nil leaves it unchanged.
 	outward func(header http.Header, status int)
-	// trailers removes what must not follow the body; nil leaves it.
+	// trailers removes trailers that must not be sent; nil leaves them.
 	trailers func(header http.Header)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader notes the final status. Informational ones (RFC 9110 section
@@ -162,7 +163,8 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	if w.outward != nil {
 		if status < 200 && !upgraded {
-			// What is removed from this header may belong to the final one.
+			// A field that is removed from this header may belong in the final
+			// one.
 			was := maps.Clone(header)
 			defer func() {
 				clear(header)
@@ -201,17 +203,17 @@ func (w *responseWriter) end() {
 }
 
 const (
-	// bodyLingerBytes and bodyLingerTime bound what is read of a request's body after
-	// it was answered without it; net/http's own bounds for HTTP/1.
+	// bodyLingerBytes and bodyLingerTime bound how much of a request's body is read
+	// after it was answered without it; net/http's own bounds for HTTP/1.
 	bodyLingerBytes = 256 << 10
 	bodyLingerTime  = 500 * time.Millisecond
 )
 
-// linger reads the body of an HTTP/2 request that was answered without it. What is
-// still on its way would otherwise reach a closed stream, and clients (curl is one)
-// take the reset that follows for a failed response (RFC 9113 section 5.1). net/http
-// does it for HTTP/1 only. A client that expects 100-continue sends no body, and a
-// gRPC stream stays open.
+// linger reads the body of an HTTP/2 request that was answered without it. The
+// data still in flight would otherwise reach a closed stream, and clients (curl
+// is one) take the reset that follows for a failed response (RFC 9113 section
+// 5.1). net/http does it for HTTP/1 only. A client that expects 100-continue
+// sends no body, and a gRPC stream stays open.
 func linger(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor != 2 || r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" || page.IsGRPC(r) {
 		return

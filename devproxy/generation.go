@@ -12,8 +12,8 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// generation is a plan and what runs for it. It does not change once it is the
-// current one.
+// generation is a plan and everything that runs for it. It does not change once
+// it is current.
 type generation struct {
 	number    uint64
 	plan      *plan.Plan
@@ -27,7 +27,7 @@ func (g *generation) upstream(spec *plan.Upstream) *forward.Upstream {
 	return g.upstreams[spec.Key]
 }
 
-// Applied says what an Apply did.
+// Applied is the result of an Apply.
 type Applied struct {
 	// Generation is the number of the plan now served, from 1. It stays when
 	// nothing has changed.
@@ -71,8 +71,8 @@ func (s *Server) withoutLocked(folder string) []folderPlan {
 	return slices.DeleteFunc(slices.Clone(s.folders), func(f folderPlan) bool { return f.folder == folder })
 }
 
-// applyLocked builds the next generation, swaps it in and drains what is gone.
-// Everything that can fail comes before the swap; nothing after it does.
+// applyLocked builds the next generation, swaps it in and drains the removed
+// routes. Everything that can fail comes before the swap.
 func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
 	if s.stopping.Load() {
 		return Applied{}, ErrClosed
@@ -167,8 +167,8 @@ func updateAround(old, next *generation) {
 	}
 }
 
-// drainRoutes closes the streams of routes that are gone or that lead elsewhere
-// now, and returns how many. Those to members that a route still has go on.
+// drainRoutes closes the streams of removed routes or that lead elsewhere now,
+// and returns how many. Those to members that a route still has go on.
 func (s *Server) drainRoutes(old *generation, changes plan.Changes) int {
 	closed := 0
 	for _, route := range changes.Removed {

@@ -34,7 +34,7 @@ func planIn(t *testing.T, folder, text string) *plan.Plan {
 	return built
 }
 
-// newServer is closed when the test is over.
+// newServer is closed when the test has ended.
 func newServer(t *testing.T) *Server {
 	s := New(Options{})
 	s.SetListening(Listening{HTTPSPort: 443, ServePlain: true})
@@ -132,8 +132,8 @@ func TestApplyAfterClose(t *testing.T) {
 	}
 }
 
-// TestSavesKeepSocketsOfMembersThatStay: a socket goes on as long as its member is
-// among those of its route, however the file writes that.
+// TestSavesKeepSocketsOfMembersThatStay: a socket continues as long as its
+// member is among those of its route, however the file writes that.
 func TestSavesKeepSocketsOfMembersThatStay(t *testing.T) {
 	web, other := newDevServer(t, "web"), newDevServer(t, "other")
 	file := func(upstream string) string {

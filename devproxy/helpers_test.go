@@ -51,7 +51,7 @@ type site struct {
 }
 
 // serveFile starts a site. It is stopped, and all that ran with it has ended,
-// when the test is over.
+// when the test has ended.
 func serveFile(t testing.TB, proxyfile string) *site {
 	t.Helper()
 	ca, err := localca.Open(t.TempDir())

@@ -39,7 +39,7 @@ type link struct {
 	// quiet is true for a link that is tried again: the user knows why it failed.
 	quiet bool
 
-	// What is to be shared, and what the relay granted.
+	// The hosts to share, and the names that the relay granted.
 	terms
 	grant tunnel.Grant // zero before the first
 	table table
@@ -128,8 +128,8 @@ func (l *link) serve(opts SharerOptions) {
 	}()
 }
 
-// visitorOf returns what the relay or the provider says of the visitor at the other
-// end.
+// visitorOf returns the visitor at the other end, as the relay or the provider
+// describes it.
 func visitorOf(c net.Conn) share.Visitor {
 	switch conn := c.(type) {
 	case *agent.Conn:
@@ -145,8 +145,8 @@ func visitorOf(c net.Conn) share.Visitor {
 // forever is the grace of a devproxy that stops: a second Ctrl-C cuts it short.
 const forever = time.Duration(-1)
 
-// close stops serving and dialling. Requests of visitors may take until grace is
-// over to finish; forever waits for them, unless the server is closed.
+// close stops serving and dialling. Requests of visitors may take until grace
+// has ended to finish; forever waits for them, unless the server is closed.
 func (l *link) close(grace time.Duration) {
 	l.expiry.Stop()
 	l.stopServing()
@@ -200,7 +200,7 @@ func (l *link) status(state string, err error) control.Share {
 	return view
 }
 
-// cannot lists what does not pass through the link's provider.
+// cannot lists the features that the link's provider does not support.
 func (l *link) cannot() []string {
 	if !l.foreign() {
 		return nil
@@ -225,7 +225,7 @@ type table struct {
 	attempts *share.Attempts
 }
 
-// adopt serves visitors what the relay granted.
+// adopt serves visitors under the names that the relay granted.
 func (l *link) adopt(grant tunnel.Grant, opts SharerOptions) error {
 	if err := l.checkNames(grant); err != nil {
 		return err

@@ -56,9 +56,9 @@ func (x *exchange) serveState(r *http.Request) error {
 	return nil
 }
 
-// stateOf is the state of what answers ?path= on the host of r. A path without an
-// upstream needs no waiting, nor does a local name that is no longer served: its
-// page says why. The error is that of any other unknown name.
+// stateOf returns the state of the answer to ?path= on the host of r. A path
+// without an upstream needs no waiting, nor does a local name that is no longer
+// served: its page says why. The error is that of any other unknown name.
 func stateOf(g *generation, r *http.Request) (string, error) {
 	match, err := g.plan.Match(plan.Request{
 		Method: http.MethodGet, Host: hostname(r.Host), Path: r.URL.Query().Get("path"), Header: r.Header,

@@ -44,8 +44,8 @@ func hasErrorAt(diags hcl.Diagnostics, at hcl.Range) bool {
 	})
 }
 
-// Project is a folder's Proxyfile on its way to a Server: loaded, planned and
-// applied, and again on every save.
+// Project loads a folder's Proxyfile, plans it and applies the plan to a
+// Server, and does so again on every save.
 type Project struct {
 	Server *Server
 	// Folder is the project's identity for the server.
@@ -54,18 +54,18 @@ type Project struct {
 	// be nil.
 	Load func() (*hcl.File, hcl.Diagnostics, error)
 	// Bind opens the sockets that a file asks for, keeps those that it still asks
-	// for, and returns what plans depend on in addition to the file.
+	// for, and returns the plan's inputs other than the file.
 	Bind func(*hcl.File) (plan.Env, error)
 
 	// Root is the folder of the project, links followed; empty is Folder's.
 	Root string
-	// Consent decides what of a plan is served: the plan itself, or one with
-	// parts withheld; an error keeps what was served. It is called before sockets
-	// are opened, and again when that changes the plan. Nil serves all.
+	// Consent decides how much of a plan is served: the whole plan, or a plan
+	// with parts withheld. An error keeps the previous plan. It is called before
+	// sockets are opened, and again when that changes the plan. Nil serves all.
 	Consent func(*plan.Plan) (*plan.Plan, error)
 
 	env  plan.Env   // of the sockets that are open
-	last *plan.Plan // what was built last and applied, with nothing withheld
+	last *plan.Plan // the last plan that was built and applied, with nothing withheld
 }
 
 // Save is the outcome of one save.
@@ -157,7 +157,8 @@ func (p *Project) reconsider(save *Save) {
 	}
 }
 
-// agreed is the part of a plan that may be served. What is left out is noted in save.
+// agreed returns the part of a plan that may be served. It notes in save what
+// it leaves out.
 func (p *Project) agreed(save *Save, built *plan.Plan) (*plan.Plan, error) {
 	save.Withheld = nil
 	if p.Consent == nil {
@@ -197,7 +198,7 @@ func (p *Project) Follow(ctx context.Context, first Save, report func(Save), not
 	}
 }
 
-// watched are the files that f was made of, with what they held.
+// watched returns the files that f was read from, with their contents.
 func watched(f *hcl.File) []watch.File {
 	files := make([]watch.File, len(f.Watch))
 	for i, path := range f.Watch {

@@ -229,8 +229,8 @@ func requestID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// from describes the client for the middleware. A visitor's address is what the relay
-// says; the connection comes from the relay.
+// from describes the client for the middleware. A visitor's address comes from
+// the relay's description, since the connection itself comes from the relay.
 func (x *exchange) from(r *http.Request) middleware.From {
 	from := middleware.From{Plain: scheme(r) == "http", Port: x.server.publicPort(r), Addr: remoteAddr(r)}
 	if x.visit != nil {

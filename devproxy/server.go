@@ -45,7 +45,7 @@ type Options struct {
 }
 
 // Server serves one generation at a time. It is an http.Handler; Run serves it
-// on listeners. Create one with New; Close ends what it runs.
+// on listeners. Create one with New; Close ends everything that it runs.
 type Server struct {
 	opts     Options
 	instance string         // in the hop header, to recognise a loop
@@ -82,7 +82,8 @@ type Listening struct {
 	ServePlain bool
 }
 
-// SetListening replaces what is known of the sockets, at first port 443.
+// SetListening replaces the description of the sockets. The default is port
+// 443.
 func (s *Server) SetListening(l Listening) { s.listening.Store(&l) }
 
 // New returns a server with nothing to serve yet: every host is unknown.
@@ -131,7 +132,7 @@ const (
 	// in Chromium).
 	maxHeadBytes = 1 << 20
 	// maxStreams is how many requests one HTTP/2 connection may have open: a cold
-	// load of a large module graph sends all that it knows.
+	// load of a large module graph requests all modules at once.
 	maxStreams = 1000
 	// maxFrame is the longest HTTP/2 frame accepted, the least that RFC 9113
 	// section 4.2 allows and what browsers send. A frame of a header is held

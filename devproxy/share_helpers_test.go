@@ -85,7 +85,7 @@ func (s *shareSite) reshare(change func(*share.Options)) {
 	s.table.Store(&Shared{Share: table})
 }
 
-// await returns when the share is over. Called again it returns at once.
+// await returns when the share has ended. Called again it returns at once.
 func (s *shareSite) await() {
 	s.t.Helper()
 	select {

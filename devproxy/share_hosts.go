@@ -69,9 +69,9 @@ func findHost(p *plan.Share, asked string) (string, error) {
 	return "", failure.Errorf(fix, "no host is named %q; the hosts are %s", asked, strings.Join(p.Hosts, ", "))
 }
 
-// withoutAdded returns p without the hosts that are not in agreed. They were added
-// to the Proxyfile after the user last started the share, and may not be meant for
-// the public. A share block that lists its hosts says what is meant.
+// withoutAdded returns p without the hosts that are not in agreed. They were
+// added to the Proxyfile after the user last started the share, and may not be
+// meant for the public. A share block that lists its hosts is explicit.
 func withoutAdded(p *plan.Share, agreed []string) (kept *plan.Share, added []string) {
 	if p.Listed {
 		return p, nil
@@ -108,7 +108,7 @@ func withoutWildcards(p *plan.Share, provider string) (*plan.Share, error) {
 
 func isWildcard(host string) bool { return strings.HasPrefix(host, "*") }
 
-// checkShare returns an error if p must not be shared as it is.
+// checkShare returns an error if p must not be shared.
 func checkShare(p *plan.Share) error {
 	switch {
 	case p.Unset != "":

@@ -27,11 +27,11 @@ const (
 	// terminal; the control socket waits longer.
 	claimTimeout = 4 * time.Second
 	// endGrace is how long requests of visitors may take to finish once the share
-	// has ended and the rest of devproxy goes on.
+	// has ended and the rest of devproxy continues.
 	endGrace = 3 * time.Second
 )
 
-// SharerOptions are what a Sharer needs.
+// SharerOptions configures a Sharer.
 type SharerOptions struct {
 	Server *Server
 	Folder string // of the project, absolute and without symbolic links
@@ -265,7 +265,8 @@ func (l *link) carried(p *plan.Share) (*plan.Share, error) {
 	return withoutWildcards(p, l.provider.Name)
 }
 
-// prepare returns what a request shares of the plan, and the relays that may carry it.
+// prepare returns the part of the plan that a request shares, and the relays
+// that may carry it.
 func (s *Sharer) prepare(request control.ShareRequest) (*plan.Share, []credentials.Login, error) {
 	p, err := s.planOf(request)
 	if err != nil {
@@ -291,7 +292,7 @@ func (s *Sharer) planOf(request control.ShareRequest) (*plan.Share, error) {
 }
 
 // replan shares the plan of a save. If the save makes the share impossible, the
-// link is put to sleep: what the file no longer allows must not stay open.
+// link is put to sleep, since the file no longer allows it.
 func (s *Sharer) replan(ctx context.Context) {
 	if s.live == nil {
 		return

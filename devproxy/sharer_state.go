@@ -17,7 +17,7 @@ import (
 const (
 	// failoverAfter is how long a relay that carried the link may stay away, once
 	// visitors do not wait for it any more (tunnel.ResumeTimeout), before the next
-	// one of the list is tried: its link is another.
+	// one in the list is tried, which gives another link.
 	failoverAfter = 5 * time.Second
 	// firstRetry and longestRetry are between attempts of a share that failed. The
 	// pause doubles every time.
@@ -41,7 +41,7 @@ func (s *Sharer) stateChanged(state agent.State) {
 	}
 }
 
-// up serves what the relay granted.
+// up serves the names that the relay granted.
 func (s *Sharer) up(grant tunnel.Grant) {
 	l := s.live
 	names := l.key.Names
@@ -73,8 +73,9 @@ func (s *Sharer) claimOlderNames() {
 	}
 }
 
-// waiting handles a relay that cannot be reached now. If there are others, one that
-// never carried the link is left at once, and one that did after a while.
+// waiting handles a relay that cannot be reached now. If there are others, a
+// relay that never carried the link is given up at once, and a relay that
+// carried it is given up after failoverAfter.
 func (s *Sharer) waiting(why error) {
 	if s.live.served == nil && s.live.hasNext() {
 		s.next(why)
@@ -144,9 +145,8 @@ func (s *Sharer) fail(err error) {
 	}
 }
 
-// endedByRelay handles a relay for which the link is over: its clock is ahead of
-// ours, or it knows about an end that this folder does not. The next link is
-// another one.
+// endedByRelay handles a relay for which the link has ended: its clock is ahead
+// of ours, or the link was ended elsewhere. The next share gets another link.
 func (s *Sharer) endedByRelay() {
 	if err := s.live.key.EndLink(); err != nil {
 		s.trouble(err)

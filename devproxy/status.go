@@ -29,12 +29,12 @@ const (
 	StateUp      = "up"
 	StateWaiting = "waiting"
 	StateReady   = "ready" // answered by devproxy itself
-	// StateWithheld is for routes that need consent.
+	// StateWithheld is the state of routes that need consent.
 	StateWithheld = "withheld"
-	// StateUnhealthy is for members whose health check fails, and for upstreams
-	// with no other member.
+	// StateUnhealthy is the state of members whose health check fails, and for
+	// upstreams with no other member.
 	StateUnhealthy = "unhealthy"
-	// StateUnknown is for members before the first connection.
+	// StateUnknown is the state of members before the first connection.
 	StateUnknown = "unknown"
 )
 

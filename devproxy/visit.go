@@ -75,7 +75,7 @@ func (x *exchange) serveVisitor(r *http.Request) error {
 		return nil
 	}
 	x.visit.host, x.visit.target, x.visit.hops = in.Host, in.RequestURI, r.Header[field.Hop]
-	x.visit.publish(x, r) // only now: what the gate writes is public already
+	x.visit.publish(x, r) // only now, since the gate's own responses are public already
 	if in.URL.Path == statePath {
 		return x.serveState(in)
 	}

@@ -19,19 +19,20 @@ import (
 type Sharing struct {
 	// Name is what records call the share; never empty.
 	Name string
-	// Visitor returns who is at the other end of a connection of the listener.
+	// Visitor describes the visitor at the other end of a connection of the
+	// listener.
 	Visitor func(net.Conn) share.Visitor
-	// Share returns what is shared now. It is called once for each request and
+	// Share returns the current share. It is called once for each request and
 	// never returns nil.
 	Share func() *Shared
 }
 
-// Shared is what is shared at one moment.
+// Shared is the state of a share at one moment.
 type Shared struct {
 	*share.Share
 	// Streams ends the streams that were opened under it: when it is done, their
-	// visitors are no longer allowed to see what they show. It must be done when the
-	// share is over. Nil means that it is not before.
+	// visitors no longer have access. It must be done when the share has ended. Nil
+	// means that it is not before.
 	Streams context.Context
 }
 
@@ -44,15 +45,15 @@ type shared struct {
 	over context.Context // done once the share ends
 }
 
-// ServeShare serves the visitors that ln accepts until ctx ends, or ln fails: as
-// local requests are served, except for what the share keeps from them. Once ctx
-// has ended, streams are closed, requests in progress finish and new ones are
-// refused; ln is closed after that. Closing ln, or the Server, cuts it short.
-// The error is ln's when it failed on its own.
+// ServeShare serves the visitors that ln accepts until ctx ends, or ln fails:
+// like local requests, except that the share's rules apply. Once ctx has ended,
+// streams are closed, requests in progress finish and new ones are refused; ln
+// is closed after that. Closing ln, or the Server, cuts it short. The error is
+// ln's when it failed on its own.
 //
-// The connections have their own http.Server: a share can end while the rest goes
-// on, and a connection carries one exchange, whatever the relay makes of it, so
-// that no two visitors share a parser.
+// The connections have their own http.Server: a share can end while the rest
+// continues, and a connection carries one exchange, whatever the relay makes of
+// it, so that no two visitors share a parser.
 func (s *Server) ServeShare(ctx context.Context, log *slog.Logger, ln net.Listener, sharing Sharing) error {
 	srv := s.httpServer(log)
 	srv.Protocols = new(http.Protocols)

@@ -238,7 +238,7 @@ func TestAdviceOfAShare(t *testing.T) {
 }
 
 // TestTheEndOfAShare ends it as sleep and expiry do, with a request in flight
-// and a WebSocket, while the rest goes on.
+// and a WebSocket, while the rest continues.
 func TestTheEndOfAShare(t *testing.T) {
 	a := newDevServer(t, "a")
 	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %d }\n", a.port()), nil)

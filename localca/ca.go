@@ -37,7 +37,7 @@ type CA struct {
 	now    func() time.Time
 
 	leaves cache
-	making singleflight.Group // by name: one leaf for all who need it at once
+	making singleflight.Group // by name: one leaf for all callers that need it at once
 }
 
 // Open loads the CA in dir, or makes one there. It makes dir and missing folders above it

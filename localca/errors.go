@@ -19,7 +19,7 @@ type NameError struct {
 	Reason string // continues the sentence "no certificate for NAME: "
 }
 
-// longestQuote bounds what a client can write into a log.
+// longestQuote limits how much a client can write into a log.
 const longestQuote = 80
 
 // Error is one sentence, in which a long name is cut off.
@@ -31,7 +31,7 @@ func (e *NameError) Error() string {
 type StoreError struct {
 	Op   string // "read", "write", "lock" ...
 	Path string // absolute
-	Fix  string // what the user can do, one clause; never empty
+	Fix  string // the fix, one clause; never empty
 	Err  error  // never nil
 }
 

@@ -34,9 +34,9 @@ func (s steps) at(step string) error {
 	return s(step)
 }
 
-// stagedFile is complete on the disk, but not yet under its name. So several files can be
-// written before the first takes effect, and a full disk is noticed before anything has
-// changed.
+// stagedFile is complete on the disk, but not yet under its name. This way
+// several files can be written before the first takes effect, and a full disk
+// is noticed before anything has changed.
 type stagedFile struct {
 	path, temp string
 	steps      steps

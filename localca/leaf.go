@@ -31,10 +31,10 @@ func (l *leaf) valid(now time.Time) bool {
 // fresh reports whether the leaf needs no renewal.
 func (l *leaf) fresh(now time.Time) bool { return l.valid(now) && now.Before(l.renewAt) }
 
-// GetCertificate is for the field of that name in [tls.Config]. The leaf has exactly the
-// name that the client sends. A client without one, which was given an address, gets a
-// leaf for the address that it reached. The client gets an alert instead of the error, so
-// log the error.
+// GetCertificate implements the field of that name in [tls.Config]. The leaf
+// has exactly the name that the client sends. A client without one, which was
+// given an address, gets a leaf for the address that it reached. The client
+// gets an alert instead of the error, so log the error.
 func (ca *CA) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := hello.ServerName
 	if name == "" {

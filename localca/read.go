@@ -34,8 +34,8 @@ type found struct {
 	fault string            // why a new root is needed; empty when key and root are good
 }
 
-// read reads the folder without changing it. Only a failure to read is an error; what is
-// broken is found.fault.
+// read reads the folder without changing it. Only a failure to read is an
+// error; broken content is reported in found.fault.
 func (s store) read() (found, error) {
 	key, keyFault, err := s.readKey()
 	if err != nil {

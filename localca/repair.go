@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// repair makes what a good root lacks. It keeps a good key: where the old root is still
-// trusted, so are the new root's leaves. The caller holds the lock.
+// repair makes the missing parts of a good root. It keeps a good key: where the
+// old root is still trusted, so are the new root's leaves. The caller holds the
+// lock.
 //
 // The order makes it safe to stop anywhere. All files are complete on the disk before
 // anything changes. Then the old ones are renamed, and the key gets its name before the

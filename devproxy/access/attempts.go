@@ -10,8 +10,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
-// How often a password may be guessed wrongly. Each pair is a token bucket: so
-// many at once, and one more after each pause.
+// How often a password may be guessed wrongly. Each pair is a token bucket: a
+// number of guesses at once, and one more after each pause.
 //
 // However many networks an attacker has, all of them together make at most
 // GlobalAttempts + FirstAttempts = 286 wrong guesses at once and then 720 in an
@@ -40,9 +40,9 @@ const (
 	maxAddresses = 1024
 )
 
-// Attempts counts wrong guesses at a password. It outlives what it guards, so
-// that no change of the Proxyfile allows more of them. It is safe for concurrent
-// use. Create it with NewAttempts.
+// Attempts counts wrong guesses at a password. It outlives the share or route,
+// so that no change of the Proxyfile allows more guesses. It is safe for
+// concurrent use. Create it with NewAttempts.
 type Attempts struct {
 	mu     sync.Mutex
 	global *rate.Limiter
@@ -97,7 +97,8 @@ func (a *Attempts) TryDevice(device string, compare func() bool) (right bool, wa
 	return taken.spend(taken.take(a.devices.of(device)), compare)
 }
 
-// stranger takes what a guess costs a network that has not shown the password.
+// stranger takes the tokens for a guess from a network that has not shown the
+// password.
 func (a *Attempts) stranger(taken *tokens, network, site netip.Prefix) (wait time.Duration) {
 	if wait = taken.take(a.own.of(network)); wait > 0 {
 		return wait

@@ -1,6 +1,6 @@
-// Package advice looks at an upstream's response as a browser does: it says what
-// browsers will refuse or leak, and rewrites what is valid only for the upstream's own
-// address.
+// Package advice looks at an upstream's response as a browser does. It warns
+// about everything that browsers will refuse or leak, and rewrites URLs and
+// cookies that are valid only for the upstream's own address.
 package advice
 
 import (
@@ -39,7 +39,7 @@ func DropHSTS(h http.Header, host string) {
 const maxTold = 1000
 
 // Once lets each sentence about a route pass a single time. The zero value is
-// ready; it is safe for concurrent use.
+// ready to use; it is safe for concurrent use.
 type Once struct {
 	mu   sync.Mutex
 	told map[[2]string]struct{}

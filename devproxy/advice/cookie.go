@@ -9,7 +9,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// maxQuoted bounds what is repeated of a cookie's name or domain, in bytes.
+// maxQuoted limits how much of a cookie's name or domain is repeated, in bytes.
 const maxQuoted = 64
 
 // maxPair is how long a cookie's name and value may be together, in bytes (RFC

@@ -33,8 +33,8 @@ var (
 // middlewareMode, unless its configuration has a server.
 const viteOwnPort = "24678"
 
-// PatchViteClient makes Vite's client connect to where its page came from, as it does
-// unless the configuration has a port, a host or a protocol for it, as
+// PatchViteClient makes Vite's client connect to the origin of its page, as it
+// does unless the configuration has a port, a host or a protocol for it, as
 // Storybook's always does. It changes client in place and keeps its length.
 //
 // Where the socket has another server than the upstream, that would not work: the

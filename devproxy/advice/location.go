@@ -17,8 +17,8 @@ import (
 type Outside struct {
 	Route    *plan.Route
 	Upstream *plan.Upstream
-	// Prefix is what the request's path began with: plan.Match.Prefix.
-	// Empty means the route's path.
+	// Prefix is the beginning of the request's path: plan.Match.Prefix. Empty
+	// means the route's path.
 	Prefix string
 	// Origin is the one that the browser requested: "https://shop.localhost:8443".
 	Origin string
@@ -108,7 +108,7 @@ func (o Outside) source(value string) string {
 //     upstream's authority: the app knows the prefix from X-Forwarded-Prefix or its
 //     settings.
 //
-// Anything else stays as it is, byte for byte.
+// Anything else stays unchanged, byte for byte.
 func (o Outside) Reference(value string) string {
 	if strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "//") {
 		if strings.HasPrefix(value, `/\`) {
@@ -191,7 +191,7 @@ func (o Outside) path(path string, inside bool) string {
 	return prefix + rest
 }
 
-// below returns what follows prefix in path, whole segments only.
+// below returns the rest of path after prefix, whole segments only.
 func below(path, prefix string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, prefix)
 	return rest, ok && (rest == "" || rest[0] == '/')

@@ -28,7 +28,7 @@ type LoopError struct {
 	Status int
 }
 
-// Error says what the upstream did.
+// Error describes the upstream's response.
 func (e *LoopError) Error() string {
 	return fmt.Sprintf("the upstream answered %d with a redirect to %s, which is the address that was requested", e.Status, e.Location)
 }
@@ -164,8 +164,8 @@ const (
 	maxAgainURLs = 256
 )
 
-// Again counts redirects to the requested URL. The zero value is ready; it is
-// safe for concurrent use.
+// Again counts redirects to the requested URL. The zero value is ready to use;
+// it is safe for concurrent use.
 type Again struct {
 	mu   sync.Mutex
 	seen map[againKey]*againCount

@@ -1,5 +1,5 @@
-// Package answer is what a route answers by itself: files of a folder, a
-// redirect, a fixed answer.
+// Package answer serves what a route answers without an upstream: files of a
+// folder, a redirect, a fixed answer.
 //
 // Each function answers the request and returns nil, or returns why it could
 // not and has written nothing, so that one error handler writes every error

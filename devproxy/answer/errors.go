@@ -17,7 +17,7 @@ import (
 type NotFoundError struct {
 	Dir  string // absolute
 	Text string // as the Proxyfile has it: "site/dist"
-	// Path is what was looked up in Dir, still percent-encoded.
+	// Path is the path that was looked up in Dir, still percent-encoded.
 	Path string
 	// DirMissing is true when Dir itself does not exist yet, or is not a folder.
 	DirMissing bool
@@ -26,7 +26,7 @@ type NotFoundError struct {
 	// Reason is why a path was not even looked up, to be read after "the path
 	// …": `has a segment that begins with "."`. Empty when it was.
 	Reason string
-	// Link is the symbolic link that leads away from what may be served,
+	// Link is the symbolic link that leads out of the folder or to a dot file,
 	// slash-separated below Dir: "assets/shared". Empty when none does.
 	Link string
 	// LinkDot is true when Link leads to a name that begins with ".", within

@@ -127,7 +127,7 @@ func sendSingle(w http.ResponseWriter, r *http.Request, f *plan.Files) error {
 	parent := *f
 	parent.Dir, parent.Text = filepath.Dir(f.Dir), filepath.Dir(f.Text)
 	if dir, err := filepath.EvalSymlinks(parent.Dir); err == nil && f.Within != "" {
-		// What was allowed outside the project is only this file.
+		// Consent covers only this file outside the project.
 		if !plan.Within(filepath.Join(dir, base), f.Within) {
 			return &ReadError{Path: f.Dir, Err: errMoved}
 		}
@@ -150,7 +150,7 @@ func sendSingle(w http.ResponseWriter, r *http.Request, f *plan.Files) error {
 	return missing
 }
 
-// serve answers with what the folder has for n.
+// serve answers with the folder's file for n.
 func (d *folder) serve(w http.ResponseWriter, r *http.Request, n name) (answered bool, err error) {
 	if answered, err := d.sendFirst(w, r, n.candidates()); answered || err != nil {
 		return answered, err

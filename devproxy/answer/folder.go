@@ -25,7 +25,7 @@ type folder struct {
 
 // errMoved is the error of a folder behind a link that has changed since the
 // Proxyfile was read: the user has not agreed to where it leads now.
-var errMoved = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to check it again")
+var errMoved = errors.New("it leads to a different place than when the Proxyfile was read; save the Proxyfile to check it again")
 
 func openFolder(spec *plan.Files) (*folder, error) {
 	dir, err := filepath.EvalSymlinks(spec.Dir)

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// name is what a request looks up in a folder.
+// name is the name that a request looks up in a folder.
 type name struct {
 	path string // slash-separated, below the folder; "" is the folder itself
 	// slash is true when the request's path ends in "/", which means a folder.
@@ -47,10 +47,10 @@ func (n name) wellKnown() bool {
 	return first == wellKnown
 }
 
-// parseName decodes rest, what follows the route's path, exactly once. The result
-// is a plain local name: no segment is empty, ".", ".." or begins with "." (except
-// a first ".well-known"), and none contains a separator of any system or a NUL.
-// Otherwise wrong says why not.
+// parseName decodes rest, the path after the route's path, exactly once. The
+// result is a plain local name: no segment is empty, ".", ".." or begins with
+// "." (except a first ".well-known"), and none contains a separator of any
+// system or a NUL. Otherwise wrong says why not.
 func parseName(rest string) (n name, wrong string) {
 	if rest == "" {
 		return name{}, ""
@@ -81,7 +81,7 @@ func parseName(rest string) (n name, wrong string) {
 	return name{path: strings.Join(segments, "/"), slash: slash}, ""
 }
 
-// vetSegment returns what is wrong with a decoded segment. The rules are the
+// vetSegment returns why a decoded segment is refused, or "". The rules are the
 // same on every system, except for the names that only Windows gives a meaning.
 func vetSegment(segment string) (wrong string) {
 	first, _ := utf8.DecodeRuneInString(segment)

@@ -1,6 +1,6 @@
-// Package consent remembers what a user has allowed projects to do outside
-// themselves: which folders, sockets and machines their Proxyfiles reach, and
-// which values of the environment leave.
+// Package consent remembers the effects outside their folders that a user has
+// allowed projects: which folders, sockets and machines their Proxyfiles reach,
+// and which values of the environment leave.
 //
 // A consent belongs to a repository and to an effect: the worktrees of a
 // repository share it, and neither the line nor the route that causes the effect
@@ -39,7 +39,8 @@ const (
 )
 
 const (
-	// lockWait is for another process that writes, which takes milliseconds.
+	// lockWait limits the wait for another process that writes, which takes
+	// milliseconds.
 	lockWait = 10 * time.Second
 	lockPoll = 10 * time.Millisecond
 	// maxFile bounds the file: some thousand projects.
@@ -61,7 +62,7 @@ func (s *Store) Path() string { return filepath.Join(s.home, fileName) }
 // Error says why the store cannot be used.
 type Error = failure.Error
 
-// Consents is what a user has allowed, as read at one moment.
+// Consents is a snapshot of the user's consents.
 type Consents struct{ file record }
 
 // record is the file. It contains no value of the environment: an entry whose target

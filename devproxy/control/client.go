@@ -82,7 +82,7 @@ func (c *Client) name() string {
 	return fmt.Sprintf("the running devproxy (pid %d)", c.holder.PID)
 }
 
-// Status returns what the instance serves.
+// Status returns the state of the instance.
 func (c *Client) Status(ctx context.Context) (status Status, err error) {
 	body, err := c.ask(ctx, http.MethodGet, statusPath)
 	if err == nil {
@@ -117,7 +117,7 @@ func (c *Client) Share(ctx context.Context, request ShareRequest) (state Share, 
 	return state, c.statusError(status, sharePath)
 }
 
-// downPoll is between two checks of whether the instance is gone.
+// downPoll is the pause between two checks of whether the instance has ended.
 const downPoll = 20 * time.Millisecond
 
 // Down stops the instance and returns when it has released the folder, or with

@@ -1,6 +1,6 @@
-// Package control is the running instance of a folder: one `devproxy up` holds
-// the folder's lock and answers on its socket, and the other verbs talk to it
-// there.
+// Package control represents the running instance of a folder: one `devproxy
+// up` holds the folder's lock and answers on its socket, and the other verbs
+// talk to it there.
 //
 // Lock and socket are in the runtime directory under a hash of the folder,
 // since the path of a unix socket ends at 104 to 107 bytes. The lock file is
@@ -81,7 +81,7 @@ const (
 	// is between locking and writing, or between removing and unlocking, only for
 	// an instant.
 	nameless = time.Second
-	// takePoll is between attempts meanwhile.
+	// takePoll is the pause between attempts during that time.
 	takePoll = 10 * time.Millisecond
 )
 
@@ -167,8 +167,8 @@ func writeHolder(base string, holder Holder) error {
 // maxHolder bounds a holder file: a pid, a time and a path.
 const maxHolder = 64 << 10
 
-// readHolder returns the last holder of the lock. ok is false without one, or when
-// its process is gone.
+// readHolder returns the last holder of the lock. ok is false without one, or
+// when its process has ended.
 func readHolder(base string) (holder Holder, ok bool) {
 	f, err := os.Open(base + holderSuffix)
 	if err != nil {

@@ -116,12 +116,12 @@ const (
 
 // Verbs are what Handler calls.
 type Verbs struct {
-	// Status returns what is served.
+	// Status returns the current state.
 	Status func() Status
 	// Down ends the instance; it returns at once.
 	Down func()
-	// Share does what a request says, and returns the share's state after it. An
-	// error that is not a *ShareError has nothing to suggest.
+	// Share carries out a request, and returns the share's state after it. An
+	// error that is not a *ShareError comes without a fix.
 	Share func(context.Context, ShareRequest) (Share, error)
 }
 

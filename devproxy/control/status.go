@@ -83,7 +83,8 @@ type Share struct {
 	NotShared []NotShared `json:"not_shared,omitempty"`
 	Relay     string      `json:"relay,omitempty"` // "t.example.com"
 	// Operator runs the provider that carries the share and can read the traffic;
-	// empty for a relay. Cannot is what does not pass there, for a person.
+	// empty for a relay. Cannot lists the features that it does not support, as
+	// text for people.
 	Operator string   `json:"operator,omitempty"`
 	Cannot   []string `json:"cannot,omitempty"`
 	// Notes are sentences of the provider's: that the key of its server was
@@ -101,10 +102,10 @@ type Share struct {
 	// Advisories are sentences about dev servers of the project whose versions
 	// have known vulnerabilities that a visitor could use.
 	Advisories []string `json:"advisories,omitempty"`
-	// Error and Fix say what is wrong now: why it waits, or why it failed.
+	// Error says why the share waits or why it failed, and Fix what to do.
 	Error string `json:"error,omitempty"`
 	Fix   string `json:"fix,omitempty"`
-	// Again is true when a share that failed is retried by itself.
+	// Again is true when a failed share is retried automatically.
 	Again bool `json:"again,omitempty"`
 }
 
@@ -137,7 +138,8 @@ const (
 type ShareRequest struct {
 	// Op is one of the Op constants.
 	Op string `json:"op"`
-	// Hosts are the hosts to share, for OpStart; empty is what the Proxyfile says.
+	// Hosts are the hosts to share, for OpStart; empty means the Proxyfile's
+	// hosts.
 	Hosts []string `json:"hosts,omitempty"`
 	// Relay overrides the Proxyfile's, for OpStart: one, or several that are tried
 	// in order, separated by commas.
@@ -147,15 +149,15 @@ type ShareRequest struct {
 	Key string `json:"key,omitempty"`
 	// Keep retries a share that failed, where that can help.
 	Keep bool `json:"keep,omitempty"`
-	// For is how long the link lasts from now (OpStart; 0 is what the Proxyfile
-	// says) or how much longer (OpExtend).
+	// For is how long the link lasts from now (OpStart; 0 means the Proxyfile's
+	// value) or how much longer (OpExtend).
 	For time.Duration `json:"for,omitempty"`
 }
 
-// What a ShareRequest may do.
+// The operations of a ShareRequest.
 const (
 	OpLook   = "look"   // only return the state
-	OpStart  = "start"  // share, or change what is shared; does not wait for the relay
+	OpStart  = "start"  // start or change the share; does not wait for the relay
 	OpExtend = "extend" // let the link last longer
 	OpNew    = "new"    // end the link and make another
 	OpSleep  = "sleep"  // stop; the same link comes back

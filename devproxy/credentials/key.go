@@ -105,7 +105,8 @@ func (s Store) OpenKey(folder, file string) (*Key, error) {
 
 func (s Store) shares() string { return filepath.Join(s.Home, "shares") }
 
-// realPath resolves symbolic links; a path that cannot be resolved stays as it is.
+// realPath resolves symbolic links; a path that cannot be resolved stays
+// unchanged.
 func realPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real

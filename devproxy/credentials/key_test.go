@@ -42,7 +42,7 @@ func TestShareKeyIsTheFolders(t *testing.T) {
 	}
 }
 
-// TestShareKeyGenerations: a link that is over, by Next or by its time, does
+// TestShareKeyGenerations: a link that has ended, by Next or by its time, does
 // not come back.
 func TestShareKeyGenerations(t *testing.T) {
 	home, folder := t.TempDir(), t.TempDir()

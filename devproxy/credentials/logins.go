@@ -27,7 +27,7 @@ const (
 	maxLogins = 50
 )
 
-// Login is what is kept of a relay after `relay login`.
+// Login is the stored data of a relay after `relay login`.
 type Login struct {
 	// Relay is its domain, with the port unless that is 443.
 	Relay string `json:"relay"`

@@ -61,8 +61,8 @@ func eachCause(err error, f func(error)) {
 	}
 }
 
-// plain returns what is wrong, and with what, for errors of Go's libraries that say
-// more than that; empty for any other error.
+// plain returns a short text for errors of Go's libraries that say too much;
+// empty for any other error.
 func plain(cause error) (text, subject string) {
 	switch e := cause.(type) { //nolint:errorlint // eachCause unwraps
 	case *fs.PathError:

@@ -15,8 +15,8 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// attempt is the request sent once: what the transport reports while it waits for
-// the answer.
+// attempt is one attempt to send the request. It collects what the transport
+// reports while it waits for the response.
 type attempt struct {
 	f      *forwarding
 	member *member
@@ -231,8 +231,8 @@ func (a *attempt) gotInformational(code int, header textproto.MIMEHeader) error 
 	return nil
 }
 
-// end is called when the transport has returned: what it still reports comes too
-// late for the client. It reports whether the attempt was given up.
+// end is called when the transport has returned. Anything it reports later is
+// too late for the client. It reports whether the attempt was given up.
 func (a *attempt) end() (ejected bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

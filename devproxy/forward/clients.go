@@ -27,10 +27,11 @@ const (
 	evictAmong = 64
 )
 
-// Clients bounds what each client has in progress. Otherwise a client that sends
-// requests and cancels them at once (HTTP/2's rapid reset, CVE-2023-44487, and
-// similar attacks) could make an upstream work on any number of them: its streams are
-// free again as soon as they are cancelled, the upstream is not.
+// Clients bounds the exchanges that each client has in progress. Otherwise a
+// client that sends requests and cancels them at once (HTTP/2's rapid reset,
+// CVE-2023-44487, and similar attacks) could make an upstream work on any
+// number of them: its streams are free again as soon as they are cancelled, the
+// upstream is not.
 //
 // A cancelled exchange counts until its upstream has answered or closed the
 // connection. Until then only its sending side is closed, which shows the upstream

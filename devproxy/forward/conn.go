@@ -92,10 +92,11 @@ func (c *watchedConn) onAbandon(f func(*watchedConn) bool) {
 	c.abandon = f
 }
 
-// Write counts what the system took: while that is nothing, the upstream has seen
-// nothing. When the upstream stops reading a request, Write waits for the end of
-// the connection before it fails: an answer may be there, and net/http would drop
-// it. Below TLS it does not wait, since the end of TLS is written, too.
+// Write counts the bytes that the system accepted: while that is zero, the
+// upstream has seen none of them. When the upstream stops reading a request,
+// Write waits for the end of the connection before it fails: an answer may be
+// there, and net/http would drop it. Below TLS it does not wait, since the end
+// of TLS is written, too.
 func (c *watchedConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	retired, plain := c.retired, c.user != nil && c.user.member.Scheme == plan.SchemeHTTP
@@ -146,8 +147,8 @@ func (c *watchedConn) retire() bool {
 	return true
 }
 
-// watch sets what Close calls instead of what was set before; nil for nothing. On
-// a closed connection f is called at once.
+// watch replaces the function that Close calls; nil removes it. On a closed
+// connection f is called at once.
 func (c *watchedConn) watch(f func()) {
 	c.mu.Lock()
 	c.onClose = f
@@ -182,7 +183,7 @@ func (c *watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite ends what is sent and leaves the other direction open.
+// CloseWrite closes the sending direction and leaves the other one open.
 func (c *watchedConn) CloseWrite() error { return splice.CloseWrite(c.Conn) }
 
 // watched returns the connection below TLS; nil if it is not a watchedConn.
@@ -213,7 +214,7 @@ func (c *aheadConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// CloseWrite ends what is sent and leaves the other direction open.
+// CloseWrite closes the sending direction and leaves the other one open.
 func (c *aheadConn) CloseWrite() error { return splice.CloseWrite(c.Conn) }
 
 // switchConn adds "Connection: Upgrade" to a 101. Some servers leave it out
@@ -284,7 +285,7 @@ func (d *bodyDelays) note(after time.Duration) {
 // ackAtOnce reports whether the member's connections must acknowledge at once.
 func (d *bodyDelays) ackAtOnce() bool { return d.count.Load() == maxDelayedBodies }
 
-// acknowledge makes the system acknowledge what comes next on c at once, where it
+// acknowledge makes the system acknowledge the next data on c at once, if it
 // can.
 func acknowledge(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {

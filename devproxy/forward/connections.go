@@ -22,7 +22,7 @@ const (
 	// another: net/http may just have given it to a request.
 	minIdle = time.Millisecond
 	// timerSlack is how much later than planned the timer may run. If it is later,
-	// this machine is too busy to say that a server answers nothing.
+	// this machine is too busy to conclude that a server answers nothing.
 	timerSlack = 2 * time.Millisecond
 )
 
@@ -76,8 +76,8 @@ func (q *queue[E]) remove(e E) bool {
 	return false
 }
 
-// claim is what one request needs of a member's connections. connections.mu guards
-// it.
+// claim is one request's need for a connection to a member. connections.mu
+// guards it.
 type claim struct {
 	using    *watchedConn // nil before the request has a connection
 	dialling *dialling    // the last for this request; nil if none
@@ -324,8 +324,8 @@ func (s *connections) forgetCapacity() {
 	s.capacity = s.accepted
 }
 
-// retireLocked takes c out of use and returns it. It returns nil when a request
-// has begun to use c.
+// retireLocked removes c from the pool and returns it. It returns nil if a
+// request has begun to use c.
 func (s *connections) retireLocked(c *watchedConn) *watchedConn {
 	c.listLocked(nil)
 	if !c.retire() {
@@ -365,7 +365,7 @@ func (s *connections) updateAndUnlock() {
 	}
 }
 
-// update is what the timer calls.
+// update is called by the timer.
 func (s *connections) update() {
 	s.mu.Lock()
 	if now := time.Now(); !s.timerAt.IsZero() && now.Sub(s.timerAt) > timerSlack {
@@ -374,10 +374,10 @@ func (s *connections) update() {
 	s.updateAndUnlock()
 }
 
-// closeLocked takes connections out of use for the caller to close, and returns
-// when to call it again.
+// closeLocked removes connections from the pool for the caller to close, and
+// returns when to call it again.
 func (s *connections) closeLocked(now time.Time) (closing []*watchedConn, next time.Duration) {
-	if s.sharesQueuedLocked() { // those get what is idle
+	if s.sharesQueuedLocked() { // those get the idle connections
 		return nil, never
 	}
 	cl, left := s.mostPressingLocked(now)

@@ -110,8 +110,8 @@ func TestAServedRequestGivesBack(t *testing.T) {
 	})
 }
 
-// TestAWaitingRequestTakesWhatComesFree: one whose patience is over closes the
-// next connection that becomes idle, unless it is used at once.
+// TestAWaitingRequestTakesWhatComesFree: one whose patience has ended closes
+// the next connection that becomes idle, unless it is used at once.
 func TestAWaitingRequestTakesWhatComesFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &connections{}

@@ -170,7 +170,7 @@ func (d *dialer) dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 
 // errLinkChanged is the error of a socket behind a link that has changed since the
 // Proxyfile was read: no one has agreed to where it leads now.
-var errLinkChanged = errors.New("it leads to another place than when the Proxyfile was read; save the Proxyfile to check it again")
+var errLinkChanged = errors.New("it leads to a different place than when the Proxyfile was read; save the Proxyfile to check it again")
 
 // checkLinks returns an error if the links of a unix socket lead out of the folder
 // where they led when consent was given. A missing socket is left to the dial.
@@ -218,10 +218,10 @@ const (
 // anything was sent on it.
 var errClosedAtOnce = errors.New("accepted the connection and closed it at once")
 
-// acceptance is what is known of a member's listener.
+// acceptance records how a member's listener treats new connections.
 type acceptance struct {
 	answered atomic.Bool  // something has answered since the listener last refused
-	doubt    atomic.Int64 // how long each new connection must stay open; 0 without doubt
+	doubt    atomic.Int64 // how long each new connection must stay open; 0 if that is not in doubt
 }
 
 // noteAnswer notes that an answer has come.

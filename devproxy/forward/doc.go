@@ -2,21 +2,22 @@
 // rewrites the head, joins the two ends of an upgrade, and holds the request while
 // the upstream refuses connections.
 //
-// An Upstream owns what outlives a plan: pooled connections, the state of each member
-// and the address that answered last, held requests, and the open streams by route.
-// Forward either answers the client or writes nothing and returns an error whose type
-// says why, so that one place turns errors into pages:
+// An Upstream owns the state that outlives a plan: pooled connections, the
+// state of each member and the address that answered last, held requests, and
+// the open streams by route. Forward either answers the client or writes
+// nothing and returns an error whose type says why, so that one place turns
+// errors into pages:
 //
 //	*LoopError         508  the request has come through this devproxy before
 //	*TargetError       400  the target cannot be sent unchanged
 //	*BodyError         400  the request's body broke off or is malformed
 //	*WaitingError      503  a navigation; show the waiting page
-//	*UnavailableError  503  held in vain, or too many are held
-//	*UpstreamError     502  connected, and no usable response came
+//	*UnavailableError  503  still refused after the hold, or too many are held
+//	*UpstreamError     502  connected, but no usable response came
 //	*TimeoutError      504  no response within the route's timeout
 //	any error of Exchange.Inspect
 //	ErrRetired         -    nothing was sent: match again on the current plan
-//	ErrAborted         -    the response has begun, or the client has left
+//	ErrAborted         -    the response has begun, or the client has disconnected
 //
 // # What is sent again
 //
@@ -28,11 +29,11 @@
 //
 // # Which connection carries a request
 //
-// No request may wait or fail where a browser without a proxy would not. Over
-// HTTP/1.1 that takes more than a pool of idle connections, because many servers bind
-// a thread to each connection until it is closed: with one thread (Python's
-// http.server) or a few, an idle connection of ours keeps all others waiting.
-// connections.go and opening.go implement these rules:
+// No request may wait or fail if it would not in a browser without a proxy.
+// Over HTTP/1.1 that takes more than a pool of idle connections, because many
+// servers bind a thread to each connection until it is closed: with one thread
+// (Python's http.server) or a few, an idle connection of ours keeps all others
+// waiting. connections.go and opening.go implement these rules:
 //
 //   - A request that may be sent again uses an idle connection, or opens one.
 //   - Six new connections at a time wait for their first answers. Further requests

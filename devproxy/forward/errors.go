@@ -31,7 +31,7 @@ var (
 	// when memory was short.
 	ErrEvicted = fmt.Errorf("%w: its body held too much memory", ErrAborted)
 	// ErrClientGone is an ErrAborted because the client has left.
-	ErrClientGone = fmt.Errorf("%w: the client left", ErrAborted)
+	ErrClientGone = fmt.Errorf("%w: the client disconnected", ErrAborted)
 )
 
 // LoopError is a request that came back to the devproxy that sent it (508,
@@ -66,7 +66,7 @@ func (e *BodyError) Page() page.Page {
 	return page.Page{Status: http.StatusBadRequest, Title: "The body of this request is incomplete."}
 }
 
-// Unavailable is what is known of an upstream that refuses connections.
+// Unavailable describes an upstream that refuses connections.
 type Unavailable struct {
 	Attempts []Attempt
 	// Waited is how long the request was held.

@@ -158,8 +158,8 @@ type forwarding struct {
 }
 
 var (
-	errTimeout      = errors.New("the route's timeout is over")
-	errStreamClosed = errors.New("the route is gone")
+	errTimeout      = errors.New("the route's timeout has expired")
+	errStreamClosed = errors.New("the route was removed")
 )
 
 // prepareBody gets the request's body ready.

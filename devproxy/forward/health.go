@@ -55,8 +55,8 @@ func (c *checks) run(ctx context.Context, m *member) {
 }
 
 // check sends one request to m, on its own connection: those of clients may be
-// busy, or open to a process that is gone. It returns what is wrong, empty when m
-// is healthy.
+// busy, or open to a process that no longer exists. It returns what is wrong,
+// empty when m is healthy.
 func (c *checks) check(ctx context.Context, m *member) (why string) {
 	ctx, cancel := context.WithTimeout(ctx, c.rule.Timeout)
 	defer cancel()
@@ -77,7 +77,7 @@ func (c *checks) check(ctx context.Context, m *member) (why string) {
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, maxHealthBody) // only the status counts
 	if !c.accepts(res.StatusCode) {
-		return fmt.Sprintf("GET %s gave %d", c.rule.Path, res.StatusCode)
+		return fmt.Sprintf("GET %s returned %d", c.rule.Path, res.StatusCode)
 	}
 	return ""
 }
@@ -96,7 +96,7 @@ func healthRequest(ctx context.Context, m *member, path string) (*http.Request, 
 
 func (c *checks) failure(ctx context.Context, m *member, err error) string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Sprintf("GET %s gave no answer within %s", c.rule.Path, c.rule.Timeout)
+		return fmt.Sprintf("GET %s did not respond within %s", c.rule.Path, c.rule.Timeout)
 	}
 	if failed, ok := errors.AsType[*dialError](err); ok {
 		return failed.Error()

@@ -14,8 +14,8 @@ func TestChecksFindUnhealthyMembers(t *testing.T) {
 		fall, heal func(*replica)
 		why        string
 	}{
-		"a wrong status": {(*replica).sicken, (*replica).heal, "GET /healthz gave 503"},
-		"silence":        {(*replica).stop, (*replica).cont, "GET /healthz gave no answer within 500ms"},
+		"a wrong status": {(*replica).sicken, (*replica).heal, "GET /healthz returned 503"},
+		"silence":        {(*replica).stop, (*replica).cont, "GET /healthz did not respond within 500ms"},
 		"a refusal":      {(*replica).kill, (*replica).start, "a:80: connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {

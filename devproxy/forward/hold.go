@@ -15,9 +15,10 @@ const (
 	// waitingPageAfter is how long a navigation is held before the client gets the
 	// waiting page: a dev server that restarts is usually back by then.
 	waitingPageAfter = time.Second
-	// probeFirst and probeLast are the pauses between two probes of an upstream that
-	// refuses: a dev server that restarts is noticed within 20 ms of its listening,
-	// one that is started by hand within a quarter of a second.
+	// probeFirst and probeLast are the pauses between two probes of an upstream
+	// that refuses: a dev server that restarts is noticed within 20 ms after it
+	// listens, and a dev server that is started by hand within a quarter of a
+	// second.
 	probeFirst = 20 * time.Millisecond
 	probeLast  = 250 * time.Millisecond
 	// probeTimeout bounds one probe. A port that swallows packets is not up.
@@ -97,8 +98,8 @@ func (f *forwarding) giveUp(navigation bool, refused []Attempt) error {
 	return &UnavailableError{Unavailable{refused, f.Report.Held}, false}
 }
 
-// isNavigation reports whether a person waits to see a page: from what browsers say
-// about the request, else from what it accepts.
+// isNavigation reports whether a person waits to see a page. It uses the
+// Sec-Fetch fields if the browser sends them, else Accept.
 func isNavigation(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || field.Upgrade(r) != "" {
 		return false
@@ -160,7 +161,7 @@ func (h *waiters) wake() {
 	h.endWaits(func(*waiter) bool { return true }, false)
 }
 
-// release ends the requests of a route that is gone or leads elsewhere.
+// release ends the requests of a removed routes or leads elsewhere.
 func (h *waiters) release(route string) {
 	h.endWaits(func(w *waiter) bool { return w.route == route }, true)
 }

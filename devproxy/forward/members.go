@@ -64,7 +64,7 @@ type member struct {
 	memberStatus
 }
 
-// memberStatus is what is known of a member. members.mu guards it.
+// memberStatus is the state of a member. members.mu guards it.
 type memberStatus struct {
 	known, up bool      // whether the last connection was accepted
 	failed    []Attempt // of the last connection
@@ -292,8 +292,9 @@ func cookieName(spec *plan.Upstream) string {
 }
 
 // nameMembers gives each member its value in the cookie: its position among the
-// sorted addresses. So it is the same after a restart, in whatever order the
-// Proxyfile lists them, and does not give an address away.
+// sorted addresses. The value is therefore the same after a restart, in
+// whatever order the Proxyfile lists the members, and it does not reveal an
+// address.
 func nameMembers(members []*member) {
 	sorted := slices.Clone(members)
 	slices.SortStableFunc(sorted, func(a, b *member) int {
@@ -324,8 +325,8 @@ func (f *forwarding) setCookie(header http.Header) {
 	header["Set-Cookie"] = append(slices.Clip(header["Set-Cookie"]), cookie.String())
 }
 
-// withoutMemberCookies removes devproxy's own cookies, of any upstream, from what
-// an upstream gets. The others stay byte for byte.
+// withoutMemberCookies removes devproxy's own cookies, of any upstream, from
+// the cookies that an upstream gets. The others stay byte for byte.
 func withoutMemberCookies(lines []string) []string {
 	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, cookiePrefix) }) {
 		return lines

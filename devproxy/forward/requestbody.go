@@ -93,7 +93,7 @@ func (b *requestBody) complete() bool {
 	return errors.Is(b.err, io.EOF)
 }
 
-// fault is what was wrong with the client's body; nil if nothing was.
+// fault is the error of the client's body; nil if it was correct.
 func (b *requestBody) fault() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,8 +113,9 @@ func (b *requestBody) noMoreAttempts() {
 	}
 }
 
-// finish ends all reading, including a read in progress, and returns how many bytes
-// were taken. No reader may be left: net/http reads the next request itself.
+// finish ends all reading, including a read in progress, and returns how many
+// bytes were taken. No reader may remain: net/http reads the next request
+// itself.
 func (b *requestBody) finish() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

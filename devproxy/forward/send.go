@@ -68,7 +68,7 @@ func (f *forwarding) pause(d time.Duration) {
 type lostError struct {
 	*UpstreamError
 	unsent  bool          // before the first byte of the request, too
-	stray   bool          // what came may belong to the answer before
+	stray   bool          // these bytes may belong to the previous response
 	lived   time.Duration // of a new connection, from its dial on; 0 for others
 	ejected bool          // the attempt was given up, since its member became unhealthy
 }
@@ -200,7 +200,7 @@ func (f *forwarding) needsOwnConnection() bool {
 		f.r.ContentLength < 0 || f.r.ContentLength > maxReplay
 }
 
-// request is what is sent to m.
+// request returns the request to send to m.
 func (f *forwarding) request(m *member, a *attempt) (*http.Request, error) {
 	target := *f.target
 	target.Scheme, target.Host = m.urlScheme(), urlHost(&m.Member)

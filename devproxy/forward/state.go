@@ -19,7 +19,7 @@ type State struct {
 	Attempts []Attempt
 }
 
-// State is what was last seen. It dials nothing; Probe does.
+// State returns the last known state. It does not dial; Probe does.
 func (u *Upstream) State() State {
 	u.members.mu.Lock()
 	defer u.members.mu.Unlock()
@@ -36,7 +36,7 @@ const (
 	Unhealthy Health = "unhealthy"
 )
 
-// MemberState is what was last seen of one member of an upstream.
+// MemberState is the last known state of one member of an upstream.
 type MemberState struct {
 	Text string // ":3001"
 	// Known is false until the first dial has ended. Up is whether the last one was
@@ -46,7 +46,7 @@ type MemberState struct {
 	Refused []Attempt
 	// Health is Unknown for members without a health check.
 	Health Health
-	// Why it is unhealthy: "GET /healthz gave 503". Empty otherwise.
+	// Why it is unhealthy: "GET /healthz returned 503". Empty otherwise.
 	Why string
 	// Active is how many exchanges it has in progress.
 	Active int

@@ -120,26 +120,26 @@ func hasMember(u *plan.Upstream, m *plan.Member) bool {
 	})
 }
 
-// CloseStreams ends what is open of a route: WebSockets with a close frame on both
-// sides (RFC 6455 section 7.1.2: 1012 to the client, 1001 to the upstream) and a
-// moment for the reply, other upgrades by closing, event streams with their last
-// chunk, so that EventSource connects again. Held requests of the route return
-// ErrRetired. It returns at once with the number of streams; the exchanges end on
-// their own.
+// CloseStreams ends the open streams of a route: WebSockets with a close frame
+// on both sides (RFC 6455 section 7.1.2: 1012 to the client, 1001 to the
+// upstream) and a moment for the reply, other upgrades by closing, event
+// streams with their last chunk, so that EventSource connects again. Held
+// requests of the route return ErrRetired. It returns at once with the number
+// of streams; the exchanges end on their own.
 func (u *Upstream) CloseStreams(routeID string) int { return u.MoveStreams(routeID, nil) }
 
 // MoveStreams is CloseStreams for a route that now has the upstream next: streams to
 // members that next has too go on, on u, which may be retired.
 func (u *Upstream) MoveStreams(routeID string, next *plan.Upstream) int {
-	// In this order: a request that is held in between sees that its route was
-	// closed, one that is held before is released.
+	// In this order: a request that begins to wait in between sees that its
+	// route was closed, and a request that already waits is released.
 	closed := u.streams.closeRoute(routeID, next)
 	u.waiters.release(routeID)
 	return closed
 }
 
-// CloseAllStreams ends what is open, as CloseStreams does for one route, and what
-// would be opened later.
+// CloseAllStreams ends all open streams, as CloseStreams does for one route,
+// and all streams that are opened later.
 func (u *Upstream) CloseAllStreams() { u.streams.closeAll() }
 
 // Streams is the number of open streams.

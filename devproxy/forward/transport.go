@@ -94,8 +94,8 @@ func newTransport(m *member, conns *connections, shared, upgrades bool) *http.Tr
 		t.DialContext = dial
 		return t
 	}
-	// net/http's own handshake would not end with the client's request, and would not
-	// report when it is over.
+	// net/http's own handshake would not end with the client's request, and would
+	// not report when it has ended.
 	t.DialTLSContext = dial
 	t.TLSClientConfig = &tls.Config{
 		ServerName: m.ServerName,

@@ -21,8 +21,8 @@ type Options struct {
 	Instance string
 	// MaxHeld is how many requests may wait at once; 0 means DefaultMaxHeld.
 	MaxHeld int
-	// Clients bounds what each client has in progress, over all upstreams that share
-	// it; nil bounds nothing.
+	// Clients limits the exchanges that each client has in progress, over all
+	// upstreams that share it; nil means no limit.
 	Clients *Clients
 	// Memory counts what requests with a body make devproxy hold; nil bounds nothing.
 	// Several upstreams share one.

@@ -48,8 +48,9 @@ type Exchange struct {
 
 	Share   string // the share that a visitor came through; empty: local
 	Visitor string // the visitor's address, if known: "203.0.113.7"
-	// Hidden is what the share hid from the visitor: "Rails mail previews". Show
-	// is the entry of `share { show = […] }` that shows it; empty if none does.
+	// Hidden names the thing that the share hid from the visitor: "Rails mail
+	// previews". Show is the entry of `share { show = […] }` that shows it;
+	// empty if none does.
 	Hidden, Show string
 }
 

@@ -38,8 +38,8 @@ type endpoint struct {
 	fallback *Fallback
 }
 
-// change returns the endpoint for what the configuration says now. It keeps those of
-// e's sockets that fit, and closes none.
+// change returns the endpoint for the new configuration. It keeps those of e's
+// sockets that fit, and closes none.
 func (e endpoint) change(ctx context.Context, asked string, port, next uint16) (endpoint, error) {
 	if asked == e.asked {
 		return e, nil
@@ -177,7 +177,8 @@ func addrPort(addr net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// Fallback says that a default port was not available, and what is used instead.
+// Fallback says that a default port was not available, and which port is used
+// instead.
 type Fallback struct {
 	Wanted int // 443 or 80
 	Got    int // the port bound instead; 0 for none

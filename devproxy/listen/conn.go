@@ -13,7 +13,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
-// Conn is what is known of the connection a request came on.
+// Conn describes the connection of a request.
 type Conn struct {
 	// ID numbers the connections of a Set from 1.
 	ID uint64
@@ -50,8 +50,8 @@ func (k *known) facts() *Conn { return &k.about }
 // factsKey is the context key of *Conn.
 type factsKey struct{}
 
-// ConnContext belongs in http.Server.ConnContext. Connections that did not
-// come from this package are left as they are.
+// ConnContext belongs in http.Server.ConnContext. Connections that did not come
+// from this package are left unchanged.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	ctx = message.ConnContext(ctx, c)
 	if t, ok := c.(*tls.Conn); ok {
@@ -63,8 +63,8 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// FromContext returns what is known of the connection a request came on; the
-// zero Conn for a request that did not come through this package.
+// FromContext returns the description of a request's connection; the zero Conn
+// for a request that did not come through this package.
 func FromContext(ctx context.Context) Conn {
 	facts, ok := ctx.Value(factsKey{}).(*Conn)
 	if !ok {

@@ -32,8 +32,8 @@ func findHolder(port uint16) Holder {
 }
 
 // ListeningProcesses are the processes listening on TCP whose descriptors can
-// be read, which are the user's own, ordered by pid. It never fails: what the
-// system does not show is left out.
+// be read, which are the user's own, ordered by pid. It never fails: processes
+// that the system does not show are left out.
 func ListeningProcesses() []Process {
 	owners := socketOwners()
 	byPID := map[int]*Process{}
@@ -88,7 +88,7 @@ type socketEntry struct {
 	port uint16
 	six  bool // of IPv6
 	uid  string
-	file string // what a descriptor of the socket links to
+	file string // the link target of a descriptor of the socket
 }
 
 // stateListen is TCP_LISTEN as the kernel prints it.

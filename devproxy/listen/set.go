@@ -43,8 +43,8 @@ type Config struct {
 	// version are set here: HTTP/2 and HTTP/1.1, TLS 1.2. Must not be nil.
 	TLS *tls.Config
 
-	// Log receives what is not returned to a caller: failed handshakes (debug) and
-	// accepts that fail (warning). Nil discards it.
+	// Log receives errors that are not returned to a caller: failed handshakes
+	// (debug) and accepts that fail (warning). Nil discards it.
 	Log *slog.Logger
 }
 
@@ -110,7 +110,7 @@ func Open(ctx context.Context, cfg Config) (*Set, error) {
 	return s, nil
 }
 
-// Apply changes to the addresses of cfg; the rest of it is what Open was
+// Apply changes to the addresses of cfg; the rest of it must be what Open was
 // given. Sockets that are still asked for stay open. When an address is not
 // available nothing has changed.
 func (s *Set) Apply(ctx context.Context, cfg Config) error {

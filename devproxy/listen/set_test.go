@@ -23,7 +23,7 @@ func TestConfigEqual(t *testing.T) {
 }
 
 // TestServerTLS: protocols and the lowest version are set here, whatever the
-// certificates' configuration says, and that stays as it is.
+// certificates' configuration says, and that stays unchanged.
 func TestServerTLS(t *testing.T) {
 	for version, want := range map[uint16]uint16{0: tls.VersionTLS12, tls.VersionTLS10: tls.VersionTLS12, tls.VersionTLS12: tls.VersionTLS12, tls.VersionTLS13: tls.VersionTLS13} {
 		given := &tls.Config{MinVersion: version, NextProtos: []string{"x"}}

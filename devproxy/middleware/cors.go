@@ -20,7 +20,8 @@ const (
 	maxAskedFields = 4 << 10
 )
 
-// The fields of CORS that say who may read (the Fetch Standard, section 3.3.3).
+// The CORS fields that say which origins may read (the Fetch Standard, section
+// 3.3.3).
 const (
 	allowOrigin      = "Access-Control-Allow-Origin"
 	allowCredentials = "Access-Control-Allow-Credentials"

@@ -240,7 +240,7 @@ func TestLimitedBody(t *testing.T) {
 			}
 		}
 	}
-	// A declared length is checked before, and the body stays as it is: what
+	// A declared length is checked before, and the body stays unchanged: what
 	// has none is known by it.
 	for _, text := range []string{"", "0123456789"} {
 		r := request("POST", text)

@@ -16,7 +16,7 @@ import (
 // again.
 const maxCounted = 4096
 
-// limiter is a route's rate_limit with what is left of it.
+// limiter is a route's rate_limit with its remaining tokens.
 type limiter struct {
 	spec  plan.RateLimit
 	table *access.Table[counted]

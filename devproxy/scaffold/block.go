@@ -170,8 +170,8 @@ func render(hosts []*host) []byte {
 	return format(out.String() + services.String())
 }
 
-// format formats a Proxyfile. Text that cannot be formatted stays as it is, which
-// shows the mistake.
+// format formats a Proxyfile. Text that cannot be formatted stays unchanged,
+// which shows the mistake.
 func format(text string) []byte {
 	formatted, _ := hcl.Format([]byte(text), "Proxyfile")
 	return formatted

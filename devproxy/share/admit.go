@@ -135,7 +135,8 @@ func target(r *http.Request) string {
 	return u.RequestURI()
 }
 
-// inward returns the request as the project sees it. The original stays as it is.
+// inward returns the request as the project sees it. The original stays
+// unchanged.
 func (q *request) inward() *http.Request {
 	s := q.share
 	in := q.r.WithContext(q.r.Context())

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// hostCookie is for one host: browsers accept it from that host only, so that no
-	// neighbour can set it (RFC 6265bis section 4.1.3.2).
+	// hostCookie is the cookie of one host: browsers accept it from that host only,
+	// so that no neighbour can set it (RFC 6265bis section 4.1.3.2).
 	hostCookie = "__Host-devproxy"
-	// zoneCookie is for all hosts of a zone.
+	// zoneCookie is the cookie of all hosts of a zone.
 	zoneCookie = "__Secure-devproxy"
 	// cookieLife is how long a visitor stays signed in to a share that never ends: a
 	// review takes days, not months.
@@ -101,11 +101,12 @@ func (c *cookie) in(h http.Header, now time.Time) bool {
 	return false
 }
 
-// cookieValues returns the values of all cookies with exactly this name, in every
-// Cookie line. Pages of neighbours in the relay's domain can set cookies of the same
-// name for a wider domain, any number of them, and browsers may send those first. So
-// all are checked: the limit on a request's head (64 KiB) allows about 2000 that need
-// a signature compared, which takes a few milliseconds.
+// cookieValues returns the values of all cookies with exactly this name, in
+// every Cookie line. Pages of neighbours in the relay's domain can set cookies
+// of the same name for a wider domain, any number of them, and browsers may
+// send those first. Therefore all are checked: the limit on a request's head
+// (64 KiB) allows about 2000 that need a signature compared, which takes a few
+// milliseconds.
 func cookieValues(h http.Header, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range h["Cookie"] {

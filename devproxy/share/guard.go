@@ -9,7 +9,7 @@ import (
 // Hit says why a request is hidden.
 type Hit struct {
 	Kind Kind
-	// What is hidden: "Rails mail previews".
+	// What the guard hid: "Rails mail previews".
 	What string
 	// Show is the entry of `share { show = […] }` that opens it; empty for none.
 	Show string
@@ -35,10 +35,11 @@ func (s *Share) HidesSent(target string) (Hit, bool) {
 // share.
 func (s *Share) Exists(path string) bool { return s.paths == nil || s.paths.match(path) }
 
-// guard finds what a share hides: what hiddenRules lists, dot segments, any file outside
-// or inside a project that is requested by its place on the disk, and devproxy's own
-// pages. It hides a path in every spelling that some program reads that way. The zero
-// value has no project and shows nothing.
+// guard finds the requests that a share hides: those that hiddenRules lists,
+// dot segments, any file outside or inside a project that is requested by its
+// place on the disk, and devproxy's own pages. It hides a path in every
+// spelling that some program reads that way. The zero value has no project and
+// shows nothing.
 type guard struct {
 	root   []string // the segments of the project's folder
 	folded readings // root, folded
@@ -121,7 +122,7 @@ func (g *guard) segments(segments, root []string) (Hit, bool) {
 	return Hit{}, false
 }
 
-// segment checks segments[at] by itself and as the beginning of a path.
+// segment checks segments[at] alone and as the beginning of a path.
 func (g *guard) segment(segments []string, at int) (Hit, bool) {
 	name := segments[at]
 	if name == ".well-known" && at+1 < len(segments) && segments[at+1] == "devproxy" {

@@ -21,7 +21,7 @@ type names struct {
 
 	zone, localZone string // in lower case; empty for none
 	named           bool
-	alone           bool // each host is by itself: cookies have no parent to share
+	alone           bool // each host is separate: cookies have no common parent
 }
 
 // pair is a host with both of its names.
@@ -132,8 +132,8 @@ func (n *names) localReference(text string) (string, bool) {
 	return ref.String(), true
 }
 
-// publicReference makes a URL of a local host public, absolute or relative to its
-// scheme. Any other URL stays as it is.
+// publicReference makes a URL of a local host public, absolute or relative to
+// its scheme. Any other URL stays unchanged.
 func (n *names) publicReference(text string) string {
 	ref, _ := cutReference(text)
 	local, _ := parseAuthority(ref.authority, ref.defaultPort())
@@ -149,8 +149,8 @@ func (n *names) publicReference(text string) string {
 // wildcard is a wildcard host with both of its names.
 type wildcard struct{ local, public starred }
 
-// starred is an authority with a "*" in its first label: what is before it, what is
-// after it, and the port.
+// starred is an authority with a "*" in its first label: the text before the
+// star, the text after it, and the port.
 type starred struct{ before, after, port string }
 
 // newStarred cuts a at its "*". It reports false unless a has exactly one, in the
@@ -255,7 +255,7 @@ func (b *nameBuilder) add(both pair, host Host) {
 }
 
 // aliases adds further local names of a host. Those of a wildcard host have no
-// public name and stay as they are.
+// public name and stay unchanged.
 func (b *nameBuilder) aliases(host Host, public authority) {
 	for _, text := range host.Aliases {
 		alias, ok := parseAuthority(text, httpsPort)

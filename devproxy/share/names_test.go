@@ -103,9 +103,9 @@ func TestCollisionsTeach(t *testing.T) {
 	}
 }
 
-// TestAliases: an alias leads to its host's public name; one that is listed twice, or
-// is the host's own name, is not a collision; those of a wildcard host stay as
-// they are.
+// TestAliases: an alias leads to its host's public name; one that is listed
+// twice, or is the host's own name, is not a collision; those of a wildcard
+// host stay unchanged.
 func TestAliases(t *testing.T) {
 	opts := several()
 	opts.Hosts[0].Aliases = []string{"shop.localhost:8443", "www.shop.localhost:8443", "WWW.shop.localhost.:8443"}
@@ -211,8 +211,8 @@ func (name) Generate(r *rand.Rand, _ int) reflect.Value {
 	return reflect.ValueOf(name(text))
 }
 
-// Each name of a share leads back to itself, from either side, and any other name
-// stays as it is.
+// Each name of a share leads back to itself, from either side, and any other
+// name stays unchanged.
 func TestNamesLeadBack(t *testing.T) {
 	tricky := several()
 	tricky.Hosts = append(tricky.Hosts,

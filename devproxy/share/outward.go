@@ -157,10 +157,11 @@ func (n *names) sourcesOf(local authority) []authority {
 	return n.sourcesBelow(local)
 }
 
-// sourcesBelow is for "*.shop.localhost": every host of the project below it. In
-// public they are below the zone, with no stranger's hosts. Without a zone they are
-// listed, except for those of a wildcard host: a source that matches these would
-// match strangers' names too (in CSP, "*" is whole labels only).
+// sourcesBelow returns the sources for "*.shop.localhost": every host of the
+// project below it. In public they are below the zone, with no stranger's
+// hosts. Without a zone they are listed, except for those of a wildcard host: a
+// source that matches these would match strangers' names too (in CSP, "*" is
+// whole labels only).
 func (n *names) sourcesBelow(local authority) (found []authority) {
 	parent, wild := strings.CutPrefix(local.name, "*.")
 	if !wild || !within(parent, n.localZone) {

@@ -482,7 +482,7 @@ func TestAnUnguessableNameStaysHere(t *testing.T) {
 }
 
 // TestEveryPolicy of the Referrer Policy (section 3) is known: the last one
-// counts, and a share with a plain name leaves it as it is.
+// counts, and a share with a plain name leaves it unchanged.
 func TestEveryPolicy(t *testing.T) {
 	hidden, plain := mustNew(t, oneHost()), mustNew(t, plainName())
 	for _, policy := range []string{
@@ -535,8 +535,8 @@ func TestThePagesOfTheGateTellNoName(t *testing.T) {
 	}
 }
 
-// TestLocations: every field that is a URL leads a visitor to the public host, and
-// one that leads elsewhere stays as it is.
+// TestLocations: every field that is a URL leads a visitor to the public host,
+// and one that leads elsewhere stays unchanged.
 func TestLocations(t *testing.T) {
 	s := mustNew(t, several())
 	for _, name := range []string{

@@ -63,7 +63,7 @@ func (p *reply) write(w http.ResponseWriter, r *http.Request) {
 	p.Header.Set("Referrer-Policy", "same-origin")
 	if p.Status != http.StatusNoContent && p.Header.Get("Location") == "" {
 		p.Header.Set("Vary", "Accept, Cookie, Sec-Fetch-Dest, Sec-Fetch-Mode")
-		_ = p.Write(w, r) // fails only when the visitor is gone
+		_ = p.Write(w, r) // fails only when the visitor has disconnected
 		return
 	}
 	p.Header.Set("Cache-Control", "no-store")

@@ -23,7 +23,7 @@ const (
 
 // responseRule is a page of a developer tool that any path may return.
 type responseRule struct {
-	// what it is: "the Werkzeug debugger".
+	// its name: "the Werkzeug debugger".
 	what string
 	// show is the text that opens the rule in `share { show = […] }`.
 	show string
@@ -100,7 +100,7 @@ type HiddenResponseError struct {
 	rule   *responseRule
 }
 
-// Error returns what is hidden.
+// Error describes the hidden response.
 func (e *HiddenResponseError) Error() string { return "hidden from visitors: " + e.rule.what }
 
 // Page implements page.Error. An error of the server stays one; for any other response
@@ -221,7 +221,7 @@ func (b *inspectedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inspect compares what has arrived with the rules.
+// inspect compares the bytes so far with the rules.
 func (b *inspectedBody) inspect(seen []byte) error {
 	text := decodedBody(seen, b.res.Header.Get("Content-Encoding"))
 	for i := range responseRules {

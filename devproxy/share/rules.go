@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Kind is a class of what a share hides. The terminal prints its text.
+// Kind is a class of hidden things. The terminal prints its text.
 type Kind string
 
 // The kinds.
@@ -16,12 +16,12 @@ const (
 	Tools   Kind = "developer tool"
 )
 
-// Rule is one rule about what a share hides. Names, paths and query are alternatives:
-// one match hides the request. They are in lower case, and each is also the text that
-// opens it in `share { show = […] }`.
+// Rule is one rule that hides requests. Names, paths and query are
+// alternatives: one match hides the request. They are in lower case, and each
+// is also the text that opens it in `share { show = […] }`.
 type Rule struct {
 	Kind Kind
-	// What the rule hides, for "hidden: …": "Rails mail previews".
+	// The name of the hidden thing, for "hidden: …": "Rails mail previews".
 	What string
 
 	// names are file names: "id_rsa", "*.pem", "ssh_host_*_key".
@@ -48,7 +48,8 @@ type Rule struct {
 	fileIn []string
 }
 
-// hiddenRules returns all rules that are data. Those that need code are in guard.go.
+// hiddenRules returns all rules that are data. The rules that need code are in
+// guard.go.
 func hiddenRules() []Rule {
 	return slices.Concat(ofKind(Secrets, secretFiles()), ofKind(Tools, javascriptTools()), ofKind(Tools, otherTools()))
 }
@@ -61,7 +62,7 @@ func ofKind(kind Kind, rules []Rule) []Rule {
 	return rules
 }
 
-// What the rules that need code hide.
+// The things that the rules in guard.go hide.
 const (
 	whatDot      = "names that begin with a dot"
 	whatShort    = "short names of Windows, which may be those of hidden files"
@@ -71,8 +72,8 @@ const (
 	whatEncoding = "paths that are encoded several times"
 )
 
-// servedDots are the dot segments that dev servers serve to browsers. What is secret
-// below them has its own rule.
+// servedDots are the dot segments that dev servers serve to browsers. Secrets
+// below them have their own rules.
 var servedDots = map[string]bool{
 	".well-known": true, // RFC 8615
 	".vite":       true, // node_modules/.vite/deps: Vite's cacheDir
@@ -247,9 +248,10 @@ func (p *pattern) match(segments []string, at int) (end int, ok bool) {
 	return end, true
 }
 
-// withoutEnding returns name without an ending that the tool of p ignores. What Connect
-// and Express mount at "/x" is also at "/x.anything". Where a source file may have the
-// name, only the endings count with which frameworks choose a format.
+// withoutEnding returns name without an ending that the tool of p ignores. A
+// handler that Connect and Express mount at "/x" also answers "/x.anything".
+// Where a source file may have the name, only the endings count with which
+// frameworks choose a format.
 func (p *pattern) withoutEnding(name string) string {
 	base, ending, _ := strings.Cut(name, ".")
 	switch ending {

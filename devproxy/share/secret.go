@@ -38,7 +38,7 @@ func newSecretPattern(value []byte) *regexp.Regexp {
 	return regexp.MustCompile(b.String())
 }
 
-// cut removes the secret from a raw query, and leaves the rest as it is.
+// cut removes the secret from a raw query, and leaves the rest unchanged.
 func (s *linkSecret) cut(rawQuery string) (rest string, found bool) {
 	if len(s.value) == 0 {
 		return rawQuery, false
@@ -68,7 +68,7 @@ func (s *linkSecret) is(pair string) bool {
 	return sameSecret([]byte(value), s.value)
 }
 
-// sameSecret compares without revealing by its duration how much is right.
+// sameSecret compares in constant time.
 func sameSecret(candidate, want []byte) bool {
 	a, b := sha256.Sum256(candidate), sha256.Sum256(want)
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1

@@ -1,6 +1,6 @@
-// Package share is what a share does to the requests of its visitors: it knows
-// which public name belongs to which local host, decides which visitors get in,
-// hides what no one outside may see, and rewrites the headers of requests and
+// Package share handles the requests of a share's visitors: it knows which
+// public name belongs to which local host, decides which visitors get in, hides
+// secrets and developer tools, and rewrites the headers of requests and
 // responses from one set of names to the other.
 //
 // The package is pure: it opens no sockets and no files, and starts no goroutines.
@@ -49,8 +49,8 @@ type Options struct {
 	// NotShared are local names, without ports, that are served here and are not part
 	// of this share, so that the wildcard of a shared host does not reach them.
 	NotShared []string
-	// Zone is the public parent of all names, which no stranger's names have. If it
-	// is empty, there is none, and each host has its own cookies.
+	// Zone is the public parent of all names, which no stranger's names have. It
+	// may be empty; then each host has its own cookies.
 	Zone string
 	// Together reports that a visitor who reaches one of the names reaches all of
 	// them, as with a relay. Then a visitor who passes the gate at one host passes it
@@ -97,8 +97,8 @@ type Attempts = access.Attempts
 // NewAttempts returns a count of none.
 func NewAttempts() *Attempts { return access.NewAttempts() }
 
-// Share is one state of what is published. It is immutable, and may be used by many
-// requests at once. Create it with New.
+// Share is one state of a published project. It is immutable, and may be used
+// by many requests at once. Create it with New.
 type Share struct {
 	opts    Options
 	names   names

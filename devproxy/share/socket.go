@@ -26,9 +26,9 @@ type socketRule struct {
 	path []string
 	// passes reports whether a message may pass.
 	passes func(jsontext.Value) bool
-	// calls reports whether a message that does not pass ends the socket: no page sends
-	// it by itself. Others are dropped, since the page that sent them would connect again
-	// and reload, forever.
+	// calls reports whether a message that does not pass ends the socket, because
+	// no page sends it on its own. Others are dropped, since the page that sent
+	// them would connect again and reload, forever.
 	calls func(jsontext.Value) bool
 }
 
@@ -38,8 +38,8 @@ var viteEvents = []string{
 	"vite:bundled-dev:payload-delivered", "vite:bundled-dev:reload-needed", "unocss:hmr",
 }
 
-// socketRules are the known sockets. What each client sends, and what each server does
-// with it, comes from their sources.
+// socketRules are the known sockets. Their messages, and the servers' reactions
+// to them, come from the sources of these tools.
 var socketRules = []socketRule{
 	{
 		// Vite (client.mjs, node/server/ws.ts): pings, and custom events to
@@ -87,8 +87,8 @@ var socketRules = []socketRule{
 		},
 	},
 	{
-		// Rsbuild (server/socketServer.ts): "client-error" writes to the terminal
-		// what it reads through source maps.
+		// Rsbuild (server/socketServer.ts): "client-error" reads files through
+		// source maps and writes their text to the terminal.
 		tool: "Rsbuild", show: "rsbuild-hmr", path: []string{"rsbuild-hmr"},
 		passes: func(message jsontext.Value) bool { return only(object(message), "type", "ping") },
 	},
@@ -107,11 +107,12 @@ var socketRules = []socketRule{
 	},
 }
 
-// SocketRules returns the rules for what a visitor sends on the WebSocket that r opens,
-// or nil if the socket does not belong to a developer tool. target is the path that the
-// upstream gets, accepted the subprotocol that it has accepted, empty before it has. tell
-// is called for the first message that does not pass. With rules, the handshake must not
-// agree on an extension: compressed messages end the socket.
+// SocketRules returns the rules for a visitor's messages on the WebSocket that
+// r opens, or nil if the socket does not belong to a developer tool. target is
+// the path that the upstream gets, accepted the subprotocol that it has
+// accepted, empty before it has. tell is called for the first message that does
+// not pass. With rules, the handshake must not agree on an extension:
+// compressed messages end the socket.
 func (s *Share) SocketRules(r *http.Request, target, accepted string, tell func(Hit)) *websocket.Rules {
 	rule := s.socketOf(r, target, accepted)
 	if rule == nil || s.guard.shown.texts[rule.show] {

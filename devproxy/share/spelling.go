@@ -13,9 +13,9 @@ import (
 // one round; only a mix with other disguises takes more.
 const maxRounds = 8
 
-// unescape decodes percent-encoding until none is left, in one pass: the result of an
-// escape may complete the escape before it. It decodes %uXXXX too, as JavaScript's
-// unescape does. Everything else stays as it is.
+// unescape decodes percent-encoding until none is left, in one pass: the result
+// of an escape may complete the escape before it. It decodes %uXXXX too, as
+// JavaScript's unescape does. Everything else stays unchanged.
 func unescape(path string) string {
 	out := make([]byte, 0, len(path))
 	for i := range len(path) {
@@ -144,11 +144,11 @@ func overlong(text string) (r rune, size int) {
 	return r, size
 }
 
-// bestFits maps what systems convert to ASCII when they need a file name, and Unicode
-// does not decompose, in lower case: the tables bestfit1252, 932 and 949 of Windows
-// (windows-1252-2000.ucm of ICU has the first). Yen and won replace the backslash in
-// the last two. Characters that are neither in a hidden name nor in the syntax of a
-// path are left out.
+// bestFits maps what systems convert to ASCII when they need a file name, and
+// Unicode does not decompose, in lower case: the tables bestfit1252, 932 and
+// 949 of Windows (windows-1252-2000.ucm of ICU has the first). Yen and won
+// replace the backslash in the last two. Characters that occur neither in a
+// hidden name nor in the syntax of a path are left out.
 var bestFits = func() map[rune]rune {
 	fits := map[rune]rune{}
 	for ascii, likes := range map[rune]string{
@@ -166,9 +166,10 @@ var bestFits = func() map[rune]rune {
 	return fits
 }()
 
-// readings are the segments of a folded path as three kinds of programs read them:
-// those that end no name early, those that cut names there, and those that read a
-// separator there. A name that begins with a dot in the first does so in the second.
+// readings are the segments of a folded path as three kinds of programs read
+// them: programs that end no name early, programs that cut names there, and
+// programs that read a separator there. A name that begins with a dot in the
+// first does so in the second.
 type readings [3][]string
 
 func read(folded string) readings {

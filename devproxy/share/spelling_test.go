@@ -58,8 +58,8 @@ func overlongForm(c byte, size int) []byte {
 	return form
 }
 
-// TestFoldOverlong: every ASCII character in two to four bytes is folded to that
-// character, and other bytes stay as they are.
+// TestFoldOverlong: every ASCII character in two to four bytes is folded to
+// that character, and other bytes stay unchanged.
 func TestFoldOverlong(t *testing.T) {
 	for size := 2; size <= 4; size++ {
 		for c := range byte(0x80) {

@@ -1,6 +1,6 @@
-// Package urlfield knows which header fields contain URLs, and replaces the URLs
-// in them. The caller decides what a URL is replaced with. Everything else in a
-// field stays as it is, byte for byte.
+// Package urlfield defines which header fields contain URLs, and replaces the
+// URLs in them. The caller decides what a URL is replaced with. Everything else
+// in a field stays unchanged, byte for byte.
 package urlfield
 
 import (
@@ -17,7 +17,7 @@ import (
 var pageFields = []string{"Referer", "Hx-Current-Url", "Turbolinks-Referrer", "Destination"}
 
 // Request replaces the Origin of a request by what origin returns, and each URL
-// in its fields by what url returns. Fields with several lines stay as they are:
+// in its fields by what url returns. Fields with several lines stay unchanged:
 // no browser sends them.
 func Request(h http.Header, origin, url func(string) string) {
 	one := func(name string, f func(string) string) {
@@ -53,7 +53,7 @@ type Rewriter struct {
 	// directives and keywords too.
 	Source func(string) string
 	// LinkText gets the parts of a Link field that are neither targets nor quoted,
-	// such as names of parameters. Nil leaves them as they are.
+	// such as names of parameters. Nil leaves them unchanged.
 	LinkText func(string) string
 }
 
@@ -187,8 +187,8 @@ func (w *Rewriter) link(value string) string {
 	return out.String()
 }
 
-// linkSpan writes value up to the close of the span that opens at i, and returns
-// what follows. The span is a URL reference when isURL is true.
+// linkSpan writes value up to the close of the span that opens at i, and
+// returns the rest. The span is a URL reference when isURL is true.
 func (w *Rewriter) linkSpan(out *strings.Builder, value string, i int, closing string, isURL bool) string {
 	out.WriteString(w.linkText(value[:i]))
 	out.WriteByte(value[i])

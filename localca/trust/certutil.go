@@ -22,8 +22,8 @@ type database struct {
 // hasDatabase reports whether a folder is an NSS database.
 func hasDatabase(dir string) bool { return exists(filepath.Join(dir, "cert9.db")) }
 
-// verify asks NSS itself whether a browser with this database would accept the root as
-// the issuer of a server's certificate ("L": a CA for SSL).
+// verify makes NSS itself check whether a browser with this database would
+// accept the root as the issuer of a server's certificate ("L": a CA for SSL).
 func (db database) verify(ctx context.Context) error {
 	if !hasDatabase(db.dir) {
 		return errors.New("no database yet")
@@ -111,7 +111,8 @@ func nickOf(line string) (string, bool) {
 	return "", false
 }
 
-// listedNick is the nickname in a line of `certutil -L`: what is before the trust flags.
+// listedNick is the nickname in a line of `certutil -L`: the text before the
+// trust flags.
 func listedNick(line string) (string, bool) {
 	line = strings.TrimRight(line, " \r\n")
 	end := strings.LastIndexByte(line, ' ')

@@ -24,7 +24,7 @@ const javaPassword = "changeit"
 // jdk is a keytool and the store that it writes.
 type jdk struct{ keytool, cacerts string }
 
-// find returns the JDK, or the result that says what is missing.
+// find returns the JDK, or the result that names the missing part.
 func (s *java) find() (jdk, *Result) {
 	home := s.machine.Getenv("JAVA_HOME")
 	if home == "" {
@@ -129,9 +129,9 @@ func (s *java) aliases(ctx context.Context, jdk jdk) ([]string, error) {
 	return aliases, nil
 }
 
-// refuse is the result where this process cannot write to the store; nil where it
-// can. The command that it shows runs devproxy, not keytool, so that root installs
-// what was checked, too.
+// refuse is the result where this process cannot write to the store; nil where
+// it can. The command that it shows runs devproxy, not keytool, so that root
+// installs the checked certificate, too.
 func (s *java) refuse(verb string, jdk jdk) *Result {
 	f, err := os.OpenFile(jdk.cacerts, os.O_WRONLY, 0)
 	switch {

@@ -24,9 +24,9 @@ type databases struct {
 	// create is a folder to make a database in; empty when every one that the browser
 	// reads exists, or the browser makes its own.
 	create string
-	// noun is what the user calls one of them: "profile"; empty shows paths.
+	// noun is the user's word for one of them: "profile"; empty shows paths.
 	noun string
-	// after is what must be done before a change takes effect.
+	// after is the step that makes a change take effect.
 	after string
 	// elsewhere says where the browser keeps its roots if it has no NSS databases on
 	// this kind of machine; empty when it has.
@@ -65,8 +65,8 @@ func (s *nss) Uninstall(ctx context.Context) Result {
 	return result
 }
 
-// each calls do for every database. do reports whether it changed the database. One
-// that fails does not stop the others; the result is then bad.
+// each calls do for every database. do reports whether it changed the database.
+// A failure does not stop the others; the result is then bad.
 func (s *nss) each(dbs databases, bad State, do func(database) (changed bool, err error)) Result {
 	all := dbs.all()
 	skip := func(detail, fix string) Result {

@@ -14,9 +14,9 @@ import (
 	"github.com/smallstep/truststore"
 )
 
-// system is the operating system's store, which curl, Go and OpenSSL read. It is
-// written through smallstep/truststore, which knows the distributions, macOS and
-// Windows, and only as root, so that truststore never runs sudo by itself.
+// system is the operating system's store, which curl, Go and OpenSSL read. It
+// is written through smallstep/truststore, which knows the distributions, macOS
+// and Windows, and only as root, so that truststore never runs sudo.
 type system struct {
 	machine Machine
 	root    Root
@@ -75,7 +75,7 @@ func (s *system) remove(ctx context.Context) Result {
 	return Result{State: Untrusted, Changed: true}
 }
 
-// withdraw runs the system's own update after all our files are gone.
+// withdraw runs the system's own update after all our files were removed.
 func (s *system) withdraw(ctx context.Context) error {
 	if s.root.Cert == nil {
 		return update(ctx, s.machine)
@@ -159,8 +159,8 @@ func (s *system) openssl(ctx context.Context, addr string) (installed bool, err 
 // there.
 func platformVerifies() bool { return runtime.GOOS == "darwin" || runtime.GOOS == "windows" }
 
-// goClient verifies as crypto/x509 does, from the same files. Go reads its own pool
-// once per process, so it would not see what was just installed.
+// goClient verifies as crypto/x509 does, from the same files. Go reads its own
+// pool once per process, so it would not see a root that was just installed.
 func (s *system) goClient(ctx context.Context, addr string) (installed bool, err error) {
 	config := &tls.Config{ServerName: "localhost", MinVersion: tls.VersionTLS12} // nil roots: the platform verifies
 	if !platformVerifies() {

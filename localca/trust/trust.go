@@ -2,8 +2,9 @@
 // and proves store by store whether it is there: the system's, the NSS databases of
 // Chromium and Firefox, Java's, and the Windows one from inside WSL.
 //
-// Stores are independent: one that fails never stops the others. Nothing here asks for
-// a password or becomes root by itself. A store that needs root returns the command.
+// Stores are independent: a failure in one never stops the others. Nothing here
+// asks for a password or becomes root by itself. A store that needs root
+// returns the command.
 package trust
 
 import (
@@ -120,8 +121,8 @@ func needsRoot(detail string, argv []string) *Result {
 	return &Result{State: NeedsRoot, Detail: detail, Fix: ShellLine(argv), AsRoot: argv}
 }
 
-// Machine is what the stores need to know about their machine. Every field but
-// Handshake must be set; Here fills them for this one.
+// Machine describes the machine to its stores. Every field but Handshake must
+// be set; Here fills them for this one.
 type Machine struct {
 	// OS is runtime.GOOS.
 	OS     string
@@ -183,8 +184,9 @@ func run(ctx context.Context, argv ...string) ([]byte, error) {
 	return stdout.Bytes(), err
 }
 
-// Root is the certificate for the stores. The zero Root means that it is gone: then
-// only Uninstall works, which removes the older ones of devproxy that it recognises.
+// Root is the certificate for the stores. The zero Root means that the
+// certificate no longer exists: then only Uninstall works, which removes the
+// older ones of devproxy that it recognises.
 type Root struct {
 	Cert *x509.Certificate
 	// File is its path, in PEM, for texts. A store gets Cert: the file may have

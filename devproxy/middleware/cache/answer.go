@@ -75,7 +75,8 @@ func (w *errorWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// writeHeader copies, since other requests read what is kept at the same time.
+// writeHeader copies the header, since other requests read the stored one at
+// the same time.
 func writeHeader(h http.Header, e *entry, status string) {
 	maps.Copy(h, e.header.Clone())
 	h["Age"] = []string{strconv.FormatInt(int64(e.age(time.Now())/time.Second), 10)}
@@ -123,8 +124,8 @@ func hit(e *entry, now time.Time) string {
 
 func forwarded(why string) string { return "devproxy; fwd=" + why }
 
-// addStatus adds what this cache did, after the caches that are nearer to the
-// upstream.
+// addStatus adds this cache's Cache-Status, after those of the caches that are
+// nearer to the upstream.
 func addStatus(h http.Header, status string) {
 	h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), status)
 }

@@ -2,8 +2,8 @@
 // route's upstream.
 //
 // It keeps what the upstream allows a shared cache to keep. Where the
-// specification leaves a choice, it takes the one that can't show a client what
-// belongs to another: a response with Set-Cookie or any form of private is not
+// specification leaves a choice, it takes the option that can't show a client
+// the data of another: a response with Set-Cookie or any form of private is not
 // kept, and no-cache="FIELD" means all of the response. CDN-Cache-Control (RFC
 // 9213) replaces Cache-Control and Expires, so that a developer sees what a CDN
 // will do; all three are forwarded as they came.
@@ -37,8 +37,8 @@ type Handler = func(w http.ResponseWriter, r *http.Request) error
 // maxPart of the cache is the most that one response may take.
 const maxPart = 4
 
-// Cache keeps responses. It is safe for concurrent use. Create it with New; Close
-// ends what it runs.
+// Cache keeps responses. It is safe for concurrent use. Create it with New;
+// Close ends everything that it runs.
 type Cache struct {
 	ctx        context.Context // of background requests
 	cancel     context.CancelFunc
@@ -46,12 +46,12 @@ type Cache struct {
 
 	mu       sync.Mutex
 	size     int64               // bound of used
-	used     int64               // by what is kept, and on its way to be, in bytes
+	used     int64               // by stored and arriving responses, in bytes
 	entries  map[key][]*entry    // by key: the variants of one URI
 	partials map[key]*partial    // by key
 	recent   list.List           // of *entry, the last used first
 	fetches  map[*fetch]struct{} // in progress
-	leaders  map[key]*fetch      // those that others may wait for
+	leaders  map[key]*fetch      // the fetches that others may wait for
 	private  map[uint64]struct{} // keys whose last response was for one client only
 	// audiences are those that have sent requests.
 	audiences map[string]struct{}
@@ -59,8 +59,8 @@ type Cache struct {
 	seed      maphash.Seed // of private
 }
 
-// New returns an empty cache. size bounds all that is kept, and on its way to be,
-// in bytes.
+// New returns an empty cache. size limits all stored and arriving responses
+// together, in bytes.
 func New(size int64) *Cache {
 	c := &Cache{
 		size: size, entries: map[key][]*entry{}, partials: map[key]*partial{},
@@ -71,7 +71,7 @@ func New(size int64) *Cache {
 	return c
 }
 
-// Clear removes everything, including what is on its way.
+// Clear removes everything, including responses that are still arriving.
 func (c *Cache) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,17 +94,17 @@ func (c *Cache) Resize(size int64) {
 	c.shrinkLocked(size)
 }
 
-// shrinkLocked removes what was not used for the longest time until no more than
-// size bytes are used, or nothing but what is on its way is left.
+// shrinkLocked removes the least recently used responses until at most size
+// bytes are used, or only arriving responses are left.
 func (c *Cache) shrinkLocked(size int64) {
 	for c.recent.Len() > 0 && c.used > size {
 		c.removeLocked(c.recent.Back().Value.(*entry))
 	}
 }
 
-// Close removes everything, and returns when the background requests have ended.
-// Responses that clients wait for go on; later requests are answered without the
-// cache.
+// Close removes everything, and returns when the background requests have
+// ended. Responses that clients wait for continue; later requests are answered
+// without the cache.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -121,17 +121,18 @@ type backgroundKey struct{}
 // its own goroutine.
 func Background(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
 
-// Client is what a request's client may be given.
+// Client says which responses a request's client may be given.
 type Client struct {
 	// Secure is true for https, whatever carries it here.
 	Secure bool
 	// Audience names clients that may be given the same responses. No other
-	// audience is given what was fetched for this one. There should be few.
+	// audience is given a response that was fetched for this one. There should
+	// be few audiences.
 	Audience string
 }
 
-// Serve answers r from what is kept for the client's audience, or with next. Errors
-// are next's, or say that a response broke off.
+// Serve answers r from the responses stored for the client's audience, or with
+// next. Errors are next's, or say that a response broke off.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, next Handler) error {
 	q := newQuery(r, client)
 	c.note(client.Audience)
@@ -204,7 +205,8 @@ func (c *Cache) pass(w http.ResponseWriter, q *query, next Handler, why string) 
 	return err
 }
 
-// miss answers with next what is not there, together with other requests for it.
+// miss answers with next a request whose response is not stored, together with
+// other requests for it.
 func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) error {
 	switch {
 	case q.control.onlyIfCached:
@@ -216,9 +218,9 @@ func (c *Cache) miss(w http.ResponseWriter, q *query, next Handler, why string) 
 	return c.fetch(w, q, nil, next, why, shared)
 }
 
-// maxPrivate bounds what is remembered of responses that were not shared. It is
-// hashes, not keys, whose length clients choose. When two are equal, requests for
-// either don't wait.
+// maxPrivate limits how many responses are remembered as not shared. They are
+// remembered by hash, since clients choose the length of keys. When two are
+// equal, requests for either don't wait.
 const maxPrivate = 4096
 
 // isPrivate reports whether the last response for k was for its client only: then

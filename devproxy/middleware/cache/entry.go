@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// entry is a response that is kept, or on its way to be. Apart from its body it
-// does not change once others see it: freshening makes another one.
+// entry is a response that is stored or still arriving. Apart from its body it
+// does not change once others see it: freshening makes a new entry.
 type entry struct {
 	key    key
 	names  []string // of Vary
@@ -52,7 +52,7 @@ func (e *entry) read(sent, came time.Time) {
 // answers reports whether h selects e (section 4.1).
 func (e *entry) answers(h http.Header) bool { return slices.Equal(e.values, selecting(e.names, h)) }
 
-// entryCost is what an entry costs in addition to its texts, in bytes.
+// entryCost is the memory of an entry in addition to its texts, in bytes.
 const entryCost = 1 << 10
 
 // headCost counts the texts of a head.
@@ -108,7 +108,7 @@ type body struct {
 	size   int64
 	over   bool
 	err    error         // why it has no end
-	more   chan struct{} // closed when there is more, or it is over
+	more   chan struct{} // closed when there is more, or it has ended
 }
 
 func newBody() *body { return &body{more: make(chan struct{})} }
@@ -162,14 +162,14 @@ func (b *body) complete() bool {
 	return b.over && b.err == nil
 }
 
-// reader reads what is there; of a complete body it is an io.ReadSeeker.
+// reader reads the bytes so far; for a complete body it is an io.ReadSeeker.
 type reader struct {
 	*body
 	piece, at int   // in it
 	offset    int64 // of all
 }
 
-// Read never waits: io.EOF means that there is no more now.
+// Read never waits: io.EOF means that no more bytes are there yet.
 func (r *reader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,11 +20,12 @@ type fetch struct {
 
 	decided chan struct{} // closed when entry is final
 	once    sync.Once
-	entry   *entry // what others may have; nil for nothing
-	// streams is true when entry is on its way, and the client that began the
-	// fetch reads it from there as the others do: a slow one delays no other.
+	entry   *entry // the entry that others may have; nil if they may have none
+	// streams is true when entry is still arriving, and the client that began
+	// the fetch reads it from there like the others, so that a slow client
+	// delays no other.
 	streams bool
-	// drained is closed when that client has read what was kept of a response
+	// drained is closed when that client has read the stored part of a response
 	// that turned out to be too long, and takes the rest directly.
 	drained  chan struct{}
 	over     chan struct{} // closed at the end, when err is known
@@ -66,7 +67,7 @@ func (c *Cache) finish(f *fetch) {
 	}
 }
 
-// decide sets what is stored. Only the first call counts.
+// decide sets the stored entry. Only the first call counts.
 func (f *fetch) decide(e *entry) {
 	f.once.Do(func() {
 		f.entry = e
@@ -118,7 +119,8 @@ func (c *Cache) fetch(w http.ResponseWriter, q *query, old *entry, next Handler,
 		if answered, err := c.wait(w, q, f, why); answered {
 			return err
 		}
-		// All that wait for what they may not have fetch at once, for themselves.
+		// All waiting requests that may not have this response fetch their own
+		// at once.
 	}
 	f := c.begin(q)
 	defer c.finish(f)
@@ -154,7 +156,8 @@ func (c *Cache) lead(w http.ResponseWriter, q *query, f *fetch, old *entry, next
 	return f.err
 }
 
-// stream answers the client that began with what comes.
+// stream answers the client that began the fetch with the response as it
+// arrives.
 func (c *Cache) stream(w http.ResponseWriter, q *query, f *fetch, why string) error {
 	h := w.Header()
 	maps.Copy(h, f.entry.header.Clone())
@@ -170,7 +173,7 @@ func (c *Cache) stream(w http.ResponseWriter, q *query, f *fetch, why string) er
 // those of a long poll, only come when the next request has been sent too.
 const maxWait = 10 * time.Second
 
-// wait answers q with what f fetches, if q may have that.
+// wait answers q with the response of f, if q may have it.
 func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch, why string) (answered bool, err error) {
 	defer f.leave(false)
 	timeout := time.NewTimer(maxWait)
@@ -201,8 +204,9 @@ func (f *fetch) run(w http.ResponseWriter, ctx context.Context, old *entry, next
 	return out.finish(err, next, in)
 }
 
-// validating returns h with the conditions that ask whether e is still valid
-// (section 4.3.1). They replace the client's, which are evaluated on the outcome.
+// validating returns h with conditions that check whether e is still valid
+// (section 4.3.1). They replace the client's, which are evaluated on the
+// outcome.
 func validating(h http.Header, e *entry) http.Header {
 	h = h.Clone()
 	for _, name := range append(conditions, "Range") {

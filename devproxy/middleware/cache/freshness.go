@@ -17,7 +17,7 @@ import (
 // decides here does not concern the browser.
 const targeted = "Cdn-Cache-Control"
 
-// policy is what a response says to caches.
+// policy has a response's instructions to caches.
 type policy struct {
 	directives
 	// expires are the lines of Expires; nil where they do not count.
@@ -89,7 +89,7 @@ func lifetime(status int, h http.Header, d policy, date time.Time) time.Duration
 	if lines := d.expires; len(lines) > 0 {
 		expires, err := parseDate(lines[0])
 		if err != nil || slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
-			return 0 // section 5.3: what is invalid has expired
+			return 0 // section 5.3: an invalid date counts as expired
 		}
 		return max(0, expires.Sub(date))
 	}
@@ -115,13 +115,13 @@ func dateOf(h http.Header, came time.Time) time.Time {
 // initialAge returns how old a response was when it came (section 4.2.3).
 func initialAge(h http.Header, date, sent, came time.Time) time.Duration {
 	first, _, _ := strings.Cut(h.Get("Age"), ",")
-	value, _ := delta(strings.TrimSpace(first)) // section 5.1: what is invalid is ignored
+	value, _ := delta(strings.TrimSpace(first)) // section 5.1: an invalid value is ignored
 	return max(0, came.Sub(date), value+came.Sub(sent))
 }
 
 func (e *entry) age(now time.Time) time.Duration { return e.initial + max(0, now.Sub(e.came)) }
 
-// verdict is what may be done with an entry for a request.
+// verdict is the decision about an entry for a request.
 type verdict int
 
 const (

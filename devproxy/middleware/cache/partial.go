@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// partial is what is there of a representation that was not requested as a whole
-// (RFC 9111 section 3.4). Its entry has the head that a 200 would have.
+// partial has the stored parts of a representation that was not requested as a
+// whole (RFC 9111 section 3.4). Its entry has the head that a 200 would have.
 type partial struct {
 	e     *entry
 	total int64
@@ -25,24 +25,25 @@ type span struct {
 
 func (s span) end() int64 { return s.from + int64(len(s.data)) }
 
-// part is a 206 on its way.
+// part is a 206 that is arriving.
 type part struct {
 	header http.Header
 	total  int64
 	span
 	length int64
-	room   *entry // what it costs on its way
+	room   *entry // its memory while it arrives
 }
 
-// maxSpans of one representation are kept, so that a client that requests single
-// bytes makes no long lists; spanCost is what each costs in addition to its bytes.
+// maxSpans of one representation are kept, so that a client that requests
+// single bytes makes no long lists; spanCost is the memory of each in addition
+// to its bytes.
 const (
 	maxSpans = 64
 	spanCost = 64
 )
 
 // beginPart returns nil for a 206 that is not kept: without a strong validator
-// nothing says what it is a part of.
+// it can't be combined with other parts.
 func beginPart(q *query, h http.Header, maxLength int64) *part {
 	from, end, total, ok := parseContentRange(h.Get("Content-Range"))
 	tag := h.Get("Etag")
@@ -90,9 +91,9 @@ func parseRange(text string, total int64) (from, end int64, ok bool) {
 	return from, end, from < end
 }
 
-// combine adds p to what is there of the same representation (RFC 9111 section
-// 3.4: the same strong validator). When nothing is missing it becomes an ordinary
-// entry.
+// combine adds p to the stored parts of the same representation (RFC 9111
+// section 3.4: the same strong validator). When nothing is missing it becomes
+// an ordinary entry.
 func (c *Cache) combine(f *fetch, p *part) {
 	e := newEntry(f.q, http.StatusOK, p.header, f.sent, time.Now())
 	merged := &partial{e: e, total: p.total, spans: []span{p.span}}
@@ -154,7 +155,7 @@ func (c *Cache) partialOf(q *query) *partial {
 	return nil
 }
 
-// answerPart answers a request for a range with what is there of it.
+// answerPart answers a request for a range with the stored bytes of it.
 func (c *Cache) answerPart(w http.ResponseWriter, q *query) (answered bool, err error) {
 	ranges := q.r.Header["Range"]
 	if q.r.Method != http.MethodGet || len(ranges) != 1 || q.control.noStore {

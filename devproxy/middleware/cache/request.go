@@ -17,7 +17,7 @@ type key struct {
 	host   string // the authority, in lower case
 	target string // path and query as they came: the upstream decides which are the same
 
-	// audience is Client.Audience: what one may have is not for another.
+	// audience is Client.Audience. Audiences don't share responses.
 	audience string
 }
 
@@ -61,7 +61,7 @@ func newQuery(r *http.Request, client Client) *query {
 	return &query{r, keyOf(r, client), parseControl(r.Header)}
 }
 
-// control is what a request says to caches (section 5.2.1).
+// control has a request's instructions to caches (section 5.2.1).
 type control struct {
 	noStore, noCache, onlyIfCached bool
 	maxAge, minFresh, maxStale     time.Duration // unsaid if absent
@@ -99,7 +99,7 @@ func parseControl(h http.Header) control {
 type directives map[string][]string
 
 // parseDirectives reads both forms of arguments, token and quoted-string
-// (section 5.2). What is invalid is left out.
+// (section 5.2). Invalid directives are left out.
 func parseDirectives(lines []string) directives {
 	d := directives{}
 	for _, line := range lines {
@@ -155,7 +155,8 @@ func cutQuoted(s string) (text, rest string, ok bool) {
 func (d directives) has(name string) bool { return d[name] != nil }
 
 // seconds returns the delta-seconds of a directive. If there are several that
-// differ, or an invalid one, it is 0: what is doubtful is stale (section 4.2.1).
+// differ, or an invalid one, it is 0: in doubt, a response is stale (section
+// 4.2.1).
 func (d directives) seconds(name string) (value time.Duration, ok bool) {
 	values, ok := d[name]
 	if !ok {

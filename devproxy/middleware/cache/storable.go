@@ -114,7 +114,7 @@ func listItem(s string) int {
 	return len(s)
 }
 
-// keptHeader returns what is kept of h.
+// keptHeader returns the stored fields of h.
 func keptHeader(h http.Header) http.Header {
 	kept := h.Clone()
 	field.DropNamed(kept, h["Connection"])

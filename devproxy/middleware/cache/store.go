@@ -22,8 +22,8 @@ func (c *Cache) find(q *query) (found *entry, varies bool) {
 	return found, len(variants) > 0
 }
 
-// grow counts n more bytes of e, and removes what was not used for the longest
-// time to make room. It returns false when they don't fit.
+// grow counts n more bytes of e, and removes the least recently used responses
+// to make room. It returns false when they don't fit.
 func (c *Cache) grow(e *entry, n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +32,7 @@ func (c *Cache) grow(e *entry, n int64) bool {
 	}
 	c.shrinkLocked(c.size - n)
 	if c.used+n > c.size {
-		return false // everything left is on its way
+		return false // all remaining responses are still arriving
 	}
 	e.cost += n
 	c.used += n
@@ -54,13 +54,13 @@ func (c *Cache) release(e *entry) {
 	e.cost = 0
 }
 
-// maxVariants of one URI are kept, the last that came. Each request for it looks
-// at all of them, and a client may make up as many as there are values of the
-// fields in Vary.
+// maxVariants of one URI are kept: the newest. Each request for it looks at all
+// of them, and a client may make up as many as there are values of the fields
+// in Vary.
 const maxVariants = 64
 
-// keep stores e, which is complete, in place of what the same request selected. It
-// returns false when e was invalidated on its way.
+// keep stores e, which is complete, in place of the entry that the same request
+// selected. It returns false if e was invalidated while it arrived.
 func (c *Cache) keep(e *entry, f *fetch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,9 +123,10 @@ func (c *Cache) removeLocked(e *entry) {
 	}
 }
 
-// invalidate removes everything that is kept for the URIs that an unsafe request
-// has changed (section 4.4): its own, and those of the same origin that the
-// response names, for every audience. What is on its way for them is not kept.
+// invalidate removes everything that is kept for the URIs that an unsafe
+// request has changed (section 4.4): its own, and those of the same origin that
+// the response names, for every audience. Responses for them that are still
+// arriving are not stored.
 func (c *Cache) invalidate(q *query, h http.Header) {
 	changed := []key{q.key}
 	for _, name := range []string{"Location", "Content-Location"} {
@@ -147,7 +148,7 @@ func (c *Cache) invalidateLocked(k key) {
 	for f := range c.fetches {
 		f.void = f.void || f.q.key == k
 	}
-	delete(c.leaders, k) // a request after the change must not get what was before
+	delete(c.leaders, k) // a request after the change must not get the old response
 	for _, e := range slices.Clone(c.entries[k]) {
 		c.removeLocked(e)
 	}

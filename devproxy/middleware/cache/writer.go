@@ -23,22 +23,22 @@ var (
 type writer struct {
 	http.ResponseWriter
 	*fetch
-	old *entry // what is validated; nil for nothing
+	old *entry // the entry being validated; nil if none is
 	why string
 
 	header   http.Header
 	status   int    // 0 before the head
 	instead  bool   // the client gets old, or another try
-	new      *entry // what is stored, on its way
+	new      *entry // the entry being stored
 	part     *part  // a range that is kept; nil for none
-	kept     bool   // the client reads what is stored, and gets nothing from this writer
+	kept     bool   // the client reads from the entry, and gets nothing from this writer
 	finished bool
 }
 
 // Header returns the writer's own header, which is sent only if the response is.
 func (w *writer) Header() http.Header { return w.header }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader decides what becomes of the response.
@@ -137,11 +137,11 @@ func (w *writer) begin() {
 }
 
 // overflow gives up storing. The client that began the fetch gets the rest from
-// here, once it has read what was kept; others that had begun to read are broken
+// here, once it has read the stored part; others that had begun to read are cut
 // off, and try again.
 func (w *writer) overflow() error {
 	w.giveUp(errTooLong)
-	w.c.setPrivate(w.q.key, true) // so that none is broken off next time
+	w.c.setPrivate(w.q.key, true) // so that none is cut off next time
 	if !w.kept {
 		return nil
 	}
@@ -168,7 +168,8 @@ func (w *writer) keepPiece(p []byte) bool {
 	return true
 }
 
-// FlushError does nothing for what is read from the store: its readers flush.
+// FlushError does nothing for a response that clients read from the store: its
+// readers flush.
 func (w *writer) FlushError() error {
 	w.begin()
 	if w.instead || w.kept {
@@ -230,7 +231,7 @@ func (w *writer) finish(err error, next Handler, in *http.Request) error {
 	return nil
 }
 
-// complete stores what came, if all of it did (section 3.3).
+// complete stores the response if all of it arrived (section 3.3).
 func (w *writer) complete() error {
 	e := w.new
 	if declared := head.Length(e.header); declared >= 0 && declared != e.body.length() && hasBody(e.status) {
@@ -261,8 +262,8 @@ func (w *writer) hasTrailers() bool {
 	return len(w.header["Trailer"]) > 0
 }
 
-// passTrailers passes on what came after the body. A client that reads what was
-// stored takes the trailers from the fetch.
+// passTrailers passes on the trailers. A client that reads from the store takes
+// the trailers from the fetch.
 func (w *writer) passTrailers() {
 	if !w.kept {
 		w.copyTrailers()

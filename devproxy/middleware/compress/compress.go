@@ -1,14 +1,14 @@
 // Package compress compresses responses: with zstd (RFC 8878), br (RFC 7932) or
 // gzip (RFC 1952), as the client prefers.
 //
-// What is flushed is flushed through the encoder, so that a response shows as it
-// comes. Never compressed are event streams, gRPC, ranges, what has a coding
-// already, what Cache-Control: no-transform protects, what is small and what
-// does not shrink; the last is known only of what is not flushed before its
-// end. The compressed response is another representation: Vary has
-// Accept-Encoding, a strong ETag becomes weak (RFC 9110 section 8.8.1). The
-// upstream is sent the strong one again in If-None-Match and If-Match. The
-// response to a HEAD has a coding only where the GET is sure to have it.
+// A flush goes through the encoder, so that a response shows as it arrives.
+// Never compressed are event streams, gRPC, ranges, what has a coding already,
+// what Cache-Control: no-transform protects, what is small and what does not
+// shrink; the last is known only of what is not flushed before its end. The
+// compressed response is another representation: Vary has Accept-Encoding, a
+// strong ETag becomes weak (RFC 9110 section 8.8.1). The upstream is sent the
+// strong one again in If-None-Match and If-Match. The response to a HEAD has a
+// coding only where the GET is sure to have it.
 //
 // Memory: one encoder for each response in progress, with a window of at most 1
 // MiB (measured with writes of 32 KiB: 3 MiB in all for br, 2.5 MiB for zstd, 1
@@ -37,8 +37,9 @@ import (
 // errShort is the error of a response that ends before its declared length.
 var errShort = errors.New("the response is shorter than its Content-Length")
 
-// maxBuffered is how much of a response is buffered to see whether it shrinks, in
-// bytes. What is flushed earlier, or longer, is compressed in any case.
+// maxBuffered is how much of a response is buffered to see whether it shrinks,
+// in bytes. A response that is flushed earlier, or is longer, is compressed in
+// any case.
 const maxBuffered = 64 << 10
 
 // Serve answers r with next, compressed where that is possible and worth it. The
@@ -62,15 +63,15 @@ type writer struct {
 	r      *http.Request
 	status int // 0 before the head
 	coding *coding
-	buffer *bytes.Buffer // what is written while it is undecided; nil otherwise
+	buffer *bytes.Buffer // the bytes written while it is undecided; nil otherwise
 	to     encoder       // nil while nothing is compressed
 	left   int64         // of the declared length, while net/http can't check it; negative for none
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader decides what the head is enough to decide.
+// WriteHeader decides if the head alone is enough.
 func (w *writer) WriteHeader(status int) {
 	if status >= 200 && w.status == 0 {
 		w.status = status
@@ -129,7 +130,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// begin compresses what is buffered and all that follows.
+// begin compresses the buffered bytes and all that follow.
 func (w *writer) begin() error {
 	describe(w.Header(), w.coding)
 	w.ResponseWriter.WriteHeader(w.status)
@@ -157,8 +158,9 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// finish ends the response. One that is shorter than declared is left without its
-// end, as net/http would leave it: a file may be truncated while it is read.
+// finish ends the response. A response that is shorter than declared is left
+// without its end, as net/http would leave it: a file may be truncated while it
+// is read.
 func (w *writer) finish() error {
 	switch {
 	case w.left > 0:
@@ -203,7 +205,7 @@ func (w *writer) sendBuffer(body []byte) error {
 	return err
 }
 
-// encoder is what the three libraries have in common.
+// encoder is the interface that the three libraries have in common.
 type encoder interface {
 	io.WriteCloser
 	Flush() error
@@ -221,8 +223,8 @@ type coding struct {
 // zstdWindow is far below the 8 MiB that browsers accept (RFC 9659).
 const zstdWindow = 1 << 20
 
-// gzipLevel is the fastest that shrinks text with few matches: lower levels leave
-// it as it is.
+// gzipLevel is the fastest that shrinks text with few matches: lower levels
+// leave it unchanged.
 const gzipLevel = 3
 
 // codings are in the order of preference among those that the client likes

@@ -370,7 +370,7 @@ func TestBrokenOff(t *testing.T) {
 	}
 }
 
-// TestProgress: what the upstream has flushed arrives before it goes on,
+// TestProgress: what the upstream has flushed arrives before it continues,
 // compressed or as an event stream.
 func TestProgress(t *testing.T) {
 	for _, kind := range []string{"text/html", "text/event-stream"} {

@@ -63,8 +63,8 @@ func compressible(contentType string) bool {
 	return false
 }
 
-// describe makes h that of a compressed representation. What it says about the
-// plain bytes no longer holds.
+// describe makes h that of a compressed representation. Its fields about the
+// plain bytes no longer apply.
 func describe(h http.Header, c *coding) {
 	h["Content-Encoding"] = []string{c.token}
 	for _, name := range []string{"Content-Length", "Accept-Ranges", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest"} {
@@ -75,10 +75,10 @@ func describe(h http.Header, c *coding) {
 	}
 }
 
-// describeHead makes h what a GET would have, where that is certain: a response
-// longer than maxBuffered is always compressed. For others only the body would
-// show whether they shrink, so their coding, and what depends on it, is left out
-// (RFC 9110 section 9.3.2).
+// describeHead makes h the header that a GET would have, where that is certain:
+// a response longer than maxBuffered is always compressed. For others only the
+// body would show whether they shrink, so their coding, and what depends on it,
+// is left out (RFC 9110 section 9.3.2).
 func describeHead(h http.Header, c *coding) {
 	certain := head.Length(h) > maxBuffered
 	describe(h, c)
@@ -87,7 +87,7 @@ func describeHead(h http.Header, c *coding) {
 	}
 }
 
-// describeUnchanged is for a 304: a client that sent a weak tag has a
+// describeUnchanged handles a 304: a client that sent a weak tag has a
 // representation that was compressed here, and continues to have it.
 func describeUnchanged(h, asked http.Header) {
 	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) && strings.Contains(strings.Join(asked["If-None-Match"], ","), "W/"+tag) {

@@ -82,7 +82,7 @@ func TestLongerThanDeclared(t *testing.T) {
 	}
 }
 
-// TestProgressHTTP2: what the upstream has flushed arrives before it goes on.
+// TestProgressHTTP2: what the upstream has flushed arrives before it continues.
 func TestProgressHTTP2(t *testing.T) {
 	for _, coding := range []string{"zstd", "br", "gzip"} {
 		next := make(chan struct{})

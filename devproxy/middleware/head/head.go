@@ -25,7 +25,7 @@ type Writer struct {
 	written bool
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Written reports whether the final head is written.

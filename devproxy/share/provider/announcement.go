@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// announcement is what a line of a server's text says about the public address.
-// The zero value says nothing.
+// announcement is the public address that a line of a server's text announces.
+// The zero value means none.
 type announcement struct {
 	link    link   // where visitors get through
 	refused string // why they do not, in the server's words; printable
@@ -151,7 +151,7 @@ func (t *sessionText) take(n int) bool {
 	return t.size <= maxText
 }
 
-// line returns what a line announces.
+// line returns the announcement of a line.
 func (t *sessionText) line(line string) announcement {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -41,7 +41,7 @@ const childGrace = 3 * time.Second
 // it starts ends with it.
 type child struct {
 	cmd *exec.Cmd
-	// ended is closed when the process is gone and its output is read.
+	// ended is closed when the process has ended and its output is read.
 	ended chan struct{}
 }
 
@@ -74,5 +74,5 @@ func (c *child) run(started chan<- error) {
 		return
 	}
 	_ = c.cmd.Wait()         // ProcessState says how it ended
-	killGroup(c.cmd.Process) // what it started and left behind
+	killGroup(c.cmd.Process) // the processes that it started and left behind
 }

@@ -22,7 +22,7 @@ func isProgram(path string) bool {
 // endGroup asks the process and everything it started to end.
 func endGroup(leader *os.Process) error { return signalGroup(leader, syscall.SIGTERM) }
 
-// killGroup ends what is left of the group of a process that has ended.
+// killGroup ends the rest of the group of a process that has ended.
 func killGroup(leader *os.Process) { _ = signalGroup(leader, syscall.SIGKILL) }
 
 func signalGroup(leader *os.Process, signal syscall.Signal) error {

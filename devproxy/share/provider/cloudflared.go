@@ -164,7 +164,8 @@ func (c *cloudflared) awaitPause(ctx context.Context) error {
 const installFix = `install it: brew install cloudflared (macOS), winget install --id Cloudflare.cloudflared (Windows), https://pkg.cloudflare.com (Linux)
 or ` + relayFix
 
-// updateFix is for a cloudflared that does not know a flag: --output is of 2025.6.1.
+// updateFix is the fix for a cloudflared that does not know a flag: --output
+// came with 2025.6.1.
 const updateFix = "update it (2025.6.1 or newer is needed), or " + relayFix
 
 // tunnel runs one cloudflared from its start to its end. Its error is an
@@ -240,7 +241,7 @@ func notStarted(program string, err error) *agent.Error {
 type originService struct {
 	url string
 	// isPrivate is set when no other user of this machine can connect there, so
-	// that Cloudflare wrote what a request says about its visitor.
+	// Cloudflare wrote a request's fields about its visitor.
 	isPrivate bool
 }
 

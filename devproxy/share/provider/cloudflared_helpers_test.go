@@ -141,7 +141,7 @@ func (s *sharing) start(p cloudflaredTimes, handler http.Handler, hosts ...strin
 	})
 }
 
-// end ends the share and looks for what is left of it.
+// end ends the share and looks for leftovers of it.
 func (s *sharing) end() error {
 	s.t.Helper()
 	s.stop()

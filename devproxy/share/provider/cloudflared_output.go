@@ -105,8 +105,9 @@ func (o *cloudflaredOutput) endLocked() {
 	}
 }
 
-// started ends the part of the output that explains why a tunnel does not start.
-// Later output is about visitors too, who choose some of its words.
+// started ends the part of the output that explains why a tunnel does not
+// start. Later output describes visitors too, and they choose some of its
+// words.
 func (o *cloudflaredOutput) started() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -120,8 +121,8 @@ func (o *cloudflaredOutput) lastError() string {
 	return o.last
 }
 
-// cause returns the first fault that was recognised before started, or nil, and what
-// the line says about it.
+// cause returns the first fault that was recognised before started, or nil, and
+// the line's description of it.
 func (o *cloudflaredOutput) cause() (f *fault, detail string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

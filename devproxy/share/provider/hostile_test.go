@@ -24,7 +24,7 @@ const plainText = "HTTPS: https://flb.tuns.example.com\r\n"
 var plainVisitor = forwardedChannel{Addr: "localhost", Port: 80, OriginAddr: "localhost"}
 
 // A flood of channels takes no more than its places, and neither stops the SSH
-// connection nor keeps visitors out once it is over.
+// connection nor keeps visitors out once it has ended.
 func TestFloodOfChannels(t *testing.T) {
 	const extra = 200
 	f := startSSH(t, serveLike("", plainText))

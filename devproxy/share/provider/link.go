@@ -20,7 +20,7 @@ const (
 )
 
 // link is the public address of a share: https://NAME:PORT. The zero link means
-// that there is none.
+// no address.
 type link struct {
 	name string // lower case
 	port uint16
@@ -37,10 +37,10 @@ func (l link) authority() string {
 	return net.JoinHostPort(l.name, strconv.Itoa(int(l.port)))
 }
 
-// parseLink reads https://NAME[:PORT], which a slash may follow and nothing else.
-// It comes from other programs, and goes to a terminal and into header fields: so the
-// name is a host name of the public DNS with two labels or more, neither an
-// address nor a name of this machine or network.
+// parseLink reads https://NAME[:PORT], which a slash may follow and nothing
+// else. It comes from other programs, and goes to a terminal and into header
+// fields. The name must therefore be a host name of the public DNS with two
+// labels or more, neither an address nor a name of this machine or network.
 func parseLink(text string) (link, error) {
 	const scheme = "https://"
 	if !hasPrefixFold(text, scheme) {

@@ -38,10 +38,10 @@ type Carrier interface {
 type Provider struct {
 	// Name is that value: "cloudflare", "ssh://me@vps.example.com".
 	Name string
-	// Operator is who can read the traffic: "Cloudflare".
+	// Operator can read the traffic: "Cloudflare".
 	Operator string
-	// Cannot lists what does not pass, for a person: "event streams (SSE)". Nil
-	// means that no such limit is known.
+	// Cannot lists unsupported features, as text for people: "event streams
+	// (SSE)". Nil means that no such limit is known.
 	Cannot []string
 	// AddrField is the request field in which the provider writes a visitor's
 	// address, replacing any value from the visitor. Empty means that the provider
@@ -113,7 +113,8 @@ type opener interface {
 	// open opens a tunnel to one host and stays with it. Once visitors get
 	// through it calls way.up with the public name, and way.accept for each
 	// visitor. It returns when ctx has ended, or with an *agent.Error when the
-	// tunnel is over or could not be opened; then nothing of the tunnel is left.
+	// tunnel has ended or could not be opened; then nothing of the tunnel is
+	// left.
 	open(ctx context.Context, way *way) error
 }
 
@@ -146,8 +147,8 @@ func Find(relay string) (Provider, error) {
 	return Provider{}, ErrUnknown
 }
 
-// Names returns the words that Find knows, for help and completion. One that ends in
-// "://" is the beginning of a URL.
+// Names returns the words that Find knows, for help and completion. A word that
+// ends in "://" is the beginning of a URL.
 func Names() []string {
 	var names []string
 	for _, w := range words {
@@ -179,7 +180,7 @@ func shareError(reason agent.Reason, name string, err error, fix string) *agent.
 	return &agent.Error{Reason: reason, Op: "share through", Addr: name, Err: err, Fix: fix}
 }
 
-// broken returns the error of a tunnel that is over.
+// broken returns the error of a tunnel that has ended.
 func broken(name string, err error) *agent.Error {
 	if err == nil {
 		err = errors.New("it has ended")

@@ -116,8 +116,8 @@ func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) 
 		case <-t.out.flooded:
 		case <-timeout.C:
 		}
-		// The process has a name. So it has found Cloudflare, even if it reported
-		// errors of DNS before.
+		// The process has a name, so it has found Cloudflare, even if it reported
+		// DNS errors before.
 		if f, detail := t.out.cause(); f != nil && f.reason == agent.ReasonInspected {
 			return t.explain(f, detail)
 		}
@@ -170,7 +170,7 @@ func (t *quickTunnel) down() {
 	defer t.mu.Unlock()
 	if t.isUp {
 		t.isUp = false
-		t.way.down(t.lost("it has lost its connection to Cloudflare", "it reconnects by itself and keeps the link"))
+		t.way.down(t.lost("it has lost its connection to Cloudflare", "it reconnects automatically and keeps the link"))
 	}
 }
 
@@ -261,7 +261,7 @@ func newCloudflaredMetrics(addr netip.AddrPort) *cloudflaredMetrics {
 }
 
 // errBadName is the error of a quick tunnel without a name that can be used.
-var errBadName = errors.New("it has no public name")
+var errBadName = errors.New("it did not get a public name")
 
 // link returns the public address of the quick tunnel.
 func (m *cloudflaredMetrics) link(ctx context.Context) (link, error) {

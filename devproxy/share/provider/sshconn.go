@@ -209,7 +209,7 @@ func publicKey(path string) ssh.PublicKey {
 	return key
 }
 
-// refused returns why a server does not admit the user, and what would help.
+// refused returns why a server does not admit the user, and the fix.
 func (r *keyRing) refused(server *sshServer) (reason, fix string) {
 	target := server.login() + "@" + server.host
 	if server.port != sshPort {
@@ -227,7 +227,7 @@ func (r *keyRing) refused(server *sshServer) (reason, fix string) {
 		"add your key there: ssh-copy-id " + target
 }
 
-// errQuestion is the error of a server that asks the user something.
+// errQuestion is the error of a server that requires an interactive answer.
 var errQuestion = errors.New("it asks for a password")
 
 // methods returns the ways to authenticate, after "none", which is always tried first.

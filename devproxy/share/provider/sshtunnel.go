@@ -327,7 +327,7 @@ func (t *sshTunnel) letIn(ctx context.Context, port uint32) {
 		}
 		channel, requests, err := next.Accept()
 		if err != nil {
-			return // the connection is over
+			return // the connection has ended
 		}
 		t.running.Go(func() { ssh.DiscardRequests(requests) })
 		conn := newChannelConn(t.peer)

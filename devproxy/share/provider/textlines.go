@@ -4,9 +4,10 @@ package provider
 // out. JSON with a QR code takes some 15 KB.
 const maxLine = 64 << 10
 
-// textLines cuts what a server writes for a terminal into lines, in any pieces that
-// it arrives in, without control characters and sequences (ECMA-48 section 5). A line
-// that has not ended does not count: its last word may be half of a name.
+// textLines cuts a server's terminal output, which arrives in pieces of any
+// size, into lines without control characters and sequences (ECMA-48 section
+// 5). A line that has not ended does not count: its last word may be half of a
+// name.
 type textLines struct {
 	line  []byte
 	over  bool // the line is longer than maxLine
