@@ -221,8 +221,8 @@ func crashPage(route *plan.Route, n int) page.Page {
 	}
 }
 
-// withheldError is the error of a route that is not served because the user has not
-// allowed what it does outside the project.
+// withheldError is the error of a route that is not served because the user has
+// not allowed its effects outside the project.
 type withheldError struct{ effects []*plan.Effect }
 
 func (e *withheldError) texts() []string {

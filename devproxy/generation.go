@@ -167,8 +167,9 @@ func updateAround(old, next *generation) {
 	}
 }
 
-// drainRoutes closes the streams of removed routes or that lead elsewhere now,
-// and returns how many. Those to members that a route still has go on.
+// drainRoutes closes the streams of routes that were removed or lead elsewhere
+// now, and returns how many. Streams to members that a route still has
+// continue.
 func (s *Server) drainRoutes(old *generation, changes plan.Changes) int {
 	closed := 0
 	for _, route := range changes.Removed {

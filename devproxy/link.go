@@ -300,8 +300,8 @@ func advisories(folder string) []string {
 	return sentences
 }
 
-// show replaces the table. Open streams go on, unless a visitor with one might not
-// get it now.
+// show replaces the table. Open streams continue, unless their visitor might
+// not be let in now.
 func (l *link) show(made *share.Share, port uint16) {
 	t := &l.table
 	shared, end := &Shared{Share: made}, t.end

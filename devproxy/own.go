@@ -83,8 +83,8 @@ func stateOf(g *generation, r *http.Request) (string, error) {
 
 // isLocalName reports whether host, in lower case and without port and trailing
 // dot, always means this machine: localhost and the names below it (RFC 6761
-// section 6.3), and loopback addresses. Any other name can be made to resolve to
-// this machine, so that a page of another site reads what devproxy answers
+// section 6.3), and loopback addresses. Any other name can be made to resolve
+// to this machine, so that a page of another site reads devproxy's responses
 // (DNS rebinding).
 func isLocalName(host string) bool {
 	if strings.HasSuffix("."+host, ".localhost") {

@@ -83,7 +83,7 @@ type Save struct {
 	// Applied is what changed; nil when nothing was applied.
 	Applied *Applied
 	// Plan is the plan that was applied, nil when none was. After a mistake it is
-	// what remains of the previous plan when consent for a part was taken back.
+	// the previous plan, without parts whose consent was withdrawn.
 	Plan *plan.Plan
 	// Withheld are the effects of Plan that Consent has left out.
 	Withheld []*plan.Effect

@@ -96,9 +96,9 @@ func New(opts Options) *Server {
 }
 
 // Run serves on the listeners until ctx ends. Then it accepts nothing more,
-// closes streams, which would not end by themselves, and returns when the requests
-// in progress are finished; Close cuts them short. The error is that of a listener
-// that failed on its own.
+// closes streams, which would not end otherwise, and returns when the requests
+// in progress are finished; Close cuts them short. The error is that of a
+// listener that failed on its own.
 func (s *Server) Run(ctx context.Context, log *slog.Logger, listeners ...net.Listener) error {
 	srv := s.httpServer(log)
 	var group sync.WaitGroup

@@ -231,8 +231,8 @@ func (s *Sharer) over(state string, err error, grace time.Duration) {
 	s.set(view)
 }
 
-// set makes view the state of the share, and reports what has changed. Events of
-// a link that is tried again are reported once it works.
+// set makes view the state of the share, and reports the changes. Events of a
+// link that is tried again are reported once it works.
 func (s *Sharer) set(view control.Share) {
 	if s.live != nil && s.live.quiet && view.State != control.ShareUp {
 		return

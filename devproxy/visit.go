@@ -91,10 +91,10 @@ func (v *visit) publish(x *exchange, r *http.Request) {
 	x.w.trailers = v.share.Trailers
 }
 
-// guard refuses what the share hides, also when the route leads there by
-// another path than the visitor's, which Admit has checked: by the path that is
-// sent, and by the path below the route, where an app that is mounted there has
-// its own root.
+// guard refuses requests that the share hides, also when the route leads there
+// by a different path than the visitor's, which Admit has checked: by the path
+// that is sent, and by the path below the route, where an app that is mounted
+// there has its own root.
 func (v *visit) guard(r *http.Request, match plan.Match) error {
 	if v == nil {
 		return nil
@@ -123,10 +123,10 @@ func (v *visit) guard(r *http.Request, match plan.Match) error {
 	return nil
 }
 
-// messages returns the rules for what a visitor sends on a WebSocket of a developer
-// tool. Such a socket agrees on no extension, since compressed messages could
-// not be checked: r must be the visit's own. The first message that is hidden
-// is recorded at once, since the socket may go on for hours.
+// messages returns the rules for a visitor's messages on a WebSocket of a
+// developer tool. Such a socket agrees on no extension, since compressed
+// messages could not be checked: r must be the visit's own. The first message
+// that is hidden is recorded at once, since the socket may stay open for hours.
 func (x *exchange) messages(r *http.Request, target string) func(string) *websocket.Rules {
 	tell := func(hit share.Hit) {
 		if x.server.opts.Recorder == nil {

@@ -141,10 +141,10 @@ func (m *meter) charge(args []cty.Value, factor func(args []cty.Value) int) erro
 	return nil
 }
 
-// function returns f, called name, with a cost. Its result has the marks of every
-// argument. The functions of cty for lists and objects keep the marks of what is
-// inside, but not always those of a key. See computes for which results are marked
-// as computed.
+// function returns f, called name, with a cost. Its result has the marks of
+// every argument. The functions of cty for lists and objects keep the marks of
+// the elements, but not always those of a key. See computes for which results
+// are marked as computed.
 func (m *meter) function(name string, f function.Function, factor func(args []cty.Value) int) function.Function {
 	// f itself removes the marks that it cannot handle.
 	params, others := f.Params(), f.VarParam()

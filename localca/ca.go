@@ -40,10 +40,11 @@ type CA struct {
 	making singleflight.Group // by name: one leaf for all callers that need it at once
 }
 
-// Open loads the CA in dir, or makes one there. It makes dir and missing folders above it
-// with mode 0700. If several processes open a new CA at once, one makes it and all get
-// it. Open repairs what is half-written or broken; [CA.Fresh] reports that. A failure to
-// read or write is a *[StoreError] and changes nothing.
+// Open loads the CA in dir, or makes one there. It makes dir and missing
+// folders above it with mode 0700. If several processes open a new CA at once,
+// one makes it and all get it. Open repairs half-written or broken files;
+// [CA.Fresh] reports that. A failure to read or write is a *[StoreError] and
+// changes nothing.
 func Open(dir string) (*CA, error) {
 	s, err := newStore(dir)
 	if err != nil {

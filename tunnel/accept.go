@@ -54,7 +54,7 @@ func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		w := welcome{refusal: refusal}
 		_ = lane.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
-		_, _ = lane.Conn.Write(w.encode()) // the agent may be gone
+		_, _ = lane.Conn.Write(w.encode()) // the agent may have disconnected
 	}
 	lane.Conn.Close()
 	return fmt.Errorf("a lane from %v did not join: %w", lane.Conn.RemoteAddr(), err)

@@ -33,8 +33,8 @@ type item struct {
 // overhead is the most that a frame's header takes.
 const overhead = 32
 
-// size is about what the item takes on the wire. It is fixed by the first call:
-// bytes that are added later count nothing.
+// size is the approximate size of the item on the wire. It is fixed by the
+// first call: bytes that are added later count nothing.
 func (it *item) size() int {
 	if it.cost == 0 {
 		it.cost = len(it.frame.data) + len(it.frame.head) + overhead

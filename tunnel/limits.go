@@ -29,8 +29,8 @@ const (
 	// maxMessage bounds the text of a refusal, in bytes.
 	maxMessage = 256
 	// maxPieces bounds the frames of one stream that wait for bytes before them.
-	// Credit bounds them too; this bounds what the tiniest frames cost in addition
-	// to their bytes.
+	// Credit limits them too; this limits the cost of tiny frames in addition to
+	// their bytes.
 	maxPieces = 8192
 )
 

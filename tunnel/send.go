@@ -27,8 +27,8 @@ type sender struct {
 	sendOver bool  // the end, or the reset, was acknowledged
 }
 
-// Write sends p. It returns when all of it is on its way or waits for a lane:
-// at most queueBytes do. It waits while the other end has given no credit.
+// Write sends p. It returns when all of it is sent or waits for a lane: at most
+// queueBytes wait. It waits while the other end has given no credit.
 func (st *Stream) Write(p []byte) (int, error) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()

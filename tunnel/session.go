@@ -147,8 +147,8 @@ func (s *Session) endLocked(err error, reason *Refusal) {
 	close(s.done)
 }
 
-// Drain tells the other end that this session takes no new streams: those that
-// are open go on, and the session ends with ErrDrained after the last.
+// Drain tells the other end that this session takes no new streams: open
+// streams continue, and the session ends with ErrDrained after the last.
 func (s *Session) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -86,7 +86,7 @@ func read(commit string) (map[string][]byte, error) {
 	}
 }
 
-// figures are what is counted.
+// figures are the counts.
 type figures struct {
 	files, small, large int
 	code, comments      int

@@ -23,9 +23,9 @@ const (
 	hiddenEvery = 10 * time.Second
 )
 
-// accessLog prints a line for each exchange. Successful scripts, styles, images and
-// fonts are folded into one line, so that the address stays in sight. With --json it
-// prints only what a share hid.
+// accessLog prints a line for each exchange. Successful scripts, styles, images
+// and fonts are folded into one line, so that the address stays in sight. With
+// --json it prints only hidden requests.
 type accessLog struct {
 	*streams
 	verbose, quiet, json bool

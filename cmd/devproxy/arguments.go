@@ -10,7 +10,7 @@ import (
 )
 
 // portArgument reads the port of a dev server on this machine as people give
-// one: 5173, :5173, localhost:5173, or what the server prints:
+// one: 5173, :5173, localhost:5173, or the URL that the server prints:
 // http://localhost:5173/. meant is false for a text that does not mean a port,
 // such as a host name; err then shows the form of a port.
 func portArgument(text string) (port uint16, meant bool, err error) {

@@ -252,8 +252,9 @@ func changes(fields []plan.Header) []changed {
 // here is the visitor's address in an explanation: a browser of this machine.
 const here = "127.0.0.1:0"
 
-// sentHeaders returns the fields of the request as the first member of the upstream gets
-// them: Host first, then by name, and last what the route removes.
+// sentHeaders returns the fields of the request as the first member of the
+// upstream gets them: Host first, then by name, and last the fields that the
+// route removes.
 func sentHeaders(m plan.Match, u *plan.Upstream, v *visit) []changed {
 	r := &http.Request{Method: v.method, Host: v.authority, Header: v.header, RemoteAddr: here}
 	header, host := forward.RequestHeader(r, forward.Exchange{Match: m, Scheme: v.scheme}, &u.Members[0])

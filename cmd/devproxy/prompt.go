@@ -40,8 +40,8 @@ func prompt(ctx context.Context, s *streams, question string) (answer string, ok
 	return strings.ToLower(strings.TrimSpace(answer)), ok
 }
 
-// readLine reads a line with its "\n", if it has one. It does not read what follows
-// the line, which may be for others.
+// readLine reads a line with its "\n", if it has one. It does not read past the
+// line, since the rest may be for others.
 func readLine(in io.Reader) string {
 	var line []byte
 	for b := make([]byte, 1); len(line) < 100; {

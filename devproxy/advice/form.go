@@ -37,10 +37,10 @@ var formRefusals = []formRefusal{
 	{status: http.StatusForbidden, text: regexp.MustCompile(`Origin checking failed`)},
 	// Spring, DefaultCorsProcessor: a form of another origin is one of CORS.
 	{status: http.StatusForbidden, text: regexp.MustCompile(`^Invalid CORS request$`)},
-	// React Router, packages/react-router/lib/server-runtime: the response to a form
-	// that a script has sent, and to one that loads a page. What an action answers
-	// itself is not a SanitizedError. Express and others send the second text for a bad
-	// request, with another type.
+	// React Router, packages/react-router/lib/server-runtime: the response to a
+	// form that a script has sent, and to one that loads a page. An action's own
+	// response is not a SanitizedError. Express and others send the second text for
+	// a bad request, with another type.
 	{status: http.StatusBadRequest, header: "X-Remix-Response", text: regexp.MustCompile(`"SanitizedError".*"(?:Bad Request|Unexpected Server Error)"`)},
 	{status: http.StatusBadRequest, header: "Content-Type", value: fetchText, navigation: true, text: regexp.MustCompile(`^Bad Request$`)},
 }

@@ -197,8 +197,8 @@ func below(path, prefix string) (rest string, ok bool) {
 	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
-// afterAuthority returns the path of an absolute URL, and what follows it, both as
-// they came: url.URL normalizes them.
+// afterAuthority returns the path of an absolute URL and the rest of it, both
+// as they came: url.URL normalizes them.
 func afterAuthority(value string) (path, rest string) {
 	_, value, _ = strings.Cut(value, "://")
 	start := strings.IndexAny(value, "/?#")

@@ -1,5 +1,6 @@
-// Package advisory finds dev servers whose versions have known vulnerabilities that a
-// visitor of a share can use. A share hides what it can of them; an update fixes them.
+// Package advisory finds dev servers whose versions have known vulnerabilities
+// that a visitor of a share can use. A share hides them where it can; an update
+// fixes them.
 package advisory
 
 import (
@@ -18,7 +19,7 @@ import (
 type hole struct {
 	name string
 	id   string // of the advisory
-	what string // what a visitor could do, after "lets visitors"
+	what string // the possible attack, to follow "lets visitors"
 	// fixed are the first versions without it, one for each release line,
 	// ascending. A line is a major version, or a minor one where two fixes
 	// share a major. Versions before since do not have the hole.

@@ -20,10 +20,10 @@ const (
 	notFoundPage = "404.html"
 )
 
-// Files answers r from the folder of f. rest is what follows the route's path,
-// percent-encoded as it came, and is what is looked up: with
-// route "/docs" { files = "site/dist" }, "/docs/a" is site/dist/a. For the path
-// PATH these are tried, and the first that is a regular file is sent:
+// Files answers r from the folder of f. rest is the path after the route's
+// path, percent-encoded as it came, and is looked up: with route "/docs" {
+// files = "site/dist" }, "/docs/a" is site/dist/a. For the path PATH these are
+// tried, and the first that is a regular file is sent:
 //
 //	PATH             as it is
 //	PATH.html        when PATH does not end in "/"
@@ -177,9 +177,9 @@ func wantsPage(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // addSlash redirects the client to the same path with a "/", on which the links
-// of an index.html are based. The location is relative to the last segment, since
-// only the client knows what comes before it, and begins with "./", since "a:b/"
-// would begin with a scheme (RFC 3986 section 4.2).
+// of an index.html are based. The location is relative to the last segment,
+// since only the client knows the text before it, and begins with "./", since
+// "a:b/" would begin with a scheme (RFC 3986 section 4.2).
 func addSlash(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	location := "./" + path[strings.LastIndexByte(path, '/')+1:] + "/"

@@ -95,7 +95,7 @@ func (d *folder) isFile(name string) (bool, error) {
 }
 
 // resolve returns the path below the folder that name leads to, with links
-// resolved, and what is there. info is nil when nothing may be served there.
+// resolved, and the file there. info is nil when nothing may be served there.
 func (d *folder) resolve(name string) (path string, info fs.FileInfo, err error) {
 	path, err = d.follow(name)
 	if err != nil {

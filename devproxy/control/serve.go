@@ -107,8 +107,8 @@ const (
 )
 
 // protocol is the version of these paths and of Status. Each side sends its own
-// in protocolField. Added fields do not change it: either side ignores what it does
-// not know.
+// in protocolField. Added fields do not change it: either side ignores unknown
+// fields.
 const (
 	protocolField = "Devproxy-Control"
 	protocol      = "1"

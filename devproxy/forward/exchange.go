@@ -144,7 +144,7 @@ type forwarding struct {
 	body    *requestBody // nil without a body
 	trailer http.Header  // of the request, filled when its body has come
 
-	ctx    context.Context // of what is sent to the upstream
+	ctx    context.Context // of the request to the upstream
 	cancel context.CancelCauseFunc
 	clock  *clock
 	mark   int // of the route's streams

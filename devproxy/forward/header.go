@@ -17,11 +17,11 @@ import (
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// RequestHeader returns the header and the Host with which in is forwarded to m:
-// its end-to-end fields as far as package field allows them, then what devproxy says
-// about the client, then what the route sets. It changes nothing and sends nothing.
-// The hop field, by which a running devproxy recognises its own requests, is not in
-// it.
+// RequestHeader returns the header and the Host with which in is forwarded to
+// m: its end-to-end fields as far as package field allows them, then devproxy's
+// fields about the client, then the route's fields. It changes nothing and
+// sends nothing. The hop field, by which a running devproxy recognises its own
+// requests, is not in it.
 func RequestHeader(in *http.Request, x Exchange, m *plan.Member) (header http.Header, host string) {
 	client := field.Local
 	if x.PublicHost != "" {
@@ -221,8 +221,9 @@ type origin struct{ scheme, host string }
 
 func (o origin) String() string { return o.scheme + "://" + o.host }
 
-// cut returns what follows the origin in one of its URLs: path, query and fragment,
-// unchanged. ok is false for a URL of another origin, and for one with userinfo.
+// cut returns the part after the origin in one of its URLs: path, query and
+// fragment, unchanged. ok is false for a URL of another origin, and for one
+// with userinfo.
 func (o origin) cut(text string) (rest string, ok bool) {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found || !strings.EqualFold(scheme, o.scheme) {
@@ -283,7 +284,7 @@ func targetURL(r *http.Request, path string) (*url.URL, error) {
 		}
 	}
 	if strings.HasPrefix(path, "//") {
-		// net/http would read what follows as an authority.
+		// net/http would read the rest as an authority.
 		return nil, &TargetError{path, `it begins with "//" and has characters that must be percent-encoded`}
 	}
 	u.Path, u.RawPath, u.Opaque = "", "", path

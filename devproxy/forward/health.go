@@ -55,7 +55,7 @@ func (c *checks) run(ctx context.Context, m *member) {
 }
 
 // check sends one request to m, on its own connection: those of clients may be
-// busy, or open to a process that no longer exists. It returns what is wrong,
+// busy, or open to a process that no longer exists. It returns the failure,
 // empty when m is healthy.
 func (c *checks) check(ctx context.Context, m *member) (why string) {
 	ctx, cancel := context.WithTimeout(ctx, c.rule.Timeout)

@@ -124,7 +124,7 @@ type waiter struct {
 	route string
 	// awake is closed when the upstream is up, or when released is set.
 	awake    chan struct{}
-	released bool // the route or the upstream is gone; set before awake is closed
+	released bool // the route or the upstream was removed; set before awake is closed
 }
 
 // enter adds a request, unless limit are held already. probe runs in its own
@@ -161,7 +161,7 @@ func (h *waiters) wake() {
 	h.endWaits(func(*waiter) bool { return true }, false)
 }
 
-// release ends the requests of a removed routes or leads elsewhere.
+// release ends the requests of a route that was removed or leads elsewhere.
 func (h *waiters) release(route string) {
 	h.endWaits(func(w *waiter) bool { return w.route == route }, true)
 }

@@ -27,10 +27,10 @@ var (
 	errNotReplayed = errors.New("the request's body is too long to be sent again")
 )
 
-// requestBody is the client's body, read once and given to one attempt after another.
-// Nothing is read before an attempt has a connection. Its own goroutine reads the
-// client, one read at a time: an attempt whose upstream is gone must not wait for a
-// client that waits for the answer.
+// requestBody is the client's body, read once and given to one attempt after
+// another. Nothing is read before an attempt has a connection. Its own
+// goroutine reads the client, one read at a time: an attempt whose upstream has
+// ended must not wait for a client that waits for the answer.
 type requestBody struct {
 	src   io.Reader
 	clock *clock // paused while devproxy waits for the client
@@ -44,7 +44,7 @@ type requestBody struct {
 	changed sync.Cond
 	final   bool          // the answer has begun, so no further attempt will come
 	filling bool          // a read is in progress
-	buffer  *splice.Block // what it reads into
+	buffer  *splice.Block // its read buffer
 	pending []byte        // of buffer: read, and not yet taken
 	kept    []byte
 	count   int64 // bytes read and taken, or kept
@@ -58,8 +58,8 @@ func newRequestBody(src io.Reader, interrupt func() bool, atEnd func()) *request
 	return b
 }
 
-// open returns a reader of the whole body for one attempt. It fails when the beginning
-// is gone.
+// open returns a reader of the whole body for one attempt. It fails when the
+// beginning is no longer kept.
 func (b *requestBody) open() (io.ReadCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,8 +215,8 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// closeToReplay is Close for an attempt that is given up. If the beginning of the body
-// is gone, it returns false and does nothing.
+// closeToReplay is Close for an attempt that is given up. If the beginning of
+// the body is no longer kept, it returns false and does nothing.
 func (r *bodyReader) closeToReplay() bool {
 	r.body.mu.Lock()
 	defer r.body.mu.Unlock()
@@ -238,9 +238,9 @@ func (r *bodyReader) Close() error {
 	return nil
 }
 
-// bodyMemory is the memory that one request's body makes devproxy hold, from its head
-// to its end: HTTP/2's window, the buffer into which it is read, and what is kept to
-// send it again.
+// bodyMemory is the memory that one request's body makes devproxy hold, from
+// its head to its end: HTTP/2's window, the read buffer, and the copy that is
+// kept to send it again.
 type bodyMemory struct {
 	account *budget.Account
 	f       *forwarding

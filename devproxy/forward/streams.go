@@ -128,8 +128,8 @@ func hasMember(u *plan.Upstream, m *plan.Member) bool {
 // of streams; the exchanges end on their own.
 func (u *Upstream) CloseStreams(routeID string) int { return u.MoveStreams(routeID, nil) }
 
-// MoveStreams is CloseStreams for a route that now has the upstream next: streams to
-// members that next has too go on, on u, which may be retired.
+// MoveStreams is CloseStreams for a route that now has the upstream next:
+// streams to members that next also has continue on u, which may be retired.
 func (u *Upstream) MoveStreams(routeID string, next *plan.Upstream) int {
 	// In this order: a request that begins to wait in between sees that its
 	// route was closed, and a request that already waits is released.

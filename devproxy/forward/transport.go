@@ -151,10 +151,10 @@ func carriesMany(m *member, c net.Conn) bool {
 // attemptKey is the context key of the attempt for which a connection is dialled.
 type attemptKey struct{}
 
-// withAttempt returns the attempt for which a connection is dialled, nil if none, and
-// a context that also ends with the client's request. net/http itself goes on
-// dialling for later requests: an upstream that accepts slowly would be dialled for
-// every request that was ever cancelled.
+// withAttempt returns the attempt for which a connection is dialled, nil if
+// none, and a context that also ends with the client's request. net/http itself
+// continues to dial for later requests: an upstream that accepts slowly would
+// be dialled for every request that was ever cancelled.
 func withAttempt(ctx context.Context) (context.Context, *attempt, context.CancelFunc) {
 	by, _ := ctx.Value(attemptKey{}).(*attempt)
 	ctx, cancel := context.WithCancel(ctx)

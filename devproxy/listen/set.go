@@ -133,7 +133,7 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// replace makes next the endpoint and closes what it no longer needs.
+// replace makes next the endpoint and closes sockets that are no longer needed.
 func (s *Set) replace(current *endpoint, next endpoint, serve func(net.Conn)) {
 	old := *current
 	*current = next

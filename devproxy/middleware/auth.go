@@ -73,7 +73,7 @@ func matches(users []plan.User, name, password string) bool {
 	}
 	right := compare(hash, password) && len(password) <= maxPassword
 	// One more step costs twice as much: from cost up to below the highest, the
-	// sum is what the highest takes.
+	// sum equals the time of the highest.
 	for ; cost < highest; cost++ {
 		compare(unmatched(cost), password)
 	}

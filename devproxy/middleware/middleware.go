@@ -48,9 +48,9 @@ type From struct {
 	// Visitor is true for a client that comes through a share. It is never
 	// local: a loopback address is the relay's, and counts as unknown.
 	Visitor bool
-	// Audience names clients whose responses are filtered in the same way: a
-	// cache serves none of them what was fetched for others. It is empty for local
-	// clients.
+	// Audience names clients whose responses are filtered in the same way: a cache
+	// serves none of them a response that was fetched for others. It is empty for
+	// local clients.
 	Audience string
 }
 
@@ -66,9 +66,9 @@ func (f From) addr() netip.Addr {
 // its own goroutine.
 func Background(ctx context.Context) bool { return cache.Background(ctx) }
 
-// State is what a route keeps between requests: the counts of its limits, which
-// passwords were right, its cache. It is handed from plan to plan and safe for
-// concurrent use. Create it with NewState; Close drops what it keeps.
+// State is the state that a route keeps between requests: the counts of its
+// limits, verified passwords, its cache. It is handed from plan to plan and
+// safe for concurrent use. Create it with NewState; Close clears it.
 type State struct {
 	attempts *access.Attempts
 	proven   *proven
@@ -117,8 +117,8 @@ func (s *State) Update(route *plan.Route) {
 	}
 }
 
-// Close drops what the state keeps. Requests in progress finish; later ones are
-// answered without a cache.
+// Close clears the state. Requests in progress finish; later ones are answered
+// without a cache.
 func (s *State) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,9 +132,9 @@ func (s *State) closeCacheLocked() {
 	}
 }
 
-// current returns what a request of route uses. During a change of the plan,
-// route may not be the route of the last Update: where the two have different
-// responses, neither may see what is kept of the other.
+// current returns the effects that a request of route uses. During a change of
+// the plan, route may not be the route of the last Update: where the two have
+// different responses, neither may see the other's stored ones.
 func (s *State) current(route *plan.Route) (*limiter, *cache.Cache) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,7 +44,7 @@ type pacedWriter struct {
 	http.ResponseWriter
 	ctx       context.Context
 	perSecond int64
-	free      time.Time // when the connection has carried what was written
+	free      time.Time // when the connection has carried the bytes written so far
 }
 
 // Unwrap lets http.ResponseController reach the writer below.

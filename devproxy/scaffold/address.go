@@ -13,7 +13,7 @@ import (
 
 const suffix = ".localhost"
 
-// notLabel matches what a label cannot have.
+// notLabel matches characters that a label cannot have.
 var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
 // label turns text into a DNS label (RFC 1035 section 2.3.4); "app" if it has no

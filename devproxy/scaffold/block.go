@@ -150,7 +150,7 @@ func upstreamValue(upstreams string) string {
 // plainKey matches keys that HCL needs no quotes for.
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// render writes the Proxyfile of hosts; nil if there are none.
+// render writes the Proxyfile of hosts; nil without hosts.
 func render(hosts []*host) []byte {
 	if len(hosts) == 0 {
 		return nil

@@ -18,7 +18,7 @@ type caddyfile struct {
 	file, folder string
 	snippets     map[string][]directive
 	published    map[string][]mapping // the ports of containers, by their names
-	services     map[string]string    // what the service blocks of all files are, by name
+	services     map[string]string    // the service blocks of all files, by name
 }
 
 // caddySite is a site of a Caddyfile while it becomes hosts.
@@ -38,8 +38,8 @@ type caddySite struct {
 	at     map[string]condition // by the name of a matcher, "@api"
 }
 
-// readCaddyfiles reads the sites of Caddyfiles: what they forward, serve, redirect
-// and answer.
+// readCaddyfiles reads the sites of Caddyfiles: their proxies, files, redirects
+// and fixed responses.
 func (d *discovery) readCaddyfiles(published map[string][]mapping) {
 	services := map[string]string{}
 	for _, folder := range d.folders(caddyfiles...) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// condition is what a matcher requires of a request.
+// condition is a matcher's requirement on a request.
 type condition struct {
 	paths   []string
 	host    string

@@ -21,8 +21,8 @@ func (w word) is(text string) bool { return w.text == text && !w.quoted }
 // it reads the file.
 var caddyVariable = regexp.MustCompile(`\{\$([A-Za-z_][A-Za-z0-9_]*)(?::([^{}\n]*))?\}`)
 
-// caddyExpand replaces variables. One that is not set and has no default becomes
-// empty, as in Caddy.
+// caddyExpand replaces variables. A variable that is not set and has no default
+// becomes empty, as in Caddy.
 func caddyExpand(text string, env func(string) (string, bool)) string {
 	return caddyVariable.ReplaceAllStringFunc(text, func(found string) string {
 		m := caddyVariable.FindStringSubmatch(found)
@@ -124,7 +124,7 @@ func caddyDirectives(words []word, depth int) (list []directive, rest []word) {
 		for len(words) > 0 && !words[0].is("\n") && !words[0].is("{") && !words[0].is("}") {
 			d.words, words = append(d.words, words[0].text), words[1:]
 			if len(words) > 1 && words[0].is("\n") && strings.HasSuffix(d.last(), ",") {
-				words = words[1:] // a list of addresses goes on
+				words = words[1:] // a list of addresses continues
 			}
 		}
 		if len(words) == 0 {

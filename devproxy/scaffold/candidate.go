@@ -10,7 +10,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-// role says what a server is for in a project. A higher one is more likely the
+// role is a server's purpose in a project. A higher role is more likely the
 // project's own host.
 type role int
 
@@ -121,7 +121,7 @@ func (c *candidate) place() string {
 	return c.file
 }
 
-// describe describes a server in the list of what was found.
+// describe describes a server in the list of findings.
 func (c *candidate) describe() string {
 	what := printable(cmp.Or(c.title(), c.label, "a server"))
 	if c.port == 0 {
@@ -249,7 +249,7 @@ func (f *findings) addSite(h *host, text string) {
 	f.say(h.file, text)
 }
 
-// say adds text to what was found in file.
+// say adds text to the findings in file.
 func (f *findings) say(file, text string) {
 	if found := (Found{file, text}); !slices.Contains(f.found, found) {
 		f.found = append(f.found, found)

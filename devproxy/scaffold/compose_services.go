@@ -165,7 +165,7 @@ func (s *service) inherit(base *service) {
 	s.context = cmp.Or(s.context, base.context)
 }
 
-// extend adds what a service inherits from another one.
+// extend adds the settings that a service inherits from another one.
 func (r *composeReader) extend(services []*service, s *service, depth int) {
 	name := s.base
 	if name == "" || depth > maxIncludes {

@@ -12,8 +12,8 @@ import (
 // are dotted.
 type toolConfig struct {
 	files []string // the preferred one first; without an extension for JavaScript
-	// merged is true if the options can be in any of files. One that cannot be read
-	// is skipped.
+	// merged is true if the options can be in any of files. A file that cannot be
+	// read is skipped.
 	merged bool
 	vite   bool // read it as Vite's, too
 	port   []string

@@ -170,8 +170,8 @@ func related(a, b *candidate) bool {
 	return a.folder != "." && b.folder != "." || language(a.kind) == language(b.kind) && language(a.kind) != a.kind
 }
 
-// dropSited drops the candidates that a complete host in a file already serves, and
-// adds what they say to that host.
+// dropSited drops the candidates that a complete host in a file already serves,
+// and adds their settings to that host.
 func (d decision) dropSited() {
 	d.drop(func(c *candidate) bool {
 		for _, h := range d.sites {
@@ -306,7 +306,7 @@ func (d decision) pickMain() *candidate {
 	return nil
 }
 
-// hosts returns the blocks of the Proxyfile: those that files name, then the
+// hosts returns the blocks of the Proxyfile: hosts that files name, then the
 // project's own, then the rest.
 func (d decision) hosts(main *candidate) []*host {
 	var list []*host

@@ -41,7 +41,7 @@ type family struct {
 	frameworks []framework
 	// more reads what else the folder says about a server of the family.
 	more func(backendReader, *candidate)
-	// read reads what does not fit into the list.
+	// read handles frameworks that do not fit into the list.
 	read func(backendReader)
 }
 
@@ -91,7 +91,7 @@ func (d backendReader) addFramework(f framework, folder, manifest string) *candi
 }
 
 var (
-	// dependencyFiles name what a Python project needs.
+	// dependencyFiles list the dependencies of a Python project.
 	dependencyFiles = strings.Fields("requirements.txt requirements-dev.txt requirements.in pyproject.toml Pipfile setup.py setup.cfg environment.yml")
 	// pythonMains are the files that start a server.
 	pythonMains = strings.Fields("main.py app.py server.py run.py wsgi.py asgi.py api.py __main__.py app/main.py src/main.py src/app.py app/__init__.py app/__main__.py api/main.py backend/main.py")

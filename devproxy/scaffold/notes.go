@@ -24,7 +24,7 @@ const (
 // notes collects notes, each text once.
 type notes struct {
 	single  []entry // their subjects are files
-	grouped []entry // what was left out for the same reason
+	grouped []entry // the items left out for the same reason
 }
 
 type entry struct {

@@ -277,8 +277,8 @@ func isSource(word string) bool {
 
 var sourceFile = regexp.MustCompile(`^\.$|/|\.([mc]?[jt]s|[jt]sx|coffee|html)$`)
 
-// options yields each word with its value: what follows "=" in it, otherwise the
-// next word.
+// options yields each word with its value: the text after "=" in it, otherwise
+// the next word.
 func (c command) options() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i, word := range c.words {

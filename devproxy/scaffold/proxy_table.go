@@ -152,8 +152,9 @@ func (r *route) rewrite(from, to string) {
 
 var replaceCall = regexp.MustCompile("\\.replace\\((?:/\\^?((?:\\\\/[\\w.-]+)+)(?:\\\\/)?/[a-z]*|(?:newRegExp\\()?[\"'`]\\^?((?:/[\\w.-]+)+)/?[\"'`]\\)?),[\"'`]([^\"'`]*)[\"'`]\\)[;}]*$")
 
-// rewritten returns what a rewrite puts in place of at: a function that replaces
-// it, or webpack's map of patterns. ok is false for any other rewrite.
+// rewritten returns the text that a rewrite puts in place of at: a function
+// that replaces it, or webpack's map of patterns. ok is false for any other
+// rewrite.
 func rewritten(v javascript.Value, at string) (to string, ok bool) {
 	from := ""
 	if m := replaceCall.FindStringSubmatch(v.Source); v.Kind != javascript.Object && m != nil {

@@ -22,7 +22,7 @@ type Found struct {
 	Text string // "vite on 5173"
 }
 
-// Result is what Read finds in a folder.
+// Result is the result of Read.
 type Result struct {
 	Found []Found
 	// Notes say what could not be carried over or determined, each thing once.
@@ -33,8 +33,8 @@ type Result struct {
 	Host string
 }
 
-// discovery is what the readers share: the files of a folder, and what they have
-// found in them.
+// discovery is shared by the readers: the files of a folder, and the findings
+// in them.
 type discovery struct {
 	*repository
 	findings
@@ -45,9 +45,9 @@ type discovery struct {
 }
 
 // Read looks through dir, an absolute path, and the folders in it, and writes a
-// Proxyfile for what it finds. listening are processes of this machine: one that
-// runs in dir determines a port that no file sets. The error is about dir itself;
-// a file that cannot be read or understood becomes a Note.
+// Proxyfile for the servers that it finds. listening are processes of this
+// machine: one that runs in dir determines a port that no file sets. The error
+// is about dir itself; a file that cannot be read or understood becomes a Note.
 func Read(dir string, listening []Listener) (*Result, error) {
 	r, err := openRepository(dir)
 	if err != nil {

@@ -76,7 +76,8 @@ var assetPlugins = strings.Fields("laravel-vite-plugin vite-plugin-ruby vite-plu
 	"@inertiajs/vite vite-plugin-live-reload vite-plugin-twig-reload @crxjs/vite-plugin vite-plugin-web-extension")
 
 // assetsOnly reports whether Vite serves scripts to the pages of a backend, and
-// has no pages itself. entries is true if its configuration names what it builds.
+// has no pages itself. entries is true if its configuration names the files to
+// build.
 func (d configReader) assetsOnly(folder, file string, entries bool) bool {
 	p := d.packages[folder]
 	if p.has(assetPlugins...) || d.contains(file, assetPlugins...) {

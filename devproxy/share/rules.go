@@ -26,9 +26,9 @@ type Rule struct {
 
 	// names are file names: "id_rsa", "*.pem", "ssh_host_*_key".
 	names []string
-	// paths are path patterns: "/a/b" at the root of the site, "**/a/b" at any depth,
-	// opened by "/a/b". Each also hides what is below it, and the same with an ending
-	// ("/a/b.json"). "*" matches any text within a segment.
+	// paths are path patterns: "/a/b" at the root of the site, "**/a/b" at any
+	// depth, opened by "/a/b". Each also hides the paths below it, and the same
+	// with an ending ("/a/b.json"). "*" matches any text within a segment.
 	paths []string
 	// query are names of parameters, with a value where necessary:
 	// "xdebug_session_start", "pp=env". "?NAME" opens them.

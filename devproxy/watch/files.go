@@ -23,10 +23,10 @@ type fileSet struct {
 
 // file is a watched file.
 type file struct {
-	// seen is what the reader has seen, if known.
+	// seen is the state that the reader has seen, if known.
 	seen  state
 	known bool
-	// blind: the reader could not say what it saw.
+	// blind: the reader does not know which state it saw.
 	blind bool
 	// info is the file at the last glance, nil when that failed.
 	info fs.FileInfo
@@ -34,7 +34,7 @@ type file struct {
 
 func (s *fileSet) paths() []string { return slices.Collect(maps.Keys(s.files)) }
 
-// replace watches files from now on. What is known of a file that stays is kept.
+// replace watches files from now on. The state of a file that stays is kept.
 func (s *fileSet) replace(files []File) {
 	old := s.files
 	s.files = make(map[string]*file, len(files))
@@ -56,7 +56,7 @@ func (s *fileSet) replace(files []File) {
 // seen; from now on it counts as seen. Files that are suddenly vacant are probably
 // being saved: with patience they are not done, and nothing counts.
 func (s *fileSet) compare(patience bool) (changed, done bool) {
-	s.moved() // notes what has happened since the last glance
+	s.moved() // notes the events since the last glance
 	now := make(map[string]state, len(s.files))
 	for path, f := range s.files {
 		now[path] = look(path)
@@ -140,7 +140,7 @@ const (
 	unreadable fault = "unreadable"
 )
 
-// state is what was found at a path. States of equal content are equal.
+// state describes the file at a path. States of equal content are equal.
 type state struct {
 	fault    fault
 	sum      [sha256.Size]byte
@@ -157,8 +157,8 @@ func stateOf(content []byte) (s state, ok bool) {
 	return state{sum: sha256.Sum256(content), size: int64(len(content))}, true
 }
 
-// vacant reports whether there is nothing in the file, as for a moment during many
-// an editor's save.
+// vacant reports whether the file is empty, as it is for a moment while many
+// editors save.
 func (s state) vacant() bool { return s.fault == missing || s.fault == "" && s.size == 0 }
 
 // look returns the state of the file at path.
@@ -198,8 +198,8 @@ func open(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-// faultOf is the state of what is not a regular file, or cannot be read; its fault is
-// empty for any other file.
+// faultOf is the state of anything that is not a regular file or cannot be
+// read; its fault is empty for any other file.
 func faultOf(info fs.FileInfo, err error) state {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,6 +9,6 @@ func silent(dir string) bool {
 	return unix.Statfs(dir, &st) == nil && st.Flags&unix.MNT_LOCAL == 0
 }
 
-// limitFix is empty: kqueue needs only descriptors, and Go raises their limit by
-// itself.
+// limitFix is empty: kqueue needs only descriptors, and Go raises their limit
+// automatically.
 func limitFix(error) string { return "" }

@@ -76,7 +76,7 @@ func (s *source) concerns(event fsnotify.Event) bool {
 	path := filepath.Clean(event.Name)
 	_, watched := s.dirs[path]
 	if watched && event.Has(fsnotify.Remove|fsnotify.Rename) {
-		// The watch has gone with the folder, even if the folder is put back.
+		// The watch ended with the folder, even if the folder is put back.
 		delete(s.dirs, path)
 	}
 	return watched || s.names[fold(path)]
@@ -148,12 +148,12 @@ func (s *source) add(dir string) bool {
 
 func (s *source) drop(dir string) {
 	if s.dirs[dir] != nil {
-		_ = s.fs.Remove(dir) // an error means that the watch is gone already
+		_ = s.fs.Remove(dir) // an error means that the watch has ended already
 		delete(s.dirs, dir)
 	}
 }
 
-// tell notes what the user can fix. Other errors cost only speed.
+// tell reports errors that the user can fix. Other errors cost only speed.
 func (s *source) tell(err error) {
 	fix := limitFix(err)
 	if fix == "" || s.note == nil || s.told[fix] {

@@ -68,8 +68,8 @@ func (w *Watcher) Set(files []File) {
 }
 
 // Changes receives when the content of a watched file is no longer what its
-// reader has seen: read all files again, then Set what was read. Changes
-// that have not been received yet are one. It is never closed.
+// reader has seen: read all files again, then call Set with their contents.
+// Changes that have not been received yet are one. It is never closed.
 func (w *Watcher) Changes() <-chan struct{} { return w.changes }
 
 // Run watches until ctx ends. It cannot fail: without events it polls. It is

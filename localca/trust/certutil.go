@@ -220,7 +220,7 @@ func (db database) removeIfEmpty(ctx context.Context) {
 		return
 	}
 	for _, name := range []string{"cert9.db", "key4.db", "pkcs11.txt", madeMark} {
-		_ = os.Remove(filepath.Join(db.dir, name)) // what stays is empty
+		_ = os.Remove(filepath.Join(db.dir, name)) // the remaining folder is empty
 	}
 	// Folders with something else in them stay.
 	if string(made) == madeFolder && os.Remove(db.dir) == nil {

@@ -8,11 +8,11 @@ import (
 // readsSystem is the detail of a result for a browser without its own store.
 const readsSystem = "it reads the system store here"
 
-// chromiumDatabases are the databases of Chromium, which reads only ~/.pki/nssdb if that
-// folder exists, otherwise $XDG_DATA_HOME/pki/nssdb (since version 146). So a root is added
-// to each that exists. The first folder is never made, since that would hide the second
-// from Chromium. If it exists and is empty, the database is made there, since Chromium
-// uses it.
+// chromiumDatabases are the databases of Chromium, which reads only
+// ~/.pki/nssdb if that folder exists, otherwise $XDG_DATA_HOME/pki/nssdb (since
+// version 146). A root is therefore added to each that exists. The first folder
+// is never made, since that would hide the second from Chromium. If it exists
+// and is empty, the database is made there, since Chromium uses it.
 func chromiumDatabases(m Machine) databases {
 	if m.OS == "darwin" || m.OS == "windows" {
 		return databases{elsewhere: readsSystem}

@@ -134,8 +134,8 @@ type Machine struct {
 	// Find is exec.LookPath.
 	Find func(program string) (string, error)
 	// Run runs a program without a shell, without standard input, and without the
-	// variables that would change what it trusts. It returns its standard output; if it
-	// failed, followed by its standard error.
+	// variables that would change its trusted roots. It returns its standard
+	// output; if it failed, followed by its standard error.
 	Run func(ctx context.Context, argv ...string) ([]byte, error)
 	// Handshake starts a TLS listener with a leaf of the root and returns its address;
 	// nil leaves out the proofs that need one.

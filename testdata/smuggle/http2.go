@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// HTTP2Case is a request as HTTP/2 frames, on a connection of its own.
+// HTTP2Case is a request as HTTP/2 frames, on its own connection.
 type HTTP2Case struct {
 	Name, Rule string
 	// Fields are the field lines in their order; "{host}" stands for the
@@ -213,7 +213,7 @@ func (c HTTP2Case) write(framer *http2.Framer, host string) error {
 	return err
 }
 
-// Judge returns what is wrong with an outcome, and with the complete messages
+// Judge returns the problem of an outcome, and with the complete messages
 // (METHOD TARGET "BODY") that an upstream got; "" when nothing is.
 func (c HTTP2Case) Judge(outcome string, messages []string) string {
 	expect, want, _ := strings.Cut(c.Expect, " ")

@@ -60,8 +60,8 @@ func (a *Agent) send(ctx context.Context, r tunnel.Request, done func(tunnel.Gra
 	}
 }
 
-// granted notes what was granted, and reports whether that is true for the current
-// session. One that is being opened compares the claim itself.
+// granted notes the grant, and reports whether it applies to the current
+// session. A session that is being opened compares the claim itself.
 func (a *Agent) granted(s *tunnel.Session, r tunnel.Request, grant tunnel.Grant, done func(tunnel.Grant)) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -170,10 +170,10 @@ func Enrol(ctx context.Context, opts Options) error {
 	return err
 }
 
-// Release has the relay forget that a plain name, a label, belongs to the key, so
-// that any key may claim it. A running session of the key goes on. released is the
-// whole name; the error is an *Error, of ReasonNameTaken when the name is not the
-// key's, or ctx's.
+// Release has the relay forget that a plain name, a label, belongs to the key,
+// so that any key may claim it. A running session of the key continues.
+// released is the whole name; the error is an *Error, of ReasonNameTaken when
+// the name is not the key's, or ctx's.
 func Release(ctx context.Context, opts Options, label string) (released string, err error) {
 	opts.Claim = tunnel.Claim{Release: label}
 	target, err := connectOnce(ctx, opts)

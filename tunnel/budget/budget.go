@@ -89,7 +89,7 @@ type held struct {
 	moved uint64 // the budget's ticks when bytes were last counted, or moved
 }
 
-// worse reports whether h is to be evicted before other.
+// worse reports whether h must be evicted before other.
 func (h held) worse(other held) bool {
 	return h.used > other.used || h.used == other.used && h.moved < other.moved
 }

@@ -3,10 +3,10 @@ package budget
 // Over reports whether a limit of the account's budget is exceeded.
 func (a *Account) Over() bool { return a.budget.over.Load() }
 
-// Enforce evicts until every limit is kept. It is to be called after an account has
-// grown, without any lock that evict takes. It returns at once while no
-// limit is exceeded, and for accounts of small addresses. Other callers wait for
-// each other, which slows them down to the pace at which bytes are freed.
+// Enforce evicts until every limit is kept. Call it after an account has grown,
+// without any lock that evict takes. It returns at once while no limit is
+// exceeded, and for accounts of small addresses. Other callers wait for each
+// other, which slows them down to the pace at which bytes are freed.
 func (a *Account) Enforce() {
 	if b := a.budget; b.over.Load() && !a.isSmall() {
 		b.enforce()

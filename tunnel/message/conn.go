@@ -18,9 +18,9 @@ const (
 	// the buffer grows, at most to maxHead, until that head has passed.
 	firstBuffer = 4 << 10
 
-	// closePause and maxDiscarded bound what is read from a client with a broken body
-	// before its connection is closed: unread bytes would reset the connection before
-	// the client has read the answer (RFC 9112 §9.6).
+	// closePause and maxDiscarded limit how much is read from a client with a
+	// broken body before its connection is closed: unread bytes would reset the
+	// connection before the client has read the answer (RFC 9112 §9.6).
 	closePause   = 500 * time.Millisecond
 	maxDiscarded = 256 << 10
 )
@@ -40,7 +40,8 @@ type Conn struct {
 
 	// refusal is set before the request that replaces the refused one can be read.
 	refusal *Refusal
-	// fault is what is wrong with a body of a client that may still be there.
+	// fault describes the mistake in a body of a client that may still be
+	// connected.
 	fault atomic.Pointer[BodyError]
 
 	closed atomic.Bool
@@ -127,7 +128,8 @@ func (c *Conn) endWaiting(hijacked bool) {
 	}
 }
 
-// Read returns what the scanner passes, at most to the end of a message.
+// Read returns the bytes that the scanner passes, at most to the end of a
+// message.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		if c.raw && c.from == c.to {

@@ -50,10 +50,10 @@ const refusedMethod = "!REFUSED!"
 // the client would reset the connection first.
 const refusedHead = refusedMethod + " / HTTP/1.1\r\nHost: refused.invalid\r\nContent-Length: 9223372036854775807\r\n\r\n"
 
-// BodyFault returns what is wrong with the framing of r's body, once reading it has failed
-// with err or r's context has ended; err is nil while no read has returned. It returns nil
-// for a client that left within its body, and for everything else that is not the client's
-// fault.
+// BodyFault returns the mistake in the framing of r's body, once reading it has
+// failed with err or r's context has ended; err is nil while no read has
+// returned. It returns nil for a client that left within its body, and for
+// everything else that is not the client's fault.
 //
 // Over HTTP/1 the fault is the scanner's *BodyError: net/http ends r's context before the
 // failing read returns, and has its own errors for trailers. BodyFault must not be called

@@ -73,8 +73,8 @@ func checkAbsolute(target []byte) (span, *Refusal) {
 	return span{from, from + end}, checkPath(rest[end:])
 }
 
-// checkPath checks what is before the query: no backslash, and percent signs only before two
-// hexadecimal digits.
+// checkPath checks the part before the query: no backslash, and percent signs
+// only before two hexadecimal digits.
 func checkPath(target []byte) *Refusal {
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	for i, c := range path {

@@ -55,8 +55,8 @@ func WriteGRPC(w http.ResponseWriter, status int, message string) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// grpcStatus maps an HTTP status as clients do by themselves, by the gRPC project's
-// table "HTTP to gRPC Status Code Mapping".
+// grpcStatus maps an HTTP status as clients would, by the gRPC project's table
+// "HTTP to gRPC Status Code Mapping".
 func grpcStatus(httpStatus int) int {
 	switch httpStatus {
 	case http.StatusBadRequest:

@@ -79,7 +79,7 @@ type Page struct {
 	// Waited is how long this request has waited; the page counts on from it.
 	// It is shown in seconds, rounded up.
 	Waited time.Duration
-	// Hints say what may help. Text between backticks is set as code.
+	// Hints are possible fixes. Text between backticks is set as code.
 	Hints []string
 	// Served are the hosts that could have been meant.
 	Served []Link

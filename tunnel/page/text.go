@@ -43,7 +43,7 @@ func (p Page) text() []byte {
 // message is the title and the lead, for a gRPC client.
 func (p Page) message() string { return strings.TrimSpace(p.Title + " " + p.spokenLead()) }
 
-// spokenLead is the lead where the page cannot open by itself.
+// spokenLead is the lead where the page cannot reload automatically.
 func (p Page) spokenLead() string {
 	if p.Lead == OpensItself || p.Lead == OpensLater {
 		return ""

@@ -22,8 +22,8 @@ const (
 	lockWait = 2 * time.Second
 )
 
-// A key's standing is stored as one letter, so that strings(1) shows what a file
-// contains.
+// A key's standing is stored as one letter, so that strings(1) shows the
+// contents of a file.
 const (
 	markEnrolled = "e"
 	markRevoked  = "r"
@@ -224,7 +224,7 @@ func (f *File) finish(names []string, failed bool) error {
 	})
 }
 
-// write writes the names as they are now.
+// write writes the current names.
 func (f *File) write(tx *bbolt.Tx, changed []string) error {
 	f.namesMu.Lock()
 	defer f.namesMu.Unlock()

@@ -70,8 +70,8 @@ const (
 	// once.
 	requestsPerSecond = 500
 	burst             = 3000
-	// requestsPerShare is below tunnel.MaxStreams. A quarter of it is what one HTTP/2
-	// connection may request at once (maxStreams).
+	// requestsPerShare is below tunnel.MaxStreams. One HTTP/2 connection may
+	// request a quarter of it at once (maxStreams).
 	requestsPerShare = 4000
 	// wastePerSecond and wasteBurst bound the requests of one address that were too
 	// many, or that it cancelled. Beyond them its connections are closed. A reload in

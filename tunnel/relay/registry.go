@@ -13,10 +13,10 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// Registry remembers, beyond sessions and restarts, which key owns which name and
-// which keys were enrolled or revoked. One relay needs no more than a map or a
-// file. Several relays could share a registry, so the methods are those of a lease.
-// They may be called concurrently; each is atomic.
+// Registry remembers, beyond sessions and restarts, which key owns which name
+// and which keys were enrolled or revoked. One relay only needs a map or a
+// file. Several relays could share a registry, so the methods are those of a
+// lease. They may be called concurrently; each is atomic.
 type Registry interface {
 	// Claim gives all names to their new owner, or none. A *TakenError says which
 	// belongs to another key, an *EndedError which has ended for good, a

@@ -198,11 +198,11 @@ func (t *shareTable) all() []*share {
 // joint is how tunnel.PublicNames joins the labels of a host.
 const joint = "--"
 
-// candidates returns the entries that name may match, the most specific first: the
-// name itself, then wildcards. "*" matches one label of a host. That is a whole
-// label below a plain name that is a zone; what follows the first joint, up to a
-// later one or to the label's end; and what comes before a joint by
-// tunnel.NamesByZone.
+// candidates returns the entries that name may match, the most specific first:
+// the name itself, then wildcards. "*" matches one label of a host. That is a
+// whole label below a plain name that is a zone; the text after the first
+// joint, up to a later one or to the label's end; and what comes before a joint
+// by tunnel.NamesByZone.
 func candidates(name string) []string {
 	all := []string{name}
 	label, parent, _ := strings.Cut(name, ".")

@@ -15,8 +15,8 @@ import (
 )
 
 // switchProtocols joins the visitor's connection with the stream after a 101
-// (RFC 9110 section 7.8), until both directions have ended. from contains what the
-// agent sent after its response.
+// (RFC 9110 section 7.8), until both directions have ended. from contains the
+// bytes that the agent sent after its response.
 func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error {
 	protocol := res.Header.Get("Upgrade")
 	if !field.Offered(x.upgrade, protocol) {

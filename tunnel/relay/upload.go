@@ -120,7 +120,7 @@ func (x *exchange) visitorErr() error {
 		return *err
 	}
 	if malformed := message.BodyFault(x.r, nil); ended && malformed != nil {
-		// The stream was reset while what came before the fault was written.
+		// The stream was reset while the bytes before the fault were written.
 		return &malformedError{malformed}
 	}
 	return nil

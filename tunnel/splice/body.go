@@ -9,8 +9,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/field"
 )
 
-// BlockSize is the size of a Block in bytes: what a loopback socket returns at
-// once in most reads, and two frames of a tunnel's session.
+// BlockSize is the size of a Block in bytes: the size that most reads of a
+// loopback socket return at once, and two frames of a tunnel's session.
 const BlockSize = 32 << 10
 
 // Block is the buffer of one direction of an exchange.
@@ -26,10 +26,11 @@ func NewBlock() *Block { return blocks.Get().(*Block) }
 func (b *Block) Free() { blocks.Put(b) }
 
 // Body passes the body of res to write as it arrives. A piece is flushed unless
-// more is certain to follow at once: the buffer was filled, or the end is reached,
-// where net/http flushes anyway. So a stream is immediate and a download is not cut
-// into small writes. When the length is unknown, the first call has no bytes and
-// flushes the head, since the first byte may be long in coming.
+// more is certain to follow at once: the buffer was filled, or the end is
+// reached, where net/http flushes anyway. This makes a stream immediate without
+// cutting a download into small writes. When the length is unknown, the first
+// call has no bytes and flushes the head, since the first byte may be long in
+// coming.
 func Body(res *http.Response, write func(p []byte, flush bool) error) (readErr, writeErr error) {
 	if res.Body == http.NoBody || res.ContentLength == 0 {
 		return nil, nil

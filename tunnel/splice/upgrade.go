@@ -25,7 +25,8 @@ type Peer struct {
 	// Conn is closed to end both directions at once. Its method CloseWrite, if it
 	// has one, ends one of them.
 	Conn io.ReadWriteCloser
-	// From yields what the peer sends. It begins with what was read too early.
+	// From yields the peer's bytes. It begins with the bytes that were read too
+	// early.
 	From io.Reader
 	// Frames writes the frames of a WebSocket to Conn; nil for another protocol,
 	// which has no close frame.
@@ -40,7 +41,7 @@ func (p *Peer) writer() io.Writer {
 }
 
 // Upgrade joins two connections that have switched protocols (RFC 9110 section
-// 7.8). Each direction has its own goroutine and ends by itself.
+// 7.8). Each direction has its own goroutine and ends independently.
 type Upgrade struct {
 	client, server Peer
 	toServer       io.Writer
@@ -76,7 +77,7 @@ func (u *Upgrade) Run(ended func()) (in, out int64, err error) {
 }
 
 // copy copies one direction. Its end is passed on as a half-close, so that the
-// other direction goes on. A failure ends both.
+// other direction continues. A failure ends both.
 func (u *Upgrade) copy(w io.Writer, to, from *Peer) (int64, error) {
 	buffer := NewBlock()
 	defer buffer.Free()
@@ -145,8 +146,8 @@ func (u *Upgrade) close(code uint16) {
 // errNoHalfClose is the error of CloseWrite for a connection without that method.
 var errNoHalfClose = errors.New("this connection cannot close one direction alone")
 
-// CloseWrite ends what is sent on a connection and leaves the other direction
-// open.
+// CloseWrite closes the sending direction of a connection and leaves the other
+// one open.
 func CloseWrite(conn any) error {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -154,7 +155,7 @@ func CloseWrite(conn any) error {
 	return errNoHalfClose
 }
 
-// Ahead returns a reader of what is in buffered already, and then of conn.
+// Ahead returns a reader of the bytes already in buffered, and then of conn.
 func Ahead(buffered *bufio.Reader, conn io.Reader) io.Reader {
 	n := buffered.Buffered()
 	if n == 0 {

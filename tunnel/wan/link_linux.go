@@ -93,8 +93,8 @@ func (l *Link) openEnd(ctx context.Context, ns namespace, addr netip.Addr, c Con
 	return tun, ns.connect(ctx, name, addr)
 }
 
-// Close stops the packets and removes the namespaces. Programs in them go on without
-// a network. A second Close does nothing.
+// Close stops the packets and removes the namespaces. Programs in them continue
+// without a network. A second Close does nothing.
 func (l *Link) Close() error {
 	var errs []error
 	l.once.Do(func() {
@@ -121,7 +121,7 @@ func (l *Link) Addr(s Side) netip.Addr {
 }
 
 // SetAddr gives a side another address of [Subnet], as when a laptop changes
-// networks: the old one is gone, and connections from it no longer work.
+// networks: the old one is removed, and connections from it no longer work.
 func (l *Link) SetAddr(ctx context.Context, s Side, addr netip.Addr) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -176,7 +176,7 @@ func sweep(ctx context.Context, ip string) {
 	}
 }
 
-// abandoned reports whether name belongs to a link whose process is gone.
+// abandoned reports whether name belongs to a link whose process has ended.
 func abandoned(name string) bool {
 	var pid int
 	var link uint32

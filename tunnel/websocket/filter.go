@@ -23,7 +23,7 @@ type Verdict int
 // The verdicts.
 const (
 	Refuse Verdict = iota // close the WebSocket with PolicyViolation
-	Drop                  // discard the message; the WebSocket goes on
+	Drop                  // discard the message; the WebSocket continues
 	Pass                  // pass the message on
 )
 
@@ -106,7 +106,7 @@ func (f *Filter) read(p []byte) error {
 	return f.flush(nil)
 }
 
-// flush writes what has passed so far, and then returns violation.
+// flush writes the bytes that have passed so far, and then returns violation.
 func (f *Filter) flush(violation error) error {
 	if len(f.outgoing) > 0 {
 		if _, err := f.dst.Write(f.outgoing); err != nil {

@@ -70,6 +70,6 @@ func (w *Writer) End() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.endsHereLocked() {
-		_, _ = w.closeLocked(nil) // a connection that is gone needs no close frame
+		_, _ = w.closeLocked(nil) // a lost connection needs no close frame
 	}
 }

@@ -44,8 +44,8 @@ func (b bench) makers() ([]maker, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find devproxy: %w; `make build` makes it", err)
 		}
-		// It has on what a user has: the recorder, matching, its own CA. Only the
-		// lines about requests are off.
+		// It has a user's features on: the recorder, matching, its own CA. Only
+		// the lines about requests are off.
 		m := maker{
 			name: "devproxy", program: path, config: "devproxy.hcl", configName: "Proxyfile",
 			args: func(string) []string { return []string{"up", "--json", "--quiet"} },

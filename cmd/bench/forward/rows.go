@@ -54,7 +54,7 @@ var bodies = []body{
 	{"10m", "10 MiB", 10 << 20, 4, 2},
 }
 
-// loadRows lists what is measured, in the order of the table.
+// loadRows lists the measurements, in the order of the table.
 func loadRows() []loadRow {
 	var rows []loadRow
 	for _, b := range bodies {
@@ -114,8 +114,8 @@ func (l *lab) load(ctx context.Context, p *proxy, proto protocol, b body) ([]flo
 	}, nil
 }
 
-// addedLatency is what the proxy adds to a request on one open connection, one
-// request after the other.
+// addedLatency is the latency that the proxy adds to a request on one open
+// connection, one request after the other.
 func addedLatency(_ context.Context, l *lab, p *proxy) ([]float64, error) {
 	direct, err := latencies(l.upstream)
 	if err != nil {
@@ -169,8 +169,8 @@ func latencies(addr string) ([]float64, error) {
 // sockets is how many WebSockets are open for the memory figure.
 const sockets = 1000
 
-// memory measures what the proxy holds after the rows before, had when it was
-// new, and holds with open WebSockets.
+// memory measures the proxy's memory when it is new, after the rows before, and
+// with open WebSockets.
 func memory(ctx context.Context, _ *lab, p *proxy) ([]float64, error) {
 	loaded, err := p.residentMB()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package harness runs the programs that a benchmark measures and reads what
-// they use of the machine.
+// Package harness runs the programs that a benchmark measures and measures the
+// resources that they use.
 package harness
 
 import (
@@ -80,7 +80,7 @@ func (c *Child) Next(into any) error {
 	return fmt.Errorf("%s ended (%s); the end of its output: %s", c.name, c.cmd.ProcessState, c.stderr.String())
 }
 
-// Drain reads and drops what the child writes until it ends, so that the child
+// Drain reads and drops the child's output until it ends, so that the child
 // never waits for its reader.
 func (c *Child) Drain() {
 	for c.lines.Scan() {
@@ -104,7 +104,7 @@ func (c *Child) Stop() {
 	_ = c.out.Close()
 }
 
-// tail keeps the end of what is written to it. It is safe for concurrent use.
+// tail keeps the last bytes written to it. It is safe for concurrent use.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
@@ -144,7 +144,7 @@ func (c *Child) Err() error {
 	}
 }
 
-// Last is the end of what the child wrote to its standard error.
+// Last is the end of the child's standard error.
 func (c *Child) Last() string { return c.stderr.String() }
 
 // CPU is the processor time that the child and pids have used, all threads together.

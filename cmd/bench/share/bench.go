@@ -37,7 +37,7 @@ type bench struct {
 	lanes    []int
 	rows     []row
 	repeats  int
-	sessions int // 0: what the relay's descriptor limit allows
+	sessions int // 0: as many as the relay's descriptor limit allows
 	profile  string
 }
 

@@ -92,7 +92,7 @@ func (p *programs) stop() {
 // specVariable contains the spec of a child that is this program again.
 const specVariable = "BENCH_SHARE_SPEC"
 
-// spec is what a child does.
+// spec is the task of a child.
 type spec struct {
 	Role string `json:"role"`
 	// Addr is the address and port that one child listens on and the other dials.

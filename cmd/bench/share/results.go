@@ -121,7 +121,7 @@ type column struct {
 	Rows   []result `json:"rows"`
 }
 
-// printTable prints what was measured, as Markdown.
+// printTable prints the measurements, as Markdown.
 func printTable(w io.Writer, b bench, columns []column) {
 	p := b.path
 	how := "each row on a new session"
@@ -143,7 +143,7 @@ func printTable(w io.Writer, b bench, columns []column) {
 	}
 }
 
-// nextTo is what was measured of what ran during the requests.
+// nextTo has the measurements of the load that ran during the requests.
 func (r result) nextTo() string {
 	switch {
 	case r.Ratio > 0:

@@ -22,8 +22,8 @@ func (c *Cache) answer(w http.ResponseWriter, q *query, e *entry, status string)
 		return follow(w, q, e)
 	}
 	in := q.r.Clone(q.r.Context())
-	// A cache does not evaluate these: they guard what an origin would change (RFC
-	// 9110 section 13.2.1).
+	// A cache does not evaluate these: they guard changes at an origin (RFC 9110
+	// section 13.2.1).
 	in.Header.Del("If-Match")
 	in.Header.Del("If-Unmodified-Since")
 	modified, _ := http.ParseTime(h.Get("Last-Modified"))

@@ -1,10 +1,11 @@
 // Package cache is a shared cache in memory (RFC 9111) for the responses of one
 // route's upstream.
 //
-// It keeps what the upstream allows a shared cache to keep. Where the
-// specification leaves a choice, it takes the option that can't show a client
-// the data of another: a response with Set-Cookie or any form of private is not
-// kept, and no-cache="FIELD" means all of the response. CDN-Cache-Control (RFC
+// It keeps every response that the upstream allows a shared cache to keep.
+// Where the specification leaves a choice, it takes the option that can't show
+// a client the data of another: a response with Set-Cookie or any form of
+// private is not kept, and no-cache="FIELD" means all of the response.
+// CDN-Cache-Control (RFC
 // 9213) replaces Cache-Control and Expires, so that a developer sees what a CDN
 // will do; all three are forwarded as they came.
 //

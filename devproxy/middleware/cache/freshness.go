@@ -11,10 +11,10 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// targeted is the field that tells only the caches of a CDN what to do (RFC 9213
-// section 3.1). This cache obeys it, so that a developer sees what the CDN will
-// do. It is forwarded, and so are Cache-Control and Expires as they came: what it
-// decides here does not concern the browser.
+// targeted is the field that tells only the caches of a CDN what to do (RFC
+// 9213 section 3.1). This cache obeys it, so that a developer sees what the CDN
+// will do. It is forwarded, and so are Cache-Control and Expires as they came:
+// this decision does not concern the browser.
 const targeted = "Cdn-Cache-Control"
 
 // policy has a response's instructions to caches.
@@ -195,7 +195,7 @@ func parseDate(text string) (time.Time, error) {
 			gmt = text[:n] + " GMT"
 		}
 		date, err := time.Parse(layout, gmt)
-		// A wrong weekday is harmless, so only what follows it must be the same.
+		// A wrong weekday is harmless, so only the rest must be the same.
 		if err == nil && strings.EqualFold(afterWeekday(date.Format(layout)), afterWeekday(gmt)) {
 			return date, nil
 		}

@@ -1,14 +1,14 @@
 // Package compress compresses responses: with zstd (RFC 8878), br (RFC 7932) or
 // gzip (RFC 1952), as the client prefers.
 //
-// A flush goes through the encoder, so that a response shows as it arrives.
-// Never compressed are event streams, gRPC, ranges, what has a coding already,
-// what Cache-Control: no-transform protects, what is small and what does not
-// shrink; the last is known only of what is not flushed before its end. The
-// compressed response is another representation: Vary has Accept-Encoding, a
-// strong ETag becomes weak (RFC 9110 section 8.8.1). The upstream is sent the
-// strong one again in If-None-Match and If-Match. The response to a HEAD has a
-// coding only where the GET is sure to have it.
+// A flush goes through the encoder, so that a response shows as it arrives. It
+// never compresses event streams, gRPC, ranges, responses that have a coding
+// already or that Cache-Control: no-transform protects, small responses and
+// what does not shrink; the last is known only of what is not flushed before
+// its end. The compressed response is another representation: Vary has
+// Accept-Encoding, a strong ETag becomes weak (RFC 9110 section 8.8.1). The
+// upstream is sent the strong one again in If-None-Match and If-Match. The
+// response to a HEAD has a coding only where the GET is sure to have it.
 //
 // Memory: one encoder for each response in progress, with a window of at most 1
 // MiB (measured with writes of 32 KiB: 3 MiB in all for br, 2.5 MiB for zstd, 1

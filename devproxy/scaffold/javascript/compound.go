@@ -25,8 +25,8 @@ func (p *Program) list(closing string) []Value {
 	return items
 }
 
-// skipRest skips what the evaluator did not understand of the element that began
-// at start, up to the comma or bracket that ends it.
+// skipRest skips the part that the evaluator did not understand of the element
+// that began at start, up to the comma or bracket that ends it.
 func (p *Program) skipRest(start int) {
 	if t := p.peek(); p.pos == start || t.text == ";" || !t.ends() {
 		p.skip()

@@ -213,8 +213,8 @@ func (p *Program) primary() Value {
 	return Value{Line: t.line}
 }
 
-// postfix reads what follows the operand v: members, calls, and what TypeScript
-// adds.
+// postfix reads the text after the operand v: members, calls, and TypeScript's
+// additions.
 func (p *Program) postfix(v Value) Value {
 	for !p.done() {
 		t, next := p.peek(), p.token(p.pos+1)

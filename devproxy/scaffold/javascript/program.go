@@ -164,7 +164,7 @@ func (p *Program) closing(i int) int {
 	return max(len(p.tokens)-1, 0)
 }
 
-// identifier returns the value of a name by itself.
+// identifier returns the value of a name alone.
 func (p *Program) identifier(t token) Value {
 	v := p.lookup(t.text, t.line)
 	switch {
@@ -223,8 +223,8 @@ func (p *Program) Exported() (config Value, ok bool) {
 	return Value{Kind: Array, Items: p.Exports()}.Object()
 }
 
-// Exports returns what the file exports as its default or as module.exports,
-// which may be a list.
+// Exports returns the value that the file exports as its default or as
+// module.exports, which may be a list.
 func (p *Program) Exports() []Value {
 	var all []Value
 	for i := range p.tokens {
@@ -271,8 +271,8 @@ func (p *Program) Calls(names ...string) []Value {
 	return all
 }
 
-// returned evaluates what a function returns: its last return on the function's
-// own level, else the first in a block if that is known.
+// returned evaluates the result of a function: its last return on the
+// function's own level, else the first in a block if that is known.
 func (p *Program) returned(f Value) Value {
 	if f.body >= len(p.tokens) || f.body == 0 {
 		return Value{}

@@ -19,9 +19,9 @@ type token struct {
 // the "@" of a decorator.
 const maxRestarts = 20
 
-// tokens splits src into tokens. The types of TypeScript are tokens too, and the
-// evaluator skips them: a compiler would find out no more, and is larger than
-// devproxy.
+// tokens splits src into tokens. The types of TypeScript are tokens too, and
+// the evaluator skips them: a compiler would not find out more, and is larger
+// than devproxy.
 func tokens(src []byte) []token {
 	var all []token
 	line := 1

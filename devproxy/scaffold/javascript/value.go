@@ -1,6 +1,6 @@
-// Package javascript reads configuration files in JavaScript, TypeScript and JSON
-// with comments, without running them. It evaluates what follows from the text
-// and from environment files, and reports the rest as unknown.
+// Package javascript reads configuration files in JavaScript, TypeScript and
+// JSON with comments, without running them. It evaluates values that the text
+// and environment files determine, and reports the rest as unknown.
 package javascript
 
 import (

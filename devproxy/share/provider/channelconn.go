@@ -77,14 +77,14 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 // justWriter hides ReadFrom, which would not use the buffer.
 type justWriter struct{ io.Writer }
 
-// Write returns when p is on its way into the channel.
+// Write returns when p has been handed to the channel.
 func (c *channelConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 
 // CloseWrite closes the direction that is written and leaves the other open.
 func (c *channelConn) CloseWrite() error { return c.out.Close() }
 
-// Close does not wait: carry goes on until all written bytes have been sent, for at
-// most sendLinger.
+// Close does not wait: carry continues until all written bytes have been sent,
+// for at most sendLinger.
 func (c *channelConn) Close() error {
 	c.closeOnce.Do(func() { close(c.closed) })
 	c.Conn.Close()

@@ -137,7 +137,8 @@ type cloudflaredLine struct {
 	Status  string `json:"status_code"`
 }
 
-// parseCloudflared reads a line that is a JSON object, or takes it as it is.
+// parseCloudflared reads a line that is a JSON object, and keeps any other line
+// unchanged.
 func parseCloudflared(text []byte) cloudflaredLine {
 	var line cloudflaredLine
 	if json.Unmarshal(text, &line) != nil {

@@ -239,8 +239,8 @@ func (t *sshTunnel) follow(ctx context.Context, public link) error {
 }
 
 // read reads a stream of the session to its end, and sends its announcements to
-// says. After an address in text for people nothing more is announced: sish and serveo
-// go on with the requests of visitors, who could write addresses there.
+// says. After an address in text for people nothing more is announced: sish and
+// serveo then print the requests of visitors, who could write addresses there.
 func (t *sshTunnel) read(ctx context.Context, stream io.Reader) {
 	lines := new(textLines)
 	buffer := make([]byte, 4<<10)

@@ -63,7 +63,7 @@ func run(ctx context.Context) error {
 	return err
 }
 
-// service is what the handlers share.
+// service is the state that the handlers share.
 type service struct {
 	stopping context.Context // done when the service is told to stop
 	sockets  sync.WaitGroup  // open WebSockets

@@ -11,8 +11,8 @@ import (
 )
 
 // events sends numbered events every ?every= milliseconds (200), ?count= of
-// them (without end). A visitor that comes back with Last-Event-ID goes on
-// behind it.
+// them (without end). A visitor that comes back with Last-Event-ID continues
+// after it.
 func (s *service) events(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 	count := number(r, "count", 0, 1<<30)

@@ -57,7 +57,7 @@ type demo struct {
 	web, api uint16 // ports; web is 0 without Vite
 
 	relay     string // "share.localhost:41234"; empty without one
-	relayAddr string // what that is dialled at
+	relayAddr string // its address for dialling
 }
 
 func (d *demo) run(once bool) (err error) {
@@ -120,7 +120,7 @@ func (d *demo) proxyfile() string {
 	return filepath.Join(d.dir, "Proxyfile")
 }
 
-// command is devproxy with what the Proxyfile asks of the environment.
+// command is devproxy with the environment variables that the Proxyfile needs.
 func (d *demo) command(flags ...string) *exec.Cmd {
 	arguments := append([]string{"up", "-f", d.proxyfile()}, flags...)
 	if d.relay != "" {
@@ -140,8 +140,8 @@ func (d *demo) environment() []string {
 	return append(os.Environ(), "DEVPROXY_HOME="+d.home)
 }
 
-// watchParent ends the demo when the program that started it is gone: killed,
-// `go run` leaves us behind, with no terminal to stop us from.
+// watchParent ends the demo when the program that started it has ended: a
+// killed `go run` leaves us running without a terminal to stop us from.
 func watchParent(ctx context.Context, orphaned func()) {
 	parent := os.Getppid()
 	for ctx.Err() == nil {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// apart puts a server and what it starts into a group of their own: Ctrl-C is
+// apart puts a server and its child processes into a separate group: Ctrl-C is
 // devproxy's, and the servers outlive it by the time it needs to finish.
 func apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = dieWithUs()
@@ -27,6 +27,6 @@ func signalGroup(cmd *exec.Cmd, signal syscall.Signal) {
 	if cmd.SysProcAttr.Setpgid {
 		pid = -pid
 	}
-	// One that has ended already needs no signal.
+	// A process that has ended already needs no signal.
 	_ = syscall.Kill(pid, signal)
 }

@@ -17,6 +17,6 @@ func onTerminal(*exec.Cmd) {}
 func interrupt(cmd *exec.Cmd) { kill(cmd) }
 
 func kill(cmd *exec.Cmd) {
-	// One that has ended already needs no signal.
+	// A process that has ended already needs no signal.
 	_ = cmd.Process.Kill()
 }

@@ -43,7 +43,7 @@ func (d *demo) startRelay(ctx context.Context) error {
 	return nil
 }
 
-// startEvents starts a devproxy with --json, in a group of its own.
+// startEvents starts a devproxy with --json, in a separate group.
 func (d *demo) startEvents(ctx context.Context, name string, cmd *exec.Cmd) (<-chan event, error) {
 	out, in, err := os.Pipe()
 	if err != nil {

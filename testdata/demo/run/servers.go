@@ -91,7 +91,7 @@ func install(ctx context.Context, dir string) error {
 }
 
 // startServer starts cmd with PORT set and waits until it accepts connections.
-// What it prints goes to a log that is shown when it fails.
+// Its output goes to a log that is shown when it fails.
 func (d *demo) startServer(ctx context.Context, name string, cmd *exec.Cmd, port uint16) error {
 	logged, err := os.Create(filepath.Join(d.tmp, name+".log"))
 	if err != nil {
@@ -152,7 +152,7 @@ func hasIPv6() bool {
 }
 
 // accepts reports whether something listens on the port, on either address:
-// Vite takes what "localhost" resolves to.
+// Vite listens on the address that "localhost" resolves to.
 func accepts(port uint16) bool {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))), time.Second)

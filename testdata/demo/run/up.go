@@ -13,7 +13,7 @@ import (
 )
 
 // up runs devproxy in the foreground, as if typed. Once it is ready it prints
-// the address itself; what can be found there is said before. keys is done when
+// the address itself; the list of pages is printed before. keys is done when
 // Ctrl-C was pressed, ctx when the demo is to end for whatever reason.
 func (d *demo) up(ctx, keys context.Context) error {
 	d.explain()
@@ -35,7 +35,7 @@ func (d *demo) up(ctx, keys context.Context) error {
 		_ = up.cmd.Process.Signal(syscall.SIGHUP) // it may just have ended
 	case keys.Err() == nil || !term.IsTerminal(int(os.Stdin.Fd())):
 		// Ctrl-C reaches every process of the terminal; a second one would tell
-		// devproxy not to finish what it is answering.
+		// devproxy not to finish its requests in progress.
 		interrupt(up.cmd)
 	}
 	const patience = 15 * time.Second
