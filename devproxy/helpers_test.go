@@ -306,8 +306,8 @@ func (d *devServer) port() int {
 	return port
 }
 
-// echoTime is what an answer of /echo takes: long enough for a save to come
-// between its request and its answer.
+// echoTime is the duration of a response of /echo: long enough for a save to
+// come between its request and its answer.
 const echoTime = 20 * time.Millisecond
 
 func (d *devServer) echo(w http.ResponseWriter, r *http.Request) {

@@ -60,7 +60,7 @@ func TestWhatIsServedIsListedToThisMachine(t *testing.T) {
 	}
 }
 
-// TestTheStateIsForItsOwnPages: nobody else can have devproxy dial.
+// TestTheStateIsForItsOwnPages: no one else can have devproxy dial.
 func TestTheStateIsForItsOwnPages(t *testing.T) {
 	s := shareFile(t, fmt.Sprintf("listen { redirect = false }\nhost \"shop.localhost\" { upstream = %d }\n", freePort(t)), nil)
 	local := fmt.Sprintf("https://shop.localhost:%d", s.port())

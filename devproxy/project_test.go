@@ -13,8 +13,8 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// consentProject is a project in a folder of its own, with $SECRET, whose
-// consent is decided by decide.
+// consentProject is a project in its own folder, with $SECRET, whose consent is
+// decided by decide.
 func consentProject(t *testing.T, decide func(*plan.Plan) (*plan.Plan, error)) (p *Project, save func(text string) Save) {
 	t.Helper()
 	folder := t.TempDir()

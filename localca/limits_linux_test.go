@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// insideVariable names the test that runs in a process of its own.
+// insideVariable names the test that runs in its own process.
 const insideVariable = "LOCALCA_TEST_INSIDE"
 
 // inside reports whether this is the test's own process; otherwise it runs one,

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// tlsConfigs are those of a relay and its agents, with a certificate of their own.
+// tlsConfigs are those of a relay and its agents, with their own certificate.
 var tlsConfigs = sync.OnceValues(func() (server, client *tls.Config) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

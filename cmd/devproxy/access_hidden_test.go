@@ -57,7 +57,7 @@ func TestHiddenIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestAVisitorCannotFloodTheTerminal asks for ever new names.
+// TestAVisitorCannotFloodTheTerminal requests ever new names.
 func TestAVisitorCannotFloodTheTerminal(t *testing.T) {
 	var text, events bytes.Buffer
 	log, report := accessLog{streams: &streams{Err: &text}, oneHost: true}, accessLog{streams: &streams{Out: &events}, json: true}

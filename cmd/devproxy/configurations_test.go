@@ -12,9 +12,9 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// TestConfigurations has the proxy configurations of well-known projects, written as
-// Proxyfiles, do with typical requests what the originals do. A file has in its
-// comments
+// TestConfigurations has the proxy configurations of well-known projects,
+// written as Proxyfiles, answer typical requests like the originals. A file has
+// in its comments
 //
 //	#+ FILE                                     a file that is there
 //	#> METHOD URL | ROUTE | ANSWER | FIELD      a request, as explain explains it

@@ -40,8 +40,8 @@ func reaching(t *testing.T, hosts ...string) *plan.Plan {
 	return p
 }
 
-// newConsent is an `up` with a store of its own, and what it prints. in is what
-// a person types.
+// newConsent is an `up` with its own store, and its output. in is the user's
+// input.
 func newConsent(t *testing.T, in string, opts upOptions) (*upConsent, *bytes.Buffer) {
 	t.Helper()
 	home := t.TempDir()
@@ -123,7 +123,8 @@ func TestUpAsks(t *testing.T) {
 	}
 }
 
-// TestUpDoesNotAsk: where nobody can answer, or a flag has.
+// TestUpDoesNotAsk: up does not ask if no one can answer, or if a flag has
+// answered.
 func TestUpDoesNotAsk(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change   func(*upConsent)
@@ -156,8 +157,8 @@ func TestUpDoesNotAsk(t *testing.T) {
 	}
 }
 
-// TestSavesNeedConsent: a later plan is refused without a question, and what was denied
-// is no longer served.
+// TestSavesNeedConsent: a later plan is refused without a question, and denied
+// routes are no longer served.
 func TestSavesNeedConsent(t *testing.T) {
 	c, printed := newConsent(t, "y\ny\n", upOptions{})
 	one := reaching(t, "a.example")
@@ -194,7 +195,7 @@ func TestSavesNeedConsent(t *testing.T) {
 		t.Errorf("the next save: %v", err)
 	}
 
-	// --allow is for what was there at the start.
+	// --allow covers the effects at the start.
 	c, _ = newConsent(t, "", upOptions{allow: true})
 	if _, err := serve(one); err != nil {
 		t.Fatal(err)
@@ -212,7 +213,7 @@ func TestSavesNeedConsent(t *testing.T) {
 	}
 }
 
-// TestConsentStoreBroken: nothing is served when what is allowed cannot be read.
+// TestConsentStoreBroken: nothing is served when the consents cannot be read.
 func TestConsentStoreBroken(t *testing.T) {
 	c, _ := newConsent(t, "y\n", upOptions{partial: true})
 	c.store = consent.NewStore("/p/state", "")
@@ -231,7 +232,7 @@ func TestConsentStoreBroken(t *testing.T) {
 	}
 }
 
-// TestAskingEnds: Ctrl-C while it asks is no.
+// TestAskingEnds: Ctrl-C at the question means no.
 func TestAskingEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	never, person := io.Pipe()
@@ -252,7 +253,8 @@ func TestAskingEnds(t *testing.T) {
 	}
 }
 
-// TestAskingAtTheEndOfInput: Ctrl-D is no, and what follows begins a line.
+// TestAskingAtTheEndOfInput: Ctrl-D means no, and further output begins on a
+// new line.
 func TestAskingAtTheEndOfInput(t *testing.T) {
 	var printed bytes.Buffer
 	if askConsent(t.Context(), &streams{In: strings.NewReader(""), Err: &printed}, reaching(t, "a.example").Effects()) {
@@ -268,7 +270,7 @@ func TestAskingAtTheEndOfInput(t *testing.T) {
 	}
 }
 
-// TestReadLine: what follows the line can be read after it.
+// TestReadLine: the input after the line can still be read.
 func TestReadLine(t *testing.T) {
 	in := strings.NewReader("yes\nq")
 	if line := readLine(in); line != "yes\n" {
@@ -279,7 +281,7 @@ func TestReadLine(t *testing.T) {
 	}
 }
 
-// TestMaskedStreams: what is printed has no value of the environment in it.
+// TestMaskedStreams: output contains no value of the environment.
 func TestMaskedStreams(t *testing.T) {
 	var out, errs bytes.Buffer
 	var mask atomic.Pointer[hcl.Mask]

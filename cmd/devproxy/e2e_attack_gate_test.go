@@ -81,7 +81,7 @@ func TestE2EAttackGatePreflight(t *testing.T) {
 		if seen := shop.take(); len(seen) > 0 {
 			t.Errorf("%s: the app was asked %d times: %+v", kind, len(seen), seen[0])
 		}
-		if kind == "a password" { // the control: with the key the app is asked
+		if kind == "a password" { // the control: with the key the app gets the request
 			got := ask(t, relay.visitor(t, "h2"), "OPTIONS", own+"/", "", "Origin", own, "Access-Control-Request-Method", "PUT", "Authorization", "Bearer right")
 			if seen := shop.take(); got.status != 200 || len(seen) != 1 {
 				t.Errorf("with the key: %d, the app was asked %d times", got.status, len(seen))
@@ -90,7 +90,7 @@ func TestE2EAttackGatePreflight(t *testing.T) {
 	}
 }
 
-// TestE2EAttackGateLockOut guesses from many networks for as long as it is let,
+// TestE2EAttackGateLockOut guesses from many networks for as long as it can,
 // while visitors log in.
 func TestE2EAttackGateLockOut(t *testing.T) {
 	relay := startDevRelay(t)
@@ -162,8 +162,8 @@ func TestE2EAttackGateLockOut(t *testing.T) {
 	}
 }
 
-// TestE2EAttackGateCookies: decoys keep nobody out, and an app's cookies do not
-// leave the share by a side door.
+// TestE2EAttackGateCookies: forged cookies lock no one out, and an app's
+// cookies do not leave the share.
 func TestE2EAttackGateCookies(t *testing.T) {
 	relay := startDevRelay(t)
 	domain, _, _ := strings.Cut(relay.name, ":")
@@ -250,8 +250,8 @@ func TestE2EAttackGateSecret(t *testing.T) {
 	}
 }
 
-// TestE2EAttackGateRebinding reads what devproxy answers by a name that a
-// stranger has resolve to this machine.
+// TestE2EAttackGateRebinding reads devproxy's responses by a name that a
+// stranger makes resolve to this machine.
 func TestE2EAttackGateRebinding(t *testing.T) {
 	u := startUp(t, projectDir(t, "host \"shop.localhost\" { respond = 204 }\n"), "--http", ":0")
 	if u.ready.HTTP == nil {
@@ -298,9 +298,9 @@ func TestE2EAttackGateRebinding(t *testing.T) {
 	}
 }
 
-// TestE2EAttackGateAddedHost: a host that is written into the Proxyfile while it
-// is shared has no public name, and no wildcard of the share reaches it, until
-// somebody asks for it.
+// TestE2EAttackGateAddedHost: a host that is written into the Proxyfile while
+// it is shared has no public name, and no wildcard of the share reaches it,
+// until the user publishes it.
 func TestE2EAttackGateAddedHost(t *testing.T) {
 	relay := startDevRelay(t)
 	const before = "host \"shop.localhost\" { respond = { status = 200, body = \"shop\" } }\nhost \"*.shop.localhost\" { respond = { status = 200, body = \"wildcard\" } }\n"

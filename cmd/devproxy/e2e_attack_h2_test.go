@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// rawH2 is an HTTP/2 client that sends what it is told to and reads everything.
+// rawH2 is an HTTP/2 client that sends the given frames and reads everything.
 type rawH2 struct {
 	conn *tls.Conn
 	// gone is closed when the server has closed the connection.
@@ -48,7 +48,7 @@ func (r *devRelay) dialH2(ctx context.Context, from, name string) (*rawH2, error
 	return newRawH2(conn)
 }
 
-// read answers what must be answered, until the connection ends.
+// read answers the frames that need an answer, until the connection ends.
 func (h *rawH2) read() {
 	defer close(h.gone)
 	frames := http2.NewFramer(nil, h.conn)

@@ -45,8 +45,8 @@ const (
 	// was busy for a moment passes the next time; a relay that gives way to the
 	// attack does not.
 	attackRounds = 3
-	// attackPatience bounds one legitimate action. One that fails is a failure
-	// of the test in every round.
+	// attackPatience limits one legitimate action. A failed action fails the
+	// test in every round.
 	attackPatience = 10 * time.Second
 )
 
@@ -93,7 +93,7 @@ func withstand(t *testing.T, run attackFunc, legitimate []honest, processes ...w
 	}
 }
 
-// withstandOnce returns what an attack has done to legitimate clients.
+// withstandOnce returns the effect of an attack on legitimate clients.
 func withstandOnce(t *testing.T, run attackFunc, legitimate []honest) (faults []string) {
 	t.Helper()
 	calm, err := measure(t, legitimate)
@@ -226,7 +226,7 @@ type siege struct {
 	token   string // enrols agents, where the relay wants that
 }
 
-// siegeOptions say what is attacked.
+// siegeOptions configure the attacked relay.
 type siegeOptions struct {
 	// program is devproxyBinary for the race detector; "" is plainBinary.
 	program string
@@ -286,7 +286,7 @@ func (s *siege) clients() []honest {
 	}
 }
 
-// visit asks the share for its page.
+// visit requests the share's page.
 func (s *siege) visit(ctx context.Context, client *http.Client) error {
 	response, body, err := roundTrip(ctx, client, http.MethodGet, s.project.link, nil)
 	if err == nil && response.StatusCode != http.StatusOK {
@@ -316,7 +316,7 @@ func (s *siege) register(ctx context.Context) error {
 }
 
 // attackerAddress is one of as many addresses of attackers as are wanted; each
-// is a network of its own to the relay.
+// is its own network to the relay.
 func attackerAddress(i int) string { return fmt.Sprintf("127.66.%d.%d", i/250%250, 1+i%250) }
 
 // dialFrom connects to the relay from an address of this machine.
@@ -340,8 +340,8 @@ func (r *devRelay) dialTLS(ctx context.Context, from, name, protocol string) (*t
 	return secure, nil
 }
 
-// dialSession is an agent's session from an address. A *tunnel.Refusal is why
-// there is none.
+// dialSession is an agent's session from an address. The error is a
+// *tunnel.Refusal if the relay refuses it.
 func (r *devRelay) dialSession(ctx context.Context, from string, key ed25519.PrivateKey, claim tunnel.Claim) (*tunnel.Session, error) {
 	hello, err := json.Marshal(claim)
 	if err != nil {
@@ -358,7 +358,8 @@ func (r *devRelay) dialSession(ctx context.Context, from string, key ed25519.Pri
 	return session, err
 }
 
-// paced calls do so many times a second, one call at a time, until ctx ends.
+// paced calls do at the given rate per second, one call at a time, until ctx
+// ends.
 func paced(ctx context.Context, perSecond int, do func(i int)) {
 	tick := time.NewTicker(time.Second / time.Duration(cmp.Or(perSecond, 1)))
 	defer tick.Stop()

@@ -70,8 +70,8 @@ func (s *siege) stalledAgents(keys, addresses, streams int) attackFunc {
 	}
 }
 
-// stallAgent is one such session, until it ends. What the relay resets is opened
-// again, some streams a second.
+// stallAgent is one such session, until it ends. It reopens streams that the
+// relay resets, a few per second.
 func (s *siege) stallAgent(ctx context.Context, from string, streams int, underWay func()) {
 	_, key, _ := ed25519.GenerateKey(rand.Reader) // never fails
 	session, err := s.relay.dialSession(ctx, from, key, tunnel.Claim{Enrol: s.token, Project: "a", Hosts: []string{}})
@@ -129,7 +129,7 @@ func TestE2EAttackMemoryAgents(t *testing.T) {
 	}
 }
 
-// TestE2EAttackMemoryUploads: visitors whose uploads nobody reads.
+// TestE2EAttackMemoryUploads: visitors whose uploads no one reads.
 func TestE2EAttackMemoryUploads(t *testing.T) {
 	over := make(chan struct{})
 	s := besiege(t, siegeOptions{app: stallingApp(over)})
@@ -147,7 +147,7 @@ func TestE2EAttackMemoryUploads(t *testing.T) {
 				group.Go(func() {
 					for ctx.Err() == nil {
 						s.stallUpload(ctx, client, &taken)
-						sleep(ctx, time.Minute) // it is memory that is to be used up, not the processor
+						sleep(ctx, time.Minute) // the attack uses up memory, not the processor
 					}
 				})
 			}
@@ -175,7 +175,7 @@ func stallingApp(over <-chan struct{}) http.HandlerFunc {
 	}
 }
 
-// attacker is a client over HTTP/2, with a connection of its own.
+// attacker is a client over HTTP/2, with its own connection.
 func (s *siege) attacker(from string) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
@@ -186,7 +186,7 @@ func (s *siege) attacker(from string) *http.Client {
 	}}
 }
 
-// stallUpload sends a body until nobody takes it, and stays.
+// stallUpload sends a body until it stalls, and keeps the request open.
 func (s *siege) stallUpload(ctx context.Context, client *http.Client, taken *atomic.Int64) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.project.link, zeros{taken})
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *siege) stallUpload(ctx context.Context, client *http.Client, taken *ato
 	}
 }
 
-// zeros is a body without an end that counts what is taken of it.
+// zeros is an endless body that counts the bytes read from it.
 type zeros struct{ taken *atomic.Int64 }
 
 func (z zeros) Read(p []byte) (int, error) {
@@ -206,7 +206,7 @@ func (z zeros) Read(p []byte) (int, error) {
 }
 
 // TestE2EAttackMemoryLyingRelay: a relay that opens streams to an agent, sends
-// on each what it may, and acknowledges and reads nothing.
+// as much as it may on each, and acknowledges and reads nothing.
 func TestE2EAttackMemoryLyingRelay(t *testing.T) {
 	over := make(chan struct{})
 	app := startApp(t, stallingApp(over))
@@ -312,7 +312,7 @@ func newLyingRelay(t *testing.T, place *upProcess) *lyingRelay {
 }
 
 // burden opens streams of visitors whose requests stall, and writes bodies on
-// them that nobody reads.
+// them that no one reads.
 func (l *lyingRelay) burden(ctx context.Context, session *tunnel.Session) {
 	visitor := tunnel.Visitor{Scheme: "https", Host: "shop." + devDomain}
 	head := visitor.AppendTo(nil)

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// relayMemory is what a relay may have resident, in bytes; without an attack
-	// it has 25 MB.
+	// relayMemory is the limit on a relay's resident memory, in bytes; without
+	// an attack it has 25 MB.
 	relayMemory = 512 << 20
 	// upMemory is the same for devproxy up.
 	upMemory = 512 << 20
@@ -39,13 +39,13 @@ func keyNumber(text string, i int) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-// logged is what a process has written on standard error, in bytes.
+// logged is the size of a process's standard error, in bytes.
 func (u *upProcess) logged() int { return len(u.stderr.String()) }
 
-// TestE2EAttackSettings changes SETTINGS_HEADER_TABLE_SIZE all the time while it
-// asks for pages of the relay's own, and of devproxy up's own HTTPS listener.
-// Before Go 1.26.9 that crashed both (CVE-2026-97032). Both have the race
-// detector: what it finds makes their exit code 66.
+// TestE2EAttackSettings changes SETTINGS_HEADER_TABLE_SIZE all the time while
+// it requests pages of the relay's own, and of devproxy up's own HTTPS
+// listener. Before Go 1.26.9 that crashed both (CVE-2026-97032). Both have the
+// race detector: what it finds makes their exit code 66.
 func TestE2EAttackSettings(t *testing.T) {
 	s := besiege(t, siegeOptions{program: devproxyBinary(t)})
 	local := func(ctx context.Context, from string) (*rawH2, error) {
@@ -147,7 +147,7 @@ func checkLogged(t *testing.T, s *siege, before int, requests int64) {
 	t.Helper()
 	wrote := s.relay.logged() - before
 	t.Logf("%d requests, %d bytes of log", requests, wrote)
-	// What one network may write, a handful of networks, and summaries.
+	// The lines that a handful of networks may cause, and summaries.
 	if wrote > 1<<20 {
 		t.Errorf("%d bytes of log for %d requests of attackers", wrote, requests)
 	}

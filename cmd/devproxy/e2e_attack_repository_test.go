@@ -100,7 +100,7 @@ func (e *evilListener) note(text string) {
 	e.seen.WriteString(text)
 }
 
-// heard is what it has got so far.
+// heard returns the bytes received so far.
 func (e *evilListener) heard() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -112,10 +112,10 @@ type repositoryAttack struct {
 	name  string
 	files map[string]string // EVIL is the listener's host and port, SOCK its socket, OUT a folder of the user's
 	links map[string]string
-	path  string // what a visitor asks for
+	path  string // the visitor's request
 	kind  string // of the effect that needs consent
-	// works is what the evil listener, or the visitor, gets with consent: the
-	// attack is a real one.
+	// works is the text that the evil listener or the visitor gets with
+	// consent. It proves that the attack is real.
 	works string
 }
 
@@ -208,7 +208,7 @@ func TestE2EAttackRepository(t *testing.T) {
 			_, state, env := privateState(t)
 			env = append(env, "ATTACK_SECRET="+attackSecret)
 
-			// Without a terminal it ends, and says what it would do.
+			// Without a terminal it ends, and lists the effects.
 			cmd := exec.Command(devproxyBinary(t), "up", "--json", "--https", ":0", "--http", ":0")
 			cmd.Dir, cmd.Env = dir, env
 			var errs strings.Builder
@@ -238,7 +238,7 @@ func TestE2EAttackRepository(t *testing.T) {
 				}
 			}
 
-			// What is served without consent is a page.
+			// Without consent a page is served.
 			extra := []string{"ATTACK_SECRET=" + attackSecret}
 			partial := startUpWith(t, dir, extra, "--partial")
 			status, answer := a.visit(t, partial)
@@ -253,7 +253,7 @@ func TestE2EAttackRepository(t *testing.T) {
 				t.Fatalf("without consent somebody outside got %q", got)
 			}
 
-			// And what is allowed works.
+			// With consent the attack works.
 			allowed := startUpWith(t, dir, extra, "--allow", "--verbose")
 			status, answer = a.visit(t, allowed)
 			for deadline := time.Now().Add(patience); !strings.Contains(fmt.Sprint(status, answer, evil.heard()), a.works); time.Sleep(10 * time.Millisecond) {
@@ -272,8 +272,8 @@ func TestE2EAttackRepository(t *testing.T) {
 	}
 }
 
-// visit asks for the attack's path as a page of another origin does, and is all
-// of the answer.
+// visit requests the attack's path as a page of another origin does, and
+// returns the whole response.
 func (a repositoryAttack) visit(t *testing.T, u *upProcess) (int, string) {
 	t.Helper()
 	path := a.path
@@ -303,8 +303,8 @@ func (a repositoryAttack) visit(t *testing.T, u *upProcess) (int, string) {
 	return response.StatusCode, all.String() + string(body)
 }
 
-// TestE2EAttackRepositoryLater: neither a save, nor a link that is changed later,
-// nor what the repository says of itself gets at anything.
+// TestE2EAttackRepositoryLater: neither a save, nor a link that is changed
+// later, nor the repository's own claims get access to anything.
 func TestE2EAttackRepositoryLater(t *testing.T) {
 	evil := startEvil(t)
 	base := shortDir(t)
@@ -355,7 +355,7 @@ func TestE2EAttackRepositoryLater(t *testing.T) {
 	}
 	u.stop()
 
-	// Nor does it lie itself into the consents of another repository.
+	// It does not get the consents of another repository by lying either.
 	trusted := filepath.Join(base, "trusted")
 	admin := filepath.Join(trusted, ".git", "worktrees", "tree")
 	if err := os.MkdirAll(admin, 0o755); err != nil {
@@ -396,7 +396,7 @@ func TestE2EAttackRepositoryLater(t *testing.T) {
 		}
 	}
 
-	// Nor does it bring its own.
+	// It does not bring its own consents either.
 	inside := append(env, "DEVPROXY_HOME="+filepath.Join(liar, "state"))
 	if out, err := runTool(t, patience, inside, devproxyBinary(t), "allow", "--yes", "-C", liar); err == nil || !strings.Contains(out, "inside the project") {
 		t.Errorf("a state folder of the repository: %v\n%s", err, out)

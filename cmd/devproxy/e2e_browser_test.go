@@ -167,7 +167,7 @@ func (p *shopPage) say(t *testing.T, text string) {
 	p.await(t, fmt.Sprintf("%s.includes(%q)", testID("ws-log"), text))
 }
 
-// pageState is what a reload would lose.
+// pageState is the state that a reload would lose.
 type pageState struct {
 	Loads, Counter, LoadedAt, Mark, SocketsOpened, EventsLost string
 }
@@ -246,7 +246,7 @@ func (p *shopPage) survivesSaves(t *testing.T) {
 }
 
 // waitingPage opens a host whose server is not there yet. Its socket is a file,
-// which nobody else can take in between, as they could a port.
+// which no one else can take in between, as they could a port.
 func waitingPage(t *testing.T, p *tab, u *upProcess) {
 	status, err := p.visit(u.url("late.localhost", "/"))
 	if err != nil || status != http.StatusServiceUnavailable {

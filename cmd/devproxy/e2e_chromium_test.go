@@ -102,13 +102,13 @@ func checkCommandLine(t *testing.T, pid int) {
 	}
 }
 
-// tab is a page of the browser, and what the network saw of it.
+// tab is a page of the browser, and its network traffic.
 type tab struct {
 	ctx   context.Context
 	loads chan struct{} // one for each finished load; may be behind
 
 	mu      sync.Mutex
-	methods map[string][]string // by method: the URLs asked for
+	methods map[string][]string // by method: the requested URLs
 	sockets map[network.RequestID]string
 	opened  []string // WebSockets, by URL
 	closed  []string
@@ -154,7 +154,7 @@ func (p *tab) see(event any) {
 	}
 }
 
-// asked are the URLs that the page has asked for with a method.
+// asked returns the URLs that the page has requested with a method.
 func (p *tab) asked(method string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,7 +236,7 @@ func (p *tab) html(t *testing.T) string {
 	return evaluate[string](t, p, "document.documentElement.outerHTML")
 }
 
-// picture saves what the page looks like.
+// picture saves a screenshot of the page.
 func (p *tab) picture(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)

@@ -76,7 +76,7 @@ func startDemo(t *testing.T) *demoServers {
 	return d
 }
 
-// env is what the demo's Proxyfile asks of the environment.
+// env is the environment that the demo's Proxyfile needs.
 func (d *demoServers) env(t *testing.T) []string {
 	t.Helper()
 	u, err := url.Parse(d.api.server.URL)

@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// failoverClients ask all the time, each one thing after the other.
+	// failoverClients is how many clients send requests all the time, one after
+	// the other.
 	failoverClients = 64
 	// failoverMember in the environment makes the test binary a member that
 	// listens on this address.
@@ -45,7 +46,7 @@ func TestFailoverMemberProcess(t *testing.T) {
 	})))
 }
 
-// failoverProcess is a member in a process of its own.
+// failoverProcess is a member in its own process.
 type failoverProcess struct {
 	addr string
 	cmd  *exec.Cmd
@@ -86,7 +87,8 @@ func (p *failoverProcess) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// failoverLoad asks until it is stopped and counts who answered.
+// failoverLoad sends requests until it is stopped, and counts the responses of
+// each member.
 type failoverLoad struct {
 	url    string
 	client *http.Client
@@ -131,7 +133,7 @@ func (l *failoverLoad) note(member, failure string) {
 	l.answers[member]++
 }
 
-// take is who answered since it was called last.
+// take returns the counts since the last call.
 func (l *failoverLoad) take() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,7 +169,7 @@ func (u *upProcess) awaitMember(addr, state string) control.Member {
 }
 
 // Three members with health; one is killed and one is stopped under load. No
-// request fails, and who returns takes its share.
+// request fails, and a member that returns gets its share again.
 func TestE2EFailoverUnderLoad(t *testing.T) {
 	killed, stopped, left := startFailover(t, "127.0.0.1:0"), startFailover(t, "127.0.0.1:0"), startFailover(t, "127.0.0.1:0")
 	u := startUp(t, projectDir(t, fmt.Sprintf(`host "shop.localhost" { upstream = service.api }

@@ -23,8 +23,8 @@ const (
 	h2specLimit = 5 * time.Minute
 )
 
-// h2specFails are the cases that net/http's HTTP/2 server cannot pass, by what
-// h2spec calls them, and what it does instead.
+// h2specFails are the cases that net/http's HTTP/2 server cannot pass, by
+// h2spec's names, with its behaviour instead.
 var h2specFails = map[string]string{
 	"http2/6.5.3/1":   "hangs up on a SETTINGS frame that names one setting twice",
 	"http2/8.1.2.2/1": "answers a request with a Connection field with 400, not RST_STREAM",
@@ -73,7 +73,7 @@ host "localhost" {
 }
 
 // h2spec runs every case against a path. The failed ones are named by section
-// and number, "http2/6.5.3/1", with what was wanted and what came.
+// and number, "http2/6.5.3/1", with the expected and the actual result.
 func h2spec(t *testing.T, u *upProcess, path string) (passed int, failed map[string]string) {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.xml")

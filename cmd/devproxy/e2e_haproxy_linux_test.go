@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestE2EHAProxy is a relay behind a balancer that passes TLS through, on another
-// port, and tells who connects by the PROXY protocol: version 1 and 2, with health
-// checks.
+// TestE2EHAProxy is a relay behind a balancer that passes TLS through, on
+// another port, and passes the client's address by the PROXY protocol: version
+// 1 and 2, with health checks.
 func TestE2EHAProxy(t *testing.T) {
 	haproxy := needTool(t, "haproxy")
 	for name, options := range map[string]string{

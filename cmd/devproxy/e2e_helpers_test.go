@@ -27,11 +27,11 @@ import (
 )
 
 const (
-	// patience is for one step of a test. It is long because the race detector
+	// patience limits one step of a test. It is long because the race detector
 	// and a busy machine are slow, and costs nothing when the step succeeds.
 	patience = 30 * time.Second
-	// maxEvents may wait to be read: a program that is not listened to must not
-	// stop for it.
+	// maxEvents may wait to be read: a program whose output is not read must
+	// not block.
 	maxEvents = 1 << 14
 )
 
@@ -122,8 +122,8 @@ func (u *upProcess) url(host, path string) string {
 	return fmt.Sprintf("https://%s:%d%s", host, u.addr.Port(), path)
 }
 
-// client asks as HTTP/1.1 or HTTP/2 ("h1", "h2"), trusts the root alone, dials
-// the process whatever the name, and follows no redirect.
+// client sends requests as HTTP/1.1 or HTTP/2 ("h1", "h2"), trusts the root
+// alone, dials the process whatever the name, and follows no redirect.
 func (u *upProcess) client(protocol string) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(protocol == "h1")
@@ -164,8 +164,8 @@ func saveFile(t *testing.T, path, content string) {
 	}
 }
 
-// await returns the next event that is not about an upstream's state. Any but
-// the kinds asked for fails the test.
+// await returns the next event that is not about an upstream's state. Any kind
+// other than the expected ones fails the test.
 func (u *upProcess) await(kinds ...string) upEvent {
 	u.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -201,7 +201,7 @@ func (u *upProcess) read(out io.Reader) {
 		select {
 		case u.events <- e:
 		default:
-			// Nobody reads, so nobody misses it; the pipe must not fill.
+			// No one reads the output; the pipe must not fill.
 		}
 	}
 }
@@ -250,7 +250,7 @@ func devproxyBinary(t *testing.T) string {
 	return needTool(t, "devproxy")
 }
 
-// privateState makes empty folders for what devproxy and browsers keep, and
+// privateState makes empty folders for the state of devproxy and browsers, and
 // the environment that points there. Their paths are short: a control socket's
 // ends at 107 bytes.
 func privateState(t *testing.T) (home, state string, env []string) {
@@ -318,7 +318,7 @@ func runTool(t *testing.T, limit time.Duration, env []string, name string, args 
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = env
-	// What it leaves behind may hold its output open.
+	// Its child processes may keep its output open.
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
@@ -327,7 +327,7 @@ func runTool(t *testing.T, limit time.Duration, env []string, name string, args 
 	return string(out), err
 }
 
-// fetch asks once and returns status and body.
+// fetch sends one request and returns status and body.
 func fetch(t *testing.T, client *http.Client, url string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -348,7 +348,7 @@ func fetch(t *testing.T, client *http.Client, url string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// outputBuffer keeps what a process prints while others read it.
+// outputBuffer keeps a process's output while others read it.
 type outputBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

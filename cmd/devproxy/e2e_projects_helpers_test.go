@@ -27,9 +27,9 @@ type project struct {
 	servers map[int]*httptest.Server // by the port that the Proxyfile has
 }
 
-// startProject runs the Proxyfile of that name in a folder of its own. Each of
-// its ports becomes one that a server here listens on; replace are further
-// pairs of texts to change.
+// startProject runs the Proxyfile of that name in its own folder. Each of its
+// ports becomes one that a server here listens on; replace are further pairs of
+// texts to change.
 func startProject(t *testing.T, name, host string, ports map[int]http.Handler, replace ...string) *project {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(projectFiles, name+".hcl"))
@@ -104,7 +104,7 @@ func (p *project) ask(client *http.Client, request string, body io.Reader, field
 	return projectAnswer{res, string(got)}
 }
 
-// wants asks for each key and compares "STATUS body".
+// wants requests each key and compares "STATUS body".
 func (p *project) wants(want map[string]string) {
 	p.t.Helper()
 	client := p.client("h2")
@@ -115,7 +115,7 @@ func (p *project) wants(want map[string]string) {
 	}
 }
 
-// redirects asks for each key and compares "STATUS Location".
+// redirects requests each key and compares "STATUS Location".
 func (p *project) redirects(want map[string]string) {
 	p.t.Helper()
 	client := p.client("h2")

@@ -113,7 +113,7 @@ func TestE2EProjectReplicas(t *testing.T) {
 			t.Errorf("a session moved from %s to %s", first.body, a.body)
 		}
 	}
-	// One goes away: nobody notices.
+	// One server stops: no client notices.
 	p.servers[3001].Close()
 	for range 30 {
 		if a := p.ask(client, "GET /x", nil); a.StatusCode != 200 || a.body == "3001" {
@@ -168,7 +168,8 @@ func TestE2EProjectStubs(t *testing.T) {
 	}
 }
 
-// status asks for path and drops the body. Unlike ask it may be called from any goroutine.
+// status requests path and drops the body. Unlike ask it may be called from any
+// goroutine.
 func (p *project) status(client *http.Client, path string) (int, error) {
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url(p.host, path), nil)
 	if err != nil {

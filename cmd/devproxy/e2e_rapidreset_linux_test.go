@@ -29,7 +29,7 @@ const (
 	resetBatch    = 100
 	// resetPause is how long the dev server has for a batch.
 	resetPause = 500 * time.Millisecond
-	// resetPlaces is what devproxy promises for one connection
+	// resetPlaces is devproxy's limit for one connection
 	// (forward.DefaultMaxPerClient).
 	resetPlaces = 1000
 	// resetFiles bounds the descriptors for those, with what else is open.

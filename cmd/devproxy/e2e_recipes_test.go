@@ -24,10 +24,11 @@ import (
 const (
 	frameworkSource = "../../testdata/frameworks"
 
-	// frameworkPatience is for a dev server that builds before it answers.
+	// frameworkPatience limits the wait for a dev server that builds before it
+	// answers.
 	frameworkPatience = 3 * time.Minute
 
-	// ofTheProject is what no visitor may read.
+	// ofTheProject is text that no visitor may read.
 	ofTheProject = "of-the-project"
 )
 

@@ -153,7 +153,7 @@ type npmRegistry struct {
 	files    map[string][]byte
 
 	mu    sync.Mutex
-	asked []string // what is not here
+	asked []string // missing packages
 }
 
 // startRegistry packs the packages of a folder and serves them as the public
@@ -225,8 +225,8 @@ func (n *npmRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// missed are the requests for what is not here: a wrapper that downloads
-// something would be seen.
+// missed are the requests for packages that are not here: a wrapper that
+// downloads something would be seen.
 func (n *npmRegistry) missed() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -30,7 +30,8 @@ const (
 	openSocket = 100 // WebSockets, idle
 )
 
-// savesServer is what the saves point to. It gives its name with every answer.
+// savesServer is the upstream of the saves. It sends its name with every
+// response.
 type savesServer struct {
 	*httptest.Server
 	name    string
@@ -66,8 +67,8 @@ func (s *savesServer) port(t *testing.T) int {
 	return port
 }
 
-// echoTime is what an answer of /echo takes: long enough for a save to come
-// between its request and its answer.
+// echoTime is the duration of a response of /echo: long enough for a save to
+// come between its request and its answer.
 const echoTime = 20 * time.Millisecond
 
 func (s *savesServer) echo(w http.ResponseWriter, r *http.Request) {
@@ -139,8 +140,8 @@ type saves struct {
 }
 
 // proxyfile is one in which everything that a request can see carries the
-// number n: what devproxy answers, what it sends up and down, and which of two
-// servers gets the requests. more goes into the host.
+// number n: devproxy's own responses, the header fields in both directions, and
+// which of two servers gets the requests. more goes into the host.
 func (s *saves) proxyfile(n int, more string) string {
 	server := []*savesServer{s.a, s.b}[n%2]
 	return fmt.Sprintf(`host "shop.localhost" {

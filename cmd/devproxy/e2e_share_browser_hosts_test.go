@@ -45,7 +45,8 @@ func evilApp(zone string) http.HandlerFunc {
 	}
 }
 
-// askMe asks the office with credentials and a header that needs a preflight.
+// askMe sends a request to the office with credentials and a header that needs
+// a preflight.
 const askMe = `fetch('%s/me', {method: 'PUT', credentials: 'include', headers: {'X-Shop': '1'}}).then(r => r.text(), e => 'refused')`
 
 // twoHosts: cookies, redirects and CORS between the hosts of a project work as
@@ -211,7 +212,7 @@ func (b *publicBrowser) neighbour(t *testing.T, apps *app, p *tab, shop, admin, 
 	evil := startApp(t, evilApp(zone))
 	other := b.relay.share(t, projectDir(t, fmt.Sprintf("host \"evil.localhost\" { upstream = %q }\n", evil.URL)), nil)
 	foreign := openTab(t, b.browser)
-	for range 2 { // what the first answer sets would be sent with the second
+	for range 2 { // cookies of the first response would be sent with the second
 		if status, err := foreign.visit(other.link); err != nil || status != http.StatusOK {
 			t.Fatalf("the neighbour: %d, %v", status, err)
 		}

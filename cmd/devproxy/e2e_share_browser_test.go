@@ -25,7 +25,8 @@ type publicBrowser struct {
 	browser context.Context
 }
 
-// TestE2EShareBrowser is what a visitor sees: real Chromium at the public end.
+// TestE2EShareBrowser tests a share as a visitor sees it: real Chromium at the
+// public end.
 func TestE2EShareBrowser(t *testing.T) {
 	relay := startDevRelay(t)
 	trustChromium(t, relay.upProcess)
@@ -444,7 +445,7 @@ func cookiesOf(t *testing.T, p *tab, urls ...string) (domains []string) {
 	return domains
 }
 
-// noteLeaks looks in what a visitor is told for what is only ours: paths, files,
+// noteLeaks looks in a visitor's responses for private data: paths, files,
 // addresses, ports and local names.
 func noteLeaks(t *testing.T, p *sharedProject, where, text string, more ...string) {
 	t.Helper()

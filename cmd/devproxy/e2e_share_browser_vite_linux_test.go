@@ -27,9 +27,9 @@ const (
 	viteToken  = "0123456789abcdef"
 )
 
-// TestE2EShareBrowserVite: Vite lets every name below localhost in by itself.
-// So here the relay has a domain that Vite refuses, and its configuration is
-// what Vite begins with.
+// TestE2EShareBrowserVite: Vite accepts every name below localhost. Therefore
+// the relay here has a domain that Vite refuses, and its configuration is what
+// Vite begins with.
 func TestE2EShareBrowserVite(t *testing.T) {
 	dir := shortDir(t)
 	writeIssued(t, dir, viteDomain)

@@ -109,7 +109,7 @@ func (n *dropNet) startRelay() {
 	n.relay.await("ready")
 }
 
-// fewFiles runs what follows it with no more than so many open files.
+// fewFiles runs the command after it with a limit on open files.
 func fewFiles(t *testing.T, files int) []string {
 	t.Helper()
 	if files == 0 {

@@ -69,7 +69,8 @@ func startDrop(t *testing.T, cmd *exec.Cmd, env []string, end os.Signal) *dropPr
 	return p
 }
 
-// read sends the events until every process with this standard output is gone.
+// read sends the events until every process with this standard output has
+// ended.
 func (p *dropProcess) read(out *os.File) {
 	defer out.Close()
 	defer close(p.events)
@@ -80,7 +81,7 @@ func (p *dropProcess) read(out *os.File) {
 		}
 		select {
 		case p.events <- e:
-		default: // nobody reads, so nobody misses it
+		default: // no one reads, so nobody misses it
 		}
 	}
 }
@@ -168,8 +169,8 @@ func (p *dropProcess) wait() {
 	}
 }
 
-// cleanup ends what is left, and looks for races, also in processes whose exit
-// code nobody sees.
+// cleanup ends the remaining processes, and looks for races, also in processes
+// whose exit code no one sees.
 func (p *dropProcess) cleanup() {
 	if !p.ended {
 		_ = p.cmd.Process.Signal(p.end)
@@ -193,7 +194,7 @@ func (p *dropProcess) cleanup() {
 	}
 }
 
-// drain wants standard output to be closed: by then every process is gone.
+// drain wants standard output to be closed: by then every process has ended.
 func (p *dropProcess) drain() {
 	timer := time.NewTimer(2 * patience)
 	defer timer.Stop()

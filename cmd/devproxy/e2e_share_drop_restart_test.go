@@ -24,9 +24,9 @@ const (
 	awayFor = 2 * time.Second
 )
 
-// TestE2EShareDropRelay: the relay stops, and is killed, under load. What is
-// under way is finished, or fails as a failure; the agent is back with the next
-// relay under the same name, and from then on nothing fails.
+// TestE2EShareDropRelay: the relay stops, and is killed, under load. Requests
+// in progress finish, or fail visibly; the agent is back with the next relay
+// under the same name, and from then on nothing fails.
 func TestE2EShareDropRelay(t *testing.T) {
 	n := newDropNet(t, 0)
 	v := n.startVisitors()
@@ -53,7 +53,7 @@ func TestE2EShareDropRelay(t *testing.T) {
 	}
 }
 
-// busy is what is under way when the relay goes.
+// busy are the requests in progress when the relay stops.
 type busy struct {
 	talk   *talk
 	upload *upload

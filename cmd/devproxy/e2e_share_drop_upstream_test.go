@@ -23,7 +23,7 @@ const (
 	uploadShort = 40_000_000
 )
 
-// dropUpstream is what is shared. It says what it has seen.
+// dropUpstream is the shared server. It reports the requests that it has seen.
 type dropUpstream struct {
 	address string
 	begun   chan struct{}   // an upload has

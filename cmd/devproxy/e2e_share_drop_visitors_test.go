@@ -31,8 +31,8 @@ const (
 	afterFailure = 20 * time.Millisecond
 )
 
-// dropVisitors ask without end, and want every answer whole. In between there
-// may be outages, when an answer may fail, but never be a wrong one.
+// dropVisitors send requests without end, and want every response whole. During
+// an outage a response may fail, but never be wrong.
 type dropVisitors struct {
 	*dropNet
 	ctx      context.Context
@@ -96,7 +96,7 @@ type wrongError struct{ text string }
 
 func (e *wrongError) Error() string { return e.text }
 
-// ask asks once, within patience.
+// ask sends one request, within patience.
 func (n *dropNet) ask(client *http.Client, method string, number int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

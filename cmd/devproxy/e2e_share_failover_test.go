@@ -38,7 +38,7 @@ share { password = "sesame" }
 		}
 	}
 	wants(first)
-	first.stopped = true // not by itself
+	first.stopped = true // not on its own
 	first.kill()
 	_ = first.cmd.Wait() // by the signal
 	p.awaitLink()

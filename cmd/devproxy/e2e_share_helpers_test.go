@@ -173,7 +173,7 @@ func (p *sharedProject) awaitPast(kind string) upEvent {
 // the process to end with exit code 1.
 func (p *sharedProject) awaitEnd() (failed upEvent) {
 	p.t.Helper()
-	p.stopped = true // by itself
+	p.stopped = true // on its own
 	killer := time.AfterFunc(patience, p.kill)
 	defer killer.Stop()
 	for e := range p.events {
@@ -215,8 +215,8 @@ func (r *devRelay) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", r.listen)
 }
 
-// visitor asks the relay as HTTP/1.1 or HTTP/2 ("h1", "h2"), trusts the CA
-// alone, keeps no cookies and follows no redirect.
+// visitor sends requests to the relay as HTTP/1.1 or HTTP/2 ("h1", "h2"),
+// trusts the CA alone, keeps no cookies and follows no redirect.
 func (r *devRelay) visitor(t *testing.T, protocol string) *http.Client {
 	t.Helper()
 	protocols := new(http.Protocols)
@@ -234,7 +234,7 @@ func (r *devRelay) visitor(t *testing.T, protocol string) *http.Client {
 	}
 }
 
-// dialRaw is a TLS connection to the relay that asks for nothing yet.
+// dialRaw returns a TLS connection to the relay without a request.
 func (r *devRelay) dialRaw(t *testing.T, serverName string, protocols ...string) *tls.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -290,7 +290,7 @@ func ask(t *testing.T, client *http.Client, method, url, body string, fields ...
 	return answered{response.StatusCode, response.Header, string(text)}
 }
 
-// app is a dev server that notes what it is asked.
+// app is a dev server that records its requests.
 type app struct {
 	*httptest.Server
 
@@ -330,7 +330,7 @@ func html(w http.ResponseWriter, body string) {
 	_, _ = io.WriteString(w, `<!doctype html><title>page</title><link rel="icon" href="data:,">`+body)
 }
 
-// unixApp serves a socket file in dir until stop: nobody else can take it in
+// unixApp serves a socket file in dir until stop: no one else can take it in
 // between, as they could a port.
 func unixApp(t *testing.T, dir, name string, handler http.HandlerFunc) (stop func()) {
 	t.Helper()

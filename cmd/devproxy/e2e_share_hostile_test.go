@@ -76,7 +76,7 @@ func TestE2EShareSpoofed(t *testing.T) {
 	}
 }
 
-// TestE2EShareAuthority asks one share for others, on one connection: 421 or
+// TestE2EShareAuthority requests other shares on the connection of one: 421 or
 // the other share itself, and never another's content.
 func TestE2EShareAuthority(t *testing.T) {
 	relay := startDevRelay(t)
@@ -232,7 +232,7 @@ func unescapeDots(path string) string {
 	return strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%5c", "/").Replace(path)
 }
 
-// raw asks with a target as it is, on a connection of its own.
+// raw asks with a target as it is, on its own connection.
 func raw(t *testing.T, relay *devRelay, host, target string) answered {
 	t.Helper()
 	conn := relay.dialRaw(t, host)
@@ -308,7 +308,8 @@ func handshake(t *testing.T, relay *devRelay, host string, fields []string) int 
 	return response.StatusCode
 }
 
-// TestE2EShareGuessing: five wrong passwords, then nobody from there may guess.
+// TestE2EShareGuessing: after five wrong passwords, no one from that network
+// may guess.
 func TestE2EShareGuessing(t *testing.T) {
 	relay := startDevRelay(t)
 	shop := startApp(t, func(w http.ResponseWriter, _ *http.Request) { html(w, "shop") })

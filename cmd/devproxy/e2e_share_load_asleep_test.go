@@ -34,14 +34,14 @@ const (
 	// laneLimit is how many connections of agents that leaves: three quarters
 	// of the rest after 64 files.
 	laneLimit = (asleepFiles - 64) / 4 * 3
-	// lanesAwake is what a session begins with, lanesAsleep what it has left
-	// after 30 s without a visitor.
+	// lanesAwake is the number of lanes of a new session, lanesAsleep the
+	// number after 30 s without a visitor.
 	lanesAwake, lanesAsleep = 2, 1
 	// asleepShares come first, as many as fit while they are awake; when they
 	// are asleep there is room for half as many again.
 	asleepShares = laneLimit / lanesAwake
 	moreShares   = (laneLimit - asleepShares*lanesAsleep) / lanesAwake
-	// asleepGoal is what one share should cost the relay, in KB.
+	// asleepGoal is the target for the relay's memory of one share, in KB.
 	asleepGoal = 50
 	// connectAtOnce are the agents that connect at the same time.
 	connectAtOnce = 16
@@ -138,7 +138,7 @@ func (r *asleepRelay) resident() int {
 	return size
 }
 
-// shareMany shares the same little app under so many keys.
+// shareMany shares the same little app under the given number of keys.
 func (r *asleepRelay) shareMany(count int) {
 	r.t.Helper()
 	turn := make(chan struct{}, connectAtOnce)

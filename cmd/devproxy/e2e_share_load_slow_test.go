@@ -28,7 +28,7 @@ const (
 	// attackRest is before an attacker who was closed comes again, and between
 	// the bytes of one that sends slowly.
 	attackRest = 500 * time.Millisecond
-	// beset are the visitors who come meanwhile.
+	// beset are the legitimate visitors during the attack.
 	beset = 20
 )
 

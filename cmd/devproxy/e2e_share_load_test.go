@@ -32,7 +32,7 @@ const (
 	crowd = 500
 )
 
-// pieces is a body of so many, sent as it is taken.
+// pieces is a body of this many pieces, sent as the server reads it.
 type pieces struct {
 	piece []byte
 	count int
@@ -306,8 +306,8 @@ func (s *stalled) goOn(kind string) {
 	}
 }
 
-// TestE2EShareCrowd has 500 visitors wait for each other in the app, each on a
-// connection of its own.
+// TestE2EShareCrowd has 500 visitors wait for each other in the app, each on
+// its own connection.
 func TestE2EShareCrowd(t *testing.T) {
 	n := newDropNet(t, 0)
 	var arrived atomic.Int64

@@ -43,9 +43,9 @@ func lyingRequests(t *testing.T) []lyingRequest {
 }
 
 // TestE2ESmuggle sends every case to the running program, over plain HTTP and
-// over TLS, and looks at what a raw upstream got. Each has an upstream of its
-// own, to which a save points: the save after it retires that upstream, so that
-// all that was ever sent to it has arrived.
+// over TLS, and looks at what a raw upstream got. Each has its own upstream, to
+// which a save points: the save after it retires that upstream, so that all
+// that was ever sent to it has arrived.
 func TestE2ESmuggle(t *testing.T) {
 	u := startUp(t, projectDir(t, smuggleProxyfile(1)), "--http", ":0")
 	if u.ready.HTTP == nil {
@@ -153,8 +153,8 @@ func (c lyingRequest) send(t *testing.T, conn halfConn) int {
 		status = response.StatusCode
 		_, _ = io.Copy(io.Discard, response.Body)
 	}
-	// What is refused or broken is closed by devproxy: our side is still open,
-	// unless the case itself closed it.
+	// Refused and broken connections are closed by devproxy: our side is still
+	// open, unless the case itself closed it.
 	if strings.HasPrefix(c.Expect, "forward") || c.kept {
 		_ = conn.CloseWrite()
 	}
@@ -165,7 +165,7 @@ func (c lyingRequest) send(t *testing.T, conn halfConn) int {
 	return status
 }
 
-// compare holds what arrived against what the case expects.
+// compare compares the received messages with the expected ones.
 func (c lyingRequest) compare(t *testing.T, u *rawUpstream, status int) {
 	t.Helper()
 	expect, want, _ := strings.Cut(c.Expect, " ")
@@ -203,7 +203,7 @@ type rawUpstream struct {
 	raw      bytes.Buffer
 	messages []string // METHOD TARGET "BODY"
 	broken   int      // connections that ended within a message
-	stuck    int      // connections that nobody ended
+	stuck    int      // connections that were never closed
 }
 
 func newRawUpstream(t *testing.T) *rawUpstream {

@@ -38,8 +38,8 @@ const (
 )
 
 // squidNet is a network whose only way out is a Squid that asks for a password:
-// devproxy is on side B, Squid and the relay on side A, on whose loopback
-// nobody else can reach it. Names resolve on side B only for Squid.
+// devproxy is on side B, Squid and the relay on side A, on whose loopback no
+// one else can reach it. Names resolve on side B only for Squid.
 type squidNet struct {
 	t    *testing.T
 	link *wan.Link
@@ -257,7 +257,8 @@ func (n *squidNet) share() string {
 	return strings.TrimSuffix(public, "/") + "/"
 }
 
-// squidUpstream answers with the sum of what it gets, and sends much.
+// squidUpstream answers with the checksum of the request's body, and sends a
+// long response.
 func squidUpstream(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/hello":

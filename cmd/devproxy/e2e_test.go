@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// demoLimit is for the demo with everything it builds and installs.
+// demoLimit limits the demo with everything it builds and installs.
 const demoLimit = 6 * time.Minute
 
 // TestE2EDemo runs what `make demo` runs, with Vite and without, until every

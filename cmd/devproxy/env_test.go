@@ -147,7 +147,7 @@ func TestEnvBundle(t *testing.T) {
 		t.Errorf("mode %v, want what others may read", before.Mode())
 	}
 
-	// A shell with a file of its own has a bundle of its own.
+	// A shell with a file of its own has its own bundle.
 	own := "SSL_CERT_FILE=" + corporate.RootFile()
 	ownPath := bundleIn(t, home, own)
 	if ownPath == path {

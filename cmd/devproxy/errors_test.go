@@ -57,7 +57,7 @@ func everyCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	}
 }
 
-// TestEveryValueCompletes: each flag and each argument completes what it takes, or
+// TestEveryValueCompletes: each flag and each argument completes its values, or
 // nothing, and files only where it takes files.
 func TestEveryValueCompletes(t *testing.T) {
 	root := newRootCmd(&streams{Out: io.Discard, Err: io.Discard})

@@ -412,8 +412,8 @@ func (s *sharedFramework) normal(path string) string {
 	return path
 }
 
-// hides asks for the tools. That the server itself answers is noted, since a
-// request that nobody answers proves nothing.
+// hides requests the tools. It checks that the server itself answers them,
+// since a request without an answer proves nothing.
 func (s *sharedFramework) hides(t *testing.T) {
 	client := s.relay.visitor(t, "h2")
 	for _, line := range s.hidden {
@@ -452,7 +452,7 @@ func (s *sharedFramework) fails(t *testing.T) {
 	}
 }
 
-// callVite calls what the server of Vite, whose base is given, does for clients.
+// callVite calls the functions of a Vite server, whose base is given.
 func callVite(base string) func(*testing.T, *sharedFramework) {
 	calls := []string{
 		`{"type":"custom","event":"nuxt:devtools:rpc","data":"[{\"m\":1,\"a\":2,\"i\":4,\"t\":5},\"getServerConfig\",[],[],\"1\",\"q\"]"}`,

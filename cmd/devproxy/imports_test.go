@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"devproxy/scaffold":            {"devproxy/scaffold/...", "hcl"},
 	"devproxy/scaffold/javascript": {},
 
-	// What a user has allowed, kept with localca's files; effects are plan's.
+	// The user's consents, kept with localca's files; effects are plan's.
 	"devproxy/consent": {"devproxy/failure", "devproxy/plan", "localca"},
 	// What identifies a user to relays, kept with localca's files.
 	"devproxy/credentials": {"devproxy/failure", "localca", "tunnel"},
@@ -66,12 +66,12 @@ var allowed = map[string][]string{
 	// too, and imports nothing because every package may use it.
 	"tunnel/field": {},
 
-	// What a client is shown when devproxy or the relay answers by itself. An error
-	// of any package says how it is shown.
+	// The pages that devproxy and the relay send themselves. An error of any
+	// package has its own page.
 	"tunnel/page": {"tunnel/field"},
 
-	// What strangers can make a process hold, counted in one place on both sides, and
-	// what counts as one stranger's network.
+	// The memory that strangers can make a process hold, counted in one place on
+	// both sides, and the definition of one stranger's network.
 	"tunnel/budget": {},
 
 	"tunnel":       {"tunnel/budget"},
@@ -88,7 +88,7 @@ var allowed = map[string][]string{
 	// What both ends of a tunnel need.
 	"tunnel/websocket": {},
 
-	// What the errors of sockets mean, on all systems.
+	// The meaning of socket errors, on all systems.
 	"tunnel/neterror": {},
 
 	// How both forwarders pass a response and an upgraded connection on, so that
@@ -209,7 +209,8 @@ func TestReadmeDependencies(t *testing.T) {
 	}
 }
 
-// firstCells returns what is in backticks in the first cells of a table, sorted.
+// firstCells returns the text in backticks in the first cells of a table,
+// sorted.
 func firstCells(table string) []string {
 	var all []string
 	for line := range strings.Lines(table) {

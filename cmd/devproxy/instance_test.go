@@ -41,7 +41,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 	}()
 	for _, verbose := range []bool{false, true} {
 		var terminal, raw logBuffer
-		log.SetOutput(&raw) // where the standard library logs by itself
+		log.SetOutput(&raw) // where the standard library logs directly
 		newLog(&terminal, verbose)
 		unsolicited(t)
 		deadline := time.Now().Add(5 * time.Second)

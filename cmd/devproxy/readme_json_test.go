@@ -17,7 +17,7 @@ import (
 
 // TestReadmeJSON compares the tables of README.md with the Go types: each event
 // and each object has the fields of its type, none is missing, and each object
-// in a field has a row of its own.
+// in a field has its own row.
 func TestReadmeJSON(t *testing.T) {
 	source := parseJSON(t)
 	page := readText(t, "README.md")

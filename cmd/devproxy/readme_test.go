@@ -20,11 +20,11 @@ func readText(t *testing.T, path string) string {
 	return string(text)
 }
 
-// readmeLines bounds README.md, which is for someone who decides and starts.
+// readmeLines limits README.md, which is for a reader who decides and starts.
 const readmeLines = 170
 
-// TestReadme holds README to what is there: its Proxyfiles, and those of
-// hcl/README.md, are valid and formatted, its make targets exist.
+// TestReadme checks README.md against the repository: its Proxyfiles, and those
+// of hcl/README.md, are valid and formatted, its make targets exist.
 func TestReadme(t *testing.T) {
 	readme := readText(t, "../../README.md")
 	if lines := strings.Count(readme, "\n"); lines > readmeLines {

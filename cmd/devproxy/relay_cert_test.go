@@ -176,7 +176,7 @@ func TestRelayCertPreferred(t *testing.T) {
 	}
 }
 
-// TestRelayCertWarnings: what is said of a certificate, and when.
+// TestRelayCertWarnings: the warnings about a certificate, and their times.
 func TestRelayCertWarnings(t *testing.T) {
 	const day = 24 * time.Hour
 	now := time.Now()

@@ -109,7 +109,7 @@ func (p *relayProcess) read(out *os.File) {
 	}
 }
 
-// expect waits for an event, and remembers who serves.
+// expect waits for an event, and remembers the serving process.
 func (p *relayProcess) expect(name string) map[string]any {
 	p.t.Helper()
 	for {
@@ -205,7 +205,7 @@ func (p *relayProcess) share(app http.Handler) string {
 	}
 }
 
-// uploadApp counts what is uploaded, and echoes WebSockets.
+// uploadApp counts uploaded bytes, and echoes WebSockets.
 func uploadApp(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/ws" {
 		echoMessages(w, r)

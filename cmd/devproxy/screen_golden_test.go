@@ -67,7 +67,7 @@ func TestScreenShare(t *testing.T) {
 		}
 		defer func() {
 			_ = relay.Process.Signal(os.Interrupt)
-			_ = relay.Wait() // it has done what it is here for
+			_ = relay.Wait() // it has done its job
 		}()
 		s.open()
 		s.run("clear; until grep -o 'https.*' " + out.Name() + "; do sleep 0.1; done")

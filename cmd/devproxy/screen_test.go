@@ -88,7 +88,7 @@ func (s *screen) write(name, text string) {
 	}
 }
 
-// tmux runs a command of tmux's and returns what it printed.
+// tmux runs a tmux command and returns its output.
 func (s *screen) tmux(args ...string) string {
 	s.t.Helper()
 	cmd := exec.Command("tmux", append([]string{"-S", s.socket, "-f", "/dev/null"}, args...)...)
@@ -140,7 +140,7 @@ func (s *screen) press(keys ...string) {
 	s.tmux(append([]string{"send-keys", "-t", "s"}, keys...)...)
 }
 
-// shown is what the screen shows, without the empty lines at its end.
+// shown returns the screen's text, without the empty lines at its end.
 func (s *screen) shown() string {
 	s.t.Helper()
 	return strings.TrimRight(s.tmux("capture-pane", "-p", "-t", "s"), "\n") + "\n"

@@ -21,8 +21,8 @@ import (
 	"github.com/devproxy/devproxy/localca"
 )
 
-// scriptPatience bounds what a transcript waits for; only a failing one waits
-// so long.
+// scriptPatience limits the waits of a transcript; only a failing one waits
+// this long.
 const scriptPatience = 20 * time.Second
 
 // scriptListener is the program `listener`: a server that prints its port and

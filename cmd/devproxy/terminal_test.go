@@ -347,8 +347,8 @@ func line(t *testing.T, from *os.File, text string) string {
 	}
 }
 
-// TestPipeCloses stops when nobody reads what is printed any more: it finishes a
-// request that is under way, and removes its files.
+// TestPipeCloses: devproxy stops when its output is no longer read: it finishes
+// a request that is under way, and removes its files.
 func TestPipeCloses(t *testing.T) {
 	for name, test := range map[string]struct {
 		flags string
@@ -378,7 +378,7 @@ func TestPipeCloses(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				_, _ = p.devproxy("share", "--relay", "share.localhost:1") // what came of it does not matter
+				_, _ = p.devproxy("share", "--relay", "share.localhost:1") // the result does not matter
 			}
 			waitUntilRefused(t, url)
 			release()

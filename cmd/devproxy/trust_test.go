@@ -16,7 +16,7 @@ import (
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// runTrustVerb runs devproxy and returns its exit code and what it printed.
+// runTrustVerb runs devproxy and returns its exit code and output.
 func runTrustVerb(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "devproxy", args...)
@@ -198,7 +198,7 @@ func TestAskedForRoot(t *testing.T) {
 	}
 }
 
-// TestRootTwice is a store that holds two roots, each with a command of its own.
+// TestRootTwice is a store that holds two roots, each with its own command.
 func TestRootTwice(t *testing.T) {
 	touch, dir := trustTool(t, "touch"), t.TempDir()
 	run := trustRun{streams: &streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, opts: trustOptions{yes: true}}

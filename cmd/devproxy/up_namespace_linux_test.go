@@ -183,7 +183,8 @@ func readBody(t *testing.T, from io.Reader) string {
 	return string(body)
 }
 
-// TestUpWithoutPermissionFor443 falls back and says why, and what would help.
+// TestUpWithoutPermissionFor443: up falls back, and prints the reason and the
+// fix.
 func TestUpWithoutPermissionFor443(t *testing.T) {
 	enterNamespace(t, "1024")
 	dir := nobodysProject(t)

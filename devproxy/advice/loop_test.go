@@ -89,7 +89,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// TestAgain: what may be meant is stopped when it does not end.
+// TestAgain: a redirect that may be intended is stopped when it loops.
 func TestAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a Again

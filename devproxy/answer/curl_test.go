@@ -67,7 +67,7 @@ func TestCurl(t *testing.T) {
 		t.Errorf("an empty file: %q", got)
 	}
 
-	// A download goes on where it stopped.
+	// A download continues where it stopped.
 	part := filepath.Join(t.TempDir(), "part")
 	write(t, part, text[:4321])
 	curl(t, "-C", "-", "-o", part, at+"/a.txt")

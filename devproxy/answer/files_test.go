@@ -94,7 +94,7 @@ func TestFilesSPA(t *testing.T) {
 		{"/assets/gone.js", script, ""},
 		{"/assets/gone.js", nil, ""},
 		{"/about", page, "about"},
-		// What may not be looked up is not an unknown path.
+		// A path that must not be looked up is not an unknown path.
 		{"/.env", page, ""},
 		{"/.well-known/x", page, ""},
 		{"/a%2Fb", page, ""},
@@ -171,7 +171,7 @@ func TestFilesConditional(t *testing.T) {
 	}
 }
 
-// TestFilesKeepsRouteHeaders has what a route says win over the defaults.
+// TestFilesKeepsRouteHeaders: a route's headers win over the defaults.
 func TestFilesKeepsRouteHeaders(t *testing.T) {
 	f := tree(t, site())
 	for rest, field := range map[string]string{"/about": "Content-Type", "/assets/app.js": "Cache-Control", "/guide": "Cache-Control"} {

@@ -87,7 +87,7 @@ func TestTraversal(t *testing.T) {
 	}
 }
 
-// TestLinksInside keeps the guards from refusing what is allowed.
+// TestLinksInside: the guards do not refuse allowed links.
 func TestLinksInside(t *testing.T) {
 	_, open := trap(t)
 	for rest, want := range map[string]string{

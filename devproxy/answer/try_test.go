@@ -71,7 +71,7 @@ func TestTry(t *testing.T) {
 	if w, answered, _ := try(f, "GET", "/app.css", http.Header{"Range": {"bytes=0-0"}}); !answered || w.Code != 206 {
 		t.Errorf("range: %d", w.Code)
 	}
-	// What comes later is found, the folder included.
+	// Files that appear later are found, the folder included.
 	later := &plan.Files{Dir: filepath.Join(filepath.Dir(f.Dir), "later"), Text: "later"}
 	if _, answered, err := try(later, "GET", "/a.js", nil); answered || err != nil {
 		t.Errorf("a folder that is not there: %t, %v", answered, err)

@@ -119,8 +119,8 @@ func TestFindAsGitMakesIt(t *testing.T) {
 	}
 }
 
-// TestFindLies: a folder does not get at the consents of a repository by what
-// it says itself. Each lie is one part of a real worktree that is not right.
+// TestFindLies: a folder does not get the consents of a repository by its own
+// claims. Each lie is one part of a real worktree that is not right.
 func TestFindLies(t *testing.T) {
 	for name, lie := range map[string]func(t *testing.T, main, tree, evil string){
 		"a link to the repository": func(t *testing.T, main, _, evil string) {
@@ -182,8 +182,8 @@ func TestFindLies(t *testing.T) {
 	}
 }
 
-// TestFindWorktreeParts: a worktree that is right but for one thing is a folder
-// of its own.
+// TestFindWorktreeParts: a worktree that is right but for one thing is its own
+// folder.
 func TestFindWorktreeParts(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, admin, tree string){
 		"no commondir":        func(t *testing.T, admin, _ string) { os.Remove(filepath.Join(admin, "commondir")) },
@@ -209,8 +209,8 @@ func TestFindWorktreeParts(t *testing.T) {
 	}
 }
 
-// TestFindForeign: another user's ".git" in a folder above makes no project of
-// what is below it.
+// TestFindForeign: another user's ".git" in a folder above does not make a
+// project of the folders below it.
 func TestFindForeign(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -114,7 +114,7 @@ func TestStoreResolved(t *testing.T) {
 	}
 }
 
-// TestStoreKeepsOneOfEach: what is covered is not kept twice.
+// TestStoreKeepsOneOfEach: a covered effect is not stored twice.
 func TestStoreKeepsOneOfEach(t *testing.T) {
 	s, p := NewStore(t.TempDir(), ""), Project{"/one", "/one"}
 	mustAllow(t, s, p, redirect("A"), redirect("A"))

@@ -7,8 +7,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/leaktest"
 )
 
-// TestMain runs the tests, or what a test has this binary do as another
-// process, and fails when a goroutine of ours outlives the tests.
+// TestMain runs the tests, or runs this binary as a test's child process, and
+// fails when a goroutine of ours outlives the tests.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(runRole(role))

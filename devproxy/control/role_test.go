@@ -20,9 +20,9 @@ const (
 	folderVariable  = "CONTROL_TEST_FOLDER"
 )
 
-// runRole is a process of its own. "up" waits for a byte on standard input,
-// acquires the folder, says so, and serves until it is told to go down.
-// "connect" says whether somebody else's instance answers.
+// runRole is its own process. "up" waits for a byte on standard input, acquires
+// the folder, says so, and serves until it is told to go down. "connect" says
+// whether somebody else's instance answers.
 func runRole(role string) int {
 	dir, folder := os.Getenv(runtimeVariable), os.Getenv(folderVariable)
 	var err error
@@ -89,7 +89,7 @@ func start(t *testing.T, role, dir, folder string) *process {
 	return &process{cmd, stdin, bufio.NewScanner(stdout)}
 }
 
-// line is what the process prints next; "" when it has ended.
+// line returns the next line of the process; "" when it has ended.
 func (p *process) line() string {
 	p.lines.Scan()
 	return p.lines.Text()

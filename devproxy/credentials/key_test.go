@@ -106,7 +106,7 @@ func TestShareKeyTogether(t *testing.T) {
 	}
 }
 
-// TestShareKeyIsPrivate: nobody else can read it, whatever it was before.
+// TestShareKeyIsPrivate: no one else can read it, whatever its mode was before.
 func TestShareKeyIsPrivate(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("files have no modes here")

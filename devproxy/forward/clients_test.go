@@ -100,8 +100,8 @@ func (r *rapid) cancel(made bool) error {
 	return r.WriteRSTStream(r.next-2, http2.ErrCodeCancel)
 }
 
-// TestRapidReset: what a client cancels counts until the upstream has ended it,
-// and meanwhile others are served.
+// TestRapidReset: a cancelled request counts until the upstream has ended it,
+// and other clients are served in the meantime.
 func TestRapidReset(t *testing.T) {
 	for name, made := range map[string]bool{"rapid reset": false, "made you reset": true} {
 		t.Run(name, func(t *testing.T) {
@@ -188,7 +188,7 @@ func eventually(t *testing.T, holds func() bool) {
 	}
 }
 
-// count is what a client has under way.
+// count returns a client's exchanges in progress.
 func (c *Clients) count(id any) (live, abandoned int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,7 +238,7 @@ func (c *Clients) quiet(t *testing.T, cl *client) (ours, theirs net.Conn) {
 func TestClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Clients{MaxPerClient: 3, MaxAbandoned: 4}
-		// Without a cancelled exchange nobody waits.
+		// Without a cancelled exchange no one waits.
 		var all []*client
 		for range 4 {
 			all = append(all, begun(t, c, "a"))
@@ -256,7 +256,7 @@ func TestClients(t *testing.T) {
 		second, third := begun(t, c, "a"), begun(t, c, "a")
 		mustWait(t, c, "a")
 		c.end(begun(t, c, "b"))
-		// One that ends lets one that waits in.
+		// When an exchange ends, a waiting one begins.
 		entered := make(chan *client)
 		go func() {
 			cl, _ := c.begin(t.Context(), "a")
@@ -266,7 +266,7 @@ func TestClients(t *testing.T) {
 		c.end(second)
 		fourth := <-entered
 		mustWait(t, c, "a")
-		// So does an upstream that answers.
+		// An answer of the upstream has the same effect.
 		go upstream.Write([]byte("H"))
 		synctest.Wait()
 		if live, abandoned := c.count("a"); live != 2 || abandoned != 0 {
@@ -308,7 +308,7 @@ func TestAbandonedIsBounded(t *testing.T) {
 		if _, n := c.count("worst"); n != 3 {
 			t.Errorf("%d are counted", n)
 		}
-		// What is never answered is closed in time.
+		// An exchange that is never answered is closed in time.
 		time.Sleep(abandonedTime - 50*time.Millisecond)
 		synctest.Wait()
 		if _, n := c.count("other"); n != 1 {
@@ -505,7 +505,7 @@ func TestTakenOver(t *testing.T) {
 	if n := raw.closed.Load(); n != 0 {
 		t.Errorf("closed %d times", n)
 	}
-	// One that is not taken over is closed.
+	// A connection that is not taken over is closed.
 	other := newWatchedConn(raw, &connections{}, &dialling{}, time.Now())
 	other.onAbandon(func(*watchedConn) bool { return false })
 	_ = other.Close()

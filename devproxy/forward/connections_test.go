@@ -255,7 +255,7 @@ func TestOpenings(t *testing.T) {
 		if e := <-err; !errors.Is(e, context.Canceled) || <-through != 0 {
 			t.Errorf("a request that left: %v", e)
 		}
-		// One that gets a connection which came free opens none.
+		// A request that gets a free connection opens none.
 		served := &attempt{member: &member{}}
 		_, err = wait(&served.claim)
 		s.take(first[0].answer(), served)
@@ -350,7 +350,7 @@ func TestAFullPoolOpensNoMore(t *testing.T) {
 		if _, err := s.admit(t.Context(), &claim{}, true); err != nil || time.Since(start) != lastingTime {
 			t.Errorf("one more after %v: %v", time.Since(start), err)
 		}
-		// Those that wait for an answer for long count no longer.
+		// Connections that wait for an answer for long no longer count.
 		for _, r := range busy[1:] {
 			r.c.dialling.since = time.Now().Add(-lastingTime)
 			s.opening.add(r.c.dialling)

@@ -243,7 +243,7 @@ func TestAVisitorWhoLeavesIsHeldNoLonger(t *testing.T) {
 		if !errors.Is(err, ErrClientGone) || !errors.Is(err, ErrAborted) {
 			t.Error(err)
 		}
-		time.Sleep(time.Second) // nobody looks any more
+		time.Sleep(time.Second) // no one looks any more
 		synctest.Wait()
 	})
 }

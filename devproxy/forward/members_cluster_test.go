@@ -171,7 +171,7 @@ func (c *cluster) close() {
 	}
 }
 
-// ask sends one request and returns who answered.
+// ask sends one request and returns the member that answered.
 func (c *cluster) ask(r *http.Request) (*httptest.ResponseRecorder, Report) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), time.Minute) // of the bubble's: who waits longer waits for ever
@@ -183,7 +183,7 @@ func (c *cluster) ask(r *http.Request) (*httptest.ResponseRecorder, Report) {
 	return w, report
 }
 
-// answers is who answers n requests, one after the other.
+// answers returns the members that answer n requests, one after the other.
 func (c *cluster) answers(n int) (names string) {
 	c.t.Helper()
 	for range n {

@@ -118,7 +118,7 @@ func TestASecureVisitGetsASecureCookie(t *testing.T) {
 	}
 }
 
-// Nobody is asked in vain again and again, and nobody for ever.
+// No failing member is tried again and again, and none is left out forever.
 func TestAMemberThatRefusesRests(t *testing.T) {
 	inBubble(t, plan.Upstream{}, "ab", "", func(t *testing.T, c *cluster) {
 		c.at("a").kill()

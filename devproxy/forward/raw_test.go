@@ -62,7 +62,7 @@ func answering(t *testing.T, answer string) plan.Member {
 	})
 }
 
-// get asks p and returns the answer with its body read.
+// get sends a request to p and returns the response with its body read.
 func (p *proxy) get(t *testing.T, path string) (*http.Response, string) {
 	t.Helper()
 	res, err := p.client().Get(p.URL + path)

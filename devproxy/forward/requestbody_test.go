@@ -102,7 +102,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// TestStalledUploads: uploads that nobody reads, and those that are held, share
+// TestStalledUploads: uploads that no one reads, and those that are held, share
 // one bound. The connection with the most of them loses some; another client's
 // upload goes on.
 func TestStalledUploads(t *testing.T) {

@@ -25,7 +25,7 @@ import (
 // patience bounds what should happen at once; only a failing test waits for it.
 const patience = 10 * time.Second
 
-// testTLS is a certificate of its own for shop.localhost and the loopbacks.
+// testTLS is its own certificate for shop.localhost and the loopbacks.
 func testTLS(t testing.TB) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -137,7 +137,7 @@ type upstream struct {
 	raw      bytes.Buffer
 	messages []received
 	broken   int // connections that ended within a message
-	stuck    int // connections that nobody ended
+	stuck    int // connections that were never closed
 }
 
 func newUpstream(t testing.TB) *upstream {

@@ -207,7 +207,7 @@ func TestWhoListens(t *testing.T) {
 	}
 }
 
-// TestTwins: two servers on one port, each on an address of its own.
+// TestTwins: two servers on one port, each on its own address.
 func TestTwins(t *testing.T) {
 	pid, port := holding(t, t.TempDir())
 	if _, _, ok := Twins(port); ok {

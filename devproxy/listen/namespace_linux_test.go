@@ -105,7 +105,7 @@ func inNamespace(t *testing.T, ns namespace) opening {
 	return o
 }
 
-// TestNamedPortIsNotReplaced asks for ports that may not be bound, or are
+// TestNamedPortIsNotReplaced requests ports that may not be bound, or are
 // taken: nothing is used instead, and the error has the fix.
 func TestNamedPortIsNotReplaced(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -193,7 +193,7 @@ func TestDefaultPortsTaken(t *testing.T) {
 			if f.Got != test.got || f.Reason != Taken || f.Holder.User != "root" {
 				t.Errorf("fallback %+v, holder %+v", f, f.Holder)
 			}
-			// Another port than 8443 has a reason of its own.
+			// Another port than 8443 has its own reason.
 			if next := f.Next; (next != nil) != (test.got != 8443) || next != nil && (next.User != "root" || !strings.HasSuffix(f.String(), " on 8443")) {
 				t.Errorf("%s: %+v has 8443", f, next)
 			}

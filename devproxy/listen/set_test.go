@@ -57,8 +57,8 @@ func TestWrongAddresses(t *testing.T) {
 	}
 }
 
-// TestApplyTheSame keeps the sockets: a free port that was picked is what was
-// asked for.
+// TestApplyTheSame keeps the sockets: a free port that was picked is the
+// request.
 func TestApplyTheSame(t *testing.T) {
 	cfg := Config{HTTPS: ":0", HTTP: "127.0.0.1:0"}
 	s, err := open(t, cfg)

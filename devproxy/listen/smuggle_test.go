@@ -43,8 +43,8 @@ func TestSmuggle(t *testing.T) {
 				status = response.StatusCode
 				io.Copy(io.Discard, response.Body)
 			}
-			// What is refused or broken is closed by the server: our side is
-			// still open, unless the case itself closed it.
+			// Refused and broken connections are closed by the server: our side
+			// is still open, unless the case itself closed it.
 			if expect == "forward" {
 				conn.CloseWrite()
 			}
@@ -60,7 +60,7 @@ func TestSmuggle(t *testing.T) {
 	}
 }
 
-// compare holds what arrived against what the case expects.
+// compare compares the received messages with the expected ones.
 func (u *upstream) compare(t *testing.T, c smuggle.Case, status int) {
 	t.Helper()
 	u.finish()

@@ -36,8 +36,8 @@ func asks(t *testing.T, s *State, route *plan.Route) (asked bool) {
 	return asked
 }
 
-// TestSavesAndTheCache: what is kept stays through a save, unless the route
-// would be answered in another way.
+// TestSavesAndTheCache: stored responses survive a save, unless the route would
+// be answered in another way.
 func TestSavesAndTheCache(t *testing.T) {
 	header := []plan.Header{{Name: "X-A", Value: "1"}}
 	for name, test := range map[string]struct {

@@ -13,8 +13,8 @@ import (
 
 const secretValue = "s3cr3t-t0ken"
 
-// effectsPlan is the plan of a Proxyfile in a folder of its own, with the
-// secret in $SECRET and a port in $PORT. The folder is DIR in text.
+// effectsPlan is the plan of a Proxyfile in its own folder, with the secret in
+// $SECRET and a port in $PORT. The folder is DIR in text.
 func effectsPlan(t *testing.T, text string) (p *Plan, dir string) {
 	t.Helper()
 	base, err := filepath.EvalSymlinks(t.TempDir())

@@ -7,7 +7,7 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// to is an upstream on a port, written on a line of its own.
+// to is an upstream on a port, written on its own line.
 func to(port uint16) *hcl.Upstream {
 	text := fmt.Sprintf(":%d", port)
 	return members(hcl.Member{Scheme: hcl.SchemeHTTP, Port: port, Text: text})

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// insideVariable names the test that runs in a process of its own.
+	// insideVariable names the test that runs in its own process.
 	insideVariable = "TRUST_TEST_INSIDE"
 	// dialVariable is an address: the test binary is then a Go program that
 	// connects there with the roots it finds by itself.

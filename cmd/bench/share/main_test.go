@@ -9,8 +9,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/leaktest"
 )
 
-// TestMain runs the tests, or what a benchmark has this binary do as another
-// process, and fails when a goroutine of ours outlives the tests.
+// TestMain runs the tests, or runs this binary as a benchmark's child process,
+// and fails when a goroutine of ours outlives the tests.
 func TestMain(m *testing.M) {
 	if text := os.Getenv(specVariable); text != "" {
 		if err := runRole(text); err != nil {

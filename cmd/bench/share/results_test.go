@@ -21,7 +21,7 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
-// TestMedian: each figure has a median of its own, errors add up, and the worst
+// TestMedian: each figure has its own median, errors add up, and the worst
 // count of successes stays.
 func TestMedian(t *testing.T) {
 	facts := &sessionFacts{Lanes: 4}

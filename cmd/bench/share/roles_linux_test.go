@@ -75,7 +75,7 @@ func TestVisitors(t *testing.T) {
 	}
 }
 
-// TestProcess reads of a child what the system knows better.
+// TestProcess compares a child's figures with the system's.
 func TestProcess(t *testing.T) {
 	c := again(t, `{"role":"upstream","addr":"127.0.0.1:0"}`)
 	var m message

@@ -117,7 +117,7 @@ func TestStalled(t *testing.T) {
 	})
 }
 
-// TestFailures: what fails is counted and told, and so is what is too short.
+// TestFailures: failed and truncated responses are counted and reported.
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fakeClient{fail: func(n int64) error {

@@ -24,8 +24,8 @@ func get(ctx context.Context, path string, fields ...string) *http.Request {
 	return r
 }
 
-// TestHerd: however many requests there are for what is not kept, the upstream gets one request,
-// and each gets the whole answer.
+// TestHerd: for any number of requests for a response that is not stored, the
+// upstream gets one request, and each client gets the whole response.
 func TestHerd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(10 << 20)
@@ -61,8 +61,8 @@ func TestHerd(t *testing.T) {
 	})
 }
 
-// TestHerdForItself: those who may not have an answer ask at once, not one after
-// the other.
+// TestHerdForItself: clients that may not have a shared response send their own
+// requests at once, not one after the other.
 func TestHerdForItself(t *testing.T) {
 	for name, header := range map[string][]string{
 		"private": {"Cache-Control", "private"}, "stale": {"Cache-Control", "max-age=0"}, "a cookie": {"Cache-Control", "max-age=60", "Set-Cookie", "a=b"},
@@ -95,8 +95,8 @@ func TestHerdForItself(t *testing.T) {
 	}
 }
 
-// TestFirstLeaves: who began may leave without those who joined noticing; when
-// all have left, it is not read on.
+// TestFirstLeaves: the client that began a fetch may leave without an effect on
+// those that joined. When all have left, the fetch stops.
 func TestFirstLeaves(t *testing.T) {
 	for _, followers := range []int{0, 1, 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -221,8 +221,9 @@ func TestEndless(t *testing.T) {
 	})
 }
 
-// TestTooLong: an answer that turns out too long reaches who began, whole, and
-// is not kept; those who had joined are broken off, never cut short.
+// TestTooLong: a response that turns out too long reaches the client that began
+// the fetch, whole, and is not stored. Clients that had joined get an error,
+// never a short response.
 func TestTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(400_000)
@@ -302,7 +303,8 @@ func TestBrokenOff(t *testing.T) {
 	})
 }
 
-// TestOvertaken: what was on its way when its URI was changed is not kept.
+// TestOvertaken: a response that was arriving when its URI was changed is not
+// stored.
 func TestOvertaken(t *testing.T) {
 	for name, change := range map[string]func(*Cache){
 		"by a POST": func(c *Cache) {
@@ -336,7 +338,8 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// TestBound: what is kept never takes more than the size, whatever is requested.
+// TestBound: stored responses never take more than the size, whatever is
+// requested.
 func TestBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 300_000

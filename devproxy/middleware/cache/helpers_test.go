@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// up is what the upstream answers.
+// up is the upstream's response.
 type up struct {
 	status int // 200 when left out
 	header []string

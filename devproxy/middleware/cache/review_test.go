@@ -186,7 +186,7 @@ func TestLost(t *testing.T) {
 	})
 }
 
-// TestPanicBehind: a panic in the background ends the process of nobody.
+// TestPanicBehind: a panic in the background does not end the process.
 func TestPanicBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -203,8 +203,8 @@ func TestPanicBehind(t *testing.T) {
 	})
 }
 
-// TestTrailers: fields behind a body reach who asked, announced or not, and the
-// answer is not kept.
+// TestTrailers: trailers reach the client, announced or not, and the response
+// is not stored.
 func TestTrailers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -230,7 +230,7 @@ func TestTrailers(t *testing.T) {
 	})
 }
 
-// TestRendezvous: nobody waits for ever for somebody else's answer.
+// TestRendezvous: no client waits forever for another's response.
 func TestRendezvous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -283,8 +283,8 @@ func TestNothingWritten(t *testing.T) {
 	})
 }
 
-// TestCollapsedStatus: who waited for another's answer was forwarded with it
-// (RFC 9211 section 2.6).
+// TestCollapsedStatus: a request that waited for another's response was
+// collapsed (RFC 9211 section 2.6).
 func TestCollapsedStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -407,7 +407,8 @@ func TestPartsAreBounded(t *testing.T) {
 	})
 }
 
-// TestTooLongOnce: nobody is broken off by what is known to be too long.
+// TestTooLongOnce: no client is cut off by a response that is known to be too
+// long.
 func TestTooLongOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(400_000)

@@ -68,7 +68,7 @@ func TestCloudflared(t *testing.T) {
 			}
 			s.start(times, echo)
 			name := s.up()[0]
-			for range 2 { // each on a connection of its own
+			for range 2 { // each on its own connection
 				checkPage(t, s, name, protocol)
 			}
 			checkSocket(t, s, name)

@@ -16,7 +16,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// Every host has a tunnel of its own, to the same server.
+// Every host has its own tunnel, to the same server.
 func TestSeveralHosts(t *testing.T) {
 	var count atomic.Int32
 	names := make(map[string]bool)
