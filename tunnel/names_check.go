@@ -28,7 +28,7 @@ const sealed = "s"
 // checkClaim checks the parts that names are made of.
 func checkClaim(c Claim) error {
 	if len(c.Hosts) > MaxHosts {
-		return nameErrorf("share fewer: set share = false on some", "%d hosts are more than one share may have, which is %d", len(c.Hosts), MaxHosts)
+		return nameErrorf("share fewer: set share = false on some", "a share can have at most %d hosts, not %d", MaxHosts, len(c.Hosts))
 	}
 	if err := checkLinkOrName(c); err != nil {
 		return err

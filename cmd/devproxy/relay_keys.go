@@ -32,7 +32,7 @@ func newRelayKeysCmd(s *streams) *cobra.Command {
 	var opts relayKeysOptions
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "list the keys that a relay of yours knows, with their names",
+		Short: "list the keys that your own relay knows, with their names",
 		Long: `Lists the keys that have enrolled at the relay on this server, those that were revoked, and the plain names of each.
 Links are counted and not listed: anyone who knows a link can open it.
 

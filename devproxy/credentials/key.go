@@ -97,7 +97,7 @@ func (s Store) OpenKey(folder, file string) (*Key, error) {
 		return err
 	})
 	if err != nil {
-		return nil, failure.Errorf("give --key a file that it has made, or a new file in an existing folder", "%w", err)
+		return nil, failure.Errorf("give --key a file that devproxy created, or a new file in an existing folder", "%w", err)
 	}
 	sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
 	return openKey(filepath.Join(s.shares(), "key-"+hex.EncodeToString(sum[:16])), folder, file)

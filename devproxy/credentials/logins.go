@@ -48,8 +48,8 @@ type logins struct {
 var ErrNoRelay = errors.New("no relay is configured")
 
 // noRelay says what to do about ErrNoRelay.
-const noRelay = `to use a relay of yours: devproxy relay login HOST
-without a server, through another company's: devproxy relay login cloudflare, or localhost.run
+const noRelay = `to use your own relay: devproxy relay login HOST
+without a server, through a provider: devproxy relay login cloudflare, or localhost.run
 to try a link that works on this machine only: devproxy up --share --relay dev`
 
 // NoRelay returns cause with what to do about a missing relay.

@@ -317,8 +317,8 @@ func (a *agents) refuse(what string, key Key, from fmt.Stringer, err error) *tun
 var (
 	errFailed   = &tunnel.Refusal{Code: tunnel.CodeFailed, Message: "the relay has an internal error and cannot take the share now; its log has the details"}
 	errLeaving  = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay is about to stop; try again"}
-	errFull     = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files allows (ulimit -n), or as many of your network as it allows; try again later, or ask its operator to raise that limit"}
-	errSessions = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the key has newer sessions, and as many as it may have"}
+	errFull     = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the relay has as many shares as its limit of open files (ulimit -n) or its limit for your network allows; try again later, or ask its operator to raise that limit"}
+	errSessions = &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the key has reached its limit of sessions, and all of them are newer"}
 )
 
 // codedError is an error of the registry that agents get.

@@ -57,7 +57,7 @@ const (
 )
 
 // errKeys refuses a key beyond keysTotal.
-var errKeys = &QuotaError{"this relay keeps at most %d enrolled keys, and has that many; ask its operator to list yours in --authorized-keys", keysTotal}
+var errKeys = &QuotaError{"this relay has reached its limit of %d enrolled keys; ask its operator to list yours in --authorized-keys", keysTotal}
 
 func (q Quota) withDefaults() Quota {
 	return Quota{
@@ -200,10 +200,10 @@ func (t *nameTable) makeRoom(c NameClaim, fresh []string, now time.Time) (forgot
 		is    func(name string) bool
 		what  string
 	}{
-		{t.keys[c.Owner], quota.PlainPerKey, tunnel.PlainName, "this relay keeps at most %d plain names for a key, and has that many of yours; share under one of them, or without a name"},
-		{t.networks[c.From], quota.PlainPerNetwork, tunnel.PlainName, "this relay keeps at most %d plain names for a network, and has that many of yours; share under one of them, or without a name"},
-		{t.keys[c.Owner], quota.PerKey, everyName, "this relay keeps at most %d links for a key, and has that many of yours; share under the last one again"},
-		{t.networks[c.From], quota.PerNetwork, everyName, "this relay keeps at most %d names and links for a network, and has that many of yours; try again from another network"},
+		{t.keys[c.Owner], quota.PlainPerKey, tunnel.PlainName, "your key has reached this relay's limit of %d plain names; share under one of them, or without a name"},
+		{t.networks[c.From], quota.PlainPerNetwork, tunnel.PlainName, "your network has reached this relay's limit of %d plain names; share under one of them, or without a name"},
+		{t.keys[c.Owner], quota.PerKey, everyName, "your key has reached this relay's limit of %d links; share under the last one again"},
+		{t.networks[c.From], quota.PerNetwork, everyName, "your network has reached this relay's limit of %d names and links; try again from another network"},
 	} {
 		if !t.trim(bound.names, gone, bound.is, bound.most-count(fresh, bound.is), now) {
 			return nil, &QuotaError{bound.what, bound.most}
@@ -212,7 +212,7 @@ func (t *nameTable) makeRoom(c NameClaim, fresh []string, now time.Time) (forgot
 	for len(t.records)-len(gone)+len(fresh) > quota.Total {
 		name, ok := t.evictable(c, gone, now)
 		if !ok {
-			return nil, &QuotaError{"this relay keeps at most %d names and links, and has that many; try again tomorrow", quota.Total}
+			return nil, &QuotaError{"this relay has reached its limit of %d names and links; try again tomorrow", quota.Total}
 		}
 		gone[name] = struct{}{}
 	}
