@@ -112,7 +112,7 @@ func keep(res *http.Response, max int) *kept {
 	return k
 }
 
-// Read reads on, and keeps the beginning.
+// Read continues to read, and keeps a copy of the beginning.
 func (k *kept) Read(p []byte) (int, error) {
 	n, err := k.ReadCloser.Read(p)
 	room := k.max - len(k.seen)

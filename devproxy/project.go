@@ -12,15 +12,16 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// Loaded is a Proxyfile, its plan, and everything that is wrong with either.
+// Loaded is a Proxyfile, its plan, and the mistakes in both.
 type Loaded struct {
 	File        *hcl.File
 	Plan        *plan.Plan // incomplete when Diagnostics has errors
 	Diagnostics hcl.Diagnostics
 }
 
-// Load reads a Proxyfile with load, which is hcl.Load with its arguments, and plans
-// it for what env returns. File is what load returned, even with an error.
+// Load reads a Proxyfile with load, which is hcl.Load with its arguments, and
+// plans it with the Env that env returns. File is what load returned, even with
+// an error.
 func Load(load func() (*hcl.File, hcl.Diagnostics, error), env func(*hcl.File) plan.Env) (l Loaded, err error) {
 	l.File, l.Diagnostics, err = load()
 	if err != nil {

@@ -96,8 +96,8 @@ func (e ShareEvent) MovedHost() string {
 	return ""
 }
 
-// Explain returns what err says to the user, and the command or edit that helps,
-// which may be empty. Both are empty for nil.
+// Explain returns the text of err for the user, and the command or edit that
+// fixes it, which may be empty. Both are empty for nil.
 func Explain(err error) (text, fix string) {
 	if err == nil {
 		return "", ""

@@ -10,7 +10,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// ReasonAdded is why a host that a save has added is not shared.
+// ReasonAdded is the reason why a host that a save has added is not shared.
 const ReasonAdded = "added after the share started"
 
 // filterHosts returns p with the hosts for which reason returns "". The others are

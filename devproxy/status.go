@@ -31,7 +31,7 @@ const (
 	StateReady   = "ready" // answered by devproxy itself
 	// StateWithheld is the state of routes that need consent.
 	StateWithheld = "withheld"
-	// StateUnhealthy is the state of members whose health check fails, and for
+	// StateUnhealthy is the state of members whose health check fails, and of
 	// upstreams with no other member.
 	StateUnhealthy = "unhealthy"
 	// StateUnknown is the state of members before the first connection.

@@ -15,8 +15,9 @@ import (
 // or a WebSocket in it.
 type Lane struct {
 	Conn net.Conn
-	// Binding is what Binding returns for the TLS connection below Conn. The
-	// handshake signs it, so that it is valid on this connection alone.
+	// Binding is the result of the function Binding for the TLS connection
+	// below Conn. The handshake signs it, so that it is valid on this
+	// connection alone.
 	Binding []byte
 	// TCP is the socket below, for its loss figures; nil when unknown.
 	TCP *net.TCPConn

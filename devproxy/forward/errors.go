@@ -111,7 +111,7 @@ func (e *UnavailableError) Error() string {
 type UpstreamError struct {
 	Member string // ":3000"
 	// Reason says what went wrong: "closed the connection before it answered". Hint
-	// says what to do about it; it may be empty.
+	// is the fix; it may be empty.
 	Reason, Hint string
 	// Attempts are the addresses that were tried when none was reached.
 	Attempts []Attempt

@@ -68,7 +68,7 @@ func (x *Exchange) hops(r *http.Request) []string {
 	return r.Header[field.Hop]
 }
 
-// Report is what happened in an exchange.
+// Report describes an exchange.
 type Report struct {
 	// Member is the last member that was tried (":5173"); empty when none was.
 	Member string

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// State is whether an upstream accepts connections, as last seen.
+// State says whether an upstream accepts connections, as last seen.
 type State struct {
 	// Known is false until the first dial has ended.
 	Known bool

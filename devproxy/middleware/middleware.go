@@ -81,8 +81,8 @@ type State struct {
 	cache *cache.Cache
 }
 
-// NewState returns a state that has counted and kept nothing. attempts are the
-// guesses at passwords of route's host, which all its routes count together.
+// NewState returns an empty state. attempts are the guesses at passwords of
+// route's host, which all its routes count together.
 func NewState(route *plan.Route, attempts *access.Attempts) *State {
 	s := &State{attempts: attempts, proven: newProven()}
 	s.Update(route)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Changes is what differs between two plans, by the identity of routes. That
-// lines have moved is not a change.
+// Changes are the differences between two plans, by the identity of routes.
+// That lines have moved is not a change.
 type Changes struct {
 	Added, Removed []*Route
 	Changed        []Change

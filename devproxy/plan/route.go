@@ -75,8 +75,8 @@ func (h Header) String() string {
 	return h.Name + ": " + h.Value
 }
 
-// Label returns what tells the route apart within its host: its path, and what
-// else it requires: "/api", "/api (exact)", "/api (POST; X-Debug: 1)".
+// Label identifies the route within its host: its path and its other
+// conditions: "/api", "/api (exact)", "/api (POST; X-Debug: 1)".
 func (r *Route) Label() string {
 	var requires []string
 	if r.Exact {

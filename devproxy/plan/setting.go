@@ -92,8 +92,8 @@ func admits(s Setting) bool {
 	return guards(s)
 }
 
-// Access is which addresses may send requests. Deny takes precedence; an empty
-// Allow allows all others.
+// Access says which addresses may send requests. Deny takes precedence; an
+// empty Allow allows all others.
 type Access struct {
 	Allow, Deny []netip.Prefix // sorted
 }
@@ -184,8 +184,8 @@ func rateLimit(l *hcl.RateLimit) Setting {
 	return RateLimit{Count: l.Count, Per: l.Per, Burst: l.Burst, By: l.By}
 }
 
-// CORS is which other origins may read a route's responses (the Fetch Standard,
-// section 3.2).
+// CORS says which other origins may read a route's responses (the Fetch
+// Standard, section 3.2).
 type CORS struct {
 	// Any allows every origin, without credentials.
 	Any bool

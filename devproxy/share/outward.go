@@ -206,9 +206,9 @@ func outwardTrailer(h http.Header) {
 }
 
 // Advice returns sentences for the project's developer about a response to the
-// visitor v: one for each thing that works on this machine and not in the share, with
-// what to write. r is the request as Admit made it; h is the response's header as the
-// project wrote it.
+// visitor v: one for each feature that works on this machine but not in the
+// share, with its fix. r is the request as Admit made it; h is the response's
+// header as the project wrote it.
 func (s *Share) Advice(r *http.Request, h http.Header, status int, v Visitor) []string {
 	sentences := s.keptCookies(h, v)
 	if s.refusedForm(r, status) {

@@ -94,7 +94,7 @@ type Options struct {
 // change of the Proxyfile grants more attempts. Create it with NewAttempts.
 type Attempts = access.Attempts
 
-// NewAttempts returns a count of none.
+// NewAttempts returns Attempts that have counted nothing.
 func NewAttempts() *Attempts { return access.NewAttempts() }
 
 // Share is one state of a published project. It is immutable, and may be used
@@ -110,7 +110,7 @@ type Share struct {
 	machine *field.Machine
 }
 
-// New returns a share, or every reason why opts do not make one.
+// New returns a share, or all mistakes in opts.
 func New(opts Options) (*Share, error) {
 	names, err := newNames(&opts)
 	if err := errors.Join(err, checkGate(&opts), checkPaths("paths", opts.Paths), checkPaths("public", opts.Public), checkShow(opts.Show)); err != nil {
@@ -188,9 +188,9 @@ type Visitor struct {
 
 // URL is a public address of a share.
 type URL struct {
-	// URL is what to open: "https://shop-….t.example.com". If the gate needs the
-	// secret, the first URL contains it, and opens the other hosts too. Without a zone
-	// and Options.Together, every URL contains it.
+	// URL is the address to open: "https://shop-….t.example.com". If the gate needs
+	// the secret, the first URL contains it, and opens the other hosts too. Without
+	// a zone and Options.Together, every URL contains it.
 	URL string
 	// Local is the authority of the local host: "shop.localhost:8443".
 	Local string

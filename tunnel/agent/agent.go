@@ -3,8 +3,8 @@
 // passes on.
 //
 // The relay is reached over TLS 1.3, directly or through the proxy that the
-// environment names, and inside a WebSocket where only HTTPS passes.
-// Everything that fails on the way is an *Error that says where, and what helps.
+// environment names, and inside a WebSocket where only HTTPS passes. Every
+// failure is an *Error with its address, its cause and its fix.
 package agent
 
 import (
@@ -85,8 +85,8 @@ type Agent struct {
 	held    bool // whether there was a session before
 }
 
-// New returns an agent that Run starts. It has connected to nothing yet; Run returns
-// the error of options that are wrong.
+// New returns an agent. It does not connect yet; Run does, and returns the
+// error of invalid options.
 func New(opts Options) *Agent {
 	a := &Agent{
 		notify: opts.Notify, key: opts.Key, log: cmp.Or(opts.Log, slog.New(slog.DiscardHandler)), claim: opts.Claim, machine: thisMachine(), memory: budget.New(budget.Limits{Total: Memory}),

@@ -16,7 +16,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
-// Error is why an agent cannot share through its relay.
+// Error is the reason why an agent cannot share through its relay.
 type Error struct {
 	Reason Reason
 	// Op and Addr are the operation that failed and its address: "connect to",

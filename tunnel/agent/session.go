@@ -12,7 +12,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// Phase is how far an agent has come.
+// Phase is the state of an agent's connection.
 type Phase string
 
 // The phases.

@@ -14,7 +14,8 @@ import (
 	"sync/atomic"
 )
 
-// Limits are the most bytes that accounts hold together. Zero means no limit.
+// Limits are the maximum numbers of bytes that accounts hold together. Zero
+// means no limit.
 type Limits struct {
 	// Total limits the whole budget.
 	Total int64
@@ -94,7 +95,7 @@ func (h held) worse(other held) bool {
 	return h.used > other.used || h.used == other.used && h.moved < other.moved
 }
 
-// New returns a budget with nothing in it.
+// New returns an empty budget.
 func New(limits Limits) *Budget {
 	return &Budget{limits: limits, addresses: map[netip.Prefix]*address{}}
 }

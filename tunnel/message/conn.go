@@ -88,8 +88,8 @@ type scannedConn interface{ scanned() *Conn }
 // connKey is the context key of *Conn.
 type connKey struct{}
 
-// ConnContext is for http.Server.ConnContext; Refused needs it. It ignores connections
-// without a scanner.
+// ConnContext is the function for http.Server.ConnContext; Refused needs it. It
+// ignores connections without a scanner.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if s, ok := c.(scannedConn); ok {
 		return context.WithValue(ctx, connKey{}, s.scanned())
@@ -97,9 +97,9 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// ConnState is for http.Server.ConnState. It notifies the scanner that a handler has taken
-// the connection (after an upgrade the bytes are not HTTP), or that a request was answered
-// and the next may follow.
+// ConnState is the function for http.Server.ConnState. It notifies the scanner
+// that a handler has taken the connection (after an upgrade the bytes are not
+// HTTP), or that a request was answered and the next may follow.
 func ConnState(c net.Conn, state http.ConnState) {
 	s, ok := c.(scannedConn)
 	if !ok {

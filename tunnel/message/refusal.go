@@ -8,7 +8,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
-// Refusal is why a head was refused.
+// Refusal is the reason why a head was refused.
 type Refusal struct {
 	// Status is 400, 414, 417, 431 or 501.
 	Status int

@@ -41,7 +41,7 @@ func (w *writer) Header() http.Header { return w.header }
 // Unwrap lets http.ResponseController reach the writer below.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader decides what becomes of the response.
+// WriteHeader decides how the response is handled.
 func (w *writer) WriteHeader(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.inform(status)

@@ -3,9 +3,9 @@
 //
 // A flush goes through the encoder, so that a response shows as it arrives. It
 // never compresses event streams, gRPC, ranges, responses that have a coding
-// already or that Cache-Control: no-transform protects, small responses and
-// what does not shrink; the last is known only of what is not flushed before
-// its end. The compressed response is another representation: Vary has
+// already or that Cache-Control: no-transform protects, small responses, and
+// responses that do not shrink, which is known only if nothing is flushed
+// before the end. The compressed response is another representation: Vary has
 // Accept-Encoding, a strong ETag becomes weak (RFC 9110 section 8.8.1). The
 // upstream is sent the strong one again in If-None-Match and If-Match. The
 // response to a HEAD has a coding only where the GET is sure to have it.

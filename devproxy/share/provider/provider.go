@@ -1,9 +1,9 @@
-// Package provider has the carriers of a share other than a relay of one's own
+// Package provider has the carriers of a share other than a devproxy relay
 // (tunnel/agent): services that forward ports over SSH, and Cloudflare's quick
-// tunnels. A provider is not trusted. It chooses the public
-// names, it can read the traffic, and nothing that it says about a visitor makes the
-// visitor local. Its visitors meet the same gate, guard and field policy as those
-// of a relay.
+// tunnels. A provider is not trusted. It chooses the public names, it can read
+// the traffic, and nothing that it says about a visitor makes the visitor
+// local. Its visitors meet the same gate, guard and field policy as those of a
+// relay.
 package provider
 
 import (
@@ -95,8 +95,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// New returns a carrier of what opts say. It has connected to nothing yet; its Run
-// returns the error of opts that are wrong.
+// New returns a carrier for opts. It does not connect yet; Run does, and
+// returns the error of invalid opts.
 func (p Provider) New(opts Options) Carrier { return newCarrier(p, opts) }
 
 // Probe reports why the provider can't be used from here, as far as that shows
