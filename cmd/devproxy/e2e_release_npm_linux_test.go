@@ -153,7 +153,7 @@ type npmRegistry struct {
 	files    map[string][]byte
 
 	mu    sync.Mutex
-	asked []string // missing packages
+	asked []string // requests for missing packages
 }
 
 // startRegistry packs the packages of a folder and serves them as the public
