@@ -211,7 +211,7 @@ func do(ctx context.Context, client *http.Client, method, url string, fields ...
 	return reply{response.StatusCode, response.Header, string(body)}, err
 }
 
-// get is for tests of one request.
+// get serves tests of one request.
 func (s *site) get(url string, fields ...string) reply {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
@@ -299,7 +299,7 @@ func newDevServer(t testing.TB, name string) *devServer {
 	return d
 }
 
-// port is what a Proxyfile calls it.
+// port is its form in a Proxyfile.
 func (d *devServer) port() int {
 	at, _ := url.Parse(d.URL)
 	port, _ := strconv.Atoi(at.Port())

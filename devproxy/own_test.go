@@ -49,7 +49,7 @@ func TestWhatIsServedIsListedToThisMachine(t *testing.T) {
 			for _, accept := range []string{"*/*", "text/html"} {
 				got := s.plain("GET / HTTP/1.1\r\nHost: " + test.host + "\r\nAccept: " + accept + "\r\n" + test.fields + "Connection: close\r\n\r\n")
 				lists := strings.Contains(got.body, "//shop.localhost") && strings.Contains(got.body, "Proxyfile:")
-				// Nothing but the name that was asked for.
+				// Only the requested name.
 				body := strings.ReplaceAll(got.body, strings.TrimSuffix(test.host, ":8080"), "")
 				tells := strings.Contains(body, "shop.localhost") || strings.Contains(got.body, s.folder) || strings.Contains(got.body, "Proxyfile:")
 				if got.status != 404 || lists != test.want || tells != test.want {

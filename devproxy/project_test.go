@@ -71,8 +71,8 @@ func TestWithheldPage(t *testing.T) {
 	}
 }
 
-// TestWithheldPageOfAnOracle: what a value was computed to does not show on the
-// page of a route that is withheld for it.
+// TestWithheldPageOfAnOracle: the page of a withheld route does not show the
+// computed value that it is withheld for.
 func TestWithheldPageOfAnOracle(t *testing.T) {
 	p, save := consentProject(t, func(p *plan.Plan) (*plan.Plan, error) {
 		return p.Withhold(func(*plan.Effect) bool { return true }), nil
@@ -104,8 +104,8 @@ func TestWithheldPageOfAnOracle(t *testing.T) {
 	}
 }
 
-// TestConsentIsAskedFirst: what is refused is not bound for, nor served; what
-// was served goes on.
+// TestConsentIsAskedFirst: devproxy neither binds ports for a refused plan nor
+// serves it; the previous plan is still served.
 func TestConsentIsAskedFirst(t *testing.T) {
 	refused := errors.New("refused")
 	bound := 0
@@ -131,8 +131,8 @@ func TestConsentIsAskedFirst(t *testing.T) {
 	}
 }
 
-// TestConsentTakenBack: a file with a mistake does not keep alive what is no
-// longer allowed.
+// TestConsentTakenBack: a file with a mistake does not keep routes alive that
+// are no longer allowed.
 func TestConsentTakenBack(t *testing.T) {
 	denied := false
 	p, save := consentProject(t, func(p *plan.Plan) (*plan.Plan, error) {

@@ -309,8 +309,9 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// TestOneCache: HTTP/1.1 and HTTP/2 share what is kept, and visitors what is kept
-// for them. What one of them changes is asked for again by all.
+// TestOneCache: HTTP/1.1 and HTTP/2 share stored responses, and visitors share
+// those stored for them. After a change by one client, all clients get a new
+// response.
 func TestOneCache(t *testing.T) {
 	u := newCounted(t, http.Header{"Cache-Control": {"max-age=60"}})
 	s := shareFile(t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %q\n  cache    = true\n}\n", u.URL), nil)
@@ -424,8 +425,8 @@ host "shop.localhost" {
 	}
 }
 
-// TestClient: who counts as one client is a local connection, or the network
-// that a visitor comes from.
+// TestClient: a local connection counts as one client, and so does the network
+// of a visitor.
 func TestClient(t *testing.T) {
 	local := func(id uint64) any {
 		r, err := http.NewRequestWithContext(listen.ConnContext(t.Context(), listen.Scan(nil, listen.Conn{ID: id})), "GET", "/", nil)

@@ -86,10 +86,10 @@ func startLoad(t testing.TB, s *site) *load {
 	return l
 }
 
-// ask wants every answer to be of one number throughout.
+// ask wants every response to have one number throughout.
 func (l *load) ask(client *http.Client, path string) {
 	for l.ctx.Err() == nil {
-		// Not l.ctx: what has begun must come to its end.
+		// Not l.ctx: requests in progress must finish.
 		got, err := get(context.Background(), client, l.site.url(path))
 		if err != nil || got.status != 200 || got.body == "" || got.header.Get("X-Number") != got.body {
 			l.t.Errorf("%s: %v, status %d, header %q, body %q", path, err, got.status, got.header.Get("X-Number"), got.body)
@@ -158,7 +158,7 @@ func TestSavesUnderLoad(t *testing.T) {
 	}
 }
 
-// saveAll saves and holds each outcome against what it must be.
+// saveAll saves and compares each outcome with the expected one.
 func saveAll(t *testing.T, s *site, a, b *devServer) {
 	generation := s.Generation()
 	for n := 1; n < totalSaves; n++ {

@@ -33,7 +33,7 @@ const (
 	localName  = "shop.localhost"
 )
 
-// visitorAddr is who visits unless a test says otherwise.
+// visitorAddr is the visitor's address unless a test sets another.
 func visitorAddr() netip.AddrPort { return netip.MustParseAddrPort("203.0.113.7:40000") }
 
 // shareFile serves a file and shares its host shop.localhost.
@@ -64,7 +64,7 @@ func shareFile(t testing.TB, proxyfile string, change func(*share.Options)) *sha
 	return s
 }
 
-// reshare makes what is shared another, from the usual options with a change.
+// reshare replaces the share with one that has the usual options and a change.
 func (s *shareSite) reshare(change func(*share.Options)) {
 	s.t.Helper()
 	options := share.Options{
@@ -99,7 +99,7 @@ func (s *shareSite) await() {
 	}
 }
 
-// visits makes v who is at the other end of the next connections.
+// visits makes v the visitor of the next connections.
 func (s *shareSite) visits(v share.Visitor) { s.visitor.Store(&v) }
 
 // visitors is a client that reaches the share as through a relay.
@@ -138,7 +138,7 @@ func (s *shareSite) openShared(path string) (*websocket.Conn, http.Header) {
 	return conn, response.Header
 }
 
-// tells is what a text for visitors must not have in it.
+// tells are words that a text for visitors must not contain.
 func (s *shareSite) tells(text string) []string {
 	var found []string
 	secrets := []string{"Proxyfile", "localhost", "127.0.0.1", "[::1]", s.folder, "upstream", "~/", strconv.Itoa(int(s.port()))}
@@ -163,7 +163,7 @@ func (s *shareSite) dialRelay() net.Conn {
 }
 
 // session is a listener that takes its connections with it when it is closed,
-// as an agent does: what has not arrived by then is lost.
+// as an agent does: bytes that have not arrived by then are lost.
 type session struct {
 	net.Listener
 	mu    sync.Mutex

@@ -115,8 +115,8 @@ func TestRecordsOfVisitorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestCachedIsHidden: what a local request has put into a route's cache stays
-// hidden from visitors.
+// TestCachedIsHidden: a response that a local request has put into a route's
+// cache stays hidden from visitors.
 func TestCachedIsHidden(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")

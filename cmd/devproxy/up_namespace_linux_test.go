@@ -216,7 +216,7 @@ func TestUpWithoutPermissionFor443(t *testing.T) {
 	}
 }
 
-// TestUpWith443 sets what the fix of the fallback would set.
+// TestUpWith443 applies the setting of the fallback's fix.
 func TestUpWith443(t *testing.T) {
 	enterNamespace(t, "80")
 	dir := nobodysProject(t)

@@ -144,8 +144,8 @@ func TestRetireLetsExchangesFinish(t *testing.T) {
 	}
 }
 
-// TestLibrariesAreNotNamed: what a page or the terminal says of an upstream is
-// about the upstream.
+// TestLibrariesAreNotNamed: messages about an upstream do not mention Go's
+// libraries.
 func TestLibrariesAreNotNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		`net/http: HTTP/1.x transport connection broken: malformed HTTP response "220 mail: http: ready"`: `malformed HTTP response "220 mail: ready"`,

@@ -139,7 +139,7 @@ func TestARequestThatWaitsForAnUnhealthyMemberMoves(t *testing.T) {
 	})
 }
 
-// Three members, one killed and one stopped under load: nobody notices.
+// Three members, one killed and one stopped under load: no request fails.
 func TestFailoverUnderLoadLosesNothing(t *testing.T) {
 	inBubble(t, plan.Upstream{Health: everySecond()}, "abc", "", func(t *testing.T, c *cluster) {
 		stop := make(chan struct{})

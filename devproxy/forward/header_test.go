@@ -27,7 +27,7 @@ func request(fields ...string) *http.Request {
 	return r
 }
 
-// forwarded is what devproxy says of the visitor in every request.
+// forwarded are devproxy's fields about the visitor in every request.
 func forwarded(more http.Header) http.Header {
 	h := http.Header{
 		"X-Forwarded-For":   {"127.0.0.1"},
@@ -157,7 +157,7 @@ func TestHostIsTheProxyfilesElseTheVisitors(t *testing.T) {
 	}
 }
 
-// What is on the wire is exactly what RequestHeader says, and the hop field.
+// The fields on the wire are exactly those of RequestHeader, and the hop field.
 func TestNoFieldIsAddedOnTheWire(t *testing.T) {
 	heads := make(chan string, 1)
 	p := newProxy(t, "h1", Options{}, rawUpstream(t, func(c *net.TCPConn, r *bufio.Reader) {

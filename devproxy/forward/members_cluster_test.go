@@ -50,7 +50,7 @@ func (r *replica) start()  { r.set(func(r *replica) { r.refuses = false }) }
 func (r *replica) sicken() { r.set(func(r *replica) { r.sick = true }) }
 func (r *replica) heal()   { r.set(func(r *replica) { r.sick = false }) }
 
-// asked is how many visitors came since it was called last.
+// asked is the number of requests since the last call.
 func (r *replica) asked() (n int) {
 	r.set(func(r *replica) { n, r.visits = r.visits, 0 })
 	return n

@@ -15,7 +15,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 )
 
-// What the caller has left reaches the server, and so does that they left.
+// The caller's last messages reach the server, and so does its end.
 func TestRealGRPCDeadlineAndCancellationReachTheServer(t *testing.T) {
 	overGRPC(t, func(t *testing.T, conn *grpc.ClientConn, e *echo) {
 		ctx, leave := context.WithTimeout(t.Context(), patience)
@@ -164,8 +164,8 @@ func waitRefused(t *testing.T, addr string) {
 	}
 }
 
-// A client is told what a browser is told, in its own way: by a status, not by
-// a page it cannot read.
+// A gRPC client gets the same facts as a browser, as a status instead of a
+// page.
 func TestRealGRPCUpstreamIsDown(t *testing.T) {
 	shut := &gate{}
 	shut.shut()
@@ -180,7 +180,7 @@ func TestRealGRPCUpstreamIsDown(t *testing.T) {
 	if _, err := receive(talk); grpcstatus.Code(err) != codes.Unavailable {
 		t.Errorf("a stream: %v", err)
 	}
-	// It comes up, and the same client goes on.
+	// It comes up, and the same client continues.
 	p.route.Hold = patience
 	shut.open()
 	if got, err := call(t.Context(), conn, "Say", "hello"); err != nil || got != "hello" {

@@ -116,7 +116,7 @@ func (*echo) join(stream grpc.ServerStream) error {
 	}
 }
 
-// count sends each character of the message by itself.
+// count sends each character of the message separately.
 func (*echo) count(stream grpc.ServerStream) error {
 	text, err := receive(stream)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestRealNodeClosingIdleConnectionsFailsNoGET(t *testing.T) {
 	group.Wait()
 }
 
-// getOnce says what was wrong with the answer; nothing when it is want.
+// getOnce returns the mistake of the response; empty if it is want.
 func getOnce(p *proxy, path, want string) string {
 	res, err := p.client().Get(p.URL + path)
 	if err != nil {

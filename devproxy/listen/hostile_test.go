@@ -26,7 +26,7 @@ func bareSet(t *testing.T) *Set {
 	return s
 }
 
-// records are the levels and texts of what a Set logs.
+// records are the levels and texts of a Set's log.
 type records struct {
 	slog.Handler
 	mu  sync.Mutex

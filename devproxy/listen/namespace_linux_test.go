@@ -21,7 +21,7 @@ type namespace struct {
 	Sysctls map[string]string
 	Taken   []string // addresses that root listens on
 	List    bool     // also list processes
-	// HTTPS and HTTP are what is asked for; empty for the default ports.
+	// HTTPS and HTTP are the configured addresses; empty for the default ports.
 	HTTPS, HTTP string
 }
 
@@ -146,7 +146,7 @@ func TestDefaultPortsWithoutPermission(t *testing.T) {
 	}
 }
 
-// TestTheFixGivesDefaultPorts sets what the fix would set.
+// TestTheFixGivesDefaultPorts applies the setting of the fix.
 func TestTheFixGivesDefaultPorts(t *testing.T) {
 	_, setting, _ := strings.Cut(permissionFix(443), "echo ")
 	setting, _, _ = strings.Cut(setting, " |")

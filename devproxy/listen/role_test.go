@@ -41,7 +41,7 @@ func hold() (any, error) {
 	return boundTo(l).Port(), nil
 }
 
-// opening is what came of Open.
+// opening is the result of Open.
 type opening struct {
 	HTTPS, HTTP []string
 	Fallbacks   []Fallback
@@ -51,7 +51,7 @@ type opening struct {
 	Processes []Process
 }
 
-// openPorts opens what is asked for, the default ports for nothing.
+// openPorts opens the given ports, or the default ports without any.
 func openPorts(https, http string) (any, error) {
 	s, err := Open(context.Background(), Config{HTTPS: https, HTTP: http, TLS: &tls.Config{}})
 	var failed *BindError

@@ -20,7 +20,7 @@ func TestCORS(t *testing.T) {
 		port        string
 		plain       bool
 		origin      string
-		allowed     string // what is answered; empty for nothing
+		allowed     string // the expected field; empty for none
 		credentials bool
 	}{
 		{cors: own, origin: "https://admin.localhost", allowed: "https://admin.localhost", credentials: true},
@@ -65,7 +65,7 @@ func TestCORS(t *testing.T) {
 				if fails {
 					return broken
 				}
-				// What an upstream says of it gives way.
+				// The upstream's own fields are replaced.
 				w.Header().Set("Access-Control-Allow-Origin", "https://upstream.example")
 				w.Header().Set("Access-Control-Allow-Credentials", "true")
 				w.Header().Set("Access-Control-Expose-Headers", "X-Total")
@@ -141,7 +141,7 @@ func TestPreflightBeforePassword(t *testing.T) {
 	}
 }
 
-// TestOwnOrigin: a page may ask its own host without a word about it.
+// TestOwnOrigin: requests of a page to its own host need no CORS fields.
 func TestOwnOrigin(t *testing.T) {
 	route := routeOf(func(r *plan.Route) { put(r, plan.CORS{Origins: []string{"https://app.example.com"}}) })
 	s := newState(route)

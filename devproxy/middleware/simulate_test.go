@@ -47,7 +47,7 @@ func TestSimulate(t *testing.T) {
 	})
 }
 
-// TestSimulateEnds: a client who leaves during the delay is not answered, and
+// TestSimulateEnds: a client that leaves during the delay gets no response, and
 // the upstream gets no request.
 func TestSimulateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,8 @@ func TestWhatIsPaced(t *testing.T) {
 	}
 }
 
-// line notes what a client gets, and when. It fails at the piece that is named.
+// line records the bytes that a client gets, and when. It fails at the named
+// piece.
 type line struct {
 	http.ResponseWriter
 	begun time.Time

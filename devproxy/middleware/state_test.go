@@ -69,7 +69,7 @@ func TestSavesAndTheCache(t *testing.T) {
 		if asked := asks(t, s, after); asked == test.stays {
 			t.Errorf("%s: the upstream gets a request: %v", name, asked)
 		}
-		// And back: what was kept of the other is not seen again.
+		// And back: the other's stored responses are not used again.
 		s.Update(before)
 		if asked := asks(t, s, before); asked == test.stays {
 			t.Errorf("%s, and back: the upstream gets a request: %v", name, asked)

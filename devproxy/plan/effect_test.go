@@ -59,8 +59,8 @@ func texts(p *Plan, dir string) []string {
 	return list
 }
 
-// TestEffects: what reaches outside, in canonical form; and what does not, which
-// must not need consent.
+// TestEffects: effects outside the project, in canonical form, and attributes
+// without an effect, which must not need consent.
 func TestEffects(t *testing.T) {
 	tests := []struct {
 		body string // of a host
@@ -236,7 +236,7 @@ func TestEverySink(t *testing.T) {
 		"simulate":         inHost("simulate = { delay = \"${strlen(" + secret + ")}ms\" }"),
 	}
 	route := func(text string) string {
-		// What a host can say, a route can.
+		// A route can have every attribute of a host.
 		body := strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(text, "host \"shop.localhost\" {")), "}")
 		return "host \"shop.localhost\" {\n route \"/a\" {\n " + body + "\n }\n}\n"
 	}
@@ -317,9 +317,9 @@ func TestEverySink(t *testing.T) {
 	}
 }
 
-// TestOracles: what is computed from a variable is an effect, wherever it decides
-// something: many settings spell a value out to those who see what they do. A
-// variable's value as it is needs no consent there.
+// TestOracles: a value computed from a variable is an effect wherever it
+// decides something: many settings spell a value out to those who see what they
+// do. A variable's value as it is needs no consent there.
 func TestOracles(t *testing.T) {
 	const a = `substr(env("SECRET"), 0, 1) == "s"`
 	setting := []string{"setting visitors with $SECRET"}

@@ -100,7 +100,7 @@ func checkRequest(t *testing.T, p *Plan, line string) {
 	}
 }
 
-// becomes says what a route makes of a request.
+// becomes describes the result of a route for a request.
 func becomes(m Match, method, path, query string) string {
 	switch a := m.Route.Answer.(type) {
 	case *Upstream:

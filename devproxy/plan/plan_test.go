@@ -12,8 +12,8 @@ import (
 
 func duration(d time.Duration) *time.Duration { return &d }
 
-// TestInherit: a route takes what it leaves out from its service, then from
-// its host; what it says itself wins.
+// TestInherit: a route takes missing attributes from its service, then from its
+// host; its own attributes win.
 func TestInherit(t *testing.T) {
 	value, other, yes, no := "host", "route", true, false
 	service := &hcl.Service{Name: "api", Hold: duration(2 * time.Second), TLSSkipVerify: &no, ForwardedProto: hcl.ForwardedHTTP}
@@ -67,8 +67,8 @@ func TestInherit(t *testing.T) {
 	}
 }
 
-// TestServiceBeforeHost: what a service says of itself is nearer to the route
-// than what its host says.
+// TestServiceBeforeHost: a service's attributes take precedence over its
+// host's.
 func TestServiceBeforeHost(t *testing.T) {
 	yes, no := true, false
 	up := members(hcl.Member{Scheme: "https", Host: "example.com", Port: 443})

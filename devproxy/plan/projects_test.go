@@ -12,7 +12,7 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// ask is a request to a project and its expected route.
+// ask is a request to a project with its expected route.
 type ask struct {
 	request string // METHOD URL, then header fields, one on each line
 	// route and answer are its label and its answer in words; target is the
@@ -22,7 +22,7 @@ type ask struct {
 	settings []string
 }
 
-// TestProjects: a developer's week. What each project must do is at the
+// TestProjects: a developer's week. The requirements of each project are at the
 // top of its Proxyfile.
 func TestProjects(t *testing.T) {
 	for name, asks := range projects() {

@@ -48,8 +48,8 @@ func routeBy(t *testing.T, p *Plan, label string) *Route {
 	return nil
 }
 
-// TestInheritAround: a route takes what it leaves out from its host, whole; off
-// undoes what the host says.
+// TestInheritAround: a route takes missing settings from its host, whole; off
+// undoes the host's.
 func TestInheritAround(t *testing.T) {
 	all := `
   upstream   = 1

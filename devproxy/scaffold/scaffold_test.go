@@ -125,7 +125,7 @@ func read(t *testing.T, dir string, listening ...Listener) *Result {
 	return r
 }
 
-// valid fails where `devproxy check` would say anything about what was written
+// valid fails if `devproxy check` reports anything about the Proxyfile written
 // for the project in dir.
 func valid(t *testing.T, dir string, r *Result) {
 	t.Helper()
@@ -207,8 +207,8 @@ func TestLinkOutIsNotFollowed(t *testing.T) {
 	}
 }
 
-// FuzzRead gives a hostile text to each reader: nothing panics, and what is
-// written is valid.
+// FuzzRead gives a hostile text to each reader: no reader panics, and the
+// written Proxyfile is valid.
 func FuzzRead(f *testing.F) {
 	files := []string{"vite.config.ts", "package.json", "compose.yaml", "Procfile", ".slim.yaml", ".localias.yaml", "portless.json", "Caddyfile", "vue.config.js", "angular.json", "nuxt.config.ts",
 		"Makefile", "justfile", "Taskfile.yml", "pyproject.toml", ".env", "composer.json", "project.json", "ecosystem.config.js", "mprocs.yaml", "server.js", "config/puma.rb", "main.go", "launchSettings.json", "src/setupProxy.js"}

@@ -111,7 +111,7 @@ func ask(method, host, target string, fields ...string) *http.Request {
 	return r
 }
 
-// browse is what a browser adds to a request that opens a page.
+// browse are the fields that a browser adds to a request that opens a page.
 func browse(r *http.Request) *http.Request {
 	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	r.Header.Set("Sec-Fetch-Mode", "navigate")

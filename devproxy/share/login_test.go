@@ -260,8 +260,8 @@ func cutAfter(text, separator string) string {
 	return text[:strings.LastIndex(text, separator)+len(separator)]
 }
 
-// TestDeviceCookie: it is for one host and one password, expires, keeps its name when it
-// is renewed, and opens nothing.
+// TestDeviceCookie: it belongs to one host and one password, expires, keeps its
+// name when it is renewed, and opens nothing.
 func TestDeviceCookie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustNew(t, withPassword())

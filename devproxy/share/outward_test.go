@@ -319,8 +319,8 @@ func FuzzOutward(f *testing.F) {
 	})
 }
 
-// TestKeptCookies: what the terminal says about cookies that are meant for other hosts of
-// the project too.
+// TestKeptCookies: the terminal's message about cookies that are meant for
+// other hosts of the project too.
 func TestKeptCookies(t *testing.T) {
 	const sid = `visitors get the cookie "sid" for shop.localhost alone, since the hosts of a share have no cookies in common`
 	const fix = `; to share them: share { cookies = "shared" }`
@@ -351,7 +351,8 @@ func TestKeptCookies(t *testing.T) {
 	}
 }
 
-// TestRefusedForms: what the terminal says when a project refuses "Origin: null".
+// TestRefusedForms: the terminal's message when a project refuses "Origin:
+// null".
 func TestRefusedForms(t *testing.T) {
 	form := func(fields ...string) *http.Request { return ask("POST", labelled("admin"), "/", fields...) }
 	refused := []string{"Origin", "null", "Sec-Fetch-Site", "same-site"}

@@ -14,7 +14,7 @@ func showing(t testing.TB, entries ...string) *Share {
 	return mustNew(t, opts)
 }
 
-// TestShow: each entry opens what it names, and nothing else.
+// TestShow: each entry opens the paths that it names, and nothing else.
 func TestShow(t *testing.T) {
 	all, plain := corpus(t, "hidden"), mustNew(t, oneHost())
 	for _, test := range []struct {

@@ -25,7 +25,7 @@ const all = "gzip, deflate, br, zstd"
 // patience bounds what should happen at once; only a failing test waits for it.
 const patience = 20 * time.Second
 
-// answer is what an upstream would write.
+// answer is the upstream's response.
 type answer struct {
 	status int
 	header map[string]string

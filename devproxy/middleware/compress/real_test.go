@@ -70,7 +70,8 @@ func TestShorterThanDeclared(t *testing.T) {
 	}
 }
 
-// TestLongerThanDeclared: what is too much is refused, as net/http does.
+// TestLongerThanDeclared: bytes beyond the declared length are refused, as in
+// net/http.
 func TestLongerThanDeclared(t *testing.T) {
 	for _, n := range []int{400, 5 * maxBuffered} {
 		a := answer{header: map[string]string{"Content-Type": "text/plain", "Content-Length": strconv.Itoa(n)}, pieces: []string{text(n), "!"}}
@@ -149,7 +150,7 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
-// curl is curl's path and what it was built with.
+// curl is curl's path and its features.
 func curl(t *testing.T) (path, features string) {
 	t.Helper()
 	path, err := exec.LookPath("curl")

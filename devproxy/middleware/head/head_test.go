@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// calls notes what a ResponseWriter is told, in order.
+// calls records the calls of a ResponseWriter, in order.
 type calls []string
 
 func (c *calls) Header() http.Header         { return http.Header{} }

@@ -50,7 +50,8 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
-// feedAll returns what a text announces first, cut into any pieces.
+// feedAll returns the first announcement of a text, cut into pieces of any
+// size.
 func feedAll(text string, cuts func() int) (first announcement, lines []string) {
 	reader, session := new(textLines), new(sessionText)
 	for rest := text; rest != ""; {
@@ -128,7 +129,7 @@ func FuzzAnnounced(f *testing.F) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		if len(text) <= maxText { // the bound is on pieces
 			cut, cutLines := feedAll(text, func() int { return random.IntN(7) })
-			// What follows an address is not looked at.
+			// Text after an address is ignored.
 			if cut != first || first == (announcement{}) && !slices.Equal(lines, cutLines) {
 				t.Errorf("in pieces it announces %+v, as a whole %+v", cut, first)
 			}

@@ -74,7 +74,7 @@ func (f *fakeOpener) end(host string, err error) {
 	over <- err
 }
 
-// run is a carrier that runs until the test ends, and what it tells.
+// run is a carrier that runs until the test ends, and its notifications.
 type run struct {
 	Carrier
 	result chan error
@@ -303,7 +303,7 @@ func TestCarrierAccept(t *testing.T) {
 			t.Errorf("the granted port is %d, want 8443", s.Grant.Port)
 		}
 
-		// One that no one takes is closed with its tunnel.
+		// A visitor that is never accepted is closed with its tunnel.
 		ctx, cancel := context.WithCancel(t.Context())
 		near, far = net.Pipe()
 		go w.accept(ctx, near)

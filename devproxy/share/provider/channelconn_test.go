@@ -19,7 +19,7 @@ import (
 // fakeChannel is an ssh.Channel in memory: what is written goes to sent, what is
 // read comes from a pipe, and Close is answered when the test wants it.
 type fakeChannel struct {
-	ssh.Channel // what is not needed
+	ssh.Channel // unused methods
 
 	in     *io.PipeReader // from the visitor
 	out    *io.PipeWriter // to the visitor
@@ -104,7 +104,7 @@ func TestChannelConnBothWays(t *testing.T) {
 		if got, err := io.ReadAll(c); string(got) != "question" || err != nil {
 			t.Errorf("read %q, %v", got, err)
 		}
-		// The other direction goes on.
+		// The other direction continues.
 		go func() {
 			_, _ = io.WriteString(c, "answer")
 			_ = c.CloseWrite()
@@ -125,7 +125,7 @@ func TestChannelConnBothWays(t *testing.T) {
 	})
 }
 
-// Close is at once, and what was written before arrives.
+// Close returns at once, and bytes written before it arrive.
 func TestChannelConnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := carry(true)
@@ -151,7 +151,7 @@ func TestChannelConnClose(t *testing.T) {
 	})
 }
 
-// A visitor who reads nothing is waited for as long as sendLinger.
+// Close waits up to sendLinger for a visitor who reads nothing.
 func TestChannelConnLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := carry(true)
@@ -209,7 +209,7 @@ func TestChannelConnTunnelEnds(t *testing.T) {
 	})
 }
 
-// A visitor who leaves is told by both directions.
+// Both directions report a visitor who leaves.
 func TestChannelConnVisitorLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := carry(true)

@@ -25,7 +25,7 @@ import (
 // far as a quick tunnel meets it. Its way of connecting to Cloudflare, and
 // Cloudflare, are replaced by an HTTP server on loopback: the edge.
 
-// scenario is what the fake does, in scenario.json next to the program.
+// scenario controls the fake, in scenario.json next to the program.
 type scenario struct {
 	// Version is what --version says; "2025.6.0" does not know --output.
 	Version string
@@ -39,7 +39,7 @@ type scenario struct {
 	// Spins makes a protocol that does not connect fail again and again without a
 	// pause, as 2026.8.2 does when TCP port 7844 is refused.
 	Spins bool
-	// IgnoresTerm makes it not end when it is asked to.
+	// IgnoresTerm makes it ignore SIGTERM.
 	IgnoresTerm bool
 	// Prints is written to stderr at the start.
 	Prints string
@@ -47,7 +47,8 @@ type scenario struct {
 	Dies string
 }
 
-// fakeStart is what the fake leaves next to the program for each of its starts.
+// fakeStart is the record that the fake writes next to the program at each of
+// its starts.
 type fakeStart struct {
 	PID      int
 	Edge     string // host:port

@@ -104,7 +104,7 @@ func writeJSON(t *testing.T, path string, value any) {
 	}
 }
 
-// start shares hosts. What visitors ask for is answered by handler.
+// start shares hosts. handler answers the visitors' requests.
 func (s *sharing) start(p cloudflaredTimes, handler http.Handler, hosts ...string) {
 	s.t.Helper()
 	provider := cloudflare()

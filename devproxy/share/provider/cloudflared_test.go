@@ -24,7 +24,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-// seen is what a handler says of a request.
+// seen is a handler's record of a request.
 type seen struct {
 	Host, Target, Proto string
 	Header              http.Header
@@ -166,7 +166,7 @@ func checkUpload(t *testing.T, s *sharing, name string) {
 	s.conn()
 }
 
-// checkStart looks at what the program was given.
+// checkStart checks the arguments and the environment of the program.
 func checkStart(t *testing.T, start fakeStart, protocol string) {
 	t.Helper()
 	if start.Protocol != protocol {
@@ -258,7 +258,8 @@ func TestCloudflaredLost(t *testing.T) {
 	}
 }
 
-// TestCloudflaredDoesNotStart is every way a tunnel does not come to be.
+// TestCloudflaredDoesNotStart covers every way in which a tunnel fails to
+// start.
 func TestCloudflaredDoesNotStart(t *testing.T) {
 	for name, test := range map[string]struct {
 		does      scenario
@@ -424,7 +425,7 @@ func TestCloudflaredEnds(t *testing.T) {
 	<-left
 }
 
-// TestCloudflaredHosts has a program for each host, and no more than that.
+// TestCloudflaredHosts runs one program for each host.
 func TestCloudflaredHosts(t *testing.T) {
 	t.Parallel()
 	s := setup(t, scenario{})

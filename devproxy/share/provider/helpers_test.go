@@ -40,7 +40,7 @@ func needTool(t *testing.T, name string) string {
 	return ""
 }
 
-// patience bounds what a test waits for, which takes milliseconds as a rule.
+// patience limits the waits of a test, which usually take milliseconds.
 const patience = 30 * time.Second
 
 // testShare is a share through an SSH server, until the test ends.

@@ -130,7 +130,7 @@ func TestEarlyVisitors(t *testing.T) {
 	<-f.ready
 }
 
-// What a hostile server says is not a link, whatever it costs.
+// The text of a hostile server never becomes a link.
 func TestHostileText(t *testing.T) {
 	for name, text := range map[string]func(io.Writer){
 		"huge line": func(w io.Writer) {

@@ -142,7 +142,7 @@ func TestHostKeysPinned(t *testing.T) {
 	if len(k.notes) > 0 {
 		t.Errorf("the user is told %q", k.notes)
 	}
-	// Who has accepted another key has the last word.
+	// A key that the user has accepted takes precedence.
 	k.write(k.users, knownhosts.Line([]string{"service.example.com"}, other))
 	k.accepts("service.example.com:22", other)
 	k.refuses("service.example.com:22", key, k.users)

@@ -126,7 +126,7 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// A service that says no is asked again.
+// A service that refuses is tried again.
 func TestServiceRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		server sshServer

@@ -182,7 +182,8 @@ func TestKeyRingEmpty(t *testing.T) {
 	}
 }
 
-// TestAuthentication: who is let in, with what, and what the others are told.
+// TestAuthentication: the accepted users and keys, and the messages for the
+// others.
 func TestAuthentication(t *testing.T) {
 	service := plainServer
 	service.service = true

@@ -336,7 +336,7 @@ func TestOpenSSHHostKey(t *testing.T) {
 	}
 }
 
-// TestOpenSSHUnknownKey: who may not log in is told how to.
+// TestOpenSSHUnknownKey: a user who may not log in gets the fix.
 func TestOpenSSHUnknownKey(t *testing.T) {
 	s := newShare(t)
 	d := startSSHD(t, s)

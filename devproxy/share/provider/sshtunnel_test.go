@@ -45,7 +45,7 @@ func TestSeveralHosts(t *testing.T) {
 	if notes := s.noted(); len(notes) != 1 {
 		t.Errorf("the user is told %q, want one key", notes)
 	}
-	// One that breaks comes back, and the others have stayed.
+	// A broken tunnel comes back, and the others stay.
 	f.mu.Lock()
 	f.conns[0].Close()
 	f.mu.Unlock()
