@@ -162,8 +162,8 @@ func TestE2EAttackGateLockOut(t *testing.T) {
 	}
 }
 
-// TestE2EAttackGateCookies: forged cookies lock no one out, and an app's
-// cookies do not leave the share.
+// TestE2EAttackGateCookies: decoy cookies lock no one out, and an app's cookies
+// do not leave the share.
 func TestE2EAttackGateCookies(t *testing.T) {
 	relay := startDevRelay(t)
 	domain, _, _ := strings.Cut(relay.name, ":")

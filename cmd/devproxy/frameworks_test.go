@@ -412,7 +412,7 @@ func (s *sharedFramework) normal(path string) string {
 	return path
 }
 
-// hides requests the tools. It checks that the server itself answers them,
+// hides requests the tools. It notes whether the server itself answers them,
 // since a request without an answer proves nothing.
 func (s *sharedFramework) hides(t *testing.T) {
 	client := s.relay.visitor(t, "h2")

@@ -15,7 +15,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 )
 
-// The caller's last messages reach the server, and so does its end.
+// The time until the caller's deadline reaches the server, and so does its cancellation.
 func TestRealGRPCDeadlineAndCancellationReachTheServer(t *testing.T) {
 	overGRPC(t, func(t *testing.T, conn *grpc.ClientConn, e *echo) {
 		ctx, leave := context.WithTimeout(t.Context(), patience)

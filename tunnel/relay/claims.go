@@ -64,7 +64,7 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	case len(hosts) == 0:
 	case c.Name != "":
 		granted.plain = c.Name + "." + r.opts.Domain
-	default: // a key that only knows a link can't claim it with other labels
+	default: // someone who has seen a link can't claim it with other labels
 		granted.link = tunnel.LinkEntry(c.Link, r.opts.Domain)
 	}
 	if granted.expired(time.Now()) {

@@ -166,7 +166,8 @@ func checkUpload(t *testing.T, s *sharing, name string) {
 	s.conn()
 }
 
-// checkStart checks the arguments and the environment of the program.
+// checkStart checks the protocol, the environment and the folder of the
+// program.
 func checkStart(t *testing.T, start fakeStart, protocol string) {
 	t.Helper()
 	if start.Protocol != protocol {
