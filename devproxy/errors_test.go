@@ -15,7 +15,7 @@ const fixedHosts = `host "shop.localhost" {
 host "*.tenant.localhost" { respond = 204 }
 `
 
-// TestHostAttacks requests names that are not served, as DNS rebinding and
+// TestHostAttacks asks for names that are not served, as DNS rebinding and
 // cache poisoning do. None is sent anywhere, none reaches a route, and the page
 // names what is served.
 func TestHostAttacks(t *testing.T) {
@@ -30,7 +30,7 @@ func TestHostAttacks(t *testing.T) {
 				t.Errorf("%sHost %s: status %d, Location %q", listenBlock, host, got.status, got.header.Get("Location"))
 			}
 		}
-		// Refused before the plan is consulted.
+		// Refused before the plan is asked.
 		for _, host := range []string{"shop.localhost/x", "a@shop.localhost", "shop.localhost:x", "shop.localhost, evil.example", ""} {
 			got := s.plain("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 			if got.status != http.StatusBadRequest && got.status != http.StatusNotFound {
@@ -64,8 +64,7 @@ func TestUnknownHostPage(t *testing.T) {
 	}
 }
 
-// TestState sends the request that a waiting page polls with. The response is
-// one word. TestWaitingPage navigates to a port that nothing listens on.
+// TestWaitingPage navigates to a port that nothing listens on.
 func TestWaitingPage(t *testing.T) {
 	port := freePort(t)
 	s := serveFile(t, fmt.Sprintf("host \"shop.localhost\" { upstream = %d }\n", port))

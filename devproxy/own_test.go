@@ -140,6 +140,7 @@ func TestASecretThatGetsInIsNotRecorded(t *testing.T) {
 	}
 }
 
+// TestState checks what a waiting page polls: it learns one word.
 func TestState(t *testing.T) {
 	a := newDevServer(t, "a")
 	s := serveFile(t, fmt.Sprintf(`host "shop.localhost" {
