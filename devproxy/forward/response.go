@@ -65,10 +65,15 @@ func (f *forwarding) copyBody(res *http.Response) error {
 		if f.Report.BytesOut == 0 && len(p) > 0 {
 			f.member.conns.delays.note(time.Since(start))
 		}
-		n, err := f.w.Write(p)
-		f.Report.BytesOut += int64(n)
-		if err != nil || !flush {
-			return err
+		if len(p) > 0 { // net/http refuses to write even nothing when the status allows no body
+			n, err := f.w.Write(p)
+			f.Report.BytesOut += int64(n)
+			if err != nil {
+				return err
+			}
+		}
+		if !flush {
+			return nil
 		}
 		return f.control.Flush()
 	})

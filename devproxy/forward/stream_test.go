@@ -439,3 +439,30 @@ func TestAColdLoadReusesConnections(t *testing.T) {
 		t.Errorf("%d connections for %d modules, %d more for the second load", first, modules, second)
 	}
 }
+
+// TestFlushedHeadWithoutBody flushes the head of a response that has no body. Over
+// HTTP/2 the stream of such a response ends later than its head.
+func TestFlushedHeadWithoutBody(t *testing.T) {
+	matrix(t, func(t *testing.T, visitor, upstream string) {
+		for _, status := range []int{http.StatusNoContent, http.StatusNotModified} {
+			p := newProxy(t, visitor, Options{}, startUpstream(t, upstream, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+				_ = http.NewResponseController(w).Flush()
+			})))
+			res, err := p.client().Get(p.URL)
+			if err != nil {
+				t.Errorf("%d: %v", status, err)
+				continue
+			}
+			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != status {
+				t.Errorf("%d: got %s, %v", status, res.Status, err)
+			}
+			res.Body.Close()
+			select {
+			case err := <-p.errs:
+				t.Errorf("%d: %v", status, err)
+			default:
+			}
+		}
+	})
+}
