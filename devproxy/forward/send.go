@@ -160,7 +160,7 @@ func (f *forwarding) try(m *member) (*http.Response, error) {
 		res.Body.Close()
 		return nil, errTimeout
 	}
-	if res.StatusCode == http.StatusSwitchingProtocols || isEventStream(res) {
+	if res.StatusCode == http.StatusSwitchingProtocols || isEventStream(res) && res.Body != http.NoBody { // else it is idle already
 		a.beginStream()
 	}
 	m.noteAnswer(res)

@@ -466,3 +466,22 @@ func TestFlushedHeadWithoutBody(t *testing.T) {
 		}
 	})
 }
+
+// TestHeadOfEventStream asks for the head of an event stream, after which its connection
+// is idle and counts as one that the pool keeps.
+func TestHeadOfEventStream(t *testing.T) {
+	p := newProxy(t, "h1", Options{}, startUpstream(t, "http", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+	})))
+	res, err := p.client().Head(p.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	conns := &p.upstream.members.shared[0].conns
+	conns.mu.Lock()
+	defer conns.mu.Unlock()
+	if conns.streams != 0 || len(conns.idle) != 1 {
+		t.Errorf("%d streams and %d idle connections are counted", conns.streams, len(conns.idle))
+	}
+}
