@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -92,11 +91,14 @@ func position(text string, size int64) (n int64, present, ok bool) {
 	if text == "" {
 		return 0, false, true
 	}
-	value, err := strconv.ParseUint(text, 10, 63)
-	if errors.Is(err, strconv.ErrRange) {
+	if strings.Trim(text, "0123456789") != "" {
+		return 0, true, false
+	}
+	value, err := strconv.ParseInt(text, 10, 64)
+	if err != nil { // it is out of range
 		return size, true, true
 	}
-	return min(int64(value), size), true, err == nil
+	return min(value, size), true, true
 }
 
 // less compares two numbers of any length.

@@ -142,6 +142,8 @@ func TestRanges(t *testing.T) {
 		{ranges: []string{"bytes=--1"}, want: "416 */10"},
 		{ranges: []string{"bytes=1--2"}, want: "416 */10"},
 		{ranges: []string{"bytes=0x1-2"}, want: "416 */10"},
+		{ranges: []string{"bytes=0-" + huge + "x"}, want: "416 */10"},
+		{ranges: []string{"bytes=-" + huge + "x"}, want: "416 */10"},
 		{ranges: []string{"bytes=1"}, want: "416 */10"},
 		{ranges: []string{"bytes=-"}, want: "416 */10"},
 		{ranges: []string{"bytes="}, want: "200 all"},

@@ -104,7 +104,8 @@ func (c *Client) Share(ctx context.Context, request ShareRequest) (state Share, 
 	}
 	switch status {
 	case http.StatusOK:
-		return state, c.decode(body, &state)
+		err = c.decode(body, &state)
+		return state, err
 	case http.StatusConflict:
 		refused := &ShareError{}
 		if err := c.decode(body, refused); err != nil {

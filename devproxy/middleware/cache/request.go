@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -178,9 +177,12 @@ const maxDelta = 1 << 31
 
 // delta parses delta-seconds (section 1.2.2).
 func delta(text string) (time.Duration, bool) {
-	n, err := strconv.ParseUint(text, 10, 31)
-	if errors.Is(err, strconv.ErrRange) {
-		n, err = maxDelta, nil
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return 0, false
 	}
-	return time.Duration(n) * time.Second, err == nil
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil { // it is out of range
+		n = maxDelta
+	}
+	return time.Duration(n) * time.Second, true
 }

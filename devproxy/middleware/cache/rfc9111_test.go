@@ -88,6 +88,7 @@ func TestRFC9111(t *testing.T) {
 		"4.2.1 in quotes":                               kept(ok("a", "Cache-Control", `max-age="60"`)),
 		"4.2.1 in any case":                             kept(ok("a", "Cache-Control", "Max-AGE=60")),
 		"4.2.1 enormous":                                kept(ok("a", "Cache-Control", "max-age=99999999999999999999")),
+		"4.2.1 enormous, and not a number":              notKept(ok("a", "Cache-Control", "max-age=99999999999999999999x")),
 		"4.2.1 behind a quoted comma":                   kept(ok("a", "Cache-Control", `ext="a, max-age=0", max-age=60`)),
 		"4.2.2 a tenth of the age":                      {{up: ok("a", "Last-Modified", "now-100s"), body: "a"}, {wait: 9 * second, body: "a"}, {wait: 2 * second, up: ok("b"), body: "b"}},
 		"4.2.2 at most an hour":                         {{up: ok("a", "Last-Modified", "now-10000h"), body: "a"}, {wait: 3599 * second, body: "a"}, {wait: 2 * second, up: ok("b"), body: "b"}},
