@@ -15,7 +15,7 @@ const fixedHosts = `host "shop.localhost" {
 host "*.tenant.localhost" { respond = 204 }
 `
 
-// TestHostAttacks asks for names that are not served, as DNS rebinding and
+// TestHostAttacks requests names that are not served, as DNS rebinding and
 // cache poisoning do. None is sent anywhere, none reaches a route, and the page
 // names what is served.
 func TestHostAttacks(t *testing.T) {
@@ -30,7 +30,7 @@ func TestHostAttacks(t *testing.T) {
 				t.Errorf("%sHost %s: status %d, Location %q", listenBlock, host, got.status, got.header.Get("Location"))
 			}
 		}
-		// Refused before the plan is asked.
+		// Refused before the plan is consulted.
 		for _, host := range []string{"shop.localhost/x", "a@shop.localhost", "shop.localhost:x", "shop.localhost, evil.example", ""} {
 			got := s.plain("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 			if got.status != http.StatusBadRequest && got.status != http.StatusNotFound {
