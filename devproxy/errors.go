@@ -288,7 +288,7 @@ func visitorTitle(status int) string {
 	case status == http.StatusGatewayTimeout:
 		return "This site took too long to respond."
 	case status < http.StatusInternalServerError || status == http.StatusNotImplemented:
-		return "This request was refused."
+		return "This site did not accept the request."
 	}
 	return "This site did not respond."
 }

@@ -150,7 +150,7 @@ host "other.localhost" { respond = 204 }
 		{"/files/none.html", 404, "This page does not exist."},
 		{"/missing/", 404, "This page does not exist."},
 		{"/nowhere", 404, "This page does not exist."},
-		{"/files/../b", 400, "This request was refused."},
+		{"/files/../b", 400, "This site did not accept the request."},
 		{"/moved/config", 404, "This page does not exist."},
 		{"/.git/config", 404, ""},
 		{"/.well-known/devproxy/other", 404, ""},

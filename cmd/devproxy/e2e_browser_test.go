@@ -252,7 +252,7 @@ func waitingPage(t *testing.T, p *tab, u *upProcess) {
 	if err != nil || status != http.StatusServiceUnavailable {
 		t.Fatalf("the late host answers %d, %v; want the waiting page, 503", status, err)
 	}
-	p.await(t, "document.body.innerText.includes('Nothing answers')")
+	p.await(t, "document.body.innerText.includes('Nothing is listening')")
 
 	listener, err := net.Listen("unix", filepath.Join(u.dir, "late.sock"))
 	if err != nil {
