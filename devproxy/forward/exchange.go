@@ -150,6 +150,7 @@ type forwarding struct {
 	mark   int // of the route's streams
 
 	member    *member       // tried last
+	attempt   *attempt      // the last
 	busy      *member       // counts this exchange
 	lost      []*member     // that lost it
 	doubt     time.Duration // how long its next connection must stay open before it is used

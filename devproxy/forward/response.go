@@ -27,7 +27,7 @@ func (f *forwarding) respond(res *http.Response) error {
 		}
 	}
 	f.writeHead(res)
-	if isEventStream(res) {
+	if isEventStream(res) && res.Body != http.NoBody {
 		defer f.openStream(func() { f.cancel(errStreamClosed) })()
 	}
 	if err := f.copyBody(res); err != nil {
@@ -62,21 +62,16 @@ func (f *forwarding) writeHead(res *http.Response) {
 func (f *forwarding) copyBody(res *http.Response) error {
 	start := time.Now()
 	readErr, writeErr := splice.Body(res, func(p []byte, flush bool) error {
-		if f.Report.BytesOut == 0 && len(p) > 0 {
+		if f.Report.BytesOut == 0 {
 			f.member.conns.delays.note(time.Since(start))
 		}
-		if len(p) > 0 { // net/http refuses to write even nothing when the status allows no body
-			n, err := f.w.Write(p)
-			f.Report.BytesOut += int64(n)
-			if err != nil {
-				return err
-			}
-		}
-		if !flush {
-			return nil
+		n, err := f.w.Write(p)
+		f.Report.BytesOut += int64(n)
+		if err != nil || !flush {
+			return err
 		}
 		return f.control.Flush()
-	})
+	}, f.control.Flush)
 	switch {
 	case writeErr != nil:
 		return f.writeError(writeErr)

@@ -136,6 +136,7 @@ func (f *forwarding) try(m *member) (*http.Response, error) {
 			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
 	}
 	a := newAttempt(f, m)
+	f.attempt = a
 	out, err := f.request(m, a)
 	if err != nil {
 		return nil, err
@@ -159,9 +160,6 @@ func (f *forwarding) try(m *member) (*http.Response, error) {
 	if errors.Is(context.Cause(f.ctx), errTimeout) { // in the moment in which it answered
 		res.Body.Close()
 		return nil, errTimeout
-	}
-	if res.StatusCode == http.StatusSwitchingProtocols || isEventStream(res) && res.Body != http.NoBody { // else it is idle already
-		a.beginStream()
 	}
 	m.noteAnswer(res)
 	return res, nil

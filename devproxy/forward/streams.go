@@ -32,6 +32,7 @@ type stream struct {
 // openStream lists f's response as a stream that end closes, until the function that
 // it returns is called.
 func (f *forwarding) openStream(end func()) (closed func()) {
+	f.attempt.beginStream()
 	s := &f.upstream.streams
 	st := s.add(f.route.ID, f.mark, &f.member.Member, end)
 	stop := func() bool { return true }

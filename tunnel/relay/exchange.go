@@ -204,16 +204,17 @@ func (x *exchange) writeHead(res *http.Response) {
 
 // copyBody passes the body on as it arrives.
 func (x *exchange) copyBody(res *http.Response) error {
+	if res.Body == http.NoBody {
+		return nil
+	}
 	x.charge(splice.BlockSize)
 	defer x.charge(-splice.BlockSize)
-	readErr, writeErr := splice.Body(res, x.write)
+	readErr, writeErr := splice.Body(res, x.write, x.flush)
 	return cmp.Or(writeErr, readErr)
 }
 
 func (x *exchange) write(p []byte, flush bool) error {
-	if len(p) > 0 {
-		x.account.Touch()
-	}
+	x.account.Touch()
 	return x.withWriteDeadline(func() error {
 		n, err := x.w.Write(p)
 		x.out += int64(n)

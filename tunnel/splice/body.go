@@ -28,15 +28,16 @@ func (b *Block) Free() { blocks.Put(b) }
 // Body passes the body of res to write as it arrives. A piece is flushed unless
 // more is certain to follow at once: the buffer was filled, or the end is
 // reached, where net/http flushes anyway. This makes a stream immediate without
-// cutting a download into small writes. When the length is unknown, the first
-// call has no bytes and flushes the head, since the first byte may be long in
-// coming.
-func Body(res *http.Response, write func(p []byte, flush bool) error) (readErr, writeErr error) {
+// cutting a download into small writes. When the length is unknown, the head is
+// flushed first, since the first byte may be long in coming. It is flushed
+// without a write, which net/http refuses even for no bytes when the status
+// allows no body.
+func Body(res *http.Response, write func(p []byte, flush bool) error, flush func() error) (readErr, writeErr error) {
 	if res.Body == http.NoBody || res.ContentLength == 0 {
 		return nil, nil
 	}
 	if res.ContentLength < 0 {
-		if err := write(nil, true); err != nil {
+		if err := flush(); err != nil {
 			return nil, err
 		}
 	}

@@ -37,6 +37,9 @@ func TestBodyFlushes(t *testing.T) {
 		readErr, writeErr := Body(&http.Response{Body: body, ContentLength: c.length}, func(p []byte, flush bool) error {
 			got = append(got, fmt.Sprint(len(p), flush))
 			return nil
+		}, func() error {
+			got = append(got, "0 true")
+			return nil
 		})
 		if readErr != nil || writeErr != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, %v, %v; want %q", name, got, readErr, writeErr, c.want)
@@ -52,11 +55,15 @@ func TestBodyErrors(t *testing.T) {
 	}
 	accept := func([]byte, bool) error { return nil }
 	refuse := func([]byte, bool) error { return broken }
-	if readErr, writeErr := Body(response(iotest.ErrReader(broken), 5), accept); !errors.Is(readErr, broken) || writeErr != nil {
+	flush := func() error { return nil }
+	if readErr, writeErr := Body(response(iotest.ErrReader(broken), 5), accept, flush); !errors.Is(readErr, broken) || writeErr != nil {
 		t.Errorf("reading: %v, %v", readErr, writeErr)
 	}
+	if readErr, writeErr := Body(response(strings.NewReader("abc"), -1), accept, func() error { return broken }); readErr != nil || !errors.Is(writeErr, broken) {
+		t.Errorf("flushing: %v, %v", readErr, writeErr)
+	}
 	for _, length := range []int64{3, -1} {
-		if readErr, writeErr := Body(response(strings.NewReader("abc"), length), refuse); readErr != nil || !errors.Is(writeErr, broken) {
+		if readErr, writeErr := Body(response(strings.NewReader("abc"), length), refuse, flush); readErr != nil || !errors.Is(writeErr, broken) {
 			t.Errorf("writing %d: %v, %v", length, readErr, writeErr)
 		}
 	}
