@@ -60,7 +60,7 @@ var allowed = map[string][]string{
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
 
-	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent", "tunnel/neterror"},
+	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent", "tunnel/neterror", "tunnel/splice"},
 
 	// The policy for header fields. It is below tunnel because the relay follows it
 	// too, and imports nothing because every package may use it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/agent"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 const (
@@ -39,16 +40,8 @@ type Conn struct {
 	AddrField string
 }
 
-// errNoHalfClose is the error of connections that end as a whole.
-var errNoHalfClose = errors.New("this connection cannot close one direction alone")
-
 // CloseWrite closes the direction that is written and leaves the other open.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errNoHalfClose
-}
+func (c *Conn) CloseWrite() error { return splice.CloseWrite(c.Conn) }
 
 // carrier has a tunnel for each shared host, since the names that a provider assigns
 // are unrelated.
