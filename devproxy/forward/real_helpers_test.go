@@ -35,6 +35,13 @@ func needTool(t *testing.T, name string) string {
 // test ends.
 func startProgram(t *testing.T, program string, args ...string) plan.Member {
 	t.Helper()
+	return tcpMember(net.JoinHostPort("127.0.0.1", runProgram(t, program, args...)))
+}
+
+// runProgram runs a program until the test ends. It returns the first line that the
+// program prints.
+func runProgram(t *testing.T, program string, args ...string) string {
+	t.Helper()
 	cmd := exec.Command(needTool(t, program), args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -50,9 +57,9 @@ func startProgram(t *testing.T, program string, args ...string) plan.Member {
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("%s printed no port: %v", program, err)
+		t.Fatalf("%s printed no line: %v", program, err)
 	}
-	return tcpMember(net.JoinHostPort("127.0.0.1", strings.TrimSpace(line)))
+	return strings.TrimSpace(line)
 }
 
 func tcpMember(addr string) plan.Member {

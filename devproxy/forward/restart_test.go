@@ -178,29 +178,8 @@ server.listen(process.argv[1], () => console.log('ready'))`
 // Node closes idle connections, here after 5 ms, in the face of what is just
 // being sent on them.
 func TestNodesKeepAliveTimeoutFailsNoRequest(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("node is not installed")
-	}
 	socket := t.TempDir() + "/s"
-	cmd := exec.Command(node, "-e", nodeServer, socket)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}()
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatal(line, err)
-	}
+	runProgram(t, "node", "-e", nodeServer, socket)
 	p := newProxy(t, "h1", Options{}, plan.Member{Scheme: plan.SchemeHTTP, Network: "unix", Addrs: []string{socket}, Text: "unix"})
 	var group sync.WaitGroup
 	for range 4 {

@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,31 +30,7 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port))`
 // Node closes a connection 5 ms after its last answer, just when the next
 // request is on its way.
 func TestNoRequestFailsAgainstAnUpstreamThatClosesIdleConnections(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("node is not installed")
-	}
-	cmd := exec.Command(node, "-e", impatientNode)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	port, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := net.JoinHostPort("127.0.0.1", strings.TrimSpace(port))
-	p := newProxy(t, "h1", Options{}, plan.Member{Scheme: hcl.SchemeHTTP, Network: "tcp", Addrs: []string{addr}, Text: ":node"})
+	p := newProxy(t, "h1", Options{}, startProgram(t, "node", "-e", impatientNode))
 	var group sync.WaitGroup
 	var failed atomic.Int64
 	for range 4 {
