@@ -81,7 +81,7 @@ func (p *dropProcess) read(out *os.File) {
 		}
 		select {
 		case p.events <- e:
-		default: // no one reads, so nobody misses it
+		default: // no reader waits for it
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // logBuffer is a text that may be written and read at once.
@@ -44,10 +44,6 @@ func TestUnsolicitedResponse(t *testing.T) {
 		log.SetOutput(&raw) // where the standard library logs directly
 		newLog(&terminal, verbose)
 		unsolicited(t)
-		deadline := time.Now().Add(5 * time.Second)
-		for verbose && !strings.Contains(terminal.String(), "Unsolicited") && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond)
-		}
 		if got := terminal.String(); strings.Contains(got, "level=WARN") != verbose || strings.Contains(got, "Unsolicited response") != verbose {
 			t.Errorf("verbose %t: the terminal shows %q", verbose, got)
 		}
@@ -57,7 +53,8 @@ func TestUnsolicitedResponse(t *testing.T) {
 	}
 }
 
-// unsolicited returns when a transport has received a second response to a request.
+// unsolicited returns when a transport has received a second response to a request. By
+// then it has logged that, and closed the connection.
 func unsolicited(t *testing.T) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -65,7 +62,9 @@ func unsolicited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	idle, closed := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(closed)
 		conn, err := ln.Accept()
 		if err != nil {
 			return
@@ -73,16 +72,25 @@ func unsolicited(t *testing.T) {
 		defer conn.Close()
 		_, _ = conn.Read(make([]byte, 4<<10))
 		_, _ = conn.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
-		time.Sleep(20 * time.Millisecond) // until the connection is idle
+		select {
+		case <-idle:
+		case <-t.Context().Done():
+			return
+		}
 		_, _ = conn.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
 		_, _ = conn.Read(make([]byte, 1)) // until the transport closes it
 	}()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Get("http://" + ln.Addr().String())
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{PutIdleConn: func(error) { close(idle) }})
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ln.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	time.Sleep(50 * time.Millisecond)
+	<-closed
 }
