@@ -24,34 +24,41 @@ func newManCmd(root *cobra.Command) *cobra.Command {
 		Hidden:  true,
 		Args:    oneArg("folder", "devproxy man ~/.local/share/man/man1"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return fmt.Errorf("cannot write the manual pages: %w", err)
+			err := os.MkdirAll(args[0], 0o755)
+			if err == nil {
+				err = writeManual(args[0], root)
 			}
-			for name, page := range manPages(root, thisBuild()) {
-				if err := os.WriteFile(filepath.Join(args[0], name), []byte(page), 0o644); err != nil {
-					return fmt.Errorf("cannot write the manual pages: %w", err)
-				}
+			if err != nil {
+				return fmt.Errorf("cannot write the manual pages: %w", err)
 			}
 			return nil
 		},
 	}
 }
 
-// manPages returns a page of section 1 for root and for every visible command below
-// it, by file name: "devproxy-up.1".
-func manPages(root *cobra.Command, build buildInfo) map[string]string {
-	pages := map[string]string{manName(root) + ".1": manRoot(root, build)}
-	var add func(parent *cobra.Command)
-	add = func(parent *cobra.Command) {
-		for _, cmd := range parent.Commands() {
-			if cmd.IsAvailableCommand() { // false for help and for hidden commands
-				pages[manName(cmd)+".1"] = manVerb(cmd, build)
-				add(cmd)
-			}
+// writeManual writes a page of section 1 for cmd and for every visible command below
+// it: "devproxy-up.1".
+func writeManual(dir string, cmd *cobra.Command) error {
+	p := newManPage(cmd)
+	if cmd.HasParent() {
+		p.verb(cmd)
+	} else {
+		p.root(cmd)
+	}
+	if err := os.WriteFile(filepath.Join(dir, manName(cmd)+".1"), []byte(p.String()), 0o644); err != nil {
+		return err
+	}
+	for _, child := range visible(cmd) {
+		if err := writeManual(dir, child); err != nil {
+			return err
 		}
 	}
-	add(root)
-	return pages
+	return nil
+}
+
+// visible returns the commands below cmd without help and the hidden ones.
+func visible(cmd *cobra.Command) []*cobra.Command {
+	return slices.DeleteFunc(slices.Clone(cmd.Commands()), func(child *cobra.Command) bool { return !child.IsAvailableCommand() })
 }
 
 // manName returns a command's name in the manual: "devproxy-relay-login".
@@ -59,18 +66,14 @@ func manName(cmd *cobra.Command) string {
 	return strings.ReplaceAll(cmd.CommandPath(), " ", "-")
 }
 
-// manRoot returns devproxy(1), with everything that the verbs have in common.
-func manRoot(root *cobra.Command, build buildInfo) string {
-	p := newManPage(manName(root), root.Short, build)
-	p.heading("SYNOPSIS")
+// root writes devproxy(1), with everything that the verbs have in common.
+func (p *manPage) root(root *cobra.Command) {
 	p.raw(`\fBdevproxy\fR \fICOMMAND\fR [\fIARGUMENT\fR...]`)
 	p.heading("DESCRIPTION")
 	p.text(manDescription)
 	p.heading("COMMANDS")
-	for _, cmd := range root.Commands() {
-		if cmd.IsAvailableCommand() {
-			p.item(manReference(cmd), sentence(cmd.Short))
-		}
+	for _, cmd := range visible(root) {
+		p.item(manReference(cmd), sentence(cmd.Short))
 	}
 	for _, section := range manSections {
 		p.heading(section.heading)
@@ -81,13 +84,10 @@ func manRoot(root *cobra.Command, build buildInfo) string {
 	}
 	p.heading("SEE ALSO")
 	p.text("The language of the Proxyfile, and everything else: https://github.com/devproxy/devproxy")
-	return p.String()
 }
 
-// manVerb returns the page of a verb, which says the same as its --help.
-func manVerb(cmd *cobra.Command, build buildInfo) string {
-	p := newManPage(manName(cmd), cmd.Short, build)
-	p.heading("SYNOPSIS")
+// verb writes the page of a verb, which says the same as its --help.
+func (p *manPage) verb(cmd *cobra.Command) {
 	p.raw(bold(cmd.CommandPath()) + roff(strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath())))
 	p.heading("DESCRIPTION")
 	p.text(cmp.Or(cmd.Long, sentence(cmd.Short)))
@@ -100,19 +100,16 @@ func manVerb(cmd *cobra.Command, build buildInfo) string {
 	})
 	if cmd.Example != "" {
 		p.heading("EXAMPLES")
-		p.literal(cmd.Example)
+		p.text(cmd.Example)
 	}
 	p.heading("EXIT STATUS")
 	p.text("See devproxy(1), which also has the files and the environment.")
 	p.heading("SEE ALSO")
-	references := []string{manReference(cmd.Parent())}
-	for _, child := range cmd.Commands() {
-		if child.IsAvailableCommand() {
-			references = append(references, manReference(child))
-		}
+	references := manReference(cmd.Parent())
+	for _, child := range visible(cmd) {
+		references += ", " + manReference(child)
 	}
-	p.raw(strings.Join(references, ", "))
-	return p.String()
+	p.raw(references)
 }
 
 // sentence makes a sentence of a command's short description.
@@ -199,66 +196,54 @@ See which route answers a URL, without sending anything:
 // manPage is a page in the language of man(7), which man-db, mandoc and macOS read.
 type manPage struct{ strings.Builder }
 
-// newManPage starts a page of section 1. Its date is that of the commit, so that builds
-// of a release are equal byte by byte.
-func newManPage(name, short string, build buildInfo) *manPage {
-	date := ""
+// newManPage starts a page, up to its synopsis. Its date is that of the commit, so that
+// builds of a release are equal byte by byte.
+func newManPage(cmd *cobra.Command) *manPage {
+	date, build, name := "", thisBuild(), manName(cmd)
 	if at, err := time.Parse(time.RFC3339, build.Time); err == nil {
 		date = at.UTC().Format(time.DateOnly)
 	}
 	p := &manPage{}
 	fmt.Fprintf(p, ".TH \"%s\" 1 \"%s\" \"devproxy %s\" \"devproxy manual\"\n", roff(strings.ToUpper(name)), date, roff(build.Version))
 	// Left-aligned without hyphenation: paths and commands stay whole.
-	p.WriteString(".nh\n.ad l\n")
+	p.raw(".nh\n.ad l")
 	p.heading("NAME")
-	p.raw(roff(name) + ` \- ` + roff(strings.TrimSuffix(short, ".")))
+	p.raw(roff(name) + ` \- ` + roff(strings.TrimSuffix(cmd.Short, ".")))
+	p.heading("SYNOPSIS")
 	return p
 }
 
-func (p *manPage) heading(text string) { fmt.Fprintf(p, ".SH %s\n", text) }
+func (p *manPage) heading(text string) { p.raw(".SH " + text) }
 
 // raw writes a line of roff.
 func (p *manPage) raw(line string) { p.WriteString(line + "\n") }
 
-// text writes plain text as --help shows it. An empty line ends a paragraph,
-// indented lines stay unchanged, and text in `backquotes` is bold.
+// text writes plain text as --help shows it. An empty line ends a paragraph, the lines
+// of an indented one stay unchanged, and text in `backquotes` is bold.
 func (p *manPage) text(text string) {
-	indented := func(paragraph string) bool {
-		return strings.HasPrefix(paragraph, "\t") || strings.HasPrefix(paragraph, "  ")
-	}
-	paragraphs := strings.Split(strings.Trim(text, "\n"), "\n\n")
-	for i := 0; i < len(paragraphs); i++ {
-		paragraph := paragraphs[i]
-		if indented(paragraph) {
-			for ; i+1 < len(paragraphs) && indented(paragraphs[i+1]); i++ {
-				paragraph += "\n\n" + paragraphs[i+1]
-			}
-			p.literal(paragraph)
-		} else if paragraph != "" {
-			p.WriteString(".PP\n")
-			for line := range strings.Lines(paragraph) {
-				p.raw(prose(strings.TrimSpace(line)))
-			}
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		switch {
+		case paragraph == "":
+		case strings.HasPrefix(paragraph, " "):
+			p.raw(".PP\n.nf")
+			p.lines(paragraph)
+			p.raw(".fi")
+		default:
+			p.raw(".PP")
+			p.lines(paragraph)
 		}
 	}
 }
 
-// literal writes lines as they are, such as examples, without the indentation of the
-// first.
-func (p *manPage) literal(text string) {
-	indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
-	p.WriteString(".PP\n.RS 4\n.nf\n")
-	for line := range strings.Lines(text) {
-		p.raw(roff(strings.TrimRight(strings.TrimPrefix(line, indent), "\n")))
-	}
-	p.WriteString(".fi\n.RE\n")
-}
-
 // item writes a term, in roff, and its description below it.
 func (p *manPage) item(term, text string) {
-	fmt.Fprintf(p, ".TP\n%s\n", term)
-	for line := range strings.Lines(text) {
-		p.raw(prose(strings.TrimSpace(line)))
+	p.raw(".TP\n" + term)
+	p.lines(text)
+}
+
+func (p *manPage) lines(text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		p.raw(prose(line))
 	}
 }
 
@@ -279,51 +264,34 @@ func (p *manPage) option(flag *pflag.Flag) {
 	p.item(term, usage)
 }
 
-var backquoted = regexp.MustCompile("`[^`]+`")
-
 // prose returns a line of text as roff, with `code` in bold.
-func prose(line string) string {
-	text, last := "", 0
-	for _, at := range backquoted.FindAllStringIndex(line, -1) {
-		text += escape(line[last:at[0]]) + bold(line[at[0]+1:at[1]-1])
-		last = at[1]
-	}
-	return guard(text + escape(line[last:]))
-}
+func prose(line string) string { return code.ReplaceAllString(roff(line), `\fB$1\fR`) }
+
+// code matches text in backquotes, after escape.
+var code = regexp.MustCompile(`\\\(ga(.+?)\\\(ga`)
 
 func bold(text string) string { return `\fB` + escape(text) + `\fR` }
 
-// roff returns a line of text as roff.
-func roff(line string) string { return guard(escape(line)) }
+// roff returns a line of text as roff. It keeps the line from being read as a request,
+// which starts with a dot.
+func roff(line string) string {
+	if strings.HasPrefix(line, ".") {
+		return `\&` + escape(line)
+	}
+	return escape(line)
+}
 
 // escape escapes what roff would interpret or typeset: "-" stays a hyphen-minus, and
 // "'", "^", "~" and "`" stay ASCII, so that examples can be copied (groff_char(7)).
 // Characters outside of ASCII become numbers, since roff's input encoding depends on
 // the reader's locale.
 func escape(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		name, escaped := escapes[r]
-		switch {
-		case escaped:
-			b.WriteString(name)
-		case r > '~':
-			fmt.Fprintf(&b, `\[u%04X]`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return notASCII.ReplaceAllStringFunc(escapes.Replace(text), func(char string) string {
+		return fmt.Sprintf(`\[u%04X]`, []rune(char)[0])
+	})
 }
 
-var escapes = map[rune]string{
-	'\\': `\e`, '-': `\-`, '\'': `\(aq`, '"': `\(dq`, '^': `\(ha`, '~': `\(ti`, '`': `\(ga`,
-}
-
-// guard keeps a line from being read as a request, which starts with a dot.
-func guard(line string) string {
-	if strings.HasPrefix(line, ".") {
-		return `\&` + line
-	}
-	return line
-}
+var (
+	escapes  = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, `"`, `\(dq`, "^", `\(ha`, "~", `\(ti`, "`", `\(ga`)
+	notASCII = regexp.MustCompile(`[^\x00-~]`)
+)
