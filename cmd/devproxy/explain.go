@@ -68,7 +68,10 @@ func (e *explainer) run(text string) error {
 			return err
 		}
 	}
-	x.consent(p, v, known)
+	if x.route != nil {
+		effects := p.EffectsOf(x.route)
+		x.Consent = effectsJSON(effects, known.allowed(effects))
+	}
 	var mask atomic.Pointer[hcl.Mask]
 	mask.Store(p.Mask())
 	e.streams = e.masked(&mask)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
 // row is a line of an explanation: its subject, its value, and the source of
@@ -188,12 +190,7 @@ func (t *rows) fields(label string, fields []changed) {
 }
 
 // String returns the place as editors take it; empty if no file has it.
-func (p place) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d", p.File, p.Line)
-}
+func (p place) String() string { return plan.Source{File: p.File, Line: p.Line}.String() }
 
 // firstLine returns the first line of text, with a mark if there are more.
 func firstLine(text string) string {

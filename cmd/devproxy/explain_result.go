@@ -38,6 +38,8 @@ type explanation struct {
 	Share *shareView `json:"share,omitempty"`
 	// Error is set if devproxy itself answers. The exit code is 1 then.
 	Error *refusal `json:"error,omitempty"`
+
+	route *plan.Route // nil if devproxy itself answers
 }
 
 // place is a name and the line where it is written.
@@ -140,23 +142,13 @@ func explain(p *plan.Plan, v *visit) *explanation {
 		return x
 	}
 	r := m.Route
+	x.route = r
 	host := placeOf(r.Host.Name, r.Host.Source)
 	x.Host = &host
 	x.Route = &placed{placeOf(r.Label(), r.Source), r.Path, r.Exact, r.Source.Text}
 	x.Around = settingsOf(r, v)
 	x.answer(m, v)
 	return x
-}
-
-// consent lists the route's effects outside its project, and whether the user
-// has allowed them.
-func (x *explanation) consent(p *plan.Plan, v *visit, known *consents) {
-	m, err := p.Match(v.request())
-	if err != nil || x.Route == nil {
-		return // devproxy itself answers
-	}
-	effects := p.EffectsOf(m.Route)
-	x.Consent = effectsJSON(effects, known.allowed(effects))
 }
 
 // refuse says with which status devproxy answers, and why.
