@@ -21,7 +21,7 @@ import (
 	"github.com/devproxy/devproxy/tunnel/relay"
 )
 
-// relayOptions are the flags of relay.
+// relayOptions are the flags of relay, and what check makes of them.
 type relayOptions struct {
 	domain, listen, http, admin string
 	certs, keys, allowNames     []string
@@ -32,6 +32,11 @@ type relayOptions struct {
 	dev, json                   bool
 	state, congestion, logLevel string
 	memory                      int // MB
+
+	// proxyProtocol and trustedProxies are those of the flags.
+	proxyProtocol, trustedProxies []netip.Prefix
+	open                          bool       // every key is admitted
+	level                         slog.Level // the least that is logged
 }
 
 // devDomain is the domain of a relay in --dev mode. Its names are loopback for every
@@ -66,11 +71,10 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
   DEVPROXY_RELAY_TOKEN=… devproxy relay --domain t.example.com --cert t.pem --key t.key --admin :9090`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.check(cmd.Flags().Changed("http"))
-			if err != nil {
+			if err := opts.check(cmd.Flags().Changed("http")); err != nil {
 				return err
 			}
-			return runRelay(cmd.Context(), s, cfg)
+			return runRelay(cmd.Context(), s, opts)
 		},
 	}
 	flags := cmd.Flags()
@@ -104,21 +108,11 @@ const (
 	noAddress = "none"
 )
 
-// relayConfig is a checked command line of relay.
-type relayConfig struct {
-	relayOptions
-	state string // absolute
-	// proxyProtocol and trustedProxies are those of the flags.
-	proxyProtocol, trustedProxies []netip.Prefix
-	open                          bool       // every key is admitted
-	level                         slog.Level // the least that is logged
-}
-
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 // check fills in the defaults and refuses mistakes. httpSet is whether --http was
 // given.
-func (o relayOptions) check(httpSet bool) (relayConfig, error) {
+func (o *relayOptions) check(httpSet bool) error {
 	o.token = cmp.Or(o.token, os.Getenv(credentials.TokenVariable))
 	if o.dev {
 		o.domain = cmp.Or(o.domain, devDomain)
@@ -128,57 +122,57 @@ func (o relayOptions) check(httpSet bool) (relayConfig, error) {
 		}
 	}
 	o.listen = cmp.Or(o.listen, ":443")
-	cfg := relayConfig{relayOptions: o, open: o.dev && o.token == "" && o.authorizedKeys == ""}
-	for _, check := range []func() error{cfg.setLevel, cfg.checkDomain, cfg.checkCerts, cfg.checkAddresses, cfg.checkProxies, cfg.checkAdmission, cfg.setState} {
+	o.open = o.dev && o.token == "" && o.authorizedKeys == ""
+	for _, check := range []func() error{o.setLevel, o.checkDomain, o.checkCerts, o.checkAddresses, o.checkProxies, o.checkAdmission, o.setState} {
 		if err := check(); err != nil {
-			return cfg, err
+			return err
 		}
 	}
-	return cfg, nil
+	return nil
 }
 
 // setLevel reads --log-level. Without it, the terminal of a person who tries --dev
 // shows no requests.
-func (c *relayConfig) setLevel() error {
+func (o *relayOptions) setLevel() error {
 	switch {
-	case c.logLevel != "":
-		if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.logLevel) {
-			return usagef("--log-level debug, info, warn or error", "unknown level %q", c.logLevel)
+	case o.logLevel != "":
+		if !slices.Contains([]string{"debug", "info", "warn", "error"}, o.logLevel) {
+			return usagef("--log-level debug, info, warn or error", "unknown level %q", o.logLevel)
 		}
-		return c.level.UnmarshalText([]byte(c.logLevel))
-	case c.dev && !c.json:
-		c.level = slog.LevelWarn
+		return o.level.UnmarshalText([]byte(o.logLevel))
+	case o.dev && !o.json:
+		o.level = slog.LevelWarn
 	}
 	return nil
 }
 
-func (c *relayConfig) checkDomain() error {
-	c.domain = strings.TrimSuffix(strings.ToLower(c.domain), ".")
+func (o *relayOptions) checkDomain() error {
+	o.domain = strings.TrimSuffix(strings.ToLower(o.domain), ".")
 	switch {
-	case c.domain == "":
+	case o.domain == "":
 		return usagef("devproxy relay --domain t.example.com --cert FILE --key FILE, or try it with: devproxy relay --dev", "a relay needs a domain")
-	case !domainPattern.MatchString(c.domain) || len(c.domain) > 150:
-		return usagef("write one like t.example.com", "%q is not a domain for a relay", c.domain)
-	case c.dev && !isLocalName(c.domain):
-		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key instead of --dev", "--dev signs only names below localhost, not %s", c.domain)
+	case !domainPattern.MatchString(o.domain) || len(o.domain) > 150:
+		return usagef("write one like t.example.com", "%q is not a domain for a relay", o.domain)
+	case o.dev && !isLocalName(o.domain):
+		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key instead of --dev", "--dev signs only names below localhost, not %s", o.domain)
 	}
 	return nil
 }
 
-func (c *relayConfig) checkCerts() error {
+func (o *relayOptions) checkCerts() error {
 	switch {
-	case len(c.certs) != len(c.keys):
-		return usagef("--cert chain.pem --key key.pem", "every --cert needs a --key: %d and %d were given", len(c.certs), len(c.keys))
-	case c.dev && len(c.certs) > 0:
+	case len(o.certs) != len(o.keys):
+		return usagef("--cert chain.pem --key key.pem", "every --cert needs a --key: %d and %d were given", len(o.certs), len(o.keys))
+	case o.dev && len(o.certs) > 0:
 		return usagef("leave out one of the two", "--dev makes its own certificates, so --cert has no effect")
-	case !c.dev && len(c.certs) == 0:
-		return usagef("--cert FILE --key FILE, with a certificate for "+c.domain+" and *."+c.domain+"; or try it with: devproxy relay --dev", "a relay needs a certificate")
+	case !o.dev && len(o.certs) == 0:
+		return usagef("--cert FILE --key FILE, with a certificate for "+o.domain+" and *."+o.domain+"; or try it with: devproxy relay --dev", "a relay needs a certificate")
 	}
 	return nil
 }
 
-func (c *relayConfig) checkAddresses() error {
-	for flag, address := range map[string]*string{"--listen": &c.listen, "--http": &c.http, "--admin": &c.admin} {
+func (o *relayOptions) checkAddresses() error {
+	for flag, address := range map[string]*string{"--listen": &o.listen, "--http": &o.http, "--admin": &o.admin} {
 		if *address == "" || *address == noAddress {
 			*address = ""
 			continue
@@ -190,22 +184,22 @@ func (c *relayConfig) checkAddresses() error {
 		*address = full
 	}
 	switch {
-	case c.listen == "":
+	case o.listen == "":
 		return usagef("leave out --listen none", "a relay cannot run without --listen")
-	case c.open && !isLoopback(c.listen):
-		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback only, not on %s", c.listen)
-	case c.publicPort < 0 || c.publicPort > math.MaxUint16:
-		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", c.publicPort)
-	case c.memory < leastMemory:
-		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, c.memory)
+	case o.open && !isLoopback(o.listen):
+		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback only, not on %s", o.listen)
+	case o.publicPort < 0 || o.publicPort > math.MaxUint16:
+		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", o.publicPort)
+	case o.memory < leastMemory:
+		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, o.memory)
 	}
-	return checkCongestion(c.congestion)
+	return checkCongestion(o.congestion)
 }
 
 // checkProxies reads the addresses of the proxies in front of the relay.
-func (c *relayConfig) checkProxies() (err error) {
-	if c.proxyProtocol, err = proxyPrefixes("--proxy-protocol", c.balancers); err == nil {
-		c.trustedProxies, err = proxyPrefixes("--trusted-proxies", c.proxies)
+func (o *relayOptions) checkProxies() (err error) {
+	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err == nil {
+		o.trustedProxies, err = proxyPrefixes("--trusted-proxies", o.proxies)
 	}
 	return err
 }
@@ -261,34 +255,35 @@ func isLoopback(address string) bool {
 	return err == nil && at.Addr().IsLoopback()
 }
 
-func (c *relayConfig) checkAdmission() error {
-	if c.token != "" {
-		if err := relay.CheckToken(c.token); err != nil {
+func (o *relayOptions) checkAdmission() error {
+	if o.token != "" {
+		if err := relay.CheckToken(o.token); err != nil {
 			return usagef("make one with: openssl rand -hex 16", "%w", err)
 		}
 	}
-	if c.namesPerKey < 1 {
-		return usagef("leave out --names-per-key, or give 1 or more", "a key cannot have %d names", c.namesPerKey)
+	if o.namesPerKey < 1 {
+		return usagef("leave out --names-per-key, or give 1 or more", "a key cannot have %d names", o.namesPerKey)
 	}
-	for _, name := range c.allowNames {
-		if _, _, err := tunnel.PublicNames(nil, c.domain, tunnel.Claim{Name: name, Hosts: []string{""}}); err != nil {
+	for _, name := range o.allowNames {
+		if _, _, err := tunnel.PublicNames(nil, o.domain, tunnel.Claim{Name: name, Hosts: []string{""}}); err != nil {
 			return usagef("write one label, as in --allow-name admin", "--allow-name %q: %w", name, err)
 		}
 	}
-	if c.authorizedKeys == "" {
+	if o.authorizedKeys == "" {
 		return nil
 	}
-	if err := relay.CheckKeysFile(c.authorizedKeys); err != nil {
+	if err := relay.CheckKeysFile(o.authorizedKeys); err != nil {
 		return failf("one key per line, as devproxy relay login prints it; # starts a comment", "%w", err)
 	}
 	return nil
 }
 
-func (c *relayConfig) setState() (err error) {
-	if c.state, err = relayState(c.relayOptions.state); err != nil || c.relayOptions.state != "" {
+func (o *relayOptions) setState() (err error) {
+	given := o.state != ""
+	if o.state, err = relayState(o.state); err != nil || given {
 		return err
 	}
-	return credentials.Store{Home: filepath.Dir(c.state)}.MakeHome()
+	return credentials.Store{Home: filepath.Dir(o.state)}.MakeHome()
 }
 
 // relayState returns the file for names and keys of --state, as an absolute path.

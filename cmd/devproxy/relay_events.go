@@ -9,7 +9,7 @@ import (
 // relayPrinter prints a relay's events on standard output.
 type relayPrinter struct {
 	*streams
-	cfg relayConfig
+	cfg relayOptions
 }
 
 // The events of --json.

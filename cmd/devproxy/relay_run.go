@@ -40,7 +40,7 @@ const (
 
 // relayRun is one `devproxy relay`.
 type relayRun struct {
-	cfg       relayConfig
+	cfg       relayOptions
 	print     relayPrinter
 	log       *slog.Logger
 	state     *relay.File
@@ -53,7 +53,7 @@ type relayRun struct {
 }
 
 // runRelay serves until a signal ends it.
-func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
+func runRelay(ctx context.Context, s *streams, cfg relayOptions) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	unread := func() {} // a server continues without its log
@@ -85,7 +85,7 @@ func runRelay(ctx context.Context, s *streams, cfg relayConfig) error {
 	return err
 }
 
-func newRelayRun(cfg relayConfig, log *slog.Logger) *relayRun {
+func newRelayRun(cfg relayOptions, log *slog.Logger) *relayRun {
 	return &relayRun{cfg: cfg, log: log, failed: make(chan error, 4)}
 }
 
@@ -362,9 +362,8 @@ func openInnerRelay(ctx context.Context) (*innerRelay, error) {
 		return nil, failf("make sure that there is space for temporary files", "cannot make a folder for a relay: %w", err)
 	}
 	d := &innerRelay{folder: folder}
-	options := relayOptions{dev: true, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
-	cfg, err := options.check(false)
-	if err == nil {
+	cfg := relayOptions{dev: true, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
+	if err = cfg.check(false); err == nil {
 		d.run = newRelayRun(cfg, slog.New(slog.DiscardHandler))
 		err = d.run.start(ctx, nil)
 		limitMemory(devproxy.BodyMemory + agent.Memory + relay.DefaultMemory) // of the two together
