@@ -35,10 +35,8 @@ type certFiles struct {
 	pairs       atomic.Pointer[[]*tls.Certificate]
 
 	// The rest belongs to the goroutine that reads the files.
-	text    []byte // of all the files, as last read
-	refused bool   // a certificate in them is not used now, and may be later
-	logged  string // the last complaint
-	warned  map[string]time.Time
+	logged string // the last complaint
+	warned map[string]time.Time
 }
 
 // openCerts reads the files, which must cover the relay's own names.
@@ -69,16 +67,12 @@ func (c *certFiles) uncovered(pairs []*tls.Certificate) (name string, missing bo
 // certificates that are not used: a file that cannot be read, or a certificate
 // that is worse than the one in use.
 func (c *certFiles) load(now time.Time) (changed bool, err error) {
-	pairs, text, err := c.read()
+	pairs, err := c.read()
 	if err != nil {
 		return false, err
 	}
-	if bytes.Equal(text, c.text) && !c.refused {
-		return false, nil
-	}
 	old := *c.pairs.Load()
 	pairs, err = c.choose(old, pairs, now)
-	c.text, c.refused = text, err != nil
 	c.pairs.Store(&pairs)
 	same := func(a, b *tls.Certificate) bool {
 		return bytes.Equal(a.Leaf.Raw, b.Leaf.Raw) && len(a.Certificate) == len(b.Certificate)
@@ -87,21 +81,20 @@ func (c *certFiles) load(now time.Time) (changed bool, err error) {
 }
 
 // read reads all files.
-func (c *certFiles) read() (pairs []*tls.Certificate, text []byte, err error) {
+func (c *certFiles) read() (pairs []*tls.Certificate, err error) {
 	for i := range c.certs {
 		cert, certErr := os.ReadFile(c.certs[i])
 		key, keyErr := os.ReadFile(c.keys[i])
 		if err := errors.Join(certErr, keyErr); err != nil {
-			return nil, nil, fmt.Errorf("cannot read a certificate: %w", err)
+			return nil, fmt.Errorf("cannot read a certificate: %w", err)
 		}
 		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
-			return nil, nil, fmt.Errorf("cannot use %s with %s: %w", c.certs[i], c.keys[i], err)
+			return nil, fmt.Errorf("cannot use %s with %s: %w", c.certs[i], c.keys[i], err)
 		}
-		text = append(append(text, cert...), key...)
 		pairs = append(pairs, &pair)
 	}
-	return pairs, text, nil
+	return pairs, nil
 }
 
 // choose keeps an old certificate that is valid now if the new one is not, and all old
