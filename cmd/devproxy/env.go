@@ -113,22 +113,17 @@ func bundleVariables() []string {
 	return []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE"}
 }
 
-// fallbackVariables returns the variables that a program reads if the variable
+// fallbackVariables are the variables that a program reads if the variable
 // itself is unset: Python's requests reads CURL_CA_BUNDLE
 // (requests.Session.merge_environment_settings), boto3 reads REQUESTS_CA_BUNDLE
 // (botocore.httpsession), curl reads SSL_CERT_FILE (its manual, --cacert).
 // SSL_CERT_FILE is the last for all. Each list contains those of its variables,
 // so that running inside of our own environment changes nothing.
-func fallbackVariables(name string) []string {
-	switch name {
-	case "REQUESTS_CA_BUNDLE":
-		return []string{"CURL_CA_BUNDLE", "SSL_CERT_FILE"}
-	case "AWS_CA_BUNDLE":
-		return []string{"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}
-	case "CURL_CA_BUNDLE", "GIT_SSL_CAINFO":
-		return []string{"SSL_CERT_FILE"}
-	}
-	return nil
+var fallbackVariables = map[string][]string{
+	"REQUESTS_CA_BUNDLE": {"CURL_CA_BUNDLE", "SSL_CERT_FILE"},
+	"CURL_CA_BUNDLE":     {"SSL_CERT_FILE"},
+	"GIT_SSL_CAINFO":     {"SSL_CERT_FILE"},
+	"AWS_CA_BUNDLE":      {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"},
 }
 
 // pair is a variable and its value.
@@ -151,7 +146,7 @@ func environment() ([]pair, error) {
 	pairs := []pair{{nodeVariable, node}}
 	for _, name := range bundleVariables() {
 		own := b.own(name)
-		for _, other := range fallbackVariables(name) {
+		for _, other := range fallbackVariables[name] {
 			own = cmp.Or(own, b.own(other))
 		}
 		path, err := b.bundle(own)
