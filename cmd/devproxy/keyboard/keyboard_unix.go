@@ -3,6 +3,7 @@
 package keyboard
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -29,7 +30,7 @@ const (
 type keyboard struct {
 	terminal *os.File
 	typed    chan byte
-	stopping chan struct{}
+	ctx      context.Context // ends with stop
 
 	mu    sync.Mutex
 	saved *unix.Termios // the terminal as the user has it; nil before the first grab
@@ -39,28 +40,17 @@ func readTerminal(terminal *os.File) (keys <-chan byte, stop func(), err error) 
 	if _, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios); err != nil {
 		return nil, nil, err
 	}
-	k := &keyboard{terminal: terminal, typed: make(chan byte), stopping: make(chan struct{})}
+	ctx, end := context.WithCancel(context.Background())
+	k := &keyboard{terminal: terminal, typed: make(chan byte), ctx: ctx}
 	go k.read()
 	go k.watch()
-	return k.typed, sync.OnceFunc(k.stop), nil
-}
-
-// stop restores the terminal. The reader takes no more keys and ends within a tick. If
-// its key was read by another process, while this one was stopped, it waits for the
-// next key and ends with the process.
-func (k *keyboard) stop() {
-	close(k.stopping)
-	k.release()
-}
-
-// stopped reports whether stop was called.
-func (k *keyboard) stopped() bool {
-	select {
-	case <-k.stopping:
-		return true
-	default:
-		return false
-	}
+	// The reader takes no more keys and ends within a tick. If its key was read by
+	// another process, while this one was stopped, it waits for the next key and ends
+	// with the process.
+	return k.typed, sync.OnceFunc(func() {
+		end()
+		k.release()
+	}), nil
 }
 
 // watch grabs the terminal as soon as the process continues after it was stopped: a key
@@ -75,7 +65,7 @@ func (k *keyboard) watch() {
 			if k.inForeground() {
 				k.grab()
 			}
-		case <-k.stopping:
+		case <-k.ctx.Done():
 			return
 		}
 	}
@@ -87,7 +77,7 @@ func (k *keyboard) read() {
 	var key [1]byte
 	for {
 		ready, err := k.wait()
-		if err != nil || k.stopped() {
+		if err != nil || k.ctx.Err() != nil {
 			return
 		}
 		if !ready || !k.inForeground() {
@@ -102,7 +92,7 @@ func (k *keyboard) read() {
 		}
 		select {
 		case k.typed <- key[0]:
-		case <-k.stopping:
+		case <-k.ctx.Done():
 			return
 		}
 	}
@@ -165,7 +155,7 @@ func (k *keyboard) grab() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now, err := unix.IoctlGetTermios(int(k.terminal.Fd()), getTermios)
-	if err != nil || k.stopped() || k.saved != nil && now.Lflag&(unix.ICANON|unix.ECHO) == 0 {
+	if err != nil || k.ctx.Err() != nil || k.saved != nil && now.Lflag&(unix.ICANON|unix.ECHO) == 0 {
 		return // after an error, reading fails too
 	}
 	k.saved = now
