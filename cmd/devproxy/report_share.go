@@ -7,7 +7,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 )
 
-// The events of a share. Each has the ShareEvent that it was made from, for its text.
+// The events of a share.
 type (
 	// sharedEvent: the link works, or its addresses or its expiry have changed.
 	sharedEvent struct {
@@ -23,8 +23,6 @@ type (
 		Notes    []string `json:"notes,omitempty"`
 		// Advisories are about dev servers with known holes.
 		Advisories []string `json:"advisories,omitempty"`
-
-		shareText
 	}
 	// relayEvent: the relay is dialled, lost, back, or replaced by the next one.
 	relayEvent struct {
@@ -34,8 +32,6 @@ type (
 		From  string `json:"from,omitempty"` // the relay that it replaces
 		Error string `json:"error,omitempty"`
 		Fix   string `json:"fix,omitempty"`
-
-		shareText
 	}
 	// unsharedEvent: nothing is shared any more.
 	unsharedEvent struct {
@@ -44,16 +40,12 @@ type (
 		Error  string `json:"error,omitempty"`
 		Fix    string `json:"fix,omitempty"`
 		Again  bool   `json:"again,omitempty"` // devproxy tries again
-
-		shareText
 	}
 	// shareFailedEvent: a request for the share was not carried out.
 	shareFailedEvent struct {
 		Event string `json:"event"`
 		Error string `json:"error"`
 		Fix   string `json:"fix,omitempty"`
-
-		shareText
 	}
 	// notSharedEvent: a save added hosts, which are not shared.
 	notSharedEvent struct {
@@ -61,40 +53,43 @@ type (
 		Hosts  []string `json:"hosts"`
 		Reason string   `json:"reason"`
 		Fix    string   `json:"fix"`
-
-		shareText
 	}
 )
 
 // share prints an event of the share.
-func (r *reporter) share(e devproxy.ShareEvent) { r.emit(newShareEvent(e)) }
+func (r *reporter) share(e devproxy.ShareEvent) {
+	if r.opts.json {
+		_ = r.json(shareJSON(e)) // print errors are ignored
+		return
+	}
+	r.access.flush()
+	r.printShare(e)
+}
 
-func newShareEvent(e devproxy.ShareEvent) event {
-	sh, text := e.Share, shareText{e}
+func shareJSON(e devproxy.ShareEvent) any {
+	sh := e.Share
 	switch e.Kind {
 	case devproxy.ShareShown, devproxy.ShareExtended:
 		hosts := make(map[string]string, len(sh.Hosts))
 		for _, host := range sh.Hosts {
 			hosts[host.Name] = host.URL
 		}
-		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories, text}
+		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories}
 	case devproxy.ShareMoved:
-		return relayEvent{"relay", sh.State, sh.Relay, e.Before.Relay, sh.Error, "", text}
+		return relayEvent{"relay", sh.State, sh.Relay, e.Before.Relay, sh.Error, ""}
 	case devproxy.ShareOver:
-		return unsharedEvent{"unshared", sh.State, sh.Error, sh.Fix, sh.Again, text}
+		return unsharedEvent{"unshared", sh.State, sh.Error, sh.Fix, sh.Again}
 	case devproxy.ShareTrouble:
-		return shareFailedEvent{"share_failed", sh.Error, sh.Fix, text}
+		return shareFailedEvent{"share_failed", sh.Error, sh.Fix}
 	case devproxy.ShareAdded:
-		return notSharedEvent{"not_shared", e.Added, devproxy.ReasonAdded, "devproxy share", text}
+		return notSharedEvent{"not_shared", e.Added, devproxy.ReasonAdded, "devproxy share"}
 	}
-	return relayEvent{"relay", sh.State, sh.Relay, "", sh.Error, sh.Fix, text}
+	return relayEvent{"relay", sh.State, sh.Relay, "", sh.Error, sh.Fix}
 }
 
-// shareText is an event of a share as a person reads it.
-type shareText struct{ e devproxy.ShareEvent }
-
-func (t shareText) print(r *reporter) {
-	e, sh := t.e, t.e.Share
+// printShare prints an event of the share for a person.
+func (r *reporter) printShare(e devproxy.ShareEvent) {
+	sh := e.Share
 	line := func(text string) { r.event(time.Now(), text) }
 	switch e.Kind {
 	case devproxy.ShareBegun:
@@ -124,7 +119,7 @@ func (t shareText) print(r *reporter) {
 		line("relay " + sh.Relay + " is " + r.green("back") + " after " + short(time.Since(r.lost)))
 		r.lost = time.Time{}
 	case devproxy.ShareOver:
-		t.over(r, line)
+		r.shareOver(sh, line)
 	case devproxy.ShareTrouble:
 		r.shareProblem(sh)
 	case devproxy.ShareMoved:
@@ -136,8 +131,7 @@ func (t shareText) print(r *reporter) {
 	}
 }
 
-func (t shareText) over(r *reporter, line func(string)) {
-	sh := t.e.Share
+func (r *reporter) shareOver(sh control.Share, line func(string)) {
 	if sh.State == control.ShareFailed {
 		text := "nothing is shared now"
 		if sh.Again {
