@@ -68,13 +68,10 @@ func askPassword(s *streams) ([]byte, error) {
 	}
 	var typed [2][]byte
 	for i, prompt := range []string{"Password: ", "Again: "} {
-		fmt.Fprint(s.Err, prompt)
-		password, err := readHidden(terminal)
-		fmt.Fprintln(s.Err)
-		if err != nil {
+		var err error
+		if typed[i], err = readHidden(s, terminal, prompt); err != nil {
 			return nil, err
 		}
-		typed[i] = password
 	}
 	if !bytes.Equal(typed[0], typed[1]) {
 		return nil, failf("devproxy hash-password", "the two passwords differ")

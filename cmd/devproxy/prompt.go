@@ -54,10 +54,12 @@ func readLine(in io.Reader) string {
 	return string(line)
 }
 
-// readHidden reads a line from a terminal without showing it. Ctrl-C ends the
+// readHidden asks for a line of a terminal, which does not show it. Ctrl-C ends the
 // reading and restores the terminal: the signal alone would end devproxy and leave a
 // shell that shows nothing.
-func readHidden(terminal *os.File) ([]byte, error) {
+func readHidden(s *streams, terminal *os.File, question string) ([]byte, error) {
+	fmt.Fprint(s.Err, question)
+	defer fmt.Fprintln(s.Err) // the terminal does not show Enter either
 	fd := int(terminal.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {

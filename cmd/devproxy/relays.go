@@ -180,9 +180,7 @@ func askToken(s *streams, relay string) (string, error) {
 	if !ok {
 		return "", usagef("--token TOKEN, or $"+credentials.TokenVariable, "cannot ask for the token of %s without a terminal", relay)
 	}
-	fmt.Fprintf(s.Err, "token of %s: ", relay)
-	token, err := readHidden(terminal)
-	fmt.Fprintln(s.Err)
+	token, err := readHidden(s, terminal, "token of "+relay+": ")
 	return strings.TrimSpace(string(token)), err
 }
 
