@@ -234,13 +234,9 @@ func verbValues(c *completion, _ string) []string {
 // proxyfile returns the Proxyfile of the words before, as far as it can be decoded; nil
 // if there is none.
 func (c *completion) proxyfile() *hcl.File {
-	var flags fileFlags
-	if flag := c.cmd.Flags().Lookup("file"); flag != nil {
-		flags.File = flag.Value.String()
-	}
-	if flag := c.cmd.Flags().Lookup("directory"); flag != nil {
-		flags.Dir = flag.Value.String()
-	}
+	var flags fileFlags // empty where a verb has none
+	flags.File, _ = c.cmd.Flags().GetString("file")
+	flags.Dir, _ = c.cmd.Flags().GetString("directory")
 	path, workDir, err := flags.find()
 	if err != nil {
 		return nil

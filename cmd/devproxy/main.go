@@ -21,12 +21,7 @@ func run(s *streams, args []string) int {
 	root := newRootCmd(s)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
-	asJSON := false
-	if cmd != nil {
-		if flag := cmd.Flags().Lookup("json"); flag != nil {
-			asJSON = flag.Value.String() == "true"
-		}
-	}
+	asJSON, _ := cmd.Flags().GetBool("json") // false for a verb without it
 	return report(s, err, asJSON)
 }
 

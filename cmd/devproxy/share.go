@@ -27,24 +27,17 @@ type shareFlags struct {
 func addShareFlags(cmd *cobra.Command, f *shareFlags) {
 	cmd.Flags().StringVar(&f.relay, "relay", "", "`RELAY` that carries the share: t.example.com, cloudflare, localhost.run, pinggy, ssh://HOST, or dev to try it on this machine; several with commas are tried in order (default: the Proxyfile's, $DEVPROXY_RELAY, the last relay login)")
 	cmd.Flags().StringVar(&f.congestion, "congestion", "bbr", "congestion control towards the relay: bbr if the system has it, or system")
-	cmd.Flags().Var((*keyFile)(&f.key), "key", "`FILE` with the key of the link, made if it is missing: folders and machines with the same key have the same name (default: the folder's own key)")
+	cmd.Flags().Func("key", "`FILE` with the key of the link, made if it is missing: folders and machines with the same key have the same name (default: the folder's own key)", f.setKey)
 	cmd.Flags().Var((*lifetime)(&f.lasts), "for", "how long the link lasts: 90m, 2h (default: the Proxyfile's, 8h)")
 }
 
-// keyFile is the value of --key.
-type keyFile string
-
-func (f *keyFile) Type() string { return "FILE" }
-
-func (f *keyFile) String() string { return string(*f) }
-
-// Set refuses an empty name, such as that of an unset variable: the share would have
-// another name than intended.
-func (f *keyFile) Set(text string) error {
-	if text == "" {
+// setKey reads --key. It refuses an empty name, such as that of an unset variable: the
+// share would have another name than intended.
+func (f *shareFlags) setKey(file string) error {
+	if file == "" {
 		return failf("write --key FILE, or leave it out to use the folder's own key", "the file name is empty")
 	}
-	*f = keyFile(text)
+	f.key = file
 	return nil
 }
 
