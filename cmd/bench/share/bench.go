@@ -5,7 +5,6 @@ package share
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -223,26 +222,22 @@ func (b bench) measure(ctx context.Context, s system) (column, error) {
 func (b bench) once(ctx context.Context, s system, rows []row) (results []result, err error) {
 	path := b.path
 	path.Congestion = s.cc
-	link, err := wan.Open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, link.Close()) }()
-	run := &programs{bench: b, link: link}
-	defer run.stop()
-	load, err := s.open(ctx, run, rows)
-	if err != nil {
-		return nil, err
-	}
-	for range rows {
-		var m message
-		if err := load.Next(&m); err != nil {
-			return nil, err
+	err = b.on(ctx, path, func(run *programs) error {
+		load, err := s.open(ctx, run, rows)
+		if err != nil {
+			return err
 		}
-		results = append(results, *m.Result)
-		if b.verbose {
-			fmt.Fprintf(os.Stderr, "%s: %+v %+v\n", s.name, *m.Result, m.Result.Session)
+		for range rows {
+			var m message
+			if err := load.Next(&m); err != nil {
+				return err
+			}
+			results = append(results, *m.Result)
+			if b.verbose {
+				fmt.Fprintf(os.Stderr, "%s: %+v %+v\n", s.name, *m.Result, m.Result.Session)
+			}
 		}
-	}
-	return results, ctx.Err()
+		return ctx.Err()
+	})
+	return results, err
 }

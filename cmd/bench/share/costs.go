@@ -6,10 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,19 +19,14 @@ import (
 
 // here opens a share with both ends on one machine, without a path between them, and
 // calls measure with it.
-func (b bench) here(ctx context.Context, measure func(*share) error) (err error) {
-	link, err := wan.Open(ctx, wan.Config{Hosts: b.path.Hosts})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, link.Close()) }()
-	run := &programs{bench: b, link: link}
-	defer run.stop()
-	s, err := openShare(ctx, run, wan.A)
-	if err != nil {
-		return err
-	}
-	return measure(s)
+func (b bench) here(ctx context.Context, measure func(*share) error) error {
+	return b.on(ctx, wan.Config{Hosts: b.path.Hosts}, func(run *programs) error {
+		s, err := openShare(ctx, run, wan.A)
+		if err != nil {
+			return err
+		}
+		return measure(s)
+	})
 }
 
 // cpuRequests stays below the burst that a relay grants one address.
@@ -89,17 +82,19 @@ func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {
 // cpuDuring is what `up` and the relay use for each of the visitors' requests, in
 // microseconds. Every request has to succeed.
 func (s *share) cpuDuring(ctx context.Context, visitors spec) (up, relay float64, err error) {
-	var used [2][2]time.Duration
-	read := func(i int) (err error) {
-		for j, c := range []*harness.Child{s.up, s.relay} {
-			used[i][j], err = c.CPU()
+	children := []*harness.Child{s.up, s.relay}
+	used := make([]time.Duration, len(children))
+	read := func() error {
+		for i, c := range children {
+			now, err := c.CPU()
 			if err != nil {
 				return err
 			}
+			used[i] = now - used[i]
 		}
 		return nil
 	}
-	if err := read(0); err != nil {
+	if err := read(); err != nil {
 		return 0, 0, err
 	}
 	load, err := s.role(ctx, wan.A, visitors)
@@ -113,10 +108,10 @@ func (s *share) cpuDuring(ctx context.Context, visitors spec) (up, relay float64
 	if len(m.Result.Errors) > 0 {
 		return 0, 0, fmt.Errorf("requests failed: %s", errorsText(m.Result.Errors))
 	}
-	if err := read(1); err != nil {
+	if err := read(); err != nil {
 		return 0, 0, err
 	}
-	each := func(j int) float64 { return float64((used[1][j] - used[0][j]).Microseconds()) / cpuRequests }
+	each := func(i int) float64 { return float64(used[i].Microseconds()) / cpuRequests }
 	return each(0), each(1), nil
 }
 
@@ -158,14 +153,10 @@ func (b bench) measureMemory(ctx context.Context) (cost memoryCost, err error) {
 		if cost.Before, err = s.relay.ResidentKB(); err != nil {
 			return err
 		}
-		sleepers, err := s.role(ctx, wan.A, spec{
+		_, _, err = s.readyRole(ctx, wan.A, spec{
 			Role: "sleepers", Addr: s.link.Addr(wan.A).String() + ":443", Root: s.file("cert.pem"), Sessions: cost.Sessions,
 		})
 		if err != nil {
-			return err
-		}
-		var m message
-		if err := sleepers.Next(&m); err != nil {
 			return err
 		}
 		time.Sleep(calm)
@@ -183,27 +174,20 @@ func sleep(ctx context.Context, s spec) error {
 		return err
 	}
 	config.ServerName, config.MinVersion, config.NextProtos = relayDomain, tls.VersionTLS13, []string{tunnel.ALPN}
-	var (
-		mu       sync.Mutex
-		sessions []*tunnel.Session
-		group    errgroup.Group
-	)
+	sessions := make([]*tunnel.Session, s.Sessions)
 	defer func() {
 		for _, session := range sessions {
-			session.Close(nil)
+			if session != nil {
+				session.Close(nil)
+			}
 		}
 	}()
+	var group errgroup.Group
 	group.SetLimit(16)
-	for range s.Sessions {
-		group.Go(func() error {
-			session, err := openSession(ctx, s.Addr, config)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			sessions = append(sessions, session)
-			return nil
+	for i := range sessions {
+		group.Go(func() (err error) {
+			sessions[i], err = openSession(ctx, s.Addr, config)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -30,7 +30,6 @@ const (
 type probeEnd struct {
 	lanes []*probeLane
 	long  chan []byte
-	got   func(id, size, offset uint32, n int)
 	wg    sync.WaitGroup
 }
 
@@ -40,8 +39,9 @@ type probeLane struct {
 	waiting atomic.Int64 // bytes in short
 }
 
-func newProbeEnd(conns []*net.TCPConn, got func(id, size, offset uint32, n int)) *probeEnd {
-	e := &probeEnd{long: make(chan []byte), got: got}
+// newProbeEnd calls got for each frame that it reads.
+func newProbeEnd(conns []*net.TCPConn, got func(e *probeEnd, id, size, offset uint32, n int)) *probeEnd {
+	e := &probeEnd{long: make(chan []byte)}
 	for _, c := range conns {
 		tunnel.Tune(c, "system")
 		e.lanes = append(e.lanes, &probeLane{conn: c, short: make(chan []byte, 1024)})
@@ -52,7 +52,7 @@ func newProbeEnd(conns []*net.TCPConn, got func(id, size, offset uint32, n int))
 			long = nil
 		}
 		e.wg.Go(func() { l.write(long) })
-		e.wg.Go(func() { l.read(got) })
+		e.wg.Go(func() { l.read(func(id, size, offset uint32, n int) { got(e, id, size, offset, n) }) })
 	}
 	return e
 }
@@ -154,15 +154,11 @@ func probeServe(_ context.Context, s spec) error {
 		conns = append(conns, conn.(*net.TCPConn))
 	}
 	var seen sync.Map
-	ready := make(chan struct{})
-	var end *probeEnd
-	end = newProbeEnd(conns, func(id, size, _ uint32, _ int) {
-		<-ready
+	end := newProbeEnd(conns, func(end *probeEnd, id, size, _ uint32, _ int) {
 		if _, twice := seen.LoadOrStore(id, true); !twice {
 			go end.send(id, size, int(size))
 		}
 	})
-	close(ready)
 	end.wg.Wait() // until the other end leaves, or the parent ends this process
 	return nil
 }
@@ -182,7 +178,7 @@ type probeAnswer struct {
 	done chan struct{}
 }
 
-func (c *probeClient) take(id, size, offset uint32, n int) {
+func (c *probeClient) take(_ *probeEnd, id, size, offset uint32, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.open[id]

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"syscall"
 
 	"github.com/devproxy/devproxy/cmd/bench/harness"
@@ -24,10 +25,24 @@ type programs struct {
 	children []*harness.Child
 }
 
-// makeDir makes dir.
-func (p *programs) makeDir() (err error) {
-	p.dir, err = os.MkdirTemp("", "bench-share-")
-	return err
+// on opens a path, has use run programs on it, and stops them, the last one first.
+func (b bench) on(ctx context.Context, path wan.Config, use func(*programs) error) (err error) {
+	link, err := wan.Open(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, link.Close()) }()
+	p := &programs{bench: b, link: link}
+	if p.dir, err = os.MkdirTemp("", "bench-share-"); err != nil {
+		return err
+	}
+	defer func() {
+		for _, c := range slices.Backward(p.children) {
+			c.Stop()
+		}
+		_ = os.RemoveAll(p.dir)
+	}()
+	return use(p)
 }
 
 // file is the path of a file in dir.
@@ -65,28 +80,24 @@ func (p *programs) role(ctx context.Context, side wan.Side, s spec) (*harness.Ch
 	return p.start(ctx, side, s.Role, []string{specVariable + "=" + string(text)}, self)
 }
 
+// readyRole is role for one that is waited for until it is ready, at an address.
+func (p *programs) readyRole(ctx context.Context, side wan.Side, s spec) (c *harness.Child, addr string, err error) {
+	if c, err = p.role(ctx, side, s); err != nil {
+		return nil, "", err
+	}
+	var m message
+	err = c.Next(&m)
+	return c, m.Ready, err
+}
+
 // upstream starts the application that is shared and returns its port.
 func (p *programs) upstream(ctx context.Context, side wan.Side) (port uint16, err error) {
-	c, err := p.role(ctx, side, spec{Role: "upstream", Addr: "127.0.0.1:0"})
+	_, ready, err := p.readyRole(ctx, side, spec{Role: "upstream", Addr: "127.0.0.1:0"})
 	if err != nil {
 		return 0, err
 	}
-	var m message
-	if err := c.Next(&m); err != nil {
-		return 0, err
-	}
-	addr, err := netip.ParseAddrPort(m.Ready)
+	addr, err := netip.ParseAddrPort(ready)
 	return addr.Port(), err
-}
-
-// stop ends the programs, the last one first.
-func (p *programs) stop() {
-	for i := len(p.children) - 1; i >= 0; i-- {
-		p.children[i].Stop()
-	}
-	if p.dir != "" {
-		_ = os.RemoveAll(p.dir)
-	}
 }
 
 // specVariable contains the spec of a child that is this program again.

@@ -26,8 +26,12 @@ type system struct {
 }
 
 func (b bench) systems(cc string) (all []system) {
+	with := ""
+	if b.bbr {
+		with = " with BBR"
+	}
 	if b.raw {
-		all = append(all, b.pair("tunnel"+b.bbrText(), spec{Role: "tunnel", Tune: b.tune()}))
+		all = append(all, b.pair("tunnel"+with, spec{Role: "tunnel", Tune: b.tune()}))
 	}
 	if b.probe {
 		for _, n := range b.lanes {
@@ -37,7 +41,7 @@ func (b bench) systems(cc string) (all []system) {
 		}
 	}
 	if !b.raw && !b.probe {
-		all = append(all, system{name: "devproxy" + b.bbrText(), open: openVisitors})
+		all = append(all, system{name: "devproxy" + with, open: openVisitors})
 		for _, p := range allPeers() {
 			if p.installed() {
 				all = append(all, system{name: p.name, cannot: stalled, open: p.open})
@@ -57,13 +61,6 @@ func (b bench) tune() string {
 	return "system"
 }
 
-func (b bench) bbrText() string {
-	if b.bbr {
-		return " with BBR"
-	}
-	return ""
-}
-
 // pair is a system of two children of this program: the loading one next to the
 // relay, and the one that answers.
 func (b bench) pair(name string, s spec) system {
@@ -73,12 +70,8 @@ func (b bench) pair(name string, s spec) system {
 		loading.Rows = rows
 		loading.Role += "-load"
 		serving.Role += "-serve"
-		load, err := p.role(ctx, wan.A, loading)
+		load, _, err := p.readyRole(ctx, wan.A, loading)
 		if err != nil {
-			return nil, err
-		}
-		var m message
-		if err := load.Next(&m); err != nil {
 			return nil, err
 		}
 		_, err = p.role(ctx, wan.B, serving)
@@ -118,9 +111,6 @@ func (s *share) visitors(rows []row) spec {
 // one machine.
 func openShare(ctx context.Context, p *programs, agentSide wan.Side) (*share, error) {
 	s := &share{programs: p}
-	if err := s.makeDir(); err != nil {
-		return nil, err
-	}
 	if err := harness.WriteCertificate(s.dir, relayDomain, "*."+relayDomain); err != nil {
 		return nil, err
 	}
@@ -261,9 +251,6 @@ func (p peer) installed() bool {
 }
 
 func (p peer) open(ctx context.Context, run *programs, rows []row) (*harness.Child, error) {
-	if err := run.makeDir(); err != nil {
-		return nil, err
-	}
 	port, err := run.upstream(ctx, wan.B)
 	if err != nil {
 		return nil, err
