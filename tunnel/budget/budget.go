@@ -64,40 +64,47 @@ type Budget struct {
 
 	enforcing sync.Mutex // held while accounts are evicted; taken before mu
 
-	mu        sync.Mutex
-	used      int64
-	leaving   int64 // bytes of accounts that were evicted and are not zero yet
-	evicted   int64 // calls of evict
-	ticks     uint64
-	addresses map[netip.Prefix]*address
+	mu      sync.Mutex
+	all     node  // its children are addresses, theirs keys, and theirs accounts
+	leaving int64 // bytes of accounts that were evicted and are not zero yet
+	evicted int64 // calls of evict
+	ticks   uint64
 }
 
-// address counts everything that one address holds.
-type address struct {
-	held
-	keys map[string]*key
+// node counts the bytes of all accounts, or of those of an address or a key, or of
+// a single account.
+type node struct {
+	parent   *node // nil for all accounts
+	name     any   // in parent.children: an address, a key or the *Account
+	children map[any]*node
+	limit    int64 // 0 for none
+
+	used    int64
+	moved   uint64 // the budget's ticks when bytes were last counted, or moved
+	leaving bool   // an account that was evicted as a whole: used is not in its parents'
 }
 
-// key counts everything that one key of an address holds.
-type key struct {
-	held
-	accounts map[*Account]struct{}
+// child returns the child of a name. If it is new, it has a limit.
+func (n *node) child(name any, limit int64) *node {
+	child := n.children[name]
+	if child == nil {
+		child = &node{parent: n, name: name, limit: limit}
+		if n.children == nil {
+			n.children = map[any]*node{}
+		}
+		n.children[name] = child
+	}
+	return child
 }
 
-// held counts the bytes of an account or a group of accounts.
-type held struct {
-	used  int64
-	moved uint64 // the budget's ticks when bytes were last counted, or moved
-}
+// exceeds reports whether n holds more than its limit.
+func (n *node) exceeds() bool { return exceeds(n.used, n.limit) }
 
-// worse reports whether h must be evicted before other.
-func (h held) worse(other held) bool {
-	return h.used > other.used || h.used == other.used && h.moved < other.moved
-}
+func exceeds(used, limit int64) bool { return limit > 0 && used > limit }
 
 // New returns an empty budget.
 func New(limits Limits) *Budget {
-	return &Budget{limits: limits, addresses: map[netip.Prefix]*address{}}
+	return &Budget{limits: limits, all: node{limit: limits.Total}}
 }
 
 // Open returns a new account without bytes.
@@ -111,21 +118,12 @@ func (b *Budget) Open(owner Owner, evict func() (whole bool)) *Account {
 	if b == nil {
 		b = New(Limits{})
 	}
-	a := &Account{budget: b, owner: owner, evict: evict}
+	a := &Account{budget: b, evict: evict}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := b.addresses[owner.Address]
-	if at == nil {
-		at = &address{keys: map[string]*key{}}
-		b.addresses[owner.Address] = at
-	}
-	of := at.keys[owner.Key]
-	if of == nil {
-		of = &key{accounts: map[*Account]struct{}{}}
-		at.keys[owner.Key] = of
-	}
-	of.accounts[a] = struct{}{}
-	a.address, a.key = at, of
+	a.address = b.all.child(owner.Address, b.limits.Address)
+	a.key = a.address.child(owner.Key, b.limits.Key)
+	a.own = a.key.child(a, 0)
 	return a
 }
 
@@ -133,7 +131,7 @@ func (b *Budget) Open(owner Owner, evict func() (whole bool)) *Account {
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used + b.leaving
+	return b.all.used + b.leaving
 }
 
 // Accounts returns how many accounts are open or not empty.
@@ -141,9 +139,9 @@ func (b *Budget) Accounts() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
-	for _, at := range b.addresses {
-		for _, of := range at.keys {
-			n += len(of.accounts)
+	for _, address := range b.all.children {
+		for _, key := range address.children {
+			n += len(key.children)
 		}
 	}
 	return n
@@ -158,16 +156,12 @@ func (b *Budget) Evicted() int64 {
 
 // Account counts the bytes of one owner.
 type Account struct {
-	budget  *Budget
-	owner   Owner
-	evict   func() bool
-	address *address
-	key     *key
+	budget            *Budget
+	evict             func() bool
+	own, key, address *node
 
 	// Guarded by the budget's mu.
-	held
 	closed    bool
-	leaving   bool // evicted as a whole
 	forgotten bool // in no group any more; others of the same names may be there
 }
 
@@ -180,24 +174,24 @@ func (a *Account) Add(n int) {
 	b := a.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a.used += int64(n)
-	if a.leaving {
+	if a.own.leaving {
+		a.own.used += int64(n)
 		b.leaving += int64(n)
 	} else {
-		a.countLocked(int64(n))
+		b.countLocked(a.own, int64(n))
 	}
 	a.forgetLocked()
 }
 
-// countLocked counts n bytes in the groups of an account that is not leaving.
-func (a *Account) countLocked(n int64) {
-	b := a.budget
-	a.touchLocked()
-	a.key.used += n
-	a.address.used += n
-	b.used += n
-	if exceeds(b.used, b.limits.Total) || exceeds(a.address.used, b.limits.Address) || exceeds(a.key.used, b.limits.Key) {
-		b.over.Store(true)
+// countLocked counts n bytes at a node and above it.
+func (b *Budget) countLocked(at *node, n int64) {
+	b.ticks++
+	for ; at != nil; at = at.parent {
+		at.used += n
+		at.moved = b.ticks
+		if at.exceeds() {
+			b.over.Store(true)
+		}
 	}
 }
 
@@ -206,22 +200,14 @@ func (a *Account) countLocked(n int64) {
 func (a *Account) Touch() {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	a.touchLocked()
+	a.budget.countLocked(a.own, 0)
 }
-
-func (a *Account) touchLocked() {
-	b := a.budget
-	b.ticks++
-	a.moved, a.key.moved, a.address.moved = b.ticks, b.ticks, b.ticks
-}
-
-func exceeds(used, limit int64) bool { return limit > 0 && used > limit }
 
 // Used returns the bytes that the account counts.
 func (a *Account) Used() int64 {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	return a.used
+	return a.own.used
 }
 
 // Tight reports whether the account's key or address holds more than half of
@@ -234,9 +220,9 @@ func (a *Account) Tight() bool {
 }
 
 func (a *Account) tightLocked() bool {
-	b := a.budget
-	return exceeds(2*a.key.used, b.limits.Key) || exceeds(2*a.address.used, b.limits.Address) ||
-		b.limits.Address == 0 && exceeds(2*b.used, b.limits.Total)
+	all := &a.budget.all
+	return exceeds(2*a.key.used, a.key.limit) || exceeds(2*a.address.used, a.address.limit) ||
+		a.address.limit == 0 && exceeds(2*all.used, all.limit)
 }
 
 // Close makes the budget forget the account as soon as it counts nothing. Until
@@ -249,18 +235,14 @@ func (a *Account) Close() {
 	a.forgetLocked()
 }
 
-// forgetLocked removes an account that is closed and empty.
+// forgetLocked removes an account that is closed and empty, and its key and address
+// when they have no other.
 func (a *Account) forgetLocked() {
-	if !a.closed || a.used != 0 || a.forgotten {
+	if !a.closed || a.own.used != 0 || a.forgotten {
 		return
 	}
 	a.forgotten = true
-	delete(a.key.accounts, a)
-	if len(a.key.accounts) > 0 {
-		return
-	}
-	delete(a.address.keys, a.owner.Key)
-	if len(a.address.keys) == 0 {
-		delete(a.budget.addresses, a.owner.Address)
+	for n := a.own; n.parent != nil && len(n.children) == 0; n = n.parent {
+		delete(n.parent.children, n.name)
 	}
 }

@@ -286,8 +286,8 @@ func TestForget(t *testing.T) {
 		t.Errorf("%d accounts; an open one may be empty", b.Accounts())
 	}
 	second.Close()
-	if b.Accounts() != 0 || len(b.addresses) != 0 {
-		t.Errorf("%d accounts, %d addresses; want 0", b.Accounts(), len(b.addresses))
+	if b.Accounts() != 0 || len(b.all.children) != 0 {
+		t.Errorf("%d accounts, %d addresses; want 0", b.Accounts(), len(b.all.children))
 	}
 }
 
@@ -406,8 +406,8 @@ func TestInvariants(t *testing.T) {
 	}
 	group.Wait()
 	b.enforce()
-	if b.Used() != 0 || b.Accounts() != 0 || b.used != 0 || b.leaving != 0 || b.over.Load() {
-		t.Errorf("%d bytes (%d, %d) in %d accounts, over %t; want nothing", b.Used(), b.used, b.leaving, b.Accounts(), b.over.Load())
+	if b.Used() != 0 || b.Accounts() != 0 || b.all.used != 0 || b.leaving != 0 || b.over.Load() {
+		t.Errorf("%d bytes (%d, %d) in %d accounts, over %t; want nothing", b.Used(), b.all.used, b.leaving, b.Accounts(), b.over.Load())
 	}
 	if b.Evicted() == 0 {
 		t.Error("nothing was evicted")

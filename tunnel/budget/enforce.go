@@ -20,7 +20,7 @@ func (a *Account) isSmall() bool {
 	b := a.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !a.tightLocked() && !exceeds(2*int64(len(b.addresses))*a.address.used, b.limits.Total)
+	return !a.tightLocked() && !exceeds(2*int64(len(b.all.children))*a.address.used, b.limits.Total)
 }
 
 func (b *Budget) enforce() {
@@ -42,55 +42,49 @@ func (b *Budget) enforce() {
 func (b *Budget) worst() (*Account, int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a := b.worstLocked()
-	if a == nil {
+	worst := b.worstLocked()
+	if worst == nil {
 		b.over.Store(false)
 		return nil, 0
 	}
 	b.evicted++
-	return a, a.used
+	return worst.name.(*Account), worst.used
 }
 
-func (b *Budget) worstLocked() *Account {
-	var most *address
-	var mostKey *key
-	for _, at := range b.addresses {
-		if most == nil || at.worse(most.held) {
-			most = at
-		}
-		if of := at.worst(); mostKey == nil || of.worse(mostKey.held) {
-			mostKey = of
-		}
+func (b *Budget) worstLocked() *node {
+	address := b.all.worst()
+	if address == nil {
+		return nil
+	}
+	var key *node
+	for _, other := range b.all.children {
+		key = worse(key, other.worst())
 	}
 	switch {
-	case most == nil:
-		return nil
-	case exceeds(b.used, b.limits.Total), exceeds(most.used, b.limits.Address):
-		return most.worst().worst()
-	case exceeds(mostKey.used, b.limits.Key):
-		return mostKey.worst()
+	case b.all.exceeds(), address.exceeds():
+		return address.worst().worst()
+	case key.exceeds():
+		return key.worst()
 	}
 	return nil
 }
 
-// worst returns the key that holds the most.
-func (at *address) worst() (most *key) {
-	for _, of := range at.keys {
-		if most == nil || of.worse(most.held) {
-			most = of
+// worst returns the child that holds the most; nil when none can be evicted.
+func (n *node) worst() (most *node) {
+	for _, child := range n.children {
+		if !child.leaving {
+			most = worse(most, child)
 		}
 	}
 	return most
 }
 
-// worst returns the account that holds the most; nil when none can be evicted.
-func (of *key) worst() (most *Account) {
-	for a := range of.accounts {
-		if !a.leaving && (most == nil || a.worse(most.held)) {
-			most = a
-		}
+// worse returns which of two nodes must be evicted first. The first may be nil.
+func worse(a, b *node) *node {
+	if a == nil || b.used > a.used || b.used == a.used && b.moved < a.moved {
+		return b
 	}
-	return most
+	return a
 }
 
 // freed notes an eviction of a, which was not leaving before. It reports whether
@@ -99,9 +93,9 @@ func (b *Budget) freed(a *Account, before int64, whole bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if whole {
-		a.countLocked(-a.used)
-		a.leaving = true
-		b.leaving += a.used
+		b.countLocked(a.key, -a.own.used)
+		a.own.leaving = true
+		b.leaving += a.own.used
 	}
-	return whole || a.used < before
+	return whole || a.own.used < before
 }
