@@ -66,7 +66,7 @@ func (l *Link) open(ctx context.Context, c Config) error {
 		}
 		l.undo = append(l.undo, alarm.file.Close)
 		l.pumps[from] = &pump{
-			in: tuns[from], out: tuns[1-from], shaper: newShaper(c, from), queue: newQueue(),
+			in: tuns[from], out: tuns[1-from], shaper: newShaper(c, from), queue: make(chan packet, maxQueued),
 			alarm: alarm, start: start, cut: &l.cut, closed: l.closed,
 		}
 	}

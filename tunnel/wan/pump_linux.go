@@ -14,11 +14,16 @@ import (
 // A wake-up for each packet would cost more processor time than the programs measured.
 const grain = 250 * time.Microsecond
 
+// maxQueued bounds the packets under way in one direction: 48 MB of full ones.
+// 100 Mbit/s with 200 ms under way need 1700; an unlimited rate may need more,
+// and then it is this that limits it.
+const maxQueued = 32 << 10
+
 // pump carries packets in one direction, from one TUN device to the other.
 type pump struct {
 	in, out *os.File
 	shaper  *shaper
-	queue   *queue
+	queue   chan packet // of maxQueued, in the order they are due
 	alarm   *alarm
 	start   time.Time
 	cut     *atomic.Bool
@@ -33,29 +38,43 @@ func (p *pump) run(wg *sync.WaitGroup) {
 	wg.Go(p.write)
 }
 
+// packet is a packet under way.
+type packet struct {
+	due    time.Duration
+	buffer *[mtu]byte
+	size   int
+}
+
+// buffers are those of packets.
+var buffers = sync.Pool{New: func() any { return new([mtu]byte) }}
+
 func (p *pump) read() {
-	buf := make([]byte, mtu)
 	for {
-		n, err := p.in.Read(buf)
+		buffer := buffers.Get().(*[mtu]byte)
+		n, err := p.in.Read(buffer[:])
 		if err != nil {
 			return // closed
 		}
-		p.take(buf[:n])
+		p.take(packet{buffer: buffer, size: n})
 		p.sent.Add(1) // last: now the packet's fate is known
 	}
 }
 
 // take decides the fate of a packet that was just sent.
-func (p *pump) take(data []byte) {
+func (p *pump) take(sent packet) {
 	if p.cut.Load() {
 		p.blocked.Add(1)
 		return
 	}
-	due, f := p.shaper.admit(time.Since(p.start), len(data))
-	if f == delivered && !p.queue.push(due, data) {
-		f = dropped
-	}
+	due, f := p.shaper.admit(time.Since(p.start), sent.size)
+	sent.due = due
 	switch f {
+	case delivered:
+		select {
+		case p.queue <- sent:
+		default:
+			p.dropped.Add(1)
+		}
 	case lost:
 		p.lost.Add(1)
 	case dropped:
@@ -64,23 +83,18 @@ func (p *pump) take(data []byte) {
 }
 
 func (p *pump) write() {
-	buf := make([]byte, mtu)
 	for {
-		now := time.Since(p.start)
-		n, next, more := p.queue.pop(now, buf)
-		switch {
-		case n > 0:
-			p.deliver(buf[:n])
-		case more:
-			if p.alarm.sleep(int64(max(next-now, grain))) != nil {
-				return // closed
+		select {
+		case next := <-p.queue:
+			for now := time.Since(p.start); now < next.due; now = time.Since(p.start) {
+				if p.alarm.sleep(int64(max(next.due-now, grain))) != nil {
+					return // closed
+				}
 			}
-		default:
-			select {
-			case <-p.queue.filled:
-			case <-p.closed:
-				return
-			}
+			p.deliver(next.buffer[:next.size])
+			buffers.Put(next.buffer)
+		case <-p.closed:
+			return
 		}
 	}
 }
