@@ -32,21 +32,16 @@ type sender struct {
 func (st *Stream) Write(p []byte) (int, error) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
-	written := 0
-	enforced := false
-	for {
+	for written := 0; ; {
+		if len(p) > 0 && st.usage.account.Over() {
+			st.enforceLocked()
+		}
 		if err := st.writeErrLocked(); err != nil {
 			return written, err
 		}
 		if len(p) == 0 {
 			return written, nil
 		}
-		if st.usage.account.Over() && !enforced {
-			enforced = true
-			st.enforceLocked()
-			continue
-		}
-		enforced = false
 		n := st.room(len(p))
 		if n == 0 {
 			st.canWrite.Wait()
