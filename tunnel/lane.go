@@ -191,7 +191,6 @@ func isEnd(err error) bool {
 func (s *Session) joinLocked(l *lane) {
 	l.session = s
 	l.heard = time.Now()
-	s.laneless = time.Time{}
 	s.sched.add(l)
 	s.running.Go(l.run)
 	s.armLocked(pingEvery)

@@ -48,7 +48,7 @@ type Session struct {
 	ackTimer *time.Timer
 	ticker   *time.Timer
 	due      time.Time // when tick is called next; zero while it is not set
-	laneless time.Time // when the last lane was lost; zero while there is one
+	laneless time.Time // when the last lane was lost
 	heard    time.Time // when the last frame came
 
 	drain   chan struct{}

@@ -36,7 +36,7 @@ func (s *Session) tick() {
 		}
 	}
 	switch {
-	case len(s.sched.lanes) == 0 && !s.laneless.IsZero() && now.Sub(s.laneless) >= ResumeTimeout:
+	case len(s.sched.lanes) == 0 && now.Sub(s.laneless) >= ResumeTimeout:
 		s.endLocked(ErrLost, nil)
 	case s.isDrainedLocked():
 		s.endLocked(ErrDrained, &Refusal{Code: codeDrained})
