@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"iter"
 	"slices"
 	"time"
 )
@@ -73,20 +72,13 @@ func (o *outbound) stalled(now time.Time) time.Duration {
 // empty reports whether everything was acknowledged.
 func (o *outbound) empty() bool { return len(o.flights)+len(o.queue) == 0 }
 
-// items yields everything that is not acknowledged, in the order it was given.
-func (o *outbound) items() iter.Seq[*item] {
-	return func(yield func(*item) bool) {
-		for _, fl := range o.flights {
-			if !yield(fl.item) {
-				return
-			}
-		}
-		for _, it := range o.queue {
-			if !yield(it) {
-				return
-			}
-		}
+// items returns everything that is not acknowledged, in the order it was given.
+func (o *outbound) items() []*item {
+	items := make([]*item, 0, len(o.flights)+len(o.queue))
+	for _, fl := range o.flights {
+		items = append(items, fl.item)
 	}
+	return append(items, o.queue...)
 }
 
 // carries reports whether an item is in flight.

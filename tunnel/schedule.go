@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -117,18 +118,8 @@ func (q *scheduler) forAcks(except *lane, now time.Time) *lane {
 const lateCost = 1 << 30
 
 // free returns how many of n lanes are kept free of long messages, so that a short
-// one never waits for them.
-func free(n int) int {
-	switch {
-	case n >= 8:
-		return 3
-	case n >= 4:
-		return 2
-	case n >= 2:
-		return 1
-	}
-	return 0
-}
+// one never waits for them: one of 2, two of 4, and three of 8 or more.
+func free(n int) int { return min(bits.Len(uint(n)/2), 3) }
 
 // bulkPatience is how long the oldest frame of a lane may go without an
 // acknowledgement before the lane gets no more of long messages: they would stay in
@@ -240,21 +231,19 @@ func (q *scheduler) nextLong(l *lane, now time.Time) *item {
 
 // nextResend takes the first item to send again that l does not carry already.
 func (q *scheduler) nextResend(l *lane) *item {
-	for i := 0; i < len(q.resend); {
-		it := q.resend[i]
-		if !it.done && l.carries(it) {
-			i++
-			continue
-		}
-		q.resend = slices.Delete(q.resend, i, i+1)
-		it.waiting = false
-		if !it.done {
-			q.again(it)
-			return it
-		}
-		q.usage.release(it)
+	q.resend = slices.DeleteFunc(q.resend, func(it *item) bool {
+		q.usage.release(it) // if it is done
+		return it.done
+	})
+	i := slices.IndexFunc(q.resend, func(it *item) bool { return !l.carries(it) })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	it := q.resend[i]
+	q.resend = slices.Delete(q.resend, i, i+1)
+	it.waiting = false
+	q.again(it)
+	return it
 }
 
 // nextLate returns the long item that has been late for longest on another lane, for
@@ -334,9 +323,7 @@ func (q *scheduler) add(l *lane) {
 	unsent := q.unsent
 	q.unsent = nil
 	for _, it := range unsent {
-		if it.done {
-			q.usage.release(it)
-		} else {
+		if !it.done {
 			q.push(it)
 		}
 	}
@@ -354,7 +341,7 @@ func (q *scheduler) remove(l *lane) bool {
 
 // reassign moves the items of a removed lane to other lanes.
 func (q *scheduler) reassign(l *lane) {
-	carried := slices.Collect(l.items())
+	carried := l.items()
 	l.flights, l.queue = nil, nil
 	for _, it := range carried {
 		l.unload(it)
@@ -372,19 +359,15 @@ func (q *scheduler) reassign(l *lane) {
 
 // cancel drops the bytes of a stream that lanes have taken: they are not sent again.
 func (q *scheduler) cancel(st *Stream) {
-	drop := func(it *item) {
+	taken := slices.Concat(q.resend, q.unsent)
+	for _, l := range q.lanes {
+		taken = append(taken, l.items()...)
+	}
+	for _, it := range taken {
 		if it.stream == st && it.frame.kind.isData() && !it.done {
 			it.done = true
 			q.usage.release(it)
 		}
-	}
-	for _, l := range q.lanes {
-		for it := range l.items() {
-			drop(it)
-		}
-	}
-	for _, it := range slices.Concat(q.resend, q.unsent) {
-		drop(it)
 	}
 }
 
