@@ -55,14 +55,11 @@ type Filter struct {
 	err   error // the first; later writes return it too
 
 	frame    Boundaries
-	inside   bool // a frame whose head was read
-	opcode   byte
-	final    bool
-	offset   int    // in the payload
-	control  []byte // payload of a control frame
+	inside   bool   // a frame whose head was read
+	start    int    // of its payload in message
 	opened   byte   // opcode of the message that is arriving; 0 if none
-	message  []byte
-	tooLong  bool // the rest of the message is discarded
+	message  []byte // followed, in a control frame, by the payload of that
+	tooLong  bool   // the rest of the message is discarded
 	outgoing []byte
 }
 
@@ -119,26 +116,24 @@ func (f *Filter) flush(violation error) error {
 // begin checks the head of a frame (RFC 6455 sections 5.1 to 5.5).
 func (f *Filter) begin() error {
 	first := f.frame.head[0]
-	f.inside, f.offset, f.frame.left = true, 0, f.frame.payloadLen()
-	f.opcode, f.final = first&opcodeSet, first&finBit != 0
+	f.inside, f.start, f.frame.left = true, len(f.message), f.frame.payloadLen()
 	switch {
 	case first&rsvBits != 0:
 		return broken("a frame uses an extension that was not agreed on")
 	case !f.frame.masked():
 		return broken("a frame is not masked")
 	}
-	switch f.opcode {
+	switch opcode := f.frame.opcode(); opcode {
 	case opClose, opPing, opPong:
-		if !f.final || f.frame.left > maxControl {
+		if !f.frame.final() || f.frame.left > maxControl {
 			return broken("a control frame is fragmented or too long")
 		}
-		f.control = f.control[:0]
 		return nil
 	case opText, opBinary:
 		if f.opened != 0 {
 			return broken("a message begins inside another")
 		}
-		f.opened = f.opcode
+		f.opened = opcode
 	case opContinuation:
 		if f.opened == 0 {
 			return broken("a continuation belongs to no message")
@@ -150,7 +145,7 @@ func (f *Filter) begin() error {
 		if f.rules.TooLong != Drop {
 			return &ViolationError{TooBig, fmt.Sprintf("a message is longer than %d bytes", MaxMessage)}
 		}
-		f.tooLong, f.message = true, f.message[:0]
+		f.tooLong, f.start, f.message = true, 0, f.message[:0]
 	}
 	return nil
 }
@@ -159,29 +154,23 @@ func broken(reason string) error { return &ViolationError{ProtocolError, reason}
 
 // take reads bytes of the payload.
 func (f *Filter) take(p []byte) {
-	into := &f.message
-	switch {
-	case f.opcode >= opClose:
-		into = &f.control
-	case f.tooLong:
-		f.frame.left -= uint64(len(p))
-		return
-	}
-	start := len(*into)
-	*into = append(*into, p...)
-	mask((*into)[start:], f.frame.key(), f.offset)
-	f.offset += len(p)
 	f.frame.left -= uint64(len(p))
+	if f.frame.opcode() >= opClose || !f.tooLong {
+		f.message = append(f.message, p...)
+	}
 }
 
 // end is called after the last byte of a frame.
 func (f *Filter) end() error {
 	f.inside = false
-	if f.opcode >= opClose {
-		f.outgoing = appendMasked(f.outgoing, f.opcode, f.control)
+	payload := f.message[f.start:]
+	mask(payload, f.frame.key())
+	if opcode := f.frame.opcode(); opcode >= opClose {
+		f.outgoing = appendMasked(f.outgoing, opcode, payload)
+		f.message = f.message[:f.start]
 		return nil
 	}
-	if !f.final {
+	if !f.frame.final() {
 		return nil
 	}
 	opcode, message, tooLong := f.opened, f.message, f.tooLong

@@ -66,14 +66,14 @@ func appendMasked(to []byte, opcode byte, payload []byte) []byte {
 	to = append(to, key[:]...)
 	start := len(to)
 	to = append(to, payload...)
-	mask(to[start:], key[:], 0)
+	mask(to[start:], key[:])
 	return to
 }
 
-// mask masks p or unmasks it. p begins at offset in the payload.
-func mask(p, key []byte, offset int) {
-	for i := range p {
-		p[i] ^= key[(offset+i)%4]
+// mask masks a payload or unmasks it.
+func mask(payload, key []byte) {
+	for i := range payload {
+		payload[i] ^= key[i%4]
 	}
 }
 
@@ -157,6 +157,10 @@ func (b *Boundaries) payloadLen() uint64 {
 		return uint64(short)
 	}
 }
+
+func (b *Boundaries) opcode() byte { return b.head[0] & opcodeSet }
+
+func (b *Boundaries) final() bool { return b.head[0]&finBit != 0 }
 
 func (b *Boundaries) masked() bool { return b.head[1]&maskBit != 0 }
 
