@@ -1,12 +1,11 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // grpcType is the media type of gRPC over HTTP/2.
@@ -16,15 +15,21 @@ const grpcType = "application/grpc"
 // triple it: clients silently give up on a header of more than 8 KiB.
 const maxGRPCMessage = 1 << 10
 
-// The gRPC status codes (google.golang.org/grpc/codes) that HTTP statuses map to.
-const (
-	grpcUnknown          = 2
-	grpcPermissionDenied = 7
-	grpcUnimplemented    = 12
-	grpcInternal         = 13
-	grpcUnavailable      = 14
-	grpcUnauthenticated  = 16
-)
+// grpcStatuses maps HTTP statuses to gRPC status codes (google.golang.org/grpc/codes)
+// as clients would, by the gRPC project's table "HTTP to gRPC Status Code Mapping".
+// All others are grpcUnknown.
+var grpcStatuses = map[int]string{
+	http.StatusBadRequest:         "13", // INTERNAL
+	http.StatusUnauthorized:       "16", // UNAUTHENTICATED
+	http.StatusForbidden:          "7",  // PERMISSION_DENIED
+	http.StatusNotFound:           "12", // UNIMPLEMENTED
+	http.StatusTooManyRequests:    "14", // UNAVAILABLE
+	http.StatusBadGateway:         "14",
+	http.StatusServiceUnavailable: "14",
+	http.StatusGatewayTimeout:     "14",
+}
+
+const grpcUnknown = "2"
 
 // IsGRPC reports whether r is a call of a gRPC client, to which any page is
 // a broken server: it reads a status from trailers and nothing else. gRPC-web
@@ -50,39 +55,14 @@ func WriteGRPC(w http.ResponseWriter, status int, message string) {
 	}
 	header.Set("Content-Type", grpcType)
 	header.Set("Cache-Control", "no-store")
-	header.Set("Grpc-Status", strconv.Itoa(grpcStatus(status)))
+	header.Set("Grpc-Status", cmp.Or(grpcStatuses[status], grpcUnknown))
 	header.Set("Grpc-Message", percentEncoded(shortened(visible(message))))
 	w.WriteHeader(http.StatusOK)
 }
 
-// grpcStatus maps an HTTP status as clients would, by the gRPC project's table
-// "HTTP to gRPC Status Code Mapping".
-func grpcStatus(httpStatus int) int {
-	switch httpStatus {
-	case http.StatusBadRequest:
-		return grpcInternal
-	case http.StatusUnauthorized:
-		return grpcUnauthenticated
-	case http.StatusForbidden:
-		return grpcPermissionDenied
-	case http.StatusNotFound:
-		return grpcUnimplemented
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return grpcUnavailable
-	}
-	return grpcUnknown
-}
-
-// shortened is text up to the last whole character that fits.
+// shortened is text, which is UTF-8, up to the last whole character that fits.
 func shortened(text string) string {
-	if len(text) <= maxGRPCMessage {
-		return text
-	}
-	end := maxGRPCMessage
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
+	return strings.ToValidUTF8(text[:min(len(text), maxGRPCMessage)], "")
 }
 
 // percentEncoded is the Percent-Encoded of gRPC over HTTP/2: every byte that is
