@@ -105,7 +105,9 @@ func (w *writer) store(status int, now time.Time) {
 		return
 	}
 	e := newEntry(w.q, status, w.header, w.sent, now)
-	if w.c.grow(e, e.headCost()+max(0, head.Length(w.header))) {
+	declared := max(0, head.Length(w.header))
+	if w.c.grow(e, e.headCost()+declared) {
+		e.body.data = make([]byte, 0, declared)
 		w.new = e
 	}
 }
