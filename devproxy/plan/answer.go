@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -14,8 +13,6 @@ type Answer interface {
 	// String returns the answer in a few words: ":5173", "files site/dist",
 	// "redirect /docs{rest}", "respond 204".
 	String() string
-	// lines describes all of the answer, for Plan.String.
-	lines() []string
 }
 
 // Files answers with files of a folder. For an exact route Dir may be a file.
@@ -30,13 +27,6 @@ type Files struct {
 }
 
 func (f *Files) String() string { return "files " + f.Text }
-
-func (f *Files) lines() []string {
-	if f.SPA {
-		return []string{f.String() + " spa"}
-	}
-	return []string{f.String()}
-}
 
 // TryFiles is a folder whose files are tried before an upstream.
 type TryFiles struct {
@@ -54,10 +44,6 @@ type Redirect struct {
 
 func (r *Redirect) String() string { return "redirect " + r.Target }
 
-func (r *Redirect) lines() []string {
-	return []string{fmt.Sprintf("redirect %d %s", r.Status, r.Target)}
-}
-
 // Respond is a fixed answer.
 type Respond struct {
 	Status  int
@@ -67,14 +53,6 @@ type Respond struct {
 
 func (r *Respond) String() string { return "respond " + strconv.Itoa(r.Status) }
 
-func (r *Respond) lines() []string {
-	lines := []string{fmt.Sprintf("respond %d %q", r.Status, r.Body)}
-	for _, h := range r.Headers {
-		lines = append(lines, "respond_header "+h.String())
-	}
-	return lines
-}
-
 // Withheld is the answer of a route that the user has not allowed: a page that
 // says so.
 type Withheld struct {
@@ -83,8 +61,6 @@ type Withheld struct {
 }
 
 func (w *Withheld) String() string { return "needs consent" }
-
-func (w *Withheld) lines() []string { return []string{w.String()} }
 
 // sameAnswer compares what answers do, and not how people write them.
 func sameAnswer(a, b Answer) bool {

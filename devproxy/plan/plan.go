@@ -1,6 +1,6 @@
 // Package plan turns a checked Proxyfile into an immutable plan and finds the
 // route of a request. It does no I/O and holds no lock: a plan is built,
-// matched, compared and printed.
+// matched and compared.
 package plan
 
 import (
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -28,23 +27,6 @@ type Plan struct {
 // Hosts returns the plan's hosts in the order of the file. The caller must not
 // change them.
 func (p *Plan) Hosts() []*Host { return p.hosts }
-
-// String returns the plan in a stable form for people and golden files:
-// everything that decides how requests are answered, and not where it is
-// written.
-func (p *Plan) String() string {
-	var out strings.Builder
-	for _, h := range p.hosts {
-		fmt.Fprintf(&out, "host %s\n", strings.Join(append([]string{h.Name}, h.Aliases...), " "))
-		for _, r := range h.Routes {
-			fmt.Fprintf(&out, "  route %s\n", r.Label())
-			for _, line := range r.lines() {
-				fmt.Fprintf(&out, "    %s\n", line)
-			}
-		}
-	}
-	return out.String()
-}
 
 // Mask returns the mask that removes values of the environment from texts that
 // are shown. It may be nil, which removes nothing.

@@ -70,7 +70,7 @@ func check(t *testing.T, p *Plan, a ask) {
 	if target != a.target {
 		t.Errorf("%s: target %s; want %s", a.request, target, a.target)
 	}
-	answer := m.Route.Answer.lines()
+	answer := answerLines(m.Route.Answer)
 	var settings []string
 	for _, line := range m.Route.lines() {
 		if !slices.Contains(answer, line) {

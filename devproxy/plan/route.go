@@ -131,32 +131,21 @@ func (r *Route) forwarding() []namedSetting {
 		{name: "rewrite", text: r.Rewrite},
 		{name: "request_headers", text: headerText(r.RequestHeaders), value: r.RequestHeaders},
 		{name: "response_headers", text: headerText(r.ResponseHeaders), value: r.ResponseHeaders},
-		{name: "forwarded_proto", text: string(proto), usual: string(hcl.ForwardedHTTPS)},
+		{name: "forwarded_proto", text: string(proto)},
 	}
 }
 
-// settings returns all settings of the route in the order in which they are
-// printed.
+// settings returns all settings of the route in the order in which changes name
+// them.
 func (r *Route) settings() []namedSetting {
 	list := append(r.forwarding(),
-		namedSetting{name: "timeout", text: r.Timeout.String(), usual: time.Duration(0).String()},
-		namedSetting{name: "hold", text: r.Hold.String(), usual: DefaultHold.String()},
+		namedSetting{name: "timeout", text: r.Timeout.String()},
+		namedSetting{name: "hold", text: r.Hold.String()},
 	)
 	for _, s := range r.Around {
 		list = append(list, namedSetting{name: s.Name(), text: s.String(), value: s})
 	}
 	return list
-}
-
-// lines describes the route, with one line for each setting.
-func (r *Route) lines() []string {
-	lines := r.Answer.lines()
-	for _, s := range r.settings() {
-		if s.text != s.usual {
-			lines = append(lines, s.name+" "+s.text)
-		}
-	}
-	return lines
 }
 
 func onlyTrue(on bool) string {

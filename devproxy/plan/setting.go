@@ -16,7 +16,7 @@ import (
 // is immutable plain data: reflect.DeepEqual tells whether two are equal.
 //
 // To add one, write its type, its lines in around and inheritAround, its entry
-// in sinks, and its handler in package middleware. Printing, comparing and
+// in sinks, and its handler in package middleware. Comparing and
 // explaining a route need only these methods.
 type Setting interface {
 	// Name returns the attribute of the Proxyfile.
@@ -35,11 +35,10 @@ func SettingOf[S Setting](r *Route) (setting S, ok bool) {
 	return setting, false
 }
 
-// namedSetting is a setting as it is printed and compared.
+// namedSetting is a setting as it is compared.
 type namedSetting struct {
 	name  string
 	text  string // empty for none
-	usual string // the text that is not worth printing
 	value any    // the value to compare in addition to text
 }
 

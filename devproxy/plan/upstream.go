@@ -104,14 +104,6 @@ func (m *Member) key() string {
 
 func (u *Upstream) String() string { return u.Text }
 
-func (u *Upstream) lines() []string {
-	var lines []string
-	for _, m := range u.Members {
-		lines = append(lines, "upstream "+m.key())
-	}
-	return append(lines, u.spread()...)
-}
-
 // spread describes how requests are spread over members, where that isn't the
 // default.
 func (u *Upstream) spread() []string {
