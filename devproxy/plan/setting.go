@@ -45,16 +45,39 @@ type namedSetting struct {
 // around returns the settings around an answer, in the order in which a request
 // meets them.
 func (b *builder) around(s *hcl.Settings) []Setting {
-	limit, limitByUser := rateLimit(s.RateLimit), Setting(nil)
-	if s.RateLimit != nil && s.RateLimit.By == RateByUser {
-		limit, limitByUser = nil, limit // which basic_auth proves
+	var all []Setting
+	if a := (Access{Allow: prefixes(s.Allow), Deny: prefixes(s.Deny)}); len(a.Allow)+len(a.Deny) > 0 {
+		all = append(all, a)
 	}
-	all := []Setting{
-		accessOf(s.Allow, s.Deny), limit, b.cors(s.CORS), basicAuth(s.BasicAuth), limitByUser,
-		maxConcurrent(s.MaxConcurrent), maxBody(s.MaxBody),
-		compress(s.Compress), cache(s), simulate(s.Simulate),
+	limit := func(byUser bool) {
+		if l := s.RateLimit; l != nil && !l.Off && (l.By == RateByUser) == byUser {
+			all = append(all, RateLimit{Count: l.Count, Per: l.Per, Burst: l.Burst, By: l.By})
+		}
 	}
-	return slices.DeleteFunc(all, func(s Setting) bool { return s == nil })
+	limit(false)
+	if c := s.CORS; c != nil && !c.Off {
+		all = append(all, b.cors(c))
+	}
+	if auth := s.BasicAuth; auth != nil && !auth.Off && len(auth.Users) > 0 {
+		all = append(all, basicAuth(auth.Users))
+	}
+	limit(true) // by the user that basic_auth proves
+	if n := s.MaxConcurrent; n != nil && *n != 0 {
+		all = append(all, MaxConcurrent(*n))
+	}
+	if n := s.MaxBody; n != nil && *n != 0 {
+		all = append(all, MaxBody(*n))
+	}
+	if on := s.Compress; on != nil && *on {
+		all = append(all, Compress{})
+	}
+	if c := s.Cache; c != nil && !c.Off && s.Upstream != nil { // other answers need none
+		all = append(all, Cache{Size: c.Size})
+	}
+	if m := s.Simulate; m != nil && !m.Off && (m.Delay != 0 || m.Errors != 0 || m.Bandwidth != 0) {
+		all = append(all, Simulate{Delay: m.Delay, Errors: m.Errors, Bandwidth: m.Bandwidth})
+	}
+	return all
 }
 
 // inheritAround fills missing settings of a route's s from its host. Users and
@@ -110,14 +133,6 @@ func (a Access) String() string {
 		parts = append(parts, "deny "+p.String())
 	}
 	return strings.Join(parts, ", ")
-}
-
-func accessOf(allow, deny *hcl.Ranges) Setting {
-	a := Access{Allow: prefixes(allow), Deny: prefixes(deny)}
-	if len(a.Allow)+len(a.Deny) == 0 {
-		return nil
-	}
-	return a
 }
 
 // prefixes returns the ranges of a list, sorted, without those that are within
@@ -176,13 +191,6 @@ func (l RateLimit) String() string {
 	return text
 }
 
-func rateLimit(l *hcl.RateLimit) Setting {
-	if l == nil || l.Off {
-		return nil
-	}
-	return RateLimit{Count: l.Count, Per: l.Per, Burst: l.Burst, By: l.By}
-}
-
 // CORS says which other origins may read a route's responses (the Fetch
 // Standard, section 3.2).
 type CORS struct {
@@ -218,11 +226,8 @@ func (c CORS) HasHost(name string) bool {
 	})
 }
 
-func (b *builder) cors(c *hcl.CORS) Setting {
-	switch {
-	case c == nil || c.Off:
-		return nil
-	case c.Own:
+func (b *builder) cors(c *hcl.CORS) CORS {
+	if c.Own {
 		return CORS{Hosts: b.allNames()}
 	}
 	return CORS{Any: c.Any, Origins: slices.Sorted(slices.Values(c.Origins))}
@@ -261,16 +266,10 @@ func (a BasicAuth) String() string {
 	return strings.Join(names, ", ")
 }
 
-func basicAuth(auth *hcl.BasicAuth) Setting {
-	if auth == nil || auth.Off {
-		return nil
-	}
+func basicAuth(hashes map[string]string) BasicAuth {
 	var list BasicAuth
-	for _, name := range sortedNames(auth.Users) {
-		list = append(list, User{Name: name, Hash: auth.Users[name]})
-	}
-	if list == nil {
-		return nil
+	for _, name := range sortedNames(hashes) {
+		list = append(list, User{Name: name, Hash: hashes[name]})
 	}
 	return list
 }
@@ -284,13 +283,6 @@ func (m MaxConcurrent) Name() string { return "max_concurrent" }
 // String returns the number.
 func (m MaxConcurrent) String() string { return strconv.Itoa(int(m)) }
 
-func maxConcurrent(n *int) Setting {
-	if n == nil || *n == 0 {
-		return nil
-	}
-	return MaxConcurrent(*n)
-}
-
 // MaxBody is how many bytes the body of a request may have.
 type MaxBody int64
 
@@ -300,13 +292,6 @@ func (m MaxBody) Name() string { return "max_body" }
 // String returns the size: "10MB".
 func (m MaxBody) String() string { return FormatSize(int64(m)) }
 
-func maxBody(n *int64) Setting {
-	if n == nil || *n == 0 {
-		return nil
-	}
-	return MaxBody(*n)
-}
-
 // Compress has responses compressed.
 type Compress struct{}
 
@@ -315,13 +300,6 @@ func (Compress) Name() string { return "compress" }
 
 // String lists the codings.
 func (Compress) String() string { return "zstd, br, gzip" }
-
-func compress(on *bool) Setting {
-	if on == nil || !*on {
-		return nil
-	}
-	return Compress{}
-}
 
 // Cache is how many bytes of its upstream's responses a route keeps.
 type Cache struct {
@@ -333,14 +311,6 @@ func (c Cache) Name() string { return "cache" }
 
 // String returns the size: "64MiB".
 func (c Cache) String() string { return FormatSize(c.Size) }
-
-// cache is only for a route with an upstream.
-func cache(s *hcl.Settings) Setting {
-	if s.Cache == nil || s.Cache.Off || s.Upstream == nil {
-		return nil
-	}
-	return Cache{Size: s.Cache.Size}
-}
 
 // Simulate makes a route slow or failing. Zero values do nothing.
 type Simulate struct {
@@ -366,17 +336,6 @@ func (s Simulate) String() string {
 		parts = append(parts, "bandwidth "+FormatSize(s.Bandwidth)+"/s")
 	}
 	return strings.Join(parts, ", ")
-}
-
-func simulate(m *hcl.Simulate) Setting {
-	if m == nil || m.Off {
-		return nil
-	}
-	s := Simulate{Delay: m.Delay, Errors: m.Errors, Bandwidth: m.Bandwidth}
-	if s == (Simulate{}) {
-		return nil
-	}
-	return s
 }
 
 // FormatSize returns n bytes, 0 or more, in the unit that gives the shortest
