@@ -69,20 +69,9 @@ func (c Conditions) String() string {
 
 // match reports whether r satisfies all conditions.
 func (c *Conditions) match(r *Request) bool {
-	if !c.matchMethod(r.Method) {
-		return false
-	}
-	for i := range c.Headers {
-		if !c.Headers[i].matchHeader(r) {
-			return false
-		}
-	}
-	for i := range c.Query {
-		if !c.Query[i].matchQuery(r.RawQuery) {
-			return false
-		}
-	}
-	return true
+	return c.matchMethod(r.Method) &&
+		!slices.ContainsFunc(c.Headers, func(h Pattern) bool { return !h.matchHeader(r) }) &&
+		!slices.ContainsFunc(c.Query, func(q Pattern) bool { return !q.matchQuery(r.RawQuery) })
 }
 
 // failed returns the first condition that r doesn't satisfy, as people read it.
@@ -104,12 +93,7 @@ func (c *Conditions) failed(r *Request) string {
 }
 
 func (c *Conditions) matchMethod(method string) bool {
-	for _, pattern := range c.Methods {
-		if glob(pattern, method) {
-			return true
-		}
-	}
-	return len(c.Methods) == 0
+	return len(c.Methods) == 0 || slices.ContainsFunc(c.Methods, func(pattern string) bool { return glob(pattern, method) })
 }
 
 // matchHeader reports whether one of the field's values matches. Host is not a
@@ -118,12 +102,7 @@ func (p *Pattern) matchHeader(r *Request) bool {
 	if p.Name == "Host" {
 		return glob(normal(p.Value), normal(r.Host))
 	}
-	for _, value := range r.Header[p.Name] {
-		if glob(p.Value, value) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Header[p.Name], func(value string) bool { return glob(p.Value, value) })
 }
 
 // matchQuery reports whether one of the parameter's values matches. The query is
