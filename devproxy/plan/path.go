@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"encoding/hex"
+	"strings"
+)
 
 // separators are the bytes that separate segments in addition to "/". Upstreams
 // differ in which they accept.
@@ -195,21 +198,9 @@ func unhex(s string) (c byte, ok bool) {
 	if len(s) < 3 {
 		return 0, false
 	}
-	high, low := hexValue(s[1]), hexValue(s[2])
-	return high<<4 | low, high < 16 && low < 16
-}
-
-// hexValue returns 16 for any byte that is not a hexadecimal digit.
-func hexValue(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 16
+	var decoded [1]byte
+	_, err := hex.Decode(decoded[:], []byte(s[1:3]))
+	return decoded[0], err == nil
 }
 
 // decodeInto appends the decoded segment to buf. ok is false when more than
