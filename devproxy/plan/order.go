@@ -19,19 +19,23 @@ func order(a, b *Route) int {
 	if by := comparePaths(a.Path, b.Path); by != 0 {
 		return by
 	}
-	exactFirst := 0
-	switch {
-	case a.Exact && !b.Exact:
-		exactFirst = -1
-	case b.Exact && !a.Exact:
-		exactFirst = 1
-	}
-	further := cmp.Or(exactFirst, cmp.Compare(b.Match.Count(), a.Match.Count()))
+	further := cmp.Or(trueFirst(a.Exact, b.Exact), cmp.Compare(b.Match.Count(), a.Match.Count()))
 	if starCount(a.Path) == 0 {
 		// Different paths of the same rank match different requests.
 		return cmp.Or(cmp.Compare(a.Path, b.Path), further)
 	}
 	return cmp.Or(further, cmp.Compare(a.Path, b.Path))
+}
+
+// trueFirst compares two values so that true comes before false.
+func trueFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 // equalRank reports whether order compares a and b by nothing but their text.

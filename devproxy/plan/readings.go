@@ -163,14 +163,8 @@ func (h *Host) fold() {
 		h.cased = h.cased || c.Path != r.Path
 		copies = append(copies, &c)
 	}
-	unguarded := func(r *Route) int {
-		if r.guarded() {
-			return 0
-		}
-		return 1
-	}
 	slices.SortStableFunc(copies, func(a, b *Route) int {
-		return cmp.Or(comparePaths(a.Path, b.Path), cmp.Compare(unguarded(a), unguarded(b)))
+		return cmp.Or(comparePaths(a.Path, b.Path), trueFirst(a.guarded(), b.guarded()))
 	})
 	h.folded = newTree(copies)
 	h.folded.fold = true
