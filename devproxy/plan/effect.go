@@ -157,7 +157,6 @@ func (h *Host) withhold(gone []*Effect) *Host {
 		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.alias != "" && e.alias == alias })
 	}
 	host.Aliases = slices.DeleteFunc(slices.Clone(h.Aliases), hidden)
-	host.names = slices.DeleteFunc(slices.Clone(h.names), func(n name) bool { return n.value != h.Name && hidden(n.value) })
 	host.Routes = nil
 	for _, r := range h.Routes {
 		host.Routes = append(host.Routes, r.withhold(&host, gone))

@@ -25,9 +25,9 @@ func newTable(hosts []*Host) table {
 
 // claimAll adds the names of h that no earlier host has.
 func (t table) claimAll(h *Host) {
-	for _, n := range h.names {
-		if t.claimed(n.value) == nil {
-			t[strings.TrimPrefix(n.value, "*")] = h
+	for _, name := range h.names() {
+		if t.claimed(name) == nil {
+			t[strings.TrimPrefix(name, "*")] = h
 		}
 	}
 }
@@ -80,12 +80,12 @@ func (p *Plan) near(name string) string {
 	}
 	best, bound := "", max(1, len(name)/5)
 	for _, h := range p.hosts {
-		for _, n := range h.names {
-			if strings.HasPrefix(n.value, "*") || max(len(name)-len(n.value), len(n.value)-len(name)) > bound {
+		for _, served := range h.names() {
+			if strings.HasPrefix(served, "*") || max(len(name)-len(served), len(served)-len(name)) > bound {
 				continue
 			}
-			if d := edlib.OSADamerauLevenshteinDistance(name, n.value); d <= bound && (best == "" || d < bound) {
-				best, bound = n.value, d
+			if d := edlib.OSADamerauLevenshteinDistance(name, served); d <= bound && (best == "" || d < bound) {
+				best, bound = served, d
 			}
 		}
 	}
@@ -103,10 +103,10 @@ func Merge(plans ...*Plan) (*Plan, error) {
 			continue
 		}
 		for _, h := range p.hosts {
-			for _, n := range h.names {
-				if first := merged.table.claimed(n.value); first != nil {
+			for _, name := range h.names() {
+				if first := merged.table.claimed(name); first != nil {
 					return nil, &ConflictError{
-						Name: n.value, First: first.nameSource(n.value), Second: n.source, FirstFolder: first.Folder,
+						Name: name, First: first.sources[name], Second: h.sources[name], FirstFolder: first.Folder,
 					}
 				}
 			}
@@ -123,16 +123,6 @@ func Merge(plans ...*Plan) (*Plan, error) {
 	}
 	merged.mask = hcl.NewMask(masks...)
 	return merged, nil
-}
-
-// nameSource returns the line that gives the host one of its names.
-func (h *Host) nameSource(value string) Source {
-	for _, n := range h.names {
-		if n.value == value {
-			return n.source
-		}
-	}
-	return h.Source
 }
 
 // ConflictError is the error of two folders that have the same host name.

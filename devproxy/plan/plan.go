@@ -48,17 +48,15 @@ type Host struct {
 	Routes []*Route
 	Source Source
 
-	names   []name // Name and Aliases, each with its line
-	tree    tree   // of Routes
-	guarded bool   // whether any of Routes is
-	folded  tree   // of Routes without the case of their paths; only if guarded
-	cased   bool   // whether a path of Routes has a letter that folding changes
+	sources map[string]Source // where Name and each of Aliases is written first
+	tree    tree              // of Routes
+	guarded bool              // whether any of Routes is
+	folded  tree              // of Routes without the case of their paths; only if guarded
+	cased   bool              // whether a path of Routes has a letter that folding changes
 }
 
-type name struct {
-	value  string
-	source Source
-}
+// names returns Name and Aliases.
+func (h *Host) names() []string { return append([]string{h.Name}, h.Aliases...) }
 
 // arrange sorts the routes of h and prepares it for matching.
 func (h *Host) arrange() {
@@ -148,10 +146,12 @@ type builder struct {
 
 func (b *builder) host(h *hcl.Host) *Host {
 	host := &Host{Name: h.Name.Value, Folder: b.file.Dir, Source: b.source(h.Range)}
-	host.names = []name{{h.Name.Value, b.source(h.Name.Range)}}
+	host.sources = map[string]Source{host.Name: b.source(h.Name.Range)}
 	for _, alias := range h.Aliases {
 		host.Aliases = append(host.Aliases, alias.Value)
-		host.names = append(host.names, name{alias.Value, b.source(alias.Range)})
+		if _, again := host.sources[alias.Value]; !again {
+			host.sources[alias.Value] = b.source(alias.Range)
+		}
 	}
 
 	var written []*hcl.Route

@@ -10,7 +10,7 @@ import (
 func (p *Plan) String() string {
 	var out strings.Builder
 	for _, h := range p.hosts {
-		fmt.Fprintf(&out, "host %s\n", strings.Join(append([]string{h.Name}, h.Aliases...), " "))
+		fmt.Fprintf(&out, "host %s\n", strings.Join(h.names(), " "))
 		for _, r := range h.Routes {
 			fmt.Fprintf(&out, "  route %s\n", r.Label())
 			for _, line := range r.lines() {
