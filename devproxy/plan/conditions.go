@@ -35,11 +35,7 @@ func conditions(m *hcl.Match) Conditions {
 }
 
 func patterns(m map[string]string) []Pattern {
-	var list []Pattern
-	for _, name := range sortedNames(m) {
-		list = append(list, Pattern{Name: name, Value: m[name]})
-	}
-	return list
+	return mapped(sortedNames(m), func(name string) Pattern { return Pattern{Name: name, Value: m[name]} })
 }
 
 // Count returns the number of conditions. A route with more is tried first.
@@ -58,12 +54,8 @@ func (c Conditions) String() string {
 	if len(c.Methods) > 0 {
 		parts = append(parts, strings.Join(c.Methods, ", "))
 	}
-	for _, h := range c.Headers {
-		parts = append(parts, h.Name+": "+h.Value)
-	}
-	for _, q := range c.Query {
-		parts = append(parts, "?"+q.Name+"="+q.Value)
-	}
+	parts = append(parts, mapped(c.Headers, func(h Pattern) string { return h.Name + ": " + h.Value })...)
+	parts = append(parts, mapped(c.Query, func(q Pattern) string { return "?" + q.Name + "=" + q.Value })...)
 	return strings.Join(parts, "; ")
 }
 

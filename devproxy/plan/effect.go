@@ -144,9 +144,7 @@ func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	if len(gone) == 0 {
 		return p
 	}
-	for _, h := range p.hosts {
-		rest.hosts = append(rest.hosts, h.withhold(gone))
-	}
+	rest.hosts = mapped(p.hosts, func(h *Host) *Host { return h.withhold(gone) })
 	rest.table = newTable(rest.hosts)
 	return rest
 }
@@ -157,10 +155,7 @@ func (h *Host) withhold(gone []*Effect) *Host {
 		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.alias != "" && e.alias == alias })
 	}
 	host.Aliases = slices.DeleteFunc(slices.Clone(h.Aliases), hidden)
-	host.Routes = nil
-	for _, r := range h.Routes {
-		host.Routes = append(host.Routes, r.withhold(&host, gone))
-	}
+	host.Routes = mapped(h.Routes, func(r *Route) *Route { return r.withhold(&host, gone) })
 	host.arrange()
 	return &host
 }

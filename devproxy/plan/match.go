@@ -147,11 +147,8 @@ type NoRouteError struct {
 }
 
 func (e *NoRouteError) Error() string {
-	labels := make([]string, len(e.Host.Routes))
-	for i, r := range e.Host.Routes {
-		labels[i] = r.Label()
-	}
-	return fmt.Sprintf("host %q has no route for %q, only: %s", e.Host.Name, e.Path, strings.Join(labels, ", "))
+	labels := strings.Join(mapped(e.Host.Routes, (*Route).Label), ", ")
+	return fmt.Sprintf("host %q has no route for %q, only: %s", e.Host.Name, e.Path, labels)
 }
 
 // PathError is the error of a request whose path two programs could read

@@ -121,10 +121,7 @@ type Env struct {
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
 	root := cmp.Or(env.Root, file.RealDir, file.Dir)
 	b := builder{file: file, env: env, redirects: map[*Route]hcl.Range{}, effects: newEffects(file, root)}
-	p := &Plan{mask: file.Mask}
-	for _, h := range file.Hosts {
-		p.hosts = append(p.hosts, b.host(h))
-	}
+	p := &Plan{mask: file.Mask, hosts: mapped(file.Hosts, b.host)}
 	p.table = newTable(p.hosts)
 	b.findLoops(p)
 	p.shares = []*Share{b.share()}

@@ -156,11 +156,7 @@ func onlyTrue(on bool) string {
 }
 
 func headerText(fields []Header) string {
-	var texts []string
-	for _, h := range fields {
-		texts = append(texts, h.String())
-	}
-	return strings.Join(texts, ", ")
+	return strings.Join(mapped(fields, Header.String), ", ")
 }
 
 // guarded reports whether r lets in only some clients.
@@ -334,6 +330,15 @@ func headers(m map[string]*string) []Header {
 		}
 	}
 	return list
+}
+
+// mapped returns the result of to for each of values.
+func mapped[V, W any](values []V, to func(V) W) []W {
+	var results []W
+	for _, v := range values {
+		results = append(results, to(v))
+	}
+	return results
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -125,14 +125,9 @@ func (a Access) Name() string { return "access" }
 
 // String lists the ranges: "allow 10.0.0.0/8, deny 10.0.0.1/32".
 func (a Access) String() string {
-	var parts []string
-	for _, p := range a.Allow {
-		parts = append(parts, "allow "+p.String())
-	}
-	for _, p := range a.Deny {
-		parts = append(parts, "deny "+p.String())
-	}
-	return strings.Join(parts, ", ")
+	allow := mapped(a.Allow, func(p netip.Prefix) string { return "allow " + p.String() })
+	deny := mapped(a.Deny, func(p netip.Prefix) string { return "deny " + p.String() })
+	return strings.Join(append(allow, deny...), ", ")
 }
 
 // prefixes returns the ranges of a list, sorted, without those that are within
@@ -259,19 +254,11 @@ func (a BasicAuth) Name() string { return "basic_auth" }
 
 // String lists the users without their hashes.
 func (a BasicAuth) String() string {
-	var names []string
-	for _, u := range a {
-		names = append(names, u.Name)
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(mapped(a, func(u User) string { return u.Name }), ", ")
 }
 
 func basicAuth(hashes map[string]string) BasicAuth {
-	var list BasicAuth
-	for _, name := range sortedNames(hashes) {
-		list = append(list, User{Name: name, Hash: hashes[name]})
-	}
-	return list
+	return mapped(sortedNames(hashes), func(name string) User { return User{Name: name, Hash: hashes[name]} })
 }
 
 // MaxConcurrent is how many requests may be in progress at once.

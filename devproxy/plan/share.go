@@ -120,9 +120,7 @@ func (b *builder) share() *Share {
 	} else {
 		s.Source = b.source(w.Range)
 	}
-	for _, relay := range w.Relays {
-		s.Relays = append(s.Relays, relay.Value)
-	}
+	s.Relays = mapped(w.Relays, func(relay hcl.Name) string { return relay.Value })
 	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
 	s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
 	s.SharedCookies = w.SharedCookies

@@ -89,7 +89,7 @@ type Member struct {
 }
 
 // key returns m as text, without the parts that are only for people.
-func (m *Member) key() string {
+func (m Member) key() string {
 	key := fmt.Sprintf("%s %s %s", m.Scheme, m.Network, strings.Join(m.Addrs, ","))
 	for _, part := range []struct{ name, value string }{{"within", m.Within}, {"host", m.Authority}, {"tls", m.ServerName}} {
 		if part.value != "" {
@@ -123,20 +123,13 @@ func (u *Upstream) spread() []string {
 // key returns the upstream as text. Members in another order make the same
 // upstream; fallbacks in another order don't, as they are tried in order.
 func (u *Upstream) key() string {
-	var members []string
-	for _, m := range u.Members {
-		members = append(members, m.key())
-	}
+	members := mapped(u.Members, Member.key)
 	slices.Sort(members)
 	return strings.Join(append([]string{strings.Join(members, " | ")}, u.spread()...), "; ")
 }
 
 func textOf(members []Member) string {
-	var texts []string
-	for _, m := range members {
-		texts = append(texts, m.Text)
-	}
-	return strings.Join(texts, ", ")
+	return strings.Join(mapped(members, func(m Member) string { return m.Text }), ", ")
 }
 
 // upstream resolves u as far as that needs no resolver: names other than those
