@@ -113,9 +113,7 @@ type UpstreamError struct {
 	// Reason says what went wrong: "closed the connection before it answered". Hint
 	// is the fix; it may be empty.
 	Reason, Hint string
-	// Attempts are the addresses that were tried when none was reached.
-	Attempts []Attempt
-	Err      error
+	Err          error
 }
 
 func (e *UpstreamError) Error() string {
@@ -158,12 +156,8 @@ func (e *TimeoutError) Page() page.Page {
 
 // describe turns an error of the transport into one that says what to do.
 func describe(m *member, err error) *UpstreamError {
-	e := &UpstreamError{Member: m.Text, Err: err}
-	if failed, ok := errors.AsType[*dialError](err); ok {
-		e.Attempts = failed.Attempts
-	}
-	e.Reason, e.Hint = reasonFor(m, err)
-	return e
+	reason, hint := reasonFor(m, err)
+	return &UpstreamError{Member: m.Text, Reason: reason, Hint: hint, Err: err}
 }
 
 // reasonFor recognises some errors of net/http by their text: they have no types.

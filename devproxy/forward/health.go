@@ -122,7 +122,7 @@ func (s *members) noteCheck(m *member, rule *plan.Health, why string) {
 	}
 	now := time.Now()
 	since := m.healthSince
-	m.since, m.healthSince = now, now
+	m.healthSince = now
 	change := MemberChange{Member: m.Text, Health: m.health, Why: m.why, At: now}
 	if before == Unhealthy {
 		m.backSince = now

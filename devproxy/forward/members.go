@@ -69,7 +69,6 @@ type memberStatus struct {
 	known, up bool      // whether the last connection was accepted
 	failed    []Attempt // of the last connection
 	refused   []Attempt // of the last that was accepted or refused
-	since     time.Time // of up, or of health if that changed later
 
 	rest      time.Duration // after the last failure to connect; 0 when it accepted
 	restUntil time.Time

@@ -52,8 +52,6 @@ type MemberState struct {
 	Active int
 	// Fallback is true for a member that is used when no other accepts.
 	Fallback bool
-	// Since is when Up or Health changed last; zero when nothing is known.
-	Since time.Time
 }
 
 // MemberChange reports that a member became unhealthy, or is healthy again.
@@ -74,7 +72,7 @@ func (u *Upstream) Members() []MemberState {
 	for _, m := range u.members.all() {
 		states = append(states, MemberState{
 			Text: m.Text, Known: m.known, Up: m.up, Refused: m.failed, Health: m.health, Why: m.why,
-			Active: int(m.active.Load()), Fallback: m.fallback, Since: m.since,
+			Active: int(m.active.Load()), Fallback: m.fallback,
 		})
 	}
 	return states
@@ -88,9 +86,6 @@ func (s *members) noteDial(m *member, failed []Attempt, refused bool) {
 	now, up := time.Now(), failed == nil
 	if m.known && !m.up && up && m.health != Unhealthy {
 		m.backSince = now
-	}
-	if !m.known || m.up != up {
-		m.since = now
 	}
 	m.known, m.up, m.failed = true, up, failed
 	switch {
