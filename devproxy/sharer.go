@@ -387,11 +387,8 @@ func (s *Sharer) change(ctx context.Context, next terms) error {
 	return l.key.SetExpiry(l.until)
 }
 
-// equal compares terms, wherever the file has them now.
 func (t terms) equal(other terms) bool {
-	x, y := *t.plan, *other.plan
-	x.Source, y.Source = plan.Source{}, plan.Source{}
-	return t.until.Equal(other.until) && reflect.DeepEqual(x, y) && reflect.DeepEqual(t.aliases, other.aliases)
+	return t.until.Equal(other.until) && reflect.DeepEqual(t.plan, other.plan) && reflect.DeepEqual(t.aliases, other.aliases)
 }
 
 // aliases returns the further names of the plan's hosts.

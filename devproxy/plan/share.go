@@ -52,8 +52,6 @@ type Share struct {
 	SharedCookies bool
 	// Expires is how long the link lives, never 0.
 	Expires time.Duration
-	// Source is the line of the share block; its zero value means none.
-	Source Source
 }
 
 // NotShared is a host that gets no public name.
@@ -117,8 +115,6 @@ func (b *builder) share() *Share {
 	w := b.file.Share
 	if w == nil {
 		w = &hcl.Share{}
-	} else {
-		s.Source = b.source(w.Range)
 	}
 	s.Relays = mapped(w.Relays, func(relay hcl.Name) string { return relay.Value })
 	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset

@@ -69,7 +69,7 @@ func TestShare(t *testing.T) {
 			Range: hcl.Range{File: "Proxyfile", Start: hcl.Pos{Line: 2, Column: 1, Byte: strings.Index(text, "share")}},
 		}, shopAnd(), Share{
 			Hosts: []string{"shop.localhost"}, Relays: []string{"t.example.com", "cloudflare"}, Name: "shop", Password: "sesame", Paths: []string{"/a"}, Public: []string{"/b"}, Show: []string{"*.pem", "/x"}, Allow: allow,
-			Expires: time.Hour, Source: Source{File: "Proxyfile", Line: 2, Text: "share {"},
+			Expires: time.Hour,
 		}},
 		{"a password that is not there", &hcl.Share{Unset: "SHARE_PASSWORD"}, shopAnd(), Share{
 			Hosts: []string{"shop.localhost"}, Unset: "SHARE_PASSWORD", Expires: 8 * time.Hour,
