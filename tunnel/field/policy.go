@@ -104,13 +104,6 @@ func Allowed(name string, c Client) bool {
 	return c == Local && !kind.dropsForAll()
 }
 
-// KindOf returns the kind of a field, whose name may have any case and punctuation.
-func KindOf(name string) Kind {
-	var room [maxName]byte
-	folded, _ := fold(room[:0], name)
-	return kindOf(folded)
-}
-
 // Trailer reports whether a field may pass in the trailer section of a request or response.
 // Fields that the policy controls may not, nor those that the recipient needs before the
 // body: for framing, routing, authentication, request modifiers, response control and the

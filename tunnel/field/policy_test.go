@@ -15,6 +15,12 @@ var kinds = map[Kind]bool{
 	Edge: false, Internal: false, Identity: false,
 }
 
+// KindOf returns the kind of a field, whose name may have any case and punctuation.
+func KindOf(name string) Kind {
+	folded, _ := fold(nil, name)
+	return kindOf(folded)
+}
+
 func TestControlledFieldsByKind(t *testing.T) {
 	for kind, names := range map[Kind]string{
 		Connection: `Connection Keep-Alive Proxy-Connection Proxy-Authorization Te Trailer Transfer-Encoding Upgrade Http2-Settings`,
