@@ -10,14 +10,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-const (
-	// sendLinger is how long a closed connection may take to send the rest to the
-	// server: at most a window of the server's and a buffer.
-	sendLinger = 2 * time.Minute
-	// pumpBuffer is the buffer of each direction of a connection. A packet of SSH
-	// has at most as much (RFC 4253 section 6.1).
-	pumpBuffer = 32 << 10
-)
+// sendLinger is how long a closed connection may take to send the rest to the server:
+// at most a window of the server's and the buffer of io.Copy. That has 32 KiB, as much as
+// a packet of SSH may have (RFC 4253 section 6.1).
+const sendLinger = 2 * time.Minute
 
 // channelConn is an SSH channel as a net.Conn. A channel has no deadlines, which
 // net/http needs, so each direction has a pipe in front of the channel, and carry
@@ -48,13 +44,13 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 	defer channel.Close()
 	defer c.Close()
 	pumps.Go(func() {
-		_, _ = io.CopyBuffer(justWriter{c.farIn}, channel, make([]byte, pumpBuffer))
+		_, _ = io.Copy(c.farIn, channel)
 		c.farIn.Close()
 	})
 	sent := make(chan struct{})
 	pumps.Go(func() {
 		defer close(sent)
-		_, err := io.CopyBuffer(justWriter{channel}, c.farOut, make([]byte, pumpBuffer))
+		_, err := io.Copy(channel, c.farOut)
 		c.farOut.Close() // so that Write fails
 		if err == nil {
 			_ = channel.CloseWrite()
@@ -73,9 +69,6 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 	case <-ctx.Done():
 	}
 }
-
-// justWriter hides ReadFrom, which would not use the buffer.
-type justWriter struct{ io.Writer }
 
 // Write returns when p has been handed to the channel.
 func (c *channelConn) Write(p []byte) (int, error) { return c.out.Write(p) }

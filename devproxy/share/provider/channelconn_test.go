@@ -71,6 +71,9 @@ func (c *fakeChannel) state() (closed, closedWrite bool) {
 	return c.closed, c.closedWrite
 }
 
+// pumpBuffer is the buffer of io.Copy.
+const pumpBuffer = 32 << 10
+
 // carried is a connection over a fakeChannel.
 type carried struct {
 	*channelConn
