@@ -12,7 +12,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"strings"
 
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/agent"
@@ -118,18 +117,8 @@ type opener interface {
 	open(ctx context.Context, way *way) error
 }
 
-// words are the values of `relay` that name a provider, with the functions that make
-// it. The first is the one to try first. A word
-// that ends in "://" begins a URL. The function's error is an *agent.Error.
-var words = []struct {
-	word string
-	make func(relay string) (Provider, error)
-}{
-	{"cloudflare", func(string) (Provider, error) { return cloudflare(), nil }},
-	{"localhost.run", localhostRun},
-	{"pinggy", pinggy},
-	{sshScheme, sshURL},
-}
+// services are the providers that have a name. The first is the one to try first.
+var services = []Provider{cloudflare(), localhostRun, pinggy}
 
 // ErrUnknown is the error of Find for a relay that is not a provider: it is a relay's
 // domain.
@@ -138,10 +127,12 @@ var ErrUnknown = errors.New("no provider has this name")
 // Find returns the provider that `relay` names. The error is ErrUnknown for the domain
 // of a relay, and an *agent.Error with its fix for a value that is invalid.
 func Find(relay string) (Provider, error) {
-	for _, w := range words {
-		isURL := strings.HasSuffix(w.word, "://")
-		if relay == w.word && !isURL || isURL && hasPrefixFold(relay, w.word) {
-			return w.make(relay)
+	if hasPrefixFold(relay, sshScheme) {
+		return sshURL(relay)
+	}
+	for _, service := range services {
+		if relay == service.Name {
+			return service, nil
 		}
 	}
 	return Provider{}, ErrUnknown
@@ -151,10 +142,10 @@ func Find(relay string) (Provider, error) {
 // ends in "://" is the beginning of a URL.
 func Names() []string {
 	var names []string
-	for _, w := range words {
-		names = append(names, w.word)
+	for _, service := range services {
+		names = append(names, service.Name)
 	}
-	return names
+	return append(names, sshScheme)
 }
 
 // The reasons that only providers have.

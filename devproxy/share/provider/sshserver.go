@@ -61,10 +61,9 @@ var localhostRunServer = sshServer{
 	pin: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC3lJnhW1oCXuAYV9IBdcJA+Vx7AHL5S/ZQvV2fhceOAPgO2kNQZla6xvUwoE4iw8lYu3zoE1KtieCU9yInWOVI6W/wFaT/ETH1tn55T2FVsK/zaxPiHZVJGLPPdEEid0vS2p1JDfc9onZ0pNSHLl1QusIOeMUyZ2bUMMLLgw46KOT9S3s/LmxgoJ3PocVUn5rVXz/Dng7Y8jYNe4IFrZOAUsi7hNBa+OYja6ceefpDvNDEJ1BdhbYfGolBdNA7f+FNl0kfaWru4Cblr843wBe2ckO/sNqgeAMXO/qH+SSgQxUXF2AgAw+TGp3yCIyYoOPvOgvcPsQziJLmDbUuQpnH",
 }
 
-func localhostRun(string) (Provider, error) {
-	server := localhostRunServer
-	return sshProvider(&server, "names that last (a free name changes after a few hours)", "large files at full speed (free tunnels have a speed limit)"), nil
-}
+var localhostRun = sshProvider(&localhostRunServer,
+	"names that last (a free name changes after a few hours)",
+	"large files at full speed (free tunnels have a speed limit)")
 
 // pinggyServer is the service pinggy, on port 443. By its documentation
 // (https://pinggy.io/docs/usages/), it ignores the requested port, the user "http"
@@ -77,11 +76,9 @@ var pinggyServer = sshServer{
 	listen: listenHere, listenPort: 0, service: true,
 }
 
-func pinggy(string) (Provider, error) {
-	server := pinggyServer
-	return sshProvider(&server, "shares longer than 60 minutes (then the tunnel ends, and the next has another name)",
-		"names without your network's public IP address (a free name contains it)"), nil
-}
+var pinggy = sshProvider(&pinggyServer,
+	"shares longer than 60 minutes (then the tunnel ends, and the next has another name)",
+	"names without your network's public IP address (a free name contains it)")
 
 // sshURL returns the provider of a server ssh://[USER@]HOST[:PORT][?listen=[ADDR:]PORT][&url=https://NAME[:PORT]]:
 // any sish, serveo or tuns.sh, or with url= any sshd behind an HTTPS proxy. ssh's own
