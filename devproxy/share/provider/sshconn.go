@@ -43,26 +43,16 @@ type heardSocket struct {
 	heard atomic.Pointer[time.Time]
 }
 
-func newHeardSocket(c net.Conn) *heardSocket {
-	s := &heardSocket{Conn: c}
-	s.hear()
-	return s
-}
-
-func (s *heardSocket) hear() {
-	now := time.Now()
-	s.heard.Store(&now)
-}
-
 func (s *heardSocket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if n > 0 {
-		s.hear()
+		now := time.Now()
+		s.heard.Store(&now)
 	}
 	return n, err
 }
 
-// silence returns for how long nothing has come.
+// silence returns for how long nothing has come. The handshake has come before.
 func (s *heardSocket) silence() time.Duration { return time.Since(*s.heard.Load()) }
 
 // connect makes an SSH connection to the server.
@@ -75,7 +65,7 @@ func (o *sshOpener) connect(ctx context.Context) (*sshConn, error) {
 	if err != nil {
 		return nil, o.server.unreached(err)
 	}
-	socket := newHeardSocket(tcp)
+	socket := &heardSocket{Conn: tcp}
 	ctx, cancel := context.WithTimeout(ctx, o.times.handshake)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { socket.Close() })
@@ -150,10 +140,7 @@ func openKeyRing(home, agentSocket string) *keyRing {
 		if public != nil && take(public) {
 			continue
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
+		text, _ := os.ReadFile(path) // without a file, there is no key to parse
 		signer, err := ssh.ParsePrivateKey(text)
 		if _, isLocked := errors.AsType[*ssh.PassphraseMissingError](err); isLocked {
 			r.locked = append(r.locked, path)
@@ -198,10 +185,7 @@ func (r *keyRing) openAgent(socket string) []ssh.Signer {
 
 // publicKey returns the key in a .pub file; nil for none.
 func publicKey(path string) ssh.PublicKey {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
+	text, _ := os.ReadFile(path)
 	key, _, _, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
 		return nil
