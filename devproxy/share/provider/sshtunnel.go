@@ -83,7 +83,7 @@ type sshTunnel struct {
 
 	running sync.WaitGroup
 	waiting chan ssh.NewChannel
-	says    chan announcement
+	says    chan announcement // has room for the address in the URL
 	text    *sessionText
 }
 
@@ -96,7 +96,7 @@ func (o *sshOpener) open(ctx context.Context, way *way) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	t := &sshTunnel{
 		sshOpener: o, way: way, sshConn: conn, fail: fail,
-		waiting: make(chan ssh.NewChannel, maxWaiting), says: make(chan announcement), text: new(sessionText),
+		waiting: make(chan ssh.NewChannel, maxWaiting), says: make(chan announcement, 1), text: new(sessionText),
 	}
 	defer t.running.Wait()
 	defer conn.Close()
@@ -121,14 +121,7 @@ func (t *sshTunnel) stay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	public, err := t.findLink(ctx)
-	if err != nil {
-		return err
-	}
-	t.way.up(public)
-	t.running.Go(func() { t.letIn(ctx, port) })
-	t.running.Go(func() { t.keepAlive(ctx) })
-	return t.follow(ctx, public)
+	return t.follow(ctx, port)
 }
 
 // setup has the server forward a port, and returns it. The session comes first:
@@ -149,10 +142,10 @@ func (t *sshTunnel) setup(parent context.Context) (port uint32, err error) {
 		}
 		return broken(t.server.word, plainly(err))
 	}
-	if t.server.public == (link{}) {
-		if err := t.startSession(parent); err != nil {
-			return 0, slow(err)
-		}
+	if t.server.public != (link{}) {
+		t.says <- announcement{link: t.server.public}
+	} else if err := t.startSession(parent); err != nil {
+		return 0, slow(err)
 	}
 	request := ssh.Marshal(struct {
 		Addr string
@@ -194,44 +187,34 @@ func (t *sshTunnel) startSession(ctx context.Context) error {
 	return err
 }
 
-// findLink waits until the server has announced the public address.
-func (t *sshTunnel) findLink(ctx context.Context) (link, error) {
-	if t.server.public != (link{}) {
-		return t.server.public, nil
-	}
+// follow lets visitors in once the server has announced the public address, and changes
+// the public name when the server does, until ctx ends.
+func (t *sshTunnel) follow(ctx context.Context, port uint32) error {
+	var public link
+	var since time.Time
 	limit := time.NewTimer(t.times.link)
 	defer limit.Stop()
 	for {
 		select {
 		case found := <-t.says:
-			if found.link != (link{}) {
-				return found.link, nil
-			}
-			return link{}, t.server.refused(found.refused)
-		case <-limit.C:
-			return link{}, t.server.unnamed(t.text.last())
-		case <-ctx.Done():
-			return link{}, ctx.Err()
-		}
-	}
-}
-
-// follow changes the public name when the server does, until ctx ends.
-func (t *sshTunnel) follow(ctx context.Context, public link) error {
-	since := time.Now()
-	for {
-		select {
-		case found := <-t.says:
 			switch {
-			case found.link == public:
-				continue
 			case found.link == (link{}):
 				return t.server.refused(found.refused)
+			case found.link == public:
+				continue
 			case time.Since(since) < t.times.rename:
 				return broken(t.server.word, errors.New("the server changes the public name too often"))
 			}
+			isFirst := public == (link{})
 			public, since = found.link, time.Now()
 			t.way.up(public)
+			if isFirst {
+				limit.Stop()
+				t.running.Go(func() { t.letIn(ctx, port) })
+				t.running.Go(func() { t.keepAlive(ctx) })
+			}
+		case <-limit.C:
+			return t.server.unnamed(t.text.last())
 		case <-ctx.Done():
 			return ctx.Err()
 		}
