@@ -18,9 +18,8 @@ type tunnelListener struct {
 	listener net.Listener
 	slots    chan struct{} // one for each open connection
 
-	mu     sync.Mutex
-	open   map[*tunnelConn]struct{}
-	closed bool
+	mu   sync.Mutex
+	open map[*tunnelConn]struct{} // nil once the listener is closed
 }
 
 func newTunnelListener(listener net.Listener) *tunnelListener {
@@ -43,7 +42,7 @@ func (l *tunnelListener) accept(ctx context.Context) (net.Conn, error) {
 	c := &tunnelConn{duplex: conn.(duplex), listener: l}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.open == nil {
 		<-l.slots
 		_ = conn.Close() // it was not used
 		return nil, net.ErrClosed
@@ -55,7 +54,6 @@ func (l *tunnelListener) accept(ctx context.Context) (net.Conn, error) {
 // close ends the listener and every connection that is open.
 func (l *tunnelListener) close() {
 	l.mu.Lock()
-	l.closed = true
 	open := l.open
 	l.open = nil
 	l.mu.Unlock()
