@@ -30,7 +30,7 @@ type quickTunnel struct {
 
 	public link // zero until it has one
 
-	// mu keeps down from being called while a visitor is handed over.
+	// mu keeps the way from going down while a visitor is handed over.
 	mu   sync.Mutex
 	isUp bool
 }
@@ -66,7 +66,7 @@ func (t *quickTunnel) run(ctx context.Context, isPrivate bool) error {
 			t.note("visitors' addresses are not known through cloudflare here, so allow rules refuse every visitor")
 		})
 	}
-	t.up()
+	t.setUp(true)
 	var accepting sync.WaitGroup
 	defer accepting.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -134,12 +134,12 @@ func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) er
 		}
 		if metrics.isReady(ctx) {
 			missed, lastReady = 0, time.Now()
-			t.up()
+			t.setUp(true)
 			continue
 		}
 		// Once may be between two connections.
 		if missed++; missed >= 2 && ctx.Err() == nil {
-			t.down()
+			t.setUp(false)
 		}
 		if time.Since(lastReady) > t.times.lost {
 			return t.lost("it has not been connected to Cloudflare for "+t.times.lost.String(), retryFix)
@@ -147,31 +147,23 @@ func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) er
 	}
 }
 
-// up notes that visitors get through. While one is being handed over, that is known.
-func (t *quickTunnel) up() {
+// setUp notes whether visitors get through. While one is being handed over, they do.
+func (t *quickTunnel) setUp(isUp bool) {
 	if t.mu.TryLock() {
 		defer t.mu.Unlock()
-		t.upLocked()
+		t.setUpLocked(isUp)
 	}
 }
 
-func (t *quickTunnel) upLocked() {
-	if !t.isUp {
-		t.isUp = true
+func (t *quickTunnel) setUpLocked(isUp bool) {
+	switch {
+	case isUp == t.isUp:
+	case isUp:
 		t.way.up(t.public)
-	}
-}
-
-// down notes that they do not for now, unless one is being handed over.
-func (t *quickTunnel) down() {
-	if !t.mu.TryLock() {
-		return
-	}
-	defer t.mu.Unlock()
-	if t.isUp {
-		t.isUp = false
+	default:
 		t.way.down(t.lost("it has lost its connection to Cloudflare", "it reconnects automatically and keeps the link"))
 	}
+	t.isUp = isUp
 }
 
 func (t *quickTunnel) lost(text, fix string) *agent.Error {
@@ -186,7 +178,7 @@ func (t *quickTunnel) accept(ctx context.Context) {
 		switch {
 		case err == nil:
 			t.mu.Lock()
-			t.upLocked()
+			t.setUpLocked(true)
 			t.way.accept(ctx, conn)
 			t.mu.Unlock()
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
