@@ -85,8 +85,7 @@ type cloudflared struct {
 
 	noting sync.Once
 
-	mu        sync.Mutex
-	busyUntil time.Time
+	busyUntil atomic.Value // a time.Time; see noteBusy
 }
 
 // cloudflaredTimes are the times of a tunnel; tests have shorter ones.
@@ -146,18 +145,14 @@ func (c *cloudflared) open(ctx context.Context, w *way) error {
 // noteBusy begins a pause when Cloudflare has refused a tunnel. It returns err.
 func (c *cloudflared) noteBusy(err error) error {
 	if known, ok := errors.AsType[*agent.Error](err); ok && known.Reason == agent.ReasonBusy {
-		c.mu.Lock()
-		c.busyUntil = time.Now().Add(busyPause)
-		c.mu.Unlock()
+		c.busyUntil.Store(time.Now().Add(busyPause))
 	}
 	return err
 }
 
 // awaitPause waits for the end of that pause.
 func (c *cloudflared) awaitPause(ctx context.Context) error {
-	c.mu.Lock()
-	until := c.busyUntil
-	c.mu.Unlock()
+	until, _ := c.busyUntil.Load().(time.Time)
 	return sleep(ctx, time.Until(until))
 }
 
@@ -176,7 +171,7 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 		return notPrepared("make a folder for", err)
 	}
 	defer os.RemoveAll(folder)
-	listener, service, err := listenForCloudflared(folder, protocol)
+	listener, err := listenForCloudflared(folder, protocol)
 	if err != nil {
 		return notPrepared("listen for", err)
 	}
@@ -184,7 +179,7 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 	defer visitors.close()
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	cmd, err := c.command(running, program, folder, service, protocol)
+	cmd, err := c.command(running, program, folder, listener.Addr(), protocol)
 	if err != nil {
 		return notPrepared("configure", err)
 	}
@@ -199,7 +194,7 @@ func (c *cloudflared) tunnel(ctx context.Context, w *way, program, protocol stri
 		stop(errEnded)
 	}()
 	t := &quickTunnel{cloudflared: c, way: w, process: process, out: out, visitors: visitors, program: program, protocol: protocol}
-	err = t.run(running, service.isPrivate)
+	err = t.run(running, isUnix(listener.Addr()))
 	// Without visitors, cloudflared ends at once.
 	visitors.close()
 	stop(nil)
@@ -237,32 +232,23 @@ func notStarted(program string, err error) *agent.Error {
 	return fault
 }
 
-// originService is where cloudflared takes visitors, as its configuration names it.
-type originService struct {
-	url string
-	// isPrivate is set when no other user of this machine can connect there, so
-	// Cloudflare wrote a request's fields about its visitor.
-	isPrivate bool
-}
-
 // listenForCloudflared listens where one cloudflared takes its visitors. That is a
 // Unix socket in a folder of this user, except in two cases that need TCP:
 //   - With HTTP/2, cloudflared cannot open a WebSocket to a Unix socket ("http: no
 //     Host in request URL": connection/http2.go, handleMissingRequestParts;
 //     https://github.com/cloudflare/cloudflared/issues/560 and 1208).
 //   - On Windows it was never tested who can connect to such a socket.
-func listenForCloudflared(folder, protocol string) (net.Listener, originService, error) {
+func listenForCloudflared(folder, protocol string) (net.Listener, error) {
 	if protocol == overHTTP2 || runtime.GOOS == "windows" {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, originService{}, err
-		}
-		return listener, originService{url: "http://" + listener.Addr().String()}, nil
+		return net.Listen("tcp", "127.0.0.1:0")
 	}
-	path := filepath.Join(folder, "s")
-	listener, err := net.Listen("unix", path)
-	return listener, originService{url: "unix:" + path, isPrivate: true}, err
+	return net.Listen("unix", filepath.Join(folder, "s"))
 }
+
+// isUnix reports whether cloudflared takes visitors to a Unix socket. No other user of
+// this machine can connect there, so Cloudflare wrote a request's fields about its
+// visitor.
+func isUnix(service net.Addr) bool { return service.Network() == "unix" }
 
 // command returns the command of cloudflared, with its own configuration. With the
 // user's, a quick tunnel does something else or does not start
@@ -277,12 +263,13 @@ func listenForCloudflared(folder, protocol string) (net.Listener, originService,
 // A negative keepAliveConnections makes cloudflared use a connection for one
 // request (net/http, Transport.MaxIdleConnsPerHost), so that two visitors do not
 // share one.
-func (c *cloudflared) command(ctx context.Context, program, folder string, service originService, protocol string) (*exec.Cmd, error) {
-	type rule struct {
-		Service string `json:"service"`
+func (c *cloudflared) command(ctx context.Context, program, folder string, service net.Addr, protocol string) (*exec.Cmd, error) {
+	origin := "http://"
+	if isUnix(service) {
+		origin = "unix:"
 	}
 	config, err := json.Marshal(map[string]any{ // JSON is YAML
-		"ingress":       []rule{{service.url}},
+		"ingress":       []map[string]string{{"service": origin + service.String()}},
 		"originRequest": map[string]any{"keepAliveConnections": -1},
 	})
 	if err != nil {
