@@ -2,6 +2,8 @@ package share
 
 import (
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,32 +31,18 @@ func unescape(path string) string {
 
 // reduce decodes the escape at the end of out, if there is one.
 func reduce(out []byte) ([]byte, bool) {
+	var value [2]byte
 	if n := len(out) - 3; n >= 0 && out[n] == '%' {
-		if value, ok := hexadecimal(out[n+1:]); ok {
-			return append(out[:n], byte(value)), true
+		if _, err := hex.Decode(value[:], out[n+1:]); err == nil {
+			return append(out[:n], value[0]), true
 		}
 	}
 	if n := len(out) - 6; n >= 0 && out[n] == '%' && out[n+1]|0x20 == 'u' {
-		if value, ok := hexadecimal(out[n+2:]); ok {
-			return utf8.AppendRune(out[:n], value), true
+		if _, err := hex.Decode(value[:], out[n+2:]); err == nil {
+			return utf8.AppendRune(out[:n], rune(binary.BigEndian.Uint16(value[:]))), true
 		}
 	}
 	return out, false
-}
-
-func hexadecimal(digits []byte) (value rune, ok bool) {
-	for _, c := range digits {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return 0, false
-		}
-		value = value<<4 | rune(c)
-	}
-	return value, true
 }
 
 // foldPath returns path in the one reading in which guard, paths and public compare
@@ -78,7 +66,7 @@ func foldPath(path string) (folded string, ok bool) {
 // compatibility decomposition (Unicode, UAX #15) without its marks, and the "best fit"
 // tables of Windows.
 func fold(text string) string {
-	if isASCII(text) {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return strings.ToLower(text)
 	}
 	out := make([]byte, 0, len(text))
@@ -108,15 +96,6 @@ func fold(text string) string {
 		decomposed = decomposed[size:]
 	}
 	return string(out)
-}
-
-func isASCII(text string) bool {
-	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // overlong decodes a rune at the beginning of text that is longer than necessary. size
