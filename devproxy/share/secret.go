@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,18 +44,9 @@ func (s *linkSecret) cut(rawQuery string) (rest string, found bool) {
 	if len(s.value) == 0 {
 		return rawQuery, false
 	}
-	var kept []string
-	for pair := range strings.SplitSeq(rawQuery, "&") {
-		if s.is(pair) {
-			found = true
-		} else {
-			kept = append(kept, pair)
-		}
-	}
-	if !found {
-		return rawQuery, false
-	}
-	return strings.Join(kept, "&"), true
+	pairs := strings.Split(rawQuery, "&")
+	kept := slices.DeleteFunc(pairs, s.is)
+	return strings.Join(kept, "&"), len(kept) < len(pairs)
 }
 
 // is reports whether a pair of a query is the secret, however name and value are
