@@ -177,30 +177,24 @@ type inspectedBody struct {
 	share  *Share
 	res    *http.Response
 	failed bool
-	seen   []byte // as it came, perhaps encoded
-	left   int    // bytes still to inspect
-	ahead  []byte // read by readAhead
-	err    error  // of the last read of them
+	seen   []byte       // as it came, perhaps encoded
+	left   int          // bytes still to inspect
+	ahead  bytes.Buffer // read by readAhead
+	err    error        // of reading ahead, or of a hidden page
 }
 
 // readAhead reads everything that is inspected.
 func (b *inspectedBody) readAhead() error {
-	buf := make([]byte, 4<<10)
-	for b.left > 0 && b.err == nil {
-		var n int
-		n, b.err = b.ReadCloser.Read(buf[:min(len(buf), b.left)])
-		b.ahead = append(b.ahead, buf[:n]...)
-		b.left -= n
-	}
-	return b.inspect(b.ahead)
+	b.ahead.Grow(int(min(int64(b.left), max(b.res.ContentLength, 0))) + bytes.MinRead)
+	_, b.err = b.ahead.ReadFrom(io.LimitReader(b.ReadCloser, int64(b.left)))
+	b.left = 0
+	return b.inspect(b.ahead.Bytes())
 }
 
 // Read implements io.Reader. It fails when the page turns out to be hidden.
 func (b *inspectedBody) Read(p []byte) (int, error) {
-	if len(b.ahead) > 0 {
-		n := copy(p, b.ahead)
-		b.ahead = b.ahead[n:]
-		return n, nil
+	if b.ahead.Len() > 0 {
+		return b.ahead.Read(p)
 	}
 	if b.err != nil {
 		return 0, b.err
