@@ -235,14 +235,10 @@ func outside(path string, root []string) bool {
 // inside reports whether the segments of a path begin with root. A root without
 // segments contains nothing.
 func inside(segments, root []string) bool {
-	if len(root) == 0 || len(segments) < len(root) {
-		return false
+	if len(root) > 0 && strings.HasSuffix(root[0], ":") {
+		return begin(segments, root, strings.EqualFold) // Windows: "C:" or "c:", depending on the program
 	}
-	same := func(a, b string) bool { return a == b }
-	if strings.HasSuffix(root[0], ":") {
-		same = strings.EqualFold // Windows: "C:" or "c:", depending on the program
-	}
-	return slices.EqualFunc(segments[:len(root)], root, same)
+	return len(root) > 0 && hasPrefix(segments, root)
 }
 
 // leadsUp reports whether some program reads segment as the folder above.

@@ -80,15 +80,12 @@ func (p *prefix) beginsFolded(path readings) bool {
 // hasPatterns reports whether the first segments match patterns. "*" alone needs a
 // character: no segment is empty.
 func hasPatterns(segments, patterns []string) bool {
-	if len(segments) < len(patterns) {
-		return false
-	}
-	for i, pattern := range patterns {
-		if segments[i] == "" || !glob(pattern, segments[i]) {
-			return false
-		}
-	}
-	return true
+	return begin(segments, patterns, func(segment, pattern string) bool { return segment != "" && glob(pattern, segment) })
+}
+
+// begin reports whether the first segments match prefix.
+func begin(segments, prefix []string, matches func(segment, want string) bool) bool {
+	return len(segments) >= len(prefix) && slices.EqualFunc(segments[:len(prefix)], prefix, matches)
 }
 
 // isDots reports whether segment is this folder or the one above, at least to a program

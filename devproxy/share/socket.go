@@ -55,16 +55,10 @@ var socketRules = []socketRule{
 		},
 		calls: func(message jsontext.Value) bool { return text(object(message)["event"]) == "vite:invoke" },
 	},
-	{
-		// Vitest (packages/vitest/src/api/setup.ts, packages/browser): birpc with
-		// flatted, which saves and runs files (CVE-2025-24964, GHSA-9crc-q9x8-hgqq).
-		tool: "Vitest", show: "__vitest_api__", path: []string{"__vitest_api__"},
-		calls: always,
-	},
-	{
-		tool: "Vitest", show: "__vitest_browser_api__", path: []string{"__vitest_browser_api__"},
-		calls: always,
-	},
+	// Vitest (packages/vitest/src/api/setup.ts, packages/browser): birpc with flatted,
+	// which saves and runs files (CVE-2025-24964, GHSA-9crc-q9x8-hgqq).
+	{tool: "Vitest", show: "__vitest_api__", path: []string{"__vitest_api__"}, calls: always},
+	{tool: "Vitest", show: "__vitest_browser_api__", path: []string{"__vitest_browser_api__"}, calls: always},
 	{
 		// Storybook (core-server/utils/get-server-channel.ts): the page sends all of
 		// its events here too; "saveStoryRequest" and
@@ -164,26 +158,14 @@ func (rule *socketRule) offeredIn(protocols []string) bool {
 
 // under reports whether segments contain those of the rule, in sequence.
 func (rule *socketRule) under(segments []string) bool {
-	n := len(rule.path)
-	if n == 0 {
-		return false
-	}
-	for i := 0; i+n <= len(segments); i++ {
-		if matchesAt(segments[i:i+n], rule.path) {
+	last := len(rule.path) - 1
+	isSame := func(segment, want string) bool { return visible(segment) == want }
+	for i := 0; last >= 0 && i+last < len(segments); i++ {
+		if begin(segments[i:], rule.path[:last], isSame) && strings.HasPrefix(visible(segments[i+last]), rule.path[last]) {
 			return true
 		}
 	}
 	return false
-}
-
-func matchesAt(segments, path []string) bool {
-	last := len(path) - 1
-	for i, want := range path[:last] {
-		if visible(segments[i]) != want {
-			return false
-		}
-	}
-	return strings.HasPrefix(visible(segments[last]), path[last])
 }
 
 // foldedSegments returns the segments of a path as the most lenient program reads them.
