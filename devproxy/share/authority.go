@@ -1,6 +1,9 @@
 package share
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 const (
 	httpPort  = "80"
@@ -84,7 +87,7 @@ type reference struct {
 // (RFC 3986 section 4.2). It reports false for any other text.
 func cutReference(text string) (ref reference, ok bool) {
 	scheme, after, found := strings.Cut(text, "//")
-	if !found || !isWebScheme(lower(scheme)) {
+	if _, isWeb := webSchemes[lower(scheme)]; !found || !isWeb {
 		return reference{}, false
 	}
 	ref.scheme = scheme
@@ -95,12 +98,15 @@ func cutReference(text string) (ref reference, ok bool) {
 	return ref, true
 }
 
-func isWebScheme(scheme string) bool {
-	switch scheme {
-	case "", "http:", "https:", "ws:", "wss:":
-		return true
-	}
-	return false
+// webSchemes are the schemes of references, with their default port and the encrypted
+// scheme that replaces them. Pages of a share use https, and so do URLs relative to their
+// scheme.
+var webSchemes = map[string]struct{ port, secure string }{
+	"":       {port: httpsPort},
+	"http:":  {port: httpPort, secure: "https:"},
+	"https:": {port: httpsPort},
+	"ws:":    {port: httpPort, secure: "wss:"},
+	"wss:":   {port: httpsPort},
 }
 
 // String returns the original text, with the changes.
@@ -109,22 +115,8 @@ func (r reference) String() string { return r.scheme + "//" + r.userinfo + r.aut
 // origin returns the origin of the URL, as text.
 func (r reference) origin() string { return r.scheme + "//" + r.authority }
 
-// defaultPort returns the port of an authority without one. Pages of a share use
-// https, and so do URLs relative to their scheme.
-func (r reference) defaultPort() string {
-	switch lower(r.scheme) {
-	case "http:", "ws:":
-		return httpPort
-	}
-	return httpsPort
-}
+// defaultPort returns the port of an authority without one.
+func (r reference) defaultPort() string { return webSchemes[lower(r.scheme)].port }
 
 // secure changes the scheme to the encrypted one, the only one of public names.
-func (r *reference) secure() {
-	switch lower(r.scheme) {
-	case "http:":
-		r.scheme = "https:"
-	case "ws:":
-		r.scheme = "wss:"
-	}
-}
+func (r *reference) secure() { r.scheme = cmp.Or(webSchemes[lower(r.scheme)].secure, r.scheme) }
