@@ -1,7 +1,6 @@
 package share
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -51,13 +50,14 @@ type Rule struct {
 // hiddenRules returns all rules that are data. The rules that need code are in
 // guard.go.
 func hiddenRules() []Rule {
-	return slices.Concat(ofKind(Secrets, secretFiles()), ofKind(Tools, javascriptTools()), ofKind(Tools, otherTools()))
+	return append(ofKind(Secrets, secretFiles), ofKind(Tools, developerTools)...)
 }
 
-// ofKind sets the kind of the rules that have none.
+// ofKind returns rules with their kind.
 func ofKind(kind Kind, rules []Rule) []Rule {
+	rules = slices.Clone(rules)
 	for i := range rules {
-		rules[i].Kind = cmp.Or(rules[i].Kind, kind)
+		rules[i].Kind = kind
 	}
 	return rules
 }
