@@ -24,10 +24,10 @@ const (
 )
 
 const (
-	// lockWait is how long Open waits for another process that makes the root. That takes
+	// lockWait is how long to wait for another process that writes. That takes
 	// milliseconds; a process that takes so long is stopped or stuck.
 	lockWait = 10 * time.Second
-	// lockPoll is how often Open tries the lock: file locks have no deadline.
+	// lockPoll is how often the lock is tried: file locks have no deadline.
 	lockPoll = 10 * time.Millisecond
 )
 
@@ -98,10 +98,7 @@ func (s store) readTight() (found, error) {
 // were removed, a third process could lock another of the same name.
 func (s store) lock() (unlock func(), err error) {
 	path := s.path(lockFile)
-	lock := flock.New(path, flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), s.lockWait)
-	defer cancel()
-	_, err = lock.TryLockContext(ctx, lockPoll)
+	unlock, err = lockWithin(s.lockWait, path)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, &StoreError{
@@ -110,6 +107,20 @@ func (s store) lock() (unlock func(), err error) {
 		}
 	case err != nil:
 		return nil, storeError("lock", path, err)
+	}
+	return unlock, nil
+}
+
+// Lock keeps other processes from locking the file at path until unlock is called. It
+// waits for one that has locked it.
+func Lock(path string) (unlock func(), err error) { return lockWithin(lockWait, path) }
+
+func lockWithin(wait time.Duration, path string) (unlock func(), err error) {
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
+		return nil, err
 	}
 	// The end of the process would release it too, so a failure does not matter.
 	return func() { lock.Close() }, nil

@@ -10,7 +10,6 @@
 package consent
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -23,9 +22,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -38,14 +34,8 @@ const (
 	lockName = "consent.lock"
 )
 
-const (
-	// lockWait limits the wait for another process that writes, which takes
-	// milliseconds.
-	lockWait = 10 * time.Second
-	lockPoll = 10 * time.Millisecond
-	// maxFile bounds the file: some thousand projects.
-	maxFile = 16 << 20
-)
+// maxFile bounds the file: some thousand projects.
+const maxFile = 16 << 20
 
 // Store is the file that consents are kept in.
 type Store struct {
@@ -180,13 +170,12 @@ func (s *Store) change(p Project, edit func(*record)) error {
 	if err := os.MkdirAll(s.home, 0o700); err != nil {
 		return s.failure("make the folder", s.home, err)
 	}
-	lock := flock.New(filepath.Join(s.home, lockName), flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
-		return s.failure("lock", lock.Path(), err)
+	lock := filepath.Join(s.home, lockName)
+	unlock, err := localca.Lock(lock)
+	if err != nil {
+		return s.failure("lock", lock, err)
 	}
-	defer lock.Close() // the end of the process would release it too
+	defer unlock()
 	file, err := s.read()
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ package credentials
 
 import (
 	"cmp"
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -20,8 +19,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/tunnel"
@@ -32,12 +29,6 @@ const (
 	keyFile  = "key"       // Ed25519, PKCS #8 in PEM
 	linkFile = "link.json" // a link
 	lockFile = "lock"      // held while the others are read and written
-)
-
-const (
-	// lockWait is how long another process may hold the lock. Writing takes milliseconds.
-	lockWait = 10 * time.Second
-	lockPoll = 10 * time.Millisecond
 )
 
 // Store is the state below one $DEVPROXY_HOME.
@@ -198,13 +189,11 @@ func (k *Key) locked(do func() error) error {
 }
 
 func locked(path string, do func() error) error {
-	lock := flock.New(path, flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
-		return fileError("lock", lock.Path(), err)
+	unlock, err := localca.Lock(path)
+	if err != nil {
+		return fileError("lock", path, err)
 	}
-	defer lock.Close() // the end of the process would release it too
+	defer unlock()
 	return do()
 }
 

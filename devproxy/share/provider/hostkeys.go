@@ -3,7 +3,6 @@ package provider
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -12,9 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/gofrs/flock"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 
@@ -22,14 +19,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
 
-const (
-	// knownFile is in $DEVPROXY_HOME, in the format of known_hosts(5).
-	knownFile = "ssh_known_hosts"
-	// lockWait bounds the wait for another process that writes the file, which takes
-	// milliseconds.
-	lockWait = 10 * time.Second
-	lockPoll = 10 * time.Millisecond
-)
+// knownFile is in $DEVPROXY_HOME, in the format of known_hosts(5).
+const knownFile = "ssh_known_hosts"
 
 // hostKeys are the known keys of SSH servers: those in devproxy's own
 // file, those that the user has accepted with ssh, and one that comes with
@@ -141,13 +132,12 @@ func (k *hostKeys) check(address string, remote net.Addr, key ssh.PublicKey) err
 
 // remember adds the key of an unknown server to devproxy's own file.
 func (k *hostKeys) remember(address string, remote net.Addr, key ssh.PublicKey) error {
-	lock := flock.New(k.own+".lock", flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
-		return fmt.Errorf("locking %s failed: %w", lock.Path(), err)
+	lock := k.own + ".lock"
+	unlock, err := localca.Lock(lock)
+	if err != nil {
+		return fmt.Errorf("locking %s failed: %w", lock, err)
 	}
-	defer lock.Close()
+	defer unlock()
 	if known, err := checkIn(k.own, address, remote, key); known || err != nil {
 		return err // another tunnel has added it
 	}
