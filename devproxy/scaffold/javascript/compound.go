@@ -1,6 +1,7 @@
 package javascript
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -17,9 +18,7 @@ func (p *Program) list(closing string) []Value {
 		start := p.pos
 		items = append(items, p.expression())
 		p.skipRest(start)
-		if p.pos == start {
-			p.pos++ // a bracket that closes something else
-		}
+		p.pos = max(p.pos, start+1) // after a bracket that closes something else
 	}
 	p.pos++
 	return items
@@ -102,19 +101,13 @@ func (p *Program) field(object *Value) {
 		p.pos++
 		v = p.expression()
 		p.skipRest(at + 1)
-		v.Line = t.line
-		if v.Source == "" {
-			v.Source = p.source(at + 1)
-		}
+		v.Line, v.Source = t.line, cmp.Or(v.Source, p.source(at+1))
 	case "(": // a method
 		p.pos--
 		v = p.function()
 	case ",", "}":
 		v = p.lookup(name, t.line)
-		v.Line = t.line
-		if v.Source == "" {
-			v.Source = name
-		}
+		v.Line, v.Source = t.line, cmp.Or(v.Source, name)
 	default:
 		p.pos = start
 		p.skip()

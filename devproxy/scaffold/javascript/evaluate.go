@@ -1,6 +1,7 @@
 package javascript
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,12 +31,7 @@ func (p *Program) expression() Value {
 	if p.peek().text == "?" {
 		v = p.conditional(v, p.source(start))
 	}
-	if v.Line == 0 {
-		v.Line = line
-	}
-	if v.Source == "" {
-		v.Source = p.source(start)
-	}
+	v.Line, v.Source = cmp.Or(v.Line, line), cmp.Or(v.Source, p.source(start))
 	return v
 }
 
@@ -130,12 +126,13 @@ func operate(operator token, left, right Value) Value {
 	return Value{}
 }
 
+// prefixes are the operators in front of an operand.
+var prefixes = []string{"!", "+", "-", "typeof", "void", "delete", "await"}
+
 // unary reads an operand with the operators in front of it.
 func (p *Program) unary() Value {
 	operator := p.peek()
-	switch operator.text {
-	case "!", "+", "-", "typeof", "void", "delete", "await":
-	default:
+	if !slices.Contains(prefixes, operator.text) {
 		return p.postfix(p.primary())
 	}
 	p.pos++

@@ -18,15 +18,14 @@ const (
 // Program is a file of JavaScript or TypeScript. Its methods are an evaluator
 // with a position among the tokens.
 type Program struct {
-	tokens  []token
-	pos     int // the next token to read
-	env     func(name string) (string, bool)
-	names   map[string]declaration
-	memo    map[string]Value  // of names
-	pending map[string]bool   // names that are being evaluated
-	given   map[string]string // parameters of a configuration that is a function
-	depth   int
-	steps   int
+	tokens []token
+	pos    int // the next token to read
+	env    func(name string) (string, bool)
+	names  map[string]declaration
+	memo   map[string]Value  // of names
+	given  map[string]string // parameters of a configuration that is a function
+	depth  int
+	steps  int
 }
 
 // Give sets the parameter "command" or "mode" of a configuration that is a
@@ -50,7 +49,7 @@ func Parse(src []byte, env func(name string) (string, bool)) *Program {
 		env = func(string) (string, bool) { return "", false }
 	}
 	p := &Program{
-		tokens: tokens(src), env: env, names: map[string]declaration{}, memo: map[string]Value{}, pending: map[string]bool{},
+		tokens: tokens(src), env: env, names: map[string]declaration{}, memo: map[string]Value{},
 		given: map[string]string{"mode": "development", "command": "serve"},
 	}
 	for i, t := range p.tokens {
@@ -186,11 +185,10 @@ func (p *Program) lookup(name string, line int) Value {
 		return v
 	}
 	d, found := p.names[name]
-	if !found || p.pending[name] {
+	if !found {
 		return p.parameter(name, line)
 	}
-	p.pending[name] = true
-	defer delete(p.pending, name)
+	p.memo[name] = p.parameter(name, line) // while its own declaration is evaluated
 	var v Value
 	if !d.parameter {
 		v = p.evaluate(d.value)
@@ -243,12 +241,8 @@ func (p *Program) Exports() []Value {
 
 // follow reports whether words are the tokens from i on.
 func (p *Program) follow(i int, words []string) bool {
-	for n, word := range words {
-		if p.token(i+n).text != word {
-			return false
-		}
-	}
-	return true
+	rest := p.tokens[i:]
+	return len(rest) >= len(words) && slices.EqualFunc(rest[:len(words)], words, func(t token, word string) bool { return t.text == word })
 }
 
 // Calls returns the calls whose name ends in one of names, such as "listen" or

@@ -4,6 +4,7 @@
 package javascript
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,14 +99,11 @@ func (v Value) Fallback() bool { return v.fallback }
 
 // Port returns v as a TCP port; 0 if it is not one.
 func (v Value) Port() int {
-	if v.Kind != Number && v.Kind != String {
+	n := v.integer()
+	if v.Kind != Number && v.Kind != String || n < 0 || n > math.MaxUint16 {
 		return 0
 	}
-	n, err := strconv.ParseUint(v.Text, 10, 16)
-	if err != nil {
-		return 0
-	}
-	return int(n)
+	return n
 }
 
 // Is reports whether v is the boolean b.
