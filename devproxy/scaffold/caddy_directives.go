@@ -260,31 +260,23 @@ func (s *caddySite) headerField(to *block, attribute string, words []string) {
 		return
 	}
 	name := strings.TrimSuffix(words[0], ":")
-	plain := strings.TrimPrefix(name, "?")
-	if attribute == "request_headers" && slices.Contains(ownHeaders, strings.ToLower(strings.TrimLeft(name, "+-"))) || name == "defer" || name == "-Server" && len(words) == 1 {
-		return
-	}
-	if removed, ok := strings.CutPrefix(name, "-"); ok && plainKey.MatchString(removed) {
+	plain, value := strings.TrimPrefix(name, "?"), placeholderWords.Replace(words[len(words)-1])
+	removed, removes := strings.CutPrefix(name, "-")
+	switch {
+	case attribute == "request_headers" && slices.Contains(ownHeaders, strings.ToLower(strings.TrimLeft(name, "+-"))), name == "defer", name == "-Server" && len(words) == 1:
+	case removes && plainKey.MatchString(removed):
 		to.setEntry(attribute, removed, "null")
-		return
+	case len(words) == 2 && plainKey.MatchString(plain) && isHeaderValue(value):
+		to.setEntry(attribute, plain, quoted(value))
+	default:
+		s.notes.group("headers that a Proxyfile can't express", path.Base(s.file)+" "+short(name))
 	}
-	if len(words) == 2 && plainKey.MatchString(plain) {
-		if value, ok := headerValue(words[1]); ok {
-			to.setEntry(attribute, plain, value)
-			return
-		}
-	}
-	s.notes.group("headers that a Proxyfile can't express", path.Base(s.file)+" "+short(name))
 }
 
-// headerValue returns a value in HCL. ok is false if it has placeholders or
-// variables that a Proxyfile does not have.
-func headerValue(text string) (value string, ok bool) {
-	text = placeholderWords.Replace(text)
-	if strings.ContainsAny(knownPlaceholder.ReplaceAllString(text, ""), "{}\r\n") || otherVariable.MatchString(text) {
-		return "", false
-	}
-	return quoted(text), true
+// isHeaderValue reports whether a value has only placeholders that a Proxyfile has
+// too, and no variables.
+func isHeaderValue(value string) bool {
+	return !strings.ContainsAny(knownPlaceholder.ReplaceAllString(value, ""), "{}\r\n") && !otherVariable.MatchString(value)
 }
 
 // placeholderWords replaces the placeholders of Caddy by those of a Proxyfile.

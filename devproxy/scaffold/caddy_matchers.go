@@ -89,7 +89,6 @@ func (s *caddySite) paths(d directive, below string, when condition) (paths, res
 	first := d.word(1)
 	switch {
 	case first == "*":
-		return []string{below}, rest[1:], when
 	case strings.HasPrefix(first, "@"):
 		c, ok := s.named(d, when)
 		if !ok {

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -73,26 +74,16 @@ var caddyDuration = regexp.MustCompile(`^\d+(ms|s|m)$`)
 // balance carries over a policy of load balancing or a health check. It returns
 // false if a Proxyfile cannot express it.
 func balance(b *block, option directive) bool {
-	value := option.word(1)
-	if len(option.words) != 2 {
+	key, value := strings.TrimPrefix(option.name(), "health_"), option.word(1)
+	switch {
+	case len(option.words) != 2:
 		return false
-	}
-	key := strings.TrimPrefix(option.name(), "health_")
-	switch key {
-	case "lb_policy":
-		if !slices.Contains([]string{"round_robin", "least_conn", "cookie"}, value) {
-			return false
-		}
+	case key == "lb_policy" && oneOf("round_robin|least_conn|cookie", value):
 		b.serves.set("balance", quoted(value))
 		return true
-	case "uri":
-		if key = "path"; routePath(value) == "" {
-			return false
-		}
-	case "interval", "timeout":
-		if !caddyDuration.MatchString(value) {
-			return false
-		}
+	case key == "uri" && routePath(value) != "":
+		key = "path"
+	case oneOf("interval|timeout", key) && caddyDuration.MatchString(value):
 	default:
 		return false
 	}
@@ -118,16 +109,6 @@ func (s *caddySite) serviceName(at string, r route) string {
 	return name
 }
 
-// upstream turns an address that Caddy dials into an upstream. why says why it
-// cannot be one.
-func (s *caddySite) upstream(to string) (upstream, why string) {
-	upstream, ok := caddyUpstream(to)
-	if !ok {
-		return "", "upstreams that a Proxyfile can't express"
-	}
-	return s.reachable(upstream)
-}
-
 // caddyUpstream reads an address that Caddy dials: "localhost:3000", ":3000",
 // "h2c://…", "unix//run/app.sock".
 func caddyUpstream(to string) (upstream string, ok bool) {
@@ -149,17 +130,19 @@ func caddyUpstream(to string) (upstream string, ok bool) {
 	return upstream, ok && prefix == ""
 }
 
-// reachable replaces the name of a container by the port that compose publishes
-// for it. why is empty unless it publishes none.
-func (s *caddySite) reachable(upstream string) (reached, why string) {
+// upstream turns an address that Caddy dials into an upstream: the name of a
+// container becomes the port that compose publishes for it. why says why it cannot
+// be one.
+func (s *caddySite) upstream(to string) (upstream, why string) {
+	upstream, ok := caddyUpstream(to)
+	if !ok {
+		return "", "upstreams that a Proxyfile can't express"
+	}
 	u, err := url.Parse(upstream)
 	if err != nil || portOf(upstream) != 0 {
 		return upstream, ""
 	}
-	name, port := u.Hostname(), portOf(u.Port())
-	if port == 0 {
-		port = map[string]int{"http": 80, "https": 443, "h2c": 80}[u.Scheme]
-	}
+	name, port := u.Hostname(), cmp.Or(portOf(u.Port()), map[string]int{"http": 80, "https": 443, "h2c": 80}[u.Scheme])
 	if name == "host.docker.internal" {
 		return strconv.Itoa(port), ""
 	}

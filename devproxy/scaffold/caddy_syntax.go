@@ -153,19 +153,17 @@ const maxImports = 10
 func (c *caddyfile) imported(list []directive, depth int) []directive {
 	var out []directive
 	for _, d := range list {
-		if d.name() != "import" || len(d.words) < 2 {
+		switch snippet, found := c.snippets[d.word(1)]; {
+		case d.name() != "import" || len(d.words) < 2:
 			d.block = c.imported(d.block, depth)
 			out = append(out, d)
-			continue
-		}
-		snippet, found := c.snippets[d.word(1)]
-		if !found || depth > maxImports {
+		case !found || depth > maxImports:
 			c.noteImport(d)
-			continue
-		}
-		out = append(out, c.imported(withArguments(snippet, d.words[2:]), depth+1)...)
-		if len(out) > maxEntries {
-			return out[:maxEntries]
+		default:
+			out = append(out, c.imported(withArguments(snippet, d.words[2:]), depth+1)...)
+			if len(out) > maxEntries {
+				return out[:maxEntries]
+			}
 		}
 	}
 	return out
