@@ -22,61 +22,54 @@ const (
 )
 
 // notes collects notes, each text once.
-type notes struct {
-	single  []entry // their subjects are files
-	grouped []entry // the items left out for the same reason
-}
+type notes []entry
 
 type entry struct {
 	Note
+	// subjects are files, or the items left out for the same reason if it is
+	// grouped.
 	subjects []string
+	grouped  bool
 }
 
-func (n *notes) add(note Note) { n.single = collect(n.single, note, note.File) }
+func (n *notes) add(note Note) { n.collect(note, note.File, false) }
 
 // group adds subject to the note with this reason.
-func (n *notes) group(reason, subject string) {
-	n.grouped = collect(n.grouped, Note{Text: reason}, subject)
-}
+func (n *notes) group(reason, subject string) { n.collect(Note{Text: reason}, subject, true) }
 
-func collect(list []entry, note Note, subject string) []entry {
-	i := slices.IndexFunc(list, func(e entry) bool { return e.Text == note.Text })
+func (n *notes) collect(note Note, subject string, grouped bool) {
+	i := slices.IndexFunc(*n, func(e entry) bool { return e.Text == note.Text && e.grouped == grouped })
 	if i < 0 {
-		return append(list, entry{note, []string{subject}})
-	}
-	if e := &list[i]; !slices.Contains(e.subjects, subject) {
+		*n = append(*n, entry{note, []string{subject}, grouped})
+	} else if e := &(*n)[i]; !slices.Contains(e.subjects, subject) {
 		e.subjects = append(e.subjects, subject)
 	}
-	return list
 }
 
 // join adds the notes of more.
 func (n *notes) join(more *notes) {
-	for _, e := range more.single {
-		for _, file := range e.subjects {
-			n.add(Note{file, e.Line, e.Text})
-		}
-	}
-	for _, e := range more.grouped {
+	for _, e := range *more {
 		for _, subject := range e.subjects {
-			n.group(e.Text, subject)
+			n.collect(Note{subject, e.Line, e.Text}, subject, e.grouped)
 		}
 	}
 }
 
-// all returns the notes. A text that several files have becomes one note, which
-// names them.
+// all returns the notes, those on files first. A text that several files have
+// becomes one note, which names them.
 func (n *notes) all() []Note {
-	var out []Note
-	for _, e := range n.single {
-		if len(e.subjects) > 1 {
-			e.Note = Note{Text: e.Text + ": " + some(e.subjects)}
+	var out, grouped []Note
+	for _, e := range *n {
+		switch joined := (Note{Text: e.Text + ": " + some(e.subjects)}); {
+		case e.grouped:
+			grouped = append(grouped, joined)
+		case len(e.subjects) > 1:
+			out = append(out, joined)
+		default:
+			out = append(out, e.Note)
 		}
-		out = append(out, e.Note)
 	}
-	for _, e := range n.grouped {
-		out = append(out, Note{Text: e.Text + ": " + some(e.subjects)})
-	}
+	out = append(out, grouped...)
 	if more := len(out) - maxNotes; more > 0 {
 		out = append(out[:maxNotes:maxNotes], Note{Text: strconv.Itoa(more) + " more notes"})
 	}
