@@ -7,8 +7,9 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
 const suffix = ".localhost"
@@ -32,12 +33,9 @@ func underLocalhost(name string) string {
 	if name == "localhost" {
 		return name
 	}
-	wildcard := ""
-	if rest, ok := strings.CutPrefix(name, "*."); ok {
-		name, wildcard = rest, "*."
-	}
-	parts := strings.Split(strings.TrimSuffix(name, suffix), ".")
-	if !strings.HasSuffix(name, suffix) && len(parts) > 1 {
+	base := strings.TrimPrefix(name, "*.")
+	parts := strings.Split(strings.TrimSuffix(base, suffix), ".")
+	if !strings.HasSuffix(base, suffix) && len(parts) > 1 {
 		parts = parts[:len(parts)-1]
 	}
 	const most = 3 // labels: 253 characters hold three of any length
@@ -45,7 +43,7 @@ func underLocalhost(name string) string {
 	for i, part := range parts {
 		parts[i] = label(part)
 	}
-	return wildcard + strings.Join(parts, ".") + suffix
+	return strings.TrimSuffix(name, base) + strings.Join(parts, ".") + suffix
 }
 
 // placeholders are names of the root package that name the repository and not the
@@ -83,11 +81,7 @@ func folderLabel(folder string) string {
 
 // portOf returns text as a port; 0 if it is not one.
 func portOf(text string) int {
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return 0
-	}
-	return int(n)
+	return javascript.Value{Kind: javascript.String, Text: text}.Port()
 }
 
 // targetOf splits a URL of another tool into an upstream and a path. ok is false
@@ -140,9 +134,12 @@ var addressTail = regexp.MustCompile(`(?:^|:)(\d{2,5})/?(?:;.*|\?.*)?$`)
 
 // addressPort returns the port of "3000", ":3000", "0.0.0.0:3000",
 // "tcp://[::]:3000" and "http://localhost:5000;https://…"; 0 for anything else.
-func addressPort(text string) int {
-	if m := addressTail.FindStringSubmatch(text); m != nil {
-		return portOf(m[1])
+func addressPort(text string) int { return portOf(submatch(addressTail, text)) }
+
+// submatch returns the first group of pattern in text; empty if it does not match.
+func submatch(pattern *regexp.Regexp, text string) string {
+	if m := pattern.FindStringSubmatch(text); m != nil {
+		return m[1]
 	}
-	return 0
+	return ""
 }

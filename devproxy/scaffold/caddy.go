@@ -17,8 +17,7 @@ type caddyfile struct {
 	*discovery
 	file, folder string
 	snippets     map[string][]directive
-	published    map[string][]mapping // the ports of containers, by their names
-	services     map[string]string    // the service blocks of all files, by name
+	services     map[string]string // the service blocks of all files, by name
 }
 
 // caddySite is a site of a Caddyfile while it becomes hosts.
@@ -40,13 +39,13 @@ type caddySite struct {
 
 // readCaddyfiles reads the sites of Caddyfiles: their proxies, files, redirects
 // and fixed responses.
-func (d *discovery) readCaddyfiles(published map[string][]mapping) {
+func (d *discovery) readCaddyfiles() {
 	services := map[string]string{}
 	for _, folder := range d.folders(caddyfiles...) {
 		file := d.in(folder, caddyfiles...)
 		outer := d.notes
 		d.notes = &notes{} // dropped if the file is not used
-		c := &caddyfile{d, file, folder, map[string][]directive{}, published, services}
+		c := &caddyfile{d, file, folder, map[string][]directive{}, services}
 		list, _ := caddyDirectives(caddyWords(caddyExpand(string(d.text(file)), d.lookup(folder))), 0)
 		sites := c.read(list)
 		used := false
@@ -133,12 +132,7 @@ func (c *caddyfile) hostName(address string) string {
 var caddyAddress = regexp.MustCompile(`^(?:[^:/]+://)?((?:\*\.)?[^/:*{}\[\]]*)(?::(?:\{[^/]*\}|[^/{}]*))?(?:/.*)?$`)
 
 // caddyName returns the host of a site's address; empty for a port alone.
-func caddyName(address string) string {
-	if m := caddyAddress.FindStringSubmatch(address); m != nil {
-		return m[1]
-	}
-	return ""
-}
+func caddyName(address string) string { return submatch(caddyAddress, address) }
 
 var localDomains = strings.Fields("localhost test local internal lan home dev example invalid localdomain")
 

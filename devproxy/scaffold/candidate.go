@@ -158,6 +158,7 @@ type findings struct {
 	unknown    []*candidate // processes whose port is not known
 	sites      []*host      // complete hosts of files, in order
 	found      []Found
+	published  map[string][]mapping // the ports of containers, by each of their names
 }
 
 func (f *findings) add(c *candidate) *candidate {

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -13,11 +14,7 @@ import (
 
 // composeReader reads the services of compose files, and the ports that they
 // publish.
-type composeReader struct {
-	*discovery
-	// published are the ports of each container, by each of its names.
-	published map[string][]mapping
-}
+type composeReader struct{ *discovery }
 
 // mapping is a published port: outside on this machine, inside in the container.
 type mapping struct{ outside, inside, line int }
@@ -25,10 +22,10 @@ type mapping struct{ outside, inside, line int }
 func (m mapping) encrypted() bool { return m.inside == 443 || m.inside == 8443 || m.inside == 9443 }
 func (m mapping) plain() bool     { return !m.encrypted() }
 
-// readCompose adds the ports that compose files publish.
-func (d *discovery) readCompose() *composeReader {
-	r := &composeReader{d, map[string][]mapping{}}
-	for _, folder := range d.folders(slices.Concat(composeNames...)...) {
+// read adds the ports that compose files publish.
+func (r composeReader) read() {
+	r.published = map[string][]mapping{}
+	for _, folder := range r.folders(slices.Concat(composeNames...)...) {
 		if base := path.Base(folder); strings.Contains(base, "prod") || base == "deploy" || base == "ci" {
 			continue
 		}
@@ -38,7 +35,6 @@ func (d *discovery) readCompose() *composeReader {
 		}
 		r.addTraefikHosts(services)
 	}
-	return r
 }
 
 var (
@@ -48,7 +44,7 @@ var (
 )
 
 // addPorts adds a candidate for each HTTP port that a service publishes.
-func (r *composeReader) addPorts(s *service) {
+func (r composeReader) addPorts(s *service) {
 	if otherServices.MatchString(s.name) || slices.ContainsFunc(s.profiles, otherProfiles.MatchString) {
 		return
 	}
@@ -72,7 +68,7 @@ func (r *composeReader) addPorts(s *service) {
 }
 
 // open returns the published ports of a service that speak HTTP.
-func (r *composeReader) open(s *service) []mapping {
+func (r composeReader) open(s *service) []mapping {
 	var open []mapping
 	for _, port := range s.ports {
 		p, why := r.mapping(s.folder, port)
@@ -86,11 +82,7 @@ func (r *composeReader) open(s *service) []mapping {
 		for _, name := range append([]string{s.name}, s.aliases...) {
 			r.published[name] = append(r.published[name], p)
 		}
-		protocol := notHTTP(p.inside, s.image)
-		if protocol == "" {
-			protocol = notHTTP(p.outside, s.image)
-		}
-		switch {
+		switch protocol := cmp.Or(notHTTP(p.inside, s.image), notHTTP(p.outside, s.image)); {
 		case protocol != "":
 			r.notes.group("not HTTP", fmt.Sprintf("%s %d (%s)", printable(s.name), p.outside, protocol))
 		case !slices.ContainsFunc(open, func(o mapping) bool { return o.outside == p.outside }):
@@ -104,7 +96,7 @@ const udp = "UDP, not HTTP"
 
 // mapping reads the short and the long syntax of a port. why says why a Proxyfile
 // cannot use it.
-func (r *composeReader) mapping(folder string, v javascript.Value) (m mapping, why string) {
+func (r composeReader) mapping(folder string, v javascript.Value) (m mapping, why string) {
 	text := func(v javascript.Value) string { return substitute(v.Text, r.lookup(folder)) }
 	var outside, inside, protocol string
 	variable := strings.Contains(v.Text+v.At("published").Text+v.At("target").Text, "$")
@@ -185,7 +177,7 @@ func (s *service) fronts() int {
 
 // addTraefikHosts adds a host for each name of a service that only Traefik leads
 // to. It forwards to Traefik, under the name of the rule.
-func (r *composeReader) addTraefikHosts(services []*service) {
+func (r composeReader) addTraefikHosts(services []*service) {
 	i := slices.IndexFunc(r.candidates, func(c *candidate) bool {
 		return c.role == container && imageName(c.image) == "traefik" && c.inside != 8080
 	})

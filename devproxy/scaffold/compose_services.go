@@ -37,7 +37,7 @@ type service struct {
 }
 
 // folder returns the services of a folder, merged from its compose files.
-func (r *composeReader) folder(folder string) []*service {
+func (r composeReader) folder(folder string) []*service {
 	var services []*service
 	for _, names := range composeNames {
 		file := r.in(folder, names...)
@@ -56,7 +56,7 @@ func (r *composeReader) folder(folder string) []*service {
 const maxIncludes = 5
 
 // file returns the services of a file, and of those that it includes.
-func (r *composeReader) file(file string, depth int) []*service {
+func (r composeReader) file(file string, depth int) []*service {
 	if len(r.text(r.deep(file))) == 0 {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (r *composeReader) file(file string, depth int) []*service {
 	return mergeServices(services, own)
 }
 
-func (r *composeReader) service(file string, f javascript.Field) *service {
+func (r composeReader) service(file string, f javascript.Field) *service {
 	v, folder := f.Value, path.Dir(file)
 	expand := func(text string) string { return substitute(text, r.lookup(folder)) }
 	s := &service{name: f.Name, folder: folder, file: file, line: v.Line, image: expand(v.At("image").Text), ports: v.At("ports").Items}
@@ -166,7 +166,7 @@ func (s *service) inherit(base *service) {
 }
 
 // extend adds the settings that a service inherits from another one.
-func (r *composeReader) extend(services []*service, s *service, depth int) {
+func (r composeReader) extend(services []*service, s *service, depth int) {
 	name := s.base
 	if name == "" || depth > maxIncludes {
 		return

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"strconv"
@@ -67,8 +68,8 @@ func atLeast(versions, least string) bool {
 	if strings.Contains(versions, ">") && !strings.Contains(versions, "<") {
 		return true
 	}
-	if upper := upperBound.FindStringSubmatch(versions); upper != nil {
-		return compare(upper[1]) > 0
+	if upper := submatch(upperBound, versions); upper != "" {
+		return compare(upper) > 0
 	}
 	major, _, _ := strings.Cut(have, ".")
 	n, _ := strconv.Atoi(major)
@@ -89,9 +90,7 @@ func (r *repository) djangoOrigin(folder string) bool {
 	version := ""
 	for _, name := range djangoFiles {
 		for _, dir := range parents(folder) {
-			if m := djangoVersion.FindStringSubmatch(string(r.text(path.Join(dir, name)))); m != nil && version == "" {
-				version = m[1]
-			}
+			version = cmp.Or(version, submatch(djangoVersion, string(r.text(path.Join(dir, name)))))
 		}
 	}
 	if !atLeast(strings.Trim(version, `"' =(`), "4.0") {
