@@ -87,11 +87,8 @@ func (d configReader) readNx(c *candidate, from command) {
 			return
 		}
 	}
-	if name == "" {
-		return
-	}
 	for _, folder := range d.folders("package.json", "vite.config.ts", "vite.config.js", "vite.config.mts", "next.config.js", "next.config.mjs", "next.config.ts") {
-		if folder == "." || !d.isNamed(folder, name) {
+		if name == "" || folder == "." || !d.isNamed(folder, name) {
 			continue
 		}
 		c.folder = folder

@@ -201,11 +201,9 @@ func (d configReader) readOptions(c *candidate, tool toolConfig, file string, co
 			d.proxyTable(&c.block, file, at, table)
 		}
 	}
-	if tool.hmr != "" {
-		// A separate port means a separate server. devproxy handles the client's port.
-		if fixed := config.At(tool.hmr); fixed.Port() != 0 && fixed.Port() != c.port {
-			d.noteHotReload(c, file, fixed.Line)
-		}
+	// A separate port means a separate server. devproxy handles the client's port.
+	if fixed := config.At(tool.hmr); tool.hmr != "" && fixed.Port() != 0 && fixed.Port() != c.port {
+		d.noteHotReload(c, file, fixed.Line)
 	}
 	if url := config.At(tool.socket).Source; tool.socket != "" && !strings.Contains(url, ":0/") && !strings.Contains(url, "port:0") {
 		d.noteHotReload(c, file, config.At(tool.port[0]).Line)

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -148,9 +149,7 @@ func (k *candidate) merge(c *candidate) {
 	if k.folder == "." && c.role > container && language(c.kind) != c.kind && k.kind != "" && k.folder != c.folder {
 		k.folder = c.folder // a script of the workspace starts a server in this folder
 	}
-	if k.name == "" {
-		k.name = c.name
-	}
+	k.name = cmp.Or(k.name, c.name)
 	if k.label == "" && c.role != container {
 		k.label = c.label
 	}
@@ -178,9 +177,7 @@ func (d decision) dropSited() {
 			if h.upstream != c.upstream() {
 				continue
 			}
-			if h.what == "" {
-				h.what = c.title()
-			}
+			h.what = cmp.Or(h.what, c.title())
 			for _, r := range c.routes {
 				h.addRoute(r)
 			}

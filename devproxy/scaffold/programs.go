@@ -335,15 +335,10 @@ func (p program) portIn(c command) int {
 			found = port
 		}
 	}
-	if found != 0 {
-		return found
-	}
 	for name := range strings.SplitSeq(p.env, "|") {
-		if port := portOf(c.env[name]); port != 0 {
-			return port
-		}
+		found = cmp.Or(found, portOf(c.env[name]))
 	}
-	return 0
+	return found
 }
 
 // encrypted reports whether a command starts a server with HTTPS.

@@ -227,10 +227,7 @@ func prefixes(key string) []place {
 	}
 	var out []place
 	for _, text := range e.texts {
-		at := strings.TrimSuffix(text, "/")
-		if at == "" {
-			at = "/"
-		}
+		at := cmp.Or(strings.TrimSuffix(text, "/"), "/")
 		if !e.closed && at == text && strings.Contains(path.Base(at), ".") && !strings.HasSuffix(at, "*") {
 			at += "*" // "^/pkg.v1" also matches /pkg.v1.Service
 		}
@@ -271,16 +268,14 @@ func (e *enumeration) add(re *syntax.Regexp) bool {
 		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !e.add(sub) })
 	case syntax.OpAlternate:
 		var all []string
-		open := false
 		for _, sub := range re.Sub {
 			inner := &enumeration{texts: []string{""}}
 			if !inner.add(sub) || inner.closed {
 				return false
 			}
 			all = append(all, inner.texts...)
-			open = open || inner.open
+			e.open = e.open || inner.open
 		}
-		e.open = open
 		return e.append(all...)
 	case syntax.OpCharClass:
 		var all []string
