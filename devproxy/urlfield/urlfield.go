@@ -155,52 +155,42 @@ func (w *Rewriter) origins(value string) string {
 // 2.3.1), including the addresses of its reports.
 func (w *Rewriter) policy(policy string) string {
 	var out strings.Builder
-	for policy != "" {
+	for {
 		i := strings.IndexAny(policy, " \t;,")
 		if i < 0 {
-			i = len(policy)
+			out.WriteString(w.Source(policy))
+			return out.String()
 		}
 		out.WriteString(w.Source(policy[:i]))
-		if i < len(policy) {
-			out.WriteByte(policy[i])
-			i++
-		}
-		policy = policy[i:]
+		out.WriteByte(policy[i])
+		policy = policy[i+1:]
 	}
-	return out.String()
 }
 
 // link replaces the targets and anchors of a Link field (RFC 8288 section 3).
 func (w *Rewriter) link(value string) string {
 	var out strings.Builder
-	for value != "" {
-		switch i := strings.IndexAny(value, `<"`); {
-		case i < 0:
+	for {
+		i := strings.IndexAny(value, `<"`)
+		if i < 0 {
 			out.WriteString(w.linkText(value))
-			value = ""
-		case value[i] == '<':
-			value = w.linkSpan(&out, value, i, ">", true)
-		default:
-			value = w.linkSpan(&out, value, i, `"`, isAnchor(value[:i]))
+			return out.String()
 		}
+		closing, isURL := ">", true
+		if value[i] == '"' {
+			closing, isURL = `"`, isAnchor(value[:i])
+		}
+		out.WriteString(w.linkText(value[:i]) + value[i:i+1])
+		span, after, closed := strings.Cut(value[i+1:], closing)
+		if isURL {
+			span = w.URL(span)
+		}
+		out.WriteString(span)
+		if closed {
+			out.WriteString(closing)
+		}
+		value = after
 	}
-	return out.String()
-}
-
-// linkSpan writes value up to the close of the span that opens at i, and
-// returns the rest. The span is a URL reference when isURL is true.
-func (w *Rewriter) linkSpan(out *strings.Builder, value string, i int, closing string, isURL bool) string {
-	out.WriteString(w.linkText(value[:i]))
-	out.WriteByte(value[i])
-	span, after, closed := strings.Cut(value[i+1:], closing)
-	if isURL {
-		span = w.URL(span)
-	}
-	out.WriteString(span)
-	if closed {
-		out.WriteString(closing)
-	}
-	return after
 }
 
 func (w *Rewriter) linkText(text string) string {
