@@ -167,14 +167,13 @@ func (o Outside) inDomain(domain string) bool {
 // would not, unless it is the host's whole name.
 func (o Outside) isUpstreamDomain(domain string) bool {
 	return o.anyMember(func(m plan.Member) bool {
-		hosts := []string{hostOf(m.Authority)}
+		authorities := []string{m.Authority}
 		if m.Network != "unix" {
-			for _, addr := range m.Addrs {
-				hosts = append(hosts, hostOf(addr))
-			}
+			authorities = append(authorities, m.Addrs...)
 		}
-		return slices.ContainsFunc(hosts, func(host string) bool {
-			return host != "" && domainMatch(host, domain) && (strings.Contains(strings.Trim(domain, "."), ".") || sameHost(host, domain))
+		return slices.ContainsFunc(authorities, func(authority string) bool {
+			host := hostOf(authority)
+			return domainMatch(host, domain) && (strings.Contains(strings.Trim(domain, "."), ".") || sameHost(host, domain))
 		})
 	})
 }
@@ -182,12 +181,6 @@ func (o Outside) isUpstreamDomain(domain string) bool {
 // domainMatch reports whether host is in domain (RFC 6265bis section 5.1.3).
 func domainMatch(host, domain string) bool {
 	host, domain = strings.ToLower(strings.TrimSuffix(host, ".")), strings.ToLower(strings.TrimSuffix(domain, "."))
-	if host == "" || domain == "" {
-		return false
-	}
-	if sameHost(host, domain) {
-		return true
-	}
-	_, err := netip.ParseAddr(host)
-	return err != nil && strings.HasSuffix(host, "."+domain)
+	_, noAddress := netip.ParseAddr(host)
+	return sameHost(host, domain) || noAddress != nil && domain != "" && strings.HasSuffix(host, "."+domain)
 }

@@ -168,12 +168,7 @@ const (
 // it is safe for concurrent use.
 type Again struct {
 	mu   sync.Mutex
-	seen map[againKey]*againCount
-}
-
-type againKey struct {
-	client any
-	url    string
+	seen map[[2]any]*againCount // by the client and the URL
 }
 
 type againCount struct {
@@ -186,11 +181,11 @@ type againCount struct {
 func (a *Again) TooOften(client any, url string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := againKey{client, url}
+	key := [2]any{client, url}
 	count := a.seen[key]
 	if count == nil || time.Since(count.since) > againTime {
 		if a.seen == nil || len(a.seen) >= maxAgainURLs {
-			a.seen = map[againKey]*againCount{}
+			a.seen = map[[2]any]*againCount{}
 		}
 		count = &againCount{since: time.Now()}
 		a.seen[key] = count
