@@ -30,8 +30,7 @@ type Outside struct {
 // the browser stays at devproxy: those of package urlfield, and Set-Cookie, see
 // cookie.
 func (o Outside) Header(h http.Header) {
-	urls := o.urls()
-	urls.Header(h)
+	o.urls().Header(h)
 	o.Cookies(h)
 }
 
@@ -50,12 +49,11 @@ func (o Outside) Cookies(h http.Header) {
 // Informational is Header for an informational response (RFC 9110 section 15.2),
 // of which browsers read only Link.
 func (o Outside) Informational(h http.Header) {
-	urls := o.urls()
-	urls.Link(h)
+	o.urls().Link(h)
 }
 
-func (o Outside) urls() urlfield.Rewriter {
-	return urlfield.Rewriter{URL: o.Reference, Origin: o.origin, Source: o.source}
+func (o Outside) urls() *urlfield.Rewriter {
+	return &urlfield.Rewriter{URL: o.Reference, Origin: o.origin, Source: o.source}
 }
 
 // origin rewrites an origin that is allowed to read the response. That of the page that
@@ -231,10 +229,7 @@ func isAt(m plan.Member, u *url.URL) bool {
 	port := portOrDefault(u)
 	for _, addr := range m.Addrs {
 		host, its, err := net.SplitHostPort(addr)
-		if m.Network == "unix" || err != nil {
-			continue
-		}
-		if its == port && (sameHost(host, u.Hostname()) || isLoopback(host) && isLoopback(u.Hostname()) || m.Authority != "" && sameHost(hostOf(m.Authority), u.Hostname())) {
+		if m.Network != "unix" && err == nil && its == port && (sameHost(host, u.Hostname()) || isLoopback(host) && isLoopback(u.Hostname()) || m.Authority != "" && sameHost(hostOf(m.Authority), u.Hostname())) {
 			return true
 		}
 	}
