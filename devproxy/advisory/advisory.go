@@ -109,10 +109,7 @@ func look(name, text string) (Finding, bool) {
 		return Finding{}, false
 	}
 	for _, h := range holes {
-		if h.name != name {
-			continue
-		}
-		if fix, has := h.in(v); has {
+		if fix, has := h.in(v); has && h.name == name {
 			return Finding{Package: name, Version: text, ID: h.id, Fixed: fix, what: h.what}, true
 		}
 	}
@@ -131,11 +128,9 @@ func (h *hole) in(v version) (fix string, has bool) {
 		}
 		// Below a fix, v may still be fixed in the line before: 5.4.20 is below
 		// 6.1.6 and above 5.4.19.
-		if i > 0 {
-			before, _ := parse(h.fixed[i-1])
-			if !v.less(before) && v.sameLine(before, fixed) {
-				return "", false
-			}
+		before, _ := parse(h.fixed[max(i-1, 0)])
+		if i > 0 && !v.less(before) && v.sameLine(before, fixed) {
+			return "", false
 		}
 		return text, true
 	}
@@ -204,10 +199,8 @@ func manifestVersion(file string) string {
 	var manifest struct {
 		Version string `json:"version"`
 	}
-	if json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&manifest) != nil {
-		return ""
-	}
-	if _, ok := parse(manifest.Version); !ok {
+	err = json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&manifest)
+	if _, ok := parse(manifest.Version); err != nil || !ok {
 		return ""
 	}
 	return manifest.Version
