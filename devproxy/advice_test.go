@@ -77,7 +77,7 @@ func TestAdviceOnHotReplacement(t *testing.T) {
 			} else {
 				s.get(s.url(step.path), "Accept-Encoding", "gzip")
 			}
-			record := <-s.records.C
+			record := <-s.records
 			if told := strings.Contains(strings.Join(record.Advice, "\n"), "--client-web-socket-url auto://0.0.0.0:0/ws"); told != step.told {
 				t.Errorf("shared %v, %s: %q", shared, step.path, record.Advice)
 			}

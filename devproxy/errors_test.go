@@ -77,7 +77,7 @@ func TestWaitingPage(t *testing.T) {
 			t.Errorf("the page does not say %q:\n%s", want, got.body)
 		}
 	}
-	if x := <-s.records.C; x.Status != 503 || x.Page != "waiting page" || x.Route != "Proxyfile:1" || x.Target != "/a?b" {
+	if x := <-s.records; x.Status != 503 || x.Page != "waiting page" || x.Route != "Proxyfile:1" || x.Target != "/a?b" {
 		t.Errorf("recorded %+v", x)
 	}
 }

@@ -86,7 +86,7 @@ func (x *exchange) close(r *http.Request) {
 	report := x.reported()
 	record := x.newRecord(r)
 	record.Start, record.Duration = x.start, time.Since(x.start)
-	record.Status, record.BytesOut, record.Page = x.w.status, x.w.bytes, x.page
+	record.Status, record.Page = x.w.status, x.page
 	record.Upstream, record.Held, record.Resent, record.Upgrade = report.Member, report.Held, report.Resent, report.Upgrade
 	record.Fallback, record.Cached, record.Advice = report.Fallback, isHit(x.w.Header()), x.told()
 	switch {
@@ -106,7 +106,7 @@ func (x *exchange) close(r *http.Request) {
 
 // newRecord returns a record of r that does not have its outcome yet.
 func (x *exchange) newRecord(r *http.Request) inspect.Exchange {
-	record := inspect.Exchange{Method: r.Method, Host: r.Host, Target: requestTarget(r), Proto: r.Proto, Generation: x.generation.number}
+	record := inspect.Exchange{Method: r.Method, Host: r.Host, Target: requestTarget(r), Generation: x.generation.number}
 	if x.route != nil {
 		record.Route = x.route.Source.String()
 	}
@@ -134,7 +134,6 @@ func isHit(h http.Header) bool {
 type responseWriter struct {
 	http.ResponseWriter
 	status int           // the final status; 0 while there is none
-	bytes  int64         // of the body
 	fields []plan.Header // the header fields that the route sets and removes; applied last
 	// advise looks at the header of an upstream's response and rewrites it; nil
 	// leaves it unchanged.
@@ -190,9 +189,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
+	return w.ResponseWriter.Write(p)
 }
 
 // end is called when nothing more is written.

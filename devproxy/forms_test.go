@@ -157,7 +157,7 @@ func TestUpgradesThatNeverEnd(t *testing.T) {
 	if got.status != http.StatusLoopDetected || !strings.Contains(got.body, "forwarded_proto = &#34;http&#34;") || !strings.Contains(got.body, "Proxyfile:2") || got.header.Get("Location") != "" {
 		t.Errorf("%d %v\n%s", got.status, got.header, got.body)
 	}
-	if record := <-s.records.C; record.Status != http.StatusLoopDetected || record.Error == "" {
+	if record := <-s.records; record.Status != http.StatusLoopDetected || record.Error == "" {
 		t.Errorf("recorded %+v", record)
 	}
 	got = s.visit("/upgrade?a=1", "Accept", "text/html")
@@ -279,7 +279,7 @@ func TestAdviceOnRefusedForms(t *testing.T) {
 				told         bool
 			}{{"/mine", origin, false}, {"/form", "https://evil.example", false}, {"/form", origin, true}, {"/form", origin, false}, {"/other", origin, false}} {
 				s.post(client, base+step.path, "Origin", step.origin, "Accept-Encoding", encoding)
-				record := <-s.records.C
+				record := <-s.records
 				if told := strings.Contains(strings.Join(record.Advice, "\n"), said); told != step.told {
 					t.Errorf("shared %v, %s: %s from %s: %q", shared, encoding, step.path, step.origin, record.Advice)
 				}
@@ -289,7 +289,7 @@ func TestAdviceOnRefusedForms(t *testing.T) {
 	// Where it is written, the app has other reasons.
 	s := serveFile(t, file(said))
 	s.post(s.client(true), s.url("/form"), "Origin", strings.TrimSuffix(s.url("/"), "/"))
-	if record := <-s.records.C; record.Status != http.StatusForbidden || len(record.Advice) > 0 {
+	if record := <-s.records; record.Status != http.StatusForbidden || len(record.Advice) > 0 {
 		t.Errorf("told: %+v", record)
 	}
 }

@@ -44,7 +44,7 @@ type site struct {
 	sockets *listen.Set
 	roots   *x509.CertPool
 	saves   chan Save // the outcome of each save after the first
-	records *inspect.Subscription
+	records inspect.Recorder
 
 	cancel  context.CancelFunc
 	stopped func() error
@@ -64,9 +64,8 @@ func serveFile(t testing.TB, proxyfile string) *site {
 	}
 	s := &site{t: t, folder: t.TempDir(), sockets: sockets, roots: x509.NewCertPool(), saves: make(chan Save)}
 	s.roots.AddCert(ca.Root())
-	recorder := &inspect.Recorder{}
-	s.records = recorder.Subscribe(4096)
-	s.Server = New(Options{Recorder: recorder})
+	s.records = make(inspect.Recorder, 4096)
+	s.Server = New(Options{Recorder: s.records})
 	s.write(proxyfile)
 	project := &Project{Server: s.Server, Folder: s.folder, Load: s.load, Bind: s.bind}
 	first := project.Apply()

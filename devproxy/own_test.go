@@ -98,7 +98,7 @@ func TestTheStateIsForItsOwnPages(t *testing.T) {
 		}
 	}
 	select {
-	case x := <-s.records.C:
+	case x := <-s.records:
 		t.Errorf("recorded: %+v", x)
 	default:
 	}
@@ -135,7 +135,7 @@ func TestASecretThatGetsInIsNotRecorded(t *testing.T) {
 		o.Named, o.Zone, o.Secret = true, publicName, []byte(secret)
 	})
 	s.visit("/a?b=1&%64evproxy="+secret, "Sec-Fetch-Mode", "cors", "Authorization", "Bearer "+secret)
-	if record := <-s.records.C; record.Target != "/a?b=1" || strings.Contains(fmt.Sprintf("%+v", record), secret) {
+	if record := <-s.records; record.Target != "/a?b=1" || strings.Contains(fmt.Sprintf("%+v", record), secret) {
 		t.Errorf("recorded %+v", record)
 	}
 }
@@ -165,7 +165,7 @@ func TestState(t *testing.T) {
 		t.Errorf("a path of ours that is none: %d", got.status)
 	}
 	select {
-	case x := <-s.records.C:
+	case x := <-s.records:
 		t.Errorf("recorded: %+v", x)
 	default:
 	}

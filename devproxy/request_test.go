@@ -302,7 +302,7 @@ func TestAdvice(t *testing.T) {
 		if got.header.Get("Location") != s.url("/next?q=1") || got.header.Get("Strict-Transport-Security") != "" {
 			t.Errorf("%v", got.header)
 		}
-		record := <-s.records.C
+		record := <-s.records
 		if len(record.Advice) != 1-i {
 			t.Errorf("request %d: advice %q", i+1, record.Advice)
 		}

@@ -38,7 +38,7 @@ const BodyMemory = 128 << 20
 // Options configure a Server.
 type Options struct {
 	// Recorder records every exchange.
-	Recorder *inspect.Recorder
+	Recorder inspect.Recorder
 	// OnState is called when an upstream, or one of several members, becomes
 	// reachable or unreachable. It must not block. Nil is allowed.
 	OnState func(StateChange)

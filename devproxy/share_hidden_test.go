@@ -61,7 +61,7 @@ func TestWhatIsHiddenIsRecorded(t *testing.T) {
 		{"/@fs/etc/passwd", "files outside the project", ""},
 	} {
 		got := s.visit(test.path)
-		record := <-s.records.C
+		record := <-s.records
 		if record.Hidden != test.hidden || record.Show != test.show {
 			t.Errorf("%s: recorded %q, %q; want %q, %q", test.path, record.Hidden, record.Show, test.hidden, test.show)
 		}
@@ -73,7 +73,7 @@ func TestWhatIsHiddenIsRecorded(t *testing.T) {
 	if got := s.get(s.url("/rails/mailers")); got.status != 200 {
 		t.Errorf("a local request: %d", got.status)
 	}
-	if record := <-s.records.C; record.Hidden != "" {
+	if record := <-s.records; record.Hidden != "" {
 		t.Errorf("recorded %+v", record)
 	}
 }
@@ -86,7 +86,7 @@ func TestRefusedOtherwiseIsNotHidden(t *testing.T) {
 	if got := s.visit("/.env"); got.status != http.StatusMisdirectedRequest {
 		t.Errorf("another host: %d", got.status)
 	}
-	if record := <-s.records.C; record.Hidden != "" {
+	if record := <-s.records; record.Hidden != "" {
 		t.Errorf("recorded %+v", record)
 	}
 }
@@ -108,9 +108,9 @@ func TestShowOpensOneEntry(t *testing.T) {
 
 // TestRecordsOfVisitorsAreBounded: a visitor chooses the name that is recorded.
 func TestRecordsOfVisitorsAreBounded(t *testing.T) {
-	var recorder inspect.Recorder
+	recorder := make(inspect.Recorder, 1)
 	recorder.Record(inspect.Exchange{Hidden: "x", Show: "." + strings.Repeat("a", 5000)})
-	if got := recorder.Recent(1)[0].Show; len(got) > 600 {
+	if got := (<-recorder).Show; len(got) > 600 {
 		t.Errorf("%d bytes are kept: %s", len(got), fmt.Sprint(got[:20]))
 	}
 }

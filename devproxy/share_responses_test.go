@@ -110,11 +110,11 @@ func TestVisitorsSeeNoPagesOfTools(t *testing.T) {
 		if got.status != status || strings.Contains(got.body, secret) || strings.Contains(got.body, "ails") || got.header.Get("X-Web-Console-Session-Id") != "" {
 			t.Errorf("%s: %d %s, want %d and nothing of the page", path, got.status, got.body, status)
 		}
-		if record := <-s.records.C; record.Hidden == "" || !strings.HasSuffix(record.Show, "-page") {
+		if record := <-s.records; record.Hidden == "" || !strings.HasSuffix(record.Show, "-page") {
 			t.Errorf("%s: recorded %+v", path, record)
 		}
 		local := s.get(s.url(path))
-		<-s.records.C
+		<-s.records
 		if !strings.Contains(local.body, secret) {
 			t.Errorf("%s: the developer reads %q", path, local.body)
 		}
@@ -122,7 +122,7 @@ func TestVisitorsSeeNoPagesOfTools(t *testing.T) {
 	if got := s.visit("/own"); got.status != 500 || !strings.Contains(got.body, secret) {
 		t.Errorf("the app's own error page: %d %q", got.status, got.body)
 	}
-	<-s.records.C
+	<-s.records
 	res, err := s.visitors().Get("http://" + publicName + "/info")
 	if err == nil {
 		text, _ := io.ReadAll(res.Body)
@@ -131,7 +131,7 @@ func TestVisitorsSeeNoPagesOfTools(t *testing.T) {
 			t.Errorf("phpinfo: %q", text)
 		}
 	}
-	if record := <-s.records.C; record.Hidden != "phpinfo()" || record.Show != "phpinfo-page" {
+	if record := <-s.records; record.Hidden != "phpinfo()" || record.Show != "phpinfo-page" {
 		t.Errorf("recorded %+v", record)
 	}
 }

@@ -106,10 +106,10 @@ func TestVisitorsCallNothingOnHotSockets(t *testing.T) {
 	if got := h.got(); !slices.Equal(got, []string{vitePing}) {
 		t.Errorf("the dev server got %q", got)
 	}
-	if record := <-s.records.C; !strings.Contains(record.Hidden, "Vite") || record.Show != "vite-hmr" || record.Visitor != "203.0.113.7" || record.Host != localName+":"+fmt.Sprint(s.port()) {
+	if record := <-s.records; !strings.Contains(record.Hidden, "Vite") || record.Show != "vite-hmr" || record.Visitor != "203.0.113.7" || record.Host != localName+":"+fmt.Sprint(s.port()) {
 		t.Errorf("recorded %+v", record)
 	}
-	if record := <-s.records.C; !record.Upgrade || record.Hidden != "" {
+	if record := <-s.records; !record.Upgrade || record.Hidden != "" {
 		t.Errorf("recorded %+v", record)
 	}
 	if h.offered[0] != "" {

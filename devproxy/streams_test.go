@@ -190,7 +190,7 @@ func TestHeldRequestFollowsTheFile(t *testing.T) {
 			case <-time.After(patience):
 				t.Fatal("the fetch still waits for the wrong port")
 			}
-			record := <-s.records.C
+			record := <-s.records
 			if record.Generation != 2 {
 				t.Errorf("recorded for generation %d, want 2: the one that answered", record.Generation)
 			}

@@ -46,7 +46,7 @@ func TestAVisitorMeetsTheProject(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, have[0], have[1])
 		}
 	}
-	record := <-s.records.C
+	record := <-s.records
 	if record.Share != "shop" || record.Visitor != "203.0.113.7" || record.Host != local || record.Target != "/a%2Fb?q=1" || record.Status != http.StatusFound {
 		t.Errorf("recorded %+v", record)
 	}
@@ -209,7 +209,7 @@ func TestTheSecretIsNotRecorded(t *testing.T) {
 	})
 	for _, target := range []string{"/?devproxy=" + secret, "/"} {
 		s.visit(target, "Accept", "text/html", "Sec-Fetch-Mode", "navigate")
-		if record := <-s.records.C; strings.Contains(fmt.Sprintf("%+v", record), secret) {
+		if record := <-s.records; strings.Contains(fmt.Sprintf("%+v", record), secret) {
 			t.Errorf("recorded %+v", record)
 		}
 	}
@@ -231,7 +231,7 @@ func TestAdviceOfAShare(t *testing.T) {
 		if got := s.visit("/").header.Get("Set-Cookie"); got != "sid=1" {
 			t.Errorf("a visitor gets %q", got)
 		}
-		if told := strings.Join((<-s.records.C).Advice, "\n"); !strings.HasPrefix(told, want) || (told == "") != (want == "") {
+		if told := strings.Join((<-s.records).Advice, "\n"); !strings.HasPrefix(told, want) || (told == "") != (want == "") {
 			t.Errorf("request %d: the terminal says %q, want %q", i+1, told, want)
 		}
 	}
@@ -307,7 +307,7 @@ func TestTheEndOfAShareWaitsForItsVisitors(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+publicName+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	<-s.records.C // it is answered
+	<-s.records // it is answered
 	s.end()
 	got := s.visit("/")
 	select {

@@ -62,7 +62,7 @@ type instance struct {
 	loopOver chan struct{}     // closed when the queue is not read any more
 	tasks    errgroup.Group
 
-	exchanges *inspect.Subscription
+	exchanges inspect.Recorder
 	states    chan devproxy.StateChange
 	log       *slog.Logger
 	status    status
@@ -95,10 +95,9 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	if err != nil {
 		return nil, err
 	}
-	recorder := &inspect.Recorder{}
-	in.exchanges = recorder.Subscribe(exchangeBuffer)
+	in.exchanges = make(inspect.Recorder, exchangeBuffer)
 	in.server = devproxy.New(devproxy.Options{
-		Recorder: recorder,
+		Recorder: in.exchanges,
 		OnState:  in.stateChanged,
 	})
 	in.project = devproxy.Project{

@@ -33,7 +33,7 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 			}
 		case change := <-in.states:
 			in.report.emit(newState(change))
-		case x := <-in.exchanges.C:
+		case x := <-in.exchanges:
 			in.report.access.add(x)
 		case <-fold.C:
 			in.report.access.flushQuiet(time.Now())
