@@ -203,7 +203,7 @@ func (a addressed) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(a.from
 // bare is a relay that does not run.
 func bare(t testing.TB, change func(*Options)) *Relay {
 	t.Helper()
-	o := Options{Domain: domain, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }}
+	o := Options{Domain: domain, Registry: NewMemory(), Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }}
 	change(&o)
 	r, err := New(o)
 	if err != nil {

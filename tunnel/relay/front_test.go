@@ -68,7 +68,7 @@ func TestServe(t *testing.T) {
 				var log syncBuffer
 				r, err := New(Options{
 					Domain: domain, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
-					Log: slog.New(slog.NewTextHandler(&log, nil)),
+					Registry: NewMemory(), Log: slog.New(slog.NewTextHandler(&log, nil)),
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -148,17 +148,18 @@ func TestNew(t *testing.T) {
 		options Options
 		says    string
 	}{
-		"no domain":               {Options{Certificate: certificate}, "a domain"},
-		"a domain with a capital": {Options{Domain: "T.example.com", Certificate: certificate}, "lower case"},
-		"no certificates":         {Options{Domain: domain}, "certificates"},
-		"no keys file":            {Options{Domain: domain, Certificate: certificate, AuthorizedKeys: "none/keys"}, "authorized keys"},
-		"a token to be guessed":   {Options{Domain: domain, Certificate: certificate, Tokens: []string{"short"}}, "can be guessed"},
+		"no domain":               {Options{Certificate: certificate, Registry: NewMemory()}, "a domain"},
+		"a domain with a capital": {Options{Domain: "T.example.com", Certificate: certificate, Registry: NewMemory()}, "lower case"},
+		"no certificates":         {Options{Domain: domain, Registry: NewMemory()}, "certificates"},
+		"no registry":             {Options{Domain: domain, Certificate: certificate}, "a registry"},
+		"no keys file":            {Options{Domain: domain, Certificate: certificate, Registry: NewMemory(), AuthorizedKeys: "none/keys"}, "authorized keys"},
+		"a token to be guessed":   {Options{Domain: domain, Certificate: certificate, Registry: NewMemory(), Tokens: []string{"short"}}, "can be guessed"},
 	} {
 		if _, err := New(c.options); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
 	}
-	enough := Options{Domain: domain, Certificate: certificate, Metrics: prometheus.NewRegistry()}
+	enough := Options{Domain: domain, Certificate: certificate, Registry: NewMemory(), Metrics: prometheus.NewRegistry()}
 	r, err := New(enough)
 	if err != nil {
 		t.Fatal(err)

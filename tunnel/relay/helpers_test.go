@@ -113,7 +113,7 @@ func (w *world) lanes(ctx context.Context) (tunnel.Lane, error) {
 func start(t testing.TB, change func(*Options)) *world {
 	t.Helper()
 	ca := newCA(t)
-	o := Options{Domain: domain, Port: 443, Certificate: ca.certificate, Open: true}
+	o := Options{Domain: domain, Port: 443, Certificate: ca.certificate, Registry: NewMemory(), Open: true}
 	if change != nil {
 		change(&o)
 	}

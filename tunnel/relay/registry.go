@@ -168,7 +168,7 @@ func (e *EndedError) Code() tunnel.Code { return tunnel.CodeEnded }
 // ErrSuspended is returned by a registry that another process has taken over.
 var ErrSuspended = errors.New("another process has taken over the relay's registry")
 
-// nameMethods are the methods of a Registry that concern names, for Memory and File.
+// nameMethods are the methods of a Registry that concern names, wherever it keeps them.
 type nameMethods struct {
 	watchers
 	// change calls do, and returns the names that do has changed. about are all names
@@ -258,54 +258,4 @@ func (w *watchers) notify(changes ...Change) {
 			(*f)(c)
 		}
 	}
-}
-
-// Memory is a Registry that lasts as long as its process. It is made by NewMemory.
-type Memory struct {
-	nameMethods
-	mu        sync.Mutex
-	names     *nameTable
-	standings map[Key]Standing
-}
-
-// NewMemory returns an empty registry.
-func NewMemory() *Memory {
-	m := &Memory{names: newNameTable(), standings: map[Key]Standing{}}
-	m.change = func(_ []string, do nameChange) ([]string, error) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return do(m.names, time.Now())
-	}
-	return m
-}
-
-// Standing implements Registry.
-func (m *Memory) Standing(_ context.Context, key Key) (Standing, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.standings[key], nil
-}
-
-// SetStanding implements Registry.
-func (m *Memory) SetStanding(_ context.Context, key Key, s Standing) error {
-	if !m.setStanding(key, s) {
-		return errKeys
-	}
-	m.notify(Change{Key: key, Standing: s})
-	return nil
-}
-
-func (m *Memory) setStanding(key Key, s Standing) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, known := m.standings[key]
-	switch {
-	case s == Unknown:
-		delete(m.standings, key)
-		return true
-	case !known && s == Enrolled && len(m.standings) >= keysTotal:
-		return false
-	}
-	m.standings[key] = s
-	return true
 }

@@ -53,7 +53,7 @@ type Options struct {
 	// Certificate is called in every handshake; ClientHelloInfo.ServerName may be
 	// any name, or none.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Registry keeps names and keys; nil is a new Memory.
+	// Registry keeps names and keys.
 	Registry Registry
 	// AuthorizedKeys is the path of a file of keys that are admitted, which is read
 	// every 2 s; empty is none.
@@ -119,11 +119,8 @@ type Relay struct {
 // New makes a relay. It fails when an option is invalid, or the file of keys cannot
 // be read.
 func New(o Options) (*Relay, error) {
-	if o.Domain == "" || o.Domain != strings.ToLower(o.Domain) || o.Certificate == nil {
-		return nil, errors.New("a relay needs a domain in lower case and certificates")
-	}
-	if o.Registry == nil {
-		o.Registry = NewMemory()
+	if o.Domain == "" || o.Domain != strings.ToLower(o.Domain) || o.Certificate == nil || o.Registry == nil {
+		return nil, errors.New("a relay needs a domain in lower case, certificates and a registry")
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()

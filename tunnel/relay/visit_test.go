@@ -34,7 +34,7 @@ func newVisit(t *testing.T, r *Relay, request *http.Request) (*visit, *httptest.
 // idle is a relay that does not run.
 func idle(t *testing.T, change func(*Options)) *Relay {
 	t.Helper()
-	o := Options{Domain: domain, Certificate: newCA(t).certificate, Open: true}
+	o := Options{Domain: domain, Certificate: newCA(t).certificate, Registry: NewMemory(), Open: true}
 	if change != nil {
 		change(&o)
 	}
