@@ -152,25 +152,21 @@ func ReadKeys(path string) ([]KeyInfo, error) {
 		return nil, err
 	}
 	defer db.Close()
-	return listKeys(db.View)
+	return listKeys(db)
 }
 
-// listKeys lists the keys of a registry that view reads.
-func listKeys(view func(func(*bbolt.Tx) error) error) ([]KeyInfo, error) {
+// listKeys lists the keys in the file of a registry.
+func listKeys(db *bbolt.DB) ([]KeyInfo, error) {
 	var all map[Key]KeyInfo
-	err := view(func(tx *bbolt.Tx) error {
-		names, err := readNames(tx)
-		if err != nil {
-			return err
-		}
+	err := db.View(func(tx *bbolt.Tx) error {
+		names, standings := readAll(tx)
 		all = names.keyInfos(time.Now())
-		return forEach(tx, keysBucket, func(key, mark []byte) {
-			if len(key) == len(Key{}) {
-				info := all[Key(key)]
-				info.Key, info.Standing = Key(key), map[string]string{markEnrolled: "enrolled", markRevoked: "revoked"}[string(mark)]
-				all[Key(key)] = info
-			}
-		})
+		for key, standing := range standings {
+			info := all[key]
+			info.Key, info.Standing = key, [...]string{Enrolled: "enrolled", Revoked: "revoked"}[standing]
+			all[key] = info
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -214,7 +210,7 @@ func (r *Relay) serveKeys(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "use the IP address instead of a name", http.StatusMisdirectedRequest)
 		return
 	}
-	list, err := listKeys(file.view)
+	list, err := file.listKeys()
 	if err != nil {
 		r.log.Error("keys not listed", "error", err)
 		http.Error(w, "cannot read the keys; the relay's log says why", http.StatusInternalServerError)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -22,16 +23,13 @@ const (
 	lockWait = 2 * time.Second
 )
 
-// A key's standing is stored as one letter, so that strings(1) shows the
+// marks are the letters that standings are stored as, so that strings(1) shows the
 // contents of a file.
-const (
-	markEnrolled = "e"
-	markRevoked  = "r"
-)
+var marks = [...]string{Enrolled: "e", Revoked: "r"}
 
 // File is a Registry in one bbolt file, mode 0600, which one process may have
-// open at a time. It is made by OpenFile. The names are in memory too: the file is
-// read when it is opened, and from then on only written.
+// open at a time. It is made by OpenFile. Names and keys are in memory too: the file
+// is read when it is opened, and from then on only written.
 type File struct {
 	nameMethods
 	path string
@@ -39,12 +37,16 @@ type File struct {
 	mu sync.RWMutex
 	db *bbolt.DB // nil while suspended
 
-	// namesMu guards names, pending and keys. It is taken after mu, and never held
-	// during a wait for the disk.
-	namesMu sync.Mutex
-	names   *nameTable
-	pending map[string]*pendingWrite // by name
-	keys    int                      // with a standing
+	// keysMu is held while a standing is written, so that memory gets the changes in
+	// the order of the file. It is taken after mu.
+	keysMu sync.Mutex
+
+	// memoryMu guards names, pending and standings. It is taken after the others, and
+	// never held during a wait for the disk.
+	memoryMu  sync.Mutex
+	names     *nameTable
+	pending   map[string]*pendingWrite // by name
+	standings map[Key]Standing
 }
 
 // pendingWrite counts the writes of a name that has changed in memory.
@@ -82,10 +84,9 @@ func (f *File) Resume() error {
 		db.Close()
 		return fmt.Errorf("cannot write the relay's registry %s: %w", f.path, err)
 	}
-	err = db.View(func(tx *bbolt.Tx) (err error) {
-		f.keys = tx.Bucket([]byte(keysBucket)).Stats().KeyN
-		f.names, err = readNames(tx)
-		return err
+	err = db.View(func(tx *bbolt.Tx) error {
+		f.names, f.standings = readAll(tx)
+		return nil
 	})
 	if err != nil {
 		db.Close()
@@ -95,23 +96,31 @@ func (f *File) Resume() error {
 	return nil
 }
 
-// readNames reads every name. Entries that cannot be read are ignored.
-func readNames(tx *bbolt.Tx) (*nameTable, error) {
-	names := newNameTable()
-	return names, forEach(tx, namesBucket, func(name, text []byte) {
+// readAll reads every name and key. Entries that cannot be read are ignored.
+func readAll(tx *bbolt.Tx) (*nameTable, map[Key]Standing) {
+	names, standings := newNameTable(), map[Key]Standing{}
+	for name, text := range entries(tx, namesBucket) {
 		names.read(string(name), text)
-	})
+	}
+	for key, mark := range entries(tx, keysBucket) {
+		if len(key) == len(Key{}) {
+			standings[Key(key)] = Standing(max(slices.Index(marks[:], string(mark)), int(Unknown)))
+		}
+	}
+	return names, standings
 }
 
-func forEach(tx *bbolt.Tx, bucket string, do func(key, value []byte)) error {
-	b := tx.Bucket([]byte(bucket))
-	if b == nil { // not the file of a relay
-		return nil
+// entries yields the keys and values of a bucket.
+func entries(tx *bbolt.Tx, bucket string) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		b := tx.Bucket([]byte(bucket))
+		if b == nil { // not the file of a relay
+			return
+		}
+		at := b.Cursor()
+		for key, value := at.First(); key != nil && yield(key, value); key, value = at.Next() {
+		}
 	}
-	return b.ForEach(func(key, value []byte) error {
-		do(key, value)
-		return nil
-	})
 }
 
 // read puts the record of a name that is in a file.
@@ -154,13 +163,13 @@ func (f *File) changeNames(about []string, do nameChange) ([]string, error) {
 	if f.db == nil {
 		return nil, ErrSuspended
 	}
-	f.namesMu.Lock()
+	f.memoryMu.Lock()
 	changed, err := do(f.names, time.Now())
 	var names []string
 	if err == nil {
 		names = f.beginLocked(changed, about)
 	}
-	f.namesMu.Unlock()
+	f.memoryMu.Unlock()
 	if len(names) == 0 {
 		return nil, err
 	}
@@ -197,8 +206,8 @@ func (f *File) beginLocked(changed, about []string) []string {
 // finish notes that a call has written names, or failed to. When no other call is
 // writing a name that failed, its record in the file replaces the one in memory.
 func (f *File) finish(names []string, failed bool) error {
-	f.namesMu.Lock()
-	defer f.namesMu.Unlock()
+	f.memoryMu.Lock()
+	defer f.memoryMu.Unlock()
 	var stale []string
 	for _, name := range names {
 		w := f.pending[name]
@@ -226,8 +235,8 @@ func (f *File) finish(names []string, failed bool) error {
 
 // write writes the current names.
 func (f *File) write(tx *bbolt.Tx, changed []string) error {
-	f.namesMu.Lock()
-	defer f.namesMu.Unlock()
+	f.memoryMu.Lock()
+	defer f.memoryMu.Unlock()
 	bucket := tx.Bucket([]byte(namesBucket))
 	for _, name := range changed {
 		r, known := f.names.records[name]
@@ -249,27 +258,25 @@ func (f *File) write(tx *bbolt.Tx, changed []string) error {
 }
 
 // Standing implements Registry.
-func (f *File) Standing(_ context.Context, key Key) (s Standing, err error) {
-	err = f.view(func(tx *bbolt.Tx) error {
-		switch string(tx.Bucket([]byte(keysBucket)).Get(key[:])) {
-		case markEnrolled:
-			s = Enrolled
-		case markRevoked:
-			s = Revoked
-		}
-		return nil
-	})
-	return s, err
-}
-
-// view reads the file.
-func (f *File) view(read func(tx *bbolt.Tx) error) error {
+func (f *File) Standing(_ context.Context, key Key) (Standing, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.db == nil {
-		return ErrSuspended
+		return Unknown, ErrSuspended
 	}
-	return f.db.View(read)
+	f.memoryMu.Lock()
+	defer f.memoryMu.Unlock()
+	return f.standings[key], nil
+}
+
+// listKeys lists the keys as the file has them.
+func (f *File) listKeys() ([]KeyInfo, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.db == nil {
+		return nil, ErrSuspended
+	}
+	return listKeys(f.db)
 }
 
 // SetStanding implements Registry.
@@ -287,42 +294,27 @@ func (f *File) setStanding(key Key, s Standing) error {
 	if f.db == nil {
 		return ErrSuspended
 	}
-	more := 0
-	err := f.db.Batch(func(tx *bbolt.Tx) (err error) { // bbolt may call it again
-		more, err = f.putStanding(tx.Bucket([]byte(keysBucket)), key, s)
-		return err
-	})
-	if err == nil {
-		f.namesMu.Lock()
-		defer f.namesMu.Unlock()
-		f.keys += more
+	f.keysMu.Lock() // no other call changes standings
+	defer f.keysMu.Unlock()
+	if _, known := f.standings[key]; !known && s == Enrolled && len(f.standings) >= keysTotal {
+		return errKeys
 	}
-	return err
-}
-
-// putStanding writes a key's standing, and returns how many keys are added.
-func (f *File) putStanding(bucket *bbolt.Bucket, key Key, s Standing) (more int, err error) {
-	known := bucket.Get(key[:]) != nil
-	mark := markEnrolled
-	switch {
-	case s == Unknown:
-		if known {
-			more = -1
+	err := f.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte(keysBucket))
+		if s == Unknown {
+			return bucket.Delete(key[:])
 		}
-		return more, bucket.Delete(key[:])
-	case s == Revoked:
-		mark = markRevoked
-	case !known && f.keyCount() >= keysTotal:
-		return 0, errKeys
+		return bucket.Put(key[:], []byte(marks[s]))
+	})
+	if err != nil {
+		return err
 	}
-	if !known {
-		more = 1
+	f.memoryMu.Lock()
+	defer f.memoryMu.Unlock()
+	if s == Unknown {
+		delete(f.standings, key)
+	} else {
+		f.standings[key] = s
 	}
-	return more, bucket.Put(key[:], []byte(mark))
-}
-
-func (f *File) keyCount() int {
-	f.namesMu.Lock()
-	defer f.namesMu.Unlock()
-	return f.keys
+	return nil
 }

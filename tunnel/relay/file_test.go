@@ -112,9 +112,9 @@ func TestKeysTotal(t *testing.T) {
 	defer f.Close()
 	memory := NewMemory()
 	for i := range keysTotal - 2 {
-		memory.standings[Key{byte(i), byte(i >> 8), byte(i >> 16)}] = Enrolled
+		key := Key{byte(i), byte(i >> 8), byte(i >> 16)}
+		memory.standings[key], f.standings[key] = Enrolled, Enrolled
 	}
-	f.keys = keysTotal - 2
 	for kind, r := range map[string]Registry{"memory": memory, "file": f} {
 		set := func(key byte, s Standing) error { return r.SetStanding(t.Context(), Key{key, 0, 0, 1}, s) }
 		check := func(what string, err error, want error) {
@@ -140,8 +140,8 @@ func TestKeysTotal(t *testing.T) {
 		check("one in its place", set(3, Enrolled), nil)
 		check("and one more", set(5, Enrolled), errKeys)
 	}
-	if err := errors.Join(f.Suspend(), f.Resume()); err != nil || f.keys != 2 {
-		t.Errorf("the file has %d keys, %v", f.keys, err)
+	if err := errors.Join(f.Suspend(), f.Resume()); err != nil || len(f.standings) != 2 {
+		t.Errorf("the file has %d keys, %v", len(f.standings), err)
 	}
 }
 
@@ -186,8 +186,8 @@ func TestFileNotWritten(t *testing.T) {
 	if r, known, _ := f.Lookup(t.Context(), plain); !known || !r.Ended.IsZero() {
 		t.Errorf("the old name is %+v", r)
 	}
-	if len(told) > 0 || f.keys != 0 {
-		t.Errorf("got %v, %d keys", told, f.keys)
+	if len(told) > 0 || len(f.standings) != 0 {
+		t.Errorf("got %v, %d keys", told, len(f.standings))
 	}
 	if err := f.db.Close(); err != nil {
 		t.Fatal(err)
@@ -289,11 +289,11 @@ func TestWritingTogether(t *testing.T) {
 		if err := f.Claim(t.Context(), NameClaim{Owner: old.Owner, Names: []string{plain}}); err != nil {
 			t.Fatal(err)
 		}
-		f.namesMu.Lock()
+		f.memoryMu.Lock()
 		f.names.put(plain, later)
 		first := f.beginLocked([]string{plain}, nil)
 		second := f.beginLocked(nil, []string{plain, "other." + domain}) // relies on the first
-		f.namesMu.Unlock()
+		f.memoryMu.Unlock()
 		if !slices.Equal(first, []string{plain}) || !slices.Equal(second, first) {
 			t.Errorf("%s: %q and %q are written", name, first, second)
 		}

@@ -50,7 +50,7 @@ const (
 	namesPerKey = 256
 	// namesPerNetwork allows the links of a company's projects and build machines.
 	namesPerNetwork = 5000
-	// keysTotal is how many keys may be enrolled.
+	// keysTotal is how many keys may be enrolled. They take at most 10 MB of memory.
 	keysTotal = 100_000
 	// namesTotal names take at most 64 MB of memory and 32 MB of disk.
 	namesTotal = 50_000
