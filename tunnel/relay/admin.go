@@ -2,7 +2,6 @@ package relay
 
 import (
 	"cmp"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -27,6 +27,7 @@ const metricPrefix = "devproxy_relay_"
 // metrics are the relay's metrics. No label contains a name or a key: strangers
 // choose how many there are, and names are secrets.
 type metrics struct {
+	registry   *prometheus.Registry   // of all metrics
 	requests   *prometheus.CounterVec // by status class
 	duration   prometheus.Histogram
 	bytes      *prometheus.CounterVec // of bodies, by direction
@@ -36,61 +37,45 @@ type metrics struct {
 	limited    *prometheus.CounterVec // by limit
 }
 
-func newMetrics(r *Relay) (*metrics, error) {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
+func newMetrics(r *Relay) *metrics {
+	registry := prometheus.NewRegistry()
+	register := promauto.With(registry)
+	counter := func(name, help, label string) *prometheus.CounterVec {
+		return register.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, []string{label})
 	}
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricPrefix + name, Help: help}, value)
+	gauge := func(name, help string, value func() int) {
+		register.NewGaugeFunc(prometheus.GaugeOpts{Name: metricPrefix + name, Help: help}, func() float64 { return float64(value()) })
 	}
-	m := &metrics{
+	gauge("sessions", "Connected agents.", func() int { return len(r.shares.all()) })
+	gauge("visitor_connections", "Connections of visitors.", func() int { _, n, _ := r.conns.counts(); return n })
+	gauge("memory_bytes", "Bytes in use for agents and visitors.", func() int { return int(r.memory.Used()) })
+	gauge("lanes", "Connections of agents.", func() int { _, _, n := r.conns.counts(); return n })
+	register.NewCounterFunc(prometheus.CounterOpts{Name: metricPrefix + "evicted_total", Help: "Connections closed to make room for another network."},
+		func() float64 { return float64(r.conns.evicted.Load()) })
+	if r.opts.Certificates != nil {
+		registry.MustRegister(prometheus.CollectorFunc(r.collectValidity))
+	}
+	return &metrics{
+		registry: registry,
 		requests: counter("requests_total", "Requests of visitors, by status class.", "class"),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+		duration: register.NewHistogram(prometheus.HistogramOpts{
 			Name: metricPrefix + "request_seconds", Help: "Time from the head of a request to the end of its response.",
 			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30, 100},
 		}),
 		bytes:      counter("body_bytes_total", "Bytes in the bodies of requests (in) and responses (out).", "direction"),
-		sessions:   prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "sessions_total", Help: "Sessions of agents since the start."}),
+		sessions:   register.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "sessions_total", Help: "Sessions of agents since the start."}),
 		refused:    counter("refused_total", "Refused requests of agents, by the tunnel's error code.", "code"),
 		handshakes: counter("handshakes_total", "TLS handshakes, by outcome.", "outcome"),
 		limited:    counter("limited_total", "Connections and requests beyond a limit.", "limit"),
 	}
-	collectors := []prometheus.Collector{
-		m.requests, m.duration, m.bytes, m.sessions, m.refused, m.handshakes, m.limited,
-		gauge("sessions", "Connected agents.", func() float64 { return float64(len(r.shares.all())) }),
-		gauge("visitor_connections", "Connections of visitors.", func() float64 { _, n, _ := r.conns.counts(); return float64(n) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: metricPrefix + "evicted_total", Help: "Connections closed to make room for another network."},
-			func() float64 { return float64(r.conns.evicted.Load()) }),
-		gauge("memory_bytes", "Bytes in use for agents and visitors.", func() float64 { return float64(r.memory.Used()) }),
-		gauge("lanes", "Connections of agents.", func() float64 { _, _, n := r.conns.counts(); return float64(n) }),
-	}
-	if r.opts.Certificates != nil {
-		collectors = append(collectors, validityOf{r.opts.Certificates})
-	}
-	for _, c := range collectors {
-		if err := r.opts.Metrics.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
 }
 
 func statusClass(status int) string { return strconv.Itoa(status/100) + "xx" }
 
-// validityOf collects the validity of the certificates in use. There are few, and
+// collectValidity collects the validity of the certificates in use. There are few, and
 // the operator chooses their names.
-type validityOf struct {
-	certificates func() map[string]*x509.Certificate
-}
-
-// Describe implements prometheus.Collector.
-func (v validityOf) Describe(to chan<- *prometheus.Desc) {
-	prometheus.DescribeByCollect(v, to)
-}
-
-// Collect implements prometheus.Collector.
-func (v validityOf) Collect(to chan<- prometheus.Metric) {
-	leaves := v.certificates()
+func (r *Relay) collectValidity(to chan<- prometheus.Metric) {
+	leaves := r.opts.Certificates()
 	for _, name := range slices.Sorted(maps.Keys(leaves)) {
 		leaf, name := leaves[name], strings.ToValidUTF8(name, "�")
 		to <- prometheus.MustNewConstMetric(certificateTime("before"), prometheus.GaugeValue, float64(leaf.NotBefore.Unix()), name)
@@ -117,7 +102,7 @@ func (r *Relay) Admin() http.Handler {
 		_, _ = io.WriteString(w, "ok\n") // fails only when the client has disconnected
 	})
 	mux.HandleFunc("GET /keys", r.serveKeys)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r.opts.Metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 

@@ -24,7 +24,7 @@ import (
 func successor(t *testing.T, w *world) (next *world, dial func(context.Context) (net.Conn, error)) {
 	t.Helper()
 	next = &world{t: t, ca: w.ca}
-	r, err := New(w.opts2())
+	r, err := New(w.opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,13 +51,6 @@ func successor(t *testing.T, w *world) (next *world, dial func(context.Context) 
 	return next, func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
-}
-
-// opts2 are the options of w without what belongs to one relay.
-func (w *world) opts2() Options {
-	o := w.opts
-	o.Metrics = nil
-	return o
 }
 
 // TestRetire: while another relay takes over, no request fails: neither one in progress,

@@ -15,8 +15,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
@@ -274,12 +272,8 @@ func TestAccessLog(t *testing.T) {
 		"a lane that was broken": {&visit{agentLane: true, status: 400, fault: fault}, "", nil},
 	} {
 		logs := map[string]*bytes.Buffer{"answered": {}, "refused": {}}
-		r := &Relay{opts: Options{Metrics: prometheus.NewRegistry()}, conns: newConnections(Limits{}.withDefaults()), shares: newShareTable()}
-		metrics, err := newMetrics(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.metrics = metrics
+		r := &Relay{conns: newConnections(Limits{}.withDefaults()), shares: newShareTable()}
+		r.metrics = newMetrics(r)
 		v := c.visit
 		v.relay, v.r, v.conn = r, httptest.NewRequest("GET", "/a?secret=1", nil), &conn{addr: netip.MustParseAddrPort("192.0.2.1:5")}
 		v.at.name = token

@@ -25,8 +25,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
@@ -87,9 +85,6 @@ type Options struct {
 	// Log gets the records for the relay's operator. Access gets one record for
 	// every request of a visitor. Nil discards.
 	Log, Access *slog.Logger
-	// Metrics is where the relay's metrics are registered, and what Admin serves;
-	// nil is a new one.
-	Metrics *prometheus.Registry
 }
 
 // Relay is made by New. It runs while one of its Serve methods does, until Close,
@@ -122,9 +117,6 @@ func New(o Options) (*Relay, error) {
 	if o.Domain == "" || o.Domain != strings.ToLower(o.Domain) || o.Certificate == nil || o.Registry == nil {
 		return nil, errors.New("a relay needs a domain in lower case, certificates and a registry")
 	}
-	if o.Metrics == nil {
-		o.Metrics = prometheus.NewRegistry()
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -148,9 +140,7 @@ func New(o Options) (*Relay, error) {
 	r.port.Store(uint32(o.Port))
 	r.agents = newAgents(r)
 	r.front = newFront(r)
-	if r.metrics, err = newMetrics(r); err != nil {
-		return nil, fmt.Errorf("cannot register the relay's metrics: %w", err)
-	}
+	r.metrics = newMetrics(r)
 	return r, nil
 }
 
