@@ -15,19 +15,16 @@ import (
 type claimed struct {
 	zone  string // the parent of all hosts, which no other key has; empty for none
 	hosts []string
-	// plain is the registry's name of hosts with a plain name; empty for
-	// unguessable ones.
-	plain string
-	// link is the registry's name of unguessable hosts, whatever their other
-	// labels; empty for a plain name.
-	link  string
+	// root is the registry's name of the hosts: their plain name or, for unguessable
+	// ones, that of their link, whatever their other labels. It is empty without hosts.
+	root  string
 	until time.Time
 }
 
 // names returns the registry's names for a claim.
 func (c *claimed) names() []string {
 	var names []string
-	for _, name := range []string{c.link, c.plain, c.zone} {
+	for _, name := range []string{c.root, c.zone} {
 		if name != "" && !slices.Contains(names, name) { // a plain name can be the zone
 			names = append(names, name)
 		}
@@ -37,13 +34,10 @@ func (c *claimed) names() []string {
 
 // ending returns the names that end with the share. A zone stays its key's.
 func (c *claimed) ending() []string {
-	switch {
-	case c.plain != "":
-		return []string{c.plain}
-	case c.link != "":
-		return []string{c.link}
+	if c.root == "" {
+		return nil
 	}
-	return nil
+	return []string{c.root}
 }
 
 // expired reports whether the share's time has ended.
@@ -63,9 +57,9 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	switch {
 	case len(hosts) == 0:
 	case c.Name != "":
-		granted.plain = c.Name + "." + r.opts.Domain
+		granted.root = c.Name + "." + r.opts.Domain
 	default: // someone who has seen a link can't claim it with other labels
-		granted.link = tunnel.LinkEntry(c.Link, r.opts.Domain)
+		granted.root = tunnel.LinkEntry(c.Link, r.opts.Domain)
 	}
 	if granted.expired(time.Now()) {
 		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim ends in the past; is the clock right?"}
@@ -149,7 +143,7 @@ func (a *agents) giveUp(ctx context.Context, key Key, from *network, label strin
 // who answers there, or people take them for the relay's operator. They are
 // reserved with digits at the end too ("ns1"). RFC 8552's names, which begin with
 // "_", and RFC 5891's, which contain "--", are not plain names (tunnel.PublicNames).
-var reserved = words(`
+var reserved = strings.Fields(`
 	wpad isatap
 	autoconfig autodiscover lyncdiscover enterpriseenrollment enterpriseregistration msoid
 	mta-sts openpgpkey bimi caldav caldavs carddav carddavs
@@ -169,16 +163,8 @@ var reserved = words(`
 	devproxy tunnel tunnels agent agents share shares metrics healthz
 `)
 
-func words(list string) map[string]bool {
-	set := map[string]bool{}
-	for word := range strings.FieldsSeq(list) {
-		set[word] = true
-	}
-	return set
-}
-
 // isReserved reports whether label, a plain name, is reserved. Digits at its end do
 // not matter: "ns", "ns1" and "ns-1" are the same.
 func isReserved(label string) bool {
-	return reserved[strings.TrimSuffix(strings.TrimRight(label, "0123456789"), "-")]
+	return slices.Contains(reserved, strings.TrimSuffix(strings.TrimRight(label, "0123456789"), "-"))
 }

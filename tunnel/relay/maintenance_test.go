@@ -72,8 +72,8 @@ func TestMaintenance(t *testing.T) {
 			t.Fatal(err)
 		}
 		here, gone := &share{key: Key{1}, session: &tunnel.Session{}}, &share{key: Key{2}, session: &tunnel.Session{}}
-		r.shares.put(here, &claimed{plain: "here." + domain, hosts: []string{"here." + domain}})
-		r.shares.put(gone, &claimed{plain: "gone." + domain, hosts: []string{"gone." + domain}})
+		r.shares.put(here, &claimed{root: "here." + domain, hosts: []string{"here." + domain}})
+		r.shares.put(gone, &claimed{root: "gone." + domain, hosts: []string{"gone." + domain}})
 		r.group.Go(r.maintain)
 		synctest.Wait()
 		if sweeps, renewed := registry.counts(); sweeps != 1 || len(renewed) != 0 {

@@ -14,7 +14,7 @@ func TestShareTable(t *testing.T) {
 	table := newShareTable()
 	first, second := &share{key: Key{1}, session: &tunnel.Session{}}, &share{key: Key{1}, session: &tunnel.Session{}}
 	other := &share{key: Key{2}, session: &tunnel.Session{}}
-	claim := &claimed{zone: zone, plain: zone, hosts: []string{host}}
+	claim := &claimed{zone: zone, root: zone, hosts: []string{host}}
 	_, _, news := table.find(host)
 	for _, step := range []struct {
 		name  string
@@ -28,7 +28,7 @@ func TestShareTable(t *testing.T) {
 		{"another key's comes", func() { table.put(other, &claimed{}) }, true, first, true, 2},
 		{"the next of the key comes", func() { table.put(second, claim) }, true, second, true, 2},
 		{"the first wants more", func() {
-			if table.change(first, &claimed{zone: zone, plain: zone, hosts: []string{host, "b." + zone}}) {
+			if table.change(first, &claimed{zone: zone, root: zone, hosts: []string{host, "b." + zone}}) {
 				t.Error("a session that was replaced changes the names")
 			}
 		}, false, second, true, 2},

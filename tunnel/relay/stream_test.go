@@ -161,7 +161,7 @@ func TestFind(t *testing.T) {
 				}
 				s := &share{key: owner, session: &tunnel.Session{}}
 				if c.held {
-					claim := &claimed{hosts: []string{name}, link: root}
+					claim := &claimed{hosts: []string{name}, root: root}
 					if strings.Contains(what, "ends") || strings.Contains(what, "ended") {
 						claim.until = time.Now().Add(c.until)
 					}
