@@ -127,38 +127,33 @@ func (k *keyPolicy) reload(ctx context.Context) error {
 	}
 	again := k.seen != nil && bytes.Equal(text, k.seen)
 	k.seen = text
-	if bytes.Equal(text, k.text) {
-		return k.revokeDue(ctx)
+	var wrong error
+	if !bytes.Equal(text, k.text) {
+		file, err := parseKeys(k.path, text)
+		switch {
+		case err == nil:
+			k.apply(file, text, again)
+		case !again: // otherwise it is reported already
+			wrong = fmt.Errorf("%w; the keys read before stay in force", err)
+		}
 	}
-	file, err := parseKeys(k.path, text)
-	switch {
-	case err != nil && again: // reported already
-		return k.revokeDue(ctx)
-	case err != nil:
-		return errors.Join(fmt.Errorf("%w; the keys read before stay in force", err), k.revokeDue(ctx))
-	}
-	k.apply(file, text, again)
-	return k.revokeDue(ctx)
+	return errors.Join(wrong, k.revokeDue(ctx))
 }
 
 // apply makes file take effect. Removals count only if the file was read twice.
 func (k *keyPolicy) apply(file keysFile, text []byte, again bool) {
 	old := *k.file.Load()
 	complete := true
-	if !again {
-		for key, was := range old {
-			if file[key] < was { // missing, or no longer revoked
-				file[key], complete = was, false
-			}
+	for key, was := range old {
+		if !again && file[key] < was { // missing, or no longer revoked
+			file[key], complete = was, false
+		}
+		if was == Enrolled && file[key] != Enrolled {
+			k.due[key] = true
 		}
 	}
 	if complete {
 		k.text = text
-	}
-	for key, was := range old {
-		if was == Enrolled && file[key] != Enrolled {
-			k.due[key] = true
-		}
 	}
 	for key, is := range file {
 		if is == Revoked && old[key] != Revoked {
