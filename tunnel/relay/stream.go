@@ -144,12 +144,16 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 // whyAbsent returns why no session has name. It returns nil when one may come: the
 // relay has just started, and agents are about to connect.
 func (r *Relay) whyAbsent(ctx context.Context, name string, now time.Time) error {
-	record, known, err := r.registryRecord(ctx, name)
+	root, ok := tunnel.Root(name, r.opts.Domain)
+	if !ok || r.shares.isHeld(root) {
+		return errUnknownName // its agent is connected, and does not share name
+	}
+	record, known, err := r.opts.Registry.Lookup(ctx, root)
 	switch {
 	case errors.Is(err, ErrSuspended):
 		return errAsleep
 	case err != nil:
-		return err
+		return fmt.Errorf("cannot look up %s: %w", root, err)
 	case !known:
 		return errUnknownName
 	}
@@ -160,19 +164,6 @@ func (r *Relay) whyAbsent(ctx context.Context, name string, now time.Time) error
 		return errAsleep
 	}
 	return nil
-}
-
-// registryRecord returns the record of the share that name belongs to.
-func (r *Relay) registryRecord(ctx context.Context, name string) (Record, bool, error) {
-	root, ok := tunnel.Root(name, r.opts.Domain)
-	if !ok || r.shares.isHeld(root) {
-		return Record{}, false, nil // its agent is connected, and does not share name
-	}
-	record, known, err := r.opts.Registry.Lookup(ctx, root)
-	if err != nil {
-		return Record{}, false, fmt.Errorf("cannot look up %s: %w", root, err)
-	}
-	return record, known, nil
 }
 
 // waitForChange returns when changed is closed, or lanes may have come back. It
