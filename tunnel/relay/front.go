@@ -160,29 +160,21 @@ func (f *front) identify(c *conn, required bool) bool {
 // ServeRedirect redirects plain HTTP on ln to the same URL over TLS, until the
 // relay stops or ctx ends.
 func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
-	if !r.enter() {
-		return ln.Close()
-	}
-	defer r.group.Done()
 	server, timeout := r.newServer(r.redirect), r.opts.Limits.HeadTimeout
 	server.ReadTimeout, server.WriteTimeout, server.IdleTimeout = timeout, timeout, timeout
 	server.ConnContext, server.ConnState = message.ConnContext, message.ConnState
 	conns := newConnListener()
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(conns) // ends with Close
-	}()
-	err := r.accept(ctx, ln, r.accepting, func(c net.Conn) {
+	if !r.spawn(func() { _ = server.Serve(conns) }) { // ends with Close
+		return ln.Close()
+	}
+	defer server.Close()
+	return r.accept(ctx, ln, r.accepting, func(c net.Conn) {
 		r.count(c, func(counted *conn) {
 			if r.front.identify(counted, false) {
 				conns.deliver(message.Scan(counted, timeout))
 			}
 		})
 	})
-	server.Close()
-	<-served
-	return err
 }
 
 // redirect answers with 308, which keeps method and body.
@@ -242,9 +234,4 @@ func (l *connListener) Close() error {
 }
 
 // Addr implements net.Listener.
-func (l *connListener) Addr() net.Addr { return connListenerAddr{} }
-
-type connListenerAddr struct{}
-
-func (connListenerAddr) Network() string { return "tls" }
-func (connListenerAddr) String() string  { return "visitors" }
+func (l *connListener) Addr() net.Addr { return &net.UnixAddr{Net: "tls", Name: "visitors"} }

@@ -42,7 +42,7 @@ func (s *scripted) Close() error {
 	return nil
 }
 
-func (s *scripted) Addr() net.Addr { return connListenerAddr{} }
+func (s *scripted) Addr() net.Addr { return (*connListener)(nil).Addr() }
 
 // TestServe: how accepting ends, and that it continues after a temporary failure.
 func TestServe(t *testing.T) {

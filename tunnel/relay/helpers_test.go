@@ -262,7 +262,7 @@ func (l streams) Accept() (net.Conn, error) {
 }
 
 func (streams) Close() error   { return nil }
-func (streams) Addr() net.Addr { return connListenerAddr{} }
+func (streams) Addr() net.Addr { return (*connListener)(nil).Addr() }
 
 // client is an HTTP client that reaches the relay under every name.
 func (w *world) client(protocol string) *http.Client {

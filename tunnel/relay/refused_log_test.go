@@ -162,7 +162,7 @@ func TestLogFrom(t *testing.T) {
 		{netip.MustParsePrefix("2001:db8::/64"), "2001:db8::/64"},
 		{&net.TCPAddr{IP: addr.AsSlice(), Port: 5}, "192.0.2.1:5"},
 		{"192.0.2.1", "192.0.2.1"},
-		{netip.Addr{}, "unknown"}, {netip.AddrPort{}, "unknown"}, {netip.Prefix{}, "unknown"}, {nil, "unknown"}, {connListenerAddr{}, "unknown"},
+		{netip.Addr{}, "unknown"}, {netip.AddrPort{}, "unknown"}, {netip.Prefix{}, "unknown"}, {nil, "unknown"}, {(*connListener)(nil).Addr(), "unknown"},
 	} {
 		p.log.Info("x", "from", c.from)
 		if got := p.take(t)[0]["from"]; got != c.want {
