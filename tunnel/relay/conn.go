@@ -193,14 +193,13 @@ func (r *Relay) visitorOf(c *conn, fields http.Header) (netip.AddrPort, *network
 func forwardedFor(lines []string, trusted proxies) netip.Addr {
 	list := strings.Join(lines, ",")
 	for range maxProxies {
-		rest, entry := "", list
-		at := strings.LastIndexByte(list, ',')
-		if at >= 0 {
-			rest, entry = list[:at], list[at+1:]
+		rest, entry, more := strings.CutLast(list, ",")
+		if !more {
+			entry = rest
 		}
 		addr, ok := parseNode(strings.Trim(entry, " \t"))
-		if !ok || !trusted.has(addr) || at < 0 {
-			return addr // with at < 0, the first proxy sent the request itself
+		if !ok || !trusted.has(addr) || !more {
+			return addr // with nothing more, the first proxy sent the request itself
 		}
 		list = rest
 	}

@@ -65,10 +65,8 @@ func target(r *http.Request) string {
 	}
 	// Absolute-form: what follows the authority.
 	_, rest, _ := strings.Cut(raw, "://")
-	if at := strings.IndexAny(rest, "/?"); at >= 0 && rest[at] == '/' {
-		return rest[at:]
-	} else if at >= 0 {
-		return "/" + rest[at:]
+	if at := strings.IndexAny(rest, "/?"); at >= 0 {
+		return "/" + strings.TrimPrefix(rest[at:], "/")
 	}
 	return "/"
 }
@@ -100,11 +98,9 @@ func dropWideCookies(h http.Header, zone, host string) {
 	kept := slices.DeleteFunc(slices.Clone(h["Set-Cookie"]), func(cookie string) bool {
 		return isWide(cookie, zone, host)
 	})
-	switch len(kept) {
-	case len(h["Set-Cookie"]):
-	case 0:
+	if len(kept) == 0 {
 		delete(h, "Set-Cookie")
-	default:
+	} else {
 		h["Set-Cookie"] = kept
 	}
 }

@@ -207,18 +207,17 @@ func candidates(name string) []string {
 	all := []string{name}
 	label, parent, _ := strings.Cut(name, ".")
 	start, host, joined := strings.Cut(label, joint)
-	for at := 1; at < len(host); at++ {
-		if strings.HasPrefix(host[at:], joint) {
-			all = append(all, start+joint+"*"+host[at:]+"."+parent)
+	upToJoint := func(start, text string) {
+		for at := 1; at < len(text); at++ {
+			if strings.HasPrefix(text[at:], joint) {
+				all = append(all, start+"*"+text[at:]+"."+parent)
+			}
 		}
 	}
+	upToJoint(start+joint, host)
 	if joined && host != "" {
 		all = append(all, start+joint+"*."+parent)
 	}
-	for at := 1; at < len(label); at++ {
-		if strings.HasPrefix(label[at:], joint) {
-			all = append(all, "*"+label[at:]+"."+parent)
-		}
-	}
+	upToJoint("", label)
 	return append(all, "*."+parent)
 }
