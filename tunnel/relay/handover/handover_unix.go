@@ -4,6 +4,7 @@ package handover
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,18 +144,22 @@ func copySocket(ln net.Listener) (*os.File, error) {
 	}
 	var fd int
 	var failed error
-	if err := raw.Control(func(socket uintptr) { fd, failed = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+	err = raw.Control(func(socket uintptr) { fd, failed = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = cmp.Or(err, failed); err != nil {
 		return nil, err
-	}
-	if failed != nil {
-		return nil, failed
 	}
 	return os.NewFile(uintptr(fd), ln.Addr().String()), nil
 }
 
 // socketPair returns a connection: our end, and the file of the other one.
 func socketPair() (near net.Conn, far *os.File, err error) {
-	fds, err := pairCloseOnExec()
+	syscall.ForkLock.RLock() // keeps the pair from other programs that start meanwhile
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fds[0])
+		syscall.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a pair of sockets: %w", err)
 	}
@@ -166,18 +171,6 @@ func socketPair() (near net.Conn, far *os.File, err error) {
 		far.Close()
 	}
 	return near, far, err
-}
-
-// pairCloseOnExec keeps the pair from other programs that start meanwhile.
-func pairCloseOnExec() ([2]int, error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	return fds, err
 }
 
 // agree hands over to the process. After an error the process has ended, and
