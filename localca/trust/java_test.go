@@ -208,7 +208,7 @@ func TestJavaFailures(t *testing.T) {
 				}
 				return []byte(all[0].output), all[0].err
 			}
-			s := store{name: "java", kind: &java{m, rootOf(f.ca)}}
+			s := Store{name: "java", kind: &java{m, rootOf(f.ca)}}
 			do := map[string]func(context.Context) Result{"install": s.Install, "check": s.Check, "remove": s.Uninstall}[c.do]
 			got := do(t.Context())
 			if got.State != c.state || got.Changed != c.changed || !strings.Contains(got.Detail, c.detail) || strings.Contains(got.Detail, "and more") || (got.Fix != "") != (got.State == Untrusted && c.do == "check") {

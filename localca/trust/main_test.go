@@ -64,7 +64,7 @@ func (f *fixture) storeFor(name string, ca *localca.CA) Store {
 		}
 	}
 	f.t.Fatalf("unknown store %q", name)
-	return nil
+	return Store{}
 }
 
 // home is a path below the home.

@@ -41,21 +41,16 @@ func (d databases) all() []string {
 	return append(slices.Clone(d.existing), d.create)
 }
 
-func (s *nss) Name() string { return s.name }
-
-func (s *nss) Check(ctx context.Context) Result {
-	result := s.each(s.find(s.machine), Untrusted, func(db database) (bool, error) { return false, db.verify(ctx) })
-	if result.State == Untrusted {
-		result.Fix = "devproxy trust --store " + s.name
-	}
-	return result
+func (s *nss) check(ctx context.Context) Result {
+	return s.each(s.find(s.machine), Untrusted, func(db database) (bool, error) { return false, db.verify(ctx) })
 }
 
-func (s *nss) Install(ctx context.Context) Result {
-	return s.each(s.find(s.machine), Failed, func(db database) (bool, error) { return db.add(ctx) })
+func (s *nss) add(ctx context.Context) *Result {
+	result := s.each(s.find(s.machine), Failed, func(db database) (bool, error) { return db.add(ctx) })
+	return &result
 }
 
-func (s *nss) Uninstall(ctx context.Context) Result {
+func (s *nss) remove(ctx context.Context) Result {
 	dbs := s.find(s.machine)
 	dbs.create = "" // a missing one has no root
 	result := s.each(dbs, Failed, func(db database) (bool, error) { return db.remove(ctx) })
@@ -69,21 +64,18 @@ func (s *nss) Uninstall(ctx context.Context) Result {
 // A failure does not stop the others; the result is then bad.
 func (s *nss) each(dbs databases, bad State, do func(database) (changed bool, err error)) Result {
 	all := dbs.all()
-	skip := func(detail, fix string) Result {
-		return Result{Store: s.name, State: Skipped, Detail: detail, Fix: fix}
-	}
 	if dbs.elsewhere != "" {
-		return skip(dbs.elsewhere, "")
+		return *skipped(dbs.elsewhere)
 	}
 	if len(all) == 0 {
-		return skip("no "+s.name+" "+cmp.Or(dbs.noun, "database")+" here", "")
+		return *skipped("no " + s.name + " " + cmp.Or(dbs.noun, "database") + " here")
 	}
 	certutil, err := s.machine.Find("certutil")
 	if err != nil {
-		return skip("certutil is not installed",
-			"sudo apt install libnss3-tools (Debian, Ubuntu), sudo dnf install nss-tools (Fedora), sudo pacman -S nss (Arch), brew install nss (macOS)")
+		return Result{State: Skipped, Detail: "certutil is not installed",
+			Fix: "sudo apt install libnss3-tools (Debian, Ubuntu), sudo dnf install nss-tools (Fedora), sudo pacman -S nss (Arch), brew install nss (macOS)"}
 	}
-	result := Result{Store: s.name, State: Trusted, Places: all, Detail: s.describe(all, dbs.noun)}
+	result := Result{State: Trusted, Places: all, Detail: s.describe(all, dbs.noun)}
 	var failures []string
 	for _, dir := range all {
 		changed, err := do(database{s, certutil, dir})

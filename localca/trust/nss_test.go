@@ -473,7 +473,8 @@ func TestNSSFailures(t *testing.T) {
 			}
 			return databases{existing: []string{db}}
 		}}
-		do := map[string]func(context.Context) Result{"install": s.Install, "check": s.Check, "remove": s.Uninstall}[c.do]
+		add := func(ctx context.Context) Result { return *s.add(ctx) }
+		do := map[string]func(context.Context) Result{"install": add, "check": s.check, "remove": s.remove}[c.do]
 		got := do(t.Context())
 		if got.State != c.state || got.Changed != c.changed || !strings.Contains(got.Detail, c.detail) || strings.Contains(got.Detail, "and more") {
 			t.Errorf("%s: %+v", name, got)

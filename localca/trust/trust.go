@@ -51,18 +51,6 @@ type Result struct {
 	Places []string `json:"places,omitempty"`
 }
 
-// Store is one kind of trust store.
-type Store interface {
-	// Name is the word for --store.
-	Name() string
-	// Check changes nothing.
-	Check(ctx context.Context) Result
-	// Install makes the store trust the root, unless it already does.
-	Install(ctx context.Context) Result
-	// Uninstall removes the root, and older ones of devproxy.
-	Uninstall(ctx context.Context) Result
-}
-
 // kind is how one kind of store is read and written. Its results have no name yet.
 type kind interface {
 	check(ctx context.Context) Result
@@ -71,8 +59,8 @@ type kind interface {
 	remove(ctx context.Context) Result
 }
 
-// store is a Store of a kind.
-type store struct {
+// Store is one kind of trust store.
+type Store struct {
 	name string
 	kind kind
 	// unproven is true when the root is added even if nothing can prove that it is
@@ -80,14 +68,16 @@ type store struct {
 	unproven bool
 }
 
-func (s store) Name() string { return s.name }
+// Name is the word for --store.
+func (s Store) Name() string { return s.name }
 
-func (s store) named(r Result) Result {
+func (s Store) named(r Result) Result {
 	r.Store = s.name
 	return r
 }
 
-func (s store) Check(ctx context.Context) Result {
+// Check changes nothing.
+func (s Store) Check(ctx context.Context) Result {
 	result := s.named(s.kind.check(ctx))
 	if result.State == Untrusted {
 		result.Fix = "devproxy trust --store " + s.name
@@ -95,7 +85,8 @@ func (s store) Check(ctx context.Context) Result {
 	return result
 }
 
-func (s store) Install(ctx context.Context) Result {
+// Install makes the store trust the root, unless it already does.
+func (s Store) Install(ctx context.Context) Result {
 	known := s.Check(ctx)
 	if known.State != Untrusted && (known.State != Skipped || !s.unproven) {
 		return known
@@ -108,7 +99,8 @@ func (s store) Install(ctx context.Context) Result {
 	return result
 }
 
-func (s store) Uninstall(ctx context.Context) Result { return s.named(s.kind.remove(ctx)) }
+// Uninstall removes the root, and older ones of devproxy.
+func (s Store) Uninstall(ctx context.Context) Result { return s.named(s.kind.remove(ctx)) }
 
 func skipped(detail string) *Result { return &Result{State: Skipped, Detail: detail} }
 
@@ -218,13 +210,13 @@ func (r Root) fingerprint() string {
 // which a user reads them.
 func Stores(m Machine, root Root) []Store {
 	stores := []Store{
-		store{name: "system", kind: &system{m, root}, unproven: true},
-		&nss{machine: m, root: root, name: "chromium", find: chromiumDatabases},
-		&nss{machine: m, root: root, name: "firefox", find: firefoxDatabases},
-		store{name: "java", kind: &java{m, root}},
+		{name: "system", kind: &system{m, root}, unproven: true},
+		{name: "chromium", kind: &nss{machine: m, root: root, name: "chromium", find: chromiumDatabases}},
+		{name: "firefox", kind: &nss{machine: m, root: root, name: "firefox", find: firefoxDatabases}},
+		{name: "java", kind: &java{m, root}},
 	}
 	if isWSL(m) {
-		stores = append(stores, store{name: "windows", kind: &windows{m, root}})
+		stores = append(stores, Store{name: "windows", kind: &windows{m, root}})
 	}
 	return stores
 }
