@@ -94,13 +94,17 @@ func (db database) nicks(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, db.complaint(output)
 	}
-	var nicks []string
+	return listed(output, nickOf), nil
+}
+
+// listed are the nicknames that read finds in the lines of `certutil -L`.
+func listed(output []byte, read func(line string) (string, bool)) (nicks []string) {
 	for line := range strings.Lines(string(output)) {
-		if nick, ok := nickOf(line); ok {
+		if nick, ok := read(line); ok {
 			nicks = append(nicks, nick)
 		}
 	}
-	return nicks, nil
+	return nicks
 }
 
 // nickOf is the nickname in a line of `certutil -L`, if a root of devproxy may have it.
@@ -212,7 +216,7 @@ func (db database) removeIfEmpty(ctx context.Context) {
 		return
 	}
 	certs, err := db.run(ctx, "-L")
-	if err != nil || listsCerts(certs) {
+	if err != nil || len(listed(certs, listedNick)) > 0 {
 		return
 	}
 	// It fails without keys, and says so.
@@ -226,16 +230,6 @@ func (db database) removeIfEmpty(ctx context.Context) {
 	if string(made) == madeFolder && os.Remove(db.dir) == nil {
 		_ = os.Remove(filepath.Dir(db.dir))
 	}
-}
-
-// listsCerts reports whether the output of `certutil -L` has a certificate.
-func listsCerts(output []byte) bool {
-	for line := range strings.Lines(string(output)) {
-		if _, ok := listedNick(line); ok {
-			return true
-		}
-	}
-	return false
 }
 
 // run runs certutil on the database. -f with an empty file answers a database that has a
