@@ -77,11 +77,11 @@ func (s steps) fill(f *os.File, data []byte, perm fs.FileMode) error {
 
 // commit gives the file its name.
 func (f *stagedFile) commit() error {
-	if err := f.steps.at("rename to " + f.path); err != nil {
-		f.discard()
-		return err
+	err := f.steps.at("rename to " + f.path)
+	if err == nil {
+		err = os.Rename(f.temp, f.path)
 	}
-	if err := os.Rename(f.temp, f.path); err != nil {
+	if err != nil {
 		f.discard()
 		return err
 	}

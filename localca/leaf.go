@@ -53,14 +53,12 @@ func (ca *CA) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 // localName is the text of the address that a client reached; localhost for a connection
 // without one, such as a unix socket's.
 func localName(conn net.Conn) string {
-	if conn == nil {
-		return suffix
+	if conn != nil {
+		if addr, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+			return addr.AddrPort().Addr().WithZone("").Unmap().String()
+		}
 	}
-	addr, ok := conn.LocalAddr().(*net.TCPAddr)
-	if !ok {
-		return suffix
-	}
-	return addr.AddrPort().Addr().WithZone("").Unmap().String()
+	return suffix
 }
 
 // Issue returns a leaf for a DNS name, the text of an address, or a wildcard such as

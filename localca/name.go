@@ -63,11 +63,12 @@ func parseSAN(text string) (san, error) {
 		}
 		return san{ip: ip}, nil
 	}
-	name := lowerASCII(strings.TrimSuffix(text, "."))
+	name := strings.TrimSuffix(text, ".")
 	base, isWildcard := strings.CutPrefix(name, "*.")
 	if reason := faultOf(name, base); reason != "" {
 		return refuse(reason)
 	}
+	name, base = strings.ToLower(name), strings.ToLower(base) // only ASCII, since faultOf found nothing else
 	switch {
 	case base != suffix && !strings.HasSuffix(base, "."+suffix):
 		return refuse(outside)
@@ -101,18 +102,8 @@ func faultOf(name, base string) string {
 }
 
 // notInLabel allows the underscore, although host names formally lack it: names made from
-// folders have it, and every client accepts it.
+// folders have it, and every client accepts it. It refuses letters that strings.ToLower
+// would turn into ASCII, such as the Kelvin sign, and so one name into another.
 func notInLabel(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
-}
-
-// lowerASCII does not change other letters: strings.ToLower would turn the Kelvin sign into a
-// k, and so one name into another.
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }

@@ -55,22 +55,21 @@ func (s store) open() (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	if found.fault == "" {
-		return s.newCA(found.key, found.root, ""), nil
+	if found.fault != "" {
+		unlock, err := s.lock()
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		// Another process may have written the root while this one waited.
+		if found, err = s.readTight(); err != nil {
+			return nil, err
+		}
 	}
-	unlock, err := s.lock()
-	if err != nil {
-		return nil, err
+	if found.fault != "" {
+		return s.repair(found)
 	}
-	defer unlock()
-	// Another process may have written the root while this one waited.
-	if found, err = s.readTight(); err != nil {
-		return nil, err
-	}
-	if found.fault == "" {
-		return s.newCA(found.key, found.root, ""), nil
-	}
-	return s.repair(found)
+	return s.newCA(found.key, found.root, ""), nil
 }
 
 func (s store) makeDir() error {
