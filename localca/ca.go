@@ -20,12 +20,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 )
+
+// ErrNoCA is wrapped by the errors of [Load] when the folder has no usable CA: none was
+// made yet, or it is broken. [Open] fixes both.
+var ErrNoCA = errors.New("no usable local CA")
+
+// FirstCA is the reason that [CA.Fresh] returns when no CA existed before.
+const FirstCA = "none existed yet"
 
 // CA is a root with its key, and the leaves that it signed recently. [Open] and [Load]
 // return it. It is safe for concurrent use.

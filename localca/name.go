@@ -1,6 +1,7 @@
 package localca
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -19,6 +20,21 @@ const (
 
 // outside is the reason for every well-formed name that the root may not sign.
 const outside = "this CA can sign only localhost, names that end in .localhost, and loopback addresses"
+
+// NameError says why a name gets no leaf: it is not a valid name, or the root may not
+// sign it.
+type NameError struct {
+	Name   string // as the caller gave it, of any length
+	Reason string // continues the sentence "no certificate for NAME: "
+}
+
+// longestQuote limits how much a client can write into a log.
+const longestQuote = 80
+
+// Error is one sentence, in which a long name is cut off.
+func (e *NameError) Error() string {
+	return fmt.Sprintf("no certificate for %.*q: %s", longestQuote, e.Name, e.Reason)
+}
 
 // permittedRanges are the addresses to which the root is constrained: exactly those for
 // which netip.Addr.IsLoopback holds.

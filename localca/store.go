@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -123,4 +125,47 @@ func lockWithin(wait time.Duration, path string) (unlock func(), err error) {
 	}
 	// The end of the process would release it too, so a failure does not matter.
 	return func() { lock.Close() }, nil
+}
+
+// StoreError is a failure to read, write or lock the folder of the CA.
+type StoreError struct {
+	Op   string // "read", "write", "lock" ...
+	Path string // absolute
+	Fix  string // the fix, one clause; never empty
+	Err  error  // never nil
+}
+
+// Error is one sentence that ends with the fix.
+func (e *StoreError) Error() string {
+	return fmt.Sprintf("can't %s %s: %s; %s", e.Op, e.Path, e.Err, e.Fix)
+}
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// storeError explains err. It replaces a path inside err by path: the name of a temporary
+// file means nothing to the user.
+func storeError(op, path string, err error) *StoreError {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inner.Err
+	} else if inner, ok := errors.AsType[*os.LinkError](err); ok {
+		err = inner.Err
+	}
+	return &StoreError{Op: op, Path: path, Fix: fixFor(path, err), Err: err}
+}
+
+// fixFor returns the advice for an error of a folder.
+func fixFor(path string, err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free some space there, or set a folder on another disk in " + HomeVariable
+	case errors.Is(err, syscall.EROFS):
+		return "set a writable folder in " + HomeVariable
+	case errors.Is(err, syscall.ENOTDIR):
+		return "a file is where a folder should be: move it, or set another folder in " + HomeVariable
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("check its owner with ls -ld %q (a run with sudo may have made it), or set another folder in %s", path, HomeVariable)
+	default:
+		return "if that persists, set another folder in " + HomeVariable
+	}
 }
