@@ -13,7 +13,7 @@ type names struct {
 	hosts     []pair // in the order of Options.Hosts; a wildcard's names contain "*"
 	toPublic  map[authority]authority
 	toLocal   map[authority]authority
-	wildcards []wildcard // the longest public name first
+	wildcards []pair // the longest public name first
 	notShared map[string]bool
 	// port is the port of every public name; empty when they differ. seen is the port
 	// that a visitor used, if that is another one.
@@ -146,35 +146,28 @@ func (n *names) publicReference(text string) string {
 	return ref.String()
 }
 
-// wildcard is a wildcard host with both of its names.
-type wildcard struct{ local, public starred }
-
-// starred is an authority with a "*" in its first label: the text before the
-// star, the text after it, and the port.
-type starred struct{ before, after, port string }
-
-// newStarred cuts a at its "*". It reports false unless a has exactly one, in the
-// first label.
-func newStarred(a authority) (p starred, ok bool) {
-	before, after, found := strings.Cut(a.name, "*")
-	return starred{before, after, a.port}, found && !strings.Contains(before, ".") && !strings.Contains(after, "*")
+// isStarred reports whether a has exactly one "*", in its first label.
+func isStarred(a authority) bool {
+	first, rest, _ := strings.Cut(a.name, ".")
+	return strings.Count(first, "*") == 1 && !strings.Contains(rest, "*")
 }
 
-// label returns the text that "*" matches in a.
-func (p starred) label(a authority) (label string, ok bool) {
-	rest, ok := strings.CutPrefix(a.name, p.before)
+// label returns the text in a that the "*" of wildcard matches.
+func (wildcard authority) label(a authority) (label string, ok bool) {
+	before, after, _ := strings.Cut(wildcard.name, "*")
+	rest, ok := strings.CutPrefix(a.name, before)
 	if !ok {
 		return "", false
 	}
-	label, ok = strings.CutSuffix(rest, p.after)
+	label, ok = strings.CutSuffix(rest, after)
 	first, _, _ := strings.Cut(a.name, ".")
-	return label, ok && a.port == p.port && isLabel(label) && len(first) <= maxLabel
+	return label, ok && a.port == wildcard.port && isLabel(label) && len(first) <= maxLabel
 }
 
-func (p starred) length() int { return len(p.before) + len(p.after) }
-
-// with returns the authority with label in place of "*".
-func (p starred) with(label string) authority { return authority{p.before + label + p.after, p.port} }
+// with returns the authority with label in place of its "*".
+func (wildcard authority) with(label string) authority {
+	return authority{strings.Replace(wildcard.name, "*", label, 1), wildcard.port}
+}
 
 // nameBuilder builds names, and collects everything that is wrong with them.
 type nameBuilder struct {
@@ -200,15 +193,12 @@ func newNames(opts *Options) (names, error) {
 	for _, name := range opts.NotShared {
 		b.notShared[strings.TrimSuffix(lower(name), ".")] = true
 	}
-	for i, host := range b.hosts {
-		if i > 0 && host.public.port != b.port {
-			b.port = ""
-			break
-		}
-		b.port = host.public.port
+	hasOther := func(host pair) bool { return host.public.port != b.hosts[0].public.port }
+	if len(b.hosts) > 0 && !slices.ContainsFunc(b.hosts, hasOther) {
+		b.port = b.hosts[0].public.port
 	}
 	b.alone = b.zone == "" || len(b.hosts) == 1 && b.zone == b.hosts[0].public.name
-	slices.SortStableFunc(b.wildcards, func(x, y wildcard) int { return y.public.length() - x.public.length() })
+	slices.SortStableFunc(b.wildcards, func(x, y pair) int { return len(y.public.name) - len(x.public.name) })
 	return b.names, errors.Join(b.errs...)
 }
 
@@ -241,14 +231,12 @@ func (b *nameBuilder) host(host Host, zone string) {
 
 // add adds the two names of a host.
 func (b *nameBuilder) add(both pair, host Host) {
-	local, wild := newStarred(both.local)
-	public, wildToo := newStarred(both.public)
-	wild = wild && local.before == "" && strings.HasPrefix(local.after, ".")
-	if wild != wildToo || !wild && (isWildcard(both.local) || isWildcard(both.public)) {
+	wild := isStarred(both.local) && strings.HasPrefix(both.local.name, "*.")
+	if wild != isStarred(both.public) || !wild && (isWildcard(both.local) || isWildcard(both.public)) {
 		b.wrong(`%s and %s do not match: either both have a "*" (the first label of the local name, part of the first label of the public one), or neither has`, host.Local, host.Public)
 	}
 	if wild {
-		b.wildcards = append(b.wildcards, wildcard{local, public})
+		b.wildcards = append(b.wildcards, both)
 		return
 	}
 	b.toPublic[both.local], b.toLocal[both.public] = both.public, both.local
