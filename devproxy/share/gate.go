@@ -120,9 +120,7 @@ func (q *request) exchangeSecret(rest string) *reply {
 	if gate.open() || gate.password {
 		return redirect(http.StatusSeeOther, q.publicURL(target))
 	}
-	answer := redirect(http.StatusSeeOther, q.afterGate(q.publicURL(target)))
-	answer.cookies = []*http.Cookie{gate.cookie.make(time.Now())}
-	return answer
+	return redirect(http.StatusSeeOther, q.afterGate(q.publicURL(target))).setting(gate.cookie.make(time.Now()))
 }
 
 // refuse asks for the key: a person with a page, a program with a line of text.

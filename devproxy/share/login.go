@@ -32,9 +32,7 @@ func (q *request) login() *reply {
 	case http.MethodPost:
 		return q.takePassword()
 	}
-	answer := plainReply(http.StatusMethodNotAllowed, "Send the form with POST.")
-	answer.Header.Set("Allow", "GET, HEAD, POST")
-	return answer
+	return plainReply(http.StatusMethodNotAllowed, "Send the form with POST.").with("Allow", "GET, HEAD, POST")
 }
 
 // takePassword sets the cookie for a visitor with the right password. It accepts the
@@ -58,9 +56,8 @@ func (q *request) takePassword() *reply {
 	case !right:
 		return gate.wrongPassword(next)
 	}
-	answer := redirect(http.StatusSeeOther, q.afterGate(q.publicURL(next)))
-	answer.cookies = []*http.Cookie{gate.cookie.make(now), gate.device.make(device, host, now)}
-	return answer
+	onward := redirect(http.StatusSeeOther, q.afterGate(q.publicURL(next)))
+	return onward.setting(gate.cookie.make(now), gate.device.make(device, host, now))
 }
 
 // try compares the password. A wrong one counts for the device if it has signed in
@@ -104,7 +101,6 @@ func (g *gate) wrongPassword(to string) *reply {
 }
 
 func tooMany(wait time.Duration) *reply {
-	answer := plainReply(http.StatusTooManyRequests, "Too many attempts.", "Try again in "+seconds(wait)+" s.")
-	answer.Header.Set("Retry-After", seconds(wait))
-	return answer
+	return plainReply(http.StatusTooManyRequests, "Too many attempts.", "Try again in "+seconds(wait)+" s.").
+		with("Retry-After", seconds(wait))
 }

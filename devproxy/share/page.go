@@ -26,17 +26,23 @@ func plainReply(status int, title string, lead ...string) *reply {
 func noSuchPage() *reply { return plainReply(http.StatusNotFound, "This page does not exist.") }
 
 func redirect(status int, location string) *reply {
-	answer := plainReply(status, "This page is at another address.")
-	answer.Header.Set("Location", location)
-	return answer
+	return plainReply(status, "This page is at another address.").with("Location", location)
 }
 
 // unauthorized names a scheme for which browsers show no dialog (RFC 9110 section
 // 15.5.2 requires one).
 func unauthorized(title string, lead ...string) *reply {
-	answer := plainReply(http.StatusUnauthorized, title, lead...)
-	answer.Header.Set("WWW-Authenticate", `Bearer realm="share"`)
-	return answer
+	return plainReply(http.StatusUnauthorized, title, lead...).with("WWW-Authenticate", `Bearer realm="share"`)
+}
+
+func (p *reply) with(name, value string) *reply {
+	p.Header.Set(name, value)
+	return p
+}
+
+func (p *reply) setting(cookies ...*http.Cookie) *reply {
+	p.cookies = cookies
+	return p
 }
 
 func (p *reply) forPrograms(hint string) *reply {

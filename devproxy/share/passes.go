@@ -104,9 +104,8 @@ func (q *request) enter() *reply {
 		return plainReply(http.StatusForbidden, "This address has expired.", "Open the link again.")
 	}
 	hosts := names.tour()
-	answer := redirect(http.StatusSeeOther, gate.pass(hosts, slices.Index(hosts, here)+1, min(left-1, len(hosts)), values.Get(passTo), now))
-	answer.cookies = []*http.Cookie{gate.cookie.make(now)}
-	return answer
+	next := gate.pass(hosts, slices.Index(hosts, here)+1, min(left-1, len(hosts)), values.Get(passTo), now)
+	return redirect(http.StatusSeeOther, next).setting(gate.cookie.make(now))
 }
 
 // givePass answers, at the first host, another host of the share with a visitor that
