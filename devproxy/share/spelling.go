@@ -154,7 +154,7 @@ type readings [3][]string
 func read(folded string) readings {
 	return readings{
 		appendSegments(nil, folded),
-		cutNames(split(folded)), // split keeps the control characters that end names
+		appendSegments(nil, endNames(folded)),
 		appendPieces(nil, folded, func(r rune) bool { return isSeparator(r) || endsName(r) }),
 	}
 }
@@ -205,18 +205,15 @@ func endsName(r rune) bool {
 	return r == ';' || r == ':' || r == '?' || r == '#' || unicode.IsControl(r)
 }
 
-// cutNames cuts raw segments where a name ends early.
-func cutNames(segments []string) []string {
-	var result []string
-	for _, segment := range segments {
-		if end := strings.IndexFunc(segment, endsName); end >= 0 {
-			segment = segment[:end]
+// endNames cuts the segments of a path off where a name ends early.
+func endNames(path string) string {
+	ended := false
+	return strings.Map(func(r rune) rune {
+		if ended = !isSeparator(r) && (ended || endsName(r)); ended {
+			return -1
 		}
-		if segment = visible(segment); segment != "" {
-			result = append(result, segment)
-		}
-	}
-	return result
+		return r
+	}, path)
 }
 
 // visible returns name without the characters that file systems ignore: invisible
