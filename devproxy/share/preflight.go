@@ -31,13 +31,12 @@ type preflight struct {
 func (q *request) ownPreflight() (p preflight, ok bool) {
 	r := q.r
 	methods := r.Header["Access-Control-Request-Method"]
-	if r.Method != http.MethodOptions || r.ContentLength != 0 || len(methods) != 1 {
+	if r.Method != http.MethodOptions || r.ContentLength != 0 || len(methods) != 1 ||
+		!field.IsToken(methods[0]) || isForbiddenMethod(methods[0]) {
 		return preflight{}, false
 	}
+	p.method = methods[0]
 	if p.origin, ok = q.pageOrigin(); !ok {
-		return preflight{}, false
-	}
-	if p.method = methods[0]; !field.IsToken(p.method) || isForbiddenMethod(p.method) {
 		return preflight{}, false
 	}
 	p.headers, ok = requestedFields(r.Header["Access-Control-Request-Headers"])
@@ -78,11 +77,7 @@ func requestedFields(lines []string) (names []string, ok bool) {
 // isForbiddenMethod reports whether pages cannot send method (WHATWG Fetch, section
 // 2.2.1).
 func isForbiddenMethod(method string) bool {
-	switch lower(method) {
-	case "connect", "trace", "track":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"connect", "trace", "track"}, lower(method))
 }
 
 // reply allows the request that the preflight announces. The gate sends it itself:
