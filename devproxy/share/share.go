@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,15 +160,11 @@ func checkPaths(attribute string, paths []string) error {
 // unmapped normalizes prefixes like the addresses that they are compared with. An
 // empty list stays empty: it is not nil.
 func unmapped(prefixes []netip.Prefix) []netip.Prefix {
-	if prefixes == nil {
-		return nil
-	}
-	result := make([]netip.Prefix, 0, len(prefixes))
-	for _, prefix := range prefixes {
+	result := slices.Clone(prefixes)
+	for i, prefix := range result {
 		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
-			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+			result[i] = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
 		}
-		result = append(result, prefix)
 	}
 	return result
 }
