@@ -93,6 +93,30 @@ func (o *sshOpener) connect(ctx context.Context) (*sshConn, error) {
 	return &sshConn{Conn: conn, channels: channels, requests: requests, socket: socket}, nil
 }
 
+// notConnected explains a handshake that failed. trusted is set when the server's key
+// was accepted, so that the rest is about the user's.
+func (o *sshOpener) notConnected(ctx context.Context, err error, trusted bool, keys *keyRing) error {
+	s := o.server
+	key, isKeyError := errors.AsType[*keyError](err)
+	known, isKnown := errors.AsType[*agent.Error](err)
+	text := err.Error()
+	switch {
+	case isKeyError:
+		return key.agentError()
+	case isKnown:
+		return known
+	case ctx.Err() != nil:
+		return broken(s.word, fmt.Errorf("no SSH server answered within %v", o.times.handshake))
+	case errors.Is(err, errQuestion), trusted && (strings.Contains(text, "unable to authenticate") || strings.Contains(text, "authentication failures")):
+		reason, fix := keys.refused(s)
+		if s.service {
+			reason, fix = "it no longer admits users without a key", "use another provider"
+		}
+		return &agent.Error{Reason: agent.ReasonUnknownKey, Op: "authenticate at", Addr: s.login() + "@" + s.address(), Err: errors.New(reason), Fix: fix}
+	}
+	return broken(s.word, plainly(err))
+}
+
 // unreadable returns the error of a file of known keys that cannot be used.
 func (o *sshOpener) unreadable(err error) *agent.Error {
 	return &agent.Error{
