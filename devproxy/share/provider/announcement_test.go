@@ -39,6 +39,7 @@ func TestAnnounced(t *testing.T) {
 		`{"event":"authn","message":"see https://admin.localhost.run"}`,
 		`{"event":"tcpip-forward","authz_code":"OK","address":"localhost"}`,
 		`{"event":"tcpip-forward","authz_code":"OK","address":"x.lhr.life/a"}`,
+		`{"event":"tcpip-forward","authz_code":"OK","address":"x.lhr.life:0"}`,
 		`{"type":"v1.notice","data":"https://admin.localhost.run"}`,
 		`{"type":"v1.tcpip_forward.register.accepted","data":"see https://localhost.run/docs/"}`,
 		`{not JSON: https://x.example.com`,

@@ -55,7 +55,10 @@ func parseLink(text string) (link, error) {
 		return link{name, httpsPort}, nil
 	}
 	n, err := parsePort(port)
-	return link{name, n}, err
+	if err != nil {
+		return link{}, err
+	}
+	return link{name, n}, nil
 }
 
 // parsePort reads a port, 1 to 65535.
