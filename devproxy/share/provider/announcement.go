@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -94,16 +95,12 @@ func linkIn(line string) link {
 	if before == "" && after != "" {
 		return link{}
 	}
-	for _, spelling := range spellings {
-		if before == "" || before == spelling || strings.HasSuffix(before, " "+spelling) {
-			public, err := parseLink("https://" + address)
-			if err != nil {
-				return link{}
-			}
-			return public
-		}
+	isSpelling := func(spelling string) bool { return before == spelling || strings.HasSuffix(before, " "+spelling) }
+	if before != "" && !slices.ContainsFunc(spellings, isSpelling) {
+		return link{}
 	}
-	return link{}
+	public, _ := parseLink("https://" + address)
+	return public
 }
 
 // maxQuoted bounds how much of a server's text is quoted, in runes.
@@ -112,18 +109,16 @@ const maxQuoted = 160
 // printable returns another program's text for a terminal: one short line of printable
 // characters.
 func printable(text string) string {
-	var b strings.Builder
-	for i, r := range []rune(strings.TrimSpace(text)) {
-		switch {
-		case i == maxQuoted:
-			return b.String() + "…"
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteByte('?')
+	runes := []rune(strings.TrimSpace(text))
+	if len(runes) > maxQuoted {
+		runes = append(runes[:maxQuoted], '…')
+	}
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = '?'
 		}
 	}
-	return b.String()
+	return string(runes)
 }
 
 // maxText is how much of a server's text is read in search of the public
