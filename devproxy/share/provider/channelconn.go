@@ -61,11 +61,9 @@ func (c *channelConn) carry(ctx context.Context, channel ssh.Channel, linger tim
 	case <-ctx.Done():
 		return
 	}
-	limit := time.NewTimer(linger)
-	defer limit.Stop()
 	select {
 	case <-sent:
-	case <-limit.C:
+	case <-time.After(linger):
 	case <-ctx.Done():
 	}
 }

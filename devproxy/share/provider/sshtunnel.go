@@ -192,8 +192,7 @@ func (t *sshTunnel) startSession(ctx context.Context) error {
 func (t *sshTunnel) follow(ctx context.Context, port uint32) error {
 	var public link
 	var since time.Time
-	limit := time.NewTimer(t.times.link)
-	defer limit.Stop()
+	limit := time.After(t.times.link)
 	for {
 		select {
 		case found := <-t.says:
@@ -209,11 +208,11 @@ func (t *sshTunnel) follow(ctx context.Context, port uint32) error {
 			public, since = found.link, time.Now()
 			t.way.up(public)
 			if isFirst {
-				limit.Stop()
+				limit = nil
 				t.running.Go(func() { t.letIn(ctx, port) })
 				t.running.Go(func() { t.keepAlive(ctx) })
 			}
-		case <-limit.C:
+		case <-limit:
 			return t.server.unnamed(t.text.last())
 		case <-ctx.Done():
 			return ctx.Err()
