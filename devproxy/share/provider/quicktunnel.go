@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -79,31 +78,30 @@ func (t *quickTunnel) run(ctx context.Context, isPrivate bool) error {
 // start waits until cloudflared has a name, and with it metrics: it serves them
 // once it has got the tunnel from Cloudflare (cmd/cloudflared/tunnel/cmd.go,
 // StartServer). cloudflared chooses the port and logs it.
-func (t *quickTunnel) start(ctx context.Context) (*cloudflaredMetrics, error) {
+func (t *quickTunnel) start(ctx context.Context) (cloudflaredMetrics, error) {
 	select {
 	case addr := <-t.out.metrics:
-		return newCloudflaredMetrics(addr), nil
+		return cloudflaredMetrics("http://" + addr.String()), nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return "", context.Cause(ctx)
 	case <-t.out.flooded:
 	case <-time.After(t.times.start):
 	}
 	if f, detail := t.out.cause(); f != nil {
-		return nil, t.explain(f, detail)
+		return "", t.explain(f, detail)
 	}
-	return nil, t.lost("it gets no tunnel from Cloudflare", retryFix)
+	return "", t.lost("it gets no tunnel from Cloudflare", retryFix)
 }
 
 // connect waits until cloudflared has a connection to Cloudflare. The name is never
 // looked up: it may not be published yet, and resolvers would remember for
 // half an hour that it was not.
-func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) error {
+func (t *quickTunnel) connect(ctx context.Context, metrics cloudflaredMetrics) error {
 	limit := t.times.quic
 	if t.protocol == overHTTP2 {
 		limit = t.times.http2
 	}
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
+	timeout := time.After(limit)
 	for {
 		if metrics.isReady(ctx) {
 			return nil
@@ -114,7 +112,7 @@ func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-t.out.flooded:
-		case <-timeout.C:
+		case <-timeout:
 		}
 		// The process has a name, so it has found Cloudflare, even if it reported
 		// DNS errors before.
@@ -126,7 +124,7 @@ func (t *quickTunnel) connect(ctx context.Context, metrics *cloudflaredMetrics) 
 }
 
 // watch follows the connection to Cloudflare, which cloudflared renews itself.
-func (t *quickTunnel) watch(ctx context.Context, metrics *cloudflaredMetrics) error {
+func (t *quickTunnel) watch(ctx context.Context, metrics cloudflaredMetrics) error {
 	missed, lastReady := 0, time.Now()
 	for {
 		if err := sleep(ctx, t.times.watchPoll); err != nil {
@@ -239,24 +237,19 @@ const (
 // cloudflaredMetrics reads the metrics of a cloudflared (metrics/metrics.go,
 // newMetricsHandler). Their server is on loopback and without access control: every
 // user of this machine can read the name of the tunnel there.
-type cloudflaredMetrics struct {
-	addr   netip.AddrPort
-	client *http.Client
-}
+type cloudflaredMetrics string // their URL
 
-func newCloudflaredMetrics(addr netip.AddrPort) *cloudflaredMetrics {
-	return &cloudflaredMetrics{addr, &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: maxMetrics}, // without a proxy
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       metricsTimeout,
-	}}
+var metricsClient = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: maxMetrics}, // without a proxy
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       metricsTimeout,
 }
 
 // errBadName is the error of a quick tunnel without a name that can be used.
 var errBadName = errors.New("it did not get a public name")
 
 // link returns the public address of the quick tunnel.
-func (m *cloudflaredMetrics) link(ctx context.Context) (link, error) {
+func (m cloudflaredMetrics) link(ctx context.Context) (link, error) {
 	status, body, err := m.get(ctx, "/quicktunnel")
 	if err != nil {
 		return link{}, err
@@ -274,17 +267,17 @@ func (m *cloudflaredMetrics) link(ctx context.Context) (link, error) {
 
 // isReady reports whether the tunnel has a connection to Cloudflare
 // (metrics/readiness.go: 200, or 503).
-func (m *cloudflaredMetrics) isReady(ctx context.Context) bool {
+func (m cloudflaredMetrics) isReady(ctx context.Context) bool {
 	status, _, err := m.get(ctx, "/ready")
 	return err == nil && status == http.StatusOK
 }
 
-func (m *cloudflaredMetrics) get(ctx context.Context, path string) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.addr.String()+path, nil)
+func (m cloudflaredMetrics) get(ctx context.Context, path string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, string(m)+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}
-	resp, err := m.client.Do(req)
+	resp, err := metricsClient.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}
