@@ -1,6 +1,9 @@
 package tunnel
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // maxProject leaves a label room for a link and a host of 20 characters.
 const maxProject = maxLabel - LinkLength - 1 - len(joint) - 20
@@ -12,21 +15,10 @@ const lettersAndDigits = "abcdefghijklmnopqrstuvwxyz0123456789"
 // name of a folder: lower case, everything but letters and digits a single
 // hyphen, at most 24 bytes. Text that has none of them is "share".
 func Label(text string) string {
-	var b strings.Builder
-	for _, c := range []byte(strings.ToLower(text)) {
-		switch {
-		case strings.IndexByte(lettersAndDigits, c) >= 0:
-			b.WriteByte(c)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-	}
-	label := b.String()
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !strings.ContainsRune(lettersAndDigits, r) })
+	label := strings.Join(words, "-")
 	label = strings.TrimRight(label[:min(len(label), maxProject)], "-")
-	if label == "" {
-		return "share"
-	}
-	return label
+	return cmp.Or(label, "share")
 }
 
 // isLabel reports whether s is one label of a name (RFC 952, 1123), with the
