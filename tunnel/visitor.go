@@ -50,12 +50,10 @@ var schemes = [...]struct{ name, port string }{1: {"https", "443"}, 2: {"http", 
 func (v Visitor) AppendTo(b []byte) []byte {
 	scheme := slices.IndexFunc(schemes[:], func(s struct{ name, port string }) bool { return s.name == v.Scheme })
 	b = append(b, visitorVersion, byte(max(scheme, 0)))
-	if addr := v.Addr.Addr().Unmap(); addr.IsValid() {
-		bytes := addr.AsSlice()
-		b = append(append(b, byte(len(bytes))), bytes...)
+	addr := v.Addr.Addr().Unmap().AsSlice() // nil when it is not known
+	b = append(append(b, byte(len(addr))), addr...)
+	if addr != nil {
 		b = binary.BigEndian.AppendUint16(b, v.Addr.Port())
-	} else {
-		b = append(b, 0)
 	}
 	host := v.Host
 	if len(host) > maxAuthority {
