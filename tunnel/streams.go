@@ -110,17 +110,13 @@ func (s *numberSet) add(n uint64) {
 		return
 	}
 	s.count++
-	extendsFormer := i > 0 && s.runs[i-1].last+1 == n
-	extendsNext := i < len(s.runs) && s.runs[i].first == n+1
-	switch {
-	case extendsFormer && extendsNext:
+	if i == 0 || s.runs[i-1].last+1 < n {
+		s.runs = slices.Insert(s.runs, i, run{n, n})
+		i++
+	}
+	s.runs[i-1].last = n
+	if i < len(s.runs) && s.runs[i].first == n+1 {
 		s.runs[i-1].last = s.runs[i].last
 		s.runs = slices.Delete(s.runs, i, i+1)
-	case extendsFormer:
-		s.runs[i-1].last = n
-	case extendsNext:
-		s.runs[i].first = n
-	default:
-		s.runs = slices.Insert(s.runs, i, run{n, n})
 	}
 }
