@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -43,10 +44,7 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	if r.Message == "" {
-		return fmt.Sprintf("refused with code %d", r.Code)
-	}
-	return r.Message
+	return cmp.Or(r.Message, fmt.Sprintf("refused with code %d", r.Code))
 }
 
 // Unwrap returns the error of this package that the code means, for errors.Is.
