@@ -116,7 +116,7 @@ func (f *Filter) flush(violation error) error {
 // begin checks the head of a frame (RFC 6455 sections 5.1 to 5.5).
 func (f *Filter) begin() error {
 	first := f.frame.head[0]
-	f.inside, f.start, f.frame.left = true, len(f.message), f.frame.payloadLen()
+	f.inside, f.start = true, len(f.message)
 	switch {
 	case first&rsvBits != 0:
 		return broken("a frame uses an extension that was not agreed on")

@@ -92,34 +92,26 @@ func (b *Boundaries) AtBoundary() bool { return b.have == 0 && b.left == 0 }
 // many those are.
 func (b *Boundaries) Advance(p []byte) int {
 	taken := 0
-	for taken < len(p) {
-		if b.left > 0 {
-			n := min(b.left, uint64(len(p)-taken))
-			b.left -= n
-			taken += int(n)
-		} else {
-			n, whole := b.takeHead(p[taken:])
-			taken += n
-			if !whole {
-				return taken
-			}
-			b.left = b.payloadLen()
-		}
-		if b.AtBoundary() {
+	if b.left == 0 {
+		var whole bool
+		if taken, whole = b.takeHead(p); !whole {
 			return taken
 		}
 	}
-	return taken
+	n := min(b.left, uint64(len(p)-taken))
+	b.left -= n
+	return taken + int(n)
 }
 
 // takeHead reads bytes of the head of a frame, and reports whether it is complete.
+// Then left is the length of the payload.
 func (b *Boundaries) takeHead(p []byte) (taken int, whole bool) {
 	for taken < len(p) {
 		b.head[b.have] = p[taken]
 		b.have++
 		taken++
 		if b.have == b.headLen() {
-			b.have = 0
+			b.have, b.left = 0, b.payloadLen()
 			return taken, true
 		}
 	}
