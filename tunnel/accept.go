@@ -149,7 +149,7 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 		_, _ = lane.Conn.Write(last.append(nil))
 		return errors.New("its session has ended: " + s.err.Error()) // not wrapped: a *Refusal would be answered
 	}
-	s.joinLocked(newLane(lane, number))
+	s.joinLocked(lane, number)
 	return nil
 }
 

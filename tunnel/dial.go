@@ -49,7 +49,7 @@ func Dial(ctx context.Context, cfg Config) (s *Session, answer []byte, err error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sched.path.rtt = rtt
-	s.joinLocked(newLane(lane, w.lane))
+	s.joinLocked(lane, w.lane)
 	s.adjustLanesLocked()
 	return s, w.payload, nil
 }
@@ -185,7 +185,7 @@ func (d *dialer) join(wait, patience time.Duration, hurried <-chan struct{}) {
 		d.failed(err)
 	default:
 		d.fails = 0
-		s.joinLocked(newLane(lane, w.lane))
+		s.joinLocked(lane, w.lane)
 		s.replaceSlowLocked(time.Now())
 		s.adjustLanesLocked()
 	}

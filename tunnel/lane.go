@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -60,14 +61,6 @@ type lane struct {
 	slow     bool      // because of its losses: to be replaced
 	dead     bool
 	loss     lossCount
-}
-
-func newLane(l Lane, number uint16) *lane {
-	tcp := l.TCP
-	if tcp == nil {
-		tcp = tcpOf(l.Conn)
-	}
-	return &lane{number: number, conn: l.Conn, tcp: tcp}
 }
 
 // tcpOf returns the socket below a connection, for callers that did not name it.
@@ -163,9 +156,7 @@ func (s *Session) dropLocked(l *lane, why error) {
 	}
 	l.dead = true
 	s.running.Go(l.close)
-	if !s.sched.remove(l) {
-		return
-	}
+	s.sched.remove(l)
 	if isEnd(why) {
 		why = nil
 	}
@@ -187,10 +178,9 @@ func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// joinLocked makes l a lane of the session.
-func (s *Session) joinLocked(l *lane) {
-	l.session = s
-	l.heard = time.Now()
+// joinLocked makes a connection a lane of the session.
+func (s *Session) joinLocked(c Lane, number uint16) {
+	l := &lane{session: s, number: number, conn: c.Conn, tcp: cmp.Or(c.TCP, tcpOf(c.Conn)), heard: time.Now()}
 	s.sched.add(l)
 	s.running.Go(l.run)
 	s.armLocked(pingEvery)

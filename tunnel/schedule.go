@@ -330,13 +330,9 @@ func (q *scheduler) add(l *lane) {
 	q.pullAll()
 }
 
-// remove takes a lane out, and reports whether it was in. reassign is to follow.
-func (q *scheduler) remove(l *lane) bool {
-	i := slices.Index(q.lanes, l)
-	if i >= 0 {
-		q.lanes = slices.Delete(q.lanes, i, i+1)
-	}
-	return i >= 0
+// remove takes a lane out. reassign is to follow.
+func (q *scheduler) remove(l *lane) {
+	q.lanes = slices.DeleteFunc(q.lanes, func(other *lane) bool { return other == l })
 }
 
 // reassign moves the items of a removed lane to other lanes.
