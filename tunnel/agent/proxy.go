@@ -165,20 +165,14 @@ func (r byteByByte) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(le
 // socks has the proxy connect c to the relay, whose name the proxy looks up
 // (RFC 1928), with the credentials of its URL (RFC 1929).
 func (p *proxy) socks(ctx context.Context, c net.Conn, t target) error {
-	var auth *xproxy.Auth
-	if p.User != nil {
-		password, _ := p.User.Password()
-		auth = &xproxy.Auth{User: p.User.Username(), Password: password}
-	}
-	dialer, err := xproxy.SOCKS5("tcp", p.String(), auth, dialled{c})
+	dialer, err := xproxy.FromURL(p.URL, dialled{c})
 	if err != nil {
 		return err
 	}
-	_, err = dialer.(xproxy.ContextDialer).DialContext(ctx, "tcp", t.address())
-	if err == nil {
-		return nil
+	if _, err := dialer.(xproxy.ContextDialer).DialContext(ctx, "tcp", t.address()); err != nil {
+		return p.socksDenied(err, t)
 	}
-	return p.socksDenied(err, t)
+	return nil
 }
 
 // dialled is a dialer of the one connection that exists.
