@@ -50,7 +50,7 @@ type usage struct {
 	onRoom  func()          // called when kept falls below keptBytes
 	ended   bool
 
-	sent, received uint64 // payload bytes of streams
+	sent uint64 // payload bytes of streams
 }
 
 // hold counts n bytes that are held until the session ends, or fewer.

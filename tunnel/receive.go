@@ -128,11 +128,9 @@ func (st *Stream) takeDataLocked(f wireFrame) error {
 		st.updateLocked()
 		return nil
 	}
-	before := st.caughtUp
 	if err := st.place(f); err != nil {
 		return err
 	}
-	st.usage.received += st.caughtUp - before
 	st.countLocked()
 	if st.hasEnd && st.caughtUp == st.final {
 		st.receiveOver = true

@@ -268,9 +268,9 @@ type Stats struct {
 	Streams int
 	// RTT is the smoothed round trip.
 	RTT time.Duration
-	// Sent and Received are payload bytes of streams; Resent the bytes of
-	// them that were sent again or twice.
-	Sent, Received, Resent uint64
+	// Sent counts payload bytes of streams; Resent the bytes of them that were sent
+	// again or twice.
+	Sent, Resent uint64
 	// Heard is when the last frame came from the other end, on any lane; zero before
 	// the first.
 	Heard time.Time
@@ -286,6 +286,6 @@ func (s *Session) Stats() Stats {
 	lanes, _ := s.sched.inUse(now)
 	return Stats{
 		Lanes: lanes, Streams: len(s.table.open), RTT: s.sched.path.rtt, Lossy: s.sched.path.lossy(now),
-		Sent: s.usage.sent, Received: s.usage.received, Resent: s.sched.resent, Heard: s.heard,
+		Sent: s.usage.sent, Resent: s.sched.resent, Heard: s.heard,
 	}
 }
