@@ -1,6 +1,7 @@
 package wan
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -27,18 +28,11 @@ type shaper struct {
 }
 
 func newShaper(c Config, from Side) *shaper {
-	s := &shaper{delay: c.RTT / 2, jitter: c.Jitter, queue: c.Queue, loss: c.Loss / 100}
-	if s.queue == 0 {
-		s.queue = defaultQueue
-	}
+	s := &shaper{delay: c.RTT / 2, jitter: c.Jitter, queue: cmp.Or(c.Queue, defaultQueue), loss: c.Loss / 100}
 	if c.Rate > 0 {
 		s.perByte = 8e3 / c.Rate
 	}
-	seed := c.Seed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	s.random = rand.New(rand.NewPCG(seed, uint64(from)))
+	s.random = rand.New(rand.NewPCG(cmp.Or(c.Seed, rand.Uint64()), uint64(from)))
 	return s
 }
 
