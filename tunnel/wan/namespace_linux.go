@@ -73,7 +73,10 @@ func (ns namespace) connect(ctx context.Context, tun string, addr netip.Addr) er
 	}
 	// Without IPv6 the kernel itself sends nothing on the path, so that a
 	// seed loses the same packets each time.
-	if err := ns.sysctl("net/ipv6/conf/"+device+"/disable_ipv6", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	disable := func() error {
+		return os.WriteFile("/proc/sys/net/ipv6/conf/"+device+"/disable_ipv6", []byte("1"), 0)
+	}
+	if err := ns.enter(disable); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if err := ns.run(ctx, "-n", ns.name, "link", "set", device, "up"); err != nil {
@@ -104,16 +107,6 @@ func (ns namespace) delAddr(ctx context.Context, addr netip.Addr) error {
 }
 
 func prefix(addr netip.Addr) string { return netip.PrefixFrom(addr, Subnet().Bits()).String() }
-
-// sysctl writes a file below /proc/sys inside the namespace.
-func (ns namespace) sysctl(file, value string) error {
-	return ns.enter(func() error {
-		if err := os.WriteFile("/proc/sys/"+file, []byte(value), 0); err != nil {
-			return fmt.Errorf("write %q: %w", value, err)
-		}
-		return nil
-	})
-}
 
 // hosts makes names resolve for programs in the namespace.
 func (ns namespace) hosts(names map[string]netip.Addr) error {
@@ -202,8 +195,7 @@ func supported() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: it needs root, to make network namespaces and TUN devices: run it with sudo, or in a container with CAP_NET_ADMIN, CAP_SYS_ADMIN and /dev/net/tun", ErrUnsupported)
 	}
-	_, err := os.Stat("/dev/net/tun")
-	if err != nil {
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return fmt.Errorf("%w: %w: try modprobe tun, or docker run --device /dev/net/tun", ErrUnsupported, err)
 	}
 	return nil
