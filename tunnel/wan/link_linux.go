@@ -60,18 +60,14 @@ func (l *Link) open(ctx context.Context, c Config) error {
 	}
 	start := time.Now()
 	for _, from := range []Side{A, B} {
-		alarm, err := newAlarm()
-		if err != nil {
-			return err
-		}
-		l.undo = append(l.undo, alarm.file.Close)
 		l.pumps[from] = &pump{
 			in: tuns[from], out: tuns[1-from], shaper: newShaper(c, from), queue: make(chan packet, maxQueued),
-			alarm: alarm, start: start, cut: &l.cut, closed: l.closed,
+			start: start, cut: &l.cut, closed: l.closed,
 		}
 	}
 	for _, p := range l.pumps {
-		p.run(&l.wg)
+		l.wg.Go(p.read)
+		l.wg.Go(p.write)
 	}
 	return nil
 }

@@ -10,9 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// grain is the unit to which sleeps are rounded up: two full packets at 100 Mbit/s.
-// A wake-up for each packet would cost more processor time than the programs measured.
-const grain = 250 * time.Microsecond
+const (
+	// grain is the unit to which sleeps are rounded up: two full packets at 100 Mbit/s.
+	// A wake-up for each packet would cost more processor time than the programs measured.
+	grain = 250 * time.Microsecond
+	// longestSleep bounds for how long closing a link waits.
+	longestSleep = 10 * time.Millisecond
+)
 
 // maxQueued bounds the packets under way in one direction: 48 MB of full ones.
 // 100 Mbit/s with 200 ms under way need 1700; an unlimited rate may need more,
@@ -24,18 +28,11 @@ type pump struct {
 	in, out *os.File
 	shaper  *shaper
 	queue   chan packet // of maxQueued, in the order they are due
-	alarm   *alarm
 	start   time.Time
 	cut     *atomic.Bool
 	closed  chan struct{} // the link's: no more packets
 
 	sent, arrived, bytes, lost, dropped, blocked atomic.Uint64
-}
-
-// run carries packets until both devices and the alarm are closed.
-func (p *pump) run(wg *sync.WaitGroup) {
-	wg.Go(p.read)
-	wg.Go(p.write)
 }
 
 // packet is a packet under way.
@@ -48,6 +45,7 @@ type packet struct {
 // buffers are those of packets.
 var buffers = sync.Pool{New: func() any { return new([mtu]byte) }}
 
+// read takes packets until the device is closed.
 func (p *pump) read() {
 	for {
 		buffer := buffers.Get().(*[mtu]byte)
@@ -82,21 +80,35 @@ func (p *pump) take(sent packet) {
 	}
 }
 
+// write delivers packets until the link is closed.
 func (p *pump) write() {
 	for {
 		select {
 		case next := <-p.queue:
-			for now := time.Since(p.start); now < next.due; now = time.Since(p.start) {
-				if p.alarm.sleep(int64(max(next.due-now, grain))) != nil {
-					return // closed
-				}
+			if p.sleep(next.due) {
+				p.deliver(next.buffer[:next.size])
 			}
-			p.deliver(next.buffer[:next.size])
 			buffers.Put(next.buffer)
 		case <-p.closed:
 			return
 		}
 	}
+}
+
+// sleep returns true at a time, or false once the link is closed. It blocks its thread:
+// Go's own timers may be a millisecond late when nothing else runs, which is twelve
+// kilobytes at 100 Mbit/s.
+func (p *pump) sleep(until time.Duration) bool {
+	for left := until - time.Since(p.start); left > 0; left = until - time.Since(p.start) {
+		select {
+		case <-p.closed:
+			return false
+		default:
+		}
+		pause := unix.NsecToTimespec(int64(min(max(left, grain), longestSleep)))
+		_ = unix.Nanosleep(&pause, nil) // a signal ends it early
+	}
+	return true
 }
 
 // deliver hands a packet to the other end. Packets that are under way when the cable
@@ -142,38 +154,4 @@ func openTUN() (file *os.File, name string, err error) {
 		return nil, "", fmt.Errorf("%w: make a TUN device, which needs CAP_NET_ADMIN: %w", ErrUnsupported, err)
 	}
 	return os.NewFile(uintptr(fd), path), request.Name(), nil
-}
-
-// alarm wakes its one goroutine to the microsecond: Go's own
-// timers may be a millisecond late when nothing else runs, which is twelve
-// kilobytes at 100 Mbit/s.
-type alarm struct{ file *os.File }
-
-func newAlarm() (*alarm, error) {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("make a timer: %w", err)
-	}
-	return &alarm{os.NewFile(uintptr(fd), "timerfd")}, nil
-}
-
-// sleep returns after nanoseconds, more than 0, or with an error once the alarm is closed.
-func (a *alarm) sleep(nanoseconds int64) error {
-	raw, err := a.file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var setErr error
-	err = raw.Control(func(fd uintptr) {
-		setErr = unix.TimerfdSettime(int(fd), 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(nanoseconds)}, nil)
-	})
-	if err != nil {
-		return err
-	}
-	if setErr != nil {
-		return setErr
-	}
-	var expirations [8]byte
-	_, err = a.file.Read(expirations[:])
-	return err
 }

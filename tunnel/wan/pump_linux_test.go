@@ -13,20 +13,15 @@ import (
 // newPump returns a pump without a device to read from, and what it writes to.
 func newPump(t *testing.T, c Config) (*pump, *os.File) {
 	t.Helper()
-	alarm, err := newAlarm()
-	if err != nil {
-		t.Fatal(err)
-	}
 	far, out, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &pump{
 		out: out, shaper: newShaper(c, A), queue: make(chan packet, maxQueued),
-		alarm: alarm, start: time.Now(), cut: new(atomic.Bool), closed: make(chan struct{}),
+		start: time.Now(), cut: new(atomic.Bool), closed: make(chan struct{}),
 	}
 	t.Cleanup(func() {
-		alarm.file.Close()
 		out.Close()
 		far.Close()
 	})
@@ -121,7 +116,6 @@ func TestPumpStops(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		close(p.closed)
-		p.alarm.file.Close()
 		group.Wait()
 	}
 }
