@@ -238,10 +238,7 @@ func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) st
 	fmt.Fprintln(w, effectsTitle)
 	var places, kinds []string
 	for _, e := range effects {
-		var at []string
-		for _, source := range e.Sources {
-			at = append(at, source.String())
-		}
+		at := each(e.Sources, plan.Source.String)
 		places, kinds = append(places, printable(strings.Join(at, ", "))), append(kinds, string(e.Kind))
 	}
 	for i, e := range effects {
@@ -348,9 +345,6 @@ func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	texts := make([]string, len(missing))
-	for i, e := range missing {
-		texts[i] = printable(e.String())
-	}
+	texts := each(missing, func(e *plan.Effect) string { return printable(e.String()) })
 	return failf(allowCommand+", then share again", "sharing this needs consent: %s", strings.Join(texts, "; "))
 }

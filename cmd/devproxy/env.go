@@ -83,10 +83,7 @@ func quotePowerShell(text string) string {
 
 // runEnv runs a program with the variables and ends with its exit code.
 func runEnv(ctx context.Context, s *streams, argv []string, pairs []pair) error {
-	env := make([]string, len(pairs))
-	for i, p := range pairs {
-		env[i] = p.name + "=" + p.value
-	}
+	env := each(pairs, func(p pair) string { return p.name + "=" + p.value })
 	err := runAttached(ctx, s, argv, env)
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status, ok := failed.Sys().(syscall.WaitStatus); ok && status.Signaled() {

@@ -24,11 +24,7 @@ type setting struct {
 // settingsOf returns the settings around r's answer, in the order in which they
 // apply to a request.
 func settingsOf(r *plan.Route, v *visit) []setting {
-	var list []setting
-	for _, s := range r.Around {
-		list = append(list, setting{s.Name(), s.String(), does(s, v)})
-	}
-	return list
+	return each(r.Around, func(s plan.Setting) setting { return setting{s.Name(), s.String(), does(s, v)} })
 }
 
 // does says what s does to the request v, for a client of this machine. It is

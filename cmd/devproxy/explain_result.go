@@ -223,22 +223,16 @@ func (a *answering) spread(u *plan.Upstream, v *visit) {
 func placeOf(name string, s plan.Source) place { return place{name, s.File, s.Line} }
 
 func membersOf(members []plan.Member, v *visit) []member {
-	var list []member
-	for _, m := range members {
-		list = append(list, member{
+	return each(members, func(m plan.Member) member {
+		return member{
 			Text: m.Text, Protocol: string(m.Scheme), Addresses: m.Addrs, Host: cmp.Or(m.Authority, v.authority),
 			TLSName: m.ServerName, Verified: m.ServerName != "" && !m.SkipVerify,
-		})
-	}
-	return list
+		}
+	})
 }
 
 func changes(fields []plan.Header) []changed {
-	var list []changed
-	for _, f := range fields {
-		list = append(list, changed{f.Name, f.Value, f.Remove})
-	}
-	return list
+	return each(fields, func(f plan.Header) changed { return changed{f.Name, f.Value, f.Remove} })
 }
 
 // here is the visitor's address in an explanation: a browser of this machine.

@@ -46,10 +46,9 @@ func runInit(ctx context.Context, s *streams, dir string, yes bool) error {
 			return errExists(filepath.Join(dir, name))
 		}
 	}
-	var listening []scaffold.Listener
-	for _, p := range listen.ListeningProcesses() {
-		listening = append(listening, scaffold.Listener{Name: p.Name, Dir: p.Dir, Ports: p.Ports})
-	}
+	listening := each(listen.ListeningProcesses(), func(p listen.Process) scaffold.Listener {
+		return scaffold.Listener{Name: p.Name, Dir: p.Dir, Ports: p.Ports}
+	})
 	result, err := scaffold.Read(dir, listening)
 	if err != nil {
 		return failf("cd to a folder that you may read", "%w", err)

@@ -156,6 +156,15 @@ func widest(texts []string) int {
 	return width
 }
 
+// each returns what f returns for every element of list.
+func each[T, U any](list []T, f func(T) U) []U {
+	results := make([]U, len(list))
+	for i, element := range list {
+		results[i] = f(element)
+	}
+	return results
+}
+
 // count is "1 error", "2 errors".
 func count(n int, noun string) string {
 	if n == 1 {

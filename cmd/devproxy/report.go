@@ -143,10 +143,7 @@ type appliedEvent struct {
 
 func newApplied(save devproxy.Save) appliedEvent {
 	changes := save.Applied.Changes
-	changed := make([]*plan.Route, len(changes.Changed))
-	for i, c := range changes.Changed {
-		changed[i] = c.New
-	}
+	changed := each(changes.Changed, func(c plan.Change) *plan.Route { return c.New })
 	return appliedEvent{
 		"applied", save.Applied.Generation,
 		append(labels(changes.Added), changes.AddedNames...), append(labels(changes.Removed), changes.RemovedNames...),
@@ -156,11 +153,7 @@ func newApplied(save devproxy.Save) appliedEvent {
 
 // labels name routes by host and path.
 func labels(routes []*plan.Route) []string {
-	names := make([]string, len(routes))
-	for i, r := range routes {
-		names[i] = r.Host.Name + r.Label()
-	}
-	return names
+	return each(routes, func(r *plan.Route) string { return r.Host.Name + r.Label() })
 }
 
 func (e appliedEvent) print(r *reporter) {

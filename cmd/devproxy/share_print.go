@@ -84,10 +84,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	}
 	add("carries no", strings.Join(sh.Cannot, "; "))
 	add("note", sh.Notes...)
-	kept := make([]string, len(sh.NotShared))
-	for i, host := range sh.NotShared {
-		kept[i] = fmt.Sprintf("%s (%s)", host.Name, host.Reason)
-	}
+	kept := each(sh.NotShared, func(host control.NotShared) string { return host.Name + " (" + host.Reason + ")" })
 	add("not shared", strings.Join(kept, ", "))
 	return rows
 }

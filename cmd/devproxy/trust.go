@@ -163,11 +163,7 @@ func pickStores(ca *localca.CA, names []string) []trust.Store {
 
 // storeNames returns the names of all stores of this machine.
 func storeNames() []string {
-	var names []string
-	for _, store := range trust.Stores(trust.Here(), trust.Root{}) {
-		names = append(names, store.Name())
-	}
-	return names
+	return each(trust.Stores(trust.Here(), trust.Root{}), trust.Store.Name)
 }
 
 // checkStores refuses names that no store of this machine has.
