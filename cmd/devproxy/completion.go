@@ -29,45 +29,39 @@ type completion struct {
 	args []string
 }
 
-// flagValues are the values of flags by name: a name means the same in every verb. A
-// flag that is missing takes free text.
-var flagValues = map[string]completer{
-	"store":      storeValues,
-	"shell":      fixed("sh\tbash, zsh and other POSIX shells", "fish", "powershell"),
-	"congestion": fixed("bbr\tif the system has it", "system\tas the system does for everything"),
-	"for":        fixed("30m", "2h", "8h\tthe default", "24h"),
-	"method":     fixed(http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions),
-	"relay":      relayValues,
-	"https":      fixed(":443", ":8443", ":0\ta free port"),
-	"http":       fixed(":80", ":0\ta free port"),
-}
-
-// relayFlagValues are the values of flags that differ in `devproxy relay`.
-var relayFlagValues = map[string]completer{
-	"http":   fixed(":80", "none\tno redirect"),
-	"listen": fixed(":443", ":8443"),
-	"admin":  fixed(":9090\ton loopback"),
-	"domain": fixed(devDomain),
-}
-
-// fileNames are flags whose value is a file, and folderNames a folder. Shells
-// complete those.
-var (
-	fileNames   = []string{"file", "cert", "key", "authorized-keys", "state"}
-	folderNames = []string{"directory"}
-)
-
-// arguments are the values of a verb's arguments. A verb that is missing takes none.
-var arguments = map[string]completer{
+// completions are the values of arguments, by verb, and of flags. A flag's name means
+// the same in every verb but those that are listed with it. Where the values are nil,
+// shells complete file names. An argument that is missing takes nothing, and a flag
+// free text.
+var completions = map[string]completer{
 	"devproxy up":          portValues,
 	"devproxy share":       shareValues,
 	"devproxy explain":     urlValues,
 	"devproxy relay login": relayValues,
 	"devproxy completion":  fixed(shells...),
-}
+	"devproxy fmt":         nil,
+	"devproxy check":       nil,
+	"devproxy env":         nil, // a program
 
-// fileArguments are the verbs whose arguments are files or programs.
-var fileArguments = []string{"devproxy fmt", "devproxy check", "devproxy env"}
+	"--store":           storeValues,
+	"--shell":           fixed("sh\tbash, zsh and other POSIX shells", "fish", "powershell"),
+	"--congestion":      fixed("bbr\tif the system has it", "system\tas the system does for everything"),
+	"--for":             fixed("30m", "2h", "8h\tthe default", "24h"),
+	"--method":          fixed(http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions),
+	"--relay":           relayValues,
+	"--https":           fixed(":443", ":8443", ":0\ta free port"),
+	"--http":            fixed(":80", ":0\ta free port"),
+	"--file":            nil,
+	"--cert":            nil,
+	"--key":             nil,
+	"--authorized-keys": nil,
+	"--state":           nil,
+
+	"devproxy relay --http":   fixed(":80", "none\tno redirect"),
+	"devproxy relay --listen": fixed(":443", ":8443"),
+	"devproxy relay --admin":  fixed(":9090\ton loopback"),
+	"devproxy relay --domain": fixed(devDomain),
+}
 
 // completeValues makes every flag and argument below root complete its values, and
 // nothing else.
@@ -76,29 +70,25 @@ func completeValues(root *cobra.Command) {
 		completeValues(cmd)
 	}
 	path := root.CommandPath()
-	switch {
-	case slices.Contains(fileArguments, path):
-	case arguments[path] != nil:
-		root.ValidArgsFunction = adapt(arguments[path])
-	default:
+	if values, listed := completions[path]; !listed {
 		root.ValidArgsFunction = cobra.NoFileCompletions
+	} else if values != nil {
+		root.ValidArgsFunction = adapt(values)
 	}
 	root.Flags().VisitAll(func(flag *pflag.Flag) {
-		if flag.Value.Type() == "bool" || slices.Contains(fileNames, flag.Name) {
-			return
+		values, listed := completions[path+" --"+flag.Name]
+		if !listed {
+			values, listed = completions["--"+flag.Name]
 		}
-		if slices.Contains(folderNames, flag.Name) {
+		switch {
+		case flag.Value.Type() == "bool", listed && values == nil:
+		case flag.Name == "directory":
 			_ = root.MarkFlagDirname(flag.Name) // the flag exists
-			return
+		case !listed:
+			_ = root.RegisterFlagCompletionFunc(flag.Name, adapt(fixed()))
+		default:
+			_ = root.RegisterFlagCompletionFunc(flag.Name, adapt(values))
 		}
-		values := flagValues[flag.Name]
-		if path == "devproxy relay" && relayFlagValues[flag.Name] != nil {
-			values = relayFlagValues[flag.Name]
-		}
-		if values == nil {
-			values = fixed()
-		}
-		_ = root.RegisterFlagCompletionFunc(flag.Name, adapt(values)) // the flag exists
 	})
 }
 

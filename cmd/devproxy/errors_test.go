@@ -63,13 +63,15 @@ func TestEveryValueCompletes(t *testing.T) {
 	root := newRootCmd(&streams{Out: io.Discard, Err: io.Discard})
 	everyCommand(root, func(cmd *cobra.Command) {
 		path := cmd.CommandPath()
-		takesFiles := slices.Contains(fileArguments, path)
+		values, listed := completions[path]
+		takesFiles := listed && values == nil
 		if (cmd.ValidArgsFunction == nil) != takesFiles {
 			t.Errorf("%s: its arguments complete files: %v", path, !takesFiles)
 		}
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 			complete, registered := cmd.GetFlagCompletionFunc(flag.Name)
-			free := flag.Value.Type() == "bool" || slices.Contains(fileNames, flag.Name) || slices.Contains(folderNames, flag.Name)
+			values, listed := completions["--"+flag.Name]
+			free := flag.Value.Type() == "bool" || flag.Name == "directory" || listed && values == nil
 			if registered == free {
 				t.Errorf("%s --%s has a completion: %v", path, flag.Name, registered)
 			}
