@@ -137,18 +137,16 @@ func verbOf(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPa
 // flagError returns what pflag says about a command line in the user's terms.
 func flagError(cmd *cobra.Command, err error) error {
 	help := cmd.CommandPath() + " --help"
-	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		return unknownFlag(cmd, unknown)
-	}
-	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		name := "--" + missing.GetFlag().Name
-		return usagef(cmd.CommandPath()+" "+name+" "+placeholder(missing.GetFlag()), "%s needs a value", name)
-	}
-	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return invalidFlag(cmd, invalid)
-	}
-	if syntax, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
-		return usagef(help, "%q is not a flag", syntax.GetSpecifiedFlag())
+	switch wrong := err.(type) { //nolint:errorlint // pflag does not wrap them
+	case *pflag.NotExistError:
+		return unknownFlag(cmd, wrong)
+	case *pflag.ValueRequiredError:
+		name := "--" + wrong.GetFlag().Name
+		return usagef(cmd.CommandPath()+" "+name+" "+placeholder(wrong.GetFlag()), "%s needs a value", name)
+	case *pflag.InvalidValueError:
+		return invalidFlag(cmd, wrong)
+	case *pflag.InvalidSyntaxError:
+		return usagef(help, "%q is not a flag", wrong.GetSpecifiedFlag())
 	}
 	return usagef(help, "%w", err)
 }
