@@ -61,11 +61,7 @@ func (b bench) measureCPU(ctx context.Context) (cost cpuCost, err error) {
 			return cost, err
 		}
 	}
-	return cpuCost{
-		Local: medianOf(runs, func(c cpuCost) float64 { return c.Local }),
-		Agent: medianOf(runs, func(c cpuCost) float64 { return c.Agent }),
-		Relay: medianOf(runs, func(c cpuCost) float64 { return c.Relay }),
-	}, nil
+	return medians(runs), nil
 }
 
 func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -81,19 +82,8 @@ func megabytes(n int64, in time.Duration) float64 { return float64(n) / 1e6 / in
 
 // median takes the median of each figure of several runs of one row.
 func median(runs []result) result {
-	m := result{Row: runs[0].Row, OK: runs[0].OK, Session: runs[len(runs)-1].Session, Errors: map[string]int{}}
-	for _, figure := range []func(*result) *float64{
-		func(r *result) *float64 { return &r.Total },
-		func(r *result) *float64 { return &r.P50 },
-		func(r *result) *float64 { return &r.P95 },
-		func(r *result) *float64 { return &r.P99 },
-		func(r *result) *float64 { return &r.Max },
-		func(r *result) *float64 { return &r.MBs },
-		func(r *result) *float64 { return &r.DownloadMBs },
-		func(r *result) *float64 { return &r.Ratio },
-	} {
-		*figure(&m) = medianOf(runs, func(r result) float64 { return *figure(&r) })
-	}
+	m := medians(runs)
+	m.Row, m.OK, m.Session, m.Errors = runs[0].Row, runs[0].OK, runs[len(runs)-1].Session, map[string]int{}
 	for _, r := range runs {
 		m.OK = min(m.OK, r.OK)
 		for text, n := range r.Errors {
@@ -103,13 +93,20 @@ func median(runs []result) result {
 	return m
 }
 
-// medianOf is the median of one figure of several runs.
-func medianOf[T any](runs []T, figure func(T) float64) float64 {
-	all := make([]float64, len(runs))
-	for i, r := range runs {
-		all[i] = figure(r)
+// medians has the median of each field of several runs that is a float64.
+func medians[T any](runs []T) (m T) {
+	into := reflect.ValueOf(&m).Elem()
+	for i := range into.NumField() {
+		if into.Field(i).Kind() != reflect.Float64 {
+			continue
+		}
+		all := make([]float64, len(runs))
+		for j, run := range runs {
+			all[j] = reflect.ValueOf(run).Field(i).Float()
+		}
+		into.Field(i).SetFloat(harness.Median(all))
 	}
-	return harness.Median(all)
+	return m
 }
 
 // column is a system with the medians of its rows.
