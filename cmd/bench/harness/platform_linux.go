@@ -14,13 +14,9 @@ func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeat
 
 // Congestion returns the congestion control of a connection.
 func Congestion(c *net.TCPConn) string {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return "unknown"
-	}
 	name := "unknown"
-	_ = raw.Control(func(fd uintptr) {
-		if text, err := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION); err == nil {
+	control(c, func(fd int) {
+		if text, err := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION); err == nil {
 			name = text
 		}
 	})
@@ -29,12 +25,14 @@ func Congestion(c *net.TCPConn) string {
 
 // Unacknowledged returns how many bytes a socket has sent, or will send, that the
 // other end does not have yet.
-func Unacknowledged(c *net.TCPConn) int {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	n := 0
-	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+func Unacknowledged(c *net.TCPConn) (n int) {
+	control(c, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
 	return n
+}
+
+// control calls do with the socket of a connection that is open.
+func control(c *net.TCPConn, do func(fd int)) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { do(int(fd)) })
+	}
 }
