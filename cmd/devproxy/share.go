@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -270,19 +271,19 @@ func (a *attached) next(ctx context.Context, keys <-chan byte) (request control.
 	}
 }
 
-// shareRequestOf returns the request of a key; false for any other key.
-func shareRequestOf(key byte) (control.ShareRequest, bool) {
-	switch key {
-	case 's', 'S':
-		return control.ShareRequest{Op: control.OpStart}, true
-	case 'e', 'E':
-		return control.ShareRequest{Op: control.OpExtend, For: oneMore}, true
-	case 'n', 'N':
-		return control.ShareRequest{Op: control.OpNew}, true
-	case 'x', 'X':
-		return control.ShareRequest{Op: control.OpEnd}, true
-	}
-	return control.ShareRequest{}, false
+// shareRequests are the requests of the keys.
+var shareRequests = map[rune]control.ShareRequest{
+	's': {Op: control.OpStart},
+	'e': {Op: control.OpExtend, For: oneMore},
+	'n': {Op: control.OpNew},
+	'x': {Op: control.OpEnd},
+}
+
+// shareRequestOf returns the request of a key, small or capital; false for any other
+// key.
+func shareRequestOf(key byte) (request control.ShareRequest, ok bool) {
+	request, ok = shareRequests[unicode.ToLower(rune(key))]
+	return request, ok
 }
 
 // stopped handles the end of the `up` that shared. Its link sleeps.
