@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -123,8 +122,6 @@ func (v *visit) request() plan.Request {
 	return plan.Request{Method: v.method, Host: hostOf(v.authority), Path: v.path, RawQuery: v.rawQuery(), Header: v.header}
 }
 
-var errNoHost = errors.New("the Proxyfile has only wildcard hosts")
-
 // parseVisit reads a URL, one without its scheme, or a path of the first host.
 // It does not use net/url, which would decode and clean text that has to stay
 // unchanged.
@@ -152,23 +149,21 @@ func parseVisit(text string, p *plan.Plan) (*visit, error) {
 	// Clients do not send the user of a URL in Host.
 	v.authority = v.authority[strings.LastIndexByte(v.authority, '@')+1:]
 	if v.authority == "" {
-		first, err := firstHost(p)
-		if err != nil {
-			return nil, usagef("devproxy explain https://shop.localhost"+v.path, "%w, so the URL needs a host", err)
+		if v.authority = firstHost(p); v.authority == "" {
+			return nil, usagef("devproxy explain https://shop.localhost"+v.path, "the Proxyfile has only wildcard hosts, so the URL needs a host")
 		}
-		v.authority = first
 	}
 	return v, nil
 }
 
-// firstHost returns the first name that is not a wildcard.
-func firstHost(p *plan.Plan) (string, error) {
+// firstHost returns the first name that is not a wildcard; empty if there is none.
+func firstHost(p *plan.Plan) string {
 	for _, h := range p.Hosts() {
 		if !strings.HasPrefix(h.Name, "*") {
-			return h.Name, nil
+			return h.Name
 		}
 	}
-	return "", errNoHost
+	return ""
 }
 
 // asSent encodes what people type and clients encode: white space, control characters
