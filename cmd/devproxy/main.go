@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -180,22 +181,16 @@ func thisBuild() buildInfo {
 // describeBuild combines the go command's build information with the version of
 // a release build, which takes precedence if it is not empty.
 func describeBuild(info *debug.BuildInfo, release string) buildInfo {
-	build := buildInfo{Version: release, OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
-	if build.Version == "" {
-		build.Version = info.Main.Version
+	version := cmp.Or(release, info.Main.Version, "devel")
+	if version == "(devel)" {
+		version = "devel"
 	}
-	if build.Version == "" || build.Version == "(devel)" {
-		build.Version = "devel"
-	}
+	settings := map[string]string{}
 	for _, setting := range info.Settings {
-		switch setting.Key {
-		case "vcs.revision":
-			build.Commit = setting.Value
-		case "vcs.time":
-			build.Time = setting.Value
-		case "vcs.modified":
-			build.Modified = setting.Value == "true"
-		}
+		settings[setting.Key] = setting.Value
 	}
-	return build
+	return buildInfo{
+		Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(),
+		Commit: settings["vcs.revision"], Time: settings["vcs.time"], Modified: settings["vcs.modified"] == "true",
+	}
 }
