@@ -236,11 +236,10 @@ const effectsTitle = "This Proxyfile reaches outside its project:"
 // each.
 func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) string) {
 	fmt.Fprintln(w, effectsTitle)
-	var places, kinds []string
-	for _, e := range effects {
-		at := each(e.Sources, plan.Source.String)
-		places, kinds = append(places, printable(strings.Join(at, ", "))), append(kinds, string(e.Kind))
-	}
+	places := each(effects, func(e *plan.Effect) string {
+		return printable(strings.Join(each(e.Sources, plan.Source.String), ", "))
+	})
+	kinds := each(effects, func(e *plan.Effect) string { return string(e.Kind) })
 	for i, e := range effects {
 		line := "  " + pad(places[i], widest(places)) + "  " + pad(kinds[i], widest(kinds)) + "  " + printable(e.Reach())
 		if mark != nil {

@@ -46,10 +46,7 @@ func processStreams() *streams {
 	s.ErrTTY = term.IsTerminal(int(os.Stderr.Fd()))
 	if s.OutTTY {
 		s.Size = func() (columns, rows int) {
-			columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
-			if err != nil {
-				return 0, 0
-			}
+			columns, rows, _ = term.GetSize(int(os.Stdout.Fd())) // 0 after an error
 			return columns, rows
 		}
 	}
