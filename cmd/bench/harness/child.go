@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -189,4 +190,26 @@ func readProc[T any](c *Child, pid int, read func(procfs.Proc) (T, error)) (valu
 		err = fmt.Errorf("cannot read what %s uses: %w", c.name, err)
 	}
 	return value, err
+}
+
+// Median is the middle of values, the mean of the two in the middle of an even
+// number, and 0 of none.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// Quantile is of sorted values; 0 of none.
+func Quantile[T any](sorted []T, q float64) (value T) {
+	if len(sorted) > 0 {
+		value = sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	}
+	return value
 }

@@ -14,3 +14,11 @@ func TestTail(t *testing.T) {
 		t.Errorf("%d bytes kept, want the last %d", len(got), tailSize)
 	}
 }
+
+func TestMedian(t *testing.T) {
+	for want, values := range map[float64][]float64{0: nil, 3: {9, 1, 3}, 2.5: {4, 1, 2, 3}} {
+		if got := Median(values); got != want {
+			t.Errorf("%v: %v, want %v", values, got, want)
+		}
+	}
+}
