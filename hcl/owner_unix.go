@@ -19,35 +19,24 @@ import (
 // Permissions are not checked: file systems of other systems show every file as
 // writable by everyone.
 func checkOwner(path string, file *os.File) error {
-	opened, err := file.Stat()
-	if err != nil {
-		return newFileError(path, err)
-	}
-	link, err := os.Lstat(path)
-	if err != nil {
-		return newFileError(path, err)
-	}
-	folder, err := os.Stat(filepath.Dir(path))
-	if err != nil {
-		return newFileError(path, err)
-	}
 	for _, part := range []struct {
 		path string
-		info fs.FileInfo
-	}{{path, opened}, {path, link}, {filepath.Dir(path), folder}} {
-		if owner, known := ownerOf(part.info); known && !mayOwn(owner, os.Geteuid(), os.Getenv("SUDO_UID")) {
+		stat func(path string) (fs.FileInfo, error)
+	}{
+		{path, func(string) (fs.FileInfo, error) { return file.Stat() }},
+		{path, os.Lstat},
+		{filepath.Dir(path), os.Stat},
+	} {
+		info, err := part.stat(part.path)
+		if err != nil {
+			return newFileError(path, err)
+		}
+		owner, known := info.Sys().(*syscall.Stat_t)
+		if known && !mayOwn(int(owner.Uid), os.Geteuid(), os.Getenv("SUDO_UID")) {
 			return newFileError(part.path, ErrForeign)
 		}
 	}
 	return nil
-}
-
-func ownerOf(info fs.FileInfo) (uid int, known bool) {
-	stat, known := info.Sys().(*syscall.Stat_t)
-	if !known {
-		return 0, false
-	}
-	return int(stat.Uid), true
 }
 
 // mayOwn reports whether user accepts a file of owner. sudo is $SUDO_UID, the user
