@@ -206,20 +206,15 @@ func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
 // tooBig reports whether v contains a number with more digits than anyone needs,
 // or a division by zero. As text it would fill the memory.
 func tooBig(v cty.Value) bool {
-	v, _ = v.Unmark()
-	if v.IsNull() || !v.IsKnown() {
-		return false
-	}
-	if v.Type() == cty.Number {
-		const bits = 4096
-		exponent := v.AsBigFloat().MantExp(nil)
-		return v.AsBigFloat().IsInf() || exponent > bits || exponent < -bits
-	}
-	if v.CanIterateElements() {
-		for it := v.ElementIterator(); it.Next(); {
-			if _, element := it.Element(); tooBig(element) {
-				return true
-			}
+	const bits = 4096
+	for _, part := range cty.DeepValues(v) {
+		part, _ = part.Unmark()
+		if part.Type() != cty.Number || part.IsNull() || !part.IsKnown() {
+			continue
+		}
+		exponent := part.AsBigFloat().MantExp(nil)
+		if part.AsBigFloat().IsInf() || exponent > bits || exponent < -bits {
+			return true
 		}
 	}
 	return false
