@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -49,20 +48,11 @@ func decode(file *File, sources []source, env environment) Diagnostics {
 
 // read parses one file.
 func (d *decoder) read(src source) *body {
-	t, diags := newText(src)
-	where := newFolder(d.file.Dir, d.env.folder)
-	diag, other := foreign(t, where)
-	var syntax *hclsyntax.Body
-	var more Diagnostics
-	if !other {
-		syntax, more = parse(t)
-		diag, other = unlikely(t, where, more)
-	}
-	if other {
-		d.report(diag)
+	t, syntax, diags := src.read(newFolder(d.file.Dir, d.env.folder), false)
+	d.report(diags...)
+	if syntax == nil {
 		return &body{attrs: map[string]*attribute{}, damaged: true}
 	}
-	d.report(slices.Concat(diags, more)...)
 	r := &reader{reporter: d.reporter, text: t, language: d.language}
 	b := r.body(syntax, d.language[""], d.language[""].name)
 	d.joinLocals(b)

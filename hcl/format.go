@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -15,7 +16,9 @@ import (
 //
 // A src with syntax errors is returned unchanged, with the errors.
 func Format(src []byte, filename string) ([]byte, Diagnostics) {
-	if diags := syntaxErrors(src, filename); diags.HasErrors() {
+	// A list of keys and values can be formatted, whatever it means.
+	if _, _, diags := (source{filename, src}).read(newFolder("", nil), true); diags.HasErrors() {
+		diags.Sort()
 		return src, diags
 	}
 	spaced := hclwrite.Format(src)
@@ -98,14 +101,7 @@ func endLine(text []byte) []byte {
 
 // sameTokens reports whether a and b differ only in white space.
 func sameTokens(a, b []byte) bool {
-	left, right := lex(a), lex(b)
-	if len(left) != len(right) {
-		return false
-	}
-	for i := range left {
-		if left[i].Type != right[i].Type || !bytes.Equal(left[i].Bytes, right[i].Bytes) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(lex(a), lex(b), func(left, right hclsyntax.Token) bool {
+		return left.Type == right.Type && bytes.Equal(left.Bytes, right.Bytes)
+	})
 }

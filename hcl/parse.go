@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -17,6 +16,21 @@ const (
 	// more run of the parser over its block.
 	maxReparsed = 2 << 20
 )
+
+// read parses a file. For one of another tool, or one that is not text, it returns
+// a single diagnostic and no syntax tree. With flat, keys and values that may be
+// TOML are parsed like a Proxyfile.
+func (src source) read(where folder, flat bool) (t *text, syntax *hclsyntax.Body, diags Diagnostics) {
+	t, diags = newText(src)
+	if diag, found := foreign(t, where); found && !(flat && diag.Summary == flatSummary) {
+		return t, nil, Diagnostics{diag}
+	}
+	syntax, more := parse(t)
+	if diag, found := unlikely(t, where, more); found {
+		return t, nil, Diagnostics{diag}
+	}
+	return t, syntax, append(diags, more...)
+}
 
 // parse returns the syntax tree of t. It does not stop at a syntax error: the
 // place is reported, overwritten with something harmless, and parsed again, each
@@ -130,18 +144,11 @@ func redefinitions(t *text, body *hclsyntax.Body, problems hcl.Diagnostics) Diag
 // the place of the first one.
 func redefinition(t *text, body *hclsyntax.Body, at hcl.Range) Diagnostic {
 	name := string(t.clean[at.Start.Byte:min(at.End.Byte, len(t.clean))])
-	inner := body
-	for {
-		i := slices.IndexFunc(inner.Blocks, func(b *hclsyntax.Block) bool {
-			return b.Body.SrcRange.Start.Byte <= at.Start.Byte && at.End.Byte <= b.Body.SrcRange.End.Byte
-		})
-		if i < 0 {
-			break
-		}
-		inner = inner.Blocks[i].Body
+	if block := body.InnermostBlockAtPos(at.End); block != nil {
+		body = block.Body.(*hclsyntax.Body)
 	}
 	detail := "remove one of them"
-	if first := inner.Attributes[name]; first != nil {
+	if first := body.Attributes[name]; first != nil {
 		detail = "the first one is at " + t.rangeOf(first.NameRange).line()
 	}
 	return Diagnostic{Severity: Error, Summary: fmt.Sprintf("duplicate %q", name), Detail: detail, Range: t.rangeOf(at)}
@@ -165,22 +172,4 @@ func adopt(t *text, whole, body *hclsyntax.Body) Diagnostics {
 func lex(src []byte) hclsyntax.Tokens {
 	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
 	return tokens
-}
-
-// syntaxErrors returns the syntax errors in src.
-func syntaxErrors(src []byte, filename string) Diagnostics {
-	t, diags := newText(source{name: filename, text: src})
-	diags = slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Severity == Warning })
-	where := newFolder("", nil)
-	// A list of keys and values can be formatted, whatever it means.
-	if diag, found := foreign(t, where); found && diag.Summary != flatSummary {
-		return Diagnostics{diag}
-	}
-	_, more := parse(t)
-	if diag, found := unlikely(t, where, more); found {
-		return Diagnostics{diag}
-	}
-	diags = append(diags, more...)
-	diags.Sort()
-	return diags
 }
