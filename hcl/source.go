@@ -33,8 +33,8 @@ type text struct {
 	// scanned is how many bytes were searched for statements of other tools.
 	scanned int
 
-	lineStarts []int
-	// marks are positions in one line, in order, markEvery bytes apart.
+	// marks are the positions of line starts, and on long lines of every markEvery
+	// bytes, in order. pos fills them in.
 	marks []Pos
 }
 
@@ -119,28 +119,28 @@ func (t *text) written(r hcl.Range) string {
 }
 
 func (t *text) pos(at int) Pos {
-	if t.lineStarts == nil {
-		t.lineStarts = []int{0}
-		for i, b := range t.src {
-			if b == '\n' {
-				t.lineStarts = append(t.lineStarts, i+1)
-			}
-		}
-	}
-	line := sort.SearchInts(t.lineStarts, at+1)
-	if len(t.marks) == 0 || t.marks[0].Line != line {
-		t.marks = []Pos{{Line: line, Column: 1, Byte: t.lineStarts[line-1]}}
-	}
-	for at-t.marks[len(t.marks)-1].Byte > markEvery {
-		last := t.marks[len(t.marks)-1]
-		end := last.Byte + markEvery
-		for end < at && !utf8.RuneStart(t.src[end]) {
-			end++
-		}
-		t.marks = append(t.marks, t.count(last, end))
+	if t.marks == nil {
+		t.mark()
 	}
 	next := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].Byte > at })
 	return t.count(t.marks[next-1], at)
+}
+
+// mark fills in marks.
+func (t *text) mark() {
+	last := Pos{Line: 1, Column: 1}
+	t.marks = []Pos{last}
+	for i, b := range t.src {
+		switch {
+		case b == '\n':
+			last = Pos{Line: last.Line + 1, Column: 1, Byte: i + 1}
+		case i-last.Byte >= markEvery && utf8.RuneStart(b):
+			last = t.count(last, i)
+		default:
+			continue
+		}
+		t.marks = append(t.marks, last)
+	}
 }
 
 // count returns the position of at, which follows from on the same line.
