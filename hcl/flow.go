@@ -425,25 +425,17 @@ func guardIndices(expr hclsyntax.Expression) {
 			return
 		}
 		if _, done := index.Collection.(indexed); !done {
-			key := &heldKey{expr: index.Key}
-			index.Collection, index.Key = indexed{wrapper{index.Collection}, key}, indexKey{wrapper{index.Key}, key}
+			key := &indexKey{wrapper: wrapper{index.Key}}
+			index.Collection, index.Key = indexed{wrapper{index.Collection}, key}, key
 		}
 	})
-}
-
-// heldKey is the value of a key between the evaluation of collection and index.
-type heldKey struct {
-	expr  hclsyntax.Expression
-	value cty.Value
-	diags hcl.Diagnostics
-	held  bool
 }
 
 // indexed is the collection of an index expression. The variables of the key flow
 // into its value.
 type indexed struct {
 	wrapper
-	key *heldKey
+	key *indexKey
 }
 
 // Value returns the collection, marked with the variables of the key.
@@ -452,25 +444,28 @@ func (e indexed) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return collection, diags
 	}
-	e.key.value, e.key.diags = e.key.expr.Value(ctx)
+	e.key.value, e.key.diags = e.key.Expression.Value(ctx)
 	e.key.held = true
 	_, marks := computed(e.key.value).UnmarkDeep()
 	return collection.WithMarks(marks), diags
 }
 
-// indexKey is the key of an index expression, which is evaluated after the
-// collection. It is not evaluated twice: nested keys would take exponential time.
+// indexKey is the key of an index expression. Its value is held from the evaluation
+// of the collection to that of the index. It is not evaluated twice: nested keys
+// would take exponential time.
 type indexKey struct {
 	wrapper
-	key *heldKey
+	value cty.Value
+	diags hcl.Diagnostics
+	held  bool
 }
 
-// Value returns the collection's value.
-func (e indexKey) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if !e.key.held {
+// Value returns the held value.
+func (e *indexKey) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	if !e.held {
 		return e.Expression.Value(ctx)
 	}
-	value, diags := e.key.value, e.key.diags
-	*e.key = heldKey{expr: e.key.expr}
+	value, diags := e.value, e.diags
+	*e = indexKey{wrapper: e.wrapper}
 	return value, diags
 }
