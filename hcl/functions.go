@@ -22,13 +22,14 @@ import (
 // None of them reads a file, the clock or the network: the meaning of a Proxyfile
 // changes only with it or the environment.
 func (s *scope) functions() map[string]function.Function {
-	plain := map[string]function.Function{
-		"chomp": stdlib.ChompFunc, "lower": stdlib.LowerFunc, "split": stdlib.SplitFunc, "strlen": stdlib.StrlenFunc,
+	all := map[string]function.Function{
+		"chomp": stdlib.ChompFunc, "format": checkedFormat(), "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
+		"replace": stdlib.ReplaceFunc, "split": stdlib.SplitFunc, "strlen": stdlib.StrlenFunc,
 		"substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc, "trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc,
 		"trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
 
 		"coalesce": stdlib.CoalesceFunc, "compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc,
-		"element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
+		"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
 		"keys": stdlib.KeysFunc, "length": stdlib.LengthFunc, "lookup": stdlib.LookupFunc, "merge": stdlib.MergeFunc, "range": stdlib.RangeFunc,
 		"reverse": stdlib.ReverseListFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 
@@ -40,15 +41,8 @@ func (s *scope) functions() map[string]function.Function {
 
 		"env": s.envFunction(), "url": s.urlFunction(),
 	}
-	all := map[string]function.Function{
-		// The results of these can be larger than their arguments.
-		"distinct": s.meter.function("distinct", stdlib.DistinctFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
-		"join":     s.meter.function("join", stdlib.JoinFunc, func(args []cty.Value) int { return weight(args[0], maxWork) }),
-		"replace":  s.meter.function("replace", stdlib.ReplaceFunc, func(args []cty.Value) int { return weight(args[2], maxWork) }),
-		"format":   s.meter.function("format", checkedFormat(), nil),
-	}
-	for name, f := range plain {
-		all[name] = s.meter.function(name, f, nil)
+	for name, f := range all {
+		all[name] = s.meter.function(name, f)
 	}
 	return all
 }

@@ -121,23 +121,24 @@ func (m *meter) install(expr hclsyntax.Expression) {
 	})
 }
 
-// charge spends the cost of a call: its arguments, times what factor returns.
-func (m *meter) charge(args []cty.Value, factor func(args []cty.Value) int) error {
-	work := stepWork
+// charge spends the cost of a call: its arguments, times one of them for the
+// functions whose results can be larger than their arguments.
+func (m *meter) charge(function string, args []cty.Value) error {
+	work, times := stepWork, 1
 	for _, arg := range args {
 		work += weight(arg, m.left)
 	}
-	if factor != nil {
-		times := factor(args)
-		if times > 0 && work > m.left/times {
-			m.left = 0
-			return errWork
-		}
-		work *= max(times, 1)
+	switch function {
+	case "distinct", "join":
+		times = max(1, weight(args[0], maxWork))
+	case "replace":
+		times = max(1, weight(args[2], maxWork))
 	}
-	if !m.spend(work) {
+	if work > m.left/times {
+		m.left = 0
 		return errWork
 	}
+	m.left -= work * times
 	return nil
 }
 
@@ -145,7 +146,7 @@ func (m *meter) charge(args []cty.Value, factor func(args []cty.Value) int) erro
 // every argument. The functions of cty for lists and objects keep the marks of
 // the elements, but not always those of a key. See computes for which results
 // are marked as computed.
-func (m *meter) function(name string, f function.Function, factor func(args []cty.Value) int) function.Function {
+func (m *meter) function(name string, f function.Function) function.Function {
 	// f itself removes the marks that it cannot handle.
 	params, others := f.Params(), f.VarParam()
 	for i := range params {
@@ -157,7 +158,7 @@ func (m *meter) function(name string, f function.Function, factor func(args []ct
 	return function.New(&function.Spec{
 		Params: params, VarParam: others,
 		Type: func(args []cty.Value) (cty.Type, error) {
-			if err := m.charge(args, factor); err != nil {
+			if err := m.charge(name, args); err != nil {
 				return cty.DynamicPseudoType, err
 			}
 			return f.ReturnTypeForValues(args)
