@@ -62,13 +62,6 @@ var (
 	heredoc       = regexp.MustCompile(`<<-?([A-Za-z_][\w-]*)[ \t\r]*\n`)
 )
 
-// replace reports and overwrites work[start:end].
-func (l *line) replace(start, end int, c byte, summary, detail string) bool {
-	l.report(start, end, summary, detail)
-	l.fill(start, end, c)
-	return true
-}
-
 // repairMergeMark repairs the marks that git leaves at a conflict.
 func repairMergeMark(l *line, _ []int) bool {
 	return l.replace(l.start, l.end, ' ', "this is part of a merge conflict", "keep one of the two versions, and remove the markers")

@@ -82,6 +82,13 @@ func (r *repairer) fill(start, end int, c byte) {
 	r.text.repaired = append(r.text.repaired, r.text.span(r.chunk.start+start, r.chunk.start+end))
 }
 
+// replace reports and overwrites work[start:end].
+func (r *repairer) replace(start, end int, c byte, summary, detail string) bool {
+	r.report(start, end, summary, detail)
+	r.fill(start, end, c)
+	return true
+}
+
 // word returns the bounds in work of the characters around at that an unquoted
 // value has.
 func (l *line) word() (start, end int) {
@@ -348,12 +355,7 @@ func (r *repairer) reportStatement(start, end int, inside string) int {
 		return 0
 	}
 	first := string(r.work[from:to])
-	if v := foreignValue(first); v.summary != "" {
-		r.report(from+v.start, from+v.end, v.summary, v.detail)
-		r.fill(from+v.start, from+v.end, filler)
-		if v.colon > 0 {
-			r.work[from+v.colon] = '='
-		}
+	if r.reportValue(from, first) {
 		return 0
 	}
 	stop := to

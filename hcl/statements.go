@@ -14,14 +14,6 @@ type finding struct {
 	summary, detail string
 }
 
-// valueFinding is a finding about the value at start to end of a statement.
-type valueFinding struct {
-	finding
-	start, end int
-	// colon is where the statement has ":" instead of "="; 0 for nowhere.
-	colon int
-}
-
 var (
 	assigned = regexp.MustCompile(`^([A-Za-z_][\w-]*)[ \t]*([=:])[ \t]*(\S.*)$`)
 	quotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
@@ -32,16 +24,17 @@ var (
 	shellDefault = regexp.MustCompile(`\$\{[A-Za-z_.][\w.]*:?-[^}]*\}`)
 )
 
-// foreignValue recognizes an attribute whose value reads the environment, or is an
-// address, in a form that does not parse.
-func foreignValue(statement string) valueFinding {
+// reportValue reports, and overwrites, an attribute's value that reads the
+// environment, or is an address, in a form that does not parse. The attribute is
+// statement, which begins at work[from].
+func (r *repairer) reportValue(from int, statement string) bool {
 	m := assigned.FindStringSubmatchIndex(statement)
 	if m == nil {
-		return valueFinding{}
+		return false
 	}
-	value := statement[m[6]:m[7]]
+	value, valueAt := statement[m[6]:m[7]], from+m[6]
 	if form := upstreamForm(value); form != "" && pastedAddress.MatchString(value) {
-		return valueFinding{finding{"an address must be a string, or a port a number", "write " + form}, m[6], m[7], 0}
+		return r.replace(valueAt, from+m[7], filler, "an address must be a string, or a port a number", "write "+form)
 	}
 	bare := quotes.ReplaceAllStringFunc(value, func(s string) string { return strings.Repeat(" ", len(s)) })
 	if shellDefault.MatchString(value) {
@@ -49,7 +42,7 @@ func foreignValue(statement string) valueFinding {
 	}
 	at := otherVariable.FindStringIndex(bare)
 	if at == nil || !strings.ContainsAny(bare[at[0]:at[1]], "$%{.?|") {
-		return valueFinding{}
+		return false
 	}
 	const ends = " \t,[](){}"
 	start, end := strings.LastIndexAny(value[:at[0]], ends)+1, len(value)
@@ -58,13 +51,14 @@ func foreignValue(statement string) valueFinding {
 	}
 	expr := envExpression(strings.Trim(value[start:end], `"'`))
 	if expr == "" {
-		return valueFinding{}
+		return false
 	}
+	detail := "write " + expr
 	if statement[m[4]] == ':' {
-		detail := "write " + statement[m[2]:m[3]] + " = " + expr
-		return valueFinding{finding{environmentSummary, detail}, m[6] + start, m[6] + end, m[4]}
+		detail = "write " + statement[m[2]:m[3]] + " = " + expr
+		r.work[from+m[4]] = '='
 	}
-	return valueFinding{finding{environmentSummary, "write " + expr}, m[6] + start, m[6] + end, 0}
+	return r.replace(valueAt+start, valueAt+end, filler, environmentSummary, detail)
 }
 
 // foreignStatement is a statement that may be another tool's.
