@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -119,6 +120,11 @@ type preparation struct {
 	calls      []*hclsyntax.FunctionCallExpr
 }
 
+// readsEnv reports a call of env().
+func (p *preparation) readsEnv() bool {
+	return slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "env" })
+}
+
 func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 	if p := s.prepared[expr]; p != nil {
 		return p
@@ -223,10 +229,8 @@ func tooBig(v cty.Value) bool {
 // mayRead reports whether a message about an expression can contain a value of
 // the environment.
 func (s *scope) mayRead(p *preparation) bool {
-	for _, call := range p.calls {
-		if call.Name == "env" {
-			return true
-		}
+	if p.readsEnv() {
+		return true
 	}
 	for _, reference := range p.references {
 		for _, nodes := range []map[string]*node{s.locals, s.services} {

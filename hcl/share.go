@@ -89,10 +89,7 @@ func variableOf(attr *attribute) string {
 	if !is || call.Name != "env" || len(call.Args) != 1 || call.ExpandFinal || attr.text.isRepaired(attr.Expr.Range()) {
 		return ""
 	}
-	name, ok := literalText(call.Args[0])
-	if !ok {
-		return ""
-	}
+	name, _ := literalText(call.Args[0])
 	return name
 }
 
@@ -100,7 +97,7 @@ func variableOf(attr *attribute) string {
 // anything or read the environment.
 func (s *scope) isLiteral(expr hclsyntax.Expression) bool {
 	p := s.prepare(expr)
-	return len(p.references) == 0 && !slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "env" })
+	return len(p.references) == 0 && !p.readsEnv()
 }
 
 // decodePaths decodes paths that match like those of routes. public may be
