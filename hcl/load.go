@@ -154,7 +154,7 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 	}
 	var sources []source
 	for _, name := range file.Watch {
-		text, err := readFile(name)
+		text, err := Read(name)
 		if err != nil && name != path && errors.Is(err, fs.ErrNotExist) {
 			break // Proxyfile.local is optional
 		}
@@ -171,12 +171,9 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 }
 
 // Read returns the text of the file at the absolute path, for Format. It accepts
-// the same files as Load and does not parse them. The error is a *FileError.
-func Read(path string) ([]byte, error) { return readFile(path) }
-
-// readFile reads the file at the absolute path, which may have up to maxFileSize
-// bytes. The error is a *FileError.
-func readFile(path string) ([]byte, error) {
+// the same files as Load, of up to maxFileSize bytes, and does not parse them. The
+// error is a *FileError.
+func Read(path string) ([]byte, error) {
 	// Stat comes first, because opening a named pipe waits for a writer.
 	info, err := os.Stat(path)
 	if err != nil {
