@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -17,8 +18,8 @@ import (
 // Mask replaces values of the environment in texts that are shown. Nil replaces
 // nothing.
 type Mask struct {
-	pairs    []string // old and new in turn, the longest old first
-	replacer *strings.Replacer
+	shown    map[string]string // by the value that it replaces
+	replacer *strings.Replacer // tries the longest values first
 }
 
 const (
@@ -33,26 +34,22 @@ const (
 // NewMask returns one Mask that replaces what all of masks replace. Nil ones are
 // skipped.
 func NewMask(masks ...*Mask) *Mask {
-	byOld := map[string]string{}
+	all := map[string]string{}
 	for _, m := range masks {
-		if m == nil {
-			continue
-		}
-		for pair := range slices.Chunk(m.pairs, 2) {
-			byOld[pair[0]] = pair[1]
+		if m != nil {
+			maps.Copy(all, m.shown)
 		}
 	}
-	if len(byOld) == 0 {
+	if len(all) == 0 {
 		return nil
 	}
-	olds := sortedKeys(byOld)
+	olds := sortedKeys(all)
 	slices.SortStableFunc(olds, func(a, b string) int { return len(b) - len(a) })
-	m := &Mask{}
+	var pairs []string
 	for _, old := range olds {
-		m.pairs = append(m.pairs, old, byOld[old])
+		pairs = append(pairs, old, all[old])
 	}
-	m.replacer = strings.NewReplacer(m.pairs...)
-	return m
+	return &Mask{all, strings.NewReplacer(pairs...)}
 }
 
 // Text returns text with ${NAME} in place of the values.
@@ -169,11 +166,9 @@ func variables(env []string) string { return "${" + strings.Join(env, "}${") + "
 // isPublic reports variables that identify this user and machine. They are part
 // of every path that is shown, and not secret.
 func isPublic(name string) bool {
-	switch name {
-	case "HOME", "USERPROFILE", "USER", "USERNAME", "LOGNAME", "PWD", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME":
-		return true
-	}
-	return strings.HasPrefix(name, "XDG_")
+	return strings.HasPrefix(name, "XDG_") || slices.Contains([]string{
+		"HOME", "USERPROFILE", "USER", "USERNAME", "LOGNAME", "PWD", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME",
+	}, name)
 }
 
 // add has old replaced in every spelling in which it is shown.
@@ -195,14 +190,11 @@ func (s *secrets) add(old, shown string) {
 // mask returns the Mask of the file. It leaves out parts of host names: those
 // are written in the file, and people open them.
 func (s *secrets) mask(hosts []*Host) *Mask {
-	m := &Mask{}
-	for _, old := range sortedKeys(s.masked) {
-		if slices.ContainsFunc(hosts, func(h *Host) bool { return strings.Contains(h.Name.Value, strings.ToLower(old)) }) {
-			continue
-		}
-		m.pairs = append(m.pairs, old, s.masked[old])
-	}
-	return NewMask(m)
+	shown := maps.Clone(s.masked)
+	maps.DeleteFunc(shown, func(old, _ string) bool {
+		return slices.ContainsFunc(hosts, func(h *Host) bool { return strings.Contains(h.Name.Value, strings.ToLower(old)) })
+	})
+	return NewMask(&Mask{shown: shown})
 }
 
 // eachText calls f for the text of every part of v.
