@@ -179,9 +179,9 @@ func (s *sample) first() string {
 	return strings.TrimLeft(s.lines[0], " \t")
 }
 
-// firstLine returns the place of the first line.
-func (s *sample) firstLine(t *text) Range {
-	return t.span(s.firstAt, s.firstAt+len(s.first()))
+// errorAt returns an error about the first line.
+func (s *sample) errorAt(t *text, summary, detail string) Diagnostic {
+	return t.errorAt(s.firstAt, s.firstAt+len(s.first()), summary, detail)
 }
 
 // count returns how many lines match.
@@ -271,7 +271,6 @@ func (s *sample) isFlatTOML() bool {
 
 // folder is where a text is, for the advice.
 type folder struct {
-	path string
 	// has reports whether a file of that name exists; nil if that is unknown.
 	has func(name string) bool
 	// project is the default host name of the folder.
@@ -280,7 +279,7 @@ type folder struct {
 
 // newFolder returns the folder at path. exists may be nil.
 func newFolder(path string, exists func(path string) (exists, isDir bool)) folder {
-	f := folder{path: path, project: "shop" + suffix}
+	f := folder{project: "shop" + suffix}
 	if exists != nil && path != "" {
 		f.has = func(name string) bool {
 			found, _ := exists(filepath.Join(path, name))
@@ -320,9 +319,7 @@ func foreign(t *text, where folder) (Diagnostic, bool) {
 	}
 	for _, f := range formats() {
 		if f.matches(s) {
-			d := t.errorAt(0, 0, foreignSummary(f.is), f.advice(s, t.name, where))
-			d.Range = s.firstLine(t)
-			return d, true
+			return s.errorAt(t, foreignSummary(f.is), f.advice(s, t.name, where)), true
 		}
 	}
 	return Diagnostic{}, false
@@ -346,9 +343,7 @@ func unlikely(t *text, where folder, diags Diagnostics) (Diagnostic, bool) {
 	if stray < minStray || ownBlock.Match(t.src) || ownAttribute().Match(t.src) {
 		return Diagnostic{}, false
 	}
-	d := t.errorAt(0, 0, "this is not a Proxyfile", "write "+smallestFor(where)+"; "+yourPort)
-	d.Range = newSample(t.src).firstLine(t)
-	return d, true
+	return newSample(t.src).errorAt(t, "this is not a Proxyfile", "write "+smallestFor(where)+"; "+yourPort), true
 }
 
 // advice says what to do with a file of format f.
