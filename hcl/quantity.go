@@ -33,10 +33,7 @@ type measure struct{ number, unit, per string }
 var measureForm = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ%]*?)\s*(?:(?:/|(?i:per|p))\s*([A-Za-z]+))?\s*$`)
 
 func (m measure) String() string {
-	if m.per == "" {
-		return m.number + m.unit
-	}
-	return m.number + m.unit + "/" + m.per
+	return strings.TrimSuffix(m.number+m.unit+"/"+m.per, "/")
 }
 
 // measure returns v, a string, as text and parsed. The measure is zero if the text
@@ -130,14 +127,6 @@ func durationHint(m measure) string {
 	return suggest(m.number + unit)
 }
 
-// sizeUnits returns the units of sizes: powers of 1000 as in SI, and of 1024 with
-// an "i" (IEC 80000-13). Many people write "KB" for kB.
-func sizeUnits() map[string]int64 {
-	return map[string]int64{
-		"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
-	}
-}
-
 // size returns v as a number of bytes, at least 1.
 func (v value) size(what string) (size int64, ok bool) {
 	ofNumber := suggest(v.written()+"B") + " for bytes, or use kB, MB or MiB"
@@ -160,9 +149,12 @@ func (v value) bytes(what, kind, per, example, ofNumber string) (n int64, ok boo
 	if !ok {
 		return 0, false
 	}
-	unit, bits := sizeUnits()[m.unit], int64(1)
+	// Powers of 1000 as in SI, and of 1024 with an "i" (IEC 80000-13). Many people
+	// write "KB" for kB.
+	units := map[string]int64{"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+	unit, bits := units[m.unit], int64(1)
 	if base, is := strings.CutSuffix(m.unit, "bit"); is && per != "" {
-		unit, bits = sizeUnits()[base+"B"], 8
+		unit, bits = units[base+"B"], 8
 	}
 	if unit == 0 || text != (measure{m.number, m.unit, per}).String() {
 		v.errorf(bytesHint(m, per, example), "%q is not a valid %s", text, kind)
