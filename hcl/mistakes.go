@@ -194,27 +194,6 @@ func repairQuotes(l *line, _ []int) bool {
 	return false
 }
 
-// unquotedForm is the form of a value that must be a string, and its name.
-type unquotedForm struct {
-	pattern *regexp.Regexp
-	is      string
-}
-
-func unquotedForms() []unquotedForm {
-	return []unquotedForm{
-		{regexp.MustCompile(`^[0-9.]+(ns|us|µs|ms|s|sec|secs|m|min|h|d)([0-9].*)?$`), "a duration must be a string"},
-		{regexp.MustCompile(`(?i)^[0-9.]+[kmg]i?b$`), "a size must be a string"},
-		{regexp.MustCompile(`^[0-9.]+%$`), "a percentage must be a string"},
-		{regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`), "a URL must be a string"},
-		{regexp.MustCompile(`^unix:`), "the address of a socket must be a string"},
-		{regexp.MustCompile(`^[\w.-]+:[0-9]+$`), "an address must be a string"},
-		{regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`), "an address must be a string"},
-		{regexp.MustCompile(`^(\.{0,2}/|~/|~$|\.{1,2}$)`), "a path must be a string"},
-		{regexp.MustCompile(`^\*\.`), "a name must be a string"},
-		{regexp.MustCompile(`^[a-z][\w-]*(/[\w.-]+)+/?$`), "a path must be a string"},
-	}
-}
-
 // repairUnquoted repairs values without quotes: `30s`, `http://…`, `:3000`.
 func repairUnquoted(l *line, _ []int) bool {
 	start, end := l.word()
@@ -225,7 +204,21 @@ func repairUnquoted(l *line, _ []int) bool {
 	if digits, is := strings.CutPrefix(word, ":"); is && allDigits.MatchString(digits) {
 		return l.replace(start, end, filler, "a port is a number without a colon", "write "+digits)
 	}
-	for _, form := range unquotedForms() {
+	for _, form := range []struct {
+		pattern *regexp.Regexp
+		is      string
+	}{
+		{regexp.MustCompile(`^[0-9.]+(ns|us|µs|ms|s|sec|secs|m|min|h|d)([0-9].*)?$`), "a duration must be a string"},
+		{regexp.MustCompile(`(?i)^[0-9.]+[kmg]i?b$`), "a size must be a string"},
+		{regexp.MustCompile(`^[0-9.]+%$`), "a percentage must be a string"},
+		{regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`), "a URL must be a string"},
+		{regexp.MustCompile(`^unix:`), "the address of a socket must be a string"},
+		{regexp.MustCompile(`^[\w.-]+:[0-9]+$`), "an address must be a string"},
+		{regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`), "an address must be a string"},
+		{regexp.MustCompile(`^(\.{0,2}/|~/|~$|\.{1,2}$)`), "a path must be a string"},
+		{regexp.MustCompile(`^\*\.`), "a name must be a string"},
+		{regexp.MustCompile(`^[a-z][\w-]*(/[\w.-]+)+/?$`), "a path must be a string"},
+	} {
 		if form.pattern.MatchString(word) {
 			return l.replace(start, end, filler, form.is, suggest(word))
 		}
