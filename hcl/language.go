@@ -95,13 +95,11 @@ func Attributes() []string {
 // and sizes have the digits of other texts. The values of domain, hosts, name and
 // relay are addresses that people open. Upstreams and health hide their parts.
 func isShown(attribute string) bool {
-	switch attribute {
-	case "upstream", "fallback", "health",
+	return slices.Contains([]string{
+		"upstream", "fallback", "health",
 		"https", "http", "timeout", "hold", "expires", "max_body", "max_concurrent", "rate_limit", "cache", "simulate", "balance",
-		"domain", "hosts", "name", "relay":
-		return true
-	}
-	return false
+		"domain", "hosts", "name", "relay",
+	}, attribute)
 }
 
 // attributeExamples returns the attributes that take a plain value, each with one.
