@@ -16,14 +16,12 @@ import (
 type decoder struct {
 	*scope
 	language map[string]kind
-	// decoded are the service blocks that have been decoded.
-	decoded map[*block]*Service
 }
 
 // decode fills in file from its sources. Those after the first are merged over it.
 // The diagnostics are sorted and without duplicates.
 func decode(file *File, sources []source, env environment) Diagnostics {
-	d := &decoder{scope: newScope(file, env), language: kinds(), decoded: map[*block]*Service{}}
+	d := &decoder{scope: newScope(file, env), language: kinds()}
 	root := &block{body: d.read(sources[0])}
 	var over []*body
 	for _, src := range sources[1:] {
@@ -92,8 +90,10 @@ func (d *decoder) define(root *block, over []*body) {
 	}
 	for _, locals := range root.only("locals") {
 		for name, attr := range locals.attrs {
-			d.localAttrs[name] = attr
-			d.locals[name] = &node{title: "local." + name, at: attr.nameRange(), eval: func() cty.Value { return d.value(attr.Expr, attr.text) }}
+			d.locals[name] = &node{
+				title: "local." + name, at: attr.nameRange(), attr: attr,
+				eval: func() cty.Value { return d.value(attr.Expr, attr.text) },
+			}
 		}
 	}
 	services := root.only("service")
@@ -144,11 +144,6 @@ func (d *decoder) decodeRoot(root *block) {
 	if present {
 		if text, ok := f.str("domain"); ok {
 			d.file.Domain = f.place().hostName(text, false)
-		}
-	}
-	for _, b := range root.only("service") {
-		if service := d.decoded[b]; service != nil {
-			d.file.Services = append(d.file.Services, service)
 		}
 	}
 	for _, b := range root.only("host") {

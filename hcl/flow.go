@@ -215,8 +215,8 @@ func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 		return s.shownCall(e, t, depth)
 	case *hclsyntax.ScopeTraversalExpr:
 		if name, _, named := member(e.Traversal); named && len(e.Traversal) == 2 && e.Traversal.RootName() == "local" {
-			if attr := s.localAttrs[name]; attr != nil {
-				return s.shownAt(attr.Expr, attr.text, depth+1)
+			if local := s.locals[name]; local != nil {
+				return s.shownAt(local.attr.Expr, local.attr.text, depth+1)
 			}
 		}
 	}

@@ -32,10 +32,7 @@ type scope struct {
 	meter     *meter
 	callable  map[string]function.Function
 
-	locals map[string]*node
-	// localAttrs are the attributes of locals.
-	localAttrs map[string]*attribute
-	services   map[string]*node
+	locals, services map[string]*node
 	// path lists the values being evaluated, outermost first.
 	path []*node
 
@@ -49,7 +46,7 @@ func newScope(file *File, env environment) *scope {
 	s := &scope{
 		reporter: &reporter{reported: map[Severity]int{}, secrets: newSecrets(env.getenv)},
 		file:     file, env: env, meter: &meter{left: maxWork},
-		locals: map[string]*node{}, localAttrs: map[string]*attribute{}, services: map[string]*node{},
+		locals: map[string]*node{}, services: map[string]*node{},
 		prepared: map[hclsyntax.Expression]*preparation{}, flowed: map[Range]bool{},
 	}
 	s.callable = s.functions()
@@ -58,8 +55,9 @@ func newScope(file *File, env environment) *scope {
 
 // node is a local or a service.
 type node struct {
-	title string // local.NAME
-	at    Range  // where it is defined
+	title string     // local.NAME
+	at    Range      // where it is defined
+	attr  *attribute // of a local
 	eval  func() cty.Value
 
 	state nodeState
@@ -105,10 +103,8 @@ func (s *scope) demand(n *node, at Range) cty.Value {
 // cycle shows how n refers to itself.
 func (s *scope) cycle(n *node) string {
 	var steps []string
-	for _, step := range s.path {
-		if step == n || len(steps) > 0 {
-			steps = append(steps, step.title)
-		}
+	for _, step := range s.path[slices.Index(s.path, n):] {
+		steps = append(steps, step.title)
 	}
 	return strings.Join(append(steps, n.title), " -> ")
 }
@@ -236,10 +232,8 @@ func (s *scope) mayRead(p *preparation) bool {
 		for _, nodes := range []map[string]*node{s.locals, s.services} {
 			name, _, named := member(reference)
 			for other, n := range nodes {
-				if n.state == evaluated && (!named || name == other) {
-					if _, marks := n.value.UnmarkDeep(); len(marks) > 0 {
-						return true
-					}
+				if n.state == evaluated && (!named || name == other) && n.value.ContainsMarked() {
+					return true
 				}
 			}
 		}

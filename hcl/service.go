@@ -57,9 +57,10 @@ func (d *decoder) addService(b *block) {
 		d.decodeService(b)
 		return
 	}
+	service := &Service{}
+	d.file.Services = append(d.file.Services, service)
 	d.services[b.label] = &node{title: "service." + b.label, at: b.labelRange, eval: func() cty.Value {
-		service := d.decodeService(b)
-		d.decoded[b] = service
+		*service = *d.decodeService(b)
 		if service.Upstream == nil {
 			return cty.DynamicVal
 		}
