@@ -9,17 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/zclconf/go-cty/cty"
 )
-
-// decodeCompress decodes compress = true.
-func decodeCompress(f field) *bool {
-	if f.isOff() {
-		return new(bool)
-	}
-	return f.boolean()
-}
 
 // decodeMaxBody decodes max_body = "10MB"; "0" and null mean no limit.
 func decodeMaxBody(f field) *int64 {
@@ -55,18 +48,18 @@ func decodeRanges(f field) *Ranges {
 }
 
 // decodeCORS decodes cors = true, and a list of origins.
-func decodeCORS(v value) *CORS {
+func decodeCORS(f field) *CORS {
 	switch {
-	case v.is(cty.Bool):
-		return &CORS{Own: true, Range: v.at()}
-	case v.isList():
-		return decodeOrigins(v)
+	case f.is(cty.Bool):
+		return &CORS{Own: true, Range: f.at()}
+	case f.isList():
+		return decodeOrigins(f.value)
 	}
 	detail := `write true for the hosts of this Proxyfile, or ["https://app.example.com"]`
-	if v.is(cty.String) {
-		detail = "write [" + v.written() + "]"
+	if f.is(cty.String) {
+		detail = "write [" + f.written() + "]"
 	}
-	v.errorf(detail, "cors must be true, false or a list of origins")
+	f.errorf(detail, "cors must be true, false or a list of origins")
 	return nil
 }
 
@@ -159,20 +152,20 @@ var bcryptHash = regexp.MustCompile(`^\$2[aby]?\$([0-9]{2})\$[./A-Za-z0-9]{53}$`
 const hashCommand = "run devproxy hash-password and write what it prints"
 
 // decodeBasicAuth decodes basic_auth = { NAME = "bcrypt hash" }.
-func decodeBasicAuth(v value) *BasicAuth {
-	if !v.isObject() {
-		v.errorf(`write basic_auth = { NAME = "HASH" }; for the hash, `+hashCommand, "basic_auth must be an object of user names and hashes")
+func decodeBasicAuth(f field) *BasicAuth {
+	if !f.isObject() {
+		f.errorf(`write basic_auth = { NAME = "HASH" }; for the hash, `+hashCommand, "basic_auth must be an object of user names and hashes")
 		return nil
 	}
-	fields := v.fields()
+	fields := f.fields()
 	if len(fields) == 0 {
-		v.errorf("write null for no password", "basic_auth has no users")
+		f.errorf("write null for no password", "basic_auth has no users")
 		return nil
 	}
-	auth := &BasicAuth{Users: map[string]string{}, Range: v.at()}
-	for _, f := range fields {
-		if hash := f.hash(); f.isUserName() && hash != "" {
-			auth.Users[f.name] = hash
+	auth := &BasicAuth{Users: map[string]string{}}
+	for _, user := range fields {
+		if hash := user.hash(); user.isUserName() && hash != "" {
+			auth.Users[user.name] = hash
 		}
 	}
 	if len(auth.Users) < len(fields) {
@@ -186,7 +179,7 @@ func (f field) isUserName() bool {
 	return f.scope.at(f.nameAt).passes(
 		when(f.name == "", `write one like "ann"`, "the user name is empty"),
 		when(strings.Contains(f.name, ":"), suggest(strings.ReplaceAll(f.name, ":", "-")), `a user name can't contain ":"`),
-		when(strings.ContainsFunc(f.name, isControl), "remove it", "the user name contains a control character"),
+		when(strings.ContainsFunc(f.name, unicode.IsControl), "remove it", "the user name contains a control character"),
 		when(len(f.name) > maxUser, "", "a user name can have at most %d bytes", maxUser),
 	)
 }
@@ -219,19 +212,19 @@ func (f field) hash() string {
 }
 
 // decodeRateLimit decodes rate_limit = "10/s" or { rate, burst, by }.
-func decodeRateLimit(v value) *RateLimit {
-	limit := &RateLimit{By: RateByAddress, Range: v.at()}
-	before := len(v.scope.diags)
+func decodeRateLimit(f field) *RateLimit {
+	limit := &RateLimit{By: RateByAddress, Range: f.at()}
+	before := len(f.scope.diags)
 	switch {
-	case v.isObject():
-		decodeObject(v, "rate_limit", rateEntries(), limit)
-		if limit.Count == 0 && len(v.scope.diags) == before && v.IsWhollyKnown() {
-			v.errorf(`write rate_limit = { rate = "10/s" }`, "rate_limit has no rate")
+	case f.isObject():
+		decodeObject(f.value, "rate_limit", rateEntries(), limit)
+		if limit.Count == 0 && len(f.scope.diags) == before && f.IsWhollyKnown() {
+			f.errorf(`write rate_limit = { rate = "10/s" }`, "rate_limit has no rate")
 		}
 	default:
-		limit.Count, limit.Per = v.rate()
+		limit.Count, limit.Per = f.rate()
 	}
-	if limit.Count == 0 || limit.By == "" || len(v.scope.diags) > before {
+	if limit.Count == 0 || limit.By == "" || len(f.scope.diags) > before {
 		return nil
 	}
 	if limit.Burst == 0 {
@@ -246,9 +239,7 @@ func rateEntries() []entry[RateLimit] {
 	return []entry[RateLimit]{
 		{name: "rate", decode: func(f field, limit *RateLimit) { limit.Count, limit.Per = f.rate() }},
 		{name: "burst", decode: func(f field, limit *RateLimit) { limit.Burst = f.count("burst", maxRate) }},
-		{name: "by", decode: func(f field, limit *RateLimit) {
-			limit.By = RateKey(f.oneOf(words, meant, "by", "unknown by %q"))
-		}},
+		{name: "by", decode: func(f field, limit *RateLimit) { limit.By = RateKey(f.oneOf(words, meant)) }},
 	}
 }
 
@@ -261,20 +252,20 @@ const (
 )
 
 // decodeCache decodes cache = true or { size }.
-func decodeCache(v value) *Cache {
-	c := &Cache{Size: DefaultCacheSize, Range: v.at()}
+func decodeCache(f field) *Cache {
+	c := &Cache{Size: DefaultCacheSize, Range: f.at()}
 	switch {
-	case v.is(cty.Bool):
+	case f.is(cty.Bool):
 		return c
-	case !v.isObject():
+	case !f.isObject():
 		detail := "write true"
-		if v.is(cty.String) {
-			detail = "write { size = " + v.written() + " }"
+		if f.is(cty.String) {
+			detail = "write { size = " + f.written() + " }"
 		}
-		v.errorf(detail, "cache must be true, false or an object")
+		f.errorf(detail, "cache must be true, false or an object")
 		return nil
 	}
-	decodeObject(v, "cache", []entry[Cache]{{name: "size", decode: func(f field, c *Cache) { c.Size = cacheSize(f) }}}, c)
+	decodeObject(f.value, "cache", []entry[Cache]{{name: "size", decode: func(f field, c *Cache) { c.Size = cacheSize(f) }}}, c)
 	if c.Size == 0 {
 		return nil
 	}
@@ -295,18 +286,18 @@ func cacheSize(f field) int64 {
 const maxDelay = time.Hour
 
 // decodeSimulate decodes simulate = { delay, errors, bandwidth }.
-func decodeSimulate(v value) *Simulate {
+func decodeSimulate(f field) *Simulate {
 	const example = `write simulate = { delay = "300ms", errors = "5%" }`
 	switch {
-	case !v.isObject():
-		v.errorf(example, "simulate must be an object with delay, errors or bandwidth")
+	case !f.isObject():
+		f.errorf(example, "simulate must be an object with delay, errors or bandwidth")
 		return nil
-	case v.LengthInt() == 0:
-		v.errorf(example, "simulate is empty")
+	case f.LengthInt() == 0:
+		f.errorf(example, "simulate is empty")
 		return nil
 	}
-	s := &Simulate{Range: v.at()}
-	decodeObject(v, "simulate", []entry[Simulate]{
+	s := &Simulate{}
+	decodeObject(f.value, "simulate", []entry[Simulate]{
 		{name: "delay", decode: func(f field, s *Simulate) { s.Delay = simulatedDelay(f) }},
 		{name: "errors", decode: func(f field, s *Simulate) { s.Errors, _ = f.percent("errors") }},
 		{name: "bandwidth", decode: func(f field, s *Simulate) { s.Bandwidth = f.bandwidth() }},

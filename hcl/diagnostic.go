@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
@@ -252,7 +253,7 @@ func escape(text []byte) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&out, `\x%02x`, text[0])
-		case r != '\t' && isControl(r):
+		case r != '\t' && unicode.IsControl(r):
 			fmt.Fprintf(&out, `\x%02x`, r)
 		case isHidden(r):
 			fmt.Fprintf(&out, `\u%04x`, r)
@@ -264,12 +265,9 @@ func escape(text []byte) string {
 	return out.String()
 }
 
-func isControl(r rune) bool { return r < 0x20 || r >= 0x7F && r < 0xA0 }
-
 // isHidden reports invisible characters that change the visible text: those
 // that reorder text, so that one line reads like another (CVE-2021-42574), line
 // separators, and the byte order mark.
 func isHidden(r rune) bool {
-	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x200E || r == 0x200F || r == 0x061C ||
-		r == 0x2028 || r == 0x2029 || r == 0xFEFF
+	return unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 || r == 0xFEFF
 }

@@ -127,7 +127,6 @@ type Match struct {
 	Methods []string          // upper case; empty means any
 	Headers map[string]string // by canonical field name
 	Query   map[string]string // by parameter name
-	Range   Range
 	Flow    Flow
 }
 
@@ -198,7 +197,6 @@ type CORS struct {
 type BasicAuth struct {
 	Off   bool
 	Users map[string]string // bcrypt hashes by user name
-	Range Range
 }
 
 // Ranges is an allow or deny attribute. A single address is a range of one.
@@ -245,7 +243,6 @@ type Simulate struct {
 	Delay     time.Duration // before the first byte
 	Errors    float64       // the fraction of requests that fail, 0 to 1
 	Bandwidth int64         // of the response body, in bytes per second
-	Range     Range
 }
 
 // Upstream is the value of an upstream attribute.
@@ -345,7 +342,6 @@ type Health struct {
 	// Status is the status of a healthy member's response; 0 means any of 200
 	// to 399.
 	Status int
-	Range  Range
 	Flow   Flow // into Path, and into the other fields where they are computed
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // decodeText is Load without files.
@@ -83,7 +84,7 @@ func FuzzLoad(f *testing.F) {
 		if !bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Errorf("decoding twice gives different diagnostics:\n%s\n%s", &first, &second)
 		}
-		if i := bytes.IndexFunc(first.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && isControl(r) }); i >= 0 {
+		if i := bytes.IndexFunc(first.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) }); i >= 0 {
 			t.Errorf("a control character was written: %q", &first)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 var (
@@ -45,7 +46,7 @@ func (p place) path(text string) (clean string, ok bool) {
 		when(strings.Contains(text, "**"), stars, `a "*" in a path matches only within one segment`),
 		when(pathEscape.MatchString(text), "write the character itself: "+unescaped(text), "a path must be written without %% escapes"),
 		when(strings.Contains(text, `\`), suggest(strings.ReplaceAll(text, `\`, "/")), `a path can't contain "\"`),
-		when(strings.ContainsFunc(text, isControl), "remove it", "a path can't contain control characters"),
+		when(strings.ContainsFunc(text, unicode.IsControl), "remove it", "a path can't contain control characters"),
 		when(fixed != "/" && fixed+"/" == text, suggest(fixed)+`: it matches "`+fixed+`/" too; for "`+fixed+`/" alone, add exact = true`, `a path must not end with "/"`),
 		when(path.Clean(text) != text, suggest(fixed), `a path can't have an empty, "." or ".." segment`),
 	)

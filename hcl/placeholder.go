@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // placeholderNames returns what request_headers, response_headers and redirect
@@ -145,7 +146,7 @@ const restAdvice = "write {rest}: what follows the route's path"
 // checkTarget reports text that neither a path nor a URL can have, and
 // variables of other programs. A redirect has more placeholders than {rest}.
 func (p place) checkTarget(target string, redirect bool) bool {
-	if strings.ContainsFunc(target, isControl) || strings.Contains(target, " ") {
+	if strings.ContainsFunc(target, unicode.IsControl) || strings.Contains(target, " ") {
 		p.errorf("write %20 for a space", "a path can't contain spaces or control characters")
 		return false
 	}

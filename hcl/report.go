@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hbollon/go-edlib"
@@ -169,7 +170,7 @@ func Quote(text string) string {
 		case (r == '$' || r == '%') && strings.HasPrefix(text[i+1:], "{"):
 			out.WriteRune(r)
 			out.WriteRune(r)
-		case isControl(r) || r == utf8.RuneError:
+		case unicode.IsControl(r) || r == utf8.RuneError:
 			fmt.Fprintf(&out, `\u%04x`, r)
 		default:
 			out.WriteRune(r)

@@ -66,7 +66,7 @@ func decodeMatch(v value) *Match {
 		v.errorf(`write match = { methods = ["GET"] }`, "match must be an object with methods, headers or query")
 		return nil
 	}
-	match := &Match{Range: v.at(), Flow: v.flow()}
+	match := &Match{Flow: v.flow()}
 	decodeObject(v, "match", []entry[Match]{
 		{name: "methods", decode: func(f field, m *Match) { m.Methods = decodeMethods(f.value) }},
 		{name: "headers", decode: func(f field, m *Match) { m.Headers = decodeConditions(f, field.fieldName) }},

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"reflect"
@@ -91,11 +92,8 @@ func (d *decoder) decodeService(b *block) *Service {
 func decodeBalance(f field) Balance {
 	forms := []string{string(BalanceRoundRobin), string(BalanceLeastConn), string(BalanceCookie)}
 	const sticky = `write "cookie", which keeps a browser at its member`
-	word := f.oneOf(forms, map[string]string{"ip_hash": sticky, "sticky": sticky, "hash": sticky}, f.name, "unknown balance %q")
-	if word == "" {
-		return BalanceRoundRobin
-	}
-	return Balance(word)
+	word := f.oneOf(forms, map[string]string{"ip_hash": sticky, "sticky": sticky, "hash": sticky})
+	return cmp.Or(Balance(word), BalanceRoundRobin)
 }
 
 // findOwnFallback warns of a fallback to an address that has already failed.
@@ -170,7 +168,7 @@ func decodeHealth(v value) *Health {
 		v.errorf(fmt.Sprintf("write health = { path = %q }", path), "health must be an object")
 		return nil
 	}
-	h := &Health{Rise: defaultRise, Fall: defaultFall, Range: v.at()}
+	h := &Health{Rise: defaultRise, Fall: defaultFall}
 	before := len(v.scope.diags)
 	hasPath, timeout := false, v
 	decodeObject(v, "health", []entry[Health]{

@@ -18,29 +18,22 @@ func settingEntries() []entry[Settings] {
 		{name: "tls_skip_verify", decode: func(f field, s *Settings) { s.TLSSkipVerify = f.boolean() }},
 		{name: "forwarded_proto", decode: func(f field, s *Settings) { s.ForwardedProto = decodeForwardedProto(f) }},
 		{name: "cors", null: true, decode: func(f field, s *Settings) { s.CORS = unlessOff(f, &CORS{Off: true, Range: f.at()}, decodeCORS) }},
-		{name: "basic_auth", null: true, decode: func(f field, s *Settings) {
-			s.BasicAuth = unlessOff(f, &BasicAuth{Off: true, Range: f.at()}, decodeBasicAuth)
-		}},
+		{name: "basic_auth", null: true, decode: func(f field, s *Settings) { s.BasicAuth = unlessOff(f, &BasicAuth{Off: true}, decodeBasicAuth) }},
 		{name: "allow", null: true, decode: func(f field, s *Settings) { s.Allow = decodeRanges(f) }},
 		{name: "deny", null: true, decode: func(f field, s *Settings) { s.Deny = decodeRanges(f) }},
 		{name: "rate_limit", null: true, decode: func(f field, s *Settings) {
 			s.RateLimit = unlessOff(f, &RateLimit{Off: true, Range: f.at()}, decodeRateLimit)
 		}},
-		{name: "max_concurrent", null: true, decode: func(f field, s *Settings) { s.MaxConcurrent = decodeMaxConcurrent(f) }},
+		{name: "max_concurrent", null: true, decode: func(f field, s *Settings) { s.MaxConcurrent = unlessOff(f, new(int), decodeMaxConcurrent) }},
 		{name: "max_body", null: true, decode: func(f field, s *Settings) { s.MaxBody = decodeMaxBody(f) }},
-		{name: "compress", null: true, decode: func(f field, s *Settings) { s.Compress = decodeCompress(f) }},
+		{name: "compress", null: true, decode: func(f field, s *Settings) { s.Compress = unlessOff(f, new(bool), field.boolean) }},
 		{name: "cache", null: true, decode: func(f field, s *Settings) { s.Cache = unlessOff(f, &Cache{Off: true, Range: f.at()}, decodeCache) }},
-		{name: "simulate", null: true, decode: func(f field, s *Settings) {
-			s.Simulate = unlessOff(f, &Simulate{Off: true, Range: f.at()}, decodeSimulate)
-		}},
+		{name: "simulate", null: true, decode: func(f field, s *Settings) { s.Simulate = unlessOff(f, &Simulate{Off: true}, decodeSimulate) }},
 	}
 }
 
-// decodeMaxConcurrent decodes max_concurrent = 2; null and false mean no limit.
+// decodeMaxConcurrent decodes max_concurrent = 2.
 func decodeMaxConcurrent(f field) *int {
-	if f.isOff() {
-		return new(int)
-	}
 	if n := f.count(f.name, maxConcurrent); n > 0 {
 		return &n
 	}
@@ -51,29 +44,20 @@ func decodeMaxConcurrent(f field) *int {
 const maxConcurrent = 1_000_000
 
 // unlessOff decodes f, or returns off if f is false or null.
-func unlessOff[T any](f field, off *T, decode func(value) *T) *T {
+func unlessOff[T any](f field, off *T, decode func(field) *T) *T {
 	switch {
 	case f.isOff():
 		return off
 	case !f.IsKnown() && !f.inBrackets():
 		return nil
 	}
-	return decode(f.value)
+	return decode(f)
 }
 
 // decodeForwardedProto decodes forwarded_proto = "http"; "" for a mistake.
 func decodeForwardedProto(f field) ForwardedProto {
 	words := []string{string(ForwardedHTTPS), string(ForwardedHTTP)}
-	return ForwardedProto(f.oneOf(words, nil, f.name, "unknown forwarded_proto %q"))
-}
-
-// connectionFields are the header fields that only devproxy can set correctly,
-// because they are about one connection and not about the message (RFC 9110
-// section 7.6.1, RFC 9112 section 6).
-func connectionFields() []string {
-	return []string{
-		"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	}
+	return ForwardedProto(f.oneOf(words, nil))
 }
 
 // KeepHost is the value of Host in request_headers that forwards the client's.
@@ -90,6 +74,11 @@ func (f field) headers() (map[string]*string, map[string]Flow) {
 		f.errorf("write "+f.name+` = { X-Debug = "1" }`, "%s must be an object", f.name)
 		return nil, nil
 	}
+	// Only devproxy can set these correctly, because they are about one connection
+	// and not about the message (RFC 9110 section 7.6.1, RFC 9112 section 6).
+	connectionFields := []string{
+		"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	}
 	headers := map[string]*string{}
 	var flows map[string]Flow
 	first := map[string]Range{}
@@ -99,7 +88,7 @@ func (f field) headers() (map[string]*string, map[string]Flow) {
 			continue
 		}
 		at := f.scope.at(header.nameAt)
-		if slices.Contains(connectionFields(), name) {
+		if slices.Contains(connectionFields, name) {
 			at.errorf("remove it", "devproxy sets %s automatically", name)
 			continue
 		}

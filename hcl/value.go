@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -122,30 +123,29 @@ func (v value) scalar(what string) (text string, ok bool) {
 		return "", false
 	}
 	text = converted.AsString()
-	if what != "body" && strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && isControl(r) }) {
+	if what != "body" && strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
 		v.errorf("write it on one line", "%s contains a control character", what)
 		return "", false
 	}
 	return text, true
 }
 
-// oneOf returns v if it is one of words, else "". Diagnostics call it what, and
-// unknown is their summary for other words, with a verb for the word. meant has
-// advice for some of those.
-func (v value) oneOf(words []string, meant map[string]string, what, unknown string) string {
-	if !v.known() {
+// oneOf returns f if it is one of words, else "". meant has advice for some other
+// words.
+func (f field) oneOf(words []string, meant map[string]string) string {
+	if !f.known() {
 		return ""
 	}
 	choices := "write " + alternatives(strings.Split(quoteList(words), ", "))
-	if v.Type() != cty.String {
-		v.errorf(choices, "%s must be a string", what)
+	if f.Type() != cty.String {
+		f.errorf(choices, "%s must be a string", f.name)
 		return ""
 	}
-	text := v.AsString()
+	text := f.AsString()
 	if slices.Contains(words, text) {
 		return text
 	}
-	v.errorf(cmp.Or(meant[text], didYouMean(text, words, choices)), unknown, text)
+	f.errorf(cmp.Or(meant[text], didYouMean(text, words, choices)), "unknown "+f.name+" %q", text)
 	return ""
 }
 
