@@ -317,81 +317,70 @@ func computes(function string, args []cty.Value) bool {
 	return slices.ContainsFunc(choosers, func(i int) bool { return i < len(args) && hasVariables(args[i]) })
 }
 
-// guardOperands marks the results of operators, and objects whose names come from
-// the environment, as computed. Those of "&&", "||" and "!" only combine values
-// that are marked themselves.
-func guardOperands(expr hclsyntax.Expression) {
+// guard marks as computed the results of operators, and objects whose names come
+// from the environment, and makes the variables of an index flow into the selected
+// value.
+func guard(expr hclsyntax.Expression) {
 	visit(expr, func(node hclsyntax.Node) {
 		switch e := node.(type) {
 		case *hclsyntax.BinaryOpExpr:
-			if e.Op == hclsyntax.OpLogicalAnd || e.Op == hclsyntax.OpLogicalOr || isGuarded(e.LHS) {
-				return
+			// "&&" and "||", like "!", only combine values that are marked themselves.
+			if e.Op != hclsyntax.OpLogicalAnd && e.Op != hclsyntax.OpLogicalOr && !isGuarded(e.LHS) {
+				e.LHS, e.RHS = guardOperands(e.LHS, e.RHS, e.Op)
 			}
-			left := &leftOperand{wrapper: wrapper{e.LHS}}
-			e.LHS, e.RHS = left, rightOperand{wrapper{e.RHS}, left, e.Op}
+		case *hclsyntax.IndexExpr:
+			if !isGuarded(e.Collection) {
+				e.Collection, e.Key = guardIndex(e.Collection, e.Key)
+			}
 		case *hclsyntax.ForExpr:
 			// The order of the result, and which elements are grouped.
-			if e.KeyExpr != nil && !isGuarded(e.KeyExpr) {
-				e.KeyExpr = computedKey{wrapper{e.KeyExpr}}
+			if e.KeyExpr != nil {
+				e.KeyExpr = guardKey(e.KeyExpr)
 			}
 		case *hclsyntax.ObjectConsExpr:
 			for i, item := range e.Items {
-				if !isGuarded(item.KeyExpr) {
-					e.Items[i].KeyExpr = computedKey{wrapper{item.KeyExpr}}
-				}
+				e.Items[i].KeyExpr = guardKey(item.KeyExpr)
 			}
 		}
 	})
 }
 
 func isGuarded(expr hclsyntax.Expression) bool {
-	if m, is := expr.(metered); is {
-		expr = m.Expression
+	w, is := expr.(*wrapper)
+	return is && (w.guards || isGuarded(w.Expression))
+}
+
+// guardKey marks as computed the name of an element, by which it is found and
+// ordered.
+func guardKey(key hclsyntax.Expression) hclsyntax.Expression {
+	if isGuarded(key) {
+		return key
 	}
-	switch expr.(type) {
-	case *leftOperand, computedKey:
-		return true
-	}
-	return false
+	return &wrapper{key, true, func(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+		value, diags := key.Value(ctx)
+		return computed(value), diags
+	}}
 }
 
-// computedKey is the name of an element, by which it is found and ordered.
-type computedKey struct{ wrapper }
-
-// Value returns the name, marked as computed.
-func (e computedKey) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	value, diags := e.Expression.Value(ctx)
-	return computed(value), diags
-}
-
-// leftOperand keeps its value for rightOperand, which is evaluated later and marks
-// the result for both.
-type leftOperand struct {
-	wrapper
-	value cty.Value
-}
-
-func (e *leftOperand) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	value, diags := e.Expression.Value(ctx)
-	e.value = value
-	return value, diags
-}
-
-type rightOperand struct {
-	wrapper
-	left *leftOperand
-	op   *hclsyntax.Operation
-}
-
-// Value returns the operand, marked as computed if the result is: the result has
-// the marks of both operands.
-func (e rightOperand) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	left := e.left.value // an operand can contain the same local, and so this operator
-	value, diags := e.Expression.Value(ctx)
-	if left == cty.NilVal || !hasVariables(left) && !hasVariables(value) || keepsAll(e.op, left) || keepsAll(e.op, value) {
+// guardOperands marks the right operand as computed if the result is: the result
+// has the marks of both operands. The left one is evaluated first, and its value is
+// held until then.
+func guardOperands(lhs, rhs hclsyntax.Expression, op *hclsyntax.Operation) (left, right hclsyntax.Expression) {
+	var held cty.Value
+	left = &wrapper{lhs, true, func(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+		value, diags := lhs.Value(ctx)
+		held = value
 		return value, diags
-	}
-	return value.Mark(computedMark{}), diags
+	}}
+	right = &wrapper{rhs, true, func(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+		left := held // an operand can contain the same local, and so this operator
+		value, diags := rhs.Value(ctx)
+		if left == cty.NilVal || !hasVariables(left) && !hasVariables(value) || keepsAll(op, left) || keepsAll(op, value) {
+			return value, diags
+		}
+		return value.Mark(computedMark{}), diags
+	}}
+	return left, right
 }
 
 // maxAdded bounds the constants that may be added to a variable: any port.
@@ -415,57 +404,35 @@ func keepsAll(op *hclsyntax.Operation, constant cty.Value) bool {
 	return false
 }
 
-// guardIndices makes the variables of an index flow into the selected value.
-// HCL returns the attribute of an object without them, and a table of letters
-// could spell out a value.
-func guardIndices(expr hclsyntax.Expression) {
-	visit(expr, func(node hclsyntax.Node) {
-		index, is := node.(*hclsyntax.IndexExpr)
-		if !is {
-			return
-		}
-		if _, done := index.Collection.(indexed); !done {
-			key := &indexKey{wrapper: wrapper{index.Key}}
-			index.Collection, index.Key = indexed{wrapper{index.Collection}, key}, key
-		}
-	})
-}
-
-// indexed is the collection of an index expression. The variables of the key flow
-// into its value.
-type indexed struct {
-	wrapper
-	key *indexKey
-}
-
-// Value returns the collection, marked with the variables of the key.
-func (e indexed) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	collection, diags := e.Expression.Value(ctx)
-	if diags.HasErrors() {
-		return collection, diags
+// guardIndex marks a collection with the variables of the key. HCL returns the
+// attribute of an object without them, and a table of letters could spell out a
+// value.
+//
+// The key is evaluated with the collection, and its value held until HCL needs it.
+// It is not evaluated twice: nested keys would take exponential time.
+func guardIndex(collection, key hclsyntax.Expression) (guardedCollection, guardedKey hclsyntax.Expression) {
+	type result struct {
+		cty.Value
+		diags hcl.Diagnostics
 	}
-	e.key.value, e.key.diags = e.key.Expression.Value(ctx)
-	e.key.held = true
-	_, marks := computed(e.key.value).UnmarkDeep()
-	return collection.WithMarks(marks), diags
-}
-
-// indexKey is the key of an index expression. Its value is held from the evaluation
-// of the collection to that of the index. It is not evaluated twice: nested keys
-// would take exponential time.
-type indexKey struct {
-	wrapper
-	value cty.Value
-	diags hcl.Diagnostics
-	held  bool
-}
-
-// Value returns the held value.
-func (e *indexKey) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if !e.held {
-		return e.Expression.Value(ctx)
-	}
-	value, diags := e.value, e.diags
-	*e = indexKey{wrapper: e.wrapper}
-	return value, diags
+	var held *result
+	guardedCollection = &wrapper{collection, true, func(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+		value, diags := collection.Value(ctx)
+		if diags.HasErrors() {
+			return value, diags
+		}
+		index, indexDiags := key.Value(ctx)
+		held = &result{index, indexDiags}
+		_, marks := computed(index).UnmarkDeep()
+		return value.WithMarks(marks), diags
+	}}
+	guardedKey = &wrapper{key, true, func(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+		if held == nil {
+			return key.Value(ctx)
+		}
+		index := held
+		held = nil
+		return index.Value, index.diags
+	}}
+	return guardedCollection, guardedKey
 }

@@ -56,18 +56,23 @@ func weight(v cty.Value, limit int) int {
 
 // wrapper is an expression with something added to its evaluation. It embeds
 // Expression because only hclsyntax can implement some methods of the interface.
-type wrapper struct{ hclsyntax.Expression }
+type wrapper struct {
+	hclsyntax.Expression
+	guards bool // it marks values; otherwise it meters their cost
+	value  func(*hcl.EvalContext) (cty.Value, hcl.Diagnostics)
+}
 
-func (w wrapper) unwrap() hclsyntax.Expression { return w.Expression }
+// Value evaluates the expression with what was added.
+func (w *wrapper) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) { return w.value(ctx) }
 
 // unwrapped returns expr without what meters and guards add.
 func unwrapped(expr hclsyntax.Expression) hclsyntax.Expression {
 	for {
-		w, is := expr.(interface{ unwrap() hclsyntax.Expression })
+		w, is := expr.(*wrapper)
 		if !is {
 			return expr
 		}
-		expr = w.unwrap()
+		expr = w.Expression
 	}
 }
 
@@ -82,40 +87,36 @@ func visit(expr hclsyntax.Node, f func(hclsyntax.Node)) {
 	})
 }
 
-// metered is an expression whose every evaluation costs.
-type metered struct {
-	wrapper
-	meter *meter
-}
-
-func (e metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if !e.meter.spend(stepWork) {
-		return cty.DynamicVal, nil
+// metered returns expr so that every evaluation of it costs.
+func (m *meter) metered(expr hclsyntax.Expression) hclsyntax.Expression {
+	if w, is := expr.(*wrapper); is && !w.guards {
+		return expr
 	}
-	value, diags := e.Expression.Value(ctx)
-	if !e.meter.spend(weight(value, e.meter.left)) {
-		return cty.DynamicVal, diags
+	if _, is := expr.(*hclsyntax.LiteralValueExpr); is || expr == nil {
+		return expr
 	}
-	return value, diags
+	return &wrapper{expr, false, func(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+		if !m.spend(stepWork) {
+			return cty.DynamicVal, nil
+		}
+		value, diags := expr.Value(ctx)
+		if !m.spend(weight(value, m.left)) {
+			return cty.DynamicVal, diags
+		}
+		return value, diags
+	}}
 }
 
 // install adds the meter to the parts of expr that are evaluated repeatedly or
 // copied: the bodies of for, and the parts of templates.
 func (m *meter) install(expr hclsyntax.Expression) {
-	wrap := func(e hclsyntax.Expression) hclsyntax.Expression {
-		switch e.(type) {
-		case nil, *hclsyntax.LiteralValueExpr, metered:
-			return e
-		}
-		return metered{wrapper{e}, m}
-	}
 	visit(expr, func(node hclsyntax.Node) {
 		switch e := node.(type) {
 		case *hclsyntax.ForExpr:
-			e.KeyExpr, e.ValExpr, e.CondExpr = wrap(e.KeyExpr), wrap(e.ValExpr), wrap(e.CondExpr)
+			e.KeyExpr, e.ValExpr, e.CondExpr = m.metered(e.KeyExpr), m.metered(e.ValExpr), m.metered(e.CondExpr)
 		case *hclsyntax.TemplateExpr:
 			for i, part := range e.Parts {
-				e.Parts[i] = wrap(part)
+				e.Parts[i] = m.metered(part)
 			}
 		}
 	})

@@ -134,8 +134,7 @@ func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 	for _, part := range partsOf(expr) {
 		s.prepare(part)
 	}
-	guardIndices(expr)
-	guardOperands(expr)
+	guard(expr)
 	s.meter.install(expr)
 	s.prepared[expr] = p
 	return p
