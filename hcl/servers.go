@@ -75,26 +75,10 @@ func lineOf(text string) string {
 	return line
 }
 
-// prefixStack holds the path prefixes of the blocks around a directive, the innermost
-// last.
-type prefixStack []blockPrefix
-
+// blockPrefix is the path prefix of the directives in a block.
 type blockPrefix struct {
-	depth int
 	path  string // "" is unknown
 	strip bool
-}
-
-// at returns the innermost prefix around a directive at that depth, and removes
-// those that ended before it.
-func (p *prefixStack) at(depth int) blockPrefix {
-	for len(*p) > 0 && (*p)[len(*p)-1].depth >= depth {
-		*p = (*p)[:len(*p)-1]
-	}
-	if len(*p) == 0 {
-		return blockPrefix{path: "/"}
-	}
-	return (*p)[len(*p)-1]
 }
 
 // caddyDirectives returns the directives of a Caddyfile.
@@ -117,9 +101,11 @@ func isCaddyAddress(text string) bool {
 func convertCaddy(text string) *conversion {
 	c := &conversion{}
 	var h *convertedHost
-	var around prefixStack
+	prefixes := []blockPrefix{{path: "/"}} // by depth
 	for i, d := range directives(text, false) {
-		switch prefix := around.at(d.depth); {
+		prefix := prefixes[d.depth]
+		prefixes = append(prefixes[:d.depth+1], prefix) // of the block that d opens
+		switch {
 		case d.depth == 0 && d.opens && d.name == "":
 			h, c.partial = nil, c.partial || i > 0 // global options
 		case d.depth == 0 && (strings.HasPrefix(d.name, "(") || d.name == "import"):
@@ -133,9 +119,7 @@ func convertCaddy(text string) *conversion {
 			if h == nil {
 				h = c.addHost("")
 			}
-			if inner := c.addCaddy(h, d, prefix); d.opens {
-				around = append(around, inner)
-			}
+			prefixes[d.depth+1] = c.addCaddy(h, d, prefix)
 		}
 	}
 	return c
@@ -143,7 +127,6 @@ func convertCaddy(text string) *conversion {
 
 // addCaddy adds a directive of the site h. It returns the prefix of its block.
 func (c *conversion) addCaddy(h *convertedHost, d directive, prefix blockPrefix) blockPrefix {
-	prefix.depth = d.depth
 	args := d.args
 	if len(args) > 0 {
 		switch first := args[0]; {
@@ -195,10 +178,11 @@ func convertNginx(text string) *conversion {
 	all := directives(text, true)
 	groups := nginxUpstreams(all)
 	var h *convertedHost
-	var around prefixStack
-	inGroup := -1 // the depth of the upstream block around the directive
+	prefixes := []string{"/"} // by depth
+	inGroup := -1             // the depth of the upstream block around the directive
 	for _, d := range all {
-		prefix := around.at(d.depth)
+		prefix := prefixes[d.depth]
+		prefixes = append(prefixes[:d.depth+1], prefix) // of the block that d opens
 		if d.name == "" || inGroup >= 0 && d.depth > inGroup {
 			continue
 		}
@@ -218,9 +202,9 @@ func convertNginx(text string) *conversion {
 		case d.name == "location" && d.opens && len(d.args) > 0:
 			at := nginxLocation(d.args)
 			c.partial = c.partial || at == "" || d.args[0] == "="
-			around = append(around, blockPrefix{depth: d.depth, path: at})
+			prefixes[d.depth+1] = at
 		case d.name == "proxy_pass" && len(d.args) == 1:
-			c.partial = !h.addProxyPass(prefix.path, d.args[0], groups) || c.partial
+			c.partial = !h.addProxyPass(prefix, d.args[0], groups) || c.partial
 		default:
 			c.partial = c.partial || !ignoredNginx.MatchString(d.name)
 		}
