@@ -332,17 +332,11 @@ func decodeBlock[T any](s *scope, b *block, entries []entry[T], into *T) {
 func decodeObject[T any](v value, what string, entries []entry[T], into *T) {
 	names := entryNames(entries)
 	for _, f := range v.fields() {
-		known := false
-		for _, e := range entries {
-			if e.name == f.name {
-				known = true
-				if !f.IsNull() {
-					e.decode(f, into)
-				}
-			}
-		}
-		if !known {
+		switch i := slices.Index(names, f.name); {
+		case i < 0:
 			v.scope.at(f.nameAt).errorf(didYouMean(f.name, names, "known here: "+alternatives(names)), "unknown field %q in %s", f.name, what)
+		case !f.IsNull():
+			entries[i].decode(f, into)
 		}
 	}
 }
