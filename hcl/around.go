@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -227,9 +228,7 @@ func decodeRateLimit(f field) *RateLimit {
 	if limit.Count == 0 || limit.By == "" || len(f.scope.diags) > before {
 		return nil
 	}
-	if limit.Burst == 0 {
-		limit.Burst = limit.Count
-	}
+	limit.Burst = cmp.Or(limit.Burst, limit.Count)
 	return limit
 }
 

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -149,9 +150,7 @@ func (d *decoder) decodeRoot(root *block) {
 	for _, b := range root.only("host") {
 		d.file.Hosts = append(d.file.Hosts, d.decodeHost(b))
 	}
-	if d.file.Domain == "" {
-		d.file.Domain = commonParent(d.file.Hosts)
-	}
+	d.file.Domain = cmp.Or(d.file.Domain, commonParent(d.file.Hosts))
 	for _, b := range root.only("share") {
 		d.decodeShare(b)
 	}

@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"bytes"
+	"cmp"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -354,13 +355,7 @@ func (f format) advice(s *sample, name string, where folder) string {
 			return c.advice()
 		}
 	}
-	switch {
-	case rename != "":
-		return rename
-	case f.hint != "":
-		return f.hint
-	}
-	return "write " + smallestFor(where) + "; " + yourPort
+	return cmp.Or(rename, f.hint, "write "+smallestFor(where)+"; "+yourPort)
 }
 
 // renaming says how init can read a file of format f; "" if it can't.

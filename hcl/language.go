@@ -1,6 +1,9 @@
 package hcl
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // kind lists the possible contents of a block.
 type kind struct {
@@ -115,14 +118,7 @@ func attributeExamples() map[string]string {
 
 // exampleLabel returns a label for a block of that kind.
 func exampleLabel(kind string) string {
-	switch kind {
-	case "host":
-		return "shop.localhost"
-	case "route":
-		return "/api"
-	default:
-		return "web"
-	}
+	return cmp.Or(map[string]string{"host": "shop.localhost", "route": "/api"}[kind], "web")
 }
 
 // otherWords returns what blocks and attributes are called in other tools.

@@ -100,11 +100,8 @@ func Find(dir string) (string, error) {
 		for _, name := range fileNames() {
 			path := filepath.Join(at, name)
 			info, err := os.Stat(path)
-			if err == nil && (at == dir || !info.IsDir()) {
-				return path, nil
-			}
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				// It exists and can't be read. Load says why.
+			// One that exists and can't be read counts too: Load says why.
+			if err == nil && (at == dir || !info.IsDir()) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return path, nil
 			}
 		}

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"regexp"
@@ -130,10 +131,7 @@ func withoutExpressions(text string) string {
 
 // placeholderAdvice returns which placeholder was probably meant, and which exist.
 func placeholderAdvice(name string) string {
-	near := otherPlaceholders()[strings.ToLower(name)]
-	if near == "" {
-		near = nearest(name, placeholderNames())
-	}
+	near := cmp.Or(otherPlaceholders()[strings.ToLower(name)], nearest(name, placeholderNames()))
 	all := fmt.Sprintf("known are {%s}", strings.Join(placeholderNames(), "}, {"))
 	if near != "" {
 		return fmt.Sprintf("did you mean {%s}? %s", near, all)

@@ -132,19 +132,17 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 	root := reference.RootName()
 	at := s.at(t.rangeOf(reference.SourceRange()))
 	unknown := func(detail string) { at.errorf(detail, "unknown name %q", root) }
+	meant := map[string]string{
+		"path": restAdvice, "rest": restAdvice, "uri": restAdvice, "1": restAdvice, "port": "write service.NAME.port",
+		"yes": "write true", "on": "write true", "no": "write false", "off": "write false",
+	}[root]
 	switch {
 	case root == "tcp" || root == "udp":
 		at.errorf("it will be a stable local port", "%q is not built yet", root)
-	case root == "path" || root == "rest" || root == "uri" || root == "1":
-		unknown("write {rest}: what follows the route's path")
+	case meant != "":
+		unknown(meant)
 	case strings.EqualFold(root, "localhost"):
 		at.errorf("write 3000; 3000 is the port of your server", "an address must be a string, or a port a number")
-	case root == "port":
-		unknown("write service.NAME.port")
-	case root == "yes" || root == "on":
-		at.errorf("write true", "unknown name %q", root)
-	case root == "no" || root == "off":
-		at.errorf("write false", "unknown name %q", root)
 	case s.services[root] != nil:
 		unknown("write service." + root)
 	case s.locals[root] != nil:

@@ -114,10 +114,7 @@ func serviceValue(service *Service) cty.Value {
 	object := map[string]cty.Value{serviceKey: cty.CapsuleVal(serviceType, service)}
 	if members := service.Upstream.Members; len(members) == 1 && members[0].Port != 0 {
 		m := members[0]
-		host, scheme := m.Host, m.Scheme
-		if host == "" {
-			host = "127.0.0.1"
-		}
+		host, scheme := cmp.Or(m.Host, "127.0.0.1"), m.Scheme
 		if scheme == SchemeH2C {
 			scheme = SchemeHTTP
 		}
@@ -194,12 +191,8 @@ func decodeHealth(v value) *Health {
 	if len(v.scope.diags) > before || h.Path == "" {
 		return nil
 	}
-	if h.Interval == 0 {
-		h.Interval = max(defaultInterval, h.Timeout)
-	}
-	if h.Timeout == 0 {
-		h.Timeout = min(defaultProbe, h.Interval)
-	}
+	h.Interval = cmp.Or(h.Interval, max(defaultInterval, h.Timeout))
+	h.Timeout = cmp.Or(h.Timeout, min(defaultProbe, h.Interval))
 	if h.Timeout > h.Interval {
 		timeout.errorf(suggest(h.Interval.String())+", or a longer interval", "the timeout is longer than the interval of %s", h.Interval)
 		return nil
