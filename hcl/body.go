@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -130,31 +131,23 @@ func (r *reader) body(syntax *hclsyntax.Body, k kind, title string) *body {
 }
 
 func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Body, k kind, title string) {
-	name := attr.Name
-	if later, known := k.later[name]; known {
-		r.errorf(attr.NameRange, later, "%q is not built yet", name)
-		return
-	}
+	name, at := attr.Name, attr.NameRange
+	later, isPlanned := k.later[name]
 	_, isBlock := r.language[name]
-	if isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0) {
-		r.errorf(attr.NameRange, r.blockForm(attr, body, k), "%q is a block, not an attribute", name)
-		return
+	switch {
+	case isPlanned:
+		r.errorf(at, later, "%q is not built yet", name)
+	case isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0):
+		r.errorf(at, r.blockForm(attr, body, k), "%q is a block, not an attribute", name)
+	case k.label == "" && body.Attributes["host"] != nil && (slices.Contains(settings(), name) || isPortKey(name)):
+		// It is part of the block that is advised instead of the host attribute.
+	case slices.Contains(includes(), name):
+		r.errorf(at, includeDetail, includeSummary)
+	case isBuiltIn(name) || slices.Contains([]string{"websocket", "websockets", "ws", "changeOrigin", "change_origin", "secure", "ssl", "h2"}, name):
+		r.errorf(at, builtIn, "unknown attribute %q in %s", name, title)
+	default:
+		r.errorf(at, cmp.Or(r.otherForm(attr, k), r.suggest(name, k)), "unknown attribute %q in %s", name, title)
 	}
-	if host := body.Attributes["host"]; k.label == "" && host != nil && (slices.Contains(settings(), name) || isPortKey(name)) {
-		return // it is part of the block that is advised instead of the host attribute
-	}
-	if slices.Contains(includes(), name) {
-		r.errorf(attr.NameRange, includeDetail, includeSummary)
-		return
-	}
-	detail := r.suggest(name, k)
-	if form := r.otherForm(attr, k); form != "" {
-		detail = "write " + form
-	}
-	if isBuiltIn(name) || slices.Contains([]string{"websocket", "websockets", "ws", "changeOrigin", "change_origin", "secure", "ssl", "h2"}, name) {
-		detail = builtIn
-	}
-	r.errorf(attr.NameRange, detail, "unknown attribute %q in %s", name, title)
 }
 
 // block reads a block inside a body of kind outer. It returns nil if the block
@@ -168,7 +161,7 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 	}
 	switch {
 	case !known && isAttribute:
-		return unusable("write "+r.attributeForm(syntax), "%q is an attribute, not a block", syntax.Type)
+		return unusable(r.attributeForm(syntax), "%q is an attribute, not a block", syntax.Type)
 	case !known && outer.free:
 		return unusable(fmt.Sprintf("write %s = {", syntax.Type), "%s has values, not blocks", title)
 	case slices.Contains(includes(), syntax.Type):
@@ -178,13 +171,10 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 		if isBuiltIn(syntax.Type) {
 			detail = builtIn
 		}
-		if form := r.otherBlock(syntax, outer); form != "" {
-			detail = "write " + form
-		}
-		return unusable(detail, "unknown block %q in %s", syntax.Type, title)
+		return unusable(cmp.Or(r.otherBlock(syntax, outer), detail), "unknown block %q in %s", syntax.Type, title)
 	case !slices.Contains(outer.blocks, syntax.Type) && isAttribute:
 		// share is a block of the file and an attribute of a host.
-		return unusable("write "+r.attributeForm(syntax), "%q is an attribute in %s, not a block", syntax.Type, title)
+		return unusable(r.attributeForm(syntax), "%q is an attribute in %s, not a block", syntax.Type, title)
 	case !slices.Contains(outer.blocks, syntax.Type):
 		detail := "put it at the top level of the file"
 		if syntax.Type == "route" {

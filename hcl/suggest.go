@@ -43,14 +43,14 @@ func (r *reader) literal(attr *hclsyntax.Attribute) string {
 	return ""
 }
 
-// otherForm returns what to write for an attribute of another tool, or "" if that
-// is unknown.
+// otherForm returns the advice for an attribute of another tool, or "" if it is not
+// known.
 func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 	value := r.literal(attr)
 	if block := strings.TrimSuffix(attr.Name, "s"); block != attr.Name && r.language[block].label != "" && value == "" {
 		singular := *attr
 		singular.Name = block
-		return strings.TrimPrefix(r.blockForm(&singular, &hclsyntax.Body{}, k), "write ")
+		return r.blockForm(&singular, &hclsyntax.Body{}, k)
 	}
 	if value == "" {
 		return ""
@@ -59,17 +59,17 @@ func (r *reader) otherForm(attr *hclsyntax.Attribute, k kind) string {
 	upstream, name := upstreamForm(value), convertName(value)
 	switch other := otherWords()[attr.Name]; {
 	case upstream != "" && other == "upstream" && has("upstream"):
-		return "upstream = " + upstream
+		return "write upstream = " + upstream
 	case upstream != "" && (other == "upstream" || attr.Name == "upstream") && has("host"):
-		return `host "shop.localhost" { upstream = ` + upstream + " }"
+		return `write host "shop.localhost" { upstream = ` + upstream + " }"
 	case other == "route" && strings.HasPrefix(value, "/") && has("route"):
-		return "route " + Quote(value) + " {"
+		return "write route " + Quote(value) + " {"
 	case other == "route" && k.label == "path":
-		return "route " + Quote(value) + ` { as the block's first line`
+		return "write route " + Quote(value) + ` { as the block's first line`
 	case other == "files" && has("files"):
-		return "files = " + Quote(value)
+		return "write files = " + Quote(value)
 	case other == "aliases" && has("aliases") && name != "":
-		return "aliases = [" + Quote(name) + "]"
+		return "write aliases = [" + Quote(name) + "]"
 	}
 	return ""
 }
@@ -139,12 +139,9 @@ func (r *reader) labelInside(attr *hclsyntax.Attribute, label string) string {
 	return label
 }
 
-// attributeForm returns what to write for a block that should be an attribute.
+// attributeForm returns the advice for a block that should be an attribute.
 func (r *reader) attributeForm(syntax *hclsyntax.Block) string {
-	form := attributeExamples()[syntax.Type]
-	if form == "" {
-		return syntax.Type + " = {"
-	}
+	form := cmp.Or(attributeExamples()[syntax.Type], syntax.Type+" = {")
 	if syntax.Type == "upstream" || syntax.Type == "fallback" {
 		for _, name := range sortedKeys(syntax.Body.Attributes) {
 			if found := upstreamForm(r.literal(syntax.Body.Attributes[name])); found != "" && (isPortKey(name) || name == "servers") {
@@ -152,11 +149,11 @@ func (r *reader) attributeForm(syntax *hclsyntax.Block) string {
 			}
 		}
 	}
-	return form
+	return "write " + form
 }
 
-// otherBlock returns what to write for a block of another tool, or for one in the
-// plural. It returns "" if that is unknown.
+// otherBlock returns the advice for a block of another tool, or for one in the
+// plural. It returns "" if it is not known.
 func (r *reader) otherBlock(syntax *hclsyntax.Block, outer kind) string {
 	meant := otherWords()[syntax.Type]
 	if singular := strings.TrimSuffix(syntax.Type, "s"); singular != syntax.Type && r.language[singular].label != "" {
@@ -171,22 +168,22 @@ func (r *reader) otherBlock(syntax *hclsyntax.Block, outer kind) string {
 	}
 	switch {
 	case meant == "route" && strings.HasPrefix(label, "/"):
-		form := "route " + Quote(pathPrefix(label)) + " {"
+		form := "write route " + Quote(pathPrefix(label)) + " {"
 		if !slices.Contains(outer.blocks, "route") {
 			form += " in a host"
 		}
 		return form
 	case meant == "upstream" && slices.Contains(outer.words(), "upstream"):
-		return "upstream = " + cmp.Or(upstreamForm(label), "3000")
+		return "write upstream = " + cmp.Or(upstreamForm(label), "3000")
 	case slices.Contains(outer.words(), meant):
 		return r.attributeForm(&hclsyntax.Block{Type: meant, Body: syntax.Body})
 	case meant == "route" && label == "" && slices.Contains(outer.blocks, "route"):
-		return `route "/api" {`
+		return `write route "/api" {`
 	case (meant == "host" || meant == "service") && slices.Contains(outer.blocks, meant):
 		if meant == "host" {
 			label = convertName(label)
 		}
-		return meant + " " + Quote(cmp.Or(label, exampleLabel(meant))) + " {"
+		return "write " + meant + " " + Quote(cmp.Or(label, exampleLabel(meant))) + " {"
 	}
 	return ""
 }
