@@ -25,6 +25,7 @@ type mistake struct {
 const (
 	blockOnOneLine  = "Invalid single-argument block definition"
 	attributeNeeded = "Argument definition required"
+	lineEndNeeded   = "Missing newline after argument"
 	openTemplate    = "Unterminated template string"
 )
 
@@ -43,8 +44,7 @@ func mistakes() []mistake {
 		{nil, nil, repairUnquoted},
 		{[]string{"Invalid block definition"}, headerAlone, repairOpenBrace},
 		{[]string{blockOnOneLine, attributeNeeded}, nil, repairOneLine},
-		{[]string{"Argument or block definition required"}, nil, repairExtraBrace},
-		{[]string{"Missing newline after argument"}, nil, repairClosingBrace},
+		{[]string{"Argument or block definition required", lineEndNeeded}, nil, repairBrace},
 		{[]string{"Invalid multi-line string", openTemplate, "Unterminated string literal"}, nil, repairOpenString},
 		{[]string{openTemplate}, nil, repairHeredoc},
 	}
@@ -73,9 +73,7 @@ func repairColon(l *line, m []int) bool {
 		return false
 	}
 	name, value := l.text[m[2]:m[3]], strings.TrimRight(l.text[m[6]:max(m[6], codeEnd(l.text))], ",} \t\r")
-	l.report(l.start+m[4], l.start+m[5], `an attribute needs "=" instead of ":"`, fmt.Sprintf("write %s = %s", name, value))
-	l.work[l.start+m[4]] = '='
-	return true
+	return l.change(l.start+m[4], '=', `an attribute needs "=" instead of ":"`, fmt.Sprintf("write %s = %s", name, value))
 }
 
 // repairNoEquals repairs `upstream 3000`.
@@ -131,9 +129,7 @@ func repairSeparator(l *line, _ []int) bool {
 	if c != ';' && c != ',' || rest != "" && rest[0] != '#' && !strings.HasPrefix(rest, "//") {
 		return false
 	}
-	l.report(l.at, l.at+1, fmt.Sprintf("unexpected %q after an attribute", c), "remove it: an attribute ends with its line")
-	l.work[l.at] = ' '
-	return true
+	return l.change(l.at, ' ', fmt.Sprintf("unexpected %q after an attribute", c), "remove it: an attribute ends with its line")
 }
 
 // repairQuotedName repairs `"upstream" = 3000`.
@@ -172,9 +168,7 @@ func unquotedSummary(block string) string {
 
 // repairBlockEquals repairs `host "shop.localhost" = {`.
 func repairBlockEquals(l *line, m []int) bool {
-	l.report(l.start+m[2], l.start+m[3], fmt.Sprintf(`unexpected "%s" before the "{" of a block`, l.text[m[2]:m[3]]), "remove it")
-	l.work[l.start+m[2]] = ' '
-	return true
+	return l.change(l.start+m[2], ' ', fmt.Sprintf(`unexpected "%s" before the "{" of a block`, l.text[m[2]:m[3]]), "remove it")
 }
 
 // repairQuotes repairs quotes that do not make a string here.
@@ -264,27 +258,16 @@ func repairOneLine(l *line, _ []int) bool {
 	return true
 }
 
-func (l *line) atBrace() bool { return l.at < l.end && l.work[l.at] == '}' }
-
-// repairExtraBrace repairs a "}" too many.
-func repairExtraBrace(l *line, _ []int) bool {
-	if !l.atBrace() {
+// repairBrace repairs a "}" too many, and one after the last attribute of a block.
+func repairBrace(l *line, _ []int) bool {
+	switch {
+	case l.at >= l.end || l.work[l.at] != '}':
 		return false
+	case l.problem == lineEndNeeded:
+		l.closed = true // the end of the chunk closes the block instead
+		return l.replace(l.at, l.at+1, ' ', `the "}" of a block on several lines must be on a separate line`, "put it on the next line")
 	}
-	l.report(l.at, l.at+1, `this "}" closes no block`, "remove it, or look for an extra one above")
-	l.work[l.at] = ' '
-	return true
-}
-
-// repairClosingBrace repairs a "}" after the last attribute of a block.
-func repairClosingBrace(l *line, _ []int) bool {
-	if !l.atBrace() {
-		return false
-	}
-	l.report(l.at, l.at+1, `the "}" of a block on several lines must be on a separate line`, "put it on the next line")
-	l.fill(l.at, l.at+1, ' ')
-	l.closed = true // the end of the chunk closes the block instead
-	return true
+	return l.change(l.at, ' ', `this "}" closes no block`, "remove it, or look for an extra one above")
 }
 
 // repairOpenString repairs a string without its closing quote.

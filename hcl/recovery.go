@@ -89,6 +89,14 @@ func (r *repairer) replace(start, end int, c byte, summary, detail string) bool 
 	return true
 }
 
+// change reports the character at work[at], and puts c in its place. Other mistakes
+// around it are still reported.
+func (r *repairer) change(at int, c byte, summary, detail string) bool {
+	r.report(at, at+1, summary, detail)
+	r.work[at] = c
+	return true
+}
+
 // word returns the bounds in work of the characters around at that an unquoted
 // value has.
 func (l *line) word() (start, end int) {
@@ -218,7 +226,7 @@ func (l *line) translate(problem *hcl.Diagnostic) (summary, detail string) {
 		return strayStatement, `write NAME = VALUE, or TYPE "NAME" { … }`
 	case "Unexpected comma after argument":
 		return "unexpected ',' after an attribute", "put each attribute on a separate line"
-	case "Missing newline after argument":
+	case lineEndNeeded:
 		return "unexpected text after this value", "a string needs quotes; each attribute needs its own line"
 	case "Missing newline after block definition":
 		return "unexpected text after this block", "put it on a separate line"
