@@ -264,9 +264,6 @@ func names(marks cty.ValueMarks) []string {
 
 // union returns the names of both lists, sorted, each once.
 func union(a, b []string) []string {
-	if len(b) == 0 {
-		return a
-	}
 	all := slices.Concat(a, b)
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -292,29 +289,20 @@ func isComputed(marks cty.ValueMarks) bool {
 	return is
 }
 
-// choosing returns which arguments of a function choose its result, which is the
-// other arguments or parts of them as they are. The result of any function that is
-// unknown here is computed.
-func choosing(function string) (arguments []int, known bool) {
+// computes reports whether the result of function reveals something about the
+// variables in args other than their values. The result of some functions is one of
+// their arguments, or a part of one, as it is: only an argument that chooses it is
+// revealed. Any other result is computed from all arguments.
+func computes(function string, args []cty.Value) bool {
 	switch function {
 	case "coalesce", "concat", "flatten", "merge", "tobool", "tonumber", "tostring":
-		return nil, true
+		return false
 	case "env": // its name
-		return []int{0}, true
+		args = args[:1]
 	case "element", "lookup": // the index
-		return []int{1}, true
+		args = args[1:2]
 	}
-	return nil, false
-}
-
-// computes reports whether the result of function reveals something about the
-// variables in args other than their values.
-func computes(function string, args []cty.Value) bool {
-	choosers, known := choosing(function)
-	if !known {
-		return slices.ContainsFunc(args, hasVariables)
-	}
-	return slices.ContainsFunc(choosers, func(i int) bool { return i < len(args) && hasVariables(args[i]) })
+	return slices.ContainsFunc(args, hasVariables)
 }
 
 // guard marks as computed the results of operators, and objects whose names come
