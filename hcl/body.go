@@ -185,9 +185,7 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 		return unusable(k.notBuilt, "%q is not built yet", syntax.Type)
 	}
 	b := &block{kind: syntax.Type, header: r.header(syntax)}
-	if !r.label(b, syntax, k) {
-		b.label = ""
-	}
+	b.label = r.label(b, syntax, k)
 	outside := r.labelled
 	r.labelled = len(syntax.Labels) > 0
 	b.body = r.body(syntax.Body, k, b.title())
@@ -204,15 +202,17 @@ func (r *reader) header(syntax *hclsyntax.Block) Range {
 	return r.text.rangeOf(at)
 }
 
-// label checks the labels of b and reports whether b has the one it needs. The
-// content of the block is checked in any case.
-func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
+// label checks the labels of b and returns the one it needs. It is empty for a
+// mistake; the content of the block is checked in any case.
+func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) string {
 	ranges := syntax.LabelRanges
-	want := 0
-	if k.label != "" {
-		want = 1
-	}
-	if len(ranges) < want {
+	switch {
+	case k.label == "" && len(ranges) > 0 && !r.text.isRepaired(ranges[0]):
+		r.errorf(ranges[0], "remove it", "a %s block can't have a name", b.kind)
+		return ""
+	case k.label == "" || len(ranges) > 1 && r.text.isRepaired(ranges[1]):
+		return ""
+	case len(ranges) == 0:
 		label := exampleLabel(b.kind)
 		for _, name := range sortedKeys(syntax.Body.Attributes) {
 			if text := r.literal(syntax.Body.Attributes[name]); isLabelKey(name) && text != "" {
@@ -220,34 +220,24 @@ func (r *reader) label(b *block, syntax *hclsyntax.Block, k kind) bool {
 			}
 		}
 		r.errorf(syntax.TypeRange, fmt.Sprintf("write %s %s {", b.kind, Quote(label)), "a %s block needs a %s", b.kind, k.label)
-		return false
-	}
-	if len(ranges) > want {
-		if r.text.isRepaired(ranges[want]) {
-			return false
-		}
+		return ""
+	case len(ranges) > 1:
 		detail := "remove it"
 		if b.kind == "host" {
 			detail = `for more names, write aliases = ["…"]`
 		}
-		if want == 0 {
-			r.errorf(ranges[want], detail, "a %s block can't have a name", b.kind)
-		} else {
-			r.errorf(ranges[want], detail, "a %[2]s block can have only one %[1]s", k.label, b.kind)
-		}
+		r.errorf(ranges[1], detail, "a %s block can have only one %s", b.kind, k.label)
 	}
-	if want == 0 {
-		return true
-	}
-	b.label, b.labelRange = syntax.Labels[0], r.text.rangeOf(ranges[0])
+	label := syntax.Labels[0]
+	b.labelRange = r.text.rangeOf(ranges[0])
 	switch {
 	case r.text.isRepaired(ranges[0]):
 	case r.text.clean[ranges[0].Start.Byte] != '"':
-		r.errorf(ranges[0], suggest(b.label), "%s", unquotedSummary(b.kind))
-	case b.label == "":
+		r.errorf(ranges[0], suggest(label), "%s", unquotedSummary(b.kind))
+	case label == "":
 		r.errorf(ranges[0], fmt.Sprintf("write %s %q {", b.kind, exampleLabel(b.kind)), "the %s of this %s is empty", k.label, b.kind)
 	default:
-		return true
+		return label
 	}
-	return false
+	return ""
 }
