@@ -111,7 +111,7 @@ func (f format) matches(s *sample) bool {
 	if s.assigns && !f.assigns || s.blocks && f.flat || f.text != nil && !f.text.MatchString(s.text) {
 		return false
 	}
-	if f.first != nil && !f.first.MatchString(s.first()) || f.all != nil && (len(s.lines) == 0 || s.count(f.all) < len(s.lines)) {
+	if f.first != nil && !f.first.MatchString(s.first) || f.all != nil && (len(s.lines) == 0 || s.count(f.all) < len(s.lines)) {
 		return false
 	}
 	absent := func(line *regexp.Regexp) bool { return s.count(line) == 0 }
@@ -122,7 +122,9 @@ func (f format) matches(s *sample) bool {
 type sample struct {
 	text  string
 	lines []string // without blank lines and comments
-	// firstAt is where the first of lines begins in the file.
+	// first is the first of lines without its indentation, and firstAt where it
+	// begins in the file.
+	first   string
 	firstAt int
 	// assigns is true if an attribute of the language has a value.
 	assigns bool
@@ -164,7 +166,8 @@ func newSample(src []byte) *sample {
 			continue
 		}
 		if s.lines == nil {
-			s.firstAt = at + len(line) - len(strings.TrimLeft(line, " \t"))
+			s.first = strings.TrimLeft(line, " \t")
+			s.firstAt = at + len(line) - len(s.first)
 		}
 		s.lines = append(s.lines, line)
 		s.blocks = s.blocks || strings.HasSuffix(line, "{") || trimmed == "}"
@@ -172,17 +175,9 @@ func newSample(src []byte) *sample {
 	return s
 }
 
-// first returns the first line without its indentation.
-func (s *sample) first() string {
-	if len(s.lines) == 0 {
-		return ""
-	}
-	return strings.TrimLeft(s.lines[0], " \t")
-}
-
 // errorAt returns an error about the first line.
 func (s *sample) errorAt(t *text, summary, detail string) Diagnostic {
-	return t.errorAt(s.firstAt, s.firstAt+len(s.first()), summary, detail)
+	return t.errorAt(s.firstAt, s.firstAt+len(s.first), summary, detail)
 }
 
 // count returns how many lines match.
@@ -212,12 +207,12 @@ func (s *sample) isNginx() bool {
 
 func (s *sample) isCaddyfile() bool {
 	if s.count(caddyLine) == 0 {
-		return s.count(caddyOption) > 0 && s.first() == "{"
+		return s.count(caddyOption) > 0 && s.first == "{"
 	}
-	first := strings.Fields(s.first())
+	first := strings.Fields(s.first)
 	last := len(first) - 1
 	switch {
-	case s.first() == "{", caddySnippet.MatchString(s.first()):
+	case s.first == "{", caddySnippet.MatchString(s.first):
 		return true
 	case first[last] == "{":
 		first = first[:last]
@@ -225,12 +220,12 @@ func (s *sample) isCaddyfile() bool {
 		first = first[:slices.Index(first, "{")]
 	}
 	addressed := len(first) > 0 && !slices.ContainsFunc(first, func(word string) bool { return !isCaddyAddress(word) })
-	return addressed || caddyLine.MatchString(s.first()) && strings.HasPrefix(s.first(), "reverse_proxy") || strings.HasPrefix(s.first(), "import ") && s.blocks
+	return addressed || caddyLine.MatchString(s.first) && strings.HasPrefix(s.first, "reverse_proxy") || strings.HasPrefix(s.first, "import ") && s.blocks
 }
 
 // hasSections reports a text of sections in brackets: TOML or INI.
 func (s *sample) hasSections() bool {
-	first := s.first()
+	first := s.first
 	return s.count(sectionLine) > 0 && (sectionLine.MatchString(first) || keyLine.MatchString(first) || strings.HasPrefix(first, ";"))
 }
 
