@@ -124,14 +124,6 @@ type Options struct {
 	HTTPSPort uint16
 }
 
-func (o Options) environment() environment {
-	env := environment{getenv: o.Getenv, port: int(o.HTTPSPort), folder: statFolder, real: realPath}
-	if env.getenv == nil {
-		env.getenv = func(string) string { return "" }
-	}
-	return env
-}
-
 // Load reads the Proxyfile at path and the Proxyfile.local next to it, evaluates
 // them and checks them. It does all the I/O of the language.
 //
@@ -159,12 +151,15 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 			return file, nil, err
 		}
 		file.Read[name] = text
-		sources = append(sources, source{name: displayName(name, opts.WorkDir), text: text})
+		shown := displayName(name, opts.WorkDir)
+		file.Sources[shown] = text
+		sources = append(sources, source{shown, text})
 	}
-	for _, src := range sources {
-		file.Sources[src.name] = src.text
+	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), folder: statFolder, real: realPath}
+	if env.getenv == nil {
+		env.getenv = func(string) string { return "" }
 	}
-	return file, decode(file, sources, opts.environment()), nil
+	return file, decode(file, sources, env), nil
 }
 
 // Read returns the text of the file at the absolute path, for Format. It accepts
@@ -172,14 +167,12 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 // error is a *FileError.
 func Read(path string) ([]byte, error) {
 	// Stat comes first, because opening a named pipe waits for a writer.
-	info, err := os.Stat(path)
-	if err != nil {
+	switch info, err := os.Stat(path); {
+	case err != nil:
 		return nil, newFileError(path, err)
-	}
-	if info.IsDir() {
+	case info.IsDir():
 		return nil, newFileError(path, ErrFolder)
-	}
-	if !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return nil, newFileError(path, ErrNotRegular)
 	}
 	file, err := os.Open(path)
@@ -201,11 +194,9 @@ func Read(path string) ([]byte, error) {
 	return text, nil
 }
 
-// displayName returns path as people see it: relative to dir if that is shorter.
+// displayName returns path as people see it: relative to dir if that is shorter. An
+// empty dir has no relative paths.
 func displayName(path, dir string) string {
-	if dir == "" {
-		return path
-	}
 	rel, err := filepath.Rel(dir, path)
 	if err != nil || len(rel) >= len(path) {
 		return path
