@@ -61,7 +61,7 @@ func parse(t *text) (*hclsyntax.Body, Diagnostics) {
 // parseChunk parses one top-level block and repairs mistakes that it can.
 func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
 	r := repairer{text: t, chunk: c, work: bytes.Clone(t.clean[c.start:c.end])}
-	start := hcl.Pos{Line: c.line, Column: 1, Byte: c.start}
+	start := hcl.Pos{Line: t.pos(c.start).Line, Column: 1, Byte: c.start}
 	searched := false
 	for range min(maxRepairs, 2+maxReparsed/(c.end-c.start)) {
 		file, problems := hclsyntax.ParseConfig(r.work, t.name, start)
@@ -89,7 +89,6 @@ func parseChunk(t *text, c chunk) (*hclsyntax.Body, Diagnostics) {
 // chunk is a part of the text that holds whole top-level blocks.
 type chunk struct {
 	start, end int // bytes
-	line       int // of start
 }
 
 // topLevel matches lines that begin a top-level block or attribute, which people
@@ -98,18 +97,13 @@ var topLevel = regexp.MustCompile(`(?m)^(?:(?:host|service|tcp|udp)[ \t]+["\w*]|
 
 func chunks(src []byte) []chunk {
 	var list []chunk
-	start, line := 0, 1
-	cut := func(end int) {
-		if end > start {
-			list = append(list, chunk{start, end, line})
-			line += bytes.Count(src[start:end], []byte("\n"))
+	start := 0
+	for _, at := range append(topLevel.FindAllIndex(src, -1), []int{len(src)}) {
+		if end := at[0]; end > start {
+			list = append(list, chunk{start, end})
 			start = end
 		}
 	}
-	for _, at := range topLevel.FindAllIndex(src, -1) {
-		cut(at[0])
-	}
-	cut(len(src))
 	return list
 }
 

@@ -267,7 +267,7 @@ func (l *line) unclosedBracket(detail string) string {
 		return detail
 	}
 	at := open[len(open)-1]
-	return fmt.Sprintf("the %q on line %d is not closed", string(l.work[at]), l.chunk.line+bytes.Count(l.work[:at], []byte("\n")))
+	return fmt.Sprintf("the %q on line %d is not closed", string(l.work[at]), l.repairer.text.pos(l.chunk.start+at).Line)
 }
 
 // closeBlock reports the block that has no end, and adds one for the parser.
