@@ -3,6 +3,7 @@ package hcl
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -110,10 +111,5 @@ func (s *scope) urlFunction() function.Function {
 
 func (s *scope) knowsHost(name string) bool {
 	_, parent, _ := strings.Cut(name, ".")
-	for _, host := range s.hostNames {
-		if host == name || host == "*."+parent {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.hostNames, name) || slices.Contains(s.hostNames, "*."+parent)
 }
