@@ -103,23 +103,24 @@ func isReason(err error, reason Reason) bool {
 
 // unreached explains why the relay cannot be reached.
 func (t target) unreached(err error) error {
-	return unreached(t.host, t.address(), err, func(reason Reason) string {
-		switch {
-		case reason == ReasonNoName, reason == ReasonDNS:
-			return "check the name, and this machine's DNS: nslookup " + t.host
-		case reason == ReasonRefused && isLocal(t.host):
-			return "start one in another terminal: devproxy relay --dev --listen 127.0.0.1:" + t.port
-		case reason == ReasonRefused:
-			return "check the port, and whether the relay runs"
-		case reason == ReasonBlocked:
-			return fmt.Sprintf("port %s seems blocked; set HTTPS_PROXY if this network needs a proxy", t.port)
-		}
-		return "check this machine's network"
-	})
+	e := unreached(t.host, t.address(), err)
+	switch {
+	case e.Reason == ReasonNoName, e.Reason == ReasonDNS:
+		e.Fix = "check the name, and this machine's DNS: nslookup " + t.host
+	case e.Reason == ReasonRefused && isLocal(t.host):
+		e.Fix = "start one in another terminal: devproxy relay --dev --listen 127.0.0.1:" + t.port
+	case e.Reason == ReasonRefused:
+		e.Fix = "check the port, and whether the relay runs"
+	case e.Reason == ReasonBlocked:
+		e.Fix = fmt.Sprintf("port %s seems blocked; set HTTPS_PROXY if this network needs a proxy", t.port)
+	default:
+		e.Fix = "check this machine's network"
+	}
+	return e
 }
 
-// unreached explains a dial that failed.
-func unreached(host, address string, err error, fix func(Reason) string) *Error {
+// unreached explains a dial that failed. The caller adds the fix.
+func unreached(host, address string, err error) *Error {
 	e := &Error{Reason: ReasonUnreachable, Op: "connect to", Addr: address, Err: err}
 	text := ""
 	dns, isDNS := errors.AsType[*net.DNSError](err)
@@ -141,7 +142,6 @@ func unreached(host, address string, err error, fix func(Reason) string) *Error 
 	if text != "" {
 		e.Err = reworded{text, err}
 	}
-	e.Fix = fix(e.Reason)
 	return e
 }
 

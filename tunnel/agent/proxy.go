@@ -192,10 +192,9 @@ func (p *proxy) failed(t target, err error) *Error {
 
 // unreached returns the error of a proxy that cannot be reached.
 func (p *proxy) unreached(err error) *Error {
-	e := unreached(p.Hostname(), p.String(), err, func(Reason) string {
-		return fmt.Sprintf("check %s, or unset it if this network needs no proxy", p.variable)
-	})
+	e := unreached(p.Hostname(), p.String(), err)
 	e.Reason, e.Addr = ReasonProxy, "the proxy "+e.Addr
+	e.Fix = fmt.Sprintf("check %s, or unset it if this network needs no proxy", p.variable)
 	return e
 }
 
