@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -33,17 +34,15 @@ type Link struct {
 // is left; its error wraps [ErrUnsupported] where no link can be made.
 // It also removes the namespaces of killed processes.
 func Open(ctx context.Context, c Config) (*Link, error) {
-	if err := errors.Join(c.check(), supported()); err != nil {
-		return nil, err
-	}
-	ip, err := findIP()
-	if err != nil {
+	ip, err := supported()
+	if err := errors.Join(c.check(), err); err != nil {
 		return nil, err
 	}
 	sweep(ctx, ip)
-	names := newNames()
 	l := &Link{closed: make(chan struct{}), addrs: [2]netip.Addr{DefaultAddr(A), DefaultAddr(B)}}
-	l.ends = [2]namespace{{ip, names[A], c.Congestion}, {ip, names[B], c.Congestion}}
+	// By the process ID, the next link finds the namespaces of a killed process.
+	name := fmt.Sprintf("wan-%d-%08x", os.Getpid(), rand.Uint32())
+	l.ends = [2]namespace{{ip, name + "-a", c.Congestion}, {ip, name + "-b", c.Congestion}}
 	if err := l.open(ctx, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("make an emulated path: %w", err), l.Close())
 	}
@@ -64,10 +63,8 @@ func (l *Link) open(ctx context.Context, c Config) error {
 			in: tuns[from], out: tuns[1-from], shaper: newShaper(c, from), queue: make(chan packet, maxQueued),
 			start: start, cut: &l.cut, closed: l.closed,
 		}
-	}
-	for _, p := range l.pumps {
-		l.wg.Go(p.read)
-		l.wg.Go(p.write)
+		l.wg.Go(l.pumps[from].read)
+		l.wg.Go(l.pumps[from].write)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -145,13 +144,6 @@ func (ns namespace) enterLocked(f func() error) error {
 	return f()
 }
 
-// newNames returns the names of a link's namespaces. They contain the process ID, so
-// that the next link finds those of a killed process.
-func newNames() [2]string {
-	link := fmt.Sprintf("wan-%d-%08x", os.Getpid(), rand.Uint32())
-	return [2]string{link + "-a", link + "-b"}
-}
-
 // sweep removes namespaces of processes that were killed.
 func sweep(ctx context.Context, ip string) {
 	entries, err := os.ReadDir(namespaceDir)
@@ -180,23 +172,19 @@ func abandoned(name string) bool {
 	return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }
 
-// findIP finds ip(8), which is not on every user's PATH.
-func findIP() (string, error) {
+// supported checks the requirements before anything is made. It returns the ip(8)
+// program, which is not on every user's PATH.
+func supported() (ip string, err error) {
+	if os.Geteuid() != 0 {
+		return "", fmt.Errorf("%w: it needs root, to make network namespaces and TUN devices: run it with sudo, or in a container with CAP_NET_ADMIN, CAP_SYS_ADMIN and /dev/net/tun", ErrUnsupported)
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		return "", fmt.Errorf("%w: %w: try modprobe tun, or docker run --device /dev/net/tun", ErrUnsupported, err)
+	}
 	for _, name := range []string{"ip", "/usr/sbin/ip", "/sbin/ip"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 	}
 	return "", fmt.Errorf("%w: ip is not installed: on Debian, apt install iproute2", ErrUnsupported)
-}
-
-// supported checks the requirements before anything is made.
-func supported() error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w: it needs root, to make network namespaces and TUN devices: run it with sudo, or in a container with CAP_NET_ADMIN, CAP_SYS_ADMIN and /dev/net/tun", ErrUnsupported)
-	}
-	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		return fmt.Errorf("%w: %w: try modprobe tun, or docker run --device /dev/net/tun", ErrUnsupported, err)
-	}
-	return nil
 }
