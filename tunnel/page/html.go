@@ -121,18 +121,15 @@ func (p Page) kind() string {
 // pieces splits hint at its backticks. A backtick without a partner is an
 // ordinary character.
 func pieces(hint string) []piece {
+	parts := strings.Split(hint, "`")
+	if last := len(parts) - 1; last%2 == 1 {
+		parts = append(parts[:last-1], parts[last-1]+"`"+parts[last])
+	}
 	var result []piece
-	for hint != "" {
-		before, rest, _ := strings.Cut(hint, "`")
-		code, after, closed := strings.Cut(rest, "`")
-		if !closed {
-			return append(result, piece{Text: hint})
+	for i, text := range parts {
+		if isCode := i%2 == 1; isCode || text != "" {
+			result = append(result, piece{text, isCode})
 		}
-		if before != "" {
-			result = append(result, piece{Text: before})
-		}
-		result = append(result, piece{Text: code, Code: true})
-		hint = after
 	}
 	return result
 }
