@@ -145,16 +145,14 @@ func (q *scheduler) countLosses(now time.Time) {
 // hasEmptyQueues reports whether the queues of the path are empty: TCP's round trips
 // take hardly more than their minimum.
 func (q *scheduler) hasEmptyQueues() bool {
-	var sum, least, n time.Duration
+	var sum, n time.Duration
+	least := time.Hour
 	for _, l := range q.lanes {
-		if l.loss.rtt == 0 {
-			continue
+		if l.loss.rtt > 0 {
+			n++
+			sum += l.loss.rtt
+			least = min(least, l.loss.least)
 		}
-		if n == 0 || l.loss.least < least {
-			least = l.loss.least
-		}
-		n++
-		sum += l.loss.rtt
 	}
 	return n > 0 && sum/n <= least+least/4+5*time.Millisecond
 }
