@@ -163,10 +163,8 @@ func (d *dialer) hurry() {
 
 // join dials one lane and joins it to the session.
 func (d *dialer) join(wait, patience time.Duration, hurried <-chan struct{}) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(wait):
 	case <-hurried:
 	case <-d.life.Done():
 	}

@@ -133,11 +133,9 @@ func (u *Upgrade) close(code uint16) {
 		}
 		u.client.Frames.End()
 	})
-	grace := time.NewTimer(CloseGrace)
-	defer grace.Stop()
 	select {
 	case <-u.done:
-	case <-grace.C:
+	case <-time.After(CloseGrace):
 	}
 	u.Cut() // ends a Write that blocks
 	written.Wait()
