@@ -110,8 +110,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer a.running.Wait()
 	defer cancel()
-	stop := context.AfterFunc(a.life, cancel)
-	defer stop()
+	defer context.AfterFunc(a.life, cancel)()
 	a.running.Go(func() { a.watch(ctx) })
 	var out outage
 	for ctx.Err() == nil {
@@ -159,10 +158,8 @@ func (a *Agent) pause(ctx context.Context, out *outage, why error) {
 		a.log.Debug("no session with the relay", "error", why, "retry", wait)
 		a.set(State{Phase: Waiting, Err: asError(why), Retry: wait})
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(wait):
 	case <-a.hurry:
 	case <-ctx.Done():
 	}
@@ -176,12 +173,7 @@ func (a *Agent) Close() error {
 }
 
 // Addr returns the relay's name and port, for logs.
-func (a *Agent) Addr() net.Addr { return relayAddr(a.dialer.target.String()) }
-
-type relayAddr string
-
-func (relayAddr) Network() string  { return "devproxy" }
-func (r relayAddr) String() string { return string(r) }
+func (a *Agent) Addr() net.Addr { return a.dialer.target }
 
 const (
 	// firstJitter spreads the first attempts of all agents of a relay that went

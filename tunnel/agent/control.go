@@ -142,8 +142,7 @@ func exchange(ctx context.Context, s *tunnel.Session, r tunnel.Request) (reply t
 		return reply, err
 	}
 	defer stream.Close()
-	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) }) // fails once the stream is closed
-	defer stop()
+	defer context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })() // fails once the stream is closed
 	defer func() {
 		if ctx.Err() != nil && err != nil {
 			err = context.Cause(ctx)

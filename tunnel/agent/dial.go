@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -243,9 +244,7 @@ func (d *dialer) reach(ctx context.Context, host, port string) (*socket, error) 
 			}
 			return &socket{conn, tcp}, nil
 		}
-		if first == nil {
-			first = err
-		}
+		first = cmp.Or(first, err)
 	}
 	return nil, first
 }

@@ -49,6 +49,9 @@ func (t target) String() string {
 	return t.address()
 }
 
+// Network makes a target a net.Addr.
+func (t target) Network() string { return "devproxy" }
+
 // address returns the address to dial.
 func (t target) address() string { return net.JoinHostPort(t.host, t.port) }
 

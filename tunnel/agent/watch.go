@@ -34,12 +34,11 @@ func thisMachine() machine {
 // has slept, or moved to another network. Then it probes them and ends the pause
 // before the next attempt. TCP itself does not notice, and its timeouts take minutes.
 func (a *Agent) watch(ctx context.Context) {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
+	ticks := time.Tick(watchEvery)
 	last, addrs := a.machine.now(), a.machine.addresses()
 	for n := 1; ; n++ {
 		select {
-		case <-ticker.C:
+		case <-ticks:
 		case <-ctx.Done():
 			return
 		}
