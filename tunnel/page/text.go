@@ -76,8 +76,7 @@ func (p Page) cleaned() Page {
 		p.Quote = &Quote{Place: visible(p.Quote.Place), Text: visible(p.Quote.Text)}
 	}
 	if p.Suggest != nil {
-		suggest := p.Suggest.cleaned()
-		p.Suggest = &suggest
+		p.Suggest = new(p.Suggest.cleaned())
 	}
 	return p
 }
