@@ -105,10 +105,6 @@ func (out *sender) enqueue(p []byte) {
 	out.open()
 	for len(p) > 0 {
 		it := out.tail()
-		if it == nil {
-			it = out.newItem(nil, MaxData)
-			out.pending = append(out.pending, it)
-		}
 		n := min(len(p), MaxData-len(it.frame.data))
 		it.frame.data = append(it.frame.data, p[:n]...)
 		p = p[n:]
@@ -153,12 +149,14 @@ func (out *sender) open() {
 	}
 }
 
-// tail returns the pending item that takes more bytes; nil for none.
+// tail returns the pending item that takes more bytes: the last, or a new one.
 func (out *sender) tail() *item {
 	if n := len(out.pending); n > 0 && len(out.pending[n-1].frame.data) < MaxData {
 		return out.pending[n-1]
 	}
-	return nil
+	it := out.newItem(nil, MaxData)
+	out.pending = append(out.pending, it)
+	return it
 }
 
 // newItem returns a data frame at the current offset, with the bytes of p.
