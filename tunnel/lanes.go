@@ -1,6 +1,9 @@
 package tunnel
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // How many lanes a session has.
 const (
@@ -63,15 +66,7 @@ func (c *laneCount) update(now time.Time, streams int, long, lossy bool) int {
 // hasLong reports whether a message that is long already has more to send than the
 // lanes have taken, on a path where more of them help.
 func (q *scheduler) hasLong() bool {
-	if q.path.rtt < distant {
-		return false
-	}
-	for _, st := range q.ring {
-		if st.offset >= longBytes {
-			return true
-		}
-	}
-	return false
+	return q.path.rtt >= distant && slices.ContainsFunc(q.ring, func(st *sender) bool { return st.offset >= longBytes })
 }
 
 // inUse counts the lanes that do not retire, and those of them in trouble.
