@@ -115,7 +115,7 @@ func readFrame(r *bufio.Reader) (f wireFrame, err error) {
 	if !known {
 		return f, &ProtocolError{fmt.Sprintf("a frame of unknown kind 0x%02x", first)}
 	}
-	d := decoder{r: r}
+	d := decoder{fieldReader{r: r}, r}
 	for _, field := range []byte(fields) {
 		switch field {
 		case 's':
@@ -137,8 +137,8 @@ func readFrame(r *bufio.Reader) (f wireFrame, err error) {
 
 // decoder reads the fields of a frame. After its first error it reads nothing.
 type decoder struct {
-	r   *bufio.Reader
-	err error
+	fieldReader
+	r *bufio.Reader
 }
 
 // uvarint reads an unsigned LEB128 number of at most 63 bits in its shortest
@@ -164,15 +164,10 @@ func (d *decoder) bytes(what string, most int) []byte {
 	if n > uint64(most) {
 		d.err = &ProtocolError{fmt.Sprintf("%s of %d bytes; at most %d are allowed", what, n, most)}
 	}
-	if d.err != nil || n == 0 {
+	if n == 0 {
 		return nil
 	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(d.r, b); err != nil {
-		d.err = unexpected(err)
-		return nil
-	}
-	return b
+	return d.fieldReader.bytes(int(n))
 }
 
 // unexpected returns io.ErrUnexpectedEOF for the end of a connection inside a frame.

@@ -149,7 +149,7 @@ func readWelcome(r io.Reader) (w welcome, err error) {
 	return w, in.err
 }
 
-// fieldReader reads the fields of a handshake. After its first error it reads
+// fieldReader reads the fields of a handshake or a frame. After its first error it reads
 // nothing, and every field is empty.
 type fieldReader struct {
 	r   io.Reader
