@@ -1,10 +1,6 @@
 package tunnel
 
-import (
-	"net"
-
-	"github.com/devproxy/devproxy/tunnel/budget"
-)
+import "github.com/devproxy/devproxy/tunnel/budget"
 
 // The memory that a session makes this end hold is counted in an account of
 // Config.Budget or Acceptor.Budget: bytes that came and were not read, bytes
@@ -159,12 +155,4 @@ func (s *Session) evict() (whole bool) {
 		st.evictLocked()
 	}
 	return true
-}
-
-// openAccount counts the session in b; nil means its own budget.
-func openAccount(s *Session, b *budget.Budget, from net.Addr) *budget.Account {
-	if b == nil {
-		b = budget.New(budget.Limits{Total: ownMemory})
-	}
-	return b.Open(budget.Owner{Address: budget.Network(from), Key: string(s.key)}, s.evict)
 }

@@ -68,7 +68,11 @@ func newSession(id sessionID, key ed25519.PublicKey, log *slog.Logger, b *budget
 		id: id, key: key, log: cmp.Or(log, slog.New(slog.DiscardHandler)), table: newStreamTable(), want: laneCount{own: firstLanes, other: firstLanes},
 		drain: make(chan struct{}), done: make(chan struct{}), laneless: time.Now(),
 	}
-	s.usage = usage{account: openAccount(s, b, from), onRoom: s.wakeWritersLocked}
+	if b == nil {
+		b = budget.New(budget.Limits{Total: ownMemory})
+	}
+	owner := budget.Owner{Address: budget.Network(from), Key: string(key)}
+	s.usage = usage{account: b.Open(owner, s.evict), onRoom: s.wakeWritersLocked}
 	s.usage.hold(sessionCost)
 	s.sched = scheduler{usage: &s.usage, path: path{rtt: firstRTT}, wake: func(l *lane) { s.running.Go(l.write) }}
 	s.accept.L = &s.mu
@@ -100,9 +104,7 @@ func (s *Session) Err() error {
 // sent to the other end, whose Err it becomes; nil is ErrClosed. It returns
 // when every goroutine of the session has ended.
 func (s *Session) Close(reason *Refusal) {
-	if reason == nil {
-		reason = &Refusal{Code: codeClosed}
-	}
+	reason = cmp.Or(reason, &Refusal{Code: codeClosed})
 	s.mu.Lock()
 	s.endLocked(reason.asError(), reason)
 	s.mu.Unlock()
@@ -231,12 +233,11 @@ func (s *Session) announceLocked(st *Stream) {
 // Accept waits for the next stream that the other end opens. It fails when ctx
 // ends or the session has.
 func (s *Session) Accept(ctx context.Context) (*Stream, error) {
-	stop := context.AfterFunc(ctx, func() {
+	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.accept.Broadcast()
-	})
-	defer stop()
+	})()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.table.queue) == 0 {
