@@ -62,10 +62,7 @@ func (r *Refusal) Unwrap() error {
 
 // asError returns the error of a session that r ends.
 func (r *Refusal) asError() error {
-	if known := r.Unwrap(); known != nil {
-		return known
-	}
-	return r
+	return cmp.Or(r.Unwrap(), error(r))
 }
 
 // frame returns the last frame of a session that r ends.

@@ -30,9 +30,6 @@ const (
 	// maxName and maxLabel are RFC 1035 section 2.3.4, in bytes of text.
 	maxName  = 253
 	maxLabel = 63
-)
-
-const (
 	// joint joins a project's label and the labels of a host into one label: "a.b" of
 	// the project shop is "shop-LINK--a--b".
 	joint = "--"
