@@ -8,20 +8,14 @@ import (
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
 
-// row is a line of an explanation: its subject, its value, and the source of
-// the value. A row without notes may have any width.
-type row struct {
-	label, value string
-	notes        []string
-}
-
-// rows are an explanation for people.
-type rows []row
+// rows are an explanation for people. A row has a subject, a value, and notes about the
+// value. A row without notes may have any width.
+type rows [][]string
 
 // add adds a row unless value is empty.
 func (t *rows) add(label, value string, notes ...string) {
 	if value != "" {
-		*t = append(*t, row{label, value, notes})
+		*t = append(*t, append([]string{label, value}, notes...))
 	}
 }
 
@@ -33,9 +27,12 @@ func (e *explainer) print(x *explanation) error {
 	var out strings.Builder
 	fmt.Fprintln(&out, e.bold(x.URL))
 	for _, r := range t {
-		line := "  " + pad(r.label, widths[0]) + "  " + pad(r.value, widths[1])
-		for i, note := range r.notes {
-			line += "  " + e.dim(pad(note, widths[i+2]))
+		line := ""
+		for i, text := range r {
+			if text = pad(text, widths[i]); i > 1 {
+				text = e.dim(text)
+			}
+			line += "  " + text
 		}
 		fmt.Fprintln(&out, strings.TrimRight(line, " "))
 	}
@@ -48,11 +45,10 @@ func (e *explainer) print(x *explanation) error {
 func (t rows) widths() []int {
 	var widths []int
 	for _, r := range t {
-		texts := append([]string{r.label, r.value}, r.notes...)
-		for len(widths) < len(texts) {
+		for len(widths) < len(r) {
 			widths = append(widths, 0)
 		}
-		for i, text := range texts[:len(texts)-1] {
+		for i, text := range r[:len(r)-1] {
 			widths[i] = max(widths[i], utf8.RuneCountInString(text))
 		}
 	}
