@@ -45,10 +45,11 @@ A running devproxy applies it at once.`,
 }
 
 func runAllow(ctx context.Context, s *streams, file fileFlags, yes bool) error {
-	known, effects, err := loadEffects(s, file)
+	p, known, err := loadPlan(s, file)
 	if err != nil {
 		return err
 	}
+	effects := p.Effects()
 	missing, err := known.missing(effects)
 	switch {
 	case err != nil:
@@ -99,7 +100,10 @@ func runDeny(s *streams, file fileFlags) error {
 		return known.unusable
 	}
 	// A file with mistakes names no relay. The consents are forgotten all the same.
-	_, effects, _ := loadEffects(&streams{Err: io.Discard}, file)
+	var effects []*plan.Effect
+	if p, _, err := loadPlan(&streams{Err: io.Discard}, file); err == nil {
+		effects = p.Effects()
+	}
 	n, err := known.store.Deny(known.project, effects)
 	if err != nil {
 		return err
@@ -110,19 +114,6 @@ func runDeny(s *streams, file fileFlags) error {
 	}
 	fmt.Fprintf(s.Out, "withdrew consent for %s\n", count(n, "effect"))
 	return nil
-}
-
-// loadEffects returns the effects of a Proxyfile and the consents of its project.
-// Mistakes are printed.
-func loadEffects(s *streams, flags fileFlags) (*consents, []*plan.Effect, error) {
-	loaded, known, err := loadProject(flags)
-	if err != nil {
-		return nil, nil, err
-	}
-	if loaded.Diagnostics.HasErrors() {
-		return nil, nil, printMistakes(s, loaded)
-	}
-	return known, loaded.Plan.Effects(), nil
 }
 
 // consents are the user's consents for the project of a Proxyfile.

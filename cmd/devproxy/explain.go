@@ -48,14 +48,10 @@ func (e *explainer) run(text string) error {
 	if err != nil {
 		return err
 	}
-	loaded, known, err := loadProject(e.file)
+	p, known, err := loadPlan(e.streams, e.file)
 	if err != nil {
 		return err
 	}
-	if loaded.Diagnostics.HasErrors() {
-		return printMistakes(e.streams, loaded)
-	}
-	p := loaded.Plan
 	v, err := parseVisit(text, p)
 	if err != nil {
 		return err

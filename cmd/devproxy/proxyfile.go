@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -76,13 +78,17 @@ func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
 	return loaded, known, err
 }
 
-// printMistakes writes the diagnostics of a Proxyfile that has errors. Verbs return
-// its error.
-func printMistakes(s *streams, loaded devproxy.Loaded) error {
-	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
-		return fmt.Errorf("cannot write the diagnostics: %w", err)
+// loadPlan is loadProject for verbs that need a plan. It writes the diagnostics of a
+// Proxyfile that has errors.
+func loadPlan(s *streams, f fileFlags) (*plan.Plan, *consents, error) {
+	loaded, known, err := loadProject(f)
+	if err != nil || !loaded.Diagnostics.HasErrors() {
+		return loaded.Plan, known, err
 	}
-	return exit(exitProxyfile)
+	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
+		return nil, nil, fmt.Errorf("cannot write the diagnostics: %w", err)
+	}
+	return nil, nil, exit(exitProxyfile)
 }
 
 // loadPath reads and checks the Proxyfile at path. httpsPort is the port in what
@@ -122,22 +128,13 @@ func loadError(err error) error {
 
 // hostOfFolder returns the default host name of a project in dir: FOLDER.localhost.
 func hostOfFolder(dir string) string {
-	var label strings.Builder
-	for _, r := range strings.ToLower(filepath.Base(dir)) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			label.WriteRune(r)
-		case !strings.HasSuffix(label.String(), "-"):
-			label.WriteByte('-')
-		}
-	}
-	name := label.String()
+	name := notInLabel.ReplaceAllString(strings.ToLower(filepath.Base(dir)), "-")
 	name = strings.Trim(name[:min(len(name), maxLabel)], "-")
-	if name == "" {
-		name = "app"
-	}
-	return name + ".localhost"
+	return cmp.Or(name, "app") + ".localhost"
 }
+
+// notInLabel matches what a folder's name may have and a label may not.
+var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
 // maxLabel is the longest label of a name (RFC 1035 section 2.3.4).
 const maxLabel = 63
