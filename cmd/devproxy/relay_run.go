@@ -262,7 +262,7 @@ func (run *relayRun) wait(ctx context.Context, signals <-chan os.Signal) error {
 func (run *relayRun) shutDown(again <-chan os.Signal) {
 	run.print.stopping()
 	run.notify("STOPPING=1")
-	run.finish(again)
+	run.drain(relayDrain, again, run.relay.Shutdown)
 }
 
 // replace starts a successor and retires; false if this process continues.
@@ -276,10 +276,8 @@ func (run *relayRun) replace(ctx context.Context, again <-chan os.Signal) bool {
 	run.print.handedOver(successor.PID)
 	run.notify("MAINPID=" + strconv.Itoa(successor.PID))
 	run.admin.Close() // the successor responds there
-	retiring, cancel := context.WithTimeout(context.WithoutCancel(ctx), relayRetire)
-	defer cancel()
-	run.drain(cancel, again, func() { run.relay.Retire(retiring, successor.Dial) })
-	run.finish(again)
+	run.drain(relayRetire, again, func(retiring context.Context) { run.relay.Retire(retiring, successor.Dial) })
+	run.drain(relayDrain, again, run.relay.Shutdown)
 	return true
 }
 
@@ -300,19 +298,15 @@ func (run *relayRun) notify(state string) {
 	}
 }
 
-// finish lets requests in progress end within relayDrain.
-func (run *relayRun) finish(again <-chan os.Signal) {
-	ctx, cancel := context.WithTimeout(context.Background(), relayDrain)
+// drain lets requests in progress end: down has this much time, and a signal cuts it
+// short.
+func (run *relayRun) drain(limit time.Duration, again <-chan os.Signal, down func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	run.drain(cancel, again, func() { run.relay.Shutdown(ctx) })
-}
-
-// drain runs down. cancel cuts it short, and is called at a signal.
-func (run *relayRun) drain(cancel func(), again <-chan os.Signal, down func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		down()
+		down(ctx)
 	}()
 	for {
 		select {
