@@ -1,6 +1,7 @@
 package share
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -273,10 +274,7 @@ func (p peer) open(ctx context.Context, run *programs, rows []row) (*harness.Chi
 		}
 		go c.Drain()
 	}
-	host := relay
-	if p.host != "" {
-		host = p.host
-	}
+	host := cmp.Or(p.host, relay)
 	return run.role(ctx, wan.A, spec{
 		Role: "visitors", URL: "http://" + net.JoinHostPort(host, peerVisitors), Dial: net.JoinHostPort(relay, peerVisitors), Rows: rows, Patient: true,
 	})
