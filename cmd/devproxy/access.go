@@ -79,10 +79,7 @@ func (a *accessLog) flush() {
 		return
 	}
 	text := fmt.Sprintf("+ %s, %s", count(a.folded, "asset"), short(a.last.Sub(a.first)))
-	if a.visitors {
-		text += "  visitor"
-	}
-	a.below(a.dim(text))
+	a.below(a.dim(text + when(a.visitors, "  visitor")))
 	a.folded = 0
 }
 
@@ -96,24 +93,15 @@ func (a *accessLog) flushQuiet(now time.Time) {
 
 // line describes an exchange. Exchanges that came through a share are marked.
 func (a *accessLog) line(x inspect.Exchange) string {
-	host := ""
-	if !a.oneHost {
-		host = hostOf(x.Host)
-	}
+	host := when(!a.oneHost, hostOf(x.Host))
 	room, padded := targetRoom(a.columns())
 	target := pad(fitTarget(printable(host), printable(x.Target), room), padded)
-	line := fmt.Sprintf("%s  %-4s %s   %s", a.dim(clock(x.Start)), x.Method, target, a.outcome(x))
-	if x.Share != "" {
-		line += a.style("35", strings.TrimRight("  visitor "+x.Visitor, " "))
-	}
-	return line
+	visitor := a.style("35", strings.TrimRight("  visitor "+x.Visitor, " "))
+	return fmt.Sprintf("%s  %-4s %s   %s", a.dim(clock(x.Start)), x.Method, target, a.outcome(x)) + when(x.Share != "", visitor)
 }
 
 func (a *accessLog) outcome(x inspect.Exchange) string {
-	place := ""
-	if x.Route != "" {
-		place = " (" + x.Route + ")"
-	}
+	place := when(x.Route != "", " ("+x.Route+")")
 	switch {
 	case x.Hidden != "":
 		return a.yellow("hidden") // addHidden says why
@@ -126,20 +114,11 @@ func (a *accessLog) outcome(x inspect.Exchange) string {
 	case x.Upgrade:
 		return a.dim("socket closed after " + short(x.Duration))
 	}
-	text := a.status(x.Status) + "  " + a.dim(short(x.Duration))
-	if x.Cached {
-		text += a.dim("  cached")
-	}
-	if x.Fallback {
-		text += a.yellow("  fallback " + x.Upstream)
-	}
-	if x.Held >= time.Second {
-		text += a.dim("  held " + short(x.Held))
-	}
-	if x.Resent > 0 {
-		text += a.dim(fmt.Sprintf("  sent %d times", x.Resent+1))
-	}
-	return text
+	return a.status(x.Status) + "  " + a.dim(short(x.Duration)) +
+		when(x.Cached, a.dim("  cached")) +
+		when(x.Fallback, a.yellow("  fallback "+x.Upstream)) +
+		when(x.Held >= time.Second, a.dim("  held "+short(x.Held))) +
+		when(x.Resent > 0, a.dim(fmt.Sprintf("  sent %d times", x.Resent+1)))
 }
 
 func (a *accessLog) status(status int) string {
@@ -225,13 +204,7 @@ func (a *accessLog) addHidden(x inspect.Exchange) {
 	}
 	a.flush()
 	fmt.Fprintln(a.Err, a.line(x))
-	why := x.Hidden
-	if x.Route != "" {
-		why += " (" + x.Route + ")"
-	}
-	if x.Show != "" {
-		why += "; to show it: " + showAttribute(x.Show)
-	}
+	why := x.Hidden + when(x.Route != "", " ("+x.Route+")") + when(x.Show != "", "; to show it: "+showAttribute(x.Show))
 	a.below(a.dim(printable(why)))
 }
 

@@ -64,10 +64,7 @@ func printCheck(s *streams, loaded devproxy.Loaded, effects []*plan.Effect, allo
 		return fmt.Errorf("cannot write the diagnostics: %w", err)
 	}
 	n := newTally(loaded)
-	warnings := ""
-	if n.Warnings > 0 {
-		warnings = ", " + count(n.Warnings, "warning")
-	}
+	warnings := when(n.Warnings > 0, ", "+count(n.Warnings, "warning"))
 	if n.Errors > 0 {
 		fmt.Fprintln(s.Err, count(n.Errors, "error")+warnings)
 		return nil

@@ -76,11 +76,7 @@ func (t *rows) explanation(x *explanation) {
 		t.add("consent", printable(effect.Kind+" "+effect.text)+": "+note)
 	}
 	for _, s := range x.Around {
-		text := s.Text
-		if s.Does != "" {
-			text += "; " + s.Does
-		}
-		t.add(s.Name, text)
+		t.add(s.Name, s.Text+when(s.Does != "", "; "+s.Does))
 	}
 	if x.Answer != nil {
 		t.answer(x.Answer)
@@ -105,11 +101,7 @@ func (t *rows) share(s *shareView) {
 		t.add("share", "visible to visitors")
 		return
 	}
-	text := s.Reason
-	if s.Kind != "" {
-		text = s.Kind + ": " + text
-	}
-	t.add("share", "hidden from visitors ("+text+")")
+	t.add("share", "hidden from visitors ("+when(s.Kind != "", s.Kind+": ")+s.Reason+")")
 	switch {
 	case s.Show != "":
 		t.add("to show", showAttribute(s.Show))

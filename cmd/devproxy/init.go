@@ -107,14 +107,8 @@ func printFound(s *streams, r *scaffold.Result) {
 		if i == 0 {
 			fmt.Fprintln(s.Err, "not carried over or not determined:")
 		}
-		at := printable(n.File)
-		if n.Line > 0 {
-			at = fmt.Sprintf("%s:%d", at, n.Line)
-		}
-		if at != "" {
-			at += ": "
-		}
-		s.hang(s.Err, "  ", 4, at+printable(n.Text))
+		at := printable(n.File) + when(n.Line > 0, fmt.Sprint(":", n.Line))
+		s.hang(s.Err, "  ", 4, at+when(at != "", ": ")+printable(n.Text))
 	}
 	if len(files)+len(r.Notes) > 0 {
 		fmt.Fprintln(s.Err)

@@ -156,6 +156,14 @@ func widest(texts []string) int {
 	return width
 }
 
+// when returns the part of a text that is only there on a condition.
+func when(condition bool, part string) string {
+	if condition {
+		return part
+	}
+	return ""
+}
+
 // each returns what f returns for every element of list.
 func each[T, U any](list []T, f func(T) U) []U {
 	results := make([]U, len(list))
@@ -210,9 +218,6 @@ func lasting(d time.Duration) string {
 // untilText is "23:04 (8 h)", with the day unless that is today.
 func untilText(until, now time.Time) string {
 	until = until.Local()
-	text := until.Format("15:04")
-	if day := until.Format("2 January"); day != now.Local().Format("2 January") {
-		text += ", " + day
-	}
-	return text + " (" + lasting(until.Sub(now)) + ")"
+	day, today := until.Format("2 January"), now.Local().Format("2 January")
+	return until.Format("15:04") + when(day != today, ", "+day) + " (" + lasting(until.Sub(now)) + ")"
 }

@@ -250,13 +250,8 @@ func (p *manPage) lines(text string) {
 // option writes a flag with its value and its default, as --help does.
 func (p *manPage) option(flag *pflag.Flag) {
 	value, usage := pflag.UnquoteUsage(flag)
-	term := bold("--" + flag.Name)
-	if flag.Shorthand != "" {
-		term = bold("-"+flag.Shorthand) + ", " + term
-	}
-	if value != "" {
-		term += ` \fI` + roff(value) + `\fR`
-	}
+	term := when(flag.Shorthand != "", bold("-"+flag.Shorthand)+", ") + bold("--"+flag.Name) +
+		when(value != "", ` \fI`+roff(value)+`\fR`)
 	// By default flags are off, empty or zero.
 	if unset := []string{"", "0", "0s", "false", "[]"}; !slices.Contains(unset, flag.DefValue) && !strings.Contains(usage, "default") {
 		usage += " (default " + flag.DefValue + ")"

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
 )
 
 // relayPrinter prints a relay's events on standard output.
@@ -55,17 +54,10 @@ func (p relayPrinter) ready(run *relayRun) {
 		return &address
 	}
 	https, http, admin := run.address("https"), run.address("http"), run.address("admin")
-	at := p.cfg.domain
-	if port := run.publicPort(); port != 443 {
-		at += ":" + strconv.Itoa(int(port))
-	}
-	text := fmt.Sprintf("%s\n  share   devproxy share --relay %s\n  agents  %s\n", p.bold("https://"+at), at, p.admission())
-	if http != "" {
-		text += "  http    " + http + " redirects\n"
-	}
-	if admin != "" {
-		text += "  admin   http://" + admin + "/metrics\n"
-	}
+	at := p.cfg.domain + when(run.publicPort() != 443, fmt.Sprint(":", run.publicPort()))
+	text := fmt.Sprintf("%s\n  share   devproxy share --relay %s\n  agents  %s\n", p.bold("https://"+at), at, p.admission()) +
+		when(http != "", "  http    "+http+" redirects\n") +
+		when(admin != "", "  admin   http://"+admin+"/metrics\n")
 	p.emit(relayReady{"ready", p.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
 }
 

@@ -324,11 +324,7 @@ func askProvider(ctx context.Context, s *streams, p provider.Provider, found boo
 
 // providerText describes a provider to a person before the first share through it.
 func providerText(p provider.Provider) string {
-	text := p.Operator + " can read the traffic."
-	if len(p.Cannot) > 0 {
-		text += " It does not carry " + strings.Join(p.Cannot, "; ") + "."
-	}
-	return text
+	return p.Operator + " can read the traffic." + when(len(p.Cannot) > 0, " It does not carry "+strings.Join(p.Cannot, "; ")+".")
 }
 
 // relayRoots returns the roots that verify the certificate of a relay: the CA

@@ -159,11 +159,8 @@ func labels(routes []*plan.Route) []string {
 func (e appliedEvent) print(r *reporter) {
 	r.good = e.save.At
 	r.diagnose(e.save)
-	text := r.green("applied")
-	if e.save.Took >= noticeable {
-		text += " in " + short(e.save.Took)
-	}
-	text += ": " + cmp.Or(e.save.Applied.Changes.String(), "nothing changed")
+	text := r.green("applied") + when(e.save.Took >= noticeable, " in "+short(e.save.Took)) +
+		": " + cmp.Or(e.save.Applied.Changes.String(), "nothing changed")
 	var sockets []string
 	if e.Kept > 0 {
 		sockets = append(sockets, count(e.Kept, "socket")+" kept")
@@ -171,10 +168,7 @@ func (e appliedEvent) print(r *reporter) {
 	if e.Dropped > 0 {
 		sockets = append(sockets, count(e.Dropped, "socket")+" closed")
 	}
-	if len(sockets) > 0 {
-		text += " · " + strings.Join(sockets, ", ")
-	}
-	r.stamped(e.save.At, " ", text)
+	r.stamped(e.save.At, " ", text+when(len(sockets) > 0, " · "+strings.Join(sockets, ", ")))
 }
 
 // noticeable is the duration from which a person would call something slow.
@@ -270,8 +264,8 @@ func newState(change devproxy.StateChange) stateEvent {
 }
 
 func (e stateEvent) print(r *reporter) {
-	text := ""
-	switch up := e.State == devproxy.StateUp; {
+	up, text := e.State == devproxy.StateUp, ""
+	switch {
 	case e.Member != "" && up:
 		text = e.Member + " is " + r.green("healthy again")
 	case e.Member != "":
@@ -281,13 +275,7 @@ func (e stateEvent) print(r *reporter) {
 	default:
 		text = e.Upstream + " is " + r.yellow("waiting")
 	}
-	switch {
-	case e.State != devproxy.StateUp:
-		text += ": " + e.Detail
-	case e.after > 0:
-		text += " after " + short(e.after)
-	}
-	r.event(time.Now(), text)
+	r.event(time.Now(), text+when(!up, ": "+e.Detail)+when(up && e.after > 0, " after "+short(e.after)))
 }
 
 // stoppedEvent is the last one.
@@ -321,11 +309,7 @@ func (e stoppedEvent) print(r *reporter) {
 	default:
 		parts = append(parts, "the link has ended")
 	}
-	text := "stopped"
-	if len(parts) > 0 {
-		text += ": " + strings.Join(parts, ", ")
-	}
-	fmt.Fprintln(r.Err, text)
+	fmt.Fprintln(r.Err, "stopped"+when(len(parts) > 0, ": "+strings.Join(parts, ", ")))
 }
 
 // readKeys reads the keys that a person presses. keys is nil if none are read.

@@ -142,11 +142,7 @@ func (r *reporter) printShareEvent(e devproxy.ShareEvent) {
 
 func (r *reporter) shareOver(sh control.Share, line func(string)) {
 	if sh.State == control.ShareFailed {
-		text := "nothing is shared now"
-		if sh.Again {
-			text += "; devproxy tries again and keeps serving this machine"
-		}
-		line(text)
+		line("nothing is shared now" + when(sh.Again, "; devproxy tries again and keeps serving this machine"))
 		r.shareProblem(sh)
 		return
 	}
@@ -265,18 +261,10 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 }
 
 func whoMayVisit(sh control.Share) string {
-	public := slices.Contains(sh.Public, "/")
-	who := "anyone"
-	if named := strings.Contains(sh.URL, "?"); !public || !named {
-		who += " with the link"
-	}
-	if sh.Password && !public {
-		who += " and the password"
-	}
-	if len(sh.Allow) > 0 {
-		who += " from " + strings.Join(sh.Allow, ", ")
-	}
-	return who
+	public, named := slices.Contains(sh.Public, "/"), strings.Contains(sh.URL, "?")
+	return "anyone" + when(!public || !named, " with the link") +
+		when(sh.Password && !public, " and the password") +
+		when(len(sh.Allow) > 0, " from "+strings.Join(sh.Allow, ", "))
 }
 
 // printShareStatus prints the share that status found; nil prints nothing.

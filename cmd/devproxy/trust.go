@@ -302,12 +302,10 @@ func (t *trustRun) run(ctx context.Context, ca *localca.CA, do func(trust.Store,
 // asRoot shows the command that a store needs root for, asks, and runs it. Then the
 // store is done again, which gives its state after that.
 func (t *trustRun) asRoot(ctx context.Context, result trust.Result, again func() trust.Result) trust.Result {
-	needs := capital(result.Store) + " store needs root"
-	if rootProgram() == "" {
-		needs += ", and none of " + strings.Join(rootPrograms, ", ") + " is installed. Run as root"
-	}
-	fmt.Fprintf(t.Err, "%s:\n  %s\n", needs, t.bold(result.Fix))
-	if rootProgram() == "" || !t.mayRun(ctx) {
+	rootless := rootProgram() == ""
+	missing := when(rootless, ", and none of "+strings.Join(rootPrograms, ", ")+" is installed. Run as root")
+	fmt.Fprintf(t.Err, "%s store needs root%s:\n  %s\n", capital(result.Store), missing, t.bold(result.Fix))
+	if rootless || !t.mayRun(ctx) {
 		return result
 	}
 	if err := runAttached(ctx, t.streams, result.AsRoot, nil); err != nil {
