@@ -5,12 +5,6 @@ import (
 	"os"
 )
 
-// relayPrinter prints a relay's events on standard output.
-type relayPrinter struct {
-	*streams
-	cfg relayOptions
-}
-
 // The events of --json.
 type (
 	// relayReady: the relay accepts connections.
@@ -38,15 +32,15 @@ type (
 )
 
 // emit prints an event, or its text for a person.
-func (p relayPrinter) emit(event any, text string, args ...any) {
-	if p.cfg.json {
-		_ = p.json(event) // print errors are ignored
+func (run *relayRun) emit(event any, text string, args ...any) {
+	if run.cfg.json {
+		_ = run.json(event) // print errors are ignored
 		return
 	}
-	fmt.Fprintf(p.Out, text, args...)
+	fmt.Fprintf(run.Out, text, args...)
 }
 
-func (p relayPrinter) ready(run *relayRun) {
+func (run *relayRun) printReady() {
 	optional := func(address string) *string {
 		if address == "" {
 			return nil
@@ -54,45 +48,45 @@ func (p relayPrinter) ready(run *relayRun) {
 		return &address
 	}
 	https, http, admin := run.address("https"), run.address("http"), run.address("admin")
-	at := p.cfg.domain + when(run.publicPort() != 443, fmt.Sprint(":", run.publicPort()))
-	text := fmt.Sprintf("%s\n  share   devproxy share --relay %s\n  agents  %s\n", p.bold("https://"+at), at, p.admission()) +
+	at := run.cfg.domain + when(run.publicPort() != 443, fmt.Sprint(":", run.publicPort()))
+	text := fmt.Sprintf("%s\n  share   devproxy share --relay %s\n  agents  %s\n", run.bold("https://"+at), at, run.admission()) +
 		when(http != "", "  http    "+http+" redirects\n") +
 		when(admin != "", "  admin   http://"+admin+"/metrics\n")
-	p.emit(relayReady{"ready", p.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
+	run.emit(relayReady{"ready", run.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
 }
 
 // admission says which agents may connect.
-func (p relayPrinter) admission() string {
+func (run *relayRun) admission() string {
 	switch {
-	case p.cfg.open:
+	case run.cfg.open:
 		return "all on this machine (--dev)"
-	case p.cfg.token != "" && p.cfg.authorizedKeys != "":
-		return "the keys in " + p.cfg.authorizedKeys + ", and anyone with the token"
-	case p.cfg.token != "":
+	case run.cfg.token != "" && run.cfg.authorizedKeys != "":
+		return "the keys in " + run.cfg.authorizedKeys + ", and anyone with the token"
+	case run.cfg.token != "":
 		return "anyone with the token"
-	case p.cfg.authorizedKeys != "":
-		return "the keys in " + p.cfg.authorizedKeys
+	case run.cfg.authorizedKeys != "":
+		return "the keys in " + run.cfg.authorizedKeys
 	}
-	return p.yellow("only those already enrolled; to admit others: --authorized-keys or --token")
+	return run.yellow("only those already enrolled; to admit others: --authorized-keys or --token")
 }
 
-func (p relayPrinter) stopping() {
-	if !p.cfg.json {
-		fmt.Fprintln(p.Out, "finishing requests (Ctrl-C again to stop now)")
+func (run *relayRun) printStopping() {
+	if !run.cfg.json {
+		fmt.Fprintln(run.Out, "finishing requests (Ctrl-C again to stop now)")
 	}
 }
 
-func (p relayPrinter) stopped() { p.emit(relayStopped{"stopped", os.Getpid()}, "stopped\n") }
+func (run *relayRun) printStopped() { run.emit(relayStopped{"stopped", os.Getpid()}, "stopped\n") }
 
-// handedOver reports that a successor serves, whose ready event has come before.
-func (p relayPrinter) handedOver(successor int) {
-	p.emit(relayHandover{Event: "handover", PID: successor}, "pid %d has taken over; this process, %d, finishes its requests\n", successor, os.Getpid())
+// printHandedOver reports that a successor serves, whose ready event has come before.
+func (run *relayRun) printHandedOver(successor int) {
+	run.emit(relayHandover{Event: "handover", PID: successor}, "pid %d has taken over; this process, %d, finishes its requests\n", successor, os.Getpid())
 }
 
-func (p relayPrinter) notHandedOver(err error) {
-	if p.cfg.json {
-		p.emit(relayHandover{Event: "handover", Error: err.Error()}, "")
+func (run *relayRun) printNotHandedOver(err error) {
+	if run.cfg.json {
+		run.emit(relayHandover{Event: "handover", Error: err.Error()}, "")
 		return
 	}
-	fmt.Fprintf(p.Err, "devproxy: the new process did not take over, so this one, pid %d, continues: %v\n", os.Getpid(), err)
+	fmt.Fprintf(run.Err, "devproxy: the new process did not take over, so this one, pid %d, continues: %v\n", os.Getpid(), err)
 }

@@ -40,8 +40,8 @@ const (
 
 // relayRun is one `devproxy relay`.
 type relayRun struct {
+	*streams  // for its events; nil inside of `up`
 	cfg       relayOptions
-	print     relayPrinter
 	log       *slog.Logger
 	state     *relay.File
 	listeners map[string]net.Listener // by name: https, http, admin, handover.Forwarded
@@ -67,12 +67,12 @@ func runRelay(ctx context.Context, s *streams, cfg relayOptions) error {
 		return err
 	}
 	run := newRelayRun(cfg, slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: cfg.level})))
-	run.print = relayPrinter{s, cfg}
+	run.streams = s
 	signals := make(chan os.Signal, 1)
 	defer signal.Stop(signals)
 	if err = run.start(ctx, from); err == nil {
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, hangup) // before the ready event, after which signals may come
-		run.print.ready(run)                                          // before the predecessor prints its event
+		run.printReady()                                              // before the predecessor prints its event
 	}
 	if err = from.Started(err); err != nil {
 		run.close()
@@ -80,7 +80,7 @@ func runRelay(ctx context.Context, s *streams, cfg relayOptions) error {
 	}
 	err = run.wait(ctx, signals)
 	if err == nil {
-		run.print.stopped()
+		run.printStopped()
 	}
 	return err
 }
@@ -247,7 +247,7 @@ func (run *relayRun) wait(ctx context.Context, signals <-chan os.Signal) error {
 			run.shutDown(signals)
 			return nil
 		case sig := <-signals:
-			if sig != hangup || isHangup(run.print.streams) {
+			if sig != hangup || isHangup(run.streams) {
 				run.shutDown(signals)
 				return nil
 			}
@@ -260,7 +260,7 @@ func (run *relayRun) wait(ctx context.Context, signals <-chan os.Signal) error {
 
 // shutDown finishes the requests in progress. A second signal cuts them off.
 func (run *relayRun) shutDown(again <-chan os.Signal) {
-	run.print.stopping()
+	run.printStopping()
 	run.notify("STOPPING=1")
 	run.drain(relayDrain, again, run.relay.Shutdown)
 }
@@ -269,11 +269,11 @@ func (run *relayRun) shutDown(again <-chan os.Signal) {
 func (run *relayRun) replace(ctx context.Context, again <-chan os.Signal) bool {
 	successor, err := handover.Start(ctx, run.listeners, run.state)
 	if err != nil {
-		run.print.notHandedOver(err)
+		run.printNotHandedOver(err)
 		return false
 	}
 	defer successor.Close()
-	run.print.handedOver(successor.PID)
+	run.printHandedOver(successor.PID)
 	run.notify("MAINPID=" + strconv.Itoa(successor.PID))
 	run.admin.Close() // the successor responds there
 	run.drain(relayRetire, again, func(retiring context.Context) { run.relay.Retire(retiring, successor.Dial) })
