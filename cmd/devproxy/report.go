@@ -90,19 +90,11 @@ func (e readyEvent) print(r *reporter) {
 	if !e.trusted() {
 		r.inlineCommand("Browsers will warn about this certificate until you run:", program()+" trust")
 	}
-	var items []string
-	if r.source.name != "" {
-		items = append(items, r.source.name+" is watched")
+	keys := "Ctrl-C stops"
+	if r.keys {
+		keys = when(!r.opts.share, "s share · ") + "o open · q quit"
 	}
-	switch {
-	case r.keys && !r.opts.share:
-		items = append(items, "s share", "o open", "q quit")
-	case r.keys:
-		items = append(items, "o open", "q quit")
-	default:
-		items = append(items, "Ctrl-C stops")
-	}
-	r.note(strings.Join(items, " · "))
+	r.note(when(r.source.name != "", r.source.name+" is watched · ") + keys)
 }
 
 // fallback says why another port is used. Plain HTTP without a port is not worth a
