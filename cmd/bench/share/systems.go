@@ -263,12 +263,9 @@ func (p peer) open(ctx context.Context, run *programs, rows []row) (*harness.Chi
 			return nil, err
 		}
 	}
-	for _, end := range []struct {
-		side    wan.Side
-		command string
-	}{{wan.A, p.relay}, {wan.B, p.agent}} {
-		command := strings.Fields(words.Replace(end.command))
-		c, err := run.start(ctx, end.side, command[0], nil, command...)
+	for side, line := range []string{wan.A: p.relay, wan.B: p.agent} {
+		command := strings.Fields(words.Replace(line))
+		c, err := run.start(ctx, wan.Side(side), command[0], nil, command...)
 		if err != nil {
 			return nil, err
 		}
