@@ -31,12 +31,18 @@ func checkOwner(path string, file *os.File) error {
 		if err != nil {
 			return newFileError(path, err)
 		}
-		owner, known := info.Sys().(*syscall.Stat_t)
-		if known && !mayOwn(int(owner.Uid), os.Geteuid(), os.Getenv("SUDO_UID")) {
+		if !IsOwn(info) {
 			return newFileError(part.path, ErrForeign)
 		}
 	}
 	return nil
+}
+
+// IsOwn reports whether a file is this user's, root's or, for root under sudo, that of the
+// user who called sudo.
+func IsOwn(info fs.FileInfo) bool {
+	stat, known := info.Sys().(*syscall.Stat_t)
+	return !known || mayOwn(int(stat.Uid), os.Geteuid(), os.Getenv("SUDO_UID"))
 }
 
 // mayOwn reports whether user accepts a file of owner. sudo is $SUDO_UID, the user

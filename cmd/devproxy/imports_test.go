@@ -38,8 +38,9 @@ var allowed = map[string][]string{
 	"devproxy/scaffold":            {"devproxy/scaffold/...", "hcl"},
 	"devproxy/scaffold/javascript": {},
 
-	// The user's consents, kept with localca's files; effects are plan's.
-	"devproxy/consent": {"devproxy/failure", "devproxy/plan", "localca"},
+	// The user's consents, kept with localca's files; effects are plan's. Whose files count
+	// is decided as for Proxyfiles.
+	"devproxy/consent": {"devproxy/failure", "devproxy/plan", "hcl", "localca"},
 	// What identifies a user to relays, kept with localca's files.
 	"devproxy/credentials": {"devproxy/failure", "localca", "tunnel"},
 

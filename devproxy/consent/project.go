@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // Project is the project of a folder, to which consents belong.
@@ -41,7 +43,7 @@ func Find(dir, home string) (Project, error) {
 		if home != "" && isBelow(home, at) {
 			break
 		}
-		if info, err := os.Lstat(filepath.Join(at, ".git")); err == nil && isOwn(info) {
+		if info, err := os.Lstat(filepath.Join(at, ".git")); err == nil && hcl.IsOwn(info) {
 			return Project{Root: at, Key: repository(at)}, nil
 		}
 	}

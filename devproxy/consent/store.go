@@ -20,11 +20,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -221,11 +223,16 @@ func (s *Store) text() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
+	// On Windows, the security descriptor says who may write the file, and the user's
+	// profile folder keeps it to the user.
+	isOpen := info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows"
+	switch {
+	case !info.Mode().IsRegular() || info.Size() > maxFile:
 		return nil, errors.New("devproxy did not write it")
-	}
-	if err := checkPrivate(info); err != nil {
-		return nil, err
+	case !hcl.IsOwn(info):
+		return nil, errors.New("it belongs to another user")
+	case isOpen:
+		return nil, errors.New("other users can write to it; fix it with chmod 600")
 	}
 	return os.ReadFile(s.Path())
 }
