@@ -91,9 +91,8 @@ var socketRules = []socketRule{
 		// a file on the disk. A message is [join_ref, ref, topic, event, payload].
 		tool: "Phoenix LiveReload", show: "phoenix-live-reload", path: []string{"phoenix", "live_reload", "socket"},
 		passes: func(message jsontext.Value) bool {
-			var m []jsontext.Value
 			event := text(object(message)["event"])
-			if json.Unmarshal(message, &m) == nil && len(m) == 5 {
+			if m := decode[[]jsontext.Value](message); len(m) == 5 {
 				event = text(m[3])
 			}
 			return slices.Contains([]string{"phx_join", "phx_leave", "heartbeat"}, event)
@@ -176,22 +175,20 @@ func foldedSegments(path string) []string {
 	return split(folded)
 }
 
-// object returns the members of a JSON object; none for any other value.
+// object returns the members of a JSON object.
 func object(value jsontext.Value) map[string]jsontext.Value {
-	var members map[string]jsontext.Value
-	if json.Unmarshal(value, &members) != nil {
-		return nil
-	}
-	return members
+	return decode[map[string]jsontext.Value](value)
 }
 
-// text returns a JSON string; empty for any other value.
-func text(value jsontext.Value) string {
-	var s string
-	if json.Unmarshal(value, &s) != nil {
-		return ""
+// text returns a JSON string.
+func text(value jsontext.Value) string { return decode[string](value) }
+
+// decode returns a JSON value as a T; the zero T for any other value.
+func decode[T any](value jsontext.Value) (result T) {
+	if json.Unmarshal(value, &result) != nil {
+		return *new(T)
 	}
-	return s
+	return result
 }
 
 // only reports whether an object is {name: value}.
