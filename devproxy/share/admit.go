@@ -178,11 +178,7 @@ func (q *request) dropKeys(h http.Header) {
 	if (q.keyed || !gate.password) && gate.bears(h) {
 		delete(h, "Authorization")
 	}
-	if lines := q.share.inwardCookies(h["Cookie"]); len(lines) > 0 {
-		h["Cookie"] = lines
-	} else {
-		delete(h, "Cookie")
-	}
+	replace(h, "Cookie", q.share.inwardCookies(h["Cookie"]))
 }
 
 // inwardOrigins makes Origin, Referer and the like local if they are of this share.

@@ -16,13 +16,11 @@ const maxQuoted = 64
 func (s *Share) inwardCookies(lines []string) []string {
 	var kept []string
 	for _, line := range lines {
-		var pairs []string
-		for pair := range strings.SplitSeq(line, ";") {
+		pairs := slices.DeleteFunc(strings.Split(line, ";"), func(pair string) bool {
 			name, _, _ := strings.Cut(pair, "=")
-			if name = strings.TrimSpace(name); !isGateCookie(name) && !s.guard.cookie(name) {
-				pairs = append(pairs, pair)
-			}
-		}
+			name = strings.TrimSpace(name)
+			return isGateCookie(name) || s.guard.cookie(name)
+		})
 		if len(pairs) > 0 {
 			kept = append(kept, strings.TrimSpace(strings.Join(pairs, ";")))
 		}
@@ -49,8 +47,13 @@ func (s *Share) outwardCookies(h http.Header, v Visitor) {
 			kept = append(kept, line)
 		}
 	}
-	if delete(h, "Set-Cookie"); len(kept) > 0 {
-		h["Set-Cookie"] = kept
+	replace(h, "Set-Cookie", kept)
+}
+
+// replace replaces the lines of a field; without any it removes the field.
+func replace(h http.Header, name string, lines []string) {
+	if delete(h, name); len(lines) > 0 {
+		h[name] = lines
 	}
 }
 

@@ -200,9 +200,7 @@ func outwardTrailer(h http.Header) {
 			kept = append(kept, name)
 		}
 	}
-	if delete(h, "Trailer"); len(kept) > 0 {
-		h["Trailer"] = kept
-	}
+	replace(h, "Trailer", kept)
 }
 
 // Advice returns sentences for the project's developer about a response to the
