@@ -1,6 +1,7 @@
 package share
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -31,10 +32,7 @@ type gate struct {
 }
 
 func newGate(opts *Options, names *names) gate {
-	g := gate{attempts: opts.Attempts}
-	if g.attempts == nil {
-		g.attempts = NewAttempts()
-	}
+	g := gate{attempts: cmp.Or(opts.Attempts, NewAttempts())}
 	switch {
 	case newPrefixes(opts.Public).all():
 		return gate{}

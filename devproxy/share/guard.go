@@ -33,7 +33,7 @@ func (s *Share) HidesSent(target string) (Hit, bool) {
 
 // Exists reports whether Options.Paths leave path, percent-encoded as it came, in the
 // share.
-func (s *Share) Exists(path string) bool { return s.paths == nil || s.paths.match(path) }
+func (s *Share) Exists(path string) bool { return len(s.paths) == 0 || s.paths.match(path) }
 
 // guard finds the requests that a share hides: those that hiddenRules lists,
 // dot segments, any file outside or inside a project that is requested by its

@@ -106,7 +106,7 @@ type Share struct {
 	guard   guard
 	gate    gate
 	secret  linkSecret
-	paths   prefixes // nil for all
+	paths   prefixes // none for all
 	public  prefixes
 	machine *field.Machine
 }
@@ -118,14 +118,10 @@ func New(opts Options) (*Share, error) {
 		return nil, err
 	}
 	opts.Allow = unmapped(opts.Allow)
-	s := &Share{
+	return &Share{
 		opts: opts, names: names, guard: newGuard(opts.Root, opts.Show), gate: newGate(&opts, &names),
-		secret: newSecret(opts.Secret), public: newPrefixes(opts.Public), machine: new(field.Machine),
-	}
-	if len(opts.Paths) > 0 {
-		s.paths = newPrefixes(opts.Paths)
-	}
-	return s, nil
+		secret: newSecret(opts.Secret), paths: newPrefixes(opts.Paths), public: newPrefixes(opts.Public), machine: new(field.Machine),
+	}, nil
 }
 
 func checkGate(opts *Options) error {
