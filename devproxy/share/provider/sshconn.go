@@ -28,13 +28,11 @@ const (
 	keyAgentTimeout = 30 * time.Second
 )
 
-// sshConn is an SSH connection on which nothing was requested yet. Its two
-// queues must be read.
+// sshConn is an SSH connection on which nothing was requested yet. It refuses the
+// server's requests, and the channels that the server opens before their kind is handled.
 type sshConn struct {
-	ssh.Conn
-	channels <-chan ssh.NewChannel
-	requests <-chan *ssh.Request
-	socket   *heardSocket
+	*ssh.Client
+	socket *heardSocket
 }
 
 // heardSocket notes when something came through it last.
@@ -90,7 +88,7 @@ func (o *sshOpener) connect(ctx context.Context) (*sshConn, error) {
 	if err != nil {
 		return nil, o.notConnected(ctx, err, trusted, ring)
 	}
-	return &sshConn{Conn: conn, channels: channels, requests: requests, socket: socket}, nil
+	return &sshConn{ssh.NewClient(conn, channels, requests), socket}, nil
 }
 
 // notConnected explains a handshake that failed. trusted is set when the server's key

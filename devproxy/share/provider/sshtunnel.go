@@ -101,10 +101,9 @@ func (o *sshOpener) open(ctx context.Context, way *way) error {
 	defer t.running.Wait()
 	defer conn.Close()
 	defer fail(nil)
-	// The server's requests are refused. Its channels are taken before anything
-	// is requested, so that no visitor is too early.
-	t.running.Go(func() { ssh.DiscardRequests(conn.requests) })
-	t.running.Go(func() { t.queue(conn.channels) })
+	// Channels are taken before anything is requested, so that no visitor is too early.
+	channels := conn.HandleChannelOpen("forwarded-tcpip")
+	t.running.Go(func() { t.queue(channels) })
 	t.running.Go(func() { fail(broken(o.server.word, plainly(conn.Wait()))) })
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -279,13 +278,9 @@ func (t *sshTunnel) keepAlive(ctx context.Context) {
 }
 
 // queue takes the channels that the server opens. It never waits for current
-// visitors: package ssh, which has room for 16, would stop reading meanwhile.
+// visitors: package ssh, which has room for a few, would stop reading meanwhile.
 func (t *sshTunnel) queue(channels <-chan ssh.NewChannel) {
 	for channel := range channels {
-		if channel.ChannelType() != "forwarded-tcpip" {
-			_ = channel.Reject(ssh.UnknownChannelType, "only forwarded-tcpip is expected")
-			continue
-		}
 		select {
 		case t.waiting <- channel:
 		default:
