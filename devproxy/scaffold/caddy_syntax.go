@@ -23,7 +23,7 @@ var caddyVariable = regexp.MustCompile(`\{\$([A-Za-z_][A-Za-z0-9_]*)(?::([^{}\n]
 
 // caddyExpand replaces variables. A variable that is not set and has no default
 // becomes empty, as in Caddy.
-func caddyExpand(text string, env func(string) (string, bool)) string {
+func caddyExpand(text string, env environment) string {
 	return caddyVariable.ReplaceAllStringFunc(text, func(found string) string {
 		m := caddyVariable.FindStringSubmatch(found)
 		if v, set := env(m[1]); set && v != "" {

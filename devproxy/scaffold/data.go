@@ -103,12 +103,7 @@ func (r *repository) toml(file string) javascript.Value {
 // javascript reads a JavaScript or TypeScript file, in which variables have the
 // values of the environment files next to it, and those of a command.
 func (r *repository) javascript(file string, command map[string]string) *javascript.Program {
-	return javascript.Parse(r.text(file), func(name string) (string, bool) {
-		if v, set := command[name]; set {
-			return v, true
-		}
-		return r.variable(path.Dir(file), name)
-	})
+	return javascript.Parse(r.text(file), r.lookup(path.Dir(file)).with(command))
 }
 
 // environmentFiles are read in this order, and the last one wins, as in Vite,
@@ -148,8 +143,21 @@ func (r *repository) variable(folder, name string) (value string, set bool) {
 }
 
 // lookup returns a function that looks up the variables of folder.
-func (r *repository) lookup(folder string) func(name string) (string, bool) {
+func (r *repository) lookup(folder string) environment {
 	return func(name string) (string, bool) { return r.variable(folder, name) }
+}
+
+// environment looks up a variable.
+type environment func(name string) (value string, set bool)
+
+// with returns env with vars in place of its variables with the same names.
+func (env environment) with(vars map[string]string) environment {
+	return func(name string) (string, bool) {
+		if v, set := vars[name]; set {
+			return v, true
+		}
+		return env(name)
+	}
 }
 
 // noVariables is a lookup in which no variable is set.
@@ -173,7 +181,7 @@ func readEnvironment(vars map[string]string, text string) {
 			value = strings.TrimSpace(value)
 		}
 		if quote != "'" {
-			value = substitute(value, func(name string) (string, bool) { v, set := vars[name]; return v, set })
+			value = substitute(value, environment(noVariables).with(vars))
 		}
 		vars[name] = value
 	}

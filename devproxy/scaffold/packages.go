@@ -11,7 +11,6 @@ import (
 
 // javascriptPackage is a folder with a package.json or a deno.json.
 type javascriptPackage struct {
-	name   string
 	folder string
 	file   string
 	config javascript.Value
@@ -47,7 +46,7 @@ func (d *discovery) readPackages() {
 func (d *discovery) javascriptPackage(file string, config javascript.Value, key string) javascriptPackage {
 	folder := path.Dir(file)
 	p := javascriptPackage{
-		name: config.At("name").Text, folder: folder, file: file, config: config,
+		folder: folder, file: file, config: config,
 		scripts: d.scriptsOf(folder, config.At(key)), depends: map[string]string{},
 	}
 	for _, list := range []string{"dependencies", "devDependencies", "peerDependencies"} {
@@ -203,7 +202,7 @@ func (d *discovery) markFavoured() {
 
 // isNamed reports whether name means the package in folder.
 func (d *discovery) isNamed(folder, name string) bool {
-	return folder == name || path.Base(folder) == name || d.packages[folder].name == name
+	return folder == name || path.Base(folder) == name || d.packages[folder].config.At("name").Text == name
 }
 
 // favouring are the arguments in front of the name of a package.

@@ -22,7 +22,7 @@ type command struct {
 
 // commands returns the programs that a command line starts, in order. It runs
 // nothing: it replaces the variables that env knows, and others by their default.
-func commands(line string, env func(name string) (string, bool)) []command {
+func commands(line string, env environment) []command {
 	if len(line) > maxCommand {
 		return nil
 	}
@@ -37,7 +37,7 @@ func commands(line string, env func(name string) (string, bool)) []command {
 
 // commandReader follows a command line: its folder and its variables.
 type commandReader struct {
-	lookup func(string) (string, bool)
+	lookup environment
 	env    map[string]string
 	dir    string
 	found  []command
@@ -104,24 +104,13 @@ func (r *commandReader) call(call *syntax.CallExpr) {
 
 // word returns the text of a word; empty if only running it would tell.
 func (r *commandReader) word(w *syntax.Word) string {
-	if w == nil {
-		return ""
-	}
-	text, err := expand.Literal(expansion(func(name string) (string, bool) {
-		if v, set := r.env[name]; set {
-			return v, true
-		}
-		return r.lookup(name)
-	}), w)
-	if err != nil {
-		return ""
-	}
+	text, _ := expand.Literal(expansion(r.lookup.with(r.env)), w)
 	return text
 }
 
 // substitute replaces ${NAME}, ${NAME:-default} and the like in text, as compose
 // and environment files do.
-func substitute(text string, lookup func(string) (string, bool)) string {
+func substitute(text string, env environment) string {
 	if !strings.Contains(text, "$") || len(text) > maxCommand {
 		return text
 	}
@@ -129,16 +118,13 @@ func substitute(text string, lookup func(string) (string, bool)) string {
 	if err != nil {
 		return text
 	}
-	out, err := expand.Document(expansion(lookup), word)
-	if err != nil {
-		return ""
-	}
+	out, _ := expand.Document(expansion(env), word)
 	return out
 }
 
-func expansion(lookup func(string) (string, bool)) *expand.Config {
+func expansion(env environment) *expand.Config {
 	return &expand.Config{Env: expand.FuncEnviron(func(name string) string {
-		v, _ := lookup(name)
+		v, _ := env(name)
 		return v
 	})}
 }

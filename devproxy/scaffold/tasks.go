@@ -58,12 +58,7 @@ func (d *discovery) runTasks(file string, list []task) {
 
 // runTask adds the servers of a task that are not known yet.
 func (d *discovery) runTask(folder, file string, t task) {
-	s := scripts{lines: d.packages[folder].lines, env: func(name string) (string, bool) {
-		if v, set := t.vars[name]; set {
-			return v, true
-		}
-		return d.variable(folder, name)
-	}}
+	s := scripts{d.packages[folder].lines, d.lookup(folder).with(t.vars)}
 	for _, c := range d.started(folder, file, t.line, s.expand(t.text)) {
 		if c.port != 0 || len(d.of(c.folder)) == 0 {
 			d.addProcess(c)
@@ -232,7 +227,7 @@ func (d *discovery) managed(file string, line int, name, text, dir string) {
 
 // process adds the server that a named process starts.
 func (d *discovery) process(folder, file string, line int, name, text string) {
-	s := scripts{lines: d.packages[folder].lines, env: d.lookup(folder)}
+	s := scripts{d.packages[folder].lines, d.lookup(folder)}
 	list := s.expand(text)
 	made := d.started(folder, file, line, list)
 	for _, c := range made {

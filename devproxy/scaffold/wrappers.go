@@ -45,7 +45,7 @@ const maxUnwrap = 12
 // composer.json or deno.json.
 type scripts struct {
 	lines map[string]scriptLine
-	env   func(string) (string, bool)
+	env   environment
 }
 
 type scriptLine struct {
