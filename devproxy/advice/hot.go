@@ -50,18 +50,13 @@ func PatchViteClient(client []byte, upstream *plan.Upstream) (told string) {
 	if port != nil && !isUpstreamPort(portOf(direct), upstream) && portOf(direct) != portOf(submatch(client, viteServer)) {
 		return fmt.Sprintf("Vite's hot replacement has its own server on port %s, which bypasses devproxy: remove server.hmr.port from Vite's configuration", portOf(direct))
 	}
-	if hostname := submatch(client, viteHostname); hostname != nil {
-		if !isLoopback(string(bytes.Trim(hostname, `"`))) {
-			return "" // another machine, on purpose
-		}
-		blank(hostname, `""`)
+	hostname := submatch(client, viteHostname)
+	if hostname != nil && !isLoopback(string(bytes.Trim(hostname, `"`))) {
+		return "" // another machine, on purpose
 	}
-	if port != nil {
-		blank(port, "0") // the same as none
-	}
-	if protocol := submatch(client, viteProtocol); protocol != nil {
-		blank(protocol, `""`)
-	}
+	blank(hostname, `""`)
+	blank(port, "0") // the same as none
+	blank(submatch(client, viteProtocol), `""`)
 	return ""
 }
 

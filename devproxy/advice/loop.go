@@ -45,27 +45,21 @@ func (e *LoopError) Page() page.Page {
 	return p
 }
 
-// Scheme is the scheme that the upstream redirects to, in lower case.
-func (e *LoopError) Scheme() string {
-	scheme, _, _ := strings.Cut(e.Location, "://")
-	return strings.ToLower(scheme)
-}
-
 // Hint says what to write in the Proxyfile or in the app.
 func (e *LoopError) Hint() string {
 	u, err := url.Parse(e.Location)
 	switch {
 	case err != nil, e.Asked:
 		return ""
-	case !e.Own && e.Scheme() == "https":
+	case !e.Own && u.Scheme == "https":
 		return fmt.Sprintf("The upstream requires HTTPS: write `upstream = %q`.", "https://"+u.Host)
 	case !e.Own:
 		return fmt.Sprintf("The app requires its own address: write `request_headers = { Host = %q }`.", u.Host)
-	case e.Told == "http" && e.Scheme() == "https":
+	case e.Told == "http" && u.Scheme == "https":
 		return "The app redirects to HTTPS because it was told that its clients use HTTP: remove `forwarded_proto = \"http\"`."
-	case e.Told == "https" && e.Scheme() == "http":
+	case e.Told == "https" && u.Scheme == "http":
 		return "The app redirects HTTPS clients to HTTP: write `forwarded_proto = \"http\"`, which tells it that they use HTTP."
-	case e.Scheme() == "https":
+	case u.Scheme == "https":
 		return "The app assumes that its clients use HTTP. Make it read X-Forwarded-Proto, or turn off its redirect to HTTPS in development. `forwarded_proto = \"http\"` does not help here."
 	}
 	return ""
@@ -94,7 +88,7 @@ func (o Outside) Loop(res *http.Response, r *http.Request, target, told string) 
 	loop = &LoopError{URL: asked, Location: location, Told: told, Own: o.isOrigin(u), Status: res.StatusCode}
 	permanent := res.StatusCode == http.StatusMovedPermanently || res.StatusCode == http.StatusPermanentRedirect
 	loop.Asked = !loop.Own && o.isAsked(u)
-	return loop, (loop.Asked || loop.Own && loop.Scheme() == told) && !permanent
+	return loop, (loop.Asked || loop.Own && u.Scheme == told) && !permanent
 }
 
 // isAsked reports whether u has exactly the Host and the scheme of requests to a member
