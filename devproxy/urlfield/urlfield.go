@@ -102,12 +102,9 @@ func (w *Rewriter) hxLocation(value string) string {
 	if changed == path {
 		return value // byte for byte
 	}
-	text, err := json.Marshal(changed)
+	object["path"], _ = json.Marshal(changed) // which a string always can be
+	text, err := json.Marshal(object)
 	if err != nil {
-		return value
-	}
-	object["path"] = text
-	if text, err = json.Marshal(object); err != nil {
 		return value
 	}
 	return string(text)
@@ -169,18 +166,22 @@ func (w *Rewriter) policy(policy string) string {
 
 // link replaces the targets and anchors of a Link field (RFC 8288 section 3).
 func (w *Rewriter) link(value string) string {
+	text := w.LinkText
+	if text == nil {
+		text = func(text string) string { return text }
+	}
 	var out strings.Builder
 	for {
 		i := strings.IndexAny(value, `<"`)
 		if i < 0 {
-			out.WriteString(w.linkText(value))
+			out.WriteString(text(value))
 			return out.String()
 		}
 		closing, isURL := ">", true
 		if value[i] == '"' {
 			closing, isURL = `"`, isAnchor(value[:i])
 		}
-		out.WriteString(w.linkText(value[:i]) + value[i:i+1])
+		out.WriteString(text(value[:i]) + value[i:i+1])
 		span, after, closed := strings.Cut(value[i+1:], closing)
 		if isURL {
 			span = w.URL(span)
@@ -191,13 +192,6 @@ func (w *Rewriter) link(value string) string {
 		}
 		value = after
 	}
-}
-
-func (w *Rewriter) linkText(text string) string {
-	if w.LinkText == nil {
-		return text
-	}
-	return w.LinkText(text)
 }
 
 // isAnchor reports whether before ends with "anchor=".
