@@ -274,12 +274,10 @@ func (p *Program) skipGeneric() bool {
 // skipType skips a type.
 func (p *Program) skipType() {
 	for ; !p.done(); p.pos++ {
-		t := p.peek()
-		if t.opens() {
+		switch t := p.peek(); {
+		case t.opens():
 			p.pos = p.closing(p.pos)
-			continue
-		}
-		if t.ends() || slices.Contains([]string{"||", "??", "?", "===", "==", "as", "satisfies"}, t.text) || t.kind == js.ExportToken || t.kind == js.ConstToken {
+		case t.ends() || slices.Contains([]string{"||", "??", "?", "===", "==", "as", "satisfies"}, t.text) || t.kind == js.ExportToken || t.kind == js.ConstToken:
 			return
 		}
 	}

@@ -61,13 +61,7 @@ func endsValue(before []token) bool {
 		return false
 	}
 	last := before[len(before)-1]
-	switch last.text {
-	case ")", "]", "}":
-		return true
-	case "return", "typeof", "case":
-		return false
-	}
-	return js.IsIdentifier(last.kind) || js.IsNumeric(last.kind) || last.kind == js.StringToken || last.kind == js.TemplateToken || last.kind == js.TemplateEndToken
+	return last.closes() || js.IsIdentifier(last.kind) || js.IsNumeric(last.kind) || last.kind == js.StringToken || last.kind == js.TemplateToken
 }
 
 func (t token) opens() bool {
