@@ -31,9 +31,8 @@ type caddySite struct {
 	spa    bool
 	first  bool // a file of root answers before the upstream
 	php    bool
-	lent   bool // its routes went to a dev server's host
-	lost   bool // its own answer could not be carried over
-	line   int
+	lent   bool                 // its routes went to a dev server's host
+	lost   bool                 // its own answer could not be carried over
 	at     map[string]condition // by the name of a matcher, "@api"
 }
 
@@ -94,7 +93,7 @@ func (c *caddyfile) read(list []directive) []*caddySite {
 }
 
 func (c *caddyfile) site(d directive) *caddySite {
-	s := &caddySite{caddyfile: c, host: &host{file: c.file, line: d.line}, at: map[string]condition{}, line: d.line}
+	s := &caddySite{caddyfile: c, host: &host{file: c.file, line: d.line}, at: map[string]condition{}}
 	s.hosts = []*host{s.host}
 	s.names = strings.FieldsFunc(strings.Join(d.words, " "), func(r rune) bool { return r == ',' || r == ' ' })
 	var names []string

@@ -114,7 +114,7 @@ func (s *caddySite) on(when condition) *host {
 			return h
 		}
 	}
-	h := &host{name: name, file: s.file, line: s.line}
+	h := &host{name: name, file: s.file, line: s.host.line}
 	s.hosts = append(s.hosts, h)
 	return h
 }

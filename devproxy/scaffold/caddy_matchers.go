@@ -112,9 +112,9 @@ func (s *caddySite) paths(d directive, below string, when condition) (paths, res
 		}
 		if routePath(at) == "" {
 			s.note(d, "a Proxyfile can't express the path %q", p)
-			continue
+		} else {
+			good = append(good, at)
 		}
-		good = append(good, at)
 	}
 	// "/api /api/*" is one prefix.
 	return slices.DeleteFunc(slices.Clone(good), func(p string) bool { return slices.Contains(good, p+"/*") || slices.Contains(good, p+"*") }), rest[1:], when
@@ -125,15 +125,12 @@ func (s *caddySite) paths(d directive, below string, when condition) (paths, res
 func takesPath(d directive) bool {
 	switch d.name() {
 	case "redir":
-		return len(d.words) > 2 && !isStatus(d.word(2))
+		status := d.word(2)
+		return len(d.words) > 2 && !oneOf("permanent|temporary|html", status) && (len(status) != 3 || portOf(status) == 0)
 	case "rewrite", "uri":
 		return len(d.words) > 2
 	}
 	return true
-}
-
-func isStatus(word string) bool {
-	return slices.Contains([]string{"permanent", "temporary", "html"}, word) || len(word) == 3 && portOf(word) != 0
 }
 
 // named returns the condition of a directive's named matcher together with the

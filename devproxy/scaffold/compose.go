@@ -190,8 +190,7 @@ func (r composeReader) addTraefikHosts(services []*service) {
 			continue
 		}
 		for _, name := range s.hosts {
-			h := &host{name: underLocalhost(name), file: s.file, line: s.line}
-			h.upstream = proxy.upstream()
+			h := &host{name: underLocalhost(name), file: s.file, line: s.line, block: block{upstream: proxy.upstream()}}
 			if h.name != name {
 				h.set("request_headers", "{ Host = "+quoted(name)+" }")
 			}

@@ -120,14 +120,10 @@ func (r *repository) variables(folder string) map[string]string {
 	}
 	vars := map[string]string{}
 	r.env[folder] = vars
-	found := false
 	for _, name := range environmentFiles {
-		if file := r.in(folder, name); file != "" {
-			found = true
-			readEnvironment(vars, string(r.text(file)))
-		}
+		readEnvironment(vars, string(r.text(r.in(folder, name))))
 	}
-	if !found {
+	if r.in(folder, environmentFiles...) == "" {
 		readEnvironment(vars, string(r.text(r.in(folder, environmentExamples...))))
 	}
 	return vars

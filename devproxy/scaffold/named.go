@@ -71,8 +71,7 @@ func (d *discovery) readSlim(file string) {
 			d.notes.add(Note{File: file, Text: "a service has no domain or no port"})
 			continue
 		}
-		h := &host{name: underLocalhost(domain), file: file}
-		h.upstream = port.Text
+		h := &host{name: underLocalhost(domain), file: file, block: block{upstream: port.Text}}
 		if slim.At("cors").Is(true) {
 			h.set("cors", "true")
 		}
@@ -104,8 +103,7 @@ func (d *discovery) readLocalias(file string) {
 			d.notes.add(Note{file, f.Value.Line, "not a name and a port"})
 			continue
 		}
-		h := &host{name: underLocalhost(name), file: file, line: f.Value.Line}
-		h.upstream = strconv.Itoa(f.Value.Port())
+		h := &host{name: underLocalhost(name), file: file, line: f.Value.Line, block: block{upstream: strconv.Itoa(f.Value.Port())}}
 		d.addSite(h, name+" on "+h.upstream)
 	}
 }

@@ -27,14 +27,13 @@ func (d configReader) readSource(c *candidate, from command) {
 	}
 	files = append(files, entryFiles...)
 	d.sourcePort(c, c.folder, files...)
-	d.settingsPort(c)
-	if c.kind != "node" {
-		return
+	if port, file, line := d.firstNumber(c.folder, settingsFiles, settingPort); c.port == 0 && !nothingHTTP(port) {
+		c.set(port, sample, file, line)
 	}
-	if slices.Contains(from.words, "serve") && programName(from.words[0]) == "deno" {
+	if c.kind == "node" && slices.Contains(from.words, "serve") && programName(from.words[0]) == "deno" {
 		c.set(8000, standard, "", 0)
 	}
-	if c.port == 0 && !d.serves(c, from, files) {
+	if c.kind == "node" && c.port == 0 && !d.serves(c, from, files) {
 		c.kind = ""
 	}
 }
@@ -109,15 +108,9 @@ func listenPort(call javascript.Value) javascript.Value {
 var settingsFiles = strings.Fields("src/config.ts src/config.js src/env.ts src/env.js src/env.mjs src/config/index.ts src/config/index.js src/config/env.ts src/config/config.ts src/lib/env.ts src/utils/env.ts src/utils/config.ts " +
 	"config/index.js config/index.ts config/default.js config/config.js config.js config.ts env.ts env.js src/constants.ts config/default.json config/development.json src/environments/environment.ts")
 
-var settingPort = regexp.MustCompile(`(?i)\b(?:app_|server_|http_)?port\b["']?[^\n]{0,80}?(?:default\(|\|\|\s*|\?\?\s*|,\s*|[:=]\s*)["']?(\d{4,5})\b`)
-
-// settingsPort reads a default port from a file of settings, such as
+// settingPort matches a default port among settings, such as
 // PORT: z.coerce.number().default(3000).
-func (d configReader) settingsPort(c *candidate) {
-	if port, file, line := d.firstNumber(c.folder, settingsFiles, settingPort); c.port == 0 && !nothingHTTP(port) {
-		c.set(port, sample, file, line)
-	}
-}
+var settingPort = regexp.MustCompile(`(?i)\b(?:app_|server_|http_)?port\b["']?[^\n]{0,80}?(?:default\(|\|\|\s*|\?\?\s*|,\s*|[:=]\s*)["']?(\d{4,5})\b`)
 
 // serverPackages are libraries of HTTP servers.
 var serverPackages = strings.Fields("express fastify koa hono @hapi/hapi hapi @nestjs/core restify polka apollo-server @apollo/server graphql-yoga socket.io ws h3 elysia @adonisjs/core http-proxy vite-express " +
