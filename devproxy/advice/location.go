@@ -75,23 +75,17 @@ func (o Outside) source(value string) string {
 	if secure == "" || !strings.HasPrefix(o.Origin, "https:") {
 		return value
 	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	authority, anyPort := strings.CutSuffix(rest[:end], ":*")
+	path, tail := afterAuthority(value)
+	authority, anyPort := strings.CutSuffix(strings.TrimSuffix(rest, path+tail), ":*")
 	u := url.URL{Scheme: "http", Host: authority}
-	if anyPort {
-		_, own, _ := strings.Cut(o.Origin, "://")
-		if host, _ := splitAuthority(own); !sameHost(u.Hostname(), host) {
-			return value
-		}
+	own := o.Origin[len("https:"):]
+	switch {
+	case anyPort && sameHost(u.Hostname(), hostOf(strings.TrimPrefix(own, "//"))):
 		return secure + "://" + rest
+	case !anyPort && o.isOrigin(&u):
+		return secure + ":" + own + path + tail
 	}
-	if !o.isOrigin(&u) {
-		return value
-	}
-	return secure + o.Origin[len("https"):] + rest[end:]
+	return value
 }
 
 // Reference rewrites a URL reference of the upstream for the browser:
@@ -125,16 +119,14 @@ func (o Outside) Reference(value string) string {
 		return value
 	}
 	path, rest := afterAuthority(absolute)
-	if o.isOrigin(u) {
-		if u.Scheme == "https" || strings.HasPrefix(value, "//") {
-			return value[:len(value)-len(path)-len(rest)] + o.path(path, false) + rest
-		}
-		return o.Origin + o.path(path, false) + rest
+	isOrigin := o.isOrigin(u)
+	switch {
+	case isOrigin && (u.Scheme == "https" || strings.HasPrefix(value, "//")):
+		return value[:len(value)-len(path)-len(rest)] + o.path(path, false) + rest
+	case isOrigin, o.isUpstream(u):
+		return o.Origin + o.path(path, !isOrigin) + rest
 	}
-	if !o.isUpstream(u) {
-		return value
-	}
-	return o.Origin + o.path(path, true) + rest
+	return value
 }
 
 // isOrigin reports whether u is at Origin's authority, as written by an app that
@@ -165,19 +157,11 @@ func (o Outside) path(path string, inside bool) string {
 	if route.Exact || !strings.HasPrefix(path, "/") && path != "" {
 		return path
 	}
-	before := ""
-	switch {
-	case route.Rewrite != "":
-		var after string
-		var found bool
-		before, after, found = strings.Cut(route.Rewrite, "{rest}")
-		if !found || after != "" {
-			return path
-		}
-		before = strings.TrimSuffix(before, "/") // "/v1/{rest}" means "/v1{rest}"
-	case !route.StripPrefix:
+	before, atEnd := strings.CutSuffix(route.Rewrite, "{rest}")
+	if route.Rewrite == "" && !route.StripPrefix || route.Rewrite != "" && (!atEnd || strings.Contains(before, "{rest}")) {
 		return path
 	}
+	before = strings.TrimSuffix(before, "/") // "/v1/{rest}" means "/v1{rest}"
 	prefix := strings.TrimSuffix(cmp.Or(o.Prefix, route.Path), "/")
 	rest, ok := below(path, before)
 	if !ok {
