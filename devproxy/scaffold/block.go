@@ -59,10 +59,15 @@ type host struct {
 
 // route is a route block.
 type route struct {
-	path  string
-	exact bool
+	place
 	match string // HCL; empty if none
 	block
+}
+
+// place is where a route applies.
+type place struct {
+	path  string
+	exact bool
 }
 
 // answering are the attributes that answer a request, and those that belong to
@@ -77,7 +82,7 @@ func (b *block) answers() bool {
 // setEntry sets a key of an attribute that is an object, such as request_headers.
 func (b *block) setEntry(name, key, value string) {
 	if !plainKey.MatchString(key) {
-		key = hcl.Quote(key)
+		key = quoted(key)
 	}
 	line := key + " = " + value
 	have := strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(b.get(name), "{"), "}"))
@@ -93,7 +98,7 @@ func (b *block) setEntry(name, key, value string) {
 // differs reports whether the second one is different.
 func (b *block) addRoute(r route) (differs bool) {
 	for _, have := range b.routes {
-		if have.path == r.path && have.exact == r.exact && have.match == r.match {
+		if have.place == r.place && have.match == r.match {
 			return !reflect.DeepEqual(have, r)
 		}
 	}
@@ -132,13 +137,15 @@ func (b *block) target() string {
 	return upstreamValue(b.upstream)
 }
 
+func quoted(text string) string { return hcl.Quote(text) }
+
 // upstreamValue returns upstreams in HCL: ports bare, anything else quoted, several
 // in a list.
 func upstreamValue(upstreams string) string {
 	list := strings.Fields(upstreams)
 	for i, one := range list {
 		if portOf(one) == 0 {
-			list[i] = hcl.Quote(one)
+			list[i] = quoted(one)
 		}
 	}
 	if len(list) == 1 {
@@ -182,7 +189,7 @@ func (h *host) write(out *strings.Builder) {
 	if len(h.aliases) > 0 {
 		var list []string
 		for _, a := range h.aliases {
-			list = append(list, hcl.Quote(a))
+			list = append(list, quoted(a))
 		}
 		all.set("aliases", "["+strings.Join(list, ", ")+"]")
 	}
@@ -195,7 +202,7 @@ func (h *host) write(out *strings.Builder) {
 	}
 	all = append(all, h.attributes...)
 	short := len(all) == 1 && len(h.routes) == 0 && h.upstream != "" && h.what == ""
-	writeBlock(out, "host "+hcl.Quote(h.name), all, h.routes, short)
+	writeBlock(out, "host "+quoted(h.name), all, h.routes, short)
 }
 
 // writeBlock writes a block, on one line if it is short.
@@ -222,7 +229,7 @@ func (b *block) writeService(out *strings.Builder, written map[string]bool) {
 	if b.service != "" && !written[b.service] {
 		written[b.service] = true
 		out.WriteByte('\n')
-		writeBlock(out, "service "+hcl.Quote(b.service), append(attributes{{"upstream", upstreamValue(b.upstream)}}, b.serves...), nil, false)
+		writeBlock(out, "service "+quoted(b.service), append(attributes{{"upstream", upstreamValue(b.upstream)}}, b.serves...), nil, false)
 	}
 }
 
@@ -249,5 +256,5 @@ func (r route) write(out *strings.Builder) {
 	if r.exact {
 		all.set("exact", "true")
 	}
-	writeBlock(out, "route "+hcl.Quote(r.path), append(all, others...), nil, !r.long())
+	writeBlock(out, "route "+quoted(r.path), append(all, others...), nil, !r.long())
 }

@@ -8,11 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/devproxy/devproxy/hcl"
 )
-
-func quoted(text string) string { return hcl.Quote(text) }
 
 // silent are directives that need nothing in a Proxyfile, and those that do not
 // change where a request goes.

@@ -81,7 +81,7 @@ func (d *discovery) readSlim(file string) {
 				d.notes.add(Note{File: file, Text: "a Proxyfile can't express the route " + strconv.Quote(r.At("path").Text) + " of " + strconv.Quote(domain)})
 				continue
 			}
-			h.addRoute(route{path: at, block: block{upstream: port.Text}})
+			h.addRoute(route{place: place{path: at}, block: block{upstream: port.Text}})
 		}
 		d.addSite(h, domain+" on "+port.Text)
 	}

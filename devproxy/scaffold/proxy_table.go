@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // proxyTable adds the routes of a table by which a dev server forwards: Vite's
@@ -82,7 +81,7 @@ func (d configReader) proxyEntry(to *block, file, what string, keys []string, en
 			continue
 		}
 		for _, place := range places {
-			made := route{path: place.path, exact: place.exact, block: block{upstream: upstream}}
+			made := route{place: place, block: block{upstream: upstream}}
 			d.proxyOptions(&made, file, entryName, prefix, entry)
 			if made.path == "/" && !made.exact {
 				note("%s would take every request from the dev server", entryName)
@@ -116,7 +115,7 @@ func (d configReader) proxyOptions(made *route, file, what, prefix string, entry
 		case name == "headers" && option.Value.Kind == javascript.Object:
 			for _, h := range option.Value.Fields {
 				if h.Value.Known() && plainKey.MatchString(h.Name) && !strings.ContainsAny(h.Value.Text, "{}\r\n") {
-					made.setEntry("request_headers", h.Name, hcl.Quote(h.Value.Text))
+					made.setEntry("request_headers", h.Name, quoted(h.Value.Text))
 				} else {
 					note("a header of " + what + " is not written out: " + short(h.Name))
 				}
@@ -146,7 +145,7 @@ func (r *route) rewrite(from, to string) {
 	case "":
 		r.set("strip_prefix", "true")
 	default:
-		r.set("rewrite", hcl.Quote(to+"{rest}"))
+		r.set("rewrite", quoted(to+"{rest}"))
 	}
 }
 
@@ -195,12 +194,6 @@ func (d configReader) readSetupProxy(c *candidate, file string, from command) {
 			d.proxyEntry(&c.block, file, "the proxy of", append(keys, contextsOf(options)...), options)
 		}
 	}
-}
-
-// place is where a route applies.
-type place struct {
-	path  string
-	exact bool
 }
 
 // maxPlaces is how many prefixes a pattern may have.

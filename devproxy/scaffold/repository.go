@@ -119,13 +119,11 @@ func (r *repository) named(names ...string) []string {
 
 // folders returns the folders that have a file with one of the base names.
 func (r *repository) folders(names ...string) []string {
-	var found []string
-	for _, file := range r.named(names...) {
-		if dir := path.Dir(file); !slices.Contains(found, dir) {
-			found = append(found, dir)
-		}
+	found := r.named(names...)
+	for i, file := range found {
+		found[i] = path.Dir(file)
 	}
-	return found
+	return slices.Compact(found) // the files of a folder are next to each other
 }
 
 // in returns the first of names that is a file in folder; empty if there is none.
