@@ -82,19 +82,18 @@ func Folders(root string, more ...string) []string {
 // package and version. Files that cannot be read are skipped.
 func Find(root string, folders ...string) []Finding {
 	var found []Finding
-	var names []string
-	for _, h := range holes {
-		names = append(names, h.name)
-	}
-	for _, name := range slices.Compact(names) {
+	for i, h := range holes {
+		if i > 0 && holes[i-1].name == h.name { // look goes through all holes of a package
+			continue
+		}
 		var seen []string
 		for _, folder := range folders {
-			version := installed(root, folder, name)
+			version := installed(root, folder, h.name)
 			if version == "" || slices.Contains(seen, version) {
 				continue
 			}
 			seen = append(seen, version)
-			if f, ok := look(name, version); ok {
+			if f, ok := look(h.name, version); ok {
 				found = append(found, f)
 			}
 		}
