@@ -192,12 +192,9 @@ var exampleValues = strings.NewReplacer("{client}", "1", "{host}", "h", "{uri}",
 // isRedirect reports whether a Proxyfile can express the target of a redirect. No
 // part of a visitor's request may become a part of the host.
 func isRedirect(to string) bool {
-	if visitorHost.MatchString(to) || otherVariable.MatchString(to) {
-		return false
-	}
 	example := exampleValues.Replace(to)
 	u, err := url.Parse(example)
-	if err != nil || strings.ContainsAny(example, "{} \t\n") {
+	if err != nil || strings.ContainsAny(example, "{} \t\n") || visitorHost.MatchString(to) || otherVariable.MatchString(to) {
 		return false
 	}
 	if u.Scheme == "" {

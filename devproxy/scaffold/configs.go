@@ -125,8 +125,6 @@ var viteFrameworks = []struct{ dependency, kind string }{
 // is unknown.
 func (r *repository) config(file string, from command) (config javascript.Value, ok bool) {
 	switch ext := path.Ext(file); {
-	case file == "":
-		return javascript.Value{}, false
 	case ext == ".json" || ext == ".jsonc":
 		return r.json(file)
 	case ext == ".toml":

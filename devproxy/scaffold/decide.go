@@ -112,11 +112,8 @@ func (d decision) dropCopies() {
 // is known, it is what they start.
 func (d decision) noteProcesses() {
 	for _, p := range d.unknown {
-		known := len(d.of(p.folder)) > 0
-		if path.Base(p.file) == "Procfile" { // often written for a platform, which picks the port
-			known = known || len(d.candidates) > 0
-		}
-		if !known {
+		platform := path.Base(p.file) == "Procfile" // for which it is often written, and which picks the port
+		if len(d.of(p.folder)) == 0 && (!platform || len(d.candidates) == 0) {
 			d.notes.group("no port found", p.label)
 		}
 	}

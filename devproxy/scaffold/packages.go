@@ -106,7 +106,7 @@ func (d *discovery) readScripts(p javascriptPackage) {
 
 // variants returns the names of scripts such as dev:web and start:api.
 func (p javascriptPackage) variants() []string {
-	return slices.DeleteFunc(sortedKeys(p.lines), func(name string) bool {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.lines)), func(name string) bool {
 		return !strings.HasPrefix(name, "dev:") && !strings.HasPrefix(name, "start:") && !strings.HasPrefix(name, "serve:") && !strings.HasPrefix(name, "dev-") ||
 			strings.Contains(name, "prod") || strings.Contains(name, "test") || strings.Contains(name, "e2e")
 	})
@@ -207,5 +207,3 @@ func (d *discovery) isNamed(folder, name string) bool {
 
 // favouring are the arguments in front of the name of a package.
 var favouring = strings.Fields("--filter -F -w --workspace --prefix --cwd -C --dir workspace --projects --project")
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -218,24 +218,20 @@ func programName(word string) string {
 func follows(args []string, sub string) bool {
 	var plain []string
 	for i, arg := range args {
-		if strings.HasPrefix(arg, "-") && arg != "-" {
-			continue
+		before := args[max(i-1, 0)]
+		value := i > 0 && strings.HasPrefix(before, "-") && !strings.Contains(before, "=") && (sub == "" || slices.Contains(valueFlags, before))
+		if flag := strings.HasPrefix(arg, "-") && arg != "-"; !flag && !value {
+			plain = append(plain, arg)
 		}
-		if i > 0 && strings.HasPrefix(args[i-1], "-") && !strings.Contains(args[i-1], "=") && (sub == "" || slices.Contains(valueFlags, args[i-1])) {
-			continue // the value of a flag
-		}
-		plain = append(plain, arg)
 	}
 	want := strings.Fields(sub)
 	switch {
 	case sub == "":
 		return len(plain) == 0 || !commandWord.MatchString(plain[0])
-	case len(plain) < len(want):
-		return false
 	case len(want) == 1 && strings.Contains(sub, ":"): // mvn clean spring-boot:run
 		return slices.Contains(plain, sub)
 	}
-	return slices.Equal(plain[:len(want)], want)
+	return len(plain) >= len(want) && slices.Equal(plain[:len(want)], want)
 }
 
 // valueFlags take a value and are written before a command.

@@ -66,13 +66,12 @@ func (d configReader) sourcePort(c *candidate, folder string, files ...string) {
 			c.set(port.Port(), e, file, port.Line)
 			return
 		}
-		if c.port == 0 {
-			text := string(d.text(file))
-			if line := lineOf(text, "Bun.serve("); line > 0 {
-				c.set(3000, standard, file, line)
-			} else if line := lineOf(text, "Deno.serve("); line > 0 {
-				c.set(8000, standard, file, line)
-			}
+		text := string(d.text(file))
+		if line := lineOf(text, "Bun.serve("); line > 0 {
+			c.set(3000, standard, file, line)
+		}
+		if line := lineOf(text, "Deno.serve("); line > 0 {
+			c.set(8000, standard, file, line)
 		}
 		config, _ := program.Exported() // export default { port: 3000, fetch }
 		if port := config.At("port"); port.Port() != 0 {
@@ -122,10 +121,8 @@ var portVariables = []string{"PORT", "APP_PORT", "SERVER_PORT", "HTTP_PORT"}
 // serves reports whether the project's own program looks like a server.
 func (d configReader) serves(c *candidate, from command, files []string) bool {
 	port, _, _ := d.environmentPort(c.folder, portVariables...)
-	if port != 0 || d.packages[c.folder].has(serverPackages...) || slices.ContainsFunc(from.words, func(w string) bool { return strings.Contains(w, "server") }) {
-		return true
-	}
-	return slices.ContainsFunc(files[:min(len(files), 4)], func(name string) bool {
+	named := slices.ContainsFunc(from.words, func(w string) bool { return strings.Contains(w, "server") })
+	return port != 0 || named || d.packages[c.folder].has(serverPackages...) || slices.ContainsFunc(files[:min(len(files), 4)], func(name string) bool {
 		file := path.Join(c.folder, name)
 		return !strings.HasPrefix(file, "..") && d.contains(d.deep(file), ".listen(", "createServer", "Bun.serve", "Deno.serve", "serve(")
 	})

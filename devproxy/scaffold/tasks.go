@@ -241,16 +241,12 @@ func (d *discovery) process(folder, file string, line int, name, text string) {
 		return
 	}
 	for _, cmd := range list { // an unknown program with a port
-		if slices.ContainsFunc(cmd.words, func(w string) bool { return w == "watch" || w == "--watch" || w == "-w" }) {
-			continue
-		}
-		if port := (program{env: "PORT"}).portIn(cmd); port != 0 && !nothingHTTP(port) {
+		if port := (program{env: "PORT"}).portIn(cmd); port != 0 && !nothingHTTP(port) && !oneOf("watch|--watch|-w", cmd.words...) {
 			d.addProcess(&candidate{folder: folder, role: roleOf(name), label: label(name), port: port, evidence: stated, file: file, line: line})
 			return
 		}
 	}
-	web := name == "web" && text != ""
-	if web || len(list) > 0 && (strings.Contains(text, "$PORT") || strings.Contains(text, "${PORT")) {
+	if name == "web" && text != "" || len(list) > 0 && (strings.Contains(text, "$PORT") || strings.Contains(text, "${PORT")) {
 		d.unknown = append(d.unknown, &candidate{folder: folder, label: name, file: file, line: line})
 	}
 }

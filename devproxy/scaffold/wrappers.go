@@ -194,7 +194,7 @@ func (s *scripts) parallel(c command, depth int) []command {
 			continue
 		}
 		pattern, extra, _ := strings.Cut(w, " ")
-		for _, key := range sortedKeys(s.lines) {
+		for _, key := range slices.Sorted(maps.Keys(s.lines)) {
 			if matches, _ := path.Match(pattern, key); matches {
 				out = append(out, s.script(c, key, strings.Fields(extra), depth)...)
 			}
