@@ -17,22 +17,15 @@ func (p *Program) list(closing string) []Value {
 		}
 		start := p.pos
 		items = append(items, p.expression())
-		p.skipRest(start)
+		p.skip()
 		p.pos = max(p.pos, start+1) // after a bracket that closes something else
 	}
 	p.pos++
 	return items
 }
 
-// skipRest skips the part that the evaluator did not understand of the element
-// that began at start, up to the comma or bracket that ends it.
-func (p *Program) skipRest(start int) {
-	if t := p.peek(); p.pos == start || t.text == ";" || !t.ends() {
-		p.skip()
-	}
-}
-
-// skip moves to the first comma, semicolon or closing bracket on this level.
+// skip moves to the first comma, semicolon or closing bracket on this level: over
+// the part of an element that the evaluator did not understand.
 func (p *Program) skip() {
 	for ; !p.done() && !p.peek().ends(); p.pos++ {
 		if p.peek().opens() {
@@ -70,7 +63,7 @@ func (p *Program) field(object *Value) {
 	p.pos++
 	if t.text == "..." {
 		v := p.expression()
-		p.skipRest(start + 1)
+		p.skip()
 		switch v.Kind {
 		case Object:
 			*object = merge(*object, v)
@@ -100,7 +93,7 @@ func (p *Program) field(object *Value) {
 	case ":":
 		p.pos++
 		v = p.expression()
-		p.skipRest(at + 1)
+		p.skip()
 		v.Line, v.Source = t.line, cmp.Or(v.Source, p.source(at+1))
 	case "(": // a method
 		p.pos--
