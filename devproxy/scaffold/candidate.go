@@ -121,13 +121,9 @@ func (c *candidate) place() string {
 	return c.file
 }
 
-// describe describes a server in the list of findings.
+// describe describes a server, whose port is known, in the list of findings.
 func (c *candidate) describe() string {
-	what := printable(cmp.Or(c.title(), c.label, "a server"))
-	if c.port == 0 {
-		return what
-	}
-	return fmt.Sprintf("%s on %d", what, c.port)
+	return fmt.Sprintf("%s on %d", printable(cmp.Or(c.title(), c.label, "a server")), c.port)
 }
 
 // languages are the kinds of backends by language.

@@ -50,9 +50,8 @@ func (r composeReader) addPorts(s *service) {
 	}
 	open := r.open(s)
 	open = slices.DeleteFunc(open, func(p mapping) bool { return p.encrypted() && slices.ContainsFunc(open, mapping.plain) })
-	if len(open) > 1 { // an app publishes the port of its assets too
-		open = slices.DeleteFunc(open, func(p mapping) bool { return slices.Contains([]int{5173, 3035, 3036, 24678}, p.inside) && p != open[0] })
-	}
+	// An app publishes the port of its assets too.
+	open = slices.DeleteFunc(open, func(p mapping) bool { return slices.Contains([]int{5173, 3035, 3036, 24678}, p.inside) && p != open[0] })
 	for i, p := range open {
 		c := &candidate{
 			folder: s.folder, role: container, label: composeLabel(s.name, s.image), port: p.outside, evidence: stated, file: s.file, line: p.line,

@@ -57,10 +57,7 @@ const maxIncludes = 5
 
 // file returns the services of a file, and of those that it includes.
 func (r composeReader) file(file string, depth int) []*service {
-	if len(r.text(r.deep(file))) == 0 {
-		return nil
-	}
-	doc, ok := r.yaml(file)
+	doc, ok := r.yaml(r.deep(file))
 	if !ok {
 		r.notes.add(Note{File: file, Text: "not valid YAML"})
 		return nil

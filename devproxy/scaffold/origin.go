@@ -39,13 +39,10 @@ func (d configReader) comparesOrigin(c *candidate, p javascriptPackage) bool {
 // readAstroOrigin reads Astro's security.checkOrigin, which is on since version 5
 // and applies to pages that are rendered on demand.
 func (d configReader) readAstroOrigin(c *candidate, config javascript.Value) {
-	if config.At("security.checkOrigin").Is(false) {
-		return
-	}
 	output := config.At("output").Text
 	_, adapter := config.Field("adapter")
 	server := output == "server" || output == "hybrid" || adapter
-	c.plainHTTP = server && atLeast(d.packages[c.folder].depends["astro"], "5.0.0")
+	c.plainHTTP = server && !config.At("security.checkOrigin").Is(false) && atLeast(d.packages[c.folder].depends["astro"], "5.0.0")
 }
 
 var (

@@ -132,9 +132,6 @@ func (d configReader) proxyOptions(made *route, file, what, prefix string, entry
 			note(short(name) + " of " + what)
 		}
 	}
-	if made.path == "/" {
-		rest = strings.TrimSuffix(rest, "/")
-	}
 	made.rewrite(at, strings.TrimSuffix(prefix, "/")+strings.TrimSuffix(rest, "/"))
 }
 
