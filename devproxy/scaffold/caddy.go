@@ -42,8 +42,7 @@ func (d *discovery) readCaddyfiles() {
 	services := map[string]string{}
 	for _, folder := range d.folders(caddyfiles...) {
 		file := d.in(folder, caddyfiles...)
-		outer := d.notes
-		d.notes = &notes{} // dropped if the file is not used
+		before := slices.Clone(*d.notes)
 		c := &caddyfile{d, file, folder, map[string][]directive{}, services}
 		list, _ := caddyDirectives(caddyWords(caddyExpand(string(d.text(file)), d.lookup(folder))), 0)
 		sites := c.read(list)
@@ -57,12 +56,11 @@ func (d *discovery) readCaddyfiles() {
 			}
 			used = used || site.lent
 		}
-		inner := d.notes
-		d.notes = outer
-		switch {
-		case used || len(d.candidates) == 0:
-			d.notes.join(inner)
-		case len(sites) > 0 && !slices.ContainsFunc(sites, func(s *caddySite) bool { return s.php }):
+		if used || len(d.candidates) == 0 {
+			continue
+		}
+		*d.notes = before // what the file cannot carry over does not matter
+		if len(sites) > 0 && !slices.ContainsFunc(sites, func(s *caddySite) bool { return s.php }) {
 			d.notes.add(Note{File: file, Text: "its sites are left out: they lead to nothing that runs here"})
 		}
 	}

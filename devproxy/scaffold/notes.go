@@ -46,15 +46,6 @@ func (n *notes) collect(note Note, subject string, grouped bool) {
 	}
 }
 
-// join adds the notes of more.
-func (n *notes) join(more *notes) {
-	for _, e := range *more {
-		for _, subject := range e.subjects {
-			n.collect(Note{subject, e.Line, e.Text}, subject, e.grouped)
-		}
-	}
-}
-
 // all returns the notes, those on files first. A text that several files have
 // becomes one note, which names them.
 func (n *notes) all() []Note {
