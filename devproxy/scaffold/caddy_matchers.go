@@ -18,10 +18,7 @@ type condition struct {
 
 // matcher reads a named matcher.
 func (s *caddySite) matcher(d directive) condition {
-	lines := d.block
-	if len(d.words) > 1 {
-		lines = append([]directive{{words: d.args(), line: d.line, block: d.block}}, lines...)
-	}
+	lines := append([]directive{{words: d.args(), line: d.line, block: d.block}}, d.block...)
 	var c condition
 	match := map[string][]string{}
 	for _, line := range lines {

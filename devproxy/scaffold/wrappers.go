@@ -131,11 +131,10 @@ func (s *scripts) line(c command, text string, args []string, depth int) []comma
 	for i, inner := range list {
 		env := maps.Clone(c.env)
 		maps.Copy(env, inner.env)
+		if i == len(list)-1 {
+			inner.words = slices.Concat(inner.words, args)
+		}
 		list[i] = command{inner.words, env, path.Join(c.dir, inner.dir), cmp.Or(inner.script, c.script)}
-	}
-	if len(list) > 0 {
-		last := &list[len(list)-1]
-		last.words = slices.Concat(last.words, args)
 	}
 	return s.each(list, depth+1)
 }
