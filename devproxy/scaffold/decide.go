@@ -281,12 +281,12 @@ func (d decision) pickMain() *candidate {
 	}
 	list := d.ranked()
 	for _, c := range list {
-		if c.name == own || d.assigned.names[c.folder] == own {
+		if c.name == own || d.hostNames[c.folder] == own {
 			return c
 		}
 	}
 	named := func(c *candidate) bool {
-		return c.name != "" || c.role != container && d.assigned.names[c.folder] != ""
+		return c.name != "" || c.role != container && d.hostNames[c.folder] != ""
 	}
 	other := len(d.sites) > 0 || slices.ContainsFunc(list, named)
 	for _, c := range list {
@@ -341,7 +341,7 @@ func (d decision) hosts(main *candidate) []*host {
 // namesFor returns the names that a candidate can have, the best first.
 func (d decision) namesFor(c *candidate, main bool) []string {
 	own := d.project + suffix
-	switch assigned := d.assigned.names[c.folder]; {
+	switch assigned := d.hostNames[c.folder]; {
 	case c.name != "":
 		return []string{c.name}
 	case assigned != "" && c.role != container:

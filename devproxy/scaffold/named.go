@@ -8,16 +8,9 @@ import (
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
 )
 
-// assignments are what portless.json says about the apps in folders.
-type assignments struct {
-	names   map[string]string // host names by folder
-	scripts map[string]string // the scripts that start the apps, by folder
-	ports   []*candidate
-}
-
 // readNamed reads the files of tools that give hosts their names.
 func (d *discovery) readNamed() {
-	d.assigned = assignments{names: map[string]string{}, scripts: map[string]string{}}
+	d.hostNames, d.startScripts = map[string]string{}, map[string]string{}
 	for _, file := range d.named(".slim.yaml", ".slim.yml") {
 		d.readSlim(file)
 	}
@@ -49,7 +42,7 @@ func (d *discovery) readNamed() {
 // applyAssignedPorts gives the servers of folders the port that portless starts
 // them with.
 func (d *discovery) applyAssignedPorts() {
-	for _, app := range d.assigned.ports {
+	for _, app := range d.assignedPorts {
 		if list := d.of(app.folder); len(list) > 0 {
 			highest(list).replace(app.port, stated, app.file, app.line)
 		} else {
@@ -113,15 +106,15 @@ func (d *discovery) readLocalias(file string) {
 func (d *discovery) readPortless(file, folder string, config javascript.Value) {
 	name, port, script := config.At("name").Text, config.At("appPort"), config.At("script")
 	if script.Kind == javascript.String {
-		d.assigned.scripts[folder] = script.Text
+		d.startScripts[folder] = script.Text
 	}
 	if name != "" {
-		d.assigned.names[folder] = underLocalhost(strings.TrimSuffix(name, suffix) + suffix)
+		d.hostNames[folder] = underLocalhost(strings.TrimSuffix(name, suffix) + suffix)
 	}
 	if port.Port() != 0 {
-		c := &candidate{folder: folder, role: app, name: d.assigned.names[folder], file: file}
+		c := &candidate{folder: folder, role: app, name: d.hostNames[folder], file: file}
 		c.state(port, file)
-		d.assigned.ports = append(d.assigned.ports, c)
+		d.assignedPorts = append(d.assignedPorts, c)
 	} else if name != "" {
 		d.say(file, name)
 	}

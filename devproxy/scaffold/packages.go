@@ -84,7 +84,7 @@ var devScripts = strings.Fields("dev start:dev dev:start develop development sta
 // such as Storybook counts only if no other script starts a server.
 func (d *discovery) readScripts(p javascriptPackage) {
 	names := devScripts
-	if script := d.assigned.scripts[p.folder]; script != "" {
+	if script := d.startScripts[p.folder]; script != "" {
 		names = []string{script}
 	}
 	var list []*candidate

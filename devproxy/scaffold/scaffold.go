@@ -40,8 +40,11 @@ type discovery struct {
 	findings
 	project    string // a DNS label
 	packages   map[string]javascriptPackage
-	assigned   assignments
 	configured map[string]bool // configurations of dev servers that were read
+	// hostNames, startScripts and assignedPorts are what portless.json says about the apps
+	// in folders: their host names, the scripts that start them, and their ports.
+	hostNames, startScripts map[string]string
+	assignedPorts           []*candidate
 }
 
 // Read looks through dir, an absolute path, and the folders in it, and writes a
