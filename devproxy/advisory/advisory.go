@@ -104,11 +104,8 @@ func Find(root string, folders ...string) []Finding {
 // look returns the first hole that a version has.
 func look(name, text string) (Finding, bool) {
 	v, ok := parse(text)
-	if !ok {
-		return Finding{}, false
-	}
 	for _, h := range holes {
-		if fix, has := h.in(v); has && h.name == name {
+		if fix, has := h.in(v); ok && has && h.name == name {
 			return Finding{Package: name, Version: text, ID: h.id, Fixed: fix, what: h.what}, true
 		}
 	}
