@@ -192,8 +192,8 @@ func (p *Program) parameters(i int) {
 // names in it are.
 func (p *Program) template() Value {
 	var out strings.Builder
-	line, known := p.peek().line, true
-	for !p.done() {
+	line, known, ended := p.peek().line, true, false
+	for !ended && !p.done() {
 		t := p.peek()
 		if !templatePart(t) {
 			start := p.pos
@@ -209,12 +209,10 @@ func (p *Program) template() Value {
 		known = known && !strings.Contains(part, `\`)
 		out.WriteString(part)
 		p.pos++
-		if t.kind == js.TemplateEndToken {
-			if known {
-				return text(String, out.String(), line)
-			}
-			break
-		}
+		ended = t.kind == js.TemplateEndToken
+	}
+	if known && ended {
+		return text(String, out.String(), line)
 	}
 	return Value{Line: line}
 }
