@@ -30,7 +30,7 @@ type service struct {
 	mounts   []string
 	ports    []javascript.Value
 	profiles []string
-	aliases  []string // other names in the network
+	aliases  []string // other names in the network; some may be empty
 	base     string   // the service that it extends; empty if none
 	baseFile string   // the file that has base; empty means its own
 	hosts    []string // of Traefik's rules
@@ -85,11 +85,7 @@ func (r composeReader) service(file string, f javascript.Field) *service {
 	for _, p := range v.At("profiles").Items {
 		s.profiles = append(s.profiles, p.Text)
 	}
-	for _, key := range []string{"container_name", "hostname"} {
-		if alias := v.At(key).Text; alias != "" {
-			s.aliases = append(s.aliases, expand(alias))
-		}
-	}
+	s.aliases = []string{expand(v.At("container_name").Text), expand(v.At("hostname").Text)}
 	if build := v.At("build"); build.Text+build.At("context").Text != "" {
 		s.context = path.Join(folder, expand(build.Text+build.At("context").Text))
 	}
