@@ -123,17 +123,13 @@ func (d decision) noteProcesses() {
 func (d decision) mergePorts() {
 	var kept []*candidate
 	for _, c := range d.ranked() {
-		i := slices.IndexFunc(kept, func(k *candidate) bool { return k.port == c.port })
-		if i < 0 {
+		if i := slices.IndexFunc(kept, func(k *candidate) bool { return k.port == c.port }); i < 0 {
 			kept = append(kept, c)
-			continue
-		}
-		k := kept[i]
-		if k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k, c) {
+		} else if k := kept[i]; k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k, c) {
 			d.notes.group(fmt.Sprintf("%d is already the port of %s; use another port for", c.port, k.place()), c.place())
-			continue
+		} else {
+			k.merge(c)
 		}
-		k.merge(c)
 	}
 	d.drop(func(c *candidate) bool { return !slices.Contains(kept, c) })
 }

@@ -72,9 +72,9 @@ func (d *discovery) readSlim(file string) {
 			at, port := routePath(r.At("path").Text), r.At("port")
 			if at == "" || at == "/" || port.Port() == 0 {
 				d.notes.add(Note{File: file, Text: "a Proxyfile can't express the route " + strconv.Quote(r.At("path").Text) + " of " + strconv.Quote(domain)})
-				continue
+			} else {
+				h.addRoute(route{place: place{path: at}, block: block{upstream: port.Text}})
 			}
-			h.addRoute(route{place: place{path: at}, block: block{upstream: port.Text}})
 		}
 		d.addSite(h, domain+" on "+port.Text)
 	}

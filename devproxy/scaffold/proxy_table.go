@@ -69,24 +69,21 @@ func (d configReader) proxyEntry(to *block, file, what string, keys []string, en
 		switch {
 		case key == "":
 			note("a part of %s is not written out: %s", what, short(entry.Source))
-			continue
 		case len(places) == 0:
 			note("%s is not a plain prefix", entryName)
-			continue
 		case answers && !target.Known():
 			d.notes.add(Note{file, bypass.Line, entryName + " answers with a function"})
-			continue
 		case !target.Known() || !ok || prefix != "" && routePath(prefix) == "":
 			note("%s has a target that is not a plain URL: %s", entryName, short(target.Source))
-			continue
-		}
-		for _, place := range places {
-			made := route{place: place, block: block{upstream: upstream}}
-			d.proxyOptions(&made, file, entryName, prefix, entry)
-			if made.path == "/" && !made.exact {
-				note("%s would take every request from the dev server", entryName)
-			} else if to.addRoute(made) {
-				note("a second route %q, to %s", made.path, made.answer())
+		default:
+			for _, place := range places {
+				made := route{place: place, block: block{upstream: upstream}}
+				d.proxyOptions(&made, file, entryName, prefix, entry)
+				if made.path == "/" && !made.exact {
+					note("%s would take every request from the dev server", entryName)
+				} else if to.addRoute(made) {
+					note("a second route %q, to %s", made.path, made.answer())
+				}
 			}
 		}
 	}

@@ -41,8 +41,9 @@ type discovery struct {
 	project    string // a DNS label
 	packages   map[string]javascriptPackage
 	configured map[string]bool // configurations of dev servers that were read
-	// hostNames, startScripts and assignedPorts are what portless.json says about the apps
-	// in folders: their host names, the scripts that start them, and their ports.
+	// hostNames, startScripts and assignedPorts are what portless.json says about
+	// the apps in folders: their host names, the scripts that start them, and their
+	// ports.
 	hostNames, startScripts map[string]string
 	assignedPorts           []*candidate
 }
