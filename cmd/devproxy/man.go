@@ -260,10 +260,10 @@ func (p *manPage) option(flag *pflag.Flag) {
 }
 
 // prose returns a line of text as roff, with `code` in bold.
-func prose(line string) string { return code.ReplaceAllString(roff(line), `\fB$1\fR`) }
+func prose(line string) string { return backquoted.ReplaceAllString(roff(line), `\fB$1\fR`) }
 
-// code matches text in backquotes, after escape.
-var code = regexp.MustCompile(`\\\(ga(.+?)\\\(ga`)
+// backquoted matches text in backquotes, after escape.
+var backquoted = regexp.MustCompile(`\\\(ga(.+?)\\\(ga`)
 
 func bold(text string) string { return `\fB` + escape(text) + `\fR` }
 
