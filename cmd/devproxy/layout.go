@@ -156,7 +156,8 @@ func widest(texts []string) int {
 	return width
 }
 
-// when returns the part of a text that is only there on a condition.
+// when returns part if condition holds, else nothing. It is for the optional parts of a
+// text.
 func when(condition bool, part string) string {
 	if condition {
 		return part
