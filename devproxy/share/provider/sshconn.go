@@ -162,7 +162,7 @@ func openKeyRing(home, agentSocket string) *keyRing {
 		if public != nil && take(public) {
 			continue
 		}
-		text, _ := os.ReadFile(path) // without a file, there is no key to parse
+		text, _ := os.ReadFile(path) // a file that cannot be read has nothing to parse
 		signer, err := ssh.ParsePrivateKey(text)
 		if _, isLocked := errors.AsType[*ssh.PassphraseMissingError](err); isLocked {
 			r.locked = append(r.locked, path)
