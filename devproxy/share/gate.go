@@ -27,8 +27,9 @@ type gate struct {
 	// all hosts; see enterPath.
 	together bool
 	cookie   cookie
-	device   device
-	attempts *Attempts
+	// deviceScope is common to the device cookies of all shares with this password.
+	deviceScope string
+	attempts    *Attempts
 }
 
 func newGate(opts *Options, names *names) gate {
@@ -44,7 +45,7 @@ func newGate(opts *Options, names *names) gate {
 		return gate{}
 	}
 	g.cookie = newCookie(opts, g.key, names.alone)
-	g.device = newDevice(opts, g.key)
+	g.deviceScope = fmt.Sprintf("devproxy device 1\x00%x", sha256.Sum256(g.key))
 	g.together = opts.Together && names.alone && len(names.hosts) > 1
 	return g
 }
@@ -265,43 +266,29 @@ func cookieValues(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// device makes and reads device cookies. The value is a name for the browser, when
-// the cookie expires, and a signature over both, the host and the password.
-type device struct {
-	scope string
-	key   []byte
-	until time.Time
-}
-
-func newDevice(opts *Options, password []byte) device {
-	return device{
-		scope: fmt.Sprintf("devproxy device 1\x00%x", sha256.Sum256(password)),
-		key:   opts.CookieKey, until: opts.Until,
-	}
-}
-
-// make returns a new cookie for the public host. id is the browser's name; an empty
-// one is replaced by a new name.
-func (d *device) make(id, host string, now time.Time) *http.Cookie {
+// markDevice returns a new device cookie for the public host. Its value is a name for the
+// browser, when the cookie expires, and a signature over both, the host and the password.
+// id is the browser's name; an empty one is replaced by a new name.
+func (g *gate) markDevice(id, host string, now time.Time) *http.Cookie {
 	if id == "" {
 		id = rand.Text()
 	}
-	made, end := expiringCookie(deviceCookie, now, deviceLife, d.until)
-	made.Value = id + "." + end + "." + d.sign(id, end, host)
+	made, end := expiringCookie(deviceCookie, now, deviceLife, g.cookie.until)
+	made.Value = id + "." + end + "." + g.signDevice(id, end, host)
 	return made
 }
 
-func (d *device) sign(id, end, host string) string {
-	return sign(d.key, strings.Join([]string{d.scope, lower(host), id, end}, "\x00"))
+func (g *gate) signDevice(id, end, host string) string {
+	return sign(g.cookie.key, strings.Join([]string{g.deviceScope, lower(host), id, end}, "\x00"))
 }
 
-// in returns the name of the browser that sent h to the public host. It is empty
+// device returns the name of the browser that sent h to the public host. It is empty
 // without a valid device cookie.
-func (d *device) in(h http.Header, host string, now time.Time) (id string) {
+func (g *gate) device(h http.Header, host string, now time.Time) (id string) {
 	for value := range cookieValues(h, deviceCookie) {
 		id, rest, _ := strings.Cut(value, ".")
 		end, signature, _ := strings.Cut(rest, ".")
-		if isFuture(end, now) && hmac.Equal([]byte(signature), []byte(d.sign(id, end, host))) {
+		if isFuture(end, now) && hmac.Equal([]byte(signature), []byte(g.signDevice(id, end, host))) {
 			return id
 		}
 	}

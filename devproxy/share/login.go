@@ -48,7 +48,7 @@ func (q *request) takePassword() *reply {
 	}
 	gate, next := &q.share.gate, localTarget(form.Get("to"))
 	now, host := time.Now(), q.visitor.Host
-	device := gate.device.in(q.r.Header, host, now)
+	device := gate.device(q.r.Header, host, now)
 	right, wait := q.try(device, form.Get("password"))
 	switch {
 	case wait > 0:
@@ -57,7 +57,7 @@ func (q *request) takePassword() *reply {
 		return gate.wrongPassword(next)
 	}
 	onward := redirect(http.StatusSeeOther, q.afterGate(q.publicURL(next)))
-	return onward.setting(gate.cookie.make(now), gate.device.make(device, host, now))
+	return onward.setting(gate.cookie.make(now), gate.markDevice(device, host, now))
 }
 
 // try compares the password. A wrong one counts for the device if it has signed in

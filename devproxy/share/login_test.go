@@ -278,8 +278,8 @@ func TestDeviceCookie(t *testing.T) {
 			t.Errorf("%q\nwant %q", line, want)
 		}
 		sent := http.Header{"Cookie": {cookie}}
-		id := s.gate.device.in(sent, single, time.Now())
-		if id == "" || id != s.gate.device.in(sent, strings.ToUpper(single), time.Now()) {
+		id := s.gate.device(sent, single, time.Now())
+		if id == "" || id != s.gate.device(sent, strings.ToUpper(single), time.Now()) {
 			t.Errorf("its name is %q", id)
 		}
 		if got := status(s, browse(ask("GET", single, "/", "Cookie", cookie))); got != 401 {
@@ -289,10 +289,10 @@ func TestDeviceCookie(t *testing.T) {
 		again.Header.Set("Cookie", cookie)
 		_, answer = admit(s, again)
 		renewed := http.Header{"Cookie": {cookieNamed(answer, deviceCookie)}}
-		if got := s.gate.device.in(renewed, single, time.Now()); got != id {
+		if got := s.gate.device(renewed, single, time.Now()); got != id {
 			t.Errorf("renewed it is %q, not %q", got, id)
 		}
-		if got := s.gate.device.in(sent, "x."+single, time.Now()); got != "" {
+		if got := s.gate.device(sent, "x."+single, time.Now()); got != "" {
 			t.Errorf("on another host it is %q", got)
 		}
 		for name, change := range map[string]func(*Options){
@@ -301,25 +301,25 @@ func TestDeviceCookie(t *testing.T) {
 		} {
 			opts := withPassword()
 			change(&opts)
-			if got := mustNew(t, opts).gate.device.in(sent, single, time.Now()); got != "" {
+			if got := mustNew(t, opts).gate.device(sent, single, time.Now()); got != "" {
 				t.Errorf("%s: %q", name, got)
 			}
 		}
 		opts := withPassword()
 		opts.Until = time.Now().Add(time.Hour)
-		if c := mustNew(t, opts).gate.device.make("", single, time.Now()); c.MaxAge != 3600 {
+		if c := mustNew(t, opts).gate.markDevice("", single, time.Now()); c.MaxAge != 3600 {
 			t.Errorf("in a share that ends it lives %d s", c.MaxAge)
 		}
 		opts.Until = time.Now().Add(2 * deviceLife)
-		if c := mustNew(t, opts).gate.device.make("", single, time.Now()); c.MaxAge != int(deviceLife/time.Second) {
+		if c := mustNew(t, opts).gate.markDevice("", single, time.Now()); c.MaxAge != int(deviceLife/time.Second) {
 			t.Errorf("in a share that ends late it lives %d s", c.MaxAge)
 		}
 		time.Sleep(deviceLife - time.Second)
-		if got := s.gate.device.in(sent, single, time.Now()); got != id {
+		if got := s.gate.device(sent, single, time.Now()); got != id {
 			t.Errorf("just before it ends: %q", got)
 		}
 		time.Sleep(time.Second)
-		if got := s.gate.device.in(sent, single, time.Now()); got != "" {
+		if got := s.gate.device(sent, single, time.Now()); got != "" {
 			t.Errorf("after its end: %q", got)
 		}
 	})
