@@ -89,7 +89,7 @@ func (w *writer) inform(status int) {
 // store begins an entry if the response may be one.
 func (w *writer) store(status int, now time.Time) {
 	if status == http.StatusPartialContent && w.old == nil {
-		if p := beginPart(w.q, w.header, w.c.maxLength()); p != nil && w.c.grow(p.room, p.length) {
+		if p := beginPart(w.q, w.header); p != nil && w.c.grow(p.room, p.length) {
 			p.data, w.part = make([]byte, 0, p.length), p
 		}
 		return
