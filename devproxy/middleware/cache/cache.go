@@ -54,7 +54,7 @@ type Cache struct {
 	fetches  map[*fetch]struct{} // in progress
 	leaders  map[key]*fetch      // the fetches that others may wait for
 	private  map[uint64]struct{} // keys whose last response was for one client only
-	// audiences are those that have sent requests.
+	// audiences are those for which something was fetched.
 	audiences map[string]struct{}
 	closed    bool
 	seed      maphash.Seed // of private
@@ -135,8 +135,7 @@ type Client struct {
 // Serve answers r from the responses stored for the client's audience, or with
 // next. Errors are next's, or say that a response broke off.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, next Handler) error {
-	q := newQuery(r, client)
-	c.note(client.Audience)
+	q := &query{r, keyOf(r, client), parseControl(r.Header)}
 	if why := passes(r); why != "" {
 		return c.pass(w, q, next, why)
 	}
@@ -170,13 +169,6 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, client Client, nex
 		why = "request"
 	}
 	return c.validate(w, q, e, next, why)
-}
-
-// note remembers an audience.
-func (c *Cache) note(audience string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.audiences[audience] = struct{}{}
 }
 
 // passes returns why the cache has no part in r (RFC 9211 section 2.2), empty

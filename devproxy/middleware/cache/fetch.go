@@ -50,6 +50,7 @@ func (c *Cache) begin(q *query) *fetch {
 func (c *Cache) beginLocked(q *query) *fetch {
 	f := &fetch{c: c, q: q, sent: time.Now(), decided: make(chan struct{}), drained: make(chan struct{}), over: make(chan struct{}), void: c.closed}
 	c.fetches[f] = struct{}{}
+	c.audiences[q.key.audience] = struct{}{}
 	return f
 }
 

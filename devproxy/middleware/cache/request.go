@@ -56,10 +56,6 @@ type query struct {
 	control control
 }
 
-func newQuery(r *http.Request, client Client) *query {
-	return &query{r, keyOf(r, client), parseControl(r.Header)}
-}
-
 // control has a request's instructions to caches (section 5.2.1).
 type control struct {
 	noStore, noCache, onlyIfCached bool
