@@ -46,10 +46,8 @@ func (c *checks) run(ctx context.Context, m *member) {
 			return
 		}
 		c.members.noteCheck(m, c.rule, why)
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, jitter(c.rule.Interval)) {
 			return
-		case <-time.After(jitter(c.rule.Interval)):
 		}
 	}
 }

@@ -51,14 +51,12 @@ func (f *forwarding) hold(refused []Attempt) error {
 	if f.missedRelease() {
 		return ErrRetired
 	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
 	select {
 	case <-w.awake:
 		if w.released && !f.begun() {
 			return ErrRetired
 		}
-	case <-timer.C:
+	case <-time.After(left):
 		// The next try is the last one: it finds the state at the end.
 	case <-f.ctx.Done():
 		return ErrClientGone
@@ -190,22 +188,16 @@ func (h *waiters) stopIfEmptyLocked() {
 	}
 }
 
-// probes limits how often Probe dials.
-type probes struct {
-	mu   sync.Mutex // held during a probe, whose result later calls share
-	last time.Time
-}
-
 // Probe dials every member once and returns the state. Calls within a short time
 // share one result.
 func (u *Upstream) Probe(ctx context.Context) State {
-	u.probes.mu.Lock()
-	defer u.probes.mu.Unlock()
-	if time.Since(u.probes.last) >= probeInterval {
+	u.probing.Lock()
+	defer u.probing.Unlock()
+	if time.Since(u.probed) >= probeInterval {
 		if u.probe(ctx) {
 			u.waiters.wake()
 		}
-		u.probes.last = time.Now()
+		u.probed = time.Now()
 	}
 	return u.State()
 }
@@ -231,12 +223,7 @@ func (u *Upstream) probe(ctx context.Context) bool {
 // probeUntilUp probes the upstream, ever less often, until a member accepts or ctx
 // ends. All held requests share it.
 func (u *Upstream) probeUntilUp(ctx context.Context) {
-	for pause := probeFirst; ; pause = min(2*pause, probeLast) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
+	for wait := probeFirst; pause(ctx, wait); wait = min(2*wait, probeLast) {
 		if u.probe(ctx) {
 			u.waiters.wake()
 			return

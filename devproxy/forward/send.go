@@ -47,19 +47,19 @@ func (f *forwarding) send() (*http.Response, error) {
 			f.doubt = max(doubtAfter(lost.lived), 5*acceptTime)
 		}
 		if f.Report.Resent > 0 && !lost.ejected {
-			f.pause(resendPause << (f.Report.Resent - 1))
+			pause(f.ctx, resendPause<<(f.Report.Resent-1))
 		}
 		f.Report.Resent++
 	}
 }
 
-// pause waits for d, or until the exchange ends.
-func (f *forwarding) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// pause waits for d. It returns false when ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
 	select {
-	case <-timer.C:
-	case <-f.ctx.Done():
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

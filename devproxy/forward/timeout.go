@@ -72,15 +72,8 @@ const callerTime = time.Second
 
 // awaitCaller waits for the caller to end a call whose deadline has passed.
 func (f *forwarding) awaitCaller() {
-	timeout, ok := grpcTimeout(f.r.Header)
-	if !ok || time.Since(f.arrived) < timeout {
-		return
-	}
-	timer := time.NewTimer(callerTime)
-	defer timer.Stop()
-	select {
-	case <-f.r.Context().Done():
-	case <-timer.C:
+	if timeout, ok := grpcTimeout(f.r.Header); ok && time.Since(f.arrived) >= timeout {
+		pause(f.r.Context(), callerTime)
 	}
 }
 

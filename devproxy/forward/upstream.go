@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/budget"
@@ -46,8 +47,10 @@ type Upstream struct {
 	checks  *checks
 	waiters waiters
 	streams streams
-	probes  probes
 	life    lifetime
+
+	probing sync.Mutex // held by Probe, so that later calls share its result
+	probed  time.Time  // when Probe last dialled; under probing
 }
 
 // New makes an Upstream. With a health check it starts to check the members; without

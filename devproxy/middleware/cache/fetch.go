@@ -177,11 +177,9 @@ const maxWait = 10 * time.Second
 // wait answers q with the response of f, if q may have it.
 func (c *Cache) wait(w http.ResponseWriter, q *query, f *fetch, why string) (answered bool, err error) {
 	defer f.leave(false)
-	timeout := time.NewTimer(maxWait)
-	defer timeout.Stop()
 	select {
 	case <-f.decided:
-	case <-timeout.C:
+	case <-time.After(maxWait):
 		return false, nil
 	case <-q.r.Context().Done():
 		return true, q.r.Context().Err()
