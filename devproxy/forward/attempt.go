@@ -40,10 +40,6 @@ type attempt struct {
 	cancel context.CancelFunc
 }
 
-func newAttempt(f *forwarding, m *member) *attempt {
-	return &attempt{f: f, member: m, doubt: f.doubt}
-}
-
 // errEjected is the reason why an attempt was given up.
 var errEjected = errors.New("its health check failed")
 

@@ -108,7 +108,7 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
 	if c.conns.delays.ackAtOnce() {
-		acknowledge(c.Conn)
+		quickAck(c.Conn)
 	}
 	if plain && hungUp(err) {
 		<-c.done
@@ -284,11 +284,3 @@ func (d *bodyDelays) note(after time.Duration) {
 
 // ackAtOnce reports whether the member's connections must acknowledge at once.
 func (d *bodyDelays) ackAtOnce() bool { return d.count.Load() == maxDelayedBodies }
-
-// acknowledge makes the system acknowledge the next data on c at once, if it
-// can.
-func acknowledge(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		quickAck(tcp)
-	}
-}

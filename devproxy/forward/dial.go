@@ -185,9 +185,6 @@ func (d *dialer) checkLinks() error {
 	return errLinkChanged
 }
 
-// lastAddr is the address that answered last.
-func (d *dialer) lastAddr() string { return d.addrs[d.last.Load()] }
-
 // order is the indexes of addrs, the one that answered last in front.
 func (d *dialer) order() []int {
 	last := int(d.last.Load())

@@ -131,7 +131,7 @@ func (m *member) connect(ctx context.Context) (net.Conn, error) {
 			m.members.noteDial(m, nil, false)
 			return conn, nil
 		}
-		err = &dialError{[]Attempt{{m.dialer.lastAddr(), err}}}
+		err = &dialError{[]Attempt{{m.dialer.addrs[m.dialer.last.Load()], err}}}
 	}
 	_, refused := asRefused(err)
 	if failed, ok := errors.AsType[*dialError](err); ok && (refused || ctx.Err() == nil) {

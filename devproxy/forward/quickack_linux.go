@@ -6,9 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quickAck makes the system acknowledge at once until c sends again.
-func quickAck(c *net.TCPConn) {
-	raw, err := c.SyscallConn()
+// quickAck makes the system acknowledge at once until c, if it is TCP, sends again.
+func quickAck(c net.Conn) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return // c is closed
 	}

@@ -6,4 +6,4 @@ import "net"
 
 // quickAck does nothing: other systems have no such option for a connection. How
 // long they delay an acknowledgement has not been tried.
-func quickAck(*net.TCPConn) {}
+func quickAck(net.Conn) {}

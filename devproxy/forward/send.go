@@ -135,7 +135,7 @@ func (f *forwarding) try(m *member) (*http.Response, error) {
 		return nil, &UpstreamError{Member: m.Text, Err: http.ErrNotSupported, Reason: "uses HTTP/2, which has no Upgrade",
 			Hint: `write "http://" instead of "h2c://" for the path of the WebSocket`}
 	}
-	a := newAttempt(f, m)
+	a := &attempt{f: f, member: m, doubt: f.doubt}
 	f.attempt = a
 	out, err := f.request(m, a)
 	if err != nil {
