@@ -1,9 +1,6 @@
 package message
 
-import (
-	"bytes"
-	"io"
-)
+import "bytes"
 
 // Limits of the lines around chunks.
 const (
@@ -14,12 +11,6 @@ const (
 
 func broken(section, reason string) *BodyError {
 	return &BodyError{Reason: reason, Section: "RFC " + section}
-}
-
-func endedEarly() *BodyError {
-	e := broken("9112 §8", "the connection ended before the message")
-	e.Err = io.ErrUnexpectedEOF
-	return e
 }
 
 // bodyLine finds a line of at most limit bytes with its CRLF, and returns it without

@@ -103,9 +103,6 @@ func (s *scanner) begin() {
 	}
 }
 
-// next leaves a message that has ended.
-func (s *scanner) next() { *s = scanner{} }
-
 func (s *scanner) scanBody(b []byte) (int, *BodyError) {
 	switch s.phase {
 	case inBody, inChunk:
@@ -190,5 +187,7 @@ func (s *scanner) ended() error {
 	case atStart, inHead, atEnd:
 		return io.EOF
 	}
-	return endedEarly()
+	early := broken("9112 §8", "the connection ended before the message")
+	early.Err = io.ErrUnexpectedEOF
+	return early
 }
