@@ -78,7 +78,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	src := newSource(w.opts)
 	r := &run{w: w, src: src, compareAt: time.NewTimer(time.Hour), poll: time.NewTimer(src.interval())}
 	r.compareAt.Stop()
-	defer r.close()
+	defer src.close()
 	for {
 		select {
 		case <-ctx.Done():
@@ -125,12 +125,6 @@ type run struct {
 	events    burst
 	compareAt *time.Timer // stopped while no event waits
 	poll      *time.Timer // when to glance in any case
-}
-
-func (r *run) close() {
-	r.compareAt.Stop()
-	r.poll.Stop()
-	r.src.close()
 }
 
 // stir notes an event.
