@@ -40,9 +40,10 @@ type Match struct {
 // A path is cut at "/", and "//" counts as "/". Upstreams may read the same path
 // in other ways. Where that matters the request is refused: see Host.otherwise.
 func (p *Plan) Match(r Request) (Match, error) {
-	host := p.table.find(normal(r.Host))
+	name := normal(r.Host)
+	host := p.table.find(name)
 	if host == nil {
-		return Match{}, p.unknownHost(r.Host)
+		return Match{}, &UnknownHostError{Host: name, Near: p.near(name), Served: p.hosts}
 	}
 	s, wrong := vetPath(r.Path)
 	if wrong != "" {
@@ -124,11 +125,6 @@ type UnknownHostError struct {
 	Near string
 	// Served are all hosts of the plan. They must not be changed.
 	Served []*Host
-}
-
-func (p *Plan) unknownHost(name string) error {
-	name = normal(name)
-	return &UnknownHostError{Host: name, Near: p.near(name), Served: p.hosts}
 }
 
 func (e *UnknownHostError) Error() string {
