@@ -46,16 +46,12 @@ func crossOrigin(c *plan.CORS, from From, next Handler) Handler {
 	}
 }
 
-// isPreflight follows the Fetch Standard, section 3.3.2.
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
-}
-
-// answersPreflight reports whether r is a preflight that is answered here, and
-// so costs the upstream nothing. One from a page of the same host is forwarded
-// like any other request.
+// answersPreflight reports whether r is a preflight (the Fetch Standard, section
+// 3.3.2) that is answered here, and so costs the upstream nothing. One from a page
+// of the same host is forwarded like any other request.
 func answersPreflight(r *http.Request, from From) bool {
-	return isPreflight(r) && !isOwn(r.Header.Get("Origin"), r, from)
+	origin := r.Header.Get("Origin")
+	return r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != "" && !isOwn(origin, r, from)
 }
 
 // isOwn reports whether r comes from a page of the host that it is sent to.
