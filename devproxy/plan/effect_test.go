@@ -283,7 +283,7 @@ func TestEverySink(t *testing.T) {
 		if !dotted {
 			name = attribute
 		}
-		sink, known := sinks()[name]
+		sink, known := sinks[name]
 		if !known || (len(sink.kinds) > 0) == (sink.why != "") && name != "redirect" {
 			t.Errorf("%s: sinks says %+v", attribute, sink)
 		}

@@ -344,7 +344,7 @@ func (c *effects) public(f hcl.Flow) {
 // without sending a value.
 func (c *effects) rest(hosts []*Host) {
 	for _, f := range c.file.Flows {
-		sink, known := sinks()[f.Attribute]
+		sink, known := sinks[f.Attribute]
 		switch {
 		case !known:
 			c.add(Effect{Kind: Kind(f.Attribute), Target: Visitors, Env: f.Env}, nil, f.Range)
