@@ -141,12 +141,8 @@ func defaultPort(scheme string) string {
 
 // remoteAddr is the address of the connection; invalid when it has none.
 func remoteAddr(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr, _ := netip.ParseAddr(host)
-	return addr
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return from.Addr()
 }
 
 // quoted is a value of RFC 7239: a token as it is, anything else as a quoted-string

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -261,8 +260,8 @@ func newBodyMemory(f *forwarding) *bodyMemory {
 // ownerOf is the client's address, and its connection.
 func ownerOf(f *forwarding) budget.Owner {
 	addr := f.Visitor
-	if from, err := netip.ParseAddrPort(f.r.RemoteAddr); err == nil && !addr.IsValid() && f.PublicHost == "" {
-		addr = from.Addr()
+	if !addr.IsValid() && f.PublicHost == "" {
+		addr = remoteAddr(f.r)
 	}
 	return budget.Owner{Address: budget.NetworkOf(addr), Key: f.r.RemoteAddr}
 }
