@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,14 +35,14 @@ func Diff(old, next *Plan) Changes {
 		next = &Plan{}
 	}
 	id := func(r *Route) string { return r.ID }
-	before, after := index(old.routes, id), index(next.routes, id)
+	before, after := index(old.routes(), id), index(next.routes(), id)
 	var c Changes
-	for r := range old.routes {
+	for _, r := range old.routes() {
 		if after[r.ID] == nil {
 			c.Removed = append(c.Removed, r)
 		}
 	}
-	for r := range next.routes {
+	for _, r := range next.routes() {
 		was := before[r.ID]
 		switch {
 		case was == nil:
@@ -53,7 +52,7 @@ func Diff(old, next *Plan) Changes {
 		}
 	}
 	name := func(h *Host) string { return h.Name }
-	oldHosts, newHosts := index(slices.Values(old.hosts), name), index(slices.Values(next.hosts), name)
+	oldHosts, newHosts := index(old.hosts, name), index(next.hosts, name)
 	c.several = len(merge(oldHosts, newHosts)) > 1
 	c.RemovedNames = missingNames(old, newHosts)
 	c.AddedNames = missingNames(next, oldHosts)
@@ -177,21 +176,10 @@ func upstreamDifferences(a, b *Upstream) []string {
 	return list
 }
 
-// routes yields all routes of a plan, host by host.
-func (p *Plan) routes(yield func(*Route) bool) {
-	for _, h := range p.hosts {
-		for _, r := range h.Routes {
-			if !yield(r) {
-				return
-			}
-		}
-	}
-}
-
-// index maps the values of a sequence by their keys.
-func index[V any](values iter.Seq[V], key func(V) string) map[string]V {
+// index maps values by their keys.
+func index[V any](values []V, key func(V) string) map[string]V {
 	byKey := map[string]V{}
-	for v := range values {
+	for _, v := range values {
 		byKey[key(v)] = v
 	}
 	return byKey

@@ -342,7 +342,7 @@ func (c *effects) public(f hcl.Flow) {
 // rest adds flows into attributes that nothing above handles, so that a new
 // attribute can't leak values unnoticed, and the settings that decide something
 // without sending a value.
-func (c *effects) rest(hosts []*Host) {
+func (c *effects) rest(all []*Route) {
 	for _, f := range c.file.Flows {
 		sink, known := sinks[f.Attribute]
 		switch {
@@ -355,7 +355,7 @@ func (c *effects) rest(hosts []*Host) {
 		case len(sink.kinds) > 0 && !f.Whole:
 			// The values in it are added above.
 		default:
-			routes := c.about(f.Block, hosts)
+			routes := c.about(f.Block, all)
 			if !f.Bare && c.widen(sink.kinds, f.Env, routes) {
 				continue
 			}
@@ -372,13 +372,9 @@ func (c *effects) rest(hosts []*Host) {
 
 // about returns the routes that the attributes of a block apply to, or all routes
 // if the block is unknown.
-func (c *effects) about(header hcl.Range, hosts []*Host) []*Route {
+func (c *effects) about(header hcl.Range, all []*Route) []*Route {
 	if routes := c.routes[header]; routes != nil || slices.ContainsFunc(c.file.Services, func(s *hcl.Service) bool { return s.Range == header }) {
 		return routes // none for a service that no route uses
-	}
-	var all []*Route
-	for _, h := range hosts {
-		all = append(all, h.Routes...)
 	}
 	return all
 }

@@ -16,17 +16,15 @@ const maxRedirects = 10
 // again. It follows them through the plan, for the route's path and one below
 // it. Routes with conditions may end such a loop, so it doesn't look beyond them.
 func (b *builder) findLoops(p *Plan) {
-	for _, host := range p.hosts {
-		for _, route := range host.Routes {
-			at, redirects := b.redirects[route]
-			if !redirects {
-				continue
-			}
-			for _, path := range route.samples() {
-				if detail, text := p.loopOf(route, path); text != "" {
-					b.warnf(at, detail, "%s", text)
-					break
-				}
+	for _, route := range p.routes() {
+		at, redirects := b.redirects[route]
+		if !redirects {
+			continue
+		}
+		for _, path := range route.samples() {
+			if detail, text := p.loopOf(route, path); text != "" {
+				b.warnf(at, detail, "%s", text)
+				break
 			}
 		}
 	}

@@ -28,6 +28,15 @@ type Plan struct {
 // change them.
 func (p *Plan) Hosts() []*Host { return p.hosts }
 
+// routes returns all routes, host by host.
+func (p *Plan) routes() []*Route {
+	var all []*Route
+	for _, h := range p.hosts {
+		all = append(all, h.Routes...)
+	}
+	return all
+}
+
 // Mask returns the mask that removes values of the environment from texts that
 // are shown. It may be nil, which removes nothing.
 func (p *Plan) Mask() *hcl.Mask {
@@ -126,7 +135,7 @@ func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
 	b.findLoops(p)
 	p.shares = []*Share{b.share()}
 	b.effects.sharing()
-	b.effects.rest(p.hosts)
+	b.effects.rest(p.routes())
 	p.effects = b.effects.all
 	b.diags.Sort()
 	return p, b.diags

@@ -85,9 +85,7 @@ func (n *node) grow(segment string, rank int) *node {
 // route's conditions fail, the next route is tried, up to the root.
 func (t *tree) find(c cutter, r *Request) *Route {
 	s := search{tree: t}
-	if t.root != nil {
-		s.visit(t.root, c, r)
-	}
+	s.visit(t.root, c, r)
 	return s.best
 }
 
@@ -95,9 +93,7 @@ func (t *tree) find(c cutter, r *Request) *Route {
 // in which they are tried.
 func (t *tree) fitting(c cutter) []*Route {
 	s := search{tree: t, all: []*Route{}}
-	if t.root != nil {
-		s.visit(t.root, c, nil)
-	}
+	s.visit(t.root, c, nil)
 	slices.SortFunc(s.all, func(a, b *Route) int { return a.rank - b.rank })
 	return s.all
 }
