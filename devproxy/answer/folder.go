@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
 )
@@ -70,13 +71,16 @@ type file struct {
 //
 // resolve follows the links of name and refuses those that lead out or to a dot
 // file. The result may change until the file is opened: then os.Root keeps the
-// opening inside the folder, and what is opened must be the file that was seen.
+// opening inside the folder, and what is opened must be the file that was seen. If a
+// FIFO has replaced it, a blocking open would hang until something writes to it:
+// O_NONBLOCK does not wait, and is ignored on Windows, where named pipes are not in
+// folders.
 func (d *folder) open(name string) (*file, error) {
 	resolved, seen, err := d.resolve(name)
 	if err != nil || seen == nil || !seen.Mode().IsRegular() {
 		return nil, err
 	}
-	opened, err := d.root.OpenFile(resolved, openFlags, 0)
+	opened, err := d.root.OpenFile(resolved, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, d.readError(err, name)
 	}

@@ -3,6 +3,7 @@ package answer
 import (
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -97,6 +98,16 @@ func vetSegment(segment string) (wrong string) {
 		return "has a segment that begins with an invisible character"
 	case !filepath.IsLocal(segment):
 		return "has a segment that is a device here" // NUL, COM1
+	case runtime.GOOS == "windows" && aliased(segment):
+		return "has a segment that is not a plain file name here"
 	}
-	return vetPlatform(segment)
+	return ""
+}
+
+// aliased reports what makes two names one file on Windows: an alternate data
+// stream ("a::$DATA"), and dots and spaces at the end, which are dropped. Short
+// names (ENV~1) are found when the name is resolved. It has not been tried on
+// Windows.
+func aliased(segment string) bool {
+	return strings.Contains(segment, ":") || strings.TrimRight(segment, ". ") != segment
 }
