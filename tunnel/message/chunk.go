@@ -1,6 +1,9 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // Limits of the lines around chunks.
 const (
@@ -32,26 +35,21 @@ func bodyLine(b []byte, limit int) (line []byte, n int, err *BodyError) {
 // parseChunkSize reads "1a" or "1a;name=value". It ignores extensions; blanks are allowed
 // only inside them.
 func parseChunkSize(line []byte) (int64, *BodyError) {
-	size, digits := int64(0), 0
+	digits := 0
 	for digits < len(line) && isHex(line[digits]) {
-		if digits == maxChunkDigits {
-			return 0, broken("9112 §7.1", "a chunk's size is too large")
-		}
-		c := line[digits]
-		if !isDigit(c) {
-			c = c&0x0f + 9 + '0'
-		}
-		size = size<<4 | int64(c-'0')
 		digits++
 	}
 	switch rest := line[digits:]; {
 	case digits == 0:
 		return 0, broken("9112 §7.1", "a chunk's size is not a hexadecimal number")
+	case digits > maxChunkDigits:
+		return 0, broken("9112 §7.1", "a chunk's size is too large")
 	case len(rest) > 0 && rest[0] != ';':
 		return 0, broken("9112 §7.1", "a chunk's size is followed by something other than an extension")
-	case bytes.ContainsFunc(rest, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+	case indexControl(rest) >= 0:
 		return 0, broken("9112 §7.1.1", "a chunk extension has a control character")
 	}
+	size, _ := strconv.ParseInt(string(line[:digits]), 16, 64) // so few digits fit
 	return size, nil
 }
 
