@@ -28,8 +28,12 @@ func checkTarget(method, target []byte) (authority span, refusal *Refusal) {
 		return span{}, refuse(400, "9112 §3", "the request target is empty")
 	case target[0] == '/':
 		return span{}, checkPath(target)
-	case len(target) == 1 && target[0] == '*':
-		return span{}, refuseAsterisk(method)
+	case string(target) == "*" && string(method) == "OPTIONS":
+		// It asks for the abilities of a whole server, which a proxy of many hosts does
+		// not have.
+		return span{}, refuse(501, "9110 §9.3.7", "OPTIONS * names no host; use a path")
+	case string(target) == "*":
+		return span{}, refuse(400, "9112 §3.2.4", "the target * is only for OPTIONS")
 	}
 	return checkAbsolute(target)
 }
@@ -44,15 +48,6 @@ func badTargetByte(c byte) *Refusal {
 		return refuse(400, "3986 §2", "the request target has a character outside ASCII")
 	}
 	return refuse(400, "9112 §3.2", "the request target has a control character")
-}
-
-// refuseAsterisk is 501 for OPTIONS *: it asks for the abilities of a whole server, which a
-// proxy of many hosts does not have.
-func refuseAsterisk(method []byte) *Refusal {
-	if string(method) == "OPTIONS" {
-		return refuse(501, "9110 §9.3.7", "OPTIONS * names no host; use a path")
-	}
-	return refuse(400, "9112 §3.2.4", "the target * is only for OPTIONS")
 }
 
 // checkAbsolute checks http://HOST/PATH. It passes if Host agrees with it (noteHost checks
