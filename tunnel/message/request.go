@@ -20,25 +20,17 @@ const emptyPatience = 10 * time.Second
 // is still open, Refused waits up to 10 seconds: it is empty only if no data follows. It
 // removes an empty port from r.Host (RFC 3986 §6.2.3).
 func Refused(w http.ResponseWriter, r *http.Request) (*Refusal, bool) {
-	refusal := replacedBy(r)
+	var refusal *Refusal
+	if r.Method == refusedMethod {
+		if c, ok := r.Context().Value(connKey{}).(*Conn); ok {
+			refusal = c.refusal
+		}
+	}
 	defer func() { r.Host = strings.TrimSuffix(r.Host, ":") }() // valid by now, or refused
 	if r.ProtoMajor == 2 {
 		refusal = checkHTTP2(w, r)
 	}
 	return refusal, refusal != nil
-}
-
-// replacedBy is the refusal of the request that r replaces; nil for a request that the
-// client sent.
-func replacedBy(r *http.Request) *Refusal {
-	if r.Method != refusedMethod {
-		return nil
-	}
-	c, ok := r.Context().Value(connKey{}).(*Conn)
-	if !ok {
-		return nil
-	}
-	return c.refusal
 }
 
 // checkHTTP2 applies the rules of HTTP/1 to what net/http has read of an HTTP/2 request, and
