@@ -28,7 +28,7 @@ type Match struct {
 	// empty or beginning with "/".
 	Rest string
 
-	values *Values // nil before With
+	values Values // empty before With
 }
 
 // Match finds the route of r. The error is a *UnknownHostError, a *PathError

@@ -116,7 +116,7 @@ func havePlaceholders(fields []Header) bool {
 // With returns m with values for placeholders in Location and in the header
 // fields of its route, which is then a copy.
 func (m Match) With(v Values) Match {
-	m.values = &v
+	m.values = v
 	if havePlaceholders(m.Route.RequestHeaders) || havePlaceholders(m.Route.ResponseHeaders) {
 		route := *m.Route
 		route.RequestHeaders = m.fields(route.RequestHeaders)
@@ -149,11 +149,7 @@ func (m Match) fields(fields []Header) []Header {
 
 // value returns the value of a placeholder, as it came.
 func (m Match) value(name string) string {
-	v := m.values
-	if v == nil {
-		v = &Values{}
-	}
-	switch name {
+	switch v := m.values; name {
 	case "client":
 		return v.Client
 	case "host":
