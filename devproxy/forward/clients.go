@@ -61,7 +61,14 @@ type client struct {
 func (c *Clients) begin(ctx context.Context, id any) (*client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cl := c.clientLocked(id)
+	if c.by == nil {
+		c.by = map[any]*client{}
+	}
+	cl := c.by[id]
+	if cl == nil {
+		cl = &client{id: id}
+		c.by[id] = cl
+	}
 	for cl.abandoned > 0 && cl.live+cl.abandoned >= cmp.Or(c.MaxPerClient, DefaultMaxPerClient) {
 		if cl.changed == nil {
 			cl.changed = make(chan struct{})
@@ -82,18 +89,6 @@ func (c *Clients) begin(ctx context.Context, id any) (*client, error) {
 	}
 	cl.live++
 	return cl, nil
-}
-
-func (c *Clients) clientLocked(id any) *client {
-	if c.by == nil {
-		c.by = map[any]*client{}
-	}
-	cl := c.by[id]
-	if cl == nil {
-		cl = &client{id: id}
-		c.by[id] = cl
-	}
-	return cl
 }
 
 // forgetLocked drops a client that has nothing in progress, and wakes those that wait

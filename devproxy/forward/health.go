@@ -85,9 +85,7 @@ func healthRequest(ctx context.Context, m *member, path string) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	if m.Authority != "" {
-		req.Host = m.Authority
-	}
+	req.Host = m.Authority // when it is empty, the URL's is sent
 	req.Header.Set("User-Agent", "devproxy-health")
 	return req, nil
 }
