@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,12 +29,8 @@ type Change struct {
 // Diff returns what changes when next replaces old, in the order of the plans. A
 // nil plan is empty: with a nil old, everything is added.
 func Diff(old, next *Plan) Changes {
-	if old == nil {
-		old = &Plan{}
-	}
-	if next == nil {
-		next = &Plan{}
-	}
+	old = cmp.Or(old, &Plan{})
+	next = cmp.Or(next, &Plan{})
 	id := func(r *Route) string { return r.ID }
 	before, after := index(old.routes(), id), index(next.routes(), id)
 	var c Changes
@@ -132,13 +129,7 @@ func (s namedSetting) change(was namedSetting) []string {
 
 // fromTo shows two values, of which one may be empty.
 func fromTo(from, to string) string {
-	if from == "" {
-		from = "none"
-	}
-	if to == "" {
-		to = "none"
-	}
-	return from + " -> " + to
+	return cmp.Or(from, "none") + " -> " + cmp.Or(to, "none")
 }
 
 // answerDifferences names both answers, or says what differs where their names

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -98,10 +99,7 @@ func (p *Plan) redirectAt(u *url.URL) *Route {
 	if u.Scheme != "https" && u.Scheme != "http" || u.Port() != "" && u.Port() != "443" {
 		return nil
 	}
-	r := Request{Method: "GET", Host: u.Hostname(), Path: u.EscapedPath(), RawQuery: u.RawQuery}
-	if r.Path == "" {
-		r.Path = "/"
-	}
+	r := Request{Method: "GET", Host: u.Hostname(), Path: cmp.Or(u.EscapedPath(), "/"), RawQuery: u.RawQuery}
 	host := p.table.find(normal(r.Host))
 	match, err := p.Match(r)
 	if host == nil || err != nil {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -112,10 +113,7 @@ func (s *Share) settings() Share {
 func (b *builder) share() *Share {
 	s := &Share{Folder: b.file.Dir, Domain: projectDomain(b.file), Expires: DefaultExpires}
 	s.Project, _, _ = strings.Cut(s.Domain, ".")
-	w := b.file.Share
-	if w == nil {
-		w = &hcl.Share{}
-	}
+	w := cmp.Or(b.file.Share, &hcl.Share{})
 	s.Relays = mapped(w.Relays, func(relay hcl.Name) string { return relay.Value })
 	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
 	s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
@@ -180,9 +178,7 @@ func projectDomain(file *hcl.File) string {
 		if !wildcard {
 			return base
 		}
-		if first == "" {
-			first = base
-		}
+		first = cmp.Or(first, base)
 	}
 	return first
 }

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -39,10 +40,7 @@ func (s *fileSet) replace(files []File) {
 	old := s.files
 	s.files = make(map[string]*file, len(files))
 	for _, given := range files {
-		f := old[given.Path]
-		if f == nil {
-			f = &file{}
-		}
+		f := cmp.Or(old[given.Path], &file{})
 		if seen, whole := stateOf(given.Content); given.Content != nil && whole {
 			f.seen, f.known, f.blind = seen, true, false
 		} else {
