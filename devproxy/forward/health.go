@@ -154,9 +154,6 @@ func (m *member) countLocked(rule *plan.Health, why string) {
 func (s *members) await(m *member, a *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m.waiting == nil {
-		m.waiting = map[*attempt]struct{}{}
-	}
 	m.waiting[a] = struct{}{}
 	s.moveWaitingLocked() // m may have become unhealthy since it was chosen
 }

@@ -133,9 +133,6 @@ func (h *waiters) enter(route string, limit int, probe func(context.Context)) (w
 	if len(h.waiting) >= limit {
 		return nil, false
 	}
-	if h.waiting == nil {
-		h.waiting = map[*waiter]struct{}{}
-	}
 	w = &waiter{route: route, awake: make(chan struct{})}
 	h.waiting[w] = struct{}{}
 	if h.stopProbe == nil {

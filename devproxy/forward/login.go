@@ -93,9 +93,6 @@ func (l *logins) addLocked(f *forwarding, m *member) *login {
 	if f.r.ProtoMajor == 1 {
 		own.MaxConnsPerHost = 1 // one request after another, all on the same
 	}
-	if l.by == nil {
-		l.by = map[any]*login{}
-	}
 	l.by[f.loginKey()] = own
 	return own
 }

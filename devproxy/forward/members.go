@@ -98,6 +98,7 @@ func newMembers(spec *plan.Upstream, opts Options) *members {
 
 func (s *members) newMember(spec plan.Member, dial dialFunc, fallback bool) *member {
 	m := &member{Member: spec, members: s, fallback: fallback}
+	m.logins.by, m.waiting = map[any]*login{}, map[*attempt]struct{}{}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs, within: spec.Within}
 	m.pooled, m.single, m.upgrades = newPooled(m, &m.conns), newSingle(m, false), newSingle(m, true)
 	return m

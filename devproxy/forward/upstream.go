@@ -64,6 +64,7 @@ func New(spec *plan.Upstream, opts Options) *Upstream {
 		opts.Dial = (&net.Dialer{}).DialContext
 	}
 	u := &Upstream{opts: opts, text: spec.Text, members: newMembers(spec, opts)}
+	u.waiters.waiting = map[*waiter]struct{}{}
 	u.life.over = make(chan struct{})
 	u.checks = startChecks(spec.Health, u.members)
 	return u
