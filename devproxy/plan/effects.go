@@ -314,10 +314,7 @@ func (c *effects) names(h *hcl.Host) {
 // is shared.
 func (c *effects) sharing() {
 	c.public(c.file.DomainFlow)
-	w := c.file.Share
-	if w == nil {
-		return
-	}
+	w := cmp.Or(c.file.Share, &hcl.Share{})
 	for _, name := range sortedNames(w.Flows) {
 		if isPublic(name) || w.Flows[name].Computed && (name != "relay" || w.Relays == nil) {
 			c.public(w.Flows[name])
