@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -26,11 +25,6 @@ type limiter struct {
 type counted struct {
 	network netip.Prefix
 	user    string
-}
-
-func newLimiter(spec plan.RateLimit) *limiter {
-	bucket := access.Limit{Every: spec.Per / time.Duration(spec.Count), Burst: spec.Burst}
-	return &limiter{spec, access.NewTable[counted](bucket, maxCounted)}
 }
 
 // limited checks the limit before next. A preflight that cors answers is not

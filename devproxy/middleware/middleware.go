@@ -101,7 +101,8 @@ func (s *State) Update(route *plan.Route) {
 	case !limited:
 		s.limit = nil
 	case s.limit == nil || s.limit.spec != spec:
-		s.limit = newLimiter(spec)
+		bucket := access.Limit{Every: spec.Per / time.Duration(spec.Count), Burst: spec.Burst}
+		s.limit = &limiter{spec, access.NewTable[counted](bucket, maxCounted)}
 	}
 	kept, caches := plan.SettingOf[plan.Cache](route)
 	switch {
