@@ -180,14 +180,14 @@ func TestReaddress(t *testing.T) {
 	defer far.Close()
 	c := d.add(addressed{near, netip.MustParseAddrPort("192.0.2.1:1")})
 	old := c.from
-	if !d.readdress(c, netip.MustParseAddrPort("192.0.2.2:2")) || c.from == old || old.conns != 0 || old.idle == nil || c.from.conns != 1 || old.pools[poolHandshake].Len() != 0 {
+	if !d.readdress(c, netip.MustParseAddrPort("192.0.2.2:2")) || c.from == old || old.conns() != 0 || old.idle == nil || c.from.conns() != 1 || old.pools[poolHandshake].Len() != 0 {
 		t.Errorf("from %+v to %+v", old, c.from)
 	}
 	if c.RemoteAddr().String() != "192.0.2.2:2" {
 		t.Errorf("it is from %v", c.RemoteAddr())
 	}
 	c.Close()
-	if d.readdress(c, netip.MustParseAddrPort("192.0.2.3:3")) || c.from.conns != 0 {
+	if d.readdress(c, netip.MustParseAddrPort("192.0.2.3:3")) || c.from.conns() != 0 {
 		t.Error("a closed one moves")
 	}
 }

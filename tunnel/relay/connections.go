@@ -49,7 +49,7 @@ func (cs *connections) add(c net.Conn) *conn {
 	defer cs.mu.Unlock()
 	from := cs.networks.find(addr.Addr())
 	switch {
-	case from.conns >= cs.limits.ConnectionsPerAddress && !cs.proxies.has(addr.Addr()):
+	case from.conns() >= cs.limits.ConnectionsPerAddress && !cs.proxies.has(addr.Addr()):
 		return nil
 	case cs.count[poolHandshake] >= cs.limits.Handshakes && !cs.evictLocked(poolHandshake, 0):
 		return nil
@@ -58,7 +58,6 @@ func (cs *connections) add(c net.Conn) *conn {
 	}
 	cs.accepted++
 	added := &conn{Conn: c, all: cs, from: from, addr: addr, number: cs.accepted}
-	from.conns++
 	cs.networks.use(from)
 	cs.setPoolLocked(added, poolHandshake)
 	return added
@@ -74,14 +73,12 @@ func (cs *connections) readdress(c *conn, addr netip.AddrPort) bool {
 	case c.pool == poolClosed:
 		return false
 	case from == c.from:
-	case from.conns >= cs.limits.ConnectionsPerAddress:
+	case from.conns() >= cs.limits.ConnectionsPerAddress:
 		return false
 	default:
 		cs.setPoolLocked(c, poolClosed)
-		c.from.conns--
 		cs.networks.leave(c.from)
 		c.from = from
-		from.conns++
 		cs.networks.use(from)
 		cs.setPoolLocked(c, poolHandshake)
 	}
@@ -101,7 +98,7 @@ func (cs *connections) makeRoomLocked(from *network) bool {
 	if cs.evictable[poolActive].most() > cs.evictable[poolLanes].most() {
 		most = poolActive
 	}
-	return cs.evictLocked(most, from.conns+from.lanes+1)
+	return cs.evictLocked(most, from.conns()+from.lanes()+1)
 }
 
 // evictLocked closes a connection of the network with the most in a pool, if
@@ -148,7 +145,7 @@ func (cs *connections) promote(c *conn, to pool) bool {
 	if to == poolLanes {
 		return cs.promoteToLaneLocked(c)
 	}
-	if cs.visitorsLocked() >= cs.limits.Connections && !cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns) {
+	if cs.visitorsLocked() >= cs.limits.Connections && !cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns()) {
 		return false
 	}
 	cs.setPoolLocked(c, poolActive)
@@ -162,8 +159,6 @@ func (cs *connections) promoteToLaneLocked(c *conn) bool {
 	if cs.lanesFullLocked() {
 		cs.evictLocked(poolLanes, 0) // of the network that has more
 	}
-	c.from.conns--
-	c.from.lanes++
 	cs.setPoolLocked(c, poolLanes)
 	return true
 }
@@ -179,10 +174,10 @@ func (cs *connections) hasRoomForAgent(addr netip.Addr) bool {
 // hasRoomForLaneLocked reports whether from may have one more lane: there is room,
 // or a network with more lanes can give one up.
 func (cs *connections) hasRoomForLaneLocked(from *network) bool {
-	if from.lanes >= cs.limits.LanesPerAddress {
+	if from.lanes() >= cs.limits.LanesPerAddress {
 		return false
 	}
-	return !cs.lanesFullLocked() || cs.evictable[poolLanes].most() > from.lanes+1
+	return !cs.lanesFullLocked() || cs.evictable[poolLanes].most() > from.lanes()+1
 }
 
 func (cs *connections) lanesFullLocked() bool {
@@ -203,16 +198,10 @@ func (cs *connections) remove(c *conn) {
 }
 
 func (cs *connections) removeLocked(c *conn) {
-	switch c.pool {
-	case poolClosed:
-		return
-	case poolLanes:
-		c.from.lanes--
-	default:
-		c.from.conns--
+	if c.pool != poolClosed {
+		cs.setPoolLocked(c, poolClosed)
+		cs.networks.leave(c.from)
 	}
-	cs.setPoolLocked(c, poolClosed)
-	cs.networks.leave(c.from)
 }
 
 // setPoolLocked moves c to another pool of its network.

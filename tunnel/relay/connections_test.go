@@ -515,11 +515,11 @@ func checkConnections(t *testing.T, d *connections) {
 				t.Errorf("%s has place %d in pool %d with %d connections", network, at, p, o.pools[p].Len())
 			}
 		}
-		if conns != o.conns || lanes != o.lanes || (o.idle == nil) != (conns+lanes > 0) {
-			t.Errorf("%s counts %d and %d, has %d and %d; idle %v", network, o.conns, o.lanes, conns, lanes, o.idle != nil)
+		if conns != o.conns() || lanes != o.lanes() || (o.idle == nil) != (conns+lanes > 0) {
+			t.Errorf("%s counts %d and %d, has %d and %d; idle %v", network, o.conns(), o.lanes(), conns, lanes, o.idle != nil)
 		}
-		if o.conns > d.limits.ConnectionsPerAddress || o.lanes > d.limits.LanesPerAddress {
-			t.Errorf("%s has %d and %d", network, o.conns, o.lanes)
+		if o.conns() > d.limits.ConnectionsPerAddress || o.lanes() > d.limits.LanesPerAddress {
+			t.Errorf("%s has %d and %d", network, o.conns(), o.lanes())
 		}
 	}
 	if count != d.count {

@@ -30,11 +30,7 @@ const (
 // network is an address, or an IPv6 /64, that connections come from: see
 // budget.NetworkOf.
 type network struct {
-	prefix netip.Prefix
-	// conns counts visitors' connections and those in their handshake, lanes
-	// agents' connections.
-	conns, lanes int
-
+	prefix   netip.Prefix
 	requests *rate.Limiter
 	// waste counts requests that were too many, or that the visitor cancelled.
 	waste *rate.Limiter
@@ -64,14 +60,19 @@ func newNetwork(prefix netip.Prefix, l Limits) *network {
 
 // size returns the number by which networks are compared in a pool.
 func (n *network) size(p pool) int {
-	switch p {
-	case poolLanes:
-		return n.lanes
-	case poolHandshake: // an office with many visitors is not an offender here
-		return n.pools[poolHandshake].Len()
+	if p == poolLanes || p == poolHandshake { // an office with many visitors is not an offender there
+		return n.pools[p].Len()
 	}
-	return n.conns
+	return n.conns()
 }
+
+// conns returns how many connections visitors have, and those in their handshake.
+func (n *network) conns() int {
+	return n.pools[poolHandshake].Len() + n.pools[poolIdle].Len() + n.pools[poolActive].Len()
+}
+
+// lanes returns how many connections agents have.
+func (n *network) lanes() int { return n.pools[poolLanes].Len() }
 
 // oldest returns the number of the first connection in a pool that has one.
 func (n *network) oldest(p pool) uint64 { return n.pools[p].Front().Value.(*conn).number }
@@ -110,7 +111,7 @@ func (ns *networks) use(n *network) {
 
 // leave notes that n may have no connections any more.
 func (ns *networks) leave(n *network) {
-	if n.conns+n.lanes > 0 {
+	if n.conns()+n.lanes() > 0 {
 		return
 	}
 	n.idle = ns.idle.PushBack(n)
