@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Limits bound what strangers may do. Zero fields have the defaults below.
 type Limits struct {
@@ -122,29 +125,22 @@ const (
 )
 
 func (l Limits) withDefaults() Limits {
-	def(&l.Descriptors, descriptors())
-	def(&l.Connections, l.Descriptors/4*3)
-	def(&l.ConnectionsPerAddress, min(connectionsPerAddress, max(l.Connections/4, 1)))
-	def(&l.LanesPerAddress, min(lanesPerAddress, max(lanesOf(l.Descriptors), 1)))
-	def(&l.Handshakes, min(handshakes, l.Descriptors/8))
-	def(&l.HandshakeTimeout, handshakeTimeout)
-	def(&l.HeadTimeout, headTimeout)
-	def(&l.IdleTimeout, idleTimeout)
-	def(&l.StallTimeout, stallTimeout)
-	def(&l.HeadBytes, headBytes)
-	def(&l.RequestsPerSecond, requestsPerSecond)
-	def(&l.Burst, burst)
-	def(&l.RequestsPerShare, requestsPerShare)
-	def(&l.RequestsPerVisitor, max(l.RequestsPerShare/4, 1))
+	l.Descriptors = cmp.Or(l.Descriptors, descriptors())
+	l.Connections = cmp.Or(l.Connections, l.Descriptors/4*3)
+	l.ConnectionsPerAddress = cmp.Or(l.ConnectionsPerAddress, min(connectionsPerAddress, max(l.Connections/4, 1)))
+	l.LanesPerAddress = cmp.Or(l.LanesPerAddress, min(lanesPerAddress, max(lanesOf(l.Descriptors), 1)))
+	l.Handshakes = cmp.Or(l.Handshakes, min(handshakes, l.Descriptors/8))
+	l.HandshakeTimeout = cmp.Or(l.HandshakeTimeout, handshakeTimeout)
+	l.HeadTimeout = cmp.Or(l.HeadTimeout, headTimeout)
+	l.IdleTimeout = cmp.Or(l.IdleTimeout, idleTimeout)
+	l.StallTimeout = cmp.Or(l.StallTimeout, stallTimeout)
+	l.HeadBytes = cmp.Or(l.HeadBytes, headBytes)
+	l.RequestsPerSecond = cmp.Or(l.RequestsPerSecond, requestsPerSecond)
+	l.Burst = cmp.Or(l.Burst, burst)
+	l.RequestsPerShare = cmp.Or(l.RequestsPerShare, requestsPerShare)
+	l.RequestsPerVisitor = cmp.Or(l.RequestsPerVisitor, max(l.RequestsPerShare/4, 1))
 	l.Names = l.Names.withDefaults()
-	def(&l.Memory, DefaultMemory)
-	def(&l.Wait, waitForAgent)
+	l.Memory = cmp.Or(l.Memory, DefaultMemory)
+	l.Wait = cmp.Or(l.Wait, waitForAgent)
 	return l
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
