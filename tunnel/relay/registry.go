@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -232,21 +233,18 @@ func (m *nameMethods) Sweep(context.Context) error {
 // watchers calls the functions that watch a registry. The zero value has none.
 type watchers struct {
 	mu  sync.Mutex
-	all map[*func(Change)]struct{}
+	all []*func(Change)
 }
 
 // Watch implements Registry.
 func (w *watchers) Watch(f func(Change)) (stop func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.all == nil {
-		w.all = map[*func(Change)]struct{}{}
-	}
-	w.all[&f] = struct{}{}
+	w.all = append(w.all, &f)
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.all, &f)
+		w.all = slices.DeleteFunc(w.all, func(other *func(Change)) bool { return other == &f })
 	}
 }
 
@@ -254,7 +252,7 @@ func (w *watchers) notify(changes ...Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range changes {
-		for f := range w.all {
+		for _, f := range w.all {
 			(*f)(c)
 		}
 	}
