@@ -205,7 +205,7 @@ func (t *nameTable) makeRoom(c NameClaim, fresh []string, now time.Time) (forgot
 		{t.keys[c.Owner], quota.PerKey, everyName, "your key has reached this relay's limit of %d links; share under the last one again"},
 		{t.networks[c.From], quota.PerNetwork, everyName, "your network has reached this relay's limit of %d names and links; try again from another network"},
 	} {
-		if !t.trim(bound.names, gone, bound.is, bound.most-count(fresh, bound.is), now) {
+		if !t.trim(bound.names, gone, fresh, bound.is, bound.most, now) {
 			return nil, &QuotaError{bound.what, bound.most}
 		}
 	}
@@ -221,19 +221,15 @@ func (t *nameTable) makeRoom(c NameClaim, fresh []string, now time.Time) (forgot
 
 func everyName(string) bool { return true }
 
-func count(names []string, is func(string) bool) (n int) {
-	for _, name := range names {
+// trim adds ended names to gone, the oldest first, until no more than most names
+// of a kind are left, with the fresh ones. It reports false when too few have ended.
+func (t *nameTable) trim(names, gone nameSet, fresh []string, is func(string) bool, most int, now time.Time) bool {
+	left := 0
+	for _, name := range fresh {
 		if is(name) {
-			n++
+			left++
 		}
 	}
-	return n
-}
-
-// trim adds ended names to gone, the oldest first, until no more than most names
-// of a kind are left. It reports false when too few have ended.
-func (t *nameTable) trim(names, gone nameSet, is func(string) bool, most int, now time.Time) bool {
-	left := 0
 	var ended []string
 	for name := range names {
 		if _, out := gone[name]; out || !is(name) {

@@ -462,3 +462,12 @@ func TestMemoryOfNames(t *testing.T) {
 
 // memoryOfNames is the limit in tunnel/README.md, in bytes.
 const memoryOfNames = 64 << 20
+
+func count(names []string, is func(string) bool) (n int) {
+	for _, name := range names {
+		if is(name) {
+			n++
+		}
+	}
+	return n
+}
