@@ -20,6 +20,7 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 
 	"github.com/devproxy/devproxy/tunnel/message"
+	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
 // conn is an accepted connection, counted until it is closed.
@@ -28,10 +29,10 @@ type conn struct {
 	all  *connections
 	from *network
 	addr netip.AddrPort
-	// fromHeader reports that addr comes from a PROXY protocol header. buffered
-	// holds the bytes that were read after that header; nil if none were.
+	// fromHeader reports that addr comes from a PROXY protocol header. ahead has first
+	// the bytes that were read with the header; nil where none was expected.
 	fromHeader bool
-	buffered   *bufio.Reader
+	ahead      io.Reader
 
 	number uint64 // in the order of arrival
 
@@ -50,13 +51,10 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Read implements net.Conn. It returns the buffered bytes after a header first.
+// Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.buffered != nil {
-		if c.buffered.Buffered() > 0 {
-			return c.buffered.Read(p)
-		}
-		c.buffered = nil
+	if c.ahead != nil {
+		return c.ahead.Read(p)
 	}
 	return c.Conn.Read(p)
 }
@@ -140,10 +138,11 @@ func (r *Relay) readProxyHeader(c *conn, required bool) error {
 	if err := c.SetReadDeadline(time.Now().Add(proxyHeaderTimeout)); err != nil {
 		return err
 	}
-	c.buffered = bufio.NewReader(c.Conn)
-	header, err := proxyproto.Read(c.buffered)
+	buffered := bufio.NewReader(c.Conn)
+	header, err := proxyproto.Read(buffered)
+	c.ahead = splice.Ahead(buffered, c.Conn)
 	switch {
-	case errors.Is(err, proxyproto.ErrNoProxyProtocol) && c.buffered.Buffered() == 0:
+	case errors.Is(err, proxyproto.ErrNoProxyProtocol) && buffered.Buffered() == 0:
 		return io.EOF
 	case errors.Is(err, proxyproto.ErrNoProxyProtocol) && !required:
 		err = nil
