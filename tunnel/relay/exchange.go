@@ -61,8 +61,9 @@ type exchange struct {
 	*visit
 	requestStream
 	upgrade string
-	upload  *upload    // nil for a request without a body
-	watch   *awayWatch // until the response begins; nil for a program
+	upload  *upload // nil for a request without a body
+	// stopWatch ends watchAgent when the response begins; nil for a program.
+	stopWatch func() (away bool)
 }
 
 func (v *visit) exchange() error {
@@ -76,12 +77,12 @@ func (v *visit) exchange() error {
 
 	x := &exchange{visit: v, requestStream: st}
 	if person && st.share != nil {
-		x.watch = st.watchAgent()
-		defer x.watch.stop()
+		x.stopWatch = st.watchAgent()
+		defer x.stopWatch()
 	}
 	err = x.run()
 	switch {
-	case x.watch != nil && x.watch.stop():
+	case x.stopWatch != nil && x.stopWatch():
 		return errAway
 	case st.lostSlot() && v.status == 0:
 		return errBusy
@@ -119,7 +120,7 @@ func (x *exchange) receive() error {
 		}
 		return x.broken(err)
 	}
-	if x.watch != nil && x.watch.stop() {
+	if x.stopWatch != nil && x.stopWatch() {
 		return x.broken(errAway)
 	}
 	limited.N = math.MaxInt64

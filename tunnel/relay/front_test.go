@@ -106,10 +106,10 @@ func TestPauseEnds(t *testing.T) {
 		r.life, r.cancel = context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, r.cancel)
 		began := time.Now()
-		if r.pause(time.Millisecond); time.Since(began) != time.Millisecond {
+		if wait(r.life, time.Millisecond, nil); time.Since(began) != time.Millisecond {
 			t.Errorf("rested for %v", time.Since(began))
 		}
-		if r.pause(time.Hour); time.Since(began) != time.Second {
+		if wait(r.life, time.Hour, nil); time.Since(began) != time.Second {
 			t.Errorf("rested for %v", time.Since(began))
 		}
 	})

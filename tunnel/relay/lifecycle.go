@@ -5,7 +5,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // lifecycle owns a relay's goroutines, and the moments at which parts of it end.
@@ -71,14 +70,4 @@ func (l *lifecycle) end() {
 	defer l.mu.Unlock()
 	l.ended = true
 	l.cancel()
-}
-
-// pause returns after d, or when life ends.
-func (l *lifecycle) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-l.life.Done():
-	}
 }

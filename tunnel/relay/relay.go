@@ -173,7 +173,7 @@ func (r *Relay) accept(ctx context.Context, ln net.Listener, until context.Conte
 			return nil
 		case isTemporary(err):
 			r.log.Error("connection not accepted", "error", err)
-			r.pause(acceptPause)
+			wait(r.life, acceptPause, nil)
 		default:
 			return fmt.Errorf("cannot accept on %s: %w", ln.Addr(), err)
 		}
@@ -309,13 +309,6 @@ func (r *Relay) Retire(ctx context.Context, successor func(context.Context) (net
 
 // waitUntil returns when done reports true, or ctx ends.
 func waitUntil(ctx context.Context, done func() bool) {
-	tick := time.NewTicker(drainPoll)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for !done() && wait(ctx, drainPoll, nil) {
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/tunnel"
@@ -20,7 +19,7 @@ const (
 	// resumePoll is how often a waiting request looks at a session without lanes:
 	// sessions report their end, not their lanes.
 	resumePoll = 25 * time.Millisecond
-	// watchEvery is how often awayWatch looks at a session.
+	// watchEvery is how often watchAgent looks at a session.
 	watchEvery = 500 * time.Millisecond
 )
 
@@ -132,7 +131,7 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 		if r.successor.Load() != nil {
 			return live{}, errAsleep // it will not reconnect to this process
 		}
-		if !waitForChange(ctx, changed) {
+		if !wait(ctx, resumePoll, changed) {
 			if person && visitor.Err() == nil {
 				return live{}, errAway
 			}
@@ -166,10 +165,9 @@ func (r *Relay) whyAbsent(ctx context.Context, name string, now time.Time) error
 	return nil
 }
 
-// waitForChange returns when changed is closed, or lanes may have come back. It
-// reports false when ctx has ended.
-func waitForChange(ctx context.Context, changed <-chan struct{}) bool {
-	timer := time.NewTimer(resumePoll)
+// wait returns after d, or when changed is closed. It reports false when ctx has ended.
+func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-changed:
@@ -200,66 +198,42 @@ func (r *Relay) openOn(ctx context.Context, l live, network netip.Prefix, head [
 			slot.release()
 			return nil, nil, err
 		}
-		if !waitForChange(ctx, nil) {
+		if !wait(ctx, resumePoll, nil) {
 			slot.release()
 			return nil, nil, cmp.Or(visitor.Err(), error(errBusy))
 		}
 	}
 }
 
-// awayWatch resets a stream whose agent is away, while a person waits for a page.
-// A laptop that has fallen asleep keeps its connections, and a session without
-// lanes may be resumed much later.
-type awayWatch struct {
-	stream requestStream
-	sent   time.Time
-
-	mu      sync.Mutex
-	timer   *time.Timer
-	stopped bool
-	away    bool      // the stream was reset
-	lost    time.Time // since when the session has no lanes; zero while it has some
-}
-
-// watchAgent begins after the request was sent.
-func (s requestStream) watchAgent() *awayWatch {
-	w := &awayWatch{stream: s, sent: time.Now()}
-	patience := max(pageAfter, 4*s.share.session.Stats().RTT)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(patience, func() { w.check(patience) })
-	return w
-}
-
-// stop ends the watch, and reports whether the agent was away. It may be called
-// again.
-func (w *awayWatch) stop() (away bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopped = true
-	w.timer.Stop()
-	return w.away
-}
-
-// check resets the stream, or schedules the next check.
-func (w *awayWatch) check(patience time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.stopped {
-		return
+// watchAgent resets the stream when its agent is away, while a person waits for a page.
+// A laptop that has fallen asleep keeps its connections, and a session without lanes
+// may be resumed much later. It begins after the request was sent. stop ends it, and
+// reports whether the agent was away; it may be called again.
+func (s requestStream) watchAgent() (stop func() (away bool)) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	isAway := func() bool { return errors.Is(context.Cause(ctx), errAway) }
+	sent, session := time.Now(), s.share.session
+	patience := max(pageAfter, 4*session.Stats().RTT)
+	go func() {
+		var lost time.Time // since when the session has no lanes; zero while it has some
+		for next := patience; wait(ctx, next, nil); next = watchEvery {
+			stats, now := session.Stats(), time.Now()
+			switch {
+			case stats.Lanes > 0:
+				lost = time.Time{}
+			case lost.IsZero():
+				lost = now
+			}
+			if stats.Heard.Before(sent) || !lost.IsZero() && now.Sub(lost) >= patience {
+				cancel(errAway)
+			}
+		}
+		if isAway() {
+			s.Reset()
+		}
+	}()
+	return func() bool {
+		cancel(nil)
+		return isAway()
 	}
-	stats, now := w.stream.share.session.Stats(), time.Now()
-	switch {
-	case stats.Lanes > 0:
-		w.lost = time.Time{}
-	case w.lost.IsZero():
-		w.lost = now
-	}
-	if stats.Heard.Before(w.sent) || !w.lost.IsZero() && now.Sub(w.lost) >= patience {
-		w.stopped = true
-		w.away = true
-		w.stream.Reset()
-		return
-	}
-	w.timer.Reset(watchEvery)
 }
