@@ -91,10 +91,8 @@ func (v *visit) exchange() error {
 }
 
 func (x *exchange) run() error {
-	if x.slot != nil {
-		x.slot.uploading.Store(x.r.ContentLength != 0)
-		x.slot.onEviction(x.Reset)
-	}
+	x.slot.uploading.Store(x.r.ContentLength != 0)
+	x.slot.onEviction(x.Reset)
 	if x.r.ContentLength == 0 {
 		x.upgrade = field.Upgrade(x.r) // no client sends a body before another protocol
 	}
@@ -197,9 +195,7 @@ func (x *exchange) writeHead(res *http.Response) {
 		h.Set("Connection", "close")
 	}
 	x.status = res.StatusCode
-	if x.slot != nil {
-		x.slot.uploading.Store(false) // from here on, either direction may be idle
-	}
+	x.slot.uploading.Store(false) // from here on, either direction may be idle
 	x.w.WriteHeader(res.StatusCode)
 }
 

@@ -45,7 +45,7 @@ func (r *Relay) openAtSuccessor(ctx context.Context, dial dialFunc, head []byte)
 		c.Close()
 		return requestStream{}, err
 	}
-	return requestStream{agentConn: successorConn{c.(*net.UnixConn)}, claimed: claimed}, nil
+	return requestStream{agentConn: successorConn{c.(*net.UnixConn)}, claimed: claimed, slot: uncounted()}, nil
 }
 
 func requestSuccessor(c net.Conn, head []byte) (*claimed, error) {

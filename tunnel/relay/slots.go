@@ -69,6 +69,9 @@ type slot struct {
 	victim   *slot // evicted for this one; nil for none
 }
 
+// uncounted returns the slot of a request that another process counts.
+func uncounted() *slot { return &slot{slots: new(slots), created: time.Now(), released: true} }
+
 func newSlots(l Limits) *slots {
 	return &slots{
 		total: l.RequestsPerShare, perNetwork: l.RequestsPerVisitor,
@@ -223,19 +226,12 @@ func (p *slot) stalledFor() (stalled time.Duration, may bool) {
 	return stalled, stalled >= stalledExchange
 }
 
-// touch notes that bytes have moved. It does nothing for a nil slot.
-func (p *slot) touch() {
-	if p != nil {
-		p.moved.Store(int64(time.Since(p.created)))
-	}
-}
+// touch notes that bytes have moved.
+func (p *slot) touch() { p.moved.Store(int64(time.Since(p.created))) }
 
 // onEviction sets the function that ends the request. It is called at most once,
 // and must not block.
 func (p *slot) onEviction(end func()) {
-	if p == nil {
-		return
-	}
 	p.slots.mu.Lock()
 	defer p.slots.mu.Unlock()
 	p.end = end
@@ -243,9 +239,6 @@ func (p *slot) onEviction(end func()) {
 
 // release frees the slot, or leaves the queue. Later calls do nothing.
 func (p *slot) release() {
-	if p == nil {
-		return
-	}
 	s := p.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()

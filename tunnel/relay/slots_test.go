@@ -270,9 +270,9 @@ func TestSlotsNextVictim(t *testing.T) {
 	})
 }
 
-// TestNoSlot: a request that is not counted has no slot.
-func TestNoSlot(t *testing.T) {
-	var p *slot
+// TestUncounted: the slot of a request that is not counted is never evicted.
+func TestUncounted(t *testing.T) {
+	p := uncounted()
 	p.onEviction(func() { t.Error("evicted") })
 	p.touch()
 	p.release()

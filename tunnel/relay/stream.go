@@ -50,18 +50,16 @@ type requestStream struct {
 	agentConn
 	claimed *claimed // the names that the share was granted
 	share   *share   // nil for a stream through a successor
-	slot    *slot    // nil without share
+	slot    *slot    // uncounted without share
 }
 
 // close ends the stream, and the request with it. The slot of a request that the
 // visitor has cancelled stays taken until the agent has been told.
 func (s requestStream) close(cancelled bool) {
 	s.Close() // never fails
-	switch {
-	case s.share == nil:
-	case cancelled:
+	if cancelled && s.share != nil {
 		time.AfterFunc(max(cancelledFor, 2*s.share.session.Stats().RTT), s.slot.release)
-	default:
+	} else {
 		s.slot.release()
 	}
 }
@@ -70,7 +68,7 @@ func (s requestStream) close(cancelled bool) {
 func (s requestStream) lost() bool { return s.share != nil && s.share.session.Err() != nil }
 
 // lostSlot reports whether another visitor needed the slot.
-func (s requestStream) lostSlot() bool { return s.slot != nil && s.slot.evicted.Load() }
+func (s requestStream) lostSlot() bool { return s.slot.evicted.Load() }
 
 // openStream opens a stream for a visitor's request to name. person reports that a
 // person waits for a page.

@@ -234,9 +234,7 @@ func (u *upload) ended() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.complete.Store(true)
-	if u.x.slot != nil {
-		u.x.slot.uploading.Store(false)
-	}
+	u.x.slot.uploading.Store(false)
 	u.x.setReadDeadline(time.Time{})
 }
 
