@@ -139,27 +139,18 @@ func (cs *connections) stateChanged(c *conn, state http.ConnState) {
 func (cs *connections) promote(c *conn, to pool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.pool == poolClosed {
+	switch {
+	case c.pool == poolClosed:
 		return false
-	}
-	if to == poolLanes {
-		return cs.promoteToLaneLocked(c)
-	}
-	if cs.visitorsLocked() >= cs.limits.Connections && !cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns()) {
+	case to == poolLanes && !cs.hasRoomForLaneLocked(c.from):
 		return false
-	}
-	cs.setPoolLocked(c, poolActive)
-	return true
-}
-
-func (cs *connections) promoteToLaneLocked(c *conn) bool {
-	if !cs.hasRoomForLaneLocked(c.from) {
-		return false
-	}
-	if cs.lanesFullLocked() {
+	case to == poolLanes && cs.lanesFullLocked():
 		cs.evictLocked(poolLanes, 0) // of the network that has more
+	case to == poolActive && cs.visitorsLocked() >= cs.limits.Connections &&
+		!cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns()):
+		return false
 	}
-	cs.setPoolLocked(c, poolLanes)
+	cs.setPoolLocked(c, to)
 	return true
 }
 
