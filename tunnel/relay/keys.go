@@ -98,17 +98,7 @@ var errRevoked = &tunnel.Refusal{Code: tunnel.CodeRevoked, Message: "the relay's
 // watch follows the file until ctx ends. It calls report when the file cannot be
 // read; the keys read before stay in force.
 func (k *keyPolicy) watch(ctx context.Context, report func(error)) {
-	if k.path == "" {
-		return
-	}
-	tick := time.NewTicker(keysPoll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for k.path != "" && wait(ctx, keysPoll, nil) {
 		if err := k.reload(ctx); err != nil {
 			report(err)
 		}
