@@ -80,17 +80,15 @@ func (f *File) Resume() error {
 	if err != nil {
 		return fmt.Errorf("cannot open the relay's registry %s: %w", f.path, err)
 	}
-	if err := db.Update(makeBuckets); err != nil {
-		db.Close()
-		return fmt.Errorf("cannot write the relay's registry %s: %w", f.path, err)
-	}
-	err = db.View(func(tx *bbolt.Tx) error {
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, namesErr := tx.CreateBucketIfNotExists([]byte(namesBucket))
+		_, keysErr := tx.CreateBucketIfNotExists([]byte(keysBucket))
 		f.names, f.standings = readAll(tx)
-		return nil
+		return cmp.Or(namesErr, keysErr)
 	})
 	if err != nil {
 		db.Close()
-		return fmt.Errorf("cannot read the relay's registry %s: %w", f.path, err)
+		return fmt.Errorf("cannot write the relay's registry %s: %w", f.path, err)
 	}
 	f.db, f.pending = db, map[string]*pendingWrite{}
 	return nil
@@ -129,12 +127,6 @@ func (t *nameTable) read(name string, text []byte) {
 	if json.Unmarshal(text, &r) == nil {
 		t.put(name, r)
 	}
-}
-
-func makeBuckets(tx *bbolt.Tx) error {
-	_, namesErr := tx.CreateBucketIfNotExists([]byte(namesBucket))
-	_, keysErr := tx.CreateBucketIfNotExists([]byte(keysBucket))
-	return cmp.Or(namesErr, keysErr)
 }
 
 // Suspend closes the file, so that another process can open it. Until Resume,
