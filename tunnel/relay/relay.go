@@ -208,14 +208,13 @@ func (r *Relay) tooMany(limit string, from netip.AddrPort) {
 // start starts the goroutines that every Serve method needs.
 func (r *Relay) start() {
 	r.group.Go(func() { _ = r.front.server.Serve(r.front.visitors) }) // ends with Close or Shutdown
-	r.group.Go(r.maintain)
-	r.group.Go(func() {
-		r.keys.watch(r.life, func(err error) { r.log.Error("authorized keys not read", "error", err) })
-	})
 	stop := r.opts.Registry.Watch(r.registryChanged)
 	r.group.Go(func() {
-		<-r.life.Done()
-		stop()
+		defer stop()
+		r.maintain()
+	})
+	r.group.Go(func() {
+		r.keys.watch(r.life, func(err error) { r.log.Error("authorized keys not read", "error", err) })
 	})
 }
 
