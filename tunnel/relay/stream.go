@@ -117,9 +117,7 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 			return live{}, &EndedError{name, l.claimed.until}
 		case held && l.ready():
 			return l, nil
-		case !l.lost.IsZero() && now.Sub(l.lost) > recentlyGone:
-			return live{}, errAsleep
-		case !l.lost.IsZero() && l.goodbye && now.Sub(l.lost) >= grace:
+		case !l.lost.IsZero() && (now.Sub(l.lost) > recentlyGone || l.goodbye && now.Sub(l.lost) >= grace):
 			return live{}, errAsleep
 		case !held:
 			if err := r.whyAbsent(ctx, name, now); err != nil {
