@@ -156,7 +156,8 @@ func (r *Relay) readProxyHeader(c *conn, required bool) error {
 	if header == nil || header.Version == 2 && header.Command.IsLocal() {
 		return nil // the balancer's own connection, such as a health check
 	}
-	if !r.conns.readdress(c, sourceOf(header)) {
+	source, _, _ := header.TCPAddrs() // without one, the client is unknown: it is not the balancer
+	if !r.conns.readdress(c, addrOf(source)) {
 		return errTooManyOfAddress
 	}
 	return nil
@@ -165,16 +166,6 @@ func (r *Relay) readProxyHeader(c *conn, required bool) error {
 // errTooManyOfAddress refuses a connection beyond the limit of the address in its
 // header.
 var errTooManyOfAddress = errors.New("too many connections")
-
-// sourceOf returns the address in a header, zero when it has none. Then the client
-// is unknown: it is not the balancer.
-func sourceOf(header *proxyproto.Header) netip.AddrPort {
-	source, _, ok := header.TCPAddrs()
-	if !ok {
-		return netip.AddrPort{}
-	}
-	return addrOf(source)
-}
 
 // visitorOf returns the visitor that sent a request: the connection's peer, or the
 // address in the X-Forwarded-For of a trusted proxy.

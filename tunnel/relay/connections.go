@@ -28,7 +28,7 @@ type connections struct {
 
 func newConnections(limits Limits) *connections {
 	c := &connections{limits: limits, most: connectionsOf(limits.Descriptors)}
-	c.networks.init(limits)
+	c.networks = networks{limits: limits, all: map[netip.Prefix]*network{}}
 	for p := range c.evictable {
 		c.evictable[p].pool = pool(p)
 	}
@@ -225,7 +225,8 @@ func (cs *connections) network(addr netip.Addr) *network {
 	return cs.networks.find(addr)
 }
 
-// addrOf returns the address of a TCP peer, without zone; zero for any other.
+// addrOf returns the address of a TCP peer, without zone; zero for any other, and for
+// a nil *net.TCPAddr.
 func addrOf(addr net.Addr) netip.AddrPort {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

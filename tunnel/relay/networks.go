@@ -84,8 +84,6 @@ type networks struct {
 	idle   list.List // of *network without connections, oldest first
 }
 
-func (ns *networks) init(limits Limits) { ns.limits, ns.all = limits, map[netip.Prefix]*network{} }
-
 // find returns the network of an address, which it makes if it is new.
 func (ns *networks) find(addr netip.Addr) *network {
 	prefix := budget.NetworkOf(addr)
