@@ -39,11 +39,7 @@ func Bundle(own string, root Root) (text []byte, from string, err error) {
 		}
 	}
 	if from == "" {
-		for _, path := range bundles() {
-			if text, err = os.ReadFile(path); err == nil {
-				from = path
-			}
-		}
+		text, from = publicRoots()
 	}
 	if from == "" {
 		return nil, "", errors.New("this machine has no file of public root certificates; install the package ca-certificates, or set SSL_CERT_FILE to such a file")
@@ -57,6 +53,16 @@ func Bundle(own string, root Root) (text []byte, from string, err error) {
 		text = append(text, '\n')
 	}
 	return append(text, encode(root.Cert.Raw)...), from, nil
+}
+
+// publicRoots reads the file of the system's store; from is empty where it cannot be read.
+func publicRoots() (text []byte, from string) {
+	for _, path := range bundles() {
+		if text, err := os.ReadFile(path); err == nil {
+			return text, path
+		}
+	}
+	return nil, ""
 }
 
 // blocks yields the PEM blocks in text.

@@ -165,13 +165,7 @@ func (s *system) goClient(ctx context.Context, addr string) (installed bool, err
 	config := &tls.Config{ServerName: "localhost", MinVersion: tls.VersionTLS12} // nil roots: the platform verifies
 	if !platformVerifies() {
 		config.RootCAs = x509.NewCertPool()
-		found := false
-		for _, path := range bundles() {
-			if text, err := os.ReadFile(path); err == nil {
-				found = config.RootCAs.AppendCertsFromPEM(text)
-			}
-		}
-		if !found {
+		if text, _ := publicRoots(); !config.RootCAs.AppendCertsFromPEM(text) {
 			return false, nil
 		}
 	}
