@@ -11,6 +11,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -117,9 +118,7 @@ func New(o Options) (*Relay, error) {
 	if o.Domain == "" || o.Domain != strings.ToLower(o.Domain) || o.Certificate == nil || o.Registry == nil {
 		return nil, errors.New("a relay needs a domain in lower case, certificates and a registry")
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	o.Limits = o.Limits.withDefaults()
 	keys, err := newKeyPolicy(&o)
 	if err != nil {
