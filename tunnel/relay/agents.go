@@ -290,7 +290,8 @@ func (a *agents) reclaim(ctx context.Context, s *share, c tunnel.Claim) (*tunnel
 // others.
 func (a *agents) end(ctx context.Context, s *share) error {
 	r := a.relay
-	if err := r.opts.Registry.Release(ctx, s.key, r.shares.claimOf(s).ending()); err != nil {
+	root := r.shares.claimOf(s).root // not the zone, which stays its key's; empty, as no name is, without hosts
+	if err := r.opts.Registry.Release(ctx, s.key, []string{root}); err != nil {
 		return err
 	}
 	r.shares.change(s, &claimed{})

@@ -32,14 +32,6 @@ func (c *claimed) names() []string {
 	return names
 }
 
-// ending returns the names that end with the share. A zone stays its key's.
-func (c *claimed) ending() []string {
-	if c.root == "" {
-		return nil
-	}
-	return []string{c.root}
-}
-
 // expired reports whether the share's time has ended.
 func (c *claimed) expired(now time.Time) bool { return !c.until.IsZero() && !now.Before(c.until) }
 
