@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recordedState records which of its methods were called.
@@ -17,6 +19,17 @@ type recordedState struct {
 
 func (s *recordedState) Suspend() error { s.calls = append(s.calls, "suspend"); return s.fails }
 func (s *recordedState) Resume() error  { s.calls = append(s.calls, "resume"); return nil }
+
+// pipe is an end of net.Pipe whose deadlines can be set after the other end was
+// closed, as those of a socket.
+type pipe struct{ net.Conn }
+
+func (p pipe) SetDeadline(at time.Time) error {
+	if err := p.Conn.SetDeadline(at); !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
+}
 
 // TestHandOver: the state is given up only to a successor that is ready for it, and
 // every other word is an error.
@@ -54,7 +67,7 @@ func TestHandOver(t *testing.T) {
 				}
 			}()
 			state := &recordedState{fails: test.fails}
-			err := handOver(near, state)
+			err := handOver(pipe{near}, state)
 			near.Close()
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
