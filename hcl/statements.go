@@ -197,29 +197,16 @@ func (st foreignStatement) site() finding {
 	return finding{summary, hostAdvice(convertName(m[1]), m[2])}
 }
 
-// conversionOf returns how to convert a block of nginx or of a Caddyfile; nil for
-// other blocks.
-func conversionOf(name string) func(text string) *conversion {
-	switch name {
-	case "location", "server", "http", "stream", "upstream":
-		return convertNginx
-	case "handle", "handle_path", "route", "site":
-		return convertCaddy
-	}
-	return nil
-}
-
 // block recognizes a block of nginx or of a Caddyfile.
 func (st foreignStatement) block(name, args string) finding {
-	convert := conversionOf(name)
 	switch name {
 	case "location", "handle", "handle_path":
-		return st.converted(name, args, convert(st.whole))
+		return st.converted(name, args)
 	case "route":
 		if strings.HasPrefix(args, `"`) || !strings.Contains(st.whole, "reverse_proxy") && nginxModifier.FindString(args) == "" {
 			return finding{}
 		}
-		return st.converted(name, args, convert(st.whole))
+		return st.converted(name, args)
 	case "routes", "paths", "locations", "hosts", "sites", "domains":
 		return st.plural(name, args)
 	}
@@ -232,8 +219,8 @@ func (st foreignStatement) block(name, args string) finding {
 		}
 		form := cmp.Or(nginxUpstreams(directives(st.whole, true))[args], "3000")
 		return finding{`"upstream" is a block of nginx`, "write service " + Quote(args) + " { upstream = " + form + " }"}
-	case convert != nil:
-		return st.converted(name, args, convert(st.whole))
+	case slices.Contains([]string{"server", "http", "stream", "upstream", "site"}, name):
+		return st.converted(name, args)
 	case name == "reverse_proxy":
 		words := strings.Fields(args)
 		if m := forwarded.FindStringSubmatch(st.whole); m != nil {
@@ -249,14 +236,15 @@ func (st foreignStatement) block(name, args string) finding {
 }
 
 // converted returns the finding for a block of another tool with its conversion.
-func (st foreignStatement) converted(name, args string, c *conversion) finding {
-	summary := fmt.Sprintf("%q is a block of nginx", name)
+func (st foreignStatement) converted(name, args string) finding {
+	summary, convert := fmt.Sprintf("%q is a directive of Caddy", name), convertCaddy
 	switch name {
 	case "route":
 		summary = "a path must be a string without a modifier"
-	case "handle", "handle_path", "site":
-		summary = fmt.Sprintf("%q is a directive of Caddy", name)
+	case "location", "server", "http", "stream", "upstream":
+		summary, convert = fmt.Sprintf("%q is a block of nginx", name), convertNginx
 	}
+	c := convert(st.whole)
 	path := args
 	if i := strings.IndexAny(args, `"'`); i > 0 {
 		path = args[i:]
