@@ -14,7 +14,7 @@ import (
 type mistake struct {
 	// problems are the parser's messages for it; nil means any.
 	problems []string
-	// pattern matches the line; nil matches every line.
+	// pattern matches the line.
 	pattern *regexp.Regexp
 	// repair reports the mistake and repairs the line. It returns false if the line
 	// has another mistake. m are the groups of pattern, as places in the line.
@@ -35,22 +35,23 @@ func mistakes() []mistake {
 		{nil, mergeMark, repairMergeMark},
 		{nil, colon, repairColon},
 		{nil, noEquals, repairNoEquals},
-		{nil, nil, repairSeparator},
-		{[]string{"Invalid argument name"}, nil, repairQuotedName},
+		{nil, anyLine, repairSeparator},
+		{[]string{"Invalid argument name"}, anyLine, repairQuotedName},
 		{nil, templateLabel, repairTemplateLabel},
 		{nil, unquotedLabel, repairUnquotedLabel},
 		{nil, blockEquals, repairBlockEquals},
 		{nil, otherQuotes, repairQuotes},
-		{nil, nil, repairUnquoted},
+		{nil, anyLine, repairUnquoted},
 		{[]string{"Invalid block definition"}, headerAlone, repairOpenBrace},
-		{[]string{blockOnOneLine, attributeNeeded}, nil, repairOneLine},
-		{[]string{"Argument or block definition required", lineEndNeeded}, nil, repairBrace},
-		{[]string{"Invalid multi-line string", openTemplate, "Unterminated string literal"}, nil, repairOpenString},
-		{[]string{openTemplate}, nil, repairHeredoc},
+		{[]string{blockOnOneLine, attributeNeeded}, anyLine, repairOneLine},
+		{[]string{"Argument or block definition required", lineEndNeeded}, anyLine, repairBrace},
+		{[]string{"Invalid multi-line string", openTemplate, "Unterminated string literal"}, anyLine, repairOpenString},
+		{[]string{openTemplate}, anyLine, repairHeredoc},
 	}
 }
 
 var (
+	anyLine       = regexp.MustCompile(``)
 	mergeMark     = regexp.MustCompile(`^(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)`)
 	colon         = regexp.MustCompile(`(?:^|\{)[ \t]*([A-Za-z_][\w-]*)[ \t]*(:)[ \t]*()`)
 	noEquals      = regexp.MustCompile(`(?:^|\{)[ \t]*([a-z_]+)([ \t]+)[^\s={]`)

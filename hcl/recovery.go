@@ -51,16 +51,8 @@ func (r *repairer) repair(problem *hcl.Diagnostic) {
 	}
 	l := &line{repairer: r, start: start, end: end, at: at, text: string(r.work[start:end]), problem: problem.Summary}
 	for _, m := range mistakes() {
-		if m.problems != nil && !slices.Contains(m.problems, l.problem) {
-			continue
-		}
-		var groups []int
-		if m.pattern != nil {
-			if groups = m.pattern.FindStringSubmatchIndex(l.text); groups == nil {
-				continue
-			}
-		}
-		if m.repair(l, groups) {
+		groups := m.pattern.FindStringSubmatchIndex(l.text)
+		if groups != nil && (m.problems == nil || slices.Contains(m.problems, l.problem)) && m.repair(l, groups) {
 			return
 		}
 	}
