@@ -298,9 +298,6 @@ func decodeRespond(v value) *Respond {
 		return nil
 	}
 	r := &Respond{Status: 200, Range: v.at(), Flow: v.flow()}
-	if !v.isObject() {
-		r.Status = v.status()
-	}
 	body := v
 	if v.isObject() {
 		decodeObject(v, "respond", []entry[Respond]{
@@ -311,6 +308,8 @@ func decodeRespond(v value) *Respond {
 			}},
 			{name: "headers", decode: func(f field, r *Respond) { r.Headers = responseHeaders(f) }},
 		}, r)
+	} else {
+		r.Status = v.status()
 	}
 	if r.Status == 0 {
 		return nil

@@ -140,9 +140,9 @@ func (p printer) print(d Diagnostic, src Sources) {
 		fmt.Fprintf(p.out, "%s: ", p.style(sgrBold, at))
 	}
 	fmt.Fprintf(p.out, "%s: %s\n", p.style(tint, string(d.Severity)), printable(d.Summary))
-	first, more, _ := strings.Cut(d.Detail, "\n")
-	detail := printable(first)
-	defer p.printMore(more)
+	lines := strings.Split(d.Detail, "\n")
+	detail := printable(lines[0])
+	defer p.printMore(lines[1:])
 	text, known := src[d.Range.File]
 	if !known || d.Range.Start.Line == 0 || d.Range.Start.Byte > len(text) {
 		if detail != "" {
@@ -160,11 +160,8 @@ func (p printer) print(d Diagnostic, src Sources) {
 }
 
 // printMore prints the lines of a detail after the first.
-func (p printer) printMore(lines string) {
-	if lines == "" {
-		return
-	}
-	for line := range strings.SplitSeq(lines, "\n") {
+func (p printer) printMore(lines []string) {
+	for _, line := range lines {
 		fmt.Fprintf(p.out, "%s\n", strings.TrimRight("  "+printable(line), " "))
 	}
 }
