@@ -184,22 +184,13 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 	case k.notBuilt != "":
 		return unusable(k.notBuilt, "%q is not built yet", syntax.Type)
 	}
-	b := &block{kind: syntax.Type, header: r.header(syntax)}
+	b := &block{kind: syntax.Type, header: r.text.rangeOf(syntax.DefRange())}
 	b.label = r.label(b, syntax, k)
 	outside := r.labelled
 	r.labelled = len(syntax.Labels) > 0
 	b.body = r.body(syntax.Body, k, b.title())
 	r.labelled = outside
 	return b
-}
-
-// header returns the range of a block's type and labels.
-func (r *reader) header(syntax *hclsyntax.Block) Range {
-	at := syntax.TypeRange
-	if n := len(syntax.LabelRanges); n > 0 {
-		at = hcl.RangeBetween(at, syntax.LabelRanges[n-1])
-	}
-	return r.text.rangeOf(at)
 }
 
 // label checks the labels of b and returns the one it needs. It is empty for a
