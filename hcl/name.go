@@ -113,10 +113,7 @@ func isIP(text string) bool {
 
 // isDialable reports whether host is a name or an IP address, without a port.
 func isDialable(host string) bool {
-	if len(host) > maxName {
-		return false
-	}
-	return isIP(host) || hostPattern.MatchString(host) && !strings.Contains(host, "..")
+	return len(host) <= maxName && (isIP(host) || hostPattern.MatchString(host) && !strings.Contains(host, ".."))
 }
 
 // isPlainLoopback reports a host that only means "this machine".

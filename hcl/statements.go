@@ -304,11 +304,8 @@ func (st foreignStatement) plural(name, args string) finding {
 // isBuiltIn reports a directive of another tool for a feature that devproxy has
 // without configuration.
 func isBuiltIn(name string) bool {
-	if otherWords()[name] != "" {
-		return false
-	}
-	return strings.HasPrefix(name, "ssl") || strings.HasPrefix(name, "proxy_") ||
-		slices.Contains([]string{"tls", "log", "access_log", "error_log", "worker_processes", "charset", "server_tokens", "auto_https", "email", "http2"}, name)
+	return otherWords()[name] == "" && (strings.HasPrefix(name, "ssl") || strings.HasPrefix(name, "proxy_") ||
+		slices.Contains([]string{"tls", "log", "access_log", "error_log", "worker_processes", "charset", "server_tokens", "auto_https", "email", "http2"}, name))
 }
 
 // directive recognizes a line of nginx or of a Caddyfile.
