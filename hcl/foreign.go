@@ -138,10 +138,7 @@ var (
 	ownBlock = regexp.MustCompile(`(?m)^[ \t]*(?:(?:host|service|route|tcp|udp)[ \t]*["“']|(?:host|service)[ \t]+[^\s{"=:]+[ \t]*\{|(?:locals|listen|share)[ \t]*\{)`)
 	// ownAttribute matches an attribute of the language with its value.
 	ownAttribute = sync.OnceValue(func() *regexp.Regexp {
-		var names []string
-		for _, name := range Attributes() {
-			names = append(names, name[strings.LastIndexByte(name, '.')+1:])
-		}
+		names := mapped(Attributes(), func(name string) string { return name[strings.LastIndexByte(name, '.')+1:] })
 		return regexp.MustCompile(`(?:^|[\n{])[ \t]*(?:` + strings.Join(names, "|") + `)[ \t]*=[ \t]*[^=\s]`)
 	})
 )

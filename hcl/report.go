@@ -88,11 +88,7 @@ func suggest(text string) string { return "write " + strconv.Quote(text) }
 
 // quoteList returns words as the elements of a list.
 func quoteList(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = strconv.Quote(word)
-	}
-	return strings.Join(quoted, ", ")
+	return strings.Join(mapped(words, strconv.Quote), ", ")
 }
 
 // alternatives joins words with commas and "or".
@@ -178,6 +174,15 @@ func Quote(text string) string {
 	}
 	out.WriteByte('"')
 	return out.String()
+}
+
+// mapped returns what f makes of each element of list.
+func mapped[T, U any](list []T, f func(T) U) []U {
+	var all []U
+	for _, element := range list {
+		all = append(all, f(element))
+	}
+	return all
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

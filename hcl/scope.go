@@ -102,10 +102,7 @@ func (s *scope) demand(n *node, at Range) cty.Value {
 
 // cycle shows how n refers to itself.
 func (s *scope) cycle(n *node) string {
-	var steps []string
-	for _, step := range s.path[slices.Index(s.path, n):] {
-		steps = append(steps, step.title)
-	}
+	steps := mapped(s.path[slices.Index(s.path, n):], func(step *node) string { return step.title })
 	return strings.Join(append(steps, n.title), " -> ")
 }
 
@@ -147,11 +144,7 @@ func partsOf(expr hclsyntax.Expression) []hclsyntax.Expression {
 	case *hclsyntax.TupleConsExpr:
 		return e.Exprs
 	case *hclsyntax.ObjectConsExpr:
-		var values []hclsyntax.Expression
-		for _, item := range e.Items {
-			values = append(values, item.ValueExpr)
-		}
-		return values
+		return mapped(e.Items, func(item hclsyntax.ObjectConsItem) hclsyntax.Expression { return item.ValueExpr })
 	case *hclsyntax.TemplateExpr:
 		return e.Parts
 	case *hclsyntax.TemplateWrapExpr:

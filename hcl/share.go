@@ -136,11 +136,7 @@ func (d *decoder) findHidden(public, paths []Name) {
 }
 
 func values(names []Name) []string {
-	var all []string
-	for _, name := range names {
-		all = append(all, name.Value)
-	}
-	return all
+	return mapped(names, func(name Name) string { return name.Value })
 }
 
 // showEntry checks an entry of show: paths, file names, and parameters of a

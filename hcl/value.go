@@ -60,10 +60,7 @@ func (v value) isOff() bool { return v.IsNull() || v.is(cty.Bool) && v.False() }
 
 // isBare reports a value without content.
 func (v value) isBare() bool {
-	if !v.IsKnown() {
-		return false
-	}
-	return v.IsNull() || v.Type() == cty.Bool || v.CanIterateElements() && v.LengthInt() == 0
+	return v.IsKnown() && (v.IsNull() || v.Type() == cty.Bool || v.CanIterateElements() && v.LengthInt() == 0)
 }
 
 // typeName returns what people call the type of v.
@@ -308,11 +305,7 @@ type entry[T any] struct {
 }
 
 func entryNames[T any](entries []entry[T]) []string {
-	var all []string
-	for _, e := range entries {
-		all = append(all, e.name)
-	}
-	return all
+	return mapped(entries, func(e entry[T]) string { return e.name })
 }
 
 // decodeBlock decodes the attributes of b.
