@@ -284,13 +284,7 @@ func providers() []string { return []string{"cloudflare", "localhost.run", "ping
 // decodeRelays decodes the relays of a share: one, or a list that is tried in
 // order.
 func decodeRelays(v value) []Name {
-	elements := []value{v}
-	if v.isList() {
-		elements = v.elements()
-		if len(elements) == 0 {
-			v.errorf(relayExample+", or leave it out", "relay is empty")
-		}
-	}
+	elements := v.oneOrMore(relayExample+", or leave it out", "relay is empty")
 	var relays []Name
 	for element, text := range texts(elements, "relay") {
 		name := element.place().relay(text)

@@ -19,14 +19,7 @@ func decodeUpstream(v value) *Upstream {
 		return nil
 	}
 	u := &Upstream{Text: v.written(), Range: v.at(), Service: serviceOf(v.Value)}
-	elements := []value{v}
-	if v.isList() {
-		elements = v.elements()
-		if len(elements) == 0 {
-			v.errorf("write [3000, 3001]", "upstream has no addresses")
-		}
-	}
-	for _, element := range elements {
+	for _, element := range v.oneOrMore("write [3000, 3001]", "upstream has no addresses") {
 		u.Members = append(u.Members, decodeMembers(element)...)
 	}
 	if len(u.Members) == 0 {

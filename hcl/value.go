@@ -172,6 +172,19 @@ func (v value) elements() []value {
 	return parts
 }
 
+// oneOrMore returns the elements of a list, which must not be empty, and otherwise v
+// alone.
+func (v value) oneOrMore(detail, summary string) []value {
+	if !v.isList() {
+		return []value{v}
+	}
+	elements := v.elements()
+	if len(elements) == 0 {
+		v.errorf(detail, "%s", summary)
+	}
+	return elements
+}
+
 // field is an attribute of a block, or one entry of an object or map.
 type field struct {
 	name   string
