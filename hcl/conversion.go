@@ -305,11 +305,9 @@ var (
 
 // convertJSON converts JSON, or a text that people think is JSON.
 func convertJSON(text string) *conversion {
-	var pairs []pair
-	for _, m := range jsonPair.FindAllStringSubmatch(text, -1) {
-		pairs = append(pairs, pair{m[1] + m[2] + m[3], m[4] + m[5] + m[6]})
-	}
-	return convertPairs(pairs)
+	return convertPairs(mapped(jsonPair.FindAllStringSubmatch(text, -1), func(m []string) pair {
+		return pair{m[1] + m[2] + m[3], m[4] + m[5] + m[6]}
+	}))
 }
 
 // convertLines converts YAML, TOML, INI and .env, with one pair per line.

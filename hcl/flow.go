@@ -226,10 +226,7 @@ func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 // shownCall returns a call with its arguments as they may be shown. A format
 // string can hide a part of a host name in them.
 func (s *scope) shownCall(call *hclsyntax.FunctionCallExpr, t *text, depth int) string {
-	var args []string
-	for _, arg := range call.Args {
-		args = append(args, s.shownAt(arg, t, depth+1))
-	}
+	args := mapped(call.Args, func(arg hclsyntax.Expression) string { return s.shownAt(arg, t, depth+1) })
 	if call.Name == "env" && len(args) > 0 {
 		return "${" + args[0] + "}"
 	}

@@ -51,7 +51,12 @@ func tidy(src []byte) []byte {
 			blank = true
 			continue
 		case hclsyntax.TokenComment:
-			text = tidyComment(text)
+			text = trimLines(text)
+			if !bytes.HasPrefix(text, []byte("/*")) {
+				// The token of a line comment includes the line end, except at the end of
+				// a file.
+				text = endLine(text)
+			}
 			if !blank {
 				gap = []byte(" ")
 			}
@@ -65,16 +70,6 @@ func tidy(src []byte) []byte {
 		blank, blanks = bytes.HasSuffix(text, []byte("\n")), 0
 	}
 	return endLine(out.Bytes())
-}
-
-// tidyComment keeps the words of a comment. The token of a line comment includes
-// the line end, except at the end of a file.
-func tidyComment(text []byte) []byte {
-	text = trimLines(text)
-	if bytes.HasPrefix(text, []byte("/*")) {
-		return text
-	}
-	return endLine(text)
 }
 
 // trimLines removes white space, including carriage returns, from line ends.
