@@ -160,11 +160,7 @@ func repairUnquotedLabel(l *line, m []int) bool {
 }
 
 func unquotedSummary(block string) string {
-	what := "name"
-	if block == "route" {
-		what = "path"
-	}
-	return fmt.Sprintf("the %[2]s of a %[1]s must be in quotes", block, what)
+	return fmt.Sprintf("the %s of a %s must be in quotes", kinds()[block].label, block)
 }
 
 // repairBlockEquals repairs `host "shop.localhost" = {`.
