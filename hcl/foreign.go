@@ -304,11 +304,13 @@ func foreign(t *text, where folder) (Diagnostic, bool) {
 	if ownBlock.Match(t.src) {
 		return Diagnostic{}, false
 	}
-	s := newSample(t.src)
-	if !s.assigns {
-		if d, found := notText(t, where); found {
-			return d, true
-		}
+	s, begin := newSample(t.src), t.src[:min(len(t.src), maxSniffed)]
+	switch {
+	case s.assigns: // It is text. A few bytes in it that are not are reported by newText.
+	case isUTF16(begin):
+		return t.errorAt(0, 2, "the file is UTF-16", utf16Advice(t.name)), true
+	case isBinary(begin):
+		return t.errorAt(0, 1, "this is not a text file", "name the Proxyfile with -f FILE, or write "+smallestFor(where)), true
 	}
 	for _, f := range formats() {
 		if f.matches(s) {
@@ -393,19 +395,6 @@ func isBlank(src []byte) bool {
 
 // maxSniffed is how many bytes of a file show whether it is text.
 const maxSniffed = 4 << 10
-
-// notText returns the diagnostic for a file that is not text in UTF-8. A few stray
-// bytes in a text are reported by newText.
-func notText(t *text, where folder) (Diagnostic, bool) {
-	src := t.src[:min(len(t.src), maxSniffed)]
-	switch {
-	case isUTF16(src):
-		return t.errorAt(0, 2, "the file is UTF-16", utf16Advice(t.name)), true
-	case isBinary(src):
-		return t.errorAt(0, 1, "this is not a text file", "name the Proxyfile with -f FILE, or write "+smallestFor(where)), true
-	}
-	return Diagnostic{}, false
-}
 
 // isUTF16 reports text in which every second byte is NUL, as in English text in
 // UTF-16, with a byte order mark or without.
