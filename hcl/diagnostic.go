@@ -181,11 +181,8 @@ const (
 // the end of that line.
 func quote(text []byte, r Range) (line, underline string) {
 	start := bytes.LastIndexByte(text[:r.Start.Byte], '\n') + 1
-	end := len(text)
-	if i := bytes.IndexByte(text[r.Start.Byte:], '\n'); i >= 0 {
-		end = r.Start.Byte + i
-	}
-	end = start + len(bytes.TrimRight(text[start:end], "\r"))
+	rest, _, _ := bytes.Cut(text[r.Start.Byte:], []byte("\n"))
+	end := start + len(bytes.TrimRight(text[start:r.Start.Byte+len(rest)], "\r"))
 	markStart := min(r.Start.Byte, end)
 	markEnd := min(max(r.End.Byte, markStart), end)
 	// A line can be as long as the file. The part that is not shown is not

@@ -45,10 +45,8 @@ func (r *repairer) repair(problem *hcl.Diagnostic) {
 	}
 	// A mistake at the end of a line belongs to that line.
 	start := bytes.LastIndexByte(r.work[:at], '\n') + 1
-	end := len(r.work)
-	if i := bytes.IndexByte(r.work[at:], '\n'); i >= 0 {
-		end = at + i
-	}
+	rest, _, _ := bytes.Cut(r.work[at:], []byte("\n"))
+	end := at + len(rest)
 	l := &line{repairer: r, start: start, end: end, at: at, text: string(r.work[start:end]), problem: problem.Summary}
 	for _, m := range mistakes() {
 		groups := m.pattern.FindStringSubmatchIndex(l.text)
