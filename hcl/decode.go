@@ -139,9 +139,7 @@ func (d *decoder) identity(b *block) string {
 
 func (d *decoder) decodeRoot(root *block) {
 	f, present := d.get(root, "domain")
-	if root.attrs["domain"] != nil {
-		d.file.DomainFlow = f.comesFrom() // also into null
-	}
+	d.file.DomainFlow = f.comesFrom() // also into null
 	if present {
 		if text, ok := f.str("domain"); ok {
 			d.file.Domain = f.place().hostName(text, false)
