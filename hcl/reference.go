@@ -36,27 +36,21 @@ func (s *scope) resolve(reference hcl.Traversal, t *text, objects map[string]map
 		return false
 	}
 	name, at, named := member(reference)
-	if !named {
-		// All of them: service[local.name], keys(local).
-		valid := true
-		for _, name := range sortedKeys(nodes) {
-			value := s.demand(nodes[name], t.rangeOf(reference.SourceRange()))
-			objects[root][name] = value
-			valid = valid && value.IsKnown()
-		}
-		return valid
-	}
-	target := nodes[name]
-	if target == nil {
+	names := []string{name}
+	switch {
+	case !named: // all of them: service[local.name], keys(local)
+		names = sortedKeys(nodes)
+	case nodes[name] == nil:
 		s.unknownMember(root, name, nodes, t.rangeOf(at))
 		return false
 	}
-	value := s.demand(target, t.rangeOf(reference.SourceRange()))
-	objects[root][name] = value
-	if root == "service" && !s.checkServiceAttribute(name, value, reference, t) {
-		return false
+	valid := true
+	for _, name := range names {
+		value := s.demand(nodes[name], t.rangeOf(reference.SourceRange()))
+		objects[root][name] = value
+		valid = valid && value.IsKnown()
 	}
-	return value.IsKnown()
+	return valid && (root != "service" || !named || s.checkServiceAttribute(name, objects[root][name], reference, t))
 }
 
 // member returns the name after the root of a reference, and its place.
@@ -88,7 +82,7 @@ func stepName(step hcl.Traverser) (name string, found bool) {
 
 // checkServiceAttribute reports service.NAME.WORD if a service does not have WORD.
 func (s *scope) checkServiceAttribute(name string, v cty.Value, reference hcl.Traversal, t *text) bool {
-	if len(reference) < 3 || !v.IsKnown() {
+	if len(reference) < 3 {
 		return true
 	}
 	step, is := reference[2].(hcl.TraverseAttr)
