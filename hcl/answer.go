@@ -330,10 +330,7 @@ func responseHeaders(f field) map[string]string {
 			f.errorf("leave it out", "respond has no %s to remove", name)
 			continue
 		}
-		if all == nil {
-			all = map[string]string{}
-		}
-		all[name] = *text
+		all = put(all, name, *text)
 	}
 	return all
 }

@@ -79,11 +79,7 @@ func setFlow(flows map[string]Flow, name string, f Flow) map[string]Flow {
 	if f.Empty() {
 		return flows
 	}
-	if flows == nil {
-		flows = map[string]Flow{}
-	}
-	flows[name] = f
-	return flows
+	return put(flows, name, f)
 }
 
 // newValue returns raw without its marks. The variables that flow into outer
@@ -207,10 +203,8 @@ func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 			}
 		}
 		return out.String()
-	case *hclsyntax.TemplateWrapExpr:
-		return s.shownAt(e.Wrapped, t, depth+1)
-	case *hclsyntax.ParenthesesExpr:
-		return s.shownAt(e.Expression, t, depth+1)
+	case *hclsyntax.TemplateWrapExpr, *hclsyntax.ParenthesesExpr:
+		return s.shownAt(partsOf(expr)[0], t, depth+1)
 	case *hclsyntax.FunctionCallExpr:
 		return s.shownCall(e, t, depth)
 	case *hclsyntax.ScopeTraversalExpr:

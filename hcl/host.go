@@ -205,14 +205,9 @@ func decodeConditions(f field, name func(field) (string, bool)) map[string]strin
 		if !ok {
 			continue
 		}
-		text, ok := condition.scalar("a value of " + f.name)
-		if !ok {
-			continue
+		if text, ok := condition.scalar("a value of " + f.name); ok {
+			all = put(all, key, text)
 		}
-		if all == nil {
-			all = map[string]string{}
-		}
-		all[key] = text
 	}
 	return all
 }

@@ -185,4 +185,13 @@ func mapped[T, U any](list []T, f func(T) U) []U {
 	return all
 }
 
+// put returns m with the value. m may be nil.
+func put[V any](m map[string]V, key string, value V) map[string]V {
+	if m == nil {
+		m = map[string]V{}
+	}
+	m[key] = value
+	return m
+}
+
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
