@@ -190,15 +190,21 @@ func decodeSharedHosts(f field) []Name {
 	var hosts []Name
 	for element, text := range texts(elements, "a host") {
 		name := Name{Value: strings.ToLower(text), Range: element.at()}
-		if i := slices.IndexFunc(hosts, func(host Name) bool { return host.Value == name.Value }); i >= 0 {
-			element.errorf("the first one is at "+hosts[i].Range.line(), "duplicate %q", name.Value)
-			continue
-		}
 		if f.scope.isShared(name, text) {
-			hosts = append(hosts, name)
+			hosts = element.place().appendNew(hosts, name)
 		}
 	}
 	return hosts
+}
+
+// appendNew adds name to names, which it must not repeat.
+func (p place) appendNew(names []Name, name Name) []Name {
+	i := slices.IndexFunc(names, func(first Name) bool { return first.Value == name.Value })
+	if i >= 0 {
+		p.errorf("the first one is at "+names[i].Range.line(), "duplicate %q", name.Value)
+		return names
+	}
+	return append(names, name)
 }
 
 // isShared reports whether name, written as text, is a host that can be shared.
@@ -287,14 +293,8 @@ func decodeRelays(v value) []Name {
 	elements := v.oneOrMore(relayExample+", or leave it out", "relay is empty")
 	var relays []Name
 	for element, text := range texts(elements, "relay") {
-		name := element.place().relay(text)
-		i := slices.IndexFunc(relays, func(r Name) bool { return r.Value == name })
-		switch {
-		case name == "":
-		case i >= 0:
-			element.errorf("the first one is at "+relays[i].Range.line(), "duplicate %q", name)
-		default:
-			relays = append(relays, Name{Value: name, Range: element.at(), Flow: element.comesFrom()})
+		if name := element.place().relay(text); name != "" {
+			relays = element.place().appendNew(relays, Name{Value: name, Range: element.at(), Flow: element.comesFrom()})
 		}
 	}
 	return relays
