@@ -54,11 +54,9 @@ func (h *convertedHost) addUpstream(at, upstream string, strip bool) bool {
 	switch {
 	case upstream == "" || at == "":
 		return false
-	case at == "/" && (h.upstream == "" || h.upstream == upstream):
-		h.upstream = upstream
-		return true
 	case at == "/":
-		return false
+		h.upstream = cmp.Or(h.upstream, upstream)
+		return h.upstream == upstream
 	}
 	route := convertedRoute{path: at, upstream: upstream, strip: strip}
 	for _, other := range h.routes {
