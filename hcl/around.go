@@ -116,8 +116,7 @@ func (p place) origin(text string) string {
 func (p place) serialize(scheme, authority, text string) string {
 	const example = `write one like "https://app.example.com:8443"`
 	u, err := url.Parse("http://" + authority)
-	if err != nil || !isDialable(u.Hostname()) {
-		p.errorf(example, "%q is not a valid origin", text)
+	if !p.passes(when(err != nil || !isDialable(u.Hostname()), example, "%q is not a valid origin", text)) {
 		return ""
 	}
 	host := strings.ToLower(u.Hostname())
@@ -129,8 +128,7 @@ func (p place) serialize(scheme, authority, text string) string {
 		return scheme + "://" + host
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		p.errorf(example, "port %s is out of range", port)
+	if !p.passes(when(err != nil || n == 0, example, "port %s is out of range", port)) {
 		return ""
 	}
 	return scheme + "://" + host + ":" + strconv.FormatUint(n, 10)
