@@ -240,10 +240,7 @@ func (s *secrets) quotes(text string) bool {
 	text = strings.ToLower(text)
 	for leaf := range s.leaves {
 		leaf = strings.ToLower(leaf)
-		if leaf == "" {
-			continue
-		}
-		if len(leaf) < minMasked && strings.Contains(text, leaf) {
+		if leaf != "" && len(leaf) < minMasked && strings.Contains(text, leaf) {
 			return true
 		}
 		for i := 0; i+minMasked <= len(leaf); i++ {

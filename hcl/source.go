@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"unicode"
 	"unicode/utf8"
@@ -163,12 +164,7 @@ func characters(text []byte) int {
 
 // isRepaired reports whether a mistake inside r has been reported already.
 func (t *text) isRepaired(r hcl.Range) bool {
-	for _, place := range t.repaired {
-		if place.Start.Byte < r.End.Byte && r.Start.Byte < place.End.Byte {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.repaired, func(at Range) bool { return at.Start.Byte < r.End.Byte && r.Start.Byte < at.End.Byte })
 }
 
 // blankInvisible reports invisible characters outside of strings and comments and

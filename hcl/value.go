@@ -209,8 +209,7 @@ func (f field) boolean() *bool {
 		return nil
 	}
 	if f.Type() == cty.Bool {
-		is := f.True()
-		return &is
+		return new(f.True())
 	}
 	detail := "write true or false"
 	if f.Type() == cty.String && (f.AsString() == "true" || f.AsString() == "false") {
