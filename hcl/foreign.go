@@ -306,7 +306,7 @@ func foreign(t *text, where folder) (Diagnostic, bool) {
 	}
 	s, begin := newSample(t.src), t.src[:min(len(t.src), maxSniffed)]
 	switch {
-	case s.assigns: // It is text. A few bytes in it that are not are reported by newText.
+	case s.assigns: // It is text; newText reports the bytes in it that are not.
 	case isUTF16(begin):
 		return t.errorAt(0, 2, "the file is UTF-16", utf16Advice(t.name)), true
 	case isBinary(begin):

@@ -22,7 +22,7 @@ const (
 // TOML are parsed like a Proxyfile.
 func (src source) read(where folder, flat bool) (t *text, syntax *hclsyntax.Body, diags Diagnostics) {
 	t, diags = newText(src)
-	if diag, found := foreign(t, where); found && !(flat && diag.Summary == flatSummary) {
+	if diag, found := foreign(t, where); found && (!flat || diag.Summary != flatSummary) {
 		return t, nil, Diagnostics{diag}
 	}
 	syntax, more := parse(t)
