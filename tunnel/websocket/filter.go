@@ -70,7 +70,14 @@ func NewFilter(dst io.Writer, rules Rules) *Filter { return &Filter{dst: dst, ru
 // underlying writer.
 func (f *Filter) Write(p []byte) (int, error) {
 	if f.err == nil {
+		f.outgoing = f.outgoing[:0]
 		f.err = f.read(p)
+		// What has passed so far is written, also before a violation.
+		if len(f.outgoing) > 0 {
+			if _, err := f.dst.Write(f.outgoing); err != nil {
+				f.err = err
+			}
+		}
 	}
 	if f.err != nil {
 		return 0, f.err
@@ -78,8 +85,8 @@ func (f *Filter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// read appends to outgoing what passes of p.
 func (f *Filter) read(p []byte) error {
-	f.outgoing = f.outgoing[:0]
 	for len(p) > 0 {
 		if !f.inside {
 			n, whole := f.frame.takeHead(p)
@@ -88,7 +95,7 @@ func (f *Filter) read(p []byte) error {
 				break
 			}
 			if err := f.begin(); err != nil {
-				return f.flush(err)
+				return err
 			}
 		}
 		n := min(f.frame.left, uint64(len(p)))
@@ -96,21 +103,11 @@ func (f *Filter) read(p []byte) error {
 		p = p[n:]
 		if f.frame.left == 0 {
 			if err := f.end(); err != nil {
-				return f.flush(err)
+				return err
 			}
 		}
 	}
-	return f.flush(nil)
-}
-
-// flush writes the bytes that have passed so far, and then returns violation.
-func (f *Filter) flush(violation error) error {
-	if len(f.outgoing) > 0 {
-		if _, err := f.dst.Write(f.outgoing); err != nil {
-			return err
-		}
-	}
-	return violation
+	return nil
 }
 
 // begin checks the head of a frame (RFC 6455 sections 5.1 to 5.5).
