@@ -52,9 +52,8 @@ func (a *Acceptor) Join(ctx context.Context, lane Lane) error {
 		return nil
 	}
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		w := welcome{refusal: refusal}
 		_ = lane.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
-		_, _ = lane.Conn.Write(w.encode()) // the agent may have disconnected
+		_, _ = lane.Conn.Write(welcome{refusal: refusal}.encode()) // the agent may have disconnected
 	}
 	lane.Conn.Close()
 	return fmt.Errorf("a lane from %v did not join: %w", lane.Conn.RemoteAddr(), err)
@@ -135,8 +134,7 @@ func (s *Session) welcomeLane(lane Lane, answer []byte) error {
 	if err != nil {
 		return err
 	}
-	w := welcome{session: s.id, lane: number, payload: answer}
-	_, err = lane.Conn.Write(w.encode())
+	_, err = lane.Conn.Write(welcome{session: s.id, lane: number, payload: answer}.encode())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.joining--

@@ -105,7 +105,7 @@ type welcome struct {
 	payload []byte // Admit's answer; empty for a further lane
 }
 
-func (w *welcome) encode() []byte {
+func (w welcome) encode() []byte {
 	b := append([]byte(magic), version)
 	if w.refusal != nil {
 		b = append(b, 1)
