@@ -134,8 +134,8 @@ func (q *scheduler) countLosses(now time.Time) {
 		if l.tcp == nil {
 			continue
 		}
-		count, ok := lossOf(l.tcp)
-		if ok && count.again > l.loss.again {
+		count := lossOf(l.tcp)
+		if count.again > l.loss.again {
 			q.path.lost(1, now)
 		}
 		l.loss = count

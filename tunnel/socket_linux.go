@@ -14,20 +14,19 @@ func tuneSocket(fd uintptr, congestion string) {
 	}
 }
 
-// lossOf reads TCP_INFO (tcp(7)).
-func lossOf(c *net.TCPConn) (count lossCount, ok bool) {
+// lossOf reads TCP_INFO (tcp(7)). Where that fails, it returns zeros.
+func lossOf(c *net.TCPConn) (count lossCount) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return count, false
+		return count
 	}
-	err = raw.Control(func(fd uintptr) {
-		info, failed := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if ok = failed == nil; ok {
+	_ = raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			count = lossCount{
 				again: uint64(info.Total_retrans), window: info.Snd_cwnd,
 				rtt: time.Duration(info.Rtt) * time.Microsecond, least: time.Duration(info.Min_rtt) * time.Microsecond,
 			}
 		}
 	})
-	return count, ok && err == nil
+	return count
 }
