@@ -32,16 +32,14 @@ func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.endsHereLocked() {
-		return w.closeLocked(nil)
-	}
-	for rest := p; len(rest) > 0; {
-		rest = rest[w.frames.Advance(rest):]
+	for rest := p; ; rest = rest[w.frames.Advance(rest):] {
 		if w.endsHereLocked() {
 			return w.closeLocked(p[:len(p)-len(rest)])
 		}
+		if len(rest) == 0 {
+			return w.dst.Write(p)
+		}
 	}
-	return w.dst.Write(p)
 }
 
 func (w *Writer) endsHereLocked() bool {
