@@ -84,14 +84,12 @@ func (a *Agent) measureLocked() {
 func (a *Agent) checkLanes() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.session == nil {
-		return
-	}
+	a.measureLocked()
 	next := Up
-	if a.session.Stats().Lanes == 0 {
+	if a.state.Lanes == 0 {
 		next = Resuming
 	}
-	if next != a.state.Phase {
+	if a.session != nil && next != a.state.Phase {
 		a.setLocked(State{Phase: next, Grant: a.state.Grant})
 	}
 }
