@@ -56,10 +56,14 @@ var allowed = map[string][]string{
 
 	"devproxy/advisory": {},
 
-	"devproxy/control": {"localca", "tunnel/neterror"},
-	"devproxy/listen":  {"tunnel/message", "tunnel/neterror", "tunnel/splice"},
+	"devproxy/control": {"devproxy/runtimedir", "localca", "tunnel/neterror"},
+	"devproxy/front":   {"devproxy/runtimedir", "tunnel/neterror"},
+	"devproxy/listen":  {"devproxy/front", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},
+
+	// Where this user's processes meet.
+	"devproxy/runtimedir": {},
 
 	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent", "tunnel/neterror", "tunnel/splice"},
 

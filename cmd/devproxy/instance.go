@@ -24,6 +24,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
 )
@@ -84,7 +85,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
 	in.report = newReporter(s, opts, src)
 	in.log = newLog(s.Err, opts.verbose && !opts.json)
-	runtimeDir, err := control.RuntimeDir(os.Getenv)
+	runtimeDir, err := runtimedir.Path(os.Getenv)
 	if err != nil {
 		return nil, err
 	}

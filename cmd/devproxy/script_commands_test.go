@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -116,7 +117,7 @@ func scriptShare(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: share OP [STATE]")
 	}
-	runtimeDir, err := control.RuntimeDir(ts.Getenv)
+	runtimeDir, err := runtimedir.Path(ts.Getenv)
 	ts.Check(err)
 	client, err := control.Dial(runtimeDir, ts.MkAbs("."))
 	ts.Check(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
 const (
@@ -95,7 +96,7 @@ func findInstance(file fileFlags) (client *control.Client, folder, runtimeDir st
 	if path, _, err := file.find(); err == nil {
 		folder = filepath.Dir(path)
 	}
-	if runtimeDir, err = control.RuntimeDir(os.Getenv); err != nil {
+	if runtimeDir, err = runtimedir.Path(os.Getenv); err != nil {
 		return nil, folder, "", err
 	}
 	client, err = control.Dial(runtimeDir, folder)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
@@ -38,7 +39,7 @@ func Dial(runtimeDir, folder string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDir(runtimeDir); errors.Is(err, fs.ErrNotExist) {
+	if err := runtimedir.Check(runtimeDir); errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotRunning
 	} else if err != nil {
 		return nil, err

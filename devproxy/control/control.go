@@ -27,6 +27,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -36,10 +37,6 @@ const (
 	holderSuffix = ".json"
 	socketSuffix = ".sock"
 )
-
-// maxSocketPath is the longest path of a unix socket on any system: 104 bytes
-// with the final zero on macOS, 108 on Linux.
-const maxSocketPath = 103
 
 // Instance holds a folder's lock. Close releases it.
 type Instance struct {
@@ -56,15 +53,15 @@ func Acquire(runtimeDir, folder string) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ensureDir(runtimeDir); err != nil {
+	if err := runtimedir.Ensure(runtimeDir); err != nil {
 		return nil, err
 	}
 	in := &Instance{
 		holder: Holder{PID: os.Getpid(), Folder: folder, Started: time.Now()},
 		base:   base(runtimeDir, folder),
 	}
-	if len(in.base)+len(socketSuffix) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the control socket, %s, is longer than the %d bytes a socket may have; set XDG_RUNTIME_DIR to a shorter folder", in.base+socketSuffix, maxSocketPath)
+	if path := in.base + socketSuffix; len(path) > runtimedir.MaxSocketPath {
+		return nil, fmt.Errorf("the path of the control socket, %s, is longer than the %d bytes a socket may have; set XDG_RUNTIME_DIR to a shorter folder", path, runtimedir.MaxSocketPath)
 	}
 	in.lock = flock.New(in.base+lockSuffix, flock.SetPermissions(0o600))
 	if err := in.take(); err != nil {
@@ -184,7 +181,7 @@ func readHolder(base string) (holder Holder, ok bool) {
 
 // List returns every instance of this user that answers, by folder.
 func List(runtimeDir string) ([]Holder, error) {
-	if err := checkDir(runtimeDir); errors.Is(err, fs.ErrNotExist) {
+	if err := runtimedir.Check(runtimeDir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err

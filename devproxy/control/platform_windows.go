@@ -1,9 +1,6 @@
 package control
 
-import (
-	"io/fs"
-	"os"
-)
+import "os"
 
 // This file is compiled, not tried, on Windows.
 
@@ -16,7 +13,3 @@ func alive(pid int) bool {
 	process.Release()
 	return true
 }
-
-// checkPrivate trusts the user's own directories, which other accounts cannot write
-// to on Windows.
-func checkPrivate(string, fs.FileInfo) error { return nil }

@@ -7,38 +7,6 @@ import (
 	"testing"
 )
 
-func TestRuntimeDir(t *testing.T) {
-	xdg, tmp := shortDir(t), shortDir(t)
-	long := filepath.Join(xdg, strings.Repeat("long", 25))
-	must(t, os.Mkdir(long, 0o700))
-	for _, c := range []struct {
-		name, goos string
-		env        map[string]string
-		want       string
-	}{
-		{"the session's", "linux", map[string]string{"XDG_RUNTIME_DIR": xdg, "TMPDIR": tmp}, xdg + "/devproxy"},
-		{"no session", "linux", map[string]string{"TMPDIR": tmp}, tmp + "/devproxy-42"},
-		{"nothing set", "linux", nil, "/tmp/devproxy-42"},
-		{"relative", "linux", map[string]string{"XDG_RUNTIME_DIR": "run", "TMPDIR": "tmp"}, "/tmp/devproxy-42"},
-		{"of a session that has ended", "linux", map[string]string{"XDG_RUNTIME_DIR": xdg + "/gone"}, "/tmp/devproxy-42"},
-		{"too long", "linux", map[string]string{"XDG_RUNTIME_DIR": long, "TMPDIR": tmp}, tmp + "/devproxy-42"},
-		{"both too long", "darwin", map[string]string{"XDG_RUNTIME_DIR": long, "TMPDIR": long}, "/tmp/devproxy-42"},
-		{"macOS", "darwin", map[string]string{"TMPDIR": tmp}, tmp + "/devproxy-42"},
-		{"Windows", "windows", map[string]string{"LocalAppData": "/local"}, "/local/devproxy/run"},
-	} {
-		got, err := runtimeDirOf(c.goos, 42, func(name string) string { return c.env[name] })
-		if err != nil || got != c.want {
-			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
-		}
-	}
-	if _, err := runtimeDirOf("windows", 42, func(string) string { return "" }); err == nil || !strings.Contains(err.Error(), "LocalAppData") {
-		t.Errorf("Windows without LocalAppData: %v", err)
-	}
-	if _, err := RuntimeDir(os.Getenv); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestAPathTooLongForASocketIsRefused(t *testing.T) {
 	dir := filepath.Join(shortDir(t), strings.Repeat("long", 25))
 	if _, err := Acquire(dir, t.TempDir()); err == nil || !strings.Contains(err.Error(), "XDG_RUNTIME_DIR") {

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
 // Limits of the control server. Its clients are devproxy's own verbs on this machine,
@@ -25,9 +25,10 @@ const (
 )
 
 // Listen opens the instance's socket. Clients that connect from then on wait for
-// Serve, which must be called afterwards.
+// Serve, which must be called afterwards. This process holds the folder's lock, so
+// a socket that is already there is that of a dead process.
 func (in *Instance) Listen() (err error) {
-	in.ln, err = in.listen()
+	in.ln, err = runtimedir.Listen(in.base + socketSuffix)
 	return err
 }
 
@@ -62,41 +63,6 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
 		return fmt.Errorf("the control socket %s failed: %w", in.base+socketSuffix, err)
 	}
 	return nil
-}
-
-// listen opens a socket that only this user may connect to. The folder around
-// it is private too, so it is never open to others.
-func (in *Instance) listen() (net.Listener, error) {
-	path := in.base + socketSuffix
-	// This process holds the lock, so a socket here is that of a dead process.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on the control socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, fmt.Errorf("cannot make the control socket private: %w", errors.Join(err, ln.Close()))
-	}
-	return ownListener{ln}, nil
-}
-
-// ownListener accepts connections of this user only, should a script ever open folder
-// and socket to others.
-type ownListener struct{ net.Listener }
-
-func (l ownListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if ownPeer(conn) {
-			return conn, nil
-		}
-		conn.Close()
-	}
 }
 
 // The verbs' paths on the control socket.

@@ -1,4 +1,4 @@
-package control
+package runtimedir
 
 import "golang.org/x/sys/unix"
 

@@ -1,14 +1,14 @@
 //go:build linux || darwin
 
-package control
+package runtimedir
 
 import (
 	"net"
 	"os"
 )
 
-// ownPeer reports whether a process of this user is at the other end of conn.
-func ownPeer(conn net.Conn) bool {
+// OwnPeer reports whether a process of this user is at the other end of conn.
+func OwnPeer(conn net.Conn) bool {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
 		return false

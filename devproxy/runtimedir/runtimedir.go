@@ -1,4 +1,6 @@
-package control
+// Package runtimedir is the user's runtime directory: where running instances
+// keep their locks and sockets, for this user's processes alone.
+package runtimedir
 
 import (
 	"errors"
@@ -9,15 +11,23 @@ import (
 	"strconv"
 )
 
-// RuntimeDir is where instances keep their locks and sockets: below
-// $XDG_RUNTIME_DIR, which belongs to the user alone, else in the temporary
-// directory under the user's id. It need not exist; Acquire makes it.
-// getenv is os.Getenv or a test's.
-func RuntimeDir(getenv func(string) string) (string, error) {
-	return runtimeDirOf(runtime.GOOS, os.Geteuid(), getenv)
+const (
+	// MaxSocketPath is the longest path of a unix socket on any system: 104 bytes
+	// with the final zero on macOS, 108 on Linux.
+	MaxSocketPath = 103
+	// MaxName is the longest name of a socket that fits in the folder that Path
+	// returns.
+	MaxName = 24
+)
+
+// Path is the runtime directory: below $XDG_RUNTIME_DIR, which belongs to the
+// user alone, else in the temporary directory under the user's id. It need not
+// exist; see Ensure. getenv is os.Getenv or a test's.
+func Path(getenv func(string) string) (string, error) {
+	return pathOf(runtime.GOOS, os.Geteuid(), getenv)
 }
 
-func runtimeDirOf(goos string, uid int, getenv func(string) string) (string, error) {
+func pathOf(goos string, uid int, getenv func(string) string) (string, error) {
 	if goos == "windows" {
 		// Its temporary directory is below this one, and is cleaned up.
 		if dir := getenv("LocalAppData"); dir != "" {
@@ -39,24 +49,24 @@ func runtimeDirOf(goos string, uid int, getenv func(string) string) (string, err
 func under(dir, name string) string {
 	info, err := os.Stat(dir)
 	path := filepath.Join(dir, name)
-	if !filepath.IsAbs(dir) || err != nil || !info.IsDir() || len(base(path, ""))+len(socketSuffix) > maxSocketPath {
+	if !filepath.IsAbs(dir) || err != nil || !info.IsDir() || len(path)+len("/")+MaxName > MaxSocketPath {
 		return ""
 	}
 	return path
 }
 
-// ensureDir makes dir, or makes sure that it is private already.
-func ensureDir(dir string) error {
+// Ensure makes dir, or makes sure that it is private already.
+func Ensure(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the runtime directory: %w; set XDG_RUNTIME_DIR to one of your folders", err)
 	}
-	return checkDir(dir)
+	return Check(dir)
 }
 
-// checkDir makes sure that dir is a folder of this user's that no one else can
+// Check makes sure that dir is a folder of this user's that no one else can
 // use: in a temporary directory anyone may have made it first, even as a link
-// to a folder that is private.
-func checkDir(dir string) error {
+// to a folder that is private. The error is fs.ErrNotExist if there is none.
+func Check(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return fmt.Errorf("cannot look at the runtime directory: %w", err)
