@@ -1,0 +1,27 @@
+// Package front shares one pair of ports among all projects of a user. Every
+// `devproxy up` is a process of its own; they share only the listening sockets,
+// of which each holds a duplicate.
+//
+// The process that holds a lock file is the front: it accepts connections, peeks
+// at the name that each is for (the server name of a TLS ClientHello, RFC 8446
+// section 4.1.2, or the Host of plain HTTP), and passes the descriptor to the
+// process that serves this name. Nothing is read from the connection before, and
+// nothing of the front is in its path afterwards. A name that no project serves
+// stays with the front.
+//
+// The other processes hold a lease: a connection to the front's socket in the
+// runtime directory. Their names are served as long as it is open, so a process
+// that was killed takes its names with it. When the front ends, its leases break
+// and the kernel releases its lock. Another process takes the lock, and accepts
+// from the same queue; the rest connect to it and register again.
+//
+// A connection that the front has accepted and not passed on yet is lost if the
+// front is killed: on Linux these are microseconds, since the kernel reports a
+// connection only once its first bytes are there. A front that ends in order
+// passes on what it holds.
+//
+// Limits: maxPending connections wait for their first bytes, helloTimeout at
+// most. A ClientHello or header of more than maxPeek bytes is for the front's own
+// project. A process that does not take its connections (it is stopped in a
+// debugger, say) gets passTimeout for each.
+package front

@@ -1,0 +1,256 @@
+//go:build unix
+
+package front
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
+)
+
+// connectTimeout is how long the front may take to send its sockets. It takes
+// milliseconds; a process that was stopped does not answer.
+const connectTimeout = 2 * time.Second
+
+// lease is a project's end of its connection to the front.
+type lease struct {
+	*wire
+	shared  *Shared
+	results chan result   // one for each names
+	ended   chan struct{} // closed when nothing is received any more
+	unread  []connection  // handed over by a front at its end; of the receiver until ended
+}
+
+// connect gets a lease from the front, and its sockets if this process has none.
+func (s *Shared) connect() (*lease, error) {
+	conn, err := net.DialTimeout("unix", s.socket(), connectTimeout)
+	if err != nil {
+		return nil, err
+	}
+	l := &lease{wire: &wire{conn: conn.(*net.UnixConn)}, shared: s, results: make(chan result, 1), ended: make(chan struct{})}
+	if err := l.open(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	go l.receiveAll()
+	return l, nil
+}
+
+func (l *lease) open() error {
+	if !runtimedir.OwnPeer(l.conn) {
+		return errors.New("its process belongs to another user")
+	}
+	_ = l.conn.SetReadDeadline(time.Now().Add(connectTimeout))
+	if err := l.sendJSON(kindHello, hello{Version: version, PID: os.Getpid()}); err != nil {
+		return err
+	}
+	m, err := l.receive()
+	if err != nil {
+		return err
+	}
+	defer func() { m.close() }()
+	var sent shared
+	if err := json.Unmarshal(m.content, &sent); err != nil || m.kind != kindSockets {
+		return fmt.Errorf("it sent %q instead of its sockets", m.kind)
+	}
+	if l.shared.sockets == nil {
+		if l.shared.sockets, err = sent.received(m.files); err == nil {
+			m.files = nil
+		}
+	}
+	return errors.Join(err, l.conn.SetReadDeadline(time.Time{}))
+}
+
+// run takes this process's connections until the lease breaks. It returns those that
+// a front at its end has handed over.
+func (l *lease) run(ctx context.Context, stepDown <-chan chan struct{}) []connection {
+	defer l.conn.Close()
+	for {
+		select {
+		case <-l.ended:
+			return l.unread
+		case <-ctx.Done():
+			l.conn.Close()
+			<-l.ended
+			return l.unread
+		case done := <-stepDown:
+			close(done)
+		}
+	}
+}
+
+// receiveAll receives until the lease breaks.
+func (l *lease) receiveAll() {
+	defer close(l.ended)
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return
+		}
+		switch m.kind {
+		case kindPassed, kindUnread:
+			c, err := m.connection()
+			switch {
+			case err != nil:
+				l.shared.opts.Log.Warn("a connection was lost", "error", err)
+			case m.kind == kindPassed:
+				l.shared.own.take(l.shared.ctx, c)
+			default:
+				l.unread = append(l.unread, c)
+			}
+		case kindResult:
+			var r result
+			if json.Unmarshal(m.content, &r) == nil {
+				select {
+				case l.results <- r:
+				default: // no register waits for it
+				}
+			}
+		}
+		m.close()
+	}
+}
+
+// register replaces the names of this process. It is not called twice at once.
+func (l *lease) register(given names) error {
+	if err := l.sendJSON(kindNames, given); err != nil {
+		return errStageOver
+	}
+	select {
+	case r := <-l.results:
+		if r.Taken != nil {
+			return &TakenError{*r.Taken}
+		}
+		return nil
+	case <-l.ended:
+		return errStageOver
+	case <-time.After(joinTimeout):
+		l.conn.Close() // a result that comes later is not for the next names
+		return errStageOver
+	}
+}
+
+// classify sends connections back to the front.
+func (l *lease) classify(unread []connection) []connection { return l.handOver(unread) }
+
+// granted is the front's end of a lease.
+type granted struct {
+	*wire
+	role  *role
+	ended chan struct{} // closed when nothing is received any more
+}
+
+// acceptLeases grants leases until the role ends.
+func (r *role) acceptLeases() {
+	for {
+		conn, err := r.socket.AcceptUnix()
+		if err != nil {
+			if !isClosed(r.over) {
+				r.shared.opts.Log.Warn("the socket of the front has failed", "error", err)
+			}
+			return
+		}
+		l := &granted{wire: &wire{conn: conn}, role: r, ended: make(chan struct{})}
+		r.mu.Lock()
+		r.leases[l] = struct{}{}
+		r.mu.Unlock()
+		go l.run()
+	}
+}
+
+// run serves a project until its lease breaks.
+func (l *granted) run() {
+	defer close(l.ended)
+	defer l.conn.Close()
+	defer l.forget()
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return
+		}
+		err = l.answer(m)
+		m.close()
+		if err != nil {
+			l.role.shared.opts.Log.Debug("a project was not answered", "error", err)
+			return
+		}
+	}
+}
+
+// forget removes the lease with its names.
+func (l *granted) forget() {
+	l.role.mu.Lock()
+	defer l.role.mu.Unlock()
+	l.role.names.remove(l)
+	delete(l.role.leases, l)
+}
+
+func (l *granted) answer(m message) error {
+	switch m.kind {
+	case kindHello:
+		return l.share()
+	case kindNames:
+		var given names
+		if err := json.Unmarshal(m.content, &given); err != nil {
+			return err
+		}
+		err := l.role.registerFor(l, given)
+		if taken, ok := errors.AsType[*TakenError](err); ok {
+			return l.sendJSON(kindResult, result{&taken.First})
+		}
+		if err != nil {
+			return err
+		}
+		return l.sendJSON(kindResult, result{})
+	case kindUnread:
+		c, err := m.connection()
+		if err != nil {
+			return err
+		}
+		l.role.admit(c)
+	}
+	return nil
+}
+
+// share sends the listening sockets.
+func (l *granted) share() error {
+	all := l.role.shared.sockets
+	return all.withDescriptors(func(descriptors []int) error {
+		return l.sendJSON(kindSockets, all.shared(), descriptors...)
+	})
+}
+
+// pass passes a connection to the project. If that has ended, its names are gone, and
+// the next attempt finds none.
+func (l *granted) pass(c connection) error {
+	err := l.trySend(kindPassed, c)
+	if err == nil {
+		c.Close()
+	} else if !errors.Is(err, errBusy) {
+		l.conn.Close() // ends run
+		l.forget()
+	}
+	return err
+}
+
+// handOver sends connections to a process that will be the front or gets a lease from
+// it. It returns those that are left.
+func (w *wire) handOver(unread []connection) []connection {
+	for len(unread) > 0 && w.trySend(kindUnread, unread[0]) == nil {
+		unread[0].Close()
+		unread = unread[1:]
+	}
+	return unread
+}
+
+// end breaks the lease.
+func (l *granted) end() {
+	l.conn.Close()
+	<-l.ended
+}

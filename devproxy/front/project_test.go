@@ -1,0 +1,268 @@
+//go:build unix
+
+package front
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// projectVariable makes the test binary a project in a process of its own; its value
+// is the runtime directory.
+const projectVariable = "FRONT_TEST_PROJECT"
+
+// soon is far longer than anything takes that is bound to happen.
+const soon = 30 * time.Second
+
+// runProject takes part in the shared sockets and serves its pid. It reads commands
+// from standard input, one per line, and answers each with a line.
+func runProject() int {
+	p, err := joinProject(context.Background(), os.Getenv(projectVariable))
+	if err != nil {
+		fmt.Println("error:", err)
+		return 1
+	}
+	https, http := p.Listeners()
+	fmt.Println("joined", https[0].Addr(), http[0].Addr())
+	commands := bufio.NewScanner(os.Stdin)
+	for commands.Scan() {
+		verb, rest, _ := strings.Cut(commands.Text(), " ")
+		switch verb {
+		case "names":
+			err = p.Register(context.Background(), namesOf(strings.Fields(rest)...))
+		case "stepdown":
+			p.StepDown()
+		case "role":
+			stage, _ := p.current()
+			err = fmt.Errorf("%T", stage)
+		case "close":
+			err = p.Close()
+		}
+		if err != nil {
+			fmt.Println("error:", err)
+		} else {
+			fmt.Println("ok")
+		}
+		err = nil
+	}
+	return 0
+}
+
+func namesOf(all ...string) (names []Name) {
+	for i, name := range all {
+		names = append(names, Name{Name: name, File: fmt.Sprintf("/%d/Proxyfile", os.Getpid()), Line: i + 1})
+	}
+	return names
+}
+
+// joinProject joins, and serves the process id with the name that was requested.
+func joinProject(ctx context.Context, dir string) (*Shared, error) {
+	shared, err := Join(ctx, Options{Dir: dir, Bind: bindFree, Lost: func(err error) { fmt.Fprintln(os.Stderr, "lost:", err) }})
+	if err != nil {
+		return nil, err
+	}
+	https, plain := shared.Listeners()
+	config := &tls.Config{Certificates: []tls.Certificate{selfSigned()}, NextProtos: []string{"http/1.1"}}
+	for _, l := range append(plain, tls.NewListener(https[0], config)) {
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, os.Getpid())
+		})}
+		go server.Serve(l)
+	}
+	return shared, nil
+}
+
+func bindFree(context.Context) (s Sockets, err error) {
+	for _, sockets := range []*[]*net.TCPListener{&s.HTTPS, &s.HTTP} {
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			return s, err
+		}
+		*sockets = append(*sockets, l)
+	}
+	return s, nil
+}
+
+func selfSigned() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// project is a process that takes part in the shared sockets.
+type project struct {
+	*exec.Cmd
+	t           *testing.T
+	stdin       io.WriteCloser
+	lines       *bufio.Scanner
+	https, http string // the addresses of the shared sockets
+	name        string // the first of its names
+}
+
+// begin starts a project, which has not joined yet when it returns.
+func begin(t *testing.T, dir string) *project {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), projectVariable+"="+dir)
+	cmd.Stderr = t.Output()
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	p := &project{Cmd: cmd, t: t, stdin: stdin, lines: bufio.NewScanner(stdout)}
+	t.Cleanup(p.kill)
+	return p
+}
+
+// joined waits for a project that was started.
+func (p *project) joined() *project {
+	p.t.Helper()
+	if _, err := fmt.Sscanf(p.line(), "joined %s %s", &p.https, &p.http); err != nil {
+		p.t.Fatal(err)
+	}
+	return p
+}
+
+// start starts a project with names.
+func start(t *testing.T, dir string, names ...string) *project {
+	t.Helper()
+	p := begin(t, dir).joined()
+	p.name = names[0]
+	p.does("names " + strings.Join(names, " "))
+	return p
+}
+
+func (p *project) line() string {
+	p.lines.Scan()
+	return p.lines.Text()
+}
+
+// do sends a command and returns the answer.
+func (p *project) do(command string) string {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, command); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.line()
+}
+
+func (p *project) does(command string) {
+	p.t.Helper()
+	if got := p.do(command); got != "ok" {
+		p.t.Fatalf("%s: %s", command, got)
+	}
+}
+
+func (p *project) pid() string { return fmt.Sprint(p.Process.Pid) }
+
+func (p *project) isFront() bool { return strings.Contains(p.do("role"), "role") }
+
+func (p *project) signal(s syscall.Signal) {
+	p.t.Helper()
+	must(p.t, p.Process.Signal(s))
+}
+
+// kill ends the process with SIGKILL. It may be called twice.
+func (p *project) kill() {
+	_ = p.Process.Kill()
+	_ = p.Wait()
+}
+
+// client sends requests for one name.
+type client struct {
+	t    *testing.T
+	base string
+	*http.Client
+}
+
+// overTLS is a client with connections of its own to the HTTPS port.
+func (p *project) overTLS(name string) *client { return newClient(p.t, "https", name, p.https) }
+
+func (p *project) overHTTP(name string) *client { return newClient(p.t, "http", name, p.http) }
+
+func newClient(t *testing.T, scheme, name, addr string) *client {
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &client{t, scheme + "://" + name + "/", &http.Client{Transport: transport, Timeout: soon}}
+}
+
+// get returns the pid of the process that answers.
+func (c *client) get() (string, error) {
+	res, err := c.Get(c.base)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
+}
+
+// reaches checks which project answers.
+func (c *client) reaches(p *project) {
+	c.t.Helper()
+	got, err := c.get()
+	if err != nil {
+		c.t.Error(err)
+	} else if got != p.pid() {
+		c.t.Errorf("%s: answered by %s, want %s", c.base, got, p.pid())
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shortDir is a folder with a path short enough for a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "f")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o700))
+	return dir
+}
+
+// eventually waits for another process.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(soon); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came to be that %s", what)
+		}
+	}
+}
