@@ -42,60 +42,24 @@ type Applied struct {
 // Close was called.
 var ErrClosed = errors.New("the server is closed")
 
-// folderPlan is the plan of one folder.
-type folderPlan struct {
-	folder string
-	plan   *plan.Plan
-}
-
-// Apply serves p for folder, in place of its previous plan. Requests in progress
-// stay with the plan they began with; upstreams whose spec is equal are handed on
-// with their connections. It fails, changing nothing, with a *plan.ConflictError
-// when another folder has one of p's names already.
-func (s *Server) Apply(folder string, p *plan.Plan) (Applied, error) {
+// Apply serves p in place of the previous plan. Requests in progress stay with the
+// plan they began with; upstreams whose spec is equal are handed on with their
+// connections. Everything that can fail comes before the swap.
+func (s *Server) Apply(p *plan.Plan) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Last, so that a name that another folder has is this one's mistake.
-	return s.applyLocked(append(s.withoutLocked(folder), folderPlan{folder, p}))
-}
-
-// Remove stops serving folder, if it is served.
-func (s *Server) Remove(folder string) (Applied, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.applyLocked(s.withoutLocked(folder))
-}
-
-// withoutLocked is the plans of all other folders.
-func (s *Server) withoutLocked(folder string) []folderPlan {
-	return slices.DeleteFunc(slices.Clone(s.folders), func(f folderPlan) bool { return f.folder == folder })
-}
-
-// applyLocked builds the next generation, swaps it in and drains the removed
-// routes. Everything that can fail comes before the swap.
-func (s *Server) applyLocked(folders []folderPlan) (Applied, error) {
 	if s.stopping.Load() {
 		return Applied{}, ErrClosed
 	}
-	plans := make([]*plan.Plan, len(folders))
-	for i, f := range folders {
-		plans[i] = f.plan
-	}
-	merged, err := plan.Merge(plans...)
-	if err != nil {
-		return Applied{}, err
-	}
-
 	old := s.current.Load()
-	changes := plan.Diff(old.plan, merged)
-	next := s.build(old, merged)
+	changes := plan.Diff(old.plan, p)
+	next := s.build(old, p)
 	if changes.Empty() {
 		// Lines may have moved: pages quote the new ones.
 		next.number = old.number
 	}
 
 	s.current.Store(next)
-	s.folders = folders
 	updateAround(old, next)
 	dropped := s.drainRoutes(old, changes)
 	for key, u := range old.upstreams {

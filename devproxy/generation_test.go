@@ -51,7 +51,7 @@ func status(s *Server, host string) int {
 
 func mustApply(t *testing.T, s *Server, folder, text string) Applied {
 	t.Helper()
-	applied, err := s.Apply(folder, planIn(t, folder, text))
+	applied, err := s.Apply(planIn(t, folder, text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,52 +83,12 @@ func TestApplyOfAnEqualPlanChangesNothing(t *testing.T) {
 	}
 }
 
-func TestRemove(t *testing.T) {
-	s, one, two := newServer(t), t.TempDir(), t.TempDir()
-	mustApply(t, s, one, `host "one.localhost" { respond = 204 }`)
-	mustApply(t, s, two, `host "two.localhost" { respond = 204 }`)
-	removed, err := s.Remove(one)
-	if err != nil || removed.Generation != 3 || len(removed.Changes.Removed) != 1 {
-		t.Errorf("%+v, %v", removed, err)
-	}
-	if status(s, "one.localhost") != 404 || status(s, "two.localhost") != 204 {
-		t.Errorf("one is %d, two is %d", status(s, "one.localhost"), status(s, "two.localhost"))
-	}
-	if again, err := s.Remove(one); err != nil || again.Generation != 3 {
-		t.Errorf("removed twice: %+v, %v", again, err)
-	}
-}
-
-// TestConflict has two folders claim a name: the error of the later one says which one
-// has it, also when it is the folder that was there first that comes later.
-func TestConflict(t *testing.T) {
-	s, one, two := newServer(t), t.TempDir(), t.TempDir()
-	mustApply(t, s, one, `host "one.localhost" { respond = 200 }`)
-	mustApply(t, s, two, `host "two.localhost" { respond = 204 }`)
-	for _, test := range []struct{ by, name, has, text string }{
-		{two, "one.localhost", one, `host "one.localhost" { respond = 201 }`},
-		{one, "two.localhost", two, `host "two.localhost" { respond = 201 }`},
-	} {
-		_, err := s.Apply(test.by, planIn(t, test.by, test.text))
-		var conflict *plan.ConflictError
-		if !errors.As(err, &conflict) || conflict.Name != test.name || conflict.FirstFolder != test.has {
-			t.Errorf("%v, want that %s is served for %s", err, test.name, test.has)
-		}
-	}
-	if s.Generation() != 2 || status(s, "one.localhost") != 200 || status(s, "two.localhost") != 204 {
-		t.Errorf("generation %d, one is %d, two is %d", s.Generation(), status(s, "one.localhost"), status(s, "two.localhost"))
-	}
-}
-
 func TestApplyAfterClose(t *testing.T) {
 	s, folder := newServer(t), t.TempDir()
 	mustApply(t, s, folder, `host "one.localhost" { respond = 200 }`)
 	s.Close()
-	if _, err := s.Apply(folder, planIn(t, folder, `host "one.localhost" { respond = 204 }`)); !errors.Is(err, ErrClosed) {
+	if _, err := s.Apply(planIn(t, folder, `host "one.localhost" { respond = 204 }`)); !errors.Is(err, ErrClosed) {
 		t.Errorf("Apply: %v", err)
-	}
-	if _, err := s.Remove(folder); !errors.Is(err, ErrClosed) {
-		t.Errorf("Remove: %v", err)
 	}
 }
 

@@ -67,7 +67,7 @@ func serveFile(t testing.TB, proxyfile string) *site {
 	s.records = make(inspect.Recorder, 4096)
 	s.Server = New(Options{Recorder: s.records})
 	s.write(proxyfile)
-	project := &Project{Server: s.Server, Folder: s.folder, Load: s.load, Bind: s.bind}
+	project := &Project{Server: s.Server, Load: s.load, Bind: s.bind}
 	first := project.Apply()
 	if first.Rejected() {
 		t.Fatalf("the first file: %v %v", first.Err, first.Diagnostics)

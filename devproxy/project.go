@@ -49,8 +49,6 @@ func hasErrorAt(diags hcl.Diagnostics, at hcl.Range) bool {
 // Server, and does so again on every save.
 type Project struct {
 	Server *Server
-	// Folder is the project's identity for the server.
-	Folder string
 	// Load reads the Proxyfile; hcl.Load with its arguments. The File must not
 	// be nil.
 	Load func() (*hcl.File, hcl.Diagnostics, error)
@@ -64,6 +62,10 @@ type Project struct {
 	// with parts withheld. An error keeps the previous plan. It is called before
 	// sockets are opened, and again when that changes the plan. Nil serves all.
 	Consent func(*plan.Plan) (*plan.Plan, error)
+
+	// Register gets the names of a plan before it is served, and an error keeps the
+	// previous plan: another project has one of them. Nil registers nothing.
+	Register func(*plan.Plan) error
 
 	env  plan.Env   // of the sockets that are open
 	last *plan.Plan // the last plan that was built and applied, with nothing withheld
@@ -103,7 +105,12 @@ func (p *Project) Apply() (save Save) {
 		p.reconsider(&save)
 		return save
 	}
-	applied, err := p.Server.Apply(p.Folder, agreed)
+	if err := p.register(agreed); err != nil {
+		save.Err = err
+		p.reconsider(&save)
+		return save
+	}
+	applied, err := p.Server.Apply(agreed)
 	if err != nil {
 		save.Err = err
 		return save
@@ -153,9 +160,16 @@ func (p *Project) reconsider(save *Save) {
 	if err != nil || agreed == p.last {
 		return
 	}
-	if _, err := p.Server.Apply(p.Folder, agreed); err == nil {
+	if _, err := p.Server.Apply(agreed); err == nil {
 		save.Plan = agreed
 	}
+}
+
+func (p *Project) register(next *plan.Plan) error {
+	if p.Register == nil {
+		return nil
+	}
+	return p.Register(next)
 }
 
 // agreed returns the part of a plan that may be served. It notes in save what

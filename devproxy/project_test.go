@@ -20,7 +20,7 @@ func consentProject(t *testing.T, decide func(*plan.Plan) (*plan.Plan, error)) (
 	folder := t.TempDir()
 	path := filepath.Join(folder, "Proxyfile")
 	p = &Project{
-		Server: newServer(t), Folder: folder, Consent: decide,
+		Server: newServer(t), Consent: decide,
 		Load: func() (*hcl.File, hcl.Diagnostics, error) {
 			return hcl.Load(path, hcl.Options{WorkDir: folder, Getenv: func(string) string { return "s3cr3t-t0ken" }})
 		},

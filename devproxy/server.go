@@ -1,4 +1,4 @@
-// Package devproxy serves the plans of projects: it joins listeners, plans,
+// Package devproxy serves the plan of a project: it joins listeners, plans,
 // upstreams and pages into one running server, and applies new plans to it
 // without closing anything that has not changed.
 //
@@ -56,8 +56,7 @@ type Server struct {
 	// stopping is set, under mu, once no later generation will come.
 	stopping atomic.Bool
 
-	mu       sync.Mutex // held by Apply, Remove and Close, never by a request
-	folders  []folderPlan
+	mu       sync.Mutex                  // held by Apply and Close, never by a request
 	attempts map[string]*access.Attempts // by host; under mu
 
 	// clients counts each client's exchanges in progress, cancelled ones too.

@@ -280,7 +280,7 @@ func TestStopIsTheEndOfApply(t *testing.T) {
 	}
 	folder := t.TempDir()
 	p := planIn(t, folder, "host \"shop.localhost\" { respond = 200 }\n")
-	if _, err := s.Apply(folder, p); !errors.Is(err, ErrClosed) {
+	if _, err := s.Apply(p); !errors.Is(err, ErrClosed) {
 		t.Errorf("Apply returned %v, want ErrClosed", err)
 	}
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -48,6 +46,8 @@ type instance struct {
 	source source
 	report *reporter
 
+	runtimeDir string
+
 	ca      *localca.CA // nil until the first plan is built
 	lock    *control.Instance
 	sockets *listen.Set   // nil until the first plan is built
@@ -89,6 +89,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	if err != nil {
 		return nil, err
 	}
+	in.runtimeDir = runtimeDir
 	in.lock, err = control.Acquire(runtimeDir, src.folder)
 	if _, held := errors.AsType[*control.HeldError](err); held {
 		return nil, failf("devproxy status shows it, devproxy down stops it", "%w", err)
@@ -102,12 +103,12 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		OnState:  in.stateChanged,
 	})
 	in.project = devproxy.Project{
-		Server:  in.server,
-		Folder:  src.folder,
-		Load:    in.load,
-		Root:    known.project.Root,
-		Consent: in.consent.decide,
-		Bind:    func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
+		Server:   in.server,
+		Load:     in.load,
+		Root:     known.project.Root,
+		Consent:  in.consent.decide,
+		Bind:     func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
+		Register: func(next *plan.Plan) error { return in.register(ctx, next) },
 	}
 	return in, nil
 }
@@ -214,12 +215,7 @@ func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) 
 	if err := in.openCA(); err != nil {
 		return plan.Env{}, err
 	}
-	wanted := listen.Config{
-		HTTPS: cmp.Or(in.opts.https, file.Listen.HTTPS),
-		HTTP:  cmp.Or(in.opts.http, file.Listen.HTTP),
-		TLS:   &tls.Config{GetCertificate: in.ca.GetCertificate, MinVersion: tls.VersionTLS12},
-		Log:   in.log,
-	}
+	wanted := in.listening(file)
 	var err error
 	switch {
 	case in.sockets == nil:
@@ -257,7 +253,7 @@ func (in *instance) bindError(err error) error {
 	}
 	fix := bind.Fix
 	switch {
-	case fix != "" && bind.Reason == listen.Taken && bind.Holder.PID != 0:
+	case fix != "" && bind.Reason == listen.Taken && bind.Holder.Stops:
 		fix = "stop it with: " + fix
 	case fix != "" && bind.Reason == listen.Taken:
 		fix = "to see what uses it: " + fix
@@ -314,6 +310,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		in.dev.close()
 	})
 	in.start(func() { in.probe(ctx) })
+	in.start(func() { beforeSuspend(ctx, in.sockets.StepDown) })
 
 	failed := in.shareFirst(ctx)
 	if failed == nil {

@@ -104,7 +104,7 @@ func (r *reporter) fallback(f listen.Fallback) {
 	case f.Got == 0:
 	case f.Reason == listen.Permission && f.Fix != "":
 		r.command(f.String()+". To allow it permanently:", f.Fix)
-	case f.Reason == listen.Taken && f.Holder.PID != 0:
+	case f.Reason == listen.Taken && f.Holder.Stops:
 		r.inlineCommand(f.String()+". To stop it:", f.Fix)
 	case f.Fix != "":
 		r.inlineCommand(f.String()+". To see it:", f.Fix)

@@ -17,6 +17,7 @@ import (
 type upOptions struct {
 	file           fileFlags
 	https, http    string
+	standalone     bool // with ports of its own
 	json           bool
 	verbose, quiet bool
 	allow, partial bool // what happens to effects without consent
@@ -69,6 +70,7 @@ func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 	flags := cmd.Flags()
 	flags.StringVar(&opts.https, "https", "", "address for HTTPS, never replaced by another: :8443, 127.0.0.1:8443, :0")
 	flags.StringVar(&opts.http, "http", "", "address for plain HTTP")
+	flags.BoolVar(&opts.standalone, "standalone", false, "do not share the ports with other projects")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one per line")
 	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "print every request")
 	flags.BoolVar(&opts.allow, "allow", false, "allow what the Proxyfile does outside its project, for this run")

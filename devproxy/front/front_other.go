@@ -4,14 +4,9 @@ package front
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 )
-
-// ErrUnsupported is the error of Join on systems whose processes do not pass sockets
-// in the way this package does. Each project then has a port of its own.
-var ErrUnsupported = errors.New("projects do not share a port on this system")
 
 // Sockets are listening sockets.
 type Sockets struct {

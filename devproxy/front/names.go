@@ -1,6 +1,13 @@
 package front
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrUnsupported is the error of Join on systems whose processes do not pass sockets
+// as this package does. Each project then has ports of its own.
+var ErrUnsupported = errors.New("projects do not share a port on this system")
 
 // Name is a host name that a project serves, or *.rest for every name with one
 // more label.

@@ -33,6 +33,7 @@ const (
 
 // endpoint is the sockets of one protocol, all on the same port.
 type endpoint struct {
+	own      bool   // of this process alone
 	asked    string // as in Config
 	sockets  []net.Listener
 	fallback *Fallback
@@ -41,7 +42,7 @@ type endpoint struct {
 // change returns the endpoint for the new configuration. It keeps those of e's
 // sockets that fit, and closes none.
 func (e endpoint) change(ctx context.Context, asked string, port, next uint16) (endpoint, error) {
-	if asked == e.asked {
+	if e.own && asked == e.asked {
 		return e, nil
 	}
 	return openEndpoint(ctx, asked, port, next, e.sockets)
@@ -52,7 +53,7 @@ func (e endpoint) change(ctx context.Context, asked string, port, next uint16) (
 func openEndpoint(ctx context.Context, asked string, port, next uint16, have []net.Listener) (endpoint, error) {
 	if asked == "" {
 		sockets, fallback, err := bindDefault(ctx, port, next, have)
-		return endpoint{sockets: sockets, fallback: fallback}, err
+		return endpoint{own: true, sockets: sockets, fallback: fallback}, err
 	}
 	a, err := parseAddress(asked)
 	if err != nil {
@@ -62,7 +63,7 @@ func openEndpoint(ctx context.Context, asked string, port, next uint16, have []n
 	if failed, ok := errors.AsType[*BindError](err); ok {
 		failed.explain()
 	}
-	return endpoint{asked: asked, sockets: sockets}, err
+	return endpoint{own: true, asked: asked, sockets: sockets}, err
 }
 
 // address is a port on one or both loopback addresses.
@@ -202,8 +203,11 @@ func (f Fallback) String() string {
 		got = "Using no port " + strconv.Itoa(f.Wanted)
 	}
 	why := fmt.Sprintf("this machine does not allow %d", f.Wanted)
-	if f.Reason == Taken {
+	switch f.Reason {
+	case Taken:
 		why = fmt.Sprintf("%s is listening on %d", f.Holder.Text, f.Wanted)
+	case Shared:
+		why = "your other projects use it"
 	}
 	switch {
 	case f.Next != nil && f.Reason == Taken:

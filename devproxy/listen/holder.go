@@ -16,6 +16,7 @@ type Reason int
 const (
 	Permission Reason = iota + 1 // only privileged processes may bind it
 	Taken                        // another socket is bound to it
+	Shared                       // the user's other projects share another port
 )
 
 // errTaken is matched by every error that means: another socket has the port.
@@ -84,8 +85,9 @@ type Holder struct {
 	// Text is the holder as a noun: "caddy (pid 812, root)", "a process of
 	// root" or "another process".
 	Text string
-	// Fix is a shell command that frees the port, or shows which process has it.
-	Fix string
+	// Fix is a shell command: if Stops, it frees the port, else it shows more.
+	Fix   string
+	Stops bool
 }
 
 func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
@@ -102,12 +104,14 @@ func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
 	}
 	switch {
 	case service != "":
-		h.Fix = "sudo systemctl stop " + service
+		h.Fix, h.Stops = "sudo systemctl stop "+service, true
+	case name == "devproxy":
+		h.Fix = "devproxy status --all" // one of the user's projects is never in the way
 	case name == "docker-proxy":
 		// Killing the proxy process does not help: its container has the port.
 		h.Fix = fmt.Sprintf("docker ps --filter publish=%d", port)
 	case pid != 0:
-		h.Fix = fmt.Sprintf("kill %d", pid)
+		h.Fix, h.Stops = fmt.Sprintf("kill %d", pid), true
 	}
 	return h
 }

@@ -26,9 +26,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/devproxy/devproxy/devproxy/front"
 )
 
 // Config configures a Set. Addresses are "8443", ":8443",
@@ -38,6 +39,14 @@ import (
 type Config struct {
 	HTTPS string // empty: 443, else 8443, else the next free port
 	HTTP  string // empty: 80, else none
+
+	// Runtime is the user's runtime directory. With it, and without any address, the
+	// default ports are those that all projects of the user share (package front).
+	// Empty gives this Set sockets of its own.
+	Runtime string
+	// Lost is called with a *front.TakenError when another project has got one of the
+	// names, and with what kept this one from the shared ports. Nil ignores it.
+	Lost func(error)
 
 	// TLS holds the certificates (GetCertificate). Protocols and the lowest
 	// version are set here: HTTP/2 and HTTP/1.1, TLS 1.2. Must not be nil.
@@ -50,6 +59,9 @@ type Config struct {
 
 // Equal reports whether both have the same addresses.
 func (c Config) Equal(other Config) bool { return c.HTTPS == other.HTTPS && c.HTTP == other.HTTP }
+
+// shares reports whether the default ports are shared with other projects.
+func (c Config) shares() bool { return c.Runtime != "" && c.HTTPS == "" && c.HTTP == "" }
 
 // serverTLS is a copy of the certificates' configuration for accepting.
 func serverTLS(config *tls.Config) *tls.Config {
@@ -73,8 +85,8 @@ type Set struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup // accept loops and connections not yet handed on
 
-	mu          sync.Mutex
-	https, http endpoint
+	mu    sync.Mutex
+	bound endpoints
 }
 
 // errNoTLS is a mistake of the caller.
@@ -96,17 +108,11 @@ func Open(ctx context.Context, cfg Config) (*Set, error) {
 		slots:    make(chan struct{}, maxHandshakes),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	https, err := openEndpoint(ctx, cfg.HTTPS, defaultHTTPS, fallbackHTTPS, nil)
+	first, err := openEndpoints(ctx, cfg, endpoints{})
 	if err != nil {
 		return nil, err
 	}
-	http, err := openEndpoint(ctx, cfg.HTTP, defaultHTTP, 0, nil)
-	if err != nil {
-		closeAll(https.sockets)
-		return nil, err
-	}
-	s.replace(&s.https, https, s.secure)
-	s.replace(&s.http, http, s.plain)
+	s.replace(first)
 	return s, nil
 }
 
@@ -119,35 +125,80 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 	if s.ctx.Err() != nil {
 		return net.ErrClosed
 	}
-	https, err := s.https.change(ctx, cfg.HTTPS, defaultHTTPS, fallbackHTTPS)
+	next, err := openEndpoints(ctx, cfg, s.bound)
+	if s.bound.has(err) {
+		return s.leave(ctx, cfg)
+	}
 	if err != nil {
 		return err
 	}
-	http, err := s.http.change(ctx, cfg.HTTP, defaultHTTP, 0)
-	if err != nil {
-		closeAll(without(https.sockets, s.https.sockets))
-		return err
-	}
-	s.replace(&s.https, https, s.secure)
-	s.replace(&s.http, http, s.plain)
+	s.replace(next)
 	return nil
 }
 
-// replace makes next the endpoint and closes sockets that are no longer needed.
-func (s *Set) replace(current *endpoint, next endpoint, serve func(net.Conn)) {
-	old := *current
-	*current = next
-	for _, socket := range without(next.sockets, old.sockets) {
-		s.wg.Go(func() { s.acceptLoop(socket, serve) })
+// leave leaves the shared ports for one of the same number that is for this process
+// alone. It works if no other project runs; else this process shares them again.
+func (s *Set) leave(ctx context.Context, cfg Config) error {
+	closeAll(s.bound.sockets())
+	_ = s.bound.shared.Close() // has nothing to lose
+	next, failed := openOwn(ctx, cfg, endpoints{})
+	if failed != nil {
+		cfg.HTTPS, cfg.HTTP = "", ""
+		var err error
+		if next, err = joinOthers(ctx, cfg); err != nil {
+			return errors.Join(failed, err)
+		}
 	}
-	closeAll(without(old.sockets, next.sockets))
+	s.bound = endpoints{}
+	s.replace(next)
+	return failed
+}
+
+// replace makes next the endpoints and closes sockets that are no longer needed.
+func (s *Set) replace(next endpoints) {
+	old := s.bound
+	s.bound = next
+	for _, socket := range without(next.https.sockets, old.https.sockets) {
+		s.wg.Go(func() { s.acceptLoop(socket, s.secure) })
+	}
+	for _, socket := range without(next.http.sockets, old.http.sockets) {
+		s.wg.Go(func() { s.acceptLoop(socket, s.plain) })
+	}
+	closeAll(without(old.sockets(), next.sockets()))
+	if old.shared != nil && old.shared != next.shared {
+		_ = old.shared.Close() // has nothing to lose
+	}
+}
+
+// Register replaces the names that this process serves on shared ports. The error is
+// a *front.TakenError, which changes nothing, if another project has one of them.
+// With ports of its own it does nothing.
+func (s *Set) Register(ctx context.Context, names []front.Name) error {
+	if shared := s.shared(); shared != nil {
+		return shared.Register(ctx, names)
+	}
+	return nil
+}
+
+// StepDown lets another project accept connections on shared ports, if one runs:
+// this process is about to be stopped.
+func (s *Set) StepDown() {
+	if shared := s.shared(); shared != nil {
+		shared.StepDown()
+	}
+}
+
+func (s *Set) shared() *front.Shared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound.shared
 }
 
 // HTTPS are the addresses that accept TLS, all with the same port.
-func (s *Set) HTTPS() []netip.AddrPort { return s.addrs(&s.https) }
+func (s *Set) HTTPS() []netip.AddrPort { return s.addrs(&s.bound.https) }
 
 // HTTP are the addresses that accept plain HTTP; empty without plain HTTP.
-func (s *Set) HTTP() []netip.AddrPort { return s.addrs(&s.http) }
+func (s *Set) HTTP() []netip.AddrPort { return s.addrs(&s.bound.http) }
 
 func (s *Set) addrs(e *endpoint) []netip.AddrPort {
 	s.mu.Lock()
@@ -165,7 +216,7 @@ func (s *Set) Fallbacks() []Fallback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var fallbacks []Fallback
-	for _, e := range []endpoint{s.https, s.http} {
+	for _, e := range []endpoint{s.bound.https, s.bound.http} {
 		if e.fallback != nil {
 			fallbacks = append(fallbacks, *e.fallback)
 		}
@@ -188,7 +239,7 @@ func (s *Set) Accept() (net.Conn, error) {
 func (s *Set) Addr() net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.https.sockets[0].Addr()
+	return s.bound.https.sockets[0].Addr()
 }
 
 // Close closes the sockets and the connections that were not handed on yet,
@@ -196,8 +247,13 @@ func (s *Set) Addr() net.Addr {
 func (s *Set) Close() error {
 	s.mu.Lock()
 	s.stop()
-	closeAll(slices.Concat(s.https.sockets, s.http.sockets))
+	closeAll(s.bound.sockets())
+	shared := s.bound.shared
 	s.mu.Unlock()
+	var err error
+	if shared != nil {
+		err = shared.Close()
+	}
 	s.wg.Wait()
-	return nil
+	return err
 }

@@ -53,7 +53,7 @@ func Diff(old, next *Plan) Changes {
 	c.several = len(merge(oldHosts, newHosts)) > 1
 	c.RemovedNames = missingNames(old, newHosts)
 	c.AddedNames = missingNames(next, oldHosts)
-	c.Share = sharesDiffer(old, next)
+	c.Share = old.share != nil && next.share != nil && old.share.differs(next.share)
 	return c
 }
 
@@ -174,14 +174,6 @@ func index[V any](values []V, key func(V) string) map[string]V {
 		byKey[key(v)] = v
 	}
 	return byKey
-}
-
-// sharesDiffer compares the shares of the folders that both plans have.
-func sharesDiffer(old, next *Plan) bool {
-	return slices.ContainsFunc(next.shares, func(s *Share) bool {
-		i := slices.IndexFunc(old.shares, func(was *Share) bool { return was.Folder == s.Folder })
-		return i >= 0 && old.shares[i].differs(s)
-	})
 }
 
 // missingNames returns the aliases of p's hosts that the same hosts lack in

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -75,54 +74,6 @@ func folderOf(t *testing.T, dir string, hosts ...*hcl.Host) *Plan {
 		t.Fatal(diags)
 	}
 	return p
-}
-
-// TestMergeKeepsHostsApart: a wildcard of one folder takes nothing from a host
-// of another, not even the paths that host has no route for.
-func TestMergeKeepsHostsApart(t *testing.T) {
-	wide := folderOf(t, "/wide", hostOf("*.localhost", to(1)))
-	narrow := folderOf(t, "/narrow", hostOf("shop.localhost", nil, routeOf("/api", 2)))
-	for _, plans := range [][]*Plan{{wide, narrow}, {narrow, nil, wide}} {
-		p, err := Merge(plans...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m, err := p.Match(Request{Host: "shop.localhost", Path: "/api"}); err != nil || m.Route.Host.Folder != "/narrow" {
-			t.Errorf("Match = %v, %v; want the folder that names the host", m.Route, err)
-		}
-		_, err = p.Match(Request{Host: "shop.localhost", Path: "/x"})
-		if _, ok := errors.AsType[*NoRouteError](err); !ok {
-			t.Errorf("a path without a route = %v; want no fall to the other folder's wildcard", err)
-		}
-		if m, err := p.Match(Request{Host: "else.localhost", Path: "/x"}); err != nil || m.Route.Host.Folder != "/wide" {
-			t.Errorf("Match of another name = %v, %v; want the wildcard", m.Route, err)
-		}
-	}
-}
-
-func TestMergeConflict(t *testing.T) {
-	first := hostOf("shop.localhost", to(1))
-	first.Name.Range = hcl.Range{File: "Proxyfile", Start: hcl.Pos{Line: 1}}
-	second := hostOf("other.localhost", to(2))
-	second.Aliases = []hcl.Name{{Value: "shop.localhost", Range: hcl.Range{File: "b/Proxyfile", Start: hcl.Pos{Line: 7}}}}
-	file := fileOf(first)
-	file.Dir, file.Sources = "/a", hcl.Sources{"Proxyfile": []byte(`host "shop.localhost" {`)}
-	a, _ := Build(file, Env{})
-	b := folderOf(t, "/b", second)
-	_, err := Merge(a, b)
-	const want = `host "shop.localhost" at b/Proxyfile:7 is already served for /a (Proxyfile:1: host "shop.localhost" {)`
-	if err == nil || err.Error() != want {
-		t.Errorf("Merge = %v; want %s", err, want)
-	}
-	if conflict, ok := errors.AsType[*ConflictError](err); !ok || conflict.Second.Line != 7 {
-		t.Errorf("Merge = %#v; want a *ConflictError with both lines", err)
-	}
-	if _, err := Merge(a); err != nil {
-		t.Errorf("Merge of one plan: %v", err)
-	}
-	if p, err := Merge(); err != nil || len(p.Hosts()) != 0 {
-		t.Errorf("Merge of nothing = %v, %v", p, err)
-	}
 }
 
 func TestNear(t *testing.T) {

@@ -132,7 +132,7 @@ func (p *Plan) EffectsOf(r *Route) []*Effect {
 // out. Effects of shares stay: the user is asked about them when sharing. It
 // returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
-	rest := &Plan{shares: p.shares, mask: p.mask}
+	rest := &Plan{share: p.share, mask: p.mask}
 	var gone []*Effect
 	for _, e := range p.effects {
 		if !e.share && denied(e) {

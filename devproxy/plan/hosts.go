@@ -1,12 +1,10 @@
 package plan
 
 import (
-	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/hbollon/go-edlib"
-
-	"github.com/devproxy/devproxy/hcl"
 )
 
 // table finds a host by its name. A wildcard has its name without the "*" as its
@@ -92,49 +90,14 @@ func (p *Plan) near(name string) string {
 	return best
 }
 
-// Merge makes one plan of the plans of several folders; nil ones are left out.
-// A name that two folders have is a *ConflictError. An exact name takes
-// precedence over a wildcard, as within one plan.
-func Merge(plans ...*Plan) (*Plan, error) {
-	merged := &Plan{table: newTable(nil)}
-	var masks []*hcl.Mask
-	for _, p := range plans {
-		if p == nil {
-			continue
-		}
-		for _, h := range p.hosts {
-			for _, name := range h.names() {
-				if first := merged.table.claimed(name); first != nil {
-					return nil, &ConflictError{
-						Name: name, First: first.sources[name], Second: h.sources[name], FirstFolder: first.Folder,
-					}
-				}
+// Names yields the host's names in the order of the file, wildcards as *.rest, each
+// with its line.
+func (h *Host) Names() iter.Seq2[string, Source] {
+	return func(yield func(string, Source) bool) {
+		for _, name := range h.names() {
+			if !yield(name, h.sources[name]) {
+				return
 			}
 		}
-		// Only now, so that a plan never conflicts with itself: a name that is
-		// written twice in one folder is a diagnostic of that folder.
-		for _, h := range p.hosts {
-			merged.table.claimAll(h)
-		}
-		merged.hosts = append(merged.hosts, p.hosts...)
-		merged.shares = append(merged.shares, p.shares...)
-		merged.effects = append(merged.effects, p.effects...)
-		masks = append(masks, p.mask)
 	}
-	merged.mask = hcl.NewMask(masks...)
-	return merged, nil
-}
-
-// ConflictError is the error of two folders that have the same host name.
-type ConflictError struct {
-	Name string
-	// First and Second are the lines with the name, in the order of the plans.
-	First, Second Source
-	// FirstFolder is the folder that is served already.
-	FirstFolder string
-}
-
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("host %q at %s is already served for %s (%s: %s)",
-		e.Name, e.Second, e.FirstFolder, e.First, e.First.Text)
 }

@@ -16,9 +16,9 @@ import (
 // Plan lists the hosts that devproxy serves and their routes, with everything
 // inherited filled in. Plans are immutable and safe for concurrent use.
 type Plan struct {
-	hosts  []*Host
-	table  table
-	shares []*Share // one for each folder
+	hosts []*Host
+	table table
+	share *Share // nil in a plan that Build has not made
 
 	effects []*Effect
 	mask    *hcl.Mask
@@ -133,7 +133,7 @@ func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
 	p := &Plan{mask: file.Mask, hosts: mapped(file.Hosts, b.host)}
 	p.table = newTable(p.hosts)
 	b.findLoops(p)
-	p.shares = []*Share{b.share()}
+	p.share = b.share()
 	b.effects.sharing()
 	b.effects.rest(p.routes())
 	p.effects = b.effects.all

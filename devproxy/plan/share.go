@@ -67,13 +67,12 @@ const (
 	reasonUnnamed = "not in share.hosts"
 )
 
-// Share returns how the plan is published; never nil. For a plan merged from
-// several folders it is the first folder's.
+// Share returns how the plan is published; never nil.
 func (p *Plan) Share() *Share {
-	if p == nil || len(p.shares) == 0 {
+	if p == nil || p.share == nil {
 		return &Share{Expires: DefaultExpires}
 	}
-	return p.shares[0]
+	return p.share
 }
 
 // differs reports whether next shares differently what both have. Hosts that
