@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -238,5 +239,46 @@ func TestE2EKilledProject(t *testing.T) {
 	}
 	if code, _ := fetch(t, a.client("h2"), a.url("b.localhost", "/")); code != http.StatusNotFound {
 		t.Errorf("a killed project's name: %d, want 404", code)
+	}
+}
+
+// TestE2EPortByName: a project that names the port which it shares gets it if no other
+// project uses it, and shares it again later.
+func TestE2EPortByName(t *testing.T) {
+	if !inNetwork(t) {
+		return
+	}
+	host := func(status int) string { return fmt.Sprintf("host \"a.localhost\" { respond = %d }\n", status) }
+	place := &upProcess{}
+	place.home, place.state, place.env = privateState(t)
+	a := startBeside(t, place, projectDir(t, host(200)), "up", "--json")
+	a.ready = a.await("ready")
+	a.trust()
+	a.save("Proxyfile", host(201)+"listen { https = 443 }\n")
+	a.await("applied")
+	if code, _ := fetch(t, a.client("h2"), a.url("a.localhost", "/")); code != 201 {
+		t.Errorf("with the port alone: %d", code)
+	}
+	other := projectDir(t, "host \"b.localhost\" { respond = 204 }\n")
+	b := startBeside(t, place, other, "up", "--json")
+	if e := b.await("ready"); e.HTTPS != "127.0.0.1:8443" {
+		t.Errorf("another project is at %s, want 127.0.0.1:8443", e.HTTPS)
+	}
+	a.save("Proxyfile", host(204))
+	a.await("applied")
+	a.await("ready") // on other ports
+	b.ready = upEvent{HTTPS: "127.0.0.1:8443"}
+	b.trust()
+	for _, name := range []string{"a.localhost", "b.localhost"} {
+		if code, _ := fetch(t, b.client("h2"), b.url(name, "/")); code != 204 {
+			t.Errorf("%s on the shared port: %d", name, code)
+		}
+	}
+	a.save("Proxyfile", host(204)+"listen { https = 8443 }\n")
+	if e := a.await("rejected"); !strings.Contains(e.Error, "8443") {
+		t.Errorf("a port that another project shares: %s", e.Line)
+	}
+	if code, _ := fetch(t, b.client("h2"), b.url("a.localhost", "/")); code != 204 {
+		t.Errorf("after that: %d", code)
 	}
 }

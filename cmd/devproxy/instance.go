@@ -224,7 +224,7 @@ func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) 
 		err = in.sockets.Apply(ctx, wanted)
 	}
 	if err != nil {
-		return plan.Env{}, in.bindError(err)
+		return plan.Env{}, in.bindError(err, wanted)
 	}
 	in.bound = wanted
 	in.server.SetListening(devproxy.Listening{HTTPSPort: in.httpsPort(), ServePlain: file.Listen.ServePlain})
@@ -245,9 +245,12 @@ func (in *instance) httpsPort() uint16 {
 }
 
 // bindError adds the exit code and the fix. An address that is not a loopback address
-// is a usage error.
-func (in *instance) bindError(err error) error {
+// is a usage error; without one, the shared ports could not be reached.
+func (in *instance) bindError(err error, wanted listen.Config) error {
 	bind, ok := errors.AsType[*listen.BindError](err)
+	if !ok && wanted.Equal(listen.Config{}) {
+		return failf("devproxy up --standalone uses ports of its own", "%w", err)
+	}
 	if !ok {
 		return usagef("use a port or a loopback address: 8443, :8443, 127.0.0.1:8443, [::1]:8443, :0", "%w", err)
 	}

@@ -26,7 +26,7 @@ func (in *instance) listening(file *hcl.File) listen.Config {
 		Runtime: in.runtimeDir,
 		TLS:     &tls.Config{GetCertificate: in.ca.GetCertificate, MinVersion: tls.VersionTLS12},
 		Log:     in.log,
-		Lost:    func(err error) { in.say("Another project has the port now: " + takenError(err).Error()) },
+		Lost:    func(err error) { in.say("This project can't be reached: " + takenError(err).Error()) },
 	}
 	if in.opts.standalone || os.Getpid() == 1 {
 		c.Runtime = ""

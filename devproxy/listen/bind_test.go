@@ -182,6 +182,8 @@ func TestFallbackTexts(t *testing.T) {
 			"cannot listen on 127.0.0.1:443: caddy (pid 812, root) is using it"},
 		{newHolder(443, 7, "docker-proxy", "root", "", "").Fix, "docker ps --filter publish=443"},
 		{newHolder(443, 7, "node", "ann", "", "").Fix, "kill 7"},
+		{newHolder(443, 7, "devproxy", "ann", "", "").Fix, "devproxy status --all"},
+		{Fallback{Wanted: 443, Got: 8443, Reason: Shared}.String(), "Using port 8443: your other projects use it"},
 		{newHolder(443, 0, "", "root", "", "").Text, "a process of root"},
 		{newHolder(443, 0, "", "", "", "").Text, "another process"},
 		{newHolder(443, 0, "node", "root", "", "").Text, "a process of root"},

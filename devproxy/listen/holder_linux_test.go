@@ -65,7 +65,7 @@ func TestHolderIsNamed(t *testing.T) {
 	name := filepath.Base(os.Args[0])
 	name = name[:min(len(name), 15)] // all the kernel keeps
 	want := &Holder{PID: pid, Name: name, User: me.Username, Dir: dir,
-		Text: fmt.Sprintf("%s (pid %d, %s)", name, pid, me.Username), Fix: fmt.Sprintf("kill %d", pid)}
+		Text: fmt.Sprintf("%s (pid %d, %s)", name, pid, me.Username), Fix: fmt.Sprintf("kill %d", pid), Stops: true}
 	if diff := cmp.Diff(want, failed.Holder); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
