@@ -87,6 +87,7 @@ type Set struct {
 
 	mu    sync.Mutex
 	bound endpoints
+	names []front.Name // as registered last
 }
 
 // errNoTLS is a mistake of the caller.
@@ -148,6 +149,7 @@ func (s *Set) leave(ctx context.Context, cfg Config) error {
 		if next, err = joinOthers(ctx, cfg); err != nil {
 			return errors.Join(failed, err)
 		}
+		failed = errors.Join(failed, next.shared.Register(ctx, s.names))
 	}
 	s.bound = endpoints{}
 	s.replace(next)
@@ -175,8 +177,13 @@ func (s *Set) replace(next endpoints) {
 // With ports of its own it does nothing.
 func (s *Set) Register(ctx context.Context, names []front.Name) error {
 	if shared := s.shared(); shared != nil {
-		return shared.Register(ctx, names)
+		if err := shared.Register(ctx, names); err != nil {
+			return err
+		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names = names
 	return nil
 }
 
