@@ -85,6 +85,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 bench: deps-bench build ## forwarding next to nginx, HAProxy and Caddy, as ratios of one run: Linux
 	go build -o bin/bench ./cmd/bench
 	PATH="$(CURDIR)/bin/peers:$$PATH" bin/bench forward --devproxy bin/devproxy --json bin/bench.json $(BENCH)
+	bin/bench projects
 
 .PHONY: bench-go
 bench-go: ## Go benchmarks of the packages, with memory

@@ -4,8 +4,9 @@
 //	bench share --raw                                 # the tunnel alone, without HTTP
 //	bench share --raw --row download -n 5             # one line of the table, five times
 //	bench share --probe --lanes 8,16                  # parallel sockets: the upper bound
+//	bench projects                                    # many projects that share a port
 //
-// Both need Linux; share needs root too.
+// All need Linux; share needs root too.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"syscall"
 
 	"github.com/devproxy/devproxy/cmd/bench/forward"
+	"github.com/devproxy/devproxy/cmd/bench/projects"
 	"github.com/devproxy/devproxy/cmd/bench/share"
 )
 
@@ -47,7 +49,9 @@ func run() error {
 			return forward.Run(ctx, os.Args[2:])
 		case "share":
 			return share.Run(ctx, os.Args[2:])
+		case "projects":
+			return projects.Run(ctx, os.Args[2:])
 		}
 	}
-	return errors.New("run bench forward or bench share; add --help for the flags")
+	return errors.New("run bench forward, bench share or bench projects; add --help for the flags")
 }

@@ -22,10 +22,11 @@ var allowed = map[string][]string{
 	"cmd/devproxy":          {"cmd/devproxy/keyboard", "devproxy/...", "hcl", "localca/...", "tunnel/..."},
 	"cmd/devproxy/keyboard": {},
 	// The benchmarks run devproxy as a program; only the raw tunnel is linked in.
-	"cmd/bench":         {"cmd/bench/..."},
-	"cmd/bench/forward": {"cmd/bench/harness"},
-	"cmd/bench/share":   {"cmd/bench/harness", "tunnel", "tunnel/wan"},
-	"cmd/bench/harness": {},
+	"cmd/bench":          {"cmd/bench/..."},
+	"cmd/bench/forward":  {"cmd/bench/harness"},
+	"cmd/bench/share":    {"cmd/bench/harness", "tunnel", "tunnel/wan"},
+	"cmd/bench/projects": {"cmd/bench/harness"},
+	"cmd/bench/harness":  {},
 
 	"devproxy": {"devproxy/...", "hcl", "localca", "tunnel", "tunnel/agent", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 
