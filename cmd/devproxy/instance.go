@@ -313,7 +313,6 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		in.dev.close()
 	})
 	in.start(func() { in.probe(ctx) })
-	in.start(func() { beforeSuspend(ctx, in.sockets.StepDown) })
 
 	failed := in.shareFirst(ctx)
 	if failed == nil {

@@ -19,7 +19,7 @@ import (
 // loop prints what happens, in one goroutine, until ctx ends. The error is that of a
 // share that was requested and failed.
 func (in *instance) loop(ctx context.Context, stop func()) error {
-	keys, restore := in.report.readKeys()
+	keys, restore := in.report.readKeys(in.sockets.StepDown)
 	defer restore()
 	fold := time.NewTicker(foldEvery)
 	defer fold.Stop()

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
-	"os/signal"
 	"syscall"
 
 	"golang.org/x/term"
@@ -34,20 +32,4 @@ func belongsToOther(path string) bool {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) != os.Geteuid()
-}
-
-// beforeSuspend calls do whenever Ctrl-Z is about to stop the process, until ctx ends.
-func beforeSuspend(ctx context.Context, do func()) {
-	suspended := make(chan os.Signal, 1)
-	signal.Notify(suspended, syscall.SIGTSTP)
-	defer signal.Stop(suspended)
-	for {
-		select {
-		case <-suspended:
-			do()
-			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // what the signal does without a handler
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -32,6 +31,3 @@ func detach(cmd *exec.Cmd) {
 // belongsToOther is false: sudo of Windows 11 keeps the user and changes only the
 // rights. This was not tried there.
 func belongsToOther(string) bool { return false }
-
-// beforeSuspend does nothing: no key stops a process here.
-func beforeSuspend(context.Context, func()) {}

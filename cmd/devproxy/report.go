@@ -305,9 +305,10 @@ func (e stoppedEvent) print(r *reporter) {
 }
 
 // readKeys reads the keys that a person presses. keys is nil if none are read.
-func (r *reporter) readKeys() (keys <-chan byte, stop func()) {
+// beforeSuspend is called when Ctrl-Z is about to stop the process.
+func (r *reporter) readKeys(beforeSuspend func()) (keys <-chan byte, stop func()) {
 	if !r.keys {
 		return nil, func() {}
 	}
-	return keyboard.Read(r.In)
+	return keyboard.Read(r.In, beforeSuspend)
 }

@@ -190,7 +190,7 @@ type attached struct {
 func attach(ctx context.Context, s *streams, client *control.Client, opts upOptions, hosts []string) error {
 	a := &attached{client: client, last: control.Share{State: control.ShareNone}, report: newReporter(s, opts, source{})}
 	a.report.serving = false
-	keys, restore := a.report.readKeys()
+	keys, restore := a.report.readKeys(func() {})
 	defer restore()
 	if err := a.send(ctx, opts.request(hosts)); err != nil {
 		return err

@@ -72,7 +72,7 @@ type Shared struct {
 	names   []Name        // as granted last
 }
 
-// stage is what this process does: it is the front, or has a lease from it.
+// stage is the front, or a lease from it.
 type stage interface {
 	// run returns when the stage is over, with connections that are still to be
 	// peeked at.

@@ -28,20 +28,21 @@ const (
 // keyboard reads a terminal only while the process is in its foreground. A read from
 // the background would stop the process (SIGTTIN) and everything that it serves.
 type keyboard struct {
-	terminal *os.File
-	typed    chan byte
-	ctx      context.Context // ends with stop
+	terminal      *os.File
+	beforeSuspend func()
+	typed         chan byte
+	ctx           context.Context // ends with stop
 
 	mu    sync.Mutex
 	saved *unix.Termios // the terminal as the user has it; nil before the first grab
 }
 
-func readTerminal(terminal *os.File) (keys <-chan byte, stop func(), err error) {
+func readTerminal(terminal *os.File, beforeSuspend func()) (keys <-chan byte, stop func(), err error) {
 	if _, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios); err != nil {
 		return nil, nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	k := &keyboard{terminal: terminal, typed: make(chan byte), ctx: ctx}
+	k := &keyboard{terminal: terminal, beforeSuspend: beforeSuspend, typed: make(chan byte), ctx: ctx}
 	go k.read()
 	go k.watch()
 	// The reader takes no more keys and ends within a tick. If its key was read by
@@ -131,6 +132,7 @@ func (k *keyboard) suspends(key byte) bool {
 // that, and Go cannot remove its own handler of SIGTSTP.
 func (k *keyboard) suspend() {
 	k.release()
+	k.beforeSuspend()
 	continued := make(chan os.Signal, 1)
 	signal.Notify(continued, syscall.SIGCONT)
 	defer signal.Stop(continued)

@@ -6,7 +6,7 @@ import "os"
 // pressed. The console's mode for single keys also takes Ctrl-C away, and could
 // not be tested. The read cannot be interrupted: the goroutine ends with the
 // process.
-func readTerminal(terminal *os.File) (keys <-chan byte, stop func(), err error) {
+func readTerminal(terminal *os.File, _ func()) (keys <-chan byte, stop func(), err error) {
 	typed := make(chan byte)
 	go func() {
 		defer close(typed)
