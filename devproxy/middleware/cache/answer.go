@@ -1,9 +1,9 @@
 package cache
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -18,8 +18,7 @@ import (
 func (c *Cache) answer(w http.ResponseWriter, q *query, e *entry, status string) error {
 	h := w.Header()
 	writeHeader(h, e, status)
-	data, complete := e.body.bytes()
-	if e.status != http.StatusOK || !complete {
+	if e.status != http.StatusOK || !e.body.complete() {
 		return follow(w, q, e)
 	}
 	in := q.r.Clone(q.r.Context())
@@ -40,7 +39,7 @@ func (c *Cache) answer(w http.ResponseWriter, q *query, e *entry, status string)
 		h["Content-Type"] = nil // keeps net/http from guessing one
 	}
 	out := &errorWriter{ResponseWriter: w}
-	http.ServeContent(out, in, "", modified, bytes.NewReader(data))
+	http.ServeContent(out, in, "", modified, &reader{body: e.body})
 	return out.err
 }
 
@@ -84,30 +83,30 @@ func writeHeader(h http.Header, e *entry, status string) {
 	addStatus(h, status)
 }
 
-// pieceSize is how much of a body is written at once.
-const pieceSize = 16 << 10
-
 // follow writes e as it comes. Its head is in the header already.
 func follow(w http.ResponseWriter, q *query, e *entry) error {
 	w.WriteHeader(e.status)
 	if q.r.Method == http.MethodHead || !hasBody(e.status) {
 		return nil
 	}
-	for sent := 0; ; {
-		data, complete := e.body.bytes()
-		if piece := data[sent:min(len(data), sent+pieceSize)]; len(piece) > 0 {
-			if _, err := w.Write(piece); err != nil {
+	from, flusher, buffer := &reader{body: e.body}, http.NewResponseController(w), make([]byte, pieceSize)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
 				return err
 			}
-			sent += len(piece)
 			continue
 		}
-		if !complete {
-			if err := http.NewResponseController(w).Flush(); err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		if !e.body.complete() {
+			if err := flusher.Flush(); err != nil {
 				return err
 			}
 		}
-		if more, err := e.body.wait(q.r.Context(), sent); !more || err != nil {
+		if more, err := from.wait(q.r.Context()); !more || err != nil {
 			return err
 		}
 	}

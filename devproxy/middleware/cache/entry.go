@@ -1,11 +1,11 @@
 package cache
 
 import (
-	"bytes"
 	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -31,7 +31,7 @@ type entry struct {
 }
 
 func newEntry(q *query, status int, h http.Header, sent, came time.Time) *entry {
-	e := &entry{key: q.key, names: varyNames(h), status: status, header: keptHeader(h), body: &body{more: make(chan struct{})}}
+	e := &entry{key: q.key, names: varyNames(h), status: status, header: keptHeader(h), body: newBody()}
 	delete(e.header, "Content-Range") // means nothing outside of 206 and 416 (RFC 9110 section 14.4)
 	e.values = selecting(e.names, q.r.Header)
 	e.read(sent, came)
@@ -101,23 +101,37 @@ func (e *entry) freshened(q *query, h http.Header, sent, came time.Time) *entry 
 // errBrokenOff is the error of reading a response that has no end.
 var errBrokenOff = errors.New("the response that several clients were waiting for broke off")
 
-// body is a response body that any number of readers read while it comes. The bytes
-// that are there never change.
+// body is a response body that any number of readers read while it comes.
 type body struct {
-	mu   sync.Mutex
-	data []byte
-	over bool
-	err  error         // why it has no end
-	more chan struct{} // closed when there is more, or it has ended
+	mu     sync.Mutex
+	pieces [][]byte
+	size   int64
+	over   bool
+	err    error         // why it has no end
+	more   chan struct{} // closed when there is more, or it has ended
 }
+
+func newBody() *body { return &body{more: make(chan struct{})} }
+
+// pieceSize is the least size of a piece, except the last of a flush.
+const pieceSize = 16 << 10
 
 func (b *body) write(p []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if cap(b.data)-len(b.data) < len(p) {
-		b.data = slices.Grow(b.data, max(len(p), len(b.data))) // twice as much: most bytes move once
+	b.size += int64(len(p))
+	// Small pieces are joined: a piece is never moved, only filled.
+	if n := len(b.pieces); n > 0 {
+		last := b.pieces[n-1]
+		room := min(cap(last)-len(last), len(p))
+		b.pieces[n-1] = append(last, p[:room]...)
+		p = p[room:]
 	}
-	b.data = append(b.data, p...)
+	if len(p) > 0 {
+		piece := make([]byte, len(p), max(len(p), min(pieceSize, 4*len(p))))
+		copy(piece, p)
+		b.pieces = append(b.pieces, piece)
+	}
 	b.notifyLocked()
 }
 
@@ -130,35 +144,82 @@ func (b *body) notifyLocked() {
 func (b *body) end(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over {
-		return
+	if !b.over {
+		b.over, b.err = true, err
+		b.notifyLocked()
 	}
-	b.over, b.err = true, err
-	if cap(b.data) > len(b.data) {
-		b.data = bytes.Clone(b.data) // the cache counts no room for more
-	}
-	b.notifyLocked()
-}
-
-// bytes returns what is there. complete reports whether that is everything.
-func (b *body) bytes() (data []byte, complete bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data, b.over && b.err == nil
 }
 
 func (b *body) length() int64 {
-	data, _ := b.bytes()
-	return int64(len(data))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
 }
 
-// wait returns true when there are more than offset bytes, and false when there never
-// will be.
-func (b *body) wait(ctx context.Context, offset int) (bool, error) {
+func (b *body) complete() bool {
 	b.mu.Lock()
-	more, over, err := b.more, b.over, b.err
-	ready := offset < len(b.data)
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	return b.over && b.err == nil
+}
+
+// reader reads the bytes so far; for a complete body it is an io.ReadSeeker.
+type reader struct {
+	*body
+	piece, at int   // in it
+	offset    int64 // of all
+}
+
+// Read never waits: io.EOF means that no more bytes are there yet.
+func (r *reader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.piece < len(r.pieces) {
+		piece := r.pieces[r.piece]
+		if n := copy(p, piece[r.at:]); n > 0 || len(p) == 0 {
+			r.at += n
+			r.offset += int64(n)
+			return n, nil
+		}
+		if r.piece == len(r.pieces)-1 {
+			break // it may still be filled
+		}
+		r.piece, r.at = r.piece+1, 0
+	}
+	return 0, io.EOF
+}
+
+// Seek implements io.Seeker.
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.offset
+	case io.SeekEnd:
+		offset += r.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the beginning")
+	}
+	r.piece, r.at, r.offset = 0, 0, offset
+	for left := offset; r.piece < len(r.pieces); r.piece++ {
+		if n := int64(len(r.pieces[r.piece])); left >= n {
+			left -= n
+			continue
+		}
+		r.at = int(left)
+		break
+	}
+	return offset, nil
+}
+
+// wait returns true when there is more to read, and false when there never will
+// be.
+func (r *reader) wait(ctx context.Context) (bool, error) {
+	r.mu.Lock()
+	more, over, err := r.more, r.over, r.err
+	ready := r.offset < r.size
+	r.mu.Unlock()
 	switch {
 	case ready:
 		return true, nil

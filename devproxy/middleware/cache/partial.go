@@ -44,10 +44,10 @@ const (
 
 // beginPart returns nil for a 206 that is not kept: without a strong validator
 // it can't be combined with other parts.
-func beginPart(q *query, h http.Header) *part {
+func beginPart(q *query, h http.Header, maxLength int64) *part {
 	from, end, total, ok := parseContentRange(h.Get("Content-Range"))
 	tag := h.Get("Etag")
-	if !ok || !strings.HasPrefix(tag, `"`) || len(h["Content-Range"]) > 1 {
+	if !ok || end-from > maxLength || !strings.HasPrefix(tag, `"`) || len(h["Content-Range"]) > 1 {
 		return nil
 	}
 	full := keptHeader(h)

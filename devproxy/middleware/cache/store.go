@@ -39,6 +39,13 @@ func (c *Cache) grow(e *entry, n int64) bool {
 	return true
 }
 
+// maxLength returns how long one response may be.
+func (c *Cache) maxLength() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size / maxPart
+}
+
 // release stops counting e, which is not kept.
 func (c *Cache) release(e *entry) {
 	c.mu.Lock()

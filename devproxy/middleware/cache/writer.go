@@ -89,7 +89,7 @@ func (w *writer) inform(status int) {
 // store begins an entry if the response may be one.
 func (w *writer) store(status int, now time.Time) {
 	if status == http.StatusPartialContent && w.old == nil {
-		if p := beginPart(w.q, w.header); p != nil && w.c.grow(p.room, p.length) {
+		if p := beginPart(w.q, w.header, w.c.maxLength()); p != nil && w.c.grow(p.room, p.length) {
 			p.data, w.part = make([]byte, 0, p.length), p
 		}
 		return
@@ -105,9 +105,7 @@ func (w *writer) store(status int, now time.Time) {
 		return
 	}
 	e := newEntry(w.q, status, w.header, w.sent, now)
-	declared := max(0, head.Length(w.header))
-	if w.c.grow(e, e.headCost()+declared) {
-		e.body.data = make([]byte, 0, declared)
+	if w.c.grow(e, e.headCost()+max(0, head.Length(w.header))) {
 		w.new = e
 	}
 }
