@@ -1,7 +1,7 @@
 // Command figures counts what makes the code easy or hard to read, in the
-// working tree and in another commit:
+// last commit, and in others:
 //
-//	go run .ci/figures/main.go [COMMIT]
+//	go run .ci/figures/main.go [COMMIT [COMMIT…]]
 //
 // It counts Go files that are not tests. A code line has at least one token
 // that is not a comment; a comment line has nothing else. A repeated line is
@@ -35,9 +35,9 @@ const (
 )
 
 func main() {
-	trees := []string{"HEAD"}
-	if len(os.Args) > 1 {
-		trees = []string{os.Args[1], "HEAD"}
+	trees := os.Args[1:]
+	if len(trees) < 2 {
+		trees = append(trees, "HEAD")
 	}
 	var columns [][]string
 	for _, tree := range trees {
