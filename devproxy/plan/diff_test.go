@@ -65,17 +65,6 @@ func TestDiffOfItself(t *testing.T) {
 	}
 }
 
-func folderOf(t *testing.T, dir string, hosts ...*hcl.Host) *Plan {
-	t.Helper()
-	file := fileOf(hosts...)
-	file.Dir = dir
-	p, diags := Build(file, Env{})
-	if len(diags) > 0 {
-		t.Fatal(diags)
-	}
-	return p
-}
-
 func TestNear(t *testing.T) {
 	p := build(t, hostOf("shop.localhost", to(1)), hostOf("*.shop.localhost", to(2)), hostOf("a.localhost", to(3)))
 	for name, want := range map[string]string{

@@ -124,10 +124,10 @@ var viteFrameworks = []struct{ dependency, kind string }{
 // config reads a configuration. ok is false if it does not exist, or its object
 // is unknown.
 func (r *repository) config(file string, from command) (config javascript.Value, ok bool) {
-	switch ext := path.Ext(file); {
-	case ext == ".json" || ext == ".jsonc":
+	switch path.Ext(file) {
+	case ".json", ".jsonc":
 		return r.json(file)
-	case ext == ".toml":
+	case ".toml":
 		return r.toml(file), true
 	}
 	program := r.javascript(file, from.env)
