@@ -44,14 +44,14 @@ func Dial(runtimeDir, folder string) (*Client, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	return dial(base(runtimeDir, folder))
+	return dial(context.Background(), base(runtimeDir, folder))
 }
 
 // dial tries the socket. It leaves the lock alone: testing it means holding it for
 // an instant, in which an `up` would be refused.
-func dial(base string) (*Client, error) {
+func dial(ctx context.Context, base string) (*Client, error) {
 	c := &Client{base: base}
-	conn, err := c.connect(context.Background(), "", "")
+	conn, err := c.connect(ctx, "", "")
 	switch {
 	case isGone(err):
 		return nil, ErrNotRunning

@@ -11,6 +11,7 @@ package control
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -181,6 +182,21 @@ func readHolder(base string) (holder Holder, ok bool) {
 
 // List returns every instance of this user that answers, by folder.
 func List(runtimeDir string) ([]Holder, error) {
+	all, err := bases(runtimeDir)
+	var running []Holder
+	for _, base := range all {
+		client, err := dial(context.Background(), base)
+		if err == nil && client.holder.PID != 0 {
+			running = append(running, client.holder)
+		}
+	}
+	slices.SortFunc(running, func(a, b Holder) int { return cmp.Compare(a.Folder, b.Folder) })
+	return running, err
+}
+
+// bases returns the paths without suffix of the files of this user's instances,
+// including some that have ended.
+func bases(runtimeDir string) ([]string, error) {
 	if err := runtimedir.Check(runtimeDir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
@@ -188,16 +204,8 @@ func List(runtimeDir string) ([]Holder, error) {
 	}
 	// Not a pattern of the whole path, which may contain "[".
 	files, err := fs.Glob(os.DirFS(runtimeDir), "*"+holderSuffix)
-	if err != nil {
-		return nil, err
+	for i, name := range files {
+		files[i] = filepath.Join(runtimeDir, strings.TrimSuffix(name, holderSuffix))
 	}
-	var running []Holder
-	for _, name := range files {
-		client, err := dial(filepath.Join(runtimeDir, strings.TrimSuffix(name, holderSuffix)))
-		if err == nil && client.holder.PID != 0 {
-			running = append(running, client.holder)
-		}
-	}
-	slices.SortFunc(running, func(a, b Holder) int { return cmp.Compare(a.Folder, b.Folder) })
-	return running, nil
+	return files, err
 }

@@ -1,0 +1,53 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Answer is what an instance says about itself.
+type Answer struct {
+	Holder Holder
+	// Status is zero if Err is not nil.
+	Status Status
+	// Err says why the instance does not answer: its process was stopped, for
+	// example, or it is another version.
+	Err error
+}
+
+// All asks every instance of this user for its status, all of them at once, and
+// returns the answers by folder. One that has not answered within patience has an
+// error; one that has ended is left out.
+func All(ctx context.Context, runtimeDir string, patience time.Duration) ([]Answer, error) {
+	all, err := bases(runtimeDir)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	found := make([]Answer, len(all))
+	var group sync.WaitGroup
+	for i, base := range all {
+		group.Go(func() { found[i] = ask(ctx, base) })
+	}
+	group.Wait()
+	found = slices.DeleteFunc(found, func(a Answer) bool { return a.Holder.PID == 0 || errors.Is(a.Err, ErrNotRunning) })
+	slices.SortFunc(found, func(a, b Answer) int { return cmp.Compare(a.Holder.Folder, b.Holder.Folder) })
+	return found, nil
+}
+
+// ask asks the instance whose files have the path base, without suffix.
+func ask(ctx context.Context, base string) (a Answer) {
+	a.Holder, _ = readHolder(base)
+	client, err := dial(ctx, base)
+	if err != nil {
+		a.Err = err
+		return a
+	}
+	a.Status, a.Err = client.Status(ctx)
+	return a
+}
