@@ -1,0 +1,74 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
+)
+
+// firstPort and lastPort are the range of the ports that ChoosePort chooses from. It is
+// below the ephemeral ports of Linux (32768 to 60999), macOS and Windows (from 49152),
+// and below the node ports of Kubernetes (from 30000).
+const (
+	firstPort = 20000
+	lastPort  = 29999
+)
+
+// avoidedPorts are those of the range that well-known programs use.
+var avoidedPorts = []uint16{
+	22000,               // Syncthing
+	24678,               // Vite
+	25565,               // Minecraft
+	26257,               // CockroachDB
+	27017, 27018, 27019, // MongoDB
+}
+
+// errNoPort says that every port of the range is in use.
+var errNoPort = errors.New("every port from 20000 to 29999 is in use")
+
+// ChoosePort returns a port for a service of a project that nothing listens on now: the
+// same one each time, as long as it is free, else the next of a sequence that is always
+// the same too. used are ports that other services of the project have. Ports that the
+// system is set to use for outgoing connections come last.
+func ChoosePort(folder, name string, used []uint16) (uint16, error) {
+	sum := sha256.Sum256([]byte(folder + "\x00" + name))
+	const count = lastPort - firstPort + 1
+	// A prime step, so that the sequence has every port, and next to none that a dev
+	// server would count up to.
+	first, step := int(binary.BigEndian.Uint32(sum[:])%count), 7919
+	low, high := ephemeralPorts()
+	for _, ephemeral := range []bool{false, true} {
+		for i := range count {
+			port := uint16(firstPort + (first+i*step)%count)
+			if (low <= port && port <= high) != ephemeral || slices.Contains(avoidedPorts, port) || slices.Contains(used, port) {
+				continue
+			}
+			if isFree(port) {
+				return port, nil
+			}
+		}
+	}
+	return 0, errNoPort
+}
+
+// isFree reports whether a service can listen on a port, on both addresses of loopback.
+func isFree(port uint16) bool {
+	if accepts(context.Background(), port) { // BSD and Windows let it be bound a second time
+		return false
+	}
+	for _, host := range loopback {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+		if err == nil {
+			listener.Close()
+		} else if host == loopback[0] || neterror.Taken(err) { // there may be no ::1
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package service
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/listen"
+)
+
+const (
+	// firstProbe and lastProbe are the pauses between two checks of a service that is
+	// not ready yet; each is twice the one before.
+	firstProbe = 20 * time.Millisecond
+	lastProbe  = 250 * time.Millisecond
+	// dialTimeout bounds one connection to loopback, responseTimeout one response.
+	dialTimeout     = time.Second
+	responseTimeout = 5 * time.Second
+	// elsewhereAfter is how long a service may take to listen on the port it was asked
+	// to use, after it listens on another one.
+	elsewhereAfter = time.Second
+)
+
+// await checks a service until it is ready. It returns the port that it listens on.
+func await(ctx context.Context, spec Spec, r running, out *output) (port uint16, ok bool) {
+	a := awaiting{spec: spec, ports: r.ports, client: newClient()}
+	defer a.client.CloseIdleConnections()
+	if spec.Ready.Log != "" {
+		select {
+		case <-out.matched:
+		case <-ctx.Done():
+			return 0, false
+		}
+	}
+	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
+		if port, ok := a.check(ctx); ok {
+			return port, true
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return 0, false
+		}
+	}
+}
+
+// awaiting is the wait for one start of a service.
+type awaiting struct {
+	spec   Spec
+	ports  func() []uint16
+	client *http.Client
+	// elsewhere is another port that the service was found to listen on, since when.
+	elsewhere uint16
+	since     time.Time
+}
+
+// check returns the port if the service is ready.
+func (a *awaiting) check(ctx context.Context) (uint16, bool) {
+	if a.spec.Port == 0 {
+		return 0, true
+	}
+	port := a.spec.Port
+	if !accepts(ctx, port) {
+		if port = a.findElsewhere(ctx); port == 0 {
+			return 0, false
+		}
+	}
+	if a.spec.Ready.Path == "" {
+		return port, true
+	}
+	status := a.status(ctx, port, a.spec.Ready.Path)
+	if a.spec.Ready.Status != 0 {
+		return port, status == a.spec.Ready.Status
+	}
+	return port, status >= 200 && status < 400
+}
+
+// findElsewhere returns the port that the service has listened on for elsewhereAfter
+// instead of its own; 0 for none.
+func (a *awaiting) findElsewhere(ctx context.Context) uint16 {
+	found := a.choose(ctx)
+	if found != a.elsewhere {
+		a.elsewhere, a.since = found, time.Now()
+	}
+	if found == 0 || time.Since(a.since) < elsewhereAfter {
+		return 0
+	}
+	return found
+}
+
+// helperPorts are those that dev servers open for their own use: Node's inspector and
+// Vite's WebSocket for updates.
+var helperPorts = []uint16{9229, 24678}
+
+// choose returns the port, of those that the service listens on, that answers requests.
+// The one next above the port it was asked to use comes first, as dev servers count
+// upwards when a port is taken.
+func (a *awaiting) choose(ctx context.Context) uint16 {
+	ports := slices.DeleteFunc(a.ports(), func(port uint16) bool { return slices.Contains(helperPorts, port) })
+	if slices.Contains(ports, a.spec.Port) {
+		return 0 // it is about to accept, or listens on an address that is not loopback
+	}
+	slices.SortFunc(ports, func(p, q uint16) int { return int(p-a.spec.Port) - int(q-a.spec.Port) }) // those below come last
+	for _, port := range ports {
+		if a.status(ctx, port, "/") != 0 {
+			return port
+		}
+	}
+	return 0
+}
+
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       responseTimeout,
+	}
+}
+
+// status is that of the response to a GET request; 0 without a response.
+func (a *awaiting) status(ctx context.Context, port uint16, path string) int {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost:"+strconv.Itoa(int(port))+path, nil)
+	if err != nil {
+		return 0
+	}
+	res, err := a.client.Do(req)
+	if err != nil {
+		return 0
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
+// loopback are the addresses that a port without an address means.
+var loopback = []string{"127.0.0.1", "::1"}
+
+// accepts reports whether something listens on a port of this machine.
+func accepts(ctx context.Context, port uint16) bool {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	for _, host := range loopback {
+		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+		if err == nil {
+			conn.Close()
+			return true
+		}
+	}
+	return false
+}
+
+// holderOf returns the process that listens on a port, as a noun; empty if none does.
+func holderOf(port uint16) string {
+	if port == 0 || !accepts(context.Background(), port) {
+		return ""
+	}
+	for _, p := range listen.ListeningProcesses() {
+		if slices.Contains(p.Ports, int(port)) {
+			return p.Name + " (pid " + strconv.Itoa(p.PID) + ")"
+		}
+	}
+	return "another process"
+}

@@ -1,0 +1,63 @@
+package service
+
+import (
+	"fmt"
+	"time"
+)
+
+// Phase is how far a service is.
+type Phase string
+
+// The phases of a service.
+const (
+	Waiting  Phase = "waiting"  // for other services to be ready
+	Starting Phase = "starting" // its command runs
+	Running  Phase = "ready"    // its condition was met once since it started
+	Ending   Phase = "ending"   // its command was asked to end or has ended, and something of it still runs
+	Failed   Phase = "failed"   // its command has ended and should not have, or could not be started
+	Stopped  Phase = "stopped"  // its command has ended with status 0, or was stopped
+)
+
+// State is what is known of a service.
+type State struct {
+	Name  string
+	Phase Phase
+	Since time.Time // of the phase
+	// PID is the process of the command; 0 while none runs.
+	PID int
+	// Port is where it listens. It differs from the port it was asked to use only if it
+	// was found to listen elsewhere.
+	Port uint16
+	// WaitsFor are the services that are not ready yet; only in Waiting.
+	WaitsFor []string
+	// Exit is how the command ended; only in Failed and Stopped.
+	Exit Exit
+	// Output is the end of what it printed, without colours, at most maxTail lines; only in Failed.
+	Output []string
+	// Failures counts how often in a row it has failed.
+	Failures int
+	// Next is when it starts again; zero if it does not by itself.
+	Next time.Time
+}
+
+// Exit is how a command ended. The zero value is status 0.
+type Exit struct {
+	Status int    `json:"status,omitempty"`
+	Signal string `json:"signal,omitempty"` // "SIGKILL", if a signal ended it
+	// Error says why it could not be started or had to be ended.
+	Error string `json:"error,omitempty"`
+}
+
+// OK reports whether the command ended by itself with status 0.
+func (e Exit) OK() bool { return e == Exit{} }
+
+// String is "exited with status 1", "was ended by SIGKILL" or why it did not run.
+func (e Exit) String() string {
+	switch {
+	case e.Error != "":
+		return e.Error
+	case e.Signal != "":
+		return "was ended by " + e.Signal
+	}
+	return fmt.Sprintf("exited with status %d", e.Status)
+}
