@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -87,6 +88,7 @@ func (d *decoder) define(root *block, over []*body) {
 	for _, b := range append([]*body{root.body}, over...) {
 		for _, host := range b.only("host") {
 			d.hostNames = append(d.hostNames, strings.ToLower(host.label))
+			d.noteOrigin(host)
 		}
 	}
 	for _, locals := range root.only("locals") {
@@ -151,6 +153,27 @@ func (d *decoder) decodeRoot(root *block) {
 	d.file.Domain = cmp.Or(d.file.Domain, commonParent(d.file.Hosts))
 	for _, b := range root.only("share") {
 		d.decodeShare(b)
+	}
+}
+
+// noteOrigin notes that a host leads to a service, if its upstream is one. The values of
+// services may depend on it, so it reads the expression and does not evaluate it.
+func (d *decoder) noteOrigin(host *block) {
+	if strings.Contains(host.label, "*") {
+		return
+	}
+	for _, b := range append([]*block{host}, host.only("route")...) {
+		attr := b.attrs["upstream"]
+		if attr == nil || b.kind == "route" && (b.label != "/" || b.attrs["match"] != nil) {
+			continue
+		}
+		expr, is := unwrapped(attr.Expr).(*hclsyntax.ScopeTraversalExpr)
+		if !is || expr.Traversal.RootName() != "service" || len(expr.Traversal) != 2 {
+			continue
+		}
+		if name, _, named := member(expr.Traversal); named && d.origins[name] == "" {
+			d.origins[name] = strings.ToLower(host.label)
+		}
 	}
 }
 
@@ -224,6 +247,7 @@ func decodeListenAddress(f field) string {
 // check checks the file as a whole.
 func (d *decoder) check(root *block) {
 	d.findSecondNames()
+	d.checkDependencies()
 	if len(d.file.Hosts) == 0 && !root.damaged && !d.diags.HasErrors() {
 		d.reportNoHost()
 	}
@@ -231,7 +255,7 @@ func (d *decoder) check(root *block) {
 		return
 	}
 	for _, service := range d.file.Services {
-		if n := d.services[service.Name]; n != nil && !n.used {
+		if n := d.services[service.Name]; n != nil && !n.used && service.Command == nil {
 			d.at(service.Range).warnf("write upstream = service."+service.Name+" in a host or route", "service %q is not used", service.Name)
 		}
 	}

@@ -305,6 +305,8 @@ type Service struct {
 	Health         *Health // nil means no health check
 	// Fallback answers if no member does; nil means none.
 	Fallback *Upstream
+	// Command is how devproxy runs the service; nil for one that it does not run.
+	Command *Command
 	// Range is the block's header: service "NAME".
 	Range Range
 }

@@ -101,12 +101,17 @@ func (s *scope) urlFunction() function.Function {
 				hint := "hosts: " + strings.Join(s.hostNames, ", ")
 				return cty.DynamicVal, function.NewArgErrorf(0, "unknown host %q; %s", name, didYouMean(name, s.hostNames, hint))
 			}
-			if s.env.port != 0 && s.env.port != 443 {
-				return cty.StringVal(fmt.Sprintf("https://%s:%d", name, s.env.port)), nil
-			}
-			return cty.StringVal("https://" + name), nil
+			return cty.StringVal(s.originOf(name)), nil
 		},
 	})
+}
+
+// originOf returns the address of a host of this file.
+func (s *scope) originOf(host string) string {
+	if s.env.port != 0 && s.env.port != 443 {
+		return fmt.Sprintf("https://%s:%d", host, s.env.port)
+	}
+	return "https://" + host
 }
 
 func (s *scope) knowsHost(name string) bool {

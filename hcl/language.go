@@ -27,21 +27,14 @@ type kind struct {
 // file. The tables of the decoders say which attributes there are.
 func kinds() map[string]kind {
 	return map[string]kind{
-		"":       {name: "the Proxyfile", attrs: []string{"domain"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
-		"locals": {name: "locals", free: true},
-		"listen": {name: "listen", attrs: entryNames(listenEntries())},
-		"host":   {label: "name", attrs: slices.Concat(settings(), entryNames(hostEntries())), blocks: []string{"route"}},
-		"route":  {label: "path", attrs: slices.Concat(settings(), entryNames(routeEntries()))},
-		"service": {label: "name", attrs: entryNames(serviceEntries()), later: map[string]string{
-			"command":    "devproxy will run it; for now, start it yourself and write its upstream",
-			"dir":        "it is part of command",
-			"env":        "it is part of command",
-			"ready":      "it is part of command",
-			"depends_on": "it is part of command",
-			"restart":    "it is part of command",
-		}},
-		"tcp": {label: "name", notBuilt: "it will be a stable local port"},
-		"udp": {label: "name", notBuilt: "it will be a stable local port"},
+		"":        {name: "the Proxyfile", attrs: []string{"domain"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
+		"locals":  {name: "locals", free: true},
+		"listen":  {name: "listen", attrs: entryNames(listenEntries())},
+		"host":    {label: "name", attrs: slices.Concat(settings(), entryNames(hostEntries())), blocks: []string{"route"}},
+		"route":   {label: "path", attrs: slices.Concat(settings(), entryNames(routeEntries()))},
+		"service": {label: "name", attrs: slices.Concat(entryNames(serviceEntries()), entryNames(commandEntries()))},
+		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
+		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"share": {name: "share", attrs: entryNames(shareEntries()), later: map[string]string{
 			"rewrite_body": "URLs in pages are not rewritten, those in header fields are",
 			"callback":     "it will be a lasting address for OAuth callbacks; for now, use name",
@@ -102,6 +95,7 @@ func isShown(attribute string) bool {
 		"upstream", "fallback", "health",
 		"https", "http", "timeout", "hold", "expires", "max_body", "max_concurrent", "rate_limit", "cache", "simulate", "balance",
 		"domain", "hosts", "name", "relay",
+		"depends_on", "restart", "stop",
 	}, attribute)
 }
 

@@ -122,6 +122,22 @@ type Options struct {
 	// HTTPSPort is the port in URLs made by url(), once it is bound. 0 means the
 	// port of the listen block, or 443 without one.
 	HTTPSPort uint16
+	// Ports returns the port that a service with a command and without an upstream is
+	// asked to listen on, and the one where it listens, which is nearly always the
+	// same. Nil counts up from firstPort.
+	Ports func(service string) (asked, actual uint16)
+}
+
+// firstPort is the port of the first service with a command where nothing chooses it.
+const firstPort = 20000
+
+// countedPorts returns the ports of services from firstPort on.
+func countedPorts() func(service string) (asked, actual uint16) {
+	next := uint16(firstPort - 1)
+	return func(string) (asked, actual uint16) {
+		next++
+		return next, next
+	}
 }
 
 // Load reads the Proxyfile at path and the Proxyfile.local next to it, evaluates
@@ -155,7 +171,7 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 		file.Sources[shown] = text
 		sources = append(sources, source{shown, text})
 	}
-	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), folder: statFolder, real: realPath}
+	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), folder: statFolder, real: realPath, ports: opts.Ports}
 	if env.getenv == nil {
 		env.getenv = func(string) string { return "" }
 	}

@@ -90,11 +90,16 @@ func (s *scope) checkServiceAttribute(name string, v cty.Value, reference hcl.Tr
 		return true
 	}
 	at := s.at(t.rangeOf(step.SrcRange))
-	if step.Name != "port" && step.Name != "url" {
-		at.errorf(didYouMean(step.Name, []string{"port", "url"}, "it has port and url"), "a service has no attribute %q", step.Name)
+	if names := []string{"port", "url", "origin"}; !slices.Contains(names, step.Name) {
+		at.errorf(didYouMean(step.Name, names, "it has port, url and origin"), "a service has no attribute %q", step.Name)
 		return false
 	}
-	if !v.Type().HasAttribute(step.Name) {
+	switch {
+	case v.Type().HasAttribute(step.Name):
+	case step.Name == "origin":
+		at.errorf("add upstream = service."+name+" to a host", "no host leads to service %q", name)
+		return false
+	default:
 		at.errorf("it exists only for a service with one address that has a port", "service %q has no %s", name, step.Name)
 		return false
 	}

@@ -20,6 +20,8 @@ type environment struct {
 	// as they are.
 	real func(path string) string
 	port int // of url(); 0 means the listen block's
+	// ports are those of a service without an upstream; see Options.
+	ports func(service string) (asked, actual uint16)
 }
 
 // scope evaluates the expressions of a file. Locals and services are evaluated
@@ -33,6 +35,8 @@ type scope struct {
 	callable  map[string]function.Function
 
 	locals, services map[string]*node
+	// origins are the first hosts that lead to each service as a whole.
+	origins map[string]string
 	// path lists the values being evaluated, outermost first.
 	path []*node
 
@@ -43,10 +47,13 @@ type scope struct {
 }
 
 func newScope(file *File, env environment) *scope {
+	if env.ports == nil {
+		env.ports = countedPorts()
+	}
 	s := &scope{
 		reporter: &reporter{reported: map[Severity]int{}, secrets: newSecrets(env.getenv)},
 		file:     file, env: env, meter: &meter{left: maxWork},
-		locals: map[string]*node{}, services: map[string]*node{},
+		locals: map[string]*node{}, services: map[string]*node{}, origins: map[string]string{},
 		prepared: map[hclsyntax.Expression]*preparation{}, flowed: map[Range]bool{},
 	}
 	s.callable = s.functions()

@@ -14,8 +14,9 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// serviceEntries are the attributes of a service. All but upstream are taken from
-// another service if upstream is one; null undoes that.
+// serviceEntries are the attributes of a service, except for those that go with command.
+// All but upstream and command are taken from another service if upstream is one; null
+// undoes that.
 func serviceEntries() []entry[Service] {
 	return []entry[Service]{
 		{name: "upstream"},
@@ -31,6 +32,7 @@ func serviceEntries() []entry[Service] {
 		{name: "forwarded_proto", null: true, decode: func(f field, s *Service) { s.ForwardedProto = decodeForwardedProto(f) }},
 		{name: "hold", null: true, decode: func(f field, s *Service) { s.Hold = f.nonNegative() }},
 		{name: "timeout", null: true, decode: func(f field, s *Service) { s.Timeout = f.nonNegative() }},
+		{name: "command"},
 	}
 }
 
@@ -65,27 +67,45 @@ func (d *decoder) addService(b *block) {
 		if service.Upstream == nil {
 			return cty.DynamicVal
 		}
-		return serviceValue(service)
+		return d.serviceValue(service)
 	}}
 }
 
 func (d *decoder) decodeService(b *block) *Service {
 	service := &Service{Balance: BalanceRoundRobin}
 	f, present := d.get(b, "upstream")
+	asked := uint16(0) // where a command is asked to listen
 	switch {
 	case present:
 		service.Upstream = decodeUpstream(f.value)
+		asked = service.Upstream.ownPort()
+	case b.attrs["command"] != nil:
+		var actual uint16
+		asked, actual = d.env.ports(b.label)
+		member := portMember(actual)
+		member.Range = b.header
+		service.Upstream = &Upstream{Members: []Member{*member}, Text: strconv.Itoa(int(actual)), Range: b.header}
 	case !b.damaged:
-		d.at(b.header).errorf("write upstream = 3000", "%s has no upstream", b.title())
+		d.at(b.header).errorf(`write upstream = 3000 for a server that you start, or command = "pnpm dev" for one that devproxy starts`,
+			"%s has no upstream and no command", b.title())
 	}
 	if u := service.Upstream; u != nil && u.Service != nil {
 		*service = *u.Service
 		service.Upstream = u
 	}
 	service.Name, service.Range = b.label, b.header
+	service.Command = d.decodeCommand(b, asked, !present)
 	decodeBlock(d.scope, b, serviceEntries(), service)
 	d.findOwnFallback(service)
 	return service
+}
+
+// ownPort is the port of this machine that u is; 0 for anything else.
+func (u *Upstream) ownPort() uint16 {
+	if u == nil || u.Service != nil || len(u.Members) != 1 || u.Members[0].Socket != "" || !isPlainLoopback(u.Members[0].Host) {
+		return 0
+	}
+	return u.Members[0].Port
 }
 
 // decodeBalance decodes how requests are spread over members.
@@ -110,8 +130,11 @@ func (d *decoder) findOwnFallback(service *Service) {
 }
 
 // serviceValue returns what service.NAME is in an expression.
-func serviceValue(service *Service) cty.Value {
+func (d *decoder) serviceValue(service *Service) cty.Value {
 	object := map[string]cty.Value{serviceKey: cty.CapsuleVal(serviceType, service)}
+	if host := d.origins[service.Name]; host != "" {
+		object["origin"] = cty.StringVal(d.originOf(host))
+	}
 	if members := service.Upstream.Members; len(members) == 1 && members[0].Port != 0 {
 		m := members[0]
 		host, scheme := cmp.Or(m.Host, "127.0.0.1"), m.Scheme

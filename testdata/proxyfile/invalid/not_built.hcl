@@ -1,14 +1,6 @@
 host "a.localhost" {
   upstream = 1
 }
-service "a" {
-  command    = "npm run dev" # ERROR: "command" is not built yet
-  dir        = "." # ERROR: "dir" is not built yet
-  env        = {} # ERROR: "env" is not built yet
-  ready      = "/" # ERROR: "ready" is not built yet
-  depends_on = [] # ERROR: "depends_on" is not built yet
-  restart    = true # ERROR: "restart" is not built yet
-}
 tcp "postgres" { # ERROR: "tcp" is not built yet
   listen = 15432
 }

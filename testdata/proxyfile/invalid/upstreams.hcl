@@ -37,7 +37,7 @@ host "a.localhost" {
 service "ok" { upstream = 3000 }
 service "two" { upstream = [3000, 3001] }
 service "bad" { upstream = -1 } # ERROR: port -1 is out of range
-service "none" { hold = "1s" } # ERROR: service "none" has no upstream
+service "none" { hold = "1s" } # ERROR: service "none" has no upstream and no command
 service "a b" { upstream = 1 } # ERROR: "a b" is not a valid name for a service
 service "balance" {
   upstream = 1

@@ -1,0 +1,20 @@
+host "a.localhost" { upstream = 1 }
+service "quote" { command = "echo 'a" } # ERROR: command can't be split into words
+service "and" { command = "pnpm build && pnpm dev" } # ERROR: no shell runs this command, so it can't have "&&"
+service "cd" { command = "cd web && pnpm dev" } # ERROR: no shell runs this command, so it can't have "&&"
+service "or" { command = "pnpm dev || true" } # ERROR: no shell runs this command, so it can't have "||"
+service "pipe" { command = "pnpm dev | cat" } # ERROR: no shell runs this command, so it can't have pipes
+service "two" { command = "pnpm build; pnpm dev" } # ERROR: no shell runs this command, so it can't have several commands
+service "background" { command = "pnpm dev &" } # ERROR: no shell runs this command, so it can't have several commands
+service "redirect" { command = "pnpm dev >log" } # ERROR: no shell runs this command, so it can't have redirections
+service "port" { command = "pnpm dev --port $PORT" } # ERROR: no shell runs this command, so it can't have $PORT
+service "variable" { command = "pnpm dev $NAME" } # ERROR: no shell runs this command, so it can't have $NAME
+service "quoted" { command = "pnpm dev \"$NAME *\"" } # ERROR: no shell runs this command, so it can't have $NAME
+service "substitution" { command = "pnpm dev $(hostname)" } # ERROR: no shell runs this command, so it can't have $(…)
+service "glob" { command = "node *.js" } # ERROR: no shell runs this command, so it can't have the pattern *.js
+service "home" { command = "~/bin/server" } # ERROR: no shell runs this command, so it can't have "~"
+service "env" { command = "NODE_ENV=development node server.js" } # ERROR: variables of a command go in env
+service "builtin" { command = "exec node server.js" } # ERROR: no shell runs this command, so it can't have the shell's own exec
+service "if" { command = "if true; then pnpm dev; fi" } # ERROR: no shell runs this command, so it can't have the syntax of a shell
+service "subshell" { command = "(pnpm dev)" } # ERROR: no shell runs this command, so it can't have the syntax of a shell
+service "not" { command = "! pnpm dev" } # ERROR: no shell runs this command, so it can't have the syntax of a shell
