@@ -17,7 +17,9 @@ type Command struct {
 	Dir           string // absolute
 	// RealDir is Dir with links followed as far as it exists.
 	RealDir string
+	DirFlow Flow
 	Env     []Variable // sorted by name
+	EnvFlow Flow
 	Ready   Ready
 	// DependsOn are names of other services with a command.
 	DependsOn []Name
@@ -59,7 +61,7 @@ const (
 	RestartNever     Restart = "never"
 )
 
-// portPlaceholder stands for a service's port in its command.
+// portPlaceholder is in a command where its port goes.
 const portPlaceholder = "{port}"
 
 const (
@@ -71,7 +73,7 @@ const (
 func commandEntries() []entry[Command] {
 	return []entry[Command]{
 		{name: "dir", decode: decodeDir},
-		{name: "env", decode: func(f field, c *Command) { c.Env = decodeEnv(f) }},
+		{name: "env", decode: func(f field, c *Command) { c.Env, c.EnvFlow = decodeEnv(f), f.comesFrom() }},
 		{name: "ready", decode: decodeReady},
 		{name: "depends_on", decode: func(f field, c *Command) { c.DependsOn = decodeDependencies(f) }},
 		{name: "restart", decode: func(f field, c *Command) {
@@ -168,7 +170,7 @@ func decodeDir(f field, c *Command) {
 	if !ok {
 		return
 	}
-	flow := f.flow()
+	c.DirFlow = f.flow()
 	if !f.place().passes(
 		when(text == "", "leave it out for the folder of the Proxyfile", "the folder name is empty"),
 		when(strings.HasPrefix(text, "~"), `write "${env("HOME")}`+strings.TrimPrefix(text, "~")+`"`, `"~" is not expanded`),
@@ -181,8 +183,8 @@ func decodeDir(f field, c *Command) {
 	if isRemote(c.Dir) { // a look at it would send this user's credentials there
 		return
 	}
-	if !flow.Empty() {
-		text = flow.Shown
+	if !c.DirFlow.Empty() {
+		text = c.DirFlow.Shown
 	}
 	switch exists, isDir := f.scope.env.folder(c.Dir); {
 	case isDir:

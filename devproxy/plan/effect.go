@@ -33,6 +33,8 @@ type Effect struct {
 	routes map[string]bool // by Route.ID
 	alias  string          // the host name that it is about; empty for none
 	share  bool            // only when the project is shared
+	// commands are the services whose command it is, by name.
+	commands map[string]bool
 }
 
 // Kind is the way in which an effect reaches outside.
@@ -41,6 +43,7 @@ type Kind string
 // The kinds of effects.
 const (
 	KindFiles          Kind = "files"           // a folder outside the project is served
+	KindCommand        Kind = "command"         // a command is run
 	KindSocket         Kind = "unix socket"     // a unix socket outside the project is connected to
 	KindUpstream       Kind = "upstream"        // another machine is connected to
 	KindCORS           Kind = "cors"            // pages of another origin may read responses
@@ -128,11 +131,19 @@ func (p *Plan) EffectsOf(r *Route) []*Effect {
 }
 
 // Withhold returns p without the effects that denied reports. A route with such
-// an effect has the answer Withheld and does nothing else; such an alias is left
-// out. Effects of shares stay: the user is asked about them when sharing. It
+// an effect has the answer Withheld and does nothing else; such an alias or
+// service is left out. Effects of shares stay: the user is asked about them when sharing. It
 // returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	rest := &Plan{share: p.share, mask: p.mask}
+	runs := func(s *Service) bool {
+		return !slices.ContainsFunc(p.effects, func(e *Effect) bool { return e.commands[s.Name] && denied(e) })
+	}
+	for _, s := range p.services {
+		if runs(s) {
+			rest.services = append(rest.services, s)
+		}
+	}
 	var gone []*Effect
 	for _, e := range p.effects {
 		if !e.share && denied(e) {
@@ -167,7 +178,7 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next.Host = host
 	w := &Withheld{}
 	for _, e := range gone {
-		if e.routes[r.ID] || len(e.routes) == 0 && e.alias == "" {
+		if e.routes[r.ID] || len(e.routes) == 0 && e.alias == "" && e.commands == nil {
 			w.Effects = append(w.Effects, e)
 		}
 	}

@@ -30,8 +30,9 @@ func newEffects(file *hcl.File, root string) *effects {
 // maxSources bounds the lines that are named for one effect.
 const maxSources = 8
 
-// add adds an effect of a route, or nil for an effect of no route.
-func (c *effects) add(e Effect, route *Route, at hcl.Range) {
+// add adds an effect of a route, or nil for an effect of no route. It returns the effect
+// with all its routes.
+func (c *effects) add(e Effect, route *Route, at hcl.Range) *Effect {
 	known := c.byID[e.id()]
 	if known == nil {
 		known = &e
@@ -47,6 +48,7 @@ func (c *effects) add(e Effect, route *Route, at hcl.Range) {
 	if source.Line > 0 && len(known.Sources) < maxSources && !slices.ContainsFunc(known.Sources, func(s Source) bool { return s.compare(source) == 0 }) {
 		known.Sources = append(known.Sources, source)
 	}
+	return known
 }
 
 // flow adds an effect that sends variables somewhere, if there are any.

@@ -19,6 +19,8 @@ type Plan struct {
 	hosts []*Host
 	table table
 	share *Share // nil in a plan that Build has not made
+	// services are those that have a command.
+	services []*Service
 
 	effects []*Effect
 	mask    *hcl.Mask
@@ -134,6 +136,8 @@ func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
 	p.table = newTable(p.hosts)
 	b.findLoops(p)
 	p.share = b.share()
+	p.services = b.services()
+	b.effects.commands(p.services)
 	b.effects.sharing()
 	b.effects.rest(p.routes())
 	p.effects = b.effects.all

@@ -1,0 +1,168 @@
+package plan
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/devproxy/devproxy/hcl"
+)
+
+// Service is a service whose command devproxy runs.
+type Service struct {
+	Name    string
+	Command *hcl.Command
+	// Port is where its upstream says that it listens; 0 if that is not one port of this
+	// machine.
+	Port uint16
+	// Host is the first host that leads to it, and Path is what a client puts in front of
+	// a path of the service there; both are empty if none does.
+	Host, Path string
+	Source     Source
+}
+
+// Services returns the services that have a command, in the order of the file. The
+// caller must not change them.
+func (p *Plan) Services() []*Service {
+	if p == nil {
+		return nil
+	}
+	return p.services
+}
+
+func (b *builder) services() []*Service {
+	var list []*Service
+	for _, s := range b.file.Services {
+		if s.Command == nil {
+			continue
+		}
+		service := &Service{Name: s.Name, Command: s.Command, Source: b.source(s.Range)}
+		if members := s.Upstream.Members; len(members) == 1 && s.Command.Port != 0 {
+			service.Port = members[0].Port
+		}
+		service.Host, service.Path = b.wayTo(s)
+		list = append(list, service)
+	}
+	return list
+}
+
+// wayTo returns the first host whose own upstream is a service, else the first route to
+// it. The path is empty unless the route removes its own.
+func (b *builder) wayTo(s *hcl.Service) (host, path string) {
+	for _, h := range b.file.Hosts {
+		if leadsTo(h.Upstream, s) && !strings.Contains(h.Name.Value, "*") {
+			return h.Name.Value, ""
+		}
+	}
+	for _, h := range b.file.Hosts {
+		for _, r := range h.Routes {
+			if !leadsTo(r.Upstream, s) || r.Match != nil || r.Exact || strings.Contains(h.Name.Value+r.Path, "*") {
+				continue
+			}
+			if r.StripPrefix {
+				return h.Name.Value, r.Path
+			}
+			return h.Name.Value, ""
+		}
+	}
+	return "", ""
+}
+
+// leadsTo reports whether u is a service, or a service whose upstream leads to it.
+func leadsTo(u *hcl.Upstream, s *hcl.Service) bool {
+	return u != nil && u.Service != nil && (u.Service == s || leadsTo(u.Service.Upstream, s))
+}
+
+// commands adds the commands that are run. The same command in the same folder with the
+// same variables is one effect.
+func (c *effects) commands(services []*Service) {
+	for _, s := range services {
+		shown, resolved := c.commandText(s.Command, services)
+		e := Effect{Kind: KindCommand, Target: shown}
+		for _, f := range []hcl.Flow{s.Command.Flow, s.Command.DirFlow, s.Command.EnvFlow} {
+			e.Env = append(e.Env, f.Env...)
+			e.Computed = e.Computed || f.Computed
+		}
+		if len(e.Env) > 0 {
+			slices.Sort(e.Env)
+			e.Env, e.Resolved = slices.Compact(e.Env), resolved
+		}
+		known := c.add(e, nil, s.Command.Range)
+		if known.commands == nil {
+			known.commands = map[string]bool{}
+		}
+		known.commands[s.Name] = true
+		for _, written := range c.file.Services {
+			if written.Command == s.Command {
+				for _, r := range c.routes[written.Range] {
+					known.routes[r.ID] = true
+				}
+			}
+		}
+	}
+}
+
+// commandText returns a command with its folder and its variables, as it may be shown
+// and with the values of the environment. Ports that devproxy has chosen are in it by
+// name, so that another port needs no new consent.
+func (c *effects) commandText(command *hcl.Command, services []*Service) (shown, resolved string) {
+	resolved = quoteWords(command.Written)
+	shown = resolved
+	if !command.Flow.Empty() {
+		shown = command.Flow.Shown
+	}
+	dir := command.RealDir
+	if rel, err := filepath.Rel(c.root, dir); err == nil && c.inside(dir) {
+		dir = filepath.ToSlash(rel)
+	}
+	if dir != "." {
+		resolved += " in " + quoteWord(dir)
+		if !command.DirFlow.Empty() {
+			dir = command.DirFlow.Shown
+		}
+		shown += " in " + quoteWord(dir)
+	}
+	for i, v := range command.Env {
+		word := ", "
+		if i == 0 {
+			word = " and "
+		}
+		if v.Unset {
+			shown += word + v.Name + " unset"
+			resolved += word + v.Name + " unset"
+			continue
+		}
+		shown += word + v.Name + "=" + quoteWord(v.Shown)
+		resolved += word + v.Name + "=" + quoteWord(v.Value)
+	}
+	return withoutPorts(shown, services), withoutPorts(resolved, services)
+}
+
+// withoutPorts replaces chosen ports in a text by names.
+func withoutPorts(text string, services []*Service) string {
+	for _, s := range services {
+		if s.Command.Chosen {
+			for _, port := range []uint16{s.Command.Port, s.Port} {
+				text = strings.ReplaceAll(text, strconv.Itoa(int(port)), "{"+s.Name+".port}")
+			}
+		}
+	}
+	return text
+}
+
+// plainWord matches words that a shell takes as they are.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./{}-]+$`)
+
+// quoteWord returns a word as a shell would take it.
+func quoteWord(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func quoteWords(words []string) string {
+	return strings.Join(mapped(words, quoteWord), " ")
+}
