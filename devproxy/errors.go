@@ -182,6 +182,10 @@ func waitingPage(x *exchange, r *http.Request, found forward.Unavailable) page.P
 	for _, attempt := range found.Attempts {
 		p.Attempts = append(p.Attempts, attempt.Addr+" "+shortCause(attempt.Err))
 	}
+	if state, ok := x.server.serviceOf(x.route); ok {
+		servicePage(&p, state, found)
+		return p
+	}
 	for _, process := range misplaced(x.generation, x.route, listen.ListeningProcesses()) {
 		p.Hints = append(p.Hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
 	}

@@ -66,6 +66,8 @@ type Project struct {
 	// Register gets the names of a plan before it is served, and an error keeps the
 	// previous plan: another project has one of them. Nil registers nothing.
 	Register func(*plan.Plan) error
+	// Again makes Follow apply the Proxyfile although it has not changed; nil never does.
+	Again <-chan struct{}
 
 	env  plan.Env   // of the sockets that are open
 	last *plan.Plan // the last plan that was built and applied, with nothing withheld
@@ -206,10 +208,11 @@ func (p *Project) Follow(ctx context.Context, first Save, report func(Save), not
 		case <-ctx.Done():
 			return
 		case <-watcher.Changes():
-			save := p.Apply()
-			watcher.Set(watched(save.File))
-			report(save)
+		case <-p.Again:
 		}
+		save := p.Apply()
+		watcher.Set(watched(save.File))
+		report(save)
 	}
 }
 

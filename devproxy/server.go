@@ -25,6 +25,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/service"
 	"github.com/devproxy/devproxy/tunnel/budget"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
@@ -42,6 +43,10 @@ type Options struct {
 	// OnState is called when an upstream, or one of several members, becomes
 	// reachable or unreachable. It must not block. Nil is allowed.
 	OnState func(StateChange)
+	// Service returns the state of the service that devproxy runs for a port of this
+	// machine; ok is false for any other port. Requests are held until it is ready.
+	// Nil means that there is none.
+	Service func(port uint16) (state service.State, ok bool)
 }
 
 // Server serves one generation at a time. It is an http.Handler; Run serves it

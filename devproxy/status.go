@@ -39,7 +39,7 @@ const (
 )
 
 func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
-	opts := forward.Options{Instance: s.instance, Clients: &s.clients, Memory: s.memory}
+	opts := forward.Options{Instance: s.instance, Clients: &s.clients, Memory: s.memory, Dial: s.dial}
 	if s.opts.OnState != nil {
 		opts.OnState = func(state forward.State) {
 			s.opts.OnState(StateChange{Upstream: spec.Text, Up: state.Up, At: state.Since, After: state.After, Detail: refusals(state)})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -231,7 +232,7 @@ func (c *completion) proxyfile() *hcl.File {
 	if err != nil {
 		return nil
 	}
-	file, _, err := loadPath(path, workDir, 0)
+	file, _, err := loadPath(path, workDir, 0, newServicePorts(filepath.Dir(path), false))
 	if err != nil {
 		return nil
 	}

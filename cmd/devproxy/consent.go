@@ -27,7 +27,7 @@ func newAllowCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "allow",
 		Short: "allow what the Proxyfile does outside its project",
-		Long: `Lists what the Proxyfile does outside its project and remembers your consent: folders and unix sockets outside it,
+		Long: `Lists what the Proxyfile does outside its project and remembers your consent: commands, folders and unix sockets outside it,
 upstreams on other machines, other origins that may read responses, and values of env() that are sent in a name, URL,
 header or body. Values are never listed or kept, only the names of their variables.
 
@@ -220,6 +220,9 @@ func effectsJSON(effects []*plan.Effect, allowed func(*plan.Effect) bool) []effe
 	return list
 }
 
+// commandsNote follows a list of effects with commands.
+const commandsNote = "A command runs as you. One such as `pnpm dev` runs whatever package.json says, today and after every pull."
+
 // effectsTitle is the line before a list of effects.
 const effectsTitle = "This Proxyfile reaches outside its project:"
 
@@ -237,6 +240,9 @@ func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) st
 			line += mark(e)
 		}
 		fmt.Fprintln(w, line)
+	}
+	if slices.Contains(kinds, string(plan.KindCommand)) {
+		fmt.Fprintln(w, commandsNote)
 	}
 }
 

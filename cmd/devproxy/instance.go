@@ -48,16 +48,17 @@ type instance struct {
 
 	runtimeDir string
 
-	ca      *localca.CA // nil until the first plan is built
-	lock    *control.Instance
-	sockets *listen.Set   // nil until the first plan is built
-	bound   listen.Config // the configuration that the sockets were opened for
-	server  *devproxy.Server
-	project devproxy.Project
-	sharer  *devproxy.Sharer // nil until run
-	dev     *innerRelay      // nil until a share goes through it
-	consent *upConsent
-	mask    *atomic.Pointer[hcl.Mask] // of everything printed
+	ca       *localca.CA // nil until the first plan is built
+	lock     *control.Instance
+	sockets  *listen.Set   // nil until the first plan is built
+	bound    listen.Config // the configuration that the sockets were opened for
+	server   *devproxy.Server
+	project  devproxy.Project
+	sharer   *devproxy.Sharer // nil until run
+	dev      *innerRelay      // nil until a share goes through it
+	consent  *upConsent
+	services *services
+	mask     *atomic.Pointer[hcl.Mask] // of everything printed
 
 	queue    chan func() error // the tasks of the loop, in order
 	loopOver chan struct{}     // closed when the queue is not read any more
@@ -98,9 +99,11 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		return nil, err
 	}
 	in.exchanges = make(inspect.Recorder, exchangeBuffer)
+	in.services = newServices(in)
 	in.server = devproxy.New(devproxy.Options{
 		Recorder: in.exchanges,
 		OnState:  in.stateChanged,
+		Service:  in.services.at,
 	})
 	in.project = devproxy.Project{
 		Server:   in.server,
@@ -109,6 +112,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		Consent:  in.consent.decide,
 		Bind:     func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
 		Register: func(next *plan.Plan) error { return in.register(ctx, next) },
+		Again:    in.services.again,
 	}
 	return in, nil
 }
@@ -160,6 +164,9 @@ func (in *instance) conceal(save devproxy.Save) {
 
 // stateChanged may drop a change if too many wait to be printed.
 func (in *instance) stateChanged(change devproxy.StateChange) {
+	if in.services.isService(change.Upstream) {
+		return
+	}
 	select {
 	case in.states <- change:
 	default:
@@ -306,13 +313,14 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	})
 	in.tasks.Go(func() error {
 		defer stop()
-		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: in.status.now, Down: stop, Share: in.shareForOther}))
+		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: in.status.now, Down: stop, Share: in.shareForOther, Restart: in.services.restart}))
 	})
 	in.start(func() {
 		in.sharer.Run(ctx)
 		in.dev.close()
 	})
 	in.start(func() { in.probe(ctx) })
+	in.start(in.services.run)
 
 	failed := in.shareFirst(ctx)
 	if failed == nil {
@@ -321,6 +329,7 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 			in.report.emit(newConsentEvent(first.Withheld, servingPartial))
 		}
 		in.forgetStates()
+		in.services.apply(first.Plan)
 		failed = in.loop(ctx, stop)
 	}
 	stop()

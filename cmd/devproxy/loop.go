@@ -35,6 +35,8 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 			in.report.emit(newState(change))
 		case x := <-in.exchanges:
 			in.report.access.add(x)
+		case e := <-in.services.printed:
+			in.report.emit(e)
 		case <-fold.C:
 			in.report.access.flushQuiet(time.Now())
 		case key, ok := <-keys:
@@ -67,6 +69,7 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	recovered := in.status.saved(save)
 	if save.Plan != nil {
 		in.sharer.Follow(save.Plan)
+		in.services.apply(save.Plan)
 	}
 	needed, needsConsent := errors.AsType[*consentError](save.Err)
 	switch {
@@ -134,10 +137,13 @@ func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan
 	streams, requests := in.server.Streams(), in.server.InFlight()
 	in.report.stopping(requests - streams)
 	stopServing()
+	patience, hurry := context.WithCancel(context.Background())
+	defer hurry()
 	ended := make(chan error, 1)
 	go func() {
 		err := <-served
 		<-in.sharer.Done() // the requests of its visitors too
+		in.services.close(patience)
 		ended <- err
 	}()
 	grace := time.NewTimer(unattendedGrace)
@@ -145,11 +151,14 @@ func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan
 	if !errors.Is(context.Cause(ctx), errUnattended) {
 		grace.Stop()
 	}
-	for {
+	for finished := requests - streams; ; {
 		select {
 		case err := <-ended:
-			in.report.stopped(requests-streams, streams, in.sharer.Status())
+			in.report.stopped(finished, streams, in.sharer.Status())
 			return err
+		case e := <-in.services.printed:
+			in.report.emit(e)
+			continue
 		case sig := <-signals:
 			if sig == syscall.SIGHUP { // closing a terminal once may send several
 				grace.Reset(unattendedGrace)
@@ -158,9 +167,8 @@ func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan
 		case <-grace.C:
 		}
 		in.server.Close()
-		err := <-ended
-		in.report.stopped(0, streams, in.sharer.Status())
-		return err
+		hurry()
+		finished = 0
 	}
 }
 
@@ -217,6 +225,7 @@ func (st *status) now() control.Status {
 	if share := in.sharer.Status(); share.State != control.ShareNone {
 		current.Share = &share
 	}
+	current.Services = in.services.status()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	current.Rejected = st.rejected

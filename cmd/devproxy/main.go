@@ -64,10 +64,12 @@ func newRootCmd(s *streams) *cobra.Command {
 		newEnvCmd(s),
 		newStatusCmd(s),
 		newDownCmd(s),
+		newRestartCmd(s),
 		newRelayCmd(s),
 		newVersionCmd(s),
 		newCompletionCmd(s),
 		newManCmd(root),
+		newGuardCmd(),
 	)
 	completeValues(root)
 	for _, cmd := range append(root.Commands(), root) {

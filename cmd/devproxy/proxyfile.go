@@ -70,7 +70,9 @@ func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
 	}
 	var known *consents
 	loaded, err := devproxy.Load(
-		func() (*hcl.File, hcl.Diagnostics, error) { return loadPath(path, workDir, 0) },
+		func() (*hcl.File, hcl.Diagnostics, error) {
+			return loadPath(path, workDir, 0, newServicePorts(filepath.Dir(path), false))
+		},
 		func(file *hcl.File) plan.Env {
 			known = consentsFor(file.Dir)
 			return plan.Env{Root: known.project.Root}
@@ -94,19 +96,19 @@ func loadPlan(s *streams, f fileFlags) (*plan.Plan, *consents, error) {
 // loadPath reads and checks the Proxyfile at path. httpsPort is the port in what
 // url() returns; 0 if none is bound yet. The file is not nil after an error either,
 // since its Watch is needed.
-func loadPath(path, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
-	file, diags, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort})
+func loadPath(path, workDir string, httpsPort uint16, ports *servicePorts) (*hcl.File, hcl.Diagnostics, error) {
+	file, diags, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort, Ports: ports.of})
 	return file, diags, loadError(err)
 }
 
 // loadFolder is loadPath for the Proxyfile of folder, which had the path last. While
 // devproxy runs, it may be renamed to the other of its two names.
-func loadFolder(folder, last, workDir string, httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
+func loadFolder(folder, last, workDir string, httpsPort uint16, ports *servicePorts) (*hcl.File, hcl.Diagnostics, error) {
 	path := last
 	if found, err := hcl.Find(folder); err == nil && filepath.Dir(found) == folder {
 		path = found
 	}
-	file, diags, err := loadPath(path, workDir, httpsPort)
+	file, diags, err := loadPath(path, workDir, httpsPort, ports)
 	for _, name := range proxyfileNames {
 		if other := filepath.Join(folder, name); file != nil && !slices.Contains(file.Watch, other) {
 			file.Watch = append(file.Watch, other)

@@ -150,7 +150,8 @@ type source struct {
 	folder string
 	name   string // of the file that is watched: "Proxyfile"; empty for a port
 	// load reads it; httpsPort is the port that is bound, 0 before.
-	load func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error)
+	load  func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error)
+	ports *servicePorts
 }
 
 // findSource returns what `up` serves with these arguments.
@@ -162,12 +163,12 @@ func findSource(opts upOptions, args []string) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	src := source{folder: filepath.Dir(path), name: filepath.Base(path)}
+	src := source{folder: filepath.Dir(path), name: filepath.Base(path), ports: newServicePorts(filepath.Dir(path), true)}
 	src.load = func(httpsPort uint16) (*hcl.File, hcl.Diagnostics, error) {
 		if opts.file.File != "" {
-			return loadPath(path, workDir, httpsPort)
+			return loadPath(path, workDir, httpsPort, src.ports)
 		}
-		return loadFolder(src.folder, path, workDir, httpsPort)
+		return loadFolder(src.folder, path, workDir, httpsPort, src.ports)
 	}
 	return src, nil
 }
@@ -181,7 +182,7 @@ func portSource(opts upOptions, arg string) (source, error) {
 		return source{}, err
 	}
 	folder, err := workingFolder(opts.file.Dir)
-	return source{folder: folder, load: func(uint16) (*hcl.File, hcl.Diagnostics, error) {
+	return source{folder: folder, ports: newServicePorts(folder, true), load: func(uint16) (*hcl.File, hcl.Diagnostics, error) {
 		return hcl.ForPort(port, hostOfFolder(folder)), nil, nil
 	}}, err
 }

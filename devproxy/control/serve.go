@@ -89,6 +89,8 @@ type Verbs struct {
 	// Share carries out a request, and returns the share's state after it. An
 	// error that is not a *ShareError comes without a fix.
 	Share func(context.Context, ShareRequest) (Share, error)
+	// Restart restarts a service; it returns at once.
+	Restart func(service string) error
 }
 
 // Handler answers the verbs.
@@ -102,6 +104,7 @@ func Handler(v Verbs) http.Handler {
 		w.WriteHeader(http.StatusAccepted)
 	})
 	mux.HandleFunc("POST "+sharePath, v.share)
+	mux.HandleFunc("POST "+restartPath+"{service}", v.handleRestart)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(protocolField, protocol)
 		mux.ServeHTTP(w, r)

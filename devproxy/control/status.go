@@ -21,6 +21,8 @@ type Status struct {
 	Rejected   *Rejected `json:"rejected"` // null when the last save was applied
 	// Share is null before the first share.
 	Share *Share `json:"share"`
+	// Services are those with a command, by name.
+	Services []Service `json:"services,omitempty"`
 }
 
 // Host is a served host.

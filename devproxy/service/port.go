@@ -18,6 +18,7 @@ import (
 const (
 	firstPort = 20000
 	lastPort  = 29999
+	portCount = lastPort - firstPort + 1
 )
 
 // avoidedPorts are those of the range that well-known programs use.
@@ -29,6 +30,23 @@ var avoidedPorts = []uint16{
 	27017, 27018, 27019, // MongoDB
 }
 
+// UsualPort is the port that ChoosePort returns as long as nothing else uses it.
+func UsualPort(folder, name string) uint16 { return portAt(folder, name, 0) }
+
+// portAt is a port of the sequence of a service.
+func portAt(folder, name string, i int) uint16 {
+	sum := sha256.Sum256([]byte(folder + "\x00" + name))
+	first := int(binary.BigEndian.Uint32(sum[:]) % portCount)
+	for ; ; i++ {
+		// A prime step, so that the sequence has every port, and next to none that a
+		// dev server would count up to.
+		port := uint16(firstPort + (first+i*7919)%portCount)
+		if !slices.Contains(avoidedPorts, port) {
+			return port
+		}
+	}
+}
+
 // errNoPort says that every port of the range is in use.
 var errNoPort = errors.New("every port from 20000 to 29999 is in use")
 
@@ -37,19 +55,11 @@ var errNoPort = errors.New("every port from 20000 to 29999 is in use")
 // the same too. used are ports that other services of the project have. Ports that the
 // system is set to use for outgoing connections come last.
 func ChoosePort(folder, name string, used []uint16) (uint16, error) {
-	sum := sha256.Sum256([]byte(folder + "\x00" + name))
-	const count = lastPort - firstPort + 1
-	// A prime step, so that the sequence has every port, and next to none that a dev
-	// server would count up to.
-	first, step := int(binary.BigEndian.Uint32(sum[:])%count), 7919
 	low, high := ephemeralPorts()
 	for _, ephemeral := range []bool{false, true} {
-		for i := range count {
-			port := uint16(firstPort + (first+i*step)%count)
-			if (low <= port && port <= high) != ephemeral || slices.Contains(avoidedPorts, port) || slices.Contains(used, port) {
-				continue
-			}
-			if isFree(port) {
+		for i := range portCount {
+			port := portAt(folder, name, i)
+			if (low <= port && port <= high) == ephemeral && !slices.Contains(used, port) && isFree(port) {
 				return port, nil
 			}
 		}

@@ -201,6 +201,9 @@ func TestChoosePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if usual := UsualPort(folder, "web"); usual != first {
+		t.Errorf("%d is usual, and %d was chosen", usual, first)
+	}
 	again, err := ChoosePort(folder, "web", nil)
 	if err != nil || again != first || first < firstPort || first > lastPort {
 		t.Errorf("%d, then %d, %v", first, again, err)

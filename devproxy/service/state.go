@@ -32,7 +32,8 @@ type State struct {
 	WaitsFor []string
 	// Exit is how the command ended; only in Failed and Stopped.
 	Exit Exit
-	// Output is the end of what it printed, without colours, at most maxTail lines; only in Failed.
+	// Output is the end of what it printed, without colours, at most maxTail lines; only
+	// in Failed, and when it starts again after that.
 	Output []string
 	// Failures counts how often in a row it has failed.
 	Failures int

@@ -116,6 +116,9 @@ func (u *unit) waitForOthers(ctx context.Context, spec Spec) bool {
 // ended and how long it was ready.
 func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit, ready time.Duration) {
 	now := State{Phase: Starting, Port: spec.Port, Failures: failures}
+	if failures > 0 {
+		now.Output = u.tail.all()
+	}
 	u.set(now)
 	if holder := u.runner.sys.holder(spec.Port); holder != "" {
 		return Exit{Error: fmt.Sprintf("port %d is in use by %s", spec.Port, holder)}, 0
@@ -159,7 +162,7 @@ func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit,
 		case port := <-isReady:
 			if now.Phase == Starting {
 				since = time.Now()
-				now.Phase, now.Port = Running, port
+				now.Phase, now.Port, now.Output = Running, port, nil
 				u.set(now)
 			}
 		case <-stop:
