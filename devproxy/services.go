@@ -11,7 +11,6 @@ import (
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/service"
-	"github.com/devproxy/devproxy/tunnel/neterror"
 	"github.com/devproxy/devproxy/tunnel/page"
 )
 
@@ -29,18 +28,10 @@ func (s *Server) serviceAt(network, addr string) (state service.State, ok bool) 
 	return s.opts.Service(uint16(port))
 }
 
-// notReadyError is the error of a connection to a service that is not ready. It counts
-// as a refused connection, so that requests are held.
-type notReadyError struct{ state service.State }
-
-func (e *notReadyError) Error() string { return serviceText(e.state) }
-
-func (e *notReadyError) Unwrap() error { return neterror.ErrRefused }
-
 // dial connects to an upstream, except to a service that is not ready.
 func (s *Server) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if state, ok := s.serviceAt(network, addr); ok && state.Phase != service.Running {
-		return nil, &notReadyError{state}
+		return nil, &service.NotReadyError{State: state}
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, addr)
 }
@@ -54,26 +45,9 @@ func (s *Server) serviceOf(route *plan.Route) (service.State, bool) {
 	return s.serviceAt("tcp", spec.Members[0].Addrs[0])
 }
 
-// serviceText says what a service does: "web is starting".
-func serviceText(state service.State) string {
-	switch state.Phase {
-	case service.Waiting:
-		if len(state.WaitsFor) > 0 {
-			return state.Name + " waits for " + strings.Join(state.WaitsFor, ", ")
-		}
-	case service.Running:
-		return state.Name + " is ready"
-	case service.Ending:
-		return state.Name + " is ending"
-	case service.Failed, service.Stopped:
-		return state.Name + ": " + state.Exit.String()
-	}
-	return state.Name + " is starting"
-}
-
 // servicePage changes the waiting page for a service that devproxy runs.
 func servicePage(p *page.Page, state service.State, found forward.Unavailable) {
-	p.Title, p.Attempts, p.Hints = serviceText(state)+".", nil, nil
+	p.Title, p.Attempts, p.Hints = state.String()+".", nil, nil
 	switch state.Phase {
 	case service.Running:
 		p.Title = state.Name + " does not accept connections."
@@ -81,10 +55,6 @@ func servicePage(p *page.Page, state service.State, found forward.Unavailable) {
 			p.Attempts = append(p.Attempts, attempt.Addr+" "+shortCause(attempt.Err))
 		}
 	case service.Failed, service.Stopped:
-		p.Title = fmt.Sprintf("%s %s.", state.Name, state.Exit)
-		if state.Exit.Error != "" {
-			p.Title = fmt.Sprintf("%s can't be started: %s.", state.Name, state.Exit)
-		}
 		switch {
 		case state.Next.IsZero():
 			p.Hints = append(p.Hints, "To start it again: `devproxy restart "+state.Name+"`, or save the Proxyfile with another command.")

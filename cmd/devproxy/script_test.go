@@ -12,6 +12,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"devproxy": main,
 		"listener": scriptListener,
+		"server":   scriptServer,
+		// up starts itself under this name.
+		"service-guard": main,
 	})
 }
 

@@ -33,23 +33,25 @@ type services struct {
 	colors  map[string]string
 	closing bool
 	over    chan struct{} // closed when all services have ended
+	passed  chan struct{} // closed when run has ended
 }
 
 func newServices(in *instance) *services {
 	s := &services{
 		instance: in, again: make(chan struct{}, 1), printed: make(chan event), wake: make(chan struct{}, 1),
-		states: map[string]service.State{}, byPort: map[uint16]string{}, colors: map[string]string{}, over: make(chan struct{}),
+		states: map[string]service.State{}, byPort: map[uint16]string{}, colors: map[string]string{}, over: make(chan struct{}), passed: make(chan struct{}),
 	}
 	s.runner = service.New(service.Options{OnState: s.noteState, OnLine: s.noteLine})
 	return s
 }
 
-// run passes changes on to the loop until close has ended.
+// run passes changes on to the loop until close has ended all services.
 func (s *services) run() {
-	for {
+	defer close(s.passed)
+	for ended := false; !ended; {
 		select {
 		case <-s.over:
-			return
+			ended = true
 		case <-s.wake:
 		}
 		s.mu.Lock()
@@ -57,21 +59,20 @@ func (s *services) run() {
 		s.changes = nil
 		s.mu.Unlock()
 		for _, change := range changes {
-			select {
-			case s.printed <- change:
-			case <-s.over:
-			}
+			s.printed <- change
 		}
 	}
 }
 
-// close ends all services. When ctx ends it kills them.
+// close ends all services, and returns when everything about them is printed. When ctx
+// ends it kills them.
 func (s *services) close(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
 	s.runner.Close(ctx)
 	close(s.over)
+	<-s.passed
 }
 
 // apply runs the services of a plan. Those whose settings are the same continue.

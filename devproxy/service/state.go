@@ -2,7 +2,10 @@ package service
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // Phase is how far a service is.
@@ -40,6 +43,35 @@ type State struct {
 	// Next is when it starts again; zero if it does not by itself.
 	Next time.Time
 }
+
+// String says what the service does: "web is starting".
+func (s State) String() string {
+	switch s.Phase {
+	case Waiting:
+		if len(s.WaitsFor) > 0 {
+			return s.Name + " waits for " + strings.Join(s.WaitsFor, ", ")
+		}
+	case Running:
+		return s.Name + " is ready"
+	case Ending:
+		return s.Name + " is ending"
+	case Failed, Stopped:
+		if s.Exit.Error != "" {
+			return s.Name + " can't run: " + s.Exit.Error
+		}
+		return s.Name + " " + s.Exit.String()
+	}
+	return s.Name + " is starting"
+}
+
+// NotReadyError is the error of a connection to a service that is not ready. It counts
+// as a refused connection.
+type NotReadyError struct{ State State }
+
+func (e *NotReadyError) Error() string { return e.State.String() }
+
+// Unwrap returns the error of a refused connection.
+func (e *NotReadyError) Unwrap() error { return neterror.ErrRefused }
 
 // Exit is how a command ended. The zero value is status 0.
 type Exit struct {
