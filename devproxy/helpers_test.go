@@ -54,6 +54,12 @@ type site struct {
 // when the test has ended.
 func serveFile(t testing.TB, proxyfile string) *site {
 	t.Helper()
+	return serveWith(t, proxyfile, Options{})
+}
+
+// serveWith is serveFile with options of its server.
+func serveWith(t testing.TB, proxyfile string, opts Options) *site {
+	t.Helper()
 	ca, err := localca.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +71,8 @@ func serveFile(t testing.TB, proxyfile string) *site {
 	s := &site{t: t, folder: t.TempDir(), sockets: sockets, roots: x509.NewCertPool(), saves: make(chan Save)}
 	s.roots.AddCert(ca.Root())
 	s.records = make(inspect.Recorder, 4096)
-	s.Server = New(Options{Recorder: s.records})
+	opts.Recorder = s.records
+	s.Server = New(opts)
 	s.write(proxyfile)
 	project := &Project{Server: s.Server, Load: s.load, Bind: s.bind}
 	first := project.Apply()
