@@ -10,6 +10,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/service"
 )
 
 // StateChange reports that an upstream became reachable or unreachable, or that one of
@@ -90,7 +91,11 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 	for _, h := range g.plan.Hosts() {
 		host := control.Host{Name: h.Name, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
 		for _, route := range slices.Backward(h.Routes) { // as written: the shortest path first
-			host.Routes = append(host.Routes, g.routeStatus(route))
+			status := g.routeStatus(route)
+			if state, ok := s.serviceOf(route); ok && state.Phase != service.Running {
+				status.Detail, status.Hints = g.plan.Mask().Text(state.String()), nil
+			}
+			host.Routes = append(host.Routes, status)
 		}
 		hosts = append(hosts, host)
 	}

@@ -324,12 +324,12 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 
 	failed := in.shareFirst(ctx)
 	if failed == nil {
+		in.services.apply(first.Plan) // nothing of it is printed before the loop
 		in.ready(ctx, first)
 		if len(first.Withheld) > 0 {
 			in.report.emit(newConsentEvent(first.Withheld, servingPartial))
 		}
 		in.forgetStates()
-		in.services.apply(first.Plan)
 		failed = in.loop(ctx, stop)
 	}
 	stop()

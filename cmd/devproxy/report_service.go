@@ -77,6 +77,11 @@ func (e serviceEvent) print(r *reporter) {
 			return // its pid is known now
 		}
 		text += " after " + short(e.state.Since.Sub(e.before.Since))
+	case service.Starting:
+		if e.before.Phase != service.Ending {
+			return
+		}
+		text = name + " " + r.yellow("restarts")
 	case service.Waiting:
 		text = name + " " + r.yellow("waits") + " for " + strings.Join(e.state.WaitsFor, ", ")
 	case service.Failed:

@@ -176,7 +176,9 @@ func (s *services) restart(name string) error {
 func (s *services) status() []control.Service {
 	var all []control.Service
 	for _, state := range s.runner.States() {
-		all = append(all, serviceStatus(state))
+		status := serviceStatus(state)
+		status.Exit = s.instance.mask.Load().Text(status.Exit)
+		all = append(all, status)
 	}
 	return all
 }
