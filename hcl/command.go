@@ -100,7 +100,7 @@ func (d *decoder) decodeCommand(b *block, port uint16, chosen bool) *Command {
 		return nil
 	}
 	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.flow()}
-	c.RealDir = d.scope.real(c.Dir)
+	c.RealDir = d.real(c.Dir)
 	c.Written = decodeArguments(f)
 	decodeBlock(d.scope, b, commandEntries(), c)
 	if c.Written == nil {

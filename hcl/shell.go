@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -22,7 +23,7 @@ func (p place) splitCommand(text string) (arguments []string, ok bool) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
 	if err != nil {
 		detail := "close the quote, or write a list: [\"pnpm\", \"dev\"]"
-		if problem, is := err.(syntax.ParseError); is && !strings.Contains(problem.Text, "quote") {
+		if problem, is := errors.AsType[syntax.ParseError](err); is && !strings.Contains(problem.Text, "quote") {
 			detail = shellForm(text)
 		}
 		p.errorf(detail, "command can't be split into words")

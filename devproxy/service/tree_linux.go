@@ -162,7 +162,7 @@ func (p process) signal(sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	defer held.Release()
+	defer func() { _ = held.Release() }()
 	if now, ok := readProcess(p.pid); !ok || now.start != p.start {
 		return os.ErrProcessDone
 	}
