@@ -89,7 +89,7 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 	group.Wait()
 	hosts := make([]control.Host, 0, len(g.plan.Hosts()))
 	for _, h := range g.plan.Hosts() {
-		host := control.Host{Name: h.Name, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
+		host := control.Host{Name: h.Name, Aliases: h.Aliases, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
 		for _, route := range slices.Backward(h.Routes) { // as written: the shortest path first
 			status := g.routeStatus(route)
 			if state, ok := s.serviceOf(route); ok && state.Phase != service.Running {

@@ -53,6 +53,7 @@ var completions = map[string]completer{
 	"--https":           fixed(":443", ":8443", ":0\ta free port"),
 	"--http":            fixed(":80", ":0\ta free port"),
 	"--file":            nil,
+	"--hosts":           nil,
 	"--cert":            nil,
 	"--key":             nil,
 	"--authorized-keys": nil,

@@ -65,6 +65,9 @@ var allowed = map[string][]string{
 	// It runs programs; what they are is the plan's business.
 	"devproxy/service": {"devproxy/listen", "tunnel/neterror"},
 
+	// One package writes to the hosts file.
+	"devproxy/hostsfile": {"devproxy/failure"},
+
 	// Where this user's processes meet.
 	"devproxy/runtimedir": {},
 

@@ -62,6 +62,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		newTrustCmd(s),
 		newUntrustCmd(s),
 		newEnvCmd(s),
+		newNamesCmd(s),
 		newStatusCmd(s),
 		newDownCmd(s),
 		newRestartCmd(s),

@@ -242,10 +242,6 @@ func rootProgram() string {
 // program, this user's CA and the variables of env, which sudo would drop. Without a
 // program that becomes root, it is a command for a root shell.
 func rootCommand(verb, store string, env ...string) []string {
-	program, err := os.Executable()
-	if err != nil {
-		program = "devproxy"
-	}
 	if store, err := openStore(); err == nil { // else no CA exists
 		env = append([]string{localca.HomeVariable + "=" + store.Home}, env...)
 	}
@@ -253,7 +249,21 @@ func rootCommand(verb, store string, env ...string) []string {
 	if len(env) > 0 {
 		argv = append([]string{"env"}, env...)
 	}
-	argv = append(argv, program, verb, "--store", store)
+	return asRoot(append(argv, ownProgram(), verb, "--store", store))
+}
+
+// ownProgram is the path of this program.
+func ownProgram() string {
+	program, err := os.Executable()
+	if err != nil {
+		return "devproxy"
+	}
+	return program
+}
+
+// asRoot returns the command that runs argv as root: argv itself if no program that
+// becomes root is installed.
+func asRoot(argv []string) []string {
 	switch name := rootProgram(); name {
 	case "":
 		return argv

@@ -27,11 +27,12 @@ type Status struct {
 
 // Host is a served host.
 type Host struct {
-	Name   string  `json:"name"`
-	URL    string  `json:"url"`
-	File   string  `json:"file"`
-	Line   int     `json:"line"`
-	Routes []Route `json:"routes"`
+	Name    string   `json:"name"`
+	Aliases []string `json:"aliases,omitempty"` // its further names
+	URL     string   `json:"url"`
+	File    string   `json:"file"`
+	Line    int      `json:"line"`
+	Routes  []Route  `json:"routes"`
 }
 
 // Route is a served route.
