@@ -107,9 +107,9 @@ func (e serviceEvent) print(r *reporter) {
 
 // outputEvent is a line that a service has printed.
 type outputEvent struct {
-	Event   string `json:"event"`
-	Service string `json:"service"`
-	Line    string `json:"line"`
+	Event string `json:"event"`
+	Name  string `json:"name"` // of the service
+	Line  string `json:"line"`
 
 	colored string
 	width   int
@@ -121,5 +121,5 @@ func (e outputEvent) print(r *reporter) {
 	if r.Color && e.colored != e.Line {
 		line = e.colored + "\x1b[0m"
 	}
-	fmt.Fprintln(r.Err, r.style(e.color, pad(e.Service, e.width)+" |")+" "+line)
+	fmt.Fprintln(r.Err, r.style(e.color, pad(e.Name, e.width)+" |")+" "+line)
 }
