@@ -66,6 +66,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		newStatusCmd(s),
 		newDownCmd(s),
 		newRestartCmd(s),
+		newDoctorCmd(s),
 		newRelayCmd(s),
 		newVersionCmd(s),
 		newCompletionCmd(s),

@@ -247,3 +247,12 @@ func bindDefault(ctx context.Context, wanted, next uint16, have []net.Listener) 
 	}
 	return nil, nil, fmt.Errorf("no port from %d to %d is free, and %w", next, next+fallbackTries-1, first)
 }
+
+// Try binds the address that a Proxyfile or a flag asks for, on every loopback address
+// it has, and closes it at once. The error is a *BindError with what helps, or about the
+// address.
+func Try(ctx context.Context, asked string) error {
+	opened, err := openEndpoint(ctx, asked, 0, 0, nil)
+	closeAll(opened.sockets)
+	return err
+}

@@ -228,7 +228,9 @@ func (d configReader) noteHotReload(c *candidate, file string, line int) {
 	default:
 		text = "server.hmr has its own port, so hot reload bypasses devproxy; remove the port"
 	}
-	d.notes.add(Note{cmp.Or(file, path.Join(c.folder, "package.json")), line, text})
+	note := Note{cmp.Or(file, path.Join(c.folder, "package.json")), line, text}
+	d.notes.add(note)
+	d.hotReload.add(note)
 }
 
 // readRouteRules reads Nuxt's routeRules: '/api/**': { proxy: 'http://…/**' }.

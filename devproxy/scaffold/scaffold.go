@@ -41,6 +41,7 @@ type discovery struct {
 	project    string // a DNS label
 	packages   map[string]javascriptPackage
 	configured map[string]bool // configurations of dev servers that were read
+	hotReload  notes           // those about hot reload that bypasses devproxy
 	// hostNames, startScripts and assignedPorts are what portless.json says about
 	// the apps in folders: their host names, the scripts that start them, and their
 	// ports.
@@ -53,11 +54,31 @@ type discovery struct {
 // machine: one that runs in dir determines a port that no file sets. The error
 // is about dir itself; a file that cannot be read or understood becomes a Note.
 func Read(dir string, listening []Listener) (*Result, error) {
+	d, err := discover(dir, listening)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	hosts := decision{d}.decide()
+	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
+}
+
+// HotReload returns the notes of Read about hot reload that bypasses devproxy.
+func HotReload(dir string) ([]Note, error) {
+	d, err := discover(dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	return d.hotReload.all(), nil
+}
+
+// discover reads everything in dir that names a server. The caller closes what it returns.
+func discover(dir string, listening []Listener) (*discovery, error) {
 	r, err := openRepository(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
 	d := &discovery{repository: r, configured: map[string]bool{}, project: label(r.projectName(filepath.Base(dir)))}
 	d.readNamed()
 	d.readPackages()
@@ -71,8 +92,7 @@ func Read(dir string, listening []Listener) (*Result, error) {
 	d.readHints()
 	d.markFavoured()
 	d.readListening(dir, listening)
-	hosts := decision{d}.decide()
-	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
+	return d, nil
 }
 
 // smallest is the Proxyfile for a folder without a known dev server. Each

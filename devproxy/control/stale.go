@@ -1,0 +1,64 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
+)
+
+// Left is what an instance has left that was killed.
+type Left struct {
+	// Lock is the path of the lock file. It stays: who removes the others holds it.
+	Lock string
+	// Files are the paths to remove.
+	Files []string
+}
+
+// Stale returns what instances have left that were killed. The next instance of the
+// folder replaces it.
+func Stale(runtimeDir string) ([]Left, error) {
+	if err := runtimedir.Check(runtimeDir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	locks, err := fs.Glob(os.DirFS(runtimeDir), "*"+lockSuffix)
+	if err != nil {
+		return nil, err
+	}
+	var stale []Left
+	for _, name := range locks {
+		base := filepath.Join(runtimeDir, strings.TrimSuffix(name, lockSuffix))
+		if files := staleFiles(base); len(files) > 0 {
+			stale = append(stale, Left{Lock: base + lockSuffix, Files: files})
+		}
+	}
+	return stale, nil
+}
+
+// staleFiles returns the socket and the holder file at base if no process has them. The
+// socket of the front has no holder file.
+func staleFiles(base string) (files []string) {
+	if _, running := readHolder(base); running {
+		return nil
+	}
+	c := &Client{base: base}
+	conn, err := c.connect(context.Background(), "", "")
+	if err == nil {
+		conn.Close()
+	}
+	if !isGone(err) {
+		return nil
+	}
+	for _, suffix := range []string{socketSuffix, holderSuffix} {
+		if _, err := os.Lstat(base + suffix); err == nil {
+			files = append(files, base+suffix)
+		}
+	}
+	return files
+}

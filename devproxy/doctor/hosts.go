@@ -1,0 +1,86 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/failure"
+	"github.com/devproxy/devproxy/devproxy/hostsfile"
+	"github.com/devproxy/devproxy/localca/trust"
+)
+
+// checkHosts reports lines of the hosts file that send a name of the project elsewhere,
+// and what is wrong with the lines that devproxy has written.
+func checkHosts(ctx context.Context, s *Subject) []Finding {
+	text, err := hostsfile.Read(s.Hosts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return []Finding{unknown("can't be read: "+failure.Text(err), "")}
+	}
+	names, _ := s.names()
+	var all []Finding
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		content, _, _ := strings.Cut(string(line), "#")
+		words := strings.Fields(content)
+		if len(words) < 2 || !elsewhere(words[0]) {
+			continue
+		}
+		for _, name := range words[1:] {
+			if name = strings.ToLower(strings.TrimSuffix(name, ".")); slices.Contains(names, name) {
+				detail := fmt.Sprintf("line %d sends %s to %s", number, name, words[0])
+				all = append(all, fault(detail, s.hostsFix(number, words[0])))
+				break
+			}
+		}
+	}
+	return append(all, s.checkBlock(ctx, text)...)
+}
+
+// checkBlock reports names in the user's block that neither a running project nor this
+// one has.
+func (s *Subject) checkBlock(ctx context.Context, text []byte) []Finding {
+	listed, err := hostsfile.Names(text, s.User)
+	if err != nil {
+		return []Finding{fault(failure.Text(err), "remove the lines of "+s.Hosts+` that begin with "# devproxy:", and those between them`)}
+	}
+	served, _ := s.names()
+	runs := s.instances(ctx)
+	for _, status := range runs.statuses {
+		for _, host := range status.Hosts {
+			served = append(append(served, host.Name), host.Aliases...)
+		}
+	}
+	old := slices.DeleteFunc(listed, func(name string) bool { return slices.Contains(served, name) })
+	if len(old) == 0 || len(runs.silent) > 0 || runs.err != nil {
+		return nil
+	}
+	return []Finding{warning("it has "+some(old)+", which no project serves now", "devproxy names sync")}
+}
+
+// hostsFix makes a comment of a line, if it still begins with addr.
+func (s *Subject) hostsFix(line int, addr string) string {
+	if runtime.GOOS != "linux" { // other systems' sed has other flags
+		return fmt.Sprintf("remove line %d of %s", line, s.Hosts)
+	}
+	script := fmt.Sprintf(`%d{/^[[:space:]]*%s/s/^/# /}`, line, strings.ReplaceAll(addr, ".", `\.`))
+	return asRoot(trust.ShellLine([]string{"sed", "-i", script, s.Hosts}))
+}
+
+// wildFix makes programs find every name below localhost.
+func wildFix() string {
+	if _, err := os.Stat("/etc/debian_version"); err == nil && runtime.GOOS == "linux" {
+		return asRoot("apt install libnss-myhostname")
+	}
+	return ""
+}

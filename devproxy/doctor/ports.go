@@ -1,0 +1,188 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/failure"
+	"github.com/devproxy/devproxy/devproxy/listen"
+)
+
+// statusTimeout bounds what a running devproxy takes to answer: it answers at once.
+const statusTimeout = 3 * time.Second
+
+// running are the user's running instances.
+type running struct {
+	statuses []control.Status // those that answer
+	silent   []control.Holder // those that do not
+	err      error            // they could not be listed
+}
+
+// instances asks every instance of the user for its status.
+func (s *Subject) instances(ctx context.Context) running {
+	s.runsOnce.Do(func() { s.runs = s.askInstances(ctx) })
+	return s.runs
+}
+
+func (s *Subject) askInstances(ctx context.Context) (found running) {
+	if s.RuntimeErr != nil {
+		return running{err: s.RuntimeErr}
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	holders, err := control.List(s.Runtime)
+	if err != nil {
+		return running{err: err}
+	}
+	statuses := make([]*control.Status, len(holders))
+	var group sync.WaitGroup
+	for i, holder := range holders {
+		group.Go(func() {
+			client, err := control.Dial(s.Runtime, holder.Folder)
+			if err != nil {
+				return
+			}
+			if status, err := client.Status(ctx); err == nil {
+				statuses[i] = &status
+			}
+		})
+	}
+	group.Wait()
+	for i, status := range statuses {
+		if status != nil {
+			found.statuses = append(found.statuses, *status)
+		} else {
+			found.silent = append(found.silent, holders[i])
+		}
+	}
+	return found
+}
+
+func checkHTTPS(ctx context.Context, s *Subject) []Finding { return s.checkPort(ctx, true) }
+func checkHTTP(ctx context.Context, s *Subject) []Finding  { return s.checkPort(ctx, false) }
+
+// checkPort checks the port of HTTPS or HTTP that the project uses: its own if its
+// Proxyfile has one, otherwise the default port.
+func (s *Subject) checkPort(ctx context.Context, secure bool) []Finding {
+	wanted, own := "443", ""
+	if !secure {
+		wanted = "80"
+	}
+	if s.Project != nil && secure {
+		own = s.Project.HTTPS
+	} else if s.Project != nil {
+		own = s.Project.HTTP
+	}
+	if own != "" {
+		wanted = own
+	}
+	var on, elsewhere []string // folders of instances with the wanted port, and ports of the others
+	for _, status := range s.instances(ctx).statuses {
+		switch port := portOf(status, secure); {
+		case port == portIn(wanted):
+			on = append(on, status.Folder)
+		case port != "":
+			elsewhere = append(elsewhere, port)
+		}
+	}
+	if len(on) > 0 {
+		return []Finding{fine(usedBy(on)).about(wanted)}
+	}
+	elsewhere = slices.Compact(slices.Sorted(slices.Values(elsewhere)))
+	err := listen.Try(ctx, wanted)
+	if err == nil && secure && len(elsewhere) > 0 && own == "" {
+		return []Finding{warning("free, but your projects run on "+list(elsewhere)+": start them again", "devproxy down --all").about(wanted)}
+	}
+	if err == nil {
+		return []Finding{fine("free, and devproxy may use it").about(wanted)}
+	}
+	f := portFinding(err, secure, own != "")
+	if secure && len(elsewhere) > 0 && f.State == Warning {
+		f.Detail += "; your projects use " + list(elsewhere)
+	}
+	return []Finding{f.about(wanted)}
+}
+
+// portFinding explains why a port can't be used. Without a port of its own, up uses
+// another one.
+func portFinding(err error, secure, own bool) Finding {
+	bind, ok := errors.AsType[*listen.BindError](err)
+	if !ok || bind.Reason == 0 {
+		return unknown("can't be tested: "+failure.Text(err), "")
+	}
+	instead := "up uses 8443 or the next free port"
+	if !secure {
+		instead = "http:// addresses are not redirected"
+	}
+	why := "this machine does not allow it"
+	if bind.Reason == listen.Taken {
+		why = bind.Holder.Text + " is using it"
+		if owner, fix := toolOn(bind.Holder.Name); owner != "" {
+			why, bind.Fix = owner+" is using it", fix
+		}
+	}
+	if own {
+		return fault(why+": up can't start", bind.Fix)
+	}
+	return warning(why+": "+instead, bind.Fix)
+}
+
+// toolOn names what holds a port if the process has a name that needs explaining.
+func toolOn(process string) (what, fix string) {
+	if process == "systemd" {
+		return "systemd, for socket activation,", "systemctl list-sockets"
+	}
+	return "", ""
+}
+
+func usedBy(folders []string) string {
+	if len(folders) == 1 {
+		return "used by devproxy in " + folders[0]
+	}
+	return fmt.Sprintf("shared by your %d projects", len(folders))
+}
+
+// portOf is the port that an instance listens on; empty for none.
+func portOf(status control.Status, secure bool) string {
+	if secure {
+		return portIn(status.HTTPS)
+	}
+	if status.HTTP == nil {
+		return ""
+	}
+	return portIn(*status.HTTP)
+}
+
+// portIn is the port of "127.0.0.1:443", ":443" or "443".
+func portIn(addr string) string {
+	if _, port, err := net.SplitHostPort(addr); err == nil {
+		return port
+	}
+	return addr
+}
+
+// checkInstances reports instances that do not answer: a stopped front keeps all
+// projects waiting.
+func checkInstances(ctx context.Context, s *Subject) []Finding {
+	runs := s.instances(ctx)
+	if runs.err != nil && !errors.Is(runs.err, fs.ErrNotExist) {
+		text := failure.Text(runs.err)
+		detail, fix, _ := strings.Cut(text, "; ") // the texts of runtimedir end in what to do
+		return []Finding{fault(detail, fix).about("sockets")}
+	}
+	var all []Finding
+	for _, holder := range runs.silent {
+		all = append(all, fault(fmt.Sprintf("devproxy in %s (pid %d) does not answer; it may have been stopped", holder.Folder, holder.PID),
+			"kill -CONT "+strconv.Itoa(holder.PID)).about("pid "+strconv.Itoa(holder.PID)))
+	}
+	return all
+}

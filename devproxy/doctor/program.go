@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// clientTimeout bounds one program that is run.
+	clientTimeout = 10 * time.Second
+	// maxOutput bounds the output of a program that is read.
+	maxOutput = 64 << 10
+)
+
+// errInside is the error of a program in the project's folder.
+var errInside = errors.New("it is in the project's folder, and nothing there is run")
+
+// find returns the first of the programs that is on PATH, or that is an absolute path.
+func (s *Subject) find(names ...string) (path string, err error) {
+	err = exec.ErrNotFound
+	for _, name := range names {
+		found, lookErr := exec.LookPath(name)
+		if lookErr != nil {
+			continue
+		}
+		if s.inside(found) {
+			err = errInside
+			continue
+		}
+		return found, nil
+	}
+	return "", err
+}
+
+// run runs a program without a shell and returns its standard output, also when it
+// fails. When it has not ended within clientTimeout, it is killed with its children.
+func run(ctx context.Context, argv ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = rootFolder() // programs look for modules and settings in their folder
+	cmd.WaitDelay = time.Second
+	endWithChildren(cmd)
+	var output limited
+	cmd.Stdout, cmd.Stderr = &output, io.Discard
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = context.DeadlineExceeded
+	}
+	return output.Bytes(), err
+}
+
+// rootFolder is a folder in which only root can put files.
+func rootFolder() string {
+	if root := os.Getenv("SystemRoot"); filepath.VolumeName(root) != "" {
+		return root // Windows
+	}
+	return "/"
+}
+
+// limited keeps the first maxOutput bytes that are written to it.
+type limited struct{ bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	l.Buffer.Write(p[:min(len(p), maxOutput-l.Len())])
+	return len(p), nil
+}
+
+// within reports whether path, links followed, is in folder or below it.
+func within(folder, path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return true // nothing is known about it
+	}
+	rel, err := filepath.Rel(folder, real)
+	return err == nil && filepath.IsLocal(rel)
+}
