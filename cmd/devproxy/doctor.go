@@ -69,7 +69,7 @@ func examined(file fileFlags) *doctor.Subject {
 	subject := &doctor.Subject{
 		Getenv: os.Getenv, Hosts: hostsfile.Path(), SudoUser: sudoUser(), Project: examinedProject(file),
 	}
-	subject.User, _ = userID() // empty: it has no lines
+	subject.User, _ = userID()                                    // empty: it has no lines
 	subject.Built, _ = time.Parse(time.RFC3339, thisBuild().Time) // zero for none
 	subject.Home, subject.HomeErr = localca.Home(os.Getenv)
 	subject.Runtime, subject.RuntimeErr = runtimedir.Path(os.Getenv)

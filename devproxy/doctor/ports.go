@@ -85,31 +85,32 @@ func (s *Subject) checkPort(ctx context.Context, secure bool) []Finding {
 	if own != "" {
 		wanted = own
 	}
+	label := portIn(wanted)
 	var on, elsewhere []string // folders of instances with the wanted port, and ports of the others
 	for _, status := range s.instances(ctx).statuses {
 		switch port := portOf(status, secure); {
-		case port == portIn(wanted):
+		case port == label:
 			on = append(on, status.Folder)
 		case port != "":
 			elsewhere = append(elsewhere, port)
 		}
 	}
 	if len(on) > 0 {
-		return []Finding{fine(usedBy(on)).about(wanted)}
+		return []Finding{fine(usedBy(on)).about(label)}
 	}
 	elsewhere = slices.Compact(slices.Sorted(slices.Values(elsewhere)))
 	err := listen.Try(ctx, wanted)
 	if err == nil && secure && len(elsewhere) > 0 && own == "" {
-		return []Finding{warning("free, but your projects run on "+list(elsewhere)+": start them again", "devproxy down --all").about(wanted)}
+		return []Finding{warning("free, but your projects run on "+list(elsewhere)+": start them again", "devproxy down --all").about(label)}
 	}
 	if err == nil {
-		return []Finding{fine("free, and devproxy may use it").about(wanted)}
+		return []Finding{fine("free, and devproxy may use it").about(label)}
 	}
 	f := portFinding(err, secure, own != "")
 	if secure && len(elsewhere) > 0 && f.State == Warning {
 		f.Detail += "; your projects use " + list(elsewhere)
 	}
-	return []Finding{f.about(wanted)}
+	return []Finding{f.about(label)}
 }
 
 // portFinding explains why a port can't be used. Without a port of its own, up uses

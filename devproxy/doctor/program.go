@@ -72,11 +72,12 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// within reports whether path, links followed, is in folder or below it.
+// within reports whether path, links followed, is in folder or below it. A path that
+// can't be followed is taken to be.
 func within(folder, path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return true // nothing is known about it
+		return true
 	}
 	rel, err := filepath.Rel(folder, real)
 	return err == nil && filepath.IsLocal(rel)

@@ -69,7 +69,7 @@ func (s *Subject) upstreams() []*upstream {
 	}
 	var all []*upstream
 	for _, h := range s.plan().Hosts() {
-		for _, route := range slices.Backward(h.Routes) { // as written: the shortest path first
+		for _, route := range h.Routes {
 			spec, ok := route.Answer.(*plan.Upstream)
 			if !ok {
 				continue
@@ -80,8 +80,12 @@ func (s *Subject) upstreams() []*upstream {
 				all = append(all, &upstream{Upstream: spec, source: route.Source, host: h.Name})
 			}
 			all[i].root = all[i].root || route.Path == "/"
+			if route.Source.Line < all[i].source.Line {
+				all[i].source = route.Source
+			}
 		}
 	}
+	slices.SortStableFunc(all, func(a, b *upstream) int { return cmp.Compare(a.source.Line, b.source.Line) })
 	return all
 }
 
@@ -118,7 +122,7 @@ func (s *Subject) reach(ctx context.Context, u *plan.Upstream) (r reached) {
 // local reports whether a member is a port of this machine, or a socket in the project.
 func (s *Subject) local(m plan.Member) bool {
 	if m.Network == "unix" {
-		return len(m.Addrs) > 0 && s.inside(filepath.Dir(m.Addrs[0]))
+		return m.Within == s.Project.Root
 	}
 	return !slices.ContainsFunc(m.Addrs, func(addr string) bool {
 		at, err := netip.ParseAddrPort(addr)

@@ -22,8 +22,11 @@ func checkCA(_ context.Context, s *Subject) []Finding {
 	storeErr, broken := errors.AsType[*localca.StoreError](err)
 	switch {
 	case errors.Is(err, localca.ErrNoCA):
-		_, why, _ := strings.Cut(err.Error(), ": ")
-		return []Finding{warning("no CA yet: "+why, "devproxy trust")}
+		text := "no CA exists yet"
+		if _, why, _ := strings.Cut(err.Error(), ": "); why != localca.FirstCA {
+			text = "it can't be used: " + why
+		}
+		return []Finding{warning(text, "devproxy trust")}
 	case broken:
 		return []Finding{fault("can't "+storeErr.Op+" "+storeErr.Path+": "+failure.Text(storeErr.Err), storeErr.Fix)}
 	case err != nil:
