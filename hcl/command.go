@@ -26,7 +26,7 @@ type Command struct {
 	Restart   Restart
 	Stop      time.Duration // 0 means the default
 	// Port is where the service is asked to listen; 0 if its upstream is not one port
-	// of this machine.
+	// of this machine, and for a service that nothing refers to and that needs no port.
 	Port uint16
 	// Chosen reports that upstream was left out, so that devproxy chose Port.
 	Chosen bool
@@ -117,6 +117,11 @@ func (d *decoder) decodeCommand(b *block, port uint16, chosen bool) *Command {
 		d.at(ready.nameRange()).errorf(`write ready = { log = "…" }, or leave out upstream`, "%s has no port to request %q from", b.title(), c.Ready.Path)
 	}
 	return c
+}
+
+// needsPort reports whether c has a port although nothing refers to its service.
+func (c *Command) needsPort() bool {
+	return !c.Chosen || c.Ready.Path != "" || slices.ContainsFunc(c.Written, func(word string) bool { return strings.Contains(word, portPlaceholder) })
 }
 
 // decodeArguments returns the program and its arguments; nil for a mistake.

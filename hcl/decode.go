@@ -255,8 +255,12 @@ func (d *decoder) check(root *block) {
 		return
 	}
 	for _, service := range d.file.Services {
-		if n := d.services[service.Name]; n != nil && !n.used && service.Command == nil {
+		switch n := d.services[service.Name]; {
+		case n == nil || n.used:
+		case service.Command == nil:
 			d.at(service.Range).warnf("write upstream = service."+service.Name+" in a host or route", "service %q is not used", service.Name)
+		case !service.Command.needsPort():
+			service.Command.Port = 0
 		}
 	}
 }

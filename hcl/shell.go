@@ -64,12 +64,12 @@ func (p place) splitCommand(text string) (arguments []string, ok bool) {
 				needsShell(what)
 				return nil, false
 			}
-			argument, err := expand.Literal(nil, word)
-			if err != nil {
-				needsShell("this")
+			fields, err := expand.Fields(nil, word)
+			if err != nil || len(fields) != 1 { // {a,b}
+				needsShell("braces")
 				return nil, false
 			}
-			arguments = append(arguments, argument)
+			arguments = append(arguments, fields[0])
 		}
 		return arguments, true
 	}

@@ -105,6 +105,13 @@ func (e serviceEvent) print(r *reporter) {
 	r.event(time.Now(), text)
 }
 
+// endingEvent: services take long to end. It is for people only.
+type endingEvent struct{ names []string }
+
+func (e endingEvent) print(r *reporter) {
+	r.say("waiting until " + strings.Join(e.names, ", ") + " ends (Ctrl-C again ends it now)")
+}
+
 // outputEvent is a line that a service has printed.
 type outputEvent struct {
 	Event string `json:"event"`

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -70,9 +71,29 @@ func (s *services) close(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
+	slow := time.AfterFunc(slowEnd, s.sayEnding)
 	s.runner.Close(ctx)
+	slow.Stop()
 	close(s.over)
 	<-s.passed
+}
+
+// slowEnd is how long services may take to end before a person is told.
+const slowEnd = time.Second
+
+// sayEnding has the loop print which services have not ended yet.
+func (s *services) sayEnding() {
+	var names []string
+	for _, state := range s.runner.States() {
+		names = append(names, state.Name)
+	}
+	if s.instance.opts.json || len(names) == 0 {
+		return
+	}
+	select {
+	case s.printed <- endingEvent{names}:
+	case <-s.over:
+	}
 }
 
 // apply runs the services of a plan. Those whose settings are the same continue.

@@ -145,6 +145,9 @@ func withoutPorts(text string, services []*Service) string {
 	for _, s := range services {
 		if s.Command.Chosen {
 			for _, port := range []uint16{s.Command.Port, s.Port} {
+				if port == 0 {
+					continue
+				}
 				text = strings.ReplaceAll(text, strconv.Itoa(int(port)), "{"+s.Name+".port}")
 			}
 		}

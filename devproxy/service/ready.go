@@ -34,6 +34,7 @@ func await(ctx context.Context, spec Spec, r running, out *output) (port uint16,
 		case <-ctx.Done():
 			return 0, false
 		}
+		return a.find(ctx), true
 	}
 	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
 		if port, ok := a.check(ctx); ok {
@@ -55,6 +56,16 @@ type awaiting struct {
 	// elsewhere is another port that the service was found to listen on, since when.
 	elsewhere uint16
 	since     time.Time
+}
+
+// find returns where the service listens now; its own port if it listens nowhere.
+func (a *awaiting) find(ctx context.Context) uint16 {
+	if a.spec.Port != 0 && !accepts(ctx, a.spec.Port) {
+		if elsewhere := a.choose(ctx); elsewhere != 0 {
+			return elsewhere
+		}
+	}
+	return a.spec.Port
 }
 
 // check returns the port if the service is ready.

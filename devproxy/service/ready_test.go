@@ -73,12 +73,34 @@ func TestReadyByPort(t *testing.T) {
 // TestReadyByRequest is one that first answers 503.
 func TestReadyByRequest(t *testing.T) {
 	t.Parallel()
-	for _, ready := range []Ready{{Path: "/healthz"}, {Path: "/healthz", Status: 200}, {Path: "/healthz", Log: "listening on *"}} {
+	for _, ready := range []Ready{{Path: "/healthz"}, {Path: "/healthz", Status: 200}} {
 		spec := server(t, "web", "late")
 		spec.Ready = ready
 		r, j := newRunnerFor(t)
 		r.Apply([]Spec{spec})
 		j.until("ready", in("web", Running))
+	}
+}
+
+// TestReadyByLine is one that listens nowhere, and one that listens elsewhere.
+func TestReadyByLine(t *testing.T) {
+	t.Parallel()
+	port := freePort(t, "worker")
+	worker := Spec{Name: "worker", Args: []string{"sh", "-c", "echo connected to db; exec sleep 1000"}, Dir: t.TempDir(), Env: os.Environ(), Port: port, Ready: Ready{Log: "connected to *"}}
+	r, j := newRunnerFor(t)
+	r.Apply([]Spec{worker})
+	if s := j.until("ready", in("worker", Running)); s.Port != port {
+		t.Errorf("%+v", s)
+	}
+	if runtime.GOOS != "linux" {
+		return // the system does not show which ports a process has
+	}
+	web := server(t, "web")
+	web.Args[2] = strconv.Itoa(int(freePort(t, "other")))
+	web.Ready.Log = "listening on"
+	r.Apply([]Spec{web})
+	if s := j.until("ready", in("web", Running)); strconv.Itoa(int(s.Port)) != web.Args[2] {
+		t.Errorf("%+v, want port %s", s, web.Args[2])
 	}
 }
 

@@ -34,7 +34,8 @@ type Ready struct {
 	// Path is requested with GET until the response has the Status.
 	Path   string
 	Status int // 0 means 200 to 399
-	// Log is text that a line of output contains. A "*" in it matches any text.
+	// Log is text that a line of output contains. A "*" in it matches any text. The port
+	// need not accept connections then.
 	Log string
 }
 

@@ -18,3 +18,4 @@ service "builtin" { command = "exec node server.js" } # ERROR: no shell runs thi
 service "if" { command = "if true; then pnpm dev; fi" } # ERROR: no shell runs this command, so it can't have the syntax of a shell
 service "subshell" { command = "(pnpm dev)" } # ERROR: no shell runs this command, so it can't have the syntax of a shell
 service "not" { command = "! pnpm dev" } # ERROR: no shell runs this command, so it can't have the syntax of a shell
+service "braces" { command = "node {a,b}.js" } # ERROR: no shell runs this command, so it can't have braces
