@@ -83,7 +83,7 @@ func (x *exchange) errorPage(r *http.Request) page.Page {
 	case errors.As(err, &badPath):
 		return page.Page{Status: http.StatusBadRequest, Title: "This path can be read in two ways.", Lead: page.Sentence(badPath.Error())}
 	case errors.As(err, &unknown):
-		return unknownHost(unknown, r)
+		return unknownHost(unknown, x.server.opts.Version)
 	case errors.As(err, &noRoute):
 		segment, _, _ := strings.Cut(strings.TrimPrefix(noRoute.Path, "/"), "/")
 		return page.Page{
@@ -128,44 +128,21 @@ func quote(source plan.Source) *page.Quote {
 	return &page.Quote{Place: source.String(), Text: source.Text}
 }
 
-// unknownHost lists the served hosts, for a person who opens a local name. For
-// any other name, or a request by a page of another origin, it says only that
-// the name is unknown: see isLocalName.
-func unknownHost(err *plan.UnknownHostError, r *http.Request) page.Page {
+// unknownHost is the same for every client, since any user of the machine may send a
+// request: it names nothing that is served.
+func unknownHost(err *plan.UnknownHostError, version string) page.Page {
 	name := err.Host
 	if name == "" {
 		name = "This address"
 	}
 	p := page.Page{
-		Status: http.StatusNotFound,
-		Title:  fmt.Sprintf("%s is not in any Proxyfile served now.", name),
-	}
-	if !isLocalName(err.Host) || isCrossOrigin(r) && !opensDocument(r) {
-		p.Hints = []string{"`devproxy status` lists what is served."}
-		return p
+		Status: http.StatusNotFound, Title: fmt.Sprintf("%s is not in any Proxyfile served now.", name), Version: version,
+		Hints: []string{"`devproxy open` shows what is served, and `devproxy status --all` prints it."},
 	}
 	if strings.HasSuffix("."+err.Host, ".localhost") {
 		p.CodeTitle, p.Code = "To add it:", fmt.Sprintf("host %q { upstream = 3000 }", err.Host)
 	}
-	if err.Near != "" {
-		p.Suggest = &page.Link{URL: urlOf(r, err.Near)}
-	}
-	for _, host := range err.Served {
-		p.Served = append(p.Served, page.Link{URL: urlOf(r, host.Name), Note: Home(host.Folder) + "/" + host.Source.String()})
-	}
 	return p
-}
-
-// urlOf is where name is served, on the port that r came to.
-func urlOf(r *http.Request, name string) string {
-	scheme, port := "https", ""
-	if !listen.FromContext(r.Context()).TLS {
-		scheme = "http"
-	}
-	if i := strings.LastIndexByte(r.Host, ':'); i > strings.LastIndexByte(r.Host, ']') {
-		port = r.Host[i:]
-	}
-	return scheme + "://" + name + port
 }
 
 // waitingPage is the page of an upstream that nothing listens on.

@@ -16,8 +16,7 @@ host "*.tenant.localhost" { respond = 204 }
 `
 
 // TestHostAttacks requests names that are not served, as DNS rebinding and
-// cache poisoning do. None is sent anywhere, none reaches a route, and the page
-// names what is served.
+// cache poisoning do. None is sent anywhere, and none reaches a route.
 func TestHostAttacks(t *testing.T) {
 	for _, listenBlock := range []string{"", "listen { redirect = false }\n"} {
 		s := serveFile(t, listenBlock+fixedHosts)
@@ -47,10 +46,7 @@ func TestUnknownHostPage(t *testing.T) {
 		t.Fatalf("status %d", got.status)
 	}
 	for _, want := range []string{
-		"shpo.localhost is not in any Proxyfile served now.",
-		fmt.Sprintf("https://shop.localhost:%d", s.port()),
-		"/Proxyfile:1",
-		"upstream = 3000",
+		"shpo.localhost is not in any Proxyfile served now.", "devproxy v1.2.3", "devproxy open", "devproxy status --all", "upstream = 3000",
 	} {
 		if !strings.Contains(got.body, want) {
 			t.Errorf("the page does not say %q:\n%s", want, got.body)

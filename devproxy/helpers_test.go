@@ -72,6 +72,10 @@ func serveWith(t testing.TB, proxyfile string, opts Options) *site {
 	s.roots.AddCert(ca.Root())
 	s.records = make(inspect.Recorder, 4096)
 	opts.Recorder = s.records
+	opts.Version = "v1.2.3"
+	opts.Machine = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "the machine's page") // the client may have left
+	})
 	s.Server = New(opts)
 	s.write(proxyfile)
 	project := &Project{Server: s.Server, Load: s.load, Bind: s.bind}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/page"
 )
@@ -33,6 +34,27 @@ func (x *exchange) serveOwn(r *http.Request) error {
 	}
 	return x.serveState(r)
 }
+
+// serveMachine answers for the machine's page. Pages of other origins get nothing,
+// except that a link opens the page in its own tab.
+func (x *exchange) serveMachine(r *http.Request) error {
+	x.own = true
+	if !listen.FromContext(r.Context()).TLS {
+		x.w.Header().Set("Location", x.server.publicURL(plan.OwnHost)+"/")
+		x.w.WriteHeader(http.StatusTemporaryRedirect)
+		return nil
+	}
+	if isCrossOrigin(r) && !opensDocument(r) {
+		return errOtherOrigin
+	}
+	x.server.opts.Machine.ServeHTTP(x.w, r)
+	return nil
+}
+
+// errOtherOrigin is the error of a request for the machine's page by another page.
+var errOtherOrigin = &pageError{"only the machine's own page may request this", page.Page{
+	Status: http.StatusForbidden, Title: "Requests from this origin are not allowed.",
+}}
 
 // serveState tells a waiting page whether it may reload. Only pages of the same
 // host are answered: each answer costs a connection to the upstream.

@@ -10,52 +10,91 @@ import (
 	"github.com/devproxy/devproxy/devproxy/share"
 )
 
-// TestWhatIsServedIsListedToThisMachine alone: a page of another site that reads
-// an answer, by a name that it has resolve to this machine, learns nothing.
-func TestWhatIsServedIsListedToThisMachine(t *testing.T) {
-	const document = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
+// TestAnUnknownHostTellsNothing about what is served: any user of the machine may ask,
+// and so may a page of another site, by a name that it has resolve to this machine.
+func TestAnUnknownHostTellsNothing(t *testing.T) {
 	for _, listenBlock := range []string{"", "listen { redirect = false }\n"} {
 		s := serveFile(t, listenBlock+fixedHosts)
-		for _, test := range []struct {
-			host, fields string
-			want         bool
-		}{
-			{"shpo.localhost", "", true},
-			{"SHPO.localhost.:8080", "", true},
-			{"localhost", "", true},
-			{"127.0.0.1", "", true},
-			{"[::1]:80", "", true},
-			{"shpo.localhost", "Sec-Fetch-Site: none\r\n" + document, true},
-			{"shpo.localhost", "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n", true},
-			{"shpo.localhost", "Sec-Fetch-Site: cross-site\r\n" + document, true}, // a link
-			{"shpo.localhost", "Origin: http://shpo.localhost\r\n", true},
-			{"shpo.localhost", "Origin: http://evil.example\r\n", false},
-			{"shpo.localhost", "Origin: null\r\n", false},
-			{"shpo.localhost", "Origin: http://shop.localhost\r\n", false},
-			{"shpo.localhost", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n", false},
-			{"shpo.localhost", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: document\r\n", false},
-			{"shpo.localhost", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n", false},
-			{"shpo.localhost", "Sec-Fetch-Site: same-site\r\n", false},
-			{"evil.example", "", false},
-			{"evil.example", "Sec-Fetch-Site: none\r\n" + document, false},
-			{"evil.example:8080", "Sec-Fetch-Site: same-origin\r\nOrigin: http://evil.example:8080\r\n", false},
-			{"shop.localhost.evil.example", "", false},
-			{"shop.localhostx", "", false},
-			{"shop.localhos", "", false}, // near a served name
-			{"127.0.0.1.nip.io", "", false},
-			{"0.0.0.0", "", false},
-			{"192.0.2.1", "", false},
+		for _, test := range []struct{ host, fields string }{
+			{"shpo.localhost", ""},
+			{"SHPO.localhost.:8080", ""},
+			{"localhost", ""},
+			{"127.0.0.1", ""},
+			{"[::1]:80", ""},
+			{"shpo.localhost", "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"},
+			{"shpo.localhost", "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n"},
+			{"shpo.localhost", "Origin: http://evil.example\r\n"},
+			{"evil.example", ""},
+			{"shop.localhost.evil.example", ""},
+			{"shop.localhostx", ""},
+			{"127.0.0.1.nip.io", ""},
 		} {
 			for _, accept := range []string{"*/*", "text/html"} {
 				got := s.plain("GET / HTTP/1.1\r\nHost: " + test.host + "\r\nAccept: " + accept + "\r\n" + test.fields + "Connection: close\r\n\r\n")
-				lists := strings.Contains(got.body, "//shop.localhost") && strings.Contains(got.body, "Proxyfile:")
 				// Only the requested name.
 				body := strings.ReplaceAll(got.body, strings.TrimSuffix(test.host, ":8080"), "")
-				tells := strings.Contains(body, "shop.localhost") || strings.Contains(got.body, s.folder) || strings.Contains(got.body, "Proxyfile:")
-				if got.status != 404 || lists != test.want || tells != test.want {
-					t.Errorf("Host %s, %q: status %d, lists %v, tells %v, want %v\n%s", test.host, test.fields, got.status, lists, tells, test.want, got.body)
+				if got.status != 404 || !strings.Contains(body, "devproxy v1.2.3") {
+					t.Errorf("Host %s, %q: status %d\n%s", test.host, test.fields, got.status, got.body)
+				}
+				for _, secret := range []string{"shop.localhost", "tenant", s.folder, "Proxyfile:"} {
+					if strings.Contains(body, secret) {
+						t.Errorf("Host %s, %q: it tells %q\n%s", test.host, test.fields, secret, got.body)
+					}
 				}
 			}
+		}
+	}
+}
+
+// TestMachinePage is served before any route, to this machine alone, over TLS alone, and
+// not to pages of other origins.
+func TestMachinePage(t *testing.T) {
+	const text = "the machine's page"
+	s := shareFile(t, "listen { redirect = false }\nhost \"shop.localhost\" { respond = 204 }\nhost \"*.localhost\" { respond = 205 }\n", nil)
+	at := func(host string) string { return fmt.Sprintf("https://%s:%d/", host, s.port()) }
+	self := strings.TrimSuffix(at("devproxy.localhost"), "/")
+	for _, test := range []struct {
+		host   string
+		fields []string
+		status int
+		shown  bool
+	}{
+		{"devproxy.localhost", nil, 200, true},
+		{"DevProxy.localhost", nil, 200, true},
+		{"devproxy.localhost.", nil, 200, true},
+		{"xdevproxy.localhost", nil, 205, false},
+		{"a.devproxy.localhost", nil, 404, false},
+		{"devproxy.localhost", []string{"Origin", self}, 200, true},
+		{"devproxy.localhost", []string{"Sec-Fetch-Site", "same-origin"}, 200, true},
+		{"devproxy.localhost", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200, true},
+		{"devproxy.localhost", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403, false},
+		{"devproxy.localhost", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, 403, false},
+		{"devproxy.localhost", []string{"Origin", "https://shop.localhost"}, 403, false},
+		{"devproxy.localhost", []string{"Origin", "https://devproxy.localhost:1"}, 403, false},
+		{"devproxy.localhost", []string{"Origin", "null"}, 403, false},
+	} {
+		got := s.get(at(test.host), test.fields...)
+		if got.status != test.status || (got.body == text) != test.shown {
+			t.Errorf("%s %q: %d %q", test.host, test.fields, got.status, got.body)
+		}
+	}
+	// Over plain HTTP there is only the way to TLS, even where plans are served.
+	got := s.plain("GET /x?y HTTP/1.1\r\nHost: devproxy.localhost\r\nConnection: close\r\n\r\n")
+	if got.status != 307 || got.header.Get("Location") != self+"/" || got.body != "" {
+		t.Errorf("plain HTTP: %d %v %q", got.status, got.header, got.body)
+	}
+	// A visitor cannot name it, by the public host or by its own fields.
+	for _, host := range []string{"devproxy.localhost", fmt.Sprintf("devproxy.localhost:%d", s.port()), "devproxy.t.example.com", publicName} {
+		s.visits(share.Visitor{Addr: visitorAddr(), Scheme: "https", Host: host})
+		for _, field := range []string{"Host", "X-Forwarded-Host"} {
+			if got := s.visit("/", field, "devproxy.localhost"); strings.Contains(got.body, text) || got.status == 200 {
+				t.Errorf("a visitor of %s with %s: %d %q", host, field, got.status, got.body)
+			}
+		}
+	}
+	for len(s.records) > 0 {
+		if record := <-s.records; strings.HasPrefix(strings.ToLower(record.Host), "devproxy.localhost") && record.Share == "" {
+			t.Errorf("recorded %+v", record)
 		}
 	}
 }

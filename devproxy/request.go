@@ -44,6 +44,9 @@ func (x *exchange) serve(r *http.Request) error {
 	if x.visit != nil {
 		return x.serveVisitor(r)
 	}
+	if x.server.opts.Machine != nil && plan.IsOwnHost(hostname(r.Host)) {
+		return x.serveMachine(r)
+	}
 	if conn := listen.FromContext(r.Context()); !conn.TLS && (conn.PlainOnTLS || !x.server.listening.Load().ServePlain) {
 		return x.redirectToHTTPS(r)
 	}

@@ -47,6 +47,11 @@ type Options struct {
 	// machine; ok is false for any other port. Requests are held until it is ready.
 	// Nil means that there is none.
 	Service func(port uint16) (state service.State, ok bool)
+	// Machine answers requests of this machine's programs for plan.OwnHost, over TLS.
+	// Nil answers that the host is unknown.
+	Machine http.Handler
+	// Version is shown on the page of unknown hosts.
+	Version string
 }
 
 // Server serves one generation at a time. It is an http.Handler; Run serves it

@@ -16,6 +16,9 @@ const (
 
 const suffix = ".localhost"
 
+// OwnHost is the host of devproxy's own page, which no Proxyfile may have.
+const OwnHost = "devproxy" + suffix
+
 var (
 	labelPattern = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
 	hostPattern  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
@@ -42,6 +45,7 @@ func (p place) hostName(text string, wildcard bool) string {
 	) && p.labels(base, text) && p.passes(
 		when(base != "localhost" && !strings.HasSuffix(base, suffix),
 			suggest(underLocalhost(name))+"; other suffixes need devproxy trust --domain, which is not built yet", "%q is not below .localhost", text),
+		when(name == OwnHost && wildcard, suggest("app."+OwnHost), "%q is the page that devproxy open shows", text),
 	)
 	if !good {
 		return ""

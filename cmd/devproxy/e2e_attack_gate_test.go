@@ -276,23 +276,20 @@ func TestE2EAttackGateRebinding(t *testing.T) {
 		},
 	}
 	for scheme, dial := range dial {
-		for _, test := range []struct {
-			host, fields string
-			want         bool
-		}{
-			{"shpo.localhost", "", true},
-			{"evil.example", "", false},
-			{"evil.example", "Sec-Fetch-Site: same-origin\r\n", false},
-			{"shpo.localhost", "Origin: http://evil.example\r\n", false},
-			{"shpo.localhost", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", false},
+		for _, test := range []struct{ host, fields string }{
+			{"shpo.localhost", ""},
+			{"evil.example", ""},
+			{"evil.example", "Sec-Fetch-Site: same-origin\r\n"},
+			{"shpo.localhost", "Origin: http://evil.example\r\n"},
+			{"shpo.localhost", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n"},
 		} {
 			conn, err := dial()
 			if err != nil {
 				t.Fatal(err)
 			}
 			text := read(conn, test.host, test.fields)
-			if lists := strings.Contains(text, "shop.localhost") || strings.Contains(text, u.dir); lists != test.want {
-				t.Errorf("%s, Host %s, %q: lists %v, want %v:\n%s", scheme, test.host, test.fields, lists, test.want, text)
+			if strings.Contains(text, "shop.localhost") || strings.Contains(text, u.dir) {
+				t.Errorf("%s, Host %s, %q tells what is served:\n%s", scheme, test.host, test.fields, text)
 			}
 		}
 	}

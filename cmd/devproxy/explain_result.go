@@ -155,7 +155,7 @@ func explain(p *plan.Plan, v *visit) *explanation {
 func (x *explanation) refuse(err error) {
 	x.Error = &refusal{Status: http.StatusNotFound, Reason: err.Error()}
 	if unknown, ok := errors.AsType[*plan.UnknownHostError](err); ok {
-		x.Error.Reason, x.Error.Near = fmt.Sprintf("the Proxyfile has no host %q", unknown.Host), unknown.Near
+		x.Error.Reason, x.Error.Near = fmt.Sprintf("the Proxyfile has no host %q", unknown.Host), unknown.Near()
 	}
 	if missing, ok := errors.AsType[*plan.NoRouteError](err); ok {
 		host := placeOf(missing.Host.Name, missing.Host.Source)

@@ -59,6 +59,7 @@ var allowed = map[string][]string{
 
 	"devproxy/control": {"devproxy/runtimedir", "localca", "tunnel/neterror"},
 	"devproxy/front":   {"devproxy/runtimedir", "tunnel/neterror"},
+	"devproxy/machine": {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
 	"devproxy/listen":  {"devproxy/front", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
 	"devproxy/inspect": {},
 	"devproxy/watch":   {},

@@ -21,6 +21,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/machine"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/hcl"
@@ -104,6 +105,8 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		Recorder: in.exchanges,
 		OnState:  in.stateChanged,
 		Service:  in.services.at,
+		Version:  thisBuild().Version,
+		Machine:  machine.New(machine.Options{Dir: runtimeDir, Version: thisBuild().Version, Short: devproxy.Home}),
 	})
 	in.project = devproxy.Project{
 		Server:   in.server,

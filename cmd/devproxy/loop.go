@@ -214,7 +214,7 @@ func (st *status) now() control.Status {
 		Generation: in.server.Generation(), Streams: in.server.Streams(),
 		Hosts: in.server.Hosts(context.Background()),
 		URLs:  []string{},
-		HTTPS: in.sockets.HTTPS()[0].String(),
+		HTTPS: in.sockets.HTTPS()[0].String(), Shared: in.sockets.Shares(),
 	}
 	if http := in.sockets.HTTP(); len(http) > 0 {
 		current.HTTP = new(http[0].String())

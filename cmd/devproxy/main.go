@@ -67,6 +67,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		newDownCmd(s),
 		newRestartCmd(s),
 		newDoctorCmd(s),
+		newOpenCmd(s),
 		newRelayCmd(s),
 		newVersionCmd(s),
 		newCompletionCmd(s),

@@ -43,7 +43,7 @@ var program = sync.OnceValue(func() string {
 })
 
 // command is a devproxy command in a text: the name with the verb after it.
-var command = regexp.MustCompile(`\bdevproxy( (?:init|up|share|allow|deny|check|fmt|explain|hash-password|trust|untrust|env|names|doctor|status|down|restart|relay|version|completion|--help)\b)`)
+var command = regexp.MustCompile(`\bdevproxy( (?:init|up|share|allow|deny|check|fmt|explain|hash-password|trust|untrust|env|names|doctor|open|status|down|restart|relay|version|completion|--help)\b)`)
 
 // typed returns text with its commands as they can be typed here.
 func typed(text string) string {
@@ -109,14 +109,19 @@ func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 // or has failed, or ctx ends. A browser that the desktop has to start may keep it for
 // as long as it runs.
 func openBrowser(ctx context.Context, url string) error {
-	argv := []string{"xdg-open", url}
+	argv, input := []string{"xdg-open", url}, ""
 	switch runtime.GOOS {
 	case "darwin":
-		argv = []string{"open", url}
+		// Other users can read the arguments of programs there, and a key in url with
+		// them. This was not tried.
+		argv, input = []string{"osascript", "-"}, fmt.Sprintf("open location %q\n", url)
 	case "windows":
 		argv = []string{"rundll32", "url.dll,FileProtocolHandler", url}
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
+	if input != "" {
+		cmd.Stdin = strings.NewReader(input)
+	}
 	detach(cmd)
 	if err := cmd.Start(); errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("cannot open a browser: %s is not installed", argv[0])

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -128,11 +127,15 @@ func loadError(err error) error {
 	return err
 }
 
-// hostOfFolder returns the default host name of a project in dir: FOLDER.localhost.
+// hostOfFolder returns the default host name of a project in dir: FOLDER.localhost, or
+// app.localhost if that is not possible.
 func hostOfFolder(dir string) string {
 	name := notInLabel.ReplaceAllString(strings.ToLower(filepath.Base(dir)), "-")
 	name = strings.Trim(name[:min(len(name), maxLabel)], "-")
-	return cmp.Or(name, "app") + ".localhost"
+	if name == "" || name+".localhost" == hcl.OwnHost {
+		name = "app"
+	}
+	return name + ".localhost"
 }
 
 // notInLabel matches what a folder's name may have and a label may not.

@@ -78,6 +78,7 @@ func sample(folder string) Status {
 		URLs:       []string{"https://shop.localhost:8443"},
 		HTTPS:      "127.0.0.1:8443",
 		HTTP:       &plain,
+		Shared:     true,
 		Hosts: []Host{{
 			Name: "shop.localhost", URL: "https://shop.localhost:8443", File: "Proxyfile", Line: 1,
 			Routes: []Route{{Path: "/", Upstream: ":5173", State: "waiting", Detail: "refused"}},

@@ -40,7 +40,7 @@ func TestStatusIsWhatTheInstanceSays(t *testing.T) {
 // The names are what scripts read; a change breaks them.
 func TestTheJSONOfStatusIsStable(t *testing.T) {
 	const want = `{"folder":"/shop","pid":1,"version":"1.2.3","started":"2026-01-02T03:04:05Z","generation":7,` +
-		`"urls":["https://shop.localhost:8443"],"https":"127.0.0.1:8443","http":"127.0.0.1:8080",` +
+		`"urls":["https://shop.localhost:8443"],"https":"127.0.0.1:8443","http":"127.0.0.1:8080","shared":true,` +
 		`"hosts":[{"name":"shop.localhost","url":"https://shop.localhost:8443","file":"Proxyfile","line":1,` +
 		`"routes":[{"path":"/","upstream":":5173","state":"waiting","detail":"refused"}]}],"streams":2,` +
 		`"rejected":{"at":"2026-01-02T03:05:00Z","error":"no","diagnostics":[{"severity":"error"}]},"share":null}`

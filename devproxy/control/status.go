@@ -16,6 +16,7 @@ type Status struct {
 	URLs       []string  `json:"urls"`
 	HTTPS      string    `json:"https"`    // "127.0.0.1:8443"
 	HTTP       *string   `json:"http"`     // null without plain HTTP
+	Shared     bool      `json:"shared"`   // its ports are those that all projects share
 	Hosts      []Host    `json:"hosts"`    // in the order of the file
 	Streams    int       `json:"streams"`  // open upgraded connections and event streams
 	Rejected   *Rejected `json:"rejected"` // null when the last save was applied

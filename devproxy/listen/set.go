@@ -195,6 +195,9 @@ func (s *Set) StepDown() {
 	}
 }
 
+// Shares reports whether the ports are those that all projects share.
+func (s *Set) Shares() bool { return s.shared() != nil }
+
 func (s *Set) shared() *front.Shared {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,7 +43,7 @@ func (p *Plan) Match(r Request) (Match, error) {
 	name := normal(r.Host)
 	host := p.table.find(name)
 	if host == nil {
-		return Match{}, &UnknownHostError{Host: name, Near: p.near(name), Served: p.hosts}
+		return Match{}, &UnknownHostError{Host: name, plan: p}
 	}
 	s, wrong := vetPath(r.Path)
 	if wrong != "" {
@@ -121,16 +121,17 @@ func (p *Plan) Trace(r Request) []Tried {
 // have. It is answered with 404.
 type UnknownHostError struct {
 	Host string // lower case, without a trailing dot
-	// Near is the served name that was probably meant; empty when none is near.
-	Near string
-	// Served are all hosts of the plan. They must not be changed.
-	Served []*Host
+	plan *Plan
 }
+
+// Near returns the served name that was probably meant; empty when none is near. It
+// must not reach a client, which may be another user's.
+func (e *UnknownHostError) Near() string { return e.plan.near(e.Host) }
 
 func (e *UnknownHostError) Error() string {
 	text := fmt.Sprintf("host %q is not in any Proxyfile served now", e.Host)
-	if e.Near != "" {
-		text += fmt.Sprintf("; did you mean %q?", e.Near)
+	if near := e.Near(); near != "" {
+		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return text
 }

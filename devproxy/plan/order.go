@@ -13,6 +13,13 @@ import (
 // any route.
 const OwnPaths = "/.well-known/devproxy/"
 
+// OwnHost is the host of the machine's page, which no plan serves.
+const OwnHost = hcl.OwnHost
+
+// IsOwnHost reports whether host, an authority without its port, is OwnHost in any
+// case, with or without a trailing dot.
+func IsOwnHost(host string) bool { return normal(host) == OwnHost }
+
 // order compares routes by when they are tried: see comparePaths; then exact
 // before prefix, more conditions before fewer, then as written.
 func order(a, b *Route) int {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/scaffold/javascript"
+	"github.com/devproxy/devproxy/hcl"
 )
 
 const suffix = ".localhost"
@@ -43,7 +44,15 @@ func underLocalhost(name string) string {
 	for i, part := range parts {
 		parts[i] = label(part)
 	}
-	return strings.TrimSuffix(name, base) + strings.Join(parts, ".") + suffix
+	return allowed(strings.TrimSuffix(name, base) + strings.Join(parts, ".") + suffix)
+}
+
+// allowed returns another name instead of that of devproxy's own page.
+func allowed(name string) string {
+	if name == hcl.OwnHost {
+		return "app" + suffix
+	}
+	return name
 }
 
 // placeholders are names of the root package that name the repository and not the

@@ -79,7 +79,7 @@ func discover(dir string, listening []Listener) (*discovery, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &discovery{repository: r, configured: map[string]bool{}, project: label(r.projectName(filepath.Base(dir)))}
+	d := &discovery{repository: r, configured: map[string]bool{}, project: strings.TrimSuffix(allowed(label(r.projectName(filepath.Base(dir)))+suffix), suffix)}
 	d.readNamed()
 	d.readPackages()
 	d.readProcfiles()

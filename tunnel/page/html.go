@@ -23,8 +23,8 @@ var (
 // layout is parsed once; after that it is only executed.
 var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 	"pieces": pieces, "seconds": seconds, "spoken": spoken, "statusText": http.StatusText,
-	"style":  func() template.CSS { return template.CSS(inline(style)) },
-	"script": func() template.JS { return template.JS(inline(script)) },
+	"style":  func() template.CSS { return template.CSS(Style()) },
+	"script": func() template.JS { return template.JS(Inline(script)) },
 	"split":  func(text string) []string { return strings.SplitN(text, " ", 2) },
 }).Parse(document))
 
@@ -32,9 +32,9 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 // script and its requests. Local pages may be framed: an app under development may
 // frame another, and they have nothing to be tricked into clicking.
 func (p Page) policy() string {
-	rules := []string{"default-src 'none'", "style-src '" + hash(inline(style)) + "'", "img-src data:", "base-uri 'none'", p.formAction()}
+	rules := []string{"default-src 'none'", "style-src '" + Hash(Style()) + "'", "img-src data:", "base-uri 'none'", p.formAction()}
 	if p.Poll != "" {
-		rules = append(rules, "script-src '"+hash(inline(script))+"'", "connect-src 'self'")
+		rules = append(rules, "script-src '"+Hash(Inline(script))+"'", "connect-src 'self'")
 	}
 	if p.Public {
 		rules = append(rules, "frame-ancestors 'none'")
@@ -54,15 +54,18 @@ func (p Page) formAction() string {
 	return "form-action 'self'"
 }
 
-// hash is a CSP hash source (CSP level 3 section 2.3.1).
-func hash(text string) string {
+// Style is the style of all pages.
+func Style() string { return Inline(style) }
+
+// Hash is a CSP hash source (CSP level 3 section 2.3.1).
+func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// inline is an embedded file as a browser hashes it: HTML parsers turn CRLF,
+// Inline is an embedded file as a browser hashes it: HTML parsers turn CRLF,
 // which a checkout on Windows may contain, into LF before they hash.
-func inline(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+func Inline(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
 const (
 	// pollRefresh is after how many seconds a waiting page reloads in a browser

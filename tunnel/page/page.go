@@ -81,10 +81,6 @@ type Page struct {
 	Waited time.Duration
 	// Hints are possible fixes. Text between backticks is set as code.
 	Hints []string
-	// Served are the hosts that could have been meant.
-	Served []Link
-	// Suggest is the host that probably was meant; nil for none.
-	Suggest *Link
 	// Code is a block of text to write, CodeTitle the words above it.
 	Code, CodeTitle string
 	// Poll is the path, with its query, that the page requests until the answer
@@ -92,6 +88,8 @@ type Page struct {
 	Poll string
 	// Again shows a button that loads the page again.
 	Again bool
+	// Version is the version of devproxy that is shown; empty for none.
+	Version string
 	// Visitor marks a page that is shown through a share. It names nothing of
 	// the machine that it comes from, devproxy included.
 	Visitor bool
@@ -119,12 +117,6 @@ type Form struct {
 	Wrong bool
 	// Onward reports that the answer to the form may redirect to other hosts.
 	Onward bool
-}
-
-// Link is a host that is served.
-type Link struct {
-	URL  string // "https://shop.localhost"
-	Note string // where it is written: "~/shop/Proxyfile:1"; may be empty
 }
 
 // Write sends p as the response to r: as a gRPC status for a gRPC call, as HTML if

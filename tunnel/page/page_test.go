@@ -24,9 +24,7 @@ var (
 		Poll:     "/.well-known/devproxy/state?path=%2F", RetryAfter: 1,
 	}
 	unknown = Page{
-		Status: 404, Title: "shpo.localhost is not in any Proxyfile served now.",
-		Suggest:   &Link{URL: "https://shop.localhost"},
-		Served:    []Link{{"https://shop.localhost", "~/shop/Proxyfile:1"}, {"https://mail.shop.localhost", "~/shop/Proxyfile:7"}},
+		Status: 404, Title: "shpo.localhost is not in any Proxyfile served now.", Version: "v1.2.3",
 		CodeTitle: "To add it:", Code: `host "shpo.localhost" { upstream = 3000 }`,
 	}
 	broken = Page{Status: 502, Title: "The upstream did not return a valid response.", Lead: "Upstream :3000 reset the connection before it answered.",
@@ -58,12 +56,9 @@ waited 13 s
 node (pid 41213, ~/shop/web) listens on 5174. If that is your server: ` + "`upstream = 5174`" + `.
 `},
 		"unknown": {unknown, `shpo.localhost is not in any Proxyfile served now.
-Did you mean https://shop.localhost ?
-Served:
-  https://shop.localhost  ~/shop/Proxyfile:1
-  https://mail.shop.localhost  ~/shop/Proxyfile:7
 To add it:
   host "shpo.localhost" { upstream = 3000 }
+devproxy v1.2.3
 `},
 		"broken": {broken, `The upstream did not return a valid response.
 Upstream :3000 reset the connection before it answered.
@@ -118,7 +113,7 @@ func TestThePolicyAllowsExactlyWhatThePageHolds(t *testing.T) {
 	policy, body := w.Header().Get("Content-Security-Policy"), w.Body.String()
 	for _, element := range []string{"style", "script"} {
 		found := regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(body, -1)
-		if len(found) != 1 || !strings.Contains(policy, element+"-src '"+hash(found[0][1])+"'") {
+		if len(found) != 1 || !strings.Contains(policy, element+"-src '"+Hash(found[0][1])+"'") {
 			t.Errorf("%d <%s> elements, policy %s", len(found), element, policy)
 		}
 	}
@@ -136,7 +131,7 @@ func TestThePolicyAllowsExactlyWhatThePageHolds(t *testing.T) {
 func TestEverythingIsEscaped(t *testing.T) {
 	const evil = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&`
 	p := Page{Status: 503, Title: evil, Lead: evil, Quote: &Quote{evil, evil}, Attempts: []string{evil}, Hints: []string{evil + "`" + evil + "`"},
-		Suggest: &Link{"javascript:alert(1)", evil}, Served: []Link{{"javascript:alert(1)", evil}}, CodeTitle: evil, Code: evil, Poll: evil}
+		Version: evil, CodeTitle: evil, Code: evil, Poll: evil}
 	body := write(p, "GET", "Accept", "text/html").Body.String()
 	if strings.Count(body, "<script") != 1 || strings.Contains(body, "<img") || strings.Contains(body, `href="javascript:`) {
 		t.Error(body)
@@ -241,7 +236,7 @@ func TestPublicPage(t *testing.T) {
 		}
 		kind, policed := "text/plain; charset=utf-8", ""
 		if c.html {
-			kind, policed = "text/html; charset=utf-8", "default-src 'none'; style-src '"+hash(inline(style))+"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+			kind, policed = "text/html; charset=utf-8", "default-src 'none'; style-src '"+Hash(Style())+"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 		}
 		if h.Get("Content-Type") != kind || h.Get("Content-Security-Policy") != policed {
 			t.Errorf("%s: %v", name, h)
@@ -263,7 +258,7 @@ func TestPublicPage(t *testing.T) {
 			t.Errorf("%s: %s", name, body)
 		}
 	}
-	if got := inline("a\r\nb\n"); got != "a\nb\n" {
+	if got := Inline("a\r\nb\n"); got != "a\nb\n" {
 		t.Errorf("%q", got)
 	}
 }

@@ -22,20 +22,14 @@ func (p Page) text() []byte {
 		lines = append(lines, "waited "+spoken(p.Waited))
 	}
 	lines = append(lines, p.Hints...)
-	if p.Suggest != nil {
-		lines = append(lines, "Did you mean "+p.Suggest.URL+" ?")
-	}
-	if len(p.Served) > 0 {
-		lines = append(lines, "Served:")
-	}
-	for _, link := range p.Served {
-		lines = append(lines, strings.TrimRight("  "+link.URL+"  "+link.Note, " "))
-	}
 	if p.Code != "" && p.CodeTitle != "" {
 		lines = append(lines, p.CodeTitle)
 	}
 	if p.Code != "" {
 		lines = append(lines, "  "+strings.ReplaceAll(p.Code, "\n", "\n  "))
+	}
+	if p.Version != "" {
+		lines = append(lines, "devproxy "+p.Version)
 	}
 	return []byte(strings.Join(lines, "\n") + "\n")
 }
@@ -70,18 +64,12 @@ func spoken(d time.Duration) string {
 func (p Page) cleaned() Page {
 	p.Title, p.Lead, p.CodeTitle, p.Poll = visible(p.Title), visible(p.Lead), visible(p.CodeTitle), visible(p.Poll)
 	p.Attempts, p.Hints = each(p.Attempts, visible), each(p.Hints, visible)
-	p.Served = each(p.Served, Link.cleaned)
 	p.Code = strings.Join(each(strings.Split(p.Code, "\n"), visible), "\n")
 	if p.Quote != nil {
 		p.Quote = &Quote{Place: visible(p.Quote.Place), Text: visible(p.Quote.Text)}
 	}
-	if p.Suggest != nil {
-		p.Suggest = new(p.Suggest.cleaned())
-	}
 	return p
 }
-
-func (l Link) cleaned() Link { return Link{URL: visible(l.URL), Note: visible(l.Note)} }
 
 // visible replaces every character that is not graphic, and bytes that are not
 // UTF-8, with U+FFFD, to show that something was there. A tab, which indents a

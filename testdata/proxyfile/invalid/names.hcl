@@ -18,6 +18,7 @@ host "-a.localhost" { upstream = 1 } # ERROR: "-a.localhost" is not a valid name
 host "a b.localhost" { upstream = 1 } # ERROR: "a b.localhost" is not a valid name
 host "café.localhost" { upstream = 1 } # ERROR: "café.localhost" is not ASCII
 host "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.localhost" { upstream = 1 } # ERROR: the part of a name between two dots can have at most 63 characters
+host "devproxy.localhost" { upstream = 1 } # ERROR: "devproxy.localhost" is the page that devproxy open shows
 host "ok.localhost" {
   aliases  = "www.localhost" # ERROR: aliases must be a list of names
   upstream = 1
