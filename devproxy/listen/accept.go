@@ -86,7 +86,7 @@ func (s *Set) plain(c net.Conn) { s.handOn(Scan(c, s.facts(c))) }
 func (s *Set) secure(c net.Conn) {
 	ready, err := s.handshake(c)
 	if err != nil {
-		s.log.Debug("a client left in the handshake", "client", c.RemoteAddr().String(), "error", err)
+		s.log.Debug("a client left in the handshake", "client", c.RemoteAddr(), "error", err)
 		c.Close()
 		return
 	}
