@@ -16,14 +16,22 @@
 // from the same queue; the rest connect to it and register again.
 //
 // A connection that the front has accepted and not passed on yet is lost if the
-// front is killed: on Linux these are microseconds, since the kernel reports a
-// connection only once its first bytes are there. A front that ends in order
-// passes on what it holds.
+// front is killed. On Linux these are microseconds for a client that sends within a
+// second, since the kernel reports a connection only once its first bytes are there.
+// A front that ends in order passes on what it holds. A front that is stopped with
+// SIGSTOP keeps its role, and new connections wait until it continues; Ctrl-Z in its
+// terminal hands the role over first (StepDown).
+//
+// An exact name takes precedence over another project's wildcard: a name
+// belongs to the first project that asks, and all projects are of one user. A connection stays with its
+// project until it closes, whatever is registered later.
 //
 // Limits: maxPending connections wait for their first bytes, helloTimeout at
-// most. A ClientHello or header of more than maxPeek bytes is for the front's own
-// project. A process that does not take its connections (it is stopped in a
-// debugger, say) gets passTimeout for each.
+// most; one more, or one without a free descriptor, ends the oldest. A ClientHello or
+// header of more than maxPeek bytes is for the front's own project, and so is a
+// connection without a name. A process that does not take its connections (it is
+// stopped in a debugger, say) gets passTimeout for each. A front whose files were
+// removed from the runtime directory puts them back within lookPeriod.
 package front
 
 import (

@@ -36,5 +36,8 @@ func (s *Shared) Register(context.Context, []Name) error { return nil }
 // StepDown does nothing.
 func (s *Shared) StepDown() {}
 
+// Alone is false.
+func (s *Shared) Alone() bool { return false }
+
 // Close does nothing.
 func (s *Shared) Close() error { return nil }

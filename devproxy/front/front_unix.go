@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,8 +45,10 @@ type Options struct {
 	// Bind opens the listening sockets. It is called when no other process has some
 	// to share.
 	Bind func(context.Context) (Sockets, error)
-	// Lost is called when the names of this process are not granted again after a
-	// change of the front. Nil ignores it.
+	// Lost is called after a change of the front: with a *TakenError for each name that
+	// another project has got meanwhile, and with what keeps this process from the next
+	// front, once for each reason. Nil as the error means that this is over. Nil as the
+	// function ignores it.
 	Lost func(error)
 	// Log receives errors that are not returned. Nil discards them.
 	Log *slog.Logger
@@ -106,11 +109,15 @@ func Join(ctx context.Context, opts Options) (*Shared, error) {
 		lock: flock.New(filepath.Join(opts.Dir, lockFile), flock.SetPermissions(0o600)),
 	}
 	s.ctx, s.leave = context.WithCancel(context.Background())
-	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	limited, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	first, err := s.next(ctx, false)
+	first, err := s.next(limited, false)
 	if err != nil {
 		s.leave()
+		s.sockets.close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, err
 	}
 	s.own.listen(s.sockets)
@@ -135,10 +142,10 @@ func (s *Shared) Register(ctx context.Context, granted []Name) error {
 		if stage != nil {
 			err = stage.register(names{Names: granted})
 		}
-		if !errors.Is(err, errStageOver) {
-			if err == nil {
-				s.grant(granted)
-			}
+		if err == nil && s.grant(stage, granted) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, errStageOver) {
 			return err
 		}
 		select {
@@ -153,14 +160,28 @@ func (s *Shared) Register(ctx context.Context, granted []Name) error {
 
 // StepDown hands the role of the front to another process, if this one has it and
 // another one runs. A process that is about to be stopped would keep the
-// connections of all projects waiting.
+// connections of all projects waiting. It takes joinTimeout at most.
 func (s *Shared) StepDown() {
+	timeout := time.After(joinTimeout)
 	done := make(chan struct{})
 	select {
 	case s.stepDown <- done:
-		<-done
 	case <-s.ended:
+		return
+	case <-timeout: // no front is found, so this process is not it
+		return
 	}
+	select {
+	case <-done:
+	case <-timeout:
+	}
+}
+
+// Alone reports whether this process is the front, and no other shares its sockets.
+func (s *Shared) Alone() bool {
+	stage, _ := s.current()
+	r, ok := stage.(*role)
+	return ok && r.alone()
 }
 
 // Close gives the names up, and passes on the connections that were not passed on
@@ -177,10 +198,16 @@ func (s *Shared) current() (stage, chan struct{}) {
 	return s.stage, s.changed
 }
 
-func (s *Shared) grant(granted []Name) {
+// grant keeps the names that a stage has granted. It reports false if that is over:
+// again may have missed them.
+func (s *Shared) grant(by stage, granted []Name) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stage != by {
+		return false
+	}
 	s.names = granted
+	return true
 }
 
 // enter makes next the stage; nil while there is none.
@@ -202,12 +229,13 @@ func (s *Shared) run(now stage) {
 		unread := now.run(s.ctx, s.stepDown)
 		s.enter(nil)
 		last, wasFront := now.(*role)
-		now = s.retry(wasFront)
+		steppedDown := wasFront && last.steppedDown != nil
+		now = s.retry(steppedDown)
 		if now != nil {
 			s.again(now)
 			unread = now.classify(unread)
 		}
-		if wasFront && last.steppedDown != nil {
+		if steppedDown {
 			close(last.steppedDown)
 		}
 		for _, c := range unread {
@@ -222,22 +250,39 @@ func (s *Shared) run(now stage) {
 // retry returns the next stage; nil after Close. What keeps it from being found may
 // pass: another process removed the runtime directory, for example.
 func (s *Shared) retry(steppedDown bool) stage {
+	var told string
 	for {
-		next, err := s.next(s.ctx, steppedDown)
+		next, err := s.search(steppedDown)
+		if err == nil && told != "" {
+			s.opts.Lost(nil)
+		}
 		if err == nil {
 			return next
+		}
+		if s.ctx.Err() == nil && err.Error() != told {
+			told = err.Error()
+			s.opts.Lost(err)
 		}
 		select {
 		case <-s.ctx.Done():
 			return nil
 		case <-time.After(retryPause):
 		}
-		s.opts.Lost(errors.Join(err, runtimedir.Ensure(s.opts.Dir)))
 	}
 }
 
-// next becomes the front, or gets a lease from it, whichever works first.
-// A process that has stepped down leaves the role to others at first.
+func (s *Shared) search(steppedDown bool) (stage, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, joinTimeout)
+	defer cancel()
+	if err := runtimedir.Ensure(s.opts.Dir); err != nil {
+		return nil, err
+	}
+	return s.next(ctx, steppedDown)
+}
+
+// next gets a lease from the front, or becomes it. A front that can be reached is one
+// even if someone removed its lock file. A process that has stepped down leaves the
+// role to others at first.
 func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -247,6 +292,10 @@ func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 		mayLead = mayLead.Add(stepDownPause)
 	}
 	for {
+		lease, err := s.connect()
+		if err == nil {
+			return lease, nil
+		}
 		if !time.Now().Before(mayLead) {
 			locked, err := s.lock.TryLock()
 			if err != nil {
@@ -255,10 +304,6 @@ func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 			if locked {
 				return s.lead(ctx)
 			}
-		}
-		lease, err := s.connect()
-		if err == nil {
-			return lease, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -276,12 +321,23 @@ func (s *Shared) unreachable(err error) error {
 
 func (s *Shared) socket() string { return filepath.Join(s.opts.Dir, socketFile) }
 
-// again registers the names that an earlier front had granted.
+// again registers the names that an earlier front had granted, without those that
+// another project has got meanwhile.
 func (s *Shared) again(now stage) {
 	s.mu.Lock()
-	granted := names{Names: s.names, Again: true}
+	granted := slices.Clone(s.names)
 	s.mu.Unlock()
-	if err := now.register(granted); err != nil && !errors.Is(err, errStageOver) {
+	for {
+		err := now.register(names{Names: granted, Again: true})
+		if err == nil || errors.Is(err, errStageOver) {
+			return
+		}
 		s.opts.Lost(err)
+		taken, ok := errors.AsType[*TakenError](err)
+		isTaken := func(n Name) bool { return n.Name == taken.First.Name }
+		if !ok || !slices.ContainsFunc(granted, isTaken) {
+			return
+		}
+		granted = slices.DeleteFunc(granted, isTaken)
 	}
 }

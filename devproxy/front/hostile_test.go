@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // helloFor is the ClientHello that crypto/tls sends for a name.
@@ -192,5 +194,43 @@ func TestSilentConnectionEnds(t *testing.T) {
 		t.Error("the connection was answered")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		t.Error("the connection stays open")
+	}
+}
+
+// TestClientThatReset: a connection that its client has reset before the project takes it
+// is not the project's trouble: package net has no remote address for it.
+func TestClientThatReset(t *testing.T) {
+	dir := shortDir(t)
+	a := start(t, dir, "a.localhost")
+	conn, err := net.Dial("unix", dir+"/"+socketFile)
+	must(t, err)
+	defer conn.Close()
+	w := &wire{conn: conn.(*net.UnixConn)}
+	must(t, w.sendJSON(kindHello, hello{Version: version}))
+	must(t, w.sendJSON(kindNames, names{Names: namesOf("b.localhost")}))
+	for range 2 {
+		m, err := w.receive()
+		must(t, err)
+		m.close()
+	}
+	client := dialed(t, a.http, requestForB)
+	m, err := w.receive() // the connection is on its way
+	must(t, err)
+	must(t, client.(*net.TCPConn).SetLinger(0))
+	client.Close()
+	eventually(t, "the reset arrives", func() bool {
+		var state int
+		must(t, withDescriptor(m.files[0], func(fd int) error {
+			_, state = 0, 0
+			_, err := unix.Getpeername(fd)
+			if err != nil {
+				state = 1
+			}
+			return nil
+		}))
+		return state == 1
+	})
+	if c, err := m.connection(); !errors.Is(err, errLeft) {
+		t.Errorf("got %v, %v", c, err)
 	}
 }

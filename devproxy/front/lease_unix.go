@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
@@ -17,6 +18,13 @@ import (
 // connectTimeout is how long the front may take to send its sockets. It takes
 // milliseconds; a process that was stopped does not answer.
 const connectTimeout = 2 * time.Second
+
+// leaveTimeout is how long a project that leaves waits until its names are free.
+const leaveTimeout = time.Second
+
+// handOverTimeout is how long handing over waits for a process that takes no
+// connection. One that was stopped takes some hundred.
+const handOverTimeout = 250 * time.Millisecond
 
 // lease is a project's end of its connection to the front.
 type lease struct {
@@ -50,21 +58,31 @@ func (l *lease) open() error {
 	if err := l.sendJSON(kindHello, hello{Version: version, PID: os.Getpid()}); err != nil {
 		return err
 	}
-	m, err := l.receive()
-	if err != nil {
-		return err
-	}
-	defer func() { m.close() }()
-	var sent shared
-	if err := json.Unmarshal(m.content, &sent); err != nil || m.kind != kindSockets {
-		return fmt.Errorf("it sent %q instead of its sockets", m.kind)
-	}
-	if l.shared.sockets == nil {
-		if l.shared.sockets, err = sent.received(m.files); err == nil {
-			m.files = nil
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return err
 		}
+		if m.kind == kindSockets {
+			return errors.Join(l.took(m), l.conn.SetReadDeadline(time.Time{}))
+		}
+		m.close() // a kind of the future
 	}
-	return errors.Join(err, l.conn.SetReadDeadline(time.Time{}))
+}
+
+// took takes the sockets of a message, if this process has none.
+func (l *lease) took(m message) error {
+	defer m.close()
+	var sent shared
+	if err := json.Unmarshal(m.content, &sent); err != nil {
+		return fmt.Errorf("it sent %q instead of its sockets", m.content)
+	}
+	if l.shared.sockets != nil {
+		return nil
+	}
+	var err error
+	l.shared.sockets, err = sent.received(m.files)
+	return err
 }
 
 // run takes this process's connections until the lease breaks. It returns those that
@@ -76,8 +94,14 @@ func (l *lease) run(ctx context.Context, stepDown <-chan chan struct{}) []connec
 		case <-l.ended:
 			return l.unread
 		case <-ctx.Done():
-			l.conn.Close()
-			<-l.ended
+			// The front closes its end when the names are free.
+			_ = l.conn.CloseWrite()
+			select {
+			case <-l.ended:
+			case <-time.After(leaveTimeout):
+				l.conn.Close()
+				<-l.ended
+			}
 			return l.unread
 		case done := <-stepDown:
 			close(done)
@@ -97,6 +121,7 @@ func (l *lease) receiveAll() {
 		case kindPassed, kindUnread:
 			c, err := m.connection()
 			switch {
+			case errors.Is(err, errLeft):
 			case err != nil:
 				l.shared.opts.Log.Warn("a connection was lost", "error", err)
 			case m.kind == kindPassed:
@@ -124,10 +149,7 @@ func (l *lease) register(given names) error {
 	}
 	select {
 	case r := <-l.results:
-		if r.Taken != nil {
-			return &TakenError{*r.Taken}
-		}
-		return nil
+		return r.err()
 	case <-l.ended:
 		return errStageOver
 	case <-time.After(joinTimeout):
@@ -143,30 +165,30 @@ func (l *lease) classify(unread []connection) []connection { return l.handOver(u
 type granted struct {
 	*wire
 	role  *role
-	ended chan struct{} // closed when nothing is received any more
+	ready atomic.Bool // it has the sockets
 }
 
 // acceptLeases grants leases until the role ends.
 func (r *role) acceptLeases() {
 	for {
 		conn, err := r.socket.AcceptUnix()
-		if err != nil {
-			if !isClosed(r.over) {
-				r.shared.opts.Log.Warn("the socket of the front has failed", "error", err)
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		l := &granted{wire: &wire{conn: conn}, role: r, ended: make(chan struct{})}
+		if err != nil {
+			r.makeRoom(err, socketFile)
+			continue
+		}
+		l := &granted{wire: &wire{conn: conn}, role: r}
 		r.mu.Lock()
 		r.leases[l] = struct{}{}
 		r.mu.Unlock()
-		go l.run()
+		r.serving.Go(l.run)
 	}
 }
 
 // run serves a project until its lease breaks.
 func (l *granted) run() {
-	defer close(l.ended)
 	defer l.conn.Close()
 	defer l.forget()
 	for {
@@ -202,7 +224,7 @@ func (l *granted) answer(m message) error {
 		}
 		err := l.role.registerFor(l, given)
 		if taken, ok := errors.AsType[*TakenError](err); ok {
-			return l.sendJSON(kindResult, result{&taken.First})
+			return l.sendJSON(kindResult, result{Taken: &taken.First})
 		}
 		if err != nil {
 			return err
@@ -211,7 +233,8 @@ func (l *granted) answer(m message) error {
 	case kindUnread:
 		c, err := m.connection()
 		if err != nil {
-			return err
+			l.role.shared.opts.Log.Warn("a connection was lost", "error", err)
+			return nil
 		}
 		l.role.admit(c)
 	}
@@ -221,9 +244,13 @@ func (l *granted) answer(m message) error {
 // share sends the listening sockets.
 func (l *granted) share() error {
 	all := l.role.shared.sockets
-	return all.withDescriptors(func(descriptors []int) error {
+	if err := all.withDescriptors(func(descriptors []int) error {
 		return l.sendJSON(kindSockets, all.shared(), descriptors...)
-	})
+	}); err != nil {
+		return err
+	}
+	l.ready.Store(true)
+	return nil
 }
 
 // pass passes a connection to the project. If that has ended, its names are gone, and
@@ -242,15 +269,18 @@ func (l *granted) pass(c connection) error {
 // handOver sends connections to a process that will be the front or gets a lease from
 // it. It returns those that are left.
 func (w *wire) handOver(unread []connection) []connection {
-	for len(unread) > 0 && w.trySend(kindUnread, unread[0]) == nil {
-		unread[0].Close()
-		unread = unread[1:]
+	deadline := time.Now().Add(handOverTimeout)
+	for len(unread) > 0 {
+		switch err := w.trySend(kindUnread, unread[0]); {
+		case err == nil:
+			unread[0].Close()
+			unread = unread[1:]
+			deadline = time.Now().Add(handOverTimeout)
+		case errors.Is(err, errBusy) && time.Now().Before(deadline):
+			time.Sleep(minPause)
+		default:
+			return unread
+		}
 	}
-	return unread
-}
-
-// end breaks the lease.
-func (l *granted) end() {
-	l.conn.Close()
-	<-l.ended
+	return nil
 }

@@ -49,15 +49,57 @@ func (p *pending) add(c connection, start func()) {
 		start()
 	}
 	if len(p.all) == maxPending {
-		p.all[0].Close() // its goroutine notices
-		p.all = slices.Delete(p.all, 0, 1)
+		p.closeOldest()
 	}
 	p.all = append(p.all, c)
 }
 
-func (p *pending) remove(c connection) {
+// closeOldest closes the connection that waits longest; false if none waits. Its
+// goroutine notices.
+func (p *pending) closeOldest() bool {
+	if len(p.all) == 0 {
+		return false
+	}
+	p.all[0].Close()
+	p.all = slices.Delete(p.all, 0, 1)
+	return true
+}
+
+// free closes the oldest connection, to get its descriptor.
+func (p *pending) free() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return !p.interrupted && p.closeOldest()
+}
+
+// errGone is the error of a connection that does not wait any more: it was closed, to
+// make room for others.
+var errGone = errors.New("the connection was closed")
+
+// pass calls pass, and removes the connection if that succeeds. From then on it belongs
+// to the owner of its name, and interrupt must not touch it.
+func (p *pending) pass(c connection, pass func() error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.all, c)
+	if i < 0 {
+		return errGone
+	}
+	if p.interrupted {
+		return errOver
+	}
+	if err := pass(); err != nil {
+		return err
+	}
+	p.all = slices.Delete(p.all, i, i+1)
+	return nil
+}
+
+// drop closes a connection.
+func (p *pending) drop(c connection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.Close()
 	p.all = slices.DeleteFunc(p.all, func(other connection) bool { return other == c })
 }
 
@@ -90,9 +132,10 @@ var errOver = errors.New("the front ends")
 // readName waits for a connection's first bytes.
 func readName(c connection, over <-chan struct{}) (string, error) {
 	deadline := time.Now().Add(helloTimeout)
-	if err := waitForData(c, deadline); errors.Is(err, os.ErrDeadlineExceeded) && isClosed(over) {
-		return "", errOver
-	} else if err != nil {
+	if err := waitForData(c, deadline, over); err != nil {
+		if isClosed(over) {
+			return "", errOver
+		}
 		return "", err
 	}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
@@ -161,13 +204,16 @@ func peekAt(fd uintptr, p []byte) (int, error) {
 }
 
 // waitForData returns when a byte can be read, or the connection was closed.
-func waitForData(c connection, deadline time.Time) error {
+func waitForData(c connection, deadline time.Time, over <-chan struct{}) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}
 	if err := c.SetReadDeadline(deadline); err != nil {
 		return err
+	}
+	if isClosed(over) { // and interrupt came too early
+		return errOver
 	}
 	var one [1]byte
 	if err := raw.Read(func(fd uintptr) bool {

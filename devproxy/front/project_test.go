@@ -17,7 +17,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +35,8 @@ const soon = 30 * time.Second
 // runProject takes part in the shared sockets and serves its pid. It reads commands
 // from standard input, one per line, and answers each with a line.
 func runProject() int {
-	p, err := joinProject(context.Background(), os.Getenv(projectVariable))
+	var losses lost
+	p, err := joinProject(context.Background(), os.Getenv(projectVariable), losses.add)
 	if err != nil {
 		fmt.Println("error:", err)
 		return 1
@@ -46,11 +49,29 @@ func runProject() int {
 		switch verb {
 		case "names":
 			err = p.Register(context.Background(), namesOf(strings.Fields(rest)...))
+		case "entry": // a name with file and line, and names without
+			fields := strings.Fields(rest)
+			names := []Name{{Name: fields[0], File: fields[1]}}
+			fmt.Sscan(fields[2], &names[0].Line)
+			for _, name := range fields[3:] {
+				names = append(names, Name{Name: name})
+			}
+			err = p.Register(context.Background(), names)
 		case "stepdown":
 			p.StepDown()
 		case "role":
 			stage, _ := p.current()
 			err = fmt.Errorf("%T", stage)
+		case "limit":
+			var limit syscall.Rlimit
+			_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+			fmt.Sscan(rest, &limit.Cur)
+			err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+		case "lost":
+			_, err = losses.last()
+		case "losses":
+			n, _ := losses.last()
+			err = fmt.Errorf("%d", n)
 		case "close":
 			err = p.Close()
 		}
@@ -64,6 +85,27 @@ func runProject() int {
 	return 0
 }
 
+// lost notes what Lost was called with.
+type lost struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (l *lost) add(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, err)
+}
+
+func (l *lost) last() (n int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.all) == 0 {
+		return 0, nil
+	}
+	return len(l.all), l.all[len(l.all)-1]
+}
+
 func namesOf(all ...string) (names []Name) {
 	for i, name := range all {
 		names = append(names, Name{Name: name, File: fmt.Sprintf("/%d/Proxyfile", os.Getpid()), Line: i + 1})
@@ -72,8 +114,8 @@ func namesOf(all ...string) (names []Name) {
 }
 
 // joinProject joins, and serves the process id with the name that was requested.
-func joinProject(ctx context.Context, dir string) (*Shared, error) {
-	shared, err := Join(ctx, Options{Dir: dir, Bind: bindFree, Lost: func(err error) { fmt.Fprintln(os.Stderr, "lost:", err) }})
+func joinProject(ctx context.Context, dir string, lost func(error)) (*Shared, error) {
+	shared, err := Join(ctx, Options{Dir: dir, Bind: bindFree, Lost: lost})
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +154,9 @@ func selfSigned() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// nobody is the user of a project whose directory belongs to it.
+const nobody = 65534
+
 // project is a process that takes part in the shared sockets.
 type project struct {
 	*exec.Cmd
@@ -130,6 +175,15 @@ func begin(t *testing.T, dir string) *project {
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), projectVariable+"="+dir)
 	cmd.Stderr = t.Output()
+	if info, err := os.Stat(dir); err == nil && info.Sys().(*syscall.Stat_t).Uid == nobody {
+		cmd.Path = filepath.Join(dir, "program") // a copy: the original is in a folder of ours
+		if _, err := os.Stat(cmd.Path); err != nil {
+			program, err := os.ReadFile(self)
+			must(t, err)
+			must(t, os.WriteFile(cmd.Path, program, 0o755))
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
 	stdin, err := cmd.StdinPipe()
 	must(t, err)
 	stdout, err := cmd.StdoutPipe()
@@ -166,10 +220,24 @@ func (p *project) line() string {
 // do sends a command and returns the answer.
 func (p *project) do(command string) string {
 	p.t.Helper()
+	p.asks(command)
+	return p.line()
+}
+
+// asks sends a command.
+func (p *project) asks(command string) {
+	p.t.Helper()
 	if _, err := fmt.Fprintln(p.stdin, command); err != nil {
 		p.t.Fatal(err)
 	}
-	return p.line()
+}
+
+// says expects an answer.
+func (p *project) says(want string) {
+	p.t.Helper()
+	if got := p.line(); got != want {
+		p.t.Fatalf("got %q, want %q", got, want)
+	}
 }
 
 func (p *project) does(command string) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
@@ -26,15 +28,19 @@ const (
 	// acceptPause follows an accept that failed. Without free descriptors it works
 	// again once some are closed.
 	acceptPause = 50 * time.Millisecond
+	// lookPeriod is how often the front looks whether others can still find it.
+	lookPeriod = 2 * time.Second
 )
 
 // role is the front, while this process has the lock.
 type role struct {
 	shared *Shared
 	socket *runtimedir.Listener
+	file   os.FileInfo   // of the socket
 	grace  time.Time     // the end of the grace period; zero for none
 	over   chan struct{} // closed when the role ends
-	tasks  sync.WaitGroup
+	// tasks accept connections and wait for them; serving are the leases.
+	tasks, serving sync.WaitGroup
 	// steppedDown is closed when this process has a lease; nil if it ends.
 	steppedDown chan struct{}
 
@@ -63,19 +69,44 @@ func (s *Shared) lead(ctx context.Context) (stage, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.lock.Unlock())
 	}
+	if r.file, err = os.Lstat(s.socket()); err != nil {
+		return nil, errors.Join(err, r.socket.Close(), s.lock.Unlock())
+	}
+	r.socket.SetUnlinkOnClose(false) // see unlink
 	return r, nil
 }
 
-// run accepts until ctx ends or the role is handed to another process.
+// removed reports whether the socket was removed, as a cleaner of temporary directories
+// does, and can be made again. Another one in its place is that of another front.
+func (r *role) removed() bool {
+	_, err := os.Lstat(r.shared.socket())
+	return errors.Is(err, os.ErrNotExist) && runtimedir.Ensure(r.shared.opts.Dir) == nil
+}
+
+// unlink removes the socket, unless it is that of another front.
+func (r *role) unlink() {
+	if there, err := os.Lstat(r.shared.socket()); err == nil && os.SameFile(there, r.file) {
+		_ = os.Remove(r.shared.socket()) // the next front replaces it
+	}
+}
+
+// run accepts until ctx ends, the role is handed to another process, or others cannot
+// find it any more: it then begins again.
 func (r *role) run(ctx context.Context, stepDown <-chan chan struct{}) []connection {
 	for _, s := range r.shared.sockets {
 		r.tasks.Go(func() { r.accept(s) })
 	}
 	r.tasks.Go(r.acceptLeases)
+	look := time.NewTicker(lookPeriod)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return r.end()
+		case <-look.C:
+			if r.removed() {
+				return r.end()
+			}
 		case done := <-stepDown:
 			if r.alone() {
 				close(done)
@@ -98,23 +129,27 @@ func (r *role) alone() bool {
 func (r *role) end() (unread []connection) {
 	close(r.over)
 	r.shared.sockets.interrupt()
-	r.socket.Close() // and removes it
+	r.unlink()
+	r.socket.Close()
 	r.pending.interrupt()
 	r.tasks.Wait()
-	r.shared.sockets.resume()
 	r.mu.Lock()
 	leases := slices.Collect(maps.Keys(r.leases))
 	r.mu.Unlock()
 	unread = r.pending.take()
 	for _, l := range leases {
-		unread = l.handOver(unread)
+		if l.ready.Load() {
+			unread = l.handOver(unread)
+		}
 	}
 	if err := r.shared.lock.Unlock(); err != nil {
 		r.shared.opts.Log.Warn("the lock of the front was not released", "error", err)
 	}
 	for _, l := range leases {
-		l.end()
+		l.conn.Close()
 	}
+	r.serving.Wait()
+	r.shared.sockets.rest()
 	return unread
 }
 
@@ -129,12 +164,20 @@ func (r *role) accept(s *socket) {
 		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 			return
 		}
-		r.shared.opts.Log.Warn("accepting a connection failed; retrying", "listener", s.addr.String(), "error", err)
-		select {
-		case <-time.After(acceptPause):
-		case <-r.over:
-			return
-		}
+		r.makeRoom(err, s.addr.String())
+	}
+}
+
+// makeRoom follows an accept that failed. Without free descriptors, it closes the
+// connection that waits longest: clients that send nothing must not keep others out.
+func (r *role) makeRoom(err error, listener string) {
+	if (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && r.pending.free() {
+		return
+	}
+	r.shared.opts.Log.Warn("accepting a connection failed; retrying", "listener", listener, "error", err)
+	select {
+	case <-time.After(acceptPause):
+	case <-r.over:
 	}
 }
 
@@ -150,41 +193,37 @@ func (r *role) admit(c connection) {
 		return
 	}
 	r.pending.add(c, func() {
-		r.tasks.Go(func() {
-			if r.wait(c, name, known) {
-				r.pending.remove(c)
-			}
-		})
+		r.tasks.Go(func() { r.wait(c, name, known) })
 	})
 }
 
 // wait passes c on when its name is known and its owner takes it, or closes it after
-// some time. It reports false if the role ends before: c is for the next front.
-func (r *role) wait(c connection, name string, known bool) bool {
+// some time. If the role ends before, c stays in pending: it is for the next front.
+func (r *role) wait(c connection, name string, known bool) {
 	if !known {
 		var err error
 		name, err = readName(c, r.over)
 		if errors.Is(err, errOver) {
-			return false
+			return
 		}
 		if err != nil {
-			c.Close()
-			return true
+			r.pending.drop(c)
+			return
 		}
 	}
 	deadline := time.Now().Add(passTimeout)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		err := r.pass(name, c)
-		if err == nil {
-			return true
+		err := r.pending.pass(c, func() error { return r.pass(name, c) })
+		if err == nil || errors.Is(err, errGone) || errors.Is(err, errOver) {
+			return
 		}
 		if time.Now().After(deadline) {
-			c.Close()
-			return true
+			r.pending.drop(c)
+			return
 		}
 		select {
 		case <-r.over:
-			return false
+			return
 		case <-time.After(pause):
 		}
 	}

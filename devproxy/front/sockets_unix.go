@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sockets are listening sockets.
@@ -19,11 +23,11 @@ type Sockets struct {
 type socket struct {
 	addr   net.Addr
 	secure bool // the port of HTTPS
-	// One of them: a listener once this process has been the front, and before the
-	// file that another process has sent. To make a listener of it, package net sets
-	// the socket to blocking for an instant, in which no other process may accept.
-	listener *net.TCPListener
-	file     *os.File
+	// One of them: a listener in the front, a descriptor in other processes. A
+	// listener would wake its process for every connection. To make one, package net
+	// sets the socket to blocking for an instant, in which no other process may accept.
+	listener   *net.TCPListener
+	descriptor int
 }
 
 // sockets are all shared sockets, those of HTTPS first.
@@ -53,31 +57,52 @@ func (all sockets) open() error {
 		if s.listener != nil {
 			continue
 		}
-		l, err := net.FileListener(s.file)
+		copied, err := duplicate(s.descriptor)
 		if err != nil {
 			return fmt.Errorf("cannot take over the socket of %s: %w", s.addr, err)
 		}
-		s.file.Close()
+		file := os.NewFile(uintptr(copied), "socket")
+		l, err := net.FileListener(file)
+		file.Close()
+		if err != nil {
+			return fmt.Errorf("cannot take over the socket of %s: %w", s.addr, err)
+		}
 		tcp, ok := l.(*net.TCPListener)
 		if !ok {
 			l.Close()
 			return errors.New("the front shared a socket that is not of TCP")
 		}
-		s.listener, s.file = tcp, nil
+		_ = unix.Close(s.descriptor)
+		s.listener = tcp
 	}
 	return nil
 }
 
-// interrupt ends Accept in this process, until resume.
-func (all sockets) interrupt() { all.setDeadline(time.Unix(1, 0)) }
-
-func (all sockets) resume() { all.setDeadline(time.Time{}) }
-
-func (all sockets) setDeadline(t time.Time) {
+// interrupt ends Accept in this process.
+func (all sockets) interrupt() {
 	for _, s := range all {
-		_ = s.listener.SetDeadline(t) // only fails for a closed socket
+		_ = s.listener.SetDeadline(time.Unix(1, 0)) // only fails for a closed socket
 	}
 }
+
+// rest makes descriptors of the listeners. One that cannot be made stays a listener.
+func (all sockets) rest() {
+	for _, s := range all {
+		var copied int
+		if err := withDescriptor(s.listener, func(fd int) (err error) {
+			copied, err = duplicate(fd)
+			return err
+		}); err != nil {
+			_ = s.listener.SetDeadline(time.Time{})
+			continue
+		}
+		s.listener.Close()
+		s.listener, s.descriptor = nil, copied
+	}
+}
+
+// duplicate is dup with close-on-exec.
+func duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
 
 // close closes this process's duplicates. The others stay open.
 func (all sockets) close() {
@@ -85,7 +110,7 @@ func (all sockets) close() {
 		if s.listener != nil {
 			s.listener.Close()
 		} else {
-			s.file.Close()
+			_ = unix.Close(s.descriptor)
 		}
 	}
 }
@@ -119,21 +144,28 @@ func (all sockets) shared() shared {
 	return text
 }
 
-// received returns the sockets of a message. The files are theirs then.
+// received returns the sockets of a message, as duplicates of its files. More files than
+// addresses are sockets of the future.
 func (text shared) received(files []*os.File) (all sockets, err error) {
-	if len(text.HTTPS) == 0 || len(files) != len(text.HTTPS)+len(text.HTTP) {
-		return nil, fmt.Errorf("the front sent %d sockets for %d addresses", len(files), len(text.HTTPS)+len(text.HTTP))
+	addrs := slices.Concat(text.HTTPS, text.HTTP)
+	if len(text.HTTPS) == 0 || len(files) < len(addrs) {
+		return nil, fmt.Errorf("the front sent %d sockets for %d addresses; this process may have too many open files", len(files), len(addrs))
 	}
-	for i, f := range files {
-		addr := text.HTTP[max(0, i-len(text.HTTPS)):]
-		if i < len(text.HTTPS) {
-			addr = text.HTTPS[i:]
+	for i, addr := range addrs {
+		s := &socket{secure: i < len(text.HTTPS)}
+		at, err := netip.ParseAddrPort(addr)
+		if err == nil {
+			s.addr = net.TCPAddrFromAddrPort(at)
+			err = withDescriptor(files[i], func(fd int) (err error) {
+				s.descriptor, err = duplicate(fd)
+				return err
+			})
 		}
-		at, err := net.ResolveTCPAddr("tcp", addr[0])
 		if err != nil {
-			return nil, fmt.Errorf("the front sent an address that is not one: %w", err)
+			all.close()
+			return nil, fmt.Errorf("the front sent a socket that cannot be used: %w", err)
 		}
-		all = append(all, &socket{addr: at, secure: i < len(text.HTTPS), file: f})
+		all = append(all, s)
 	}
 	return all, nil
 }

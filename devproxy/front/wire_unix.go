@@ -58,8 +58,21 @@ type names struct {
 	Again bool `json:"again"`
 }
 
+// result grants the names, unless it has one of its fields.
 type result struct {
-	Taken *Name `json:"taken"` // nil: granted
+	Taken *Name `json:"taken"`
+	// Error is another reason why the names are refused. This version sends none.
+	Error string `json:"error,omitempty"`
+}
+
+func (r result) err() error {
+	switch {
+	case r.Taken != nil:
+		return &TakenError{*r.Taken}
+	case r.Error != "":
+		return errors.New(r.Error)
+	}
+	return nil
 }
 
 // connection is a connection that the front has accepted.
@@ -88,11 +101,13 @@ func (m message) close() {
 	}
 }
 
-// connection returns the connection of a kindPassed or kindUnread.
+// connection returns the connection of a kindPassed or kindUnread. The system takes
+// the descriptor away if this process has no room for it. The error is errLeft if the
+// client has reset the connection: package net gives it no remote address then.
 func (m message) connection() (connection, error) {
 	defer m.close()
-	if len(m.files) != 1 || len(m.content) != 1 {
-		return connection{}, errors.New("a message of the front has no connection")
+	if len(m.files) != 1 || len(m.content) == 0 {
+		return connection{}, errors.New("a message came without its connection; this process may have too many open files")
 	}
 	c, err := net.FileConn(m.files[0])
 	if err != nil {
@@ -102,6 +117,10 @@ func (m message) connection() (connection, error) {
 	if !ok {
 		c.Close()
 		return connection{}, errors.New("the front passed something that is not a TCP connection")
+	}
+	if tcp.RemoteAddr() == nil {
+		c.Close()
+		return connection{}, errLeft
 	}
 	return connection{tcp, m.content[0] == contentSecure}, nil
 }
@@ -167,10 +186,15 @@ func (w *wire) trySend(kind byte, c connection) error {
 			// Too short to be sent in part.
 			sent = unix.Sendmsg(int(wire), frame(kind, c.content()), unix.UnixRights(fd), nil, unix.MSG_DONTWAIT)
 		})
-		if errors.Is(sent, unix.EAGAIN) || errors.Is(sent, unix.ENOBUFS) {
-			return errBusy
+		switch {
+		case err != nil:
+			return err
+		case sent == nil, errors.Is(sent, unix.EPIPE), errors.Is(sent, unix.ECONNRESET), errors.Is(sent, unix.ENOTCONN):
+			return sent
 		}
-		return errors.Join(err, sent)
+		// EAGAIN; ETOOMANYREFS when too many descriptors are on their way, because of any
+		// of the user's processes; and what else may pass.
+		return fmt.Errorf("%w: %w", errBusy, sent)
 	})
 }
 
