@@ -257,6 +257,9 @@ func (in *instance) httpsPort() uint16 {
 // bindError adds the exit code and the fix. An address that is not a loopback address
 // is a usage error; without one, the shared ports could not be reached.
 func (in *instance) bindError(err error, wanted listen.Config) error {
+	if taken := takenError(err); taken != err { //nolint:errorlint // whether it is unchanged
+		return taken
+	}
 	bind, ok := errors.AsType[*listen.BindError](err)
 	if !ok && wanted.Equal(listen.Config{}) {
 		return failf("devproxy up --standalone uses ports of its own", "%w", err)

@@ -26,7 +26,7 @@ func (in *instance) listening(file *hcl.File) listen.Config {
 		Runtime: in.runtimeDir,
 		TLS:     &tls.Config{GetCertificate: in.ca.GetCertificate, MinVersion: tls.VersionTLS12},
 		Log:     in.log,
-		Lost:    func(err error) { in.say("This project can't be reached: " + takenError(err).Error()) },
+		Lost:    func(err error) { in.say(lostText(err)) },
 	}
 	if in.opts.standalone || os.Getpid() == 1 {
 		c.Runtime = ""
@@ -47,6 +47,18 @@ func (in *instance) register(ctx context.Context, p *plan.Plan) error {
 		}
 	}
 	return takenError(in.sockets.Register(ctx, names))
+}
+
+// lostText says what has become of this project on the shared ports.
+func lostText(err error) string {
+	taken, ok := errors.AsType[*front.TakenError](err)
+	switch {
+	case err == nil:
+		return "This project can be reached again."
+	case ok:
+		return fmt.Sprintf("%s does not lead to this project any more: %v", taken.First.Name, takenError(err))
+	}
+	return "This project can't be reached: " + err.Error()
 }
 
 // takenError adds what to do to the error of a name that another project has.

@@ -13,6 +13,13 @@ import (
 type endpoints struct {
 	https, http endpoint
 	shared      *front.Shared // nil with sockets of this process alone
+	left        bool          // closed, and nothing replaces them yet
+}
+
+// close closes shared endpoints.
+func (e endpoints) close() {
+	closeAll(e.sockets())
+	_ = e.shared.Close() // has nothing to lose
 }
 
 func (e endpoints) sockets() []net.Listener { return slices.Concat(e.https.sockets, e.http.sockets) }
@@ -28,7 +35,7 @@ func (e endpoints) has(err error) bool {
 // openEndpoints opens the sockets for cfg. It keeps those of old that fit, and closes
 // none of them: a failure changes nothing.
 func openEndpoints(ctx context.Context, cfg Config, old endpoints) (endpoints, error) {
-	if cfg.shares() && old.shared != nil {
+	if cfg.shares() && old.shared != nil && !old.left {
 		return old, nil
 	}
 	if cfg.shares() {

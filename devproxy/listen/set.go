@@ -127,8 +127,14 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 		return net.ErrClosed
 	}
 	next, err := openEndpoints(ctx, cfg, s.bound)
-	if s.bound.has(err) {
+	if s.bound.has(err) && s.bound.shared.Alone() {
 		return s.leave(ctx, cfg)
+	}
+	if err == nil && next.shared != nil && next.shared != s.bound.shared {
+		// The names of the plan that is served: a new one may be refused.
+		if err = next.shared.Register(ctx, s.names); err != nil {
+			next.close()
+		}
 	}
 	if err != nil {
 		return err
@@ -138,15 +144,16 @@ func (s *Set) Apply(ctx context.Context, cfg Config) error {
 }
 
 // leave leaves the shared ports for one of the same number that is for this process
-// alone. It works if no other project runs; else this process shares them again.
+// alone. No other project shares them; if one begins to meanwhile, this process shares
+// them again.
 func (s *Set) leave(ctx context.Context, cfg Config) error {
-	closeAll(s.bound.sockets())
-	_ = s.bound.shared.Close() // has nothing to lose
+	s.bound.close()
 	next, failed := openOwn(ctx, cfg, endpoints{})
 	if failed != nil {
 		cfg.HTTPS, cfg.HTTP = "", ""
 		var err error
 		if next, err = joinOthers(ctx, cfg); err != nil {
+			s.bound.left = true
 			return errors.Join(failed, err)
 		}
 		failed = errors.Join(failed, next.shared.Register(ctx, s.names))
