@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -16,15 +17,33 @@ import (
 )
 
 // outside translates the upstream's URLs to those that r's browser uses.
-func outside(r *http.Request, match plan.Match, upstream *plan.Upstream) advice.Outside {
-	return advice.Outside{Route: match.Route, Upstream: upstream, Prefix: match.Prefix(), Origin: scheme(r) + "://" + r.Host, Page: r.Header.Get("Origin")}
+func (x *exchange) outside(r *http.Request, match plan.Match, upstream *plan.Upstream) advice.Outside {
+	return advice.Outside{
+		Route: match.Route, Upstream: upstream, Prefix: match.Prefix(), Origin: scheme(r) + "://" + r.Host, Page: r.Header.Get("Origin"),
+		Relocation: x.generation.plan.Relocation(), Cookie: r.Header["Cookie"],
+	}
+}
+
+// withOwnCookies returns r with the cookies that an upstream of this worktree gets.
+func withOwnCookies(r *http.Request) *http.Request {
+	lines := r.Header["Cookie"]
+	own := advice.OwnCookies(lines)
+	if slices.Equal(lines, own) {
+		return r
+	}
+	changed := r.WithContext(r.Context())
+	changed.Header = maps.Clone(r.Header)
+	if changed.Header["Cookie"] = own; own == nil {
+		delete(changed.Header, "Cookie")
+	}
+	return changed
 }
 
 // advisor returns a function that handles the header of an upstream's response before
 // a share makes it public: it rewrites the upstream's own addresses, and notes what
 // browsers will refuse.
 func (x *exchange) advisor(r *http.Request, match plan.Match, upstream *plan.Upstream) func(http.Header, int) {
-	host, outside := hostname(r.Host), outside(r, match, upstream)
+	host, outside := hostname(r.Host), x.outside(r, match, upstream)
 	return func(h http.Header, status int) {
 		if status < 200 {
 			outside.Informational(h)
@@ -52,7 +71,7 @@ type seenResponse struct {
 // is shown in its place.
 func (x *exchange) inspect(r *http.Request, match plan.Match, upstream *plan.Upstream, res *http.Response) (seenResponse, error) {
 	told := advice.ToldScheme(match.Route, scheme(r))
-	loop, again := outside(r, match, upstream).Loop(res, r, requestTarget(r), told)
+	loop, again := x.outside(r, match, upstream).Loop(res, r, requestTarget(r), told)
 	if loop != nil && (!again || x.server.again.TooOften(client(x, r), loop.URL)) {
 		return seenResponse{}, loop
 	}

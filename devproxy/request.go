@@ -161,6 +161,10 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 	if isViteClient(r) {
 		r = uncompressed(r)
 	}
+	outside := x.outside(r, match, spec)
+	if outside.Relocation != nil {
+		r = withOwnCookies(r)
+	}
 	target := match.Target(rawPath(r))
 	report := &forward.Report{}
 	var seen seenResponse
@@ -179,7 +183,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 		return x.generation.upstream(spec).Forward(w, r, out)
 	}
 	out.Switched = func(header http.Header) {
-		outside(r, match, spec).Cookies(header)
+		outside.Cookies(header)
 		if x.w.outward != nil {
 			x.w.outward(header, http.StatusSwitchingProtocols)
 		}

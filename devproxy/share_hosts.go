@@ -30,7 +30,7 @@ func filterHosts(p *plan.Share, reason func(host string) string) *plan.Share {
 
 // onlyHosts returns p with only the named hosts, in the plan's order; all of them
 // if none is named. A name may leave out the project's domain: "admin" is
-// admin.shop.localhost.
+// admin.shop.localhost. In a worktree, names as the Proxyfile has them are known too.
 func onlyHosts(p *plan.Share, names []string) (*plan.Share, error) {
 	if len(names) == 0 {
 		return p, nil
@@ -52,7 +52,7 @@ func onlyHosts(p *plan.Share, names []string) (*plan.Share, error) {
 }
 
 func findHost(p *plan.Share, asked string) (string, error) {
-	for _, name := range []string{asked, asked + "." + p.Domain} {
+	for _, name := range []string{asked, asked + "." + p.Domain, p.Moved(asked)} {
 		if slices.Contains(p.Hosts, name) {
 			return name, nil
 		}

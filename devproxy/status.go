@@ -39,6 +39,16 @@ const (
 	StateUnknown = "unknown"
 )
 
+// Worktree returns the linked git worktree of the plan that is served, if its hosts
+// have moved; else nil.
+func (s *Server) Worktree() *control.Worktree {
+	r := s.current.Load().plan.Relocation()
+	if r == nil {
+		return nil
+	}
+	return &control.Worktree{Name: r.Worktree.Name, Label: r.Label, Repository: r.Repository, From: r.From, Domain: r.To}
+}
+
 func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
 	opts := forward.Options{Instance: s.instance, Clients: &s.clients, Memory: s.memory, Dial: s.dial}
 	if s.opts.OnState != nil {

@@ -39,6 +39,7 @@ func decode(file *File, sources []source, env environment) Diagnostics {
 	}
 	d.decodeRoot(root)
 	d.check(root)
+	d.move()
 	file.Mask = d.secrets.mask(file.Hosts)
 	d.diags.Sort()
 	return slices.CompactFunc(d.diags, func(a, b Diagnostic) bool {
@@ -106,6 +107,8 @@ func (d *decoder) define(root *block, over []*body) {
 	for _, listen := range root.only("listen") {
 		d.decodeListen(listen)
 	}
+	// Before anything calls url().
+	d.place(root)
 	for _, name := range sortedKeys(d.locals) {
 		d.demand(d.locals[name], d.locals[name].at)
 	}
@@ -140,17 +143,10 @@ func (d *decoder) identity(b *block) string {
 }
 
 func (d *decoder) decodeRoot(root *block) {
-	f, present := d.get(root, "domain")
-	d.file.DomainFlow = f.comesFrom() // also into null
-	if present {
-		if text, ok := f.str("domain"); ok {
-			d.file.Domain = f.place().hostName(text, false)
-		}
-	}
 	for _, b := range root.only("host") {
 		d.file.Hosts = append(d.file.Hosts, d.decodeHost(b))
 	}
-	d.file.Domain = cmp.Or(d.file.Domain, commonParent(d.file.Hosts))
+	d.file.Domain = cmp.Or(d.file.Domain, commonParent(mapped(d.file.Hosts, func(h *Host) string { return h.Name.Value })))
 	for _, b := range root.only("share") {
 		d.decodeShare(b)
 	}

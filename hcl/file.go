@@ -26,6 +26,9 @@ type File struct {
 	Domain string
 	// DomainFlow is what flows into the domain attribute.
 	DomainFlow Flow
+	// Relocation is where the hosts have moved, Domain included; nil if they have
+	// the names that the file has.
+	Relocation *Relocation
 	Listen     Listen
 	// Share is the share block; nil without one.
 	Share *Share

@@ -101,13 +101,17 @@ func (s *scope) urlFunction() function.Function {
 				hint := "hosts: " + strings.Join(s.hostNames, ", ")
 				return cty.DynamicVal, function.NewArgErrorf(0, "unknown host %q; %s", name, didYouMean(name, s.hostNames, hint))
 			}
+			if s.placing {
+				return cty.DynamicVal, fmt.Errorf("url can't be used in domain; write the name: domain = %q", name)
+			}
 			return cty.StringVal(s.originOf(name)), nil
 		},
 	})
 }
 
-// originOf returns the address of a host of this file.
+// originOf returns the address of a host of this file, which may have moved.
 func (s *scope) originOf(host string) string {
+	host = s.relocation.Moved(host)
 	if s.env.port != 0 && s.env.port != 443 {
 		return fmt.Sprintf("https://%s:%d", host, s.env.port)
 	}

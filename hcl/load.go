@@ -122,6 +122,9 @@ type Options struct {
 	// HTTPSPort is the port in URLs made by url(), once it is bound. 0 means the
 	// port of the listen block, or 443 without one.
 	HTTPSPort uint16
+	// Worktree is the linked git worktree that the file is in; nil for none. The
+	// hosts move then, see Relocation.
+	Worktree *Worktree
 	// Ports returns the port that a service with a command and without an upstream is
 	// asked to listen on, and the one where it listens, which is nearly always the
 	// same. Nil counts up from firstPort.
@@ -171,7 +174,11 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 		file.Sources[shown] = text
 		sources = append(sources, source{shown, text})
 	}
-	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), folder: statFolder, real: realPath, ports: opts.Ports}
+	if w := opts.Worktree; w != nil {
+		file.Watch = append(file.Watch, w.Head)
+		file.Read[w.Head] = w.Content
+	}
+	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), worktree: opts.Worktree, folder: statFolder, real: realPath, ports: opts.Ports}
 	if env.getenv == nil {
 		env.getenv = func(string) string { return "" }
 	}

@@ -90,13 +90,13 @@ func underLocalhost(name string) string {
 }
 
 // commonParent returns the longest name that all hosts have or are below.
-func commonParent(hosts []*Host) string {
+func commonParent(hosts []string) string {
 	var common []string
-	for _, h := range hosts {
-		if h.Name.Value == "" {
+	for _, name := range hosts {
+		if name == "" {
 			continue
 		}
-		labels := strings.Split(strings.TrimPrefix(h.Name.Value, "*."), ".")
+		labels := strings.Split(strings.TrimPrefix(name, "*."), ".")
 		if common == nil {
 			common = labels
 			continue

@@ -22,6 +22,8 @@ type environment struct {
 	port int // of url(); 0 means the listen block's
 	// ports are those of a service without an upstream; see Options.
 	ports func(service string) (asked, actual uint16)
+	// worktree is the linked worktree that the file is in, or nil.
+	worktree *Worktree
 }
 
 // scope evaluates the expressions of a file. Locals and services are evaluated
@@ -39,6 +41,11 @@ type scope struct {
 	origins map[string]string
 	// path lists the values being evaluated, outermost first.
 	path []*node
+
+	// relocation is where the hosts move; nil while that is not known, and in a main
+	// worktree. placing is true while it is being found out.
+	relocation *Relocation
+	placing    bool
 
 	prepared  map[hclsyntax.Expression]*preparation
 	exhausted bool // it was reported that the work is spent

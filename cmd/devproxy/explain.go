@@ -57,7 +57,9 @@ func (e *explainer) run(text string) error {
 		return err
 	}
 	v.method, v.header = strings.ToUpper(e.method), header
+	asked := v.relocate(p.Relocation())
 	x := explain(p, v)
+	x.Asked = asked
 	if e.share {
 		if x.Share, err = explainShare(p, v, x); err != nil {
 			return err

@@ -56,6 +56,9 @@ func (t rows) widths() []int {
 }
 
 func (t *rows) explanation(x *explanation) {
+	if x.Asked != "" {
+		t.add("moved", "from "+x.Asked+": in this worktree, hosts have names of their own")
+	}
 	if x.Share != nil {
 		t.share(x.Share)
 	}

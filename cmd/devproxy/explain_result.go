@@ -22,7 +22,9 @@ import (
 // explanation is the JSON of `devproxy explain --json`. Fields are added, never
 // renamed or removed. Fields that do not apply are left out.
 type explanation struct {
-	URL    string  `json:"url"`
+	URL string `json:"url"`
+	// Asked is the URL that was asked for, if its host has moved in a worktree.
+	Asked  string  `json:"asked,omitempty"`
 	Method string  `json:"method"`
 	Host   *place  `json:"host,omitempty"`
 	Route  *placed `json:"route,omitempty"`

@@ -41,7 +41,9 @@ var allowed = map[string][]string{
 
 	// The user's consents, kept with localca's files; effects are plan's. Whose files count
 	// is decided as for Proxyfiles.
-	"devproxy/consent": {"devproxy/failure", "devproxy/plan", "hcl", "localca"},
+	"devproxy/consent": {"devproxy/failure", "devproxy/plan", "devproxy/worktree", "hcl", "localca"},
+	// Whose files count is decided as for Proxyfiles.
+	"devproxy/worktree": {"hcl"},
 	// What identifies a user to relays, kept with localca's files.
 	"devproxy/credentials": {"devproxy/failure", "localca", "tunnel"},
 

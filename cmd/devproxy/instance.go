@@ -72,6 +72,7 @@ type instance struct {
 
 	// The fields below belong to the loop.
 	printed []netip.AddrPort // the addresses in the last banner
+	domain  string           // where the hosts of the worktree were then; empty for no worktree
 	served  *hcl.Mask        // of the plan that is served
 	shown   bool             // a link has worked
 }
@@ -367,12 +368,20 @@ func (in *instance) probe(ctx context.Context) {
 
 // ready prints where everything is served.
 func (in *instance) ready(ctx context.Context, save devproxy.Save) {
-	in.printed = in.addrs()
+	in.printed, in.domain = in.addrs(), in.movedTo()
 	now := in.status.now()
 	in.report.emit(readyEvent{
-		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, save.Diagnostics,
+		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, now.Worktree, save.Diagnostics,
 		save, in.sockets.Fallbacks(), func() bool { return browsersTrust(ctx, in.ca) },
 	})
+}
+
+// movedTo is the domain of a worktree whose hosts have moved; empty for none.
+func (in *instance) movedTo() string {
+	if w := in.server.Worktree(); w != nil {
+		return w.Domain
+	}
+	return ""
 }
 
 // openSharer makes the Sharer, which shares nothing yet.

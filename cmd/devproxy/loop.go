@@ -78,13 +78,15 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	case save.Rejected():
 		in.report.emit(newRejected(save, true))
 	case !save.Applied.Changes.Empty() || recovered:
-		in.report.emit(newApplied(save))
+		e := newApplied(save)
+		e.moved = in.domain != in.movedTo()
+		in.report.emit(e)
 	}
 	if save.Plan != nil && len(save.Withheld) > 0 {
 		in.report.emit(newConsentEvent(save.Withheld, servingPartial))
 	}
-	if !save.Rejected() && !slices.Equal(in.printed, in.addrs()) {
-		in.ready(ctx, save) // the ports have changed
+	if !save.Rejected() && (!slices.Equal(in.printed, in.addrs()) || in.domain != in.movedTo()) {
+		in.ready(ctx, save) // the ports have changed, or the branch of the worktree
 	}
 }
 
@@ -222,6 +224,7 @@ func (st *status) now() control.Status {
 	for _, host := range current.Hosts {
 		current.URLs = append(current.URLs, host.URL)
 	}
+	current.Worktree = in.server.Worktree()
 	if share := in.sharer.Status(); share.State != control.ShareNone {
 		current.Share = &share
 	}

@@ -96,7 +96,9 @@ func loadPlan(s *streams, f fileFlags) (*plan.Plan, *consents, error) {
 // url() returns; 0 if none is bound yet. The file is not nil after an error either,
 // since its Watch is needed.
 func loadPath(path, workDir string, httpsPort uint16, ports *servicePorts) (*hcl.File, hcl.Diagnostics, error) {
-	file, diags, err := hcl.Load(path, hcl.Options{Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort, Ports: ports.of})
+	file, diags, err := hcl.Load(path, hcl.Options{
+		Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort, Ports: ports.of, Worktree: worktreeOf(filepath.Dir(path)),
+	})
 	return file, diags, loadError(err)
 }
 

@@ -70,6 +70,8 @@ type readyEvent struct {
 	HTTPS string         `json:"https"`
 	HTTP  *string        `json:"http"`
 	Hosts []control.Host `json:"hosts"`
+	// Worktree is the linked worktree whose hosts have moved.
+	Worktree *control.Worktree `json:"worktree,omitempty"`
 	// Diagnostics are the warnings of the file.
 	Diagnostics hcl.Diagnostics `json:"diagnostics,omitempty"`
 
@@ -84,6 +86,7 @@ func (e readyEvent) print(r *reporter) {
 	r.diagnose(e.save)
 	r.access.oneHost = len(e.Hosts) == 1
 	printHosts(r.streams, e.Hosts)
+	printWorktree(r.streams, e.Worktree)
 	for _, f := range e.fallbacks {
 		r.fallback(f)
 	}
@@ -130,7 +133,8 @@ type appliedEvent struct {
 	Dropped    int      `json:"dropped_connections"`
 	Took       int64    `json:"took_ms"`
 
-	save devproxy.Save
+	save  devproxy.Save
+	moved bool // every host of the worktree has another name
 }
 
 func newApplied(save devproxy.Save) appliedEvent {
@@ -139,7 +143,7 @@ func newApplied(save devproxy.Save) appliedEvent {
 	return appliedEvent{
 		"applied", save.Applied.Generation,
 		append(labels(changes.Added), changes.AddedNames...), append(labels(changes.Removed), changes.RemovedNames...),
-		labels(changed), save.Applied.Kept, save.Applied.Dropped, save.Took.Milliseconds(), save,
+		labels(changed), save.Applied.Kept, save.Applied.Dropped, save.Took.Milliseconds(), save, false,
 	}
 }
 
@@ -151,8 +155,11 @@ func labels(routes []*plan.Route) []string {
 func (e appliedEvent) print(r *reporter) {
 	r.good = e.save.At
 	r.diagnose(e.save)
-	text := r.green("applied") + when(e.save.Took >= noticeable, " in "+short(e.save.Took)) +
-		": " + cmp.Or(e.save.Applied.Changes.String(), "nothing changed")
+	what := cmp.Or(e.save.Applied.Changes.String(), "nothing changed")
+	if e.moved {
+		what = "the hosts of this worktree have moved"
+	}
+	text := r.green("applied") + when(e.save.Took >= noticeable, " in "+short(e.save.Took)) + ": " + what
 	var sockets []string
 	if e.Kept > 0 {
 		sockets = append(sockets, count(e.Kept, "socket")+" kept")

@@ -118,6 +118,7 @@ func elsewhere(runtimeDir string) string {
 
 func printStatus(s *streams, status control.Status) {
 	printHosts(s, status.Hosts)
+	printWorktree(s, status.Worktree)
 	printServices(s, status.Services)
 	printShareStatus(s, status.Share)
 	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))

@@ -24,6 +24,11 @@ type Outside struct {
 	Origin string
 	// Page is the origin of the page that sent the request, if its browser says so.
 	Page string
+	// Relocation is where the hosts have moved in a linked worktree; nil if they have
+	// not.
+	Relocation *plan.Relocation
+	// Cookie are the request's Cookie lines.
+	Cookie []string
 }
 
 // Header rewrites the fields of an upstream's response that contain URLs, so that
@@ -37,9 +42,9 @@ func (o Outside) Header(h http.Header) {
 // Cookies is Header for Set-Cookie alone, which a response that switches protocols
 // may have.
 func (o Outside) Cookies(h http.Header) {
-	lines := slices.Clone(h["Set-Cookie"]) // a cache may have the old ones
-	for i, line := range lines {
-		lines[i] = o.cookie(line)
+	var lines []string // a new slice: a cache may have the old one
+	for _, line := range h["Set-Cookie"] {
+		lines = append(lines, o.ownCookies(o.cookie(line))...)
 	}
 	if len(lines) > 0 {
 		h["Set-Cookie"] = lines
@@ -59,6 +64,9 @@ func (o Outside) urls() *urlfield.Rewriter {
 // origin rewrites an origin that is allowed to read the response. That of the page that
 // sent the request stays: the browser compares with it.
 func (o Outside) origin(value string) string {
+	if value != o.Page {
+		value = o.moved(value)
+	}
 	u, err := url.Parse(value)
 	if value == o.Page || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RequestURI() != "/" || !o.isOrigin(u) && !o.isUpstream(u) {
 		return value
@@ -70,6 +78,7 @@ func (o Outside) origin(value string) string {
 // Origin's scheme; one at the upstream's own stays, since the page may
 // connect there on purpose.
 func (o Outside) source(value string) string {
+	value = o.movedSource(value)
 	scheme, rest, _ := strings.Cut(value, "://")
 	secure := map[string]string{"http": "https", "ws": "wss"}[strings.ToLower(scheme)]
 	if secure == "" || !strings.HasPrefix(o.Origin, "https:") {
@@ -100,7 +109,8 @@ func (o Outside) source(value string) string {
 //     upstream's authority: the app knows the prefix from X-Forwarded-Prefix or its
 //     settings.
 //
-// Anything else stays unchanged, byte for byte.
+// In a linked worktree, a URL of a host as the Proxyfile has it leads to where that has
+// moved. Anything else stays unchanged, byte for byte.
 func (o Outside) Reference(value string) string {
 	if strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "//") {
 		if strings.HasPrefix(value, `/\`) {
@@ -109,6 +119,7 @@ func (o Outside) Reference(value string) string {
 		path, rest := cutPath(value)
 		return o.path(path, false) + rest
 	}
+	value = o.moved(value)
 	absolute := value
 	if strings.HasPrefix(value, "//") {
 		scheme, _, _ := strings.Cut(o.Origin, "://")

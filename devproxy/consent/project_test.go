@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -163,7 +162,7 @@ func TestFindLies(t *testing.T) {
 		},
 		"nothing": func(t *testing.T, _, _, evil string) { mustWrite(t, filepath.Join(evil, ".git"), "") },
 		"an endless file": func(t *testing.T, main, _, evil string) {
-			mustWrite(t, filepath.Join(evil, ".git"), "gitdir: "+main+string(make([]byte, maxPointer)))
+			mustWrite(t, filepath.Join(evil, ".git"), "gitdir: "+main+string(make([]byte, (8<<10))))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,32 +259,5 @@ func TestFindHome(t *testing.T) {
 	}
 	if got := mustFind(t, project, ""); got.Root != home {
 		t.Errorf("without a home it is %+v", got)
-	}
-}
-
-// TestPointer: a pointer is one line of a regular file of at most maxPointer
-// bytes.
-func TestPointer(t *testing.T) {
-	dir := realDir(t)
-	path := filepath.Join(dir, "pointer")
-	long := strings.Repeat("x", maxPointer-len("gitdir: "))
-	for text, want := range map[string]string{
-		"gitdir: a": "a", "gitdir: a\n": "a", "gitdir: a\r\n": "a", "gitdir: " + long: long,
-		"gitdir: " + long + "x": "", "gitdir: ": "", "gitdir: a\nb": "", "gitdir: a\x00": "", "a": "",
-	} {
-		mustWrite(t, path, text)
-		if got, ok := pointer(path, "gitdir: "); got != want || ok != (want != "") {
-			t.Errorf("%.20q: %.20q, %t", text, got, ok)
-		}
-	}
-	if err := os.Symlink(path, path+"2"); err != nil {
-		t.Skip(err)
-	}
-	mustWrite(t, path, "gitdir: a")
-	if _, ok := pointer(path+"2", "gitdir: "); ok {
-		t.Error("a link is followed")
-	}
-	if _, ok := pointer(dir, ""); ok {
-		t.Error("a folder is a pointer")
 	}
 }

@@ -24,6 +24,17 @@ type Status struct {
 	Share *Share `json:"share"`
 	// Services are those with a command, by name.
 	Services []Service `json:"services,omitempty"`
+	// Worktree is the linked git worktree whose hosts have moved, if there is one.
+	Worktree *Worktree `json:"worktree,omitempty"`
+}
+
+// Worktree is a linked git worktree.
+type Worktree struct {
+	Name       string `json:"name"`       // the branch, or the folder's name without one
+	Label      string `json:"label"`      // "fix-ui"
+	Repository string `json:"repository"` // the folder of the main worktree, or of the bare repository
+	From       string `json:"from"`       // the domain in the Proxyfile: "shop.localhost"
+	Domain     string `json:"domain"`     // where that has moved: "fix-ui.shop.localhost"
 }
 
 // Host is a served host.

@@ -135,7 +135,7 @@ func (p *Plan) EffectsOf(r *Route) []*Effect {
 // service is left out. Effects of shares stay: the user is asked about them when sharing. It
 // returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
-	rest := &Plan{share: p.share, mask: p.mask}
+	rest := &Plan{share: p.share, mask: p.mask, relocation: p.relocation}
 	runs := func(s *Service) bool {
 		return !slices.ContainsFunc(p.effects, func(e *Effect) bool { return e.commands[s.Name] && denied(e) })
 	}

@@ -242,6 +242,7 @@ func TestEverySink(t *testing.T) {
 	}
 	files := map[string]string{
 		"domain":                  "domain = " + secret + " == \"a\" ? \"localhost\" : \"shop.localhost\"\n" + inHost(""),
+		"worktree":                "worktree = " + secret + " == \"a\"\n" + inHost(""),
 		"listen.https":            "listen { https = env(\"PORT\") }\n" + inHost(""), // the language refuses a computed one
 		"listen.http":             "listen { http = tonumber(env(\"PORT\")) + 1 }\n" + inHost(""),
 		"listen.redirect":         "listen { redirect = env(\"PORT\") != \"\" }\n" + inHost(""),

@@ -305,10 +305,10 @@ func isBare(u *url.URL) bool {
 	return (u.Scheme == "http" || u.Scheme == "https") && (err == nil || u.Hostname() == "localhost")
 }
 
-// names adds variables in names of hosts.
+// names adds variables in names of hosts. All worktrees of a project share a consent.
 func (c *effects) names(h *hcl.Host) {
 	for _, alias := range h.Aliases {
-		c.flow(Effect{Kind: KindHostName, Target: alias.Flow.Shown, Resolved: alias.Value, alias: alias.Value}, alias.Flow, nil)
+		c.flow(Effect{Kind: KindHostName, Target: alias.Flow.Shown, Resolved: c.file.Relocation.Original(alias.Value), alias: alias.Value}, alias.Flow, nil)
 	}
 }
 

@@ -23,9 +23,15 @@ func TestLanguagePage(t *testing.T) {
 	}
 	var p *Plan
 	examples, lines := 0, 0
-	for _, block := range fence.FindAllStringSubmatch(string(page), -1) {
+	worktrees := regexp.MustCompile("(?ms)^## Worktrees\n(.*?)^## ").FindIndex(page)
+	for _, at := range fence.FindAllSubmatchIndex(page, -1) {
+		block := []string{"", string(page[at[2]:at[3]]), string(page[at[4]:at[5]])}
 		if block[1] == "hcl" {
-			p = loadExample(t, block[2])
+			var worktree *hcl.Worktree
+			if worktrees[0] < at[0] && at[0] < worktrees[1] {
+				worktree = &hcl.Worktree{Name: "fix-ui", Key: "fix-ui"}
+			}
+			p = loadExample(t, block[2], worktree)
 			examples++
 			continue
 		}
@@ -41,7 +47,7 @@ func TestLanguagePage(t *testing.T) {
 
 // loadExample is the plan of a Proxyfile, which must have no mistakes and no warnings
 // but for folders that are not there.
-func loadExample(t *testing.T, text string) *Plan {
+func loadExample(t *testing.T, text string, worktree *hcl.Worktree) *Plan {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "Proxyfile")
@@ -58,7 +64,7 @@ func loadExample(t *testing.T, text string) *Plan {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	file, diags, err := hcl.Load(path, hcl.Options{WorkDir: dir, Getenv: func(string) string { return "" }})
+	file, diags, err := hcl.Load(path, hcl.Options{WorkDir: dir, Worktree: worktree, Getenv: func(string) string { return "" }})
 	if err != nil || len(diags) > 0 {
 		t.Fatalf("%v %v in\n%s", err, diags, text)
 	}

@@ -22,8 +22,21 @@ type Plan struct {
 	// services are those that have a command.
 	services []*Service
 
-	effects []*Effect
-	mask    *hcl.Mask
+	effects    []*Effect
+	mask       *hcl.Mask
+	relocation *Relocation
+}
+
+// Relocation is where the hosts of a linked worktree move.
+type Relocation = hcl.Relocation
+
+// Relocation returns where the hosts have moved in a linked worktree; nil if they
+// have not.
+func (p *Plan) Relocation() *Relocation {
+	if p == nil {
+		return nil
+	}
+	return p.relocation
 }
 
 // Hosts returns the plan's hosts in the order of the file. The caller must not
@@ -132,7 +145,7 @@ type Env struct {
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
 	root := cmp.Or(env.Root, file.RealDir, file.Dir)
 	b := builder{file: file, env: env, redirects: map[*Route]hcl.Range{}, effects: newEffects(file, root)}
-	p := &Plan{mask: file.Mask, hosts: mapped(file.Hosts, b.host)}
+	p := &Plan{mask: file.Mask, relocation: file.Relocation, hosts: mapped(file.Hosts, b.host)}
 	p.table = newTable(p.hosts)
 	b.findLoops(p)
 	p.share = b.share()

@@ -446,4 +446,5 @@ var sinks = map[string]sink{
 	"strip_prefix":    {why: "true or false"},
 	"timeout":         {why: "a time"},
 	"tls_skip_verify": {why: "true or false"},
+	"worktree":        {why: "true or false"},
 }

@@ -25,7 +25,8 @@ type Share struct {
 	// of an SSH server. Nil means not written.
 	Relays []string
 	// Domain is the parent of the hosts, "shop.localhost"; if their only parent is
-	// "localhost", it is the first host. Project is its first label.
+	// "localhost", it is the first host. Project is its first label as the Proxyfile
+	// has it.
 	Domain, Project string
 	// Hosts are the names of the shared hosts in the order of the file,
 	// wildcards included. NotShared are the others.
@@ -53,7 +54,12 @@ type Share struct {
 	SharedCookies bool
 	// Expires is how long the link lives, never 0.
 	Expires time.Duration
+	// Relocation is where the hosts have moved in a linked worktree, or nil.
+	Relocation *Relocation
 }
+
+// Moved returns the name that a host of the Proxyfile has in this worktree.
+func (s *Share) Moved(name string) string { return s.Relocation.Moved(name) }
 
 // NotShared is a host that gets no public name.
 type NotShared struct {
@@ -111,7 +117,8 @@ func (s *Share) settings() Share {
 // share returns how the file is published.
 func (b *builder) share() *Share {
 	s := &Share{Folder: b.file.Dir, Domain: projectDomain(b.file), Expires: DefaultExpires}
-	s.Project, _, _ = strings.Cut(s.Domain, ".")
+	s.Project, _, _ = strings.Cut(b.file.Relocation.Original(s.Domain), ".")
+	s.Relocation = b.file.Relocation
 	w := cmp.Or(b.file.Share, &hcl.Share{})
 	s.Relays = mapped(w.Relays, func(relay hcl.Name) string { return relay.Value })
 	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
@@ -168,7 +175,7 @@ func (b *builder) shareHosts(s *Share, w *hcl.Share) {
 // projectDomain returns the name of the project. "localhost" belongs to all
 // projects; a wildcard is used only if nothing else names it.
 func projectDomain(file *hcl.File) string {
-	if file.Domain != "" && file.Domain != "localhost" {
+	if domain := file.Relocation.Original(file.Domain); domain != "" && domain != "localhost" {
 		return file.Domain
 	}
 	first := ""
