@@ -106,7 +106,8 @@ func (c *effects) commands(services []*Service) {
 
 // commandText returns a command with its folder and its variables, as it may be shown
 // and with the values of the environment. Ports that devproxy has chosen are in it by
-// name, so that another port needs no new consent.
+// name, and hosts by their names in the Proxyfile, so that another port or worktree needs
+// no new consent.
 func (c *effects) commandText(command *hcl.Command, services []*Service) (shown, resolved string) {
 	resolved = quoteWords(command.Written)
 	shown = resolved
@@ -137,7 +138,16 @@ func (c *effects) commandText(command *hcl.Command, services []*Service) (shown,
 		shown += word + v.Name + "=" + quoteWord(v.Shown)
 		resolved += word + v.Name + "=" + quoteWord(v.Value)
 	}
-	return withoutPorts(shown, services), withoutPorts(resolved, services)
+	return c.asWritten(shown, services), c.asWritten(resolved, services)
+}
+
+// asWritten is text without what depends on the worktree: its chosen ports and the names
+// that its hosts have moved to.
+func (c *effects) asWritten(text string, services []*Service) string {
+	if r := c.file.Relocation; r != nil {
+		text = strings.ReplaceAll(text, r.To, r.From)
+	}
+	return withoutPorts(text, services)
 }
 
 // withoutPorts replaces chosen ports in a text by names.
