@@ -39,6 +39,8 @@ var completions = map[string]completer{
 	"devproxy share":       shareValues,
 	"devproxy explain":     urlValues,
 	"devproxy relay login": relayValues,
+	"devproxy logs":        serviceValues,
+	"devproxy restart":     serviceValues,
 	"devproxy completion":  fixed(shells...),
 	"devproxy fmt":         nil,
 	"devproxy check":       nil,
@@ -46,6 +48,7 @@ var completions = map[string]completer{
 
 	"--store":           storeValues,
 	"--shell":           fixed("sh\tbash, zsh and other POSIX shells", "fish", "powershell"),
+	"--lines":           fixed("20", "100", "-1\tall"),
 	"--congestion":      fixed("bbr\tif the system has it", "system\tas the system does for everything"),
 	"--for":             fixed("30m", "2h", "8h\tthe default", "24h"),
 	"--method":          fixed(http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions),
@@ -118,6 +121,21 @@ func storeValues(_ *completion, typed string) []string {
 	for _, name := range storeNames() {
 		if !slices.Contains(strings.Split(before, ","), name) {
 			values = append(values, before+name)
+		}
+	}
+	return values
+}
+
+// serviceValues completes the services with a command.
+func serviceValues(c *completion, _ string) []string {
+	file := c.proxyfile()
+	if file == nil || len(c.args) > 0 {
+		return nil
+	}
+	var values []string
+	for _, service := range file.Services {
+		if service.Command != nil {
+			values = append(values, service.Name)
 		}
 	}
 	return values

@@ -59,11 +59,12 @@ var allowed = map[string][]string{
 
 	"devproxy/advisory": {},
 
-	"devproxy/control": {"devproxy/runtimedir", "localca", "tunnel/neterror"},
+	"devproxy/control": {"devproxy/journal", "devproxy/runtimedir", "localca", "tunnel/neterror"},
 	"devproxy/front":   {"devproxy/runtimedir", "tunnel/neterror"},
 	"devproxy/machine": {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
 	"devproxy/listen":  {"devproxy/front", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
 	"devproxy/inspect": {},
+	"devproxy/journal": {},
 	"devproxy/watch":   {},
 	// It runs programs; what they are is the plan's business.
 	"devproxy/service": {"devproxy/listen", "tunnel/neterror"},

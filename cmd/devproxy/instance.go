@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,7 @@ const (
 type instance struct {
 	opts   upOptions
 	source source
-	report *reporter
+	report *console
 
 	runtimeDir string
 
@@ -83,11 +84,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		queue: make(chan func() error, queueBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
 	}
 	in.status = status{instance: in, started: time.Now()}
-	s = s.masked(in.mask)
 	known := consentsFor(src.folder)
-	in.consent = &upConsent{consents: known, ctx: ctx, streams: s, opts: opts}
-	in.report = newReporter(s, opts, src)
-	in.log = newLog(s.Err, opts.verbose && !opts.json)
 	runtimeDir, err := runtimedir.Path(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -95,11 +92,16 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	in.runtimeDir = runtimeDir
 	in.lock, err = control.Acquire(runtimeDir, src.folder)
 	if _, held := errors.AsType[*control.HeldError](err); held {
-		return nil, failf("devproxy status shows it, devproxy down stops it", "%w", err)
+		return nil, heldError(err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	if in.report, err = openConsole(s, opts, src, in.mask); err != nil {
+		return nil, errors.Join(err, in.lock.Close())
+	}
+	in.consent = &upConsent{consents: known, ctx: ctx, streams: s.masked(in.mask), opts: opts}
+	in.log = newLog(in.report.errors(), opts.verbose && !opts.json)
 	in.exchanges = make(inspect.Recorder, exchangeBuffer)
 	in.services = newServices(in)
 	in.server = devproxy.New(devproxy.Options{
@@ -141,6 +143,7 @@ func (in *instance) close() {
 		_ = in.sockets.Close() // sockets have nothing to lose
 	}
 	_ = in.lock.Close() // the kernel does it too
+	in.report.close()
 }
 
 // load reads the Proxyfile. A change of the user's consents counts as a save.
@@ -320,7 +323,10 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 	})
 	in.tasks.Go(func() error {
 		defer stop()
-		return in.lock.Serve(ctx, control.Handler(control.Verbs{Status: in.status.now, Down: stop, Share: in.shareForOther, Restart: in.services.restart}))
+		return in.lock.Serve(ctx, control.Handler(control.Verbs{
+			Status: in.status.now, Down: stop, Share: in.shareForOther, Restart: in.services.restart,
+			Output: in.report.journal,
+		}), in.report.journal.Done())
 	})
 	in.start(func() {
 		in.sharer.Run(ctx)
@@ -337,11 +343,16 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 			in.report.emit(newConsentEvent(first.Withheld, servingPartial))
 		}
 		in.forgetStates()
+		if !in.opts.share {
+			in.report.detach()
+		}
 		failed = in.loop(ctx, stop)
 	}
 	stop()
 	close(in.loopOver)
-	return errors.Join(failed, in.drain(ctx, stopServing, served), in.tasks.Wait())
+	err := errors.Join(failed, in.drain(ctx, stopServing, served))
+	in.report.end(err) // its readers leave, and the control socket can end
+	return errors.Join(err, in.tasks.Wait())
 }
 
 // start runs a task that run waits for at its end.
@@ -372,7 +383,7 @@ func (in *instance) ready(ctx context.Context, save devproxy.Save) {
 	now := in.status.now()
 	in.report.emit(readyEvent{
 		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, now.Worktree, save.Diagnostics,
-		save, in.sockets.Fallbacks(), func() bool { return browsersTrust(ctx, in.ca) },
+		save, in.sockets.Fallbacks(), sync.OnceValue(func() bool { return browsersTrust(ctx, in.ca) }),
 	})
 }
 

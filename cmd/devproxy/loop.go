@@ -34,11 +34,11 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 		case change := <-in.states:
 			in.report.emit(newState(change))
 		case x := <-in.exchanges:
-			in.report.access.add(x)
+			in.report.exchange(x)
 		case e := <-in.services.printed:
 			in.report.emit(e)
 		case <-fold.C:
-			in.report.access.flushQuiet(time.Now())
+			in.report.flushQuiet(time.Now())
 		case key, ok := <-keys:
 			if !ok {
 				keys = nil
@@ -100,6 +100,9 @@ func (in *instance) shareChanged(e devproxy.ShareEvent) error {
 		return failf(e.Share.Fix, "%s", e.Share.Error)
 	}
 	in.report.share(e)
+	if e.Kind != devproxy.ShareBegun {
+		in.report.detach()
+	}
 	return nil
 }
 
@@ -229,6 +232,7 @@ func (st *status) now() control.Status {
 		current.Share = &share
 	}
 	current.Services = in.services.status()
+	current.Log = in.report.logPath()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	current.Rejected = st.rejected

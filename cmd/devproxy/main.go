@@ -66,6 +66,7 @@ func newRootCmd(s *streams) *cobra.Command {
 		newStatusCmd(s),
 		newDownCmd(s),
 		newRestartCmd(s),
+		newLogsCmd(s),
 		newDoctorCmd(s),
 		newOpenCmd(s),
 		newRelayCmd(s),

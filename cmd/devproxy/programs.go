@@ -43,7 +43,7 @@ var program = sync.OnceValue(func() string {
 })
 
 // command is a devproxy command in a text: the name with the verb after it.
-var command = regexp.MustCompile(`\bdevproxy( (?:init|up|share|allow|deny|check|fmt|explain|hash-password|trust|untrust|env|names|doctor|open|status|down|restart|relay|version|completion|--help)\b)`)
+var command = regexp.MustCompile(`\bdevproxy( (?:init|up|share|allow|deny|check|fmt|explain|hash-password|trust|untrust|env|names|doctor|open|status|down|logs|restart|relay|version|completion|--help)\b)`)
 
 // typed returns text with its commands as they can be typed here.
 func typed(text string) string {

@@ -25,6 +25,7 @@ type reporter struct {
 	good    time.Time // when the plan that is served was read
 	keys    bool      // keys are read
 	serving bool      // in the `up` that shares, not in a `share` next to it
+	ending  string    // how a person stops it; empty where that is said elsewhere
 	lost    time.Time // since when the relay cannot be reached
 }
 
@@ -33,7 +34,7 @@ type event interface{ print(r *reporter) }
 
 func newReporter(s *streams, opts upOptions, src source) *reporter {
 	return &reporter{
-		streams: s, opts: opts, source: src, serving: true, keys: !opts.json && s.InTTY && s.OutTTY,
+		streams: s, opts: opts, source: src, serving: true, ending: "Ctrl-C stops", keys: !opts.json && s.InTTY && s.OutTTY,
 		access: accessLog{streams: s, verbose: opts.verbose, json: opts.json, quiet: opts.quiet},
 	}
 }
@@ -59,7 +60,7 @@ func (r *reporter) say(text string) {
 func (r *reporter) stopping(requests int) {
 	if !r.opts.json && requests > 0 {
 		r.access.flush()
-		fmt.Fprintf(r.Err, "finishing %s (Ctrl-C again to stop now)\n", count(requests, "request"))
+		fmt.Fprintf(r.Err, "finishing %s%s\n", count(requests, "request"), when(r.ending != "", " (Ctrl-C again to stop now)"))
 	}
 }
 
@@ -93,11 +94,16 @@ func (e readyEvent) print(r *reporter) {
 	if !e.trusted() {
 		r.inlineCommand("Browsers will warn about this certificate until you run:", program()+" trust")
 	}
-	keys := "Ctrl-C stops"
+	last := r.ending
 	if r.keys {
-		keys = when(!r.opts.share, "s share · ") + "o open · q quit"
+		last = when(!r.opts.share, "s share · ") + "o open · q quit"
 	}
-	r.note(when(r.source.name != "", r.source.name+" is watched · ") + keys)
+	if r.source.name != "" {
+		last = r.source.name + " is watched" + when(last != "", " · "+last)
+	}
+	if last != "" {
+		r.note(last)
+	}
 }
 
 // fallback says why another port is used. Plain HTTP without a port is not worth a

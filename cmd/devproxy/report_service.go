@@ -105,11 +105,13 @@ func (e serviceEvent) print(r *reporter) {
 	r.event(time.Now(), text)
 }
 
+func (e serviceEvent) serviceName() string { return e.state.Name }
+
 // endingEvent: services take long to end. It is for people only.
 type endingEvent struct{ names []string }
 
 func (e endingEvent) print(r *reporter) {
-	r.say("waiting until " + strings.Join(e.names, ", ") + " ends (Ctrl-C again ends it now)")
+	r.say("waiting until " + strings.Join(e.names, ", ") + " ends" + when(r.ending != "", " (Ctrl-C again ends it now)"))
 }
 
 // outputEvent is a line that a service has printed.
@@ -122,6 +124,8 @@ type outputEvent struct {
 	width   int
 	color   string
 }
+
+func (e outputEvent) serviceName() string { return e.Name }
 
 func (e outputEvent) print(r *reporter) {
 	line := e.Line

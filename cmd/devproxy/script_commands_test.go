@@ -62,6 +62,25 @@ func scriptWaitfor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s does not match %s:\n%s", args[0], args[1], text)
 }
 
+// stopAll stops what a transcript has left in the background.
+func stopAll(getenv func(string) string) {
+	runtimeDir, err := runtimedir.Path(getenv)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
+	defer cancel()
+	left, _ := control.Clients(runtimeDir) // none if the folder cannot be read
+	for _, client := range left {
+		if client.Down(ctx) == nil {
+			continue
+		}
+		if process, err := os.FindProcess(client.Holder().PID); err == nil {
+			_ = process.Kill() // it does not answer
+		}
+	}
+}
+
 // scriptHTTPGet is `httpget URL STATUS [REGEXP]`: the answer to a GET, from
 // 127.0.0.1 whatever the name, trusting the root in DEVPROXY_HOME alone.
 func scriptHTTPGet(ts *testscript.TestScript, neg bool, args []string) {

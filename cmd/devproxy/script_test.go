@@ -39,6 +39,7 @@ func scriptParams(dir string) testscript.Params {
 			env.Setenv("XDG_RUNTIME_DIR", env.WorkDir+"/run")
 			env.Setenv("XDG_DATA_HOME", "")
 			env.Setenv("NO_COLOR", "1")
+			env.Defer(func() { stopAll(env.Getenv) })
 			for _, dir := range []string{"/home", "/run"} {
 				if err := os.Mkdir(env.WorkDir+dir, 0o700); err != nil {
 					return err

@@ -271,7 +271,7 @@ func (s *services) environment(p *plan.Plan) map[string]string {
 	for _, p := range s.trusted {
 		env[p.name] = p.value
 	}
-	if s.instance.report.Color && env["FORCE_COLOR"] == "" {
+	if s.instance.report.own.Color && env["FORCE_COLOR"] == "" {
 		env["FORCE_COLOR"] = "1" // output to a pipe has no colours otherwise
 	}
 	env["HOST"] = loopbackHost

@@ -89,6 +89,7 @@ Ctrl-C pauses the link; the next share has the same one. x ends it for good.
 
 // runShare has the running devproxy share, or starts one.
 func runShare(ctx context.Context, s *streams, opts upOptions, args []string) error {
+	opts.share = true
 	if err := opts.check(); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 	client, _, _, err := findInstance(opts.file)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
-		opts.share, opts.shareOnly, opts.shareHosts = true, true, hosts
+		opts.shareOnly, opts.shareHosts = true, hosts
 		return runUp(ctx, s, opts, port)
 	case err != nil:
 		return err

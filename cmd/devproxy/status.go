@@ -25,7 +25,7 @@ const (
 
 func newStatusCmd(s *streams) *cobra.Command {
 	var asJSON bool
-	cmd := instanceCmd(statusTimeout, func(ctx context.Context, client *control.Client) error {
+	cmd := instanceCmd(func(ctx context.Context) error { return statusAll(ctx, s, asJSON) }, statusTimeout, func(ctx context.Context, client *control.Client) error {
 		status, err := client.Status(ctx)
 		if err != nil {
 			return err
@@ -38,15 +38,17 @@ func newStatusCmd(s *streams) *cobra.Command {
 	})
 	cmd.Use = "status"
 	cmd.Short = "show what is running here"
-	cmd.Long = "Shows what `devproxy up` serves for this folder. Exits 1 if nothing is running.\n--json prints one object."
-	cmd.Example = "  devproxy status\n  devproxy status --json"
+	cmd.Long = "Shows what `devproxy up` serves for this folder. Exits 1 if nothing is running.\n\n" +
+		"--all shows every devproxy of yours. Exits 1 if none is running or one does not answer.\n\n" +
+		"--json prints one object; with --all, one per line."
+	cmd.Example = "  devproxy status\n  devproxy status --all\n  devproxy status --json"
 	cmd.SuggestFor = []string{"list", "ps", "ls"}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, with --all one per line")
 	return cmd
 }
 
 func newDownCmd(s *streams) *cobra.Command {
-	cmd := instanceCmd(downTimeout, func(ctx context.Context, client *control.Client) error {
+	cmd := instanceCmd(func(ctx context.Context) error { return downAll(ctx, s) }, downTimeout, func(ctx context.Context, client *control.Client) error {
 		if err := client.Down(ctx); err != nil {
 			return err
 		}
@@ -55,18 +57,27 @@ func newDownCmd(s *streams) *cobra.Command {
 	})
 	cmd.Use = "down"
 	cmd.Short = "stop what is running here"
-	cmd.Long = "Stops the `devproxy up` of this folder and waits until it has ended. Requests in flight finish."
-	cmd.Example = "  devproxy down"
+	cmd.Long = "Stops the `devproxy up` of this folder and waits until it has ended. Requests in flight finish.\n\n" +
+		"--all stops every devproxy of yours, all at once. Exits 1 if one does not end; if none is running, it exits 0."
+	cmd.Example = "  devproxy down\n  devproxy down --all"
 	cmd.SuggestFor = []string{"stop", "kill"}
 	return cmd
 }
 
-// instanceCmd returns a verb that talks to the running instance.
-func instanceCmd(timeout time.Duration, talk func(context.Context, *control.Client) error) *cobra.Command {
+// instanceCmd returns a verb that talks to the running instance, or with --all to every
+// one of this user.
+func instanceCmd(all func(context.Context) error, timeout time.Duration, talk func(context.Context, *control.Client) error) *cobra.Command {
 	var file fileFlags
+	var every bool
 	cmd := &cobra.Command{Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
+		if every && file != (fileFlags{}) {
+			return usagef(cmd.CommandPath()+" --all", "--all means every folder: -f and -C have no effect")
+		}
+		if every {
+			return all(ctx)
+		}
 		client, err := dialInstance(file)
 		if err != nil {
 			return err
@@ -74,6 +85,7 @@ func instanceCmd(timeout time.Duration, talk func(context.Context, *control.Clie
 		return talk(ctx, client)
 	}}
 	addFileFlags(cmd, &file)
+	cmd.Flags().BoolVarP(&every, "all", "a", false, "every devproxy of yours, in whatever folder")
 	return cmd
 }
 
@@ -117,11 +129,11 @@ func elsewhere(runtimeDir string) string {
 }
 
 func printStatus(s *streams, status control.Status) {
-	printHosts(s, status.Hosts)
-	printWorktree(s, status.Worktree)
-	printServices(s, status.Services)
-	printShareStatus(s, status.Share)
+	printServed(s, status)
 	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
+	if status.Log != "" {
+		fmt.Fprintf(s.Out, "in the background; its log: %s\n", devproxy.Home(status.Log))
+	}
 	switch {
 	case status.Rejected == nil:
 	case status.Rejected.Error != "":
@@ -129,6 +141,14 @@ func printStatus(s *streams, status control.Status) {
 	default:
 		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
 	}
+}
+
+// printServed prints what an instance serves: hosts, services and the share.
+func printServed(s *streams, status control.Status) {
+	printHosts(s, status.Hosts)
+	printWorktree(s, status.Worktree)
+	printServices(s, status.Services)
+	printShareStatus(s, status.Share)
 }
 
 // printHosts prints each host's address with its routes below it, in columns if the

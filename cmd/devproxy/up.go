@@ -22,6 +22,11 @@ type upOptions struct {
 	verbose, quiet bool
 	allow, partial bool // what happens to effects without consent
 
+	detach bool // in the background
+	// ready is the number of the file by which the process in the background says that
+	// it serves; 0 in any other process.
+	ready int
+
 	share bool // from the start
 	// shareOnly is true for `devproxy share`: without a share, nothing is served.
 	shareOnly bool
@@ -38,6 +43,11 @@ func newUpCmd(s *streams) *cobra.Command {
 Ctrl-C stops it: requests in flight finish, and a second Ctrl-C cuts them off. Closing the terminal stops it too, unless
 nohup runs it, and so does closing the pipe that it prints to. Ctrl-Z suspends it; after bg it serves again.
 
+-d puts it in the background, where closing the terminal does not stop it. The command returns when it serves, or with
+its error. devproxy logs shows its output and devproxy down stops it.
+
+A second up in the same folder, on a terminal, shows the output of the first until Ctrl-C. Otherwise it exits 1.
+
 With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. The URL http://localhost:5173/ works too.
 
 --share also publishes it under a link, as devproxy share does.
@@ -49,19 +59,32 @@ prints the list and exits 1, unless --allow or --partial is given; see devproxy 
 		Example: `  devproxy up
   devproxy up --share
   devproxy up 5173
+  devproxy up -d
   devproxy up --https :8443 --http :8080
   devproxy up --json`,
 		SuggestFor: []string{"run", "start", "serve"},
 		Args:       atMostOneArg("port", "devproxy up 5173"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if opts.detach && opts.ready == 0 {
+				return startInBackground(cmd, s, opts, args)
+			}
 			ctx, own, release := attended(cmd.Context(), s)
 			defer release()
 			return runUp(ctx, own, opts, args)
 		},
 	}
-	cmd.Flags().BoolVar(&opts.share, "share", false, "publish it under a link")
+	addOwnUpFlags(cmd, &opts)
 	addUpFlags(cmd, &opts)
 	return cmd
+}
+
+// addOwnUpFlags adds the flags that only up has.
+func addOwnUpFlags(cmd *cobra.Command, opts *upOptions) {
+	flags := cmd.Flags()
+	flags.BoolVar(&opts.share, "share", false, "publish it under a link")
+	flags.BoolVarP(&opts.detach, "detach", "d", false, "run in the background; return when it serves")
+	flags.IntVar(&opts.ready, readyFlag, 0, "the file that the background process reports to")
+	_ = flags.MarkHidden(readyFlag) // the flag exists
 }
 
 // addUpFlags adds the flags of the verbs that may serve a Proxyfile.
@@ -80,6 +103,9 @@ func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 }
 
 func (o upOptions) check() error {
+	if !o.share && (o.relay != "" || o.lasts != 0 || o.key != "") {
+		return usagef("devproxy up --share", "--relay, --for and --key need --share")
+	}
 	if err := o.shareFlags.check(); err != nil {
 		return err
 	}
@@ -91,9 +117,6 @@ func (o upOptions) check() error {
 
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
 	limitMemory(devproxy.BodyMemory + agent.Memory)
-	if !opts.share && (opts.relay != "" || opts.lasts != 0 || opts.key != "") {
-		return usagef("devproxy up --share", "--relay, --for and --key need --share")
-	}
 	if err := opts.check(); err != nil {
 		return err
 	}
@@ -101,22 +124,26 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	if opts.share {
-		relay, err := offerRelay(ctx, s, opts, src)
-		switch {
-		case err != nil && opts.shareOnly:
-			return err
-		case errors.Is(err, errDeclined):
-			opts.share = false
-		case relay != "":
-			opts.relay = relay
-		}
+	if client, err := runningIn(src.folder); err != nil {
+		return err
+	} else if client != nil {
+		return attachTo(ctx, s, client, opts, src, args)
+	}
+	if err := opts.chooseRelay(ctx, s, src); err != nil {
+		return err
 	}
 	in, err := openInstance(ctx, s, opts, src)
 	if err != nil {
 		return err
 	}
 	defer in.close()
+	err = in.serve(ctx)
+	in.report.end(err)
+	return err
+}
+
+// serve applies the first plan and serves until ctx ends.
+func (in *instance) serve(ctx context.Context) error {
 	first := in.project.Apply()
 	in.conceal(first)
 	if first.Rejected() {
@@ -124,6 +151,24 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	}
 	in.consent.applied(first)
 	return in.run(ctx, first)
+}
+
+// chooseRelay asks for the relay of --share if none is configured. A share that is
+// declined is left out.
+func (o *upOptions) chooseRelay(ctx context.Context, s *streams, src source) error {
+	if !o.share {
+		return nil
+	}
+	relay, err := offerRelay(ctx, s, *o, src)
+	switch {
+	case err != nil && o.shareOnly:
+		return err
+	case errors.Is(err, errDeclined):
+		o.share = false
+	case relay != "":
+		o.relay = relay
+	}
+	return nil
 }
 
 // firstRejected ends an `up` whose file cannot be served.

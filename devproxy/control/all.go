@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // Answer is what an instance says about itself.
@@ -50,4 +52,31 @@ func ask(ctx context.Context, base string) (a Answer) {
 	}
 	a.Status, a.Err = client.Status(ctx)
 	return a
+}
+
+// Clients returns a client of every instance of this user, by folder, also of those that
+// are starting or ending, or do not answer.
+func Clients(runtimeDir string) ([]*Client, error) {
+	bases, err := bases(runtimeDir)
+	var all []*Client
+	for _, base := range bases {
+		client := newClient(base)
+		holder, ok := readHolder(base)
+		if ok && !client.abandoned() {
+			client.holder = holder
+			all = append(all, client)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Client) int { return cmp.Compare(a.holder.Folder, b.holder.Folder) })
+	return all, err
+}
+
+// abandoned reports whether the instance was killed: its socket is left, and nothing
+// listens on it. Another process may have its id by now.
+func (c *Client) abandoned() bool {
+	conn, err := c.connect(context.Background(), "", "")
+	if err == nil {
+		conn.Close()
+	}
+	return neterror.Refused(err)
 }

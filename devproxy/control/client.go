@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
@@ -31,6 +32,7 @@ type Client struct {
 	base   string
 	holder Holder // as Dial found it; zero when it has no file
 	http   *http.Client
+	stream *http.Client // for responses that last
 }
 
 // Dial finds the instance that runs folder; ErrNotRunning when none does.
@@ -50,7 +52,7 @@ func Dial(runtimeDir, folder string) (*Client, error) {
 // dial tries the socket. It leaves the lock alone: testing it means holding it for
 // an instant, in which an `up` would be refused.
 func dial(ctx context.Context, base string) (*Client, error) {
-	c := &Client{base: base}
+	c := newClient(base)
 	conn, err := c.connect(ctx, "", "")
 	switch {
 	case isGone(err):
@@ -60,12 +62,19 @@ func dial(ctx context.Context, base string) (*Client, error) {
 	}
 	conn.Close()
 	c.holder, _ = readHolder(base)
-	c.http = &http.Client{
-		Timeout:   askTimeout,
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: c.connect},
-	}
 	return c, nil
 }
+
+func newClient(base string) *Client {
+	c := &Client{base: base}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: c.connect, ResponseHeaderTimeout: askTimeout}
+	c.http = &http.Client{Timeout: askTimeout, Transport: transport}
+	c.stream = &http.Client{Transport: transport}
+	return c
+}
+
+// Holder returns the process of the instance, as far as it is known.
+func (c *Client) Holder() Holder { return c.holder }
 
 func (c *Client) connect(ctx context.Context, _, _ string) (net.Conn, error) {
 	d := net.Dialer{Timeout: askTimeout}
@@ -125,7 +134,9 @@ const downPoll = 20 * time.Millisecond
 // Down stops the instance and returns when it has released the folder, or with
 // ctx's error when it has not by then.
 func (c *Client) Down(ctx context.Context) error {
-	if _, err := c.ask(ctx, http.MethodPost, downPath); err != nil && !c.gone() {
+	_, err := c.ask(ctx, http.MethodPost, downPath)
+	isEnding := errors.Is(err, ErrNotRunning) // it answers no more
+	if err != nil && !isEnding && !c.gone() {
 		return err
 	}
 	tick := time.NewTicker(downPoll)
@@ -168,26 +179,49 @@ func (c *Client) decode(body []byte, to any) error {
 
 // send sends one request and returns the answer, whatever its status.
 func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (status int, answer []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://devproxy"+path, body)
+	res, err := c.do(ctx, c.http, method, path, body)
 	if err != nil {
 		return 0, nil, err
-	}
-	req.Header.Set(protocolField, protocol)
-	res, err := c.http.Do(req)
-	if isGone(err) {
-		return 0, nil, fmt.Errorf("%s has ended: %w", c.name(), ErrNotRunning)
-	}
-	if err != nil {
-		return 0, nil, fmt.Errorf("%s does not answer: %w", c.name(), err)
 	}
 	defer res.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return 0, nil, fmt.Errorf("the answer of %s broke off: %w", c.name(), err)
 	}
+	return res.StatusCode, answer, nil
+}
+
+// silentError is the error of an instance that does not answer in time.
+type silentError string
+
+func (e silentError) Error() string { return string(e) + " does not answer in time" }
+
+// Unwrap is for callers that look for the error of a context.
+func (e silentError) Unwrap() error { return context.DeadlineExceeded }
+
+// do sends a request. The caller closes the body of the response.
+func (c *Client) do(ctx context.Context, client *http.Client, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://devproxy"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(protocolField, protocol)
+	res, err := client.Do(req)
+	if isGone(err) {
+		return nil, fmt.Errorf("%s has ended: %w", c.name(), ErrNotRunning)
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok && failed.Timeout() {
+		return nil, silentError(c.name())
+	} else if ok {
+		err = failed.Err // without the address, which means nothing to a person
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", c.name(), err)
+	}
 	// Any version can be stopped.
 	if theirs := res.Header.Get(protocolField); theirs != protocol && path != downPath {
-		return 0, nil, fmt.Errorf("%s is another version: its control protocol is %q, this one's %q; stop it with devproxy down and start it again", c.name(), theirs, protocol)
+		res.Body.Close()
+		return nil, fmt.Errorf("%s is another version: its control protocol is %q, this one's %q; stop it with devproxy down and start it again", c.name(), theirs, protocol)
 	}
-	return res.StatusCode, answer, nil
+	return res, nil
 }

@@ -47,7 +47,7 @@ func serve(t *testing.T, dir, folder string) *Instance {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := in.Serve(ctx, Handler(Verbs{Status: func() Status { return sample(folder) }, Down: cancel}))
+		err := in.Serve(ctx, Handler(Verbs{Status: func() Status { return sample(folder) }, Down: cancel}), nil)
 		if err := in.Close(); err != nil {
 			t.Error(err)
 		}

@@ -83,7 +83,7 @@ func TestListenComesBeforeServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error)
 	go func() {
-		served <- in.Serve(ctx, Handler(Verbs{Down: func() {}, Status: func() Status { return sample(folder) }}))
+		served <- in.Serve(ctx, Handler(Verbs{Down: func() {}, Status: func() Status { return sample(folder) }}), nil)
 	}()
 	if got, err := client.Status(t.Context()); err != nil || got.Folder != folder {
 		t.Errorf("%+v, %v", got, err)
@@ -101,7 +101,7 @@ func TestDownGivesUpWhenItsContextEnds(t *testing.T) {
 	served := make(chan error)
 	asked := make(chan struct{})
 	go func() {
-		served <- in.Serve(ctx, Handler(Verbs{Down: func() { close(asked) }}))
+		served <- in.Serve(ctx, Handler(Verbs{Down: func() { close(asked) }}), nil)
 	}()
 	eventually(t, "it serves", func() bool { _, err := Dial(dir, folder); return err == nil })
 	client, err := Dial(dir, folder)

@@ -50,7 +50,7 @@ func runUp(dir, folder string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	fmt.Println("acquired")
-	err = in.Serve(ctx, Handler(Verbs{Status: func() Status { return Status{PID: os.Getpid(), Folder: folder} }, Down: cancel}))
+	err = in.Serve(ctx, Handler(Verbs{Status: func() Status { return Status{PID: os.Getpid(), Folder: folder} }, Down: cancel}), nil)
 	return errors.Join(err, in.Close())
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/journal"
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
@@ -33,8 +34,9 @@ func (in *Instance) Listen() (err error) {
 }
 
 // Serve answers on the instance's socket until ctx ends, and removes it then. It
-// opens the socket if Listen has not.
-func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
+// opens the socket if Listen has not. Responses in progress end by themselves, those
+// with the output when lasting is closed, which may be nil.
+func (in *Instance) Serve(ctx context.Context, handler http.Handler, lasting <-chan struct{}) error {
 	if in.ln == nil {
 		if err := in.Listen(); err != nil {
 			return err
@@ -54,15 +56,32 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler) error {
 		return fmt.Errorf("the control socket %s failed: %w", in.base+socketSuffix, err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAnswer)
-	defer cancel()
-	if srv.Shutdown(grace) != nil {
-		srv.Close()
-	}
+	shutDown(srv, lasting)
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the control socket %s failed: %w", in.base+socketSuffix, err)
 	}
 	return nil
+}
+
+// shutDown closes the listener at once. It waits for responses in progress until
+// lasting is closed, and for lastAnswer then.
+func shutDown(srv *http.Server, lasting <-chan struct{}) {
+	grace, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- srv.Shutdown(grace) }()
+	if lasting != nil {
+		select {
+		case <-down:
+			return
+		case <-lasting:
+		}
+	}
+	timer := time.AfterFunc(lastAnswer, cancel)
+	defer timer.Stop()
+	if <-down != nil {
+		srv.Close()
+	}
 }
 
 // The verbs' paths on the control socket.
@@ -70,6 +89,7 @@ const (
 	statusPath = "/status"
 	downPath   = "/down"
 	sharePath  = "/share"
+	outputPath = "/output"
 )
 
 // protocol is the version of these paths and of Status. Each side sends its own
@@ -91,6 +111,8 @@ type Verbs struct {
 	Share func(context.Context, ShareRequest) (Share, error)
 	// Restart restarts a service; it returns at once.
 	Restart func(service string) error
+	// Output keeps the output of the instance; nil if nothing does.
+	Output *journal.Journal
 }
 
 // Handler answers the verbs.
@@ -105,6 +127,9 @@ func Handler(v Verbs) http.Handler {
 	})
 	mux.HandleFunc("POST "+sharePath, v.share)
 	mux.HandleFunc("POST "+restartPath+"{service}", v.handleRestart)
+	if v.Output != nil {
+		mux.Handle("GET "+outputPath, &outputHandler{journal: v.Output})
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(protocolField, protocol)
 		mux.ServeHTTP(w, r)

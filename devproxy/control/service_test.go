@@ -22,7 +22,7 @@ func TestRestart(t *testing.T) {
 				return errors.New(`no service "` + service + `" runs here`)
 			}
 			return nil
-		}}))
+		}}), nil)
 	}()
 	client, err := Dial(dir, folder)
 	must(t, err)

@@ -18,7 +18,7 @@ func answering(t *testing.T, handler func(end func()) http.Handler) *Client {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := in.Serve(ctx, handler(cancel)); err != nil {
+		if err := in.Serve(ctx, handler(cancel), nil); err != nil {
 			t.Error(err)
 		}
 		in.Close()

@@ -26,6 +26,11 @@ type Status struct {
 	Services []Service `json:"services,omitempty"`
 	// Worktree is the linked git worktree whose hosts have moved, if there is one.
 	Worktree *Worktree `json:"worktree,omitempty"`
+	// Log is the log file of an instance in the background.
+	Log string `json:"log,omitempty"`
+	// Error is why the instance did not answer. Only Folder, PID and Started are
+	// known then.
+	Error string `json:"error,omitempty"`
 }
 
 // Worktree is a linked git worktree.
