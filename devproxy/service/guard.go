@@ -111,7 +111,12 @@ func Guard() int {
 		}
 	}
 	if !exited {
-		ended(<-t.ended)
+		select {
+		case exit := <-t.ended:
+			ended(exit)
+		default:
+			ended(Exit{Error: "the command runs as another user, so that it can't be ended"})
+		}
 	}
 	_ = notes.Encode(note{Gone: true})
 	return 0

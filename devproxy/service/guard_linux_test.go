@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -395,5 +396,60 @@ func TestFlood(t *testing.T) {
 	}
 	if tail := r.Output("web"); len(tail) != maxTail || tail[maxTail-1] != "started" {
 		t.Errorf("%q", tail)
+	}
+}
+
+// TestStorm changes, restarts and kills three services in any order. At the end one
+// of each runs, and after Close nothing.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	c := newChained(t, "sleep 1000 & wait")
+	r, j := newRunnerFor(t)
+	specs := func(round int) []Spec {
+		var all []Spec
+		for _, name := range []string{"a", "b", "c"} {
+			spec := c.spec
+			spec.Name, spec.Ready, spec.Restart = name, Ready{}, OnFailure
+			spec.Env = append(slices.Clone(spec.Env), "NAME="+name, "ROUND="+strconv.Itoa(round))
+			all = append(all, spec)
+		}
+		all[1].DependsOn = []string{"a"}
+		return all
+	}
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	for range 200 {
+		switch random.IntN(5) {
+		case 0:
+			r.Apply(specs(random.IntN(3)))
+		case 1:
+			r.Apply(specs(random.IntN(3))[:random.IntN(3)])
+		case 2:
+			_ = r.Restart("b") // it may not run
+		case 3:
+			if all := c.left(); len(all) > 0 {
+				_ = syscall.Kill(all[random.IntN(len(all))].pid, syscall.SIGKILL) // it may have ended
+			}
+		case 4:
+			time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
+		}
+	}
+	from := j.count()
+	r.Apply(specs(100))
+	for _, name := range []string{"a", "b", "c"} {
+		j.untilFrom(from, name+" ready", func(s State) bool { return in(name, Running)(s) && s.PID != 0 })
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		left := c.left()
+		last := slices.DeleteFunc(slices.Clone(left), func(p process) bool { return !p.hasVariable("ROUND=100") })
+		if len(left) == 6 && len(last) == 6 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d processes run, %d of them of the last round", len(left), len(last))
+		}
+	}
+	r.Close(context.Background())
+	if left := c.left(); len(left) > 0 {
+		t.Errorf("left after Close: %v", left)
 	}
 }

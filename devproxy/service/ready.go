@@ -125,7 +125,7 @@ func (a *awaiting) choose(ctx context.Context) uint16 {
 
 func newClient() *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext},
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: dialLoopback},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       responseTimeout,
 	}
@@ -148,17 +148,30 @@ func (a *awaiting) status(ctx context.Context, port uint16, path string) int {
 // loopback are the addresses that a port without an address means.
 var loopback = []string{"127.0.0.1", "::1"}
 
-// accepts reports whether something listens on a port of this machine.
-func accepts(ctx context.Context, port uint16) bool {
+// dialLoopback connects to the port of addr on this machine, whatever a resolver says.
+func dialLoopback(ctx context.Context, network, addr string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
 	dialer := net.Dialer{Timeout: dialTimeout}
+	var conn net.Conn
 	for _, host := range loopback {
-		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-		if err == nil {
-			conn.Close()
-			return true
+		if conn, err = dialer.DialContext(ctx, network, net.JoinHostPort(host, port)); err == nil {
+			break
 		}
 	}
-	return false
+	return conn, err
+}
+
+// accepts reports whether something listens on a port of this machine.
+func accepts(ctx context.Context, port uint16) bool {
+	conn, err := dialLoopback(ctx, "tcp", net.JoinHostPort("localhost", strconv.Itoa(int(port))))
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // holderOf returns the process that listens on a port, as a noun; empty if none does.

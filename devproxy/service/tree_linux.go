@@ -22,7 +22,13 @@ const guardName = "service-guard"
 
 // guardProgram is the program that runs the guard: this one, also when its file was
 // replaced.
-func guardProgram() (string, error) { return "/proc/self/exe", nil }
+func guardProgram() (string, error) {
+	const self = "/proc/self/exe"
+	if _, err := os.Stat(self); err == nil {
+		return self, nil
+	}
+	return os.Executable()
+}
 
 // becomeReaper makes this process the parent of every descendant that has lost its own.
 func becomeReaper() {
