@@ -94,7 +94,11 @@ func (x *exchange) errorPage(r *http.Request) page.Page {
 	case errors.As(err, &waiting):
 		if x.crashed(waiting) {
 			if n := x.server.crashes.note(pageKey(x, r)); n >= maxCrashes {
-				return crashPage(x.route, n)
+				p := crashPage(x.route, n)
+				if state, ok := x.server.serviceOf(x.route); ok && len(state.Output) > 0 {
+					p.CodeTitle, p.Code = outputTitle, strings.Join(state.Output, "\n")
+				}
+				return p
 			}
 		}
 		x.page = "waiting page"

@@ -45,6 +45,9 @@ func (s *Server) serviceOf(route *plan.Route) (service.State, bool) {
 	return s.serviceAt("tcp", spec.Members[0].Addrs[0])
 }
 
+// outputTitle is above the last lines that a service has printed.
+const outputTitle = "The end of its output:"
+
 // servicePage changes the waiting page for a service that devproxy runs.
 func servicePage(p *page.Page, state service.State, found forward.Unavailable) {
 	p.Title, p.Attempts, p.Hints = state.String()+".", nil, nil
@@ -63,6 +66,6 @@ func servicePage(p *page.Page, state service.State, found forward.Unavailable) {
 		}
 	}
 	if len(state.Output) > 0 {
-		p.CodeTitle, p.Code = "The end of its output:", strings.Join(state.Output, "\n")
+		p.CodeTitle, p.Code = outputTitle, strings.Join(state.Output, "\n")
 	}
 }

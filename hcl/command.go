@@ -313,6 +313,22 @@ func decodeDependencies(f field) []Name {
 	return names
 }
 
+// checkPorts reports services that devproxy would start on the same port.
+func (d *decoder) checkPorts() {
+	first := map[uint16]*Service{}
+	for _, service := range d.file.Services {
+		if service.Command == nil || service.Command.Chosen || service.Command.Port == 0 {
+			continue
+		}
+		if before := first[service.Command.Port]; before != nil {
+			d.at(service.Range).errorf("leave out upstream, so that devproxy chooses a port; the first one is at "+before.Range.line(),
+				"services %q and %q have the same port", before.Name, service.Name)
+			continue
+		}
+		first[service.Command.Port] = service
+	}
+}
+
 // checkDependencies reports services that can't be waited for.
 func (d *decoder) checkDependencies() {
 	commands := map[string]*Service{}

@@ -243,6 +243,7 @@ func decodeListenAddress(f field) string {
 // check checks the file as a whole.
 func (d *decoder) check(root *block) {
 	d.findSecondNames()
+	d.checkPorts()
 	d.checkDependencies()
 	if len(d.file.Hosts) == 0 && !root.damaged && !d.diags.HasErrors() {
 		d.reportNoHost()

@@ -93,3 +93,11 @@ service "attribute" {
   command = "node server.js"
   env     = { API = service.db.orign } # ERROR: a service has no attribute "orign"
 }
+service "port" {
+  command  = "node server.js"
+  upstream = 4000
+}
+service "same_port" { # ERROR: services "port" and "same_port" have the same port
+  command  = "node server.js"
+  upstream = "http://localhost:4000"
+}
