@@ -38,7 +38,6 @@ var completions = map[string]completer{
 	"devproxy up":          portValues,
 	"devproxy share":       shareValues,
 	"devproxy explain":     urlValues,
-	"devproxy restart":     serviceValues,
 	"devproxy relay login": relayValues,
 	"devproxy logs":        serviceValues,
 	"devproxy restart":     serviceValues,
@@ -227,21 +226,6 @@ func urlValues(c *completion, _ string) []string {
 		values = append(values, "https://"+host.Name.Value+"/")
 		for _, route := range host.Routes {
 			values = append(values, "https://"+host.Name.Value+route.Path)
-		}
-	}
-	return values
-}
-
-// serviceValues completes the services with a command.
-func serviceValues(c *completion, _ string) []string {
-	file := c.proxyfile()
-	if file == nil || len(c.args) > 0 {
-		return nil
-	}
-	var values []string
-	for _, service := range file.Services {
-		if service.Command != nil {
-			values = append(values, service.Name)
 		}
 	}
 	return values
