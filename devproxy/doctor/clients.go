@@ -155,10 +155,8 @@ func elsewhere(addr string) bool {
 // namesFix puts the names of running projects into the hosts file.
 func (s *Subject) namesFix(ctx context.Context) string {
 	const command = "devproxy names sync"
-	for _, status := range s.instances(ctx).statuses {
-		if s.Project != nil && status.Folder == s.Project.Folder {
-			return command
-		}
+	if s.runs(ctx) {
+		return command
 	}
 	return command + ", while devproxy up runs"
 }

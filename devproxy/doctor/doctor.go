@@ -79,7 +79,7 @@ type Subject struct {
 	serverOnce sync.Once
 	server     *server // nil if it could not be opened
 	runsOnce   sync.Once
-	runs       running
+	found      running
 	clients    sync.Map // *client to func() answer
 }
 

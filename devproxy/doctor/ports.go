@@ -29,8 +29,8 @@ type running struct {
 
 // instances asks every instance of the user for its status.
 func (s *Subject) instances(ctx context.Context) running {
-	s.runsOnce.Do(func() { s.runs = s.askInstances(ctx) })
-	return s.runs
+	s.runsOnce.Do(func() { s.found = s.askInstances(ctx) })
+	return s.found
 }
 
 func (s *Subject) askInstances(ctx context.Context) (found running) {
@@ -65,6 +65,13 @@ func (s *Subject) askInstances(ctx context.Context) (found running) {
 		}
 	}
 	return found
+}
+
+// runs reports whether a devproxy serves the project.
+func (s *Subject) runs(ctx context.Context) bool {
+	return s.Project != nil && slices.ContainsFunc(s.instances(ctx).statuses, func(status control.Status) bool {
+		return status.Folder == s.Project.Folder
+	})
 }
 
 func checkHTTPS(ctx context.Context, s *Subject) []Finding { return s.checkPort(ctx, true) }

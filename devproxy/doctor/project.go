@@ -157,7 +157,7 @@ func checkUpstreams(ctx context.Context, s *Subject) []Finding {
 		twins, is := s.twins(u)
 		switch {
 		case len(r.down) > 0:
-			findings = append(findings, s.downFinding(u, r).about(u.Text))
+			findings = append(findings, s.downFinding(ctx, u, r))
 		case is:
 			findings = append(findings, twins.about(u.Text))
 		case r.members > 0:
@@ -185,9 +185,14 @@ func on(r reached) string {
 	return " on [::1]"
 }
 
-func (s *Subject) downFinding(u *upstream, r reached) Finding {
+func (s *Subject) downFinding(ctx context.Context, u *upstream, r reached) Finding {
+	if service := s.serviceOf(u); service != nil && !s.runs(ctx) {
+		return fine("devproxy up starts " + service.Name).about(service.Name)
+	} else if service != nil {
+		return fault(fmt.Sprintf("%s does not listen on %s", service.Name, u.Text), "devproxy restart "+service.Name).about(service.Name)
+	}
 	if len(r.down) < r.members {
-		return warning("nothing listens on "+some(r.down)+"; the others of "+u.source.String()+" answer", "")
+		return warning("nothing listens on "+some(r.down)+"; the others of "+u.source.String()+" answer", "").about(u.Text)
 	}
 	detail := "nothing listens on " + some(r.down)
 	fix := "start the server of " + u.source.String() + ", or write its port there"
@@ -195,7 +200,17 @@ func (s *Subject) downFinding(u *upstream, r reached) Finding {
 		detail += fmt.Sprintf("; %s listens on %d", process, port)
 		fix = fmt.Sprintf("write %d at %s", port, u.source)
 	}
-	return fault(detail, fix)
+	return fault(detail, fix).about(u.Text)
+}
+
+// serviceOf returns the service with a command that an upstream leads to; nil for none.
+func (s *Subject) serviceOf(u *upstream) *plan.Service {
+	for _, service := range s.plan().Services() {
+		if port := portOfUpstream(u.Upstream); port != 0 && int(service.Port) == port {
+			return service
+		}
+	}
+	return nil
 }
 
 // misplaced returns the port nearest to the upstream's on which a process of the project

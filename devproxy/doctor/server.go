@@ -26,7 +26,7 @@ type server struct {
 	mu     sync.Mutex
 	names  map[string]bool // host names of plain requests
 	page   bool            // the page was asked for
-	secure bool            // the HTTPS server was asked for something
+	secure bool            // the page's address with HTTPS was asked for
 	images []string        // host names that the page refers to
 }
 
@@ -105,10 +105,13 @@ func (sv *server) close() {
 	}
 }
 
-func (sv *server) answerHTTPS(w http.ResponseWriter, _ *http.Request) {
+// browserPath is what the page refers to. Other clients ask for other paths.
+const browserPath = "/browser"
+
+func (sv *server) answerHTTPS(w http.ResponseWriter, r *http.Request) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	sv.secure = true
+	sv.secure = sv.secure || r.URL.Path == browserPath
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -119,13 +122,15 @@ func (sv *server) answerHTTP(w http.ResponseWriter, r *http.Request) {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil || r.URL.Path != "/" {
 		w.WriteHeader(http.StatusNoContent)
-		sv.names[host] = true
+		if r.URL.Path == browserPath {
+			sv.names[host] = true
+		}
 		return
 	}
 	sv.page = true
 	w.Header().Set("Content-Type", "text/html")
-	fmt.Fprintf(w, "<!doctype html><title>devproxy doctor</title><img src=https://localhost:%s/ask>", sv.https)
+	fmt.Fprintf(w, "<!doctype html><title>devproxy doctor</title><img src=https://localhost:%s%s>", sv.https, browserPath)
 	for _, name := range sv.images {
-		fmt.Fprintf(w, "<img src=http://%s:%s/ask>", name, sv.http)
+		fmt.Fprintf(w, "<img src=http://%s:%s%s>", name, sv.http, browserPath)
 	}
 }
