@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -23,7 +22,7 @@ const statusTimeout = 3 * time.Second
 // running are the user's running instances.
 type running struct {
 	statuses []control.Status // those that answer
-	silent   []control.Holder // those that do not
+	silent   []control.Answer // those that do not
 	err      error            // they could not be listed
 }
 
@@ -37,31 +36,15 @@ func (s *Subject) askInstances(ctx context.Context) (found running) {
 	if s.RuntimeErr != nil {
 		return running{err: s.RuntimeErr}
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	holders, err := control.List(s.Runtime)
+	answers, err := control.All(ctx, s.Runtime, statusTimeout)
 	if err != nil {
 		return running{err: err}
 	}
-	statuses := make([]*control.Status, len(holders))
-	var group sync.WaitGroup
-	for i, holder := range holders {
-		group.Go(func() {
-			client, err := control.Dial(s.Runtime, holder.Folder)
-			if err != nil {
-				return
-			}
-			if status, err := client.Status(ctx); err == nil {
-				statuses[i] = &status
-			}
-		})
-	}
-	group.Wait()
-	for i, status := range statuses {
-		if status != nil {
-			found.statuses = append(found.statuses, *status)
+	for _, a := range answers {
+		if a.Err == nil {
+			found.statuses = append(found.statuses, a.Status)
 		} else {
-			found.silent = append(found.silent, holders[i])
+			found.silent = append(found.silent, a)
 		}
 	}
 	return found
@@ -188,9 +171,14 @@ func checkInstances(ctx context.Context, s *Subject) []Finding {
 		return []Finding{fault(detail, fix).about("sockets")}
 	}
 	var all []Finding
-	for _, holder := range runs.silent {
-		all = append(all, fault(fmt.Sprintf("devproxy in %s (pid %d) does not answer; it may have been stopped", holder.Folder, holder.PID),
-			"kill -CONT "+strconv.Itoa(holder.PID)).about("pid "+strconv.Itoa(holder.PID)))
+	for _, a := range runs.silent {
+		about := "pid " + strconv.Itoa(a.Holder.PID)
+		if errors.Is(a.Err, context.DeadlineExceeded) {
+			all = append(all, fault(fmt.Sprintf("devproxy in %s does not answer; it may have been stopped", a.Holder.Folder),
+				"kill -CONT "+strconv.Itoa(a.Holder.PID)).about(about))
+		} else {
+			all = append(all, unknown(failure.Text(a.Err), "").about(about))
+		}
 	}
 	return all
 }
