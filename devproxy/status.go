@@ -46,7 +46,7 @@ func (s *Server) Worktree() *control.Worktree {
 	if r == nil {
 		return nil
 	}
-	return &control.Worktree{Name: r.Worktree.Name, Label: r.Label, Repository: r.Repository, From: r.From, Domain: r.To}
+	return &control.Worktree{Name: r.Name, Label: r.Label, Repository: r.Repository, From: r.From, Domain: r.To}
 }
 
 func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
