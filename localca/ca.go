@@ -1,6 +1,6 @@
 // Package localca is a certificate authority for one person's machine. It signs TLS server
 // certificates for localhost, the names below it, and loopback addresses. Clients accept
-// nothing else that it could sign.
+// nothing else that it could sign. [OpenDomain] makes another root, for one other domain.
 //
 // Browsers are made to trust the root, so it can do little. Its name constraints (RFC 5280
 // section 4.2.1.10) are critical: someone who steals the key still cannot impersonate
@@ -40,6 +40,7 @@ const FirstCA = "none existed yet"
 type CA struct {
 	root   *x509.Certificate
 	key    *ecdsa.PrivateKey
+	domain string // to which root is constrained
 	file   string // of root
 	reason string // why root was just made; empty when it was found
 	now    func() time.Time
@@ -68,6 +69,10 @@ func Load(dir string) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.load()
+}
+
+func (s store) load() (*CA, error) {
 	found, err := s.read()
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func newStore(dir string) (store, error) {
 	if err != nil {
 		return store{}, fmt.Errorf("find the folder of the local CA: %w", err)
 	}
-	return store{dir: abs, now: time.Now, lockWait: lockWait}, nil
+	return store{dir: abs, domain: suffix, now: time.Now, lockWait: lockWait}, nil
 }
 
 // Root returns the certificate to trust. It must not be changed.

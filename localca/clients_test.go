@@ -96,7 +96,7 @@ func TestNoIntermediate(t *testing.T) {
 		c.Subject.CommonName = "intermediate"
 		c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign
 	})
-	fake := &CA{root: middle.Leaf, key: mustKey(t, middle), file: ca.file, now: time.Now}
+	fake := &CA{root: middle.Leaf, key: mustKey(t, middle), domain: suffix, file: ca.file, now: time.Now}
 	end := signByHand(t, fake, func(c *x509.Certificate) { c.DNSNames = []string{"a.localhost"} })
 	end.Certificate = append(end.Certificate, middle.Certificate[0])
 	addr := serve(t, "127.0.0.1", &tls.Config{Certificates: []tls.Certificate{*end}})

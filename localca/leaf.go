@@ -42,7 +42,7 @@ func (ca *CA) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	if name == "" {
 		name = localName(hello.Conn)
 	}
-	wanted, err := parseSAN(name)
+	wanted, err := parseSAN(name, ca.domain)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func localName(conn net.Conn) string {
 // The chain is only the leaf: a client that trusts the root has it, and it would not help
 // others (RFC 8446 section 4.4.2 lets servers omit it).
 func (ca *CA) Issue(name string) (*tls.Certificate, error) {
-	wanted, err := parseSAN(name)
+	wanted, err := parseSAN(name, ca.domain)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (ca *CA) Issue(name string) (*tls.Certificate, error) {
 
 // Permits reports whether Issue would sign name.
 func (ca *CA) Permits(name string) bool {
-	_, err := parseSAN(name)
+	_, err := parseSAN(name, ca.domain)
 	return err == nil
 }
 

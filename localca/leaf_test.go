@@ -19,7 +19,7 @@ import (
 func TestProfile(t *testing.T) {
 	ca := mustOpen(t, t.TempDir())
 	root := ca.Root()
-	if err := checkRoot(root); err != nil {
+	if err := checkRoot(root, suffix); err != nil {
 		t.Error(err)
 	}
 	if root.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {

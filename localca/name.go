@@ -18,8 +18,13 @@ const (
 	longestLabel = 63
 )
 
-// outside is the reason for every well-formed name that the root may not sign.
-const outside = "this CA can sign only localhost, names that end in .localhost, and loopback addresses"
+// outside is the reason for every well-formed name that the root of a domain may not sign.
+func outside(domain string) string {
+	if domain != suffix {
+		return "this CA can sign only " + domain + " and names that end in ." + domain
+	}
+	return "this CA can sign only localhost, names that end in .localhost, and loopback addresses"
+}
 
 // NameError says why a name gets no leaf: it is not a valid name, or the root may not
 // sign it.
@@ -34,6 +39,19 @@ const longestQuote = 80
 // Error is one sentence, in which a long name is cut off.
 func (e *NameError) Error() string {
 	return fmt.Sprintf("no certificate for %.*q: %s", longestQuote, e.Name, e.Reason)
+}
+
+// ranges are the addresses to which the root of a domain is constrained. The root of
+// another domain than localhost may sign none: without an exclusion it could sign all (RFC
+// 5280 section 4.2.1.10).
+func ranges(domain string) (permitted, excluded []*net.IPNet) {
+	if domain == suffix {
+		return permittedRanges(), nil
+	}
+	return nil, []*net.IPNet{
+		{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)},
+		{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
+	}
 }
 
 // permittedRanges are the addresses to which the root is constrained: exactly those for
@@ -64,8 +82,9 @@ func (s san) String() string {
 func (s san) wildcard() bool { return strings.HasPrefix(s.dns, "*.") }
 
 // parseSAN reads a DNS name, in any case and with or without its final dot, or the text of
-// an IP address. Every error is a *NameError.
-func parseSAN(text string) (san, error) {
+// an IP address. The name must be one that the root of domain may sign. Every error is a
+// *NameError.
+func parseSAN(text, domain string) (san, error) {
 	refuse := func(reason string) (san, error) {
 		return san{}, &NameError{Name: text, Reason: reason}
 	}
@@ -74,8 +93,8 @@ func parseSAN(text string) (san, error) {
 		if ip.Zone() != "" {
 			return refuse("an address in a certificate has no zone; leave out the % and what follows")
 		}
-		if !ip.IsLoopback() {
-			return refuse(outside)
+		if !ip.IsLoopback() || domain != suffix {
+			return refuse(outside(domain))
 		}
 		return san{ip: ip}, nil
 	}
@@ -86,13 +105,16 @@ func parseSAN(text string) (san, error) {
 	}
 	name, base = strings.ToLower(name), strings.ToLower(base) // only ASCII, since faultOf found nothing else
 	switch {
-	case base != suffix && !strings.HasSuffix(base, "."+suffix):
-		return refuse(outside)
+	case !within(base, domain):
+		return refuse(outside(domain))
 	case isWildcard && base == suffix:
 		return refuse("browsers refuse *.localhost, as they refuse *.com; use single names, or *.app.localhost")
 	}
 	return san{dns: name}, nil
 }
+
+// within reports whether a name is domain or below it.
+func within(name, domain string) bool { return name == domain || strings.HasSuffix(name, "."+domain) }
 
 // faultOf says why name is malformed; empty if it is not. base is name without a wildcard.
 func faultOf(name, base string) string {

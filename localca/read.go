@@ -61,7 +61,7 @@ func (s store) read() (found, error) {
 // check decides whether a root and its key are usable. A key whose root must no longer be
 // trusted is dropped with it.
 func (s store) check(key *ecdsa.PrivateKey, root *x509.Certificate) (found, error) {
-	if err := checkRoot(root); err != nil {
+	if err := checkRoot(root, s.domain); err != nil {
 		return found{fault: rootFile + " was not safe to use: " + err.Error()}, nil
 	}
 	now := s.now()

@@ -42,8 +42,8 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
-// signRoot makes the self-signed certificate for key.
-func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+// signRoot makes the self-signed certificate for key, constrained to domain.
+func signRoot(key *ecdsa.PrivateKey, now time.Time, domain string) (*x509.Certificate, error) {
 	id, err := keyID(&key.PublicKey)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 		SerialNumber: newSerial(),
 		Subject: pkix.Name{
 			Organization: []string{organization},
-			CommonName:   rootName(owner()),
+			CommonName:   rootName(domain, owner()),
 			// NSS and macOS find a root by its subject. With the key in it, an old root and
 			// a new one of the same person differ.
 			SerialNumber: hex.EncodeToString(id[:4]),
@@ -67,9 +67,9 @@ func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 
 		PermittedDNSDomainsCritical: true,
-		PermittedDNSDomains:         []string{suffix},
-		PermittedIPRanges:           permittedRanges(),
+		PermittedDNSDomains:         []string{domain},
 	}
+	template.PermittedIPRanges, template.ExcludedIPRanges = ranges(domain)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return nil, err
@@ -79,16 +79,18 @@ func signRoot(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 
 // checkRoot returns why cert is not a root that signRoot could have made: one without the
 // constraints could sign certificates for any site.
-func checkRoot(cert *x509.Certificate) error {
+func checkRoot(cert *x509.Certificate, domain string) error {
+	permitted, excluded := ranges(domain)
 	switch {
 	case !cert.IsCA || !cert.MaxPathLenZero || cert.KeyUsage&x509.KeyUsageCertSign == 0:
 		return errors.New("it is not a root of path length 0")
 	case !slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) || len(cert.UnknownExtKeyUsage) > 0:
 		return errors.New("it is not limited to TLS servers")
 	case !cert.PermittedDNSDomainsCritical ||
-		!slices.Equal(cert.PermittedDNSDomains, []string{suffix}) ||
-		!slices.EqualFunc(cert.PermittedIPRanges, permittedRanges(), sameRange):
-		return errors.New("it is not constrained to localhost")
+		!slices.Equal(cert.PermittedDNSDomains, []string{domain}) ||
+		!slices.EqualFunc(cert.PermittedIPRanges, permitted, sameRange) ||
+		!slices.EqualFunc(cert.ExcludedIPRanges, excluded, sameRange):
+		return errors.New("it is not constrained to " + domain)
 	}
 	if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
 		return errors.New("its signature is wrong")
@@ -119,11 +121,19 @@ func newSerial() *big.Int {
 }
 
 // rootName is the name that a person reads in the list of a trust store.
-func rootName(owner string) string {
+func rootName(domain, owner string) string {
 	name := organization + " local CA"
+	if domain != suffix {
+		return cut(organization + " CA for " + domain + " of " + owner)
+	}
 	if owner != "" {
 		name += " for " + owner
 	}
+	return cut(name)
+}
+
+// cut shortens a common name to what RFC 5280 allows.
+func cut(name string) string {
 	runes := []rune(name)
 	return string(runes[:min(len(runes), longestCommonName)])
 }

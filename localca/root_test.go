@@ -18,13 +18,13 @@ func TestCheckRoot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		root, err := signRoot(key, time.Now())
+		root, err := signRoot(key, time.Now(), suffix)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return root
 	}
-	if err := checkRoot(good()); err != nil {
+	if err := checkRoot(good(), suffix); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*x509.Certificate){
@@ -48,7 +48,7 @@ func TestCheckRoot(t *testing.T) {
 	} {
 		root := good()
 		change(root)
-		if checkRoot(root) == nil {
+		if checkRoot(root, suffix) == nil {
 			t.Errorf("a root with %s is accepted", name)
 		}
 	}

@@ -37,6 +37,7 @@ const (
 // store is the folder of a CA, whose path is absolute.
 type store struct {
 	dir      string
+	domain   string // to which its root is constrained
 	now      func() time.Time
 	lockWait time.Duration
 	steps    steps
@@ -45,7 +46,7 @@ type store struct {
 func (s store) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s store) newCA(key *ecdsa.PrivateKey, root *x509.Certificate, reason string) *CA {
-	return &CA{root: root, key: key, file: s.path(rootFile), reason: reason, now: s.now}
+	return &CA{root: root, key: key, domain: s.domain, file: s.path(rootFile), reason: reason, now: s.now}
 }
 
 // open is Open. It takes the lock only to write, so that a good CA opens from a read-only
@@ -201,7 +202,7 @@ func (s store) repair(f found) (*CA, error) {
 			return nil, err
 		}
 	}
-	root, err := signRoot(key, s.now())
+	root, err := signRoot(key, s.now(), s.domain)
 	if err != nil {
 		return nil, fmt.Errorf("make a root: %w", err)
 	}

@@ -122,7 +122,8 @@ func (s *java) aliases(ctx context.Context, jdk jdk) ([]string, error) {
 	}
 	var aliases []string
 	for line := range strings.Lines(string(output)) {
-		if alias, _, listed := strings.Cut(line, ","); listed && strings.HasPrefix(alias, aliasOf(nickPrefix)) {
+		alias, _, listed := strings.Cut(line, ",")
+		if id, ours := strings.CutPrefix(alias, aliasOf(s.root.nickPrefix())); listed && ours && isNickID(id) {
 			aliases = append(aliases, alias)
 		}
 	}

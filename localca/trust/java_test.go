@@ -148,7 +148,7 @@ func TestJavaFailures(t *testing.T) {
 	other := answer{"Alias name: x\nSHA256: 00:11\n", nil}
 	bad := answer{"keytool error: it is broken\nand more", failed}
 	mine := aliasOf(rootOf(f.ca).nick())
-	old := aliasOf(nickPrefix + "0123456789ab")
+	old := aliasOf(Root{}.nickPrefix() + "0123456789ab")
 	list := answer{"Keystore type: JKS\n\n" + mine + ", 1 Jan 2026, trustedCertEntry,\nFingerprint: 00\n" + old + ", 1 Jan 2026, trustedCertEntry,\nsomebody-elses, 1 Jan 2026, trustedCertEntry,\n" + mine + " without a comma\n", nil}
 	for name, c := range map[string]struct {
 		do      string

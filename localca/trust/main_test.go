@@ -50,7 +50,7 @@ func rootOf(ca *localca.CA) Root {
 	if ca == nil {
 		return Root{}
 	}
-	return Root{Cert: ca.Root(), File: ca.RootFile()}
+	return Root{Cert: ca.Root(), File: ca.RootFile(), Domain: ca.Domain()}
 }
 
 // store is the store of this name for the fixture's CA.
@@ -92,10 +92,11 @@ func want(t *testing.T, got Result, state State) Result {
 	return got
 }
 
-// listenWith serves HTTPS on loopback with a leaf of the CA for localhost.
+// listenWith serves HTTPS on loopback with a leaf of the CA for localhost, or for its
+// domain.
 func listenWith(t *testing.T, ca *localca.CA) (addr string, stop func()) {
 	t.Helper()
-	leaf, err := ca.Issue("localhost")
+	leaf, err := ca.Issue(rootOf(ca).host())
 	if err != nil {
 		t.Fatal(err)
 	}

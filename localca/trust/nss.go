@@ -156,7 +156,7 @@ func (db database) connect(ctx context.Context) error {
 	}
 	defer stop()
 	_, port, _ := net.SplitHostPort(addr) // our own listener's
-	output, err := db.machine.Run(ctx, client, "-4", "-h", "localhost", "-p", port, "-d", "sql:"+db.dir, "-W", os.DevNull, "-Q")
+	output, err := db.machine.Run(ctx, client, "-4", "-h", "localhost", "-a", db.root.host(), "-p", port, "-d", "sql:"+db.dir, "-W", os.DevNull, "-Q")
 	if _, reason, refused := strings.Cut(string(output), "authentication of server cert failed: "); err != nil && refused {
 		return fmt.Errorf("NSS refuses a connection: %s", firstLine([]byte(reason)))
 	}
@@ -196,7 +196,7 @@ func (db database) nicks(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, db.complaint(output)
 	}
-	return listed(output, nickOf), nil
+	return listed(output, db.nickOf), nil
 }
 
 // listed are the nicknames that read finds in the lines of `certutil -L`.
@@ -210,8 +210,8 @@ func listed(output []byte, read func(line string) (string, bool)) (nicks []strin
 }
 
 // nickOf is the nickname in a line of `certutil -L`, if a root of devproxy may have it.
-func nickOf(line string) (string, bool) {
-	if nick, ok := listedNick(line); ok && strings.HasPrefix(nick, nickPrefix) {
+func (s *nss) nickOf(line string) (string, bool) {
+	if nick, ok := listedNick(line); ok && strings.HasPrefix(nick, s.root.nickPrefix()) {
 		return nick, true
 	}
 	return "", false
@@ -230,8 +230,14 @@ func listedNick(line string) (string, bool) {
 }
 
 // given reports whether devproxy gave this nickname.
-func given(nick string) bool {
-	id, err := hex.DecodeString(strings.TrimPrefix(nick, nickPrefix))
+func (s *nss) given(nick string) bool {
+	id, ours := strings.CutPrefix(nick, s.root.nickPrefix())
+	return ours && isNickID(id)
+}
+
+// isNickID reports whether a text can be the end of a name that devproxy gave.
+func isNickID(text string) bool {
+	id, err := hex.DecodeString(text)
 	return err == nil && len(id) == nickDigits/2
 }
 
@@ -276,7 +282,7 @@ func (db database) remove(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	for _, nick := range nicks {
-		if !given(nick) && !db.has(ctx, nick) {
+		if !db.given(nick) && !db.has(ctx, nick) {
 			continue
 		}
 		if output, err := db.run(ctx, "-D", "-n", nick); err != nil {

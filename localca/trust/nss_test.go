@@ -138,7 +138,7 @@ func TestNSSLeavesOthersAlone(t *testing.T) {
 	f.ca = newCA(t) // the root was made again; the old one is still in the store
 	want(t, f.store("chromium").Check(t.Context()), Untrusted)
 	want(t, f.store("chromium").Install(t.Context()), Trusted)
-	if got := strings.Count(certutil(t, "-L", "-d", "sql:"+db), "\n"+nickPrefix); got != 2 {
+	if got := strings.Count(certutil(t, "-L", "-d", "sql:"+db), "\n"+Root{}.nickPrefix()); got != 2 {
 		t.Fatalf("%d roots of devproxy's, want the old and the new one", got)
 	}
 	want(t, f.store("chromium").Uninstall(t.Context()), Untrusted)
@@ -376,7 +376,7 @@ func TestNickOf(t *testing.T) {
 		"":                                "",
 	}
 	for line, want := range tests {
-		got, ok := nickOf(line)
+		got, ok := (&nss{}).nickOf(line)
 		if got != want || ok != (want != "") {
 			t.Errorf("nickOf(%q) = %q, %v, want %q", line, got, ok, want)
 		}
@@ -385,14 +385,14 @@ func TestNickOf(t *testing.T) {
 
 func TestGiven(t *testing.T) {
 	for nick, want := range map[string]bool{
-		rootOf(newCA(t)).nick():                  true,
-		nickPrefix + "0123456789ab":              true,
-		nickPrefix + "0123456789":                false,
-		nickPrefix + "for amy@host - devproxy":   false,
-		nickPrefix + "0123456789ab - devproxy":   false,
-		"corporate " + nickPrefix + "0123456789": false,
+		rootOf(newCA(t)).nick():                           true,
+		Root{}.nickPrefix() + "0123456789ab":              true,
+		Root{}.nickPrefix() + "0123456789":                false,
+		Root{}.nickPrefix() + "for amy@host - devproxy":   false,
+		Root{}.nickPrefix() + "0123456789ab - devproxy":   false,
+		"corporate " + Root{}.nickPrefix() + "0123456789": false,
 	} {
-		if got := given(nick); got != want {
+		if got := (&nss{}).given(nick); got != want {
 			t.Errorf("given(%q) = %v", nick, got)
 		}
 	}

@@ -22,8 +22,14 @@ type system struct {
 	root    Root
 }
 
-// prefix begins the name of our file in the system's folder.
-const prefix = "devproxy"
+// prefix begins the name of the root's file in the system's folder, before its serial
+// number. A domain has no "_", so no two domains share files.
+func (r Root) prefix() string {
+	if r.Domain != "" {
+		return "devproxy_" + r.Domain + "_"
+	}
+	return "devproxy"
+}
 
 func (s *system) check(ctx context.Context) Result {
 	accept, refuse := s.prove(ctx)
@@ -40,7 +46,7 @@ func (s *system) add(context.Context) *Result {
 	if refusal := s.refuse("trust"); refusal != nil {
 		return refusal
 	}
-	err := s.root.withCopy(func(path string) error { return truststore.InstallFile(path, truststore.WithPrefix(prefix)) })
+	err := s.root.withCopy(func(path string) error { return truststore.InstallFile(path, truststore.WithPrefix(s.root.prefix())) })
 	if err != nil {
 		return failed(withOutput(err))
 	}
@@ -51,7 +57,7 @@ func (s *system) add(context.Context) *Result {
 // one that only some clients accept.
 func (s *system) remove(ctx context.Context) Result {
 	accept, _ := s.prove(ctx)
-	stale := anchors()
+	stale := anchors(s.root.prefix())
 	if s.root.Cert == nil && platformVerifies() {
 		return *skipped(unknownRoot)
 	}
@@ -80,7 +86,7 @@ func (s *system) withdraw(ctx context.Context) error {
 	if s.root.Cert == nil {
 		return update(ctx, s.machine)
 	}
-	return s.root.withCopy(func(path string) error { return truststore.UninstallFile(path, truststore.WithPrefix(prefix)) })
+	return s.root.withCopy(func(path string) error { return truststore.UninstallFile(path, truststore.WithPrefix(s.root.prefix())) })
 }
 
 // refuse is the result where this process cannot write to the store.
@@ -141,7 +147,7 @@ func (s *system) curl(ctx context.Context, addr string) (installed bool, err err
 	}
 	_, port, _ := net.SplitHostPort(addr) // our own listener's
 	// -q: a .curlrc may say --insecure or name other roots.
-	_, err = s.machine.Run(ctx, curl, "-q", "-sS", "--noproxy", "*", "--connect-to", "localhost:"+port+":"+addr, "https://localhost:"+port+"/")
+	_, err = s.machine.Run(ctx, curl, "-q", "-sS", "--noproxy", "*", "--connect-to", s.root.host()+":"+port+":"+addr, "https://"+s.root.host()+":"+port+"/")
 	return true, err
 }
 
@@ -150,7 +156,7 @@ func (s *system) openssl(ctx context.Context, addr string) (installed bool, err 
 	if err != nil || platformVerifies() { // there it reads its own files
 		return false, nil
 	}
-	_, err = s.machine.Run(ctx, openssl, "s_client", "-connect", addr, "-servername", "localhost", "-verify_hostname", "localhost", "-verify_return_error", "-brief")
+	_, err = s.machine.Run(ctx, openssl, "s_client", "-connect", addr, "-servername", s.root.host(), "-verify_hostname", s.root.host(), "-verify_return_error", "-brief")
 	return true, err
 }
 
@@ -162,7 +168,7 @@ func platformVerifies() bool { return runtime.GOOS == "darwin" || runtime.GOOS =
 // goClient verifies as crypto/x509 does, from the same files. Go reads its own
 // pool once per process, so it would not see a root that was just installed.
 func (s *system) goClient(ctx context.Context, addr string) (installed bool, err error) {
-	config := &tls.Config{ServerName: "localhost", MinVersion: tls.VersionTLS12} // nil roots: the platform verifies
+	config := &tls.Config{ServerName: s.root.host(), MinVersion: tls.VersionTLS12} // nil roots: the platform verifies
 	if !platformVerifies() {
 		config.RootCAs = x509.NewCertPool()
 		if text, _ := publicRoots(); !config.RootCAs.AppendCertsFromPEM(text) {

@@ -34,9 +34,9 @@ func update(ctx context.Context, m Machine) error {
 	return nil
 }
 
-// anchors are the files of devproxy's roots in the system's folders, this one and older
-// ones: truststore names them prefix and serial number.
-func anchors() []string {
+// anchors are the files of devproxy's roots of one domain in the system's folders, this one
+// and older ones: truststore names them prefix and serial number.
+func anchors(prefix string) []string {
 	if truststore.SystemTrustFilename == "" {
 		return nil // a distribution that truststore does not know
 	}

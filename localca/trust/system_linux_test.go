@@ -138,7 +138,7 @@ func TestSystemStoreHalfTrusted(t *testing.T) {
 		t.Errorf("detail %q", got.Detail)
 	}
 	want(t, f.store("system").Uninstall(t.Context()), Untrusted)
-	if left := anchors(); left != nil {
+	if left := anchors(Root{}.prefix()); left != nil {
 		t.Errorf("left behind: %v", left)
 	}
 }

@@ -9,6 +9,7 @@ package trust
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -49,6 +50,8 @@ type Result struct {
 	Changed bool `json:"-"`
 	// Places are the files and folders of the store.
 	Places []string `json:"places,omitempty"`
+	// Domain is the root's; empty for that of localhost.
+	Domain string `json:"domain,omitempty"`
 }
 
 // kind is how one kind of store is read and written. Its results have no name yet.
@@ -66,13 +69,15 @@ type Store struct {
 	// unproven is true when the root is added even if nothing can prove that it is
 	// there.
 	unproven bool
+	// domain is the root's.
+	domain string
 }
 
 // Name is the word for --store.
 func (s Store) Name() string { return s.name }
 
 func (s Store) named(r Result) Result {
-	r.Store = s.name
+	r.Store, r.Domain = s.name, s.domain
 	return r
 }
 
@@ -81,6 +86,9 @@ func (s Store) Check(ctx context.Context) Result {
 	result := s.named(s.kind.check(ctx))
 	if result.State == Untrusted {
 		result.Fix = "devproxy trust --store " + s.name
+		if s.domain != "" {
+			result.Fix += " --domain " + s.domain
+		}
 	}
 	return result
 }
@@ -184,21 +192,32 @@ type Root struct {
 	// File is its path, in PEM, for texts. A store gets Cert: the file may have
 	// changed.
 	File string
+	// Domain is the one that the certificate is constrained to; empty for localhost. A
+	// store keeps the roots of each domain apart.
+	Domain string
 }
+
+// host is a name for which the root can sign a certificate.
+func (r Root) host() string { return cmp.Or(r.Domain, "localhost") }
 
 // unknownRoot is the detail of a result for a store that recognises roots by the
 // certificate alone, when that is missing.
 const unknownRoot = "without the CA, its root can't be told from others"
 
-// nickPrefix begins the name of every root of devproxy's in a store.
-const nickPrefix = "devproxy local CA "
+// nickPrefix begins the name of every root of devproxy's for this domain in a store.
+func (r Root) nickPrefix() string {
+	if r.Domain != "" {
+		return "devproxy CA for " + r.Domain + " "
+	}
+	return "devproxy local CA "
+}
 
 // nickDigits is how many digits of the fingerprint are in the name: enough to tell the
 // roots of one person apart.
 const nickDigits = 12
 
 // nick is the root's own name in stores that keep certificates by name.
-func (r Root) nick() string { return nickPrefix + r.fingerprint()[:nickDigits] }
+func (r Root) nick() string { return r.nickPrefix() + r.fingerprint()[:nickDigits] }
 
 // fingerprint is the SHA-256 of the certificate in hexadecimal.
 func (r Root) fingerprint() string {
@@ -217,6 +236,9 @@ func Stores(m Machine, root Root) []Store {
 	}
 	if isWSL(m) {
 		stores = append(stores, Store{name: "windows", kind: &windows{m, root}})
+	}
+	for i := range stores {
+		stores[i].domain = root.Domain
 	}
 	return stores
 }
