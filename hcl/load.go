@@ -129,6 +129,9 @@ type Options struct {
 	// asked to listen on, and the one where it listens, which is nearly always the
 	// same. Nil counts up from firstPort.
 	Ports func(service string) (asked, actual uint16)
+	// Domains are those that the user trusts, next to .localhost: hosts may have these
+	// names and names below them.
+	Domains []string
 }
 
 // firstPort is the port of the first service with a command where nothing chooses it.
@@ -178,7 +181,7 @@ func Load(path string, opts Options) (*File, Diagnostics, error) {
 		file.Watch = append(file.Watch, w.Head)
 		file.Read[w.Head] = w.Content
 	}
-	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), worktree: opts.Worktree, folder: statFolder, real: realPath, ports: opts.Ports}
+	env := environment{getenv: opts.Getenv, port: int(opts.HTTPSPort), worktree: opts.Worktree, folder: statFolder, real: realPath, ports: opts.Ports, domains: opts.Domains}
 	if env.getenv == nil {
 		env.getenv = func(string) string { return "" }
 	}

@@ -43,14 +43,31 @@ func (p place) hostName(text string, wildcard bool) string {
 		when(strings.Contains(base, "*"), `write one like "*.tenant.shop.localhost"`, `"*." is only allowed at the beginning, for one label`),
 		when(len(name) > maxName, "", "a name can have at most %d characters", maxName),
 	) && p.labels(base, text) && p.passes(
-		when(base != "localhost" && !strings.HasSuffix(base, suffix),
-			suggest(underLocalhost(name))+"; other suffixes need devproxy trust --domain, which is not built yet", "%q is not below .localhost", text),
+		when(!p.servable(base), outsideAdvice(name, base), "%q is not below .localhost", text),
 		when(name == OwnHost && wildcard, suggest("app."+OwnHost), "%q is the page that devproxy open shows", text),
 	)
 	if !good {
 		return ""
 	}
 	return name
+}
+
+// outsideAdvice says what to do about a name outside .localhost, whose base is without its
+// wildcard.
+func outsideAdvice(name, base string) string {
+	advice := suggest(underLocalhost(name))
+	if strings.Contains(base, ".") {
+		advice += "; to use this name anyway: devproxy trust --domain " + base
+	}
+	return advice
+}
+
+// servable reports whether a host may have a name: below .localhost, or in a domain that
+// the user trusts.
+func (p place) servable(name string) bool {
+	return name == "localhost" || strings.HasSuffix(name, suffix) || slices.ContainsFunc(p.reporter.domains, func(domain string) bool {
+		return name == domain || strings.HasSuffix(name, "."+domain)
+	})
 }
 
 // labels checks the labels of a name, which was written as text.

@@ -23,6 +23,7 @@ type reporter struct {
 	diags    Diagnostics
 	reported map[Severity]int
 	secrets  *secrets
+	domains  []string // in which hosts may be, next to .localhost
 }
 
 func (r *reporter) report(all ...Diagnostic) {

@@ -24,6 +24,7 @@ type environment struct {
 	ports func(service string) (asked, actual uint16)
 	// worktree is the linked worktree that the file is in, or nil.
 	worktree *Worktree
+	domains  []string // in which hosts may be, next to .localhost
 }
 
 // scope evaluates the expressions of a file. Locals and services are evaluated
@@ -58,7 +59,7 @@ func newScope(file *File, env environment) *scope {
 		env.ports = countedPorts()
 	}
 	s := &scope{
-		reporter: &reporter{reported: map[Severity]int{}, secrets: newSecrets(env.getenv)},
+		reporter: &reporter{reported: map[Severity]int{}, secrets: newSecrets(env.getenv), domains: env.domains},
 		file:     file, env: env, meter: &meter{left: maxWork},
 		locals: map[string]*node{}, services: map[string]*node{}, origins: map[string]string{},
 		prepared: map[hclsyntax.Expression]*preparation{}, flowed: map[Range]bool{},

@@ -81,10 +81,16 @@ func TestE2ENamesRealClients(t *testing.T) {
 	place := &upProcess{}
 	place.home, place.state, place.env = privateState(t)
 	dir := t.TempDir()
-	put(filepath.Join(dir, "Proxyfile"), "host \"shop.localhost\" {\n  aliases = [\"www.shop.localhost\"]\n  respond = { status = 200, body = \"the shop\" }\n}\n")
+	put(filepath.Join(dir, "Proxyfile"), "host \"shop.localhost\" {\n  aliases = [\"www.shop.localhost\"]\n  respond = { status = 200, body = \"the shop\" }\n}\n"+
+		"host \"api.shop.test\" { respond = { status = 200, body = \"the api\" } }\n")
+	program := devproxyBinary(t)
+	trusted := exec.CommandContext(t.Context(), program, "trust", "--domain", "shop.test", "--store", "chromium")
+	trusted.Env = place.env
+	if out, err := trusted.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	up := startBeside(t, place, dir, "up", "--json")
 	up.ready = up.await("ready")
-	program := devproxyBinary(t)
 	run := func(argv ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 		cmd.Env, cmd.Dir = place.env, dir
@@ -138,7 +144,14 @@ func TestE2ENamesRealClients(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
 	}
-	if out := must(program, "names", "--check"); strings.Count(out, "found, in the hosts file") != 2 {
+	// The other domain is on the shared port too, with its own CA.
+	for _, client := range []string{"Node", "Python", "Go", "curl"} {
+		argv := append(clients[client][:len(clients[client])-1:len(clients[client])-1], "https://api.shop.test/")
+		if out, err := run(argv...); err != nil || !strings.Contains(out, "the api") {
+			t.Errorf("%s, the other domain: %q, %v", client, out, err)
+		}
+	}
+	if out := must(program, "names", "--check"); strings.Count(out, "found, in the hosts file") != 3 {
 		t.Errorf("names after: %s", out)
 	}
 	if out := must("getent", "ahosts", "shop.localhost"); !strings.Contains(out, "127.0.0.1") || !strings.Contains(out, "::1") {

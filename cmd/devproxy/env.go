@@ -133,8 +133,16 @@ func environment() ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := bundler{home: filepath.Dir(ca.RootFile()), root: trust.Root{Cert: ca.Root(), File: ca.RootFile()}, made: map[string]string{}}
-	node := ca.RootFile()
+	b := bundler{home: filepath.Dir(ca.RootFile()), roots: []trust.Root{{Cert: ca.Root(), File: ca.RootFile()}}, made: map[string]string{}}
+	for _, domain := range trustedDomains() {
+		if ca, err := localca.LoadDomain(b.home, domain); err == nil { // else it signs nothing
+			b.roots = append(b.roots, trust.Root{Cert: ca.Root(), File: ca.RootFile()})
+		}
+	}
+	node, err := b.ownRoots()
+	if err != nil {
+		return nil, err
+	}
 	if own := b.own(nodeVariable); own != "" {
 		if node, err = b.bundle(own); err != nil {
 			return nil, err
@@ -158,8 +166,18 @@ func environment() ([]pair, error) {
 // bundler writes the bundles in $DEVPROXY_HOME.
 type bundler struct {
 	home string
-	root trust.Root
-	made map[string]string // the bundles that are written, by the user's file
+	// roots are the CA's, and those of the domains that the user trusts.
+	roots []trust.Root
+	made  map[string]string // the bundles that are written, by the user's file
+}
+
+// ownRoots returns the path of a file with the roots alone.
+func (b *bundler) ownRoots() (string, error) {
+	if len(b.roots) == 1 {
+		return b.roots[0].File, nil
+	}
+	path := filepath.Join(b.home, bundlePrefix+"-roots.pem")
+	return path, writeBundle(path, trust.Append(nil, b.roots...))
 }
 
 // own returns the absolute path of the file or folder that a variable of the
@@ -177,7 +195,7 @@ func (b *bundler) own(variable string) string {
 	if isBundle(b.home, path) {
 		path = bundleSource(path)
 	}
-	if _, err := os.Stat(path); err != nil || path == b.root.File {
+	if _, err := os.Stat(path); err != nil || path == b.roots[0].File {
 		return ""
 	}
 	return path
@@ -190,20 +208,29 @@ func (b *bundler) bundle(own string) (string, error) {
 		return path, nil
 	}
 	path := filepath.Join(b.home, bundleFor(own))
-	text, from, err := trust.Bundle(own, b.root)
+	text, from, err := trust.Bundle(own, b.roots...)
 	if err != nil {
 		return "", err
 	}
 	if from == own {
 		text = append([]byte(sourceMark+own+"\n"), text...)
 	}
-	if old, err := os.ReadFile(path); err != nil || !bytes.Equal(old, text) {
-		if err := localca.WriteFile(path, text, 0o644); err != nil {
-			return "", failf("set DEVPROXY_HOME to a folder that you can write to", "cannot write %s: %w", path, err)
-		}
+	if err := writeBundle(path, text); err != nil {
+		return "", err
 	}
 	b.made[own] = path
 	return path, nil
+}
+
+// writeBundle writes a bundle if it has changed.
+func writeBundle(path string, text []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	if err := localca.WriteFile(path, text, 0o644); err != nil {
+		return failf("set DEVPROXY_HOME to a folder that you can write to", "cannot write %s: %w", path, err)
+	}
+	return nil
 }
 
 // bundlePrefix starts the names of the bundles in $DEVPROXY_HOME.

@@ -50,17 +50,19 @@ type instance struct {
 
 	runtimeDir string
 
-	ca       *localca.CA // nil until the first plan is built
-	lock     *control.Instance
-	sockets  *listen.Set   // nil until the first plan is built
-	bound    listen.Config // the configuration that the sockets were opened for
-	server   *devproxy.Server
-	project  devproxy.Project
-	sharer   *devproxy.Sharer // nil until run
-	dev      *innerRelay      // nil until a share goes through it
-	consent  *upConsent
-	services *services
-	mask     *atomic.Pointer[hcl.Mask] // of everything printed
+	ca *localca.CA // nil until the first plan is built
+	// authorities are ca and those of the domains that the user trusts.
+	authorities *localca.Authorities
+	lock        *control.Instance
+	sockets     *listen.Set   // nil until the first plan is built
+	bound       listen.Config // the configuration that the sockets were opened for
+	server      *devproxy.Server
+	project     devproxy.Project
+	sharer      *devproxy.Sharer // nil until run
+	dev         *innerRelay      // nil until a share goes through it
+	consent     *upConsent
+	services    *services
+	mask        *atomic.Pointer[hcl.Mask] // of everything printed
 
 	queue    chan func() error // the tasks of the loop, in order
 	loopOver chan struct{}     // closed when the queue is not read any more
@@ -213,6 +215,7 @@ func (in *instance) openCA() (err error) {
 	if in.ca, err = openCA(); err != nil {
 		return err
 	}
+	in.authorities = localca.NewAuthorities(filepath.Dir(in.ca.RootFile()), in.ca)
 	if made, reason := in.ca.Fresh(); made {
 		text := "created a local CA in " + devproxy.Home(filepath.Dir(in.ca.RootFile()))
 		if reason != localca.FirstCA {
@@ -229,6 +232,7 @@ func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) 
 	if err := in.openCA(); err != nil {
 		return plan.Env{}, err
 	}
+	in.authorities.Use(trustedDomains())
 	wanted := in.listening(file)
 	var err error
 	switch {

@@ -172,6 +172,7 @@ See which route answers a URL, without sending anything:
 			"It is below `$XDG_DATA_HOME` if that is set. " +
 			"On macOS it is `~/Library/Application Support/devproxy/`, on Windows `%LocalAppData%\\devproxy\\`."},
 		{"~/.local/share/devproxy/root.pem", "The certificate of the CA. Its key is next to it and signs localhost names and loopback addresses only."},
+		{"~/.local/share/devproxy/domains/", "The CAs of `devproxy trust --domain`, a folder for each domain."},
 		{"~/.local/share/devproxy/relay.db", "The names and keys of a relay that runs here, unless `devproxy relay --state` names another file."},
 		{"$XDG_RUNTIME_DIR/devproxy/", "The sockets and locks of running instances. If the variable is not set, they are in the user's folder below the folder of temporary files."},
 	}},

@@ -16,6 +16,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
+	"github.com/devproxy/devproxy/localca"
 )
 
 // namesOptions are the flags of names and its verbs.
@@ -54,8 +55,8 @@ func newNamesSyncCmd(s *streams) *cobra.Command {
 		Long: `Puts the names that all your running projects serve now into the hosts file, with 127.0.0.1 and ::1. They are in a block
 between two marks, one block for each user. Names that no project serves any more leave the block.
 
-Only names below .localhost are written. Everything outside the block stays as it is. A hosts file has no wildcards, so
-wildcard hosts are left out.
+Only names below .localhost, and in domains of devproxy trust --domain, are written. Everything outside the block stays
+as it is. A hosts file has no wildcards, so wildcard hosts are left out.
 
 The change is shown and confirmed first. If it needs root, so is the command that writes it; without a terminal both are
 only shown. Exits 1 if something is left to do.
@@ -107,6 +108,7 @@ func addNamesFlags(cmd *cobra.Command, opts *namesOptions) {
 // see it in the command that is shown to them.
 func newNamesWriteCmd(s *streams) *cobra.Command {
 	var id, hosts string
+	var domains []string
 	cmd := &cobra.Command{
 		Use:     "write --user ID [NAME…]",
 		Short:   "write the names of a user into the hosts file",
@@ -120,8 +122,13 @@ func newNamesWriteCmd(s *streams) *cobra.Command {
 			if len(names) > hostsfile.MaxNames {
 				return tooManyNames(len(names))
 			}
+			for _, domain := range domains {
+				if _, err := localca.CheckDomain(domain); err != nil {
+					return usagef("devproxy names sync", "--domain: %w", err)
+				}
+			}
 			for _, name := range names {
-				if err := hostsfile.Check(name, nil); err != nil {
+				if err := hostsfile.Check(name, domains); err != nil {
 					return usagef("devproxy names sync", "%w", err)
 				}
 			}
@@ -136,6 +143,7 @@ func newNamesWriteCmd(s *streams) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&id, "user", "", "the `ID` of the user whose block is written")
+	cmd.Flags().StringSliceVar(&domains, "domain", nil, "a `DOMAIN` that the user trusts, next to .localhost")
 	cmd.Flags().StringVar(&hosts, "hosts", hostsfile.Path(), "the hosts `FILE`")
 	return cmd
 }

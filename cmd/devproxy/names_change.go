@@ -47,9 +47,10 @@ func changeNames(ctx context.Context, s *streams, opts namesOptions, served []se
 		return failf("leave out sudo: devproxy shows the command that needs root", "sudo runs devproxy as root, and the names are %s's", user)
 	}
 	change := namesChange{HostsFile: opts.hosts, Names: []string{}}
+	domains := trustedDomains()
 	for _, name := range served {
 		var fault *hostsfile.NameError
-		switch err := hostsfile.Check(name.name, nil); {
+		switch err := hostsfile.Check(name.name, domains); {
 		case errors.As(err, &fault):
 			change.Skipped = append(change.Skipped, skippedName{fault.Name, fault.Reason})
 		case !slices.Contains(change.Names, name.name):
@@ -140,6 +141,13 @@ func (c *namesChange) argv(opts namesOptions, id string) []string {
 	argv := []string{ownProgram(), "names", "write", "--user", id}
 	if opts.hosts != hostsfile.Path() {
 		argv = append(argv, "--hosts", opts.hosts)
+	}
+	for _, domain := range trustedDomains() {
+		if slices.ContainsFunc(c.Names, func(name string) bool {
+			return hostsfile.Check(name, nil) != nil && hostsfile.Check(name, []string{domain}) == nil
+		}) {
+			argv = append(argv, "--domain", domain)
+		}
 	}
 	return append(argv, c.Names...)
 }

@@ -116,7 +116,7 @@ func listNames(ctx context.Context, opts namesOptions, served []servedName) (lis
 			Name: name.name, Folder: name.folder, File: name.file, Line: name.line,
 			HostsFile: slices.Contains(written, name.name), Resolves: resolvesUnknown,
 		}
-		if fault := hostsfile.Check(name.name, nil); fault != nil {
+		if fault := hostsfile.Check(name.name, trustedDomains()); fault != nil {
 			list[i].Reason = fault.Error()
 		}
 		group.Go(func() error {

@@ -24,7 +24,7 @@ func (in *instance) listening(file *hcl.File) listen.Config {
 		HTTPS:   cmp.Or(in.opts.https, file.Listen.HTTPS),
 		HTTP:    cmp.Or(in.opts.http, file.Listen.HTTP),
 		Runtime: in.runtimeDir,
-		TLS:     &tls.Config{GetCertificate: in.ca.GetCertificate, MinVersion: tls.VersionTLS12},
+		TLS:     &tls.Config{GetCertificate: in.authorities.GetCertificate, MinVersion: tls.VersionTLS12},
 		Log:     in.log,
 		Lost:    func(err error) { in.say(lostText(err)) },
 	}

@@ -97,7 +97,8 @@ func loadPlan(s *streams, f fileFlags) (*plan.Plan, *consents, error) {
 // since its Watch is needed.
 func loadPath(path, workDir string, httpsPort uint16, ports *servicePorts) (*hcl.File, hcl.Diagnostics, error) {
 	file, diags, err := hcl.Load(path, hcl.Options{
-		Getenv: os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort, Ports: ports.of, Worktree: worktreeOf(filepath.Dir(path)),
+		Domains: trustedDomains(),
+		Getenv:  os.Getenv, WorkDir: workDir, HTTPSPort: httpsPort, Ports: ports.of, Worktree: worktreeOf(filepath.Dir(path)),
 	})
 	return file, diags, loadError(err)
 }

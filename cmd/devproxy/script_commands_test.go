@@ -81,15 +81,20 @@ func stopAll(getenv func(string) string) {
 	}
 }
 
-// scriptHTTPGet is `httpget URL STATUS [REGEXP]`: the answer to a GET, from
-// 127.0.0.1 whatever the name, trusting the root in DEVPROXY_HOME alone.
+// scriptHTTPGet is `httpget URL STATUS [REGEXP [ROOT]]`: the answer to a GET, from
+// 127.0.0.1 whatever the name, trusting the root in the file ROOT alone, by default that
+// in DEVPROXY_HOME.
 func scriptHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: httpget URL STATUS [REGEXP]")
+	if neg || len(args) < 2 || len(args) > 4 {
+		ts.Fatalf("usage: httpget URL STATUS [REGEXP [ROOT]]")
 	}
 	at, err := url.Parse(args[0])
 	ts.Check(err)
-	root, err := os.ReadFile(ts.Getenv("DEVPROXY_HOME") + "/root.pem")
+	file := ts.Getenv("DEVPROXY_HOME") + "/root.pem"
+	if len(args) == 4 {
+		file = ts.MkAbs(args[3])
+	}
+	root, err := os.ReadFile(file)
 	ts.Check(err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(root)
@@ -108,7 +113,7 @@ func scriptHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(response.StatusCode) != args[1] {
 		ts.Fatalf("status %d, want %s:\n%s", response.StatusCode, args[1], body)
 	}
-	if len(args) == 3 && !regexp.MustCompile("(?m)"+args[2]).Match(body) {
+	if len(args) >= 3 && !regexp.MustCompile("(?m)"+args[2]).Match(body) {
 		ts.Fatalf("%s does not match:\n%s", args[2], body)
 	}
 }

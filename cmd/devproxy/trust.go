@@ -34,6 +34,7 @@ const (
 type trustOptions struct {
 	check, json, yes bool
 	stores           []string
+	domain           string // empty for the CA of localhost
 }
 
 func newTrustCmd(s *streams) *cobra.Command {
@@ -47,10 +48,15 @@ The CA can sign localhost names and loopback addresses, nothing else. If one sto
 For a store that needs root, the command is shown and confirmed first; without a terminal it is only shown. Exits 1 if a
 store is not done.
 
---check changes nothing, tests each store and exits 1 if one does not trust the CA.
---json prints one object per store: {"store","state","detail","fix","places"}.`,
+--domain makes a second CA for a name outside of .localhost, as some sign-in providers require one. It can sign that name
+and those below it, nothing else: test, internal, home.arpa or a name below these, or one below a registered name such as
+dev.example.com, which is confirmed first.
+
+--check changes nothing, tests each store and exits 1 if one does not trust a CA. It tests those of domains too.
+--json prints one object per store: {"store","state","detail","fix","places","domain"}.`,
 		Example: `  devproxy trust
   devproxy trust --check
+  devproxy trust --domain shop.test
   devproxy trust --store chromium,firefox`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrust(cmd.Context(), s, opts) },
@@ -68,8 +74,9 @@ func newUntrustCmd(s *streams) *cobra.Command {
 		Long: `Removes devproxy's CA, and older CAs of devproxy, from every trust store they are in.
 The CA itself stays in $DEVPROXY_HOME.
 
---json prints one object per store: {"store","state","detail","fix","places"}.`,
-		Example: "  devproxy untrust\n  devproxy untrust --store java",
+--domain removes the CA of that domain instead, and deletes it.
+--json prints one object per store: {"store","state","detail","fix","places","domain"}.`,
+		Example: "  devproxy untrust\n  devproxy untrust --store java\n  devproxy untrust --domain shop.test",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runUntrust(cmd.Context(), s, opts) },
 	}
@@ -79,21 +86,26 @@ The CA itself stays in $DEVPROXY_HOME.
 
 func addTrustFlags(cmd *cobra.Command, opts *trustOptions) {
 	cmd.Flags().StringSliceVar(&opts.stores, "store", nil, "only these stores: system, chromium, firefox, java (and windows, inside WSL)")
+	cmd.Flags().StringVar(&opts.domain, "domain", "", "the CA of this `DOMAIN`, such as shop.test, instead of that of localhost")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per store")
-	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "run the commands that need root without asking")
+	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "answer every question with yes, also before commands that need root")
 }
 
 func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 	if err := checkStores(opts.stores); err != nil {
 		return err // before a CA is made
 	}
+	t := &trustRun{streams: s, opts: opts}
+	if opts.domain != "" {
+		return t.trustDomain(ctx)
+	}
 	ca, err := trustCA(opts.check)
 	if err != nil {
 		return err
 	}
-	t := &trustRun{streams: s, opts: opts}
 	if opts.check {
-		return t.run(ctx, ca, trust.Store.Check)
+		err := t.run(ctx, ca, trust.Store.Check)
+		return cmp.Or(t.checkDomains(ctx), err)
 	}
 	s.hang(s.Err, "", 0, "This CA can sign localhost names and loopback addresses, nothing else.")
 	err = t.run(ctx, ca, trust.Store.Install)
@@ -109,6 +121,10 @@ func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
 	if err := checkStores(opts.stores); err != nil {
 		return err
 	}
+	t := &trustRun{streams: s, opts: opts}
+	if opts.domain != "" {
+		return t.untrustDomain(ctx)
+	}
 	ca, err := trustCA(true)
 	if errors.Is(err, localca.ErrNoCA) {
 		fmt.Fprintln(s.Err, "no CA found; removing what devproxy has put into the stores before")
@@ -117,9 +133,11 @@ func runUntrust(ctx context.Context, s *streams, opts trustOptions) error {
 	if err != nil {
 		return err
 	}
-	t := &trustRun{streams: s, opts: opts}
 	err = t.run(ctx, ca, trust.Store.Uninstall)
 	t.printUnchanged(trust.Untrusted, "Nothing was changed: no store on this machine has the CA.")
+	for _, domain := range trustedDomains() {
+		fmt.Fprintln(s.Err, typed("The CA of "+domain+" was not removed: devproxy untrust --domain "+domain))
+	}
 	return err
 }
 
@@ -147,14 +165,14 @@ func trustCA(readOnly bool) (*localca.CA, error) {
 }
 
 // pickStores returns the stores with these names; all for none. If ca is nil they can
-// only remove older roots.
-func pickStores(ca *localca.CA, names []string) []trust.Store {
-	machine, root := trust.Here(), trust.Root{}
-	machine.SystemCommand = func(verb string) []string { return rootCommand(verb, "system") }
-	machine.JavaCommand = func(verb, home string) []string { return rootCommand(verb, "java", "JAVA_HOME="+home) }
+// only remove older roots of domain.
+func pickStores(ca *localca.CA, domain string, names []string) []trust.Store {
+	machine, root := trust.Here(), trust.Root{Domain: domain}
+	machine.SystemCommand = func(verb string) []string { return rootCommand(verb, "system", domain) }
+	machine.JavaCommand = func(verb, home string) []string { return rootCommand(verb, "java", domain, "JAVA_HOME="+home) }
 	if ca != nil {
 		machine.Handshake = func(context.Context) (string, func(), error) { return listenWithLeaf(ca) }
-		root = trust.Root{Cert: ca.Root(), File: ca.RootFile()}
+		root.Cert, root.File = ca.Root(), ca.RootFile()
 	}
 	return slices.DeleteFunc(trust.Stores(machine, root), func(store trust.Store) bool {
 		return len(names) > 0 && !slices.Contains(names, store.Name())
@@ -188,7 +206,7 @@ func browsersTrust(ctx context.Context, ca *localca.CA) bool {
 		wanted = []string{"system"}
 	}
 	trusted := false
-	for _, store := range pickStores(ca, wanted) {
+	for _, store := range pickStores(ca, "", wanted) {
 		switch store.Check(ctx).State {
 		case trust.Trusted:
 			trusted = true
@@ -199,10 +217,11 @@ func browsersTrust(ctx context.Context, ca *localca.CA) bool {
 	return trusted
 }
 
-// listenWithLeaf serves one line over HTTPS on loopback with a leaf for localhost.
+// listenWithLeaf serves one line over HTTPS on loopback with a leaf for localhost, or for
+// the CA's domain.
 // Clients of a store are tested with it.
 func listenWithLeaf(ca *localca.CA) (addr string, stop func(), err error) {
-	leaf, err := ca.Issue("localhost")
+	leaf, err := ca.Issue(cmp.Or(ca.Domain(), "localhost"))
 	if err != nil {
 		return "", nil, err
 	}
@@ -241,7 +260,7 @@ func rootProgram() string {
 // rootCommand returns the command that runs a verb on a store as root: with this
 // program, this user's CA and the variables of env, which sudo would drop. Without a
 // program that becomes root, it is a command for a root shell.
-func rootCommand(verb, store string, env ...string) []string {
+func rootCommand(verb, store, domain string, env ...string) []string {
 	if store, err := openStore(); err == nil { // else no CA exists
 		env = append([]string{localca.HomeVariable + "=" + store.Home}, env...)
 	}
@@ -249,7 +268,11 @@ func rootCommand(verb, store string, env ...string) []string {
 	if len(env) > 0 {
 		argv = append([]string{"env"}, env...)
 	}
-	return asRoot(append(argv, ownProgram(), verb, "--store", store))
+	argv = append(argv, ownProgram(), verb, "--store", store)
+	if domain != "" {
+		argv = append(argv, "--domain", domain)
+	}
+	return asRoot(argv)
 }
 
 // ownProgram is the path of this program.
@@ -285,7 +308,7 @@ type trustRun struct {
 
 // run does one thing to every store, even if it fails for one, and prints the results.
 func (t *trustRun) run(ctx context.Context, ca *localca.CA, do func(trust.Store, context.Context) trust.Result) error {
-	stores := pickStores(ca, t.opts.stores)
+	stores := pickStores(ca, t.opts.domain, t.opts.stores)
 	if !t.opts.check {
 		t.noteSudo(stores)
 	}
@@ -396,7 +419,7 @@ func (t *trustRun) print() {
 		}
 		t.printResult(r)
 	}
-	if len(t.opts.stores) == 0 && !t.opts.json {
+	if len(t.opts.stores) == 0 && !t.opts.json && t.opts.domain == "" {
 		command := "per shell: " + typed(`eval "$(devproxy env)"`)
 		if columns := t.columns(); columns > 0 && len("  Node, Python    ")+len(command) > columns {
 			command = "\n    " + command

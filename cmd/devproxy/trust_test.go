@@ -253,13 +253,13 @@ func TestSystemCommand(t *testing.T) {
 		"":                  plain,
 	} {
 		here(strings.Fields(names)...)
-		if diff := cmp.Diff(want, rootCommand("untrust", "system")); diff != "" {
+		if diff := cmp.Diff(want, rootCommand("untrust", "system", "")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", names, diff)
 		}
 	}
 	here("sudo")
 	want := []string{"sudo", "env", "DEVPROXY_HOME=" + state, "JAVA_HOME=/opt/jdk", program, "trust", "--store", "java"}
-	if diff := cmp.Diff(want, rootCommand("trust", "java", "JAVA_HOME=/opt/jdk")); diff != "" {
+	if diff := cmp.Diff(want, rootCommand("trust", "java", "", "JAVA_HOME=/opt/jdk")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -28,11 +27,11 @@ func bundles() []string {
 	return nil
 }
 
-// Bundle returns PEM with the given root and others, for a program that reads one file
-// and must trust both. The others are those of own, a file or a folder of the user, when
+// Bundle returns PEM with the given roots and others, for a program that reads one file
+// and must trust all. The others are those of own, a file or a folder of the user, when
 // it is set and can be read; otherwise the machine's public ones. from is where they come
-// from. The given root is not added if it is there already.
-func Bundle(own string, root Root) (text []byte, from string, err error) {
+// from. A given root is not added if it is there already.
+func Bundle(own string, roots ...Root) (text []byte, from string, err error) {
 	if own != "" {
 		if text, err = readRoots(own); err == nil {
 			from = own
@@ -44,15 +43,25 @@ func Bundle(own string, root Root) (text []byte, from string, err error) {
 	if from == "" {
 		return nil, "", errors.New("this machine has no file of public root certificates; install the package ca-certificates, or set SSL_CERT_FILE to such a file")
 	}
+	return Append(text, roots...), from, nil
+}
+
+// Append returns text, which is PEM, with those roots that it does not have yet.
+func Append(text []byte, roots ...Root) []byte {
+	known := map[string]bool{}
 	for block := range blocks(text) {
-		if bytes.Equal(block.Bytes, root.Cert.Raw) {
-			return text, from, nil
+		known[string(block.Bytes)] = true
+	}
+	for _, root := range roots {
+		if known[string(root.Cert.Raw)] {
+			continue
 		}
+		if len(text) > 0 && text[len(text)-1] != '\n' {
+			text = append(text, '\n')
+		}
+		text = append(text, encode(root.Cert.Raw)...)
 	}
-	if len(text) > 0 && text[len(text)-1] != '\n' {
-		text = append(text, '\n')
-	}
-	return append(text, encode(root.Cert.Raw)...), from, nil
+	return text
 }
 
 // publicRoots reads the file of the system's store; from is empty where it cannot be read.
