@@ -74,7 +74,7 @@ func examined(file fileFlags) *doctor.Subject {
 	subject.Home, subject.HomeErr = localca.Home(os.Getenv)
 	subject.Runtime, subject.RuntimeErr = runtimedir.Path(os.Getenv)
 	if ca, err := subject.CA(); err == nil {
-		subject.Stores = pickStores(ca, nil)
+		subject.Stores = pickStores(ca, "", nil)
 	}
 	return subject
 }
