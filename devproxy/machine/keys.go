@@ -98,7 +98,7 @@ func isFresh(info fs.FileInfo, life time.Duration) bool {
 }
 
 func (k keys) path(kind, secret string) string {
-	sum := sha256.Sum256([]byte(kind + secret))
+	sum := sha256.Sum256([]byte(secret))
 	return filepath.Join(k.dir, kind+hex.EncodeToString(sum[:]))
 }
 
