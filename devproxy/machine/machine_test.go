@@ -44,6 +44,10 @@ func answers() []control.Answer {
 					}},
 					{Name: "*.shop.localhost", URL: "https://*.shop.localhost"},
 				},
+				Services: []control.Service{
+					{Name: "web", State: "ready", PID: 4711, Port: 20123},
+					{Name: "api", State: "failed", Exit: "exited with status 1", Next: &started}, {Name: "jobs", State: "waiting", WaitsFor: []string{"web", "api"}},
+				},
 				Share: &control.Share{
 					State: control.ShareUp, Relay: "t.example.com", URL: "https://shop.t.example.com/?devproxy=s3cret", Expires: started, Password: true,
 					Hosts: []control.SharedHost{{Name: "shop.localhost", URL: "https://shop.t.example.com"}, {Name: "mail.shop.localhost", URL: "https://mail.t.example.com"}},
@@ -99,7 +103,7 @@ func TestAKeyOpensThePage(t *testing.T) {
 		">shop</h2>", "~/shop<", "pid 42, since 2 January 03:04, devproxy v9", `<a href="https://shop.localhost">`, "Proxyfile:3", "<span>https://*.shop.localhost</span>",
 		":5173", "waiting", "nothing listens on :5173", "node (pid 7) listens on 5174", "up, 3 in progress", "unhealthy, fallback", "status 500", "redirect /",
 		"Shared through t.example.com, until 2 January 03:04, with a password", `href="https://shop.t.example.com/?devproxy=s3cret" rel="noreferrer"`, "https://mail.t.example.com",
-		"The save of 03:04 is not served.", "Proxyfile:9 &lt;b&gt;no&lt;/b&gt;", "pid 43", "fg in its terminal continues it", "It is another version.",
+		"The save of 03:04 is not served.", "Proxyfile:9 &lt;b&gt;no&lt;/b&gt;", "pid 43", "ready, pid 4711", ":20123", "exited with status 1", "starts again at 03:04:05", "waits for web, api", "fg in its terminal continues it", "It is another version.",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not have %s", want)

@@ -52,6 +52,7 @@ type project struct {
 	Silent   string
 	Rejected *rejection // nil if the last save is served
 	Share    *sharing
+	Services []route
 	Hosts    []host
 }
 
@@ -73,7 +74,7 @@ type host struct {
 	Routes    []route
 }
 
-// route is a route, or a member of its upstream.
+// route is a route, a member of its upstream, or a service.
 type route struct {
 	Path, Upstream string
 	State          string // empty if devproxy itself answers
@@ -117,6 +118,9 @@ func (p *Page) project(answer control.Answer) project {
 	}
 	shown.Rejected = rejectionOf(status.Rejected)
 	shown.Share = shareOf(status.Share)
+	for _, s := range status.Services {
+		shown.Services = append(shown.Services, serviceOf(s))
+	}
 	for _, h := range status.Hosts {
 		shown.Hosts = append(shown.Hosts, hostOf(h))
 	}
@@ -141,6 +145,32 @@ func rejectionOf(r *control.Rejected) *rejection {
 	}
 	shown.Check = len(mistakes) > 0
 	return shown
+}
+
+func serviceOf(s control.Service) route {
+	line := route{Path: s.Name, State: s.State, Kind: kindWaiting}
+	switch s.State {
+	case "ready":
+		line.Kind = kindUp
+	case "failed":
+		line.Kind = kindFailed
+	}
+	if s.Port != 0 {
+		line.Upstream = fmt.Sprintf(":%d", s.Port)
+	}
+	if s.PID != 0 {
+		line.State += fmt.Sprintf(", pid %d", s.PID)
+	}
+	if len(s.WaitsFor) > 0 {
+		line.Details = append(line.Details, "waits for "+strings.Join(s.WaitsFor, ", "))
+	}
+	if s.Exit != "" {
+		line.Details = append(line.Details, s.Exit)
+	}
+	if s.Next != nil {
+		line.Details = append(line.Details, "starts again at "+s.Next.Local().Format("15:04:05"))
+	}
+	return line
 }
 
 func hostOf(h control.Host) host {
