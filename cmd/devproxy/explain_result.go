@@ -133,6 +133,10 @@ func explain(p *plan.Plan, v *visit) *explanation {
 			x.Skipped = append(x.Skipped, skipped{placeOf(t.Route.Label(), t.Route.Source), t.Failed})
 		}
 	}
+	if plan.IsOwnHost(v.request().Host) {
+		x.Answer = &answering{Kind: "devproxy", Text: "devproxy itself: the page that devproxy open shows"}
+		return x
+	}
 	m, err := p.Match(v.request())
 	if err != nil {
 		x.refuse(err)
@@ -273,6 +277,9 @@ type shareView struct {
 // explainShare returns the result for a visitor with the request that x
 // explains.
 func explainShare(p *plan.Plan, v *visit, x *explanation) (*shareView, error) {
+	if plan.IsOwnHost(v.request().Host) {
+		return &shareView{Hidden: true, Reason: "no share has this host"}, nil
+	}
 	settings := p.Share()
 	root, err := filepath.EvalSymlinks(settings.Folder)
 	if err != nil {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,7 @@ func TestKeysWorkOnce(t *testing.T) {
 			if token, err := keysIn(dir).exchange(key); err == nil {
 				worked.Add(1)
 				tokens.Store("token", token)
-			} else if err != errKey {
+			} else if !errors.Is(err, errKey) {
 				t.Error(err)
 			}
 		})
@@ -70,11 +71,11 @@ func TestKeysAreKeptAsHashes(t *testing.T) {
 		if k.valid(wrong) {
 			t.Errorf("%q opens the page", wrong)
 		}
-		if _, err := k.exchange(wrong); err != errKey {
+		if _, err := k.exchange(wrong); !errors.Is(err, errKey) {
 			t.Errorf("%q as a key: %v", wrong, err)
 		}
 	}
-	if _, err := k.exchange(token); err != errKey {
+	if _, err := k.exchange(token); !errors.Is(err, errKey) {
 		t.Errorf("a token as a key: %v", err)
 	}
 	must(t, os.Chmod(dir, 0o700))

@@ -33,7 +33,7 @@ func answers() []control.Answer {
 		{
 			Holder: control.Holder{PID: 42, Folder: "/home/ann/shop", Started: started},
 			Status: control.Status{
-				Version: "v9", HTTPS: "127.0.0.1:443", Shared: true,
+				Version: "v9", Worktree: &control.Worktree{Name: "fix/ui"}, HTTPS: "127.0.0.1:443", Shared: true,
 				Hosts: []control.Host{
 					{Name: "shop.localhost", URL: "https://shop.localhost", File: "Proxyfile", Line: 3, Routes: []control.Route{
 						{Path: "/", Upstream: ":5173", State: "waiting", Detail: "nothing listens on :5173", Hints: []string{"node (pid 7) listens on 5174"}},
@@ -100,7 +100,7 @@ func TestAKeyOpensThePage(t *testing.T) {
 	}
 	body := got.Body.String()
 	for _, want := range []string{
-		">shop</h2>", "~/shop<", "pid 42, since 2 January 03:04, devproxy v9", `<a href="https://shop.localhost">`, "Proxyfile:3", "<span>https://*.shop.localhost</span>",
+		">shop</h2>", "~/shop<", "pid 42, since 2 January 03:04, worktree fix/ui, devproxy v9", `<a href="https://shop.localhost">`, "Proxyfile:3", "<span>https://*.shop.localhost</span>",
 		":5173", "waiting", "nothing listens on :5173", "node (pid 7) listens on 5174", "up, 3 in progress", "unhealthy, fallback", "status 500", "redirect /",
 		"Shared through t.example.com, until 2 January 03:04, with a password", `href="https://shop.t.example.com/?devproxy=s3cret" rel="noreferrer"`, "https://mail.t.example.com",
 		"The save of 03:04 is not served.", "Proxyfile:9 &lt;b&gt;no&lt;/b&gt;", "pid 43", "ready, pid 4711", ":20123", "exited with status 1", "starts again at 03:04:05", "waits for web, api", "fg in its terminal continues it", "It is another version.",

@@ -113,6 +113,9 @@ func (p *Page) project(answer control.Answer) project {
 	if answer.Err != nil {
 		return shown
 	}
+	if status.Worktree != nil {
+		shown.Facts += ", worktree " + status.Worktree.Name
+	}
 	if status.Version != p.opts.Version {
 		shown.Facts += ", devproxy " + status.Version
 	}
