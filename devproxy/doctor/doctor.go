@@ -188,7 +188,7 @@ func Run(ctx context.Context, s *Subject, report func(Finding)) {
 				f.Check = c.name
 			}
 			if p := s.plan(); p != nil {
-				f.Detail, f.Fix = p.Mask().Text(f.Detail), p.Mask().Text(f.Fix)
+				f.Check, f.Detail, f.Fix = p.Mask().Text(f.Check), p.Mask().Text(f.Detail), p.Mask().Text(f.Fix)
 			}
 			report(f)
 		}
