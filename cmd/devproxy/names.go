@@ -166,37 +166,24 @@ func servedNames(ctx context.Context) ([]servedName, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, err := control.List(runtimeDir)
+	running, err := control.All(ctx, runtimeDir, statusTimeout)
 	if err != nil {
 		return nil, err
 	}
 	var all []servedName
-	for _, holder := range running {
-		status, err := statusOf(ctx, runtimeDir, holder.Folder)
-		if errors.Is(err, control.ErrNotRunning) {
-			continue // it has just ended
+	for _, instance := range running {
+		folder := instance.Holder.Folder
+		if instance.Err != nil {
+			return nil, failf("try again, or end that one: devproxy down -C "+quoteSh(folder), "cannot ask which names %s serves: %w", devproxy.Home(folder), instance.Err)
 		}
-		if err != nil {
-			return nil, failf("try again, or end that one: devproxy down -C "+quoteSh(holder.Folder), "cannot ask which names %s serves: %w", devproxy.Home(holder.Folder), err)
-		}
-		for _, host := range status.Hosts {
+		for _, host := range instance.Status.Hosts {
 			for _, name := range append([]string{host.Name}, host.Aliases...) {
-				all = append(all, servedName{name, holder.Folder, host.File, host.Line})
+				all = append(all, servedName{name, folder, host.File, host.Line})
 			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b servedName) int { return strings.Compare(a.name, b.name) })
 	return all, nil
-}
-
-func statusOf(ctx context.Context, runtimeDir, folder string) (control.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	client, err := control.Dial(runtimeDir, folder)
-	if err != nil {
-		return control.Status{}, err
-	}
-	return client.Status(ctx)
 }
 
 // userID is the id of this user in the marks of the hosts file.

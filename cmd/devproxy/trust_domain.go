@@ -40,7 +40,7 @@ func (t *trustRun) trustDomain(ctx context.Context) error {
 	ca, err := localca.LoadDomain(store.Home, domain)
 	if t.opts.check || sudoUser() != "" {
 		if errors.Is(err, localca.ErrNoCA) {
-			return failf("devproxy trust --domain "+domain, "%s has no CA yet", domain)
+			return failf("devproxy trust --domain "+domain+when(sudoUser() != "", ", without sudo: it shows the command that needs root"), "%s has no CA yet", domain)
 		}
 		if err != nil {
 			return err
