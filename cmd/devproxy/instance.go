@@ -49,6 +49,7 @@ type instance struct {
 	report *console
 
 	runtimeDir string
+	passed     *listen.Passed // sockets of systemd; nil without any
 
 	ca *localca.CA // nil until the first plan is built
 	// authorities are ca and those of the domains that the user trusts.
@@ -237,7 +238,9 @@ func (in *instance) bind(ctx context.Context, file *hcl.File) (plan.Env, error) 
 	var err error
 	switch {
 	case in.sockets == nil:
-		in.sockets, err = listen.Open(ctx, wanted)
+		if in.sockets, err = listen.Open(ctx, wanted); err == nil {
+			err = in.allow443(ctx, wanted)
+		}
 	case !in.bound.Equal(wanted):
 		err = in.sockets.Apply(ctx, wanted)
 	}
@@ -267,6 +270,9 @@ func (in *instance) httpsPort() uint16 {
 func (in *instance) bindError(err error, wanted listen.Config) error {
 	if taken := takenError(err); taken != err { //nolint:errorlint // whether it is unchanged
 		return taken
+	}
+	if errors.Is(err, listen.ErrPassed) {
+		return failf("leave out --https, --http and listen, or start it without the socket unit", "%w", err)
 	}
 	bind, ok := errors.AsType[*listen.BindError](err)
 	if !ok && wanted.Equal(listen.Config{}) {
@@ -387,7 +393,7 @@ func (in *instance) ready(ctx context.Context, save devproxy.Save) {
 	now := in.status.now()
 	in.report.emit(readyEvent{
 		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, now.Worktree, save.Diagnostics,
-		save, in.sockets.Fallbacks(), sync.OnceValue(func() bool { return browsersTrust(ctx, in.ca) }),
+		save, in.sockets.Fallbacks(), in.sockets.Older(), sync.OnceValue(func() bool { return browsersTrust(ctx, in.ca) }),
 	})
 }
 

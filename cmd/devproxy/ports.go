@@ -13,6 +13,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/front"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -26,12 +27,26 @@ func (in *instance) listening(file *hcl.File) listen.Config {
 		Runtime: in.runtimeDir,
 		TLS:     &tls.Config{GetCertificate: in.authorities.GetCertificate, MinVersion: tls.VersionTLS12},
 		Log:     in.log,
+		Passed:  in.passed,
 		Lost:    func(err error) { in.say(lostText(err)) },
+	}
+	c.Announce = in.say
+	if in.sockets == nil {
+		c.Announce = in.report.say // no loop runs yet
 	}
 	if in.opts.standalone || os.Getpid() == 1 {
 		c.Runtime = ""
 	}
 	return c
+}
+
+// inheritSockets takes over the sockets that systemd passed to this process.
+func inheritSockets() (*listen.Passed, error) {
+	dir, err := runtimedir.Path(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return listen.Inherit(dir)
 }
 
 // register gets the plan's names on the shared ports.

@@ -24,6 +24,7 @@ type reporter struct {
 	access  accessLog
 	good    time.Time // when the plan that is served was read
 	keys    bool      // keys are read
+	asked   bool      // the command that allows port 443 was shown before
 	serving bool      // in the `up` that shares, not in a `share` next to it
 	ending  string    // how a person stops it; empty where that is said elsewhere
 	lost    time.Time // since when the relay cannot be reached
@@ -78,6 +79,7 @@ type readyEvent struct {
 
 	save      devproxy.Save
 	fallbacks []listen.Fallback
+	older     int // the port of projects that run already, if another port was added to it
 	// trusted reports whether the browsers accept the CA, which takes a moment.
 	trusted func() bool
 }
@@ -90,6 +92,9 @@ func (e readyEvent) print(r *reporter) {
 	printWorktree(r.streams, e.Worktree)
 	for _, f := range e.fallbacks {
 		r.fallback(f)
+	}
+	if e.older != 0 {
+		r.paragraph(fmt.Sprintf("Projects that already run answer here too; until you start them again, their addresses have port %d.", e.older))
 	}
 	if !e.trusted() {
 		r.inlineCommand("Browsers will warn about this certificate until you run:", program()+" trust")
@@ -111,11 +116,11 @@ func (e readyEvent) print(r *reporter) {
 func (r *reporter) fallback(f listen.Fallback) {
 	switch {
 	case f.Got == 0:
-	case f.Reason == listen.Permission && f.Fix != "":
+	case f.Reason == listen.Permission && f.Fix != "" && !r.asked:
 		r.command(f.String()+". To allow it permanently:", f.Fix)
 	case f.Reason == listen.Taken && f.Holder.Stops:
 		r.inlineCommand(f.String()+". To stop it:", f.Fix)
-	case f.Fix != "":
+	case f.Fix != "" && f.Reason != listen.Permission:
 		r.inlineCommand(f.String()+". To see it:", f.Fix)
 	default:
 		r.paragraph(f.String())

@@ -18,6 +18,7 @@ type upOptions struct {
 	file           fileFlags
 	https, http    string
 	standalone     bool // with ports of its own
+	yes            bool // run the command that allows port 443
 	json           bool
 	verbose, quiet bool
 	allow, partial bool // what happens to effects without consent
@@ -94,6 +95,7 @@ func addUpFlags(cmd *cobra.Command, opts *upOptions) {
 	flags.StringVar(&opts.https, "https", "", "address for HTTPS, never replaced by another: :8443, 127.0.0.1:8443, :0")
 	flags.StringVar(&opts.http, "http", "", "address for plain HTTP")
 	flags.BoolVar(&opts.standalone, "standalone", false, "do not share the ports with other projects")
+	flags.BoolVarP(&opts.yes, "yes", "y", false, "if this machine does not allow port 443, allow it without asking")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one per line")
 	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "print every request")
 	flags.BoolVar(&opts.allow, "allow", false, "allow what the Proxyfile does outside its project, for this run")
@@ -117,6 +119,10 @@ func (o upOptions) check() error {
 
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
 	limitMemory(devproxy.BodyMemory + agent.Memory)
+	passed, err := inheritSockets() // before anything is run that would inherit them too
+	if err != nil {
+		return err
+	}
 	if err := opts.check(); err != nil {
 		return err
 	}
@@ -137,6 +143,7 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 		return err
 	}
 	defer in.close()
+	in.passed = passed
 	err = in.serve(ctx)
 	in.report.end(err)
 	return err

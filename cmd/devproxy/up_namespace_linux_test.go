@@ -192,7 +192,7 @@ func TestUpWithoutPermissionFor443(t *testing.T) {
 	for _, want := range []string{
 		"https://shop.localhost:8443   Proxyfile:1\n",
 		"\nUsing port 8443: this machine does not allow 443. To allow it permanently:\n" +
-			"  echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system\n",
+			"  echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl -p /etc/sysctl.d/50-devproxy.conf\n",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("up does not say\n%s\nbut\n%s", want, said)

@@ -26,6 +26,17 @@
 // belongs to the first project that asks, and all projects are of one user. A connection stays with its
 // project until it closes, whatever is registered later.
 //
+// A project that starts adds a port that the others do not share yet, since it was not
+// available before (Shared.Add): the front accepts on both, and every process gets a
+// duplicate. Projects that run keep the port in their addresses.
+//
+// Where systemd has the sockets and passes them to one of the projects, all of this
+// stays as it is: each project holds duplicates, and the role changes as before. The
+// front's own socket is systemd's then, and is passed on like the others: no process
+// replaces or removes it. A project that starts while none runs connects to it, which has
+// systemd start the project with the sockets. When the last project has ended, the
+// kernel keeps new connections in the queue until systemd has started it again.
+//
 // Limits: maxPending connections wait for their first bytes, helloTimeout at
 // most; one more, or one without a free descriptor, ends the oldest. A ClientHello or
 // header of more than maxPeek bytes is for the front's own project, and so is a
@@ -37,11 +48,35 @@ package front
 import (
 	"errors"
 	"fmt"
+	"net"
+	"path/filepath"
 )
 
 // ErrUnsupported is the error of Join on systems whose processes do not pass sockets
 // as this package does. Each project then has ports of its own.
 var ErrUnsupported = errors.New("projects do not share a port on this system")
+
+// ErrOlder is the error of Add when the process that accepts connections is of an older
+// build, which takes no more sockets.
+var ErrOlder = errors.New("another project runs an older devproxy, which keeps its port")
+
+// socketFile is the front's socket in the runtime directory.
+const socketFile = "front.sock"
+
+// SocketPath returns the path of the front's socket.
+func SocketPath(dir string) string { return filepath.Join(dir, socketFile) }
+
+// Local reports whether a connection may be served: one that was accepted on a loopback
+// address, or on a wildcard address and comes from a loopback address. Nothing may be
+// read from others.
+func Local(listener, peer net.Addr) bool {
+	at, ok := listener.(*net.TCPAddr)
+	if !ok || !at.IP.IsUnspecified() {
+		return true
+	}
+	from, ok := peer.(*net.TCPAddr)
+	return ok && from.IP.IsLoopback()
+}
 
 // Name is a host name that a project serves, or *.rest for every name with one
 // more label.

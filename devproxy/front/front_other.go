@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 )
 
 // Sockets are listening sockets.
@@ -15,10 +16,11 @@ type Sockets struct {
 
 // Options configure Join.
 type Options struct {
-	Dir  string
-	Bind func(context.Context) (Sockets, error)
-	Lost func(error)
-	Log  *slog.Logger
+	Dir    string
+	Bind   func(context.Context) (Sockets, error)
+	Socket *os.File
+	Lost   func(error)
+	Log    *slog.Logger
 }
 
 // Shared does not exist here.
@@ -29,6 +31,9 @@ func Join(context.Context, Options) (*Shared, error) { return nil, ErrUnsupporte
 
 // Listeners returns none.
 func (s *Shared) Listeners() (https, http []net.Listener) { return nil, nil }
+
+// Add fails with ErrUnsupported.
+func (s *Shared) Add(context.Context, Sockets) error { return ErrUnsupported }
 
 // Register does nothing.
 func (s *Shared) Register(context.Context, []Name) error { return nil }

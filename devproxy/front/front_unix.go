@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -18,11 +19,8 @@ import (
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
-// The files of the front in the runtime directory.
-const (
-	lockFile   = "front.lock"
-	socketFile = "front.sock"
-)
+// lockFile is the front's lock in the runtime directory.
+const lockFile = "front.lock"
 
 const (
 	// joinTimeout bounds the search for the front. It ends within milliseconds, unless
@@ -45,6 +43,9 @@ type Options struct {
 	// Bind opens the listening sockets. It is called when no other process has some
 	// to share.
 	Bind func(context.Context) (Sockets, error)
+	// Socket is the front's socket in Dir, if systemd has passed one that listens. It
+	// stays the caller's, and must stay open until Close. Nil has the front make one.
+	Socket *os.File
 	// Lost is called after a change of the front: with a *TakenError for each name that
 	// another project has got meanwhile, and with what keeps this process from the next
 	// front, once for each reason. Nil as the error means that this is over. Nil as the
@@ -57,22 +58,23 @@ type Options struct {
 // Shared is this process's part in the sockets that all projects share. Close
 // leaves them.
 type Shared struct {
-	opts    Options
-	lock    *flock.Flock
-	sockets sockets // nil until the first stage
-	own     *self
+	opts Options
+	lock *flock.Flock
+	own  *self
 
 	ctx      context.Context // done when Close was called
 	leave    context.CancelFunc
 	ended    chan struct{} // closed when run has returned
 	stepDown chan chan struct{}
 
-	registering sync.Mutex // held by Register
+	registering sync.Mutex // held by Register and Add
 
 	mu      sync.Mutex
 	stage   stage         // nil between two
 	changed chan struct{} // closed when the stage changes
 	names   []Name        // as granted last
+	sockets sockets       // nil until the first stage; replaced, never changed
+	front   *os.File      // the front's socket if systemd has it; else nil
 }
 
 // stage is the front, or a lease from it.
@@ -83,6 +85,8 @@ type stage interface {
 	// register replaces this process's names. The error is errStageOver when it
 	// should be tried with the next stage.
 	register(given names) error
+	// add shares more sockets. The error is as that of register.
+	add(more sockets) error
 	// classify has the front find out where connections go. It returns those that it
 	// does not take.
 	classify(unread []connection) []connection
@@ -105,7 +109,7 @@ func Join(ctx context.Context, opts Options) (*Shared, error) {
 		return nil, err
 	}
 	s := &Shared{
-		opts: opts, own: newSelf(), ended: make(chan struct{}), stepDown: make(chan chan struct{}), changed: make(chan struct{}),
+		opts: opts, own: newSelf(), front: opts.Socket, ended: make(chan struct{}), stepDown: make(chan chan struct{}), changed: make(chan struct{}),
 		lock: flock.New(filepath.Join(opts.Dir, lockFile), flock.SetPermissions(0o600)),
 	}
 	s.ctx, s.leave = context.WithCancel(context.Background())
@@ -114,24 +118,49 @@ func Join(ctx context.Context, opts Options) (*Shared, error) {
 	first, err := s.next(limited, false)
 	if err != nil {
 		s.leave()
-		s.sockets.close()
+		s.closeSockets()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, err
 	}
-	s.own.listen(s.sockets)
+	s.own.listen(s.all())
 	go s.run(first)
 	return s, nil
 }
 
 // Listeners accept the connections for this process's names, and as the front those
-// for names that no process has. Their addresses are those of the shared sockets.
+// for names that no process has. Their addresses are those of the shared sockets with
+// the newest ports; connections of older ports come there too.
 func (s *Shared) Listeners() (https, http []net.Listener) { return s.own.https, s.own.http }
 
 // Register replaces this process's names. The error is a *TakenError, which changes
 // nothing, if another process has one of them.
 func (s *Shared) Register(ctx context.Context, granted []Name) error {
+	return s.withStage(ctx, func(now stage) error {
+		err := now.register(names{Names: granted})
+		if err == nil && !s.grant(now, granted) {
+			return errStageOver
+		}
+		return err
+	})
+}
+
+// Add shares more sockets with all projects, those that run already included. From
+// then on, Listeners returns listeners of their ports; those that it returned before
+// go on. It takes the sockets over, unless it fails: with ErrOlder, for example.
+func (s *Shared) Add(ctx context.Context, opened Sockets) error {
+	more := bound(opened)
+	err := s.withStage(ctx, func(now stage) error { return now.add(more) })
+	if err == nil {
+		s.own.listen(s.all())
+	}
+	return err
+}
+
+// withStage calls do with the current stage, and again with the next one when that is
+// over.
+func (s *Shared) withStage(ctx context.Context, do func(stage) error) error {
 	s.registering.Lock()
 	defer s.registering.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
@@ -140,12 +169,9 @@ func (s *Shared) Register(ctx context.Context, granted []Name) error {
 		stage, changed := s.current()
 		err := errStageOver
 		if stage != nil {
-			err = stage.register(names{Names: granted})
+			err = do(stage)
 		}
-		if err == nil && s.grant(stage, granted) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, errStageOver) {
+		if !errors.Is(err, errStageOver) {
 			return err
 		}
 		select {
@@ -210,6 +236,56 @@ func (s *Shared) grant(by stage, granted []Name) bool {
 	return true
 }
 
+// all are the sockets.
+func (s *Shared) all() sockets {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sockets
+}
+
+// merge adds the sockets of more that s lacks, and returns them. It closes those that s
+// has a duplicate of.
+func (s *Shared) merge(more sockets) (added sockets) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range more {
+		switch same := s.sockets.find(one); {
+		case same == nil:
+			added = append(added, one)
+		case same != one:
+			one.close()
+		}
+	}
+	s.sockets = added.before(s.sockets)
+	return added
+}
+
+// inherited returns the front's socket that systemd has; nil without one.
+func (s *Shared) inherited() *os.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.front
+}
+
+// inherit takes over a duplicate of the front's socket, unless this process has one.
+func (s *Shared) inherit(socket *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.front != nil {
+		socket.Close()
+		return
+	}
+	s.front = socket
+}
+
+// closeSockets closes this process's duplicates.
+func (s *Shared) closeSockets() {
+	s.all().close()
+	if socket := s.inherited(); socket != nil && socket != s.opts.Socket {
+		socket.Close()
+	}
+}
+
 // enter makes next the stage; nil while there is none.
 func (s *Shared) enter(next stage) {
 	s.mu.Lock()
@@ -222,7 +298,7 @@ func (s *Shared) enter(next stage) {
 // run goes from stage to stage until Close.
 func (s *Shared) run(now stage) {
 	defer close(s.ended)
-	defer s.sockets.close()
+	defer s.closeSockets()
 	defer s.own.close()
 	for {
 		s.enter(now)
@@ -283,6 +359,11 @@ func (s *Shared) search(steppedDown bool) (stage, error) {
 // next gets a lease from the front, or becomes it. A front that can be reached is one
 // even if someone removed its lock file. A process that has stepped down leaves the
 // role to others at first.
+//
+// Where systemd has the front's socket, it accepts connections also while no process
+// answers them. A process that knows becomes the front if it can before it connects. A
+// process without sockets does not become the front as long as the socket accepts:
+// systemd starts the process that gets the sockets.
 func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -291,12 +372,16 @@ func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 	if steppedDown {
 		mayLead = mayLead.Add(stepDownPause)
 	}
-	for {
-		lease, err := s.connect()
-		if err == nil {
-			return lease, nil
+	ofSystemd, newcomer := s.inherited() != nil, s.all() == nil
+	for first := true; ; first = false {
+		var lease *lease
+		err := errNoFront
+		if !ofSystemd || !first {
+			if lease, err = s.connect(); err == nil {
+				return lease, nil
+			}
 		}
-		if !time.Now().Before(mayLead) {
+		if !time.Now().Before(mayLead) && (ofSystemd || !newcomer || errors.Is(err, errNoFront)) {
 			locked, err := s.lock.TryLock()
 			if err != nil {
 				return nil, fmt.Errorf("cannot lock %s: %w; set XDG_RUNTIME_DIR to a folder that you can write to", s.lock.Path(), err)
@@ -315,11 +400,11 @@ func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 
 // unreachable is the error of a front that has the lock and does not answer.
 func (s *Shared) unreachable(err error) error {
-	return fmt.Errorf("the devproxy that accepts connections for all projects does not answer on %s: %w; another terminal may have stopped it with Ctrl-Z: fg continues it",
+	return fmt.Errorf("the devproxy that accepts connections for all projects does not answer on %s: %w; another terminal may have stopped it with Ctrl-Z (fg continues it), or its systemd service failed to start",
 		s.socket(), err)
 }
 
-func (s *Shared) socket() string { return filepath.Join(s.opts.Dir, socketFile) }
+func (s *Shared) socket() string { return SocketPath(s.opts.Dir) }
 
 // again registers the names that an earlier front had granted, without those that
 // another project has got meanwhile.

@@ -30,16 +30,21 @@ const handOverTimeout = 250 * time.Millisecond
 type lease struct {
 	*wire
 	shared  *Shared
-	results chan result   // one for each names
+	grows   bool          // the front takes more sockets
+	results chan result   // one for each names, and each kindSockets
 	ended   chan struct{} // closed when nothing is received any more
 	unread  []connection  // handed over by a front at its end; of the receiver until ended
 }
 
-// connect gets a lease from the front, and its sockets if this process has none.
+// errNoFront is the error of connect when no process has the front's socket.
+var errNoFront = errors.New("no process accepts connections there")
+
+// connect gets a lease from the front, and the sockets that this process lacks. It
+// gives the front those that it lacks.
 func (s *Shared) connect() (*lease, error) {
 	conn, err := net.DialTimeout("unix", s.socket(), connectTimeout)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNoFront, err)
 	}
 	l := &lease{wire: &wire{conn: conn.(*net.UnixConn)}, shared: s, results: make(chan result, 1), ended: make(chan struct{})}
 	if err := l.open(); err != nil {
@@ -51,7 +56,7 @@ func (s *Shared) connect() (*lease, error) {
 }
 
 func (l *lease) open() error {
-	if !runtimedir.OwnPeer(l.conn) {
+	if !runtimedir.TrustedPeer(l.conn) { // of root: systemd
 		return errors.New("its process belongs to another user")
 	}
 	_ = l.conn.SetReadDeadline(time.Now().Add(connectTimeout))
@@ -70,19 +75,31 @@ func (l *lease) open() error {
 	}
 }
 
-// took takes the sockets of a message, if this process has none.
+// took takes the sockets of a message that this process lacks, and gives the front those
+// that it lacks.
 func (l *lease) took(m message) error {
 	defer m.close()
 	var sent shared
 	if err := json.Unmarshal(m.content, &sent); err != nil {
 		return fmt.Errorf("it sent %q instead of its sockets", m.content)
 	}
-	if l.shared.sockets != nil {
-		return nil
+	ours := l.shared.all()
+	theirs, err := sent.received(m.files)
+	switch {
+	case err != nil && ours == nil:
+		return err
+	case ours == nil && len(sent.HTTPS) == 0:
+		theirs.close()
+		return errors.New("it sent no sockets of HTTPS")
+	case err != nil:
+		return nil // this process has sockets, and may have no descriptors for more
 	}
-	var err error
-	l.shared.sockets, err = sent.received(m.files)
-	return err
+	l.shared.merge(theirs)
+	l.grows = sent.Grows
+	if missing := ours.without(theirs); l.grows && len(missing) > 0 {
+		return l.sendSockets(missing)
+	}
+	return nil
 }
 
 // run takes this process's connections until the lease breaks. It returns those that
@@ -134,26 +151,58 @@ func (l *lease) receiveAll() {
 			if json.Unmarshal(m.content, &r) == nil {
 				select {
 				case l.results <- r:
-				default: // no register waits for it
+				default: // no one waits for it
 				}
+			}
+		case kindSockets:
+			if more, err := m.sockets(); err == nil {
+				l.shared.merge(more)
+			}
+		case kindFront:
+			if len(m.files) == 1 {
+				l.shared.inherit(m.files[0])
+				m.files = nil
 			}
 		}
 		m.close()
 	}
 }
 
-// register replaces the names of this process. It is not called twice at once.
+// register replaces the names of this process. It is not called while another register
+// or add waits.
 func (l *lease) register(given names) error {
 	if err := l.sendJSON(kindNames, given); err != nil {
 		return errStageOver
 	}
+	return l.result()
+}
+
+// add gives the front more sockets. This process has them first: if the front ends
+// meanwhile, the next one gets them from here.
+func (l *lease) add(more sockets) error {
+	if !l.grows {
+		return ErrOlder
+	}
+	l.shared.merge(more)
+	if err := l.sendSockets(more); err != nil {
+		return errStageOver
+	}
+	err := l.result()
+	if err == nil {
+		more.rest() // only the front has listeners
+	}
+	return err
+}
+
+// result waits for the front's answer.
+func (l *lease) result() error {
 	select {
 	case r := <-l.results:
 		return r.err()
 	case <-l.ended:
 		return errStageOver
 	case <-time.After(joinTimeout):
-		l.conn.Close() // a result that comes later is not for the next names
+		l.conn.Close() // a result that comes later is not for the next question
 		return errStageOver
 	}
 }
@@ -237,20 +286,30 @@ func (l *granted) answer(m message) error {
 			return nil
 		}
 		l.role.admit(c)
+	case kindSockets:
+		more, err := m.sockets()
+		if err != nil {
+			return err
+		}
+		if err := l.role.add(more); err != nil {
+			return err
+		}
+		return l.sendJSON(kindResult, result{})
 	}
 	return nil
 }
 
-// share sends the listening sockets.
+// share sends the listening sockets, and the front's own if systemd has it.
 func (l *granted) share() error {
-	all := l.role.shared.sockets
-	if err := all.withDescriptors(func(descriptors []int) error {
-		return l.sendJSON(kindSockets, all.shared(), descriptors...)
-	}); err != nil {
+	if err := l.sendSockets(l.role.shared.all()); err != nil {
 		return err
 	}
 	l.ready.Store(true)
-	return nil
+	socket := l.role.shared.inherited()
+	if socket == nil {
+		return nil
+	}
+	return withDescriptor(socket, func(fd int) error { return l.send(frame(kindFront, nil), fd) })
 }
 
 // pass passes a connection to the project. If that has ended, its names are gone, and

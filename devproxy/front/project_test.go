@@ -29,6 +29,21 @@ import (
 // is the runtime directory.
 const projectVariable = "FRONT_TEST_PROJECT"
 
+// passedVariable is set for a project that gets its sockets as systemd passes them:
+// HTTPS, HTTP and the front's are the descriptors 3 to 5.
+const passedVariable = "FRONT_TEST_PASSED"
+
+func passedSockets(context.Context) (s Sockets, err error) {
+	for i, sockets := range []*[]*net.TCPListener{&s.HTTPS, &s.HTTP} {
+		l, err := net.FileListener(os.NewFile(uintptr(3+i), "tcp"))
+		if err != nil {
+			return s, err
+		}
+		*sockets = append(*sockets, l.(*net.TCPListener))
+	}
+	return s, nil
+}
+
 // soon is far longer than anything takes that is bound to happen.
 const soon = 30 * time.Second
 
@@ -72,6 +87,15 @@ func runProject() int {
 		case "losses":
 			n, _ := losses.last()
 			err = fmt.Errorf("%d", n)
+		case "add":
+			var more Sockets
+			if more, err = bindFree(context.Background()); err == nil {
+				err = p.Add(context.Background(), more)
+			}
+			if err == nil {
+				https, http := p.Listeners()
+				err = fmt.Errorf("%s %s", https[0].Addr(), http[0].Addr())
+			}
 		case "close":
 			err = p.Close()
 		}
@@ -115,7 +139,11 @@ func namesOf(all ...string) (names []Name) {
 
 // joinProject joins, and serves the process id with the name that was requested.
 func joinProject(ctx context.Context, dir string, lost func(error)) (*Shared, error) {
-	shared, err := Join(ctx, Options{Dir: dir, Bind: bindFree, Lost: lost})
+	opts := Options{Dir: dir, Bind: bindFree, Lost: lost}
+	if os.Getenv(passedVariable) != "" {
+		opts.Bind, opts.Socket = passedSockets, os.NewFile(5, "front")
+	}
+	shared, err := Join(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -168,12 +196,15 @@ type project struct {
 }
 
 // begin starts a project, which has not joined yet when it returns.
-func begin(t *testing.T, dir string) *project {
+func begin(t *testing.T, dir string, passed ...*os.File) *project {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), projectVariable+"="+dir)
+	if len(passed) > 0 {
+		cmd.Env, cmd.ExtraFiles = append(cmd.Env, passedVariable+"=1"), passed
+	}
 	cmd.Stderr = t.Output()
 	if info, err := os.Stat(dir); err == nil && info.Sys().(*syscall.Stat_t).Uid == nobody {
 		cmd.Path = filepath.Join(dir, "program") // a copy: the original is in a folder of ours
@@ -206,7 +237,12 @@ func (p *project) joined() *project {
 // start starts a project with names.
 func start(t *testing.T, dir string, names ...string) *project {
 	t.Helper()
-	p := begin(t, dir).joined()
+	return begin(t, dir).joined().named(names...)
+}
+
+// named gives a project that has joined its names.
+func (p *project) named(names ...string) *project {
+	p.t.Helper()
 	p.name = names[0]
 	p.does("names " + strings.Join(names, " "))
 	return p

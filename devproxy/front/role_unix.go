@@ -46,25 +46,26 @@ type role struct {
 
 	pending pending
 
-	mu     sync.Mutex
-	names  table
-	leases map[*granted]struct{}
+	mu        sync.Mutex
+	accepting bool // on the sockets that were there at the start
+	names     table
+	leases    map[*granted]struct{}
 }
 
 // lead makes this process, which has the lock, the front.
 func (s *Shared) lead(ctx context.Context) (stage, error) {
 	r := &role{shared: s, over: make(chan struct{}), names: table{}, leases: map[*granted]struct{}{}}
 	var err error
-	if s.sockets == nil {
+	if s.all() == nil {
 		var opened Sockets
 		opened, err = s.opts.Bind(ctx)
-		s.sockets = bound(opened)
+		s.merge(bound(opened))
 	} else {
 		r.grace = time.Now().Add(gracePeriod)
-		err = s.sockets.open()
+		err = s.all().open()
 	}
 	if err == nil {
-		r.socket, err = runtimedir.Listen(s.socket())
+		r.socket, err = s.listen()
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.lock.Unlock())
@@ -76,15 +77,29 @@ func (s *Shared) lead(ctx context.Context) (stage, error) {
 	return r, nil
 }
 
+// listen opens the front's socket.
+func (s *Shared) listen() (*runtimedir.Listener, error) {
+	if socket := s.inherited(); socket != nil {
+		return runtimedir.Inherit(socket)
+	}
+	return runtimedir.Listen(s.socket())
+}
+
 // removed reports whether the socket was removed, as a cleaner of temporary directories
 // does, and can be made again. Another one in its place is that of another front.
 func (r *role) removed() bool {
+	if r.shared.inherited() != nil {
+		return false // only systemd can make it again
+	}
 	_, err := os.Lstat(r.shared.socket())
 	return errors.Is(err, os.ErrNotExist) && runtimedir.Ensure(r.shared.opts.Dir) == nil
 }
 
-// unlink removes the socket, unless it is that of another front.
+// unlink removes the socket, unless it is that of another front or of systemd.
 func (r *role) unlink() {
+	if r.shared.inherited() != nil {
+		return
+	}
 	if there, err := os.Lstat(r.shared.socket()); err == nil && os.SameFile(there, r.file) {
 		_ = os.Remove(r.shared.socket()) // the next front replaces it
 	}
@@ -93,9 +108,12 @@ func (r *role) unlink() {
 // run accepts until ctx ends, the role is handed to another process, or others cannot
 // find it any more: it then begins again.
 func (r *role) run(ctx context.Context, stepDown <-chan chan struct{}) []connection {
-	for _, s := range r.shared.sockets {
+	r.mu.Lock()
+	r.accepting = true
+	for _, s := range r.shared.all() {
 		r.tasks.Go(func() { r.accept(s) })
 	}
+	r.mu.Unlock()
 	r.tasks.Go(r.acceptLeases)
 	look := time.NewTicker(lookPeriod)
 	defer look.Stop()
@@ -127,8 +145,10 @@ func (r *role) alone() bool {
 // end stops accepting, hands over what was accepted and frees the lock, all before
 // the leases break: the processes that notice can take the role at once.
 func (r *role) end() (unread []connection) {
+	r.mu.Lock()
 	close(r.over)
-	r.shared.sockets.interrupt()
+	r.mu.Unlock()
+	r.shared.all().interrupt()
 	r.unlink()
 	r.socket.Close()
 	r.pending.interrupt()
@@ -149,15 +169,19 @@ func (r *role) end() (unread []connection) {
 		l.conn.Close()
 	}
 	r.serving.Wait()
-	r.shared.sockets.rest()
+	r.shared.all().rest()
 	return unread
 }
 
 // accept accepts on one of the shared sockets until the role ends.
 func (r *role) accept(s *socket) {
+	listener := s.accepting()
 	for {
-		c, err := s.listener.AcceptTCP()
+		c, err := listener.AcceptTCP()
 		switch {
+		case err == nil && !Local(s.addr, c.RemoteAddr()):
+			c.Close()
+			continue
 		case err == nil:
 			r.admit(connection{c, s.secure})
 			continue
@@ -269,6 +293,37 @@ func (r *role) registerFor(o owner, given names) error {
 		return taken
 	}
 	return nil
+}
+
+// add accepts on more sockets, and gives them to all leases.
+func (r *role) add(more sockets) error {
+	if err := more.open(); err != nil {
+		return err
+	}
+	leases, err := r.acceptMore(more)
+	if err != nil {
+		return err
+	}
+	for _, l := range leases {
+		if err := l.share(); err != nil {
+			r.shared.opts.Log.Warn("a project did not get the new ports", "error", err)
+		}
+	}
+	return nil
+}
+
+func (r *role) acceptMore(more sockets) ([]*granted, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if isClosed(r.over) {
+		return nil, errStageOver
+	}
+	for _, s := range r.shared.merge(more) {
+		if r.accepting {
+			r.tasks.Go(func() { r.accept(s) })
+		}
+	}
+	return slices.Collect(maps.Keys(r.leases)), nil
 }
 
 // classify admits connections that another front has accepted.

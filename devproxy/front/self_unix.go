@@ -20,9 +20,10 @@ func newSelf() *self {
 	return &self{secure: make(chan net.Conn, backlog), plain: make(chan net.Conn, backlog), closed: make(chan struct{})}
 }
 
-// listen makes the listeners, one for each socket.
+// listen makes the listeners, one for each socket of the newest ports.
 func (s *self) listen(all sockets) {
-	for _, one := range all {
+	s.https, s.http = nil, nil
+	for _, one := range all.newest() {
 		l := &listener{addr: one.addr, conns: s.plain, over: s.closed, closed: make(chan struct{})}
 		if one.secure {
 			l.conns = s.secure

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +27,90 @@ type socket struct {
 	// One of them: a listener in the front, a descriptor in other processes. A
 	// listener would wake its process for every connection. To make one, package net
 	// sets the socket to blocking for an instant, in which no other process may accept.
+	mu         sync.RWMutex // of both
 	listener   *net.TCPListener
 	descriptor int
 }
 
-// sockets are all shared sockets, those of HTTPS first.
+// use calls do with the socket's descriptor, which stays open meanwhile.
+func (s *socket) use(do func(fd int) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.listener != nil {
+		return withDescriptor(s.listener, do)
+	}
+	return do(s.descriptor)
+}
+
+// accepting returns the listener in the front; else nil.
+func (s *socket) accepting() *net.TCPListener {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.listener
+}
+
+// close closes this process's duplicate. The others stay open.
+func (s *socket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		s.listener.Close()
+	} else {
+		_ = unix.Close(s.descriptor)
+	}
+}
+
+// sockets are all shared sockets: those of HTTPS first, and of each protocol the newest
+// first.
 type sockets []*socket
+
+// find returns the duplicate of a socket; nil if there is none. An address has one
+// socket.
+func (all sockets) find(wanted *socket) *socket {
+	for _, s := range all {
+		if s == wanted || s.secure == wanted.secure && s.addr.String() == wanted.addr.String() {
+			return s
+		}
+	}
+	return nil
+}
+
+// without are the sockets of which others have no duplicate.
+func (all sockets) without(others sockets) (rest sockets) {
+	for _, s := range all {
+		if others.find(s) == nil {
+			rest = append(rest, s)
+		}
+	}
+	return rest
+}
+
+// before returns the sockets followed by older ones.
+func (all sockets) before(older sockets) (sorted sockets) {
+	for _, secure := range []bool{true, false} {
+		for _, s := range slices.Concat(all, older) {
+			if s.secure == secure {
+				sorted = append(sorted, s)
+			}
+		}
+	}
+	return sorted
+}
+
+// newest are the sockets with the port of the first, of each protocol.
+func (all sockets) newest() (some sockets) {
+	ports := map[bool]string{}
+	for _, s := range all {
+		_, port, _ := net.SplitHostPort(s.addr.String()) // of TCP
+		if ports[s.secure] == "" {
+			ports[s.secure] = port
+		}
+		if ports[s.secure] == port {
+			some = append(some, s)
+		}
+	}
+	return some
+}
 
 // bound returns the sockets that this process has opened. Connections are reported
 // only when their first bytes are there, where the system can do that: the front then
@@ -54,73 +133,86 @@ func bound(opened Sockets) (all sockets) {
 // open makes the listeners of the process that accepts.
 func (all sockets) open() error {
 	for _, s := range all {
-		if s.listener != nil {
-			continue
+		if err := s.open(); err != nil {
+			return err
 		}
-		copied, err := duplicate(s.descriptor)
-		if err != nil {
-			return fmt.Errorf("cannot take over the socket of %s: %w", s.addr, err)
-		}
-		file := os.NewFile(uintptr(copied), "socket")
-		l, err := net.FileListener(file)
-		file.Close()
-		if err != nil {
-			return fmt.Errorf("cannot take over the socket of %s: %w", s.addr, err)
-		}
-		tcp, ok := l.(*net.TCPListener)
-		if !ok {
-			l.Close()
-			return errors.New("the front shared a socket that is not of TCP")
-		}
-		_ = unix.Close(s.descriptor)
-		s.listener = tcp
 	}
+	return nil
+}
+
+func (s *socket) open() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		return nil
+	}
+	copied, err := duplicate(s.descriptor)
+	if err != nil {
+		return fmt.Errorf("cannot take over the socket of %s: %w", s.addr, err)
+	}
+	file := os.NewFile(uintptr(copied), "socket")
+	l, err := net.FileListener(file)
+	file.Close()
+	if err != nil {
+		return fmt.Errorf("cannot take over the socket of %s: %w", s.addr, err)
+	}
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		l.Close()
+		return errors.New("the front shared a socket that is not of TCP")
+	}
+	_ = unix.Close(s.descriptor)
+	s.listener = tcp
 	return nil
 }
 
 // interrupt ends Accept in this process.
 func (all sockets) interrupt() {
 	for _, s := range all {
-		_ = s.listener.SetDeadline(time.Unix(1, 0)) // only fails for a closed socket
+		_ = s.accepting().SetDeadline(time.Unix(1, 0)) // only fails for a closed socket
 	}
 }
 
 // rest makes descriptors of the listeners. One that cannot be made stays a listener.
 func (all sockets) rest() {
 	for _, s := range all {
-		var copied int
-		if err := withDescriptor(s.listener, func(fd int) (err error) {
-			copied, err = duplicate(fd)
-			return err
-		}); err != nil {
-			_ = s.listener.SetDeadline(time.Time{})
-			continue
-		}
-		s.listener.Close()
-		s.listener, s.descriptor = nil, copied
+		s.rest()
 	}
+}
+
+func (s *socket) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return
+	}
+	var copied int
+	if err := withDescriptor(s.listener, func(fd int) (err error) {
+		copied, err = duplicate(fd)
+		return err
+	}); err != nil {
+		_ = s.listener.SetDeadline(time.Time{})
+		return
+	}
+	s.listener.Close()
+	s.listener, s.descriptor = nil, copied
 }
 
 // duplicate is dup with close-on-exec.
 func duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
 
-// close closes this process's duplicates. The others stay open.
 func (all sockets) close() {
 	for _, s := range all {
-		if s.listener != nil {
-			s.listener.Close()
-		} else {
-			_ = unix.Close(s.descriptor)
-		}
+		s.close()
 	}
 }
 
-// withDescriptors calls use with the descriptors of the listeners.
+// withDescriptors calls use with the descriptors of all.
 func (all sockets) withDescriptors(use func(descriptors []int) error) error {
 	if len(all) == 0 {
 		return use(nil)
 	}
-	return withDescriptor(all[0].listener, func(fd int) error {
+	return all[0].use(func(fd int) error {
 		return all[1:].withDescriptors(func(more []int) error { return use(append([]int{fd}, more...)) })
 	})
 }
@@ -130,10 +222,12 @@ type shared struct {
 	Version int      `json:"version"`
 	HTTPS   []string `json:"https"`
 	HTTP    []string `json:"http"`
+	// Grows is true of a front that takes more sockets.
+	Grows bool `json:"grows,omitempty"`
 }
 
 func (all sockets) shared() shared {
-	text := shared{Version: version}
+	text := shared{Version: version, Grows: true}
 	for _, s := range all {
 		if s.secure {
 			text.HTTPS = append(text.HTTPS, s.addr.String())
@@ -148,7 +242,7 @@ func (all sockets) shared() shared {
 // addresses are sockets of the future.
 func (text shared) received(files []*os.File) (all sockets, err error) {
 	addrs := slices.Concat(text.HTTPS, text.HTTP)
-	if len(text.HTTPS) == 0 || len(files) < len(addrs) {
+	if len(addrs) == 0 || len(files) < len(addrs) {
 		return nil, fmt.Errorf("the front sent %d sockets for %d addresses; this process may have too many open files", len(files), len(addrs))
 	}
 	for i, addr := range addrs {

@@ -26,9 +26,10 @@ const (
 	version = 1
 
 	kindHello   = 'h' // project to front: hello
-	kindSockets = 's' // front to project: shared, with the listening sockets
+	kindSockets = 's' // either way: shared, with listening sockets; to the front with those that it lacks
+	kindFront   = 'f' // front to project: the front's own socket, if systemd has it
 	kindNames   = 'n' // project to front: names
-	kindResult  = 'r' // front to project: result, for each names
+	kindResult  = 'r' // front to project: result, for each names or kindSockets
 	kindPassed  = 'c' // front to project: a connection of one of its names
 	kindUnread  = 'u' // either way: a connection that is still to be peeked at
 )
@@ -125,6 +126,15 @@ func (m message) connection() (connection, error) {
 	return connection{tcp, m.content[0] == contentSecure}, nil
 }
 
+// sockets returns the sockets of a kindSockets. The files are theirs then.
+func (m message) sockets() (sockets, error) {
+	var sent shared
+	if err := json.Unmarshal(m.content, &sent); err != nil {
+		return nil, err
+	}
+	return sent.received(m.files)
+}
+
 // wire is one end of a lease. Reading is for one goroutine, sending for any.
 type wire struct {
 	conn *net.UnixConn
@@ -146,6 +156,13 @@ func (w *wire) sendJSON(kind byte, content any, descriptors ...int) error {
 		return err
 	}
 	return w.send(frame(kind, text), descriptors...)
+}
+
+// sendSockets sends listening sockets.
+func (w *wire) sendSockets(all sockets) error {
+	return all.withDescriptors(func(descriptors []int) error {
+		return w.sendJSON(kindSockets, all.shared(), descriptors...)
+	})
 }
 
 // send sends a message within passTimeout.

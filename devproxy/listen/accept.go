@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/front"
 	"github.com/devproxy/devproxy/tunnel/message"
 )
 
@@ -39,7 +40,11 @@ func (s *Set) acceptLoop(socket net.Listener, serve func(net.Conn)) {
 		c, err := socket.Accept()
 		if err == nil {
 			pause = minAcceptPause
-			s.admit(c, serve)
+			if front.Local(socket.Addr(), c.RemoteAddr()) {
+				s.admit(c, serve)
+			} else {
+				c.Close()
+			}
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {

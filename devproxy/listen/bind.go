@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
@@ -40,26 +42,24 @@ type endpoint struct {
 }
 
 // change returns the endpoint for the new configuration. It keeps those of e's
-// sockets that fit, and closes none.
-func (e endpoint) change(ctx context.Context, asked string, port, next uint16) (endpoint, error) {
-	if e.own && asked == e.asked {
+// sockets that fit, and closes none. It binds the address asked; an empty one means the
+// sockets passed, and without any the default port with its fallback.
+func (e endpoint) change(ctx context.Context, cfg Config, asked string, port uint16, passed []*os.File) (endpoint, error) {
+	switch {
+	case e.own && asked == e.asked:
 		return e, nil
-	}
-	return openEndpoint(ctx, asked, port, next, e.sockets)
-}
-
-// openEndpoint binds the address asked; an empty one is the default port and its
-// fallback. It reuses the sockets in have that fit.
-func openEndpoint(ctx context.Context, asked string, port, next uint16, have []net.Listener) (endpoint, error) {
-	if asked == "" {
-		sockets, fallback, err := bindDefault(ctx, port, next, have)
+	case asked == "" && len(passed) > 0:
+		sockets, err := duplicates(passed)
+		return endpoint{own: true, sockets: sockets}, err
+	case asked == "":
+		sockets, fallback, err := bindDefault(ctx, cfg, port, e.sockets)
 		return endpoint{own: true, sockets: sockets, fallback: fallback}, err
 	}
 	a, err := parseAddress(asked)
 	if err != nil {
 		return endpoint{}, err
 	}
-	sockets, err := bind(ctx, a, have)
+	sockets, err := bind(ctx, a, e.sockets, cfg.Announce)
 	if failed, ok := errors.AsType[*BindError](err); ok {
 		failed.explain()
 	}
@@ -76,6 +76,9 @@ type address struct {
 func onLoopback(port uint16) address {
 	return address{ips: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, port: port}
 }
+
+// at is the address of one of its sockets.
+func (a address) at(i int) netip.AddrPort { return netip.AddrPortFrom(a.ips[i], a.port) }
 
 // parseAddress reads "8443", ":8443", "localhost:8443", "127.0.0.1:8443" or
 // "[::1]:8443". An address that others on the network could reach is refused.
@@ -103,24 +106,28 @@ func parseAddress(s string) (address, error) {
 
 // bind listens on every address of a, all on the same port, or on none. A
 // machine may lack IPv6 as long as one address remains. An address that a socket in
-// have is bound to is not bound again.
-func bind(ctx context.Context, a address, have []net.Listener) ([]net.Listener, error) {
-	sockets, err := bindAll(ctx, a, have)
+// have is bound to is not bound again. announce may be nil; see Config.
+func bind(ctx context.Context, a address, have []net.Listener, announce func(string)) ([]net.Listener, error) {
+	if announce == nil {
+		announce = func(string) {}
+	}
+	announce = onceOnly(announce)
+	sockets, err := bindAll(ctx, a, have, announce)
 	for tries := 1; a.port == 0 && tries < freePortTries && errors.Is(err, errTaken); tries++ {
-		sockets, err = bindAll(ctx, a, have)
+		sockets, err = bindAll(ctx, a, have, announce)
 	}
 	return sockets, err
 }
 
 // bindAll is one try. With port 0 the first address decides the port. A failure
 // is a *BindError, not yet explained.
-func bindAll(ctx context.Context, a address, have []net.Listener) ([]net.Listener, error) {
+func bindAll(ctx context.Context, a address, have []net.Listener, announce func(string)) ([]net.Listener, error) {
 	var sockets []net.Listener
 	port := a.port
 	var absent error
 	for _, ip := range a.ips {
 		at := netip.AddrPortFrom(ip, port)
-		socket, err := bindOne(ctx, at, have)
+		socket, err := bindOne(ctx, at, have, announce)
 		failed := &BindError{Addr: at, Err: err, Reason: reasonOf(err)}
 		if neterror.Absent(err) {
 			absent = failed
@@ -139,19 +146,35 @@ func bindAll(ctx context.Context, a address, have []net.Listener) ([]net.Listene
 	return sockets, nil
 }
 
-func bindOne(ctx context.Context, at netip.AddrPort, have []net.Listener) (net.Listener, error) {
+func bindOne(ctx context.Context, at netip.AddrPort, have []net.Listener, announce func(string)) (net.Listener, error) {
 	if i := slices.IndexFunc(have, func(socket net.Listener) bool { return boundTo(socket) == at }); i >= 0 {
 		return have[i], nil
 	}
 	if err := probe(ctx, at); err != nil {
 		return nil, err
 	}
+	socket, err := listenOn(ctx, at)
+	if neterror.Forbidden(err) {
+		if wildcard := bindWildcard(ctx, at, announce); wildcard != nil {
+			return wildcard, nil
+		}
+	}
+	return socket, err
+}
+
+func listenOn(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
 	network := "tcp4"
 	if at.Addr().Is6() {
 		network = "tcp6"
 	}
 	var lc net.ListenConfig
 	return lc.Listen(ctx, network, at.String())
+}
+
+// onceOnly passes on the first text.
+func onceOnly(announce func(string)) func(string) {
+	var once sync.Once
+	return func(text string) { once.Do(func() { announce(text) }) }
 }
 
 func closeAll(sockets []net.Listener) {
@@ -165,8 +188,18 @@ func without(sockets, others []net.Listener) []net.Listener {
 	return slices.DeleteFunc(slices.Clone(sockets), func(socket net.Listener) bool { return slices.Contains(others, socket) })
 }
 
-// boundTo is the address that a TCP listener is bound to.
-func boundTo(socket net.Listener) netip.AddrPort { return addrPort(socket.Addr()) }
+// boundTo is the address that a TCP listener serves: the one that it is bound to, or the
+// loopback address for a wildcard address (see bindWildcard).
+func boundTo(socket net.Listener) netip.AddrPort {
+	at := addrPort(socket.Addr())
+	switch at.Addr() {
+	case netip.IPv4Unspecified():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	case netip.IPv6Unspecified():
+		return netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
+	}
+	return at
+}
 
 // addrPort is the zero AddrPort for addresses that are not TCP.
 func addrPort(addr net.Addr) netip.AddrPort {
@@ -190,8 +223,16 @@ type Fallback struct {
 	// else nil.
 	Next *Holder
 	// Fix is the shell command that makes the wanted port available for good, or
-	// shows which process has it.
+	// shows which process has it; empty if there is none.
 	Fix string
+	// Obstacle is why no command can make it available, and what to do, for Permission
+	// without a Fix.
+	Obstacle string
+}
+
+// because adds the reason of a failure.
+func (f *Fallback) because(failed *BindError) {
+	f.Reason, f.Holder, f.Fix, f.Obstacle = failed.Reason, failed.Holder, failed.Fix, failed.Obstacle
 }
 
 // String is "Using port 8443: this machine does not allow 443" or "Using port
@@ -204,6 +245,10 @@ func (f Fallback) String() string {
 	}
 	why := fmt.Sprintf("this machine does not allow %d", f.Wanted)
 	switch f.Reason {
+	case Permission:
+		if f.Obstacle != "" {
+			why += ", and " + f.Obstacle
+		}
 	case Taken:
 		why = fmt.Sprintf("%s is listening on %d", f.Holder.Text, f.Wanted)
 	case Shared:
@@ -218,10 +263,10 @@ func (f Fallback) String() string {
 	return got + ": " + why
 }
 
-// bindDefault tries wanted on both loopback addresses, then from next upwards;
-// with next 0 it does not fall back. It reuses the sockets in have.
-func bindDefault(ctx context.Context, wanted, next uint16, have []net.Listener) ([]net.Listener, *Fallback, error) {
-	sockets, err := bind(ctx, onLoopback(wanted), have)
+// bindDefault tries wanted on both loopback addresses, then for HTTPS from 8443 upwards.
+// It reuses the sockets in have.
+func bindDefault(ctx context.Context, cfg Config, wanted uint16, have []net.Listener) ([]net.Listener, *Fallback, error) {
+	sockets, err := bind(ctx, onLoopback(wanted), have, cfg.Announce)
 	if err == nil {
 		return sockets, nil, nil
 	}
@@ -230,29 +275,30 @@ func bindDefault(ctx context.Context, wanted, next uint16, have []net.Listener) 
 		return nil, nil, err
 	}
 	first.explain()
-	fallback := &Fallback{Wanted: int(wanted), Reason: first.Reason, Holder: first.Holder, Fix: first.Fix}
-	if next == 0 {
+	fallback := &Fallback{Wanted: int(wanted)}
+	fallback.because(first)
+	if wanted != defaultHTTPS {
 		return nil, fallback, nil
 	}
-	for port := next; port < next+fallbackTries; port++ {
-		sockets, err = bind(ctx, onLoopback(port), have)
+	for port := uint16(fallbackHTTPS); port < fallbackHTTPS+fallbackTries; port++ {
+		sockets, err = bind(ctx, onLoopback(port), have, cfg.Announce)
 		if err == nil {
 			fallback.Got = int(port)
-			if port != next {
-				holder := findHolder(next)
+			if port != fallbackHTTPS {
+				holder := findHolder(fallbackHTTPS)
 				fallback.Next = &holder
 			}
 			return sockets, fallback, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("no port from %d to %d is free, and %w", next, next+fallbackTries-1, first)
+	return nil, nil, fmt.Errorf("no port from %d to %d is free, and %w", fallbackHTTPS, fallbackHTTPS+fallbackTries-1, first)
 }
 
 // Try binds the address that a Proxyfile or a flag asks for, on every loopback address
 // it has, and closes it at once. The error is a *BindError with what helps, or about the
 // address.
 func Try(ctx context.Context, asked string) error {
-	opened, err := openEndpoint(ctx, asked, 0, 0, nil)
+	opened, err := endpoint{}.change(ctx, Config{}, asked, 0, nil)
 	closeAll(opened.sockets)
 	return err
 }

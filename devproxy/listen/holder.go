@@ -44,6 +44,9 @@ type BindError struct {
 	Holder *Holder
 	// Fix is a shell command that helps, or shows more; empty if none does.
 	Fix string
+	// Obstacle is why no command gives the permission, and what to do, for Permission
+	// without a Fix.
+	Obstacle string
 }
 
 // explain finds out which process has the port and what helps. It reads much of
@@ -51,7 +54,7 @@ type BindError struct {
 func (e *BindError) explain() {
 	switch e.Reason {
 	case Permission:
-		e.Fix = permissionFix(e.Addr.Port())
+		e.Fix, e.Obstacle = permissionFix(e.Addr.Port())
 	case Taken:
 		holder := findHolder(e.Addr.Port())
 		e.Holder, e.Fix = &holder, holder.Fix
@@ -63,6 +66,9 @@ func (e *BindError) Error() string {
 	prefix := "cannot listen on " + e.Addr.String() + ": "
 	switch e.Reason {
 	case Permission:
+		if e.Obstacle != "" {
+			return prefix + "this machine does not allow it; " + e.Obstacle
+		}
 		return prefix + "this machine does not allow it"
 	case Taken:
 		return prefix + e.Holder.Text + " is using it"
@@ -105,6 +111,8 @@ func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
 	switch {
 	case service != "":
 		h.Fix, h.Stops = "sudo systemctl stop "+service, true
+	case name == "systemd" && service == "":
+		h.Fix = "systemctl list-sockets; systemctl --user list-sockets" // it has the port for a unit
 	case name == "devproxy":
 		h.Fix = "devproxy status --all" // one of the user's projects is never in the way
 	case name == "docker-proxy":
@@ -122,28 +130,6 @@ type Process struct {
 	Name  string // "node"
 	Dir   string // its working directory; empty when not known
 	Ports []int  // ascending, each once
-}
-
-// permissionFix returns the command that lets this user bind a port; empty for none.
-// Those of macOS and Windows were not tried there.
-func permissionFix(port uint16) string {
-	switch {
-	case runtime.GOOS == "linux":
-		// Lets everyone bind ports from 80 (or port, if lower) upwards, now and after a
-		// restart.
-		return fmt.Sprintf("echo net.ipv4.ip_unprivileged_port_start=%d | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system",
-			min(port, defaultHTTP))
-	case runtime.GOOS == "darwin" && port == defaultHTTPS:
-		// Redirects 443 to the fallback with the packet filter, below an anchor that
-		// macOS evaluates anyway, until the next restart. No other low
-		// port has a fallback to redirect to.
-		return fmt.Sprintf(`echo "rdr pass on lo0 inet proto tcp from any to 127.0.0.1 port %d -> 127.0.0.1 port %d" | sudo pfctl -a com.apple/250.devproxy -Ef -`,
-			port, fallbackHTTPS)
-	case runtime.GOOS == "windows":
-		// Shows the ranges that Windows reserves: any other port is allowed.
-		return "netsh interface ipv4 show excludedportrange protocol=tcp"
-	}
-	return ""
 }
 
 // showFix returns the command that shows which process has a port.

@@ -80,12 +80,7 @@ func raiseLoopback() error {
 // inNamespace gives what an ordinary user gets in such a namespace.
 func inNamespace(t *testing.T, ns namespace) opening {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root to make network namespaces")
-		}
-		t.Skip("needs root to make network namespaces")
-	}
+	needRoot(t)
 	text, err := json.Marshal(ns)
 	if err != nil {
 		t.Fatal(err)
@@ -93,16 +88,32 @@ func inNamespace(t *testing.T, ns namespace) opening {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"=namespace", namespaceVariable+"="+string(text))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	var o opening
+	runJSON(t, cmd, &o)
+	return o
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root to make network namespaces")
+		}
+		t.Skip("needs root to make network namespaces")
+	}
+}
+
+// runJSON runs a role and reads what it prints.
+func runJSON(t *testing.T, cmd *exec.Cmd, result any) {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var o opening
-	if err := json.Unmarshal(out, &o); err != nil {
+	if err := json.Unmarshal(out, result); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return o
 }
 
 // TestNamedPortIsNotReplaced requests ports that may not be bound, or are
@@ -113,11 +124,11 @@ func TestNamedPortIsNotReplaced(t *testing.T) {
 		want opening
 	}{
 		"HTTPS": {namespace{HTTPS: ":443"},
-			opening{Error: "cannot listen on 127.0.0.1:443: this machine does not allow it", Fix: permissionFix(443)}},
+			opening{Error: "cannot listen on 127.0.0.1:443: this machine does not allow it", Fix: fixFor(443)}},
 		"HTTP": {namespace{HTTPS: ":0", HTTP: "[::1]:80"},
-			opening{Error: "cannot listen on [::1]:80: this machine does not allow it", Fix: permissionFix(80)}},
+			opening{Error: "cannot listen on [::1]:80: this machine does not allow it", Fix: fixFor(80)}},
 		"below 80": {namespace{HTTPS: ":79"},
-			opening{Error: "cannot listen on 127.0.0.1:79: this machine does not allow it", Fix: permissionFix(79)}},
+			opening{Error: "cannot listen on 127.0.0.1:79: this machine does not allow it", Fix: fixFor(79)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, inNamespace(t, test.ns)); diff != "" {
@@ -132,15 +143,15 @@ func TestDefaultPortsWithoutPermission(t *testing.T) {
 	want := opening{
 		HTTPS: []string{"127.0.0.1:8443", "[::1]:8443"},
 		Fallbacks: []Fallback{
-			{Wanted: 443, Got: 8443, Reason: Permission, Fix: permissionFix(443)},
-			{Wanted: 80, Reason: Permission, Fix: permissionFix(80)},
+			{Wanted: 443, Got: 8443, Reason: Permission, Fix: fixFor(443)},
+			{Wanted: 80, Reason: Permission, Fix: fixFor(80)},
 		},
 		Texts: []string{"Using port 8443: this machine does not allow 443", "Using no port 80: this machine does not allow 80"},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	const command = "echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl --system"
+	const command = "echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl -p /etc/sysctl.d/50-devproxy.conf"
 	if o.Fallbacks[0].Fix != command {
 		t.Errorf("the fix is %q", o.Fallbacks[0].Fix)
 	}
@@ -148,7 +159,7 @@ func TestDefaultPortsWithoutPermission(t *testing.T) {
 
 // TestTheFixGivesDefaultPorts applies the setting of the fix.
 func TestTheFixGivesDefaultPorts(t *testing.T) {
-	_, setting, _ := strings.Cut(permissionFix(443), "echo ")
+	_, setting, _ := strings.Cut(fixFor(443), "echo ")
 	setting, _, _ = strings.Cut(setting, " |")
 	name, value, _ := strings.Cut(setting, "=")
 	o := inNamespace(t, namespace{Sysctls: map[string]string{name: value}})
@@ -217,7 +228,7 @@ func TestAllFallbacksTaken(t *testing.T) {
 		t.Errorf("HTTPS %v, want %v; %s", o.HTTPS, want, o.Error)
 	}
 	o = inNamespace(t, namespace{Taken: append(taken, fmt.Sprintf("127.0.0.1:%d", last))})
-	if want := fmt.Sprintf("no port from %d to %d is free, and cannot listen on 127.0.0.1:443: this machine does not allow it", fallbackHTTPS, last); o.Error != want || o.Fix != permissionFix(443) {
+	if want := fmt.Sprintf("no port from %d to %d is free, and cannot listen on 127.0.0.1:443: this machine does not allow it", fallbackHTTPS, last); o.Error != want || o.Fix != fixFor(443) {
 		t.Errorf("%q, fix %q\nwant %q", o.Error, o.Fix, want)
 	}
 }
@@ -269,3 +280,6 @@ func TestOthersProcessesAreNotListed(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// fixFor is the command of a machine that can be changed.
+func fixFor(port uint16) string { return shellLine(permissionSteps(port)) }

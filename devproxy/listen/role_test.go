@@ -17,7 +17,7 @@ const roleVariable = "DEVPROXY_LISTEN_TEST_ROLE"
 // runRole is what such a process does: it prints one line and ends when its
 // standard input does.
 func runRole(role string) int {
-	act, ok := map[string]func() (any, error){"hold": hold, "namespace": openInNamespace}[role]
+	act, ok := map[string]func() (any, error){"hold": hold, "namespace": openInNamespace, "passed": inheritPassed, "wildcard": askWildcard}[role]
 	if !ok {
 		fmt.Fprintln(os.Stderr, "no role is named", role)
 		return 2

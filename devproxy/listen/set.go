@@ -44,6 +44,12 @@ type Config struct {
 	// default ports are those that all projects of the user share (package front).
 	// Empty gives this Set sockets of its own.
 	Runtime string
+	// Passed are the sockets that systemd passed to this process. They are used in place
+	// of the default ports. An address is refused with ErrPassed. Nil has none.
+	Passed *Passed
+	// Announce is called with what a person should know before a socket is opened: on
+	// macOS, that the firewall is going to ask. Nil ignores it.
+	Announce func(text string)
 	// Lost is called with a *front.TakenError when another project has got one of the
 	// names, and with what kept this one from the shared ports. Nil ignores it.
 	Lost func(error)
@@ -163,6 +169,28 @@ func (s *Set) leave(ctx context.Context, cfg Config) error {
 	return failed
 }
 
+// Reopen closes the default ports and opens them again: those that were not available may
+// be now. With shared ports, the other projects keep theirs and get the new ones in
+// addition. No names may be registered yet, and cfg must be that of Open.
+func (s *Set) Reopen(ctx context.Context, cfg Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return net.ErrClosed
+	}
+	closeAll(s.bound.sockets())
+	if s.bound.shared != nil {
+		_ = s.bound.shared.Close() // has nothing to lose
+	}
+	next, err := openEndpoints(ctx, cfg, endpoints{})
+	if err != nil {
+		return err
+	}
+	s.bound = endpoints{}
+	s.replace(next)
+	return nil
+}
+
 // replace makes next the endpoints and closes sockets that are no longer needed.
 func (s *Set) replace(next endpoints) {
 	old := s.bound
@@ -239,6 +267,14 @@ func (s *Set) Fallbacks() []Fallback {
 		}
 	}
 	return fallbacks
+}
+
+// Older returns the port of HTTPS that projects have which run already, if this process
+// has added its own to it; else 0.
+func (s *Set) Older() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.bound.older)
 }
 
 // Accept returns the next connection, ready for net/http: the TLS handshake is done,

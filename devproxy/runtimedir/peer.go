@@ -9,18 +9,30 @@ import (
 
 // OwnPeer reports whether a process of this user is at the other end of conn.
 func OwnPeer(conn net.Conn) bool {
+	uid, known := peerOf(conn)
+	return known && uid == os.Geteuid()
+}
+
+// TrustedPeer reports whether a process of this user, or of root, listens at the other
+// end of conn: systemd listens for services of a user.
+func TrustedPeer(conn net.Conn) bool {
+	uid, known := peerOf(conn)
+	return known && (uid == os.Geteuid() || uid == 0)
+}
+
+func peerOf(conn net.Conn) (uid int, known bool) {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
-		return false
+		return 0, false
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	own := false
 	err = raw.Control(func(fd uintptr) {
-		uid, err := peerUID(int(fd))
-		own = err == nil && int(uid) == os.Geteuid()
+		var peer uint32
+		peer, err := peerUID(int(fd))
+		uid, known = int(peer), err == nil
 	})
-	return err == nil && own
+	return uid, known && err == nil
 }

@@ -27,6 +27,20 @@ func Listen(path string) (*Listener, error) {
 	return &Listener{ln}, nil
 }
 
+// Inherit returns the listener of a socket that systemd made and passed to this process,
+// which f stays open for. Close leaves the socket where it is.
+func Inherit(f *os.File) (*Listener, error) {
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the socket that systemd passed: %w", err)
+	}
+	socket, ok := ln.(*net.UnixListener)
+	if !ok {
+		return nil, errors.Join(errors.New("the socket that systemd passed is not a unix socket"), ln.Close())
+	}
+	return &Listener{socket}, nil
+}
+
 // Listener accepts connections of this user only, should a script ever open the
 // folder and the socket to others.
 type Listener struct{ *net.UnixListener }

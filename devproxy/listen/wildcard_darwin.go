@@ -1,0 +1,34 @@
+package listen
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// wildcardAllowed: macOS 10.14 and newer let every user listen on low ports, but only on
+// all addresses.
+const wildcardAllowed = true
+
+// firewallText is said before a wildcard address is opened: the firewall of macOS, if it
+// is on, shows a dialog then.
+const firewallText = "macOS may ask whether devproxy may accept incoming connections. You can deny it: devproxy serves this machine only, and closes connections from others"
+
+// bindWildcard listens on the port of at on all addresses of its family, since a loopback
+// address alone is not allowed. It returns nil if that fails. The accept loops close
+// connections that do not come from a loopback address before a byte is read
+// (front.Local). This file is compiled, not tried, on macOS.
+func bindWildcard(ctx context.Context, at netip.AddrPort, announce func(string)) net.Listener {
+	announce(firewallText)
+	network := "tcp4"
+	if at.Addr().Is6() {
+		network = "tcp6"
+	}
+	var lc net.ListenConfig
+	socket, err := lc.Listen(ctx, network, ":"+strconv.Itoa(int(at.Port())))
+	if err != nil {
+		return nil
+	}
+	return socket
+}
