@@ -115,6 +115,9 @@ func portFinding(err error, secure, own bool) Finding {
 		instead = "http:// addresses are not redirected"
 	}
 	why := "this machine does not allow it"
+	if bind.Obstacle != "" {
+		why += ", and " + bind.Obstacle
+	}
 	if bind.Reason == listen.Taken {
 		why = bind.Holder.Text + " is using it"
 		if owner, fix := toolOn(bind.Holder.Name); owner != "" {
