@@ -6,7 +6,24 @@
   const projects = document.getElementById("projects");
   const lost = document.getElementById("lost");
   const closed = [...note.childNodes];
-  let timer, running = false;
+  let timer, running = false, own = null;
+
+  // load and keep have the token in storage, for other tabs and later. Where the browser
+  // keeps no data, it stays in this page.
+  const load = () => {
+    try {
+      return localStorage.getItem(stored) ?? own;
+    } catch {
+      return own;
+    }
+  };
+  const keep = (token) => {
+    own = token;
+    try {
+      if (token) localStorage.setItem(stored, token);
+      else localStorage.removeItem(stored);
+    } catch {}
+  };
 
   const ask = (method, path, secret) =>
     fetch(path, { method, headers: { Authorization: `Bearer ${secret}` }, cache: "no-store", signal: AbortSignal.timeout(patience) });
@@ -22,15 +39,16 @@
     if (!key) return;
     history.replaceState(null, "", location.pathname);
     const answer = await ask("POST", "/token", key);
-    if (answer.ok) localStorage.setItem(stored, await answer.text());
+    if (answer.ok) keep(await answer.text());
   };
 
   const refresh = async () => {
-    const token = localStorage.getItem(stored);
+    const token = load();
     if (!token) return close();
     const answer = await ask("GET", "/projects", token);
     if (answer.status === 403) {
-      localStorage.removeItem(stored);
+      if (load() !== token) return refresh(); // another tab has a new one
+      keep(null);
       return close();
     }
     if (answer.ok) show(await answer.text());

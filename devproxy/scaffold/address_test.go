@@ -17,6 +17,7 @@ func TestUnderLocalhost(t *testing.T) {
 	for name, want := range map[string]string{
 		"shop": "shop.localhost", "shop.test": "shop.localhost", "api.example.com": "api.example.localhost", "shop.localhost": "shop.localhost",
 		"*.tenant.localhost": "*.tenant.localhost", "*.example.com": "*.example.localhost", "localhost": "localhost", "A.B.C.D.E.com": "c.d.e.localhost", "x.test.": "x.localhost",
+		"devproxy.test": "app.localhost", "*.devproxy.test": "*.devproxy.localhost", // the first is devproxy's own page
 	} {
 		if got := underLocalhost(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
