@@ -30,3 +30,12 @@ func PortsOf(pids []int) []uint16 {
 	slices.Sort(ports)
 	return slices.Compact(ports)
 }
+
+// StrangerOn reports whether another user of this machine, who is not root, listens on
+// a TCP port.
+func StrangerOn(port uint16) bool {
+	own := strconv.Itoa(os.Geteuid())
+	return slices.ContainsFunc(listeningSockets(), func(s socketEntry) bool {
+		return s.port == port && s.uid != own && s.uid != "0"
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
@@ -379,6 +380,62 @@ func TestEnvironment(t *testing.T) {
 	folder, err := filepath.EvalSymlinks(c.dir)
 	if want := []string{"web: " + folder, "web: hello", "web: started"}; err != nil || !slices.Equal(j.output(), want) {
 		t.Errorf("%q, want %q, %v", j.output(), want, err)
+	}
+}
+
+// TestStranger is another user who listens on the port of a service: the service is
+// not ready, and the other user gets no request.
+func TestStranger(t *testing.T) {
+	t.Parallel()
+	switch {
+	case os.Getuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal("needs root to run a process of another user")
+	default:
+		t.Skip("needs root to run a process of another user")
+	}
+	const nobody = 65534
+	spec := server(t, "web")
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "stranger") // which nobody may enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "stranger")
+	// The lock keeps the descriptor out of processes that start meanwhile, with which the
+	// program could not be run (ETXTBSY).
+	syscall.ForkLock.RLock()
+	err = errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, program, 0o755))
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := awaiting{spec: spec, ports: func() []uint16 { return nil }, client: newClient()}
+	if _, ready := a.check(t.Context()); ready {
+		t.Fatal("ready before anything listens")
+	}
+	cmd := exec.Command(path, "serve", strconv.Itoa(int(spec.Port)))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	}()
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.HasPrefix(line, "listening") {
+		t.Fatal(line, err)
+	}
+	if port, ready := a.check(t.Context()); ready {
+		t.Errorf("ready on %d, where another user listens", port)
 	}
 }
 

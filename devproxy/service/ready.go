@@ -74,7 +74,7 @@ func (a *awaiting) check(ctx context.Context) (uint16, bool) {
 		return 0, true
 	}
 	port := a.spec.Port
-	if !accepts(ctx, port) {
+	if !accepts(ctx, port) || isStranger(port) {
 		if port = a.findElsewhere(ctx); port == 0 {
 			return 0, false
 		}
