@@ -161,8 +161,8 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 	if isViteClient(r) {
 		r = uncompressed(r)
 	}
-	outside := x.outside(r, match, spec)
-	if outside.Relocation != nil {
+	received := r
+	if x.generation.plan.Relocation() != nil {
 		r = withOwnCookies(r)
 	}
 	target := match.Target(rawPath(r))
@@ -183,7 +183,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 		return x.generation.upstream(spec).Forward(w, r, out)
 	}
 	out.Switched = func(header http.Header) {
-		outside.Cookies(header)
+		x.outside(received, match, spec).Cookies(header)
 		if x.w.outward != nil {
 			x.w.outward(header, http.StatusSwitchingProtocols)
 		}

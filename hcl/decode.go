@@ -108,7 +108,7 @@ func (d *decoder) define(root *block, over []*body) {
 		d.decodeListen(listen)
 	}
 	// Before anything calls url().
-	d.place(root)
+	d.relocate(root)
 	for _, name := range sortedKeys(d.locals) {
 		d.demand(d.locals[name], d.locals[name].at)
 	}

@@ -101,7 +101,7 @@ func (s *scope) urlFunction() function.Function {
 				hint := "hosts: " + strings.Join(s.hostNames, ", ")
 				return cty.DynamicVal, function.NewArgErrorf(0, "unknown host %q; %s", name, didYouMean(name, s.hostNames, hint))
 			}
-			if s.placing {
+			if s.relocating {
 				return cty.DynamicVal, fmt.Errorf("url can't be used in domain; write the name: domain = %q", name)
 			}
 			return cty.StringVal(s.originOf(name)), nil

@@ -44,9 +44,9 @@ type scope struct {
 	path []*node
 
 	// relocation is where the hosts move; nil while that is not known, and in a main
-	// worktree. placing is true while it is being found out.
+	// worktree. relocating is true while it is being found out.
 	relocation *Relocation
-	placing    bool
+	relocating bool
 
 	prepared  map[hclsyntax.Expression]*preparation
 	exhausted bool // it was reported that the work is spent

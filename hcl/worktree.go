@@ -131,10 +131,10 @@ func isWithin(name, domain string) bool {
 	return name == domain || strings.HasSuffix(name, "."+domain)
 }
 
-// place decodes the attributes that say which names the hosts have.
-func (d *decoder) place(root *block) {
-	d.placing = true
-	defer func() { d.placing = false }()
+// relocate decodes the attributes that say where the hosts move. move moves them.
+func (d *decoder) relocate(root *block) {
+	d.relocating = true
+	defer func() { d.relocating = false }()
 	moves := true
 	if f, present := d.get(root, "worktree"); present {
 		on := f.boolean()

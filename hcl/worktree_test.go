@@ -152,6 +152,26 @@ func TestWorktreeOutside(t *testing.T) {
 	}
 }
 
+// TestWorktreeWildcard: a name that has moved is not one more name of the wildcard host.
+func TestWorktreeWildcard(t *testing.T) {
+	file, diags := loadWorktree(t, "fix-ui", `
+host "shop.localhost" {
+  upstream = 1
+  route "/a" { redirect = url("shop.localhost") }
+  route "/b" { redirect = url("x.shop.localhost") }
+}
+host "*.shop.localhost" { upstream = 2 }
+`, "")
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	routes := file.Hosts[0].Routes
+	if diff := cmp.Diff([]string{"https://fix-ui.shop.localhost", "https://x.fix-ui.shop.localhost"},
+		[]string{routes[0].Redirect.Target, routes[1].Redirect.Target}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestWorktreeLabel(t *testing.T) {
 	long := strings.Repeat("a", 70)
 	for _, test := range []struct{ name, key, want string }{

@@ -124,9 +124,15 @@ type UnknownHostError struct {
 	plan *Plan
 }
 
-// Near returns the served name that was probably meant; empty when none is near. It
+// Near returns the served name that was probably meant, in a worktree the one that the
+// host has moved to; empty when none is near. It
 // must not reach a client, which may be another user's.
-func (e *UnknownHostError) Near() string { return e.plan.near(e.Host) }
+func (e *UnknownHostError) Near() string {
+	if moved, moves := e.plan.Relocation().Host(e.Host); moves {
+		return moved
+	}
+	return e.plan.near(e.Host)
+}
 
 func (e *UnknownHostError) Error() string {
 	text := fmt.Sprintf("host %q is not in any Proxyfile served now", e.Host)

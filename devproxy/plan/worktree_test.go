@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -81,6 +82,20 @@ func TestWorktreeShare(t *testing.T) {
 		}
 		if s.Moved("shop.localhost") != "fix-ui."+"shop.localhost" && s.Moved("a.localhost") != "a.fix-ui.localhost" {
 			t.Error(s.Moved("a.localhost"))
+		}
+	}
+}
+
+// TestWorktreeNear: who asks for a host by its name in the Proxyfile learns where it is.
+func TestWorktreeNear(t *testing.T) {
+	p := inWorktree(t, "fix-ui", "host \"shop.localhost\" { respond = 204 }\nhost \"*.tenant.shop.localhost\" { respond = 204 }")
+	for host, want := range map[string]string{
+		"shop.localhost": "fix-ui.shop.localhost", "a.tenant.shop.localhost": "a.tenant.fix-ui.shop.localhost", "example.com": "",
+	} {
+		_, err := p.Match(Request{Method: "GET", Host: host, Path: "/"})
+		unknown, ok := errors.AsType[*UnknownHostError](err)
+		if !ok || unknown.Near() != want {
+			t.Errorf("%s: %v", host, err)
 		}
 	}
 }
