@@ -1,6 +1,7 @@
 package devproxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -83,6 +84,9 @@ func (x *exchange) errorPage(r *http.Request) page.Page {
 	case errors.As(err, &badPath):
 		return page.Page{Status: http.StatusBadRequest, Title: "This path can be read in two ways.", Lead: page.Sentence(badPath.Error())}
 	case errors.As(err, &unknown):
+		if name := listen.FromContext(r.Context()).ServerName; name != "" && !strings.EqualFold(name, strings.TrimSuffix(hostname(r.Host), ".")) {
+			return misdirected(unknown, name)
+		}
 		return unknownHost(unknown, x.server.opts.Version)
 	case errors.As(err, &noRoute):
 		segment, _, _ := strings.Cut(strings.TrimPrefix(noRoute.Path, "/"), "/")
@@ -130,6 +134,17 @@ func quote(source plan.Source) *page.Quote {
 		return nil
 	}
 	return &page.Quote{Place: source.String(), Text: source.Text}
+}
+
+// misdirected is for a request on a connection that was opened for another name. A new
+// connection reaches the project that serves the name; this one stays with this project
+// (RFC 9110 section 15.5.20).
+func misdirected(err *plan.UnknownHostError, opened string) page.Page {
+	return page.Page{
+		Status: http.StatusMisdirectedRequest, Title: "This connection is for another name.",
+		Lead:  fmt.Sprintf("It was opened for %s, and the project that serves that name does not serve %s.", opened, cmp.Or(err.Host, "this address")),
+		Hints: []string{"A new connection reaches the project that serves the name, if one does."},
+	}
 }
 
 // unknownHost is the same for every client, since any user of the machine may send a

@@ -2,6 +2,7 @@ package devproxy
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,6 +58,30 @@ func TestUnknownHostPage(t *testing.T) {
 	hostile := s.plain("GET / HTTP/1.1\r\nHost: <script>alert(1)</script>\r\nAccept: text/html\r\n\r\n")
 	if strings.Contains(hostile.body, "<script>alert") {
 		t.Errorf("the page carries markup of the visitor:\n%s", hostile.body)
+	}
+}
+
+// TestOtherNameOnAConnection: a request for another project's name on a connection that
+// is open is not answered with 404, which would say that nobody serves the name.
+func TestOtherNameOnAConnection(t *testing.T) {
+	s := serveFile(t, fixedHosts)
+	for name, want := range map[string]int{"blog.localhost": http.StatusMisdirectedRequest, "SHOP.localhost": http.StatusNoContent, "shop.localhost.": http.StatusNoContent} {
+		for _, http2 := range []bool{false, true} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url("/"), http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Host = name
+			response, err := s.client(http2).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if response.StatusCode != want {
+				t.Errorf("%s: %d, want %d; %s", name, response.StatusCode, want, body)
+			}
+		}
 	}
 }
 
