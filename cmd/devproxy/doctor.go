@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +16,11 @@ import (
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/doctor"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
+	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
+	"github.com/devproxy/devproxy/localca/trust"
 )
 
 func newDoctorCmd(s *streams) *cobra.Command {
@@ -76,7 +79,36 @@ func examined(file fileFlags) *doctor.Subject {
 	if ca, err := subject.CA(); err == nil {
 		subject.Stores = pickStores(ca, "", nil)
 	}
+	if subject.HomeErr == nil {
+		subject.Domains = domainStores(subject.Home, subject.Project)
+	}
 	return subject
+}
+
+// domainStores returns the stores for the CAs of other domains that the project's hosts
+// are in.
+func domainStores(home string, p *doctor.Project) map[string][]trust.Store {
+	stores := map[string][]trust.Store{}
+	if p == nil || p.Plan == nil {
+		return stores
+	}
+	for _, domain := range trustedDomains() {
+		within := func(h *plan.Host) bool {
+			for name := range h.Names() {
+				if name == domain || strings.HasSuffix(name, "."+domain) {
+					return true
+				}
+			}
+			return false
+		}
+		if !slices.ContainsFunc(p.Plan.Hosts(), within) {
+			continue
+		}
+		if ca, err := localca.LoadDomain(home, domain); err == nil {
+			stores[domain] = pickStores(ca, domain, nil)
+		}
+	}
+	return stores
 }
 
 // examinedProject returns the project of the folder; nil without a Proxyfile.

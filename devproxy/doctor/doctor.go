@@ -63,6 +63,9 @@ type Subject struct {
 	RuntimeErr error
 	// Stores are the trust stores of the machine, for the CA in Home.
 	Stores []trust.Store
+	// Domains are the stores for the roots of other domains, by domain: of those that
+	// the project's names are in.
+	Domains map[string][]trust.Store
 	// Hosts is the path of the hosts file, and User the id in the marks of the user's
 	// lines there.
 	Hosts, User string

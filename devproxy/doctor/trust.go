@@ -3,8 +3,10 @@ package doctor
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,8 +44,21 @@ func checkCA(_ context.Context, s *Subject) []Finding {
 func date(t time.Time) string { return t.Format("2 January 2006") }
 
 // checkStores tests each trust store of the machine, as devproxy trust --check does, and
-// the browser by a handshake.
+// the browser by a handshake. The roots of other domains follow.
 func checkStores(ctx context.Context, s *Subject) []Finding {
+	all := s.checkLocalStores(ctx)
+	for _, domain := range slices.Sorted(maps.Keys(s.Domains)) {
+		for _, store := range s.Domains[domain] {
+			if f, ok := s.checkStore(ctx, store, answer{installed: s.answer(ctx, clients()[0]).installed}); ok {
+				f.Detail = domain + ": " + f.Detail
+				all = append(all, f.about(store.Name()))
+			}
+		}
+	}
+	return all
+}
+
+func (s *Subject) checkLocalStores(ctx context.Context) []Finding {
 	if _, err := s.CA(); err != nil {
 		return nil // checkCA has said so
 	}
