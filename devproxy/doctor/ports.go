@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,6 +97,9 @@ func (s *Subject) checkPort(ctx context.Context, secure bool) []Finding {
 	if err == nil {
 		return []Finding{fine("free, and devproxy may use it").about(label)}
 	}
+	if unit := s.activates(err); unit != "" {
+		return []Finding{fine("systemd has it, for devproxy (" + unit + ")").about(label)}
+	}
 	f := portFinding(err, secure, own != "")
 	if secure && len(elsewhere) > 0 && f.State == Warning {
 		f.Detail += "; your projects use " + list(elsewhere)
@@ -128,6 +132,29 @@ func portFinding(err error, secure, own bool) Finding {
 		return fault(why+": up can't start", bind.Fix)
 	}
 	return warning(why+": "+instead, bind.Fix)
+}
+
+// activates returns the socket unit with which systemd starts devproxy, if systemd has the
+// port of err; empty for none.
+func (s *Subject) activates(err error) string {
+	bind, ok := errors.AsType[*listen.BindError](err)
+	if !ok || bind.Holder == nil {
+		return ""
+	}
+	// A process of root's whose name isn't shown may be systemd.
+	if bind.Holder.Name != "systemd" && (bind.Holder.Name != "" || bind.Holder.User != "root") {
+		return ""
+	}
+	folders := []string{"/etc/systemd/system"}
+	if home := s.Getenv("HOME"); filepath.IsAbs(home) {
+		folders = append(folders, filepath.Join(home, ".config", "systemd", "user"))
+	}
+	for _, folder := range folders {
+		if unit := filepath.Join(folder, "devproxy.socket"); exists(unit) {
+			return unit
+		}
+	}
+	return ""
 }
 
 // toolOn names what holds a port if the process has a name that needs explaining.

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"errors"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -25,6 +27,28 @@ func TestPortFinding(t *testing.T) {
 		"an address of a NIC": {errors.New("no such address"), true, false, "unknown can't be tested: no such address"},
 	} {
 		expect(t, name, []Finding{portFinding(test.err, test.secure, test.own)}, test.want)
+	}
+}
+
+// TestSocketActivation has a unit of the user, and holders of the port.
+func TestSocketActivation(t *testing.T) {
+	home := realDir(t)
+	unit := filepath.Join(home, ".config", "systemd", "user", "devproxy.socket")
+	s := subject(t, `host "shop.localhost" { respond = 204 }`, variables{"HOME": home})
+	taken := func(h listen.Holder) error { return &listen.BindError{Reason: listen.Taken, Holder: &h} }
+	if got := s.activates(taken(listen.Holder{Name: "systemd"})); got != "" && !strings.HasPrefix(got, "/etc/") {
+		t.Errorf("without a unit: %q", got)
+	}
+	write(t, unit, "[Socket]\n")
+	for _, h := range []listen.Holder{{Name: "systemd"}, {User: "root"}} {
+		if got := s.activates(taken(h)); got == "" {
+			t.Errorf("%+v: no unit", h)
+		}
+	}
+	for _, h := range []listen.Holder{{Name: "nginx", User: "root"}, {User: "ann"}} {
+		if got := s.activates(taken(h)); got != "" {
+			t.Errorf("%+v: %q", h, got)
+		}
 	}
 }
 
