@@ -53,6 +53,9 @@ With a PORT it needs no Proxyfile: https://FOLDER.localhost goes to that port. T
 
 --share also publishes it under a link, as devproxy share does.
 
+If Linux does not allow port 443, up shows the command that allows it and, on a terminal, offers once to run it. --yes runs
+it without asking. Sockets that systemd passes (LISTEN_FDS) are used in place of the default ports.
+
 What a Proxyfile does outside its project needs your consent once. On a terminal, up lists it and asks. Otherwise it
 prints the list and exits 1, unless --allow or --partial is given; see devproxy allow.
 
