@@ -31,6 +31,7 @@ type lease struct {
 	*wire
 	shared  *Shared
 	grows   bool          // the front takes more sockets
+	gave    bool          // the first result is for sockets that open gave; of the receiver
 	results chan result   // one for each names, and each kindSockets
 	ended   chan struct{} // closed when nothing is received any more
 	unread  []connection  // handed over by a front at its end; of the receiver until ended
@@ -97,6 +98,7 @@ func (l *lease) took(m message) error {
 	l.shared.merge(theirs)
 	l.grows = sent.Grows
 	if missing := ours.without(theirs); l.grows && len(missing) > 0 {
+		l.gave = true
 		return l.sendSockets(missing)
 	}
 	return nil
@@ -147,6 +149,10 @@ func (l *lease) receiveAll() {
 				l.unread = append(l.unread, c)
 			}
 		case kindResult:
+			if l.gave {
+				l.gave = false
+				break
+			}
 			var r result
 			if json.Unmarshal(m.content, &r) == nil {
 				select {

@@ -294,3 +294,61 @@ func TestOlderFront(t *testing.T) {
 	b.overTLS("b.localhost").reaches(b)
 	late.Close()
 }
+
+// TestResultForSockets: the answer to sockets that a project gives the next front is not
+// that for its names.
+func TestResultForSockets(t *testing.T) {
+	dir := shortDir(t)
+	held := flock.New(filepath.Join(dir, lockFile))
+	_, err := held.TryLock()
+	must(t, err)
+	defer held.Close()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, socketFile), Net: "unix"})
+	must(t, err)
+	defer ln.Close()
+	var fds []int
+	var https []string
+	for range 3 {
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		must(t, err)
+		f, err := l.File()
+		must(t, err)
+		l.Close()
+		defer f.Close()
+		must(t, withDescriptor(f, func(fd int) error { fds = append(fds, fd); return nil }))
+		https = append(https, l.Addr().String())
+	}
+	shares := func(o old, n int) {
+		content, err := json.Marshal(map[string]any{"version": 1, "grows": true, "https": https[:n-1], "http": https[2:]})
+		must(t, err)
+		o.sends(line{kind: 's', descriptors: n, content: string(content)}, append(fds[:n-1:n-1], fds[2])...)
+	}
+	accept := func() old {
+		conn, err := ln.AcceptUnix()
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		return old{t, conn}
+	}
+	granted := line{kind: 'r', content: `{"taken":null}`}
+	b := begin(t, dir)
+	o := accept()
+	o.receives(line{kind: 'h', content: "{}"})
+	shares(o, 3)
+	b.line()
+	b.asks("names b.localhost")
+	o.receives(line{kind: 'n', content: "{}"})
+	o.sends(granted)
+	b.says("ok")
+	o.conn.Close()
+	o = accept() // the next front, without the second socket
+	o.receives(line{kind: 'h', content: "{}"})
+	shares(o, 2)
+	o.receives(line{kind: 's', descriptors: 1, content: "{}"})
+	o.sends(granted)
+	o.receives(line{kind: 'n', content: `{"again":true}`})
+	o.sends(granted)
+	b.asks("names a.localhost")
+	o.receives(line{kind: 'n', content: "{}"})
+	o.sends(line{kind: 'r', content: `{"taken":{"name":"a.localhost","file":"/a/Proxyfile","line":1}}`})
+	b.says("error: a.localhost is already served by /a/Proxyfile, line 1")
+}
