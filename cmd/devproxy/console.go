@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -39,7 +38,7 @@ func openConsole(s *streams, opts upOptions, src source, mask *atomic.Pointer[hc
 			return nil, err
 		}
 		file, c.ready = c.file, inherited(opts.ready)
-		c.own.ending = fmt.Sprintf("in the background, pid %d · %s · %s", os.Getpid(), typed("devproxy logs -f"), typed("devproxy down"))
+		c.own.ending = "in the background · " + typed("devproxy logs -f") + " · " + typed("devproxy down")
 	}
 	c.journal = journal.New(file)
 	c.lines = c.journal.NewWriter()

@@ -393,7 +393,7 @@ func (in *instance) ready(ctx context.Context, save devproxy.Save) {
 	now := in.status.now()
 	in.report.emit(readyEvent{
 		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, now.Worktree, save.Diagnostics,
-		save, in.sockets.Fallbacks(), in.sockets.Older(), sync.OnceValue(func() bool { return browsersTrust(ctx, in.ca) }),
+		save, in.sockets.Fallbacks(), in.sockets.Older(), sync.OnceValue(func() bool { return in.opts.json || browsersTrust(ctx, in.ca) }),
 	})
 }
 

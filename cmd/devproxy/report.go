@@ -80,7 +80,8 @@ type readyEvent struct {
 	save      devproxy.Save
 	fallbacks []listen.Fallback
 	older     int // the port of projects that run already, if another port was added to it
-	// trusted reports whether the browsers accept the CA, which takes a moment.
+	// trusted reports whether the browsers accept the CA, which takes a moment. With
+	// --json it is true, since no one is told.
 	trusted func() bool
 }
 

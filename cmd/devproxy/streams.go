@@ -210,6 +210,24 @@ func (w closableWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// deaf returns s without the errors of pipes that are not read any more: a process in the
+// background goes on.
+func (s *streams) deaf() *streams {
+	copied := *s
+	copied.Out, copied.Err = deafWriter{s.Out}, deafWriter{s.Err}
+	return &copied
+}
+
+type deafWriter struct{ to io.Writer }
+
+func (w deafWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if isClosedPipe(err) {
+		return len(p), nil
+	}
+	return n, err
+}
+
 // canAsk reports whether a person can answer a question.
 func canAsk(s *streams, asJSON bool) bool {
 	return !asJSON && s.InTTY && (s.OutTTY || s.ErrTTY)

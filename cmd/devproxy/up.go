@@ -72,6 +72,9 @@ prints the list and exits 1, unless --allow or --partial is given; see devproxy 
 			if opts.detach && opts.ready == 0 {
 				return startInBackground(cmd, s, opts, args)
 			}
+			if opts.ready != 0 {
+				s = s.deaf()
+			}
 			ctx, own, release := attended(cmd.Context(), s)
 			defer release()
 			return runUp(ctx, own, opts, args)

@@ -45,6 +45,8 @@ type Instance struct {
 	base   string // path of lock, socket and holder file without suffix
 	lock   *flock.Flock
 	ln     net.Listener // nil before Listen
+
+	readTimeout time.Duration // of requests
 }
 
 // Acquire makes this process the one that runs folder. The error is a
@@ -60,6 +62,8 @@ func Acquire(runtimeDir, folder string) (*Instance, error) {
 	in := &Instance{
 		holder: Holder{PID: os.Getpid(), Folder: folder, Started: time.Now()},
 		base:   base(runtimeDir, folder),
+
+		readTimeout: readTimeout,
 	}
 	if path := in.base + socketSuffix; len(path) > runtimedir.MaxSocketPath {
 		return nil, fmt.Errorf("the path of the control socket, %s, is longer than the %d bytes a socket may have; set XDG_RUNTIME_DIR to a shorter folder", path, runtimedir.MaxSocketPath)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/devproxy/devproxy/devproxy/journal"
 )
@@ -17,9 +18,16 @@ import (
 // the test ends.
 func keeping(t *testing.T) (client *Client, j *journal.Journal, end func()) {
 	t.Helper()
+	return keepingFor(t, readTimeout)
+}
+
+// keepingFor is keeping with a time in which requests must have come.
+func keepingFor(t *testing.T, timeout time.Duration) (client *Client, j *journal.Journal, end func()) {
+	t.Helper()
 	dir, folder := shortDir(t), t.TempDir()
 	in, err := Acquire(dir, folder)
 	must(t, err)
+	in.readTimeout = timeout
 	must(t, in.Listen())
 	j = journal.New(nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -104,6 +112,19 @@ func TestOutputUntilTheEnd(t *testing.T) {
 	j.Close()
 	if got := rest(t, out); got != "stopped" {
 		t.Errorf("the rest is %q", got)
+	}
+}
+
+// TestOutputLastsLongerThanARequestMay follows the output for several times as long as a
+// request may take to come.
+func TestOutputLastsLongerThanARequestMay(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	client, j, _ := keepingFor(t, timeout)
+	out := open(t, client, OutputRequest{Follow: true})
+	for since := time.Now(); time.Since(since) < 4*timeout; {
+		j.Add("", "goes on")
+		_, err := out.Next()
+		must(t, err)
 	}
 }
 

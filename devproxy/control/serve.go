@@ -44,7 +44,7 @@ func (in *Instance) Serve(ctx context.Context, handler http.Handler, lasting <-c
 	}
 	srv := &http.Server{
 		Handler:        http.MaxBytesHandler(handler, maxBody),
-		ReadTimeout:    readTimeout,
+		ReadTimeout:    in.readTimeout,
 		WriteTimeout:   writeTimeout,
 		MaxHeaderBytes: maxHead,
 		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),

@@ -51,7 +51,8 @@ type Journal struct {
 	lines   []Line
 	bytes   int           // of lines
 	next    uint64        // the number of the next line
-	changed chan struct{} // closed when a line is added
+	changed chan struct{} // closed when a line is added and someone waits for one
+	waiting bool
 	closed  bool
 }
 
@@ -109,9 +110,12 @@ func (j *Journal) Add(service, text string) {
 	for ; j.bytes > maxBytes; drop++ {
 		j.bytes -= len(j.lines[drop].Text)
 	}
-	j.lines = slices.Delete(j.lines, 0, drop)
-	close(j.changed)
-	j.changed = make(chan struct{})
+	clear(j.lines[:drop]) // append moves the rest now and then
+	j.lines = j.lines[drop:]
+	if j.waiting {
+		close(j.changed)
+		j.changed, j.waiting = make(chan struct{}), false
+	}
 }
 
 // Close ends the journal: readers get what is left, and then io.EOF.
@@ -167,6 +171,7 @@ func (j *Journal) from(number uint64) (lines []Line, changed <-chan struct{}, cl
 			lines[0].Missed = first - number
 		}
 	}
+	j.waiting = true
 	return lines, j.changed, j.closed
 }
 
