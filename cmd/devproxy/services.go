@@ -23,6 +23,7 @@ type services struct {
 	again    chan struct{} // a service listens elsewhere now: the plan must follow
 	printed  chan event    // what the loop has to print
 	trusted  []pair        // variables by which runtimes trust the CA; nil until needed
+	accepted string        // the domain that Vite accepts, as a person was told
 
 	mu     sync.Mutex
 	states map[string]service.State
@@ -282,12 +283,36 @@ func (s *services) environment(p *plan.Plan) map[string]string {
 			break
 		}
 	}
+	if domain := foreignDomain(p); domain != "" && env[viteHosts] == "" {
+		env[viteHosts] = "." + domain
+		if s.accepted != domain {
+			s.accepted = domain
+			s.instance.say(fmt.Sprintf("services get %s=.%s, so that Vite accepts these names", viteHosts, domain))
+		}
+	}
 	for _, running := range p.Services() {
 		if running.Host != "" {
 			env["DEVPROXY_"+variableName(running.Name)+"_URL"] = s.url(running.Host) + running.Path
 		}
 	}
 	return env
+}
+
+// viteHosts is the variable with a name that Vite accepts requests for, with all names
+// below it if it begins with a dot. Without it, Vite accepts names below localhost only.
+const viteHosts = "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"
+
+// foreignDomain returns the shortest host name that is not below localhost; empty if
+// there is none.
+func foreignDomain(p *plan.Plan) string {
+	domain := ""
+	for _, host := range p.Hosts() {
+		name := strings.TrimPrefix(host.Name, "*.")
+		if !isLocalName(name) && (domain == "" || len(name) < len(domain)) {
+			domain = name
+		}
+	}
+	return domain
 }
 
 // url is the address of a host.
