@@ -187,7 +187,7 @@ func outputAgain(ctx context.Context, client *control.Client, request control.Ou
 		case <-time.After(pollConnecting):
 		}
 	}
-	return nil, cmp.Or(err, error(failf("devproxy logs -f", "the output of the devproxy with pid %d broke off", client.Holder().PID)))
+	return nil, cmp.Or(err, failf("devproxy logs -f", "the output of the devproxy with pid %d broke off", client.Holder().PID))
 }
 
 // outputError adds what to do to the error of an output.

@@ -72,7 +72,10 @@ func shutDown(srv *http.Server, lasting <-chan struct{}) {
 	go func() { down <- srv.Shutdown(grace) }()
 	if lasting != nil {
 		select {
-		case <-down:
+		case err := <-down:
+			if err != nil {
+				srv.Close() // the listener could not be closed
+			}
 			return
 		case <-lasting:
 		}
