@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -39,9 +40,12 @@ type Variable struct {
 	Name  string
 	Value string
 	Unset bool // it is removed from the environment
-	// Shown is Value as it may be shown. For a value that is made of an address of a
-	// service or of a host it is the expression, which does not change with a port.
+	// Shown is Value as it may be shown. For an Address it is the expression, which does
+	// not change with a port.
 	Shown string
+	// Address reports that nothing but addresses of services and hosts, and what is
+	// written in the expression itself, decides about Value.
+	Address bool
 }
 
 // Ready is the ready attribute: when a service counts as ready. The zero value means
@@ -225,32 +229,29 @@ func decodeEnv(f field) []Variable {
 		if !ok {
 			continue
 		}
-		shown := text
+		v := Variable{Name: variable.name, Value: text, Shown: text}
 		if flow := variable.flow(); !flow.Empty() {
-			shown = flow.Shown
+			v.Shown = flow.Shown
 		} else if variable.isAddress() {
-			shown = variable.written()
+			v.Shown, v.Address = variable.written(), true
 		}
-		list = append(list, Variable{Name: variable.name, Value: text, Shown: shown})
+		list = append(list, v)
 	}
 	slices.SortFunc(list, func(x, y Variable) int { return strings.Compare(x.Name, y.Name) })
 	return list
 }
 
-// isAddress reports whether a value is made of the address of a service or a host.
+// isAddress reports whether a value is made of addresses of services or hosts, and of
+// nothing else that is not written in its expression: a local can change while the
+// expression stays.
 func (v value) isAddress() bool {
 	p := v.scope.prepare(v.expr)
 	for _, reference := range p.references {
-		if reference.RootName() == "service" {
-			return true
+		if reference.RootName() != "service" {
+			return false
 		}
 	}
-	for _, call := range p.calls {
-		if call.Name == "url" {
-			return true
-		}
-	}
-	return false
+	return len(p.references) > 0 || slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "url" })
 }
 
 // decodeReady decodes when a service is ready.

@@ -130,13 +130,18 @@ func (c *effects) commandText(command *hcl.Command, services []*Service) (shown,
 		if i == 0 {
 			word = " and "
 		}
+		word += quoteWord(v.Name)
 		if v.Unset {
-			shown += word + v.Name + " unset"
-			resolved += word + v.Name + " unset"
+			shown += word + " unset"
+			resolved += word + " unset"
 			continue
 		}
-		shown += word + v.Name + "=" + quoteWord(v.Shown)
-		resolved += word + v.Name + "=" + quoteWord(v.Value)
+		resolved += word + "=" + quoteWord(v.Value)
+		if v.Address {
+			shown += word + "=(" + v.Shown + ")"
+		} else {
+			shown += word + "=" + quoteWord(v.Shown)
+		}
 	}
 	return c.asWritten(shown, services), c.asWritten(resolved, services)
 }
@@ -168,9 +173,11 @@ func withoutPorts(text string, services []*Service) string {
 // plainWord matches words that a shell takes as they are.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./{}-]+$`)
 
-// quoteWord returns a word as a shell would take it.
+// quoteWord returns a word as a shell would take it. The words that commandText puts
+// between a command, its folder and its variables are quoted, so that no argument can be
+// taken for one of these.
 func quoteWord(word string) string {
-	if plainWord.MatchString(word) {
+	if plainWord.MatchString(word) && word != "in" && word != "and" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -23,7 +23,7 @@ func TestCommandEffects(t *testing.T) {
 		{"command = \"pnpm dev\"\n dir = \"in/../site\"", "command pnpm dev in site"},
 		{"command = \"pnpm dev\"\n dir = \"out\"", "command pnpm dev in UP/outside"},
 		{"command = \"pnpm dev\"\n env = { B = 1, A = \"x y\", C = null }", "command pnpm dev and A='x y', B=1, C unset"},
-		{"command = \"pnpm dev\"\n env = { API = service.other.url }", "command pnpm dev and API=service.other.url"},
+		{"command = \"pnpm dev\"\n env = { API = service.other.url }", "command pnpm dev and API=(service.other.url)"},
 		{"command = \"pnpm dev\"\n ready = { log = \"x\" }\n stop = \"1s\"\n restart = \"never\"\n depends_on = [\"other\"]", "command pnpm dev"},
 		{`command = "pnpm ${env("SECRET")}"`, "command pnpm ${SECRET} with $SECRET"},
 		{"command = \"pnpm dev\"\n env = { KEY = env(\"SECRET\") }", "command pnpm dev and KEY='${SECRET}' with $SECRET"},
