@@ -434,8 +434,16 @@ func TestStranger(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.HasPrefix(line, "listening") {
 		t.Fatal(line, err)
 	}
-	if port, ready := a.check(t.Context()); ready {
-		t.Errorf("ready on %d, where another user listens", port)
+	elsewhere := server(t, "elsewhere")
+	for name, a := range map[string]awaiting{
+		"on its port":                  a,
+		"after a line of output":       {spec: Spec{Port: spec.Port, Ready: Ready{Log: "ready"}}, ports: a.ports, client: a.client},
+		"on another port":              {spec: elsewhere, ports: func() []uint16 { return []uint16{spec.Port} }, client: a.client, elsewhere: spec.Port},
+		"on another port after a line": {spec: Spec{Port: elsewhere.Port, Ready: Ready{Log: "ready"}}, ports: func() []uint16 { return []uint16{spec.Port} }, client: a.client},
+	} {
+		if port, ready := a.check(t.Context()); ready && port == spec.Port {
+			t.Errorf("ready %s, %d, where another user listens", name, port)
+		}
 	}
 }
 

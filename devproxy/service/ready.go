@@ -34,7 +34,6 @@ func await(ctx context.Context, spec Spec, r running, out *output) (port uint16,
 		case <-ctx.Done():
 			return 0, false
 		}
-		return a.find(ctx), true
 	}
 	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
 		if port, ok := a.check(ctx); ok {
@@ -58,20 +57,25 @@ type awaiting struct {
 	since     time.Time
 }
 
-// find returns where the service listens now; its own port if it listens nowhere.
-func (a *awaiting) find(ctx context.Context) uint16 {
-	if a.spec.Port != 0 && !accepts(ctx, a.spec.Port) {
+// find returns where a service that has said to be ready listens now; its own port if it
+// listens nowhere. ok is false while another user listens there.
+func (a *awaiting) find(ctx context.Context) (port uint16, ok bool) {
+	stranger := isStranger(a.spec.Port)
+	if stranger || !accepts(ctx, a.spec.Port) {
 		if elsewhere := a.choose(ctx); elsewhere != 0 {
-			return elsewhere
+			return elsewhere, true
 		}
 	}
-	return a.spec.Port
+	return a.spec.Port, !stranger
 }
 
 // check returns the port if the service is ready.
 func (a *awaiting) check(ctx context.Context) (uint16, bool) {
 	if a.spec.Port == 0 {
 		return 0, true
+	}
+	if a.spec.Ready.Log != "" {
+		return a.find(ctx)
 	}
 	port := a.spec.Port
 	if !accepts(ctx, port) || isStranger(port) {
@@ -110,7 +114,9 @@ var helperPorts = []uint16{9229, 24678}
 // The one next above the port it was asked to use comes first, as dev servers count
 // upwards when a port is taken.
 func (a *awaiting) choose(ctx context.Context) uint16 {
-	ports := slices.DeleteFunc(a.ports(), func(port uint16) bool { return slices.Contains(helperPorts, port) })
+	ports := slices.DeleteFunc(a.ports(), func(port uint16) bool {
+		return slices.Contains(helperPorts, port) || port != a.spec.Port && isStranger(port)
+	})
 	if slices.Contains(ports, a.spec.Port) {
 		return 0 // it is about to accept, or listens on an address that is not loopback
 	}
