@@ -240,7 +240,7 @@ func (s *services) specs(p *plan.Plan) []service.Spec {
 			}
 		}
 		spec := service.Spec{
-			Name: running.Name, Args: c.Args, Dir: c.Dir, Port: c.Port, Restart: service.Restart(c.Restart), Stop: c.Stop,
+			Name: running.Name, Args: c.Args, Dir: c.Dir, RealDir: c.RealDir, Port: c.Port, Restart: service.Restart(c.Restart), Stop: c.Stop,
 			Ready: service.Ready{Path: c.Ready.Path, Status: c.Ready.Status, Log: c.Ready.Log},
 		}
 		for _, name := range slices.Sorted(maps.Keys(env)) {

@@ -149,6 +149,9 @@ func lookPath(spec Spec) (string, error) {
 	if info, err := os.Stat(spec.Dir); err != nil || !info.IsDir() {
 		return "", fmt.Errorf("the folder %s does not exist", spec.Dir)
 	}
+	if real, err := filepath.EvalSymlinks(spec.Dir); spec.RealDir != "" && (err != nil || real != spec.RealDir) {
+		return "", fmt.Errorf("the folder %s is a link to another folder now; save the Proxyfile to have it read again", spec.Dir)
+	}
 	name := spec.Args[0]
 	if filepath.Base(name) != name {
 		path := name

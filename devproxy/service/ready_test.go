@@ -164,6 +164,10 @@ func TestCannotStart(t *testing.T) {
 	if err := os.WriteFile(script, []byte("no program"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	elsewhere, link := t.TempDir(), folder+"/link"
+	if err := os.Symlink(elsewhere, link); err != nil {
+		t.Fatal(err)
+	}
 	env := []string{"PATH=.:" + os.Getenv("PATH")}
 	for _, c := range []struct {
 		spec Spec
@@ -174,6 +178,7 @@ func TestCannotStart(t *testing.T) {
 		{Spec{Args: []string{"./nothing"}, Dir: folder, Env: env}, "cannot run ./nothing: it is not an executable file"},
 		{Spec{Args: []string{"./a-script"}, Dir: folder, Env: env}, "cannot run ./a-script: exec format error"},
 		{Spec{Args: []string{"sh"}, Dir: folder + "/none", Env: env}, "the folder " + folder + "/none does not exist"},
+		{Spec{Args: []string{"sh"}, Dir: link, RealDir: link, Env: env}, "the folder " + link + " is a link to another folder now; save the Proxyfile to have it read again"},
 	} {
 		c.spec.Name, c.spec.Restart = "web", Never
 		r, j := newRunnerFor(t)

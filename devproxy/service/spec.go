@@ -17,8 +17,11 @@ type Spec struct {
 	// Args are the program and its arguments. A program without a slash is looked up in
 	// the PATH of Env; relative entries of PATH are skipped.
 	Args []string
-	Dir  string   // the working directory, absolute
-	Env  []string // the complete environment, as NAME=value
+	Dir  string // the working directory, absolute
+	// RealDir is Dir with links followed. The command does not start while Dir leads
+	// elsewhere: a pull can put a link there. Empty allows any folder.
+	RealDir string
+	Env     []string // the complete environment, as NAME=value
 	// Port is where the service is asked to listen, on loopback.
 	Port  uint16
 	Ready Ready
@@ -53,7 +56,7 @@ const (
 
 // Equal reports whether s and other are the same service with the same settings.
 func (s Spec) Equal(other Spec) bool {
-	return s.Name == other.Name && slices.Equal(s.Args, other.Args) && s.Dir == other.Dir && slices.Equal(s.Env, other.Env) &&
+	return s.Name == other.Name && slices.Equal(s.Args, other.Args) && s.Dir == other.Dir && s.RealDir == other.RealDir && slices.Equal(s.Env, other.Env) &&
 		s.Port == other.Port && s.Ready == other.Ready && slices.Equal(s.DependsOn, other.DependsOn) &&
 		s.restart() == other.restart() && s.stop() == other.stop()
 }
