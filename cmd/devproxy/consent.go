@@ -246,9 +246,18 @@ func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) st
 	}
 }
 
+// longList follows a list of effects whose beginning has left the screen: a command can
+// be as long as its author likes.
+const longList = "This list is longer than the screen. Scroll up and read all of it, or run: devproxy check"
+
 // askConsent lists effects on the terminal and asks whether they are allowed.
 func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
-	listEffects(s.Err, effects, nil)
+	var list strings.Builder
+	listEffects(&list, effects, nil)
+	fmt.Fprint(s.Err, list.String())
+	if !s.fits(list.String() + "\n") { // the question takes a row too
+		fmt.Fprintln(s.Err, s.bold(longList))
+	}
 	return confirm(ctx, s, "Allow this from now on? [y/N] ")
 }
 

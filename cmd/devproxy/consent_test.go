@@ -253,6 +253,31 @@ func TestAskingEnds(t *testing.T) {
 	}
 }
 
+// TestLongListsAreAnnounced: a command that fills the screen does not hide what it runs.
+func TestLongListsAreAnnounced(t *testing.T) {
+	command := func(text string) []*plan.Effect {
+		return []*plan.Effect{{Kind: plan.KindCommand, Target: text, Sources: []plan.Source{{File: "Proxyfile", Line: 3}}}}
+	}
+	for _, c := range []struct {
+		text          string
+		columns, rows int
+		long          bool
+	}{
+		{"pnpm dev", 80, 24, false},
+		{"sh -c 'evil" + strings.Repeat(" ", 24*80) + "# pnpm dev'", 80, 24, true},
+		{"sh -c 'evil" + strings.Repeat(" ", 24*80) + "# pnpm dev'", 0, 0, true},
+		{"sh -c 'evil" + strings.Repeat(" ", 24*80) + "# pnpm dev'", 200, 50, false},
+		{"pnpm dev", 80, 2, true},
+	} {
+		var printed bytes.Buffer
+		s := &streams{In: strings.NewReader("n\n"), Err: &printed, Size: func() (int, int) { return c.columns, c.rows }}
+		askConsent(t.Context(), s, command(c.text))
+		if got := strings.Contains(printed.String(), longList); got != c.long {
+			t.Errorf("%d bytes on %d columns and %d rows: announced %v", len(c.text), c.columns, c.rows, got)
+		}
+	}
+}
+
 // TestAskingAtTheEndOfInput: Ctrl-D means no, and further output begins on a
 // new line.
 func TestAskingAtTheEndOfInput(t *testing.T) {

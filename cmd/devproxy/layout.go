@@ -125,6 +125,18 @@ func (s *streams) height(text string) int {
 	return height
 }
 
+// fits reports whether the terminal shows all of text at once. One of an unknown size
+// has the usual 80 columns and 24 rows.
+func (s *streams) fits(text string) bool {
+	sized := *s
+	columns, rows := s.size()
+	if columns == 0 || rows == 0 {
+		columns, rows = 80, 24
+		sized.Size = func() (int, int) { return columns, rows }
+	}
+	return sized.height(text) <= rows
+}
+
 // shownWidth returns the number of columns of text without its escape sequences for
 // colours (ECMA-48 section 8.3.117).
 func shownWidth(text string) int {
