@@ -103,7 +103,7 @@ func (d *decoder) decodeCommand(b *block, port uint16, chosen bool) *Command {
 		}
 		return nil
 	}
-	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.flow()}
+	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.wholeFlow()}
 	c.RealDir = d.real(c.Dir)
 	c.Written = decodeArguments(f)
 	decodeBlock(d.scope, b, commandEntries(), c)
@@ -179,7 +179,7 @@ func decodeDir(f field, c *Command) {
 	if !ok {
 		return
 	}
-	c.DirFlow = f.flow()
+	c.DirFlow = f.wholeFlow()
 	if !f.place().passes(
 		when(text == "", "leave it out for the folder of the Proxyfile", "the folder name is empty"),
 		when(strings.HasPrefix(text, "~"), `write "${env("HOME")}`+strings.TrimPrefix(text, "~")+`"`, `"~" is not expanded`),
@@ -230,7 +230,7 @@ func decodeEnv(f field) []Variable {
 			continue
 		}
 		v := Variable{Name: variable.name, Value: text, Shown: text}
-		if flow := variable.flow(); !flow.Empty() {
+		if flow := variable.wholeFlow(); !flow.Empty() {
 			v.Shown = flow.Shown
 		} else if variable.isAddress() {
 			v.Shown, v.Address = variable.written(), true

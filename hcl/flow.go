@@ -181,6 +181,43 @@ func (s *scope) shown(expr hclsyntax.Expression, t *text) string {
 	return text
 }
 
+// wholeFlow is flow with all that decides about v in Shown, for what a person has to read
+// before it runs: nothing is left out of a long text, and the locals are written out.
+func (v value) wholeFlow() Flow {
+	f := v.flow()
+	if f.Empty() {
+		return f
+	}
+	f.Shown = printable(v.scope.shownAt(v.expr, v.text, 0))
+	if len(f.Shown) > maxShown { // it may lack parts
+		f.Shown = "${" + printable(v.written()) + "}"
+	}
+	locals := map[string]string{}
+	v.scope.writtenLocals(v.expr, locals)
+	if len(locals) > 0 {
+		f.Shown += " (" + strings.Join(mapped(sortedKeys(locals), func(name string) string { return "local." + name + " = " + locals[name] }), ", ") + ")"
+	}
+	return f
+}
+
+// writtenLocals adds the expressions of the locals that expr refers to, and of those that
+// these refer to, by name. A reference to all of them adds all.
+func (s *scope) writtenLocals(expr hclsyntax.Expression, found map[string]string) {
+	for _, reference := range s.prepare(expr).references {
+		if reference.RootName() != "local" {
+			continue
+		}
+		name, _, named := member(reference)
+		for other, local := range s.locals {
+			if _, known := found[other]; known || named && name != other || local.attr == nil {
+				continue
+			}
+			found[other] = printable(local.attr.text.written(local.attr.Expr.Range()))
+			s.writtenLocals(local.attr.Expr, found)
+		}
+	}
+}
+
 func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
 	expr = unwrapped(expr)
 	written := "${" + strings.Join(strings.Fields(t.written(expr.Range())), " ") + "}"
