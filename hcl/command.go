@@ -33,6 +33,9 @@ type Command struct {
 	Chosen bool
 	Range  Range
 	Flow   Flow // into the command itself
+	// ArgsMove and DirMove report that an address of a service or a host is in it, which
+	// can be another one in the next run, or in a worktree.
+	ArgsMove, DirMove bool
 }
 
 // Variable is a variable of a command's environment.
@@ -46,6 +49,9 @@ type Variable struct {
 	// Address reports that nothing but addresses of services and hosts, and what is
 	// written in the expression itself, decides about Value.
 	Address bool
+	// Moves is true for an Address, and for every other value with an address of a
+	// service or a host in it.
+	Moves bool
 }
 
 // Ready is the ready attribute: when a service counts as ready. The zero value means
@@ -103,7 +109,7 @@ func (d *decoder) decodeCommand(b *block, port uint16, chosen bool) *Command {
 		}
 		return nil
 	}
-	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.wholeFlow()}
+	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.wholeFlow(), ArgsMove: f.moves()}
 	c.RealDir = d.real(c.Dir)
 	c.Written = decodeArguments(f)
 	decodeBlock(d.scope, b, commandEntries(), c)
@@ -179,7 +185,7 @@ func decodeDir(f field, c *Command) {
 	if !ok {
 		return
 	}
-	c.DirFlow = f.wholeFlow()
+	c.DirFlow, c.DirMove = f.wholeFlow(), f.moves()
 	if !f.place().passes(
 		when(text == "", "leave it out for the folder of the Proxyfile", "the folder name is empty"),
 		when(strings.HasPrefix(text, "~"), `write "${env("HOME")}`+strings.TrimPrefix(text, "~")+`"`, `"~" is not expanded`),
@@ -229,7 +235,7 @@ func decodeEnv(f field) []Variable {
 		if !ok {
 			continue
 		}
-		v := Variable{Name: variable.name, Value: text, Shown: text}
+		v := Variable{Name: variable.name, Value: text, Shown: text, Moves: variable.moves()}
 		if flow := variable.wholeFlow(); !flow.Empty() {
 			v.Shown = flow.Shown
 		} else if variable.isAddress() {
@@ -252,6 +258,35 @@ func (v value) isAddress() bool {
 		}
 	}
 	return len(p.references) > 0 || slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "url" })
+}
+
+// moves reports whether an address of a service or a host is in v, also by way of locals.
+func (v value) moves() bool {
+	seen := map[*node]bool{}
+	var has func(expr hclsyntax.Expression) bool
+	has = func(expr hclsyntax.Expression) bool {
+		p := v.scope.prepare(expr)
+		if slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "url" }) {
+			return true
+		}
+		for _, reference := range p.references {
+			name, _, named := member(reference)
+			if reference.RootName() == "service" {
+				return true
+			}
+			for other, local := range v.scope.locals {
+				if named && name != other || local.attr == nil || seen[local] {
+					continue
+				}
+				seen[local] = true
+				if has(local.attr.Expr) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return has(v.expr)
 }
 
 // decodeReady decodes when a service is ready.

@@ -9,9 +9,9 @@ import (
 	"github.com/devproxy/devproxy/hcl"
 )
 
-// commandOf is the effect of the only command of a Proxyfile with these lines, in a
-// worktree if tree is not nil.
-func commandOf(t *testing.T, lines string, tree *hcl.Worktree) *Effect {
+// commandOf is the effect of the first command of a Proxyfile with these lines, in a
+// worktree if tree is not nil. Services listen on actual.
+func commandOf(t *testing.T, lines string, tree *hcl.Worktree, actual uint16) *Effect {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "Proxyfile")
 	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
@@ -19,7 +19,7 @@ func commandOf(t *testing.T, lines string, tree *hcl.Worktree) *Effect {
 	}
 	file, diags, err := hcl.Load(path, hcl.Options{
 		Getenv:   func(name string) string { return map[string]string{"HOME": "/home/me"}[name] },
-		Ports:    func(string) (uint16, uint16) { return 20001, 20001 },
+		Ports:    func(string) (uint16, uint16) { return 20001, actual },
 		Worktree: tree,
 	})
 	if err != nil || diags.HasErrors() {
@@ -70,7 +70,7 @@ func TestCommandsApart(t *testing.T) {
 			service("command = \"node .\"\n env = { A = null, B = null }"),
 		},
 	} {
-		one, other := commandOf(t, pair[0], nil), commandOf(t, pair[1], nil)
+		one, other := commandOf(t, pair[0], nil, 20001), commandOf(t, pair[1], nil, 20001)
 		if one.Covers(other) || other.Covers(one) {
 			t.Errorf("%s: both are %q", name, one.Target)
 		}
@@ -99,8 +99,38 @@ func TestCommandsAreShownWhole(t *testing.T) {
 		"a variable chosen by a value": "command = \"node .\"\n env = env(\"HOME\") == \"/\" ? {} : { A = local.command }",
 	} {
 		text := "locals {\n command = local.words[0]\n words = [\"" + hidden + "\"]\n b = \"b\"\n}\nhost \"shop.localhost\" { upstream = 1 }\nservice \"web\" {\n" + lines + "\n}\n"
-		if e := commandOf(t, text, nil); !strings.Contains(e.Reach(), hidden) {
+		if e := commandOf(t, text, nil, 20001); !strings.Contains(e.Reach(), hidden) {
 			t.Errorf("%s: %q", name, e.Reach())
 		}
+	}
+}
+
+// TestCommandsStayTheSame checks that a command needs no new consent when a service is
+// found on another port, and in a worktree.
+func TestCommandsStayTheSame(t *testing.T) {
+	t.Parallel()
+	tree := &hcl.Worktree{Name: "fix", Key: "fix"}
+	for name, command := range map[string]string{
+		"the port where it listens":  `command = "node . --port 5173"`,
+		"the port of another":        `command = "node . --api ${service.api.port}"`,
+		"the address of another":     "command = \"node .\"\n env = { API = service.api.url, PORT = 5173 }",
+		"an address in a local":      "command = \"node .\"\n env = { A = local.api, B = \"x ${local.api}\" }",
+		"an address and a secret":    "command = \"node . ${env(\"HOME\")}\"\n env = { A = local.api, B = url(\"shop.localhost\"), C = 5173 }",
+		"the address of a host":      `command = ["node", ".", url("shop.localhost")]`,
+		"a name like that of a host": `command = "node . shop.localhost"`,
+	} {
+		text := "locals { api = service.api.url }\nhost \"shop.localhost\" { upstream = service.web }\nservice \"web\" {\n" + command + "\n}\nservice \"api\" { command = \"api\" }\n"
+		first := commandOf(t, text, nil, 20001)
+		if moved := commandOf(t, text, nil, 5173); !first.Covers(moved) || !moved.Covers(first) {
+			t.Errorf("%s: %q is %q on another port", name, first.Target, moved.Target)
+		}
+		if moved := commandOf(t, text, tree, 20001); !first.Covers(moved) || !moved.Covers(first) {
+			t.Errorf("%s: %q is %q in a worktree", name, first.Target, moved.Target)
+		}
+	}
+	const literal = "host \"shop.localhost\" { upstream = 1 }\nservice \"web\" { command = \"node %s\" }\n"
+	one := commandOf(t, strings.ReplaceAll(literal, "%s", "shop.localhost"), nil, 20001)
+	if other := commandOf(t, strings.ReplaceAll(literal, "%s", "fix.shop.localhost"), tree, 20001); one.Covers(other) {
+		t.Errorf("%q in a worktree has the consent of %q", other.Target, one.Target)
 	}
 }

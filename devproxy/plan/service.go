@@ -105,11 +105,17 @@ func (c *effects) commands(services []*Service) {
 }
 
 // commandText returns a command with its folder and its variables, as it may be shown
-// and with the values of the environment. Ports that devproxy has chosen are in it by
-// name, and hosts by their names in the Proxyfile, so that another port or worktree needs
-// no new consent.
+// and with the values of the environment. In the addresses of services and hosts, ports
+// that devproxy has chosen are by name, and hosts by their names in the Proxyfile, so that
+// another port or worktree needs no new consent.
 func (c *effects) commandText(command *hcl.Command, services []*Service) (shown, resolved string) {
-	resolved = quoteWords(command.Written)
+	written := func(text string, moves bool) string {
+		if moves {
+			return c.asWritten(text, services)
+		}
+		return text
+	}
+	resolved = written(quoteWords(command.Written), command.ArgsMove)
 	shown = resolved
 	if !command.Flow.Empty() {
 		shown = command.Flow.Shown
@@ -119,11 +125,12 @@ func (c *effects) commandText(command *hcl.Command, services []*Service) (shown,
 		dir = filepath.ToSlash(rel)
 	}
 	if dir != "." {
-		resolved += " in " + quoteWord(dir)
-		if !command.DirFlow.Empty() {
-			dir = command.DirFlow.Shown
+		resolved += " in " + quoteWord(written(dir, command.DirMove))
+		if command.DirFlow.Empty() {
+			shown += " in " + quoteWord(written(dir, command.DirMove))
+		} else {
+			shown += " in " + quoteWord(command.DirFlow.Shown)
 		}
-		shown += " in " + quoteWord(dir)
 	}
 	for i, v := range command.Env {
 		word := ", "
@@ -136,14 +143,14 @@ func (c *effects) commandText(command *hcl.Command, services []*Service) (shown,
 			resolved += word + " unset"
 			continue
 		}
-		resolved += word + "=" + quoteWord(v.Value)
+		resolved += word + "=" + quoteWord(written(v.Value, v.Moves))
 		if v.Address {
 			shown += word + "=(" + v.Shown + ")"
 		} else {
-			shown += word + "=" + quoteWord(v.Shown)
+			shown += word + "=" + quoteWord(written(v.Shown, v.Moves))
 		}
 	}
-	return c.asWritten(shown, services), c.asWritten(resolved, services)
+	return shown, resolved
 }
 
 // asWritten is text without what depends on the worktree: its chosen ports and the names
