@@ -46,7 +46,7 @@ func (p place) splitCommand(text string) (arguments []string, ok bool) {
 		needsShell("redirections")
 	case len(call.Assigns) > 0:
 		name := call.Assigns[0].Name.Value
-		value, err := expand.Literal(nil, call.Assigns[0].Value)
+		value, err := expand.Literal(new(expand.Config), call.Assigns[0].Value)
 		if err != nil || value == portPlaceholder {
 			value = "…"
 		}
@@ -64,7 +64,7 @@ func (p place) splitCommand(text string) (arguments []string, ok bool) {
 				needsShell(what)
 				return nil, false
 			}
-			fields, err := expand.Fields(nil, word)
+			fields, err := expand.Fields(new(expand.Config), word) // that of nil is shared, and written to
 			if err != nil || len(fields) != 1 { // {a,b}
 				needsShell("braces")
 				return nil, false
