@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestNames checks which project gets the connections for a name, on both ports.
@@ -249,5 +251,34 @@ func TestOtherVersion(t *testing.T) {
 	request, err := http.ReadRequest(bufio.NewReader(passed))
 	if err != nil || request.Host != "b.localhost" || passed.secure {
 		t.Errorf("%v, %+v", err, request)
+	}
+}
+
+// TestBlockingSocket: a front ends although another process has set the sockets to
+// blocking, as systemd does when it starts a service again.
+func TestBlockingSocket(t *testing.T) {
+	s, err := Join(t.Context(), Options{Dir: shortDir(t), Bind: bindFree})
+	must(t, err)
+	for _, shared := range s.sockets {
+		must(t, shared.use(func(fd int) error { return unix.SetNonblock(fd, false) }))
+		c, err := net.Dial("tcp", shared.addr.String())
+		must(t, err)
+		defer c.Close()
+		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.localhost\r\n\r\n")
+		must(t, err)
+	}
+	https, http := s.Listeners()
+	for _, l := range append(https, http...) {
+		c, err := l.Accept()
+		must(t, err)
+		c.Close()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Close() }()
+	select {
+	case err := <-ended:
+		must(t, err)
+	case <-time.After(soon):
+		t.Fatal("the front does not end")
 	}
 }

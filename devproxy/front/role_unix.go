@@ -177,6 +177,7 @@ func (r *role) end() (unread []connection) {
 func (r *role) accept(s *socket) {
 	listener := s.accepting()
 	for {
+		s.setNonblock()
 		c, err := listener.AcceptTCP()
 		switch {
 		case err == nil && !Local(s.addr, c.RemoteAddr()):

@@ -49,6 +49,13 @@ func (s *socket) accepting() *net.TCPListener {
 	return s.listener
 }
 
+// setNonblock undoes what another process may have done to the socket, which all
+// duplicates share: systemd sets the sockets of a service that it starts to blocking.
+// Nothing could end an Accept that blocks.
+func (s *socket) setNonblock() {
+	_ = s.use(func(fd int) error { return unix.SetNonblock(fd, true) }) // only fails for a closed socket
+}
+
 // close closes this process's duplicate. The others stay open.
 func (s *socket) close() {
 	s.mu.Lock()
