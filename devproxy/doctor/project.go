@@ -189,6 +189,9 @@ func (s *Subject) downFinding(ctx context.Context, u *upstream, r reached) Findi
 	if service := s.serviceOf(u); service != nil && !s.runs(ctx) {
 		return fine("devproxy up starts " + service.Name).about(service.Name)
 	} else if service != nil {
+		if port := s.adopted(ctx, service); port != 0 {
+			return fine(fmt.Sprintf("%s listens on :%d, and devproxy uses that port instead of %s", service.Name, port, u.Text)).about(service.Name)
+		}
 		return fault(fmt.Sprintf("%s does not listen on %s", service.Name, u.Text), "devproxy restart "+service.Name).about(service.Name)
 	}
 	if len(r.down) < r.members {
@@ -201,6 +204,25 @@ func (s *Subject) downFinding(ctx context.Context, u *upstream, r reached) Findi
 		fix = fmt.Sprintf("write %d at %s", port, u.source)
 	}
 	return fault(detail, fix).about(u.Text)
+}
+
+// adopted returns the port on which a service that runs listens instead of the one that it
+// was asked to listen on; 0 if nothing accepts there.
+func (s *Subject) adopted(ctx context.Context, service *plan.Service) uint16 {
+	for _, status := range s.instances(ctx).statuses {
+		if status.Folder != s.Project.Folder {
+			continue
+		}
+		for _, running := range status.Services {
+			if running.Name != service.Name || running.Port == 0 || running.Port == service.Port {
+				continue
+			}
+			if accepts(ctx, "tcp", net.JoinHostPort("localhost", strconv.Itoa(int(running.Port)))) {
+				return running.Port
+			}
+		}
+	}
+	return 0
 }
 
 // serviceOf returns the service with a command that an upstream leads to; nil for none.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/devproxy/devproxy/devproxy/control"
 )
 
 // listening accepts connections on addr until the test ends, and returns its port.
@@ -66,6 +68,39 @@ func TestUpstreams(t *testing.T) {
 		listening(t, "unix", path)
 		expect(t, "a socket", checkUpstreams(t.Context(), s), "fine unix:web.sock answers")
 	}
+}
+
+// TestServices has services that listen elsewhere than asked, not at all, and not yet.
+func TestServices(t *testing.T) {
+	asked, closed, used := closedPort(t), closedPort(t), listening(t, "tcp", "127.0.0.1:0")
+	s := subject(t, fmt.Sprintf(`host "shop.localhost" {
+  upstream = service.web
+  route "/api" { upstream = service.api }
+}
+service "web" {
+  command  = "node web.js"
+  upstream = %s
+}
+service "api" {
+  command  = "node api.js"
+  upstream = %s
+}`, asked, closed), nil)
+	s.runsOnce.Do(func() {})
+	expect(t, "nothing runs", checkUpstreams(t.Context(), s), "web fine devproxy up starts web", "api fine devproxy up starts api")
+
+	port := func(text string) uint16 {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uint16(n)
+	}
+	s.found.statuses = []control.Status{{Folder: s.Project.Folder, Services: []control.Service{
+		{Name: "web", State: "ready", Port: port(used)}, {Name: "api", State: "starting", Port: port(closed)},
+	}}}
+	expect(t, "devproxy runs", checkUpstreams(t.Context(), s),
+		"web fine web listens on :"+used+", and devproxy uses that port instead of :"+asked,
+		"api fault api does not listen on :"+closed+" | devproxy restart api")
 }
 
 // TestHotReload has a Vite that runs and settings in files.
