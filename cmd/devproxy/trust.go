@@ -58,8 +58,9 @@ dev.example.com, which is confirmed first.
   devproxy trust --check
   devproxy trust --domain shop.test
   devproxy trust --store chromium,firefox`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTrust(cmd.Context(), s, opts) },
+		Args:    noArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return checkDomainFlag(cmd) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runTrust(cmd.Context(), s, opts) },
 	}
 	addTrustFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.check, "check", false, "test each store, change nothing, exit 1 if one does not trust the CA")
@@ -78,6 +79,7 @@ The CA itself stays in $DEVPROXY_HOME.
 --json prints one object per store: {"store","state","detail","fix","places","domain"}.`,
 		Example: "  devproxy untrust\n  devproxy untrust --store java\n  devproxy untrust --domain shop.test",
 		Args:    noArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return checkDomainFlag(cmd) },
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runUntrust(cmd.Context(), s, opts) },
 	}
 	addTrustFlags(cmd, &opts)
@@ -89,6 +91,15 @@ func addTrustFlags(cmd *cobra.Command, opts *trustOptions) {
 	cmd.Flags().StringVar(&opts.domain, "domain", "", "the CA of this `DOMAIN`, such as shop.test, instead of that of localhost")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per store")
 	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "answer every question with yes, also before commands that need root")
+}
+
+// checkDomainFlag refuses an empty --domain, as a script with an unset variable passes
+// it: without a domain, the verbs change the CA of localhost.
+func checkDomainFlag(cmd *cobra.Command) error {
+	if flag := cmd.Flags().Lookup("domain"); flag.Changed && flag.Value.String() == "" {
+		return usagef("devproxy "+cmd.Name()+" --domain shop.test", "--domain is empty")
+	}
+	return nil
 }
 
 func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
