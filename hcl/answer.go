@@ -301,7 +301,7 @@ func decodeRespond(v value) *Respond {
 	body := v
 	if v.isObject() {
 		decodeObject(v, "respond", []entry[Respond]{
-			{name: "status", decode: func(f field, r *Respond) { r.Status = f.status() }},
+			{name: "status", decode: func(f field, r *Respond) { r.Status = f.status("200") }},
 			{name: "body", decode: func(f field, r *Respond) {
 				body = f.value
 				r.Body, _ = f.scalar("body")
@@ -309,7 +309,7 @@ func decodeRespond(v value) *Respond {
 			{name: "headers", decode: func(f field, r *Respond) { r.Headers = responseHeaders(f) }},
 		}, r)
 	} else {
-		r.Status = v.status()
+		r.Status = v.status("respond = { body = " + v.written() + " }")
 	}
 	if r.Status == 0 {
 		return nil
@@ -335,13 +335,14 @@ func responseHeaders(f field) map[string]string {
 	return all
 }
 
-// status returns v as the status of a response; 0 for a mistake.
-func (v value) status() int {
+// status returns v as the status of a response; 0 for a mistake. instead is what to write
+// in place of a text that is not a number.
+func (v value) status(instead string) int {
 	if !v.known() {
 		return 0
 	}
 	if v.Type() == cty.String {
-		detail := "write respond = { body = " + v.written() + " }"
+		detail := "write " + instead
 		if _, err := strconv.Atoi(v.AsString()); err == nil {
 			detail = "write " + v.AsString() + ", without quotes"
 		}

@@ -306,7 +306,7 @@ func decodeReady(f field, c *Command) {
 	status := f
 	decodeObject(f.value, "ready", []entry[Ready]{
 		{name: "path", decode: func(f field, r *Ready) { r.Path = f.healthPath(); f.flow() }},
-		{name: "status", decode: func(f field, r *Ready) { status, r.Status = f, f.status() }},
+		{name: "status", decode: func(f field, r *Ready) { status, r.Status = f, f.status("200") }},
 		{name: "log", decode: func(f field, r *Ready) {
 			text, ok := f.str("log")
 			if ok && strings.Trim(text, "*") == "" {

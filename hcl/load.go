@@ -65,7 +65,7 @@ func newFileError(path string, err error) *FileError {
 		err error
 		fix string
 	}{
-		{fs.ErrNotExist, "check the name; without -f, devproxy uses the Proxyfile of this folder or of one above it"},
+		{fs.ErrNotExist, "check the name; if you name no file, devproxy uses the Proxyfile of this folder or of one above it"},
 		{fs.ErrPermission, "make it readable: chmod u+r " + path},
 		{ErrFolder, "a Proxyfile is a text file: rename the folder, or name another file with -f FILE"},
 		{ErrNotRegular, "copy the text to a regular file, and name that with -f FILE"},

@@ -203,7 +203,7 @@ func decodeHealth(v value) *Health {
 		}},
 		{name: "rise", decode: func(f field, h *Health) { h.Rise = f.count("rise", maxInARow) }},
 		{name: "fall", decode: func(f field, h *Health) { h.Fall = f.count("fall", maxInARow) }},
-		{name: "status", decode: func(f field, h *Health) { h.Status = f.status() }},
+		{name: "status", decode: func(f field, h *Health) { h.Status = f.status("200") }},
 	}, h)
 	if all := v.comesFrom(); all.Computed {
 		h.Flow = h.Flow.and(all) // members and clients notice the effect of the other fields

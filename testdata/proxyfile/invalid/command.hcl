@@ -47,6 +47,10 @@ service "ready_status" {
   command = "node server.js"
   ready   = { status = 200 } # ERROR: status needs path
 }
+service "ready_status_text" {
+  command = "node server.js"
+  ready   = { path = "/", status = "ok" } # ERROR: a status must be a number
+}
 service "ready_log" {
   command = "node server.js"
   ready   = { log = "*" } # ERROR: log is empty
