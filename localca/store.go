@@ -153,11 +153,11 @@ func storeError(op, path string, err error) *StoreError {
 	} else if inner, ok := errors.AsType[*os.LinkError](err); ok {
 		err = inner.Err
 	}
-	return &StoreError{Op: op, Path: path, Fix: fixFor(path, err), Err: err}
+	return &StoreError{Op: op, Path: path, Fix: FixFor(path, err), Err: err}
 }
 
-// fixFor returns the advice for an error of a folder.
-func fixFor(path string, err error) string {
+// FixFor returns the advice for an error of a file or folder in $DEVPROXY_HOME, one clause.
+func FixFor(path string, err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "free some space there, or set a folder on another disk in " + HomeVariable

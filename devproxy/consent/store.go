@@ -22,7 +22,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -263,6 +262,5 @@ func (s *Store) failure(op, path string, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return failure.Errorf("check its owner (ls -l "+strings.TrimSpace(path)+"), or name another folder in "+localca.HomeVariable,
-		"cannot %s %s: %w", op, path, err)
+	return failure.Errorf(localca.FixFor(path, err), "cannot %s %s: %w", op, path, err)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/localca"
 )
 
 func redirect(env ...string) *plan.Effect {
@@ -199,6 +200,20 @@ func TestStoreRefused(t *testing.T) {
 				t.Error("it was written over")
 			}
 		})
+	}
+}
+
+// TestStoreFolder: a state folder that can't be used is reported with its own fix.
+func TestStoreFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := NewStore(filepath.Join(file, "state"), "")
+	err := s.Allow(Project{"/one", "/one"}, []*plan.Effect{redirect("A")})
+	var e *Error
+	if !errors.As(err, &e) || e.Fix != localca.FixFor(filepath.Join(file, "state"), err) || strings.Contains(e.Fix, "owner") {
+		t.Errorf("%v, fix %q", err, e.Fix)
 	}
 }
 

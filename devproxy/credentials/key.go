@@ -352,5 +352,5 @@ func fileError(op, path string, err error) error {
 	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		err = inner.Err
 	}
-	return failure.Errorf("check its owner (ls -l), or set "+localca.HomeVariable+" to another folder", "cannot %s %s: %w", op, path, err)
+	return failure.Errorf(localca.FixFor(path, err), "cannot %s %s: %w", op, path, err)
 }
