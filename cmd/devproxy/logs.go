@@ -73,8 +73,10 @@ func runLogs(ctx context.Context, s *streams, opts logOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := checkService(ctx, client, opts.service); err != nil {
-		return err
+	if opts.service != "" {
+		if err := checkService(ctx, client, opts.service, "devproxy logs"); err != nil {
+			return err
+		}
 	}
 	request := control.OutputRequest{Last: opts.lines, Service: opts.service, Follow: opts.follow}
 	out, err := client.Output(ctx, request)
@@ -84,11 +86,9 @@ func runLogs(ctx context.Context, s *streams, opts logOptions) error {
 	return followOutput(ctx, client, out, request, print)
 }
 
-// checkService refuses a service that the instance does not run. An empty name is none.
-func checkService(ctx context.Context, client *control.Client, name string) error {
-	if name == "" {
-		return nil
-	}
+// checkService refuses a service that the instance does not run. instead is the command
+// for an instance without services.
+func checkService(ctx context.Context, client *control.Client, name, instead string) error {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func checkService(ctx context.Context, client *control.Client, name string) erro
 	case slices.Contains(names, name):
 		return nil
 	case len(names) == 0:
-		return failf("devproxy logs", "the devproxy running here (pid %d) runs no service with a command", status.PID)
+		return failf(instead, "the devproxy running here (pid %d) runs no service with a command", status.PID)
 	}
 	return failf("services: "+strings.Join(names, ", "), "the devproxy running here (pid %d) runs no service %q", status.PID, name)
 }

@@ -92,7 +92,7 @@ func openPage(ctx context.Context, s *streams, opts openOptions) error {
 // project that answers.
 func pagePort(running []control.Answer) (uint16, error) {
 	if len(running) == 0 {
-		return 0, failf("to start it: devproxy up", "devproxy is not running")
+		return 0, failf("to start it: devproxy up", "no devproxy of yours is running")
 	}
 	answering := slices.DeleteFunc(slices.Clone(running), func(a control.Answer) bool { return a.Err != nil })
 	if len(answering) == 0 {

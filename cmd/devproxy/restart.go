@@ -24,6 +24,9 @@ func newRestartCmd(s *streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkService(ctx, client, args[0], "devproxy status"); err != nil {
+				return err
+			}
 			if err := client.Restart(ctx, args[0]); err != nil {
 				return err
 			}
