@@ -112,6 +112,9 @@ func (c *console) both(do func(*reporter)) {
 	do(c.kept)
 }
 
+// unchanged notes a save that is served and changed no route.
+func (c *console) unchanged(at time.Time) { c.both(func(r *reporter) { r.good = at }) }
+
 func (c *console) say(text string)             { c.both(func(r *reporter) { r.say(text) }) }
 func (c *console) share(e devproxy.ShareEvent) { c.both(func(r *reporter) { r.share(e) }) }
 func (c *console) stopping(requests int)       { c.both(func(r *reporter) { r.stopping(requests) }) }

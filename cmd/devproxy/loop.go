@@ -81,6 +81,8 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 		e := newApplied(save)
 		e.moved = in.domain != in.movedTo()
 		in.report.emit(e)
+	default:
+		in.report.unchanged(save.At)
 	}
 	if save.Plan != nil && len(save.Withheld) > 0 {
 		in.report.emit(newConsentEvent(save.Withheld, servingPartial))

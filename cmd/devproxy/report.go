@@ -22,7 +22,7 @@ type reporter struct {
 	opts    upOptions
 	source  source
 	access  accessLog
-	good    time.Time // when the plan that is served was read
+	good    time.Time // when the Proxyfile that is served was read
 	keys    bool      // keys are read
 	asked   bool      // the command that allows port 443 was shown before
 	serving bool      // in the `up` that shares, not in a `share` next to it
