@@ -59,7 +59,7 @@ it without asking. Sockets that systemd passes (LISTEN_FDS) are used in place of
 What a Proxyfile does outside its project needs your consent once. On a terminal, up lists it and asks. Otherwise it
 prints the list and exits 1, unless --allow or --partial is given; see devproxy allow.
 
---json prints one object per line: ready, applied, rejected, consent_needed, shared, unshared, failed, stopped.`,
+--json prints one event per line: ready, applied, rejected, consent_needed, state, service, output, shared, failed and others.`,
 		Example: `  devproxy up
   devproxy up --share
   devproxy up 5173

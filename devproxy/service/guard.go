@@ -141,5 +141,5 @@ func startError(o order, err error) string {
 	if failed, ok := errors.AsType[*fs.PathError](err); ok { // "fork/exec /path: exec format error"
 		reason = failed.Err
 	}
-	return fmt.Sprintf("cannot run %s: %v", cmp.Or(o.Args[0], o.Path), reason)
+	return fmt.Sprintf("%s: %v", cmp.Or(o.Args[0], o.Path), reason)
 }

@@ -160,7 +160,7 @@ func lookPath(spec Spec) (string, error) {
 		}
 		found, err := exec.LookPath(path)
 		if err != nil {
-			return "", fmt.Errorf("cannot run %s: it is not an executable file", name)
+			return "", fmt.Errorf("%s is not an executable file", name)
 		}
 		return found, nil
 	}
@@ -178,5 +178,5 @@ func lookPath(spec Spec) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("cannot run %s: it is not on PATH", name)
+	return "", fmt.Errorf("%s is not on PATH", name)
 }

@@ -173,10 +173,10 @@ func TestCannotStart(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		{Spec{Args: []string{"no-such-program"}, Dir: folder, Env: env}, "cannot run no-such-program: it is not on PATH"},
-		{Spec{Args: []string{"a-script"}, Dir: folder, Env: env}, "cannot run a-script: it is not on PATH"},
-		{Spec{Args: []string{"./nothing"}, Dir: folder, Env: env}, "cannot run ./nothing: it is not an executable file"},
-		{Spec{Args: []string{"./a-script"}, Dir: folder, Env: env}, "cannot run ./a-script: exec format error"},
+		{Spec{Args: []string{"no-such-program"}, Dir: folder, Env: env}, "no-such-program is not on PATH"},
+		{Spec{Args: []string{"a-script"}, Dir: folder, Env: env}, "a-script is not on PATH"},
+		{Spec{Args: []string{"./nothing"}, Dir: folder, Env: env}, "./nothing is not an executable file"},
+		{Spec{Args: []string{"./a-script"}, Dir: folder, Env: env}, "./a-script: exec format error"},
 		{Spec{Args: []string{"sh"}, Dir: folder + "/none", Env: env}, "the folder " + folder + "/none does not exist"},
 		{Spec{Args: []string{"sh"}, Dir: link, RealDir: link, Env: env}, "the folder " + link + " is a link to another folder now; save the Proxyfile to have it read again"},
 	} {
