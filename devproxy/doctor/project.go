@@ -18,6 +18,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/advice"
 	"github.com/devproxy/devproxy/devproxy/advisory"
+	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
@@ -189,8 +190,11 @@ func (s *Subject) downFinding(ctx context.Context, u *upstream, r reached) Findi
 	if service := s.serviceOf(u); service != nil && !s.runs(ctx) {
 		return fine("devproxy up starts " + service.Name).about(service.Name)
 	} else if service != nil {
-		if port := s.adopted(ctx, service); port != 0 {
-			return fine(fmt.Sprintf("%s listens on :%d, and devproxy uses that port instead of %s", service.Name, port, u.Text)).about(service.Name)
+		switch running := s.running(ctx, service); {
+		case running.Port != service.Port && acceptsPort(ctx, running.Port):
+			return fine(fmt.Sprintf("%s listens on :%d, and devproxy uses that port instead of %s", service.Name, running.Port, u.Text)).about(service.Name)
+		case running.State == "failed":
+			return fault(service.Name+" fails: "+running.Exit, "devproxy logs "+service.Name).about(service.Name)
 		}
 		return fault(fmt.Sprintf("%s does not listen on %s", service.Name, u.Text), "devproxy restart "+service.Name).about(service.Name)
 	}
@@ -206,23 +210,24 @@ func (s *Subject) downFinding(ctx context.Context, u *upstream, r reached) Findi
 	return fault(detail, fix).about(u.Text)
 }
 
-// adopted returns the port on which a service that runs listens instead of the one that it
-// was asked to listen on; 0 if nothing accepts there.
-func (s *Subject) adopted(ctx context.Context, service *plan.Service) uint16 {
+// running is what the devproxy of the project says about a service; the zero value without
+// an answer.
+func (s *Subject) running(ctx context.Context, service *plan.Service) control.Service {
 	for _, status := range s.instances(ctx).statuses {
 		if status.Folder != s.Project.Folder {
 			continue
 		}
 		for _, running := range status.Services {
-			if running.Name != service.Name || running.Port == 0 || running.Port == service.Port {
-				continue
-			}
-			if accepts(ctx, "tcp", net.JoinHostPort("localhost", strconv.Itoa(int(running.Port)))) {
-				return running.Port
+			if running.Name == service.Name {
+				return running
 			}
 		}
 	}
-	return 0
+	return control.Service{}
+}
+
+func acceptsPort(ctx context.Context, port uint16) bool {
+	return port != 0 && accepts(ctx, "tcp", net.JoinHostPort("localhost", strconv.Itoa(int(port))))
 }
 
 // serviceOf returns the service with a command that an upstream leads to; nil for none.

@@ -70,12 +70,13 @@ func TestUpstreams(t *testing.T) {
 	}
 }
 
-// TestServices has services that listen elsewhere than asked, not at all, and not yet.
+// TestServices has services that do not run, listen elsewhere than asked, not yet, and fail.
 func TestServices(t *testing.T) {
-	asked, closed, used := closedPort(t), closedPort(t), listening(t, "tcp", "127.0.0.1:0")
+	asked, closed, bad, used := closedPort(t), closedPort(t), closedPort(t), listening(t, "tcp", "127.0.0.1:0")
 	s := subject(t, fmt.Sprintf(`host "shop.localhost" {
   upstream = service.web
   route "/api" { upstream = service.api }
+  route "/bad" { upstream = service.bad }
 }
 service "web" {
   command  = "node web.js"
@@ -84,9 +85,13 @@ service "web" {
 service "api" {
   command  = "node api.js"
   upstream = %s
-}`, asked, closed), nil)
+}
+service "bad" {
+  command  = "none"
+  upstream = %s
+}`, asked, closed, bad), nil)
 	s.runsOnce.Do(func() {})
-	expect(t, "nothing runs", checkUpstreams(t.Context(), s), "web fine devproxy up starts web", "api fine devproxy up starts api")
+	expect(t, "nothing runs", checkUpstreams(t.Context(), s), "web fine devproxy up starts web", "api fine devproxy up starts api", "bad fine devproxy up starts bad")
 
 	port := func(text string) uint16 {
 		n, err := strconv.ParseUint(text, 10, 16)
@@ -97,10 +102,12 @@ service "api" {
 	}
 	s.found.statuses = []control.Status{{Folder: s.Project.Folder, Services: []control.Service{
 		{Name: "web", State: "ready", Port: port(used)}, {Name: "api", State: "starting", Port: port(closed)},
+		{Name: "bad", State: "failed", Port: port(bad), Exit: "none is not on PATH"},
 	}}}
 	expect(t, "devproxy runs", checkUpstreams(t.Context(), s),
 		"web fine web listens on :"+used+", and devproxy uses that port instead of :"+asked,
-		"api fault api does not listen on :"+closed+" | devproxy restart api")
+		"api fault api does not listen on :"+closed+" | devproxy restart api",
+		"bad fault bad fails: none is not on PATH | devproxy logs bad")
 }
 
 // TestHotReload has a Vite that runs and settings in files.
