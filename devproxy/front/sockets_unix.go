@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -135,6 +136,18 @@ func bound(opened Sockets) (all sockets) {
 		}
 	}
 	return all
+}
+
+// tcpDeferAccept is TCP_DEFER_ACCEPT of linux/tcp.h.
+const tcpDeferAccept = 9
+
+// deferAccept sets TCP_DEFER_ACCEPT on Linux. A connection without data is reported after
+// a second nevertheless: browsers open some in advance. The accept filters of BSD are not
+// part of macOS.
+func deferAccept(fd uintptr) {
+	if runtime.GOOS == "linux" {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpDeferAccept, 1) // see bound
+	}
 }
 
 // open makes the listeners of the process that accepts.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
 )
 
@@ -41,3 +42,29 @@ func ListeningProcesses() []Process { return nil }
 
 // Twins finds none here.
 func Twins(int) (four, six Process, ok bool) { return Process{}, Process{}, false }
+
+// Inherit finds no sockets here: only systemd passes them in this way.
+func Inherit(string) (*Passed, error) { return nil, nil }
+
+// StrangerOn is false: the system does not show whose a port is.
+func StrangerOn(uint16) bool { return false }
+
+// permissionSteps are none here: a person runs the command of permissionFix.
+func permissionSteps(uint16) []Step { return nil }
+
+// permissionFix returns the command that lets this user bind a port; empty for none.
+// Those of macOS and Windows were not tried there.
+func permissionFix(port uint16) (fix, obstacle string) {
+	switch {
+	case runtime.GOOS == "darwin" && port == defaultHTTPS:
+		// Redirects 443 to the fallback with the packet filter, below an anchor that
+		// macOS evaluates anyway, until the next restart. No other low
+		// port has a fallback to redirect to.
+		return fmt.Sprintf(`echo "rdr pass on lo0 inet proto tcp from any to 127.0.0.1 port %d -> 127.0.0.1 port %d" | sudo pfctl -a com.apple/250.devproxy -Ef -`,
+			port, fallbackHTTPS), ""
+	case runtime.GOOS == "windows":
+		// Shows the ranges that Windows reserves: any other port is allowed.
+		return "netsh interface ipv4 show excludedportrange protocol=tcp", ""
+	}
+	return "", ""
+}

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 
@@ -81,4 +83,18 @@ func isFree(port uint16) bool {
 		}
 	}
 	return true
+}
+
+// ephemeralPorts is the range of ports for outgoing connections; none where the system has
+// no file with it: the range of macOS and Windows begins above that of ChoosePort, unless
+// it was changed.
+func ephemeralPorts() (low, high uint16) {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return 0, 0
+	}
+	if _, err := fmt.Sscan(string(text), &low, &high); err != nil {
+		return 0, 0
+	}
+	return low, high
 }

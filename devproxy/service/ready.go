@@ -69,7 +69,9 @@ func (a *awaiting) find(ctx context.Context) (port uint16, ok bool) {
 	return a.spec.Port, !stranger
 }
 
-// check returns the port if the service is ready.
+// check returns the port if the service is ready. The ports of services can be guessed, so
+// another user of this machine could take one before the service does, and would get its
+// requests: such a port counts as one on which nothing listens.
 func (a *awaiting) check(ctx context.Context) (uint16, bool) {
 	if a.spec.Port == 0 {
 		return 0, true
@@ -78,7 +80,7 @@ func (a *awaiting) check(ctx context.Context) (uint16, bool) {
 		return a.find(ctx)
 	}
 	port := a.spec.Port
-	if !accepts(ctx, port) || isStranger(port) {
+	if !accepts(ctx, port) || listen.StrangerOn(port) {
 		if port = a.findElsewhere(ctx); port == 0 {
 			return 0, false
 		}

@@ -12,3 +12,6 @@ func updateProgram(Machine) (string, error) { return "", nil }
 
 // update does nothing there.
 func update(context.Context, Machine) error { return nil }
+
+// withRemovals adds nothing here.
+func withRemovals(_ Machine, held []HeldRoot) []HeldRoot { return held }

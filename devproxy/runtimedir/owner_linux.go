@@ -94,3 +94,14 @@ func askDiag(question []byte) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("the kernel's answer is a message of type %d", m.Header.Type)
 }
+
+const showsPeers = true
+
+// peerUID returns the user of the process at the other end of a unix socket.
+func peerUID(fd int) (uint32, error) {
+	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, err
+	}
+	return peer.Uid, nil
+}
