@@ -365,7 +365,7 @@ func (d *decoder) checkPorts() {
 	}
 }
 
-// checkDependencies reports services that can't be waited for.
+// checkDependencies reports services that cannot be waited for.
 func (d *decoder) checkDependencies() {
 	commands := map[string]*Service{}
 	for _, service := range d.file.Services {

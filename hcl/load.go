@@ -20,7 +20,7 @@ const LocalName = "Proxyfile.local"
 // fileNames returns the names of a Proxyfile; the first one that exists is used.
 func fileNames() []string { return []string{"Proxyfile", "Proxyfile.hcl"} }
 
-// Why a file can't be used. FileError wraps these.
+// Why a file cannot be used. FileError wraps these.
 var (
 	ErrFolder     = errors.New("it is a folder")
 	ErrNotRegular = errors.New("it is not a regular file")
@@ -100,7 +100,7 @@ func Find(dir string) (string, error) {
 		for _, name := range fileNames() {
 			path := filepath.Join(at, name)
 			info, err := os.Stat(path)
-			// One that exists and can't be read counts too: Load says why.
+			// One that exists and cannot be read counts too: Load says why.
 			if err == nil && (at == dir || !info.IsDir()) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return path, nil
 			}

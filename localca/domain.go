@@ -31,7 +31,7 @@ const (
 	PublicRisk
 )
 
-// DomainError says why a domain can't have a root.
+// DomainError says why a domain cannot have a root.
 type DomainError struct {
 	Domain string
 	Reason string // continues "DOMAIN "
@@ -43,7 +43,7 @@ func (e *DomainError) Error() string { return fmt.Sprintf("%.*q %s", longestQuot
 // CheckDomain reports whether a root for a domain can be made, and its risk. domain is in
 // lower case. These can have one: test, internal, home.arpa and names below them, and
 // names below a registered one (dev.example.com). A registered name itself and a public
-// suffix can't: a stolen key would be worth too much. The error is a *DomainError.
+// suffix cannot: a stolen key would be worth too much. The error is a *DomainError.
 func CheckDomain(domain string) (Risk, error) {
 	refuse := func(fix, reason string) (Risk, error) { return 0, &DomainError{domain, reason, fix} }
 	_, parseErr := netip.ParseAddr(domain)

@@ -13,18 +13,27 @@ import (
 	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
-// statusAll prints the status of every devproxy of this user. All are asked at once.
-func statusAll(ctx context.Context, s *streams, asJSON bool) error {
-	runtimeDir, err := runtimedir.Path(os.Getenv)
-	if err != nil {
-		return err
+// noProject says that no devproxy of this user runs.
+const noProject = "none of your projects is running"
+
+// askAll asks every devproxy of this user for its status, all at once. dir is the user's
+// runtime directory.
+func askAll(ctx context.Context, patience time.Duration) (answers []control.Answer, dir string, err error) {
+	if dir, err = runtimedir.Path(os.Getenv); err != nil {
+		return nil, "", err
 	}
-	answers, err := control.All(ctx, runtimeDir, statusTimeout)
+	answers, err = control.All(ctx, dir, patience)
+	return answers, dir, err
+}
+
+// statusAll prints the status of every devproxy of this user.
+func statusAll(ctx context.Context, s *streams, asJSON bool) error {
+	answers, _, err := askAll(ctx, statusTimeout)
 	if err != nil {
 		return err
 	}
 	if len(answers) == 0 {
-		return failf("to start it: devproxy up", "no devproxy of yours is running")
+		return failf("to start one: devproxy up", noProject)
 	}
 	silent := 0
 	for i, answer := range answers {
@@ -110,7 +119,7 @@ func downAll(ctx context.Context, s *streams) error {
 		return err
 	}
 	if len(clients) == 0 {
-		fmt.Fprintln(s.Err, "nothing is running")
+		fmt.Fprintln(s.Err, noProject)
 		return nil
 	}
 	type outcome struct {

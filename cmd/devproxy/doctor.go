@@ -67,7 +67,7 @@ func runDoctor(ctx context.Context, s *streams, file fileFlags, asJSON bool) err
 	return nil
 }
 
-// examined returns what doctor looks at. What can't be read is a result of its checks.
+// examined returns what doctor looks at. What cannot be read is a result of its checks.
 func examined(file fileFlags) *doctor.Subject {
 	subject := &doctor.Subject{
 		Getenv: os.Getenv, Hosts: hostsfile.Path(), SudoUser: sudoUser(), Project: examinedProject(file),

@@ -13,9 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy"
-	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
-	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -159,14 +157,10 @@ type servedName struct {
 // servedNames asks every running devproxy of this user. One that does not answer is an
 // error: its names must not be lost.
 func servedNames(ctx context.Context) ([]servedName, error) {
-	if user := sudoUser(); user != "" {
-		return nil, failf("leave out sudo: devproxy shows the command that needs root", "sudo runs devproxy as root, and the projects are %s's", user)
-	}
-	runtimeDir, err := runtimedir.Path(os.Getenv)
-	if err != nil {
+	if err := refuseSudo(); err != nil {
 		return nil, err
 	}
-	running, err := control.All(ctx, runtimeDir, statusTimeout)
+	running, _, err := askAll(ctx, statusTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +178,15 @@ func servedNames(ctx context.Context) ([]servedName, error) {
 	}
 	slices.SortStableFunc(all, func(a, b servedName) int { return strings.Compare(a.name, b.name) })
 	return all, nil
+}
+
+// refuseSudo returns an error if devproxy was started through sudo: root has other
+// projects and another block.
+func refuseSudo() error {
+	if user := sudoUser(); user != "" {
+		return failf("leave out sudo: devproxy shows the command that needs root", "sudo runs devproxy as root, and the projects are %s's", user)
+	}
+	return nil
 }
 
 // userID is the id of this user in the marks of the hosts file.

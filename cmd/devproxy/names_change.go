@@ -29,7 +29,7 @@ type namesChange struct {
 	Names     []string `json:"names"` // of the block as it should be
 	Added     []string `json:"added,omitempty"`
 	Removed   []string `json:"removed,omitempty"`
-	// Skipped are names that projects serve and that can't be in a hosts file.
+	// Skipped are names that projects serve and that cannot be in a hosts file.
 	Skipped []skippedName `json:"skipped,omitempty"`
 	// Command writes the change as root; set while that is needed.
 	Command string `json:"command,omitempty"`
@@ -43,8 +43,8 @@ type skippedName struct {
 
 // changeNames makes the block of this user have the names that are served.
 func changeNames(ctx context.Context, s *streams, opts namesOptions, served []servedName) error {
-	if user := sudoUser(); user != "" {
-		return failf("leave out sudo: devproxy shows the command that needs root", "sudo runs devproxy as root, and the names are %s's", user)
+	if err := refuseSudo(); err != nil {
+		return err
 	}
 	change := namesChange{HostsFile: opts.hosts, Names: []string{}}
 	domains := trustedDomains()

@@ -48,7 +48,7 @@ type nameJSON struct {
 	HostsFile bool     `json:"hosts_file"`
 	Resolves  string   `json:"resolves"`
 	Addresses []string `json:"addresses,omitempty"`
-	// Reason is why the name can't be in the hosts file.
+	// Reason is why the name cannot be in the hosts file.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -76,7 +76,7 @@ func runNames(ctx context.Context, s *streams, opts namesOptions) error {
 		printNames(s, list)
 		switch {
 		case len(list) == 0:
-			fmt.Fprintln(s.Err, typed("none of your projects is running; to start one: devproxy up"))
+			fmt.Fprintln(s.Err, typed(noProject+"; to start one: devproxy up"))
 		case everything && missing == 0:
 			s.hang(s.Err, "", 0, systemAnswers)
 		case missing > 0:
@@ -108,6 +108,7 @@ func listNames(ctx context.Context, opts namesOptions, served []servedName) (lis
 	if err != nil {
 		return nil, false, namesError(opts.hosts, err)
 	}
+	domains := trustedDomains()
 	list = make([]nameJSON, len(served))
 	var group errgroup.Group
 	group.SetLimit(maxQuestions)
@@ -116,7 +117,7 @@ func listNames(ctx context.Context, opts namesOptions, served []servedName) (lis
 			Name: name.name, Folder: name.folder, File: name.file, Line: name.line,
 			HostsFile: slices.Contains(written, name.name), Resolves: resolvesUnknown,
 		}
-		if fault := hostsfile.Check(name.name, trustedDomains()); fault != nil {
+		if fault := hostsfile.Check(name.name, domains); fault != nil {
 			list[i].Reason = fault.Error()
 		}
 		group.Go(func() error {

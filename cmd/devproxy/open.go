@@ -15,7 +15,6 @@ import (
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/machine"
-	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
 // browserPatience is how long the desktop may take to report that it found no browser.
@@ -41,7 +40,7 @@ func newOpenCmd(s *streams) *cobra.Command {
 		Long: `Opens https://devproxy.localhost, the page of all your projects that run on this machine, with their hosts, routes and shares.
 The page opens only with a key, which open makes: a key works once, within a minute. The browser can then show the page for 12 hours.
 Without a browser, open prints the address. So do --print, and --json as one object.
-Exits 1 if nothing is running.`,
+Exits 1 if none of your projects is running.`,
 		Example: "  devproxy open\n  devproxy open --print",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return openPage(cmd.Context(), s, opts) },
@@ -52,11 +51,7 @@ Exits 1 if nothing is running.`,
 }
 
 func openPage(ctx context.Context, s *streams, opts openOptions) error {
-	runtimeDir, err := runtimedir.Path(os.Getenv)
-	if err != nil {
-		return err
-	}
-	running, err := control.All(ctx, runtimeDir, openPatience)
+	running, runtimeDir, err := askAll(ctx, openPatience)
 	if err != nil {
 		return err
 	}
@@ -92,7 +87,7 @@ func openPage(ctx context.Context, s *streams, opts openOptions) error {
 // project that answers.
 func pagePort(running []control.Answer) (uint16, error) {
 	if len(running) == 0 {
-		return 0, failf("to start it: devproxy up", "no devproxy of yours is running")
+		return 0, failf("to start one: devproxy up", noProject)
 	}
 	answering := slices.DeleteFunc(slices.Clone(running), func(a control.Answer) bool { return a.Err != nil })
 	if len(answering) == 0 {

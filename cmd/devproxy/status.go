@@ -39,7 +39,7 @@ func newStatusCmd(s *streams) *cobra.Command {
 	cmd.Use = "status"
 	cmd.Short = "show what is running here"
 	cmd.Long = "Shows what `devproxy up` serves for this folder. Exits 1 if nothing is running.\n\n" +
-		"--all shows every devproxy of yours. Exits 1 if none is running or one does not answer.\n\n" +
+		"--all shows all your projects that run. Exits 1 if none runs or one does not answer.\n\n" +
 		"--json prints one object; with --all, one per line."
 	cmd.Example = "  devproxy status\n  devproxy status --all\n  devproxy status --json"
 	cmd.SuggestFor = []string{"list", "ps", "ls"}
@@ -58,7 +58,7 @@ func newDownCmd(s *streams) *cobra.Command {
 	cmd.Use = "down"
 	cmd.Short = "stop what is running here"
 	cmd.Long = "Stops the `devproxy up` of this folder and waits until it has ended. Requests in flight finish.\n\n" +
-		"--all stops every devproxy of yours, all at once. Exits 1 if one does not end; if none is running, it exits 0."
+		"--all stops all your projects at once. Exits 1 if one does not end, and 0 if none runs."
 	cmd.Example = "  devproxy down\n  devproxy down --all"
 	cmd.SuggestFor = []string{"stop", "kill"}
 	return cmd
@@ -85,7 +85,7 @@ func instanceCmd(all func(context.Context) error, timeout time.Duration, talk fu
 		return talk(ctx, client)
 	}}
 	addFileFlags(cmd, &file)
-	cmd.Flags().BoolVarP(&every, "all", "a", false, "every devproxy of yours, in whatever folder")
+	cmd.Flags().BoolVarP(&every, "all", "a", false, "all your projects, in any folder")
 	return cmd
 }
 

@@ -15,7 +15,7 @@ import (
 
 // ownSuffix ends the names of the cookies that a worktree has for itself. Browsers send
 // two cookies of one name without saying whose they are. It is at the end because the
-// beginning of a name has a meaning (__Secure-). Scripts don't see the name: only
+// beginning of a name has a meaning (__Secure-). Scripts do not see the name: only
 // cookies with HttpOnly get it.
 const ownSuffix = "~worktree"
 

@@ -1,10 +1,6 @@
 package consent
 
-import (
-	"path/filepath"
-
-	"github.com/devproxy/devproxy/devproxy/worktree"
-)
+import "github.com/devproxy/devproxy/devproxy/worktree"
 
 // Project is the project of a folder, to which consents belong.
 type Project struct {
@@ -25,10 +21,4 @@ func Find(dir, home string) (Project, error) {
 		return Project{Root: root, Key: root}, err
 	}
 	return Project{Root: root, Key: worktree.Common(root)}, nil
-}
-
-// isBelow reports whether path is folder or below it.
-func isBelow(path, folder string) bool {
-	below, err := filepath.Rel(folder, path)
-	return err == nil && filepath.IsLocal(below)
 }

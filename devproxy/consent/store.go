@@ -25,6 +25,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/worktree"
 	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
 )
@@ -250,7 +251,7 @@ func (s *Store) checkPlace(p Project) error {
 	if err != nil {
 		user = s.userHome
 	}
-	if !isBelow(home, p.Root) || user != "" && isBelow(user, p.Root) {
+	if !worktree.Contains(p.Root, home) || user != "" && worktree.Contains(p.Root, user) {
 		return nil
 	}
 	return failure.Errorf("name a folder outside in "+localca.HomeVariable+", or use --allow for one run",

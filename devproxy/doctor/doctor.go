@@ -91,7 +91,7 @@ type Project struct {
 	// File is the path of the Proxyfile as people know it, Folder its folder, and Root
 	// that of the project, both without links.
 	File, Folder, Root string
-	// Err says why the Proxyfile can't be read; nil if it can.
+	// Err says why the Proxyfile cannot be read; nil if it can.
 	Err error
 	// Mistakes counts the errors in it. With one, Plan is nil.
 	Mistakes int

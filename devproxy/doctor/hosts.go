@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,20 +27,12 @@ func checkHosts(ctx context.Context, s *Subject) []Finding {
 	}
 	names, _ := s.names()
 	var all []Finding
-	number := 0
-	for line := range bytes.Lines(text) {
-		number++
-		content, _, _ := strings.Cut(string(line), "#")
-		words := strings.Fields(content)
-		if len(words) < 2 || !elsewhere(words[0]) {
-			continue
-		}
-		for _, name := range words[1:] {
-			if name = strings.ToLower(strings.TrimSuffix(name, ".")); slices.Contains(names, name) {
-				detail := fmt.Sprintf("line %d sends %s to %s", number, name, words[0])
-				all = append(all, fault(detail, s.hostsFix(number, words[0])))
-				break
-			}
+	reported := 0 // the last line
+	for entry := range hostsfile.Entries(text) {
+		if entry.Line != reported && elsewhere(entry.Address) && slices.Contains(names, entry.Name) {
+			reported = entry.Line
+			detail := fmt.Sprintf("line %d sends %s to %s", entry.Line, entry.Name, entry.Address)
+			all = append(all, fault(detail, s.hostsFix(entry.Line, entry.Address)))
 		}
 	}
 	return append(all, s.checkBlock(ctx, text)...)

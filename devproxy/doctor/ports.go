@@ -107,7 +107,7 @@ func (s *Subject) checkPort(ctx context.Context, secure bool) []Finding {
 	return []Finding{f.about(label)}
 }
 
-// portFinding explains why a port can't be used. Without a port of its own, up uses
+// portFinding explains why a port cannot be used. Without a port of its own, up uses
 // another one.
 func portFinding(err error, secure, own bool) Finding {
 	bind, ok := errors.AsType[*listen.BindError](err)
@@ -141,7 +141,7 @@ func (s *Subject) activates(err error) string {
 	if !ok || bind.Holder == nil {
 		return ""
 	}
-	// A process of root's whose name isn't shown may be systemd.
+	// A process of root's whose name is not shown may be systemd.
 	if bind.Holder.Name != "systemd" && (bind.Holder.Name != "" || bind.Holder.User != "root") {
 		return ""
 	}

@@ -73,7 +73,7 @@ func (l *limited) Write(p []byte) (int, error) {
 }
 
 // within reports whether path, links followed, is in folder or below it. A path that
-// can't be followed is taken to be.
+// cannot be followed is taken to be.
 func within(folder, path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {

@@ -8,6 +8,7 @@ package hostsfile
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ const (
 	advice = "# written by devproxy names sync, removed by devproxy names clean"
 )
 
-// BlockError is a block that Edit can't replace: someone has changed its marks, or has put
+// BlockError is a block that Edit cannot replace: someone has changed its marks, or has put
 // lines into it.
 type BlockError struct {
 	Line    int // from 1
@@ -194,34 +195,38 @@ func sorted(names []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(names)))
 }
 
-// Other is a line outside the block of a user that gives a name another address. It comes
-// first for most programs.
-type Other struct {
-	Line    int
-	Name    string
+// Entry is a name and its address on a line of a hosts file.
+type Entry struct {
+	Line    int    // from 1
+	Name    string // in lower case, without a final dot
 	Address string
 }
 
-// Others returns the lines outside the block that give one of these names an address
-// other than loopback's.
-func Others(text []byte, names []string) []Other {
-	var all []Other
-	number := 0
-	for line := range bytes.Lines(text) {
-		number++
-		content, _, _ := strings.Cut(string(line), "#")
-		fields := strings.Fields(content)
-		if len(fields) < 2 {
-			continue
-		}
-		if addr, err := netip.ParseAddr(fields[0]); err != nil || addr.Unmap().IsLoopback() {
-			continue
-		}
-		for _, name := range fields[1:] {
-			if name = strings.ToLower(strings.TrimSuffix(name, ".")); slices.Contains(names, name) {
-				all = append(all, Other{number, name, fields[0]})
-			}
+// Others returns the entries that give one of these names an address other than
+// loopback's. Most programs use the first line that has a name.
+func Others(text []byte, names []string) []Entry {
+	var all []Entry
+	for entry := range Entries(text) {
+		if addr, err := netip.ParseAddr(entry.Address); err == nil && !addr.Unmap().IsLoopback() && slices.Contains(names, entry.Name) {
+			all = append(all, entry)
 		}
 	}
 	return all
+}
+
+// Entries iterates over every name that a line of text gives an address.
+func Entries(text []byte) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		number := 0
+		for line := range bytes.Lines(text) {
+			number++
+			content, _, _ := strings.Cut(string(line), "#")
+			fields := strings.Fields(content)
+			for i := 1; i < len(fields); i++ {
+				if !yield(Entry{number, strings.ToLower(strings.TrimSuffix(fields[i], ".")), fields[0]}) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -156,7 +156,7 @@ func TestHostileNames(t *testing.T) {
 
 func TestOthers(t *testing.T) {
 	text := common + "10.0.0.1 nas Shop.localhost # x\n# 10.0.0.2 shop.localhost\n127.0.0.2 shop.localhost\nfe80::1%lo0 blog.localhost\n"
-	want := []Other{{3, "shop.localhost", "10.0.0.1"}, {6, "blog.localhost", "fe80::1%lo0"}}
+	want := []Entry{{3, "shop.localhost", "10.0.0.1"}, {6, "blog.localhost", "fe80::1%lo0"}}
 	if got := Others([]byte(text), []string{"shop.localhost", "blog.localhost"}); !cmp.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -89,6 +89,9 @@ func Write(ctx context.Context, path, user string, names []string) (changed bool
 	return true, nil
 }
 
+// errInPlace means that the file must be written in place.
+var errInPlace = errors.New("the file can't be replaced")
+
 // overwrite writes text into the file that has the content old. Both begin alike, so only
 // the rest is written. If the file becomes shorter, empty lines take the place of what is
 // then cut off, so that readers in between see whole lines.
@@ -114,7 +117,7 @@ func overwrite(path string, old, text []byte) error {
 	return errors.Join(f.Truncate(int64(len(text))), f.Sync(), f.Close())
 }
 
-// explain adds what helps against a file that even its owner can't write.
+// explain adds what helps against a file that even its owner cannot write.
 func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0:

@@ -100,9 +100,6 @@ func ownFile(f *os.File) bool {
 	return ok && info.Mode().IsRegular() && int(stat.Uid) == os.Geteuid() && stat.Nlink == 1
 }
 
-// errInPlace means that the file must be written in place.
-var errInPlace = errors.New("the file can't be replaced")
-
 // replace writes text to the new file and gives it the name of the hosts file. After an
 // error nothing has changed.
 func (l *lock) replace(path string, text []byte) error {
@@ -145,7 +142,7 @@ func (l *lock) replace(path string, text []byte) error {
 	}
 	l.path = "" // it has the name of the hosts file now
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = dir.Sync() // some file systems can't
+		_ = dir.Sync() // some file systems cannot
 		dir.Close()
 	}
 	return nil

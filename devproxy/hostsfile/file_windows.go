@@ -26,8 +26,6 @@ func Path() string {
 // make. The hosts file is written in place, since a new one would not keep its ACL.
 type lock struct{ path string }
 
-var errInPlace = errors.New("the file can't be replaced")
-
 func acquire(ctx context.Context, path string) (*lock, error) {
 	temp := path + ".devproxy"
 	for {

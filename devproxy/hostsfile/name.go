@@ -23,7 +23,7 @@ type NameError struct {
 func (e *NameError) Error() string { return fmt.Sprintf("%.80q %s", e.Name, e.Reason) }
 
 // Check returns nil for a name that may be in the block: a host name in lower case below
-// .localhost, or below one of domains, which the user trusts. A project can't redirect
+// .localhost, or below one of domains, which the user trusts. A project cannot redirect
 // other names, such as github.com. The error is a *NameError.
 func Check(name string, domains []string) error {
 	fault := faultOf(name)

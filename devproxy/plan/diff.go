@@ -116,7 +116,7 @@ func differences(a, b *Route) []string {
 // maxChange is how many characters of two values are worth showing.
 const maxChange = 60
 
-// change describes how s differs from its previous value; empty if it doesn't.
+// change describes how s differs from its previous value; empty if it does not.
 func (s namedSetting) change(was namedSetting) []string {
 	if s.text == was.text && reflect.DeepEqual(s.value, was.value) {
 		return nil

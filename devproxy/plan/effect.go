@@ -104,7 +104,7 @@ func (e *Effect) first() Source {
 func (e *Effect) ShareOnly() bool { return e.share }
 
 // Covers reports whether consent to e is consent to other: the same effect, with
-// at most the same variables. What Resolved is made of doesn't matter.
+// at most the same variables. What Resolved is made of does not matter.
 func (e *Effect) Covers(other *Effect) bool {
 	return e.Kind == other.Kind && e.Resolved == other.Resolved && (e.Resolved != "" || e.Target == other.Target) &&
 		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })

@@ -71,7 +71,7 @@ func (c *effects) reach(kind Kind, target string, f hcl.Flow, route *Route, at h
 
 // setting adds the effect that clients can find out the values that a setting
 // of route was computed from. A setting that is a variable's value as it is
-// doesn't help them to find out that value.
+// does not help them to find out that value.
 func (c *effects) setting(route *Route, f hcl.Flow) {
 	if f.Computed {
 		c.flow(Effect{Kind: KindSetting, Target: Visitors}, f, route)
@@ -339,7 +339,7 @@ func (c *effects) public(f hcl.Flow) {
 }
 
 // rest adds flows into attributes that nothing above handles, so that a new
-// attribute can't leak values unnoticed, and the settings that decide something
+// attribute cannot leak values unnoticed, and the settings that decide something
 // without sending a value.
 func (c *effects) rest(all []*Route) {
 	for _, f := range c.file.Flows {

@@ -90,7 +90,7 @@ func (r *Route) rest(path string) string {
 // Tried is a route whose path fits a request.
 type Tried struct {
 	Route *Route
-	// Failed is the condition that the request doesn't satisfy, as people read
+	// Failed is the condition that the request does not satisfy, as people read
 	// it: "method is GET, not POST". It is empty for the route that was chosen.
 	Failed string
 }
@@ -117,7 +117,7 @@ func (p *Plan) Trace(r Request) []Tried {
 	return tried
 }
 
-// UnknownHostError is the error of a request for a host that the plan doesn't
+// UnknownHostError is the error of a request for a host that the plan does not
 // have. It is answered with 404.
 type UnknownHostError struct {
 	Host string // lower case, without a trailing dot
@@ -155,7 +155,7 @@ func (e *NoRouteError) Error() string {
 }
 
 // PathError is the error of a request whose path two programs could read
-// differently, or that isn't a valid path. It is answered with 400.
+// differently, or that is not a valid path. It is answered with 400.
 type PathError struct {
 	Path string // as it came
 	// Reason describes the problem, to be read after "the path …".

@@ -129,7 +129,7 @@ type Env struct {
 	// them is a loop, which is an error.
 	Bound []netip.AddrPort
 	// CheckShow reports whether an entry of `share { show = […] }` shows
-	// something that a share hides. If it doesn't, near is the entry that was
+	// something that a share hides. If it does not, near is the entry that was
 	// probably meant. A nil CheckShow accepts every entry.
 	CheckShow func(entry string) (near string, ok bool)
 	// Root is the project's folder, with links resolved. Everything below it is

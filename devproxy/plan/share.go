@@ -21,7 +21,7 @@ type Share struct {
 	// Folder is the folder of the Proxyfile.
 	Folder string
 	// Relays may carry the share; the first that works does. Each is a relay's
-	// domain, with its port if that isn't 443, the word of a provider, or the URL
+	// domain, with its port if that is not 443, the word of a provider, or the URL
 	// of an SSH server. Nil means not written.
 	Relays []string
 	// Domain is the parent of the hosts, "shop.localhost"; if their only parent is

@@ -32,7 +32,7 @@ func Root(dir, home string) (root string, found bool, err error) {
 		home = resolved
 	}
 	for at := real; at != filepath.Dir(at); at = filepath.Dir(at) {
-		if home != "" && isBelow(home, at) {
+		if home != "" && Contains(at, home) {
 			break
 		}
 		if info, err := os.Lstat(filepath.Join(at, ".git")); err == nil && hcl.IsOwn(info) {
@@ -144,8 +144,8 @@ func resolve(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// isBelow reports whether path is folder or below it.
-func isBelow(path, folder string) bool {
+// Contains reports whether path is folder or below it. It does not follow links.
+func Contains(folder, path string) bool {
 	below, err := filepath.Rel(folder, path)
 	return err == nil && filepath.IsLocal(below)
 }

@@ -27,7 +27,7 @@ func (h HeldRoot) Is(cert *x509.Certificate) bool {
 }
 
 // Held returns the roots in the system's store, as far as it is a file, and in the
-// databases of Chromium and Firefox. Stores that can't be read are left out.
+// databases of Chromium and Firefox. Stores that cannot be read are left out.
 func Held(ctx context.Context, m Machine) []HeldRoot {
 	var all []HeldRoot
 	text, _ := publicRoots() // nothing is held there without a file

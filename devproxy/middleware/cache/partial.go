@@ -43,7 +43,7 @@ const (
 )
 
 // beginPart returns nil for a 206 that is not kept: without a strong validator
-// it can't be combined with other parts.
+// it cannot be combined with other parts.
 func beginPart(q *query, h http.Header, maxLength int64) *part {
 	from, end, total, ok := parseContentRange(h.Get("Content-Range"))
 	tag := h.Get("Etag")

@@ -23,7 +23,7 @@ func (c *Cache) find(q *query) (found *entry, varies bool) {
 }
 
 // grow counts n more bytes of e, and removes the least recently used responses
-// to make room. It returns false when they don't fit.
+// to make room. It returns false when they do not fit.
 func (c *Cache) grow(e *entry, n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
