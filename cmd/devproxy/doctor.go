@@ -33,8 +33,8 @@ func newDoctorCmd(s *streams) *cobra.Command {
 		Long: fmt.Sprintf(`Checks the ports, the names, the trust stores, the project's upstreams and this machine's settings, and prints a line for
 each: fine, or what is wrong with the command that fixes it. It changes nothing.
 
-The browser, curl, Node, Python, Go and Java are asked themselves, as far as they are installed: each is started once and
-looks for the project's names. Only what concerns this project and this machine is shown. Without a Proxyfile, only the
+The browser, curl, Node, Python, Go and Java are tested if they are installed: each is started once and looks up the
+project's names. Only what concerns this project and this machine is shown. Without a Proxyfile, only the
 machine is checked. It takes %d seconds at most.
 
 Exits 1 if something is wrong; warnings alone exit 0.

@@ -52,7 +52,7 @@ With a SERVICE it shows what that service has printed, and what is said about it
 	}
 	cmd.Flags().StringVar(&opts.file.File, "file", "", "the Proxyfile whose folder is meant (default: the one in this folder or the nearest above it)")
 	cmd.Flags().StringVarP(&opts.file.Dir, "directory", "C", "", "work as if started in this folder")
-	cmd.Flags().BoolVarP(&opts.follow, "follow", "f", false, "go on until it ends, or Ctrl-C")
+	cmd.Flags().BoolVarP(&opts.follow, "follow", "f", false, "print new lines too, until it ends or Ctrl-C")
 	cmd.Flags().IntVarP(&opts.lines, "lines", "n", -1, "how many lines to begin with; -1 for all")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per line")
 	return cmd

@@ -82,8 +82,7 @@ func newNamesCleanCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clean",
 		Short: "remove your names from the hosts file",
-		Long: `Removes the block that devproxy names sync has written for you. After that the file is, byte by byte, what it was
-without the block.
+		Long: `Removes the block that devproxy names sync has written for you. The rest of the file stays as it is, byte for byte.
 
 --json prints one object.`,
 		Example: "  devproxy names clean",

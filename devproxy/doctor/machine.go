@@ -113,7 +113,7 @@ func checkUser(_ context.Context, s *Subject) []Finding {
 	if s.SudoUser == "" {
 		return nil
 	}
-	return []Finding{warning("this is about root's files and browsers, not "+s.SudoUser+"'s", "devproxy doctor, without sudo")}
+	return []Finding{warning("this checks root's files and browsers, not "+s.SudoUser+"'s", "devproxy doctor, without sudo")}
 }
 
 // checkSystem says what was not tried on this system.

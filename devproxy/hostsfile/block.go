@@ -1,7 +1,7 @@
 // Package hostsfile keeps a block of lines in the hosts file, one block for each user of
 // the machine: the names that the user's projects serve, with the loopback addresses.
 //
-// Everything outside the block is the user's and stays as it is, byte by byte. A block
+// Everything outside the block is the user's and stays as it is, byte for byte. A block
 // whose marks were edited is an error that names the line, and nothing is written.
 package hostsfile
 
