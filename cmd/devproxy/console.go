@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -52,6 +53,19 @@ func openConsole(s *streams, opts upOptions, src source, mask *atomic.Pointer[hc
 func (c *console) errors() io.Writer {
 	to := (&streams{Out: io.Discard, Err: c.journal.NewWriter()}).masked(c.mask)
 	return io.MultiWriter(to.Err, c.own.Err)
+}
+
+// newLog returns the logger of everything that runs. It is also that of the standard
+// library, since the client transport of net/http logs only with package log. Without
+// verbose it discards everything.
+func newLog(w io.Writer, verbose bool) *slog.Logger {
+	log := slog.New(slog.DiscardHandler)
+	if verbose {
+		log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	slog.SetLogLoggerLevel(slog.LevelWarn)
+	slog.SetDefault(log)
+	return log
 }
 
 // logPath returns the path of the log file; empty in the foreground.

@@ -181,21 +181,9 @@ func (d *diagnosis) add(f doctor.Finding) {
 	}
 	indent := groupWidth + checkWidth + stateWidth
 	start := d.bold(pad(group, groupWidth)) + pad(printable(f.Check), checkWidth-1) + " " + d.stateText(f.State)
-	text := shortenHome(printable(f.Detail))
-	if columns := d.columns(); columns > 0 && columns-indent < 2*minText {
-		indent = len("    ")
-		fmt.Fprintln(d.Out, strings.TrimRight(start, " "))
-		d.indented(indent, text)
-	} else {
-		d.hang(d.Out, start, indent, text)
-	}
-	if fix := printable(typed(f.Fix)); fix != "" && fix != d.fix {
-		if columns := d.columns(); columns > 0 && indent+shownWidth(fix) > columns {
-			indent = len("    ")
-		}
-		fmt.Fprintf(d.Out, "%*s%s\n", indent, "", d.bold(fix))
-	}
-	d.group, d.fix = f.Group, printable(typed(f.Fix))
+	fix := printable(typed(f.Fix))
+	d.result(start, indent, shortenHome(printable(f.Detail)), when(fix != d.fix, fix))
+	d.group, d.fix = f.Group, fix
 }
 
 func (d *diagnosis) stateText(state doctor.State) string {

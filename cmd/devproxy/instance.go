@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -124,19 +122,6 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		Again:    in.services.again,
 	}
 	return in, nil
-}
-
-// newLog returns the logger of everything that runs. It is also that of the standard
-// library, since the client transport of net/http logs only with package log. Without
-// verbose it discards everything.
-func newLog(w io.Writer, verbose bool) *slog.Logger {
-	log := slog.New(slog.DiscardHandler)
-	if verbose {
-		log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	}
-	slog.SetLogLoggerLevel(slog.LevelWarn)
-	slog.SetDefault(log)
-	return log
 }
 
 // close releases what openInstance took.
@@ -403,58 +388,4 @@ func (in *instance) movedTo() string {
 		return w.Domain
 	}
 	return ""
-}
-
-// openSharer makes the Sharer, which shares nothing yet.
-func (in *instance) openSharer(p *plan.Plan) error {
-	folder, err := filepath.EvalSymlinks(in.source.folder)
-	if err != nil {
-		return err
-	}
-	in.sharer = devproxy.NewSharer(devproxy.SharerOptions{
-		Server: in.server, Folder: folder, Store: in.consent.logins, Log: in.log, Congestion: in.opts.congestion,
-		Roots:     func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
-		HTTPSPort: in.httpsPort,
-		Relays:    in.relays,
-		Consent:   in.consent.mayShare,
-		Notify:    func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },
-	}, p)
-	return nil
-}
-
-// shareFirst starts the share of --share. It does not wait for the relay.
-func (in *instance) shareFirst(ctx context.Context) error {
-	if !in.opts.share {
-		return nil
-	}
-	_, err := in.sharer.Do(ctx, in.shareRequest())
-	if err != nil && !in.opts.shareOnly {
-		in.shareTrouble(err)
-		return nil
-	}
-	return err
-}
-
-// shareRequest is the request for the share of this `up`. If that fails, `up`
-// keeps serving and tries again.
-func (in *instance) shareRequest() control.ShareRequest {
-	request := in.opts.request(in.opts.shareHosts)
-	request.Keep = !in.opts.shareOnly
-	return request
-}
-
-// shareForOther handles the request of another process. Its errors keep their fix on
-// the way there.
-func (in *instance) shareForOther(ctx context.Context, request control.ShareRequest) (control.Share, error) {
-	state, err := in.sharer.Do(ctx, request)
-	if text, fix := devproxy.Explain(err); err != nil {
-		return state, &control.ShareError{Text: text, Fix: fix}
-	}
-	return state, nil
-}
-
-func (in *instance) shareTrouble(err error) {
-	text, fix := devproxy.Explain(err)
-	e := devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: control.Share{Error: text, Fix: fix}}
-	in.post(func() error { return in.shareChanged(e) })
 }

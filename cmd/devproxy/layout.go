@@ -34,6 +34,28 @@ func (s *streams) indented(indent int, text string) {
 	s.hang(s.Out, strings.Repeat(" ", indent), indent, text)
 }
 
+// result prints the result of a check: start has the columns before indent. fix is the
+// command or edit that helps, below the text. A terminal that is too narrow has both of
+// them below start.
+func (s *streams) result(start string, indent int, text, fix string) {
+	const narrow = len("    ")
+	columns := s.columns()
+	if columns > 0 && columns-indent < 2*minText {
+		indent = narrow
+		fmt.Fprintln(s.Out, strings.TrimRight(start, " "))
+		s.indented(indent, text)
+	} else {
+		s.hang(s.Out, start, indent, text)
+	}
+	if fix == "" {
+		return
+	}
+	if columns > 0 && indent+shownWidth(fix) > columns {
+		indent = narrow
+	}
+	fmt.Fprintf(s.Out, "%*s%s\n", indent, "", s.bold(fix))
+}
+
 // note prints a text of little weight on Err.
 func (s *streams) note(text string) {
 	for line := range strings.Lines(text) {

@@ -179,15 +179,6 @@ func servedNames(ctx context.Context) ([]servedName, error) {
 	return all, nil
 }
 
-// refuseSudo returns an error if devproxy was started through sudo: root has other
-// projects and another block.
-func refuseSudo() error {
-	if user := sudoUser(); user != "" {
-		return failf("leave out sudo: devproxy shows the command that needs root", "sudo runs devproxy as root, and the projects are %s's", user)
-	}
-	return nil
-}
-
 // userID is the id of this user in the marks of the hosts file.
 func userID() (string, error) {
 	if id := os.Getuid(); id >= 0 {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -254,60 +253,6 @@ func listenWithLeaf(ca *localca.CA) (addr string, stop func(), err error) {
 	return ln.Addr().String(), func() { srv.Close(); <-done }, nil
 }
 
-// rootPrograms run a command as root, in the order of preference. su takes it as one
-// text.
-var rootPrograms = []string{"sudo", "doas", "run0", "su"}
-
-// rootProgram returns the one that is installed; empty for none.
-func rootProgram() string {
-	for _, name := range rootPrograms {
-		if _, err := exec.LookPath(name); err == nil {
-			return name
-		}
-	}
-	return ""
-}
-
-// rootCommand returns the command that runs a verb on a store as root: with this
-// program, this user's CA and the variables of env, which sudo would drop. Without a
-// program that becomes root, it is a command for a root shell.
-func rootCommand(verb, store, domain string, env ...string) []string {
-	if store, err := openStore(); err == nil { // else no CA exists
-		env = append([]string{localca.HomeVariable + "=" + store.Home}, env...)
-	}
-	var argv []string
-	if len(env) > 0 {
-		argv = append([]string{"env"}, env...)
-	}
-	argv = append(argv, ownProgram(), verb, "--store", store)
-	if domain != "" {
-		argv = append(argv, "--domain", domain)
-	}
-	return asRoot(argv)
-}
-
-// ownProgram is the path of this program.
-func ownProgram() string {
-	program, err := os.Executable()
-	if err != nil {
-		return "devproxy"
-	}
-	return program
-}
-
-// asRoot returns the command that runs argv as root: argv itself if no program that
-// becomes root is installed.
-func asRoot(argv []string) []string {
-	switch name := rootProgram(); name {
-	case "":
-		return argv
-	case "su":
-		return []string{name, "-c", trust.ShellLine(argv)}
-	default:
-		return append([]string{name}, argv...)
-	}
-}
-
 // trustRun is one run over the stores.
 type trustRun struct {
 	*streams
@@ -340,7 +285,7 @@ func (t *trustRun) run(ctx context.Context, ca *localca.CA, do func(trust.Store,
 		t.results = append(t.results, result)
 	}
 	t.print()
-	return t.result()
+	return t.failed()
 }
 
 // asRoot shows the command that a store needs root for, asks, and runs it. Then the
@@ -370,24 +315,15 @@ func (t *trustRun) mayRun(ctx context.Context) bool {
 	return t.opts.yes || t.InTTY && confirm(ctx, t.streams, "Run it? [y/N] ")
 }
 
-// result is exit code 1 if a store failed or still needs root, or with --check does
+// failed is exit code 1 if a store failed or still needs root, or with --check does
 // not trust the CA.
-func (t *trustRun) result() error {
+func (t *trustRun) failed() error {
 	for _, r := range t.results {
 		if r.State == trust.Failed || r.State == trust.NeedsRoot || t.opts.check && r.State == trust.Untrusted {
 			return exit(exitFailed)
 		}
 	}
 	return nil
-}
-
-// sudoUser returns the user that runs devproxy through sudo or doas; empty if none
-// does.
-func sudoUser() string {
-	if user := cmp.Or(os.Getenv("SUDO_USER"), os.Getenv("DOAS_USER")); os.Geteuid() == 0 && user != "root" {
-		return user
-	}
-	return ""
 }
 
 // noteSudo says whose browsers are meant if sudo runs devproxy. Those of the user are
@@ -439,27 +375,10 @@ func (t *trustRun) print() {
 	}
 }
 
-// printResult prints the state of a store in columns, or with the rest below it if
-// the terminal is too narrow.
+// printResult prints the state of a store.
 func (t *trustRun) printResult(r trust.Result) {
-	const wide, narrow = len("  Node, Python    needs root  "), len("    ")
-	columns := t.columns()
-	line := fmt.Sprintf("  %-15s %s", title(r.Store), t.stateText(r.State))
-	indent := wide
-	if columns > 0 && columns-wide < 2*minText {
-		indent = narrow
-		fmt.Fprintln(t.Out, line)
-		t.indented(indent, r.Detail)
-	} else {
-		t.hang(t.Out, line+"  ", indent, r.Detail)
-	}
-	if r.Fix == "" {
-		return
-	}
-	if columns > 0 && indent+shownWidth(r.Fix) > columns {
-		indent = narrow
-	}
-	fmt.Fprintf(t.Out, "%*s%s\n", indent, "", t.bold(r.Fix))
+	const indent = len("  Node, Python    needs root  ")
+	t.result(fmt.Sprintf("  %-15s %s  ", title(r.Store), t.stateText(r.State)), indent, r.Detail, r.Fix)
 }
 
 func (t *trustRun) stateText(state trust.State) string {

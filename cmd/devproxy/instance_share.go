@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"path/filepath"
+
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// openSharer makes the Sharer, which shares nothing yet.
+func (in *instance) openSharer(p *plan.Plan) error {
+	folder, err := filepath.EvalSymlinks(in.source.folder)
+	if err != nil {
+		return err
+	}
+	in.sharer = devproxy.NewSharer(devproxy.SharerOptions{
+		Server: in.server, Folder: folder, Store: in.consent.logins, Log: in.log, Congestion: in.opts.congestion,
+		Roots:     func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
+		HTTPSPort: in.httpsPort,
+		Relays:    in.relays,
+		Consent:   in.consent.mayShare,
+		Notify:    func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },
+	}, p)
+	return nil
+}
+
+// shareFirst starts the share of --share. It does not wait for the relay.
+func (in *instance) shareFirst(ctx context.Context) error {
+	if !in.opts.share {
+		return nil
+	}
+	_, err := in.sharer.Do(ctx, in.shareRequest())
+	if err != nil && !in.opts.shareOnly {
+		in.shareTrouble(err)
+		return nil
+	}
+	return err
+}
+
+// shareRequest is the request for the share of this `up`. If that fails, `up`
+// keeps serving and tries again.
+func (in *instance) shareRequest() control.ShareRequest {
+	request := in.opts.request(in.opts.shareHosts)
+	request.Keep = !in.opts.shareOnly
+	return request
+}
+
+// shareForOther handles the request of another process. Its errors keep their fix on
+// the way there.
+func (in *instance) shareForOther(ctx context.Context, request control.ShareRequest) (control.Share, error) {
+	state, err := in.sharer.Do(ctx, request)
+	if text, fix := devproxy.Explain(err); err != nil {
+		return state, &control.ShareError{Text: text, Fix: fix}
+	}
+	return state, nil
+}
+
+func (in *instance) shareTrouble(err error) {
+	text, fix := devproxy.Explain(err)
+	e := devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: control.Share{Error: text, Fix: fix}}
+	in.post(func() error { return in.shareChanged(e) })
+}
