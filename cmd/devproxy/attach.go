@@ -155,7 +155,7 @@ func followOutput(ctx context.Context, client *control.Client, out *control.Outp
 			if err := print(line); err != nil {
 				out.Close()
 				if isClosedPipe(err) {
-					return nil // nothing reads it any more
+					return nil // nothing reads it
 				}
 				return err
 			}

@@ -51,7 +51,7 @@ Exits 1 if something is wrong; warnings alone exit 0.
 }
 
 func runDoctor(ctx context.Context, s *streams, file fileFlags, asJSON bool) error {
-	subject := examined(file)
+	subject := doctorSubject(file)
 	defer subject.Close()
 	d := &diagnosis{streams: s, asJSON: asJSON}
 	doctor.Run(ctx, subject, d.add)
@@ -67,10 +67,10 @@ func runDoctor(ctx context.Context, s *streams, file fileFlags, asJSON bool) err
 	return nil
 }
 
-// examined returns what doctor looks at. What cannot be read is a result of its checks.
-func examined(file fileFlags) *doctor.Subject {
+// doctorSubject returns what doctor looks at. What cannot be read is a result of its checks.
+func doctorSubject(file fileFlags) *doctor.Subject {
 	subject := &doctor.Subject{
-		Getenv: os.Getenv, Hosts: hostsfile.Path(), SudoUser: sudoUser(), Project: examinedProject(file),
+		Getenv: os.Getenv, Hosts: hostsfile.Path(), SudoUser: sudoUser(), Project: doctorProject(file),
 	}
 	subject.User, _ = userID()                                    // empty: it has no lines
 	subject.Built, _ = time.Parse(time.RFC3339, thisBuild().Time) // zero for none
@@ -111,8 +111,8 @@ func domainStores(home string, p *doctor.Project) map[string][]trust.Store {
 	return stores
 }
 
-// examinedProject returns the project of the folder; nil without a Proxyfile.
-func examinedProject(file fileFlags) *doctor.Project {
+// doctorProject returns the project of the folder; nil without a Proxyfile.
+func doctorProject(file fileFlags) *doctor.Project {
 	loaded, known, err := loadProject(file)
 	if _, missing := errors.AsType[*hcl.NotFoundError](err); missing && file.File == "" {
 		return nil

@@ -51,7 +51,7 @@ func newNamesSyncCmd(s *streams) *cobra.Command {
 		Use:   "sync",
 		Short: "put the names of your running projects into the hosts file",
 		Long: `Puts the names that all your running projects serve now into the hosts file, with 127.0.0.1 and ::1. They are in a block
-between two marks, one block for each user. Names that no project serves any more leave the block.
+between two marks, one block for each user. Names that no project serves leave it again.
 
 Only names below .localhost, and in domains of devproxy trust --domain, are written. Everything outside the block stays
 as it is. A hosts file has no wildcards, so wildcard hosts are left out.
@@ -72,7 +72,7 @@ only shown. Exits 1 if something is left to do.
 		}),
 	}
 	addNamesFlags(cmd, &opts)
-	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "write without asking, also as root")
+	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "write without asking, even as root")
 	cmd.Flags().BoolVar(&opts.check, "check", false, "change nothing, exit 1 if the block is out of date")
 	return cmd
 }
@@ -92,7 +92,7 @@ func newNamesCleanCmd(s *streams) *cobra.Command {
 		}),
 	}
 	addNamesFlags(cmd, &opts)
-	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "write without asking, also as root")
+	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "write without asking, even as root")
 	return cmd
 }
 

@@ -206,7 +206,7 @@ func (c *namesChange) report(s *streams, opts namesOptions) error {
 		case c.State == namesChanged && len(c.Names) > 0:
 			fmt.Fprintf(s.Err, "%s has %s of your projects now\n%s\n", c.HostsFile, count(len(c.Names), "name"), typed("Undo: devproxy names clean"))
 		case c.State == namesChanged:
-			fmt.Fprintf(s.Err, "%s has no names of your projects any more\n", c.HostsFile)
+			fmt.Fprintf(s.Err, "%s no longer has names of your projects\n", c.HostsFile)
 		case c.State == namesCurrent && len(c.Names) > 0:
 			fmt.Fprintf(s.Err, "Nothing was changed: %s has %s of your projects already.\n", c.HostsFile, count(len(c.Names), "name"))
 		case c.State == namesCurrent:

@@ -24,7 +24,7 @@ const (
 	resolveTimeout = 5 * time.Second
 	// maxQuestions is how many questions are asked at once.
 	maxQuestions = 8
-	// unusedName is served by no one. A resolver that finds it answers all of
+	// unusedName is a name that no project serves. A resolver that finds it answers all of
 	// *.localhost.
 	unusedName = "devproxy-names-check.localhost"
 )

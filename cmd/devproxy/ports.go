@@ -71,7 +71,7 @@ func lostText(err error) string {
 	case err == nil:
 		return "This project can be reached again."
 	case ok:
-		return fmt.Sprintf("%s does not lead to this project any more: %v", taken.First.Name, takenError(err))
+		return fmt.Sprintf("%s no longer leads to this project: %v", taken.First.Name, takenError(err))
 	}
 	return "This project can't be reached: " + err.Error()
 }

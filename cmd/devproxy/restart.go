@@ -14,7 +14,7 @@ func newRestartCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "restart SERVICE",
 		Short:   "stop a service and start it again",
-		Long:    "Stops the command of a service that `devproxy up` runs for this folder, and starts it again. Requests to it wait meanwhile.",
+		Long:    "Stops the command of a service that `devproxy up` runs for this folder, and starts it again. Requests to it wait until it is ready.",
 		Example: "  devproxy restart web",
 		Args:    oneArg("service", "devproxy restart web"),
 		RunE: func(cmd *cobra.Command, args []string) error {

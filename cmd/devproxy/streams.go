@@ -210,17 +210,17 @@ func (w closableWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// deaf returns s without the errors of pipes that are not read any more: a process in the
-// background goes on.
-func (s *streams) deaf() *streams {
+// ignoringClosedPipes returns s without the errors of pipes that nothing reads: a process
+// in the background goes on.
+func (s *streams) ignoringClosedPipes() *streams {
 	copied := *s
-	copied.Out, copied.Err = deafWriter{s.Out}, deafWriter{s.Err}
+	copied.Out, copied.Err = pipeWriter{s.Out}, pipeWriter{s.Err}
 	return &copied
 }
 
-type deafWriter struct{ to io.Writer }
+type pipeWriter struct{ to io.Writer }
 
-func (w deafWriter) Write(p []byte) (int, error) {
+func (w pipeWriter) Write(p []byte) (int, error) {
 	n, err := w.to.Write(p)
 	if isClosedPipe(err) {
 		return len(p), nil

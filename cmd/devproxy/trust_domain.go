@@ -73,7 +73,7 @@ func (t *trustRun) trustDomain(ctx context.Context) error {
 }
 
 // confirmDomain says what the CA of a domain means in the hands of someone else, and asks.
-// A domain that no one else uses needs no answer.
+// A domain that is never on the internet needs no answer.
 func (t *trustRun) confirmDomain(ctx context.Context, risk localca.Risk, folder string) error {
 	domain := t.opts.domain
 	var text string
@@ -129,7 +129,7 @@ func (t *trustRun) untrustDomain(ctx context.Context) error {
 		return err
 	}
 	if ca != nil {
-		fmt.Fprintf(t.Err, "The key for %s is deleted. Hosts there are not served any more after the next save.\n", domain)
+		fmt.Fprintf(t.Err, "The key for %s is deleted. From the next save on, hosts there are no longer served.\n", domain)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ prints the list and exits 1, unless --allow or --partial is given; see devproxy 
 				return startInBackground(cmd, s, opts, args)
 			}
 			if opts.ready != 0 {
-				s = s.deaf()
+				s = s.ignoringClosedPipes()
 			}
 			ctx, own, release := attended(cmd.Context(), s)
 			defer release()

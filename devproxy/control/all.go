@@ -54,7 +54,7 @@ func ask(ctx context.Context, base string) (a Answer) {
 	return a
 }
 
-// Clients returns a client of every instance of this user, by folder, also of those that
+// Clients returns a client of every instance of this user, by folder, including those that
 // are starting or ending, or do not answer.
 func Clients(runtimeDir string) ([]*Client, error) {
 	bases, err := bases(runtimeDir)

@@ -66,9 +66,9 @@ var clients = sync.OnceValue(func() []*client {
 	}
 })
 
-// strangeName is a name that no hosts file has: whether a client finds every name below
+// unlistedName is a name that no hosts file has: whether a client finds every name below
 // localhost.
-const strangeName = "any-name.localhost"
+const unlistedName = "any-name.localhost"
 
 // answer asks a client, once.
 func (s *Subject) answer(ctx context.Context, c *client) answer {
@@ -91,7 +91,7 @@ func (s *Subject) askClient(ctx context.Context, c *client) answer {
 	for _, rest := range wild {
 		plain = append(plain, "any-name"+rest)
 	}
-	a := c.ask(ctx, s, path, append(plain, strangeName))
+	a := c.ask(ctx, s, path, append(plain, unlistedName))
 	a.installed = true
 	return a
 }
@@ -110,7 +110,7 @@ func (s *Subject) checkNames(ctx context.Context, c *client) []Finding {
 	plain, wild := s.names()
 	all := s.plan() == nil
 	if all {
-		plain = []string{strangeName}
+		plain = []string{unlistedName}
 	}
 	var missing []string
 	for _, name := range plain {
@@ -140,7 +140,7 @@ func (s *Subject) checkNames(ctx context.Context, c *client) []Finding {
 			return []Finding{warning("does not find the names of *"+rest+", which a hosts file can't have", wildFix())}
 		}
 	}
-	if len(a.addrs[strangeName]) > 0 {
+	if len(a.addrs[unlistedName]) > 0 {
 		return []Finding{fine("finds every name below localhost")}
 	}
 	return []Finding{fine("finds " + some(plain))}
@@ -267,7 +267,7 @@ func askCurl(ctx context.Context, s *Subject, path string, names []string) answe
 		a.err = err
 		return a
 	}
-	asked := slices.Compact(append(names[:min(1, len(names)):min(1, len(names))], strangeName))
+	asked := slices.Compact(append(names[:min(1, len(names)):min(1, len(names))], unlistedName))
 	if i := slices.IndexFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".localhost") }); i >= 0 {
 		asked = append(asked, names[i])
 	}

@@ -93,7 +93,7 @@ func exempts(list string, names func() (plain, wild []string)) bool {
 	}
 	plain, wild := names()
 	if len(plain)+len(wild) == 0 {
-		return has(strangeName)
+		return has(unlistedName)
 	}
 	for _, name := range plain {
 		if !has(name) {

@@ -38,7 +38,7 @@ func (s *Subject) find(names ...string) (path string, err error) {
 	return "", err
 }
 
-// run runs a program without a shell and returns its standard output, also when it
+// run runs a program without a shell and returns its standard output, even when it
 // fails. When it has not ended within clientTimeout, it is killed with its children.
 func run(ctx context.Context, argv ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)

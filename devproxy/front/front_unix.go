@@ -45,7 +45,7 @@ type Options struct {
 	// stays the caller's, and must stay open until Close. Nil has the front make one.
 	Socket *os.File
 	// Lost is called after a change of the front: with a *TakenError for each name that
-	// another project has got meanwhile, and with what keeps this process from the next
+	// another project has got in the meantime, and with what keeps this process from the next
 	// front, once for each reason. Nil as the error means that this is over. Nil as the
 	// function ignores it.
 	Lost func(error)

@@ -33,7 +33,7 @@ type lease struct {
 	grows   bool          // the front takes more sockets
 	gave    bool          // the first result is for sockets that open gave; of the receiver
 	results chan result   // one for each names, and each kindSockets
-	ended   chan struct{} // closed when nothing is received any more
+	ended   chan struct{} // closed when receiving has ended
 	unread  []connection  // handed over by a front at its end; of the receiver until ended
 }
 

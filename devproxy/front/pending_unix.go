@@ -72,7 +72,7 @@ func (p *pending) free() bool {
 	return !p.interrupted && p.closeOldest()
 }
 
-// errGone is the error of a connection that does not wait any more: it was closed, to
+// errGone is the error of a connection that no longer waits: it was closed, to
 // make room for others.
 var errGone = errors.New("the connection was closed")
 

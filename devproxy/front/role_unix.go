@@ -106,7 +106,7 @@ func (r *role) unlink() {
 }
 
 // run accepts until ctx ends, the role is handed to another process, or others cannot
-// find it any more: it then begins again.
+// find it: it then begins again.
 func (r *role) run(ctx context.Context, stepDown <-chan chan struct{}) []connection {
 	r.mu.Lock()
 	r.accepting = true

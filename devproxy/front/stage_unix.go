@@ -104,7 +104,7 @@ func (s *Shared) search(steppedDown bool) (stage, error) {
 // even if someone removed its lock file. A process that has stepped down leaves the
 // role to others at first.
 //
-// Where systemd has the front's socket, it accepts connections also while no process
+// Where systemd has the front's socket, it accepts connections even while no process
 // answers them. A process that knows becomes the front if it can before it connects. A
 // process without sockets does not become the front as long as the socket accepts:
 // systemd starts the process that gets the sockets.
@@ -151,7 +151,7 @@ func (s *Shared) unreachable(err error) error {
 func (s *Shared) socket() string { return SocketPath(s.opts.Dir) }
 
 // again registers the names that an earlier front had granted, without those that
-// another project has got meanwhile.
+// another project has got in the meantime.
 func (s *Shared) again(now stage) {
 	s.mu.Lock()
 	granted := slices.Clone(s.names)

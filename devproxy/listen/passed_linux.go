@@ -14,7 +14,7 @@ import (
 
 // Inherit takes over the sockets that systemd passed to this process, and removes their
 // variables from the environment, so that child processes have neither. It returns nil
-// without any, also when they are for another process (LISTEN_PID). Sockets that others
+// without any, even when they are for another process (LISTEN_PID). Sockets that others
 // could reach, and connections, are refused. runtime is the user's runtime directory.
 func Inherit(runtime string) (*Passed, error) {
 	var all []passedSocket

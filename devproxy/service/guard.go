@@ -39,7 +39,7 @@ const (
 type note struct {
 	PID  int   `json:"pid,omitempty"`  // the command has started
 	Exit *Exit `json:"exit,omitempty"` // it has ended, or could not be started
-	// Gone says that nothing it has started runs any more. It is the last note.
+	// Gone says that none of its processes is left. It is the last note.
 	Gone bool `json:"gone,omitempty"`
 }
 
@@ -62,7 +62,7 @@ type note struct {
 func Guard() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	// The command must be ended also when no one reads the report.
+	// The command must be ended even when nothing reads the report.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	notes, input := json.NewEncoder(os.Stdout), json.NewDecoder(os.Stdin)
 	var o order

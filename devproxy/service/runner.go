@@ -29,7 +29,7 @@ type Runner struct {
 	units   map[string]*unit
 	changed chan struct{} // closed, and made again, at every change of a state
 	closed  bool
-	hurry   chan struct{} // closed when nothing may take its time any more
+	killNow chan struct{} // closed when services get no more time to end
 	group   sync.WaitGroup
 }
 
@@ -47,7 +47,7 @@ type system struct {
 // running is a command and everything it has started.
 type running interface {
 	// events reports its pid, and how the command has ended. It is closed when nothing
-	// of it runs any more.
+	// of it is left.
 	events() <-chan event
 	// stop asks it to end, and kills it after its time.
 	stop()
@@ -69,7 +69,7 @@ func New(opts Options) *Runner {
 }
 
 func newRunner(opts Options, sys system) *Runner {
-	return &Runner{opts: opts, sys: sys, units: map[string]*unit{}, changed: make(chan struct{}), hurry: make(chan struct{})}
+	return &Runner{opts: opts, sys: sys, units: map[string]*unit{}, changed: make(chan struct{}), killNow: make(chan struct{})}
 }
 
 // Apply makes specs the services that run. It stops those that are not among them,
@@ -146,14 +146,14 @@ func (r *Runner) Output(name string) []string {
 }
 
 // Close stops all services, those that others depend on last, and returns when nothing
-// of them runs any more. When ctx ends it kills what is left.
+// of them is left. When ctx ends it kills what is left.
 func (r *Runner) Close(ctx context.Context) {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	defer r.group.Wait()
-	stopHurry := context.AfterFunc(ctx, sync.OnceFunc(func() { close(r.hurry) }))
-	defer stopHurry()
+	stopKilling := context.AfterFunc(ctx, sync.OnceFunc(func() { close(r.killNow) }))
+	defer stopKilling()
 	for {
 		leaves := r.stopLeaves()
 		if len(leaves) == 0 {

@@ -1,6 +1,6 @@
 // Package service runs the commands of a project's services. A Runner starts, restarts
 // and stops them; each command runs below a guard, which is a process of its own that
-// ends the command and everything it has started, also when devproxy itself is killed.
+// ends the command and everything it has started, even when devproxy itself is killed.
 package service
 
 import (

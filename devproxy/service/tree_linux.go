@@ -20,7 +20,7 @@ import (
 // services.
 const guardName = "service-guard"
 
-// guardProgram is the program that runs the guard: this one, also when its file was
+// guardProgram is the program that runs the guard: this one, even when its file was
 // replaced.
 func guardProgram() (string, error) {
 	const self = "/proc/self/exe"

@@ -15,7 +15,7 @@ import (
 type tree struct {
 	leader int // the command, which leads a process group
 	ended  chan Exit
-	reaped chan struct{} // closed when this process has no children any more
+	reaped chan struct{} // closed when this process has no children left
 }
 
 // startTree starts the command. Its goroutine must not end before the process: the

@@ -13,8 +13,8 @@ const (
 	// in a row doubles it, up to lastPause.
 	firstPause = 500 * time.Millisecond
 	lastPause  = 30 * time.Second
-	// steadyAfter is how long a service must have been ready for its failures before
-	// not to count any more.
+	// steadyAfter is how long a service must have been ready for its earlier failures
+	// to be forgotten.
 	steadyAfter = 10 * time.Second
 )
 
@@ -41,7 +41,7 @@ func (u *unit) wantLocked(spec *Spec) {
 
 func (u *unit) renewLocked() { u.ctx, u.cancel = context.WithCancel(context.Background()) }
 
-// run runs the service as it is wanted until it is not wanted any more.
+// run runs the service as it is wanted until nothing is wanted.
 func (u *unit) run() {
 	defer close(u.over)
 	for {
@@ -138,7 +138,7 @@ func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit,
 	}()
 	defer func() { endAwait(); <-awaited }()
 
-	stop, hurry := ctx.Done(), u.runner.hurry
+	stop, killNow := ctx.Done(), u.runner.killNow
 	var isReady <-chan uint16 // found, once the pid is known
 	var since time.Time
 	for {
@@ -170,8 +170,8 @@ func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit,
 			now.Phase = Ending
 			u.set(now)
 			command.stop()
-		case <-hurry:
-			hurry = nil
+		case <-killNow:
+			killNow = nil
 			command.kill()
 		}
 	}
