@@ -31,16 +31,11 @@ const readyFlag = "ready-file"
 func startInBackground(cmd *cobra.Command, s *streams, opts upOptions, args []string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals()...)
 	defer stop()
-	if err := opts.check(); err != nil {
-		return err
-	}
-	src, err := findSource(opts, args)
+	src, client, err := opts.find(args)
 	if err != nil {
 		return err
 	}
-	if client, err := runningIn(src.folder); err != nil {
-		return err
-	} else if client != nil {
+	if client != nil {
 		return runsAlready(ctx, s, client, opts, args)
 	}
 	if err := opts.chooseRelay(ctx, s, src); err != nil {

@@ -214,7 +214,7 @@ func (c *namesChange) report(s *streams, opts namesOptions) error {
 		case opts.check:
 			fmt.Fprintln(s.Err, typed("out of date; to write it: devproxy names sync"))
 		case c.State == namesOutdated && !canAsk(s, false) && !opts.yes:
-			fmt.Fprintln(s.Err, "not written, since there is nobody to ask; --yes writes it")
+			fmt.Fprintln(s.Err, "not written: the change must be confirmed on a terminal, or with --yes")
 		}
 	}
 	if c.State == namesOutdated || c.State == namesNeedsRoot {

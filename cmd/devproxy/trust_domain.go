@@ -92,7 +92,7 @@ func (t *trustRun) confirmDomain(ctx context.Context, risk localca.Risk, folder 
 	case t.opts.yes:
 		return nil
 	case !canAsk(t.streams, t.opts.json):
-		return failf("devproxy trust --domain "+domain+" --yes", "a CA for %s must be confirmed, and there is nobody to ask", domain)
+		return failf("devproxy trust --domain "+domain+" --yes", "a CA for %s must be confirmed on a terminal", domain)
 	case !confirm(ctx, t.streams, "Trust "+domain+"? [y/N] "):
 		return failf("", "nothing was changed")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/tunnel/agent"
 )
@@ -123,22 +124,31 @@ func (o upOptions) check() error {
 	return nil
 }
 
+// find checks the options, and returns what to serve with a client of the devproxy that
+// serves that folder already; nil if none does.
+func (o upOptions) find(args []string) (source, *control.Client, error) {
+	if err := o.check(); err != nil {
+		return source{}, nil, err
+	}
+	src, err := findSource(o, args)
+	if err != nil {
+		return source{}, nil, err
+	}
+	client, err := runningIn(src.folder)
+	return src, client, err
+}
+
 func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error {
 	limitMemory(devproxy.BodyMemory + agent.Memory)
 	passed, err := inheritSockets() // before anything is run that would inherit them too
 	if err != nil {
 		return err
 	}
-	if err := opts.check(); err != nil {
-		return err
-	}
-	src, err := findSource(opts, args)
+	src, client, err := opts.find(args)
 	if err != nil {
 		return err
 	}
-	if client, err := runningIn(src.folder); err != nil {
-		return err
-	} else if client != nil {
+	if client != nil {
 		return attachTo(ctx, s, client, opts, src, args)
 	}
 	if err := opts.chooseRelay(ctx, s, src); err != nil {

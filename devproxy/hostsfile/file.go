@@ -64,7 +64,7 @@ func Write(ctx context.Context, path, user string, names []string) (changed bool
 		return false, err
 	}
 	if strings.HasPrefix(real, "/nix/store/") {
-		return false, failure.Errorf("networking.hosts in its configuration", "NixOS builds %s from its configuration", path)
+		return false, failure.Errorf("set networking.hosts there", "NixOS builds %s from its configuration", path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()

@@ -459,7 +459,7 @@ func TestFlood(t *testing.T) {
 	if len(got) != lines+1 || got[lines-1] != fmt.Sprintf("web: %d", lines) {
 		t.Errorf("%d lines", len(got))
 	}
-	if tail := r.Output("web"); len(tail) != maxTail || tail[maxTail-1] != "started" {
+	if tail := tailOf(r, "web"); len(tail) != maxTail || tail[maxTail-1] != "started" {
 		t.Errorf("%q", tail)
 	}
 }
@@ -517,4 +517,11 @@ func TestStorm(t *testing.T) {
 	if left := c.left(); len(left) > 0 {
 		t.Errorf("left after Close: %v", left)
 	}
+}
+
+// tailOf is the end of what a service has printed.
+func tailOf(r *Runner, name string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.units[name].tail.all()
 }

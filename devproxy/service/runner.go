@@ -133,18 +133,6 @@ func (r *Runner) States() []State {
 	return states
 }
 
-// Output is the end of what a service has printed, at most maxTail lines, of this start
-// and those before.
-func (r *Runner) Output(name string) []string {
-	r.mu.Lock()
-	u := r.units[name]
-	r.mu.Unlock()
-	if u == nil {
-		return nil
-	}
-	return u.tail.all()
-}
-
 // Close stops all services, those that others depend on last, and returns when nothing
 // of them is left. When ctx ends it kills what is left.
 func (r *Runner) Close(ctx context.Context) {
