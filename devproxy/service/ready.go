@@ -60,7 +60,7 @@ type awaiting struct {
 // find returns where a service that has said to be ready listens now; its own port if it
 // listens nowhere. ok is false while another user listens there.
 func (a *awaiting) find(ctx context.Context) (port uint16, ok bool) {
-	stranger := isStranger(a.spec.Port)
+	stranger := listen.StrangerOn(a.spec.Port)
 	if stranger || !accepts(ctx, a.spec.Port) {
 		if elsewhere := a.choose(ctx); elsewhere != 0 {
 			return elsewhere, true
@@ -117,7 +117,7 @@ var helperPorts = []uint16{9229, 24678}
 // upwards when a port is taken.
 func (a *awaiting) choose(ctx context.Context) uint16 {
 	ports := slices.DeleteFunc(a.ports(), func(port uint16) bool {
-		return slices.Contains(helperPorts, port) || port != a.spec.Port && isStranger(port)
+		return slices.Contains(helperPorts, port) || port != a.spec.Port && listen.StrangerOn(port)
 	})
 	if slices.Contains(ports, a.spec.Port) {
 		return 0 // it is about to accept, or listens on an address that is not loopback
