@@ -2,11 +2,13 @@ package devproxy
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/service"
 )
 
@@ -45,5 +47,15 @@ func TestServicePage(t *testing.T) {
 	state.Store(&service.State{Name: "web", Phase: service.Running})
 	if status := <-held; status != 200 {
 		t.Errorf("a held request: %d", status)
+	}
+}
+
+// TestServiceNotReady: the terminal says what the service does, not which port is closed.
+func TestServiceNotReady(t *testing.T) {
+	refused := &service.NotReadyError{State: service.State{Name: "web", Phase: service.Failed, Exit: service.Exit{Error: "vite is not on PATH"}}}
+	dial := &net.OpError{Op: "dial", Err: refused}
+	got := forward.Unavailable{Attempts: []forward.Attempt{{Addr: "127.0.0.1:20000", Err: dial}, {Addr: "[::1]:20000", Err: dial}}}.String()
+	if want := "web can't run: vite is not on PATH"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -73,11 +73,21 @@ type Unavailable struct {
 	Waited time.Duration
 }
 
+// notReady is the error of a connection that Options.Dial refused itself, since a service
+// is not ready: "web is starting". Its text says more than the address.
+type notReady interface {
+	error
+	NotReady() bool
+}
+
 // String is "nothing listens on 127.0.0.1:5173 or [::1]:5173".
 func (u Unavailable) String() string {
 	addrs := make([]string, len(u.Attempts))
 	for i, a := range u.Attempts {
 		addrs[i] = a.Addr
+		if err, ok := errors.AsType[notReady](a.Err); ok && err.NotReady() {
+			return err.Error()
+		}
 		if errors.Is(a.Err, errClosedAtOnce) || neterror.Broken(a.Err) {
 			return a.Addr + " closes every connection at once: what it forwards to is not running yet"
 		}

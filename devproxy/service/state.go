@@ -70,6 +70,9 @@ type NotReadyError struct{ State State }
 
 func (e *NotReadyError) Error() string { return e.State.String() }
 
+// NotReady tells the error apart from that of a port on which nothing listens.
+func (e *NotReadyError) NotReady() bool { return true }
+
 // Unwrap returns the error of a refused connection.
 func (e *NotReadyError) Unwrap() error { return neterror.ErrRefused }
 
