@@ -65,7 +65,7 @@ func (p place) splitCommand(text string) (arguments []string, ok bool) {
 				return nil, false
 			}
 			fields, err := expand.Fields(new(expand.Config), word) // that of nil is shared, and written to
-			if err != nil || len(fields) != 1 { // {a,b}
+			if err != nil || len(fields) != 1 {                    // {a,b}
 				needsShell("braces")
 				return nil, false
 			}
