@@ -90,14 +90,15 @@ func tryAcquire(path, temp string) (*lock, error) {
 	return l, nil
 }
 
-// ownFile reports whether this process's user owns a regular file that has one name.
+// ownFile reports whether this process's user owns a regular file that has no other
+// name. It has none at all if the writer before has removed it since it was opened.
 func ownFile(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil {
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && info.Mode().IsRegular() && int(stat.Uid) == os.Geteuid() && stat.Nlink == 1
+	return ok && info.Mode().IsRegular() && int(stat.Uid) == os.Geteuid() && stat.Nlink <= 1
 }
 
 // replace writes text to the new file and gives it the name of the hosts file. After an
