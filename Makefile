@@ -41,7 +41,7 @@ test: deps ## every test but those in a browser, with the race detector
 
 .PHONY: e2e
 e2e: deps build ## the demo in real Chromium, h2spec, saves under load
-	go test -race -shuffle=on -timeout 20m -tags e2e -run '^TestE2E' ./cmd/devproxy
+	go test -race -shuffle=on -timeout 40m -tags e2e -run '^TestE2E' ./cmd/devproxy
 
 .PHONY: frameworks
 frameworks: deps build ## real dev servers attacked and used through a share: installs them; UPDATE=1 records what browsers ask for
