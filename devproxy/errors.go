@@ -1,11 +1,11 @@
 package devproxy
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -84,8 +84,8 @@ func (x *exchange) errorPage(r *http.Request) page.Page {
 	case errors.As(err, &badPath):
 		return page.Page{Status: http.StatusBadRequest, Title: "This path can be read in two ways.", Lead: page.Sentence(badPath.Error())}
 	case errors.As(err, &unknown):
-		if name := listen.FromContext(r.Context()).ServerName; name != "" && !strings.EqualFold(name, strings.TrimSuffix(hostname(r.Host), ".")) {
-			return misdirected(unknown, name)
+		if isMisdirected(unknown.Host, listen.FromContext(r.Context()).ServerName) {
+			return misdirected(unknown)
 		}
 		return unknownHost(unknown, x.server.opts.Version)
 	case errors.As(err, &noRoute):
@@ -136,13 +136,20 @@ func quote(source plan.Source) *page.Quote {
 	return &page.Quote{Place: source.String(), Text: source.Text}
 }
 
+// isMisdirected reports whether a request for host is on a connection that was opened
+// for another name. No project serves an address, or a request without a host.
+func isMisdirected(host, opened string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return opened != "" && host != "" && err != nil && !strings.EqualFold(opened, strings.TrimSuffix(host, "."))
+}
+
 // misdirected is for a request on a connection that was opened for another name. A new
 // connection reaches the project that serves the name; this one stays with this project
-// (RFC 9110 section 15.5.20).
-func misdirected(err *plan.UnknownHostError, opened string) page.Page {
+// (RFC 9110 section 15.5.20). Like unknownHost, it names nothing that is served.
+func misdirected(err *plan.UnknownHostError) page.Page {
 	return page.Page{
 		Status: http.StatusMisdirectedRequest, Title: "This connection is for another name.",
-		Lead:  fmt.Sprintf("It was opened for %s, and the project that serves that name does not serve %s.", opened, cmp.Or(err.Host, "this address")),
+		Lead:  fmt.Sprintf("The project that it was opened for does not serve %s.", err.Host),
 		Hints: []string{"A new connection reaches the project that serves the name, if one does."},
 	}
 }
