@@ -52,6 +52,19 @@ func neighbours(t *testing.T, names ...string) (all []*upProcess) {
 	return all
 }
 
+// neighboursInTurn is neighbours with the first as the front.
+func neighboursInTurn(t *testing.T, names ...string) []*upProcess {
+	t.Helper()
+	all := neighbours(t, names[0])
+	for _, name := range names[1:] {
+		u := startBeside(t, all[0], projectDir(t, fmt.Sprintf("host %q { respond = { status = 200, body = %q } }\n", name, name)), "up", "--json")
+		u.ready = u.await("ready")
+		u.trust()
+		all = append(all, u)
+	}
+	return all
+}
+
 // answers checks that a project answers on a new connection.
 func (u *upProcess) answers(name string) {
 	u.t.Helper()
@@ -130,7 +143,7 @@ func TestE2EHostileClients(t *testing.T) {
 	if !inNetwork(t) {
 		return
 	}
-	all := neighbours(t, "a.localhost", "b.localhost")
+	all := neighboursInTurn(t, "a.localhost", "b.localhost") // the first is the front
 	hello := clientHello(t, "b.localhost")
 	unanswered := map[string][]byte{
 		"nothing":    nil,
