@@ -62,7 +62,7 @@ func TestUnknownHostPage(t *testing.T) {
 }
 
 // TestOtherNameOnAConnection: a request for another project's name on a connection that
-// is open is not answered with 404, which would say that nobody serves the name.
+// is open is not answered with 404, which would say that no project serves the name.
 func TestOtherNameOnAConnection(t *testing.T) {
 	s := serveFile(t, fixedHosts)
 	for name, want := range map[string]int{"blog.localhost": http.StatusMisdirectedRequest, "SHOP.localhost": http.StatusNoContent, "shop.localhost.": http.StatusNoContent} {

@@ -198,7 +198,7 @@ func (d *diagnosis) stateText(state doctor.State) string {
 	return d.dim(pad("unchecked", stateWidth))
 }
 
-// summary counts what is not fine.
+// summary counts the faults, the warnings and what was not checked.
 func (d *diagnosis) summary(machineOnly bool) {
 	var parts []string
 	if n := d.counts[doctor.Fault]; n > 0 {

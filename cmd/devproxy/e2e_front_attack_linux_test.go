@@ -137,8 +137,8 @@ func withTwoNames(hello []byte, name string) []byte {
 	return out
 }
 
-// TestE2EHostileClients: whatever another user sends to the shared ports costs nobody
-// else anything.
+// TestE2EHostileClients: nothing that another user sends to the shared ports affects
+// other clients.
 func TestE2EHostileClients(t *testing.T) {
 	if !inNetwork(t) {
 		return
@@ -226,8 +226,8 @@ func read(c net.Conn, p []byte) error {
 	return err
 }
 
-// TestE2EFrontOfAnotherUser: nobody else can reach the front's files, and if a script
-// opens them, its process still talks to nobody else.
+// TestE2EFrontOfAnotherUser: other users can't reach the front's files. If a script opens
+// these to them, the process still refuses them.
 func TestE2EFrontOfAnotherUser(t *testing.T) {
 	if !inNetwork(t) {
 		return
@@ -342,7 +342,7 @@ func TestE2ENamesWhilePortsChange(t *testing.T) {
 	b.trust()
 	b.answers("b.localhost")
 	a.answers("a.localhost")
-	// What needs the shared port alone is refused, and nobody misses a request.
+	// A port that the project would need for itself is refused, and no request is lost.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -53,7 +53,7 @@ func TestTheLastQuestionIsAnsweredAfterTheEnd(t *testing.T) {
 	client = answering(t, func(end func()) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			end()
-			eventually(t, "nobody can ask any more", func() bool { _, err := dial(t.Context(), client.base); return err != nil })
+			eventually(t, "no client can connect any longer", func() bool { _, err := dial(t.Context(), client.base); return err != nil })
 			w.WriteHeader(http.StatusAccepted)
 		})
 	})

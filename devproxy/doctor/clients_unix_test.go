@@ -89,7 +89,7 @@ func TestNothingOfTheProjectRuns(t *testing.T) {
 
 	t.Setenv("PATH", "/usr/bin:/bin")
 	if _, err := s.find("python3"); err != nil {
-		t.Skip(err)
+		skip(t, err)
 	}
 	for _, module := range []string{"socket.py", "ssl.py", "sitecustomize.py"} {
 		write(t, filepath.Join(s.Project.Root, module), "open("+`"`+ran+`"`+", 'w')\n")

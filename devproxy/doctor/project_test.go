@@ -18,7 +18,7 @@ func listening(t *testing.T, network, addr string) string {
 	t.Helper()
 	ln, err := net.Listen(network, addr)
 	if err != nil {
-		t.Skip(err)
+		skip(t, err)
 	}
 	t.Cleanup(func() { ln.Close() })
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {

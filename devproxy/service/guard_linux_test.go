@@ -400,7 +400,7 @@ func TestStranger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "stranger") // which nobody may enter
+	dir, err := os.MkdirTemp("", "stranger")
 	if err != nil {
 		t.Fatal(err)
 	}

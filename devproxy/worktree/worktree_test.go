@@ -19,7 +19,7 @@ type repository struct {
 func newRepository(t *testing.T, args ...string) *repository {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("needs git")
+		skip(t, err)
 	}
 	r := &repository{t, filepath.Join(realDir(t), "main")}
 	r.git(append([]string{"init", "-q", "-b", "main", r.main}, args...)...)
@@ -273,7 +273,7 @@ func TestLinkedLies(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := os.Symlink(dot+"2", dot); err != nil {
-				t.Skip(err)
+				skip(t, err)
 			}
 		},
 	} {

@@ -38,7 +38,7 @@ func TestPipes(t *testing.T) {
 // TestForeignHead: a head that another user can write names nothing.
 func TestForeignHead(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give a file away")
+		skip(t, "only root can give a file away")
 	}
 	t.Setenv("SUDO_UID", "")
 	tree, head := fake(t, realDir(t))
