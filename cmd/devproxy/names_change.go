@@ -19,7 +19,7 @@ const (
 	namesCurrent   = "current"    // nothing had to be changed
 	namesChanged   = "changed"    // the file was written
 	namesOutdated  = "outdated"   // the change was not confirmed
-	namesNeedsRoot = "needs root" // the command was not confirmed, or there was no terminal to ask on
+	namesNeedsRoot = "needs root" // the command was not confirmed, or could not be, without a terminal
 )
 
 // namesChange is a change of the hosts file. It is what sync and clean print as JSON.
