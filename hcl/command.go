@@ -386,27 +386,36 @@ func (d *decoder) checkDependencies() {
 				at.errorf("remove it, or give that service a command", "service %q has no command, so devproxy does not start it", name.Value)
 			}
 		}
-		if cycle := dependencyCycle(commands, service.Name, nil); cycle != nil {
+		if cycle := dependencyCycle(commands, service.Name); cycle != nil {
 			d.at(service.Range).errorf("remove one of these from depends_on", "service %q waits for itself: %s", service.Name, strings.Join(cycle, " -> "))
 		}
 	}
 }
 
 // dependencyCycle returns the way from a service through its dependencies back to
-// itself; nil if there is none. path are the services on the way so far.
-func dependencyCycle(commands map[string]*Service, name string, path []string) []string {
-	service := commands[name]
-	if service == nil || len(path) > 0 && slices.Contains(path[1:], name) {
+// itself; nil if there is none.
+func dependencyCycle(commands map[string]*Service, start string) []string {
+	seen := map[string]bool{} // so that each service is passed once, however many ways lead to it
+	var follow func(path []string) []string
+	follow = func(path []string) []string {
+		service := commands[path[len(path)-1]]
+		if service == nil {
+			return nil
+		}
+		for _, next := range service.Command.DependsOn {
+			longer := append(slices.Clip(path), next.Value)
+			if next.Value == start {
+				return longer
+			}
+			if seen[next.Value] {
+				continue
+			}
+			seen[next.Value] = true
+			if cycle := follow(longer); cycle != nil {
+				return cycle
+			}
+		}
 		return nil
 	}
-	path = append(path, name)
-	if len(path) > 1 && name == path[0] {
-		return path
-	}
-	for _, next := range service.Command.DependsOn {
-		if cycle := dependencyCycle(commands, next.Value, slices.Clip(path)); cycle != nil {
-			return cycle
-		}
-	}
-	return nil
+	return follow([]string{start})
 }

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,5 +120,32 @@ service "second" { upstream = service.first }
 	}
 	if first, second := file.Services[0], file.Services[1]; first.Command == nil || second.Command != nil || second.Timeout == nil || second.Upstream.Members[0].Port != first.Command.Port {
 		t.Errorf("%+v\n%+v", first, second)
+	}
+}
+
+// TestManyDependencies has more ways through its dependencies than could be followed one
+// by one.
+func TestManyDependencies(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	text.WriteString("host \"a.localhost\" { upstream = service.a0 }\n")
+	for i := range 64 {
+		for _, name := range []string{"a", "b"} {
+			fmt.Fprintf(&text, "service \"%s%d\" {\n command = \"true\"\n depends_on = [\"a%d\", \"b%[3]d\"]\n}\n", name, i, i+1)
+		}
+	}
+	const last = "service \"a64\" { command = \"true\" }\nservice \"b64\" {\n command = \"true\"\n"
+	if _, diags := decodeText(text.String()+last+"}\n", ""); diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	_, diags := decodeText(text.String()+last+" depends_on = [\"a63\"]\n}\n", "")
+	var cycles []string
+	for _, d := range diags {
+		if strings.Contains(d.Summary, "waits for itself") {
+			cycles = append(cycles, d.Summary)
+		}
+	}
+	if want := []string{`service "a63" waits for itself: a63 -> b64 -> a63`, `service "b64" waits for itself: b64 -> a63 -> b64`}; !slices.Equal(cycles, want) {
+		t.Errorf("%q, want %q", cycles, want)
 	}
 }
