@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -257,36 +258,19 @@ func (v value) isAddress() bool {
 			return false
 		}
 	}
-	return len(p.references) > 0 || slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "url" })
+	return len(p.references) > 0 || p.hasCall("url")
 }
 
 // moves reports whether an address of a service or a host is in v, also by way of locals.
 func (v value) moves() bool {
-	seen := map[*node]bool{}
-	var has func(expr hclsyntax.Expression) bool
-	has = func(expr hclsyntax.Expression) bool {
-		p := v.scope.prepare(expr)
-		if slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "url" }) {
-			return true
-		}
-		for _, reference := range p.references {
-			name, _, named := member(reference)
-			if reference.RootName() == "service" {
-				return true
-			}
-			for other, local := range v.scope.locals {
-				if named && name != other || local.attr == nil || seen[local] {
-					continue
-				}
-				seen[local] = true
-				if has(local.attr.Expr) {
-					return true
-				}
-			}
-		}
-		return false
+	parts := []hclsyntax.Expression{v.expr}
+	for _, local := range v.scope.localsOf(v.expr) {
+		parts = append(parts, local.attr.Expr)
 	}
-	return has(v.expr)
+	return slices.ContainsFunc(parts, func(part hclsyntax.Expression) bool {
+		p := v.scope.prepare(part)
+		return p.hasCall("url") || slices.ContainsFunc(p.references, func(reference hcl.Traversal) bool { return reference.RootName() == "service" })
+	})
 }
 
 // decodeReady decodes when a service is ready.

@@ -192,30 +192,37 @@ func (v value) wholeFlow() Flow {
 	if len(f.Shown) > maxShown { // it may lack parts
 		f.Shown = "${" + printable(v.written()) + "}"
 	}
-	locals := map[string]string{}
-	v.scope.writtenLocals(v.expr, locals)
-	if len(locals) > 0 {
-		f.Shown += " (" + strings.Join(mapped(sortedKeys(locals), func(name string) string { return "local." + name + " = " + locals[name] }), ", ") + ")"
+	if locals := v.scope.localsOf(v.expr); len(locals) > 0 {
+		f.Shown += " (" + strings.Join(mapped(sortedKeys(locals), func(name string) string {
+			attr := locals[name].attr
+			return "local." + name + " = " + printable(attr.text.written(attr.Expr.Range()))
+		}), ", ") + ")"
 	}
 	return f
 }
 
-// writtenLocals adds the expressions of the locals that expr refers to, and of those that
-// these refer to, by name. A reference to all of them adds all.
-func (s *scope) writtenLocals(expr hclsyntax.Expression, found map[string]string) {
-	for _, reference := range s.prepare(expr).references {
-		if reference.RootName() != "local" {
-			continue
-		}
-		name, _, named := member(reference)
-		for other, local := range s.locals {
-			if _, known := found[other]; known || named && name != other || local.attr == nil {
+// localsOf returns the locals that expr refers to, and those that these refer to, by name.
+// A reference to all of them means all.
+func (s *scope) localsOf(expr hclsyntax.Expression) map[string]*node {
+	found := map[string]*node{}
+	var add func(expr hclsyntax.Expression)
+	add = func(expr hclsyntax.Expression) {
+		for _, reference := range s.prepare(expr).references {
+			if reference.RootName() != "local" {
 				continue
 			}
-			found[other] = printable(local.attr.text.written(local.attr.Expr.Range()))
-			s.writtenLocals(local.attr.Expr, found)
+			name, _, named := member(reference)
+			for other, local := range s.locals {
+				if found[other] != nil || named && name != other {
+					continue
+				}
+				found[other] = local
+				add(local.attr.Expr)
+			}
 		}
 	}
+	add(expr)
+	return found
 }
 
 func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {

@@ -128,9 +128,9 @@ type preparation struct {
 	calls      []*hclsyntax.FunctionCallExpr
 }
 
-// readsEnv reports a call of env().
-func (p *preparation) readsEnv() bool {
-	return slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == "env" })
+// hasCall reports a call of a function.
+func (p *preparation) hasCall(name string) bool {
+	return slices.ContainsFunc(p.calls, func(call *hclsyntax.FunctionCallExpr) bool { return call.Name == name })
 }
 
 func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
@@ -232,7 +232,7 @@ func tooBig(v cty.Value) bool {
 // mayRead reports whether a message about an expression can contain a value of
 // the environment.
 func (s *scope) mayRead(p *preparation) bool {
-	if p.readsEnv() {
+	if p.hasCall("env") {
 		return true
 	}
 	for _, reference := range p.references {

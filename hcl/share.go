@@ -97,7 +97,7 @@ func variableOf(attr *attribute) string {
 // anything or read the environment.
 func (s *scope) isLiteral(expr hclsyntax.Expression) bool {
 	p := s.prepare(expr)
-	return len(p.references) == 0 && !p.readsEnv()
+	return len(p.references) == 0 && !p.hasCall("env")
 }
 
 // decodePaths decodes paths that match like those of routes. public may be
