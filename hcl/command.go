@@ -111,9 +111,9 @@ func (d *decoder) decodeCommand(b *block, port uint16, chosen bool) *Command {
 		return nil
 	}
 	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.wholeFlow(), ArgsMove: f.moves()}
-	c.RealDir = d.real(c.Dir)
 	c.Written = decodeArguments(f)
 	decodeBlock(d.scope, b, commandEntries(), c)
+	c.RealDir = d.real(c.Dir)
 	if c.Written == nil {
 		return nil
 	}
@@ -195,7 +195,6 @@ func decodeDir(f field, c *Command) {
 		return
 	}
 	c.Dir = f.scope.absolute(text)
-	c.RealDir = f.scope.real(c.Dir)
 	if isRemote(c.Dir) { // a look at it would send this user's credentials there
 		return
 	}
