@@ -136,14 +136,6 @@ func (p *Plan) EffectsOf(r *Route) []*Effect {
 // returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	rest := &Plan{share: p.share, mask: p.mask, relocation: p.relocation}
-	runs := func(s *Service) bool {
-		return !slices.ContainsFunc(p.effects, func(e *Effect) bool { return e.commands[s.Name] && denied(e) })
-	}
-	for _, s := range p.services {
-		if runs(s) {
-			rest.services = append(rest.services, s)
-		}
-	}
 	var gone []*Effect
 	for _, e := range p.effects {
 		if !e.share && denied(e) {
@@ -155,6 +147,9 @@ func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	if len(gone) == 0 {
 		return p
 	}
+	rest.services = slices.DeleteFunc(slices.Clone(p.services), func(s *Service) bool {
+		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.commands[s.Name] })
+	})
 	rest.hosts = mapped(p.hosts, func(h *Host) *Host { return h.withhold(gone) })
 	rest.table = newTable(rest.hosts)
 	return rest

@@ -20,7 +20,6 @@ type Service struct {
 	// Host is the first host that leads to it, and Path is what a client puts in front of
 	// a path of the service there; both are empty if none does.
 	Host, Path string
-	Source     Source
 }
 
 // Services returns the services that have a command, in the order of the file. The
@@ -38,7 +37,7 @@ func (b *builder) services() []*Service {
 		if s.Command == nil {
 			continue
 		}
-		service := &Service{Name: s.Name, Command: s.Command, Source: b.source(s.Range)}
+		service := &Service{Name: s.Name, Command: s.Command}
 		if members := s.Upstream.Members; len(members) == 1 && s.Command.Port != 0 {
 			service.Port = members[0].Port
 		}
@@ -78,7 +77,10 @@ func leadsTo(u *hcl.Upstream, s *hcl.Service) bool {
 // commands adds the commands that are run. The same command in the same folder with the
 // same variables is one effect.
 func (c *effects) commands(services []*Service) {
-	for _, s := range services {
+	for _, s := range c.file.Services {
+		if s.Command == nil {
+			continue
+		}
 		shown, resolved := c.commandText(s.Command, services)
 		e := Effect{Kind: KindCommand, Target: shown}
 		for _, f := range []hcl.Flow{s.Command.Flow, s.Command.DirFlow, s.Command.EnvFlow} {
@@ -94,12 +96,8 @@ func (c *effects) commands(services []*Service) {
 			known.commands = map[string]bool{}
 		}
 		known.commands[s.Name] = true
-		for _, written := range c.file.Services {
-			if written.Command == s.Command {
-				for _, r := range c.routes[written.Range] {
-					known.routes[r.ID] = true
-				}
-			}
+		for _, r := range c.routes[s.Range] {
+			known.routes[r.ID] = true
 		}
 	}
 }
