@@ -3,11 +3,9 @@ package devproxy
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/listen"
@@ -33,7 +31,7 @@ func misplaced(g *generation, route *plan.Route, processes []listen.Process) []m
 	if !ok || route.Host.Folder == "" {
 		return nil
 	}
-	wanted := portOf(spec)
+	wanted := spec.LocalPort()
 	folder, err := filepath.EvalSymlinks(route.Host.Folder) // the system reports real paths
 	if wanted == 0 || err != nil {
 		return nil
@@ -65,7 +63,7 @@ func (g *generation) ports() map[int]bool {
 			continue
 		}
 		for _, m := range slices.Concat(spec.Members, spec.Fallback) {
-			known[portOf(&plan.Upstream{Members: []plan.Member{m}})] = true
+			known[m.LocalPort()] = true
 		}
 	}
 	return known
@@ -74,7 +72,7 @@ func (g *generation) ports() map[int]bool {
 // twins is the hint that two servers share the port of an upstream which does not say
 // which of the two addresses of this machine it means; empty for most.
 func twins(spec *plan.Upstream) string {
-	port := portOf(spec)
+	port := spec.LocalPort()
 	if port == 0 || len(spec.Members[0].Addrs) < 2 {
 		return ""
 	}
@@ -83,19 +81,6 @@ func twins(spec *plan.Upstream) string {
 		return ""
 	}
 	return fmt.Sprintf("two servers listen on %d: %s on 127.0.0.1, %s on [::1]; stop one, or write \"127.0.0.1:%[1]d\" or \"[::1]:%[1]d\"", port, describe(four), describe(six))
-}
-
-// portOf is the port of the one member on this machine; 0 for anything else.
-func portOf(spec *plan.Upstream) int {
-	if len(spec.Members) != 1 || spec.Members[0].Network != "tcp" {
-		return 0
-	}
-	host, port, err := net.SplitHostPort(spec.Members[0].Addrs[0])
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		return 0
-	}
-	n, _ := strconv.Atoi(port) // the plan's own
-	return n
 }
 
 // describe is a process as people know it: "node (pid 41213, ~/shop/web)".

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -20,12 +20,11 @@ func (s *Server) serviceAt(network, addr string) (state service.State, ok bool) 
 	if s.opts.Service == nil || network != "tcp" {
 		return service.State{}, false
 	}
-	host, digits, err := net.SplitHostPort(addr)
-	port, numeric := strconv.ParseUint(digits, 10, 16)
-	if ip := net.ParseIP(host); err != nil || numeric != nil || ip == nil || !ip.IsLoopback() {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil || !at.Addr().IsLoopback() {
 		return service.State{}, false
 	}
-	return s.opts.Service(uint16(port))
+	return s.opts.Service(at.Port())
 }
 
 // dial connects to an upstream, except to a service that is not ready.
@@ -39,7 +38,7 @@ func (s *Server) dial(ctx context.Context, network, addr string) (net.Conn, erro
 // serviceOf returns the state of the service that a route leads to.
 func (s *Server) serviceOf(route *plan.Route) (service.State, bool) {
 	spec, ok := route.Answer.(*plan.Upstream)
-	if !ok || portOf(spec) == 0 {
+	if !ok || spec.LocalPort() == 0 {
 		return service.State{}, false
 	}
 	return s.serviceAt("tcp", spec.Members[0].Addrs[0])

@@ -233,7 +233,7 @@ func acceptsPort(ctx context.Context, port uint16) bool {
 // serviceOf returns the service with a command that an upstream leads to; nil for none.
 func (s *Subject) serviceOf(u *upstream) *plan.Service {
 	for _, service := range s.plan().Services() {
-		if port := portOfUpstream(u.Upstream); port != 0 && int(service.Port) == port {
+		if port := u.LocalPort(); port != 0 && int(service.Port) == port {
 			return service
 		}
 	}
@@ -243,13 +243,13 @@ func (s *Subject) serviceOf(u *upstream) *plan.Service {
 // misplaced returns the port nearest to the upstream's on which a process of the project
 // listens, and no upstream is: dev servers take the next port if theirs is taken.
 func (s *Subject) misplaced(u *upstream) (port int, process string) {
-	wanted := portOfUpstream(u.Upstream)
+	wanted := u.LocalPort()
 	if wanted == 0 {
 		return 0, ""
 	}
 	known := map[int]bool{}
 	for _, other := range s.upstreams() {
-		known[portOfUpstream(other.Upstream)] = true
+		known[other.LocalPort()] = true
 	}
 	distance := func(port int) int { return max(port-wanted, wanted-port) }
 	for _, p := range listen.ListeningProcesses() {
@@ -267,23 +267,10 @@ func (s *Subject) misplaced(u *upstream) (port int, process string) {
 
 func describe(p listen.Process) string { return fmt.Sprintf("%s (pid %d)", p.Name, p.PID) }
 
-// portOfUpstream is the port of an upstream with one member, a port of this machine; 0
-// for any other.
-func portOfUpstream(u *plan.Upstream) int {
-	if len(u.Members) != 1 || u.Members[0].Network != "tcp" {
-		return 0
-	}
-	at, err := netip.ParseAddrPort(u.Members[0].Addrs[0])
-	if err != nil || !at.Addr().IsLoopback() {
-		return 0
-	}
-	return int(at.Port())
-}
-
 // twins reports two servers on the same port, one on IPv4 and one on IPv6. If one of
 // them is the project's, the other is in the way.
 func (s *Subject) twins(u *upstream) (Finding, bool) {
-	port := portOfUpstream(u.Upstream)
+	port := u.LocalPort()
 	if port == 0 || len(u.Members[0].Addrs) < 2 {
 		return Finding{}, false
 	}
@@ -315,7 +302,7 @@ func checkHotReload(ctx context.Context, s *Subject) []Finding {
 	told := make([]string, len(servers))
 	var group sync.WaitGroup
 	for i, u := range servers {
-		if u.root && portOfUpstream(u.Upstream) != 0 && u.Members[0].Scheme == plan.SchemeHTTP {
+		if u.root && u.LocalPort() != 0 && u.Members[0].Scheme == plan.SchemeHTTP {
 			group.Go(func() { told[i] = askVite(ctx, u) })
 		}
 	}
@@ -361,7 +348,7 @@ func askVite(ctx context.Context, u *upstream) string {
 			return nil, err
 		},
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d/@vite/client", portOfUpstream(u.Upstream)), http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d/@vite/client", u.LocalPort()), http.NoBody)
 	if err != nil {
 		return ""
 	}

@@ -88,6 +88,26 @@ type Member struct {
 	Within string
 }
 
+// LocalPort returns the port of m, a port of this machine; 0 for any other member.
+func (m Member) LocalPort() int {
+	if m.Network != "tcp" {
+		return 0
+	}
+	at, err := netip.ParseAddrPort(m.Addrs[0])
+	if err != nil || !at.Addr().IsLoopback() {
+		return 0
+	}
+	return int(at.Port())
+}
+
+// LocalPort returns the LocalPort of the only member of u; 0 with several.
+func (u *Upstream) LocalPort() int {
+	if len(u.Members) != 1 {
+		return 0
+	}
+	return u.Members[0].LocalPort()
+}
+
 // key returns m as text, without the parts that are only for people.
 func (m Member) key() string {
 	key := fmt.Sprintf("%s %s %s", m.Scheme, m.Network, strings.Join(m.Addrs, ","))
