@@ -209,28 +209,22 @@ func (r *runner) until(t *testing.T, phase Phase) State {
 	return State{}
 }
 
-// TestKillRunner kills the process that runs the service: its guard ends it.
+// TestKillRunner kills the process that runs the service, also at the moment when the
+// command starts: its guard ends it.
 func TestKillRunner(t *testing.T) {
 	t.Parallel()
-	c := newChained(t, chain)
-	r := startRunner(t, c.spec)
-	r.until(t, Running)
-	if err := r.Process.Kill(); err != nil {
-		t.Fatal(err)
+	for _, phase := range []Phase{Starting, Running} {
+		t.Run(string(phase), func(t *testing.T) {
+			t.Parallel()
+			c := newChained(t, chain)
+			r := startRunner(t, c.spec)
+			r.until(t, phase)
+			if err := r.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			c.untilGone()
+		})
 	}
-	c.untilGone()
-}
-
-// TestKillWhileStarting kills it at the moment when the command starts.
-func TestKillWhileStarting(t *testing.T) {
-	t.Parallel()
-	c := newChained(t, chain)
-	r := startRunner(t, c.spec)
-	r.until(t, Starting)
-	if err := r.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	c.untilGone()
 }
 
 // TestGuardName checks that `pkill -9 devproxy` and `killall -9 devproxy`, which look
