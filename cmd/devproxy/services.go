@@ -84,10 +84,7 @@ const slowEnd = time.Second
 
 // sayEnding has the loop print which services have not ended yet.
 func (s *services) sayEnding() {
-	var names []string
-	for _, state := range s.runner.States() {
-		names = append(names, state.Name)
-	}
+	names := s.names()
 	if s.instance.opts.json || len(names) == 0 {
 		return
 	}
@@ -95,6 +92,11 @@ func (s *services) sayEnding() {
 	case s.printed <- endingEvent{names}:
 	case <-s.over:
 	}
+}
+
+// names are those of all services that have not ended.
+func (s *services) names() []string {
+	return each(s.runner.States(), func(state service.State) string { return state.Name })
 }
 
 // apply runs the services of a plan. Those whose settings are the same continue.
@@ -182,10 +184,7 @@ func (s *services) noteLine(name string, line service.Line) {
 // restart is the verb.
 func (s *services) restart(name string) error {
 	if err := s.runner.Restart(name); err != nil {
-		var names []string
-		for _, state := range s.runner.States() {
-			names = append(names, state.Name)
-		}
+		names := s.names()
 		if len(names) == 0 {
 			return fmt.Errorf("%w; this Proxyfile has no service with a command", err)
 		}
