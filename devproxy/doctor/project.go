@@ -59,8 +59,7 @@ func count(n int, noun string) string {
 type upstream struct {
 	*plan.Upstream
 	source plan.Source
-	host   string // the first name that leads to it
-	root   bool   // a route for "/" leads to it
+	root   bool // a route for "/" leads to it
 }
 
 // upstreams returns the upstreams of the plan, each once, in the order of the file.
@@ -78,7 +77,7 @@ func (s *Subject) upstreams() []*upstream {
 			i := slices.IndexFunc(all, func(u *upstream) bool { return u.Key == spec.Key })
 			if i < 0 {
 				i = len(all)
-				all = append(all, &upstream{Upstream: spec, source: route.Source, host: h.Name})
+				all = append(all, &upstream{Upstream: spec, source: route.Source})
 			}
 			all[i].root = all[i].root || route.Path == "/"
 			if route.Source.Line < all[i].source.Line {
@@ -297,7 +296,6 @@ func checkHotReload(ctx context.Context, s *Subject) []Finding {
 		return nil
 	}
 	var all []Finding
-	seen := map[string]bool{}
 	servers := s.upstreams()
 	told := make([]string, len(servers))
 	var group sync.WaitGroup
@@ -309,7 +307,6 @@ func checkHotReload(ctx context.Context, s *Subject) []Finding {
 	group.Wait()
 	for i, u := range servers {
 		if told[i] != "" {
-			seen[u.host] = true
 			all = append(all, warning(told[i], "").about(u.Text))
 		}
 	}

@@ -18,7 +18,6 @@ import (
 // plain HTTP for the browser. It remembers what it was asked for.
 type server struct {
 	https, http string // ports
-	trusted     bool   // the certificate is that of the user's CA
 	temporary   string // the folder of a CA for this run; empty for none
 	servers     []*http.Server
 	group       sync.WaitGroup
@@ -48,7 +47,6 @@ func (s *Subject) testServer() *server {
 
 func (sv *server) open(s *Subject) error {
 	ca, err := s.CA()
-	sv.trusted = err == nil
 	if err != nil { // clients are still asked for names
 		if sv.temporary, err = os.MkdirTemp("", "devproxy-doctor"); err != nil {
 			return err
