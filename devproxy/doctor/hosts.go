@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -70,7 +69,7 @@ func (s *Subject) hostsFix(line int, addr string) string {
 
 // wildFix makes programs find every name below localhost.
 func wildFix() string {
-	if _, err := os.Stat("/etc/debian_version"); err == nil && runtime.GOOS == "linux" {
+	if runtime.GOOS == "linux" && exists("/etc/debian_version") {
 		return asRoot("apt install libnss-myhostname")
 	}
 	return ""

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,9 +74,7 @@ func (s *Subject) checkPort(ctx context.Context, secure bool) []Finding {
 	} else if s.Project != nil {
 		own = s.Project.HTTP
 	}
-	if own != "" {
-		wanted = own
-	}
+	wanted = cmp.Or(own, wanted)
 	label := portIn(wanted)
 	var on, elsewhere []string // folders of instances with the wanted port, and ports of the others
 	for _, status := range s.instances(ctx).statuses {
@@ -118,20 +117,20 @@ func portFinding(err error, secure, own bool) Finding {
 	if !secure {
 		instead = "http:// addresses are not redirected"
 	}
-	why := "this machine does not allow it"
+	why, fix := "this machine does not allow it", bind.Fix
 	if bind.Obstacle != "" {
 		why += ", and " + bind.Obstacle
 	}
 	if bind.Reason == listen.Taken {
 		why = bind.Holder.Text + " is using it"
-		if owner, fix := toolOn(bind.Holder.Name); owner != "" {
-			why, bind.Fix = owner+" is using it", fix
+		if bind.Holder.Name == "systemd" {
+			why, fix = "systemd, for socket activation, is using it", "systemctl list-sockets"
 		}
 	}
 	if own {
-		return fault(why+": up can't start", bind.Fix)
+		return fault(why+": up can't start", fix)
 	}
-	return warning(why+": "+instead, bind.Fix)
+	return warning(why+": "+instead, fix)
 }
 
 // activates returns the socket unit with which systemd starts devproxy, if systemd has the
@@ -155,14 +154,6 @@ func (s *Subject) activates(err error) string {
 		}
 	}
 	return ""
-}
-
-// toolOn names what holds a port if the process has a name that needs explaining.
-func toolOn(process string) (what, fix string) {
-	if process == "systemd" {
-		return "systemd, for socket activation,", "systemctl list-sockets"
-	}
-	return "", ""
 }
 
 func usedBy(folders []string) string {
