@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -49,28 +48,15 @@ func Held(ctx context.Context, m Machine) []HeldRoot {
 		find func(Machine) databases
 	}{{"chromium", chromiumDatabases}, {"firefox", firefoxDatabases}} {
 		for _, dir := range browser.find(m).existing {
-			output, err := m.Run(ctx, certutil, "-L", "-d", "sql:"+dir)
+			output, err := database{&nss{machine: m}, certutil, dir}.run(ctx, "-L")
 			if err != nil {
 				continue
 			}
-			for _, nick := range nicks(output) {
+			for _, nick := range listed(output, listedNick) {
 				removal := ShellLine([]string{"certutil", "-D", "-d", "sql:" + dir, "-n", nick})
 				all = append(all, HeldRoot{Store: browser.name, Name: nick, Removal: removal})
 			}
 		}
 	}
 	return all
-}
-
-// nicks reads the names in a list of certutil: each line ends in the trust flags, after
-// two spaces at least.
-func nicks(list []byte) (names []string) {
-	for line := range bytes.Lines(list) {
-		text := strings.TrimRight(string(line), " \r\n")
-		i := strings.LastIndex(text, "  ")
-		if i > 0 && strings.Count(text[i:], ",") == 2 && !strings.Contains(text, "SSL,S/MIME") {
-			names = append(names, strings.TrimSpace(text[:i]))
-		}
-	}
-	return names
 }

@@ -24,7 +24,7 @@ func TestHeld(t *testing.T) {
 		OS: "linux", Home: home, Root: true, Getenv: func(string) string { return "" },
 		Find: func(program string) (string, error) { return program, nil },
 		Run: func(_ context.Context, argv ...string) ([]byte, error) {
-			if !slices.Equal(argv, []string{"certutil", "-L", "-d", "sql:" + db}) {
+			if !slices.Equal(argv, []string{"certutil", "-L", "-d", "sql:" + db, "-f", os.DevNull}) {
 				return nil, errors.New("another program")
 			}
 			return []byte(`
@@ -32,12 +32,15 @@ Certificate Nickname                                         Trust Attributes
                                                              SSL,S/MIME,JAR/XPI
 
 mkcert development CA 1234                                   C,,
+mkcert development CA 271828182845904523536028747135266249775 C,,
 devproxy local CA 0123456789ab                               CT,C,C
 `), nil
 		},
 	}
+	const long = "mkcert development CA 271828182845904523536028747135266249775" // certutil's column is shorter
 	want := []HeldRoot{
 		{Store: "chromium", Name: "mkcert development CA 1234", Removal: "certutil -D -d sql:" + db + " -n 'mkcert development CA 1234'"},
+		{Store: "chromium", Name: long, Removal: "certutil -D -d sql:" + db + " -n '" + long + "'"},
 		{Store: "chromium", Name: "devproxy local CA 0123456789ab", Removal: "certutil -D -d sql:" + db + " -n 'devproxy local CA 0123456789ab'"},
 	}
 	got := slices.DeleteFunc(Held(t.Context(), m), func(h HeldRoot) bool { return h.Store == "system" })
