@@ -74,15 +74,11 @@ func tryAcquire(path, temp string) (*lock, error) {
 		return nil, fmt.Errorf("can't lock %s: %w", path, err)
 	}
 	// The writer before may have renamed or removed the file since it was opened.
-	name := path
+	now, err := os.Stat(path)
 	if l.path != "" {
-		name = l.path
+		now, err = os.Lstat(l.path)
 	}
-	now, err := os.Lstat(name)
 	opened, statErr := l.file.Stat()
-	if l.path == "" {
-		now, err = os.Stat(name)
-	}
 	if err != nil || statErr != nil || !os.SameFile(now, opened) {
 		l.file.Close()
 		return nil, nil
