@@ -93,18 +93,19 @@ func domainStores(home string, p *doctor.Project) map[string][]trust.Store {
 		return stores
 	}
 	for _, domain := range trustedDomains() {
+		ca, err := localca.LoadDomain(home, domain)
+		if err != nil {
+			continue
+		}
 		within := func(h *plan.Host) bool {
 			for name := range h.Names() {
-				if name == domain || strings.HasSuffix(name, "."+domain) {
+				if ca.Permits(name) {
 					return true
 				}
 			}
 			return false
 		}
-		if !slices.ContainsFunc(p.Plan.Hosts(), within) {
-			continue
-		}
-		if ca, err := localca.LoadDomain(home, domain); err == nil {
+		if slices.ContainsFunc(p.Plan.Hosts(), within) {
 			stores[domain] = pickStores(ca, domain, nil)
 		}
 	}
