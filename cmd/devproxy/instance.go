@@ -187,10 +187,15 @@ func openCA() (*localca.CA, error) {
 		return nil, err
 	}
 	ca, err := localca.Open(store.Home)
+	return ca, caError(err)
+}
+
+// caError separates the fix from an error of a CA's folder.
+func caError(err error) error {
 	if failed, ok := errors.AsType[*localca.StoreError](err); ok {
-		return nil, failf(failed.Fix, "cannot %s %s: %w", failed.Op, failed.Path, failed.Err)
+		return failf(failed.Fix, "cannot %s %s: %w", failed.Op, failed.Path, failed.Err)
 	}
-	return ca, err
+	return err
 }
 
 // openCA opens the CA once there is something to serve with it.

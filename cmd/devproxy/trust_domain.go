@@ -55,11 +55,8 @@ func (t *trustRun) trustDomain(ctx context.Context) error {
 		}
 		ca, err = localca.OpenDomain(store.Home, domain)
 	}
-	if failed, ok := errors.AsType[*localca.StoreError](err); ok {
-		return failf(failed.Fix, "cannot %s %s: %w", failed.Op, failed.Path, failed.Err)
-	}
 	if err != nil {
-		return err
+		return caError(err)
 	}
 	t.hang(t.Err, "", 0, fmt.Sprintf("This CA can sign %s and names below it, nothing else.", domain))
 	err = t.run(ctx, ca, trust.Store.Install)
