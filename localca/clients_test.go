@@ -54,12 +54,7 @@ func TestClientsAccept(t *testing.T) {
 // constraints. The same thief's leaf for a name inside is accepted, so that it
 // is the name, and no mistake of the thief's, that is refused.
 func TestClientsRefuse(t *testing.T) {
-	ca := mustOpen(t, t.TempDir())
-	tests := []struct {
-		name string // asked for
-		ok   bool
-		sign func(*x509.Certificate)
-	}{
+	tryForgeries(t, mustOpen(t, t.TempDir()), []forgery{
 		{"inside.localhost", true, func(c *x509.Certificate) { c.DNSNames = []string{"inside.localhost"} }},
 		{"127.0.0.1", true, func(c *x509.Certificate) { c.IPAddresses = []net.IP{{127, 0, 0, 1}} }},
 		{"example.com", false, func(c *x509.Certificate) { c.DNSNames = []string{"example.com"} }},
@@ -71,7 +66,19 @@ func TestClientsRefuse(t *testing.T) {
 			c.DNSNames = []string{"inside.localhost"}
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		}},
-	}
+	})
+}
+
+// forgery is a leaf that a thief of the key signs, and whether clients accept it.
+type forgery struct {
+	name string // asked for
+	ok   bool
+	sign func(*x509.Certificate)
+}
+
+// tryForgeries has every client connect to a server with each leaf.
+func tryForgeries(t *testing.T, ca *CA, tests []forgery) {
+	t.Helper()
 	for i, test := range tests {
 		cert := signByHand(t, ca, test.sign)
 		addr := serve(t, "127.0.0.1", &tls.Config{Certificates: []tls.Certificate{*cert}})
