@@ -77,23 +77,24 @@ func doctorSubject(file fileFlags) *doctor.Subject {
 	subject.Home, subject.HomeErr = localca.Home(os.Getenv)
 	subject.Runtime, subject.RuntimeErr = runtimedir.Path(os.Getenv)
 	if ca, err := subject.CA(); err == nil {
-		subject.Stores = pickStores(ca, "", nil)
+		subject.Stores = pickStores(subject.Machine(), ca, "", nil)
 	}
 	if subject.HomeErr == nil {
-		subject.Domains = domainStores(subject.Home, subject.Project)
+		subject.Domains = domainStores(subject)
 	}
 	return subject
 }
 
 // domainStores returns the stores for the CAs of other domains that the project's hosts
 // are in.
-func domainStores(home string, p *doctor.Project) map[string][]trust.Store {
+func domainStores(subject *doctor.Subject) map[string][]trust.Store {
 	stores := map[string][]trust.Store{}
+	p := subject.Project
 	if p == nil || p.Plan == nil {
 		return stores
 	}
 	for _, domain := range trustedDomains() {
-		ca, err := localca.LoadDomain(home, domain)
+		ca, err := localca.LoadDomain(subject.Home, domain)
 		if err != nil {
 			continue
 		}
@@ -106,7 +107,7 @@ func domainStores(home string, p *doctor.Project) map[string][]trust.Store {
 			return false
 		}
 		if slices.ContainsFunc(p.Plan.Hosts(), within) {
-			stores[domain] = pickStores(ca, domain, nil)
+			stores[domain] = pickStores(subject.Machine(), ca, domain, nil)
 		}
 	}
 	return stores

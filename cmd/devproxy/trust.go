@@ -174,10 +174,10 @@ func trustCA(readOnly bool) (*localca.CA, error) {
 	return ca, err
 }
 
-// pickStores returns the stores with these names; all for none. If ca is nil they can
-// only remove older roots of domain.
-func pickStores(ca *localca.CA, domain string, names []string) []trust.Store {
-	machine, root := trust.Here(), trust.Root{Domain: domain}
+// pickStores returns the stores of a machine with these names; all for none. If ca is nil
+// they can only remove older roots of domain.
+func pickStores(machine trust.Machine, ca *localca.CA, domain string, names []string) []trust.Store {
+	root := trust.Root{Domain: domain}
 	machine.SystemCommand = func(verb string) []string { return rootCommand(verb, "system", domain) }
 	machine.JavaCommand = func(verb, home string) []string { return rootCommand(verb, "java", domain, "JAVA_HOME="+home) }
 	if ca != nil {
@@ -216,7 +216,7 @@ func browsersTrust(ctx context.Context, ca *localca.CA) bool {
 		wanted = []string{"system"}
 	}
 	trusted := false
-	for _, store := range pickStores(ca, "", wanted) {
+	for _, store := range pickStores(trust.Here(), ca, "", wanted) {
 		switch store.Check(ctx).State {
 		case trust.Trusted:
 			trusted = true
@@ -264,7 +264,7 @@ type trustRun struct {
 
 // run does one thing to every store, even if it fails for one, and prints the results.
 func (t *trustRun) run(ctx context.Context, ca *localca.CA, do func(trust.Store, context.Context) trust.Result) error {
-	stores := pickStores(ca, t.opts.domain, t.opts.stores)
+	stores := pickStores(trust.Here(), ca, t.opts.domain, t.opts.stores)
 	if !t.opts.check {
 		t.noteSudo(stores)
 	}

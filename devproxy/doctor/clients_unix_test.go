@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/devproxy/devproxy/localca/trust"
 )
 
 // onPath is a new folder with programs, and the only one on PATH.
@@ -85,6 +87,18 @@ func TestNothingOfTheProjectRuns(t *testing.T) {
 	expect(t, "a link to it", s.checkNames(t.Context(), clientNamed(t, "Node")), "unknown not asked: it is in the project's folder, and nothing there is run")
 	if _, err := os.Stat(ran); err == nil {
 		t.Error("it ran")
+	}
+	onPath(t, bin, map[string]string{"certutil": "echo >" + ran})
+	t.Setenv("HOME", t.TempDir())
+	write(t, filepath.Join(os.Getenv("HOME"), ".pki", "nssdb", "cert9.db"), "")
+	checkOtherTools(t.Context(), s)
+	for _, store := range trust.Stores(s.Machine(), trust.Root{}) {
+		if store.Name() == "chromium" {
+			store.Check(t.Context())
+		}
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("the project's certutil ran")
 	}
 
 	t.Setenv("PATH", "/usr/bin:/bin")

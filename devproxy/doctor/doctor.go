@@ -61,7 +61,7 @@ type Subject struct {
 	// none.
 	Runtime    string
 	RuntimeErr error
-	// Stores are the trust stores of the machine, for the CA in Home.
+	// Stores are the trust stores of Machine, for the CA in Home.
 	Stores []trust.Store
 	// Domains are the stores for the roots of other domains, by domain: of those that
 	// the project's names are in.

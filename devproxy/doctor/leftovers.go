@@ -37,7 +37,7 @@ const ownRoot = "devproxy local CA "
 func checkOtherTools(ctx context.Context, s *Subject) []Finding {
 	bounded, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	held := trust.Held(bounded, trust.Here())
+	held := trust.Held(bounded, s.Machine())
 	hosts, _ := hostsfile.Read(s.Hosts) // checkHosts reports the error
 	var all []Finding
 	for _, t := range tools() {

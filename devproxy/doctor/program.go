@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/devproxy/devproxy/localca/trust"
 )
 
 const (
@@ -36,6 +38,14 @@ func (s *Subject) find(names ...string) (path string, err error) {
 		return found, nil
 	}
 	return "", err
+}
+
+// Machine returns this machine for its trust stores, which find no program of the
+// project's folder either.
+func (s *Subject) Machine() trust.Machine {
+	m := trust.Here()
+	m.Find = func(program string) (string, error) { return s.find(program) }
+	return m
 }
 
 // run runs a program without a shell and returns its standard output, even when it
