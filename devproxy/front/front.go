@@ -46,9 +46,12 @@
 package front
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 )
 
@@ -65,6 +68,30 @@ const socketFile = "front.sock"
 
 // SocketPath returns the path of the front's socket.
 func SocketPath(dir string) string { return filepath.Join(dir, socketFile) }
+
+// Sockets are listening sockets.
+type Sockets struct {
+	HTTPS, HTTP []*net.TCPListener
+}
+
+// Options configure Join.
+type Options struct {
+	// Dir is the user's runtime directory.
+	Dir string
+	// Bind opens the listening sockets. It is called when no other process has some
+	// to share.
+	Bind func(context.Context) (Sockets, error)
+	// Socket is the front's socket in Dir, if systemd has passed one that listens. It
+	// stays the caller's, and must stay open until Close. Nil has the front make one.
+	Socket *os.File
+	// Lost is called after a change of the front: with a *TakenError for each name that
+	// another project has got in the meantime, and with what keeps this process from the next
+	// front, once for each reason. Nil as the error means that this is over. Nil as the
+	// function ignores it.
+	Lost func(error)
+	// Log receives errors that are not returned. Nil discards them.
+	Log *slog.Logger
+}
 
 // Local reports whether a connection may be served: one that was accepted on a loopback
 // address, or on a wildcard address and comes from a loopback address. Nothing may be

@@ -4,24 +4,8 @@ package front
 
 import (
 	"context"
-	"log/slog"
 	"net"
-	"os"
 )
-
-// Sockets are listening sockets.
-type Sockets struct {
-	HTTPS, HTTP []*net.TCPListener
-}
-
-// Options configure Join.
-type Options struct {
-	Dir    string
-	Bind   func(context.Context) (Sockets, error)
-	Socket *os.File
-	Lost   func(error)
-	Log    *slog.Logger
-}
 
 // Shared does not exist here.
 type Shared struct{}

@@ -16,11 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sockets are listening sockets.
-type Sockets struct {
-	HTTPS, HTTP []*net.TCPListener
-}
-
 // socket is a duplicate of a listening socket.
 type socket struct {
 	addr   net.Addr
