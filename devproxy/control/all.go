@@ -25,7 +25,7 @@ type Answer struct {
 // returns the answers by folder. One that has not answered within patience has an
 // error; one that has ended is left out.
 func All(ctx context.Context, runtimeDir string, patience time.Duration) ([]Answer, error) {
-	all, err := bases(runtimeDir)
+	all, err := bases(runtimeDir, holderSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func ask(ctx context.Context, base string) (a Answer) {
 // Clients returns a client of every instance of this user, by folder, including those that
 // are starting or ending, or do not answer.
 func Clients(runtimeDir string) ([]*Client, error) {
-	bases, err := bases(runtimeDir)
+	bases, err := bases(runtimeDir, holderSuffix)
 	var all []*Client
 	for _, base := range bases {
 		client := newClient(base)
@@ -73,10 +73,4 @@ func Clients(runtimeDir string) ([]*Client, error) {
 
 // abandoned reports whether the instance was killed: its socket is left, and nothing
 // listens on it. Another process may have its id by now.
-func (c *Client) abandoned() bool {
-	conn, err := c.connect(context.Background(), "", "")
-	if err == nil {
-		conn.Close()
-	}
-	return neterror.Refused(err)
-}
+func (c *Client) abandoned() bool { return neterror.Refused(c.try(context.Background())) }

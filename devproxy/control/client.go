@@ -53,14 +53,12 @@ func Dial(runtimeDir, folder string) (*Client, error) {
 // an instant, in which an `up` would be refused.
 func dial(ctx context.Context, base string) (*Client, error) {
 	c := newClient(base)
-	conn, err := c.connect(ctx, "", "")
-	switch {
+	switch err := c.try(ctx); {
 	case isGone(err):
 		return nil, ErrNotRunning
 	case err != nil:
 		return nil, fmt.Errorf("cannot connect to the devproxy that is running here: %w", err)
 	}
-	conn.Close()
 	c.holder, _ = readHolder(base)
 	return c, nil
 }
@@ -79,6 +77,15 @@ func (c *Client) Holder() Holder { return c.holder }
 func (c *Client) connect(ctx context.Context, _, _ string) (net.Conn, error) {
 	d := net.Dialer{Timeout: askTimeout}
 	return d.DialContext(ctx, "unix", c.base+socketSuffix)
+}
+
+// try connects to the socket, and closes the connection.
+func (c *Client) try(ctx context.Context) error {
+	conn, err := c.connect(ctx, "", "")
+	if err == nil {
+		conn.Close()
+	}
+	return err
 }
 
 // isGone reports whether err is that of a socket that no process listens on.

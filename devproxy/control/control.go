@@ -186,7 +186,7 @@ func readHolder(base string) (holder Holder, ok bool) {
 
 // List returns every instance of this user that answers, by folder.
 func List(runtimeDir string) ([]Holder, error) {
-	all, err := bases(runtimeDir)
+	all, err := bases(runtimeDir, holderSuffix)
 	var running []Holder
 	for _, base := range all {
 		client, err := dial(context.Background(), base)
@@ -198,18 +198,18 @@ func List(runtimeDir string) ([]Holder, error) {
 	return running, err
 }
 
-// bases returns the paths without suffix of the files of this user's instances,
-// including some that have ended.
-func bases(runtimeDir string) ([]string, error) {
+// bases returns the paths without suffix of the files with this suffix, including those
+// of instances that have ended.
+func bases(runtimeDir, suffix string) ([]string, error) {
 	if err := runtimedir.Check(runtimeDir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	// Not a pattern of the whole path, which may contain "[".
-	files, err := fs.Glob(os.DirFS(runtimeDir), "*"+holderSuffix)
+	files, err := fs.Glob(os.DirFS(runtimeDir), "*"+suffix)
 	for i, name := range files {
-		files[i] = filepath.Join(runtimeDir, strings.TrimSuffix(name, holderSuffix))
+		files[i] = filepath.Join(runtimeDir, strings.TrimSuffix(name, suffix))
 	}
 	return files, err
 }

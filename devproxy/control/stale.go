@@ -2,13 +2,7 @@ package control
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
-
-	"github.com/devproxy/devproxy/devproxy/runtimedir"
 )
 
 // Left is what an instance has left that was killed.
@@ -22,23 +16,14 @@ type Left struct {
 // Stale returns what instances have left that were killed. The next instance of the
 // folder replaces it.
 func Stale(runtimeDir string) ([]Left, error) {
-	if err := runtimedir.Check(runtimeDir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	locks, err := fs.Glob(os.DirFS(runtimeDir), "*"+lockSuffix)
-	if err != nil {
-		return nil, err
-	}
+	all, err := bases(runtimeDir, lockSuffix)
 	var stale []Left
-	for _, name := range locks {
-		base := filepath.Join(runtimeDir, strings.TrimSuffix(name, lockSuffix))
+	for _, base := range all {
 		if files := staleFiles(base); len(files) > 0 {
 			stale = append(stale, Left{Lock: base + lockSuffix, Files: files})
 		}
 	}
-	return stale, nil
+	return stale, err
 }
 
 // staleFiles returns the socket and the holder file at base if no process has them. The
@@ -48,11 +33,7 @@ func staleFiles(base string) (files []string) {
 		return nil
 	}
 	c := &Client{base: base}
-	conn, err := c.connect(context.Background(), "", "")
-	if err == nil {
-		conn.Close()
-	}
-	if !isGone(err) {
+	if !isGone(c.try(context.Background())) {
 		return nil
 	}
 	for _, suffix := range []string{socketSuffix, holderSuffix} {
