@@ -18,10 +18,12 @@ type endpoints struct {
 	older       uint16        // the port of HTTPS that others had before; 0 if it is the same
 }
 
-// close closes shared endpoints.
+// close closes the sockets, and gives up this process's part in shared ones.
 func (e endpoints) close() {
 	closeAll(e.sockets())
-	_ = e.shared.Close() // has nothing to lose
+	if e.shared != nil {
+		_ = e.shared.Close() // has nothing to lose
+	}
 }
 
 func (e endpoints) sockets() []net.Listener { return slices.Concat(e.https.sockets, e.http.sockets) }

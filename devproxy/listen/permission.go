@@ -2,7 +2,6 @@ package listen
 
 import (
 	"context"
-	"net"
 	"strings"
 
 	"github.com/devproxy/devproxy/tunnel/neterror"
@@ -32,7 +31,7 @@ type Step struct {
 func MayUse443(ctx context.Context) Permission443 {
 	socket, err := listenOn(ctx, onLoopback(defaultHTTPS).at(0))
 	if err == nil {
-		closeAll([]net.Listener{socket})
+		socket.Close()
 	}
 	if !neterror.Forbidden(err) || wildcardAllowed {
 		return Permission443{Allowed: true}

@@ -178,10 +178,7 @@ func (s *Set) Reopen(ctx context.Context, cfg Config) error {
 	if s.ctx.Err() != nil {
 		return net.ErrClosed
 	}
-	closeAll(s.bound.sockets())
-	if s.bound.shared != nil {
-		_ = s.bound.shared.Close() // has nothing to lose
-	}
+	s.bound.close()
 	next, err := openEndpoints(ctx, cfg, endpoints{})
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"strconv"
 )
 
 // wildcardAllowed: macOS 10.14 and newer let every user listen on low ports, but only on
@@ -26,12 +25,11 @@ func bindWildcard(ctx context.Context, at netip.AddrPort, announce func(string))
 		return nil
 	}
 	announce(firewallText)
-	network := "tcp4"
+	everywhere := netip.IPv4Unspecified()
 	if at.Addr().Is6() {
-		network = "tcp6"
+		everywhere = netip.IPv6Unspecified()
 	}
-	var lc net.ListenConfig
-	socket, err := lc.Listen(ctx, network, ":"+strconv.Itoa(int(at.Port())))
+	socket, err := listenOn(ctx, netip.AddrPortFrom(everywhere, at.Port()))
 	if err != nil {
 		return nil
 	}
