@@ -42,7 +42,6 @@ func peerOf(conn net.Conn) (uid int, known bool) {
 		return 0, false
 	}
 	err = raw.Control(func(fd uintptr) {
-		var peer uint32
 		peer, err := peerUID(int(fd))
 		uid, known = int(peer), err == nil
 	})
