@@ -102,12 +102,10 @@ func (p *Project) Apply() (save Save) {
 	save.At = time.Now()
 	defer func() { save.Took = time.Since(save.At) }()
 	built, agreed, err := p.plan(&save)
-	if err != nil || built == nil {
-		save.Err = err
-		p.reconsider(&save)
-		return save
+	if err == nil && built != nil {
+		err = p.register(agreed)
 	}
-	if err := p.register(agreed); err != nil {
+	if err != nil || built == nil {
 		save.Err = err
 		p.reconsider(&save)
 		return save
