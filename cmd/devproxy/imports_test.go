@@ -60,7 +60,7 @@ var allowed = map[string][]string{
 	"devproxy/advisory": {},
 
 	"devproxy/control": {"devproxy/journal", "devproxy/runtimedir", "localca", "tunnel/neterror"},
-	"devproxy/front":   {"devproxy/runtimedir", "tunnel/neterror"},
+	"devproxy/front":   {"devproxy/runtimedir"},
 	"devproxy/machine": {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
 	"devproxy/listen":  {"devproxy/front", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
 	"devproxy/inspect": {},
