@@ -21,17 +21,12 @@ func TestHandOverMany(t *testing.T) {
 	a, b := start(t, dir, "a.localhost"), start(t, dir, "b.localhost")
 	var begun []net.Conn
 	for range 700 {
-		c, err := net.Dial("tcp", a.http)
-		must(t, err)
-		defer c.Close()
-		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHo")
-		must(t, err)
-		begun = append(begun, c)
+		begun = append(begun, dialed(t, a.http, requestBegins))
 	}
 	a.overHTTP("a.localhost").reaches(a) // it has accepted all
 	a.does("close")
 	for _, c := range begun {
-		_, err := io.WriteString(c, "st: b.localhost\r\n\r\n")
+		_, err := io.WriteString(c, requestEnds)
 		must(t, err)
 	}
 	for _, c := range begun {
@@ -46,18 +41,12 @@ func TestHandOverToNewcomer(t *testing.T) {
 		dir := shortDir(t)
 		a, b := start(t, dir, "a.localhost"), start(t, dir, "b.localhost")
 		for range 3 {
-			conn, err := net.Dial("unix", filepath.Join(dir, socketFile))
-			must(t, err)
-			defer conn.Close()
+			wireTo(t, dir)
 		}
-		c, err := net.Dial("tcp", a.http)
-		must(t, err)
-		defer c.Close()
-		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHo")
-		must(t, err)
+		c := dialed(t, a.http, requestBegins)
 		a.overHTTP("a.localhost").reaches(a)
 		a.does("close")
-		answered(t, c, "st: b.localhost\r\n\r\n", b)
+		answered(t, c, requestEnds, b)
 	}
 }
 

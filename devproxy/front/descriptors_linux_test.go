@@ -2,7 +2,6 @@ package front
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -45,11 +44,7 @@ func TestSilentClientsTakeAllDescriptors(t *testing.T) {
 	a, b := start(t, dir, "a.localhost"), start(t, dir, "b.localhost")
 	a.limit(descriptors(t, a.Process.Pid) + 40)
 	for range 200 {
-		c, err := net.Dial("tcp", a.https)
-		must(t, err)
-		defer c.Close()
-		_, err = c.Write([]byte{recordHandshake})
-		must(t, err)
+		dialed(t, a.https, string([]byte{recordHandshake}))
 	}
 	began := time.Now()
 	a.overTLS("a.localhost").reaches(a)
@@ -73,12 +68,7 @@ func TestDescriptorsOnTheirWay(t *testing.T) {
 	a.limit(room)
 	var waiting []net.Conn
 	for range room + 20 {
-		c, err := net.Dial("tcp", a.http)
-		must(t, err)
-		defer c.Close()
-		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n")
-		must(t, err)
-		waiting = append(waiting, c)
+		waiting = append(waiting, dialed(t, a.http, requestForB))
 	}
 	a.overHTTP("a.localhost").reaches(a)
 	a.limit(1000)
@@ -96,12 +86,7 @@ func TestMoreThanWait(t *testing.T) {
 	b.signal(syscall.SIGSTOP)
 	var waiting []net.Conn
 	for range maxPending + 700 {
-		c, err := net.Dial("tcp", a.http)
-		must(t, err)
-		defer c.Close()
-		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n")
-		must(t, err)
-		waiting = append(waiting, c)
+		waiting = append(waiting, dialed(t, a.http, requestForB))
 	}
 	a.overHTTP("a.localhost").reaches(a)
 	b.signal(syscall.SIGCONT)

@@ -125,17 +125,13 @@ func TestFrontEndsInOrder(t *testing.T) {
 			silent, err := net.Dial("tcp", a.http)
 			must(t, err)
 			defer silent.Close()
-			begun, err := net.Dial("tcp", a.http)
-			must(t, err)
-			defer begun.Close()
-			_, err = io.WriteString(begun, "GET / HTTP/1.1\r\nHo")
-			must(t, err)
+			begun := dialed(t, a.http, requestBegins)
 			a.does(command)
 			eventually(t, "the other project is the front", b.isFront)
 			if command == "stepdown" {
 				b.overTLS("a.localhost").reaches(a)
 			}
-			answered(t, begun, "st: b.localhost\r\n\r\n", b)
+			answered(t, begun, requestEnds, b)
 			answered(t, silent, "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n", b)
 			b.does("stepdown") // with another project or alone
 			b.overTLS("b.localhost").reaches(b)
@@ -188,12 +184,7 @@ func TestStoppedProject(t *testing.T) {
 	const many = 700 // more than the kernel holds for one socket
 	var waiting []net.Conn
 	for range many {
-		c, err := net.Dial("tcp", a.http)
-		must(t, err)
-		defer c.Close()
-		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n")
-		must(t, err)
-		waiting = append(waiting, c)
+		waiting = append(waiting, dialed(t, a.http, requestForB))
 	}
 	for range 20 {
 		a.overTLS("a.localhost").reaches(a)
@@ -220,10 +211,7 @@ func TestUnknownNameAfterAChange(t *testing.T) {
 func TestOtherVersion(t *testing.T) {
 	dir := shortDir(t)
 	a := start(t, dir, "a.localhost")
-	conn, err := net.Dial("unix", dir+"/"+socketFile)
-	must(t, err)
-	defer conn.Close()
-	w := &wire{conn: conn.(*net.UnixConn)}
+	w := wireTo(t, dir)
 	must(t, w.sendJSON(kindHello, map[string]any{"version": 7, "pid": 1, "colour": "blue"}))
 	m, err := w.receive()
 	must(t, err)
@@ -238,11 +226,7 @@ func TestOtherVersion(t *testing.T) {
 	if m.kind != kindResult || string(m.content) != `{"taken":null}` {
 		t.Errorf("%q %s", m.kind, m.content)
 	}
-	client, err := net.Dial("tcp", a.http)
-	must(t, err)
-	defer client.Close()
-	_, err = io.WriteString(client, "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n")
-	must(t, err)
+	dialed(t, a.http, requestForB)
 	m, err = w.receive()
 	must(t, err)
 	passed, err := m.connection()
@@ -261,11 +245,7 @@ func TestBlockingSocket(t *testing.T) {
 	must(t, err)
 	for _, shared := range s.sockets {
 		must(t, shared.use(func(fd int) error { return unix.SetNonblock(fd, false) }))
-		c, err := net.Dial("tcp", shared.addr.String())
-		must(t, err)
-		defer c.Close()
-		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.localhost\r\n\r\n")
-		must(t, err)
+		dialed(t, shared.addr.String(), "GET / HTTP/1.1\r\nHost: a.localhost\r\n\r\n")
 	}
 	https, http := s.Listeners()
 	for _, l := range append(https, http...) {

@@ -165,12 +165,7 @@ func TestPendingLimit(t *testing.T) {
 	a := start(t, dir, "a.localhost")
 	var silent []net.Conn
 	for range maxPending + 10 {
-		c, err := net.Dial("tcp", a.https)
-		must(t, err)
-		defer c.Close()
-		_, err = c.Write([]byte{recordHandshake})
-		must(t, err)
-		silent = append(silent, c)
+		silent = append(silent, dialed(t, a.https, string([]byte{recordHandshake})))
 	}
 	a.overTLS("a.localhost").reaches(a)
 	_ = silent[0].SetReadDeadline(time.Now().Add(soon))
@@ -183,11 +178,7 @@ func TestPendingLimit(t *testing.T) {
 func TestSilentConnectionEnds(t *testing.T) {
 	dir := shortDir(t)
 	a := start(t, dir, "a.localhost")
-	c, err := net.Dial("tcp", a.https)
-	must(t, err)
-	defer c.Close()
-	_, err = c.Write([]byte{recordHandshake, 3})
-	must(t, err)
+	c := dialed(t, a.https, string([]byte{recordHandshake, 3}))
 	_ = c.SetReadDeadline(time.Now().Add(soon + helloTimeout))
 	switch n, err := c.Read(make([]byte, 1)); {
 	case n > 0:
@@ -202,10 +193,7 @@ func TestSilentConnectionEnds(t *testing.T) {
 func TestClientThatReset(t *testing.T) {
 	dir := shortDir(t)
 	a := start(t, dir, "a.localhost")
-	conn, err := net.Dial("unix", dir+"/"+socketFile)
-	must(t, err)
-	defer conn.Close()
-	w := &wire{conn: conn.(*net.UnixConn)}
+	w := wireTo(t, dir)
 	must(t, w.sendJSON(kindHello, hello{Version: version}))
 	must(t, w.sendJSON(kindNames, names{Names: namesOf("b.localhost")}))
 	for range 2 {

@@ -370,3 +370,29 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
+
+// wireTo connects to the front.
+func wireTo(t *testing.T, dir string) *wire {
+	t.Helper()
+	conn, err := net.Dial("unix", SocketPath(dir))
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return &wire{conn: conn.(*net.UnixConn)}
+}
+
+// dialed sends the beginning of a connection.
+func dialed(t *testing.T, addr, begin string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	_, err = io.WriteString(c, begin)
+	must(t, err)
+	return c
+}
+
+const (
+	requestForB   = "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n"
+	requestBegins = "GET / HTTP/1.1\r\nHo"
+	requestEnds   = "st: b.localhost\r\n\r\n"
+)

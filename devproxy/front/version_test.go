@@ -135,35 +135,13 @@ func serves(t *testing.T, f *os.File, answer string) {
 	must(t, err)
 }
 
-// dialed sends the beginning of a connection.
-func dialed(t *testing.T, addr, begin string) net.Conn {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	must(t, err)
-	t.Cleanup(func() { c.Close() })
-	_, err = io.WriteString(c, begin)
-	must(t, err)
-	return c
-}
-
-const (
-	requestForB   = "GET / HTTP/1.1\r\nHost: b.localhost\r\n\r\n"
-	requestBegins = "GET / HTTP/1.1\r\nHo"
-	requestEnds   = "st: b.localhost\r\n\r\n"
-)
-
 // TestOlderProject plays the project's part of the transcript with this build's front.
 func TestOlderProject(t *testing.T) {
 	dir := shortDir(t)
 	front := begin(t, dir).joined()
 	front.does("entry a.localhost /a/Proxyfile 1")
 	l := transcript(t, front.https, front.http)
-	connect := func() old {
-		conn, err := net.Dial("unix", filepath.Join(dir, socketFile))
-		must(t, err)
-		t.Cleanup(func() { conn.Close() })
-		return old{t, conn.(*net.UnixConn)}
-	}
+	connect := func() old { return old{t, wireTo(t, dir).conn} }
 	o := connect()
 	o.sends(l[0])
 	o.receives(l[1])
