@@ -37,13 +37,18 @@ func inThreadOfNobody(t *testing.T, do func()) {
 	group.Wait()
 }
 
+// answeringHost is a host that answers its name.
+func answeringHost(name string) string {
+	return fmt.Sprintf("host %q { respond = { status = 200, body = %[1]q } }\n", name)
+}
+
 // neighbours are running projects that answer their name.
 func neighbours(t *testing.T, names ...string) (all []*upProcess) {
 	t.Helper()
 	place := &upProcess{}
 	place.home, place.state, place.env = privateState(t)
 	for _, name := range names {
-		all = append(all, startBeside(t, place, projectDir(t, fmt.Sprintf("host %q { respond = { status = 200, body = %q } }\n", name, name)), "up", "--json"))
+		all = append(all, startBeside(t, place, projectDir(t, answeringHost(name)), "up", "--json"))
 	}
 	for _, u := range all { // they start at once
 		u.ready = u.await("ready")
@@ -57,7 +62,7 @@ func neighboursInTurn(t *testing.T, names ...string) []*upProcess {
 	t.Helper()
 	all := neighbours(t, names[0])
 	for _, name := range names[1:] {
-		u := startBeside(t, all[0], projectDir(t, fmt.Sprintf("host %q { respond = { status = 200, body = %q } }\n", name, name)), "up", "--json")
+		u := startBeside(t, all[0], projectDir(t, answeringHost(name)), "up", "--json")
 		u.ready = u.await("ready")
 		u.trust()
 		all = append(all, u)
@@ -327,14 +332,11 @@ func TestE2ENamesWhilePortsChange(t *testing.T) {
 	}
 	a := neighbours(t, "a.localhost")[0]
 	place := &upProcess{home: a.home, state: a.state, env: a.env}
-	host := func(name string) string {
-		return fmt.Sprintf("host %q { respond = { status = 200, body = %q } }\n", name, name)
-	}
-	b := startBeside(t, place, projectDir(t, host("b.localhost")+"listen { https = 9443 }\n"), "up", "--json")
+	b := startBeside(t, place, projectDir(t, answeringHost("b.localhost")+"listen { https = 9443 }\n"), "up", "--json")
 	b.ready = b.await("ready")
 	b.trust()
 	b.answers("b.localhost")
-	b.save("Proxyfile", host("b.localhost")+host("a.localhost"))
+	b.save("Proxyfile", answeringHost("b.localhost")+answeringHost("a.localhost"))
 	if e := b.await("rejected"); !strings.Contains(e.Error, "a.localhost is already served by") {
 		t.Errorf("the save: %s", e.Line)
 	}
@@ -351,7 +353,7 @@ func TestE2ENamesWhilePortsChange(t *testing.T) {
 			b.answers("b.localhost")
 		}
 	}()
-	a.save("Proxyfile", host("a.localhost")+"listen { https = 443 }\n")
+	a.save("Proxyfile", answeringHost("a.localhost")+"listen { https = 443 }\n")
 	if e := a.await("rejected"); !strings.Contains(e.Error, "443") {
 		t.Errorf("the save: %s", e.Line)
 	}

@@ -215,25 +215,15 @@ func TestE2EThreeProjects(t *testing.T) {
 }
 
 // TestE2EKilledProject: the names of a killed project are gone at the next request.
-
 func TestE2EKilledProject(t *testing.T) {
 	if !inNetwork(t) {
 		return
 	}
-	place := &upProcess{}
-	place.home, place.state, place.env = privateState(t)
-	ups := map[string]*upProcess{}
-	for _, name := range []string{"a.localhost", "b.localhost"} {
-		u := startBeside(t, place, projectDir(t, fmt.Sprintf("host %q { respond = { status = 200, body = %q } }\n", name, name)), "up", "--json")
-		u.ready = u.await("ready")
-		u.trust()
-		ups[name] = u
-	}
-	b := ups["b.localhost"]
+	all := neighboursInTurn(t, "a.localhost", "b.localhost")
+	a, b := all[0], all[1]
 	b.kill()
 	b.stopped = true
 	_ = b.cmd.Wait()
-	a := ups["a.localhost"]
 	if code, body := fetch(t, a.client("h2"), a.url("a.localhost", "/")); code != 200 || body != "a.localhost" {
 		t.Errorf("the other project: %d %q", code, body)
 	}

@@ -70,7 +70,7 @@ func (o *ordinary) kill() {
 // projectOfNobody is another folder of nobody's, with a host that answers with its name.
 func projectOfNobody(t *testing.T, name string) string {
 	t.Helper()
-	dir := projectDir(t, fmt.Sprintf("host %q { respond = { status = 200, body = %[1]q } }\n", name))
+	dir := projectDir(t, answeringHost(name))
 	for _, path := range []string{dir, filepath.Join(dir, "Proxyfile")} {
 		if err := os.Chown(path, nobody, nobody); err != nil {
 			t.Fatal(err)
@@ -120,7 +120,7 @@ func TestE2EAllow443(t *testing.T) {
 	enterNamespace(t, "1024")
 	ownSysctlFolder(t)
 	s := newScreen(t, 150, 40)
-	s.write("Proxyfile", "host \"shop.localhost\" { respond = { status = 200, body = \"shop.localhost\" } }\n")
+	s.write("Proxyfile", answeringHost("shop.localhost"))
 	becomeNobody(t, s)
 	blogDir := projectOfNobody(t, "blog.localhost")
 	startBlog := func() *ordinary {
