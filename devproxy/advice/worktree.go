@@ -110,15 +110,15 @@ func nameOf(pair string) string {
 //     worktree's would reach the upstream under the same name. When the upstream
 //     removes it, an empty one stays in its place, which keeps the main worktree's away.
 func (o Outside) ownCookies(line string) []string {
-	c := splitCookie(line)
-	written, _ := c.attribute("domain")
-	domain := strings.ToLower(strings.TrimPrefix(written, "."))
-	_, authority, _ := strings.Cut(o.Origin, "://")
 	r := o.Relocation
-	if r == nil || !strings.Contains(domain, ".") || !domainMatch(hostOf(authority), r.To) || domainMatch(domain, r.To) {
+	if r == nil {
+		return []string{line}
+	}
+	domain := parseCookie(line).domain
+	if !strings.Contains(domain, ".") || !o.inDomain(r.To) || domainMatch(domain, r.To) {
 		return []string{line} // browsers refuse a single label
 	}
-	forAll := domainMatch(r.From, domain)
+	c, forAll := splitCookie(line), domainMatch(r.From, domain)
 	switch moved := r.Moved(domain); {
 	case forAll:
 		c = c.with("Domain", r.To)
