@@ -97,7 +97,7 @@ func (s *scope) urlFunction() function.Function {
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			name := strings.ToLower(args[0].AsString())
-			if !s.knowsHost(name) {
+			if !hasHost(s.hostNames, name) {
 				hint := "hosts: " + strings.Join(s.hostNames, ", ")
 				return cty.DynamicVal, function.NewArgErrorf(0, "unknown host %q; %s", name, didYouMean(name, s.hostNames, hint))
 			}
@@ -118,7 +118,8 @@ func (s *scope) originOf(host string) string {
 	return "https://" + host
 }
 
-func (s *scope) knowsHost(name string) bool {
+// hasHost reports whether name is one of hosts, or one that a wildcard among them matches.
+func hasHost(hosts []string, name string) bool {
 	_, parent, _ := strings.Cut(name, ".")
-	return slices.Contains(s.hostNames, name) || slices.Contains(s.hostNames, "*."+parent)
+	return slices.Contains(hosts, name) || slices.Contains(hosts, "*."+parent)
 }

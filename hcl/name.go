@@ -65,9 +65,7 @@ func outsideAdvice(name, base string) string {
 // servable reports whether a host may have a name: below .localhost, or in a domain that
 // the user trusts.
 func (p place) servable(name string) bool {
-	return name == "localhost" || strings.HasSuffix(name, suffix) || slices.ContainsFunc(p.reporter.domains, func(domain string) bool {
-		return name == domain || strings.HasSuffix(name, "."+domain)
-	})
+	return isWithin(name, "localhost") || slices.ContainsFunc(p.reporter.domains, func(domain string) bool { return isWithin(name, domain) })
 }
 
 // labels checks the labels of a name, which was written as text.

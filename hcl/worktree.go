@@ -89,8 +89,7 @@ func (r *Relocation) Host(name string) (moved string, moves bool) {
 	if r == nil || !isWithin(name, r.From) || isWithin(name, r.To) {
 		return name, false
 	}
-	_, parent, _ := strings.Cut(name, ".")
-	if !slices.Contains(r.names, name) && !slices.Contains(r.names, "*."+parent) {
+	if !hasHost(r.names, name) {
 		return name, false
 	}
 	return r.Moved(name), true
