@@ -3,7 +3,6 @@ package hcl
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -243,17 +242,12 @@ func (s *Settings) moveLinks(r *Relocation) {
 	if s.CORS == nil {
 		return
 	}
-	flows := map[string]Flow{}
-	maps.Copy(flows, s.CORS.Flows)
 	for i, origin := range s.CORS.Origins {
 		moved := r.Link(origin)
 		s.CORS.Origins[i] = moved
 		if flow, ok := s.CORS.Flows[origin]; ok && moved != origin {
-			delete(flows, origin)
-			flows[moved] = flow
+			delete(s.CORS.Flows, origin)
+			s.CORS.Flows[moved] = flow
 		}
-	}
-	if s.CORS.Flows != nil {
-		s.CORS.Flows = flows
 	}
 }
