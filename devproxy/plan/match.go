@@ -125,8 +125,8 @@ type UnknownHostError struct {
 }
 
 // Near returns the served name that was probably meant, in a worktree the one that the
-// host has moved to; empty when none is near. It
-// must not reach a client, which may be another user's.
+// host has moved to; empty when none is near. It must not reach a client, which may be
+// another user's.
 func (e *UnknownHostError) Near() string {
 	if moved, moves := e.plan.Relocation().Host(e.Host); moves {
 		return moved
