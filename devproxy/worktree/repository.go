@@ -110,6 +110,11 @@ func pointer(path, prefix string) (target string, ok bool) {
 	if !ok {
 		return "", false
 	}
+	return targetIn(text, prefix)
+}
+
+// targetIn returns the text after prefix in a text of one line.
+func targetIn(text []byte, prefix string) (target string, ok bool) {
 	line, ok := bytes.CutPrefix(bytes.TrimRight(text, "\r\n"), []byte(prefix))
 	if !ok || len(line) == 0 || bytes.ContainsAny(line, "\n\x00") {
 		return "", false

@@ -71,7 +71,7 @@ func Linked(dir, home string) *Tree {
 		return nil
 	}
 	t.content, _ = read(t.head)
-	if name, ok := pointer(t.head, "ref: "); ok {
+	if name, ok := targetIn(t.content, "ref: "); ok {
 		t.Branch = branch(name)
 		return t
 	}
