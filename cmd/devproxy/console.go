@@ -18,11 +18,12 @@ import (
 // console prints what happens in an `up`: on its own output and, as text without a
 // width, in a journal for other terminals and the log file. The loop calls its methods.
 type console struct {
-	own     *reporter // prints nothing once the process is in the background
-	kept    *reporter
-	lines   *journal.Writer // of kept
-	journal *journal.Journal
-	mask    *atomic.Pointer[hcl.Mask]
+	own       *reporter
+	kept      *reporter
+	reporters []*reporter     // without own once the process is in the background
+	lines     *journal.Writer // of kept
+	journal   *journal.Journal
+	mask      *atomic.Pointer[hcl.Mask]
 
 	file  *journal.File // nil in the foreground
 	ready *os.File      // tells the process that started this one in the background; else nil
@@ -46,13 +47,13 @@ func openConsole(s *streams, opts upOptions, src source, mask *atomic.Pointer[hc
 	opts.json = false
 	c.kept = newReporter((&streams{In: strings.NewReader(""), Out: c.lines, Err: c.lines, Color: true}).masked(mask), opts, src)
 	c.kept.ending = ""
+	c.reporters = []*reporter{c.own, c.kept}
 	return c, nil
 }
 
 // errors is where the log goes. The loop need not be the one who writes to it.
 func (c *console) errors() io.Writer {
-	to := (&streams{Out: io.Discard, Err: c.journal.NewWriter()}).masked(c.mask)
-	return io.MultiWriter(to.Err, c.own.Err)
+	return io.MultiWriter(maskedWriter{c.journal.NewWriter(), c.mask}, c.own.Err)
 }
 
 // newLog returns the logger of everything that runs. It is also that of the standard
@@ -83,8 +84,7 @@ func (c *console) detach() {
 	if c.ready == nil {
 		return
 	}
-	c.own.streams = &streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Color: c.own.Color}
-	c.own.access.streams = c.own.streams
+	c.reporters = []*reporter{c.kept}
 	leaveOutput()
 	_, _ = c.ready.Write([]byte{1}) // the process that waited may have ended
 	_ = c.ready.Close()
@@ -113,29 +113,29 @@ func (c *console) close() {
 type serviceLine interface{ serviceName() string }
 
 func (c *console) emit(e event) {
-	c.own.emit(e)
 	if of, ok := e.(serviceLine); ok {
 		c.lines.Service = of.serviceName()
 		defer func() { c.lines.Service = "" }()
 	}
-	c.kept.emit(e)
+	c.do(func(r *reporter) { r.emit(e) })
 }
 
-func (c *console) both(do func(*reporter)) {
-	do(c.own)
-	do(c.kept)
+func (c *console) do(what func(*reporter)) {
+	for _, r := range c.reporters {
+		what(r)
+	}
 }
 
 // unchanged notes a save that is served and changed no route.
-func (c *console) unchanged(at time.Time) { c.both(func(r *reporter) { r.good = at }) }
+func (c *console) unchanged(at time.Time) { c.do(func(r *reporter) { r.good = at }) }
 
-func (c *console) say(text string)             { c.both(func(r *reporter) { r.say(text) }) }
-func (c *console) share(e devproxy.ShareEvent) { c.both(func(r *reporter) { r.share(e) }) }
-func (c *console) stopping(requests int)       { c.both(func(r *reporter) { r.stopping(requests) }) }
-func (c *console) exchange(x inspect.Exchange) { c.both(func(r *reporter) { r.access.add(x) }) }
-func (c *console) flushQuiet(now time.Time)    { c.both(func(r *reporter) { r.access.flushQuiet(now) }) }
+func (c *console) say(text string)             { c.do(func(r *reporter) { r.say(text) }) }
+func (c *console) share(e devproxy.ShareEvent) { c.do(func(r *reporter) { r.share(e) }) }
+func (c *console) stopping(requests int)       { c.do(func(r *reporter) { r.stopping(requests) }) }
+func (c *console) exchange(x inspect.Exchange) { c.do(func(r *reporter) { r.access.add(x) }) }
+func (c *console) flushQuiet(now time.Time)    { c.do(func(r *reporter) { r.access.flushQuiet(now) }) }
 func (c *console) stopped(requests, sockets int, share control.Share) {
-	c.both(func(r *reporter) { r.stopped(requests, sockets, share) })
+	c.do(func(r *reporter) { r.stopped(requests, sockets, share) })
 }
 
 func (c *console) readKeys(beforeSuspend func()) (keys <-chan byte, stop func()) {
