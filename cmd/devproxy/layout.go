@@ -5,8 +5,9 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/devproxy/devproxy/devproxy/journal"
 )
 
 // minText is the least number of columns in which a text is wrapped. In less room
@@ -160,21 +161,8 @@ func (s *streams) fits(text string) bool {
 }
 
 // shownWidth returns the number of columns of text without its escape sequences for
-// colours (ECMA-48 section 8.3.117).
-func shownWidth(text string) int {
-	width, escape := 0, false
-	for _, r := range text {
-		switch {
-		case r == '\x1b':
-			escape = true
-		case escape:
-			escape = !unicode.IsLetter(r)
-		default:
-			width++
-		}
-	}
-	return width
-}
+// colours.
+func shownWidth(text string) int { return utf8.RuneCountInString(journal.Plain(text)) }
 
 // pad fills text with spaces up to width.
 func pad(text string, width int) string {
