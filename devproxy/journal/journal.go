@@ -103,11 +103,8 @@ func (j *Journal) Add(service, text string) {
 	j.lines = append(j.lines, Line{Number: j.next, Time: time.Now(), Service: service, Text: text})
 	j.next++
 	j.bytes += len(text)
-	drop := max(0, len(j.lines)-maxLines)
-	for i := range j.lines[:drop] {
-		j.bytes -= len(j.lines[i].Text)
-	}
-	for ; j.bytes > maxBytes; drop++ {
+	drop := 0
+	for ; len(j.lines)-drop > maxLines || j.bytes > maxBytes; drop++ {
 		j.bytes -= len(j.lines[drop].Text)
 	}
 	clear(j.lines[:drop]) // append moves the rest now and then
