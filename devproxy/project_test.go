@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -65,7 +66,7 @@ func TestWithheldPage(t *testing.T) {
 		t.Errorf("the rest: %d", status)
 	}
 	for _, route := range p.Server.Hosts(t.Context())[0].Routes {
-		if (route.State == StateWithheld) != (route.Path == "/old") {
+		if (route.State == control.StateWithheld) != (route.Path == "/old") {
 			t.Errorf("%s is %s", route.Path, route.State)
 		}
 	}

@@ -25,20 +25,6 @@ type StateChange struct {
 	Detail string // why it waits or is unhealthy; empty when up
 }
 
-// The states of a route.
-const (
-	StateUp      = "up"
-	StateWaiting = "waiting"
-	StateReady   = "ready" // answered by devproxy itself
-	// StateWithheld is the state of routes that need consent.
-	StateWithheld = "withheld"
-	// StateUnhealthy is the state of members whose health check fails, and of
-	// upstreams with no other member.
-	StateUnhealthy = "unhealthy"
-	// StateUnknown is the state of members before the first connection.
-	StateUnknown = "unknown"
-)
-
 // Worktree returns the linked git worktree of the plan that is served, if its hosts
 // have moved; else nil.
 func (s *Server) Worktree() *control.Worktree {
@@ -114,9 +100,9 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 
 func (g *generation) routeStatus(route *plan.Route) control.Route {
 	mask := g.plan.Mask()
-	status := control.Route{Path: mask.Text(route.Label()), Upstream: mask.Text(route.Answer.String()), State: StateReady}
+	status := control.Route{Path: mask.Text(route.Label()), Upstream: mask.Text(route.Answer.String()), State: control.StateReady}
 	if _, is := route.Answer.(*plan.Withheld); is {
-		status.State = StateWithheld
+		status.State = control.StateWithheld
 	}
 	spec, ok := route.Answer.(*plan.Upstream)
 	if !ok {
@@ -131,28 +117,28 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 		}
 	}
 	if !state.Up {
-		status.State, status.Detail = StateWaiting, mask.Text(refusals(state))
+		status.State, status.Detail = control.StateWaiting, mask.Text(refusals(state))
 		for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
 			status.Hints = append(status.Hints, process.String())
 		}
 		return status
 	}
-	status.State, status.Hints = StateUp, oneOrNone(twins(spec))
+	status.State, status.Hints = control.StateUp, oneOrNone(twins(spec))
 	if allUnhealthy(status.Members) {
-		status.State = StateUnhealthy
+		status.State = control.StateUnhealthy
 	}
 	return status
 }
 
 func memberStatus(m forward.MemberState) control.Member {
-	status := control.Member{Upstream: m.Text, State: StateUnknown, Active: m.Active, Fallback: m.Fallback}
+	status := control.Member{Upstream: m.Text, State: control.StateUnknown, Active: m.Active, Fallback: m.Fallback}
 	switch {
 	case m.Health == forward.Unhealthy:
-		status.State, status.Detail = StateUnhealthy, m.Why
+		status.State, status.Detail = control.StateUnhealthy, m.Why
 	case m.Up:
-		status.State = StateUp
+		status.State = control.StateUp
 	case m.Known:
-		status.State, status.Detail = StateWaiting, forward.Unavailable{Attempts: m.Refused}.String()
+		status.State, status.Detail = control.StateWaiting, forward.Unavailable{Attempts: m.Refused}.String()
 	}
 	return status
 }
@@ -160,5 +146,5 @@ func memberStatus(m forward.MemberState) control.Member {
 // allUnhealthy reports whether every member that shares the load is unhealthy.
 func allUnhealthy(members []control.Member) bool {
 	members = slices.DeleteFunc(slices.Clone(members), func(m control.Member) bool { return m.Fallback })
-	return len(members) > 0 && !slices.ContainsFunc(members, func(m control.Member) bool { return m.State != StateUnhealthy })
+	return len(members) > 0 && !slices.ContainsFunc(members, func(m control.Member) bool { return m.State != control.StateUnhealthy })
 }

@@ -97,7 +97,7 @@ func hostState(s *streams, host control.Host) string {
 	var not []string
 	for _, route := range host.Routes {
 		switch route.State {
-		case devproxy.StateUp, devproxy.StateReady:
+		case control.StateUp, control.StateReady:
 		default:
 			not = append(not, route.Path+" "+s.yellow(route.State))
 		}

@@ -264,18 +264,18 @@ type stateEvent struct {
 }
 
 func newState(change devproxy.StateChange) stateEvent {
-	state := devproxy.StateWaiting
+	state := control.StateWaiting
 	switch {
 	case change.Up:
-		state = devproxy.StateUp
+		state = control.StateUp
 	case change.Member != "":
-		state = devproxy.StateUnhealthy
+		state = control.StateUnhealthy
 	}
 	return stateEvent{"state", change.Upstream, change.Member, state, change.Detail, change.After}
 }
 
 func (e stateEvent) print(r *reporter) {
-	up, text := e.State == devproxy.StateUp, ""
+	up, text := e.State == control.StateUp, ""
 	switch {
 	case e.Member != "" && up:
 		text = e.Member + " is " + r.green("healthy again")

@@ -202,7 +202,7 @@ func printRoute(s *streams, route control.Route, paths, upstreams int) {
 	columns := s.columns()
 	below := len("  ") + paths + len("   ")
 	line := "  " + pad(route.Path, paths) + "   "
-	if route.State == devproxy.StateReady {
+	if route.State == control.StateReady {
 		fmt.Fprintln(s.Out, line+route.Upstream)
 		return
 	}
@@ -228,9 +228,9 @@ func printRoute(s *streams, route control.Route, paths, upstreams int) {
 // stateText is "up", or "waiting" with the reason after it.
 func stateText(s *streams, state, detail string) string {
 	switch state {
-	case devproxy.StateUp:
+	case control.StateUp:
 		return s.green(state)
-	case devproxy.StateWaiting, devproxy.StateUnhealthy:
+	case control.StateWaiting, control.StateUnhealthy:
 		state = s.yellow(state)
 	}
 	if detail != "" {

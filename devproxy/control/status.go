@@ -79,6 +79,20 @@ type Member struct {
 	Fallback bool   `json:"fallback,omitempty"`
 }
 
+// The states of a route and of a member.
+const (
+	StateUp      = "up"
+	StateWaiting = "waiting"
+	StateReady   = "ready" // answered by devproxy itself
+	// StateWithheld is the state of routes that need consent.
+	StateWithheld = "withheld"
+	// StateUnhealthy is the state of members whose health check fails, and of
+	// upstreams with no other member.
+	StateUnhealthy = "unhealthy"
+	// StateUnknown is the state of members before the first connection.
+	StateUnknown = "unknown"
+)
+
 // Rejected is a save that changed nothing.
 type Rejected struct {
 	At    time.Time `json:"at"`

@@ -223,14 +223,14 @@ const (
 
 func kindOf(state string) string {
 	switch state {
-	case "up":
+	case control.StateUp:
 		return kindUp
-	case "ready":
+	case control.StateReady:
 		return kindReady
-	case "unknown":
+	case control.StateUnknown:
 		return kindUnknown
 	}
-	return kindWaiting // "waiting", "unhealthy", "withheld"
+	return kindWaiting // waiting, unhealthy, withheld
 }
 
 // shareOf is nil without a link that works or could work again.
