@@ -208,13 +208,10 @@ func printShare(s *streams, sh control.Share, now time.Time, code bool, below in
 }
 
 // links prints the addresses with their hosts next to them, or below them if that is
-// too wide. The first is the link, which may have the secret.
+// too wide.
 func (s *streams) links(sh control.Share) {
 	var urls, names []string
-	for i, host := range sh.Hosts {
-		if i == 0 {
-			host.URL = sh.URL
-		}
+	for _, host := range sh.Links() {
 		urls, names = append(urls, host.URL), append(names, host.Name)
 	}
 	wide := s.columns() > 0 && widest(urls)+3+widest(names) > s.columns()

@@ -156,7 +156,7 @@ func printServed(s *streams, status control.Status) {
 func printHosts(s *streams, hosts []control.Host) {
 	var urls, places, paths, upstreams []string
 	for _, host := range hosts {
-		urls, places = append(urls, host.URL), append(places, placeOfHost(host))
+		urls, places = append(urls, host.URL), append(places, host.Place())
 		for _, route := range host.Routes {
 			paths, upstreams = append(paths, route.Path), append(upstreams, route.Upstream)
 			for _, m := range route.Members {
@@ -186,14 +186,6 @@ func printHosts(s *streams, hosts []control.Host) {
 			printRoute(s, route, widest(paths), widest(upstreams))
 		}
 	}
-}
-
-// placeOfHost is where a host is written, "Proxyfile:7"; empty if it has no file.
-func placeOfHost(host control.Host) string {
-	if host.Line == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d", host.File, host.Line)
 }
 
 // printRoute prints a route with its state. Text that does not fit on a narrow

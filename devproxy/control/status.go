@@ -2,6 +2,8 @@ package control
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -50,6 +52,14 @@ type Host struct {
 	File    string   `json:"file"`
 	Line    int      `json:"line"`
 	Routes  []Route  `json:"routes"`
+}
+
+// Place is where the host is written, "Proxyfile:7"; empty if it has no file.
+func (h Host) Place() string {
+	if h.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", h.File, h.Line)
 }
 
 // Route is a served route.
@@ -141,6 +151,15 @@ type Share struct {
 	Fix   string `json:"fix,omitempty"`
 	// Again is true when a failed share is retried automatically.
 	Again bool `json:"again,omitempty"`
+}
+
+// Links are the hosts with the addresses to open: the first may have the link's secret.
+func (s Share) Links() []SharedHost {
+	links := slices.Clone(s.Hosts)
+	if len(links) > 0 && s.URL != "" {
+		links[0].URL = s.URL
+	}
+	return links
 }
 
 // SharedHost is a host with its public address.

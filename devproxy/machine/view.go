@@ -177,10 +177,7 @@ func serviceOf(s control.Service) route {
 }
 
 func hostOf(h control.Host) host {
-	shown := host{Name: h.Name, URL: h.URL, Link: !strings.Contains(h.Name, "*")}
-	if h.Line > 0 {
-		shown.Place = fmt.Sprintf("%s:%d", h.File, h.Line)
-	}
+	shown := host{Name: h.Name, URL: h.URL, Link: !strings.Contains(h.Name, "*"), Place: h.Place()}
 	for _, r := range h.Routes {
 		line := route{Path: r.Path, Upstream: r.Upstream, Kind: kindOf(r.State)}
 		if line.Kind != kindReady {
@@ -245,12 +242,9 @@ func shareOf(s *control.Share) *sharing {
 	through := "Shared through " + s.Relay
 	switch s.State {
 	case control.ShareUp:
-		shown := &sharing{Text: through + until, Kind: kindUp, Links: s.Hosts}
+		shown := &sharing{Text: through + until, Kind: kindUp, Links: s.Links()}
 		if s.Password {
 			shown.Text += ", with a password"
-		}
-		if len(shown.Links) > 0 && s.URL != "" {
-			shown.Links = append([]control.SharedHost{{Name: s.Hosts[0].Name, URL: s.URL}}, s.Hosts[1:]...)
 		}
 		return shown
 	case control.ShareConnecting, control.ShareResuming, control.ShareWaiting:
