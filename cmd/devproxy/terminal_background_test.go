@@ -11,15 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestBackgroundOutlivesItsTerminal: what `up -d` starts goes on when the terminal is
-// closed.
-func TestBackgroundOutlivesItsTerminal(t *testing.T) {
-	s := newScreen(t, 80, 24)
+// inBackground runs `up -d` on a screen.
+func inBackground(t *testing.T) (s *screen, pid int) {
+	t.Helper()
+	s = newScreen(t, 80, 24)
 	s.write("Proxyfile", sampleProxyfile)
 	s.open()
 	s.fresh("devproxy up -d --https :0 --http :0; echo it is $?", `^it is 0`)
-	pid := s.pidOfUp()
+	pid = s.pidOfUp()
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGTERM) }) // a passing test has ended it
+	return s, pid
+}
+
+// TestBackgroundOutlivesItsTerminal: what `up -d` starts goes on when the terminal is
+// closed.
+func TestBackgroundOutlivesItsTerminal(t *testing.T) {
+	s, pid := inBackground(t)
 	if session, err := unix.Getsid(pid); err != nil || session != pid {
 		t.Errorf("it is in session %d, %v; want its own, %d", session, err, pid)
 	}
@@ -51,12 +58,7 @@ func TestBackgroundAsksFirst(t *testing.T) {
 
 // TestAttach: a second `up` shows the output of the first, and leaves it running.
 func TestAttach(t *testing.T) {
-	s := newScreen(t, 80, 24)
-	s.write("Proxyfile", sampleProxyfile)
-	s.open()
-	s.fresh("devproxy up -d --https :0 --http :0; echo it is $?", `^it is 0`)
-	pid := s.pidOfUp()
-	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGTERM) })
+	s, pid := inBackground(t)
 	s.run("clear; devproxy up")
 	s.waitFor(fmt.Sprintf(`^attached to devproxy \(pid %d\) · Ctrl-C detaches · devproxy down stops it`, pid))
 	url := s.waitFor(`^(https://mail\.shop\.localhost:\d+)`)
@@ -89,11 +91,7 @@ func TestAttach(t *testing.T) {
 
 // TestAttachedToKilled says that the first was killed.
 func TestAttachedToKilled(t *testing.T) {
-	s := newScreen(t, 80, 24)
-	s.write("Proxyfile", sampleProxyfile)
-	s.open()
-	s.fresh("devproxy up -d --https :0 --http :0; echo it is $?", `^it is 0`)
-	pid := s.pidOfUp()
+	s, pid := inBackground(t)
 	s.fresh("devproxy up; echo it is $?", `^attached to devproxy`)
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
