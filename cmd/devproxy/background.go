@@ -72,13 +72,6 @@ func askFirst(ctx context.Context, s *streams, opts upOptions, src source) error
 func backgroundArgs(flags *pflag.FlagSet, opts upOptions, args []string) []string {
 	line := []string{"up"}
 	add := func(name, value string) { line = append(line, "--"+name+"="+value) }
-	own := map[string]string{"relay": opts.relay, "key": opts.key}
-	if opts.share {
-		own["share"] = "true"
-	}
-	if opts.lasts != 0 {
-		own["for"] = opts.lasts.String()
-	}
 	flags.Visit(func(f *pflag.Flag) {
 		switch f.Name {
 		case "share", "relay", "key", "for":
@@ -86,9 +79,16 @@ func backgroundArgs(flags *pflag.FlagSet, opts upOptions, args []string) []strin
 			add(f.Name, f.Value.String())
 		}
 	})
-	for _, name := range []string{"share", "relay", "key", "for"} {
-		if own[name] != "" && opts.share {
-			add(name, own[name])
+	if opts.share {
+		add("share", "true")
+		if opts.relay != "" {
+			add("relay", opts.relay)
+		}
+		if opts.key != "" {
+			add("key", opts.key)
+		}
+		if opts.lasts != 0 {
+			add("for", opts.lasts.String())
 		}
 	}
 	return append(append(line, "--"), args...)
