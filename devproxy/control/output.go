@@ -77,10 +77,10 @@ func (h *outputHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &outputWriter{to: w, conn: conn, encoder: json.NewEncoder(w), service: request.Service}
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	next := h.journal.Next() // before the head: what is printed after that is new to the client
 	if out.flush() != nil {
 		return
 	}
-	next := h.journal.Next()
 	from := request.After + 1
 	if request.After == 0 {
 		if from, err = h.sendLast(r.Context(), out, request.Last, next); err != nil {
