@@ -170,12 +170,9 @@ func decodeArguments(f field) []string {
 			f.errorf("remove it", "an argument can't contain a NUL byte")
 			return nil
 		}
-		for _, near := range []string{"{PORT}", "{Port}", "{{port}}", "{ port }"} {
-			if strings.Contains(argument, near) {
-				f.errorf("use "+portPlaceholder, "unknown placeholder %s", near)
-				return nil
-			}
-		}
+	}
+	if !f.place().checkWords(arguments) {
+		return nil
 	}
 	return arguments
 }

@@ -10,6 +10,8 @@ service "socket" {
   upstream = "unix:tmp/app.sock"
 }
 service "case" { command = "vite --port {PORT}" } # ERROR: unknown placeholder {PORT}
+service "typo" { command = "vite --port {prt}" } # ERROR: unknown placeholder {prt}
+service "swapped" { command = ["serve", "-l", "tcp://127.0.0.1:{prot}"] } # ERROR: unknown placeholder {prot}
 service "without" {
   upstream = 3000
   dir      = "web" # ERROR: dir needs command
