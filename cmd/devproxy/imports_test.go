@@ -66,6 +66,10 @@ var allowed = map[string][]string{
 	"devproxy/inspect": {},
 	"devproxy/journal": {},
 	"devproxy/watch":   {},
+	// It asks the engine; what its containers mean for routes is the plan's business.
+	"devproxy/container": {"devproxy/failure"},
+	// What tests alone import.
+	"devproxy/container/containertest": {},
 	// It runs programs; what they are is the plan's business.
 	"devproxy/service": {"devproxy/listen", "tunnel/neterror"},
 

@@ -1,0 +1,31 @@
+// Package container reports the containers of a project: those that Docker, Podman or
+// another engine with Docker's API runs for its folder.
+//
+// A [Watcher] lists them, follows the engine's events, and offers a [Snapshot] of all
+// after each change. While the engine is away, it keeps trying.
+//
+// # Which containers belong to a project
+//
+// Labels come from strangers: the author of an image sets some, and a cloned repository
+// sets those of its containers. A container belongs to a project if
+//
+//   - Compose made it, and Compose's working directory is the project's folder or is in
+//     it. A folder in between that is a project of its own (it has a Proxyfile or a .git)
+//     keeps its containers to itself.
+//   - Compose did not make it, and its label devproxy.project is the project's folder,
+//     as an absolute path.
+//
+// These labels, devproxy.host and devproxy.path do not count if the container's image
+// has them with the same value: an image decides neither where its containers belong
+// nor which hosts they serve. It may say which port its server uses: devproxy.port.
+// A user who may talk to the engine can do everything on the machine, so nothing
+// protects a project from that user.
+//
+// # Where a container is reached
+//
+// A published port comes first: it works with every engine, also in a virtual machine
+// and without root. On Linux, a port that is not published is reached at the container's
+// own address, if this machine owns the gateway of the container's network. Without that
+// condition, the address of a rootless container could lead to another machine of the
+// user's network.
+package container
