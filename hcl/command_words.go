@@ -5,10 +5,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // checkWords reports words of a command that do not do what they seem to. It reports
-// whether there is no error among them.
+// whether all are without an error.
 func (p place) checkWords(words []string) bool {
 	for _, word := range words {
 		if !p.checkBraces(word) {
@@ -60,18 +62,36 @@ var forPrograms = regexp.MustCompile(`^(--?p(ort)?|--host|--hostname|--open)(=.*
 
 // checkPackageManager warns of options that npm does not pass on to the script.
 func (p place) checkPackageManager(words []string) {
-	if len(words) < 2 || strings.TrimSuffix(path.Base(words[0]), ".cmd") != "npm" {
+	if len(words) < 2 || strings.TrimSuffix(path.Base(words[0]), ".cmd") != "npm" || npmScript[words[1]] == 0 {
 		return
 	}
-	arguments := words[min(npmScript[words[1]], len(words)):]
-	if npmScript[words[1]] == 0 || slices.Contains(words[:len(words)-len(arguments)], "--") {
+	first := min(npmScript[words[1]], len(words))
+	end := slices.Index(words, "--")
+	if end < 0 {
+		end = len(words)
+	}
+	i := slices.IndexFunc(words[min(first, end):end], forPrograms.MatchString) + first
+	if i < first {
 		return
 	}
-	if end := slices.Index(arguments, "--"); end >= 0 {
-		arguments = arguments[:end]
+	option, _, _ := strings.Cut(words[i], "=")
+	fixed := slices.Insert(slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == "--" }), i, "--")
+	p.warnf("write command = "+Quote(JoinCommand(fixed)), "npm takes %s for itself and does not pass it on to the script", option)
+}
+
+// bareWord matches words that need no quotes in a command, except as its first word.
+var bareWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// JoinCommand returns the text that command splits into words. Words without NUL bytes
+// come out as they are.
+func JoinCommand(words []string) string {
+	joined := make([]string, len(words))
+	for i, word := range words {
+		joined[i] = word
+		isBare := bareWord.MatchString(strings.ReplaceAll(word, portPlaceholder, "0"))
+		if !isBare || i == 0 && (strings.Contains(word, "=") || isBuiltin(word) || syntax.IsKeyword(word)) {
+			joined[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
 	}
-	if i := slices.IndexFunc(arguments, forPrograms.MatchString); i >= 0 {
-		option, _, _ := strings.Cut(arguments[i], "=")
-		p.warnf("write -- in front of it, as in npm run dev -- --port "+portPlaceholder, "npm takes %s for itself and does not pass it on to the script", option)
-	}
+	return strings.Join(joined, " ")
 }
