@@ -21,10 +21,18 @@ help: ## this list
 build: ## bin/devproxy
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/devproxy ./cmd/devproxy
 
+# Without Node, the page is served from files: everything works but hot replacement.
+DEMO_FILE ?= $(if $(shell command -v npm),Proxyfile,nonode/Proxyfile)
+DEMO_VITE = testdata/demo/web/node_modules/.package-lock.json
+
 .PHONY: demo
-demo: build ## a small real project, served and shared by devproxy, on this machine
-	go build -o bin/demo ./testdata/demo/run
-	bin/demo --devproxy bin/devproxy
+demo: build $(if $(filter Proxyfile,$(DEMO_FILE)),$(DEMO_VITE)) ## a small real project, served and shared by devproxy, on this machine
+	cd testdata/demo && ../../bin/devproxy up -f $(DEMO_FILE) --allow --share --relay dev $(DEMO)
+
+# The first time, and when the versions have changed.
+$(DEMO_VITE): testdata/demo/web/package-lock.json
+	@cd testdata/demo/web && { npm ci || { echo "To run the demo without Vite: make demo DEMO_FILE=nonode/Proxyfile"; exit 1; }; }
+	@touch $@
 
 .PHONY: deps
 deps: ## what the tests need: installed on Debian as root, named elsewhere

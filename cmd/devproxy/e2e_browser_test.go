@@ -44,7 +44,7 @@ func TestE2EBrowser(t *testing.T) {
 		t.Fatalf("the demo's Proxyfile has no line %s", healthzLine)
 	}
 	saveFile(t, file, proxyfile)
-	u := startUpWith(t, demo.dir, demo.env(t))
+	u := startUp(t, demo.dir)
 
 	t.Run("refused without trust", func(t *testing.T) {
 		_, err := openTab(t, startChromium(t, u)).visit(u.url("shop.localhost", "/"))

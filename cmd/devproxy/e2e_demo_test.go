@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -47,10 +48,10 @@ func copyDemo(t *testing.T) string {
 	return dir
 }
 
-// demoServers are the demo's dev servers: its API, seen through a recorder, and
-// Vite.
+// demoServers are the demo's dev servers, which the test starts in devproxy's place: its
+// API, seen through a recorder, and Vite.
 type demoServers struct {
-	dir     string // the copy of the demo
+	dir     string // the copy of the demo, whose Proxyfile names their ports
 	api     *recorder
 	webPort string
 }
@@ -73,17 +74,20 @@ func startDemo(t *testing.T) *demoServers {
 	apiPort := startServer(t, `api listens on 127\.0\.0\.1:(\d+)`, d.dir, binary)
 	d.api = record(t, "http://127.0.0.1:"+apiPort)
 	d.webPort = startServer(t, `http://localhost:(\d+)/`, web, node, "node_modules/vite/bin/vite.js", "--clearScreen=false")
+	file := filepath.Join(d.dir, "Proxyfile")
+	text := withUpstream(t, readText(t, file), "web", "http://localhost:"+d.webPort)
+	saveFile(t, file, withUpstream(t, text, "api", d.api.server.URL))
 	return d
 }
 
-// env is the environment that the demo's Proxyfile needs.
-func (d *demoServers) env(t *testing.T) []string {
+// withUpstream replaces the command of a service in a Proxyfile with an upstream.
+func withUpstream(t *testing.T, proxyfile, service, upstream string) string {
 	t.Helper()
-	u, err := url.Parse(d.api.server.URL)
-	if err != nil {
-		t.Fatal(err)
+	block := regexp.MustCompile(`(?s)service "` + service + `" \{\n.*?\n\}`)
+	if len(block.FindAllString(proxyfile, -1)) != 1 {
+		t.Fatalf("the Proxyfile has no service %q of several lines:\n%s", service, proxyfile)
 	}
-	return []string{"DEMO_WEB_PORT=" + d.webPort, "DEMO_API_PORT=" + u.Port()}
+	return block.ReplaceAllLiteralString(proxyfile, fmt.Sprintf("service %q { upstream = %q }", service, upstream))
 }
 
 // startServer runs a program on a port of its own choice until the test ends,

@@ -265,7 +265,7 @@ func privateState(t *testing.T) (home, state string, env []string) {
 	}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "XDG_") && !strings.HasPrefix(name, "DEVPROXY_") && !strings.HasPrefix(name, "DEMO_") {
+		if !strings.HasPrefix(name, "XDG_") && !strings.HasPrefix(name, "DEVPROXY_") {
 			env = append(env, entry)
 		}
 	}

@@ -62,7 +62,7 @@ func (b *publicBrowser) demo(t *testing.T) {
 	saveFile(t, file, strings.Replace(text, healthzLine, route, 1))
 	saveFile(t, filepath.Join(servers.dir, "web", ".env"), "SECRET=of the project\n")
 
-	project := b.relay.share(t, servers.dir, servers.env(t))
+	project := b.relay.share(t, servers.dir, nil)
 	d := &sharedDemo{shopPage{tab: openTab(t, b.browser), up: project.upProcess, demo: servers}, project, away}
 	for _, step := range []struct {
 		name string

@@ -48,7 +48,7 @@ func TestE2EShareBrowserVite(t *testing.T) {
 	}
 
 	servers := startDemo(t)
-	env := append(servers.env(t), "HTTPS_PROXY="+connectProxy(t, relay.listen), "NO_PROXY=")
+	env := []string{"HTTPS_PROXY=" + connectProxy(t, relay.listen), "NO_PROXY="}
 	project := relay.share(t, servers.dir, env)
 	public := project.host("shop.localhost")
 	direct := ask(t, http.DefaultClient, "GET", "http://127.0.0.1:"+servers.webPort+"/", "", "Host", public)

@@ -7,9 +7,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,43 +19,97 @@ import (
 // demoLimit limits the demo with everything it builds and installs.
 const demoLimit = 6 * time.Minute
 
-// TestE2EDemo runs what `make demo` runs, with Vite and without, until every
-// link has answered.
+// TestE2EDemo runs `make demo`, with Vite and without, and asks for every link of its page
+// at both addresses.
 func TestE2EDemo(t *testing.T) {
-	for name, flags := range map[string][]string{"vite": nil, "no-node": {"--no-node"}} {
+	for name, file := range map[string]string{"vite": "Proxyfile", "no-node": "nonode/Proxyfile"} {
 		t.Run(name, func(t *testing.T) {
-			if flags == nil {
+			vite := file == "Proxyfile"
+			if vite {
 				needTool(t, "npm")
 			}
-			// In the checkout, as its reader does it: only there is a module to
-			// build the API in. What it adds is what git ignores.
-			args := append([]string{"run", demoSource + "/run", "--devproxy", devproxyBinary(t), "--dir", demoSource, "--once"}, flags...)
-			_, state, private := privateState(t)
+			// In the checkout, as its reader does it: only there is a module to build the
+			// API in. What it adds is what git ignores.
+			place := &upProcess{}
+			var private []string
+			place.home, place.state, private = privateState(t)
 			mark := "DEVPROXY_E2E_MARK=" + rand.Text()
-			env := append(os.Environ(), mark, "DEVPROXY_HOME="+state)
+			place.env = append(os.Environ(), mark, "DEVPROXY_HOME="+place.state, "NO_COLOR=1")
 			for _, entry := range private {
 				if strings.HasPrefix(entry, "XDG_RUNTIME_DIR=") {
-					env = append(env, entry)
+					place.env = append(place.env, entry)
 				}
 			}
-			out, err := runTool(t, demoLimit, env, needTool(t, "go"), append(args, "--", "--https", ":0")...)
-			if err != nil {
-				t.Fatalf("the demo ends with %v\n%s", err, out)
-			}
-			for _, path := range []string{"/", "/api/hello", "/docs/", "/old/routes"} {
-				line := regexp.MustCompile(`(?m)^200 HTTP/2\.0 https://shop\.localhost:\d+` + path + "$")
-				if !line.MatchString(out) {
-					t.Errorf("no answer for %s in:\n%s", path, out)
+			u := startProgram(t, place, "../..", []string{needTool(t, "make"), "--silent", "demo", "DEMO_FILE=" + file, "DEMO=--json --https :0 --http :0"})
+			link := awaitDemo(t, u, vite)
+			for address, base := range map[netip.AddrPort]string{u.addr: u.ready.URLs[0], portOf(t, link): link} {
+				at := &upProcess{t: t, roots: u.roots, addr: address}
+				for path, want := range map[string]string{"/": "one origin", "/api/hello": "Hello", "/docs/": "Docs", "/docs/routes": "Routes"} {
+					if status, body := fetch(t, at.client("h2"), base+path); status != 200 || !strings.Contains(body, want) {
+						t.Errorf("%s%s answers %d without %q: %.300s", base, path, status, want, body)
+					}
+				}
+				if status, _ := fetch(t, at.client("h2"), base+"/old/routes"); status != 302 {
+					t.Errorf("%s/old/routes answers %d, want a redirect", base, status)
+				}
+				if _, body := fetch(t, at.client("h2"), base+"/"); strings.Contains(body, "/@vite/client") != vite {
+					t.Errorf("served by Vite is %v: %.300s", !vite, body)
 				}
 			}
-			if served := !strings.Contains(out, "served from files instead"); served != (flags == nil) {
-				t.Errorf("served by Vite is %v:\n%s", served, out)
+			u.stopped = true
+			if out, err := runTool(t, patience, place.env, devproxyBinary(t), "down", "-f", filepath.Join(demoSource, file)); err != nil {
+				t.Errorf("devproxy down: %v\n%s", err, out)
+			}
+			for range u.events { // until it has ended
+			}
+			if err := u.cmd.Wait(); err != nil {
+				t.Errorf("make demo ends with %v", err)
 			}
 			if left := processesWith(mark); left != nil {
 				t.Errorf("the demo leaves processes behind: %q", left)
 			}
 		})
 	}
+}
+
+// awaitDemo returns the demo's link once that and its services work.
+func awaitDemo(t *testing.T, u *upProcess, vite bool) (link string) {
+	t.Helper()
+	services := map[string]bool{"api": true, "web": vite} // that are not ready yet
+	timeout := time.After(demoLimit)
+	for u.ready.Event == "" || link == "" || services["api"] || services["web"] {
+		select {
+		case e, open := <-u.events:
+			switch {
+			case !open || e.Event == "failed" || e.Event == "rejected":
+				t.Fatalf("the demo ends: %s", e.Line)
+			case e.Event == "ready":
+				u.ready = e
+				u.trust()
+			case e.Event == "shared":
+				var shared struct{ URL string }
+				decodeEvent(t, e, &shared)
+				link = shared.URL
+			case e.Event == "service":
+				var status struct{ Service struct{ Name, State string } }
+				decodeEvent(t, e, &status)
+				services[status.Service.Name] = services[status.Service.Name] && status.Service.State != "ready"
+			}
+		case <-timeout:
+			t.Fatalf("the demo does not work within %v", demoLimit)
+		}
+	}
+	return link
+}
+
+// portOf is the port of a URL on this machine.
+func portOf(t *testing.T, link string) netip.AddrPort {
+	t.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return netip.MustParseAddrPort("127.0.0.1:" + u.Port())
 }
 
 // processesWith are the command lines of running processes with an entry in
