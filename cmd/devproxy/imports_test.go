@@ -66,8 +66,9 @@ var allowed = map[string][]string{
 	"devproxy/inspect": {},
 	"devproxy/journal": {},
 	"devproxy/watch":   {},
-	// It asks the engine; what its containers mean for routes is the plan's business.
-	"devproxy/container": {"devproxy/failure"},
+	// It asks the engine; what its containers mean for routes is the plan's business. Where
+	// another project begins is decided as for Proxyfiles.
+	"devproxy/container": {"devproxy/failure", "devproxy/worktree", "hcl", "tunnel/neterror"},
 	// What tests alone import.
 	"devproxy/container/containertest": {},
 	// It runs programs; what they are is the plan's business.

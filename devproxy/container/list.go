@@ -1,0 +1,203 @@
+package container
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devproxy/devproxy/devproxy/failure"
+)
+
+const (
+	// parallel is how many requests a list sends to the engine at a time.
+	parallel = 8
+	// listTimeout bounds all requests of a list.
+	listTimeout = 10 * time.Second
+	// maxContainers and maxProblems bound a snapshot.
+	maxContainers, maxProblems = 500, 20
+	// maxName and maxHealthLog bound texts of a snapshot, in bytes.
+	maxName, maxHealthLog = 255, 200
+)
+
+// lister makes lists of a project's containers with one client.
+type lister struct {
+	client  *client
+	project *project
+	// images has the labels of images in use; nil for one that is gone. They cannot change.
+	images map[string]map[string]string
+}
+
+// list returns the containers of the project, and the problems with others.
+func (l *lister) list(ctx context.Context) ([]Container, []Problem, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var all []apiSummary
+	if _, err := l.client.get(ctx, "/containers/json", url.Values{"all": {"1"}}, maxList, &all); err != nil {
+		return nil, nil, err
+	}
+	all = slices.DeleteFunc(all, func(s apiSummary) bool { return !isID(s.ID) || !l.project.mayOwn(s.Labels) })
+	if err := l.readImages(ctx, all); err != nil {
+		return nil, nil, err
+	}
+	mine, problems := l.choose(all)
+	slices.SortFunc(mine, func(a, b Container) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), cmp.Compare(a.Number, b.Number), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	})
+	if len(mine) > maxContainers {
+		problems = append(problems, Problem{mine[maxContainers].Name, fmt.Errorf("devproxy uses at most %d containers of a project", maxContainers)})
+		mine = mine[:maxContainers]
+	}
+	mine, err := l.inspect(ctx, mine)
+	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Container, b.Container) })
+	return mine, problems[:min(len(problems), maxProblems)], err
+}
+
+// readImages reads the labels of the containers' images, and forgets those of others.
+func (l *lister) readImages(ctx context.Context, all []apiSummary) error {
+	images := map[string]map[string]string{}
+	for _, s := range all {
+		if known, found := l.images[s.ImageID]; found {
+			images[s.ImageID] = known
+		}
+		if _, found := images[s.ImageID]; found {
+			continue
+		}
+		var image apiImage
+		_, err := l.client.get(ctx, "/images/"+url.PathEscape(s.ImageID)+"/json", nil, maxInspect, &image)
+		switch {
+		case err == nil && image.Config.Labels == nil:
+			images[s.ImageID] = map[string]string{}
+		case err == nil:
+			images[s.ImageID] = image.Config.Labels
+		case isGone(err):
+			images[s.ImageID] = nil
+		default:
+			return err
+		}
+	}
+	l.images = images
+	return nil
+}
+
+// choose returns the containers that belong to the project, as far as their labels say
+// what they are.
+func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem) {
+	for _, s := range all {
+		c := Container{ID: s.ID, Name: shorten(s.ID, 12)}
+		if len(s.Names) > 0 {
+			c.Name = shorten(strings.TrimPrefix(s.Names[0], "/"), maxName)
+		}
+		image := l.images[s.ImageID]
+		if image == nil {
+			// Its labels could be those of the image.
+			problems = append(problems, Problem{c.Name, failure.Errorf("docker rm -f "+c.Name+", and create it again",
+				"its image has been removed, so devproxy can't tell which of its labels come from the image")})
+			continue
+		}
+		own := labels{s.Labels, image}
+		folder, ok, err := l.project.owns(own)
+		if err != nil {
+			problems = append(problems, Problem{c.Name, err})
+		}
+		if !ok || err != nil {
+			continue
+		}
+		c.Folder, c.Host, c.Path, c.Port = folder, own.own(labelHost), own.own(labelPath), s.Labels[labelPort]
+		if own.own(composeFolder) != "" {
+			// Compose sets these together with the folder. It gives images that it builds the
+			// same labels, so they count although the image has them.
+			c.Project, c.Service = s.Labels[composeProject], s.Labels[composeService]
+			c.Number, _ = strconv.Atoi(s.Labels[composeNumber]) // 0 without a number
+		}
+		for _, name := range []string{labelHost, labelPath} {
+			if s.Labels[name] != "" && own.own(name) == "" {
+				problems = append(problems, Problem{c.Name, failure.Errorf("remove it from the image, and set it where the container is made, such as in compose.yaml",
+					"its label %s comes from its image, so it does not count", name)})
+			}
+		}
+		mine = append(mine, c)
+	}
+	return mine, problems
+}
+
+// inspect adds what the labels do not say. A container that is gone meanwhile is left out.
+func (l *lister) inspect(ctx context.Context, mine []Container) ([]Container, error) {
+	local := localNetwork()
+	gone := make([]bool, len(mine))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i := range mine {
+		group.Go(func() error {
+			answer, err := l.inspectOne(ctx, mine[i].ID)
+			if isGone(err) {
+				gone[i] = true
+				return nil
+			}
+			if err == nil {
+				mine[i].complete(answer, local)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	kept := mine[:0]
+	for i, c := range mine {
+		if !gone[i] {
+			kept = append(kept, c)
+		}
+	}
+	return kept, nil
+}
+
+// inspectOne inspects a container. One that uses another container's network, as all
+// but one of a pod do, has the addresses and published ports of that one.
+func (l *lister) inspectOne(ctx context.Context, id string) (*apiContainer, error) {
+	var c apiContainer
+	if _, err := l.client.get(ctx, "/containers/"+id+"/json", nil, maxInspect, &c); err != nil {
+		return nil, err
+	}
+	if other, shares := strings.CutPrefix(c.HostConfig.NetworkMode, "container:"); shares && isID(other) {
+		var owner apiContainer
+		switch _, err := l.client.get(ctx, "/containers/"+other+"/json", nil, maxInspect, &owner); {
+		case err == nil:
+			c.HostConfig.NetworkMode = owner.HostConfig.NetworkMode
+			c.NetworkSettings = owner.NetworkSettings
+		case !isGone(err):
+			return nil, err
+		}
+	}
+	return &c, nil
+}
+
+// complete adds what the engine says when it is asked for one container.
+func (c *Container) complete(a *apiContainer, local network) {
+	c.State = State(shorten(a.State.Status, maxName))
+	c.Created, _ = time.Parse(time.RFC3339Nano, a.Created) // zero if unknown
+	if h := a.State.Health; h != nil && c.State == Running {
+		switch health := Health(h.Status); health {
+		case Starting, Healthy, Unhealthy:
+			c.Health = health
+		}
+		if n := len(h.Log); n > 0 && h.Log[n-1].ExitCode != 0 {
+			c.HealthLog = shorten(lastLine(h.Log[n-1].Output), maxHealthLog)
+		}
+	}
+	c.Ports = local.ports(a)
+	if c.State == Running {
+		c.IP = local.address(a)
+	}
+}
+
+// isID reports whether id is the full ID of a container, which goes into a path.
+func isID(id string) bool {
+	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
+}
