@@ -51,6 +51,10 @@ const outputTitle = "The end of its output:"
 func servicePage(p *page.Page, state service.State, found forward.Unavailable) {
 	p.Title, p.Attempts, p.Hints = state.String()+".", nil, nil
 	switch state.Phase {
+	case service.Starting:
+		if state.Late != "" {
+			p.Title, p.Hints = state.Name+" is not ready yet.", []string{page.Sentence(state.Late)}
+		}
 	case service.Running:
 		p.Title = state.Name + " does not accept connections."
 		for _, attempt := range found.Attempts {

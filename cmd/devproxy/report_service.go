@@ -41,6 +41,9 @@ func serviceDetail(status control.Service) string {
 	if len(status.WaitsFor) > 0 {
 		parts = append(parts, "for "+strings.Join(status.WaitsFor, ", "))
 	}
+	if status.Late != "" {
+		parts = append(parts, "not ready: "+printable(status.Late))
+	}
 	if status.Exit != "" {
 		parts = append(parts, printable(status.Exit))
 	}
@@ -78,6 +81,10 @@ func (e serviceEvent) print(r *reporter) {
 		}
 		text += " after " + short(e.state.Since.Sub(e.before.Since))
 	case service.Starting:
+		if e.state.Late != "" {
+			text = fmt.Sprintf("%s is %s after %s: %s", name, r.yellow("not ready"), short(time.Since(e.state.Since)), printable(e.state.Late))
+			break
+		}
 		if e.before.Phase != service.Ending {
 			return
 		}

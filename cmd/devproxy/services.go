@@ -198,7 +198,7 @@ func (s *services) status() []control.Service {
 	var all []control.Service
 	for _, state := range s.runner.States() {
 		status := serviceStatus(state)
-		status.Exit = s.instance.mask.Load().Text(status.Exit)
+		status.Exit, status.Late = s.instance.mask.Load().Text(status.Exit), s.instance.mask.Load().Text(status.Late)
 		all = append(all, status)
 	}
 	return all
@@ -207,7 +207,7 @@ func (s *services) status() []control.Service {
 func serviceStatus(state service.State) control.Service {
 	status := control.Service{
 		Name: state.Name, State: string(state.Phase), Since: state.Since, PID: state.PID, Port: state.Port,
-		WaitsFor: state.WaitsFor, Failures: state.Failures,
+		WaitsFor: state.WaitsFor, Late: state.Late, Failures: state.Failures,
 	}
 	if state.Phase == service.Failed || state.Phase == service.Stopped {
 		status.Exit = state.Exit.String()

@@ -20,6 +20,7 @@ type Service struct {
 	Port  uint16    `json:"port,omitempty"` // where it listens
 	// WaitsFor are the services that it waits for.
 	WaitsFor []string   `json:"waits_for,omitempty"`
+	Late     string     `json:"late,omitempty"`     // why it is not ready yet, when that takes long
 	Exit     string     `json:"exit,omitempty"`     // how it ended: "exited with status 1"
 	Failures int        `json:"failures,omitempty"` // in a row
 	Next     *time.Time `json:"next,omitempty"`     // when it starts again

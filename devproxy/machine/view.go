@@ -167,6 +167,9 @@ func serviceOf(s control.Service) route {
 	if len(s.WaitsFor) > 0 {
 		line.Details = append(line.Details, "waits for "+strings.Join(s.WaitsFor, ", "))
 	}
+	if s.Late != "" {
+		line.Details = append(line.Details, s.Late)
+	}
 	if s.Exit != "" {
 		line.Details = append(line.Details, s.Exit)
 	}

@@ -22,29 +22,18 @@ const (
 	// elsewhereAfter is how long a service may take to listen on the port it was asked
 	// to use, after it listens on another one.
 	elsewhereAfter = time.Second
+	// lateAfter is how long a service may take to be ready before it is said why it is not.
+	// Each pause until that is said again is twice the one before, up to lastLate.
+	lateAfter = 10 * time.Second
+	lastLate  = time.Minute
 )
 
-// await checks a service until it is ready. It returns the port that it listens on.
-func await(ctx context.Context, spec Spec, r running, out *output) (port uint16, ok bool) {
-	a := awaiting{spec: spec, ports: r.ports, client: newClient()}
+// await checks a service until it is ready. It returns the port that it listens on. late is
+// called with the reason when that takes long.
+func await(ctx context.Context, spec Spec, r running, out *output, late func(why string)) (port uint16, ok bool) {
+	a := awaiting{spec: spec, ports: r.ports, client: newClient(), out: out}
 	defer a.client.CloseIdleConnections()
-	if spec.Ready.Log != "" {
-		select {
-		case <-out.matched:
-		case <-ctx.Done():
-			return 0, false
-		}
-	}
-	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
-		if port, ok := a.check(ctx); ok {
-			return port, true
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return 0, false
-		}
-	}
+	return a.run(ctx, lateAfter, late)
 }
 
 // awaiting is the wait for one start of a service.
@@ -52,9 +41,52 @@ type awaiting struct {
 	spec   Spec
 	ports  func() []uint16
 	client *http.Client
+	out    *output
 	// elsewhere is another port that the service was found to listen on, since when.
 	elsewhere uint16
 	since     time.Time
+}
+
+// run checks the service until it is ready. patience is how long it waits before it says
+// why it is not.
+func (a *awaiting) run(ctx context.Context, patience time.Duration, late func(why string)) (port uint16, ok bool) {
+	matched := a.out.matched
+	tooLong := time.NewTimer(patience)
+	defer tooLong.Stop()
+	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
+		if a.printed() {
+			matched = nil
+			if port, ok := a.check(ctx); ok {
+				return port, true
+			}
+		}
+		select {
+		case <-time.After(pause):
+		case <-matched:
+		case <-tooLong.C:
+			if why := a.why(ctx); why != "" && ctx.Err() == nil {
+				late(why)
+			}
+			patience = min(2*patience, lastLate)
+			tooLong.Reset(patience)
+		case <-ctx.Done():
+			return 0, false
+		}
+	}
+}
+
+// printed reports whether the service has printed the line that says it is ready. It is
+// true for one that prints none.
+func (a *awaiting) printed() bool {
+	if a.spec.Ready.Log == "" {
+		return true
+	}
+	select {
+	case <-a.out.matched:
+		return true
+	default:
+		return false
+	}
 }
 
 // find returns where a service that has said to be ready listens now; its own port if it
@@ -88,11 +120,15 @@ func (a *awaiting) check(ctx context.Context) (uint16, bool) {
 	if a.spec.Ready.Path == "" {
 		return port, true
 	}
-	status := a.status(ctx, port, a.spec.Ready.Path)
-	if a.spec.Ready.Status != 0 {
-		return port, status == a.spec.Ready.Status
+	return port, a.spec.Ready.accepts(a.status(ctx, port, a.spec.Ready.Path))
+}
+
+// accepts reports whether a response with this status says that the service is ready.
+func (r Ready) accepts(status int) bool {
+	if r.Status != 0 {
+		return status == r.Status
 	}
-	return port, status >= 200 && status < 400
+	return status >= 200 && status < 400
 }
 
 // findElsewhere returns the port that the service has listened on for elsewhereAfter

@@ -38,8 +38,8 @@ type system struct {
 	// launch starts the command of a spec.
 	launch func(Spec, *output) (running, error)
 	// await returns the port that the service listens on once it is ready; ok is false
-	// if ctx has ended before.
-	await func(ctx context.Context, spec Spec, r running, out *output) (port uint16, ok bool)
+	// if ctx has ended before. It calls late with the reason when that takes long.
+	await func(ctx context.Context, spec Spec, r running, out *output, late func(why string)) (port uint16, ok bool)
 	// holder returns the process that listens on a port, as a noun; empty if none does.
 	holder func(port uint16) string
 }

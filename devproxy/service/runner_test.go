@@ -84,7 +84,7 @@ func (f *fakeSystem) system() system {
 			}
 			return c, nil
 		},
-		await: func(ctx context.Context, spec Spec, r running, _ *output) (uint16, bool) {
+		await: func(ctx context.Context, spec Spec, r running, _ *output, _ func(string)) (uint16, bool) {
 			select {
 			case <-r.(*fakeCommand).ready:
 				return spec.Port, true

@@ -33,10 +33,12 @@ type State struct {
 	Port uint16
 	// WaitsFor are the services that are not ready yet; only in Waiting.
 	WaitsFor []string
+	// Late says why it is not ready yet; only in Starting, when that takes long.
+	Late string
 	// Exit is how the command ended; only in Failed and Stopped.
 	Exit Exit
 	// Output is the end of what it printed, without colours, at most maxTail lines; only
-	// in Failed, and when it starts again after that.
+	// in Failed, when it starts again after that, and while it is Late.
 	Output []string
 	// Failures counts how often in a row it has failed.
 	Failures int
@@ -60,6 +62,10 @@ func (s State) String() string {
 			return s.Name + " can't run: " + s.Exit.Error
 		}
 		return s.Name + " " + s.Exit.String()
+	case Starting:
+		if s.Late != "" {
+			return s.Name + " is not ready: " + s.Late
+		}
 	}
 	return s.Name + " is starting"
 }

@@ -129,10 +129,16 @@ func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit,
 		return Exit{Error: err.Error()}, 0
 	}
 	awaiting, endAwait := context.WithCancel(ctx)
-	found, awaited := make(chan uint16, 1), make(chan struct{})
+	found, late, awaited := make(chan uint16, 1), make(chan string), make(chan struct{})
 	go func() {
 		defer close(awaited)
-		if port, ok := u.runner.sys.await(awaiting, spec, command, out); ok {
+		say := func(why string) {
+			select {
+			case late <- why:
+			case <-awaiting.Done():
+			}
+		}
+		if port, ok := u.runner.sys.await(awaiting, spec, command, out, say); ok {
 			found <- port
 		}
 	}()
@@ -162,12 +168,17 @@ func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit,
 		case port := <-isReady:
 			if now.Phase == Starting {
 				since = time.Now()
-				now.Phase, now.Port, now.Output = Running, port, nil
+				now.Phase, now.Port, now.Output, now.Late = Running, port, nil, ""
+				u.set(now)
+			}
+		case why := <-late:
+			if now.Phase == Starting {
+				now.Late, now.Output = why, u.tail.all()
 				u.set(now)
 			}
 		case <-stop:
 			stop = nil
-			now.Phase = Ending
+			now.Phase, now.Late = Ending, ""
 			u.set(now)
 			command.stop()
 		case <-killNow:
@@ -209,5 +220,5 @@ func (u *unit) setLocked(s State) {
 
 func (s State) equal(other State) bool {
 	return s.Phase == other.Phase && s.PID == other.PID && s.Port == other.Port && slices.Equal(s.WaitsFor, other.WaitsFor) &&
-		s.Exit == other.Exit && s.Failures == other.Failures && s.Next.Equal(other.Next) && strings.Join(s.Output, "\n") == strings.Join(other.Output, "\n")
+		s.Late == other.Late && s.Exit == other.Exit && s.Failures == other.Failures && s.Next.Equal(other.Next) && strings.Join(s.Output, "\n") == strings.Join(other.Output, "\n")
 }
