@@ -110,6 +110,8 @@ func (l *lifetime) Set(text string) error {
 		return failf("write one like 90m or 2h", "a link must last longer than zero, not %s", text)
 	case number > 0 && unit == "":
 		return failf(fmt.Sprintf("write %sh for hours, %sm for minutes", text, text), "%q has no unit", text)
+	case number > 0 && (unit == "h" || unit == "m" || unit == "s"):
+		return failf("write one like 90m or 2h", "%s is too long", text)
 	case number > 0 && (unit == "d" || unit == "day" || unit == "days"):
 		return failf(fmt.Sprintf("write %dh", number*24), "%q is not in hours, minutes or seconds", text)
 	}

@@ -193,8 +193,6 @@ func invalidFlag(cmd *cobra.Command, invalid *pflag.InvalidValueError) error {
 	switch flag.Value.Type() {
 	case "bool":
 		return usagef(fmt.Sprintf("write %s, or leave it out", name), "%s is on or off, not %q", name, value)
-	case "int":
-		return usagef(fmt.Sprintf("%s %s %s", cmd.CommandPath(), name, flag.DefValue), "%s is a whole number, not %q", name, value)
 	case "stringSlice":
 		return usagef("write them with commas between them", "%s: %q is not a list of names", name, value)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -44,7 +43,7 @@ type relayOptions struct {
 const devDomain = "share.localhost"
 
 func newRelayCmd(s *streams) *cobra.Command {
-	var opts relayOptions
+	opts := relayOptions{namesPerKey: 10, memory: relay.DefaultMemory >> 20}
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "run the public side of shares on your own server",
@@ -80,7 +79,7 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags := cmd.Flags()
 	flags.StringVar(&opts.domain, "domain", "", "the parent of all links: t.example.com (--dev: "+devDomain+")")
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
-	flags.IntVar(&opts.publicPort, "public-port", 0, "port in links and redirects, if a port mapping leads from it to --listen (default: the port of --listen)")
+	numberVar(flags, &opts.publicPort, "public-port", "", 1, math.MaxUint16, 443, "port in links and redirects, if a port mapping leads from it to --listen (default: the port of --listen)")
 	flags.StringSliceVar(&opts.balancers, "proxy-protocol", nil, "addresses (`CIDR`) of balancers that put a PROXY protocol header, v1 or v2, before each connection; can be repeated")
 	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For; agents cannot come through them")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP, or none (--dev: none)")
@@ -88,13 +87,13 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
 	flags.StringVar(&opts.authorizedKeys, "authorized-keys", "", "file with the agents' keys, one per line")
 	flags.StringVar(&opts.token, "token", "", "token that enrols a key, 16 random characters or more (default: $"+credentials.TokenVariable+", which other users cannot see)")
-	flags.IntVar(&opts.namesPerKey, "names-per-key", 10, "how many plain names one key may have")
+	numberVar(flags, &opts.namesPerKey, "names-per-key", "", 1, math.MaxInt, 10, "how many plain names one key may have")
 	flags.StringArrayVar(&opts.allowNames, "allow-name", nil, "a reserved plain name, such as admin, that agents may have; can be repeated")
 	flags.StringVar(&opts.admin, "admin", "", "address for /healthz and /metrics; a port alone is loopback")
 	flags.BoolVar(&opts.dev, "dev", false, "try it on this machine")
 	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")
 	flags.StringVar(&opts.congestion, "congestion", "bbr", "congestion control for agents: bbr if the system has it, or system")
-	flags.IntVar(&opts.memory, "memory", relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
+	numberVar(flags, &opts.memory, "memory", "", leastMemory, mostMemory, relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
 	flags.StringVar(&opts.logLevel, "log-level", "", "what is logged: debug, info, warn or error (default info; --dev without --json: warn)")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one per line")
 	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s), newRelayKeysCmd(s))
@@ -104,6 +103,8 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 const (
 	// leastMemory is the least --memory, in MB: a few large downloads at once.
 	leastMemory = 32
+	// mostMemory is the largest --memory: 1 TB.
+	mostMemory = 1 << 20
 	// noAddress turns a listener off.
 	noAddress = "none"
 )
@@ -188,10 +189,6 @@ func (o *relayOptions) checkAddresses() error {
 		return usagef("leave out --listen none", "a relay cannot run without --listen")
 	case o.open && !isLoopback(o.listen):
 		return usagef("leave out --listen, or give --token or --authorized-keys", "--dev admits every key, so it listens on loopback only, not on %s", o.listen)
-	case o.publicPort < 0 || o.publicPort > math.MaxUint16:
-		return usagef("--public-port 443, or leave it out", "--public-port %d is not a port", o.publicPort)
-	case o.memory < leastMemory:
-		return usagef(fmt.Sprintf("--memory %d, or more", leastMemory), "a relay needs at least %d MB for visitors and agents, not %d", leastMemory, o.memory)
 	}
 	return checkCongestion(o.congestion)
 }
@@ -260,9 +257,6 @@ func (o *relayOptions) checkAdmission() error {
 		if err := relay.CheckToken(o.token); err != nil {
 			return usagef("make one with: openssl rand -hex 16", "%w", err)
 		}
-	}
-	if o.namesPerKey < 1 {
-		return usagef("leave out --names-per-key, or give 1 or more", "a key cannot have %d names", o.namesPerKey)
 	}
 	for _, name := range o.allowNames {
 		if _, _, err := tunnel.PublicNames(nil, o.domain, tunnel.Claim{Name: name, Hosts: []string{""}}); err != nil {
