@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +30,7 @@ type logOptions struct {
 }
 
 func newLogsCmd(s *streams) *cobra.Command {
-	var opts logOptions
+	opts := logOptions{lines: -1}
 	cmd := &cobra.Command{
 		Use:   "logs [SERVICE]",
 		Short: "show the output of what is running here",
@@ -53,7 +53,7 @@ With a SERVICE it shows what that service has printed, and what is said about it
 	cmd.Flags().StringVar(&opts.file.File, "file", "", "the Proxyfile whose folder is meant (default: the one in this folder or the nearest above it)")
 	cmd.Flags().StringVarP(&opts.file.Dir, "directory", "C", "", "work as if started in this folder")
 	cmd.Flags().BoolVarP(&opts.follow, "follow", "f", false, "print new lines too, until it ends or Ctrl-C")
-	cmd.Flags().IntVarP(&opts.lines, "lines", "n", -1, "how many lines to begin with; -1 for all")
+	numberVar(cmd.Flags(), &opts.lines, "lines", "n", -1, math.MaxInt, 50, "how many lines to begin with; -1 for all")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per line")
 	return cmd
 }
@@ -109,7 +109,7 @@ func printLog(ctx context.Context, s *streams, opts logOptions, folder, runtimeD
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(journal.Path(dir, name))
+	file, err := journal.Open(dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return failf("to start it: devproxy up -d"+elsewhere(runtimeDir), "devproxy is not running in %s, and no log of it is left", devproxy.Home(folder))
 	}
@@ -118,7 +118,7 @@ func printLog(ctx context.Context, s *streams, opts logOptions, folder, runtimeD
 	}
 	defer file.Close()
 	if !opts.json {
-		s.note("devproxy is not running here; this is its last run in the background: " + devproxy.Home(file.Name()))
+		s.note("devproxy is not running here; this is its last run in the background: " + devproxy.Home(journal.Path(dir, name)))
 	}
 	var lines []journal.Line
 	reader := bufio.NewReader(file)

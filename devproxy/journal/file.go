@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,6 +27,9 @@ const (
 	logEnd = ".log"
 	oldEnd = ".log.1"
 )
+
+// continued is the first line of a file whose run has begun in the old file.
+const continued = "(the output before this line is in the file ending with .1)\n"
 
 // File is the log file of a background run, mode 0600: at most 4 MiB, and one old file
 // of the same size.
@@ -57,10 +62,56 @@ func Create(dir, name string) (*File, error) {
 // Path is the file that Create makes.
 func Path(dir, name string) string { return filepath.Join(dir, name+logEnd) }
 
+// oldOf is the old file of a path.
+func oldOf(path string) string { return strings.TrimSuffix(path, logEnd) + oldEnd }
+
+// Open returns what the last run has written to the file dir/name.log, from the old file
+// on if the run was so long that it has begun there.
+func Open(dir, name string) (io.ReadCloser, error) {
+	file, err := os.Open(Path(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	lines, isContinued := skipContinued(file)
+	if !isContinued {
+		return &readFiles{lines, []*os.File{file}}, nil
+	}
+	old, err := os.Open(oldOf(Path(dir, name)))
+	if err != nil { // someone has removed it
+		return &readFiles{lines, []*os.File{file}}, nil
+	}
+	older, _ := skipContinued(old)
+	return &readFiles{io.MultiReader(older, lines), []*os.File{old, file}}, nil
+}
+
+// skipContinued returns the lines of a file without the one that says it is continued.
+func skipContinued(file io.Reader) (lines io.Reader, isContinued bool) {
+	reader := bufio.NewReader(file)
+	begin, _ := reader.Peek(len(continued)) // a shorter file does not begin with it
+	if string(begin) != continued {
+		return reader, false
+	}
+	_, _ = reader.Discard(len(continued)) // it was read already
+	return reader, true
+}
+
+// readFiles reads several files as one.
+type readFiles struct {
+	io.Reader
+	files []*os.File
+}
+
+// Close closes the files.
+func (r *readFiles) Close() (err error) {
+	for _, file := range r.files {
+		err = errors.Join(err, file.Close())
+	}
+	return err
+}
+
 // begin moves the file that is there and opens a new one.
 func (f *File) begin() error {
-	old := strings.TrimSuffix(f.path, logEnd) + oldEnd
-	if err := os.Rename(f.path, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(f.path, oldOf(f.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -82,6 +133,11 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	if f.file == nil {
 		if err := f.begin(); err != nil {
+			return 0, err
+		}
+		n, err := f.file.WriteString(continued)
+		f.size += n
+		if err != nil {
 			return 0, err
 		}
 	}

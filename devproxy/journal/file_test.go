@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func TestFileIsBounded(t *testing.T) {
 	must(t, err)
 	defer f.Close()
 	line := strings.Repeat("x", 1<<16-1) + "\n"
-	for range 3 * maxFile / len(line) {
+	for range 3*maxFile/len(line) - 16 { // three files, the last not full
 		_, err := f.Write([]byte(line))
 		must(t, err)
 	}
@@ -69,6 +70,62 @@ func TestFileIsBounded(t *testing.T) {
 		if n := len(contents(t, path)); n > maxFile || n < maxFile/2 {
 			t.Errorf("%s has %d bytes", path, n)
 		}
+	}
+}
+
+// TestOpen reads all of the last run, and nothing of the run before.
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	read := func() []string {
+		t.Helper()
+		r, err := Open(dir, "shop")
+		must(t, err)
+		text, err := io.ReadAll(r)
+		must(t, err)
+		must(t, r.Close())
+		return strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n")
+	}
+	run := func(name string, files int) {
+		t.Helper()
+		f, err := Create(dir, "shop")
+		must(t, err)
+		defer f.Close()
+		filler := strings.Repeat("x", 1<<16) + "\n"
+		for i := range files {
+			fmt.Fprintf(f, "%s %d\n", name, i)
+			for range maxFile/len(filler) - 1 {
+				_, err := f.Write([]byte(filler))
+				must(t, err)
+			}
+			_, err := f.Write([]byte(filler[:1<<15] + "\n")) // less than another begin leaves room for
+			must(t, err)
+		}
+		fmt.Fprintf(f, "end of %s\n", name)
+	}
+	for _, c := range []struct {
+		name        string
+		files       int
+		first, last string
+	}{
+		{"short", 0, "end of short", "end of short"},
+		{"long", 2, "long 0\n", "end of long"},
+		{"short again", 0, "end of short again", "end of short again"},
+	} {
+		run(c.name, c.files)
+		lines := read()
+		if lines[0] != c.first || lines[len(lines)-1] != c.last {
+			t.Errorf("%s: from %.20q to %.20q", c.name, lines[0], lines[len(lines)-1])
+		}
+	}
+	run("longer", 5)
+	for _, line := range read() {
+		if strings.HasPrefix(line, "(") {
+			t.Errorf("shown: %q", line)
+		}
+	}
+	must(t, os.Remove(Path(dir, "shop")+".1"))
+	if lines := read(); lines[len(lines)-1] != "end of longer" {
+		t.Errorf("%.20q", lines[len(lines)-1])
 	}
 }
 
