@@ -70,11 +70,11 @@ func printCheck(s *streams, loaded devproxy.Loaded, effects []*plan.Effect, allo
 		return nil
 	}
 	if len(effects) > 0 {
-		listEffects(s.Out, effects, func(e *plan.Effect) string {
+		s.listEffects(s.Out, effects, func(e *plan.Effect) string {
 			if allowed(e) {
-				return " (allowed)"
+				return "(allowed)"
 			}
-			return " (needs " + allowCommand + ")"
+			return "(needs " + allowCommand + ")"
 		})
 	}
 	fmt.Fprintf(s.Out, "%s is valid: %s, %s%s\n", n.File, count(n.Hosts, "host"), count(n.Routes, "route"), warnings)

@@ -61,9 +61,9 @@ func runAllow(ctx context.Context, s *streams, file fileFlags, yes bool) error {
 		fmt.Fprintln(s.Out, "everything is already allowed")
 		return nil
 	case yes:
-		listEffects(s.Err, missing, nil)
+		s.listEffects(s.Err, missing, nil)
 	case !s.InTTY:
-		listEffects(s.Err, missing, nil)
+		s.listEffects(s.Err, missing, nil)
 		return failf("read the list, then: devproxy allow --yes", "cannot ask without a terminal")
 	case !askConsent(ctx, s, missing):
 		return failf("devproxy up --partial serves the rest", "nothing was allowed")
@@ -220,32 +220,6 @@ func effectsJSON(effects []*plan.Effect, allowed func(*plan.Effect) bool) []effe
 	return list
 }
 
-// commandsNote follows a list of effects with commands.
-const commandsNote = "A command runs as you. One such as `pnpm dev` runs whatever package.json says, today and after every pull."
-
-// effectsTitle is the line before a list of effects.
-const effectsTitle = "This Proxyfile reaches outside its project:"
-
-// listEffects prints effects, one per line. mark, which may be nil, adds a text to
-// each.
-func listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) string) {
-	fmt.Fprintln(w, effectsTitle)
-	places := each(effects, func(e *plan.Effect) string {
-		return printable(strings.Join(each(e.Sources, plan.Source.String), ", "))
-	})
-	kinds := each(effects, func(e *plan.Effect) string { return string(e.Kind) })
-	for i, e := range effects {
-		line := "  " + pad(places[i], widest(places)) + "  " + pad(kinds[i], widest(kinds)) + "  " + printable(e.Reach())
-		if mark != nil {
-			line += mark(e)
-		}
-		fmt.Fprintln(w, line)
-	}
-	if slices.Contains(kinds, string(plan.KindCommand)) {
-		fmt.Fprintln(w, commandsNote)
-	}
-}
-
 // longList follows a list of effects whose beginning has left the screen: a command can
 // be as long as its author likes.
 const longList = "This list is longer than the screen. Scroll up and read all of it, or run: devproxy check"
@@ -253,10 +227,10 @@ const longList = "This list is longer than the screen. Scroll up and read all of
 // askConsent lists effects on the terminal and asks whether they are allowed.
 func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	var list strings.Builder
-	listEffects(&list, effects, nil)
+	s.listEffects(&list, effects, nil)
 	fmt.Fprint(s.Err, list.String())
 	if !s.fits(list.String() + "\n") { // the question takes a row too
-		fmt.Fprintln(s.Err, s.bold(longList))
+		s.hang(s.Err, "", 0, s.bold(longList))
 	}
 	return confirm(ctx, s, "Allow this from now on? [y/N] ")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,10 +52,24 @@ func (s *streams) result(start string, indent int, text, fix string) {
 	if fix == "" {
 		return
 	}
+	if isEdit(fix) {
+		s.indented(indent, s.bold(fix))
+		return
+	}
 	if columns > 0 && indent+shownWidth(fix) > columns {
 		indent = narrow
 	}
 	fmt.Fprintf(s.Out, "%*s%s\n", indent, "", s.bold(fix))
+}
+
+// line prints a text on Err that is wrapped on a terminal.
+func (s *streams) line(text string) { s.hang(s.Err, "", 0, text) }
+
+// isEdit reports whether a fix says what to do in words. Others are commands, which are not
+// wrapped, so that they still run when they are copied.
+func isEdit(fix string) bool {
+	first, _, _ := strings.Cut(fix, " ")
+	return slices.Contains([]string{"remove", "set", "start", "write"}, first)
 }
 
 // note prints a text of little weight on Err.
@@ -95,11 +110,11 @@ func (s *streams) inlineCommand(text, command string) {
 func wrapped(start string, indent int, text string, columns int) []string {
 	width := shownWidth(start)
 	if columns-max(width, indent) < minText || width+shownWidth(text) <= columns {
-		return []string{start + text}
+		return []string{strings.ReplaceAll(start+text, noBreak, " ")}
 	}
 	var lines []string
 	line, first := start, true
-	for word := range strings.FieldsSeq(keepItems(text)) {
+	for word := range strings.SplitSeq(keepItems(oneLine.Replace(text)), " ") {
 		n := shownWidth(word)
 		switch {
 		case first:
@@ -116,6 +131,9 @@ func wrapped(start string, indent int, text string, columns int) []string {
 	}
 	return lines
 }
+
+// oneLine makes other white space a space. Several spaces stay: they may be in a command.
+var oneLine = strings.NewReplacer("\n", " ", "\t", " ")
 
 // noBreak replaces a space at which a line is not broken.
 const noBreak = "\x01"

@@ -61,7 +61,7 @@ func (r *reporter) say(text string) {
 func (r *reporter) stopping(requests int) {
 	if !r.opts.json && requests > 0 {
 		r.access.flush()
-		fmt.Fprintf(r.Err, "finishing %s%s\n", count(requests, "request"), when(r.ending != "", " (Ctrl-C again to stop now)"))
+		r.line("finishing " + count(requests, "request") + when(r.ending != "", " (Ctrl-C again to stop now)"))
 	}
 }
 
@@ -216,7 +216,7 @@ func (e rejectedEvent) print(r *reporter) {
 	if e.save.Err != nil {
 		problem = filepath.Base(r.source.name) + " cannot be used"
 	}
-	fmt.Fprintf(r.Err, "%s; still serving the %s of %s\n", problem, r.source.name, clock(r.good))
+	r.line(fmt.Sprintf("%s; still serving the %s of %s", problem, r.source.name, clock(r.good)))
 }
 
 // consentEvent: the Proxyfile needs consent.
@@ -243,12 +243,12 @@ func newConsentEvent(effects []*plan.Effect, now serving) consentEvent {
 }
 
 func (e consentEvent) print(r *reporter) {
-	listEffects(r.Err, e.effects, nil)
+	r.listEffects(r.Err, e.effects, nil)
 	switch e.Serving {
 	case servingPrevious:
-		fmt.Fprintf(r.Err, "this save is not served until you run %s; still serving the %s of %s\n", allowCommand, r.source.name, clock(r.good))
+		r.line(fmt.Sprintf("this save is not served until you run %s; still serving the %s of %s", allowCommand, r.source.name, clock(r.good)))
 	case servingPartial:
-		fmt.Fprintf(r.Err, "these routes are not served until you run %s\n", allowCommand)
+		r.line("these routes are not served until you run " + allowCommand)
 	}
 }
 
@@ -320,7 +320,7 @@ func (e stoppedEvent) print(r *reporter) {
 	default:
 		parts = append(parts, "the link has ended")
 	}
-	fmt.Fprintln(r.Err, "stopped"+when(len(parts) > 0, ": "+strings.Join(parts, ", ")))
+	r.line("stopped" + when(len(parts) > 0, ": "+strings.Join(parts, ", ")))
 }
 
 // readKeys reads the keys that a person presses. keys is nil if none are read.

@@ -15,6 +15,7 @@ func printServices(s *streams, services []control.Service) {
 	for _, status := range services {
 		names, states = append(names, status.Name), append(states, status.State)
 	}
+	const gap = "   "
 	for _, status := range services {
 		state := pad(status.State, widest(states))
 		switch service.Phase(status.State) {
@@ -25,7 +26,8 @@ func printServices(s *streams, services []control.Service) {
 		default:
 			state = s.yellow(state)
 		}
-		fmt.Fprintf(s.Out, "%s   %s   %s\n", s.bold(pad(status.Name, widest(names))), state, serviceDetail(status))
+		start := s.bold(pad(status.Name, widest(names))) + gap + state + gap
+		s.hang(s.Out, start, shownWidth(start), serviceDetail(status))
 	}
 }
 

@@ -130,16 +130,16 @@ func elsewhere(runtimeDir string) string {
 
 func printStatus(s *streams, status control.Status) {
 	printServed(s, status)
-	fmt.Fprintf(s.Out, "pid %d, since %s, %s open\n", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket"))
+	s.paragraph(fmt.Sprintf("pid %d, since %s, %s open", status.PID, status.Started.Format("2 January 15:04"), count(status.Streams, "socket")))
 	if status.Log != "" {
-		fmt.Fprintf(s.Out, "in the background; its log: %s\n", devproxy.Home(status.Log))
+		s.paragraph("in the background; its log: " + devproxy.Home(status.Log))
 	}
 	switch {
 	case status.Rejected == nil:
 	case status.Rejected.Error != "":
-		fmt.Fprintf(s.Out, "the save of %s is not served: %s\n", clock(status.Rejected.At), printable(status.Rejected.Error))
+		s.paragraph(fmt.Sprintf("the save of %s is not served: %s", clock(status.Rejected.At), printable(status.Rejected.Error)))
 	default:
-		fmt.Fprintf(s.Out, "the save of %s has mistakes: devproxy check\n", clock(status.Rejected.At))
+		s.paragraph(fmt.Sprintf("the save of %s has mistakes: devproxy check", clock(status.Rejected.At)))
 	}
 }
 
@@ -198,11 +198,15 @@ func printRoute(s *streams, route control.Route, paths, upstreams int) {
 		fmt.Fprintln(s.Out, line+route.Upstream)
 		return
 	}
-	whole := line + pad(route.Upstream, upstreams) + "   " + stateText(s, route.State, route.Detail)
-	if columns == 0 || shownWidth(whole) <= columns {
+	fits := func(text string) bool { return columns == 0 || shownWidth(text) <= columns }
+	row := line + pad(route.Upstream, upstreams) + "   " + stateText(s, route.State, "")
+	if whole := line + pad(route.Upstream, upstreams) + "   " + stateText(s, route.State, route.Detail); fits(whole) {
 		fmt.Fprintln(s.Out, whole)
 	} else {
-		fmt.Fprintln(s.Out, line+route.Upstream+"   "+stateText(s, route.State, ""))
+		if !fits(row) {
+			row = line + route.Upstream + "   " + stateText(s, route.State, "")
+		}
+		fmt.Fprintln(s.Out, row)
 		s.indented(below, route.Detail)
 	}
 	for _, m := range route.Members {

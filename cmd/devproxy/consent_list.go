@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/plan"
+)
+
+// commandsNote follows a list of effects with commands.
+const commandsNote = "A command runs as you. One such as `pnpm dev` runs whatever package.json says, today and after every pull."
+
+// effectsTitle is the line before a list of effects.
+const effectsTitle = "This Proxyfile reaches outside its project:"
+
+// listEffects prints effects to w: the place, the kind and the text of each in columns. On
+// a terminal without room for columns, the text goes below. mark, which may be nil, adds a
+// few words to each.
+func (s *streams) listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) string) {
+	fmt.Fprintln(w, effectsTitle)
+	places := each(effects, func(e *plan.Effect) string {
+		return printable(strings.Join(each(e.Sources, plan.Source.String), ", "))
+	})
+	kinds := each(effects, func(e *plan.Effect) string { return string(e.Kind) })
+	const below = "      "
+	for i, e := range effects {
+		head, text := "  "+pad(places[i], widest(places))+"  "+pad(kinds[i], widest(kinds))+"  ", printable(e.Reach())
+		if mark != nil {
+			text += " " + strings.ReplaceAll(mark(e), " ", noBreak)
+		}
+		indent := shownWidth(head)
+		if columns := s.columns(); columns > 0 && columns-indent < 2*minText {
+			s.hang(w, "  ", len("  "), places[i]+"  "+kinds[i])
+			head, indent = below, len(below)
+		}
+		s.hang(w, head, indent, text)
+	}
+	if slices.Contains(kinds, string(plan.KindCommand)) {
+		s.hang(w, "", 0, commandsNote)
+	}
+}
