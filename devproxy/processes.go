@@ -54,7 +54,7 @@ func misplaced(g *generation, route *plan.Route, processes []listen.Process) []m
 	return found[:min(len(found), maxPortHints)]
 }
 
-// ports are the ports of this machine that upstreams of the plan have.
+// ports are the ports of this machine that upstreams and services of the plan have.
 func (g *generation) ports() map[int]bool {
 	known := map[int]bool{}
 	for route := range g.routes() {
@@ -65,6 +65,9 @@ func (g *generation) ports() map[int]bool {
 		for _, m := range slices.Concat(spec.Members, spec.Fallback) {
 			known[m.LocalPort()] = true
 		}
+	}
+	for _, running := range g.plan.Services() {
+		known[int(running.Port)] = true
 	}
 	return known
 }

@@ -83,11 +83,12 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 		group.Go(func() { u.Probe(ctx) })
 	}
 	group.Wait()
+	processes := sync.OnceValue(listen.ListeningProcesses) // it reads much of /proc
 	hosts := make([]control.Host, 0, len(g.plan.Hosts()))
 	for _, h := range g.plan.Hosts() {
 		host := control.Host{Name: h.Name, Aliases: h.Aliases, URL: s.publicURL(h.Name), File: h.Source.File, Line: h.Source.Line, Routes: []control.Route{}}
 		for _, route := range slices.Backward(h.Routes) { // as written: the shortest path first
-			status := g.routeStatus(route)
+			status := g.routeStatus(route, processes)
 			if state, ok := s.serviceOf(route); ok && state.Phase != service.Running {
 				status.Detail, status.Hints = g.plan.Mask().Text(state.String()), nil
 			}
@@ -98,7 +99,8 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 	return hosts
 }
 
-func (g *generation) routeStatus(route *plan.Route) control.Route {
+// routeStatus returns the state of a route. processes returns those that listen.
+func (g *generation) routeStatus(route *plan.Route, processes func() []listen.Process) control.Route {
 	mask := g.plan.Mask()
 	status := control.Route{Path: mask.Text(route.Label()), Upstream: mask.Text(route.Answer.String()), State: control.StateReady}
 	if _, is := route.Answer.(*plan.Withheld); is {
@@ -118,7 +120,7 @@ func (g *generation) routeStatus(route *plan.Route) control.Route {
 	}
 	if !state.Up {
 		status.State, status.Detail = control.StateWaiting, mask.Text(refusals(state))
-		for _, process := range misplaced(g, route, listen.ListeningProcesses()) {
+		for _, process := range misplaced(g, route, processes()) {
 			status.Hints = append(status.Hints, process.String())
 		}
 		return status

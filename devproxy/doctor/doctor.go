@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/localca/trust"
@@ -84,6 +85,8 @@ type Subject struct {
 	runsOnce   sync.Once
 	found      running
 	clients    sync.Map // *client to func() answer
+	listOnce   sync.Once
+	listening  []listen.Process
 }
 
 // Project is a Proxyfile.

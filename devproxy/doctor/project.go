@@ -250,8 +250,11 @@ func (s *Subject) misplaced(u *upstream) (port int, process string) {
 	for _, other := range s.upstreams() {
 		known[other.LocalPort()] = true
 	}
+	for _, service := range s.plan().Services() {
+		known[int(service.Port)] = true
+	}
 	distance := func(port int) int { return max(port-wanted, wanted-port) }
-	for _, p := range listen.ListeningProcesses() {
+	for _, p := range s.processes() {
 		if !s.owns(p) || p.Name == "devproxy" || p.PID == os.Getpid() {
 			continue
 		}
@@ -262,6 +265,12 @@ func (s *Subject) misplaced(u *upstream) (port int, process string) {
 		}
 	}
 	return port, process
+}
+
+// processes are those that listen. It reads much of /proc, so it does that once.
+func (s *Subject) processes() []listen.Process {
+	s.listOnce.Do(func() { s.listening = listen.ListeningProcesses() })
+	return s.listening
 }
 
 func describe(p listen.Process) string { return fmt.Sprintf("%s (pid %d)", p.Name, p.PID) }
@@ -369,7 +378,7 @@ func checkVersions(_ context.Context, s *Subject) []Finding {
 	}
 	root := cmp.Or(s.Project.Root, s.Project.Folder)
 	var folders []string
-	for _, p := range listen.ListeningProcesses() {
+	for _, p := range s.processes() {
 		folders = append(folders, p.Dir)
 	}
 	var all []Finding

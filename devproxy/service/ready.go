@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	// firstProbe and lastProbe are the pauses between two checks of a service that is
-	// not ready yet; each is twice the one before.
+	// firstProbe to lastProbe are the pauses between two checks of a service that is not
+	// ready yet; each is twice the one before.
 	firstProbe = 20 * time.Millisecond
 	lastProbe  = 250 * time.Millisecond
+	// lateProbe is the pause once a service is late: its checks fill its output.
+	lateProbe = time.Second
 	// dialTimeout bounds one connection to loopback, responseTimeout one response.
 	dialTimeout     = time.Second
 	responseTimeout = 5 * time.Second
@@ -53,7 +55,8 @@ func (a *awaiting) run(ctx context.Context, patience time.Duration, late func(wh
 	matched := a.out.matched
 	tooLong := time.NewTimer(patience)
 	defer tooLong.Stop()
-	for pause := firstProbe; ; pause = min(2*pause, lastProbe) {
+	longest := lastProbe
+	for pause := firstProbe; ; pause = min(2*pause, longest) {
 		if a.printed() {
 			matched = nil
 			if port, ok := a.check(ctx); ok {
@@ -67,7 +70,7 @@ func (a *awaiting) run(ctx context.Context, patience time.Duration, late func(wh
 			if why := a.why(ctx); why != "" && ctx.Err() == nil {
 				late(why)
 			}
-			patience = min(2*patience, lastLate)
+			patience, longest = min(2*patience, lastLate), lateProbe
 			tooLong.Reset(patience)
 		case <-ctx.Done():
 			return 0, false
@@ -152,15 +155,13 @@ var helperPorts = []uint16{9229, 24678}
 // The one next above the port it was asked to use comes first, as dev servers count
 // upwards when a port is taken.
 func (a *awaiting) choose(ctx context.Context) uint16 {
-	ports := slices.DeleteFunc(a.ports(), func(port uint16) bool {
-		return slices.Contains(helperPorts, port) || port != a.spec.Port && listen.StrangerOn(port)
-	})
+	ports := slices.DeleteFunc(a.ports(), func(port uint16) bool { return slices.Contains(helperPorts, port) })
 	if slices.Contains(ports, a.spec.Port) {
 		return 0 // it is about to accept, or listens on an address that is not loopback
 	}
 	slices.SortFunc(ports, func(p, q uint16) int { return int(p-a.spec.Port) - int(q-a.spec.Port) }) // those below come last
 	for _, port := range ports {
-		if a.status(ctx, port, "/") != 0 {
+		if !listen.StrangerOn(port) && a.status(ctx, port, "/") != 0 {
 			return port
 		}
 	}
