@@ -66,7 +66,7 @@ func (o upOptions) checkRunning(ctx context.Context, client *control.Client, arg
 // attachTo shows the output of the devproxy that runs here already, on a terminal. A
 // script learns by the exit code that it does not serve.
 func attachTo(ctx context.Context, s *streams, client *control.Client, opts upOptions, src source, args []string) error {
-	if opts.json || !s.OutTTY || opts.ready != 0 {
+	if opts.json || !s.OutTTY {
 		return heldError(&control.HeldError{Holder: client.Holder()})
 	}
 	if err := opts.checkRunning(ctx, client, args); err != nil {

@@ -26,6 +26,16 @@ import (
 // readyFlag is a hidden flag of the process in the background.
 const readyFlag = "ready-file"
 
+// What the process in the background reports, one byte.
+const (
+	serves      = 1
+	otherServes = 2 // another process serves the folder; this one ends
+)
+
+// heldPatience is how long a process in the background waits for another one that has the
+// folder and does not serve yet.
+const heldPatience = 10 * time.Second
+
 // startInBackground is `up -d`. The process that it starts has a session of its own and
 // prints to this terminal until it serves. What needs an answer is asked here, before.
 func startInBackground(cmd *cobra.Command, s *streams, opts upOptions, args []string) error {
@@ -44,7 +54,51 @@ func startInBackground(cmd *cobra.Command, s *streams, opts upOptions, args []st
 	if err := askFirst(ctx, s, opts, src); err != nil {
 		return err
 	}
-	return launch(ctx, s, backgroundArgs(cmd.Flags(), opts, args))
+	if err := launch(ctx, s, backgroundArgs(cmd.Flags(), opts, args)); !errors.Is(err, errOtherServes) {
+		return err
+	}
+	if client, err = runningIn(src.folder); err != nil {
+		return err
+	}
+	if client == nil {
+		return failf("devproxy up -d", "the devproxy that served this folder has ended")
+	}
+	return runsAlready(ctx, s, client, opts, args)
+}
+
+// errOtherServes is the error of a process in the background that has found another one.
+var errOtherServes = errors.New("another devproxy serves this folder")
+
+// leaveToOther reports that another process serves the folder.
+func leaveToOther(opts upOptions) error {
+	report := inherited(opts.ready)
+	defer report.Close()
+	_, _ = report.Write([]byte{otherServes}) // the process that waits may have ended
+	return exit(exitFailed)
+}
+
+// openInBackground is openInstance. While another process has the folder and does not
+// serve yet, such as one that `up -d` has started at the same moment, it waits. If that
+// one serves, this one leaves it to that.
+func openInBackground(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
+	for deadline := time.Now().Add(heldPatience); ; {
+		in, err := openInstance(ctx, s, opts, src)
+		if _, held := errors.AsType[*control.HeldError](err); !held {
+			return in, err
+		}
+		client, unknown := runningIn(src.folder)
+		if client != nil {
+			return nil, leaveToOther(opts)
+		}
+		if unknown != nil || time.Now().After(deadline) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pollConnecting):
+		}
+	}
 }
 
 // askFirst asks for the consent that is missing. What it cannot ask for, and mistakes in
@@ -95,7 +149,8 @@ func backgroundArgs(flags *pflag.FlagSet, opts upOptions, args []string) []strin
 }
 
 // launch starts this program in the background and returns when it serves, or with its
-// exit code. Ctrl-C before that ends it.
+// exit code. The error is errOtherServes if another process serves the folder. Ctrl-C
+// before that ends it.
 func launch(ctx context.Context, s *streams, args []string) error {
 	program, err := os.Executable()
 	if err != nil {
@@ -116,15 +171,20 @@ func launch(ctx context.Context, s *streams, args []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot start a process in the background: %w", err)
 	}
-	serves := make(chan bool, 1)
+	reported := make(chan byte, 1)
 	go func() {
-		n, _ := ready.Read(make([]byte, 1)) // nothing when the process has ended
-		serves <- n == 1
+		report := []byte{0}
+		_, _ = ready.Read(report) // nothing when the process has ended
+		reported <- report[0]
 	}()
 	select {
-	case ok := <-serves:
-		if ok {
+	case report := <-reported:
+		switch report {
+		case serves:
 			return child.Process.Release()
+		case otherServes:
+			_ = child.Wait() // it has said all that it had to say
+			return errOtherServes
 		}
 	case <-ctx.Done():
 		terminate(child.Process)

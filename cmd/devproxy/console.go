@@ -86,7 +86,7 @@ func (c *console) detach() {
 	}
 	c.reporters = []*reporter{c.kept}
 	leaveOutput()
-	_, _ = c.ready.Write([]byte{1}) // the process that waited may have ended
+	_, _ = c.ready.Write([]byte{serves}) // the process that waited may have ended
 	_ = c.ready.Close()
 	c.ready = nil
 }

@@ -148,13 +148,20 @@ func runUp(ctx context.Context, s *streams, opts upOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	if client != nil {
+	switch {
+	case client != nil && opts.ready != 0:
+		return leaveToOther(opts)
+	case client != nil:
 		return attachTo(ctx, s, client, opts, src, args)
 	}
 	if err := opts.chooseRelay(ctx, s, src); err != nil {
 		return err
 	}
-	in, err := openInstance(ctx, s, opts, src)
+	open := openInstance
+	if opts.ready != 0 {
+		open = openInBackground
+	}
+	in, err := open(ctx, s, opts, src)
 	if err != nil {
 		return err
 	}
